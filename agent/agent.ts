@@ -1,0 +1,89 @@
+import type { Basis } from "./composition/basis.ts";
+import { buildEdges } from "./composition/edges.ts";
+import { buildHypervisor } from "./composition/hypervisor.ts";
+import { reload } from "./composition/reload.ts";
+import { openState } from "./composition/state.ts";
+import { loadConfig } from "./config/load.ts";
+import { systemClock } from "./kernel/clock.ts";
+import { createLog, type Logger } from "./kernel/log.ts";
+import { SdNotify } from "./kernel/sd-notify.ts";
+import { runServices, type Service } from "./kernel/service.ts";
+import { Trust } from "./trust/index.ts";
+
+export interface AgentOptions {
+  readonly configPath: string | undefined;
+  readonly version: string;
+  /** Holds `socle/v1/*.proto`. */
+  readonly protoDirectory: string;
+  /** Holds the status page: index.html and what it loads. */
+  readonly pageDirectory: string;
+  /** The entry that asks the machine who it is, in a child process. */
+  readonly probePath: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Stops the agent in good order. */
+  readonly signal: AbortSignal;
+  /** Hands over what is to be called when the configuration is to be read again. */
+  readonly onReload: (reload: () => void) => void;
+}
+
+const SERVICE_STOP_MS = 5000;
+
+/**
+ * Builds every part, runs them until the signal aborts or one fails, and gives the process's exit code. Guests are not
+ * touched by any of it.
+ */
+export async function runAgent(options: AgentOptions): Promise<number> {
+  const { configPath, environment, signal, version } = options;
+  const { config, warnings } = await loadConfig(configPath);
+  const clock = systemClock;
+  const log = createLog({ level: config.log.level });
+  for (const warning of warnings) log.warn(warning);
+  log.info({ version, configuration: configPath ?? "defaults", node: process.version }, "starting");
+  const systemd = new SdNotify({ environment, clock, log });
+  // A reload that is asked for meanwhile waits until the start is done, which is what systemd is told first.
+  let started = (): void => undefined;
+  const start = new Promise<void>((resolve) => (started = resolve));
+  const trust = new Trust({ ...config.trust, clock, log });
+  options.onReload(() => void start.then(() => reload(configPath, { config, trust, log, systemd })));
+
+  const basis: Basis = { config, version, environment, clock, log };
+  const state = await openState(basis);
+  try {
+    const hypervisor = buildHypervisor(basis, state, options.probePath);
+    const edges = buildEdges(basis, state, { hypervisor, trust }, options);
+    const onReady = (): void => {
+      const { length } = hypervisor.table.all();
+      edges.setServing(true);
+      log.info({ startMs: Math.round(process.uptime() * 1000), vms: length }, "ready");
+      void systemd.ready(`${length} VMs`).then(started);
+    };
+    const onStop = (): void => {
+      edges.setServing(false);
+      log.info("stopping; guests run on");
+      void systemd.stopping();
+    };
+    signal.addEventListener("abort", onStop, { once: true });
+    const services = [...edges.probes, trust, ...hypervisor.services, ...edges.services];
+    await runWatched(services, { signal, onReady, log, systemd });
+    return 0;
+  } finally {
+    await state.close();
+    log.info("stopped");
+  }
+}
+
+/** Runs the services while systemd's watchdog is told that the event loop turns. */
+async function runWatched(
+  services: readonly Service[],
+  run: { signal: AbortSignal; onReady: () => void; log: Logger; systemd: SdNotify },
+): Promise<void> {
+  const { signal, onReady, log, systemd } = run;
+  const over = new AbortController();
+  const pinging = systemd.runWatchdog(over.signal);
+  try {
+    await runServices(services, signal, onReady, { log, stopTimeoutMs: SERVICE_STOP_MS });
+  } finally {
+    over.abort();
+    await pinging;
+  }
+}

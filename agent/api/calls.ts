@@ -1,0 +1,279 @@
+import {
+  status,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { abortReason } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Admission } from "./admission.ts";
+import { fence, type ControlEpochs } from "./control-epoch.ts";
+import type { ErrorEncoder, WireError } from "./errors.ts";
+import type { BidiMethod, CallContext, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
+import type { Caller, Identify } from "./identity.ts";
+import { type Role, rolesOfMethod, tenantMethods } from "./roles.ts";
+
+export interface CallsOptions {
+  readonly errors: ErrorEncoder;
+  readonly identify: Identify;
+  readonly admission: Admission;
+  readonly controlEpochs: ControlEpochs;
+  readonly log: Logger;
+}
+
+/** A service of the contract and what does its work (a `Methods` of its Handlers). */
+export interface Implementable {
+  readonly definition: ServiceDefinition;
+  readonly methods: Readonly<Record<string, Method<never, unknown>>>;
+}
+
+interface Route {
+  readonly path: string;
+  readonly roles: ReadonlySet<Role>;
+}
+
+/** Runs methods as grpc-js handlers. What is thrown becomes a status: nothing escapes to the process. */
+export class Calls {
+  readonly #errors: ErrorEncoder;
+  readonly #identify: Identify;
+  readonly #admission: Admission;
+  readonly #controlEpochs: ControlEpochs;
+  readonly #log: Logger;
+  /** Those that may last: streams, and calls that asked for their signal. */
+  readonly #lasting = new Set<LiveCall>();
+  #stopReason: SocleError | undefined;
+
+  constructor(options: CallsOptions) {
+    this.#errors = options.errors;
+    this.#identify = options.identify;
+    this.#admission = options.admission;
+    this.#controlEpochs = options.controlEpochs;
+    this.#log = options.log;
+  }
+
+  /** The implementation of `definition` for a grpc-js server. Throws when a method is missing or of another kind. */
+  implement({ definition, methods }: Implementable): UntypedServiceImplementation {
+    const implementation: Record<string, unknown> = {};
+    for (const [name, { path, requestStream, responseStream }] of Object.entries(definition)) {
+      const method = methods[name];
+      const kind = requestStream ? "bidi" : responseStream ? "serverStream" : "unary";
+      if (method?.kind !== kind) throw new Error(`${path} needs a ${kind} method`);
+      const route = { path, roles: new Set(rolesOfMethod[path] ?? []) };
+      implementation[name] = this.#handler(route, method);
+    }
+    // grpc-js leaves its implementations untyped; `Methods` has typed each of them.
+    return implementation as UntypedServiceImplementation;
+  }
+
+  /** Ends streams and waiting calls with `reason`; others are about to answer anyway. */
+  stop(reason: SocleError): void {
+    this.#stopReason = reason;
+    for (const live of this.#lasting) live.end(reason);
+  }
+
+  #handler(route: Route, method: Method<never, unknown>) {
+    switch (method.kind) {
+      case "unary":
+        return this.#unary(route, method);
+      case "serverStream":
+        return this.#serverStream(route, method);
+      case "bidi":
+        return this.#bidi(route, method);
+    }
+  }
+
+  #unary<Request>(route: Route, method: UnaryMethod<Request, unknown>) {
+    return (call: ServerUnaryCall<Request, unknown>, respond: sendUnaryData<unknown>): void => {
+      const live = new LiveCall(route.path, this.#identify(call), this.#lasting, this.#stopReason);
+      call.once("cancelled", () => live.end());
+      let leave = (): void => undefined;
+      const succeed = (response: unknown): void => {
+        leave();
+        respond(null, response);
+        this.#logCall(live, method.mutation, call.request);
+      };
+      const fail = (thrown: unknown): void => {
+        leave();
+        const error = this.#errors.encode(thrown);
+        respond(error.status);
+        this.#logCall(live, method.mutation, call.request, error);
+      };
+      try {
+        leave = this.#admission.enter(live.caller.name, method.class);
+        authorize(live.caller, route);
+        const { caller } = live;
+        const fenced = fence(this.#controlEpochs, {
+          caller,
+          metadata: call.metadata,
+          changes: method.mutation,
+        });
+        const run = (): unknown => method.run(call.request, live);
+        const response = fenced === undefined ? run() : fenced.then(run);
+        if (response instanceof Promise) response.then(succeed, fail);
+        else succeed(response);
+      } catch (thrown) {
+        fail(thrown);
+      }
+    };
+  }
+
+  #serverStream<Request>(route: Route, method: ServerStreamMethod<Request, unknown>) {
+    return (call: ServerWritableStream<Request, unknown>): void => {
+      void this.#stream(call, route, false, (live) => method.run(call.request, live));
+    };
+  }
+
+  #bidi<Request>(route: Route, method: BidiMethod<Request, unknown>) {
+    return (call: ServerDuplexStream<Request, unknown>): void => {
+      void this.#stream(call, route, method.mutation, (live) => method.run(readAll(call, live.signal), live));
+    };
+  }
+
+  async #stream<Request>(
+    call: ServerWritableStream<Request, unknown> | ServerDuplexStream<Request, unknown>,
+    route: Route,
+    changes: boolean,
+    open: (live: LiveCall) => AsyncIterable<unknown>,
+  ): Promise<void> {
+    const live = new LiveCall(route.path, this.#identify(call), this.#lasting, this.#stopReason);
+    call.once("cancelled", () => live.end());
+    let leave = (): void => undefined;
+    try {
+      const { caller } = live;
+      leave = this.#admission.enter(caller.name, "stream");
+      authorize(caller, route);
+      await fence(this.#controlEpochs, { caller, metadata: call.metadata, changes });
+      const { signal } = live;
+      for await (const response of open(live)) {
+        if (signal.aborted) break;
+        if (!call.write(response)) await drained(call, signal);
+      }
+      if (signal.aborted) throw abortReason(signal);
+      call.end();
+      this.#logCall(live, false, undefined);
+    } catch (thrown) {
+      const error = this.#errors.encode(thrown);
+      // The status goes out behind what has been written; on a call that is over already it goes nowhere.
+      if (!call.cancelled) call.emit("error", error.status);
+      this.#logCall(live, false, undefined, error);
+    } finally {
+      leave();
+      live.end();
+    }
+  }
+
+  #logCall(live: LiveCall, isMutation: boolean, request: unknown, error?: WireError): void {
+    const { path, caller } = live;
+    if (error?.id !== undefined) {
+      this.#log.error(
+        { method: path, caller: caller.name, errorId: error.id, err: error.cause },
+        "call failed",
+      );
+      return;
+    }
+    // What is refused for being too much must not become as much in the log: metrics count it.
+    const level = isMutation && error?.status.code !== status.RESOURCE_EXHAUSTED ? "info" : "debug";
+    if (!this.#log.isLevelEnabled(level)) return;
+    const code = status[error?.status.code ?? status.OK];
+    const durationMs = Math.round((performance.now() - live.startedMs) * 1000) / 1000;
+    const fields = { method: path, caller: caller.name, code, reason: error?.reason, durationMs };
+    this.#log[level](
+      { ...fields, ...subjectOf(request) },
+      error === undefined ? "call" : error.status.details,
+    );
+  }
+}
+
+/** One call while it lasts. Its signal costs nothing until a method asks for it. */
+class LiveCall implements CallContext {
+  readonly path: string;
+  readonly caller: Caller;
+  readonly startedMs = performance.now();
+  readonly #lasting: Set<LiveCall>;
+  #abort: AbortController | undefined;
+  #ended: Error | undefined;
+
+  constructor(path: string, caller: Caller, lasting: Set<LiveCall>, stopReason: Error | undefined) {
+    this.path = path;
+    this.caller = caller;
+    this.#lasting = lasting;
+    this.#ended = stopReason;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#ended === undefined) this.#lasting.add(this);
+      else this.#abort.abort(this.#ended);
+    }
+    return this.#abort.signal;
+  }
+
+  end(reason: Error = callOver): void {
+    this.#ended ??= reason;
+    this.#lasting.delete(this);
+    this.#abort?.abort(this.#ended);
+  }
+}
+
+const callOver = new SocleError("cancelled", "CANCELLED", "the call is over");
+
+function authorize(caller: Caller, { path, roles }: Route): void {
+  if (caller.role !== "none" && roles.has(caller.role)) {
+    if (caller.tenant === undefined || tenantMethods.has(path)) return;
+    const message = `${path} tells of all tenants; your certificate is for ${caller.tenant} alone`;
+    throw new SocleError("denied", "TENANT_DENIED", message);
+  }
+  throw new SocleError("denied", "ROLE_DENIED", `the role ${caller.role} may not call ${path}`, {
+    details: { metadata: { role: caller.role, method: path } },
+  });
+}
+
+/** Resolves when the stream takes more, rejects with the signal's reason when the call is over first. */
+function drained(call: NodeJS.WritableStream, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onDrain = (): void => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    };
+    const onAbort = (): void => {
+      call.off("drain", onDrain);
+      reject(abortReason(signal));
+    };
+    if (signal.aborted) onAbort();
+    else {
+      signal.addEventListener("abort", onAbort, { once: true });
+      call.once("drain", onDrain);
+    }
+  });
+}
+
+/** A caller's messages, read one by one as they are asked for; ends with the caller, throws when the call is over. */
+async function* readAll<Request>(
+  call: ServerDuplexStream<Request, unknown>,
+  signal: AbortSignal,
+): AsyncGenerator<Request, void, undefined> {
+  // Leaving the loop must not destroy the stream: the answer still goes out on it.
+  const messages = call.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Request>;
+  let interrupt: (reason: Error) => void = () => undefined;
+  signal.addEventListener("abort", () => interrupt(abortReason(signal)), { once: true });
+  for (;;) {
+    const next = await new Promise<IteratorResult<Request, unknown>>((resolve, reject) => {
+      interrupt = reject;
+      if (signal.aborted) reject(abortReason(signal));
+      else messages.next().then(resolve, reject);
+    });
+    if (next.done === true) return;
+    yield next.value;
+  }
+}
+
+function subjectOf(request: unknown): { vm?: unknown; requestId?: unknown } {
+  if (typeof request !== "object" || request === null) return {};
+  const vm = "vm" in request ? { vm: request.vm } : {};
+  return "requestId" in request ? { ...vm, requestId: request.requestId } : vm;
+}

@@ -1,0 +1,67 @@
+import type { Vm, VmStats } from "../vm/vm.ts";
+import type { Vm as ProtoVm } from "../gen/socle/v1/Vm.ts";
+import type { VmStats as ProtoStats } from "../gen/socle/v1/VmStats.ts";
+import { enumWords } from "./convert-enum.ts";
+import { accelerators, specToProto } from "./convert-spec.ts";
+import { toTimestamp } from "./convert-time.ts";
+
+export const vmStates = enumWords("VM_STATE_UNSPECIFIED", {
+  running: "VM_STATE_RUNNING",
+  paused: "VM_STATE_PAUSED",
+  stopping: "VM_STATE_STOPPING",
+  stopped: "VM_STATE_STOPPED",
+  crashed: "VM_STATE_CRASHED",
+  suspended: "VM_STATE_SUSPENDED",
+  unknown: "VM_STATE_UNKNOWN",
+});
+
+export const presences = enumWords("PRESENCE_UNSPECIFIED", {
+  present: "PRESENCE_PRESENT",
+  absent: "PRESENCE_ABSENT",
+  unknown: "PRESENCE_UNKNOWN",
+});
+
+const made = new WeakMap<Vm, ProtoVm>();
+
+/** A VM as the contract shows it. Records are immutable, so each is converted once, however often it is asked for. */
+export function vmToProto(vm: Vm): ProtoVm {
+  let proto = made.get(vm);
+  if (proto === undefined) {
+    proto = convert(vm);
+    made.set(vm, proto);
+  }
+  return proto;
+}
+
+function convert(vm: Vm): ProtoVm {
+  return {
+    vmId: vm.id,
+    name: vm.name,
+    state: vmStates.toProto(vm.state),
+    stateReason: vm.stateReason,
+    managed: vm.managed,
+    observation: { presence: presences.toProto(vm.presence), observedAt: toTimestamp(vm.observedAtMs) },
+    spec: vm.spec === undefined ? null : specToProto(vm.spec),
+    stats: vm.stats === undefined ? null : statsToProto(vm.stats),
+    vcpus: vm.vcpus,
+    memoryBytes: vm.memoryBytes,
+    ...(vm.accelerator === undefined ? {} : { accelerator: accelerators.toProto(vm.accelerator) }),
+    tenant: vm.tenant,
+    labels: vm.labels,
+    createdAt: vm.createdAtMs === undefined ? null : toTimestamp(vm.createdAtMs),
+    placementEpoch: vm.placementEpoch,
+    etag: vm.etag,
+  };
+}
+
+function statsToProto(stats: VmStats): ProtoStats {
+  const { cpuSeconds, balloonBytes, rssBytes } = stats;
+  return {
+    sampledAt: toTimestamp(stats.sampledAtMs),
+    ...(cpuSeconds === undefined ? {} : { cpuSeconds }),
+    ...(balloonBytes === undefined ? {} : { memoryBalloonBytes: balloonBytes }),
+    ...(rssBytes === undefined ? {} : { memoryRssBytes: rssBytes }),
+    unresponsive: stats.unresponsive,
+    rates: stats.rates ?? null,
+  };
+}

@@ -1,0 +1,31 @@
+import { SocleError } from "../kernel/errors.ts";
+import type { HostEvent } from "../state/event.ts";
+import type { Event } from "../gen/socle/v1/Event.ts";
+import type { EventServiceHandlers } from "../gen/socle/v1/EventService.ts";
+import { eventKinds, eventToProto } from "./convert-event.ts";
+import type { Doors } from "./doors.ts";
+import { serverStream, type Methods } from "./handler.ts";
+
+export function eventService({ events }: Doors): Methods<EventServiceHandlers> {
+  return {
+    Subscribe: serverStream(({ afterSequence, fromNow, kinds }, { signal }) => {
+      const wanted = new Set(kinds.map((kind) => eventKinds.fromProto("kinds", kind)));
+      const from = { afterSequence, fromNow: fromNow && afterSequence === 0 };
+      const wants = (event: HostEvent): boolean => wanted.size === 0 || wanted.has(event.kind);
+      return subscribe(events.subscribe(from, signal), wants);
+    }),
+  };
+}
+
+async function* subscribe(
+  events: AsyncIterable<HostEvent | { readonly kind: "overflow" }>,
+  wants: (event: HostEvent) => boolean,
+): AsyncGenerator<Event, void, undefined> {
+  for await (const event of events) {
+    if (event.kind === "overflow") {
+      const message = "events were dropped before they were read; list again, then subscribe from now";
+      throw new SocleError("out_of_range", "EVENTS_EXPIRED", message);
+    }
+    if (wants(event)) yield eventToProto(event);
+  }
+}

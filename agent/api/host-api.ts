@@ -1,0 +1,54 @@
+import { SocleError } from "../kernel/errors.ts";
+import type { Host } from "../gen/socle/v1/Host.ts";
+import type { HostServiceHandlers } from "../gen/socle/v1/HostService.ts";
+import { hostToProto, schedulingStates, withPosition, withUsage } from "./convert-host.ts";
+import type { Doors } from "./doors.ts";
+import { control, serverStream, unary, type Methods } from "./handler.ts";
+
+const maxReason = 256;
+
+export function hostService(doors: Doors): Methods<HostServiceHandlers> {
+  const { host, vmView, position } = doors;
+  const now = (): Host =>
+    withUsage(
+      withPosition(hostToProto(host.snapshot(), vmView.all(), vmView.complete), position()),
+      host.usage(),
+    );
+  return {
+    GetHost: unary(now),
+    WatchHost: serverStream((_request, { signal }) => watchHost(doors, now, signal)),
+    SetSchedulingState: control(async (request) => {
+      const state = schedulingStates.fromProto("state", request.state);
+      if (state === undefined) throw wrong("state", "must be ACTIVE or CORDONED");
+      if (request.reason.length > maxReason) throw wrong("reason", `must be at most ${maxReason} characters`);
+      await host.setScheduling(state, request.reason);
+      return now();
+    }),
+    AcknowledgeCondition: control(async ({ type, requestId }) => {
+      await host.acknowledge(type, requestId);
+      return now();
+    }),
+  };
+}
+
+/** The host as it is, then again after every change; a slow reader gets the newest, not each. */
+async function* watchHost(
+  { host }: Doors,
+  now: () => Host,
+  signal: AbortSignal,
+): AsyncGenerator<Host, void, undefined> {
+  const changes = host.subscribe(signal);
+  let told = now();
+  yield told;
+  for await (const _ of changes) {
+    const next = now();
+    if (next.etag === told.etag) continue;
+    told = next;
+    yield told;
+  }
+}
+
+function wrong(field: string, why: string): SocleError {
+  const details = { fields: { [field]: why } };
+  return new SocleError("invalid", "REQUEST_INVALID", `${field} ${why}`, { details });
+}

@@ -1,0 +1,145 @@
+import { once } from "node:events";
+import { chmod, lstat, unlink } from "node:fs/promises";
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { SocleError } from "../kernel/errors.ts";
+import { makeDirectory } from "../kernel/make-directory.ts";
+
+/** The longest path that fits a sockaddr_un. */
+const maxSocketPath = 107;
+const backlog = 128;
+const maxConnections = 256;
+const probeTimeoutMs = 1000;
+
+/** A listening socket that hands its connections on. Closing it leaves open connections alone. */
+export interface Listener {
+  /** The TCP port; 0 for a unix socket. */
+  readonly port: number;
+  close(): void;
+}
+
+/**
+ * Listens on a unix socket of mode 0660. A socket file that nobody answers on (the agent before crashed) is replaced.
+ * Throws `unavailable` ADDRESS_IN_USE when somebody does, `invalid` LISTEN_FAILED when the path cannot be used.
+ */
+export async function listenOnSocket(
+  path: string,
+  onConnection: (socket: Socket) => void,
+): Promise<Listener> {
+  if (Buffer.byteLength(path) > maxSocketPath) {
+    throw cannotListen(path, `the path is longer than ${maxSocketPath} bytes`);
+  }
+  try {
+    await makeDirectory(dirname(path), 0o750);
+  } catch (thrown) {
+    throw cannotListen(path, messageOf(thrown), thrown);
+  }
+  await removeStale(path);
+  const listener = await listen(path, { path }, onConnection);
+  await chmod(path, 0o660);
+  return listener;
+}
+
+/**
+ * Listens on a loopback TCP address. Throws `unsupported` NOT_LOOPBACK for any other, `unavailable` ADDRESS_IN_USE for a
+ * busy port, `invalid` LISTEN_FAILED for one that cannot be used.
+ */
+export async function listenOnLoopback(
+  address: string,
+  onConnection: (socket: Socket) => void,
+): Promise<Listener> {
+  const { host, port } = splitAddress(address);
+  if (!isLoopback(host)) {
+    const message =
+      `${address} is not a loopback address: without trust.domain the agent listens on loopback only; ` +
+      "set it, and enroll this host";
+    throw new SocleError("unsupported", "NOT_LOOPBACK", message);
+  }
+  return await listen(address, { host, port }, onConnection);
+}
+
+/** `host:port` or `[v6]:port`. */
+export function splitAddress(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(":");
+  return {
+    host: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
+    port: Number(address.slice(colon + 1)),
+  };
+}
+
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+
+async function listen(
+  place: string,
+  where: { path: string } | { host: string; port: number },
+  onConnection: (socket: Socket) => void,
+): Promise<Listener> {
+  const server = createServer({ noDelay: true }, onConnection);
+  server.maxConnections = maxConnections;
+  return await bind(server, place, where);
+}
+
+/** Has a server listen. Throws `unavailable` ADDRESS_IN_USE, `invalid` LISTEN_FAILED. */
+export async function bind(
+  server: Server,
+  place: string,
+  where: { path: string } | { host: string; port: number },
+): Promise<Listener> {
+  server.listen({ ...where, backlog });
+  try {
+    await once(server, "listening");
+  } catch (thrown) {
+    if (codeOf(thrown) === "EADDRINUSE") throw inUse(place, thrown);
+    throw cannotListen(place, messageOf(thrown), thrown);
+  }
+  // An error of a later accept (no descriptors left) concerns that connection alone.
+  server.on("error", () => undefined);
+  return { port: portOf(server), close: () => void server.close() };
+}
+
+function portOf(server: Server): number {
+  const address: string | AddressInfo | null = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** Removes a socket file that nobody answers on; anything else that stands there is not the agent's to remove. */
+async function removeStale(path: string): Promise<void> {
+  try {
+    if (!(await lstat(path)).isSocket()) {
+      throw cannotListen(path, "there is something that is no socket; remove it or configure another path");
+    }
+  } catch (thrown) {
+    if (codeOf(thrown) === "ENOENT") return;
+    throw thrown instanceof SocleError ? thrown : cannotListen(path, messageOf(thrown), thrown);
+  }
+  const socket = connect(path);
+  socket.setTimeout(probeTimeoutMs, () => socket.destroy(new Error("no answer")));
+  try {
+    await once(socket, "connect");
+  } catch (thrown) {
+    const code = codeOf(thrown);
+    if (code === "ENOENT") return;
+    if (code !== "ECONNREFUSED") throw cannotListen(path, messageOf(thrown), thrown);
+    await unlink(path);
+    return;
+  } finally {
+    socket.destroy();
+  }
+  throw inUse(path);
+}
+
+function inUse(place: string, cause?: unknown): SocleError {
+  const message = `${place} is in use: another agent runs, or another program has it; stop that one or configure another`;
+  return new SocleError("unavailable", "ADDRESS_IN_USE", message, { cause });
+}
+
+function cannotListen(place: string, why: string, cause?: unknown): SocleError {
+  return new SocleError("invalid", "LISTEN_FAILED", `cannot listen on ${place}: ${why}`, { cause });
+}
+
+const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+
+function codeOf(thrown: unknown): unknown {
+  return thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+}

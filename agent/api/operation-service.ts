@@ -1,0 +1,98 @@
+import { SocleError } from "../kernel/errors.ts";
+import { isDone } from "../state/operation.ts";
+import type { ListOperationsRequest__Output } from "../gen/socle/v1/ListOperationsRequest.ts";
+import type { ListOperationsResponse } from "../gen/socle/v1/ListOperationsResponse.ts";
+import type { Operation as ProtoOperation } from "../gen/socle/v1/Operation.ts";
+import type { OperationServiceHandlers } from "../gen/socle/v1/OperationService.ts";
+import { operationToProto } from "./convert-operation.ts";
+import { durationMs } from "./convert-time.ts";
+import type { Doors } from "./doors.ts";
+import type { ErrorEncoder } from "./errors.ts";
+import { control, serverStream, unary, wait, type Methods } from "./handler.ts";
+import type { Caller } from "./identity.ts";
+import { doorsOf } from "./tenancy.ts";
+import { afterIdOf, pageSize, pageToken } from "./paging.ts";
+
+const defaultWaitMs = 30_000;
+const maxWaitMs = 300_000;
+
+export function operationService(doors: Doors, errors: ErrorEncoder): Methods<OperationServiceHandlers> {
+  const of = (caller: Caller): Doors["operations"] => doorsOf(doors)(caller).operations;
+  return {
+    GetOperation: unary(({ operationId }, { caller }) =>
+      operationToProto(of(caller).get(operationId), errors),
+    ),
+    ListOperations: unary((request, { caller }) => listOperations(of(caller), request, errors)),
+    WaitOperation: wait(async ({ operationId, timeout }, { caller, signal }) => {
+      const timeoutMs = timeout === null ? defaultWaitMs : durationMs("timeout", timeout);
+      const operation = await of(caller).wait(operationId, Math.min(timeoutMs, maxWaitMs), signal);
+      return operationToProto(operation, errors);
+    }),
+    CancelOperation: control(({ operationId }, { caller }) =>
+      operationToProto(of(caller).cancel(operationId), errors),
+    ),
+    WatchOperations: serverStream(({ operationId }, { caller, signal }) =>
+      operationId === ""
+        ? watchAll(of(caller), errors, signal)
+        : watchOne(of(caller), operationId, errors, signal),
+    ),
+  };
+}
+
+/** Newest first. */
+function listOperations(
+  operations: Doors["operations"],
+  request: ListOperationsRequest__Output,
+  errors: ErrorEncoder,
+): ListOperationsResponse {
+  const { vmId, onlyRunning } = request;
+  const query = { vmId, onlyRunning };
+  const afterId = afterIdOf(request.pageToken, query);
+  const size = pageSize(request.pageSize, 100, 1000);
+  const found = operations.list({
+    onlyRunning,
+    limit: size + 1,
+    ...(vmId === "" ? {} : { vmId }),
+    ...(afterId === undefined ? {} : { afterId }),
+  });
+  const page = found.slice(0, size);
+  const last = page.at(-1);
+  const nextPageToken = last === undefined || found.length === page.length ? "" : pageToken(last.id, query);
+  return { operations: page.map((operation) => operationToProto(operation, errors)), nextPageToken };
+}
+
+async function* watchAll(
+  operations: Doors["operations"],
+  errors: ErrorEncoder,
+  signal: AbortSignal,
+): AsyncGenerator<ProtoOperation, void, undefined> {
+  for await (const change of operations.watch(signal)) {
+    if (change.kind === "overflow") {
+      const message =
+        "changes of operations came faster than they were read; list the operations, then watch again";
+      throw new SocleError("out_of_range", "WATCH_OVERFLOW", message);
+    }
+    yield operationToProto(change.value, errors);
+  }
+}
+
+async function* watchOne(
+  operations: Doors["operations"],
+  id: string,
+  errors: ErrorEncoder,
+  signal: AbortSignal,
+): AsyncGenerator<ProtoOperation, void, undefined> {
+  const changes = operations.watch(signal);
+  let told = operations.get(id);
+  yield operationToProto(told, errors);
+  if (isDone(told)) return;
+  for await (const change of changes) {
+    if (change.kind === "item" && change.value.id !== id) continue;
+    // Records are immutable: one that was told already is the same object.
+    const now = operations.get(id);
+    if (now === told) continue;
+    told = now;
+    yield operationToProto(told, errors);
+    if (isDone(told)) return;
+  }
+}

@@ -1,0 +1,40 @@
+import { createHash } from "node:crypto";
+import { SocleError } from "../kernel/errors.ts";
+
+/** How many to give, of what a request asked for: 0 means the default, too many means the most there is. */
+export function pageSize(asked: number, usual: number, most: number): number {
+  return asked === 0 ? usual : Math.min(asked, most);
+}
+
+/**
+ * A page token: opaque to callers. It holds the last id of the page and which query it belongs to, so that a token used
+ * with another filter is refused instead of giving a list that never was.
+ */
+export function pageToken(afterId: string, query: unknown): string {
+  return Buffer.from(JSON.stringify([1, afterId, digest(query)])).toString("base64url");
+}
+
+/** The id to go on behind; undefined for the first page. Throws `invalid` PAGE_TOKEN_INVALID. */
+export function afterIdOf(token: string, query: unknown): string | undefined {
+  if (token === "") return undefined;
+  const [version, afterId, queryDigest] = parse(token);
+  if (version === 1 && typeof afterId === "string" && queryDigest === digest(query)) return afterId;
+  throw new SocleError(
+    "invalid",
+    "PAGE_TOKEN_INVALID",
+    "the page token is not one of this list; begin again without it and keep the filter from page to page",
+    { details: { fields: { page_token: "does not belong to this list" } } },
+  );
+}
+
+function parse(token: string): unknown[] {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(token, "base64url").toString());
+    return Array.isArray(parsed) ? parsed : [];
+  } catch {
+    return [];
+  }
+}
+
+const digest = (query: unknown): string =>
+  createHash("sha256").update(JSON.stringify(query)).digest("base64url").slice(0, 16);

@@ -1,0 +1,82 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadSync, type MessageTypeDefinition, type PackageDefinition } from "@grpc/proto-loader";
+import { loaderOptions } from "../gen/loader-options.ts";
+import type { HealthDefinition } from "../gen/grpc/health/v1/Health.ts";
+import type { ServerReflectionDefinition } from "../gen/grpc/reflection/v1/ServerReflection.ts";
+import type { BadRequest, BadRequest__Output } from "../gen/google/rpc/BadRequest.ts";
+import type { ErrorInfo, ErrorInfo__Output } from "../gen/google/rpc/ErrorInfo.ts";
+import type { RetryInfo, RetryInfo__Output } from "../gen/google/rpc/RetryInfo.ts";
+import type { Status, Status__Output } from "../gen/google/rpc/Status.ts";
+import type { EnrollmentServiceDefinition } from "../gen/socle/v1/EnrollmentService.ts";
+import type { EventServiceDefinition } from "../gen/socle/v1/EventService.ts";
+import type { HostServiceDefinition } from "../gen/socle/v1/HostService.ts";
+import type { OperationServiceDefinition } from "../gen/socle/v1/OperationService.ts";
+import type { ReservationServiceDefinition } from "../gen/socle/v1/ReservationService.ts";
+import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
+import type { TrustServiceDefinition } from "../gen/socle/v1/TrustService.ts";
+import type { VmServiceDefinition } from "../gen/socle/v1/VmService.ts";
+
+const protoFiles = [
+  "socle/v1/enrollment.proto",
+  "socle/v1/event.proto",
+  "socle/v1/host.proto",
+  "socle/v1/operation.proto",
+  "socle/v1/reservation.proto",
+  "socle/v1/scheduler.proto",
+  "socle/v1/vm.proto",
+  "google/rpc/error_details.proto",
+  "google/rpc/status.proto",
+  "grpc/health/v1/health.proto",
+  "grpc/reflection/v1/reflection.proto",
+];
+
+/** The contract, loaded: each service's methods with their encodings, and the messages that errors are made of. */
+export interface Protos {
+  readonly vms: VmServiceDefinition;
+  readonly operations: OperationServiceDefinition;
+  readonly host: HostServiceDefinition;
+  readonly events: EventServiceDefinition;
+  readonly reservations: ReservationServiceDefinition;
+  readonly scheduler: SchedulerServiceDefinition;
+  readonly trust: TrustServiceDefinition;
+  readonly enrollment: EnrollmentServiceDefinition;
+  readonly health: HealthDefinition;
+  readonly reflection: ServerReflectionDefinition;
+  readonly status: MessageTypeDefinition<Status, Status__Output>;
+  readonly errorInfo: MessageTypeDefinition<ErrorInfo, ErrorInfo__Output>;
+  readonly retryInfo: MessageTypeDefinition<RetryInfo, RetryInfo__Output>;
+  readonly badRequest: MessageTypeDefinition<BadRequest, BadRequest__Output>;
+  /** The contract as a google.protobuf.FileDescriptorSet, which is what reflection tells. Made by `buf build`. */
+  readonly descriptorSet: Buffer;
+}
+
+/** Reads the contract from the directory that holds `socle/v1`. Throws what the file system or the parser says. */
+export function loadProtos(directory: string): Protos {
+  const all = loadSync(protoFiles, { ...loaderOptions, includeDirs: [directory] });
+  const message = <Input, Output>(name: string) => named(all, name) as MessageTypeDefinition<Input, Output>;
+  return {
+    vms: named(all, "socle.v1.VmService") as VmServiceDefinition,
+    operations: named(all, "socle.v1.OperationService") as OperationServiceDefinition,
+    host: named(all, "socle.v1.HostService") as HostServiceDefinition,
+    events: named(all, "socle.v1.EventService") as EventServiceDefinition,
+    reservations: named(all, "socle.v1.ReservationService") as ReservationServiceDefinition,
+    scheduler: named(all, "socle.v1.SchedulerService") as SchedulerServiceDefinition,
+    trust: named(all, "socle.v1.TrustService") as TrustServiceDefinition,
+    enrollment: named(all, "socle.v1.EnrollmentService") as EnrollmentServiceDefinition,
+    health: named(all, "grpc.health.v1.Health") as HealthDefinition,
+    reflection: named(all, "grpc.reflection.v1.ServerReflection") as ServerReflectionDefinition,
+    status: message("google.rpc.Status"),
+    errorInfo: message("google.rpc.ErrorInfo"),
+    retryInfo: message("google.rpc.RetryInfo"),
+    badRequest: message("google.rpc.BadRequest"),
+    descriptorSet: readFileSync(join(directory, "contract.binpb")),
+  };
+}
+
+// What proto-loader calls it tells nothing of its messages: the generated types do, for the same files.
+function named(all: PackageDefinition, name: string): unknown {
+  const definition = all[name];
+  if (definition === undefined) throw new Error(`the contract has no ${name}: are all .proto files there?`);
+  return definition;
+}

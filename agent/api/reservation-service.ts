@@ -1,0 +1,121 @@
+import { createHash } from "node:crypto";
+import type { Reservation, ReservedRoom } from "../state/reservation.ts";
+import { checkRoom } from "../vm/spec-check.ts";
+import type { ListReservationsRequest__Output } from "../gen/socle/v1/ListReservationsRequest.ts";
+import type { ListReservationsResponse } from "../gen/socle/v1/ListReservationsResponse.ts";
+import type { Reservation as ProtoReservation } from "../gen/socle/v1/Reservation.ts";
+import type { ReservationServiceHandlers } from "../gen/socle/v1/ReservationService.ts";
+import type { ReserveRequest__Output } from "../gen/socle/v1/ReserveRequest.ts";
+import { enumWords } from "./convert-enum.ts";
+import { placementToProto, wishFromProto, wishToProto } from "./convert-placement.ts";
+import { accelerators } from "./convert-spec.ts";
+import { durationMs, toDuration, toTimestamp } from "./convert-time.ts";
+import type { Doors } from "./doors.ts";
+import { control, mutation, unary, type Methods } from "./handler.ts";
+import type { Caller } from "./identity.ts";
+import { afterIdOf, pageSize, pageToken } from "./paging.ts";
+
+const DEFAULT_TTL_MS = 60_000;
+
+const states = enumWords("STATE_UNSPECIFIED", {
+  held: "STATE_HELD",
+  consumed: "STATE_CONSUMED",
+  released: "STATE_RELEASED",
+  expired: "STATE_EXPIRED",
+});
+
+export function reservationService(doors: Doors): Methods<ReservationServiceHandlers> {
+  const { reservations } = doors;
+  const shown = (reservation: Reservation): ProtoReservation =>
+    toProto(reservation, reservation.state === "held" ? reservations.leftMs(reservation.id) : undefined);
+  return {
+    Reserve: mutation(async (request, { caller }) => {
+      const ttlMs = request.ttl === null ? DEFAULT_TTL_MS : durationMs("ttl", request.ttl);
+      const room = (): ReservedRoom => checkRoom(roomOf(request, doors.defaultAccelerator));
+      return shown(await reservations.reserve(asked("RESERVE", request, caller), room, ttlMs));
+    }),
+    RenewReservation: mutation(async (request, { caller }) => {
+      const ttlMs = request.ttl === null ? undefined : durationMs("ttl", request.ttl);
+      const { reservationId } = request;
+      return shown(
+        await reservations.renew(asked("RENEW", request, caller), reservationId, ttlMs, asker(caller)),
+      );
+    }),
+    ReleaseReservation: control(async (request, { caller }) => {
+      const { reservationId } = request;
+      return shown(
+        await reservations.release(asked("RELEASE", request, caller), reservationId, asker(caller)),
+      );
+    }),
+    GetReservation: unary(({ reservationId }) => shown(reservations.get(reservationId))),
+    ListReservations: unary((request) => list(reservations.list(), request, shown)),
+  };
+}
+
+const asker = ({ name, role }: Caller): { caller: string; mayAll: boolean } => ({
+  caller: name,
+  mayAll: role === "operator" || role === "admin",
+});
+
+/** Who asks, and a digest of what: messages have their fields in the contract's order. */
+function asked(kind: string, request: { readonly requestId: string }, caller: Caller) {
+  const { requestId, ...body } = request;
+  const fingerprint = createHash("sha256")
+    .update(`${kind}\n${JSON.stringify(body)}`)
+    .digest("hex");
+  return { requestId, caller: caller.name, fingerprint };
+}
+
+function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => "kvm" | "tcg"): unknown {
+  const { vcpus, memoryBytes, tenant, wish } = request;
+  return {
+    vcpus,
+    memoryBytes,
+    tenant,
+    accelerator: accelerators.fromProto("accelerator", request.accelerator) ?? defaultAccelerator(),
+    wish: wish === null ? {} : wishFromProto("wish", wish),
+  };
+}
+
+function list(
+  all: readonly Reservation[],
+  { includeEnded, pageToken: token, pageSize: asked }: ListReservationsRequest__Output,
+  shown: (reservation: Reservation) => ProtoReservation,
+): ListReservationsResponse {
+  const query = { includeEnded };
+  const afterId = afterIdOf(token, query) ?? "";
+  const matching = includeEnded ? all : all.filter(({ state }) => state === "held");
+  const rest = matching.filter(({ id }) => id > afterId);
+  const page = rest.slice(0, pageSize(asked, 100, 1000));
+  const last = page.at(-1);
+  const nextPageToken = last === undefined || page.length === rest.length ? "" : pageToken(last.id, query);
+  return { reservations: page.map(shown), nextPageToken, totalSize: matching.length };
+}
+
+function toProto(reservation: Reservation, leftMs: number | undefined): ProtoReservation {
+  const {
+    id,
+    state,
+    accelerator,
+    wish,
+    placement,
+    ttlMs,
+    createdAtMs,
+    endedAtMs,
+    vmId = "",
+    ...same
+  } = reservation;
+  return {
+    ...same,
+    reservationId: id,
+    state: states.toProto(state),
+    accelerator: accelerators.toProto(accelerator),
+    wish: wishToProto(wish),
+    placement: placementToProto(placement),
+    ttl: toDuration(ttlMs),
+    remaining: leftMs === undefined ? null : toDuration(leftMs),
+    createdAt: toTimestamp(createdAtMs),
+    endedAt: endedAtMs === undefined ? null : toTimestamp(endedAtMs),
+    vmId,
+  };
+}

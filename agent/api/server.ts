@@ -1,0 +1,206 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Server, ServerCredentials, type ServerOptions } from "@grpc/grpc-js";
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Service } from "../kernel/service.ts";
+import type { Trust } from "../trust/index.ts";
+import { Admission, type Limits } from "./admission.ts";
+import { Calls, type Implementable } from "./calls.ts";
+import type { Doors } from "./doors.ts";
+import { ErrorEncoder } from "./errors.ts";
+import { eventService } from "./event-service.ts";
+import { Health } from "./health.ts";
+import { hostService } from "./host-api.ts";
+import { identifyOnLoopback, identifyOnSocket, nobody, type Identify } from "./identity.ts";
+import { listenOnLoopback, listenOnSocket, type Listener } from "./listener.ts";
+import { operationService } from "./operation-service.ts";
+import type { Protos } from "./protos.ts";
+import { reflection } from "./reflection.ts";
+import { reservationService } from "./reservation-service.ts";
+import { listenOnTls, type TlsListener } from "./tls-listener.ts";
+import { trustService } from "./trust-service.ts";
+import { vmService } from "./vm-service.ts";
+
+export interface ApiServerOptions {
+  readonly config: Config["api"];
+  readonly protos: Protos;
+  readonly doors: Doors;
+  /** By which those who come over TCP prove who they are; where it is not required, loopback is all there is. */
+  readonly trust: Trust;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How long clients get at stop to take what was sent to them, in milliseconds. */
+  readonly stopTimeoutMs?: number;
+}
+
+const baseOptions: ServerOptions = {
+  "grpc.keepalive_time_ms": 20_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.max_receive_message_length": 1024 * 1024,
+  "grpc.enable_channelz": 0,
+};
+// Not on the unix socket: it would end an operator's console after an hour.
+const connectionAge: ServerOptions = {
+  "grpc.max_connection_age_ms": 3_600_000,
+  "grpc.max_connection_age_grace_ms": 30_000,
+};
+
+interface Front {
+  readonly calls: Calls;
+  readonly server: Server;
+  readonly listener: Listener;
+}
+
+/** The gRPC API: on the unix socket always, on TCP where configured: by TLS both ways, or on loopback. */
+export class ApiServer implements Service {
+  readonly name = "api";
+  readonly #options: ApiServerOptions;
+  readonly #log: Logger;
+  readonly #errors: ErrorEncoder;
+  readonly #services: readonly Implementable[];
+  readonly #health: Health;
+  readonly #admission: Admission;
+  #tcpPort: number | undefined;
+
+  constructor(options: ApiServerOptions) {
+    const { protos, doors, log, config, clock } = options;
+    this.#options = options;
+    this.#log = log.child({ component: "api" });
+    this.#errors = new ErrorEncoder(protos);
+    this.#admission = new Admission(limitsOf(config.limits), clock);
+    const services = [
+      { definition: protos.vms, methods: vmService(doors, this.#errors) },
+      { definition: protos.operations, methods: operationService(doors, this.#errors) },
+      { definition: protos.host, methods: hostService(doors) },
+      { definition: protos.reservations, methods: reservationService(doors) },
+      { definition: protos.events, methods: eventService(doors) },
+      { definition: protos.trust, methods: trustService(doors) },
+    ];
+    this.#health = new Health(services.map(({ definition }) => nameOf(definition)));
+    this.#services = [...services, { definition: protos.health, methods: this.#health.methods() }];
+  }
+
+  /** The TCP port it listens on, once it is ready; undefined without TCP. */
+  get tcpPort(): number | undefined {
+    return this.#tcpPort;
+  }
+
+  /** For metrics: calls open now and refused since the start. */
+  get callCounts(): Admission["counts"] {
+    return this.#admission.counts;
+  }
+
+  /** What the health service says: NOT_SERVING until told otherwise, and again from the stop on. */
+  setServing(serving: boolean): void {
+    this.#health.setServing(serving);
+  }
+
+  /** Throws what listener.ts throws when an address cannot be had. */
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { config } = this.#options;
+    const fronts: Front[] = [];
+    try {
+      const onSocket = { identify: identifyOnSocket, hasReflection: true, age: {} };
+      fronts.push(await this.#open(onSocket, (hand) => listenOnSocket(config.socket, hand)));
+      this.#log.info({ socket: config.socket }, "listening");
+      const { listen } = config;
+      if (listen !== null) {
+        const front = await this.#openTcp(listen);
+        fronts.push(front);
+        this.#tcpPort = front.listener.port;
+        this.#log.info({ address: listen, port: front.listener.port }, "listening");
+      }
+      ready();
+      await aborted(signal);
+    } finally {
+      this.#health.setServing(false);
+      await nextTurn(); // those who watch its health hear it before their stream ends
+      await Promise.all(fronts.map((front) => this.#close(front)));
+    }
+  }
+
+  async #openTcp(address: string): Promise<Front> {
+    const { config, trust, clock } = this.#options;
+    const kind = { hasReflection: config.reflection, age: connectionAge };
+    if (!trust.isRequired) {
+      const open = { ...kind, identify: identifyOnLoopback };
+      return await this.#open(open, (hand) => listenOnLoopback(address, hand));
+    }
+    let listener: TlsListener | undefined;
+    const identify: Identify = (call) => listener?.callerOf(call.getPeer()) ?? nobody;
+    return await this.#open({ ...kind, identify }, async (onConnection) => {
+      listener = await listenOnTls(address, { trust, clock, log: this.#log, onConnection });
+      return listener;
+    });
+  }
+
+  async #open(
+    kind: { identify: Identify; hasReflection: boolean; age: ServerOptions },
+    listen: (hand: (socket: Parameters<Injector["injectConnection"]>[0]) => void) => Promise<Listener>,
+  ): Promise<Front> {
+    const { config, protos } = this.#options;
+    const calls = new Calls({
+      errors: this.#errors,
+      identify: kind.identify,
+      admission: this.#admission,
+      controlEpochs: this.#options.doors.controlEpochs,
+      log: this.#log,
+    });
+    const server = new Server({
+      ...baseOptions,
+      ...kind.age,
+      "grpc.max_concurrent_streams": config.maxConcurrentStreams,
+    });
+    const services = [...this.#services];
+    if (kind.hasReflection) {
+      const names = [...services.map(({ definition }) => nameOf(definition)), nameOf(protos.reflection)];
+      services.push({ definition: protos.reflection, methods: reflection(protos.descriptorSet, names) });
+    }
+    for (const service of services) server.addService(service.definition, calls.implement(service));
+    const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+    const listener = await listen((socket) => injector.injectConnection(socket));
+    return { calls, server, listener };
+  }
+
+  /** No new connections, GOAWAY on the others; streams and waits are ended; what is left at the deadline is cut. */
+  async #close({ calls, server, listener }: Front): Promise<void> {
+    listener.close();
+    const finished = new Promise<void>((resolve) => {
+      server.tryShutdown(() => resolve());
+    });
+    const message = "the agent stops; connect again in a moment";
+    calls.stop(new SocleError("unavailable", "AGENT_STOPPING", message, { details: { retryAfterMs: 1000 } }));
+    const over = new AbortController();
+    const late = this.#options.clock
+      .sleep(this.#options.stopTimeoutMs ?? 2000, over.signal)
+      .catch(() => undefined);
+    await Promise.race([finished, late]);
+    over.abort();
+    server.forceShutdown();
+  }
+}
+
+type Injector = ReturnType<Server["createConnectionInjector"]>;
+
+const limitsOf = (config: Config["api"]["limits"]): Limits => ({
+  read: { perSecond: config.readsPerSecond, atOnce: 1024 },
+  wait: { perSecond: config.readsPerSecond, atOnce: config.waits },
+  mutation: { perSecond: config.mutationsPerSecond, atOnce: 1024 },
+  stream: { perSecond: config.streamsPerSecond, atOnce: config.streams },
+  control: { perSecond: config.controlsPerSecond, atOnce: 256 },
+});
+
+/** The full name of a service, from the path of one of its methods: `/package.Service/Method`. */
+function nameOf(definition: Implementable["definition"]): string {
+  return Object.values(definition)[0]?.path.split("/")[1] ?? "";
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

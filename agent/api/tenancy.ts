@@ -1,0 +1,121 @@
+import { SocleError } from "../kernel/errors.ts";
+import type { Operation } from "../state/operation.ts";
+import type { Vm, VmView } from "../vm/vm.ts";
+import type { Doors } from "./doors.ts";
+import type { Caller } from "./identity.ts";
+
+type Reachable = Pick<Doors, "vmView" | "vms" | "operations">;
+
+/** The doors as a caller may use them: whoever is one tenant's sees and changes that tenant's VMs alone. */
+export function doorsOf(doors: Doors): (caller: Caller) => Reachable {
+  return ({ tenant, name }) => (tenant === undefined ? doors : tenantDoors(doors, tenant, name));
+}
+
+/**
+ * What is another's is as if it were not there. A new VM is the tenant's, and takes no disk that was made for a VM of
+ * another, or for one that is gone: whose that was is not known any more.
+ */
+function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
+  const { vmView, vms, operations } = doors;
+  const isOwn = (vm: Vm | undefined): vm is Vm => vm?.managed === true && vm.tenant === tenant;
+  const view: VmView = {
+    get complete() {
+      return vmView.complete;
+    },
+    get observedAtMs() {
+      return vmView.observedAtMs;
+    },
+    get lastSample() {
+      return vmView.lastSample;
+    },
+    get: (idOrName) => own(vmView.get(idOrName)),
+    all: () => vmView.all().filter(isOwn),
+    subscribe: (signal) => vmView.subscribe(signal),
+  };
+  function own(vm: Vm | undefined): Vm | undefined {
+    return isOwn(vm) ? vm : undefined;
+  }
+  /** One that is gone is let pass: the request may be the repetition of one that was done. */
+  const requireOwn = <Request extends { readonly vm: string }>(request: Request): Request => {
+    const vm = vmView.get(request.vm);
+    if (vm === undefined || isOwn(vm)) return request;
+    throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${request.vm} on this host`);
+  };
+  const isMine = (operation: Operation): boolean =>
+    operation.caller === caller || isOwn(vmView.get(operation.vmId));
+  const requireMine = (id: string): string => {
+    if (isMine(operations.get(id))) return id;
+    throw new SocleError("not_found", "OPERATION_NOT_FOUND", `there is no operation ${id}`);
+  };
+  return {
+    vmView: view,
+    vms: {
+      create: async (request, by) => {
+        requireTenant(request.spec["tenant"], tenant);
+        requireOwnVolumes(request.spec, view);
+        return await vms.create({ ...request, spec: { ...request.spec, tenant } }, by);
+      },
+      start: async (request, by) => await vms.start(requireOwn(request), by),
+      stop: async (request, by) => await vms.stop(requireOwn(request), by),
+      reboot: async (request, by) => await vms.reboot(requireOwn(request), by),
+      pause: async (request, by) => await vms.pause(requireOwn(request), by),
+      resume: async (request, by) => await vms.resume(requireOwn(request), by),
+      delete: async (request, by) => await vms.delete(requireOwn(request), by),
+      openConsole: async (vm, options, signal) =>
+        await vms.openConsole(requireOwn({ vm }).vm, options, signal),
+    },
+    operations: {
+      get: (id) => operations.get(requireMine(id)),
+      list: (options) => mine(operations, options, isMine),
+      wait: async (id, timeoutMs, signal) => await operations.wait(requireMine(id), timeoutMs, signal),
+      cancel: (id) => operations.cancel(requireMine(id)),
+      watch: (signal) => filtered(operations.watch(signal), isMine),
+    },
+  };
+}
+
+function requireTenant(asked: unknown, tenant: string): void {
+  if (asked === undefined || asked === "" || asked === tenant) return;
+  throw new SocleError("denied", "TENANT_DENIED", `your certificate is for the tenant ${tenant} alone`);
+}
+
+/** A volume that was made for a VM has that VM's id in its name (vm/work.ts). */
+function requireOwnVolumes(spec: Readonly<Record<string, unknown>>, view: VmView): void {
+  for (const text of textsIn([spec["disks"], spec["kernelBoot"]])) {
+    const [, vmId] = /^socle-([0-9a-f-]{36})-/.exec(text) ?? [];
+    if (vmId === undefined || view.get(vmId) !== undefined) continue;
+    throw new SocleError("denied", "VOLUME_DENIED", `the volume ${text} was made for a VM that is not yours`);
+  }
+}
+
+function* textsIn(value: unknown): Generator<string, void, undefined> {
+  if (typeof value === "string") yield value;
+  else if (typeof value === "object" && value !== null)
+    for (const part of Object.values(value)) yield* textsIn(part);
+}
+
+/** A page of those that are one's own, out of as many pages of all as that takes. */
+function mine(
+  operations: Doors["operations"],
+  options: Parameters<Doors["operations"]["list"]>[0],
+  isMine: (operation: Operation) => boolean,
+): readonly Operation[] {
+  const found: Operation[] = [];
+  let { afterId } = options;
+  for (;;) {
+    const page = operations.list({ ...options, limit: 1000, ...(afterId === undefined ? {} : { afterId }) });
+    found.push(...page.filter(isMine));
+    afterId = page.at(-1)?.id;
+    if (page.length < 1000 || found.length >= options.limit) return found.slice(0, options.limit);
+  }
+}
+
+async function* filtered<Item extends { readonly kind: string }>(
+  items: AsyncIterable<Item>,
+  isMine: (operation: Operation) => boolean,
+): AsyncGenerator<Item, void, undefined> {
+  for await (const item of items) {
+    if ("value" in item && !isMine(item.value as Operation)) continue;
+    yield item;
+  }
+}

@@ -1,0 +1,155 @@
+import type { Socket } from "node:net";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import { peerOf, requireValid, type Peer, type Trust } from "../trust/index.ts";
+import { nobody, type Caller } from "./identity.ts";
+import { bind, splitAddress, type Listener } from "./listener.ts";
+import { isRole } from "./roles.ts";
+
+export interface TlsListenerOptions {
+  readonly trust: Trust;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Takes a connection whose other end has proved who it is. */
+  readonly onConnection: (socket: TLSSocket) => void;
+}
+
+export interface TlsListener extends Listener {
+  /** Who is at `address:port`, as its certificate says; nobody where no such connection is open. */
+  callerOf(peer: string): Caller;
+  /** Connections that were turned away since the start. */
+  readonly refused: number;
+}
+
+const handshakeTimeoutMs = 10_000;
+/** Of those who have not proved who they are: with one more the oldest goes, so that silent ones keep nobody out. */
+const maxHandshakes = 128;
+const maxConnections = 256;
+
+interface Open {
+  readonly socket: TLSSocket;
+  readonly caller: Caller;
+  readonly peer: Peer;
+}
+
+/**
+ * Listens for TLS 1.3 connections whose certificate is of an authority of the trust directory, not revoked, and says an
+ * identity with a role. New certificates and lists hold for the next connection at once, without an end to those that are
+ * open; one whose certificate is revoked or has expired meanwhile is ended. Throws as listener.ts.
+ */
+export async function listenOnTls(address: string, options: TlsListenerOptions): Promise<TlsListener> {
+  const { trust, clock, log } = options;
+  const open = new Map<string, Open>();
+  const handshakes = new Map<string, Socket>();
+  let refused = 0;
+  const refuse = (socket: TLSSocket | Socket, thrown: unknown): void => {
+    refused += 1;
+    const { reason, message } = toSocleError(thrown);
+    log.warn({ peer: addressOf(socket), reason }, `a connection was refused: ${message}`);
+    socket.destroy();
+  };
+  const server = createServer({
+    ...trust.material?.tls,
+    minVersion: "TLSv1.3",
+    requestCert: true,
+    rejectUnauthorized: true,
+    ALPNProtocols: ["h2"],
+    handshakeTimeout: handshakeTimeoutMs,
+    noDelay: true,
+  });
+  server.on("connection", (socket: Socket) => {
+    const place = addressOf(socket);
+    socket.on("error", () => undefined);
+    socket.once("close", () => {
+      if (handshakes.get(place) === socket) handshakes.delete(place);
+    });
+    handshakes.set(place, socket);
+    const [oldest] = handshakes.values();
+    if (handshakes.size > maxHandshakes) oldest?.destroy();
+  });
+  server.on("secureConnection", (socket) => {
+    const place = addressOf(socket);
+    handshakes.delete(place);
+    socket.on("error", () => undefined);
+    try {
+      const { material } = trust;
+      const certificate = socket.getPeerX509Certificate();
+      if (material === undefined || certificate === undefined)
+        throw handshakeFailed(new Error("no certificate"));
+      const peer = peerOf(certificate, material, clock.now());
+      const caller = callerFrom(peer);
+      if (open.size >= maxConnections) throw tooMany();
+      open.set(place, { socket, caller, peer });
+      socket.once("close", () => {
+        if (open.get(place)?.socket === socket) open.delete(place);
+      });
+      options.onConnection(socket);
+    } catch (thrown) {
+      refuse(socket, thrown);
+    }
+  });
+  server.on("tlsClientError", (cause, socket) => refuse(socket, handshakeFailed(cause)));
+  const over = new AbortController();
+  void followTrust(server, open, options, over.signal);
+  try {
+    const { port } = await bind(server, address, splitAddress(address));
+    return {
+      port,
+      close() {
+        over.abort();
+        server.close();
+      },
+      callerOf: (peer) => open.get(peer)?.caller ?? nobody,
+      get refused() {
+        return refused;
+      },
+    };
+  } catch (thrown) {
+    over.abort();
+    throw thrown;
+  }
+}
+
+/** New certificates for new connections; the end of those that must not go on. */
+async function followTrust(
+  server: Server,
+  open: ReadonlyMap<string, Open>,
+  { trust, clock, log }: TlsListenerOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  let inUse = trust.material;
+  for await (const _change of trust.subscribe(signal)) {
+    const { material } = trust;
+    if (material === undefined) continue;
+    if (material !== inUse) server.setSecureContext(material.tls);
+    inUse = material;
+    for (const { socket, peer } of open.values()) {
+      try {
+        requireValid(peer, material, clock.now());
+      } catch (thrown) {
+        const { reason, message } = toSocleError(thrown);
+        log.warn({ peer: addressOf(socket), reason }, `a connection is ended: ${message}`);
+        socket.destroy();
+      }
+    }
+  }
+}
+
+function callerFrom({ identity, serial }: Peer): Caller {
+  const { uri, role, tenant } = identity;
+  if (!isRole(role)) {
+    throw new SocleError("denied", "CERTIFICATE_ROLE", `${uri} has no role that may call a host's agent`);
+  }
+  return { name: uri, role, certificateSerial: serial, ...(tenant === undefined ? {} : { tenant }) };
+}
+
+/** As grpc-js's getPeer() prints it. */
+const addressOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;
+
+const tooMany = (): SocleError =>
+  new SocleError("exhausted", "TOO_MANY_CONNECTIONS", `${maxConnections} connections are open already`);
+
+const handshakeFailed = (cause: Error): SocleError =>
+  new SocleError("denied", "TLS_HANDSHAKE_FAILED", cause.message, { cause });

@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+import { SocleError } from "../kernel/errors.ts";
+import type { Operation } from "../state/operation.ts";
+import type { Vm, VmView } from "../vm/vm.ts";
+import type { ListVmsRequest__Output } from "../gen/socle/v1/ListVmsRequest.ts";
+import type { ListVmsResponse } from "../gen/socle/v1/ListVmsResponse.ts";
+import type { Operation as ProtoOperation } from "../gen/socle/v1/Operation.ts";
+import type { VmServiceHandlers } from "../gen/socle/v1/VmService.ts";
+import { runConsole } from "./console.ts";
+import { operationToProto } from "./convert-operation.ts";
+import { specFromProto } from "./convert-spec.ts";
+import { durationMs, toTimestamp } from "./convert-time.ts";
+import { presences, vmToProto } from "./convert-vm.ts";
+import type { Doors } from "./doors.ts";
+import type { ErrorEncoder } from "./errors.ts";
+import { bidi, control, mutation, serverStream, unary, type Methods } from "./handler.ts";
+import { doorsOf } from "./tenancy.ts";
+import { afterIdOf, pageSize, pageToken } from "./paging.ts";
+import { vmFilter } from "./vm-filter.ts";
+import { watchVms } from "./vm-watch.ts";
+
+export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmServiceHandlers> {
+  const of = doorsOf(doors);
+  const told = async (operation: Promise<Operation>): Promise<ProtoOperation> =>
+    operationToProto(await operation, errors);
+  return {
+    CreateVm: mutation(({ spec, reservationId, ...request }, { caller }) =>
+      told(
+        of(caller).vms.create(
+          {
+            ...request,
+            spec: specFromProto(spec),
+            reservationId: reservationId === "" ? undefined : reservationId,
+          },
+          caller.name,
+        ),
+      ),
+    ),
+    GetVm: unary(({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm))),
+    ListVms: unary((request, { caller }) => listVms(of(caller).vmView, request)),
+    WatchVms: serverStream(({ filter }, { caller, signal }) =>
+      watchVms(of(caller).vmView, vmFilter(filter), signal),
+    ),
+    StartVm: mutation((request, { caller }) => told(of(caller).vms.start(request, caller.name))),
+    StopVm: control(({ gracefulTimeout, ...request }, { caller }) => {
+      const gracefulTimeoutMs =
+        gracefulTimeout === null ? undefined : durationMs("graceful_timeout", gracefulTimeout);
+      return told(of(caller).vms.stop({ ...request, gracefulTimeoutMs }, caller.name));
+    }),
+    RebootVm: mutation((request, { caller }) => told(of(caller).vms.reboot(request, caller.name))),
+    PauseVm: mutation((request, { caller }) => told(of(caller).vms.pause(request, caller.name))),
+    ResumeVm: mutation((request, { caller }) => told(of(caller).vms.resume(request, caller.name))),
+    DeleteVm: mutation(({ etag, ...request }, { caller }) =>
+      told(of(caller).vms.delete({ ...request, etag: etag === "" ? undefined : etag }, caller.name)),
+    ),
+    Console: {
+      ...bidi((requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal)),
+      mutation: true,
+    },
+  };
+}
+
+function getVm(view: VmView, idOrName: string): Vm {
+  const vm = view.get(idOrName);
+  if (vm !== undefined) return vm;
+  if (!view.complete) {
+    const message = `libvirt is not answering, so whether there is a VM ${idOrName} is not known now; try again`;
+    throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
+  }
+  throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
+}
+
+/** Ordered by id, so that a page goes on where the one before ended whatever came or went meanwhile. */
+function listVms(view: VmView, request: ListVmsRequest__Output): ListVmsResponse {
+  const { filter, pageToken: token } = request;
+  const afterId = afterIdOf(token, filter);
+  const matching = view.all().filter(vmFilter(filter));
+  const etag = listEtag(matching, view.complete);
+  const observation = {
+    presence: presences.toProto(view.complete ? "present" : "unknown"),
+    observedAt: toTimestamp(view.observedAtMs),
+  };
+  const head = { totalSize: matching.length, etag, observation };
+  if (request.etag === etag) return { ...head, notModified: true };
+  const rest = afterId === undefined ? matching : matching.filter(({ id }) => id > afterId);
+  const page = rest.slice(0, pageSize(request.pageSize, 100, 1000));
+  const last = page.at(-1);
+  const nextPageToken = last === undefined || page.length === rest.length ? "" : pageToken(last.id, filter);
+  return { ...head, vms: page.map(vmToProto), nextPageToken };
+}
+
+function listEtag(vms: readonly Vm[], complete: boolean): string {
+  const hash = createHash("sha256").update(complete ? "complete" : "unknown");
+  for (const { id, etag } of vms) hash.update(`\n${id} ${etag}`);
+  return hash.digest("base64url").slice(0, 22);
+}

@@ -1,0 +1,182 @@
+import { access, constants } from "node:fs/promises";
+import type * as grpc from "@grpc/grpc-js";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import { loadContract, type Contract } from "./contract.ts";
+import { interrupted } from "./errors.ts";
+import { fromRpcError, isRpcError } from "./rpc-error.ts";
+
+export type Target =
+  { readonly kind: "socket"; readonly path: string } | { readonly kind: "tcp"; readonly address: string };
+
+/** A method of the contract, as proto-loader gives it. */
+export interface Method<Request, Response> {
+  readonly path: string;
+  readonly requestSerialize: (request: Request) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Response;
+}
+
+/** How long the agent may take to say anything at all. */
+const contactTimeoutMs = 3000;
+/** How long it may take to answer one question: all of them are answered from memory. */
+const callTimeoutMs = 10_000;
+/** A page of 1,000 VMs with long labels. */
+const maxMessageBytes = 64 * 2 ** 20;
+
+/** A connection to an agent. Every failure, an interrupt too, comes out as a SocleError. */
+export interface Agent {
+  readonly contract: Contract;
+  /** One question and its answer: `agent.ask(agent.contract.host.GetHost, {})`. */
+  ask<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    options?: { readonly timeoutMs?: number },
+  ): Promise<Response>;
+  /** A stream's messages, until it ends. Leaving the loop ends the stream. */
+  watch<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    options?: { readonly timeoutMs?: number | undefined },
+  ): AsyncGenerator<Response, void, undefined>;
+  /** A stream both ways; its errors are for `failure` to translate. */
+  open<Request, Response>(method: Method<Request, Response>): grpc.ClientDuplexStream<Request, Response>;
+  failure(thrown: unknown): SocleError;
+  close(): void;
+}
+
+/**
+ * Connects, and makes sure that somebody answers: without the deadline, a peer that accepts and then says nothing
+ * would hold the caller for ever.
+ */
+export async function connect(
+  target: Target,
+  protoDirectory: string,
+  interrupt: AbortSignal,
+): Promise<Agent> {
+  if (target.kind === "socket") await checkSocket(target.path);
+  const [{ Client, credentials, connectivityState }, contract] = await Promise.all([
+    import("@grpc/grpc-js"),
+    loadContract(protoDirectory),
+  ]);
+  const client = new Client(
+    target.kind === "socket" ? `unix:${target.path}` : target.address,
+    credentials.createInsecure(),
+    {
+      "grpc.max_receive_message_length": maxMessageBytes,
+      "grpc.max_send_message_length": maxMessageBytes,
+      "grpc.enable_http_proxy": 0,
+      "grpc.service_config_disable_resolution": 1,
+      "grpc.enable_channelz": 0,
+      ...(target.kind === "socket" ? { "grpc.default_authority": "localhost" } : {}),
+    },
+  );
+  try {
+    await firstContact(client.getChannel(), connectivityState, target, interrupt);
+  } catch (thrown) {
+    client.close();
+    throw thrown;
+  }
+
+  const failure = (thrown: unknown): SocleError => {
+    if (interrupt.aborted) return interrupted();
+    return isRpcError(thrown) ? fromRpcError(contract, thrown) : toSocleError(thrown);
+  };
+  return {
+    contract,
+    failure,
+    close: () => client.close(),
+    ask: ({ path, requestSerialize, responseDeserialize }, request, { timeoutMs = callTimeoutMs } = {}) =>
+      new Promise((resolve, reject) => {
+        const call = client.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          request,
+          { deadline: Date.now() + timeoutMs },
+          (error, response) => {
+            release();
+            if (error !== null) reject(failure(error));
+            else if (response !== undefined) resolve(response);
+          },
+        );
+        const release = onAbort(interrupt, () => call.cancel());
+      }),
+    async *watch({ path, requestSerialize, responseDeserialize }, request, { timeoutMs } = {}) {
+      const call = client.makeServerStreamRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs },
+      );
+      // The end of the loop cancels the call, and that is an error nobody waits for.
+      call.on("error", () => undefined);
+      const release = onAbort(interrupt, () => call.cancel());
+      try {
+        for await (const message of call) yield responseOf(responseDeserialize, message);
+      } catch (thrown) {
+        throw failure(thrown);
+      } finally {
+        release();
+        call.cancel();
+      }
+      if (interrupt.aborted) throw interrupted();
+    },
+    open: ({ path, requestSerialize, responseDeserialize }) =>
+      client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize),
+  };
+}
+
+/** A Readable's iterator yields any; what it yields is what its method decodes. */
+const responseOf = <Response>(_decode: (bytes: Buffer) => Response, message: unknown): Response =>
+  message as Response;
+
+/** Calls `act` when the signal aborts, or at once if it did; returns what takes that back. */
+function onAbort(signal: AbortSignal, act: () => void): () => void {
+  if (signal.aborted) act();
+  signal.addEventListener("abort", act, { once: true });
+  return () => signal.removeEventListener("abort", act);
+}
+
+async function checkSocket(path: string): Promise<void> {
+  try {
+    await access(path, constants.R_OK | constants.W_OK);
+  } catch (cause) {
+    const denied = cause instanceof Error && "code" in cause && cause.code === "EACCES";
+    throw denied
+      ? new SocleError("denied", "SOCKET_DENIED", `this user may not use the agent's socket ${path}`, {
+          cause,
+        })
+      : new SocleError("unavailable", "AGENT_NOT_RUNNING", `the agent is not running: there is no ${path}`, {
+          cause,
+        });
+  }
+}
+
+async function firstContact(
+  channel: ReturnType<grpc.Client["getChannel"]>,
+  states: typeof grpc.connectivityState,
+  target: Target,
+  interrupt: AbortSignal,
+): Promise<void> {
+  const place = target.kind === "socket" ? target.path : target.address;
+  const deadline = Date.now() + contactTimeoutMs;
+  for (;;) {
+    const state = channel.getConnectivityState(true);
+    if (state === states.READY) return;
+    if (state === states.TRANSIENT_FAILURE) {
+      throw new SocleError("unavailable", "AGENT_UNREACHABLE", `nobody answers at ${place}`);
+    }
+    const outcome = await new Promise<"changed" | "late" | "interrupted">((resolve) => {
+      const release = onAbort(interrupt, () => resolve("interrupted"));
+      channel.watchConnectivityState(state, deadline, (error) => {
+        release();
+        resolve(error === undefined ? "changed" : "late");
+      });
+    });
+    if (outcome === "interrupted") throw interrupted();
+    if (outcome === "late") {
+      const message = `who listens at ${place} said nothing for ${contactTimeoutMs / 1000} s`;
+      throw new SocleError("unavailable", "AGENT_SILENT", message);
+    }
+  }
+}

@@ -1,0 +1,25 @@
+import { randomUUID } from "node:crypto";
+import type { ExitCode } from "../errors.ts";
+import type { Command, Session } from "../session.ts";
+
+export const cordon: Command = (session, _args, options) =>
+  setState(session, "LIFECYCLE_STATE_CORDONED", String(options.reason));
+
+export const uncordon: Command = (session) => setState(session, "LIFECYCLE_STATE_ACTIVE", "");
+
+async function setState(
+  session: Session,
+  state: "LIFECYCLE_STATE_CORDONED" | "LIFECYCLE_STATE_ACTIVE",
+  reason: string,
+): Promise<ExitCode | undefined> {
+  const agent = await session.agent();
+  const host = await agent.ask(agent.contract.host.SetSchedulingState, {
+    requestId: randomUUID(),
+    state,
+    reason,
+  });
+  if (session.json) session.printJson(host);
+  else if (host.schedulingState === "LIFECYCLE_STATE_CORDONED") session.print("cordoned: no new VMs\n");
+  else session.print("active: new VMs may come\n");
+  return undefined;
+}

@@ -1,0 +1,91 @@
+import { once } from "node:events";
+import { Backoff } from "../../kernel/backoff.ts";
+import { systemClock } from "../../kernel/clock.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Event__Output } from "../../gen/socle/v1/Event.ts";
+import { EventKind } from "../../gen/socle/v1/EventKind.ts";
+import { usageError } from "../errors.ts";
+import { enumWord, printable, toMs } from "../format.ts";
+import type { Paint } from "../io.ts";
+import type { Command, Session } from "../session.ts";
+
+interface Options {
+  readonly after?: number;
+  readonly sinceStart?: boolean;
+  readonly follow?: boolean;
+  readonly kind?: readonly string[];
+  readonly vm?: string;
+}
+
+/**
+ * Prints events, from now on or from where it is told, until the newest one or Ctrl-C (which is a good end). An agent
+ * that goes away while it is followed is waited for, and gone on with where it was.
+ */
+export const events: Command = async (session, _args, options: Options) => {
+  const kinds = (options.kind ?? []).map(eventKind);
+  const agent = await session.agent();
+  const { position } = await agent.ask(agent.contract.host.GetHost, {});
+  const newest = position?.eventSequence ?? 0;
+  const fromNow = options.after === undefined && options.sinceStart !== true && options.follow !== false;
+  const last = options.follow === false ? newest : Infinity;
+  // Filtered here and not by the agent: the newest event must arrive for --no-follow to end, whatever its kind.
+  const wanted = (event: Event__Output): boolean =>
+    (kinds.length === 0 || kinds.includes(event.kind)) &&
+    (options.vm === undefined || event.vmId === options.vm || event.vmName === options.vm) &&
+    (options.sinceStart !== true || event.agentEpoch >= (position?.agentEpoch ?? 0));
+  let afterSequence = fromNow ? newest : (options.after ?? 0);
+  const backoff = new Backoff({ baseMs: 500, capMs: 10_000 });
+  let waiting = false;
+  while (afterSequence < last) {
+    try {
+      for await (const event of await subscribe(session, afterSequence)) {
+        if (wanted(event)) await print(session, event);
+        afterSequence = event.sequence;
+        waiting = false;
+        backoff.reset();
+        if (afterSequence >= last) return undefined;
+      }
+      throw new SocleError("unavailable", "STREAM_ENDED", "the agent ended the stream of events");
+    } catch (thrown) {
+      if (session.interrupt.aborted) return undefined;
+      if (!(thrown instanceof SocleError) || thrown.kind !== "unavailable") throw thrown;
+      if (!waiting) session.note(session.paint("yellow", `${thrown.message}; waiting for the agent`));
+      waiting = true;
+      await session.close();
+      await systemClock.sleep(backoff.nextMs(), session.interrupt).catch(() => undefined);
+    }
+  }
+  return undefined;
+};
+
+async function subscribe(session: Session, afterSequence: number): Promise<AsyncIterable<Event__Output>> {
+  const agent = await session.agent();
+  return agent.watch(agent.contract.events.Subscribe, { afterSequence });
+}
+
+async function print(session: Session, event: Event__Output): Promise<void> {
+  if (session.json) session.printJson(event, true);
+  else session.print(renderEvent(event, session.paint));
+  const { stdout } = session.io;
+  if (stdout.writableNeedDrain) await once(stdout, "drain", { signal: session.interrupt });
+}
+
+function eventKind(word: string): EventKind {
+  const name = `EVENT_KIND_${word.toUpperCase().replaceAll("-", "_")}`;
+  const known = Object.values(EventKind).filter((kind) => kind !== "EVENT_KIND_UNSPECIFIED");
+  const found = known.find((kind) => kind === name);
+  if (found !== undefined) return found;
+  const words = known.map((kind) => enumWord(kind, "EVENT_KIND"));
+  throw usageError(`--kind takes one of ${words.join(", ")}; not '${word}'`);
+}
+
+/** One event, one line: when, its number, what, to whom, and how it is now. */
+export function renderEvent(event: Event__Output, paint: Paint): string {
+  const time = new Date(toMs(event.time) ?? 0).toISOString().replace("T", " ");
+  const kind = enumWord(event.kind, "EVENT_KIND");
+  const state = event.vmState === "VM_STATE_UNSPECIFIED" ? "" : enumWord(event.vmState, "VM_STATE");
+  const details = Object.entries(event.details).map(([key, value]) => `${key}=${value}`);
+  const words = [event.vmName || event.vmId, state, event.reason, ...details].filter((word) => word !== "");
+  const alarming = /panicked|io_error|memory_failure|watchdog|disconnected/.test(kind);
+  return `${paint("dim", time)}  ${String(event.sequence).padStart(6)}  ${paint(alarming ? "red" : "bold", kind)}  ${printable(words.join("  "))}\n`;
+}

@@ -1,0 +1,81 @@
+import { randomUUID } from "node:crypto";
+import type { Condition__Output } from "../../gen/socle/v1/Condition.ts";
+import type { Host__Output } from "../../gen/socle/v1/Host.ts";
+import { enumWord, formatAge, printable } from "../format.ts";
+import type { Colour, Paint } from "../io.ts";
+import type { Command } from "../session.ts";
+import { renderFields, renderTable } from "../table.ts";
+
+export const showHealth: Command = async (session) => {
+  const agent = await session.agent();
+  const host = await agent.ask(agent.contract.host.GetHost, {});
+  if (session.json) session.printJson(host.health);
+  else session.print(await renderHealth(host, session.paint, session.nowMs()));
+  return undefined;
+};
+
+export const acknowledge: Command = async (session, [type = ""], options) => {
+  const agent = await session.agent();
+  const requestId = typeof options.requestId === "string" ? options.requestId : randomUUID();
+  const host = await agent.ask(agent.contract.host.AcknowledgeCondition, { requestId, type });
+  const condition = host.health?.conditions.find((found) => found.type === type);
+  if (session.json) session.printJson(condition);
+  else session.print(`${type}: ${outlook(condition)}\n`);
+  return undefined;
+};
+
+function outlook(condition: Condition__Output | undefined): string {
+  if (condition?.status !== "TRUTH_TRUE") return "acknowledged, and over";
+  return condition.untilReboot
+    ? "acknowledged; it ends when the host was rebooted and is well"
+    : "acknowledged; it ends once the host is well again";
+}
+
+export async function renderHealth(host: Host__Output, paint: Paint, nowMs: number): Promise<string> {
+  const { health } = host;
+  const answer = (truth: string | undefined): string => {
+    const word = enumWord(truth ?? "", "TRUTH");
+    return paint(word === "true" ? "green" : word === "false" ? "red" : "yellow", word);
+  };
+  const fields: [string, string][] = [
+    ["health", healthWord(host, paint)],
+    ["alive", answer(health?.alive)],
+    ["schedulable", answer(health?.schedulable)],
+    ["safe to fence", enumWord(health?.safeToFence ?? "", "TRUTH")],
+    [
+      "cordoned",
+      host.schedulingState === "LIFECYCLE_STATE_CORDONED" ? printable(`yes: ${host.schedulingReason}`) : "no",
+    ],
+  ];
+  const conditions = await renderTable(conditionColumns(nowMs), health?.conditions ?? [], paint);
+  const held = (health?.conditions ?? []).filter(({ latched, acknowledged }) => latched && !acknowledged);
+  const hints = held.map(({ type }) => `${type} is held until you have looked: socle health ack ${type}\n`);
+  return [renderFields(fields, paint), conditions, ...(hints.length > 0 ? [hints.join("")] : [])].join("\n");
+}
+
+export function healthWord({ health }: Host__Output, paint: Paint): string {
+  const effect = enumWord(health?.state ?? "", "EFFECT");
+  return paint(effectColours[effect] ?? "red", effect === "none" ? "ok" : effect);
+}
+
+const effectColours: Readonly<Record<string, Colour>> = { none: "green", degraded: "yellow" };
+
+export const conditionColumns = (nowMs: number) => [
+  { title: "CONDITION", cell: ({ type }: Condition__Output) => type },
+  {
+    title: "STATUS",
+    cell: (of: Condition__Output) => enumWord(of.status, "TRUTH") + (holds(of) ?? ""),
+    paint: (text: string, { status }: Condition__Output, paint: Paint) =>
+      paint(status === "TRUTH_FALSE" ? "green" : status === "TRUTH_TRUE" ? "red" : "yellow", text),
+  },
+  { title: "EFFECT", cell: (of: Condition__Output) => enumWord(of.effect, "EFFECT") },
+  { title: "REASON", cell: ({ reason }: Condition__Output) => reason },
+  { title: "SINCE", cell: ({ since }: Condition__Output) => formatAge(since, nowMs) },
+  { title: "EVIDENCE", cell: ({ evidence }: Condition__Output) => evidence },
+];
+
+function holds({ latched, acknowledged, untilReboot }: Condition__Output): string | undefined {
+  if (!latched) return undefined;
+  if (acknowledged) return " (held until a reboot)";
+  return untilReboot ? " (held until a reboot and ack)" : " (held until ack)";
+}

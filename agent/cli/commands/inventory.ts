@@ -1,0 +1,142 @@
+import type { Host__Output } from "../../gen/socle/v1/Host.ts";
+import type { NumaCell__Output } from "../../gen/socle/v1/NumaCell.ts";
+import type { PciDevice__Output } from "../../gen/socle/v1/PciDevice.ts";
+import type { StoragePool__Output } from "../../gen/socle/v1/StoragePool.ts";
+import { enumWord, formatBytes, printable } from "../format.ts";
+import type { Paint } from "../io.ts";
+import type { Command } from "../session.ts";
+import { renderFields, renderTable } from "../table.ts";
+
+export const inventory: Command = async (session) => {
+  const agent = await session.agent();
+  const host = await agent.ask(agent.contract.host.GetHost, {});
+  if (session.json) session.printJson(host.inventory);
+  else session.print(await renderInventory(host, session.paint));
+  return undefined;
+};
+
+export async function renderInventory(host: Host__Output, paint: Paint): Promise<string> {
+  const { cells = [], storagePools = [], networks = [], devices = [] } = host.inventory ?? {};
+  const parts = [renderFields(summary(host, paint), paint)];
+  const add = async <Row>(
+    columns: Parameters<typeof renderTable<Row>>[0],
+    rows: readonly Row[],
+  ): Promise<void> => {
+    if (rows.length > 0) parts.push(await renderTable(columns, rows, paint));
+  };
+  await add(cellColumns, cells);
+  await add(poolColumns, storagePools);
+  await add(
+    [
+      { title: "NETWORK", cell: ({ name }) => name },
+      { title: "BRIDGE", cell: ({ bridge }) => bridge },
+      { title: "STATE", cell: ({ active }) => (active ? "active" : "inactive") },
+    ],
+    networks,
+  );
+  await add(deviceColumns, devices);
+  return parts.join("\n");
+}
+
+function summary({ identity, inventory }: Host__Output, paint: Paint): [string, string][] {
+  const { cpu, compatibility: guests, traits = [], incompleteReasons = [] } = inventory ?? {};
+  const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
+  const fields: [string, string][] = [
+    ["host", [identity?.hostname, identity?.hostId].filter(Boolean).join("  ")],
+    [
+      "cpu",
+      cpu
+        ? `${cpu.model}, ${count(cpu.sockets, "socket")}, ${count(cpu.cores, "core")}, ${count(cpu.threads, "thread")}`
+        : "",
+    ],
+    ["traits", traits.join(" ")],
+    ["guest cpu", guests ? `${guests.cpuModel || "default"} (${guests.accelerator})` : ""],
+    ["moves among", guests ? `hosts with digest ${guests.digest}` : ""],
+    ...incompleteReasons.map((reason): [string, string] => ["incomplete", paint("yellow", reason)]),
+  ];
+  return fields.filter(([, value]) => value !== "").map(([name, value]) => [name, printable(value)]);
+}
+
+const cellColumns = [
+  { title: "CELL", cell: ({ cell }: NumaCell__Output) => String(cell), align: "right" as const },
+  { title: "CPUS", cell: ({ cpus }: NumaCell__Output) => ranges(cpus) },
+  {
+    title: "CORES",
+    cell: ({ siblings }: NumaCell__Output) => String(siblings.length || "?"),
+    align: "right" as const,
+  },
+  {
+    title: "CACHES",
+    cell: ({ caches }: NumaCell__Output) =>
+      caches.map(({ level, cpus }) => `L${level} ${ranges(cpus)}`).join(" / ") || "?",
+  },
+  {
+    title: "MEMORY",
+    cell: ({ memoryBytes }: NumaCell__Output) => formatBytes(memoryBytes),
+    align: "right" as const,
+  },
+  {
+    title: "HUGE PAGES",
+    cell: ({ pages }: NumaCell__Output) =>
+      pages
+        .filter(({ total }) => total > 0)
+        .map(({ total, sizeBytes }) => `${total} x ${formatBytes(sizeBytes)}`)
+        .join(", ") || "none",
+  },
+  { title: "DISTANCES", cell: ({ distances }: NumaCell__Output) => distances.join(" ") },
+];
+
+const amount = (bytes: number | undefined): string => (bytes === undefined ? "?" : formatBytes(bytes));
+
+const poolColumns = [
+  { title: "POOL", cell: ({ name }: StoragePool__Output) => name },
+  { title: "TYPE", cell: ({ type }: StoragePool__Output) => type },
+  {
+    title: "STATE",
+    cell: ({ active, observation }: StoragePool__Output) =>
+      observation?.presence === "PRESENCE_UNKNOWN" ? "unknown" : active ? "active" : "inactive",
+  },
+  { title: "SIZE", cell: (pool: StoragePool__Output) => amount(pool.capacityBytes), align: "right" as const },
+  {
+    title: "FREE",
+    cell: (pool: StoragePool__Output) => amount(pool.availableBytes),
+    align: "right" as const,
+  },
+  {
+    title: "SOLD",
+    cell: ({ thinRatio }: StoragePool__Output) => `${thinRatio || 1}x`,
+    align: "right" as const,
+  },
+  { title: "SHARED ID", cell: ({ sharedId }: StoragePool__Output) => sharedId },
+];
+
+const deviceColumns = [
+  { title: "DEVICE", cell: ({ address }: PciDevice__Output) => address },
+  { title: "KIND", cell: ({ kind }: PciDevice__Output) => enumWord(kind, "PCI_DEVICE_KIND") },
+  {
+    title: "WHAT",
+    cell: ({ vendor, product, vendorId, productId }: PciDevice__Output) =>
+      [vendor, product].filter((word) => word !== "").join(" ") || `${hex(vendorId)}:${hex(productId)}`,
+  },
+  { title: "DRIVER", cell: ({ driver }: PciDevice__Output) => driver },
+  { title: "IOMMU", cell: (of: PciDevice__Output) => String(of.iommuGroup ?? "-"), align: "right" as const },
+  { title: "CELL", cell: (of: PciDevice__Output) => String(of.cell ?? "-"), align: "right" as const },
+  {
+    title: "SR-IOV",
+    cell: ({ parent, virtualFunctions: of }: PciDevice__Output) =>
+      parent === "" ? (of ? `${of.enabled} of ${of.max}` : "") : `of ${parent}`,
+  },
+];
+
+const hex = (id: number): string => id.toString(16).padStart(4, "0");
+
+/** 0-3,8 */
+function ranges(numbers: readonly number[]): string {
+  const runs: [from: number, to: number][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last !== undefined && number === last[1] + 1) last[1] = number;
+    else runs.push([number, number]);
+  }
+  return runs.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(",");
+}

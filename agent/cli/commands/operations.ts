@@ -1,0 +1,128 @@
+import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
+import { conclude, follow } from "../follow.ts";
+import { enumWord, formatAge, formatDuration, printable, toMs } from "../format.ts";
+import type { Paint } from "../io.ts";
+import { fromStatus } from "../rpc-error.ts";
+import type { Command } from "../session.ts";
+import { renderFields, renderTable, type Column } from "../table.ts";
+
+export const listOperations: Command = async (session, _args, options) => {
+  const agent = await session.agent();
+  const vm = options.vm as string | undefined;
+  // Operations know VMs by id; a person knows them by name.
+  const vmId = vm === undefined ? "" : (await agent.ask(agent.contract.vms.GetVm, { vm })).vmId;
+  const { operations } = await agent.ask(agent.contract.operations.ListOperations, {
+    pageSize: options.limit as number,
+    vmId,
+    onlyRunning: options.running === true,
+  });
+  if (session.json) session.printJson({ operations });
+  else if (operations.length === 0) session.print("no operations\n");
+  else session.print(await renderTable(operationColumns(session.nowMs()), operations, session.paint));
+  return undefined;
+};
+
+export const operationColumns = (nowMs: number): Column<Operation__Output>[] => [
+  { title: "OPERATION", cell: ({ operationId }) => operationId },
+  { title: "KIND", cell: ({ kind }) => kind },
+  {
+    title: "STATE",
+    cell: ({ state }) => enumWord(state, "STATE"),
+    paint: (text, { state }, paint) => paint(stateColour(state), text),
+  },
+  { title: "STEP", cell: ({ steps }) => steps.at(-1)?.name ?? "-" },
+  { title: "PROGRESS", cell: ({ progress }) => `${Math.round(progress * 100)}%`, align: "right" },
+  { title: "AGE", cell: ({ createdAt }) => formatAge(createdAt, nowMs), align: "right" },
+  { title: "TOOK", cell: took, align: "right" },
+  { title: "VM", cell: ({ vmId }) => vmId },
+];
+
+function stateColour(state: Operation__Output["state"]): "green" | "red" | "yellow" {
+  if (state === "STATE_SUCCEEDED") return "green";
+  return state === "STATE_FAILED" ? "red" : "yellow";
+}
+
+function took({ createdAt, endedAt }: Operation__Output): string {
+  const endedMs = toMs(endedAt);
+  return endedMs === undefined ? "-" : formatDuration(endedMs - (toMs(createdAt) ?? endedMs));
+}
+
+export const showOperation: Command = async (session, args) => {
+  const agent = await session.agent();
+  const operation = await agent.ask(agent.contract.operations.GetOperation, { operationId: args[0] ?? "" });
+  if (session.json) {
+    session.printJson(operation);
+    return undefined;
+  }
+  const error = operation.error === null ? undefined : fromStatus(agent.contract, operation.error);
+  session.print(
+    await renderOperation(
+      operation,
+      error && `${error.reason}: ${error.message}`,
+      session.paint,
+      session.nowMs(),
+    ),
+  );
+  return undefined;
+};
+
+/** One operation with its steps. */
+export async function renderOperation(
+  operation: Operation__Output,
+  error: string | undefined,
+  paint: Paint,
+  nowMs: number,
+): Promise<string> {
+  const fields: [string, string][] = [
+    ["operation", operation.operationId],
+    ["request id", printable(operation.requestId)],
+    ["kind", operation.kind],
+    ["vm", operation.vmId],
+    ["caller", printable(operation.caller)],
+    ["state", paint(stateColour(operation.state), enumWord(operation.state, "STATE"))],
+    ["begun", `${formatAge(operation.createdAt, nowMs)} ago`],
+    ["took", took(operation)],
+    ...(error === undefined ? [] : [["error", paint("red", printable(error))] satisfies [string, string]]),
+    ...Object.entries(operation.result).map(([key, value]): [string, string] => [
+      printable(key),
+      printable(value),
+    ]),
+  ];
+  if (operation.steps.length === 0) return renderFields(fields, paint);
+  const steps = await renderTable(
+    [
+      { title: "STEP", cell: ({ name }) => name },
+      { title: "OUTCOME", cell: ({ outcome }) => outcome || "under way" },
+      {
+        title: "TOOK",
+        cell: ({ startedAt, endedAt }) =>
+          formatDuration((toMs(endedAt) ?? nowMs) - (toMs(startedAt) ?? nowMs)),
+        align: "right",
+      },
+    ],
+    operation.steps,
+    paint,
+  );
+  return `${renderFields(fields, paint)}\n${steps}`;
+}
+
+export const waitOperation: Command = async (session, args, options) => {
+  const agent = await session.agent();
+  const begun = await agent.ask(agent.contract.operations.GetOperation, { operationId: args[0] ?? "" });
+  conclude(session, agent, await follow(session, agent, begun, options.timeout as number | undefined));
+  return undefined;
+};
+
+export const cancelOperation: Command = async (session, args, options) => {
+  const agent = await session.agent();
+  const cancelling = await agent.ask(agent.contract.operations.CancelOperation, {
+    operationId: args[0] ?? "",
+  });
+  const ended =
+    options.wait === false
+      ? cancelling
+      : await follow(session, agent, cancelling, options.timeout as number | undefined);
+  if (session.json) session.printJson(ended);
+  else session.print(`${ended.kind} ${ended.vmId}: ${enumWord(ended.state, "STATE")}\n`);
+  return undefined;
+};

@@ -1,0 +1,128 @@
+import { toSocleError } from "../../kernel/errors.ts";
+import type { Host__Output } from "../../gen/socle/v1/Host.ts";
+import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
+import type { Reservation__Output } from "../../gen/socle/v1/Reservation.ts";
+import type { ResourceCapacity__Output } from "../../gen/socle/v1/ResourceCapacity.ts";
+import { formatAge, formatBytes, printable } from "../format.ts";
+import type { Paint } from "../io.ts";
+import type { Command } from "../session.ts";
+import { renderFields, renderTable } from "../table.ts";
+import { conditionColumns, healthWord } from "./health.ts";
+import { formatCpus } from "../placement.ts";
+import { reservationColumns } from "./reservations.ts";
+import { operationColumns } from "./operations.ts";
+
+export const status: Command = async (session) => {
+  const agent = await session.agent();
+  const [host, { operations }, { reservations }] = await Promise.all([
+    agent.ask(agent.contract.host.GetHost, {}),
+    agent.ask(agent.contract.operations.ListOperations, { onlyRunning: true }),
+    agent.ask(agent.contract.reservations.ListReservations, { pageSize: 1000 }).catch(noneOfOlder),
+  ]);
+  if (session.json) session.printJson({ host, operations, reservations });
+  else session.print(await renderStatus({ host, operations, reservations }, session.paint, session.nowMs()));
+  return undefined;
+};
+
+/** An agent from before there were reservations has none. */
+function noneOfOlder(thrown: unknown): { reservations: Reservation__Output[] } {
+  if (toSocleError(thrown).kind !== "unsupported") throw thrown;
+  return { reservations: [] };
+}
+
+/** What a person sees of a host. */
+export async function renderStatus(
+  seen: {
+    readonly host: Host__Output;
+    readonly operations: readonly Operation__Output[];
+    readonly reservations: readonly Reservation__Output[];
+  },
+  paint: Paint,
+  nowMs: number,
+): Promise<string> {
+  const { host, operations, reservations } = seen;
+  const parts = [renderFields(summary(host, paint, nowMs), paint)];
+  const conditions = host.health?.conditions ?? [];
+  if (conditions.length > 0) parts.push(await renderTable(conditionColumns(nowMs), conditions, paint));
+  const capacity = (host.capacity?.cells ?? []).flatMap(({ cell, resources }) =>
+    resources.filter(({ total, allocated }) => total > 0 || allocated > 0).map((of) => ({ cell, of })),
+  );
+  if (capacity.length > 0) {
+    parts.push(
+      await renderTable(
+        [
+          { title: "CELL", cell: ({ cell }) => String(cell), align: "right" },
+          { title: "RESOURCE", cell: ({ of }) => of.resource },
+          { title: "USE", cell: ({ of }) => bar(of) },
+          { title: "ALLOCATED", cell: ({ of }) => quantity(of, of.allocated), align: "right" },
+          { title: "CLAIMED", cell: ({ of }) => quantity(of, of.claimed), align: "right" },
+          { title: "AVAILABLE", cell: ({ of }) => quantity(of, of.available), align: "right" },
+          { title: "OF", cell: ({ of }) => quantity(of, sold(of)), align: "right" },
+        ],
+        capacity,
+        paint,
+      ),
+    );
+  }
+  if (reservations.length > 0) parts.push(await renderTable(reservationColumns(nowMs), reservations, paint));
+  if (operations.length > 0) parts.push(await renderTable(operationColumns(nowMs), operations, paint));
+  return parts.join("\n");
+}
+
+function summary(host: Host__Output, paint: Paint, nowMs: number): [string, string][] {
+  const { identity, inventory, vms } = host;
+  const cordoned = host.schedulingState === "LIFECYCLE_STATE_CORDONED";
+  const incomplete = inventory?.complete === false ? inventory.incompleteReasons : [];
+  const fields: [string, string | undefined][] = [
+    ["host", joined(identity?.hostname, identity?.hostId)],
+    ["machine", joined(identity?.vendor, identity?.model)],
+    ["system", joined(identity?.os, identity?.kernel)],
+    ["libvirt", joined(identity?.libvirtVersion, withWord("QEMU", identity?.hypervisorVersion))],
+    [
+      "agent",
+      joined(identity?.agentVersion, `up ${formatAge(identity?.agentStartedAt, nowMs)}`) +
+        (identity?.bootedAt ? `, host up ${formatAge(identity.bootedAt, nowMs)}` : ""),
+    ],
+    ["health", healthWord(host, paint)],
+    [
+      "scheduling",
+      cordoned ? paint("yellow", joined("cordoned:", host.schedulingReason)) : paint("green", "active"),
+    ],
+    [
+      "vms",
+      `${vms?.managed ?? 0} managed, ${vms?.unmanaged ?? 0} unmanaged, ${vms?.running ?? 0} running` +
+        (vms?.unknown ? paint("yellow", `, ${vms.unknown} unknown`) : ""),
+    ],
+    ["dedicated", dedicatedText(host.capacity?.dedicatedCpus ?? [])],
+    ...incomplete.map((reason): [string, string] => ["incomplete", paint("yellow", printable(reason))]),
+  ];
+  return fields.filter((field): field is [string, string] => field[1] !== undefined && field[1] !== "");
+}
+
+const dedicatedText = (cpus: readonly number[]): string =>
+  cpus.length === 0 ? "" : `cpus ${formatCpus(cpus)} are for one VM each`;
+
+const joined = (...words: readonly (string | undefined)[]): string =>
+  printable(words.filter((word) => word !== undefined && word !== "").join("  "));
+
+const withWord = (word: string, value: string | undefined): string =>
+  value === undefined || value === "" ? "" : `${word} ${value}`;
+
+/** What could be given to VMs if there were none. */
+const sold = ({ total, reserved, unhealthy, overcommitRatio }: ResourceCapacity__Output): number =>
+  Math.floor((total - reserved - unhealthy) * overcommitRatio);
+
+const quantity = ({ resource }: ResourceCapacity__Output, value: number): string =>
+  resource === "cpu" ? `${value} vCPU` : resource === "cpu_dedicated" ? `${value} CPU` : formatBytes(value);
+
+const barWidth = 20;
+
+/** `####++....`: allocated, claimed, free. More than there is fills the bar and ends in `!`. */
+function bar(of: ResourceCapacity__Output): string {
+  const whole = sold(of);
+  const share = (part: number): number => (whole > 0 ? Math.round((part / whole) * barWidth) : barWidth);
+  const allocated = Math.min(share(of.allocated), barWidth);
+  const claimed = Math.min(share(of.allocated + of.claimed), barWidth) - allocated;
+  const text = "#".repeat(allocated) + "+".repeat(claimed) + ".".repeat(barWidth - allocated - claimed);
+  return of.available < 0 ? `[${text.slice(0, -1)}!]` : `[${text}]`;
+}

@@ -1,0 +1,53 @@
+import { text as readAll } from "node:stream/consumers";
+import { readFile } from "node:fs/promises";
+import type { TrustState__Output } from "../../gen/socle/v1/TrustState.ts";
+import { usageError } from "../errors.ts";
+import { formatTime } from "../format.ts";
+import type { Command, Session } from "../session.ts";
+import { SocleError } from "../../kernel/errors.ts";
+
+export const enroll: Command = async (session, _args, options) => {
+  const token = await tokenOf(session, options);
+  const agent = await session.agent();
+  const address = String(options.scheduler);
+  // The agent asks the scheduler in turn: twice its own deadline for that.
+  const state = await agent.ask(agent.contract.trust.EnrollHost, { address, token }, { timeoutMs: 60_000 });
+  if (session.json) session.printJson(state);
+  else session.print(`enrolled as ${state.identity}, until ${formatTime(state.notAfter)}\n`);
+  return undefined;
+};
+
+export const showTrust: Command = async (session) => {
+  const agent = await session.agent();
+  const state = await agent.ask(agent.contract.trust.GetTrust, {});
+  if (session.json) session.printJson(state);
+  else session.print(tell(state));
+  return undefined;
+};
+
+function tell(state: TrustState__Output): string {
+  if (state.trustDomain === "") return "no trust domain is configured: no TLS, loopback alone\n";
+  const lines = [`trust domain  ${state.trustDomain}`];
+  if (state.identity === "") lines.push("identity      none yet");
+  else {
+    lines.push(`identity      ${state.identity}`, `serial        ${state.serial}`);
+    lines.push(`valid         ${formatTime(state.notBefore)} to ${formatTime(state.notAfter)}`);
+    lines.push(`renewal       ${state.renewsAt === null ? "not the agent's" : formatTime(state.renewsAt)}`);
+    lines.push(`revoked       ${state.revoked} certificates on the list`);
+  }
+  if (state.problem !== "") lines.push(`problem       ${state.problem}`);
+  return `${lines.join("\n")}\n`;
+}
+
+async function tokenOf(session: Session, options: Record<string, unknown>): Promise<string> {
+  const { token, tokenFile } = options;
+  if (typeof token === "string" && tokenFile === undefined) return token;
+  if (typeof tokenFile !== "string" || token !== undefined) throw usageError("give --token or --token-file");
+  if (tokenFile === "-") return (await readAll(session.io.stdin)).trim();
+  try {
+    return (await readFile(tokenFile, "utf8")).trim();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SocleError("invalid", "TOKEN_UNREADABLE", `the token cannot be read: ${why}`, { cause });
+  }
+}

@@ -1,0 +1,74 @@
+import { createInterface } from "node:readline/promises";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
+import { mutate, type MutationOptions } from "../follow.ts";
+import { enumWord, printable } from "../format.ts";
+import { interrupted } from "../errors.ts";
+import type { Command, Session } from "../session.ts";
+import { diskText } from "./vm-list.ts";
+
+interface Options extends MutationOptions {
+  readonly keepDisks?: boolean;
+  readonly force?: boolean;
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** Deletes a VM; a person at a terminal is shown what goes with it and asked first. */
+export const deleteVm: Command = async (session, [name = ""], options: Options) => {
+  const keepDisks = options.keepDisks === true;
+  const asks = options.yes !== true && session.io.stdin.isTTY === true && !session.json;
+  let etag = "";
+  if (asks || options.dryRun === true) {
+    const agent = await session.agent();
+    const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
+    if (options.dryRun === true) {
+      if (session.json) session.printJson({ vm, destroys: destroyed(vm, keepDisks) });
+      else session.print(`${describe(vm, keepDisks)}nothing was changed (--dry-run)\n`);
+      return undefined;
+    }
+    session.io.stderr.write(describe(vm, keepDisks));
+    await confirm(session, `Delete ${printable(vm.name)}? [y/N] `);
+    // What is deleted is what was shown: a change meanwhile refuses it.
+    etag = vm.etag;
+  }
+  const request = { vm: name, keepDisks, force: options.force === true, etag };
+  return mutate(session, options, ({ vms }) => vms.DeleteVm, request);
+};
+
+const destroyed = (vm: Vm__Output, keepDisks: boolean): string[] =>
+  keepDisks ? [] : (vm.spec?.disks ?? []).filter(({ newVolume }) => newVolume).map(diskText);
+
+function describe(vm: Vm__Output, keepDisks: boolean): string {
+  const lines = [`VM ${vm.name} (${vm.vmId}), ${enumWord(vm.state, "VM_STATE")}`];
+  const gone = destroyed(vm, keepDisks);
+  const kept = (vm.spec?.disks ?? []).map(diskText).filter((text) => !gone.includes(text));
+  lines.push(
+    ...gone.map((text) => `  is destroyed: disk ${text}`),
+    ...kept.map((text) => `  is kept: disk ${text}`),
+  );
+  return lines.map((line) => `${printable(line)}\n`).join("");
+}
+
+async function confirm(session: Session, question: string): Promise<void> {
+  const lines = createInterface({ input: session.io.stdin, output: session.io.stderr });
+  // The terminal's line editor takes Ctrl-C for itself.
+  lines.on("SIGINT", () => lines.close());
+  try {
+    const answer = await Promise.race([
+      lines.question(question, { signal: session.interrupt }),
+      new Promise<undefined>((resolve) => {
+        lines.once("close", () => resolve(undefined));
+      }),
+    ]);
+    if (answer === undefined) throw interrupted();
+    if (!/^y(es)?$/i.test(answer.trim())) {
+      throw new SocleError("conflict", "NOT_CONFIRMED", "nothing was deleted");
+    }
+  } catch (thrown) {
+    if (session.interrupt.aborted) throw interrupted();
+    throw thrown;
+  } finally {
+    lines.close();
+  }
+}

@@ -1,0 +1,185 @@
+import type { ListVmsResponse__Output } from "../../gen/socle/v1/ListVmsResponse.ts";
+import type { VmFilter } from "../../gen/socle/v1/VmFilter.ts";
+import { VmState } from "../../gen/socle/v1/VmState.ts";
+import type { Disk__Output } from "../../gen/socle/v1/Disk.ts";
+import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
+import { usageError } from "../errors.ts";
+import { enumWord, formatAge, formatBytes, formatDuration, printable } from "../format.ts";
+import type { Paint } from "../io.ts";
+import { parseLabels } from "../labels.ts";
+import type { Command } from "../session.ts";
+import { renderFields, renderTable, type Column } from "../table.ts";
+
+const pageSize = 1000;
+
+interface ListOptions {
+  readonly tenant?: string;
+  readonly state?: readonly string[];
+  readonly label?: readonly string[];
+  readonly name?: string;
+  readonly managed?: boolean;
+  readonly unmanaged?: boolean;
+  readonly quiet?: boolean;
+}
+
+export const listVms: Command = async (session, _args, options: ListOptions) => {
+  const filter = vmFilter(options);
+  const agent = await session.agent();
+  const vms: Vm__Output[] = [];
+  let page: ListVmsResponse__Output;
+  let pageToken = "";
+  do {
+    page = await agent.ask(agent.contract.vms.ListVms, { pageSize, pageToken, filter });
+    vms.push(...page.vms);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  const complete = page.observation?.presence === "PRESENCE_PRESENT";
+  if (session.json) session.printJson({ vms, complete, observedAt: page.observation?.observedAt ?? null });
+  else if (options.quiet === true) session.print(vms.map(({ name }) => `${printable(name)}\n`).join(""));
+  else session.print(await renderVms(vms, session.paint, session.nowMs()));
+  if (!complete && !session.json) {
+    const age = formatAge(page.observation?.observedAt, session.nowMs());
+    session.note(
+      session.paint("yellow", `libvirt does not answer: these are the VMs as last seen ${age} ago.`),
+    );
+  }
+  return undefined;
+};
+
+function vmFilter(options: ListOptions): VmFilter {
+  if (options.managed === true && options.unmanaged === true) {
+    throw usageError("--managed and --unmanaged exclude each other");
+  }
+  return {
+    tenant: options.tenant ?? "",
+    namePrefix: options.name ?? "",
+    labels: parseLabels(options.label),
+    states: (options.state ?? []).map(vmState),
+    managed:
+      options.managed === true
+        ? "MANAGED_FILTER_MANAGED"
+        : options.unmanaged === true
+          ? "MANAGED_FILTER_UNMANAGED"
+          : "MANAGED_FILTER_UNSPECIFIED",
+  };
+}
+
+function vmState(word: string): VmState {
+  const found = Object.values(VmState).find(
+    (state) => state !== "VM_STATE_UNSPECIFIED" && enumWord(state, "VM_STATE") === word.toLowerCase(),
+  );
+  if (found !== undefined) return found;
+  const known = Object.values(VmState)
+    .slice(1)
+    .map((state) => enumWord(state, "VM_STATE"));
+  throw usageError(`--state takes one of ${known.join(", ")}, not '${word}'`);
+}
+
+/** VMs as a table, or a word where there are none. */
+export async function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs: number): Promise<string> {
+  if (vms.length === 0) return "no VMs\n";
+  const columns: Column<Vm__Output>[] = [
+    { title: "NAME", cell: ({ name }) => name },
+    { title: "STATE", cell: stateText, paint: (text, _, colour) => paintState(text, colour) },
+    { title: "VCPUS", cell: ({ vcpus }) => String(vcpus), align: "right" },
+    { title: "MEMORY", cell: ({ memoryBytes }) => formatBytes(memoryBytes), align: "right" },
+    {
+      title: "RSS",
+      cell: ({ stats }) => (stats?.memoryRssBytes ? formatBytes(stats.memoryRssBytes) : "-"),
+      align: "right",
+    },
+    { title: "TENANT", cell: ({ tenant, managed }) => (managed ? tenant || "-" : "(unmanaged)") },
+    { title: "AGE", cell: ({ createdAt }) => formatAge(createdAt, nowMs), align: "right" },
+    { title: "ID", cell: ({ vmId }) => vmId },
+  ];
+  return renderTable(columns, vms, paint);
+}
+
+/** "running", and what a person should know besides: not seen now, not answering, or paused by a fault. */
+export function stateText(vm: Vm__Output): string {
+  const state = enumWord(vm.state, "VM_STATE");
+  if (vm.observation?.presence !== "PRESENCE_PRESENT") return `${state}?`;
+  if (vm.stats?.unresponsive === true) return `${state} (unresponsive)`;
+  const expected = ["", "BOOTED", "USER", "SHUTDOWN", "UNPAUSED", "UNKNOWN", "DESTROYED"];
+  return state === "running" || expected.includes(vm.stateReason)
+    ? state
+    : `${state} (${vm.stateReason.toLowerCase()})`;
+}
+
+function paintState(text: string, paint: Paint): string {
+  if (text === "running") return paint("green", text);
+  return /crashed|error|unresponsive|\?$/.test(text) ? paint("red", text) : paint("yellow", text);
+}
+
+export const showVm: Command = async (session, args) => {
+  const agent = await session.agent();
+  const vm = await agent.ask(agent.contract.vms.GetVm, { vm: args[0] ?? "" });
+  if (session.json) session.printJson(vm);
+  else session.print(renderVm(vm, session.paint, session.nowMs()));
+  return undefined;
+};
+
+/** One VM, a fact a line. */
+export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
+  const { spec, stats, observation } = vm;
+  const seen = observation?.presence === "PRESENCE_PRESENT" ? "" : "not answered for since ";
+  const fields: [string, string][] = [
+    ["name", vm.name],
+    ["id", vm.vmId],
+    ["state", `${paintState(stateText(vm), paint)}  ${paint("dim", vm.stateReason)}`],
+    ["seen", `${seen}${formatAge(observation?.observedAt, nowMs)} ago`],
+    ["managed", vm.managed ? "yes" : "no: Socle did not make it and never touches it"],
+    ["tenant", vm.tenant],
+    ["created", vm.createdAt === null ? "" : `${formatAge(vm.createdAt, nowMs)} ago`],
+    ["vcpus", String(vm.vcpus)],
+    ["memory", formatBytes(vm.memoryBytes)],
+    ["accelerator", enumWord(vm.accelerator, "ACCELERATOR").replace("unspecified", "")],
+    ["firmware", spec === null ? "" : enumWord(spec.firmware, "FIRMWARE").replace("unspecified", "bios")],
+    ...(spec?.disks ?? []).map((disk): [string, string] => ["disk", diskText(disk)]),
+    ...(spec?.nics ?? []).map((nic): [string, string] => [
+      "nic",
+      `${nic.name}  ${nic.network ? `network ${nic.network}` : `bridge ${nic.bridge ?? ""}`}  ${nic.mac}`,
+    ]),
+    ...(spec?.kernelBoot ? [["kernel", kernelText(spec.kernelBoot)] satisfies [string, string]] : []),
+    ...Object.entries(vm.labels).map(([key, value]): [string, string] => ["label", `${key}=${value}`]),
+    ["cpu time", stats?.cpuSeconds === undefined ? "" : formatDuration(stats.cpuSeconds * 1000)],
+    ["rss", stats?.memoryRssBytes ? formatBytes(stats.memoryRssBytes) : ""],
+    [
+      "stats",
+      stats === null
+        ? ""
+        : `${formatAge(stats.sampledAt, nowMs)} old${stats.unresponsive ? paint("red", "  unresponsive") : ""}`,
+    ],
+    ["epoch", String(vm.placementEpoch)],
+    ["etag", vm.etag],
+  ];
+  const shown = fields.filter(([, value]) => value.trim() !== "");
+  return renderFields(
+    shown.map(([name, value]) => [name, name === "state" || name === "stats" ? value : printable(value)]),
+    paint,
+  );
+}
+
+/** "root  default/vm-1.qcow2", or what was asked for when it was made. */
+export function diskText(disk: Disk__Output): string {
+  const { name, volume, newVolume, readOnly } = disk;
+  const source = volume
+    ? `${volume.pool}/${volume.volume}`
+    : newVolume
+      ? `made for this VM in ${newVolume.pool}` +
+        (newVolume.capacityBytes > 0 ? `, ${formatBytes(newVolume.capacityBytes)}` : "") +
+        (newVolume.baseVolume === "" ? "" : ` over ${newVolume.baseVolume}`)
+      : "";
+  return `${name}  ${source}${readOnly ? "  read-only" : ""}`;
+}
+
+type KernelBoot = NonNullable<NonNullable<Vm__Output["spec"]>["kernelBoot"]>;
+
+const kernelText = ({ kernel, initrd, commandLine }: KernelBoot): string =>
+  [
+    kernel === null ? "" : `${kernel.pool}/${kernel.volume}`,
+    initrd === null ? "" : `initrd ${initrd.pool}/${initrd.volume}`,
+    commandLine,
+  ]
+    .filter((part) => part !== "")
+    .join("  ");

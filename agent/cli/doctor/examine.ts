@@ -1,0 +1,47 @@
+import { SocleError } from "../../kernel/errors.ts";
+import type { Config } from "../../config/schema.ts";
+import { hintsFor } from "../errors.ts";
+import type { Session } from "../session.ts";
+import { examineAgent } from "./agent-checks.ts";
+import { speaker, type Finding } from "./finding.ts";
+import { checkClock, checkKvm, checkLibvirt, checkNode, checkStateDirectory } from "./host-checks.ts";
+
+/** Every check in the order in which things depend on each other. Never throws: a check that cannot be made says so. */
+export async function* examine(
+  session: Session,
+  configPath: string,
+): AsyncGenerator<Finding, void, undefined> {
+  yield checkNode(process.versions.node);
+  const { config, finding } = await checkConfig(configPath);
+  yield finding;
+  yield await checkLibvirt(config.libvirt.uri, session.io.env.XDG_RUNTIME_DIR);
+  yield await checkKvm(config.vm.accelerator);
+  yield await checkStateDirectory(config.state.directory);
+  yield await checkClock();
+  yield* examineAgent(session, config);
+}
+
+/** The configuration, or the defaults where it cannot be used: the other checks go on with those. */
+async function checkConfig(path: string): Promise<{ config: Config; finding: Finding }> {
+  const say = speaker("config");
+  const { loadConfig } = await import("../../config/load.ts");
+  try {
+    const { config, warnings } = await loadConfig(path);
+    const finding =
+      warnings.length === 0
+        ? say.ok(`${path} is valid`)
+        : say.warn(warnings.join("; "), "Change it if that is not meant.");
+    return { config, finding };
+  } catch (thrown) {
+    const { config } = await loadConfig(undefined);
+    if (!(thrown instanceof SocleError)) throw thrown;
+    const missing = thrown.cause instanceof Error && "code" in thrown.cause && thrown.cause.code === "ENOENT";
+    const finding = missing
+      ? say.warn(`there is no ${path}`, `Make one: socle config show --example > ${path}`)
+      : say.fail(
+          thrown.message.replaceAll(/\n\s*/g, " "),
+          [...hintsFor(thrown), `socle config check ${path}`].join(" "),
+        );
+    return { config, finding };
+  }
+}

@@ -1,0 +1,74 @@
+import { SocleError, type ErrorKind } from "../kernel/errors.ts";
+
+/** What `socle` exits with. */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  unavailable: 4,
+  refused: 5,
+  timeout: 6,
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** What they mean, for the help and socle(1). */
+export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
+  ok: "Done.",
+  failed: "It failed, or a check of socle doctor did.",
+  usage: "The command line, a file or a value in it is not valid.",
+  notFound: "There is no such VM, operation or file.",
+  unavailable: "The agent or libvirt does not answer.",
+  refused: "Refused: not allowed, in conflict with what is there, or no room.",
+  timeout: "It did not end in time.",
+  interrupted: "Interrupted with Ctrl-C.",
+};
+
+const exitNames: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
+  not_found: "notFound",
+  already_exists: "refused",
+  conflict: "refused",
+  invalid: "usage",
+  denied: "refused",
+  unavailable: "unavailable",
+  timeout: "timeout",
+  outcome_unknown: "failed",
+  exhausted: "refused",
+  out_of_range: "refused",
+  cancelled: "interrupted",
+  unsupported: "failed",
+  internal: "failed",
+};
+
+export const exitCodeOf = (error: SocleError): ExitCode => exitCodes[exitNames[error.kind]];
+
+/** What to try next, by reason. */
+const nextSteps: Readonly<Record<string, string>> = {
+  AGENT_NOT_RUNNING:
+    "Start it (systemctl start socle-agent, or socle agent), or say where it is: --socket, SOCLE_SOCKET. `socle doctor` looks for what is wrong.",
+  AGENT_UNREACHABLE: "Is the agent running? `socle doctor` looks for what is wrong.",
+  AGENT_SILENT: "The agent hangs, or something else has its address. `socle doctor` looks for what is wrong.",
+  SOCKET_DENIED: "Run it as root, or as a user of the socket's group.",
+  VM_UNMANAGED: "Socle did not make this VM and never touches it: use the tool that made it.",
+  REQUEST_ID_REUSED: "Choose another --request-id, or leave it out.",
+  UNIMPLEMENTED: "The agent is older than this command: update it.",
+};
+
+/** The lines under an error's message: the fields that are wrong, how long to wait, what to try next. */
+export function hintsFor({ message, reason, details: { fields = {}, retryAfterMs } }: SocleError): string[] {
+  const hints = Object.entries(fields)
+    .filter(([field, what]) => !(message.includes(field) && message.includes(what)))
+    .map(([field, what]) => `${field}: ${what}`);
+  if (retryAfterMs !== undefined)
+    hints.push(`Try again in ${Math.max(1, Math.ceil(retryAfterMs / 1000))} s.`);
+  if (Object.hasOwn(nextSteps, reason)) hints.push(nextSteps[reason] ?? "");
+  return hints;
+}
+
+export const usageError = (message: string, fields?: Readonly<Record<string, string>>): SocleError =>
+  new SocleError("invalid", "USAGE", message, fields === undefined ? {} : { details: { fields } });
+
+export const interrupted = (message = "interrupted"): SocleError =>
+  new SocleError("cancelled", "INTERRUPTED", message);

@@ -1,0 +1,119 @@
+import { randomUUID } from "node:crypto";
+import { SocleError } from "../kernel/errors.ts";
+import type { Operation__Output } from "../gen/socle/v1/Operation.ts";
+import type { Agent, Method } from "./client.ts";
+import type { Contract } from "./contract.ts";
+import type { ExitCode } from "./errors.ts";
+import { formatDuration, printable, toMs } from "./format.ts";
+import { Progress } from "./progress.ts";
+import { fromStatus } from "./rpc-error.ts";
+import type { Session } from "./session.ts";
+
+/** Options that every mutation takes. */
+export interface MutationOptions {
+  readonly requestId?: string;
+  readonly wait?: boolean;
+  /** In milliseconds. */
+  readonly timeout?: number;
+}
+
+/**
+ * Sends a mutation and follows its operation to the end: steps on stderr, the outcome on stdout. Throws the
+ * operation's own error when it fails.
+ */
+export async function mutate<Request extends { readonly requestId?: string }>(
+  session: Session,
+  options: MutationOptions,
+  method: (contract: Contract) => Method<Request, Operation__Output>,
+  request: Omit<Request, "requestId">,
+): Promise<ExitCode | undefined> {
+  const agent = await session.agent();
+  const requestId = options.requestId ?? randomUUID();
+  const begun = await begin();
+  if (options.wait === false && !begun.done) {
+    if (session.json) session.printJson(begun);
+    else session.print(`${begun.operationId}\n`);
+    return undefined;
+  }
+  conclude(session, agent, await follow(session, agent, begun, options.timeout), nameIn(request));
+  return undefined;
+
+  async function begin(): Promise<Operation__Output> {
+    try {
+      return await agent.ask(method(agent.contract), { ...request, requestId } as Request);
+    } catch (thrown) {
+      throw maybeTaken(thrown, requestId);
+    }
+  }
+}
+
+/** The operation as it is when it is done. Throws `timeout` when it is not in time. */
+export async function follow(
+  session: Session,
+  agent: Agent,
+  begun: Operation__Output,
+  timeoutMs: number | undefined,
+): Promise<Operation__Output> {
+  const progress = new Progress(session);
+  const { operationId } = begun;
+  const later = `it goes on; see socle operations wait ${operationId}`;
+  try {
+    progress.update(begun);
+    if (begun.done) return begun;
+    const { WatchOperations } = agent.contract.operations;
+    for await (const operation of agent.watch(WatchOperations, { operationId }, { timeoutMs })) {
+      progress.update(operation);
+      if (operation.done) return operation;
+    }
+    throw new SocleError("unavailable", "STREAM_ENDED", `the agent ended the connection: ${later}`);
+  } catch (thrown) {
+    if (!(thrown instanceof SocleError)) throw thrown;
+    if (thrown.kind === "timeout" && timeoutMs !== undefined) {
+      const limit = formatDuration(timeoutMs);
+      throw new SocleError("timeout", "STILL_RUNNING", `the operation did not end in ${limit}: ${later}`);
+    }
+    if (thrown.kind !== "cancelled" && thrown.kind !== "unavailable") throw thrown;
+    throw new SocleError(thrown.kind, thrown.reason, `${thrown.message}: ${later}`, { cause: thrown });
+  } finally {
+    progress.end();
+  }
+}
+
+/** What the person calls the VM that a request is about. */
+function nameIn(request: {
+  readonly vm?: string;
+  readonly spec?: { readonly name?: string } | null;
+}): string {
+  return request.vm ?? request.spec?.name ?? "";
+}
+
+/** Prints how an operation ended, with the VM's name where it is known; throws its error when it did not end well. */
+export function conclude(session: Session, agent: Agent, operation: Operation__Output, name = ""): void {
+  if (session.json) session.printJson(operation);
+  if (operation.error !== null) throw fromStatus(agent.contract, operation.error);
+  if (operation.state !== "STATE_SUCCEEDED") {
+    const how = operation.state.replace("STATE_", "").toLowerCase().replaceAll("_", " ");
+    throw new SocleError("internal", "OPERATION_NOT_DONE", `the operation ended as ${how}`);
+  }
+  if (session.json) return;
+  const tookMs = (toMs(operation.endedAt) ?? 0) - (toMs(operation.createdAt) ?? 0);
+  const what = operation.kind.replaceAll("_", " ").toLowerCase();
+  const shown = printable(name === "" ? operation.vmId : name);
+  session.print(`${what} ${shown}: ${session.paint("green", "done")} in ${formatDuration(tookMs)}\n`);
+  const facts = shown === operation.vmId ? operation.result : { id: operation.vmId, ...operation.result };
+  for (const [key, value] of Object.entries(facts)) {
+    session.print(`  ${printable(key)}: ${printable(value)}\n`);
+  }
+}
+
+/** When no answer came, the agent may have begun all the same: saying it again with the same id is safe. */
+function maybeTaken(cause: unknown, requestId: string): unknown {
+  if (!(cause instanceof SocleError) || (cause.kind !== "timeout" && cause.kind !== "cancelled"))
+    return cause;
+  return new SocleError(
+    cause.kind,
+    cause.reason,
+    `${cause.message}; the agent may have begun: repeat it with --request-id ${requestId} to find out`,
+    { cause },
+  );
+}

@@ -1,0 +1,43 @@
+import type { Readable, Writable } from "node:stream";
+import type { Clock } from "../kernel/clock.ts";
+
+/** A terminal's or a pipe's writing end. */
+export type Output = Writable & { readonly columns?: number; readonly rows?: number };
+
+/** A terminal's or a pipe's reading end; raw mode is there on a terminal. */
+export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
+
+/** The world as main.ts hands it to the CLI. */
+export interface CliIo {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly stdin: Input;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether a person watches: stdout is a terminal. */
+  readonly isTTY: boolean;
+  /** Runs the agent until it is told to stop; resolves to the exit code. */
+  readonly startAgent: (configPath: string) => Promise<number>;
+  /** The directory that holds `socle/v1/*.proto`. */
+  readonly protoDirectory: string;
+  readonly version: string;
+  /** What ages are counted from; the system's clock when absent. */
+  readonly clock?: Pick<Clock, "now">;
+}
+
+export type Colour = "red" | "green" | "yellow" | "dim" | "bold";
+export type Paint = (colour: Colour, text: string) => string;
+
+const codes: Readonly<Record<Colour, readonly [number, number]>> = {
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  dim: [2, 22],
+  bold: [1, 22],
+};
+
+/** Colours for people alone: on a terminal, and not where NO_COLOR (no-color.org) or a dumb terminal says otherwise. */
+export function painter(io: Pick<CliIo, "env" | "isTTY">): Paint {
+  const off = !io.isTTY || (io.env.NO_COLOR ?? "") !== "" || io.env.TERM === "dumb";
+  if (off) return (_, text) => text;
+  return (colour, text) => `\u001b[${codes[colour][0]}m${text}\u001b[${codes[colour][1]}m`;
+}

@@ -1,0 +1,31 @@
+/**
+ * A message as JSON for programs: the contract's fields in camel case, enums by name, bytes in base64, a Timestamp as
+ * RFC 3339, numbers as numbers (all fit 2^53). Absent messages are null, absent optional numbers are left out.
+ */
+export function toJson(value: unknown): unknown {
+  if (Buffer.isBuffer(value)) return value.toString("base64");
+  if (Array.isArray(value)) return value.map(toJson);
+  if (typeof value !== "object" || value === null) return value;
+  if (isTimestamp(value)) {
+    return new Date(value.seconds * 1000 + Math.floor(value.nanos / 1e6)).toISOString();
+  }
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key, inner]) => inner !== undefined && !isPresenceMark(value, key, inner))
+      .map(([key, inner]) => [key, toJson(inner)]),
+  );
+}
+
+function isTimestamp(value: object): value is { seconds: number; nanos: number } {
+  return (
+    "seconds" in value &&
+    "nanos" in value &&
+    typeof value.seconds === "number" &&
+    typeof value.nanos === "number" &&
+    Object.keys(value).length === 2
+  );
+}
+
+/** proto-loader says that an optional field is there by `_field: "field"`. */
+const isPresenceMark = (message: object, key: string, inner: unknown): boolean =>
+  key.startsWith("_") && inner === key.slice(1) && inner in message;

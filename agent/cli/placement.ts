@@ -1,0 +1,58 @@
+import type { Placement__Output } from "../gen/socle/v1/Placement.ts";
+import type { PlacementWish } from "../gen/socle/v1/PlacementWish.ts";
+import { formatBytes } from "./format.ts";
+
+/** What flags say of where a VM is to be. */
+export interface PlacementFlags {
+  readonly dedicatedCpus?: boolean;
+  readonly strict?: boolean;
+  /** Strictly this one. */
+  readonly cell?: number;
+  /** In bytes. */
+  readonly pageSize?: number;
+  readonly isolateEmulator?: boolean;
+  readonly device?: readonly string[];
+}
+
+/** The wish with what the flags say in place of what it said; undefined where neither says anything. */
+export function withPlacementFlags(
+  wish: PlacementWish | null | undefined,
+  { dedicatedCpus, strict, cell, pageSize, isolateEmulator, device }: PlacementFlags,
+): PlacementWish | undefined {
+  const isStrict = strict === true || cell !== undefined;
+  const said: PlacementWish = {
+    ...(dedicatedCpus === undefined ? {} : { dedicatedCpus }),
+    ...(isStrict ? { cellPolicy: "CELL_POLICY_STRICT" } : {}),
+    ...(cell === undefined ? {} : { cell }),
+    ...(pageSize === undefined ? {} : { pageSizeBytes: pageSize }),
+    ...(isolateEmulator === undefined ? {} : { isolatedEmulator: isolateEmulator }),
+    ...(device === undefined ? {} : { devices: [...device] }),
+  };
+  return wish || Object.keys(said).length > 0 ? { ...wish, ...said } : undefined;
+}
+
+/** `[2, 3, 4, 8]` as `2-4,8`. */
+export function formatCpus(cpus: readonly number[]): string {
+  const sorted = [...cpus].sort((a, b) => a - b);
+  const ranges: [number, number][] = [];
+  for (const cpu of sorted) {
+    const last = ranges.at(-1);
+    if (last !== undefined && cpu === last[1] + 1) last[1] = cpu;
+    else ranges.push([cpu, cpu]);
+  }
+  return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
+}
+
+/** `cell 0, cpus 2-3, pages 1 GiB, 0000:3b:00.0`: what is bound, or `anywhere`. */
+export function placementText(placement: Placement__Output | null): string {
+  if (placement === null) return "-";
+  const { cells, vcpuCpus, sharedCpus, pageSizeBytes, devices } = placement;
+  const parts = [
+    ...(cells.length > 0 ? [`cell ${cells.join(",")}`] : []),
+    ...(vcpuCpus.length > 0 ? [`cpus ${formatCpus(vcpuCpus)}`] : []),
+    ...(sharedCpus.length > 0 ? [`shares cpus ${formatCpus(sharedCpus)}`] : []),
+    ...(pageSizeBytes > 4096 ? [`pages ${formatBytes(pageSizeBytes)}`] : []),
+    ...devices,
+  ];
+  return parts.length > 0 ? parts.join(", ") : "anywhere";
+}

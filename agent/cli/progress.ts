@@ -1,0 +1,64 @@
+import type { Operation__Output } from "../gen/socle/v1/Operation.ts";
+import { formatDuration, printable, toMs } from "./format.ts";
+import type { Session } from "./session.ts";
+
+const repaintMs = 200;
+
+/** An operation's steps as they happen: a living line on a terminal, a line each elsewhere, nothing with --json. */
+export class Progress {
+  readonly #session: Session;
+  readonly #live: boolean;
+  #printed = 0;
+  #current: { readonly name: string; readonly sinceMs: number } | undefined;
+  #unknownTold = false;
+  readonly #timer: NodeJS.Timeout | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.#live = session.io.isTTY && session.io.env.TERM !== "dumb" && !session.json;
+    if (this.#live) this.#timer = setInterval(() => this.#repaint(), repaintMs);
+    this.#timer?.unref();
+  }
+
+  update({ steps, state }: Operation__Output): void {
+    if (this.#session.json) return;
+    for (const step of steps.slice(this.#printed)) {
+      if (step.outcome === "") break;
+      this.#printed += 1;
+      const tookMs = (toMs(step.endedAt) ?? 0) - (toMs(step.startedAt) ?? 0);
+      const colour = step.outcome === "done" ? "green" : "yellow";
+      const outcome = this.#session.paint(colour, step.outcome.padEnd(6));
+      this.#line(`  ${outcome} ${printable(step.name)}  ${formatDuration(tookMs)}`);
+    }
+    const current = steps.find(({ outcome }) => outcome === "");
+    this.#current =
+      current === undefined
+        ? undefined
+        : { name: printable(current.name), sinceMs: toMs(current.startedAt) ?? Date.now() };
+    if (state === "STATE_OUTCOME_UNKNOWN" && !this.#unknownTold) {
+      this.#unknownTold = true;
+      this.#line("  libvirt does not answer: what came of it will be found out when it does");
+    }
+    this.#repaint();
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#current = undefined;
+    this.#repaint();
+  }
+
+  #line(text: string): void {
+    this.#session.io.stderr.write(`${this.#live ? "\r\u001b[K" : ""}${text}\n`);
+  }
+
+  #repaint(): void {
+    if (!this.#live) return;
+    const current = this.#current;
+    const text =
+      current === undefined
+        ? ""
+        : `  ...    ${current.name}  ${formatDuration(Date.now() - current.sinceMs)}`;
+    this.#session.io.stderr.write(`\r\u001b[K${text}`);
+  }
+}

@@ -1,0 +1,89 @@
+import { connect, type Agent, type Target } from "./client.ts";
+import { systemClock } from "../kernel/clock.ts";
+import type { SocleError } from "../kernel/errors.ts";
+import { exitCodeOf, hintsFor, type ExitCode } from "./errors.ts";
+import { printable } from "./format.ts";
+import { painter, type CliIo, type Paint } from "./io.ts";
+import { toJson } from "./json.ts";
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  readonly socket?: string;
+  readonly address?: string;
+  readonly json?: boolean;
+}
+
+export const defaultSocket = "/run/socle/agent.sock";
+
+/** One run of a command: where it writes, how it reaches the agent, and when the person has had enough. */
+export class Session {
+  readonly io: CliIo;
+  readonly json: boolean;
+  readonly paint: Paint;
+  readonly interrupt: AbortSignal;
+  readonly target: Target;
+  #agent: Promise<Agent> | undefined;
+
+  constructor(io: CliIo, options: GlobalOptions, interrupt: AbortSignal) {
+    this.io = io;
+    this.json = options.json ?? false;
+    this.paint = painter(io);
+    this.interrupt = interrupt;
+    this.target =
+      options.address === undefined
+        ? { kind: "socket", path: options.socket ?? (io.env.SOCLE_SOCKET || defaultSocket) }
+        : { kind: "tcp", address: options.address };
+  }
+
+  /** The agent, connected to at the first call. */
+  agent(): Promise<Agent> {
+    this.#agent ??= connect(this.target, this.io.protoDirectory, this.interrupt);
+    return this.#agent;
+  }
+
+  /** Ends the connection; the next call of `agent` makes another. */
+  async close(): Promise<void> {
+    const agent = await this.#agent?.catch(() => undefined);
+    this.#agent = undefined;
+    agent?.close();
+  }
+
+  nowMs(): number {
+    return (this.io.clock ?? systemClock).now();
+  }
+
+  print(text: string): void {
+    this.io.stdout.write(text);
+  }
+
+  /** One JSON document, or one line of several with `compact`. */
+  printJson(value: unknown, compact = false): void {
+    this.print(`${JSON.stringify(toJson(value), null, compact ? undefined : 2)}\n`);
+  }
+
+  note(text: string): void {
+    this.io.stderr.write(`${text}\n`);
+  }
+
+  /** What went wrong and what to do, on stderr; with --json as one line of JSON. */
+  printError(error: SocleError): ExitCode {
+    const { kind, reason, message } = error;
+    const exitCode = exitCodeOf(error);
+    if (this.json) {
+      const { fields = {}, metadata = {}, retryAfterMs = null } = error.details;
+      const told = { kind, reason, message, fields, metadata, retryAfterMs, exitCode };
+      this.note(JSON.stringify({ error: told }));
+      return exitCode;
+    }
+    const lines = [...message.split("\n"), ...hintsFor(error).map((hint) => `  ${hint}`)].map(printable);
+    this.note(`${this.paint("red", "socle:")} ${lines.join("\n")}`);
+    return exitCode;
+  }
+}
+
+/** What a command does. Resolves to the exit code, 0 when it says nothing; throws a SocleError. */
+export type Command<Options = Record<string, unknown>> = (
+  session: Session,
+  args: readonly string[],
+  options: Options,
+) => Promise<ExitCode | undefined>;

@@ -1,0 +1,221 @@
+import type { Host__Output } from "../../gen/socle/v1/Host.ts";
+import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
+import { stateText } from "../commands/vm-list.ts";
+import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
+import type { Colour, Paint } from "../io.ts";
+import { arrange, readingOf, type Look, type SortName } from "./view.ts";
+
+/** What the person has chosen. */
+export interface Choice {
+  readonly sort: SortName;
+  readonly reversed: boolean;
+  readonly filter: string;
+  /** Set while a filter is being typed. */
+  readonly typing: boolean;
+  /** The first VM in sight. */
+  readonly offset: number;
+}
+
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+interface Column {
+  readonly title: string;
+  readonly sort?: SortName;
+  readonly width: number;
+  readonly cell: (vm: Vm__Output) => string;
+}
+
+const UNKNOWN = "-";
+const BAR = 16;
+/** Left out from the end where the terminal is narrow. */
+const columns: readonly Column[] = [
+  { title: "STATE", width: 14, cell: stateText },
+  { title: "CPU", sort: "cpu", width: 6, cell: (vm) => percent(readingOf(vm).cpuRatio) },
+  { title: "RSS", sort: "memory", width: 10, cell: (vm) => bytes(readingOf(vm).residentBytes) },
+  { title: "DISK/s", sort: "disk", width: 11, cell: (vm) => bytes(readingOf(vm).diskBytesPerSecond) },
+  { title: "NET/s", sort: "network", width: 11, cell: (vm) => bytes(readingOf(vm).networkBytesPerSecond) },
+  { title: "VCPUS", width: 6, cell: ({ vcpus }) => String(vcpus) },
+  { title: "MEMORY", width: 10, cell: ({ memoryBytes }) => formatBytes(memoryBytes) },
+  {
+    title: "TENANT",
+    width: 14,
+    cell: ({ tenant, managed }) => (managed ? tenant || UNKNOWN : "(unmanaged)"),
+  },
+];
+const LEFT: ReadonlySet<string> = new Set(["STATE", "TENANT"]);
+const NARROWEST_NAME = 12;
+const WIDEST_NAME = 40;
+
+/** Lines of at most `columns` characters that are seen, as many as there are rows. `failure`: why it is not of now. */
+export function frame(
+  seen: Look,
+  {
+    choice,
+    size,
+    failure,
+    nowMs,
+  }: { choice: Choice; size: Size; failure: string | undefined; nowMs: number },
+  paint: Paint,
+): string[] {
+  const wanted = arrange(seen.vms, choice);
+  const head = [
+    ...hostLines(seen.host, size.columns, paint),
+    ...notices(seen, failure, nowMs).map((text) => paint("yellow", clip(text, size.columns))),
+  ];
+  const rows = Math.max(0, size.rows - head.length - 3);
+  const offset = Math.max(0, Math.min(choice.offset, wanted.length - rows));
+  const table = tableLines(wanted.slice(offset, offset + rows), size.columns, choice.sort, paint);
+  const range = wanted.length > rows ? `${offset + 1}-${Math.min(offset + rows, wanted.length)} of ` : "";
+  const lines = [
+    ...head,
+    paint("dim", clip(summary(seen, wanted.length, range, nowMs), size.columns)),
+    ...table,
+  ];
+  const whole = lines.slice(0, Math.max(0, size.rows - 1));
+  while (whole.length < size.rows - 1) whole.push("");
+  return [...whole, foot(choice, size.columns, paint)].slice(0, size.rows);
+}
+
+/** The whole of it, for those who are no terminal. */
+export function page(seen: Look, choice: Choice, paint: Paint, nowMs: number): string {
+  const size = { columns: 110, rows: seen.vms.length + 20 };
+  const lines = frame(seen, { choice, size, failure: undefined, nowMs }, paint).slice(0, -1);
+  return `${lines
+    .map((line) => line.trimEnd())
+    .join("\n")
+    .trimEnd()}\n`;
+}
+
+function hostLines(
+  { identity, health, usage, schedulingState }: Host__Output,
+  width: number,
+  paint: Paint,
+): string[] {
+  const effect = enumWord(health?.state ?? "", "EFFECT");
+  const isCordoned = schedulingState === "LIFECYCLE_STATE_CORDONED";
+  const words: [string, Colour | undefined][] = [
+    [printable(identity?.hostname ?? ""), "bold"],
+    [
+      effect === "none" ? "ok" : effect,
+      effect === "none" ? "green" : effect === "degraded" ? "yellow" : "red",
+    ],
+    [isCordoned ? "cordoned" : "active", isCordoned ? "yellow" : undefined],
+  ];
+  const { cpuBusyRatio, memoryTotalBytes, memoryAvailableBytes } = usage ?? {};
+  const isKnown = memoryTotalBytes !== undefined && memoryAvailableBytes !== undefined;
+  const used = isKnown ? memoryTotalBytes - memoryAvailableBytes : undefined;
+  const memory =
+    isKnown && used !== undefined ? `${formatBytes(used)} of ${formatBytes(memoryTotalBytes)}` : "unknown";
+  const gauges = [
+    `cpu ${bar(cpuBusyRatio)} ${percent(cpuBusyRatio)}`,
+    `memory ${bar(used === undefined ? undefined : used / (memoryTotalBytes ?? 1))} ${memory}`,
+  ];
+  const isNarrow = width < gauges.join("   ").length;
+  return [
+    line(words, width, paint),
+    ...(isNarrow ? gauges : [gauges.join("   ")]).map((text) => clip(text, width)),
+  ];
+}
+
+function notices({ host, complete, vms }: Look, failure: string | undefined, nowMs: number): string[] {
+  const told: string[] = [];
+  if (failure !== undefined) told.push(failure);
+  if (!complete) {
+    const ages = vms.map(({ observation }) => toMs(observation?.observedAt) ?? 0);
+    const age = ages.length === 0 ? "" : ` ${formatDuration(nowMs - Math.max(...ages))} ago`;
+    told.push(`libvirt does not answer: the VMs are unknown, as last seen${age}`);
+  }
+  for (const { type, status, evidence } of host.health?.conditions ?? []) {
+    if (status !== "TRUTH_FALSE") told.push(`${type} ${enumWord(status, "TRUTH")}: ${evidence}`);
+  }
+  return told.map(printable).slice(0, 4);
+}
+
+function summary({ host, vms }: Look, wanted: number, range: string, nowMs: number): string {
+  const { running = 0, unknown = 0 } = host.vms ?? {};
+  const sampled = vms
+    .flatMap(({ stats }) => (stats === null ? [] : [stats.sampledAt]))
+    .reduce((newest, time) => ((toMs(time) ?? 0) > (toMs(newest) ?? 0) ? time : newest), null);
+  const shown = wanted === vms.length ? "" : `${wanted} shown, `;
+  const read = sampled === null ? "" : `, read ${formatAge(sampled, nowMs)} ago`;
+  return `${range}${vms.length} VMs: ${shown}${running} running${unknown > 0 ? `, ${unknown} unknown` : ""}${read}`;
+}
+
+function tableLines(vms: readonly Vm__Output[], width: number, sort: SortName, paint: Paint): string[] {
+  const shown: Column[] = [];
+  let left = width - NARROWEST_NAME;
+  for (const column of columns) {
+    if (left < column.width + 1) break;
+    shown.push(column);
+    left -= column.width + 1;
+  }
+  const nameWidth = Math.max(1, Math.min(NARROWEST_NAME + left, WIDEST_NAME, width));
+  const title = [
+    pad(sort === "name" ? "NAME*" : "NAME", nameWidth, false),
+    ...shown.map((column) => {
+      const text = column.sort === sort ? `${column.title}*` : column.title;
+      return pad(text, column.width, !LEFT.has(column.title));
+    }),
+  ].join(" ");
+  return [paint("bold", title), ...vms.map((vm) => row(vm, shown, nameWidth, paint))];
+}
+
+function row(vm: Vm__Output, shown: readonly Column[], nameWidth: number, paint: Paint): string {
+  const cells = shown.map((column) => {
+    const text = pad(printable(column.cell(vm)), column.width, !LEFT.has(column.title));
+    return column.title === "STATE" ? paintState(text, paint) : text;
+  });
+  return [pad(printable(vm.name), nameWidth, false), ...cells].join(" ");
+}
+
+function paintState(text: string, paint: Paint): string {
+  const word = text.trim();
+  if (word === "running") return paint("green", text);
+  return paint(/crashed|error|unresp|\?$/.test(word) ? "red" : "yellow", text);
+}
+
+function foot({ typing, filter, reversed }: Choice, width: number, paint: Paint): string {
+  if (typing) return clip(`filter: ${filter}_  (Enter: keep, Esc: none)`, width);
+  const filtered = filter === "" ? "" : `   filter: ${printable(filter)}`;
+  const keys = `q quit  c cpu  m memory  d disk  n network  a name  r ${reversed ? "unreverse" : "reverse"}  / filter`;
+  return paint("dim", clip(`${keys}${filtered}`, width));
+}
+
+const percent = (ratio: number | undefined): string =>
+  ratio === undefined ? UNKNOWN : `${Math.round(ratio * 100)}%`;
+const bytes = (value: number | undefined): string =>
+  value === undefined ? UNKNOWN : formatBytes(Math.round(value));
+const clip = (text: string, width: number): string => Array.from(text).slice(0, width).join("");
+
+/** `####....`; what is not known is neither full nor empty. */
+function bar(ratio: number | undefined): string {
+  if (ratio === undefined) return `[${"?".repeat(BAR)}]`;
+  const full = Math.round(Math.min(1, Math.max(0, ratio)) * BAR);
+  return `[${"#".repeat(full)}${".".repeat(BAR - full)}]`;
+}
+
+function pad(text: string, width: number, right: boolean): string {
+  const characters = Array.from(text);
+  const clipped = characters.length > width ? [...characters.slice(0, width - 1), "…"].join("") : text;
+  return right ? clipped.padStart(width) : clipped.padEnd(width);
+}
+
+/** Words with two blanks between, as many as fit. */
+function line(
+  words: readonly (readonly [string, Colour | undefined])[],
+  width: number,
+  paint: Paint,
+): string {
+  let left = width;
+  const painted: string[] = [];
+  for (const [word, colour] of words) {
+    const text = clip(word, left);
+    if (text === "") break;
+    painted.push(colour === undefined ? text : paint(colour, text));
+    left = Math.max(0, left - Array.from(text).length - 2);
+  }
+  return painted.join("  ");
+}

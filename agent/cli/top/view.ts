@@ -1,0 +1,87 @@
+import type { Host__Output } from "../../gen/socle/v1/Host.ts";
+import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
+import type { Agent } from "../client.ts";
+import { enumWord } from "../format.ts";
+
+const PAGE_SIZE = 1000;
+
+/** One look at the host. */
+export interface Look {
+  readonly host: Host__Output;
+  readonly vms: readonly Vm__Output[];
+  /** False: libvirt does not answer, the VMs are as last seen. */
+  readonly complete: boolean;
+  readonly atMs: number;
+}
+
+export async function look(agent: Agent, nowMs: () => number): Promise<Look> {
+  const host = await agent.ask(agent.contract.host.GetHost, {});
+  const vms: Vm__Output[] = [];
+  let pageToken = "";
+  for (;;) {
+    const page = await agent.ask(agent.contract.vms.ListVms, { pageSize: PAGE_SIZE, pageToken });
+    vms.push(...page.vms);
+    pageToken = page.nextPageToken;
+    const complete = page.observation?.presence === "PRESENCE_PRESENT";
+    if (pageToken === "") return { host, vms, complete, atMs: nowMs() };
+  }
+}
+
+export const sortNames = ["cpu", "memory", "disk", "network", "name"] as const;
+export type SortName = (typeof sortNames)[number];
+
+/** What is known now of a VM; a part that is not is absent. */
+export interface Reading {
+  readonly cpuRatio?: number;
+  readonly residentBytes?: number;
+  readonly diskBytesPerSecond?: number;
+  readonly networkBytesPerSecond?: number;
+}
+
+/** Nothing of a VM that is not seen, or does not answer. */
+export function readingOf({ observation, stats, vcpus }: Vm__Output): Reading {
+  if (stats === null || stats.unresponsive || observation?.presence !== "PRESENCE_PRESENT") return {};
+  const { rates } = stats;
+  const sum = (a: number | undefined, b: number | undefined): number | undefined =>
+    a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
+  const reading: { [K in keyof Reading]: Reading[K] | undefined } = {
+    cpuRatio: rates?.cpuCores === undefined ? undefined : rates.cpuCores / Math.max(1, vcpus),
+    residentBytes: stats.memoryRssBytes,
+    diskBytesPerSecond: sum(rates?.diskReadBytesPerSecond, rates?.diskWriteBytesPerSecond),
+    networkBytesPerSecond: sum(rates?.receiveBytesPerSecond, rates?.transmitBytesPerSecond),
+  };
+  return Object.fromEntries(Object.entries(reading).filter(([, value]) => value !== undefined));
+}
+
+const sortedBy: Readonly<Record<Exclude<SortName, "name">, keyof Reading>> = {
+  cpu: "cpuRatio",
+  memory: "residentBytes",
+  disk: "diskBytesPerSecond",
+  network: "networkBytesPerSecond",
+};
+
+/** Those that are wanted, in their order: what is not known comes last, whichever way it is sorted. */
+export function arrange(
+  vms: readonly Vm__Output[],
+  {
+    sort,
+    reversed,
+    filter,
+  }: { readonly sort: SortName; readonly reversed: boolean; readonly filter: string },
+): readonly Vm__Output[] {
+  const wanted = vms.filter(({ name, tenant, state, vmId }) =>
+    [name, tenant, enumWord(state, "VM_STATE"), vmId].some((text) =>
+      text.toLowerCase().includes(filter.toLowerCase()),
+    ),
+  );
+  const sign = reversed ? -1 : 1;
+  const byName = (a: Vm__Output, b: Vm__Output): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  if (sort === "name") return wanted.sort((a, b) => sign * byName(a, b));
+  const values = new Map(wanted.map((vm) => [vm.vmId, readingOf(vm)[sortedBy[sort]]]));
+  return wanted.sort((a, b) => {
+    const [left, right] = [values.get(a.vmId), values.get(b.vmId)];
+    if (left === undefined || right === undefined)
+      return left === right ? byName(a, b) : left === undefined ? 1 : -1;
+    return sign * (right - left) || byName(a, b);
+  });
+}

@@ -1,0 +1,12 @@
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/log.ts";
+
+/** What every part of the agent is built with. */
+export interface Basis {
+  readonly config: Config;
+  readonly version: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}

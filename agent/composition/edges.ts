@@ -1,0 +1,211 @@
+import { eventToProto } from "../api/convert-event.ts";
+import { hostToProto } from "../api/convert-host.ts";
+import { vmToProto } from "../api/convert-vm.ts";
+import { loadProtos, type Protos } from "../api/protos.ts";
+import { ApiServer } from "../api/server.ts";
+import type { Service } from "../kernel/service.ts";
+import { allCollectors } from "../metrics/collectors/index.ts";
+import { Exposition } from "../metrics/render.ts";
+import { metricsServer } from "../metrics/server.ts";
+import type { Sources } from "../metrics/sources.ts";
+import { Enrollment } from "../scheduler/enrollment.ts";
+import type { StatusPage } from "../page/page.ts";
+import { SchedulerLink } from "../scheduler/link.ts";
+import { ReportedState } from "../scheduler/state.ts";
+import { operationDrain } from "../state/operation-drain.ts";
+import { operationEvents } from "../state/operation-events.ts";
+import type { Trust } from "../trust/index.ts";
+import { operationKinds } from "../vm/work.ts";
+import type { Basis } from "./basis.ts";
+import type { Hypervisor } from "./hypervisor.ts";
+import { buildPage } from "./page.ts";
+import type { State } from "./state.ts";
+
+/** How long operations under way may go on once the agent is to stop; what is left is settled by the next start. */
+const DRAIN_MS = 10_000;
+
+/** Where the agent meets others: its API, its metrics, its scheduler. */
+export interface Edges {
+  /** Those that start before everything else and stop last: probes hear that the agent is not ready. */
+  readonly probes: readonly Service[];
+  /** All others of the agent from the hypervisor's on, in the order they start in. */
+  readonly services: readonly Service[];
+  /** What clients and probes are told: whether the agent is ready for work. */
+  setServing(serving: boolean): void;
+}
+
+/** `protoDirectory` holds `socle/v1/*.proto`, `pageDirectory` the status page. */
+export function buildEdges(
+  basis: Basis,
+  state: State,
+  { hypervisor, trust }: { hypervisor: Hypervisor; trust: Trust },
+  { protoDirectory, pageDirectory }: { protoDirectory: string; pageDirectory: string },
+): Edges {
+  const { config, clock, log } = basis;
+  const { position, operations, events } = state;
+  const { host, table, settler } = hypervisor;
+  const protos = loadProtos(protoDirectory);
+  const reported = new ReportedState({
+    vms: table,
+    host,
+    position,
+    clock,
+    hostMessage: hostToProto,
+    vmMessage: vmToProto,
+  });
+  const enrollment = new Enrollment({
+    config: config.trust,
+    trust,
+    service: protos.enrollment,
+    identity: () => host.snapshot().identity,
+    clock,
+    log,
+  });
+  const api = buildApi(basis, state, { hypervisor, trust, enrollment }, protos);
+  const scheduler = new SchedulerLink({
+    config: config.scheduler,
+    trust,
+    service: protos.scheduler,
+    state: reported,
+    position,
+    events,
+    eventMessage: eventToProto,
+    fence: state.record,
+    identity: () => host.snapshot().identity,
+    agentAddress: () => config.scheduler.advertise ?? addressOf(config.api.listen, api.tcpPort),
+    clock,
+    log,
+  });
+  let isServing = false;
+  const sources = metricsSources(basis, state, hypervisor, { scheduler, api });
+  const page = buildPage(basis, state, hypervisor, { links: sources, directory: pageDirectory });
+  const metrics = buildMetrics(basis, { sources, page }, () => isServing);
+  return {
+    services: [
+      reported,
+      operationEvents(operations, events),
+      operationDrain(operations, DRAIN_MS),
+      settler,
+      enrollment,
+      api,
+      scheduler,
+      ...(page === undefined ? [] : [page]),
+    ],
+    probes: metrics,
+    setServing(serving) {
+      isServing = serving;
+      api.setServing(serving);
+    },
+  };
+}
+
+function buildApi(
+  { config, clock, log }: Basis,
+  { record, position, operations, events }: State,
+  parts: { hypervisor: Hypervisor; trust: Trust; enrollment: Enrollment },
+  protos: Protos,
+): ApiServer {
+  const { hypervisor, trust, enrollment } = parts;
+  const { host, reservations, table, vms } = hypervisor;
+  const positionNow = (): ReturnType<ApiDoors["position"]> => ({
+    bootId: host.snapshot().identity.bootId,
+    agentEpoch: record.agentEpoch,
+    generation: position.generation,
+    eventSequence: events.newestSequence,
+  });
+  const trustDoor: ApiDoors["trust"] = {
+    state: () => ({
+      domain: config.trust.domain,
+      material: trust.material,
+      renewsAtMs: enrollment.renewsAtMs,
+      problem: trust.problem ?? enrollment.failure,
+    }),
+    enroll: (address, token, signal) => enrollment.enroll(address, token, signal),
+  };
+  const doors = {
+    vmView: table,
+    vms,
+    operations,
+    reservations,
+    events,
+    host,
+    trust: trustDoor,
+    controlEpochs: record,
+    position: positionNow,
+    defaultAccelerator: () => vms.defaultAccelerator(),
+  };
+  return new ApiServer({ config: config.api, protos, doors, trust, clock, log });
+}
+
+type ApiDoors = ConstructorParameters<typeof ApiServer>[0]["doors"];
+
+function buildMetrics(
+  { config: { metrics }, clock, log }: Basis,
+  { sources, page }: { sources: Sources; page: StatusPage | undefined },
+  isServing: () => boolean,
+): readonly Service[] {
+  if (metrics.listen === null) return [];
+  const notReady = [{ reason: "NOT_READY", message: "the agent is starting or stopping" }];
+  const exposition = new Exposition({
+    collectors: allCollectors(),
+    disabled: metrics.disabledCollectors,
+    clock,
+    log,
+    sources,
+  });
+  const readiness = (): typeof notReady => (isServing() ? [] : notReady);
+  return [metricsServer({ listen: metrics.listen, log, readiness, exposition, page })];
+}
+
+function metricsSources(
+  { version, clock }: Basis,
+  { record: { agentEpoch: epoch }, position, operations, events }: State,
+  { host, table, vms, libvirt, sampleIntervalMs }: Hypervisor,
+  { scheduler, api }: { scheduler: SchedulerLink; api: ApiServer },
+): Sources {
+  return {
+    vms: table,
+    incidents: (id) => table.incidents(id),
+    host,
+    readings: host.readings,
+    libvirt: () => ({
+      connected: libvirt.status.connected,
+      reconnects: libvirt.reconnects,
+      calls: libvirt.calls,
+    }),
+    scheduler: () => {
+      const { state, connects, lastAckAtMs } = scheduler.status;
+      if (state === "disabled") return undefined;
+      return {
+        connected: state === "connected",
+        connects,
+        ...(lastAckAtMs === undefined ? {} : { lastAckAtMs }),
+      };
+    },
+    agent: () => ({
+      version,
+      startedAtMs: host.snapshot().identity.agentStartedAtMs,
+      epoch,
+      generation: position.generation,
+      eventSequence: events.newestSequence,
+      operations: {
+        running: operations.running,
+        retained: operations.retained,
+        byKind: new Map(operationKinds.map((kind) => [kind, operations.totals(kind)])),
+      },
+    }),
+    load: () => ({
+      calls: api.callCounts,
+      work: vms.places,
+      journalPendingBytes: operations.journalPendingBytes,
+    }),
+    sampleIntervalMs,
+    nowMs: () => clock.now(),
+    monotonicMs: () => clock.monotonicMs(),
+  };
+}
+
+/** The configured address with the port that was taken in the end; empty without TCP. */
+function addressOf(listen: string | null, port: number | undefined): string {
+  return listen === null || port === undefined ? "" : `${listen.slice(0, listen.lastIndexOf(":"))}:${port}`;
+}

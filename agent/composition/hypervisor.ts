@@ -1,0 +1,131 @@
+import { arch } from "node:os";
+import { probeCommand } from "../hardware/identity.ts";
+import { HostService } from "../host/host-service.ts";
+import type { ClaimRequest } from "../host/ledger.ts";
+import { Reservations } from "../host/reservations.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Service } from "../kernel/service.ts";
+import { Libvirt } from "../libvirt/index.ts";
+import { Domains } from "../vm/domains.ts";
+import { footprintFeed } from "../vm/footprints.ts";
+import { KvmProbe } from "../vm/kvm-probe.ts";
+import { Observer } from "../vm/observer.ts";
+import { Settler } from "../vm/settler.ts";
+import { VmTable } from "../vm/vm-table.ts";
+import type { HostDoor, VmSize } from "../vm/host-door.ts";
+import { Vms } from "../vm/vms.ts";
+import { Volumes } from "../vm/volumes.ts";
+import type { Basis } from "./basis.ts";
+import type { State } from "./state.ts";
+
+/** This machine, its libvirt and its VMs. */
+export interface Hypervisor {
+  readonly libvirt: Libvirt;
+  readonly host: HostService;
+  readonly reservations: Reservations;
+  readonly table: VmTable;
+  readonly vms: Vms;
+  readonly sampleIntervalMs: number;
+  /** Its own, in the order they start in. */
+  readonly services: readonly Service[];
+  /** Finishes what earlier starts began: once the VMs can be reported. */
+  readonly settler: Service;
+}
+
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+
+/** `probePath`: the entry that asks the machine who it is, in a child process. Throws for a libvirt URI that cannot work. */
+export function buildHypervisor(basis: Basis, state: State, probePath: string): Hypervisor {
+  const { config, environment, clock, log } = basis;
+  const { events, operations } = state;
+  const callTimeoutMs = config.libvirt.callTimeoutSeconds * 1000;
+  const libvirt = new Libvirt({ uri: config.libvirt.uri, callTimeoutMs, environment, clock, log });
+  const host = buildHost(basis, state, { libvirt, probePath });
+  const reservations = new Reservations({ book: state.reservations, host, clock, log });
+  const table = new VmTable();
+  const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
+  const tell = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
+  const observer = new Observer({ libvirt, table, tell, kvm: host, clock, log, sampleIntervalMs });
+  const architecture = ARCHITECTURES[arch()] ?? arch();
+  const vms = new Vms({
+    domains: new Domains(libvirt, clock, host),
+    volumes: new Volumes(libvirt, clock),
+    table,
+    operations,
+    clock,
+    log,
+    architecture,
+    kvmProbe: new KvmProbe({ libvirt, verdicts: host, architecture, clock, log }),
+    host: doorOf(host, reservations, log),
+    policy: { ...config.vm, gracefulStopMs: config.vm.gracefulStopSeconds * 1000 },
+  });
+  const footprints = footprintFeed(table, (seen, complete) => host.setFootprints(seen, complete));
+  const settler = new Settler({ operations, vms, table, clock, log });
+  const services = [libvirt, observer, host, footprints, reservations];
+  return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
+}
+
+function buildHost(
+  { config, version, clock, log }: Basis,
+  { record, events }: State,
+  { libvirt, probePath }: { libvirt: Libvirt; probePath: string },
+): HostService {
+  return new HostService({
+    config,
+    libvirt,
+    record,
+    clock,
+    log,
+    agentVersion: version,
+    identityCommand: probeCommand(probePath),
+    onConditionChange: ({ type, status, effect, reason, evidence, latched, subjects }) => {
+      const held = latched ? { latched: "true" } : {};
+      const about = subjects.length === 0 ? {} : { subjects: subjects.join(" ") };
+      const details = { condition: type, status, effect, evidence, ...about, ...held };
+      events.append({ kind: "condition_changed", reason, details });
+    },
+  });
+}
+
+function doorOf(host: HostService, reservations: Reservations, log: Logger): HostDoor {
+  type Claim = ReturnType<HostService["claim"]>;
+  const room = (claim: Claim, begun = Promise.resolve()): ReturnType<HostDoor["claim"]> => ({
+    placement: claim.placement,
+    begun: () => begun,
+    consume: () => host.consume(claim),
+    release: () => host.release(claim),
+  });
+  const claimOf = ({ vmId, accelerator, ...vm }: VmSize): ClaimRequest => ({
+    ...vm,
+    holder: vmId,
+    emulated: accelerator === "tcg",
+  });
+  return {
+    claim({ reservation, ...vm }) {
+      if (reservation === undefined) return room(host.claim(claimOf(vm)));
+      const { id, caller, tenant } = reservation;
+      const taken = reservations.take(id, { vmId: vm.vmId, caller, room: { ...vm, tenant } });
+      let isBegun = false;
+      return {
+        ...room(taken.claim),
+        wish: taken.wish,
+        async begun() {
+          await taken.consume();
+          isBegun = true;
+        },
+        release: () => (isBegun ? host.release(taken.claim) : taken.giveBack()),
+      };
+    },
+    reclaim({ placement, reservationId, ...vm }) {
+      // Its work goes on all the same where that cannot be recorded now: it may have been done already.
+      if (reservationId !== undefined)
+        reservations
+          .taken(reservationId, vm.vmId)
+          .catch((err: unknown) =>
+            log.error({ err, reservation: reservationId }, "a reservation is used up"),
+          );
+      return room(host.reclaim({ ...claimOf(vm), placement }));
+    },
+    kvm: () => host.kvm(),
+  };
+}

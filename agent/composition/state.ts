@@ -1,0 +1,53 @@
+import { bootClock } from "../kernel/boot-clock.ts";
+import { EventLog } from "../state/event-log.ts";
+import { HostRecord } from "../state/host-record.ts";
+import { Operations } from "../state/operations.ts";
+import { Position } from "../state/position.ts";
+import { ReservationBook } from "../state/reservation-book.ts";
+import { openStateDirectory } from "../state/state-directory.ts";
+import type { Basis } from "./basis.ts";
+
+/** What survives the agent, read back from the state directory, which is this process's alone until `close`. */
+export interface State {
+  readonly record: HostRecord;
+  readonly position: Position;
+  readonly operations: Operations;
+  readonly reservations: ReservationBook;
+  readonly events: EventLog;
+  /** Writes what is not written yet, and lets the directory go. */
+  close(): Promise<void>;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Throws what opening its parts throws: a directory that cannot be used, is in use, or holds what cannot be read. */
+export async function openState({ config, clock, log }: Basis): Promise<State> {
+  const { maxEvents, operationRetentionHours } = config.state;
+  const taken = await openStateDirectory(config.state.directory, log);
+  try {
+    const directory = taken.path;
+    const record = await HostRecord.open(directory);
+    const { agentEpoch } = record;
+    const retentionMs = operationRetentionHours * HOUR_MS;
+    const boot = await bootClock();
+    const operations = await Operations.open({ directory, clock, boot, log, retentionMs });
+    const reservations = await ReservationBook.open({ directory, clock, boot, log, retentionMs });
+    const events = await EventLog.open({ directory, maxEvents, agentEpoch, clock, log });
+    return {
+      record,
+      position: new Position({ agentEpoch }),
+      operations,
+      reservations,
+      events,
+      async close() {
+        await operations.drain(0);
+        await reservations.close();
+        await events.flush();
+        await taken.release();
+      },
+    };
+  } catch (thrown) {
+    await taken.release();
+    throw thrown;
+  }
+}

@@ -1,0 +1,47 @@
+import { z } from "zod";
+
+const DAY_SECONDS = 86_400;
+const seconds = (byDefault: number, words: string) =>
+  z.number().min(0).max(DAY_SECONDS).default(byDefault).describe(words);
+
+const count = (byDefault: number, words: string) =>
+  z.number().int().min(1).max(1_000_000_000).default(byDefault).describe(words);
+
+/** When the conditions of the hardware and the clock are entered and left. */
+export const deviceThresholds = {
+  diskWearMaxRatio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.9)
+    .describe("DiskWear: the share of a disk's life that may be used."),
+  raidInSyncSeconds: seconds(300, "RaidDegraded: in sync for this long to leave."),
+  bondSlaveDownSeconds: seconds(300, "BondDegraded: a link down for this long to enter."),
+  bondDownSeconds: seconds(30, "BondDegraded: all links down for this long to keep new VMs away."),
+  bondGoodSeconds: seconds(300, "BondDegraded: all links up for this long to leave."),
+  clockMaxOffsetSeconds: z
+    .number()
+    .min(0)
+    .max(DAY_SECONDS)
+    .default(0.05)
+    .describe("ClockUnsynced: the clock may be this far from the reference."),
+  requireSyncedClock: z
+    .boolean()
+    .default(true)
+    .describe("ClockUnsynced: whether somebody must keep the host's clock. False for trying it out."),
+  clockUnsyncedSeconds: seconds(600, "ClockUnsynced: unsynced, or too far off and not shrinking, this long."),
+  clockGoodSeconds: seconds(600, "ClockUnsynced: good for this long to leave."),
+  thermalMarginCelsius: z
+    .number()
+    .min(0)
+    .max(50)
+    .default(5)
+    .describe("Thermal: so far below a sensor's critical point, and 5 degrees further to leave."),
+  thermalSeconds: seconds(60, "Thermal: so hot for this long to enter."),
+  thermalGoodSeconds: seconds(600, "Thermal: cool for this long to leave."),
+  partLostSeconds: seconds(60, "Fan and Psu: one lost for this long to enter."),
+  partGoodSeconds: seconds(600, "Fan and Psu: good for this long to leave."),
+  memoryCorrectedPerDay: count(50, "MemoryCorrected, degraded: more errors of a DIMM within 24 h."),
+  memoryCorrectedPerHour: count(1000, "MemoryCorrected, evacuate: more of them within an hour."),
+  pcieCorrectedPerHour: count(100, "PcieErrors: more corrected errors of a device an hour, for 2 h."),
+};

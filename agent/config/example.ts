@@ -1,0 +1,32 @@
+import { stringify } from "yaml";
+import { configKeys } from "./keys.ts";
+
+const heading = [
+  "Configuration of the Socle agent. Every key may be left out: what is written here are the defaults.",
+  "Check a changed file with `socle config check FILE`; `systemctl reload socle-agent` applies what it can.",
+];
+
+/** A configuration file with every key, its words and its default: read back, it is exactly the defaults. */
+export function exampleConfig(): string {
+  const lines = heading.map((text) => `# ${text}`);
+  let current = "";
+  for (const { section, name, description, defaultValue, allowed } of configKeys()) {
+    if (section !== current) lines.push("", `${section}:`);
+    current = section;
+    const words = [description, allowed].filter((text) => text !== "").join(" ");
+    lines.push(...wrapped(words, 96).map((text) => `  # ${text}`));
+    const value = stringify(defaultValue ?? null, { flowCollectionPadding: false }).trimEnd();
+    lines.push(defaultValue === undefined ? `  # ${name}:` : `  ${name}: ${value}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}

@@ -1,0 +1,94 @@
+import type { Config } from "./schema.ts";
+
+/** Something about the key at `path`, for the operator. */
+export interface Finding {
+  readonly path: readonly (string | number)[];
+  readonly text: string;
+}
+
+// sun_path of unix(7) holds 108 bytes, the closing NUL included.
+const maxSocketPathBytes = 107;
+
+/** What single keys cannot know: problems make the configuration refused, warnings do not. */
+export function crossCheck(config: Config): { problems: Finding[]; warnings: Finding[] } {
+  const problems: Finding[] = [];
+  const warnings: Finding[] = [];
+  const { api, bmc, metrics, scheduler, health } = config;
+  const named: [path: [string, string], value: string | null][] = [
+    [["api", "listen"], api.listen],
+    [["metrics", "listen"], metrics.listen],
+    [["scheduler", "address"], scheduler.address],
+    [["scheduler", "advertise"], scheduler.advertise],
+  ];
+  const at = new Map<string, Address>();
+  for (const [path, value] of named) {
+    if (value === null) continue;
+    const address = parseAddress(value);
+    if (address === undefined) problems.push({ path, text: `"${value}" is not an address` });
+    else at.set(path.join("."), address);
+  }
+
+  const mustBeLoopback = [
+    ["api.listen", "would let anyone who reaches it run VMs here"],
+    ["scheduler.address", "would be sent this host's state unprotected"],
+  ] as const;
+  for (const [name, why] of mustBeLoopback) {
+    const address = at.get(name);
+    if (address === undefined || isLoopback(address) || config.trust.domain !== null) continue;
+    const text = `only a loopback address is accepted without trust.domain: ${address.text} ${why}; set it, and enroll this host`;
+    problems.push({ path: name.split("."), text });
+  }
+  const shown = at.get("metrics.listen");
+  if (shown !== undefined && !isLoopback(shown)) {
+    const text = `anyone who reaches ${shown.text} can read the metrics (they cannot change anything)`;
+    warnings.push({ path: ["metrics", "listen"], text });
+  }
+  const [grpc, target] = [at.get("api.listen"), at.get("scheduler.address")];
+  if (grpc !== undefined && shown !== undefined && collide(grpc, shown)) {
+    const text = `${shown.text} is taken by api.listen; give each its own port`;
+    problems.push({ path: ["metrics", "listen"], text });
+  }
+  if (target !== undefined && grpc !== undefined && collide(target, grpc)) {
+    const text = `${target.text} is this agent's own api.listen, not a scheduler`;
+    problems.push({ path: ["scheduler", "address"], text });
+  }
+
+  if (bmc.interface === "lanplus") {
+    for (const key of ["address", "user", "passwordFile"] as const) {
+      if (bmc[key] === null)
+        problems.push({ path: ["bmc", key], text: "is needed for the interface lanplus" });
+    }
+  }
+  const socketBytes = Buffer.byteLength(api.socket);
+  if (socketBytes > maxSocketPathBytes) {
+    const text = `a socket's path has at most ${maxSocketPathBytes} bytes, this one has ${socketBytes}`;
+    problems.push({ path: ["api", "socket"], text });
+  }
+  if (health.libvirtProbeTimeoutSeconds > health.libvirtProbeSeconds) {
+    const text = `is longer than libvirtProbeSeconds (${health.libvirtProbeSeconds}): a hung libvirt is seen late`;
+    warnings.push({ path: ["health", "libvirtProbeTimeoutSeconds"], text });
+  }
+  return { problems, warnings };
+}
+
+interface Address {
+  readonly text: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The URL parser knows what an IPv4, an IPv6 and a host name are, and brings each into one spelling. */
+function parseAddress(text: string): Address | undefined {
+  if (!URL.canParse(`http://${text}`)) return undefined;
+  const port = Number(text.slice(text.lastIndexOf(":") + 1));
+  return { text, host: new URL(`http://${text}`).hostname, port };
+}
+
+const isLoopback = ({ host }: Address): boolean =>
+  host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
+
+const isAny = ({ host }: Address): boolean => host === "0.0.0.0" || host === "[::]";
+
+/** Whether two listeners cannot both have it. Port 0 is a free one each time. */
+const collide = (a: Address, b: Address): boolean =>
+  a.port === b.port && a.port !== 0 && (a.host === b.host || isAny(a) || isAny(b));

@@ -1,0 +1,224 @@
+import { z } from "zod";
+import { healthSchema } from "./health.ts";
+
+// Every key has its default here and its words in `describe`: `socle config show --defaults` and the man page print them.
+
+const seconds = (min: number, max: number) => z.number().min(min).max(max);
+const perSecond = (usual: number) => z.number().min(0.1).max(1_000_000).default(usual);
+const atOnce = (usual: number) => z.number().int().min(1).max(100_000).default(usual);
+const hostPort = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, "must be ADDRESS:PORT, for example 127.0.0.1:7440")
+  .refine(
+    (value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65535,
+    "the port must be at most 65535",
+  );
+const absolutePath = z.string().regex(/^\/[^\0]*$/, "must be an absolute path");
+const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be a lower-case UUID");
+
+export const configSchema = z.strictObject({
+  host: z
+    .strictObject({
+      id: uuid.optional().describe("The host's UUID. Default: libvirt's host uuid."),
+      labels: z
+        .record(z.string().max(63), z.string().max(255))
+        .default({})
+        .describe("Labels told to the scheduler."),
+      reservedCpus: z.number().int().min(0).default(0).describe("CPUs kept for the host itself."),
+      reservedMemoryMiB: z
+        .number()
+        .int()
+        .min(0)
+        .default(1024)
+        .describe("Memory kept for the host itself, in MiB."),
+      dedicatedCpus: z
+        .string()
+        .regex(/^(\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*)?$/, "must be a CPU list, for example 2-7,10")
+        .default("")
+        .describe("CPUs that are given to one VM each, as a list: 2-7,10. All others are shared."),
+      cpuOvercommitRatio: z.number().min(0.1).max(64).default(4).describe("vCPUs sold per CPU."),
+      memoryOvercommitRatio: z.number().min(0.1).max(4).default(1).describe("Guest memory sold per memory."),
+      storageOvercommitRatio: z
+        .number()
+        .min(0.1)
+        .max(64)
+        .default(1)
+        .describe("Bytes of thin volumes sold per byte of a storage pool, as told to the scheduler."),
+    })
+    .prefault({}),
+  libvirt: z
+    .strictObject({
+      uri: z
+        .string()
+        .max(1024)
+        .regex(
+          /^(qemu|test)(\+unix)?:\/\/\//,
+          "must be a libvirt on this host, over its unix socket: qemu:///system",
+        )
+        .default("qemu:///system")
+        .describe("qemu:///system, qemu:///session or test:///..., with ?socket=PATH if it is elsewhere."),
+      callTimeoutSeconds: seconds(1, 600).default(30).describe("Deadline of one call."),
+    })
+    .prefault({}),
+  vm: z
+    .strictObject({
+      accelerator: z
+        .enum(["auto", "kvm", "tcg"])
+        .default("auto")
+        .describe("auto: KVM where /dev/kvm is, else TCG (emulated, slow)."),
+      bridges: z
+        .array(z.string().max(15))
+        .default([])
+        .describe("Host bridges that NICs may be put on. Networks of libvirt are always allowed."),
+      allowSpoofing: z
+        .boolean()
+        .default(false)
+        .describe("Whether a spec may ask for a NIC without the anti-spoofing filter."),
+      gracefulStopSeconds: seconds(1, 3600)
+        .default(90)
+        .describe("How long a guest may take to shut down where the request does not say."),
+      sampleIntervalSeconds: seconds(1, 300).default(10).describe("How often VM statistics are read."),
+    })
+    .prefault({}),
+  bmc: z
+    .strictObject({
+      interface: z
+        .enum(["auto", "open", "lanplus", "off"])
+        .default("auto")
+        .describe("How ipmitool reaches the BMC. auto: /dev/ipmi0 where it is; lanplus: over the network."),
+      address: z
+        .string()
+        .max(253)
+        .regex(/^[0-9A-Za-z][0-9A-Za-z.:-]*$/, "must be a host name or an IP address")
+        .nullable()
+        .default(null)
+        .describe("The BMC's host name or IP address, for lanplus."),
+      port: z.number().int().min(1).max(65535).default(623).describe("Its UDP port, for lanplus."),
+      user: z
+        .string()
+        .max(16)
+        .regex(/^[^-\0][^\0]*$/, "must be a user's name")
+        .nullable()
+        .default(null)
+        .describe("The user to log in as, for lanplus; one with the privilege USER is enough."),
+      passwordFile: absolutePath
+        .nullable()
+        .default(null)
+        .describe("The file that holds its password, for lanplus."),
+      cipherSuite: z.number().int().min(0).max(17).default(17).describe("RMCP+ cipher suite, for lanplus."),
+      timeoutSeconds: seconds(1, 120)
+        .default(30)
+        .describe("Deadline of one question: ten seconds are normal with a hundred sensors."),
+    })
+    .prefault({}),
+  api: z
+    .strictObject({
+      socket: absolutePath
+        .default("/run/socle/agent.sock")
+        .describe("The unix socket for the host's own operator. Its directory's mode is the access control."),
+      listen: hostPort
+        .nullable()
+        .default(null)
+        .describe("TCP address of the gRPC API. Without trust.domain only a loopback address is accepted."),
+      reflection: z
+        .boolean()
+        .default(false)
+        .describe("gRPC reflection on TCP as well; the unix socket always has it."),
+      maxConcurrentStreams: z
+        .number()
+        .int()
+        .min(1)
+        .max(10000)
+        .default(64)
+        .describe("Streams per connection."),
+      limits: z
+        .strictObject({
+          readsPerSecond: perSecond(1000).describe("Reads, and waits begun."),
+          mutationsPerSecond: perSecond(50).describe("Mutations other than stops and cancels."),
+          streamsPerSecond: perSecond(50).describe("Watches, subscriptions and consoles begun."),
+          controlsPerSecond: perSecond(200).describe("Health checks, stops, cancels and cordons."),
+          streams: atOnce(64).describe("Watches, subscriptions and consoles open at once."),
+          waits: atOnce(256).describe("WaitOperation calls open at once."),
+        })
+        .prefault({})
+        .describe("What one caller may ask for; of each rate it may save up five seconds' worth."),
+    })
+    .prefault({}),
+  metrics: z
+    .strictObject({
+      listen: hostPort
+        .nullable()
+        .default("127.0.0.1:9177")
+        .describe("Address of the status page, /metrics, /healthz and /readyz; null switches them off."),
+      page: z
+        .boolean()
+        .default(true)
+        .describe("The status page at /, for whoever reaches the address: read-only, and without a login."),
+      disabledCollectors: z
+        .array(z.string().max(63))
+        .default([])
+        .describe("Collectors that are left out of a scrape."),
+    })
+    .prefault({}),
+  scheduler: z
+    .strictObject({
+      address: hostPort
+        .nullable()
+        .default(null)
+        .describe(
+          "The scheduler the agent reports to; null: none. Without trust.domain only a loopback address is accepted.",
+        ),
+      advertise: hostPort
+        .nullable()
+        .default(null)
+        .describe("Where the scheduler reaches this agent's API. Default: api.listen."),
+    })
+    .prefault({}),
+  trust: z
+    .strictObject({
+      domain: z
+        .string()
+        .regex(/^[a-z0-9._-]{1,255}$/, "must be a trust domain, for example cloud.example")
+        .nullable()
+        .default(null)
+        .describe(
+          "The cloud's trust domain. With it, all TCP is TLS 1.3 and both sides prove that they are of the domain: spiffe://DOMAIN/ROLE/NAME. null: no TLS, loopback alone.",
+        ),
+      directory: absolutePath
+        .default("/var/lib/socle/trust")
+        .describe("Holds agent.crt, agent.key, ca.crt and, if any, ca.crl; read again when they change."),
+    })
+    .prefault({}),
+  state: z
+    .strictObject({
+      directory: absolutePath
+        .default("/var/lib/socle")
+        .describe("Journal, event log and counters. Mode 0700."),
+      operationRetentionHours: z
+        .number()
+        .min(24)
+        .max(8760)
+        .default(24)
+        .describe("How long ended operations and their request ids are kept."),
+      maxEvents: z
+        .number()
+        .int()
+        .min(1000)
+        .max(1000000)
+        .default(10000)
+        .describe("Events held for subscribers that come back."),
+    })
+    .prefault({}),
+  health: healthSchema.prefault({}),
+  log: z
+    .strictObject({
+      level: z
+        .enum(["trace", "debug", "info", "warn", "error"])
+        .default("info")
+        .describe("Least level that is logged."),
+    })
+    .prefault({}),
+});
+
+/** The agent's whole configuration, every default filled in. */
+export type Config = z.output<typeof configSchema>;

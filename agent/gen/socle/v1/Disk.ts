@@ -1,0 +1,20 @@
+// Original file: proto/socle/v1/vm.proto
+
+import type { VolumeReference as _socle_v1_VolumeReference, VolumeReference__Output as _socle_v1_VolumeReference__Output } from '../../socle/v1/VolumeReference.ts';
+import type { NewVolume as _socle_v1_NewVolume, NewVolume__Output as _socle_v1_NewVolume__Output } from '../../socle/v1/NewVolume.ts';
+
+export interface Disk {
+  'name'?: (string);
+  'volume'?: (_socle_v1_VolumeReference | null);
+  'newVolume'?: (_socle_v1_NewVolume | null);
+  'readOnly'?: (boolean);
+  'source'?: "volume"|"newVolume";
+}
+
+export interface Disk__Output {
+  'name': (string);
+  'volume'?: (_socle_v1_VolumeReference__Output | null);
+  'newVolume'?: (_socle_v1_NewVolume__Output | null);
+  'readOnly': (boolean);
+  'source'?: "volume"|"newVolume";
+}

@@ -1,0 +1,12 @@
+// Original file: proto/socle/v1/enrollment.proto
+
+
+export interface EnrollHostRequest {
+  'address'?: (string);
+  'token'?: (string);
+}
+
+export interface EnrollHostRequest__Output {
+  'address': (string);
+  'token': (string);
+}

@@ -1,0 +1,12 @@
+// Original file: proto/socle/v1/vm.proto
+
+
+export interface PauseVmRequest {
+  'requestId'?: (string);
+  'vm'?: (string);
+}
+
+export interface PauseVmRequest__Output {
+  'requestId': (string);
+  'vm': (string);
+}

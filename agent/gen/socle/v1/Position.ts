@@ -1,0 +1,17 @@
+// Original file: proto/socle/v1/common.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface Position {
+  'bootId'?: (string);
+  'agentEpoch'?: (number | string | Long);
+  'generation'?: (number | string | Long);
+  'eventSequence'?: (number | string | Long);
+}
+
+export interface Position__Output {
+  'bootId': (string);
+  'agentEpoch': (number);
+  'generation': (number);
+  'eventSequence': (number);
+}

@@ -1,0 +1,47 @@
+// Original file: proto/socle/v1/vm.proto
+
+import type { VmState as _socle_v1_VmState, VmState__Output as _socle_v1_VmState__Output } from '../../socle/v1/VmState.ts';
+import type { Observation as _socle_v1_Observation, Observation__Output as _socle_v1_Observation__Output } from '../../socle/v1/Observation.ts';
+import type { VmSpec as _socle_v1_VmSpec, VmSpec__Output as _socle_v1_VmSpec__Output } from '../../socle/v1/VmSpec.ts';
+import type { VmStats as _socle_v1_VmStats, VmStats__Output as _socle_v1_VmStats__Output } from '../../socle/v1/VmStats.ts';
+import type { Accelerator as _socle_v1_Accelerator, Accelerator__Output as _socle_v1_Accelerator__Output } from '../../socle/v1/Accelerator.ts';
+import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
+import type { Long } from '@grpc/proto-loader';
+
+export interface Vm {
+  'vmId'?: (string);
+  'name'?: (string);
+  'state'?: (_socle_v1_VmState);
+  'stateReason'?: (string);
+  'managed'?: (boolean);
+  'observation'?: (_socle_v1_Observation | null);
+  'spec'?: (_socle_v1_VmSpec | null);
+  'stats'?: (_socle_v1_VmStats | null);
+  'vcpus'?: (number);
+  'memoryBytes'?: (number | string | Long);
+  'accelerator'?: (_socle_v1_Accelerator);
+  'tenant'?: (string);
+  'labels'?: ({[key: string]: string});
+  'createdAt'?: (_google_protobuf_Timestamp | null);
+  'placementEpoch'?: (number | string | Long);
+  'etag'?: (string);
+}
+
+export interface Vm__Output {
+  'vmId': (string);
+  'name': (string);
+  'state': (_socle_v1_VmState__Output);
+  'stateReason': (string);
+  'managed': (boolean);
+  'observation': (_socle_v1_Observation__Output | null);
+  'spec': (_socle_v1_VmSpec__Output | null);
+  'stats': (_socle_v1_VmStats__Output | null);
+  'vcpus': (number);
+  'memoryBytes': (number);
+  'accelerator': (_socle_v1_Accelerator__Output);
+  'tenant': (string);
+  'labels': ({[key: string]: string});
+  'createdAt': (_google_protobuf_Timestamp__Output | null);
+  'placementEpoch': (number);
+  'etag': (string);
+}

@@ -1,0 +1,51 @@
+// Original file: proto/socle/v1/vm.proto
+
+import type { CpuTopology as _socle_v1_CpuTopology, CpuTopology__Output as _socle_v1_CpuTopology__Output } from '../../socle/v1/CpuTopology.ts';
+import type { CpuMode as _socle_v1_CpuMode, CpuMode__Output as _socle_v1_CpuMode__Output } from '../../socle/v1/CpuMode.ts';
+import type { Accelerator as _socle_v1_Accelerator, Accelerator__Output as _socle_v1_Accelerator__Output } from '../../socle/v1/Accelerator.ts';
+import type { Firmware as _socle_v1_Firmware, Firmware__Output as _socle_v1_Firmware__Output } from '../../socle/v1/Firmware.ts';
+import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from '../../socle/v1/Disk.ts';
+import type { Nic as _socle_v1_Nic, Nic__Output as _socle_v1_Nic__Output } from '../../socle/v1/Nic.ts';
+import type { KernelBoot as _socle_v1_KernelBoot, KernelBoot__Output as _socle_v1_KernelBoot__Output } from '../../socle/v1/KernelBoot.ts';
+import type { PlacementWish as _socle_v1_PlacementWish, PlacementWish__Output as _socle_v1_PlacementWish__Output } from '../../socle/v1/PlacementWish.ts';
+import type { Long } from '@grpc/proto-loader';
+
+export interface VmSpec {
+  'name'?: (string);
+  'vmId'?: (string);
+  'vcpus'?: (number);
+  'cpuTopology'?: (_socle_v1_CpuTopology | null);
+  'cpuMode'?: (_socle_v1_CpuMode);
+  'cpuModel'?: (string);
+  'memoryBytes'?: (number | string | Long);
+  'accelerator'?: (_socle_v1_Accelerator);
+  'firmware'?: (_socle_v1_Firmware);
+  'disks'?: (_socle_v1_Disk)[];
+  'nics'?: (_socle_v1_Nic)[];
+  'kernelBoot'?: (_socle_v1_KernelBoot | null);
+  'guestAgent'?: (boolean);
+  'tenant'?: (string);
+  'labels'?: ({[key: string]: string});
+  'autostart'?: (boolean);
+  'placement'?: (_socle_v1_PlacementWish | null);
+}
+
+export interface VmSpec__Output {
+  'name': (string);
+  'vmId': (string);
+  'vcpus': (number);
+  'cpuTopology': (_socle_v1_CpuTopology__Output | null);
+  'cpuMode': (_socle_v1_CpuMode__Output);
+  'cpuModel': (string);
+  'memoryBytes': (number);
+  'accelerator': (_socle_v1_Accelerator__Output);
+  'firmware': (_socle_v1_Firmware__Output);
+  'disks': (_socle_v1_Disk__Output)[];
+  'nics': (_socle_v1_Nic__Output)[];
+  'kernelBoot': (_socle_v1_KernelBoot__Output | null);
+  'guestAgent': (boolean);
+  'tenant': (string);
+  'labels': ({[key: string]: string});
+  'autostart': (boolean);
+  'placement': (_socle_v1_PlacementWish__Output | null);
+}

@@ -1,0 +1,32 @@
+// Original file: proto/socle/v1/vm.proto
+
+export const VmState = {
+  VM_STATE_UNSPECIFIED: 'VM_STATE_UNSPECIFIED',
+  VM_STATE_RUNNING: 'VM_STATE_RUNNING',
+  VM_STATE_PAUSED: 'VM_STATE_PAUSED',
+  VM_STATE_STOPPING: 'VM_STATE_STOPPING',
+  VM_STATE_STOPPED: 'VM_STATE_STOPPED',
+  VM_STATE_CRASHED: 'VM_STATE_CRASHED',
+  VM_STATE_SUSPENDED: 'VM_STATE_SUSPENDED',
+  VM_STATE_UNKNOWN: 'VM_STATE_UNKNOWN',
+} as const;
+
+export type VmState =
+  | 'VM_STATE_UNSPECIFIED'
+  | 0
+  | 'VM_STATE_RUNNING'
+  | 1
+  | 'VM_STATE_PAUSED'
+  | 2
+  | 'VM_STATE_STOPPING'
+  | 3
+  | 'VM_STATE_STOPPED'
+  | 4
+  | 'VM_STATE_CRASHED'
+  | 5
+  | 'VM_STATE_SUSPENDED'
+  | 6
+  | 'VM_STATE_UNKNOWN'
+  | 7
+
+export type VmState__Output = typeof VmState[keyof typeof VmState]

@@ -1,0 +1,11 @@
+// Original file: proto/socle/v1/vm.proto
+
+import type { VmFilter as _socle_v1_VmFilter, VmFilter__Output as _socle_v1_VmFilter__Output } from '../../socle/v1/VmFilter.ts';
+
+export interface WatchVmsRequest {
+  'filter'?: (_socle_v1_VmFilter | null);
+}
+
+export interface WatchVmsRequest__Output {
+  'filter': (_socle_v1_VmFilter__Output | null);
+}

@@ -1,0 +1,131 @@
+import { numberOf } from "./walk.ts";
+
+export type BmcSensorState = "ok" | "non_critical" | "critical" | "non_recoverable" | "unavailable";
+
+/** A sensor of the BMC, as `ipmitool -v -c sdr elist` tells of it. */
+export interface BmcSensor {
+  readonly name: string;
+  /** What it belongs to: 10.1 is the first power supply. */
+  readonly entity: string;
+  readonly state: BmcSensorState;
+  /** Fan, Temperature, Voltage, ...: of a sensor that is made to measure, whether it has a value now or not. */
+  readonly kind?: string;
+  /** What it measured. */
+  readonly measured?: {
+    readonly value: number;
+    /** degrees C, RPM, Volts, Watts, ... */
+    readonly unit: string;
+    readonly upperCritical?: number;
+  };
+  /** Of one that has states, and told them: "Presence detected", "Failure detected". */
+  readonly states?: readonly string[];
+}
+
+export const bmcSensorStates = ["ok", "non_critical", "critical", "non_recoverable", "unavailable"] as const;
+
+const STATES: Readonly<Record<string, BmcSensorState>> = {
+  ok: "ok",
+  "Lower Non-Critical": "non_critical",
+  "Upper Non-Critical": "non_critical",
+  "Lower Critical": "critical",
+  "Upper Critical": "critical",
+  "Lower Non-Recoverable": "non_recoverable",
+  "Upper Non-Recoverable": "non_recoverable",
+};
+/** Columns of a sensor that measures: name, value, unit, state, entity, its name, kind, three nominal values, thresholds. */
+const UPPER_CRITICAL = 11;
+
+/** Two sensors of the same name are told apart by what they belong to. */
+export function parseSensors(csv: string): readonly BmcSensor[] {
+  const sensors = csv.split("\n").flatMap((line) => {
+    const columns = line.split(",").map((column) => column.trim());
+    const sensor = columns.length < 4 ? undefined : parseSensor(columns);
+    return sensor === undefined ? [] : [sensor];
+  });
+  const names = new Map<string, number>();
+  for (const { name } of sensors) names.set(name, (names.get(name) ?? 0) + 1);
+  return sensors.map((sensor) =>
+    (names.get(sensor.name) ?? 0) > 1 ? { ...sensor, name: `${sensor.name} (${sensor.entity})` } : sensor,
+  );
+}
+
+function parseSensor(columns: readonly string[]): BmcSensor | undefined {
+  const [name = "", second = "", third = "", fourth = ""] = columns;
+  if (name === "") return undefined;
+  // One with states gives its number in place of a value: 06h.
+  if (/^[0-9A-F]{2}h$/.test(second)) {
+    const states = columns.slice(4).filter((state) => state !== "");
+    const state = STATES[third] ?? "unavailable";
+    const isRead = state !== "unavailable" && !states.includes("No Reading");
+    return { name, entity: fourth, state, ...(isRead ? { states } : {}) };
+  }
+  const value = numberOf(second);
+  // One without a value may be without its unit's column too.
+  const at = columns.findIndex((column, index) => index >= 2 && /^\d+\.\d+$/.test(column));
+  const [state, entity, kind] = at < 0 ? [fourth, "", ""] : [columns[at - 1], columns[at], columns[at + 2]];
+  const told = {
+    name,
+    entity: entity ?? "",
+    state: STATES[state ?? ""] ?? ("unavailable" as const),
+    ...(kind === undefined || kind === "" ? {} : { kind }),
+  };
+  if (value === undefined) return told;
+  const upperCritical = numberOf(columns[UPPER_CRITICAL]);
+  const measured = {
+    value,
+    unit: third,
+    // A BMC without the threshold leaves 0 there.
+    ...(upperCritical === undefined || upperCritical === 0 ? {} : { upperCritical }),
+  };
+  return { ...told, measured };
+}
+
+/** How many entries the event log has. Throws where it is not said. */
+export function parseSelInfo(text: string): number {
+  const entries = numberOf(/^Entries\s*:\s*(\d+)/m.exec(text)?.[1]);
+  if (entries === undefined)
+    throw new Error(`the BMC does not say how long its log is: ${text.slice(0, 100)}`);
+  return entries;
+}
+
+export const selSeverities = ["info", "warning", "critical"] as const;
+export type SelSeverity = (typeof selSeverities)[number];
+
+const CRITICAL =
+  /\b(non-recoverable|(lower|upper) critical|uncorrectable|failure detected|ac lost|power lost|transition to critical|thermal trip|ierr|bus fatal|configuration error)\b/i;
+const WARNING =
+  /\b(non-critical|correctable|predictive failure|redundancy (lost|degraded)|degraded|limit reached|low)\b/i;
+
+/** The severity of each entry that `ipmitool -c sel elist` lists. What ends (is deasserted) is information. */
+export function parseSel(csv: string): SelSeverity[] {
+  return csv
+    .split("\n")
+    .filter((line) => /^\s*[0-9a-f]+,/i.test(line))
+    .map((line) => {
+      if (/,\s*Deasserted/i.test(line)) return "info";
+      const words = line.split(",").slice(3).join(",");
+      if (CRITICAL.test(words)) return "critical";
+      return WARNING.test(words) ? "warning" : "info";
+    });
+}
+
+export const psuStates = ["ok", "failing", "failed", "absent", "unknown"] as const;
+export type PsuState = (typeof psuStates)[number];
+
+/**
+ * The power supplies that the BMC has states of (entity 10). `failing`: it says that it will fail; `unknown`: the BMC has
+ * no reading of it, which is not to say that it is not there.
+ */
+export function powerSuppliesOf(sensors: readonly BmcSensor[]): { name: string; state: PsuState }[] {
+  return sensors.flatMap(({ name, entity, kind, measured, states }) => {
+    const isStated = kind === undefined && measured === undefined;
+    return isStated && /^10\./.test(entity) ? [{ name, state: psuStateOf(states?.join(", ")) }] : [];
+  });
+}
+
+function psuStateOf(said: string | undefined): PsuState {
+  if (said === undefined) return "unknown";
+  if (/failure detected|ac lost|input lost|out-of-range|config error/i.test(said)) return "failed";
+  if (/predictive failure/i.test(said)) return "failing";
+  return /presence detected/i.test(said) ? "ok" : "absent";
+}

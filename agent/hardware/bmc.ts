@@ -1,0 +1,158 @@
+import { access, constants } from "node:fs/promises";
+import { join } from "node:path";
+import { SocleError } from "../kernel/errors.ts";
+import { parseSel, parseSelInfo, parseSensors, type BmcSensor, type SelSeverity } from "./bmc-text.ts";
+import { runChild } from "./child.ts";
+import { errorCode, NOT_INSTALLED, type Reading } from "./reading.ts";
+import type { Roots } from "./roots.ts";
+
+export interface BmcAccess {
+  /** auto: the host's own device where there is one; off: the BMC is left alone. */
+  readonly interface: "auto" | "open" | "lanplus" | "off";
+  /** For lanplus. */
+  readonly address: string | null;
+  readonly port: number;
+  readonly user: string | null;
+  readonly passwordFile: string | null;
+  readonly cipherSuite: number;
+  /** Of one call of ipmitool. */
+  readonly timeoutSeconds: number;
+}
+
+export interface BmcEvents {
+  /** In the log now. */
+  readonly entries: number;
+  /** That came since the agent started, by severity. */
+  readonly counts: ReadonlyMap<SelSeverity, number>;
+}
+
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+/** A first look at a full log would take minutes; what was there before the agent is not counted. */
+const EVENTS_PER_LOOK = 200;
+
+/** The machine's management controller, asked through ipmitool: one question at a time, each killed at its deadline. */
+export class Bmc {
+  readonly #access: BmcAccess;
+  readonly #devRoot: string;
+  /** A process that outlived its kill: it sits in the driver, and a second one would sit beside it. */
+  #alive: Promise<void> | undefined;
+  #entries: number | undefined;
+  readonly #counts = new Map<SelSeverity, number>([
+    ["info", 0],
+    ["warning", 0],
+    ["critical", 0],
+  ]);
+
+  constructor(access: BmcAccess, roots: Roots) {
+    this.#access = access;
+    this.#devRoot = roots.devRoot;
+  }
+
+  /** Every sensor that the BMC describes. */
+  sensors(signal: AbortSignal): Promise<Reading<readonly BmcSensor[]>> {
+    return this.#reading(async (connection) =>
+      parseSensors(await this.#ask(connection, ["-v", "-c", "sdr", "elist"], signal)),
+    );
+  }
+
+  /** Its event log: only what came since the last look is read. */
+  events(signal: AbortSignal): Promise<Reading<BmcEvents>> {
+    return this.#reading(async (connection) => {
+      const entries = parseSelInfo(await this.#ask(connection, ["sel", "info"], signal));
+      // Fewer than before: it was cleared, and all there is came after.
+      const before = this.#entries ?? entries;
+      const added = entries >= before ? entries - before : entries;
+      if (added > 0) {
+        const last = String(Math.min(added, EVENTS_PER_LOOK));
+        const text = await this.#ask(connection, ["-c", "sel", "elist", "last", last], signal);
+        for (const severity of parseSel(text)) {
+          this.#counts.set(severity, (this.#counts.get(severity) ?? 0) + 1);
+        }
+      }
+      this.#entries = entries;
+      return { entries, counts: new Map(this.#counts) };
+    });
+  }
+
+  /** What the whole machine draws, in watts, where the BMC knows DCMI. */
+  power(signal: AbortSignal): Promise<Reading<number>> {
+    return this.#reading(async (connection) => {
+      const text = await this.#ask(connection, ["dcmi", "power", "reading"], signal);
+      const [, watts] = /Instantaneous power reading:\s*(\d+) Watts/.exec(text) ?? [];
+      if (watts === undefined)
+        throw new SocleError("unsupported", "NO_DCMI", "the BMC tells no power by DCMI");
+      return Number(watts);
+    });
+  }
+
+  async #reading<T>(read: (connection: readonly string[]) => Promise<T>): Promise<Reading<T>> {
+    const connection = await this.#connection();
+    if (connection === undefined)
+      return { kind: "unsupported", reason: "no BMC: no /dev/ipmi0, none configured" };
+    const denied = await this.#denial();
+    if (denied !== undefined) return denied;
+    try {
+      return { kind: "read", value: await read(connection) };
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const isMissing =
+        cause instanceof SocleError && (cause.kind === "unsupported" || /Invalid command/.test(reason));
+      if (isMissing) return { kind: "unsupported", reason };
+      const isNotInstalled = cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED";
+      // Where the BMC was configured, it is wanted: to be without ipmitool is a fault then.
+      if (isNotInstalled && this.#access.interface === "auto")
+        return { kind: "failed", reason: "ipmitool is not installed", code: NOT_INSTALLED };
+      return { kind: "failed", reason };
+    }
+  }
+
+  /** Of a BMC that is there without having been asked for. ipmitool's own words tell of another device than this one. */
+  async #denial(): Promise<Reading<never> | undefined> {
+    if (this.#access.interface !== "auto") return undefined;
+    const device = join(this.#devRoot, "ipmi0");
+    try {
+      await access(device, constants.R_OK | constants.W_OK);
+      return undefined;
+    } catch (cause) {
+      const denied = {
+        kind: "failed",
+        reason: `the agent may not open ${device}`,
+        code: errorCode(cause),
+      } as const;
+      return denied.code === "EACCES" || denied.code === "EPERM" ? denied : undefined;
+    }
+  }
+
+  /** ipmitool's arguments; undefined where there is no BMC to speak to. The password stays in its file. */
+  async #connection(): Promise<readonly string[] | undefined> {
+    const { interface: kind, address, port, user, passwordFile, cipherSuite } = this.#access;
+    if (kind === "off") return undefined;
+    if (kind !== "lanplus") {
+      const device = await access(join(this.#devRoot, "ipmi0")).then(
+        () => true,
+        () => false,
+      );
+      return kind === "open" || device ? ["-I", "open"] : undefined;
+    }
+    const [host, name, file] = [address ?? "", user ?? "", passwordFile ?? ""];
+    const target = ["-I", "lanplus", "-H", host, "-p", String(port), "-U", name, "-f", file];
+    return [...target, "-C", String(cipherSuite), "-N", "2", "-R", "2"];
+  }
+
+  async #ask(
+    connection: readonly string[],
+    command: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string> {
+    if (this.#alive !== undefined) throw new Error("an earlier ipmitool cannot be ended");
+    const child = runChild(["ipmitool", ...connection, ...command], {
+      timeoutMs: this.#access.timeoutSeconds * 1000,
+      maxOutputBytes: MAX_OUTPUT_BYTES,
+      signal,
+    });
+    this.#alive = child.gone.then(() => (this.#alive = undefined));
+    const { stdout } = await child.output;
+    await this.#alive;
+    return stdout;
+  }
+}

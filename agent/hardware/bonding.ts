@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { readText, readTextIfThere, reading, type Reading } from "./reading.ts";
+import type { Roots } from "./roots.ts";
+
+export interface Bond {
+  readonly name: string;
+  /** active-backup, 802.3ad, ... */
+  readonly mode: string;
+  readonly slaves: readonly BondSlave[];
+}
+
+export interface BondSlave {
+  readonly name: string;
+  /** The bond counts on it, and its link is up. */
+  readonly up: boolean;
+}
+
+/** Unsupported without the bonding driver; empty where nothing is bonded. */
+export function readBonds(roots: Roots): Promise<Reading<readonly Bond[]>> {
+  const net = join(roots.sysRoot, "class/net");
+  const masters = join(net, "bonding_masters");
+  return reading(masters, async () => {
+    const names = words(await readText(masters));
+    return Promise.all(names.map((name) => readBond(net, name)));
+  });
+}
+
+async function readBond(net: string, name: string): Promise<Bond> {
+  const [mode = "", slaves] = await Promise.all(
+    ["mode", "slaves"].map((file) => readText(join(net, name, "bonding", file))),
+  );
+  return {
+    name,
+    mode: mode.split(" ")[0] ?? "",
+    slaves: await Promise.all(words(slaves).map((slave) => readSlave(net, slave))),
+  };
+}
+
+/** Without link monitoring (miimon 0) the bond takes every slave for up, so the interface's own word counts too. */
+async function readSlave(net: string, name: string): Promise<BondSlave> {
+  const [mii, operstate] = await Promise.all([
+    readText(join(net, name, "bonding_slave/mii_status")),
+    readTextIfThere(join(net, name, "operstate")),
+  ]);
+  return { name, up: mii === "up" && operstate !== "down" };
+}
+
+function words(text = ""): string[] {
+  return text.split(/\s+/).filter((word) => word !== "");
+}

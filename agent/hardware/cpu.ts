@@ -1,0 +1,89 @@
+import { machine } from "node:os";
+import { join } from "node:path";
+import { parseWhole, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
+import type { Roots } from "./roots.ts";
+
+/** Columns of a cpu line of /proc/stat (proc_stat(5)). `guest` is in `user` too, `guest_nice` in `nice`. */
+export const cpuModes = [
+  "user",
+  "nice",
+  "system",
+  "idle",
+  "iowait",
+  "irq",
+  "softirq",
+  "steal",
+  "guest",
+  "guest_nice",
+] as const;
+export type CpuMode = (typeof cpuModes)[number];
+
+/** USER_HZ: 100 on every architecture that libvirt runs QEMU on. */
+const TICKS_PER_SECOND = 100;
+
+export interface CpuTimes {
+  /** Of all CPUs together, since boot. A mode that an old kernel does not count is absent. */
+  readonly secondsByMode: Readonly<Partial<Record<CpuMode, number>>>;
+}
+
+export function readCpuTimes(roots: Roots): Promise<Reading<CpuTimes>> {
+  const path = join(roots.procRoot, "stat");
+  return reading(path, async () => {
+    const ticks = /^cpu\s+(.*)$/m.exec(await readText(path))?.[1]?.split(/\s+/);
+    if (ticks === undefined) throw new Error(`${path} has no cpu line`);
+    const secondsByMode: Partial<Record<CpuMode, number>> = {};
+    cpuModes.forEach((mode, column) => {
+      if (ticks[column] === undefined) return;
+      secondsByMode[mode] = parseWhole(ticks[column], `${path} ${mode}`) / TICKS_PER_SECOND;
+    });
+    return { secondsByMode };
+  });
+}
+
+export interface CpuModel {
+  /** As uname -m. */
+  readonly architecture: string;
+  readonly vendor: string;
+  readonly model: string;
+  readonly sockets: number;
+  readonly cores: number;
+  readonly threads: number;
+  readonly maxFrequencyHertz?: number;
+}
+
+/** From /proc/cpuinfo; counts are of online CPUs. Where an architecture says no ids, each CPU counts as a core of socket 0. */
+export function readCpuModel(roots: Roots): Promise<Reading<CpuModel>> {
+  const path = join(roots.procRoot, "cpuinfo");
+  return reading(path, async () => {
+    const cpus = (await readText(path))
+      .split(/\n\s*\n/)
+      .map(fieldsOf)
+      .filter((fields) => fields.has("processor"));
+    if (cpus.length === 0) throw new Error(`${path} names no processor`);
+    const socketOf = (cpu: Map<string, string>): string => cpu.get("physical id") ?? "0";
+    const cores = cpus.map((cpu) => `${socketOf(cpu)}/${cpu.get("core id") ?? cpu.get("processor") ?? ""}`);
+    const maxKiloHertz = await readTextIfThere(
+      join(roots.sysRoot, "devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"),
+    );
+    return {
+      architecture: machine(),
+      vendor: cpus[0]?.get("vendor_id") ?? cpus[0]?.get("CPU implementer") ?? "",
+      model: cpus[0]?.get("model name") ?? "",
+      sockets: new Set(cpus.map(socketOf)).size,
+      cores: new Set(cores).size,
+      threads: cpus.length,
+      ...(maxKiloHertz === undefined
+        ? {}
+        : { maxFrequencyHertz: parseWhole(maxKiloHertz, "cpuinfo_max_freq") * 1000 }),
+    };
+  });
+}
+
+function fieldsOf(block: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of block.split("\n")) {
+    const colon = line.indexOf(":");
+    if (colon > 0) fields.set(line.slice(0, colon).trim(), line.slice(colon + 1).trim());
+  }
+  return fields;
+}

@@ -1,0 +1,103 @@
+export const kernelFaultKinds = [
+  "oops",
+  "lockup",
+  "hung_task",
+  "machine_check",
+  "io_error",
+  "oom_kill",
+] as const;
+export type KernelFaultKind = (typeof kernelFaultKinds)[number];
+
+export interface KernelFault {
+  readonly kind: KernelFaultKind;
+  /** Since boot. */
+  readonly atMs: number;
+  /** The kernel's words. */
+  readonly text: string;
+  /** The name of the task that it is about, where the kernel says. */
+  readonly task?: string;
+  /** Of a machine check: data was lost. */
+  readonly isUncorrected?: boolean;
+}
+
+const FAULTS_KEPT = 64;
+/** The lines of one fault come together: what of its kind follows so soon is counted as the same one. */
+const SAME_FAULT_MS = 1000;
+const TEXT_CHARACTERS = 200;
+/** IA32_MCi_STATUS: the error was not corrected. */
+const STATUS_UNCORRECTED = 1n << 61n;
+
+const PATTERNS: readonly (readonly [KernelFaultKind, RegExp])[] = [
+  ["lockup", /soft lockup|hard LOCKUP|rcu: INFO: \S+ (self-)?detected stall/i],
+  ["hung_task", /^INFO: task (?<task>.+):\d+ blocked for more than \d+ seconds/],
+  [
+    "oops",
+    /^(BUG: |kernel BUG at |Oops|general protection fault|Internal error: )|[Uu]nable to handle kernel /,
+  ],
+  ["machine_check", /\bMachine [Cc]heck\b|^\{\d+\}\[Hardware Error\]: +event severity: |^Memory failure: 0x/],
+  ["io_error", /\bI\/O error, dev \S+|^Buffer I\/O error on dev /],
+  ["oom_kill", /^(Memory cgroup out of memory|Out of memory): Killed process \d+ \((?<task>[^)]*)\)/],
+];
+
+/** What went wrong, out of the kernel's log, a record after the other. */
+export class KernelFaults {
+  readonly #counts = new Map<KernelFaultKind, number>(kernelFaultKinds.map((kind) => [kind, 0]));
+  #newest: readonly KernelFault[] = [];
+
+  get counts(): ReadonlyMap<KernelFaultKind, number> {
+    return this.#counts;
+  }
+
+  /** Oldest first. */
+  get newest(): readonly KernelFault[] {
+    return this.#newest;
+  }
+
+  /** `record`: as /dev/kmsg gives it, "3,1234,5678901,-;words", its further lines left out. */
+  take(record: string): void {
+    const [, priority, microseconds, text] = /^(\d+),\d+,(\d+),[^;]*;(.*)/.exec(record) ?? [];
+    // Anyone may write into the log, under another facility than the kernel's own.
+    if (text === undefined || Number(priority) >= 8) return;
+    const atMs = Number(microseconds) / 1000;
+    const before = this.#newest.at(-1);
+    const [, task] = /\bComm: (.+?) (?:Not tainted|Tainted|Kdump)/.exec(text) ?? [];
+    if (task !== undefined && before !== undefined && before.task === undefined) {
+      if (atMs - before.atMs < SAME_FAULT_MS) this.#replaceLast({ ...before, task });
+      return;
+    }
+    const fault = faultOf(text, atMs);
+    if (fault === undefined) return;
+    if (before?.kind === fault.kind && before.task === fault.task && atMs - before.atMs < SAME_FAULT_MS) {
+      if (fault.isUncorrected === true && before.isUncorrected !== true) this.#replaceLast(fault);
+      return;
+    }
+    this.#counts.set(fault.kind, (this.#counts.get(fault.kind) ?? 0) + 1);
+    this.#newest = [...this.#newest, fault].slice(-FAULTS_KEPT);
+  }
+
+  #replaceLast(fault: KernelFault): void {
+    this.#newest = [...this.#newest.slice(0, -1), fault];
+  }
+}
+
+function faultOf(text: string, atMs: number): KernelFault | undefined {
+  for (const [kind, pattern] of PATTERNS) {
+    const match = pattern.exec(text);
+    if (match === null) continue;
+    const task = match.groups?.["task"] ?? /\[([^\]]+):\d+\]$/.exec(kind === "lockup" ? text : "")?.[1];
+    return {
+      kind,
+      atMs,
+      text: text.slice(0, TEXT_CHARACTERS),
+      ...(task === undefined ? {} : { task }),
+      ...(kind === "machine_check" ? { isUncorrected: isUncorrected(text) } : {}),
+    };
+  }
+  return undefined;
+}
+
+function isUncorrected(text: string): boolean {
+  if (/Exception|^Memory failure|event severity: (recoverable|fatal)/.test(text)) return true;
+  const [, status] = /Bank \d+: ([0-9a-f]{16})/.exec(text) ?? [];
+  return status !== undefined && (BigInt(`0x${status}`) & STATUS_UNCORRECTED) !== 0n;
+}

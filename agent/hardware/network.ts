@@ -1,0 +1,64 @@
+import { join } from "node:path";
+import { parseWhole, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
+import type { Roots } from "./roots.ts";
+
+export interface NetworkTraffic {
+  readonly bytes: number;
+  readonly packets: number;
+  readonly errors: number;
+  readonly drops: number;
+}
+
+export interface NetworkInterface {
+  readonly name: string;
+  readonly receive: NetworkTraffic;
+  readonly transmit: NetworkTraffic;
+  /** Whether frames can pass: operstate. Undefined where the driver does not tell (loopback, many tap devices). */
+  readonly up?: boolean;
+  /** Undefined without a link, or where the driver does not know. */
+  readonly speedBytesPerSecond?: number;
+}
+
+/** Names that libvirt keeps for the host's end of its guests' NICs, whose traffic is shown with each guest. */
+const GUEST_END = /^(vnet|macvtap)\d+$/;
+
+/** Every interface of this network namespace but the guests' ends, in the kernel's order. */
+export function readNetworkInterfaces(roots: Roots): Promise<Reading<readonly NetworkInterface[]>> {
+  const path = join(roots.procRoot, "net/dev");
+  return reading(path, async () => {
+    const lines = (await readText(path)).split("\n").slice(2);
+    const interfaces: NetworkInterface[] = [];
+    // One after the other: `speed` takes the kernel's one network lock, and must not hold all of libuv's threads.
+    for (const line of lines) {
+      const name = line.slice(0, line.lastIndexOf(":")).trim();
+      if (!GUEST_END.test(name)) interfaces.push(await readInterface(roots, name, line));
+    }
+    return interfaces;
+  });
+}
+
+async function readInterface(roots: Roots, name: string, line: string): Promise<NetworkInterface> {
+  const columns = line
+    .slice(line.lastIndexOf(":") + 1)
+    .trim()
+    .split(/\s+/)
+    .map((column) => parseWhole(column, `net/dev ${name}`));
+  const operstate = await readTextIfThere(join(roots.sysRoot, "class/net", name, "operstate"));
+  const megabits = Number(await readTextIfThere(join(roots.sysRoot, "class/net", name, "speed")));
+  return {
+    name,
+    receive: traffic(columns.slice(0, 4)),
+    transmit: traffic(columns.slice(8, 12)),
+    ...(operstate === undefined || operstate === "unknown" ? {} : { up: operstate === "up" }),
+    // -1: unknown.
+    ...(megabits > 0 ? { speedBytesPerSecond: (megabits * 1e6) / 8 } : {}),
+  };
+}
+
+function traffic(columns: readonly number[]): NetworkTraffic {
+  const [bytes, packets, errors, drops] = columns;
+  if (bytes === undefined || packets === undefined || errors === undefined || drops === undefined) {
+    throw new Error("net/dev has too few columns");
+  }
+  return { bytes, packets, errors, drops };
+}

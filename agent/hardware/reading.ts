@@ -1,0 +1,122 @@
+import { readFile } from "node:fs/promises";
+
+/**
+ * What a reader found. `unsupported`: this machine does not have it, which is no fault. `failed`: it is there and
+ * could not be read, with the system's `code` (EACCES) where it gave one. Neither ever turns into a zero.
+ */
+export type Reading<T> =
+  | { readonly kind: "read"; readonly value: T }
+  | { readonly kind: "unsupported"; readonly reason: string }
+  | { readonly kind: "failed"; readonly reason: string; readonly code?: string };
+
+export function valueOf<T>(reading: Reading<T>): T | undefined {
+  return reading.kind === "read" ? reading.value : undefined;
+}
+
+/** The agent may not look, or what looks (a program) is not installed: the operator decides whether it is watched. */
+export function isNotWatched(reading: Reading<unknown>): boolean {
+  return reading.kind === "failed" && ["EACCES", "EPERM", NOT_INSTALLED].includes(reading.code ?? "");
+}
+
+/** The code of a reading whose program is not installed. */
+export const NOT_INSTALLED = "ENOENT";
+
+const READ_TIMEOUT_MS = 2000;
+/** What a kernel answers for something this machine or this kernel does not have. */
+const ABSENT = new Set(["ENOENT", "ENOTDIR", "ENODEV", "ENXIO", "EOPNOTSUPP", "ENOTSUP"]);
+/** Each holds one of libuv's four file threads, of which the journal needs the others. */
+const MAX_STUCK = 2;
+const inFlight = new Map<string, Promise<Reading<unknown>>>();
+const stuck = new Set<string>();
+
+/**
+ * Runs one reader under a deadline. Readers of the same `key` share the run that is under way: a file that the kernel
+ * does not answer for holds one of libuv's four file threads, never two. While it is stuck past its deadline the answer
+ * is `failed` at once; and so it is for all others while two are stuck.
+ */
+export async function reading<T>(
+  key: string,
+  read: () => Promise<T>,
+  timeoutMs = READ_TIMEOUT_MS,
+): Promise<Reading<T>> {
+  // Only this function writes the map, and a key always belongs to the same reader: its type is T.
+  if (stuck.has(key)) return { kind: "failed", reason: `${key} has still not answered an earlier question` };
+  if (stuck.size >= MAX_STUCK) {
+    return { kind: "failed", reason: `${key} was not read: ${[...stuck].join(" and ")} do not answer` };
+  }
+  const shared = inFlight.get(key) as Promise<Reading<T>> | undefined;
+  const run = shared ?? start(key, read);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Reading<T>>((resolve) => {
+    const reason = `${key} did not answer within ${timeoutMs} ms`;
+    timer = setTimeout(() => {
+      stuck.add(key);
+      resolve({ kind: "failed", reason });
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([run, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function start<T>(key: string, read: () => Promise<T>): Promise<Reading<T>> {
+  const run = read()
+    .then((value): Reading<T> => ({ kind: "read", value }), notRead<T>)
+    .finally(() => {
+      inFlight.delete(key);
+      stuck.delete(key);
+    });
+  inFlight.set(key, run);
+  return run;
+}
+
+function notRead<T>(cause: unknown): Reading<T> {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const code = errorCode(cause);
+  return ABSENT.has(code) ? { kind: "unsupported", reason } : { kind: "failed", reason, code };
+}
+
+/** The system's name of an error (ENOENT, EACCES), or "". */
+export function errorCode(cause: unknown): string {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
+}
+
+/** A file's text without the white space around it. */
+export async function readText(path: string): Promise<string> {
+  return (await readFile(path, "utf8")).trim();
+}
+
+/** As `readText`, but undefined for a file that is not there or has no value (EINVAL: a speed with no link). */
+export async function readTextIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readText(path);
+  } catch (cause) {
+    const code = errorCode(cause);
+    if (ABSENT.has(code) || code === "EINVAL" || code === "EACCES") return undefined;
+    throw cause;
+  }
+}
+
+/** A whole number that a file must hold. */
+export function parseWhole(text: string | undefined, what: string): number {
+  const value = Number(text);
+  if (text === undefined || text.trim() === "" || !Number.isSafeInteger(value)) {
+    throw new Error(`${what} is not a whole number: ${JSON.stringify(text?.slice(0, 40))}`);
+  }
+  return value;
+}
+
+/** The kernel's lists of numbers, e.g. "0-3,8": ascending. The empty text is the empty list. */
+export function parseNumberList(text: string, what: string): number[] {
+  const numbers: number[] = [];
+  for (const range of text.split(",").filter((part) => part.trim() !== "")) {
+    const [from, to = from, ...more] = range.split("-").map((part) => parseWhole(part, what));
+    if (from === undefined || to === undefined || more.length > 0 || to - from > 65536) {
+      throw new Error(`${what} is not a list of numbers: ${JSON.stringify(text.slice(0, 40))}`);
+    }
+    for (let number = from; number <= to; number += 1) numbers.push(number);
+  }
+  return numbers;
+}

@@ -1,0 +1,148 @@
+import { z } from "zod";
+import { SocleError } from "../kernel/errors.ts";
+
+/** What a disk warns of; the first six are the bits of NVMe's critical warning, the last is a SATA or SCSI disk's verdict on itself. */
+export const diskWarnings = [
+  "spare",
+  "temperature",
+  "reliability",
+  "read_only",
+  "volatile_backup",
+  "persistent_memory",
+  "self_assessment",
+] as const;
+export type DiskWarning = (typeof diskWarnings)[number];
+
+/** What a disk says of itself. What it does not say is absent. */
+export interface DiskHealth {
+  /** Of the writes it is made for; may go past 1. */
+  readonly wearRatio?: number;
+  /** Spare blocks left, and how many the maker wants there to be. */
+  readonly spareRatio?: number;
+  readonly spareThresholdRatio?: number;
+  /** Data that could not be read back, since it was made. */
+  readonly mediaErrors?: number;
+  readonly temperatureCelsius?: number;
+  /** Only of those that this kind of disk can tell. */
+  readonly warnings: ReadonlyMap<DiskWarning, boolean>;
+}
+
+const whole = z.number().int().min(0);
+const uncorrected = z.object({ total_uncorrected_errors: whole }).optional();
+const report = z.object({
+  smartctl: z.object({
+    exit_status: whole,
+    messages: z.array(z.object({ string: z.string() })).optional(),
+  }),
+  serial_number: z.string().optional(),
+  temperature: z.object({ current: z.number() }).optional(),
+  smart_status: z.object({ passed: z.boolean() }).optional(),
+  endurance_used: z.object({ current_percent: whole }).optional(),
+  scsi_percentage_used_endurance_indicator: whole.optional(),
+  nvme_smart_health_information_log: z
+    .object({
+      critical_warning: whole,
+      available_spare: whole.optional(),
+      available_spare_threshold: whole.optional(),
+      percentage_used: whole.optional(),
+      media_errors: whole.optional(),
+    })
+    .optional(),
+  ata_smart_attributes: z
+    .object({
+      table: z.array(
+        z.object({ id: whole, name: z.string(), value: whole, raw: z.object({ value: whole }) }),
+      ),
+    })
+    .optional(),
+  scsi_error_counter_log: z.object({ read: uncorrected, write: uncorrected, verify: uncorrected }).optional(),
+});
+type Report = z.output<typeof report>;
+
+export type SmartReport =
+  | { readonly kind: "health"; readonly health: DiskHealth }
+  | { readonly kind: "asleep" }
+  /** It is not one that tells: a virtual disk, a LUN. */
+  | { readonly kind: "silent"; readonly reason: string }
+  | { readonly kind: "denied"; readonly reason: string };
+
+const COMMAND_LINE_WRONG = 1;
+const NOT_OPENED = 2;
+
+/** What `smartctl --json -n standby -a` wrote. Throws where that is no report, or one of a failure. */
+export function parseSmartReport(text: string): SmartReport {
+  const parsed = report.parse(JSON.parse(text));
+  const { exit_status: exit, messages = [] } = parsed.smartctl;
+  const said = messages.map((message) => message.string).join("; ");
+  // Higher bits tell of the disk and come with a report.
+  if ((exit & NOT_OPENED) !== 0) {
+    if (/\b(STANDBY|SLEEP|IDLE)\b.* mode/i.test(said)) return { kind: "asleep" };
+    if (/Permission denied|Operation not permitted/i.test(said)) return { kind: "denied", reason: said };
+  }
+  if ((exit & COMMAND_LINE_WRONG) !== 0 && /device type/i.test(said)) return { kind: "silent", reason: said };
+  const health = healthOf(parsed);
+  if (health !== undefined) return { kind: "health", health };
+  if ((exit & (COMMAND_LINE_WRONG | NOT_OPENED)) === 0)
+    return { kind: "silent", reason: "it tells nothing of its health" };
+  throw new SocleError("unavailable", "DISK_NOT_READ", said === "" ? `smartctl ended with ${exit}` : said);
+}
+
+function healthOf(parsed: Report): DiskHealth | undefined {
+  const { nvme_smart_health_information_log: nvme, smart_status: status } = parsed;
+  if (nvme === undefined && status === undefined) return undefined;
+  const parts = {
+    wearRatio: ratio(wearPercent(parsed)),
+    spareRatio: ratio(nvme?.available_spare),
+    spareThresholdRatio: ratio(nvme?.available_spare_threshold),
+    mediaErrors: mediaErrors(parsed),
+    temperatureCelsius: parsed.temperature?.current,
+  };
+  const known = Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== undefined));
+  return { ...known, warnings: warningsOf(nvme?.critical_warning, status?.passed) };
+}
+
+/** smartctl's own verdict on an NVMe disk is nothing but its critical warning. */
+function warningsOf(
+  criticalWarning: number | undefined,
+  passed: boolean | undefined,
+): Map<DiskWarning, boolean> {
+  if (criticalWarning === undefined) {
+    return new Map(passed === undefined ? [] : [["self_assessment", !passed]]);
+  }
+  return new Map(
+    diskWarnings.slice(0, 6).map((warning, bit) => [warning, (criticalWarning & (1 << bit)) !== 0]),
+  );
+}
+
+/** Attributes whose normalised value starts at 100 and counts down as the flash wears; makers' names, as their numbers have other meanings elsewhere. */
+const LIFE_LEFT =
+  /^(Media_Wearout_Indicator|Wear_Leveling_Count|SSD_Life_Left|Percent_Lifetime_Remain|Percent_Life_Remaining|Remaining_Lifetime_Perc)$/;
+
+function wearPercent(parsed: Report): number | undefined {
+  const left = parsed.ata_smart_attributes?.table.find(({ name }) => LIFE_LEFT.test(name))?.value;
+  return (
+    parsed.nvme_smart_health_information_log?.percentage_used ??
+    parsed.endurance_used?.current_percent ??
+    parsed.scsi_percentage_used_endurance_indicator ??
+    (left === undefined || left > 100 ? undefined : 100 - left)
+  );
+}
+
+/** ATA attribute 187: reported uncorrectable errors. */
+const REPORTED_UNCORRECTABLE = 187;
+
+function mediaErrors(parsed: Report): number | undefined {
+  const { scsi_error_counter_log: scsi, ata_smart_attributes: ata } = parsed;
+  const counted = [scsi?.read, scsi?.write, scsi?.verify].filter((counter) => counter !== undefined);
+  return (
+    parsed.nvme_smart_health_information_log?.media_errors ??
+    ata?.table.find(({ id }) => id === REPORTED_UNCORRECTABLE)?.raw.value ??
+    (counted.length > 0
+      ? counted.reduce((sum, { total_uncorrected_errors: errors }) => sum + errors, 0)
+      : undefined)
+  );
+}
+
+function ratio(percent: number | undefined): number | undefined {
+  return percent === undefined ? undefined : percent / 100;
+}

@@ -1,0 +1,111 @@
+import { join } from "node:path";
+import { SocleError } from "../kernel/errors.ts";
+import { runChild, type Child } from "./child.ts";
+import { readDisks, type Disk } from "./disks.ts";
+import { isNotWatched, NOT_INSTALLED, type Reading } from "./reading.ts";
+import type { Roots } from "./roots.ts";
+import { parseSmartReport, type DiskHealth } from "./smart-report.ts";
+
+export interface ExaminedDisk {
+  readonly disk: Disk;
+  /** Of a disk that sleeps: what it said before it did. */
+  readonly health: Reading<DiskHealth>;
+}
+
+type Smartctl = (device: string, signal: AbortSignal) => Child;
+
+const DISK_TIMEOUT_MS = 20_000;
+const MAX_REPORT_BYTES = 1024 ** 2;
+
+const smartctl: Smartctl = (device, signal) =>
+  runChild(["smartctl", "--json", "-n", "standby", "-a", device], {
+    timeoutMs: DISK_TIMEOUT_MS,
+    maxOutputBytes: MAX_REPORT_BYTES,
+    anyExitCode: true,
+    signal,
+  });
+
+/**
+ * Asks each disk how it is, through smartctl in a child: one disk at a time, and never one that sleeps. A child that
+ * sits in a dead disk's driver outlives its own kill: that disk is asked again only once it is gone.
+ */
+export class SmartProbe {
+  readonly #roots: Roots;
+  readonly #smartctl: Smartctl;
+  readonly #stuck = new Set<string>();
+  #before = new Map<string, DiskHealth>();
+
+  /** `smartctl` for tests alone. */
+  constructor(roots: Roots, run: Smartctl = smartctl) {
+    this.#roots = roots;
+    this.#smartctl = run;
+  }
+
+  /** Unsupported: no disk here tells how it is. Failed, with its code: none could be asked, for want of rights or of smartctl. */
+  async read(signal: AbortSignal): Promise<Reading<readonly ExaminedDisk[]>> {
+    const disks = await readDisks(this.#roots);
+    if (disks.kind !== "read") return disks;
+    const examined: ExaminedDisk[] = [];
+    for (const disk of disks.value) {
+      if (signal.aborted) break;
+      examined.push({ disk, health: await this.#examine(disk, signal) });
+    }
+    this.#before = new Map(
+      examined.flatMap(({ disk, health }) => (health.kind === "read" ? [[keyOf(disk), health.value]] : [])),
+    );
+    const answers = examined.map(({ health }) => health);
+    const denied = answers.find(isNotWatched);
+    if (answers.some((health) => health.kind !== "unsupported" && !isNotWatched(health)))
+      return { kind: "read", value: examined };
+    if (denied !== undefined && denied.kind === "failed") return denied;
+    const reasons = new Set(examined.map(({ health }) => (health.kind === "read" ? "" : health.reason)));
+    return {
+      kind: "unsupported",
+      reason: reasons.size === 0 ? "there is no disk that tells its health" : [...reasons].join("; "),
+    };
+  }
+
+  async #examine(disk: Disk, signal: AbortSignal): Promise<Reading<DiskHealth>> {
+    const device = join(this.#roots.devRoot, disk.name);
+    if (disk.asleep) return this.#asleep(disk);
+    if (this.#stuck.has(disk.name)) {
+      return { kind: "failed", reason: `${device} has still not answered an earlier question` };
+    }
+    const child = this.#smartctl(device, signal);
+    this.#stuck.add(disk.name);
+    void child.gone.then(() => this.#stuck.delete(disk.name));
+    try {
+      const report = parseSmartReport((await child.output).stdout);
+      switch (report.kind) {
+        case "health":
+          return { kind: "read", value: report.health };
+        case "asleep":
+          return this.#asleep(disk);
+        case "silent":
+          return { kind: "unsupported", reason: `${device}: ${report.reason}` };
+        case "denied":
+          return {
+            kind: "failed",
+            reason: `the agent may not ask ${device}: ${report.reason}`,
+            code: "EACCES",
+          };
+      }
+    } catch (cause) {
+      if (cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED") {
+        return { kind: "failed", reason: "smartctl is not installed", code: NOT_INSTALLED };
+      }
+      const why = cause instanceof Error ? cause.message : String(cause);
+      return { kind: "failed", reason: `${device}: ${why}` };
+    }
+  }
+
+  #asleep(disk: Disk): Reading<DiskHealth> {
+    const value = this.#before.get(keyOf(disk));
+    if (value !== undefined) return { kind: "read", value };
+    return { kind: "unsupported", reason: `${disk.name} sleeps, and is not woken to be asked` };
+  }
+}
+
+function keyOf({ name, model, serial }: Disk): string {
+  return `${name} ${model} ${serial}`;
+}

@@ -1,0 +1,47 @@
+import { readdir, readlink } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { parseWhole, readTextIfThere, reading, type Reading } from "./reading.ts";
+import type { Roots } from "./roots.ts";
+
+/** A NIC that can be split into virtual functions (SR-IOV). */
+export interface SriovFunctions {
+  /** The physical function's interface. */
+  readonly interfaceName: string;
+  /** PCI address of it, e.g. 0000:3b:00.0; "" where sysfs does not say. */
+  readonly pciAddress: string;
+  /** The most it can have, those that it has, and those of them that are handed to guests (bound to vfio-pci). */
+  readonly total: number;
+  readonly enabled: number;
+  readonly assigned: number;
+}
+
+/** Empty where no NIC can do it. */
+export function readSriov(roots: Roots): Promise<Reading<readonly SriovFunctions[]>> {
+  const net = join(roots.sysRoot, "class/net");
+  return reading(`${net} sriov`, async () => {
+    const names = (await readdir(net)).sort();
+    const found = await Promise.all(names.map((name) => readFunction(name, join(net, name, "device"))));
+    return found.filter((functions) => functions !== undefined);
+  });
+}
+
+async function readFunction(interfaceName: string, device: string): Promise<SriovFunctions | undefined> {
+  const total = await readTextIfThere(join(device, "sriov_totalvfs"));
+  const enabled = await readTextIfThere(join(device, "sriov_numvfs"));
+  if (total === undefined || enabled === undefined) return undefined;
+  const links = (await readdir(device)).filter((name) => /^virtfn\d+$/.test(name));
+  const drivers = await Promise.all(links.map((link) => target(join(device, link, "driver"))));
+  return {
+    interfaceName,
+    pciAddress:
+      /^PCI_SLOT_NAME=(.*)$/m.exec((await readTextIfThere(join(device, "uevent"))) ?? "")?.[1] ?? "",
+    total: parseWhole(total, `sriov_totalvfs of ${interfaceName}`),
+    enabled: parseWhole(enabled, `sriov_numvfs of ${interfaceName}`),
+    assigned: drivers.filter((driver) => driver === "vfio-pci").length,
+  };
+}
+
+async function target(link: string): Promise<string> {
+  // A function without a driver has no such link.
+  return basename(await readlink(link).catch(() => ""));
+}

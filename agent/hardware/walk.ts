@@ -1,0 +1,39 @@
+import { readdir } from "node:fs/promises";
+import { errorCode } from "./reading.ts";
+
+const RESCAN_MS = 5 * 60_000;
+
+/** What there is on a machine changes rarely: it is looked for every five minutes, and handed out meanwhile. */
+export function rescanned<T>(
+  monotonicMs: () => number,
+  scan: (signal: AbortSignal) => Promise<T>,
+): (signal: AbortSignal) => Promise<T> {
+  let found: { readonly value: T; readonly atMs: number } | undefined;
+  return async (signal) => {
+    if (found === undefined || monotonicMs() - found.atMs >= RESCAN_MS) {
+      found = { value: await scan(signal), atMs: monotonicMs() };
+    }
+    return found.value;
+  };
+}
+
+/** A directory's entries in natural order (cpu2 before cpu10); none for one that is not there. */
+export async function entriesOf(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  } catch (cause) {
+    if (["ENOENT", "ENOTDIR"].includes(errorCode(cause))) return [];
+    throw cause;
+  }
+}
+
+/** A number that a file holds; undefined where it holds none. */
+export function numberOf(text: string | undefined): number | undefined {
+  const value = Number(text);
+  return text === undefined || text === "" || !Number.isFinite(value) ? undefined : value;
+}
+
+/** This machine does not have it: what `reading` turns into `unsupported`. */
+export function notHere(what: string): Error {
+  return Object.assign(new Error(what), { code: "ENODEV" });
+}

@@ -1,0 +1,102 @@
+import type { Config } from "../../config/schema.ts";
+import { isNotWatched, NOT_INSTALLED, type Reading } from "../../hardware/reading.ts";
+import type { HostReadings, HostValue, ReaderName } from "../readers/table.ts";
+import type { Moment, Streak, TriggerRule, Verdict } from "../trigger.ts";
+
+/** What conditions are made with: thresholds, and what they ask about beside the readers. */
+export interface ConditionContext {
+  readonly config: Config;
+  /** Whether libvirt says that QEMU can use KVM; undefined where it could not be asked. */
+  readonly offersKvm: () => boolean | undefined;
+}
+
+/** One way in which a condition comes true. */
+export interface Trigger extends TriggerRule {
+  /** The reader that decides it; absent: somebody reports it by `Health.observe`. */
+  readonly watches?: {
+    readonly reader: ReaderName;
+    readonly judge: (readings: HostReadings, at: Moment) => Verdict | Verdicts;
+  };
+}
+
+/** By subject, where a condition is about each of several: a disk, a DIMM, a filesystem. Each is counted by itself. */
+export type Verdicts = ReadonlyMap<string, Verdict>;
+
+/** Each condition comes true by any of its triggers, with the worst effect of those that are on. */
+export type ConditionTable = Readonly<Record<string, Readonly<Record<string, Trigger>>>>;
+
+/** A trigger that each look of a reader decides. What that machine does not have is no fault. */
+export function watching<N extends ReaderName>(
+  reader: N,
+  rule: TriggerRule,
+  judge: (value: HostValue<N>, at: Moment) => Verdict | Verdicts,
+): Trigger {
+  return watchingReading(reader, rule, (reading, at) => {
+    switch (reading.kind) {
+      case "read":
+        return judge(reading.value, at);
+      case "unsupported":
+        return { kind: "good", evidence: `not here: ${reading.reason}` };
+      case "failed":
+        return notRead(reading);
+    }
+  });
+}
+
+/** Nothing was looked at, or the look failed. Where the operator can have it looked at, the evidence says how. */
+export function notRead(reading: Extract<Reading<unknown>, { kind: "failed" }>): Verdict {
+  if (!isNotWatched(reading)) return { kind: "unknown", evidence: reading.reason };
+  const how =
+    reading.code === NOT_INSTALLED ? "install it to have this watched" : "systemd/hardware.conf allows it";
+  return { kind: "unwatched", evidence: `not watched: ${reading.reason}; ${how}` };
+}
+
+/** The same for a judge that makes its own of what is unsupported or failed. */
+export function watchingReading<N extends ReaderName>(
+  reader: N,
+  rule: TriggerRule,
+  judge: (reading: Reading<HostValue<N>>, at: Moment) => Verdict | Verdicts,
+): Trigger {
+  return { ...rule, watches: { reader, judge: (readings, at) => judge(readings.last(reader), at) } };
+}
+
+export const SECOND = 1000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const atOnce = { probes: 1, forMs: 0 };
+/** So many probes in a row that say the same, over at least so long. */
+export const streak = (probes: number, forSeconds: number): Streak => ({
+  probes,
+  forMs: forSeconds * SECOND,
+});
+/** Three rounds of a probe, and what may hold one up. */
+export const staleAfter = (periodSeconds: number): number => (3 * periodSeconds + 30) * SECOND;
+
+/** Leaving takes this much more room than entering, so that a value on the edge does not flap. */
+export const HEADROOM = 1.5;
+
+export function below(value: number, limit: number): "bad" | "between" | "good" {
+  if (value < limit) return "bad";
+  return value > limit * HEADROOM ? "good" : "between";
+}
+
+/** A verdict for each; those without one are no subjects of the condition. */
+export function each<T>(
+  all: readonly T[],
+  nameOf: (one: T) => string,
+  judge: (one: T) => Verdict | undefined,
+): Verdicts {
+  const judged = all.map((one) => [nameOf(one), judge(one)] as const);
+  return new Map(judged.flatMap(([name, verdict]) => (verdict === undefined ? [] : [[name, verdict]])));
+}
+
+/** Of what there are several of, the worst decides; one that could not tell makes it unknown, unless another is bad. */
+export function worstOf(verdicts: readonly Verdict[]): Verdict {
+  for (const kind of ["bad", "unknown", "between"] as const) {
+    const found = verdicts.filter((verdict) => verdict.kind === kind);
+    if (found.length > 0) return { kind, evidence: found.map(({ evidence }) => evidence).join("; ") };
+  }
+  return { kind: "good", evidence: verdicts.map(({ evidence }) => evidence).join("; ") };
+}
+
+export const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)}%`;

@@ -1,0 +1,36 @@
+import type { KernelFaultKind } from "../../hardware/kernel-fault.ts";
+import type { KernelLog } from "../../hardware/kernel-log.ts";
+import type { Verdict } from "../trigger.ts";
+import { atOnce, HOUR, watching, type ConditionTable } from "./condition.ts";
+
+const FAULTS: ReadonlySet<KernelFaultKind> = new Set(["oops", "lockup", "hung_task"]);
+/** QEMU, libvirt's daemons, and the threads of both, by their tasks' names: at most 15 characters (prio-rpc-libvir). */
+const HYPERVISOR_TASK =
+  /^(qemu|kvm|CPU \d+\/KVM|IO (mon_)?iothread|vhost|libvirtd|virt[a-z]+d$|(prio-)?rpc-(libvir|virt))/;
+
+export const kernelFaultConditions = () =>
+  ({
+    KernelFault: {
+      any: watching(
+        "kernelLog",
+        { reason: "KernelFault", effect: "degraded", enter: atOnce, leave: atOnce },
+        (log) => faultVerdict(log, () => true),
+      ),
+      hypervisor: watching(
+        "kernelLog",
+        { reason: "KernelFaultOfHypervisor", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        (log) => faultVerdict(log, (task) => HYPERVISOR_TASK.test(task)),
+      ),
+    },
+  }) satisfies ConditionTable;
+
+/** An hour after the last one, and with the next boot, it is over. */
+export function faultVerdict({ faults }: KernelLog, isMeant: (task: string) => boolean): Verdict {
+  const found = faults.filter(
+    ({ kind, ageMs, task }) => FAULTS.has(kind) && ageMs < HOUR && isMeant(task ?? ""),
+  );
+  const newest = found.at(-1);
+  if (newest === undefined) return { kind: "good", evidence: "no oops, lockup or hung task within an hour" };
+  const minutes = Math.floor(newest.ageMs / 60_000);
+  return { kind: "bad", evidence: `${found.length} within an hour; ${minutes} min ago: ${newest.text}` };
+}

@@ -1,0 +1,114 @@
+import type { BmcSensor } from "../../hardware/bmc-text.ts";
+import type { Temperature } from "../../hardware/hwmon.ts";
+import type { TriggerRule, Verdict } from "../trigger.ts";
+import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+
+/** A temperature in one shape, of a chip of the host or of a sensor of the BMC. */
+export interface Heat {
+  readonly name: string;
+  readonly celsius: number;
+  readonly criticalCelsius?: number;
+  readonly isAlarming: boolean;
+}
+
+/** Leaving takes this much more room than entering. */
+const LEAVE_CELSIUS = 5;
+
+export const thermalConditions = ({ config }: ConditionContext) => {
+  const { thermalMarginCelsius: marginCelsius, thermalSeconds, thermalGoodSeconds } = config.health;
+  const leave = { probes: 2, forMs: thermalGoodSeconds * SECOND };
+  const hot: TriggerRule = {
+    reason: "NearCriticalTemperature",
+    effect: "no_schedule",
+    enter: { probes: 2, forMs: thermalSeconds * SECOND },
+    leave,
+  };
+  const alarm: TriggerRule = {
+    reason: "CriticalTemperature",
+    effect: "evacuate",
+    enter: { probes: 2, forMs: 0 },
+    leave,
+  };
+  const bmc = heatsOfBmc();
+  return {
+    Thermal: {
+      hot: watching("sensors", hot, ({ temperatures, unread, silent }) =>
+        allAnswered([...silent, ...unread.temperatures], hotVerdict(temperatures.map(ofChip), marginCelsius)),
+      ),
+      alarm: watching("sensors", alarm, ({ temperatures, unread, silent }) =>
+        allAnswered([...silent, ...unread.temperatures], alarmVerdict(temperatures.map(ofChip))),
+      ),
+      bmcHot: watching("bmc", hot, (sensors) => {
+        const { heats, mute } = bmc(sensors);
+        return allAnswered(mute, hotVerdict(heats, marginCelsius));
+      }),
+      bmcAlarm: watching("bmc", alarm, (sensors) => {
+        const { heats, mute } = bmc(sensors);
+        return allAnswered(mute, alarmVerdict(heats));
+      }),
+    },
+  } satisfies ConditionTable;
+};
+
+/** Nothing is wrong only where every chip and sensor said so. */
+export function allAnswered(mute: readonly string[], verdict: Verdict): Verdict {
+  if (mute.length === 0 || verdict.kind === "bad") return verdict;
+  return { kind: "unknown", evidence: `no answer from ${mute.join(", ")}` };
+}
+
+const ofChip = ({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Temperature): Heat => ({
+  name: `${chip} ${sensor}`,
+  celsius,
+  isAlarming: criticalAlarm === true || (criticalCelsius !== undefined && celsius >= criticalCelsius),
+  ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
+});
+
+/** `mute`: those that measured before and do not now; the sensor of an empty slot never does. */
+function heatsOfBmc(): (sensors: readonly BmcSensor[]) => { heats: Heat[]; mute: string[] } {
+  const seen = new Set<string>();
+  return (sensors) => {
+    const heats = sensors.flatMap(ofBmc);
+    for (const { name, criticalCelsius } of heats) if (criticalCelsius !== undefined) seen.add(name);
+    const mute = sensors.filter(({ name, measured }) => measured === undefined && seen.has(name));
+    return { heats, mute: mute.map(({ name }) => name) };
+  };
+}
+
+function ofBmc({ name, state, measured }: BmcSensor): Heat[] {
+  if (measured?.unit !== "degrees C") return [];
+  const { value, upperCritical } = measured;
+  const isCritical = state === "critical" || state === "non_recoverable";
+  return [
+    {
+      name,
+      celsius: value,
+      // Below the lower threshold it is cold, not hot.
+      isAlarming: isCritical && (upperCritical === undefined || value >= upperCritical),
+      ...(upperCritical === undefined ? {} : { criticalCelsius: upperCritical }),
+    },
+  ];
+}
+
+/** The one with the least room to its critical point decides. */
+export function hotVerdict(heats: readonly Heat[], marginCelsius: number): Verdict {
+  const bounded = heats.flatMap(({ name, celsius, criticalCelsius }) =>
+    criticalCelsius === undefined
+      ? []
+      : [{ name, celsius, criticalCelsius, room: criticalCelsius - celsius }],
+  );
+  if (bounded.length === 0)
+    return { kind: "good", evidence: `none of ${heats.length} sensors says what is too hot` };
+  const hottest = bounded.reduce((a, b) => (b.room < a.room ? b : a));
+  const evidence = `${hottest.name} has ${hottest.celsius} °C, ${hottest.criticalCelsius} °C is critical`;
+  if (hottest.room <= marginCelsius) return { kind: "bad", evidence };
+  return { kind: hottest.room < marginCelsius + LEAVE_CELSIUS ? "between" : "good", evidence };
+}
+
+export function alarmVerdict(heats: readonly Heat[]): Verdict {
+  const alarming = heats.filter(({ isAlarming }) => isAlarming);
+  if (alarming.length === 0) return { kind: "good", evidence: "no temperature is critical" };
+  const evidence = alarming
+    .map(({ name, celsius }) => `${name} has ${celsius} °C, which is critical`)
+    .join("; ");
+  return { kind: "bad", evidence };
+}

@@ -1,0 +1,55 @@
+import type { PciFunction, PciFunctions } from "../hardware/pci.ts";
+import type { Reading } from "../hardware/reading.ts";
+import type { Part } from "./cells.ts";
+import type { PciDevice } from "./host.ts";
+import type { HostDevice } from "./ledger.ts";
+
+/** Names of a vendor's product, as libvirt knows them. */
+export interface DeviceNames {
+  readonly vendor?: string;
+  readonly product?: string;
+}
+
+/** The same for every function of one product. */
+export const productKey = (of: { readonly vendorId: number; readonly productId: number }): string =>
+  `${of.vendorId.toString(16)}:${of.productId.toString(16)}`;
+
+/** By class code (PCI Code and ID Assignment): the first that fits. */
+const kinds: readonly (readonly [mask: number, code: number, kind: PciDevice["kind"]])[] = [
+  [0xff0000, 0x010000, "storage"],
+  [0xff0000, 0x020000, "network"],
+  [0xff0000, 0x030000, "gpu"],
+  [0xff0000, 0x0b0000, "accelerator"],
+  [0xff0000, 0x100000, "accelerator"],
+  [0xff0000, 0x120000, "accelerator"],
+  [0xffff00, 0x0c0300, "usb"],
+];
+
+/** Screens of management controllers: made for people who look at the host from afar, not for guests. */
+const screenVendors: ReadonlySet<number> = new Set([0x102b, 0x1a03]);
+
+function kindOf({ classCode, vendorId }: PciFunction): PciDevice["kind"] {
+  const kind = kinds.find(([mask, code]) => (classCode & mask) === code)?.[2] ?? "other";
+  return kind === "gpu" && screenVendors.has(vendorId) ? "other" : kind;
+}
+
+/** The devices after one more look; as last known where the kernel could not list them. */
+export function assembleDevices(
+  functions: Reading<PciFunctions>,
+  names: ReadonlyMap<string, DeviceNames>,
+  before: readonly PciDevice[],
+): Part<readonly PciDevice[]> {
+  if (functions.kind === "unsupported") return { value: [], reasons: [] };
+  if (functions.kind === "failed") return { value: before, reasons: [`PCI devices: ${functions.reason}`] };
+  const value = functions.value.functions.map((found): PciDevice => {
+    return { ...found, kind: kindOf(found), ...names.get(productKey(found)) };
+  });
+  return { value, reasons: functions.value.unread };
+}
+
+/** Those that the operator took from the host for its guests, by giving them to vfio-pci. All others stay the host's own. */
+export function devicesForGuests(devices: readonly PciDevice[]): HostDevice[] {
+  return devices
+    .filter(({ driver }) => driver === "vfio-pci")
+    .map(({ address, cell }) => ({ address, healthy: true, ...(cell === undefined ? {} : { cell }) }));
+}

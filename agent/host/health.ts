@@ -1,0 +1,359 @@
+import type { ConditionTable, Trigger, Verdicts } from "./conditions/condition.ts";
+import type { HostConditions } from "./conditions/table.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Latch, LeftOn } from "../state/health-record.ts";
+import type { Condition, Effect, HostHealth, Truth } from "./host.ts";
+import type { HostReadings, ReaderName } from "./readers/table.ts";
+import {
+  acknowledge,
+  aged,
+  heldState,
+  initialState,
+  step,
+  type Flapping,
+  type Moment,
+  type TriggerRule,
+  type TriggerState,
+  type Verdict,
+} from "./trigger.ts";
+
+const effects: readonly Effect[] = ["none", "degraded", "no_schedule", "evacuate", "fence_requested"];
+/** Of a trigger that is about the host as a whole. */
+const WHOLE = "";
+const MOST_EVIDENCE = 8;
+/** The reason of a condition that is unknown because the agent may not look: it has no effect, and hides nothing. */
+export const NOT_WATCHED = "NotWatched";
+
+/** A trigger, and how it stands with each of its subjects: a DIMM, a disk, a pool. */
+interface HeldTrigger {
+  readonly name: string;
+  readonly rule: Trigger;
+  states: Map<string, TriggerState>;
+}
+
+interface Held {
+  readonly triggers: readonly HeldTrigger[];
+  condition: Condition;
+}
+
+export interface HealthOptions<Rules extends ConditionTable> {
+  readonly rules: Rules;
+  readonly flapping: Flapping;
+  readonly at: Moment;
+  /** Told of every change of a condition other than its evidence and probe times. */
+  readonly onChange: (condition: Condition) => void;
+  /** Told when there is something else to keep over a restart of the agent. */
+  readonly onLatch?: () => void;
+}
+
+/** The host's conditions as they are, fed by probes. */
+export class Health<Rules extends ConditionTable = HostConditions> {
+  readonly #options: HealthOptions<Rules>;
+  readonly #held = new Map<string, Held>();
+  #bootId = "";
+
+  constructor(options: HealthOptions<Rules>) {
+    this.#options = options;
+    for (const [type, rules] of Object.entries(options.rules)) {
+      const triggers = Object.entries(rules).map(([name, rule]) => {
+        return { name, rule, states: new Map([[WHOLE, initialState(rule, options.at)]]) };
+      });
+      this.#held.set(type, { triggers, condition: compose(type, triggers, undefined, options.at) });
+    }
+  }
+
+  get conditions(): readonly Condition[] {
+    return [...this.#held.values()].map(({ condition }) => condition);
+  }
+
+  /** Of the host as a whole; of a trigger with subjects, the same for each of them. */
+  observe<T extends keyof Rules & string>(
+    type: T,
+    trigger: keyof Rules[T] & string,
+    verdict: Verdict,
+    at: Moment,
+  ): void {
+    this.#observe(type, trigger, verdict, at);
+  }
+
+  /**
+   * Of all its subjects there are, by name. One that is not among them any more was taken out or replaced: nothing is
+   * wrong with it, unless it is latched. Where the subjects could not be listed, `observe` says so of all.
+   */
+  observeEach<T extends keyof Rules & string>(
+    type: T,
+    trigger: keyof Rules[T] & string,
+    verdicts: Verdicts,
+    at: Moment,
+  ): void {
+    this.#observeEach(type, trigger, verdicts, at);
+  }
+
+  /** Lets every trigger that watches this reader judge its newest look. */
+  judge(reader: ReaderName, readings: HostReadings, at: Moment): void {
+    for (const [type, { triggers }] of this.#held) {
+      for (const { name, rule } of triggers) {
+        if (rule.watches?.reader !== reader) continue;
+        const found = rule.watches.judge(readings, at);
+        if ("kind" in found) this.#observe(type, name, found, at);
+        else this.#observeEach(type, name, found, at);
+      }
+    }
+  }
+
+  #observe(type: string, trigger: string, verdict: Verdict, at: Moment): void {
+    this.#changeTrigger(type, trigger, at, ({ rule, states }) => {
+      for (const [subject, state] of states) states.set(subject, this.#step(rule, state, verdict, at));
+    });
+  }
+
+  #observeEach(type: string, trigger: string, verdicts: Verdicts, at: Moment): void {
+    const none: Verdict = { kind: "good", evidence: "this host has none" };
+    const subjects = verdicts.size > 0 ? verdicts : new Map([[WHOLE, none]]);
+    this.#changeTrigger(type, trigger, at, (held) => {
+      const { rule, states } = held;
+      const stays = [...states].filter(
+        ([subject, { latch }]) => latch !== undefined && !subjects.has(subject),
+      );
+      const next = [...subjects].map(([subject, verdict]): [string, TriggerState] => {
+        const state = states.get(subject) ?? initialState(rule, at);
+        return [subject, this.#step(rule, state, verdict, at)];
+      });
+      held.states = new Map([...next, ...stays]);
+    });
+  }
+
+  /** What was probed too long ago is unknown. To be called from time to time. */
+  age(at: Moment): void {
+    for (const type of this.#held.keys()) {
+      this.#change(type, at, ({ triggers }) => {
+        for (const { rule, states } of triggers)
+          for (const [subject, state] of states) states.set(subject, aged(rule, state, at));
+      });
+    }
+  }
+
+  /**
+   * An operator has seen why a condition is held: it then leaves by its own rule, after the reboot where it waits for
+   * one. Throws `not_found` CONDITION_UNKNOWN and `conflict` CONDITION_NOT_LATCHED.
+   */
+  acknowledge(type: string, at: Moment): void {
+    const condition = this.#held.get(type)?.condition;
+    if (condition === undefined) {
+      const known = [...this.#held.keys()].join(", ");
+      throw new SocleError(
+        "not_found",
+        "CONDITION_UNKNOWN",
+        `there is no condition ${type}; there are ${known}`,
+      );
+    }
+    if (!condition.latched || condition.acknowledged) {
+      const why = condition.acknowledged ? "acknowledged already and waits for a reboot" : "not held";
+      throw new SocleError("conflict", "CONDITION_NOT_LATCHED", `condition ${type} is ${why}`);
+    }
+    this.#change(type, at, ({ triggers }) => {
+      for (const { states } of triggers)
+        for (const [subject, state] of states)
+          if (state.latch !== undefined) states.set(subject, acknowledge(state));
+    });
+  }
+
+  /** What is held, with the boot that it came in: to be kept over restarts of the agent. */
+  get latches(): readonly Latch[] {
+    return this.#kept((_, { latch }) => latch);
+  }
+
+  /** What is on without being held and cannot be found anew at once: to be kept over restarts of the agent. */
+  get leftOn(): readonly LeftOn[] {
+    return this.#kept((rule, state) => (isLeftOn(rule, state) ? {} : undefined));
+  }
+
+  #kept<T>(of: (rule: TriggerRule, state: TriggerState) => T | undefined): (LeftOn & T)[] {
+    return [...this.#held].flatMap(
+      ([
+        condition,
+        {
+          triggers,
+          condition: { sinceMs },
+        },
+      ]) =>
+        triggers.flatMap(({ name: trigger, rule, states }) =>
+          [...states].flatMap(([subject, state]): (LeftOn & T)[] => {
+            const more = of(rule, state);
+            if (more === undefined) return [];
+            const { evidence } = state;
+            return [{ condition, trigger, subject, evidence, sinceMs, bootId: this.#bootId, ...more }];
+          }),
+        ),
+    );
+  }
+
+  /** What an earlier agent held or left on; answers with those that this version has no condition for. */
+  restore(all: readonly (Latch | LeftOn)[], bootId: string, at: Moment): readonly LeftOn[] {
+    this.#bootId = bootId;
+    return all.filter((kept) => {
+      const held = this.#held.get(kept.condition);
+      const found = held?.triggers.find(({ name }) => name === kept.trigger);
+      if (held === undefined || found === undefined) return true;
+      const isSameBoot = bootId !== "" && bootId === kept.bootId;
+      const isLatched = "cause" in kept;
+      if (!isLatched && !isSameBoot) return false;
+      // Since when it is on, it was on before this agent came.
+      held.condition = {
+        ...held.condition,
+        sinceMs: kept.sinceMs,
+        status: "true",
+        effect: found.rule.effect,
+      };
+      this.#change(kept.condition, at, () => {
+        const isRebooted = bootId !== "" && kept.bootId !== "" && !isSameBoot;
+        const latch = isLatched ? latchAfter(kept, isRebooted) : undefined;
+        const { looksBackMs } = found.rule;
+        const stays = isSameBoot && looksBackMs !== undefined;
+        const state = heldState(
+          kept.evidence,
+          { ...(latch && { latch }), ...(stays && { stayUntilMs: at.monotonicMs + looksBackMs }) },
+          at,
+        );
+        found.states.set(kept.subject, state);
+        if (kept.subject !== WHOLE) found.states.delete(WHOLE);
+      });
+      return false;
+    });
+  }
+
+  /**
+   * `alive`: false is never said by the agent itself; unknown when its own probes have stopped. `schedulable`: may new
+   * VMs be put here. `safeToFence`: would cutting the power lose no guest; the agent answers when asked, it never asks
+   * for a fence.
+   */
+  answer(facts: {
+    readonly probing: boolean;
+    readonly cordoned: boolean;
+    readonly guests: Truth;
+  }): HostHealth {
+    const all = [...this.#held.values()];
+    const state = worst(all.map(({ condition }) => condition.effect));
+    return {
+      state,
+      conditions: all.map(({ condition }) => condition),
+      alive: facts.probing ? "true" : "unknown",
+      schedulable: schedulable(all, facts.cordoned),
+      safeToFence: safeToFence(facts.guests, this.#held.get("LibvirtUnresponsive")?.condition.status),
+    };
+  }
+
+  #step(rule: TriggerRule, state: TriggerState, verdict: Verdict, at: Moment): TriggerState {
+    return step(rule, state, verdict, at, this.#options.flapping);
+  }
+
+  #changeTrigger(type: string, name: string, at: Moment, change: (held: HeldTrigger) => void): void {
+    this.#change(type, at, ({ triggers }) => {
+      for (const trigger of triggers) if (trigger.name === name) change(trigger);
+    });
+  }
+
+  #change(type: string, at: Moment, change: (held: Held) => void): void {
+    const held = this.#held.get(type);
+    if (held === undefined) return;
+    const { condition: before } = held;
+    const keptBefore = keptOf(held.triggers);
+    change(held);
+    held.condition = compose(type, held.triggers, before, at);
+    if (keptOf(held.triggers) !== keptBefore) this.#options.onLatch?.();
+    if (!sameCondition(before, held.condition)) this.#options.onChange(held.condition);
+  }
+}
+
+/** What still holds a latch that was kept; after the reboot that it waited for, only what is not acknowledged. */
+function latchAfter({ cause, acknowledged }: Latch, isRebooted: boolean): TriggerState["latch"] {
+  if (cause !== "reboot_and_acknowledge" || !isRebooted) return { cause, acknowledged };
+  return acknowledged ? undefined : { cause: "acknowledge", acknowledged };
+}
+
+const isLeftOn = ({ looksBackMs }: TriggerRule, { status, latch }: TriggerState): boolean =>
+  looksBackMs !== undefined && status === "true" && latch === undefined;
+
+/** What is kept over restarts, to see whether it changed. */
+function keptOf(triggers: readonly HeldTrigger[]): string {
+  const kept = triggers.flatMap(({ name, rule, states }) =>
+    [...states].flatMap(([subject, state]) =>
+      state.latch !== undefined || isLeftOn(rule, state) ? [[name, subject, state.latch]] : [],
+    ),
+  );
+  return JSON.stringify(kept);
+}
+
+function compose(
+  type: string,
+  triggers: readonly HeldTrigger[],
+  before: Condition | undefined,
+  at: Moment,
+): Condition {
+  const all = triggers.flatMap(({ rule, states }) =>
+    [...states].map(([subject, state]) => ({ rule, subject, state })),
+  );
+  const inStatus = (status: Truth) => all.filter(({ state }) => state.status === status);
+  const on = inStatus("true");
+  const unknown = inStatus("unknown");
+  const isUnwatched = unknown.every(({ state }) => state.isUnwatched === true);
+  const status: Truth = on.length > 0 ? "true" : unknown.length > 0 ? "unknown" : "false";
+  const effect = worst(on.map(({ rule }) => rule.effect));
+  const reasons = {
+    true: on.find(({ rule }) => rule.effect === effect)?.rule.reason ?? "",
+    unknown: isUnwatched ? NOT_WATCHED : "Unknown",
+    false: "Healthy",
+  };
+  const latched = on.filter(({ state }) => state.latch !== undefined);
+  const condition = {
+    type,
+    status,
+    // Unknown is not healthy; but what nobody is to watch says nothing against the host.
+    effect: status === "unknown" && !isUnwatched ? ("degraded" as const) : effect,
+    reason: reasons[status],
+    evidence: joined(inStatus(status).map(({ state }) => state.evidence)),
+    subjects: [...new Set(on.map(({ subject }) => subject))].filter((subject) => subject !== WHOLE).sort(),
+    lastProbeMs: Math.max(...all.map(({ state }) => state.lastProbe.wallMs)),
+    latched: latched.length > 0,
+    acknowledged: latched.length > 0 && latched.every(({ state }) => state.latch?.acknowledged === true),
+    untilReboot: latched.some(({ state }) => state.latch?.cause === "reboot_and_acknowledge"),
+  };
+  const sameStatus = before !== undefined && before.status === status && before.effect === condition.effect;
+  return { ...condition, sinceMs: sameStatus ? before.sinceMs : at.wallMs };
+}
+
+function joined(evidence: readonly string[]): string {
+  const told = [...new Set(evidence)];
+  const more = told.length > MOST_EVIDENCE ? `; and ${told.length - MOST_EVIDENCE} more` : "";
+  return told.slice(0, MOST_EVIDENCE).join("; ") + more;
+}
+
+function schedulable(all: readonly Held[], cordoned: boolean): Truth {
+  const forbids = (effect: Effect): boolean => effects.indexOf(effect) >= effects.indexOf("no_schedule");
+  if (cordoned || all.some(({ condition }) => forbids(condition.effect))) return "false";
+  const open = all.some(({ triggers }) =>
+    triggers.some(
+      ({ rule, states }) =>
+        forbids(rule.effect) &&
+        [...states.values()].some(({ status, isUnwatched }) => status === "unknown" && isUnwatched !== true),
+    ),
+  );
+  return open ? "unknown" : "true";
+}
+
+/** Only a complete look at libvirt that shows no guest makes it safe. Guests live on while libvirt is away. */
+function safeToFence(guests: Truth, libvirtUnresponsive: Truth | undefined): Truth {
+  if (guests === "true") return "false";
+  return guests === "false" && libvirtUnresponsive === "false" ? "true" : "unknown";
+}
+
+function worst(found: readonly Effect[]): Effect {
+  return effects[Math.max(0, ...found.map((effect) => effects.indexOf(effect)))] ?? "none";
+}
+
+/** All but its evidence and when it was probed. */
+function sameCondition(a: Condition, b: Condition): boolean {
+  const told = ({ evidence: _, lastProbeMs: __, ...condition }: Condition): string =>
+    JSON.stringify(condition);
+  return told(a) === told(b);
+}

@@ -1,0 +1,396 @@
+import type { Config } from "../config/schema.ts";
+import { FilesystemProbe } from "../hardware/filesystem.ts";
+import { systemRoots, type Roots } from "../hardware/roots.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Service } from "../kernel/service.ts";
+import { Topic } from "../kernel/topic.ts";
+import type { Libvirt } from "../libvirt/index.ts";
+import { INVENTORY_PERIOD_SECONDS } from "./conditions/hypervisor.ts";
+import { hostConditions } from "./conditions/table.ts";
+import { parseCpuSet } from "../libvirt/xml/index.ts";
+import type { Footprint } from "./demand.ts";
+import { devicesForGuests } from "./devices.ts";
+import { Health } from "./health.ts";
+import { HealthMemory, type HealthStore } from "./health-memory.ts";
+import type { Condition, HostSnapshot, HostUsage, HostView, Truth } from "./host.ts";
+import { Identity } from "./identity.ts";
+import { InventoryRound } from "./inventory-round.ts";
+import {
+  assembleInventory,
+  directoriesOf,
+  emptyInventory,
+  lasting,
+  type InventorySources,
+} from "./inventory.ts";
+import { Ledger, type Claim, type ClaimRequest } from "./ledger.ts";
+import { LibvirtFacts } from "./libvirt-facts.ts";
+import { probeLibvirt } from "./libvirt-probe.ts";
+import { Readers } from "./readers/readers.ts";
+import { hostReaders, type HostReadings } from "./readers/table.ts";
+import { poolVerdicts } from "./pool-verdicts.ts";
+import { Rounds } from "./rounds.ts";
+import { StartFailures } from "./start-failures.ts";
+import type { Moment } from "./trigger.ts";
+import { Usage } from "./usage.ts";
+
+type Scheduling = HostSnapshot["scheduling"];
+
+/** What outlives the agent: who this host is, and an operator's word. Setting resolves when it is durable. */
+export interface LastingFacts extends HealthStore {
+  readonly hostId: string | undefined;
+  setHostId(hostId: string): Promise<void>;
+  readonly scheduling: Scheduling;
+  setScheduling(scheduling: Scheduling): Promise<void>;
+}
+
+export interface HostServiceOptions {
+  readonly config: Config;
+  readonly libvirt: Pick<Libvirt, "call" | "status" | "changes" | "events">;
+  readonly record: LastingFacts;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly agentVersion: string;
+  /** Runs inventory-probe: `probeCommand(path)` of hardware/identity.ts. */
+  readonly identityCommand: readonly [string, ...string[]];
+  /** Told of every change of a condition, for the event log. Must not throw. */
+  readonly onConditionChange: (condition: Condition) => void;
+  readonly roots?: Roots;
+  readonly filesystems?: FilesystemProbe;
+}
+
+export type KvmState =
+  | { readonly kind: "usable" }
+  | { readonly kind: "absent" }
+  | { readonly kind: "broken"; readonly evidence: string };
+
+const HEALTH_PERIOD_MS = 10_000;
+const INVENTORY_PERIOD_MS = INVENTORY_PERIOD_SECONDS * 1000;
+const STATFS_TIMEOUT_MS = 5000;
+/** For libvirt's part of one look at the host; the first one holds up the agent's start. */
+const LOOK_TIMEOUT_MS = 10_000;
+const FIRST_LOOK_TIMEOUT_MS = 1000;
+const MIB = 1024 ** 2;
+
+/** What this machine is, has and how it is: read in the background, answered from memory. */
+export class HostService implements Service, HostView {
+  readonly name = "host";
+  readonly #options: HostServiceOptions;
+  readonly #clock: Clock;
+  readonly #roots: Roots;
+  readonly #identity: Identity;
+  readonly #facts: LibvirtFacts;
+  readonly #round: InventoryRound;
+  readonly #health: Health;
+  readonly #readers: Readers<ReturnType<typeof hostReaders>>;
+  readonly #memory: HealthMemory;
+  readonly #starts: StartFailures;
+  readonly #usage: Usage;
+  readonly #ledger: Ledger;
+  readonly #changes = new Topic<void>();
+  #inventory = emptyInventory;
+  #generation = 0;
+  /** Whether any guest has a process here. */
+  #guests: Truth = "unknown";
+  #probedMs: number | undefined;
+  #refreshSoon: () => void = () => undefined;
+
+  constructor(options: HostServiceOptions) {
+    const { config, libvirt, clock } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#roots = options.roots ?? systemRoots;
+    this.#identity = new Identity(this.#roots, {
+      agentVersion: options.agentVersion,
+      agentStartedAtMs: clock.now(),
+      labels: config.host.labels,
+    });
+    this.#facts = new LibvirtFacts(libvirt);
+    const filesystems = options.filesystems ?? new FilesystemProbe({ timeoutMs: STATFS_TIMEOUT_MS });
+    const { accelerator } = config.vm;
+    this.#round = new InventoryRound({ roots: this.#roots, facts: this.#facts, filesystems, accelerator });
+    const log = options.log.child({ component: "host" });
+    this.#health = new Health({
+      rules: hostConditions({ config, offersKvm: () => this.#round.offersKvm }),
+      flapping: { flips: config.health.flips, withinMs: config.health.flapSeconds * 1000 },
+      at: this.#now(),
+      onChange: (condition) => {
+        log.info({ condition }, "condition changed");
+        options.onConditionChange(condition);
+        // What the host can do is in its inventory.
+        if (condition.type === "KvmUnavailable") this.#refreshSoon();
+        this.#changes.publish();
+      },
+      onLatch: () => this.#memory.keep(),
+    });
+    this.#memory = new HealthMemory({ health: this.#health, store: options.record, clock, log });
+    this.#starts = new StartFailures({
+      vms: config.health.vmStartFailures,
+      withinMs: config.health.vmStartFailureSeconds * 1000,
+      goodAfterMs: config.health.vmStartGoodSeconds * 1000,
+    });
+    const vmPaths = (): readonly string[] => directoriesOf(this.#inventory.storagePools);
+    const watchedPaths = (): readonly string[] => [
+      config.state.directory,
+      ...config.health.paths,
+      ...vmPaths(),
+    ];
+    const readers = hostReaders({ roots: this.#roots, config, clock, filesystems, watchedPaths, vmPaths });
+    this.#readers = new Readers(readers, {
+      clock,
+      onRead: (name) => {
+        this.#health.judge(name, this.#readers, this.#now());
+        if (name === "cpu") this.#usage.look();
+      },
+    });
+    this.#usage = new Usage(this.#readers);
+    const policy = {
+      reservedCpus: config.host.reservedCpus,
+      reservedMemoryBytes: config.host.reservedMemoryMiB * MIB,
+      cpuOvercommitRatio: config.host.cpuOvercommitRatio,
+      memoryOvercommitRatio: config.host.memoryOvercommitRatio,
+      dedicatedCpus: parseCpuSet(config.host.dedicatedCpus),
+    };
+    this.#ledger = new Ledger({ policy, clock, changed: () => this.#nextGeneration() });
+  }
+
+  /** Ready once the machine has been read a first time; libvirt's part of it may be missing then. */
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { log, config } = this.#options;
+    const rounds = new Rounds(this.#clock, log.child({ component: "host" }), signal);
+    await rounds.once("system", () => this.#identity.readSystem());
+    this.#memory.recall(this.#identity.value.bootId);
+    let timeoutMs = FIRST_LOOK_TIMEOUT_MS;
+    const refresh = (): Promise<void> => this.#refresh(signal, timeoutMs);
+    const inventory = rounds.every("inventory", INVENTORY_PERIOD_MS, refresh);
+    this.#refreshSoon = inventory.soon;
+    await inventory.first;
+    timeoutMs = LOOK_TIMEOUT_MS;
+    if (!this.#inventory.complete) inventory.soon();
+    await rounds.once("host id", () => this.#decideId());
+    ready();
+    const probeMs = config.health.libvirtProbeSeconds * 1000;
+    const libvirtProbe = rounds.every("libvirt probe", probeMs, () => this.#probeLibvirt(signal));
+    await Promise.all([
+      inventory.done,
+      rounds.once("identity", () => this.#probeIdentity(signal)),
+      this.#followConnection(signal, libvirtProbe.soon),
+      this.#followEvents(signal),
+      libvirtProbe.done,
+      rounds.every("health", HEALTH_PERIOD_MS, () => this.#ageHealth()).done,
+      this.#readers.run(signal),
+    ]);
+  }
+
+  /** The newest readings of the machine. */
+  get readings(): HostReadings {
+    return this.#readers;
+  }
+
+  usage(): HostUsage {
+    return this.#usage.now();
+  }
+
+  snapshot(): HostSnapshot {
+    const { scheduling } = this.#options.record;
+    return {
+      identity: this.#identity.value,
+      inventory: this.#inventory,
+      capacity: { generation: this.#generation, ...this.#ledger.capacity },
+      health: this.#health.answer({
+        probing: this.#isProbing(),
+        cordoned: scheduling.state === "cordoned",
+        guests: this.#guests,
+      }),
+      scheduling,
+    };
+  }
+
+  subscribe(signal: AbortSignal): AsyncIterable<{ readonly kind: "item" | "overflow" }> {
+    return this.#changes.subscribe(signal, 16);
+  }
+
+  /** Throws `conflict` HOST_CORDONED on a host that takes no new VMs. */
+  requireOpen(): void {
+    const { state, reason } = this.#options.record.scheduling;
+    if (state !== "cordoned") return;
+    const why = reason === "" ? "" : ` (${reason})`;
+    const message = `this host takes no new VMs${why}; socle uncordon lets them in`;
+    throw new SocleError("conflict", "HOST_CORDONED", message);
+  }
+
+  /** Throws as Ledger.claim does, and `conflict` HOST_CORDONED. */
+  claim(request: ClaimRequest): Claim {
+    this.requireOpen();
+    return this.#ledger.claim(request);
+  }
+
+  /** As Ledger.reclaim. */
+  reclaim(request: Parameters<Ledger["reclaim"]>[0]): Claim {
+    return this.#ledger.reclaim(request);
+  }
+
+  /** As Ledger.transfer. */
+  transfer(claim: Claim, holder: string): Claim {
+    return this.#ledger.transfer(claim, holder);
+  }
+
+  release(claim: Claim): void {
+    this.#ledger.release(claim);
+  }
+
+  consume(claim: Claim): void {
+    this.#ledger.consume(claim);
+  }
+
+  /** All VMs there are. `complete`: from a whole list over a healthy connection, so that one not in it is absent. */
+  setFootprints(footprints: readonly Footprint[], complete: boolean): void {
+    this.#guests = footprints.some(({ active }) => active) ? "true" : complete ? "false" : "unknown";
+    this.#ledger.setFootprints(footprints, complete);
+  }
+
+  /** Whether guests can run on KVM here; `broken`: it is there, and what happened shows that it does not work. */
+  kvm(): KvmState {
+    const failing = this.#health.conditions.find(
+      ({ type, status }) => type === "KvmUnavailable" && status === "true",
+    );
+    if (failing !== undefined) return { kind: "broken", evidence: failing.evidence };
+    return this.#inventory.traits.includes("kvm") ? { kind: "usable" } : { kind: "absent" };
+  }
+
+  /** A KVM guest ended paused with an internal error soon after its start. */
+  reportKvmFailure(failure: { readonly vmId: string; readonly evidence: string }): void {
+    const evidence = `VM ${failure.vmId}: ${failure.evidence}`;
+    this.#health.observe("KvmUnavailable", "guest", { kind: "bad", evidence }, this.#now());
+  }
+
+  /** A KVM guest runs, well past its start. */
+  reportKvmSuccess(): void {
+    const verdict = { kind: "good", evidence: "a guest runs on KVM" } as const;
+    this.#health.observe("KvmUnavailable", "guest", verdict, this.#now());
+  }
+
+  /** Durable when it resolves. */
+  async setScheduling(state: Scheduling["state"], reason: string): Promise<void> {
+    await this.#options.record.setScheduling({ state, reason });
+    this.#changes.publish();
+  }
+
+  /** A VM could not be started, by no fault of who asked for it. */
+  reportStartFailure(vmId: string, why: string): void {
+    const now = this.#now();
+    this.#health.observe("VmStartFailures", "starts", this.#starts.failed(vmId, why, now.monotonicMs), now);
+  }
+
+  reportStartSuccess(vmId: string): void {
+    this.#health.observe("VmStartFailures", "starts", this.#starts.succeeded(vmId), this.#now());
+  }
+
+  /** An operator has seen why a condition is held. As HealthMemory.acknowledge. */
+  acknowledge(condition: string, requestId: string): Promise<void> {
+    return this.#memory.acknowledge(condition, requestId);
+  }
+
+  async #decideId(): Promise<void> {
+    const { config, record, log } = this.#options;
+    const { hostId: before } = record;
+    const hostId = await this.#identity.decideId(config.host.id, before, this.#round.hostUuid);
+    if (hostId === before) return;
+    if (before !== undefined) {
+      const message =
+        "host.id of the configuration is not the id this host had: to a scheduler it is another host";
+      log.warn({ component: "host", before, hostId }, message);
+    }
+    await record.setHostId(hostId);
+  }
+
+  async #refresh(signal: AbortSignal, timeoutMs: number): Promise<void> {
+    const sources = await this.#round.read(signal, timeoutMs);
+    this.#identity.setVersions(this.#facts.versions);
+    this.#judgePools(sources);
+    const before = this.#inventory;
+    const after = assembleInventory(
+      {
+        ...sources,
+        kvmFails: this.#kvmFails(),
+        thinRatio: this.#options.config.host.storageOvercommitRatio,
+        reasons: this.#identity.reasons,
+      },
+      before,
+      this.#clock.now(),
+    );
+    this.#inventory = after;
+    const generation = this.#generation;
+    this.#ledger.setCells(after.cells);
+    this.#ledger.setDevices(devicesForGuests(after.devices));
+    if (generation === this.#generation && lasting(before) !== lasting(after)) this.#nextGeneration();
+  }
+
+  #judgePools({ pools, spaces }: Pick<InventorySources, "pools" | "spaces">): void {
+    if (pools.kind === "read")
+      this.#health.observeEach("StoragePool", "pool", poolVerdicts(pools.value, spaces), this.#now());
+    else if (pools.kind === "failed")
+      this.#health.observe("StoragePool", "pool", { kind: "unknown", evidence: pools.reason }, this.#now());
+    else this.#health.observe("StoragePool", "pool", { kind: "good", evidence: pools.reason }, this.#now());
+  }
+
+  async #followConnection(signal: AbortSignal, probeSoon: () => void): Promise<void> {
+    for await (const change of this.#options.libvirt.changes.subscribe(signal, 16)) {
+      if (change.kind === "overflow" || change.value.kind === "connected") {
+        this.#round.forgetCapabilities();
+        probeSoon();
+      }
+      this.#refreshSoon();
+    }
+  }
+
+  /** Pools and networks that come and go. What is missed (an overflow, a resync) is a reason to look as well. */
+  async #followEvents(signal: AbortSignal): Promise<void> {
+    const telling = new Set(["storage_pool", "network", "resync"]);
+    for await (const event of this.#options.libvirt.events.subscribe(signal)) {
+      if (event.kind === "overflow" || telling.has(event.value.kind)) this.#refreshSoon();
+    }
+  }
+
+  async #probeIdentity(signal: AbortSignal): Promise<void> {
+    await this.#identity.probeMachine(this.#options.identityCommand, signal);
+    this.#changes.publish();
+    this.#refreshSoon();
+  }
+
+  async #probeLibvirt(signal: AbortSignal): Promise<void> {
+    const timeoutMs = this.#options.config.health.libvirtProbeTimeoutSeconds * 1000;
+    const verdict = await probeLibvirt(this.#facts, this.#clock, { signal, timeoutMs });
+    this.#health.observe("LibvirtUnresponsive", "probe", verdict, this.#now());
+    this.#probedMs = this.#clock.monotonicMs();
+  }
+
+  /** What time alone changes. */
+  async #ageHealth(): Promise<void> {
+    const now = this.#now();
+    this.#health.observe("VmStartFailures", "starts", this.#starts.verdict(now.monotonicMs), now);
+    this.#health.age(now);
+    await this.#memory.retry();
+  }
+
+  #kvmFails(): boolean {
+    return this.#health.conditions.some(({ type, status }) => type === "KvmUnavailable" && status === "true");
+  }
+
+  /** libvirt was probed lately, well or not: the agent's own rounds go on. */
+  #isProbing(): boolean {
+    const { libvirtProbeSeconds, libvirtProbeTimeoutSeconds } = this.#options.config.health;
+    const limitMs = 3 * (libvirtProbeSeconds + libvirtProbeTimeoutSeconds) * 1000;
+    return this.#probedMs !== undefined && this.#clock.monotonicMs() - this.#probedMs < limitMs;
+  }
+
+  #nextGeneration(): void {
+    this.#generation += 1;
+    this.#changes.publish();
+  }
+
+  #now(): Moment {
+    return { wallMs: this.#clock.now(), monotonicMs: this.#clock.monotonicMs() };
+  }
+}

@@ -1,0 +1,244 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import { anywhere, type Placement, type PlacementWish } from "../state/placement.ts";
+import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.ts";
+import { CpuPools } from "./cpu-pools.ts";
+import { demandOf, placedFootprint, type Demand, type Footprint, type VmSize } from "./demand.ts";
+import type { DeviceCapacity, HostCapacity, NumaCell } from "./host.ts";
+import { findPlace, type CellRoom } from "./placing.ts";
+
+/** What a VM that is being made, or that is to come, will take. */
+export interface ClaimRequest extends VmSize {
+  /** The VM's id, or the reservation's. */
+  readonly holder: string;
+  /** Absent: anywhere. */
+  readonly wish?: PlacementWish;
+}
+
+export interface Claim {
+  readonly id: string;
+  readonly holder: string;
+  readonly placement: Placement;
+}
+
+interface Held {
+  readonly claim: Claim;
+  readonly size: VmSize;
+  demand: Demand;
+  /** On the monotonic clock. */
+  consumedAtMs?: number;
+}
+
+/** A device of this host that may be given to VMs. */
+export interface HostDevice {
+  readonly address: string;
+  readonly alias?: string;
+  readonly cell?: number;
+  readonly healthy: boolean;
+}
+
+/** A consumed claim whose VM is still not seen after this long, by a complete listing, was for a VM that is gone. */
+const UNSEEN_MS = 60_000;
+
+/**
+ * Who has what of this host: the truth about capacity. Everything is synchronous, so a check and its commit are one
+ * step. A VM is counted once at every moment: as claimed until it is among the footprints, as allocated from then on.
+ */
+export class Ledger {
+  readonly #policy: CapacityPolicy;
+  readonly #changed: () => void;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #claims = new Map<string, Held>();
+  #cells: readonly NumaCell[] = [];
+  #pools: CpuPools;
+  #devices: readonly HostDevice[] = [];
+  #footprints = new Map<string, { readonly footprint: Footprint; readonly demand: Demand }>();
+  #capacity: Omit<HostCapacity, "generation"> = { cells: [], dedicatedCpus: [], devices: [] };
+
+  /** `changed` is called after each change of `capacity`. */
+  constructor(options: {
+    readonly policy: CapacityPolicy;
+    readonly clock: Pick<Clock, "monotonicMs">;
+    readonly changed: () => void;
+  }) {
+    this.#policy = options.policy;
+    this.#clock = options.clock;
+    this.#changed = options.changed;
+    this.#pools = new CpuPools([], this.#policy.dedicatedCpus);
+  }
+
+  get capacity(): Omit<HostCapacity, "generation"> {
+    return this.#capacity;
+  }
+
+  setCells(cells: readonly NumaCell[]): void {
+    this.#cells = cells;
+    this.#pools = new CpuPools(cells, this.#policy.dedicatedCpus);
+    for (const held of this.#claims.values()) held.demand = this.#demandOf(held.claim, held.size);
+    this.#count([...this.#footprints.values()].map(({ footprint }) => footprint));
+  }
+
+  setDevices(devices: readonly HostDevice[]): void {
+    this.#devices = devices;
+    this.#recount();
+  }
+
+  /** All VMs there are, as last seen. `complete`: one that is not among them is not there. */
+  setFootprints(footprints: readonly Footprint[], complete: boolean): void {
+    const ids = new Set(footprints.map(({ id }) => id));
+    const nowMs = this.#clock.monotonicMs();
+    for (const [id, { claim, consumedAtMs }] of this.#claims) {
+      if (consumedAtMs === undefined) continue;
+      const isLost = complete && nowMs - consumedAtMs >= UNSEEN_MS;
+      if (isLost || ids.has(claim.holder)) this.#claims.delete(id);
+    }
+    this.#count(footprints);
+  }
+
+  /**
+   * Takes what the VM needs, and says where, or throws: `exhausted` NO_CAPACITY when it does not fit (`metadata.dimension`
+   * says what is short, `free_*` what there is), `conflict` CLAIM_EXISTS when the holder has a claim, `invalid` for a cell
+   * or a device that the host does not have, `unavailable` CAPACITY_UNKNOWN before the host has been read.
+   */
+  claim(request: ClaimRequest): Claim {
+    const { holder, wish = anywhere } = request;
+    const size = sizeOf(request);
+    this.#requireKnown(wish);
+    if (this.#claimOf(holder) !== undefined)
+      throw new SocleError("conflict", "CLAIM_EXISTS", `VM ${holder} is being made already`);
+    const { devices, cells } = this.#capacity;
+    const taken = new Set(this.#demands().flatMap(({ ownCpus, usedCpus }) => [...ownCpus, ...usedCpus]));
+    const room = {
+      cells: cells.map((cell) => this.#roomOf(cell, taken)),
+      devices,
+      hasDedicated: this.#pools.hasDedicated,
+    };
+    return this.#take(holder, size, findPlace(room, size, wish));
+  }
+
+  /** What was promised before, by an agent that has died since: it is taken whether there is room or not. */
+  reclaim(request: VmSize & { readonly holder: string; readonly placement: Placement }): Claim {
+    const held = this.#claimOf(request.holder);
+    if (held === undefined) return this.#take(request.holder, sizeOf(request), request.placement);
+    delete held.consumedAtMs;
+    return held.claim;
+  }
+
+  /** The claim goes to another holder, as it is: a reservation's to the VM that it was made for. */
+  transfer(claim: Claim, holder: string): Claim {
+    const held = this.#claims.get(claim.id);
+    if (held === undefined) throw new Error(`there is no claim ${claim.id}`);
+    const moved = { ...claim, holder };
+    this.#claims.set(claim.id, { ...held, claim: moved });
+    this.#recount();
+    return moved;
+  }
+
+  /** Gives a claim back: the VM is not made after all. One that is gone already is no error. */
+  release(claim: Claim): void {
+    if (this.#claims.delete(claim.id)) this.#recount();
+  }
+
+  /**
+   * The VM is made, or may be: its footprint takes the claim's place when it is among the footprints. Where it is not
+   * for a minute, it was not made.
+   */
+  consume(claim: Claim): void {
+    const held = this.#claims.get(claim.id);
+    if (held === undefined) return;
+    held.consumedAtMs = this.#clock.monotonicMs();
+    if (!this.#footprints.has(held.claim.holder)) return;
+    this.#claims.delete(claim.id);
+    this.#recount();
+  }
+
+  #take(holder: string, size: VmSize, placement: Placement): Claim {
+    const claim = { id: randomUUID(), holder, placement };
+    this.#claims.set(claim.id, { claim, size, demand: this.#demandOf(claim, size) });
+    this.#recount();
+    return claim;
+  }
+
+  #claimOf(holder: string): Held | undefined {
+    for (const held of this.#claims.values()) if (held.claim.holder === holder) return held;
+    return undefined;
+  }
+
+  #demandOf({ holder, placement }: Claim, size: VmSize): Demand {
+    return demandOf(placedFootprint(holder, size, placement), this.#pools);
+  }
+
+  #requireKnown({ cell }: PlacementWish): void {
+    if (this.#cells.length === 0) {
+      const message = "the host's cells have not been read yet; try again in a moment";
+      throw new SocleError("unavailable", "CAPACITY_UNKNOWN", message, { details: { retryAfterMs: 1000 } });
+    }
+    const known = this.#cells.map(({ id }) => id);
+    if (cell === undefined || known.includes(cell)) return;
+    const message = `this host has no NUMA cell ${cell}; it has ${known.join(", ")}`;
+    throw new SocleError("invalid", "NO_SUCH_CELL", message);
+  }
+
+  #roomOf({ id, resources }: CellCapacity, taken: ReadonlySet<number>): CellRoom {
+    const free = { cpu: 0, cpu_dedicated: 0, memory: 0, memory_2m: 0, memory_1g: 0 };
+    for (const { resource, available } of resources) free[resource] = available;
+    const cores = this.#pools
+      .dedicatedCores(id)
+      .map((cpus) => ({ cpus, free: cpus.filter((cpu) => !taken.has(cpu)) }));
+    return { id, free, cores, sharedCpus: this.#pools.shared(id) };
+  }
+
+  /** Of all VMs, and of the claims of those that are not among them. */
+  #demands(): Demand[] {
+    return [...this.#allocated(), ...this.#claimed().map(({ demand }) => demand)];
+  }
+
+  #allocated(): Demand[] {
+    return [...this.#footprints.values()].map(({ demand }) => demand);
+  }
+
+  #claimed(): Held[] {
+    return [...this.#claims.values()].filter(({ claim }) => !this.#footprints.has(claim.holder));
+  }
+
+  #count(footprints: readonly Footprint[]): void {
+    this.#footprints = new Map(
+      footprints.map((footprint) => [footprint.id, { footprint, demand: demandOf(footprint, this.#pools) }]),
+    );
+    this.#recount();
+  }
+
+  #recount(): void {
+    const claimed = this.#claimed();
+    const capacity = {
+      cells: capacityOf(
+        this.#cells,
+        this.#pools,
+        this.#policy,
+        this.#allocated(),
+        claimed.map(({ demand }) => demand),
+      ),
+      dedicatedCpus: this.#pools.dedicated(),
+      devices: this.#devices.map((device) => this.#deviceCapacity(device, claimed)),
+    };
+    if (JSON.stringify(capacity) === JSON.stringify(this.#capacity)) return;
+    this.#capacity = capacity;
+    this.#changed();
+  }
+
+  #deviceCapacity({ healthy, ...device }: HostDevice, claimed: readonly Held[]): DeviceCapacity {
+    const has = ({ devices }: Demand): boolean => devices.includes(device.address);
+    const vm = [...this.#footprints].find(([, { demand }]) => has(demand))?.[0];
+    if (vm !== undefined) return { ...device, state: "allocated", holder: vm };
+    const claim = claimed.find(({ demand }) => has(demand))?.claim;
+    if (claim !== undefined) return { ...device, state: "claimed", holder: claim.holder };
+    return { ...device, state: healthy ? "free" : "unhealthy" };
+  }
+}
+
+const sizeOf = ({ vcpus, memoryBytes, emulated }: VmSize): VmSize => ({
+  vcpus,
+  memoryBytes,
+  ...(emulated === undefined ? {} : { emulated }),
+});

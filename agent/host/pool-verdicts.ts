@@ -1,0 +1,33 @@
+import type { FilesystemSpace } from "../hardware/filesystem.ts";
+import type { Reading } from "../hardware/reading.ts";
+import type { PoolFacts } from "./libvirt-facts.ts";
+import type { Verdict } from "./trigger.ts";
+
+/** How each storage pool is, by name. `spaces`: those asked for, of pools that lie in a filesystem. */
+export function poolVerdicts(
+  pools: readonly PoolFacts[],
+  spaces: ReadonlyMap<string, Reading<FilesystemSpace>>,
+): ReadonlyMap<string, Verdict> {
+  return new Map(pools.map((pool) => [pool.name, verdictOn(pool, spaces)]));
+}
+
+function verdictOn({ name, details }: PoolFacts, spaces: Parameters<typeof poolVerdicts>[1]): Verdict {
+  const say = (kind: Verdict["kind"], what: string): Verdict => ({
+    kind,
+    evidence: `storage pool ${name} ${what}`,
+  });
+  if (details.kind === "unsupported") return say("good", `cannot be asked: ${details.reason}`);
+  if (details.kind === "failed") {
+    // libvirt itself is away: that says nothing about the pool.
+    const isLibvirt = details.code === "unavailable";
+    return say(isLibvirt ? "unknown" : "bad", `does not answer: ${details.reason}`);
+  }
+  const { active, accessible, autostart, path } = details.value;
+  if (!accessible) return say("bad", "cannot be reached");
+  if (!active)
+    return autostart
+      ? say("bad", "is to start with the host and is not active")
+      : say("good", "is not in use");
+  const space = path === undefined ? undefined : spaces.get(path);
+  return space?.kind === "failed" ? say("bad", `does not answer: ${space.reason}`) : say("good", "is well");
+}

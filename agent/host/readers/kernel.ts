@@ -1,0 +1,44 @@
+import { readCpuTimes } from "../../hardware/cpu.ts";
+import type { FilesystemProbe, FilesystemSpace } from "../../hardware/filesystem.ts";
+import { readKvm } from "../../hardware/kvm.ts";
+import { readMemory } from "../../hardware/memory.ts";
+import { readNetworkInterfaces } from "../../hardware/network.ts";
+import { readNuma } from "../../hardware/numa.ts";
+import { readPressures } from "../../hardware/pressure.ts";
+import type { Reading } from "../../hardware/reading.ts";
+import { eventLoopLag } from "./event-loop.ts";
+import { reader, type Reader, type ReaderContext } from "./reader.ts";
+
+const SECOND = 1000;
+
+/** What the kernel counts, and what the agent needs to run. */
+export const kernelReaders = ({ roots, filesystems, watchedPaths }: ReaderContext) => ({
+  memory: reader(10 * SECOND, () => readMemory(roots)),
+  cells: reader(10 * SECOND, () => readNuma(roots)),
+  cpu: reader(10 * SECOND, () => readCpuTimes(roots)),
+  pressure: reader(10 * SECOND, () => readPressures(roots)),
+  interfaces: reader(10 * SECOND, () => readNetworkInterfaces(roots)),
+  kvm: reader(10 * SECOND, () => readKvm(roots)),
+  eventLoopLag: eventLoopLag(10 * SECOND),
+  filesystems: spaces(filesystems, watchedPaths),
+});
+
+/** Space by path, one filesystem after the other: each costs a child process. */
+function spaces(
+  filesystems: FilesystemProbe,
+  paths: () => Iterable<string>,
+): Reader<ReadonlyMap<string, Reading<FilesystemSpace>>> {
+  return {
+    everyMs: 30 * SECOND,
+    lane: "filesystems",
+    // Each path has its own, much shorter one.
+    deadlineMs: 60 * SECOND,
+    async read(signal) {
+      const value = new Map<string, Reading<FilesystemSpace>>();
+      for (const path of new Set(paths())) {
+        if (!signal.aborted) value.set(path, await filesystems.read(path));
+      }
+      return { kind: "read", value };
+    },
+  };
+}

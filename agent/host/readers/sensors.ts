@@ -1,0 +1,44 @@
+import { Bmc } from "../../hardware/bmc.ts";
+import { memoryErrorsReader } from "../../hardware/edac.ts";
+import { sensorsReader } from "../../hardware/hwmon.ts";
+import { kernelLogReader } from "../../hardware/kernel-log.ts";
+import { pcieReader } from "../../hardware/pcie.ts";
+import { energyReader } from "../../hardware/rapl.ts";
+import { throttlingReader } from "../../hardware/throttling.ts";
+import type { Reading } from "../../hardware/reading.ts";
+import { reader, type Reader, type ReaderContext } from "./reader.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** What the hardware says of its own state: heat, fans, power, errors. */
+export const sensorReaders = ({ roots, config, clock }: ReaderContext) => {
+  const bmc = new Bmc(config.bmc, roots);
+  const monotonicMs = (): number => clock.monotonicMs();
+  return {
+    sensors: bySensorLane(10 * SECOND, sensorsReader(roots, monotonicMs)),
+    memoryErrors: bySensorLane(MINUTE, memoryErrorsReader(roots, monotonicMs)),
+    pcie: bySensorLane(MINUTE, pcieReader(roots, monotonicMs)),
+    throttling: bySensorLane(MINUTE, throttlingReader(roots, monotonicMs)),
+    // A package at 500 W wraps its counter after some eight minutes.
+    energy: reader(30 * SECOND, energyReader(roots)),
+    kernelLog: { everyMs: 10 * SECOND, deadlineMs: 15 * SECOND, ...kernelLogReader(roots) },
+    bmc: byBmc((signal) => bmc.sensors(signal)),
+    bmcEvents: byBmc((signal) => bmc.events(signal)),
+    bmcPower: byBmc((signal) => bmc.power(signal)),
+  };
+
+  function byBmc<T>(read: (signal: AbortSignal) => Promise<Reading<T>>): Reader<T> {
+    // A look is two calls of ipmitool at most.
+    const deadlineMs = 2 * config.bmc.timeoutSeconds * SECOND + 5 * SECOND;
+    return { everyMs: MINUTE, lane: "bmc", deadlineMs, read };
+  }
+};
+
+/** Read by children, which sick hardware may hold. */
+const bySensorLane = <T>(everyMs: number, read: (signal: AbortSignal) => Promise<Reading<T>>): Reader<T> => ({
+  everyMs,
+  lane: "sensors",
+  deadlineMs: 20 * SECOND,
+  read,
+});

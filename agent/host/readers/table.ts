@@ -1,0 +1,16 @@
+import { deviceReaders } from "./devices.ts";
+import { kernelReaders } from "./kernel.ts";
+import { sensorReaders } from "./sensors.ts";
+import type { ReaderContext, ReadingsOf, ValueOf } from "./reader.ts";
+
+/** Everything that is read of a host while the agent runs; a file per group. */
+export const hostReaders = (context: ReaderContext) => ({
+  ...kernelReaders(context),
+  ...deviceReaders(context),
+  ...sensorReaders(context),
+});
+
+type HostReaders = ReturnType<typeof hostReaders>;
+export type ReaderName = keyof HostReaders;
+export type HostValue<N extends ReaderName> = ValueOf<HostReaders[N]>;
+export type HostReadings = ReadingsOf<HostReaders>;

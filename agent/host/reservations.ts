@@ -1,0 +1,272 @@
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Service } from "../kernel/service.ts";
+import type { PlacementWish } from "../state/placement.ts";
+import type { ReservationBook } from "../state/reservation-book.ts";
+import type { Reservation, ReservationRequest, ReservedRoom } from "../state/reservation.ts";
+import type { VmSize } from "./demand.ts";
+import type { HostService } from "./host-service.ts";
+import type { Claim } from "./ledger.ts";
+
+export interface ReservationsOptions {
+  readonly book: ReservationBook;
+  readonly host: Pick<HostService, "claim" | "reclaim" | "transfer" | "release" | "requireOpen">;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Who asks; one who may all may renew and release what others reserved. */
+export interface Asker {
+  readonly caller: string;
+  readonly mayAll: boolean;
+}
+
+/** What a VM that is to take a reservation's place asks for; what it leaves open is as reserved. */
+export interface Taker {
+  readonly vmId: string;
+  readonly caller: string;
+  readonly room: Omit<ReservedRoom, "wish"> & { readonly wish?: PlacementWish };
+}
+
+/** A reservation that a VM is about to take. */
+export interface Taken {
+  readonly claim: Claim;
+  readonly wish: PlacementWish;
+  /** The VM has it from now on, whatever happens: durable when it resolves. */
+  consume(): Promise<void>;
+  /** The VM is not made after all: it is held again, as long as its time lasts. */
+  giveBack(): void;
+}
+
+export const MIN_TTL_MS = 1000;
+export const MAX_TTL_MS = 3_600_000;
+const IDLE_MS = 60_000;
+/** How long the journal is left alone after it refused an expiry. */
+const AGAIN_MS = 1000;
+
+/** Claims with a time to live: each checked and taken in one synchronous step, and durable before it is told. */
+export class Reservations implements Service {
+  readonly name = "reservations";
+  readonly #book: ReservationBook;
+  readonly #host: ReservationsOptions["host"];
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  /** By reservation. */
+  readonly #claims = new Map<string, Claim>();
+  /** Those that a VM is about to take: they do not expire meanwhile. */
+  readonly #taken = new Set<string>();
+  #wake = new AbortController();
+
+  constructor({ book, host, clock, log }: ReservationsOptions) {
+    this.#book = book;
+    this.#host = host;
+    this.#clock = clock;
+    this.#log = log;
+    for (const held of book.all()) {
+      if (held.state !== "held") continue;
+      const { id, placement } = held;
+      this.#claims.set(id, host.reclaim({ holder: id, ...sizeOf(held), placement }));
+    }
+  }
+
+  /** Ends those whose time is over. */
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    ready();
+    while (!signal.aborted) {
+      const isFine = await this.expire();
+      const waiting = [...this.#claims.keys()].filter((id) => !this.#taken.has(id));
+      const nextMs = Math.min(IDLE_MS, ...waiting.map((id) => this.leftMs(id)));
+      this.#wake = new AbortController();
+      const either = AbortSignal.any([signal, this.#wake.signal]);
+      await this.#clock.sleep(isFine ? nextMs : AGAIN_MS, either).catch(() => undefined);
+    }
+  }
+
+  /** Their room is free once their end is durable. False: the journal did not take it. */
+  async expire(): Promise<boolean> {
+    const over = [...this.#claims.keys()].filter((id) => !this.#taken.has(id) && this.#isOver(id));
+    const ends = over.map((id) => this.#end(id, () => this.#book.end(id, "expired")));
+    const results = await Promise.allSettled(ends);
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined)
+      this.#log.warn({ err: failed.reason }, "a reservation's end could not be recorded");
+    return failed === undefined;
+  }
+
+  /**
+   * `roomOf` is asked for a new one alone, never for one that is only repeated. Throws what the ledger throws for a claim (NO_CAPACITY, ...), `exhausted` TOO_MANY_RESERVATIONS, `invalid`
+   * TTL_INVALID, `conflict` REQUEST_ID_REUSED, and the journal's errors.
+   */
+  async reserve(
+    request: ReservationRequest,
+    roomOf: () => ReservedRoom,
+    ttlMs: number,
+  ): Promise<Reservation> {
+    const before = this.#book.find("reserve", request);
+    if (before !== undefined) return await before;
+    const room = roomOf();
+    checkTtl(ttlMs);
+    this.#book.admit(request.caller);
+    const id = this.#book.newId();
+    const claim = this.#host.claim({ holder: id, ...sizeOf(room), wish: room.wish });
+    this.#claims.set(id, claim);
+    this.#wake.abort();
+    const { caller } = request;
+    const { placement } = claim;
+    const createdAtMs = this.#clock.now();
+    const reservation: Reservation = { ...room, id, caller, state: "held", placement, ttlMs, createdAtMs };
+    try {
+      await this.#book.add(reservation, request);
+    } catch (thrown) {
+      this.#letGo(id);
+      throw thrown;
+    }
+    return reservation;
+  }
+
+  /** Its time begins anew. Throws as `release`, and `invalid` TTL_INVALID. */
+  async renew(
+    request: ReservationRequest,
+    id: string,
+    ttlMs: number | undefined,
+    asker: Asker,
+  ): Promise<Reservation> {
+    const before = this.#book.find("renew", request);
+    if (before !== undefined) return await before;
+    const held = this.#held(id, asker);
+    const renewed = { ...held, ttlMs: ttlMs ?? held.ttlMs };
+    checkTtl(renewed.ttlMs);
+    await this.#book.renew(renewed, request);
+    return renewed;
+  }
+
+  /** Throws `not_found` RESERVATION_NOT_FOUND, `conflict` RESERVATION_ENDED, `denied` RESERVATION_FOREIGN. */
+  async release(request: ReservationRequest, id: string, asker: Asker): Promise<Reservation> {
+    const before = this.#book.find("release", request);
+    if (before !== undefined) return await before;
+    this.#held(id, asker);
+    return await this.#end(id, () => this.#book.end(id, "released", { request }));
+  }
+
+  /** Throws `not_found` RESERVATION_NOT_FOUND. */
+  get(id: string): Reservation {
+    return this.#book.get(id);
+  }
+
+  /** In the order in which they were made. */
+  list(): readonly Reservation[] {
+    return this.#book.all();
+  }
+
+  /** Of a held one. */
+  leftMs(id: string): number {
+    return Math.max(0, this.#book.leftMs(id));
+  }
+
+  /**
+   * For a VM that is about to be made in its place. Throws as `release` (a VM's reservation must be of its own caller and
+   * tenant), `conflict` RESERVATION_MISMATCH naming what is not as reserved, and HOST_CORDONED.
+   */
+  take(id: string, { vmId, caller, room }: Taker): Taken {
+    const held = this.#held(id, { caller, mayAll: false });
+    if (held.tenant !== room.tenant) throw foreign(id, "tenant");
+    this.#host.requireOpen();
+    const differing = differences(held, room);
+    if (differing.length > 0) throw mismatch(id, differing);
+    const claim = this.#host.transfer(this.#claimOf(id), vmId);
+    this.#taken.add(id);
+    return {
+      claim,
+      wish: held.wish,
+      consume: async () => {
+        await this.#book.end(id, "consumed", { vmId });
+        this.#taken.delete(id);
+        this.#claims.delete(id);
+      },
+      giveBack: () => {
+        if (!this.#taken.delete(id)) return;
+        this.#host.transfer(claim, id);
+        this.#wake.abort();
+      },
+    };
+  }
+
+  /** What an agent before this one let a VM take, and may not have written down here any more. */
+  async taken(id: string, vmId: string): Promise<void> {
+    const claim = this.#claims.get(id);
+    if (claim === undefined) return;
+    this.#claims.delete(id);
+    this.#host.release(claim);
+    await this.#book.end(id, "consumed", { vmId });
+  }
+
+  #held(id: string, { caller, mayAll }: Asker): Reservation {
+    const reservation = this.#book.get(id);
+    if (!mayAll && reservation.caller !== caller) throw foreign(id, "caller");
+    const { state } = reservation;
+    if (state === "held" && !this.#taken.has(id) && !this.#isOver(id)) return reservation;
+    const what = state !== "held" ? state : this.#taken.has(id) ? "being consumed" : "expired";
+    const message = `reservation ${id} is ${what}; reserve anew`;
+    throw new SocleError("conflict", "RESERVATION_ENDED", message, {
+      details: { metadata: { state: what } },
+    });
+  }
+
+  #isOver(id: string): boolean {
+    return this.#book.leftMs(id) <= 0;
+  }
+
+  async #end(id: string, end: () => Promise<Reservation>): Promise<Reservation> {
+    const ended = await end();
+    this.#letGo(id);
+    return ended;
+  }
+
+  #letGo(id: string): void {
+    const claim = this.#claims.get(id);
+    this.#claims.delete(id);
+    if (claim !== undefined) this.#host.release(claim);
+  }
+
+  #claimOf(id: string): Claim {
+    const claim = this.#claims.get(id);
+    if (claim === undefined) throw new Error(`reservation ${id} holds nothing`);
+    return claim;
+  }
+}
+
+const sizeOf = ({ vcpus, memoryBytes, accelerator }: Omit<ReservedRoom, "wish" | "tenant">): VmSize => ({
+  vcpus,
+  memoryBytes,
+  emulated: accelerator === "tcg",
+});
+
+function differences(held: ReservedRoom, { wish, ...room }: Taker["room"]): string[] {
+  const names = ["vcpus", "memoryBytes", "accelerator"] as const;
+  const differing: string[] = names.filter((name) => held[name] !== room[name]);
+  if (wish !== undefined && !isSame(wish, held.wish)) differing.push("placement");
+  return differing;
+}
+
+const isSame = (one: PlacementWish, other: PlacementWish): boolean =>
+  (Object.keys({ ...one, ...other }) as (keyof PlacementWish)[]).every(
+    (key) => JSON.stringify(one[key]) === JSON.stringify(other[key]),
+  );
+
+function checkTtl(ttlMs: number): void {
+  if (ttlMs >= MIN_TTL_MS && ttlMs <= MAX_TTL_MS) return;
+  const why = `must be ${MIN_TTL_MS / 1000} to ${MAX_TTL_MS / 1000} seconds`;
+  throw new SocleError("invalid", "TTL_INVALID", `ttl ${why}`, { details: { fields: { ttl: why } } });
+}
+
+const foreign = (id: string, whose: "caller" | "tenant"): SocleError =>
+  new SocleError("denied", "RESERVATION_FOREIGN", `reservation ${id} is another ${whose}'s`);
+
+const mismatch = (id: string, names: readonly string[]): SocleError =>
+  new SocleError(
+    "conflict",
+    "RESERVATION_MISMATCH",
+    `the VM is not what reservation ${id} is for: ${names.join(", ")} differ`,
+    { details: { metadata: { fields: names.join(",") } } },
+  );

@@ -1,0 +1,205 @@
+import type { Effect, Truth } from "./host.ts";
+
+/** One instant on both clocks: durations are measured on the monotonic one, the other is for people. */
+export interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+/** So many probes in a row that say the same, the first of them so long ago. */
+export interface Streak {
+  readonly probes: number;
+  readonly forMs: number;
+}
+
+/** One way in which a condition comes true. */
+export interface TriggerRule {
+  /** Upper camel: the condition's reason while this trigger is on. */
+  readonly reason: string;
+  readonly effect: Exclude<Effect, "none">;
+  readonly enter: Streak;
+  readonly leave: Streak;
+  /** It is off until somebody reports otherwise, rather than unknown until it is probed. */
+  readonly offUntilReported?: boolean;
+  /** Once on, it stays so until an operator acknowledges it, or until that and a reboot; then it leaves by its rule. */
+  readonly latch?: "acknowledge" | "reboot_and_acknowledge";
+  /**
+   * Its judge looks back so far, which that of the next agent cannot: what one agent leaves on stays on with the next one
+   * of the same boot, for at least so long.
+   */
+  readonly looksBackMs?: number;
+  /** Without a probe for this long, what was fine is unknown. */
+  readonly staleAfterMs?: number;
+}
+
+/**
+ * What a probe says: past the threshold to enter, past the one to leave, between the two, or it could not tell.
+ * `unwatched`: it was not let look, or has nothing to look with.
+ */
+export interface Verdict {
+  readonly kind: "bad" | "between" | "good" | "unknown" | "unwatched";
+  readonly evidence: string;
+}
+
+/** So many changes between on and off within this time, and it is held on until somebody has looked. */
+export interface Flapping {
+  readonly flips: number;
+  readonly withinMs: number;
+}
+
+/** Why a trigger is held on, whatever its probes say. */
+export interface TriggerLatch {
+  readonly cause: "flapping" | "acknowledge" | "reboot_and_acknowledge";
+  /** An operator has seen it, and it waits for the reboot. */
+  readonly acknowledged: boolean;
+}
+
+export interface TriggerState {
+  readonly status: Truth;
+  readonly evidence: string;
+  /** Its wall clock is 0 before the first probe: since then it is silent. */
+  readonly lastProbe: Moment;
+  readonly latch?: TriggerLatch;
+  /** On the monotonic clock: it does not leave before. */
+  readonly stayUntilMs?: number;
+  readonly bad?: RunningStreak;
+  readonly good?: RunningStreak;
+  readonly unknownProbes: number;
+  /** It is unknown because nobody looks, which is the operator's choice. */
+  readonly isUnwatched?: true;
+  readonly lastKnown?: "true" | "false";
+  /** Monotonic times of the last changes between true and false. */
+  readonly flipsMs: readonly number[];
+}
+
+interface RunningStreak {
+  readonly probes: number;
+  readonly sinceMs: number;
+}
+
+/** So many probes in a row that could not tell, and what was known no longer counts. */
+const UNKNOWN_AFTER_PROBES = 3;
+const NEVER = 0;
+
+export function initialState(rule: TriggerRule, at: Moment): TriggerState {
+  const off = rule.offUntilReported === true;
+  return {
+    status: off ? "false" : "unknown",
+    evidence: off ? "nothing of the kind was reported" : "not probed yet",
+    lastProbe: { ...at, wallMs: NEVER },
+    unknownProbes: 0,
+    flipsMs: [],
+    ...(off ? { lastKnown: "false" as const } : {}),
+  };
+}
+
+/** A trigger that an earlier agent left on. */
+export function heldState(
+  evidence: string,
+  held: Pick<TriggerState, "latch" | "stayUntilMs">,
+  at: Moment,
+): TriggerState {
+  return {
+    status: "true",
+    lastKnown: "true",
+    evidence,
+    lastProbe: { ...at, wallMs: NEVER },
+    unknownProbes: 0,
+    flipsMs: [],
+    ...held,
+  };
+}
+
+/** The state after one more probe. Pure. */
+export function step(
+  rule: TriggerRule,
+  state: TriggerState,
+  verdict: Verdict,
+  at: Moment,
+  flapping: Flapping,
+): TriggerState {
+  const { bad, good, isUnwatched: _, ...rest } = state;
+  // While it is on, what it came on for is the evidence, not a probe that finds less.
+  const tells = state.status !== "true" || verdict.kind === "bad";
+  const evidence = tells ? verdict.evidence : state.evidence;
+  const seen = { ...rest, evidence, lastProbe: at };
+  const turned = (next: TriggerState, to: "true" | "false"): TriggerState =>
+    turn(rule, { ...next, evidence: verdict.evidence }, to, at, flapping);
+  switch (verdict.kind) {
+    case "unwatched":
+      // What is on stays on: that nobody looks any more mends nothing.
+      return state.status === "true"
+        ? { ...seen, unknownProbes: 0 }
+        : { ...seen, unknownProbes: 0, status: "unknown", isUnwatched: true };
+    case "unknown": {
+      const unknownProbes = state.unknownProbes + 1;
+      const forgotten = state.status === "false" && unknownProbes >= UNKNOWN_AFTER_PROBES;
+      const status = forgotten ? "unknown" : state.status;
+      return { ...seen, unknownProbes, ...(bad === undefined ? {} : { bad }), status };
+    }
+    case "bad": {
+      const streak = longer(bad, at);
+      const next = { ...seen, unknownProbes: 0, bad: streak };
+      return state.status !== "true" && reached(streak, rule.enter, at) ? turned(next, "true") : next;
+    }
+    case "between": {
+      const next = { ...seen, unknownProbes: 0 };
+      return state.status === "unknown" ? turned(next, "false") : next;
+    }
+    case "good": {
+      const streak = longer(good, at);
+      const next = { ...seen, unknownProbes: 0, good: streak };
+      if (state.status === "unknown") return turned(next, "false");
+      const isHeld = state.latch !== undefined || at.monotonicMs < (state.stayUntilMs ?? -Infinity);
+      const leaves = state.status === "true" && !isHeld && reached(streak, rule.leave, at);
+      return leaves ? turned(next, "false") : next;
+    }
+  }
+}
+
+/** A probe that has stopped says nothing of now. What is on stays on. */
+export function aged(rule: TriggerRule, state: TriggerState, at: Moment): TriggerState {
+  const { staleAfterMs } = rule;
+  const silentMs = at.monotonicMs - state.lastProbe.monotonicMs;
+  if (staleAfterMs === undefined || state.status !== "false" || silentMs <= staleAfterMs) return state;
+  return { ...state, status: "unknown", evidence: `not probed for ${Math.round(silentMs / 1000)} s` };
+}
+
+/** An operator has seen it: it may leave by its own rule, once the host was rebooted where it asks for that too. */
+export function acknowledge(state: TriggerState): TriggerState {
+  const { latch, ...rest } = state;
+  if (latch?.cause === "reboot_and_acknowledge") return { ...rest, latch: { ...latch, acknowledged: true } };
+  return { ...rest, flipsMs: [] };
+}
+
+function longer(streak: RunningStreak | undefined, at: Moment): RunningStreak {
+  return { probes: (streak?.probes ?? 0) + 1, sinceMs: streak?.sinceMs ?? at.monotonicMs };
+}
+
+function reached(streak: RunningStreak, wanted: Streak, at: Moment): boolean {
+  return streak.probes >= wanted.probes && at.monotonicMs - streak.sinceMs >= wanted.forMs;
+}
+
+function turn(
+  rule: TriggerRule,
+  state: TriggerState,
+  to: "true" | "false",
+  at: Moment,
+  flapping: Flapping,
+): TriggerState {
+  const recent = state.flipsMs.filter((flip) => at.monotonicMs - flip < flapping.withinMs);
+  const flipped = state.lastKnown !== undefined && state.lastKnown !== to;
+  const flipsMs = flipped ? [...recent, at.monotonicMs] : recent;
+  const flaps = flipsMs.length >= flapping.flips;
+  const status = flaps ? "true" : to;
+  const latch = status === "true" ? latchOf(rule, flaps) : undefined;
+  const minutes = Math.round(flapping.withinMs / 60_000);
+  const story = `changed ${flipsMs.length} times within ${minutes} min, at last: ${state.evidence}`;
+  const evidence = flaps ? story : state.evidence;
+  return { ...state, status, lastKnown: status, evidence, flipsMs, ...(latch && { latch }) };
+}
+
+function latchOf(rule: TriggerRule, flaps: boolean): TriggerLatch | undefined {
+  const cause = rule.latch ?? (flaps ? "flapping" : undefined);
+  return cause && { cause, acknowledged: false };
+}

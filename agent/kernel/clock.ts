@@ -1,0 +1,37 @@
+/** Time as the agent sees it. Injected, so that tests drive it. */
+export interface Clock {
+  /** Wall clock, milliseconds since the Unix epoch. For showing and storing, never for measuring. */
+  now(): number;
+  /** Monotonic milliseconds from an arbitrary start. For durations, deadlines and expiry. */
+  monotonicMs(): number;
+  /** Resolves after `ms` on the monotonic clock; rejects with the signal's reason when it aborts first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep(ms, signal) {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(abortReason(signal));
+        return;
+      }
+      const onAbort = (): void => {
+        clearTimeout(timer);
+        reject(abortReason(signal));
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      }, ms);
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  },
+};
+
+/** What a signal was aborted with, always as an Error. */
+export function abortReason(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Error ? reason : new DOMException("aborted", "AbortError");
+}

@@ -1,0 +1,57 @@
+/** What went wrong, in the terms a caller can act on. api/ maps kinds to gRPC status; nobody matches message text. */
+export type ErrorKind =
+  | "not_found"
+  | "already_exists"
+  | "conflict"
+  | "invalid"
+  | "denied"
+  | "unavailable"
+  | "timeout"
+  | "outcome_unknown"
+  | "exhausted"
+  | "out_of_range"
+  | "cancelled"
+  | "unsupported"
+  | "internal";
+
+export interface ErrorDetails {
+  /** Field path to what is wrong with it, for `invalid`: `{ "spec.disks[0].name": "must not contain '/'" }`. */
+  readonly fields?: Readonly<Record<string, string>>;
+  /** When a retry helps: wait at least this long. */
+  readonly retryAfterMs?: number;
+  /** Facts for programs, e.g. `{ dimension: "memory", availableBytes: "1024" }`. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * The one error class of the agent. `reason` is a stable UPPER_SNAKE identifier for programs (the contract's
+ * ErrorInfo.reason), `message` a sentence for people that says what to do.
+ */
+export class SocleError extends Error {
+  readonly kind: ErrorKind;
+  readonly reason: string;
+  readonly details: ErrorDetails;
+
+  constructor(
+    kind: ErrorKind,
+    reason: string,
+    message: string,
+    options: { cause?: unknown; details?: ErrorDetails } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "SocleError";
+    this.kind = kind;
+    this.reason = reason;
+    this.details = options.details ?? {};
+  }
+}
+
+/** Any thrown value as a SocleError: its own kind kept, an abort as `cancelled`, the rest as `internal`. */
+export function toSocleError(thrown: unknown): SocleError {
+  if (thrown instanceof SocleError) return thrown;
+  if (thrown instanceof Error && thrown.name === "AbortError") {
+    return new SocleError("cancelled", "CANCELLED", "the caller gave up", { cause: thrown });
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new SocleError("internal", "INTERNAL", message, { cause: thrown });
+}

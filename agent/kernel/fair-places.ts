@@ -1,0 +1,94 @@
+import { abortReason } from "./clock.ts";
+import { SocleError } from "./errors.ts";
+
+interface Waiter {
+  readonly grant: () => void;
+}
+
+/**
+ * A bounded number of places that are shared fairly: owners take turns, and whoever asks for many waits behind himself
+ * alone. Those of one owner are served in their order.
+ */
+export class FairPlaces {
+  readonly #places: number;
+  readonly #maxWaiting: number;
+  /** By owner, in the order of their turns. */
+  readonly #waiters = new Map<string, Waiter[]>();
+  #taken = 0;
+  #waiting = 0;
+
+  constructor(options: { readonly places: number; readonly maxWaiting: number }) {
+    this.#places = options.places;
+    this.#maxWaiting = options.maxWaiting;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Runs `work` in a place. Throws `exhausted` when too many wait; the signal's reason when it aborts first. */
+  async run<T>(owner: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    await this.#take(owner, signal);
+    try {
+      return await work();
+    } finally {
+      this.#giveBack();
+    }
+  }
+
+  #take(owner: string, signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return Promise.reject(abortReason(signal));
+    if (this.#taken < this.#places) {
+      this.#taken += 1;
+      return Promise.resolve();
+    }
+    if (this.#waiting >= this.#maxWaiting) {
+      const message = `${this.#maxWaiting} wait for their turn already; try again later`;
+      const details = { retryAfterMs: 1000 };
+      return Promise.reject(new SocleError("exhausted", "TOO_MANY_WAITING", message, { details }));
+    }
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#leave(owner, waiter);
+        reject(abortReason(signal));
+      };
+      const waiter: Waiter = {
+        grant: () => {
+          signal?.removeEventListener("abort", onAbort);
+          resolve();
+        },
+      };
+      const own = this.#waiters.get(owner);
+      if (own === undefined) this.#waiters.set(owner, [waiter]);
+      else own.push(waiter);
+      this.#waiting += 1;
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  #leave(owner: string, waiter: Waiter): void {
+    const own = this.#waiters.get(owner) ?? [];
+    own.splice(own.indexOf(waiter), 1);
+    if (own.length === 0) this.#waiters.delete(owner);
+    this.#waiting -= 1;
+  }
+
+  /** To the first of the owner whose turn it is, who then goes to the end. */
+  #giveBack(): void {
+    const next = this.#waiters.entries().next();
+    if (next.done === true) {
+      this.#taken -= 1;
+      return;
+    }
+    const [owner, own] = next.value;
+    const waiter = own.shift();
+    this.#waiters.delete(owner);
+    if (own.length > 0) this.#waiters.set(owner, own);
+    this.#waiting -= 1;
+    waiter?.grant();
+  }
+}

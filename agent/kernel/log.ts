@@ -1,0 +1,31 @@
+import { pino, type Logger, type DestinationStream } from "pino";
+
+export type { Logger };
+
+export interface LogOptions {
+  readonly level: string;
+  readonly destination?: DestinationStream;
+}
+
+/** What waits for a reader of stdout that is slow or has stopped; lines beyond it are dropped. */
+const maxWaitingBytes = 4 * 1024 * 1024;
+
+/** JSON lines on stdout. Fields used across the agent: `component`, `vm`, `operation`, `caller`, `err`. */
+export function createLog(options: LogOptions): Logger {
+  return pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: {
+        paths: ["*.password", "*.token", "*.secret", "password", "token", "secret"],
+        censor: "[redacted]",
+      },
+    },
+    options.destination ?? pino.destination({ fd: 1, sync: false, maxLength: maxWaitingBytes }),
+  );
+}
+
+/** A log that says nothing, for tests and for the CLI. */
+export const silentLog: Logger = pino({ level: "silent" });

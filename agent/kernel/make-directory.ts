@@ -1,0 +1,25 @@
+import { mkdir, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/**
+ * Makes a directory and those above it; one that is there stays as it is. Node's own recursive mkdir never returns where
+ * the kernel answers ENOENT below a directory that exists, as it does under /proc.
+ */
+export async function makeDirectory(path: string, mode: number): Promise<void> {
+  if (await hasMade(path, mode)) return;
+  await makeDirectory(dirname(path), mode);
+  await mkdir(path, { mode });
+}
+
+/** False when what it would lie in is not there. */
+async function hasMade(path: string, mode: number): Promise<boolean> {
+  try {
+    await mkdir(path, { mode });
+    return true;
+  } catch (thrown) {
+    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+    if (code === "ENOENT" && dirname(path) !== path) return false;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return true;
+    throw thrown;
+  }
+}

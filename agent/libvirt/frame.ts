@@ -1,0 +1,145 @@
+import { MESSAGE_MAX_BYTES, XdrReader, type XdrWriter } from "./xdr-buffer.ts";
+
+/** virNetMessageType of libvirt's virnetprotocol.x, without those that carry file descriptors. */
+export const FrameType = { CALL: 0, REPLY: 1, MESSAGE: 2, STREAM: 3, STREAM_HOLE: 6 } as const;
+/** virNetMessageStatus. */
+export const FrameStatus = { OK: 0, ERROR: 1, CONTINUE: 2 } as const;
+
+export const REMOTE_PROGRAM = 0x20008086;
+export const QEMU_PROGRAM = 0x20008087;
+export const KEEPALIVE_PROGRAM = 0x6b656570;
+const VERSION = 1;
+const HEADER_BYTES = 28;
+const FRAME_MAX_BYTES = MESSAGE_MAX_BYTES + 4;
+
+export interface FrameHeader {
+  readonly program: number;
+  readonly procedure: number;
+  readonly type: number;
+  readonly serial: number;
+  readonly status: number;
+}
+
+/** `body` may be read only while the frame is being handled: its bytes are overwritten afterwards. */
+export interface Frame extends FrameHeader {
+  readonly body: XdrReader;
+}
+
+/** A header no libvirt daemon would send. Nothing behind it can be trusted: the connection has to end. */
+export class FrameError extends Error {}
+
+/** Starts a frame and returns where; `endFrame` completes it once the body is written. */
+export function beginFrame(writer: XdrWriter, header: FrameHeader): number {
+  const start = writer.length;
+  writer.uint(0);
+  writer.uint(header.program);
+  writer.uint(VERSION);
+  writer.int(header.procedure);
+  writer.int(header.type);
+  writer.uint(header.serial);
+  writer.int(header.status);
+  return start;
+}
+
+/** `extraBytes` of the body follow by another way than the writer. */
+export function endFrame(writer: XdrWriter, start: number, extraBytes = 0): void {
+  writer.patchUint(start, writer.length - start + extraBytes);
+}
+
+/**
+ * Cuts a byte stream into frames, wherever the chunks happen to end. A frame that lies whole in its chunk is read in
+ * place; only one that is cut is gathered in a buffer of its own, after its length was checked.
+ */
+export class FrameParser {
+  readonly #onFrame: (frame: Frame) => void;
+  readonly #header = Buffer.alloc(HEADER_BYTES);
+  #headerFilled = 0;
+  #body: Buffer | undefined;
+  #bodyFilled = 0;
+
+  constructor(onFrame: (frame: Frame) => void) {
+    this.#onFrame = onFrame;
+  }
+
+  /** Throws FrameError at a bad header. */
+  push(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#body !== undefined) {
+        at = this.#fillBody(this.#body, chunk, at);
+      } else if (this.#headerFilled === 0 && chunk.length - at >= HEADER_BYTES) {
+        at = this.#startBody(chunk, at, chunk, at + HEADER_BYTES);
+      } else {
+        const taken = Math.min(HEADER_BYTES - this.#headerFilled, chunk.length - at);
+        chunk.copy(this.#header, this.#headerFilled, at, at + taken);
+        this.#headerFilled += taken;
+        at += taken;
+        if (this.#headerFilled === HEADER_BYTES) at = this.#startBody(this.#header, 0, chunk, at);
+      }
+    }
+  }
+
+  /** The header is complete at `headerAt` of `header`; the body begins at `at` of `chunk`. */
+  #startBody(header: Buffer, headerAt: number, chunk: Buffer, at: number): number {
+    const bodyBytes = checkHeader(header, headerAt) - HEADER_BYTES;
+    if (chunk.length - at >= bodyBytes) {
+      this.#headerFilled = 0;
+      this.#onFrame(frameOf(header, headerAt, new XdrReader(chunk, at, at + bodyBytes)));
+      return at + bodyBytes;
+    }
+    if (header !== this.#header) header.copy(this.#header, 0, headerAt, headerAt + HEADER_BYTES);
+    this.#headerFilled = HEADER_BYTES;
+    this.#body = Buffer.allocUnsafeSlow(bodyBytes);
+    this.#bodyFilled = 0;
+    return this.#fillBody(this.#body, chunk, at);
+  }
+
+  #fillBody(body: Buffer, chunk: Buffer, at: number): number {
+    const taken = Math.min(body.length - this.#bodyFilled, chunk.length - at);
+    chunk.copy(body, this.#bodyFilled, at, at + taken);
+    this.#bodyFilled += taken;
+    if (this.#bodyFilled === body.length) {
+      this.#body = undefined;
+      this.#headerFilled = 0;
+      this.#onFrame(frameOf(this.#header, 0, new XdrReader(body)));
+    }
+    return at + taken;
+  }
+}
+
+function frameOf(header: Buffer, at: number, body: XdrReader): Frame {
+  return {
+    program: header.readUInt32BE(at + 4),
+    procedure: header.readInt32BE(at + 12),
+    type: header.readInt32BE(at + 16),
+    serial: header.readUInt32BE(at + 20),
+    status: header.readInt32BE(at + 24),
+    body,
+  };
+}
+
+/** The frame's length in bytes, its length word included. */
+function checkHeader(header: Buffer, at: number): number {
+  const length = header.readUInt32BE(at);
+  const program = header.readUInt32BE(at + 4);
+  const version = header.readUInt32BE(at + 8);
+  const type = header.readInt32BE(at + 16);
+  const status = header.readInt32BE(at + 24);
+  if (length < HEADER_BYTES || length > FRAME_MAX_BYTES) throw new FrameError(`a frame of ${length} bytes`);
+  if (program !== REMOTE_PROGRAM && program !== QEMU_PROGRAM && program !== KEEPALIVE_PROGRAM) {
+    throw new FrameError(`a frame of program 0x${program.toString(16)}`);
+  }
+  if (version !== VERSION) throw new FrameError(`a frame of protocol version ${version}`);
+  if (
+    type !== FrameType.REPLY &&
+    type !== FrameType.MESSAGE &&
+    type !== FrameType.STREAM &&
+    type !== FrameType.STREAM_HOLE
+  ) {
+    throw new FrameError(`a frame of type ${type}`);
+  }
+  if (status < FrameStatus.OK || status > FrameStatus.CONTINUE) {
+    throw new FrameError(`a frame of status ${status}`);
+  }
+  return length;
+}

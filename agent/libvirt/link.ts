@@ -1,0 +1,97 @@
+import { abortReason, type Clock } from "../kernel/clock.ts";
+import { Backoff } from "../kernel/backoff.ts";
+import { toSocleError, type SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { CallOptions, Connection } from "./connection.ts";
+import { unanswered, unreachable } from "./errors.ts";
+import type { Procedure } from "./procedure.ts";
+import type { Session } from "./session.ts";
+
+const STEADY_MS = 5000;
+
+export interface LinkOptions {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly open: (signal: AbortSignal) => Promise<Session>;
+  readonly onUp: (session: Session) => void;
+  readonly onDown: (error: SocleError) => void;
+  readonly backoff: { readonly baseMs: number; readonly capMs: number };
+}
+
+/** A session that is kept up: opened, watched, replaced when worn, opened again after a loss. */
+export class Link {
+  readonly #options: LinkOptions;
+  #connection: Connection | undefined;
+  #error: SocleError = unreachable("DISCONNECTED", "libvirt is not connected yet");
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  /** Fails at once while the link is down. */
+  call<A, R>(procedure: Procedure<A, R>, args: A, options: CallOptions): Promise<R> {
+    if (this.#connection === undefined) return Promise.reject(unanswered(procedure, false, this.#error));
+    return this.#connection.call(procedure, args, options);
+  }
+
+  /** Returns once the signal aborts. `tried` is called when the first attempt ended, either way. */
+  async run(signal: AbortSignal, tried: () => void): Promise<void> {
+    const { clock, onDown, log } = this.#options;
+    const backoff = new Backoff(this.#options.backoff);
+    let lastReason = "";
+    for (;;) {
+      const startedMs = clock.monotonicMs();
+      this.#error = await this.#keepOnce(signal, tried);
+      this.#connection = undefined;
+      if (signal.aborted) return;
+      onDown(this.#error);
+      tried();
+      // A daemon that accepts and dies at once must not be asked in a tight loop.
+      if (clock.monotonicMs() - startedMs >= STEADY_MS) backoff.reset();
+      const delayMs = backoff.nextMs();
+      const level = this.#error.reason === lastReason ? "debug" : "info";
+      lastReason = this.#error.reason;
+      log[level]({ err: this.#error, delayMs }, "a libvirt connection is down; it is tried again");
+      await clock.sleep(delayMs, signal).catch(() => undefined);
+    }
+  }
+
+  async #keepOnce(signal: AbortSignal, tried: () => void): Promise<SocleError> {
+    try {
+      const session = await this.#options.open(signal);
+      this.#connection = session.connection;
+      this.#options.onUp(session);
+      tried();
+      return await this.#hold(session.connection, signal);
+    } catch (thrown) {
+      return toSocleError(thrown);
+    }
+  }
+
+  /** Until the link is lost; gives why. */
+  async #hold(first: Connection, signal: AbortSignal): Promise<SocleError> {
+    let connection = first;
+    const closing = unreachable("CLOSED", "the libvirt client was closed");
+    const onAbort = (): void => connection.close(closing);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      for (;;) {
+        const lost = await Promise.race([connection.closed, connection.worn]);
+        if (lost !== undefined) return lost;
+        this.#options.log.warn("a libvirt connection is held up by calls without an answer and is replaced");
+        try {
+          const { connection: next } = await this.#options.open(signal);
+          for (const call of connection.retire()) next.submit(call);
+          this.#connection = connection = next;
+        } catch (thrown) {
+          const error = signal.aborted ? toSocleError(abortReason(signal)) : toSocleError(thrown);
+          connection.close(error);
+          return error;
+        }
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import { struct, type Codec, type Fields, type StructOf } from "./xdr.ts";
+
+/** Whose procedure numbers these are: the ones all drivers share, or those of QEMU alone. */
+export type Program = "remote" | "qemu";
+
+/** REMOTE_PROGRAM and QEMU_PROGRAM of libvirt's .x files. */
+export const programNumbers: Readonly<Record<Program, number>> = { remote: 0x20008086, qemu: 0x20008087 };
+
+/** The driver that answers. Where libvirt runs as modular daemons, each has a daemon and a socket of its own. */
+export type Family = "hypervisor" | "network" | "storage" | "nodedev" | "secret" | "nwfilter" | "interface";
+
+export interface Procedure<A, R> {
+  readonly name: string;
+  readonly number: number;
+  readonly program: Program;
+  readonly family: Family;
+  readonly args: Codec<A>;
+  readonly result: Codec<R>;
+  /** Asking twice does no harm: a lost reply is a plain timeout, not an unknown outcome. */
+  readonly idempotent: boolean;
+  /** The procedure opens a stream: libvirt sends to us, we send to libvirt, or both. */
+  readonly stream?: "read" | "write" | "both";
+}
+
+/** A message that libvirt sends by itself. */
+export interface EventProcedure<T> {
+  readonly name: string;
+  readonly number: number;
+  readonly program: Program;
+  readonly body: Codec<T>;
+}
+
+/** A body: a codec, or the fields of a struct (`{}` for no body). */
+export type Body = Codec<unknown> | Fields;
+export type BodyOf<B> = B extends Codec<infer T> ? T : B extends Fields ? StructOf<B> : never;
+
+export interface ProcedureOptions {
+  readonly idempotent?: boolean;
+  readonly program?: Program;
+  readonly family?: Family;
+  readonly stream?: "read" | "write" | "both";
+}
+
+/**
+ * Declares a procedure. `name` and `number` are libvirt's (REMOTE_PROC_ or QEMU_PROC_ left out). Without options: a
+ * mutation of the remote program, answered by the hypervisor's daemon.
+ */
+export function procedure<const A extends Body, const R extends Body>(
+  name: string,
+  number: number,
+  args: A,
+  result: R,
+  options: ProcedureOptions = {},
+): Procedure<BodyOf<A>, BodyOf<R>> {
+  return {
+    name,
+    number,
+    program: options.program ?? "remote",
+    family: options.family ?? "hypervisor",
+    args: codecOf(args),
+    result: codecOf(result),
+    idempotent: options.idempotent ?? false,
+    ...(options.stream === undefined ? {} : { stream: options.stream }),
+  };
+}
+
+export function event<const B extends Body>(
+  name: string,
+  number: number,
+  body: B,
+  options: { readonly program?: Program } = {},
+): EventProcedure<BodyOf<B>> {
+  return { name, number, program: options.program ?? "remote", body: codecOf(body) };
+}
+
+function codecOf<B extends Body>(body: B): Codec<BodyOf<B>> {
+  const codec = isCodec(body) ? body : struct(body);
+  return codec as Codec<BodyOf<B>>;
+}
+
+function isCodec(body: Body): body is Codec<unknown> {
+  return typeof body.encode === "function";
+}

@@ -1,0 +1,87 @@
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { parseDocument } from "./document.ts";
+import type { DomainMetadata, VmMetadata } from "./domain.ts";
+import type { XmlElement } from "./element.ts";
+import { unexpected } from "./unexpected.ts";
+import { oneOf, present } from "./present.ts";
+import { node, textNode, write, type XmlNode } from "./writer.ts";
+import { vmMetadataRules } from "./domain-rules.ts";
+
+/** The namespace of Socle's element in a domain's `<metadata>`, and the key (prefix) it is registered under. */
+export const vmMetadataNamespace = "urn:socle:vm:1";
+export const vmMetadataKey = "socle";
+
+export function readMetadata(element: XmlElement | undefined): DomainMetadata | undefined {
+  if (element === undefined || element.children.length === 0) return undefined;
+  const ours = element.children.filter((child) => child.namespace === vmMetadataNamespace);
+  const foreign = ours.length < element.children.length ? true : undefined;
+  const [vm] = ours;
+  if (vm === undefined) return present<DomainMetadata>({ socle: undefined, problem: undefined, foreign });
+  try {
+    return present<DomainMetadata>({ socle: readVm(vm), problem: undefined, foreign });
+  } catch (thrown) {
+    return present<DomainMetadata>({ socle: undefined, problem: toSocleError(thrown).message, foreign });
+  }
+}
+
+function readVm(vm: XmlElement): VmMetadata {
+  const part = (name: string) => vm.children.find((child) => child.localName === name);
+  const text = (name: string) => {
+    const child = part(name);
+    if (child === undefined) throw unexpected(`${vm.path}/${name}`, "is missing");
+    return child.text;
+  };
+  const placementEpoch = Number(text("placementEpoch"));
+  if (!Number.isSafeInteger(placementEpoch) || placementEpoch < 0) {
+    throw unexpected(`${vm.path}/placementEpoch`, "is no integer");
+  }
+  const labels = (part("labels")?.children ?? []).map(
+    (label) => [label.requireAttr("key"), label.text] as const,
+  );
+  return present<VmMetadata>({
+    tenant: text("tenant"),
+    labels: Object.fromEntries(labels),
+    spec: text("spec"),
+    specDigest: text("specDigest"),
+    placementEpoch,
+    createdAt: text("createdAt"),
+    accelerator: oneOf(part("accelerator")?.text, ["kvm", "tcg"]),
+    placement: part("placement")?.text,
+  });
+}
+
+/** What `virDomainGetMetadata` of Socle's namespace answered (libvirt has taken the namespace out of it). */
+export function parseVmMetadata(xml: string): VmMetadata {
+  return readVm(parseDocument(xml, "vm"));
+}
+
+/** For `virDomainSetMetadata` with Socle's key and namespace, which libvirt then puts on every element itself. */
+export function buildVmMetadata(metadata: VmMetadata): string {
+  return write(vmMetadataRules, vmNode(metadata, ""));
+}
+
+/** Socle's element with its namespace, as it stands in a domain. */
+export function vmMetadataNode(metadata: VmMetadata): XmlNode {
+  return vmNode(metadata, `${vmMetadataKey}:`);
+}
+
+function vmNode(metadata: VmMetadata, prefix: string): XmlNode {
+  const labels = Object.entries(metadata.labels).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (labels.length > 1000) {
+    throw new SocleError("invalid", "XML_VALUE_REFUSED", "a VM can hold at most 1,000 labels");
+  }
+  return node(`${prefix}vm`, prefix === "" ? {} : { [`xmlns:${vmMetadataKey}`]: vmMetadataNamespace }, [
+    textNode(`${prefix}tenant`, metadata.tenant),
+    node(
+      `${prefix}labels`,
+      {},
+      labels.map(([key, value]) => node(`${prefix}label`, { key }, value)),
+    ),
+    textNode(`${prefix}spec`, metadata.spec),
+    textNode(`${prefix}specDigest`, metadata.specDigest),
+    textNode(`${prefix}placementEpoch`, metadata.placementEpoch),
+    textNode(`${prefix}createdAt`, metadata.createdAt),
+    textNode(`${prefix}accelerator`, metadata.accelerator),
+    textNode(`${prefix}placement`, metadata.placement),
+  ]);
+}

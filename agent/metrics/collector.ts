@@ -1,0 +1,152 @@
+import type { Sampled } from "../host/readers/reader.ts";
+import type { HostReadings, HostValue, ReaderName } from "../host/readers/table.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import type { Distribution } from "../kernel/histogram.ts";
+import type { Family, HistogramFamily } from "./family.ts";
+import { addDistribution, samplesOf } from "./histogram-samples.ts";
+import type { Samples } from "./samples.ts";
+import type { Sources } from "./sources.ts";
+
+type Families = Readonly<Record<string, Family>>;
+type LabelValues<L extends readonly string[]> = { readonly [I in keyof L]: string | number };
+
+/** One function per family: a value and its label values, in the family's order. An undefined value is left out. */
+export type Emit<F extends Families> = {
+  readonly [K in keyof F]: F[K] extends HistogramFamily<infer L>
+    ? (value: Distribution | undefined, ...labels: LabelValues<L>) => void
+    : F[K] extends Family<infer L>
+      ? (value: number | undefined, ...labels: LabelValues<L>) => void
+      : never;
+};
+
+/** Wall clock of when what was collected was read; undefined: now. */
+export type ReadAtMs = number | undefined;
+
+/** Of a collector that shows what it has while some of it is missing: it counts as failed, and was last whole then. */
+export interface Incomplete {
+  readonly missing: SocleError;
+  readonly readAtMs: ReadAtMs;
+}
+
+/**
+ * Emits everything it knows. A generator yields wherever the event loop may have its turn, at least every few
+ * thousand samples. Throwing drops what this collector emitted and marks it as failed; the others are not touched.
+ */
+export type Collect<F extends Families> = (
+  sources: Sources,
+  emit: Emit<F>,
+) => ReadAtMs | Incomplete | Generator<undefined, ReadAtMs, undefined>;
+
+export interface FamilyText {
+  readonly family: Family;
+  readonly lines: readonly Buffer[];
+}
+
+/** A part of a scrape, as the scrape sees it. Not to be started again before it is done. */
+export interface Collector {
+  readonly name: string;
+  readonly families: readonly Family[];
+  /** Yields where the event loop may have its turn, waiting for a promise where it yields one. */
+  collect(
+    sources: Sources,
+  ): Generator<
+    Promise<unknown> | undefined,
+    { readonly texts: readonly FamilyText[]; readonly readAtMs: ReadAtMs; readonly missing?: SocleError }
+  >;
+}
+
+/**
+ * Says what a collector exposes and how to get it; the scrape owns isolation, timing and rendering. Each exposition
+ * makes its own: a collector keeps the text of its series from one scrape to the next.
+ */
+export function collector<F extends Families>(
+  name: string,
+  families: F,
+  collect: Collect<F>,
+): () => Collector {
+  return () => makeCollector(name, families, collect);
+}
+
+function makeCollector<F extends Families>(name: string, families: F, collect: Collect<F>): Collector {
+  const samples = Object.entries(families).map(([key, family]) => [key, samplesOf(family)] as const);
+  const emit = Object.fromEntries(samples.map(([key, of]) => [key, emitter(of)])) as Emit<F>;
+  return {
+    name,
+    families: Object.values(families),
+    *collect(sources) {
+      for (const [, of] of samples) of.begin();
+      const result = collect(sources, emit);
+      const end = typeof result === "object" && "next" in result ? yield* result : result;
+      const texts: FamilyText[] = [];
+      for (const [, of] of samples) {
+        texts.push({ family: of.family, lines: of.take() });
+        yield;
+      }
+      return typeof end === "object" ? { texts, ...end } : { texts, readAtMs: end };
+    },
+  };
+}
+
+function emitter(of: Samples): (value: never, ...labels: readonly (string | number)[]) => void {
+  return of.family.kind === "histogram"
+    ? (value: Distribution | undefined, ...labels) => addDistribution(of, value, labels)
+    : (value: number | undefined, ...labels) => of.add(value, labels);
+}
+
+/** How many intervals data may be old before it is left out. */
+const maxIntervals = 3;
+
+/** All on the monotonic clock. */
+export const isFresh = (readAtMs: number, intervalMs: number, nowMs: number): boolean =>
+  nowMs - readAtMs <= maxIntervals * intervalMs;
+
+/**
+ * What a reader read; undefined where the machine does not have it. Throws `unavailable` when it is too old to be
+ * stated, or was never read and cannot be.
+ */
+export function fresh<N extends ReaderName>(
+  readings: Pick<HostReadings, "newest" | "last">,
+  name: N,
+): Sampled<HostValue<N>> | undefined {
+  const newest = readings.newest(name);
+  if (newest !== undefined) {
+    if (newest.ageMs <= maxIntervals * newest.intervalMs) return newest;
+    const ageSeconds = Math.round(newest.ageMs / 1000);
+    throw new SocleError("unavailable", "READING_STALE", `the last reading is ${ageSeconds} s old`);
+  }
+  const last = readings.last(name);
+  if (last.kind !== "failed") return undefined;
+  throw new SocleError("unavailable", "READER_FAILED", last.reason);
+}
+
+/**
+ * For a collector that asks several readers: what each has is shown, and one that has nothing to state though the
+ * machine has it makes the whole incomplete.
+ */
+export function freshOfSeveral(readings: Pick<HostReadings, "newest" | "last">): {
+  /** As `fresh`, and undefined where that would throw. */
+  readonly take: <N extends ReaderName>(name: N) => Sampled<HostValue<N>> | undefined;
+  /** What the collector is to return. */
+  readonly end: () => ReadAtMs | Incomplete;
+} {
+  let missing: SocleError | undefined;
+  let wasWhole = true;
+  const readAts: number[] = [];
+  return {
+    take: (name) => {
+      const readAtMs = readings.newest(name)?.readAtMs;
+      if (readAtMs !== undefined) readAts.push(readAtMs);
+      try {
+        return fresh(readings, name);
+      } catch (cause) {
+        missing ??= toSocleError(cause);
+        wasWhole &&= readAtMs !== undefined;
+        return undefined;
+      }
+    },
+    end: () => {
+      const readAtMs = wasWhole && readAts.length > 0 ? Math.min(...readAts) : undefined;
+      return missing === undefined ? readAtMs : { missing, readAtMs };
+    },
+  };
+}

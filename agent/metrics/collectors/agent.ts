@@ -1,0 +1,37 @@
+import { collector } from "../collector.ts";
+import { counter, gauge, histogram } from "../family.ts";
+
+export const agentFacts = collector(
+  "agent",
+  {
+    info: gauge("socle_agent_info", "What the agent is; always 1.", ["version", "node"]),
+    started: gauge("socle_agent_start_timestamp_seconds", "When the agent started."),
+    epoch: gauge("socle_agent_epoch", "Starts of the agent over the host's life."),
+    generation: gauge("socle_agent_generation", "Changes of what the agent reports to the scheduler."),
+    sequence: gauge("socle_agent_event_sequence", "Sequence number of the newest lifecycle event."),
+    running: gauge("socle_agent_operations_running", "Operations under way."),
+    retained: gauge("socle_agent_operations_retained", "Operations kept, those that ended too."),
+    operations: counter("socle_operations_total", "Operations that ended since the agent started.", [
+      "kind",
+      "outcome",
+    ]),
+    durations: histogram("socle_operation_duration_seconds", "From the request of an operation to its end.", [
+      "kind",
+    ]),
+  },
+  ({ agent }, emit) => {
+    const facts = agent();
+    emit.info(1, facts.version, process.versions.node);
+    emit.started(facts.startedAtMs / 1000);
+    emit.epoch(facts.epoch);
+    emit.generation(facts.generation);
+    emit.sequence(facts.eventSequence);
+    emit.running(facts.operations?.running);
+    emit.retained(facts.operations?.retained);
+    for (const [kind, { byEnd, durations }] of facts.operations?.byKind ?? []) {
+      for (const [outcome, count] of Object.entries(byEnd))
+        emit.operations(count, kind.toLowerCase(), outcome);
+      emit.durations(durations, kind.toLowerCase());
+    }
+  },
+);

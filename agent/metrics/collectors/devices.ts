@@ -1,0 +1,140 @@
+import { collector, fresh } from "../collector.ts";
+import { counter, gauge } from "../family.ts";
+
+export const hostBonds = collector(
+  "host_bonds",
+  {
+    slaves: gauge("socle_host_bond_slaves", "Links of a bond.", ["bond"]),
+    active: gauge("socle_host_bond_active_slaves", "Of these, the ones that are up.", ["bond"]),
+  },
+  ({ readings }, emit) => {
+    const bonds = fresh(readings, "bonds");
+    for (const { name, slaves } of bonds?.value ?? []) {
+      emit.slaves(slaves.length, name);
+      emit.active(slaves.filter(({ up }) => up).length, name);
+    }
+    return bonds?.readAtMs;
+  },
+);
+
+export const hostSriov = collector(
+  "host_sriov",
+  {
+    vfs: gauge(
+      "socle_host_sriov_vfs",
+      "Virtual functions of a NIC: total it can have, enabled, assigned to guests.",
+      ["pf", "state"],
+    ),
+  },
+  ({ readings }, emit) => {
+    const functions = fresh(readings, "sriov");
+    for (const { interfaceName, total, enabled, assigned } of functions?.value ?? []) {
+      emit.vfs(total, interfaceName, "total");
+      emit.vfs(enabled, interfaceName, "enabled");
+      emit.vfs(assigned, interfaceName, "assigned");
+    }
+    return functions?.readAtMs;
+  },
+);
+
+export const hostKsm = collector(
+  "host_ksm",
+  {
+    saved: gauge("socle_host_ksm_saved_bytes", "Memory saved by keeping equal pages once."),
+  },
+  ({ readings }, emit) => {
+    const ksm = fresh(readings, "ksm");
+    emit.saved(ksm?.value.savedBytes);
+    return ksm?.readAtMs;
+  },
+);
+
+export const hostClock = collector(
+  "host_clock",
+  {
+    offset: gauge(
+      "socle_host_clock_offset_seconds",
+      "Reference time minus the host's clock: positive while the clock is behind.",
+    ),
+    synced: gauge("socle_host_clock_synced", "1 while something keeps the clock."),
+  },
+  ({ readings }, emit) => {
+    const clock = fresh(readings, "clock");
+    emit.offset(clock?.value.offsetSeconds);
+    if (clock !== undefined) emit.synced(Number(clock.value.synced));
+    return clock?.readAtMs;
+  },
+);
+
+export const hostWatchdogs = collector(
+  "host_watchdogs",
+  {
+    info: gauge("socle_host_watchdog_info", "A hardware watchdog; always 1.", ["device", "identity"]),
+    active: gauge("socle_host_watchdog_active", "1 while it would reset the host.", ["device"]),
+    timeout: gauge("socle_host_watchdog_timeout_seconds", "Not petted this long, it resets the host.", [
+      "device",
+    ]),
+    left: gauge("socle_host_watchdog_left_seconds", "Time until it resets the host.", ["device"]),
+    caused: gauge("socle_host_watchdog_caused_last_boot", "1 if it was what reset the host.", ["device"]),
+  },
+  ({ readings }, emit) => {
+    const watchdogs = fresh(readings, "watchdogs");
+    const bit = (is: boolean | undefined) => (is === undefined ? undefined : Number(is));
+    for (const watchdog of watchdogs?.value ?? []) {
+      emit.info(1, watchdog.name, watchdog.identity);
+      emit.active(bit(watchdog.active), watchdog.name);
+      emit.timeout(watchdog.timeoutSeconds, watchdog.name);
+      emit.left(watchdog.timeLeftSeconds, watchdog.name);
+      emit.caused(bit(watchdog.causedLastBoot), watchdog.name);
+    }
+    return watchdogs?.readAtMs;
+  },
+);
+
+export const hostFirmware = collector(
+  "host_firmware",
+  {
+    info: gauge("socle_host_firmware_info", "Firmware and its version; always 1.", ["component", "version"]),
+  },
+  ({ readings }, emit) => {
+    const firmware = fresh(readings, "firmware");
+    for (const { component, version } of firmware?.value ?? []) emit.info(1, component, version);
+    return firmware?.readAtMs;
+  },
+);
+
+const perGpu = ["gpu"] as const;
+
+export const hostGpus = collector(
+  "host_gpus",
+  {
+    info: gauge("socle_host_gpu_info", "A GPU that the host itself drives; always 1.", [
+      "gpu",
+      "model",
+      "pci",
+      "driver",
+    ]),
+    temperature: gauge("socle_host_gpu_temperature_celsius", "Temperature of the GPU.", perGpu),
+    power: gauge("socle_host_gpu_power_watts", "Power it draws.", perGpu),
+    utilization: gauge("socle_host_gpu_utilization_ratio", "Share of the time in which it worked.", perGpu),
+    memory: gauge("socle_host_gpu_memory_bytes", "Its memory, by kind.", ["gpu", "kind"]),
+    errors: counter(
+      "socle_host_gpu_uncorrected_errors_total",
+      "Uncorrected errors of its memory since its driver was loaded.",
+      perGpu,
+    ),
+  },
+  ({ readings }, emit) => {
+    const gpus = fresh(readings, "gpus");
+    for (const gpu of gpus?.value ?? []) {
+      emit.info(1, gpu.uuid, gpu.model, gpu.pciAddress, gpu.driver);
+      emit.temperature(gpu.temperatureCelsius, gpu.uuid);
+      emit.power(gpu.powerWatts, gpu.uuid);
+      emit.utilization(gpu.utilizationRatio, gpu.uuid);
+      emit.memory(gpu.memoryTotalBytes, gpu.uuid, "total");
+      emit.memory(gpu.memoryUsedBytes, gpu.uuid, "used");
+      emit.errors(gpu.uncorrectedErrors, gpu.uuid);
+    }
+    return gpus?.readAtMs;
+  },
+);

@@ -1,0 +1,145 @@
+import { NOT_WATCHED } from "../../host/health.ts";
+import type { Condition, Effect, Truth } from "../../host/host.ts";
+import { collector } from "../collector.ts";
+import { gauge } from "../family.ts";
+
+const truths: readonly Truth[] = ["true", "false", "unknown"];
+const effects: readonly Effect[] = ["none", "degraded", "no_schedule", "evacuate", "fence_requested"];
+
+export const hostInfo = collector(
+  "host_info",
+  {
+    info: gauge("socle_host_info", "What this host is; always 1.", [
+      "host",
+      "hostname",
+      "vendor",
+      "model",
+      "os",
+      "kernel",
+      "libvirt",
+      "hypervisor",
+    ]),
+    booted: gauge("socle_host_boot_timestamp_seconds", "When the host booted."),
+    complete: gauge("socle_host_inventory_complete", "0 while a part of the inventory could not be read."),
+  },
+  ({ host }, emit) => {
+    const { identity, inventory } = host.snapshot();
+    emit.info(
+      1,
+      identity.id,
+      identity.hostname,
+      identity.vendor,
+      identity.model,
+      identity.os,
+      identity.kernel,
+      identity.libvirtVersion ?? "",
+      identity.hypervisorVersion ?? "",
+    );
+    if (identity.bootedAtMs !== undefined) emit.booted(identity.bootedAtMs / 1000);
+    emit.complete(inventory.complete ? 1 : 0);
+  },
+);
+
+const cellResource = ["cell", "resource"] as const;
+
+export const hostCapacity = collector(
+  "host_capacity",
+  {
+    all: gauge("socle_host_capacity", "What the cell has, in vCPUs or bytes.", cellResource),
+    reserved: gauge("socle_host_capacity_reserved", "Kept for the host itself.", cellResource),
+    allocated: gauge("socle_host_capacity_allocated", "Taken by VMs.", cellResource),
+    claimed: gauge("socle_host_capacity_claimed", "Promised to VMs that are not there yet.", cellResource),
+    available: gauge(
+      "socle_host_capacity_available",
+      "What a new VM may still take; negative when overcommitted.",
+      cellResource,
+    ),
+    overcommit: gauge("socle_host_capacity_overcommit_ratio", "Sold per one that is there.", cellResource),
+  },
+  ({ host, vms }, emit) => {
+    // Before the VMs were listed a first time, what they take is not known: it is not zero.
+    const isListed = vms.observedAtMs > 0;
+    for (const { id, resources } of host.snapshot().capacity.cells) {
+      for (const of of resources) {
+        emit.all(of.total, id, of.resource);
+        emit.reserved(of.reserved, id, of.resource);
+        emit.allocated(isListed ? of.allocated : undefined, id, of.resource);
+        emit.claimed(of.claimed, id, of.resource);
+        emit.available(isListed ? of.available : undefined, id, of.resource);
+        emit.overcommit(of.overcommitRatio, id, of.resource);
+      }
+    }
+  },
+);
+
+export const hostHealth = collector(
+  "host_health",
+  {
+    condition: gauge("socle_host_health_condition", "1 for the status the condition has, 0 for the others.", [
+      "condition",
+      "status",
+    ]),
+    since: gauge("socle_host_health_condition_since_timestamp_seconds", "Since when it has that status.", [
+      "condition",
+    ]),
+    probed: gauge("socle_host_health_condition_probe_timestamp_seconds", "When it was last probed.", [
+      "condition",
+    ]),
+    unwatched: gauge(
+      "socle_host_health_condition_unwatched",
+      "1 while it is unknown because the agent may not look, or has nothing to look with.",
+      ["condition"],
+    ),
+    latched: gauge(
+      "socle_host_health_condition_latched",
+      "1 while it waits for an operator to acknowledge it.",
+      ["condition"],
+    ),
+    state: gauge("socle_host_health_state", "1 for the worst effect of all conditions, 0 for the others.", [
+      "state",
+    ]),
+    cordoned: gauge("socle_host_cordoned", "1 while an operator keeps new VMs away."),
+  },
+  ({ host }, emit) => {
+    const { health, scheduling } = host.snapshot();
+    for (const condition of health.conditions) emitCondition(condition);
+    for (const effect of effects) emit.state(effect === health.state ? 1 : 0, effect);
+    emit.cordoned(scheduling.state === "cordoned" ? 1 : 0);
+
+    function emitCondition({
+      type,
+      status,
+      reason,
+      sinceMs,
+      lastProbeMs,
+      latched,
+      acknowledged,
+    }: Condition): void {
+      for (const truth of truths) emit.condition(truth === status ? 1 : 0, type, truth);
+      emit.since(sinceMs / 1000, type);
+      emit.unwatched(reason === NOT_WATCHED ? 1 : 0, type);
+      emit.latched(latched && !acknowledged ? 1 : 0, type);
+      if (lastProbeMs > 0) emit.probed(lastProbeMs / 1000, type);
+    }
+  },
+);
+
+export const hostStorage = collector(
+  "host_storage",
+  {
+    up: gauge("socle_host_storage_pool_up", "1 while the pool is active.", ["pool"]),
+    capacity: gauge("socle_host_storage_pool_capacity_bytes", "The pool's size.", ["pool"]),
+    allocated: gauge("socle_host_storage_pool_allocated_bytes", "Taken by volumes.", ["pool"]),
+    available: gauge("socle_host_storage_pool_available_bytes", "Left for volumes.", ["pool"]),
+  },
+  ({ host }, emit) => {
+    for (const pool of host.snapshot().inventory.storagePools) {
+      if (pool.presence !== "present") continue;
+      emit.up(pool.active ? 1 : 0, pool.name);
+      if (!pool.active) continue;
+      emit.capacity(pool.capacityBytes, pool.name);
+      emit.allocated(pool.allocatedBytes, pool.name);
+      emit.available(pool.availableBytes, pool.name);
+    }
+  },
+);

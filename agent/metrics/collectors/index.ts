@@ -1,0 +1,87 @@
+import type { Collector } from "../collector.ts";
+import { agentFacts } from "./agent.ts";
+import {
+  hostBonds,
+  hostClock,
+  hostFirmware,
+  hostGpus,
+  hostKsm,
+  hostSriov,
+  hostWatchdogs,
+} from "./devices.ts";
+import { hostDiskHealth, hostDisks, hostMounts, hostRaid } from "./disks.ts";
+import { hostCapacity, hostHealth, hostInfo, hostStorage } from "./host.ts";
+import { libvirtLink, schedulerLink } from "./links.ts";
+import { load } from "./load.ts";
+import { processCollector } from "./process.ts";
+import {
+  hostBmc,
+  hostEnergy,
+  hostKernelLog,
+  hostMemoryErrors,
+  hostPcie,
+  hostSensors,
+  hostThrottling,
+} from "./sensors.ts";
+import {
+  hostCpu,
+  hostFilesystem,
+  hostMemory,
+  hostNic,
+  hostNuma,
+  hostPressure,
+  hostReaders,
+} from "./readings.ts";
+import { vmCpu, vmDisk, vmGuest, vmMemory, vmMigration, vmNetwork, vmVcpu } from "./vm-stats.ts";
+import { vmIncidents, vmInfo, vmObservation } from "./vm.ts";
+
+/** What matters most first, should the time run out. */
+const collectors: readonly (() => Collector)[] = [
+  agentFacts,
+  load,
+  libvirtLink,
+  schedulerLink,
+  hostHealth,
+  hostInfo,
+  hostCapacity,
+  hostStorage,
+  hostReaders,
+  hostSensors,
+  hostBmc,
+  hostMemoryErrors,
+  hostKernelLog,
+  hostPcie,
+  hostEnergy,
+  hostThrottling,
+  hostMemory,
+  hostNuma,
+  hostCpu,
+  hostPressure,
+  hostNic,
+  hostFilesystem,
+  hostMounts,
+  hostDisks,
+  hostDiskHealth,
+  hostRaid,
+  hostBonds,
+  hostSriov,
+  hostKsm,
+  hostClock,
+  hostWatchdogs,
+  hostFirmware,
+  hostGpus,
+  vmInfo,
+  vmObservation,
+  vmIncidents,
+  vmCpu,
+  vmVcpu,
+  vmMemory,
+  vmGuest,
+  vmNetwork,
+  vmDisk,
+  vmMigration,
+  processCollector,
+];
+
+/** All collectors, fresh ones, in the order of a scrape. */
+export const allCollectors = (): Collector[] => collectors.map((make) => make());

@@ -1,0 +1,25 @@
+import { collector } from "../collector.ts";
+import { counter, gauge } from "../family.ts";
+
+export const load = collector(
+  "load",
+  {
+    open: gauge("socle_api_calls_open", "Calls of the API that are not over.", ["class"]),
+    refused: counter("socle_api_calls_refused_total", "Calls refused because there were too many.", [
+      "class",
+    ]),
+    working: gauge("socle_vm_work_running", "Creates, starts and deletes that libvirt is at."),
+    waiting: gauge("socle_vm_work_waiting", "Creates, starts and deletes that wait for their turn."),
+    journal: gauge("socle_journal_pending_bytes", "What waits to be written to the operations journal."),
+  },
+  ({ load: read }, emit) => {
+    const { calls, work, journalPendingBytes } = read();
+    for (const { kind, open, refused } of calls) {
+      emit.open(open, kind);
+      emit.refused(refused, kind);
+    }
+    emit.working(work.taken);
+    emit.waiting(work.waiting);
+    emit.journal(journalPendingBytes);
+  },
+);

@@ -1,0 +1,199 @@
+import { bmcSensorStates, powerSuppliesOf, psuStates, selSeverities } from "../../hardware/bmc-text.ts";
+import { kernelFaultKinds } from "../../hardware/kernel-fault.ts";
+import { pcieSeverities } from "../../hardware/pcie.ts";
+import { collector, fresh, freshOfSeveral } from "../collector.ts";
+import { counter, gauge } from "../family.ts";
+
+const perSensor = ["chip", "sensor"] as const;
+const fanStates = ["ok", "failed"] as const;
+/** The chip that sensors of the BMC are shown under. */
+const BMC = "bmc";
+
+export const hostSensors = collector(
+  "host_sensors",
+  {
+    temperature: gauge("socle_host_temperature_celsius", "What a temperature sensor measures.", perSensor),
+    critical: gauge(
+      "socle_host_temperature_critical_celsius",
+      "Where the hardware protects itself, by its own word.",
+      perSensor,
+    ),
+    fan: gauge("socle_host_fan_speed_rpm", "Turns of a fan in a minute.", perSensor),
+    fanState: gauge("socle_host_fan_state", "1 for the state the fan is in, 0 for the other.", [
+      ...perSensor,
+      "state",
+    ]),
+    voltage: gauge("socle_host_voltage_volts", "What a voltage sensor measures.", perSensor),
+    power: gauge(
+      "socle_host_power_watts",
+      "What a power sensor measures; of dcmi: the whole machine.",
+      perSensor,
+    ),
+    psu: gauge("socle_host_psu_state", "1 for the state the power supply is in, 0 for the others.", [
+      "psu",
+      "state",
+    ]),
+  },
+  ({ readings }, emit) => {
+    const { take, end } = freshOfSeveral(readings);
+    const sensors = take("sensors");
+    for (const { chip, sensor, celsius, criticalCelsius } of sensors?.value.temperatures ?? []) {
+      emit.temperature(celsius, chip, sensor);
+      emit.critical(criticalCelsius, chip, sensor);
+    }
+    for (const { chip, sensor, rpm, isFailed } of sensors?.value.fans ?? []) {
+      emit.fan(rpm, chip, sensor);
+      emitFan(chip, sensor, isFailed);
+    }
+    for (const { chip, sensor, volts } of sensors?.value.voltages ?? []) emit.voltage(volts, chip, sensor);
+    for (const { chip, sensor, watts } of sensors?.value.powers ?? []) emit.power(watts, chip, sensor);
+
+    const bmc = take("bmc")?.value ?? [];
+    for (const { name, kind, measured, state } of bmc) {
+      if (kind === "Fan" && state !== "unavailable")
+        emitFan(BMC, name, state === "critical" || state === "non_recoverable");
+      if (measured === undefined) continue;
+      const { unit, value, upperCritical } = measured;
+      if (unit === "degrees C") {
+        emit.temperature(value, BMC, name);
+        emit.critical(upperCritical, BMC, name);
+      }
+      if (unit === "RPM") emit.fan(value, BMC, name);
+      if (unit === "Volts") emit.voltage(value, BMC, name);
+      if (unit === "Watts") emit.power(value, BMC, name);
+    }
+    emit.power(take("bmcPower")?.value, BMC, "dcmi");
+    for (const { name, state } of powerSuppliesOf(bmc)) {
+      for (const candidate of psuStates) emit.psu(candidate === state ? 1 : 0, name, candidate);
+    }
+    return end();
+
+    function emitFan(chip: string, sensor: string, isFailed: boolean): void {
+      const now = isFailed ? "failed" : "ok";
+      for (const state of fanStates) emit.fanState(state === now ? 1 : 0, chip, sensor, state);
+    }
+  },
+);
+
+export const hostBmc = collector(
+  "host_bmc",
+  {
+    up: gauge("socle_host_bmc_up", "1 while the management controller answers."),
+    state: gauge("socle_host_bmc_sensor_state", "1 for the state the sensor is in, 0 for the others.", [
+      "sensor",
+      "state",
+    ]),
+    entries: gauge("socle_host_bmc_sel_entries", "Entries in the management controller's event log."),
+    events: counter(
+      "socle_host_bmc_sel_events_total",
+      "Entries that came into its event log since the agent started.",
+      ["severity"],
+    ),
+  },
+  ({ readings }, emit) => {
+    const { take, end } = freshOfSeveral(readings);
+    const { kind } = readings.last("bmc");
+    const sensors = take("bmc");
+    if (kind === "read" || (kind === "failed" && hasLooked())) emit.up(kind === "read" ? 1 : 0);
+    for (const { name, state } of sensors?.value ?? []) {
+      for (const candidate of bmcSensorStates) emit.state(candidate === state ? 1 : 0, name, candidate);
+    }
+    const log = take("bmcEvents")?.value;
+    emit.entries(log?.entries);
+    for (const severity of selSeverities) emit.events(log?.counts.get(severity), severity);
+    return end();
+
+    function hasLooked(): boolean {
+      return readings.states().some(({ name, state }) => name === "bmc" && state !== "pending");
+    }
+  },
+);
+
+export const hostMemoryErrors = collector(
+  "host_memory_errors",
+  {
+    corrected: counter("socle_host_memory_corrected_errors_total", "Errors that the memory corrected.", [
+      "dimm",
+    ]),
+    uncorrected: counter("socle_host_memory_uncorrected_errors_total", "Errors that lost data.", ["dimm"]),
+  },
+  ({ readings }, emit) => {
+    const modules = fresh(readings, "memoryErrors");
+    for (const { dimm, correctedErrors, uncorrectedErrors } of modules?.value ?? []) {
+      emit.corrected(correctedErrors, dimm);
+      emit.uncorrected(uncorrectedErrors, dimm);
+    }
+    return modules?.readAtMs;
+  },
+);
+
+export const hostKernelLog = collector(
+  "host_kernel_log",
+  {
+    machineChecks: counter(
+      "socle_host_machine_checks_total",
+      "Machine checks in the kernel's log; several within a second are one.",
+    ),
+    faults: counter("socle_host_kernel_faults_total", "Faults in the kernel's log, by kind.", ["kind"]),
+  },
+  ({ readings }, emit) => {
+    const log = fresh(readings, "kernelLog");
+    emit.machineChecks(log?.value.counts.get("machine_check"));
+    for (const kind of kernelFaultKinds) emit.faults(log?.value.counts.get(kind), kind);
+    return log?.readAtMs;
+  },
+);
+
+export const hostPcie = collector(
+  "host_pcie",
+  {
+    errors: counter("socle_host_pcie_errors_total", "Errors that a PCI Express device reported.", [
+      "device",
+      "severity",
+    ]),
+    width: gauge("socle_host_pcie_link_width", "Lanes that the device's link uses.", ["device"]),
+    widthMax: gauge("socle_host_pcie_link_width_max", "Lanes that the device has.", ["device"]),
+  },
+  function* ({ readings }, emit) {
+    const devices = fresh(readings, "pcie");
+    for (const { device, errors, linkWidth, linkWidthMax } of devices?.value ?? []) {
+      for (const severity of pcieSeverities) emit.errors(errors[severity], device, severity);
+      emit.width(linkWidth, device);
+      emit.widthMax(linkWidthMax, device);
+      yield;
+    }
+    return devices?.readAtMs;
+  },
+);
+
+export const hostEnergy = collector(
+  "host_energy",
+  {
+    joules: counter("socle_host_energy_joules_total", "Energy the CPUs used since the agent started.", [
+      "zone",
+    ]),
+  },
+  ({ readings }, emit) => {
+    const zones = fresh(readings, "energy");
+    for (const { zone, joules } of zones?.value ?? []) emit.joules(joules, zone);
+    return zones?.readAtMs;
+  },
+);
+
+export const hostThrottling = collector(
+  "host_throttling",
+  {
+    throttles: counter("socle_host_cpu_throttles_total", "Times that CPUs were slowed down for heat.", [
+      "socket",
+      "scope",
+    ]),
+  },
+  ({ readings }, emit) => {
+    const sockets = fresh(readings, "throttling");
+    for (const { socket, package: ofPackage, cores } of sockets?.value ?? []) {
+      emit.throttles(ofPackage, socket, "package");
+      emit.throttles(cores, socket, "cores");
+    }
+    return sockets?.readAtMs;
+  },
+);

@@ -1,0 +1,97 @@
+import type { VmState } from "../../vm/vm.ts";
+import { collector } from "../collector.ts";
+import { counter, gauge } from "../family.ts";
+
+const states: readonly VmState[] = [
+  "running",
+  "paused",
+  "stopping",
+  "stopped",
+  "crashed",
+  "suspended",
+  "unknown",
+];
+
+export const vmInfo = collector(
+  "vm_info",
+  {
+    info: gauge("socle_vm_info", "What a VM is; always 1.", [
+      "vm",
+      "name",
+      "tenant",
+      "managed",
+      "accelerator",
+    ]),
+    state: gauge("socle_vm_state", "1 for the state the VM is in, 0 for the others.", ["vm", "state"]),
+  },
+  function* ({ vms }, emit) {
+    for (const vm of vms.all()) {
+      emit.info(1, vm.id, vm.name, vm.tenant, String(vm.managed), vm.accelerator ?? "");
+      const now = vm.presence === "present" ? vm.state : "unknown";
+      for (const state of states) emit.state(state === now ? 1 : 0, vm.id, state);
+      yield;
+    }
+    return vms.observedAtMs;
+  },
+);
+
+/** Each is there from the first look on, as zero: an increase from nothing to one is not seen. */
+export const vmIncidents = collector(
+  "vm_incidents",
+  {
+    panics: counter("socle_vm_panics_total", "Times the guest's kernel panicked, since the agent watches.", [
+      "vm",
+    ]),
+    ioErrors: counter(
+      "socle_vm_io_errors_total",
+      "Errors of the host's storage that the guest ran into, since the agent watches.",
+      ["vm"],
+    ),
+  },
+  function* ({ vms, incidents }, emit) {
+    for (const { id } of vms.all()) {
+      const { panics, ioErrors } = incidents(id);
+      emit.panics(panics, id);
+      emit.ioErrors(ioErrors, id);
+      yield;
+    }
+    return vms.observedAtMs;
+  },
+);
+
+export const vmObservation = collector(
+  "vm_observation",
+  {
+    complete: gauge(
+      "socle_vm_list_complete",
+      "1 while the list of VMs is the whole truth, 0 while libvirt cannot be asked.",
+    ),
+    observed: gauge("socle_vm_list_timestamp_seconds", "When libvirt last told about the VMs."),
+    sampleOk: gauge("socle_vm_sample_success", "Whether the last round of reading VM statistics worked."),
+    sampleDuration: gauge("socle_vm_sample_duration_seconds", "How long that round took."),
+    sampled: gauge("socle_vm_sample_timestamp_seconds", "When that round ended."),
+    age: gauge("socle_vm_stats_age_seconds", "Age of the VM's statistics.", ["vm"]),
+    unresponsive: gauge(
+      "socle_vm_unresponsive",
+      "1 while the guest's process does not answer libvirt; its other values are then the last known.",
+      ["vm"],
+    ),
+  },
+  function* ({ vms, monotonicMs }, emit) {
+    emit.complete(vms.complete ? 1 : 0);
+    if (vms.observedAtMs > 0) emit.observed(vms.observedAtMs / 1000);
+    if (vms.lastSample !== undefined) {
+      emit.sampleOk(vms.lastSample.ok ? 1 : 0);
+      emit.sampleDuration(vms.lastSample.durationMs / 1000);
+      emit.sampled(vms.lastSample.atMs / 1000);
+    }
+    const now = monotonicMs();
+    for (const { id, stats } of vms.all()) {
+      if (stats === undefined) continue;
+      emit.age(Math.max(0, now - stats.sampledAtMonotonicMs) / 1000, id);
+      emit.unresponsive(stats.unresponsive ? 1 : 0, id);
+      yield;
+    }
+    return vms.lastSample?.atMs;
+  },
+);

@@ -1,0 +1,56 @@
+import type { HostView } from "../host/host.ts";
+import type { HostReadings } from "../host/readers/table.ts";
+import type { CallTotals } from "../libvirt/index.ts";
+import type { OperationTotals } from "../state/operation-tally.ts";
+import type { VmIncidents, VmView } from "../vm/vm.ts";
+
+/** Where collectors read. Everything here answers from memory, at once: no scrape waits for libvirt or a sensor. */
+export interface Sources {
+  readonly vms: VmView;
+  readonly incidents: (vmId: string) => VmIncidents;
+  readonly host: HostView;
+  readonly readings: HostReadings;
+  readonly libvirt: () => LibvirtLink;
+  readonly scheduler: () => SchedulerLink | undefined;
+  readonly agent: () => AgentFacts;
+  readonly load: () => Load;
+  /** How often VM statistics are read; older than three of these and they are left out. */
+  readonly sampleIntervalMs: number;
+  /** Wall clock of the scrape. */
+  readonly nowMs: () => number;
+  /** The same moment on the monotonic clock: ages are told by it. */
+  readonly monotonicMs: () => number;
+}
+
+export interface LibvirtLink {
+  readonly connected: boolean;
+  readonly reconnects?: number;
+  readonly calls?: CallTotals;
+}
+
+export interface SchedulerLink {
+  readonly connected: boolean;
+  readonly connects?: number;
+  readonly lastAckAtMs?: number;
+}
+
+/** How much is asked of the agent, and how much of that it keeps waiting or refuses. */
+export interface Load {
+  /** By class of call: open now, refused since the start. */
+  readonly calls: readonly { readonly kind: string; readonly open: number; readonly refused: number }[];
+  readonly work: { readonly taken: number; readonly waiting: number };
+  readonly journalPendingBytes: number;
+}
+
+export interface AgentFacts {
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly epoch?: number;
+  readonly generation?: number;
+  readonly eventSequence?: number;
+  readonly operations?: {
+    readonly running: number;
+    readonly retained: number;
+    readonly byKind: ReadonlyMap<string, OperationTotals>;
+  };
+}

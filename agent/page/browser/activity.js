@@ -1,0 +1,77 @@
+import { byId, h, rebuild } from "./dom.js";
+import { clock, duration, words } from "./format.js";
+import { ago } from "./ages.js";
+
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./store.js").Operation} Operation */
+/** @typedef {import("./store.js").HostEvent} HostEvent */
+
+/** @param {Store} store */
+export function drawActivity({ operations, events }) {
+  const place = byId("operations");
+  rebuild(place, operations, () =>
+    operations.length === 0 ? [h("li", { class: "none" }, "none under way")] : operations.map(drawOperation),
+  );
+  rebuild(byId("events"), [events[0]?.sequence, events.length], () =>
+    events.length === 0 ? [h("li", { class: "none" }, "none yet")] : events.map(drawEvent),
+  );
+}
+
+/** @param {Operation} operation */
+function drawOperation({ kind, vm, state, progress, createdAtMs, endedAtMs, steps, failure }) {
+  const isUnderWay = endedAtMs === undefined;
+  const how = {
+    running: "",
+    succeeded: "✓",
+    failed: "✗",
+    cancelled: "cancelled",
+    outcome_unknown: "? outcome unknown",
+  }[state];
+  const open = isUnderWay && state === "running";
+  return h(
+    "li",
+    { class: state },
+    h("span", { class: "what" }, h("b", {}, words(kind)), " ", vm),
+    h(
+      "span",
+      { class: "how" },
+      how,
+      failure ? ` ${words(failure)} ` : " ",
+      endedAtMs === undefined
+        ? ago(createdAtMs)
+        : `${duration(endedAtMs - createdAtMs)} at ${clock(endedAtMs)}`,
+    ),
+    open && h("progress", { max: 1, value: progress, "aria-label": `${words(kind)} ${vm}` }),
+    isUnderWay &&
+      steps.length > 0 &&
+      h(
+        "span",
+        { class: "steps" },
+        ...steps.map(({ name, outcome }) =>
+          h(
+            "span",
+            { class: outcome ?? "now" },
+            `${{ done: "✓", failed: "✗", undone: "↩", now: "…" }[outcome ?? "now"]} ${words(name)}`,
+          ),
+        ),
+      ),
+  );
+}
+
+const ALARMING = /panicked|io_error|memory_failure|watchdog|disconnected|resync/;
+
+/** @param {HostEvent} event */
+function drawEvent({ atMs, kind, vm, state, reason, details }) {
+  const facts = [
+    state && words(state),
+    reason && words(reason),
+    ...Object.values(details).map((value) => String(value)),
+  ];
+  return h(
+    "li",
+    { class: ALARMING.test(kind) ? "alarming" : undefined },
+    h("time", { datetime: new Date(atMs).toISOString() }, clock(atMs)),
+    h("span", { class: "kind" }, words(kind)),
+    h("span", { class: "about" }, vm && h("b", {}, vm), vm && " ", facts.filter(Boolean).join(", ")),
+  );
+}

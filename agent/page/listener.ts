@@ -1,0 +1,58 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, createGzip, type Gzip } from "node:zlib";
+
+/** Of what was written to a browser and did not leave yet; more and it is behind. */
+const MOST_BUFFERED_BYTES = 512 * 1024;
+
+/** Browsers name what they take, and refuse nothing with q=0. */
+export const takesGzip = (request: IncomingMessage): boolean =>
+  /\bgzip\b/.test(request.headers["accept-encoding"]?.toString() ?? "");
+
+/** One browser that watches: a stream of server-sent events, packed where it takes that. */
+export class Listener {
+  readonly #response: ServerResponse;
+  readonly #packer: Gzip | undefined;
+  /** It missed what was told meanwhile, and is to be told everything once it has caught up. */
+  behind = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse, headers: Readonly<Record<string, string>>) {
+    this.#response = response;
+    const packed = takesGzip(request);
+    response.writeHead(200, {
+      ...headers,
+      "Content-Type": "text/event-stream; charset=utf-8",
+      "Cache-Control": "no-store",
+      Vary: "Accept-Encoding",
+      ...(packed ? { "Content-Encoding": "gzip" } : {}),
+    });
+    if (!packed) return;
+    this.#packer = createGzip({ level: constants.Z_BEST_SPEED });
+    // The pipe's end is the response's end; an abort of it is nobody's error.
+    this.#packer.on("error", () => response.destroy());
+    this.#packer.pipe(response);
+  }
+
+  /** False: so much waits to leave that nothing may be added. */
+  get ready(): boolean {
+    return this.#bufferedBytes < MOST_BUFFERED_BYTES;
+  }
+
+  send(event: "state" | "patch", json: string): void {
+    const frame = `event: ${event}\ndata: ${json}\n\n`;
+    if (this.#packer === undefined) this.#response.write(frame);
+    else {
+      this.#packer.write(frame);
+      this.#packer.flush(constants.Z_SYNC_FLUSH);
+    }
+  }
+
+  end(): void {
+    this.#packer?.destroy();
+    this.#response.end();
+  }
+
+  get #bufferedBytes(): number {
+    const { writableLength = 0, readableLength = 0 } = this.#packer ?? {};
+    return this.#response.writableLength + writableLength + readableLength;
+  }
+}

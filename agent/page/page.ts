@@ -1,0 +1,144 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { promisify } from "node:util";
+import { constants, gzip } from "node:zlib";
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Service } from "../kernel/service.ts";
+import { loadAssets, type Asset } from "./assets.ts";
+import { Feed } from "./feed.ts";
+import { History, type Values } from "./history.ts";
+import { checkVisitor } from "./visitor.ts";
+import { Listener, takesGzip } from "./listener.ts";
+import type { PageSources } from "./sources.ts";
+
+export interface StatusPageOptions {
+  /** Holds index.html and what it loads. */
+  readonly directory: string;
+  readonly sources: PageSources;
+  readonly clock: Clock;
+}
+
+/** Each costs a stream and, packed, some 300 kB. */
+const MOST_LISTENERS = 16;
+const MOST_HISTORIES = 200;
+const ROOT = "/page/";
+/** Nothing but the page's own files, no frame around it, and no text of others can become markup or script. */
+const documentHeaders = {
+  "Content-Security-Policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+    "require-trusted-types-for 'script'; trusted-types 'none'",
+  "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Opener-Policy": "same-origin",
+};
+const headers = { "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin" };
+
+/** The status page: its files, a stream of what happens, and the readings that its small graphs are drawn of. */
+export class StatusPage implements Service {
+  readonly name = "page";
+  readonly #options: StatusPageOptions;
+  readonly #history = new History();
+  readonly #feed: Feed;
+  #assets: Promise<ReadonlyMap<string, Asset>> | undefined;
+  #running = false;
+
+  constructor(options: StatusPageOptions) {
+    this.#options = options;
+    this.#feed = new Feed(options.sources, this.#history, options.clock);
+  }
+
+  /** Keeps the readings of every round, whether somebody looks or not. */
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { vms } = this.#options.sources;
+    const rounds = vms.rounds(signal);
+    this.#running = true;
+    ready();
+    for await (const _ of rounds) {
+      this.#history.record(vms, vms.lastSample?.atMs ?? 0);
+      this.#feed.mark();
+    }
+    this.#running = false;
+    this.#feed.end();
+  }
+
+  serves(path: string): boolean {
+    return path === "/" || path.startsWith(ROOT);
+  }
+
+  /** Answers a GET or HEAD. Throws `denied`, `not_found`, `exhausted`, `unavailable`, `invalid`. */
+  async answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    checkVisitor(request);
+    const name = url.pathname === "/" ? "index.html" : url.pathname.slice(ROOT.length);
+    if (name === "stream") this.#stream(request, response);
+    else if (name === "history") await this.#histories(request, response, url);
+    else await this.#asset(request, response, name);
+  }
+
+  async #asset(request: IncomingMessage, response: ServerResponse, name: string): Promise<void> {
+    this.#assets ??= loadAssets(this.#options.directory);
+    const asset = (await this.#assets).get(name);
+    if (asset === undefined) throw new SocleError("not_found", "NO_SUCH_PAGE", "there is no such page");
+    sendAsset(request, response, asset);
+  }
+
+  #stream(request: IncomingMessage, response: ServerResponse): void {
+    if (!this.#running) throw new SocleError("unavailable", "NOT_READY", "the agent is starting or stopping");
+    if (this.#feed.listeners >= MOST_LISTENERS) {
+      const message = `${MOST_LISTENERS} browsers watch this host already: close one of them`;
+      throw new SocleError("exhausted", "TOO_MANY_WATCHERS", message);
+    }
+    const listener = new Listener(request, response, headers);
+    if (request.method === "HEAD") {
+      listener.end();
+      return;
+    }
+    response.once("close", () => this.#feed.remove(listener));
+    this.#feed.add(listener);
+  }
+
+  /** `?keys=1,2`: what is held of these VMs, by key, one value a channel for each of the rounds that ended at `atMs`. */
+  async #histories(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const keys = (url.searchParams.get("keys") ?? "").split(",").map(Number);
+    if (keys.length > MOST_HISTORIES || !keys.every((key) => Number.isSafeInteger(key) && key > 0)) {
+      throw new SocleError("invalid", "KEYS_INVALID", `keys takes up to ${MOST_HISTORIES} numbers`);
+    }
+    const vms: Record<number, readonly Values[]> = {};
+    for (const key of keys) {
+      const held = this.#history.of(key);
+      if (held !== undefined) vms[key] = held;
+    }
+    const plain = Buffer.from(JSON.stringify({ atMs: this.#history.endedAtMs, vms }));
+    const packed = await promisify(gzip)(plain, { level: constants.Z_BEST_SPEED });
+    const same = { ...headers, "Content-Type": "application/json", "Cache-Control": "no-store" };
+    sendBody(request, response, same, { plain, packed });
+  }
+}
+
+function sendAsset(request: IncomingMessage, response: ServerResponse, asset: Asset): void {
+  const { contentType, etag } = asset;
+  const same = { ...headers, ETag: etag, "Cache-Control": "no-cache" };
+  if (request.headers["if-none-match"] === etag) {
+    response.writeHead(304, { ...same, Vary: "Accept-Encoding" }).end();
+    return;
+  }
+  const isDocument = contentType.startsWith("text/html");
+  const own = { ...same, ...(isDocument ? documentHeaders : {}), "Content-Type": contentType };
+  sendBody(request, response, own, asset);
+}
+
+function sendBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  headersOfIt: Readonly<Record<string, string>>,
+  { plain, packed }: { readonly plain: Buffer; readonly packed: Buffer },
+): void {
+  const isPacked = takesGzip(request);
+  const body = isPacked ? packed : plain;
+  response.writeHead(200, {
+    ...headersOfIt,
+    Vary: "Accept-Encoding",
+    "Content-Length": body.length,
+    ...(isPacked ? { "Content-Encoding": "gzip" } : {}),
+  });
+  response.end(request.method === "HEAD" ? undefined : body);
+}

@@ -1,0 +1,226 @@
+import type { HostHealth, HostSnapshot, HostUsage, ResourceCapacity } from "../host/host.ts";
+import type { HostEvent } from "../state/event.ts";
+import { isDone, type Operation } from "../state/operation.ts";
+import type { Vm } from "../vm/vm.ts";
+import { rangesOf } from "./ranges.ts";
+import type { PageLinks, PageSources } from "./sources.ts";
+
+// What the page shows to whoever reaches it, without a login: what /metrics tells already (names and tenants of VMs, the
+// machine, its health), how the host is laid out, and what is going on. Left out, so that it never gets there: labels,
+// disks, paths, MAC addresses, serial numbers, command lines and consoles of VMs; the serial number and the labels of the
+// host; who called, with which request, and with what result or message; what libvirt said in an event.
+
+export interface ShownHost {
+  readonly name: string;
+  readonly machine: string;
+  readonly os: string;
+  readonly kernel: string;
+  readonly libvirt?: string;
+  readonly hypervisor?: string;
+  readonly agentVersion: string;
+  readonly agentStartedAtMs: number;
+  readonly bootedAtMs?: number;
+  readonly health: HostHealth;
+  readonly scheduling: HostSnapshot["scheduling"];
+  readonly incomplete: readonly string[];
+  readonly cpu?: HostSnapshot["inventory"]["cpu"];
+  readonly cells: readonly ShownCell[];
+  /** CPUs that are given to one VM each, as the kernel writes lists. */
+  readonly dedicatedCpus: string;
+  readonly devices: readonly ShownDevice[];
+  readonly pools: readonly ShownPool[];
+  readonly networks: HostSnapshot["inventory"]["networks"];
+  readonly usage: HostUsage;
+  readonly links: PageLinks;
+  /** Whether the VMs are the whole truth, and when libvirt last told about them; 0: never yet. */
+  readonly vms: { readonly complete: boolean; readonly atMs: number };
+}
+
+export interface ShownCell {
+  readonly id: number;
+  /** As the kernel writes it: 0-3,8-11. */
+  readonly cpus: string;
+  /** Its CPUs by core; absent where nobody says which share one. */
+  readonly cores?: readonly (readonly number[])[];
+  readonly memoryBytes: number;
+  readonly distances: readonly number[];
+  readonly resources: readonly ResourceCapacity[];
+}
+
+/** A PCI function, virtual ones left to the one that they belong to. */
+export interface ShownDevice {
+  readonly address: string;
+  readonly kind: string;
+  /** What it is, where that is known: "Intel Corporation Ethernet Controller X710". */
+  readonly name: string;
+  readonly driver: string;
+  readonly cell?: number;
+  /** Where VMs can be given it: whether somebody has it. */
+  readonly state?: HostSnapshot["capacity"]["devices"][number]["state"];
+  readonly virtualFunctions?: { readonly max: number; readonly enabled: number };
+}
+
+export type ShownPool = Omit<HostSnapshot["inventory"]["storagePools"][number], "path">;
+
+export interface ShownVm {
+  /** A small number in place of its id, for readings. */
+  readonly key: number;
+  readonly id: string;
+  readonly name: string;
+  readonly state: Vm["state"];
+  readonly reason: string;
+  /** False: not seen since `atMs`, what is told of it is how it was then. */
+  readonly known: boolean;
+  readonly atMs: number;
+  readonly unresponsive: boolean;
+  readonly managed: boolean;
+  readonly tenant: string;
+  readonly accelerator: string;
+  readonly vcpus: number;
+  readonly memoryBytes: number;
+  readonly hugepageBytes: number;
+  /** Empty: any. */
+  readonly cells: readonly number[];
+  /** The host's CPUs that its vCPUs are bound to; "": none. */
+  readonly pins: string;
+  readonly createdAtMs: number;
+}
+
+export interface ShownOperation {
+  readonly id: string;
+  readonly kind: string;
+  /** Its name, or its id once it is gone. */
+  readonly vm: string;
+  readonly state: Operation["state"];
+  readonly progress: number;
+  readonly createdAtMs: number;
+  readonly endedAtMs?: number;
+  readonly steps: Operation["steps"];
+  /** The stable reason of a failure. */
+  readonly failure?: string;
+}
+
+export interface ShownEvent {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly kind: string;
+  readonly vm: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly details: Readonly<Record<string, string>>;
+}
+
+export function showHost({ host, links, vms }: PageSources): ShownHost {
+  const { identity, inventory, capacity, health, scheduling } = host.snapshot();
+  const { libvirtVersion, hypervisorVersion, bootedAtMs } = identity;
+  return {
+    name: identity.hostname,
+    machine: [identity.vendor, identity.model].filter((word) => word !== "").join(" "),
+    os: identity.os,
+    kernel: identity.kernel,
+    ...(libvirtVersion === undefined ? {} : { libvirt: libvirtVersion }),
+    ...(hypervisorVersion === undefined ? {} : { hypervisor: hypervisorVersion }),
+    agentVersion: identity.agentVersion,
+    agentStartedAtMs: identity.agentStartedAtMs,
+    ...(bootedAtMs === undefined ? {} : { bootedAtMs }),
+    health,
+    scheduling,
+    incomplete: inventory.complete ? [] : inventory.incompleteReasons,
+    cpu: inventory.cpu,
+    cells: inventory.cells.map(({ id, cpus, siblings, memoryBytes, distances }) => ({
+      id,
+      cpus: rangesOf(cpus),
+      ...(siblings === undefined ? {} : { cores: siblings }),
+      memoryBytes,
+      distances,
+      resources: capacity.cells.find((cell) => cell.id === id)?.resources ?? [],
+    })),
+    dedicatedCpus: rangesOf(capacity.dedicatedCpus),
+    devices: inventory.devices
+      .filter(({ parent }) => parent === undefined)
+      .map((device) => showDevice(device, capacity.devices)),
+    pools: inventory.storagePools.map(({ path: _, ...pool }) => pool),
+    networks: inventory.networks,
+    usage: host.usage(),
+    links: links(),
+    vms: { complete: vms.complete, atMs: vms.observedAtMs },
+  };
+}
+
+function showDevice(
+  device: HostSnapshot["inventory"]["devices"][number],
+  offered: HostSnapshot["capacity"]["devices"],
+): ShownDevice {
+  const state = offered.find(({ address }) => address === device.address)?.state;
+  const { address, kind, vendor, product, driver = "", cell, virtualFunctions } = device;
+  return {
+    address,
+    kind,
+    name: [vendor, product].filter((word) => word !== undefined).join(" "),
+    driver,
+    ...(cell === undefined ? {} : { cell }),
+    ...(state === undefined ? {} : { state }),
+    ...(virtualFunctions === undefined ? {} : { virtualFunctions }),
+  };
+}
+
+export function showVm(vm: Vm, key: number): ShownVm {
+  const deaf = vm.stats?.unresponsive === true ? vm.stats : undefined;
+  return {
+    key,
+    id: vm.id,
+    name: vm.name,
+    state: vm.state,
+    reason: vm.stateReason,
+    known: vm.presence === "present",
+    atMs: deaf?.sampledAtMs ?? vm.observedAtMs,
+    unresponsive: deaf !== undefined,
+    managed: vm.managed,
+    tenant: vm.tenant,
+    accelerator: vm.accelerator ?? "",
+    vcpus: vm.vcpus,
+    memoryBytes: vm.memoryBytes,
+    hugepageBytes: vm.hugepageBytes ?? 0,
+    cells: vm.cells,
+    pins: rangesOf((vm.vcpuPins ?? []).flat()),
+    createdAtMs: vm.createdAtMs ?? 0,
+  };
+}
+
+export function showOperation(operation: Operation, nameOf: (vmId: string) => string): ShownOperation {
+  const { id, kind, vmId, state, progress, createdAtMs, endedAtMs, steps, error } = operation;
+  return {
+    id,
+    kind,
+    vm: nameOf(vmId),
+    state,
+    progress,
+    createdAtMs,
+    ...(isDone(operation) && endedAtMs !== undefined ? { endedAtMs } : {}),
+    steps,
+    ...(error === undefined ? {} : { failure: error.reason }),
+  };
+}
+
+/** Of these kinds the details are Socle's own words. */
+const told: Readonly<Record<string, readonly string[]>> = {
+  condition_changed: ["condition", "status", "evidence"],
+  operation_ended: ["operation_kind", "state", "error"],
+};
+
+export function showEvent(event: HostEvent, nameOf: (vmId: string) => string): ShownEvent {
+  const { sequence, timeMs, kind, vmId = "", vmName, vmState = "", reason = "", details = {} } = event;
+  const shown = (told[kind] ?? []).flatMap((name) => {
+    const value = details[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return {
+    sequence,
+    atMs: timeMs,
+    kind,
+    vm: vmName ?? (vmId === "" ? "" : nameOf(vmId)),
+    state: vmState,
+    reason,
+    details: Object.fromEntries(shown),
+  };
+}

@@ -1,0 +1,24 @@
+import type { HostUsage, HostView } from "../host/host.ts";
+import type { EventLog } from "../state/event-log.ts";
+import type { Operations } from "../state/operations.ts";
+import type { SampledVms } from "../vm/vm.ts";
+
+/** Where the page reads. Everything here answers from memory, at once. */
+export interface PageSources {
+  readonly vms: SampledVms;
+  readonly host: HostView & { usage(): HostUsage };
+  readonly operations: Pick<Operations, "list" | "watch">;
+  readonly events: Pick<EventLog, "subscribe" | "recent">;
+  readonly links: () => PageLinks;
+  /** How often VM statistics are read. */
+  readonly sampleIntervalMs: number;
+  /** Wall clock. */
+  readonly nowMs: () => number;
+}
+
+/** Whom the agent is connected to. */
+export interface PageLinks {
+  readonly libvirt: boolean;
+  /** Absent where none is configured. */
+  readonly scheduler?: boolean;
+}

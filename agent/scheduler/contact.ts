@@ -1,0 +1,203 @@
+import {
+  Client,
+  connectivityState,
+  status,
+  type ChannelCredentials,
+  type ChannelOptions,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { abortReason, systemClock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { AgentMessage } from "../gen/socle/v1/AgentMessage.ts";
+import type { ReportPart } from "../gen/socle/v1/ReportPart.ts";
+import type { ReportResponse__Output } from "../gen/socle/v1/ReportResponse.ts";
+import type { SchedulerMessage__Output } from "../gen/socle/v1/SchedulerMessage.ts";
+import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
+
+const channelOptions: ChannelOptions = {
+  "grpc.keepalive_time_ms": 20_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.max_receive_message_length": 1024 * 1024,
+  "grpc.enable_channelz": 0,
+  "grpc.enable_retries": 0,
+  "grpc.enable_http_proxy": 0,
+  "grpc.service_config_disable_resolution": 1,
+  // A connection of its own: in the shared pool a subchannel that hangs would be found again by the next client.
+  "grpc.use_local_subchannel_pool": 1,
+};
+const reportTimeoutMs = 60_000;
+
+/** One session with a scheduler, as a stream of messages each way. */
+export class Contact {
+  readonly #client: Client;
+  readonly #service: SchedulerServiceDefinition;
+  readonly #signal: AbortSignal;
+  readonly #session;
+
+  /**
+   * `signals.dial` gives up reaching the scheduler, `signals.session` ends all that follows. Throws `unavailable`
+   * SCHEDULER_UNREACHABLE when nobody answers as a gRPC server in time.
+   */
+  static async open(
+    to: { readonly address: string; readonly credentials: ChannelCredentials },
+    service: SchedulerServiceDefinition,
+    timeoutMs: number,
+    signals: { readonly dial: AbortSignal; readonly session: AbortSignal },
+  ): Promise<Contact> {
+    const { address } = to;
+    const client = new Client(address, to.credentials, channelOptions);
+    try {
+      await ready(client, timeoutMs, signals.dial);
+      return new Contact(client, service, signals.session);
+    } catch (thrown) {
+      client.close();
+      if (signals.dial.aborted) throw abortReason(signals.dial);
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      const message = `no scheduler answers at ${address}: ${why}`;
+      throw new SocleError("unavailable", "SCHEDULER_UNREACHABLE", message, { cause: thrown });
+    }
+  }
+
+  private constructor(client: Client, service: SchedulerServiceDefinition, signal: AbortSignal) {
+    this.#client = client;
+    this.#service = service;
+    this.#signal = signal;
+    const { path, requestSerialize, responseDeserialize } = service.Session;
+    this.#session = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    // What goes wrong is thrown to whoever reads or writes.
+    this.#session.on("error", () => undefined);
+    signal.addEventListener("abort", () => this.#session.cancel(), { once: true });
+  }
+
+  /** What the scheduler says; ends when it ends the session. Throws `unavailable` SESSION_LOST. */
+  async *messages(): AsyncGenerator<SchedulerMessage__Output, void, undefined> {
+    try {
+      for await (const message of this.#session) yield message as SchedulerMessage__Output;
+    } catch (thrown) {
+      throw this.#signal.aborted ? abortReason(this.#signal) : lost(thrown);
+    }
+  }
+
+  /** Resolves once the transport took the message, which is how a slow scheduler slows the agent's talk down. */
+  send(message: AgentMessage): Promise<void> {
+    return this.#race((resolve, reject) => {
+      this.#session.write(message, (error: Error | null | undefined) => {
+        if (error == null) resolve();
+        else reject(lost(error));
+      });
+    });
+  }
+
+  /** Sends a report on a stream of its own. Throws `unavailable` REPORT_FAILED. */
+  async report(parts: Iterable<ReportPart>): Promise<ReportResponse__Output> {
+    const { path, requestSerialize, responseDeserialize } = this.#service.Report;
+    let answered: (response: ReportResponse__Output) => void = () => undefined;
+    let failed: (reason: Error) => void = () => undefined;
+    const response = this.#race<ReportResponse__Output>((resolve, reject) => {
+      answered = resolve;
+      failed = reject;
+    });
+    const call = this.#client.makeClientStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      (error, value) => {
+        if (error === null && value !== undefined) answered(value);
+        else failed(reportFailed(error));
+      },
+    );
+    call.on("error", () => undefined);
+    const cancel = (): void => call.cancel();
+    const late = setTimeout(cancel, reportTimeoutMs);
+    this.#signal.addEventListener("abort", cancel, { once: true });
+    try {
+      for (const part of parts) {
+        const taken: Promise<void> = this.#race((resolve) => call.write(part, () => resolve()));
+        // A scheduler that gave its answer already reads no more.
+        await Promise.race([taken, response]);
+      }
+      call.end();
+      return await response;
+    } finally {
+      clearTimeout(late);
+      this.#signal.removeEventListener("abort", cancel);
+    }
+  }
+
+  /** Says that nothing more follows, then closes. */
+  close(): void {
+    this.#session.end();
+    this.#client.close();
+  }
+
+  /** A promise that also rejects when the session is over. */
+  #race<T>(run: (resolve: (value: T) => void, reject: (reason: Error) => void) => void): Promise<T> {
+    const signal = this.#signal;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => reject(abortReason(signal));
+      if (signal.aborted) {
+        onAbort();
+        return;
+      }
+      const done = (): void => signal.removeEventListener("abort", onAbort);
+      signal.addEventListener("abort", onAbort, { once: true });
+      run(
+        (value) => {
+          done();
+          resolve(value);
+        },
+        (reason) => {
+          done();
+          reject(reason);
+        },
+      );
+    });
+  }
+}
+
+/**
+ * Resolves when the connection stands. It is this agent's own backoff that decides when to try again, so the first failure
+ * ends the wait; a peer that takes the connection and says nothing would keep it connecting for ever, so a deadline does.
+ */
+async function ready(client: Client, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const channel = client.getChannel();
+  const deadlineMs = systemClock.monotonicMs() + timeoutMs;
+  let wake: () => void = () => undefined;
+  const onAbort = (): void => wake();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    for (;;) {
+      if (signal.aborted) throw abortReason(signal);
+      const state = channel.getConnectivityState(true);
+      if (state === connectivityState.READY) return;
+      if (state === connectivityState.TRANSIENT_FAILURE)
+        throw new Error("the connection was refused or lost");
+      const leftMs = deadlineMs - systemClock.monotonicMs();
+      if (leftMs <= 0) throw new Error(`nothing was said for ${timeoutMs} ms`);
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        // grpc-js knows deadlines on the wall clock alone: it is told to wait for ever, and the time is ours.
+        const timer = setTimeout(resolve, leftMs);
+        channel.watchConnectivityState(state, Infinity, () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function lost(thrown: unknown): SocleError {
+  const why = thrown instanceof Error ? thrown.message : String(thrown);
+  const message = `the session with the scheduler was lost: ${why}`;
+  return new SocleError("unavailable", "SESSION_LOST", message, { cause: thrown });
+}
+
+function reportFailed(error: ServiceError | null): SocleError {
+  const why = error === null ? "no answer" : `${status[error.code]}: ${error.details}`;
+  const message = `the scheduler did not take the report: ${why}`;
+  return new SocleError("unavailable", "REPORT_FAILED", message, { cause: error });
+}

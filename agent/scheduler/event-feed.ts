@@ -1,0 +1,47 @@
+import { SocleError } from "../kernel/errors.ts";
+import type { EventLog } from "../state/event-log.ts";
+import type { HostEvent } from "../state/event.ts";
+
+export type Events = Pick<EventLog, "subscribe" | "newestSequence" | "oldestSequence">;
+
+/** How a `resync` event that stands for lost ones is stamped. */
+export interface Stamp {
+  readonly agentEpoch: number;
+  readonly now: () => number;
+}
+
+/**
+ * Every event after `known`, then each as it happens. Where the log cannot go on from there (it was too long, or the log
+ * is another one) a `resync` says so first: its sequence is the one before the next.
+ */
+export async function* followEvents(
+  events: Events,
+  known: number,
+  stamp: Stamp,
+  signal: AbortSignal,
+): AsyncGenerator<HostEvent, void, undefined> {
+  const resync = (sequence: number, reason: string): HostEvent => ({
+    sequence,
+    agentEpoch: stamp.agentEpoch,
+    timeMs: stamp.now(),
+    kind: "resync",
+    reason,
+    details: { known_sequence: String(known) },
+  });
+  let after = known;
+  let lost: string | undefined;
+  for (;;) {
+    try {
+      const feed = events.subscribe({ afterSequence: after }, signal);
+      if (lost !== undefined) yield resync(after, lost);
+      for await (const event of feed) {
+        yield event.kind === "overflow" ? resync(events.newestSequence, "EVENTS_EXPIRED") : event;
+      }
+      return;
+    } catch (thrown) {
+      if (!(thrown instanceof SocleError) || thrown.kind !== "out_of_range") throw thrown;
+      lost = thrown.reason === "SEQUENCE_AHEAD" ? "EVENTS_RESET" : "EVENTS_EXPIRED";
+      after = events.oldestSequence - 1;
+    }
+  }
+}

@@ -1,0 +1,215 @@
+import { createHash } from "node:crypto";
+import type { Config } from "../config/schema.ts";
+import { Backoff } from "../kernel/backoff.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Service } from "../kernel/service.ts";
+import type { Trust } from "../trust/index.ts";
+import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
+import { Contact } from "./contact.ts";
+import { contactCredentials, type ContactCredentials } from "./credentials.ts";
+import { Session, type ComeBack, type SessionOptions, type Terms } from "./session.ts";
+
+export interface SchedulerLinkOptions extends Omit<
+  SessionOptions,
+  "contactTimeoutMs" | "onWelcome" | "onAck"
+> {
+  readonly config: Config["scheduler"];
+  /** By which the two prove who they are; where it is not required, the scheduler must be on loopback. */
+  readonly trust: Trust;
+  readonly service: SchedulerServiceDefinition;
+  readonly log: Logger;
+  /** How long a scheduler may take to answer at all, then to welcome; default 10 s. */
+  readonly contactTimeoutMs?: number;
+  /** For jitter; between 0 and 1. */
+  readonly random?: () => number;
+}
+
+/** How the link is doing, for metrics and for people. */
+export interface LinkStatus {
+  readonly state: "disabled" | "connecting" | "connected";
+  readonly sinceMs: number;
+  /** Sessions that the scheduler welcomed since the start. */
+  readonly connects: number;
+  /** What the scheduler says that it has applied, and when it said so last. */
+  readonly acked?: { readonly generation: number; readonly eventSequence: number };
+  readonly lastAckAtMs?: number;
+}
+
+const firstDelayMs = 500;
+const maxDelayMs = 30_000;
+const maxComeBackMs = 3_600_000;
+/** A session that lasted this long was a good one: the backoff starts anew. */
+const goodSessionMs = 10_000;
+
+/**
+ * The agent's link to its scheduler: dials, reports, and comes back for as long as the agent runs. Without a scheduler
+ * the agent works alone.
+ */
+export class SchedulerLink implements Service {
+  readonly name = "scheduler";
+  readonly #options: SchedulerLinkOptions;
+  readonly #log: Logger;
+  readonly #backoff: Backoff;
+  readonly #contactTimeoutMs: number;
+  #status: LinkStatus;
+  #terms: Terms = { controlEpoch: 0, heartbeatMs: 0, reconnectSpreadMs: 0 };
+  #welcomedMs: number | undefined;
+  #isQuiet = false;
+
+  constructor(options: SchedulerLinkOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ component: "scheduler" });
+    this.#contactTimeoutMs = options.contactTimeoutMs ?? 10_000;
+    this.#backoff = new Backoff({
+      baseMs: firstDelayMs,
+      capMs: maxDelayMs,
+      ...(options.random === undefined ? {} : { random: options.random }),
+    });
+    this.#status = { state: "disabled", sinceMs: options.clock.now(), connects: 0 };
+  }
+
+  get status(): LinkStatus {
+    return this.#status;
+  }
+
+  /** Throws `unsupported` NOT_LOOPBACK when the configured address would need certificates. */
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { config, clock } = this.#options;
+    if (config.address === null) {
+      ready();
+      await aborted(signal);
+      return;
+    }
+    this.#requireReachable(config.address);
+    this.#become("connecting");
+    ready();
+    let address = config.address;
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
+      const comeBack = await this.#visit(address, signal);
+      if (isOver()) return;
+      this.#become("connecting");
+      // Another address is good for one visit.
+      address = this.#placeOf(comeBack) ?? config.address;
+      await clock.sleep(this.#delayMs(comeBack), signal).catch(() => undefined);
+    }
+  }
+
+  /** One session; what goes wrong with it is logged, not thrown. */
+  async #visit(address: string, signal: AbortSignal): Promise<ComeBack | undefined> {
+    const { clock, service, trust } = this.#options;
+    this.#welcomedMs = undefined;
+    const over = new AbortController();
+    let contact: Contact | undefined;
+    try {
+      const credentials = contactCredentials(trust, clock);
+      const to = { address, credentials: credentials.channel };
+      const signals = { dial: signal, session: over.signal };
+      contact = await Contact.open(to, service, this.#contactTimeoutMs, signals);
+      void this.#endWhenInvalid(credentials, over);
+      const comeBack = await new Session(contact, this.#sessionOptions(address), signal).run();
+      this.#log.info({ address, comeBack }, "the scheduler ended the session");
+      return comeBack;
+    } catch (thrown) {
+      if (!signal.aborted) this.#complain(address, toSocleError(thrown));
+      return undefined;
+    } finally {
+      if (signal.aborted && contact !== undefined) await Session.sayGoodbye(contact, clock);
+      contact?.close();
+      over.abort();
+    }
+  }
+
+  /** A scheduler whose certificate is no longer good is not talked to any longer. */
+  async #endWhenInvalid(credentials: ContactCredentials, over: AbortController): Promise<void> {
+    for await (const _look of this.#options.trust.subscribe(over.signal)) {
+      try {
+        credentials.requireStillValid();
+      } catch (thrown) {
+        over.abort(thrown);
+      }
+    }
+  }
+
+  #requireReachable(address: string): void {
+    if (!this.#options.trust.isRequired) requireLoopback(address);
+  }
+
+  #sessionOptions(address: string): SessionOptions {
+    return {
+      ...this.#options,
+      contactTimeoutMs: this.#contactTimeoutMs,
+      onWelcome: (terms) => {
+        this.#terms = terms;
+        // An older one is refused from now on. Where that cannot be made durable, the next welcome or command tries.
+        this.#options.fence.raiseControlEpoch(terms.controlEpoch).catch((thrown: unknown) => {
+          this.#log.error({ err: thrown }, "the scheduler's control epoch is kept in memory alone");
+        });
+        this.#welcomedMs = this.#options.clock.monotonicMs();
+        this.#isQuiet = false;
+        this.#become("connected");
+        this.#status = { ...this.#status, connects: this.#status.connects + 1 };
+        this.#log.info({ address, ...terms }, "reporting to the scheduler");
+      },
+      onAck: (acked) => {
+        this.#status = { ...this.#status, acked, lastAckAtMs: this.#options.clock.now() };
+      },
+    };
+  }
+
+  /** The first delay after a session is this host's own share of the spread, so that hosts do not come back at once. */
+  #delayMs(comeBack: ComeBack | undefined): number {
+    const { clock, identity } = this.#options;
+    const share = spreadShare(identity().id, this.#terms.reconnectSpreadMs);
+    if (comeBack !== undefined) return Math.min(comeBack.delayMs, maxComeBackMs) + share;
+    if (this.#welcomedMs === undefined) return this.#backoff.nextMs();
+    if (clock.monotonicMs() - this.#welcomedMs < goodSessionMs) return share + this.#backoff.nextMs();
+    this.#backoff.reset();
+    return share;
+  }
+
+  #placeOf(comeBack: ComeBack | undefined): string | undefined {
+    if (comeBack === undefined || comeBack.address === "") return undefined;
+    try {
+      this.#requireReachable(comeBack.address);
+      return comeBack.address;
+    } catch (thrown) {
+      this.#log.warn({ err: thrown }, "the scheduler named a place that is not gone to");
+      return undefined;
+    }
+  }
+
+  /** Once aloud, then quietly until it is there again: a scheduler may be away for days. */
+  #complain(address: string, error: SocleError): void {
+    const { reason, message } = error;
+    const level = this.#isQuiet && error.kind === "unavailable" ? "debug" : "warn";
+    this.#isQuiet = true;
+    this.#log[level]({ address, reason }, `${message}; the agent works on alone and keeps trying`);
+  }
+
+  #become(state: LinkStatus["state"]): void {
+    if (state === this.#status.state) return;
+    this.#status = { ...this.#status, state, sinceMs: this.#options.clock.now() };
+  }
+}
+
+/** A host's own delay below `spreadMs`: the first 32 bits of SHA-256 of its id, modulo the spread. */
+export function spreadShare(hostId: string, spreadMs: number): number {
+  if (spreadMs <= 0) return 0;
+  return createHash("sha256").update(hostId).digest().readUInt32BE(0) % Math.ceil(spreadMs);
+}
+
+function requireLoopback(address: string): void {
+  const host = address.slice(0, address.lastIndexOf(":"));
+  if (host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host)) return;
+  const message = `${address} is not a loopback address: without trust.domain the agent reports to loopback only`;
+  throw new SocleError("unsupported", "NOT_LOOPBACK", message);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,306 @@
+import { abortReason, type Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { HostIdentity } from "../host/host.ts";
+import type { HostEvent } from "../state/event.ts";
+import type { Position } from "../state/position.ts";
+import type { Duration__Output } from "../gen/google/protobuf/Duration.ts";
+import type { Event } from "../gen/socle/v1/Event.ts";
+import type { Position as PositionMessage } from "../gen/socle/v1/Position.ts";
+import type { ReportPart } from "../gen/socle/v1/ReportPart.ts";
+import type { SchedulerMessage__Output } from "../gen/socle/v1/SchedulerMessage.ts";
+import type { Welcome__Output } from "../gen/socle/v1/Welcome.ts";
+import type { Contact } from "./contact.ts";
+import { followEvents, type Events } from "./event-feed.ts";
+import type { ReportedState } from "./state.ts";
+
+export interface SessionOptions {
+  readonly state: ReportedState;
+  readonly position: Position;
+  readonly events: Events;
+  readonly eventMessage: (event: HostEvent) => Event;
+  readonly clock: Clock;
+  readonly identity: () => HostIdentity;
+  /** Where the agent's services can be reached; empty: by unix socket only. */
+  readonly agentAddress: () => string;
+  /** How long the scheduler may take to say its first word. */
+  readonly contactTimeoutMs: number;
+  readonly fence: Fence;
+  readonly onWelcome: (terms: Terms) => void;
+  readonly onAck: (ack: { readonly generation: number; readonly eventSequence: number }) => void;
+}
+
+/** The highest control epoch that any scheduler had; raising it is durable when it resolves, and counts at once. */
+export interface Fence {
+  readonly controlEpoch: number;
+  raiseControlEpoch(epoch: number): Promise<void>;
+}
+
+/** What the scheduler asked for, within bounds. */
+export interface Terms {
+  readonly controlEpoch: number;
+  readonly heartbeatMs: number;
+  readonly reconnectSpreadMs: number;
+}
+
+/** A scheduler that is about to restart: when, and where, to come back. */
+export interface ComeBack {
+  readonly delayMs: number;
+  /** Empty: where it was. */
+  readonly address: string;
+}
+
+/** Parts of the contract that this agent has beyond its first form. */
+const capabilities: string[] = [];
+const goodbyeTimeoutMs = 1000;
+/** More objects than this go through Report, where they delay no heartbeat. */
+const maxDeltaObjects = 100;
+const vmsPerPart = 100;
+
+/** What was told of the state last, on this stream or through Report. */
+interface Told {
+  readonly generation: number;
+  readonly digest: string;
+}
+
+/** One session, from hello to its end. */
+export class Session {
+  readonly #contact: Contact;
+  readonly #options: SessionOptions;
+  readonly #stop: AbortSignal;
+  #told: Told | undefined;
+  #resync = false;
+  #wake: () => void = () => undefined;
+
+  constructor(contact: Contact, options: SessionOptions, stop: AbortSignal) {
+    this.#contact = contact;
+    this.#options = options;
+    this.#stop = stop;
+  }
+
+  /**
+   * Runs until the scheduler ends it. Throws when it is lost, when the scheduler does not welcome the agent in time
+   * (SCHEDULER_SILENT) or is an old one (CONTROL_EPOCH_STALE), and the signal's reason.
+   */
+  async run(): Promise<ComeBack | undefined> {
+    const over = new AbortController();
+    const stopped = new Promise<never>((_, reject) => {
+      over.signal.addEventListener("abort", () => reject(abortReason(over.signal)), { once: true });
+    });
+    const onStop = (): void => over.abort(this.#stop.reason);
+    if (this.#stop.aborted) onStop();
+    this.#stop.addEventListener("abort", onStop, { once: true });
+    try {
+      return await Promise.race([this.#run(over.signal), stopped]);
+    } finally {
+      this.#stop.removeEventListener("abort", onStop);
+      over.abort();
+      stopped.catch(() => undefined);
+      this.#wake();
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<ComeBack | undefined> {
+    const { state, clock } = this.#options;
+    state.refresh();
+    const hello = { generation: state.generation, digest: state.digest };
+    const { id: hostId, hostname, agentVersion } = this.#options.identity();
+    await this.#contact.send({
+      hello: {
+        hostId,
+        hostname,
+        agentVersion,
+        capabilities,
+        position: this.#position(),
+        digest: hello.digest,
+        agentAddress: this.#options.agentAddress(),
+      },
+    });
+    const messages = this.#contact.messages();
+    const welcome = await this.#welcome(messages, signal);
+    const terms = termsOf(welcome);
+    this.#requireCurrent(terms);
+    this.#options.onWelcome(terms);
+    this.#told = this.#knownBy(welcome, hello);
+    const parts = [
+      this.#listen(messages),
+      this.#tellState(signal),
+      this.#tellEvents(welcome.knownEventSequence, signal),
+      this.#beat(terms, signal, clock),
+    ];
+    for (const part of parts) part.catch(() => undefined);
+    return await Promise.race(parts);
+  }
+
+  /** Also during a session: another scheduler may take over meanwhile. */
+  #requireCurrent({ controlEpoch }: Terms): void {
+    const { controlEpoch: highest } = this.#options.fence;
+    if (controlEpoch >= highest) return;
+    const message = `the scheduler's control epoch ${controlEpoch} is older than ${highest}, which another one had`;
+    throw new SocleError("denied", "CONTROL_EPOCH_STALE", message);
+  }
+
+  /** Tells the scheduler that the agent stops, as well as it can within a second. */
+  static async sayGoodbye(contact: Contact, clock: Clock): Promise<void> {
+    const over = new AbortController();
+    const said = contact
+      .send({ goodbye: { reason: "the agent stops", expectedDowntime: null } })
+      .catch(() => undefined);
+    await Promise.race([said, clock.sleep(goodbyeTimeoutMs, over.signal).catch(() => undefined)]);
+    over.abort();
+  }
+
+  async #welcome(
+    messages: AsyncIterator<SchedulerMessage__Output, unknown>,
+    signal: AbortSignal,
+  ): Promise<Welcome__Output> {
+    const over = new AbortController();
+    const onEnd = (): void => over.abort();
+    signal.addEventListener("abort", onEnd, { once: true });
+    const late = this.#options.clock
+      .sleep(this.#options.contactTimeoutMs, over.signal)
+      .catch(() => undefined);
+    const first = await Promise.race([messages.next(), late]).finally(onEnd);
+    if (first !== undefined && first.done !== true && first.value.welcome != null) return first.value.welcome;
+    const message = "the scheduler did not welcome this host";
+    throw new SocleError("unavailable", "SCHEDULER_SILENT", message);
+  }
+
+  /** What the scheduler holds, where the agent can go on from it; undefined: it needs a report. */
+  #knownBy(welcome: Welcome__Output, hello: Told): Told | undefined {
+    const { knownDigest: digest, knownGeneration: generation, knownAgentEpoch } = welcome;
+    if (digest === hello.digest) return hello;
+    if (digest === "" || knownAgentEpoch !== this.#options.position.agentEpoch) return undefined;
+    return this.#options.state.since(generation) === undefined ? undefined : { generation, digest };
+  }
+
+  async #listen(messages: AsyncIterable<SchedulerMessage__Output>): Promise<ComeBack | undefined> {
+    for await (const { ack, resync, comeBack } of messages) {
+      if (ack != null) this.#options.onAck(ack);
+      if (resync != null) {
+        this.#resync = true;
+        this.#wake();
+      }
+      if (comeBack != null) {
+        return { delayMs: milliseconds(comeBack.delay) ?? 0, address: comeBack.address };
+      }
+    }
+    return undefined;
+  }
+
+  async #tellState(signal: AbortSignal): Promise<undefined> {
+    const { state, position } = this.#options;
+    // Wakes this loop; what it finds then is the newest, however many changes came meanwhile.
+    const changes = position.changes.subscribe(signal, 1)[Symbol.asyncIterator]();
+    const follow = async (): Promise<void> => {
+      while ((await changes.next()).done !== true) this.#wake();
+    };
+    void follow();
+    while (!signal.aborted) {
+      if (this.#told === undefined || this.#resync) {
+        await this.#report();
+      } else if (state.generation !== this.#told.generation) {
+        await this.#tellDelta(this.#told);
+      } else {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
+    }
+    return undefined;
+  }
+
+  async #tellDelta(told: Told): Promise<void> {
+    const { state } = this.#options;
+    const change = state.since(told.generation);
+    if (change === undefined || change.changedVms.length + change.removedVmIds.length > maxDeltaObjects) {
+      await this.#report();
+      return;
+    }
+    const { generation, digest } = state;
+    this.#told = { generation, digest };
+    await this.#contact.send({
+      delta: {
+        baseGeneration: told.generation,
+        generation,
+        digest,
+        host: change.host ?? null,
+        changedVms: [...change.changedVms],
+        removedVmIds: [...change.removedVmIds],
+      },
+    });
+  }
+
+  async #report(): Promise<void> {
+    const { state } = this.#options;
+    this.#resync = false;
+    const { generation, digest } = state;
+    const response = await this.#contact.report(this.#parts(digest));
+    if (response.digest !== digest) {
+      const message = `after a report the scheduler's digest is ${response.digest}, not ${digest}`;
+      throw new SocleError("conflict", "DIGEST_DIFFERS", message);
+    }
+    this.#told = { generation, digest };
+  }
+
+  *#parts(digest: string): Generator<ReportPart, void, undefined> {
+    const { state, clock, identity } = this.#options;
+    const nowMs = clock.now();
+    const head = { hostId: identity().id, position: this.#position(), digest };
+    const takenAt = { seconds: Math.floor(nowMs / 1000), nanos: Math.round((nowMs % 1000) * 1e6) };
+    const vms = state.vmMessages();
+    for (let at = 0; at === 0 || at < vms.length; at += vmsPerPart) {
+      yield {
+        ...head,
+        takenAt,
+        host: at === 0 ? state.host : null,
+        vms: vms.slice(at, at + vmsPerPart),
+        last: at + vmsPerPart >= vms.length,
+      };
+    }
+  }
+
+  async #tellEvents(known: number, signal: AbortSignal): Promise<undefined> {
+    const { events, position, clock, eventMessage } = this.#options;
+    const stamp = { agentEpoch: position.agentEpoch, now: () => clock.now() };
+    for await (const event of followEvents(events, known, stamp, signal)) {
+      await this.#contact.send({ events: { events: [eventMessage(event)] } });
+    }
+    return undefined;
+  }
+
+  async #beat(terms: Terms, signal: AbortSignal, clock: Clock): Promise<undefined> {
+    const { state, position } = this.#options;
+    for (let heartbeatSequence = 1; ; heartbeatSequence += 1) {
+      this.#requireCurrent(terms);
+      await this.#contact.send({
+        heartbeat: {
+          agentEpoch: position.agentEpoch,
+          heartbeatSequence,
+          generation: this.#told?.generation ?? 0,
+          digest: this.#told?.digest ?? "",
+          ...(state.host.health?.state === undefined ? {} : { health: state.host.health.state }),
+        },
+      });
+      await clock.sleep(terms.heartbeatMs, signal);
+    }
+  }
+
+  #position(): PositionMessage {
+    const { position, events, identity } = this.#options;
+    const { agentEpoch, generation } = position;
+    return { bootId: identity().bootId, agentEpoch, generation, eventSequence: events.newestSequence };
+  }
+}
+
+function termsOf(welcome: Welcome__Output): Terms {
+  const within = (duration: Duration__Output | null, min: number, usual: number, max: number): number =>
+    Math.min(max, Math.max(min, milliseconds(duration) ?? usual));
+  return {
+    controlEpoch: welcome.controlEpoch,
+    heartbeatMs: within(welcome.heartbeatInterval, 100, 10_000, 300_000),
+    reconnectSpreadMs: within(welcome.reconnectSpread, 0, 5000, 600_000),
+  };
+}
+
+/** Undefined where the scheduler said nothing. */
+function milliseconds(duration: Duration__Output | null): number | undefined {
+  return duration === null ? undefined : Math.max(0, duration.seconds * 1000 + duration.nanos / 1e6);
+}

@@ -1,0 +1,156 @@
+import type { HostSnapshot, HostView } from "../host/host.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Service } from "../kernel/service.ts";
+import type { Position } from "../state/position.ts";
+import type { Vm, VmView } from "../vm/vm.ts";
+import type { Host } from "../gen/socle/v1/Host.ts";
+import type { Vm as VmMessage } from "../gen/socle/v1/Vm.ts";
+import { stateDigest } from "./digest.ts";
+
+export interface ReportedStateOptions {
+  readonly vms: VmView;
+  readonly host: HostView;
+  readonly position: Position;
+  readonly clock: Clock;
+  /** The contract's forms, which api/ makes. */
+  readonly hostMessage: (snapshot: HostSnapshot, vms: readonly Vm[], complete: boolean) => Host;
+  readonly vmMessage: (vm: Vm) => VmMessage;
+}
+
+/** What a scheduler must be told to come from one generation to another. */
+export interface StateChange {
+  readonly host: Host | undefined;
+  readonly changedVms: readonly VmMessage[];
+  readonly removedVmIds: readonly string[];
+}
+
+interface Reported {
+  readonly etag: string;
+  readonly message: VmMessage;
+  /** The generation that it came with. */
+  readonly since: number;
+}
+
+/** Changes within this time become one generation. */
+const settleMs = 50;
+/** Removals remembered; before the oldest of them, only a full report helps. */
+const maxRemoved = 4096;
+
+/**
+ * The state of this host as schedulers are told it, without readings that move all the time. Each object is held as it was
+ * when its etag last changed, with the generation that brought it: so a delta from any generation is at hand, and a slow
+ * scheduler costs nothing.
+ */
+export class ReportedState implements Service {
+  readonly name = "report";
+  readonly #options: ReportedStateOptions;
+  readonly #vms = new Map<string, Reported>();
+  readonly #removed = new Map<string, number>();
+  /** Of older generations some removals are forgotten. */
+  #completeSince = 0;
+  #host: Host | undefined;
+  #hostSince = 0;
+  #digest = "";
+
+  constructor(options: ReportedStateOptions) {
+    this.#options = options;
+  }
+
+  get generation(): number {
+    return this.#options.position.generation;
+  }
+
+  /** Of the state at `generation`. */
+  get digest(): string {
+    return this.#digest;
+  }
+
+  get host(): Host {
+    return this.#host ?? this.#refreshed();
+  }
+
+  /** Keeps up with the host. */
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { vms, host, clock } = this.#options;
+    let isDue = false;
+    const look = async (): Promise<void> => {
+      await clock.sleep(settleMs, signal);
+      isDue = false;
+      this.refresh();
+    };
+    const each = async (changes: AsyncIterable<unknown>): Promise<void> => {
+      for await (const _ of changes) {
+        if (isDue) continue;
+        isDue = true;
+        look().catch(() => undefined); // only ever the signal
+      }
+    };
+    const followed = [each(vms.subscribe(signal)), each(host.subscribe(signal))];
+    this.refresh();
+    ready();
+    await Promise.all(followed);
+  }
+
+  /** Looks at the host now; a change makes a new generation. */
+  refresh(): void {
+    const { vms, host, position, hostMessage, vmMessage } = this.#options;
+    const next = position.generation + 1;
+    const all = vms.all();
+    let changed = false;
+    const message = hostMessage(host.snapshot(), all, vms.complete);
+    if (message.etag !== this.#host?.etag) {
+      this.#host = message;
+      this.#hostSince = next;
+      changed = true;
+    }
+    const seen = new Set<string>();
+    for (const vm of all) {
+      seen.add(vm.id);
+      if (this.#vms.get(vm.id)?.etag === vm.etag) continue;
+      this.#vms.set(vm.id, { etag: vm.etag, message: { ...vmMessage(vm), stats: null }, since: next });
+      this.#removed.delete(vm.id);
+      changed = true;
+    }
+    for (const id of this.#vms.keys()) {
+      if (seen.has(id)) continue;
+      this.#vms.delete(id);
+      this.#removed.set(id, next);
+      changed = true;
+    }
+    if (!changed) return;
+    this.#forgetRemoved();
+    const digested = [...this.#vms].map(([id, { etag }]) => ({ id, etag }));
+    this.#digest = stateDigest(message.etag ?? "", digested);
+    position.bump();
+  }
+
+  /** What changed after a generation of this epoch; undefined when that is not known any more. */
+  since(generation: number): StateChange | undefined {
+    if (generation > this.generation || generation < this.#completeSince) return undefined;
+    const changedVms = [...this.#vms.values()].filter(({ since }) => since > generation);
+    const removed = [...this.#removed].filter(([, since]) => since > generation);
+    return {
+      host: this.#hostSince > generation ? this.host : undefined,
+      changedVms: changedVms.map(({ message }) => message),
+      removedVmIds: removed.map(([id]) => id),
+    };
+  }
+
+  vmMessages(): readonly VmMessage[] {
+    return [...this.#vms.values()].map(({ message }) => message);
+  }
+
+  #refreshed(): Host {
+    this.refresh();
+    if (this.#host === undefined) throw new Error("a refresh makes the host's message");
+    return this.#host;
+  }
+
+  #forgetRemoved(): void {
+    for (const [id, since] of this.#removed) {
+      if (this.#removed.size <= maxRemoved) return;
+      this.#removed.delete(id);
+      this.#completeSince = since;
+    }
+  }
+}

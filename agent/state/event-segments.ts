@@ -1,0 +1,138 @@
+import { open, readFile, readdir, rm, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { makeDirectory } from "../kernel/make-directory.ts";
+import type { Logger } from "../kernel/log.ts";
+import { syncDirectory } from "./durable-file.ts";
+import type { EventRing } from "./event-ring.ts";
+import type { HostEvent } from "./event.ts";
+import { decodeLine, encodeLine } from "./journal-format.ts";
+
+// Files of checksummed lines, named by the first sequence they may hold. A line is an event, `{"reserved":N}` (numbers
+// up to N may have been told to somebody, written or not) or, last, `{"clean":true,"next":N}` (none but those written).
+type Mark = { readonly reserved: number } | { readonly clean: true; readonly next: number };
+
+/** What a start finds. `lost`: numbers that may have been told and whose events are gone. */
+export interface LoadedEvents {
+  readonly nextSequence: number;
+  readonly lost?: { readonly from: number; readonly to: number };
+}
+
+export const eventsLost = "EVENTS_LOST";
+/** So many numbers are taken at once: as many events can be told while the disk refuses, as many numbers a crash leaves out. */
+export const reserveBlock = 65_536;
+
+/** The event log's files. One writer at a time; errors are the file system's. */
+export class EventSegments {
+  readonly #directory: string;
+  readonly #log: Logger;
+  #file: FileHandle | undefined;
+  #firsts: number[] = [];
+  #eventsInSegment = 0;
+
+  constructor(directory: string, log: Logger) {
+    this.#directory = directory;
+    this.#log = log;
+  }
+
+  get eventsInSegment(): number {
+    return this.#eventsInSegment;
+  }
+
+  /** Fills the ring with what is held. Damage costs the events before it, never the start. */
+  async load(ring: EventRing): Promise<LoadedEvents> {
+    await makeDirectory(this.#directory, 0o700);
+    const names = await readdir(this.#directory);
+    this.#firsts = names
+      .flatMap((name) => (/^\d{16}\.log$/.test(name) ? [Number(name.slice(0, 16))] : []))
+      .sort((a, b) => a - b);
+    let last = (this.#firsts[0] ?? 1) - 1;
+    ring.expire(last);
+    let reserved = 0;
+    let isDamaged = false;
+    let cleanNext: number | undefined;
+    for (const first of this.#firsts) {
+      const bytes = await readFile(this.#path(first));
+      let start = 0;
+      let sinceTurn = 0;
+      for (let end; (end = bytes.indexOf(0x0a, start)) !== -1; start = end + 1) {
+        const line = end > start ? decodeLine(bytes.subarray(start, end)) : undefined;
+        if (line === undefined) {
+          isDamaged ||= end > start; // events in it are seen below as missing numbers
+          continue;
+        }
+        const record = line.record as HostEvent | Mark;
+        cleanNext = "clean" in record ? record.next : undefined;
+        if ("reserved" in record) reserved = Math.max(reserved, record.reserved);
+        if ("sequence" in record && record.sequence > last) {
+          const told = record.reason === eventsLost && record.details?.["lost_from"] === String(last + 1);
+          if (record.sequence !== last + 1 && !told) {
+            this.#log.warn(
+              { path: this.#path(first), after: last },
+              "events are missing; older ones are forgotten",
+            );
+            ring.expire(record.sequence - 1);
+          }
+          ring.push(record);
+          last = record.sequence;
+        }
+        if ((sinceTurn += 1) % 1000 === 0) await nextTurn();
+      }
+    }
+    // A mark that cannot be read any more may have taken numbers.
+    const nextSequence = cleanNext ?? Math.max(last, reserved) + 1 + (isDamaged ? reserveBlock : 0);
+    return nextSequence > last + 1 && this.#firsts.length > 0
+      ? { nextSequence, lost: { from: last + 1, to: nextSequence - 1 } }
+      : { nextSequence };
+  }
+
+  /** Starts a file for events from `first` on; numbers up to `reserved` are durably taken when it resolves. */
+  async startSegment(first: number, reserved: number): Promise<void> {
+    const old = this.#file;
+    this.#file = undefined;
+    await old?.close();
+    // "a" and the newline first: the file may be there already, even torn, and its marks still count.
+    const file = await open(this.#path(first), "a", 0o600);
+    try {
+      await file.appendFile(Buffer.concat([Buffer.from("\n"), encode({ reserved })]));
+      await file.datasync();
+      await syncDirectory(this.#directory);
+    } catch (thrown) {
+      await file.close();
+      throw thrown;
+    }
+    this.#file = file;
+    this.#eventsInSegment = 0;
+    if (this.#firsts.at(-1) !== first) this.#firsts.push(first);
+  }
+
+  /** Appends; with a mark it is all durable when it resolves. */
+  async write(events: readonly HostEvent[], mark?: Mark): Promise<void> {
+    if (this.#file === undefined) throw new Error("no segment is open");
+    const lines = events.map(encode);
+    if (mark !== undefined) lines.push(encode(mark));
+    await this.#file.appendFile(Buffer.concat(lines));
+    if (mark !== undefined) await this.#file.datasync();
+    this.#eventsInSegment += events.length;
+  }
+
+  /** Removes the files that hold nothing from `sequence` on. */
+  async dropBefore(sequence: number): Promise<void> {
+    while ((this.#firsts[1] ?? Infinity) <= sequence) {
+      await rm(this.#path(this.#firsts[0] ?? 0), { force: true });
+      this.#firsts.shift();
+    }
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  #path(first: number): string {
+    return join(this.#directory, `${String(first).padStart(16, "0")}.log`);
+  }
+}
+
+const encode = (record: HostEvent | Mark): Buffer => encodeLine(JSON.stringify(record), 0);

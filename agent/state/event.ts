@@ -1,0 +1,29 @@
+export type EventKind =
+  | "vm_defined"
+  | "vm_removed"
+  | "vm_state_changed"
+  | "vm_rebooted"
+  | "vm_panicked"
+  | "vm_io_error"
+  | "vm_watchdog"
+  | "vm_guest_agent"
+  | "vm_memory_failure"
+  | "vm_device_removed"
+  | "resync"
+  | "libvirt_connected"
+  | "libvirt_disconnected"
+  | "condition_changed"
+  | "operation_ended";
+
+/** A fact worth telling. `sequence` is dense over the host's whole life. */
+export interface HostEvent {
+  readonly sequence: number;
+  readonly agentEpoch: number;
+  readonly timeMs: number;
+  readonly kind: EventKind;
+  readonly vmId?: string;
+  readonly vmName?: string;
+  readonly vmState?: string;
+  readonly reason?: string;
+  readonly details?: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,32 @@
+import { z } from "zod";
+
+const leftOnSchema = z.object({
+  condition: z.string(),
+  trigger: z.string(),
+  /** The disk, DIMM or pool it is about; "": the host. */
+  subject: z.string(),
+  evidence: z.string(),
+  sinceMs: z.number(),
+  /** The boot that it came in. */
+  bootId: z.string(),
+});
+
+/** What holds a health condition until an operator, or a reboot and an operator, let it go. */
+const latchSchema = leftOnSchema.extend({
+  cause: z.enum(["flapping", "acknowledge", "reboot_and_acknowledge"]),
+  acknowledged: z.boolean(),
+});
+
+/** A request that was carried out, so that asking again does not let go what came after it. */
+const acknowledgementSchema = z.object({ requestId: z.string(), condition: z.string(), atMs: z.number() });
+
+export const healthRecordSchema = z.object({
+  latches: z.array(latchSchema),
+  /** What is on without a latch, and the next agent could not find by itself. Absent in what earlier versions wrote. */
+  leftOn: z.array(leftOnSchema).optional(),
+  acknowledgements: z.array(acknowledgementSchema),
+});
+
+export type HealthRecord = z.output<typeof healthRecordSchema>;
+export type LeftOn = Readonly<z.output<typeof leftOnSchema>>;
+export type Latch = Readonly<z.output<typeof latchSchema>>;

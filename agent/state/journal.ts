@@ -1,0 +1,356 @@
+import { open, rm, type FileHandle } from "node:fs/promises";
+import { SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import { replaceFile, writeFully } from "./durable-file.ts";
+import { compactionPath, JournalCompaction } from "./journal-compaction.ts";
+import { encodeLine, maxRecordBytes, replayLines } from "./journal-format.ts";
+
+const formatVersion = 1;
+const maxPendingBytes = 64 * 1024 * 1024;
+const defaultCompactAboveBytes = 8 * 1024 * 1024;
+
+export interface JournalOptions {
+  /** What the records are; a file of another kind or a newer version is refused. */
+  readonly kind: string;
+  readonly log: Logger;
+  /** Called for every record that the file holds, in order. A record may come again after a compaction. */
+  readonly replay: (record: unknown) => void;
+  /** The least records that say the same as all appended so far (those not yet durable included). */
+  readonly live: () => Iterable<unknown>;
+  /** Compact when the file is larger than this and than twice what compaction last left. Default 8 MiB. */
+  readonly compactAboveBytes?: number;
+}
+
+interface Pending {
+  readonly json: string;
+  readonly resolve?: () => void;
+  readonly reject?: (error: SocleError) => void;
+}
+
+/** An append-only file of checksummed records, durable in groups: all who wait share one write and one fdatasync. */
+export class Journal {
+  readonly #path: string;
+  readonly #options: JournalOptions;
+  #file: FileHandle;
+  #bytes: number;
+  #syncedBytes: number;
+  #pending: Pending[] = [];
+  #pendingBytes = 0;
+  #pumping = false;
+  /** For good. */
+  #failure: SocleError | undefined;
+  /** The last write found no space. */
+  #full: SocleError | undefined;
+  #closing: Promise<void> | undefined;
+  #idle: (() => void) | undefined;
+  #compactAbove: number;
+  #compaction: JournalCompaction | undefined;
+  /** The compaction's snapshot is on the disk: the pump switches over. */
+  #snapshotDone = false;
+
+  /**
+   * Opens or creates the file and replays it. A torn tail is cut off and logged. Throws `internal` JOURNAL_CORRUPT
+   * (damage before the last sync), `internal` JOURNAL_VERSION, and the file system's errors as `unavailable`.
+   */
+  static async open(path: string, options: JournalOptions): Promise<Journal> {
+    let file: FileHandle;
+    try {
+      file = await open(path, "r+");
+    } catch (thrown) {
+      if (errno(thrown)?.code !== "ENOENT") throw cannotOpen(path, thrown);
+      try {
+        await replaceFile(path, encodeLine(header(options.kind), 0));
+        file = await open(path, "r+");
+      } catch (cause) {
+        throw cannotOpen(path, cause);
+      }
+    }
+    try {
+      await rm(compactionPath(path), { force: true });
+      let first = true;
+      const found = await replayLines(path, file, (record) => {
+        if (first) checkHeader(path, options.kind, record);
+        else if (!isSeal(record)) options.replay(record);
+        first = false;
+      });
+      if (found.goodBytes < found.fileBytes) {
+        options.log.warn(
+          { path, records: found.records, offset: found.goodBytes, bytes: found.fileBytes - found.goodBytes },
+          "the journal ended in a torn record, which nobody was promised; it is cut off",
+        );
+        await file.truncate(found.goodBytes);
+        await file.datasync();
+      }
+      return new Journal(path, file, found.goodBytes, options);
+    } catch (thrown) {
+      await file.close();
+      throw thrown instanceof SocleError ? thrown : cannotOpen(path, thrown);
+    }
+  }
+
+  private constructor(path: string, file: FileHandle, bytes: number, options: JournalOptions) {
+    this.#path = path;
+    this.#file = file;
+    this.#bytes = bytes;
+    this.#syncedBytes = bytes;
+    this.#options = options;
+    this.#compactAbove = options.compactAboveBytes ?? defaultCompactAboveBytes;
+  }
+
+  /** Why appends are refused: for good, or until there is space again. */
+  get failure(): SocleError | undefined {
+    return this.#failure ?? this.#full;
+  }
+
+  /** The file's length without what is pending. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** What waits to be written. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /**
+   * Resolves when the record is on the disk. Rejects with JOURNAL_FAILED: `exhausted` while the disk is full, `unavailable`
+   * for good once a write or sync failed otherwise. Rejects with JOURNAL_BUSY when too much waits for a slow disk: a
+   * record that "must" be kept (the end of what was begun) is refused only at twice that.
+   */
+  append(record: unknown, need: "may" | "must" = "may"): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const refused = this.#push({ json: JSON.stringify(record), resolve, reject }, need);
+      if (refused !== undefined) reject(refused);
+    });
+  }
+
+  /** Keeps its order and becomes durable with the next append. Lost where that fails. */
+  appendLazily(record: unknown): void {
+    this.#push({ json: JSON.stringify(record) }, "may");
+  }
+
+  /** Makes all that was appended durable and closes the file. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#failure === undefined) {
+      // A last line that says the rest was on the disk: later damage to it cannot pass for a torn write.
+      await new Promise<void>((resolve) => {
+        const refused = this.#push({ json: seal, resolve, reject: () => resolve() }, "last");
+        if (refused !== undefined) resolve();
+      });
+    }
+    if (this.#pumping) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    await this.#compaction?.discard();
+    await this.#file.close();
+  }
+
+  #push(pending: Pending, need: "may" | "must" | "last"): SocleError | undefined {
+    if (this.#failure !== undefined) return this.#failure;
+    if (this.#closing !== undefined && need !== "last") return closed();
+    const bytes = Buffer.byteLength(pending.json);
+    if (bytes > maxRecordBytes) return tooLarge(this.#path, bytes);
+    const bound = need === "may" ? maxPendingBytes : 2 * maxPendingBytes;
+    if (this.#pendingBytes + bytes > bound) return busy(this.#path);
+    this.#pending.push(pending);
+    this.#pendingBytes += bytes;
+    this.#wake();
+    return undefined;
+  }
+
+  #wake(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    void this.#pump();
+  }
+
+  async #pump(): Promise<void> {
+    await Promise.resolve(); // all that is appended in this turn goes into the first batch
+    while (this.#failure === undefined && (this.#pending.length > 0 || this.#snapshotDone)) {
+      const batch = this.#pending;
+      this.#pending = [];
+      this.#pendingBytes = 0;
+      try {
+        await this.#write(batch);
+        for (const { resolve } of batch) resolve?.();
+      } catch (thrown) {
+        await this.#fail(thrown, batch);
+      }
+      await this.#compactWhereDue();
+      if (this.#pending.length === 0) await this.#seal();
+    }
+    this.#pumping = false;
+    this.#idle?.();
+  }
+
+  async #write(batch: readonly Pending[]): Promise<void> {
+    if (batch.length === 0) return;
+    const bytes = Buffer.concat(batch.map(({ json }) => encodeLine(json, this.#syncedBytes)));
+    await writeFully(this.#file, bytes, this.#bytes);
+    this.#bytes += bytes.length;
+    if (batch.some(({ resolve }) => resolve !== undefined)) {
+      await this.#file.datasync();
+      this.#syncedBytes = this.#bytes;
+    }
+    this.#full = undefined;
+    const compaction = this.#compaction;
+    if (compaction !== undefined && !batch.every(({ json }) => compaction.carry(json)))
+      this.#giveUp(compaction, new Error("more was appended meanwhile than is kept in memory"));
+  }
+
+  /**
+   * Says in the file that all before is on the disk, where nothing else follows that does: damage to the last record,
+   * which was promised, cannot pass for a torn write then. Needs no sync: only a crash of the machine can lose it, and
+   * nobody is promised a seal.
+   */
+  async #seal(): Promise<void> {
+    if (this.#failure !== undefined || this.#full !== undefined) return;
+    if (this.#bytes !== this.#syncedBytes) return;
+    const bytes = encodeLine(seal, this.#syncedBytes);
+    try {
+      await writeFully(this.#file, bytes, this.#bytes);
+    } catch {
+      // The next record is written over what there may be of it.
+      return;
+    }
+    this.#bytes += bytes.length;
+  }
+
+  async #fail(cause: unknown, batch: readonly Pending[]): Promise<void> {
+    let why = cause;
+    let full = isFull(cause) && errno(cause)?.syscall === "write";
+    try {
+      // A write that found no space may have written a part: without it the file is as before, and the next may do.
+      if (full) await this.#file.truncate(this.#bytes);
+    } catch (thrown) {
+      why = thrown;
+      full = false;
+    }
+    // Otherwise it has failed for good: after a failed sync the kernel may have dropped the pages, and trying again could
+    // succeed without them.
+    const failure = journalFailed(this.#path, why, full);
+    if (this.#full === undefined) this.#options.log.error({ path: this.#path, err: why }, failure.message);
+    if (full) this.#full = failure;
+    else this.#failure = failure;
+    const refused = full ? batch : [...batch, ...this.#pending.splice(0)];
+    for (const { reject } of refused) reject?.(failure);
+  }
+
+  async #compactWhereDue(): Promise<void> {
+    if (this.#failure !== undefined) return;
+    if (this.#snapshotDone && this.#compaction !== undefined) {
+      this.#snapshotDone = false;
+      await this.#switchTo(this.#compaction);
+    }
+    if (this.#bytes <= this.#compactAbove || this.#compaction !== undefined || this.#closing !== undefined)
+      return;
+    const compaction = new JournalCompaction(this.#path, this.#snapshot(), (failure) => {
+      if (this.#compaction !== compaction) return; // given up meanwhile
+      if (failure === undefined) {
+        this.#snapshotDone = true;
+        this.#wake();
+      } else if (this.#closing === undefined) {
+        this.#giveUp(compaction, failure);
+      }
+    });
+    this.#compaction = compaction;
+  }
+
+  *#snapshot(): Generator<string> {
+    yield header(this.#options.kind);
+    for (const record of this.#options.live()) yield JSON.stringify(record);
+    yield seal;
+  }
+
+  async #switchTo(compaction: JournalCompaction): Promise<void> {
+    const old = this.#file;
+    const before = this.#bytes;
+    try {
+      await compaction.complete();
+    } catch (thrown) {
+      this.#giveUp(compaction, thrown);
+      return;
+    }
+    try {
+      const { file, bytes } = await compaction.takeOver(this.#path);
+      this.#file = file;
+      this.#bytes = bytes;
+      this.#syncedBytes = bytes;
+    } catch (thrown) {
+      await this.#fail(thrown, []);
+      return;
+    }
+    this.#compaction = undefined;
+    const least = this.#options.compactAboveBytes ?? defaultCompactAboveBytes;
+    this.#compactAbove = Math.max(least, this.#bytes * 2);
+    await old.close();
+    this.#options.log.debug({ path: this.#path, before, after: this.#bytes }, "journal compacted");
+  }
+
+  #giveUp(compaction: JournalCompaction, failure: unknown): void {
+    this.#compaction = undefined;
+    this.#snapshotDone = false;
+    this.#compactAbove = this.#bytes * 2;
+    this.#options.log.warn(
+      { path: this.#path, err: failure },
+      "the journal could not be compacted; it goes on growing",
+    );
+    void compaction.discard().catch(() => undefined);
+  }
+}
+
+const seal = JSON.stringify({ sealed: true });
+const isSeal = (record: unknown): boolean =>
+  typeof record === "object" && record !== null && "sealed" in record;
+const header = (kind: string): string => JSON.stringify({ journal: kind, version: formatVersion });
+
+function checkHeader(path: string, kind: string, record: unknown): void {
+  const { journal, version } = record as { journal?: unknown; version?: unknown };
+  if (journal === kind && version === formatVersion) return;
+  throw new SocleError(
+    "internal",
+    "JOURNAL_VERSION",
+    `${path} is not a ${kind} journal of version ${formatVersion} (it says ${JSON.stringify(record)}); run the ` +
+      "version of Socle that wrote it, or move the file aside",
+  );
+}
+
+const errno = (thrown: unknown): NodeJS.ErrnoException | undefined =>
+  thrown instanceof Error ? thrown : undefined;
+
+const isFull = (thrown: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(errno(thrown)?.code ?? "");
+
+const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+
+function journalFailed(path: string, cause: unknown, passing: boolean): SocleError {
+  const mend = isFull(cause) ? "free space there" : "check the disk";
+  return new SocleError(
+    isFull(cause) ? "exhausted" : "unavailable",
+    "JOURNAL_FAILED",
+    `${path} cannot be written (${textOf(cause)}): changes are refused, reads and guests go on; ${mend}` +
+      (passing ? ", then changes go on by themselves" : ", then restart the agent"),
+    { cause, details: { metadata: { path } } },
+  );
+}
+
+const cannotOpen = (path: string, cause: unknown): SocleError =>
+  new SocleError("unavailable", "JOURNAL_UNREADABLE", `${path} cannot be opened: ${textOf(cause)}`, {
+    cause,
+  });
+
+const closed = (): SocleError => new SocleError("unavailable", "AGENT_STOPPING", "the agent is stopping");
+
+const tooLarge = (path: string, bytes: number): SocleError =>
+  new SocleError("invalid", "RECORD_TOO_LARGE", `a record of ${bytes} bytes is too large for ${path}`);
+
+const busy = (path: string): SocleError =>
+  new SocleError("exhausted", "JOURNAL_BUSY", `${path} is on a disk too slow for the load; try again later`, {
+    details: { retryAfterMs: 1000 },
+  });

@@ -1,0 +1,40 @@
+import { randomBytes } from "node:crypto";
+
+/**
+ * UUIDs of version 7 (RFC 9562): they sort by the time they were made, and strictly by the order in which one source made
+ * them, whatever the wall clock does: 48 bits of milliseconds, 12 of counter, 62 random.
+ */
+export class OperationIds {
+  readonly #now: () => number;
+  #lastMs = 0;
+  #counter = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  next(): string {
+    const nowMs = Math.floor(this.#now());
+    if (nowMs > this.#lastMs) {
+      this.#lastMs = nowMs;
+      this.#counter = 0;
+    } else if ((this.#counter += 1) > 0xfff) {
+      this.#lastMs += 1;
+      this.#counter = 0;
+    }
+    const time = this.#lastMs.toString(16).padStart(12, "0");
+    const counter = this.#counter.toString(16).padStart(3, "0");
+    const random = randomBytes(8);
+    random.writeUInt8((random.readUInt8(0) & 0x3f) | 0x80, 0);
+    const tail = random.toString("hex");
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${counter}-${tail.slice(0, 4)}-${tail.slice(4)}`;
+  }
+
+  /** Every later id sorts after this one: for ids read back after a restart. */
+  startAfter(id: string): void {
+    const ms = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+    if (ms < this.#lastMs || Number.isNaN(ms)) return;
+    this.#lastMs = ms;
+    this.#counter = 0xfff;
+  }
+}

@@ -1,0 +1,97 @@
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Operation, OperationStep } from "./operation.ts";
+
+/**
+ * Runs a named part of an operation and records its start and end. `weight` is its share of the whole (0 to 1, default
+ * 0.1) for the progress shown. Does not start once cancel() was asked or the agent has stopped; what has started is
+ * never cut short.
+ */
+export interface Step {
+  <T>(name: string, work: () => Promise<T>, weight?: number): Promise<T>;
+  /** Takes back what the step of this name did, also after cancel(): its outcome becomes "undone". */
+  readonly undo: (name: string, work: () => Promise<void>) => Promise<void>;
+}
+
+interface RunOptions {
+  readonly clock: Clock;
+  readonly operation: () => Operation;
+  /** False once ends can no longer be recorded. */
+  readonly mayStart: () => boolean;
+  readonly change: (change: Pick<Operation, "steps" | "progress">, stepIndex: number) => void;
+}
+
+/** One operation being worked on. */
+export class OperationRun {
+  readonly step: Step;
+  readonly #options: RunOptions;
+  readonly #cancel = new AbortController();
+  /** Steps of an earlier, interrupted run by name: done again, they keep their place in the list. */
+  readonly #earlier: Map<string, number>;
+
+  constructor(options: RunOptions) {
+    this.#options = options;
+    this.#earlier = new Map(options.operation().steps.map(({ name }, index) => [name, index]));
+    this.step = Object.assign(
+      <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> => this.#step(name, work, weight),
+      { undo: (name: string, work: () => Promise<void>): Promise<void> => this.#undo(name, work) },
+    );
+  }
+
+  get signal(): AbortSignal {
+    return this.#cancel.signal;
+  }
+
+  cancel(): void {
+    this.#cancel.abort(new SocleError("cancelled", "CANCELLED", "the operation was cancelled"));
+  }
+
+  async #step<T>(name: string, work: () => Promise<T>, weight: number): Promise<T> {
+    this.#cancel.signal.throwIfAborted();
+    const index = this.#start(name);
+    let value: T;
+    try {
+      value = await work();
+    } catch (thrown) {
+      this.#finish(index, "failed", 0);
+      throw thrown;
+    }
+    this.#finish(index, "done", weight);
+    return value;
+  }
+
+  async #undo(name: string, work: () => Promise<void>): Promise<void> {
+    const done = this.#options.operation().steps.findLastIndex((step) => step.name === name);
+    const index = done === -1 ? this.#start(name) : done;
+    if (done !== -1) this.#requireOpen();
+    await work();
+    this.#finish(index, "undone", 0);
+  }
+
+  #requireOpen(): void {
+    if (this.#options.mayStart()) return;
+    throw new SocleError("unavailable", "AGENT_STOPPING", "the agent stopped before this step");
+  }
+
+  #start(name: string): number {
+    this.#requireOpen();
+    const { steps, progress } = this.#options.operation();
+    const index = this.#earlier.get(name) ?? steps.length;
+    this.#earlier.delete(name);
+    const step: OperationStep = { name, startedAtMs: this.#options.clock.now() };
+    this.#options.change({ steps: steps.toSpliced(index, 1, step), progress }, index);
+    return index;
+  }
+
+  #finish(index: number, outcome: "done" | "failed" | "undone", weight: number): void {
+    const { steps, progress } = this.#options.operation();
+    const endedAtMs = this.#options.clock.now();
+    this.#options.change(
+      {
+        steps: steps.map((step, at) => (at === index ? { ...step, endedAtMs, outcome } : step)),
+        progress: Math.min(0.99, progress + weight),
+      },
+      index,
+    );
+  }
+}

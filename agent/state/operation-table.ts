@@ -1,0 +1,252 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { BootClock } from "../kernel/boot-clock.ts";
+import { Counts } from "../kernel/counts.ts";
+import { SocleError } from "../kernel/errors.ts";
+import { OrderedIds } from "./ordered-ids.ts";
+import { isDone, type Operation, type OperationStep } from "./operation.ts";
+
+/** What the journal holds. Each may be replayed more than once: a later one of the same operation wins. */
+export type OperationRecord =
+  | { readonly t: "begin"; readonly operation: Operation; readonly fingerprint: string }
+  | {
+      readonly t: "step";
+      readonly id: string;
+      readonly index: number;
+      readonly step: OperationStep;
+      readonly progress: number;
+    }
+  | ({ readonly t: "end" } & Pick<
+      Operation,
+      "id" | "state" | "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot"
+    >);
+
+export interface Entry {
+  readonly fingerprint: string;
+  /** As it will be once all that was appended to the journal is durable. */
+  recorded: Operation;
+  /** As others see it; undefined until its begin is durable. */
+  shown: Operation | undefined;
+  durable: Promise<void>;
+}
+
+export type End = Partial<Pick<Operation, "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot">> &
+  Pick<Operation, "state">;
+
+/** The operation with this end in place of what it had; its intent is let go once it is done. */
+export function withEnd(operation: Operation, end: End): Operation {
+  const next: { -readonly [Key in keyof Operation]: Operation[Key] } = { ...operation };
+  delete next.error;
+  Object.assign(next, end);
+  if (isDone(next)) next.intent = null;
+  return next;
+}
+
+/** All operations held, by id and by who asked for them, and what replay makes of the journal's records. */
+export class OperationTable {
+  readonly #retentionMs: number;
+  readonly #clock: Clock;
+  readonly #boot: BootClock | undefined;
+  /** In the order of ids, which is that of begin. */
+  readonly #byId = new Map<string, Entry>();
+  readonly #byRequest = new Map<string, Entry>();
+  readonly #all = new OrderedIds();
+  readonly #byVm = new Map<string, OrderedIds>();
+  /** Those without an end, in the order of ids. */
+  readonly #unfinished = new Set<string>();
+  readonly #heldOf = new Counts();
+  readonly #unfinishedOf = new Counts();
+  readonly #unfinishedFor = new Counts();
+  /** Ended ones in the order in which they expire. */
+  readonly #expiries: { id: string; atMonotonicMs: number }[] = [];
+  #expired = 0;
+
+  constructor(options: { retentionMs: number; clock: Clock; boot?: BootClock | undefined }) {
+    this.#boot = options.boot;
+    this.#retentionMs = options.retentionMs;
+    this.#clock = options.clock;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get unfinished(): number {
+    return this.#unfinished.size;
+  }
+
+  /** Of this caller, ended ones included. */
+  heldOf(caller: string): number {
+    return this.#heldOf.of(caller);
+  }
+
+  unfinishedOf(caller: string): number {
+    return this.#unfinishedOf.of(caller);
+  }
+
+  /** Under way and waiting for this VM. */
+  unfinishedFor(vmId: string): number {
+    return this.#unfinishedFor.of(vmId);
+  }
+
+  get(id: string): Entry | undefined {
+    return this.#byId.get(id);
+  }
+
+  byRequest(caller: string, requestId: string): Entry | undefined {
+    return this.#byRequest.get(`${requestId} ${caller}`);
+  }
+
+  newestId(): string | undefined {
+    return this.#all.newest;
+  }
+
+  withoutEnd(): Operation[] {
+    return [...this.#unfinished].flatMap((id) => this.#byId.get(id)?.recorded ?? []);
+  }
+
+  add({ operation, fingerprint }: { operation: Operation; fingerprint: string }): Entry {
+    const entry: Entry = { fingerprint, recorded: operation, shown: undefined, durable: Promise.resolve() };
+    this.#byId.set(operation.id, entry);
+    this.#byRequest.set(`${operation.requestId} ${operation.caller}`, entry);
+    this.#all.add(operation.id);
+    this.#heldOf.add(operation.caller);
+    if (!isDone(operation)) {
+      this.#unfinished.add(operation.id);
+      this.#unfinishedOf.add(operation.caller);
+      this.#unfinishedFor.add(operation.vmId);
+    }
+    const ofVm = this.#byVm.get(operation.vmId) ?? new OrderedIds();
+    ofVm.add(operation.id);
+    this.#byVm.set(operation.vmId, ofVm);
+    return entry;
+  }
+
+  remove({ recorded }: Entry): void {
+    const { id, requestId, caller, vmId } = recorded;
+    this.#finish(recorded);
+    this.#heldOf.remove(caller);
+    this.#byId.delete(id);
+    this.#byRequest.delete(`${requestId} ${caller}`);
+    this.#all.remove(id);
+    const ofVm = this.#byVm.get(vmId);
+    ofVm?.remove(id);
+    if (ofVm?.size === 0) this.#byVm.delete(vmId);
+  }
+
+  #finish({ id, caller, vmId }: Operation): void {
+    if (!this.#unfinished.delete(id)) return;
+    this.#unfinishedOf.remove(caller);
+    this.#unfinishedFor.remove(vmId);
+  }
+
+  ended({ recorded }: Entry): void {
+    this.#finish(recorded);
+    this.#expiries.push({ id: recorded.id, atMonotonicMs: this.#clock.monotonicMs() + this.#retentionMs });
+  }
+
+  forgetExpired(): void {
+    const now = this.#clock.monotonicMs();
+    for (let next; (next = this.#expiries[this.#expired]) !== undefined; this.#expired += 1) {
+      if (next.atMonotonicMs > now) break;
+      const entry = this.#byId.get(next.id);
+      if (entry !== undefined) this.remove(entry);
+    }
+    if (this.#expired > 1024 && this.#expired * 2 > this.#expiries.length) {
+      this.#expiries.splice(0, this.#expired);
+      this.#expired = 0;
+    }
+  }
+
+  nextExpiryInMs(): number | undefined {
+    const next = this.#expiries[this.#expired];
+    return next === undefined ? undefined : next.atMonotonicMs - this.#clock.monotonicMs();
+  }
+
+  list(options: { vmId?: string; onlyRunning?: boolean; afterId?: string; limit: number }): Operation[] {
+    const { vmId, onlyRunning = false, afterId, limit } = options;
+    const found: Operation[] = [];
+    for (const id of this.#newestFirst(vmId, onlyRunning, afterId)) {
+      const operation = this.#byId.get(id)?.shown;
+      if (operation === undefined || (vmId !== undefined && operation.vmId !== vmId)) continue;
+      if (onlyRunning && isDone(operation)) continue;
+      if (found.push(operation) >= limit) break;
+    }
+    return found;
+  }
+
+  /** The fewest ids that hold all that fit. */
+  #newestFirst(vmId: string | undefined, onlyRunning: boolean, afterId = "~"): Iterable<string> {
+    if (onlyRunning) return [...this.#unfinished].reverse().filter((id) => id < afterId);
+    const ids = vmId === undefined ? this.#all : this.#byVm.get(vmId);
+    return ids?.below(afterId) ?? [];
+  }
+
+  replay(record: unknown): void {
+    const known = record as OperationRecord;
+    if (known.t === "begin") {
+      if (!this.#byId.has(known.operation.id)) this.add(known);
+      return;
+    }
+    const entry = this.#byId.get(known.id);
+    if (entry === undefined) return; // forgotten before the journal was compacted
+    if (known.t === "step") {
+      // A step before it may be missing: steps are recorded lazily, and lost where the disk was full.
+      const { steps } = entry.recorded;
+      const index = Math.min(known.index, steps.length);
+      entry.recorded = {
+        ...entry.recorded,
+        steps: steps.toSpliced(index, 1, known.step),
+        progress: known.progress,
+      };
+      return;
+    }
+    if ((known.t as string) !== "end") throw unknownRecord(record);
+    const { state, progress, result, error, endedAtMs, endedSinceBoot } = known;
+    entry.recorded = withEnd(entry.recorded, {
+      state,
+      progress,
+      result,
+      ...(error === undefined ? {} : { error }),
+      ...(endedAtMs === undefined ? {} : { endedAtMs }),
+      ...(endedSinceBoot === undefined ? {} : { endedSinceBoot }),
+    });
+  }
+
+  /** After the last record: forgets what is past its time, shows the rest. */
+  replayed(): void {
+    const ended: { id: string; ageMs: number }[] = [];
+    for (const entry of this.#byId.values()) {
+      entry.shown = entry.recorded;
+      if (!isDone(entry.recorded)) continue;
+      this.#finish(entry.recorded);
+      ended.push({ id: entry.recorded.id, ageMs: this.#ageMs(entry.recorded) });
+    }
+    ended.sort((a, b) => b.ageMs - a.ageMs);
+    for (const { id, ageMs } of ended) {
+      const leftMs = this.#retentionMs - ageMs;
+      this.#expiries.push({ id, atMonotonicMs: this.#clock.monotonicMs() + leftMs });
+    }
+    this.forgetExpired();
+  }
+
+  /** Since it ended. The wall clock may have been stepped: it counts only where the host was booted anew since. */
+  #ageMs({ endedAtMs, endedSinceBoot }: Operation): number {
+    const isThisBoot = this.#boot !== undefined && endedSinceBoot?.bootId === this.#boot.bootId;
+    if (isThisBoot) return Math.max(0, this.#boot.ms() - endedSinceBoot.ms);
+    const now = this.#clock.now();
+    return Math.max(0, now - (endedAtMs ?? now));
+  }
+
+  *live(): Generator<OperationRecord> {
+    for (const { recorded, fingerprint } of this.#byId.values()) {
+      yield { t: "begin", operation: recorded, fingerprint };
+    }
+  }
+}
+
+const unknownRecord = (record: unknown): SocleError =>
+  new SocleError(
+    "internal",
+    "JOURNAL_VERSION",
+    `the operations journal holds a record that this version does not know: ${JSON.stringify(record).slice(0, 200)}`,
+  );

@@ -1,0 +1,45 @@
+/** A mutation under way or done. Immutable: every change makes a new record with the same id. */
+export interface Operation {
+  readonly id: string;
+  readonly requestId: string;
+  /** Upper snake: CREATE_VM, START_VM, ... */
+  readonly kind: string;
+  readonly vmId: string;
+  readonly caller: string;
+  readonly state: "running" | "succeeded" | "failed" | "cancelled" | "outcome_unknown";
+  readonly steps: readonly OperationStep[];
+  /** 0 to 1. */
+  readonly progress: number;
+  readonly error?: OperationError;
+  readonly createdAtMs: number;
+  readonly endedAtMs?: number;
+  /** The same moment, which no step of the wall clock moves. */
+  readonly endedSinceBoot?: SinceBoot;
+  readonly result: Readonly<Record<string, string>>;
+  /** What replay needs to find out what happened: the parsed request and what was decided at admission. JSON. */
+  readonly intent: unknown;
+}
+
+export interface SinceBoot {
+  readonly bootId: string;
+  readonly ms: number;
+}
+
+export interface OperationStep {
+  readonly name: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs?: number;
+  /** Absent while under way. */
+  readonly outcome?: "done" | "failed" | "undone";
+}
+
+/** A SocleError as it is kept: kind, reason, message and metadata without its cause. */
+export interface OperationError {
+  readonly kind: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export const isDone = (operation: Operation): boolean =>
+  operation.state !== "running" && operation.state !== "outcome_unknown";

@@ -1,0 +1,40 @@
+/** Ids that are added in ascending order, and mostly removed in it. */
+export class OrderedIds {
+  #ids: string[] = [];
+  readonly #removed = new Set<string>();
+
+  get size(): number {
+    return this.#ids.length - this.#removed.size;
+  }
+
+  get newest(): string | undefined {
+    return this.#ids.at(-1);
+  }
+
+  add(id: string): void {
+    this.#ids.push(id);
+  }
+
+  /** Only of an id that was added, once. */
+  remove(id: string): void {
+    this.#removed.add(id);
+    if (this.#removed.size * 2 <= this.#ids.length) return;
+    this.#ids = this.#ids.filter((kept) => !this.#removed.has(kept));
+    this.#removed.clear();
+  }
+
+  /** Those below `bound`, highest first. */
+  *below(bound: string): Generator<string> {
+    let low = 0;
+    let high = this.#ids.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#ids[middle] ?? "") < bound) low = middle + 1;
+      else high = middle;
+    }
+    for (let index = low - 1; index >= 0; index -= 1) {
+      const id = this.#ids[index] ?? "";
+      if (!this.#removed.has(id)) yield id;
+    }
+  }
+}

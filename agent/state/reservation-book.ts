@@ -1,0 +1,264 @@
+import type { BootClock } from "../kernel/boot-clock.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { Counts } from "../kernel/counts.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import { Journal } from "./journal.ts";
+import { OperationIds } from "./operation-id.ts";
+import { checkRequestId } from "./operation-refusals.ts";
+import type { Reservation, ReservationRequest, ReservationState } from "./reservation.ts";
+
+export interface ReservationBookOptions {
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly boot: BootClock;
+  readonly log: Logger;
+  /** How long an ended reservation and its request ids are kept. */
+  readonly retentionMs: number;
+  /** Ended and held ones together; beyond it new ones are refused. Default 50,000. */
+  readonly maxRetained?: number;
+  /** Default 1,000. Half of them at most are one caller's. */
+  readonly maxHeld?: number;
+}
+
+/** What the journal holds: a reservation as it is after a change, whole, so that the last record of each counts. */
+interface Kept {
+  readonly reservation: Reservation;
+  /** Those that made it, renewed it (the last of them), and released it. */
+  readonly requests: Requests;
+  /** Of a held one: when its time is over, on the kernel's clock of that boot. */
+  readonly deadline: { readonly bootId: string; readonly sinceBootMs: number };
+}
+
+type Requests = Readonly<Partial<Record<RequestKind, readonly ReservationRequest[]>>>;
+
+export type RequestKind = "reserve" | "renew" | "release";
+
+/** Of one reservation: a late repetition of an earlier one must not take effect again. */
+const MOST_RENEWALS = 16;
+
+interface Entry {
+  readonly kept: Kept;
+  /** On the monotonic clock: the end of a held one's time, or of the time that an ended one is kept. */
+  readonly untilMs: number;
+  readonly durable: Promise<void>;
+}
+
+/**
+ * The reservations of this host, durable before they are told. Time is measured on the monotonic clock alone.
+ *
+ * After a restart of the agent the time left is known exactly: the kernel's clock went on and nobody can set it. After a
+ * boot nothing tells how long the host was off but the wall clock, which may have been set meanwhile: a reservation then
+ * begins its whole time anew. So no step of a clock ever shortens one, and a boot prolongs it by its own time at most.
+ */
+export class ReservationBook {
+  readonly #options: ReservationBookOptions;
+  readonly #maxRetained: number;
+  readonly #maxHeld: number;
+  readonly #ids: OperationIds;
+  /** By id, which is the order in which they were made. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #byRequest = new Map<string, string>();
+  readonly #journal: Journal;
+  #held = 0;
+  readonly #heldBy = new Counts();
+
+  /** Throws what Journal.open throws. */
+  static async open(options: ReservationBookOptions): Promise<ReservationBook> {
+    const found = new Map<string, Kept>();
+    let live = (): Iterable<Kept> => found.values();
+    const journal = await Journal.open(`${options.directory}/reservations.journal`, {
+      kind: "reservations",
+      log: options.log,
+      replay: (record) => {
+        const kept = record as Kept;
+        found.set(kept.reservation.id, { ...kept, requests: asLists(kept.requests) });
+      },
+      live: () => live(),
+    });
+    const book = new ReservationBook(options, journal, found.values());
+    live = () => [...book.#entries.values()].map(({ kept }) => kept);
+    return book;
+  }
+
+  private constructor(options: ReservationBookOptions, journal: Journal, found: Iterable<Kept>) {
+    this.#options = options;
+    this.#maxRetained = options.maxRetained ?? 50_000;
+    this.#maxHeld = options.maxHeld ?? 1000;
+    this.#journal = journal;
+    this.#ids = new OperationIds(() => options.clock.now());
+    const nowMs = options.clock.monotonicMs();
+    for (const kept of found)
+      this.#put({ kept, untilMs: nowMs + this.#leftMs(kept), durable: Promise.resolve() });
+    const newest = [...this.#entries.keys()].at(-1);
+    if (newest !== undefined) this.#ids.startAfter(newest);
+    this.#forget();
+  }
+
+  /** What this caller's request made before, as it is now, if it did; durable when it resolves. Throws REQUEST_ID_REUSED. */
+  find(kind: RequestKind, request: ReservationRequest): Promise<Reservation> | undefined {
+    checkRequestId(request.requestId);
+    const entry = this.#entries.get(this.#byRequest.get(keyOf(request)) ?? "");
+    if (entry === undefined) return undefined;
+    const held = entry.kept.requests[kind]?.find((one) => keyOf(one) === keyOf(request));
+    if (held?.fingerprint !== request.fingerprint) {
+      throw reused(request.requestId, entry.kept.reservation.id);
+    }
+    return entry.durable.then(() => entry.kept.reservation);
+  }
+
+  /** Throws `exhausted` TOO_MANY_RESERVATIONS: to be asked before anything is taken for a new one of this caller. */
+  admit(caller: string): void {
+    this.#forget();
+    const most = Math.ceil(this.#maxHeld / 2);
+    if (this.#heldBy.of(caller) >= most) throw tooMany(`${most} reservations of this caller are held`);
+    if (this.#held >= this.#maxHeld) throw tooMany(`${this.#maxHeld} reservations are held`);
+    if (this.#entries.size >= this.#maxRetained) throw tooMany(`${this.#maxRetained} reservations are kept`);
+  }
+
+  newId(): string {
+    return this.#ids.next();
+  }
+
+  /** Held at once; durable when it resolves. Where that fails, here and below, all is as it was before. */
+  async add(reservation: Reservation, request: ReservationRequest): Promise<void> {
+    await this.#set(reservation, { reserve: [request] });
+  }
+
+  /** Its time begins anew, at once; durable when it resolves. */
+  async renew(reservation: Reservation, request: ReservationRequest): Promise<void> {
+    const { requests } = this.#entry(reservation.id).kept;
+    const renew = [...(requests.renew ?? []), request].slice(-MOST_RENEWALS);
+    await this.#set(reservation, { ...requests, renew });
+  }
+
+  /** Ended at once; durable when it resolves. */
+  async end(
+    id: string,
+    state: Exclude<ReservationState, "held">,
+    more: { readonly vmId?: string; readonly request?: ReservationRequest } = {},
+  ): Promise<Reservation> {
+    const { reservation, requests } = this.#entry(id).kept;
+    const { vmId, request } = more;
+    const ended = {
+      ...reservation,
+      state,
+      endedAtMs: this.#options.clock.now(),
+      ...(vmId === undefined ? {} : { vmId }),
+    };
+    await this.#set(ended, request === undefined ? requests : { ...requests, release: [request] }, "must");
+    return ended;
+  }
+
+  /** Throws `not_found` RESERVATION_NOT_FOUND. */
+  get(id: string): Reservation {
+    return this.#entry(id).kept.reservation;
+  }
+
+  /** In the order in which they were made. */
+  all(): readonly Reservation[] {
+    return [...this.#entries.values()].map(({ kept }) => kept.reservation);
+  }
+
+  /** How much of a held one's time is left; negative when it is over. */
+  leftMs(id: string): number {
+    return this.#entry(id).untilMs - this.#options.clock.monotonicMs();
+  }
+
+  async close(): Promise<void> {
+    await this.#journal.close();
+  }
+
+  async #set(reservation: Reservation, requests: Requests, need: "may" | "must" = "may"): Promise<void> {
+    const { boot, clock, retentionMs } = this.#options;
+    const { id, state, ttlMs } = reservation;
+    const lastsMs = state === "held" ? ttlMs : retentionMs;
+    const deadline = { bootId: boot.bootId, sinceBootMs: boot.ms() + lastsMs };
+    const kept = { reservation, requests, deadline };
+    const before = this.#entries.get(id);
+    const durable = this.#journal.append(kept, need);
+    this.#put({ kept, untilMs: clock.monotonicMs() + lastsMs, durable });
+    try {
+      await durable;
+    } catch (thrown) {
+      if (this.#entries.get(id)?.kept === kept) {
+        if (before === undefined) this.#remove(id);
+        else this.#put(before);
+      }
+      throw thrown;
+    }
+  }
+
+  #put(entry: Entry): void {
+    const { reservation, requests } = entry.kept;
+    this.#unindex(reservation.id);
+    if (reservation.state === "held") {
+      this.#held += 1;
+      this.#heldBy.add(reservation.caller);
+    }
+    this.#entries.set(reservation.id, entry);
+    for (const request of Object.values(requests).flat()) this.#byRequest.set(keyOf(request), reservation.id);
+  }
+
+  #leftMs({ reservation, deadline }: Kept): number {
+    const { boot, clock, retentionMs } = this.#options;
+    if (reservation.state !== "held") {
+      // As operations: a wall clock that went back must not keep it for ever.
+      const endedAtMs = reservation.endedAtMs ?? clock.now();
+      return Math.min(retentionMs, endedAtMs + retentionMs - clock.now());
+    }
+    const isSameBoot = deadline.bootId === boot.bootId;
+    return isSameBoot ? Math.min(reservation.ttlMs, deadline.sinceBootMs - boot.ms()) : reservation.ttlMs;
+  }
+
+  #forget(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [id, { kept, untilMs }] of this.#entries)
+      if (kept.reservation.state !== "held" && untilMs <= nowMs) this.#remove(id);
+  }
+
+  #remove(id: string): void {
+    this.#unindex(id);
+    this.#entries.delete(id);
+  }
+
+  #unindex(id: string): void {
+    const kept = this.#entries.get(id)?.kept;
+    if (kept === undefined) return;
+    for (const request of Object.values(kept.requests).flat()) this.#byRequest.delete(keyOf(request));
+    if (kept.reservation.state !== "held") return;
+    this.#held -= 1;
+    this.#heldBy.remove(kept.reservation.caller);
+  }
+
+  #entry(id: string): Entry {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) return entry;
+    throw new SocleError("not_found", "RESERVATION_NOT_FOUND", `there is no reservation ${id} on this host`);
+  }
+}
+
+/** An earlier version wrote one of each kind, as it is. */
+function asLists(requests: Requests | Readonly<Partial<Record<RequestKind, ReservationRequest>>>): Requests {
+  return Object.fromEntries(Object.entries(requests).map(([kind, of]) => [kind, [of].flat()]));
+}
+
+const keyOf = ({ requestId, caller }: ReservationRequest): string => `${requestId} ${caller}`;
+
+const reused = (requestId: string, reservationId: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "REQUEST_ID_REUSED",
+    `request id ${requestId} was used for another request (reservation ${reservationId}); use a new id for a new request`,
+    { details: { metadata: { reservation_id: reservationId } } },
+  );
+
+const tooMany = (why: string): SocleError =>
+  new SocleError(
+    "exhausted",
+    "TOO_MANY_RESERVATIONS",
+    `${why}, which is the limit; release some, or try again later`,
+    {
+      details: { retryAfterMs: 1000 },
+    },
+  );

@@ -1,0 +1,37 @@
+import { SocleError } from "../kernel/errors.ts";
+
+/** Who a certificate says that its holder is. */
+export interface Identity {
+  /** `spiffe://DOMAIN/ROLE/NAME`, with `/tenant/TENANT` behind it for somebody who has to do with one tenant's VMs alone. */
+  readonly uri: string;
+  readonly domain: string;
+  readonly role: string;
+  readonly name: string;
+  readonly tenant?: string;
+}
+
+const form =
+  /^spiffe:\/\/([a-z0-9._-]{1,255})\/([a-z]{1,32})\/([A-Za-z0-9._-]{1,128})(?:\/tenant\/([A-Za-z0-9._-]{1,63}))?$/;
+
+/**
+ * From a certificate's subject alternative names as node:crypto prints them. A SPIFFE certificate has exactly one URI
+ * (SPIFFE X509-SVID, 2); other kinds of names say nothing here. Throws `denied` CERTIFICATE_IDENTITY.
+ */
+export function identityOf(subjectAltName: string | undefined): Identity {
+  const names = subjectAltName ?? "";
+  // A value with a comma or a quote in it is printed as a JSON string: no identity has one, and no guess is made.
+  const uris = names.includes('"') ? [] : names.split(", ").filter((name) => name.startsWith("URI:"));
+  const [only = ""] = uris;
+  const identity = uris.length === 1 ? parseIdentity(only.slice("URI:".length)) : undefined;
+  if (identity !== undefined) return identity;
+  const message =
+    "the certificate says no identity: it needs exactly one URI name, spiffe://DOMAIN/ROLE/NAME or spiffe://DOMAIN/ROLE/NAME/tenant/TENANT";
+  throw new SocleError("denied", "CERTIFICATE_IDENTITY", message);
+}
+
+/** Undefined for what is not an identity. */
+export function parseIdentity(uri: string): Identity | undefined {
+  const [, domain, role, name, tenant] = form.exec(uri) ?? [];
+  if (domain === undefined || role === undefined || name === undefined) return undefined;
+  return { uri, domain, role, name, ...(tenant === undefined ? {} : { tenant }) };
+}

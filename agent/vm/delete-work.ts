@@ -1,0 +1,40 @@
+import { SocleError } from "../kernel/errors.ts";
+import { isActive } from "./domains.ts";
+import { seen, SEEN_WITHIN_MS, type Work } from "./work.ts";
+
+/**
+ * The plug, the volumes that were made for it, and last the domain: whatever fails on the way, the VM is there to be
+ * deleted again, and nothing is left that nobody knows of. Each is done when it is gone, however it went.
+ */
+export const deleteWork: Work<"DELETE_VM"> = async ({ domains, table, volumes }, intent, run) => {
+  const { vmId, step, resumed } = run;
+  // What was so at admission may have changed while the operation waited for its turn.
+  requireEtag(intent.etag, resumed ? undefined : table.get(vmId));
+  const before = await domains.state(vmId);
+  requireDeletable(vmId, before, intent.force);
+  if (isActive(before)) await step("pull plug", () => domains.destroy(vmId), 0.3);
+  for (const volume of intent.volumes)
+    await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
+  await step("undefine", () => domains.undefine(vmId), 0.3);
+  await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
+  return { volumes_deleted: String(intent.volumes.length) };
+};
+
+/** Throws `conflict` VM_RUNNING: a guest's plug is pulled only where that was asked for. */
+export function requireDeletable(vm: string, seen: Parameters<typeof isActive>[0], force: boolean): void {
+  if (!isActive(seen) || force) return;
+  throw new SocleError(
+    "conflict",
+    "VM_RUNNING",
+    `VM ${vm} is ${seen?.state ?? "running"}; stop it first, or delete it with force`,
+  );
+}
+
+/** Throws `conflict` ETAG_MISMATCH when the VM is not any more as the caller read it. */
+export function requireEtag(
+  wanted: string | undefined,
+  vm: { readonly etag: string; readonly name: string } | undefined,
+): void {
+  if (wanted === undefined || vm === undefined || vm.etag === wanted) return;
+  throw new SocleError("conflict", "ETAG_MISMATCH", `VM ${vm.name} changed since it was read; read it again`);
+}

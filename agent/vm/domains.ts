@@ -1,0 +1,234 @@
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import {
+  buildDomain,
+  buildVmMetadata,
+  parseDomain,
+  vmMetadataKey,
+  vmMetadataNamespace,
+} from "../libvirt/xml/index.ts";
+import type { DomainDocument, VmMetadata } from "../libvirt/xml/index.ts";
+import * as libvirt from "../libvirt/index.ts";
+import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import { stateOf } from "./domain-state.ts";
+import type { VmState } from "./vm.ts";
+
+const NO_ID = -1;
+/** What stops a guest, or only looks, gets through however many are being made. */
+const AHEAD = { urgent: true } as const;
+
+/** Who is told how starts end, to see by that whether this host can start VMs. */
+export interface StartVerdicts {
+  reportStartFailure(vmId: string, why: string): void;
+  reportStartSuccess(vmId: string): void;
+}
+
+/** Failures that are not for what was asked: QEMU gave up, or something of the host ran out. */
+const HOST_FAULTS: ReadonlySet<SocleError["kind"]> = new Set(["internal", "exhausted"]);
+
+/** libvirt's domains, one call a method. Addressed by id (UUID) alone. */
+export class Domains {
+  readonly #libvirt: LibvirtCalls;
+  readonly #certainty: Certainty;
+  readonly #verdicts: StartVerdicts | undefined;
+
+  constructor(calls: LibvirtCalls, clock: Clock, verdicts?: StartVerdicts) {
+    this.#libvirt = calls;
+    this.#certainty = new Certainty(calls, clock);
+    this.#verdicts = verdicts;
+  }
+
+  /** undefined: libvirt says that there is none. */
+  async state(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
+    return await orGone(async () => {
+      const args = { dom: reference(id), flags: 0 };
+      const { state, reason } = await this.#libvirt.call(libvirt.domainGetState, args, AHEAD);
+      return stateOf(state, reason);
+    });
+  }
+
+  async document(id: string): Promise<DomainDocument | undefined> {
+    return await orGone(async () => {
+      const flags = libvirt.DomainXmlFlag.INACTIVE;
+      const { xml } = await this.#libvirt.call(libvirt.domainGetXmlDesc, { dom: reference(id), flags });
+      return parseDomain(xml);
+    });
+  }
+
+  /**
+   * Its state once all that was asked of libvirt before has come through, also by an agent that has died since.
+   * Throws `outcome_unknown` when that takes longer than a minute.
+   */
+  async settledState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
+    await this.#certainty.quiet();
+    return await this.steadyState(id);
+  }
+
+  /** Its state, once a start that somebody asked for has succeeded or failed. Throws as `settledState` does. */
+  async steadyState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
+    return await this.#certainty.once(
+      () => this.state(id),
+      (seen) => !isStarting(seen),
+    );
+  }
+
+  /** Does nothing when it is defined already. libvirt refuses a name that another domain has. */
+  async define(document: DomainDocument): Promise<void> {
+    const xml = buildDomain(document);
+    await this.#certainty.ensure(
+      () =>
+        this.#libvirt.call(libvirt.domainDefineXmlFlags, { xml, flags: libvirt.DomainDefineFlag.VALIDATE }),
+      async () => (await this.state(document.uuid)) !== undefined,
+      "again",
+    );
+  }
+
+  /** Done when it is not there, also when it was not there before. A VM that runs is only gone once it has ended. */
+  async undefine(id: string): Promise<void> {
+    const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM, TPM } = libvirt.DomainUndefineFlag;
+    const flags = MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM | TPM;
+    await this.#certainty.ensure(
+      () => orGone(() => this.#libvirt.call(libvirt.domainUndefineFlags, { dom: reference(id), flags })),
+      async () => (await this.state(id)) === undefined,
+      "again",
+    );
+  }
+
+  /** Done when it runs, also when it ran before. */
+  async start(id: string): Promise<void> {
+    const runs = async (): Promise<boolean | undefined> => {
+      const seen = await this.state(id);
+      return isStarting(seen) ? undefined : isActive(seen);
+    };
+    const create = (): Promise<unknown> =>
+      this.#libvirt.call(libvirt.domainCreateWithFlags, { dom: reference(id), flags: 0 });
+    try {
+      await this.#certainty.ensure(() => unlessAlready(runs, create), runs, "once");
+    } catch (thrown) {
+      const { kind, message } = toSocleError(thrown);
+      if (HOST_FAULTS.has(kind)) this.#verdicts?.reportStartFailure(id, message);
+      throw thrown;
+    }
+    this.#verdicts?.reportStartSuccess(id);
+  }
+
+  /** Pulls the plug. Done when it is off, also when it was off before. */
+  async destroy(id: string): Promise<void> {
+    const isOff = async (): Promise<boolean> => !isActive(await this.state(id));
+    await this.#certainty.ensure(
+      () =>
+        unlessAlready(isOff, () =>
+          orGone(() =>
+            this.#libvirt.call(libvirt.domainDestroyFlags, { dom: reference(id), flags: 0 }, AHEAD),
+          ),
+        ),
+      isOff,
+      "again",
+    );
+  }
+
+  /** Asks the guest to shut down, by its agent where one is connected, else by ACPI. */
+  async shutdown(id: string): Promise<void> {
+    await this.#asked(() =>
+      this.#libvirt.call(libvirt.domainShutdownFlags, { dom: reference(id), flags: 0 }, AHEAD),
+    );
+  }
+
+  async reboot(id: string): Promise<void> {
+    await this.#asked(() => this.#libvirt.call(libvirt.domainReboot, { dom: reference(id), flags: 0 }));
+  }
+
+  async reset(id: string): Promise<void> {
+    await this.#libvirt.call(libvirt.domainReset, { dom: reference(id), flags: 0 });
+  }
+
+  async suspend(id: string): Promise<void> {
+    await this.#certainty.ensure(
+      () => this.#libvirt.call(libvirt.domainSuspend, { dom: reference(id) }),
+      async () => (await this.state(id))?.state === "paused",
+      "again",
+    );
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.#certainty.ensure(
+      () => this.#libvirt.call(libvirt.domainResume, { dom: reference(id) }),
+      async () => (await this.state(id))?.state === "running",
+      "again",
+    );
+  }
+
+  async setAutostart(id: string, on: boolean): Promise<void> {
+    await this.#libvirt.call(libvirt.domainSetAutostart, { dom: reference(id), autostart: on });
+  }
+
+  /** Writes Socle's facts into the domain, live and persistent. */
+  async setMetadata(id: string, metadata: VmMetadata, active: boolean): Promise<void> {
+    await this.#libvirt.call(libvirt.domainSetMetadata, {
+      dom: reference(id),
+      type: libvirt.DomainMetadataType.ELEMENT,
+      metadata: buildVmMetadata(metadata),
+      key: vmMetadataKey,
+      uri: vmMetadataNamespace,
+      flags: active ? libvirt.DomainAffect.LIVE | libvirt.DomainAffect.CONFIG : libvirt.DomainAffect.CONFIG,
+    });
+  }
+
+  /** The guest's serial console. Without `force`, `conflict` CONSOLE_IN_USE while somebody holds it. */
+  async console(id: string, force: boolean, signal: AbortSignal): Promise<libvirt.LibvirtStream> {
+    const flags = force ? libvirt.DomainConsoleFlag.FORCE : libvirt.DomainConsoleFlag.SAFE;
+    try {
+      return await this.#libvirt.openStream(
+        libvirt.domainOpenConsole,
+        { dom: reference(id), devName: null, flags },
+        { signal },
+      );
+    } catch (thrown) {
+      // What SAFE refuses has no number of its own; all else that can fail here has another one.
+      if (force || toSocleError(thrown).reason !== "LIBVIRT_OPERATION_FAILED") throw thrown;
+      const message = "somebody holds this VM's console; take it over with force";
+      throw new SocleError("conflict", "CONSOLE_IN_USE", message, { cause: thrown });
+    }
+  }
+
+  /** A request to the guest: sending it twice does no harm, so a lost answer counts as sent. */
+  async #asked(ask: () => Promise<unknown>): Promise<void> {
+    try {
+      await ask();
+    } catch (thrown) {
+      if (toSocleError(thrown).kind !== "outcome_unknown") throw thrown;
+    }
+  }
+}
+
+export function isActive(seen: { state: VmState } | undefined): boolean {
+  return seen !== undefined && seen.state !== "stopped" && seen.state !== "crashed";
+}
+
+/** libvirt is at it: it may yet fail. */
+const isStarting = (seen: { stateReason: string } | undefined): boolean =>
+  seen?.stateReason === "STARTING_UP";
+
+/** libvirt finds a domain by its UUID; the name is not looked at. */
+const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: NO_ID });
+
+async function orGone<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (thrown) {
+    if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN") return undefined;
+    throw thrown;
+  }
+}
+
+/** What libvirt refuses because of the state that the domain is in is done, where that is the state that was wanted. */
+async function unlessAlready(
+  is: () => Promise<boolean | undefined>,
+  call: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await call();
+  } catch (thrown) {
+    if (toSocleError(thrown).kind !== "conflict" || (await is()) !== true) throw thrown;
+  }
+}

@@ -1,0 +1,43 @@
+import type { Placement, PlacementWish } from "../state/placement.ts";
+import type { KvmState } from "./accelerator.ts";
+import type { Accelerator } from "./spec.ts";
+
+/** What the VM layer needs to know of its host, handed in by the composition root. */
+export interface HostDoor {
+  /**
+   * Takes room for a VM at once, or what was reserved for it, and says where. Throws `exhausted` NO_CAPACITY naming the
+   * dimension, and what a reservation that it cannot have throws.
+   */
+  claim(vm: VmSize & { readonly reservation?: ReservationUse }): RoomClaim;
+  /** Takes what was promised to a VM before the agent was started again, whether there is room or not. */
+  reclaim(vm: VmSize & { readonly placement: Placement; readonly reservationId?: string }): RoomClaim;
+  /** Whether KVM can be used: `broken` carries the evidence that it opens but cannot run guests. */
+  kvm(): KvmState;
+}
+
+export interface VmSize {
+  readonly vmId: string;
+  readonly vcpus: number;
+  readonly memoryBytes: number;
+  readonly accelerator: Accelerator;
+  readonly wish?: PlacementWish;
+}
+
+/** Whose reservation a VM is to take the place of. */
+export interface ReservationUse {
+  readonly id: string;
+  readonly caller: string;
+  readonly tenant: string;
+}
+
+export interface RoomClaim {
+  readonly placement: Placement;
+  /** As reserved, where the VM did not say. */
+  readonly wish?: PlacementWish;
+  /** The VM's creation is on record: a reservation is used up now. Durable when it resolves. */
+  begun(): Promise<void>;
+  /** The VM is there: observation counts it from now on. */
+  consume(): void;
+  /** The VM is not made. */
+  release(): void;
+}

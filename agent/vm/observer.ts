@@ -1,0 +1,397 @@
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Service } from "../kernel/service.ts";
+import { Slice } from "../kernel/slice.ts";
+import {
+  domainGetMetadata,
+  domainGetState,
+  domainGetXmlDesc,
+  DomainMetadataType,
+  type Domain,
+  type DomainEvent,
+  type Libvirt,
+  type LibvirtEvent,
+} from "../libvirt/index.ts";
+import { parseDomain, parseVmMetadata, vmMetadataNamespace } from "../libvirt/xml/index.ts";
+import type { EventKind, HostEvent } from "../state/event.ts";
+import { stateOf } from "./domain-state.ts";
+import { isActive } from "./domains.ts";
+import { KvmWitness, type KvmVerdicts } from "./kvm-witness.ts";
+import { Sampler, type Sample } from "./sampler.ts";
+import { decodeStats, type SampledAt } from "./stats.ts";
+import { vmFromDomain, vmOfSilentDomain, withEtag } from "./vm-from-domain.ts";
+import type { VmTable } from "./vm-table.ts";
+import type { Vm, VmState } from "./vm.ts";
+
+export interface ObserverOptions {
+  readonly libvirt: Pick<Libvirt, "call" | "events" | "changes" | "status">;
+  readonly table: VmTable;
+  /** Where what happened to VMs is told. */
+  readonly tell: (event: Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">) => void;
+  readonly kvm: KvmVerdicts;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly sampleIntervalMs: number;
+}
+
+const REFRESH_TIMEOUT_MS = 5000;
+const NO_ID = -1;
+/** Below the client's bound on calls in flight, so that a round is never kept waiting by refreshes. */
+const REFRESHES_AT_ONCE = 3;
+/** Data older than this many rounds, and a round that hung guests hold up, is not the truth any more. */
+const ROUNDS_TO_BLINDNESS = 3;
+const LONGEST_ROUND_MS = 15_000;
+
+const stateByEvent: Readonly<Record<string, VmState>> = {
+  started: "running",
+  resumed: "running",
+  pmsuspended: "suspended",
+  shutdown: "stopping",
+  stopped: "stopped",
+  crashed: "crashed",
+};
+
+/**
+ * Keeps the table true: events tell at once what a VM became, a read of that one VM follows; one bulk call per interval
+ * lists all, brings their statistics, and finds what events did not tell. An answer that was overtaken by an event while
+ * it was under way is thrown away.
+ */
+export class Observer implements Service {
+  readonly name = "observer";
+  /** The first round waits for libvirt, which may hang. */
+  readonly readyWithinMs = 1000;
+  readonly #options: ObserverOptions;
+  readonly #witness: KvmWitness;
+  readonly #sampler: Sampler;
+  /** VMs to be read again, and how libvirt calls them. */
+  readonly #dirty = new Map<string, Domain>();
+  readonly #refreshing = new Set<Promise<void>>();
+  /** Counts events; by VM, the count at its newest one. */
+  #count = 0;
+  readonly #touchedAt = new Map<string, number>();
+  #lastGoodMonotonicMs = 0;
+  /** Ends the rest before the next round; a wish that comes during a round is for another one. */
+  #rest = new AbortController();
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+    this.#witness = new KvmWitness(options.kvm, options.clock);
+    this.#sampler = new Sampler(options);
+  }
+
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { libvirt } = this.#options;
+    const events = libvirt.events.subscribe(signal, 10_000);
+    const changes = libvirt.changes.subscribe(signal);
+    const end = (): void => this.#rest.abort();
+    signal.addEventListener("abort", end, { once: true });
+    const sampling = this.#sample(signal, ready);
+    await Promise.all([this.#followEvents(events), this.#followConnection(changes), sampling]);
+    signal.removeEventListener("abort", end);
+    await Promise.allSettled(this.#refreshing);
+  }
+
+  async #followEvents(events: ReturnType<Libvirt["events"]["subscribe"]>): Promise<void> {
+    for await (const item of events) {
+      if (item.kind === "overflow") this.#lost("events came faster than they could be taken");
+      else this.#onEvent(item.value);
+    }
+  }
+
+  async #followConnection(changes: ReturnType<Libvirt["changes"]["subscribe"]>): Promise<void> {
+    const { table, tell } = this.#options;
+    for await (const item of changes) {
+      if (item.kind === "item" && item.value.kind === "disconnected") {
+        table.loseSight();
+        tell({ kind: "libvirt_disconnected", reason: item.value.error.reason });
+      } else {
+        tell({ kind: "libvirt_connected" });
+        this.#lost("libvirt was connected anew");
+      }
+    }
+  }
+
+  /** Events may be missing: say so, and list again now. */
+  #lost(reason: string): void {
+    this.#options.tell({ kind: "resync", reason });
+    this.#rest.abort();
+  }
+
+  #onEvent(event: LibvirtEvent): void {
+    if (event.kind === "resync") {
+      if (event.family === "hypervisor") this.#lost(event.reason);
+      return;
+    }
+    if (!("domain" in event)) return;
+    const { domain } = event;
+    if (event.kind === "migration_iteration") this.#sampler.migrations.began(domain);
+    if (event.kind === "io_error") this.#options.table.count(domain.uuid, "ioErrors");
+    if (event.kind !== "lifecycle") this.#tellOn(event);
+    if (!changingEvents.has(event.kind)) return;
+    this.#count += 1;
+    this.#touchedAt.set(domain.uuid, this.#count);
+    if (event.kind === "lifecycle") this.#onLifecycle(domain, event.event, event.detail);
+    this.#refresh(domain);
+  }
+
+  #onLifecycle(domain: Domain, event: string, detail: string): void {
+    const { table, clock } = this.#options;
+    const state = stateByEvent[event];
+    const vm = table.get(domain.uuid);
+    if (event === "started") this.#witness.started(domain.uuid);
+    // What paused a guest is not in the event: the read that follows says it. Nor is what a new domain is.
+    if (state === undefined || vm === undefined) return;
+    this.#take({
+      ...vm,
+      state,
+      stateReason: detail.toUpperCase(),
+      presence: "present",
+      observedAtMs: clock.now(),
+    });
+  }
+
+  #tellOn(event: DomainEvent): void {
+    const { kind: libvirtKind, domain, ...facts } = event;
+    const kind = toldEvents[libvirtKind];
+    if (kind === undefined) return;
+    const details = Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, String(value)]));
+    this.#options.tell({ kind, vmId: domain.uuid, vmName: domain.name, details });
+  }
+
+  /** Reads one VM again, after what is under way for it; several are read at once. */
+  #refresh(domain: Domain): void {
+    this.#dirty.set(domain.uuid, domain);
+    while (this.#refreshing.size < REFRESHES_AT_ONCE && this.#dirty.size > 0) {
+      const worker = this.#drain().finally(() => this.#refreshing.delete(worker));
+      this.#refreshing.add(worker);
+    }
+  }
+
+  async #drain(): Promise<void> {
+    for (;;) {
+      const next = this.#dirty.entries().next();
+      if (next.done === true) return;
+      const [id, domain] = next.value;
+      this.#dirty.delete(id);
+      try {
+        await this.#read(domain);
+      } catch (thrown) {
+        // The next round finds it again; a connection that is gone has said so already.
+        this.#options.log.debug({ vm: id, err: thrown }, "VM could not be read");
+      }
+    }
+  }
+
+  async #read(domain: Domain): Promise<void> {
+    const { libvirt, table, clock } = this.#options;
+    const before = this.#touchedAt.get(domain.uuid);
+    const options = { lane: "observation", timeoutMs: REFRESH_TIMEOUT_MS } as const;
+    try {
+      const [{ state, reason }, { xml }] = await Promise.all([
+        libvirt.call(domainGetState, { dom: domain, flags: 0 }, options),
+        libvirt.call(domainGetXmlDesc, { dom: domain, flags: 0 }, options),
+      ]);
+      if (this.#touchedAt.get(domain.uuid) !== before) return;
+      this.#take(vmFromDomain(parseDomain(xml), { ...stateOf(state, reason), observedAtMs: clock.now() }));
+    } catch (thrown) {
+      if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
+      if (this.#touchedAt.get(domain.uuid) === before) this.#gone(table.get(domain.uuid));
+    }
+  }
+
+  async #sample(signal: AbortSignal, looked: () => void): Promise<void> {
+    const { clock, sampleIntervalMs, libvirt } = this.#options;
+    while (!signal.aborted) {
+      const startMs = clock.monotonicMs();
+      this.#rest = new AbortController();
+      if (libvirt.status.connected) await this.#round(signal);
+      this.#checkSight();
+      looked();
+      const restMs = Math.max(0, sampleIntervalMs - (clock.monotonicMs() - startMs));
+      await clock.sleep(restMs, this.#rest.signal).catch(() => undefined);
+    }
+  }
+
+  #checkSight(): void {
+    const { clock, sampleIntervalMs, table } = this.#options;
+    const limitMs = ROUNDS_TO_BLINDNESS * sampleIntervalMs + LONGEST_ROUND_MS;
+    if (table.complete && clock.monotonicMs() - this.#lastGoodMonotonicMs > limitMs) table.loseSight();
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    const startMs = clock.monotonicMs();
+    try {
+      await this.#list(signal);
+      this.#lastGoodMonotonicMs = clock.monotonicMs();
+      this.#sampled(startMs, true);
+    } catch (thrown) {
+      this.#sampled(startMs, false);
+      if (!signal.aborted) log.warn({ err: thrown }, "sampling round failed");
+    }
+  }
+
+  #sampled(startMs: number, ok: boolean): void {
+    const { clock, table } = this.#options;
+    const atMonotonicMs = clock.monotonicMs();
+    table.sampled({ atMs: clock.now(), atMonotonicMs, durationMs: atMonotonicMs - startMs, ok });
+  }
+
+  /** Who is there, in which state, with which readings. */
+  async #list(signal: AbortSignal): Promise<void> {
+    const { table, clock } = this.#options;
+    const countBefore = this.#count;
+    const untouched = (id: string): boolean => (this.#touchedAt.get(id) ?? 0) <= countBefore;
+    const samples = await this.#sampler.sample(signal);
+    const at = { sampledAtMs: clock.now(), sampledAtMonotonicMs: clock.monotonicMs() };
+    const listed = new Set(samples.map(({ dom }) => dom.uuid));
+    const slice = new Slice();
+    const strangers: Sample[] = [];
+    for (const sample of samples) {
+      if (!this.#compare(sample, untouched, at)) strangers.push(sample);
+      if (slice.over) await slice.rest();
+    }
+    await Promise.all(strangers.map((sample) => this.#meetSilent(sample, at)));
+    // Not in the list is not gone: libvirt says that of each by itself.
+    const missing = table.all().filter(({ id }) => !listed.has(id) && untouched(id));
+    for (const { id, name } of missing) this.#refresh({ uuid: id, name, id: NO_ID });
+    // Only now are the new ones read in full, and the list whole.
+    while (this.#refreshing.size > 0) await Promise.allSettled(this.#refreshing);
+    for (const { id, name } of missing)
+      if (table.get(id) !== undefined && untouched(id)) throw contradiction(name);
+    for (const { dom } of samples)
+      if (table.get(dom.uuid)?.presence !== "present" && untouched(dom.uuid)) return;
+    table.completed(at.sampledAtMs);
+    for (const vm of table.all()) this.#witness.sampled(vm);
+    for (const id of this.#touchedAt.keys())
+      if (table.get(id) === undefined && untouched(id)) this.#touchedAt.delete(id);
+  }
+
+  /** A VM as the round found it, against what is known of it. False for one that is silent and not known yet. */
+  #compare(sample: Sample, untouched: (id: string) => boolean, at: SampledAt): boolean {
+    const { table } = this.#options;
+    const { sampledAtMs: nowMs } = at;
+    const { dom, fields, silent } = sample;
+    const seen = seenIn(sample);
+    const vm = table.get(dom.uuid);
+    if (vm === undefined || vm.presence === "unknown") {
+      if (silent) return false;
+      this.#refresh(dom);
+    } else if (untouched(dom.uuid) && (vm.state !== seen.state || vm.name !== dom.name)) {
+      this.#take({ ...vm, ...seen, observedAtMs: nowMs });
+      if (!silent) this.#refresh(dom);
+    } else if (vm.stats?.unresponsive === true && !silent) {
+      this.#refresh(dom); // What could not be read of it while it did not answer.
+    }
+    if (!isActive(seen)) {
+      if (untouched(dom.uuid)) table.seen(dom.uuid, nowMs);
+      return true;
+    }
+    if (silent) this.#keepStats(dom.uuid, vm, at);
+    else if (fields.size > 2) table.putStats(dom.uuid, statsOf(sample, at), nowMs);
+    return true;
+  }
+
+  /** Its XML would not be told before it answers: what it was before, or what libvirt tells without it, has to do. */
+  async #meetSilent(sample: Sample, at: SampledAt): Promise<void> {
+    const { dom, fields } = sample;
+    const facts = { ...seenIn(sample), observedAtMs: at.sampledAtMs };
+    const before = this.#options.table.get(dom.uuid);
+    if (before !== undefined) this.#take(withEtag({ ...before, ...facts, presence: "present" }));
+    else {
+      const args = { dom, type: DomainMetadataType.ELEMENT, uri: vmMetadataNamespace, flags: 0 };
+      const options = { lane: "observation", timeoutMs: REFRESH_TIMEOUT_MS } as const;
+      try {
+        const { metadata } = await this.#options.libvirt.call(domainGetMetadata, args, options);
+        this.#take(vmOfSilentDomain(dom, fields, facts, parseVmMetadata(metadata)));
+      } catch (thrown) {
+        if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN_METADATA")
+          this.#take(vmOfSilentDomain(dom, fields, facts, undefined));
+        else this.#options.log.debug({ vm: dom.uuid, err: thrown }, "VM could not be read");
+      }
+    }
+    if (isActive(facts)) this.#keepStats(dom.uuid, before, at);
+  }
+
+  /** The last readings of a guest that does not answer. */
+  #keepStats(id: string, before: Vm | undefined, at: SampledAt): void {
+    const stats = { ...(before?.stats ?? noReadings(at)), unresponsive: true };
+    this.#options.table.putStats(id, stats, at.sampledAtMs);
+  }
+
+  #take(vm: Vm): void {
+    const { table, tell } = this.#options;
+    const before = table.get(vm.id);
+    table.put(vm);
+    const moved =
+      before !== undefined &&
+      (before.state !== vm.state || (vm.state === "paused" && before.stateReason !== vm.stateReason));
+    if (before === undefined && table.complete) tell({ kind: "vm_defined", ...about(vm) });
+    if (moved) tell({ kind: vm.state === "crashed" ? "vm_panicked" : "vm_state_changed", ...about(vm) });
+    if (moved && vm.state === "crashed") table.count(vm.id, "panics");
+    this.#witness.saw(vm);
+  }
+
+  #gone(vm: Vm | undefined): void {
+    if (vm === undefined) return;
+    this.#options.table.remove(vm.id);
+    this.#options.tell({ kind: "vm_removed", ...about(vm) });
+  }
+}
+
+/** The libvirt events other than lifecycle that are told on, by their kind. */
+const toldEvents: Readonly<Partial<Record<DomainEvent["kind"], EventKind>>> = {
+  reboot: "vm_rebooted",
+  watchdog: "vm_watchdog",
+  io_error: "vm_io_error",
+  agent_lifecycle: "vm_guest_agent",
+  memory_failure: "vm_memory_failure",
+  device_removed: "vm_device_removed",
+};
+
+/** Those after which what is known of a VM has changed. */
+const changingEvents: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["kind"]>([
+  "lifecycle",
+  "metadata_change",
+  "device_added",
+  "device_removed",
+  "balloon_change",
+  "tunable",
+]);
+
+function statsOf({ fields, migration }: Sample, at: SampledAt): NonNullable<Vm["stats"]> {
+  const stats = decodeStats(fields, at);
+  if (migration === undefined) return stats;
+  const { processedBytes, remainingBytes } = migration;
+  return {
+    ...stats,
+    ...(processedBytes === undefined ? {} : { migrationProcessedBytes: processedBytes }),
+    ...(remainingBytes === undefined ? {} : { migrationRemainingBytes: remainingBytes }),
+  };
+}
+
+const noReadings = (at: SampledAt): NonNullable<Vm["stats"]> => ({
+  ...at,
+  unresponsive: true,
+  vcpus: [],
+  nics: [],
+  disks: [],
+});
+
+const seenIn = ({ fields }: Sample): ReturnType<typeof stateOf> =>
+  stateOf(Number(fields.get("state.state")), Number(fields.get("state.reason")));
+
+const contradiction = (name: string): SocleError =>
+  new SocleError(
+    "internal",
+    "LIBVIRT_LIST_INCOMPLETE",
+    `libvirt left VM ${name} out of its list and does not say that it is gone: the list is not believed`,
+  );
+
+const about = (vm: Vm): { vmId: string; vmName: string; vmState: string; reason: string } => ({
+  vmId: vm.id,
+  vmName: vm.name,
+  vmState: vm.state,
+  reason: vm.stateReason,
+});

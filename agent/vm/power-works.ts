@@ -1,0 +1,173 @@
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import type { VmMetadata } from "../libvirt/xml/index.ts";
+import { isActive } from "./domains.ts";
+import type { VmState } from "./vm.ts";
+import { seen, SEEN_WITHIN_MS, type Work, type WorkContext } from "./work.ts";
+
+/** A guest that was busy booting misses the power button: it is pressed again this often. */
+const ASK_AGAIN_MS = 10_000;
+
+export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, { vmId, step, resumed }) => {
+  const { domains, table } = context;
+  const before = await known(context, vmId);
+  // One that goes on has been checked, or has not begun: what it may have started is not refused afterwards.
+  if (!resumed)
+    await step("placement", () => checkPlacement(context, vmId, placementEpoch, isActive(before)));
+  if (isActive(before)) return { state: before.state, was: before.state };
+  if (resumed) {
+    // Another agent, or this one before it gave up, may have asked libvirt to start it: that may still be coming.
+    const settled = await domains.settledState(vmId);
+    if (isActive(settled)) return { state: "running", was: before.state };
+    throw interrupted("the VM is stopped; start it again if it should run");
+  }
+  await step("start", () => domains.start(vmId), 0.8);
+  await seen(table.until(vmId, isActiveVm, AbortSignal.timeout(SEEN_WITHIN_MS)));
+  return { state: "running", was: before.state };
+};
+
+export const pauseWork: Work<"PAUSE_VM"> = async (context, _intent, { vmId, step }) => {
+  const before = await known(context, vmId);
+  if (before.state !== "paused") {
+    requireState(before.state, ["running"], "paused");
+    await step("suspend", () => context.domains.suspend(vmId), 0.8);
+  }
+  await seen(context.table.until(vmId, (vm) => vm?.state === "paused", AbortSignal.timeout(SEEN_WITHIN_MS)));
+  return { state: "paused", was: before.state };
+};
+
+export const resumeWork: Work<"RESUME_VM"> = async (context, _intent, { vmId, step }) => {
+  const before = await known(context, vmId);
+  if (before.state !== "running") {
+    requireState(before.state, ["paused"], "resumed");
+    await step("resume", () => context.domains.resume(vmId), 0.8);
+  }
+  await seen(context.table.until(vmId, (vm) => vm?.state === "running", AbortSignal.timeout(SEEN_WITHIN_MS)));
+  return { state: "running", was: before.state };
+};
+
+export const rebootWork: Work<"REBOOT_VM"> = async (context, { force }, { vmId, step, resumed }) => {
+  if (resumed)
+    throw interrupted("whether the guest was asked to reboot is not known; ask again if it should");
+  const { state } = await known(context, vmId);
+  requireState(state, ["running"], "rebooted");
+  if (force) await step("reset", () => context.domains.reset(vmId), 0.8);
+  else await step("ask guest", () => context.domains.reboot(vmId), 0.8);
+  return { by: force ? "reset" : "guest" };
+};
+
+/**
+ * Asks the guest, waits, asks again; when the time is over pulls the plug if asked to, else fails and leaves it running.
+ * `escalate` aborts the wait when somebody asks for force meanwhile.
+ */
+export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
+  return async (context, { gracefulTimeoutMs, force }, { vmId, step, signal }) => {
+    const { domains, table } = context;
+    const before = await known(context, vmId);
+    if (!isActive(before)) return { state: "stopped", stopped_by: "already" };
+    if (gracefulTimeoutMs > 0) {
+      const deaf = await step(
+        "ask guest",
+        () => askToStop(context, vmId, gracefulTimeoutMs, AbortSignal.any([signal, escalate])),
+        0.6,
+      );
+      if (deaf === undefined) return { state: "stopped", stopped_by: "guest" };
+      signal.throwIfAborted();
+      if (!force && !escalate.aborted) throw deaf;
+    }
+    await step("pull plug", () => domains.destroy(vmId), 0.3);
+    await seen(table.until(vmId, (vm) => !isActiveVm(vm), AbortSignal.timeout(SEEN_WITHIN_MS)));
+    return { state: "stopped", stopped_by: "force" };
+  };
+};
+
+/**
+ * Asks again and again until the guest has stopped by itself, the time is over or the signal aborts; gives why it did
+ * not. A guest that cannot be asked (paused, hung, its agent silent) is one that does not stop.
+ */
+async function askToStop(
+  { domains, table, clock }: WorkContext,
+  vmId: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<SocleError | undefined> {
+  const over = new AbortController();
+  const stopped = table
+    .until(vmId, (vm) => vm !== undefined && !isActive(vm), AbortSignal.any([signal, over.signal]))
+    .then(
+      () => true,
+      () => false,
+    );
+  const deadlineMs = clock.monotonicMs() + timeoutMs;
+  let refusal: unknown;
+  let asking: Promise<void> | undefined;
+  const ask = async (): Promise<void> => {
+    refusal = undefined;
+    await domains.shutdown(vmId).catch((thrown: unknown) => (refusal = thrown));
+    asking = undefined;
+  };
+  try {
+    for (;;) {
+      // A hung guest keeps the question waiting: the time goes on all the same.
+      asking ??= ask();
+      const leftMs = deadlineMs - clock.monotonicMs();
+      const pause = new AbortController();
+      const later = clock.sleep(Math.max(0, Math.min(leftMs, ASK_AGAIN_MS)), pause.signal).then(
+        () => false,
+        () => false,
+      );
+      const isStopped = await Promise.race([stopped, later]);
+      pause.abort();
+      if (isStopped) return undefined;
+      if (signal.aborted || clock.monotonicMs() >= deadlineMs) break;
+    }
+  } finally {
+    over.abort();
+  }
+  // The table may be blind: libvirt has the last word.
+  return isActive(await domains.state(vmId)) ? didNotStop(timeoutMs, refusal) : undefined;
+}
+
+function didNotStop(afterMs: number, refusal: unknown): SocleError {
+  const why = refusal === undefined ? "" : ` (it could not be asked: ${toSocleError(refusal).message})`;
+  const message = `the guest did not stop within ${afterMs / 1000} s and runs on${why}; stop it with force to pull its plug`;
+  return new SocleError("timeout", "GUEST_DID_NOT_STOP", message, { cause: refusal });
+}
+
+/** A start from a placement that has been overtaken is refused; a newer one is written down before it takes effect. */
+async function checkPlacement(
+  { domains, table }: WorkContext,
+  vmId: string,
+  epoch: number,
+  isActive: boolean,
+): Promise<void> {
+  // Epochs only go up. A guest that hangs does not let its XML be read: nothing is asked where nothing is new.
+  if (epoch === 0 || table.get(vmId)?.placementEpoch === epoch) return;
+  const socle = (await domains.document(vmId))?.metadata?.socle;
+  if (socle === undefined || socle.placementEpoch === epoch) return;
+  if (epoch < socle.placementEpoch) {
+    const message = `the VM was placed anew (epoch ${socle.placementEpoch}) since this request's epoch ${epoch}`;
+    throw new SocleError("conflict", "STALE_PLACEMENT_EPOCH", message);
+  }
+  const metadata: VmMetadata = { ...socle, placementEpoch: epoch };
+  await domains.setMetadata(vmId, metadata, isActive);
+}
+
+async function known(
+  { domains }: WorkContext,
+  vmId: string,
+): Promise<{ state: VmState; stateReason: string }> {
+  const state = await domains.steadyState(vmId);
+  if (state !== undefined) return state;
+  throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
+}
+
+const isActiveVm = (vm: { state: VmState } | undefined): boolean => isActive(vm);
+
+function requireState(state: VmState, needed: readonly VmState[], participle: string): void {
+  if (needed.includes(state)) return;
+  const message = `the VM is ${state}; only one that is ${needed.join(" or ")} can be ${participle}`;
+  throw new SocleError("conflict", "VM_STATE", message, { details: { metadata: { state } } });
+}
+
+const interrupted = (what: string): SocleError =>
+  new SocleError("unavailable", "INTERRUPTED", `the agent was stopped while this operation ran: ${what}`);

@@ -1,0 +1,29 @@
+import { createHash } from "node:crypto";
+import type { Operation } from "../state/operation.ts";
+
+/** SHA-256 of what was asked, without the request id: the same body gives the same fingerprint. */
+export function fingerprintOf(kind: string, body: unknown): string {
+  const sorted = (_key: string, value: unknown): unknown =>
+    value !== null && typeof value === "object" && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value;
+  return createHash("sha256")
+    .update(`${kind}\n${JSON.stringify(body, sorted)}`)
+    .digest("hex");
+}
+
+/** The answer to a request that was to change nothing: not kept. */
+export const validated = (requestId: string, vmId: string, caller: string, nowMs: number): Operation => ({
+  id: "",
+  requestId,
+  kind: "CREATE_VM",
+  vmId,
+  caller,
+  state: "succeeded",
+  steps: [],
+  progress: 1,
+  createdAtMs: nowMs,
+  endedAtMs: nowMs,
+  result: { validated: "true" },
+  intent: undefined,
+});

@@ -1,0 +1,158 @@
+import type { Clock } from "../kernel/clock.ts";
+import { toSocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import { inSlices } from "../kernel/slice.ts";
+import {
+  connectGetAllDomainStats,
+  DomainControlState,
+  domainGetControlInfo,
+  DomainStats,
+  DomainStatsFlag,
+  type Domain,
+  type domainStatsRecord,
+  type Libvirt,
+  type Value,
+} from "../libvirt/index.ts";
+import { isActive } from "./domains.ts";
+import { stateOf } from "./domain-state.ts";
+import { MigrationWatch, type MigrationProgress } from "./migration-watch.ts";
+import type { StatFields } from "./stats.ts";
+
+/** One domain as a round found it. */
+export interface Sample {
+  readonly dom: Domain;
+  readonly fields: StatFields;
+  /** Its QEMU does not answer libvirt: whatever needs an answer of it would wait, and hold one of libvirt's workers. */
+  readonly silent: boolean;
+  /** While it migrates away. */
+  readonly migration?: MigrationProgress;
+}
+
+type Listed = Pick<Sample, "dom" | "fields">;
+
+/** The groups that are shown; each costs the daemon time (perf, iothread and dirtyrate are not asked for). */
+const GROUPS =
+  DomainStats.STATE |
+  DomainStats.CPU_TOTAL |
+  DomainStats.BALLOON |
+  DomainStats.VCPU |
+  DomainStats.INTERFACE |
+  DomainStats.BLOCK;
+/** Only told of a guest whose job libvirt could get, which is one that nothing else waits for. */
+const NEEDS_JOB = "balloon.rss";
+/** How long a bulk call is waited for: so many times what the last ones took, within these bounds. */
+const PATIENCE = { times: 4, firstMs: 2000, leastMs: 1000, mostMs: 8000 } as const;
+const ATTEMPTS = 4;
+/** A monitor that is busy for as long is one that does not answer. Below the least patience, so that it is found. */
+const SILENT_AFTER_MS = 500;
+/** Each silent guest holds one of libvirt's 20 workers; from here on no more are risked. */
+const MOST_SILENT = 8;
+const CONTROL_TIMEOUT_MS = 2000;
+
+/**
+ * Reads all domains at once. A hung guest holds up the first call that meets it, and by that its own job, so that
+ * the next call passes it by (NOWAIT). Which ones are hung libvirt tells at once, whatever its workers wait for.
+ */
+export class Sampler {
+  readonly migrations: MigrationWatch;
+  readonly #libvirt: Pick<Libvirt, "call">;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #patienceMs: number = PATIENCE.firstMs;
+  #silent: ReadonlySet<string> = new Set();
+
+  constructor({ libvirt, clock, log }: { libvirt: Pick<Libvirt, "call">; clock: Clock; log: Logger }) {
+    this.#libvirt = libvirt;
+    this.migrations = new MigrationWatch(libvirt);
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Throws what the bulk call throws. */
+  async sample(signal: AbortSignal): Promise<readonly Sample[]> {
+    const { listed, hasReadings } = await this.#list(signal);
+    const silent = new Set<string>();
+    // A driver without readings (libvirt's test driver) has no guests that could hang.
+    const suspects = listed.filter((each) => isSuspect(each) && (!hasReadings || each.fields.size > 2));
+    await Promise.all(
+      suspects.map(async ({ dom }) => {
+        if (await this.#isSilent(dom, signal)) silent.add(dom.uuid);
+      }),
+    );
+    this.#tell(silent);
+    this.#silent = silent;
+    const migrations = await this.migrations.progress(silent, signal);
+    return listed.map(({ dom, fields }) => {
+      const migration = migrations.get(dom.uuid);
+      const sample = { dom, fields, silent: silent.has(dom.uuid) };
+      return migration === undefined ? sample : { ...sample, migration };
+    });
+  }
+
+  /** With readings, or where too many guests hang, without: states are told without asking any guest. */
+  async #list(signal: AbortSignal): Promise<{ listed: Listed[]; hasReadings: boolean }> {
+    if (this.#silent.size < MOST_SILENT) {
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+        // The last is for a daemon that is slow as a whole.
+        const timeoutMs = attempt < ATTEMPTS ? this.#patienceMs : PATIENCE.mostMs;
+        const startMs = this.#clock.monotonicMs();
+        try {
+          const listed = await this.#bulk(GROUPS, timeoutMs, signal);
+          this.#patienceMs = within(PATIENCE.times * (this.#clock.monotonicMs() - startMs));
+          return { listed, hasReadings: true };
+        } catch (thrown) {
+          if (toSocleError(thrown).kind !== "timeout") throw thrown;
+          this.#log.warn(
+            { timeoutMs },
+            "a sampling round was held up; it is tried again, past guests that hang",
+          );
+        }
+      }
+    }
+    return { listed: await this.#bulk(DomainStats.STATE, PATIENCE.mostMs, signal), hasReadings: false };
+  }
+
+  async #bulk(stats: number, timeoutMs: number, signal: AbortSignal): Promise<Listed[]> {
+    const args = { doms: [], stats, flags: DomainStatsFlag.NOWAIT };
+    const options = { lane: "observation", timeoutMs, signal } as const;
+    const { retStats } = await this.#libvirt.call(connectGetAllDomainStats, args, options);
+    return await inSlices(listedOf(retStats));
+  }
+
+  async #isSilent(dom: Domain, signal: AbortSignal): Promise<boolean> {
+    const options = { lane: "observation", timeoutMs: CONTROL_TIMEOUT_MS, signal } as const;
+    try {
+      const control = await this.#libvirt.call(domainGetControlInfo, { dom, flags: 0 }, options);
+      return control.state === DomainControlState.OCCUPIED && control.stateTime >= SILENT_AFTER_MS;
+    } catch {
+      return false; // It has ended meanwhile, or libvirt cannot be asked, which the next round finds.
+    }
+  }
+
+  #tell(silent: ReadonlySet<string>): void {
+    for (const vm of silent)
+      if (!this.#silent.has(vm)) this.#log.warn({ vm }, "a guest does not answer libvirt any more");
+    for (const vm of this.#silent)
+      if (!silent.has(vm)) this.#log.info({ vm }, "the guest answers libvirt again");
+  }
+}
+
+const within = (ms: number): number => Math.min(PATIENCE.mostMs, Math.max(PATIENCE.leastMs, ms));
+
+function* listedOf(
+  records: readonly Value<typeof domainStatsRecord>[],
+): Generator<undefined, Listed[], undefined> {
+  const listed: Listed[] = [];
+  for (const { dom, params } of records) {
+    const fields = new Map<string, number | string | boolean>();
+    for (const { field, value } of params) fields.set(field, value.value);
+    listed.push({ dom, fields });
+    yield;
+  }
+  return listed;
+}
+
+/** One that runs, and of which libvirt did not tell what it tells of a guest that answers. */
+const isSuspect = ({ fields }: Listed): boolean =>
+  !fields.has(NEEDS_JOB) &&
+  isActive(stateOf(Number(fields.get("state.state")), Number(fields.get("state.reason"))));

@@ -1,0 +1,84 @@
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Service } from "../kernel/service.ts";
+import type { Operation } from "../state/operation.ts";
+import type { Operations } from "../state/operations.ts";
+import type { VmTable } from "./vm-table.ts";
+import type { Vms } from "./vms.ts";
+
+export interface SettlerOptions {
+  readonly operations: Operations;
+  readonly vms: Vms;
+  readonly table: VmTable;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** How long libvirt is left alone before an operation of unknown outcome is looked at again. */
+const AGAIN_MS = 5000;
+
+/**
+ * Gives an end to the operations that have none: those that a crash interrupted, at start, and those whose outcome
+ * stayed unknown, whenever libvirt can be asked. What happened is read from libvirt, never guessed.
+ */
+export class Settler implements Service {
+  readonly name = "settler";
+  readonly #options: SettlerOptions;
+  /** Operations that will be looked at again. */
+  readonly #waiting = new Set<string>();
+
+  constructor(options: SettlerOptions) {
+    this.#options = options;
+  }
+
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { operations, table } = this.#options;
+    ready();
+    const changes = operations.watch(signal);
+    try {
+      await table.untilComplete(signal);
+    } catch {
+      return;
+    }
+    for (const operation of operations.interrupted) this.#resume(operation.id);
+    for await (const change of changes) {
+      if (change.kind === "overflow") this.#allUnknownLater(signal);
+      else if (change.value.state === "outcome_unknown") void this.#later(change.value, signal);
+    }
+  }
+
+  /** Once at a time for each operation, however often it is told. */
+  async #later({ id }: Operation, signal: AbortSignal): Promise<void> {
+    if (this.#waiting.has(id)) return;
+    this.#waiting.add(id);
+    try {
+      await this.#options.clock.sleep(AGAIN_MS, signal);
+      await this.#options.table.untilComplete(signal);
+    } catch {
+      return; // The agent stops: the next start settles it.
+    } finally {
+      this.#waiting.delete(id);
+    }
+    this.#resume(id);
+  }
+
+  #allUnknownLater(signal: AbortSignal): void {
+    for (const operation of this.#options.operations.list({ onlyRunning: true, limit: 10_000 })) {
+      if (operation.state === "outcome_unknown") void this.#later(operation, signal);
+    }
+  }
+
+  #resume(id: string): void {
+    const { log, operations, vms } = this.#options;
+    try {
+      const operation = operations.get(id);
+      log.info(
+        { operation: id, kind: operation.kind, vm: operation.vmId },
+        "settling an operation without an end",
+      );
+      vms.resumeOperation(operation);
+    } catch (thrown) {
+      log.error({ operation: id, err: thrown }, "an operation without an end cannot be settled now");
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import type { PlacementWish } from "../state/placement.ts";
+
+/** What a tenant asks for. Everything in it is checked (spec-check.ts) before anything else sees it. */
+export interface VmSpec {
+  readonly name: string;
+  /** Canonical lower-case UUID. */
+  readonly id: string;
+  readonly vcpus: number;
+  readonly cpuTopology?: { readonly sockets: number; readonly cores: number; readonly threads: number };
+  readonly cpuMode?: "host-passthrough" | "host-model" | "custom";
+  /** With cpuMode custom. */
+  readonly cpuModel?: string;
+  readonly memoryBytes: number;
+  /** Absent: the host's configuration decides. */
+  readonly accelerator?: Accelerator;
+  readonly firmware: "bios" | "uefi" | "uefi-secure-boot";
+  readonly disks: readonly DiskSpec[];
+  readonly nics: readonly NicSpec[];
+  readonly kernelBoot?: KernelBootSpec;
+  readonly guestAgent: boolean;
+  readonly tenant: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly autostart: boolean;
+  /** Absent: wherever there is room. */
+  readonly placement?: PlacementWish;
+}
+
+export type Accelerator = "kvm" | "tcg";
+
+export interface VolumeRef {
+  readonly pool: string;
+  readonly volume: string;
+}
+
+export interface DiskSpec {
+  readonly name: string;
+  readonly source:
+    | { readonly kind: "volume"; readonly volume: VolumeRef }
+    | {
+        readonly kind: "new";
+        readonly pool: string;
+        /** Absent: the base volume's capacity. */
+        readonly capacityBytes?: number;
+        readonly format: "qcow2" | "raw";
+        readonly baseVolume?: string;
+      };
+  readonly readOnly: boolean;
+}
+
+export interface NicSpec {
+  readonly name: string;
+  readonly source:
+    | { readonly kind: "network"; readonly network: string }
+    | { readonly kind: "bridge"; readonly bridge: string };
+  /** Absent: derived from the VM's id and the NIC's name. */
+  readonly mac?: string;
+  readonly allowSpoofing: boolean;
+  readonly allowedAddresses: readonly string[];
+}
+
+export interface KernelBootSpec {
+  readonly kernel: VolumeRef;
+  readonly initrd?: VolumeRef;
+  readonly commandLine: string;
+}

@@ -1,0 +1,164 @@
+import { createHash } from "node:crypto";
+import type { Domain } from "../libvirt/index.ts";
+import { formatPciAddress, type DomainDocument, type VmMetadata } from "../libvirt/xml/index.ts";
+import type { Placement } from "../state/placement.ts";
+import { deviceName } from "./domain-document.ts";
+import type { VmSpec } from "./spec.ts";
+import type { StatFields } from "./stats.ts";
+import type { Vm, VmState } from "./vm.ts";
+
+/** Of huge pages whose size a domain does not say, on every machine whose kernel was not told otherwise at its boot. */
+const DEFAULT_HUGEPAGE_BYTES = 2 * 1024 ** 2;
+
+/** What libvirt says of a domain besides its XML. */
+export interface DomainFacts {
+  readonly state: VmState;
+  readonly stateReason: string;
+  readonly observedAtMs: number;
+}
+
+/** A libvirt domain as a VM. One without Socle's metadata, or with metadata that cannot be read, is unmanaged. */
+export function vmFromDomain(document: DomainDocument, facts: DomainFacts): Vm {
+  return withEtag({
+    id: document.uuid,
+    name: document.name,
+    presence: "present",
+    observedAtMs: facts.observedAtMs,
+    state: facts.state,
+    stateReason: facts.stateReason,
+    ...ownFacts(document.metadata?.socle, document.uuid),
+    ...(document.type === "kvm"
+      ? { accelerator: "kvm" }
+      : document.type === "qemu"
+        ? { accelerator: "tcg" }
+        : {}),
+    vcpus: document.vcpus.current,
+    memoryBytes: document.memoryBytes,
+    ...onHost(document),
+    disks: document.devices.disks.map((disk) => {
+      const name = deviceName("disk", disk.alias);
+      return {
+        device: disk.target.device,
+        ...(name === undefined ? {} : { name }),
+        ...(disk.source !== undefined && "path" in disk.source ? { path: disk.source.path } : {}),
+      };
+    }),
+    nics: document.devices.interfaces.map((nic) => {
+      const name = deviceName("nic", nic.alias);
+      return {
+        mac: nic.mac ?? "",
+        ...(name === undefined ? {} : { name }),
+        ...(nic.targetDevice === undefined ? {} : { device: nic.targetDevice }),
+      };
+    }),
+  });
+}
+
+/**
+ * A domain that runs and whose QEMU does not answer, so that libvirt does not tell its XML: known by its readings and
+ * by what Socle wrote into it. Its disks and NICs are told when it answers.
+ */
+export function vmOfSilentDomain(
+  { uuid, name }: Domain,
+  fields: StatFields,
+  facts: DomainFacts,
+  metadata: VmMetadata | undefined,
+): Vm {
+  const own = ownFacts(metadata, uuid);
+  const maximumKib = fields.get("balloon.maximum");
+  const vcpus = fields.get("vcpu.current");
+  return withEtag({
+    id: uuid,
+    name,
+    presence: "present",
+    ...facts,
+    ...own,
+    ...(metadata?.accelerator === undefined ? {} : { accelerator: metadata.accelerator }),
+    vcpus: own.spec?.vcpus ?? (typeof vcpus === "number" ? vcpus : 0),
+    memoryBytes: own.spec?.memoryBytes ?? (typeof maximumKib === "number" ? maximumKib * 1024 : 0),
+    ...asPlaced(metadata?.placement),
+    disks: [],
+    nics: [],
+  });
+}
+
+type OnHost = Pick<Vm, "cells" | "hugepageBytes" | "vcpuPins" | "emulatorPin" | "devices">;
+
+/** Where on the host a domain is, or is to run, as its XML says. */
+function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: DomainDocument): OnHost {
+  const pins = new Map(cpuTune?.vcpuPins?.map(({ vcpu, cpuSet }) => [vcpu, cpuSet]));
+  const ofVcpus = Array.from({ length: vcpus.current }, (_, vcpu) => pins.get(vcpu) ?? vcpus.cpuSet);
+  const vcpuPins = ofVcpus.filter((cpuSet) => cpuSet !== undefined);
+  const emulatorPin = cpuTune?.emulatorPin ?? vcpus.cpuSet;
+  const ofGuestCells = numaTune?.memNodes?.flatMap(({ nodeSet }) => nodeSet) ?? [];
+  const hugepages = memoryBacking?.hugePages?.[0];
+  const addresses = [
+    ...devices.hostDevices.flatMap((device) => (device.type === "pci" ? [device.address] : [])),
+    ...devices.interfaces.flatMap(({ source }) => (source.type === "hostdev" ? [source.address] : [])),
+  ];
+  return {
+    cells: numaTune?.memory?.nodeSet ?? [...new Set(ofGuestCells)].sort((a, b) => a - b),
+    ...(hugepages === undefined ? {} : { hugepageBytes: hugepages.pageSizeBytes ?? DEFAULT_HUGEPAGE_BYTES }),
+    ...(vcpuPins.length === 0 ? {} : { vcpuPins }),
+    ...(emulatorPin === undefined ? {} : { emulatorPin }),
+    ...(addresses.length === 0 ? {} : { devices: addresses.map(formatPciAddress) }),
+  };
+}
+
+/** The same from what Socle decided when it made the VM, where the XML cannot be had. */
+function asPlaced(json: string | undefined): OnHost {
+  const placement = json === undefined ? undefined : storedPlacement(json);
+  if (placement === undefined) return { cells: [] };
+  const { cells, vcpuCpus, emulatorCpus, hugepageBytes, devices } = placement;
+  return {
+    cells,
+    ...(hugepageBytes === undefined ? {} : { hugepageBytes }),
+    ...(vcpuCpus.length === 0 ? {} : { vcpuPins: vcpuCpus.map((cpu) => [cpu]) }),
+    ...(emulatorCpus.length === 0 ? {} : { emulatorPin: emulatorCpus }),
+    ...(devices.length === 0 ? {} : { devices }),
+  };
+}
+
+function storedPlacement(json: string): Placement | undefined {
+  try {
+    const placement = JSON.parse(json) as Placement;
+    const lists = [placement.cells, placement.vcpuCpus, placement.emulatorCpus, placement.devices];
+    return lists.every(Array.isArray) ? placement : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What Socle wrote into a domain when it made it; nothing of it makes the domain unmanaged. */
+function ownFacts(
+  socle: VmMetadata | undefined,
+  uuid: string,
+): Pick<Vm, "managed" | "tenant" | "labels" | "createdAtMs" | "placementEpoch" | "spec"> {
+  const spec = socle === undefined ? undefined : storedSpec(socle.spec, uuid);
+  const createdAtMs = socle === undefined ? Number.NaN : Date.parse(socle.createdAt);
+  return {
+    managed: spec !== undefined,
+    tenant: socle?.tenant ?? "",
+    labels: socle?.labels ?? {},
+    ...(Number.isNaN(createdAtMs) ? {} : { createdAtMs }),
+    placementEpoch: socle?.placementEpoch ?? 0,
+    ...(spec === undefined ? {} : { spec }),
+  };
+}
+
+/** The same VM with an etag over all that is not a reading. */
+export function withEtag(vm: Omit<Vm, "etag">): Vm {
+  const stable = { ...vm, observedAtMs: undefined, stats: undefined, etag: undefined };
+  const etag = createHash("sha256").update(JSON.stringify(stable)).digest("base64url").slice(0, 22);
+  return { ...vm, etag };
+}
+
+/** The spec that Socle wrote into the domain's metadata; undefined when it is not one, or another domain's. */
+function storedSpec(json: string, uuid: string): VmSpec | undefined {
+  try {
+    const spec = JSON.parse(json) as VmSpec;
+    return spec.id === uuid && Array.isArray(spec.disks) && Array.isArray(spec.nics) ? spec : undefined;
+  } catch {
+    return undefined;
+  }
+}

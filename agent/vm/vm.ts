@@ -1,0 +1,180 @@
+import type { Accelerator, VmSpec } from "./spec.ts";
+
+export type VmState = "running" | "paused" | "stopping" | "stopped" | "crashed" | "suspended" | "unknown";
+
+/**
+ * What is known of one VM, as last seen in libvirt. Immutable: a change makes a new one. There is no record of a VM
+ * that is absent; `unknown` means that libvirt could not be asked since `observedAtMs`.
+ */
+export interface Vm {
+  readonly id: string;
+  readonly name: string;
+  readonly presence: "present" | "unknown";
+  /** Wall clock of the last time libvirt told about it. */
+  readonly observedAtMs: number;
+  readonly state: VmState;
+  /** Upper snake, in libvirt's terms: BOOTED, USER, SHUTDOWN, CRASHED, IO_ERROR, INTERNAL_ERROR, ... */
+  readonly stateReason: string;
+  /** Made by Socle. Others are seen and counted, never touched. */
+  readonly managed: boolean;
+  readonly accelerator?: Accelerator;
+  readonly vcpus: number;
+  readonly memoryBytes: number;
+  /** NUMA cells that its memory is bound to; empty when it may use any. */
+  readonly cells: readonly number[];
+  readonly hugepageBytes?: number;
+  /** The host CPUs of each vCPU that is bound to some, by the vCPU's order; one that is bound to none is left out. */
+  readonly vcpuPins?: readonly (readonly number[])[];
+  /** The host CPUs that QEMU's own threads are bound to. */
+  readonly emulatorPin?: readonly number[];
+  /** PCI addresses of the host's devices that it has. */
+  readonly devices?: readonly string[];
+  readonly tenant: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly createdAtMs?: number;
+  readonly placementEpoch: number;
+  /** Of managed VMs. */
+  readonly spec?: VmSpec;
+  readonly disks: readonly VmDisk[];
+  readonly nics: readonly VmNic[];
+  /** Changes with everything but stats and observedAtMs. */
+  readonly etag: string;
+  readonly stats?: VmStats;
+}
+
+export interface VmDisk {
+  /** The spec's name where Socle made it. */
+  readonly name?: string;
+  /** The guest's device, e.g. vda. */
+  readonly device: string;
+  readonly path?: string;
+}
+
+export interface VmNic {
+  readonly name?: string;
+  /** The host's device, e.g. vnet0; absent while stopped. */
+  readonly device?: string;
+  readonly mac: string;
+}
+
+/** Means over the time between the last two samplings. What is not known is absent. */
+export interface VmRates {
+  /** CPU seconds per second, over all vCPUs and QEMU's own threads. */
+  readonly cpuCores?: number;
+  readonly diskReadBytesPerSecond?: number;
+  readonly diskWriteBytesPerSecond?: number;
+  readonly receiveBytesPerSecond?: number;
+  readonly transmitBytesPerSecond?: number;
+}
+
+/** One sampling of a VM. What could not be read is absent, never zero. Counters are totals since the guest's start. */
+export interface VmStats {
+  /** Wall clock, for showing; its age is on the monotonic one. */
+  readonly sampledAtMs: number;
+  readonly sampledAtMonotonicMs: number;
+  /** The guest's process did not answer; the values are from sampledAtMs. */
+  readonly unresponsive: boolean;
+  readonly cpuSeconds?: number;
+  readonly cpuUserSeconds?: number;
+  readonly cpuSystemSeconds?: number;
+  readonly vcpus: readonly VcpuStats[];
+  readonly balloonBytes?: number;
+  readonly balloonMaximumBytes?: number;
+  readonly rssBytes?: number;
+  /** When the guest's balloon driver last told what follows; the rest is what libvirt itself knows. */
+  readonly guestSaidAtMs?: number;
+  readonly guestAvailableBytes?: number;
+  readonly guestUsableBytes?: number;
+  readonly guestUnusedBytes?: number;
+  readonly guestDiskCachesBytes?: number;
+  readonly guestSwapInBytes?: number;
+  readonly guestSwapOutBytes?: number;
+  readonly guestMajorFaults?: number;
+  readonly guestMinorFaults?: number;
+  readonly nics: readonly NicStats[];
+  readonly disks: readonly DiskStats[];
+  /** While it migrates away from here: memory and disks together. */
+  readonly migrationProcessedBytes?: number;
+  readonly migrationRemainingBytes?: number;
+  /** Absent in a guest's first sampling, and while it does not answer. */
+  readonly rates?: VmRates;
+}
+
+/** What befell a VM since the agent saw it first or started, whichever was later. */
+export interface VmIncidents {
+  readonly panics: number;
+  readonly ioErrors: number;
+}
+
+export interface VcpuStats {
+  readonly index: number;
+  readonly seconds?: number;
+  readonly waitSeconds?: number;
+  /** Runnable but not run: steal. */
+  readonly delaySeconds?: number;
+}
+
+export interface NicStats {
+  readonly device: string;
+  readonly receiveBytes?: number;
+  readonly receivePackets?: number;
+  readonly receiveErrors?: number;
+  readonly receiveDrops?: number;
+  readonly transmitBytes?: number;
+  readonly transmitPackets?: number;
+  readonly transmitErrors?: number;
+  readonly transmitDrops?: number;
+}
+
+export interface DiskStats {
+  readonly device: string;
+  readonly readOps?: number;
+  readonly readBytes?: number;
+  readonly readSeconds?: number;
+  readonly writeOps?: number;
+  readonly writeBytes?: number;
+  readonly writeSeconds?: number;
+  readonly flushOps?: number;
+  readonly flushSeconds?: number;
+  readonly capacityBytes?: number;
+  readonly allocatedBytes?: number;
+  readonly physicalBytes?: number;
+}
+
+/** `added` and `changed` carry the VM as it is now; `stats` says that a sampling round ended. `resync`: read all again. */
+export type VmChange =
+  | { readonly kind: "added" | "changed"; readonly vm: Vm }
+  | { readonly kind: "removed"; readonly vm: Vm }
+  | { readonly kind: "resync" };
+
+/** The door that readers of VMs use (api, scheduler link, metrics): answers from memory, at once. */
+export interface VmView {
+  get(idOrName: string): Vm | undefined;
+  /** All, ordered by id. */
+  all(): readonly Vm[];
+  /** Whether `all()` is the whole truth: a complete listing over a connection that is healthy now. */
+  readonly complete: boolean;
+  readonly observedAtMs: number;
+  /** End and duration of the last sampling round; undefined before the first. */
+  readonly lastSample:
+    | {
+        /** Wall clock, for showing; its age is on the monotonic one. */
+        readonly atMs: number;
+        readonly atMonotonicMs: number;
+        readonly durationMs: number;
+        readonly ok: boolean;
+      }
+    | undefined;
+  subscribe(
+    signal: AbortSignal,
+  ): AsyncIterable<
+    | { readonly kind: "item"; readonly value: VmChange }
+    | { readonly kind: "overflow"; readonly dropped: number }
+  >;
+}
+
+/** For those who keep what every sampling round told. */
+export interface SampledVms extends VmView {
+  /** An item when a round has ended, well or not. */
+  rounds(signal: AbortSignal): AsyncIterable<{ readonly kind: "item" | "overflow" }>;
+}

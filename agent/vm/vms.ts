@@ -1,0 +1,376 @@
+import { randomUUID } from "node:crypto";
+import { FairPlaces } from "../kernel/fair-places.ts";
+import { KeyedLock } from "../kernel/keyed-lock.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import type { LibvirtStream } from "../libvirt/index.ts";
+import type { Operation } from "../state/operation.ts";
+import { unbound } from "../state/placement.ts";
+import type { Operations } from "../state/operations.ts";
+import { chooseAccelerator } from "./accelerator.ts";
+import { Consoles } from "./consoles.ts";
+import { createWork } from "./create-work.ts";
+import { deleteWork, requireDeletable, requireEtag } from "./delete-work.ts";
+import type { HostDoor, RoomClaim, VmSize } from "./host-door.ts";
+import type { KvmProbe } from "./kvm-probe.ts";
+import { pauseWork, rebootWork, resumeWork, startWork, stopWork } from "./power-works.ts";
+import { fingerprintOf, validated } from "./request.ts";
+import { checkSpec, type SpecPolicy } from "./spec-check.ts";
+import type { Accelerator, VmSpec } from "./spec.ts";
+import type { Vm } from "./vm.ts";
+import {
+  ownVolumes,
+  undecided,
+  volumesNamedBy,
+  type Intent,
+  type WorkContext,
+  type WorkRun,
+} from "./work.ts";
+
+export interface VmsOptions extends WorkContext {
+  readonly operations: Operations;
+  readonly host: HostDoor;
+  readonly kvmProbe: Pick<KvmProbe, "suspect">;
+  readonly policy: SpecPolicy & {
+    readonly accelerator: "auto" | Accelerator;
+    readonly gracefulStopMs: number;
+  };
+}
+
+/** Every mutation carries these. `vm` is an id or a name. */
+export interface Mutation {
+  readonly requestId: string;
+  readonly vm: string;
+}
+
+export interface CreateRequest {
+  readonly requestId: string;
+  /** Anything: it is checked here. Without `id` one is chosen. */
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly leaveStopped: boolean;
+  readonly validateOnly: boolean;
+  readonly placementEpoch: number;
+  /** Its room was reserved before. */
+  readonly reservationId?: string | undefined;
+}
+
+/** More would only wait for each other in libvirt. */
+const MADE_AT_ONCE = 8;
+
+/**
+ * What may be done to VMs. Every mutation is an operation: refused at once with a SocleError, or durable when it
+ * resolves, its work going on by itself, one at a time per VM.
+ */
+export class Vms {
+  readonly #options: VmsOptions;
+  /** As many wait as operations of one VM may be under way. */
+  readonly #lock = new KeyedLock({ maxWaiting: 64 });
+  /** What makes VMs run takes libvirt's time: a few at once, so that what stops them finds it free. */
+  readonly #places = new FairPlaces({ places: MADE_AT_ONCE, maxWaiting: 20_000 });
+  /** Names and ids being created, not in the table yet. */
+  readonly #inCreation = new Set<string>();
+  /** Stops that wait for a guest: a forced stop cuts the wait short. */
+  readonly #escalations = new Map<string, AbortController>();
+  readonly #consoles: Consoles;
+
+  constructor(options: VmsOptions) {
+    this.#options = options;
+    this.#consoles = new Consoles(options.domains);
+    // What an interrupted create may have begun is nobody else's to take until it is settled.
+    for (const { intent } of options.operations.interrupted) this.#reserveAgain(intent as Intent);
+  }
+
+  /**
+   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what HostDoor.claim throws, `unavailable`
+   * KVM_UNAVAILABLE or LIBVIRT_UNAVAILABLE, and what Operations.begin throws.
+   */
+  async create(request: CreateRequest, caller: string): Promise<Operation> {
+    const { operations, host, policy, clock } = this.#options;
+    const fingerprint = fingerprintOf("CREATE_VM", { ...request, requestId: undefined });
+    const held = operations.find({ ...request, caller, kind: "CREATE_VM", fingerprint });
+    if (held !== undefined) return await held;
+    const asked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
+    this.#requireSight();
+    this.#requireFree(asked);
+    const accelerator = asked.accelerator ?? this.defaultAccelerator();
+    const { reservationId, leaveStopped, placementEpoch } = request;
+    const room = host.claim({
+      ...sizeOf(asked, accelerator),
+      ...(reservationId === undefined
+        ? {}
+        : { reservation: { id: reservationId, caller, tenant: asked.tenant } }),
+    });
+    const spec = room.wish === undefined ? asked : { ...asked, placement: room.wish };
+    const taken = this.#reserve(spec, room);
+    try {
+      if (request.validateOnly) {
+        await this.#places.run(caller, () => this.#resolveAll(spec));
+        taken.ended(false);
+        return validated(request.requestId, spec.id, caller, clock.now());
+      }
+      const intent: Intent = {
+        kind: "CREATE_VM",
+        spec,
+        accelerator,
+        leaveStopped,
+        placement: room.placement,
+        ...(reservationId === undefined ? {} : { reservationId }),
+        placementEpoch,
+        createdAtMs: clock.now(),
+      };
+      return await this.#begin(
+        { requestId: request.requestId, caller, fingerprint, vmId: spec.id, intent },
+        taken,
+      );
+    } catch (thrown) {
+      taken.ended(false);
+      throw thrown;
+    }
+  }
+
+  async start(request: Mutation & { readonly placementEpoch: number }, caller: string): Promise<Operation> {
+    return await this.#mutate(request, caller, "START_VM", () => ({
+      kind: "START_VM",
+      placementEpoch: request.placementEpoch,
+    }));
+  }
+
+  /** `gracefulTimeoutMs` undefined: the host's configuration says. */
+  async stop(
+    request: Mutation & { readonly gracefulTimeoutMs?: number | undefined; readonly force: boolean },
+    caller: string,
+  ): Promise<Operation> {
+    const gracefulTimeoutMs = request.gracefulTimeoutMs ?? this.#options.policy.gracefulStopMs;
+    const { force } = request;
+    const operation = await this.#mutate(request, caller, "STOP_VM", () => ({
+      kind: "STOP_VM",
+      gracefulTimeoutMs,
+      force,
+    }));
+    // Only now, when it is durable, may it cut short one that still waits for the guest.
+    if (force && gracefulTimeoutMs === 0) this.#escalations.get(operation.vmId)?.abort();
+    return operation;
+  }
+
+  async reboot(request: Mutation & { readonly force: boolean }, caller: string): Promise<Operation> {
+    return await this.#mutate(request, caller, "REBOOT_VM", () => ({
+      kind: "REBOOT_VM",
+      force: request.force,
+    }));
+  }
+
+  async pause(request: Mutation, caller: string): Promise<Operation> {
+    return await this.#mutate(request, caller, "PAUSE_VM", () => ({ kind: "PAUSE_VM" }));
+  }
+
+  async resume(request: Mutation, caller: string): Promise<Operation> {
+    return await this.#mutate(request, caller, "RESUME_VM", () => ({ kind: "RESUME_VM" }));
+  }
+
+  /** Throws `conflict` VM_RUNNING without `force`, ETAG_MISMATCH when the VM changed since it was read. */
+  async delete(
+    request: Mutation & {
+      readonly keepDisks: boolean;
+      readonly force: boolean;
+      readonly etag?: string | undefined;
+    },
+    caller: string,
+  ): Promise<Operation> {
+    const { etag, force, keepDisks } = request;
+    return await this.#mutate(request, caller, "DELETE_VM", (vm) => {
+      requireEtag(etag, vm);
+      requireDeletable(vm.name, vm, force);
+      const volumes = keepDisks || vm.spec === undefined ? [] : ownVolumes(vm.spec);
+      return { kind: "DELETE_VM", volumes, force, ...(etag === undefined ? {} : { etag }) };
+    });
+  }
+
+  /** The guest's serial console; ends with the signal. Throws `conflict` when it is held by another and not forced. */
+  async openConsole(
+    vm: string,
+    options: { readonly force: boolean },
+    signal: AbortSignal,
+  ): Promise<LibvirtStream> {
+    return await this.#consoles.open(this.#managed(vm).id, options.force, signal);
+  }
+
+  /** Works on an operation that was interrupted, or whose outcome is unknown, until it has an end. */
+  resumeOperation(operation: Operation): void {
+    const intent = operation.intent as Intent;
+    this.#work(operation, intent, true, this.#reserveAgain(intent));
+  }
+
+  #reserveAgain(intent: Intent): Taken {
+    if (intent.kind !== "CREATE_VM") return nothingTaken;
+    const { spec, accelerator, placement = unbound, reservationId } = intent;
+    const promised = { ...sizeOf(spec, accelerator), placement };
+    return this.#reserve(
+      spec,
+      this.#options.host.reclaim(reservationId === undefined ? promised : { ...promised, reservationId }),
+    );
+  }
+
+  /** A VM's id, name and room are its own until its creation has ended. */
+  #reserve({ id, name }: VmSpec, room: RoomClaim): Taken {
+    this.#inCreation.add(id).add(name);
+    return {
+      begun: () => room.begun(),
+      ended: (isMade) => {
+        if (isMade) room.consume();
+        else room.release();
+        this.#inCreation.delete(id);
+        this.#inCreation.delete(name);
+      },
+    };
+  }
+
+  async #mutate(
+    request: Mutation,
+    caller: string,
+    kind: Intent["kind"],
+    decide: (vm: Vm) => Intent,
+  ): Promise<Operation> {
+    const fingerprint = fingerprintOf(kind, { ...request, requestId: undefined });
+    const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
+    if (held !== undefined) return await held;
+    const vm = this.#managed(request.vm);
+    const intent = decide(vm);
+    return await this.#begin(
+      { requestId: request.requestId, caller, fingerprint, vmId: vm.id, intent },
+      nothingTaken,
+    );
+  }
+
+  async #begin(
+    request: { requestId: string; caller: string; fingerprint: string; vmId: string; intent: Intent },
+    taken: Taken,
+  ): Promise<Operation> {
+    const { kind } = request.intent;
+    const urgent = kind === "STOP_VM";
+    const { operation, fresh } = await this.#options.operations.begin({ ...request, kind, urgent });
+    if (fresh) this.#work(operation, request.intent, false, taken);
+    else taken.ended(false);
+    return operation;
+  }
+
+  #work(operation: Operation, intent: Intent, resumed: boolean, taken: Taken): void {
+    const { operations, kvmProbe } = this.#options;
+    const { vmId, steps } = operation;
+    const done = new Set(steps.filter(({ outcome }) => outcome === "done").map(({ name }) => name));
+    operations.run(operation, async (step, signal) => {
+      try {
+        await taken.begun();
+        const result = await this.#lock.run(
+          vmId,
+          () =>
+            this.#inPlace(operation, signal, () => this.#do(intent, { vmId, step, signal, resumed, done })),
+          signal,
+        );
+        taken.ended(true);
+        return result;
+      } catch (thrown) {
+        const error = undecided(toSocleError(thrown), resumed);
+        // It may be there: then observation finds it, and counts it.
+        taken.ended(error.kind === "outcome_unknown");
+        if (this.#startsUnderKvm(vmId, intent)) await kvmProbe.suspect(vmId, error);
+        throw error;
+      }
+    });
+  }
+
+  /** How many have a place in which VMs are made, started or deleted, and how many wait for one. */
+  get places(): { readonly taken: number; readonly waiting: number } {
+    return this.#places;
+  }
+
+  async #inPlace<T>(
+    { kind, caller }: Pick<Operation, "kind" | "caller">,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const isHeavy = kind === "CREATE_VM" || kind === "START_VM" || kind === "DELETE_VM";
+    return isHeavy ? await this.#places.run(caller, work, signal) : await work();
+  }
+
+  #startsUnderKvm(vmId: string, intent: Intent): boolean {
+    if (intent.kind === "CREATE_VM") return intent.accelerator === "kvm";
+    return intent.kind === "START_VM" && this.#options.table.get(vmId)?.accelerator === "kvm";
+  }
+
+  async #do(intent: Intent, run: WorkRun): Promise<Record<string, string>> {
+    const context = this.#options;
+    switch (intent.kind) {
+      case "CREATE_VM":
+        return await createWork(context, intent, run);
+      case "START_VM":
+        return await startWork(context, intent, run);
+      case "STOP_VM": {
+        const escalate = new AbortController();
+        this.#escalations.set(run.vmId, escalate);
+        try {
+          return await stopWork(escalate.signal)(context, intent, run);
+        } finally {
+          this.#escalations.delete(run.vmId);
+        }
+      }
+      case "REBOOT_VM":
+        return await rebootWork(context, intent, run);
+      case "PAUSE_VM":
+        return await pauseWork(context, intent, run);
+      case "RESUME_VM":
+        return await resumeWork(context, intent, run);
+      case "DELETE_VM":
+        return await deleteWork(context, intent, run);
+    }
+  }
+
+  /** Absent is only said over a complete list; otherwise it is not known. */
+  #managed(idOrName: string): Vm {
+    const { table } = this.#options;
+    const vm = table.get(idOrName);
+    if (vm === undefined) {
+      this.#requireSight();
+      throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
+    }
+    if (vm.managed) return vm;
+    const message = `VM ${vm.name} was not made by Socle; it is shown, never touched`;
+    throw new SocleError("denied", "VM_UNMANAGED", message, { details: { metadata: { vm_id: vm.id } } });
+  }
+
+  #requireSight(): void {
+    if (this.#options.table.complete) return;
+    const message = "libvirt is not answering, so which VMs are here is not known now; try again";
+    throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
+  }
+
+  #requireFree(spec: VmSpec): void {
+    for (const key of [spec.id, spec.name]) {
+      if (this.#options.table.get(key) === undefined && !this.#inCreation.has(key)) continue;
+      throw new SocleError("already_exists", "VM_EXISTS", `there is a VM ${key} on this host already`);
+    }
+  }
+
+  /** Throws `unavailable` KVM_UNAVAILABLE. */
+  defaultAccelerator(): Accelerator {
+    return chooseAccelerator(this.#options.policy.accelerator, this.#options.host.kvm());
+  }
+
+  async #resolveAll(spec: VmSpec): Promise<void> {
+    for (const reference of volumesNamedBy(spec)) await this.#options.volumes.resolve(reference);
+  }
+}
+
+const sizeOf = ({ id, vcpus, memoryBytes, placement }: VmSpec, accelerator: Accelerator): VmSize => ({
+  vmId: id,
+  vcpus,
+  memoryBytes,
+  accelerator,
+  ...(placement === undefined ? {} : { wish: placement }),
+});
+
+/** What a creation holds until it has ended: its VM's id and name, and room for it. */
+interface Taken {
+  readonly begun: () => Promise<void>;
+  readonly ended: (isMade: boolean) => void;
+}
+
+const nothingTaken: Taken = { begun: () => Promise.resolve(), ended: () => undefined };

@@ -1,0 +1,221 @@
+import { dirname } from "node:path";
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import * as libvirt from "../libvirt/index.ts";
+import { buildVolume, parseVolume } from "../libvirt/xml/index.ts";
+import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import type { VolumeRef } from "./spec.ts";
+
+export interface ResolvedVolume {
+  readonly path: string;
+  /** As its name says: qcow2 for NAME.qcow2, else raw. */
+  readonly format: string;
+  readonly capacityBytes: number;
+}
+
+export interface VolumeToMake {
+  readonly pool: string;
+  readonly name: string;
+  readonly format: "qcow2" | "raw";
+  /** Absent: the base's. */
+  readonly capacityBytes?: number;
+  /** A volume of the same pool that the new one is an overlay of. */
+  readonly base?: string;
+}
+
+interface Found extends ResolvedVolume {
+  /** Its bytes are what its name says: it was not cut short in its making. */
+  readonly isWhole: boolean;
+}
+
+/** A pool must keep this much free, or the first write of a guest would stop it. */
+const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+
+/** How long a pool that cannot be refreshed is taken for a busy one. */
+const REFRESH_FOR_MS = 5000;
+const REFRESH_EVERY_MS = 250;
+
+/** The volumes of libvirt's storage pools. */
+export class Volumes {
+  readonly #libvirt: LibvirtCalls;
+  readonly #certainty: Certainty;
+  readonly #clock: Clock;
+
+  constructor(calls: LibvirtCalls, clock: Clock) {
+    this.#libvirt = calls;
+    this.#clock = clock;
+    this.#certainty = new Certainty(calls, clock);
+  }
+
+  /** Throws `not_found` POOL_NOT_FOUND or VOLUME_NOT_FOUND, `unavailable` POOL_INACTIVE or POOL_BUSY. */
+  async resolve(reference: VolumeRef): Promise<ResolvedVolume> {
+    const found = (await this.#find(reference)) ?? (await this.#findAnew(reference));
+    if (found === undefined) {
+      throw new SocleError(
+        "not_found",
+        "VOLUME_NOT_FOUND",
+        `there is no volume ${reference.volume} in pool ${reference.pool}`,
+      );
+    }
+    return found;
+  }
+
+  /**
+   * Makes it, or adopts it where it is there already, for its name is the VM's own. One that is not what it should be
+   * was cut short in its making and is made anew. Throws `exhausted` POOL_FULL.
+   */
+  async make(volume: VolumeToMake): Promise<ResolvedVolume> {
+    const reference = { pool: volume.pool, volume: volume.name };
+    const base =
+      volume.base === undefined ? undefined : await this.resolve({ pool: volume.pool, volume: volume.base });
+    const capacityBytes = volume.capacityBytes ?? base?.capacityBytes ?? 0;
+    if (base !== undefined && capacityBytes < base.capacityBytes) {
+      const message = `volume ${volume.name} must not be smaller than its base volume (${base.capacityBytes} bytes)`;
+      throw new SocleError("invalid", "VOLUME_TOO_SMALL", message);
+    }
+    const existing = await this.#find(reference);
+    if (existing?.isWhole === true && existing.capacityBytes >= capacityBytes) return existing;
+    if (existing !== undefined) await this.remove(reference);
+    const pool = await this.#pool(volume.pool);
+    // How much is free libvirt knows from the last refresh. One that is refused, since another volume of the pool is in
+    // the making, is no reason to fail: that one's was not long ago.
+    await this.#refresh(pool).catch(unlessBusy);
+    const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
+    if (available < Math.min(LEAST_FREE_BYTES, capacityBytes)) throw poolFull(volume.pool, available);
+    const xml = buildVolume({
+      name: volume.name,
+      capacityBytes,
+      allocationBytes: 0,
+      format: volume.format,
+      ...(base === undefined ? {} : { backing: { path: base.path, format: base.format } }),
+    });
+    await this.#certainty.ensure(
+      () => this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 }),
+      async () => (await this.#lookup(reference)) !== undefined,
+      "again",
+    );
+    return await this.resolve(reference);
+  }
+
+  /** Done when it is not there, also when it was not there before. */
+  async remove(reference: VolumeRef): Promise<void> {
+    await this.#certainty.ensure(
+      async () => {
+        const vol = await this.#lookup(reference);
+        if (vol === undefined) return;
+        await orNone(() => this.#libvirt.call(libvirt.storageVolDelete, { vol, flags: 0 }));
+      },
+      async () => (await this.#lookup(reference)) === undefined,
+      "again",
+    );
+  }
+
+  async #find(reference: VolumeRef): Promise<Found | undefined> {
+    const vol = await this.#lookup(reference);
+    if (vol === undefined) return undefined;
+    const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 });
+    const { path, format: probed, capacityBytes, backing } = parseVolume(xml);
+    if (path === undefined) {
+      throw new SocleError(
+        "unsupported",
+        "VOLUME_HAS_NO_PATH",
+        `volume ${reference.volume} of pool ${reference.pool} has no path`,
+      );
+    }
+    const format = formatOf(reference.volume);
+    if (format === "qcow2" && backing?.path !== undefined && dirname(backing.path) !== dirname(path)) {
+      const message = `volume ${reference.volume} of pool ${reference.pool} is an overlay of ${backing.path}, which is not in its pool`;
+      throw new SocleError("denied", "BACKING_OUTSIDE_POOL", message);
+    }
+    return { path, format, capacityBytes, isWhole: format === "raw" || probed === format };
+  }
+
+  /**
+   * libvirt knows a pool as it was when it was last refreshed; a file that somebody put there may have come since. Of the
+   * volumes that it makes itself it knows without, and refuses to refresh while one of the pool is in the making.
+   */
+  async #findAnew(reference: VolumeRef): Promise<Found | undefined> {
+    const pool = await this.#pool(reference.pool);
+    const deadlineMs = this.#clock.monotonicMs() + REFRESH_FOR_MS;
+    for (;;) {
+      try {
+        await this.#refresh(pool);
+        return await this.#find(reference);
+      } catch (thrown) {
+        const error = unlessBusy(thrown);
+        if (this.#clock.monotonicMs() >= deadlineMs) throw poolBusy(reference, error);
+        await this.#clock.sleep(REFRESH_EVERY_MS);
+      }
+    }
+  }
+
+  async #refresh(pool: libvirt.StoragePool): Promise<void> {
+    await this.#libvirt.call(libvirt.storagePoolRefresh, { pool, flags: 0 });
+  }
+
+  async #lookup(reference: VolumeRef): Promise<libvirt.StorageVol | undefined> {
+    const pool = await this.#pool(reference.pool);
+    return await orNone(
+      async () =>
+        (await this.#libvirt.call(libvirt.storageVolLookupByName, { pool, name: reference.volume })).vol,
+    );
+  }
+
+  async #pool(name: string): Promise<libvirt.StoragePool> {
+    try {
+      const { pool } = await this.#libvirt.call(libvirt.storagePoolLookupByName, { name });
+      const { active } = await this.#libvirt.call(libvirt.storagePoolIsActive, { pool });
+      if (active) return pool;
+    } catch (thrown) {
+      if (toSocleError(thrown).reason !== "LIBVIRT_NO_STORAGE_POOL") throw thrown;
+      throw new SocleError("not_found", "POOL_NOT_FOUND", `there is no storage pool ${name} on this host`, {
+        cause: thrown,
+      });
+    }
+    throw new SocleError(
+      "unavailable",
+      "POOL_INACTIVE",
+      `storage pool ${name} is not active; start it (virsh pool-start ${name})`,
+    );
+  }
+}
+
+/**
+ * A volume's format is what its name says, never what its bytes look like: those are the guest's to write, and a raw disk
+ * that pretends to be an overlay would have the host open any file for it.
+ */
+const formatOf = (volumeName: string): "qcow2" | "raw" => (volumeName.endsWith(".qcow2") ? "qcow2" : "raw");
+
+/** Throws it again unless it may be libvirt's refusal of a pool that is busy, which is its word for everything. */
+function unlessBusy(thrown: unknown): SocleError {
+  const error = toSocleError(thrown);
+  if (error.kind !== "internal") throw error;
+  return error;
+}
+
+const poolBusy = ({ pool, volume }: VolumeRef, cause: SocleError): SocleError =>
+  new SocleError(
+    "unavailable",
+    "POOL_BUSY",
+    `storage pool ${pool} is too busy to look whether volume ${volume} is there: ${cause.message}`,
+    { cause, details: { retryAfterMs: 5000 } },
+  );
+
+const poolFull = (pool: string, availableBytes: number): SocleError =>
+  new SocleError(
+    "exhausted",
+    "POOL_FULL",
+    `storage pool ${pool} is full: ${availableBytes} bytes are available`,
+    {
+      details: { metadata: { dimension: "storage", pool, availableBytes: String(availableBytes) } },
+    },
+  );
+
+async function orNone<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (thrown) {
+    if (toSocleError(thrown).reason === "LIBVIRT_NO_STORAGE_VOL") return undefined;
+    throw thrown;
+  }
+}

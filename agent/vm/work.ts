@@ -1,0 +1,128 @@
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Placement } from "../state/placement.ts";
+import type { Step } from "../state/operations.ts";
+import type { Domains } from "./domains.ts";
+import type { Accelerator, VmSpec, VolumeRef } from "./spec.ts";
+import type { VmTable } from "./vm-table.ts";
+import type { Volumes } from "./volumes.ts";
+
+/** What the works of all kinds of operation stand on. */
+export interface WorkContext {
+  readonly domains: Domains;
+  readonly volumes: Volumes;
+  readonly table: VmTable;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** x86_64, aarch64. */
+  readonly architecture: string;
+}
+
+/** What was asked and what was decided at admission: all a work needs, also when it goes on after a crash. JSON. */
+export type Intent =
+  | {
+      readonly kind: "CREATE_VM";
+      readonly spec: VmSpec;
+      readonly accelerator: Accelerator;
+      readonly leaveStopped: boolean;
+      /** Absent in what was begun before there was placement. */
+      readonly placement?: Placement;
+      /** The reservation that it takes the place of. */
+      readonly reservationId?: string;
+      readonly placementEpoch: number;
+      readonly createdAtMs: number;
+    }
+  | { readonly kind: "START_VM"; readonly placementEpoch: number }
+  | { readonly kind: "STOP_VM"; readonly gracefulTimeoutMs: number; readonly force: boolean }
+  | { readonly kind: "REBOOT_VM"; readonly force: boolean }
+  | { readonly kind: "PAUSE_VM" }
+  | { readonly kind: "RESUME_VM" }
+  | {
+      readonly kind: "DELETE_VM";
+      readonly volumes: readonly VolumeRef[];
+      readonly force: boolean;
+      /** The VM as its deleter saw it. */
+      readonly etag?: string;
+    };
+
+export const operationKinds = [
+  "CREATE_VM",
+  "START_VM",
+  "STOP_VM",
+  "REBOOT_VM",
+  "PAUSE_VM",
+  "RESUME_VM",
+  "DELETE_VM",
+] as const satisfies readonly Intent["kind"][];
+
+export type IntentOf<K extends Intent["kind"]> = Extract<Intent, { kind: K }>;
+
+export interface WorkRun {
+  readonly vmId: string;
+  readonly step: Step;
+  /** Aborts when the operation is cancelled. */
+  readonly signal: AbortSignal;
+  /** The operation was interrupted or its outcome unknown: part of it may have happened already. */
+  readonly resumed: boolean;
+  /** The steps that are on record as done by an earlier run. */
+  readonly done: ReadonlySet<string>;
+}
+
+/** Does one kind of operation; its answer is the operation's result. Doing it again after any interruption is safe. */
+export type Work<K extends Intent["kind"]> = (
+  context: WorkContext,
+  intent: IntentOf<K>,
+  run: WorkRun,
+) => Promise<Record<string, string>>;
+
+/** The volume made for a VM's disk. The VM's id in it keeps it from ever being another's. */
+export const volumeName = (vmId: string, diskName: string, format: string): string =>
+  `socle-${vmId}-${diskName}.${format}`;
+
+/** The volumes that were made for a VM and go with it. */
+export function ownVolumes(spec: VmSpec): VolumeRef[] {
+  return spec.disks.flatMap(({ name, source }) =>
+    source.kind === "new" ? [{ pool: source.pool, volume: volumeName(spec.id, name, source.format) }] : [],
+  );
+}
+
+/** The volumes that a spec names: they must be there before. */
+export const volumesNamedBy = ({ kernelBoot, disks }: VmSpec): VolumeRef[] => [
+  ...(kernelBoot === undefined ? [] : [kernelBoot.kernel]),
+  ...(kernelBoot?.initrd === undefined ? [] : [kernelBoot.initrd]),
+  ...disks.flatMap(({ source }) => {
+    if (source.kind === "volume") return [source.volume];
+    return source.baseVolume === undefined ? [] : [{ pool: source.pool, volume: source.baseVolume }];
+  }),
+];
+
+/**
+ * Waits until readers see what was just done, so that a Get after the operation shows it. The effect itself is certain
+ * already: when the observation is late, the operation does not fail for it.
+ */
+export async function seen(work: Promise<unknown>): Promise<void> {
+  await work.catch(() => undefined);
+}
+
+export const SEEN_WITHIN_MS = 2000;
+
+/**
+ * Whether an error leaves open what became of the operation. Before anything was done, a libvirt that cannot be asked is
+ * a failure; to one that goes on after an interruption it says nothing about what was done before. Nor does it when
+ * libvirt is let go because the agent stops.
+ */
+export const isUndecided = (
+  { kind, reason }: SocleError,
+  { resumed }: { readonly resumed: boolean },
+): boolean =>
+  kind === "outcome_unknown" ||
+  reason === "LIBVIRT_CLOSED" ||
+  (resumed && (kind === "timeout" || kind === "unavailable") && reason.startsWith("LIBVIRT_"));
+
+/** The error as `outcome_unknown`, where it leaves open what became of the operation. */
+export function undecided(error: SocleError, resumed: boolean): SocleError {
+  if (error.kind === "outcome_unknown" || !isUndecided(error, { resumed })) return error;
+  const message = `what became of it is not known while libvirt cannot be asked: ${error.message}`;
+  return new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", message, { cause: error });
+}

@@ -1,0 +1,57 @@
+// Bundles the agent into dist/: socle.js (one file, runs with Node alone, from any directory), inventory-probe.js
+// (the child process that it starts), both with source maps, proto/, which it reads at start,
+// and page/, the status page.
+//
+//   node scripts/build.mjs [DIRECTORY]   into DIRECTORY instead; dist/ alone is emptied first
+import { chmod, cp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { extname, join, resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import { build } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+const dist = resolve(process.argv[2] ?? join(root, "dist"));
+const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+const started = performance.now();
+
+if (process.argv[2] === undefined) await rm(dist, { recursive: true, force: true });
+const result = await build({
+  absWorkingDir: root,
+  entryPoints: { socle: "agent/main.ts", "inventory-probe": "agent/hardware/inventory-probe.ts" },
+  outdir: dist,
+  bundle: true,
+  platform: "node",
+  target: "node20.19",
+  format: "esm",
+  // Stack traces and core dumps of a daemon are worth more than its size; names survive, and the maps stay beside.
+  minify: false,
+  keepNames: true,
+  sourcemap: "linked",
+  legalComments: "eof",
+  define: { SOCLE_VERSION: JSON.stringify(version) },
+  // grpc-js and others are CommonJS and call require() for Node's own modules.
+  banner: {
+    js: 'import { createRequire as socleCreateRequire } from "node:module";\nconst require = socleCreateRequire(import.meta.url);',
+  },
+  metafile: true,
+  logLevel: "warning",
+});
+await cp(join(root, "proto"), join(dist, "proto"), {
+  recursive: true,
+  filter: async (path) => (await stat(path)).isDirectory() || [".proto", ".binpb"].includes(extname(path)),
+});
+await cp(join(root, "agent/page/browser"), join(dist, "page"), {
+  recursive: true,
+  filter: (path) => !path.endsWith(".json"),
+});
+// V8 keeps the text of a script, at two bytes a character if a single one of them is not ASCII. esbuild escapes those
+// that are code, so these are in comments; one for one, since the source maps count characters.
+for (const name of ["socle.js", "inventory-probe.js"]) {
+  const text = await readFile(join(dist, name), "utf8");
+  await writeFile(join(dist, name), text.replace(/[^\0-\x7f]/g, "?"));
+}
+await chmod(join(dist, "socle.js"), 0o755);
+
+for (const [path, { bytes }] of Object.entries(result.metafile.outputs)) {
+  if (path.endsWith(".js")) console.log(`build: ${path} ${(bytes / 1e6).toFixed(1)} MB`);
+}
+console.log(`build: version ${version} in ${((performance.now() - started) / 1000).toFixed(1)} s`);

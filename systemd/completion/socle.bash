@@ -1,0 +1,66 @@
+# bash completion for socle; socle completion bash prints it.
+_socle() {
+  local word path="" words="" vms="" i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word="${COMP_WORDS[i]}"
+    case "$word" in
+      -*) ;;
+      *) case " $(_socle_commands "$path") " in *" $word "*) path="${path:+$path }$word" ;; esac ;;
+    esac
+  done
+  case "$path" in
+    "") words="agent status top vm inventory health events operations reservation cordon uncordon enroll trust doctor config version completion --version --socket --address --json --help" ;;
+    "agent") words="--config --version --socket --address --json --help" ;;
+    "status") words="--version --socket --address --json --help" ;;
+    "top") words="--sort --filter --delay --once --version --socket --address --json --help" ;;
+    "vm") words="ls show create start stop reboot pause resume rm console --version --socket --address --json --help" ;;
+    "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --json --help" ;;
+    "vm show") words="--version --socket --address --json --help" vms=1 ;;
+    "vm create") words="--file --name --id --vcpus --memory --disk --nic --kernel --initrd --cmdline --accelerator --firmware --guest-agent --autostart --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --json --help" ;;
+    "vm start") words="--request-id --no-wait --timeout --version --socket --address --json --help" vms=1 ;;
+    "vm stop") words="--request-id --no-wait --timeout --grace --force --version --socket --address --json --help" vms=1 ;;
+    "vm reboot") words="--request-id --no-wait --timeout --force --version --socket --address --json --help" vms=1 ;;
+    "vm pause") words="--request-id --no-wait --timeout --version --socket --address --json --help" vms=1 ;;
+    "vm resume") words="--request-id --no-wait --timeout --version --socket --address --json --help" vms=1 ;;
+    "vm rm") words="--request-id --no-wait --timeout --keep-disks --force --yes --dry-run --version --socket --address --json --help" vms=1 ;;
+    "vm console") words="--force --version --socket --address --json --help" vms=1 ;;
+    "inventory") words="--version --socket --address --json --help" ;;
+    "health") words="ack --version --socket --address --json --help" ;;
+    "health ack") words="--request-id --version --socket --address --json --help" ;;
+    "events") words="--after --since-start --no-follow --kind --vm --version --socket --address --json --help" ;;
+    "operations") words="ls show wait cancel --version --socket --address --json --help" ;;
+    "operations ls") words="--running --vm --limit --version --socket --address --json --help" ;;
+    "operations show") words="--version --socket --address --json --help" ;;
+    "operations wait") words="--timeout --version --socket --address --json --help" ;;
+    "operations cancel") words="--no-wait --timeout --version --socket --address --json --help" ;;
+    "reservation") words="ls create renew release --version --socket --address --json --help" ;;
+    "reservation ls") words="--all --version --socket --address --json --help" ;;
+    "reservation create") words="--vcpus --memory --accelerator --tenant --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --ttl --version --socket --address --json --help" ;;
+    "reservation renew") words="--request-id --ttl --version --socket --address --json --help" ;;
+    "reservation release") words="--request-id --version --socket --address --json --help" ;;
+    "cordon") words="--reason --version --socket --address --json --help" ;;
+    "uncordon") words="--version --socket --address --json --help" ;;
+    "enroll") words="--scheduler --token --token-file --version --socket --address --json --help" ;;
+    "trust") words="--version --socket --address --json --help" ;;
+    "doctor") words="--config --version --socket --address --json --help" ;;
+    "config") words="check show --version --socket --address --json --help" ;;
+    "config check") words="--version --socket --address --json --help" ;;
+    "config show") words="--example --version --socket --address --json --help" ;;
+    "version") words="--client --version --socket --address --json --help" ;;
+    "completion") words="bash --version --socket --address --json --help" ;;
+  esac
+  word="${COMP_WORDS[COMP_CWORD]}"
+  [[ -n "$vms" && "$word" != -* ]] && words="$words $(socle vm ls --quiet 2>/dev/null)"
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+_socle_commands() {
+  case "$1" in
+    "") echo "agent status top vm inventory health events operations reservation cordon uncordon enroll trust doctor config version completion" ;;
+    "vm") echo "ls show create start stop reboot pause resume rm console" ;;
+    "health") echo "ack" ;;
+    "operations") echo "ls show wait cancel" ;;
+    "reservation") echo "ls create renew release" ;;
+    "config") echo "check show" ;;
+  esac
+}
+complete -F _socle socle

@@ -1,0 +1,94 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const repository = join(import.meta.dirname, "../..");
+
+/** What a bench found. A figure's bound, where it has one, stands under the same name. */
+export interface Result {
+  readonly figures: Readonly<Record<string, number>>;
+  readonly bound: Readonly<Record<string, { readonly atMost: number } | { readonly atLeast: number }>>;
+}
+
+/** One run of a bench. */
+export class Run {
+  /** A small run, to show that the bench works: its figures mean little. */
+  readonly quick: boolean;
+  readonly #speaker: string;
+  readonly #cleanups: (() => unknown)[] = [];
+
+  constructor(quick: boolean, speaker = "bench") {
+    this.quick = quick;
+    this.#speaker = speaker;
+  }
+
+  say(text: string): void {
+    process.stderr.write(`${this.#speaker}: ${text}\n`);
+  }
+
+  /** Hands a thing on, to be stopped at the end of the run however that comes: the last one first. */
+  keep<T extends { stop(): Promise<unknown> }>(thing: T): T {
+    this.#cleanups.push(() => thing.stop());
+    return thing;
+  }
+
+  cleanUp(cleanup: () => unknown): void {
+    this.#cleanups.push(cleanup);
+  }
+
+  /** Builds the agent as it is shipped, in a folder of the run's own, and gives the path of the bundle. */
+  async bundle(): Promise<string> {
+    const directory = await mkdtemp(join(tmpdir(), "socle-bench-"));
+    this.cleanUp(() => rm(directory, { recursive: true, force: true }));
+    await promisify(execFile)(process.execPath, [join(repository, "scripts/build.mjs"), directory]);
+    return join(directory, "socle.js");
+  }
+
+  async end(): Promise<void> {
+    for (const cleanup of this.#cleanups.splice(0).reverse()) {
+      try {
+        await cleanup();
+      } catch (thrown) {
+        this.say(`cleaning up: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+        process.exitCode = 1;
+      }
+    }
+  }
+}
+
+/**
+ * Runs a bench and prints its result as the last line on stdout. Whatever happens, a signal too, what it made is gone
+ * when the process ends.
+ */
+export async function bench(name: string, measure: (run: Run) => Promise<Result>): Promise<void> {
+  const run = new Run(process.argv.includes("--quick"));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => {
+      run.say(`${signal}: cleaning up`);
+      void run.end().finally(() => process.exit(130));
+    });
+  }
+  let result: Result;
+  try {
+    result = await measure(run);
+  } finally {
+    await run.end();
+  }
+  const figures = Object.fromEntries(
+    Object.entries(result.figures).map(([figure, value]) => [figure, Number(value.toPrecision(4))]),
+  );
+  process.stdout.write(
+    `${JSON.stringify({ bench: name, figures, bound: result.bound, pass: isWithin(result) })}\n`,
+  );
+}
+
+/** Of the figures as they were measured, not as they are printed. */
+export function isWithin({ figures, bound }: Result): boolean {
+  return Object.entries(bound).every(([figure, limit]) => {
+    const value = figures[figure];
+    if (value === undefined) throw new Error(`no figure ${figure} was measured`);
+    return "atMost" in limit ? value <= limit.atMost : value >= limit.atLeast;
+  });
+}

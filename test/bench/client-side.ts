@@ -1,0 +1,16 @@
+// Socle's side of the client bench, as client.py is python3-libvirt's: for each line on stdin, lists the domains of the
+// libvirt in argv[2], asks for each one's info, and prints [how many, milliseconds].
+import { createInterface } from "node:readline";
+import { silentLog } from "../../agent/kernel/log.ts";
+import { connectListAllDomains, domainGetInfo, Libvirt } from "../../agent/libvirt/index.ts";
+
+/** Where the agent reads, too: of the commands' lane, one place is kept for what is urgent. */
+const reading = { lane: "observation" } as const;
+const libvirt = await Libvirt.connect({ uri: process.argv[2] ?? "", log: silentLog });
+for await (const _ of createInterface(process.stdin)) {
+  const startMs = performance.now();
+  const { domains } = await libvirt.call(connectListAllDomains, { needResults: true, flags: 0 }, reading);
+  const infos = await Promise.all(domains.map((dom) => libvirt.call(domainGetInfo, { dom }, reading)));
+  process.stdout.write(`${JSON.stringify([infos.length, performance.now() - startMs])}\n`);
+}
+await libvirt.close();

@@ -1,0 +1,100 @@
+// CreateVm until the VM runs, against virsh define and virsh start of the same XML
+import { randomUUID } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Agent } from "../../agent/cli/client.ts";
+import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import { guestFilesIn } from "../lab/guest.ts";
+import { Libvirtd } from "../lab/libvirtd.ts";
+import { virsh } from "../lab/virsh.ts";
+import { eventually } from "../lab/wait.ts";
+import { bench } from "./bench.ts";
+import { connectTo, startShippedAgent } from "./shipped-agent.ts";
+import { median, timed } from "./statistics.ts";
+
+await bench("create", async (run) => {
+  const pairs = run.quick ? 1 : 20;
+  const libvirtd = run.keep(await Libvirtd.start());
+  const { uri, imagesDirectory } = libvirtd;
+  await guestFilesIn(imagesDirectory);
+  await virsh(uri, ["pool-create-as", "images", "dir", "--target", imagesDirectory]);
+  const agent = await startShippedAgent(run, { libvirt: { uri } });
+  const client = await connectTo(run, agent);
+  // A libvirtd that was just started takes a second or two for its first answer.
+  await eventually(
+    async () =>
+      (await client.ask(client.contract.vms.ListVms, {})).observation?.presence === "PRESENCE_PRESENT",
+    { what: "the agent to see libvirt" },
+  );
+  const xmlFile = join(libvirtd.directory, "virsh.xml");
+
+  const removeFromVirsh = (name: string): Promise<string> =>
+    virsh(uri, [`destroy ${name}; undefine ${name}`]);
+
+  // Also warms both sides up, as both are on a host in use.
+  await create(client, "model");
+  const model = await virsh(uri, ["dumpxml", "--inactive", "model"]);
+  await remove(client, "model");
+
+  const socleMs: number[] = [];
+  const virshMs: number[] = [];
+  for (let pair = 0; pair < pairs; pair += 1) {
+    const name = `virsh-${pair}`;
+    await writeFile(xmlFile, anotherOf(model, name));
+    const sides = [
+      async (): Promise<void> => {
+        socleMs.push(await timed(() => create(client, `socle-${pair}`)));
+      },
+      // One virsh for both commands, so that its start and its connecting are paid once.
+      async (): Promise<void> => {
+        virshMs.push(await timed(() => virsh(uri, [`define ${xmlFile}; start ${name}`])));
+      },
+    ];
+    for (const side of pair % 2 === 0 ? sides : sides.reverse()) await side();
+    run.say(`pair ${pair + 1}: socle ${socleMs[pair]?.toFixed(0)} ms, virsh ${virshMs[pair]?.toFixed(0)} ms`);
+    await remove(client, `socle-${pair}`);
+    await removeFromVirsh(name);
+  }
+  return {
+    figures: {
+      pairs,
+      socleMs: median(socleMs),
+      virshMs: median(virshMs),
+      ratio: median(socleMs.map((ms, pair) => ms / (virshMs[pair] ?? NaN))),
+    },
+    bound: { ratio: { atMost: 1.1 } },
+  };
+});
+
+/** Returns once its operation has ended, and so the VM runs. */
+async function create(client: Agent, name: string): Promise<void> {
+  const { vms } = client.contract;
+  const spec: VmSpec = {
+    name,
+    vcpus: 1,
+    memoryBytes: 64 * 1024 * 1024,
+    accelerator: "ACCELERATOR_TCG",
+    disks: [{ name: "root", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true }],
+  };
+  const { operationId } = await client.ask(vms.CreateVm, { requestId: randomUUID(), spec });
+  await succeeded(client, operationId);
+}
+
+async function remove(client: Agent, vm: string): Promise<void> {
+  const request = { requestId: randomUUID(), vm, force: true };
+  const { operationId } = await client.ask(client.contract.vms.DeleteVm, request);
+  await succeeded(client, operationId);
+}
+
+async function succeeded(client: Agent, operationId: string): Promise<void> {
+  const request = { operationId, timeout: { seconds: 9 } };
+  const { state, error } = await client.ask(client.contract.operations.WaitOperation, request);
+  if (state !== "STATE_SUCCEEDED") throw new Error(`${state}: ${error?.message ?? ""}`);
+}
+
+/** The same domain under another name and id. */
+function anotherOf(xml: string, name: string): string {
+  return xml
+    .replace(/<name>[^<]*<\/name>/, `<name>${name}</name>`)
+    .replace(/<uuid>[^<]*<\/uuid>/, `<uuid>${randomUUID()}</uuid>`);
+}

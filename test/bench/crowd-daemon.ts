@@ -1,0 +1,86 @@
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import * as p from "../../agent/libvirt/index.ts";
+import { encoded, FakeDaemon } from "../unit/libvirt/fake-daemon.ts";
+import { recordedGuests, type RecordedGuest } from "./recorded-guests.ts";
+
+const NO_SUPPORT = 3;
+const OK = 0;
+
+/**
+ * A libvirt with so many guests, each of which is one of the recorded ones under a name and id of its own. Their
+ * counters go on from one reply to the next, as those of guests at work do.
+ */
+export async function startCrowdDaemon(
+  owner: Parameters<typeof FakeDaemon.start>[0],
+  guests: number,
+): Promise<FakeDaemon> {
+  const recorded = JSON.parse(await readFile(recordedGuests, "utf8")) as RecordedGuest[];
+  const crowd = Array.from({ length: guests }, (_, index) => copyOf(recorded, index));
+  const byId = new Map(crowd.map((guest) => [guest.dom.uuid, guest]));
+  const daemon = await FakeDaemon.start(owner);
+  let rounds = 0;
+  const reply = (stats: number): Buffer => {
+    const isState = stats === p.DomainStats.STATE;
+    const retStats = crowd.map(({ dom, params }) => ({
+      dom,
+      params: params
+        .filter(({ field }) => !isState || field.startsWith("state."))
+        .map((parameter) => goOn(parameter, rounds)),
+    }));
+    return encoded(p.connectGetAllDomainStats.result, { retStats });
+  };
+  // Made ahead, so that making it is not in anybody's way.
+  let next = reply(-1);
+  daemon.on(p.connectGetAllDomainStats, (call) => {
+    const { stats } = call.args(p.connectGetAllDomainStats);
+    if (stats === p.DomainStats.STATE) {
+      call.reply(reply(stats));
+      return;
+    }
+    call.reply(next);
+    rounds += 1;
+    setImmediate(() => (next = reply(-1)));
+  });
+  daemon.on(p.domainGetXmlDesc, (call) => {
+    const xml = byId.get(call.args(p.domainGetXmlDesc).dom.uuid)?.xml ?? "";
+    call.reply(encoded(p.domainGetXmlDesc.result, { xml }));
+  });
+  daemon.on(p.domainGetState, (call) => {
+    call.reply(encoded(p.domainGetState.result, { state: p.DomainState.RUNNING, reason: 1 }));
+  });
+  daemon.on(p.domainGetControlInfo, (call) => {
+    call.reply(encoded(p.domainGetControlInfo.result, { state: OK, details: 0, stateTime: 0 }));
+  });
+  daemon.otherwise = (call) => call.fail(NO_SUPPORT, "the crowd's daemon does not do that");
+  return daemon;
+}
+
+function copyOf(recorded: readonly RecordedGuest[], index: number): RecordedGuest {
+  const original = recorded[index % recorded.length];
+  if (original === undefined) throw new Error(`${recordedGuests} holds no guest`);
+  const dom = { name: `crowd-${index}`, uuid: randomUUID(), id: index + 1 };
+  const nic = `vnet${index}`;
+  return {
+    dom,
+    xml: original.xml
+      .replaceAll(original.dom.name, dom.name)
+      .replaceAll(original.dom.uuid, dom.uuid)
+      .replace(/vnet\d+/, nic),
+    params: original.params.map(({ field, value }) => ({
+      field,
+      value: field === "net.0.name" ? { type: "string", value: nic } : value,
+    })),
+  };
+}
+
+const stillFields =
+  /^(state|vcpu\.(current|maximum)|.*\.(count|name|path|capacity|backingIndex|current|maximum))/;
+
+function goOn(parameter: p.TypedParameter, rounds: number): p.TypedParameter {
+  const { field, value } = parameter;
+  if (field === "balloon.last-update")
+    return { field, value: { type: "ullong", value: Math.floor(Date.now() / 1000) } };
+  if (value.type !== "ullong" || stillFields.test(field)) return parameter;
+  return { field, value: { type: "ullong", value: value.value + rounds * 4096 } };
+}

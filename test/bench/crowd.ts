@@ -1,0 +1,87 @@
+import { unbound } from "../../agent/state/placement.ts";
+import { randomUUID } from "node:crypto";
+import { silentLog } from "../../agent/kernel/log.ts";
+import {
+  DomainCreateFlag,
+  domainCreateWithFlags,
+  domainDefineXmlFlags,
+  Libvirt,
+} from "../../agent/libvirt/index.ts";
+import { buildDomain } from "../../agent/libvirt/xml/index.ts";
+import { domainDocument } from "../../agent/vm/domain-document.ts";
+import type { VmSpec } from "../../agent/vm/spec.ts";
+import { guestFilesIn } from "../lab/guest.ts";
+import { Libvirtd } from "../lab/libvirtd.ts";
+import type { Run } from "./bench.ts";
+
+/** QEMU starts on two cores: more at once take longer in all. */
+const STARTS_AT_ONCE = 3;
+
+export interface Crowd {
+  readonly libvirtd: Libvirtd;
+  /** A connection to it. */
+  readonly libvirt: Libvirt;
+  readonly ids: readonly string[];
+}
+
+/**
+ * A libvirtd with so many real guests, as Socle itself would have made them, but for being paused before their first
+ * instruction: they cost memory and no CPU, so that what is measured is not theirs.
+ */
+export async function startCrowd(run: Run, guests: number): Promise<Crowd> {
+  const libvirtd = run.keep(await Libvirtd.start());
+  const { bootSector } = await guestFilesIn(libvirtd.imagesDirectory);
+  const libvirt = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 60_000 });
+  run.cleanUp(() => libvirt.close());
+  const ids: string[] = [];
+  const startedMs = performance.now();
+  const startNext = async (): Promise<void> => {
+    const spec = specOf(`bench-${ids.length}`);
+    ids.push(spec.id);
+    await startPaused(libvirt, spec, bootSector);
+  };
+  const starter = async (): Promise<void> => {
+    while (ids.length < guests) await startNext();
+  };
+  // The first one alone: libvirt makes the cgroup of all guests with it, and has been seen to start the second into a
+  // cpuset that had no CPUs yet (ENOSPC).
+  await startNext();
+  await Promise.all(Array.from({ length: STARTS_AT_ONCE }, starter));
+  run.say(`${guests} guests started in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+  return { libvirtd, libvirt, ids };
+}
+
+async function startPaused(libvirt: Libvirt, spec: VmSpec, bootSector: string): Promise<void> {
+  const document = domainDocument({
+    spec,
+    accelerator: "tcg",
+    architecture: "x86_64",
+    disks: [{ path: bootSector, format: "raw" }],
+    placement: unbound,
+    placementEpoch: 1,
+    createdAtMs: Date.now(),
+  });
+  const { dom } = await libvirt.call(domainDefineXmlFlags, { xml: buildDomain(document), flags: 0 });
+  await libvirt.call(domainCreateWithFlags, { dom, flags: DomainCreateFlag.PAUSED });
+}
+
+const specOf = (name: string): VmSpec => ({
+  name,
+  id: randomUUID(),
+  vcpus: 1,
+  memoryBytes: 32 * 1024 * 1024,
+  accelerator: "tcg",
+  firmware: "bios",
+  disks: [
+    {
+      name: "root",
+      source: { kind: "volume", volume: { pool: "images", volume: "bootsector.img" } },
+      readOnly: true,
+    },
+  ],
+  nics: [],
+  guestAgent: false,
+  tenant: "bench",
+  labels: { tier: "bench" },
+  autostart: false,
+});

@@ -1,0 +1,85 @@
+// from libvirt's event to the message that a subscriber of the agent gets
+import type { Agent } from "../../agent/cli/client.ts";
+import { domainResume, domainSuspend, type Libvirt } from "../../agent/libvirt/index.ts";
+import { within } from "../lab/wait.ts";
+import { bench } from "./bench.ts";
+import { startCrowd } from "./crowd.ts";
+import { connectTo, startShippedAgent } from "./shipped-agent.ts";
+import { quantile } from "./statistics.ts";
+
+type Became = "resumed" | "paused";
+
+/** When something that was waited for came, on this process's clock. */
+class Arrivals {
+  readonly #waiting = new Map<string, (atMs: number) => void>();
+
+  next(uuid: string, became: Became): Promise<number> {
+    return new Promise((resolve) => {
+      this.#waiting.set(`${uuid} ${became}`, resolve);
+    });
+  }
+
+  arrived(uuid: string, became: Became): void {
+    this.#waiting.get(`${uuid} ${became}`)?.(performance.now());
+    this.#waiting.delete(`${uuid} ${became}`);
+  }
+}
+
+await bench("events", async (run) => {
+  const rounds = run.quick ? 5 : 400;
+  const { libvirtd, libvirt, ids } = await startCrowd(run, run.quick ? 2 : 10);
+  const agent = await startShippedAgent(run, { libvirt: { uri: libvirtd.uri } });
+  const client = await connectTo(run, agent);
+  const end = new AbortController();
+  run.cleanUp(() => end.abort());
+  const seen = new Arrivals();
+  const told = new Arrivals();
+  // The end of the run ends them; a failure shows as an event that is waited for in vain.
+  void followLibvirt(libvirt, seen, end.signal).catch(() => undefined);
+  void followAgent(client, told).catch(() => undefined);
+
+  const lateMs = { resumed: [] as number[], paused: [] as number[] };
+  for (let round = 0; round < rounds; round += 1) {
+    const uuid = ids[round % ids.length] ?? "";
+    for (const [became, procedure] of [
+      ["resumed", domainResume],
+      ["paused", domainSuspend],
+    ] as const) {
+      const both = Promise.all([seen.next(uuid, became), told.next(uuid, became)]);
+      await libvirt.call(procedure, { dom: { name: "", uuid, id: -1 } });
+      const [seenMs, toldMs] = await within(both, 10_000, `${uuid} to be told of as ${became}`);
+      lateMs[became].push(toldMs - seenMs);
+    }
+  }
+  const all = [...lateMs.resumed, ...lateMs.paused];
+  return {
+    figures: {
+      events: all.length,
+      p50Ms: quantile(all, 0.5),
+      p99Ms: quantile(all, 0.99),
+      worstMs: Math.max(...all),
+      resumedP50Ms: quantile(lateMs.resumed, 0.5),
+      // Why a guest was paused is not in the event: the agent asks libvirt before it tells.
+      pausedP50Ms: quantile(lateMs.paused, 0.5),
+    },
+    bound: { p99Ms: { atMost: 10 } },
+  };
+});
+
+/** Events as a second connection to libvirt gets them, beside the agent's. */
+async function followLibvirt(libvirt: Libvirt, seen: Arrivals, signal: AbortSignal): Promise<void> {
+  for await (const item of libvirt.events.subscribe(signal)) {
+    if (item.kind !== "item" || item.value.kind !== "lifecycle") continue;
+    const { event, domain } = item.value;
+    if (event === "resumed") seen.arrived(domain.uuid, "resumed");
+    if (event === "suspended") seen.arrived(domain.uuid, "paused");
+  }
+}
+
+async function followAgent(client: Agent, told: Arrivals): Promise<void> {
+  for await (const event of client.watch(client.contract.events.Subscribe, { afterSequence: 0 })) {
+    if (event.kind !== "EVENT_KIND_VM_STATE_CHANGED") continue;
+    if (event.vmState === "VM_STATE_RUNNING") told.arrived(event.vmId, "resumed");
+    if (event.vmState === "VM_STATE_PAUSED") told.arrived(event.vmId, "paused");
+  }
+}

@@ -1,0 +1,40 @@
+// memory and CPU of the agent at rest with 100 guests
+import { setTimeout as pause } from "node:timers/promises";
+import { bench } from "./bench.ts";
+import { startCrowd } from "./crowd.ts";
+import { cpuMsWithChildren, memory } from "./processes.ts";
+import { startShippedAgent } from "./shipped-agent.ts";
+
+await bench("footprint", async (run) => {
+  const guests = run.quick ? 3 : 100;
+  const { libvirtd } = await startCrowd(run, guests);
+  const agent = await startShippedAgent(run, { libvirt: { uri: libvirtd.uri } });
+  run.say("the agent is ready; letting it settle");
+  await pause(run.quick ? 1000 : 60_000);
+
+  const libvirtdPid = await libvirtd.pid();
+  const cpuBeforeMs = await cpuMsWithChildren(agent.pid);
+  const libvirtdBeforeMs = await cpuMsWithChildren(libvirtdPid);
+  const startMs = performance.now();
+  let rssMaxBytes = 0;
+  for (let second = 0; second < (run.quick ? 2 : 120); second += 1) {
+    await pause(1000);
+    rssMaxBytes = Math.max(rssMaxBytes, (await memory(agent.pid)).rssBytes);
+  }
+  const elapsedMs = performance.now() - startMs;
+  const cpuPercent = ((await cpuMsWithChildren(agent.pid)) - cpuBeforeMs) / elapsedMs / 0.01;
+  const libvirtdPercent = ((await cpuMsWithChildren(libvirtdPid)) - libvirtdBeforeMs) / elapsedMs / 0.01;
+  const { rssBytes, pssBytes, anonymousBytes } = await memory(agent.pid);
+  return {
+    figures: {
+      guests,
+      rssMB: rssBytes / 1e6,
+      rssMaxMB: rssMaxBytes / 1e6,
+      pssMB: pssBytes / 1e6,
+      anonymousMB: anonymousBytes / 1e6,
+      cpuPercent,
+      libvirtdCpuPercent: libvirtdPercent,
+    },
+    bound: { rssMaxMB: { atMost: 100 }, cpuPercent: { atMost: 1 } },
+  };
+});

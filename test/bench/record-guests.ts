@@ -1,0 +1,126 @@
+// Writes test/fixtures/libvirt/guests.json: what a real libvirtd tells of three real Linux guests, some seconds after
+// they booted (their readings, as the bulk-stats reply holds them, and their XML). scrape-1000 makes its crowd of it.
+//
+//   node --import tsx test/bench/record-guests.ts
+import { unbound } from "../../agent/state/placement.ts";
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { silentLog } from "../../agent/kernel/log.ts";
+import {
+  connectGetAllDomainStats,
+  DomainStats,
+  DomainStatsFlag,
+  domainCreateXml,
+  domainGetXmlDesc,
+  Libvirt,
+} from "../../agent/libvirt/index.ts";
+import { buildDomain } from "../../agent/libvirt/xml/index.ts";
+import { domainDocument } from "../../agent/vm/domain-document.ts";
+import type { VmSpec } from "../../agent/vm/spec.ts";
+import { bootedMarker, guestFilesIn } from "../lab/guest.ts";
+import { Libvirtd } from "../lab/libvirtd.ts";
+import { eventually } from "../lab/wait.ts";
+import { recordedGuests, type RecordedGuest } from "./recorded-guests.ts";
+
+const GUESTS = 3;
+const libvirtd = await Libvirtd.start();
+const libvirt = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog });
+try {
+  await libvirtd.run("ip", ["link", "add", "br-bench", "type", "bridge"]);
+  await libvirtd.run("ip", ["link", "set", "br-bench", "up"]);
+  const files = await guestFilesIn(libvirtd.imagesDirectory);
+  const logs: string[] = [];
+  for (let index = 0; index < GUESTS; index += 1) {
+    const disk = join(libvirtd.imagesDirectory, `disk-${index}.raw`);
+    await writeFile(disk, await readFile(files.bootSector));
+    const log = join(libvirtd.directory, `log/console-${index}`);
+    logs.push(log);
+    const document = domainDocument({
+      spec: specOf(`bench-${index}`),
+      accelerator: "tcg",
+      architecture: "x86_64",
+      disks: [{ path: disk, format: "raw" }],
+      kernelPath: files.kernel,
+      initrdPath: files.initrd,
+      placement: unbound,
+      placementEpoch: 1,
+      createdAtMs: Date.now(),
+    });
+    const xmlDesc = buildDomain(document).replace(
+      /<serial type="pty">/,
+      `<serial type="pty"><log file="${log}" append="off"/>`,
+    );
+    await libvirt.call(domainCreateXml, { xmlDesc, flags: 0 });
+  }
+  const booted = async (): Promise<boolean> =>
+    (await Promise.all(logs.map((log) => readFile(log, "utf8")))).every((words) =>
+      words.includes(bootedMarker),
+    );
+  await eventually(booted, { what: "the guests to boot", timeoutMs: 120_000, intervalMs: 500 });
+  const { STATE, CPU_TOTAL, BALLOON, VCPU, INTERFACE, BLOCK } = DomainStats;
+  const stats = STATE | CPU_TOTAL | BALLOON | VCPU | INTERFACE | BLOCK;
+  const ask = async (): Promise<RecordedGuest[]> => {
+    const { retStats } = await libvirt.call(connectGetAllDomainStats, {
+      doms: [],
+      stats,
+      flags: DomainStatsFlag.NOWAIT,
+    });
+    return await Promise.all(
+      retStats.map(async ({ dom, params }) => ({
+        dom,
+        xml: (await libvirt.call(domainGetXmlDesc, { dom, flags: 0 })).xml,
+        params,
+      })),
+    );
+  };
+  const tellAll = async (): Promise<RecordedGuest[] | false> => {
+    const guests = await ask();
+    return guests.every(({ params }) => params.some(({ field }) => field === "balloon.usable")) && guests;
+  };
+  const guests = await eventually(tellAll, {
+    what: "the guests' own words",
+    timeoutMs: 60_000,
+    intervalMs: 500,
+  });
+  await mkdir(dirname(recordedGuests), { recursive: true });
+  await writeFile(recordedGuests, `${JSON.stringify(guests, null, 2)}\n`);
+} finally {
+  await libvirt.close();
+  await libvirtd.stop();
+}
+
+function specOf(name: string): VmSpec {
+  return {
+    name,
+    id: randomUUID(),
+    vcpus: 2,
+    memoryBytes: 96 * 1024 * 1024,
+    accelerator: "tcg",
+    firmware: "bios",
+    disks: [
+      {
+        name: "root",
+        source: { kind: "volume", volume: { pool: "images", volume: `${name}.raw` } },
+        readOnly: false,
+      },
+    ],
+    nics: [
+      {
+        name: "lan",
+        source: { kind: "bridge", bridge: "br-bench" },
+        allowSpoofing: true,
+        allowedAddresses: [],
+      },
+    ],
+    kernelBoot: {
+      kernel: { pool: "images", volume: "vmlinuz" },
+      initrd: { pool: "images", volume: "initrd" },
+      commandLine: "console=ttyS0 quiet",
+    },
+    guestAgent: false,
+    tenant: "bench",
+    labels: { tier: "bench" },
+    autostart: false,
+  };
+}

@@ -1,0 +1,51 @@
+// GetVm over the unix socket by one client: one call after the other, and with 64 in flight
+import { bench } from "./bench.ts";
+import { startCrowd } from "./crowd.ts";
+import { cpuMs } from "./processes.ts";
+import { connectTo, startShippedAgent } from "./shipped-agent.ts";
+import { quantile } from "./statistics.ts";
+
+const IN_FLIGHT = 64;
+
+await bench("rpc", async (run) => {
+  const { libvirtd, ids } = await startCrowd(run, 3);
+  // How fast one caller may ask is for another test to show.
+  const api = { limits: { readsPerSecond: 1_000_000 } };
+  const agent = await startShippedAgent(run, { api, libvirt: { uri: libvirtd.uri } });
+  const client = await connectTo(run, agent);
+  const [vm = ""] = ids;
+  /** How long each call took, in ms. */
+  const callsInARow = async (count: number): Promise<number[]> => {
+    const tookMs: number[] = [];
+    for (let call = 0; call < count; call += 1) {
+      const startMs = performance.now();
+      const { vmId } = await client.ask(client.contract.vms.GetVm, { vm });
+      tookMs.push(performance.now() - startMs);
+      if (vmId !== vm) throw new Error(`asked for ${vm}, got ${vmId}`);
+    }
+    return tookMs;
+  };
+  const measured = async (rows: number, count: number): Promise<Record<string, number>> => {
+    const cpuBeforeMs = await cpuMs(agent.pid);
+    const startMs = performance.now();
+    const tookMs = (await Promise.all(Array.from({ length: rows }, () => callsInARow(count)))).flat();
+    const elapsedMs = performance.now() - startMs;
+    return {
+      P50Ms: quantile(tookMs, 0.5),
+      P99Ms: quantile(tookMs, 0.99),
+      CallsPerSecond: (tookMs.length / elapsedMs) * 1000,
+      AgentCpuMsPerCall: ((await cpuMs(agent.pid)) - cpuBeforeMs) / tookMs.length,
+    };
+  };
+
+  const scale = run.quick ? 0.02 : 1;
+  await measured(IN_FLIGHT, 50 * scale);
+  const sequential = await measured(1, 5000 * scale);
+  const pipelined = await measured(IN_FLIGHT, 400 * scale);
+  const named = (prefix: string, figures: Record<string, number>): [string, number][] =>
+    Object.entries(figures).map(([name, value]) => [`${prefix}${name}`, value]);
+  return {
+    figures: Object.fromEntries([...named("sequential", sequential), ...named("inFlight64", pipelined)]),
+    bound: {},
+  };
+});

@@ -1,0 +1,118 @@
+// /metrics with 1,000 VMs, whose statistics were recorded: render time, how long the event loop is held up, size
+import { once } from "node:events";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { json } from "node:stream/consumers";
+import { setTimeout as pause } from "node:timers/promises";
+import { AgentProcess } from "../lab/agent-process.ts";
+import { eventually } from "../lab/wait.ts";
+import { bench } from "./bench.ts";
+import { startCrowdDaemon } from "./crowd-daemon.ts";
+import { cpuMs } from "./processes.ts";
+import { openScraper, seriesOf } from "./scraper.ts";
+import { shippedAgent } from "./shipped-agent.ts";
+import { median } from "./statistics.ts";
+
+const oneCollector = { query: "?collect[]=vm_observation" };
+
+// The agent is the shipped one, with a look-out at its event loop beside it; everything from the socket on is its own.
+await bench("scrape-1000", async (run) => {
+  const vms = run.quick ? 50 : 1000;
+  const rounds = run.quick ? 2 : 20;
+  const intervalSeconds = run.quick ? 1 : 5;
+  const daemon = await startCrowdDaemon({ after: (cleanup) => run.cleanUp(cleanup) }, vms);
+  const shipped = await shippedAgent(run);
+  const probeSocket = `${daemon.socketPath}-probe`;
+  const probe = join(import.meta.dirname, "event-loop-probe.mjs");
+  const agent = run.keep(
+    await AgentProcess.start({
+      ...shipped,
+      nodeOptions: [...(shipped.nodeOptions ?? []), "--import", probe],
+      environment: { ...shipped.environment, PROBE_SOCKET: probeSocket },
+      config: { libvirt: { uri: daemon.uri }, vm: { sampleIntervalSeconds: intervalSeconds } },
+    }),
+  );
+  const scraper = openScraper(run, `http://${agent.metricsAddress}/metrics`);
+  await eventually(
+    async () => seriesOf((await scraper.scrape()).text, "socle_vm_cpu_seconds_total") === vms,
+    {
+      what: "the agent's first sample",
+      timeoutMs: 60_000,
+    },
+  );
+  // Until V8 has compiled what is run here, and each kind of garbage has been collected once.
+  for (let warmUp = 0; warmUp < (run.quick ? 2 : 40); warmUp += 1) await scraper.scrape();
+  await pause(intervalSeconds * (run.quick ? 1000 : 4000));
+
+  const samplingStalls: Stall[] = [];
+  const scrapeStalls: Stall[] = [];
+  const renderMs: number[] = [];
+  const gzippedMs: number[] = [];
+  const scrapeCpuMs: number[] = [];
+  let last = await scraper.scrape({ gzip: false });
+  let packedBytes = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    // A scrape of each kind after a sampling, with all its new values, and nothing else within its time.
+    await heldUp(probeSocket);
+    const sampledAt = sampleTime(last.text);
+    await eventually(async () => sampleTime((await scraper.scrape(oneCollector)).text) > sampledAt, {
+      what: "the next sampling",
+      timeoutMs: intervalSeconds * 3000,
+      intervalMs: 20,
+    });
+    samplingStalls.push(await heldUp(probeSocket));
+    const cpuBeforeMs = await cpuMs(agent.pid);
+    const whole = await scraper.scrape({ gzip: round % 2 === 0 });
+    scrapeCpuMs.push((await cpuMs(agent.pid)) - cpuBeforeMs);
+    scrapeStalls.push(await heldUp(probeSocket));
+    last = whole;
+    if (round % 2 === 0) {
+      gzippedMs.push(whole.tookMs);
+      packedBytes = whole.bytes;
+    } else renderMs.push(whole.firstByteMs);
+    run.say(
+      `round ${round + 1}: held up ${inWords(samplingStalls.at(-1))} by sampling, ${inWords(scrapeStalls.at(-1))} by a scrape of ${whole.tookMs.toFixed(1)} ms`,
+    );
+  }
+  const series = seriesOf(last.text, "socle_vm_");
+  return {
+    figures: {
+      vms,
+      series: seriesOf(last.text, ""),
+      seriesPerVm: series / vms,
+      bytes: Buffer.byteLength(last.text),
+      gzipBytes: packedBytes,
+      renderMs: median(renderMs),
+      slowestRenderMs: Math.max(...renderMs),
+      gzippedScrapeMs: median(gzippedMs),
+      scrapeCpuMs: median(scrapeCpuMs),
+      stallMs: Math.max(...[...samplingStalls, ...scrapeStalls].map(({ wallMs }) => wallMs)),
+      // What of it is the agent's own doing, where others use the machine too.
+      samplingStallCpuMs: Math.max(...samplingStalls.map(({ cpuMs }) => cpuMs)),
+      scrapeStallCpuMs: Math.max(...scrapeStalls.map(({ cpuMs }) => cpuMs)),
+      medianSamplingStallCpuMs: median(samplingStalls.map(({ cpuMs }) => cpuMs)),
+      medianScrapeStallCpuMs: median(scrapeStalls.map(({ cpuMs }) => cpuMs)),
+    },
+    bound: { stallMs: { atMost: 10 }, renderMs: { atMost: 60 }, seriesPerVm: { atLeast: 50 } },
+  };
+});
+
+interface Stall {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+/** For how long at most since it was last asked. */
+async function heldUp(probeSocket: string): Promise<Stall> {
+  const socket = connect(probeSocket);
+  await once(socket, "connect");
+  return (await json(socket)) as Stall;
+}
+
+function inWords(stall: Stall | undefined): string {
+  return `${stall?.wallMs.toFixed(1)} ms (${stall?.cpuMs.toFixed(1)} of CPU)`;
+}
+
+function sampleTime(text: string): number {
+  return Number(/^socle_vm_sample_timestamp_seconds (\S+)$/m.exec(text)?.[1] ?? 0);
+}

@@ -1,0 +1,44 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { connect, type Agent } from "../../agent/cli/client.ts";
+import { AgentProcess, type AgentProcessOptions } from "../lab/agent-process.ts";
+import type { Run } from "./bench.ts";
+
+const repository = join(import.meta.dirname, "../..");
+const unitFile = join(repository, "systemd/socle-agent.service");
+
+/** What the agent is started with where it is installed: the bundle, with Node's options and environment of the unit. */
+export async function shippedAgent(
+  run: Run,
+): Promise<Pick<AgentProcessOptions, "bundle" | "nodeOptions" | "environment">> {
+  const unit = await readFile(unitFile, "utf8");
+  const options = /^ExecStart=\S*node ((?:--\S+ )*)\S+socle\.js /m.exec(unit)?.[1];
+  if (options === undefined) throw new Error(`${unitFile} does not start node with socle.js`);
+  const environment = Object.fromEntries(
+    [...unit.matchAll(/^Environment=(\w+)=(\S+)$/gm)].map(([, name, value]) => [name, value]),
+  ) as Record<string, string>;
+  return { bundle: await run.bundle(), nodeOptions: options.split(" ").filter(Boolean), environment };
+}
+
+/** Starts it on the libvirt of `uri`; it stops with the run. */
+export async function startShippedAgent(
+  run: Run,
+  config: NonNullable<AgentProcessOptions["config"]>,
+): Promise<AgentProcess> {
+  return run.keep(await AgentProcess.start({ ...(await shippedAgent(run)), config }));
+}
+
+/** A client on its unix socket, until the end of the run. */
+export async function connectTo(run: Run, agent: AgentProcess): Promise<Agent> {
+  const end = new AbortController();
+  const client = await connect(
+    { kind: "socket", path: agent.socketPath },
+    join(repository, "proto"),
+    end.signal,
+  );
+  run.cleanUp(() => {
+    end.abort();
+    client.close();
+  });
+  return client;
+}

@@ -1,0 +1,172 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+import { eventually } from "../lab/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import type { Crowd, Guest } from "./crowd.ts";
+import { wish, type SufferingHost, type Wish } from "./host.ts";
+
+/** Some rounds of everything that is measured once a second here. */
+const LOOK_FOR_MS = 4000;
+const LOOK_EVERY_MS = 250;
+/** An agent's wait for an operation, and what may be added on a busy machine. */
+const WAIT_MS = 2000;
+const LATE_MS = 6000;
+/** Far behind the end of the campaign. */
+const STOP_SECONDS = 7200;
+
+/** What lasts while the clock is stepped: a stop that waits, a session, readings, conditions, a request id. */
+export class ClockWatch {
+  looks = 0;
+  readonly #run: CampaignRun;
+  readonly #host: SufferingHost;
+  readonly #scheduler: Scheduler;
+  readonly #guest: Guest;
+  /** Ended long before. */
+  #done: Operation__Output;
+  readonly #doneWish: Wish;
+  /** Waits for a guest that hears nothing. */
+  #stopping: Operation__Output;
+
+  static async start(
+    run: CampaignRun,
+    host: SufferingHost,
+    scheduler: Scheduler,
+    crowd: Crowd,
+  ): Promise<ClockWatch> {
+    const [guest] = crowd.guests;
+    if (guest === undefined) throw new Error("there is no guest");
+    const asked = wish("PAUSE", guest.vmId);
+    const done = await host.succeeds(asked);
+    await host.succeeds(wish("RESUME", guest.vmId));
+    const stopping = await host.begin(wish("STOP", guest.vmId, { gracefulSeconds: STOP_SECONDS }));
+    const watch = new ClockWatch(run, host, scheduler, { guest, asked, done, stopping });
+    await eventually(async () => (await watch.#bad()).length === 0, {
+      what: "all to be well before the first step",
+      timeoutMs: 60_000,
+      intervalMs: LOOK_EVERY_MS,
+    });
+    return watch;
+  }
+
+  private constructor(
+    run: CampaignRun,
+    host: SufferingHost,
+    scheduler: Scheduler,
+    lasting: { guest: Guest; asked: Wish; done: Operation__Output; stopping: Operation__Output },
+  ) {
+    this.#run = run;
+    this.#host = host;
+    this.#scheduler = scheduler;
+    this.#guest = lasting.guest;
+    this.#doneWish = lasting.asked;
+    this.#done = lasting.done;
+    this.#stopping = lasting.stopping;
+  }
+
+  /** Steps the clock while a wait is under way, then looks for a while. */
+  async during(step: () => Promise<void>): Promise<void> {
+    const sessions = this.#known()?.sessions;
+    const startMs = performance.now();
+    const { client } = this.#host;
+    const request = {
+      operationId: this.#stopping.operationId,
+      timeout: { seconds: WAIT_MS / 1000, nanos: 0 },
+    };
+    const waiting = client.ask(client.contract.operations.WaitOperation, request);
+    await step();
+    await this.#look();
+    const waited = await waiting;
+    const tookMs = performance.now() - startMs;
+    this.#run.demand(!waited.done, `a stop that waits ended: ${this.#host.tell(waited)}`);
+    this.#run.demand(tookMs >= WAIT_MS - 50, `a wait of ${WAIT_MS} ms took ${Math.round(tookMs)} ms`);
+    this.#run.demand(tookMs < LOOK_FOR_MS + LATE_MS, `a wait of ${WAIT_MS} ms took ${Math.round(tookMs)} ms`);
+    this.#run.demand(this.#known()?.sessions === sessions, "the scheduler's session ended");
+    await this.#sameAnswer();
+  }
+
+  async afterRestart(): Promise<void> {
+    await eventually(async () => (await this.#bad()).length === 0, {
+      what: "all to be well after a restart",
+      timeoutMs: 60_000,
+      intervalMs: LOOK_EVERY_MS,
+    });
+    await this.#sameAnswer();
+    await this.#look();
+  }
+
+  /** The stop that waits is cut short, by force. */
+  async end(): Promise<void> {
+    const { client } = this.#host;
+    await client
+      .ask(client.contract.operations.CancelOperation, {
+        operationId: this.#stopping.operationId,
+      })
+      .catch(() => undefined);
+    const ended = await this.#host.ended(this.#stopping, 30_000);
+    this.#run.demand(ended.state === "STATE_CANCELLED", `the stop, given up: ${this.#host.tell(ended)}`);
+  }
+
+  async #look(): Promise<void> {
+    const deadline = performance.now() + LOOK_FOR_MS;
+    const said = new Set<string>();
+    while (performance.now() < deadline) {
+      this.looks += 1;
+      for (const what of await this.#bad()) if (!said.has(what)) this.#run.violation(what);
+      await pause(LOOK_EVERY_MS);
+    }
+  }
+
+  /** The same request has the same answer, whatever the clock says of how long ago it was. */
+  async #sameAnswer(): Promise<void> {
+    const again = await this.#host.begin(this.#doneWish);
+    const isSame = again.operationId === this.#done.operationId && again.state === this.#done.state;
+    this.#run.demand(isSame, `a request id was forgotten: ${this.#host.tell(again)}`);
+    const { client } = this.#host;
+    const operationId = this.#stopping.operationId;
+    const now = await client.ask(client.contract.operations.GetOperation, { operationId });
+    this.#run.demand(!now.done, `a stop that waits ended: ${this.#host.tell(now)}`);
+  }
+
+  /** What is not as it should be. */
+  async #bad(): Promise<string[]> {
+    const { client, agent } = this.#host;
+    const bad: string[] = [];
+    const { observation } = await this.#host.list();
+    if (observation?.presence !== "PRESENCE_PRESENT") bad.push("the list of VMs is not complete");
+    const { health } = await client.ask(client.contract.host.GetHost, {});
+    for (const { type, status, evidence } of health?.conditions ?? [])
+      if (status === "TRUTH_UNKNOWN" && conditionsHere.has(type)) bad.push(`${type} is unknown: ${evidence}`);
+    if (health?.alive !== "TRUTH_TRUE") bad.push("the agent calls itself not alive");
+    const text = await (await fetch(`http://${agent.metricsAddress}/metrics`)).text();
+    for (const [name, least, most] of metricsHere) {
+      const value = valueOf(text, `${name}{vm="${this.#guest.vmId}"}`);
+      if (value === undefined) bad.push(`${name} is missing`);
+      else if (value < least || value > most) bad.push(`${name} is ${value}`);
+    }
+    const failed = /^socle_collector_success\{collector="([a-z_]+)"\} 0$/m.exec(text);
+    if (failed !== null && !this.#failedBefore.has(failed[1] ?? ""))
+      bad.push(`collector ${failed[1]} failed`);
+    if (this.#known()?.connected !== true) bad.push("the scheduler has no session");
+    return bad;
+  }
+
+  /** Of readers that this machine does not have. */
+  readonly #failedBefore = new Set(["host_pressure", "host_numa"]);
+
+  #known() {
+    return [...this.#scheduler.hosts.values()][0];
+  }
+}
+
+/** Those that every machine can tell of. */
+const conditionsHere = new Set(["LibvirtUnresponsive", "MemoryPressure", "DiskSpace", "AgentImpaired"]);
+const metricsHere: readonly (readonly [string, number, number])[] = [
+  ["socle_vm_stats_age_seconds", 0, 10],
+  ["socle_vm_cpu_seconds_total", 0, Infinity],
+];
+
+function valueOf(text: string, series: string): number | undefined {
+  const line = text.split("\n").find((each) => each.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.split(" ")[1]);
+}

@@ -1,0 +1,29 @@
+// Loaded before everything else (node --import): ends the process by SIGKILL before or behind the Nth call that changes
+// a file, SOCLE_DIE_AT_CALL=N: each call has one place before it and one behind it.
+import fs from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+
+const at = Number(process.env.SOCLE_DIE_AT_CALL ?? "NaN");
+let place = -1;
+
+const pass = () => {
+  place += 1;
+  if (place === at) process.kill(process.pid, "SIGKILL");
+};
+
+function wrap(owner, name) {
+  const real = owner[name];
+  owner[name] = async function (...args) {
+    pass();
+    const result = await real.apply(this, args);
+    pass();
+    return result;
+  };
+}
+
+const file = await fs.open("/dev/null");
+const prototype = Object.getPrototypeOf(file);
+await file.close();
+for (const name of ["write", "datasync", "sync", "truncate"]) wrap(prototype, name);
+for (const name of ["rename", "rm"]) wrap(fs, name);
+syncBuiltinESMExports();

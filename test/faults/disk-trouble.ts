@@ -1,0 +1,242 @@
+import { join } from "node:path";
+import { readFile, writeFile } from "node:fs/promises";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
+import { eventually } from "../lab/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { Compaction } from "./compaction.ts";
+import { Damage } from "./damage.ts";
+import { wish, type SufferingHost, type Wish } from "./host.ts";
+import type { StateDisk } from "./state-disk.ts";
+import type { Watch } from "./watch.ts";
+
+const NAME = "worker";
+const CUT_BYTES = 400;
+const FLIPS = 60;
+const DEATHS = 3;
+const END_WITHIN_MS = 60_000;
+/** Above all that an agent waits for before it tries a disk again. */
+const WELL_WITHIN_MS = 30_000;
+
+const kinds = ["full", "slow", "broken", "read-only", "cut", "flip", "corrupt", "compaction"] as const;
+type Kind = (typeof kinds)[number];
+
+/** One trouble with the state disk after the other, and what must hold in each. */
+export class DiskTrouble {
+  readonly counts: Partial<Record<Kind, number>> = {};
+  cuts = 0;
+  flips = 0;
+  readonly compaction = new Compaction();
+  readonly #run: CampaignRun;
+  readonly #host: SufferingHost;
+  readonly #disk: StateDisk;
+  readonly #watch: Watch;
+  /** What was acknowledged, and how it ended. */
+  readonly #acknowledged: { readonly asked: Wish; readonly end: Operation__Output }[] = [];
+  /** Begun, and without an end when last looked at. */
+  readonly #open: { readonly asked: Wish; readonly end: Operation__Output }[] = [];
+
+  static async make(
+    run: CampaignRun,
+    parts: { host: SufferingHost; disk: StateDisk; watch: Watch },
+  ): Promise<DiskTrouble> {
+    const trouble = new DiskTrouble(run, parts);
+    await parts.host.succeeds(wish("CREATE", NAME));
+    return trouble;
+  }
+
+  private constructor(run: CampaignRun, parts: { host: SufferingHost; disk: StateDisk; watch: Watch }) {
+    this.#run = run;
+    this.#host = parts.host;
+    this.#disk = parts.disk;
+    this.#watch = parts.watch;
+  }
+
+  async make(count: number): Promise<string> {
+    const kind = kinds[count % kinds.length] as Kind;
+    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+    this.#run.say(`${this.#run.tries}/${this.#run.count} ${kind}`);
+    await this.#succeeds();
+    switch (kind) {
+      case "full":
+        await this.#full();
+        break;
+      case "slow":
+        await this.#slow();
+        break;
+      case "broken":
+        await this.#broken();
+        break;
+      case "read-only":
+        await this.#readOnly();
+        break;
+      case "cut":
+        await this.#damage(async (damage) => (this.cuts += await damage.cutJournal(CUT_BYTES)));
+        break;
+      case "flip":
+        await this.#damage((damage) => this.#flip(damage));
+        break;
+      case "corrupt":
+        await this.#corrupt();
+        break;
+      case "compaction":
+        for (let death = 0; death < DEATHS; death += 1)
+          await this.compaction.die(this.#run, this.#disk.stateDirectory);
+        break;
+    }
+    await this.#succeeds();
+    await this.#remembers();
+    return kind;
+  }
+
+  /** Changes are refused with a clear word, reads go on, and with room all goes on by itself. */
+  async #full(): Promise<void> {
+    await this.#disk.fill();
+    const refused = await eventually(async () => await this.#refusal(), {
+      what: "a change to be refused on a full disk",
+      timeoutMs: END_WITHIN_MS,
+    });
+    const { kind, reason, message } = refused;
+    const isClear = kind === "exhausted" && reason === "JOURNAL_FAILED" && message.includes("free space");
+    this.#run.demand(isClear, `refused with ${kind} ${reason}: ${message}`);
+    await this.#host.list();
+    await this.#disk.makeRoom();
+  }
+
+  async #slow(): Promise<void> {
+    await this.#disk.fallSick("slow 300");
+    await this.#succeeds();
+    await this.#disk.fallSick("well");
+  }
+
+  /** A write that fails otherwise is for good, until the agent is started again. */
+  async #broken(): Promise<void> {
+    await this.#disk.fallSick("EROFS");
+    const refused = await eventually(async () => await this.#refusal(), {
+      what: "a change to be refused on a broken disk",
+      timeoutMs: END_WITHIN_MS,
+    });
+    const isClear = refused.reason === "JOURNAL_FAILED" && refused.message.includes("restart the agent");
+    this.#run.demand(isClear, `refused with ${refused.reason}: ${refused.message}`);
+    await this.#host.list();
+    await this.#disk.fallSick("well");
+    await this.#restart();
+  }
+
+  /** An agent that cannot write does not start, says why and what to do, and does when it can. */
+  async #readOnly(): Promise<void> {
+    await this.#kill();
+    await this.#disk.remount("ro");
+    await this.#refusesToStart(/STATE_UNWRITABLE|read-only file system/i);
+    await this.#disk.remount("rw");
+    await this.#start();
+  }
+
+  /** A record in the middle that is not what it was: named, and nothing guessed. */
+  async #corrupt(): Promise<void> {
+    await this.#kill();
+    const path = join(this.#disk.stateDirectory, "operations.journal");
+    const good = await readFile(path);
+    const bad = Buffer.from(good);
+    const at = good.indexOf("\n", good.length >> 1) + 20;
+    bad.writeUInt8(bad.readUInt8(at) ^ 1, at);
+    await writeFile(path, bad);
+    await this.#refusesToStart(/record \d+ at byte \d+/);
+    await writeFile(path, good);
+    await this.#start();
+  }
+
+  async #damage(work: (damage: Damage) => Promise<unknown>): Promise<void> {
+    await this.#kill();
+    const damage = await Damage.make(this.#run, this.#disk.stateDirectory);
+    try {
+      await work(damage);
+    } finally {
+      await damage.remove();
+    }
+    await this.#start();
+  }
+
+  async #flip(damage: Damage): Promise<void> {
+    for (let count = 0; count < FLIPS; count += 1, this.flips += 3) {
+      const at = Math.floor(Math.random() * 2 ** 31);
+      await damage.flipJournal(at);
+      await damage.flipEvents(at);
+      await damage.flipRecord(at);
+    }
+  }
+
+  async #refusesToStart(word: RegExp): Promise<void> {
+    const startMs = performance.now();
+    const why = await this.#host.startAgain().then(
+      () => undefined,
+      (thrown: unknown) => String(thrown),
+    );
+    this.#run.demand(why !== undefined, "the agent started all the same");
+    if (why === undefined) return;
+    this.#run.demand(word.test(why), `the agent does not say why it cannot start: ${why.slice(-600)}`);
+    this.#run.demand(!/\n {4}at /.test(why), `the agent says it in a stack trace: ${why.slice(-600)}`);
+    this.#run.demand(performance.now() - startMs < WELL_WITHIN_MS, "the agent took its time to say so");
+  }
+
+  /** The refusal of a change; undefined where it was taken. What then has no end yet must have one when the disk is well. */
+  async #refusal(): Promise<SocleError | undefined> {
+    const asked = await this.#next();
+    let begun: Operation__Output;
+    try {
+      begun = await this.#host.begin(asked);
+    } catch (thrown) {
+      return toSocleError(thrown);
+    }
+    const end = await this.#host.ended(begun, 1000);
+    if (end.done) this.#acknowledged.push({ asked, end });
+    else this.#open.push({ asked, end });
+    return undefined;
+  }
+
+  /** A change goes through, by itself, once the disk is well. */
+  async #succeeds(): Promise<void> {
+    const asked = await this.#next();
+    const begun = await eventually(() => this.#host.begin(asked), {
+      what: "a change to be taken",
+      timeoutMs: WELL_WITHIN_MS,
+      intervalMs: 200,
+    });
+    this.#open.push({ asked, end: begun });
+    for (const open of this.#open.splice(0)) {
+      const end = await this.#host.ended(open.end, END_WITHIN_MS);
+      this.#run.demand(end.done, `no end: ${this.#host.tell(end)}`);
+      this.#acknowledged.push({ asked: open.asked, end });
+    }
+  }
+
+  async #next(): Promise<Wish> {
+    const isPaused = (await this.#host.witness.state(NAME)) === "paused";
+    return wish(isPaused ? "RESUME" : "PAUSE", NAME);
+  }
+
+  /** All that was acknowledged has the answer that it had. */
+  async #remembers(): Promise<void> {
+    for (const { asked, end } of this.#acknowledged.slice(-50)) {
+      const now = await this.#host.begin(asked);
+      const isSame = now.operationId === end.operationId && now.state === end.state;
+      this.#run.demand(isSame, `acknowledged was ${this.#host.tell(end)}, now it is ${this.#host.tell(now)}`);
+    }
+  }
+
+  async #restart(): Promise<void> {
+    await this.#kill();
+    await this.#start();
+  }
+
+  async #kill(): Promise<void> {
+    this.#watch.agentIsUp(false);
+    await this.#host.agent.kill();
+  }
+
+  async #start(): Promise<void> {
+    await this.#host.startAgain();
+    await this.#host.sees();
+    this.#watch.agentIsUp(true);
+  }
+}

@@ -1,0 +1,236 @@
+import type { TestContext } from "node:test";
+import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
+import { hostToProto } from "../../agent/api/convert-host.ts";
+import { vmToProto } from "../../agent/api/convert-vm.ts";
+import { eventToProto } from "../../agent/api/convert-event.ts";
+import { systemClock } from "../../agent/kernel/clock.ts";
+import { SocleError } from "../../agent/kernel/errors.ts";
+import type { Contact } from "../../agent/scheduler/contact.ts";
+import { Session } from "../../agent/scheduler/session.ts";
+import { ReportedState } from "../../agent/scheduler/state.ts";
+import type { Operation } from "../../agent/state/operation.ts";
+import { checkSpec } from "../../agent/vm/spec-check.ts";
+import { hostSnapshot, protos, startApi, vm, type Harness } from "../unit/api/harness.ts";
+import type { Chance } from "./fuzz-chance.ts";
+import type { CleanUp, FuzzTarget } from "./fuzz-target.ts";
+
+const ANSWER_WITHIN_MS = 120_000;
+const LISTEN_MS = 5;
+
+interface Method {
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  readonly seeds: readonly Buffer[];
+}
+
+/** Something of what any request holds; each method takes of it what it knows. */
+const seed = {
+  requestId: "r-1",
+  vm: "name-a",
+  operationId: "nothing",
+  pageSize: 10,
+  afterSequence: 1,
+  force: true,
+  timeout: { seconds: 0, nanos: 1 },
+  spec: {
+    name: "web",
+    vcpus: 1,
+    memoryBytes: 2 ** 30,
+    disks: [{ name: "boot", volume: { pool: "images", volume: "a" } }],
+    nics: [{ name: "net", network: "default" }],
+    labels: { tier: "front" },
+  },
+  service: "socle.v1.VmService",
+  listServices: "*",
+  input: Buffer.from("\n"),
+};
+
+const methods: readonly Method[] = [
+  protos.vms,
+  protos.operations,
+  protos.host,
+  protos.events,
+  protos.health,
+  protos.reflection,
+]
+  .flatMap(
+    (service) =>
+      Object.values(service) as {
+        path: string;
+        requestStream: boolean;
+        responseStream: boolean;
+        requestSerialize: (value: object) => Buffer;
+      }[],
+  )
+  .map(({ path, requestStream, responseStream, requestSerialize }) => ({
+    path,
+    requestStream,
+    responseStream,
+    seeds: [requestSerialize(seed), requestSerialize({})],
+  }));
+
+const ended = (requestId: string): Operation => ({
+  id: "operation",
+  requestId,
+  kind: "CREATE_VM",
+  vmId: "v",
+  caller: "fuzz",
+  state: "succeeded",
+  steps: [],
+  progress: 1,
+  createdAtMs: 1,
+  endedAtMs: 2,
+  result: {},
+  intent: {},
+});
+
+/** What floods it is meant to get in. */
+const noLimits = {
+  readsPerSecond: 1_000_000,
+  mutationsPerSecond: 1_000_000,
+  streamsPerSecond: 1_000_000,
+  controlsPerSecond: 1_000_000,
+  streams: 100_000,
+  waits: 100_000,
+};
+
+/** Any bytes to any method of the real server: the answer is a word of the contract's, and it comes. */
+export async function grpc(cleanUp: CleanUp): Promise<{ target: FuzzTarget; api: Harness }> {
+  const api = await startApi({ after: cleanUp } as unknown as TestContext, { limits: noLimits });
+  api.table.put(vm("a"));
+  const answer = ({ requestId }: { requestId: string }) => Promise.resolve(ended(requestId));
+  const { vms } = api;
+  vms.create = ({ requestId, spec }) => {
+    checkSpec(
+      { ...spec, id: spec["id"] ?? "3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01" },
+      { bridges: [], allowSpoofing: false },
+    );
+    return Promise.resolve(ended(requestId));
+  };
+  vms.start = vms.stop = vms.reboot = vms.pause = vms.resume = vms.delete = answer;
+  vms.openConsole = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is none"));
+  const client = new Client(`unix:${api.socket}`, credentials.createInsecure(), {
+    "grpc.use_local_subchannel_pool": 1,
+  });
+  cleanUp(() => client.close());
+  const feed = async (chance: Chance): Promise<void> => {
+    // The log of it all is kept by the harness.
+    api.logged.length = 0;
+    const method = chance.of(methods);
+    const request = chance.is(15) ? chance.bytes(chance.below(200)) : chance.mutated(chance.of(method.seeds));
+    const error = await ask(client, method, request);
+    const isGarbled = error?.details.startsWith("Error deserializing request") === true;
+    if (error === undefined || error.code === status.CANCELLED || isGarbled) return;
+    const isOurs = error.metadata.get("grpc-status-details-bin").length > 0;
+    const isCrash = [status.UNKNOWN, status.INTERNAL, status.DEADLINE_EXCEEDED, status.UNAVAILABLE].includes(
+      error.code,
+    );
+    if (isCrash || !isOurs) throw new Error(`${method.path}: ${error.message}`);
+  };
+  return { target: { name: "grpc", share: 50, feed }, api };
+}
+
+/** How it ended; a stream that has begun to talk is left. */
+function ask(
+  client: Client,
+  { path, requestStream, responseStream }: Method,
+  request: Buffer,
+): Promise<ServiceError | undefined> {
+  const same = (bytes: Buffer): Buffer => bytes;
+  const options = { deadline: Date.now() + ANSWER_WITHIN_MS };
+  if (!requestStream && !responseStream)
+    return new Promise((resolve) => {
+      client.makeUnaryRequest(path, same, same, request, options, (error) => resolve(error ?? undefined));
+    });
+  const writable = requestStream ? client.makeBidiStreamRequest(path, same, same, options) : undefined;
+  const call = writable ?? client.makeServerStreamRequest(path, same, same, request, options);
+  return new Promise((resolve) => {
+    const leave = (): void => call.cancel();
+    const timer = setTimeout(leave, LISTEN_MS);
+    const over = (error?: ServiceError): void => {
+      clearTimeout(timer);
+      resolve(error);
+    };
+    call.once("data", leave);
+    call.on("error", over);
+    call.on("end", () => over());
+    writable?.write(request);
+    writable?.end();
+  });
+}
+
+/** What a scheduler says, to a session that believes nothing. */
+export function scheduler(api: Harness): FuzzTarget {
+  const { table: vms, host, position, events } = api;
+  const state = new ReportedState({
+    vms,
+    host,
+    position,
+    clock: systemClock,
+    hostMessage: hostToProto,
+    vmMessage: vmToProto,
+  });
+  const { requestDeserialize: _, responseDeserialize, responseSerialize } = protos.scheduler.Session;
+  const duration = { seconds: 1, nanos: 0 };
+  const welcome = {
+    controlEpoch: 1,
+    heartbeatInterval: duration,
+    reconnectSpread: duration,
+    knownDigest: "d",
+  };
+  const words = [
+    { welcome: { ...welcome, knownGeneration: 1, knownAgentEpoch: 7, knownEventSequence: 0 } },
+    { ack: { generation: 3, eventSequence: 9 } },
+    { resync: {} },
+    { comeBack: { delay: duration, address: "127.0.0.1:1" } },
+  ].map((word) => responseSerialize(word));
+  const feed = async (chance: Chance): Promise<void> => {
+    const messages = [
+      words[0] as Buffer,
+      ...Array.from({ length: chance.below(4) }, () => chance.of(words)),
+    ].map((bytes) => {
+      try {
+        return responseDeserialize(chance.is(60) ? chance.mutated(bytes) : bytes);
+      } catch {
+        return responseDeserialize(bytes); // grpc-js refuses it before the session sees it.
+      }
+    });
+    const contact = {
+      send: () => Promise.resolve(),
+      report: () => Promise.resolve({ digest: chance.is(50) ? state.digest : chance.text() }),
+      async *messages() {
+        for (const message of messages) yield await Promise.resolve(message);
+      },
+    };
+    const session = new Session(
+      contact as unknown as Contact,
+      {
+        state,
+        position,
+        events,
+        eventMessage: eventToProto,
+        clock: systemClock,
+        identity: () => hostSnapshot.identity,
+        agentAddress: () => "",
+        contactTimeoutMs: ANSWER_WITHIN_MS,
+        fence: { controlEpoch: chance.below(3), raiseControlEpoch: () => Promise.resolve() },
+        onWelcome: ({ heartbeatMs, reconnectSpreadMs }) => {
+          if (!(heartbeatMs >= 100 && heartbeatMs <= 300_000))
+            throw new Error(`a heartbeat every ${heartbeatMs} ms`);
+          if (!(reconnectSpreadMs >= 0)) throw new Error(`a spread of ${reconnectSpreadMs} ms`);
+        },
+        onAck: () => undefined,
+      },
+      new AbortController().signal,
+    );
+    try {
+      const comeBack = await session.run();
+      if (comeBack !== undefined && !(comeBack.delayMs >= 0))
+        throw new Error(`come back in ${comeBack.delayMs} ms`);
+    } catch (thrown) {
+      if (!(thrown instanceof SocleError) || thrown.reason === "INTERNAL") throw thrown;
+    }
+  };
+  return { name: "scheduler", share: 40, feed };
+}

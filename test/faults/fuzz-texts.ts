@@ -1,0 +1,204 @@
+import type { FileHandle } from "node:fs/promises";
+import { exampleConfig } from "../../agent/config/example.ts";
+import { parseConfig } from "../../agent/config/load.ts";
+import { SocleError } from "../../agent/kernel/errors.ts";
+import * as xml from "../../agent/libvirt/xml/index.ts";
+import { encodeLine, replayLines } from "../../agent/state/journal-format.ts";
+import { domainDocument } from "../../agent/vm/domain-document.ts";
+import { unbound, type Placement } from "../../agent/state/placement.ts";
+import { checkSpec } from "../../agent/vm/spec-check.ts";
+import { fixture } from "../unit/libvirt/xml/oracles.ts";
+import { fullDomain } from "../unit/libvirt/xml/samples.ts";
+import type { FuzzTarget } from "./fuzz-target.ts";
+
+/** Refused as it should be: by a reason of its own, not for want of one. */
+function refusal(thrown: unknown): void {
+  if (!(thrown instanceof SocleError) || thrown.reason === "INTERNAL") throw thrown;
+}
+
+/** Takes XML that was built, for another parser to look at. */
+export type Built = (text: string) => void;
+
+const readers: readonly (readonly [fixture: string, parse: (text: string) => unknown])[] = [
+  ["domain-running", xml.parseDomain],
+  ["domain-openstack", xml.parseDomain],
+  ["capabilities", xml.parseCapabilities],
+  ["domain-capabilities", xml.parseDomainCapabilities],
+  ["network-dual-stack", xml.parseNetwork],
+  ["network-default", xml.parseNetwork],
+  ["pool-iscsi", xml.parsePool],
+  ["pool-dir", xml.parsePool],
+  ["volume-luks", xml.parseVolume],
+  ["volume-overlay", xml.parseVolume],
+  ["secret-vtpm", xml.parseSecret],
+  ["node-device-sriov-pf", xml.parseNodeDevice],
+  ["node-device-mdev", xml.parseNodeDevice],
+];
+interface Source {
+  readonly text: string;
+  readonly parse: (text: string) => unknown;
+}
+// The fixtures hold what Socle reads and does not write; its own domain shows that a changed one is still written right.
+const documents: readonly Source[] = [
+  ...readers.map(([name, parse]) => ({ text: fixture(name), parse })),
+  { text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
+  { text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
+];
+
+/** libvirt's XML: read, and where it is a domain's still, written again. */
+export const libvirtXml = (built: Built): FuzzTarget => ({
+  name: "xml",
+  share: 100,
+  feed: (chance) => {
+    const { text, parse } = chance.of(documents);
+    const changed = chance.is(80)
+      ? chance.mutatedText(text, /(?<=>)|(?=<)|(?<=[='" ])|(?=['"])/)
+      : chance.mutated(Buffer.from(text)).toString();
+    try {
+      const document = parse(changed);
+      if (parse === xml.parseDomain) built(xml.buildDomain(document as xml.DomainDocument));
+    } catch (thrown) {
+      refusal(thrown);
+    }
+  },
+});
+
+const spec = {
+  name: "web-1",
+  id: "3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01",
+  vcpus: 4,
+  cpuTopology: { sockets: 1, cores: 2, threads: 2 },
+  cpuMode: "custom",
+  cpuModel: "EPYC-v4",
+  memoryBytes: 2 ** 30,
+  accelerator: "kvm",
+  firmware: "uefi",
+  disks: [
+    {
+      name: "boot",
+      source: { kind: "volume", volume: { pool: "images", volume: "debian.qcow2" } },
+      readOnly: true,
+    },
+    {
+      name: "data",
+      source: { kind: "new", pool: "fast", capacityBytes: 2 ** 30, format: "qcow2", baseVolume: "b" },
+    },
+  ],
+  nics: [
+    {
+      name: "net",
+      source: { kind: "network", network: "default" },
+      mac: "52:54:00:12:34:56",
+      allowedAddresses: ["10.0.0.1", "fe80::1"],
+    },
+    { name: "up", source: { kind: "bridge", bridge: "br0" }, allowSpoofing: true },
+  ],
+  kernelBoot: {
+    kernel: { pool: "images", volume: "vmlinuz" },
+    initrd: { pool: "images", volume: "initrd" },
+    commandLine: "console=ttyS0 quiet",
+  },
+  guestAgent: true,
+  tenant: "acme",
+  labels: { tier: "front", "app/name": "web <1>" },
+  autostart: false,
+  placement: {
+    dedicatedCpus: true,
+    cellPolicy: "strict",
+    cell: 1,
+    pageSizeBytes: 2 ** 21,
+    devices: ["gpu0"],
+  },
+};
+
+/** As the ledger decides it. */
+const bound: Placement = {
+  cells: [1],
+  strict: true,
+  vcpuCpus: [4, 5],
+  sharedCpus: [],
+  emulatorCpus: [0, 1],
+  hugepageBytes: 2 ** 21,
+  devices: ["0000:3b:00.0"],
+};
+
+/** What a tenant asks for, through the check to the domain that libvirt would get. */
+export const specs = (built: Built): FuzzTarget => ({
+  name: "spec",
+  share: 150,
+  feed: (chance) => {
+    try {
+      const asked = chance.mutatedValue(spec) as Record<string, unknown>;
+      const checked = checkSpec(asked, { bridges: ["br0"], allowSpoofing: true });
+      built(
+        xml.buildDomain(
+          domainDocument({
+            spec: checked,
+            accelerator: chance.of(["kvm", "tcg"] as const),
+            architecture: chance.of(["x86_64", "aarch64"]),
+            disks: checked.disks.map(({ name }) => ({ path: `/images/${name}`, format: "qcow2" })),
+            ...(checked.kernelBoot === undefined ? {} : { kernelPath: "/images/vmlinuz" }),
+            placement: chance.of([unbound, bound]),
+            placementEpoch: chance.below(5),
+            createdAtMs: 1_700_000_000_000,
+          }),
+        ),
+      );
+    } catch (thrown) {
+      refusal(thrown);
+    }
+  },
+});
+
+const example = exampleConfig().replaceAll(/^#( *\w+:)/gm, "$1");
+
+export const configuration: FuzzTarget = {
+  name: "config",
+  share: 25,
+  feed: (chance) => {
+    const text = chance.is(80)
+      ? chance.mutatedText(example, /(?<=\n)|(?<=: )|(?=:)/)
+      : chance.mutated(Buffer.from(example)).toString();
+    try {
+      parseConfig(text, "fuzzed.yaml");
+    } catch (thrown) {
+      refusal(thrown);
+    }
+  },
+};
+
+const records = Array.from({ length: 12 }, (_, at) =>
+  JSON.stringify({ t: at === 0 ? "header" : "begin", id: at, text: "x".repeat(at * 7) }),
+);
+const journal = (() => {
+  const lines: Buffer[] = [];
+  let bytes = 0;
+  for (const [at, record] of records.entries()) {
+    const line = encodeLine(record, at < 8 ? bytes : Math.max(0, bytes - 100));
+    lines.push(line);
+    bytes += line.length;
+  }
+  return Buffer.concat(lines);
+})();
+
+/** A journal's file: what is read from it was written, or it is refused. */
+export const journals: FuzzTarget = {
+  name: "journal",
+  share: 60,
+  feed: async (chance) => {
+    const bytes = chance.mutated(journal);
+    const read = (into: Buffer, _offset: number, length: number, position: number) =>
+      Promise.resolve({
+        bytesRead: bytes.copy(into, 0, position, Math.min(bytes.length, position + length)),
+      });
+    const written = new Set(records);
+    try {
+      await replayLines("fuzzed.journal", { read } as unknown as FileHandle, (record) => {
+        const text = JSON.stringify(record);
+        if (!written.has(text)) throw new Error(`a record was read that nobody wrote: ${text}`);
+      });
+    } catch (thrown) {
+      refusal(thrown);
+    }
+  },
+};

@@ -1,0 +1,3 @@
+import { shortRun } from "./short-run.ts";
+
+shortRun("fuzz", 8000);

@@ -1,0 +1,35 @@
+// one of many guests hangs (its QEMU stopped), --count guests in all: the others must not notice
+import { quantile } from "../bench/statistics.ts";
+import { campaign } from "./campaign.ts";
+import { Crowd } from "./crowd.ts";
+import { Hanging } from "./hanging.ts";
+import { SufferingHost } from "./host.ts";
+import { INTERVAL_MS } from "./measuring.ts";
+import { Watch } from "./watch.ts";
+
+/** What p99 of an answer may be. */
+const ANSWER_WITHIN_MS = 1000;
+
+await campaign({ name: "hang", count: 50 }, async (run) => {
+  const config = { vm: { sampleIntervalSeconds: INTERVAL_MS / 1000 } };
+  const host = await SufferingHost.start(run, { config });
+  const watch = new Watch(run, host);
+  const crowd = await Crowd.start(run, host, watch, run.count);
+  run.say(`${run.count} guests run`);
+  const hanging = new Hanging(run, host, crowd);
+  await hanging.alone();
+  await hanging.thenTheAgentDies(watch);
+  await hanging.thenLibvirtDies();
+  await hanging.together();
+  await hanging.isStopped(watch);
+  await crowd.check();
+  await crowd.clear();
+  const figures = Object.fromEntries(
+    [...hanging.latenciesMs].map(([what, all]) => {
+      const p99 = quantile(all, 0.99);
+      run.demand(p99 <= ANSWER_WITHIN_MS, `p99 of ${what} is ${Math.round(p99)} ms`);
+      return [`${what}P99Ms`, Math.round(p99 * 10) / 10];
+    }),
+  );
+  return { guests: run.count, ...figures, oldestMs: Math.round(hanging.oldestMs), foundMs: hanging.foundMs };
+});

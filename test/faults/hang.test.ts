@@ -1,0 +1,3 @@
+import { shortRun } from "./short-run.ts";
+
+shortRun("hang", 8);

@@ -1,0 +1,192 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
+import { eventually, within } from "../lab/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { find, type Crowd, type Guest } from "./crowd.ts";
+import { Measuring, OLD_MS, sampledAtMs } from "./measuring.ts";
+import { wish, type SufferingHost } from "./host.ts";
+import { stateWord } from "./truth.ts";
+import type { Watch } from "./watch.ts";
+
+/** How long one hangs, at least; with few guests it is a short look. */
+const HANG_MS = { few: 6000, many: 20_000 } as const;
+const MANY = 50;
+const FOUND_WITHIN_MS = 30_000;
+/** What waits for the hung guest waits as long as that hangs, which is longer than this. */
+const OTHERS_WITHIN_MS = 20_000;
+/** libvirt ends a QEMU that does not hear SIGTERM after 10 s. */
+const DESTROYED_WITHIN_MS = 40_000;
+
+/** Guests that are stopped by SIGSTOP, in the ways that matter, and what the agent says meanwhile. */
+export class Hanging {
+  readonly latenciesMs = new Map<string, number[]>();
+  /** The oldest data of a VM that answers. */
+  oldestMs = 0;
+  /** How long it took until a hung guest was shown as one. */
+  readonly foundMs: number[] = [];
+  readonly #run: CampaignRun;
+  readonly #host: SufferingHost;
+  readonly #guests: readonly Guest[];
+  readonly #crowd: Crowd;
+  readonly #hangMs: number;
+
+  constructor(run: CampaignRun, host: SufferingHost, crowd: Crowd) {
+    this.#run = run;
+    this.#host = host;
+    this.#crowd = crowd;
+    this.#guests = crowd.guests;
+    this.#hangMs = crowd.guests.length < MANY ? HANG_MS.few : HANG_MS.many;
+  }
+
+  async alone(): Promise<void> {
+    const [hung, other] = this.#begin("one hangs");
+    await this.#hang([hung], async () => {
+      await pause(this.#hangMs);
+      // What concerns another is done as fast as ever.
+      await within(
+        this.#host.succeeds(wish("PAUSE", other.vmId)),
+        OTHERS_WITHIN_MS,
+        "another VM to be paused",
+      );
+      await within(
+        this.#host.succeeds(wish("RESUME", other.vmId)),
+        OTHERS_WITHIN_MS,
+        "another VM to be resumed",
+      );
+    });
+  }
+
+  async thenTheAgentDies(watch: Watch): Promise<void> {
+    const [hung] = this.#begin("one hangs, and the agent is started again");
+    await this.#hang([hung], async (measuring) => {
+      measuring.pause();
+      watch.agentIsUp(false);
+      await this.#host.agent.kill();
+      await this.#host.startAgain();
+      watch.agentIsUp(true);
+      measuring.resume();
+      await this.#host.sees((vms) => vms.length === this.#guests.length, "all VMs");
+      const vm = await this.#host.get(hung.vmId);
+      this.#run.demand(vm.managed && vm.name === hung.name, `${hung.name} is not known for what it is`);
+      await pause(this.#hangMs);
+    });
+  }
+
+  /**
+   * libvirt 11.3 itself may end such a guest: what its QEMU answers late to the libvirt before is no answer that the new
+   * one expects, and libvirt gives up the guest for that. Then the agent has to say so, and nothing of the others.
+   */
+  async thenLibvirtDies(): Promise<void> {
+    const [hung] = this.#begin("one hangs, and libvirt is started again");
+    this.#crowd.mayEnd(hung);
+    await this.#stopped([hung], async (measuring) => {
+      measuring.pause();
+      await this.#host.libvirtd.kill("SIGKILL");
+      await within(this.#host.libvirtd.startAgain(), 30_000, "libvirt to start again");
+      await this.#host.sees((vms) => vms.length === this.#guests.length, "all VMs");
+      measuring.resume();
+      await pause(this.#hangMs);
+    });
+    await eventually(
+      async () => {
+        const truth = stateWord((await this.#host.witness.state(hung.name)) ?? "gone");
+        return (await this.#host.get(hung.vmId)).state === truth;
+      },
+      {
+        what: "the agent to say of the hung guest what virsh says",
+        timeoutMs: FOUND_WITHIN_MS,
+        intervalMs: 200,
+      },
+    );
+    await this.#crowd.mustLive(hung);
+    await this.#answer([hung.vmId]);
+  }
+
+  async together(): Promise<void> {
+    const [one, other] = this.#begin("two hang at once");
+    await this.#hang([one, other], () => pause(this.#hangMs));
+  }
+
+  /** A hung guest can be stopped, and its disk and all be removed. */
+  async isStopped(watch: Watch): Promise<void> {
+    const name = "hopeless";
+    this.#begin("a hung one is stopped by force");
+    const { vmId } = await this.#host.succeeds(wish("CREATE", name));
+    process.kill((await this.#crowd.processOf(vmId)).pid, "SIGSTOP");
+    await this.#found([vmId]);
+    watch.mayEnd(vmId);
+    const stop = await this.#host.begin(wish("STOP", vmId, { gracefulSeconds: 2 }));
+    const end = await this.#host.ended(stop, DESTROYED_WITHIN_MS);
+    this.#run.demand(
+      end.state === "STATE_SUCCEEDED",
+      `a hung guest could not be stopped: ${this.#host.tell(end)}`,
+    );
+    this.#run.demand((await this.#host.witness.state(name)) === "shut off", "a hung guest was not stopped");
+    await this.#host.succeeds(wish("DELETE", vmId));
+  }
+
+  #begin(what: string): [Guest, Guest] {
+    this.#run.tries += 1;
+    this.#run.say(what);
+    const first = (this.#run.tries * 7) % this.#guests.length;
+    const guests = [this.#guests[first], this.#guests[(first + 1) % this.#guests.length]];
+    return guests as [Guest, Guest];
+  }
+
+  /** As `#stopped`, and shows that they are back, and that their age went on meanwhile. */
+  async #hang(hung: readonly Guest[], meanwhile: (measuring: Measuring) => Promise<unknown>): Promise<void> {
+    const ids = hung.map(({ vmId }) => vmId);
+    await this.#stopped(hung, async (measuring) => {
+      const before = (await this.#host.list()).vms;
+      await meanwhile(measuring);
+      const after = (await this.#host.list()).vms;
+      for (const id of ids) {
+        const isOld = measuring.wasPaused || sampledAtMs(find(after, id)) === sampledAtMs(find(before, id));
+        const isShown = find(after, id)?.stats?.unresponsive === true;
+        this.#run.demand(isOld && isShown, `${id} hangs and is shown as fresh`);
+      }
+    });
+    await this.#answer(ids);
+  }
+
+  /** Until they do again, and their data is fresh. */
+  async #answer(ids: readonly string[]): Promise<void> {
+    const answers = (vms: readonly Vm__Output[]): boolean =>
+      ids.every((id) => {
+        const vm = find(vms, id);
+        return vm?.stats?.unresponsive === false && Date.now() - sampledAtMs(vm) < OLD_MS;
+      });
+    await this.#host.sees(answers, "the hung guests answer again", FOUND_WITHIN_MS);
+  }
+
+  /** Stops the guests' QEMUs, shows that they are found, does `meanwhile`, and lets them go on. */
+  async #stopped(
+    hung: readonly Guest[],
+    meanwhile: (measuring: Measuring) => Promise<unknown>,
+  ): Promise<void> {
+    const ids = hung.map(({ vmId }) => vmId);
+    const pids = await Promise.all(ids.map(async (id) => (await this.#crowd.processOf(id)).pid));
+    const measuring = new Measuring(this.#run, this.#host, new Set(ids), this.#crowd.pids, this.latenciesMs);
+    try {
+      for (const pid of pids) process.kill(pid, "SIGSTOP");
+      this.foundMs.push(await this.#found(ids));
+      await meanwhile(measuring);
+    } finally {
+      for (const pid of pids) process.kill(pid, "SIGCONT");
+      await measuring.stop();
+      this.oldestMs = Math.max(this.oldestMs, measuring.oldestMs);
+    }
+  }
+
+  async #found(ids: readonly string[]): Promise<number> {
+    const startMs = performance.now();
+    await eventually(
+      async () => {
+        const { vms } = await this.#host.list();
+        return ids.every((id) => find(vms, id)?.stats?.unresponsive === true);
+      },
+      { what: "the hung guest to be shown as one", timeoutMs: FOUND_WITHIN_MS },
+    );
+    return Math.round(performance.now() - startMs);
+  }
+}

@@ -1,0 +1,22 @@
+// SIGKILL of the agent at every boundary of its journal, at every call, at any moment, and its stop in good order
+import { campaign } from "./campaign.ts";
+import { SufferingHost } from "./host.ts";
+import { Killer } from "./killer.ts";
+import { Victim } from "./victim.ts";
+import { Watch } from "./watch.ts";
+
+await campaign({ name: "kill", count: 1000 }, async (run) => {
+  const environment: Record<string, string> = {};
+  const hook = new URL("die-at-boundary.mjs", import.meta.url).href;
+  const host = await SufferingHost.start(run, { environment, nodeOptions: ["--import", hook] });
+  const watch = new Watch(run, host);
+  const killer = new Killer(host, watch, environment);
+  const victim = await Victim.make(run, host, watch);
+  while (run.tries < run.count) {
+    run.tries += 1;
+    await victim.suffer(killer);
+  }
+  await victim.clear();
+  run.demand((await host.witness.volumes()).length === 0, "volumes are left when all VMs are gone");
+  return { deaths: killer.deaths, boundaries: killer.boundaries };
+});

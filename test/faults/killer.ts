@@ -1,0 +1,148 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { eventually } from "../lab/wait.ts";
+import type { Kind, SufferingHost } from "./host.ts";
+import type { Watch } from "./watch.ts";
+
+/** What the agent is killed in. */
+export type Act = Kind | "RESERVE";
+
+const ways = ["journal", "call", "moment", "stop"] as const;
+type Way = (typeof ways)[number];
+
+/** Longer than any operation here takes. */
+const MOMENT_MS = 600;
+
+/** A death that waits for the agent. */
+export interface Trap {
+  readonly what: string;
+  /** Resolves once the agent is dead; one that is past the trap when `over` resolves is killed then. */
+  spring(over: Promise<unknown>): Promise<void>;
+}
+
+/** Ends the agent in one way after the other, each time a bit further into the work. */
+export class Killer {
+  readonly deaths: Record<Way, number> = { journal: 0, call: 0, moment: 0, stop: 0 };
+  /** How many boundaries of the journal each kind of operation has, once one got past the last. */
+  readonly boundaries: Partial<Record<Act, number>> = {};
+  readonly #host: SufferingHost;
+  readonly #watch: Watch;
+  readonly #environment: Record<string, string>;
+  readonly #tries = new Map<Act, number>();
+  /** By way and kind: how far into the work the next one is. */
+  readonly #depth = new Map<string, number>();
+
+  /** `environment` is the agent's, for its next start. */
+  constructor(host: SufferingHost, watch: Watch, environment: Record<string, string>) {
+    this.#host = host;
+    this.#watch = watch;
+    this.#environment = environment;
+  }
+
+  /** To be called before the operation is asked for; may start the agent again. */
+  async set(kind: Act): Promise<Trap> {
+    const tries = this.#tries.get(kind) ?? 0;
+    this.#tries.set(kind, tries + 1);
+    const way = ways[tries % ways.length] as Way;
+    const depth = this.#depth.get(`${way} ${kind}`) ?? 0;
+    this.#depth.set(`${way} ${kind}`, depth + 1);
+    switch (way) {
+      case "journal":
+        return await this.#atBoundary(kind, depth);
+      case "call":
+        return this.#atCall(kind, depth);
+      case "moment":
+        return this.#atMoment("SIGKILL");
+      case "stop":
+        return this.#atMoment("SIGTERM");
+    }
+  }
+
+  async revive(): Promise<void> {
+    await this.#host.agent.kill();
+    delete this.#environment["SOCLE_DIE_AT_BOUNDARY"];
+    await this.#host.startAgain();
+    this.#watch.agentIsUp(true);
+  }
+
+  async #atBoundary(kind: Act, depth: number): Promise<Trap> {
+    await this.#kill("SIGTERM");
+    this.#environment["SOCLE_DIE_AT_BOUNDARY"] = String(depth);
+    await this.#host.startAgain();
+    await this.#host.sees();
+    return {
+      what: `at boundary ${depth} of the journal`,
+      spring: async (over) => {
+        if (!(await this.#isPast(over))) {
+          this.deaths.journal += 1;
+          return;
+        }
+        this.boundaries[kind] = Math.max(this.boundaries[kind] ?? 0, depth);
+        this.#depth.delete(`journal ${kind}`);
+      },
+    };
+  }
+
+  #atCall(kind: Act, depth: number): Trap {
+    const at = depth % 2 === 0 ? "call" : "reply";
+    const skip = Math.floor(depth / 2);
+    const rule = this.#host.proxy.add({
+      lane: "command",
+      skip,
+      times: 1,
+      fault: { kind: "tell", at, act: () => this.#kill("SIGKILL") },
+    });
+    return {
+      what: `${at === "call" ? "before" : "after"} its call ${skip + 1}`,
+      spring: async (over) => {
+        await this.#isPast(over);
+        if (rule.struck === 0) this.#depth.delete(`call ${kind}`);
+        else this.deaths.call += 1;
+        this.#host.proxy.remove(rule);
+      },
+    };
+  }
+
+  #atMoment(signal: "SIGKILL" | "SIGTERM"): Trap {
+    const ms = Math.floor(Math.random() * MOMENT_MS);
+    return {
+      what: `${signal} after ${ms} ms`,
+      spring: async (over) => {
+        await Promise.race([pause(ms), over]);
+        await this.#kill(signal);
+        this.deaths[signal === "SIGKILL" ? "moment" : "stop"] += 1;
+      },
+    };
+  }
+
+  /** Whether the work was over before the agent died; then it is killed. */
+  async #isPast(over: Promise<unknown>): Promise<boolean> {
+    let isOver = false;
+    void over.then(() => (isOver = true));
+    const { pid } = this.#host.agent;
+    const what = "the agent's end";
+    await eventually(() => isOver || !isAlive(pid), { what, timeoutMs: 60_000, intervalMs: 5 });
+    const isPast = isAlive(pid);
+    await this.#kill("SIGKILL");
+    return isPast;
+  }
+
+  async #kill(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    this.#watch.agentIsUp(false);
+    const { agent } = this.#host;
+    if (signal === "SIGKILL") {
+      await agent.kill();
+      return;
+    }
+    const code = await agent.terminate(60_000);
+    if (code !== 0) throw new Error(`the agent did not stop in good order (${code}): ${agent.words()}`);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

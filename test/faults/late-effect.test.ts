@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { systemClock } from "../../agent/kernel/clock.ts";
+import { silentLog } from "../../agent/kernel/log.ts";
+import { Libvirt } from "../../agent/libvirt/index.ts";
+import { Domains } from "../../agent/vm/domains.ts";
+import { guestFilesIn, guestXml } from "../lab/guest.ts";
+import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { virsh } from "../lab/virsh.ts";
+import { eventually } from "../lab/wait.ts";
+import { Witness, type GuestProcess } from "./witness.ts";
+
+// libvirt's ordinary workers take one call after the other, and a hung guest can hold them all; states are told by
+// other workers, at once. A start that waits in that queue looks exactly as one that never was.
+suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_000 }, () => {
+  let libvirtd: Libvirtd;
+  let witness: Witness;
+  let hung: GuestProcess;
+  const holder = randomUUID();
+  const waiting = randomUUID();
+
+  before(async () => {
+    libvirtd = await Libvirtd.start({ libvirtdConf: ["min_workers = 1", "max_workers = 1"] });
+    witness = new Witness(libvirtd);
+    const { bootSector } = await guestFilesIn(libvirtd.imagesDirectory);
+    for (const [name, uuid] of [
+      ["holder", holder],
+      ["waiting", waiting],
+    ] as const) {
+      const xml = join(libvirtd.directory, `${name}.xml`);
+      await writeFile(xml, guestXml({ name, uuid, boot: { bootSector } }));
+      await witness.virsh("define", xml);
+    }
+    await witness.virsh("start", "holder");
+    const process = await witness.process(holder);
+    assert.ok(process);
+    hung = process;
+  });
+  after(() => libvirtd.stop());
+
+  /** Takes libvirt's only worker, until the function that it gives is called. */
+  async function holdWorker(): Promise<() => Promise<void>> {
+    process.kill(hung.pid, "SIGSTOP");
+    const held = witness.virsh("qemu-monitor-command", "holder", "--hmp", "info status");
+    // An ordinary call that is not answered shows that the worker is taken.
+    await eventually(
+      () =>
+        virsh(libvirtd.uri, ["metadata", "waiting", "urn:nobody"], { timeoutMs: 500 }).then(
+          () => false,
+          isSilence,
+        ),
+      { what: "the worker to be taken", timeoutMs: 20_000 },
+    );
+    return async () => {
+      process.kill(hung.pid, "SIGCONT");
+      await held;
+    };
+  }
+
+  test("is waited for: its late answer is its outcome", async () => {
+    await using libvirt = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 500 });
+    const letGo = await holdWorker();
+    const starting = new Domains(libvirt, systemClock).start(waiting);
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    assert.equal(await witness.state("waiting"), "shut off");
+    await letGo();
+    await starting;
+    assert.equal(await witness.state("waiting"), "running");
+    assert.equal(await witness.starts("waiting"), 1);
+    await witness.virsh("destroy", "waiting");
+  });
+
+  test("of an agent that died is waited for by the next one", async () => {
+    const dying = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 500 });
+    await using next = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 20_000 });
+    const letGo = await holdWorker();
+    const starting = new Domains(dying, systemClock).start(waiting);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await dying.close();
+    await assert.rejects(starting, { kind: "outcome_unknown" });
+    const settled = new Domains(next, systemClock).settledState(waiting);
+    assert.equal(await witness.state("waiting"), "shut off");
+    await letGo();
+    assert.equal((await settled)?.state, "running");
+    assert.equal(await witness.starts("waiting"), 2);
+  });
+});
+
+/** virsh was killed because its time was over. */
+const isSilence = (thrown: unknown): boolean =>
+  thrown instanceof Error && "killed" in thrown && thrown.killed === true;

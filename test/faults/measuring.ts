@@ -1,0 +1,124 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { allHinderedMs } from "./hindrance.ts";
+import type { SufferingHost } from "./host.ts";
+
+/** Between the agent's rounds. */
+export const INTERVAL_MS = 2000;
+/**
+ * How old the data of a VM that answers may be, less what the machine kept the agent, libvirt and the guests from
+ * running; each further guest that hangs is found by another try of the round.
+ */
+export const OLD_MS = 2 * INTERVAL_MS;
+const OLD_MS_BY_GUEST = 1500;
+/** As far back as ages are looked at. */
+const REMEMBER_MS = 120_000;
+
+/** Asks for everything all the time, and looks how old the answers are. */
+export class Measuring {
+  oldestMs = 0;
+  wasPaused = false;
+  #isPaused = false;
+  #isOver = false;
+  readonly #run: CampaignRun;
+  readonly #host: SufferingHost;
+  readonly #hung: ReadonlySet<string>;
+  readonly #latenciesMs: Map<string, number[]>;
+  readonly #old = new Set<string>();
+  readonly #guestPids: readonly number[];
+  /** How long they were kept from running in all, and when that was read. */
+  readonly #hindrance: { readonly atMs: number; readonly ms: number }[] = [];
+  readonly #done: Promise<void>;
+
+  constructor(
+    run: CampaignRun,
+    host: SufferingHost,
+    hung: ReadonlySet<string>,
+    guestPids: readonly number[],
+    latenciesMs: Map<string, number[]>,
+  ) {
+    this.#run = run;
+    this.#host = host;
+    this.#hung = hung;
+    this.#guestPids = guestPids;
+    this.#latenciesMs = latenciesMs;
+    this.#done = this.#measure();
+  }
+
+  /** While the agent or libvirt is down: nothing is measured, no data is fresh. */
+  pause(): void {
+    this.#isPaused = this.wasPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await this.#done;
+  }
+
+  async #measure(): Promise<void> {
+    while (!this.#isOver) {
+      try {
+        if (!this.#isPaused) await this.#ask();
+      } catch (thrown) {
+        if (!this.#isPaused) this.#run.violation(`no answer: ${String(thrown)}`);
+      }
+      await pause(100);
+    }
+  }
+
+  async #ask(): Promise<void> {
+    const { vms } = await this.#timed("list", () => this.#host.list());
+    await this.#remember();
+    this.#checkAges(vms);
+    for (const id of this.#hung) await this.#timed("get", () => this.#host.get(id));
+    await this.#timed("metrics", async () => {
+      const response = await fetch(`http://${this.#host.agent.metricsAddress}/metrics`);
+      return await response.text();
+    });
+  }
+
+  #checkAges(vms: readonly Vm__Output[]): void {
+    if (this.#isPaused) return;
+    for (const vm of vms) {
+      if (this.#hung.has(vm.vmId) || vm.stats === null) continue;
+      const ageMs = this.#ageMs(sampledAtMs(vm));
+      this.oldestMs = Math.max(this.oldestMs, ageMs);
+      if (ageMs <= OLD_MS + (this.#hung.size - 1) * OLD_MS_BY_GUEST || this.#old.has(vm.vmId)) continue;
+      this.#old.add(vm.vmId);
+      this.#run.violation(`the data of ${vm.name}, which does not hang, is ${Math.round(ageMs)} ms old`);
+    }
+  }
+
+  /** What keeps anybody from running who has a part in a sample. */
+  async #remember(): Promise<void> {
+    const pids = [this.#host.agent.pid, await this.#host.libvirtd.pid(), ...this.#guestPids];
+    const atMs = Date.now();
+    this.#hindrance.push({ atMs, ms: await allHinderedMs(pids) });
+    while ((this.#hindrance[0]?.atMs ?? Infinity) < atMs - REMEMBER_MS) this.#hindrance.shift();
+  }
+
+  #ageMs(sinceMs: number): number {
+    const then = this.#hindrance.findLast(({ atMs }) => atMs <= sinceMs) ?? this.#hindrance[0];
+    const hinderedMs = (this.#hindrance.at(-1)?.ms ?? 0) - (then?.ms ?? 0);
+    return Date.now() - sinceMs - Math.max(0, hinderedMs);
+  }
+
+  async #timed<T>(what: string, ask: () => Promise<T>): Promise<T> {
+    const [answer, ms] = await this.#host.timed(ask);
+    if (this.#isPaused) return answer;
+    const all = this.#latenciesMs.get(what) ?? [];
+    all.push(ms);
+    this.#latenciesMs.set(what, all);
+    return answer;
+  }
+}
+
+export function sampledAtMs(vm: Vm__Output | undefined): number {
+  const at = vm?.stats?.sampledAt;
+  return at == null ? 0 : at.seconds * 1000 + at.nanos / 1e6;
+}

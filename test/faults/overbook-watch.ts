@@ -1,0 +1,137 @@
+import type { Host__Output } from "../../agent/gen/socle/v1/Host.ts";
+import { systemClock } from "../../agent/kernel/clock.ts";
+import { parseDomain } from "../../agent/libvirt/xml/index.ts";
+import { eventually } from "../lab/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import type { SufferingHost } from "./host.ts";
+import type { Promised, Promises } from "./promises.ts";
+
+const LOOK_EVERY_MS = 50;
+
+interface Capacity {
+  readonly cpu: number;
+  readonly memory: number;
+}
+
+/**
+ * Looks all the time whether more is given away than there is: by the agent's own word, and by adding up what libvirt's
+ * domains have and what the schedulers were promised, without the agent.
+ */
+export class OverbookWatch {
+  looks = 0;
+  readonly #run: CampaignRun;
+  readonly #host: SufferingHost;
+  readonly #promises: Promises;
+  readonly #end = new AbortController();
+  readonly #done: Promise<unknown>;
+  /** What can be sold in all. */
+  #sold: Capacity | undefined;
+
+  constructor(run: CampaignRun, host: SufferingHost, promises: Promises) {
+    this.#run = run;
+    this.#host = host;
+    this.#promises = promises;
+    this.#done = Promise.all([this.#forEver(() => this.#askAgent()), this.#forEver(() => this.#addUp())]);
+  }
+
+  async stop(): Promise<void> {
+    this.#end.abort();
+    await this.#done;
+  }
+
+  /** What was promised before the agent died is held after it. */
+  async checkAfterDeath(): Promise<void> {
+    const before = this.#promises.current();
+    const { reservations } = await this.#host.client.ask(
+      this.#host.client.contract.reservations.ListReservations,
+      { pageSize: 1000 },
+    );
+    // One that was given back or taken while the list was made is not among both.
+    const now = new Set(this.#promises.current());
+    const lost = before.filter((promised) => now.has(promised) && !isIn(promised, reservations));
+    for (const { id } of lost) this.#run.violation(`reservation ${id} was lost with the agent`);
+  }
+
+  /** In the end everything is free again. */
+  async checkEmpty(): Promise<void> {
+    const left = async (): Promise<string[]> => {
+      const rows = rowsOf(await this.#hostNow());
+      return rows.filter(({ allocated, claimed }) => allocated + claimed > 0).map(({ resource }) => resource);
+    };
+    try {
+      await eventually(async () => (await left()).length === 0, {
+        what: "all room to be free",
+        timeoutMs: 90_000,
+      });
+    } catch {
+      this.#run.violation(`when all is gone something is still taken: ${(await left()).join()}`);
+    }
+  }
+
+  async #forEver(look: () => Promise<void>): Promise<void> {
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      // The agent is dead, or a domain went while it was looked at: the next look tells.
+      await look().then(
+        () => (this.looks += 1),
+        () => undefined,
+      );
+      await systemClock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
+    }
+  }
+
+  #hostNow(): Promise<Host__Output> {
+    return this.#host.client.ask(this.#host.client.contract.host.GetHost, {});
+  }
+
+  async #askAgent(): Promise<void> {
+    const rows = rowsOf(await this.#hostNow());
+    for (const { resource, allocated, claimed, available, ...of } of rows) {
+      const sold = Math.floor((of.total - of.reserved - of.unhealthy) * of.overcommitRatio);
+      if (allocated + claimed > sold || available !== sold - allocated - claimed)
+        this.#run.violation(`${resource}: ${allocated} allocated and ${claimed} claimed of ${sold}`);
+    }
+    const soldOf = (name: string): number =>
+      rows.filter(({ resource }) => resource === name).reduce((sum, { max }) => sum + max, 0);
+    this.#sold = { cpu: soldOf("cpu"), memory: soldOf("memory") };
+  }
+
+  async #addUp(): Promise<void> {
+    const before = this.#promises.current();
+    const names = [...(await this.#host.witness.states()).keys()];
+    const dumps = await this.#host.witness.virsh(
+      names.map((name) => `dumpxml --inactive ${name}`).join("; "),
+    );
+    const still = new Set(this.#promises.current());
+    const promised = before.filter((each) => still.has(each));
+    const domains = dumps
+      .split(/(?=<domain )/)
+      .filter((xml) => xml.startsWith("<domain "))
+      .map(parseDomain);
+    const owners = new Map<number, string>();
+    let cpu = 0;
+    let memory = 0;
+    const take = (who: string, size: Pick<Promised, "vcpus" | "memoryBytes" | "cpus">): void => {
+      memory += size.memoryBytes;
+      if (size.cpus.length === 0) cpu += size.vcpus;
+      for (const each of size.cpus) {
+        if (owners.has(each)) this.#run.violation(`CPU ${each} is ${owners.get(each)}'s and ${who}'s`);
+        owners.set(each, who);
+      }
+    };
+    for (const { name, vcpus, memoryBytes, cpuTune } of domains) {
+      const cpus = (cpuTune?.vcpuPins ?? []).flatMap(({ cpuSet }) => cpuSet);
+      take(`VM ${name}`, { vcpus: vcpus.max, memoryBytes, cpus });
+    }
+    for (const each of promised) take(`reservation ${each.id}`, each);
+    if (this.#sold === undefined) return;
+    const { cpu: cpus, memory: bytes } = this.#sold;
+    if (cpu > cpus) this.#run.violation(`${cpu} vCPUs are given away, of ${cpus}`);
+    if (memory > bytes) this.#run.violation(`${memory} bytes are given away, of ${bytes}`);
+  }
+}
+
+const rowsOf = (host: Host__Output) => (host.capacity?.cells ?? []).flatMap(({ resources }) => resources);
+
+const isIn = ({ id }: Promised, reservations: readonly { readonly reservationId: string }[]): boolean =>
+  reservations.some(({ reservationId }) => reservationId === id);

@@ -1,0 +1,62 @@
+// 8 schedulers reserve, renew, release and create at once, while the agent is killed: nothing is ever promised twice
+import { totalmem } from "node:os";
+import { setTimeout as pause } from "node:timers/promises";
+import { campaign } from "./campaign.ts";
+import { SufferingHost, wish } from "./host.ts";
+import { OverbookWatch } from "./overbook-watch.ts";
+import { Promises } from "./promises.ts";
+import { Scheduler } from "./scheduler.ts";
+import { isSame } from "./witness.ts";
+
+const SCHEDULERS = 8;
+const TRIES_PER_LIFE = 80;
+const MIB = 2 ** 20;
+/** So little is for sale that the schedulers are in each other's way. */
+const FOR_SALE_MIB = 1280;
+
+await campaign({ name: "overbook", count: 10_000 }, async (run) => {
+  const host = await SufferingHost.start(run, {
+    config: {
+      host: {
+        reservedMemoryMiB: Math.floor(totalmem() / MIB) - FOR_SALE_MIB,
+        memoryOvercommitRatio: 1,
+        cpuOvercommitRatio: 9,
+        dedicatedCpus: "1",
+      },
+    },
+  });
+  const { vmId } = await host.succeeds(wish("CREATE", "bystander"));
+  const bystander = await host.witness.process(vmId);
+  const promises = new Promises(run);
+  const watch = run.keep(new OverbookWatch(run, host, promises));
+  const schedulers = Array.from(
+    { length: SCHEDULERS },
+    (_, index) => new Scheduler(run, host, promises, index),
+  );
+  let deaths = 0;
+  let next = TRIES_PER_LIFE;
+  const over = new AbortController();
+  const killing = (async () => {
+    while (!over.signal.aborted) {
+      await pause(20);
+      if (run.tries < next) continue;
+      next += TRIES_PER_LIFE;
+      deaths += 1;
+      run.say(`${run.tries}/${run.count} the agent dies`);
+      await host.agent.kill();
+      await host.startAgain();
+      await watch.checkAfterDeath();
+      run.demand(
+        isSame(bystander, await host.witness.process(vmId)),
+        "the bystander's process is another one",
+      );
+    }
+  })();
+  await Promise.all(schedulers.map((scheduler) => scheduler.work()));
+  over.abort();
+  await killing;
+  await host.sees();
+  for (const { vmId: left } of (await host.list()).vms) await host.succeeds(wish("DELETE", left));
+  await watch.checkEmpty();
+  return { deaths, looks: watch.looks, ...promises.counts };
+});

@@ -1,0 +1,194 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { connect, type Agent, type Method } from "../../agent/cli/client.ts";
+import type { Contract } from "../../agent/cli/contract.ts";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
+import { bootSector, protoDirectory } from "../lab/socle-host.ts";
+import type { CampaignRun } from "./campaign.ts";
+import type { SufferingHost } from "./host.ts";
+import type { Promised, Promises } from "./promises.ts";
+
+const MIB = 2 ** 20;
+const ANSWER_WITHIN_MS = 60_000;
+const AGAIN_MS = 50;
+/** A scheduler that is refused looks at another host first. */
+const REFUSED_FOR_MS = 200;
+const passing = new Set(["unavailable", "timeout", "cancelled", "outcome_unknown"]);
+
+/** One of several schedulers that know nothing of each other; whatever is not answered it asks again, as it was. */
+export class Scheduler {
+  readonly #run: CampaignRun;
+  readonly #host: SufferingHost;
+  readonly #promises: Promises;
+  readonly #name: string;
+  #client: Agent | undefined;
+
+  constructor(run: CampaignRun, host: SufferingHost, promises: Promises, index: number) {
+    this.#run = run;
+    this.#host = host;
+    this.#promises = promises;
+    this.#name = `scheduler-${index}`;
+  }
+
+  async work(): Promise<void> {
+    while (this.#run.tries < this.#run.count) {
+      this.#run.tries += 1;
+      await this.#try();
+    }
+    this.#client?.close();
+  }
+
+  async #try(): Promise<void> {
+    const dedicatedCpus = Math.random() < 0.3;
+    const vcpus = dedicatedCpus ? 1 : 1 + Math.floor(Math.random() * 2);
+    const isShort = Math.random() < 0.1;
+    const room = { vcpus, memoryBytes: 32 * MIB, wish: { dedicatedCpus } };
+    const seconds = isShort ? 1 : 60;
+    const askedMs = performance.now();
+    const request = { requestId: randomUUID(), ...room, ttl: { seconds, nanos: 0 } };
+    const made = await this.#ask(({ reservations }) => reservations.Reserve, request);
+    if (made instanceof Error) {
+      this.#refused(made);
+      await pause(Math.random() * REFUSED_FOR_MS);
+      return;
+    }
+    // Asked again after a death, it may have come to its end meanwhile.
+    if (made.state !== "STATE_HELD") return;
+    const promised = this.#promises.made(made, askedMs + seconds * 1000);
+    if (isShort) await this.#letExpire(promised);
+    else if (Math.random() < 0.15) await this.#create(promised, dedicatedCpus);
+    else {
+      if (Math.random() < 0.2) await this.#renew(promised);
+      await this.#release(promised);
+    }
+  }
+
+  /** No room is an answer; that it is short of nothing is none. */
+  #refused(error: SocleError): void {
+    const { dimension = "", wanted, ...rest } = error.details.metadata ?? {};
+    if (error.reason !== "NO_CAPACITY") throw error;
+    this.#promises.counts.refused += 1;
+    this.#run.demand(
+      Number(rest[`free_${dimension}`]) < Number(wanted),
+      `refused for ${dimension}, of which there is enough: ${JSON.stringify(error.details.metadata)}`,
+    );
+  }
+
+  async #renew(promised: Promised): Promise<void> {
+    const askedMs = performance.now();
+    const request = { requestId: randomUUID(), reservationId: promised.id, ttl: { seconds: 60, nanos: 0 } };
+    const renewed = await this.#ask(({ reservations }) => reservations.RenewReservation, request);
+    if (renewed instanceof Error) {
+      this.#lost(promised, "renewed", renewed);
+      return;
+    }
+    promised.untilMs = askedMs + 60_000;
+    this.#promises.counts.renewed += 1;
+  }
+
+  async #release(promised: Promised): Promise<void> {
+    this.#promises.givenBack(promised);
+    const request = { requestId: randomUUID(), reservationId: promised.id };
+    const released = await this.#ask(({ reservations }) => reservations.ReleaseReservation, request);
+    if (released instanceof Error) this.#lost(promised, "released", released);
+    else this.#promises.counts.released += 1;
+  }
+
+  async #letExpire(promised: Promised): Promise<void> {
+    await pause(1200);
+    this.#promises.givenBack(promised);
+    this.#promises.counts.expired += 1;
+  }
+
+  /** Defined only: its VM has exactly the CPUs that were reserved, and nobody gets them by the same reservation again. */
+  async #create(promised: Promised, dedicatedCpus: boolean): Promise<void> {
+    const name = `${this.#name}-${promised.id.slice(-12)}`;
+    const { vcpus, memoryBytes, id: reservationId } = promised;
+    const spec = bootSector(name, { vcpus, memoryBytes, placement: { dedicatedCpus } });
+    const begun = await this.#begin(spec, reservationId);
+    if (begun instanceof Error) {
+      this.#promises.givenBack(promised);
+      this.#lost(promised, "consumed", begun);
+      return;
+    }
+    promised.isTaken = true;
+    const end = await this.#ended(begun);
+    this.#run.demand(
+      end.state === "STATE_SUCCEEDED",
+      `a reservation's VM was not made: ${this.#host.tell(end)}`,
+    );
+    this.#promises.counts.created += 1;
+    if (dedicatedCpus) {
+      const pins = await this.#host.witness.virsh("vcpupin", name, "--config");
+      const cpus = [...pins.matchAll(/^\s*\d+\s+(\S+)$/gm)].map(([, cpu]) => Number(cpu));
+      this.#run.demand(
+        cpus.join() === promised.cpus.join(),
+        `VM ${name} is pinned to ${cpus.join()}, CPU ${promised.cpus.join()} was reserved`,
+      );
+    }
+    const twice = await this.#begin({ ...spec, name: `${name}-twice` }, reservationId);
+    this.#run.demand(
+      twice instanceof Error && twice.reason === "RESERVATION_ENDED",
+      `${reservationId} was consumed twice`,
+    );
+    this.#promises.givenBack(promised);
+    const request = { requestId: randomUUID(), vm: begun.vmId, force: true };
+    const removal = await this.#ask(({ vms }) => vms.DeleteVm, request);
+    if (removal instanceof Error) throw removal;
+    const gone = await this.#ended(removal);
+    this.#run.demand(gone.state === "STATE_SUCCEEDED", this.#host.tell(gone));
+  }
+
+  #begin(spec: VmSpec, reservationId: string): Promise<Operation__Output | SocleError> {
+    const request = { requestId: randomUUID(), spec, reservationId, leaveStopped: true };
+    return this.#ask(({ vms }) => vms.CreateVm, request);
+  }
+
+  async #ended(begun: Operation__Output): Promise<Operation__Output> {
+    for (;;) {
+      const request = { operationId: begun.operationId, timeout: { seconds: 2, nanos: 0 } };
+      const now = await this.#ask(({ operations }) => operations.WaitOperation, request);
+      if (now instanceof Error) throw now;
+      if (now.done) return now;
+    }
+  }
+
+  /** What was promised is gone before its time was over. */
+  #lost({ id, untilMs }: Promised, what: string, error: SocleError): void {
+    if (performance.now() >= untilMs) return;
+    this.#run.violation(`reservation ${id} could not be ${what}: ${error.reason} ${error.message}`);
+  }
+
+  /** The answer, or the refusal. While the agent is dead, or blind, the same is asked again. */
+  async #ask<Request, Response>(
+    method: (contract: Contract) => Method<Request, Response>,
+    request: Request,
+  ): Promise<Response | SocleError> {
+    const deadlineMs = performance.now() + ANSWER_WITHIN_MS;
+    for (;;) {
+      try {
+        const path = this.#host.agent.socketPath;
+        this.#client ??= await connect(
+          { kind: "socket", path },
+          protoDirectory,
+          new AbortController().signal,
+        );
+        return await this.#client.ask(method(this.#client.contract), request);
+      } catch (thrown) {
+        const error = toSocleError(thrown);
+        const { retryAfterMs } = error.details;
+        if (error.kind === "exhausted" && retryAfterMs !== undefined) {
+          await pause(retryAfterMs);
+          continue;
+        }
+        if (!passing.has(error.kind)) return error;
+        if (performance.now() > deadlineMs) throw error;
+        this.#client?.close();
+        this.#client = undefined;
+        await pause(AGAIN_MS);
+      }
+    }
+  }
+}

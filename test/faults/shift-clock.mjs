@@ -1,0 +1,23 @@
+// Loaded into an agent before everything else (node --import): moves its wall clock by as many milliseconds as the file
+// SOCLE_CLOCK_OFFSET says, from its start on and again after every SIGUSR2, which FILE.applied confirms.
+import { readFileSync, writeFileSync } from "node:fs";
+
+const file = process.env.SOCLE_CLOCK_OFFSET;
+const read = () => Number(readFileSync(file, "utf8"));
+let offsetMs = read();
+process.on("SIGUSR2", () => {
+  offsetMs = read();
+  writeFileSync(`${file}.applied`, String(offsetMs));
+});
+
+const RealDate = Date;
+globalThis.Date = class extends RealDate {
+  constructor(...args) {
+    if (args.length === 0) super(RealDate.now() + offsetMs);
+    else super(...args);
+  }
+
+  static now() {
+    return RealDate.now() + offsetMs;
+  }
+};

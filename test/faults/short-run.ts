@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+
+/** A campaign of a few tries as a test: it must keep every promise. */
+export function shortRun(name: string, count: number): void {
+  const title = `the ${name} campaign, ${count} tries`;
+  test(title, { skip: libvirtdUnavailable(), timeout: 280_000 }, async (context) => {
+    const script = join(import.meta.dirname, `${name}.campaign.ts`);
+    const { code, stdout, stderr } = await run(["--import", "tsx", script, "--count", String(count)]);
+    const last = stdout.trim().split("\n").at(-1) ?? "";
+    assert.match(last, /^{/, stderr);
+    const result = JSON.parse(last) as Record<string, unknown>;
+    context.diagnostic(JSON.stringify(result));
+    assert.equal(result["violations"], 0, stderr);
+    assert.equal(result["campaign"], name);
+    assert.equal(code, 0, stderr);
+  });
+}
+
+function run(args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, args, { maxBuffer: 2 ** 26 }, (_error, stdout, stderr) => {
+      resolve({ code: child.exitCode, stdout, stderr });
+    });
+  });
+}

@@ -1,0 +1,87 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { AgentProcessOptions } from "../lab/agent-process.ts";
+import type { CampaignRun } from "./campaign.ts";
+
+const SIZE_MIB = 8;
+const execute = promisify(execFile);
+
+/** A small disk of an agent's own for its state, in memory, which can be filled, made read-only and made sick. */
+export class StateDisk {
+  readonly stateDirectory: string;
+  readonly #mountPoint: string;
+  readonly #sickness: string;
+
+  static async make(run: CampaignRun): Promise<StateDisk> {
+    const directory = await mkdtemp(join(tmpdir(), "socle-disk-"));
+    run.cleanUp(() => rm(directory, { recursive: true, force: true }));
+    const disk = new StateDisk(directory);
+    await execute("mkdir", [disk.#mountPoint]);
+    await execute("mount", [
+      "-t",
+      "tmpfs",
+      "-o",
+      `size=${SIZE_MIB}m,mode=0700`,
+      "socle-disk",
+      disk.#mountPoint,
+    ]);
+    run.cleanUp(() => execute("umount", ["--lazy", disk.#mountPoint]));
+    await disk.fallSick("well");
+    return disk;
+  }
+
+  private constructor(directory: string) {
+    this.#mountPoint = join(directory, "disk");
+    this.stateDirectory = join(this.#mountPoint, "state");
+    this.#sickness = join(directory, "sickness");
+  }
+
+  get agentOptions(): AgentProcessOptions {
+    const hook = new URL("sick-disk.mjs", import.meta.url).href;
+    return {
+      nodeOptions: ["--import", hook],
+      environment: {
+        SOCLE_DISK_SICK_DIRECTORY: this.stateDirectory,
+        SOCLE_DISK_SICKNESS: this.#sickness,
+      },
+    };
+  }
+
+  /** "well", "slow MILLISECONDS" or the name of an error: what becomes of all that the agent writes from now on. */
+  fallSick(how: string): Promise<void> {
+    return writeFile(this.#sickness, how);
+  }
+
+  /** Until nothing more fits. */
+  async fill(): Promise<void> {
+    const file = await open(this.#filler, "w");
+    const block = Buffer.alloc(64 * 1024);
+    try {
+      for (let size = block.length; size >= 1; size = Math.floor(size / 2)) {
+        try {
+          for (;;) await file.write(block, 0, size);
+        } catch (thrown) {
+          if ((thrown as NodeJS.ErrnoException).code !== "ENOSPC") throw thrown;
+        }
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  async makeRoom(): Promise<void> {
+    await rm(this.#filler, { force: true });
+  }
+
+  /** While nobody has a file on it open for writing. */
+  async remount(how: "ro" | "rw"): Promise<void> {
+    await execute("mount", ["-o", `remount,${how}`, this.#mountPoint]);
+  }
+
+  get #filler(): string {
+    return join(this.#mountPoint, "filler");
+  }
+}

@@ -1,0 +1,13 @@
+// Loaded into an agent before everything else (node --expose-gc --import): at SIGUSR2 it collects its garbage and writes
+// what it holds then into the file SOCLE_VITALS.
+import { renameSync, writeFileSync } from "node:fs";
+
+const path = process.env.SOCLE_VITALS;
+
+process.on("SIGUSR2", () => {
+  globalThis.gc();
+  const resources = {};
+  for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
+  writeFileSync(`${path}.new`, JSON.stringify({ ...process.memoryUsage(), resources }));
+  renameSync(`${path}.new`, path);
+});

@@ -1,0 +1,171 @@
+import { randomUUID } from "node:crypto";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { eventually } from "../lab/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { wish, type Kind, type SufferingHost, type Wish } from "./host.ts";
+import type { Act, Killer, Trap } from "./killer.ts";
+import { isRight } from "./truth.ts";
+import type { Watch } from "./watch.ts";
+import { isSame, type GuestProcess } from "./witness.ts";
+
+const END_WITHIN_MS = 90_000;
+/** The life of a VM, from the room that is reserved for it: each step of it is interrupted. */
+const life: readonly Act[] = ["RESERVE", "CREATE", "STOP", "START", "DELETE"];
+
+/** A VM whose every operation is interrupted by the agent's death, and one that must not notice. */
+export class Victim {
+  readonly #run: CampaignRun;
+  readonly #host: SufferingHost;
+  readonly #watch: Watch;
+  #bystander = "";
+  #bystanderProcess: GuestProcess | undefined;
+  #name = "";
+  /** Of what was reserved for it. */
+  #reservationId = "";
+  #lives = 0;
+  #step = 0;
+
+  static async make(run: CampaignRun, host: SufferingHost, watch: Watch): Promise<Victim> {
+    const victim = new Victim(run, host, watch);
+    const { vmId } = await host.succeeds(wish("CREATE", "bystander"));
+    victim.#bystander = vmId;
+    victim.#bystanderProcess = await host.witness.process(vmId);
+    watch.mustLive(vmId);
+    return victim;
+  }
+
+  private constructor(run: CampaignRun, host: SufferingHost, watch: Watch) {
+    this.#run = run;
+    this.#host = host;
+    this.#watch = watch;
+  }
+
+  /** One operation, the agent's death in it, the agent's next life, and what became of the operation. */
+  async suffer(killer: Killer): Promise<void> {
+    const run = this.#run;
+    const kind = life[this.#step] as Act;
+    this.#step = (this.#step + 1) % life.length;
+    if (kind === "RESERVE") this.#name = `victim-${++this.#lives}`;
+    else await this.#prepare(kind);
+    const trap = await killer.set(kind);
+    run.say(`${run.tries}/${run.count} ${kind} ${this.#name}, ${trap.what}`);
+    const before = run.violations.length;
+    const revive = (): Promise<void> => killer.revive();
+    if (kind === "RESERVE") await this.#sufferReserve(trap, revive);
+    else await this.#suffer(kind, trap, revive);
+    const process = await this.#host.witness.process(this.#bystander);
+    run.demand(isSame(this.#bystanderProcess, process), "the bystander's process is another one");
+    for (let at = before; at < run.violations.length; at += 1)
+      run.violations[at] = `${kind} ${this.#name} ${trap.what}: ${run.violations[at]}`;
+  }
+
+  async clear(): Promise<void> {
+    this.#watch.mayEnd(this.#bystander);
+    await this.#host.sees();
+    for (const { vmId } of (await this.#host.list()).vms) await this.#host.succeeds(wish("DELETE", vmId));
+  }
+
+  async #suffer(kind: Kind, trap: Trap, revive: () => Promise<void>): Promise<void> {
+    const { witness } = this.#host;
+    const startsBefore = await witness.starts(this.#name);
+    const stateBefore = await witness.state(this.#name);
+    const asked = wish(kind, this.#name, kind === "CREATE" ? { reservationId: this.#reservationId } : {});
+    const heard = await this.#interrupt(asked, trap);
+    await revive();
+    const again = await eventually(() => this.#host.begin(asked), {
+      what: `${kind} to be taken again`,
+      timeoutMs: 40_000,
+      intervalMs: 100,
+    });
+    this.#compare(heard, again);
+    const end = await this.#host.ended(again, END_WITHIN_MS);
+    if (!end.done) this.#run.violation(`no end: ${this.#host.tell(end)}`);
+    if (kind === "CREATE") await this.#checkConsumed(end);
+    await this.#host.sees();
+    const state = await witness.state(this.#name);
+    const starts = (await witness.starts(this.#name)) - startsBefore;
+    const volumes = (await witness.volumes()).filter((volume) => volume.includes(end.vmId)).length;
+    const found = `virsh says ${state ?? "no domain"}, ${volumes} volumes, ${starts} starts`;
+    this.#run.demand(
+      isRight(kind, end, { state, stateBefore, starts, volumes }),
+      `${this.#host.tell(end)}, but ${found}`,
+    );
+  }
+
+  /** The answer is the same in every life, there is one reservation of it, and it holds. */
+  async #sufferReserve(trap: Trap, revive: () => Promise<void>): Promise<void> {
+    const requestId = randomUUID();
+    let heard: string | undefined;
+    const before = (await this.#host.reservations()).totalSize;
+    const work = this.#host.reserve(requestId).then(
+      ({ reservationId }) => (heard = reservationId),
+      () => new Promise(() => undefined), // The agent died: that is the trap's to tell.
+    );
+    await trap.spring(work);
+    await revive();
+    const { reservationId, state } = await eventually(() => this.#host.reserve(requestId), {
+      what: "RESERVE to be taken again",
+      timeoutMs: 40_000,
+      intervalMs: 100,
+    });
+    const { reservations } = await this.#host.reservations();
+    this.#run.demand(
+      heard === undefined || heard === reservationId,
+      `reservation ${heard} is ${reservationId} for the same request now`,
+    );
+    this.#run.demand(state === "STATE_HELD", `a new reservation is ${state}`);
+    this.#run.demand(
+      reservations.length === before + 1,
+      `${reservations.length - before} reservations were made by one request`,
+    );
+    this.#reservationId = reservationId;
+  }
+
+  /** A VM that was made has its room, and nobody else can have it by the same reservation. */
+  async #checkConsumed({ state, vmId }: Operation__Output): Promise<void> {
+    const { reservations } = await this.#host.reservations();
+    const used = reservations.find(({ reservationId }) => reservationId === this.#reservationId);
+    this.#run.demand(
+      state !== "STATE_SUCCEEDED" || (used?.state === "STATE_CONSUMED" && used.vmId === vmId),
+      `its VM was made, and its reservation is ${used?.state ?? "gone"}`,
+    );
+  }
+
+  /** What the step before should have left, where it was told to have failed. */
+  async #prepare(kind: Kind): Promise<void> {
+    if (kind === "CREATE") return;
+    await this.#host.sees();
+    const state = await this.#host.witness.state(this.#name);
+    if (state === undefined) await this.#host.succeeds(wish("CREATE", this.#name));
+    if (kind === "STOP" && state === "shut off") await this.#host.succeeds(wish("START", this.#name));
+    if (kind === "START" && state !== "shut off") await this.#host.succeeds(wish("STOP", this.#name));
+  }
+
+  /** The last that was heard of the operation before the agent died. */
+  async #interrupt(asked: Wish, trap: Trap): Promise<Operation__Output | undefined> {
+    let heard: Operation__Output | undefined;
+    const work = (async () => {
+      try {
+        heard = await this.#host.begin(asked);
+        heard = await this.#host.ended(heard, END_WITHIN_MS);
+      } catch {
+        await new Promise(() => undefined); // The agent died: that is the trap's to tell.
+      }
+    })();
+    await trap.spring(work);
+    return heard;
+  }
+
+  /** The same request has the same answer in every life of the agent. */
+  #compare(heard: Operation__Output | undefined, again: Operation__Output): void {
+    if (heard === undefined) return;
+    this.#run.demand(
+      heard.operationId === again.operationId,
+      `operation ${heard.operationId} is ${again.operationId} for the same request now`,
+    );
+    this.#run.demand(
+      !heard.done || heard.state === again.state,
+      `an operation that had ended: ${this.#host.tell(heard)}, then ${this.#host.tell(again)}`,
+    );
+  }
+}

@@ -1,0 +1,174 @@
+import { eventually } from "../lab/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { wish, type Kind, type SufferingHost } from "./host.ts";
+import { isRight, stateWord } from "./truth.ts";
+import type { Watch } from "./watch.ts";
+import type { WireTry } from "./wire-plan.ts";
+import { isSame, type GuestProcess } from "./witness.ts";
+
+/** How long a lasting fault lasts. */
+const LASTING_MS = 8000;
+/** An operation has an end this long after the fault is over; the agent looks for a lost effect for a minute. */
+const END_WITHIN_MS = 90_000;
+
+/** The VMs that a try is played with: one that every operation falls on, and one that must not notice anything. */
+export class Stage {
+  readonly #run: CampaignRun;
+  readonly #host: SufferingHost;
+  readonly #watch: Watch;
+  #bystander = { name: "", vmId: "" };
+  #bystanderProcess: GuestProcess | undefined;
+  #subject = { name: "", vmId: "" };
+  #made = 0;
+  readonly #toDelete: string[] = [];
+  #isSubjectGone = false;
+
+  static async make(run: CampaignRun, host: SufferingHost, watch: Watch): Promise<Stage> {
+    const stage = new Stage(run, host, watch);
+    stage.#bystander = await stage.#create("bystander");
+    stage.#bystanderProcess = await host.witness.process(stage.#bystander.vmId);
+    watch.mustLive(stage.#bystander.vmId);
+    stage.#subject = await stage.#create("subject");
+    return stage;
+  }
+
+  private constructor(run: CampaignRun, host: SufferingHost, watch: Watch) {
+    this.#run = run;
+    this.#host = host;
+    this.#watch = watch;
+  }
+
+  /** Plays one try; false when the fault found nothing to strike. */
+  async play(each: WireTry): Promise<boolean> {
+    const { proxy, witness } = this.#host;
+    await this.#prepare(each);
+    const { fault, procedure, lane, lasting } = each;
+    const rule = proxy.add({
+      fault,
+      procedure,
+      ...(lane === undefined ? {} : { lane }),
+      ...(lasting ? {} : { times: 1 }),
+    });
+    const over = lasting ? pause(LASTING_MS) : Promise.resolve();
+    void over.then(() => lasting && proxy.remove(rule));
+    if (each.act === "OBSERVE") await this.#observe();
+    else if (each.act === "CONNECT") proxy.drop();
+    else
+      await this.#operate(each.act === "STOP_GRACEFULLY" ? "STOP" : each.act, each.act === "STOP_GRACEFULLY");
+    await over;
+    if (each.act === "OBSERVE" || each.act === "CONNECT")
+      await eventually(() => rule.struck > 0, { what: "the fault to strike", timeoutMs: 4000 }).catch(
+        () => undefined,
+      );
+    proxy.remove(rule);
+    await eventually(() => proxy.held === 0, { what: "all that is held back to pass", timeoutMs: 20_000 });
+    await this.#settled();
+    await this.#restore();
+    const process = await witness.process(this.#bystander.vmId);
+    this.#run.demand(isSame(this.#bystanderProcess, process), "the bystander's process is another one");
+    return rule.struck > 0;
+  }
+
+  /** A subject in good order, after one that is not. */
+  async rebuild(): Promise<void> {
+    await this.clear(false);
+    this.#subject = await this.#create("subject");
+  }
+
+  async clear(all = true): Promise<void> {
+    this.#host.proxy.removeAll();
+    if (all) this.#watch.mayEnd(this.#bystander.vmId);
+    await this.#host.sees();
+    for (const { name, vmId } of (await this.#host.list()).vms)
+      if (all || vmId !== this.#bystander.vmId) await this.#host.succeeds(wish("DELETE", name));
+  }
+
+  async #create(prefix: string): Promise<{ name: string; vmId: string }> {
+    const name = `${prefix}-${++this.#made}`;
+    const { vmId } = await this.#host.succeeds(wish("CREATE", name));
+    return { name, vmId };
+  }
+
+  async #prepare({ act }: WireTry): Promise<void> {
+    const { witness } = this.#host;
+    const { name, vmId } = this.#subject;
+    const needed = act === "START" ? "shut off" : act === "RESUME" ? "paused" : "running";
+    const is = await witness.state(name);
+    if (is === "paused" && needed !== "paused") await witness.virsh("resume", name);
+    if (is === "shut off" && needed !== "shut off") await witness.virsh("start", name);
+    if (is !== "shut off" && needed === "shut off") await witness.virsh("destroy", name);
+    if (is !== "paused" && needed === "paused") await witness.virsh("suspend", name);
+    await this.#host.sees(
+      (vms) => vms.some((vm) => vm.vmId === vmId && vm.state === stateWord(needed)),
+      `${name} ${needed}`,
+    );
+  }
+
+  async #operate(kind: Kind, gracefully: boolean): Promise<void> {
+    const { witness } = this.#host;
+    const isNew = kind === "CREATE";
+    const name = isNew ? `subject-${++this.#made}` : this.#subject.name;
+    const startsBefore = await witness.starts(name);
+    const stateBefore = await witness.state(name);
+    const begun = await this.#host.begin(wish(kind, name, { gracefulSeconds: gracefully ? 1 : 0 }));
+    const end = await this.#host.ended(begun, END_WITHIN_MS);
+    if (!end.done) this.#run.violation(`no end: ${this.#host.tell(end)}`);
+    await eventually(() => this.#host.proxy.held === 0, { what: "late effects", timeoutMs: 20_000 });
+    await pause(300);
+    const state = await witness.state(name);
+    const starts = (await witness.starts(name)) - startsBefore;
+    const volumes = (await witness.volumes()).filter((volume) => volume.includes(begun.vmId)).length;
+    const found = `virsh says ${state ?? "no domain"}, ${volumes} volumes, ${starts} starts`;
+    this.#run.demand(
+      isRight(kind, end, { state, stateBefore, starts, volumes }),
+      `${this.#host.tell(end)}, but ${found}`,
+    );
+    if (isNew && state !== undefined) this.#toDelete.push(begun.vmId);
+    if (kind !== "DELETE") return;
+    if (state !== undefined) this.#toDelete.push(begun.vmId);
+    this.#isSubjectGone = true;
+  }
+
+  /** Everything is to work again once the fault is over; nothing of a deleted VM is to be left. */
+  async #restore(): Promise<void> {
+    for (const vmId of this.#toDelete.splice(0)) await this.#host.succeeds(wish("DELETE", vmId));
+    if (this.#isSubjectGone) {
+      const left = (await this.#host.witness.volumes()).filter((volume) =>
+        volume.includes(this.#subject.vmId),
+      );
+      this.#run.demand(left.length === 0, `volumes left of a deleted VM: ${left.join()}`);
+      this.#subject = await this.#create("subject");
+      this.#isSubjectGone = false;
+    }
+  }
+
+  /** Changes behind the agent's back, which it has to see. */
+  async #observe(): Promise<void> {
+    const { name } = this.#subject;
+    await this.#host.witness.virsh("suspend", name);
+    await pause(1500);
+    await this.#host.witness.virsh("resume", name);
+  }
+
+  /** The agent sees what virsh sees. */
+  async #settled(): Promise<void> {
+    const states = await this.#host.witness.states();
+    try {
+      await this.#host.sees(
+        (vms) =>
+          vms.length === states.size &&
+          vms.every(({ name, state }) => state === stateWord(states.get(name) ?? "nothing")),
+        JSON.stringify([...states]),
+      );
+    } catch (thrown) {
+      const { vms, observation } = await this.#host.list();
+      const seen = vms.map((vm) => `${vm.name} ${vm.state}`).join();
+      this.#run.violation(`${String(thrown)}; it sees ${seen} (${observation?.presence})`);
+    }
+  }
+}
+
+const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });

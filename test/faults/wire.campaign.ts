@@ -1,0 +1,31 @@
+// every fault of the wire on every procedure of the main paths
+import { campaign } from "./campaign.ts";
+import { SufferingHost } from "./host.ts";
+import { Watch } from "./watch.ts";
+import { spread, tellTry, wirePlan } from "./wire-plan.ts";
+import { Stage } from "./wire-stage.ts";
+
+await campaign({ name: "wire", count: wirePlan.length }, async (run) => {
+  const host = await SufferingHost.start(run, { config: { libvirt: { callTimeoutSeconds: 1 } } });
+  const watch = new Watch(run, host);
+  const stage = await Stage.make(run, host, watch);
+  const { pid } = host.agent;
+  let idle = 0;
+  for (const each of spread(wirePlan, run.count)) {
+    run.tries += 1;
+    run.say(`${run.tries}/${run.count} ${tellTry(each)}`);
+    const violations = run.violations.length;
+    if (!(await stage.play(each))) idle += 1;
+    for (let at = violations; at < run.violations.length; at += 1)
+      run.violations[at] = `${tellTry(each)}: ${run.violations[at]}`;
+    if (run.violations.length > violations) await stage.rebuild();
+    if (host.agent.pid !== pid) throw new Error("the agent was started again");
+  }
+  await stage.clear();
+  run.demand((await host.witness.volumes()).length === 0, "volumes are left when all VMs are gone");
+  const { statistics } = host.proxy;
+  run.demand(statistics.mostInFlight <= 4, `${statistics.mostInFlight} calls in flight on one connection`);
+  watch.latenciesMs.sort((a, b) => a - b);
+  const p99 = watch.latenciesMs[Math.floor(watch.latenciesMs.length * 0.99)] ?? 0;
+  return { idle, faults: statistics.faults, listP99Ms: Math.round(p99 * 10) / 10 };
+});

@@ -1,0 +1,83 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Libvirtd } from "../lab/libvirtd.ts";
+import { virsh } from "../lab/virsh.ts";
+
+/** A guest's process, told from any other that the kernel may give the same number. */
+export interface GuestProcess {
+  readonly pid: number;
+  /** Clock ticks since boot (proc(5), field 22 of stat). */
+  readonly startTicks: number;
+}
+
+/** What really is, asked of virsh, QEMU's logs and the kernel: never of the agent, nor through the proxy. */
+export class Witness {
+  readonly #libvirtd: Libvirtd;
+
+  constructor(libvirtd: Libvirtd) {
+    this.#libvirtd = libvirtd;
+  }
+
+  virsh(...args: string[]): Promise<string> {
+    return virsh(this.#libvirtd.uri, args);
+  }
+
+  /**
+   * By name, in virsh's words: "running", "paused", "shut off". virsh leaves out a domain whose state it could not get,
+   * for want of libvirtd for one, and says nothing: so the names, which come at once, are asked for as well.
+   */
+  async states(): Promise<Map<string, string>> {
+    const table = async (): Promise<Map<string, string> | undefined> => {
+      const lines = (await this.virsh("list --all --name; list --all")).split("\n");
+      const states = new Map(
+        lines.flatMap((line) => {
+          const [, name, state] = /^\s*\S+\s+(\S+)\s+(\S.*)$/.exec(line) ?? [];
+          return name === undefined || state === undefined ? [] : [[name, state.trim()] as const];
+        }),
+      );
+      const names = lines.map((line) => line.trim()).filter((line) => /^\S+$/.test(line));
+      return names.every((name) => states.has(name)) ? states : undefined;
+    };
+    for (let left = 20; left > 0; left -= 1) {
+      const states = await table();
+      if (states !== undefined) return states;
+    }
+    throw new Error("virsh lists domains without their states, again and again");
+  }
+
+  async state(name: string): Promise<string | undefined> {
+    return (await this.states()).get(name);
+  }
+
+  /** The volumes that Socle made, by name. */
+  async volumes(pool = "images"): Promise<string[]> {
+    const lines = (await this.virsh(`pool-refresh ${pool}; vol-list ${pool}`)).split("\n");
+    return lines
+      .flatMap((line) => line.trim().split(/\s+/)[0] ?? [])
+      .filter((name) => name.startsWith("socle-"));
+  }
+
+  /** How often QEMU was started for a domain of this name, ever: libvirt notes each start in the guest's log. */
+  async starts(name: string): Promise<number> {
+    const log = join(this.#libvirtd.directory, "log/qemu", `${name}.log`);
+    const text = await readFile(log, "utf8").catch(() => "");
+    return text.match(/^\S+ \S+: starting up libvirt version/gm)?.length ?? 0;
+  }
+
+  /** The QEMU of a guest by its UUID; undefined where none runs. */
+  async process(vmId: string): Promise<GuestProcess | undefined> {
+    for (const entry of await readdir("/proc")) {
+      if (!/^\d+$/.test(entry)) continue;
+      const command = await readFile(`/proc/${entry}/cmdline`, "latin1").catch(() => "");
+      if (!command.includes(`\0-uuid\0${vmId}\0`)) continue;
+      const stat = await readFile(`/proc/${entry}/stat`, "latin1").catch(() => "");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      if (fields[0] === "Z" || stat === "") continue;
+      return { pid: Number(entry), startTicks: Number(fields[19]) };
+    }
+    return undefined;
+  }
+}
+
+export const isSame = (one: GuestProcess | undefined, other: GuestProcess | undefined): boolean =>
+  one !== undefined && one.pid === other?.pid && one.startTicks === other.startTicks;

@@ -1,0 +1,197 @@
+// libvirt away, too old, or hung: the agent starts, answers from memory at once, says what it does not know, and is well
+// again by itself.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite, test } from "node:test";
+import type { Agent } from "../../agent/cli/client.ts";
+import type { Event__Output } from "../../agent/gen/socle/v1/Event.ts";
+import { SocleError } from "../../agent/kernel/errors.ts";
+import { AgentProcess } from "../lab/agent-process.ts";
+import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { bootSector, clientOf, SocleHost } from "../lab/socle-host.ts";
+import { eventually } from "../lab/wait.ts";
+import { FakeDaemon } from "../unit/libvirt/fake-daemon.ts";
+
+const skip = libvirtdUnavailable();
+/** So that what takes three probes takes three seconds. */
+const health = { libvirtProbeSeconds: 1, libvirtProbeTimeoutSeconds: 1 };
+const vm = { sampleIntervalSeconds: 1 };
+/** From the sources, on a busy machine; waiting for libvirt would take 10 s. */
+const START_WITHIN_MS = 6000;
+
+const condition = async (client: Agent, type: string) => {
+  const { health: told } = await client.ask(client.contract.host.GetHost, {});
+  return told?.conditions.find((each) => each.type === type);
+};
+const presence = async (client: Agent): Promise<string | undefined> =>
+  (await client.ask(client.contract.vms.ListVms, {})).observation?.presence;
+const isUnavailable = (error: unknown): boolean => {
+  assert.ok(error instanceof SocleError, String(error));
+  const { kind, reason, details } = error;
+  assert.deepEqual([kind, reason], ["unavailable", "LIBVIRT_UNAVAILABLE"]);
+  assert.ok((details.retryAfterMs ?? 0) > 0, "it says when to come back");
+  return true;
+};
+
+async function refusesWhatItCannotKnow(client: Agent): Promise<void> {
+  const { vms } = client.contract;
+  assert.equal(await presence(client), "PRESENCE_UNKNOWN");
+  const mutation = { requestId: randomUUID(), vm: "nobody" };
+  await assert.rejects(client.ask(vms.GetVm, { vm: "nobody" }), isUnavailable);
+  await assert.rejects(client.ask(vms.StartVm, mutation), isUnavailable);
+  await assert.rejects(client.ask(vms.DeleteVm, mutation), isUnavailable);
+  await assert.rejects(
+    client.ask(vms.CreateVm, { requestId: randomUUID(), spec: bootSector("a") }),
+    isUnavailable,
+  );
+}
+
+suite("libvirt in trouble", { concurrency: 2 }, () => {
+  test("away at the start: all of it comes well by itself once it is there", { skip }, async (t) => {
+    const libvirtd = await Libvirtd.start();
+    t.after(() => libvirtd.stop());
+    await libvirtd.kill("SIGKILL");
+    const startedMs = performance.now();
+    const agent = await AgentProcess.start({ config: { libvirt: { uri: libvirtd.uri }, health, vm } });
+    t.after(() => agent.stop());
+    assert.ok(performance.now() - startedMs < START_WITHIN_MS, "readiness does not hang on libvirt");
+    const client = await clientOf(agent);
+    t.after(() => client.close());
+    await refusesWhatItCannotKnow(client);
+    const unresponsive = await eventually(
+      async () => {
+        const found = await condition(client, "LibvirtUnresponsive");
+        return found?.status === "TRUTH_TRUE" && found;
+      },
+      { what: "LibvirtUnresponsive" },
+    );
+    assert.equal(unresponsive.effect, "EFFECT_NO_SCHEDULE");
+    assert.match(unresponsive.evidence, /libvirt-sock/);
+    const away = await client.ask(client.contract.host.GetHost, {});
+    assert.equal(away.inventory?.complete, false);
+    assert.ok((away.inventory.cells[0]?.memoryBytes ?? 0) > 0, "what the kernel says is there all the same");
+    const hostId = away.identity?.hostId;
+    assert.ok(hostId);
+
+    await libvirtd.startAgain();
+    await eventually(async () => (await presence(client)) === "PRESENCE_PRESENT", {
+      what: "the list to be complete",
+      timeoutMs: 20_000,
+    });
+    const back = await eventually(
+      async () => {
+        const host = await client.ask(client.contract.host.GetHost, {});
+        return host.inventory?.complete === true && host;
+      },
+      { what: "the inventory to be complete", timeoutMs: 20_000 },
+    );
+    assert.equal(back.identity?.hostId, hostId, "the host is who it was");
+    await agent.terminate();
+    await agent.startAgain();
+    const again = await clientOf(agent);
+    t.after(() => again.close());
+    const host = await again.ask(again.contract.host.GetHost, {});
+    assert.equal(host.identity?.hostId, hostId, "also after a start with libvirt there");
+  });
+
+  test("too old: it is said where people look", async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), "socle-old-"));
+    t.after(() => rm(directory, { recursive: true }));
+    const daemon = await FakeDaemon.start(t, { socketPath: join(directory, "libvirt-sock") });
+    daemon.libVersion(6_000_000);
+    const agent = await AgentProcess.start({ config: { libvirt: { uri: daemon.uri }, health, vm } });
+    t.after(() => agent.stop());
+    const client = await clientOf(agent);
+    t.after(() => client.close());
+    await refusesWhatItCannotKnow(client);
+    await eventually(async () => (await condition(client, "LibvirtUnresponsive"))?.status === "TRUTH_TRUE", {
+      what: "LibvirtUnresponsive",
+    });
+    const evidence = (await condition(client, "LibvirtUnresponsive"))?.evidence ?? "";
+    assert.match(evidence, /libvirt 6\.0\.0 is too old; 7\.0\.0 or newer is needed/);
+    const said = agent.log.filter((line) => JSON.stringify(line).includes("too old"));
+    assert.ok(said.length > 0, "and in the log");
+    // An upgrade needs no restart of the agent.
+    daemon.libVersion(11_003_000);
+    await eventually(
+      async () => (await condition(client, "LibvirtUnresponsive"))?.evidence.includes("old") === false,
+      {
+        what: "the newer one to be taken",
+        timeoutMs: 30_000,
+      },
+    );
+    assert.equal(await agent.terminate(), 0);
+  });
+
+  test(
+    "hung: reads go on from memory, what is too old is unknown, and nothing is made up after it",
+    { skip },
+    async (t) => {
+      const host = await SocleHost.start({ config: { health, vm } });
+      t.after(() => host.stop());
+      const { client, libvirtd, agent } = host;
+      const made = await host.create(bootSector("steady"));
+      assert.equal(made.state, "STATE_SUCCEEDED", JSON.stringify(made.error));
+      const events: Event__Output[] = [];
+      const following = (async () => {
+        for await (const event of client.watch(client.contract.events.Subscribe, { fromNow: true }))
+          events.push(event);
+      })().catch(() => undefined);
+
+      await libvirtd.kill("SIGSTOP");
+      t.after(() => libvirtd.kill("SIGCONT").catch(() => undefined));
+      const slowestMs = { read: 0 };
+      const read = async () => {
+        const startMs = performance.now();
+        const list = await host.list();
+        slowestMs.read = Math.max(slowestMs.read, performance.now() - startMs);
+        return list;
+      };
+      const early = await read();
+      assert.equal(early.observation?.presence, "PRESENCE_PRESENT", "a moment of silence is no outage");
+      await eventually(
+        async () => (await condition(client, "LibvirtUnresponsive"))?.status === "TRUTH_TRUE",
+        { what: "LibvirtUnresponsive", timeoutMs: 20_000 },
+      );
+      const unknown = await eventually(
+        async () => {
+          const list = await read();
+          return list.observation?.presence === "PRESENCE_UNKNOWN" && list;
+        },
+        { what: "the list to be unknown", timeoutMs: 60_000 },
+      );
+      assert.deepEqual(
+        unknown.vms.map(({ name, observation }) => [name, observation?.presence]),
+        [["steady", "PRESENCE_UNKNOWN"]],
+        "it is shown as last seen",
+      );
+      assert.ok(slowestMs.read < 1000, `a read took ${slowestMs.read} ms`);
+      await libvirtd.kill("SIGCONT");
+      await host.sees(60_000);
+      const [steady] = (await host.list()).vms;
+      assert.deepEqual([steady?.name, steady?.state], ["steady", "VM_STATE_RUNNING"]);
+      assert.deepEqual(
+        events.filter(({ vmId }) => vmId !== ""),
+        [],
+        "nothing happened to any VM",
+      );
+      assert.ok(events.some(({ kind }) => kind === "EVENT_KIND_CONDITION_CHANGED"));
+
+      // An agent that starts now is not held up either.
+      await libvirtd.kill("SIGSTOP");
+      await agent.kill();
+      const { readyMs } = await agent.startAgain();
+      t.diagnostic(`ready in ${Math.round(readyMs)} ms over a hung libvirt (from sources)`);
+      assert.ok(readyMs < START_WITHIN_MS, `ready in ${readyMs} ms`);
+      await host.reconnect();
+      await refusesWhatItCannotKnow(host.client);
+      await following;
+      await libvirtd.kill("SIGCONT");
+      await host.sees(60_000);
+      assert.equal((await host.create(bootSector("after"))).state, "STATE_SUCCEEDED");
+    },
+  );
+});

@@ -1,0 +1,225 @@
+// An agent that cannot start says why in words that help, ends with an exit code that means something, and leaves what
+// was there as it was.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { systemClock } from "../../agent/kernel/clock.ts";
+import { silentLog } from "../../agent/kernel/log.ts";
+import { HostRecord } from "../../agent/state/host-record.ts";
+import { Operations } from "../../agent/state/operations.ts";
+import { AgentProcess } from "../lab/agent-process.ts";
+import { freePort } from "../lab/ports.ts";
+import { clientOf } from "../lab/socle-host.ts";
+
+const main = join(import.meta.dirname, "../../agent/main.ts");
+/** Whether a libvirt is there does not matter: the agent starts without. */
+const libvirt = { uri: "test:///default" };
+
+interface End {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+suite("an agent that cannot start", () => {
+  let folder: string;
+  before(async () => (folder = await mkdtemp(join(tmpdir(), "socle-start-"))));
+  after(() => rm(folder, { recursive: true }));
+
+  /** Runs the agent with this configuration until it ends, which it must by itself; `wrap`: a command to run it with. */
+  async function end(config: string | object | undefined, wrap: readonly string[] = []): Promise<End> {
+    const path = join(folder, `${randomUUID()}.yaml`);
+    if (config !== undefined)
+      await writeFile(path, typeof config === "string" ? config : JSON.stringify(config));
+    const agent = ["--import", "tsx", main, "agent", "--config", path];
+    const [command, args] =
+      wrap[0] === undefined
+        ? [process.execPath, agent]
+        : [wrap[0], [...wrap.slice(1), process.execPath, ...agent]];
+    const ended = await new Promise<End>((resolve) => {
+      execFile(command, args, { timeout: 30_000 }, (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
+        resolve({ code, stdout, stderr: stderr.replaceAll(path, "agent.yaml") });
+      });
+    });
+    assert.doesNotMatch(ended.stderr, /^\s+at /m, "no stack trace for people");
+    assert.ok(ended.stderr.split("\n").length < 10, ended.stderr);
+    return ended;
+  }
+
+  /** A configuration that would work, but for `changes`. */
+  function config(changes: { api?: object; metrics?: object; state?: object } = {}): object {
+    const own = join(folder, randomUUID());
+    return {
+      libvirt,
+      api: { socket: `${own}.sock`, ...changes.api },
+      metrics: { listen: null, ...changes.metrics },
+      state: { directory: `${own}.state`, ...changes.state },
+    };
+  }
+
+  const malformed: readonly [what: string, text: string, says: RegExp][] = [
+    ["YAML that is none", "api:\n  socket: [unclosed\n", /agent\.yaml:3:1: .*\]/],
+    [
+      "an unknown key",
+      "api:\n  sokcet: /run/x\n",
+      /agent\.yaml:2:3: api\.sokcet: unknown key; did you mean socket\?/,
+    ],
+    ["an unknown section", "metrcs: {}\n", /agent\.yaml:1:1: metrcs: unknown key; did you mean metrics\?/],
+    [
+      "a wrong type",
+      "vm:\n  sampleIntervalSeconds: often\n",
+      /agent\.yaml:2:3: vm\.sampleIntervalSeconds: must be a number/,
+    ],
+    ["a number out of range", "vm:\n  sampleIntervalSeconds: 0\n", /vm\.sampleIntervalSeconds/],
+    [
+      "a TCP address for all the world",
+      "api:\n  listen: 0.0.0.0:7440\n",
+      /api\.listen: only a loopback address/,
+    ],
+    [
+      "a libvirt on another host",
+      "libvirt:\n  uri: qemu+ssh://other/system\n",
+      /agent\.yaml:2:3: libvirt\.uri: must be a libvirt on this host/,
+    ],
+  ];
+  for (const [what, text, says] of malformed) {
+    test(`${what} is named with its place`, async () => {
+      const { code, stdout, stderr } = await end(text);
+      assert.match(stderr, says);
+      assert.equal(code, 2);
+      assert.equal(stdout, "", "nothing was begun");
+    });
+  }
+
+  test("a configuration that is not there is named", async () => {
+    const { code, stderr } = await end(undefined);
+    assert.match(stderr, /agent\.yaml cannot be read: ENOENT.*socle config show --example/);
+    assert.equal(code, 2);
+  });
+
+  test("a busy port is named, of the API and of the metrics", async (t) => {
+    const server = createServer().listen(0, "127.0.0.1");
+    t.after(() => server.close());
+    await once(server, "listening");
+    const address = server.address();
+    assert.ok(typeof address === "object" && address !== null);
+    const listen = `127.0.0.1:${address.port}`;
+    for (const busy of [config({ api: { listen } }), config({ metrics: { listen } })]) {
+      const { code, stderr } = await end(busy);
+      assert.match(stderr, new RegExp(`${listen.replaceAll(".", "\\.")}.*another program has`));
+      assert.equal(code, 4);
+    }
+  });
+
+  test("another agent keeps its socket and its state", async (t) => {
+    const first = await AgentProcess.start({ config: { libvirt } });
+    t.after(() => first.stop());
+    const socket = await end(config({ api: { socket: first.socketPath } }));
+    assert.match(socket.stderr, /agent\.sock is in use: another agent runs/);
+    assert.equal(socket.code, 4);
+    const directory = join(first.directory, "state");
+    const state = await end(config({ state: { directory } }));
+    assert.match(
+      state.stderr,
+      new RegExp(`is in use by the agent with pid ${first.pid};.*state\\.directory`),
+    );
+    assert.equal(state.code, 5);
+    const client = await clientOf(first);
+    await client.ask(client.contract.host.GetHost, {});
+    client.close();
+    assert.equal(await first.terminate(), 0);
+  });
+
+  test("a socket and a state directory that a killed agent left are taken over", async (t) => {
+    const agent = await AgentProcess.start({ config: { libvirt } });
+    t.after(() => agent.stop());
+    await agent.kill();
+    await agent.startAgain();
+    const client = await clientOf(agent);
+    const { position } = await client.ask(client.contract.host.GetHost, {});
+    client.close();
+    assert.equal(position?.agentEpoch, 2);
+  });
+
+  test("a socket's place that holds something else is left alone", async () => {
+    const socket = join(folder, "precious");
+    await writeFile(socket, "do not delete");
+    const { code, stderr } = await end(config({ api: { socket } }));
+    assert.match(stderr, /precious.*(no socket|in use)/);
+    assert.equal(code, 2);
+    assert.equal(await readFile(socket, "utf8"), "do not delete");
+  });
+
+  test("a state directory that cannot be written is named, with what to do", async (t) => {
+    const directory = join(folder, "read-only");
+    await mkdir(directory);
+    const places: [directory: string, wrap: string[]][] = [
+      [join(folder, "file/below"), []],
+      ["/proc/socle", []],
+    ];
+    await writeFile(join(folder, "file"), "");
+    if (process.getuid?.() === 0) {
+      const mount = `mount -t tmpfs -o ro none '${directory}' && exec "$@"`;
+      places.push([directory, ["unshare", "--mount", "sh", "-c", mount, "sh"]]);
+    } else {
+      t.diagnostic("a read-only filesystem is not tried: only root can mount one");
+    }
+    for (const [place, wrap] of places) {
+      const { code, stderr } = await end(config({ state: { directory: place } }), wrap);
+      assert.match(stderr, new RegExp(`state directory ${place} cannot be used by .*state\\.directory`));
+      assert.equal(code, 4);
+    }
+  });
+
+  test("a journal that is damaged in the middle is not guessed at, and stays as it is", async () => {
+    const directory = join(folder, "damaged");
+    await mkdir(directory, { mode: 0o700 });
+    await HostRecord.open(directory);
+    const operations = await Operations.open({
+      directory,
+      clock: systemClock,
+      log: silentLog,
+      retentionMs: 86_400_000,
+    });
+    for (const requestId of ["one", "two", "three"]) {
+      const request = {
+        requestId,
+        caller: "test",
+        kind: "START_VM",
+        vmId: "x",
+        fingerprint: "f",
+        intent: {},
+      };
+      const { operation } = await operations.begin(request);
+      await operations.settle(operation.id, { state: "succeeded" });
+    }
+    await operations.drain(1000);
+    const path = join(directory, "operations.journal");
+    const damaged = await readFile(path);
+    const middle = damaged.indexOf('"two"');
+    assert.ok(middle > 0);
+    damaged.writeUInt8(damaged.readUInt8(middle + 1) ^ 1, middle + 1);
+    await writeFile(path, damaged);
+    for (let start = 1; start <= 2; start += 1) {
+      const { code, stderr } = await end(config({ state: { directory } }));
+      assert.match(stderr, /operations\.journal: record \d+ at byte \d+ is damaged.*backup.*move it aside/);
+      assert.equal(code, 1);
+      assert.deepEqual(await readFile(path), damaged);
+    }
+  });
+
+  test("the port that failed is free again once it is asked for", async (t) => {
+    const listen = `127.0.0.1:${await freePort()}`;
+    const agent = await AgentProcess.start({ config: { libvirt, api: { listen } } });
+    t.after(() => agent.stop());
+    assert.equal(await agent.terminate(), 0);
+    await agent.startAgain();
+  });
+});

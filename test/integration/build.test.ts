@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { access, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { AgentProcess } from "../lab/agent-process.ts";
+import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
+
+const run = promisify(execFile);
+const repository = join(import.meta.dirname, "../..");
+// Far from any node_modules, as on a host.
+let dist = "";
+
+before(async () => {
+  dist = await mkdtemp(join(tmpdir(), "socle-dist-"));
+  await run(process.execPath, [join(repository, "scripts/build.mjs"), dist]);
+});
+after(() => rm(dist, { recursive: true }));
+
+test("the bundle runs from any directory and says its version", async () => {
+  const { version } = JSON.parse(await readFile(join(repository, "package.json"), "utf8")) as {
+    version: string;
+  };
+  const { stdout } = await run(process.execPath, [join(dist, "socle.js"), "version"], { cwd: "/", env: {} });
+  assert.ok(stdout.includes(version), stdout);
+});
+
+test("the inventory probe says who the machine is", async () => {
+  const { stdout } = await run(process.execPath, [join(dist, "inventory-probe.js")], { cwd: "/" });
+  assert.equal(typeof (JSON.parse(stdout) as { kernel: string }).kernel, "string");
+});
+
+test("what it loads at run time is beside it, and nothing else is", async () => {
+  await access(join(dist, "proto/socle/v1/vm.proto"));
+  await access(join(dist, "socle.js.map"));
+  await access(join(dist, "page/index.html"));
+  await access(join(dist, "page/main.js"));
+  await assert.rejects(access(join(dist, "page/tsconfig.json")));
+  await assert.rejects(access(join(dist, "proto/buf.yaml")));
+});
+
+test("the bundled agent starts and answers its CLI", { skip: libvirtdUnavailable() }, async (t) => {
+  const libvirtd = await Libvirtd.start();
+  t.after(() => libvirtd.stop());
+  const bundle = join(dist, "socle.js");
+  const agent = await AgentProcess.start({ bundle, config: { libvirt: { uri: libvirtd.uri } } });
+  t.after(() => agent.stop());
+  const args = [bundle, "--socket", agent.socketPath, "vm", "ls", "--json"];
+  const { stdout } = await run(process.execPath, args, { cwd: "/" });
+  assert.doesNotThrow(() => JSON.parse(stdout), stdout);
+  assert.equal(await agent.terminate(), 0, agent.words());
+});

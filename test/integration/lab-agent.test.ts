@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AgentProcess } from "../lab/agent-process.ts";
+import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
+
+const skip = libvirtdUnavailable();
+
+test(
+  "the agent starts, crashes, starts again over the same state, reloads and stops in good order",
+  { skip },
+  async (t) => {
+    const libvirtd = await Libvirtd.start();
+    t.after(() => libvirtd.stop());
+    const config = { libvirt: { uri: libvirtd.uri } };
+    const agent = await AgentProcess.start({ config });
+    t.after(() => agent.stop());
+    const health = await fetch(`http://${agent.metricsAddress}/readyz`);
+    assert.equal(health.status, 200, await health.text());
+
+    await agent.kill();
+    await assert.rejects(fetch(`http://${agent.metricsAddress}/healthz`));
+    const { readyMs } = await agent.startAgain();
+    t.diagnostic(`ready again in ${Math.round(readyMs)} ms (from sources)`);
+
+    await agent.configure({ ...config, log: { level: "debug" } });
+    agent.signal("SIGHUP");
+    await agent.logged((line) => line["level"] === "info" && line.msg.includes("read again"), "the reload");
+
+    assert.equal(await agent.terminate(), 0, agent.words());
+  },
+);
+
+test("an agent that cannot start says why", async () => {
+  const config = { libvirt: { uri: "test:///default" }, api: { listen: "192.0.2.1:7440" } };
+  await assert.rejects(AgentProcess.start({ config }), /192\.0\.2\.1|loopback/);
+});

@@ -1,0 +1,323 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { isDeepStrictEqual } from "node:util";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import { SocleError } from "../../agent/kernel/errors.ts";
+import { silentLog } from "../../agent/kernel/log.ts";
+import * as p from "../../agent/libvirt/index.ts";
+import { Libvirt, type LibvirtEvent } from "../../agent/libvirt/index.ts";
+import { locate, parseUri } from "../../agent/libvirt/locate.ts";
+import type { Family } from "../../agent/libvirt/procedure.ts";
+import { AgentProcess } from "../lab/agent-process.ts";
+import { guestFilesIn, guestXml, type GuestFiles } from "../lab/guest.ts";
+import { Libvirtd, modularUnavailable } from "../lab/libvirtd.ts";
+import { clientOf } from "../lab/socle-host.ts";
+import { virsh } from "../lab/virsh.ts";
+import { eventually } from "../lab/wait.ts";
+
+const MIB = 2 ** 20;
+
+/** Each driver and the daemon that has it alone; virtinterfaced does not run here. */
+const daemons = {
+  hypervisor: "virtqemud",
+  network: "virtnetworkd",
+  storage: "virtstoraged",
+  nodedev: "virtnodedevd",
+  secret: "virtsecretd",
+  nwfilter: "virtnwfilterd",
+} as const;
+type Driver = keyof typeof daemons;
+const drivers = Object.keys(daemons) as Driver[];
+const uriOf = (driver: Driver): string => `${driver === "hypervisor" ? "qemu" : driver}:///system`;
+
+const all = { needResults: true, flags: 0 };
+const listNetworks = async (libvirt: Libvirt): Promise<string[]> =>
+  (await libvirt.call(p.connectListAllNetworks, { ...all })).nets.map(({ name }) => name);
+const listPools = async (libvirt: Libvirt): Promise<string[]> =>
+  (await libvirt.call(p.connectListAllStoragePools, { ...all })).pools.map(({ name }) => name);
+const listDomains = async (libvirt: Libvirt): Promise<string[]> =>
+  (await libvirt.call(p.connectListAllDomains, { ...all })).domains.map(({ name }) => name);
+
+const resyncs = (heard: readonly LibvirtEvent[]): string[] =>
+  heard.flatMap((event) => (event.kind === "resync" ? [`${event.family} ${event.reason}`] : []));
+
+/** Each daemon has its own driver and no other: a call that went to a wrong one could not be answered. */
+describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240_000 }, () => {
+  let host: Libvirtd;
+  let files: GuestFiles;
+  before(async () => {
+    host = await Libvirtd.start({ modular: true });
+    files = await guestFilesIn(host.imagesDirectory);
+    await tell("storage", "pool-create-as", "images", "dir", "--target", host.imagesDirectory);
+  });
+  after(() => host.stop());
+
+  /** virsh at one daemon's socket. */
+  const tell = (driver: Driver, ...args: string[]): Promise<string> =>
+    virsh(`${uriOf(driver)}?socket=${host.runDirectory}/${daemons[driver]}-sock`, args);
+
+  async function connect(t: TestContext): Promise<{ libvirt: Libvirt; heard: LibvirtEvent[] }> {
+    const backoff = { baseMs: 20, capMs: 200 };
+    const { runDirectory } = host;
+    const libvirt = await Libvirt.connect({ uri: "qemu:///system", log: silentLog, runDirectory, backoff });
+    const heard: LibvirtEvent[] = [];
+    const stop = new AbortController();
+    const queue = libvirt.events.subscribe(stop.signal);
+    const end = (async () => {
+      for await (const item of queue) if (item.kind === "item") heard.push(item.value);
+    })();
+    t.after(async () => {
+      stop.abort();
+      await end;
+      await libvirt.close();
+    });
+    return { libvirt, heard };
+  }
+
+  for (const driver of drivers) {
+    it(`${driver}: the socket is the one that libvirt's own client takes`, async () => {
+      const locator = { environment: {}, runDirectory: host.runDirectory };
+      const ours = await locate(parseUri("qemu:///system"), driver satisfies Family, locator);
+      assert.deepEqual(ours, {
+        socketPath: join(host.runDirectory, `${daemons[driver]}-sock`),
+        uri: uriOf(driver),
+        modular: true,
+      });
+      // "auto" is what libvirt looks by where a distribution did not choose; Debian chose the monolithic daemon.
+      const log = `modular-${driver}.log`;
+      const settings = ["LIBVIRT_LOG_FILTERS=1:remote", `LIBVIRT_LOG_OUTPUTS=1:file:/run/${log}`];
+      await host.run("env", [...settings, "virsh", "-c", `${uriOf(driver)}?mode=auto`, "uri"]);
+      const words = await readFile(join(host.directory, "run", log), "utf8");
+      const theirs = /Chosen UNIX sockname=(?:\/var)?(\S+)/.exec(words)?.[1];
+      assert.equal(theirs, `/run/libvirt/${daemons[driver]}-sock`);
+    });
+  }
+
+  it("each answer for their own objects, as virsh sees them", async (t) => {
+    const { libvirt } = await connect(t);
+    const sorted = async (...args: Parameters<typeof tell>): Promise<string[]> =>
+      (await tell(...args)).split(/\s+/).filter(Boolean).sort();
+    assert.deepEqual(await listDomains(libvirt), []);
+    assert.deepEqual(await listNetworks(libvirt), ["default"]);
+    assert.deepEqual(await listPools(libvirt), ["images"]);
+    // Devices come and go with what else the machine does.
+    await eventually(
+      async () => {
+        const { devices } = await libvirt.call(p.connectListAllNodeDevices, { ...all });
+        const names = devices.map(({ name }) => name).sort();
+        return (
+          names.includes("computer") && isDeepStrictEqual(names, await sorted("nodedev", "nodedev-list"))
+        );
+      },
+      { what: "the same node devices as virsh lists" },
+    );
+    const { filters } = await libvirt.call(p.connectListAllNwfilters, { ...all });
+    const filterNames: string[] = (await tell("nwfilter", "nwfilter-list")).match(/\S+$/gm) ?? [];
+    assert.ok(filterNames.includes("clean-traffic"));
+    assert.deepEqual(filters.map(({ name }) => name).sort(), filterNames.sort());
+    const { secrets } = await libvirt.call(p.connectListAllSecrets, { ...all });
+    assert.deepEqual(secrets, []);
+    await assert.rejects(libvirt.call(p.connectListAllInterfaces, { ...all }), {
+      kind: "unavailable",
+      reason: "LIBVIRT_SOCKET_MISSING",
+      message: /virtinterfaced-sock/,
+    });
+    assert.equal(libvirt.status.connected, true, "one daemon that is not there is no lost libvirt");
+  });
+
+  it("each tell their events", async (t) => {
+    const { libvirt, heard } = await connect(t);
+    const about = (kind: string): string[] =>
+      heard.flatMap((event) => {
+        if (event.kind === "lifecycle") return kind === "domain" ? [event.event] : [];
+        if (event.kind !== kind || !("event" in event)) return [];
+        return [event.event];
+      });
+    // The first call of a family waits for its connection: then its events are registered for, too, or soon.
+    await Promise.all([listNetworks(libvirt), listPools(libvirt)]);
+    await eventually(
+      async () => {
+        await tell("storage", "pool-refresh", "images");
+        await tell("network", "net-define", await network("told"));
+        await tell("network", "net-undefine", "told");
+        return about("storage_pool").includes("refreshed") && about("network").includes("undefined");
+      },
+      { what: "events of pools and networks", intervalMs: 200 },
+    );
+    const xml = join(host.directory, "told.xml");
+    await writeFile(xml, guestXml({ name: "told", boot: { bootSector: files.bootSector } }));
+    await tell("hypervisor", "define", xml);
+    await tell("hypervisor", "start", "told");
+    await tell("hypervisor", "destroy", "told");
+    await tell("hypervisor", "undefine", "told");
+    await eventually(() => about("domain").includes("undefined"), { what: "the domain's events" });
+    for (const event of ["defined", "started", "stopped", "undefined"]) {
+      assert.ok(about("domain").includes(event), `${event} among ${about("domain").join(", ")}`);
+    }
+  });
+
+  it("cost their own objects alone when they die, and are back when they are back", async (t) => {
+    const { libvirt, heard } = await connect(t);
+    await eventually(() => listPools(libvirt), { what: "the first list of pools" });
+    await host.kill("SIGKILL", "virtstoraged");
+    t.after(() => host.startAgain());
+    await assert.rejects(
+      eventually(() => listPools(libvirt).then(() => false), { giveUpOn: SocleError }),
+      (error: SocleError) => error.kind === "unavailable",
+    );
+    // It is asked again and again; nothing else notices.
+    for (let i = 0; i < 20; i++) {
+      await assert.rejects(listPools(libvirt), { kind: "unavailable" });
+      assert.deepEqual(await listNetworks(libvirt), ["default"]);
+      assert.deepEqual(await listDomains(libvirt), []);
+    }
+    assert.equal(libvirt.status.connected, true);
+    assert.deepEqual(resyncs(heard), ["storage disconnected"]);
+
+    await host.startAgain();
+    const again = "storage reconnected";
+    await eventually(() => resyncs(heard).includes(again), { what: "to be told to list again" });
+    const pools = await eventually(() => listPools(libvirt), { what: "pools to be listed again" });
+    // A pool without a configuration of its own lives as long as its daemon's state says: it is still there.
+    assert.deepEqual(pools, ["images"]);
+    await eventually(
+      async () => {
+        await tell("storage", "pool-refresh", "images");
+        return heard.some(({ kind }) => kind === "storage_pool");
+      },
+      { what: "a pool's event", intervalMs: 200 },
+    );
+  });
+
+  it("that hang cost their own callers their patience, and nobody else anything", async (t) => {
+    const { libvirt } = await connect(t);
+    assert.deepEqual(await listPools(libvirt), ["images"]);
+    await host.kill("SIGSTOP", "virtstoraged");
+    t.after(() => host.kill("SIGCONT", "virtstoraged"));
+    const call = libvirt.call(p.connectListAllStoragePools, { ...all }, { timeoutMs: 300 });
+    await assert.rejects(call, { kind: "timeout" });
+    const began = performance.now();
+    assert.deepEqual(await listDomains(libvirt), []);
+    assert.deepEqual(await listNetworks(libvirt), ["default"]);
+    assert.ok(performance.now() - began < 300);
+  });
+
+  it("that come late are announced, so that what could not be listed is listed", async (t) => {
+    await host.kill("SIGKILL", "virtnetworkd");
+    const { libvirt, heard } = await connect(t);
+    await assert.rejects(listNetworks(libvirt), { kind: "unavailable" });
+    await host.startAgain();
+    const late = "network reconnected";
+    await eventually(() => resyncs(heard).includes(late), { what: "to be told to list again" });
+    await eventually(() => listNetworks(libvirt), { what: "networks to be listed" });
+  });
+
+  it("without virtqemud are a libvirt that is away, until it is back", async (t) => {
+    const { libvirt } = await connect(t);
+    await host.kill("SIGKILL");
+    await eventually(() => !libvirt.status.connected, { what: "the loss to be noticed" });
+    await assert.rejects(listDomains(libvirt), { kind: "unavailable" });
+    assert.deepEqual(await listPools(libvirt), ["images"], "the others answer on");
+    await host.startAgain();
+    await eventually(() => libvirt.status.connected, { what: "virtqemud to be found again" });
+    assert.deepEqual(await listDomains(libvirt), []);
+  });
+
+  it("are libvirt enough for the whole agent: a VM from its creation to its end", async (t) => {
+    await tell("network", "net-start", "default");
+    t.after(() => tell("network", "net-destroy", "default"));
+    // Socle finds the sockets in /run/libvirt by itself, as it would on a host.
+    const agent = await AgentProcess.start({
+      mountsOf: await host.pid(),
+      config: { vm: { accelerator: "tcg", sampleIntervalSeconds: 1 }, host: { reservedMemoryMiB: 256 } },
+    });
+    t.after(() => agent.stop());
+    const client = await clientOf(agent);
+    t.after(() => client.close());
+    const { vms, operations } = client.contract;
+    const succeeds = async (begun: Operation__Output): Promise<Operation__Output> => {
+      const { operationId } = begun;
+      const end = await eventually(
+        async () => {
+          const now = await client.ask(operations.WaitOperation, { operationId, timeout: { seconds: 5 } });
+          return now.done && now;
+        },
+        { what: `${begun.kind} to end`, timeoutMs: 60_000 },
+      );
+      assert.equal(end.error, null, `${end.kind}: ${JSON.stringify(end.error)}\n${agent.words()}`);
+      return end;
+    };
+    const spec: VmSpec = {
+      name: "modular-1",
+      vcpus: 1,
+      memoryBytes: 128 * MIB,
+      accelerator: "ACCELERATOR_TCG",
+      kernelBoot: {
+        kernel: { pool: "images", volume: "vmlinuz" },
+        initrd: { pool: "images", volume: "initrd" },
+        commandLine: "console=ttyS0 quiet",
+      },
+      disks: [{ name: "data", newVolume: { pool: "images", capacityBytes: 16 * MIB } }],
+      nics: [{ name: "net0", network: "default" }],
+    };
+    const create = { requestId: randomUUID(), spec, leaveStopped: true };
+    const { vmId: vm } = await succeeds(await client.ask(vms.CreateVm, create));
+    assert.equal(await tell("hypervisor", "domstate", vm), "shut off");
+    const volumes = await tell("storage", "vol-list", "images");
+    assert.match(volumes, new RegExp(vm), "the disk is a volume of virtstoraged's");
+
+    await succeeds(await client.ask(vms.StartVm, { requestId: randomUUID(), vm }));
+    assert.equal(await tell("hypervisor", "domstate", vm), "running");
+    assert.match(
+      await tell("nwfilter", "nwfilter-binding-list"),
+      /vnet\d+\s+\S+/,
+      "the filter holds the NIC",
+    );
+    assert.match(
+      await tell("network", "net-port-list", "default"),
+      /[0-9a-f-]{36}/,
+      "the NIC is on the network",
+    );
+
+    // A guest goes on without virtstoraged, and the agent says what it cannot know.
+    await host.kill("SIGKILL", "virtstoraged");
+    const without = await client.ask(vms.GetVm, { vm });
+    assert.equal(without.state, "VM_STATE_RUNNING");
+    const request = { requestId: randomUUID(), spec: { ...spec, name: "modular-2" } };
+    const refused = await eventually(
+      async () => {
+        const { operationId } = await client.ask(vms.CreateVm, request);
+        const now = await client.ask(operations.WaitOperation, { operationId, timeout: { seconds: 5 } });
+        return now.done && now;
+      },
+      { what: "a creation without virtstoraged to end" },
+    );
+    assert.ok(refused.error !== null, "no disk can be made");
+    const incomplete = async (): Promise<string> =>
+      (await client.ask(client.contract.host.GetHost, {})).inventory?.incompleteReasons.join() ?? "";
+    await eventually(async () => /pool/i.test(await incomplete()), {
+      what: "pools to be missing",
+      timeoutMs: 90_000,
+    });
+    await host.startAgain();
+    await eventually(async () => (await incomplete()) === "", {
+      what: "pools to be known",
+      timeoutMs: 15_000,
+    });
+
+    await succeeds(await client.ask(vms.DeleteVm, { requestId: randomUUID(), vm, force: true }));
+    assert.equal(await tell("hypervisor", "list", "--all", "--name"), "");
+    assert.doesNotMatch(await tell("storage", "vol-list", "images"), new RegExp(vm));
+    assert.equal(await agent.terminate(), 0, agent.words());
+  });
+
+  async function network(name: string): Promise<string> {
+    const file = join(host.directory, `${name}.xml`);
+    await writeFile(file, `<network><name>${name}</name><bridge name='${name}'/></network>`);
+    return file;
+  }
+});

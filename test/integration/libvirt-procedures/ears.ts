@@ -1,0 +1,102 @@
+import { systemClock } from "../../../agent/kernel/clock.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { decodeWhole } from "../../../agent/libvirt/connection.ts";
+import type { Frame } from "../../../agent/libvirt/frame.ts";
+import * as p from "../../../agent/libvirt/index.ts";
+import type { EventProcedure } from "../../../agent/libvirt/index.ts";
+import { programNumbers } from "../../../agent/libvirt/procedure.ts";
+import { openSession, type Session } from "../../../agent/libvirt/session.ts";
+import { eventually } from "../../lab/wait.ts";
+import { everyEvent, type Caller, type Ledger } from "./ledger.ts";
+
+interface Heard {
+  readonly event: EventProcedure<unknown>;
+  readonly body: unknown;
+}
+
+/** A connection that listens to every event there is, and reads each as it is declared. */
+export class Ears {
+  readonly #heard: Heard[] = [];
+  readonly #problems: unknown[] = [];
+  readonly #session: Session;
+
+  private constructor(session: Session) {
+    this.#session = session;
+  }
+
+  static async open(socketPath: string, ledger: Ledger): Promise<Ears> {
+    let onEvent: (frame: Frame) => void = () => undefined;
+    const session = await openSession(
+      { socketPath, uri: "qemu:///system", modular: false },
+      {
+        clock: systemClock,
+        maxInFlight: 4,
+        maxQueued: 100,
+        connectTimeoutMs: 10_000,
+        onEvent: (frame) => onEvent(frame),
+      },
+      new AbortController().signal,
+    );
+    const ears = new Ears(session);
+    onEvent = (frame) => ears.#hear(frame);
+    await ears.#listen(ledger);
+    return ears;
+  }
+
+  get caller(): Caller {
+    const { connection } = this.#session;
+    return { call: (procedure, args) => connection.call(procedure, args, { timeoutMs: 30_000 }) };
+  }
+
+  get kindsHeard(): ReadonlySet<EventProcedure<unknown>> {
+    return new Set(this.#heard.map(({ event }) => event));
+  }
+
+  /** The first message of that event that `matches`, waiting for it if need be. */
+  async hear<T>(event: EventProcedure<T>, matches: (body: T) => boolean, timeoutMs = 10_000): Promise<T> {
+    return eventually(
+      () => {
+        if (this.#problems.length > 0) throw this.#problems[0];
+        const bodies = this.#heard.filter((each) => each.event === event).map(({ body }) => body as T);
+        return bodies.find(matches);
+      },
+      { what: `${event.name} with the expected content`, timeoutMs },
+    );
+  }
+
+  close(): void {
+    this.#session.connection.close(new SocleError("unavailable", "DONE", "the test is over"));
+  }
+
+  async #listen(ledger: Ledger): Promise<void> {
+    const on = ledger.by(this.caller);
+    for (const { eventId } of Object.values(p.domainEvents)) {
+      await on.answers(p.connectDomainEventCallbackRegisterAny, { eventId, dom: null });
+    }
+    for (const { eventId } of Object.values(p.networkEvents)) {
+      await on.answers(p.connectNetworkEventRegisterAny, { eventId, net: null });
+    }
+    for (const { eventId } of Object.values(p.storagePoolEvents)) {
+      await on.answers(p.connectStoragePoolEventRegisterAny, { eventId, pool: null });
+    }
+    for (const { eventId } of Object.values(p.nodeDeviceEvents)) {
+      await on.answers(p.connectNodeDeviceEventRegisterAny, { eventId, dev: null });
+    }
+    for (const { eventId } of Object.values(p.secretEvents)) {
+      await on.answers(p.connectSecretEventRegisterAny, { eventId, secret: null });
+    }
+    await on.answers(p.connectDomainMonitorEventRegister, { dom: null, event: null, flags: 0 });
+  }
+
+  #hear(frame: Frame): void {
+    try {
+      const event = everyEvent.find(
+        ({ program, number }) => programNumbers[program] === frame.program && number === frame.procedure,
+      );
+      if (event === undefined) throw new Error(`message ${frame.procedure} is of no declared event`);
+      this.#heard.push({ event, body: decodeWhole(event.body, frame) });
+    } catch (thrown) {
+      this.#problems.push(thrown);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import * as libvirtDoor from "../../../agent/libvirt/index.ts";
+import type { EventProcedure, Procedure } from "../../../agent/libvirt/index.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+
+/** What calls: the client, or a bare connection. */
+export interface Caller {
+  call<A, R>(procedure: Procedure<A, R>, args: A): Promise<R>;
+}
+
+export const everyProcedure = Object.values<unknown>(libvirtDoor).filter(
+  (value): value is Procedure<unknown, unknown> =>
+    typeof value === "object" && value !== null && "args" in value && "result" in value,
+);
+export const everyEvent = Object.values<unknown>(libvirtDoor).filter(
+  (value): value is EventProcedure<unknown> => typeof value === "object" && value !== null && "body" in value,
+);
+
+/** Which procedures libvirt answered, which it refused and with what reason. */
+export class Ledger {
+  readonly #answered = new Set<unknown>();
+  readonly #refused = new Map<unknown, string>();
+
+  by(caller: Caller): Proof {
+    return new Proof(this, caller);
+  }
+
+  answered(procedure: object): void {
+    this.#answered.add(procedure);
+  }
+
+  refused(procedure: object, reason: string): void {
+    this.#refused.set(procedure, reason);
+  }
+
+  /** Names of those that were never called. */
+  get untried(): string[] {
+    const tried = (each: object): boolean => this.#answered.has(each) || this.#refused.has(each);
+    return everyProcedure.filter((each) => !tried(each)).map(({ name }) => name);
+  }
+
+  /** Names of those that never gave anything but an expected refusal, with its reason. */
+  get onlyRefused(): Record<string, string> {
+    return Object.fromEntries(
+      everyProcedure
+        .filter((each) => !this.#answered.has(each))
+        .flatMap((each) => {
+          const reason = this.#refused.get(each);
+          return reason === undefined ? [] : [[each.name, reason]];
+        }),
+    );
+  }
+
+  get answeredCount(): number {
+    return this.#answered.size;
+  }
+}
+
+export class Proof {
+  readonly #ledger: Ledger;
+  readonly #caller: Caller;
+
+  constructor(ledger: Ledger, caller: Caller) {
+    this.#ledger = ledger;
+    this.#caller = caller;
+  }
+
+  async answers<A, R>(procedure: Procedure<A, R>, args: A): Promise<R> {
+    const result = await this.#caller.call(procedure, args);
+    this.#ledger.answered(procedure);
+    return result;
+  }
+
+  /** libvirt says no, for this very reason. */
+  async refuses<A, R>(procedure: Procedure<A, R>, args: A, reason: string): Promise<void> {
+    await assert.rejects(this.#caller.call(procedure, args), (thrown) => isRefusal(thrown, [reason]));
+    this.#ledger.refused(procedure, reason);
+  }
+
+  /** Where it depends on the machine: an answer, or undefined after a refusal for one of these reasons. */
+  async answersUnless<A, R>(
+    procedure: Procedure<A, R>,
+    args: A,
+    reasons: readonly string[],
+  ): Promise<R | undefined> {
+    try {
+      return await this.answers(procedure, args);
+    } catch (thrown) {
+      assert.ok(thrown instanceof SocleError && isRefusal(thrown, reasons));
+      this.#ledger.refused(procedure, thrown.reason);
+      return undefined;
+    }
+  }
+}
+
+/** Rethrows what is something else, so that the report shows it. */
+function isRefusal(thrown: unknown, reasons: readonly string[]): boolean {
+  if (!(thrown instanceof SocleError) || !reasons.includes(thrown.reason)) throw thrown;
+  assert.equal(thrown.details.metadata?.libvirtCode === undefined, false, "it is libvirt that refuses");
+  return true;
+}

@@ -1,0 +1,449 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import {
+  buildDomain,
+  buildNetwork,
+  buildPool,
+  buildSecret,
+  buildVmMetadata,
+  buildVolume,
+  type DomainDocument,
+  noDevices,
+  parseCapabilities,
+  parseDomain,
+  parseDomainCapabilities,
+  parseNetwork,
+  parseNodeDevice,
+  parsePool,
+  parseSecret,
+  parseVmMetadata,
+  parseVolume,
+  vmMetadataKey,
+  vmMetadataNamespace,
+} from "../../agent/libvirt/xml/index.ts";
+import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { virsh } from "../lab/virsh.ts";
+
+const mebibyte = 1024 ** 2;
+
+const socle = {
+  tenant: "acme & sons",
+  labels: { app: "web <1>", blank: " ", empty: "", quotes: `'"`, unicode: "日本 🐧", edge: " two  blanks " },
+  spec: `{"name":"x","a":"</socle:spec>"}`,
+  specDigest: "sha256:00",
+  placementEpoch: 3,
+  createdAt: "2025-11-24T15:40:00.000Z",
+  accelerator: "tcg",
+} as const;
+
+/** What a VM of Socle's has, and nothing that this machine's hardware decides. */
+const domain: DomainDocument = {
+  type: "qemu",
+  name: "socle-xml-round-trip",
+  uuid: "3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01",
+  title: `Front <1> & "2" 'three'`,
+  description: "first line\nsecond line, 日本",
+  metadata: { socle },
+  memoryBytes: 256 * mebibyte,
+  currentMemoryBytes: 128 * mebibyte,
+  memoryBacking: { source: "memfd", access: "shared", noSharePages: true },
+  vcpus: { max: 4, current: 2, cpuSet: [0, 1] },
+  iothreads: 1,
+  cpuTune: {
+    shares: 2048,
+    periodMicros: 100_000,
+    quotaMicros: 50_000,
+    vcpuPins: [{ vcpu: 0, cpuSet: [0] }],
+    emulatorPin: [0, 1],
+    iothreadPins: [{ iothread: 1, cpuSet: [1] }],
+  },
+  numaTune: { memory: { mode: "strict", nodeSet: [0] } },
+  cpu: {
+    mode: "custom",
+    match: "exact",
+    check: "none",
+    model: { name: "qemu64", fallback: "forbid" },
+    topology: { sockets: 2, dies: 1, clusters: 1, cores: 2, threads: 1 },
+    features: [{ name: "sse4.1", policy: "disable" }],
+    cells: [
+      { id: 0, cpus: [0, 1], memoryBytes: 128 * mebibyte, memoryAccess: "shared" },
+      { id: 1, cpus: [2, 3], memoryBytes: 128 * mebibyte, memoryAccess: "shared" },
+    ],
+  },
+  os: {
+    type: "hvm",
+    arch: "x86_64",
+    machine: "pc-q35-10.0",
+    kernel: "/srv/boot/vm linuz",
+    initrd: "/srv/boot/initrd & co",
+    commandLine: `console=ttyS0 root="LABEL=a b" x='<y>'`,
+  },
+  features: { acpi: true, apic: true, vmport: false, smm: true, tcgCacheBytes: 64 * mebibyte },
+  clock: {
+    offset: "utc",
+    timers: [
+      { name: "rtc", tickPolicy: "catchup" },
+      { name: "hpet", present: false },
+    ],
+  },
+  onPoweroff: "destroy",
+  onReboot: "restart",
+  onCrash: "preserve",
+  devices: {
+    ...noDevices,
+    emulator: "/usr/bin/qemu-system-x86_64",
+    disks: [
+      {
+        device: "disk",
+        source: { type: "file", path: "/var/lib/libvirt/images/a b,c=d;é.qcow2" },
+        format: "qcow2",
+        cache: "none",
+        io: "native",
+        discard: "unmap",
+        detectZeroes: "unmap",
+        iothread: 1,
+        queues: 2,
+        target: { device: "vda", bus: "virtio" },
+        serial: "root disk_1.+-",
+        bootOrder: 1,
+        ioTune: { readBytesPerSecond: 1_000_000, writeOpsPerSecond: 400 },
+        alias: "ua-root",
+      },
+      {
+        device: "disk",
+        source: { type: "block", path: "/dev/vg/data" },
+        format: "raw",
+        target: { device: "vdb", bus: "virtio" },
+        readOnly: true,
+        encryptionSecretUuid: "0a81f5b2-8403-4b23-88d6-21ccc2f80d6f",
+      },
+      {
+        device: "disk",
+        source: { type: "volume", pool: "fast pool", volume: "vol & ume" },
+        format: "raw",
+        target: { device: "sdb", bus: "scsi" },
+        shareable: true,
+      },
+      { device: "cdrom", target: { device: "sda", bus: "sata" }, readOnly: true },
+    ],
+    interfaces: [
+      {
+        source: { type: "network", network: "blue net", portGroup: "gold" },
+        mac: "52:54:00:00:00:01",
+        model: "virtio",
+        queues: 2,
+        filter: {
+          name: "clean-traffic",
+          parameters: [
+            { name: "IP", value: "10.0.0.7" },
+            { name: "IP", value: "10.0.0.8" },
+          ],
+        },
+        mtuBytes: 8950,
+        bootOrder: 2,
+        linkState: "up",
+        alias: "ua-net0",
+      },
+      { source: { type: "bridge", bridge: "br-int" }, mac: "52:54:00:00:00:02", model: "virtio" },
+      { source: { type: "user" }, mac: "52:54:00:00:00:03", model: "e1000e", linkState: "down" },
+      { source: { type: "ethernet" }, mac: "52:54:00:00:00:04", targetDevice: "tap4", model: "virtio" },
+      {
+        source: { type: "hostdev", address: { domain: 0, bus: 0x3b, slot: 2, function: 1 }, managed: true },
+        mac: "52:54:00:00:00:05",
+      },
+    ],
+    controllers: [
+      { type: "scsi", index: 0, model: "virtio-scsi", iothread: 1, queues: 2, alias: "ua-scsi0" },
+    ],
+    serials: [
+      {
+        type: "pty",
+        log: { path: "/var/log/libvirt/qemu/x.log", append: true },
+        target: { type: "isa-serial", port: 0, model: "isa-serial" },
+      },
+      {
+        type: "unix",
+        path: "/run/socle/serial1.sock",
+        mode: "bind",
+        target: { type: "isa-serial", port: 1, model: "isa-serial" },
+      },
+    ],
+    consoles: [
+      {
+        type: "pty",
+        log: { path: "/var/log/libvirt/qemu/x.log", append: true },
+        target: { type: "serial", port: 0 },
+      },
+    ],
+    channels: [{ type: "unix", targetType: "virtio", targetName: "org.qemu.guest_agent.0" }],
+    rngs: [
+      { model: "virtio", backend: "random", path: "/dev/urandom", rate: { bytes: 1024, periodMs: 1000 } },
+    ],
+    memoryBalloon: { model: "virtio", statsPeriodSeconds: 10, freePageReporting: true, autoDeflate: true },
+    watchdogs: [{ model: "i6300esb", action: "reset" }],
+    // libvirt refuses an emulated TPM where the emulator is not installed.
+    tpms: existsSync("/usr/bin/swtpm")
+      ? [
+          {
+            model: "tpm-crb",
+            backend: "emulator",
+            version: "2.0",
+            encryptionSecretUuid: "6dd3e4a5-1d76-44ce-961f-f119f5aad935",
+          },
+        ]
+      : [],
+    videos: [{ model: "vga", vramBytes: 16 * mebibyte, heads: 1 }],
+    hostDevices: [
+      {
+        type: "pci",
+        address: { domain: 0, bus: 0xaf, slot: 0x1f, function: 7 },
+        managed: false,
+        driver: "vfio",
+        bootOrder: 3,
+        rom: false,
+      },
+    ],
+    inputs: [{ type: "tablet", bus: "usb" }],
+    panics: [{ model: "pvpanic" }],
+    vsock: { model: "virtio", autoCid: false, cid: 41 },
+  },
+};
+
+/** That `actual` says all that `expected` says; libvirt may add members, and devices of its own after the given ones. */
+function assertHolds(actual: unknown, expected: unknown, path: string): void {
+  if (typeof expected !== "object" || expected === null) {
+    assert.deepEqual(actual, expected, path);
+    return;
+  }
+  assert.ok(typeof actual === "object" && actual !== null, path);
+  for (const [key, member] of Object.entries(expected)) {
+    assertHolds((actual as Record<string, unknown>)[key], member, `${path}.${key}`);
+  }
+}
+
+describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 120_000 }, () => {
+  let libvirtd: Libvirtd;
+  const client = (...args: string[]) => virsh(libvirtd.uri, args);
+  const file = async (name: string, text: string): Promise<string> => {
+    const path = join(libvirtd.directory, name);
+    await writeFile(path, text);
+    return path;
+  };
+
+  before(async () => {
+    libvirtd = await Libvirtd.start();
+  });
+  after(() => libvirtd.stop());
+
+  async function defined(document: DomainDocument): Promise<DomainDocument> {
+    await client("define", "--validate", await file("domain.xml", buildDomain(document)));
+    try {
+      return parseDomain(await client("dumpxml", "--inactive", document.name));
+    } finally {
+      await client("undefine", document.name);
+    }
+  }
+
+  it("holds a domain in every member that Socle sets", async () => {
+    const { controllers, ...devices } = domain.devices;
+    const seen = await defined(domain);
+    assertHolds(seen, { ...domain, devices }, "domain");
+    assert.deepEqual(
+      seen.devices.controllers.filter(({ type }) => type === "scsi"),
+      controllers,
+    );
+    assert.equal(seen.hasCommandLine, undefined);
+    assert.deepEqual(Object.keys(seen.metadata ?? {}), ["socle"]);
+  });
+
+  it("holds a domain on hugepages, with its memory placed and its disks throttled in total", async () => {
+    const other: DomainDocument = {
+      ...domain,
+      memoryBacking: {
+        hugePages: [{ pageSizeBytes: 2 * mebibyte, guestCells: [0, 1] }],
+        allocation: "immediate",
+        locked: true,
+      },
+      maxMemory: { bytes: 1024 * mebibyte, slots: 4 },
+      numaTune: { memNodes: [{ guestCell: 1, mode: "preferred", nodeSet: [0] }] },
+      cpu: { ...domain.cpu, mode: "custom", vendor: "AMD" },
+      features: { acpi: true, apic: true, pae: true, kvmHidden: true, ioapic: "qemu" },
+      clock: { offset: "localtime", timers: [{ name: "tsc", mode: "native", frequencyHz: 2_445_405_000 }] },
+      os: { type: "hvm", arch: "x86_64", machine: "pc-q35-10.0", bootDevices: ["hd", "network"] },
+      devices: {
+        ...noDevices,
+        disks: [
+          {
+            device: "disk",
+            source: { type: "file", path: "/x.raw" },
+            format: "raw",
+            target: { device: "vda", bus: "virtio" },
+            ioTune: { totalBytesPerSecond: 1_000_000, totalOpsPerSecond: 300 },
+          },
+        ],
+        memoryBalloon: { model: "none" },
+        rngs: [{ model: "virtio", backend: "builtin" }],
+        vsock: { model: "virtio", autoCid: true },
+      },
+    };
+    assertHolds(await defined(other), other, "domain");
+  });
+
+  it("holds a domain that boots signed firmware from named files", async () => {
+    const os: DomainDocument["os"] = {
+      type: "hvm",
+      arch: "x86_64",
+      machine: "pc-q35-10.0",
+      loader: { path: "/srv/OVMF_CODE.fd", readOnly: true, type: "pflash", secure: true },
+      nvram: { path: "/srv/x_VARS.fd", template: "/srv/OVMF_VARS.fd" },
+    };
+    assertHolds((await defined({ ...domain, os })).os, os, "os");
+  });
+
+  it("keeps Socle's metadata apart from others', and gives it back by itself", async () => {
+    await client("define", await file("domain.xml", buildDomain({ ...domain, metadata: {} })));
+    try {
+      const set = (uri: string, key: string, xml: string) =>
+        client("metadata", domain.name, "--config", "--uri", uri, "--key", key, "--set", xml);
+      await set(vmMetadataNamespace, vmMetadataKey, buildVmMetadata(socle));
+      const alone = await client("metadata", domain.name, "--config", "--uri", vmMetadataNamespace);
+      assert.deepEqual(parseVmMetadata(alone), socle);
+      assert.deepEqual(parseDomain(await client("dumpxml", domain.name)).metadata, { socle });
+      await set("urn:someone:else", "other", "<thing/>");
+      assert.deepEqual(parseDomain(await client("dumpxml", domain.name)).metadata, { socle, foreign: true });
+    } finally {
+      await client("undefine", domain.name);
+    }
+  });
+
+  it("holds a pool and makes volumes in it", async () => {
+    const directory = libvirtd.imagesDirectory;
+    const pool = {
+      type: "dir",
+      name: "socle-xml pool & co",
+      uuid: "1a084600-3ff1-4bc0-807c-dcd1cc377a45",
+      path: directory,
+    };
+    await client("pool-define", "--validate", await file("pool.xml", buildPool(pool)));
+    try {
+      await client("pool-start", pool.name);
+      const seen = parsePool(await client("pool-dumpxml", pool.name));
+      assertHolds(seen, pool, "pool");
+      assert.ok((seen.availableBytes ?? 0) > 0 && (seen.capacityBytes ?? 0) > (seen.availableBytes ?? 0));
+      const make = async (volume: Parameters<typeof buildVolume>[0]) => {
+        await client("vol-create", pool.name, "--validate", await file("volume.xml", buildVolume(volume)));
+        return parseVolume(await client("vol-dumpxml", "--pool", pool.name, volume.name));
+      };
+      const base = {
+        name: "socle-xml base <1>.raw",
+        capacityBytes: 8 * mebibyte,
+        allocationBytes: 0,
+        format: "raw",
+      };
+      const madeBase = await make(base);
+      assertHolds(madeBase, { ...base, path: join(directory, base.name), type: "file" }, "volume");
+      const overlay = {
+        name: "socle-xml-overlay.qcow2",
+        capacityBytes: 16 * mebibyte,
+        format: "qcow2",
+        permissions: { mode: 0o600, ownerId: 0, groupId: 0 },
+        backing: { path: join(directory, base.name), format: "raw" },
+      };
+      assertHolds(await make(overlay), overlay, "volume");
+    } finally {
+      await client("pool-destroy", pool.name).catch(() => undefined);
+      await client("pool-undefine", pool.name);
+    }
+  });
+
+  it("encrypts a volume by a secret that Socle only refers to", async () => {
+    const secret = {
+      uuid: "6dd3e4a5-1d76-44ce-961f-f119f5aad935",
+      ephemeral: false,
+      private: true,
+      description: "of <a volume>",
+      usage: { type: "volume", id: "/srv/socle-xml & co.img" },
+    } as const;
+    await client("secret-define", "--validate", await file("secret.xml", buildSecret(secret)));
+    const pool = { type: "dir", name: "socle-xml-luks", path: libvirtd.imagesDirectory };
+    await client("pool-define", await file("pool.xml", buildPool(pool)));
+    try {
+      await client("pool-start", pool.name);
+      assert.deepEqual(parseSecret(await client("secret-dumpxml", secret.uuid)), secret);
+      await client("secret-set-value", secret.uuid, "--plain", "--file", await file("passphrase", "letmein"));
+      const volume = {
+        name: "socle-xml-luks.img",
+        capacityBytes: 8 * mebibyte,
+        format: "raw",
+        encryptionSecretUuid: secret.uuid,
+      };
+      await client("vol-create", pool.name, "--validate", await file("volume.xml", buildVolume(volume)));
+      const seen = parseVolume(await client("vol-dumpxml", "--pool", pool.name, volume.name));
+      assertHolds(seen, volume, "volume");
+    } finally {
+      await client("pool-destroy", pool.name).catch(() => undefined);
+      await client("pool-undefine", pool.name);
+      await client("secret-undefine", secret.uuid);
+    }
+  });
+
+  it("holds networks: isolated, nat, and on a bridge of the host", async () => {
+    const networks = [
+      {
+        name: "socle-xml isolated <1>",
+        uuid: "81ff0d90-c91e-4742-a4da-4a736edb9a9b",
+        bridge: { name: "soclexml0", stp: true, delaySeconds: 0 },
+        mac: "52:54:00:a1:b2:c3",
+        mtuBytes: 9000,
+        domainName: "blue.example",
+        addresses: [
+          {
+            address: "10.91.0.1",
+            family: "ipv4",
+            prefixLength: 20,
+            dhcp: {
+              ranges: [{ start: "10.91.0.100", end: "10.91.0.254" }],
+              hosts: [{ mac: "52:54:00:00:00:05", name: "web", ip: "10.91.0.7" }],
+            },
+          },
+          { address: "fd00:91::1", family: "ipv6", prefixLength: 64 },
+        ],
+      },
+      {
+        name: "socle-xml-nat",
+        forwardMode: "nat",
+        forwardDevice: "lo",
+        bridge: { name: "soclexml1" },
+        addresses: [{ address: "10.92.0.1", family: "ipv4", prefixLength: 24 }],
+      },
+      { name: "socle-xml-lan", forwardMode: "bridge", bridge: { name: "br-int" }, addresses: [] },
+    ] as const;
+    for (const network of networks) {
+      await client("net-define", "--validate", await file("network.xml", buildNetwork(network)));
+      try {
+        assertHolds(parseNetwork(await client("net-dumpxml", network.name)), network, network.name);
+      } finally {
+        await client("net-undefine", network.name);
+      }
+    }
+  });
+
+  it("says what this host is", async () => {
+    const host = parseCapabilities(await client("capabilities"));
+    assert.equal(host.hostUuid, libvirtd.hostUuid);
+    assert.ok(host.cells.some(({ cpus, memoryBytes }) => cpus.length > 0 && memoryBytes > 0));
+    assert.ok(host.guests.some(({ arch, domainTypes }) => arch === "x86_64" && domainTypes.includes("qemu")));
+    const offer = parseDomainCapabilities(
+      await client("domcapabilities", "--virttype", "qemu", "--machine", "q35"),
+    );
+    assert.deepEqual([offer.domainType, offer.arch, offer.cpu.maximum], ["qemu", "x86_64", true]);
+    const names = (await client("nodedev-list")).split(/\s+/).filter((name) => name !== "");
+    assert.ok(names.length > 0);
+    for (const name of names) {
+      assert.equal(parseNodeDevice(await client("nodedev-dumpxml", name)).name, name);
+    }
+  });
+});

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { test } from "node:test";
+import { loadProtos } from "../../agent/api/protos.ts";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
+import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { freePort } from "../lab/ports.ts";
+import { bootSector, protoDirectory, SocleHost } from "../lab/socle-host.ts";
+import { callAgent, operationService, vmService } from "../scheduler/contract.ts";
+
+/** Or as many as a small machine has vCPUs to sell. */
+const CROWD = Math.min(200, availableParallelism() * 64 - 8);
+const FLOOD = 3000;
+const MIB = 2 ** 20;
+
+/** Libvirt has work with each, but no process comes of it. */
+const spec = (name: string) =>
+  bootSector(name, {
+    disks: [{ name: "data", newVolume: { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_QCOW2" } }],
+  });
+
+test(
+  "a crowd of creates at once: reads, health, a stop and another caller get through",
+  { skip: libvirtdUnavailable(), timeout: 200_000 },
+  async (t) => {
+    const port = await freePort();
+    const host = await SocleHost.start({
+      config: {
+        api: { listen: `127.0.0.1:${port}` },
+        host: { reservedMemoryMiB: 0, cpuOvercommitRatio: 64, memoryOvercommitRatio: 4 },
+        vm: { accelerator: "tcg" },
+      },
+    });
+    t.after(() => host.stop());
+    const { vms, operations } = host.client.contract;
+    const { health } = loadProtos(protoDirectory);
+    const { vmId } = await host.create(bootSector("victim"));
+
+    const crowd = await Promise.all(
+      Array.from({ length: CROWD }, (_, count) =>
+        host.beginCreate(spec(`crowd-${count}`), { leaveStopped: true }),
+      ),
+    );
+    const underWay = async (): Promise<readonly Operation__Output[]> => {
+      const page = await host.client.ask(operations.ListOperations, { onlyRunning: true, pageSize: 1000 });
+      return page.operations.filter(({ kind }) => kind === "CREATE_VM");
+    };
+    assert.ok((await underWay()).length > CROWD / 2, "they wait for each other");
+    assert.ok((await metric(host, "socle_vm_work_waiting")) > 0);
+    assert.ok((await metric(host, "socle_vm_work_running")) <= 8);
+
+    // What is in the way of none of them: answered while they wait.
+    assert.equal((await host.client.ask(vms.GetVm, { vm: "victim" })).vmId, vmId);
+    assert.equal((await host.client.ask(health.Check, {})).status, "SERVING");
+    const request = { requestId: randomUUID(), vm: "victim", force: true, gracefulTimeout: { seconds: 0 } };
+    const stopped = await host.end(await host.client.ask(vms.StopVm, request));
+    const left = (await underWay()).length;
+    assert.equal(stopped.state, "STATE_SUCCEEDED");
+    assert.equal(await host.virsh("domstate", "victim"), "shut off");
+    assert.ok(left > 20, `the stop was done before the crowd, of which ${left} were left`);
+
+    // Another caller's creation is not behind all of them.
+    const other = { requestId: randomUUID(), spec: spec("other"), leaveStopped: true };
+    const address = `127.0.0.1:${port}`;
+    const begun = await callAgent(address, vmService.CreateVm, other, 10_000);
+    const wait = { operationId: begun.operationId, timeout: { seconds: 60 } };
+    const others = await callAgent(address, operationService.WaitOperation, wait, 70_000);
+    assert.equal(others.state, "STATE_SUCCEEDED");
+    const behind = (await underWay()).length;
+    assert.ok(behind > 0, "it was done before the crowd");
+
+    // A flood is refused, with its time to retry, and costs no memory.
+    const before = await metric(host, "process_resident_memory_bytes");
+    const flood = await Promise.all(
+      Array.from({ length: FLOOD }, (_, count) =>
+        host.beginCreate(spec(`flood-${count}`), { leaveStopped: true }).then(
+          () => undefined,
+          (thrown: unknown) => toSocleError(thrown),
+        ),
+      ),
+    );
+    const refused = flood.filter((error): error is SocleError => error?.reason === "RATE_LIMITED");
+    assert.ok(refused.length > 100, `${refused.length} were refused`);
+    assert.ok(refused.every(({ kind, details }) => kind === "exhausted" && (details.retryAfterMs ?? 0) > 0));
+    assert.ok((await metric(host, `socle_api_calls_refused_total{class="mutation"}`)) >= refused.length);
+    const grownMib = ((await metric(host, "process_resident_memory_bytes")) - before) / MIB;
+    assert.ok(grownMib < 150, `the agent grew by ${Math.round(grownMib)} MiB`);
+
+    // One that waits is given up at once, and leaves nothing.
+    const waiting = (await underWay()).filter(({ steps }) => steps.length === 0);
+    await Promise.all(
+      waiting.map(({ operationId }) =>
+        host.client.ask(operations.CancelOperation, { operationId }).catch(() => undefined),
+      ),
+    );
+    const ends = [];
+    for (const operation of crowd) ends.push(await host.end(operation));
+    for (const { state } of ends)
+      assert.ok(state === "STATE_SUCCEEDED" || state === "STATE_CANCELLED", state);
+    const made = ends.filter(({ state }) => state === "STATE_SUCCEEDED").length;
+    const domains = (await host.domains()).filter((name) => name.startsWith("crowd-"));
+    assert.equal(domains.length, made, "a VM for each that succeeded, and no other");
+  },
+);
+
+async function metric(host: SocleHost, name: string): Promise<number> {
+  const text = await (await fetch(`http://${host.agent.metricsAddress}/metrics`)).text();
+  const line = text.split("\n").find((each) => each.startsWith(`${name} `));
+  if (line === undefined) throw new Error(`there is no ${name}`);
+  return Number(line.split(" ")[1]);
+}

@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { Browser, browserUnavailable, type BrowserPage } from "../lab/browser.ts";
+import { guestXml } from "../lab/guest.ts";
+import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { hostOf, PageStage, vmOf, well } from "../lab/page-stage.ts";
+import { SocleHost } from "../lab/socle-host.ts";
+
+const noBrowser = browserUnavailable();
+const hostile = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>`;
+/** The words of the row of a VM. */
+const rowOf = (name: string): string =>
+  `([...document.querySelectorAll("tbody tr")].find((row) => row.querySelector(".name")?.textContent === ${JSON.stringify(name)})?.innerText ?? "")`;
+
+describe("the page of a host that is made up", { skip: noBrowser }, () => {
+  let browser: Browser;
+  before(async () => {
+    browser = await Browser.start();
+  });
+  after(() => browser.stop());
+
+  async function open(stage: PageStage, options: Parameters<Browser["open"]>[1] = {}): Promise<BrowserPage> {
+    const page = await browser.open(stage.url, options);
+    await page.until(`document.querySelector("#link").textContent === "live"`, "the page to be live");
+    return page;
+  }
+
+  test("text of others is text: names, tenants and evidence with markup in them", async (t) => {
+    const stage = await PageStage.start();
+    t.after(() => stage.stop());
+    const bad = { ...well("DiskSpace"), status: "true", effect: "degraded", evidence: hostile } as const;
+    const { health } = stage.snapshot;
+    stage.snapshot = { ...stage.snapshot, health: { ...health, conditions: [bad] } };
+    stage.table.put(vmOf(1, { name: hostile, tenant: hostile }));
+    stage.tell({ kind: "vm_rebooted", vmName: hostile });
+    await stage.rounds(2);
+    const page = await open(stage);
+    await page.until(rowOf(hostile), "the row of the VM");
+    await page.until(
+      `document.querySelector(".evidence")?.textContent === ${JSON.stringify(hostile)}`,
+      "the evidence",
+    );
+    assert.equal(await page.value("document.querySelectorAll('img').length"), 0);
+    assert.equal(await page.value("typeof window.pwned"), "undefined");
+    assert.deepEqual(page.errors, []);
+    // Nor could a mistake of the page's own make markup of it: the browser refuses.
+    for (const injection of [
+      `document.body.innerHTML = ${JSON.stringify(hostile)}`,
+      `document.body.append(Object.assign(document.createElement("script"), { text: "window.pwned=1" }))`,
+      `setTimeout("window.pwned=1")`,
+    ]) {
+      await assert.rejects(page.value(injection), injection);
+    }
+    await page
+      .value(`document.body.setAttribute("onclick", "window.pwned=1"), document.body.click()`)
+      .catch(() => 0);
+    assert.equal(await page.value("typeof window.pwned"), "undefined");
+    await page.close();
+  });
+
+  test("of 1,000 VMs those in sight are there; they are sorted, filtered, and reached by keys", async (t) => {
+    const stage = await PageStage.start();
+    t.after(() => stage.stop());
+    stage.snapshot = hostOf({ cells: 8, cpus: 128, used: 0.5 });
+    for (let index = 0; index < 1000; index += 1) {
+      stage.table.put(vmOf(index, { name: `vm-${String(index).padStart(4, "0")}`, cells: [index % 8] }));
+    }
+    await stage.rounds(5);
+    const page = await open(stage);
+    await page.until(rowOf("vm-0000"), "the first row");
+    assert.ok((await page.value<number>(`document.querySelectorAll("tbody tr").length`)) < 100);
+    assert.equal(await page.value(`document.querySelectorAll("svg.cell").length`), 8);
+    assert.equal(await page.value(`document.querySelectorAll(".cpus rect").length`), 1024);
+    assert.equal(await page.value(`document.querySelectorAll(".seats .seat").length`), 1000);
+    await page.until(`document.querySelector("tbody .line[d^=M]")`, "lines in the graphs");
+    await page.value(`scrollTo(0, document.body.scrollHeight)`);
+    await page.until(rowOf("vm-0999"), "the last row");
+    await page.value(
+      `[...document.querySelectorAll("thead button")].find((of) => of.textContent === "cpu").click()`,
+    );
+    await page.value(`scrollTo(0, 0)`);
+    await page.until(`document.querySelector(".of-cpu[aria-sort=descending]")`, "the column to be sorted by");
+    const shares = await page.value<string[]>(
+      `[...document.querySelectorAll("td.of-cpu .text")].slice(0, 20).map((of) => of.textContent)`,
+    );
+    const numbers = shares.map((text) => Number.parseInt(text, 10));
+    assert.deepEqual(
+      numbers,
+      [...numbers].sort((a, b) => b - a),
+    );
+    await page.value(
+      `(() => { const of = document.querySelector("#filter"); of.value = "0123"; of.dispatchEvent(new Event("input")); })()`,
+    );
+    await page.until(
+      `document.querySelector("#counts").textContent.startsWith("1 of 1000")`,
+      "one to be left",
+    );
+    await page.value(`document.querySelector("tbody tr:not(.space)").click()`);
+    await page.until(
+      `document.querySelector(".seats .selected title")?.textContent.startsWith("vm-0123")`,
+      "where it sits",
+    );
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  test("a phone shows all of it without scrolling sideways", async (t) => {
+    const stage = await PageStage.start();
+    t.after(() => stage.stop());
+    stage.snapshot = hostOf({ cells: 2, cpus: 64, used: 0.5 });
+    for (let index = 0; index < 30; index += 1) stage.table.put(vmOf(index, { cells: [index % 2] }));
+    const { capacity } = stage.snapshot;
+    stage.snapshot = { ...stage.snapshot, capacity: { ...capacity, dedicatedCpus: [4, 5, 6] } };
+    stage.table.put(vmOf(31, { name: "alone", cells: [0], vcpuPins: [[4], [5]] }));
+    await stage.rounds(3);
+    const page = await open(stage, { width: 390, height: 844, phone: true });
+    await page.until(rowOf("vm-1"), "a row");
+    assert.equal(await page.value("document.documentElement.scrollWidth"), 390);
+    assert.equal(await page.value(`document.querySelectorAll("svg.cell").length`), 2);
+    assert.deepEqual(
+      await page.value(
+        `[...document.querySelectorAll(".cpus .dedicated title")].map((of) => of.textContent)`,
+      ),
+      ["CPU 4, dedicated pinned: alone", "CPU 5, dedicated pinned: alone", "CPU 6, dedicated"],
+    );
+    // A virtual function is told with the device that it belongs to.
+    assert.deepEqual(
+      await page.value(`[...document.querySelectorAll(".device")].map((of) => of.classList[1])`),
+      ["network", "storage", "gpu"],
+    );
+    await page.close();
+  });
+});
+
+const noHost = noBrowser || libvirtdUnavailable();
+
+test(
+  "a real host, without a reload: a guest comes, libvirt goes and comes, the agent goes and comes",
+  { skip: noHost },
+  async (t) => {
+    const host = await SocleHost.start({ config: { vm: { sampleIntervalSeconds: 1 } } });
+    t.after(() => host.stop());
+    const browser = await Browser.start();
+    t.after(() => browser.stop());
+    const page = await browser.open(`http://${host.agent.metricsAddress}/`);
+    await page.until(`document.querySelector("#counts").textContent === "none"`, "a host without VMs");
+    await page.value("window.isTheSamePage = true");
+
+    const xml = join(host.libvirtd.directory, "guest.xml");
+    await writeFile(xml, guestXml({ name: "page-guest", boot: { bootSector: host.files.bootSector } }));
+    await host.virsh("define", xml);
+    await page.until(`/stopped/.test(${rowOf("page-guest")})`, "the guest that was defined");
+    await host.virsh("start", "page-guest");
+    await page.until(`/running/.test(${rowOf("page-guest")})`, "the guest to run");
+    await page.until(`/\\d+%/.test(${rowOf("page-guest")})`, "its readings");
+    await page.until(
+      `/vm state changed\\s+page-guest/.test(document.querySelector("#events").innerText)`,
+      "its event",
+    );
+
+    await host.libvirtd.kill("SIGKILL");
+    await page.until(`/running\\?/.test(${rowOf("page-guest")})`, "the guest to be unknown");
+    assert.doesNotMatch(
+      await page.value<string>(rowOf("page-guest")),
+      /\d+%/,
+      "what is not known is no number",
+    );
+    assert.match(
+      await page.value<string>(`document.querySelector("#notices").innerText`),
+      /libvirt does not answer/,
+    );
+    await host.libvirtd.startAgain();
+    await page.until(`/running(?!\\?)/.test(${rowOf("page-guest")})`, "the guest to be seen again", 40_000);
+
+    assert.equal(await host.agent.terminate(), 0, host.agent.words());
+    await page.until(`document.documentElement.classList.contains("old")`, "the page to look old");
+    assert.match(await page.text("#link"), /^lost .* ago$/);
+    await host.agent.startAgain();
+    await page.until(
+      `!document.documentElement.classList.contains("old") && ${rowOf("page-guest")}`,
+      "the page to be live",
+      40_000,
+    );
+    assert.equal(await page.value("window.isTheSamePage"), true);
+  },
+);

@@ -1,0 +1,29 @@
+// The README's first command, as a person runs it.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { virsh } from "../lab/virsh.ts";
+
+test(
+  "scripts/run --once does the main job, and leaves nothing",
+  { skip: libvirtdUnavailable() },
+  async () => {
+    const script = join(import.meta.dirname, "../../scripts/run");
+    const { stdout } = await promisify(execFile)(script, ["--once"], {
+      timeout: 240_000,
+      maxBuffer: 2 ** 24,
+    });
+    for (const told of [
+      /registered/,
+      /socle-demo: 42/,
+      /socle_vm_cpu_seconds_total/,
+      /removed: VM socle-demo/,
+    ]) {
+      assert.match(stdout, told);
+    }
+    assert.ok(!(await virsh("qemu:///system", ["list", "--all", "--name"])).includes("socle-demo"));
+  },
+);

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test, type TestContext } from "node:test";
+import { spawnBound } from "../lab/bound-child.ts";
+import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { freePort } from "../lab/ports.ts";
+import { linux, SocleHost } from "../lab/socle-host.ts";
+import { eventually } from "../lab/wait.ts";
+
+// The two clients that the README points at, as their readers would run them.
+const repository = join(import.meta.dirname, "../..");
+const clients = {
+  TypeScript: [process.execPath, "--import", "tsx", "test/clients/scheduler.ts"],
+  Python: ["/usr/bin/python3", "test/clients/scheduler.py"],
+} as const;
+const unavailable = libvirtdUnavailable();
+const noPython = existsSync("/usr/lib/python3/dist-packages/grpc")
+  ? false
+  : "python3-grpcio is not installed";
+
+for (const [language, command] of Object.entries(clients)) {
+  const skip = unavailable !== false ? unavailable : language === "Python" && noPython;
+  test(`the scheduler in ${language} sees a host and boots a guest on it`, { skip }, async (t) => {
+    const port = await freePort();
+    const { agent } = await startHost(t, port);
+    const spec = join(agent.directory, "spec.json");
+    await writeFile(spec, JSON.stringify(linux("first")));
+    const said = run(t, command, port, spec);
+    await eventually(() => said.some((line) => /^created \S+ STATE_SUCCEEDED/.test(line)), {
+      what: "the guest",
+      timeoutMs: 90_000,
+    }).catch((thrown: unknown) => assert.fail(`${String(thrown)}\n${said.join("\n")}`));
+    await eventually(() => said.some((line) => /^event \d+ EVENT_KIND_VM_STATE_CHANGED first/.test(line)));
+    await eventually(() => said.some((line) => /^heartbeat \d+ generation \d+/.test(line)));
+    assert.ok(said.includes("report of 0 VMs, digest agrees"), said.join("\n"));
+  });
+
+  test(`the scheduler in ${language} learns why a host refuses a guest`, { skip }, async (t) => {
+    const port = await freePort();
+    const { agent } = await startHost(t, port);
+    const spec = join(agent.directory, "spec.json");
+    await writeFile(spec, JSON.stringify({ ...linux("../evil"), memoryBytes: 12345 }));
+    const said = run(t, command, port, spec);
+    const refusal = await eventually(() => said.find((line) => /^refused: .*spec/.test(line)), {
+      timeoutMs: 60_000,
+    });
+    assert.match(refusal, /spec\.name/);
+    if (language !== "Python") return;
+    const reasons = await eventually(() => {
+      const lines = said.filter((line) => /^refused because .*(SPEC_INVALID|field_violations)/.test(line));
+      return lines.length >= 2 && lines.join("\n");
+    });
+    assert.match(reasons, /reason: "SPEC_INVALID" domain: "socle"/);
+    assert.match(reasons, /field_violations \{ field: "spec\.memoryBytes"/);
+  });
+}
+
+/** A host that reports to a scheduler on `port`. */
+async function startHost(t: TestContext, port: number): Promise<SocleHost> {
+  const api = { listen: `127.0.0.1:${await freePort()}` };
+  const host = await SocleHost.start({ config: { api, scheduler: { address: `127.0.0.1:${port}` } } });
+  t.after(() => host.stop());
+  return host;
+}
+
+/** Starts a client; what it says goes, line by line, into the array that is returned. */
+function run(t: TestContext, command: readonly string[], port: number, spec: string): readonly string[] {
+  const [program = "", ...args] = command;
+  const child = spawnBound(program, [...args, `127.0.0.1:${port}`, spec], { cwd: repository });
+  t.after(() => child.kill("SIGKILL"));
+  const said: string[] = [];
+  createInterface(child.stdout).on("line", (line) => said.push(line));
+  createInterface(child.stderr).on("line", (line) => said.push(`stderr: ${line}`));
+  return said;
+}

@@ -1,0 +1,191 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { configSchema, type Config } from "../../agent/config/schema.ts";
+import { spawnBound } from "./bound-child.ts";
+import { freePort } from "./ports.ts";
+import { eventually, within } from "./wait.ts";
+
+const repository = join(import.meta.dirname, "../..");
+const fromSources = ["--import", "tsx", join(repository, "agent/main.ts")];
+
+type Partly<T> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? { readonly [Key in keyof T]?: Partly<T[Key]> }
+    : T;
+
+export interface AgentProcessOptions {
+  /** What differs from the defaults. The socket, state and metrics address are the agent's own unless given. */
+  readonly config?: Partly<Config>;
+  /** The bundle to run (dist/socle.js); the sources otherwise. */
+  readonly bundle?: string;
+  readonly nodeOptions?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly startTimeoutMs?: number;
+  /** A process whose mount namespace the agent lives in, so that /run/libvirt is what that process sees. */
+  readonly mountsOf?: number;
+}
+
+/** A line of the agent's log. */
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+/**
+ * `socle agent` as a process of its own, with its configuration, socket and state in a temporary folder that outlives
+ * `kill` and `startAgain` and goes with `stop`. Guests are not its business: they go with their libvirtd.
+ */
+export class AgentProcess {
+  readonly directory: string;
+  readonly configPath: string;
+  /** The operator's unix socket. */
+  readonly socketPath: string;
+  /** "127.0.0.1:PORT" of /metrics, /healthz and /readyz. */
+  readonly metricsAddress: string;
+  /** Everything it logged since the first start. */
+  readonly log: LogLine[] = [];
+  readonly #options: AgentProcessOptions;
+  #process: ChildProcess | undefined;
+  #words = "";
+
+  private constructor(directory: string, metricsAddress: string, options: AgentProcessOptions) {
+    this.directory = directory;
+    this.configPath = join(directory, "agent.yaml");
+    this.socketPath = options.config?.api?.socket ?? join(directory, "agent.sock");
+    this.metricsAddress = metricsAddress;
+    this.#options = options;
+  }
+
+  /** Starts it and waits until it is ready; rejects with its own words when it ends before. */
+  static async start(options: AgentProcessOptions = {}): Promise<AgentProcess> {
+    const directory = await mkdtemp(join(tmpdir(), "socle-agent-"));
+    const metrics = options.config?.metrics?.listen ?? `127.0.0.1:${await freePort()}`;
+    const agent = new AgentProcess(directory, metrics, options);
+    try {
+      await agent.configure(options.config ?? {});
+      await agent.startAgain();
+    } catch (cause) {
+      await agent.stop();
+      throw cause;
+    }
+    return agent;
+  }
+
+  get pid(): number {
+    const pid = this.#process?.pid;
+    if (pid === undefined) throw new Error("the agent does not run");
+    return pid;
+  }
+
+  /** Writes its configuration anew; SIGHUP or the next start reads it. */
+  async configure(config: Partly<Config>): Promise<void> {
+    const whole = {
+      ...config,
+      api: { socket: this.socketPath, ...config.api },
+      metrics: { listen: this.metricsAddress, ...config.metrics },
+      state: { directory: join(this.directory, "state"), ...config.state },
+      // Where tests run nobody may keep the clock, which is no matter for them.
+      health: { requireSyncedClock: false, ...config.health },
+    };
+    configSchema.parse(whole);
+    // YAML is a superset of JSON.
+    await writeFile(this.configPath, JSON.stringify(whole, null, 2));
+  }
+
+  /** After `kill`: the same configuration and state. Resolves when it is ready, with how long that took. */
+  async startAgain(): Promise<{ readyMs: number }> {
+    const { bundle, nodeOptions = [], environment = {}, startTimeoutMs = 30_000, mountsOf } = this.#options;
+    const entry = bundle === undefined ? fromSources : [bundle];
+    const began = performance.now();
+    const seen = this.log.length;
+    const args = [...nodeOptions, ...entry, "agent", "--config", this.configPath];
+    const env = { PATH: process.env["PATH"] ?? "", ...environment };
+    const options = { cwd: repository, env };
+    const child =
+      mountsOf === undefined
+        ? spawnBound(process.execPath, args, options)
+        : spawnBound("nsenter", [...enter(mountsOf), process.execPath, ...args], options);
+    this.#process = child;
+    createInterface(child.stdout).on("line", (line) => this.#read(line));
+    child.stderr.on("data", (chunk: Buffer) => (this.#words += chunk.toString()));
+    await eventually(
+      () => {
+        if (this.log.slice(seen).some((line) => line.msg === "ready")) return true;
+        if (child.exitCode === null && child.signalCode === null) return false;
+        throw new AgentEnded(child.exitCode, this.words());
+      },
+      { what: "the agent to be ready", timeoutMs: startTimeoutMs, intervalMs: 5, giveUpOn: AgentEnded },
+    );
+    return { readyMs: performance.now() - began };
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    process.kill(this.pid, signal);
+  }
+
+  /** A crash: no good order, the state stays. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL", 5000);
+  }
+
+  /** Stops it in good order, as systemd does, and gives its exit code (null: it had to be killed). State stays. */
+  async terminate(timeoutMs = 30_000): Promise<number | null> {
+    return await this.#end("SIGTERM", timeoutMs);
+  }
+
+  /** Ends it however it is and removes its folder. */
+  async stop(): Promise<void> {
+    await this.terminate();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** Resolves with the first line of the log that `match` accepts, past or to come. */
+  async logged(match: (line: LogLine) => boolean, what: string, timeoutMs = 10_000): Promise<LogLine> {
+    return await eventually(() => this.log.find(match), { what, timeoutMs });
+  }
+
+  /** What it printed, for the message of a test that fails. */
+  words(): string {
+    return [...this.log.slice(-20).map((line) => JSON.stringify(line)), this.#words].join("\n");
+  }
+
+  async #end(signal: NodeJS.Signals, timeoutMs: number): Promise<number | null> {
+    const child = this.#process;
+    if (child === undefined) return null;
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, "exit");
+      child.kill(signal);
+      try {
+        await within(ended, timeoutMs, `the agent to end after ${signal}`);
+      } catch {
+        child.kill("SIGKILL");
+        await ended;
+      }
+    }
+    return child.exitCode;
+  }
+
+  #read(line: string): void {
+    try {
+      this.log.push(JSON.parse(line) as LogLine);
+    } catch {
+      this.#words += `${line}\n`;
+    }
+  }
+}
+
+function enter(mountsOf: number): readonly string[] {
+  return [`--mount=/proc/${mountsOf}/ns/mnt`, `--wdns=${repository}`];
+}
+
+class AgentEnded extends Error {
+  constructor(exitCode: number | null, words: string) {
+    super(`the agent ended with ${exitCode ?? "a signal"} before it was ready:\n${words}`);
+  }
+}

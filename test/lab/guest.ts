@@ -1,0 +1,91 @@
+import { execFile } from "node:child_process";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const repository = join(import.meta.dirname, "../..");
+
+/** The tiny guest's files (scripts/guest-image says what they are), where one libvirtd's guests can reach them. */
+export interface GuestFiles {
+  readonly kernel: string;
+  readonly initrd: string;
+  /** The same with the QEMU guest agent in it. */
+  readonly initrdWithAgent: string;
+  /** A 1 MiB raw disk that prints its marker and halts. */
+  readonly bootSector: string;
+}
+
+/** What the tiny Linux guest prints on its serial console once it is up. */
+export const bootedMarker = "socle-guest: booted";
+
+/**
+ * Builds the guest if need be and copies it into `directory`: libvirt changes the owner of what a guest uses, so
+ * each libvirtd has its own.
+ */
+export async function guestFilesIn(directory: string): Promise<GuestFiles> {
+  await promisify(execFile)(join(repository, "scripts/guest-image"), [], { timeout: 300_000 });
+  const copy = async (name: string): Promise<string> => {
+    const to = join(directory, name);
+    await copyFile(join(repository, ".cache/guest", name), to);
+    return to;
+  };
+  const [kernel, initrd, initrdWithAgent, bootSector] = await Promise.all([
+    copy("vmlinuz"),
+    copy("initrd"),
+    copy("initrd-ga"),
+    copy("bootsector.img"),
+  ]);
+  return { kernel, initrd, initrdWithAgent, bootSector };
+}
+
+export interface GuestXmlOptions {
+  readonly name: string;
+  readonly uuid?: string;
+  readonly memoryMib?: number;
+  readonly vcpus?: number;
+  /** What to boot: the boot sector alone, or Linux with these words on its command line. */
+  readonly boot: { readonly bootSector: string } | { readonly linux: GuestFiles; readonly words?: string };
+  /** "tcg" (default) works everywhere; see facts on KVM that cannot run a Linux guest. */
+  readonly accelerator?: "tcg" | "kvm";
+  /** A file that the serial console is logged to. */
+  readonly consoleLog?: string;
+  /** More elements for <devices>. */
+  readonly devices?: string;
+}
+
+/**
+ * Domain XML of a guest as a person would write it for virsh, independent of Socle's own builder. Boot-sector guests
+ * are as small as QEMU gets (32 MiB, 1 MiB of translation cache), for many at a time.
+ */
+export function guestXml(options: GuestXmlOptions): string {
+  const { name, uuid, vcpus = 1, boot, accelerator = "tcg", consoleLog, devices = "" } = options;
+  const isLinux = "linux" in boot;
+  const memoryMib = options.memoryMib ?? (isLinux ? 96 : 32);
+  const os = isLinux
+    ? `<kernel>${boot.linux.kernel}</kernel><initrd>${boot.linux.initrd}</initrd>` +
+      `<cmdline>console=ttyS0 quiet ${boot.words ?? ""}</cmdline>`
+    : `<boot dev='hd'/>`;
+  const disk = isLinux
+    ? ""
+    : `<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='${boot.bootSector}'/>` +
+      `<target dev='vda' bus='virtio'/><readonly/><shareable/></disk>`;
+  const log = consoleLog === undefined ? "" : `<log file='${consoleLog}' append='off'/>`;
+  const tcg =
+    accelerator === "tcg" && !isLinux
+      ? "<features><acpi/><tcg><tb-cache unit='MiB'>1</tb-cache></tcg></features>"
+      : "";
+  return `<domain type='${accelerator === "tcg" ? "qemu" : "kvm"}'>
+  <name>${name}</name>
+  ${uuid === undefined ? "" : `<uuid>${uuid}</uuid>`}
+  <memory unit='MiB'>${memoryMib}</memory>
+  <vcpu>${vcpus}</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type>${os}</os>
+  ${tcg === "" ? "<features><acpi/></features>" : tcg}
+  <devices>
+    <controller type='usb' model='none'/>
+    ${disk}
+    <serial type='pty'>${log}<target port='0'/></serial>
+    ${devices}
+  </devices>
+</domain>`;
+}

@@ -1,0 +1,57 @@
+import { Client, credentials } from "@grpc/grpc-js";
+import type { ConsoleRequest } from "../../agent/gen/socle/v1/ConsoleRequest.ts";
+import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
+import { bootedMarker } from "../lab/guest.ts";
+import { epochOf, vmService } from "../scheduler/contract.ts";
+
+const QUESTION = "uname -srm; echo socle-demo: $((6 * 7))";
+const ANSWER = "socle-demo: 42";
+
+/** The guest's lines until it is up; then it is asked who it is, over the same console, and its answer. */
+export async function* firstWords(
+  apiAddress: string,
+  vm: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
+  const client = new Client(apiAddress, credentials.createInsecure());
+  const { path, requestSerialize, responseDeserialize } = vmService.Console;
+  const call = client.makeBidiStreamRequest<ConsoleRequest, ConsoleResponse__Output>(
+    path,
+    requestSerialize,
+    responseDeserialize,
+    epochOf(1),
+    { deadline: Date.now() + timeoutMs },
+  );
+  const cancel = (): void => call.cancel();
+  signal.addEventListener("abort", cancel, { once: true });
+  call.write({ vm, force: true });
+  let rest = "";
+  let isAsked = false;
+  try {
+    for await (const message of call as AsyncIterable<ConsoleResponse__Output>) {
+      const lines = (rest + message.output.toString("latin1")).split(/\r*\n/);
+      rest = lines.pop() ?? "";
+      for (const line of lines.map(printable).filter((text) => text !== "")) {
+        yield line;
+        if (line.startsWith(ANSWER)) return;
+        if (!isAsked && line.includes(bootedMarker)) {
+          isAsked = true;
+          call.write({ input: Buffer.from(`${QUESTION}\r`) });
+        }
+      }
+    }
+    throw new Error("the guest's console ended before it was up");
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    call.on("error", () => undefined);
+    call.cancel();
+    client.close();
+  }
+}
+
+/** What a guest prints goes to a person's terminal: no control sequences. */
+function printable(line: string): string {
+  // eslint-disable-next-line no-control-regex -- removing control characters is what it is for
+  return line.replaceAll(/\u001b\[[0-9;?]*[A-Za-z]|[\u0000-\u001f\u007f]/g, "").trim();
+}

@@ -1,0 +1,240 @@
+// What ./scripts/run does once everything is installed: the main job, end to end, with each part saying what it sees.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import { silentLog } from "../../agent/kernel/log.ts";
+import { Libvirt } from "../../agent/libvirt/index.ts";
+import { AgentProcess } from "../lab/agent-process.ts";
+import { freePort } from "../lab/ports.ts";
+import { eventually } from "../lab/wait.ts";
+import { callAgent, vmService, operationService } from "../scheduler/contract.ts";
+import type { KnownHost } from "../scheduler/host.ts";
+import { Scheduler } from "../scheduler/scheduler.ts";
+import { DemoPool } from "./demo-pool.ts";
+import { firstWords } from "./first-words.ts";
+import { Story } from "./story.ts";
+
+const { values } = parseArgs({ options: { once: { type: "boolean", default: false } } });
+const MIB = 1024 * 1024;
+const VM_NAME = "socle-demo";
+const BOOT_MS = 45_000;
+
+const story = new Story();
+const stopped = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const)
+  process.once(name, () => stopped.abort(new Error("interrupted")));
+/** What is to be undone at the end, the newest first. */
+const undo: { what: string; act: () => Promise<void> }[] = [];
+
+try {
+  await demonstrate();
+  if (!values.once) await stay();
+} catch (thrown) {
+  if (!stopped.signal.aborted) {
+    story.failed(thrown);
+    process.exitCode = 1;
+  }
+} finally {
+  for (const { what, act } of undo.reverse()) {
+    try {
+      await act();
+      story.detail(`removed: ${what}`);
+    } catch (thrown) {
+      story.failed(thrown, `${what} could not be removed`);
+      process.exitCode = 1;
+    }
+  }
+}
+story.end();
+
+async function demonstrate(): Promise<void> {
+  const uri = "qemu:///system";
+  story.step("libvirt", `Socle's own client connects to ${uri}`);
+  const libvirt = await Libvirt.connect({ uri, log: silentLog });
+  undo.push({ what: "connection to libvirt", act: () => libvirt.close() });
+
+  story.step("storage", "a pool with the tiny guest's kernel and initrd, uploaded through libvirt");
+  const pool = await DemoPool.create(libvirt);
+  undo.push({ what: `storage pool ${pool.name}`, act: () => pool.remove() });
+  for (const { name, bytes } of await pool.fill()) story.detail(`${name}: ${(bytes / MIB).toFixed(1)} MiB`);
+
+  story.step("scheduler", "a small scheduler waits for hosts");
+  const scheduler = await Scheduler.start({
+    heartbeatMs: 1000,
+    onChange: (host, what) => story.schedulerSaw(host, what),
+  });
+  undo.push({
+    what: "scheduler",
+    act: () => {
+      scheduler.stop();
+      return Promise.resolve();
+    },
+  });
+
+  story.step("agent", "the agent starts, as a process of its own");
+  const apiAddress = `127.0.0.1:${await freePort()}`;
+  const directory = await mkdtemp(join(tmpdir(), "socle-run-"));
+  undo.push({ what: directory, act: () => rm(directory, { recursive: true }) });
+  const agent = await AgentProcess.start({
+    config: {
+      libvirt: { uri },
+      api: { socket: join(directory, "agent.sock"), listen: apiAddress },
+      scheduler: { address: scheduler.address },
+      vm: { sampleIntervalSeconds: 2 },
+    },
+  });
+  undo.push({ what: "agent (its guests are not touched by this)", act: () => agent.stop() });
+
+  const host = await eventually(
+    () => [...scheduler.hosts.values()].find((each) => each.host?.health?.schedulable === "TRUTH_TRUE"),
+    {
+      what: "the host to register and to be found healthy",
+      timeoutMs: 20_000,
+    },
+  );
+  story.registration(host);
+  await removeLeftover(apiAddress, host);
+
+  const { operation, accelerator } = await boot(scheduler, host, apiAddress);
+  story.detail(`operation ${operation.operationId}: ${operation.steps.map(({ name }) => name).join(", ")}`);
+  undo.push({ what: `VM ${VM_NAME}`, act: () => remove(apiAddress, operation.vmId) });
+
+  story.step("console", `the guest's own words from its serial console (${accelerator})`);
+  for await (const line of firstWords(apiAddress, operation.vmId, BOOT_MS, stopped.signal))
+    story.guestSays(line);
+
+  story.step("metrics", `what Prometheus scrapes at http://${agent.metricsAddress}/metrics`);
+  story.metrics(await vmMetrics(agent.metricsAddress, operation.vmId));
+
+  story.step("events", "the VM's lifecycle as the scheduler was told");
+  for (const event of host.events.filter(({ vmId }) => vmId === operation.vmId)) story.event(event);
+  if (!values.once) story.whatNext(agent, apiAddress, scheduler.address, VM_NAME);
+}
+
+/** KVM first, by the scheduler; where what happens shows that KVM cannot run guests, TCG, and says so. */
+async function boot(
+  scheduler: Scheduler,
+  host: KnownHost,
+  apiAddress: string,
+): Promise<{ operation: Operation__Output; accelerator: string }> {
+  const spec: VmSpec = {
+    name: VM_NAME,
+    vcpus: 1,
+    memoryBytes: 128 * MIB,
+    kernelBoot: {
+      kernel: { pool: DemoPool.poolName, volume: "vmlinuz" },
+      initrd: { pool: DemoPool.poolName, volume: "initrd" },
+      commandLine: "console=ttyS0 quiet",
+    },
+    labels: { purpose: "demonstration" },
+  };
+  story.step("guest", "the scheduler places a VM: 1 vCPU, 128 MiB");
+  try {
+    const { operation } = await scheduler.place(spec);
+    const accelerator = operation.result["accelerator"] ?? "?";
+    if (accelerator !== "kvm" || (await runsOnKvm(apiAddress, operation.vmId))) {
+      story.detail(`running, by ${accelerator.toUpperCase()}`);
+      return { operation, accelerator: accelerator.toUpperCase() };
+    }
+    await remove(apiAddress, operation.vmId);
+  } catch (thrown) {
+    story.detail(
+      `not under KVM: ${thrown instanceof Error ? (thrown.message.split("\n")[0] ?? "") : String(thrown)}`,
+    );
+  }
+  const condition = await eventually(
+    () =>
+      host.host?.health?.conditions.find(
+        ({ type, status }) => type === "KvmUnavailable" && status === "TRUTH_TRUE",
+      ),
+    { what: "the agent to report what is wrong with KVM", timeoutMs: 30_000 },
+  );
+  story.detail(`the agent reports KvmUnavailable: ${condition.evidence.split("\n")[0] ?? ""}`);
+  story.step(
+    "guest",
+    "KVM cannot run guests here, so it is emulated (TCG): slow, and only because we ask for it",
+  );
+  const request = {
+    requestId: `${VM_NAME}-${Date.now()}`,
+    spec: { ...spec, accelerator: "ACCELERATOR_TCG" as const },
+  };
+  const operation = await finished(
+    apiAddress,
+    await callAgent(apiAddress, vmService.CreateVm, request, 10_000),
+  );
+  story.detail("running, by TCG");
+  return { operation, accelerator: "TCG" };
+}
+
+/** Waits for the guest's first words, or for the agent to say that KVM stopped it. */
+async function runsOnKvm(apiAddress: string, vmId: string): Promise<boolean> {
+  const end = new AbortController();
+  const speaks = (async (): Promise<boolean> => {
+    for await (const _line of firstWords(apiAddress, vmId, BOOT_MS, end.signal))
+      if (end.signal.aborted) break;
+    return true;
+  })().catch(() => false);
+  const stops = eventually(
+    async () => {
+      const vm = await callAgent(apiAddress, vmService.GetVm, { vm: vmId }, 5000);
+      return vm.state === "VM_STATE_PAUSED" && vm.stateReason === "INTERNAL_ERROR";
+    },
+    { what: "KVM to stop the guest", timeoutMs: BOOT_MS, intervalMs: 200 },
+  ).then(
+    () => false,
+    () => false,
+  );
+  const runs = await Promise.race([speaks, stops]);
+  end.abort();
+  return runs;
+}
+
+async function removeLeftover(apiAddress: string, host: KnownHost): Promise<void> {
+  const left = [...host.vms.values()].find(({ name, managed }) => name === VM_NAME && managed);
+  if (left === undefined) return;
+  story.detail(`${VM_NAME} of an earlier run is still here; it is removed first`);
+  await remove(apiAddress, left.vmId);
+}
+
+async function remove(apiAddress: string, vmId: string): Promise<void> {
+  const request = { requestId: `${VM_NAME}-rm-${Date.now()}`, vm: vmId, force: true };
+  await finished(apiAddress, await callAgent(apiAddress, vmService.DeleteVm, request, 10_000));
+}
+
+async function finished(apiAddress: string, { operationId }: Operation__Output): Promise<Operation__Output> {
+  const request = { operationId, timeout: { seconds: 120 } };
+  const operation = await callAgent(apiAddress, operationService.WaitOperation, request, 130_000);
+  if (operation.state === "STATE_SUCCEEDED") return operation;
+  throw new Error(`${operation.kind}: ${operation.error?.message ?? operation.state}`);
+}
+
+/** The VM's CPU and memory, once a sampling round has seen it run. */
+async function vmMetrics(address: string, vmId: string): Promise<readonly string[]> {
+  return await eventually(
+    async () => {
+      const text = await (await fetch(`http://${address}/metrics`)).text();
+      const lines = text
+        .split("\n")
+        .filter(
+          (line) =>
+            /^socle_vm_(cpu_seconds_total|memory_\w+|state|guest_usable\w*)\{/.test(line) &&
+            line.includes(vmId) &&
+            !/_state.* 0$/.test(line),
+        );
+      return lines.some((line) => line.startsWith("socle_vm_cpu_seconds_total") && !line.endsWith(" 0"))
+        ? lines
+        : undefined;
+    },
+    { what: "the VM's metrics", timeoutMs: 15_000, intervalMs: 100 },
+  );
+}
+
+function stay(): Promise<void> {
+  return new Promise((resolve) => {
+    if (stopped.signal.aborted) resolve();
+    else stopped.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

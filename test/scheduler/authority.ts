@@ -1,0 +1,159 @@
+import { webcrypto, randomBytes, X509Certificate } from "node:crypto";
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import "reflect-metadata";
+import * as x509 from "@peculiar/x509";
+
+x509.cryptoProvider.set(webcrypto);
+
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+const DAY_MS = 24 * 3_600_000;
+
+export interface Issued {
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  readonly serial: string;
+}
+
+export interface IssueOptions {
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
+  /** Names beside the identity, or none at all. */
+  readonly names?: x509.JsonGeneralNames;
+}
+
+/** A small certificate authority, for a scheduler to start from and for the tests: ECDSA P-256, in memory alone. */
+export class Authority {
+  readonly domain: string;
+  readonly certificatePem: string;
+  readonly #certificate: x509.X509Certificate;
+  readonly #keys: webcrypto.CryptoKeyPair;
+  readonly #revoked: { serialNumber: string; revocationDate: Date }[] = [];
+
+  static async make(domain: string): Promise<Authority> {
+    const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+    const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+      serialNumber: newSerial(),
+      name: `CN=Authority of ${domain}`,
+      notBefore: new Date(Date.now() - DAY_MS),
+      notAfter: new Date(Date.now() + 3650 * DAY_MS),
+      signingAlgorithm: algorithm,
+      keys: keys,
+      extensions: [
+        new x509.BasicConstraintsExtension(true, 1, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ],
+    });
+    return new Authority(domain, certificate, keys);
+  }
+
+  private constructor(domain: string, certificate: x509.X509Certificate, keys: webcrypto.CryptoKeyPair) {
+    this.domain = domain;
+    this.#certificate = certificate;
+    this.#keys = keys;
+    this.certificatePem = certificate.toString("pem");
+  }
+
+  /** A certificate and its key for `ROLE/NAME` (or `ROLE/NAME/tenant/TENANT`) of the domain; a day's worth unless told otherwise. */
+  async issue(holder: string, options: IssueOptions = {}): Promise<Issued> {
+    const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+    const certificate = await this.#sign(keys.publicKey, holder, options);
+    const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey));
+    const keyPem = x509.PemConverter.encode(pkcs8, "PRIVATE KEY");
+    return { certificatePem: certificate.toString("pem"), keyPem, serial: certificate.serialNumber };
+  }
+
+  /** A certificate for the key of a PKCS #10 request (DER) that its own key has signed; throws for another. */
+  async certify(request: Buffer, holder: string, options: IssueOptions = {}): Promise<string> {
+    const asked = new x509.Pkcs10CertificateRequest(request);
+    if (!(await asked.verify())) throw new Error("the request is not signed by its own key");
+    const { rawData } = asked.publicKey;
+    const publicKey = await webcrypto.subtle.importKey("spki", rawData, algorithm, true, ["verify"]);
+    return (await this.#sign(publicKey, holder, options)).toString("pem");
+  }
+
+  /** Whether it issued the certificate, and has not revoked it. */
+  stands(certificate: X509Certificate): boolean {
+    const serial = certificate.serialNumber.toLowerCase();
+    return (
+      certificate.verify(new X509Certificate(this.certificatePem).publicKey) &&
+      !this.#revoked.some(({ serialNumber }) => serialNumber === serial)
+    );
+  }
+
+  revoke(serial: string): void {
+    this.#revoked.push({ serialNumber: serial, revocationDate: new Date() });
+  }
+
+  /** What has been revoked so far, as a list in PEM form. */
+  async revocationList(): Promise<string> {
+    const list = await x509.X509CrlGenerator.create({
+      issuer: this.#certificate.subject,
+      thisUpdate: new Date(Date.now() - 60_000),
+      nextUpdate: new Date(Date.now() + DAY_MS),
+      entries: this.#revoked,
+      signingAlgorithm: algorithm,
+      signingKey: this.#keys.privateKey,
+    });
+    return x509.PemConverter.encode(list.rawData, "X509 CRL");
+  }
+
+  async #sign(
+    publicKey: webcrypto.CryptoKey,
+    holder: string,
+    options: IssueOptions,
+  ): Promise<x509.X509Certificate> {
+    const uri = `spiffe://${this.domain}/${holder}`;
+    return await x509.X509CertificateGenerator.create({
+      serialNumber: newSerial(),
+      issuer: this.#certificate.subject,
+      subject: "",
+      notBefore: options.notBefore ?? new Date(Date.now() - 60_000),
+      notAfter: options.notAfter ?? new Date(Date.now() + DAY_MS),
+      signingAlgorithm: algorithm,
+      publicKey,
+      signingKey: this.#keys.privateKey,
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        // Each host's agent is a server to its scheduler and a client of it.
+        new x509.ExtendedKeyUsageExtension([
+          x509.ExtendedKeyUsage.serverAuth,
+          x509.ExtendedKeyUsage.clientAuth,
+        ]),
+        new x509.SubjectAlternativeNameExtension(options.names ?? [{ type: "url", value: uri }], true),
+        await x509.AuthorityKeyIdentifierExtension.create(this.#keys.publicKey),
+      ],
+    });
+  }
+}
+
+/** Puts a host's certificate, key and authority where the agent looks, each file whole at every moment. */
+export async function installTrust(
+  directory: string,
+  authority: Authority,
+  issued: Issued,
+  revocationList?: string,
+): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const put = async (name: string, text: string): Promise<void> => {
+    await writeFile(join(directory, `.${name}`), text, { mode: 0o600 });
+    await rename(join(directory, `.${name}`), join(directory, name));
+  };
+  await put("ca.crt", authority.certificatePem);
+  if (revocationList !== undefined) await put("ca.crl", revocationList);
+  await put("agent.key", issued.keyPem);
+  await put("agent.crt", issued.certificatePem);
+}
+
+/** 127 random bits, never zero, never negative (RFC 5280, 4.1.2.2). */
+function newSerial(): string {
+  const bytes = randomBytes(16);
+  bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
+  return bytes.toString("hex");
+}
+
+/** SHA-256 of a certificate, as lower-case hexadecimal. */
+export const fingerprintOf = (pem: string): string =>
+  new X509Certificate(pem).fingerprint256.replaceAll(":", "").toLowerCase();

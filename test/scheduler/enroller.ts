@@ -1,0 +1,132 @@
+import { randomBytes, timingSafeEqual, verify, X509Certificate } from "node:crypto";
+import { Server, ServerCredentials, status, type sendUnaryData } from "@grpc/grpc-js";
+import type { Certification } from "../../agent/gen/socle/v1/Certification.ts";
+import type { EnrollmentServiceHandlers } from "../../agent/gen/socle/v1/EnrollmentService.ts";
+import type { EnrollRequest__Output } from "../../agent/gen/socle/v1/EnrollRequest.ts";
+import type { RenewRequest__Output } from "../../agent/gen/socle/v1/RenewRequest.ts";
+import { fingerprintOf, type Authority } from "./authority.ts";
+import { enrollmentService } from "./contract.ts";
+
+export interface EnrollerOptions {
+  /** Of what it issues. */
+  readonly lifeMs?: number;
+  /** For how long after its end a certificate may still be renewed. */
+  readonly graceMs?: number;
+  /** 0: any free one. */
+  readonly port?: number;
+}
+
+interface Token {
+  readonly secret: Buffer;
+  /** Host ids and names that it is good for. */
+  readonly hosts: readonly string[];
+  readonly endsAtMs: number;
+}
+
+class Refused extends Error {}
+
+/** Gives hosts their certificates: the first for a token, each other for the one before. Tokens are kept in memory. */
+export class Enroller {
+  readonly address: string;
+  readonly #authority: Authority;
+  readonly #options: EnrollerOptions;
+  readonly #server: Server;
+  readonly #tokens = new Set<Token>();
+
+  static async start(authority: Authority, options: EnrollerOptions = {}): Promise<Enroller> {
+    const own = await authority.issue("scheduler/enroller");
+    const server = new Server();
+    // With its authority behind it: by that a host knows whom its token names.
+    const chain = Buffer.from(`${own.certificatePem}\n${authority.certificatePem}\n`);
+    const credentials = ServerCredentials.createSsl(null, [
+      { private_key: Buffer.from(own.keyPem), cert_chain: chain },
+    ]);
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync(`127.0.0.1:${options.port ?? 0}`, credentials, (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(error);
+      });
+    });
+    const enroller = new Enroller(authority, server, `127.0.0.1:${port}`, options);
+    const handlers: EnrollmentServiceHandlers = {
+      Enroll: ({ request }, answer) => enroller.#answer(enroller.#enroll(request), answer),
+      Renew: ({ request }, answer) => enroller.#answer(enroller.#renew(request), answer),
+    };
+    server.addService(enrollmentService, { ...handlers });
+    return enroller;
+  }
+
+  private constructor(authority: Authority, server: Server, address: string, options: EnrollerOptions) {
+    this.#authority = authority;
+    this.#server = server;
+    this.address = address;
+    this.#options = options;
+  }
+
+  /** Good for one of these hosts (ids or names), once, for that long. */
+  token(hosts: readonly string[], lifeMs: number): string {
+    const secret = randomBytes(24).toString("base64url");
+    const text = `socle1.${fingerprintOf(this.#authority.certificatePem)}.${secret}`;
+    this.#tokens.add({ secret: Buffer.from(text), hosts, endsAtMs: performance.now() + lifeMs });
+    return text;
+  }
+
+  stop(): void {
+    this.#server.forceShutdown();
+  }
+
+  async #enroll({
+    token,
+    hostId,
+    hostname,
+    certificateRequest,
+  }: EnrollRequest__Output): Promise<Certification> {
+    const given = Buffer.from(token);
+    const found = [...this.#tokens].find(
+      ({ secret }) => secret.length === given.length && timingSafeEqual(secret, given),
+    );
+    if (found === undefined || found.endsAtMs < performance.now())
+      throw new Refused("the token is not good (any more)");
+    if (![hostId, hostname].some((host) => found.hosts.includes(host)))
+      throw new Refused("the token is for other hosts");
+    // Used up before anything else: a second request with it fails, whatever becomes of this one.
+    this.#tokens.delete(found);
+    return await this.#certify(certificateRequest, `agent/${hostId}`);
+  }
+
+  async #renew({ certificate, certificateRequest, proof }: RenewRequest__Output): Promise<Certification> {
+    const before = new X509Certificate(certificate);
+    const key = { key: before.publicKey, dsaEncoding: "ieee-p1363" } as const;
+    if (!this.#authority.stands(before))
+      throw new Refused("the certificate is revoked, or none of this authority's");
+    if (!verify("sha256", certificateRequest, key, proof))
+      throw new Refused("the proof is not by the certificate's key");
+    const lateMs = Date.now() - Date.parse(before.validTo);
+    if (lateMs > (this.#options.graceMs ?? 7 * 24 * 3_600_000))
+      throw new Refused("the certificate ran out too long ago");
+    const holder = /URI:spiffe:\/\/[^/]+\/(agent\/[A-Za-z0-9._-]+)$/.exec(before.subjectAltName ?? "")?.[1];
+    if (holder === undefined) throw new Refused("the certificate is no host's");
+    return await this.#certify(certificateRequest, holder);
+  }
+
+  async #certify(request: Buffer, holder: string): Promise<Certification> {
+    const { lifeMs = 24 * 3_600_000 } = this.#options;
+    const notBefore = new Date();
+    const notAfter = new Date(notBefore.getTime() + lifeMs);
+    return {
+      certificateChain: await this.#authority.certify(request, holder, { notBefore, notAfter }),
+      authorities: this.#authority.certificatePem,
+      revocationLists: "",
+    };
+  }
+
+  #answer(work: Promise<Certification>, answer: sendUnaryData<{ certification: Certification }>): void {
+    work.then(
+      (certification) => answer(null, { certification }),
+      (thrown: unknown) => {
+        const code = thrown instanceof Refused ? status.PERMISSION_DENIED : status.INVALID_ARGUMENT;
+        answer({ code, details: thrown instanceof Error ? thrown.message : String(thrown) });
+      },
+    );
+  }
+}

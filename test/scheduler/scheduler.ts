@@ -1,0 +1,267 @@
+import { randomUUID } from "node:crypto";
+import {
+  Server,
+  ServerCredentials,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+} from "@grpc/grpc-js";
+import type { AgentMessage__Output } from "../../agent/gen/socle/v1/AgentMessage.ts";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import type { ReportPart__Output } from "../../agent/gen/socle/v1/ReportPart.ts";
+import type { ReportResponse } from "../../agent/gen/socle/v1/ReportResponse.ts";
+import type { SchedulerMessage } from "../../agent/gen/socle/v1/SchedulerMessage.ts";
+import type { SchedulerServiceHandlers } from "../../agent/gen/socle/v1/SchedulerService.ts";
+import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import { callAgent, operationService, schedulerService, vmService } from "./contract.ts";
+import { KnownHost } from "./host.ts";
+
+export interface SchedulerOptions {
+  /** 0: any free one. */
+  readonly port?: number;
+  readonly heartbeatMs?: number;
+  readonly reconnectSpreadMs?: number;
+  readonly controlEpoch?: number;
+  /** TLS; without it the scheduler is for loopback alone. */
+  readonly credentials?: ServerCredentials;
+  /** Told of everything that happens, for people and for tests that wait. */
+  readonly onChange?: (host: KnownHost, what: string) => void;
+}
+
+/** How a scheduler can be made to misbehave. */
+export interface Faults {
+  /** Deltas to lose, as if the network had. */
+  dropDeltas: number;
+  /** Takes sessions and says nothing. */
+  silent: boolean;
+  /** Answers reports with another digest. */
+  wrongReportDigest: boolean;
+}
+
+/** No host that is connected and schedulable has room now; another time one may. */
+export class NoRoom extends Error {
+  constructor() {
+    super("no host has room for this VM");
+  }
+}
+
+type Session = ServerDuplexStream<AgentMessage__Output, SchedulerMessage>;
+
+const duration = (ms: number) => ({ seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 });
+
+/** A small scheduler: it knows the hosts that report to it, in memory, and can place a VM on one. */
+export class Scheduler {
+  readonly hosts = new Map<string, KnownHost>();
+  readonly faults: Faults = { dropDeltas: 0, silent: false, wrongReportDigest: false };
+  readonly port: number;
+  readonly #options: SchedulerOptions;
+  readonly #server: Server;
+  readonly #sessions = new Map<string, Session>();
+
+  static async start(options: SchedulerOptions = {}): Promise<Scheduler> {
+    const server = new Server();
+    const port = await new Promise<number>((resolve, reject) => {
+      const address = `127.0.0.1:${options.port ?? 0}`;
+      const credentials = options.credentials ?? ServerCredentials.createInsecure();
+      server.bindAsync(address, credentials, (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(error);
+      });
+    });
+    const scheduler = new Scheduler(server, port, options);
+    const handlers: SchedulerServiceHandlers = {
+      Session: (call) => scheduler.#session(call),
+      Report: (call, answer) => scheduler.#report(call, answer),
+    };
+    server.addService(schedulerService, { ...handlers });
+    return scheduler;
+  }
+
+  private constructor(server: Server, port: number, options: SchedulerOptions) {
+    this.#server = server;
+    this.port = port;
+    this.#options = options;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** Ends at once, as if it had crashed; agents notice and come back. */
+  stop(): void {
+    this.#server.forceShutdown();
+  }
+
+  /** Stops reading what a host says, or goes on. */
+  stall(hostId: string, stalled: boolean): void {
+    const session = this.#sessions.get(hostId);
+    if (stalled) session?.pause();
+    else session?.resume();
+  }
+
+  /** Asks a host for a full report. */
+  resync(hostId: string, reason: string): void {
+    this.#send(hostId, { resync: { reason } });
+  }
+
+  /** Sends a host away for a time, and to another address if one is given. */
+  comeBack(hostId: string, delayMs: number, address = ""): void {
+    this.#send(hostId, { comeBack: { delay: duration(delayMs), address } });
+  }
+
+  /**
+   * Creates a VM on the host with the most free memory of those that can take it. Resolves when the VM is made; throws NoRoom, or what the
+   * host said.
+   */
+  async place(spec: VmSpec, timeoutMs = 120_000): Promise<{ host: KnownHost; operation: Operation__Output }> {
+    const [host] = [...this.hosts.values()]
+      .filter((each) => this.#canTake(each, spec))
+      .sort((a, b) => b.available("memory") - a.available("memory"));
+    const address = host?.hello?.agentAddress;
+    if (host === undefined || address === undefined) throw new NoRoom();
+    const request = { requestId: randomUUID(), spec };
+    const begun = await callAgent(address, vmService.CreateVm, request, 10_000, this.#options.controlEpoch);
+    const wait = { operationId: begun.operationId, timeout: duration(timeoutMs) };
+    const operation = await callAgent(address, operationService.WaitOperation, wait, timeoutMs + 10_000);
+    if (operation.state !== "STATE_SUCCEEDED") {
+      throw new Error(`the host did not make the VM: ${operation.error?.message ?? operation.state}`);
+    }
+    return { host, operation };
+  }
+
+  #canTake(known: KnownHost, spec: VmSpec): boolean {
+    const { host, hello, connected } = known;
+    return (
+      connected &&
+      hello !== undefined &&
+      hello.agentAddress !== "" &&
+      host?.schedulingState === "LIFECYCLE_STATE_ACTIVE" &&
+      host.health?.schedulable === "TRUTH_TRUE" &&
+      known.available("cpu") >= (spec.vcpus ?? 0) &&
+      known.available("memory") >= Number(spec.memoryBytes ?? 0)
+    );
+  }
+
+  #session(call: Session): void {
+    let known: KnownHost | undefined;
+    call.on("data", (message: AgentMessage__Output) => {
+      if (this.faults.silent) return;
+      if (message.hello != null) {
+        known = this.#known(message.hello.hostId);
+        known.hello = message.hello;
+        this.#welcome(known, call);
+      } else if (known !== undefined) {
+        this.#take(known, message, call);
+      }
+    });
+    const end = (): void => {
+      if (known !== undefined && this.#sessions.get(known.hostId) === call) {
+        this.#sessions.delete(known.hostId);
+        known.connected = false;
+        this.#tell(known, "disconnected");
+      }
+    };
+    call.on("end", () => {
+      end();
+      call.end();
+    });
+    call.on("cancelled", end);
+    call.on("error", end);
+  }
+
+  #report(
+    call: ServerReadableStream<ReportPart__Output, ReportResponse>,
+    answer: sendUnaryData<ReportResponse>,
+  ): void {
+    const parts: ReportPart__Output[] = [];
+    call.on("data", (part: ReportPart__Output) => {
+      parts.push(part);
+      if (!part.last) return;
+      const known = this.#known(part.hostId);
+      known.applyReport(parts);
+      const digest = this.faults.wrongReportDigest ? "wrong" : known.digest;
+      answer(null, { digest, generation: known.generation });
+      this.#tell(known, "report");
+    });
+    call.on("error", () => undefined);
+  }
+
+  #welcome(known: KnownHost, call: Session): void {
+    const { heartbeatMs = 1000, reconnectSpreadMs = 1000, controlEpoch = 1 } = this.#options;
+    this.#sessions.set(known.hostId, call);
+    known.connected = true;
+    known.sessions += 1;
+    known.goodbye = undefined;
+    call.write({
+      welcome: {
+        knownDigest: known.digest,
+        knownGeneration: known.generation,
+        knownAgentEpoch: known.agentEpoch,
+        knownEventSequence: known.eventSequence,
+        heartbeatInterval: duration(heartbeatMs),
+        reconnectSpread: duration(reconnectSpreadMs),
+        controlEpoch,
+      },
+    });
+    // The same state under another start of the agent: its generations are other ones.
+    const position = known.hello?.position;
+    if (position != null && known.hello?.digest === known.digest) {
+      known.agentEpoch = position.agentEpoch;
+      known.generation = position.generation;
+    }
+    this.#tell(known, "connected");
+  }
+
+  #take(known: KnownHost, message: AgentMessage__Output, call: Session): void {
+    if (message.delta != null) {
+      if (this.faults.dropDeltas > 0) {
+        this.faults.dropDeltas -= 1;
+        this.#tell(known, "delta dropped");
+        return;
+      }
+      if (known.applyDelta(message.delta)) this.#ack(known, call);
+      else this.#mismatch(known, "a delta does not fit");
+      this.#tell(known, "delta");
+    } else if (message.heartbeat != null) {
+      known.heartbeats += 1;
+      const { generation, digest } = message.heartbeat;
+      if (digest !== "" && generation >= known.generation && digest !== known.digest) {
+        this.#mismatch(known, "digests differ");
+      }
+      this.#tell(known, "heartbeat");
+    } else if (message.events != null) {
+      for (const event of message.events.events) {
+        known.applyEvent(event);
+        this.#tell(known, "event");
+      }
+      this.#ack(known, call);
+    } else if (message.goodbye != null) {
+      known.goodbye = message.goodbye.reason;
+      this.#tell(known, "goodbye");
+    }
+  }
+
+  #mismatch(known: KnownHost, reason: string): void {
+    known.mismatches += 1;
+    this.resync(known.hostId, reason);
+    this.#tell(known, "mismatch");
+  }
+
+  #ack({ generation, eventSequence }: KnownHost, call: Session): void {
+    call.write({ ack: { generation, eventSequence } });
+  }
+
+  #send(hostId: string, message: SchedulerMessage): void {
+    this.#sessions.get(hostId)?.write(message);
+  }
+
+  #known(hostId: string): KnownHost {
+    const known = this.hosts.get(hostId) ?? new KnownHost(hostId);
+    this.hosts.set(hostId, known);
+    return known;
+  }
+
+  #tell(host: KnownHost, what: string): void {
+    this.#options.onChange?.(host, what);
+  }
+}

@@ -1,0 +1,104 @@
+// Whoever is one tenant's: what they see, and what they can do to others.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { doorsOf } from "../../../agent/api/tenancy.ts";
+import type { Doors } from "../../../agent/api/doors.ts";
+import type { Caller } from "../../../agent/api/identity.ts";
+import type { SocleError } from "../../../agent/kernel/errors.ts";
+import type { Vm } from "../../../agent/vm/vm.ts";
+import { startApi, vm } from "./harness.ts";
+
+const caller: Caller = {
+  name: "spiffe://cloud.example/scheduler/s/tenant/acme",
+  role: "scheduler",
+  tenant: "acme",
+};
+const ownId = "11111111-1111-4111-8111-111111111111";
+const otherId = "22222222-2222-4222-8222-222222222222";
+
+test("a tenant sees its own VMs and operations, and reaches no others", async (t) => {
+  const { table, operations, vms, asked, events, host, position } = await startApi(t);
+  const doors = {
+    vmView: table,
+    vms,
+    operations,
+    events,
+    host,
+    position: () => position,
+  } as unknown as Doors;
+  const acme = doorsOf(doors)(caller);
+  const put = (id: string, change: Partial<Vm>): void => table.put({ ...vm(id, change), name: `name-${id}` });
+  put(ownId, { tenant: "acme" });
+  put(otherId, { tenant: "evil" });
+  put("33333333-3333-4333-8333-333333333333", { managed: false, tenant: "" });
+
+  assert.deepEqual(
+    acme.vmView.all().map(({ id }) => id),
+    [ownId],
+  );
+  assert.equal(acme.vmView.get(`name-${otherId}`), undefined);
+  const reasonOf = async (act: () => unknown): Promise<string> => {
+    try {
+      await act();
+      return "done";
+    } catch (thrown) {
+      return (thrown as SocleError).reason;
+    }
+  };
+  const others = { requestId: "r", vm: otherId, placementEpoch: 0, force: true, keepDisks: false };
+  for (const act of ["start", "stop", "reboot", "pause", "resume", "delete"] as const) {
+    assert.equal(await reasonOf(() => acme.vms[act](others, caller.name)), "VM_NOT_FOUND", act);
+  }
+  const signal = new AbortController().signal;
+  assert.equal(await reasonOf(() => acme.vms.openConsole(otherId, { force: true }, signal)), "VM_NOT_FOUND");
+  assert.equal(asked.length, 0);
+
+  const create = (spec: Record<string, unknown>, requestId: string) =>
+    acme.vms.create(
+      { requestId, spec, leaveStopped: false, validateOnly: false, placementEpoch: 0 },
+      caller.name,
+    );
+  assert.equal(await reasonOf(() => create({ name: "x", tenant: "evil" }, "a")), "TENANT_DENIED");
+  const disk = (volume: string) => ({
+    name: "x",
+    disks: [{ name: "d", source: { kind: "volume", volume: { pool: "p", volume } } }],
+  });
+  assert.equal(await reasonOf(() => create(disk(`socle-${otherId}-root.qcow2`), "b")), "VOLUME_DENIED");
+  assert.equal(
+    await reasonOf(() => create(disk("socle-44444444-4444-4444-8444-444444444444-root.qcow2"), "b")),
+    "VOLUME_DENIED",
+  );
+  const base = {
+    name: "x",
+    disks: [{ name: "d", source: { kind: "new", pool: "p", baseVolume: `socle-${otherId}-root.qcow2` } }],
+  };
+  assert.equal(await reasonOf(() => create(base, "b")), "VOLUME_DENIED");
+  assert.equal(await reasonOf(() => create(disk(`socle-${ownId}-root.qcow2`), "c")), "done");
+  assert.equal(await reasonOf(() => create({ name: "y" }, "d")), "done");
+  const made = asked.at(-1)?.[1] as { spec: { tenant: string } } | undefined;
+  assert.equal(made?.spec.tenant, "acme");
+
+  const intent = {};
+  const others1 = await operations.begin({
+    requestId: "o",
+    caller: "boss",
+    kind: "STOP_VM",
+    vmId: otherId,
+    fingerprint: "f",
+    intent,
+  });
+  const mine = await operations.begin({
+    requestId: "m",
+    caller: "boss",
+    kind: "STOP_VM",
+    vmId: ownId,
+    fingerprint: "f",
+    intent,
+  });
+  assert.equal(await reasonOf(() => acme.operations.get(others1.operation.id)), "OPERATION_NOT_FOUND");
+  assert.equal(await reasonOf(() => acme.operations.cancel(others1.operation.id)), "OPERATION_NOT_FOUND");
+  assert.equal(acme.operations.get(mine.operation.id).id, mine.operation.id);
+  const listed = acme.operations.list({ onlyRunning: false, limit: 10 });
+  assert.ok(listed.some(({ id }) => id === mine.operation.id));
+  assert.ok(!listed.some(({ id }) => id === others1.operation.id));
+});

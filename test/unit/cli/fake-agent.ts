@@ -1,0 +1,148 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Writable } from "node:stream";
+import type { TestContext } from "node:test";
+import type { status } from "@grpc/grpc-js";
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServiceError,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { loadContract, type Contract } from "../../../agent/cli/contract.ts";
+import { runCli, type CliIo } from "../../../agent/cli/index.ts";
+import type { EventServiceHandlers } from "../../../agent/gen/socle/v1/EventService.ts";
+import type { HostServiceHandlers } from "../../../agent/gen/socle/v1/HostService.ts";
+import type { OperationServiceHandlers } from "../../../agent/gen/socle/v1/OperationService.ts";
+import type { ReservationServiceHandlers } from "../../../agent/gen/socle/v1/ReservationService.ts";
+import type { VmServiceHandlers } from "../../../agent/gen/socle/v1/VmService.ts";
+
+import { nowMs } from "./samples.ts";
+
+export const protoDirectory = join(import.meta.dirname, "..", "..", "..", "proto");
+
+/** What a test's agent answers; what it does not say is UNIMPLEMENTED. */
+export interface FakeHandlers {
+  readonly vms?: Partial<VmServiceHandlers>;
+  readonly host?: Partial<HostServiceHandlers>;
+  readonly operations?: Partial<OperationServiceHandlers>;
+  readonly events?: Partial<EventServiceHandlers>;
+  readonly reservations?: Partial<ReservationServiceHandlers>;
+}
+
+/** Serves the handlers on a unix socket of its own; returns its path. Ends with the test. */
+export async function fakeAgent(context: TestContext, handlers: FakeHandlers): Promise<string> {
+  const contract = await loadContract(protoDirectory);
+  const server = new Server();
+  const implemented = (given: object | undefined): UntypedServiceImplementation =>
+    (given ?? {}) as UntypedServiceImplementation;
+  server.addService(contract.vms, implemented(handlers.vms));
+  server.addService(contract.host, implemented(handlers.host));
+  server.addService(contract.operations, implemented(handlers.operations));
+  server.addService(contract.events, implemented(handlers.events));
+  server.addService(contract.reservations, implemented(handlers.reservations));
+  const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
+  const socket = join(directory, "agent.sock");
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) => {
+      if (error === null) resolve();
+      else reject(error);
+    });
+  });
+  context.after(async () => {
+    server.forceShutdown();
+    await rm(directory, { recursive: true, force: true });
+  });
+  return socket;
+}
+
+/** A gRPC error with google.rpc details, as the agent makes them. */
+export function rpcError(
+  contract: Contract,
+  code: status,
+  message: string,
+  about: {
+    readonly reason: string;
+    readonly metadata?: Record<string, string>;
+    readonly fields?: Record<string, string>;
+    readonly retrySeconds?: number;
+  },
+): ServiceError {
+  const metadata = new Metadata();
+  metadata.set(
+    "grpc-status-details-bin",
+    contract.status.serialize(rpcStatus(contract, code, message, about)),
+  );
+  return Object.assign(new Error(message), { code, details: message, metadata });
+}
+
+export function rpcStatus(
+  contract: Contract,
+  code: status,
+  message: string,
+  about: Parameters<typeof rpcError>[3],
+): { code: number; message: string; details: { type_url: string; value: Buffer }[] } {
+  const any = (name: string, value: Buffer) => ({
+    type_url: `type.googleapis.com/google.rpc.${name}`,
+    value,
+  });
+  const { reason, metadata = {}, fields = {}, retrySeconds } = about;
+  const fieldViolations = Object.entries(fields).map(([field, description]) => ({ field, description }));
+  const details = [any("ErrorInfo", contract.errorInfo.serialize({ reason, domain: "socle", metadata }))];
+  if (fieldViolations.length > 0) {
+    details.push(any("BadRequest", contract.badRequest.serialize({ fieldViolations })));
+  }
+  if (retrySeconds !== undefined) {
+    details.push(any("RetryInfo", contract.retryInfo.serialize({ retryDelay: { seconds: retrySeconds } })));
+  }
+  return { code, message, details };
+}
+
+export interface Ran {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly socket?: string;
+  readonly env?: Record<string, string>;
+  readonly isTTY?: boolean;
+  readonly stdin?: CliIo["stdin"];
+  readonly onStdout?: (text: string) => void;
+}
+
+/** Runs one command line and gives what it wrote. */
+export async function socle(line: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const out = collector(options.onStdout);
+  const err = collector();
+  const exitCode = await runCli(line, {
+    stdout: out.stream,
+    stderr: err.stream,
+    stdin: options.stdin ?? new PassThrough().end(),
+    env: { ...(options.socket === undefined ? {} : { SOCLE_SOCKET: options.socket }), ...options.env },
+    isTTY: options.isTTY ?? false,
+    startAgent: () => Promise.resolve(0),
+    protoDirectory,
+    version: "1.2.3",
+    clock: { now: () => nowMs },
+  });
+  return { exitCode, stdout: out.text(), stderr: err.text() };
+}
+
+function collector(onText: (text: string) => void = () => undefined): {
+  stream: Writable;
+  text: () => string;
+} {
+  const chunks: Buffer[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk);
+      onText(chunk.toString());
+      done();
+    },
+  });
+  return { stream, text: () => Buffer.concat(chunks).toString() };
+}

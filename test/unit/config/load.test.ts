@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { exampleConfig } from "../../../agent/config/example.ts";
+import { configKeys } from "../../../agent/config/keys.ts";
+import { loadConfig, parseConfig } from "../../../agent/config/load.ts";
+import { configSchema } from "../../../agent/config/schema.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { folder } from "../state/folder.ts";
+
+const defaults = configSchema.parse({});
+
+/** The problems as told, without the heading and the file's name. */
+function problemsOf(text: string): string[] {
+  try {
+    parseConfig(text, "agent.yaml");
+  } catch (thrown) {
+    assert.ok(
+      thrown instanceof SocleError && thrown.kind === "invalid" && thrown.reason === "CONFIG_INVALID",
+    );
+    return thrown.message
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim().replace(/^agent\.yaml:/, ""));
+  }
+  return [];
+}
+
+test("the example has every key and is exactly the defaults", () => {
+  const example = exampleConfig();
+  assert.deepEqual(parseConfig(example, "example"), { config: defaults, warnings: [] });
+  for (const { name, description } of configKeys()) {
+    assert.match(example, new RegExp(`^  (# )?${name}:`, "m"));
+    assert.ok(description.length > 10, `${name} is described`);
+  }
+});
+
+test("no file, an empty file and empty sections are the defaults", async (t) => {
+  const path = join(await folder(t), "agent.yaml");
+  await writeFile(path, "# nothing yet\n");
+  assert.deepEqual((await loadConfig(undefined)).config, defaults);
+  assert.deepEqual((await loadConfig(path)).config, defaults);
+  assert.deepEqual(parseConfig("api:\nhost:\n  # reservedCpus: 1\n", "x").config, defaults);
+});
+
+test("what is written is taken, the rest is filled in", () => {
+  const { config } = parseConfig("host:\n  labels: {rack: r1}\nmetrics:\n  listen: null\n", "x");
+  assert.deepEqual(config.host.labels, { rack: "r1" });
+  assert.equal(config.metrics.listen, null);
+  assert.equal(config.host.reservedMemoryMiB, 1024);
+});
+
+test("every problem is told at once, with its place, its key and what to write instead", () => {
+  const problems = problemsOf(`host:
+  reservedCpu: 1
+  labels: {a: 3}
+listne: 3
+api:
+  socket: relative
+  listen: 0.0.0.0:7440
+metrics:
+  listen: 12
+log: {level: inf}
+vm:
+  bridges: [br0, 3]
+  gracefulStopSeconds: 0
+libvrt:
+scheduler: yes
+`);
+  assert.deepEqual(
+    problems.map((line) => line.replace(/ \(.*/, "").slice(0, 70)),
+    [
+      "2:3: host.reservedCpu: unknown key; did you mean reservedCpus?",
+      "3:12: host.labels.a: must be text, not a number",
+      "4:1: listne: unknown key; did you mean api.listen or metrics.listen?",
+      "6:3: api.socket: must be an absolute path",
+      "7:3: api.listen: only a loopback address is accepted without trust.dom",
+      "9:3: metrics.listen: must be text, not a number",
+      "10:7: log.level: must be one of trace, debug, info, warn, error; did y",
+      "12:18: vm.bridges.1: must be text, not a number",
+      "13:3: vm.gracefulStopSeconds: must be at least 1",
+      "14:1: libvrt: unknown key; did you mean libvirt?",
+      "15:1: scheduler: must be a section of keys, not text",
+    ],
+  );
+});
+
+test("a key that stands twice is refused, not the last one taken", () => {
+  assert.deepEqual(problemsOf("log:\n  level: info\n  level: debug\n"), ["3:3: this key stands here twice"]);
+});
+
+test("without trust.domain only loopback; metrics may be seen from elsewhere, with a warning", () => {
+  for (const address of ["127.0.0.1:7440", "127.8.0.1:1", "[::1]:7440", "localhost:7440"]) {
+    assert.deepEqual(problemsOf(`api: {listen: "${address}"}`), [], address);
+  }
+  for (const address of [
+    "0.0.0.0:7440",
+    "[::]:7440",
+    "10.1.2.3:7440",
+    "host.example:7440",
+    "127.0.0.1.evil:1",
+  ]) {
+    assert.match(problemsOf(`api: {listen: "${address}"}`)[0] ?? "", /api\.listen: only a loopback/, address);
+    const secured = `trust: {domain: cloud.example}\napi: {listen: "${address}"}\nscheduler: {address: "10.9.9.9:1"}`;
+    assert.deepEqual(problemsOf(secured), [], address);
+    assert.match(
+      problemsOf(`scheduler: {address: "${address}"}`)[0] ?? "",
+      /scheduler\.address: only/,
+      address,
+    );
+  }
+  const { warnings } = parseConfig("metrics:\n  listen: 0.0.0.0:9177\n", "agent.yaml");
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /^agent\.yaml:2:3: metrics\.listen: anyone who reaches 0\.0\.0\.0:9177/);
+});
+
+test("two listeners on one address, an agent as its own scheduler and nonsense addresses are refused", () => {
+  const both = (api: string, metrics: string): string[] =>
+    problemsOf(`api: {listen: "${api}"}\nmetrics: {listen: "${metrics}"}`);
+  assert.match(both("127.0.0.1:9000", "127.0.0.1:9000")[0] ?? "", /metrics\.listen: .* taken by api\.listen/);
+  assert.match(both("127.0.0.1:9000", "0.0.0.0:9000")[0] ?? "", /taken by api\.listen/);
+  assert.deepEqual(both("127.0.0.1:9000", "127.0.0.1:9001"), []);
+  assert.deepEqual(both("127.0.0.1:0", "127.0.0.1:0"), []);
+  const own = 'api: {listen: "127.0.0.1:7440"}\nscheduler: {address: "127.0.0.1:7440"}';
+  assert.match(problemsOf(own)[0] ?? "", /scheduler\.address: .* own api\.listen/);
+  assert.match(problemsOf('metrics: {listen: "999.1.1.1:3"}')[0] ?? "", /metrics\.listen: .* not an address/);
+  assert.match(problemsOf('metrics: {listen: "127.0.0.1:70000"}')[0] ?? "", /at most 65535/);
+});
+
+test("a socket path that the kernel would cut is refused, the longest that fits is taken", () => {
+  assert.deepEqual(problemsOf(`api: {socket: "/${"x".repeat(106)}"}`), []);
+  assert.match(problemsOf(`api: {socket: "/${"x".repeat(107)}"}`)[0] ?? "", /api\.socket: .* has 108/);
+  assert.match(problemsOf(`api: {socket: "/${"é".repeat(60)}"}`)[0] ?? "", /has 121/);
+});
+
+test("broken, hostile and foreign YAML gets one clear answer each and costs little", () => {
+  const hostile: [text: string, answer: RegExp][] = [
+    ["a: [\n", /^2:1: /],
+    ["- 1\n", /^1:1: must be a section of keys, not a list/],
+    ["just text", /must be a section of keys, not text/],
+    ["\tx: 1", /^1:1: Tabs/],
+    ["a: 1\n---\nb: 2\n", /^2:1: a second document/],
+    ["api: !!js/function 1\n", /Unresolved tag/],
+    ["? [a]\n: 1\n", /keys must be strings/],
+    ["__proto__: {x: 1}\n", /__proto__: unknown key/],
+    ["[".repeat(50_000), /stack|end with/],
+    ["a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n", /aliases/],
+    ["a: &a {b: *a}\n", /aliases/],
+  ];
+  for (const [text, answer] of hostile) {
+    const start = performance.now();
+    const problems = problemsOf(text);
+    assert.match(problems[0] ?? "", answer, text.slice(0, 40));
+    assert.ok(problems.length <= 51);
+    assert.ok(performance.now() - start < 5000);
+  }
+});
+
+test("a file that cannot be read says so: missing, a directory, too large, not text", async (t) => {
+  const directory = await folder(t);
+  await mkdir(join(directory, "sub"));
+  await writeFile(join(directory, "large"), Buffer.alloc(1024 * 1024 + 1, "#"));
+  await writeFile(join(directory, "binary"), Buffer.from([0xff, 0xfe, 0x00]));
+  const cases: [name: string, why: RegExp][] = [
+    ["missing", /ENOENT/],
+    ["sub", /not a regular file/],
+    ["large", /larger than 1048576/],
+    ["binary", /valid/],
+  ];
+  for (const [name, why] of cases) {
+    await assert.rejects(loadConfig(join(directory, name)), (error) => {
+      assert.ok(error instanceof SocleError);
+      assert.equal(error.reason, "CONFIG_UNREADABLE");
+      assert.match(error.message, why);
+      return true;
+    });
+  }
+});
+
+test("a BMC over the network needs to be told where it is and who asks", () => {
+  const problems = problemsOf("bmc:\n  interface: lanplus\n  address: 10.0.0.17\n");
+  assert.equal(problems.length, 2);
+  assert.match(problems.join("\n"), /bmc\.user: is needed.*\n.*bmc\.passwordFile: is needed/);
+  const whole = "bmc: {interface: lanplus, address: 10.0.0.17, user: monitor, passwordFile: /etc/socle/bmc}";
+  assert.equal(parseConfig(whole, "x").config.bmc.cipherSuite, 17);
+  assert.equal(problemsOf("bmc: {address: -Hevil}").length, 1);
+});

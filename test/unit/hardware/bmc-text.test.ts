@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { parseSel, parseSensors, powerSuppliesOf } from "../../../agent/hardware/bmc-text.ts";
+
+test("a power supply without a reading is unknown; one that says that it is not there is absent", () => {
+  const sensors = parseSensors(
+    [
+      "PS1 Status,00h,ns,10.1,No Reading",
+      "PS2 Status,08h,ok,10.2,",
+      "PS3 Status,01h,ok,10.3,Presence detected",
+      "PS4 Status,03h,ok,10.4,Presence detected, Failure detected",
+    ].join("\n"),
+  );
+  assert.deepEqual(
+    powerSuppliesOf(sensors).map(({ state }) => state),
+    ["unknown", "absent", "ok", "failed"],
+  );
+});
+
+test("a sensor without a value keeps its state and what it is of", () => {
+  const [silent, stopped] = parseSensors(
+    [
+      "FAN1,,,ns,29.1,Fan Device,Fan,1,1,1,,,,,,",
+      "FAN2,,Lower Critical,29.2,Fan Device,Fan,1,1,1,,,,,,",
+    ].join("\n"),
+  );
+  assert.deepEqual(silent, { name: "FAN1", entity: "29.1", kind: "Fan", state: "unavailable" });
+  assert.deepEqual(stopped, { name: "FAN2", entity: "29.2", kind: "Fan", state: "critical" });
+});
+
+test("an entry of the log is a warning by whole words: flow, slow and below are none", () => {
+  const entry = (words: string): string => `1a,11/25/2026,00:40:00,Sensor,${words},Asserted`;
+  const words = [
+    "Coolant flow started",
+    "Fan profile slow",
+    "Back below threshold",
+    "Low",
+    "Lower Non-critical going low",
+  ];
+  assert.deepEqual(parseSel(words.map(entry).join("\n")), ["info", "info", "info", "warning", "warning"]);
+});

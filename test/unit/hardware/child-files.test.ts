@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { readFilesByChild } from "../../../agent/hardware/child-files.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+
+const { signal } = new AbortController();
+
+test("files whose child outlived its kill get no second one until it is gone; other files do", async () => {
+  let started = 0;
+  let letGo: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => (letGo = resolve));
+  const late = (): Promise<never> => Promise.reject(new SocleError("timeout", "CHILD_TIMEOUT", "late"));
+  const run = () => {
+    started += 1;
+    return { output: late(), gone };
+  };
+  const look = () => readFilesByChild("stuck files", ["/proc/version"], signal, { run });
+  await assert.rejects(look(), { reason: "CHILD_TIMEOUT" });
+  for (const round of [1, 2]) {
+    await assert.rejects(
+      look(),
+      { reason: "CHILD_STUCK", message: /still stuck since 20/ },
+      `round ${round}`,
+    );
+  }
+  assert.equal(started, 1);
+  const others = await readFilesByChild("other files", ["/proc/version"], signal);
+  assert.match(others.get("/proc/version") ?? "", /^Linux/);
+  letGo();
+  await gone;
+  const again = await readFilesByChild("stuck files", ["/proc/version"], signal);
+  assert.equal(again.size, 1);
+});

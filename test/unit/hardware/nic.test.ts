@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { readBonds } from "../../../agent/hardware/bonding.ts";
+import { readNetworkInterfaces } from "../../../agent/hardware/network.ts";
+import { readSriov } from "../../../agent/hardware/sriov.ts";
+import { unpackHost } from "../../lab/tree.ts";
+
+test("an active-backup bond with one slave down", async (context) => {
+  assert.deepEqual(await readBonds(await unpackHost(context, "worn-compute-node")), {
+    kind: "read",
+    value: [
+      {
+        name: "bond0",
+        mode: "active-backup",
+        slaves: [
+          { name: "ens1f0np0", up: true },
+          { name: "ens1f1np1", up: false },
+        ],
+      },
+    ],
+  });
+});
+
+test("a bond as recorded with no slave up; a slave whose link nobody monitors is believed by its own word", async (context) => {
+  const down = await readBonds(await unpackHost(context, "qemu-storage-guest"));
+  assert.deepEqual(down.kind === "read" ? down.value[0]?.slaves.map(({ up }) => up) : down, [false, false]);
+  const unmonitored = await unpackHost(context, "qemu-storage-guest", {
+    "sys/class/net/dummy0/bonding_slave/mii_status": "up",
+    "sys/class/net/dummy1/bonding_slave/mii_status": "up",
+    "sys/class/net/dummy1/operstate": "up",
+  });
+  const half = await readBonds(unmonitored);
+  assert.deepEqual(half.kind === "read" ? half.value[0]?.slaves.map(({ up }) => up) : half, [false, true]);
+});
+
+test("a machine without the bonding driver", async (context) => {
+  const host = await unpackHost(context, "worn-compute-node", { "sys/class/net/bonding_masters": null });
+  assert.equal((await readBonds(host)).kind, "unsupported");
+});
+
+test("virtual functions of a NIC: possible, made, handed to guests", async (context) => {
+  const functions = await readSriov(await unpackHost(context, "worn-compute-node"));
+  assert.deepEqual(functions, {
+    kind: "read",
+    value: [
+      { interfaceName: "ens1f0np0", pciAddress: "0000:3b:00.0", total: 64, enabled: 8, assigned: 3 },
+      { interfaceName: "ens1f1np1", pciAddress: "0000:3b:00.1", total: 64, enabled: 0, assigned: 0 },
+    ],
+  });
+});
+
+test("NICs without the guests' ends of theirs", async (context) => {
+  const interfaces = await readNetworkInterfaces(await unpackHost(context, "worn-compute-node"));
+  assert.ok(interfaces.kind === "read", JSON.stringify(interfaces));
+  assert.deepEqual(
+    interfaces.value.map(({ name, up, speedBytesPerSecond }) => [name, up, speedBytesPerSecond]),
+    [
+      ["lo", undefined, undefined],
+      ["eno1", true, 125e6],
+      ["ens1f0np0", true, 3125e6],
+      ["ens1f1np1", false, undefined],
+      ["bond0", true, 3125e6],
+    ],
+  );
+  assert.deepEqual(interfaces.value[2]?.receive, {
+    bytes: 91_827_364_551,
+    packets: 82_736_455,
+    errors: 3,
+    drops: 118,
+  });
+});

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { readCpuModel, readCpuTimes } from "../../../agent/hardware/cpu.ts";
+import { readDmi } from "../../../agent/hardware/dmi.ts";
+import { readKvm } from "../../../agent/hardware/kvm.ts";
+import { readMemory } from "../../../agent/hardware/memory.ts";
+import { readNetworkInterfaces } from "../../../agent/hardware/network.ts";
+import { readNuma } from "../../../agent/hardware/numa.ts";
+import { readPressure } from "../../../agent/hardware/pressure.ts";
+import { valueOf, type Reading } from "../../../agent/hardware/reading.ts";
+import { readMachineId, readOperatingSystem } from "../../../agent/hardware/system.ts";
+import { machine, MIB } from "./fixture.ts";
+
+const server = machine("two-sockets");
+const vm = machine("small-vm");
+
+function read<T>(reading: Reading<T>): T {
+  const value = valueOf(reading);
+  assert.ok(value !== undefined, `not read: ${JSON.stringify(reading)}`);
+  return value;
+}
+
+async function temporary(context: test.TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "socle-hardware-"));
+  context.after(() => rm(directory, { recursive: true }));
+  return directory;
+}
+
+test("four NUMA cells of a two-socket server, with what each has in huge pages", async () => {
+  const nodes = read(await readNuma(server));
+  assert.deepEqual(
+    nodes.map(({ id, cpus }) => [id, read(cpus)]),
+    [
+      [0, [0, 1, 8, 9]],
+      [1, [2, 3, 10, 11]],
+      [2, [4, 5, 12, 13]],
+      [3, [6, 7, 14, 15]],
+    ],
+  );
+  const [first, , third] = nodes;
+  assert.ok(first !== undefined && third !== undefined);
+  assert.equal(read(first.memory).totalBytes, 65_673_216 * 1024);
+  assert.deepEqual(read(third.distances), [21, 21, 10, 11]);
+  assert.deepEqual(read(first.hugepages), [
+    { sizeBytes: 2 * MIB, total: 8192, free: 512 },
+    { sizeBytes: 1024 * MIB, total: 4, free: 4 },
+  ]);
+});
+
+test("a kernel without NUMA is one node: the whole machine", async () => {
+  const [node, ...more] = read(await readNuma(vm));
+  assert.ok(node !== undefined && more.length === 0);
+  assert.deepEqual([node.id, read(node.cpus)], [0, [0, 1]]);
+  assert.equal(read(node.memory).totalBytes, 4_014_680 * 1024);
+  assert.equal(node.distances.kind, "unsupported");
+});
+
+test("one broken file of a node costs that part alone, and is never a zero", async (context) => {
+  const sysRoot = await temporary(context);
+  const node = join(sysRoot, "devices/system/node/node0");
+  await mkdir(node, { recursive: true });
+  await writeFile(join(node, "cpulist"), "0-3\n");
+  await writeFile(join(node, "meminfo"), "Node 0 MemFree: 12 kB\n");
+  await writeFile(join(node, "distance"), "10 x\n");
+  const [found] = read(await readNuma({ ...vm, sysRoot }));
+  assert.ok(found !== undefined);
+  assert.deepEqual(read(found.cpus), [0, 1, 2, 3]);
+  assert.equal(found.memory.kind, "failed");
+  assert.equal(found.distances.kind, "failed");
+  assert.equal(found.hugepages.kind, "unsupported");
+});
+
+test("memory is what the kernel says is available, not what is free", async () => {
+  const memory = read(await readMemory(vm));
+  assert.equal(memory.totalBytes, 4_014_680 * 1024);
+  assert.equal(memory.availableBytes, 3_601_220 * 1024);
+  assert.equal(read(await readMemory(server)).hugetlbBytes, (24_576 * 2 + 8 * 1024) * MIB);
+});
+
+test("meminfo without MemAvailable is a failure with its name", async (context) => {
+  const procRoot = await temporary(context);
+  await writeFile(join(procRoot, "meminfo"), "MemTotal: 1024 kB\nMemFree: 512 kB\n");
+  const memory = await readMemory({ ...vm, procRoot });
+  assert.ok(memory.kind === "failed");
+  assert.match(memory.reason, /MemAvailable/);
+});
+
+test("CPU seconds by mode; a mode that the kernel does not count is absent", async () => {
+  const { secondsByMode } = read(await readCpuTimes(server));
+  assert.equal(secondsByMode.user, 101_321.53);
+  assert.equal(secondsByMode.steal, 1756.28);
+  assert.equal("guest" in read(await readCpuTimes(vm)).secondsByMode, false);
+});
+
+test("sockets, cores and threads are counted from their ids", async () => {
+  const cpu = read(await readCpuModel(server));
+  assert.deepEqual([cpu.sockets, cpu.cores, cpu.threads], [2, 8, 16]);
+  assert.equal(cpu.model, "Intel(R) Xeon(R) Gold 6326 CPU @ 2.90GHz");
+  assert.equal(cpu.maxFrequencyHertz, 3.5e9);
+  const arm = read(await readCpuModel(vm));
+  assert.deepEqual([arm.sockets, arm.cores, arm.threads], [1, 2, 2]);
+  assert.equal("maxFrequencyHertz" in arm, false);
+});
+
+test("pressure as ratios; a kernel without it is no failure", async () => {
+  const pressure = read(await readPressure(server, "memory"));
+  assert.equal(pressure.stalled?.avg60Ratio, 0.1225);
+  assert.equal(pressure.waiting.totalSeconds, 99.123456);
+  assert.equal((await readPressure(vm, "memory")).kind, "unsupported");
+});
+
+test("network counters, link and speed; what a driver does not know is absent", async () => {
+  const interfaces = read(await readNetworkInterfaces(server));
+  const named = (name: string) => interfaces.find((found) => found.name === name);
+  assert.deepEqual(named("eno1"), {
+    name: "eno1",
+    receive: { bytes: 918273645546, packets: 812345678, errors: 3, drops: 1204 },
+    transmit: { bytes: 718273645546, packets: 612345678, errors: 0, drops: 2 },
+    up: true,
+    speedBytesPerSecond: 3.125e9,
+  });
+  assert.equal(named("eno2")?.up, false);
+  assert.equal("speedBytesPerSecond" in (named("eno2") ?? {}), false);
+  assert.equal("up" in (named("lo") ?? {}), false);
+});
+
+test("firmware identity where there is firmware", async () => {
+  assert.equal(read(await readDmi(server)).productName, "PowerEdge R650");
+  assert.equal((await readDmi(vm)).kind, "unsupported");
+});
+
+test("the form's own words are no serial number", async (context) => {
+  const sysRoot = await temporary(context);
+  await mkdir(join(sysRoot, "class/dmi/id"), { recursive: true });
+  await writeFile(join(sysRoot, "class/dmi/id/product_serial"), "To Be Filled By O.E.M.\n");
+  await writeFile(join(sysRoot, "class/dmi/id/sys_vendor"), "Supermicro\n");
+  assert.deepEqual(read(await readDmi({ ...vm, sysRoot })), { systemVendor: "Supermicro" });
+});
+
+test("the operating system's name is unquoted; the boot has its id and time", async (context) => {
+  const etcRoot = await temporary(context);
+  await writeFile(join(etcRoot, "os-release"), 'ID=debian\nPRETTY_NAME="Debian \\"13\\""\n');
+  assert.deepEqual(read(await readOperatingSystem({ ...server, etcRoot })), {
+    hostname: "r650-17",
+    os: 'Debian "13"',
+    kernel: "6.12.48+deb13-amd64",
+    bootId: "0f6a1c1e-7a0c-4e1b-9b52-3a8f6d2c4e11",
+    bootedAtMs: 1_760_000_000_000,
+  });
+});
+
+test("a machine id that is not one is refused", async (context) => {
+  const etcRoot = await temporary(context);
+  await writeFile(join(etcRoot, "machine-id"), "uninitialized\n");
+  assert.equal((await readMachineId({ ...vm, etcRoot })).kind, "failed");
+});
+
+test("/dev/kvm: absent, opens, cannot be opened", async (context) => {
+  const devRoot = await temporary(context);
+  assert.equal((await readKvm({ ...server, devRoot })).kind, "unsupported");
+  await writeFile(join(devRoot, "kvm"), "");
+  assert.deepEqual(read(await readKvm({ ...server, devRoot })), { nested: true });
+  await rm(join(devRoot, "kvm"));
+  await mkdir(join(devRoot, "kvm"));
+  const kvm = await readKvm({ ...server, devRoot });
+  assert.ok(kvm.kind === "failed");
+  assert.equal(kvm.code, "EISDIR");
+});

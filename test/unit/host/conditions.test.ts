@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { FilesystemSpace } from "../../../agent/hardware/filesystem.ts";
+import type { Reading } from "../../../agent/hardware/reading.ts";
+import { lagVerdict } from "../../../agent/host/conditions/agent.ts";
+import { spaceVerdicts } from "../../../agent/host/conditions/filesystem.ts";
+import { kvmVerdict } from "../../../agent/host/conditions/hypervisor.ts";
+import { memoryVerdict, stallVerdict } from "../../../agent/host/conditions/memory.ts";
+
+const GIB = 1024 ** 3;
+
+function memory(totalGib: number, availableGib: number, hugetlbGib = 0) {
+  return {
+    totalBytes: totalGib * GIB,
+    availableBytes: availableGib * GIB,
+    hugetlbBytes: hugetlbGib * GIB,
+    bytesByName: new Map<string, number>(),
+  };
+}
+
+const failed = { kind: "failed", reason: "EIO" } as const;
+const unsupported = { kind: "unsupported", reason: "ENOENT" } as const;
+
+test("little memory: 2 GiB on a small machine, 3% on a large one, half as much again to leave", () => {
+  assert.equal(memoryVerdict(memory(16, 1.9), 2 * GIB, 0.03).kind, "bad");
+  assert.equal(memoryVerdict(memory(16, 2.5), 2 * GIB, 0.03).kind, "between");
+  assert.equal(memoryVerdict(memory(16, 3.1), 2 * GIB, 0.03).kind, "good");
+  assert.equal(memoryVerdict(memory(512, 15), 2 * GIB, 0.03).kind, "bad");
+});
+
+test("a host that is nearly all huge pages is not short of memory for that", () => {
+  assert.equal(memoryVerdict(memory(512, 6, 480), 2 * GIB, 0.03).kind, "good");
+});
+
+test("stalls over the limit; what the kernel does not tell is unknown", () => {
+  const stall = (avg60Ratio: number) => ({ avg10Ratio: 0, avg60Ratio, avg300Ratio: 0, totalSeconds: 0 });
+  const stalled = (avg60Ratio: number) => ({ waiting: stall(avg60Ratio), stalled: stall(avg60Ratio) });
+  assert.equal(stallVerdict(stalled(0.11), 0.1).kind, "bad");
+  assert.equal(stallVerdict(stalled(0.08), 0.1).kind, "between");
+  assert.equal(stallVerdict(stalled(0.05), 0.1).kind, "good");
+  assert.equal(stallVerdict({ waiting: stall(0.5) }, 0.1).kind, "unknown");
+});
+
+function space(availableRatio: number) {
+  const value = { sizeBytes: 100, usedBytes: 0, availableBytes: 0, availableRatio };
+  return { kind: "read", value } as const;
+}
+
+test("filesystems are judged each by itself; one that does not answer is unknown, not healthy", () => {
+  const filesystems: Readonly<Record<string, Reading<FilesystemSpace>>> = {
+    "/state": space(0.5),
+    "/pool": space(0.09),
+    "/var": space(0.12),
+    "/nfs": failed,
+  };
+  const verdicts = spaceVerdicts(new Map(Object.entries(filesystems)), 0.1);
+  assert.deepEqual(
+    [...verdicts].map(([path, { kind }]) => `${path} ${kind}`),
+    ["/state good", "/pool bad", "/var between", "/nfs unknown"],
+  );
+  assert.match(verdicts.get("/pool")?.evidence ?? "", /\/pool has 9\.0% free/);
+});
+
+test("/dev/kvm: missing matters where it is configured, unopenable matters always but by permission", () => {
+  const opens = { kind: "read", value: {} } as const;
+  const broken = { kind: "failed", reason: "EBUSY: busy", code: "EBUSY" } as const;
+  const denied = { kind: "failed", reason: "EACCES: denied", code: "EACCES" } as const;
+  assert.equal(kvmVerdict(opens, "auto", undefined).kind, "good");
+  assert.equal(kvmVerdict(unsupported, "auto", undefined).kind, "good");
+  assert.equal(kvmVerdict(unsupported, "kvm", undefined).kind, "bad");
+  assert.equal(kvmVerdict(broken, "auto", true).kind, "bad");
+  assert.equal(kvmVerdict(broken, "tcg", undefined).kind, "good");
+  assert.equal(kvmVerdict(denied, "auto", true).kind, "good");
+  assert.equal(kvmVerdict(denied, "auto", undefined).kind, "unknown");
+  assert.equal(kvmVerdict(denied, "auto", false).kind, "bad");
+});
+
+test("a lagging event loop", () => {
+  assert.equal(lagVerdict(1001, 1000).kind, "bad");
+  assert.equal(lagVerdict(20, 1000).kind, "good");
+});

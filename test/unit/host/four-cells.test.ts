@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import test from "node:test";
+import { readCpuModel } from "../../../agent/hardware/cpu.ts";
+import { readCpuTopology } from "../../../agent/hardware/cpu-topology.ts";
+import { readMemory } from "../../../agent/hardware/memory.ts";
+import { readMounts } from "../../../agent/hardware/mounts.ts";
+import { readNuma } from "../../../agent/hardware/numa.ts";
+import { readPciFunctions } from "../../../agent/hardware/pci.ts";
+import type { Roots } from "../../../agent/hardware/roots.ts";
+import { hostToProto } from "../../../agent/api/convert-host.ts";
+import { devicesForGuests } from "../../../agent/host/devices.ts";
+import { assembleInventory, emptyInventory, type InventorySources } from "../../../agent/host/inventory.ts";
+import { parseCapabilities, parseDomainCapabilities } from "../../../agent/libvirt/xml/index.ts";
+import { unpackHost } from "../../lab/tree.ts";
+import { hostSnapshot } from "../api/harness.ts";
+
+const xml = (name: string): Promise<string> =>
+  readFile(join(import.meta.dirname, `../../fixtures/xml/${name}.xml`), "utf8");
+
+async function sources(roots: Roots, changes: Partial<InventorySources> = {}): Promise<InventorySources> {
+  return {
+    nodes: await readNuma(roots),
+    memory: await readMemory(roots),
+    cpu: await readCpuModel(roots),
+    topology: await readCpuTopology(roots),
+    mounts: await readMounts(roots),
+    pci: await readPciFunctions(roots),
+    names: new Map([["10de:20b5", { vendor: "NVIDIA Corporation", product: "GA100 [A100]" }]]),
+    kvm: { kind: "read", value: { nested: true } },
+    capabilities: { kind: "read", value: parseCapabilities(await xml("capabilities")) },
+    domain: { kind: "read", value: parseDomainCapabilities(await xml("domain-capabilities-confidential")) },
+    versions: { libvirt: "11.3.0", hypervisor: "10.0.2" },
+    memoryBytes: { kind: "unsupported", reason: "not in this fixture" },
+    pools: { kind: "read", value: [] },
+    networks: { kind: "read", value: [] },
+    spaces: new Map(),
+    kvmFails: false,
+    thinRatio: 1,
+    reasons: [],
+    ...changes,
+  };
+}
+
+test("four cells, each with its cores of two threads, its cache, its distances and pages", async (context) => {
+  const roots = await unpackHost(context, "four-cells");
+  const { complete, incompleteReasons, cells } = assembleInventory(await sources(roots), emptyInventory, 1);
+  assert.deepEqual([complete, incompleteReasons], [true, []]);
+  assert.deepEqual(cells[1], {
+    id: 1,
+    cpus: [2, 3, 10, 11],
+    memoryBytes: 131_870_720 * 1024,
+    pages: [
+      { sizeBytes: 2 * 1024 ** 2, total: 8192, free: 8000 },
+      { sizeBytes: 1024 ** 3, total: 16, free: 10 },
+    ],
+    distances: [12, 10, 32, 32],
+    siblings: [
+      [2, 10],
+      [3, 11],
+    ],
+    caches: [{ level: 3, sizeBytes: 32 * 1024 ** 2, cpus: [2, 3, 10, 11] }],
+  });
+  assert.equal(cells.length, 4);
+});
+
+test("devices: virtual functions with their device, a GPU with all of its group, no bridges, no BMC screen as GPU", async (context) => {
+  const roots = await unpackHost(context, "four-cells");
+  const { devices } = assembleInventory(await sources(roots), emptyInventory, 1);
+  const told = devices.map(
+    ({ address, kind, driver = "-", iommuGroup, cell = "-", virtualFunctions: of, parent }) =>
+      [
+        address,
+        kind,
+        driver,
+        iommuGroup,
+        cell,
+        of === undefined ? (parent ?? "") : `${of.enabled}/${of.max}`,
+      ].join(" "),
+  );
+  assert.deepEqual(told, [
+    "0000:00:14.0 usb xhci_hcd 9 - ",
+    "0000:03:00.0 other mgag200 12 0 ",
+    "0000:3b:00.0 network mlx5_core 41 1 2/8",
+    "0000:3b:00.1 network mlx5_core 42 1 0/8",
+    "0000:3b:00.2 network vfio-pci 97 1 0000:3b:00.0",
+    "0000:3b:00.3 network mlx5_core 98 1 0000:3b:00.0",
+    "0000:5e:00.0 storage nvme 55 0 ",
+    "0000:af:00.0 gpu vfio-pci 120 3 ",
+    "0000:af:00.1 other - 120 3 ",
+  ]);
+  assert.deepEqual(
+    devicesForGuests(devices).map(({ address, healthy }) => [address, healthy]),
+    [
+      ["0000:3b:00.2", true],
+      ["0000:af:00.0", true],
+    ],
+    "guests get what vfio-pci has, and nothing that the host uses",
+  );
+  assert.equal(devices.find(({ kind }) => kind === "gpu")?.product, "GA100 [A100]");
+});
+
+test("traits are those that something proves", async (context) => {
+  const roots = await unpackHost(context, "four-cells");
+  const { traits } = assembleInventory(await sources(roots), emptyInventory, 1);
+  for (const trait of ["kvm", "nested", "smt", "hugepages-1g", "hugepages-2m", "iommu", "sriov", "gpu"])
+    assert.ok(traits.includes(trait), trait);
+  assert.ok(traits.includes("sev-snp") || traits.includes("sev") || traits.includes("tdx"), traits.join());
+  const bare = await sources(roots, {
+    pci: { kind: "unsupported", reason: "no PCI" },
+    domain: { kind: "failed", reason: "timed out" },
+    kvmFails: true,
+  });
+  const without = assembleInventory(bare, emptyInventory, 1);
+  for (const trait of ["kvm", "nested", "iommu", "sriov", "gpu", "uefi", "vtpm", "sev"])
+    assert.ok(!without.traits.includes(trait), trait);
+});
+
+test("a part that cannot be read is named and stays as last known; another device is not wrong for it", async (context) => {
+  const roots = await unpackHost(context, "four-cells");
+  const before = assembleInventory(await sources(roots), emptyInventory, 1);
+  const failed = { kind: "failed", reason: "EIO" } as const;
+  const after = assembleInventory(
+    await sources(roots, { pci: failed, topology: failed, domain: failed, capabilities: failed }),
+    before,
+    2,
+  );
+  assert.equal(after.complete, false);
+  assert.match(after.incompleteReasons.join("\n"), /CPU topology.*EIO/);
+  assert.match(after.incompleteReasons.join("\n"), /PCI devices: EIO/);
+  assert.deepEqual([after.devices, after.cells], [before.devices, before.cells]);
+  assert.equal(after.compatibility?.digest, before.compatibility?.digest);
+
+  const broken = await unpackHost(context, "four-cells", {
+    "sys/bus/pci/devices/0000:5e:00.0/class": "rubbish",
+    "sys/bus/pci/devices/0000:af:00.0/numa_node": "",
+  });
+  const rest = assembleInventory(await sources(broken), emptyInventory, 1);
+  assert.deepEqual([rest.complete, rest.devices.length], [false, before.devices.length - 1]);
+  assert.match(rest.incompleteReasons.join("\n"), /class of PCI device 0000:5e:00\.0/);
+  assert.match(rest.incompleteReasons.join("\n"), /numa_node of PCI device 0000:af:00\.0/);
+  assert.equal(rest.devices.find(({ address }) => address === "0000:af:00.0")?.cell, undefined);
+});
+
+test("the digest is the same for the same, whatever the order, and another for all that a guest would notice", async (context) => {
+  const roots = await unpackHost(context, "four-cells");
+  const of = async (changes: Partial<InventorySources> = {}): Promise<string | undefined> =>
+    assembleInventory(await sources(roots, changes), emptyInventory, 1).compatibility?.digest;
+  const digest = await of();
+  assert.match(digest ?? "", /^[0-9a-f]{64}$/);
+  const [capabilities, domain] = [
+    parseCapabilities(await xml("capabilities")),
+    parseDomainCapabilities(await xml("domain-capabilities-confidential")),
+  ];
+  const { hostModel } = domain.cpu;
+  assert.ok(hostModel !== undefined);
+  const withModel = (model: typeof hostModel) =>
+    ({ domain: { kind: "read", value: { ...domain, cpu: { ...domain.cpu, hostModel: model } } } }) as const;
+  assert.equal(await of(withModel({ ...hostModel, features: [...hostModel.features].reverse() })), digest);
+  assert.equal(
+    await of({
+      capabilities: { kind: "read", value: { ...capabilities, guests: [...capabilities.guests].reverse() } },
+    }),
+    digest,
+  );
+  const others = [
+    withModel({ ...hostModel, model: "EPYC-Rome" }),
+    withModel({ ...hostModel, features: hostModel.features.slice(1) }),
+    { versions: { libvirt: "11.4.0", hypervisor: "10.0.2" } },
+    { versions: { libvirt: "11.3.0", hypervisor: "10.1.0" } },
+    { capabilities: { kind: "read", value: { ...capabilities, guests: [] } } } as const,
+  ];
+  const digests = await Promise.all(others.map(of));
+  assert.equal(new Set([digest, ...digests]).size, others.length + 1);
+});
+
+test("readings that move all the time change neither the generation's digest nor the etag", async (context) => {
+  const roots = await unpackHost(context, "four-cells");
+  const etag = async (changes: Readonly<Record<string, string>>): Promise<string | undefined> => {
+    const now = await unpackHost(context, "four-cells", changes);
+    const inventory = assembleInventory(await sources(now), emptyInventory, Math.random() * 1e6);
+    return hostToProto({ ...hostSnapshot, inventory }, [], true).etag;
+  };
+  const node = "sys/devices/system/node/node0";
+  const first = await etag({});
+  assert.equal(await etag({ [`${node}/hugepages/hugepages-2048kB/free_hugepages`]: "17" }), first);
+  assert.notEqual(await etag({ [`${node}/hugepages/hugepages-2048kB/nr_hugepages`]: "8193" }), first);
+  assert.ok(roots.root !== "");
+});

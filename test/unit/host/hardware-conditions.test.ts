@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import test from "node:test";
+import { configSchema } from "../../../agent/config/schema.ts";
+import { parseSensors } from "../../../agent/hardware/bmc-text.ts";
+import { HOUR, type Trigger } from "../../../agent/host/conditions/condition.ts";
+import { fanAndPsuConditions, lostVerdict } from "../../../agent/host/conditions/fan-and-psu.ts";
+import { Growth } from "../../../agent/host/conditions/growth.ts";
+import { pcieConditions } from "../../../agent/host/conditions/hardware-errors.ts";
+import { faultVerdict } from "../../../agent/host/conditions/kernel-fault.ts";
+import { hostConditions } from "../../../agent/host/conditions/table.ts";
+import { alarmVerdict, hotVerdict } from "../../../agent/host/conditions/thermal.ts";
+import { Health } from "../../../agent/host/health.ts";
+import type { LeftOn } from "../../../agent/state/health-record.ts";
+import { unpackHost } from "../../lab/tree.ts";
+import { HostOfTree } from "./host-of-tree.ts";
+
+const healthy = {
+  "sys/class/hwmon/hwmon0/temp1_input": "60000\n",
+  "sys/class/hwmon/hwmon0/temp2_input": "60000\n",
+  "sys/class/hwmon/hwmon0/temp3_input": "60000\n",
+  "sys/class/hwmon/hwmon0/temp4_input": "60000\n",
+  "sys/class/hwmon/hwmon0/temp5_input": "60000\n",
+  "sys/class/thermal/thermal_zone0/temp": "60000\n",
+  "sys/class/hwmon/hwmon3/fan2_alarm": "0\n",
+  "dev/kmsg": "5,0,0,-;Linux version 6.12.48+deb13-amd64\n",
+};
+
+async function start(context: test.TestContext, changes: Readonly<Record<string, string | null>> = {}) {
+  const roots = await unpackHost(context, "sick-server", changes);
+  const host = await new HostOfTree(roots).start();
+  context.after(() => host.stop());
+  const write = (path: string, text: string): Promise<void> => writeFile(join(roots.root, path), text);
+  return { host, write };
+}
+
+test("a healthy server has no hardware condition, and none that is unknown", async (context) => {
+  const { host } = await start(context, healthy);
+  for (const type of [
+    "Thermal",
+    "Fan",
+    "Psu",
+    "MemoryUncorrected",
+    "MemoryCorrected",
+    "PcieErrors",
+    "KernelFault",
+  ] as const) {
+    assert.match(host.condition(type), /^false none Healthy: /, type);
+  }
+});
+
+test("a CPU within 5 °C of critical for a minute takes no new VMs, until ten minutes below 10", async (context) => {
+  const { host, write } = await start(context, healthy);
+  await write("sys/class/hwmon/hwmon0/temp1_input", "96000\n");
+  await host.lookAgain("sensors", 6);
+  assert.match(host.condition("Thermal"), /^false/);
+  await host.lookAgain("sensors", 1);
+  assert.match(
+    host.condition("Thermal"),
+    /^true no_schedule NearCriticalTemperature: coretemp\.0 Package id 0 has 96 °C, 100 °C is critical/,
+  );
+  await write("sys/class/hwmon/hwmon0/temp1_input", "92000\n");
+  await host.lookAgain("sensors", 2);
+  assert.match(host.condition("Thermal"), /^true/);
+  await write("sys/class/hwmon/hwmon0/temp1_input", "80000\n");
+  await host.lookAgain("sensors", 60);
+  assert.match(host.condition("Thermal"), /^true/);
+  await host.lookAgain("sensors", 1);
+  assert.match(host.condition("Thermal"), /^false/);
+});
+
+test("a temperature that its chip calls critical asks for an evacuation", async (context) => {
+  const { host, write } = await start(context, healthy);
+  await write("sys/class/hwmon/hwmon1/temp1_crit_alarm", "1\n");
+  await host.lookAgain("sensors", 2);
+  assert.match(host.condition("Thermal"), /^true evacuate CriticalTemperature: coretemp\.1 Package id 1/);
+});
+
+test("one fan lost for a minute degrades, two take no new VMs", async (context) => {
+  const { host, write } = await start(context, { ...healthy, "sys/class/hwmon/hwmon3/fan2_alarm": "1\n" });
+  await host.lookAgain("sensors", 6);
+  assert.match(host.condition("Fan"), /^true degraded FanLost: nct6798 SYS_FAN2 of 3 failed/);
+  await write("sys/class/hwmon/hwmon3/fan1_input", "0\n");
+  await host.lookAgain("sensors", 2);
+  assert.match(
+    host.condition("Fan"),
+    /^true no_schedule SeveralFansLost: nct6798 SYS_FAN1, nct6798 SYS_FAN2/,
+  );
+});
+
+test("corrected memory errors: what was there before does not count, 51 in a day degrade, 1001 in an hour evacuate", async (context) => {
+  const { host, write } = await start(context, healthy);
+  const count = (errors: number): Promise<void> =>
+    write("sys/devices/system/edac/mc/mc0/dimm1/dimm_ce_count", `${errors}\n`);
+  assert.match(host.condition("MemoryCorrected"), /^false/);
+  await count(1204 + 50);
+  await host.lookAgain("memoryErrors");
+  assert.match(host.condition("MemoryCorrected"), /^false/);
+  await count(1204 + 51);
+  await host.lookAgain("memoryErrors");
+  assert.match(
+    host.condition("MemoryCorrected"),
+    /^true degraded ManyCorrectedMemoryErrors: 51 corrected memory errors within 24 h at CPU_SrcID#0_MC#0_Chan#1_DIMM#0/,
+  );
+  await count(1204 + 1001);
+  await host.lookAgain("memoryErrors");
+  assert.match(host.condition("MemoryCorrected"), /^true evacuate StormOfCorrectedMemoryErrors/);
+});
+
+test("errors that were counted over hours are not forgotten with the agent that counted them", () => {
+  const rules = hostConditions({ config: configSchema.parse({}), offersKvm: () => undefined });
+  const at = { wallMs: 0, monotonicMs: 0 };
+  const agent = (leftOn: readonly LeftOn[] = []) => {
+    const health: Health = new Health({
+      rules,
+      flapping: { flips: 3, withinMs: 1 },
+      at,
+      onChange: () => undefined,
+    });
+    health.restore(leftOn, "boot-1", at);
+    const look = (kind: "good" | "bad", monotonicMs: number): string[] => {
+      const [now, verdict] = [
+        { wallMs: 0, monotonicMs },
+        { kind, evidence: kind },
+      ];
+      for (const trigger of ["perDay", "perHour"] as const)
+        health.observe("MemoryCorrected", trigger, verdict, now);
+      for (const trigger of ["fatal", "nonfatal", "corrected"] as const)
+        health.observe("PcieErrors", trigger, verdict, now);
+      return health.conditions.flatMap(({ type, status }) => (status === "true" ? [type] : []));
+    };
+    return { health, look };
+  };
+  const first = agent();
+  first.look("bad", 0);
+  first.look("bad", 2 * HOUR);
+  const next = agent(first.health.leftOn);
+  assert.deepEqual(next.look("good", HOUR - 1).sort(), ["MemoryCorrected", "PcieErrors"]);
+  assert.deepEqual(next.look("good", HOUR), ["MemoryCorrected"]);
+  assert.deepEqual(next.look("good", 25 * HOUR), []);
+});
+
+test("any uncorrected memory error asks for an evacuation", async (context) => {
+  const { host, write } = await start(context, healthy);
+  await write("sys/devices/system/edac/mc/mc1/dimm0/dimm_ue_count", "1\n");
+  await host.lookAgain("memoryErrors");
+  assert.match(
+    host.condition("MemoryUncorrected"),
+    /^true evacuate UncorrectedMemoryError: mc1\/dimm0 has 1 uncorrected errors/,
+  );
+  // The counter begins again when its driver is loaded anew: that is no reboot, and nobody has looked.
+  await write("sys/devices/system/edac/mc/mc1/dimm0/dimm_ue_count", "0\n");
+  await host.lookAgain("memoryErrors", 2);
+  assert.match(host.condition("MemoryUncorrected"), /^true evacuate/);
+});
+
+test("counters of a DIMM that cannot be read make it unknown, not healthy; another's error still counts", async (context) => {
+  const unread = { "sys/devices/system/edac/mc/mc1/dimm0/dimm_ue_count": null };
+  const { host, write } = await start(context, { ...healthy, ...unread });
+  assert.equal(
+    host.condition("MemoryUncorrected"),
+    "unknown degraded Unknown: the uncorrected errors of mc1/dimm0 cannot be read",
+  );
+  await write("sys/devices/system/edac/mc/mc1/dimm1/dimm_ue_count", "1\n");
+  await host.lookAgain("memoryErrors");
+  assert.match(host.condition("MemoryUncorrected"), /^true evacuate UncorrectedMemoryError: mc1\/dimm1/);
+});
+
+test("a sensor with a critical point, or a fan, that cannot be read makes its condition unknown", async (context) => {
+  const faulty = { "sys/class/hwmon/hwmon0/temp1_fault": "1\n", "sys/class/hwmon/hwmon3/fan1_input": null };
+  const { host } = await start(context, {
+    ...healthy,
+    ...faulty,
+    "sys/class/hwmon/hwmon3/fan1_alarm": "0\n",
+  });
+  assert.match(
+    host.condition("Thermal"),
+    /^unknown degraded Unknown: no answer from coretemp\.0 Package id 0/,
+  );
+  assert.match(host.condition("Fan"), /^unknown degraded Unknown: no answer from nct6798 SYS_FAN1/);
+});
+
+test("parts that the BMC loses sight of are unknown, not lost; by its word they are, with a value or without", () => {
+  const { Fan, Psu } = fanAndPsuConditions({ config: configSchema.parse({}), offersKvm: () => undefined });
+  const look = ({ watches }: Trigger, csv: string): string => {
+    const readings = { last: () => ({ kind: "read", value: parseSensors(csv) }) } as never;
+    const verdict = watches?.judge(readings, { wallMs: 0, monotonicMs: 0 });
+    assert.ok(verdict !== undefined && "kind" in verdict);
+    return `${verdict.kind}: ${verdict.evidence}`;
+  };
+  const psu = (name: string, isRead: boolean): string =>
+    isRead ? `${name},01h,ok,10.1,Presence detected\n` : `${name},00h,ns,10.1,No Reading\n`;
+  const neverTold = psu("PS9", false);
+  assert.equal(look(Psu.lostMore, psu("PS1", true) + psu("PS2", true) + neverTold), "good: 2 of 2 work");
+  assert.equal(look(Psu.lostMore, psu("PS1", false) + psu("PS2", false)), "unknown: no reading of PS1, PS2");
+  const fan = (value: string, state: string): string => `FAN1,${value},RPM,${state},29.1,Fan Device,Fan\n`;
+  assert.equal(look(Fan.bmcLost, fan("", "ns")), "good: 0 of 0 work");
+  assert.equal(look(Fan.bmcLost, fan("5400", "ok")), "good: 1 of 1 work");
+  assert.equal(look(Fan.bmcLost, fan("", "ns")), "unknown: no reading of FAN1");
+  assert.equal(look(Fan.bmcLost, fan("", "Lower Critical")), "bad: FAN1 of 1 failed");
+});
+
+test("PCI errors: fatal takes no new VMs, until an hour without", () => {
+  const { PcieErrors } = pcieConditions({ config: configSchema.parse({}), offersKvm: () => undefined });
+  const look = (trigger: keyof typeof PcieErrors, total: number, minutes: number) => {
+    const severity = { fatal: "fatal", nonfatal: "nonfatal", corrected: "correctable" }[trigger];
+    const value = [{ device: "0000:18:00.0", errors: { [severity]: total } }];
+    const readings = { last: () => ({ kind: "read", value }) } as never;
+    const at = { wallMs: 0, monotonicMs: minutes * 60_000 };
+    const verdict = PcieErrors[trigger].watches?.judge(readings, at);
+    return verdict !== undefined && "kind" in verdict ? verdict.kind : undefined;
+  };
+  assert.equal(look("fatal", 7, 0), "good");
+  assert.equal(look("fatal", 8, 1), "bad");
+  assert.equal(look("fatal", 8, 60), "bad");
+  assert.equal(look("fatal", 8, 61), "good");
+  assert.equal(look("corrected", 0, 0), "good");
+  assert.equal(look("corrected", 101, 1), "bad");
+  assert.equal(look("corrected", 101, 30), "bad");
+  assert.equal(look("corrected", 102, 62), "between");
+});
+
+test("faults of the kernel within an hour; of QEMU and libvirt they take no new VMs", () => {
+  const fault = (ageMs: number, task?: string) =>
+    ({
+      kind: "hung_task",
+      atMs: 0,
+      text: "INFO: task blocked",
+      ageMs,
+      ...(task === undefined ? {} : { task }),
+    }) as const;
+  const log = (...faults: ReturnType<typeof fault>[]) => ({ counts: new Map(), faults });
+  const any = (): boolean => true;
+  assert.equal(faultVerdict(log(fault(3_599_000)), any).kind, "bad");
+  assert.equal(faultVerdict(log(fault(3_600_000)), any).kind, "good");
+});
+
+test("a hung QEMU in the kernel's log takes no new VMs", async (context) => {
+  const line = (task: string): string =>
+    `3,9,7100000000,-;INFO: task ${task}:812 blocked for more than 120 seconds.\n`;
+  const other = await start(context, { ...healthy, "dev/kmsg": line("kworker/0:1") });
+  assert.match(other.host.condition("KernelFault"), /^true degraded KernelFault/);
+  for (const task of ["CPU 0/KVM", "rpc-libvirtd", "prio-rpc-libvir", "prio-rpc-virtqe"]) {
+    const { host } = await start(context, { ...healthy, "dev/kmsg": line(task) });
+    assert.match(host.condition("KernelFault"), /^true no_schedule KernelFaultOfHypervisor/, task);
+  }
+});
+
+test("the hottest by its own critical point decides; a sensor without one decides nothing", () => {
+  const heat = (celsius: number, criticalCelsius?: number) => ({
+    name: "cpu",
+    celsius,
+    isAlarming: false,
+    ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
+  });
+  assert.equal(hotVerdict([heat(120)], 5).kind, "good");
+  assert.equal(hotVerdict([heat(60, 100), heat(80, 85)], 5).kind, "bad");
+  assert.equal(hotVerdict([heat(91, 100)], 5).kind, "between");
+  assert.equal(hotVerdict([heat(90, 100)], 5).kind, "good");
+  assert.equal(alarmVerdict([{ ...heat(30), isAlarming: true }]).kind, "bad");
+});
+
+test("a part that its machine calls beyond recovery counts for two", () => {
+  const part = (name: string, isLost: boolean, isBeyondRecovery = false) => ({
+    name,
+    isLost,
+    isBeyondRecovery,
+  });
+  assert.equal(lostVerdict([part("a", true), part("b", false)], 2).kind, "good");
+  assert.equal(lostVerdict([part("a", true, true), part("b", false)], 2).kind, "bad");
+});
+
+test("growth within a window: a reset counter begins again, what is older leaves", () => {
+  const growth = new Growth(60_000);
+  assert.equal(growth.add("a", 100, 0), 0);
+  assert.equal(growth.add("a", 110, 10_000), 10);
+  assert.equal(growth.add("a", 5, 20_000), 15);
+  assert.equal(growth.add("b", 7, 20_000), 0);
+  assert.equal(growth.add("a", 5, 69_999), 15);
+  assert.equal(growth.add("a", 5, 70_000), 5);
+});

@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Health } from "../../../agent/host/health.ts";
+import { HealthMemory } from "../../../agent/host/health-memory.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { FakeRecord } from "./fake-record.ts";
+
+const atOnce = { probes: 1, forMs: 0 };
+const rules = {
+  MemoryUncorrected: {
+    dimm: {
+      reason: "UncorrectedError",
+      effect: "evacuate",
+      enter: atOnce,
+      leave: atOnce,
+      latch: "reboot_and_acknowledge",
+    },
+  },
+  PcieErrors: {
+    fatal: {
+      reason: "FatalPcieError",
+      effect: "no_schedule",
+      enter: atOnce,
+      leave: atOnce,
+      looksBackMs: 3_600_000,
+    },
+  },
+  BondDegraded: { bond: { reason: "SlaveDown", effect: "degraded", enter: atOnce, leave: atOnce } },
+} as const;
+
+/** An agent's health; the record is what the next one finds. */
+function agent(record: FakeRecord, bootId: string) {
+  const clock = new FakeClock();
+  const at = () => ({ wallMs: clock.now(), monotonicMs: clock.monotonicMs() });
+  const health: Health<typeof rules> = new Health({
+    rules,
+    flapping: { flips: 3, withinMs: 1_800_000 },
+    at: at(),
+    onChange: () => undefined,
+    onLatch: () => memory.keep(),
+  });
+  const memory = new HealthMemory({ health, store: record, clock, log: silentLog });
+  memory.recall(bootId);
+  const dimm = (kind: "good" | "bad"): void =>
+    health.observeEach("MemoryUncorrected", "dimm", new Map([["A1", { kind, evidence: kind }]]), at());
+  const bond = (kind: "good" | "bad"): void =>
+    health.observe("BondDegraded", "bond", { kind, evidence: kind }, at());
+  const pcie = (kind: "good" | "bad"): void =>
+    health.observe("PcieErrors", "fatal", { kind, evidence: kind }, at());
+  const told = (type: string): string => {
+    const condition = health.conditions.find((found) => found.type === type);
+    assert.ok(condition !== undefined);
+    const { status, latched, acknowledged } = condition;
+    return [status, ...(latched ? ["latched"] : []), ...(acknowledged ? ["acknowledged"] : [])].join(" ");
+  };
+  return { memory, clock, health, dimm, bond, pcie, told };
+}
+
+const refused = (reason: string) => (error: unknown) =>
+  error instanceof SocleError && error.reason === reason;
+
+test("an uncorrected memory error outlives the agent, and needs a reboot and an operator, in either order", async () => {
+  for (const order of [
+    ["ack", "reboot"],
+    ["reboot", "ack"],
+  ]) {
+    const record = new FakeRecord();
+    const first = agent(record, "boot-1");
+    first.dimm("good");
+    first.dimm("bad");
+    await first.memory.retry();
+    let bootId = "boot-1";
+    let now = agent(record, bootId);
+    assert.equal(now.told("MemoryUncorrected"), "true latched");
+    const { evidence, subjects, effect } = now.health.conditions[0] ?? {};
+    assert.deepEqual([evidence, subjects, effect], ["bad", ["A1"], "evacuate"]);
+    for (const [index, step] of order.entries()) {
+      if (step === "ack") await now.memory.acknowledge("MemoryUncorrected", `ack-${index}`);
+      else bootId = "boot-2";
+      now = agent(record, bootId);
+      now.dimm("good");
+      if (index === 0) assert.match(now.told("MemoryUncorrected"), /^true latched/, order.join());
+    }
+    assert.equal(now.told("MemoryUncorrected"), "false", order.join());
+  }
+});
+
+test("an acknowledged one that comes again after the reboot is held anew", async () => {
+  const record = new FakeRecord();
+  const first = agent(record, "boot-1");
+  first.dimm("bad");
+  await first.memory.acknowledge("MemoryUncorrected", "r1");
+  assert.equal(first.told("MemoryUncorrected"), "true latched acknowledged");
+  const second = agent(record, "boot-2");
+  second.dimm("good");
+  assert.equal(second.told("MemoryUncorrected"), "false");
+  second.dimm("bad");
+  assert.equal(second.told("MemoryUncorrected"), "true latched");
+});
+
+test("one that flapped is held over a restart until acknowledged, then leaves by its own rule", async () => {
+  const record = new FakeRecord();
+  const first = agent(record, "boot-1");
+  for (const kind of ["good", "bad", "good", "bad", "good"] as const) first.bond(kind);
+  await first.memory.retry();
+  const second = agent(record, "boot-1");
+  second.bond("good");
+  assert.equal(second.told("BondDegraded"), "true latched");
+  await second.memory.acknowledge("BondDegraded", "r1");
+  second.bond("good");
+  assert.equal(second.told("BondDegraded"), "false");
+  assert.deepEqual(record.health.latches, []);
+});
+
+test("what is judged by what happened within an hour stays on for an hour of the next agent, of the same boot", async () => {
+  const record = new FakeRecord();
+  const first = agent(record, "boot-1");
+  first.pcie("bad");
+  first.bond("bad");
+  const since = first.health.conditions.find(({ type }) => type === "PcieErrors")?.sinceMs;
+  await first.memory.retry();
+  const second = agent(record, "boot-1");
+  assert.equal(second.told("BondDegraded"), "unknown");
+  assert.equal(agent(record, "boot-2").told("PcieErrors"), "unknown");
+  second.clock.setWall(7_200_000);
+  second.clock.advance(3_599_999);
+  second.pcie("good");
+  assert.equal(second.told("PcieErrors"), "true");
+  const { evidence, effect, sinceMs } =
+    second.health.conditions.find(({ type }) => type === "PcieErrors") ?? {};
+  assert.deepEqual([evidence, effect, sinceMs], ["bad", "no_schedule", since]);
+  second.clock.advance(1);
+  second.pcie("good");
+  assert.equal(second.told("PcieErrors"), "false");
+  await second.memory.retry();
+  assert.equal(agent(record, "boot-1").told("PcieErrors"), "unknown");
+});
+
+test("the same request again, also by the next agent, does not let go what came after it", async () => {
+  const record = new FakeRecord();
+  const first = agent(record, "boot-1");
+  for (const kind of ["good", "bad", "good", "bad"] as const) first.bond(kind);
+  await first.memory.acknowledge("BondDegraded", "r1");
+  for (const kind of ["good", "bad", "good", "bad"] as const) first.bond(kind);
+  assert.equal(first.told("BondDegraded"), "true latched");
+  await first.memory.retry();
+  const second = agent(record, "boot-1");
+  for (const days of [0, 2, -2]) {
+    second.clock.setWall(days * 86_400_000);
+    await second.memory.acknowledge("BondDegraded", "r1");
+    assert.equal(second.told("BondDegraded"), "true latched", `the wall clock is ${days} days off`);
+  }
+  await assert.rejects(second.memory.acknowledge("MemoryUncorrected", "r1"), refused("REQUEST_ID_REUSED"));
+});
+
+test("what is not held, not known or not durable is refused, each by its reason", async () => {
+  const record = new FakeRecord();
+  const { memory, dimm, told } = agent(record, "boot-1");
+  await assert.rejects(memory.acknowledge("Nonsense", "r1"), refused("CONDITION_UNKNOWN"));
+  await assert.rejects(memory.acknowledge("BondDegraded", "r1"), refused("CONDITION_NOT_LATCHED"));
+  await assert.rejects(memory.acknowledge("BondDegraded", ""), refused("REQUEST_ID_INVALID"));
+  dimm("bad");
+  await memory.retry();
+  record.failure = new SocleError("unavailable", "STATE_UNWRITABLE", "disk full");
+  await assert.rejects(memory.acknowledge("MemoryUncorrected", "r2"), refused("STATE_UNWRITABLE"));
+  const kept = (): boolean[] => record.health.latches.map(({ acknowledged }) => acknowledged);
+  assert.deepEqual(kept(), [false]);
+  record.failure = undefined;
+  await memory.acknowledge("MemoryUncorrected", "r2");
+  assert.deepEqual(kept(), [true]);
+  assert.equal(told("MemoryUncorrected"), "true latched acknowledged");
+});

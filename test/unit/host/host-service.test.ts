@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { hostToProto } from "../../../agent/api/convert-host.ts";
+import { configSchema } from "../../../agent/config/schema.ts";
+import { FilesystemProbe } from "../../../agent/hardware/filesystem.ts";
+import { HostService } from "../../../agent/host/host-service.ts";
+import type { Condition } from "../../../agent/host/host.ts";
+import { createLog, silentLog } from "../../../agent/kernel/log.ts";
+import { Libvirt } from "../../../agent/libvirt/index.ts";
+import { machine } from "../hardware/fixture.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { FakeRecord } from "./fake-record.ts";
+
+const libvirtUuid = "11111111-2222-4333-8444-555555555555";
+
+/** A host on the two-socket server, whose libvirt is not there. */
+async function start(
+  context: test.TestContext,
+  {
+    configuredId = libvirtUuid,
+    record = new FakeRecord(),
+  }: { configuredId?: string | null; record?: FakeRecord } = {},
+) {
+  const clock = new FakeClock();
+  const conditions: Condition[] = [];
+  const warnings: unknown[] = [];
+  const host = new HostService({
+    config: configSchema.parse({ host: { id: configuredId ?? undefined, labels: { zone: "a" } } }),
+    libvirt: new Libvirt({ uri: "test:///default", log: silentLog }),
+    record,
+    clock,
+    log: createLog({
+      level: "warn",
+      destination: { write: (line) => void warnings.push(JSON.parse(line)) },
+    }),
+    agentVersion: "1.2.3",
+    identityCommand: ["echo", "{}"],
+    onConditionChange: (condition) => conditions.push(condition),
+    roots: machine("two-sockets"),
+    filesystems: new FilesystemProbe({
+      timeoutMs: 1000,
+      statfs: () => ({
+        output: Promise.resolve({ stdout: "4096 100 50 50", stderr: "" }),
+        gone: Promise.resolve(),
+      }),
+    }),
+  });
+  clock.advance(1);
+  const stop = new AbortController();
+  let done: Promise<void> = Promise.resolve();
+  await new Promise<void>((ready) => {
+    done = host.run(stop.signal, ready);
+  });
+  context.after(async () => {
+    stop.abort();
+    await done;
+  });
+  const until = async (what: string, check: () => boolean): Promise<void> => {
+    const deadline = performance.now() + 5000;
+    while (!check()) {
+      assert.ok(performance.now() < deadline, `still waiting: ${what}`);
+      await setImmediate();
+    }
+  };
+  const condition = (type: string) =>
+    host.snapshot().health.conditions.find((candidate) => candidate.type === type);
+  return { host, clock, conditions, record, warnings, until, condition };
+}
+
+test("without libvirt the machine is described, and what is missing is said", async (context) => {
+  const { host } = await start(context);
+  const { identity, inventory, capacity } = host.snapshot();
+  assert.deepEqual(
+    [identity.id, identity.hostname, identity.vendor, identity.labels["zone"]],
+    [libvirtUuid, "r650-17", "Dell Inc.", "a"],
+  );
+  assert.deepEqual([inventory.complete, inventory.cells.length], [false, 4]);
+  assert.deepEqual([capacity.cells.length, capacity.generation], [4, 1]);
+});
+
+test("a host keeps the id it had, whatever its libvirt says; a configured one goes before it, with a warning", async (context) => {
+  const idBefore = "22222222-3333-4444-8555-666666666666";
+  const kept = await start(context, { configuredId: null, record: new FakeRecord(idBefore) });
+  assert.equal(kept.host.snapshot().identity.id, idBefore);
+  assert.deepEqual([kept.record.hostId, kept.warnings], [idBefore, []]);
+  const configured = await start(context, { record: new FakeRecord(idBefore) });
+  assert.equal(configured.host.snapshot().identity.id, libvirtUuid);
+  assert.equal(configured.record.hostId, libvirtUuid);
+  assert.match(JSON.stringify(configured.warnings), new RegExp(idBefore));
+  const first = await start(context, { configuredId: null });
+  assert.equal(first.record.hostId, first.host.snapshot().identity.id);
+  assert.deepEqual(first.warnings, []);
+});
+
+test("a probe that fails three times makes it unschedulable and tells the event log", async (context) => {
+  const { host, clock, conditions, until, condition } = await start(context);
+  for (let probe = 1; probe <= 3; probe += 1) {
+    await until(`probe ${probe}`, () => condition("LibvirtUnresponsive")?.lastProbeMs === clock.now());
+    if (probe < 3) clock.advance(10_000);
+  }
+  assert.equal(condition("LibvirtUnresponsive")?.status, "true");
+  assert.equal(host.snapshot().health.schedulable, "false");
+  assert.ok(
+    conditions.some(({ type, effect }) => type === "LibvirtUnresponsive" && effect === "no_schedule"),
+  );
+});
+
+test("sensors: the fixture's stalled memory and missing /dev/kvm", async (context) => {
+  const { until, condition } = await start(context);
+  await until("memory", () => condition("MemoryPressure")?.status !== "unknown");
+  assert.deepEqual(
+    [condition("MemoryPressure")?.effect, condition("MemoryPressure")?.reason],
+    ["degraded", "TasksStallOnMemory"],
+  );
+  await until("kvm", () => condition("KvmUnavailable")?.status !== "unknown");
+  assert.equal(condition("KvmUnavailable")?.status, "false");
+  await until("disks", () => condition("DiskSpace")?.status === "false");
+});
+
+test("a claim, a cordon and a failing KVM are each told to who watches", async (context) => {
+  const { host } = await start(context);
+  const stop = new AbortController();
+  const told: string[] = [];
+  const watching = (async () => {
+    for await (const change of host.subscribe(stop.signal)) told.push(change.kind);
+  })();
+  const { generation } = host.snapshot().capacity;
+  host.claim({ holder: "a", vcpus: 2, memoryBytes: 1024 ** 3 });
+  assert.equal(host.snapshot().capacity.generation, generation + 1);
+  await host.setScheduling("cordoned", "moving racks");
+  assert.deepEqual(host.snapshot().scheduling, { state: "cordoned", reason: "moving racks" });
+  assert.equal(host.snapshot().health.schedulable, "false");
+  host.reportKvmFailure({ vmId: "a", evidence: "paused (internal error) after 2 s" });
+  const kvm = host.snapshot().health.conditions.find(({ type }) => type === "KvmUnavailable");
+  assert.equal(kvm?.evidence, "VM a: paused (internal error) after 2 s");
+  await setImmediate();
+  assert.ok(told.length >= 3);
+  stop.abort();
+  await watching;
+});
+
+test("whether it is safe to fence follows the guests", async (context) => {
+  const { host } = await start(context);
+  assert.equal(host.snapshot().health.safeToFence, "unknown");
+  const guest = { id: "a", vcpus: 1, memoryBytes: 1024 ** 3, cells: [], active: true };
+  host.setFootprints([guest], false);
+  assert.equal(host.snapshot().health.safeToFence, "false");
+  const [cell] = host.snapshot().capacity.cells;
+  assert.ok((cell?.resources.find(({ resource }) => resource === "memory")?.allocated ?? 0) > 0);
+});
+
+test("three VMs that cannot be started keep new ones away, until one can", async (context) => {
+  const { host, condition } = await start(context);
+  for (const vm of ["a", "a", "a", "b"]) host.reportStartFailure(vm, "QEMU gave up");
+  assert.equal(condition("VmStartFailures")?.status, "false");
+  host.reportStartFailure("c", "QEMU gave up");
+  assert.equal(condition("VmStartFailures")?.effect, "no_schedule");
+  assert.match(condition("VmStartFailures")?.evidence ?? "", /^3 VMs failed to start .*c \(QEMU gave up\)/);
+  host.reportStartSuccess("d");
+  assert.equal(condition("VmStartFailures")?.status, "false");
+});
+
+test("what is held is held by the next agent too, and an operator's acknowledgement lets it go", async (context) => {
+  const record = new FakeRecord();
+  const first = await start(context, { record });
+  const fails = { vmId: "a", evidence: "paused" };
+  for (let flip = 0; flip < 2; flip += 1) {
+    first.host.reportKvmFailure(fails);
+    first.host.reportKvmSuccess();
+    first.host.reportKvmSuccess();
+  }
+  await first.until("a durable latch", () => record.health.latches.length === 1);
+  const second = await start(context, { record });
+  assert.deepEqual(
+    [second.condition("KvmUnavailable")?.latched, second.host.snapshot().health.schedulable],
+    [true, "false"],
+  );
+  await second.host.acknowledge("KvmUnavailable", "r1");
+  second.host.reportKvmSuccess();
+  second.host.reportKvmSuccess();
+  await second.until("the device's probe", () => second.condition("KvmUnavailable")?.status === "false");
+  assert.deepEqual(record.health.latches, []);
+});
+
+test("a host at rest changes nothing that a scheduler or a watcher is told, however often it is looked at", async (context) => {
+  const { host, clock, until, condition } = await start(context);
+  const round = async (): Promise<string | undefined> => {
+    clock.advance(60_000);
+    await until("a probe", () => condition("LibvirtUnresponsive")?.lastProbeMs === clock.now());
+    await until("the sensors", () => condition("MemoryPressure")?.lastProbeMs === clock.now());
+    return hostToProto(host.snapshot(), [], true).etag;
+  };
+  // What is bad comes on within its time; nothing moves after that.
+  for (let look = 0; look < 20; look += 1) await round();
+  const { generation } = host.snapshot().capacity;
+  const etags = new Set<string | undefined>();
+  for (let look = 0; look < 5; look += 1) etags.add(await round());
+  assert.equal(etags.size, 1);
+  assert.equal(host.snapshot().capacity.generation, generation);
+});

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+
+const repository = join(import.meta.dirname, "../..");
+const depcruise = join(repository, "node_modules/.bin/depcruise");
+
+interface Cruise {
+  readonly modules: readonly { readonly source: string }[];
+  readonly summary: {
+    readonly violations: readonly { readonly from: string; readonly rule: { readonly name: string } }[];
+  };
+}
+
+/** The house's rules, run over `directory`/agent. */
+async function cruise(directory: string): Promise<Cruise> {
+  const args = ["--config", ".dependency-cruiser.cjs", "--output-type", "json", "agent"];
+  const options = { cwd: directory, maxBuffer: 256 * 1024 * 1024, timeout: 50_000 };
+  const { stdout } = await promisify(execFile)(depcruise, args, options);
+  return JSON.parse(stdout) as Cruise;
+}
+
+/** File, what it says, and the rule that must catch it; the last ones are allowed and must not be caught. */
+const house: readonly [file: string, text: string, caughtBy: string | undefined][] = [
+  [
+    "kernel/up.ts",
+    `import { vm } from "../vm/vm.ts"; export const up = vm;`,
+    "kernel-imports-only-downwards",
+  ],
+  [
+    "libvirt/up.ts",
+    `import type { Vm } from "../vm/vm.ts"; export type Up = Vm;`,
+    "libvirt-imports-only-downwards",
+  ],
+  ["state/up.ts", `import "../api/api.ts";`, "state-imports-only-downwards"],
+  ["vm/sibling.ts", `export { host } from "../host/host.ts";`, "vm-imports-only-downwards"],
+  ["page/sibling.ts", `import "../metrics/sibling.ts";`, "page-imports-only-downwards"],
+  ["page/page.ts", `import "./browser/main.js";`, "the-browser-is-elsewhere"],
+  ["page/browser/main.js", `import "../page.ts";`, "the-browser-loads-its-own"],
+  ["metrics/sibling.ts", `import "../api/api.ts";`, "metrics-imports-only-downwards"],
+  [
+    "vm/grpc.ts",
+    `import { status } from "@grpc/grpc-js"; export const ok = status.OK;`,
+    "grpc-stays-at-the-edges",
+  ],
+  [
+    "host/wire.ts",
+    `import type { Wire } from "../gen/wire.ts"; export type W = Wire;`,
+    "grpc-stays-at-the-edges",
+  ],
+  [
+    "host/prom.ts",
+    `import { Registry } from "prom-client"; export const r = new Registry();`,
+    "prom-client-stays-in-metrics",
+  ],
+  [
+    "vm/socket.ts",
+    `import { connect } from "node:net"; export const c = connect;`,
+    "sockets-stay-in-their-rooms",
+  ],
+  ["libvirt/socket.ts", `import net from "net"; export const n = net;`, "sockets-stay-in-their-rooms"],
+  ["state/lazy-socket.ts", `export const net = await import("node:net");`, "sockets-stay-in-their-rooms"],
+  [
+    "vm/child.ts",
+    `import { spawn } from "node:child_process"; export const s = spawn;`,
+    "children-are-hardware-s",
+  ],
+  ["state/egg.ts", `import { hen } from "./hen.ts"; export const egg = (): unknown => hen;`, "no-cycles"],
+  ["vm/deep.ts", `import { wire } from "../libvirt/wire.ts"; export const w = wire;`, "libvirt-has-one-door"],
+  ["api/deep-trust.ts", `import { x } from "../trust/x.ts"; export const y = x;`, "trust-has-one-door"],
+  [
+    "state/tls.ts",
+    `import { connect } from "node:tls"; export const c = connect;`,
+    "certificates-are-trust-s",
+  ],
+  ["cli/inside.ts", `import { vm } from "../vm/vm.ts"; export const v = vm;`, "cli-is-a-client"],
+  [
+    "config/inside.ts",
+    `import { vm } from "../vm/vm.ts"; export const v = vm;`,
+    "config-imports-kernel-alone",
+  ],
+
+  // A cycle is reported once, at its first file.
+  ["state/hen.ts", `import { egg } from "./egg.ts"; export const hen = (): unknown => egg;`, undefined],
+  ["trust/x.ts", `import { connect } from "node:tls"; export const x = connect;`, undefined],
+  ["kernel/kernel.ts", `export const kernel = 1;`, undefined],
+  ["libvirt/wire.ts", `export const wire = 1;`, undefined],
+  ["libvirt/index.ts", `export { wire } from "./wire.ts";`, undefined],
+  ["libvirt/connection.ts", `import { connect } from "node:net"; export const c = connect;`, undefined],
+  ["hardware/child.ts", `import { spawn } from "node:child_process"; export const s = spawn;`, undefined],
+  [
+    "vm/vm.ts",
+    `import { wire } from "../libvirt/index.ts"; export const vm = wire; export type Vm = 1;`,
+    undefined,
+  ],
+  ["host/host.ts", `import { kernel } from "../kernel/kernel.ts"; export const host = kernel;`, undefined],
+  ["gen/wire.ts", `export type Wire = 1;`, undefined],
+  [
+    "api/api.ts",
+    `import { status } from "@grpc/grpc-js"; import { vm } from "../vm/vm.ts"; export const a = [status, vm];`,
+    undefined,
+  ],
+  ["metrics/prom.ts", `import { Registry } from "prom-client"; export const r = new Registry();`, undefined],
+];
+
+test("each way to break the layers is caught, and what is allowed is not", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "socle-layers-"));
+  t.after(() => rm(directory, { recursive: true }));
+  for (const file of [".dependency-cruiser.cjs", "tsconfig.json", "package.json"]) {
+    await cp(join(repository, file), join(directory, file));
+  }
+  await symlink(join(repository, "node_modules"), join(directory, "node_modules"));
+  for (const [file, text] of house) {
+    const path = join(directory, "agent", file);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  }
+
+  const { summary } = await cruise(directory);
+  const caught = new Map<string, Set<string>>();
+  for (const { from, rule } of summary.violations) {
+    const file = from.replace(/^agent\//, "");
+    caught.set(file, (caught.get(file) ?? new Set()).add(rule.name));
+  }
+  for (const [file, text, rule] of house) {
+    const rules = [...(caught.get(file) ?? [])];
+    if (rule === undefined) assert.deepEqual(rules, [], `${file}: ${text}`);
+    else assert.ok(rules.includes(rule), `${file} is caught by [${rules.join()}], not ${rule}: ${text}`);
+  }
+});
+
+test("the checker reads every file of the agent", async () => {
+  const { modules } = await cruise(repository);
+  const read = new Set(modules.map((module) => module.source));
+  const entries = await readdir(join(repository, "agent"), { recursive: true });
+  const files = entries.filter((file) => file.endsWith(".ts")).map((file) => join("agent", file));
+  assert.ok(files.length > 50, `only ${files.length} files in agent/`);
+  const unread = files.filter((file) => !read.has(file));
+  assert.deepEqual(unread, []);
+});

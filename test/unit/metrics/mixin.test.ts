@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { parse } from "yaml";
+import { allCollectors } from "../../../agent/metrics/collectors/index.ts";
+import type { Dashboard } from "../../../scripts/dashboards/build.ts";
+import { generatedDashboards } from "../../../scripts/gen-dashboards.ts";
+
+const directory = join(import.meta.dirname, "..", "..", "..", "systemd", "prometheus");
+
+interface Rule {
+  readonly alert?: string;
+  readonly record?: string;
+  readonly expr: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+const rules = (
+  parse(await readFile(join(directory, "socle.rules.yaml"), "utf8")) as { groups: { rules: Rule[] }[] }
+).groups.flatMap((group) => group.rules);
+const alerts = rules.filter(({ alert }) => alert !== undefined);
+const dashboards = [...generatedDashboards()].map(
+  ([file, json]) => [file, json, JSON.parse(json) as Dashboard] as const,
+);
+const expressions = [
+  ...rules.map(({ alert, record, expr }) => [alert ?? record ?? "", expr] as const),
+  ...dashboards.flatMap(([file, , { panels }]) =>
+    panels.flatMap(({ title, targets = [] }) =>
+      targets.map(({ expr }) => [`${file}: ${title}`, expr] as const),
+    ),
+  ),
+];
+
+/** The labels of each metric by its name; the target's own come with every one. */
+const exposed = new Map<string, readonly string[]>([
+  ["up", ["job"]],
+  ["ALERTS", ["alertname", "alertstate"]],
+  ...["success", "duration_seconds", "last_success_timestamp_seconds"].map(
+    (what) => [`socle_collector_${what}`, ["collector"]] as const,
+  ),
+  ...allCollectors().flatMap(({ families }) =>
+    families.flatMap(({ name, kind, labels }): (readonly [string, readonly string[]])[] =>
+      kind === "histogram"
+        ? [
+            [name, labels],
+            [`${name}_bucket`, [...labels, "le"]],
+            [`${name}_sum`, labels],
+            [`${name}_count`, labels],
+          ]
+        : [[name, labels]],
+    ),
+  ),
+]);
+const recorded = new Set(rules.map(({ record }) => record));
+
+for (const [file, json] of dashboards) {
+  test(`dashboards/${file} is what its source makes (else: node --import tsx scripts/gen-dashboards.ts)`, async () => {
+    assert.equal(await readFile(join(directory, "dashboards", file), "utf8"), json);
+  });
+}
+
+test("every metric that rules and dashboards name is one the agent exposes, with the labels they select by", () => {
+  const wrong: string[] = [];
+  for (const [where, expr] of expressions) {
+    const metrics = [
+      ...expr.matchAll(/\b(socle[_:][a-z0-9_:]+|(?:process|nodejs)_[a-z0-9_]+|up|ALERTS)\b(?:\{([^}]*)\})?/g),
+    ];
+    if (metrics.length === 0) wrong.push(`${where}: no metric in ${expr}`);
+    for (const [, metric = "", selector = ""] of metrics) {
+      const labels = exposed.get(metric);
+      if (labels === undefined && !recorded.has(metric)) wrong.push(`${where}: there is no ${metric}`);
+      for (const [, label = ""] of selector.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)) {
+        if (labels !== undefined && !["instance", "job", ...labels].includes(label))
+          wrong.push(`${where}: ${metric} has no label ${label}`);
+      }
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("every alert says how bad it is, what happened and what to do", () => {
+  for (const { alert = "", labels, annotations } of alerts) {
+    assert.match(alert, /^Socle[A-Z]/);
+    assert.match(labels?.["severity"] ?? "", /^(info|warning|critical)$/, alert);
+    for (const words of ["summary", "runbook"])
+      assert.ok((annotations?.[words] ?? "").length > 20, `${alert}: ${words}`);
+  }
+  assert.equal(new Set(alerts.map(({ alert }) => alert)).size, alerts.length, "an alert is there twice");
+});
+
+test("every alert has its test with promtool", async () => {
+  const file = await readFile(join(directory, "socle.rules.test.yaml"), "utf8");
+  const { tests } = parse(file) as { tests: { name: string }[] };
+  assert.deepEqual(
+    tests.map(({ name }) => name),
+    alerts.map(({ alert }) => alert),
+  );
+});
+
+for (const [file, , dashboard] of dashboards) {
+  test(`the panels of ${file} have ids, queries and places of their own`, () => {
+    assert.match(dashboard.uid, /^socle-[a-z]+$/);
+    const taken = new Set<string>();
+    const ids = new Set<number>();
+    for (const { id, type, title, gridPos, targets } of dashboard.panels) {
+      assert.ok(!ids.has(id), `${title}: id ${id} is taken`);
+      ids.add(id);
+      assert.ok(["row", "timeseries", "stat", "table", "bargauge", "state-timeline"].includes(type), type);
+      if (type !== "row")
+        assert.ok((targets ?? []).every(({ expr }) => expr !== "") && targets?.length !== 0, title);
+      assert.ok(gridPos.x >= 0 && gridPos.x + gridPos.w <= 24, `${title} is wider than the page`);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x += 1)
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y += 1) {
+          assert.ok(!taken.has(`${x},${y}`), `${title} lies on another panel`);
+          taken.add(`${x},${y}`);
+        }
+    }
+  });
+}

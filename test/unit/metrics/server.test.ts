@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer, type AddressInfo } from "node:net";
+import { text as textOf } from "node:stream/consumers";
+import test, { type TestContext } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { request, type IncomingMessage } from "node:http";
+import { systemClock } from "../../../agent/kernel/clock.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { allCollectors } from "../../../agent/metrics/collectors/index.ts";
+import { collector, type Collector } from "../../../agent/metrics/collector.ts";
+import { gauge } from "../../../agent/metrics/family.ts";
+import { Exposition } from "../../../agent/metrics/render.ts";
+import { metricsServer, type NotReady } from "../../../agent/metrics/server.ts";
+import { fixedSources } from "./fixed-sources.ts";
+
+interface Started {
+  readonly port: number;
+  readonly get: (path: string, headers?: Record<string, string>, method?: string) => Promise<Answer>;
+}
+interface Answer {
+  readonly status: number | undefined;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: Buffer;
+}
+
+async function start(
+  context: TestContext,
+  options: { readiness?: () => readonly NotReady[]; collectors?: readonly Collector[] } = {},
+): Promise<Started> {
+  const stop = new AbortController();
+  let onListening: (port: number) => void = () => undefined;
+  const listening = new Promise<number>((resolve) => {
+    onListening = resolve;
+  });
+  const running = metricsServer({
+    listen: "127.0.0.1:0",
+    exposition: new Exposition({
+      collectors: options.collectors ?? allCollectors(),
+      disabled: [],
+      sources: fixedSources(),
+      clock: systemClock,
+      log: silentLog,
+    }),
+    readiness: options.readiness ?? (() => []),
+    log: silentLog,
+    onListening: ({ port }) => onListening(port),
+  }).run(stop.signal, () => undefined);
+  context.after(async () => {
+    stop.abort();
+    await running;
+  });
+  const port = await listening;
+  return {
+    port,
+    async get(path, headers = {}, method = "GET") {
+      const asked = request({ port, path, headers, method, agent: false }).end();
+      const [response] = (await once(asked, "response")) as [IncomingMessage];
+      const chunks: Buffer[] = [];
+      for await (const chunk of response) chunks.push(chunk as Buffer);
+      return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
+    },
+  };
+}
+
+test("/metrics is served as text, as OpenMetrics and packed", async (context) => {
+  const { get } = await start(context);
+  const plain = await get("/metrics");
+  assert.equal(plain.status, 200);
+  assert.equal(plain.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+  assert.equal(plain.headers["content-length"], String(plain.body.length));
+  assert.match(plain.body.toString(), /^socle_agent_info\{version="1.2.3"/m);
+
+  const open = await get("/metrics", { accept: "application/openmetrics-text;version=1.0.0" });
+  assert.equal(open.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  assert.match(
+    open.body.toString(),
+    /# TYPE socle_vm_cpu_seconds counter\n# UNIT socle_vm_cpu_seconds seconds\n/,
+  );
+  assert.ok(open.body.toString().endsWith("\n# EOF\n"));
+
+  const packed = await get("/metrics?collect[]=vm_cpu", { "accept-encoding": "gzip" });
+  assert.equal(packed.headers["content-encoding"], "gzip");
+  const unpacked = gunzipSync(packed.body).toString();
+  assert.match(unpacked, /^socle_vm_cpu_seconds_total\{vm="[^"]+"\} 13.5$/m);
+  assert.doesNotMatch(unpacked, /socle_agent_info/);
+});
+
+test("HEAD says what GET would, without a body", async (context) => {
+  const { get } = await start(context);
+  const head = await get("/metrics?collect[]=vm_info", {}, "HEAD");
+  assert.equal(head.status, 200);
+  assert.equal(head.body.length, 0);
+  assert.ok(Number(head.headers["content-length"]) > 100);
+});
+
+test("health is told apart from readiness", async (context) => {
+  let reasons: NotReady[] = [
+    { reason: "LIBVIRT_CONNECTING", message: "libvirt does not answer yet" },
+    { reason: "REPLAYING", message: "operations are looked into" },
+  ];
+  const { get } = await start(context, { readiness: () => reasons });
+  assert.equal((await get("/healthz")).status, 200);
+  const starting = await get("/readyz");
+  assert.equal(starting.status, 503);
+  const lines = starting.body.toString().trimEnd().split("\n");
+  assert.deepEqual(
+    lines.map((line) => (JSON.parse(line) as NotReady).reason),
+    ["LIBVIRT_CONNECTING", "REPLAYING"],
+  );
+  reasons = [];
+  assert.equal((await get("/readyz")).status, 200);
+});
+
+test("what is not there, and what would change something, is refused with words", async (context) => {
+  const { get } = await start(context);
+  const missing = await get("/nonesuch");
+  assert.equal(missing.status, 404);
+  assert.match(missing.body.toString(), /\/metrics, \/healthz and \/readyz/);
+  const posted = await get("/metrics", {}, "POST");
+  assert.equal(posted.status, 405);
+  assert.equal(posted.headers.allow, "GET, HEAD");
+  const unknown = await get("/metrics?collect[]=nonesuch");
+  assert.equal(unknown.status, 400);
+  assert.match(unknown.body.toString(), /no collector is named nonesuch; there are: agent, /);
+});
+
+test("garbage and huge headers are refused, and the server lives on", async (context) => {
+  const { port, get } = await start(context);
+  const garbage = connect(port, "127.0.0.1");
+  garbage.end("\u0000\u0001 nonsense\r\n\r\n");
+  assert.match(await textOf(garbage), /400 Bad Request/);
+  assert.equal((await get("/metrics", { "x-long": "x".repeat(10_000) })).status, 431);
+  assert.equal((await get("http://[/metrics")).status, 404);
+  assert.equal((await get("/healthz")).status, 200);
+});
+
+test("the scraper's timeout is kept, with what was ready by then", async (context) => {
+  const stuck: Collector = {
+    name: "stuck",
+    families: [],
+    *collect() {
+      yield new Promise(() => undefined);
+      return { texts: [], readAtMs: undefined };
+    },
+  };
+  const quick = collector("quick", { value: gauge("quick", "Quick.") }, (_, emit) => {
+    emit.value(1);
+  });
+  const { get } = await start(context, { collectors: [quick(), stuck] });
+  const startedMs = performance.now();
+  const answer = await get("/metrics", { "x-prometheus-scrape-timeout-seconds": "0.4" });
+  assert.ok(performance.now() - startedMs < 400);
+  assert.match(answer.body.toString(), /^quick 1$/m);
+  assert.match(answer.body.toString(), /^socle_collector_success\{collector="stuck"\} 0$/m);
+});
+
+test("more scrapes than can be served at once are told to come later", async (context) => {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slow: Collector = {
+    name: "slow",
+    families: [],
+    *collect() {
+      yield released;
+      return { texts: [], readAtMs: undefined };
+    },
+  };
+  const { get } = await start(context, { collectors: [slow] });
+  const answers: Answer[] = [];
+  let onRefusedAll: () => void = () => undefined;
+  const refusedAll = new Promise<void>((resolve) => {
+    onRefusedAll = resolve;
+  });
+  const scrapes = Array.from({ length: 20 }, async () => {
+    answers.push(await get("/metrics"));
+    if (answers.length === 4) onRefusedAll();
+  });
+  await refusedAll;
+  for (const { status, headers } of answers) {
+    assert.equal(status, 503);
+    assert.equal(headers["retry-after"], "1");
+  }
+  release();
+  await Promise.all(scrapes);
+  assert.equal(answers.filter(({ status }) => status === 200).length, 16);
+});
+
+test("a client that goes away mid-scrape leaves nothing behind", async (context) => {
+  const { port, get } = await start(context);
+  for (let round = 0; round < 20; round += 1) {
+    const socket = connect(port, "127.0.0.1");
+    socket.write("GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n");
+    await once(socket, "connect");
+    socket.resetAndDestroy();
+  }
+  assert.equal((await get("/metrics")).status, 200);
+});
+
+test("a port that is taken fails the start with what to do", async (context) => {
+  const other = createServer().listen(0, "127.0.0.1");
+  context.after(() => other.close());
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  const options = {
+    exposition: new Exposition({
+      collectors: [],
+      disabled: [],
+      sources: fixedSources(),
+      clock: systemClock,
+      log: silentLog,
+    }),
+    readiness: () => [],
+    log: silentLog,
+  };
+  const run = (listen: string): Promise<void> =>
+    metricsServer({ ...options, listen }).run(new AbortController().signal, () => undefined);
+  await assert.rejects(run(`127.0.0.1:${port}`), {
+    kind: "unavailable",
+    reason: "METRICS_ADDRESS",
+    message: /another program has this port.*metrics\.listen/,
+  });
+  await assert.rejects(run("192.0.2.1:9177"), { message: /this host has no such address/ });
+});

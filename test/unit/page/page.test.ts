@@ -1,0 +1,241 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
+import test, { type TestContext } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { PageStage, vmOf } from "../../lab/page-stage.ts";
+import { within } from "../../lab/wait.ts";
+
+interface Told {
+  readonly event: string;
+  readonly data: {
+    readonly now: number;
+    readonly vms?: readonly { readonly key: number; readonly name: string; readonly known: boolean }[];
+    readonly put?: Told["data"]["vms"];
+    readonly gone?: readonly number[];
+    readonly events?: readonly { readonly kind: string; readonly details: object }[];
+    readonly operations?: readonly { readonly kind: string; readonly vm: string }[];
+    readonly round?: { readonly values: Readonly<Record<string, readonly (number | null)[]>> };
+    readonly host?: { readonly vms: { readonly complete: boolean } };
+  };
+}
+
+async function stageOf(context: TestContext): Promise<PageStage> {
+  const stage = await PageStage.start();
+  context.after(() => stage.stop());
+  return stage;
+}
+
+async function ask(
+  stage: PageStage,
+  path: string,
+  headers: Record<string, string> = {},
+  method = "GET",
+): Promise<IncomingMessage> {
+  const asked = get(new URL(path, stage.url), { headers, method, agent: false });
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  return response;
+}
+
+/** What the stream tells, one after the other; `until` gives the first that is so. */
+async function watch(
+  context: TestContext,
+  stage: PageStage,
+): Promise<{ until(is: (told: Told) => boolean): Promise<Told>; end(): void }> {
+  const response = await ask(stage, "/page/stream");
+  assert.equal(response.headers["content-type"], "text/event-stream; charset=utf-8");
+  context.after(() => response.destroy());
+  const frames = (async function* (): AsyncGenerator<Told, void, undefined> {
+    let rest = "";
+    for await (const chunk of response.setEncoding("utf8")) {
+      const parts = (rest + String(chunk)).split("\n\n");
+      rest = parts.pop() ?? "";
+      for (const part of parts) {
+        const match = /^event: (\w+)\ndata: (.*)$/.exec(part);
+        yield { event: match?.[1] ?? "", data: JSON.parse(match?.[2] ?? "") as Told["data"] };
+      }
+    }
+  })();
+  return {
+    end: () => void response.destroy(),
+    until: (is) => {
+      const found = async (): Promise<Told> => {
+        for (;;) {
+          const next = await frames.next();
+          if (next.done === true) throw new Error("the stream ended");
+          if (is(next.value)) return next.value;
+        }
+      };
+      return within(found(), 20_000, "the stream to tell it");
+    },
+  };
+}
+
+test("the page is served with what it loads, and nothing may be added to it", async (context) => {
+  const stage = await stageOf(context);
+  const page = await ask(stage, "/", { "accept-encoding": "gzip" });
+  assert.equal(page.statusCode, 200);
+  assert.match(String(page.headers["content-security-policy"]), /^default-src 'none'; script-src 'self';/);
+  assert.doesNotMatch(String(page.headers["content-security-policy"]), /unsafe|\*|data:/);
+  assert.equal(page.headers["access-control-allow-origin"], undefined);
+  const html = gunzipSync(Buffer.concat(await page.toArray())).toString();
+  assert.doesNotMatch(html, /<script(?! type="module" src="\/page\/)|style=|\son\w+=|https?:/);
+  for (const [, path = ""] of html.matchAll(/(?:src|href)="(\/page\/[^"]+)"/g)) {
+    const loaded = await ask(stage, path);
+    assert.equal(loaded.statusCode, 200, path);
+    assert.equal((await ask(stage, path, { "if-none-match": String(loaded.headers.etag) })).statusCode, 304);
+    loaded.resume();
+  }
+  for (const path of [
+    "/page/",
+    "/page/tsconfig.json",
+    "/page/..%2f..%2fpackage.json",
+    "/page/%2e%2e/page.ts",
+  ]) {
+    assert.equal((await ask(stage, path)).statusCode, 404, path);
+  }
+  assert.equal((await ask(stage, "/", {}, "POST")).statusCode, 405);
+  const head = await ask(stage, "/", {}, "HEAD");
+  assert.ok(Number(head.headers["content-length"]) > 500);
+  assert.equal(await text(head), "");
+});
+
+test("another's name for this host, and another's site, are refused", async (context) => {
+  const stage = await stageOf(context);
+  for (const host of ["evil.example", "127.0.0.1.evil.example:80", "localhost.evil.example"]) {
+    const refused = await ask(stage, "/", { host });
+    assert.equal(refused.statusCode, 403, host);
+    assert.match(await text(refused), /host's own name/);
+  }
+  for (const host of ["localhost:9177", "[::1]:9177", "10.1.2.3"]) {
+    assert.equal((await ask(stage, "/", { host })).statusCode, 200, host);
+  }
+  const foreign = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" };
+  assert.equal((await ask(stage, "/page/stream", foreign)).statusCode, 403);
+  const link = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
+  assert.equal((await ask(stage, "/", link)).statusCode, 200);
+});
+
+test("who watches is told everything, then what changed, many changes in one", async (context) => {
+  const stage = await stageOf(context);
+  stage.table.put(vmOf(1));
+  stage.round();
+  const stream = await watch(context, stage);
+  const { data } = await stream.until(({ event }) => event === "state");
+  assert.deepEqual(
+    data.vms?.map(({ name, known }) => ({ name, known })),
+    [{ name: "vm-1", known: true }],
+  );
+  assert.equal(data.host?.vms.complete, true);
+
+  stage.table.put(vmOf(2));
+  stage.table.put(vmOf(3));
+  stage.tell({ kind: "vm_defined", vmName: "vm-2" });
+  const added = await stream.until(({ data: { put } }) => put !== undefined);
+  assert.deepEqual(
+    added.data.put?.map(({ name }) => name),
+    ["vm-2", "vm-3"],
+  );
+  assert.deepEqual(
+    added.data.events?.map(({ kind }) => kind),
+    ["vm_defined"],
+  );
+
+  await stage.rounds(2);
+  const round = await stream.until(({ data: { round: told } }) => told !== undefined);
+  assert.equal(Object.keys(round.data.round?.values ?? {}).length, 3);
+  assert.equal(round.data.put, undefined); // readings alone are no change of a VM
+
+  stage.table.loseSight();
+  const blind = await stream.until(({ data: { put } }) => put !== undefined);
+  assert.deepEqual(
+    blind.data.put?.map(({ known }) => known),
+    [false, false, false],
+  );
+  assert.equal(blind.data.host?.vms.complete, false);
+
+  stage.table.remove(vmOf(2).id);
+  const gone = await stream.until(({ data: { gone: keys } }) => keys !== undefined);
+  assert.deepEqual(gone.data.gone, [added.data.put.at(0)?.key]);
+});
+
+test("what a tenant or the house keeps for itself never reaches the page", async (context) => {
+  const stage = await stageOf(context);
+  stage.table.put(
+    vmOf(1, {
+      labels: { token: "hidden-label" },
+      disks: [{ device: "vda", path: "/hidden/path" }],
+      nics: [{ mac: "52:54:00:hidden" }],
+      spec: { commandLine: "hidden-command" } as never,
+    }),
+  );
+  const { snapshot } = stage;
+  const identity = { ...snapshot.identity, serial: "hidden-serial", labels: { a: "hidden-host-label" } };
+  const storagePools = snapshot.inventory.storagePools.map((pool) => ({ ...pool, path: "/hidden/pool" }));
+  stage.snapshot = { ...snapshot, identity, inventory: { ...snapshot.inventory, storagePools } };
+  stage.operations = [
+    {
+      id: "1",
+      requestId: "hidden-request",
+      kind: "CREATE_VM",
+      vmId: vmOf(1).id,
+      caller: "hidden-caller",
+      state: "failed",
+      steps: [],
+      progress: 0,
+      error: {
+        kind: "internal",
+        reason: "LIBVIRT_ERROR",
+        message: "hidden message",
+        metadata: { a: "hidden" },
+      },
+      createdAtMs: 1,
+      endedAtMs: 2,
+      result: { volume: "hidden-volume" },
+      intent: { hidden: true },
+    },
+  ];
+  stage.tell({ kind: "vm_io_error", vmName: "vm-1", details: { sourcePath: "/hidden/source" } });
+  const stream = await watch(context, stage);
+  const state = await stream.until(({ event }) => event === "state");
+  assert.deepEqual(
+    state.data.operations?.map(({ kind, vm }) => [kind, vm]),
+    [["CREATE_VM", "vm-1"]],
+  );
+  assert.deepEqual(state.data.events?.[0]?.details, {});
+  assert.doesNotMatch(JSON.stringify(state), /hidden/);
+});
+
+test("histories are told for the VMs asked for; nonsense is refused", async (context) => {
+  const stage = await stageOf(context);
+  stage.table.put(vmOf(1));
+  await stage.rounds(3);
+  const answer = JSON.parse(await text(await ask(stage, "/page/history?keys=1,999"))) as {
+    readonly atMs: readonly number[];
+    readonly vms: Readonly<Record<string, readonly (readonly (number | null)[])[]>>;
+  };
+  assert.equal(answer.atMs.length, 3);
+  assert.deepEqual(Object.keys(answer.vms), ["1"]);
+  assert.equal(answer.vms["1"]?.[0]?.[0], null); // the first sampling is no rate
+  assert.equal(typeof answer.vms["1"].at(2)?.at(0), "number");
+  for (const keys of ["", "x", "-1", "1e9999", Array.from({ length: 500 }, () => "1").join(",")]) {
+    assert.equal((await ask(stage, `/page/history?keys=${keys}`)).statusCode, 400, keys);
+  }
+});
+
+test("so many may watch and no more; one that leaves makes room", async (context) => {
+  const stage = await stageOf(context);
+  const first = await watch(context, stage);
+  for (let more = 1; more < 16; more += 1) await watch(context, stage);
+  assert.equal((await ask(stage, "/page/stream")).statusCode, 503);
+  first.end();
+  const room = async (): Promise<void> => {
+    for (;;) {
+      const response = await ask(stage, "/page/stream");
+      response.destroy();
+      if (response.statusCode === 200) return;
+    }
+  };
+  await within(room(), 10_000, "room for one more");
+});

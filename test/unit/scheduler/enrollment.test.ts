@@ -1,0 +1,150 @@
+// How a host gets its certificate, and the next one, from a real authority over TLS.
+import assert from "node:assert/strict";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import type { Clock } from "../../../agent/kernel/clock.ts";
+import { systemClock } from "../../../agent/kernel/clock.ts";
+import type { SocleError } from "../../../agent/kernel/errors.ts";
+import { createLog } from "../../../agent/kernel/log.ts";
+import { Enrollment, renewalMs } from "../../../agent/scheduler/enrollment.ts";
+import { Trust, type Material } from "../../../agent/trust/index.ts";
+import { eventually } from "../../lab/wait.ts";
+import { Authority } from "../../scheduler/authority.ts";
+import { Enroller, type EnrollerOptions } from "../../scheduler/enroller.ts";
+import { protos } from "../api/harness.ts";
+import { folder } from "../state/folder.ts";
+
+const domain = "cloud.example";
+const hostId = "6f1f6d1a-0000-4000-8000-000000000001";
+const HOUR_MS = 3_600_000;
+
+async function stage(t: TestContext, options: EnrollerOptions & { readonly clock?: Clock } = {}) {
+  const authority = await Authority.make(domain);
+  const enroller = await Enroller.start(authority, options);
+  t.after(() => enroller.stop());
+  const directory = await folder(t);
+  const logged: string[] = [];
+  const log = createLog({ level: "debug", destination: { write: (line) => void logged.push(line) } });
+  const { clock = systemClock } = options;
+  const config = { directory, domain };
+  const trust = new Trust({ ...config, clock, log });
+  const identity = () => ({ id: hostId, hostname: "host-a" });
+  const enrollment = new Enrollment({ config, trust, service: protos.enrollment, identity, clock, log });
+  const { signal } = new AbortController();
+  const enroll = (token: string, address = enroller.address) => enrollment.enroll(address, token, signal);
+  return { authority, enroller, directory, logged, trust, enrollment, enroll };
+}
+
+const failureOf = ({ failure }: Enrollment): { reason: string } | undefined => failure;
+const reasonOf = async (act: Promise<unknown>): Promise<string> =>
+  await act.then(
+    () => "done",
+    (thrown: unknown) => (thrown as SocleError).reason,
+  );
+
+test("a host enrolls with a token, once; its key stays in one file that nobody else may read", async (t) => {
+  const { enroller, directory, logged, trust, enroll } = await stage(t);
+  const token = enroller.token(["host-a"], HOUR_MS);
+  const { identity } = await enroll(token);
+  assert.equal(identity.uri, `spiffe://${domain}/agent/${hostId}`);
+  assert.equal(trust.material?.identity.uri, identity.uri);
+  assert.deepEqual((await readdir(directory)).sort(), ["agent.pem", "ca.crt", "enrollment.json"]);
+  assert.equal((await stat(join(directory, "agent.pem"))).mode & 0o777, 0o600);
+  const pem = await readFile(join(directory, "agent.pem"), "utf8");
+  const [, secret = ""] = /PRIVATE KEY-----\n([^-]+)/.exec(pem) ?? [];
+  const [line = ""] = secret.split("\n");
+  assert.ok(line.length > 20);
+  const words = logged.join("");
+  for (const hidden of [token, token.slice(-32), line]) assert.ok(!words.includes(hidden));
+
+  assert.equal(await reasonOf(enroll(token)), "ENROLLMENT_REFUSED");
+  assert.equal(trust.material.identity.uri, identity.uri);
+});
+
+test("a token that is wrong, late, of another host or of another authority enrolls nobody", async (t) => {
+  const { enroller, directory, enroll } = await stage(t);
+  assert.equal(await reasonOf(enroll("secret")), "TOKEN_INVALID");
+  assert.equal(await reasonOf(enroll(enroller.token(["host-b"], HOUR_MS))), "ENROLLMENT_REFUSED");
+  assert.equal(await reasonOf(enroll(enroller.token(["host-a"], -1))), "ENROLLMENT_REFUSED");
+  const good = enroller.token(["host-a"], HOUR_MS);
+  assert.equal(await reasonOf(enroll(`${good.slice(0, -20)}${"x".repeat(20)}`)), "ENROLLMENT_REFUSED");
+  const impostor = await Enroller.start(await Authority.make(domain));
+  t.after(() => impostor.stop());
+  assert.equal(await reasonOf(enroll(good, impostor.address)), "AUTHORITY_UNKNOWN");
+  assert.equal(await reasonOf(enroll(good, "127.0.0.1:1")), "AUTHORITY_UNREACHABLE");
+  assert.deepEqual(await readdir(directory), []);
+  assert.equal(await reasonOf(enroll(good)), "done");
+});
+
+test("an authority of another domain is not this host's", async (t) => {
+  const { enroll } = await stage(t);
+  const other = await Enroller.start(await Authority.make("other.example"));
+  t.after(() => other.stop());
+  assert.equal(
+    await reasonOf(enroll(other.token(["host-a"], HOUR_MS), other.address)),
+    "AUTHORITY_UNREACHABLE",
+  );
+});
+
+test("a certificate is renewed past half of its life, and after its end; never before, never when revoked", async (t) => {
+  let offsetMs = 0;
+  const wakes: (() => void)[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    now: () => Date.now() + offsetMs,
+    sleep: (_ms, signal) =>
+      new Promise((resolve, reject) => {
+        wakes.push(resolve);
+        signal?.addEventListener("abort", () => reject(new Error("over")), { once: true });
+      }),
+  };
+  const look = async (): Promise<void> => {
+    await eventually(() => wakes.length > 0);
+    wakes.splice(0).forEach((wake) => wake());
+    await eventually(() => wakes.length > 0, { timeoutMs: 30_000 });
+  };
+  const { authority, enroller, trust, enrollment, enroll } = await stage(t, { lifeMs: HOUR_MS, clock });
+  await enroll(enroller.token(["host-a"], HOUR_MS));
+  const end = new AbortController();
+  t.after(() => end.abort());
+  void enrollment.run(end.signal, () => undefined);
+
+  const inUse = (): Material => trust.material ?? assert.fail("there is no certificate");
+  const first = inUse();
+  const dueMs = renewalMs(first, hostId) - Date.now();
+  assert.ok(dueMs > 0.49 * HOUR_MS && dueMs < 0.61 * HOUR_MS, `${dueMs}`);
+  offsetMs = dueMs - 60_000;
+  await look();
+  assert.equal(inUse(), first);
+  offsetMs = dueMs + 60_000;
+  await look();
+  const second = inUse();
+  assert.notEqual(second.serial, first.serial);
+  assert.notEqual(second.tls.key, first.tls.key);
+  assert.equal(failureOf(enrollment), undefined);
+
+  offsetMs = 48 * HOUR_MS;
+  await look();
+  const third = inUse();
+  assert.notEqual(third.serial, second.serial, "one that ran out is renewed too");
+
+  authority.revoke(third.serial.toLowerCase());
+  await look();
+  assert.equal(failureOf(enrollment)?.reason, "ENROLLMENT_REFUSED");
+  enroller.stop();
+  await look();
+  assert.equal(failureOf(enrollment)?.reason, "AUTHORITY_UNREACHABLE");
+  assert.equal(inUse(), third, "the last one stays in use");
+});
+
+test("files that somebody else puts there are not renewed by the agent", async (t) => {
+  const { enroller, directory, enrollment, enroll } = await stage(t, { lifeMs: 1 });
+  await enroll(enroller.token(["host-a"], HOUR_MS));
+  assert.notEqual(enrollment.renewsAtMs, undefined);
+  await rm(join(directory, "enrollment.json"));
+  const end = new AbortController();
+  await new Promise<void>((resolve) => void enrollment.run(end.signal, resolve));
+  end.abort();
+  assert.equal(enrollment.renewsAtMs, undefined);
+});

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { mkdir, readFile, readdir, rename, rmdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { crc32 } from "node:zlib";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { HostRecord } from "../../../agent/state/host-record.ts";
+import { Position } from "../../../agent/state/position.ts";
+import { folder } from "./folder.ts";
+
+test("the epoch counts every start, the operator's word outlives them", async (t) => {
+  const directory = await folder(t);
+  const first = await HostRecord.open(directory);
+  assert.equal(first.agentEpoch, 1);
+  assert.deepEqual(first.scheduling, { state: "active", reason: "" });
+  await first.setScheduling({ state: "cordoned", reason: "new fans" });
+  assert.equal(first.scheduling.state, "cordoned");
+  const second = await HostRecord.open(directory);
+  assert.equal(second.agentEpoch, 2);
+  assert.deepEqual(second.scheduling, { state: "cordoned", reason: "new fans" });
+  assert.deepEqual(await readdir(directory), ["host.json"]);
+  assert.equal((await stat(join(directory, "host.json"))).mode & 0o777, 0o600);
+});
+
+test("the host's id is kept, once it is decided", async (t) => {
+  const directory = await folder(t);
+  const first = await HostRecord.open(directory);
+  assert.equal(first.hostId, undefined);
+  const id = "0d7d2a08-6c56-4d36-8f0e-4b2a4f3a9a11";
+  await Promise.all([first.setHostId(id), first.setScheduling({ state: "cordoned", reason: "x" })]);
+  const second = await HostRecord.open(directory);
+  assert.deepEqual([second.hostId, second.scheduling.reason], [id, "x"]);
+});
+
+test("the highest control epoch is kept, and never lowered", async (t) => {
+  const directory = await folder(t);
+  const first = await HostRecord.open(directory);
+  assert.equal(first.controlEpoch, 0);
+  const raised = first.raiseControlEpoch(7);
+  assert.equal(first.controlEpoch, 7, "it counts before it is durable");
+  await raised;
+  await first.raiseControlEpoch(6);
+  await first.setScheduling({ state: "active", reason: "" });
+  assert.equal((await HostRecord.open(directory)).controlEpoch, 7);
+});
+
+test("a control epoch that could not be written is written with the next", async (t) => {
+  const directory = await folder(t);
+  const record = await HostRecord.open(directory);
+  await mkdir(join(directory, "host.json.new"));
+  await assert.rejects(record.raiseControlEpoch(3));
+  await rmdir(join(directory, "host.json.new"));
+  await record.raiseControlEpoch(3);
+  assert.equal((await HostRecord.open(directory)).controlEpoch, 3);
+});
+
+test("every bit of the file counts: one that is flipped is refused, or changes nothing", async (t) => {
+  const directory = await folder(t);
+  const first = await HostRecord.open(directory);
+  await first.setHostId("0d7d2a08-6c56-4d36-8f0e-4b2a4f3a9a11");
+  await first.raiseControlEpoch(41);
+  const path = join(directory, "host.json");
+  const good = await readFile(path);
+  for (let bit = 0; bit < good.length * 8; bit += 1) {
+    const bad = Buffer.from(good);
+    bad.writeUInt8(bad.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+    await writeFile(path, bad);
+    const opened = await HostRecord.open(directory).catch((thrown: unknown) => thrown);
+    if (opened instanceof HostRecord) {
+      const { agentEpoch, controlEpoch, hostId, scheduling } = opened;
+      const facts = [agentEpoch, controlEpoch, hostId, scheduling.state];
+      assert.deepEqual(facts, [2, 41, first.hostId, "active"], `bit ${bit}`);
+    } else {
+      assert.ok(opened instanceof SocleError && opened.reason === "HOST_RECORD_CORRUPT", `bit ${bit}`);
+    }
+  }
+});
+
+test("a record that is gone while the rest is there is not begun anew", async (t) => {
+  const directory = await folder(t);
+  await writeFile(join(directory, "operations.journal"), "");
+  await assert.rejects(
+    HostRecord.open(directory),
+    (error) => error instanceof SocleError && error.reason === "HOST_RECORD_CORRUPT",
+  );
+});
+
+test("words in quick succession end with the last, on the disk too", async (t) => {
+  const directory = await folder(t);
+  const record = await HostRecord.open(directory);
+  await Promise.all(["a", "b", "c"].map((reason) => record.setScheduling({ state: "cordoned", reason })));
+  assert.equal(record.scheduling.reason, "c");
+  assert.equal((await HostRecord.open(directory)).scheduling.reason, "c");
+});
+
+test("a write that fails leaves the word as it was, and the next one may do", async (t) => {
+  const directory = await folder(t);
+  const record = await HostRecord.open(directory);
+  await rename(join(directory, "host.json"), join(directory, "kept"));
+  await mkdir(join(directory, "host.json.new"));
+  await assert.rejects(
+    record.setScheduling({ state: "cordoned", reason: "x" }),
+    (error) => error instanceof SocleError && error.reason === "STATE_UNWRITABLE",
+  );
+  assert.equal(record.scheduling.state, "active");
+  await rmdir(join(directory, "host.json.new"));
+  await record.setScheduling({ state: "cordoned", reason: "y" });
+  assert.equal(record.scheduling.reason, "y");
+});
+
+test("a damaged file is refused, not begun anew: an epoch must never come again", async (t) => {
+  const directory = await folder(t);
+  for (const text of ["", "{", '{"version":2}', '{"version":1,"agentEpoch":-1}']) {
+    await writeFile(join(directory, "host.json"), text);
+    await assert.rejects(HostRecord.open(directory), (error) => {
+      assert.ok(error instanceof SocleError && error.reason === "HOST_RECORD_CORRUPT");
+      assert.match(error.message, /host\.json .*backup/);
+      return true;
+    });
+  }
+});
+
+test("the generation goes up with every change and followers see it", async () => {
+  const position = new Position({ agentEpoch: 3 });
+  const end = new AbortController();
+  const changes = position.changes.subscribe(end.signal);
+  assert.equal(position.generation, 0);
+  assert.equal(position.bump(), 1);
+  assert.equal(position.bump(), 2);
+  end.abort();
+  const seen: unknown[] = [];
+  for await (const change of changes) seen.push(change.kind === "item" ? change.value : change.kind);
+  assert.deepEqual(seen, [1, 2]);
+});
+
+test("a file of an earlier version, with a checksum and without what came later, is read", async (t) => {
+  const directory = await folder(t);
+  const earlier = { version: 1, agentEpoch: 4, scheduling: { state: "cordoned", reason: "disk" } };
+  const sum = crc32(JSON.stringify(earlier)).toString(16).padStart(8, "0");
+  await writeFile(join(directory, "host.json"), JSON.stringify({ ...earlier, crc32: sum }));
+  const record = await HostRecord.open(directory);
+  assert.deepEqual([record.agentEpoch, record.scheduling.state, record.controlEpoch], [5, "cordoned", 0]);
+});

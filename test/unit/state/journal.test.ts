@@ -1,0 +1,410 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  appendFile,
+  mkdtemp,
+  rmdir,
+  open as openFile,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { Journal, type JournalOptions } from "../../../agent/state/journal.ts";
+import { folder } from "./folder.ts";
+
+const options: JournalOptions = {
+  kind: "test",
+  log: silentLog,
+  replay: () => undefined,
+  live: () => [],
+};
+
+async function replayed(path: string, more: Partial<JournalOptions> = {}): Promise<unknown[]> {
+  const records: unknown[] = [];
+  const journal = await Journal.open(path, { ...options, replay: (record) => records.push(record), ...more });
+  await journal.close();
+  return records;
+}
+
+/** A journal of these groups, each durable before the next, left as a killed agent leaves it. */
+async function killedJournal(path: string, groups: unknown[][]): Promise<Buffer> {
+  const journal = await Journal.open(path, options);
+  for (const group of groups) await Promise.all(group.map((record) => journal.append(record)));
+  const bytes = await readFile(path);
+  await journal.close();
+  return bytes;
+}
+
+const isCorrupt = (error: unknown): error is SocleError =>
+  error instanceof SocleError && error.kind === "internal" && error.reason === "JOURNAL_CORRUPT";
+
+const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `record ${index}`);
+
+test("what was appended is read back in order, lazily appended records among the others", async (t) => {
+  const path = join(await folder(t), "j");
+  const journal = await Journal.open(path, options);
+  const written: unknown[] = [];
+  for (let i = 0; i < 20; i += 1) {
+    const record = { i, text: 'line\nbreak "quoted" é \u2028' };
+    written.push(record);
+    if (i % 3 === 0) journal.appendLazily(record);
+    else await journal.append(record);
+  }
+  await journal.close();
+  assert.deepEqual(await replayed(path), written);
+  assert.deepEqual(await replayed(path), written);
+  await assert.rejects(journal.append("late"), (error) => (error as SocleError).reason === "AGENT_STOPPING");
+});
+
+test("all who wait share a sync: a thousand appends at once take a few", async (t) => {
+  const path = join(await folder(t), "j");
+  const journal = await Journal.open(path, options);
+  const syncs = await syncsDuring(() =>
+    Promise.all(Array.from({ length: 1000 }, (_, i) => journal.append({ i }))),
+  );
+  assert.ok(syncs <= 3, `${syncs} syncs`);
+  await journal.close();
+});
+
+/** Counts fdatasync calls of this process, for all FileHandles. */
+async function syncsDuring(work: () => Promise<unknown>): Promise<number> {
+  const probe = await openFile("/dev/null", "r");
+  const prototype = Object.getPrototypeOf(probe) as { datasync: () => Promise<void> };
+  await probe.close();
+  const real = Reflect.get(prototype, "datasync");
+  let count = 0;
+  prototype.datasync = function (this: typeof probe) {
+    count += 1;
+    return real.call(this);
+  };
+  try {
+    await work();
+  } finally {
+    prototype.datasync = real;
+  }
+  return count;
+}
+
+test("cut at every byte: each record that is whole is kept, the torn one is cut off, and appending goes on", async (t) => {
+  const path = join(await folder(t), "j");
+  const whole = await killedJournal(
+    path,
+    names(6).map((name) => [name]),
+  );
+  const ends = [...whole.entries()].filter(([, byte]) => byte === 10).map(([index]) => index + 1);
+  const [headerEnd = 0] = ends;
+  for (let length = 0; length <= whole.length; length += 1) {
+    await writeFile(path, whole.subarray(0, length));
+    if (length < headerEnd) {
+      await assert.rejects(replayed(path), isCorrupt, `cut at ${length}`);
+      continue;
+    }
+    const lines = whole.toString("latin1", 0, Math.max(...ends.filter((end) => end <= length)));
+    const kept = lines.match(/"record \d+"\n/g)?.length ?? 0;
+    const records: unknown[] = [];
+    const journal = await Journal.open(path, { ...options, replay: (record) => records.push(record) });
+    assert.deepEqual(records, names(6).slice(0, kept), `cut at ${length}`);
+    await journal.append("after");
+    await journal.close();
+    assert.deepEqual(await replayed(path), [...names(6).slice(0, kept), "after"], `cut at ${length}`);
+  }
+});
+
+test("bits flipped in every byte: no record is ever altered, and none that was promised is lost unsaid", async (t) => {
+  const path = join(await folder(t), "j");
+  const groups = [["a", "b"], ["c"], ["d", "e"]];
+  const whole = await killedJournal(path, groups);
+  const all = groups.flat();
+  const seal = sealOf(whole);
+  for (let index = 0; index < whole.length * 2; index += 1) {
+    const byte = index >> 1;
+    const bit = (byte * 5 + (index & 1) * 3) % 8;
+    const flipped = Buffer.from(whole);
+    flipped[byte] = (flipped[byte] ?? 0) ^ (1 << bit);
+    await writeFile(path, flipped);
+    const at = `bit ${bit} of byte ${byte}`;
+    try {
+      const records = await replayed(path);
+      assert.deepEqual(records, all, at);
+      assert.ok(byte >= seal, `${at} is of a record that was promised`);
+    } catch (thrown) {
+      if (!isCorrupt(thrown)) throw thrown;
+      assert.ok(byte < seal, `${at} may be torn`);
+      assert.match(thrown.message, /record \d+ at byte \d+/);
+    }
+  }
+});
+
+/** Where the last line begins, which promises nothing itself. */
+const sealOf = (whole: Buffer): number => whole.lastIndexOf("\n", whole.length - 2) + 1;
+
+test("after a clean stop any flipped bit is damage, also in the last record", async (t) => {
+  const path = join(await folder(t), "j");
+  await killedJournal(path, [["a"], ["b"]]);
+  const whole = await readFile(path);
+  const seal = sealOf(whole);
+  for (let byte = 0; byte < seal - 1; byte += 1) {
+    const flipped = Buffer.from(whole);
+    flipped[byte] = (flipped[byte] ?? 0) ^ 0x04;
+    await writeFile(path, flipped);
+    await assert.rejects(replayed(path), isCorrupt, `byte ${byte}`);
+  }
+});
+
+test("the error names the record, the byte and what to do, and the file is left as it is", async (t) => {
+  const path = join(await folder(t), "j");
+  const whole = await killedJournal(path, [["a"], ["b"], ["c"]]);
+  const broken = Buffer.from(whole);
+  const at = whole.indexOf('"b"');
+  broken[at + 1] = 0x58;
+  await writeFile(path, broken);
+  const start = whole.lastIndexOf("\n", at) + 1;
+  await assert.rejects(replayed(path), (error) => {
+    assert.ok(isCorrupt(error));
+    assert.deepEqual(error.details.metadata, { path, record: "4", offset: String(start) });
+    assert.match(error.message, /restore the file from a backup, or move it aside/);
+    return true;
+  });
+  assert.deepEqual(await readFile(path), broken);
+});
+
+test("a group whose pages reached the disk out of order is torn, not corrupt: nobody was promised it", async (t) => {
+  const path = join(await folder(t), "j");
+  const group = Array.from({ length: 5 }, (_, index) => `${index} ${"x".repeat(3000)}`);
+  const killed = await killedJournal(path, [["kept"], group]);
+  const whole = killed.subarray(0, sealOf(killed));
+  const start = whole.indexOf('"0 xxx');
+  // A page that never arrived reads as zeros, the pages behind it are there.
+  const page = Buffer.from(whole).fill(0, start + 3500, start + 5500);
+  await writeFile(path, page);
+  assert.deepEqual(await replayed(path), ["kept", group[0]]);
+  // The same hole before the last sync is damage.
+  await writeFile(
+    path,
+    Buffer.from(await killedJournal(join(await folder(t), "k"), [group, ["later"]])).fill(0, 3500, 5500),
+  );
+  await assert.rejects(replayed(path), isCorrupt);
+});
+
+test("garbage behind the last record is cut off, however long", async (t) => {
+  const path = join(await folder(t), "j");
+  const whole = await killedJournal(path, [["a"]]);
+  for (const garbage of ["\n", "\n\n\0\0\n", "nonsense\nmore\n", Buffer.alloc(6 * 1024 * 1024, 0x41)]) {
+    await writeFile(path, whole);
+    await appendFile(path, garbage);
+    const warnings: string[] = [];
+    const log = Object.assign(Object.create(silentLog) as typeof silentLog, {
+      warn: (_: unknown, message: string) => warnings.push(message),
+    });
+    assert.deepEqual(await replayed(path, { log }), ["a"]);
+    assert.equal(warnings.length, 1);
+    assert.deepEqual(await replayed(path), ["a"]);
+  }
+});
+
+test("an empty file, another kind of journal and a newer version are refused", async (t) => {
+  const path = join(await folder(t), "j");
+  await writeFile(path, "");
+  await assert.rejects(replayed(path), isCorrupt);
+  await rm(path);
+  await (await Journal.open(path, { ...options, kind: "other" })).close();
+  await assert.rejects(replayed(path), (error) => (error as SocleError).reason === "JOURNAL_VERSION");
+  await rm(path);
+  await mkdir(path);
+  await assert.rejects(replayed(path), (error) => (error as SocleError).kind === "unavailable");
+});
+
+test("a record too large is refused and the journal goes on", async (t) => {
+  const path = join(await folder(t), "j");
+  const journal = await Journal.open(path, options);
+  await assert.rejects(
+    journal.append("é".repeat(2 * 1024 * 1024 + 1)),
+    (error) => (error as SocleError).reason === "RECORD_TOO_LARGE",
+  );
+  await journal.append("small");
+  await journal.close();
+  assert.deepEqual(await replayed(path), ["small"]);
+});
+
+/** A live set that grows and shrinks, in the journal as sets and deletes. */
+function liveSet(): {
+  options: JournalOptions;
+  apply: (record: Change) => Change;
+  values: Map<string, number>;
+} {
+  const values = new Map<string, number>();
+  const apply = (record: Change): Change => {
+    if (record.value === null) values.delete(record.key);
+    else values.set(record.key, record.value);
+    return record;
+  };
+  return {
+    values,
+    apply,
+    options: {
+      ...options,
+      compactAboveBytes: 20_000,
+      replay: (record) => apply(record as Change),
+      live: () => Array.from(values, ([key, value]) => ({ key, value })),
+    },
+  };
+}
+
+interface Change {
+  readonly key: string;
+  readonly value: number | null;
+}
+
+test("compaction keeps what is live, also what is appended meanwhile, and bounds the file", async (t) => {
+  const path = join(await folder(t), "j");
+  const set = liveSet();
+  const journal = await Journal.open(path, set.options);
+  let largest = 0;
+  for (let round = 0; round < 400; round += 1) {
+    const appends: Promise<void>[] = [];
+    for (let i = 0; i < 10; i += 1) {
+      const key = `key ${(round * 7 + i) % 50}`;
+      const change = { key, value: (round + i) % 3 === 0 ? null : round * 10 + i };
+      if (i % 2 === 0) journal.appendLazily(set.apply(change));
+      else appends.push(journal.append(set.apply(change)));
+    }
+    await Promise.all(appends);
+    largest = Math.max(largest, journal.bytes);
+  }
+  assert.ok(largest < 100_000, `${largest} bytes`);
+  await journal.close();
+  const again = liveSet();
+  await (await Journal.open(path, again.options)).close();
+  assert.deepEqual(again.values, set.values);
+  assert.deepEqual(await readdir(join(path, "..")), ["j"]);
+});
+
+test("a compaction that cannot be made costs nothing but space; one that a crash left is not taken for the journal", async (t) => {
+  const path = join(await folder(t), "j");
+  const set = liveSet();
+  await (await Journal.open(path, set.options)).close();
+  await writeFile(`${path}.compact`, "half a snapshot");
+  const journal = await Journal.open(path, set.options);
+  await mkdir(`${path}.compact`);
+  for (let i = 0; i < 2000; i += 1) {
+    if (i % 50 === 0) await journal.append(set.apply({ key: "k", value: i }));
+    else journal.appendLazily(set.apply({ key: "k", value: i }));
+  }
+  await journal.close();
+  await rmdir(`${path}.compact`);
+  const again = liveSet();
+  await (await Journal.open(path, again.options)).close();
+  assert.deepEqual(again.values, set.values);
+});
+
+test("compacted records are damage when a bit of them is flipped, never a torn tail", async (t) => {
+  const path = join(await folder(t), "j");
+  const set = liveSet();
+  const journal = await Journal.open(path, set.options);
+  for (let i = 0; i < 600; i += 1) await journal.append(set.apply({ key: `key ${i % 5}`, value: i }));
+  const bytes = await readFile(path);
+  await journal.close();
+  const sealed = bytes.indexOf("sealed");
+  assert.ok(sealed > 0, "it was compacted");
+  const line = bytes.lastIndexOf("\n", bytes.lastIndexOf("\n", sealed) - 1) + 12;
+  const broken = Buffer.from(bytes);
+  broken[line] = (broken[line] ?? 0) ^ 1;
+  await writeFile(path, broken.subarray(0, bytes.indexOf("\n", sealed) + 1));
+  await assert.rejects(Journal.open(path, liveSet().options), isCorrupt);
+});
+
+/** A filesystem of one MiB, where this machine lets us make one. */
+async function smallDisk(t: TestContext): Promise<string | undefined> {
+  const path = await mkdtemp(join(tmpdir(), "socle-disk-"));
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "socle-test", path], { stdio: "ignore" });
+  } catch {
+    await rmdir(path);
+    t.skip("tmpfs cannot be mounted here");
+    return undefined;
+  }
+  t.after(async () => {
+    execFileSync("umount", [path]);
+    await rmdir(path);
+  });
+  return path;
+}
+
+test("a full disk refuses changes and says what to do; with space they go on, and nothing acknowledged is lost", async (t) => {
+  const directory = await smallDisk(t);
+  if (directory === undefined) return;
+  const path = join(directory, "j");
+  const journal = await Journal.open(path, options);
+  const kept: unknown[] = [];
+  await journal.append("first");
+  kept.push("first");
+  await writeFile(join(directory, "filler"), Buffer.alloc(2 * 1024 * 1024)).catch(() => undefined);
+  let refusal: SocleError | undefined;
+  for (let i = 0; i < 20 && refusal === undefined; i += 1) {
+    const record = `${i} ${"x".repeat(1500)}`;
+    await journal.append(record).then(
+      () => kept.push(record),
+      (error: unknown) => (refusal = error as SocleError),
+    );
+  }
+  assert.equal(refusal?.kind, "exhausted");
+  assert.equal(refusal.reason, "JOURNAL_FAILED");
+  assert.match(refusal.message, /free space there/);
+  assert.equal(journal.failure, refusal);
+  await assert.rejects(
+    journal.append("y".repeat(1500)),
+    (error) => (error as SocleError).kind === "exhausted",
+  );
+  await rm(join(directory, "filler"));
+  await journal.append("again");
+  kept.push("again");
+  assert.equal(journal.failure, undefined);
+  const size = (await stat(path)).size;
+  assert.equal(size, journal.bytes);
+  await journal.close();
+  assert.deepEqual(await replayed(path), kept);
+});
+
+test("after a failed sync every append is refused for good, those that waited too", async (t) => {
+  const path = join(await folder(t), "j");
+  const journal = await Journal.open(path, options);
+  await journal.append("kept");
+  const probe = await openFile("/dev/null", "r");
+  const prototype = Object.getPrototypeOf(probe) as { datasync: () => Promise<void> };
+  await probe.close();
+  const real = Reflect.get(prototype, "datasync");
+  prototype.datasync = () => Promise.reject(Object.assign(new Error("EIO: i/o error"), { code: "EIO" }));
+  const isFailed = (error: unknown): boolean =>
+    error instanceof SocleError && error.kind === "unavailable" && error.reason === "JOURNAL_FAILED";
+  try {
+    const first = assert.rejects(journal.append("a"), isFailed);
+    await Promise.resolve();
+    const waiting = assert.rejects(journal.append("b"), isFailed);
+    await Promise.all([first, waiting]);
+  } finally {
+    prototype.datasync = real;
+  }
+  await assert.rejects(journal.append("c"), isFailed);
+  journal.appendLazily("d");
+  assert.match(journal.failure?.message ?? "", /check the disk, then restart the agent/);
+  await journal.close();
+  const records = await replayed(path);
+  assert.equal(records[0], "kept");
+});
+
+test("a tail of zeros, as a preallocated block reads after a power cut, is cut off", async (t) => {
+  const path = join(await folder(t), "j");
+  const whole = await killedJournal(path, [["a"], ["b"], ["c"]]);
+  await writeFile(path, whole);
+  await truncate(path, whole.length + 4096);
+  assert.deepEqual(await replayed(path), ["a", "b", "c"]);
+});

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { buildDomain } from "../../../agent/libvirt/xml/index.ts";
+import { unbound } from "../../../agent/state/placement.ts";
+import type { Step } from "../../../agent/state/operations.ts";
+import { createWork } from "../../../agent/vm/create-work.ts";
+import { domainDocument } from "../../../agent/vm/domain-document.ts";
+import { Domains } from "../../../agent/vm/domains.ts";
+import { checkSpec } from "../../../agent/vm/spec-check.ts";
+import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
+import type { VmState } from "../../../agent/vm/vm.ts";
+import { VmTable } from "../../../agent/vm/vm-table.ts";
+import { Volumes } from "../../../agent/vm/volumes.ts";
+import { answering, sleepingClock } from "./libvirt-answers.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+const MIB = 1024 * 1024;
+const spec = checkSpec(
+  {
+    name: "made",
+    id: ID,
+    vcpus: 1,
+    memoryBytes: 32 * MIB,
+    disks: [{ name: "data", source: { kind: "new", pool: "images", capacityBytes: MIB } }],
+  },
+  { bridges: [], allowSpoofing: false },
+);
+const intent = {
+  kind: "CREATE_VM",
+  spec,
+  accelerator: "tcg",
+  leaveStopped: false,
+  placementEpoch: 0,
+  createdAtMs: 0,
+} as const;
+const disk = { path: "/images/d.qcow2", format: "qcow2" };
+const xml = buildDomain(
+  domainDocument({ ...intent, placement: unbound, architecture: "x86_64", disks: [disk] }),
+);
+const volume = { vol: { pool: "images", name: `socle-${ID}-data.qcow2`, key: "k" } };
+const volumeXml =
+  `<volume><name>socle-${ID}-data.qcow2</name><capacity>${MIB}</capacity>` +
+  `<target><path>/images/d.qcow2</path><format type='qcow2'/></target></volume>`;
+
+const noDomain = new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no such domain");
+const noVolume = new SocleError("not_found", "LIBVIRT_NO_STORAGE_VOL", "no such volume");
+const refusal = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "libvirt will not");
+const silence = new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
+const OFF = { state: 5, reason: 0 };
+const OFF_AFTER_SHUTDOWN = { state: 5, reason: 1 };
+const RUNNING = { state: 1, reason: 1 };
+
+/** Nothing is there yet; all goes well. */
+const fresh = {
+  STORAGE_POOL_LOOKUP_BY_NAME: [{ pool: {} }],
+  STORAGE_POOL_IS_ACTIVE: [{ active: true }],
+  STORAGE_POOL_REFRESH: [{}],
+  STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
+  STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, volume],
+  STORAGE_VOL_GET_XML_DESC: [{ xml: volumeXml }],
+  STORAGE_VOL_CREATE_XML: [volume],
+  STORAGE_VOL_DELETE: [{}],
+  DOMAIN_GET_XML_DESC: [noDomain],
+  DOMAIN_DEFINE_XML_FLAGS: [{}],
+  DOMAIN_CREATE_WITH_FLAGS: [{}],
+  DOMAIN_UNDEFINE_FLAGS: [{}],
+  DOMAIN_GET_STATE: [noDomain],
+};
+/** An earlier run got as far as the domain. */
+const defined = { ...fresh, DOMAIN_GET_XML_DESC: [{ xml }], STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
+
+const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
+  undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+});
+
+async function create(
+  answers: Readonly<Record<string, readonly unknown[]>>,
+  more: { resumed?: boolean; done?: readonly string[]; state?: VmState } = {},
+): Promise<{ result?: Record<string, string>; error?: SocleError; called: string[] }> {
+  const { resumed = false, done = [], state = "running" } = more;
+  const { calls, called } = answering(answers);
+  const clock = sleepingClock();
+  const table = new VmTable();
+  const seen = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
+  const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
+  // What the observer would have put there, so that nobody waits for it.
+  table.put(withEtag({ ...seen, ...plain, id: ID, name: "made", state, vcpus: 1, memoryBytes: 1 }));
+  const context = {
+    domains: new Domains(calls, clock),
+    volumes: new Volumes(calls, clock),
+    table,
+    clock,
+    log: silentLog,
+    architecture: "x86_64",
+  };
+  const { signal } = new AbortController();
+  const run = { vmId: ID, step, signal, resumed, done: new Set(done) };
+  try {
+    return { result: await createWork(context, intent, run), called };
+  } catch (thrown) {
+    return { error: toSocleError(thrown), called };
+  }
+}
+
+const count = (called: readonly string[], name: string): number =>
+  called.filter((each) => each === name).length;
+
+test("one that was interrupted and runs is left alone: no volume, no definition, no start", async () => {
+  const { result, called } = await create({ ...defined, DOMAIN_GET_STATE: [RUNNING] }, { resumed: true });
+  assert.equal(result?.["state"], "running");
+  for (const change of ["STORAGE_VOL_CREATE_XML", "DOMAIN_DEFINE_XML_FLAGS", "DOMAIN_CREATE_WITH_FLAGS"])
+    assert.equal(count(called, change), 0, change);
+});
+
+test("one that was interrupted before its start is started", async () => {
+  const { result, called } = await create({ ...defined, DOMAIN_GET_STATE: [OFF] }, { resumed: true });
+  assert.equal(result?.["state"], "running");
+  assert.equal(count(called, "DOMAIN_CREATE_WITH_FLAGS"), 1);
+});
+
+test("one that ran and stopped since is not started a second time", async () => {
+  const told = await create(
+    { ...defined, DOMAIN_GET_STATE: [OFF_AFTER_SHUTDOWN] },
+    { resumed: true, state: "stopped" },
+  );
+  // libvirt was restarted and has forgotten why it is off; the record of the step has not.
+  const recorded = await create(
+    { ...defined, DOMAIN_GET_STATE: [OFF] },
+    { resumed: true, done: ["start"], state: "stopped" },
+  );
+  for (const { result, called } of [told, recorded]) {
+    assert.equal(result?.["state"], "stopped");
+    assert.equal(count(called, "DOMAIN_CREATE_WITH_FLAGS"), 0);
+  }
+});
+
+test("while libvirt is silent, an interrupted one is neither failed nor taken back", async () => {
+  for (const procedure of ["DOMAIN_GET_XML_DESC", "DOMAIN_GET_STATE"]) {
+    const { error, called } = await create({ ...defined, [procedure]: [silence] }, { resumed: true });
+    assert.equal(error?.reason, "LIBVIRT_TIMEOUT");
+    assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+    assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS"), 0);
+  }
+});
+
+test("what was made is taken back, however long libvirt is away meanwhile", async () => {
+  const away = Array.from({ length: 100 }, () => silence);
+  const { error, called } = await create({
+    ...fresh,
+    STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, volume, ...away, volume],
+    DOMAIN_CREATE_WITH_FLAGS: [refusal],
+    DOMAIN_UNDEFINE_FLAGS: [silence, refusal, {}],
+  });
+  assert.equal(error, refusal);
+  assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS"), 3);
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
+});
+
+test("what libvirt refuses to remove for good is named, and the rest is taken back", async () => {
+  const { error, called } = await create({
+    ...fresh,
+    DOMAIN_CREATE_WITH_FLAGS: [new SocleError("invalid", "LIBVIRT_NO_NETWORK", "no network")],
+    DOMAIN_UNDEFINE_FLAGS: [refusal],
+  });
+  assert.equal(error?.reason, "LIBVIRT_NO_NETWORK");
+  assert.match(error.message, /no network; what was made for it could not be removed: libvirt will not/);
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
+});

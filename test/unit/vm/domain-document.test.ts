@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { buildDomain, parseDomain } from "../../../agent/libvirt/xml/index.ts";
+import { unbound, type Placement } from "../../../agent/state/placement.ts";
+import { domainDocument, type ResolvedSpec } from "../../../agent/vm/domain-document.ts";
+import { checkSpec } from "../../../agent/vm/spec-check.ts";
+import { vmFromDomain, vmOfSilentDomain } from "../../../agent/vm/vm-from-domain.ts";
+import type { Vm } from "../../../agent/vm/vm.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+const resolved = (
+  changes: Record<string, unknown> = {},
+  decided: Partial<ResolvedSpec> = {},
+): ResolvedSpec => ({
+  spec: checkSpec(
+    {
+      name: "web-1",
+      id: ID,
+      vcpus: 2,
+      memoryBytes: 512 * 1024 * 1024,
+      disks: [
+        { name: "root", source: { kind: "new", pool: "default", capacityBytes: 1 << 30 } },
+        {
+          name: "data",
+          source: { kind: "volume", volume: { pool: "default", volume: "data.raw" } },
+          readOnly: true,
+        },
+      ],
+      nics: [
+        { name: "front", source: { kind: "network", network: "default" }, allowedAddresses: ["192.0.2.7"] },
+      ],
+      labels: { note: "a <b> & 'c'" },
+      tenant: "blue",
+      ...changes,
+    },
+    { bridges: [], allowSpoofing: true },
+  ),
+  accelerator: "kvm",
+  architecture: "x86_64",
+  disks: [
+    { path: "/pool/root.qcow2", format: "qcow2" },
+    { path: "/pool/data.raw", format: "raw" },
+  ],
+  placement: unbound,
+  placementEpoch: 3,
+  createdAtMs: Date.UTC(2026, 0, 2),
+  ...decided,
+});
+/** Without the white space between elements. */
+const xmlOf = (each: ResolvedSpec): string => buildDomain(domainDocument(each)).replaceAll(/>\s+</g, "><");
+
+test("a VM comes back from its domain as it was asked for, though the state directory is lost", () => {
+  const asked = resolved();
+  const vm = vmFromDomain(parseDomain(xmlOf(asked)), {
+    state: "stopped",
+    stateReason: "UNKNOWN",
+    observedAtMs: 5,
+  });
+  assert.equal(vm.managed, true);
+  assert.deepEqual(vm.spec, asked.spec);
+  assert.deepEqual(
+    {
+      tenant: vm.tenant,
+      labels: vm.labels,
+      epoch: vm.placementEpoch,
+      created: vm.createdAtMs,
+      accelerator: vm.accelerator,
+    },
+    {
+      tenant: "blue",
+      labels: { note: "a <b> & 'c'" },
+      epoch: 3,
+      created: Date.UTC(2026, 0, 2),
+      accelerator: "kvm",
+    },
+  );
+  assert.deepEqual(
+    vm.disks.map(({ name, device, path }) => ({ name, device, path })),
+    [
+      { name: "root", device: "vda", path: "/pool/root.qcow2" },
+      { name: "data", device: "vdb", path: "/pool/data.raw" },
+    ],
+  );
+});
+
+test("a NIC is filtered against spoofing unless the spec asks otherwise", () => {
+  const filtered = xmlOf(resolved());
+  assert.match(
+    filtered,
+    /<filterref filter=["']clean-traffic["']><parameter name=["']IP["'] value=["']192\.0\.2\.7["']\/?>/,
+  );
+  const open = resolved({
+    nics: [{ name: "front", source: { kind: "network", network: "default" }, allowSpoofing: true }],
+  });
+  assert.doesNotMatch(xmlOf(open), /filterref/);
+});
+
+test("a NIC's address is its own on every host, local, and never a multicast or a tap device's", () => {
+  const macs = Array.from({ length: 200 }, (_, index) => {
+    const id = `6f1c2f1e-0000-4000-8000-${String(index).padStart(12, "0")}`;
+    return domainDocument(resolved({ id })).devices.interfaces[0]?.mac ?? "";
+  });
+  assert.equal(new Set(macs).size, 200);
+  for (const mac of macs) {
+    const first = Number.parseInt(mac.slice(0, 2), 16);
+    assert.equal(first & 0b11, 0b10, mac);
+    assert.notEqual(first, 0xfe);
+  }
+  const again = domainDocument(resolved()).devices.interfaces[0]?.mac;
+  assert.equal(domainDocument(resolved()).devices.interfaces[0]?.mac, again);
+});
+
+test("emulated and KVM guests differ in what they must", () => {
+  assert.match(xmlOf(resolved()), /<domain type=["']kvm["']/);
+  assert.match(xmlOf(resolved()), /<cpu mode=["']host-model["']/);
+  const emulated = xmlOf(resolved({}, { accelerator: "tcg" }));
+  assert.match(emulated, /<domain type=["']qemu["']/);
+  assert.doesNotMatch(emulated, /host-model/);
+  assert.match(emulated, /<tb-cache/);
+});
+
+test("the first disk boots, unless a kernel does", () => {
+  assert.match(xmlOf(resolved()), /<boot order=["']1["']/);
+  const kernelBoot = { kernel: { pool: "p", volume: "k" }, commandLine: "console=ttyS0 quiet" };
+  const booted = xmlOf(resolved({ kernelBoot }, { kernelPath: "/pool/k", initrdPath: "/pool/i" }));
+  assert.doesNotMatch(booted, /<boot order/);
+  assert.match(
+    booted,
+    /<kernel>\/pool\/k<\/kernel><initrd>\/pool\/i<\/initrd><cmdline>console=ttyS0 quiet<\/cmdline>/,
+  );
+});
+
+test("metadata that is another domain's, or nonsense, makes a VM unmanaged", () => {
+  const xml = xmlOf(resolved());
+  const facts = { state: "running", stateReason: "BOOTED", observedAtMs: 0 } as const;
+  const copied = xml.replace(`<uuid>${ID}</uuid>`, "<uuid>6f1c2f1e-0000-4000-8000-0000000000ff</uuid>");
+  assert.equal(vmFromDomain(parseDomain(copied), facts).managed, false);
+  const broken = xml.replace(/<socle:spec>.*<\/socle:spec>/, "<socle:spec>{</socle:spec>");
+  assert.equal(vmFromDomain(parseDomain(broken), facts).managed, false);
+});
+
+test("every disk that a spec may have gets a device name of its own", () => {
+  const count = 24;
+  const many = Array.from({ length: count }, (_, index) => ({
+    name: `d${index}`,
+    source: { kind: "volume", volume: { pool: "p", volume: `v${index}` } },
+  }));
+  const paths = many.map((_, index) => ({ path: `/pool/v${index}`, format: "raw" }));
+  const devices = domainDocument(resolved({ disks: many }, { disks: paths })).devices.disks.map(
+    ({ target }) => target.device,
+  );
+  assert.equal(new Set(devices).size, count);
+  assert.deepEqual([devices[0], devices[23]], ["vda", "vdx"]);
+});
+
+const placed: Placement = {
+  cells: [1],
+  strict: true,
+  vcpuCpus: [6, 14],
+  sharedCpus: [],
+  emulatorCpus: [4, 12],
+  hugepageBytes: 2 ** 30,
+  devices: ["0000:3b:00.1"],
+};
+const facts = { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 } as const;
+
+test("a VM is bound to what it was given: its CPUs, its cell, its pages, its devices", () => {
+  const xml = xmlOf(resolved({ memoryBytes: 2 ** 30 }, { placement: placed }));
+  for (const part of [
+    "<memoryBacking><hugepages><page size='1048576' unit='KiB'/></hugepages></memoryBacking>",
+    "<vcpu placement='static'>2</vcpu>",
+    "<vcpupin vcpu='0' cpuset='6'/><vcpupin vcpu='1' cpuset='14'/><emulatorpin cpuset='4,12'/>",
+    "<numatune><memory mode='strict' nodeset='1'/></numatune>",
+    "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x3b' slot='0x00' function='0x1'/></source>",
+  ])
+    assert.ok(xml.replaceAll('"', "'").includes(part), `${part}\nis not in\n${xml}`);
+});
+
+test("what a VM takes of its host is read back from its domain, and from what was decided where that is silent", () => {
+  const document = parseDomain(xmlOf(resolved({ memoryBytes: 2 ** 30 }, { placement: placed })));
+  const taken = {
+    cells: [1],
+    hugepageBytes: 2 ** 30,
+    vcpuPins: [[6], [14]],
+    emulatorPin: [4, 12],
+    devices: ["0000:3b:00.1"],
+  };
+  const of = ({ cells, hugepageBytes, vcpuPins, emulatorPin, devices }: Vm): unknown => ({
+    cells,
+    hugepageBytes,
+    vcpuPins,
+    emulatorPin,
+    devices,
+  });
+  assert.deepEqual(of(vmFromDomain(document, facts)), taken);
+  const domain = { uuid: ID, name: "web-1", id: 3 };
+  const silent = vmOfSilentDomain(domain, new Map(), facts, document.metadata?.socle);
+  assert.deepEqual(of(silent), taken);
+});
+
+test("those that share are confined to the CPUs that are shared, QEMU's threads with them", () => {
+  const xml = xmlOf(resolved({}, { placement: { ...unbound, sharedCpus: [0, 1, 8] } }));
+  assert.match(xml, /<vcpu placement=['"]static['"] cpuset=['"]0-1,8['"]>2<\/vcpu>/);
+  assert.doesNotMatch(xml, /cputune|numatune|hugepages/);
+  assert.deepEqual(vmFromDomain(parseDomain(xml), facts).vcpuPins, [
+    [0, 1, 8],
+    [0, 1, 8],
+  ]);
+});

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { OutcomeUnknown, type LateReply } from "../../../agent/libvirt/index.ts";
+import { Domains } from "../../../agent/vm/domains.ts";
+import { answering, sleepingClock } from "./libvirt-answers.ts";
+
+const RUNNING = { state: 1, reason: 1 };
+const OFF = { state: 5, reason: 1 };
+/** Paused, and libvirt's VIR_DOMAIN_PAUSED_STARTING_UP. */
+const STARTING = { state: 3, reason: 11 };
+const lost = (): SocleError => new SocleError("outcome_unknown", "LIBVIRT_UNANSWERED", "the answer was lost");
+const gone = (): SocleError => new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain");
+const away = (): SocleError => new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt is away");
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+const starts = (called: readonly string[]): number =>
+  called.filter((name) => name === "DOMAIN_CREATE_WITH_FLAGS").length;
+
+test("a start whose answer was lost is settled by looking, and not sent again", async () => {
+  const { calls, called } = answering({
+    DOMAIN_CREATE_WITH_FLAGS: [lost()],
+    DOMAIN_GET_STATE: [OFF, away(), RUNNING],
+  });
+  await new Domains(calls, sleepingClock()).start(ID);
+  assert.equal(starts(called), 1);
+});
+
+test("a start whose answer was lost, and that had no effect, says so", async () => {
+  const { calls, called } = answering({ DOMAIN_CREATE_WITH_FLAGS: [lost()], DOMAIN_GET_STATE: [OFF] });
+  await assert.rejects(new Domains(calls, sleepingClock()).start(ID), {
+    kind: "unavailable",
+    reason: "EFFECT_NOT_OBSERVED",
+  });
+  assert.equal(starts(called), 1);
+});
+
+test("while libvirt cannot be asked, a lost answer stays an unknown outcome, never a failure", async () => {
+  const { calls, called } = answering({ DOMAIN_CREATE_WITH_FLAGS: [lost()], DOMAIN_GET_STATE: [away()] });
+  await assert.rejects(new Domains(calls, sleepingClock()).start(ID), { kind: "outcome_unknown" });
+  assert.equal(starts(called), 1);
+});
+
+test("what libvirt refuses is refused at once", async () => {
+  const refusal = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "no such network");
+  const { calls, called } = answering({ DOMAIN_CREATE_WITH_FLAGS: [refusal] });
+  await assert.rejects(new Domains(calls, sleepingClock()).start(ID), refusal);
+  assert.deepEqual(called, ["DOMAIN_CREATE_WITH_FLAGS"]);
+});
+
+test("starting what runs already is done; while it is starting up, that is not said yet", async () => {
+  const refusal = new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is already running");
+  const running = answering({ DOMAIN_CREATE_WITH_FLAGS: [refusal], DOMAIN_GET_STATE: [RUNNING] });
+  await new Domains(running.calls, sleepingClock()).start(ID);
+  const off = answering({ DOMAIN_CREATE_WITH_FLAGS: [refusal], DOMAIN_GET_STATE: [OFF] });
+  await assert.rejects(new Domains(off.calls, sleepingClock()).start(ID), refusal);
+  const late = answering({ DOMAIN_CREATE_WITH_FLAGS: [lost()], DOMAIN_GET_STATE: [STARTING, STARTING, OFF] });
+  await assert.rejects(new Domains(late.calls, sleepingClock()).start(ID), { reason: "EFFECT_NOT_OBSERVED" });
+});
+
+test("a late answer is the truth, whatever was seen meanwhile", async () => {
+  const give = (reply: LateReply): OutcomeUnknown =>
+    new OutcomeUnknown("DOMAIN_CREATE_WITH_FLAGS", away(), Promise.resolve(reply));
+  const done = answering({ DOMAIN_CREATE_WITH_FLAGS: [give({ kind: "done" })], DOMAIN_GET_STATE: [OFF] });
+  await new Domains(done.calls, sleepingClock()).start(ID);
+  const error = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "no such network");
+  const refused = answering({
+    DOMAIN_CREATE_WITH_FLAGS: [give({ kind: "refused", error })],
+    DOMAIN_GET_STATE: [OFF],
+  });
+  await assert.rejects(new Domains(refused.calls, sleepingClock()).start(ID), error);
+});
+
+test("while an answer may still come, or the call stands in libvirt's queue, nothing is said not to have happened", async () => {
+  const pending = new OutcomeUnknown("DOMAIN_CREATE_WITH_FLAGS", away(), new Promise(() => undefined));
+  const waiting = answering({ DOMAIN_CREATE_WITH_FLAGS: [pending], DOMAIN_GET_STATE: [OFF] });
+  await assert.rejects(new Domains(waiting.calls, sleepingClock()).start(ID), { kind: "outcome_unknown" });
+  const queued = answering({
+    DOMAIN_CREATE_WITH_FLAGS: [lost()],
+    DOMAIN_GET_STATE: [OFF],
+    DOMAIN_GET_METADATA: [new SocleError("timeout", "LIBVIRT_TIMEOUT", "all workers are busy")],
+  });
+  await assert.rejects(new Domains(queued.calls, sleepingClock()).start(ID), { kind: "outcome_unknown" });
+});
+
+test("what may be done twice and had no effect is done again", async () => {
+  const { calls, called } = answering({
+    DOMAIN_DESTROY_FLAGS: [lost(), {}],
+    DOMAIN_GET_STATE: [RUNNING],
+  });
+  await new Domains(calls, sleepingClock()).destroy(ID);
+  assert.equal(called.filter((name) => name === "DOMAIN_DESTROY_FLAGS").length, 2);
+});
+
+test("pulling the plug of a VM that is off, or gone, is done", async () => {
+  const refusal = new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is not running");
+  const off = answering({ DOMAIN_DESTROY_FLAGS: [refusal], DOMAIN_GET_STATE: [OFF] });
+  await new Domains(off.calls, sleepingClock()).destroy(ID);
+  await new Domains(answering({ DOMAIN_DESTROY_FLAGS: [gone()] }).calls, sleepingClock()).destroy(ID);
+  const running = answering({ DOMAIN_DESTROY_FLAGS: [refusal], DOMAIN_GET_STATE: [RUNNING] });
+  await assert.rejects(new Domains(running.calls, sleepingClock()).destroy(ID), refusal);
+});
+
+test("no domain is an answer, no libvirt is not", async () => {
+  const domains = (answer: Error): Domains =>
+    new Domains(answering({ DOMAIN_GET_STATE: [answer] }).calls, sleepingClock());
+  assert.equal(await domains(gone()).state(ID), undefined);
+  await assert.rejects(domains(away()).state(ID), { kind: "unavailable" });
+});

@@ -1,0 +1,148 @@
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { Topic } from "../../../agent/kernel/topic.ts";
+import type {
+  Domain,
+  LibvirtChange,
+  LibvirtEvent,
+  LibvirtStatus,
+  Procedure,
+} from "../../../agent/libvirt/index.ts";
+
+interface Guest {
+  readonly dom: Domain;
+  /** `stuck`: a call waits for its monitor, and holds its job by that. */
+  condition: "well" | "hung" | "stuck" | "busy" | "left out";
+}
+
+const STATE = 1;
+
+/**
+ * Guests that run, as a real libvirt tells of them: the first bulk call that meets a hung one gets no answer and holds
+ * its job from then on, the next ones pass it by without the readings that need the job; its XML is not told.
+ */
+export class FakeHypervisor {
+  readonly events = new Topic<LibvirtEvent>();
+  readonly changes = new Topic<LibvirtChange>();
+  readonly status: LibvirtStatus = { connected: true, sinceMs: 0, libVersion: 11_003_000 };
+  /** What was asked, in short. */
+  readonly asked: string[] = [];
+  /** The groups of each bulk call. */
+  readonly groups: number[] = [];
+  /** What every call is answered with. */
+  failure: Error | undefined;
+  readonly #guests: Map<string, Guest>;
+
+  constructor(names: readonly string[]) {
+    this.#guests = new Map(
+      names.map((name, index) => [
+        name,
+        { dom: { name, uuid: uuidOf(index), id: index + 1 }, condition: "well" },
+      ]),
+    );
+  }
+
+  hang(name: string): void {
+    this.#guest(name).condition = "hung";
+  }
+
+  goOn(name: string): void {
+    this.#guest(name).condition = "well";
+  }
+
+  busy(name: string): void {
+    this.#guest(name).condition = "busy";
+  }
+
+  leaveOut(name: string): void {
+    this.#guest(name).condition = "left out";
+  }
+
+  remove(name: string): void {
+    this.#guests.delete(name);
+  }
+
+  get heldWorkers(): number {
+    return [...this.#guests.values()].filter(({ condition }) => condition === "stuck").length;
+  }
+
+  idOf(name: string): string {
+    return this.#guest(name).dom.uuid;
+  }
+
+  call<A, R>(procedure: Procedure<A, R>, args: A): Promise<R> {
+    const answer = this.#answer(procedure.name, args as Readonly<Record<string, unknown>>);
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as R);
+  }
+
+  #answer(name: string, args: Readonly<Record<string, unknown>>): unknown {
+    if (name === "CONNECT_GET_ALL_DOMAIN_STATS") return this.#stats(Number(args["stats"]));
+    const { uuid } = args["dom"] as Domain;
+    const guest = [...this.#guests.values()].find(({ dom }) => dom.uuid === uuid);
+    if (guest === undefined) return new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no such domain");
+    const isStuck = guest.condition === "stuck";
+    switch (name) {
+      case "DOMAIN_GET_CONTROL_INFO":
+        this.asked.push(`CONTROL ${guest.dom.name}`);
+        return {
+          state: isStuck ? 2 : guest.condition === "busy" ? 1 : 0,
+          details: 0,
+          stateTime: isStuck ? 2000 : 0,
+        };
+      case "DOMAIN_GET_STATE":
+        return { state: 1, reason: 1 };
+      case "DOMAIN_GET_XML_DESC":
+        this.asked.push(`XML ${guest.dom.name}`);
+        return isStuck ? timeout() : { xml: xmlOf(guest.dom) };
+      case "DOMAIN_GET_METADATA":
+        this.asked.push(`METADATA ${guest.dom.name}`);
+        return new SocleError("not_found", "LIBVIRT_NO_DOMAIN_METADATA", "none of Socle's");
+      default:
+        return new Error(`nobody expected ${name}`);
+    }
+  }
+
+  #stats(groups: number): unknown {
+    this.asked.push("STATS");
+    this.groups.push(groups);
+    if (this.failure !== undefined) return this.failure;
+    const hung = [...this.#guests.values()].find(({ condition }) => condition === "hung");
+    if (groups !== STATE && hung !== undefined) {
+      hung.condition = "stuck";
+      return timeout();
+    }
+    const listed = [...this.#guests.values()].filter(({ condition }) => condition !== "left out");
+    return { retStats: listed.map(({ dom, condition }) => ({ dom, params: paramsOf(groups, condition) })) };
+  }
+
+  #guest(name: string): Guest {
+    const guest = this.#guests.get(name);
+    if (guest === undefined) throw new Error(`there is no guest ${name}`);
+    return guest;
+  }
+}
+
+function paramsOf(groups: number, condition: Guest["condition"]): unknown[] {
+  const param = (field: string, value: number): unknown => ({ field, value: { type: "int", value } });
+  const state = [param("state.state", 1), param("state.reason", 1)];
+  if (groups === STATE) return state;
+  const readings = [
+    ...state,
+    param("cpu.time", 1e9),
+    param("balloon.current", 1024),
+    param("balloon.maximum", 2048),
+  ];
+  return condition === "well"
+    ? [...readings, param("balloon.rss", 512)]
+    : [...readings, param("vcpu.current", 3)];
+}
+
+const timeout = (): SocleError => new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
+
+const uuidOf = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
+
+const xmlOf = ({ name, uuid }: Domain): string =>
+  `<domain type='qemu'><name>${name}</name><uuid>${uuid}</uuid><memory unit='KiB'>2048</memory>` +
+  `<currentMemory unit='KiB'>2048</currentMemory><vcpu>1</vcpu>` +
+  `<os><type arch='x86_64' machine='pc'>hvm</type></os>` +
+  `<devices><disk type='file' device='disk'><source file='/images/${name}'/><target dev='vda' bus='virtio'/></disk>` +
+  `</devices></domain>`;

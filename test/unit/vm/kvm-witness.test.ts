@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemClock } from "../../../agent/kernel/clock.ts";
+import { KvmWitness } from "../../../agent/vm/kvm-witness.ts";
+import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
+import type { Vm } from "../../../agent/vm/vm.ts";
+
+const vm = (changes: Partial<Vm>): Vm =>
+  withEtag({
+    id: "a",
+    name: "web",
+    presence: "present",
+    observedAtMs: 0,
+    state: "running",
+    stateReason: "BOOTED",
+    managed: true,
+    accelerator: "kvm",
+    vcpus: 1,
+    memoryBytes: 1,
+    cells: [],
+    tenant: "",
+    labels: {},
+    placementEpoch: 0,
+    disks: [],
+    nics: [],
+    ...changes,
+  });
+const stoppedByKvm = vm({ state: "paused", stateReason: "INTERNAL_ERROR" });
+
+/** A witness with a clock that the test moves. */
+function rig(): { witness: KvmWitness; verdicts: string[]; pass: (ms: number) => void } {
+  let nowMs = 0;
+  const verdicts: string[] = [];
+  const witness = new KvmWitness(
+    {
+      reportKvmFailure: ({ evidence }) => void verdicts.push(`failure: ${evidence}`),
+      reportKvmSuccess: () => void verdicts.push("success"),
+    },
+    { ...systemClock, monotonicMs: () => nowMs },
+  );
+  return { witness, verdicts, pass: (ms) => (nowMs += ms) };
+}
+
+test("a KVM guest that is stopped by an internal error soon after its start is a proof, once", () => {
+  const { witness, verdicts, pass } = rig();
+  witness.started("a");
+  pass(5000);
+  witness.saw(stoppedByKvm);
+  witness.saw(stoppedByKvm);
+  assert.deepEqual(verdicts, [
+    "failure: VM web was stopped by an internal error of KVM 5.0 s after its start; nobody had asked for it",
+  ]);
+});
+
+test("what proves nothing about KVM is not reported", () => {
+  for (const seen of [
+    vm({ state: "paused", stateReason: "USER" }),
+    vm({ state: "paused", stateReason: "IO_ERROR" }),
+    vm({ state: "stopped", stateReason: "SHUTDOWN" }),
+    vm({ state: "paused", stateReason: "INTERNAL_ERROR", accelerator: "tcg" }),
+  ]) {
+    const { witness, verdicts, pass } = rig();
+    witness.started("a");
+    pass(5000);
+    witness.saw(seen);
+    assert.deepEqual(verdicts, [], seen.stateReason);
+  }
+  const late = rig();
+  late.witness.started("a");
+  late.pass(61_000);
+  late.witness.saw(stoppedByKvm);
+  const unseen = rig();
+  unseen.witness.saw(stoppedByKvm);
+  assert.deepEqual([...late.verdicts, ...unseen.verdicts], []);
+});
+
+test("a KVM guest that runs on shows that KVM works, once", () => {
+  const { witness, verdicts, pass } = rig();
+  witness.started("a");
+  witness.sampled(vm({}));
+  pass(30_000);
+  witness.sampled(vm({}));
+  witness.sampled(vm({}));
+  assert.deepEqual(verdicts, ["success"]);
+});

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { systemClock } from "../../../agent/kernel/clock.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import type { NewEvent } from "../../../agent/state/event-log.ts";
+import { Observer } from "../../../agent/vm/observer.ts";
+import { VmTable } from "../../../agent/vm/vm-table.ts";
+import { eventually } from "../../lab/wait.ts";
+import { FakeHypervisor } from "./fake-hypervisor.ts";
+
+interface Watched {
+  readonly libvirt: FakeHypervisor;
+  readonly table: VmTable;
+  readonly events: NewEvent[];
+  /** Until so many rounds more have ended. */
+  readonly rounds: (count: number) => Promise<void>;
+}
+
+/** An observer that looks every 5 ms. */
+async function observe(t: TestContext, libvirt: FakeHypervisor): Promise<Watched> {
+  const table = new VmTable();
+  const events: NewEvent[] = [];
+  const kvm = { reportKvmFailure: () => undefined, reportKvmSuccess: () => undefined };
+  const tell = (event: NewEvent): void => void events.push(event);
+  const options = { libvirt, table, tell, kvm, clock: systemClock, log: silentLog, sampleIntervalMs: 5 };
+  const end = new AbortController();
+  let done: Promise<void> = Promise.resolve();
+  await new Promise<void>((ready) => {
+    done = new Observer(options).run(end.signal, ready);
+  });
+  t.after(async () => {
+    end.abort();
+    await done;
+  });
+  const rounds = async (count: number): Promise<void> => {
+    const before = libvirt.groups.length;
+    await eventually(() => libvirt.groups.length >= before + count, { what: `${count} rounds` });
+  };
+  return { libvirt, table, events, rounds };
+}
+
+test("a VM that a list leaves out is not gone before libvirt says so of that VM", async (t) => {
+  const { libvirt, table, events, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
+  assert.equal(table.all().length, 2);
+  libvirt.leaveOut("b");
+  await rounds(3);
+  assert.equal(table.get("b")?.presence, "present");
+  assert.equal(table.lastSample?.ok, false);
+  assert.equal(events.length, 0);
+  libvirt.remove("b");
+  await eventually(() => table.get("b") === undefined, { what: "the VM to be gone" });
+  assert.deepEqual(
+    events.map(({ kind, vmName }) => [kind, vmName]),
+    [["vm_removed", "b"]],
+  );
+});
+
+test("a guest that hangs keeps its last readings and is shown as what it is; the others go on", async (t) => {
+  const { libvirt, table, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
+  await eventually(() => table.get("b")?.stats !== undefined, { what: "readings" });
+  libvirt.hang("b");
+  await eventually(() => table.get("b")?.stats?.unresponsive === true, { what: "it to be found" });
+  const [a, b] = [table.get("a")?.stats, table.get("b")];
+  await rounds(3);
+  assert.equal(table.get("b")?.stats?.sampledAtMs, b?.stats?.sampledAtMs);
+  assert.equal(b?.stats?.rssBytes, 512 * 1024);
+  assert.ok((table.get("a")?.stats?.sampledAtMs ?? 0) > (a?.sampledAtMs ?? Infinity));
+  libvirt.goOn("b");
+  await eventually(() => table.get("b")?.stats?.unresponsive === false, { what: "it to be well" });
+});
+
+test("a guest that hangs from the first look on is known all the same, and read in full once it answers", async (t) => {
+  const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.hang("b");
+  const { libvirt, table } = await observe(t, hypervisor);
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  const { presence, vcpus, memoryBytes, managed, disks } = table.get("b") ?? {};
+  assert.deepEqual(
+    { presence, vcpus, memoryBytes, managed, disks },
+    { presence: "present", vcpus: 3, memoryBytes: 2048 * 1024, managed: false, disks: [] },
+  );
+  assert.ok(!libvirt.asked.includes("XML b"), "its XML would have been waited for");
+  libvirt.goOn("b");
+  await eventually(() => table.get("b")?.disks.length === 1, { what: "it to be read in full" });
+});
+
+test("panics and storage errors are counted from zero on, each once, until the VM is gone", async (t) => {
+  const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
+  const id = libvirt.idOf("b");
+  assert.deepEqual(table.incidents(id), { panics: 0, ioErrors: 0 });
+  const domain = { name: "b", uuid: id, id: 2 };
+  const failed = { path: "/images/b", device: "vda", action: "pause", reason: "enospc" } as const;
+  libvirt.events.publish({ kind: "io_error", domain, ...failed });
+  libvirt.events.publish({ kind: "lifecycle", domain, event: "crashed", detail: "panicked" });
+  await eventually(() => table.incidents(id).panics === 1, { what: "the panic to be counted" });
+  assert.deepEqual(table.incidents(id), { panics: 1, ioErrors: 1 });
+  assert.deepEqual(table.incidents(libvirt.idOf("a")), { panics: 0, ioErrors: 0 });
+  libvirt.remove("b");
+  await eventually(() => table.get(id) === undefined, { what: "the VM to be gone" });
+  assert.deepEqual(table.incidents(id), { panics: 0, ioErrors: 0 });
+});

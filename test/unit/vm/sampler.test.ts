@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { DomainStats } from "../../../agent/libvirt/index.ts";
+import { Sampler } from "../../../agent/vm/sampler.ts";
+import { FakeHypervisor } from "./fake-hypervisor.ts";
+import { sleepingClock } from "./libvirt-answers.ts";
+
+const { signal } = new AbortController();
+const sampler = (libvirt: FakeHypervisor): Sampler =>
+  new Sampler({ libvirt, clock: sleepingClock(), log: silentLog });
+const silent = async (of: Sampler): Promise<string[]> =>
+  (await of.sample(signal)).flatMap(({ dom, silent }) => (silent ? [dom.name] : []));
+
+test("a guest that hangs holds up one call, is found by libvirt's word, and the others are read all the same", async () => {
+  const libvirt = new FakeHypervisor(["a", "b", "c"]);
+  const rounds = sampler(libvirt);
+  assert.deepEqual(await silent(rounds), []);
+  assert.deepEqual(libvirt.asked.splice(0), ["STATS"]);
+  libvirt.hang("b");
+  const samples = await rounds.sample(signal);
+  assert.deepEqual(
+    samples.map(({ dom, silent, fields }) => [dom.name, silent, fields.has("balloon.rss")]),
+    [
+      ["a", false, true],
+      ["b", true, false],
+      ["c", false, true],
+    ],
+  );
+  assert.deepEqual(libvirt.asked.splice(0), ["STATS", "STATS", "CONTROL b"]);
+  // Its job is held: it does not hold up another round.
+  assert.deepEqual(await silent(rounds), ["b"]);
+  assert.deepEqual(libvirt.asked.splice(0), ["STATS", "CONTROL b"]);
+  libvirt.goOn("b");
+  assert.deepEqual(await silent(rounds), []);
+  assert.deepEqual(libvirt.asked, ["STATS"]);
+});
+
+test("a guest whose job somebody else holds is not a hung one", async () => {
+  const libvirt = new FakeHypervisor(["a"]);
+  libvirt.busy("a");
+  assert.deepEqual(await silent(sampler(libvirt)), []);
+});
+
+test("so many hung guests that libvirt would run out of workers are not asked any more", async () => {
+  const names = Array.from({ length: 12 }, (_, index) => `g${index}`);
+  const libvirt = new FakeHypervisor(names);
+  const rounds = sampler(libvirt);
+  for (const name of names) libvirt.hang(name);
+  for (let round = 0; round < 6; round += 1) await rounds.sample(signal).catch(() => undefined);
+  assert.ok(libvirt.heldWorkers <= 11, `${libvirt.heldWorkers} workers are held`);
+  assert.equal(libvirt.groups.at(-1), DomainStats.STATE);
+  assert.equal((await rounds.sample(signal)).length, names.length);
+});
+
+test("a libvirt that is away is said to be away at once", async () => {
+  const libvirt = new FakeHypervisor(["a"]);
+  const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt is away");
+  libvirt.failure = away;
+  await assert.rejects(sampler(libvirt).sample(signal), away);
+  assert.deepEqual(libvirt.asked, ["STATS"]);
+});
