@@ -368,9 +368,8 @@ test("a full disk refuses changes and says what to do; with space they go on, an
   await journal.append("again");
   kept.push("again");
   assert.equal(journal.failure, undefined);
-  const size = (await stat(path)).size;
-  assert.equal(size, journal.bytes);
   await journal.close();
+  assert.equal((await stat(path)).size, journal.bytes);
   assert.deepEqual(await replayed(path), kept);
 });
 
