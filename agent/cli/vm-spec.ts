@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import type { Disk } from "../gen/socle/v1/Disk.ts";
 import type { Nic } from "../gen/socle/v1/Nic.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 const DAY_SECONDS = 86_400;
 const seconds = (byDefault: number, words: string) =>

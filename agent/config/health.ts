@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { deviceThresholds } from "./device-thresholds.ts";
 
 const seconds = (min: number, max: number, byDefault: number, words: string) =>

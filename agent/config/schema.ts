@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { healthSchema } from "./health.ts";
 
 // Every key has its default here and its words in `describe`: `socle config show --defaults` and the man page print them.

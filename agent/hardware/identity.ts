@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { runChild, type ChildOptions } from "./child.ts";
 import { meaningful, readDmi } from "./dmi.ts";
 import { valueOf, type Reading } from "./reading.ts";

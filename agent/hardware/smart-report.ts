@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 
 /** What a disk warns of; the first six are the bits of NVMe's critical warning, the last is a SATA or SCSI disk's verdict on itself. */

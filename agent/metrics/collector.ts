@@ -88,9 +88,12 @@ function makeCollector<F extends Families>(name: string, families: F, collect: C
 }
 
 function emitter(of: Samples): (value: never, ...labels: readonly (string | number)[]) => void {
-  return of.family.kind === "histogram"
-    ? (value: Distribution | undefined, ...labels) => addDistribution(of, value, labels)
-    : (value: number | undefined, ...labels) => of.add(value, labels);
+  const { kind, labels } = of.family;
+  if (kind === "histogram")
+    return (value: Distribution | undefined, ...values) => addDistribution(of, value, values);
+  if (labels.length === 1 || labels.length === 2)
+    return (value: number | undefined, first = "", second?) => of.addLabelled(value, first, second);
+  return (value: number | undefined, ...values) => of.add(value, values);
 }
 
 /** How many intervals data may be old before it is left out. */

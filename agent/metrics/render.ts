@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Collector, FamilyText } from "./collector.ts";
-import { gauge, header, trailers, type Format } from "./family.ts";
+import { gauge, header, trailers, type Family, type Format } from "./family.ts";
 import { Samples } from "./samples.ts";
 import { Slice } from "../kernel/slice.ts";
 import type { Sources } from "./sources.ts";
@@ -51,6 +51,15 @@ export class Exposition {
   #tail: Promise<unknown> = Promise.resolve();
   readonly #failing = new Set<string>();
   readonly #lastSuccessMs = new Map<string, number>();
+  /** By the name of their family, which has one meaning and so one header. */
+  readonly #headers: Readonly<Record<Format, Map<string, Buffer>>> = {
+    text: new Map(),
+    openmetrics: new Map(),
+  };
+  readonly #success = new Samples(successFamily);
+  readonly #duration = new Samples(durationFamily);
+  readonly #lastSuccess = new Samples(lastSuccessFamily);
+
   constructor(options: ExpositionOptions) {
     this.#options = options;
     refuseUnknown(options.disabled, options.collectors);
@@ -65,10 +74,20 @@ export class Exposition {
     refuseUnknown([...selection.collect, ...selection.exclude], this.#options.collectors);
     const pieces: Buffer[] = [];
     for (const { family, lines } of await this.#share(selection, timeoutMs)) {
-      if (lines.length > 0) pieces.push(Buffer.from(header(family, format)), ...lines);
+      if (lines.length > 0) pieces.push(this.#header(family, format), ...lines);
     }
     pieces.push(Buffer.from(trailers[format]));
     return pieces;
+  }
+
+  #header(family: Family, format: Format): Buffer {
+    const headers = this.#headers[format];
+    let encoded = headers.get(family.name);
+    if (encoded === undefined) {
+      encoded = Buffer.from(header(family, format));
+      headers.set(family.name, encoded);
+    }
+    return encoded;
   }
 
   async #share(selection: Selection, timeoutMs: number): Promise<readonly FamilyText[]> {
@@ -158,17 +177,14 @@ export class Exposition {
 
   /** All that the run has so far, and how each of its collectors did: what it has not come to is missing. */
   #textsOf({ selected, outcomes }: Run): readonly FamilyText[] {
-    const success = new Samples(successFamily);
-    const duration = new Samples(durationFamily);
-    const lastSuccess = new Samples(lastSuccessFamily);
-    const own = [success, duration, lastSuccess];
+    const own = [this.#success, this.#duration, this.#lastSuccess];
     for (const samples of own) samples.begin();
     selected.forEach(({ name }, index) => {
       const outcome = outcomes[index];
       const lastSuccessMs = this.#lastSuccessMs.get(name);
-      success.add(outcome?.isWhole === true ? 1 : 0, [name]);
-      duration.add(outcome && outcome.durationMs / 1000, [name]);
-      lastSuccess.add(lastSuccessMs && lastSuccessMs / 1000, [name]);
+      this.#success.addLabelled(outcome?.isWhole === true ? 1 : 0, name);
+      this.#duration.addLabelled(outcome && outcome.durationMs / 1000, name);
+      this.#lastSuccess.addLabelled(lastSuccessMs && lastSuccessMs / 1000, name);
     });
     const collected = outcomes.flatMap(({ texts }) => texts ?? []);
     return [...collected, ...own.map((samples) => ({ family: samples.family, lines: samples.take() }))];

@@ -47,17 +47,35 @@ export class Samples {
   /** Adds a sample; one whose value is not known is left out, as is a second one of the same series. */
   add(value: number | undefined, labels: readonly (string | number)[]): void {
     if (value === undefined) return;
+    const before = this.#before();
+    this.#put(value, before !== undefined && areSame(before.labels, labels) ? before : this.#find(labels));
+  }
+
+  /** As `add`, of a family with one label or two. VMs have tens of thousands of these: no list is made for each. */
+  addLabelled(value: number | undefined, first: string | number, second?: string | number): void {
+    if (value === undefined) return;
+    const before = this.#before();
+    if (before !== undefined && before.labels[0] === first && before.labels[1] === second)
+      this.#put(value, before);
+    else this.#put(value, this.#find(second === undefined ? [first] : [first, second]));
+  }
+
+  /** The series that had the next sample's place in the last scrape. */
+  #before(): Series | undefined {
+    const at = this.#count % blockSamples;
+    return this.#blocks[(this.#count - at) / blockSamples]?.series[at];
+  }
+
+  #put(value: number, series: Series): void {
+    if (series.scrape === this.#scrape) return;
+    series.scrape = this.#scrape;
     const at = this.#count % blockSamples;
     const block = (this.#blocks[(this.#count - at) / blockSamples] ??= {
       series: [],
       values: [],
       encoded: undefined,
     });
-    const before = block.series[at];
-    const series = before !== undefined && areSame(before.labels, labels) ? before : this.#find(labels);
-    if (series.scrape === this.#scrape) return;
-    series.scrape = this.#scrape;
-    if (series !== before || !Object.is(value, block.values[at])) {
+    if (series !== block.series[at] || !Object.is(value, block.values[at])) {
       block.series[at] = series;
       block.values[at] = value;
       block.encoded = undefined;

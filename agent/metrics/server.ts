@@ -45,6 +45,8 @@ const maxScrapeTimeoutMs = 60_000;
 const sendingMs = 200;
 /** Level 1: a third larger than the default level's, in a fifth of its time. */
 const compress = promisify(gzip);
+/** Holds what a hundred VMs come to: more is memory that is taken for nothing at each scrape. */
+const packedChunkBytes = 64 * 1024;
 
 const statusByKind = new Map<ErrorKind, number>([
   ["invalid", 400],
@@ -151,7 +153,7 @@ async function scrape(
   response.setHeader("Content-Type", contentTypes[format]).setHeader("Vary", "Accept, Accept-Encoding");
   const whole = Buffer.concat(pieces);
   if (!acceptsGzip(request.headers["accept-encoding"])) return sendBody(request, response, 200, whole);
-  const packed = await compress(whole, { level: constants.Z_BEST_SPEED, chunkSize: 256 * 1024 });
+  const packed = await compress(whole, { level: constants.Z_BEST_SPEED, chunkSize: packedChunkBytes });
   response.setHeader("Content-Encoding", "gzip");
   return sendBody(request, response, 200, packed);
 }

@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { Backoff } from "../kernel/backoff.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";

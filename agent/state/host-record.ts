@@ -1,7 +1,7 @@
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { z } from "zod";
+import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import { replaceFile } from "./durable-file.ts";
 import { healthRecordSchema, type HealthRecord } from "./health-record.ts";

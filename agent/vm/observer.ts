@@ -201,10 +201,17 @@ export class Observer implements Service {
   }
 
   async #sample(signal: AbortSignal, looked: () => void): Promise<void> {
-    const { clock, sampleIntervalMs, libvirt } = this.#options;
+    const { clock, log, sampleIntervalMs, libvirt, table } = this.#options;
     while (!signal.aborted) {
       const startMs = clock.monotonicMs();
       this.#rest = new AbortController();
+      // Who is there is known long before each of many guests has told its readings.
+      if (libvirt.status.connected && !table.complete) {
+        await this.#list("states", signal).catch((thrown: unknown) =>
+          log.debug({ err: thrown }, "first look"),
+        );
+        looked();
+      }
       if (libvirt.status.connected) await this.#round(signal);
       this.#checkSight();
       looked();
@@ -223,7 +230,7 @@ export class Observer implements Service {
     const { clock, log } = this.#options;
     const startMs = clock.monotonicMs();
     try {
-      await this.#list(signal);
+      await this.#list("readings", signal);
       this.#lastGoodMonotonicMs = clock.monotonicMs();
       this.#sampled(startMs, true);
     } catch (thrown) {
@@ -239,11 +246,11 @@ export class Observer implements Service {
   }
 
   /** Who is there, in which state, with which readings. */
-  async #list(signal: AbortSignal): Promise<void> {
+  async #list(what: "states" | "readings", signal: AbortSignal): Promise<void> {
     const { table, clock } = this.#options;
     const countBefore = this.#count;
     const untouched = (id: string): boolean => (this.#touchedAt.get(id) ?? 0) <= countBefore;
-    const samples = await this.#sampler.sample(signal);
+    const samples = await this.#sampler.sample(what, signal);
     const at = { sampledAtMs: clock.now(), sampledAtMonotonicMs: clock.monotonicMs() };
     const listed = new Set(samples.map(({ dom }) => dom.uuid));
     const slice = new Slice();
@@ -252,7 +259,8 @@ export class Observer implements Service {
       if (!this.#compare(sample, untouched, at)) strangers.push(sample);
       if (slice.over) await slice.rest();
     }
-    await Promise.all(strangers.map((sample) => this.#meetSilent(sample, at)));
+    // What there is of one that is not known and does not answer, the readings tell.
+    if (what === "readings") await Promise.all(strangers.map((sample) => this.#meetSilent(sample, at)));
     // Not in the list is not gone: libvirt says that of each by itself.
     const missing = table.all().filter(({ id }) => !listed.has(id) && untouched(id));
     for (const { id, name } of missing) this.#refresh({ uuid: id, name, id: NO_ID });

@@ -16,7 +16,7 @@ import {
 import { isActive } from "./domains.ts";
 import { stateOf } from "./domain-state.ts";
 import { MigrationWatch, type MigrationProgress } from "./migration-watch.ts";
-import type { StatFields } from "./stats.ts";
+import { FieldLayouts, type StatFields } from "./stat-fields.ts";
 
 /** One domain as a round found it. */
 export interface Sample {
@@ -59,6 +59,7 @@ export class Sampler {
   readonly #clock: Clock;
   readonly #log: Logger;
   #patienceMs: number = PATIENCE.firstMs;
+  readonly #layouts = new FieldLayouts();
   #silent: ReadonlySet<string> = new Set();
 
   constructor({ libvirt, clock, log }: { libvirt: Pick<Libvirt, "call">; clock: Clock; log: Logger }) {
@@ -68,9 +69,12 @@ export class Sampler {
     this.#log = log;
   }
 
-  /** Throws what the bulk call throws. */
-  async sample(signal: AbortSignal): Promise<readonly Sample[]> {
-    const { listed, hasReadings } = await this.#list(signal);
+  /**
+   * Every domain with its state, which no guest is asked for and which is told at once, or with its readings too.
+   * Throws what the bulk call throws.
+   */
+  async sample(what: "states" | "readings", signal: AbortSignal): Promise<readonly Sample[]> {
+    const { listed, hasReadings } = await (what === "states" ? this.#states(signal) : this.#list(signal));
     const silent = new Set<string>();
     // A driver without readings (libvirt's test driver) has no guests that could hang.
     const suspects = listed.filter((each) => isSuspect(each) && (!hasReadings || each.fields.size > 2));
@@ -109,6 +113,10 @@ export class Sampler {
         }
       }
     }
+    return await this.#states(signal);
+  }
+
+  async #states(signal: AbortSignal): Promise<{ listed: Listed[]; hasReadings: boolean }> {
     return { listed: await this.#bulk(DomainStats.STATE, PATIENCE.mostMs, signal), hasReadings: false };
   }
 
@@ -116,7 +124,18 @@ export class Sampler {
     const args = { doms: [], stats, flags: DomainStatsFlag.NOWAIT };
     const options = { lane: "observation", timeoutMs, signal } as const;
     const { retStats } = await this.#libvirt.call(connectGetAllDomainStats, args, options);
-    return await inSlices(listedOf(retStats));
+    const listed = await inSlices(this.#placed(retStats));
+    this.#layouts.keep(new Set(listed.map(({ dom }) => dom.uuid)));
+    return listed;
+  }
+
+  *#placed(records: readonly Value<typeof domainStatsRecord>[]): Generator<undefined, Listed[], undefined> {
+    const listed: Listed[] = [];
+    for (const { dom, params } of records) {
+      listed.push({ dom, fields: this.#layouts.of(dom, params) });
+      yield;
+    }
+    return listed;
   }
 
   async #isSilent(dom: Domain, signal: AbortSignal): Promise<boolean> {
@@ -138,19 +157,6 @@ export class Sampler {
 }
 
 const within = (ms: number): number => Math.min(PATIENCE.mostMs, Math.max(PATIENCE.leastMs, ms));
-
-function* listedOf(
-  records: readonly Value<typeof domainStatsRecord>[],
-): Generator<undefined, Listed[], undefined> {
-  const listed: Listed[] = [];
-  for (const { dom, params } of records) {
-    const fields = new Map<string, number | string | boolean>();
-    for (const { field, value } of params) fields.set(field, value.value);
-    listed.push({ dom, fields });
-    yield;
-  }
-  return listed;
-}
 
 /** One that runs, and of which libvirt did not tell what it tells of a guest that answers. */
 const isSuspect = ({ fields }: Listed): boolean =>

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import { PLAIN_PAGE_BYTES, type PlacementWish } from "../state/placement.ts";
 import type { ReservedRoom } from "../state/reservation.ts";

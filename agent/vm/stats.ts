@@ -1,7 +1,5 @@
+import type { StatFields } from "./stat-fields.ts";
 import type { DiskStats, NicStats, VcpuStats, VmStats } from "./vm.ts";
-
-/** libvirt's typed parameters of one domain, by name. */
-export type StatFields = ReadonlyMap<string, number | string | boolean>;
 
 export type SampledAt = Pick<VmStats, "sampledAtMs" | "sampledAtMonotonicMs">;
 

@@ -4,7 +4,7 @@ import { formatPciAddress, type DomainDocument, type VmMetadata } from "../libvi
 import type { Placement } from "../state/placement.ts";
 import { deviceName } from "./domain-document.ts";
 import type { VmSpec } from "./spec.ts";
-import type { StatFields } from "./stats.ts";
+import type { StatFields } from "./stat-fields.ts";
 import type { Vm, VmState } from "./vm.ts";
 
 /** Of huge pages whose size a domain does not say, on every machine whose kernel was not told otherwise at its boot. */

@@ -184,7 +184,7 @@ function ofVm(
   const families = Object.fromEntries(fields.map(([family]) => [family.name, family]));
   return collector(name, families, function* (sources, emit) {
     const emitters = fields.map(([family, read]) => [emit[family.name], read] as const);
-    for (const [{ id }, stats] of sampled(sources)) {
+    for (const { id, stats } of sampled(sources)) {
       for (const [add, read] of emitters) add?.(read(stats, sources), id);
       yield;
     }
@@ -204,7 +204,7 @@ function ofParts<Part>(
   );
   return collector(name, families, function* (sources, emit) {
     const emitters = fields.map(([family, read]) => [emit[family.name], read] as const);
-    for (const [{ id }, stats] of sampled(sources)) {
+    for (const { id, stats } of sampled(sources)) {
       for (const part of parts(stats)) {
         const partLabel = label(part);
         for (const [add, read] of emitters) add?.(read(part), id, partLabel);
@@ -215,12 +215,15 @@ function ofParts<Part>(
   });
 }
 
+type SampledVm = Vm & { readonly stats: VmStats };
+const hasStats = (vm: Vm): vm is SampledVm => vm.stats !== undefined;
+
 /** The VMs whose statistics are recent enough to be stated. Throws `unavailable` when no recent sampling ended. */
 function* sampled({
   vms,
   monotonicMs,
   sampleIntervalMs,
-}: Sources): Generator<readonly [Vm, VmStats], undefined, undefined> {
+}: Sources): Generator<SampledVm, undefined, undefined> {
   const now = monotonicMs();
   if (vms.lastSample === undefined) {
     throw new SocleError("unavailable", "NOT_SAMPLED_YET", "VM statistics have not been read yet");
@@ -229,7 +232,6 @@ function* sampled({
     throw new SocleError("unavailable", "STATS_STALE", "no recent reading of VM statistics");
   }
   for (const vm of vms.all()) {
-    if (vm.stats !== undefined && isFresh(vm.stats.sampledAtMonotonicMs, sampleIntervalMs, now))
-      yield [vm, vm.stats];
+    if (hasStats(vm) && isFresh(vm.stats.sampledAtMonotonicMs, sampleIntervalMs, now)) yield vm;
   }
 }

@@ -45,6 +45,11 @@ export class FakeHypervisor {
     this.#guest(name).condition = "hung";
   }
 
+  /** As if somebody's call had met it hung before: its job is held. */
+  stick(name: string): void {
+    this.#guest(name).condition = "stuck";
+  }
+
   goOn(name: string): void {
     this.#guest(name).condition = "well";
   }

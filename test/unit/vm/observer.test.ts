@@ -6,6 +6,7 @@ import type { NewEvent } from "../../../agent/state/event-log.ts";
 import { Observer } from "../../../agent/vm/observer.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import { eventually } from "../../lab/wait.ts";
+import { DomainStats } from "../../../agent/libvirt/index.ts";
 import { FakeHypervisor } from "./fake-hypervisor.ts";
 
 interface Watched {
@@ -69,9 +70,19 @@ test("a guest that hangs keeps its last readings and is shown as what it is; the
   await eventually(() => table.get("b")?.stats?.unresponsive === false, { what: "it to be well" });
 });
 
-test("a guest that hangs from the first look on is known all the same, and read in full once it answers", async (t) => {
+test("who is there is known, and read in full, before a guest that hangs has held anything up", async (t) => {
   const hypervisor = new FakeHypervisor(["a", "b"]);
   hypervisor.hang("b");
+  const { libvirt, table } = await observe(t, hypervisor);
+  await eventually(() => table.get("b")?.stats?.unresponsive === true, { what: "it to be found" });
+  assert.equal(table.get("b")?.disks.length, 1);
+  assert.ok(table.complete);
+  assert.deepEqual(libvirt.groups.slice(0, 1), [DomainStats.STATE]);
+});
+
+test("a guest that hung before the first look is known all the same, and read in full once it answers", async (t) => {
+  const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.stick("b");
   const { libvirt, table } = await observe(t, hypervisor);
   await eventually(() => table.complete, { what: "the list to be whole" });
   const { presence, vcpus, memoryBytes, managed, disks } = table.get("b") ?? {};

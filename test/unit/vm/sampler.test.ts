@@ -11,7 +11,7 @@ const { signal } = new AbortController();
 const sampler = (libvirt: FakeHypervisor): Sampler =>
   new Sampler({ libvirt, clock: sleepingClock(), log: silentLog });
 const silent = async (of: Sampler): Promise<string[]> =>
-  (await of.sample(signal)).flatMap(({ dom, silent }) => (silent ? [dom.name] : []));
+  (await of.sample("readings", signal)).flatMap(({ dom, silent }) => (silent ? [dom.name] : []));
 
 test("a guest that hangs holds up one call, is found by libvirt's word, and the others are read all the same", async () => {
   const libvirt = new FakeHypervisor(["a", "b", "c"]);
@@ -19,7 +19,7 @@ test("a guest that hangs holds up one call, is found by libvirt's word, and the 
   assert.deepEqual(await silent(rounds), []);
   assert.deepEqual(libvirt.asked.splice(0), ["STATS"]);
   libvirt.hang("b");
-  const samples = await rounds.sample(signal);
+  const samples = await rounds.sample("readings", signal);
   assert.deepEqual(
     samples.map(({ dom, silent, fields }) => [dom.name, silent, fields.has("balloon.rss")]),
     [
@@ -48,16 +48,16 @@ test("so many hung guests that libvirt would run out of workers are not asked an
   const libvirt = new FakeHypervisor(names);
   const rounds = sampler(libvirt);
   for (const name of names) libvirt.hang(name);
-  for (let round = 0; round < 6; round += 1) await rounds.sample(signal).catch(() => undefined);
+  for (let round = 0; round < 6; round += 1) await rounds.sample("readings", signal).catch(() => undefined);
   assert.ok(libvirt.heldWorkers <= 11, `${libvirt.heldWorkers} workers are held`);
   assert.equal(libvirt.groups.at(-1), DomainStats.STATE);
-  assert.equal((await rounds.sample(signal)).length, names.length);
+  assert.equal((await rounds.sample("readings", signal)).length, names.length);
 });
 
 test("a libvirt that is away is said to be away at once", async () => {
   const libvirt = new FakeHypervisor(["a"]);
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt is away");
   libvirt.failure = away;
-  await assert.rejects(sampler(libvirt).sample(signal), away);
+  await assert.rejects(sampler(libvirt).sample("readings", signal), away);
   assert.deepEqual(libvirt.asked, ["STATS"]);
 });
