@@ -4,6 +4,9 @@ const DAY_SECONDS = 86_400;
 const seconds = (byDefault: number, words: string) =>
   z.number().min(0).max(DAY_SECONDS).default(byDefault).describe(words);
 
+const celsius = (byDefault: number, words: string) =>
+  z.number().min(0).max(50).default(byDefault).describe(words);
+
 const count = (byDefault: number, words: string) =>
   z.number().int().min(1).max(1_000_000_000).default(byDefault).describe(words);
 
@@ -31,17 +34,28 @@ export const deviceThresholds = {
     .describe("ClockUnsynced: whether somebody must keep the host's clock. False for trying it out."),
   clockUnsyncedSeconds: seconds(600, "ClockUnsynced: unsynced, or too far off and not shrinking, this long."),
   clockGoodSeconds: seconds(600, "ClockUnsynced: good for this long to leave."),
-  thermalMarginCelsius: z
-    .number()
-    .min(0)
-    .max(50)
-    .default(5)
-    .describe("Thermal: so far below a sensor's critical point, and 5 degrees further to leave."),
+  thermalMarginCelsius: celsius(5, "Thermal: entered so far below a sensor's critical point, or nearer."),
+  thermalGoodMarginCelsius: celsius(10, "Thermal: left so far below it, or further."),
   thermalSeconds: seconds(60, "Thermal: so hot for this long to enter."),
   thermalGoodSeconds: seconds(600, "Thermal: cool for this long to leave."),
   partLostSeconds: seconds(60, "Fan and Psu: one lost for this long to enter."),
   partGoodSeconds: seconds(600, "Fan and Psu: good for this long to leave."),
   memoryCorrectedPerDay: count(50, "MemoryCorrected, degraded: more errors of a DIMM within 24 h."),
   memoryCorrectedPerHour: count(1000, "MemoryCorrected, evacuate: more of them within an hour."),
-  pcieCorrectedPerHour: count(100, "PcieErrors: more corrected errors of a device an hour, for 2 h."),
+  memoryCorrectedGoodSeconds: seconds(86_400, "MemoryCorrected: below half of that for this long to leave."),
+  pcieNonfatalErrors: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000_000)
+    .default(0)
+    .describe("PcieErrors: more nonfatal errors of a device than this, within pcieNonfatalSeconds."),
+  pcieNonfatalSeconds: seconds(600, "PcieErrors: within how long nonfatal errors are counted."),
+  pcieCorrectedPerHour: count(
+    100,
+    "PcieErrors: more corrected errors of a device an hour, for pcieCorrectedSeconds.",
+  ),
+  pcieCorrectedSeconds: seconds(7200, "PcieErrors: so many corrected ones for this long to enter."),
+  pcieCleanSeconds: seconds(3600, "PcieErrors: without an error of a device for this long to leave."),
+  kernelFaultSeconds: seconds(3600, "KernelFault: so long after the last oops, lockup or hung task."),
 };

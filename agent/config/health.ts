@@ -18,15 +18,19 @@ export const healthSchema = z.strictObject({
     .describe("Further filesystems to watch; the state directory and the pools are always watched."),
   flips: count(2, 100, 3, "A condition that changes so often within flapSeconds is held until acknowledged."),
   flapSeconds: seconds(60, day, 1800, "Within how long flips are counted."),
+  headroom: z
+    .number()
+    .min(1)
+    .max(10)
+    .default(1.5)
+    .describe(
+      "DiskSpace, MemoryPressure, ClockUnsynced: left at so many times the room they are entered at.",
+    ),
   libvirtProbeSeconds: seconds(1, 300, 10, "How often libvirt is probed."),
   libvirtProbeTimeoutSeconds: seconds(1, 60, 5, "Deadline of the probe."),
   libvirtProbeFailures: count(1, 100, 3, "LibvirtUnresponsive: failed probes in a row."),
   libvirtGoodSeconds: seconds(0, day, 60, "LibvirtUnresponsive: good for this long to leave (and 3 probes)."),
-  diskSpaceMinRatio: ratio(
-    0.9,
-    0.1,
-    "DiskSpace is entered below this free ratio and left above 1.5 times it.",
-  ),
+  diskSpaceMinRatio: ratio(0.9, 0.1, "DiskSpace: least free, as a ratio of the filesystem."),
   diskSpaceGoodSeconds: seconds(0, day, 300, "DiskSpace: good for this long to leave."),
   memoryMinMiB: count(
     0,
@@ -42,7 +46,7 @@ export const healthSchema = z.strictObject({
   ),
   memoryStalledBadlyRatio: ratio(1, 0.2, "MemoryPressure, no_schedule: the same, worse."),
   memorySeconds: seconds(0, day, 60, "MemoryPressure: too little for this long to enter."),
-  memoryGoodSeconds: seconds(0, day, 300, "MemoryPressure: 1.5 times the least for this long to leave."),
+  memoryGoodSeconds: seconds(0, day, 300, "MemoryPressure: enough, with headroom, for this long to leave."),
   eventLoopLagMaxSeconds: seconds(0.1, 60, 1, "AgentImpaired: most that the event loop may lag (p99)."),
   eventLoopLagSeconds: seconds(0, day, 60, "AgentImpaired: lag for this long to enter."),
   eventLoopGoodSeconds: seconds(0, day, 120, "AgentImpaired: no lag for this long to leave."),

@@ -68,6 +68,14 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
     const text = `is longer than libvirtProbeSeconds (${health.libvirtProbeSeconds}): a hung libvirt is seen late`;
     warnings.push({ path: ["health", "libvirtProbeTimeoutSeconds"], text });
   }
+  if (health.diskSpaceMinRatio * health.headroom >= 1) {
+    const text = `times headroom (${health.headroom}) is more than a whole filesystem: DiskSpace could never be left`;
+    problems.push({ path: ["health", "diskSpaceMinRatio"], text });
+  }
+  if (health.thermalGoodMarginCelsius < health.thermalMarginCelsius) {
+    const text = `must be at least thermalMarginCelsius (${health.thermalMarginCelsius}), below which Thermal is entered`;
+    problems.push({ path: ["health", "thermalGoodMarginCelsius"], text });
+  }
   return { problems, warnings };
 }
 

@@ -2,7 +2,7 @@ import type { Reading } from "../../hardware/reading.ts";
 import type { TimeSync } from "../../hardware/time-sync.ts";
 import type { Moment, Verdict } from "../trigger.ts";
 import {
-  HEADROOM,
+  above,
   SECOND,
   streak,
   watchingReading,
@@ -11,7 +11,8 @@ import {
 } from "./condition.ts";
 
 export const clockConditions = ({ config }: ConditionContext) => {
-  const { requireSyncedClock, clockMaxOffsetSeconds, clockUnsyncedSeconds, clockGoodSeconds } = config.health;
+  const { requireSyncedClock, clockMaxOffsetSeconds, clockUnsyncedSeconds, clockGoodSeconds, headroom } =
+    config.health;
   const [enter, leave] = [streak(2, clockUnsyncedSeconds), streak(2, clockGoodSeconds)];
   return {
     ClockUnsynced: {
@@ -21,6 +22,7 @@ export const clockConditions = ({ config }: ConditionContext) => {
         offsetJudge({
           maxSeconds: clockMaxOffsetSeconds,
           windowMs: clockUnsyncedSeconds * SECOND,
+          headroom,
           isWanted: requireSyncedClock,
         }),
       ),
@@ -45,9 +47,10 @@ const LEAST_MENDED = 0.1;
 export function offsetJudge(options: {
   readonly maxSeconds: number;
   readonly windowMs: number;
+  readonly headroom: number;
   readonly isWanted: boolean;
 }): (reading: Reading<TimeSync>, at: Moment) => Verdict {
-  const { maxSeconds, windowMs, isWanted } = options;
+  const { maxSeconds, windowMs, headroom, isWanted } = options;
   let seen: readonly { readonly atMs: number; readonly offsetSeconds: number }[] = [];
   /** From the first half of the window to the second. The largest of each: a single dip proves nothing. */
   const shrinks = (nowMs: number): boolean => {
@@ -72,8 +75,8 @@ export function offsetJudge(options: {
     const seconds = Math.abs(offsetSeconds);
     const side = offsetSeconds < 0 ? "ahead" : "behind";
     const evidence = `by ${source} the clock is ${(seconds * 1000).toFixed(3)} ms ${side}, ${maxSeconds * 1000} ms is the limit`;
-    if (seconds > maxSeconds) return { kind: shrinks(atMs) ? "between" : "bad", evidence };
-    return { kind: seconds > maxSeconds / HEADROOM ? "between" : "good", evidence };
+    const kind = above(seconds, maxSeconds, headroom);
+    return { kind: kind === "bad" && shrinks(atMs) ? "between" : kind, evidence };
   };
 }
 

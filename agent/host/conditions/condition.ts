@@ -72,12 +72,15 @@ export const streak = (probes: number, forSeconds: number): Streak => ({
 /** Three rounds of a probe, and what may hold one up. */
 export const staleAfter = (periodSeconds: number): number => (3 * periodSeconds + 30) * SECOND;
 
-/** Leaving takes this much more room than entering, so that a value on the edge does not flap. */
-export const HEADROOM = 1.5;
-
-export function below(value: number, limit: number): "bad" | "between" | "good" {
+/** Leaving takes `headroom` times the room of entering, so that a value on the edge does not flap. */
+export function below(value: number, limit: number, headroom: number): "bad" | "between" | "good" {
   if (value < limit) return "bad";
-  return value > limit * HEADROOM ? "good" : "between";
+  return value > limit * headroom ? "good" : "between";
+}
+
+export function above(value: number, limit: number, headroom: number): "bad" | "between" | "good" {
+  if (value > limit) return "bad";
+  return value > limit / headroom ? "between" : "good";
 }
 
 /** A verdict for each; those without one are no subjects of the condition. */

@@ -28,7 +28,7 @@ export const filesystemConditions = ({ config }: ConditionContext) =>
           enter: atOnce,
           leave: streak(2, config.health.diskSpaceGoodSeconds),
         },
-        (filesystems) => spaceVerdicts(filesystems, config.health.diskSpaceMinRatio),
+        (filesystems) => spaceVerdicts(filesystems, config.health.diskSpaceMinRatio, config.health.headroom),
       ),
     },
     FilesystemReadOnly: {
@@ -47,15 +47,23 @@ export const filesystemConditions = ({ config }: ConditionContext) =>
 export function spaceVerdicts(
   filesystems: ReadonlyMap<string, Reading<FilesystemSpace>>,
   minRatio: number,
+  headroom: number,
 ): Verdicts {
-  return new Map([...filesystems].map(([path, space]) => [path, spaceVerdict(path, space, minRatio)]));
+  return new Map(
+    [...filesystems].map(([path, space]) => [path, spaceVerdict(path, space, minRatio, headroom)]),
+  );
 }
 
-function spaceVerdict(path: string, space: Reading<FilesystemSpace>, minRatio: number): Verdict {
+function spaceVerdict(
+  path: string,
+  space: Reading<FilesystemSpace>,
+  minRatio: number,
+  headroom: number,
+): Verdict {
   if (space.kind !== "read") return { kind: "unknown", evidence: space.reason };
   const { availableRatio } = space.value;
   const evidence = `${path} has ${percent(availableRatio)} free, at least ${percent(minRatio)} wanted`;
-  return { kind: below(availableRatio, minRatio), evidence };
+  return { kind: below(availableRatio, minRatio, headroom), evidence };
 }
 
 export function readOnlyVerdicts(mounts: readonly WatchedMount[]): Verdicts {

@@ -1,11 +1,14 @@
 import type { MemoryModule } from "../../hardware/edac.ts";
 import type { KernelLog } from "../../hardware/kernel-log.ts";
 import type { PcieDevice, PcieSeverity } from "../../hardware/pcie.ts";
-import type { Verdict } from "../trigger.ts";
+import type { Moment, Verdict } from "../trigger.ts";
 import {
   atOnce,
   each,
   HOUR,
+  MINUTE,
+  SECOND,
+  streak,
   watching,
   worstOf,
   type ConditionContext,
@@ -19,7 +22,8 @@ const DAY = 24 * HOUR;
 const untilReplaced = { enter: atOnce, leave: atOnce, latch: "reboot_and_acknowledge" } as const;
 
 export const memoryErrorConditions = ({ config }: ConditionContext) => {
-  const { memoryCorrectedPerDay, memoryCorrectedPerHour } = config.health;
+  const { memoryCorrectedPerDay, memoryCorrectedPerHour, memoryCorrectedGoodSeconds } = config.health;
+  const leave = streak(1, memoryCorrectedGoodSeconds);
   const [day, hour] = [correctedWithin(DAY), correctedWithin(HOUR)];
   return {
     MemoryUncorrected: {
@@ -41,7 +45,7 @@ export const memoryErrorConditions = ({ config }: ConditionContext) => {
           reason: "ManyCorrectedMemoryErrors",
           effect: "degraded",
           enter: atOnce,
-          leave: atOnce,
+          leave,
           looksBackMs: DAY,
         },
         (modules, { monotonicMs }) => day(modules, memoryCorrectedPerDay, monotonicMs),
@@ -52,7 +56,7 @@ export const memoryErrorConditions = ({ config }: ConditionContext) => {
           reason: "StormOfCorrectedMemoryErrors",
           effect: "evacuate",
           enter: atOnce,
-          leave: { probes: 1, forMs: DAY },
+          leave,
           looksBackMs: HOUR,
         },
         (modules, { monotonicMs }) => hour(modules, memoryCorrectedPerHour, monotonicMs),
@@ -82,7 +86,7 @@ export function machineCheckVerdict({ faults }: KernelLog): Verdict {
   return { kind: "bad", evidence: newest.text };
 }
 
-/** Over the limit within the window; good again once it is below half of it. */
+/** Over the limit within the window, and good below half of it. */
 function correctedWithin(windowMs: number) {
   const growth = new Growth(windowMs);
   return (modules: readonly MemoryModule[], limit: number, monotonicMs: number): Verdicts =>
@@ -97,52 +101,61 @@ function correctedWithin(windowMs: number) {
     });
 }
 
-export const pcieConditions = ({ config }: ConditionContext) => {
-  const { pcieCorrectedPerHour } = config.health;
-  const fatal = pcieWithinHour("fatal");
-  const nonfatal = pcieWithinHour("nonfatal");
-  const corrected = pcieWithinHour("correctable");
+export const pcieConditions = ({ config: { health } }: ConditionContext) => {
+  const cleanMs = health.pcieCleanSeconds * SECOND;
+  const rule = { enter: atOnce, leave: atOnce, looksBackMs: cleanMs } as const;
+  const fatal = pcieWithin("fatal", { windowMs: cleanMs, limit: 0, cleanMs });
+  const nonfatal = pcieWithin("nonfatal", {
+    windowMs: health.pcieNonfatalSeconds * SECOND,
+    limit: health.pcieNonfatalErrors,
+    cleanMs,
+  });
+  const corrected = pcieWithin("correctable", {
+    windowMs: HOUR,
+    limit: health.pcieCorrectedPerHour,
+    cleanMs,
+  });
   return {
-    // Each is over an hour's window: an hour without any is the way to leave.
     PcieErrors: {
-      fatal: watching(
-        "pcie",
-        { reason: "FatalPcieError", effect: "no_schedule", enter: atOnce, leave: atOnce, looksBackMs: HOUR },
-        (devices, { monotonicMs }) => fatal(devices, 0, monotonicMs),
-      ),
-      nonfatal: watching(
-        "pcie",
-        { reason: "NonfatalPcieError", effect: "degraded", enter: atOnce, leave: atOnce, looksBackMs: HOUR },
-        (devices, { monotonicMs }) => nonfatal(devices, 0, monotonicMs),
-      ),
+      fatal: watching("pcie", { ...rule, reason: "FatalPcieError", effect: "no_schedule" }, fatal),
+      nonfatal: watching("pcie", { ...rule, reason: "NonfatalPcieError", effect: "degraded" }, nonfatal),
       corrected: watching(
         "pcie",
         {
+          ...rule,
           reason: "ManyCorrectedPcieErrors",
           effect: "degraded",
-          enter: { probes: 2, forMs: 2 * HOUR },
-          leave: atOnce,
-          looksBackMs: HOUR,
+          enter: streak(2, health.pcieCorrectedSeconds),
         },
-        (devices, { monotonicMs }) => corrected(devices, pcieCorrectedPerHour, monotonicMs),
+        corrected,
       ),
     },
   } satisfies ConditionTable;
 };
 
-function pcieWithinHour(severity: PcieSeverity) {
-  const growth = new Growth(HOUR);
-  return (devices: readonly PcieDevice[], limit: number, monotonicMs: number): Verdict => {
+/** A device is bad over the limit within the window, and good again after `cleanMs` without any error. */
+function pcieWithin(
+  severity: PcieSeverity,
+  {
+    windowMs,
+    limit,
+    cleanMs,
+  }: { readonly windowMs: number; readonly limit: number; readonly cleanMs: number },
+) {
+  const [recent, uncleared] = [new Growth(windowMs), new Growth(cleanMs)];
+  return (devices: readonly PcieDevice[], { monotonicMs }: Moment): Verdict => {
     const verdicts = devices.flatMap(({ device, errors }): Verdict[] => {
       const total = errors[severity];
       if (total === undefined)
         return [{ kind: "unknown", evidence: `the ${severity} errors of ${device} cannot be read` }];
-      const grown = growth.add(device, total, monotonicMs);
-      const evidence = `${device} had ${grown} ${severity} errors within an hour`;
-      return grown > limit ? [{ kind: "bad", evidence }] : grown > 0 ? [{ kind: "between", evidence }] : [];
+      const grown = recent.add(device, total, monotonicMs);
+      const isClean = uncleared.add(device, total, monotonicMs) === 0;
+      const evidence = `${device} had ${grown} ${severity} errors within ${windowMs / MINUTE} min`;
+      if (grown > limit) return [{ kind: "bad", evidence }];
+      return isClean ? [] : [{ kind: "between", evidence }];
     });
-    return verdicts.length > 0
-      ? worstOf(verdicts)
-      : { kind: "good", evidence: `no ${severity} error within an hour on ${devices.length} devices` };
+    if (verdicts.length > 0) return worstOf(verdicts);
+    const evidence = `no ${severity} error within ${cleanMs / MINUTE} min on ${devices.length} devices`;
+    return { kind: "good", evidence };
   };
 }

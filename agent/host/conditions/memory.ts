@@ -2,9 +2,9 @@ import type { MemoryInfo } from "../../hardware/memory.ts";
 import type { Pressure } from "../../hardware/pressure.ts";
 import type { Verdict } from "../trigger.ts";
 import {
+  above,
   atOnce,
   below,
-  HEADROOM,
   percent,
   streak,
   watching,
@@ -20,7 +20,7 @@ export const memoryConditions = ({ config: { health } }: ConditionContext) => {
   // The kernel's average over 60 s is the duration.
   const stalls = (reason: string, effect: keyof typeof maxRatio) =>
     watching("pressure", { reason, effect, enter: atOnce, leave }, (pressure) =>
-      stallVerdict(pressure.get("memory"), maxRatio[effect]),
+      stallVerdict(pressure.get("memory"), maxRatio[effect], health.headroom),
     );
   return {
     MemoryPressure: {
@@ -32,7 +32,12 @@ export const memoryConditions = ({ config: { health } }: ConditionContext) => {
           enter: streak(2, health.memorySeconds),
           leave,
         },
-        (memory) => memoryVerdict(memory, health.memoryMinMiB * MIB, health.memoryMinRatio),
+        (memory) =>
+          memoryVerdict(memory, {
+            minBytes: health.memoryMinMiB * MIB,
+            minRatio: health.memoryMinRatio,
+            headroom: health.headroom,
+          }),
       ),
       stalled: stalls("TasksStallOnMemory", "degraded"),
       stalledBadly: stalls("TasksStallBadlyOnMemory", "no_schedule"),
@@ -43,22 +48,20 @@ export const memoryConditions = ({ config: { health } }: ConditionContext) => {
 /** `minBytes` or that ratio of the memory not set aside as huge pages, whichever is more, should be available. */
 export function memoryVerdict(
   { totalBytes, availableBytes, hugetlbBytes }: MemoryInfo,
-  minBytes: number,
-  minRatio: number,
+  limits: { readonly minBytes: number; readonly minRatio: number; readonly headroom: number },
 ): Verdict {
-  const limitBytes = Math.max(minBytes, (totalBytes - hugetlbBytes) * minRatio);
+  const limitBytes = Math.max(limits.minBytes, (totalBytes - hugetlbBytes) * limits.minRatio);
   const evidence = `${mib(availableBytes)} MiB available, at least ${mib(limitBytes)} MiB wanted`;
-  return { kind: below(availableBytes, limitBytes), evidence };
+  return { kind: below(availableBytes, limitBytes, limits.headroom), evidence };
 }
 
 /** All tasks at once waiting for memory, on average over a minute. */
-export function stallVerdict(pressure: Pressure | undefined, limitRatio: number): Verdict {
+export function stallVerdict(pressure: Pressure | undefined, limitRatio: number, headroom: number): Verdict {
   const ratio = pressure?.stalled?.avg60Ratio;
   if (ratio === undefined)
     return { kind: "unknown", evidence: "the kernel does not tell of stalls on memory" };
   const evidence = `all tasks at once waited for memory ${percent(ratio)} of the last minute`;
-  if (ratio > limitRatio) return { kind: "bad", evidence };
-  return { kind: ratio > limitRatio / HEADROOM ? "between" : "good", evidence };
+  return { kind: above(ratio, limitRatio, headroom), evidence };
 }
 
 function mib(bytes: number): number {

@@ -20,7 +20,7 @@ export const hostConditions = (context: ConditionContext) => ({
   ...fanAndPsuConditions(context),
   ...memoryErrorConditions(context),
   ...pcieConditions(context),
-  ...kernelFaultConditions(),
+  ...kernelFaultConditions(context),
   ...diskConditions(context),
   ...bondConditions(context),
   ...clockConditions(context),

@@ -11,11 +11,10 @@ export interface Heat {
   readonly isAlarming: boolean;
 }
 
-/** Leaving takes this much more room than entering. */
-const LEAVE_CELSIUS = 5;
-
 export const thermalConditions = ({ config }: ConditionContext) => {
-  const { thermalMarginCelsius: marginCelsius, thermalSeconds, thermalGoodSeconds } = config.health;
+  const { thermalMarginCelsius, thermalGoodMarginCelsius, thermalSeconds, thermalGoodSeconds } =
+    config.health;
+  const margins = { enterCelsius: thermalMarginCelsius, leaveCelsius: thermalGoodMarginCelsius };
   const leave = { probes: 2, forMs: thermalGoodSeconds * SECOND };
   const hot: TriggerRule = {
     reason: "NearCriticalTemperature",
@@ -33,14 +32,14 @@ export const thermalConditions = ({ config }: ConditionContext) => {
   return {
     Thermal: {
       hot: watching("sensors", hot, ({ temperatures, unread, silent }) =>
-        allAnswered([...silent, ...unread.temperatures], hotVerdict(temperatures.map(ofChip), marginCelsius)),
+        allAnswered([...silent, ...unread.temperatures], hotVerdict(temperatures.map(ofChip), margins)),
       ),
       alarm: watching("sensors", alarm, ({ temperatures, unread, silent }) =>
         allAnswered([...silent, ...unread.temperatures], alarmVerdict(temperatures.map(ofChip))),
       ),
       bmcHot: watching("bmc", hot, (sensors) => {
         const { heats, mute } = bmc(sensors);
-        return allAnswered(mute, hotVerdict(heats, marginCelsius));
+        return allAnswered(mute, hotVerdict(heats, margins));
       }),
       bmcAlarm: watching("bmc", alarm, (sensors) => {
         const { heats, mute } = bmc(sensors);
@@ -90,7 +89,10 @@ function ofBmc({ name, state, measured }: BmcSensor): Heat[] {
 }
 
 /** The one with the least room to its critical point decides. */
-export function hotVerdict(heats: readonly Heat[], marginCelsius: number): Verdict {
+export function hotVerdict(
+  heats: readonly Heat[],
+  margins: { readonly enterCelsius: number; readonly leaveCelsius: number },
+): Verdict {
   const bounded = heats.flatMap(({ name, celsius, criticalCelsius }) =>
     criticalCelsius === undefined
       ? []
@@ -100,8 +102,8 @@ export function hotVerdict(heats: readonly Heat[], marginCelsius: number): Verdi
     return { kind: "good", evidence: `none of ${heats.length} sensors says what is too hot` };
   const hottest = bounded.reduce((a, b) => (b.room < a.room ? b : a));
   const evidence = `${hottest.name} has ${hottest.celsius} °C, ${hottest.criticalCelsius} °C is critical`;
-  if (hottest.room <= marginCelsius) return { kind: "bad", evidence };
-  return { kind: hottest.room < marginCelsius + LEAVE_CELSIUS ? "between" : "good", evidence };
+  if (hottest.room <= margins.enterCelsius) return { kind: "bad", evidence };
+  return { kind: hottest.room < margins.leaveCelsius ? "between" : "good", evidence };
 }
 
 export function alarmVerdict(heats: readonly Heat[]): Verdict {

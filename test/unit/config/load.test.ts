@@ -186,3 +186,12 @@ test("a BMC over the network needs to be told where it is and who asks", () => {
   assert.equal(parseConfig(whole, "x").config.bmc.cipherSuite, 17);
   assert.equal(problemsOf("bmc: {address: -Hevil}").length, 1);
 });
+
+test("thresholds by which a health condition could never be left are refused", () => {
+  const problems = problemsOf(
+    "health: {diskSpaceMinRatio: 0.7, thermalMarginCelsius: 12, thermalGoodMarginCelsius: 11}",
+  );
+  assert.match(problems[0] ?? "", /health\.diskSpaceMinRatio: times headroom \(1\.5\) .* never be left/);
+  assert.match(problems[1] ?? "", /health\.thermalGoodMarginCelsius: must be at least .* \(12\)/);
+  assert.deepEqual(problemsOf("health: {diskSpaceMinRatio: 0.7, headroom: 1.2}"), []);
+});

@@ -21,24 +21,26 @@ function memory(totalGib: number, availableGib: number, hugetlbGib = 0) {
 const failed = { kind: "failed", reason: "EIO" } as const;
 const unsupported = { kind: "unsupported", reason: "ENOENT" } as const;
 
+const limits = { minBytes: 2 * GIB, minRatio: 0.03, headroom: 1.5 };
+
 test("little memory: 2 GiB on a small machine, 3% on a large one, half as much again to leave", () => {
-  assert.equal(memoryVerdict(memory(16, 1.9), 2 * GIB, 0.03).kind, "bad");
-  assert.equal(memoryVerdict(memory(16, 2.5), 2 * GIB, 0.03).kind, "between");
-  assert.equal(memoryVerdict(memory(16, 3.1), 2 * GIB, 0.03).kind, "good");
-  assert.equal(memoryVerdict(memory(512, 15), 2 * GIB, 0.03).kind, "bad");
+  assert.equal(memoryVerdict(memory(16, 1.9), limits).kind, "bad");
+  assert.equal(memoryVerdict(memory(16, 2.5), limits).kind, "between");
+  assert.equal(memoryVerdict(memory(16, 3.1), limits).kind, "good");
+  assert.equal(memoryVerdict(memory(512, 15), limits).kind, "bad");
 });
 
 test("a host that is nearly all huge pages is not short of memory for that", () => {
-  assert.equal(memoryVerdict(memory(512, 6, 480), 2 * GIB, 0.03).kind, "good");
+  assert.equal(memoryVerdict(memory(512, 6, 480), limits).kind, "good");
 });
 
 test("stalls over the limit; what the kernel does not tell is unknown", () => {
   const stall = (avg60Ratio: number) => ({ avg10Ratio: 0, avg60Ratio, avg300Ratio: 0, totalSeconds: 0 });
   const stalled = (avg60Ratio: number) => ({ waiting: stall(avg60Ratio), stalled: stall(avg60Ratio) });
-  assert.equal(stallVerdict(stalled(0.11), 0.1).kind, "bad");
-  assert.equal(stallVerdict(stalled(0.08), 0.1).kind, "between");
-  assert.equal(stallVerdict(stalled(0.05), 0.1).kind, "good");
-  assert.equal(stallVerdict({ waiting: stall(0.5) }, 0.1).kind, "unknown");
+  assert.equal(stallVerdict(stalled(0.11), 0.1, 1.5).kind, "bad");
+  assert.equal(stallVerdict(stalled(0.08), 0.1, 1.5).kind, "between");
+  assert.equal(stallVerdict(stalled(0.05), 0.1, 1.5).kind, "good");
+  assert.equal(stallVerdict({ waiting: stall(0.5) }, 0.1, 1.5).kind, "unknown");
 });
 
 function space(availableRatio: number) {
@@ -53,7 +55,7 @@ test("filesystems are judged each by itself; one that does not answer is unknown
     "/var": space(0.12),
     "/nfs": failed,
   };
-  const verdicts = spaceVerdicts(new Map(Object.entries(filesystems)), 0.1);
+  const verdicts = spaceVerdicts(new Map(Object.entries(filesystems)), 0.1, 1.5);
   assert.deepEqual(
     [...verdicts].map(([path, { kind }]) => `${path} ${kind}`),
     ["/state good", "/pool bad", "/var between", "/nfs unknown"],

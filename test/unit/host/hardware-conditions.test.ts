@@ -7,7 +7,7 @@ import { parseSensors } from "../../../agent/hardware/bmc-text.ts";
 import { HOUR, type Trigger } from "../../../agent/host/conditions/condition.ts";
 import { fanAndPsuConditions, lostVerdict } from "../../../agent/host/conditions/fan-and-psu.ts";
 import { Growth } from "../../../agent/host/conditions/growth.ts";
-import { pcieConditions } from "../../../agent/host/conditions/hardware-errors.ts";
+import { memoryErrorConditions, pcieConditions } from "../../../agent/host/conditions/hardware-errors.ts";
 import { faultVerdict } from "../../../agent/host/conditions/kernel-fault.ts";
 import { hostConditions } from "../../../agent/host/conditions/table.ts";
 import { alarmVerdict, hotVerdict } from "../../../agent/host/conditions/thermal.ts";
@@ -201,9 +201,13 @@ test("parts that the BMC loses sight of are unknown, not lost; by its word they 
   assert.equal(look(Fan.bmcLost, fan("", "Lower Critical")), "bad: FAN1 of 1 failed");
 });
 
-test("PCI errors: fatal takes no new VMs, until an hour without", () => {
-  const { PcieErrors } = pcieConditions({ config: configSchema.parse({}), offersKvm: () => undefined });
-  const look = (trigger: keyof typeof PcieErrors, total: number, minutes: number) => {
+/** What a trigger of PcieErrors says of a device whose counter of that severity stands there. */
+function pcieLooks(health: Readonly<Record<string, number>> = {}) {
+  const { PcieErrors } = pcieConditions({
+    config: configSchema.parse({ health }),
+    offersKvm: () => undefined,
+  });
+  return (trigger: keyof typeof PcieErrors, total: number, minutes: number) => {
     const severity = { fatal: "fatal", nonfatal: "nonfatal", corrected: "correctable" }[trigger];
     const value = [{ device: "0000:18:00.0", errors: { [severity]: total } }];
     const readings = { last: () => ({ kind: "read", value }) } as never;
@@ -211,6 +215,10 @@ test("PCI errors: fatal takes no new VMs, until an hour without", () => {
     const verdict = PcieErrors[trigger].watches?.judge(readings, at);
     return verdict !== undefined && "kind" in verdict ? verdict.kind : undefined;
   };
+}
+
+test("PCI errors: fatal takes no new VMs, until an hour without", () => {
+  const look = pcieLooks();
   assert.equal(look("fatal", 7, 0), "good");
   assert.equal(look("fatal", 8, 1), "bad");
   assert.equal(look("fatal", 8, 60), "bad");
@@ -219,6 +227,55 @@ test("PCI errors: fatal takes no new VMs, until an hour without", () => {
   assert.equal(look("corrected", 101, 1), "bad");
   assert.equal(look("corrected", 101, 30), "bad");
   assert.equal(look("corrected", 102, 62), "between");
+});
+
+test("nonfatal PCI errors count for 10 minutes, and are over after a clean hour", () => {
+  const look = pcieLooks();
+  assert.equal(look("nonfatal", 3, 0), "good");
+  assert.equal(look("nonfatal", 4, 1), "bad");
+  assert.equal(look("nonfatal", 4, 10), "bad");
+  assert.equal(look("nonfatal", 4, 11), "between");
+  assert.equal(look("nonfatal", 4, 60), "between");
+  assert.equal(look("nonfatal", 4, 61), "good");
+});
+
+test("how many nonfatal PCI errors in how long, and how long clean, is the operator's to say", () => {
+  const look = pcieLooks({ pcieNonfatalErrors: 2, pcieNonfatalSeconds: 120, pcieCleanSeconds: 300 });
+  assert.equal(look("nonfatal", 0, 0), "good");
+  assert.equal(look("nonfatal", 2, 1), "between");
+  assert.equal(look("nonfatal", 3, 2), "bad");
+  assert.equal(look("nonfatal", 3, 3), "between");
+  assert.equal(look("nonfatal", 3, 7), "good");
+});
+
+test("corrected memory errors are over after a day below half of the limit", () => {
+  const { MemoryCorrected } = memoryErrorConditions({
+    config: configSchema.parse({}),
+    offersKvm: () => undefined,
+  });
+  const health = new Health({
+    rules: { MemoryCorrected },
+    flapping: { flips: 3, withinMs: 1 },
+    at: { wallMs: 0, monotonicMs: 0 },
+    onChange: () => undefined,
+  });
+  const look = (correctedErrors: number, hours: number): string => {
+    const value = [{ dimm: "A1", correctedErrors }];
+    const readings = { last: () => ({ kind: "read", value }) } as never;
+    health.judge("memoryErrors", readings, { wallMs: 0, monotonicMs: hours * HOUR });
+    const [found] = health.conditions;
+    return `${found?.status} ${found?.reason}`;
+  };
+  look(0, 0);
+  assert.equal(look(60, 1), "true ManyCorrectedMemoryErrors");
+  for (let hour = 2; hour < 25; hour += 1) look(60, hour);
+  // The 60 have left the day's window; another 30 are more than half of the limit.
+  look(60, 25);
+  look(90, 30);
+  assert.equal(look(90, 53.9), "true ManyCorrectedMemoryErrors");
+  assert.equal(look(90, 55), "true ManyCorrectedMemoryErrors");
+  assert.equal(look(90, 78.9), "true ManyCorrectedMemoryErrors");
+  assert.equal(look(90, 79), "false Healthy");
 });
 
 test("faults of the kernel within an hour; of QEMU and libvirt they take no new VMs", () => {
@@ -232,8 +289,8 @@ test("faults of the kernel within an hour; of QEMU and libvirt they take no new 
     }) as const;
   const log = (...faults: ReturnType<typeof fault>[]) => ({ counts: new Map(), faults });
   const any = (): boolean => true;
-  assert.equal(faultVerdict(log(fault(3_599_000)), any).kind, "bad");
-  assert.equal(faultVerdict(log(fault(3_600_000)), any).kind, "good");
+  assert.equal(faultVerdict(log(fault(3_599_000)), HOUR, any).kind, "bad");
+  assert.equal(faultVerdict(log(fault(3_600_000)), HOUR, any).kind, "good");
 });
 
 test("a hung QEMU in the kernel's log takes no new VMs", async (context) => {
@@ -254,10 +311,11 @@ test("the hottest by its own critical point decides; a sensor without one decide
     isAlarming: false,
     ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
   });
-  assert.equal(hotVerdict([heat(120)], 5).kind, "good");
-  assert.equal(hotVerdict([heat(60, 100), heat(80, 85)], 5).kind, "bad");
-  assert.equal(hotVerdict([heat(91, 100)], 5).kind, "between");
-  assert.equal(hotVerdict([heat(90, 100)], 5).kind, "good");
+  const margins = { enterCelsius: 5, leaveCelsius: 10 };
+  assert.equal(hotVerdict([heat(120)], margins).kind, "good");
+  assert.equal(hotVerdict([heat(60, 100), heat(80, 85)], margins).kind, "bad");
+  assert.equal(hotVerdict([heat(91, 100)], margins).kind, "between");
+  assert.equal(hotVerdict([heat(90, 100)], margins).kind, "good");
   assert.equal(alarmVerdict([{ ...heat(30), isAlarming: true }]).kind, "bad");
 });
 
