@@ -96,6 +96,8 @@ export interface StoragePool {
   readonly capacityBytes?: number;
   readonly allocatedBytes?: number;
   readonly availableBytes?: number;
+  /** What its volumes may grow to, all together; absent where it could not be read. */
+  readonly provisionedBytes?: number;
   readonly path?: string;
   /** Pools with the same one, on whatever host, are the same storage: it counts once. Absent: alone of its kind. */
   readonly sharedId?: string;

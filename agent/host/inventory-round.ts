@@ -14,6 +14,7 @@ import { productKey, type DeviceNames } from "./devices.ts";
 import { directoriesOf, type InventorySources } from "./inventory.ts";
 import type { LibvirtFacts, Patience } from "./libvirt-facts.ts";
 import { offeredTypes } from "./traits.ts";
+import { VolumeSizes } from "./volume-sizes.ts";
 
 const NOT_ASKED = { kind: "failed", reason: "libvirt was not asked yet" } as const;
 
@@ -22,6 +23,7 @@ export class InventoryRound {
   readonly #roots: Roots;
   readonly #facts: LibvirtFacts;
   readonly #filesystems: FilesystemProbe;
+  readonly #volumes: VolumeSizes;
   readonly #accelerator: Config["vm"]["accelerator"];
   #capabilities: Reading<HostCapabilities> = NOT_ASKED;
   #domain: Reading<DomainCapabilities> = NOT_ASKED;
@@ -37,6 +39,7 @@ export class InventoryRound {
     this.#roots = options.roots;
     this.#facts = options.facts;
     this.#filesystems = options.filesystems;
+    this.#volumes = new VolumeSizes(options.facts);
   }
 
   /** Capabilities are long, and change only with the machine or its libvirt: they are asked for once a connection. */
@@ -96,6 +99,7 @@ export class InventoryRound {
     const names = await this.#namesOf(pci, patience);
     const details = (valueOf(pools) ?? []).flatMap((pool) => valueOf(pool.details) ?? []);
     const spaces = await this.spaces(directoriesOf(details));
+    const provisioned = await this.#volumes.read(valueOf(pools) ?? [], spaces, patience);
     return {
       nodes,
       memory,
@@ -112,6 +116,7 @@ export class InventoryRound {
       pools,
       networks,
       spaces,
+      provisioned,
     };
   }
 

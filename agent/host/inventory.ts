@@ -48,6 +48,8 @@ export interface InventorySources {
   readonly networks: Reading<readonly HostNetwork[]>;
   /** Space by path, of the pools that are directories. */
   readonly spaces: ReadonlyMap<string, Reading<FilesystemSpace>>;
+  /** What the volumes of a pool may grow to, by its name, of pools that are active. */
+  readonly provisioned: ReadonlyMap<string, Reading<number>>;
   /** Guests were seen to fail on KVM: a device that opens proves nothing then. */
   readonly kvmFails: boolean;
   /** Configured: how often a pool's bytes are sold. */
@@ -171,6 +173,9 @@ function assemblePools(
     };
     const sharedId = sharedIdOf(described, valueOf(sources.mounts) ?? []);
     const known = before.find((pool) => pool.name === name)?.sharedId;
+    const provisioned = active ? sources.provisioned.get(name) : undefined;
+    if (provisioned?.kind === "failed")
+      reasons.push(`volumes of storage pool ${name}: ${provisioned.reason}`);
     const pool = { name, type, active, presence: "present", observedAtMs: nowMs } as const;
     const space = path !== undefined && active ? valueOf(sources.spaces.get(path) ?? unread) : undefined;
     return [
@@ -181,6 +186,7 @@ function assemblePools(
         ...(path === undefined ? {} : { path }),
         // libvirt's own sizes are as of the pool's last refresh; the filesystem's are of now.
         ...(active && (space === undefined ? told : sizesOf(space))),
+        ...(provisioned?.kind === "read" ? { provisionedBytes: provisioned.value } : {}),
       },
     ];
   });

@@ -14,9 +14,13 @@ import {
   storagePoolGetAutostart,
   storagePoolGetInfo,
   storagePoolGetXmlDesc,
+  storagePoolListAllVolumes,
+  storagePoolLookupByName,
+  storageVolGetInfo,
   type Libvirt,
   type Network,
   type StoragePool,
+  type StorageVol,
 } from "../libvirt/index.ts";
 import {
   parseCapabilities,
@@ -166,6 +170,22 @@ export class LibvirtFacts {
       allocatedBytes: info.allocation,
       availableBytes: info.available,
     };
+  }
+
+  /** As of the pool's last refresh. */
+  volumes(poolName: string, patience: Patience): Promise<Reading<readonly StorageVol[]>> {
+    return this.#ask(patience, async (options) => {
+      const { pool } = await this.#libvirt.call(storagePoolLookupByName, { name: poolName }, options);
+      const list = { pool, needResults: true, flags: 0 };
+      return (await this.#libvirt.call(storagePoolListAllVolumes, list, options)).vols;
+    });
+  }
+
+  /** What it may grow to. libvirt looks at the volume itself for that. */
+  volumeBytes(vol: StorageVol, patience: Patience): Promise<Reading<number>> {
+    return this.#ask(patience, async (options) => {
+      return (await this.#libvirt.call(storageVolGetInfo, { vol }, options)).capacity;
+    });
   }
 
   networks(patience: Patience): Promise<Reading<readonly HostNetwork[]>> {

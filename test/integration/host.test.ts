@@ -124,6 +124,13 @@ test("a pool is in the inventory as soon as libvirt has it, with its space, and 
   // Less what is kept for root, which libvirt counts and a guest's disk cannot have.
   assert.ok((pool.availableBytes ?? Infinity) <= availableBytes);
   assert.ok(host.snapshot().capacity.generation > generation);
+  assert.equal(pool.provisionedBytes, 0);
+  for (const format of ["qcow2", "raw"])
+    await virsh("vol-create-as", name, `thin.${format}`, "5G", "--allocation", "0", "--format", format);
+  await virsh("pool-refresh", name);
+  await until("what both may grow to", ({ inventory }) =>
+    inventory.storagePools.find((found) => found.name === name && found.provisionedBytes === 10 * 1024 ** 3),
+  );
   await virsh("pool-destroy", name);
   await until("the pool's end", ({ inventory }) =>
     inventory.storagePools.some((found) => found.name === name) ? undefined : true,

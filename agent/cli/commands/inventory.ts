@@ -104,7 +104,8 @@ const poolColumns = [
   },
   {
     title: "SOLD",
-    cell: ({ thinRatio }: StoragePool__Output) => `${thinRatio || 1}x`,
+    cell: ({ provisionedBytes, thinRatio }: StoragePool__Output) =>
+      `${amount(provisionedBytes)} of ${thinRatio || 1}x`,
     align: "right" as const,
   },
   { title: "SHARED ID", cell: ({ sharedId }: StoragePool__Output) => sharedId },

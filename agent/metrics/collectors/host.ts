@@ -131,6 +131,11 @@ export const hostStorage = collector(
     capacity: gauge("socle_host_storage_pool_capacity_bytes", "The pool's size.", ["pool"]),
     allocated: gauge("socle_host_storage_pool_allocated_bytes", "Taken by volumes.", ["pool"]),
     available: gauge("socle_host_storage_pool_available_bytes", "Left for volumes.", ["pool"]),
+    provisioned: gauge(
+      "socle_host_storage_pool_provisioned_bytes",
+      "What its volumes may grow to, all together.",
+      ["pool"],
+    ),
   },
   ({ host }, emit) => {
     for (const pool of host.snapshot().inventory.storagePools) {
@@ -140,6 +145,7 @@ export const hostStorage = collector(
       emit.capacity(pool.capacityBytes, pool.name);
       emit.allocated(pool.allocatedBytes, pool.name);
       emit.available(pool.availableBytes, pool.name);
+      emit.provisioned(pool.provisionedBytes, pool.name);
     }
   },
 );

@@ -356,7 +356,15 @@ test("inventory shows cells, pools with what they share, devices and what guests
       },
     ],
     storagePools: [
-      { name: "vms", type: "rbd", active: true, capacityBytes: 2 ** 40, sharedId: "c0ffee", thinRatio: 2 },
+      {
+        name: "vms",
+        type: "rbd",
+        active: true,
+        capacityBytes: 2 ** 40,
+        provisionedBytes: 2 ** 39,
+        sharedId: "c0ffee",
+        thinRatio: 2,
+      },
     ],
     devices: [
       {
@@ -381,7 +389,7 @@ test("inventory shows cells, pools with what they share, devices and what guests
     /moves among +hosts with digest d1ge57/,
     /incomplete +networks: timed out/,
     /1 +2-3,10-11 +2 +L3 2-3,10-11 +128 ?GiB +16 x 1 ?GiB +12 10/,
-    /vms +rbd +active +1 ?TiB +\? +2x +c0ffee/,
+    /vms +rbd +active +1 ?TiB +\? +512 ?GiB of 2x +c0ffee/,
     /0000:3b:00\.2 +network +ConnectX VF +vfio-pci +97 +1 +of 0000:3b:00\.0/,
   ])
     assert.match(stdout, line);

@@ -36,6 +36,7 @@ async function sources(roots: Roots, changes: Partial<InventorySources> = {}): P
     pools: { kind: "read", value: [] },
     networks: { kind: "read", value: [] },
     spaces: new Map(),
+    provisioned: new Map(),
     kvmFails: false,
     thinRatio: 1,
     reasons: [],

@@ -54,6 +54,7 @@ async function sources(changes: Partial<InventorySources> = {}): Promise<Invento
     pools: { kind: "read", value: [] },
     networks: { kind: "read", value: [] },
     spaces: new Map(),
+    provisioned: new Map(),
     kvmFails: false,
     reasons: [],
     ...changes,
@@ -165,7 +166,11 @@ test("pools: the filesystem's word on space, absent sizes where inactive, unknow
   const space = { sizeBytes: 1000, usedBytes: 900, availableBytes: 50, availableRatio: 50 / 950 };
   const pools = { kind: "read", value: [pool("a", true), pool("b", false)] } as const;
   const spaces = new Map([["/pools/a", { kind: "read", value: space } as const]]);
-  const first = assembleInventory(await sources({ pools, spaces }), emptyInventory, 1);
+  const provisioned = new Map([
+    ["a", { kind: "read", value: 5000 } as const],
+    ["b", { kind: "read", value: 0 } as const],
+  ]);
+  const first = assembleInventory(await sources({ pools, spaces, provisioned }), emptyInventory, 1);
   assert.deepEqual(first.storagePools[0], {
     name: "a",
     type: "dir",
@@ -177,8 +182,10 @@ test("pools: the filesystem's word on space, absent sizes where inactive, unknow
     capacityBytes: 1000,
     allocatedBytes: 900,
     availableBytes: 50,
+    provisionedBytes: 5000,
   });
-  assert.equal("capacityBytes" in (first.storagePools[1] ?? {}), false);
+  const inactive = first.storagePools[1] ?? {};
+  assert.deepEqual(["capacityBytes" in inactive, "provisionedBytes" in inactive], [false, false]);
 
   const broken = { kind: "read", value: [{ name: "a", details: unreadable }, pool("b", false)] } as const;
   const second = assembleInventory(await sources({ pools: broken }), first, 2);
@@ -194,6 +201,27 @@ test("pools: the filesystem's word on space, absent sizes where inactive, unknow
       ["b", "unknown"],
     ],
   );
+});
+
+test("a pool whose volumes cannot be read is there without what was sold of it, and it is said", async () => {
+  const pools = { kind: "read", value: [pool("a", true), pool("b", true)] } as const;
+  const provisioned = new Map<string, Reading<number>>([
+    ["a", unreadable],
+    ["b", { kind: "read", value: 0 }],
+  ]);
+  const inventory = assembleInventory(await sources({ pools, provisioned }), emptyInventory, 1);
+  assert.deepEqual(inventory.incompleteReasons, ["volumes of storage pool a: timed out"]);
+  const [a, b] = inventory.storagePools;
+  assert.deepEqual([a?.capacityBytes, a?.provisionedBytes, b?.provisionedBytes], [100, undefined, 0]);
+});
+
+test("a volume more is a change, unlike how far the others are written to", async () => {
+  const pools = { kind: "read", value: [pool("a", true)] } as const;
+  const sold = async (value: number) => {
+    const provisioned = new Map([["a", { kind: "read", value } as const]]);
+    return lasting(assembleInventory(await sources({ pools, provisioned }), emptyInventory, 1));
+  };
+  assert.notEqual(await sold(1), await sold(2));
 });
 
 test("KVM is no trait while guests fail on it", async () => {

@@ -137,6 +137,7 @@ export const hostSnapshot: HostSnapshot = {
         capacityBytes: 100e9,
         allocatedBytes: 40e9,
         availableBytes: 60e9,
+        provisionedBytes: 150e9,
       },
       {
         name: "gone",
@@ -147,6 +148,7 @@ export const hostSnapshot: HostSnapshot = {
         capacityBytes: 0,
         allocatedBytes: 0,
         availableBytes: 0,
+        provisionedBytes: 0,
       },
     ],
     networks: [],

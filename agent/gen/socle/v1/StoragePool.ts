@@ -13,9 +13,11 @@ export interface StoragePool {
   'availableBytes'?: (number | string | Long);
   'sharedId'?: (string);
   'thinRatio'?: (number | string);
+  'provisionedBytes'?: (number | string | Long);
   '_capacityBytes'?: "capacityBytes";
   '_allocatedBytes'?: "allocatedBytes";
   '_availableBytes'?: "availableBytes";
+  '_provisionedBytes'?: "provisionedBytes";
 }
 
 export interface StoragePool__Output {
@@ -28,7 +30,9 @@ export interface StoragePool__Output {
   'availableBytes'?: (number);
   'sharedId': (string);
   'thinRatio': (number);
+  'provisionedBytes'?: (number);
   '_capacityBytes'?: "capacityBytes";
   '_allocatedBytes'?: "allocatedBytes";
   '_availableBytes'?: "availableBytes";
+  '_provisionedBytes'?: "provisionedBytes";
 }

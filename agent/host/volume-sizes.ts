@@ -1,0 +1,79 @@
+import type { FilesystemSpace } from "../hardware/filesystem.ts";
+import type { Reading } from "../hardware/reading.ts";
+import type { LibvirtFacts, Patience, PoolFacts } from "./libvirt-facts.ts";
+
+/** The volumes of all pools together take no more of a round. */
+const ROUND_MS = 2000;
+const ANSWER_MS = 5000;
+/** A question that hangs keeps a thread of libvirt's: a pool that has one is left alone for so long. */
+const REST_MS = 600_000;
+
+/**
+ * What the volumes of each pool may grow to, all together. libvirt tells it of one volume at a time, and looks at the
+ * volume for that: they are asked one after the other, those first that were not asked for longest, and each round goes
+ * on where the last one had to end.
+ */
+export class VolumeSizes {
+  readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeBytes">;
+  readonly #monotonicMs: () => number;
+  /** By pool and volume, those asked last at the end. */
+  #pools = new Map<string, Map<string, number>>();
+  readonly #restUntilMs = new Map<string, number>();
+
+  constructor(
+    facts: Pick<LibvirtFacts, "volumes" | "volumeBytes">,
+    monotonicMs: () => number = () => performance.now(),
+  ) {
+    this.#facts = facts;
+    this.#monotonicMs = monotonicMs;
+  }
+
+  /** By pool, of those that are active. `spaces`: those asked for, of pools that lie in a filesystem. */
+  async read(
+    pools: readonly PoolFacts[],
+    spaces: ReadonlyMap<string, Reading<FilesystemSpace>>,
+    patience: Patience,
+  ): Promise<ReadonlyMap<string, Reading<number>>> {
+    const endMs = this.#monotonicMs() + Math.min(ROUND_MS, patience.timeoutMs);
+    const sizes = new Map<string, Reading<number>>();
+    const before = this.#pools;
+    this.#pools = new Map();
+    for (const { name, details } of pools) {
+      const known = before.get(name) ?? new Map<string, number>();
+      this.#pools.set(name, known);
+      if (details.kind !== "read" || !details.value.active) continue;
+      const space = spaces.get(details.value.path ?? "");
+      sizes.set(name, space?.kind === "failed" ? space : await this.#sum(name, known, patience, endMs));
+    }
+    return sizes;
+  }
+
+  async #sum(
+    pool: string,
+    known: Map<string, number>,
+    patience: Patience,
+    endMs: number,
+  ): Promise<Reading<number>> {
+    if (this.#monotonicMs() < (this.#restUntilMs.get(pool) ?? -Infinity))
+      return { kind: "failed", reason: "one of them did not answer, they are asked again later" };
+    const listed = await this.#facts.volumes(pool, patience);
+    if (listed.kind !== "read") return listed;
+    const volumes = new Map(listed.value.map((volume) => [volume.name, volume]));
+    for (const name of known.keys()) if (!volumes.has(name)) known.delete(name);
+    const inTurn = [...[...volumes.keys()].filter((name) => !known.has(name)), ...known.keys()];
+    for (const name of inTurn) {
+      const volume = volumes.get(name);
+      if (volume === undefined || this.#monotonicMs() >= endMs) break;
+      const bytes = await this.#facts.volumeBytes(volume, { ...patience, timeoutMs: ANSWER_MS });
+      if (bytes.kind === "failed" && bytes.code === "timeout")
+        this.#restUntilMs.set(pool, this.#monotonicMs() + REST_MS);
+      known.delete(name);
+      if (bytes.kind === "read") known.set(name, bytes.value);
+      else if (bytes.kind === "failed" && bytes.code === "not_found") volumes.delete(name);
+      else return bytes;
+    }
+    if (known.size < volumes.size)
+      return { kind: "failed", reason: `${known.size} of ${volumes.size} were read so far` };
+    return { kind: "read", value: [...known.values()].reduce((sum, bytes) => sum + bytes, 0) };
+  }
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Reading } from "../../../agent/hardware/reading.ts";
+import type { PoolFacts } from "../../../agent/host/libvirt-facts.ts";
+import { VolumeSizes } from "../../../agent/host/volume-sizes.ts";
+
+const patience = { signal: new AbortController().signal, timeoutMs: 10_000 };
+const failed = (reason: string, code: string) => ({ kind: "failed", reason, code }) as const;
+
+function pool(name: string, active = true): PoolFacts {
+  const value = {
+    type: "dir",
+    active,
+    accessible: true,
+    autostart: true,
+    path: `/pools/${name}`,
+    capacityBytes: 100,
+    allocatedBytes: 0,
+    availableBytes: 100,
+  };
+  return { name, details: { kind: "read", value } };
+}
+
+/** A libvirt that has volumes, by name and size, and takes some time for each; and what it was asked. */
+function libvirt(volumes: Readonly<Record<string, number | Reading<number>>>, eachMs = 1) {
+  let nowMs = 0;
+  let held: Readonly<Record<string, number | Reading<number>>> = volumes;
+  const asked: string[] = [];
+  const sizes = new VolumeSizes(
+    {
+      volumes: (pool) => {
+        const value = Object.keys(held).map((name) => ({ pool, name, key: `/pools/${pool}/${name}` }));
+        return Promise.resolve({ kind: "read", value });
+      },
+      volumeBytes: ({ name }) => {
+        asked.push(name);
+        nowMs += eachMs;
+        const size = held[name] ?? failed("gone", "not_found");
+        return Promise.resolve(typeof size === "number" ? { kind: "read", value: size } : size);
+      },
+    },
+    () => nowMs,
+  );
+  return {
+    asked,
+    pass: (ms: number): void => void (nowMs += ms),
+    change: (next: typeof held): void => void (held = next),
+    look: async (spaces: Parameters<typeof sizes.read>[1] = new Map()) =>
+      (await sizes.read([pool("a")], spaces, patience)).get("a"),
+    sizes,
+  };
+}
+
+test("what volumes may grow to is summed, anew with each look", async () => {
+  const { look, change } = libvirt({ web: 10, db: 20 });
+  assert.deepEqual(await look(), { kind: "read", value: 30 });
+  change({ db: 25, new: 1 });
+  assert.deepEqual(await look(), { kind: "read", value: 26 });
+  change({});
+  assert.deepEqual(await look(), { kind: "read", value: 0 });
+});
+
+test("an inactive pool is not asked, and one whose filesystem does not answer neither", async () => {
+  const { sizes, look, asked } = libvirt({ web: 10 });
+  assert.equal((await sizes.read([pool("a", false)], new Map(), patience)).size, 0);
+  const hung = failed("statfs did not answer", "timeout");
+  assert.deepEqual(await look(new Map([["/pools/a", hung]])), hung);
+  assert.deepEqual(asked, []);
+});
+
+test("more volumes than a round has time for are read over several, and then in turn", async () => {
+  const volumes = Object.fromEntries(Array.from({ length: 5 }, (_, index) => [`v${index}`, 10]));
+  const { look, asked, change } = libvirt(volumes, 800);
+  assert.deepEqual(await look(), { kind: "failed", reason: "3 of 5 were read so far" });
+  assert.deepEqual(await look(), { kind: "read", value: 50 });
+  assert.deepEqual(asked, ["v0", "v1", "v2", "v3", "v4", "v0"]);
+  change({ ...volumes, v1: 11, v2: 12 });
+  assert.deepEqual(await look(), { kind: "read", value: 53 });
+});
+
+test("a volume that went meanwhile counts no more; one that cannot be read leaves the sum open", async () => {
+  const { look, change } = libvirt({ web: 10, gone: failed("no such volume", "not_found") });
+  assert.deepEqual(await look(), { kind: "read", value: 10 });
+  const broken = failed("broken image", "internal");
+  change({ web: 10, broken });
+  assert.deepEqual(await look(), broken);
+});
+
+test("a pool with a volume that hangs is left alone for ten minutes", async () => {
+  const hang = failed("no answer", "timeout");
+  const { look, asked, pass, change } = libvirt({ web: hang });
+  assert.deepEqual(await look(), hang);
+  const rests = { kind: "failed", reason: "one of them did not answer, they are asked again later" };
+  assert.deepEqual(await look(), rests);
+  assert.deepEqual(asked, ["web"]);
+  change({ web: 10 });
+  pass(600_000);
+  assert.deepEqual(await look(), { kind: "read", value: 10 });
+});
