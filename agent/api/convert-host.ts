@@ -112,15 +112,18 @@ function inventoryToProto(inventory: HostInventory): Inventory {
     complete,
     incompleteReasons: [...incompleteReasons],
     cpu: cpu ?? null,
-    cells: cells.map(({ id, cpus, memoryBytes, pages, distances, siblings = [], caches = [] }) => ({
-      cell: id,
-      cpus: [...cpus],
-      memoryBytes,
-      pages: [...pages],
-      distances: [...distances],
-      siblings: siblings.map((core) => ({ cpus: [...core] })),
-      caches: caches.map((cache) => ({ ...cache, cpus: [...cache.cpus] })),
-    })),
+    cells: cells.map(
+      ({ id, cpus, offlineCpus = [], memoryBytes, pages, distances, siblings = [], caches = [] }) => ({
+        cell: id,
+        cpus: [...cpus],
+        offlineCpus: [...offlineCpus],
+        memoryBytes,
+        pages: [...pages],
+        distances: [...distances],
+        siblings: siblings.map((core) => ({ cpus: [...core] })),
+        caches: caches.map((cache) => ({ ...cache, cpus: [...cache.cpus] })),
+      }),
+    ),
     storagePools: storagePools.map(({ presence, observedAtMs, path: _, ...pool }) => ({
       ...pool,
       observation: { presence: presences.toProto(presence), observedAt: toTimestamp(observedAtMs) },

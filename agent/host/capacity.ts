@@ -48,24 +48,26 @@ export function capacityOf(
   const sorted = [...cells].sort((a, b) => a.id - b.id);
   const ids = sorted.map(({ id }) => id);
   const byResource = resourceNames.map((resource) => {
-    const totals = sorted.map((cell) => totalOf(cell, resource, pools));
-    const reserved = reservedOf(resource, totals, policy);
+    const usable = sorted.map((cell) => usableOf(cell, resource, pools));
+    const unhealthy = sorted.map((cell) => unhealthyOf(cell, resource, pools));
+    const reserved = reservedOf(resource, usable, policy);
     const ratio = ratioOf(resource, policy);
-    const sellable = totals.map((total, index) => Math.floor((total - (reserved[index] ?? 0)) * ratio));
+    const sellable = usable.map((amount, index) => Math.floor((amount - (reserved[index] ?? 0)) * ratio));
     const [allocatedAmounts, claimedAmounts] =
       resource === "cpu_dedicated"
         ? [cpusTaken(pools, ids, allocated), cpusTaken(pools, ids, claimed)]
         : sharesOf(resource, ids, allocated, claimed, sellable);
-    return totals.map((total, index): ResourceCapacity => {
+    return usable.map((amount, index): ResourceCapacity => {
+      const unhealthyHere = unhealthy[index] ?? 0;
       const [allocatedHere, claimedHere] = [allocatedAmounts[index] ?? 0, claimedAmounts[index] ?? 0];
       const { min, step } = granularity[resource];
       return {
         resource,
-        total,
+        total: amount + unhealthyHere,
         reserved: reserved[index] ?? 0,
         allocated: allocatedHere,
         claimed: claimedHere,
-        unhealthy: 0,
+        unhealthy: unhealthyHere,
         overcommitRatio: ratio,
         available: (sellable[index] ?? 0) - allocatedHere - claimedHere,
         min,
@@ -110,25 +112,33 @@ function sharesOf(
   return [allocatedAmounts, place(resource, ids, partsOf(claimed), free)];
 }
 
-function totalOf(cell: NumaCell, resource: ResourceName, pools: CpuPools): number {
+/** CPUs that are offline, and memory that lost data. The kernel itself takes a huge page that lost any out of its pool. */
+function unhealthyOf(cell: NumaCell, resource: ResourceName, pools: CpuPools): number {
+  if (resource === "cpu") return pools.offline(cell.id).shared;
+  if (resource === "cpu_dedicated") return pools.offline(cell.id).dedicated;
+  return resource === "memory" ? (cell.poisonedBytes ?? 0) : 0;
+}
+
+function usableOf(cell: NumaCell, resource: ResourceName, pools: CpuPools): number {
   if (resource === "cpu") return pools.shared(cell.id).length;
   if (resource === "cpu_dedicated") return pools.dedicated(cell.id).length;
   const pooled = (sizeBytes: number | undefined): number =>
     cell.pages
       .filter((pool) => sizeBytes === undefined || pool.sizeBytes === sizeBytes)
       .reduce((bytes, pool) => bytes + pool.total * pool.sizeBytes, 0);
-  if (resource === "memory") return Math.max(0, cell.memoryBytes - pooled(undefined));
+  if (resource === "memory")
+    return Math.max(0, cell.memoryBytes - (cell.poisonedBytes ?? 0) - pooled(undefined));
   return pooled(hugepageBytesOf(resource));
 }
 
 function reservedOf(
   resource: ResourceName,
-  totals: readonly number[],
+  usable: readonly number[],
   policy: CapacityPolicy,
 ): readonly number[] {
-  if (resource === "cpu") return spread(policy.reservedCpus, totals);
-  if (resource === "memory") return spread(policy.reservedMemoryBytes, totals);
-  return totals.map(() => 0);
+  if (resource === "cpu") return spread(policy.reservedCpus, usable);
+  if (resource === "memory") return spread(policy.reservedMemoryBytes, usable);
+  return usable.map(() => 0);
 }
 
 /** Dedicated CPUs and huge pages are there or not: they are never sold twice. */

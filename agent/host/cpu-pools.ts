@@ -6,6 +6,7 @@ export class CpuPools {
   readonly count: number;
   readonly #cellOf = new Map<number, number>();
   readonly #dedicated: ReadonlySet<number>;
+  readonly #configured: ReadonlySet<number>;
   readonly #cells: readonly NumaCell[];
 
   /** What of `dedicated` the host does not have is left out. */
@@ -13,6 +14,7 @@ export class CpuPools {
     for (const { id, cpus } of cells) for (const cpu of cpus) this.#cellOf.set(cpu, id);
     this.count = this.#cellOf.size;
     this.#dedicated = new Set(dedicated.filter((cpu) => this.#cellOf.has(cpu)));
+    this.#configured = new Set(dedicated);
     this.#cells = cells;
   }
 
@@ -31,6 +33,13 @@ export class CpuPools {
 
   shared(cell?: number): number[] {
     return this.#of(cell).filter((cpu) => !this.#dedicated.has(cpu));
+  }
+
+  /** How many of the CPUs that are offline would be shared, and how many dedicated. */
+  offline(cell: number): { readonly shared: number; readonly dedicated: number } {
+    const offline = this.#cells.find(({ id }) => id === cell)?.offlineCpus ?? [];
+    const dedicated = offline.filter((cpu) => this.#configured.has(cpu)).length;
+    return { shared: offline.length - dedicated, dedicated };
   }
 
   cellOf(cpu: number): number | undefined {

@@ -47,9 +47,16 @@ export function assembleDevices(
   return { value, reasons: functions.value.unread };
 }
 
-/** Those that the operator took from the host for its guests, by giving them to vfio-pci. All others stay the host's own. */
-export function devicesForGuests(devices: readonly PciDevice[]): HostDevice[] {
+/**
+ * Those that the operator took from the host for its guests, by giving them to vfio-pci. All others stay the host's own.
+ * `failing`: addresses of devices that are not to be relied on, each with its virtual functions.
+ */
+export function devicesForGuests(devices: readonly PciDevice[], failing: ReadonlySet<string>): HostDevice[] {
   return devices
     .filter(({ driver }) => driver === "vfio-pci")
-    .map(({ address, cell }) => ({ address, healthy: true, ...(cell === undefined ? {} : { cell }) }));
+    .map(({ address, parent = address, cell }) => ({
+      address,
+      healthy: !failing.has(address) && !failing.has(parent),
+      ...(cell === undefined ? {} : { cell }),
+    }));
 }

@@ -89,6 +89,13 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     this.#observeEach(type, trigger, verdicts, at);
   }
 
+  /** What one of its triggers is on for; empty also where it is on for the host as a whole. */
+  subjectsOn<T extends keyof Rules & string>(type: T, trigger: keyof Rules[T] & string): ReadonlySet<string> {
+    const { states } = this.#held.get(type)?.triggers.find(({ name }) => name === trigger) ?? {};
+    const on = [...(states ?? [])].filter(([subject, { status }]) => status === "true" && subject !== WHOLE);
+    return new Set(on.map(([subject]) => subject));
+  }
+
   /** Lets every trigger that watches this reader judge its newest look. */
   judge(reader: ReaderName, readings: HostReadings, at: Moment): void {
     for (const [type, { triggers }] of this.#held) {

@@ -17,19 +17,13 @@ import { HealthMemory, type HealthStore } from "./health-memory.ts";
 import type { Condition, HostSnapshot, HostUsage, HostView, Truth } from "./host.ts";
 import { Identity } from "./identity.ts";
 import { InventoryRound } from "./inventory-round.ts";
-import {
-  assembleInventory,
-  directoriesOf,
-  emptyInventory,
-  lasting,
-  type InventorySources,
-} from "./inventory.ts";
+import { assembleInventory, directoriesOf, emptyInventory, lasting } from "./inventory.ts";
 import { Ledger, type Claim, type ClaimRequest } from "./ledger.ts";
 import { LibvirtFacts } from "./libvirt-facts.ts";
 import { probeLibvirt } from "./libvirt-probe.ts";
 import { Readers } from "./readers/readers.ts";
 import { hostReaders, type HostReadings } from "./readers/table.ts";
-import { poolVerdicts } from "./pool-verdicts.ts";
+import { judgePools } from "./pool-verdicts.ts";
 import { Rounds } from "./rounds.ts";
 import { StartFailures } from "./start-failures.ts";
 import type { Moment } from "./trigger.ts";
@@ -118,8 +112,8 @@ export class HostService implements Service, HostView {
       onChange: (condition) => {
         log.info({ condition }, "condition changed");
         options.onConditionChange(condition);
-        // What the host can do is in its inventory.
-        if (condition.type === "KvmUnavailable") this.#refreshSoon();
+        // What the host can do is in its inventory, and which of its devices work in its capacity.
+        if (["KvmUnavailable", "PcieErrors"].includes(condition.type)) this.#refreshSoon();
         this.#changes.publish();
       },
       onLatch: () => this.#memory.keep(),
@@ -308,7 +302,7 @@ export class HostService implements Service, HostView {
   async #refresh(signal: AbortSignal, timeoutMs: number): Promise<void> {
     const sources = await this.#round.read(signal, timeoutMs);
     this.#identity.setVersions(this.#facts.versions);
-    this.#judgePools(sources);
+    judgePools(this.#health, sources, this.#now());
     const before = this.#inventory;
     const after = assembleInventory(
       {
@@ -323,16 +317,8 @@ export class HostService implements Service, HostView {
     this.#inventory = after;
     const generation = this.#generation;
     this.#ledger.setCells(after.cells);
-    this.#ledger.setDevices(devicesForGuests(after.devices));
+    this.#ledger.setDevices(devicesForGuests(after.devices, this.#health.subjectsOn("PcieErrors", "fatal")));
     if (generation === this.#generation && lasting(before) !== lasting(after)) this.#nextGeneration();
-  }
-
-  #judgePools({ pools, spaces }: Pick<InventorySources, "pools" | "spaces">): void {
-    if (pools.kind === "read")
-      this.#health.observeEach("StoragePool", "pool", poolVerdicts(pools.value, spaces), this.#now());
-    else if (pools.kind === "failed")
-      this.#health.observe("StoragePool", "pool", { kind: "unknown", evidence: pools.reason }, this.#now());
-    else this.#health.observe("StoragePool", "pool", { kind: "good", evidence: pools.reason }, this.#now());
   }
 
   async #followConnection(signal: AbortSignal, probeSoon: () => void): Promise<void> {

@@ -76,8 +76,13 @@ export interface Compatibility {
 
 export interface NumaCell {
   readonly id: number;
+  /** Those that are online. */
   readonly cpus: readonly number[];
+  /** Those that are there and not online; absent: none. */
+  readonly offlineCpus?: readonly number[];
   readonly memoryBytes: number;
+  /** Of it, what lost data and is not used any more; absent: none. */
+  readonly poisonedBytes?: number;
   readonly pages: readonly { readonly sizeBytes: number; readonly total: number; readonly free?: number }[];
   readonly distances: readonly number[];
   /** Hardware threads by core; absent where nobody says: each CPU counts as a core of its own then. */

@@ -6,6 +6,7 @@ import { readKvm } from "../hardware/kvm.ts";
 import { readMemory } from "../hardware/memory.ts";
 import { readMounts } from "../hardware/mounts.ts";
 import { readNuma } from "../hardware/numa.ts";
+import { readOfflineCpus, readPoisonedPages } from "../hardware/out-of-use.ts";
 import { readPciFunctions, type PciFunctions } from "../hardware/pci.ts";
 import { valueOf, type Reading } from "../hardware/reading.ts";
 import type { Roots } from "../hardware/roots.ts";
@@ -74,6 +75,8 @@ export class InventoryRound {
     const [
       { capabilities, domain },
       nodes,
+      offlineCpus,
+      poisonedPages,
       memory,
       cpu,
       topology,
@@ -86,6 +89,8 @@ export class InventoryRound {
     ] = await Promise.all([
       this.#offers(patience),
       readNuma(this.#roots),
+      readOfflineCpus(this.#roots),
+      readPoisonedPages(this.#roots),
       readMemory(this.#roots),
       readCpuModel(this.#roots),
       readCpuTopology(this.#roots),
@@ -102,6 +107,8 @@ export class InventoryRound {
     const provisioned = await this.#volumes.read(valueOf(pools) ?? [], spaces, patience);
     return {
       nodes,
+      offlineCpus,
+      poisonedPages,
       memory,
       cpu,
       topology,

@@ -5,6 +5,7 @@ import type { Kvm } from "../hardware/kvm.ts";
 import type { MemoryInfo } from "../hardware/memory.ts";
 import type { Mount } from "../hardware/mounts.ts";
 import type { NumaNode } from "../hardware/numa.ts";
+import type { ByNode } from "../hardware/out-of-use.ts";
 import type { PciFunctions } from "../hardware/pci.ts";
 import { valueOf, type Reading } from "../hardware/reading.ts";
 import type { DomainCapabilities, HostCapabilities } from "../libvirt/xml/index.ts";
@@ -13,6 +14,7 @@ import { compatibilityOf } from "./compatibility.ts";
 import { assembleDevices, type DeviceNames } from "./devices.ts";
 import type { Compatibility, HostInventory, HostNetwork, StoragePool } from "./host.ts";
 import type { PoolFacts, Versions } from "./libvirt-facts.ts";
+import { withOutOfUse } from "./out-of-use.ts";
 import { sharedIdOf } from "./shared-id.ts";
 import { traitsOf } from "./traits.ts";
 
@@ -31,6 +33,8 @@ export function lasting(inventory: HostInventory): string {
 /** Everything that was read in one round. */
 export interface InventorySources {
   readonly nodes: Reading<readonly NumaNode[]>;
+  readonly offlineCpus: Reading<ByNode<readonly number[]>>;
+  readonly poisonedPages: Reading<ByNode<number>>;
   readonly memory: Reading<MemoryInfo>;
   readonly cpu: Reading<CpuModel>;
   readonly topology: Reading<CpuTopology>;
@@ -83,13 +87,14 @@ export function assembleInventory(
   before: HostInventory,
   nowMs: number,
 ): HostInventory {
-  const cells = assembleCells({
+  const found = assembleCells({
     nodes: sources.nodes,
     capabilities: sources.capabilities,
     topology: sources.topology,
     machineMemoryBytes: valueOf(sources.memoryBytes) ?? valueOf(sources.memory)?.totalBytes,
     before: before.cells,
   });
+  const cells = withOutOfUse(found.value, { ...sources, before: before.cells });
   const pools = assemblePools(sources, before.storagePools, nowMs);
   const devices = assembleDevices(sources.pci, sources.names, before.devices);
   const compatibility = assembleCompatibility(sources) ?? before.compatibility;
@@ -107,6 +112,7 @@ export function assembleInventory(
       "storage pools": sources.pools,
       networks: sources.networks,
     }),
+    ...found.reasons,
     ...cells.reasons,
     ...pools.reasons,
     ...devices.reasons,

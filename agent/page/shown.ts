@@ -40,6 +40,8 @@ export interface ShownCell {
   readonly id: number;
   /** As the kernel writes it: 0-3,8-11. */
   readonly cpus: string;
+  /** CPUs that are there and not online, in the same way; "": none. */
+  readonly offlineCpus: string;
   /** Its CPUs by core; absent where nobody says which share one. */
   readonly cores?: readonly (readonly number[])[];
   readonly memoryBytes: number;
@@ -127,9 +129,10 @@ export function showHost({ host, links, vms }: PageSources): ShownHost {
     scheduling,
     incomplete: inventory.complete ? [] : inventory.incompleteReasons,
     cpu: inventory.cpu,
-    cells: inventory.cells.map(({ id, cpus, siblings, memoryBytes, distances }) => ({
+    cells: inventory.cells.map(({ id, cpus, offlineCpus = [], siblings, memoryBytes, distances }) => ({
       id,
       cpus: rangesOf(cpus),
+      offlineCpus: rangesOf(offlineCpus),
       ...(siblings === undefined ? {} : { cores: siblings }),
       memoryBytes,
       distances,

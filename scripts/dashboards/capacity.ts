@@ -6,6 +6,7 @@ const parts = (resource: string, unit: "short" | "bytes"): PanelPlan =>
   graph(`${resource}: what became of it`, unit, [
     [`sum(socle_host_capacity{${at},resource="${resource}"})`, "total"],
     [`sum(socle_host_capacity_reserved{${at},resource="${resource}"})`, "kept for the host"],
+    [`sum(socle_host_capacity_unhealthy{${at},resource="${resource}"})`, "broken"],
     [`sum(socle_host_capacity_allocated{${at},resource="${resource}"})`, "taken by VMs"],
     [`sum(socle_host_capacity_claimed{${at},resource="${resource}"})`, "promised"],
     [`sum(socle_host_capacity_available{${at},resource="${resource}"})`, "available"],

@@ -59,7 +59,11 @@ function summary({ identity, inventory }: Host__Output, paint: Paint): [string, 
 
 const cellColumns = [
   { title: "CELL", cell: ({ cell }: NumaCell__Output) => String(cell), align: "right" as const },
-  { title: "CPUS", cell: ({ cpus }: NumaCell__Output) => ranges(cpus) },
+  {
+    title: "CPUS",
+    cell: ({ cpus, offlineCpus }: NumaCell__Output) =>
+      offlineCpus.length === 0 ? ranges(cpus) : `${ranges(cpus)} (${ranges(offlineCpus)} offline)`,
+  },
   {
     title: "CORES",
     cell: ({ siblings }: NumaCell__Output) => String(siblings.length || "?"),

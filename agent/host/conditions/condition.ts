@@ -93,13 +93,4 @@ export function each<T>(
   return new Map(judged.flatMap(([name, verdict]) => (verdict === undefined ? [] : [[name, verdict]])));
 }
 
-/** Of what there are several of, the worst decides; one that could not tell makes it unknown, unless another is bad. */
-export function worstOf(verdicts: readonly Verdict[]): Verdict {
-  for (const kind of ["bad", "unknown", "between"] as const) {
-    const found = verdicts.filter((verdict) => verdict.kind === kind);
-    if (found.length > 0) return { kind, evidence: found.map(({ evidence }) => evidence).join("; ") };
-  }
-  return { kind: "good", evidence: verdicts.map(({ evidence }) => evidence).join("; ") };
-}
-
 export const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)}%`;

@@ -10,7 +10,6 @@ import {
   SECOND,
   streak,
   watching,
-  worstOf,
   type ConditionContext,
   type ConditionTable,
   type Verdicts,
@@ -143,19 +142,19 @@ function pcieWithin(
   }: { readonly windowMs: number; readonly limit: number; readonly cleanMs: number },
 ) {
   const [recent, uncleared] = [new Growth(windowMs), new Growth(cleanMs)];
-  return (devices: readonly PcieDevice[], { monotonicMs }: Moment): Verdict => {
-    const verdicts = devices.flatMap(({ device, errors }): Verdict[] => {
-      const total = errors[severity];
-      if (total === undefined)
-        return [{ kind: "unknown", evidence: `the ${severity} errors of ${device} cannot be read` }];
-      const grown = recent.add(device, total, monotonicMs);
-      const isClean = uncleared.add(device, total, monotonicMs) === 0;
-      const evidence = `${device} had ${grown} ${severity} errors within ${windowMs / MINUTE} min`;
-      if (grown > limit) return [{ kind: "bad", evidence }];
-      return isClean ? [] : [{ kind: "between", evidence }];
-    });
-    if (verdicts.length > 0) return worstOf(verdicts);
-    const evidence = `no ${severity} error within ${cleanMs / MINUTE} min on ${devices.length} devices`;
-    return { kind: "good", evidence };
-  };
+  return (devices: readonly PcieDevice[], { monotonicMs }: Moment): Verdicts =>
+    each(
+      devices,
+      ({ device }) => device,
+      ({ device, errors }) => {
+        const total = errors[severity];
+        if (total === undefined)
+          return { kind: "unknown", evidence: `the ${severity} errors of ${device} cannot be read` };
+        const grown = recent.add(device, total, monotonicMs);
+        if (uncleared.add(device, total, monotonicMs) === 0)
+          return { kind: "good", evidence: `no ${severity} error within ${cleanMs / MINUTE} min` };
+        const evidence = `${device} had ${grown} ${severity} errors within ${windowMs / MINUTE} min`;
+        return { kind: grown > limit ? "bad" : "between", evidence };
+      },
+    );
 }

@@ -49,6 +49,11 @@ export const hostCapacity = collector(
     reserved: gauge("socle_host_capacity_reserved", "Kept for the host itself.", cellResource),
     allocated: gauge("socle_host_capacity_allocated", "Taken by VMs.", cellResource),
     claimed: gauge("socle_host_capacity_claimed", "Promised to VMs that are not there yet.", cellResource),
+    unhealthy: gauge(
+      "socle_host_capacity_unhealthy",
+      "There and not usable: CPUs that are offline, memory that lost data.",
+      cellResource,
+    ),
     available: gauge(
       "socle_host_capacity_available",
       "What a new VM may still take; negative when overcommitted.",
@@ -63,6 +68,7 @@ export const hostCapacity = collector(
       for (const of of resources) {
         emit.all(of.total, id, of.resource);
         emit.reserved(of.reserved, id, of.resource);
+        emit.unhealthy(of.unhealthy, id, of.resource);
         emit.allocated(isListed ? of.allocated : undefined, id, of.resource);
         emit.claimed(of.claimed, id, of.resource);
         emit.available(isListed ? of.available : undefined, id, of.resource);

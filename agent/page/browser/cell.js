@@ -35,6 +35,7 @@ export function drawCell(cell, { width, vms, selected, known, freeBytes, alone, 
   const far = cell.distances.filter((_, id) => id !== cell.id);
   const facts = [
     cell.cores === undefined ? `${cpus.length} CPUs` : `${cpus.length} CPUs in ${cell.cores.length} cores`,
+    cell.offlineCpus !== "" && `${numbersOf(cell.offlineCpus).length} offline`,
     bytes(cell.memoryBytes),
     far.length > 0 && `distance ${[...new Set(far)].join(", ")}`,
   ];

@@ -351,6 +351,7 @@ test("inventory shows cells, pools with what they share, devices and what guests
         memoryBytes: 2 ** 37,
         pages: [{ sizeBytes: 2 ** 30, total: 16 }],
         distances: [12, 10],
+        offlineCpus: [4, 12],
         siblings: [{ cpus: [2, 10] }, { cpus: [3, 11] }],
         caches: [{ level: 3, cpus: [2, 3, 10, 11] }],
       },
@@ -388,7 +389,7 @@ test("inventory shows cells, pools with what they share, devices and what guests
     /traits +kvm sriov/,
     /moves among +hosts with digest d1ge57/,
     /incomplete +networks: timed out/,
-    /1 +2-3,10-11 +2 +L3 2-3,10-11 +128 ?GiB +16 x 1 ?GiB +12 10/,
+    /1 +2-3,10-11 \(4,12 offline\) +2 +L3 2-3,10-11 +128 ?GiB +16 x 1 ?GiB +12 10/,
     /vms +rbd +active +1 ?TiB +\? +512 ?GiB of 2x +c0ffee/,
     /0000:3b:00\.2 +network +ConnectX VF +vfio-pci +97 +1 +of 0000:3b:00\.0/,
   ])

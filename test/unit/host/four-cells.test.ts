@@ -7,9 +7,12 @@ import { readCpuTopology } from "../../../agent/hardware/cpu-topology.ts";
 import { readMemory } from "../../../agent/hardware/memory.ts";
 import { readMounts } from "../../../agent/hardware/mounts.ts";
 import { readNuma } from "../../../agent/hardware/numa.ts";
+import { readOfflineCpus, readPoisonedPages } from "../../../agent/hardware/out-of-use.ts";
 import { readPciFunctions } from "../../../agent/hardware/pci.ts";
 import type { Roots } from "../../../agent/hardware/roots.ts";
 import { hostToProto } from "../../../agent/api/convert-host.ts";
+import { capacityOf } from "../../../agent/host/capacity.ts";
+import { CpuPools } from "../../../agent/host/cpu-pools.ts";
 import { devicesForGuests } from "../../../agent/host/devices.ts";
 import { assembleInventory, emptyInventory, type InventorySources } from "../../../agent/host/inventory.ts";
 import { parseCapabilities, parseDomainCapabilities } from "../../../agent/libvirt/xml/index.ts";
@@ -22,6 +25,8 @@ const xml = (name: string): Promise<string> =>
 async function sources(roots: Roots, changes: Partial<InventorySources> = {}): Promise<InventorySources> {
   return {
     nodes: await readNuma(roots),
+    offlineCpus: await readOfflineCpus(roots),
+    poisonedPages: await readPoisonedPages(roots),
     memory: await readMemory(roots),
     cpu: await readCpuModel(roots),
     topology: await readCpuTopology(roots),
@@ -92,14 +97,95 @@ test("devices: virtual functions with their device, a GPU with all of its group,
     "0000:af:00.1 other - 120 3 ",
   ]);
   assert.deepEqual(
-    devicesForGuests(devices).map(({ address, healthy }) => [address, healthy]),
+    devicesForGuests(devices, new Set()).map(({ address, healthy }) => [address, healthy]),
     [
       ["0000:3b:00.2", true],
       ["0000:af:00.0", true],
     ],
     "guests get what vfio-pci has, and nothing that the host uses",
   );
+  for (const failing of ["0000:3b:00.2", "0000:3b:00.0"])
+    assert.deepEqual(
+      devicesForGuests(devices, new Set([failing])).map(({ healthy }) => healthy),
+      [false, true],
+      `${failing} fails: its virtual function does with it`,
+    );
   assert.equal(devices.find(({ kind }) => kind === "gpu")?.product, "GA100 [A100]");
+});
+
+test("CPUs that went offline and memory that lost data are of their cell, unhealthy, and not sold", async (context) => {
+  const node = (id: number): string => `sys/devices/system/node/node${id}`;
+  const poisoned = (kiB: number) => ({
+    "proc/meminfo": `MemTotal: 527482880 kB\nMemAvailable: 400000000 kB\nHardwareCorrupted: ${kiB} kB\n`,
+  });
+  const changes = {
+    "sys/devices/system/cpu/present": "0-15\n",
+    "sys/devices/system/cpu/online": "0-1,3-8,10-15\n",
+    [`${node(0)}/cpulist`]: "0-1,8\n",
+    [`${node(0)}/cpu9/online`]: "0\n",
+    [`${node(1)}/cpulist`]: "3,10-11\n",
+    [`${node(1)}/cpu2/online`]: "0\n",
+    ...poisoned(12),
+    ...Object.fromEntries(
+      [0, 1, 2, 3].map((id) => [`${node(id)}/memory_failure/total`, id === 2 ? "3\n" : "0\n"]),
+    ),
+  };
+  const roots = await unpackHost(context, "four-cells", changes);
+  const inventory = assembleInventory(await sources(roots), emptyInventory, 1);
+  const { cells } = inventory;
+  assert.deepEqual(
+    cells.map(({ offlineCpus = [], poisonedBytes = 0 }) => [offlineCpus, poisonedBytes]),
+    [
+      [[9], 0],
+      [[2], 0],
+      [[], 12 * 1024],
+      [[], 0],
+    ],
+  );
+  const policy = {
+    reservedCpus: 0,
+    reservedMemoryBytes: 0,
+    cpuOvercommitRatio: 2,
+    memoryOvercommitRatio: 1,
+    dedicatedCpus: [2, 3],
+  };
+  const capacity = capacityOf(cells, new CpuPools(cells, policy.dedicatedCpus), policy, [], []);
+  const row = (cell: number, resource: string) => {
+    const found = capacity[cell]?.resources.find((one) => one.resource === resource);
+    return [found?.total, found?.unhealthy, found?.available];
+  };
+  assert.deepEqual(row(0, "cpu"), [4, 1, 6]);
+  assert.deepEqual(row(1, "cpu"), [2, 0, 4]);
+  assert.deepEqual(row(1, "cpu_dedicated"), [2, 1, 1]);
+  const [total = 0, lost = 0, available = 0] = row(2, "memory");
+  assert.deepEqual([lost, available], [12 * 1024, total - 12 * 1024]);
+
+  // Where no node says that it lost pages, all cells bear of it.
+  const old = await unpackHost(context, "four-cells", poisoned(16));
+  const spread = assembleInventory(await sources(old), emptyInventory, 1);
+  assert.deepEqual(
+    spread.cells.map(({ poisonedBytes }) => poisonedBytes),
+    [4096, 4096, 4096, 4096],
+  );
+
+  const unread = { kind: "failed", reason: "EIO" } as const;
+  const later = assembleInventory(
+    await sources(roots, { offlineCpus: unread, memory: unread }),
+    inventory,
+    2,
+  );
+  assert.deepEqual([later.cells[0]?.offlineCpus, later.cells[2]?.poisonedBytes], [[9], 12 * 1024]);
+  assert.match(later.incompleteReasons.join("\n"), /offline CPUs: EIO/);
+});
+
+test("threads that a machine runs without are none of its CPUs", async (context) => {
+  const changes = {
+    "sys/devices/system/cpu/present": "0-15\n",
+    "sys/devices/system/cpu/online": "0-7\n",
+    "sys/devices/system/cpu/smt/control": "off\n",
+  };
+  const roots = await unpackHost(context, "four-cells", changes);
+  assert.deepEqual(await readOfflineCpus(roots), { kind: "read", value: new Map() });
 });
 
 test("traits are those that something proves", async (context) => {

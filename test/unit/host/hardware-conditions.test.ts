@@ -212,8 +212,9 @@ function pcieLooks(health: Readonly<Record<string, number>> = {}) {
     const value = [{ device: "0000:18:00.0", errors: { [severity]: total } }];
     const readings = { last: () => ({ kind: "read", value }) } as never;
     const at = { wallMs: 0, monotonicMs: minutes * 60_000 };
-    const verdict = PcieErrors[trigger].watches?.judge(readings, at);
-    return verdict !== undefined && "kind" in verdict ? verdict.kind : undefined;
+    const verdicts = PcieErrors[trigger].watches?.judge(readings, at);
+    assert.ok(verdicts !== undefined && !("kind" in verdicts));
+    return verdicts.get("0000:18:00.0")?.kind;
   };
 }
 
@@ -227,6 +228,18 @@ test("PCI errors: fatal takes no new VMs, until an hour without", () => {
   assert.equal(look("corrected", 101, 1), "bad");
   assert.equal(look("corrected", 101, 30), "bad");
   assert.equal(look("corrected", 102, 62), "between");
+});
+
+test("a fatal PCI error is its device's, and no other's", async (context) => {
+  const { host, write } = await start(context, healthy);
+  await write("sys/bus/pci/devices/0000:5e:00.0/aer_dev_fatal", "Undefined 0\nDLP 1\nTOTAL_ERR_FATAL 1\n");
+  await host.lookAgain("pcie");
+  assert.equal(
+    host.condition("PcieErrors"),
+    "true no_schedule FatalPcieError: 0000:5e:00.0 had 1 fatal errors within 60 min",
+  );
+  assert.deepEqual([...host.health.subjectsOn("PcieErrors", "fatal")], ["0000:5e:00.0"]);
+  assert.deepEqual([...host.health.subjectsOn("PcieErrors", "nonfatal")], []);
 });
 
 test("nonfatal PCI errors count for 10 minutes, and are over after a clean hour", () => {

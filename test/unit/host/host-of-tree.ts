@@ -11,7 +11,7 @@ import { FakeClock } from "./fake-clock.ts";
 /** The real readers and conditions on a machine's tree, with time that the test moves on. */
 export class HostOfTree {
   readonly clock = new FakeClock();
-  readonly #health: Health;
+  readonly health: Health;
   readonly #table: ReturnType<typeof hostReaders>;
   readonly #readers: Readers<ReturnType<typeof hostReaders>>;
   readonly #stop = new AbortController();
@@ -23,7 +23,7 @@ export class HostOfTree {
     const { clock } = this;
     const filesystems = new FilesystemProbe({ timeoutMs: 1000 });
     const at = () => ({ wallMs: clock.now(), monotonicMs: clock.monotonicMs() });
-    this.#health = new Health({
+    this.health = new Health({
       rules: hostConditions({ config, offersKvm: () => undefined }),
       flapping: { flips: config.health.flips, withinMs: config.health.flapSeconds * 1000 },
       at: at(),
@@ -41,7 +41,7 @@ export class HostOfTree {
       clock,
       onRead: (name) => {
         this.#looks.set(name, (this.#looks.get(name) ?? 0) + 1);
-        this.#health.judge(name, this.#readers, at());
+        this.health.judge(name, this.#readers, at());
       },
     });
   }
@@ -71,7 +71,7 @@ export class HostOfTree {
   }
 
   condition(type: keyof HostConditions): string {
-    const found = this.#health.conditions.find((condition) => condition.type === type);
+    const found = this.health.conditions.find((condition) => condition.type === type);
     return `${found?.status} ${found?.effect} ${found?.reason}: ${found?.evidence}`;
   }
 

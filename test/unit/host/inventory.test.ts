@@ -39,6 +39,8 @@ async function sources(changes: Partial<InventorySources> = {}): Promise<Invento
   const server = machine("two-sockets");
   return {
     nodes: await readNuma(server),
+    offlineCpus: unsupported,
+    poisonedPages: unsupported,
     memory: await readMemory(server),
     cpu: await readCpuModel(server),
     topology: unsupported,

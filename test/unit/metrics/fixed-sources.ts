@@ -169,7 +169,7 @@ export const hostSnapshot: HostSnapshot = {
             reserved: 1,
             allocated: 4,
             claimed: 2,
-            unhealthy: 0,
+            unhealthy: 1,
             overcommitRatio: 4,
             available: 22,
             min: 1,

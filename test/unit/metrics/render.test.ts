@@ -113,12 +113,6 @@ describe("what cannot be known", () => {
     assert.equal(Object.keys(samples(exposed, "socle_vm_memory_rss_bytes")).length, 2);
   });
 
-  test("is how much of the capacity is broken: nothing measures it", async () => {
-    const exposed = await text(exposition());
-    assert.notDeepEqual(samples(exposed, "socle_host_capacity{"), {});
-    assert.doesNotMatch(exposed, /socle_host_capacity_unhealthy/);
-  });
-
   test("takes the state of a VM that libvirt was not asked about to unknown", async () => {
     const exposed = await text(exposition({ vms: vmView([vm(1, { presence: "unknown" })]) }));
     const states = samples(exposed, "socle_vm_state{");

@@ -13,6 +13,7 @@ export interface NumaCell {
   'distances'?: (number)[];
   'siblings'?: (_socle_v1_CpuGroup)[];
   'caches'?: (_socle_v1_CacheGroup)[];
+  'offlineCpus'?: (number)[];
 }
 
 export interface NumaCell__Output {
@@ -23,4 +24,5 @@ export interface NumaCell__Output {
   'distances': (number)[];
   'siblings': (_socle_v1_CpuGroup__Output)[];
   'caches': (_socle_v1_CacheGroup__Output)[];
+  'offlineCpus': (number)[];
 }
