@@ -60,6 +60,68 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.close();
   });
 
+  test("a condition names what it is true of, and whether somebody has looked", async (t) => {
+    const stage = await PageStage.start();
+    t.after(() => stage.stop());
+    const on = (type: string, of: Partial<ReturnType<typeof well>>) => ({
+      ...well(type),
+      status: "true" as const,
+      latched: true,
+      ...of,
+    });
+    const disks = Array.from({ length: 15 }, (_, index) => `nvme${index}`);
+    const { health } = stage.snapshot;
+    const conditions = [
+      on("MemoryUncorrected", {
+        effect: "evacuate",
+        subjects: ["mc0/dimm1", "mc1/dimm0"],
+        acknowledged: true,
+        untilReboot: true,
+      }),
+      on("KernelFault", { effect: "no_schedule", untilReboot: true }),
+      on("DiskWear", { effect: "degraded", subjects: disks }),
+      well("Thermal"),
+    ];
+    stage.snapshot = { ...stage.snapshot, health: { ...health, conditions } };
+    await stage.rounds(2);
+    const page = await open(stage, { width: 390, height: 844, phone: true });
+    await page.until(
+      `document.querySelectorAll(".conditions li").length === 3`,
+      "the conditions that are on",
+    );
+    const told = await page.value<{ of: string; why: string; subjects: string[] }[]>(
+      `[...document.querySelectorAll(".conditions li")].map((li) => ({
+        of: li.className,
+        why: li.querySelector(".why").textContent,
+        subjects: [...li.querySelectorAll(".subjects span")].map((one) => one.textContent),
+      }))`,
+    );
+    assert.deepEqual(told, [
+      {
+        of: "evacuate acknowledged",
+        why: "healthy, ✓ acknowledged, held until a reboot",
+        subjects: ["mc0/dimm1", "mc1/dimm0"],
+      },
+      {
+        of: "no_schedule",
+        why: "healthy, held until an operator acknowledges it, and a reboot",
+        subjects: [],
+      },
+      {
+        of: "degraded",
+        why: "healthy, held until an operator acknowledges it",
+        subjects: [...disks.slice(0, 12), "and 3 more"],
+      },
+    ]);
+    assert.equal(await page.value("document.documentElement.scrollWidth"), 390);
+    // An operator acknowledges: it is told without a reload.
+    const acknowledged = conditions.map((one) => ({ ...one, acknowledged: one.latched }));
+    stage.snapshot = { ...stage.snapshot, health: { ...health, conditions: acknowledged } };
+    await stage.rounds(1);
+    await page.until(`document.querySelectorAll(".conditions li.acknowledged").length === 3`, "its sign");
+    await page.close();
+  });
+
   test("of 1,000 VMs those in sight are there; they are sorted, filtered, and reached by keys", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());

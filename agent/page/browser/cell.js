@@ -33,9 +33,11 @@ export function drawCell(cell, { width, vms, selected, known, freeBytes, alone, 
   const inOrder = cell.cores === undefined ? cpus : cell.cores.flat();
   const svg = s("svg", { width, class: "cell", role: "img" });
   const far = cell.distances.filter((_, id) => id !== cell.id);
+  const offline = numbersOf(cell.offlineCpus).length;
   const facts = [
-    cell.cores === undefined ? `${cpus.length} CPUs` : `${cpus.length} CPUs in ${cell.cores.length} cores`,
-    cell.offlineCpus !== "" && `${numbersOf(cell.offlineCpus).length} offline`,
+    offline > 0
+      ? `${cpus.length} CPUs, ${offline} offline`
+      : `${cpus.length} CPUs${cell.cores === undefined ? "" : ` in ${cell.cores.length} cores`}`,
     bytes(cell.memoryBytes),
     far.length > 0 && `distance ${[...new Set(far)].join(", ")}`,
   ];

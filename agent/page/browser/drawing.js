@@ -81,7 +81,9 @@ function drawFloating(vms, width, selected, many) {
 }
 
 /** @param {Host["pools"][number]} pool */
-function drawPool({ name, type, active, presence, capacityBytes, allocatedBytes, availableBytes }) {
+function drawPool(pool) {
+  const { name, type, active, presence, capacityBytes, allocatedBytes, availableBytes, provisionedBytes } =
+    pool;
   const known = presence === "present" && active && capacityBytes !== undefined && capacityBytes > 0;
   const state = !active ? "inactive" : presence === "unknown" ? "unknown" : undefined;
   const used = known && availableBytes !== undefined ? (capacityBytes - availableBytes) / capacityBytes : 0;
@@ -102,7 +104,8 @@ function drawPool({ name, type, active, presence, capacityBytes, allocatedBytes,
       { class: "free" },
       state ??
         (known && availableBytes !== undefined
-          ? `${bytes(availableBytes)} free of ${bytes(capacityBytes)}`
+          ? `${bytes(availableBytes)} free of ${bytes(capacityBytes)}` +
+            (provisionedBytes === undefined ? "" : `, ${bytes(provisionedBytes)} sold`)
           : "size unknown"),
     ),
     svg,

@@ -4,6 +4,9 @@ import { sentence } from "./format.js";
 import { ago } from "./ages.js";
 
 /** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./store.js").Host["health"]["conditions"][number]} Condition */
+
+const MOST_SUBJECTS = 12;
 
 /** What is wrong or unknown, with its evidence; what is well, in a line. @param {Store} store */
 export function drawHealth({ host }) {
@@ -18,31 +21,7 @@ export function drawHealth({ host }) {
       wrong.sort((a, b) => weight(b) - weight(a));
       const isOpen = place.querySelector("details")?.open === true;
       return [
-        wrong.length > 0 &&
-          h(
-            "ul",
-            { class: "conditions" },
-            ...wrong.map(({ type, status, effect, reason, evidence, sinceMs, latched }) =>
-              h(
-                "li",
-                { class: status === "unknown" ? "unknown" : effect },
-                h("b", {}, sentence(type)),
-                h(
-                  "span",
-                  { class: "what" },
-                  status === "unknown" ? "? unknown" : `${EFFECTS[effect][1]} ${EFFECTS[effect][0]}`,
-                ),
-                h(
-                  "span",
-                  { class: "why" },
-                  sentence(reason),
-                  latched ? ", latched until an operator acknowledges it" : "",
-                ),
-                h("span", { class: "since" }, "since ", ago(sinceMs)),
-                evidence !== "" && h("span", { class: "evidence" }, evidence),
-              ),
-            ),
-          ),
+        wrong.length > 0 && h("ul", { class: "conditions" }, ...wrong.map(drawCondition)),
         well.length > 0 &&
           h(
             "details",
@@ -66,6 +45,42 @@ export function drawHealth({ host }) {
       ];
     },
   );
+}
+
+/** @param {Condition} condition */
+function drawCondition(condition) {
+  const { type, status, effect, reason, evidence, sinceMs, subjects, acknowledged } = condition;
+  const kind = status === "unknown" ? "unknown" : effect;
+  return h(
+    "li",
+    { class: acknowledged ? `${kind} acknowledged` : kind },
+    h("b", {}, sentence(type)),
+    h(
+      "span",
+      { class: "what" },
+      status === "unknown" ? "? unknown" : `${EFFECTS[effect][1]} ${EFFECTS[effect][0]}`,
+    ),
+    h("span", { class: "why" }, sentence(reason), holdOf(condition)),
+    h("span", { class: "since" }, "since ", ago(sinceMs)),
+    subjects.length > 0 && h("span", { class: "subjects" }, ...drawSubjects(subjects)),
+    evidence !== "" && h("span", { class: "evidence" }, evidence),
+  );
+}
+
+/** Until when it stays, whatever its probes say. @param {Condition} condition */
+function holdOf({ latched, acknowledged, untilReboot }) {
+  if (!latched) return "";
+  if (acknowledged) return ", ✓ acknowledged, held until a reboot";
+  return `, held until an operator acknowledges it${untilReboot ? ", and a reboot" : ""}`;
+}
+
+/** What it is true of: disks, DIMMs, pools. @param {readonly string[]} subjects */
+function drawSubjects(subjects) {
+  const more = subjects.length - MOST_SUBJECTS;
+  return [
+    ...subjects.slice(0, MOST_SUBJECTS).map((subject) => h("span", { class: "subject" }, subject)),
+    more > 0 && h("span", {}, `and ${more} more`),
+  ];
 }
 
 /** @param {{ status: string, effect: keyof typeof EFFECTS }} condition */
