@@ -1,9 +1,9 @@
 // The house's layers (agent/README.md). Each imports only what stands to its left:
-// kernel <- {libvirt, hardware, state, trust} <- {vm, host} <- {api, scheduler, metrics, page} <- agent <- main
+// kernel <- {libvirt, hardware, state, trust} <- {vm, host, audit} <- {api, scheduler, metrics, page} <- agent <- main
 const layers = [
   ["kernel"],
   ["libvirt", "hardware", "state", "trust"],
-  ["vm", "host"],
+  ["vm", "host", "audit"],
   ["api", "scheduler", "metrics", "page"],
 ];
 const allowedBelow = (index) => layers.slice(0, index).flat();
@@ -50,7 +50,7 @@ module.exports = {
       name: "cli-is-a-client",
       severity: "error",
       from: { path: "^agent/cli/" },
-      to: { path: "^agent/", pathNot: "^agent/(cli|kernel|gen|config)/" },
+      to: { path: "^agent/", pathNot: "^agent/((cli|kernel|gen|config)/|audit/index\\.ts$)" },
     },
     {
       name: "the-browser-is-elsewhere",
@@ -75,6 +75,12 @@ module.exports = {
       severity: "error",
       from: { path: "^agent/", pathNot: "^agent/trust/" },
       to: { path: "^agent/trust/", pathNot: "^agent/trust/index\\.ts$" },
+    },
+    {
+      name: "audit-has-one-door",
+      severity: "error",
+      from: { path: "^agent/", pathNot: "^agent/audit/" },
+      to: { path: "^agent/audit/", pathNot: "^agent/audit/index\\.ts$" },
     },
     only(
       "certificates-are-trust-s",

@@ -44,10 +44,12 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   let started = (): void => undefined;
   const start = new Promise<void>((resolve) => (started = resolve));
   const trust = new Trust({ ...config.trust, clock, log });
-  options.onReload(() => void start.then(() => reload(configPath, { config, trust, log, systemd })));
-
   const basis: Basis = { config, version, environment, clock, log };
+  let reloading = (): Promise<void> => Promise.resolve();
+  options.onReload(() => void start.then(() => reloading()));
   const state = await openState(basis);
+  const { audit } = state;
+  reloading = () => reload(configPath, { config, trust, audit, log, systemd });
   try {
     const hypervisor = buildHypervisor(basis, state, options.probePath);
     const edges = buildEdges(basis, state, { hypervisor, trust }, options);

@@ -11,6 +11,7 @@ import { abortReason } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Admission } from "./admission.ts";
+import type { AdmittedCall, AuditedCall, CallAudit } from "./call-audit.ts";
 import { fence, type ControlEpochs } from "./control-epoch.ts";
 import type { ErrorEncoder, WireError } from "./errors.ts";
 import type { BidiMethod, CallContext, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
@@ -22,6 +23,7 @@ export interface CallsOptions {
   readonly identify: Identify;
   readonly admission: Admission;
   readonly controlEpochs: ControlEpochs;
+  readonly audit: CallAudit;
   readonly log: Logger;
 }
 
@@ -42,6 +44,7 @@ export class Calls {
   readonly #identify: Identify;
   readonly #admission: Admission;
   readonly #controlEpochs: ControlEpochs;
+  readonly #audit: CallAudit;
   readonly #log: Logger;
   /** Those that may last: streams, and calls that asked for their signal. */
   readonly #lasting = new Set<LiveCall>();
@@ -52,6 +55,7 @@ export class Calls {
     this.#identify = options.identify;
     this.#admission = options.admission;
     this.#controlEpochs = options.controlEpochs;
+    this.#audit = options.audit;
     this.#log = options.log;
   }
 
@@ -88,16 +92,19 @@ export class Calls {
 
   #unary<Request>(route: Route, method: UnaryMethod<Request, unknown>) {
     return (call: ServerUnaryCall<Request, unknown>, respond: sendUnaryData<unknown>): void => {
-      const live = new LiveCall(route.path, this.#identify(call), this.#lasting, this.#stopReason);
+      const live = this.#begin(route, call);
       call.once("cancelled", () => live.end());
       let leave = (): void => undefined;
+      let admitted: AdmittedCall | undefined;
       const succeed = (response: unknown): void => {
         leave();
+        admitted?.ended(response);
         respond(null, response);
         this.#logCall(live, method.mutation, call.request);
       };
       const fail = (thrown: unknown): void => {
         leave();
+        this.#auditFailure(live, { changes: method.mutation, admitted, request: call.request, thrown });
         const error = this.#errors.encode(thrown);
         respond(error.status);
         this.#logCall(live, method.mutation, call.request, error);
@@ -112,7 +119,14 @@ export class Calls {
           changes: method.mutation,
         });
         const run = (): unknown => method.run(call.request, live);
-        const response = fenced === undefined ? run() : fenced.then(run);
+        const begin = (): unknown =>
+          method.mutation
+            ? this.#audit.admit(live, call.request).then((admission) => {
+                admitted = admission;
+                return run();
+              })
+            : run();
+        const response = fenced === undefined ? begin() : fenced.then(begin);
         if (response instanceof Promise) response.then(succeed, fail);
         else succeed(response);
       } catch (thrown) {
@@ -123,13 +137,22 @@ export class Calls {
 
   #serverStream<Request>(route: Route, method: ServerStreamMethod<Request, unknown>) {
     return (call: ServerWritableStream<Request, unknown>): void => {
-      void this.#stream(call, route, false, (live) => method.run(call.request, live));
+      void this.#stream(call, route, false, (live) =>
+        Promise.resolve({ responses: method.run(call.request, live) }),
+      );
     };
   }
 
   #bidi<Request>(route: Route, method: BidiMethod<Request, unknown>) {
     return (call: ServerDuplexStream<Request, unknown>): void => {
-      void this.#stream(call, route, method.mutation, (live) => method.run(readAll(call, live.signal), live));
+      void this.#stream(call, route, method.mutation, async (live) => {
+        const requests = readAll(call, live.signal);
+        if (!method.mutation) return { responses: method.run(requests, live) };
+        // The first message says what it is about.
+        const first = await requests.next();
+        const admitted = await this.#audit.admit(live, first.value);
+        return { admitted, responses: method.run(again(first, requests), live) };
+      });
     };
   }
 
@@ -137,25 +160,30 @@ export class Calls {
     call: ServerWritableStream<Request, unknown> | ServerDuplexStream<Request, unknown>,
     route: Route,
     changes: boolean,
-    open: (live: LiveCall) => AsyncIterable<unknown>,
+    open: (live: LiveCall) => Promise<Opened>,
   ): Promise<void> {
-    const live = new LiveCall(route.path, this.#identify(call), this.#lasting, this.#stopReason);
+    const live = this.#begin(route, call);
     call.once("cancelled", () => live.end());
     let leave = (): void => undefined;
+    let admitted: AdmittedCall | undefined;
     try {
       const { caller } = live;
       leave = this.#admission.enter(caller.name, "stream");
       authorize(caller, route);
       await fence(this.#controlEpochs, { caller, metadata: call.metadata, changes });
       const { signal } = live;
-      for await (const response of open(live)) {
+      const opened = await open(live);
+      ({ admitted } = opened);
+      for await (const response of opened.responses) {
         if (signal.aborted) break;
         if (!call.write(response)) await drained(call, signal);
       }
       if (signal.aborted) throw abortReason(signal);
       call.end();
+      admitted?.ended(undefined);
       this.#logCall(live, false, undefined);
     } catch (thrown) {
+      this.#auditFailure(live, { changes, admitted, request: undefined, thrown });
       const error = this.#errors.encode(thrown);
       // The status goes out behind what has been written; on a call that is over already it goes nowhere.
       if (!call.cancelled) call.emit("error", error.status);
@@ -164,6 +192,24 @@ export class Calls {
       leave();
       live.end();
     }
+  }
+
+  #begin({ path }: Route, call: { getPeer(): string }): LiveCall {
+    const live = new LiveCall(path, this.#identify(call), this.#lasting, this.#stopReason);
+    const peer = call.getPeer();
+    if (/:\d+$/.test(peer)) live.peer = peer;
+    return live;
+  }
+
+  /** Who only reads leaves a trace where that was not for him to read. */
+  #auditFailure(
+    live: LiveCall,
+    call: { changes: boolean; admitted: AdmittedCall | undefined; request: unknown; thrown: unknown },
+  ): void {
+    const { changes, admitted, request, thrown } = call;
+    const isDenied = thrown instanceof SocleError && thrown.kind === "denied";
+    if (admitted !== undefined) admitted.ended(undefined, thrown);
+    else if (changes || isDenied) this.#audit.refused(live, request, thrown);
   }
 
   #logCall(live: LiveCall, isMutation: boolean, request: unknown, error?: WireError): void {
@@ -188,10 +234,16 @@ export class Calls {
   }
 }
 
+interface Opened {
+  readonly responses: AsyncIterable<unknown>;
+  readonly admitted?: AdmittedCall;
+}
+
 /** One call while it lasts. Its signal costs nothing until a method asks for it. */
-class LiveCall implements CallContext {
+class LiveCall implements CallContext, AuditedCall {
   readonly path: string;
   readonly caller: Caller;
+  peer: string | undefined;
   readonly startedMs = performance.now();
   readonly #lasting: Set<LiveCall>;
   #abort: AbortController | undefined;
@@ -270,6 +322,16 @@ async function* readAll<Request>(
     if (next.done === true) return;
     yield next.value;
   }
+}
+
+/** The messages with the first one, which was taken already, before the others. */
+async function* again<Request>(
+  first: IteratorResult<Request, void>,
+  rest: AsyncGenerator<Request, void, undefined>,
+): AsyncGenerator<Request, void, undefined> {
+  if (first.done === true) return;
+  yield first.value;
+  yield* rest;
 }
 
 function subjectOf(request: unknown): { vm?: unknown; requestId?: unknown } {

@@ -7,6 +7,7 @@ import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import type { Trust } from "../trust/index.ts";
 import { Admission, type Limits } from "./admission.ts";
+import { CallAudit, type AuditDoor } from "./call-audit.ts";
 import { Calls, type Implementable } from "./calls.ts";
 import type { Doors } from "./doors.ts";
 import { ErrorEncoder } from "./errors.ts";
@@ -29,6 +30,8 @@ export interface ApiServerOptions {
   readonly doors: Doors;
   /** By which those who come over TCP prove who they are; where it is not required, loopback is all there is. */
   readonly trust: Trust;
+  /** Where each change and each refusal leaves its trace. */
+  readonly audit: AuditDoor;
   readonly clock: Clock;
   readonly log: Logger;
   /** How long clients get at stop to take what was sent to them, in milliseconds. */
@@ -123,7 +126,7 @@ export class ApiServer implements Service {
   }
 
   async #openTcp(address: string): Promise<Front> {
-    const { config, trust, clock } = this.#options;
+    const { config, trust, clock, audit } = this.#options;
     const kind = { hasReflection: config.reflection, age: connectionAge };
     if (!trust.isRequired) {
       const open = { ...kind, identify: identifyOnLoopback };
@@ -132,7 +135,7 @@ export class ApiServer implements Service {
     let listener: TlsListener | undefined;
     const identify: Identify = (call) => listener?.callerOf(call.getPeer()) ?? nobody;
     return await this.#open({ ...kind, identify }, async (onConnection) => {
-      listener = await listenOnTls(address, { trust, clock, log: this.#log, onConnection });
+      listener = await listenOnTls(address, { trust, clock, audit, log: this.#log, onConnection });
       return listener;
     });
   }
@@ -141,12 +144,13 @@ export class ApiServer implements Service {
     kind: { identify: Identify; hasReflection: boolean; age: ServerOptions },
     listen: (hand: (socket: Parameters<Injector["injectConnection"]>[0]) => void) => Promise<Listener>,
   ): Promise<Front> {
-    const { config, protos } = this.#options;
+    const { config, protos, doors, audit } = this.#options;
     const calls = new Calls({
       errors: this.#errors,
       identify: kind.identify,
       admission: this.#admission,
-      controlEpochs: this.#options.doors.controlEpochs,
+      controlEpochs: doors.controlEpochs,
+      audit: new CallAudit(audit, doors),
       log: this.#log,
     });
     const server = new Server({

@@ -4,12 +4,14 @@ import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { peerOf, requireValid, type Peer, type Trust } from "../trust/index.ts";
+import type { AuditDoor } from "./call-audit.ts";
 import { nobody, type Caller } from "./identity.ts";
 import { bind, splitAddress, type Listener } from "./listener.ts";
 import { isRole } from "./roles.ts";
 
 export interface TlsListenerOptions {
   readonly trust: Trust;
+  readonly audit: Pick<AuditDoor, "noteRepeatable">;
   readonly clock: Clock;
   readonly log: Logger;
   /** Takes a connection whose other end has proved who it is. */
@@ -40,7 +42,7 @@ interface Open {
  * open; one whose certificate is revoked or has expired meanwhile is ended. Throws as listener.ts.
  */
 export async function listenOnTls(address: string, options: TlsListenerOptions): Promise<TlsListener> {
-  const { trust, clock, log } = options;
+  const { trust, audit, clock, log } = options;
   const open = new Map<string, Open>();
   const handshakes = new Map<string, Socket>();
   let refused = 0;
@@ -48,6 +50,8 @@ export async function listenOnTls(address: string, options: TlsListenerOptions):
     refused += 1;
     const { reason, message } = toSocleError(thrown);
     log.warn({ peer: addressOf(socket), reason }, `a connection was refused: ${message}`);
+    const caller = { name: nobody.name, role: nobody.role, peer: addressOf(socket) };
+    audit.noteRepeatable({ act: "connection_refused", caller, outcome: "denied", reason });
     socket.destroy();
   };
   const server = createServer({

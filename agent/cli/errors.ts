@@ -17,7 +17,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** What they mean, for the help and socle(1). */
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   ok: "Done.",
-  failed: "It failed, or a check of socle doctor did.",
+  failed: "It failed, or a check of socle doctor or socle audit verify did.",
   usage: "The command line, a file or a value in it is not valid.",
   notFound: "There is no such VM, operation or file.",
   unavailable: "The agent or libvirt does not answer.",

@@ -1,4 +1,5 @@
 import { Argument, Command as Cli, Option } from "commander";
+import { addAudit } from "./audit-program.ts";
 import { exitCodeMeanings, exitCodes, usageError } from "./errors.ts";
 import { parseBytes, parseDuration } from "./format.ts";
 import type { Command } from "./session.ts";
@@ -105,6 +106,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .command("trust")
     .description("What this host proves itself with, until when, and what is wrong with it.")
     .action(bind(async () => (await import("./commands/trust.ts")).showTrust));
+  addAudit(program, bind, configOption);
   program
     .command("doctor")
     .description("Look for what is wrong, and say what to do. Works while the agent is down.")

@@ -1,6 +1,7 @@
 import { eventToProto } from "../api/convert-event.ts";
 import { hostToProto } from "../api/convert-host.ts";
 import { vmToProto } from "../api/convert-vm.ts";
+import { certificateTrail, operationTrail } from "../audit/index.ts";
 import { loadProtos, type Protos } from "../api/protos.ts";
 import { ApiServer } from "../api/server.ts";
 import type { Service } from "../kernel/service.ts";
@@ -42,7 +43,7 @@ export function buildEdges(
   { protoDirectory, pageDirectory }: { protoDirectory: string; pageDirectory: string },
 ): Edges {
   const { config, clock, log } = basis;
-  const { position, operations, events } = state;
+  const { position, operations, events, audit } = state;
   const { host, table, settler } = hypervisor;
   const protos = loadProtos(protoDirectory);
   const reported = new ReportedState({
@@ -84,6 +85,8 @@ export function buildEdges(
     services: [
       reported,
       operationEvents(operations, events),
+      operationTrail(audit, operations, (id) => table.get(id)?.tenant ?? ""),
+      certificateTrail(audit, trust),
       operationDrain(operations, DRAIN_MS),
       settler,
       enrollment,
@@ -101,7 +104,7 @@ export function buildEdges(
 
 function buildApi(
   { config, clock, log }: Basis,
-  { record, position, operations, events }: State,
+  { record, position, operations, events, audit }: State,
   parts: { hypervisor: Hypervisor; trust: Trust; enrollment: Enrollment },
   protos: Protos,
 ): ApiServer {
@@ -134,7 +137,7 @@ function buildApi(
     position: positionNow,
     defaultAccelerator: () => vms.defaultAccelerator(),
   };
-  return new ApiServer({ config: config.api, protos, doors, trust, clock, log });
+  return new ApiServer({ config: config.api, protos, doors, trust, audit, clock, log });
 }
 
 type ApiDoors = ConstructorParameters<typeof ApiServer>[0]["doors"];

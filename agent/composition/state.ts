@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { AuditLog } from "../audit/index.ts";
 import { bootClock } from "../kernel/boot-clock.ts";
 import { EventLog } from "../state/event-log.ts";
 import { HostRecord } from "../state/host-record.ts";
@@ -14,14 +16,16 @@ export interface State {
   readonly operations: Operations;
   readonly reservations: ReservationBook;
   readonly events: EventLog;
+  readonly audit: AuditLog;
   /** Writes what is not written yet, and lets the directory go. */
   close(): Promise<void>;
 }
 
 const HOUR_MS = 3_600_000;
+const MIB = 2 ** 20;
 
 /** Throws what opening its parts throws: a directory that cannot be used, is in use, or holds what cannot be read. */
-export async function openState({ config, clock, log }: Basis): Promise<State> {
+export async function openState({ config, version, clock, log }: Basis): Promise<State> {
   const { maxEvents, operationRetentionHours } = config.state;
   const taken = await openStateDirectory(config.state.directory, log);
   try {
@@ -29,6 +33,14 @@ export async function openState({ config, clock, log }: Basis): Promise<State> {
     const record = await HostRecord.open(directory);
     const { agentEpoch } = record;
     const retentionMs = operationRetentionHours * HOUR_MS;
+    const audit = await AuditLog.open({
+      directory: join(directory, "audit"),
+      retentionMs: config.audit.retentionDays * 24 * HOUR_MS,
+      maxBytes: config.audit.maxMiB === null ? undefined : config.audit.maxMiB * MIB,
+      clock,
+      log,
+    });
+    audit.note({ act: "agent_started", details: { version, agentEpoch } });
     const boot = await bootClock();
     const operations = await Operations.open({ directory, clock, boot, log, retentionMs });
     const reservations = await ReservationBook.open({ directory, clock, boot, log, retentionMs });
@@ -39,10 +51,13 @@ export async function openState({ config, clock, log }: Basis): Promise<State> {
       operations,
       reservations,
       events,
+      audit,
       async close() {
         await operations.drain(0);
         await reservations.close();
         await events.flush();
+        audit.note({ act: "agent_stopped" });
+        await audit.close();
         await taken.release();
       },
     };

@@ -209,6 +209,25 @@ export const configSchema = z.strictObject({
         .describe("Events held for subscribers that come back."),
     })
     .prefault({}),
+  audit: z
+    .strictObject({
+      retentionDays: z
+        .number()
+        .min(1)
+        .max(3650)
+        .default(190)
+        .describe("Entries of the audit log are kept for so long at least; half a year has 184 days."),
+      maxMiB: z
+        .number()
+        .int()
+        .min(64)
+        .nullable()
+        .default(null)
+        .describe(
+          "Where the audit log takes more, its oldest entries go before their time; null: none do, and once the disk is full changes are refused.",
+        ),
+    })
+    .prefault({}),
   health: healthSchema.prefault({}),
   log: z
     .strictObject({

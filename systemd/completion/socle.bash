@@ -9,7 +9,7 @@ _socle() {
     esac
   done
   case "$path" in
-    "") words="agent status top vm inventory health events operations reservation cordon uncordon enroll trust doctor config version completion --version --socket --address --json --help" ;;
+    "") words="agent status top vm inventory health events operations reservation cordon uncordon enroll trust audit doctor config version completion --version --socket --address --json --help" ;;
     "agent") words="--config --version --socket --address --json --help" ;;
     "status") words="--version --socket --address --json --help" ;;
     "top") words="--sort --filter --delay --once --version --socket --address --json --help" ;;
@@ -42,6 +42,11 @@ _socle() {
     "uncordon") words="--version --socket --address --json --help" ;;
     "enroll") words="--scheduler --token --token-file --version --socket --address --json --help" ;;
     "trust") words="--version --socket --address --json --help" ;;
+    "audit") words="verify show export checkpoint --version --socket --address --json --help" ;;
+    "audit verify") words="--directory --config --key --checkpoint --export --version --socket --address --json --help" ;;
+    "audit show") words="--directory --config --key --since --who --vm --tenant --denied --limit --version --socket --address --json --help" ;;
+    "audit export") words="--directory --config --key --since --who --vm --tenant --version --socket --address --json --help" ;;
+    "audit checkpoint") words="--directory --config --key --version --socket --address --json --help" ;;
     "doctor") words="--config --version --socket --address --json --help" ;;
     "config") words="check show --version --socket --address --json --help" ;;
     "config check") words="--version --socket --address --json --help" ;;
@@ -55,11 +60,12 @@ _socle() {
 }
 _socle_commands() {
   case "$1" in
-    "") echo "agent status top vm inventory health events operations reservation cordon uncordon enroll trust doctor config version completion" ;;
+    "") echo "agent status top vm inventory health events operations reservation cordon uncordon enroll trust audit doctor config version completion" ;;
     "vm") echo "ls show create start stop reboot pause resume rm console" ;;
     "health") echo "ack" ;;
     "operations") echo "ls show wait cancel" ;;
     "reservation") echo "ls create renew release" ;;
+    "audit") echo "verify show export checkpoint" ;;
     "config") echo "check show" ;;
   esac
 }

@@ -18,6 +18,9 @@ const END_WITHIN_MS = 60_000;
 /** Above all that an agent waits for before it tries a disk again. */
 const WELL_WITHIN_MS = 30_000;
 
+/** Which of the two files is found full or broken first is chance. */
+const isOfTheDisk = (reason: string): boolean => reason === "JOURNAL_FAILED" || reason === "AUDIT_FAILED";
+
 const kinds = ["full", "slow", "broken", "read-only", "cut", "flip", "corrupt", "compaction"] as const;
 type Kind = (typeof kinds)[number];
 
@@ -97,7 +100,7 @@ export class DiskTrouble {
       timeoutMs: END_WITHIN_MS,
     });
     const { kind, reason, message } = refused;
-    const isClear = kind === "exhausted" && reason === "JOURNAL_FAILED" && message.includes("free space");
+    const isClear = kind === "exhausted" && isOfTheDisk(reason) && message.includes("free space");
     this.#run.demand(isClear, `refused with ${kind} ${reason}: ${message}`);
     await this.#host.list();
     await this.#disk.makeRoom();
@@ -116,7 +119,7 @@ export class DiskTrouble {
       what: "a change to be refused on a broken disk",
       timeoutMs: END_WITHIN_MS,
     });
-    const isClear = refused.reason === "JOURNAL_FAILED" && refused.message.includes("restart the agent");
+    const isClear = isOfTheDisk(refused.reason) && refused.message.includes("restart the agent");
     this.#run.demand(isClear, `refused with ${refused.reason}: ${refused.message}`);
     await this.#host.list();
     await this.#disk.fallSick("well");

@@ -72,6 +72,8 @@ const house: readonly [file: string, text: string, caughtBy: string | undefined]
   ["state/egg.ts", `import { hen } from "./hen.ts"; export const egg = (): unknown => hen;`, "no-cycles"],
   ["vm/deep.ts", `import { wire } from "../libvirt/wire.ts"; export const w = wire;`, "libvirt-has-one-door"],
   ["api/deep-trust.ts", `import { x } from "../trust/x.ts"; export const y = x;`, "trust-has-one-door"],
+  ["api/deep-audit.ts", `import { x } from "../audit/x.ts"; export const y = x;`, "audit-has-one-door"],
+  ["audit/sibling.ts", `export { host } from "../host/host.ts";`, "audit-imports-only-downwards"],
   [
     "state/tls.ts",
     `import { connect } from "node:tls"; export const c = connect;`,
@@ -87,6 +89,9 @@ const house: readonly [file: string, text: string, caughtBy: string | undefined]
   // A cycle is reported once, at its first file.
   ["state/hen.ts", `import { egg } from "./egg.ts"; export const hen = (): unknown => egg;`, undefined],
   ["trust/x.ts", `import { connect } from "node:tls"; export const x = connect;`, undefined],
+  ["audit/x.ts", `import { hen } from "../state/hen.ts"; export const x = hen;`, undefined],
+  ["audit/index.ts", `export { x } from "./x.ts";`, undefined],
+  ["cli/audit.ts", `export { x } from "../audit/index.ts";`, undefined],
   ["kernel/kernel.ts", `export const kernel = 1;`, undefined],
   ["libvirt/wire.ts", `export const wire = 1;`, undefined],
   ["libvirt/index.ts", `export { wire } from "./wire.ts";`, undefined],

@@ -12,6 +12,8 @@ import {
 } from "@grpc/grpc-js";
 import type { MethodDefinition } from "@grpc/proto-loader";
 import type { ConsoleStream, Doors } from "../../../agent/api/doors.ts";
+import type { AuditDoor } from "../../../agent/api/call-audit.ts";
+import type { Act } from "../../../agent/audit/index.ts";
 import { loadProtos } from "../../../agent/api/protos.ts";
 import { ApiServer } from "../../../agent/api/server.ts";
 import { configSchema, type Config } from "../../../agent/config/schema.ts";
@@ -175,6 +177,9 @@ export interface Harness {
   readonly position: Position;
   readonly api: ApiServer;
   readonly logged: Record<string, unknown>[];
+  /** What went into the audit log; a test may put another `record` in place of it. */
+  readonly audited: Act[];
+  readonly audit: { -readonly [Name in keyof AuditDoor]: AuditDoor[Name] };
   /** What the fake of vm/vms.ts was asked, by method. */
   readonly asked: [string, unknown, string][];
   /** What a test puts in place of a door's method. */
@@ -201,6 +206,13 @@ export async function startApi(
   const table = new VmTable();
   table.completed(1_700_000_000_000);
   const host = new FakeHost();
+  const audited: Act[] = [];
+  const note = (act: Act): void => void audited.push(act);
+  const audit: Harness["audit"] = {
+    note,
+    noteRepeatable: note,
+    record: (act) => Promise.resolve(audited.push(act)),
+  };
   const position = new Position({ agentEpoch: 7 });
   const asked: Harness["asked"] = [];
   const mutate = (kind: string) => async (request: { requestId: string }, caller: string) => {
@@ -240,6 +252,7 @@ export async function startApi(
       position: () => ({ bootId: "boot-1", agentEpoch: 7, generation: position.generation }),
     },
     trust,
+    audit,
     clock,
     log,
     stopTimeoutMs: 500,
@@ -263,7 +276,8 @@ export async function startApi(
   });
   api.setServing(true);
   const { tcpPort } = api;
-  return { socket, tcpPort, table, host, operations, events, position, api, logged, asked, vms, stop };
+  const logs = { logged, audited, audit };
+  return { socket, tcpPort, table, host, operations, events, position, api, ...logs, asked, vms, stop };
 }
 
 /** Of a host with one cell of four CPUs, two of them dedicated, and 16 GiB. */

@@ -1,0 +1,190 @@
+import type { Act, Actor, AuditLog } from "../audit/index.ts";
+import { toSocleError, type ErrorKind } from "../kernel/errors.ts";
+import type { Doors } from "./doors.ts";
+import type { Caller } from "./identity.ts";
+
+/**
+ * What of a request goes into the audit log, by the path of its field; all else stays out: labels, command lines, tokens and
+ * what is typed into a console may hold secrets. The VM, the tenant and the request id are told for each.
+ */
+export const auditedFields: Readonly<Record<string, readonly string[]>> = {
+  "/socle.v1.VmService/CreateVm": [
+    "spec.name",
+    "spec.vcpus",
+    "spec.memoryBytes",
+    "spec.disks.length",
+    "spec.nics.length",
+    "leaveStopped",
+    "validateOnly",
+    "placementEpoch",
+    "reservationId",
+  ],
+  "/socle.v1.VmService/StartVm": ["placementEpoch"],
+  "/socle.v1.VmService/StopVm": ["force", "gracefulTimeout.seconds"],
+  "/socle.v1.VmService/RebootVm": ["force"],
+  "/socle.v1.VmService/PauseVm": [],
+  "/socle.v1.VmService/ResumeVm": [],
+  "/socle.v1.VmService/DeleteVm": ["keepDisks", "force"],
+  "/socle.v1.VmService/Console": ["force"],
+  "/socle.v1.OperationService/CancelOperation": ["operationId"],
+  "/socle.v1.HostService/SetSchedulingState": ["state", "reason"],
+  "/socle.v1.HostService/AcknowledgeCondition": ["type"],
+  "/socle.v1.ReservationService/Reserve": ["vcpus", "memoryBytes", "ttl.seconds"],
+  "/socle.v1.ReservationService/RenewReservation": ["reservationId", "ttl.seconds"],
+  "/socle.v1.ReservationService/ReleaseReservation": ["reservationId"],
+  "/socle.v1.TrustService/EnrollHost": ["address"],
+};
+
+/** The call that an entry is about. */
+export interface AuditedCall {
+  readonly path: string;
+  readonly caller: Caller;
+  /** `address:port`, where it came over the network. */
+  readonly peer: string | undefined;
+}
+
+/** One that was admitted, until it is answered. */
+export interface AdmittedCall {
+  /** `error`: what it failed with; undefined: it did not. */
+  ended(answer: unknown, error?: unknown): void;
+}
+
+export type AuditDoor = Pick<AuditLog, "record" | "note" | "noteRepeatable">;
+type Known = Pick<Doors, "vmView" | "operations" | "reservations">;
+
+/** Leaves the trace of each call that changes something, and of each that was refused. */
+export class CallAudit {
+  readonly #log: AuditDoor;
+  readonly #known: Known;
+
+  constructor(log: AuditDoor, known: Known) {
+    this.#log = log;
+    this.#known = known;
+  }
+
+  /** Resolves when the admission is on the disk; the call is not to begin before. Rejects as `AuditLog.record`. */
+  async admit(call: AuditedCall, request: unknown): Promise<AdmittedCall> {
+    const about = this.#about(call, request);
+    const of = await this.#log.record({ act: "call_admitted", ...about, outcome: "allowed" });
+    const { arguments: _told, ...same } = about;
+    return {
+      ended: (answer, error) => {
+        const made = textsOf(answer, { operationId: "operation", vmId: "vm" });
+        this.#log.note({ act: "call_ended", of, ...same, ...made, ...outcomeOf(error) });
+      },
+    };
+  }
+
+  /** One that did not get as far as `admit`. */
+  refused(call: AuditedCall, request: unknown, error: unknown): void {
+    this.#log.noteRepeatable({ act: "call_refused", ...this.#about(call, request), ...outcomeOf(error) });
+  }
+
+  #about({ path, caller, peer }: AuditedCall, request: unknown): Omit<Act, "act"> {
+    const told = (auditedFields[path] ?? []).flatMap((field) => {
+      const value = valueAt(request, field);
+      const isTold = typeof value === "number" || typeof value === "boolean" || typeof value === "string";
+      return isTold && value !== "" && value !== false && value !== 0 ? [[field, value] as const] : [];
+    });
+    return {
+      caller: actorOf(caller, peer),
+      method: path,
+      ...textsOf(request, { requestId: "requestId" }),
+      ...this.#subject(caller, request),
+      ...(told.length === 0 ? {} : { arguments: Object.fromEntries(told) }),
+    };
+  }
+
+  /**
+   * Which VM it is about, and whose. What somebody who has to do with one tenant alone does is told as that tenant's: whether
+   * there is another's VM behind a name he tried is not for his tenant to read.
+   */
+  #subject({ tenant: own }: Caller, request: unknown): { vm?: string; tenant?: string } {
+    const { vm: named } = textsOf(request, { vm: "vm" });
+    const vmId = named === undefined ? this.#vmOfOperation(request) : undefined;
+    const vm = this.#known.vmView.get(named ?? vmId ?? "");
+    const isTheirs = own === undefined || vm?.tenant === own;
+    const id = (isTheirs ? vm?.id : undefined) ?? named ?? vmId ?? textAt(request, "spec.vmId");
+    const tenant =
+      own ??
+      vm?.tenant ??
+      textAt(request, "spec.tenant") ??
+      textAt(request, "tenant") ??
+      this.#tenantOfReservation(request);
+    return {
+      ...(id === undefined || id === "" ? {} : { vm: id }),
+      ...(tenant === undefined || tenant === "" ? {} : { tenant }),
+    };
+  }
+
+  #vmOfOperation(request: unknown): string | undefined {
+    const id = textAt(request, "operationId");
+    return id === undefined ? undefined : known(() => this.#known.operations.get(id).vmId);
+  }
+
+  #tenantOfReservation(request: unknown): string | undefined {
+    const id = textAt(request, "reservationId");
+    return id === undefined ? undefined : known(() => this.#known.reservations.get(id).tenant);
+  }
+}
+
+/** Undefined where there is no such thing: the call itself will say so. */
+function known(find: () => string): string | undefined {
+  try {
+    return find();
+  } catch {
+    return undefined;
+  }
+}
+
+function actorOf({ name, role, tenant, certificateSerial }: Caller, peer: string | undefined): Actor {
+  return {
+    name,
+    role,
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(certificateSerial === undefined ? {} : { certificateSerial }),
+    ...(peer === undefined ? {} : { peer }),
+  };
+}
+
+const outcomes: Partial<Record<ErrorKind, Act["outcome"]>> = {
+  denied: "denied",
+  exhausted: "refused",
+  conflict: "refused",
+  // A console ends so, when its caller has had enough.
+  cancelled: "cancelled",
+};
+
+/** By the reason alone: messages are made of what callers say. */
+function outcomeOf(error: unknown): Pick<Act, "outcome" | "reason"> {
+  if (error === undefined) return { outcome: "done" };
+  const { kind, reason } = toSocleError(error);
+  return { outcome: outcomes[kind] ?? "failed", reason };
+}
+
+function valueAt(value: unknown, path: string): unknown {
+  let inner = value;
+  for (const step of path.split(".")) {
+    if (typeof inner !== "object" || inner === null) return undefined;
+    inner = (inner as Record<string, unknown>)[step];
+  }
+  return inner;
+}
+
+function textAt(value: unknown, path: string): string | undefined {
+  const text = valueAt(value, path);
+  return typeof text === "string" && text !== "" ? text : undefined;
+}
+
+/** The texts under these names, under the names they have in the log. */
+function textsOf<Name extends string>(
+  value: unknown,
+  names: Readonly<Record<string, Name>>,
+): { [Key in Name]?: string } {
+  const found: { [Key in Name]?: string } = {};
+  for (const [field, name] of Object.entries<Name>(names)) {
+    const text = textAt(value, field);
+    if (text !== undefined) found[name] = text;
+  }
+  return found;
+}

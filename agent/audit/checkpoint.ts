@@ -1,0 +1,141 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  verify,
+  type KeyObject,
+} from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { SocleError } from "../kernel/errors.ts";
+import { replaceFile } from "../state/durable-file.ts";
+
+const checkpointSchema = z.object({
+  /** The entry it vouches for, and with it for all before. */
+  sequence: z.number().int().min(0),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  time: z.string(),
+  /** The fingerprint of the key that signed it. */
+  key: z.string(),
+  /** Ed25519, base64. */
+  signature: z.string(),
+});
+
+/** What the host's audit key says of the log: up to this entry it was so. */
+export type Checkpoint = Readonly<z.output<typeof checkpointSchema>>;
+
+/** Undefined for what is no checkpoint. Whether it is genuine, `VerifyKey.vouches` says. */
+export function parseCheckpoint(value: unknown): Checkpoint | undefined {
+  return checkpointSchema.safeParse(value).data;
+}
+
+const textOf = ({ sequence, hash, time, key }: Omit<Checkpoint, "signature">): Buffer =>
+  Buffer.from(`socle audit checkpoint 1\n${key}\n${sequence}\n${hash}\n${time}\n`);
+
+/** The public half: what others check a log with. */
+export class VerifyKey {
+  readonly #key: KeyObject;
+  /** SHA-256 of the key in DER, hexadecimal. */
+  readonly fingerprint: string;
+
+  constructor(key: KeyObject) {
+    this.#key = key;
+    this.fingerprint = createHash("sha256")
+      .update(key.export({ type: "spki", format: "der" }))
+      .digest("hex");
+  }
+
+  /** Throws `invalid` AUDIT_KEY_INVALID. */
+  static fromPem(pem: string): VerifyKey {
+    try {
+      const key = createPublicKey(pem);
+      if (key.asymmetricKeyType !== "ed25519") throw new Error(`it is ${key.asymmetricKeyType ?? "another"}`);
+      return new VerifyKey(key);
+    } catch (cause) {
+      throw keyInvalid("this is no Ed25519 public key in PEM form", cause);
+    }
+  }
+
+  get pem(): string {
+    return this.#key.export({ type: "spki", format: "pem" }).toString();
+  }
+
+  /** Whether this key signed it. */
+  vouches(checkpoint: Checkpoint): boolean {
+    if (checkpoint.key !== this.fingerprint) return false;
+    return verify(null, textOf(checkpoint), this.#key, Buffer.from(checkpoint.signature, "base64"));
+  }
+}
+
+const privateName = "key.pem";
+export const publicName = "key.pub";
+
+/** The host's audit key; it never leaves the directory. */
+export class AuditKey {
+  readonly #key: KeyObject;
+  readonly public: VerifyKey;
+
+  private constructor(key: KeyObject) {
+    this.#key = key;
+    this.public = new VerifyKey(createPublicKey(key));
+  }
+
+  /** Reads the directory's key, or makes one (mode 0600). Throws `invalid` AUDIT_KEY_INVALID. */
+  static async open(directory: string): Promise<AuditKey> {
+    const path = join(directory, privateName);
+    let pem = await readIfThere(path);
+    if (pem === undefined) {
+      const made = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+      pem = made.toString();
+      await replaceFile(path, Buffer.from(pem));
+    } else if (((await stat(path)).mode & 0o077) !== 0) {
+      throw keyInvalid(`${path} can be read by others: chmod 600, and think of who may have signed with it`);
+    }
+    let key: AuditKey;
+    try {
+      key = new AuditKey(createPrivateKey(pem));
+    } catch (cause) {
+      throw keyInvalid(`${path} is no private key in PEM form`, cause);
+    }
+    const publicPath = join(directory, publicName);
+    if ((await readIfThere(publicPath)) !== key.public.pem)
+      await replaceFile(publicPath, Buffer.from(key.public.pem));
+    return key;
+  }
+
+  sign(sequence: number, hash: string, nowMs: number): Checkpoint {
+    const said = { sequence, hash, time: new Date(nowMs).toISOString(), key: this.public.fingerprint };
+    return { ...said, signature: sign(null, textOf(said), this.#key).toString("base64") };
+  }
+}
+
+const headName = "head.json";
+
+/** The newest checkpoint, beside the log: whoever cuts the log's tail must have this one replaced too. */
+export async function readHead(directory: string): Promise<Checkpoint | undefined> {
+  const text = await readIfThere(join(directory, headName));
+  if (text === undefined) return undefined;
+  try {
+    return parseCheckpoint(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+export const writeHead = async (directory: string, checkpoint: Checkpoint): Promise<void> =>
+  await replaceFile(join(directory, headName), Buffer.from(`${JSON.stringify(checkpoint)}\n`));
+
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+    throw thrown;
+  }
+}
+
+const keyInvalid = (message: string, cause?: unknown): SocleError =>
+  new SocleError("invalid", "AUDIT_KEY_INVALID", message, cause === undefined ? {} : { cause });

@@ -1,0 +1,83 @@
+import { randomBytes } from "node:crypto";
+
+/** Who did it, as the API knows them. */
+export interface Actor {
+  readonly name: string;
+  readonly role: string;
+  /** Whose VMs alone the caller has to do with. */
+  readonly tenant?: string;
+  readonly certificateSerial?: string;
+  /** `address:port`; absent on the unix socket. */
+  readonly peer?: string;
+}
+
+export type ActKind =
+  /** A mutation that may begin: durable before it does. */
+  | "call_admitted"
+  /** How it was answered; `of` is its admission. */
+  | "call_ended"
+  /** A call that was not let in, or a connection. */
+  | "call_refused"
+  | "connection_refused"
+  | "operation_ended"
+  | "agent_started"
+  | "agent_stopped"
+  | "configuration_reloaded"
+  | "certificate_changed"
+  /** Calls were refused because the log could not be written; told once it can be again. */
+  | "log_was_unwritable"
+  /** What is missing of the log, as the agent found it at its start. */
+  | "log_found_damaged"
+  /** Old entries were deleted, as the configuration says. */
+  | "segments_dropped"
+  | "checkpoint";
+
+/** An act, as whoever saw it tells it. Nothing that could hold a secret belongs here: fields are named one by one. */
+export interface Act {
+  readonly act: ActKind;
+  readonly caller?: Actor;
+  /** `/package.Service/Method`. */
+  readonly method?: string;
+  readonly requestId?: string;
+  /** The VM's id, or what the caller named where there is none of that name. */
+  readonly vm?: string;
+  /** Whose VM or reservation it is about. */
+  readonly tenant?: string;
+  readonly arguments?: Readonly<Record<string, string | number | boolean>>;
+  /** The sequence of the entry that this is the end of. */
+  readonly of?: number;
+  readonly outcome?: "allowed" | "denied" | "refused" | "done" | "failed" | "cancelled";
+  readonly reason?: string;
+  readonly operation?: string;
+  /** So many of the same, further ones to one that was told before. */
+  readonly times?: number;
+  readonly details?: Readonly<Record<string, string | number>>;
+}
+
+export interface Entry extends Act {
+  /** Dense over the log's whole life, from 1. */
+  readonly sequence: number;
+  /** RFC 3339, by the host's wall clock. */
+  readonly time: string;
+  /** 128 random bits: without it, who has an entry's digest alone could guess what it says. */
+  readonly nonce: string;
+}
+
+const maxText = 512;
+
+/** An act as the text that is hashed and kept: one line of JSON in ASCII. Long texts of callers are cut. */
+export function encodeEntry(act: Act, sequence: number, nowMs: number): string {
+  const nonce = randomBytes(16).toString("base64url");
+  const entry = { sequence, time: new Date(nowMs).toISOString(), nonce, ...act } satisfies Entry;
+  return ascii(
+    JSON.stringify(entry, (_key, value: unknown) => (typeof value === "string" ? cut(value) : value)),
+  );
+}
+
+/** Throws `SyntaxError` for what is no JSON. */
+export const decodeEntry = (json: string): Entry => JSON.parse(json) as Entry;
+
+const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text);
+
+const ascii = (json: string): string =>
+  json.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);

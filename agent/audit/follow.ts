@@ -1,0 +1,39 @@
+import { decodeLink, digestOf, genesis, linked } from "./chain.ts";
+import { decodeEntry, type Entry } from "./entry.ts";
+
+/** Where a chain stands. */
+export interface ChainPoint {
+  /** The entry it is behind; 0 at the beginning. */
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+export const beginning: ChainPoint = { sequence: 0, hash: genesis };
+
+export interface Followed extends ChainPoint {
+  readonly entry: Entry;
+  readonly json: string;
+  readonly digest: string;
+}
+
+/** The next entry behind `point`, or in words what is wrong with the line. */
+export function follow(point: ChainPoint, line: string): Followed | string {
+  const link = decodeLink(line);
+  if (link === undefined) return "is no entry: the line was damaged or overwritten";
+  const digest = digestOf(link.json);
+  const hash = linked(point.hash, digest);
+  let entry: Entry;
+  try {
+    entry = decodeEntry(link.json);
+  } catch {
+    return "is not readable: the line was damaged or edited";
+  }
+  const { sequence } = entry;
+  if (link.hash !== hash) {
+    if (sequence === point.sequence + 1) return "does not fit its hash: it was edited";
+    return `stands where entry ${point.sequence + 1} should: entries were removed, inserted or reordered`;
+  }
+  if (sequence !== point.sequence + 1)
+    return `says that it is entry ${sequence}: entries were removed or inserted`;
+  return { sequence, hash, entry, json: link.json, digest };
+}

@@ -1,0 +1,102 @@
+import { truncate } from "node:fs/promises";
+import { readHead, type Checkpoint, type VerifyKey } from "./checkpoint.ts";
+import { beginning, follow, type ChainPoint } from "./follow.ts";
+import { linesOf, listSegments, parseHeader, type SegmentFile } from "./segment.ts";
+
+/** What a start finds of the log. */
+export interface Found {
+  readonly point: ChainPoint;
+  /** In the newest segment; else a new one is to be begun. */
+  readonly goesOn: boolean;
+  readonly segments: readonly SegmentFile[];
+  /** Entries that no checkpoint vouches for yet. */
+  readonly unsigned: number;
+  /** What was written when the agent died, and nobody was promised; it has been cut off. */
+  readonly tornBytes: number;
+  /** What of the log is missing or wrong, in words. The files are left as they are. */
+  readonly damage?: string;
+}
+
+/**
+ * Reads the newest segment and holds it against the newest checkpoint; the older ones are `verifyLog`'s. Where entries
+ * are missing or changed that a checkpoint vouches for, the chain goes on from the checkpoint in a new segment, so that
+ * the gap can be seen for good.
+ */
+export async function findLog(directory: string, key: VerifyKey): Promise<Found> {
+  const segments = await listSegments(directory);
+  const head = await readHead(directory);
+  const genuine = head !== undefined && key.vouches(head) ? head : undefined;
+  const newest = segments.at(-1);
+  if (newest === undefined) {
+    if (genuine === undefined)
+      return { point: beginning, goesOn: false, segments, unsigned: 0, tornBytes: 0 };
+    return goOn(genuine, segments, `all entries up to ${genuine.sequence} are gone`);
+  }
+  const read = await readSegment(newest, genuine);
+  const { point } = read;
+  if (genuine === undefined) {
+    const damage = head === undefined ? "head.json is missing" : "head.json is not signed by this host's key";
+    return goOn(point, segments, damage);
+  }
+  if (read.mismatch) return goOn(genuine, segments, `entry ${genuine.sequence} or one before it was changed`);
+  if (point.sequence < genuine.sequence) {
+    const damage = `entries ${point.sequence + 1} to ${genuine.sequence} are missing${read.why}`;
+    return goOn(genuine, segments, damage);
+  }
+  const tornBytes = read.fileBytes - read.bytes;
+  if (tornBytes > 0) await truncate(newest.path, read.bytes);
+  return {
+    point,
+    goesOn: true,
+    segments,
+    unsigned: point.sequence - genuine.sequence,
+    tornBytes,
+  };
+}
+
+const goOn = (point: ChainPoint, segments: readonly SegmentFile[], damage: string): Found => ({
+  point: { sequence: point.sequence, hash: point.hash },
+  goesOn: false,
+  segments,
+  unsigned: 0,
+  tornBytes: 0,
+  damage,
+});
+
+interface ReadSegment {
+  readonly point: ChainPoint;
+  /** Good up to here. */
+  readonly bytes: number;
+  readonly fileBytes: number;
+  /** What is wrong with the first bad line, to be put behind a sentence. */
+  readonly why: string;
+  /** It is whole, and not what the checkpoint says. */
+  readonly mismatch: boolean;
+}
+
+async function readSegment(segment: SegmentFile, head: Checkpoint | undefined): Promise<ReadSegment> {
+  let point: ChainPoint = { sequence: segment.first - 1, hash: "" };
+  let bytes = 0;
+  let fileBytes = 0;
+  let why = "";
+  let mismatch = false;
+  for await (const lines of linesOf(segment.path)) {
+    for (const { text, number, end, whole } of lines) {
+      fileBytes = end;
+      if (why !== "") continue;
+      if (number === 1) {
+        const header = parseHeader(text);
+        if (header === undefined || header.first !== segment.first) why = ": their segment has no beginning";
+        else point = { sequence: header.first - 1, hash: header.previous };
+      } else {
+        const followed = whole ? follow(point, text) : "was not written to its end";
+        if (typeof followed === "string") why = `: entry ${point.sequence + 1} ${followed}`;
+        else point = { sequence: followed.sequence, hash: followed.hash };
+      }
+      if (why !== "") continue;
+      bytes = end;
+      if (head?.sequence === point.sequence && head.hash !== point.hash) mismatch = true;
+    }
+  }
+  return { point, bytes, fileBytes, why, mismatch };
+}

@@ -1,0 +1,6 @@
+export { parseCheckpoint, publicName, readHead, VerifyKey, type Checkpoint } from "./checkpoint.ts";
+export type { Act, Actor, ActKind, Entry } from "./entry.ts";
+export { keyOfExport, TenantExport, verifyExport, type ExportReport } from "./export.ts";
+export { AuditLog, type AuditState } from "./log.ts";
+export { certificateTrail, operationTrail } from "./trails.ts";
+export { verifyLog, type Problem, type Report } from "./verify.ts";

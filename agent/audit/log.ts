@@ -1,0 +1,308 @@
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import { makeDirectory } from "../kernel/make-directory.ts";
+import { Topic } from "../kernel/topic.ts";
+import { digestOf, encodeLink, linked } from "./chain.ts";
+import { AuditKey, writeHead, type Checkpoint } from "./checkpoint.ts";
+import { encodeEntry, type Act } from "./entry.ts";
+import { findLog, type Found } from "./found.ts";
+import type { ChainPoint } from "./follow.ts";
+import { auditFailed, busy, isFullDisk, stopping, unreadable } from "./refusals.ts";
+import { Repeats } from "./repeats.ts";
+import { Segments, type Keeping } from "./segments.ts";
+
+export interface AuditLogOptions extends Keeping {
+  /** The log's own, below the state directory. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** For metrics and health. */
+export interface AuditState {
+  /** The newest entry on the disk. */
+  readonly sequence: number;
+  readonly bytes: number;
+  /** Acts that wait to be written. */
+  readonly waiting: number;
+  /** Acts that could not be recorded since the start, and so were not done. */
+  readonly refused: number;
+  /** Why acts are refused now. */
+  readonly failure?: SocleError | undefined;
+  /** What was found missing at the start. */
+  readonly damage?: string | undefined;
+}
+
+interface Pending {
+  readonly act: Act;
+  readonly resolve?: (sequence: number) => void;
+  readonly reject?: (error: SocleError) => void;
+}
+
+/** Entries of one write: what they take to encode and hash stays under 5 ms of the event loop. */
+const batchEntries = 128;
+const maxWaiting = 20_000;
+/** What a checkpoint may lag behind the newest entry. */
+const checkpointAfterMs = 1000;
+const checkpointEntries = 1000;
+const retryAfterMs = 5000;
+
+/**
+ * The host's audit log: a chain of hashes over all acts, with signed checkpoints. All who wait for their act to be durable
+ * share one write and one fdatasync.
+ */
+export class AuditLog {
+  readonly #options: AuditLogOptions;
+  readonly #key: AuditKey;
+  readonly #segments: Segments;
+  readonly #damage: string | undefined;
+  readonly #changes = new Topic<void>();
+  readonly #over = new AbortController();
+  readonly #repeats: Repeats;
+  readonly #timed = new Set<"checkpoint" | "retry">();
+  #point: ChainPoint;
+  #syncedSequence: number;
+  #unsigned: number;
+  #checkpointDue: boolean;
+  #pending: Pending[] = [];
+  #isPumping = false;
+  #pumped: Promise<void> = Promise.resolve();
+  /** The last write found no space. */
+  #full: { readonly error: SocleError; readonly sinceMs: number } | undefined;
+  /** For good. */
+  #failure: SocleError | undefined;
+  #refused = 0;
+  /** Of these, told in the log. */
+  #refusedTold = 0;
+  #isClosed = false;
+
+  /** Opens the log or begins it. Throws `invalid` AUDIT_KEY_INVALID and, for the rest, `unavailable` AUDIT_UNREADABLE. */
+  static async open(options: AuditLogOptions): Promise<AuditLog> {
+    const { directory, clock, log } = options;
+    try {
+      await makeDirectory(directory, 0o700);
+      const key = await AuditKey.open(directory);
+      const found = await findLog(directory, key.public);
+      const segments = await Segments.open(directory, found, options, clock.now());
+      const audit = new AuditLog(options, key, segments, found);
+      const { tornBytes, damage } = found;
+      if (tornBytes > 0) log.warn({ bytes: tornBytes }, "the audit log ended in a torn entry; it is cut off");
+      if (damage !== undefined) {
+        log.error({ damage }, "the audit log is damaged or was tampered with; look with: socle audit verify");
+        audit.note({ act: "log_found_damaged", outcome: "failed", reason: damage });
+      }
+      return audit;
+    } catch (thrown) {
+      throw thrown instanceof SocleError ? thrown : unreadable(directory, thrown);
+    }
+  }
+
+  private constructor(options: AuditLogOptions, key: AuditKey, segments: Segments, found: Found) {
+    this.#options = options;
+    this.#key = key;
+    this.#segments = segments;
+    this.#point = found.point;
+    this.#syncedSequence = found.point.sequence;
+    this.#unsigned = found.unsigned;
+    this.#checkpointDue = found.unsigned > 0;
+    this.#damage = found.damage;
+    this.#repeats = new Repeats(options.clock, (act) => this.note(act));
+  }
+
+  get state(): AuditState {
+    return {
+      sequence: this.#syncedSequence,
+      bytes: this.#segments.bytes,
+      waiting: this.#pending.length,
+      refused: this.#refused,
+      failure: this.#failure ?? this.#full?.error,
+      damage: this.#damage,
+    };
+  }
+
+  get directory(): string {
+    return this.#options.directory;
+  }
+
+  /** After each change of `state.sequence`. */
+  subscribe(signal: AbortSignal): AsyncIterable<unknown> {
+    return this.#changes.subscribe(signal, 1);
+  }
+
+  /**
+   * Resolves to the act's sequence when it is on the disk. Rejects with AUDIT_FAILED (`exhausted` while the disk is full,
+   * `unavailable` for good once a write or sync failed otherwise) and `exhausted` AUDIT_BUSY: the act is not to be done.
+   */
+  record(act: Act): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const refusal = this.#failure ?? (this.#isClosed ? stopping() : undefined);
+      if (refusal !== undefined) this.#refuse(reject, refusal);
+      else if (this.#pending.length >= maxWaiting / 2) this.#refuse(reject, busy());
+      else this.#push({ act, resolve, reject });
+    });
+  }
+
+  /**
+   * Of what has happened already: keeps its order among the others and is durable within about a second; while the disk is
+   * full it waits in memory.
+   */
+  note(act: Act): void {
+    if (this.#isClosed || this.#failure !== undefined || this.#pending.length >= maxWaiting)
+      this.#refused += 1;
+    else this.#push({ act });
+  }
+
+  /** As `note`, for what somebody may repeat at will: the first of a kind, then within ten seconds their number. */
+  noteRepeatable(act: Act): void {
+    this.#repeats.add(act);
+  }
+
+  /** Writes what waits, signs, and closes. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#repeats.close();
+    this.#isClosed = true;
+    this.#over.abort();
+    await this.#pumped;
+    this.#checkpointDue = true;
+    this.#wake();
+    await this.#pumped;
+    await this.#segments.close();
+  }
+
+  #refuse(reject: ((error: SocleError) => void) | undefined, refusal: SocleError): void {
+    this.#refused += 1;
+    reject?.(refusal);
+  }
+
+  #push(pending: Pending): void {
+    this.#pending.push(pending);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    this.#pumped = this.#pump();
+  }
+
+  async #pump(): Promise<void> {
+    await Promise.resolve(); // all that is told in this turn goes into the first batch
+    while (this.#failure === undefined && (this.#pending.length > 0 || this.#checkpointDue)) {
+      const batch = this.#pending.splice(0, batchEntries);
+      try {
+        if (this.#segments.isFull(this.#point, this.#options.clock.now())) await this.#turnOver();
+        await this.#write(batch);
+      } catch (thrown) {
+        await this.#fail(thrown, batch);
+        break;
+      }
+    }
+    this.#isPumping = false;
+  }
+
+  async #write(batch: readonly Pending[]): Promise<void> {
+    const { clock } = this.#options;
+    let point = this.#point;
+    let text = "";
+    const add = (act: Act): number => {
+      const json = encodeEntry(act, point.sequence + 1, clock.now());
+      point = { sequence: point.sequence + 1, hash: linked(point.hash, digestOf(json)) };
+      text += encodeLink({ hash: point.hash, json });
+      return point.sequence;
+    };
+    const refused = this.#refused;
+    if (this.#full !== undefined) add(unwritable(this.#full.sinceMs, refused - this.#refusedTold));
+    const sequences = batch.map(({ act }) => add(act));
+    const unsigned = this.#unsigned + point.sequence - this.#point.sequence;
+    const isDue = unsigned > 0 && (this.#checkpointDue || unsigned >= checkpointEntries);
+    const checkpoint = isDue ? this.#key.sign(point.sequence, point.hash, clock.now()) : undefined;
+    if (checkpoint !== undefined) add({ act: "checkpoint", details: { ...checkpoint } });
+    const isSynced = checkpoint !== undefined || batch.some(({ resolve }) => resolve !== undefined);
+    await this.#segments.append(text, isSynced);
+    this.#point = point;
+    this.#unsigned = checkpoint === undefined ? unsigned : 0;
+    this.#checkpointDue = false;
+    if (this.#full !== undefined) this.#options.log.info("the audit log is written again");
+    this.#full = undefined;
+    this.#refusedTold = refused;
+    if (this.#unsigned > 0) this.#after("checkpoint", checkpointAfterMs);
+    if (isSynced) this.#syncedSequence = point.sequence;
+    batch.forEach(({ resolve }, index) => resolve?.(sequences[index] ?? 0));
+    if (checkpoint !== undefined) await this.#keepHead(checkpoint);
+    if (isSynced) this.#changes.publish();
+  }
+
+  async #keepHead(checkpoint: Checkpoint): Promise<void> {
+    try {
+      await writeHead(this.#options.directory, checkpoint);
+    } catch (err) {
+      // It is in the log as well; the next one is put there.
+      this.#options.log.warn({ err }, "the audit log's newest checkpoint could not be put beside it");
+    }
+  }
+
+  /** One timer of each kind; both end in a write with a checkpoint. */
+  #after(kind: "checkpoint" | "retry", ms: number): void {
+    if (this.#timed.has(kind) || this.#isClosed) return;
+    this.#timed.add(kind);
+    this.#options.clock.sleep(ms, this.#over.signal).then(
+      () => {
+        this.#timed.delete(kind);
+        this.#checkpointDue = true;
+        this.#wake();
+      },
+      () => undefined,
+    );
+  }
+
+  async #fail(cause: unknown, batch: readonly Pending[]): Promise<void> {
+    const { log, clock, directory } = this.#options;
+    let why = cause;
+    let isFull = isFullDisk(cause);
+    try {
+      // A write that found no space may have written a part: without it the file is as before, and the next may do.
+      if (isFull) await this.#segments.takeBack();
+    } catch (thrown) {
+      why = thrown;
+      isFull = false;
+    }
+    const error = auditFailed(directory, why, isFull);
+    if (this.#full === undefined) log.error({ err: why }, error.message);
+    // After a failed sync the kernel may have dropped the pages, and trying again could succeed without them.
+    if (isFull) this.#full ??= { error, sinceMs: clock.now() };
+    else this.#failure = error;
+    const waiting = [...batch, ...this.#pending.splice(0)];
+    // Those who wait are refused now, instead of waiting for space; what has happened already is kept until there is some.
+    for (const pending of waiting) {
+      if (isFull && pending.reject === undefined) this.#pending.push(pending);
+      else this.#refuse(pending.reject, error);
+    }
+    this.#checkpointDue = false;
+    if (isFull) this.#after("retry", retryAfterMs);
+  }
+
+  /** Signs what there is, begins a new file, and lets those go that are over their time. */
+  async #turnOver(): Promise<void> {
+    const { clock, log } = this.#options;
+    this.#checkpointDue = true;
+    await this.#write([]);
+    await this.#segments.begin(this.#point, clock.now());
+    const old = this.#segments.overTheirTime(clock.now());
+    if (old === undefined) return;
+    const { sequence: through, hash } = old.through;
+    // Told before it is done: a log that lacks entries without saying so was tampered with.
+    this.#checkpointDue = true;
+    await this.#write([{ act: { act: "segments_dropped", details: { through, hash } } }]);
+    await this.#segments.drop(old.count);
+    log.info({ through }, "old audit entries were deleted");
+  }
+}
+
+const unwritable = (sinceMs: number, times: number): Act => ({
+  act: "log_was_unwritable",
+  outcome: "failed",
+  times,
+  details: { since: new Date(sinceMs).toISOString() },
+});

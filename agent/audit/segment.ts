@@ -1,0 +1,112 @@
+import { open, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { replaceFile } from "../state/durable-file.ts";
+
+// The log is files of lines, each named for its first entry; the first line says where the chain stood.
+
+const headerSchema = z.object({
+  audit: z.literal(1),
+  /** Of its first entry. */
+  first: z.number().int().min(1),
+  /** The chain's hash before that. */
+  previous: z.string().regex(/^[0-9a-f]{64}$/),
+  /** When it was begun: all entries of the segments before are older. */
+  time: z.string(),
+});
+export type SegmentHeader = Readonly<z.output<typeof headerSchema>>;
+
+export interface SegmentFile {
+  readonly path: string;
+  readonly name: string;
+  readonly first: number;
+}
+
+const nameOf = (first: number): string => `audit-${String(first).padStart(12, "0")}.log`;
+
+/** In their order. A directory that is not there has none. */
+export async function listSegments(directory: string): Promise<SegmentFile[]> {
+  const names = await readdir(directory).catch((thrown: unknown): string[] => {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return [];
+    throw thrown;
+  });
+  return names
+    .filter((name) => /^audit-\d{12,}\.log$/.test(name))
+    .map((name) => ({ path: join(directory, name), name, first: Number(name.slice(6, -4)) }))
+    .sort((a, b) => a.first - b.first);
+}
+
+/** Makes a segment's file: after any crash it is there with its first line, or not at all. */
+export async function createSegment(
+  directory: string,
+  header: Omit<SegmentHeader, "audit">,
+): Promise<SegmentFile & { readonly bytes: number }> {
+  const name = nameOf(header.first);
+  const path = join(directory, name);
+  const line = Buffer.from(`${JSON.stringify({ audit: 1, ...header })}\n`);
+  await replaceFile(path, line);
+  return { path, name, first: header.first, bytes: line.length };
+}
+
+/** Undefined where its first line is none. */
+export async function readHeader(path: string): Promise<SegmentHeader | undefined> {
+  for await (const [line] of linesOf(path)) return line === undefined ? undefined : parseHeader(line.text);
+  return undefined;
+}
+
+/** Undefined for what is none. */
+export function parseHeader(line: string): SegmentHeader | undefined {
+  try {
+    return headerSchema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+export interface Line {
+  readonly text: string;
+  /** From 1. */
+  readonly number: number;
+  /** Of its first byte, and behind its newline. */
+  readonly offset: number;
+  readonly end: number;
+  /** False: the file ends in it without a newline. */
+  readonly whole: boolean;
+}
+
+const chunkBytes = 128 * 1024;
+/** No entry is longer, and no stretch of an export; a line that is, is neither. */
+const maxLineBytes = 4 * 1024 * 1024;
+
+/** A file's lines from a byte on, in chunks: the event loop has its turn between them. */
+export async function* linesOf(path: string, from = 0): AsyncGenerator<Line[], void, undefined> {
+  const file = await open(path, "r");
+  try {
+    let rest = Buffer.alloc(0);
+    let offset = from;
+    let number = 0;
+    for (let position = from; ;) {
+      const buffer = Buffer.allocUnsafe(chunkBytes);
+      const { bytesRead } = await file.read(buffer, 0, chunkBytes, position);
+      if (bytesRead === 0) break;
+      position += bytesRead;
+      const bytes = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+      const lines: Line[] = [];
+      let start = 0;
+      for (let end; (end = bytes.indexOf(0x0a, start)) !== -1; start = end + 1) {
+        const text = bytes.toString("utf8", start, end);
+        number += 1;
+        lines.push({ text, number, offset, end: (offset += end - start + 1), whole: true });
+      }
+      rest = bytes.subarray(start);
+      if (rest.length > maxLineBytes) break;
+      yield lines;
+    }
+    if (rest.length > 0) {
+      const text = rest.toString("utf8", 0, maxLineBytes);
+      yield [{ text, number: number + 1, offset, end: offset + rest.length, whole: false }];
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,130 @@
+import { open, rm, stat, type FileHandle } from "node:fs/promises";
+import { syncDirectory, writeFully } from "../state/durable-file.ts";
+import type { Found } from "./found.ts";
+import { genesis } from "./chain.ts";
+import type { ChainPoint } from "./follow.ts";
+import { createSegment, readHeader, type SegmentFile } from "./segment.ts";
+
+export interface Keeping {
+  /** Entries are kept for so long at least. */
+  readonly retentionMs: number;
+  /** The oldest go, even before their time, where there are more bytes than this; absent: none do. */
+  readonly maxBytes?: number | undefined;
+  /** Default 16 MiB. */
+  readonly segmentBytes?: number | undefined;
+}
+
+interface Owned extends SegmentFile {
+  bytes: number;
+  /** Wall clock. All entries of the segments before are older. */
+  readonly beganMs: number;
+  /** The chain's hash before its first entry. */
+  readonly previous: string;
+}
+
+const dayMs = 86_400_000;
+/** By age: a wall clock that is wrong for a while costs no more. */
+const dropsAtOnce = 2;
+
+/** The log's files: the last one is written to. */
+export class Segments {
+  readonly #directory: string;
+  readonly #keeping: Keeping;
+  readonly #all: Owned[];
+  #file: FileHandle;
+
+  /** Goes on in the newest segment, or begins one. */
+  static async open(directory: string, found: Found, keeping: Keeping, nowMs: number): Promise<Segments> {
+    const all: Owned[] = [];
+    for (const segment of found.segments) {
+      const header = await readHeader(segment.path);
+      const bytes = (await stat(segment.path)).size;
+      const beganMs = header === undefined ? Infinity : Date.parse(header.time);
+      all.push({ ...segment, bytes, beganMs, previous: header?.previous ?? genesis });
+    }
+    if (!found.goesOn) all.push(await begun(directory, found.point, nowMs));
+    const last = all.at(-1);
+    if (last === undefined) throw new Error("there is no segment");
+    return new Segments(directory, keeping, all, await open(last.path, "r+"));
+  }
+
+  private constructor(directory: string, keeping: Keeping, all: Owned[], file: FileHandle) {
+    this.#directory = directory;
+    this.#keeping = keeping;
+    this.#all = all;
+    this.#file = file;
+  }
+
+  get bytes(): number {
+    return this.#all.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  async append(text: string, sync: boolean): Promise<void> {
+    const last = this.#last;
+    if (text !== "") await writeFully(this.#file, Buffer.from(text, "latin1"), last.bytes);
+    if (sync) await this.#file.datasync();
+    last.bytes += text.length;
+  }
+
+  /** Takes away what a failed append may have written. */
+  async takeBack(): Promise<void> {
+    await this.#file.truncate(this.#last.bytes);
+  }
+
+  /** Whether the next entry is to begin a new file: by size, or a day old, so that old ones can go by the day. */
+  isFull(point: ChainPoint, nowMs: number): boolean {
+    const { bytes, first, beganMs } = this.#last;
+    if (first > point.sequence) return false;
+    return bytes >= (this.#keeping.segmentBytes ?? 16 * 1024 * 1024) || nowMs - beganMs >= dayMs;
+  }
+
+  async begin(point: ChainPoint, nowMs: number): Promise<void> {
+    const made = await begun(this.#directory, point, nowMs);
+    const file = await open(made.path, "r+");
+    await this.#file.close();
+    this.#file = file;
+    this.#all.push(made);
+  }
+
+  /** What is to go, never the one that is written to: up to which entry, and the chain's hash there. */
+  overTheirTime(nowMs: number): { readonly count: number; readonly through: ChainPoint } | undefined {
+    const { retentionMs, maxBytes = Infinity } = this.#keeping;
+    const others = this.#all.length - 1;
+    let byAge = 0;
+    // The next one's beginning is when the newest of its entries was made.
+    while (byAge < Math.min(others, dropsAtOnce) && this.#beganMs(byAge + 1) < nowMs - retentionMs)
+      byAge += 1;
+    let { bytes } = this;
+    let bySize = 0;
+    for (; bySize < others && bytes > maxBytes; bySize += 1) bytes -= this.#all[bySize]?.bytes ?? 0;
+    const count = Math.max(byAge, bySize);
+    const oldest = this.#all[count];
+    if (count === 0 || oldest === undefined) return undefined;
+    return { count, through: { sequence: oldest.first - 1, hash: oldest.previous } };
+  }
+
+  async drop(count: number): Promise<void> {
+    for (const { path } of this.#all.splice(0, count)) await rm(path, { force: true });
+    await syncDirectory(this.#directory);
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  #beganMs(index: number): number {
+    return this.#all[index]?.beganMs ?? Infinity;
+  }
+
+  get #last(): Owned {
+    const last = this.#all.at(-1);
+    if (last === undefined) throw new Error("there is no segment");
+    return last;
+  }
+}
+
+async function begun(directory: string, { sequence, hash }: ChainPoint, beganMs: number): Promise<Owned> {
+  const time = new Date(beganMs).toISOString();
+  const made = await createSegment(directory, { first: sequence + 1, previous: hash, time });
+  return { ...made, beganMs, previous: hash };
+}

@@ -1,0 +1,78 @@
+import type { Service } from "../kernel/service.ts";
+import { isDone, type Operation } from "../state/operation.ts";
+import type { Operations } from "../state/operations.ts";
+import type { Trust } from "../trust/index.ts";
+import type { AuditLog } from "./log.ts";
+
+// Acts that no call tells of.
+
+/** The end of each operation. `tenantOf`: whose VM that is; "" for one that is nobody's, or not there. */
+export function operationTrail(
+  audit: Pick<AuditLog, "note">,
+  operations: Pick<Operations, "watch">,
+  tenantOf: (vmId: string) => string,
+): Service {
+  return {
+    name: "operation-trail",
+    async run(signal, ready) {
+      const changes = operations.watch(signal);
+      // From before the end: a VM that was deleted is not there then.
+      const tenants = new Map<string, string>();
+      ready();
+      for await (const change of changes) {
+        if (change.kind === "overflow") {
+          audit.note({ act: "operation_ended", outcome: "failed", reason: "OPERATIONS_OVERFLOW" });
+          continue;
+        }
+        const { id, vmId } = change.value;
+        const tenant = tenantOf(vmId) || tenants.get(id);
+        if (isDone(change.value)) {
+          tenants.delete(id);
+          audit.note(endOf(change.value, tenant));
+        } else if (tenant !== undefined) tenants.set(id, tenant);
+      }
+    },
+  };
+}
+
+const endOf = (operation: Operation, tenant: string | undefined): Parameters<AuditLog["note"]>[0] => {
+  const { id, kind, vmId, caller, requestId, state, error } = operation;
+  return {
+    act: "operation_ended",
+    requestId,
+    ...(vmId === "" ? {} : { vm: vmId }),
+    ...(tenant === undefined ? {} : { tenant }),
+    outcome: state === "succeeded" ? "done" : state === "cancelled" ? "cancelled" : "failed",
+    ...(error === undefined ? {} : { reason: error.reason }),
+    operation: id,
+    details: { kind, by: caller },
+  };
+};
+
+/** Each certificate that this host proves itself with from then on, and each set of files that was refused. */
+export function certificateTrail(audit: Pick<AuditLog, "note">, trust: Trust): Service {
+  return {
+    name: "certificate-trail",
+    async run(signal, ready) {
+      let inUse: string | undefined;
+      let problem: string | undefined;
+      const look = (): void => {
+        const { material } = trust;
+        if (material !== undefined && material.serial !== inUse) {
+          inUse = material.serial;
+          const until = new Date(material.notAfterMs).toISOString();
+          const details = { identity: material.identity.uri, serial: material.serial, until };
+          audit.note({ act: "certificate_changed", outcome: "done", details });
+        }
+        const reason = trust.problem?.reason;
+        if (reason !== undefined && reason !== problem)
+          audit.note({ act: "certificate_changed", outcome: "failed", reason });
+        problem = reason;
+      };
+      const changes = trust.subscribe(signal);
+      look();
+      ready();
+      for await (const _change of changes) look();
+    },
+  };
+}

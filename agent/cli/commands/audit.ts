@@ -1,0 +1,208 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  keyOfExport,
+  parseCheckpoint,
+  publicName,
+  readHead,
+  TenantExport,
+  verifyExport,
+  VerifyKey,
+  verifyLog,
+  type Checkpoint,
+  type Entry,
+  type Report,
+} from "../../audit/index.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Moment } from "../audit-program.ts";
+import { exitCodes, usageError } from "../errors.ts";
+import type { Command, Session } from "../session.ts";
+import { renderTable, type Column } from "../table.ts";
+
+type Options = Readonly<Record<string, unknown>>;
+
+export const verifyAudit: Command = async (session, _args, options) => {
+  if (typeof options.export === "string") return await verifyOne(session, options.export, options);
+  const directory = await directoryOf(options);
+  const key = await keyOf(directory, options);
+  const anchors = typeof options.checkpoint === "string" ? await readCheckpoints(options.checkpoint) : [];
+  const report = await readable(directory, () => verifyLog(directory, { key, anchors }));
+  if (session.json) session.printJson({ ...report, key: key.fingerprint });
+  else session.print(tell(session, report, key));
+  return report.problem === undefined ? exitCodes.ok : exitCodes.failed;
+};
+
+async function verifyOne(session: Session, path: string, options: Options): Promise<0 | 1> {
+  const own = await readable(path, () => keyOfExport(path));
+  const key = typeof options.key === "string" ? await readKey(options.key) : own;
+  if (key === undefined) throw usageError(`${path} is no export of an audit log`);
+  const report = await verifyExport(path, key);
+  const { problem, tenant, entries } = report;
+  if (session.json) session.printJson({ ...report, key: key.fingerprint });
+  else if (problem !== undefined)
+    session.print(`${session.paint("red", "bad:")} ${path}:${problem.line}: ${problem.what}\n`);
+  else
+    session.print(
+      `${session.paint("green", "good:")} ${entries} entries of ${tenant}, signed by ${key.fingerprint}\n`,
+    );
+  if (options.key === undefined)
+    session.note("the key is the export's own: compare its fingerprint with the host's, or give --key");
+  return problem === undefined ? exitCodes.ok : exitCodes.failed;
+}
+
+function tell(session: Session, report: Report, key: VerifyKey): string {
+  const { first, last, signedThrough, checkpoints, tornBytes, problem } = report;
+  const lines = [];
+  if (problem !== undefined) {
+    const place = problem.line === 0 ? problem.file : `${problem.file}:${problem.line}`;
+    lines.push(`${session.paint("red", "bad:")} ${problem.what} (${place})`);
+    lines.push(`entries ${first} to ${problem.sequence - 1} are good`);
+  } else if (last === 0) lines.push("the log is empty");
+  else {
+    lines.push(`${session.paint("green", "good:")} entries ${first} to ${last}, ${checkpoints} checkpoints`);
+    // The newest checkpoint is behind the last entry that it vouches for.
+    const unsigned = last - signedThrough - 1;
+    if (unsigned > 0) lines.push(`the newest ${unsigned} are not signed yet`);
+    if (tornBytes > 0)
+      lines.push(`another is being written, or was when the agent died (${tornBytes} bytes)`);
+  }
+  lines.push(`key ${key.fingerprint}`);
+  return `${lines.join("\n")}\n`;
+}
+
+export const showAudit: Command = async (session, _args, options) => {
+  const directory = await directoryOf(options);
+  const key = await keyOf(directory, options);
+  const limit = options.limit as number;
+  const isWanted = filterOf(session, options);
+  let found: Entry[] = [];
+  const report = await readable(directory, () =>
+    verifyLog(directory, {
+      key,
+      onEntry({ entry }) {
+        if (entry.act === "checkpoint" || !isWanted(entry)) return;
+        found.push(entry);
+        if (found.length >= 2 * limit) found = found.slice(-limit);
+      },
+    }),
+  );
+  found = found.slice(-limit);
+  if (session.json) for (const entry of found) session.printJson(entry, true);
+  else if (found.length === 0) session.print("no entries\n");
+  else session.print(await renderTable(columns, found, session.paint));
+  if (report.problem === undefined) return exitCodes.ok;
+  session.note(`${session.paint("red", "not to be trusted further:")} ${report.problem.what}`);
+  return exitCodes.failed;
+};
+
+const columns: Column<Entry>[] = [
+  { title: "ENTRY", cell: ({ sequence }) => String(sequence), align: "right" },
+  { title: "TIME", cell: ({ time }) => time },
+  { title: "WHO", cell: ({ caller }) => caller?.name ?? "-" },
+  { title: "WHAT", cell: ({ act, method }) => method?.split("/").at(-1) ?? act },
+  { title: "VM", cell: ({ vm, arguments: told }) => vm ?? String(told?.["spec.name"] ?? "-") },
+  { title: "TENANT", cell: ({ tenant }) => tenant ?? "-" },
+  {
+    title: "OUTCOME",
+    cell: ({ outcome, of, times }) =>
+      `${outcome ?? "-"}${of === undefined ? "" : ` (${of})`}${times === undefined ? "" : ` x${times}`}`,
+    paint: (text, { outcome }, paint) =>
+      outcome === "allowed" || outcome === "done" || outcome === undefined ? text : paint("red", text),
+  },
+  { title: "REASON", cell: ({ reason }) => reason ?? "" },
+];
+
+export const exportAudit: Command = async (session, _args, options) => {
+  const directory = await directoryOf(options);
+  const key = await keyOf(directory, options);
+  const isWanted = filterOf(session, options);
+  const out = new TenantExport(String(options.tenant), key, (line) => session.print(`${line}\n`));
+  const report = await readable(directory, () =>
+    verifyLog(directory, {
+      key,
+      onEntry: (followed, before) => out.add(before, followed, isWanted(followed.entry)),
+    }),
+  );
+  if (out.unsigned > 0)
+    session.note(`${out.unsigned} entries are left out, as they are not signed yet; they are in a second`);
+  if (report.problem === undefined) return exitCodes.ok;
+  session.note(`${session.paint("red", "not to be trusted further:")} ${report.problem.what}`);
+  return exitCodes.failed;
+};
+
+export const printCheckpoint: Command = async (session, _args, options) => {
+  const directory = await directoryOf(options);
+  const head = await readable(directory, () => readHead(directory));
+  if (head === undefined)
+    throw new SocleError("not_found", "AUDIT_NO_CHECKPOINT", `there is no checkpoint in ${directory} yet`);
+  session.printJson(head, true);
+  return exitCodes.ok;
+};
+
+function filterOf(session: Session, { since, who, vm, tenant, denied }: Options): (entry: Entry) => boolean {
+  const from = since as Moment | undefined;
+  const sinceMs = from === undefined ? 0 : "atMs" in from ? from.atMs : session.nowMs() - from.agoMs;
+  return (entry) => {
+    const { caller, arguments: told, outcome } = entry;
+    if (Date.parse(entry.time) < sinceMs) return false;
+    if (typeof who === "string" && !(caller?.name.includes(who) ?? false)) return false;
+    if (typeof vm === "string" && entry.vm !== vm && told?.["spec.name"] !== vm) return false;
+    if (typeof tenant === "string" && entry.tenant !== tenant) return false;
+    return denied !== true || outcome === "denied" || outcome === "refused";
+  };
+}
+
+async function directoryOf({ directory, config }: Options): Promise<string> {
+  if (typeof directory === "string") return directory;
+  const { loadConfig } = await import("../../config/load.ts");
+  return join((await loadConfig(String(config))).config.state.directory, "audit");
+}
+
+async function keyOf(directory: string, { key }: Options): Promise<VerifyKey> {
+  return await readKey(typeof key === "string" ? key : join(directory, publicName));
+}
+
+const readKey = async (path: string): Promise<VerifyKey> =>
+  VerifyKey.fromPem(await readable(path, () => readFile(path, "utf8")));
+
+/** One a line, as `socle audit checkpoint` prints them. */
+async function readCheckpoints(path: string): Promise<Checkpoint[]> {
+  const text = await readable(path, () => readFile(path, "utf8"));
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const found = lines.map((line) => {
+    try {
+      return parseCheckpoint(JSON.parse(line));
+    } catch {
+      return undefined;
+    }
+  });
+  if (found.length === 0 || found.includes(undefined))
+    throw usageError(`${path} holds what is no checkpoint`);
+  return found.filter((checkpoint) => checkpoint !== undefined);
+}
+
+/** With the file system's errors in an operator's words. */
+async function readable<T>(path: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    if (cause instanceof SocleError) throw cause;
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    if (code === "EACCES")
+      throw new SocleError(
+        "denied",
+        "AUDIT_DENIED",
+        `this user may not read ${path}: ${why}; run it as root`,
+        { cause },
+      );
+    throw new SocleError(
+      code === "ENOENT" ? "not_found" : "internal",
+      "AUDIT_UNREADABLE",
+      `${path} cannot be read: ${why}`,
+      {
+        cause,
+      },
+    );
+  }
+}

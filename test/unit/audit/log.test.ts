@@ -1,0 +1,286 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  appendFile,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readFile,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { verifyLog, type AuditLog, type Entry } from "../../../agent/audit/index.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { folder } from "../state/folder.ts";
+import { auditLog, dayMs, keyOf, started, verified } from "./log-of.ts";
+
+const segmentsOf = async (directory: string): Promise<string[]> =>
+  (await readdir(directory)).filter((name) => name.startsWith("audit-")).sort();
+
+async function entriesOf(directory: string): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  await verifyLog(directory, { key: await keyOf(directory), onEntry: ({ entry }) => entries.push(entry) });
+  return entries;
+}
+
+test("acts are kept in their order, over restarts, in one chain that verifies and is signed to its end", async (t) => {
+  const directory = await folder(t);
+  const { log } = await auditLog(directory);
+  assert.equal(await log.record(started("a")), 1);
+  log.note({ act: "call_ended", of: 1, outcome: "done" });
+  assert.equal(await log.record(started("b")), 3);
+  await log.close();
+  const again = (await auditLog(directory)).log;
+  assert.equal(await again.record(started("c")), 5, "the fourth is the checkpoint of the stop");
+  await again.close();
+  const report = await verified(directory);
+  assert.deepEqual(report, { first: 1, last: 6, signedThrough: 5, checkpoints: 2, tornBytes: 0 });
+  const entries = await entriesOf(directory);
+  assert.deepEqual(
+    entries.map(({ act, vm, of }) => [act, vm, of]),
+    [
+      ["call_admitted", "a", undefined],
+      ["call_ended", undefined, 1],
+      ["call_admitted", "b", undefined],
+      ["checkpoint", undefined, undefined],
+      ["call_admitted", "c", undefined],
+      ["checkpoint", undefined, undefined],
+    ],
+  );
+  assert.equal(entries[0]?.caller?.certificateSerial, "0A");
+  assert.equal(new Set(entries.map(({ nonce }) => nonce)).size, 6);
+});
+
+test("an act is on the disk when its record resolves, and many at once share their syncs", async (t) => {
+  const directory = await folder(t);
+  const { log } = await auditLog(directory);
+  const syncs = await countingSyncs(async () => {
+    const sequences = await Promise.all(
+      Array.from({ length: 1000 }, (_, i) => log.record(started(`vm-${i}`))),
+    );
+    assert.deepEqual(
+      sequences,
+      Array.from({ length: 1000 }, (_, i) => i + 1),
+    );
+  });
+  const kept = await readFile(join(directory, (await segmentsOf(directory))[0] ?? ""), "utf8");
+  assert.equal(kept.match(/call_admitted/g)?.length, 1000);
+  assert.ok(syncs <= 20, `${syncs} syncs for 1,000 acts at once`);
+  await log.close();
+});
+
+test("a checkpoint follows within a second of an entry, and none where there is nothing new", async (t) => {
+  const directory = await folder(t);
+  const { log, clock } = await auditLog(directory);
+  const end = new AbortController();
+  const changes = log.subscribe(end.signal)[Symbol.asyncIterator]();
+  await log.record(started("a"));
+  await changes.next();
+  assert.equal((await verified(directory)).signedThrough, 0);
+  clock.advance(999);
+  clock.advance(1);
+  await changes.next();
+  assert.equal((await verified(directory)).signedThrough, 1);
+  clock.advance(10_000);
+  await log.close();
+  end.abort();
+  assert.equal((await verified(directory)).last, 2);
+});
+
+test("what is long is cut, what is not ASCII is escaped, and it all reads back", async (t) => {
+  const directory = await folder(t);
+  const { log } = await auditLog(directory);
+  await log.record({ act: "call_refused", vm: "naïve\u2028\ud800 \u0000", requestId: "x".repeat(5000) });
+  await log.close();
+  const [entry] = await entriesOf(directory);
+  assert.equal(entry?.vm, "naïve\u2028\ud800 \u0000");
+  assert.equal(entry.requestId?.length, 512);
+  const text = await readFile(join(directory, (await segmentsOf(directory))[0] ?? ""));
+  assert.ok(text.every((byte) => byte < 0x80));
+});
+
+test("the log goes on in new files, and old ones go once they are over their time, which the log says", async (t) => {
+  const directory = await folder(t);
+  const { log, clock } = await auditLog(directory, { retentionMs: 10 * dayMs });
+  for (let day = 0; day < 9; day += 1) {
+    await log.record(started(`day-${day}`));
+    clock.advance(dayMs);
+  }
+  assert.equal((await segmentsOf(directory)).length, 9, "nothing younger than its time is deleted");
+  for (let day = 9; day < 20; day += 1) {
+    await log.record(started(`day-${day}`));
+    clock.advance(dayMs);
+  }
+  await log.close();
+  const report = await verified(directory);
+  assert.equal(report.problem, undefined);
+  assert.ok(report.first > 1);
+  const vms = (await entriesOf(directory)).flatMap(({ vm }) => (vm === undefined ? [] : [vm]));
+  assert.ok(vms.length >= 10 && vms.length <= 12, `${vms.length} days are there`);
+  assert.equal(vms.at(-1), "day-19");
+});
+
+test("a wall clock that is a year ahead for a moment does not empty the log", async (t) => {
+  const directory = await folder(t);
+  const { log, clock } = await auditLog(directory, { segmentBytes: 1000 });
+  for (let i = 0; i < 40; i += 1) await log.record(started(`vm-${i}`));
+  const before = (await segmentsOf(directory)).length;
+  clock.setWall(365 * dayMs);
+  await log.record(started("then"));
+  clock.setWall(0);
+  await log.close();
+  assert.ok(before >= 10);
+  assert.ok((await segmentsOf(directory)).length >= before - 1);
+});
+
+test("with a budget of bytes the oldest go, whatever their age", async (t) => {
+  const directory = await folder(t);
+  const { log } = await auditLog(directory, { segmentBytes: 2000, maxBytes: 10_000 });
+  for (let i = 0; i < 100; i += 1) await log.record(started(`vm-${i}`));
+  const { bytes } = log.state;
+  await log.close();
+  assert.ok(bytes <= 13_000, `${bytes} bytes`);
+  const report = await verified(directory);
+  assert.equal(report.problem, undefined);
+  assert.ok(report.first > 50);
+});
+
+test("what a crash tore is cut off, and what was promised is there", async (t) => {
+  const directory = await folder(t);
+  const { log } = await auditLog(directory);
+  await log.record(started("a"));
+  await log.close();
+  const [name = ""] = await segmentsOf(directory);
+  await appendFile(join(directory, name), `${"0".repeat(64)} {"sequence":3,"ti`);
+  assert.ok((await verified(directory)).tornBytes > 0, "no problem while it may be written at the moment");
+  const again = (await auditLog(directory)).log;
+  assert.equal(again.state.damage, undefined);
+  assert.equal(await again.record(started("b")), 3);
+  await again.close();
+  assert.equal((await verified(directory)).problem, undefined);
+});
+
+test("the audit key and the log are the agent's alone", async (t) => {
+  const directory = join(await folder(t), "audit");
+  const { log } = await auditLog(directory);
+  await log.record(started("a"));
+  await log.close();
+  for (const name of ["key.pem", ...(await segmentsOf(directory))])
+    assert.equal((await stat(join(directory, name))).mode & 0o777, 0o600, name);
+  assert.equal((await stat(directory)).mode & 0o777, 0o700);
+  execFileSync("chmod", ["644", join(directory, "key.pem")]);
+  await assert.rejects(auditLog(directory), (error) => (error as SocleError).reason === "AUDIT_KEY_INVALID");
+});
+
+/** A filesystem of one MiB, where this machine lets us make one. */
+async function smallDisk(t: TestContext): Promise<string | undefined> {
+  const path = await mkdtemp(join(tmpdir(), "socle-disk-"));
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "socle-test", path], { stdio: "ignore" });
+  } catch {
+    await rmdir(path);
+    t.skip("tmpfs cannot be mounted here");
+    return undefined;
+  }
+  t.after(async () => {
+    execFileSync("umount", [path]);
+    await rmdir(path);
+  });
+  return path;
+}
+
+/** Records until one is refused. */
+async function fill(log: AuditLog): Promise<SocleError> {
+  for (let i = 0; i < 50; i += 1) {
+    try {
+      await log.record({ ...started("full"), requestId: "r".repeat(500) });
+    } catch (thrown) {
+      return thrown as SocleError;
+    }
+  }
+  throw new Error("it never got full");
+}
+
+test("on a full disk acts are refused with what to do; with space they go on, and what happened meanwhile is told", async (t) => {
+  const disk = await smallDisk(t);
+  if (disk === undefined) return;
+  const directory = join(disk, "audit");
+  const { log, clock } = await auditLog(directory);
+  await log.record(started("first"));
+  await writeFile(join(disk, "filler"), Buffer.alloc(2 * 1024 * 1024)).catch(() => undefined);
+  const refusal = await fill(log);
+  assert.equal(refusal.kind, "exhausted");
+  assert.equal(refusal.reason, "AUDIT_FAILED");
+  assert.match(refusal.message, /changes are refused, reads and guests go on; free space there/);
+  log.note({ act: "call_ended", of: 1, outcome: "done", reason: "x".repeat(500) });
+  await fill(log);
+  assert.equal(log.state.failure, refusal);
+  await rm(join(disk, "filler"));
+  const end = new AbortController();
+  const changes = log.subscribe(end.signal)[Symbol.asyncIterator]();
+  clock.advance(5000);
+  await changes.next();
+  end.abort();
+  assert.equal(log.state.failure, undefined, "it is found writable by itself");
+  await log.record(started("again"));
+  await log.close();
+  const report = await verified(directory);
+  assert.equal(report.problem, undefined);
+  const acts = (await entriesOf(directory)).filter(({ act }) => act !== "checkpoint");
+  const told = acts.find(({ act }) => act === "log_was_unwritable");
+  assert.equal(told?.times, log.state.refused);
+  assert.ok(
+    acts.some(({ act, of }) => act === "call_ended" && of === 1),
+    "what had happened is not lost",
+  );
+});
+
+test("after a failed sync every act is refused for good", async (t) => {
+  const directory = await folder(t);
+  const { log } = await auditLog(directory);
+  await log.record(started("kept"));
+  const restore = await replaceSync(() =>
+    Promise.reject(Object.assign(new Error("EIO: i/o error"), { code: "EIO" })),
+  );
+  const isFailed = (error: unknown): boolean =>
+    error instanceof SocleError && error.kind === "unavailable" && error.reason === "AUDIT_FAILED";
+  try {
+    await assert.rejects(log.record(started("lost")), isFailed);
+  } finally {
+    restore();
+  }
+  await assert.rejects(log.record(started("later")), isFailed);
+  assert.match(log.state.failure?.message ?? "", /check the disk, then restart the agent/);
+  await log.close();
+});
+
+async function countingSyncs(during: () => Promise<void>): Promise<number> {
+  let count = 0;
+  const restore = await replaceSync(function (this: unknown, real) {
+    count += 1;
+    return real.call(this);
+  });
+  await during().finally(restore);
+  return count;
+}
+
+/** Puts another fdatasync in place of every file's; what is given back undoes that. */
+async function replaceSync(
+  instead: (this: unknown, real: () => Promise<void>) => Promise<void>,
+): Promise<() => void> {
+  const probe = await openFile("/dev/null", "r");
+  const prototype = Object.getPrototypeOf(probe) as { datasync: () => Promise<void> };
+  await probe.close();
+  const real = Reflect.get(prototype, "datasync");
+  prototype.datasync = function (this: unknown) {
+    return instead.call(this, real);
+  };
+  return () => {
+    prototype.datasync = real;
+  };
+}
