@@ -9,7 +9,7 @@ import {
 } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import { replaceFile } from "../state/durable-file.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { digestOf, linked } from "./chain.ts";
 import { parseCheckpoint, VerifyKey, type Checkpoint } from "./checkpoint.ts";
 import { decodeEntry, type Entry } from "./entry.ts";
