@@ -80,12 +80,26 @@ function parseSensor(columns: readonly string[]): BmcSensor | undefined {
   return { ...told, measured };
 }
 
-/** How many entries the event log has. Throws where it is not said. */
-export function parseSelInfo(text: string): number {
+/** How many entries the event log has (throws where it is not said), and when it was changed last, where that is told. */
+export function parseSelInfo(text: string): {
+  readonly entries: number;
+  readonly changed: string | undefined;
+} {
   const entries = numberOf(/^Entries\s*:\s*(\d+)/m.exec(text)?.[1]);
   if (entries === undefined)
     throw new Error(`the BMC does not say how long its log is: ${text.slice(0, 100)}`);
-  return entries;
+  const [added, deleted] = ["Add", "Del"].map(
+    (what) => new RegExp(`^Last ${what} Time\\s*: (.*)$`, "m").exec(text)?.[1],
+  );
+  const isTold = added !== undefined && !/not available|unknown|pre-?init/i.test(added);
+  return { entries, changed: isTold ? `${added}, ${deleted ?? ""}` : undefined };
+}
+
+/** Watts by `ipmitool dcmi power reading`; undefined where it measures none: it is switched off, or says 0. */
+export function parseDcmiPower(text: string): number | undefined {
+  const watts = numberOf(/Instantaneous power reading:\s*(\d+) Watts/.exec(text)?.[1]);
+  const isOff = /Power reading state is:\s*deactivated/.test(text);
+  return watts === 0 || isOff ? undefined : watts;
 }
 
 export const selSeverities = ["info", "warning", "critical"] as const;
@@ -96,17 +110,24 @@ const CRITICAL =
 const WARNING =
   /\b(non-critical|correctable|predictive failure|redundancy (lost|degraded)|degraded|limit reached|low)\b/i;
 
-/** The severity of each entry that `ipmitool -c sel elist` lists. What ends (is deasserted) is information. */
-export function parseSel(csv: string): SelSeverity[] {
-  return csv
-    .split("\n")
-    .filter((line) => /^\s*[0-9a-f]+,/i.test(line))
-    .map((line) => {
-      if (/,\s*Deasserted/i.test(line)) return "info";
-      const words = line.split(",").slice(3).join(",");
-      if (CRITICAL.test(words)) return "critical";
-      return WARNING.test(words) ? "warning" : "info";
-    });
+export interface SelEntry {
+  /** All of it: its number, time, sensor and event. */
+  readonly text: string;
+  readonly severity: SelSeverity;
+}
+
+/** The entries that `ipmitool -c sel elist` lists, oldest first. */
+export function parseSel(csv: string): SelEntry[] {
+  const lines = csv.split("\n").filter((line) => /^\s*[0-9a-f]+,/i.test(line));
+  return lines.map((line) => ({ text: line.trim(), severity: severityOf(line) }));
+}
+
+/** What ends (is deasserted) is information. */
+function severityOf(line: string): SelSeverity {
+  if (/,\s*Deasserted/i.test(line)) return "info";
+  const words = line.split(",").slice(3).join(",");
+  if (CRITICAL.test(words)) return "critical";
+  return WARNING.test(words) ? "warning" : "info";
 }
 
 export const psuStates = ["ok", "failing", "failed", "absent", "unknown"] as const;

@@ -1,7 +1,8 @@
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
-import { parseSel, parseSelInfo, parseSensors, type BmcSensor, type SelSeverity } from "./bmc-text.ts";
+import { BmcLog, type BmcEvents } from "./bmc-log.ts";
+import { parseDcmiPower, parseSensors, type BmcSensor } from "./bmc-text.ts";
 import { runChild } from "./child.ts";
 import { errorCode, NOT_INSTALLED, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
@@ -19,32 +20,20 @@ export interface BmcAccess {
   readonly timeoutSeconds: number;
 }
 
-export interface BmcEvents {
-  /** In the log now. */
-  readonly entries: number;
-  /** That came since the agent started, by severity. */
-  readonly counts: ReadonlyMap<SelSeverity, number>;
-}
-
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
-/** A first look at a full log would take minutes; what was there before the agent is not counted. */
-const EVENTS_PER_LOOK = 200;
 
 /** The machine's management controller, asked through ipmitool: one question at a time, each killed at its deadline. */
 export class Bmc {
   readonly #access: BmcAccess;
   readonly #devRoot: string;
+  readonly #run: typeof runChild;
   /** A process that outlived its kill: it sits in the driver, and a second one would sit beside it. */
   #alive: Promise<void> | undefined;
-  #entries: number | undefined;
-  readonly #counts = new Map<SelSeverity, number>([
-    ["info", 0],
-    ["warning", 0],
-    ["critical", 0],
-  ]);
+  readonly #log = new BmcLog();
 
-  constructor(access: BmcAccess, roots: Roots) {
+  constructor(access: BmcAccess, roots: Roots, run = runChild) {
     this.#access = access;
+    this.#run = run;
     this.#devRoot = roots.devRoot;
   }
 
@@ -57,31 +46,17 @@ export class Bmc {
 
   /** Its event log: only what came since the last look is read. */
   events(signal: AbortSignal): Promise<Reading<BmcEvents>> {
-    return this.#reading(async (connection) => {
-      const entries = parseSelInfo(await this.#ask(connection, ["sel", "info"], signal));
-      // Fewer than before: it was cleared, and all there is came after.
-      const before = this.#entries ?? entries;
-      const added = entries >= before ? entries - before : entries;
-      if (added > 0) {
-        const last = String(Math.min(added, EVENTS_PER_LOOK));
-        const text = await this.#ask(connection, ["-c", "sel", "elist", "last", last], signal);
-        for (const severity of parseSel(text)) {
-          this.#counts.set(severity, (this.#counts.get(severity) ?? 0) + 1);
-        }
-      }
-      this.#entries = entries;
-      return { entries, counts: new Map(this.#counts) };
-    });
+    return this.#reading((connection) => this.#log.look((command) => this.#ask(connection, command, signal)));
   }
 
   /** What the whole machine draws, in watts, where the BMC knows DCMI. */
   power(signal: AbortSignal): Promise<Reading<number>> {
     return this.#reading(async (connection) => {
       const text = await this.#ask(connection, ["dcmi", "power", "reading"], signal);
-      const [, watts] = /Instantaneous power reading:\s*(\d+) Watts/.exec(text) ?? [];
+      const watts = parseDcmiPower(text);
       if (watts === undefined)
         throw new SocleError("unsupported", "NO_DCMI", "the BMC tells no power by DCMI");
-      return Number(watts);
+      return watts;
     });
   }
 
@@ -145,7 +120,7 @@ export class Bmc {
     signal: AbortSignal,
   ): Promise<string> {
     if (this.#alive !== undefined) throw new Error("an earlier ipmitool cannot be ended");
-    const child = runChild(["ipmitool", ...connection, ...command], {
+    const child = this.#run(["ipmitool", ...connection, ...command], {
       timeoutMs: this.#access.timeoutSeconds * 1000,
       maxOutputBytes: MAX_OUTPUT_BYTES,
       signal,

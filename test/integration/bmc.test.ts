@@ -102,6 +102,41 @@ test(
 );
 
 test(
+  "an event log that somebody clears goes on being counted, and what was in it does not count again",
+  { skip },
+  async (context) => {
+    const bmc = await simulate(context);
+    const reader = new Bmc(bmc.access, systemRoots);
+    const look = async () => {
+      const events = await reader.events(signal);
+      assert.ok(events.kind === "read", JSON.stringify(events));
+      return events.value;
+    };
+    const critical = async (): Promise<number> => (await look()).counts.get("critical") ?? 0;
+    // A log that is not empty when the agent comes.
+    await bmc.set("psu1", 3);
+    await eventually(async () => /Failure detected/.test(await bmc.tell("sel", "elist")), {
+      what: "the first failure to be in the log",
+    });
+    const { entries } = await look();
+    assert.ok(entries > 0);
+    assert.equal(await critical(), 0);
+    await bmc.tell("sel", "clear");
+    await eventually(async () => (await look()).entries < entries, { what: "the log to be cleared" });
+    const before = await critical();
+    await bmc.set("psu2", 3);
+    await eventually(async () => (await critical()) === before + 1, {
+      what: "the second failure to be counted",
+    });
+    await bmc.set("psu2", 1);
+    await eventually(async () => /Deasserted/.test(await bmc.tell("sel", "elist")), {
+      what: "its end to be in the log",
+    });
+    assert.equal(await critical(), before + 1);
+  },
+);
+
+test(
   "a BMC that hangs is down at its deadline, leaves no process behind, and costs the other readers nothing",
   { skip },
   async (context) => {

@@ -1,9 +1,11 @@
+import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type { BmcAccess } from "../../agent/hardware/bmc.ts";
 import { spawnBound } from "./bound-child.ts";
 import { eventually } from "./wait.ts";
@@ -78,6 +80,29 @@ export class SimulatedBmc {
   /** The sensor's raw value from now on; it is looked at every 50 ms. */
   async set(sensor: keyof typeof sensors, value: number): Promise<void> {
     await writeFile(join(this.#directory, sensor), `${value}\n`);
+  }
+
+  /** Runs a command of ipmitool on it, as its administrator does. */
+  async tell(...command: string[]): Promise<string> {
+    const { address, port, user, passwordFile, cipherSuite } = this.access;
+    const target = [
+      "-I",
+      "lanplus",
+      "-H",
+      address,
+      "-p",
+      port,
+      "-U",
+      user,
+      "-f",
+      passwordFile,
+      "-C",
+      cipherSuite,
+    ];
+    const { stdout } = await promisify(execFile)("ipmitool", [...target.map(String), ...command], {
+      timeout: 60_000,
+    });
+    return stdout;
   }
 
   /** It keeps its port and says nothing any more. */

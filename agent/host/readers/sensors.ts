@@ -29,8 +29,8 @@ export const sensorReaders = ({ roots, config, clock }: ReaderContext) => {
   };
 
   function byBmc<T>(read: (signal: AbortSignal) => Promise<Reading<T>>): Reader<T> {
-    // A look is two calls of ipmitool at most.
-    const deadlineMs = 2 * config.bmc.timeoutSeconds * SECOND + 5 * SECOND;
+    // A look is three calls of ipmitool at most.
+    const deadlineMs = 3 * config.bmc.timeoutSeconds * SECOND + 5 * SECOND;
     return { everyMs: MINUTE, lane: "bmc", deadlineMs, read };
   }
 };

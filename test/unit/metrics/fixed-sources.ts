@@ -338,6 +338,7 @@ const deviceValues: FixedValues = {
     { name: "watchdog1", identity: "IPMI" },
   ]),
   firmware: sampled([{ component: "bios", version: "2.7" }]),
+  bmcPower: sampled(212),
   gpus: sampled([
     {
       uuid: "GPU-1a2b",
