@@ -1,7 +1,7 @@
 import { Option, type Command as Cli } from "commander";
 import { usageError } from "./errors.ts";
-import { parseDuration } from "./format.ts";
-import type { Bind } from "./program.ts";
+import { moment } from "./moment.ts";
+import type { Bind } from "./session.ts";
 
 /** The commands about the audit log. They read its files, so they work while the agent is down, and on a copy. */
 export function addAudit(program: Cli, bind: Bind, configOption: () => Option): void {
@@ -54,16 +54,3 @@ const filters = (command: Cli): Cli =>
     )
     .option("--who <text>", "Only of callers with this in their name.")
     .option("--vm <vm>", "Only about this VM, by its id, or the name that it was made with.");
-
-/** What is not a duration is a time. */
-export type Moment = { readonly agoMs: number } | { readonly atMs: number };
-
-const moment =
-  (option: string) =>
-  (text: string): Moment => {
-    const agoMs = parseDuration(text);
-    if (agoMs !== undefined) return { agoMs };
-    const atMs = Date.parse(text);
-    if (Number.isNaN(atMs)) throw usageError(`${option} takes a time or a duration like 90m, not '${text}'`);
-    return { atMs };
-  };

@@ -2,12 +2,7 @@ import { Argument, Command as Cli, Option } from "commander";
 import { addAudit } from "./audit-program.ts";
 import { exitCodeMeanings, exitCodes, usageError } from "./errors.ts";
 import { parseBytes, parseDuration } from "./format.ts";
-import type { Command } from "./session.ts";
-
-/** Loads what a command does when it is run: most of them need gRPC, which is slow to load. */
-type Load = () => Promise<Command>;
-/** Makes a commander action of it. */
-export type Bind = (load: Load) => (...args: unknown[]) => Promise<void>;
+import type { Bind } from "./session.ts";
 
 export const defaultConfigPath = "/etc/socle/agent.yaml";
 

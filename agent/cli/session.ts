@@ -87,3 +87,6 @@ export type Command<Options = Record<string, unknown>> = (
   args: readonly string[],
   options: Options,
 ) => Promise<ExitCode | undefined>;
+
+/** Makes a commander action of a command, which is loaded when it is run: most of them need gRPC, which is slow to load. */
+export type Bind = (load: () => Promise<Command>) => (...args: unknown[]) => Promise<void>;

@@ -14,7 +14,7 @@ import {
   type Report,
 } from "../../audit/index.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import type { Moment } from "../audit-program.ts";
+import type { Moment } from "../moment.ts";
 import { exitCodes, usageError } from "../errors.ts";
 import type { Command, Session } from "../session.ts";
 import { renderTable, type Column } from "../table.ts";
