@@ -3,6 +3,7 @@ import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import { eventually } from "../lab/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
+import { ClockReservations } from "./clock-reservations.ts";
 import type { Crowd, Guest } from "./crowd.ts";
 import { wish, type SufferingHost, type Wish } from "./host.ts";
 
@@ -15,7 +16,7 @@ const LATE_MS = 6000;
 /** Far behind the end of the campaign. */
 const STOP_SECONDS = 7200;
 
-/** What lasts while the clock is stepped: a stop that waits, a session, readings, conditions, a request id. */
+/** What lasts while the clock is stepped: a stop that waits, a session, readings, conditions, a request id, reservations. */
 export class ClockWatch {
   looks = 0;
   readonly #run: CampaignRun;
@@ -27,6 +28,7 @@ export class ClockWatch {
   readonly #doneWish: Wish;
   /** Waits for a guest that hears nothing. */
   #stopping: Operation__Output;
+  readonly #reservations: ClockReservations;
 
   static async start(
     run: CampaignRun,
@@ -40,7 +42,8 @@ export class ClockWatch {
     const done = await host.succeeds(asked);
     await host.succeeds(wish("RESUME", guest.vmId));
     const stopping = await host.begin(wish("STOP", guest.vmId, { gracefulSeconds: STOP_SECONDS }));
-    const watch = new ClockWatch(run, host, scheduler, { guest, asked, done, stopping });
+    const reservations = await ClockReservations.start(run, host);
+    const watch = new ClockWatch(run, host, scheduler, { guest, asked, done, stopping, reservations });
     await eventually(async () => (await watch.#bad()).length === 0, {
       what: "all to be well before the first step",
       timeoutMs: 60_000,
@@ -53,7 +56,13 @@ export class ClockWatch {
     run: CampaignRun,
     host: SufferingHost,
     scheduler: Scheduler,
-    lasting: { guest: Guest; asked: Wish; done: Operation__Output; stopping: Operation__Output },
+    lasting: {
+      guest: Guest;
+      asked: Wish;
+      done: Operation__Output;
+      stopping: Operation__Output;
+      reservations: ClockReservations;
+    },
   ) {
     this.#run = run;
     this.#host = host;
@@ -62,6 +71,7 @@ export class ClockWatch {
     this.#doneWish = lasting.asked;
     this.#done = lasting.done;
     this.#stopping = lasting.stopping;
+    this.#reservations = lasting.reservations;
   }
 
   /** Steps the clock while a wait is under way, then looks for a while. */
@@ -83,6 +93,7 @@ export class ClockWatch {
     this.#run.demand(tookMs < LOOK_FOR_MS + LATE_MS, `a wait of ${WAIT_MS} ms took ${Math.round(tookMs)} ms`);
     this.#run.demand(this.#known()?.sessions === sessions, "the scheduler's session ended");
     await this.#sameAnswer();
+    await this.#reservations.check();
   }
 
   async afterRestart(): Promise<void> {
@@ -93,6 +104,7 @@ export class ClockWatch {
     });
     await this.#sameAnswer();
     await this.#look();
+    await this.#reservations.check();
   }
 
   /** The stop that waits is cut short, by force. */
@@ -105,6 +117,7 @@ export class ClockWatch {
       .catch(() => undefined);
     const ended = await this.#host.ended(this.#stopping, 30_000);
     this.#run.demand(ended.state === "STATE_CANCELLED", `the stop, given up: ${this.#host.tell(ended)}`);
+    await this.#reservations.end();
   }
 
   async #look(): Promise<void> {

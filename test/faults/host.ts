@@ -153,9 +153,9 @@ export class SufferingHost {
   }
 
   /** Room for a guest, claimed for longer than any trouble lasts. */
-  reserve(requestId: string): Promise<Reservation__Output> {
+  reserve(requestId: string, seconds = 600): Promise<Reservation__Output> {
     const { reservations } = this.#client.contract;
-    const room = { vcpus: 1, memoryBytes: 32 * MIB, ttl: { seconds: 600, nanos: 0 } };
+    const room = { vcpus: 1, memoryBytes: 32 * MIB, ttl: { seconds, nanos: 0 } };
     return this.#client.ask(reservations.Reserve, { requestId, ...room });
   }
 

@@ -1,0 +1,138 @@
+import { randomUUID } from "node:crypto";
+import type { Reservation__Output } from "../../agent/gen/socle/v1/Reservation.ts";
+import { eventually } from "../lab/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import type { SufferingHost } from "./host.ts";
+
+/** Longer than the campaign lasts; less than its steps. */
+const LONG_SECONDS = 3600;
+/** Renewed before each step, and less than the step by far. */
+const LEASE_SECONDS = 600;
+/** Over before the next look. */
+const SHORT_SECONDS = 2;
+/** The contract's durations are told in milliseconds, here and there cut to whole ones. */
+const ROUNDING_MS = 5;
+
+/** Between these the agent answered, on the monotonic clock, which is the agent's too. */
+interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+interface Claim {
+  readonly id: string;
+  readonly seconds: number;
+  /** When its time began. */
+  readonly begun: Span;
+}
+
+/**
+ * Reservations over steps of the wall clock: one held from the first step to the last, a lease that is renewed before
+ * each, and short ones that must not outlast their time either. What is left of them is known to the millisecond.
+ */
+export class ClockReservations {
+  readonly #run: CampaignRun;
+  readonly #host: SufferingHost;
+  readonly #long: Claim;
+  #lease: Claim;
+  /** The last renewal's request id. */
+  #renewal: string | undefined;
+  #short: Claim;
+
+  static async start(run: CampaignRun, host: SufferingHost): Promise<ClockReservations> {
+    const claims = [];
+    for (const seconds of [LONG_SECONDS, LEASE_SECONDS, SHORT_SECONDS])
+      claims.push(await reserve(host, seconds));
+    return new ClockReservations(run, host, claims as [Claim, Claim, Claim]);
+  }
+
+  private constructor(
+    run: CampaignRun,
+    host: SufferingHost,
+    [long, lease, short]: readonly [Claim, Claim, Claim],
+  ) {
+    this.#run = run;
+    this.#host = host;
+    this.#long = long;
+    this.#lease = lease;
+    this.#short = short;
+  }
+
+  /** After a step: all is as if there had been none. Then the lease is renewed for the next one. */
+  async check(): Promise<void> {
+    await this.#isHeld(this.#long);
+    await this.#isHeld(this.#lease);
+    await this.#isOver(this.#short);
+    await this.#renew();
+    this.#short = await reserve(this.#host, SHORT_SECONDS);
+  }
+
+  async end(): Promise<void> {
+    for (const claim of [this.#long, this.#lease]) await this.#ask("ReleaseReservation", claim);
+  }
+
+  async #isHeld({ id, seconds, begun }: Claim): Promise<void> {
+    const [{ state, remaining }, now] = await timed(() => this.#get(id));
+    if (state !== "STATE_HELD" || remaining === null) {
+      const heldMs = Math.round(now.toMs - begun.fromMs);
+      this.#run.violation(`a reservation of ${seconds} s is ${state} after ${heldMs} ms`);
+      return;
+    }
+    const leftMs = remaining.seconds * 1000 + remaining.nanos / 1e6;
+    const leastMs = seconds * 1000 - (now.toMs - begun.fromMs) - ROUNDING_MS;
+    const mostMs = seconds * 1000 - (now.fromMs - begun.toMs) + ROUNDING_MS;
+    this.#run.demand(
+      leftMs >= leastMs && leftMs <= mostMs,
+      `a reservation of ${seconds} s has ${leftMs} ms left, not ${Math.round(leastMs)} to ${Math.round(mostMs)}`,
+    );
+  }
+
+  async #isOver({ id, seconds }: Claim): Promise<void> {
+    await eventually(async () => (await this.#get(id)).state === "STATE_EXPIRED", {
+      what: "a reservation to expire",
+    }).catch(async () => {
+      this.#run.violation(
+        `a reservation of ${seconds} s that is long over is ${(await this.#get(id)).state}`,
+      );
+    });
+  }
+
+  /** The renewal before it, asked again, does not begin its time anew; the next one does. */
+  async #renew(): Promise<void> {
+    if (this.#renewal !== undefined) {
+      await this.#ask("RenewReservation", this.#lease, this.#renewal);
+      await this.#isHeld(this.#lease);
+    }
+    this.#renewal = randomUUID();
+    const [, begun] = await timed(() => this.#ask("RenewReservation", this.#lease, this.#renewal));
+    this.#lease = { ...this.#lease, begun };
+  }
+
+  async #ask(
+    what: "RenewReservation" | "ReleaseReservation",
+    { id, seconds }: Claim,
+    requestId: string = randomUUID(),
+  ): Promise<void> {
+    const { client } = this.#host;
+    const request = { requestId, reservationId: id };
+    await client.ask(client.contract.reservations[what], request).catch((refused: unknown) => {
+      this.#run.violation(`${what} of ${seconds} s: ${String(refused)}`);
+    });
+  }
+
+  #get(reservationId: string): Promise<Reservation__Output> {
+    const { client } = this.#host;
+    return client.ask(client.contract.reservations.GetReservation, { reservationId });
+  }
+}
+
+async function reserve(host: SufferingHost, seconds: number): Promise<Claim> {
+  const [{ reservationId }, begun] = await timed(() => host.reserve(randomUUID(), seconds));
+  return { id: reservationId, seconds, begun };
+}
+
+async function timed<T>(ask: () => Promise<T>): Promise<[answer: T, span: Span]> {
+  const fromMs = performance.now();
+  const answer = await ask();
+  return [answer, { fromMs, toMs: performance.now() }];
+}
