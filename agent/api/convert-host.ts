@@ -44,6 +44,7 @@ const deviceStates = enumWords("DEVICE_STATE_UNSPECIFIED", {
   allocated: "DEVICE_STATE_ALLOCATED",
   claimed: "DEVICE_STATE_CLAIMED",
   unhealthy: "DEVICE_STATE_UNHEALTHY",
+  unknown: "DEVICE_STATE_UNKNOWN",
 });
 
 /** Pools' bytes count in the etag in steps of this size: they move with every write of a thin volume. */
@@ -64,6 +65,8 @@ export function hostToProto(snapshot: HostSnapshot, vms: readonly Vm[], complete
     inventory: inventoryToProto(inventory),
     capacity: {
       generation: capacity.generation,
+      complete: capacity.complete,
+      incompleteReasons: [...capacity.incompleteReasons],
       cells: capacity.cells.map((cell) => ({ cell: cell.id, resources: [...cell.resources] })),
       dedicatedCpus: [...capacity.dedicatedCpus],
       devices: capacity.devices.map(({ state, ...device }) => ({

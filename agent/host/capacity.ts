@@ -36,12 +36,13 @@ const hugepageBytesOf = (resource: ResourceName): number | undefined =>
  * to fewer cells before those bound to more; a VM that may use any cell comes last, and lies where room is left, in
  * proportion to it: that is where the kernel puts it. The same demands always give the same answer, in whatever order
  * they come. A demand on cells that this machine does not have counts as one on any: never not at all.
+ * `allocated`: undefined where it is not known.
  */
 export function capacityOf(
   cells: readonly NumaCell[],
   pools: CpuPools,
   policy: CapacityPolicy,
-  allocated: readonly Demand[],
+  allocated: readonly Demand[] | undefined,
   claimed: readonly Demand[],
 ): readonly CellCapacity[] {
   if (cells.length === 0) return [];
@@ -55,21 +56,21 @@ export function capacityOf(
     const sellable = usable.map((amount, index) => Math.floor((amount - (reserved[index] ?? 0)) * ratio));
     const [allocatedAmounts, claimedAmounts] =
       resource === "cpu_dedicated"
-        ? [cpusTaken(pools, ids, allocated), cpusTaken(pools, ids, claimed)]
-        : sharesOf(resource, ids, allocated, claimed, sellable);
+        ? [cpusTaken(pools, ids, allocated ?? []), cpusTaken(pools, ids, claimed)]
+        : sharesOf(resource, ids, allocated ?? [], claimed, sellable);
     return usable.map((amount, index): ResourceCapacity => {
       const unhealthyHere = unhealthy[index] ?? 0;
       const [allocatedHere, claimedHere] = [allocatedAmounts[index] ?? 0, claimedAmounts[index] ?? 0];
+      const available = (sellable[index] ?? 0) - allocatedHere - claimedHere;
       const { min, step } = granularity[resource];
       return {
         resource,
         total: amount + unhealthyHere,
         reserved: reserved[index] ?? 0,
-        allocated: allocatedHere,
+        ...(allocated === undefined ? {} : { allocated: allocatedHere, available }),
         claimed: claimedHere,
         unhealthy: unhealthyHere,
         overcommitRatio: ratio,
-        available: (sellable[index] ?? 0) - allocatedHere - claimedHere,
         min,
         max: Math.floor(Math.max(0, sellable[index] ?? 0) / step) * step,
         step,
@@ -149,7 +150,7 @@ function ratioOf(resource: ResourceName, policy: CapacityPolicy): number {
 
 /** What the machine does not have, huge pages of a size or dedicated CPUs, is left out, unless somebody wants it. */
 function isShown(cell: NumaCell, row: ResourceCapacity): boolean {
-  if (row.allocated + row.claimed > 0) return true;
+  if ((row.allocated ?? 0) + row.claimed > 0) return true;
   if (row.resource === "cpu_dedicated") return row.total > 0;
   const size = hugepageBytesOf(row.resource);
   return size === undefined || cell.pages.some((pool) => pool.sizeBytes === size);

@@ -118,6 +118,9 @@ export interface HostNetwork {
 
 export interface HostCapacity {
   readonly generation: number;
+  /** False while what VMs take is not known, or only as it was seen last; `incompleteReasons` says which. */
+  readonly complete: boolean;
+  readonly incompleteReasons: readonly string[];
   readonly cells: readonly { readonly id: number; readonly resources: readonly ResourceCapacity[] }[];
   /** The CPUs that are given to one VM each. Configuration. */
   readonly dedicatedCpus: readonly number[];
@@ -132,7 +135,8 @@ export interface DeviceCapacity {
   readonly alias?: string;
   /** Its NUMA cell, where it has one. */
   readonly cell?: number;
-  readonly state: "free" | "allocated" | "claimed" | "unhealthy";
+  /** "unknown": nobody is known to have it, and the VMs were not listed yet. */
+  readonly state: "free" | "allocated" | "claimed" | "unhealthy" | "unknown";
   /** Of the VM or reservation that has it. */
   readonly holder?: string;
 }
@@ -143,12 +147,13 @@ export interface ResourceCapacity {
   readonly resource: "cpu" | "cpu_dedicated" | "memory" | "memory_2m" | "memory_1g";
   readonly total: number;
   readonly reserved: number;
-  readonly allocated: number;
+  /** Absent, as is `available`, before the VMs were listed a first time. */
+  readonly allocated?: number;
   readonly claimed: number;
   /** Nothing measures it yet: always 0, and not to be shown as a fact. */
   readonly unhealthy: number;
   readonly overcommitRatio: number;
-  readonly available: number;
+  readonly available?: number;
   /** What one VM can ask of it: at least, at most when nobody else has any, and in steps of what. */
   readonly min: number;
   readonly max: number;

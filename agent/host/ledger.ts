@@ -54,7 +54,15 @@ export class Ledger {
   #pools: CpuPools;
   #devices: readonly HostDevice[] = [];
   #footprints = new Map<string, { readonly footprint: Footprint; readonly demand: Demand }>();
-  #capacity: Omit<HostCapacity, "generation"> = { cells: [], dedicatedCpus: [], devices: [] };
+  /** Of the VMs: whether they were listed ever, and whether that is how it is now. */
+  #sight: "none" | "whole" | "lost" = "none";
+  #capacity: Omit<HostCapacity, "generation"> = {
+    complete: false,
+    incompleteReasons: [notRead],
+    cells: [],
+    dedicatedCpus: [],
+    devices: [],
+  };
 
   /** `changed` is called after each change of `capacity`. */
   constructor(options: {
@@ -86,6 +94,8 @@ export class Ledger {
 
   /** All VMs there are, as last seen. `complete`: one that is not among them is not there. */
   setFootprints(footprints: readonly Footprint[], complete: boolean): void {
+    if (complete) this.#sight = "whole";
+    else if (this.#sight === "whole") this.#sight = "lost";
     const ids = new Set(footprints.map(({ id }) => id));
     const nowMs = this.#clock.monotonicMs();
     for (const [id, { claim, consumedAtMs }] of this.#claims) {
@@ -99,7 +109,7 @@ export class Ledger {
   /**
    * Takes what the VM needs, and says where, or throws: `exhausted` NO_CAPACITY when it does not fit (`metadata.dimension`
    * says what is short, `free_*` what there is), `conflict` CLAIM_EXISTS when the holder has a claim, `invalid` for a cell
-   * or a device that the host does not have, `unavailable` CAPACITY_UNKNOWN before the host has been read.
+   * or a device that the host does not have, `unavailable` CAPACITY_UNKNOWN before the host and its VMs have been read.
    */
   claim(request: ClaimRequest): Claim {
     const { holder, wish = anywhere } = request;
@@ -170,8 +180,9 @@ export class Ledger {
   }
 
   #requireKnown({ cell }: PlacementWish): void {
-    if (this.#cells.length === 0) {
-      const message = "the host's cells have not been read yet; try again in a moment";
+    const unknown = this.#cells.length === 0 ? notRead : this.#sight === "none" ? notListed : undefined;
+    if (unknown !== undefined) {
+      const message = `${unknown}; try again in a moment`;
       throw new SocleError("unavailable", "CAPACITY_UNKNOWN", message, { details: { retryAfterMs: 1000 } });
     }
     const known = this.#cells.map(({ id }) => id);
@@ -182,7 +193,7 @@ export class Ledger {
 
   #roomOf({ id, resources }: CellCapacity, taken: ReadonlySet<number>): CellRoom {
     const free = { cpu: 0, cpu_dedicated: 0, memory: 0, memory_2m: 0, memory_1g: 0 };
-    for (const { resource, available } of resources) free[resource] = available;
+    for (const { resource, available = 0 } of resources) free[resource] = available;
     const cores = this.#pools
       .dedicatedCores(id)
       .map((cpus) => ({ cpus, free: cpus.filter((cpu) => !taken.has(cpu)) }));
@@ -211,12 +222,15 @@ export class Ledger {
 
   #recount(): void {
     const claimed = this.#claimed();
+    const incompleteReasons = this.#unknown();
     const capacity = {
+      complete: incompleteReasons.length === 0,
+      incompleteReasons,
       cells: capacityOf(
         this.#cells,
         this.#pools,
         this.#policy,
-        this.#allocated(),
+        this.#sight === "none" ? undefined : this.#allocated(),
         claimed.map(({ demand }) => demand),
       ),
       dedicatedCpus: this.#pools.dedicated(),
@@ -233,9 +247,19 @@ export class Ledger {
     if (vm !== undefined) return { ...device, state: "allocated", holder: vm };
     const claim = claimed.find(({ demand }) => has(demand))?.claim;
     if (claim !== undefined) return { ...device, state: "claimed", holder: claim.holder };
-    return { ...device, state: healthy ? "free" : "unhealthy" };
+    if (!healthy) return { ...device, state: "unhealthy" };
+    return { ...device, state: this.#sight === "none" ? "unknown" : "free" };
+  }
+
+  #unknown(): string[] {
+    const sight = { none: notListed, lost: seenLast, whole: undefined }[this.#sight];
+    return [this.#cells.length === 0 ? notRead : undefined, sight].filter((reason) => reason !== undefined);
   }
 }
+
+const notRead = "the host's cells have not been read yet";
+const notListed = "libvirt has not listed the VMs yet: what they take is not known";
+const seenLast = "libvirt does not answer: what VMs take is as it was seen last";
 
 const sizeOf = ({ vcpus, memoryBytes, emulated }: VmSize): VmSize => ({
   vcpus,

@@ -56,7 +56,10 @@ export class OverbookWatch {
   async checkEmpty(): Promise<void> {
     const left = async (): Promise<string[]> => {
       const rows = rowsOf(await this.#hostNow());
-      return rows.filter(({ allocated, claimed }) => allocated + claimed > 0).map(({ resource }) => resource);
+      // Not known is not free.
+      return rows
+        .filter(({ allocated = 1, claimed }) => allocated + claimed > 0)
+        .map(({ resource }) => resource);
     };
     try {
       await eventually(async () => (await left()).length === 0, {
@@ -86,9 +89,10 @@ export class OverbookWatch {
 
   async #askAgent(): Promise<void> {
     const rows = rowsOf(await this.#hostNow());
-    for (const { resource, allocated, claimed, available, ...of } of rows) {
+    for (const { resource, allocated = 0, claimed, available, ...of } of rows) {
       const sold = Math.floor((of.total - of.reserved - of.unhealthy) * of.overcommitRatio);
-      if (allocated + claimed > sold || available !== sold - allocated - claimed)
+      const isWrong = available !== undefined && available !== sold - allocated - claimed;
+      if (allocated + claimed > sold || isWrong)
         this.#run.violation(`${resource}: ${allocated} allocated and ${claimed} claimed of ${sold}`);
     }
     const soldOf = (name: string): number =>

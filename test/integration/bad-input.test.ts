@@ -203,6 +203,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
         for (const { resource, total, reserved, allocated, claimed, overcommitRatio, available } of (
           capacity?.cells ?? []
         ).flatMap(({ resources }) => resources)) {
+          assert.ok(allocated !== undefined && available !== undefined, `${resource} is unknown`);
           assert.ok(available >= 0, `${resource} is overbooked: ${available}`);
           assert.ok(
             allocated + claimed <= (total - reserved) * overcommitRatio,
@@ -252,7 +253,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     await Promise.all((await host.domains()).map((name) => host.remove(name)));
     const rest = (await host.host()).capacity?.cells.flatMap(({ resources }) => resources) ?? [];
     assert.deepEqual(
-      rest.map(({ allocated, claimed }) => allocated + claimed).filter((amount) => amount !== 0),
+      rest.map(({ allocated = 0, claimed }) => allocated + claimed).filter((amount) => amount !== 0),
       [],
     );
   });

@@ -7,6 +7,7 @@ import { guestXml } from "../lab/guest.ts";
 import { libvirtdUnavailable } from "../lab/libvirtd.ts";
 import { hostOf, PageStage, vmOf, well } from "../lab/page-stage.ts";
 import { SocleHost } from "../lab/socle-host.ts";
+import { unlisted } from "../unit/host/unlisted.ts";
 
 const noBrowser = browserUnavailable();
 const hostile = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>`;
@@ -163,6 +164,22 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.until(
       `document.querySelector(".seats .selected title")?.textContent.startsWith("vm-0123")`,
       "where it sits",
+    );
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  test("what is free is unknown before libvirt has listed the VMs", async (t) => {
+    const stage = await PageStage.start();
+    t.after(() => stage.stop());
+    stage.snapshot = unlisted(hostOf({ cells: 1, cpus: 8, used: 0.5 }));
+    const page = await open(stage, { width: 1200, height: 800 });
+    await page.until(`document.querySelector(".resource .number") !== null`, "the resources");
+    assert.deepEqual(
+      await page.value(
+        `[...document.querySelectorAll(".resource .number")].map((of) => of.textContent.split(" of ")[0])`,
+      ),
+      ["unknown what is free", "unknown what is free", "unknown what is free"],
     );
     assert.deepEqual(page.errors, []);
     await page.close();

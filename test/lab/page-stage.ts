@@ -221,6 +221,8 @@ export function hostOf(of: { cells: number; cpus: number; name?: string; used?: 
       networks: [{ name: "default", bridge: "virbr0", active: true }],
     },
     capacity: {
+      complete: true,
+      incompleteReasons: [],
       generation: 12,
       dedicatedCpus: [],
       devices: [],

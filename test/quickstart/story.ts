@@ -34,7 +34,7 @@ export class Story {
         .filter(({ total }) => total > 0)
         .map(({ resource, available, total, overcommitRatio }) => {
           const ratio = overcommitRatio === 1 ? "" : ` (sold ${overcommitRatio} times)`;
-          return `${resource} ${shown(resource, available)} free of ${shown(resource, total)}${ratio}`;
+          return `${resource} ${available === undefined ? "unknown what is" : shown(resource, available)} free of ${shown(resource, total)}${ratio}`;
         });
       this.detail(`NUMA cell ${cell.cell}: ${parts.join(", ")}`);
     }

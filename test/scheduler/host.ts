@@ -72,11 +72,11 @@ export class KnownHost {
     this.eventSequence = event.sequence;
   }
 
-  /** Free capacity over all cells. */
+  /** Free capacity over all cells, as far as it is known. */
   available(resource: string): number {
     const cells = this.host?.capacity?.cells ?? [];
     const found = cells.flatMap(({ resources }) => resources).filter((each) => each.resource === resource);
-    return found.reduce((sum, { available }) => sum + available, 0);
+    return found.reduce((sum, { available = 0 }) => sum + available, 0);
   }
 
   #hold(generation: number): void {

@@ -45,7 +45,7 @@ export async function renderStatus(
   const conditions = host.health?.conditions ?? [];
   if (conditions.length > 0) parts.push(await renderTable(conditionColumns(nowMs), conditions, paint));
   const capacity = (host.capacity?.cells ?? []).flatMap(({ cell, resources }) =>
-    resources.filter(({ total, allocated }) => total > 0 || allocated > 0).map((of) => ({ cell, of })),
+    resources.filter(({ total, allocated = 0 }) => total > 0 || allocated > 0).map((of) => ({ cell, of })),
   );
   if (capacity.length > 0) {
     parts.push(
@@ -72,7 +72,7 @@ export async function renderStatus(
 function summary(host: Host__Output, paint: Paint, nowMs: number): [string, string][] {
   const { identity, inventory, vms } = host;
   const cordoned = host.schedulingState === "LIFECYCLE_STATE_CORDONED";
-  const incomplete = inventory?.complete === false ? inventory.incompleteReasons : [];
+  const incomplete = [inventory, host.capacity].flatMap((of) => of?.incompleteReasons ?? []);
   const fields: [string, string | undefined][] = [
     ["host", joined(identity?.hostname, identity?.hostId)],
     ["machine", joined(identity?.vendor, identity?.model)],
@@ -112,17 +112,24 @@ const withWord = (word: string, value: string | undefined): string =>
 const sold = ({ total, reserved, unhealthy, overcommitRatio }: ResourceCapacity__Output): number =>
   Math.floor((total - reserved - unhealthy) * overcommitRatio);
 
-const quantity = ({ resource }: ResourceCapacity__Output, value: number): string =>
-  resource === "cpu" ? `${value} vCPU` : resource === "cpu_dedicated" ? `${value} CPU` : formatBytes(value);
+function quantity({ resource }: ResourceCapacity__Output, value: number | undefined): string {
+  if (value === undefined) return "unknown";
+  return resource === "cpu"
+    ? `${value} vCPU`
+    : resource === "cpu_dedicated"
+      ? `${value} CPU`
+      : formatBytes(value);
+}
 
 const barWidth = 20;
 
-/** `####++....`: allocated, claimed, free. More than there is fills the bar and ends in `!`. */
+/** `####++....`: allocated, claimed, free; `????`: not known. More than there is fills the bar and ends in `!`. */
 function bar(of: ResourceCapacity__Output): string {
+  if (of.allocated === undefined) return `[${"?".repeat(barWidth)}]`;
   const whole = sold(of);
   const share = (part: number): number => (whole > 0 ? Math.round((part / whole) * barWidth) : barWidth);
   const allocated = Math.min(share(of.allocated), barWidth);
   const claimed = Math.min(share(of.allocated + of.claimed), barWidth) - allocated;
   const text = "#".repeat(allocated) + "+".repeat(claimed) + ".".repeat(barWidth - allocated - claimed);
-  return of.available < 0 ? `[${text.slice(0, -1)}!]` : `[${text}]`;
+  return (of.available ?? 0) < 0 ? `[${text.slice(0, -1)}!]` : `[${text}]`;
 }

@@ -61,17 +61,15 @@ export const hostCapacity = collector(
     ),
     overcommit: gauge("socle_host_capacity_overcommit_ratio", "Sold per one that is there.", cellResource),
   },
-  ({ host, vms }, emit) => {
-    // Before the VMs were listed a first time, what they take is not known: it is not zero.
-    const isListed = vms.observedAtMs > 0;
+  ({ host }, emit) => {
     for (const { id, resources } of host.snapshot().capacity.cells) {
       for (const of of resources) {
         emit.all(of.total, id, of.resource);
         emit.reserved(of.reserved, id, of.resource);
         emit.unhealthy(of.unhealthy, id, of.resource);
-        emit.allocated(isListed ? of.allocated : undefined, id, of.resource);
+        emit.allocated(of.allocated, id, of.resource);
         emit.claimed(of.claimed, id, of.resource);
-        emit.available(isListed ? of.available : undefined, id, of.resource);
+        emit.available(of.available, id, of.resource);
         emit.overcommit(of.overcommitRatio, id, of.resource);
       }
     }

@@ -30,16 +30,21 @@ export function bar(of, { x, y, width, slices, selected, known, freeBytes }) {
   /** @type {readonly (readonly [string, number])[]} */
   const parts = [
     ["reserved", reserved * ratio],
-    ["allocated", allocated],
+    ["allocated", allocated ?? 0],
     ["claimed", claimed],
     ["unhealthy", unhealthy * ratio],
-    ["free", Math.max(0, available)],
+    ["free", Math.max(0, available ?? 0)],
   ];
   const sum = parts.reduce((all, [, value]) => all + value, 0);
   const scale = width / Math.max(whole, sum, 1);
   const top = y + 17;
+  const over = available !== undefined && available < 0;
   const free =
-    available < 0 ? `${amount(resource, -available)} too many` : `${amount(resource, available)} free`;
+    available === undefined
+      ? "unknown what is free"
+      : over
+        ? `${amount(resource, -available)} too many`
+        : `${amount(resource, available)} free`;
   const of_ =
     ratio === 1
       ? amount(resource, total)
@@ -55,8 +60,8 @@ export function bar(of, { x, y, width, slices, selected, known, freeBytes }) {
     s("text", { x, y: y + 11, class: "label" }, NAMES[resource] ?? resource),
     s(
       "text",
-      { x: x + width, y: y + 11, class: available < 0 ? "number over" : "number" },
-      `${known ? "" : "as last seen: "}${free} of ${of_}`,
+      { x: x + width, y: y + 11, class: over ? "number over" : "number" },
+      `${known || available === undefined ? "" : "as last seen: "}${free} of ${of_}`,
     ),
     s("rect", { x, y: top, width, height: 10, class: "track" }),
   );

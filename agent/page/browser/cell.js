@@ -97,7 +97,7 @@ export function drawCell(cell, { width, vms, selected, known, freeBytes, alone, 
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.querySelector(".box")?.setAttribute("height", String(height - 1));
   const label = cell.resources.map(
-    ({ resource, available, total }) => `${resource} ${total}, ${available} available`,
+    ({ resource, available, total }) => `${resource} ${total}, ${available ?? "unknown what is"} available`,
   );
   svg.setAttribute(
     "aria-label",

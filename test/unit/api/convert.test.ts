@@ -9,6 +9,7 @@ import type { VmSpec__Output } from "../../../agent/gen/socle/v1/VmSpec.ts";
 import type { SocleError } from "../../../agent/kernel/errors.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import type { VmSpec } from "../../../agent/vm/spec.ts";
+import { unlisted } from "../host/unlisted.ts";
 import { hostSnapshot, protos, vm } from "./harness.ts";
 
 /** What the other side reads after it has been on the wire. */
@@ -190,4 +191,22 @@ test("the host's etag is for what matters, not for what moves all the time", () 
   assert.notEqual(withPool({ availableBytes: 2 ** 38 }), base);
   assert.notEqual(withPool({ active: false }), base);
   assert.notEqual(hostToProto(hostSnapshot, [vm("a")], true).etag, hostToProto(hostSnapshot, [], true).etag);
+});
+
+test("what VMs take is absent on the wire before they were listed, never zero", () => {
+  const { responseSerialize, responseDeserialize } = protos.host.GetHost;
+  const { capacity } = responseDeserialize(responseSerialize(hostToProto(unlisted(hostSnapshot), [], false)));
+  assert.equal(capacity?.complete, false);
+  assert.equal(capacity.incompleteReasons.length, 1);
+  for (const { total, allocated, available } of capacity.cells.flatMap(({ resources }) => resources)) {
+    assert.ok(total > 0);
+    assert.deepEqual([allocated, available], [undefined, undefined]);
+  }
+  const listed = responseDeserialize(responseSerialize(hostToProto(hostSnapshot, [], true))).capacity;
+  assert.equal(listed?.complete, true);
+  assert.deepEqual(
+    listed.cells.flatMap(({ resources }) => resources.map(({ allocated }) => allocated)),
+    [0, 0],
+    "zero, which is known",
+  );
 });

@@ -79,6 +79,8 @@ export const hostSnapshot: HostSnapshot = {
     traits: ["kvm"],
   },
   capacity: {
+    complete: true,
+    incompleteReasons: [],
     generation: 1,
     dedicatedCpus: [],
     devices: [],
@@ -291,6 +293,7 @@ async function reservationsOf(directory: string, clock: Clock, log: Logger): Pro
   };
   const ledger = new Ledger({ policy, clock, changed: () => undefined });
   ledger.setCells([{ id: 0, cpus: [0, 1, 2, 3], memoryBytes: 2 ** 34, pages: [], distances: [10] }]);
+  ledger.setFootprints([], true);
   const boot = { bootId: "boot-1", ms: () => clock.monotonicMs() };
   const book = await ReservationBook.open({ directory, clock, boot, log, retentionMs: 3_600_000 });
   return new Reservations({

@@ -49,6 +49,28 @@ op-1       START_VM  running  define       50%  1m5s     -  ${vmId}
   );
 });
 
+test("status says that it is unknown what VMs take, before they were listed", async (context) => {
+  const row = (resource: string, of: object) => ({ resource, overcommitRatio: 1, ...of });
+  const capacity = {
+    complete: false,
+    incompleteReasons: ["libvirt has not listed the VMs yet"],
+    cells: [
+      {
+        cell: 0,
+        resources: [row("cpu", { total: 8, claimed: 2 }), row("memory", { total: 2 ** 34, allocated: 0 })],
+      },
+    ],
+  };
+  const socket = await fakeAgent(context, {
+    host: { GetHost: (_call, done) => done(null, host({ capacity })) },
+    operations: { ListOperations: (_call, done) => done(null, { operations: [] }) },
+  });
+  const { stdout } = await socle(["status"], { socket });
+  assert.match(stdout, /^incomplete +libvirt has not listed the VMs yet$/m);
+  assert.match(stdout, /^ +0 +cpu +\[\?{20}\] +unknown +2 vCPU +unknown +8 vCPU$/m);
+  assert.match(stdout, /^ +0 +memory +\[\.{20}\] +0 B +0 B +unknown +16 GiB$/m);
+});
+
 test("status --json is one document in the contract's words", async (context) => {
   const socket = await fakeAgent(context, {
     host: { GetHost: (_call, done) => done(null, host({ health: null })) },

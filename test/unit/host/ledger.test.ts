@@ -31,6 +31,7 @@ function ledgerOf(cells: readonly NumaCell[], changes: Partial<typeof policy> = 
       counted.changes += 1;
     },
   });
+  ledger.setFootprints([], true);
   ledger.setCells(cells);
   return { ledger, counted, clock };
 }
@@ -40,7 +41,9 @@ function row(ledger: Ledger, cellId: number, resource: string) {
     .find(({ id }) => id === cellId)
     ?.resources.find((candidate) => candidate.resource === resource);
   assert.ok(found !== undefined, `cell ${cellId} has no ${resource}`);
-  return found;
+  const { allocated, available } = found;
+  assert.ok(allocated !== undefined && available !== undefined, `${resource} of cell ${cellId} is unknown`);
+  return { ...found, allocated, available };
 }
 
 const small: ClaimRequest = { holder: "vm-a", vcpus: 2, memoryBytes: GIB };
@@ -218,10 +221,44 @@ test("what cannot be answered is refused by its kind", () => {
     [refusal(() => empty.claim(small)).kind, refusal(() => empty.claim(small)).reason],
     ["unavailable", "CAPACITY_UNKNOWN"],
   );
+  empty.setCells([cell(0)]);
+  assert.equal(refusal(() => empty.claim(small)).reason, "CAPACITY_UNKNOWN", "the VMs are not known");
   const { ledger } = ledgerOf([cell(0)]);
   assert.equal(refusal(() => ledger.claim({ ...small, ...on(3) })).reason, "NO_SUCH_CELL");
   ledger.claim(small);
   assert.equal(refusal(() => ledger.claim(small)).reason, "CLAIM_EXISTS");
+});
+
+test("what VMs take is not known before they were listed, and told as it was seen last when they cannot be", () => {
+  const ledger = new Ledger({ policy, clock: new FakeClock(), changed: () => undefined });
+  const cpu = () => ledger.capacity.cells[0]?.resources.find(({ resource }) => resource === "cpu");
+  assert.equal(ledger.capacity.complete, false);
+  ledger.setCells([cell(0)]);
+  ledger.setDevices([
+    { address: "0000:01:00.0", healthy: true },
+    { address: "0000:02:00.0", healthy: false },
+  ]);
+  ledger.reclaim({ ...small, placement: unbound });
+  ledger.setFootprints([seen({ ...small, holder: "vm-b" })], false);
+  assert.deepEqual(
+    [cpu()?.total, cpu()?.claimed, cpu()?.allocated, cpu()?.available],
+    [4, 2, undefined, undefined],
+  );
+  assert.ok(!("allocated" in (cpu() ?? {})), "it is left out");
+  const states = () => ledger.capacity.devices.map(({ state }) => state);
+  assert.deepEqual(states(), ["unknown", "unhealthy"]);
+  assert.equal(ledger.capacity.complete, false);
+  assert.match(ledger.capacity.incompleteReasons.join(), /has not listed the VMs yet/);
+
+  ledger.setFootprints([seen({ ...small, holder: "vm-b" })], true);
+  assert.deepEqual([cpu()?.allocated, cpu()?.available], [2, 0]);
+  assert.deepEqual(states(), ["free", "unhealthy"]);
+  assert.deepEqual([ledger.capacity.complete, ledger.capacity.incompleteReasons], [true, []]);
+
+  ledger.setFootprints([seen({ ...small, holder: "vm-b" })], false);
+  assert.deepEqual([cpu()?.allocated, cpu()?.available], [2, 0]);
+  assert.equal(ledger.capacity.complete, false);
+  assert.match(ledger.capacity.incompleteReasons.join(), /as it was seen last/);
 });
 
 test("a change is told once, and what changes nothing is not", () => {

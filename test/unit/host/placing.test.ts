@@ -37,6 +37,7 @@ function ledgerOf(dedicatedCpus: readonly number[] = DEDICATED): { ledger: Ledge
   };
   const ledger = new Ledger({ policy, clock, changed: () => undefined });
   ledger.setCells(cells);
+  ledger.setFootprints([], true);
   return { ledger, clock };
 }
 
@@ -52,7 +53,9 @@ const strict = { cellPolicy: "strict" } as const;
 function row(ledger: Ledger, cell: number, resource: string) {
   const found = ledger.capacity.cells[cell]?.resources.find((each) => each.resource === resource);
   assert.ok(found, `cell ${cell} has no ${resource}`);
-  return found;
+  const { allocated, available } = found;
+  assert.ok(allocated !== undefined && available !== undefined, `${resource} of cell ${cell} is unknown`);
+  return { ...found, allocated, available };
 }
 
 function refusal(act: () => unknown): SocleError {
@@ -148,7 +151,7 @@ test("no CPU is ever given twice, whatever comes and goes", () => {
     assert.equal(new Set(cpus).size, cpus.length);
     assert.ok(cpus.every((cpu) => DEDICATED.includes(cpu)));
     assert.ok(
-      ledger.capacity.cells.every(({ resources }) => resources.every(({ available }) => available >= 0)),
+      ledger.capacity.cells.every(({ resources }) => resources.every(({ available = -1 }) => available >= 0)),
     );
   }
 });

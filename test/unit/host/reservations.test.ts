@@ -75,6 +75,7 @@ class Machine {
     ledger.setCells([
       { id: 0, cpus: [0, 1, 2, 3, 4, 5, 6, 7], memoryBytes: 64 * GIB, pages: [], distances: [] },
     ]);
+    ledger.setFootprints([], true);
     const free = (): number | undefined =>
       ledger.capacity.cells[0]?.resources.find(({ resource }) => resource === "cpu_dedicated")?.available;
     return { book, ledger, reservations, free, crash: () => book.close() };

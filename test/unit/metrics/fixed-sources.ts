@@ -156,6 +156,8 @@ export const hostSnapshot: HostSnapshot = {
     traits: [],
   },
   capacity: {
+    complete: true,
+    incompleteReasons: [],
     dedicatedCpus: [],
     devices: [],
     generation: 7,

@@ -9,7 +9,17 @@ import { collector, type Collector } from "../../../agent/metrics/collector.ts";
 import { gauge, type Format } from "../../../agent/metrics/family.ts";
 import { Exposition, type Selection } from "../../../agent/metrics/render.ts";
 import type { Sources } from "../../../agent/metrics/sources.ts";
-import { fixedReadings, fixedSources, fixedValues, nowMs, stats, vm, vmView } from "./fixed-sources.ts";
+import { unlisted } from "../host/unlisted.ts";
+import {
+  fixedReadings,
+  fixedSources,
+  fixedValues,
+  hostSnapshot,
+  nowMs,
+  stats,
+  vm,
+  vmView,
+} from "./fixed-sources.ts";
 
 const everything: Selection = { collect: [], exclude: [] };
 /** Stands still, so that durations are the same each time. */
@@ -131,7 +141,8 @@ describe("what cannot be known", () => {
   });
 
   test("before the VMs were listed, what they take of the host is left out, not zero", async () => {
-    const exposed = await text(exposition({ vms: vmView([], { complete: false, observedAtMs: 0 }) }));
+    const host = { ...fixedSources().host, snapshot: () => unlisted(hostSnapshot) };
+    const exposed = await text(exposition({ host }));
     assert.deepEqual(samples(exposed, "socle_host_capacity_allocated"), {});
     assert.deepEqual(samples(exposed, "socle_host_capacity_available"), {});
     assert.notDeepEqual(samples(exposed, "socle_host_capacity_reserved"), {});

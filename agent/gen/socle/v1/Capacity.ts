@@ -9,6 +9,8 @@ export interface Capacity {
   'generation'?: (number | string | Long);
   'dedicatedCpus'?: (number)[];
   'devices'?: (_socle_v1_DeviceCapacity)[];
+  'complete'?: (boolean);
+  'incompleteReasons'?: (string)[];
 }
 
 export interface Capacity__Output {
@@ -16,4 +18,6 @@ export interface Capacity__Output {
   'generation': (number);
   'dedicatedCpus': (number)[];
   'devices': (_socle_v1_DeviceCapacity__Output)[];
+  'complete': (boolean);
+  'incompleteReasons': (string)[];
 }

@@ -6,6 +6,7 @@ export const DeviceState = {
   DEVICE_STATE_ALLOCATED: 'DEVICE_STATE_ALLOCATED',
   DEVICE_STATE_CLAIMED: 'DEVICE_STATE_CLAIMED',
   DEVICE_STATE_UNHEALTHY: 'DEVICE_STATE_UNHEALTHY',
+  DEVICE_STATE_UNKNOWN: 'DEVICE_STATE_UNKNOWN',
 } as const;
 
 export type DeviceState =
@@ -19,5 +20,7 @@ export type DeviceState =
   | 3
   | 'DEVICE_STATE_UNHEALTHY'
   | 4
+  | 'DEVICE_STATE_UNKNOWN'
+  | 5
 
 export type DeviceState__Output = typeof DeviceState[keyof typeof DeviceState]

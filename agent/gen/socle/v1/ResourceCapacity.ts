@@ -14,18 +14,22 @@ export interface ResourceCapacity {
   'min'?: (number | string | Long);
   'max'?: (number | string | Long);
   'step'?: (number | string | Long);
+  '_allocated'?: "allocated";
+  '_available'?: "available";
 }
 
 export interface ResourceCapacity__Output {
   'resource': (string);
   'total': (number);
   'reserved': (number);
-  'allocated': (number);
+  'allocated'?: (number);
   'claimed': (number);
   'unhealthy': (number);
   'overcommitRatio': (number);
-  'available': (number);
+  'available'?: (number);
   'min': (number);
   'max': (number);
   'step': (number);
+  '_allocated'?: "allocated";
+  '_available'?: "available";
 }
