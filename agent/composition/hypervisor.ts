@@ -67,13 +67,14 @@ export function buildHypervisor(basis: Basis, state: State, probePath: string): 
 
 function buildHost(
   { config, version, clock, log }: Basis,
-  { record, events }: State,
+  { record, events, operations, reservations }: State,
   { libvirt, probePath }: { libvirt: Libvirt; probePath: string },
 ): HostService {
   return new HostService({
     config,
     libvirt,
     record,
+    journals: [operations, reservations],
     clock,
     log,
     agentVersion: version,

@@ -21,6 +21,7 @@ import { assembleInventory, directoriesOf, emptyInventory, lasting } from "./inv
 import { Ledger, type Claim, type ClaimRequest } from "./ledger.ts";
 import { LibvirtFacts } from "./libvirt-facts.ts";
 import { probeLibvirt } from "./libvirt-probe.ts";
+import type { WatchedJournal } from "./readers/journals.ts";
 import { Readers } from "./readers/readers.ts";
 import { hostReaders, type HostReadings } from "./readers/table.ts";
 import { judgePools } from "./pool-verdicts.ts";
@@ -52,6 +53,8 @@ export interface HostServiceOptions {
   readonly onConditionChange: (condition: Condition) => void;
   readonly roots?: Roots;
   readonly filesystems?: FilesystemProbe;
+  /** What changes of this host and its VMs are recorded in. */
+  readonly journals?: readonly WatchedJournal[];
 }
 
 export type KvmState =
@@ -72,7 +75,6 @@ export class HostService implements Service, HostView {
   readonly name = "host";
   readonly #options: HostServiceOptions;
   readonly #clock: Clock;
-  readonly #roots: Roots;
   readonly #identity: Identity;
   readonly #facts: LibvirtFacts;
   readonly #round: InventoryRound;
@@ -91,11 +93,10 @@ export class HostService implements Service, HostView {
   #refreshSoon: () => void = () => undefined;
 
   constructor(options: HostServiceOptions) {
-    const { config, libvirt, clock } = options;
+    const { config, libvirt, clock, roots = systemRoots, journals = [] } = options;
     this.#options = options;
     this.#clock = clock;
-    this.#roots = options.roots ?? systemRoots;
-    this.#identity = new Identity(this.#roots, {
+    this.#identity = new Identity(roots, {
       agentVersion: options.agentVersion,
       agentStartedAtMs: clock.now(),
       labels: config.host.labels,
@@ -103,7 +104,7 @@ export class HostService implements Service, HostView {
     this.#facts = new LibvirtFacts(libvirt);
     const filesystems = options.filesystems ?? new FilesystemProbe({ timeoutMs: STATFS_TIMEOUT_MS });
     const { accelerator } = config.vm;
-    this.#round = new InventoryRound({ roots: this.#roots, facts: this.#facts, filesystems, accelerator });
+    this.#round = new InventoryRound({ roots, facts: this.#facts, filesystems, accelerator });
     const log = options.log.child({ component: "host" });
     this.#health = new Health({
       rules: hostConditions({ config, offersKvm: () => this.#round.offersKvm }),
@@ -125,12 +126,17 @@ export class HostService implements Service, HostView {
       goodAfterMs: config.health.vmStartGoodSeconds * 1000,
     });
     const vmPaths = (): readonly string[] => directoriesOf(this.#inventory.storagePools);
-    const watchedPaths = (): readonly string[] => [
-      config.state.directory,
-      ...config.health.paths,
-      ...vmPaths(),
-    ];
-    const readers = hostReaders({ roots: this.#roots, config, clock, filesystems, watchedPaths, vmPaths });
+    const ownPaths = [config.state.directory, ...config.health.paths];
+    const watchedPaths = (): readonly string[] => [...ownPaths, ...vmPaths()];
+    const readers = hostReaders({
+      roots,
+      config,
+      clock,
+      filesystems,
+      journals,
+      watchedPaths,
+      vmPaths,
+    });
     this.#readers = new Readers(readers, {
       clock,
       onRead: (name) => {
@@ -246,9 +252,7 @@ export class HostService implements Service, HostView {
 
   /** Whether guests can run on KVM here; `broken`: it is there, and what happened shows that it does not work. */
   kvm(): KvmState {
-    const failing = this.#health.conditions.find(
-      ({ type, status }) => type === "KvmUnavailable" && status === "true",
-    );
+    const failing = this.#failingKvm();
     if (failing !== undefined) return { kind: "broken", evidence: failing.evidence };
     return this.#inventory.traits.includes("kvm") ? { kind: "usable" } : { kind: "absent" };
   }
@@ -307,7 +311,7 @@ export class HostService implements Service, HostView {
     const after = assembleInventory(
       {
         ...sources,
-        kvmFails: this.#kvmFails(),
+        kvmFails: this.#failingKvm() !== undefined,
         thinRatio: this.#options.config.host.storageOvercommitRatio,
         reasons: this.#identity.reasons,
       },
@@ -360,8 +364,8 @@ export class HostService implements Service, HostView {
     await this.#memory.retry();
   }
 
-  #kvmFails(): boolean {
-    return this.#health.conditions.some(({ type, status }) => type === "KvmUnavailable" && status === "true");
+  #failingKvm(): Condition | undefined {
+    return this.#health.conditions.find(({ type, status }) => type === "KvmUnavailable" && status === "true");
   }
 
   /** libvirt was probed lately, well or not: the agent's own rounds go on. */

@@ -124,6 +124,15 @@ export class Journal {
     });
   }
 
+  /** Where the disk was full: finds out by a write whether it still is, which `failure` says then. Never rejects. */
+  async tryAgain(): Promise<void> {
+    if (this.#full === undefined) return;
+    await new Promise<void>((resolve) => {
+      const refused = this.#push({ json: roomySeal, resolve, reject: () => resolve() }, "may");
+      if (refused !== undefined) resolve();
+    });
+  }
+
   /** Keeps its order and becomes durable with the next append. Lost where that fails. */
   appendLazily(record: unknown): void {
     this.#push({ json: JSON.stringify(record) }, "may");
@@ -307,6 +316,8 @@ export class Journal {
 }
 
 const seal = JSON.stringify({ sealed: true });
+/** Needs blocks of its own: the last one's remainder, where a seal fits, is no space. */
+const roomySeal = JSON.stringify({ sealed: true, room: "-".repeat(16 * 1024) });
 const isSeal = (record: unknown): boolean =>
   typeof record === "object" && record !== null && "sealed" in record;
 const header = (kind: string): string => JSON.stringify({ journal: kind, version: formatVersion });

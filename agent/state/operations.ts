@@ -127,9 +127,14 @@ export class Operations {
     return this.#tally.of(kind);
   }
 
-  /** Set once the journal failed: every begin is refused with it. */
+  /** Set while the journal cannot be written: every begin is refused with it. */
   get failure(): SocleError | undefined {
     return this.#journal.failure;
+  }
+
+  /** As Journal.tryAgain. */
+  tryAgain(): Promise<void> {
+    return this.#journal.tryAgain();
   }
 
   /**

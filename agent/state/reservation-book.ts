@@ -95,6 +95,16 @@ export class ReservationBook {
     this.#forget();
   }
 
+  /** Set while the journal cannot be written. */
+  get failure(): SocleError | undefined {
+    return this.#journal.failure;
+  }
+
+  /** As Journal.tryAgain. */
+  tryAgain(): Promise<void> {
+    return this.#journal.tryAgain();
+  }
+
   /** What this caller's request made before, as it is now, if it did; durable when it resolves. Throws REQUEST_ID_REUSED. */
   find(kind: RequestKind, request: ReservationRequest): Promise<Reservation> | undefined {
     checkRequestId(request.requestId);

@@ -103,7 +103,25 @@ export class DiskTrouble {
     const isClear = kind === "exhausted" && isOfTheDisk(reason) && message.includes("free space");
     this.#run.demand(isClear, `refused with ${kind} ${reason}: ${message}`);
     await this.#host.list();
+    const isFirst = this.counts.full === 1;
+    if (isFirst) await this.#keepsVmsAway("TRUTH_TRUE");
     await this.#disk.makeRoom();
+    if (isFirst) await this.#keepsVmsAway("TRUTH_FALSE");
+  }
+
+  /** Whether the host tells schedulers that nothing can be changed on it; they ask no more then. */
+  async #keepsVmsAway(status: "TRUTH_TRUE" | "TRUTH_FALSE"): Promise<void> {
+    const { client } = this.#host;
+    const isSo = async (): Promise<boolean> => {
+      const { health } = await client.ask(client.contract.host.GetHost, {});
+      const found = health?.conditions.find(({ type }) => type === "StateUnwritable");
+      const isRight = status === "TRUTH_FALSE" || health?.schedulable === "TRUTH_FALSE";
+      return found?.status === status && isRight;
+    };
+    const what = `StateUnwritable to be ${status}`;
+    await eventually(isSo, { what, timeoutMs: WELL_WITHIN_MS }).catch((thrown: unknown) =>
+      this.#run.violation(String(thrown)),
+    );
   }
 
   async #slow(): Promise<void> {
@@ -122,8 +140,11 @@ export class DiskTrouble {
     const isClear = isOfTheDisk(refused.reason) && refused.message.includes("restart the agent");
     this.#run.demand(isClear, `refused with ${refused.reason}: ${refused.message}`);
     await this.#host.list();
+    const isFirst = this.counts.broken === 1;
+    if (isFirst) await this.#keepsVmsAway("TRUTH_TRUE");
     await this.#disk.fallSick("well");
     await this.#restart();
+    if (isFirst) await this.#keepsVmsAway("TRUTH_FALSE");
   }
 
   /** An agent that cannot write does not start, says why and what to do, and does when it can. */

@@ -1,5 +1,6 @@
+import type { SocleError } from "../../kernel/errors.ts";
 import type { Verdict } from "../trigger.ts";
-import { SECOND, streak, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+import { atOnce, SECOND, streak, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 
 export const agentConditions = ({ config: { health } }: ConditionContext) =>
   ({
@@ -15,7 +16,28 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
         (lagMs) => lagVerdict(lagMs, health.eventLoopLagMaxSeconds * SECOND),
       ),
     },
+    /** Nothing can be changed on this host, which a scheduler should know before it asks. */
+    StateUnwritable: {
+      full: watching(
+        "journals",
+        { reason: "JournalFull", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        (failures) => journalVerdict(failures.filter(isFull)),
+      ),
+      failed: watching(
+        "journals",
+        { reason: "JournalFailed", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        (failures) => journalVerdict(failures.filter((failure) => !isFull(failure))),
+      ),
+    },
   }) satisfies ConditionTable;
+
+const isFull = ({ kind }: SocleError): boolean => kind === "exhausted";
+
+/** Of the journals that cannot be written. */
+export const journalVerdict = (failures: readonly SocleError[]): Verdict =>
+  failures.length === 0
+    ? { kind: "good", evidence: "changes can be recorded" }
+    : { kind: "bad", evidence: failures.map(({ message }) => message).join("; ") };
 
 /** `lagMs`: the event loop's delay that 99 of 100 turns in the last window stayed under. */
 export function lagVerdict(lagMs: number, limitMs: number): Verdict {

@@ -7,12 +7,13 @@ import { readNuma } from "../../hardware/numa.ts";
 import { readPressures } from "../../hardware/pressure.ts";
 import type { Reading } from "../../hardware/reading.ts";
 import { eventLoopLag } from "./event-loop.ts";
+import { journalFailures } from "./journals.ts";
 import { reader, type Reader, type ReaderContext } from "./reader.ts";
 
 const SECOND = 1000;
 
 /** What the kernel counts, and what the agent needs to run. */
-export const kernelReaders = ({ roots, filesystems, watchedPaths }: ReaderContext) => ({
+export const kernelReaders = ({ roots, filesystems, journals, watchedPaths }: ReaderContext) => ({
   memory: reader(10 * SECOND, () => readMemory(roots)),
   cells: reader(10 * SECOND, () => readNuma(roots)),
   cpu: reader(10 * SECOND, () => readCpuTimes(roots)),
@@ -20,6 +21,7 @@ export const kernelReaders = ({ roots, filesystems, watchedPaths }: ReaderContex
   interfaces: reader(10 * SECOND, () => readNetworkInterfaces(roots)),
   kvm: reader(10 * SECOND, () => readKvm(roots)),
   eventLoopLag: eventLoopLag(10 * SECOND),
+  journals: journalFailures(journals, 10 * SECOND),
   filesystems: spaces(filesystems, watchedPaths),
 });
 

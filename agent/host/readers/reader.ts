@@ -3,6 +3,7 @@ import type { FilesystemProbe } from "../../hardware/filesystem.ts";
 import type { Reading } from "../../hardware/reading.ts";
 import type { Roots } from "../../hardware/roots.ts";
 import type { Clock } from "../../kernel/clock.ts";
+import type { WatchedJournal } from "./journals.ts";
 
 /** What readers are made with. */
 export interface ReaderContext {
@@ -10,6 +11,7 @@ export interface ReaderContext {
   readonly config: Config;
   readonly clock: Clock;
   readonly filesystems: FilesystemProbe;
+  readonly journals: readonly WatchedJournal[];
   /** The filesystems to look at, asked anew each time. */
   readonly watchedPaths: () => Iterable<string>;
   /** Of these, where VMs have their disks. */

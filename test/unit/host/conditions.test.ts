@@ -6,6 +6,9 @@ import { lagVerdict } from "../../../agent/host/conditions/agent.ts";
 import { spaceVerdicts } from "../../../agent/host/conditions/filesystem.ts";
 import { kvmVerdict } from "../../../agent/host/conditions/hypervisor.ts";
 import { memoryVerdict, stallVerdict } from "../../../agent/host/conditions/memory.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { machine } from "../hardware/fixture.ts";
+import { HostOfTree } from "./host-of-tree.ts";
 
 const GIB = 1024 ** 3;
 
@@ -75,6 +78,34 @@ test("/dev/kvm: missing matters where it is configured, unopenable matters alway
   assert.equal(kvmVerdict(denied, "auto", true).kind, "good");
   assert.equal(kvmVerdict(denied, "auto", undefined).kind, "unknown");
   assert.equal(kvmVerdict(denied, "auto", false).kind, "bad");
+});
+
+test("a journal that cannot be written keeps new VMs away, and lets them in when it is well again", async (t) => {
+  const journal: { failure: SocleError | undefined; tries: number; tryAgain(): Promise<void> } = {
+    failure: undefined,
+    tries: 0,
+    tryAgain: () => Promise.resolve(void (journal.tries += 1)),
+  };
+  const well = { failure: undefined, tryAgain: () => Promise.resolve() };
+  const host = await new HostOfTree(machine("two-sockets"), {}, [well, journal]).start();
+  t.after(() => host.stop());
+  assert.equal(host.condition("StateUnwritable"), "false none Healthy: changes can be recorded");
+  journal.failure = new SocleError("exhausted", "JOURNAL_FAILED", "/state/j cannot be written: free space");
+  await host.lookAgain("journals");
+  assert.equal(
+    host.condition("StateUnwritable"),
+    "true no_schedule JournalFull: /state/j cannot be written: free space",
+  );
+  assert.equal(journal.tries, 2, "a disk that was full is tried each time");
+  journal.failure = undefined;
+  await host.lookAgain("journals");
+  assert.match(host.condition("StateUnwritable"), /^false none/);
+  journal.failure = new SocleError("unavailable", "JOURNAL_FAILED", "/state/j cannot be written: EIO");
+  await host.lookAgain("journals");
+  assert.equal(
+    host.condition("StateUnwritable"),
+    "true no_schedule JournalFailed: /state/j cannot be written: EIO",
+  );
 });
 
 test("a lagging event loop", () => {

@@ -4,6 +4,7 @@ import type { Roots } from "../../../agent/hardware/roots.ts";
 import { hostConditions, type HostConditions } from "../../../agent/host/conditions/table.ts";
 import { Health } from "../../../agent/host/health.ts";
 import { hostReaders, type HostReadings, type ReaderName } from "../../../agent/host/readers/table.ts";
+import type { WatchedJournal } from "../../../agent/host/readers/journals.ts";
 import { Readers } from "../../../agent/host/readers/readers.ts";
 import { eventually } from "../../lab/wait.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -18,7 +19,7 @@ export class HostOfTree {
   readonly #looks = new Map<ReaderName, number>();
   #running: Promise<void> = Promise.resolve();
 
-  constructor(roots: Roots, settings: Partial<Config> = {}) {
+  constructor(roots: Roots, settings: Partial<Config> = {}, journals: readonly WatchedJournal[] = []) {
     const config = { ...configSchema.parse({}), ...settings };
     const { clock } = this;
     const filesystems = new FilesystemProbe({ timeoutMs: 1000 });
@@ -34,6 +35,7 @@ export class HostOfTree {
       config,
       clock,
       filesystems,
+      journals,
       watchedPaths: () => [],
       vmPaths: () => [],
     });
