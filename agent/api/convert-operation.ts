@@ -33,5 +33,6 @@ export function operationToProto(operation: Operation, errors: ErrorEncoder): Pr
     createdAt: toTimestamp(operation.createdAtMs),
     endedAt: endedAtMs === undefined ? null : toTimestamp(endedAtMs),
     result: operation.result,
+    cancelledBy: operation.cancelledBy ?? "",
   };
 }

@@ -29,7 +29,7 @@ export function operationService(doors: Doors, errors: ErrorEncoder): Methods<Op
       return operationToProto(operation, errors);
     }),
     CancelOperation: control(({ operationId }, { caller }) =>
-      operationToProto(of(caller).cancel(operationId), errors),
+      operationToProto(of(caller).cancel(operationId, caller.name), errors),
     ),
     WatchOperations: serverStream(({ operationId }, { caller, signal }) =>
       operationId === ""

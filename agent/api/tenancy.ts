@@ -68,7 +68,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
       get: (id) => operations.get(requireMine(id)),
       list: (options) => mine(operations, options, isMine),
       wait: async (id, timeoutMs, signal) => await operations.wait(requireMine(id), timeoutMs, signal),
-      cancel: (id) => operations.cancel(requireMine(id)),
+      cancel: (id, by) => operations.cancel(requireMine(id), by),
       watch: (signal) => filtered(operations.watch(signal), isMine),
     },
   };

@@ -14,12 +14,13 @@ export function operationEvents(operations: Operations, events: EventLog): Servi
         if (change.kind === "overflow") {
           events.append({ kind: "resync", reason: "OPERATIONS_OVERFLOW" });
         } else if (isDone(change.value)) {
-          const { id, kind, vmId, state, error } = change.value;
+          const { id, kind, vmId, state, error, cancelledBy } = change.value;
           const details = {
             operation: id,
             operation_kind: kind,
             state,
             ...(error === undefined ? {} : { error: error.reason }),
+            ...(cancelledBy === undefined ? {} : { cancelled_by: cancelledBy }),
           };
           events.append({ kind: "operation_ended", vmId, details });
         }

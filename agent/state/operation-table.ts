@@ -17,7 +17,7 @@ export type OperationRecord =
     }
   | ({ readonly t: "end" } & Pick<
       Operation,
-      "id" | "state" | "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot"
+      "id" | "state" | "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot" | "cancelledBy"
     >);
 
 export interface Entry {
@@ -29,7 +29,9 @@ export interface Entry {
   durable: Promise<void>;
 }
 
-export type End = Partial<Pick<Operation, "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot">> &
+export type End = Partial<
+  Pick<Operation, "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot" | "cancelledBy">
+> &
   Pick<Operation, "state">;
 
 /** The operation with this end in place of what it had; its intent is let go once it is done. */
@@ -201,7 +203,7 @@ export class OperationTable {
       return;
     }
     if ((known.t as string) !== "end") throw unknownRecord(record);
-    const { state, progress, result, error, endedAtMs, endedSinceBoot } = known;
+    const { state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = known;
     entry.recorded = withEnd(entry.recorded, {
       state,
       progress,
@@ -209,6 +211,7 @@ export class OperationTable {
       ...(error === undefined ? {} : { error }),
       ...(endedAtMs === undefined ? {} : { endedAtMs }),
       ...(endedSinceBoot === undefined ? {} : { endedSinceBoot }),
+      ...(cancelledBy === undefined ? {} : { cancelledBy }),
     });
   }
 

@@ -16,6 +16,8 @@ export interface Operation {
   /** The same moment, which no step of the wall clock moves. */
   readonly endedSinceBoot?: SinceBoot;
   readonly result: Readonly<Record<string, string>>;
+  /** Who asked first that it be cancelled; `state` says whether it was. */
+  readonly cancelledBy?: string;
   /** What replay needs to find out what happened: the parsed request and what was decided at admission. JSON. */
   readonly intent: unknown;
 }

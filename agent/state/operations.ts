@@ -253,8 +253,8 @@ export class Operations {
     const before = entry.recorded;
     const done = end.state !== "outcome_unknown";
     entry.recorded = withEnd(before, done ? { ...end, ...this.#endedNow() } : end);
-    const { id, state, progress, result, error, endedAtMs, endedSinceBoot } = entry.recorded;
-    const record = { t: "end", id, state, progress, result, error, endedAtMs, endedSinceBoot };
+    const { id, state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = entry.recorded;
+    const record = { t: "end", id, state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy };
     try {
       await this.#journal.append(record, "must");
     } catch (thrown) {
@@ -324,10 +324,10 @@ export class Operations {
   }
 
   /**
-   * Asks the work to stop where it can; its end says whether it did. Throws `not_found`, `conflict` NOT_CANCELLABLE
+   * Asks the work to stop where it can; its end says whether it did, and who asked first. Throws `not_found`, `conflict` NOT_CANCELLABLE
    * when it is done or nothing works on it.
    */
-  cancel(id: string): Operation {
+  cancel(id: string, caller: string): Operation {
     const operation = this.get(id);
     const run = this.#runs.get(id);
     if (run === undefined || isDone(operation)) {
@@ -337,8 +337,11 @@ export class Operations {
         `operation ${id} cannot be cancelled: it is ${operation.state}`,
       );
     }
+    const entry = this.#entry(id);
+    entry.recorded = { cancelledBy: caller, ...entry.recorded };
+    this.#show(entry);
     run.cancel();
-    return operation;
+    return entry.recorded;
   }
 
   /** Every change of an operation from now on; `overflow` when the reader was too slow. Ends with the signal. */

@@ -80,6 +80,9 @@ export async function renderOperation(
     ["vm", operation.vmId],
     ["caller", printable(operation.caller)],
     ["state", paint(stateColour(operation.state), enumWord(operation.state, "STATE"))],
+    ...(operation.cancelledBy === ""
+      ? []
+      : [["cancelled by", printable(operation.cancelledBy)] satisfies [string, string]]),
     ["begun", `${formatAge(operation.createdAt, nowMs)} ago`],
     ["took", took(operation)],
     ...(error === undefined ? [] : [["error", paint("red", printable(error))] satisfies [string, string]]),

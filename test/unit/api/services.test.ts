@@ -286,6 +286,14 @@ test("operations are read, waited for, watched and cancelled", async (t) => {
   assert.equal(states.at(-1), "STATE_FAILED");
   const late = client.call(protos.operations.CancelOperation, { operationId: operation.id });
   assert.equal((await errorOf(late)).info.reason, "NOT_CANCELLABLE");
+  const stopped = (await operations.begin({ ...begin, requestId: "4", kind: "STOP_VM" })).operation;
+  operations.run(stopped, async (step, signal) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    return await step("never", () => Promise.resolve({}));
+  });
+  await client.call(protos.operations.CancelOperation, { operationId: stopped.id });
+  const cancelled = await client.call(protos.operations.WaitOperation, { operationId: stopped.id });
+  assert.deepEqual([cancelled.state, cancelled.cancelledBy], ["STATE_CANCELLED", "unix:operator"]);
   const none = client.call(protos.operations.GetOperation, { operationId: "x" });
   assert.equal((await errorOf(none)).code, status.NOT_FOUND);
 });

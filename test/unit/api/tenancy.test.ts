@@ -96,7 +96,10 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
     intent,
   });
   assert.equal(await reasonOf(() => acme.operations.get(others1.operation.id)), "OPERATION_NOT_FOUND");
-  assert.equal(await reasonOf(() => acme.operations.cancel(others1.operation.id)), "OPERATION_NOT_FOUND");
+  assert.equal(
+    await reasonOf(() => acme.operations.cancel(others1.operation.id, "me")),
+    "OPERATION_NOT_FOUND",
+  );
   assert.equal(acme.operations.get(mine.operation.id).id, mine.operation.id);
   const listed = acme.operations.list({ onlyRunning: false, limit: 10 });
   assert.ok(listed.some(({ id }) => id === mine.operation.id));

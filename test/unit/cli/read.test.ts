@@ -350,6 +350,15 @@ start  done     1.5s
   assert.match(waited.stderr, /done {3}start {2}1\.5s\nsocle: libvirt does not answer/);
 });
 
+test("an operation tells who cancelled it", async (context) => {
+  const cancelled = operation({ state: "STATE_CANCELLED", cancelledBy: "unix:operator\u001b[31m" });
+  const socket = await fakeAgent(context, {
+    operations: { GetOperation: (_call, done) => done(null, cancelled) },
+  });
+  const { stdout } = await socle(["operations", "show", "op-1"], { socket });
+  assert.match(stdout, /^state +cancelled\ncancelled by +unix:operator\ufffd\[31m$/m);
+});
+
 test("version asks the agent where there is one", async (context) => {
   const socket = await fakeAgent(context, { host: { GetHost: (_call, done) => done(null, host()) } });
   assert.match(

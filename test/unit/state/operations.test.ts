@@ -7,6 +7,7 @@ import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import type { Operation } from "../../../agent/state/operation.ts";
 import { Operations, type OperationsOptions } from "../../../agent/state/operations.ts";
+import { eventually } from "../../lab/wait.ts";
 import { folder } from "./folder.ts";
 
 const never = new AbortController().signal;
@@ -208,9 +209,10 @@ test("an unknown outcome is no end: it waits for settle, over a restart too", as
   operations.run(operation, (step) =>
     step("start", () => Promise.reject(new SocleError("outcome_unknown", "CALL_TIMEOUT", "no answer"))),
   );
-  assert.equal((await operations.wait(operation.id, 50, never)).state, "outcome_unknown");
+  await eventually(() => operations.running === 0, { what: "its work to be over" });
+  assert.equal(operations.get(operation.id).state, "outcome_unknown");
   assert.equal(operations.list({ onlyRunning: true, limit: 10 }).length, 1);
-  assert.throws(() => operations.cancel(operation.id), refusedAs("conflict", "NOT_CANCELLABLE"));
+  assert.throws(() => operations.cancel(operation.id, "anna"), refusedAs("conflict", "NOT_CANCELLABLE"));
   await operations.drain(0);
   const after = await open(directory);
   assert.equal(after.interrupted[0]?.state, "outcome_unknown");
@@ -222,7 +224,8 @@ test("an unknown outcome is no end: it waits for settle, over a restart too", as
 });
 
 test("cancel is honest: cancelled when the work stopped, succeeded when it was too late, and never in a step", async (t) => {
-  const operations = await open(await folder(t));
+  const directory = await folder(t);
+  const operations = await open(directory);
   const first = (await operations.begin(request("a"))).operation;
   let inStep = (): void => undefined;
   let letGo = (): void => undefined;
@@ -241,19 +244,20 @@ test("cancel is honest: cancelled when the work stopped, succeeded when it was t
     return {};
   });
   await reached;
-  assert.equal(operations.cancel(first.id).state, "running");
+  assert.equal(operations.cancel(first.id, "anna").state, "running");
+  assert.equal(operations.cancel(first.id, "bert").cancelledBy, "anna", "who asked first");
   letGo();
   const cancelled = await operations.wait(first.id, soonMs, never);
   assert.equal(cancelled.state, "cancelled");
   assert.deepEqual(outcomes(cancelled), [["define", "undone"]]);
-  assert.throws(() => operations.cancel(first.id), refusedAs("conflict", "NOT_CANCELLABLE"));
+  assert.throws(() => operations.cancel(first.id, "anna"), refusedAs("conflict", "NOT_CANCELLABLE"));
 
   const second = (await operations.begin(request("b"))).operation;
   operations.run(second, async (_step, signal) => {
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
     return { stopped: "anyway" };
   });
-  operations.cancel(second.id);
+  operations.cancel(second.id, "anna");
   assert.equal((await operations.wait(second.id, soonMs, never)).state, "succeeded");
 
   const third = (await operations.begin(request("c"))).operation;
@@ -261,10 +265,20 @@ test("cancel is honest: cancelled when the work stopped, succeeded when it was t
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
     throw new Error("broke while stopping");
   });
-  operations.cancel(third.id);
+  operations.cancel(third.id, "anna");
   assert.equal((await operations.wait(third.id, soonMs, never)).state, "failed");
-  assert.throws(() => operations.cancel("nobody"), refusedAs("not_found", "OPERATION_NOT_FOUND"));
+  assert.throws(() => operations.cancel("nobody", "anna"), refusedAs("not_found", "OPERATION_NOT_FOUND"));
+  const fourth = (await operations.begin(request("d"))).operation;
+  operations.run(fourth, () => Promise.resolve({}));
+  await operations.wait(fourth.id, soonMs, never);
   await operations.drain(0);
+  const again = await open(directory);
+  assert.deepEqual(
+    [first, second, third, fourth].map(({ id }) => again.get(id).cancelledBy),
+    ["anna", "anna", "anna", undefined],
+    "after a restart too",
+  );
+  await again.drain(0);
 });
 
 test("one id is one operation: at the same time, after its end, per caller; another body is refused", async (t) => {

@@ -58,6 +58,7 @@ export interface Operation {
   'createdAt'?: (_google_protobuf_Timestamp | null);
   'endedAt'?: (_google_protobuf_Timestamp | null);
   'result'?: ({[key: string]: string});
+  'cancelledBy'?: (string);
 }
 
 export interface Operation__Output {
@@ -74,4 +75,5 @@ export interface Operation__Output {
   'createdAt': (_google_protobuf_Timestamp__Output | null);
   'endedAt': (_google_protobuf_Timestamp__Output | null);
   'result': ({[key: string]: string});
+  'cancelledBy': (string);
 }
