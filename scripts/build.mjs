@@ -50,6 +50,8 @@ for (const name of ["socle.js", "inventory-probe.js"]) {
   await writeFile(join(dist, name), text.replace(/[^\0-\x7f]/g, "?"));
 }
 await chmod(join(dist, "socle.js"), 0o755);
+// Which libraries are in it: scripts/package tells.
+await writeFile(join(dist, "metafile.json"), JSON.stringify(result.metafile));
 
 for (const [path, { bytes }] of Object.entries(result.metafile.outputs)) {
   if (path.endsWith(".js")) console.log(`build: ${path} ${(bytes / 1e6).toFixed(1)} MB`);

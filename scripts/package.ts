@@ -1,0 +1,246 @@
+// See scripts/package.
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { parseArgs, promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, "..");
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+  readonly license?: string;
+}
+
+/** A library that is part of the bundles, with the text under which it may be. */
+interface Library extends Pick<Manifest, "name" | "version"> {
+  readonly license: string;
+  readonly words: string;
+  /** Of the package as the registry gave it. */
+  readonly sha512: string;
+}
+
+const { values: options } = parseArgs({
+  options: { output: { type: "string" }, revision: { type: "string", default: "1" } },
+});
+const output = options.output ?? join(root, "dist");
+const manifest = await json<Manifest>(join(root, "package.json"));
+const version = `${manifest.version}-${options.revision}`;
+// What every file is dated: a package that is built again is the same package.
+const dateSeconds = Number(process.env["SOURCE_DATE_EPOCH"] ?? (await lastCommitSeconds()));
+
+const work = await mkdtemp(join(tmpdir(), "socle-package-"));
+try {
+  const built = join(work, "built");
+  const tree = join(work, "tree");
+  await run(process.execPath, [join(root, "scripts/build.mjs"), built]);
+  const libraries = await librariesIn(join(built, "metafile.json"));
+  await lay(tree, built, libraries);
+  const name = `socle_${version}_all.deb`;
+  await mkdir(output, { recursive: true });
+  await run("dpkg-deb", ["--root-owner-group", "-Zxz", "--build", tree, join(work, name)], {
+    env: { ...process.env, SOURCE_DATE_EPOCH: String(dateSeconds) },
+  });
+  const deb = await readFile(join(work, name));
+  await writeFile(join(output, `${name}.part`), deb);
+  await rename(join(output, `${name}.part`), join(output, name));
+  const sha256 = createHash("sha256").update(deb).digest("hex");
+  console.log(`${join(output, name)}  ${(deb.length / 1e6).toFixed(2)} MB  ${libraries.length} libraries`);
+  console.log(`sha256 ${sha256}`);
+} finally {
+  await rm(work, { recursive: true, force: true });
+}
+
+/** The package's files as they will lie on the host, and what dpkg is to know and do, in DEBIAN/. */
+async function lay(tree: string, built: string, libraries: readonly Library[]): Promise<void> {
+  const put = async (path: string, contents: string | Buffer): Promise<void> => {
+    await mkdir(dirname(join(tree, path)), { recursive: true });
+    await writeFile(join(tree, path), contents);
+  };
+  const take = async (from: string, path: string): Promise<void> =>
+    cp(join(root, from), join(tree, path), { recursive: true });
+
+  for (const part of ["socle.js", "inventory-probe.js", "proto", "page"])
+    await cp(join(built, part), join(tree, "usr/lib/socle", part), { recursive: true });
+  await mkdir(join(tree, "usr/bin"), { recursive: true });
+  await symlink("../lib/socle/socle.js", join(tree, "usr/bin/socle"));
+  await take("systemd/socle-agent.service", "usr/lib/systemd/system/socle-agent.service");
+  await take("systemd/socle.sysusers", "usr/lib/sysusers.d/socle.conf");
+  await take("systemd/socle.tmpfiles", "usr/lib/tmpfiles.d/socle.conf");
+  await take("systemd/50-socle.rules", "usr/share/polkit-1/rules.d/50-socle.rules");
+  await take("systemd/completion/socle.bash", "usr/share/bash-completion/completions/socle");
+  await take("systemd/prometheus", "usr/share/socle/prometheus");
+  const example = await run(process.execPath, [join(built, "socle.js"), "config", "show", "--example"]);
+  await put("etc/socle/agent.yaml", example.stdout);
+  for (const page of await readdir(join(root, "systemd/man")))
+    await put(
+      `usr/share/man/man${page.at(-1) ?? ""}/${page}.gz`,
+      gzipSync(await readFile(join(root, "systemd/man", page)), { level: 9 }),
+    );
+
+  const doc = "usr/share/doc/socle";
+  await take("README.md", `${doc}/README.md`);
+  await take("systemd/hardware.conf", `${doc}/examples/hardware.conf`);
+  await put(`${doc}/copyright`, await copyright(libraries));
+  await put(`${doc}/sbom.cdx.json`, `${JSON.stringify(sbom(libraries), null, 2)}\n`);
+  await put(`${doc}/changelog.Debian.gz`, gzipSync(changelog(), { level: 9 }));
+
+  await run("find", [tree, "-type", "d", "-exec", "chmod", "755", "{}", "+"]);
+  await run("find", [tree, "-type", "f", "-exec", "chmod", "644", "{}", "+"]);
+  await chmod(join(tree, "usr/lib/socle/socle.js"), 0o755);
+  // Counted before dpkg's own part is there, in KiB of whole files, whatever file system this is.
+  const installedKib = Math.ceil((await sizeOf(join(tree, "usr"))) / 1024);
+  await put("DEBIAN/control", control(installedKib));
+  await put("DEBIAN/conffiles", "/etc/socle/agent.yaml\n");
+  await run("chmod", ["755", join(tree, "DEBIAN")]);
+  for (const script of ["postinst", "prerm", "postrm"]) {
+    await take(`systemd/deb/${script}`, `DEBIAN/${script}`);
+    await chmod(join(tree, "DEBIAN", script), 0o755);
+  }
+  await put("DEBIAN/md5sums", await md5sums(tree));
+}
+
+function control(installedKib: number): string {
+  return `Package: socle
+Version: ${version}
+Architecture: all
+Maintainer: Socle's developers <socle@localhost>
+Installed-Size: ${installedKib}
+Depends: nodejs (>= 20.19), libvirt-daemon-system | libvirt-daemon-driver-qemu, systemd (>= 253), init-system-helpers
+Recommends: qemu-system-x86 | qemu-system-arm, qemu-utils
+Suggests: smartmontools, ipmitool, prometheus
+Section: admin
+Priority: optional
+Description: hypervisor host agent
+ Drives the VMs of this host through libvirt/KVM, reports its capacity and health
+ to a scheduler over gRPC, and exposes Prometheus metrics of the hardware and
+ the VMs. Stopping, upgrading or removing it never touches a guest.
+`;
+}
+
+function changelog(): string {
+  return (
+    `socle (${version}) stable; urgency=medium\n\n  * Version ${manifest.version}; the README says what it does.\n\n` +
+    ` -- Socle's developers <socle@localhost>  ${new Date(dateSeconds * 1000).toUTCString().replace("GMT", "+0000")}\n`
+  );
+}
+
+/** Every library of which code went into a bundle, by esbuild's own account. */
+async function librariesIn(metafile: string): Promise<Library[]> {
+  const { outputs } = await json<{ outputs: Record<string, { inputs: Record<string, unknown> }> }>(metafile);
+  const lock = await json<{ packages: Record<string, { integrity?: string }> }>(
+    join(root, "package-lock.json"),
+  );
+  const folders = new Set<string>();
+  for (const { inputs } of Object.values(outputs))
+    for (const path of Object.keys(inputs)) {
+      const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1];
+      if (folder !== undefined) folders.add(folder);
+    }
+  return await Promise.all(
+    [...folders].sort().map(async (folder) => {
+      const { name, version, license } = await json<Manifest>(join(root, folder, "package.json"));
+      const files = (await readdir(join(root, folder))).filter((file) =>
+        /^(licen[cs]e|copying|notice)/i.test(file),
+      );
+      const words = await Promise.all(files.sort().map((file) => readFile(join(root, folder, file), "utf8")));
+      if (license === undefined) throw new Error(`${folder} does not say its licence`);
+      const sha512 = lock.packages[folder]?.integrity?.replace("sha512-", "") ?? "";
+      return { name, version, license, words: words.join("\n"), sha512 };
+    }),
+  );
+}
+
+async function copyright(libraries: readonly Library[]): Promise<string> {
+  const own = await readFile(join(root, "LICENSE"), "utf8");
+  const parts = libraries.map(
+    ({ name, version, license, words }) =>
+      `${name} ${version}: ${license}\n\n${words === "" ? "(It comes without a text of its own.)\n" : words}`,
+  );
+  return [`Socle ${manifest.version}: ${manifest.license ?? ""}\n\n${own}`, ...parts].join(
+    `\n${"-".repeat(80)}\n\n`,
+  );
+}
+
+/** CycloneDX 1.5, without a serial number and a time of its own, which would differ from build to build. */
+function sbom(libraries: readonly Library[]): object {
+  const purl = (name: string, version: string): string =>
+    `pkg:npm/${name.replace(/^@/, "%40")}@${encodeURIComponent(version)}`;
+  return {
+    bomFormat: "CycloneDX",
+    specVersion: "1.5",
+    version: 1,
+    metadata: {
+      timestamp: new Date(dateSeconds * 1000).toISOString(),
+      component: {
+        type: "application",
+        "bom-ref": purl(manifest.name, manifest.version),
+        name: manifest.name,
+        version: manifest.version,
+        licenses: [{ license: { id: manifest.license } }],
+      },
+    },
+    components: libraries.map(({ name, version, license, sha512 }) => ({
+      type: "library",
+      "bom-ref": purl(name, version),
+      name,
+      version,
+      purl: purl(name, version),
+      licenses: [/ /.test(license) ? { expression: license } : { license: { id: license } }],
+      ...(sha512 === ""
+        ? {}
+        : { hashes: [{ alg: "SHA-512", content: Buffer.from(sha512, "base64").toString("hex") }] }),
+    })),
+  };
+}
+
+/** Paths below `tree` of its plain files, in order. */
+async function filesIn(tree: string): Promise<string[]> {
+  const entries = await readdir(tree, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+async function sizeOf(directory: string): Promise<number> {
+  let bytes = 0;
+  for (const path of await filesIn(directory)) bytes += (await readFile(path)).length;
+  return bytes;
+}
+
+async function md5sums(tree: string): Promise<string> {
+  let lines = "";
+  for (const path of await filesIn(tree)) {
+    const inside = path.slice(tree.length + 1);
+    if (inside.startsWith("DEBIAN/") || inside.startsWith("etc/")) continue;
+    lines += `${createHash("md5")
+      .update(await readFile(path))
+      .digest("hex")}  ${inside}\n`;
+  }
+  return lines;
+}
+
+async function lastCommitSeconds(): Promise<string> {
+  return (await run("git", ["-C", root, "log", "-1", "--format=%ct"])).stdout.trim();
+}
+
+async function json<T>(path: string): Promise<T> {
+  return JSON.parse(await readFile(path, "utf8")) as T;
+}
