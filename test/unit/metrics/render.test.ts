@@ -9,6 +9,7 @@ import { collector, type Collector } from "../../../agent/metrics/collector.ts";
 import { gauge, type Format } from "../../../agent/metrics/family.ts";
 import { Exposition, type Selection } from "../../../agent/metrics/render.ts";
 import type { Sources } from "../../../agent/metrics/sources.ts";
+import { FakeClock } from "../host/fake-clock.ts";
 import { unlisted } from "../host/unlisted.ts";
 import {
   fixedReadings,
@@ -277,19 +278,25 @@ describe("collectors", () => {
       samples(Buffer.concat(await scrape).toString(), "socle_collector_success");
     const [first, last] = ["first", "waiting"].map((name) => `socle_collector_success{collector="${name}"}`);
     for (const order of [[1, 10_000] as const, [10_000, 1] as const]) {
+      const clock = new FakeClock();
       let answerNow: () => void = () => undefined;
       const answered = new Promise<void>((resolve) => (answerNow = resolve));
+      let isAsked: () => void = () => undefined;
+      const asked = new Promise<void>((resolve) => (isAsked = resolve));
       const waiting: Collector = {
         ...answer(),
         name: "waiting",
         *collect(sources) {
+          isAsked();
           yield answered;
           return yield* answer().collect(sources);
         },
       };
-      const from = exposition({}, [{ ...answer(), name: "first" }, waiting], { clock: systemClock });
+      const from = exposition({}, [{ ...answer(), name: "first" }, waiting], { clock });
       const scrapes = order.map((timeoutMs) => successOf(from.render("text", everything, timeoutMs)));
       const [hasty, patient] = order[0] === 1 ? scrapes : [scrapes[1], scrapes[0]];
+      await asked;
+      clock.advance(1);
       assert.deepEqual(await hasty, { [first ?? ""]: 1, [last ?? ""]: 0 });
       answerNow();
       assert.deepEqual(await patient, { [first ?? ""]: 1, [last ?? ""]: 1 });
