@@ -8,6 +8,9 @@ import { fromRpcError, isRpcError } from "./rpc-error.ts";
 export type Target =
   { readonly kind: "socket"; readonly path: string } | { readonly kind: "tcp"; readonly address: string };
 
+/** The metadata that says by whose authority a scheduler commands; api/control-epoch.ts reads it. */
+export const controlEpochKey = "socle-control-epoch";
+
 /** A method of the contract, as proto-loader gives it. */
 export interface Method<Request, Response> {
   readonly path: string;
@@ -45,15 +48,16 @@ export interface Agent {
 
 /**
  * Connects, and makes sure that somebody answers: without the deadline, a peer that accepts and then says nothing
- * would hold the caller for ever.
+ * would hold the caller for ever. `controlEpoch` is said with every call.
  */
 export async function connect(
   target: Target,
   protoDirectory: string,
   interrupt: AbortSignal,
+  { controlEpoch }: { readonly controlEpoch?: number | undefined } = {},
 ): Promise<Agent> {
   if (target.kind === "socket") await checkSocket(target.path);
-  const [{ Client, credentials, connectivityState }, contract] = await Promise.all([
+  const [{ Client, Metadata, credentials, connectivityState }, contract] = await Promise.all([
     import("@grpc/grpc-js"),
     loadContract(protoDirectory),
   ]);
@@ -80,6 +84,8 @@ export async function connect(
     if (interrupt.aborted) return interrupted();
     return isRpcError(thrown) ? fromRpcError(contract, thrown) : toSocleError(thrown);
   };
+  const metadata = new Metadata();
+  if (controlEpoch !== undefined) metadata.set(controlEpochKey, String(controlEpoch));
   return {
     contract,
     failure,
@@ -91,6 +97,7 @@ export async function connect(
           requestSerialize,
           responseDeserialize,
           request,
+          metadata,
           { deadline: Date.now() + timeoutMs },
           (error, response) => {
             release();
@@ -106,6 +113,7 @@ export async function connect(
         requestSerialize,
         responseDeserialize,
         request,
+        metadata,
         timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs },
       );
       // The end of the loop cancels the call, and that is an error nobody waits for.
@@ -122,7 +130,7 @@ export async function connect(
       if (interrupt.aborted) throw interrupted();
     },
     open: ({ path, requestSerialize, responseDeserialize }) =>
-      client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize),
+      client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata),
   };
 }
 

@@ -14,7 +14,13 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .helpOption("-h, --help", "Show what a command does and takes.")
     .helpCommand(false)
     .option("--socket <path>", "The agent's unix socket (also SOCLE_SOCKET; default /run/socle/agent.sock).")
-    .option("--address <host:port>", "Reach the agent over TCP instead.")
+    .option("--address <host:port>", "Reach the agent over TCP instead, as a scheduler does.")
+    .addOption(
+      new Option(
+        "--control-epoch <number>",
+        "With --address: command by the authority of the scheduler that has this control epoch.",
+      ).argParser(whole("--control-epoch", 1)),
+    )
     .option("--json", "Print JSON for programs: one document, or a line each where something is followed.")
     .showSuggestionAfterError()
     .addHelpText("after", exitStatus())

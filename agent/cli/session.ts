@@ -11,6 +11,7 @@ export interface GlobalOptions {
   readonly socket?: string;
   readonly address?: string;
   readonly json?: boolean;
+  readonly controlEpoch?: number;
 }
 
 export const defaultSocket = "/run/socle/agent.sock";
@@ -22,6 +23,7 @@ export class Session {
   readonly paint: Paint;
   readonly interrupt: AbortSignal;
   readonly target: Target;
+  readonly #controlEpoch: number | undefined;
   #agent: Promise<Agent> | undefined;
 
   constructor(io: CliIo, options: GlobalOptions, interrupt: AbortSignal) {
@@ -29,6 +31,7 @@ export class Session {
     this.json = options.json ?? false;
     this.paint = painter(io);
     this.interrupt = interrupt;
+    this.#controlEpoch = options.controlEpoch;
     this.target =
       options.address === undefined
         ? { kind: "socket", path: options.socket ?? (io.env.SOCLE_SOCKET || defaultSocket) }
@@ -37,7 +40,9 @@ export class Session {
 
   /** The agent, connected to at the first call. */
   agent(): Promise<Agent> {
-    this.#agent ??= connect(this.target, this.io.protoDirectory, this.interrupt);
+    this.#agent ??= connect(this.target, this.io.protoDirectory, this.interrupt, {
+      controlEpoch: this.#controlEpoch,
+    });
     return this.#agent;
   }
 

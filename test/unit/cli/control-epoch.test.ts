@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { controlEpochKey as keyOfApi } from "../../../agent/api/control-epoch.ts";
+import { controlEpochKey } from "../../../agent/cli/client.ts";
+import { startApi, vm } from "../api/harness.ts";
+import { noTrust } from "../trust/no-trust.ts";
+import { socle } from "./fake-agent.ts";
+
+test("over TCP a person commands by a scheduler's control epoch, on the socket by none", async (t) => {
+  assert.equal(controlEpochKey, keyOfApi);
+  const epochs = { controlEpoch: 5, raiseControlEpoch: () => Promise.resolve() };
+  const { tcpPort, socket, table, asked } = await startApi(t, { listen: "127.0.0.1:0" }, noTrust, epochs);
+  table.put(vm("a"));
+  const pause = ["vm", "pause", "a", "--no-wait"];
+  const overTcp = ["--address", `127.0.0.1:${tcpPort ?? 0}`];
+
+  const refused = await socle([...overTcp, ...pause]);
+  assert.equal(refused.exitCode, 5);
+  assert.match(refused.stderr, /seen 5[^]*use the agent's socket on its host, or say.*--control-epoch/);
+  const old = await socle([...overTcp, "--control-epoch", "4", ...pause]);
+  assert.match(old.stderr, /older than 5[^]*has taken over/);
+  assert.equal(asked.length, 0);
+
+  assert.equal((await socle([...overTcp, "--control-epoch", "5", ...pause])).exitCode, 0);
+  assert.equal((await socle(pause, { socket })).exitCode, 0);
+  assert.equal(asked.length, 2);
+  assert.equal((await socle([...overTcp, "--control-epoch", "new", ...pause])).exitCode, 2);
+});
