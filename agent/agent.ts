@@ -51,7 +51,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const { audit } = state;
   reloading = () => reload(configPath, { config, trust, audit, log, systemd });
   try {
-    const hypervisor = buildHypervisor(basis, state, options.probePath);
+    const hypervisor = buildHypervisor(basis, state, { trust, probePath: options.probePath });
     const edges = buildEdges(basis, state, { hypervisor, trust }, options);
     const onReady = (): void => {
       const { length } = hypervisor.table.all();

@@ -6,6 +6,7 @@ import { Reservations } from "../host/reservations.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Libvirt } from "../libvirt/index.ts";
+import type { Trust } from "../trust/index.ts";
 import { Domains } from "../vm/domains.ts";
 import { footprintFeed } from "../vm/footprints.ts";
 import { KvmProbe } from "../vm/kvm-probe.ts";
@@ -35,12 +36,16 @@ export interface Hypervisor {
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
 /** `probePath`: the entry that asks the machine who it is, in a child process. Throws for a libvirt URI that cannot work. */
-export function buildHypervisor(basis: Basis, state: State, probePath: string): Hypervisor {
+export function buildHypervisor(
+  basis: Basis,
+  state: State,
+  { trust, probePath }: { readonly trust: Trust; readonly probePath: string },
+): Hypervisor {
   const { config, environment, clock, log } = basis;
   const { events, operations } = state;
   const callTimeoutMs = config.libvirt.callTimeoutSeconds * 1000;
   const libvirt = new Libvirt({ uri: config.libvirt.uri, callTimeoutMs, environment, clock, log });
-  const host = buildHost(basis, state, { libvirt, probePath });
+  const host = buildHost(basis, state, { libvirt, trust, probePath });
   const reservations = new Reservations({ book: state.reservations, host, clock, log });
   const table = new VmTable();
   const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
@@ -68,7 +73,7 @@ export function buildHypervisor(basis: Basis, state: State, probePath: string): 
 function buildHost(
   { config, version, clock, log }: Basis,
   { record, events, operations, reservations }: State,
-  { libvirt, probePath }: { libvirt: Libvirt; probePath: string },
+  { libvirt, trust, probePath }: { libvirt: Libvirt; trust: Trust; probePath: string },
 ): HostService {
   return new HostService({
     config,
@@ -78,6 +83,11 @@ function buildHost(
     clock,
     log,
     agentVersion: version,
+    certificate: () => {
+      if (trust.material !== undefined) return { kind: "read", value: trust.material };
+      const reason = trust.isRequired ? "this host is not enrolled" : "there is no trust domain";
+      return { kind: "unsupported", reason };
+    },
     identityCommand: probeCommand(probePath),
     onConditionChange: ({ type, status, effect, reason, evidence, latched, subjects }) => {
       const held = latched ? { latched: "true" } : {};

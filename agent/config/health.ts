@@ -53,6 +53,11 @@ export const healthSchema = z.strictObject({
   vmStartFailures: count(1, 1000, 3, "VmStartFailures: so many VMs that could not be started."),
   vmStartFailureSeconds: seconds(1, day, 600, "VmStartFailures: within this long."),
   vmStartGoodSeconds: seconds(1, day, 1800, "VmStartFailures: without another for this long to leave."),
+  certificateMinLifeRatio: ratio(
+    1,
+    0.25,
+    "CertificateExpiring: least of its life that the host's certificate should have left.",
+  ),
   poolFailures: count(1, 100, 3, "StoragePool: so many looks in a row that find a pool out of order."),
   poolGoodSeconds: seconds(0, day, 120, "StoragePool: good for this long to leave."),
   ...deviceThresholds,

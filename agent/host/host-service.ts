@@ -1,5 +1,6 @@
 import type { Config } from "../config/schema.ts";
 import { FilesystemProbe } from "../hardware/filesystem.ts";
+import type { Reading } from "../hardware/reading.ts";
 import { systemRoots, type Roots } from "../hardware/roots.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
@@ -21,6 +22,7 @@ import { assembleInventory, directoriesOf, emptyInventory, lasting } from "./inv
 import { Ledger, type Claim, type ClaimRequest } from "./ledger.ts";
 import { LibvirtFacts } from "./libvirt-facts.ts";
 import { probeLibvirt } from "./libvirt-probe.ts";
+import type { OwnCertificate } from "./readers/certificate.ts";
 import type { WatchedJournal } from "./readers/journals.ts";
 import { Readers } from "./readers/readers.ts";
 import { hostReaders, type HostReadings } from "./readers/table.ts";
@@ -51,11 +53,15 @@ export interface HostServiceOptions {
   readonly identityCommand: readonly [string, ...string[]];
   /** Told of every change of a condition, for the event log. Must not throw. */
   readonly onConditionChange: (condition: Condition) => void;
+  /** What this host proves itself with; absent: nothing. */
+  readonly certificate?: () => Reading<OwnCertificate>;
   readonly roots?: Roots;
   readonly filesystems?: FilesystemProbe;
   /** What changes of this host and its VMs are recorded in. */
   readonly journals?: readonly WatchedJournal[];
 }
+
+const noCertificate = { kind: "unsupported", reason: "nothing is to be proved" } as const;
 
 export type KvmState =
   | { readonly kind: "usable" }
@@ -128,15 +134,9 @@ export class HostService implements Service, HostView {
     const vmPaths = (): readonly string[] => directoriesOf(this.#inventory.storagePools);
     const ownPaths = [config.state.directory, ...config.health.paths];
     const watchedPaths = (): readonly string[] => [...ownPaths, ...vmPaths()];
-    const readers = hostReaders({
-      roots,
-      config,
-      clock,
-      filesystems,
-      journals,
-      watchedPaths,
-      vmPaths,
-    });
+    const { certificate = () => noCertificate } = options;
+    const own = { journals, certificate };
+    const readers = hostReaders({ roots, config, clock, filesystems, ...own, watchedPaths, vmPaths });
     this.#readers = new Readers(readers, {
       clock,
       onRead: (name) => {

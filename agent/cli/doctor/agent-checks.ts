@@ -59,6 +59,8 @@ const conditionAdvice: Readonly<Record<string, string | undefined>> = {
   MemoryCorrected: "Replace the DIMM that the evidence names at the next occasion.",
   PcieErrors: "Reseat or replace the device that the evidence names.",
   KernelFault: "Look at dmesg; a reboot may be due.",
+  CertificateExpiring:
+    "socle trust says why it was not renewed: can this host reach its authority? Else enroll it again.",
   AgentImpaired: "The agent is starved: look at the host's load.",
 };
 

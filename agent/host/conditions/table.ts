@@ -1,6 +1,7 @@
 import type { ConditionContext } from "./condition.ts";
 import { agentConditions } from "./agent.ts";
 import { bondConditions } from "./bond.ts";
+import { certificateConditions } from "./certificate.ts";
 import { clockConditions } from "./clock.ts";
 import { diskConditions } from "./disk.ts";
 import { fanAndPsuConditions } from "./fan-and-psu.ts";
@@ -24,6 +25,7 @@ export const hostConditions = (context: ConditionContext) => ({
   ...diskConditions(context),
   ...bondConditions(context),
   ...clockConditions(context),
+  ...certificateConditions(context),
   ...agentConditions(context),
 });
 

@@ -6,6 +6,7 @@ import { readNetworkInterfaces } from "../../hardware/network.ts";
 import { readNuma } from "../../hardware/numa.ts";
 import { readPressures } from "../../hardware/pressure.ts";
 import type { Reading } from "../../hardware/reading.ts";
+import { ownCertificate } from "./certificate.ts";
 import { eventLoopLag } from "./event-loop.ts";
 import { journalFailures } from "./journals.ts";
 import { reader, type Reader, type ReaderContext } from "./reader.ts";
@@ -13,7 +14,13 @@ import { reader, type Reader, type ReaderContext } from "./reader.ts";
 const SECOND = 1000;
 
 /** What the kernel counts, and what the agent needs to run. */
-export const kernelReaders = ({ roots, filesystems, journals, watchedPaths }: ReaderContext) => ({
+export const kernelReaders = ({
+  roots,
+  filesystems,
+  journals,
+  certificate,
+  watchedPaths,
+}: ReaderContext) => ({
   memory: reader(10 * SECOND, () => readMemory(roots)),
   cells: reader(10 * SECOND, () => readNuma(roots)),
   cpu: reader(10 * SECOND, () => readCpuTimes(roots)),
@@ -22,6 +29,7 @@ export const kernelReaders = ({ roots, filesystems, journals, watchedPaths }: Re
   kvm: reader(10 * SECOND, () => readKvm(roots)),
   eventLoopLag: eventLoopLag(10 * SECOND),
   journals: journalFailures(journals, 10 * SECOND),
+  certificate: ownCertificate(certificate, 60 * SECOND),
   filesystems: spaces(filesystems, watchedPaths),
 });
 

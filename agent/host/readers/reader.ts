@@ -2,6 +2,7 @@ import type { Config } from "../../config/schema.ts";
 import type { FilesystemProbe } from "../../hardware/filesystem.ts";
 import type { Reading } from "../../hardware/reading.ts";
 import type { Roots } from "../../hardware/roots.ts";
+import type { OwnCertificate } from "./certificate.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { WatchedJournal } from "./journals.ts";
 
@@ -12,6 +13,8 @@ export interface ReaderContext {
   readonly clock: Clock;
   readonly filesystems: FilesystemProbe;
   readonly journals: readonly WatchedJournal[];
+  /** What this host proves itself with, as it is now. */
+  readonly certificate: () => Reading<OwnCertificate>;
   /** The filesystems to look at, asked anew each time. */
   readonly watchedPaths: () => Iterable<string>;
   /** Of these, where VMs have their disks. */

@@ -11,7 +11,7 @@ import {
 } from "./devices.ts";
 import { hostDiskHealth, hostDisks, hostMounts, hostRaid } from "./disks.ts";
 import { hostCapacity, hostHealth, hostInfo, hostStorage } from "./host.ts";
-import { libvirtLink, schedulerLink } from "./links.ts";
+import { hostCertificate, libvirtLink, schedulerLink } from "./links.ts";
 import { load } from "./load.ts";
 import { processCollector } from "./process.ts";
 import {
@@ -41,6 +41,7 @@ const collectors: readonly (() => Collector)[] = [
   load,
   libvirtLink,
   schedulerLink,
+  hostCertificate,
   hostHealth,
   hostInfo,
   hostCapacity,

@@ -1,4 +1,4 @@
-import { collector } from "../collector.ts";
+import { collector, fresh } from "../collector.ts";
 import { counter, gauge, histogram } from "../family.ts";
 
 export const libvirtLink = collector(
@@ -33,5 +33,27 @@ export const schedulerLink = collector(
     emit.connected(link.connected ? 1 : 0);
     emit.connects(link.connects);
     if (link.lastAckAtMs !== undefined) emit.acked(link.lastAckAtMs / 1000);
+  },
+);
+
+export const hostCertificate = collector(
+  "host_certificate",
+  {
+    life: gauge(
+      "socle_host_certificate_life_seconds",
+      "How long the host's own certificate is valid in all.",
+    ),
+    remaining: gauge(
+      "socle_host_certificate_remaining_seconds",
+      "How long the host's own certificate is still valid; negative since it ran out.",
+    ),
+  },
+  ({ readings, nowMs }, emit) => {
+    const certificate = fresh(readings, "certificate");
+    if (certificate === undefined) return undefined;
+    const { notBeforeMs, notAfterMs } = certificate.value;
+    emit.life((notAfterMs - notBeforeMs) / 1000);
+    emit.remaining((notAfterMs - nowMs()) / 1000);
+    return certificate.readAtMs;
   },
 );

@@ -34,6 +34,7 @@ export class HostOfTree {
       roots,
       config,
       clock,
+      certificate: () => ({ kind: "unsupported", reason: "nothing is to be proved" }),
       filesystems,
       journals,
       watchedPaths: () => [],

@@ -341,6 +341,7 @@ const deviceValues: FixedValues = {
   ]),
   firmware: sampled([{ component: "bios", version: "2.7" }]),
   bmcPower: sampled(212),
+  certificate: sampled({ notBeforeMs: nowMs - 86_400_000, notAfterMs: nowMs + 3 * 86_400_000 }),
   gpus: sampled([
     {
       uuid: "GPU-1a2b",

@@ -1,0 +1,44 @@
+import type { OwnCertificate } from "../readers/certificate.ts";
+import type { Moment, Verdict } from "../trigger.ts";
+import { atOnce, percent, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+
+/** Without a valid certificate no scheduler reaches this host, and guests run on. */
+export const certificateConditions = ({ config: { health } }: ConditionContext) =>
+  ({
+    CertificateExpiring: {
+      soon: watching(
+        "certificate",
+        { reason: "CertificateNotRenewed", effect: "degraded", enter: atOnce, leave: atOnce },
+        (certificate, { wallMs }) => expiryVerdict(certificate, wallMs, health.certificateMinLifeRatio),
+      ),
+      invalid: watching(
+        "certificate",
+        { reason: "CertificateNotValid", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        validityVerdict,
+      ),
+    },
+  }) satisfies ConditionTable;
+
+/** It is renewed at about half of its life: with little left, that has failed for long. */
+export function expiryVerdict(
+  { notBeforeMs, notAfterMs }: OwnCertificate,
+  nowMs: number,
+  minRatio: number,
+): Verdict {
+  const left = Math.max(0, (notAfterMs - nowMs) / (notAfterMs - notBeforeMs));
+  const evidence = `the host's certificate ends ${utc(notAfterMs)}, ${percent(Math.min(1, left))} of its life is left`;
+  return { kind: left < minRatio ? "bad" : "good", evidence };
+}
+
+export function validityVerdict({ notBeforeMs, notAfterMs }: OwnCertificate, { wallMs }: Moment): Verdict {
+  if (wallMs > notAfterMs)
+    return { kind: "bad", evidence: `the host's certificate ended ${utc(notAfterMs)}` };
+  if (wallMs < notBeforeMs)
+    return {
+      kind: "bad",
+      evidence: `the host's certificate is valid from ${utc(notBeforeMs)}: is its clock right?`,
+    };
+  return { kind: "good", evidence: `the host's certificate is valid until ${utc(notAfterMs)}` };
+}
+
+const utc = (ms: number): string => new Date(ms).toISOString();
