@@ -15,10 +15,13 @@ export type Identify = (call: { getPeer(): string }) => Caller;
 /** May do nothing. */
 export const nobody: Caller = { name: "nobody", role: "none" };
 
-const operator: Caller = { name: "unix:operator", role: "operator" };
+export const operator: Caller = { name: "unix:operator", role: "operator" };
 
 /** Whoever may open the unix socket is the host's operator: its directory's mode decides who that is. */
 export const identifyOnSocket: Identify = () => operator;
+
+/** Who comes from an address of this machine. */
+export const loopbackCaller = (address: string): Caller => ({ name: `tcp:${address}`, role: "scheduler" });
 
 /**
  * On loopback TCP, which has no certificates: a scheduler (or a tunnel to one) on this machine. Its port changes with
@@ -27,5 +30,5 @@ export const identifyOnSocket: Identify = () => operator;
 export const identifyOnLoopback: Identify = (call) => {
   const peer = call.getPeer();
   const port = peer.lastIndexOf(":");
-  return { name: `tcp:${port < 0 ? peer : peer.slice(0, port)}`, role: "scheduler" };
+  return loopbackCaller(port < 0 ? peer : peer.slice(0, port));
 };

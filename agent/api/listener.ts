@@ -4,11 +4,12 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { dirname } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
+import type { ConnectionPlaces } from "./connection-places.ts";
+import { loopbackCaller, operator, type Caller } from "./identity.ts";
 
 /** The longest path that fits a sockaddr_un. */
 const maxSocketPath = 107;
 const backlog = 128;
-const maxConnections = 256;
 const probeTimeoutMs = 1000;
 
 /** A listening socket that hands its connections on. Closing it leaves open connections alone. */
@@ -24,6 +25,7 @@ export interface Listener {
  */
 export async function listenOnSocket(
   path: string,
+  places: ConnectionPlaces,
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
   if (Buffer.byteLength(path) > maxSocketPath) {
@@ -35,7 +37,9 @@ export async function listenOnSocket(
     throw cannotListen(path, messageOf(thrown), thrown);
   }
   await removeStale(path);
-  const listener = await listen(path, { path }, onConnection);
+  const listener = await listen(path, { path }, (socket) => {
+    admit(socket, operator, places, onConnection);
+  });
   await chmod(path, 0o660);
   return listener;
 }
@@ -46,6 +50,7 @@ export async function listenOnSocket(
  */
 export async function listenOnLoopback(
   address: string,
+  places: ConnectionPlaces,
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
   const { host, port } = splitAddress(address);
@@ -55,7 +60,9 @@ export async function listenOnLoopback(
       "set it, and enroll this host";
     throw new SocleError("unsupported", "NOT_LOOPBACK", message);
   }
-  return await listen(address, { host, port }, onConnection);
+  return await listen(address, { host, port }, (socket) => {
+    admit(socket, loopbackCaller(socket.remoteAddress ?? ""), places, onConnection);
+  });
 }
 
 /** `host:port` or `[v6]:port`. */
@@ -75,9 +82,22 @@ async function listen(
   where: { path: string } | { host: string; port: number },
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
-  const server = createServer({ noDelay: true }, onConnection);
-  server.maxConnections = maxConnections;
-  return await bind(server, place, where);
+  return await bind(createServer({ noDelay: true }, onConnection), place, where);
+}
+
+function admit(
+  socket: Socket,
+  caller: Caller,
+  places: ConnectionPlaces,
+  onConnection: (socket: Socket) => void,
+): void {
+  try {
+    places.take(socket, caller);
+  } catch (thrown) {
+    places.refuse(socket, thrown, caller);
+    return;
+  }
+  onConnection(socket);
 }
 
 /** Has a server listen. Throws `unavailable` ADDRESS_IN_USE, `invalid` LISTEN_FAILED. */

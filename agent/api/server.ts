@@ -8,6 +8,7 @@ import type { Service } from "../kernel/service.ts";
 import type { Trust } from "../trust/index.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { CallAudit, type AuditDoor } from "./call-audit.ts";
+import { ConnectionPlaces } from "./connection-places.ts";
 import { Calls, type Implementable } from "./calls.ts";
 import type { Doors } from "./doors.ts";
 import { ErrorEncoder } from "./errors.ts";
@@ -66,12 +67,19 @@ export class ApiServer implements Service {
   readonly #services: readonly Implementable[];
   readonly #health: Health;
   readonly #admission: Admission;
+  /** By listener. */
+  readonly #places: { readonly unix: ConnectionPlaces; readonly tcp: ConnectionPlaces };
   #tcpPort: number | undefined;
 
   constructor(options: ApiServerOptions) {
-    const { protos, doors, log, config, clock } = options;
+    const { protos, doors, config, clock, audit } = options;
     this.#options = options;
-    this.#log = log.child({ component: "api" });
+    const log = options.log.child({ component: "api" });
+    this.#log = log;
+    this.#places = {
+      unix: new ConnectionPlaces({ callers: "one", audit, log }),
+      tcp: new ConnectionPlaces({ callers: "many", audit, log }),
+    };
     this.#errors = new ErrorEncoder(protos);
     this.#admission = new Admission(limitsOf(config.limits), clock);
     const services = [
@@ -96,6 +104,15 @@ export class ApiServer implements Service {
     return this.#admission.counts;
   }
 
+  /** The same of connections, by listener. */
+  get connectionCounts(): readonly {
+    readonly listener: string;
+    readonly open: number;
+    readonly refused: number;
+  }[] {
+    return Object.entries(this.#places).map(([listener, { open, refused }]) => ({ listener, open, refused }));
+  }
+
   /** What the health service says: NOT_SERVING until told otherwise, and again from the stop on. */
   setServing(serving: boolean): void {
     this.#health.setServing(serving);
@@ -107,7 +124,9 @@ export class ApiServer implements Service {
     const fronts: Front[] = [];
     try {
       const onSocket = { identify: identifyOnSocket, hasReflection: true, age: {} };
-      fronts.push(await this.#open(onSocket, (hand) => listenOnSocket(config.socket, hand)));
+      fronts.push(
+        await this.#open(onSocket, (hand) => listenOnSocket(config.socket, this.#places.unix, hand)),
+      );
       this.#log.info({ socket: config.socket }, "listening");
       const { listen } = config;
       if (listen !== null) {
@@ -126,16 +145,17 @@ export class ApiServer implements Service {
   }
 
   async #openTcp(address: string): Promise<Front> {
-    const { config, trust, clock, audit } = this.#options;
+    const { config, trust, clock } = this.#options;
+    const places = this.#places.tcp;
     const kind = { hasReflection: config.reflection, age: connectionAge };
     if (!trust.isRequired) {
       const open = { ...kind, identify: identifyOnLoopback };
-      return await this.#open(open, (hand) => listenOnLoopback(address, hand));
+      return await this.#open(open, (hand) => listenOnLoopback(address, places, hand));
     }
     let listener: TlsListener | undefined;
     const identify: Identify = (call) => listener?.callerOf(call.getPeer()) ?? nobody;
     return await this.#open({ ...kind, identify }, async (onConnection) => {
-      listener = await listenOnTls(address, { trust, clock, audit, log: this.#log, onConnection });
+      listener = await listenOnTls(address, { trust, places, clock, log: this.#log, onConnection });
       return listener;
     });
   }

@@ -4,14 +4,14 @@ import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { peerOf, requireValid, type Peer, type Trust } from "../trust/index.ts";
-import type { AuditDoor } from "./call-audit.ts";
+import { addressOf, type ConnectionPlaces } from "./connection-places.ts";
 import { nobody, type Caller } from "./identity.ts";
 import { bind, splitAddress, type Listener } from "./listener.ts";
 import { isRole } from "./roles.ts";
 
 export interface TlsListenerOptions {
   readonly trust: Trust;
-  readonly audit: Pick<AuditDoor, "noteRepeatable">;
+  readonly places: ConnectionPlaces;
   readonly clock: Clock;
   readonly log: Logger;
   /** Takes a connection whose other end has proved who it is. */
@@ -21,14 +21,15 @@ export interface TlsListenerOptions {
 export interface TlsListener extends Listener {
   /** Who is at `address:port`, as its certificate says; nobody where no such connection is open. */
   callerOf(peer: string): Caller;
-  /** Connections that were turned away since the start. */
-  readonly refused: number;
 }
 
 const handshakeTimeoutMs = 10_000;
-/** Of those who have not proved who they are: with one more the oldest goes, so that silent ones keep nobody out. */
+/**
+ * Of those who have not proved who they are, in all and from one address: with one more the oldest of them goes, so that
+ * silent ones keep nobody out.
+ */
 const maxHandshakes = 128;
-const maxConnections = 256;
+const maxHandshakesOfOne = 64;
 
 interface Open {
   readonly socket: TLSSocket;
@@ -42,18 +43,9 @@ interface Open {
  * open; one whose certificate is revoked or has expired meanwhile is ended. Throws as listener.ts.
  */
 export async function listenOnTls(address: string, options: TlsListenerOptions): Promise<TlsListener> {
-  const { trust, audit, clock, log } = options;
+  const { trust, places, clock } = options;
   const open = new Map<string, Open>();
   const handshakes = new Map<string, Socket>();
-  let refused = 0;
-  const refuse = (socket: TLSSocket | Socket, thrown: unknown): void => {
-    refused += 1;
-    const { reason, message } = toSocleError(thrown);
-    log.warn({ peer: addressOf(socket), reason }, `a connection was refused: ${message}`);
-    const caller = { name: nobody.name, role: nobody.role, peer: addressOf(socket) };
-    audit.noteRepeatable({ act: "connection_refused", caller, outcome: "denied", reason });
-    socket.destroy();
-  };
   const server = createServer({
     ...trust.material?.tls,
     minVersion: "TLSv1.3",
@@ -70,6 +62,10 @@ export async function listenOnTls(address: string, options: TlsListenerOptions):
       if (handshakes.get(place) === socket) handshakes.delete(place);
     });
     handshakes.set(place, socket);
+    const own = [...handshakes.values()].filter(
+      ({ remoteAddress }) => remoteAddress === socket.remoteAddress,
+    );
+    if (own.length > maxHandshakesOfOne) own[0]?.destroy();
     const [oldest] = handshakes.values();
     if (handshakes.size > maxHandshakes) oldest?.destroy();
   });
@@ -77,24 +73,25 @@ export async function listenOnTls(address: string, options: TlsListenerOptions):
     const place = addressOf(socket);
     handshakes.delete(place);
     socket.on("error", () => undefined);
+    let caller: Caller | undefined;
     try {
       const { material } = trust;
       const certificate = socket.getPeerX509Certificate();
       if (material === undefined || certificate === undefined)
         throw handshakeFailed(new Error("no certificate"));
       const peer = peerOf(certificate, material, clock.now());
-      const caller = callerFrom(peer);
-      if (open.size >= maxConnections) throw tooMany();
+      caller = callerFrom(peer);
+      places.take(socket, caller);
       open.set(place, { socket, caller, peer });
       socket.once("close", () => {
         if (open.get(place)?.socket === socket) open.delete(place);
       });
       options.onConnection(socket);
     } catch (thrown) {
-      refuse(socket, thrown);
+      places.refuse(socket, thrown, caller);
     }
   });
-  server.on("tlsClientError", (cause, socket) => refuse(socket, handshakeFailed(cause)));
+  server.on("tlsClientError", (cause, socket) => places.refuse(socket, handshakeFailed(cause)));
   const over = new AbortController();
   void followTrust(server, open, options, over.signal);
   try {
@@ -106,9 +103,6 @@ export async function listenOnTls(address: string, options: TlsListenerOptions):
         server.close();
       },
       callerOf: (peer) => open.get(peer)?.caller ?? nobody,
-      get refused() {
-        return refused;
-      },
     };
   } catch (thrown) {
     over.abort();
@@ -148,12 +142,6 @@ function callerFrom({ identity, serial }: Peer): Caller {
   }
   return { name: uri, role, certificateSerial: serial, ...(tenant === undefined ? {} : { tenant }) };
 }
-
-/** As grpc-js's getPeer() prints it. */
-const addressOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;
-
-const tooMany = (): SocleError =>
-  new SocleError("exhausted", "TOO_MANY_CONNECTIONS", `${maxConnections} connections are open already`);
 
 const handshakeFailed = (cause: Error): SocleError =>
   new SocleError("denied", "TLS_HANDSHAKE_FAILED", cause.message, { cause });

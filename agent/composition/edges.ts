@@ -199,6 +199,7 @@ function metricsSources(
     }),
     load: () => ({
       calls: api.callCounts,
+      connections: api.connectionCounts,
       work: vms.places,
       journalPendingBytes: operations.journalPendingBytes,
     }),

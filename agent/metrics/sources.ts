@@ -38,6 +38,11 @@ export interface SchedulerLink {
 export interface Load {
   /** By class of call: open now, refused since the start. */
   readonly calls: readonly { readonly kind: string; readonly open: number; readonly refused: number }[];
+  readonly connections: readonly {
+    readonly listener: string;
+    readonly open: number;
+    readonly refused: number;
+  }[];
   readonly work: { readonly taken: number; readonly waiting: number };
   readonly journalPendingBytes: number;
 }

@@ -8,15 +8,25 @@ export const load = collector(
     refused: counter("socle_api_calls_refused_total", "Calls refused because there were too many.", [
       "class",
     ]),
+    connections: gauge("socle_api_connections_open", "Connections to the API.", ["listener"]),
+    turnedAway: counter(
+      "socle_api_connections_refused_total",
+      "Connections turned away: of nobody who may come, or too many of one caller or in all.",
+      ["listener"],
+    ),
     working: gauge("socle_vm_work_running", "Creates, starts and deletes that libvirt is at."),
     waiting: gauge("socle_vm_work_waiting", "Creates, starts and deletes that wait for their turn."),
     journal: gauge("socle_journal_pending_bytes", "What waits to be written to the operations journal."),
   },
   ({ load: read }, emit) => {
-    const { calls, work, journalPendingBytes } = read();
+    const { calls, connections, work, journalPendingBytes } = read();
     for (const { kind, open, refused } of calls) {
       emit.open(open, kind);
       emit.refused(refused, kind);
+    }
+    for (const { listener, open, refused } of connections) {
+      emit.connections(open, listener);
+      emit.turnedAway(refused, listener);
     }
     emit.working(work.taken);
     emit.waiting(work.waiting);

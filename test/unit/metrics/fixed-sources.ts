@@ -452,6 +452,10 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
         { kind: "read", open: 0, refused: 0 },
         { kind: "mutation", open: 2, refused: 31 },
       ],
+      connections: [
+        { listener: "unix", open: 2, refused: 0 },
+        { listener: "tcp", open: 129, refused: 7 },
+      ],
       work: { taken: 8, waiting: 192 },
       journalPendingBytes: 0,
     }),
