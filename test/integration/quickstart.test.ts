@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { libvirtdUnavailable } from "../lab/libvirtd.ts";
 import { virsh } from "../lab/virsh.ts";
+import { stayAlone } from "../quickstart/alone.ts";
 
 test(
   "scripts/run --once does the main job, and leaves nothing",
@@ -27,3 +28,12 @@ test(
     assert.ok(!(await virsh("qemu:///system", ["list", "--all", "--name"])).includes("socle-demo"));
   },
 );
+
+test("a second one at the same time is refused before it touches anything, and says who is at work", async () => {
+  const name = `socle-test-${process.pid}`;
+  const first = await stayAlone(name);
+  const message = `another ./scripts/run is at work on this machine (process ${process.pid}); wait for its end, or end it`;
+  await assert.rejects(stayAlone(name), { message });
+  first.leave();
+  (await stayAlone(name)).leave();
+});

@@ -13,6 +13,7 @@ import { eventually } from "../lab/wait.ts";
 import { callAgent, vmService, operationService } from "../scheduler/contract.ts";
 import type { KnownHost } from "../scheduler/host.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
+import { stayAlone } from "./alone.ts";
 import { DemoPool } from "./demo-pool.ts";
 import { firstWords } from "./first-words.ts";
 import { Story } from "./story.ts";
@@ -51,6 +52,7 @@ try {
 story.end();
 
 async function demonstrate(): Promise<void> {
+  await stayAlone();
   const uri = "qemu:///system";
   story.step("libvirt", `Socle's own client connects to ${uri}`);
   const libvirt = await Libvirt.connect({ uri, log: silentLog });
