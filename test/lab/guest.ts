@@ -47,6 +47,8 @@ export interface GuestXmlOptions {
   readonly boot: { readonly bootSector: string } | { readonly linux: GuestFiles; readonly words?: string };
   /** "tcg" (default) works everywhere; see facts on KVM that cannot run a Linux guest. */
   readonly accelerator?: "tcg" | "kvm";
+  /** Its <cpu>, as XML: topology and NUMA cells. */
+  readonly cpu?: string;
   /** A file that the serial console is logged to. */
   readonly consoleLog?: string;
   /** More elements for <devices>. */
@@ -58,7 +60,7 @@ export interface GuestXmlOptions {
  * are as small as QEMU gets (32 MiB, 1 MiB of translation cache), for many at a time.
  */
 export function guestXml(options: GuestXmlOptions): string {
-  const { name, uuid, vcpus = 1, boot, accelerator = "tcg", consoleLog, devices = "" } = options;
+  const { name, uuid, vcpus = 1, boot, accelerator = "tcg", cpu = "", consoleLog, devices = "" } = options;
   const isLinux = "linux" in boot;
   const memoryMib = options.memoryMib ?? (isLinux ? 96 : 32);
   const os = isLinux
@@ -80,6 +82,7 @@ export function guestXml(options: GuestXmlOptions): string {
   <memory unit='MiB'>${memoryMib}</memory>
   <vcpu>${vcpus}</vcpu>
   <os><type arch='x86_64' machine='pc'>hvm</type>${os}</os>
+  ${cpu}
   ${tcg === "" ? "<features><acpi/></features>" : tcg}
   <devices>
     <controller type='usb' model='none'/>

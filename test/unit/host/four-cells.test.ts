@@ -178,6 +178,39 @@ test("CPUs that went offline and memory that lost data are of their cell, unheal
   assert.match(later.incompleteReasons.join("\n"), /offline CPUs: EIO/);
 });
 
+test("a real kernel's two cells, of which one lost a CPU and a page", async (context) => {
+  const roots = await unpackHost(context, "two-cell-guest");
+  const { cells } = assembleInventory(await sources(roots), emptyInventory, 1);
+  assert.deepEqual(
+    cells.map(({ id, cpus, offlineCpus, poisonedBytes, distances }) => ({
+      id,
+      cpus,
+      offlineCpus,
+      poisonedBytes,
+      distances,
+    })),
+    [
+      { id: 0, cpus: [0, 1], offlineCpus: undefined, poisonedBytes: undefined, distances: [10, 21] },
+      { id: 1, cpus: [2], offlineCpus: [3], poisonedBytes: 4096, distances: [21, 10] },
+    ],
+  );
+  const policy = {
+    reservedCpus: 0,
+    reservedMemoryBytes: 0,
+    cpuOvercommitRatio: 1,
+    memoryOvercommitRatio: 1,
+    dedicatedCpus: [],
+  };
+  const [, second] = capacityOf(cells, new CpuPools(cells, []), policy, [], []);
+  const broken = second?.resources.map(({ resource, unhealthy }) => [resource, unhealthy]);
+  assert.deepEqual(broken, [
+    ["cpu", 1],
+    ["memory", 4096],
+    ["memory_2m", 0],
+    ["memory_1g", 0],
+  ]);
+});
+
 test("threads that a machine runs without are none of its CPUs", async (context) => {
   const changes = {
     "sys/devices/system/cpu/present": "0-15\n",
