@@ -1,0 +1,86 @@
+import { execFile, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { spawnBound } from "../lab/bound-child.ts";
+import { eventually } from "../lab/wait.ts";
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A Debian of its own with systemd as PID 1. */
+export class ComputeNode {
+  readonly #container: ChildProcess;
+  readonly #pid1: number;
+
+  private constructor(container: ChildProcess, pid1: number) {
+    this.#container = container;
+    this.#pid1 = pid1;
+  }
+
+  /** Boots the root directory; `shared` is /mnt there, for reading. What is written is gone after `stop`. */
+  static async boot(root: string, shared: string): Promise<ComputeNode> {
+    const container = spawnBound(join(import.meta.dirname, "boot-node.sh"), [root, shared]);
+    let words = "";
+    for (const output of [container.stdout, container.stderr])
+      output.on("data", (chunk: Buffer) => (words = (words + chunk.toString()).slice(-4000)));
+    try {
+      const { pid } = container;
+      if (pid === undefined) throw new Error("no container was started");
+      const pid1 = await eventually(
+        async () => {
+          if (container.exitCode !== null) throw new Error("the container ended");
+          const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+          const child = Number(children.split(" ")[0]);
+          return child > 0 && (await readFile(`/proc/${child}/comm`, "utf8")).trim() === "systemd" && child;
+        },
+        { what: "systemd in the container", timeoutMs: 60_000 },
+      );
+      const node = new ComputeNode(container, pid1);
+      await eventually(
+        async () => {
+          const { stdout } = await node.try("systemctl", "is-system-running");
+          return ["running", "degraded"].includes(stdout.trim());
+        },
+        { what: "the node to be up", timeoutMs: 120_000, intervalMs: 200 },
+      );
+      return node;
+    } catch (cause) {
+      container.kill("SIGKILL");
+      throw new Error(`the node did not boot; it said:\n${words}`, { cause });
+    }
+  }
+
+  /** Runs a command there. Throws, with its words, when it fails. */
+  async run(command: string, ...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.try(command, ...args);
+    if (code !== 0) throw new Error(`${command} ${args.join(" ")}: exit ${code}\n${stdout}\n${stderr}`);
+    return stdout;
+  }
+
+  try(command: string, ...args: readonly string[]): Promise<Ended> {
+    const enter = ["--target", String(this.#pid1), "--all", "--root", "--wdns=/"];
+    const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", DEBIAN_FRONTEND: "noninteractive", HOME: "/root" };
+    return new Promise((resolve) => {
+      execFile(
+        "nsenter",
+        [...enter, command, ...args],
+        { env, timeout: 300_000, maxBuffer: 64 * 1024 * 1024 },
+        (error, stdout, stderr) =>
+          resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+      );
+    });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#container.exitCode !== null || this.#container.signalCode !== null) return;
+    const ended = once(this.#container, "exit");
+    this.#container.kill("SIGTERM");
+    const timer = setTimeout(() => this.#container.kill("SIGKILL"), 30_000);
+    await ended;
+    clearTimeout(timer);
+  }
+}

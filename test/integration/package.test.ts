@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const repository = join(import.meta.dirname, "../..");
+let work = "";
+let deb = "";
+
+/** Builds it in a folder of its own, as of the same moment. */
+async function build(name: string): Promise<string> {
+  const env = { ...process.env, SOURCE_DATE_EPOCH: "1790000000" };
+  await run(join(repository, "scripts/package"), ["--output", join(work, name)], { cwd: tmpdir(), env });
+  const [file, ...others] = await readdir(join(work, name));
+  assert.deepEqual(others, []);
+  return join(work, name, file ?? "");
+}
+
+before(async () => {
+  work = await mkdtemp(join(tmpdir(), "socle-package-test-"));
+  deb = await build("first");
+});
+after(() => rm(work, { recursive: true, force: true }));
+
+test("the same sources give the same package, byte for byte", async () => {
+  assert.ok((await readFile(deb)).equals(await readFile(await build("second"))));
+});
+
+test("it is for every architecture and holds what a host needs, the configuration as the operator's to edit", async () => {
+  const field = async (name: string): Promise<string> =>
+    (await run("dpkg-deb", ["--field", deb, name])).stdout.trim();
+  assert.equal(await field("Architecture"), "all");
+  assert.match(await field("Depends"), /nodejs \(>= 20\.19\)/);
+  await run("dpkg-deb", ["--raw-extract", deb, join(work, "raw")]);
+  const raw = (path: string): Promise<string> => readFile(join(work, "raw", path), "utf8");
+  assert.equal(await raw("DEBIAN/conffiles"), "/etc/socle/agent.yaml\n");
+  const check = await run(join(work, "raw/usr/lib/socle/socle.js"), [
+    ...["config", "check", join(work, "raw/etc/socle/agent.yaml")],
+  ]);
+  assert.match(check.stdout, /valid/);
+  for (const path of [
+    "usr/lib/systemd/system/socle-agent.service",
+    "usr/lib/sysusers.d/socle.conf",
+    "usr/share/polkit-1/rules.d/50-socle.rules",
+    "usr/share/bash-completion/completions/socle",
+    "usr/share/man/man1/socle.1.gz",
+    "usr/share/socle/prometheus/socle.rules.yaml",
+  ])
+    assert.notEqual(await raw(path), "", path);
+  await run("md5sum", ["--check", "--quiet", "DEBIAN/md5sums"], { cwd: join(work, "raw") });
+});
+
+test("every library in it is in its SBOM, with its version and licence, and its licence's text beside", async () => {
+  const doc = join(work, "raw/usr/share/doc/socle");
+  const { components } = JSON.parse(await readFile(join(doc, "sbom.cdx.json"), "utf8")) as {
+    components: { name: string; version: string; licenses: object[]; hashes?: object[] }[];
+  };
+  const names = components.map(({ name }) => name);
+  for (const library of ["@grpc/grpc-js", "prom-client", "pino", "zod"])
+    assert.ok(names.includes(library), library);
+  assert.ok(!names.includes("typescript"));
+  for (const { name, version, licenses, hashes } of components)
+    assert.ok(/^\d+\./.test(version) && licenses.length === 1 && hashes?.length === 1, name);
+  const copyright = await readFile(join(doc, "copyright"), "utf8");
+  assert.match(copyright, /Apache License/);
+  for (const name of names) assert.ok(copyright.includes(`${name} `), name);
+});
