@@ -61,8 +61,8 @@ try {
   await writeFile(join(output, `${name}.part`), deb);
   await rename(join(output, `${name}.part`), join(output, name));
   const sha256 = createHash("sha256").update(deb).digest("hex");
-  console.log(`${join(output, name)}  ${(deb.length / 1e6).toFixed(2)} MB  ${libraries.length} libraries`);
-  console.log(`sha256 ${sha256}`);
+  process.stdout.write(`${join(output, name)}  ${(deb.length / 1e6).toFixed(2)} MB  ${libraries.length} libraries\n`);
+  process.stdout.write(`sha256 ${sha256}\n`);
 } finally {
   await rm(work, { recursive: true, force: true });
 }
