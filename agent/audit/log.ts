@@ -110,13 +110,18 @@ export class AuditLog {
     this.#repeats = new Repeats(options.clock, (act) => this.note(act));
   }
 
+  /** Why acts are refused now. */
+  get failure(): SocleError | undefined {
+    return this.#failure ?? this.#full?.error;
+  }
+
   get state(): AuditState {
     return {
       sequence: this.#syncedSequence,
       bytes: this.#segments.bytes,
       waiting: this.#pending.length,
       refused: this.#refused,
-      failure: this.#failure ?? this.#full?.error,
+      failure: this.failure,
       damage: this.#damage,
     };
   }

@@ -72,14 +72,14 @@ export function buildHypervisor(
 
 function buildHost(
   { config, version, clock, log }: Basis,
-  { record, events, operations, reservations }: State,
+  { record, events, operations, reservations, audit }: State,
   { libvirt, trust, probePath }: { libvirt: Libvirt; trust: Trust; probePath: string },
 ): HostService {
   return new HostService({
     config,
     libvirt,
     record,
-    journals: [operations, reservations],
+    journals: [operations, reservations, audit],
     clock,
     log,
     agentVersion: version,

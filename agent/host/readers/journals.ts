@@ -1,11 +1,15 @@
 import type { SocleError } from "../../kernel/errors.ts";
-import type { Journal } from "../../state/journal.ts";
 import type { Reader } from "./reader.ts";
 
 /** What changes are recorded in before they take effect. */
-export type WatchedJournal = Pick<Journal, "failure" | "tryAgain">;
+export interface WatchedJournal {
+  /** Why changes are refused. */
+  readonly failure: SocleError | undefined;
+  /** Finds out whether a disk that was full still is; absent: it does so by itself. */
+  tryAgain?(): Promise<void>;
+}
 
-/** Why changes are refused: of each journal that cannot be written. Nobody else would try a disk that was full again. */
+/** Of each journal that cannot be written, why. On a host that takes no changes nobody else would try it again. */
 export function journalFailures(
   journals: readonly WatchedJournal[],
   everyMs: number,
@@ -14,7 +18,7 @@ export function journalFailures(
     everyMs,
     lane: "journals",
     async read() {
-      await Promise.all(journals.map((journal) => journal.tryAgain()));
+      for (const journal of journals) await journal.tryAgain?.();
       return { kind: "read", value: journals.flatMap(({ failure }) => failure ?? []) };
     },
   };
