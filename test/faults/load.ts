@@ -66,7 +66,7 @@ export class Load {
     const asked = wish(kind, NAME);
     const begun = await eventually(() => this.#host.begin(asked), {
       what: `${kind} to be taken`,
-      timeoutMs: 60_000,
+      timeoutMs: END_WITHIN_MS,
       intervalMs: 200,
     });
     const end = await this.#host.ended(begun, END_WITHIN_MS);

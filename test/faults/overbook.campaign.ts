@@ -52,9 +52,8 @@ await campaign({ name: "overbook", count: 10_000 }, async (run) => {
       );
     }
   })();
-  await Promise.all(schedulers.map((scheduler) => scheduler.work()));
-  over.abort();
-  await killing;
+  const working = Promise.all(schedulers.map((scheduler) => scheduler.work())).finally(() => over.abort());
+  await Promise.all([working, killing]);
   await host.sees();
   for (const { vmId: left } of (await host.list()).vms) await host.succeeds(wish("DELETE", left));
   await watch.checkEmpty();

@@ -107,13 +107,14 @@ export class Scheduler {
     const name = `${this.#name}-${promised.id.slice(-12)}`;
     const { vcpus, memoryBytes, id: reservationId } = promised;
     const spec = bootSector(name, { vcpus, memoryBytes, placement: { dedicatedCpus } });
+    // From now on, also where the agent dies before it has answered.
+    promised.isTaken = true;
     const begun = await this.#begin(spec, reservationId);
     if (begun instanceof Error) {
       this.#promises.givenBack(promised);
       this.#lost(promised, "consumed", begun);
       return;
     }
-    promised.isTaken = true;
     const end = await this.#ended(begun);
     this.#run.demand(
       end.state === "STATE_SUCCEEDED",

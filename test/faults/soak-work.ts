@@ -175,7 +175,10 @@ export class SoakWork {
   async #visit(act: (client: Agent) => Promise<unknown>): Promise<void> {
     const leave = new AbortController();
     const path = this.#host.agent.socketPath;
-    const client = await connect({ kind: "socket", path }, protoDirectory, leave.signal);
+    // An agent that is kept from running for some seconds is busy, not broken.
+    const client = await eventually(() => connect({ kind: "socket", path }, protoDirectory, leave.signal), {
+      what: "the agent to be there",
+    });
     const rest = act(client);
     try {
       await Promise.race([rest, this.#wait(3000)]);
