@@ -142,6 +142,21 @@ test("a VM's readings that could not be made are absent, not zero", () => {
   assert.deepEqual(read.observation?.observedAt, { seconds: 1_700_000_000, nanos: 123_000_000 });
 });
 
+test("a VM's rates are told, each that is known; those of a guest that is new are unset", () => {
+  const { responseSerialize, responseDeserialize } = protos.vms.GetVm;
+  const over = (rates?: object) => {
+    const times = { sampledAtMs: 1500, sampledAtMonotonicMs: 1500, unresponsive: false };
+    const stats = { ...times, vcpus: [], nics: [], disks: [], ...(rates === undefined ? {} : { rates }) };
+    return responseDeserialize(responseSerialize(vmToProto(vm("a", { stats })))).stats?.rates;
+  };
+  assert.equal(over(), null);
+  const some = over({ cpuCores: 1.5, receiveBytesPerSecond: 0 });
+  assert.deepEqual(
+    [some?.cpuCores, some?.receiveBytesPerSecond, some?.diskReadBytesPerSecond],
+    [1.5, 0, undefined],
+  );
+});
+
 test("what is not known of VMs is not counted as known", () => {
   const unknown = vm("b", { presence: "unknown", state: "running" });
   const host = hostToProto(hostSnapshot, [vm("a"), unknown], false);

@@ -119,7 +119,7 @@ test("sensors: the fixture's stalled memory and missing /dev/kvm", async (contex
 });
 
 test("a claim, a cordon and a failing KVM are each told to who watches", async (context) => {
-  const { host } = await start(context);
+  const { host, conditions } = await start(context);
   host.setFootprints([], true);
   const stop = new AbortController();
   const told: string[] = [];
@@ -135,6 +135,11 @@ test("a claim, a cordon and a failing KVM are each told to who watches", async (
   host.reportKvmFailure({ vmId: "a", evidence: "paused (internal error) after 2 s" });
   const kvm = host.snapshot().health.conditions.find(({ type }) => type === "KvmUnavailable");
   assert.equal(kvm?.evidence, "VM a: paused (internal error) after 2 s");
+  const event = conditions.findLast(({ type }) => type === "KvmUnavailable");
+  assert.deepEqual(
+    [event?.status, event?.effect, event?.reason],
+    ["true", "no_schedule", "GuestFailedOnKvm"],
+  );
   await setImmediate();
   assert.ok(told.length >= 3);
   stop.abort();
