@@ -85,14 +85,14 @@ module.exports = {
     only(
       "certificates-are-trust-s",
       "node_modules/@peculiar/x509|^(node:)?tls$",
-      "trust/|api/tls-listener\\.ts|scheduler/(credentials|authority-link)\\.ts",
+      "trust/|audit/sinks\\.ts|api/tls-listener\\.ts|scheduler/(credentials|authority-link)\\.ts",
     ),
     only("grpc-stays-at-the-edges", "node_modules/@grpc|^agent/gen/", "api/|scheduler/|cli/|gen/"),
     only("prom-client-stays-in-metrics", "node_modules/prom-client", "metrics/"),
     only(
       "sockets-stay-in-their-rooms",
       "^(node:)?net$",
-      "libvirt/connection\\.ts|api/|metrics/|kernel/sd-notify\\.ts",
+      "libvirt/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|metrics/|kernel/sd-notify\\.ts",
     ),
     only("children-are-hardware-s", "^(node:)?child_process$", "hardware/|kernel/sd-notify\\.ts"),
   ],

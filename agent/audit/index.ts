@@ -1,6 +1,8 @@
 export { parseCheckpoint, publicName, readHead, VerifyKey, type Checkpoint } from "./checkpoint.ts";
 export type { Act, Actor, ActKind, Entry } from "./entry.ts";
 export { keyOfExport, TenantExport, verifyExport, type ExportReport } from "./export.ts";
+export { Forwarder, type ForwardState } from "./forwarder.ts";
 export { AuditLog, type AuditState } from "./log.ts";
-export { certificateTrail, operationTrail } from "./trails.ts";
+export { journalSink, syslogSink } from "./sinks.ts";
+export { auditHealth, certificateTrail, operationTrail, type AuditTrouble } from "./trails.ts";
 export { verifyLog, type Problem, type Report } from "./verify.ts";

@@ -28,8 +28,6 @@ export interface AuditState {
   readonly waiting: number;
   /** Acts that could not be recorded since the start, and so were not done. */
   readonly refused: number;
-  /** Why acts are refused now. */
-  readonly failure?: SocleError | undefined;
   /** What was found missing at the start. */
   readonly damage?: string | undefined;
 }
@@ -46,7 +44,6 @@ const maxWaiting = 20_000;
 /** What a checkpoint may lag behind the newest entry. */
 const checkpointAfterMs = 1000;
 const checkpointEntries = 1000;
-const retryAfterMs = 5000;
 
 /**
  * The host's audit log: a chain of hashes over all acts, with signed checkpoints. All who wait for their act to be durable
@@ -60,7 +57,7 @@ export class AuditLog {
   readonly #changes = new Topic<void>();
   readonly #over = new AbortController();
   readonly #repeats: Repeats;
-  readonly #timed = new Set<"checkpoint" | "retry">();
+  #isCheckpointTimed = false;
   #point: ChainPoint;
   #syncedSequence: number;
   #unsigned: number;
@@ -110,20 +107,19 @@ export class AuditLog {
     this.#repeats = new Repeats(options.clock, (act) => this.note(act));
   }
 
-  /** Why acts are refused now. */
-  get failure(): SocleError | undefined {
-    return this.#failure ?? this.#full?.error;
-  }
-
   get state(): AuditState {
     return {
       sequence: this.#syncedSequence,
       bytes: this.#segments.bytes,
       waiting: this.#pending.length,
       refused: this.#refused,
-      failure: this.failure,
       damage: this.#damage,
     };
+  }
+
+  /** Why acts are refused now: for good, or until there is space again. */
+  get failure(): SocleError | undefined {
+    return this.#failure ?? this.#full?.error;
   }
 
   get directory(): string {
@@ -163,6 +159,14 @@ export class AuditLog {
     this.#repeats.add(act);
   }
 
+  /** Where the disk was full: finds out by a write whether it still is, which `failure` says then. Never rejects. */
+  async tryAgain(): Promise<void> {
+    await this.#pumped;
+    if (this.#full === undefined) return;
+    this.#wake(true);
+    await this.#pumped;
+  }
+
   /** Writes what waits, signs, and closes. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -170,8 +174,7 @@ export class AuditLog {
     this.#isClosed = true;
     this.#over.abort();
     await this.#pumped;
-    this.#checkpointDue = true;
-    this.#wake();
+    this.#wake(true);
     await this.#pumped;
     await this.#segments.close();
   }
@@ -186,7 +189,8 @@ export class AuditLog {
     this.#wake();
   }
 
-  #wake(): void {
+  #wake(toSign = false): void {
+    this.#checkpointDue ||= toSign;
     if (this.#isPumping) return;
     this.#isPumping = true;
     this.#pumped = this.#pump();
@@ -232,7 +236,7 @@ export class AuditLog {
     if (this.#full !== undefined) this.#options.log.info("the audit log is written again");
     this.#full = undefined;
     this.#refusedTold = refused;
-    if (this.#unsigned > 0) this.#after("checkpoint", checkpointAfterMs);
+    if (this.#unsigned > 0) this.#timeCheckpoint();
     if (isSynced) this.#syncedSequence = point.sequence;
     batch.forEach(({ resolve }, index) => resolve?.(sequences[index] ?? 0));
     if (checkpoint !== undefined) await this.#keepHead(checkpoint);
@@ -248,15 +252,13 @@ export class AuditLog {
     }
   }
 
-  /** One timer of each kind; both end in a write with a checkpoint. */
-  #after(kind: "checkpoint" | "retry", ms: number): void {
-    if (this.#timed.has(kind) || this.#isClosed) return;
-    this.#timed.add(kind);
-    this.#options.clock.sleep(ms, this.#over.signal).then(
+  #timeCheckpoint(): void {
+    if (this.#isCheckpointTimed || this.#isClosed) return;
+    this.#isCheckpointTimed = true;
+    this.#options.clock.sleep(checkpointAfterMs, this.#over.signal).then(
       () => {
-        this.#timed.delete(kind);
-        this.#checkpointDue = true;
-        this.#wake();
+        this.#isCheckpointTimed = false;
+        this.#wake(true);
       },
       () => undefined,
     );
@@ -285,7 +287,6 @@ export class AuditLog {
       else this.#refuse(pending.reject, error);
     }
     this.#checkpointDue = false;
-    if (isFull) this.#after("retry", retryAfterMs);
   }
 
   /** Signs what there is, begins a new file, and lets those go that are over their time. */

@@ -1,7 +1,9 @@
+import type { Clock } from "../kernel/clock.ts";
 import type { Service } from "../kernel/service.ts";
 import { isDone, type Operation } from "../state/operation.ts";
 import type { Operations } from "../state/operations.ts";
 import type { Trust } from "../trust/index.ts";
+import type { Forwarder } from "./forwarder.ts";
 import type { AuditLog } from "./log.ts";
 
 // Acts that no call tells of.
@@ -73,6 +75,48 @@ export function certificateTrail(audit: Pick<AuditLog, "note">, trust: Trust): S
       look();
       ready();
       for await (const _change of changes) look();
+    },
+  };
+}
+
+/** What is wrong with the log, each in words; absent: nothing. */
+export interface AuditTrouble {
+  readonly damaged?: string;
+  readonly behind?: string;
+}
+
+const lookMs = 5000;
+/** A sink that is behind for so long is told of. */
+const behindSeconds = 300;
+
+/** Looks at the log and at those it is told to, and reports what is wrong with them. */
+export function auditHealth(
+  audit: Pick<AuditLog, "state">,
+  forwarders: readonly Pick<Forwarder, "state">[],
+  report: (trouble: AuditTrouble) => void,
+  clock: Clock,
+): Service {
+  return {
+    name: "audit-health",
+    async run(signal, ready) {
+      ready();
+      for (;;) {
+        const { damage } = audit.state;
+        const behind = forwarders.flatMap(({ state }) =>
+          state !== undefined && state.lagSeconds > behindSeconds
+            ? [`${state.name} lacks ${state.lagEntries} entries, for ${Math.round(state.lagSeconds)} s`]
+            : [],
+        );
+        report({
+          ...(damage === undefined ? {} : { damaged: damage }),
+          ...(behind.length === 0 ? {} : { behind: behind.join("; ") }),
+        });
+        try {
+          await clock.sleep(lookMs, signal);
+        } catch {
+          return;
+        }
+      }
     },
   };
 }

@@ -1,7 +1,6 @@
 import { eventToProto } from "../api/convert-event.ts";
 import { hostToProto } from "../api/convert-host.ts";
 import { vmToProto } from "../api/convert-vm.ts";
-import { certificateTrail, operationTrail } from "../audit/index.ts";
 import { loadProtos, type Protos } from "../api/protos.ts";
 import { ApiServer } from "../api/server.ts";
 import type { Service } from "../kernel/service.ts";
@@ -17,6 +16,7 @@ import { operationDrain } from "../state/operation-drain.ts";
 import { operationEvents } from "../state/operation-events.ts";
 import type { Trust } from "../trust/index.ts";
 import { operationKinds } from "../vm/work.ts";
+import { buildAuditing, type Auditing } from "./audit.ts";
 import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { buildPage } from "./page.ts";
@@ -43,7 +43,7 @@ export function buildEdges(
   { protoDirectory, pageDirectory }: { protoDirectory: string; pageDirectory: string },
 ): Edges {
   const { config, clock, log } = basis;
-  const { position, operations, events, audit } = state;
+  const { position, operations, events } = state;
   const { host, table, settler } = hypervisor;
   const protos = loadProtos(protoDirectory);
   const reported = new ReportedState({
@@ -77,16 +77,16 @@ export function buildEdges(
     clock,
     log,
   });
+  const auditing = buildAuditing(basis, state, { hypervisor, trust });
   let isServing = false;
-  const sources = metricsSources(basis, state, hypervisor, { scheduler, api });
+  const sources = metricsSources(basis, state, hypervisor, { scheduler, api, auditing });
   const page = buildPage(basis, state, hypervisor, { links: sources, directory: pageDirectory });
   const metrics = buildMetrics(basis, { sources, page }, () => isServing);
   return {
     services: [
       reported,
       operationEvents(operations, events),
-      operationTrail(audit, operations, (id) => table.get(id)?.tenant ?? ""),
-      certificateTrail(audit, trust),
+      ...auditing.services,
       operationDrain(operations, DRAIN_MS),
       settler,
       enrollment,
@@ -164,7 +164,7 @@ function metricsSources(
   { version, clock }: Basis,
   { record: { agentEpoch: epoch }, position, operations, events }: State,
   { host, table, vms, libvirt, sampleIntervalMs }: Hypervisor,
-  { scheduler, api }: { scheduler: SchedulerLink; api: ApiServer },
+  { scheduler, api, auditing }: { scheduler: SchedulerLink; api: ApiServer; auditing: Auditing },
 ): Sources {
   return {
     vms: table,
@@ -203,6 +203,7 @@ function metricsSources(
       work: vms.places,
       journalPendingBytes: operations.journalPendingBytes,
     }),
+    audit: () => auditing.facts(),
     sampleIntervalMs,
     nowMs: () => clock.now(),
     monotonicMs: () => clock.monotonicMs(),

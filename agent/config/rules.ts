@@ -13,12 +13,13 @@ const maxSocketPathBytes = 107;
 export function crossCheck(config: Config): { problems: Finding[]; warnings: Finding[] } {
   const problems: Finding[] = [];
   const warnings: Finding[] = [];
-  const { api, bmc, metrics, scheduler, health } = config;
+  const { api, audit, bmc, metrics, scheduler, health } = config;
   const named: [path: [string, string], value: string | null][] = [
     [["api", "listen"], api.listen],
     [["metrics", "listen"], metrics.listen],
     [["scheduler", "address"], scheduler.address],
     [["scheduler", "advertise"], scheduler.advertise],
+    [["audit", "syslog"], audit.syslog],
   ];
   const at = new Map<string, Address>();
   for (const [path, value] of named) {
@@ -53,6 +54,10 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
     problems.push({ path: ["scheduler", "address"], text });
   }
 
+  if (audit.syslog !== null && audit.syslogAuthorities === null && config.trust.domain === null) {
+    const text = "is needed for syslog without trust.domain: whose certificate the collector's may be";
+    problems.push({ path: ["audit", "syslogAuthorities"], text });
+  }
   if (bmc.interface === "lanplus") {
     for (const key of ["address", "user", "passwordFile"] as const) {
       if (bmc[key] === null)

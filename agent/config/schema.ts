@@ -226,6 +226,20 @@ export const configSchema = z.strictObject({
         .describe(
           "Where the audit log takes more, its oldest entries go before their time; null: none do, and once the disk is full changes are refused.",
         ),
+      journal: z
+        .boolean()
+        .default(true)
+        .describe("Whether systemd's journal is told each entry too: journalctl -t socle-audit."),
+      syslog: hostPort
+        .nullable()
+        .default(null)
+        .describe("A collector that is told each entry by syslog over TLS (RFC 5425); null: none."),
+      syslogAuthorities: absolutePath
+        .nullable()
+        .default(null)
+        .describe(
+          "The authorities that its certificate may be of, in PEM form. Default: ca.crt of trust.directory.",
+        ),
     })
     .prefault({}),
   health: healthSchema.prefault({}),

@@ -285,6 +285,14 @@ export class HostService implements Service, HostView {
     this.#health.observe("VmStartFailures", "starts", this.#starts.succeeded(vmId), this.#now());
   }
 
+  /** What is wrong with the audit log, in words: it was tampered with, or is not told to whom it should be. */
+  reportAudit({ damaged, behind }: { readonly damaged?: string; readonly behind?: string }): void {
+    const verdict = (bad: string | undefined, fine: string) =>
+      ({ kind: bad === undefined ? "good" : "bad", evidence: bad ?? fine }) as const;
+    this.#health.observe("AuditLog", "damaged", verdict(damaged, "the audit log was whole"), this.#now());
+    this.#health.observe("AuditLog", "behind", verdict(behind, "it is told to all"), this.#now());
+  }
+
   /** An operator has seen why a condition is held. As HealthMemory.acknowledge. */
   acknowledge(condition: string, requestId: string): Promise<void> {
     return this.#memory.acknowledge(condition, requestId);

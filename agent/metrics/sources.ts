@@ -14,6 +14,7 @@ export interface Sources {
   readonly scheduler: () => SchedulerLink | undefined;
   readonly agent: () => AgentFacts;
   readonly load: () => Load;
+  readonly audit: () => AuditFacts;
   /** How often VM statistics are read; older than three of these and they are left out. */
   readonly sampleIntervalMs: number;
   /** Wall clock of the scrape. */
@@ -45,6 +46,21 @@ export interface Load {
   }[];
   readonly work: { readonly taken: number; readonly waiting: number };
   readonly journalPendingBytes: number;
+}
+
+/** The audit log, and who is told its entries. */
+export interface AuditFacts {
+  readonly sequence: number;
+  readonly bytes: number;
+  readonly writable: boolean;
+  readonly refused: number;
+  readonly sinks: readonly {
+    readonly name: string;
+    readonly connected: boolean;
+    readonly lagEntries: number;
+    readonly lagSeconds: number;
+    readonly lost: number;
+  }[];
 }
 
 export interface AgentFacts {

@@ -1,5 +1,5 @@
 import type { SocleError } from "../../kernel/errors.ts";
-import type { Verdict } from "../trigger.ts";
+import type { TriggerRule, Verdict } from "../trigger.ts";
 import { atOnce, SECOND, streak, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 
 export const agentConditions = ({ config: { health } }: ConditionContext) =>
@@ -29,7 +29,16 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
         (failures) => journalVerdict(failures.filter((failure) => !isFull(failure))),
       ),
     },
+    AuditLog: {
+      /** Whoever looks is to have seen it: the next start finds nothing wrong any more. */
+      damaged: { ...reported("Damaged"), latch: "acknowledge" },
+      behind: reported("ForwardingBehind"),
+    },
   }) satisfies ConditionTable;
+
+function reported(reason: string): TriggerRule {
+  return { reason, effect: "degraded", enter: atOnce, leave: atOnce, offUntilReported: true };
+}
 
 const isFull = ({ kind }: SocleError): boolean => kind === "exhausted";
 

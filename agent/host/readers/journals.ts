@@ -5,8 +5,8 @@ import type { Reader } from "./reader.ts";
 export interface WatchedJournal {
   /** Why changes are refused. */
   readonly failure: SocleError | undefined;
-  /** Finds out whether a disk that was full still is; absent: it does so by itself. */
-  tryAgain?(): Promise<void>;
+  /** Finds out whether a disk that was full still is. */
+  tryAgain(): Promise<void>;
 }
 
 /** Of each journal that cannot be written, why. On a host that takes no changes nobody else would try it again. */
@@ -18,7 +18,7 @@ export function journalFailures(
     everyMs,
     lane: "journals",
     async read() {
-      for (const journal of journals) await journal.tryAgain?.();
+      for (const journal of journals) await journal.tryAgain();
       return { kind: "read", value: journals.flatMap(({ failure }) => failure ?? []) };
     },
   };

@@ -1,5 +1,6 @@
 import type { Collector } from "../collector.ts";
 import { agentFacts } from "./agent.ts";
+import { audit } from "./audit.ts";
 import {
   hostBonds,
   hostClock,
@@ -39,6 +40,7 @@ import { vmIncidents, vmInfo, vmObservation } from "./vm.ts";
 const collectors: readonly (() => Collector)[] = [
   agentFacts,
   load,
+  audit,
   libvirtLink,
   schedulerLink,
   hostCertificate,

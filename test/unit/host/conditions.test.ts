@@ -86,7 +86,7 @@ test("a journal that cannot be written keeps new VMs away, and lets them in when
     tries: 0,
     tryAgain: () => Promise.resolve(void (journal.tries += 1)),
   };
-  const well = { failure: undefined };
+  const well = { failure: undefined, tryAgain: () => Promise.resolve() };
   const host = await new HostOfTree(machine("two-sockets"), {}, [well, journal]).start();
   t.after(() => host.stop());
   assert.equal(host.condition("StateUnwritable"), "false none Healthy: changes can be recorded");

@@ -167,6 +167,21 @@ test("three VMs that cannot be started keep new ones away, until one can", async
   assert.equal(condition("VmStartFailures")?.status, "false");
 });
 
+test("an audit log that was tampered with is told of until somebody has looked, one that is behind until it is not", async (context) => {
+  const { host, condition } = await start(context);
+  host.reportAudit({});
+  assert.equal(condition("AuditLog")?.status, "false");
+  host.reportAudit({ behind: "syslog lacks 7 entries" });
+  assert.equal(condition("AuditLog")?.effect, "degraded");
+  assert.equal(condition("AuditLog")?.reason, "ForwardingBehind");
+  host.reportAudit({ damaged: "entries 3 to 9 are missing" });
+  host.reportAudit({});
+  assert.equal(condition("AuditLog")?.status, "true", "nobody has seen it yet");
+  await host.acknowledge("AuditLog", "request-1");
+  host.reportAudit({});
+  assert.equal(condition("AuditLog")?.status, "false");
+});
+
 test("what is held is held by the next agent too, and an operator's acknowledgement lets it go", async (context) => {
   const record = new FakeRecord();
   const first = await start(context, { record });

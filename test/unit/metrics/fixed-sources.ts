@@ -459,6 +459,16 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
       work: { taken: 8, waiting: 192 },
       journalPendingBytes: 0,
     }),
+    audit: () => ({
+      sequence: 4711,
+      bytes: 2_400_000,
+      writable: true,
+      refused: 2,
+      sinks: [
+        { name: "journal", connected: true, lagEntries: 0, lagSeconds: 0, lost: 0 },
+        { name: "syslog", connected: false, lagEntries: 120, lagSeconds: 95.5, lost: 0 },
+      ],
+    }),
     sampleIntervalMs: 10_000,
     nowMs: () => nowMs,
     monotonicMs: () => nowMs,

@@ -1,0 +1,224 @@
+import { join } from "node:path";
+import type { Socket } from "node:net";
+import { Backoff } from "../kernel/backoff.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Service } from "../kernel/service.ts";
+import { replaceFile } from "../state/durable-file.ts";
+import { readIfThere } from "./checkpoint.ts";
+import type { AuditLog } from "./log.ts";
+import { Tail, type TailEntry } from "./tail.ts";
+
+/** Where entries are told as well. */
+export interface Sink {
+  readonly name: string;
+  /** Connects within the signal's time. Undefined where there is no such thing on this machine. */
+  connect(signal: AbortSignal): Promise<Socket | undefined>;
+  frame(entry: TailEntry): string;
+}
+
+/** For metrics and health. */
+export interface ForwardState {
+  readonly name: string;
+  readonly connected: boolean;
+  /** Entries that are not there yet, and for how long some of them have not been. */
+  readonly lagEntries: number;
+  readonly lagSeconds: number;
+  /** Entries that were deleted before they could be told. */
+  readonly lost: number;
+}
+
+export interface ForwarderOptions {
+  readonly audit: Pick<AuditLog, "state" | "subscribe" | "directory">;
+  readonly sink: Sink;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const connectWithinMs = 10_000;
+/** A sink that takes nothing for so long is left, and met again. */
+const writeWithinMs = 30_000;
+/** Neither sink says what it has taken: what the kernel took is believed once the connection has stood so long after. */
+const confirmAfterMs = 2000;
+const absentMs = 60_000;
+
+/**
+ * Tells a sink every entry, in its order, at least once; who gets one twice knows it by its sequence. The sink reads
+ * behind the log at its own pace, from the files: a slow or dead one costs nobody anything but its lag. How far it came is
+ * kept on the disk.
+ */
+export class Forwarder implements Service {
+  readonly name: string;
+  readonly #options: ForwarderOptions;
+  readonly #log: Logger;
+  readonly #backoff = new Backoff({ baseMs: 1000, capMs: 30_000 });
+  readonly #path: string;
+  #confirmed = 0;
+  #sent = 0;
+  #lost = 0;
+  #isConnected = false;
+  #isAbsent = false;
+  #isFailureTold = false;
+  /** It was not told this entry yet then, on the monotonic clock. */
+  #behind: { readonly sequence: number; readonly sinceMs: number };
+
+  constructor(options: ForwarderOptions) {
+    const { audit, sink, clock, log } = options;
+    this.name = `audit-${sink.name}`;
+    this.#options = options;
+    this.#log = log.child({ component: "audit", sink: sink.name });
+    this.#path = join(audit.directory, `forwarded-${sink.name}.json`);
+    this.#behind = { sequence: 0, sinceMs: clock.monotonicMs() };
+  }
+
+  /** Undefined where this machine does not have such a sink. */
+  get state(): ForwardState | undefined {
+    const { audit, sink, clock } = this.#options;
+    if (this.#isAbsent) return undefined;
+    const { sequence } = audit.state;
+    const nowMs = clock.monotonicMs();
+    if (this.#sent >= this.#behind.sequence) this.#behind = { sequence, sinceMs: nowMs };
+    const lagEntries = Math.max(0, sequence - this.#sent);
+    const lagSeconds = lagEntries === 0 ? 0 : (nowMs - this.#behind.sinceMs) / 1000;
+    return { name: sink.name, connected: this.#isConnected, lagEntries, lagSeconds, lost: this.#lost };
+  }
+
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    this.#confirmed = this.#sent = await readCursor(this.#path);
+    ready();
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
+      let pauseMs = absentMs;
+      try {
+        const socket = await this.#connect(signal);
+        this.#isAbsent = socket === undefined;
+        if (socket !== undefined) await this.#serve(socket, signal);
+      } catch (err) {
+        pauseMs = this.#backoff.nextMs();
+        if (!isOver() && !this.#isFailureTold)
+          this.#log.warn({ err }, "audit entries are not taken; they are kept, and told when they are");
+        this.#isFailureTold = true;
+      }
+      this.#isConnected = false;
+      // What was on its way is told again.
+      if (!isOver()) this.#sent = this.#confirmed;
+      await this.#options.clock.sleep(pauseMs, signal).catch(() => undefined);
+    }
+    await this.#keep();
+  }
+
+  async #connect(signal: AbortSignal): Promise<Socket | undefined> {
+    const { sink, clock } = this.#options;
+    return await within(clock, connectWithinMs, signal, (limit) => sink.connect(limit));
+  }
+
+  /** Until the signal aborts; throws when the connection ends before. */
+  async #serve(socket: Socket, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const end = (why: Error): void => over.abort(why);
+    socket.on("error", end);
+    socket.once("close", () => end(new Error("the other end closed the connection")));
+    socket.resume();
+    const ending = AbortSignal.any([signal, over.signal]);
+    const confirming = this.#confirm(ending);
+    this.#isConnected = true;
+    try {
+      await this.#follow(socket, ending);
+      if (!signal.aborted) throw asError(over.signal.reason);
+      this.#confirmed = this.#sent;
+    } finally {
+      over.abort();
+      await confirming;
+      if (signal.aborted) socket.end();
+      else socket.destroy();
+      socket.unref();
+    }
+  }
+
+  async #follow(socket: Socket, ending: AbortSignal): Promise<void> {
+    const { audit, clock, sink } = this.#options;
+    const tail = new Tail(audit.directory, this.#confirmed);
+    const before = this.#lost;
+    const changes = audit.subscribe(ending)[Symbol.asyncIterator]();
+    do {
+      const through = audit.state.sequence;
+      for await (const batch of tail.upTo(through)) {
+        const text = batch.map((entry) => sink.frame(entry)).join("");
+        await within(clock, writeWithinMs, ending, (limit) => written(socket, text, limit));
+        this.#sent = batch.at(-1)?.entry.sequence ?? this.#sent;
+        this.#lost = before + tail.lost;
+      }
+      this.#sent = Math.max(this.#sent, through);
+      if (this.#isFailureTold) this.#log.info("audit entries are taken again");
+      this.#isFailureTold = false;
+    } while (!ending.aborted && (await changes.next()).done !== true);
+  }
+
+  async #confirm(ending: AbortSignal): Promise<void> {
+    for (let sent = this.#sent; ; sent = this.#sent) {
+      try {
+        await this.#options.clock.sleep(confirmAfterMs, ending);
+      } catch {
+        return;
+      }
+      if (sent <= this.#confirmed) continue;
+      this.#confirmed = sent;
+      this.#backoff.reset();
+      await this.#keep();
+    }
+  }
+
+  async #keep(): Promise<void> {
+    try {
+      await replaceFile(this.#path, Buffer.from(`${JSON.stringify({ sequence: this.#confirmed })}\n`));
+    } catch (err) {
+      // Entries are told twice after a start then.
+      this.#log.debug({ err }, "how far audit entries were told could not be kept");
+    }
+  }
+}
+
+async function readCursor(path: string): Promise<number> {
+  try {
+    const { sequence } = JSON.parse((await readIfThere(path)) ?? "{}") as { sequence?: unknown };
+    return typeof sequence === "number" && Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : 0;
+  } catch {
+    return 0;
+  }
+}
+
+/** Resolves when the kernel has taken it all. */
+function written(socket: Socket, text: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(asError(signal.reason));
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.write(text, (error) => {
+      signal.removeEventListener("abort", onAbort);
+      if (error == null) resolve();
+      else reject(error);
+    });
+  });
+}
+
+/** Gives `act` a signal that aborts with `signal`, or when the time is over. */
+async function within<T>(
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal,
+  act: (limit: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const done = new AbortController();
+  const late = new AbortController();
+  clock.sleep(ms, done.signal).then(
+    () => late.abort(new Error(`nothing was taken for ${ms / 1000} s`)),
+    () => undefined,
+  );
+  try {
+    return await act(AbortSignal.any([signal, late.signal]));
+  } finally {
+    done.abort();
+  }
+}
+
+const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));

@@ -1,0 +1,75 @@
+import { connect as connectPlain, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import type { Sink } from "./forwarder.ts";
+import type { TailEntry } from "./tail.ts";
+
+/** With the entry's text as it was hashed: who has it can check the chain by himself. */
+const messageOf = ({ hash, json }: TailEntry): string => `{"hash":"${hash}","entry":${json}}`;
+
+const isRefusal = ({ entry: { outcome } }: TailEntry): boolean =>
+  outcome === "denied" || outcome === "refused" || outcome === "failed";
+
+/** systemd's journal, as `journalctl -t socle-audit` shows it: by its stream socket, as systemd-cat(1) does. */
+export function journalSink(path = "/run/systemd/journal/stdout"): Sink {
+  return {
+    name: "journal",
+    async connect(signal) {
+      try {
+        const socket = await connected(connectPlain({ path }), "connect", signal);
+        // Identifier, unit, priority, whether lines begin with theirs, and three other places to put them.
+        socket.write("socle-audit\n\n5\n1\n0\n0\n0\n");
+        return socket;
+      } catch (thrown) {
+        if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+        throw thrown;
+      }
+    },
+    frame: (entry) => `<${isRefusal(entry) ? 4 : 5}>${messageOf(entry)}\n`,
+  };
+}
+
+/** RFC 5424, 6.2.1: log audit. */
+const facility = 13;
+
+/** A collector that speaks syslog over TLS (RFC 5425). `tls` is asked at each contact. */
+export function syslogSink(
+  address: { readonly host: string; readonly port: number },
+  hostname: string,
+  tls: () => Promise<ConnectionOptions>,
+): Sink {
+  return {
+    name: "syslog",
+    async connect(signal) {
+      const { host, port } = address;
+      const socket = connectTls({ host, port, servername: host, minVersion: "TLSv1.2", ...(await tls()) });
+      return await connected(socket, "secureConnect", signal);
+    },
+    frame(entry) {
+      const severity = isRefusal(entry) ? 4 : 5;
+      const { time, act } = entry.entry;
+      const head = `<${facility * 8 + severity}>1 ${time} ${hostname} socle-agent ${process.pid} ${act} - `;
+      const message = `${head}${messageOf(entry)}`;
+      // Octets: an entry is ASCII.
+      return `${message.length} ${message}`;
+    },
+  };
+}
+
+function connected(socket: Socket, event: "connect" | "secureConnect", signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const give = (reason: unknown): void => {
+      signal.removeEventListener("abort", onAbort);
+      socket.destroy();
+      reject(reason instanceof Error ? reason : new Error(String(reason)));
+    };
+    const onAbort = (): void => give(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.once("error", give);
+    socket.once(event, () => {
+      signal.removeEventListener("abort", onAbort);
+      socket.off("error", give);
+      resolve(socket);
+    });
+  });
+}

@@ -1,0 +1,57 @@
+import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { splitAddress } from "../api/listener.ts";
+import {
+  auditHealth,
+  certificateTrail,
+  Forwarder,
+  journalSink,
+  operationTrail,
+  syslogSink,
+} from "../audit/index.ts";
+import type { Service } from "../kernel/service.ts";
+import type { AuditFacts } from "../metrics/sources.ts";
+import { files, type Trust } from "../trust/index.ts";
+import type { Basis } from "./basis.ts";
+import type { Hypervisor } from "./hypervisor.ts";
+import type { State } from "./state.ts";
+
+/** What is told to the audit log, and whom it is told to in turn. */
+export interface Auditing {
+  readonly services: readonly Service[];
+  facts(): AuditFacts;
+}
+
+export function buildAuditing(
+  { config, clock, log }: Basis,
+  { audit, operations }: State,
+  { hypervisor, trust }: { hypervisor: Hypervisor; trust: Trust },
+): Auditing {
+  const { host, table } = hypervisor;
+  const { journal, syslog, syslogAuthorities } = config.audit;
+  const authorities = syslogAuthorities ?? join(config.trust.directory, files.authorities);
+  const tls = async () => {
+    const { cert, key } = trust.material?.tls ?? {};
+    const ca = await readFile(authorities);
+    return { ca, ...(cert === undefined || key === undefined ? {} : { cert, key }) };
+  };
+  const sinks = [
+    ...(journal ? [journalSink()] : []),
+    ...(syslog === null ? [] : [syslogSink(splitAddress(syslog), hostname(), tls)]),
+  ];
+  const forwarders = sinks.map((sink) => new Forwarder({ audit, sink, clock, log }));
+  return {
+    services: [
+      ...forwarders,
+      auditHealth(audit, forwarders, (trouble) => host.reportAudit(trouble), clock),
+      operationTrail(audit, operations, (id) => table.get(id)?.tenant ?? ""),
+      certificateTrail(audit, trust),
+    ],
+    facts() {
+      const { sequence, bytes, refused } = audit.state;
+      const states = forwarders.flatMap(({ state }) => (state === undefined ? [] : [state]));
+      return { sequence, bytes, refused, writable: audit.failure === undefined, sinks: states };
+    },
+  };
+}
