@@ -225,6 +225,16 @@ export function struct<F extends Fields>(fields: F): Codec<StructOf<F>> {
   };
 }
 
+/** What is read becomes something else at once. Nothing is written this way. */
+export function readAs<T, U>(codec: Codec<T>, as: (value: T) => U): Codec<U> {
+  return {
+    encode: () => {
+      throw new XdrError("is only read");
+    },
+    decode: (reader) => as(codec.decode(reader)),
+  };
+}
+
 /** Decodes in the steps that a codec has; in one, where it has none. */
 export function* stepsOf<T>(codec: Codec<T>, reader: XdrReader): Generator<undefined, T, undefined> {
   return codec.decodeSteps === undefined ? codec.decode(reader) : yield* codec.decodeSteps(reader);

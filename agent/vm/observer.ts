@@ -13,16 +13,16 @@ import {
   type Libvirt,
   type LibvirtEvent,
 } from "../libvirt/index.ts";
-import { parseDomain, parseVmMetadata, vmMetadataNamespace } from "../libvirt/xml/index.ts";
+import { parseDomain, parseVmMetadata, vmMetadataNamespace, type VmMetadata } from "../libvirt/xml/index.ts";
 import type { EventKind, HostEvent } from "../state/event.ts";
 import { stateOf } from "./domain-state.ts";
 import { isActive } from "./domains.ts";
 import { KvmWitness, type KvmVerdicts } from "./kvm-witness.ts";
 import { Sampler, type Sample } from "./sampler.ts";
-import { decodeStats, type SampledAt } from "./stats.ts";
+import type { SampledAt } from "./stats.ts";
 import { vmFromDomain, vmOfSilentDomain, withEtag } from "./vm-from-domain.ts";
 import type { VmTable } from "./vm-table.ts";
-import type { Vm, VmState } from "./vm.ts";
+import type { Vm, VmState, VmStats } from "./vm.ts";
 
 export interface ObserverOptions {
   readonly libvirt: Pick<Libvirt, "call" | "events" | "changes" | "status">;
@@ -247,11 +247,10 @@ export class Observer implements Service {
 
   /** Who is there, in which state, with which readings. */
   async #list(what: "states" | "readings", signal: AbortSignal): Promise<void> {
-    const { table, clock } = this.#options;
+    const { table } = this.#options;
     const countBefore = this.#count;
     const untouched = (id: string): boolean => (this.#touchedAt.get(id) ?? 0) <= countBefore;
-    const samples = await this.#sampler.sample(what, signal);
-    const at = { sampledAtMs: clock.now(), sampledAtMonotonicMs: clock.monotonicMs() };
+    const { at, samples } = await this.#sampler.sample(what, signal);
     const listed = new Set(samples.map(({ dom }) => dom.uuid));
     const slice = new Slice();
     const strangers: Sample[] = [];
@@ -280,8 +279,7 @@ export class Observer implements Service {
   #compare(sample: Sample, untouched: (id: string) => boolean, at: SampledAt): boolean {
     const { table } = this.#options;
     const { sampledAtMs: nowMs } = at;
-    const { dom, fields, silent } = sample;
-    const seen = seenIn(sample);
+    const { dom, seen, silent } = sample;
     const vm = table.get(dom.uuid);
     if (vm === undefined || vm.presence === "unknown") {
       if (silent) return false;
@@ -297,25 +295,29 @@ export class Observer implements Service {
       return true;
     }
     if (silent) this.#keepStats(dom.uuid, vm, at);
-    else if (fields.size > 2) table.putStats(dom.uuid, statsOf(sample, at), nowMs);
+    else if (sample.stats !== undefined) table.putStats(dom.uuid, withMigration(sample.stats, sample), nowMs);
     return true;
   }
 
   /** Its XML would not be told before it answers: what it was before, or what libvirt tells without it, has to do. */
   async #meetSilent(sample: Sample, at: SampledAt): Promise<void> {
-    const { dom, fields } = sample;
-    const facts = { ...seenIn(sample), observedAtMs: at.sampledAtMs };
+    const { dom, seen, vcpus, stats } = sample;
+    const facts = { ...seen, observedAtMs: at.sampledAtMs };
+    const size = { vcpus, memoryBytes: stats?.balloonMaximumBytes };
     const before = this.#options.table.get(dom.uuid);
     if (before !== undefined) this.#take(withEtag({ ...before, ...facts, presence: "present" }));
     else {
       const args = { dom, type: DomainMetadataType.ELEMENT, uri: vmMetadataNamespace, flags: 0 };
       const options = { lane: "observation", timeoutMs: REFRESH_TIMEOUT_MS } as const;
+      const meet = (metadata: VmMetadata | undefined): void => {
+        const vm = vmOfSilentDomain(dom, size, facts, metadata);
+        if (vm !== undefined) this.#take(vm);
+      };
       try {
         const { metadata } = await this.#options.libvirt.call(domainGetMetadata, args, options);
-        this.#take(vmOfSilentDomain(dom, fields, facts, parseVmMetadata(metadata)));
+        meet(parseVmMetadata(metadata));
       } catch (thrown) {
-        if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN_METADATA")
-          this.#take(vmOfSilentDomain(dom, fields, facts, undefined));
+        if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN_METADATA") meet(undefined);
         else this.#options.log.debug({ vm: dom.uuid, err: thrown }, "VM could not be read");
       }
     }
@@ -368,8 +370,7 @@ const changingEvents: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["ki
   "tunable",
 ]);
 
-function statsOf({ fields, migration }: Sample, at: SampledAt): NonNullable<Vm["stats"]> {
-  const stats = decodeStats(fields, at);
+function withMigration(stats: VmStats, { migration }: Sample): VmStats {
   if (migration === undefined) return stats;
   const { processedBytes, remainingBytes } = migration;
   return {
@@ -379,16 +380,13 @@ function statsOf({ fields, migration }: Sample, at: SampledAt): NonNullable<Vm["
   };
 }
 
-const noReadings = (at: SampledAt): NonNullable<Vm["stats"]> => ({
+const noReadings = (at: SampledAt): VmStats => ({
   ...at,
   unresponsive: true,
   vcpus: [],
   nics: [],
   disks: [],
 });
-
-const seenIn = ({ fields }: Sample): ReturnType<typeof stateOf> =>
-  stateOf(Number(fields.get("state.state")), Number(fields.get("state.reason")));
 
 const contradiction = (name: string): SocleError =>
   new SocleError(

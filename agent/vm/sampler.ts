@@ -1,34 +1,53 @@
 import type { Clock } from "../kernel/clock.ts";
 import { toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { inSlices } from "../kernel/slice.ts";
 import {
-  connectGetAllDomainStats,
+  allDomainStatsAs,
   DomainControlState,
   domainGetControlInfo,
   DomainStats,
   DomainStatsFlag,
   type Domain,
-  type domainStatsRecord,
+  type DomainStatsRecord,
   type Libvirt,
-  type Value,
 } from "../libvirt/index.ts";
 import { isActive } from "./domains.ts";
 import { stateOf } from "./domain-state.ts";
 import { MigrationWatch, type MigrationProgress } from "./migration-watch.ts";
-import { FieldLayouts, type StatFields } from "./stat-fields.ts";
+import { FieldLayouts } from "./stat-fields.ts";
+import { decodeStats, type SampledAt } from "./stats.ts";
+import type { VmStats } from "./vm.ts";
+
+/** One domain as libvirt told of it. */
+interface Listed {
+  readonly dom: Domain;
+  readonly seen: ReturnType<typeof stateOf>;
+  /** Undefined where states alone were told. */
+  readonly stats: VmStats | undefined;
+  /** vCPUs it has now. */
+  readonly vcpus: number | undefined;
+  /** One that runs, and of which libvirt did not tell what it tells of a guest that answers. */
+  readonly isSuspect: boolean;
+}
 
 /** One domain as a round found it. */
-export interface Sample {
-  readonly dom: Domain;
-  readonly fields: StatFields;
+export interface Sample extends Listed {
   /** Its QEMU does not answer libvirt: whatever needs an answer of it would wait, and hold one of libvirt's workers. */
   readonly silent: boolean;
   /** While it migrates away. */
-  readonly migration?: MigrationProgress;
+  readonly migration: MigrationProgress | undefined;
 }
 
-type Listed = Pick<Sample, "dom" | "fields">;
+/** What a round found, and when libvirt told it. */
+export interface Round {
+  readonly at: SampledAt;
+  readonly samples: readonly Sample[];
+}
+
+interface Told {
+  readonly at: SampledAt;
+  readonly listed: readonly Listed[];
+}
 
 /** The groups that are shown; each costs the daemon time (perf, iothread and dirtyrate are not asked for). */
 const GROUPS =
@@ -38,6 +57,8 @@ const GROUPS =
   DomainStats.VCPU |
   DomainStats.INTERFACE |
   DomainStats.BLOCK;
+/** What is told of the group STATE. */
+const STATE_FIELDS = 2;
 /** Only told of a guest whose job libvirt could get, which is one that nothing else waits for. */
 const NEEDS_JOB = "balloon.rss";
 /** How long a bulk call is waited for: so many times what the last ones took, within these bounds. */
@@ -73,11 +94,13 @@ export class Sampler {
    * Every domain with its state, which no guest is asked for and which is told at once, or with its readings too.
    * Throws what the bulk call throws.
    */
-  async sample(what: "states" | "readings", signal: AbortSignal): Promise<readonly Sample[]> {
-    const { listed, hasReadings } = await (what === "states" ? this.#states(signal) : this.#list(signal));
+  async sample(what: "states" | "readings", signal: AbortSignal): Promise<Round> {
+    const { at, listed, hasReadings } = await (what === "states" ? this.#states(signal) : this.#list(signal));
     const silent = new Set<string>();
     // A driver without readings (libvirt's test driver) has no guests that could hang.
-    const suspects = listed.filter((each) => isSuspect(each) && (!hasReadings || each.fields.size > 2));
+    const suspects = listed.filter(
+      ({ isSuspect, stats }) => isSuspect && (!hasReadings || stats !== undefined),
+    );
     await Promise.all(
       suspects.map(async ({ dom }) => {
         if (await this.#isSilent(dom, signal)) silent.add(dom.uuid);
@@ -86,24 +109,24 @@ export class Sampler {
     this.#tell(silent);
     this.#silent = silent;
     const migrations = await this.migrations.progress(silent, signal);
-    return listed.map(({ dom, fields }) => {
-      const migration = migrations.get(dom.uuid);
-      const sample = { dom, fields, silent: silent.has(dom.uuid) };
-      return migration === undefined ? sample : { ...sample, migration };
+    const samples = listed.map((each) => {
+      const { uuid } = each.dom;
+      return { ...each, silent: silent.has(uuid), migration: migrations.get(uuid) };
     });
+    return { at, samples };
   }
 
   /** With readings, or where too many guests hang, without: states are told without asking any guest. */
-  async #list(signal: AbortSignal): Promise<{ listed: Listed[]; hasReadings: boolean }> {
+  async #list(signal: AbortSignal): Promise<Told & { hasReadings: boolean }> {
     if (this.#silent.size < MOST_SILENT) {
       for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
         // The last is for a daemon that is slow as a whole.
         const timeoutMs = attempt < ATTEMPTS ? this.#patienceMs : PATIENCE.mostMs;
         const startMs = this.#clock.monotonicMs();
         try {
-          const listed = await this.#bulk(GROUPS, timeoutMs, signal);
+          const told = await this.#bulk(GROUPS, timeoutMs, signal);
           this.#patienceMs = within(PATIENCE.times * (this.#clock.monotonicMs() - startMs));
-          return { listed, hasReadings: true };
+          return { ...told, hasReadings: true };
         } catch (thrown) {
           if (toSocleError(thrown).kind !== "timeout") throw thrown;
           this.#log.warn(
@@ -116,26 +139,35 @@ export class Sampler {
     return await this.#states(signal);
   }
 
-  async #states(signal: AbortSignal): Promise<{ listed: Listed[]; hasReadings: boolean }> {
-    return { listed: await this.#bulk(DomainStats.STATE, PATIENCE.mostMs, signal), hasReadings: false };
+  async #states(signal: AbortSignal): Promise<Told & { hasReadings: boolean }> {
+    return { ...(await this.#bulk(DomainStats.STATE, PATIENCE.mostMs, signal)), hasReadings: false };
   }
 
-  async #bulk(stats: number, timeoutMs: number, signal: AbortSignal): Promise<Listed[]> {
+  async #bulk(stats: number, timeoutMs: number, signal: AbortSignal): Promise<Told> {
+    const now = (): SampledAt => ({
+      sampledAtMs: this.#clock.now(),
+      sampledAtMonotonicMs: this.#clock.monotonicMs(),
+    });
+    let at: SampledAt | undefined;
+    const procedure = allDomainStatsAs((record) => this.#taken(record, (at ??= now())));
     const args = { doms: [], stats, flags: DomainStatsFlag.NOWAIT };
     const options = { lane: "observation", timeoutMs, signal } as const;
-    const { retStats } = await this.#libvirt.call(connectGetAllDomainStats, args, options);
-    const listed = await inSlices(this.#placed(retStats));
+    const { retStats: listed } = await this.#libvirt.call(procedure, args, options);
     this.#layouts.keep(new Set(listed.map(({ dom }) => dom.uuid)));
-    return listed;
+    return { at: at ?? now(), listed };
   }
 
-  *#placed(records: readonly Value<typeof domainStatsRecord>[]): Generator<undefined, Listed[], undefined> {
-    const listed: Listed[] = [];
-    for (const { dom, params } of records) {
-      listed.push({ dom, fields: this.#layouts.of(dom, params) });
-      yield;
-    }
-    return listed;
+  #taken({ dom, params }: DomainStatsRecord, at: SampledAt): Listed {
+    const fields = this.#layouts.of(dom, params);
+    const seen = stateOf(Number(fields.get("state.state")), Number(fields.get("state.reason")));
+    const vcpus = fields.get("vcpu.current");
+    return {
+      dom,
+      seen,
+      stats: fields.size > STATE_FIELDS ? decodeStats(fields, at) : undefined,
+      vcpus: typeof vcpus === "number" ? vcpus : undefined,
+      isSuspect: !fields.has(NEEDS_JOB) && isActive(seen),
+    };
   }
 
   async #isSilent(dom: Domain, signal: AbortSignal): Promise<boolean> {
@@ -157,8 +189,3 @@ export class Sampler {
 }
 
 const within = (ms: number): number => Math.min(PATIENCE.mostMs, Math.max(PATIENCE.leastMs, ms));
-
-/** One that runs, and of which libvirt did not tell what it tells of a guest that answers. */
-const isSuspect = ({ fields }: Listed): boolean =>
-  !fields.has(NEEDS_JOB) &&
-  isActive(stateOf(Number(fields.get("state.state")), Number(fields.get("state.reason"))));

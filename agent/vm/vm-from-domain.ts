@@ -4,7 +4,6 @@ import { formatPciAddress, type DomainDocument, type VmMetadata } from "../libvi
 import type { Placement } from "../state/placement.ts";
 import { deviceName } from "./domain-document.ts";
 import type { VmSpec } from "./spec.ts";
-import type { StatFields } from "./stat-fields.ts";
 import type { Vm, VmState } from "./vm.ts";
 
 /** Of huge pages whose size a domain does not say, on every machine whose kernel was not told otherwise at its boot. */
@@ -56,17 +55,18 @@ export function vmFromDomain(document: DomainDocument, facts: DomainFacts): Vm {
 
 /**
  * A domain that runs and whose QEMU does not answer, so that libvirt does not tell its XML: known by its readings and
- * by what Socle wrote into it. Its disks and NICs are told when it answers.
+ * by what Socle wrote into it. Its disks and NICs are told when it answers. Undefined: nobody tells how large it is.
  */
 export function vmOfSilentDomain(
   { uuid, name }: Domain,
-  fields: StatFields,
+  size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined },
   facts: DomainFacts,
   metadata: VmMetadata | undefined,
-): Vm {
+): Vm | undefined {
   const own = ownFacts(metadata, uuid);
-  const maximumKib = fields.get("balloon.maximum");
-  const vcpus = fields.get("vcpu.current");
+  const vcpus = own.spec?.vcpus ?? size.vcpus;
+  const memoryBytes = own.spec?.memoryBytes ?? size.memoryBytes;
+  if (vcpus === undefined || memoryBytes === undefined) return undefined;
   return withEtag({
     id: uuid,
     name,
@@ -74,8 +74,8 @@ export function vmOfSilentDomain(
     ...facts,
     ...own,
     ...(metadata?.accelerator === undefined ? {} : { accelerator: metadata.accelerator }),
-    vcpus: own.spec?.vcpus ?? (typeof vcpus === "number" ? vcpus : 0),
-    memoryBytes: own.spec?.memoryBytes ?? (typeof maximumKib === "number" ? maximumKib * 1024 : 0),
+    vcpus,
+    memoryBytes,
     ...asPlaced(metadata?.placement),
     disks: [],
     nics: [],

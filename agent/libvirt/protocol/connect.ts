@@ -1,5 +1,6 @@
-import { procedure } from "../procedure.ts";
-import { array, bool, int, optional, string, struct, typedParameters, uhyper, uint } from "../xdr.ts";
+import { procedure, type Procedure } from "../procedure.ts";
+import { array, bool, int, optional, readAs, string, struct, typedParameters, uhyper, uint } from "../xdr.ts";
+import type { StructOf, Value } from "../xdr.ts";
 import { domain } from "./objects.ts";
 
 const read = { idempotent: true } as const;
@@ -128,11 +129,26 @@ export const connectListAllDomains = procedure(
 
 export const domainStatsRecord = struct({ dom: domain, params: typedParameters(262144) });
 
+export type DomainStatsRecord = Value<typeof domainStatsRecord>;
+
+const allStats = { doms: array(domain, 16384), stats: uint, flags: uint };
+
 /** No `doms` means all of them. `stats` is of `DomainStats`, 0 for every group; `flags` of `DomainStatsFlag`. */
 export const connectGetAllDomainStats = procedure(
   "CONNECT_GET_ALL_DOMAIN_STATS",
   344,
-  { doms: array(domain, 16384), stats: uint, flags: uint },
+  allStats,
   { retStats: array(domainStatsRecord, 16384) },
   read,
 );
+
+/**
+ * The same, each record handed to `take` as soon as it is read, and forgotten: those of a thousand domains are many
+ * megabytes, which are better not all there at once.
+ */
+export function allDomainStatsAs<T>(
+  take: (record: DomainStatsRecord) => T,
+): Procedure<StructOf<typeof allStats>, { retStats: T[] }> {
+  const result = struct({ retStats: array(readAs(domainStatsRecord, take), 16384) });
+  return { ...connectGetAllDomainStats, result };
+}

@@ -194,8 +194,12 @@ test("what a VM takes of its host is read back from its domain, and from what wa
   });
   assert.deepEqual(of(vmFromDomain(document, facts)), taken);
   const domain = { uuid: ID, name: "web-1", id: 3 };
-  const silent = vmOfSilentDomain(domain, new Map(), facts, document.metadata?.socle);
+  const nothing = { vcpus: undefined, memoryBytes: undefined };
+  const silent = vmOfSilentDomain(domain, nothing, facts, document.metadata?.socle);
+  assert.ok(silent !== undefined);
   assert.deepEqual(of(silent), taken);
+  // How large a stranger is that nobody tells of is not known, and not zero.
+  assert.equal(vmOfSilentDomain(domain, nothing, facts, undefined), undefined);
 });
 
 test("those that share are confined to the CPUs that are shared, QEMU's threads with them", () => {

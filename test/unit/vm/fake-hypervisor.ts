@@ -1,11 +1,15 @@
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { Topic } from "../../../agent/kernel/topic.ts";
-import type {
-  Domain,
-  LibvirtChange,
-  LibvirtEvent,
-  LibvirtStatus,
-  Procedure,
+import { XdrReader } from "../../../agent/libvirt/xdr.ts";
+import { encoded } from "../libvirt/fake-daemon.ts";
+import {
+  connectGetAllDomainStats,
+  type Domain,
+  type DomainStatsRecord,
+  type LibvirtChange,
+  type LibvirtEvent,
+  type LibvirtStatus,
+  type Procedure,
 } from "../../../agent/libvirt/index.ts";
 
 interface Guest {
@@ -76,7 +80,11 @@ export class FakeHypervisor {
 
   call<A, R>(procedure: Procedure<A, R>, args: A): Promise<R> {
     const answer = this.#answer(procedure.name, args as Readonly<Record<string, unknown>>);
-    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as R);
+    if (answer instanceof Error) return Promise.reject(answer);
+    if (procedure.name !== connectGetAllDomainStats.name) return Promise.resolve(answer as R);
+    // Over the wire's own form: what is asked for may be taken apart as it is read.
+    const told = encoded(connectGetAllDomainStats.result, answer as { retStats: DomainStatsRecord[] });
+    return Promise.resolve(procedure.result.decode(new XdrReader(told)));
   }
 
   #answer(name: string, args: Readonly<Record<string, unknown>>): unknown {

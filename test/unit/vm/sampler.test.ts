@@ -11,7 +11,7 @@ const { signal } = new AbortController();
 const sampler = (libvirt: FakeHypervisor): Sampler =>
   new Sampler({ libvirt, clock: sleepingClock(), log: silentLog });
 const silent = async (of: Sampler): Promise<string[]> =>
-  (await of.sample("readings", signal)).flatMap(({ dom, silent }) => (silent ? [dom.name] : []));
+  (await of.sample("readings", signal)).samples.flatMap(({ dom, silent }) => (silent ? [dom.name] : []));
 
 test("a guest that hangs holds up one call, is found by libvirt's word, and the others are read all the same", async () => {
   const libvirt = new FakeHypervisor(["a", "b", "c"]);
@@ -19,9 +19,9 @@ test("a guest that hangs holds up one call, is found by libvirt's word, and the 
   assert.deepEqual(await silent(rounds), []);
   assert.deepEqual(libvirt.asked.splice(0), ["STATS"]);
   libvirt.hang("b");
-  const samples = await rounds.sample("readings", signal);
+  const { samples } = await rounds.sample("readings", signal);
   assert.deepEqual(
-    samples.map(({ dom, silent, fields }) => [dom.name, silent, fields.has("balloon.rss")]),
+    samples.map(({ dom, silent, stats }) => [dom.name, silent, stats?.rssBytes !== undefined]),
     [
       ["a", false, true],
       ["b", true, false],
@@ -51,7 +51,7 @@ test("so many hung guests that libvirt would run out of workers are not asked an
   for (let round = 0; round < 6; round += 1) await rounds.sample("readings", signal).catch(() => undefined);
   assert.ok(libvirt.heldWorkers <= 11, `${libvirt.heldWorkers} workers are held`);
   assert.equal(libvirt.groups.at(-1), DomainStats.STATE);
-  assert.equal((await rounds.sample("readings", signal)).length, names.length);
+  assert.equal((await rounds.sample("readings", signal)).samples.length, names.length);
 });
 
 test("a libvirt that is away is said to be away at once", async () => {
