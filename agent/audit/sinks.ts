@@ -1,4 +1,4 @@
-import { connect as connectPlain, type Socket } from "node:net";
+import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import type { Sink } from "./forwarder.ts";
 import type { TailEntry } from "./tail.ts";
@@ -41,7 +41,9 @@ export function syslogSink(
     name: "syslog",
     async connect(signal) {
       const { host, port } = address;
-      const socket = connectTls({ host, port, servername: host, minVersion: "TLSv1.2", ...(await tls()) });
+      // An address is no server name (RFC 6066, 3); the certificate is to have it all the same.
+      const name = isIP(host) === 0 ? { servername: host } : {};
+      const socket = connectTls({ host, port, minVersion: "TLSv1.2", ...name, ...(await tls()) });
       return await connected(socket, "secureConnect", signal);
     },
     frame(entry) {
