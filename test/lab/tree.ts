@@ -1,7 +1,6 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { TestContext } from "node:test";
 import type { Roots } from "../../agent/hardware/roots.ts";
 
 const hosts = join(import.meta.dirname, "..", "fixtures", "hosts");
@@ -13,7 +12,7 @@ const hosts = join(import.meta.dirname, "..", "fixtures", "hosts");
  * `@` are remarks. `changes` replaces the content of files, or removes them (null).
  */
 export async function unpackHost(
-  context: Pick<TestContext, "after">,
+  context: { readonly after: (clean: () => Promise<void>) => void },
   name: string,
   changes: Readonly<Record<string, string | null>> = {},
 ): Promise<Roots & { readonly root: string }> {

@@ -1,17 +1,9 @@
-import { join } from "node:path";
+import { after } from "node:test";
 import type { Roots } from "../../../agent/hardware/roots.ts";
+import { unpackHost } from "../../lab/tree.ts";
 
-const fixtures = join(import.meta.dirname, "../../fixtures");
-
-/** Roots of a machine of test/fixtures; it has no device files. */
-export function machine(name: "two-sockets" | "small-vm"): Roots {
-  return {
-    procRoot: join(fixtures, "proc", name),
-    sysRoot: join(fixtures, "sysfs", name),
-    devRoot: join(fixtures, "dev", name),
-    etcRoot: join(fixtures, "etc", name),
-  };
-}
+/** A machine of test/fixtures/hosts that no test changes, unpacked until the file's tests are over. */
+export const machine = (name: "two-sockets" | "small-vm"): Promise<Roots> => unpackHost({ after }, name);
 
 export const GIB = 1024 ** 3;
 export const MIB = 1024 ** 2;

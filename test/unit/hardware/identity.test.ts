@@ -4,7 +4,8 @@ import test from "node:test";
 import { identifyMachine, probeCommand } from "../../../agent/hardware/identity.ts";
 import { machine } from "./fixture.ts";
 
-const server = machine("two-sockets");
+const server = await machine("two-sockets");
+const small = await machine("small-vm");
 const fromFirmware = { vendor: "Dell Inc.", model: "PowerEdge R650", serial: "7KQ4N53" };
 
 test("the probe's answer goes before the firmware's, field by field", async () => {
@@ -25,6 +26,6 @@ test("a probe that fails, babbles or is late leaves the firmware's words and the
 
 test("the real probe answers in a child of its own", async () => {
   const probe = join(import.meta.dirname, "../../../agent/hardware/inventory-probe.ts");
-  const found = await identifyMachine(probeCommand(probe), machine("small-vm"));
+  const found = await identifyMachine(probeCommand(probe), small);
   assert.equal(found.incompleteReason, undefined);
 });

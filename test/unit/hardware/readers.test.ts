@@ -14,8 +14,8 @@ import { valueOf, type Reading } from "../../../agent/hardware/reading.ts";
 import { readMachineId, readOperatingSystem } from "../../../agent/hardware/system.ts";
 import { machine, MIB } from "./fixture.ts";
 
-const server = machine("two-sockets");
-const vm = machine("small-vm");
+const server = await machine("two-sockets");
+const vm = await machine("small-vm");
 
 function read<T>(reading: Reading<T>): T {
   const value = valueOf(reading);

@@ -24,6 +24,8 @@ function memory(totalGib: number, availableGib: number, hugetlbGib = 0) {
 const failed = { kind: "failed", reason: "EIO" } as const;
 const unsupported = { kind: "unsupported", reason: "ENOENT" } as const;
 
+const server = await machine("two-sockets");
+
 const limits = { minBytes: 2 * GIB, minRatio: 0.03, headroom: 1.5 };
 
 test("little memory: 2 GiB on a small machine, 3% on a large one, half as much again to leave", () => {
@@ -87,7 +89,7 @@ test("a journal that cannot be written keeps new VMs away, and lets them in when
     tryAgain: () => Promise.resolve(void (journal.tries += 1)),
   };
   const well = { failure: undefined, tryAgain: () => Promise.resolve() };
-  const host = await new HostOfTree(machine("two-sockets"), {}, [well, journal]).start();
+  const host = await new HostOfTree(server, {}, [well, journal]).start();
   t.after(() => host.stop());
   assert.equal(host.condition("StateUnwritable"), "false none Healthy: changes can be recorded");
   journal.failure = new SocleError("exhausted", "JOURNAL_FAILED", "/state/j cannot be written: free space");

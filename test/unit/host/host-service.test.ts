@@ -12,6 +12,7 @@ import { machine } from "../hardware/fixture.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRecord } from "./fake-record.ts";
 
+const server = await machine("two-sockets");
 const libvirtUuid = "11111111-2222-4333-8444-555555555555";
 
 /** A host on the two-socket server, whose libvirt is not there. */
@@ -37,7 +38,7 @@ async function start(
     agentVersion: "1.2.3",
     identityCommand: ["echo", "{}"],
     onConditionChange: (condition) => conditions.push(condition),
-    roots: machine("two-sockets"),
+    roots: server,
     filesystems: new FilesystemProbe({
       timeoutMs: 1000,
       statfs: () => ({

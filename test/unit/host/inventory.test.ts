@@ -16,6 +16,9 @@ import type { PoolFacts } from "../../../agent/host/libvirt-facts.ts";
 import { parseCapabilities } from "../../../agent/libvirt/xml/index.ts";
 import { GIB, machine, MIB } from "../hardware/fixture.ts";
 
+const server = await machine("two-sockets");
+const vm = await machine("small-vm");
+
 const away = { kind: "failed", reason: "libvirt is not connected" } as const;
 const capabilities = parseCapabilities(`
   <capabilities>
@@ -36,7 +39,6 @@ const capabilities = parseCapabilities(`
 const unsupported = { kind: "unsupported", reason: "not in this fixture" } as const;
 
 async function sources(changes: Partial<InventorySources> = {}): Promise<InventorySources> {
-  const server = machine("two-sockets");
   return {
     nodes: await readNuma(server),
     offlineCpus: unsupported,
@@ -105,7 +107,6 @@ test("a two-socket server: four cells, each with its own memory and huge pages, 
 });
 
 test("with one cell the machine's memory is the cell's, whatever its own file says", async () => {
-  const vm = machine("small-vm");
   const oneCell = { nodes: await readNuma(vm), memory: await readMemory(vm) };
   const told: Reading<number> = { kind: "read", value: 24 * GIB };
   const inventory = assembleInventory(await sources({ ...oneCell, memoryBytes: told }), emptyInventory, 1);
