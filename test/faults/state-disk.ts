@@ -6,7 +6,8 @@ import { promisify } from "node:util";
 import type { AgentProcessOptions } from "../lab/agent-process.ts";
 import type { CampaignRun } from "./campaign.ts";
 
-const SIZE_MIB = 8;
+/** Holds what a full run leaves in the audit log, of which nothing is thrown away. */
+const SIZE_MIB = 64;
 const execute = promisify(execFile);
 
 /** A small disk of an agent's own for its state, in memory, which can be filled, made read-only and made sick. */
