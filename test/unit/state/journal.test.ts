@@ -1,53 +1,12 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import {
-  appendFile,
-  mkdtemp,
-  rmdir,
-  open as openFile,
-  mkdir,
-  readdir,
-  readFile,
-  rm,
-  stat,
-  truncate,
-  writeFile,
-} from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, open as openFile, mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
-import { SocleError } from "../../../agent/kernel/errors.ts";
+import { test } from "node:test";
+import type { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { Journal, type JournalOptions } from "../../../agent/state/journal.ts";
+import { Journal } from "../../../agent/state/journal.ts";
 import { folder } from "./folder.ts";
-
-const options: JournalOptions = {
-  kind: "test",
-  log: silentLog,
-  replay: () => undefined,
-  live: () => [],
-};
-
-async function replayed(path: string, more: Partial<JournalOptions> = {}): Promise<unknown[]> {
-  const records: unknown[] = [];
-  const journal = await Journal.open(path, { ...options, replay: (record) => records.push(record), ...more });
-  await journal.close();
-  return records;
-}
-
-/** A journal of these groups, each durable before the next, left as a killed agent leaves it. */
-async function killedJournal(path: string, groups: unknown[][]): Promise<Buffer> {
-  const journal = await Journal.open(path, options);
-  for (const group of groups) await Promise.all(group.map((record) => journal.append(record)));
-  const bytes = await readFile(path);
-  await journal.close();
-  return bytes;
-}
-
-const isCorrupt = (error: unknown): error is SocleError =>
-  error instanceof SocleError && error.kind === "internal" && error.reason === "JOURNAL_CORRUPT";
-
-const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `record ${index}`);
+import { options, replayed, killedJournal, isCorrupt, names } from "./journal-stage.ts";
 
 test("what was appended is read back in order, lazily appended records among the others", async (t) => {
   const path = join(await folder(t), "j");
@@ -211,6 +170,14 @@ test("garbage behind the last record is cut off, however long", async (t) => {
   }
 });
 
+test("a tail of zeros, as a preallocated block reads after a power cut, is cut off", async (t) => {
+  const path = join(await folder(t), "j");
+  const whole = await killedJournal(path, [["a"], ["b"], ["c"]]);
+  await writeFile(path, whole);
+  await truncate(path, whole.length + 4096);
+  assert.deepEqual(await replayed(path), ["a", "b", "c"]);
+});
+
 test("an empty file, another kind of journal and a newer version are refused", async (t) => {
   const path = join(await folder(t), "j");
   await writeFile(path, "");
@@ -233,181 +200,4 @@ test("a record too large is refused and the journal goes on", async (t) => {
   await journal.append("small");
   await journal.close();
   assert.deepEqual(await replayed(path), ["small"]);
-});
-
-/** A live set that grows and shrinks, in the journal as sets and deletes. */
-function liveSet(): {
-  options: JournalOptions;
-  apply: (record: Change) => Change;
-  values: Map<string, number>;
-} {
-  const values = new Map<string, number>();
-  const apply = (record: Change): Change => {
-    if (record.value === null) values.delete(record.key);
-    else values.set(record.key, record.value);
-    return record;
-  };
-  return {
-    values,
-    apply,
-    options: {
-      ...options,
-      compactAboveBytes: 20_000,
-      replay: (record) => apply(record as Change),
-      live: () => Array.from(values, ([key, value]) => ({ key, value })),
-    },
-  };
-}
-
-interface Change {
-  readonly key: string;
-  readonly value: number | null;
-}
-
-test("compaction keeps what is live, also what is appended meanwhile, and bounds the file", async (t) => {
-  const path = join(await folder(t), "j");
-  const set = liveSet();
-  const journal = await Journal.open(path, set.options);
-  let largest = 0;
-  for (let round = 0; round < 400; round += 1) {
-    const appends: Promise<void>[] = [];
-    for (let i = 0; i < 10; i += 1) {
-      const key = `key ${(round * 7 + i) % 50}`;
-      const change = { key, value: (round + i) % 3 === 0 ? null : round * 10 + i };
-      if (i % 2 === 0) journal.appendLazily(set.apply(change));
-      else appends.push(journal.append(set.apply(change)));
-    }
-    await Promise.all(appends);
-    largest = Math.max(largest, journal.bytes);
-  }
-  assert.ok(largest < 100_000, `${largest} bytes`);
-  await journal.close();
-  const again = liveSet();
-  await (await Journal.open(path, again.options)).close();
-  assert.deepEqual(again.values, set.values);
-  assert.deepEqual(await readdir(join(path, "..")), ["j"]);
-});
-
-test("a compaction that cannot be made costs nothing but space; one that a crash left is not taken for the journal", async (t) => {
-  const path = join(await folder(t), "j");
-  const set = liveSet();
-  await (await Journal.open(path, set.options)).close();
-  await writeFile(`${path}.compact`, "half a snapshot");
-  const journal = await Journal.open(path, set.options);
-  await mkdir(`${path}.compact`);
-  for (let i = 0; i < 2000; i += 1) {
-    if (i % 50 === 0) await journal.append(set.apply({ key: "k", value: i }));
-    else journal.appendLazily(set.apply({ key: "k", value: i }));
-  }
-  await journal.close();
-  await rmdir(`${path}.compact`);
-  const again = liveSet();
-  await (await Journal.open(path, again.options)).close();
-  assert.deepEqual(again.values, set.values);
-});
-
-test("compacted records are damage when a bit of them is flipped, never a torn tail", async (t) => {
-  const path = join(await folder(t), "j");
-  const set = liveSet();
-  const journal = await Journal.open(path, set.options);
-  for (let i = 0; i < 600; i += 1) await journal.append(set.apply({ key: `key ${i % 5}`, value: i }));
-  const bytes = await readFile(path);
-  await journal.close();
-  const sealed = bytes.indexOf("sealed");
-  assert.ok(sealed > 0, "it was compacted");
-  const line = bytes.lastIndexOf("\n", bytes.lastIndexOf("\n", sealed) - 1) + 12;
-  const broken = Buffer.from(bytes);
-  broken[line] = (broken[line] ?? 0) ^ 1;
-  await writeFile(path, broken.subarray(0, bytes.indexOf("\n", sealed) + 1));
-  await assert.rejects(Journal.open(path, liveSet().options), isCorrupt);
-});
-
-/** A filesystem of one MiB, where this machine lets us make one. */
-async function smallDisk(t: TestContext): Promise<string | undefined> {
-  const path = await mkdtemp(join(tmpdir(), "socle-disk-"));
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "socle-test", path], { stdio: "ignore" });
-  } catch {
-    await rmdir(path);
-    t.skip("tmpfs cannot be mounted here");
-    return undefined;
-  }
-  t.after(async () => {
-    execFileSync("umount", [path]);
-    await rmdir(path);
-  });
-  return path;
-}
-
-test("a full disk refuses changes and says what to do; with space they go on, and nothing acknowledged is lost", async (t) => {
-  const directory = await smallDisk(t);
-  if (directory === undefined) return;
-  const path = join(directory, "j");
-  const journal = await Journal.open(path, options);
-  const kept: unknown[] = [];
-  await journal.append("first");
-  kept.push("first");
-  await writeFile(join(directory, "filler"), Buffer.alloc(2 * 1024 * 1024)).catch(() => undefined);
-  let refusal: SocleError | undefined;
-  for (let i = 0; i < 20 && refusal === undefined; i += 1) {
-    const record = `${i} ${"x".repeat(1500)}`;
-    await journal.append(record).then(
-      () => kept.push(record),
-      (error: unknown) => (refusal = error as SocleError),
-    );
-  }
-  assert.equal(refusal?.kind, "exhausted");
-  assert.equal(refusal.reason, "JOURNAL_FAILED");
-  assert.match(refusal.message, /free space there/);
-  assert.equal(journal.failure, refusal);
-  await assert.rejects(
-    journal.append("y".repeat(1500)),
-    (error) => (error as SocleError).kind === "exhausted",
-  );
-  await journal.tryAgain();
-  assert.equal(journal.failure.reason, "JOURNAL_FAILED", "it is full still");
-  await rm(join(directory, "filler"));
-  await journal.tryAgain();
-  assert.equal(journal.failure, undefined, "there is space, though nobody changes anything");
-  await journal.append("again");
-  kept.push("again");
-  await journal.close();
-  assert.equal((await stat(path)).size, journal.bytes);
-  assert.deepEqual(await replayed(path), kept);
-});
-
-test("after a failed sync every append is refused for good, those that waited too", async (t) => {
-  const path = join(await folder(t), "j");
-  const journal = await Journal.open(path, options);
-  await journal.append("kept");
-  const probe = await openFile("/dev/null", "r");
-  const prototype = Object.getPrototypeOf(probe) as { datasync: () => Promise<void> };
-  await probe.close();
-  const real = Reflect.get(prototype, "datasync");
-  prototype.datasync = () => Promise.reject(Object.assign(new Error("EIO: i/o error"), { code: "EIO" }));
-  const isFailed = (error: unknown): boolean =>
-    error instanceof SocleError && error.kind === "unavailable" && error.reason === "JOURNAL_FAILED";
-  try {
-    const first = assert.rejects(journal.append("a"), isFailed);
-    await Promise.resolve();
-    const waiting = assert.rejects(journal.append("b"), isFailed);
-    await Promise.all([first, waiting]);
-  } finally {
-    prototype.datasync = real;
-  }
-  await assert.rejects(journal.append("c"), isFailed);
-  journal.appendLazily("d");
-  await journal.tryAgain();
-  assert.match(journal.failure?.message ?? "", /check the disk, then restart the agent/);
-  await journal.close();
-  const records = await replayed(path);
-  assert.equal(records[0], "kept");
-});
-
-test("a tail of zeros, as a preallocated block reads after a power cut, is cut off", async (t) => {
-  const path = join(await folder(t), "j");
-  const whole = await killedJournal(path, [["a"], ["b"], ["c"]]);
-  await writeFile(path, whole);
-  await truncate(path, whole.length + 4096);
-  assert.deepEqual(await replayed(path), ["a", "b", "c"]);
 });
