@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import test, { type TestContext } from "node:test";
+import type { CreateVmRequest__Output } from "../../../agent/gen/socle/v1/CreateVmRequest.ts";
+import { fakeAgent, socle } from "./fake-agent.ts";
+import { operation } from "./samples.ts";
+
+async function creator(context: TestContext): Promise<{ socket: string; asked: CreateVmRequest__Output[] }> {
+  const asked: CreateVmRequest__Output[] = [];
+  const socket = await fakeAgent(context, {
+    vms: {
+      CreateVm: (call, done) => {
+        asked.push(call.request);
+        done(null, operation({ kind: "CREATE_VM" }));
+      },
+    },
+  });
+  return { socket, asked };
+}
+
+test("create says where the VM is to be, and whose room it takes", async (context) => {
+  const { socket, asked } = await creator(context);
+  const line =
+    "vm create --name web-1 --vcpus 2 --memory 2GiB --disk a/b --dedicated-cpus --isolate-emulator --cell 1 --page-size 1GiB --device gpu0 --device 0000:3b:00.0 --reservation r-1";
+  assert.equal((await socle(line.split(" "), { socket })).exitCode, 0);
+  const { spec, reservationId } = asked[0] ?? {};
+  assert.equal(reservationId, "r-1");
+  assert.deepEqual(
+    { ...spec?.placement },
+    {
+      dedicatedCpus: true,
+      cellPolicy: "CELL_POLICY_STRICT",
+      cell: 1,
+      _cell: "cell",
+      pageSizeBytes: 2 ** 30,
+      isolatedEmulator: true,
+      devices: ["gpu0", "0000:3b:00.0"],
+    },
+  );
+});
+
+test("create makes a spec of its flags", async (context) => {
+  const { socket, asked } = await creator(context);
+  const line =
+    "vm create --name web-1 --vcpus 2 --memory 1.5GiB --disk new:default:10GiB:debian.qcow2 --disk default/dir/data.raw --nic default --nic bridge:br0 --kernel boot/vmlinuz --initrd boot/initrd --accelerator tcg --firmware uefi --label a=b --label c=d=e --tenant blue --guest-agent --leave-stopped";
+  const { exitCode, stderr } = await socle([...line.split(" "), "--cmdline", "console=ttyS0 quiet"], {
+    socket,
+  });
+  assert.deepEqual([exitCode, stderr], [0, "  done   start  1.5s\n"]);
+  const { spec, leaveStopped, validateOnly } = asked[0] ?? {};
+  assert.deepEqual([leaveStopped, validateOnly], [true, false]);
+  assert.deepEqual(
+    {
+      ...spec,
+      disks: spec?.disks.map(({ name, volume, newVolume }) => ({ name, ...(volume ?? newVolume) })),
+    },
+    {
+      name: "web-1",
+      vmId: "",
+      vcpus: 2,
+      cpuTopology: null,
+      cpuMode: "CPU_MODE_UNSPECIFIED",
+      cpuModel: "",
+      memoryBytes: 1.5 * 2 ** 30,
+      accelerator: "ACCELERATOR_TCG",
+      firmware: "FIRMWARE_UEFI",
+      disks: [
+        {
+          name: "disk0",
+          pool: "default",
+          capacityBytes: 10 * 2 ** 30,
+          format: "DISK_FORMAT_UNSPECIFIED",
+          baseVolume: "debian.qcow2",
+        },
+        { name: "disk1", pool: "default", volume: "dir/data.raw" },
+      ],
+      nics: [
+        {
+          name: "nic0",
+          mac: "",
+          allowSpoofing: false,
+          allowedAddresses: [],
+          network: "default",
+          source: "network",
+        },
+        {
+          name: "nic1",
+          mac: "",
+          allowSpoofing: false,
+          allowedAddresses: [],
+          bridge: "br0",
+          source: "bridge",
+        },
+      ],
+      kernelBoot: {
+        kernel: { pool: "boot", volume: "vmlinuz" },
+        initrd: { pool: "boot", volume: "initrd" },
+        commandLine: "console=ttyS0 quiet",
+      },
+      guestAgent: true,
+      tenant: "blue",
+      labels: { a: "b", c: "d=e" },
+      autostart: false,
+      placement: null,
+    },
+  );
+});
+
+test("create takes a file, which flags win over, and --dry-run changes nothing", async (context) => {
+  const { socket, asked } = await creator(context);
+  const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
+  context.after(() => rm(directory, { recursive: true }));
+  const file = join(directory, "vm.yaml");
+  await writeFile(
+    file,
+    `name: web-1
+vcpus: 1
+memory: 512MiB
+cpuMode: host-model
+disks:
+  - { name: root, newVolume: { pool: default, capacity: 1GiB, format: raw } }
+  - { name: data, volume: default/data.raw, readOnly: true }
+labels: { tier: front }
+`,
+  );
+  const { stdout } = await socle(
+    ["vm", "create", "-f", file, "--vcpus", "4", "--label", "x=y", "--dry-run"],
+    {
+      socket,
+    },
+  );
+  assert.match(stdout, /nothing was changed \(--dry-run\)\n$/);
+  const { spec, validateOnly } = asked[0] ?? {};
+  assert.equal(validateOnly, true);
+  assert.equal(spec?.vcpus, 4);
+  assert.equal(spec.memoryBytes, 512 * 2 ** 20);
+  assert.equal(spec.cpuMode, "CPU_MODE_HOST_MODEL");
+  assert.deepEqual(spec.labels, { tier: "front", x: "y" });
+  assert.equal(spec.disks[0]?.newVolume?.capacityBytes, 2 ** 30);
+  assert.equal(spec.disks[0].newVolume.format, "DISK_FORMAT_RAW");
+  assert.deepEqual(spec.disks[1]?.volume, { pool: "default", volume: "data.raw" });
+
+  const stdin = new PassThrough();
+  stdin.end(JSON.stringify({ name: "web-2", vcpus: 1, memoryBytes: 2 ** 30 }));
+  assert.equal((await socle(["vm", "create", "-f", "-"], { socket, stdin })).exitCode, 0);
+  assert.equal(asked[1]?.spec?.name, "web-2");
+});
+
+test("create refuses what it cannot mean before it asks the agent", async (context) => {
+  const { socket, asked } = await creator(context);
+  const refused = async (line: string, stdin = ""): Promise<string> => {
+    const { exitCode, stderr } = await socle(["vm", "create", ...line.split(" ")], {
+      socket,
+      stdin: new PassThrough().end(stdin),
+    });
+    assert.equal(exitCode, 2, stderr);
+    return stderr;
+  };
+  const base = "--name a --vcpus 1 --memory 1GiB";
+  assert.match(await refused("--name a"), /a VM needs --vcpus, --memory/);
+  assert.match(
+    await refused("--name a --vcpus 0 --memory 1GiB"),
+    /--vcpus takes a whole number from 1, not '0'/,
+  );
+  assert.match(await refused("--name a --vcpus 1 --memory lots"), /--memory takes a size like/);
+  assert.match(await refused(`${base} --disk novolume`), /--disk takes POOL\/VOLUME/);
+  assert.match(await refused(`${base} --disk new:default`), /for example new:default:10GiB/);
+  assert.match(await refused(`${base} --label x`), /--label takes key=value/);
+  assert.match(await refused(`${base} --initrd a/b`), /give --kernel as well/);
+  assert.match(await refused(`${base} --accelerator xen`), /Allowed choices are kvm, tcg/);
+  assert.match(await refused(`${base} --nonsense`), /unknown option '--nonsense'/);
+  const misspelled = await refused(
+    "-f -",
+    "{ name: a, memoryMb: 512, disks: [{ name: x, volume: nopool, sise: 1 }] }",
+  );
+  assert.match(misspelled, /stdin is not a VM's spec/);
+  assert.match(misspelled, /memoryMb: is not a field of a VM's spec/);
+  assert.match(misspelled, /disks\[0\]\.sise: is not a field/);
+  assert.match(await refused("-f -", "{ name: ["), /stdin is neither YAML nor JSON/);
+  const missing = await socle(["vm", "create", "-f", "/nonexistent/vm.yaml"], { socket });
+  assert.equal(missing.exitCode, 3);
+  assert.match(missing.stderr, /there is no such file/);
+  assert.equal(asked.length, 0);
+});

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Reservation } from "../../../agent/gen/socle/v1/Reservation.ts";
+import { fakeAgent, socle } from "./fake-agent.ts";
+import { ago, host } from "./samples.ts";
+
+test("a reservation is made, renewed, released and listed", async (context) => {
+  const asked: unknown[] = [];
+  const held: Reservation = {
+    reservationId: "r-1",
+    state: "STATE_HELD",
+    caller: "unix:operator",
+    tenant: "blue",
+    vcpus: 2,
+    memoryBytes: 2 ** 31,
+    placement: { cells: [0], vcpuCpus: [2, 3, 10], emulatorCpus: [0], pageSizeBytes: 2 ** 30 },
+    remaining: { seconds: 90, nanos: 0 },
+    createdAt: ago(30),
+  };
+  const answer = (call: { request: unknown }, done: (error: null, value: Reservation) => void): void => {
+    asked.push(call.request);
+    done(null, held);
+  };
+  const socket = await fakeAgent(context, {
+    reservations: {
+      Reserve: answer,
+      RenewReservation: answer,
+      ReleaseReservation: answer,
+      ListReservations: (_call, done) => done(null, { reservations: [held] }),
+    },
+  });
+  const run = (line: string) => socle(line.split(" "), { socket });
+  const made = await run(
+    "reservation create --vcpus 2 --memory 2GiB --tenant blue --dedicated-cpus --ttl 90s --request-id q-1",
+  );
+  assert.equal(
+    made.stdout,
+    "reservation  r-1\nstate        held\nleft         1m30s\nplace        cell 0, cpus 2-3,10, pages 1 GiB\n",
+  );
+  await run("reservation renew r-1 --ttl 2m --request-id q-2");
+  await run("reservation release r-1 --request-id q-3");
+  const [reserve, renew, release] = asked as Record<string, unknown>[];
+  assert.deepEqual([reserve?.["requestId"], reserve?.["ttl"]], ["q-1", { seconds: 90, nanos: 0 }]);
+  assert.deepEqual([renew?.["reservationId"], renew?.["ttl"]], ["r-1", { seconds: 120, nanos: 0 }]);
+  assert.deepEqual({ ...release }, { requestId: "q-3", reservationId: "r-1" });
+  const { stdout } = await run("reservation ls");
+  assert.match(
+    stdout,
+    /^r-1 +held +1m30s +2 +2 GiB +cell 0, cpus 2-3,10, pages 1 GiB +blue +unix:operator +30s +-$/m,
+  );
+  const { reservations } = JSON.parse((await run("reservation ls --json")).stdout) as {
+    reservations: unknown[];
+  };
+  assert.equal(reservations.length, 1);
+  assert.equal((await run("reservation create --vcpus 2")).exitCode, 2);
+});
+
+test("cordon keeps its reason and uncordon takes it back", async (context) => {
+  const asked: [string, string][] = [];
+  const socket = await fakeAgent(context, {
+    host: {
+      SetSchedulingState: ({ request: { state, reason } }, done) => {
+        asked.push([state, reason]);
+        done(null, { schedulingState: state });
+      },
+    },
+  });
+  assert.equal((await socle(["cordon"], { socket })).exitCode, 2);
+  assert.match((await socle(["cordon", "--reason", "repair"], { socket })).stdout, /^cordoned/);
+  assert.match((await socle(["uncordon"], { socket })).stdout, /^active/);
+  assert.deepEqual(asked, [
+    ["LIFECYCLE_STATE_CORDONED", "repair"],
+    ["LIFECYCLE_STATE_ACTIVE", ""],
+  ]);
+});
+
+test("health ack acknowledges by type, says what is left to come, and repeats under the same id", async (context) => {
+  const asked: { requestId: string; type: string }[] = [];
+  const condition = {
+    type: "MemoryUncorrected",
+    status: "TRUTH_TRUE",
+    latched: true,
+    untilReboot: true,
+  } as const;
+  const socket = await fakeAgent(context, {
+    host: {
+      AcknowledgeCondition: (call, done) => {
+        asked.push(call.request);
+        done(null, host({ health: { conditions: [{ ...condition, acknowledged: true }] } }));
+      },
+      GetHost: (_call, done) => done(null, host({ health: { conditions: [condition] } })),
+    },
+  });
+  assert.match(
+    (await socle(["health"], { socket })).stdout,
+    /MemoryUncorrected +true \(held until a reboot and ack\)/,
+  );
+  assert.match((await socle(["health"], { socket })).stdout, /socle health ack MemoryUncorrected/);
+  const { stdout } = await socle(["health", "ack", "MemoryUncorrected", "--request-id", "mine"], { socket });
+  assert.equal(stdout, "MemoryUncorrected: acknowledged; it ends when the host was rebooted and is well\n");
+  assert.deepEqual(asked, [{ requestId: "mine", type: "MemoryUncorrected" }]);
+});
