@@ -61,7 +61,9 @@ try {
   await writeFile(join(output, `${name}.part`), deb);
   await rename(join(output, `${name}.part`), join(output, name));
   const sha256 = createHash("sha256").update(deb).digest("hex");
-  process.stdout.write(`${join(output, name)}  ${(deb.length / 1e6).toFixed(2)} MB  ${libraries.length} libraries\n`);
+  process.stdout.write(
+    `${join(output, name)}  ${(deb.length / 1e6).toFixed(2)} MB  ${libraries.length} libraries\n`,
+  );
   process.stdout.write(`sha256 ${sha256}\n`);
 } finally {
   await rm(work, { recursive: true, force: true });
