@@ -1,22 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import {
-  appendFile,
-  mkdtemp,
-  open as openFile,
-  readdir,
-  readFile,
-  rm,
-  rmdir,
-  stat,
-  writeFile,
-} from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, open as openFile, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { verifyLog, type AuditLog, type Entry } from "../../../agent/audit/index.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { folder } from "../state/folder.ts";
+import { smallDisk } from "../state/small-disk.ts";
 import { auditLog, dayMs, keyOf, started, verified } from "./log-of.ts";
 
 const segmentsOf = async (directory: string): Promise<string[]> =>
@@ -176,23 +166,6 @@ test("the audit key and the log are the agent's alone", async (t) => {
   execFileSync("chmod", ["644", join(directory, "key.pem")]);
   await assert.rejects(auditLog(directory), (error) => (error as SocleError).reason === "AUDIT_KEY_INVALID");
 });
-
-/** A filesystem of one MiB, where this machine lets us make one. */
-async function smallDisk(t: TestContext): Promise<string | undefined> {
-  const path = await mkdtemp(join(tmpdir(), "socle-disk-"));
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "socle-test", path], { stdio: "ignore" });
-  } catch {
-    await rmdir(path);
-    t.skip("tmpfs cannot be mounted here");
-    return undefined;
-  }
-  t.after(async () => {
-    execFileSync("umount", [path]);
-    await rmdir(path);
-  });
-  return path;
-}
 
 /** Records until one is refused. */
 async function fill(log: AuditLog): Promise<SocleError> {

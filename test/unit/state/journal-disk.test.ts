@@ -1,30 +1,12 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtemp, rmdir, open as openFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { open as openFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { Journal } from "../../../agent/state/journal.ts";
 import { folder } from "./folder.ts";
 import { options, replayed } from "./journal-stage.ts";
-
-/** A filesystem of one MiB, where this machine lets us make one. */
-async function smallDisk(t: TestContext): Promise<string | undefined> {
-  const path = await mkdtemp(join(tmpdir(), "socle-disk-"));
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "socle-test", path], { stdio: "ignore" });
-  } catch {
-    await rmdir(path);
-    t.skip("tmpfs cannot be mounted here");
-    return undefined;
-  }
-  t.after(async () => {
-    execFileSync("umount", [path]);
-    await rmdir(path);
-  });
-  return path;
-}
+import { smallDisk } from "./small-disk.ts";
 
 test("a full disk refuses changes and says what to do; with space they go on, and nothing acknowledged is lost", async (t) => {
   const directory = await smallDisk(t);
