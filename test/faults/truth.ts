@@ -22,7 +22,8 @@ export function isRight(kind: Kind, { state: end }: Operation__Output, found: Fo
         ? state === "running" && volumes === 1 && starts === 1
         : state === undefined && volumes === 0 && starts <= 1;
     case "START":
-      return isDone ? state === "running" && starts === 1 : state === "shut off" && starts === 0;
+      // libvirt notes a start before it makes one: a libvirtd that dies then takes the half-made QEMU along.
+      return isDone ? state === "running" && starts === 1 : state === "shut off" && starts <= 1;
     case "STOP":
       return isDone ? state === "shut off" : state === stateBefore;
     case "PAUSE":

@@ -12,7 +12,9 @@ import { promisify } from "node:util";
 import { eventually, within } from "./wait.ts";
 
 const script = join(import.meta.dirname, "private-host.sh");
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 60_000;
+/** What systemd gives it. A libvirtd with a worker that is stuck ends by itself, after 30 s and a little. */
+const endTimeoutMs = 90_000;
 
 export interface LibvirtdOptions {
   /** Lines for libvirtd.conf, e.g. `max_client_requests = 2`. */
@@ -132,7 +134,8 @@ export class Libvirtd {
     const pid = await this.pid(daemon);
     process.kill(pid, signal);
     if (signal === "SIGSTOP" || signal === "SIGCONT") return;
-    await eventually(() => !existsSync(`/proc/${pid}`), { what: `${daemon} to end` });
+    const options = { what: `${daemon} to end`, timeoutMs: endTimeoutMs };
+    await eventually(() => !existsSync(`/proc/${pid}`), options);
   }
 
   /** Starts what was killed again; the guests have run on. */
