@@ -5,6 +5,8 @@ export interface BmcEvents {
   readonly entries: number;
   /** That came since the agent started, by severity. */
   readonly counts: ReadonlyMap<SelSeverity, number>;
+  /** It was full, and entries were lost; undefined where the BMC does not say. */
+  readonly overflowed: boolean | undefined;
 }
 
 /** The newest entries are enough to find the last one that was seen, but after a storm. */
@@ -32,7 +34,7 @@ export class BmcLog {
       info.entries === this.#last.entries;
     if (!isSame) await this.#readOn(ask, info.entries);
     this.#last = info;
-    return { entries: info.entries, counts: new Map(this.#counts) };
+    return { entries: info.entries, counts: new Map(this.#counts), overflowed: info.overflowed };
   }
 
   async #readOn(ask: (command: readonly string[]) => Promise<string>, entries: number): Promise<void> {

@@ -80,10 +80,14 @@ function parseSensor(columns: readonly string[]): BmcSensor | undefined {
   return { ...told, measured };
 }
 
-/** How many entries the event log has (throws where it is not said), and when it was changed last, where that is told. */
+/**
+ * How many entries the event log has (throws where it is not said); where they are told, when it was changed last and
+ * whether it lost entries for want of room (IPMI 2.0, 31.2: operation support, bit 7).
+ */
 export function parseSelInfo(text: string): {
   readonly entries: number;
   readonly changed: string | undefined;
+  readonly overflowed: boolean | undefined;
 } {
   const entries = numberOf(/^Entries\s*:\s*(\d+)/m.exec(text)?.[1]);
   if (entries === undefined)
@@ -92,7 +96,12 @@ export function parseSelInfo(text: string): {
     (what) => new RegExp(`^Last ${what} Time\\s*: (.*)$`, "m").exec(text)?.[1],
   );
   const isTold = added !== undefined && !/not available|unknown|pre-?init/i.test(added);
-  return { entries, changed: isTold ? `${added}, ${deleted ?? ""}` : undefined };
+  const overflow = /^Overflow\s*:\s*(true|false)/m.exec(text)?.[1];
+  return {
+    entries,
+    changed: isTold ? `${added}, ${deleted ?? ""}` : undefined,
+    overflowed: overflow === undefined ? undefined : overflow === "true",
+  };
 }
 
 /** Watts by `ipmitool dcmi power reading`; undefined where it measures none: it is switched off, or says 0. */

@@ -18,6 +18,7 @@ import type { EventKind, HostEvent } from "../state/event.ts";
 import { stateOf } from "./domain-state.ts";
 import { isActive } from "./domains.ts";
 import { KvmWitness, type KvmVerdicts } from "./kvm-witness.ts";
+import { Refreshes } from "./refreshes.ts";
 import { Sampler, type Sample } from "./sampler.ts";
 import type { SampledAt } from "./stats.ts";
 import { vmFromDomain, vmOfSilentDomain, withEtag } from "./vm-from-domain.ts";
@@ -37,8 +38,6 @@ export interface ObserverOptions {
 
 const REFRESH_TIMEOUT_MS = 5000;
 const NO_ID = -1;
-/** Below the client's bound on calls in flight, so that a round is never kept waiting by refreshes. */
-const REFRESHES_AT_ONCE = 3;
 /** Data older than this many rounds, and a round that hung guests hold up, is not the truth any more. */
 const ROUNDS_TO_BLINDNESS = 3;
 const LONGEST_ROUND_MS = 15_000;
@@ -64,9 +63,7 @@ export class Observer implements Service {
   readonly #options: ObserverOptions;
   readonly #witness: KvmWitness;
   readonly #sampler: Sampler;
-  /** VMs to be read again, and how libvirt calls them. */
-  readonly #dirty = new Map<string, Domain>();
-  readonly #refreshing = new Set<Promise<void>>();
+  readonly #refreshes = new Refreshes((domain) => this.#refresh(domain));
   /** Counts events; by VM, the count at its newest one. */
   #count = 0;
   readonly #touchedAt = new Map<string, number>();
@@ -89,7 +86,7 @@ export class Observer implements Service {
     const sampling = this.#sample(signal, ready);
     await Promise.all([this.#followEvents(events), this.#followConnection(changes), sampling]);
     signal.removeEventListener("abort", end);
-    await Promise.allSettled(this.#refreshing);
+    await this.#refreshes.settled();
   }
 
   async #followEvents(events: ReturnType<Libvirt["events"]["subscribe"]>): Promise<void> {
@@ -132,7 +129,7 @@ export class Observer implements Service {
     this.#count += 1;
     this.#touchedAt.set(domain.uuid, this.#count);
     if (event.kind === "lifecycle") this.#onLifecycle(domain, event.event, event.detail);
-    this.#refresh(domain);
+    this.#refreshes.add(domain);
   }
 
   #onLifecycle(domain: Domain, event: string, detail: string): void {
@@ -159,27 +156,12 @@ export class Observer implements Service {
     this.#options.tell({ kind, vmId: domain.uuid, vmName: domain.name, details });
   }
 
-  /** Reads one VM again, after what is under way for it; several are read at once. */
-  #refresh(domain: Domain): void {
-    this.#dirty.set(domain.uuid, domain);
-    while (this.#refreshing.size < REFRESHES_AT_ONCE && this.#dirty.size > 0) {
-      const worker = this.#drain().finally(() => this.#refreshing.delete(worker));
-      this.#refreshing.add(worker);
-    }
-  }
-
-  async #drain(): Promise<void> {
-    for (;;) {
-      const next = this.#dirty.entries().next();
-      if (next.done === true) return;
-      const [id, domain] = next.value;
-      this.#dirty.delete(id);
-      try {
-        await this.#read(domain);
-      } catch (thrown) {
-        // The next round finds it again; a connection that is gone has said so already.
-        this.#options.log.debug({ vm: id, err: thrown }, "VM could not be read");
-      }
+  async #refresh(domain: Domain): Promise<void> {
+    try {
+      await this.#read(domain);
+    } catch (thrown) {
+      // The next round finds it again; a connection that is gone has said so already.
+      this.#options.log.debug({ vm: domain.uuid, err: thrown }, "VM could not be read");
     }
   }
 
@@ -262,9 +244,9 @@ export class Observer implements Service {
     if (what === "readings") await Promise.all(strangers.map((sample) => this.#meetSilent(sample, at)));
     // Not in the list is not gone: libvirt says that of each by itself.
     const missing = table.all().filter(({ id }) => !listed.has(id) && untouched(id));
-    for (const { id, name } of missing) this.#refresh({ uuid: id, name, id: NO_ID });
+    for (const { id, name } of missing) this.#refreshes.add({ uuid: id, name, id: NO_ID });
     // Only now are the new ones read in full, and the list whole.
-    while (this.#refreshing.size > 0) await Promise.allSettled(this.#refreshing);
+    await this.#refreshes.settled();
     for (const { id, name } of missing)
       if (table.get(id) !== undefined && untouched(id)) throw contradiction(name);
     for (const { dom } of samples)
@@ -283,12 +265,12 @@ export class Observer implements Service {
     const vm = table.get(dom.uuid);
     if (vm === undefined || vm.presence === "unknown") {
       if (silent) return false;
-      this.#refresh(dom);
+      this.#refreshes.add(dom);
     } else if (untouched(dom.uuid) && (vm.state !== seen.state || vm.name !== dom.name)) {
       this.#take({ ...vm, ...seen, observedAtMs: nowMs });
-      if (!silent) this.#refresh(dom);
+      if (!silent) this.#refreshes.add(dom);
     } else if (vm.stats?.unresponsive === true && !silent) {
-      this.#refresh(dom); // What could not be read of it while it did not answer.
+      this.#refreshes.add(dom); // What could not be read of it while it did not answer.
     }
     if (!isActive(seen)) {
       if (untouched(dom.uuid)) table.seen(dom.uuid, nowMs);

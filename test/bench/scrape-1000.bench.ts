@@ -90,6 +90,9 @@ await bench("scrape-1000", async (run) => {
       // What of it is the agent's own doing, where others use the machine too.
       samplingStallCpuMs: Math.max(...samplingStalls.map(({ cpuMs }) => cpuMs)),
       scrapeStallCpuMs: Math.max(...scrapeStalls.map(({ cpuMs }) => cpuMs)),
+      longestCollectionMs: Math.max(
+        ...[...samplingStalls, ...scrapeStalls].map(({ collectionMs }) => collectionMs),
+      ),
       medianSamplingStallCpuMs: median(samplingStalls.map(({ cpuMs }) => cpuMs)),
       medianScrapeStallCpuMs: median(scrapeStalls.map(({ cpuMs }) => cpuMs)),
     },
@@ -100,6 +103,8 @@ await bench("scrape-1000", async (run) => {
 interface Stall {
   readonly wallMs: number;
   readonly cpuMs: number;
+  /** The longest collection of garbage. */
+  readonly collectionMs: number;
 }
 
 /** For how long at most since it was last asked. */
@@ -110,7 +115,7 @@ async function heldUp(probeSocket: string): Promise<Stall> {
 }
 
 function inWords(stall: Stall | undefined): string {
-  return `${stall?.wallMs.toFixed(1)} ms (${stall?.cpuMs.toFixed(1)} of CPU)`;
+  return `${stall?.wallMs.toFixed(1)} ms (${stall?.cpuMs.toFixed(1)} of CPU, ${stall?.collectionMs.toFixed(1)} by one collection)`;
 }
 
 function sampleTime(text: string): number {

@@ -75,6 +75,7 @@ test(
     const critical = (): Promise<number | undefined> =>
       value('socle_host_bmc_sel_events_total{severity="critical"}');
     assert.equal(await critical(), 0);
+    assert.equal(await value("socle_host_bmc_sel_overflow"), 0);
 
     await bmc.set("fan1", 5);
     await bmc.set("psu2", 3);

@@ -61,7 +61,7 @@ const conditionAdvice: Readonly<Record<string, string | undefined>> = {
   KernelFault: "Look at dmesg; a reboot may be due.",
   CertificateExpiring:
     "socle trust says why it was not renewed: can this host reach its authority? Else enroll it again.",
-  AgentImpaired: "The agent is starved: look at the host's load.",
+  AgentImpaired: "It is late where it should be prompt, mostly for want of CPU: look at the host's load.",
 };
 
 async function checkReadiness(listen: string): Promise<Finding> {

@@ -84,6 +84,10 @@ export const hostBmc = collector(
       "state",
     ]),
     entries: gauge("socle_host_bmc_sel_entries", "Entries in the management controller's event log."),
+    overflow: gauge(
+      "socle_host_bmc_sel_overflow",
+      "1 where its event log was full and lost entries, until it is cleared.",
+    ),
     events: counter(
       "socle_host_bmc_sel_events_total",
       "Entries that came into its event log since the agent started.",
@@ -100,6 +104,7 @@ export const hostBmc = collector(
     }
     const log = take("bmcEvents")?.value;
     emit.entries(log?.entries);
+    if (log?.overflowed !== undefined) emit.overflow(log.overflowed ? 1 : 0);
     for (const severity of selSeverities) emit.events(log?.counts.get(severity), severity);
     return end();
 

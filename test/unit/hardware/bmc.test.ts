@@ -9,6 +9,7 @@ import { systemRoots } from "../../../agent/hardware/roots.ts";
 class Log {
   readonly asked: string[] = [];
   tellsTimes = true;
+  overflows = false;
   readonly #size: number;
   #entries: string[] = [];
   #last = 0;
@@ -45,11 +46,15 @@ class Log {
     return (await this.#reader.look((command) => Promise.resolve(this.#ask(command)))).counts.get("critical");
   }
 
+  async overflowed(): Promise<boolean | undefined> {
+    return (await this.#reader.look((command) => Promise.resolve(this.#ask(command)))).overflowed;
+  }
+
   #ask(command: readonly string[]): string {
     this.asked.push(command.join(" "));
     if (command.includes("info")) {
       const added = this.tellsTimes ? `11/25/2026 ${this.#time()}` : "Not Available";
-      return `SEL Information\nEntries          : ${this.#entries.length}\nLast Add Time    : ${added}\nLast Del Time    : Not Available\n`;
+      return `SEL Information\nEntries          : ${this.#entries.length}\nLast Add Time    : ${added}\nLast Del Time    : Not Available\nOverflow         : ${this.overflows}\n`;
     }
     return this.#entries.slice(-Number(command.at(-1))).join("\n");
   }
@@ -70,6 +75,16 @@ test("what was in the log before the agent does not count; what comes does, once
   assert.equal(await log.critical(), 1);
   assert.equal(await log.critical(), 1);
   assert.deepEqual(log.asked, ["sel info"], "a log that did not change is not read");
+});
+
+test("a log that lost entries for want of room is told, until it is cleared", async () => {
+  const log = new Log(100);
+  assert.equal(await log.overflowed(), false);
+  log.overflows = true;
+  assert.equal(await log.overflowed(), true);
+  log.clear();
+  log.overflows = false;
+  assert.equal(await log.overflowed(), false);
 });
 
 test("in a full log a new entry takes the place of the oldest one: its length says nothing", async () => {
