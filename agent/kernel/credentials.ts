@@ -1,0 +1,45 @@
+import { existsSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { SocleError } from "./errors.ts";
+
+/** Each secret that systemd may hand to the agent, by the name that the unit's LoadCredentialEncrypted= gives it. */
+export type CredentialName = "socle-agent-key" | "socle-bmc-password" | "socle-volume-key";
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** systemd takes no larger one. */
+const MAX_BYTES = 1024 * 1024;
+
+/**
+ * The file of a credential (systemd.exec(5), CREDENTIALS_DIRECTORY): in memory that is never swapped, for this service
+ * alone. Undefined where the unit was given none of that name. It stays as it is while the service runs.
+ */
+export function credentialPath(environment: Environment, name: CredentialName): string | undefined {
+  const directory = environment["CREDENTIALS_DIRECTORY"];
+  if (directory === undefined || directory === "") return undefined;
+  const path = join(directory, name);
+  return existsSync(path) ? path : undefined;
+}
+
+/** Its bytes as they are, a line's end included. Throws `invalid` CREDENTIAL_UNREADABLE, which says nothing of them. */
+export async function readCredential(
+  environment: Environment,
+  name: CredentialName,
+): Promise<Buffer | undefined> {
+  const path = credentialPath(environment, name);
+  if (path === undefined) return undefined;
+  try {
+    const file = await open(path, "r");
+    try {
+      const status = await file.stat();
+      if (!status.isFile() || status.size > MAX_BYTES) throw new Error("it is no file of at most 1 MiB");
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `the credential ${name} cannot be read: ${why}; see LoadCredentialEncrypted= of the unit`;
+    throw new SocleError("invalid", "CREDENTIAL_UNREADABLE", message, { cause });
+  }
+}
