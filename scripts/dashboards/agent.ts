@@ -76,8 +76,8 @@ export const agent = dashboard(
           [`nodejs_heap_size_used_bytes{${at}}`, "heap"],
         ]),
         graph("Event loop held up", "s", [
-          [`nodejs_eventloop_lag_p99_seconds{${at}}`, "p99"],
-          [`nodejs_eventloop_lag_max_seconds{${at}}`, "most"],
+          [`socle_agent_event_loop_lag_p99_seconds{${at}}`, "p99"],
+          [`socle_agent_event_loop_lag_max_seconds{${at}}`, "most"],
         ]),
         graph("Descriptors", "short", [[`process_open_fds{${at}}`, "open"]]),
       ],

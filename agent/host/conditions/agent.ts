@@ -13,7 +13,7 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
           enter: streak(2, health.eventLoopLagSeconds),
           leave: streak(2, health.eventLoopGoodSeconds),
         },
-        (lagMs) => lagVerdict(lagMs, health.eventLoopLagMaxSeconds * SECOND),
+        ({ p99Ms }) => lagVerdict(p99Ms, health.eventLoopLagMaxSeconds * SECOND),
       ),
     },
     /** Nothing can be changed on this host, which a scheduler should know before it asks. */

@@ -5,16 +5,22 @@ import type { Reader } from "./reader.ts";
 /** Each is a wake-up of the process: at 20 ms they were the larger part of what an agent at rest costs. */
 const LAG_RESOLUTION_MS = 100;
 
-/** The delay of the agent's own event loop that 99 of 100 turns since the last look stayed under, in milliseconds. */
-export function eventLoopLag(everyMs: number): Reader<number> {
+/** How late the turns of the agent's own event loop were since the last look, in milliseconds. */
+export interface EventLoopLag {
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+export function eventLoopLag(everyMs: number): Reader<EventLoopLag> {
   const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
   return {
     everyMs,
     lane: "agent",
-    read(): Promise<Reading<number>> {
+    read(): Promise<Reading<EventLoopLag>> {
       if (lag.enable()) return Promise.resolve({ kind: "failed", reason: "not measured yet" });
       // The histogram holds the whole time between two ticks, of which the resolution is meant to be there.
-      const value = Math.max(0, lag.percentile(99) / 1e6 - LAG_RESOLUTION_MS);
+      const lateMs = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - LAG_RESOLUTION_MS);
+      const value = { p99Ms: lateMs(lag.percentile(99)), maxMs: lateMs(lag.max) };
       lag.reset();
       return Promise.resolve({ kind: "read", value });
     },

@@ -1,4 +1,4 @@
-import { collector } from "../collector.ts";
+import { collector, fresh } from "../collector.ts";
 import { counter, gauge, histogram } from "../family.ts";
 
 export const agentFacts = collector(
@@ -33,5 +33,22 @@ export const agentFacts = collector(
         emit.operations(count, kind.toLowerCase(), outcome);
       emit.durations(durations, kind.toLowerCase());
     }
+  },
+);
+
+export const agentEventLoop = collector(
+  "agent_event_loop",
+  {
+    p99: gauge(
+      "socle_agent_event_loop_lag_p99_seconds",
+      "How late 99 of 100 turns of the agent's event loop were at most, between its last two looks.",
+    ),
+    max: gauge("socle_agent_event_loop_lag_max_seconds", "How late the latest of them was."),
+  },
+  ({ readings }, emit) => {
+    const lag = fresh(readings, "eventLoopLag");
+    emit.p99(lag && lag.value.p99Ms / 1000);
+    emit.max(lag && lag.value.maxMs / 1000);
+    return lag?.readAtMs;
   },
 );

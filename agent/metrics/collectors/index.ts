@@ -1,5 +1,5 @@
 import type { Collector } from "../collector.ts";
-import { agentFacts } from "./agent.ts";
+import { agentEventLoop, agentFacts } from "./agent.ts";
 import { audit } from "./audit.ts";
 import {
   hostBonds,
@@ -39,6 +39,7 @@ import { vmIncidents, vmInfo, vmObservation } from "./vm.ts";
 /** What matters most first, should the time run out. */
 const collectors: readonly (() => Collector)[] = [
   agentFacts,
+  agentEventLoop,
   load,
   audit,
   libvirtLink,
