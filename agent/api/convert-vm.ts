@@ -1,3 +1,4 @@
+import { withoutUndefined } from "../kernel/defined.ts";
 import type { Vm, VmStats } from "../vm/vm.ts";
 import type { Vm as ProtoVm } from "../gen/socle/v1/Vm.ts";
 import type { VmStats as ProtoStats } from "../gen/socle/v1/VmStats.ts";
@@ -55,13 +56,11 @@ function convert(vm: Vm): ProtoVm {
 }
 
 function statsToProto(stats: VmStats): ProtoStats {
-  const { cpuSeconds, balloonBytes, rssBytes } = stats;
+  const { cpuSeconds, balloonBytes, rssBytes, rates } = stats;
   return {
     sampledAt: toTimestamp(stats.sampledAtMs),
-    ...(cpuSeconds === undefined ? {} : { cpuSeconds }),
-    ...(balloonBytes === undefined ? {} : { memoryBalloonBytes: balloonBytes }),
-    ...(rssBytes === undefined ? {} : { memoryRssBytes: rssBytes }),
+    ...withoutUndefined({ cpuSeconds, memoryBalloonBytes: balloonBytes, memoryRssBytes: rssBytes }),
     unresponsive: stats.unresponsive,
-    rates: stats.rates ?? null,
+    rates: rates === undefined ? null : withoutUndefined(rates),
   };
 }

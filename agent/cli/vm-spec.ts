@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { withoutUndefined } from "../kernel/defined.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Disk } from "../gen/socle/v1/Disk.ts";
 import type { Nic } from "../gen/socle/v1/Nic.ts";
@@ -237,12 +238,4 @@ function parseVolume(option: string, text: string): VolumeReference {
 function splitVolume(text: string): { pool: string; volume: string } {
   const slash = text.indexOf("/");
   return { pool: text.slice(0, Math.max(slash, 0)), volume: text.slice(slash + 1) };
-}
-
-type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
-
-function withoutUndefined<T extends object>(value: T): Partial<Defined<T>> {
-  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as Partial<
-    Defined<T>
-  >;
 }

@@ -83,9 +83,7 @@ export class VmTable implements SampledVms {
   putStats(id: string, stats: VmStats, observedAtMs = stats.sampledAtMs): void {
     const vm = this.#vms.get(id);
     if (vm === undefined) return;
-    const { rates: _, ...counters } = stats;
-    const rates = ratesBetween(vm.stats, stats);
-    const rated = rates === undefined ? counters : { ...counters, rates };
+    const rated = { ...stats, rates: ratesBetween(vm.stats, stats) };
     this.#vms.set(id, { ...vm, stats: rated, observedAtMs });
     this.#sorted = undefined;
   }

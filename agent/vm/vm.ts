@@ -57,47 +57,47 @@ export interface VmNic {
   readonly mac: string;
 }
 
-/** Means over the time between the last two samplings. What is not known is absent. */
+/** Means over the time between the last two samplings. What is not known is undefined. */
 export interface VmRates {
   /** CPU seconds per second, over all vCPUs and QEMU's own threads. */
-  readonly cpuCores?: number;
-  readonly diskReadBytesPerSecond?: number;
-  readonly diskWriteBytesPerSecond?: number;
-  readonly receiveBytesPerSecond?: number;
-  readonly transmitBytesPerSecond?: number;
+  readonly cpuCores?: number | undefined;
+  readonly diskReadBytesPerSecond?: number | undefined;
+  readonly diskWriteBytesPerSecond?: number | undefined;
+  readonly receiveBytesPerSecond?: number | undefined;
+  readonly transmitBytesPerSecond?: number | undefined;
 }
 
-/** One sampling of a VM. What could not be read is absent, never zero. Counters are totals since the guest's start. */
+/** One sampling of a VM. What could not be read is undefined, never zero. Counters are totals since the guest's start. */
 export interface VmStats {
   /** Wall clock, for showing; its age is on the monotonic one. */
   readonly sampledAtMs: number;
   readonly sampledAtMonotonicMs: number;
   /** The guest's process did not answer; the values are from sampledAtMs. */
   readonly unresponsive: boolean;
-  readonly cpuSeconds?: number;
-  readonly cpuUserSeconds?: number;
-  readonly cpuSystemSeconds?: number;
+  readonly cpuSeconds?: number | undefined;
+  readonly cpuUserSeconds?: number | undefined;
+  readonly cpuSystemSeconds?: number | undefined;
   readonly vcpus: readonly VcpuStats[];
-  readonly balloonBytes?: number;
-  readonly balloonMaximumBytes?: number;
-  readonly rssBytes?: number;
+  readonly balloonBytes?: number | undefined;
+  readonly balloonMaximumBytes?: number | undefined;
+  readonly rssBytes?: number | undefined;
   /** When the guest's balloon driver last told what follows; the rest is what libvirt itself knows. */
-  readonly guestSaidAtMs?: number;
-  readonly guestAvailableBytes?: number;
-  readonly guestUsableBytes?: number;
-  readonly guestUnusedBytes?: number;
-  readonly guestDiskCachesBytes?: number;
-  readonly guestSwapInBytes?: number;
-  readonly guestSwapOutBytes?: number;
-  readonly guestMajorFaults?: number;
-  readonly guestMinorFaults?: number;
+  readonly guestSaidAtMs?: number | undefined;
+  readonly guestAvailableBytes?: number | undefined;
+  readonly guestUsableBytes?: number | undefined;
+  readonly guestUnusedBytes?: number | undefined;
+  readonly guestDiskCachesBytes?: number | undefined;
+  readonly guestSwapInBytes?: number | undefined;
+  readonly guestSwapOutBytes?: number | undefined;
+  readonly guestMajorFaults?: number | undefined;
+  readonly guestMinorFaults?: number | undefined;
   readonly nics: readonly NicStats[];
   readonly disks: readonly DiskStats[];
   /** While it migrates away from here: memory and disks together. */
-  readonly migrationProcessedBytes?: number;
-  readonly migrationRemainingBytes?: number;
-  /** Absent in a guest's first sampling, and while it does not answer. */
-  readonly rates?: VmRates;
+  readonly migrationProcessedBytes?: number | undefined;
+  readonly migrationRemainingBytes?: number | undefined;
+  /** Undefined in a guest's first sampling, and while it does not answer. */
+  readonly rates?: VmRates | undefined;
 }
 
 /** What befell a VM since the agent saw it first or started, whichever was later. */
@@ -108,37 +108,37 @@ export interface VmIncidents {
 
 export interface VcpuStats {
   readonly index: number;
-  readonly seconds?: number;
-  readonly waitSeconds?: number;
+  readonly seconds?: number | undefined;
+  readonly waitSeconds?: number | undefined;
   /** Runnable but not run: steal. */
-  readonly delaySeconds?: number;
+  readonly delaySeconds?: number | undefined;
 }
 
 export interface NicStats {
   readonly device: string;
-  readonly receiveBytes?: number;
-  readonly receivePackets?: number;
-  readonly receiveErrors?: number;
-  readonly receiveDrops?: number;
-  readonly transmitBytes?: number;
-  readonly transmitPackets?: number;
-  readonly transmitErrors?: number;
-  readonly transmitDrops?: number;
+  readonly receiveBytes?: number | undefined;
+  readonly receivePackets?: number | undefined;
+  readonly receiveErrors?: number | undefined;
+  readonly receiveDrops?: number | undefined;
+  readonly transmitBytes?: number | undefined;
+  readonly transmitPackets?: number | undefined;
+  readonly transmitErrors?: number | undefined;
+  readonly transmitDrops?: number | undefined;
 }
 
 export interface DiskStats {
   readonly device: string;
-  readonly readOps?: number;
-  readonly readBytes?: number;
-  readonly readSeconds?: number;
-  readonly writeOps?: number;
-  readonly writeBytes?: number;
-  readonly writeSeconds?: number;
-  readonly flushOps?: number;
-  readonly flushSeconds?: number;
-  readonly capacityBytes?: number;
-  readonly allocatedBytes?: number;
-  readonly physicalBytes?: number;
+  readonly readOps?: number | undefined;
+  readonly readBytes?: number | undefined;
+  readonly readSeconds?: number | undefined;
+  readonly writeOps?: number | undefined;
+  readonly writeBytes?: number | undefined;
+  readonly writeSeconds?: number | undefined;
+  readonly flushOps?: number | undefined;
+  readonly flushSeconds?: number | undefined;
+  readonly capacityBytes?: number | undefined;
+  readonly allocatedBytes?: number | undefined;
+  readonly physicalBytes?: number | undefined;
 }
 
 /** `added` and `changed` carry the VM as it is now; `stats` says that a sampling round ended. `resync`: read all again. */

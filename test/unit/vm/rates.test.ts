@@ -32,10 +32,10 @@ test("what is not known of both times, or began anew, is left out and never zero
   assert.equal(later({ sampledAtMs: 3_600_000 }), undefined);
   assert.equal(later({ cpuSeconds: 3 })?.cpuCores, undefined);
   const another = disk === undefined ? [] : [disk, { ...disk, device: "vdb" }];
-  assert.deepEqual(
-    Object.keys(later({ disks: another, nics: nic === undefined ? [] : [nic] }) ?? {}).sort(),
-    ["cpuCores", "receiveBytesPerSecond", "transmitBytesPerSecond"],
-  );
+  const known = Object.entries(later({ disks: another, nics: nic === undefined ? [] : [nic] }) ?? {})
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name);
+  assert.deepEqual(known.sort(), ["cpuCores", "receiveBytesPerSecond", "transmitBytesPerSecond"]);
 });
 
 test("the table gives a VM its rates with its second sampling, and tells that a round has ended", async () => {
