@@ -21,6 +21,7 @@ const cpuModes = enumWords("CPU_MODE_UNSPECIFIED", {
   custom: "CPU_MODE_CUSTOM",
 });
 const formats = enumWords("DISK_FORMAT_UNSPECIFIED", { qcow2: "DISK_FORMAT_QCOW2", raw: "DISK_FORMAT_RAW" });
+const encryptions = enumWords("VOLUME_ENCRYPTION_UNSPECIFIED", { luks: "VOLUME_ENCRYPTION_LUKS" });
 
 /** A spec with everything left out that the caller did not say. vm/ checks it; here only its shape changes. */
 export type SpecInput = Readonly<Record<string, unknown>>;
@@ -69,6 +70,7 @@ function diskFromProto(disk: Disk__Output, index: number): SpecInput {
     capacityBytes: newVolume.capacityBytes === 0 ? undefined : newVolume.capacityBytes,
     format: formats.fromProto(`${field}.format`, newVolume.format),
     baseVolume: said(newVolume.baseVolume),
+    encryption: encryptions.fromProto(`${field}.encryption`, newVolume.encryption),
   });
   return { name, source, readOnly };
 }
@@ -107,8 +109,13 @@ export function specToProto(spec: VmSpec): ProtoSpec {
 
 function diskToProto({ name, readOnly, source }: DiskSpec): Disk {
   if (source.kind === "volume") return { name, readOnly, volume: source.volume };
-  const { kind: _, format, ...same } = source;
-  return { name, readOnly, newVolume: { ...same, format: formats.toProto(format) } };
+  const { kind: _, format, encryption, ...same } = source;
+  const newVolume = {
+    ...same,
+    format: formats.toProto(format),
+    ...(encryption === undefined ? {} : { encryption: encryptions.toProto(encryption) }),
+  };
+  return { name, readOnly, newVolume };
 }
 
 function nicToProto({ source, allowedAddresses, ...same }: NicSpec): Nic {

@@ -180,6 +180,7 @@ function addVm(program: Cli, bind: Bind): void {
         "pool/volume, or new:POOL:SIZE[:BASE] for a new one; may be repeated, the first boots.",
         collect,
       )
+      .option("--encrypt", "Encrypt its new disks (LUKS); the host needs a volume key.")
       .option("--nic <network>", "A network of libvirt, or bridge:NAME; may be repeated.", collect)
       .option("--kernel <pool/volume>", "Boot this kernel.")
       .option("--initrd <pool/volume>", "Its initial RAM disk.")

@@ -73,6 +73,7 @@ const specFile = z.strictObject({
             capacityBytes: bytes.exactOptional(),
             format: word("DISK_FORMAT", ["DISK_FORMAT_QCOW2", "DISK_FORMAT_RAW"]).exactOptional(),
             baseVolume: z.string().exactOptional(),
+            encryption: word("VOLUME_ENCRYPTION", ["VOLUME_ENCRYPTION_LUKS"]).exactOptional(),
           })
           .transform(({ capacity, ...rest }) =>
             capacity === undefined ? rest : { ...rest, capacityBytes: capacity },
@@ -156,6 +157,8 @@ export interface SpecFlags extends PlacementFlags {
   /** In bytes. */
   readonly memory?: number;
   readonly disk?: readonly string[];
+  /** All new disks. */
+  readonly encrypt?: boolean;
   readonly nic?: readonly string[];
   readonly kernel?: string;
   readonly initrd?: string;
@@ -192,7 +195,7 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     vmId: flags.id ?? spec.vmId,
     vcpus: flags.vcpus ?? spec.vcpus,
     memoryBytes: flags.memory ?? spec.memoryBytes,
-    disks: flags.disk?.map(parseDisk) ?? spec.disks,
+    disks: withEncryption(flags.disk?.map(parseDisk) ?? spec.disks, flags.encrypt === true),
     nics: flags.nic?.map(parseNic) ?? spec.nics,
     kernelBoot: kernelBoot.kernel === undefined ? undefined : kernelBoot,
     accelerator: flags.accelerator === undefined ? spec.accelerator : accelerators[flags.accelerator],
@@ -218,6 +221,15 @@ function parseDisk(text: string, index: number): Disk {
     );
   }
   return { name, newVolume: { pool, capacityBytes, baseVolume } };
+}
+
+function withEncryption(disks: Disk[] | undefined, isWanted: boolean): Disk[] | undefined {
+  if (!isWanted) return disks;
+  return disks?.map((disk) =>
+    disk.newVolume == null
+      ? disk
+      : { ...disk, newVolume: { ...disk.newVolume, encryption: "VOLUME_ENCRYPTION_LUKS" } },
+  );
 }
 
 function parseNic(text: string, index: number): Nic {

@@ -9,6 +9,8 @@ import { Libvirt } from "../libvirt/index.ts";
 import type { Trust } from "../trust/index.ts";
 import { Domains } from "../vm/domains.ts";
 import { footprintFeed } from "../vm/footprints.ts";
+import { GuestKeys } from "../vm/guest-keys.ts";
+import { KeyWrap } from "../vm/key-wrap.ts";
 import { KvmProbe } from "../vm/kvm-probe.ts";
 import { Observer } from "../vm/observer.ts";
 import { Settler } from "../vm/settler.ts";
@@ -52,9 +54,14 @@ export function buildHypervisor(
   const tell = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
   const observer = new Observer({ libvirt, table, tell, kvm: host, clock, log, sampleIntervalMs });
   const architecture = ARCHITECTURES[arch()] ?? arch();
+  const wrap = new KeyWrap({
+    file: config.vm.volumeKeyFile,
+    credentials: environment["CREDENTIALS_DIRECTORY"],
+  });
   const vms = new Vms({
     domains: new Domains(libvirt, clock, host),
     volumes: new Volumes(libvirt, clock),
+    keys: new GuestKeys(libvirt, clock, wrap),
     table,
     operations,
     clock,

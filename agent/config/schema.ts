@@ -74,6 +74,12 @@ export const configSchema = z.strictObject({
         .boolean()
         .default(false)
         .describe("Whether a spec may ask for a NIC without the anti-spoofing filter."),
+      volumeKeyFile: absolutePath
+        .nullable()
+        .default(null)
+        .describe(
+          "Holds the volume key, 32 random bytes that seal the passphrases of encrypted disks; of the agent's user alone. null: the systemd credential socle-volume-key, where there is one.",
+        ),
       gracefulStopSeconds: seconds(1, 3600)
         .default(90)
         .describe("How long a guest may take to shut down where the request does not say."),

@@ -111,6 +111,7 @@ export interface ProtoGrpcType {
       VmSpec: MessageTypeDefinition<_socle_v1_VmSpec, _socle_v1_VmSpec__Output>
       VmState: EnumTypeDefinition
       VmStats: MessageTypeDefinition<_socle_v1_VmStats, _socle_v1_VmStats__Output>
+      VolumeEncryption: EnumTypeDefinition
       VolumeReference: MessageTypeDefinition<_socle_v1_VolumeReference, _socle_v1_VolumeReference__Output>
       WaitOperationRequest: MessageTypeDefinition<_socle_v1_WaitOperationRequest, _socle_v1_WaitOperationRequest__Output>
       WatchOperationsRequest: MessageTypeDefinition<_socle_v1_WatchOperationsRequest, _socle_v1_WatchOperationsRequest__Output>

@@ -192,6 +192,7 @@ export interface ProtoGrpcType {
       VmSpec: MessageTypeDefinition<_socle_v1_VmSpec, _socle_v1_VmSpec__Output>
       VmState: EnumTypeDefinition
       VmStats: MessageTypeDefinition<_socle_v1_VmStats, _socle_v1_VmStats__Output>
+      VolumeEncryption: EnumTypeDefinition
       VolumeReference: MessageTypeDefinition<_socle_v1_VolumeReference, _socle_v1_VolumeReference__Output>
       WaitOperationRequest: MessageTypeDefinition<_socle_v1_WaitOperationRequest, _socle_v1_WaitOperationRequest__Output>
       WatchHostRequest: MessageTypeDefinition<_socle_v1_WatchHostRequest, _socle_v1_WatchHostRequest__Output>

@@ -2,8 +2,10 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { unbound } from "../state/placement.ts";
 import { domainDocument, specDigest } from "./domain-document.ts";
 import { isActive } from "./domains.ts";
+import { diskPart, keyedParts, secretUuid, type SealedKeys } from "./guest-keys.ts";
 import type { VmState } from "./vm.ts";
 import type { DiskSpec, VmSpec } from "./spec.ts";
+import { restoreKeys } from "./power-works.ts";
 import type { ResolvedVolume } from "./volumes.ts";
 import { isUndecided, seen, SEEN_WITHIN_MS, volumeName } from "./work.ts";
 import type { IntentOf, Work, WorkContext, WorkRun } from "./work.ts";
@@ -30,9 +32,7 @@ export const createWork: Work<"CREATE_VM"> = async (context, intent, run) => {
   try {
     const boot = await step("resolve", () => resolve(context, spec, run));
     await define(context, intent, run, boot, undo);
-    const state = intent.leaveStopped
-      ? "stopped"
-      : await step("start", () => start(context, spec.id, run), 0.5);
+    const state = intent.leaveStopped ? "stopped" : await step("start", () => start(context, spec, run), 0.5);
     await seen(table.until(spec.id, (vm) => vm?.state === state, AbortSignal.timeout(SEEN_WITHIN_MS)));
     return { state, accelerator: intent.accelerator };
   } catch (thrown) {
@@ -55,13 +55,28 @@ async function define(
   const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch } = intent;
   const { step, signal } = run;
   const disks: ResolvedVolume[] = [];
+  const parts = keyedParts(spec);
+  for (const part of parts) undo.push(() => context.keys.forget(spec.id, part));
+  // Only once it stands in the domain is a passphrase kept: until then each run makes new ones, and volumes to them.
+  const keys =
+    isDefined || parts.length === 0 ? undefined : await step("keys", () => makeKeys(context, spec.id, parts));
   for (const disk of spec.disks) {
     if (isDefined && disk.source.kind === "new") undo.push(() => removeDisk(context, spec, disk, run));
     else disks.push(await makeDisk(context, spec, disk, run, undo));
   }
   signal.throwIfAborted();
   undo.push(() => step.undo("define", () => removeDomain(context, spec.id)));
-  const made = { spec, accelerator, architecture, placement, placementEpoch, createdAtMs, disks, ...boot };
+  const made = {
+    spec,
+    accelerator,
+    architecture,
+    placement,
+    placementEpoch,
+    createdAtMs,
+    disks,
+    ...boot,
+    ...(keys === undefined ? {} : { keys }),
+  };
   await step(
     "define",
     async () => {
@@ -72,10 +87,19 @@ async function define(
   );
 }
 
+async function makeKeys({ keys }: WorkContext, vmId: string, parts: readonly string[]): Promise<SealedKeys> {
+  const made: Record<string, string> = {};
+  for (const part of parts) made[part] = await keys.make(vmId, part);
+  return made;
+}
+
 /** Starts it once in its life: one that ran before the operation was interrupted, and stopped since, stays stopped. */
-async function start({ domains }: WorkContext, id: string, { resumed, done }: WorkRun): Promise<VmState> {
+async function start(context: WorkContext, spec: VmSpec, { resumed, done }: WorkRun): Promise<VmState> {
+  const { domains } = context;
+  const { id } = spec;
   const before = resumed ? await stateIfRun(domains, id, done.has("start")) : undefined;
   if (before !== undefined) return before;
+  if (resumed) await restoreKeys(context, spec);
   await domains.start(id);
   return "running";
 }
@@ -141,6 +165,7 @@ async function makeDisk(
       format: source.format,
       ...(source.capacityBytes === undefined ? {} : { capacityBytes: source.capacityBytes }),
       ...(source.baseVolume === undefined ? {} : { base: source.baseVolume }),
+      ...(source.encryption === undefined ? {} : { secretUuid: secretUuid(spec.id, diskPart(disk.name)) }),
     }),
   );
 }

@@ -6,7 +6,8 @@ import { seen, SEEN_WITHIN_MS, type Work } from "./work.ts";
  * The plug, the volumes that were made for it, and last the domain: whatever fails on the way, the VM is there to be
  * deleted again, and nothing is left that nobody knows of. Each is done when it is gone, however it went.
  */
-export const deleteWork: Work<"DELETE_VM"> = async ({ domains, table, volumes }, intent, run) => {
+export const deleteWork: Work<"DELETE_VM"> = async (context, intent, run) => {
+  const { domains, table, volumes, keys } = context;
   const { vmId, step, resumed } = run;
   // What was so at admission may have changed while the operation waited for its turn.
   requireEtag(intent.etag, resumed ? undefined : table.get(vmId));
@@ -16,6 +17,7 @@ export const deleteWork: Work<"DELETE_VM"> = async ({ domains, table, volumes },
   for (const volume of intent.volumes)
     await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
   await step("undefine", () => domains.undefine(vmId), 0.3);
+  for (const part of intent.keyedParts ?? []) await step(`forget key ${part}`, () => keys.forget(vmId, part));
   await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
   return { volumes_deleted: String(intent.volumes.length) };
 };

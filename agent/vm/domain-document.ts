@@ -7,6 +7,7 @@ import {
   type Interface,
 } from "../libvirt/xml/index.ts";
 import type { Placement } from "../state/placement.ts";
+import { diskPart, secretUuid, type SealedKeys } from "./guest-keys.ts";
 import type { Accelerator, NicSpec, VmSpec } from "./spec.ts";
 
 /** What libvirt said about the volumes a spec names, and what was decided for it at admission. */
@@ -17,6 +18,8 @@ export interface ResolvedSpec {
   readonly architecture: string;
   /** In the order of spec.disks. */
   readonly disks: readonly { readonly path: string; readonly format: string }[];
+  /** The sealed passphrases of those that are encrypted. */
+  readonly keys?: SealedKeys;
   readonly kernelPath?: string;
   readonly initrdPath?: string;
   readonly placement: Placement;
@@ -50,6 +53,7 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
         createdAt: new Date(resolved.createdAtMs).toISOString(),
         accelerator,
         placement: JSON.stringify(resolved.placement),
+        ...(resolved.keys === undefined ? {} : { keys: resolved.keys }),
       },
     },
     memoryBytes: spec.memoryBytes,
@@ -104,6 +108,9 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
           serial: disk.name,
           alias: `${ALIAS_PREFIX.disk}${disk.name}`,
           ...(disk.readOnly ? { readOnly: true } : {}),
+          ...(disk.source.kind === "new" && disk.source.encryption !== undefined
+            ? { encryptionSecretUuid: secretUuid(spec.id, diskPart(disk.name)) }
+            : {}),
           ...(index === 0 && spec.kernelBoot === undefined ? { bootOrder: 1 } : {}),
         };
       }),

@@ -1,6 +1,8 @@
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { VmMetadata } from "../libvirt/xml/index.ts";
 import { isActive } from "./domains.ts";
+import { keyedParts } from "./guest-keys.ts";
+import type { VmSpec } from "./spec.ts";
 import type { VmState } from "./vm.ts";
 import { seen, SEEN_WITHIN_MS, type Work, type WorkContext } from "./work.ts";
 
@@ -20,10 +22,28 @@ export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, {
     if (isActive(settled)) return { state: "running", was: before.state };
     throw interrupted("the VM is stopped; start it again if it should run");
   }
+  const spec = table.get(vmId)?.spec;
+  if (spec !== undefined && keyedParts(spec).length > 0) await step("keys", () => restoreKeys(context, spec));
   await step("start", () => domains.start(vmId), 0.8);
   await seen(table.until(vmId, isActiveVm, AbortSignal.timeout(SEEN_WITHIN_MS)));
   return { state: "running", was: before.state };
 };
+
+/**
+ * libvirt has the passphrases of a VM's encrypted disks again: it keeps them in memory alone. Throws what
+ * `GuestKeys.restore` throws, and `conflict` KEYS_MISSING where the domain has lost one.
+ */
+export async function restoreKeys({ domains, keys }: WorkContext, spec: VmSpec): Promise<void> {
+  const parts = keyedParts(spec);
+  if (parts.length === 0) return;
+  const sealed = (await domains.document(spec.id))?.metadata?.socle?.keys ?? {};
+  const lost = parts.filter((part) => sealed[part] === undefined);
+  if (lost.length > 0) {
+    const message = `the domain does not hold the keys of ${lost.join(", ")} any more: they were erased, or its metadata was changed`;
+    throw new SocleError("conflict", "KEYS_MISSING", message);
+  }
+  await keys.restore(spec.id, sealed);
+}
 
 export const pauseWork: Work<"PAUSE_VM"> = async (context, _intent, { vmId, step }) => {
   const before = await known(context, vmId);

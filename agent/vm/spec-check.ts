@@ -49,6 +49,7 @@ const disk = z.strictObject({
       capacityBytes: bytes.exactOptional(),
       format: z.enum(["qcow2", "raw"]).default("qcow2"),
       baseVolume: resourceName.exactOptional(),
+      encryption: z.literal("luks").exactOptional(),
     }),
   ]),
   readOnly: z.boolean().default(false),
@@ -191,6 +192,10 @@ const specSchema = z
       }
       if (source.baseVolume !== undefined && source.format === "raw") {
         refuse(["disks", index, "format"], "must be qcow2 where there is a base volume");
+      }
+      if (source.encryption !== undefined && spec.autostart) {
+        const message = "must not be given with autostart: libvirt starts those before it can have the key";
+        refuse(["disks", index, "encryption"], message);
       }
     });
   });

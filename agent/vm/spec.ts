@@ -43,6 +43,8 @@ export interface DiskSpec {
         readonly capacityBytes?: number;
         readonly format: "qcow2" | "raw";
         readonly baseVolume?: string;
+        /** By a passphrase of its own (guest-keys.ts). */
+        readonly encryption?: "luks";
       };
   readonly readOnly: boolean;
 }

@@ -10,6 +10,7 @@ import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
 import { createWork } from "./create-work.ts";
 import { deleteWork, requireDeletable, requireEtag } from "./delete-work.ts";
+import { keyedParts } from "./guest-keys.ts";
 import type { HostDoor, RoomClaim, VmSize } from "./host-door.ts";
 import type { KvmProbe } from "./kvm-probe.ts";
 import { pauseWork, rebootWork, resumeWork, startWork, stopWork } from "./power-works.ts";
@@ -91,6 +92,7 @@ export class Vms {
     const asked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
     this.#requireSight();
     this.#requireFree(asked);
+    await this.#requireKey(asked);
     const accelerator = asked.accelerator ?? this.defaultAccelerator();
     const { reservationId, leaveStopped, placementEpoch } = request;
     const room = host.claim({
@@ -179,8 +181,16 @@ export class Vms {
     return await this.#mutate(request, caller, "DELETE_VM", (vm) => {
       requireEtag(etag, vm);
       requireDeletable(vm.name, vm, force);
-      const volumes = keepDisks || vm.spec === undefined ? [] : ownVolumes(vm.spec);
-      return { kind: "DELETE_VM", volumes, force, ...(etag === undefined ? {} : { etag }) };
+      const { spec } = vm;
+      const parts = spec === undefined ? [] : keyedParts(spec);
+      if (keepDisks && parts.length > 0) throw keptWithoutKey(vm.name);
+      return {
+        kind: "DELETE_VM",
+        volumes: keepDisks || spec === undefined ? [] : ownVolumes(spec),
+        force,
+        ...(parts.length === 0 ? {} : { keyedParts: parts }),
+        ...(etag === undefined ? {} : { etag }),
+      };
     });
   }
 
@@ -354,6 +364,19 @@ export class Vms {
     return chooseAccelerator(this.#options.policy.accelerator, this.#options.host.kvm());
   }
 
+  /** Throws `conflict` HOST_LACKS_TRAIT where something is to be encrypted and this host has no key for it. */
+  async #requireKey(spec: VmSpec): Promise<void> {
+    const fields = spec.disks.flatMap(({ source }, index) =>
+      source.kind === "new" && source.encryption !== undefined ? [`spec.disks[${index}].encryption`] : [],
+    );
+    if (fields.length === 0) return;
+    try {
+      await this.#options.keys.check();
+    } catch (cause) {
+      throw lacksTrait("disk-encryption", fields, toSocleError(cause).message, cause);
+    }
+  }
+
   async #resolveAll(spec: VmSpec): Promise<void> {
     for (const reference of volumesNamedBy(spec)) await this.#options.volumes.resolve(reference);
   }
@@ -366,6 +389,23 @@ const sizeOf = ({ id, vcpus, memoryBytes, placement }: VmSpec, accelerator: Acce
   accelerator,
   ...(placement === undefined ? {} : { wish: placement }),
 });
+
+/** For programs the trait that is missing, for people each field that needs it and what to do. */
+function lacksTrait(trait: string, needing: readonly string[], why: string, cause?: unknown): SocleError {
+  const fields = Object.fromEntries(needing.map((field) => [field, why]));
+  const message = `${needing.join(", ")} cannot be had on this host: ${why}`;
+  return new SocleError("conflict", "HOST_LACKS_TRAIT", message, {
+    cause,
+    details: { fields, metadata: { dimension: "trait", trait } },
+  });
+}
+
+function keptWithoutKey(vm: string): SocleError {
+  const message = `the encrypted disks of VM ${vm} cannot be kept: their keys go with it; delete them too`;
+  return new SocleError("invalid", "ENCRYPTED_DISKS_KEPT", message, {
+    details: { fields: { keep_disks: message } },
+  });
+}
 
 /** What a creation holds until it has ended: its VM's id and name, and room for it. */
 interface Taken {

@@ -21,6 +21,8 @@ export interface VolumeToMake {
   readonly capacityBytes?: number;
   /** A volume of the same pool that the new one is an overlay of. */
   readonly base?: string;
+  /** The libvirt secret that holds its passphrase: it is encrypted with LUKS. */
+  readonly secretUuid?: string;
 }
 
 interface Found extends ResolvedVolume {
@@ -62,7 +64,8 @@ export class Volumes {
 
   /**
    * Makes it, or adopts it where it is there already, for its name is the VM's own. One that is not what it should be
-   * was cut short in its making and is made anew. Throws `exhausted` POOL_FULL.
+   * was cut short in its making and is made anew, and so is an encrypted one, whose passphrase nobody knows any more.
+   * Throws `exhausted` POOL_FULL.
    */
   async make(volume: VolumeToMake): Promise<ResolvedVolume> {
     const reference = { pool: volume.pool, volume: volume.name };
@@ -74,7 +77,8 @@ export class Volumes {
       throw new SocleError("invalid", "VOLUME_TOO_SMALL", message);
     }
     const existing = await this.#find(reference);
-    if (existing?.isWhole === true && existing.capacityBytes >= capacityBytes) return existing;
+    const isKnown = existing?.isWhole === true && volume.secretUuid === undefined;
+    if (isKnown && existing.capacityBytes >= capacityBytes) return existing;
     if (existing !== undefined) await this.remove(reference);
     const pool = await this.#pool(volume.pool);
     // How much is free libvirt knows from the last refresh. One that is refused, since another volume of the pool is in
@@ -88,6 +92,7 @@ export class Volumes {
       allocationBytes: 0,
       format: volume.format,
       ...(base === undefined ? {} : { backing: { path: base.path, format: base.format } }),
+      ...(volume.secretUuid === undefined ? {} : { encryptionSecretUuid: volume.secretUuid }),
     });
     await this.#certainty.ensure(
       () => this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 }),

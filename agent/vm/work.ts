@@ -4,6 +4,7 @@ import type { Logger } from "../kernel/log.ts";
 import type { Placement } from "../state/placement.ts";
 import type { Step } from "../state/operations.ts";
 import type { Domains } from "./domains.ts";
+import type { GuestKeys } from "./guest-keys.ts";
 import type { Accelerator, VmSpec, VolumeRef } from "./spec.ts";
 import type { VmTable } from "./vm-table.ts";
 import type { Volumes } from "./volumes.ts";
@@ -12,6 +13,7 @@ import type { Volumes } from "./volumes.ts";
 export interface WorkContext {
   readonly domains: Domains;
   readonly volumes: Volumes;
+  readonly keys: GuestKeys;
   readonly table: VmTable;
   readonly clock: Clock;
   readonly log: Logger;
@@ -42,6 +44,8 @@ export type Intent =
       readonly kind: "DELETE_VM";
       readonly volumes: readonly VolumeRef[];
       readonly force: boolean;
+      /** What of it is encrypted. Absent: nothing. */
+      readonly keyedParts?: readonly string[];
       /** The VM as its deleter saw it. */
       readonly etag?: string;
     };

@@ -16,7 +16,7 @@ _socle() {
     "vm") words="ls show create start stop reboot pause resume rm console --version --socket --address --control-epoch --json --help" ;;
     "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --json --help" ;;
     "vm show") words="--version --socket --address --control-epoch --json --help" vms=1 ;;
-    "vm create") words="--file --name --id --vcpus --memory --disk --nic --kernel --initrd --cmdline --accelerator --firmware --guest-agent --autostart --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --json --help" ;;
+    "vm create") words="--file --name --id --vcpus --memory --disk --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --guest-agent --autostart --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --json --help" ;;
     "vm start") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --json --help" vms=1 ;;
     "vm stop") words="--request-id --no-wait --timeout --grace --force --version --socket --address --control-epoch --json --help" vms=1 ;;
     "vm reboot") words="--request-id --no-wait --timeout --force --version --socket --address --control-epoch --json --help" vms=1 ;;

@@ -15,6 +15,8 @@ import { isDone, type Operation } from "../../agent/state/operation.ts";
 import { Operations } from "../../agent/state/operations.ts";
 import { checkSpec } from "../../agent/vm/spec-check.ts";
 import { Domains } from "../../agent/vm/domains.ts";
+import { GuestKeys } from "../../agent/vm/guest-keys.ts";
+import { KeyWrap } from "../../agent/vm/key-wrap.ts";
 import { Observer } from "../../agent/vm/observer.ts";
 import { Settler } from "../../agent/vm/settler.ts";
 import { VmTable } from "../../agent/vm/vm-table.ts";
@@ -63,6 +65,7 @@ class Rig {
     const vms = new Vms({
       domains: new Domains(libvirt, clock),
       volumes: new Volumes(libvirt, clock),
+      keys: new GuestKeys(libvirt, clock, new KeyWrap({ file: null, credentials: undefined })),
       table,
       clock,
       log,

@@ -35,6 +35,26 @@ export class GuestShell {
     return shell;
   }
 
+  /** Of a guest that runs, and may still be on its way up: it is asked until it answers. */
+  static async join(libvirt: Libvirt, name: string): Promise<GuestShell> {
+    const { dom } = await libvirt.call(domainLookupByName, { name });
+    const shell = new GuestShell(
+      await libvirt.openStream(domainOpenConsole, { dom, devName: null, flags: 0 }),
+    );
+    const ask = (): void =>
+      // What is typed is echoed as it is; only what a shell makes of it has the sum.
+      void shell.#console
+        .write(Buffer.from("stty -echo; dmesg -n 1; echo joined-$((40+2))\n"))
+        .catch(() => undefined);
+    ask();
+    const again = setInterval(ask, 2000);
+    await shell.#until("joined-42").finally(() => clearInterval(again));
+    await shell.#console.write(Buffer.from("echo last-$((40+3))\n"));
+    await shell.#until("last-43");
+    await shell.#until(PROMPT);
+    return shell;
+  }
+
   /** What a command writes. It is for the shell of busybox. */
   async run(command: string): Promise<string> {
     await this.#console.write(Buffer.from(`${command}; echo "done=$?"\n`));

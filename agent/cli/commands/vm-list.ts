@@ -168,7 +168,8 @@ export function diskText(disk: Disk__Output): string {
     : newVolume
       ? `made for this VM in ${newVolume.pool}` +
         (newVolume.capacityBytes > 0 ? `, ${formatBytes(newVolume.capacityBytes)}` : "") +
-        (newVolume.baseVolume === "" ? "" : ` over ${newVolume.baseVolume}`)
+        (newVolume.baseVolume === "" ? "" : ` over ${newVolume.baseVolume}`) +
+        (newVolume.encryption === "VOLUME_ENCRYPTION_LUKS" ? ", encrypted" : "")
       : "";
   return `${name}  ${source}${readOnly ? "  read-only" : ""}`;
 }

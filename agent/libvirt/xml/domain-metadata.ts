@@ -38,6 +38,7 @@ function readVm(vm: XmlElement): VmMetadata {
   const labels = (part("labels")?.children ?? []).map(
     (label) => [label.requireAttr("key"), label.text] as const,
   );
+  const keys = part("keys")?.children.map((key) => [key.requireAttr("of"), key.text] as const);
   return present<VmMetadata>({
     tenant: text("tenant"),
     labels: Object.fromEntries(labels),
@@ -47,6 +48,7 @@ function readVm(vm: XmlElement): VmMetadata {
     createdAt: text("createdAt"),
     accelerator: oneOf(part("accelerator")?.text, ["kvm", "tcg"]),
     placement: part("placement")?.text,
+    keys: keys && Object.fromEntries(keys),
   });
 }
 
@@ -83,5 +85,11 @@ function vmNode(metadata: VmMetadata, prefix: string): XmlNode {
     textNode(`${prefix}createdAt`, metadata.createdAt),
     textNode(`${prefix}accelerator`, metadata.accelerator),
     textNode(`${prefix}placement`, metadata.placement),
+    metadata.keys &&
+      node(
+        `${prefix}keys`,
+        {},
+        Object.entries(metadata.keys).map(([of, sealed]) => node(`${prefix}key`, { of }, sealed)),
+      ),
   ]);
 }

@@ -28,6 +28,7 @@ function vmMetadata(prefix: string): ElementRule {
       createdAt: { text: "text" },
       accelerator: { text: ["kvm", "tcg"] },
       placement: { text: "record" },
+      keys: { children: named({ key: { attributes: { of: "text" }, text: "text" } }) },
     }),
   };
 }

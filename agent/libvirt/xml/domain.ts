@@ -13,6 +13,8 @@ export interface VmMetadata {
   readonly accelerator?: "kvm" | "tcg";
   /** Where on the host it was put, as JSON; opaque to libvirt/. */
   readonly placement?: string;
+  /** Sealed secrets of its own by what each is for; opaque to libvirt/. */
+  readonly keys?: Readonly<Record<string, string>>;
 }
 
 export interface DomainMetadata {

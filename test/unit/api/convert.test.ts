@@ -70,10 +70,21 @@ const small: VmSpec = {
   labels: {},
   autostart: false,
 };
+/** What libvirt is to have a key for at its start. */
+const sealed: VmSpec = {
+  ...small,
+  disks: [
+    {
+      name: "root",
+      source: { kind: "new", pool: "p", format: "raw", capacityBytes: 2 ** 41, encryption: "luks" },
+      readOnly: false,
+    },
+  ],
+};
 const policy = { bridges: ["br0"], allowSpoofing: true };
 
-test("a spec comes back from the wire as it was, whole or small", () => {
-  for (const spec of [full, small]) {
+test("a spec comes back from the wire as it was, whole, small or sealed", () => {
+  for (const spec of [full, small, sealed]) {
     assert.deepEqual(checkSpec(specFromProto(overTheWire(specToProto(spec))), policy), spec);
   }
 });

@@ -45,7 +45,7 @@ test("create says where the VM is to be, and whose room it takes", async (contex
 test("create makes a spec of its flags", async (context) => {
   const { socket, asked } = await creator(context);
   const line =
-    "vm create --name web-1 --vcpus 2 --memory 1.5GiB --disk new:default:10GiB:debian.qcow2 --disk default/dir/data.raw --nic default --nic bridge:br0 --kernel boot/vmlinuz --initrd boot/initrd --accelerator tcg --firmware uefi --label a=b --label c=d=e --tenant blue --guest-agent --leave-stopped";
+    "vm create --name web-1 --vcpus 2 --memory 1.5GiB --disk new:default:10GiB:debian.qcow2 --disk default/dir/data.raw --encrypt --nic default --nic bridge:br0 --kernel boot/vmlinuz --initrd boot/initrd --accelerator tcg --firmware uefi --label a=b --label c=d=e --tenant blue --guest-agent --leave-stopped";
   const { exitCode, stderr } = await socle([...line.split(" "), "--cmdline", "console=ttyS0 quiet"], {
     socket,
   });
@@ -74,6 +74,7 @@ test("create makes a spec of its flags", async (context) => {
           capacityBytes: 10 * 2 ** 30,
           format: "DISK_FORMAT_UNSPECIFIED",
           baseVolume: "debian.qcow2",
+          encryption: "VOLUME_ENCRYPTION_LUKS",
         },
         { name: "disk1", pool: "default", volume: "dir/data.raw" },
       ],

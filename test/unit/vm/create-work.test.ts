@@ -8,6 +8,8 @@ import type { Step } from "../../../agent/state/operations.ts";
 import { createWork } from "../../../agent/vm/create-work.ts";
 import { domainDocument } from "../../../agent/vm/domain-document.ts";
 import { Domains } from "../../../agent/vm/domains.ts";
+import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
+import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import type { VmState } from "../../../agent/vm/vm.ts";
@@ -90,6 +92,7 @@ async function create(
   const context = {
     domains: new Domains(calls, clock),
     volumes: new Volumes(calls, clock),
+    keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, credentials: undefined })),
     table,
     clock,
     log: silentLog,

@@ -120,6 +120,13 @@ for (const [field, place] of Object.entries(places)) {
   });
 }
 
+test("a disk whose key libvirt cannot have yet at the host's boot is not started then", () => {
+  const source = { kind: "new", pool: "p", capacityBytes: 2 ** 20, encryption: "luks" };
+  const sealed = { ...good, disks: [{ name: "root", source }] };
+  assert.deepEqual(refused(sealed), {});
+  assert.ok("spec.disks[0].encryption" in refused({ ...sealed, autostart: true }));
+});
+
 test("control characters are refused where free text is allowed", () => {
   for (const text of ["x\u0000", "x\u0007", "x\u2028", "\ud800", "\uffff"]) {
     assert.ok("spec.labels.note" in refused({ ...good, labels: { note: text } }), JSON.stringify(text));

@@ -1,6 +1,7 @@
 // Original file: proto/socle/v1/vm.proto
 
 import type { DiskFormat as _socle_v1_DiskFormat, DiskFormat__Output as _socle_v1_DiskFormat__Output } from '../../socle/v1/DiskFormat.ts';
+import type { VolumeEncryption as _socle_v1_VolumeEncryption, VolumeEncryption__Output as _socle_v1_VolumeEncryption__Output } from '../../socle/v1/VolumeEncryption.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface NewVolume {
@@ -8,6 +9,7 @@ export interface NewVolume {
   'capacityBytes'?: (number | string | Long);
   'format'?: (_socle_v1_DiskFormat);
   'baseVolume'?: (string);
+  'encryption'?: (_socle_v1_VolumeEncryption);
 }
 
 export interface NewVolume__Output {
@@ -15,4 +17,5 @@ export interface NewVolume__Output {
   'capacityBytes': (number);
   'format': (_socle_v1_DiskFormat__Output);
   'baseVolume': (string);
+  'encryption': (_socle_v1_VolumeEncryption__Output);
 }

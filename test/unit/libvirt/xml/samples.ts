@@ -27,6 +27,7 @@ export const fullDomain: DomainDocument = {
       placementEpoch: 12,
       createdAt: "2025-11-24T15:40:00.000Z",
       accelerator: "kvm",
+      keys: { "disk/root": "v1.0123456789abcdef.c2VhbGVk" },
     },
   },
   memoryBytes: 4 * gibibyte,

@@ -1,0 +1,100 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { Clock } from "../kernel/clock.ts";
+import { toSocleError } from "../kernel/errors.ts";
+import * as libvirt from "../libvirt/index.ts";
+import { buildSecret } from "../libvirt/xml/index.ts";
+import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import type { KeyWrap } from "./key-wrap.ts";
+import type { VmSpec } from "./spec.ts";
+
+/** A passphrase of a VM's: what it opens there (`disk/NAME`), and the passphrase as it is kept, sealed. */
+export type SealedKeys = Readonly<Record<string, string>>;
+
+const PASSPHRASE_BYTES = 32;
+
+/** What of a VM has a passphrase of its own. */
+export const keyedParts = ({ disks }: Pick<VmSpec, "disks">): string[] =>
+  disks.flatMap(({ name, source }) =>
+    source.kind === "new" && source.encryption !== undefined ? [diskPart(name)] : [],
+  );
+
+export const diskPart = (diskName: string): string => `disk/${diskName}`;
+
+/**
+ * The passphrases of guests' encrypted disks. libvirt gets each as a secret that it keeps in memory alone and gives to
+ * nobody but QEMU; on disk there is only the sealed form (key-wrap.ts), in the domain's own metadata.
+ */
+export class GuestKeys {
+  readonly #libvirt: LibvirtCalls;
+  readonly #certainty: Certainty;
+  readonly #wrap: KeyWrap;
+
+  constructor(calls: LibvirtCalls, clock: Clock, wrap: KeyWrap) {
+    this.#libvirt = calls;
+    this.#certainty = new Certainty(calls, clock);
+    this.#wrap = wrap;
+  }
+
+  /** Throws as `KeyWrap.check`: without a volume key nothing can be encrypted here. */
+  async check(): Promise<void> {
+    await this.#wrap.check();
+  }
+
+  /** A new passphrase, which libvirt has when this resolves; gives its sealed form. */
+  async make(vmId: string, part: string): Promise<string> {
+    // Text, since QEMU takes passphrases in UTF-8 alone.
+    const passphrase = randomBytes(PASSPHRASE_BYTES).toString("base64url");
+    const sealed = await this.#wrap.wrap(passphrase, purposeOf(vmId, part));
+    await this.#give(vmId, part, passphrase);
+    return sealed;
+  }
+
+  /** libvirt has them again, whatever it had before: it forgets them when it is restarted. Throws as `KeyWrap.unwrap`. */
+  async restore(vmId: string, keys: SealedKeys): Promise<void> {
+    for (const [part, sealed] of Object.entries(keys))
+      await this.#give(vmId, part, await this.#wrap.unwrap(sealed, purposeOf(vmId, part)));
+  }
+
+  /** libvirt does not have it any more, also where it did not have it before. */
+  async forget(vmId: string, part: string): Promise<void> {
+    const uuid = secretUuid(vmId, part);
+    await this.#certainty.ensure(
+      async () => {
+        try {
+          const { secret } = await this.#libvirt.call(libvirt.secretLookupByUuid, { uuid });
+          await this.#libvirt.call(libvirt.secretUndefine, { secret });
+        } catch (thrown) {
+          if (toSocleError(thrown).reason !== "LIBVIRT_NO_SECRET") throw thrown;
+        }
+      },
+      () => Promise.resolve(false),
+      "again",
+    );
+  }
+
+  async #give(vmId: string, part: string, passphrase: string): Promise<void> {
+    const description = `Socle: ${part} of VM ${vmId}`;
+    const xml = buildSecret({ uuid: secretUuid(vmId, part), ephemeral: true, private: true, description });
+    const value = Buffer.from(passphrase);
+    // Both may be done any number of times, so nobody has to find out whether a lost answer was a yes.
+    await this.#certainty.ensure(
+      async () => {
+        const { secret } = await this.#libvirt.call(libvirt.secretDefineXml, { xml, flags: 0 });
+        await this.#libvirt.call(libvirt.secretSetValue, { secret, value, flags: 0 });
+      },
+      () => Promise.resolve(false),
+      "again",
+    );
+  }
+}
+
+/** Bound to the VM and the part: a sealed key that is moved to another's metadata opens nothing. */
+const purposeOf = (vmId: string, part: string): string => `socle guest key 1 ${vmId} ${part}`;
+
+/** The libvirt secret's, the same at any time and on any host: a UUID of the kind that RFC 9562 leaves to its maker (8). */
+export function secretUuid(vmId: string, part: string): string {
+  const bytes = createHash("sha256").update(purposeOf(vmId, part)).digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
