@@ -105,8 +105,8 @@ async function start(context: WorkContext, spec: VmSpec, { resumed, done }: Work
 }
 
 /**
- * Its state if it was started before. libvirt says why a VM is off that ran, but forgets that when it is restarted
- * itself; then only our own record tells, where it was written in time.
+ * Its state if it was started before. libvirt says why a VM is off that ran, or that its start failed, but forgets that
+ * when it is restarted itself; then only our own record tells, where it was written in time.
  */
 async function stateIfRun(
   domains: WorkContext["domains"],
@@ -115,7 +115,7 @@ async function stateIfRun(
 ): Promise<VmState | undefined> {
   const settled = await domains.settledState(id);
   if (settled === undefined) return undefined;
-  const hasRun = isOnRecord || isActive(settled) || settled.stateReason !== "UNKNOWN";
+  const hasRun = isOnRecord || isActive(settled) || !["UNKNOWN", "FAILED"].includes(settled.stateReason);
   return hasRun ? settled.state : undefined;
 }
 

@@ -61,7 +61,15 @@ export class Domains {
    */
   async settledState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
     await this.#certainty.quiet();
-    return await this.steadyState(id);
+    return await this.restingState(id);
+  }
+
+  /** Its state, once it neither starts nor shuts down. Throws as `settledState` does. */
+  async restingState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
+    return await this.#certainty.once(
+      () => this.state(id),
+      (seen) => !isOnItsWay(seen),
+    );
   }
 
   /** Its state, once a start that somebody asked for has succeeded or failed. Throws as `settledState` does. */
@@ -98,7 +106,7 @@ export class Domains {
   async start(id: string): Promise<void> {
     const runs = async (): Promise<boolean | undefined> => {
       const seen = await this.state(id);
-      return isStarting(seen) ? undefined : isActive(seen);
+      return isOnItsWay(seen) ? undefined : isActive(seen);
     };
     const create = (): Promise<unknown> =>
       this.#libvirt.call(libvirt.domainCreateWithFlags, { dom: reference(id), flags: 0 });
@@ -208,6 +216,13 @@ export function isActive(seen: { state: VmState } | undefined): boolean {
 /** libvirt is at it: it may yet fail. */
 const isStarting = (seen: { stateReason: string } | undefined): boolean =>
   seen?.stateReason === "STARTING_UP";
+
+/**
+ * Neither started nor not, yet. A libvirt that is started anew ends a QEMU that the one before had not wholly started;
+ * while it does, the domain is shutting down, as one that ran would be.
+ */
+const isOnItsWay = (seen: { state: VmState; stateReason: string } | undefined): boolean =>
+  isStarting(seen) || seen?.state === "stopping";
 
 /** libvirt finds a domain by its UUID; the name is not looked at. */
 const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: NO_ID });

@@ -11,7 +11,8 @@ const ASK_AGAIN_MS = 10_000;
 
 export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, { vmId, step, resumed }) => {
   const { domains, table } = context;
-  const before = await known(context, vmId);
+  // One that shuts down is started once it is off: that it is not off yet is no answer to who wants it to run.
+  const before = present(vmId, await domains.restingState(vmId));
   // One that goes on has been checked, or has not begun: what it may have started is not refused afterwards.
   if (!resumed)
     await step("placement", () => checkPlacement(context, vmId, placementEpoch, isActive(before)));
@@ -172,11 +173,11 @@ async function checkPlacement(
   await domains.setMetadata(vmId, metadata, isActive);
 }
 
-async function known(
-  { domains }: WorkContext,
-  vmId: string,
-): Promise<{ state: VmState; stateReason: string }> {
-  const state = await domains.steadyState(vmId);
+async function known({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> {
+  return present(vmId, await domains.steadyState(vmId));
+}
+
+function present(vmId: string, state: { state: VmState } | undefined): { state: VmState } {
   if (state !== undefined) return state;
   throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
 }

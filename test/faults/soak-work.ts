@@ -85,6 +85,8 @@ export class SoakWork {
     for (const kind of ["CREATE", "PAUSE", "RESUME", "STOP", "START", "DELETE"] as const) {
       const stateBefore = await this.#state(name);
       if (kind !== "CREATE" && stateBefore === undefined) return;
+      // One that could not be deleted lives on.
+      if (kind === "CREATE" && stateBefore !== undefined) continue;
       if (kind === "PAUSE" && stateBefore !== "running") continue;
       if (kind === "RESUME" && stateBefore !== "paused") continue;
       if (kind === "START" && stateBefore !== "shut off") continue;

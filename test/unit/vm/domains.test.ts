@@ -9,6 +9,8 @@ const RUNNING = { state: 1, reason: 1 };
 const OFF = { state: 5, reason: 1 };
 /** Paused, and libvirt's VIR_DOMAIN_PAUSED_STARTING_UP. */
 const STARTING = { state: 3, reason: 11 };
+/** libvirt's VIR_DOMAIN_SHUTDOWN: not off yet. */
+const STOPPING = { state: 4, reason: 0 };
 const lost = (): SocleError => new SocleError("outcome_unknown", "LIBVIRT_UNANSWERED", "the answer was lost");
 const gone = (): SocleError => new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain");
 const away = (): SocleError => new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt is away");
@@ -56,6 +58,19 @@ test("starting what runs already is done; while it is starting up, that is not s
   await assert.rejects(new Domains(off.calls, sleepingClock()).start(ID), refusal);
   const late = answering({ DOMAIN_CREATE_WITH_FLAGS: [lost()], DOMAIN_GET_STATE: [STARTING, STARTING, OFF] });
   await assert.rejects(new Domains(late.calls, sleepingClock()).start(ID), { reason: "EFFECT_NOT_OBSERVED" });
+});
+
+test("a start that a new libvirtd ends half-made is not one, though it is seen shutting down", async () => {
+  const ended = answering({
+    DOMAIN_CREATE_WITH_FLAGS: [lost()],
+    DOMAIN_GET_STATE: [STARTING, STOPPING, OFF],
+  });
+  await assert.rejects(new Domains(ended.calls, sleepingClock()).start(ID), {
+    reason: "EFFECT_NOT_OBSERVED",
+  });
+  const asked = answering({ DOMAIN_GET_STATE: [STOPPING, OFF], DOMAIN_GET_METADATA: [gone()] });
+  const settled = await new Domains(asked.calls, sleepingClock()).settledState(ID);
+  assert.equal(settled?.state, "stopped");
 });
 
 test("a late answer is the truth, whatever was seen meanwhile", async () => {
