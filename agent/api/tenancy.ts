@@ -1,6 +1,7 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { Operation } from "../state/operation.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
+import { vmOfVolume } from "../vm/volume-names.ts";
 import type { Doors } from "./doors.ts";
 import type { Caller } from "./identity.ts";
 
@@ -79,10 +80,10 @@ function requireTenant(asked: unknown, tenant: string): void {
   throw new SocleError("denied", "TENANT_DENIED", `your certificate is for the tenant ${tenant} alone`);
 }
 
-/** A volume that was made for a VM has that VM's id in its name (vm/work.ts). */
+/** Volumes that were made for VMs of others. */
 function requireOwnVolumes(spec: Readonly<Record<string, unknown>>, view: VmView): void {
   for (const text of textsIn([spec["disks"], spec["kernelBoot"]])) {
-    const [, vmId] = /^socle-([0-9a-f-]{36})-/.exec(text) ?? [];
+    const vmId = vmOfVolume(text);
     if (vmId === undefined || view.get(vmId) !== undefined) continue;
     throw new SocleError("denied", "VOLUME_DENIED", `the volume ${text} was made for a VM that is not yours`);
   }

@@ -7,7 +7,8 @@ import type { VmState } from "./vm.ts";
 import type { DiskSpec, VmSpec } from "./spec.ts";
 import { restoreKeys } from "./power-works.ts";
 import type { ResolvedVolume } from "./volumes.ts";
-import { isUndecided, seen, SEEN_WITHIN_MS, volumeName } from "./work.ts";
+import { volumeName } from "./volume-names.ts";
+import { isUndecided, seen, SEEN_WITHIN_MS } from "./work.ts";
 import type { IntentOf, Work, WorkContext, WorkRun } from "./work.ts";
 
 /** How long libvirt's refusals to remove what was made are taken for passing ones. */

@@ -1,10 +1,11 @@
-import { dirname } from "node:path";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import * as libvirt from "../libvirt/index.ts";
 import { buildVolume, parseVolume } from "../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { VolumeRef } from "./spec.ts";
+import { VolumeGuard, type Image } from "./volume-guard.ts";
+import { formatOf } from "./volume-names.ts";
 
 export interface ResolvedVolume {
   readonly path: string;
@@ -25,7 +26,8 @@ export interface VolumeToMake {
   readonly secretUuid?: string;
 }
 
-interface Found extends ResolvedVolume {
+interface Found extends Image {
+  readonly capacityBytes: number;
   /** Its bytes are what its name says: it was not cut short in its making. */
   readonly isWhole: boolean;
 }
@@ -41,16 +43,27 @@ const REFRESH_EVERY_MS = 250;
 export class Volumes {
   readonly #libvirt: LibvirtCalls;
   readonly #certainty: Certainty;
+  readonly #guard: Pick<VolumeGuard, "check">;
   readonly #clock: Clock;
 
-  constructor(calls: LibvirtCalls, clock: Clock) {
+  constructor(calls: LibvirtCalls, clock: Clock, guard: Pick<VolumeGuard, "check"> = new VolumeGuard(calls)) {
     this.#libvirt = calls;
+    this.#guard = guard;
     this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
   }
 
-  /** Throws `not_found` POOL_NOT_FOUND or VOLUME_NOT_FOUND, `unavailable` POOL_INACTIVE or POOL_BUSY. */
+  /**
+   * Throws `not_found` POOL_NOT_FOUND or VOLUME_NOT_FOUND, `unavailable` POOL_INACTIVE or POOL_BUSY, and what `VolumeGuard`
+   * throws for one that leads elsewhere.
+   */
   async resolve(reference: VolumeRef): Promise<ResolvedVolume> {
+    const found = await this.#findSurely(reference);
+    await this.#guard.check(await this.#pool(reference.pool), found);
+    return found;
+  }
+
+  async #findSurely(reference: VolumeRef): Promise<Found> {
     const found = (await this.#find(reference)) ?? (await this.#findAnew(reference));
     if (found === undefined) {
       throw new SocleError(
@@ -78,7 +91,10 @@ export class Volumes {
     }
     const existing = await this.#find(reference);
     const isKnown = existing?.isWhole === true && volume.secretUuid === undefined;
-    if (isKnown && existing.capacityBytes >= capacityBytes) return existing;
+    if (isKnown && existing.capacityBytes >= capacityBytes) {
+      await this.#guard.check(await this.#pool(volume.pool), existing);
+      return existing;
+    }
     if (existing !== undefined) await this.remove(reference);
     const pool = await this.#pool(volume.pool);
     // How much is free libvirt knows from the last refresh. One that is refused, since another volume of the pool is in
@@ -99,7 +115,7 @@ export class Volumes {
       async () => (await this.#lookup(reference)) !== undefined,
       "again",
     );
-    return await this.resolve(reference);
+    return await this.#findSurely(reference);
   }
 
   /** Done when it is not there, also when it was not there before. */
@@ -119,7 +135,7 @@ export class Volumes {
     const vol = await this.#lookup(reference);
     if (vol === undefined) return undefined;
     const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 });
-    const { path, format: probed, capacityBytes, backing } = parseVolume(xml);
+    const { path, format: probed, capacityBytes, type } = parseVolume(xml);
     if (path === undefined) {
       throw new SocleError(
         "unsupported",
@@ -127,12 +143,9 @@ export class Volumes {
         `volume ${reference.volume} of pool ${reference.pool} has no path`,
       );
     }
-    const format = formatOf(reference.volume);
-    if (format === "qcow2" && backing?.path !== undefined && dirname(backing.path) !== dirname(path)) {
-      const message = `volume ${reference.volume} of pool ${reference.pool} is an overlay of ${backing.path}, which is not in its pool`;
-      throw new SocleError("denied", "BACKING_OUTSIDE_POOL", message);
-    }
-    return { path, format, capacityBytes, isWhole: format === "raw" || probed === format };
+    const name = reference.volume;
+    const format = formatOf(name);
+    return { vol, name, path, format, type, capacityBytes, isWhole: format === "raw" || probed === format };
   }
 
   /**
@@ -184,12 +197,6 @@ export class Volumes {
     );
   }
 }
-
-/**
- * A volume's format is what its name says, never what its bytes look like: those are the guest's to write, and a raw disk
- * that pretends to be an overlay would have the host open any file for it.
- */
-const formatOf = (volumeName: string): "qcow2" | "raw" => (volumeName.endsWith(".qcow2") ? "qcow2" : "raw");
 
 /** Throws it again unless it may be libvirt's refusal of a pool that is busy, which is its word for everything. */
 function unlessBusy(thrown: unknown): SocleError {

@@ -6,6 +6,7 @@ import type { Step } from "../state/operations.ts";
 import type { Domains } from "./domains.ts";
 import type { GuestKeys } from "./guest-keys.ts";
 import type { Accelerator, VmSpec, VolumeRef } from "./spec.ts";
+import { volumeName } from "./volume-names.ts";
 import type { VmTable } from "./vm-table.ts";
 import type { Volumes } from "./volumes.ts";
 
@@ -79,10 +80,6 @@ export type Work<K extends Intent["kind"]> = (
   intent: IntentOf<K>,
   run: WorkRun,
 ) => Promise<Record<string, string>>;
-
-/** The volume made for a VM's disk. The VM's id in it keeps it from ever being another's. */
-export const volumeName = (vmId: string, diskName: string, format: string): string =>
-  `socle-${vmId}-${diskName}.${format}`;
 
 /** The volumes that were made for a VM and go with it. */
 export function ownVolumes(spec: VmSpec): VolumeRef[] {

@@ -33,7 +33,23 @@ test("a volume that was put into a pool is found once the pool is not busy any m
     STORAGE_VOL_GET_XML_DESC: [{ xml }],
     STORAGE_POOL_REFRESH: [busy, busy, {}],
   });
-  await new Volumes(calls, sleepingClock()).resolve({ pool: "images", volume: "new.qcow2" });
+  const checked: string[] = [];
+  const guard = {
+    check: (_pool: object, { path }: { path: string }) => Promise.resolve(void checked.push(path)),
+  };
+  await new Volumes(calls, sleepingClock(), guard).resolve({ pool: "images", volume: "new.qcow2" });
+  assert.deepEqual(checked, ["/images/new.qcow2"]);
+});
+
+test("a volume that was there before it was made, under a VM's own name, is not adopted unless it is safe", async () => {
+  const { calls, called } = answering({
+    ...pool,
+    STORAGE_VOL_LOOKUP_BY_NAME: [made],
+    STORAGE_VOL_GET_XML_DESC: [{ xml }],
+  });
+  const guard = { check: () => Promise.reject(new SocleError("denied", "VOLUME_UNSAFE", "it is a link")) };
+  await assert.rejects(new Volumes(calls, sleepingClock(), guard).make(wanted), { reason: "VOLUME_UNSAFE" });
+  assert.ok(!called.includes("STORAGE_VOL_DELETE"));
 });
 
 test("in a pool that stays busy nothing is said to be missing", async () => {
