@@ -86,6 +86,25 @@ test("/metrics is served as text, as OpenMetrics and packed", async (context) =>
   assert.doesNotMatch(unpacked, /socle_agent_info/);
 });
 
+test("a large exposition arrives whole, packed or not; a scraper that leaves while it is sent is nobody's fault", async (context) => {
+  const series = 30_000;
+  const large = collector("large", { large: gauge("large", "Many.", ["n"]) }, (_, emit) => {
+    for (let index = 0; index < series; index += 1) emit.large(index, `${"x".repeat(80)}${index}`);
+    return undefined;
+  })();
+  const { get, port } = await start(context, { collectors: [large] });
+  const plain = (await get("/metrics")).body.toString();
+  const packed = gunzipSync((await get("/metrics", { "accept-encoding": "gzip" })).body).toString();
+  for (const body of [plain, packed])
+    assert.equal(body.split("\n").filter((line) => line.startsWith("large{")).length, series);
+
+  const leaver = connect(port, "127.0.0.1");
+  leaver.write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+  await once(leaver, "data");
+  leaver.destroy();
+  assert.equal((await get("/metrics?exclude[]=large")).status, 200);
+});
+
 test("HEAD says what GET would, without a body", async (context) => {
   const { get } = await start(context);
   const head = await get("/metrics?collect[]=vm_info", {}, "HEAD");
