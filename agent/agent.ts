@@ -1,6 +1,7 @@
 import type { Basis } from "./composition/basis.ts";
 import { buildEdges } from "./composition/edges.ts";
 import { buildHypervisor } from "./composition/hypervisor.ts";
+import { buildPeople, readPeopleKeys } from "./composition/people.ts";
 import { reload } from "./composition/reload.ts";
 import { openState } from "./composition/state.ts";
 import { loadConfig } from "./config/load.ts";
@@ -49,10 +50,12 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   options.onReload(() => void start.then(() => reloading()));
   const state = await openState(basis);
   const { audit } = state;
-  reloading = () => reload(configPath, { config, trust, audit, log, systemd });
+  const people = buildPeople(basis, state);
+  reloading = () => reload(configPath, { config, trust, people, audit, log, systemd });
   try {
+    await readPeopleKeys(people, audit);
     const hypervisor = buildHypervisor(basis, state, { trust, probePath: options.probePath });
-    const edges = buildEdges(basis, state, { hypervisor, trust }, options);
+    const edges = buildEdges(basis, state, { hypervisor, trust, people }, options);
     const onReady = (): void => {
       const { length } = hypervisor.table.all();
       edges.setServing(true);

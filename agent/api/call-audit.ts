@@ -137,18 +137,20 @@ function known(find: () => string): string | undefined {
   }
 }
 
-function actorOf({ name, role, tenant, certificateSerial }: Caller, peer: string | undefined): Actor {
+function actorOf({ name, role, tenant, certificateSerial, behalf }: Caller, peer: string | undefined): Actor {
   return {
     name,
     role,
     ...(tenant === undefined ? {} : { tenant }),
     ...(certificateSerial === undefined ? {} : { certificateSerial }),
     ...(peer === undefined ? {} : { peer }),
+    ...behalf,
   };
 }
 
 const outcomes: Partial<Record<ErrorKind, Act["outcome"]>> = {
   denied: "denied",
+  unauthenticated: "denied",
   exhausted: "refused",
   conflict: "refused",
   // A console ends so, when its caller has had enough.

@@ -1,5 +1,6 @@
 import {
   status,
+  type Metadata,
   type sendUnaryData,
   type ServerDuplexStream,
   type ServerUnaryCall,
@@ -16,6 +17,7 @@ import { fence, type ControlEpochs } from "./control-epoch.ts";
 import type { ErrorEncoder, WireError } from "./errors.ts";
 import type { BidiMethod, CallContext, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
 import type { Caller, Identify } from "./identity.ts";
+import { actingCaller, type PeopleDoor } from "./people.ts";
 import { type Role, rolesOfMethod, tenantMethods } from "./roles.ts";
 
 export interface CallsOptions {
@@ -24,6 +26,9 @@ export interface CallsOptions {
   readonly admission: Admission;
   readonly controlEpochs: ControlEpochs;
   readonly audit: CallAudit;
+  readonly people: PeopleDoor;
+  /** Whether they come over the host's own unix socket. */
+  readonly isLocal: boolean;
   readonly log: Logger;
 }
 
@@ -45,6 +50,8 @@ export class Calls {
   readonly #admission: Admission;
   readonly #controlEpochs: ControlEpochs;
   readonly #audit: CallAudit;
+  readonly #people: PeopleDoor;
+  readonly #isLocal: boolean;
   readonly #log: Logger;
   /** Those that may last: streams, and calls that asked for their signal. */
   readonly #lasting = new Set<LiveCall>();
@@ -56,6 +63,8 @@ export class Calls {
     this.#admission = options.admission;
     this.#controlEpochs = options.controlEpochs;
     this.#audit = options.audit;
+    this.#people = options.people;
+    this.#isLocal = options.isLocal;
     this.#log = options.log;
   }
 
@@ -111,6 +120,7 @@ export class Calls {
       };
       try {
         leave = this.#admission.enter(live.caller.name, method.class);
+        this.#identifyPerson(live, call.metadata, method.mutation);
         authorize(live.caller, route);
         const { caller } = live;
         const fenced = fence(this.#controlEpochs, {
@@ -121,7 +131,7 @@ export class Calls {
         const run = (): unknown => method.run(call.request, live);
         const begin = (): unknown =>
           method.mutation
-            ? this.#audit.admit(live, call.request).then((admission) => {
+            ? this.#admit(live, call.request).then((admission) => {
                 admitted = admission;
                 return run();
               })
@@ -150,7 +160,7 @@ export class Calls {
         if (!method.mutation) return { responses: method.run(requests, live) };
         // The first message says what it is about.
         const first = await requests.next();
-        const admitted = await this.#audit.admit(live, first.value);
+        const admitted = await this.#admit(live, first.value);
         return { admitted, responses: method.run(again(first, requests), live) };
       });
     };
@@ -167,8 +177,9 @@ export class Calls {
     let leave = (): void => undefined;
     let admitted: AdmittedCall | undefined;
     try {
+      leave = this.#admission.enter(live.caller.name, "stream");
+      this.#identifyPerson(live, call.metadata, changes);
       const { caller } = live;
-      leave = this.#admission.enter(caller.name, "stream");
       authorize(caller, route);
       await fence(this.#controlEpochs, { caller, metadata: call.metadata, changes });
       const { signal } = live;
@@ -201,13 +212,36 @@ export class Calls {
     return live;
   }
 
+  /** The person behind the call, from here on. */
+  #identifyPerson(live: LiveCall, metadata: Metadata, changes: boolean): void {
+    const { caller } = live;
+    live.caller = actingCaller(this.#people, { caller, metadata, isLocal: this.#isLocal, changes });
+  }
+
+  /** What came by break-glass is told to all, once it is in the audit log. */
+  async #admit(live: LiveCall, request: unknown): Promise<AdmittedCall> {
+    const admitted = await this.#audit.admit(live, request);
+    const { path: method, caller } = live;
+    const reason = caller.behalf?.breakGlass;
+    if (reason !== undefined) {
+      const { requestId } = subjectOf(request);
+      this.#people.brokeGlass({
+        reason,
+        method,
+        requestId: typeof requestId === "string" ? requestId : "",
+      });
+    }
+    return admitted;
+  }
+
   /** Who only reads leaves a trace where that was not for him to read. */
   #auditFailure(
     live: LiveCall,
     call: { changes: boolean; admitted: AdmittedCall | undefined; request: unknown; thrown: unknown },
   ): void {
     const { changes, admitted, request, thrown } = call;
-    const isDenied = thrown instanceof SocleError && thrown.kind === "denied";
+    const isDenied =
+      thrown instanceof SocleError && (thrown.kind === "denied" || thrown.kind === "unauthenticated");
     if (admitted !== undefined) admitted.ended(undefined, thrown);
     else if (changes || isDenied) this.#audit.refused(live, request, thrown);
   }
@@ -226,7 +260,8 @@ export class Calls {
     if (!this.#log.isLevelEnabled(level)) return;
     const code = status[error?.status.code ?? status.OK];
     const durationMs = Math.round((performance.now() - live.startedMs) * 1000) / 1000;
-    const fields = { method: path, caller: caller.name, code, reason: error?.reason, durationMs };
+    const { person } = caller.behalf ?? {};
+    const fields = { method: path, caller: caller.name, person, code, reason: error?.reason, durationMs };
     this.#log[level](
       { ...fields, ...subjectOf(request) },
       error === undefined ? "call" : error.status.details,
@@ -242,7 +277,7 @@ interface Opened {
 /** One call while it lasts. Its signal costs nothing until a method asks for it. */
 class LiveCall implements CallContext, AuditedCall {
   readonly path: string;
-  readonly caller: Caller;
+  caller: Caller;
   peer: string | undefined;
   readonly startedMs = performance.now();
   readonly #lasting: Set<LiveCall>;

@@ -21,6 +21,7 @@ export const eventKinds = enumWords("EVENT_KIND_UNSPECIFIED", {
   libvirt_disconnected: "EVENT_KIND_LIBVIRT_DISCONNECTED",
   condition_changed: "EVENT_KIND_CONDITION_CHANGED",
   operation_ended: "EVENT_KIND_OPERATION_ENDED",
+  break_glass: "EVENT_KIND_BREAK_GLASS",
 });
 
 export function eventToProto(event: HostEvent): Event {

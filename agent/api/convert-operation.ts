@@ -33,6 +33,9 @@ export function operationToProto(operation: Operation, errors: ErrorEncoder): Pr
     createdAt: toTimestamp(operation.createdAtMs),
     endedAt: endedAtMs === undefined ? null : toTimestamp(endedAtMs),
     result: operation.result,
+    person: operation.behalf?.person ?? "",
+    ticket: operation.behalf?.ticket ?? "",
+    breakGlass: operation.behalf?.breakGlass ?? "",
     cancelledBy: operation.cancelledBy ?? "",
   };
 }

@@ -12,6 +12,7 @@ const codes: Readonly<Record<ErrorKind, status>> = {
   conflict: status.FAILED_PRECONDITION,
   invalid: status.INVALID_ARGUMENT,
   denied: status.PERMISSION_DENIED,
+  unauthenticated: status.UNAUTHENTICATED,
   unavailable: status.UNAVAILABLE,
   timeout: status.DEADLINE_EXCEEDED,
   outcome_unknown: status.UNKNOWN,

@@ -24,7 +24,8 @@ export function hostService(doors: Doors): Methods<HostServiceHandlers> {
       await host.setScheduling(state, request.reason);
       return now();
     }),
-    AcknowledgeCondition: control(async ({ type, requestId }) => {
+    AcknowledgeCondition: control(async ({ type, requestId }, { caller }) => {
+      if (type === "BreakGlass" && caller.behalf?.breakGlass !== undefined) throw notBySame();
       await host.acknowledge(type, requestId);
       return now();
     }),
@@ -47,6 +48,13 @@ async function* watchHost(
     yield told;
   }
 }
+
+const notBySame = (): SocleError =>
+  new SocleError(
+    "denied",
+    "BREAK_GLASS_UNSEEN",
+    "break-glass does not acknowledge break-glass: whoever looks after this host is to see it",
+  );
 
 function wrong(field: string, why: string): SocleError {
   const details = { fields: { [field]: why } };

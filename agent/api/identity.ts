@@ -1,3 +1,4 @@
+import type { Behalf } from "../state/operation.ts";
 import type { Role } from "./roles.ts";
 
 /** Who calls. `name` stands in operations and in the log, and is part of what makes a request id the same. */
@@ -7,6 +8,7 @@ export interface Caller {
   /** Whose VMs alone the caller has to do with; undefined: everybody's. */
   readonly tenant?: string;
   readonly certificateSerial?: string;
+  readonly behalf?: Behalf;
 }
 
 /** Finds out who calls from the call's peer (`address:port`; nothing useful on a unix socket). */

@@ -18,6 +18,7 @@ import { hostService } from "./host-api.ts";
 import { identifyOnLoopback, identifyOnSocket, nobody, type Identify } from "./identity.ts";
 import { listenOnLoopback, listenOnSocket, type Listener } from "./listener.ts";
 import { operationService } from "./operation-service.ts";
+import type { BrokenGlass, PeopleDoor } from "./people.ts";
 import type { Protos } from "./protos.ts";
 import { reflection } from "./reflection.ts";
 import { reservationService } from "./reservation-service.ts";
@@ -33,6 +34,8 @@ export interface ApiServerOptions {
   readonly trust: Trust;
   /** Where each change and each refusal leaves its trace. */
   readonly audit: AuditDoor;
+  /** Who acts behind a caller, and what is asked of whom. */
+  readonly people: PeopleDoor;
   readonly clock: Clock;
   readonly log: Logger;
   /** How long clients get at stop to take what was sent to them, in milliseconds. */
@@ -70,6 +73,7 @@ export class ApiServer implements Service {
   /** By listener. */
   readonly #places: { readonly unix: ConnectionPlaces; readonly tcp: ConnectionPlaces };
   #tcpPort: number | undefined;
+  #brokenGlass = 0;
 
   constructor(options: ApiServerOptions) {
     const { protos, doors, config, clock, audit } = options;
@@ -113,6 +117,11 @@ export class ApiServer implements Service {
     return Object.entries(this.#places).map(([listener, { open, refused }]) => ({ listener, open, refused }));
   }
 
+  /** For metrics: changes that were let in by break-glass. */
+  get brokenGlass(): number {
+    return this.#brokenGlass;
+  }
+
   /** What the health service says: NOT_SERVING until told otherwise, and again from the stop on. */
   setServing(serving: boolean): void {
     this.#health.setServing(serving);
@@ -123,7 +132,7 @@ export class ApiServer implements Service {
     const { config } = this.#options;
     const fronts: Front[] = [];
     try {
-      const onSocket = { identify: identifyOnSocket, hasReflection: true, age: {} };
+      const onSocket = { identify: identifyOnSocket, isLocal: true, hasReflection: true, age: {} };
       fronts.push(
         await this.#open(onSocket, (hand) => listenOnSocket(config.socket, this.#places.unix, hand)),
       );
@@ -147,7 +156,7 @@ export class ApiServer implements Service {
   async #openTcp(address: string): Promise<Front> {
     const { config, trust, clock } = this.#options;
     const places = this.#places.tcp;
-    const kind = { hasReflection: config.reflection, age: connectionAge };
+    const kind = { isLocal: false, hasReflection: config.reflection, age: connectionAge };
     if (!trust.isRequired) {
       const open = { ...kind, identify: identifyOnLoopback };
       return await this.#open(open, (hand) => listenOnLoopback(address, places, hand));
@@ -161,16 +170,18 @@ export class ApiServer implements Service {
   }
 
   async #open(
-    kind: { identify: Identify; hasReflection: boolean; age: ServerOptions },
+    kind: { identify: Identify; isLocal: boolean; hasReflection: boolean; age: ServerOptions },
     listen: (hand: (socket: Parameters<Injector["injectConnection"]>[0]) => void) => Promise<Listener>,
   ): Promise<Front> {
-    const { config, protos, doors, audit } = this.#options;
+    const { config, protos, doors, audit, people } = this.#options;
     const calls = new Calls({
       errors: this.#errors,
       identify: kind.identify,
       admission: this.#admission,
       controlEpochs: doors.controlEpochs,
       audit: new CallAudit(audit, doors),
+      people: { ...people, brokeGlass: (use) => this.#tellBrokenGlass(use) },
+      isLocal: kind.isLocal,
       log: this.#log,
     });
     const server = new Server({
@@ -187,6 +198,12 @@ export class ApiServer implements Service {
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
     const listener = await listen((socket) => injector.injectConnection(socket));
     return { calls, server, listener };
+  }
+
+  #tellBrokenGlass(use: BrokenGlass): void {
+    this.#brokenGlass += 1;
+    this.#log.warn(use, "break-glass: a change without a person's token");
+    this.#options.people.brokeGlass(use);
   }
 
   /** No new connections, GOAWAY on the others; streams and waits are ended; what is left at the deadline is cut. */

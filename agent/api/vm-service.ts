@@ -13,6 +13,7 @@ import { durationMs, toTimestamp } from "./convert-time.ts";
 import { presences, vmToProto } from "./convert-vm.ts";
 import type { Doors } from "./doors.ts";
 import type { ErrorEncoder } from "./errors.ts";
+import type { Caller } from "./identity.ts";
 import { bidi, control, mutation, serverStream, unary, type Methods } from "./handler.ts";
 import { doorsOf } from "./tenancy.ts";
 import { afterIdOf, pageSize, pageToken } from "./paging.ts";
@@ -27,11 +28,14 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
     CreateVm: mutation(({ spec, reservationId, ...request }, { caller }) =>
       told(
         of(caller).vms.create(
-          {
-            ...request,
-            spec: specFromProto(spec),
-            reservationId: reservationId === "" ? undefined : reservationId,
-          },
+          by(
+            {
+              ...request,
+              spec: specFromProto(spec),
+              reservationId: reservationId === "" ? undefined : reservationId,
+            },
+            caller,
+          ),
           caller.name,
         ),
       ),
@@ -41,17 +45,23 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
     WatchVms: serverStream(({ filter }, { caller, signal }) =>
       watchVms(of(caller).vmView, vmFilter(filter), signal),
     ),
-    StartVm: mutation((request, { caller }) => told(of(caller).vms.start(request, caller.name))),
+    StartVm: mutation((request, { caller }) => told(of(caller).vms.start(by(request, caller), caller.name))),
     StopVm: control(({ gracefulTimeout, ...request }, { caller }) => {
       const gracefulTimeoutMs =
         gracefulTimeout === null ? undefined : durationMs("graceful_timeout", gracefulTimeout);
-      return told(of(caller).vms.stop({ ...request, gracefulTimeoutMs }, caller.name));
+      return told(of(caller).vms.stop(by({ ...request, gracefulTimeoutMs }, caller), caller.name));
     }),
-    RebootVm: mutation((request, { caller }) => told(of(caller).vms.reboot(request, caller.name))),
-    PauseVm: mutation((request, { caller }) => told(of(caller).vms.pause(request, caller.name))),
-    ResumeVm: mutation((request, { caller }) => told(of(caller).vms.resume(request, caller.name))),
+    RebootVm: mutation((request, { caller }) =>
+      told(of(caller).vms.reboot(by(request, caller), caller.name)),
+    ),
+    PauseVm: mutation((request, { caller }) => told(of(caller).vms.pause(by(request, caller), caller.name))),
+    ResumeVm: mutation((request, { caller }) =>
+      told(of(caller).vms.resume(by(request, caller), caller.name)),
+    ),
     DeleteVm: mutation(({ etag, ...request }, { caller }) =>
-      told(of(caller).vms.delete({ ...request, etag: etag === "" ? undefined : etag }, caller.name)),
+      told(
+        of(caller).vms.delete(by({ ...request, etag: etag === "" ? undefined : etag }, caller), caller.name),
+      ),
     ),
     Console: {
       ...bidi((requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal)),
@@ -59,6 +69,9 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
     },
   };
 }
+
+const by = <Request>(request: Request, { behalf }: Caller) =>
+  behalf === undefined ? request : { ...request, behalf };
 
 function getVm(view: VmView, idOrName: string): Vm {
   const vm = view.get(idOrName);

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
+import type { Behalf } from "../state/operation.ts";
 
 /** Who did it, as the API knows them. */
-export interface Actor {
+export interface Actor extends Behalf {
   readonly name: string;
   readonly role: string;
   /** Whose VMs alone the caller has to do with. */
@@ -24,6 +25,8 @@ export type ActKind =
   | "agent_stopped"
   | "configuration_reloaded"
   | "certificate_changed"
+  /** The identity provider's keys, by which people are believed. */
+  | "identity_keys_changed"
   /** Calls were refused because the log could not be written; told once it can be again. */
   | "log_was_unwritable"
   /** What is missing of the log, as the agent found it at its start. */

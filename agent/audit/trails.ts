@@ -38,7 +38,7 @@ export function operationTrail(
 }
 
 const endOf = (operation: Operation, tenant: string | undefined): Parameters<AuditLog["note"]>[0] => {
-  const { id, kind, vmId, caller, requestId, state, error } = operation;
+  const { id, kind, vmId, caller, behalf, requestId, state, error } = operation;
   return {
     act: "operation_ended",
     requestId,
@@ -47,7 +47,7 @@ const endOf = (operation: Operation, tenant: string | undefined): Parameters<Aud
     outcome: state === "succeeded" ? "done" : state === "cancelled" ? "cancelled" : "failed",
     ...(error === undefined ? {} : { reason: error.reason }),
     operation: id,
-    details: { kind, by: caller },
+    details: { kind, by: caller, ...behalf },
   };
 };
 

@@ -8,8 +8,22 @@ import { fromRpcError, isRpcError } from "./rpc-error.ts";
 export type Target =
   { readonly kind: "socket"; readonly path: string } | { readonly kind: "tcp"; readonly address: string };
 
-/** The metadata that says by whose authority a scheduler commands; api/control-epoch.ts reads it. */
-export const controlEpochKey = "socle-control-epoch";
+/** What is said with every call, beside the request. */
+export interface Said {
+  /** By the authority of the scheduler that has it; api/control-epoch.ts reads it. */
+  readonly controlEpoch?: number | undefined;
+  /** Who acts, by a signed token, and why; api/people.ts reads these. */
+  readonly person?: string | undefined;
+  readonly ticket?: string | undefined;
+  readonly breakGlass?: string | undefined;
+}
+
+export const metadataKeys = {
+  controlEpoch: "socle-control-epoch",
+  person: "socle-person",
+  ticket: "socle-ticket",
+  breakGlass: "socle-break-glass",
+} as const satisfies Record<keyof Said, string>;
 
 /** A method of the contract, as proto-loader gives it. */
 export interface Method<Request, Response> {
@@ -48,13 +62,13 @@ export interface Agent {
 
 /**
  * Connects, and makes sure that somebody answers: without the deadline, a peer that accepts and then says nothing
- * would hold the caller for ever. `controlEpoch` is said with every call.
+ * would hold the caller for ever.
  */
 export async function connect(
   target: Target,
   protoDirectory: string,
   interrupt: AbortSignal,
-  { controlEpoch }: { readonly controlEpoch?: number | undefined } = {},
+  said: Said = {},
 ): Promise<Agent> {
   if (target.kind === "socket") await checkSocket(target.path);
   const [{ Client, Metadata, credentials, connectivityState }, contract] = await Promise.all([
@@ -85,7 +99,10 @@ export async function connect(
     return isRpcError(thrown) ? fromRpcError(contract, thrown) : toSocleError(thrown);
   };
   const metadata = new Metadata();
-  if (controlEpoch !== undefined) metadata.set(controlEpochKey, String(controlEpoch));
+  for (const name of ["controlEpoch", "person", "ticket", "breakGlass"] as const) {
+    const value = said[name];
+    if (value !== undefined) metadata.set(metadataKeys[name], String(value));
+  }
   return {
     contract,
     failure,

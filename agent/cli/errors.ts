@@ -32,6 +32,7 @@ const exitNames: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
   conflict: "refused",
   invalid: "usage",
   denied: "refused",
+  unauthenticated: "refused",
   unavailable: "unavailable",
   timeout: "timeout",
   outcome_unknown: "failed",
@@ -53,6 +54,8 @@ const nextSteps: Readonly<Record<string, string>> = {
   SOCKET_DENIED: "Run it as root, or as a user of the socket's group.",
   VM_UNMANAGED: "Socle did not make this VM and never touches it: use the tool that made it.",
   REQUEST_ID_REUSED: "Choose another --request-id, or leave it out.",
+  PERSON_MISSING: "Get a token from your identity provider, and give it with --person-file.",
+  PERSON_TOKEN_EXPIRED: "Get a new token from your identity provider.",
   CONTROL_EPOCH_MISSING:
     "Over --address you are taken for a scheduler: use the agent's socket on its host, or say that scheduler's --control-epoch.",
   CONTROL_EPOCH_STALE: "A scheduler with a higher epoch has taken over, and commands this host now.",

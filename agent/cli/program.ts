@@ -21,6 +21,22 @@ export function buildProgram(version: string, bind: Bind): Cli {
         "With --address: command by the authority of the scheduler that has this control epoch.",
       ).argParser(whole("--control-epoch", 1)),
     )
+    .option(
+      "--person-file <file>",
+      "Say who acts: a token that the identity provider signed, in a file. It is sent with each call.",
+    )
+    .addOption(
+      new Option(
+        "--ticket <ticket>",
+        "Say why: a change or an incident; kept with the operation and in the audit log.",
+      ).argParser(shortText("--ticket")),
+    )
+    .addOption(
+      new Option(
+        "--break-glass <reason>",
+        "In an emergency, at the host's own socket: act without a person's token. Everybody is told.",
+      ).argParser(shortText("--break-glass")),
+    )
     .option("--json", "Print JSON for programs: one document, or a line each where something is followed.")
     .showSuggestionAfterError()
     .addHelpText("after", exitStatus())
@@ -354,6 +370,14 @@ const whole =
       throw usageError(`${option} takes a whole number from ${least}, not '${text}'`);
     }
     return value;
+  };
+
+/** What metadata can carry. */
+const shortText =
+  (option: string) =>
+  (text: string): string => {
+    if (/^[!-~]([ -~]{0,126}[!-~])?$/.test(text)) return text;
+    throw usageError(`${option} takes 1 to 128 characters of printable ASCII`);
   };
 
 const size =

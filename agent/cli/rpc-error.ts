@@ -17,7 +17,7 @@ const kinds: ReadonlyMap<number, ErrorKind> = new Map([
   [11, "out_of_range"],
   [12, "unsupported"],
   [14, "unavailable"],
-  [16, "denied"],
+  [16, "unauthenticated"],
 ]);
 
 /** The parts of a gRPC client's ServiceError that matter here. */

@@ -1,7 +1,8 @@
+import { readFile } from "node:fs/promises";
 import { connect, type Agent, type Target } from "./client.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { SocleError } from "../kernel/errors.ts";
-import { exitCodeOf, hintsFor, type ExitCode } from "./errors.ts";
+import { exitCodeOf, hintsFor, usageError, type ExitCode } from "./errors.ts";
 import { printable } from "./format.ts";
 import { painter, type CliIo, type Paint } from "./io.ts";
 import { toJson } from "./json.ts";
@@ -12,6 +13,9 @@ export interface GlobalOptions {
   readonly address?: string;
   readonly json?: boolean;
   readonly controlEpoch?: number;
+  readonly personFile?: string;
+  readonly ticket?: string;
+  readonly breakGlass?: string;
 }
 
 export const defaultSocket = "/run/socle/agent.sock";
@@ -23,7 +27,7 @@ export class Session {
   readonly paint: Paint;
   readonly interrupt: AbortSignal;
   readonly target: Target;
-  readonly #controlEpoch: number | undefined;
+  readonly #options: GlobalOptions;
   #agent: Promise<Agent> | undefined;
 
   constructor(io: CliIo, options: GlobalOptions, interrupt: AbortSignal) {
@@ -31,7 +35,7 @@ export class Session {
     this.json = options.json ?? false;
     this.paint = painter(io);
     this.interrupt = interrupt;
-    this.#controlEpoch = options.controlEpoch;
+    this.#options = options;
     this.target =
       options.address === undefined
         ? { kind: "socket", path: options.socket ?? (io.env.SOCLE_SOCKET || defaultSocket) }
@@ -40,10 +44,15 @@ export class Session {
 
   /** The agent, connected to at the first call. */
   agent(): Promise<Agent> {
-    this.#agent ??= connect(this.target, this.io.protoDirectory, this.interrupt, {
-      controlEpoch: this.#controlEpoch,
-    });
+    this.#agent ??= this.#connect();
     return this.#agent;
+  }
+
+  async #connect(): Promise<Agent> {
+    const { personFile, controlEpoch, ticket, breakGlass } = this.#options;
+    const person = personFile === undefined ? undefined : await readPerson(personFile);
+    const said = { controlEpoch, person, ticket, breakGlass };
+    return await connect(this.target, this.io.protoDirectory, this.interrupt, said);
   }
 
   /** Ends the connection; the next call of `agent` makes another. */
@@ -84,6 +93,19 @@ export class Session {
     this.note(`${this.paint("red", "socle:")} ${lines.join("\n")}`);
     return exitCode;
   }
+}
+
+/** A token from a file: in a command line others could read it. */
+async function readPerson(path: string): Promise<string> {
+  let text: string;
+  try {
+    text = (await readFile(path, "utf8")).trim();
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    throw usageError(`--person-file ${path} cannot be read: ${why}`);
+  }
+  if (/^[\w.-]+$/.test(text)) return text;
+  throw usageError(`--person-file ${path} holds no token: one line of the form HEADER.CLAIMS.SIGNATURE`);
 }
 
 /** What a command does. Resolves to the exit code, 0 when it says nothing; throws a SocleError. */

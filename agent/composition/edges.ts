@@ -14,12 +14,13 @@ import { SchedulerLink } from "../scheduler/link.ts";
 import { ReportedState } from "../scheduler/state.ts";
 import { operationDrain } from "../state/operation-drain.ts";
 import { operationEvents } from "../state/operation-events.ts";
-import type { Trust } from "../trust/index.ts";
+import type { People, Trust } from "../trust/index.ts";
 import { operationKinds } from "../vm/work.ts";
 import { buildAuditing, type Auditing } from "./audit.ts";
 import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { buildPage } from "./page.ts";
+import { peopleDoor } from "./people.ts";
 import type { State } from "./state.ts";
 
 /** How long operations under way may go on once the agent is to stop; what is left is settled by the next start. */
@@ -39,7 +40,7 @@ export interface Edges {
 export function buildEdges(
   basis: Basis,
   state: State,
-  { hypervisor, trust }: { hypervisor: Hypervisor; trust: Trust },
+  { hypervisor, trust, people }: { hypervisor: Hypervisor; trust: Trust; people: People },
   { protoDirectory, pageDirectory }: { protoDirectory: string; pageDirectory: string },
 ): Edges {
   const { config, clock, log } = basis;
@@ -62,7 +63,7 @@ export function buildEdges(
     clock,
     log,
   });
-  const api = buildApi(basis, state, { hypervisor, trust, enrollment }, protos);
+  const api = buildApi(basis, state, { hypervisor, trust, people, enrollment }, protos);
   const scheduler = new SchedulerLink({
     config: config.scheduler,
     trust,
@@ -103,11 +104,13 @@ export function buildEdges(
 }
 
 function buildApi(
-  { config, clock, log }: Basis,
-  { record, position, operations, events, audit }: State,
-  parts: { hypervisor: Hypervisor; trust: Trust; enrollment: Enrollment },
+  basis: Basis,
+  state: State,
+  parts: { hypervisor: Hypervisor; trust: Trust; people: People; enrollment: Enrollment },
   protos: Protos,
 ): ApiServer {
+  const { config, clock, log } = basis;
+  const { record, position, operations, events, audit } = state;
   const { hypervisor, trust, enrollment } = parts;
   const { host, reservations, table, vms } = hypervisor;
   const positionNow = (): ReturnType<ApiDoors["position"]> => ({
@@ -137,7 +140,8 @@ function buildApi(
     position: positionNow,
     defaultAccelerator: () => vms.defaultAccelerator(),
   };
-  return new ApiServer({ config: config.api, protos, doors, trust, audit, clock, log });
+  const people = peopleDoor(basis, state, { people: parts.people, host });
+  return new ApiServer({ config: config.api, protos, doors, trust, audit, people, clock, log });
 }
 
 type ApiDoors = ConstructorParameters<typeof ApiServer>[0]["doors"];
@@ -201,6 +205,7 @@ function metricsSources(
       calls: api.callCounts,
       connections: api.connectionCounts,
       work: vms.places,
+      brokenGlass: api.brokenGlass,
       journalPendingBytes: operations.journalPendingBytes,
     }),
     audit: () => auditing.facts(),

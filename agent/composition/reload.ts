@@ -4,16 +4,25 @@ import type { Config } from "../config/schema.ts";
 import { toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { SdNotify } from "../kernel/sd-notify.ts";
-import type { Trust } from "../trust/index.ts";
+import type { People, Trust } from "../trust/index.ts";
+import { readPeopleKeys } from "./people.ts";
 
 /** Reads configuration and certificates again. What can change while running does; what needs a restart is named. */
 export async function reload(
   path: string | undefined,
-  running: { config: Config; trust: Trust; audit: Pick<AuditLog, "note">; log: Logger; systemd: SdNotify },
+  running: {
+    config: Config;
+    trust: Trust;
+    people: People;
+    audit: Pick<AuditLog, "note">;
+    log: Logger;
+    systemd: SdNotify;
+  },
 ): Promise<void> {
-  const { config, trust, audit, log, systemd } = running;
+  const { config, trust, people, audit, log, systemd } = running;
   await systemd.reloading();
   await trust.reload();
+  await readPeopleKeys(people, audit);
   const { changed, problem } = await readAgain(path, config, log);
   const sections = changed.length === 0 ? {} : { details: { changed: changed.join(" ") } };
   if (problem === undefined) audit.note({ act: "configuration_reloaded", outcome: "done", ...sections });

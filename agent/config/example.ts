@@ -1,6 +1,8 @@
 import { stringify } from "yaml";
 import { configKeys } from "./keys.ts";
 
+const inline = { collectionStyle: "flow", flowCollectionPadding: false } as const;
+
 const heading = [
   "Configuration of the Socle agent. Every key may be left out: what is written here are the defaults.",
   "Check a changed file with `socle config check FILE`; `systemctl reload socle-agent` applies what it can.",
@@ -15,7 +17,7 @@ export function exampleConfig(): string {
     current = section;
     const words = [description, allowed].filter((text) => text !== "").join(" ");
     lines.push(...wrapped(words, 96).map((text) => `  # ${text}`));
-    const value = stringify(defaultValue ?? null, { flowCollectionPadding: false }).trimEnd();
+    const value = stringify(defaultValue ?? null, inline).trimEnd();
     lines.push(defaultValue === undefined ? `  # ${name}:` : `  ${name}: ${value}`);
   }
   return `${lines.join("\n")}\n`;

@@ -13,7 +13,7 @@ const maxSocketPathBytes = 107;
 export function crossCheck(config: Config): { problems: Finding[]; warnings: Finding[] } {
   const problems: Finding[] = [];
   const warnings: Finding[] = [];
-  const { api, audit, bmc, metrics, scheduler, health } = config;
+  const { api, audit, bmc, metrics, people, scheduler, health } = config;
   const named: [path: [string, string], value: string | null][] = [
     [["api", "listen"], api.listen],
     [["metrics", "listen"], metrics.listen],
@@ -57,6 +57,15 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
   if (audit.syslog !== null && audit.syslogAuthorities === null && config.trust.domain === null) {
     const text = "is needed for syslog without trust.domain: whose certificate the collector's may be";
     problems.push({ path: ["audit", "syslogAuthorities"], text });
+  }
+  if (people.keys !== null) {
+    for (const key of ["issuer", "audience"] as const) {
+      if (people[key] === null)
+        problems.push({ path: ["people", key], text: "is needed for people.keys: which tokens are meant" });
+    }
+  } else if (people.required !== "off") {
+    const text = "is needed where people.required asks for tokens: by what they are checked";
+    problems.push({ path: ["people", "keys"], text });
   }
   if (bmc.interface === "lanplus") {
     for (const key of ["address", "user", "passwordFile"] as const) {

@@ -14,6 +14,7 @@ const hostPort = z
     "the port must be at most 65535",
   );
 const absolutePath = z.string().regex(/^\/[^\0]*$/, "must be an absolute path");
+const claim = z.string().min(1).max(512).nullable().default(null);
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be a lower-case UUID");
 
 export const configSchema = z.strictObject({
@@ -193,6 +194,42 @@ export const configSchema = z.strictObject({
       directory: absolutePath
         .default("/var/lib/socle/trust")
         .describe("Holds agent.crt, agent.key, ca.crt and, if any, ca.crl; read again when they change."),
+    })
+    .prefault({}),
+  people: z
+    .strictObject({
+      keys: absolutePath
+        .nullable()
+        .default(null)
+        .describe(
+          "The identity provider's public keys (PEM, or a JWK set; Ed25519 or P-256), by which people's tokens are checked; read again on reload. null: no token is believed.",
+        ),
+      issuer: claim.describe("Who tokens must be of (iss)."),
+      audience: claim.describe(
+        "Who they must be for (aud): a name of the whole fleet; this host's UUID does as well.",
+      ),
+      required: z
+        .enum(["off", "network", "everywhere"])
+        .default("off")
+        .describe(
+          "Where changes are refused without a person's token; everywhere: at the unix socket as well.",
+        ),
+      requiredOf: z
+        .array(z.enum(["operator", "admin", "scheduler", "auditor"]))
+        .default(["operator", "admin"])
+        .describe("The roles that a token is required of."),
+      maxAgeMinutes: z
+        .number()
+        .min(1)
+        .max(1440)
+        .default(60)
+        .describe("Tokens that were issued longer ago are refused, also where they say that they are valid."),
+      breakGlass: z
+        .boolean()
+        .default(true)
+        .describe(
+          "Whether who is at the unix socket may act without a token by socle --break-glass REASON, which is told to all.",
+        ),
     })
     .prefault({}),
   state: z

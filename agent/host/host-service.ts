@@ -293,9 +293,21 @@ export class HostService implements Service, HostView {
     this.#health.observe("AuditLog", "behind", verdict(behind, "it is told to all"), this.#now());
   }
 
+  /** Somebody changed something without saying who he is. */
+  reportBreakGlass({ reason, method }: { readonly reason: string; readonly method: string }): void {
+    const now = this.#now();
+    const time = new Date(now.wallMs).toISOString();
+    const evidence = `last ${method} at ${time}, because: ${reason}; socle audit show tells of each`;
+    this.#health.observe("BreakGlass", "used", { kind: "bad", evidence }, now);
+  }
+
   /** An operator has seen why a condition is held. As HealthMemory.acknowledge. */
-  acknowledge(condition: string, requestId: string): Promise<void> {
-    return this.#memory.acknowledge(condition, requestId);
+  async acknowledge(condition: string, requestId: string): Promise<void> {
+    const durable = this.#memory.acknowledge(condition, requestId);
+    // At once: a use that came between would be taken for one that was seen.
+    const fine = { kind: "good", evidence: "it was seen" } as const;
+    this.#health.observe("BreakGlass", "used", fine, this.#now());
+    await durable;
   }
 
   async #decideId(): Promise<void> {

@@ -5,6 +5,8 @@ export type ErrorKind =
   | "conflict"
   | "invalid"
   | "denied"
+  /** Who asks did not say who he is, or not so that it can be believed. */
+  | "unauthenticated"
   | "unavailable"
   | "timeout"
   | "outcome_unknown"

@@ -45,6 +45,8 @@ export interface Load {
     readonly refused: number;
   }[];
   readonly work: { readonly taken: number; readonly waiting: number };
+  /** Changes that were let in by break-glass since the start. */
+  readonly brokenGlass: number;
   readonly journalPendingBytes: number;
 }
 

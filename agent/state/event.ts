@@ -13,7 +13,8 @@ export type EventKind =
   | "libvirt_connected"
   | "libvirt_disconnected"
   | "condition_changed"
-  | "operation_ended";
+  | "operation_ended"
+  | "break_glass";
 
 /** A fact worth telling. `sequence` is dense over the host's whole life. */
 export interface HostEvent {

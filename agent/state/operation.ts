@@ -6,6 +6,7 @@ export interface Operation {
   readonly kind: string;
   readonly vmId: string;
   readonly caller: string;
+  readonly behalf?: Behalf;
   readonly state: "running" | "succeeded" | "failed" | "cancelled" | "outcome_unknown";
   readonly steps: readonly OperationStep[];
   /** 0 to 1. */
@@ -20,6 +21,18 @@ export interface Operation {
   readonly cancelledBy?: string;
   /** What replay needs to find out what happened: the parsed request and what was decided at admission. JSON. */
   readonly intent: unknown;
+}
+
+/** Who stands behind a caller, and why he acts, as far as it was said. */
+export interface Behalf {
+  /** As the identity provider calls him. */
+  readonly person?: string;
+  /** The id of the token that says so. */
+  readonly token?: string;
+  /** A change or an incident. */
+  readonly ticket?: string;
+  /** Why nobody was asked who he is. */
+  readonly breakGlass?: string;
 }
 
 export interface SinceBoot {

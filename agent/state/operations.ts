@@ -6,7 +6,7 @@ import type { Logger } from "../kernel/log.ts";
 import { Topic } from "../kernel/topic.ts";
 import { Journal } from "./journal.ts";
 import { OperationBounds, type BoundsOptions } from "./operation-bounds.ts";
-import { isDone, type Operation, type OperationError } from "./operation.ts";
+import { isDone, type Behalf, type Operation, type OperationError } from "./operation.ts";
 import { checkRequestId, notFound, notOpen, reused, stopping } from "./operation-refusals.ts";
 import { OperationIds } from "./operation-id.ts";
 import { OperationTally, type OperationTotals } from "./operation-tally.ts";
@@ -31,6 +31,7 @@ export interface BeginRequest {
   readonly requestId: string;
   /** Who asks, as idempotency counts: the same id of another caller is another request. */
   readonly caller: string;
+  readonly behalf?: Behalf | undefined;
   /** Upper snake: CREATE_VM. */
   readonly kind: string;
   readonly vmId: string;
@@ -169,6 +170,7 @@ export class Operations {
       kind: request.kind,
       vmId: request.vmId,
       caller: request.caller,
+      ...(request.behalf === undefined ? {} : { behalf: request.behalf }),
       state: "running",
       steps: [],
       progress: 0,

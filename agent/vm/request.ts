@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Operation } from "../state/operation.ts";
+import type { Behalf, Operation } from "../state/operation.ts";
 
 /** SHA-256 of what was asked, without the request id: the same body gives the same fingerprint. */
 export function fingerprintOf(kind: string, body: unknown): string {
@@ -27,3 +27,11 @@ export const validated = (requestId: string, vmId: string, caller: string, nowMs
   result: { validated: "true" },
   intent: undefined,
 });
+
+/** Of a request: not what is asked, but who asks, and which time. */
+export const notAsked = { requestId: undefined, behalf: undefined };
+
+export const whoAsks = (
+  { requestId, behalf }: { readonly requestId: string; readonly behalf?: Behalf | undefined },
+  caller: string,
+) => ({ requestId, caller, behalf });

@@ -3,7 +3,7 @@ import { FairPlaces } from "../kernel/fair-places.ts";
 import { KeyedLock } from "../kernel/keyed-lock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { LibvirtStream } from "../libvirt/index.ts";
-import type { Operation } from "../state/operation.ts";
+import type { Behalf, Operation } from "../state/operation.ts";
 import { unbound } from "../state/placement.ts";
 import type { Operations } from "../state/operations.ts";
 import { chooseAccelerator } from "./accelerator.ts";
@@ -14,7 +14,7 @@ import { keyedParts } from "./guest-keys.ts";
 import type { HostDoor, RoomClaim, VmSize } from "./host-door.ts";
 import type { KvmProbe } from "./kvm-probe.ts";
 import { pauseWork, rebootWork, resumeWork, startWork, stopWork } from "./power-works.ts";
-import { fingerprintOf, validated } from "./request.ts";
+import { fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
 import type { Vm } from "./vm.ts";
@@ -40,11 +40,14 @@ export interface VmsOptions extends WorkContext {
 /** Every mutation carries these. `vm` is an id or a name. */
 export interface Mutation {
   readonly requestId: string;
+  /** No part of what makes a request the same. */
+  readonly behalf?: Behalf | undefined;
   readonly vm: string;
 }
 
 export interface CreateRequest {
   readonly requestId: string;
+  readonly behalf?: Behalf | undefined;
   /** Anything: it is checked here. Without `id` one is chosen. */
   readonly spec: Readonly<Record<string, unknown>>;
   readonly leaveStopped: boolean;
@@ -86,7 +89,7 @@ export class Vms {
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
     const { operations, host, policy, clock } = this.#options;
-    const fingerprint = fingerprintOf("CREATE_VM", { ...request, requestId: undefined });
+    const fingerprint = fingerprintOf("CREATE_VM", { ...request, ...notAsked });
     const held = operations.find({ ...request, caller, kind: "CREATE_VM", fingerprint });
     if (held !== undefined) return await held;
     const asked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
@@ -119,10 +122,7 @@ export class Vms {
         placementEpoch,
         createdAtMs: clock.now(),
       };
-      return await this.#begin(
-        { requestId: request.requestId, caller, fingerprint, vmId: spec.id, intent },
-        taken,
-      );
+      return await this.#begin({ ...whoAsks(request, caller), fingerprint, vmId: spec.id, intent }, taken);
     } catch (thrown) {
       taken.ended(false);
       throw thrown;
@@ -239,19 +239,16 @@ export class Vms {
     kind: Intent["kind"],
     decide: (vm: Vm) => Intent,
   ): Promise<Operation> {
-    const fingerprint = fingerprintOf(kind, { ...request, requestId: undefined });
+    const fingerprint = fingerprintOf(kind, { ...request, ...notAsked });
     const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
     if (held !== undefined) return await held;
     const vm = this.#managed(request.vm);
     const intent = decide(vm);
-    return await this.#begin(
-      { requestId: request.requestId, caller, fingerprint, vmId: vm.id, intent },
-      nothingTaken,
-    );
+    return await this.#begin({ ...whoAsks(request, caller), fingerprint, vmId: vm.id, intent }, nothingTaken);
   }
 
   async #begin(
-    request: { requestId: string; caller: string; fingerprint: string; vmId: string; intent: Intent },
+    request: ReturnType<typeof whoAsks> & { fingerprint: string; vmId: string; intent: Intent },
     taken: Taken,
   ): Promise<Operation> {
     const { kind } = request.intent;

@@ -109,7 +109,8 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     assert.match(scraped, /^socle_collector_success\{collector="vm_disk"\} 1$/m);
     assert.doesNotMatch(scraped, /^socle_collector_success\{.*\} 0$/m);
 
-    assert.match(await good("vm pause web-1"), /^pause vm/);
+    assert.match(await good("--ticket CHG-7 vm pause web-1"), /^pause vm/);
+    assert.match(await good("operations ls"), /WHY[^]*PAUSE_VM .* CHG-7/);
     assert.match(await good("vm ls --state paused"), /^web-1 +paused/m);
     assert.match(await good("vm resume web-1"), /^resume vm/);
     const refused = await socle("vm rm web-1 --yes");

@@ -70,6 +70,8 @@ function tell(session: Session, report: Report, key: VerifyKey): string {
   return `${lines.join("\n")}\n`;
 }
 
+const isSaid = ({ caller }: Entry): boolean => (caller?.ticket ?? caller?.breakGlass) !== undefined;
+
 export const showAudit: Command = async (session, _args, options) => {
   const directory = await directoryOf(options);
   const key = await keyOf(directory, options);
@@ -89,7 +91,8 @@ export const showAudit: Command = async (session, _args, options) => {
   found = found.slice(-limit);
   if (session.json) for (const entry of found) session.printJson(entry, true);
   else if (found.length === 0) session.print("no entries\n");
-  else session.print(await renderTable(columns, found, session.paint));
+  else
+    session.print(await renderTable(found.some(isSaid) ? [...columns, why] : columns, found, session.paint));
   if (report.problem === undefined) return exitCodes.ok;
   session.note(`${session.paint("red", "not to be trusted further:")} ${report.problem.what}`);
   return exitCodes.failed;
@@ -98,7 +101,7 @@ export const showAudit: Command = async (session, _args, options) => {
 const columns: Column<Entry>[] = [
   { title: "ENTRY", cell: ({ sequence }) => String(sequence), align: "right" },
   { title: "TIME", cell: ({ time }) => time },
-  { title: "WHO", cell: ({ caller }) => caller?.name ?? "-" },
+  { title: "WHO", cell: ({ caller }) => caller?.person ?? caller?.name ?? "-" },
   { title: "WHAT", cell: ({ act, method }) => method?.split("/").at(-1) ?? act },
   { title: "VM", cell: ({ vm, arguments: told }) => vm ?? String(told?.["spec.name"] ?? "-") },
   { title: "TENANT", cell: ({ tenant }) => tenant ?? "-" },
@@ -111,6 +114,11 @@ const columns: Column<Entry>[] = [
   },
   { title: "REASON", cell: ({ reason }) => reason ?? "" },
 ];
+
+const why: Column<Entry> = {
+  title: "WHY",
+  cell: ({ caller }) => caller?.breakGlass ?? caller?.ticket ?? "-",
+};
 
 export const exportAudit: Command = async (session, _args, options) => {
   const directory = await directoryOf(options);
@@ -145,7 +153,8 @@ function filterOf(session: Session, { since, who, vm, tenant, denied }: Options)
   return (entry) => {
     const { caller, arguments: told, outcome } = entry;
     if (Date.parse(entry.time) < sinceMs) return false;
-    if (typeof who === "string" && !(caller?.name.includes(who) ?? false)) return false;
+    if (typeof who === "string" && ![caller?.name, caller?.person].some((name) => name?.includes(who)))
+      return false;
     if (typeof vm === "string" && entry.vm !== vm && told?.["spec.name"] !== vm) return false;
     if (typeof tenant === "string" && entry.tenant !== tenant) return false;
     return denied !== true || outcome === "denied" || outcome === "refused";

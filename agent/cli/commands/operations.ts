@@ -18,11 +18,30 @@ export const listOperations: Command = async (session, _args, options) => {
   });
   if (session.json) session.printJson({ operations });
   else if (operations.length === 0) session.print("no operations\n");
-  else session.print(await renderTable(operationColumns(session.nowMs()), operations, session.paint));
+  else
+    session.print(
+      await renderTable(operationColumns(operations, session.nowMs()), operations, session.paint),
+    );
   return undefined;
 };
 
-export const operationColumns = (nowMs: number): Column<Operation__Output>[] => [
+export const operationColumns = (
+  operations: readonly Operation__Output[],
+  nowMs: number,
+): Column<Operation__Output>[] => [
+  ...columns(nowMs),
+  ...(operations.some(({ person, ticket, breakGlass }) => person + ticket + breakGlass !== "")
+    ? whoAndWhy
+    : []),
+];
+
+/** Where somebody said so. */
+const whoAndWhy: Column<Operation__Output>[] = [
+  { title: "WHO", cell: ({ person }) => person || "-" },
+  { title: "WHY", cell: ({ ticket, breakGlass }) => breakGlass || ticket || "-" },
+];
+
+const columns = (nowMs: number): Column<Operation__Output>[] => [
   { title: "OPERATION", cell: ({ operationId }) => operationId },
   { title: "KIND", cell: ({ kind }) => kind },
   {
@@ -66,6 +85,9 @@ export const showOperation: Command = async (session, args) => {
   return undefined;
 };
 
+const said = (title: string, text: string): [string, string][] =>
+  text === "" ? [] : [[title, printable(text)]];
+
 /** One operation with its steps. */
 export async function renderOperation(
   operation: Operation__Output,
@@ -79,10 +101,11 @@ export async function renderOperation(
     ["kind", operation.kind],
     ["vm", operation.vmId],
     ["caller", printable(operation.caller)],
+    ...said("person", operation.person),
+    ...said("ticket", operation.ticket),
+    ...said("break-glass", operation.breakGlass),
     ["state", paint(stateColour(operation.state), enumWord(operation.state, "STATE"))],
-    ...(operation.cancelledBy === ""
-      ? []
-      : [["cancelled by", printable(operation.cancelledBy)] satisfies [string, string]]),
+    ...said("cancelled by", operation.cancelledBy),
     ["begun", `${formatAge(operation.createdAt, nowMs)} ago`],
     ["took", took(operation)],
     ...(error === undefined ? [] : [["error", paint("red", printable(error))] satisfies [string, string]]),

@@ -65,7 +65,8 @@ export async function renderStatus(
     );
   }
   if (reservations.length > 0) parts.push(await renderTable(reservationColumns(nowMs), reservations, paint));
-  if (operations.length > 0) parts.push(await renderTable(operationColumns(nowMs), operations, paint));
+  if (operations.length > 0)
+    parts.push(await renderTable(operationColumns(operations, nowMs), operations, paint));
   return parts.join("\n");
 }
 

@@ -34,6 +34,10 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
       damaged: { ...reported("Damaged"), latch: "acknowledge" },
       behind: reported("ForwardingBehind"),
     },
+    BreakGlass: {
+      /** Somebody who may is to have seen it. */
+      used: { ...reported("Used"), latch: "acknowledge" },
+    },
   }) satisfies ConditionTable;
 
 function reported(reason: string): TriggerRule {

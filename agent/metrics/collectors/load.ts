@@ -14,12 +14,16 @@ export const load = collector(
       "Connections turned away: of nobody who may come, or too many of one caller or in all.",
       ["listener"],
     ),
+    brokenGlass: counter(
+      "socle_break_glass_calls_total",
+      "Changes that were let in by break-glass, without a person's token.",
+    ),
     working: gauge("socle_vm_work_running", "Creates, starts and deletes that libvirt is at."),
     waiting: gauge("socle_vm_work_waiting", "Creates, starts and deletes that wait for their turn."),
     journal: gauge("socle_journal_pending_bytes", "What waits to be written to the operations journal."),
   },
   ({ load: read }, emit) => {
-    const { calls, connections, work, journalPendingBytes } = read();
+    const { calls, connections, work, brokenGlass, journalPendingBytes } = read();
     for (const { kind, open, refused } of calls) {
       emit.open(open, kind);
       emit.refused(refused, kind);
@@ -28,6 +32,7 @@ export const load = collector(
       emit.connections(open, listener);
       emit.turnedAway(refused, listener);
     }
+    emit.brokenGlass(brokenGlass);
     emit.working(work.taken);
     emit.waiting(work.waiting);
     emit.journal(journalPendingBytes);

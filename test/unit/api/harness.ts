@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import {
   Client,
   credentials,
+  Metadata,
   type ChannelCredentials,
   type ClientOptions,
   type ServiceError,
@@ -14,6 +15,7 @@ import type { MethodDefinition } from "@grpc/proto-loader";
 import type { ConsoleStream, Doors } from "../../../agent/api/doors.ts";
 import type { AuditDoor } from "../../../agent/api/call-audit.ts";
 import type { Act } from "../../../agent/audit/index.ts";
+import type { PeopleDoor } from "../../../agent/api/people.ts";
 import { loadProtos } from "../../../agent/api/protos.ts";
 import { ApiServer } from "../../../agent/api/server.ts";
 import { configSchema, type Config } from "../../../agent/config/schema.ts";
@@ -25,6 +27,7 @@ import { Ledger } from "../../../agent/host/ledger.ts";
 import { Reservations } from "../../../agent/host/reservations.ts";
 import { ReservationBook } from "../../../agent/state/reservation-book.ts";
 import { EventLog } from "../../../agent/state/event-log.ts";
+import type { Behalf } from "../../../agent/state/operation.ts";
 import { Operations } from "../../../agent/state/operations.ts";
 import { Position } from "../../../agent/state/position.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
@@ -195,6 +198,7 @@ export async function startApi(
   config: Partial<Config["api"]> = {},
   trust: Trust = noTrust,
   controlEpochs: Doors["controlEpochs"] = { controlEpoch: 0, raiseControlEpoch: () => Promise.resolve() },
+  people: Partial<PeopleDoor> = {},
 ): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), "socle-api-"));
   const logged: Record<string, unknown>[] = [];
@@ -217,12 +221,13 @@ export async function startApi(
   };
   const position = new Position({ agentEpoch: 7 });
   const asked: Harness["asked"] = [];
-  const mutate = (kind: string) => async (request: { requestId: string }, caller: string) => {
-    asked.push([kind, request, caller]);
-    const { requestId } = request;
-    const begun = { requestId, caller, kind, vmId: "v", fingerprint: "f", intent: {} };
-    return (await operations.begin(begun)).operation;
-  };
+  const mutate =
+    (kind: string) => async (request: { requestId: string; behalf?: Behalf | undefined }, caller: string) => {
+      asked.push([kind, request, caller]);
+      const { requestId, behalf } = request;
+      const begun = { requestId, caller, behalf, kind, vmId: "v", fingerprint: "f", intent: {} };
+      return (await operations.begin(begun)).operation;
+    };
   const vms: Harness["vms"] = {
     create: mutate("CREATE_VM"),
     start: mutate("START_VM"),
@@ -255,6 +260,14 @@ export async function startApi(
     },
     trust,
     audit,
+    people: {
+      rules: configSchema.parse({}).people,
+      verify: () => {
+        throw new Error("no people in this test");
+      },
+      brokeGlass: () => undefined,
+      ...people,
+    },
     clock,
     log,
     stopTimeoutMs: 500,
@@ -326,13 +339,18 @@ export class ApiClient {
     method: Callable<Request, Response>,
     request: NoInfer<Request>,
     timeoutMs = 5000,
+    said: Readonly<Record<string, string | string[]>> = {},
   ): Promise<Response> {
+    const metadata = new Metadata();
+    for (const [key, values] of Object.entries(said))
+      for (const value of [values].flat()) metadata.add(key, value);
     return new Promise((resolve, reject) => {
       this.client.makeUnaryRequest(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
         request,
+        metadata,
         { deadline: Date.now() + timeoutMs },
         (error: ServiceError | null, response?: Response) => {
           if (error !== null) reject(error);

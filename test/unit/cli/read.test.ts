@@ -359,6 +359,33 @@ test("an operation tells who cancelled it", async (context) => {
   assert.match(stdout, /^state +cancelled\ncancelled by +unix:operator\ufffd\[31m$/m);
 });
 
+test("an operation tells on whose behalf it is, and why", async (context) => {
+  const behalf = operation({
+    person: "ann@example",
+    ticket: "CHG-7\u001b[31m",
+    breakGlass: "the provider is down",
+  });
+  const socket = await fakeAgent(context, {
+    operations: {
+      GetOperation: (_call, done) => done(null, behalf),
+      ListOperations: (_call, done) => done(null, { operations: [behalf, operation({ ticket: "CHG-8" })] }),
+    },
+  });
+  const { stdout } = await socle(["operations", "show", "op-1"], { socket });
+  assert.match(stdout, /^person +ann@example\nticket +CHG-7\ufffd\[31m\nbreak-glass +the provider is down$/m);
+  const listed = (await socle(["operations", "ls"], { socket })).stdout;
+  assert.match(listed, /WHO +WHY *\n.*ann@example +the provider is down *\n.* - +CHG-8/);
+});
+
+test("a person's token comes from a file alone, and nothing that is none is sent", async () => {
+  const missing = await socle(["--person-file", "/nonexistent", "uncordon"]);
+  assert.deepEqual([missing.exitCode, /cannot be read/.test(missing.stderr)], [2, true]);
+  const none = await socle(["--person-file", import.meta.filename, "uncordon"]);
+  assert.deepEqual([none.exitCode, /holds no token/.test(none.stderr)], [2, true]);
+  for (const reason of ["", " ", "a\nb", "x".repeat(129), "é"])
+    assert.equal((await socle(["--break-glass", reason, "uncordon"])).exitCode, 2, reason);
+});
+
 test("version asks the agent where there is one", async (context) => {
   const socket = await fakeAgent(context, { host: { GetHost: (_call, done) => done(null, host()) } });
   assert.match(

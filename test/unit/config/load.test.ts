@@ -86,6 +86,14 @@ scheduler: yes
   );
 });
 
+test("people are believed only by keys, an issuer and an audience, and cannot be required without", () => {
+  const missing = (text: string): string[] =>
+    problemsOf(text).map((line) => line.replace(/^\d+:\d+: | is .*/g, ""));
+  assert.deepEqual(missing("people: {keys: /etc/socle/idp.pem}"), ["people.issuer:", "people.audience:"]);
+  assert.deepEqual(missing("people: {required: network}"), ["people.keys:"]);
+  assert.deepEqual(missing("people: {keys: /a, issuer: b, audience: c, required: everywhere}"), []);
+});
+
 test("a key that stands twice is refused, not the last one taken", () => {
   assert.deepEqual(problemsOf("log:\n  level: info\n  level: debug\n"), ["3:3: this key stands here twice"]);
 });

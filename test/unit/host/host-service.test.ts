@@ -168,6 +168,18 @@ test("three VMs that cannot be started keep new ones away, until one can", async
   assert.equal(condition("VmStartFailures")?.status, "false");
 });
 
+test("break-glass is told of until somebody has seen it, and again when it comes anew", async (context) => {
+  const { host, condition } = await start(context);
+  assert.equal(condition("BreakGlass")?.status, "false");
+  host.reportBreakGlass({ reason: "the provider is down", method: "/socle.v1.VmService/StopVm" });
+  assert.deepEqual([condition("BreakGlass")?.effect, condition("BreakGlass")?.latched], ["degraded", true]);
+  assert.match(condition("BreakGlass")?.evidence ?? "", /StopVm at .*Z, because: the provider is down/);
+  await host.acknowledge("BreakGlass", "request-1");
+  assert.equal(condition("BreakGlass")?.status, "false");
+  host.reportBreakGlass({ reason: "again", method: "/socle.v1.VmService/StopVm" });
+  assert.deepEqual([condition("BreakGlass")?.status, condition("BreakGlass")?.latched], ["true", true]);
+});
+
 test("an audit log that was tampered with is told of until somebody has looked, one that is behind until it is not", async (context) => {
   const { host, condition } = await start(context);
   host.reportAudit({});

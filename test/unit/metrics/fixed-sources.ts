@@ -458,6 +458,7 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
         { listener: "tcp", open: 129, refused: 7 },
       ],
       work: { taken: 8, waiting: 192 },
+      brokenGlass: 1,
       journalPendingBytes: 0,
     }),
     audit: () => ({

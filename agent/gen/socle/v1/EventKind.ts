@@ -17,6 +17,7 @@ export const EventKind = {
   EVENT_KIND_LIBVIRT_DISCONNECTED: 'EVENT_KIND_LIBVIRT_DISCONNECTED',
   EVENT_KIND_CONDITION_CHANGED: 'EVENT_KIND_CONDITION_CHANGED',
   EVENT_KIND_OPERATION_ENDED: 'EVENT_KIND_OPERATION_ENDED',
+  EVENT_KIND_BREAK_GLASS: 'EVENT_KIND_BREAK_GLASS',
 } as const;
 
 export type EventKind =
@@ -52,5 +53,7 @@ export type EventKind =
   | 23
   | 'EVENT_KIND_OPERATION_ENDED'
   | 24
+  | 'EVENT_KIND_BREAK_GLASS'
+  | 25
 
 export type EventKind__Output = typeof EventKind[keyof typeof EventKind]

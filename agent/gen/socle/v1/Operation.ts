@@ -59,6 +59,9 @@ export interface Operation {
   'endedAt'?: (_google_protobuf_Timestamp | null);
   'result'?: ({[key: string]: string});
   'cancelledBy'?: (string);
+  'person'?: (string);
+  'ticket'?: (string);
+  'breakGlass'?: (string);
 }
 
 export interface Operation__Output {
@@ -76,4 +79,7 @@ export interface Operation__Output {
   'endedAt': (_google_protobuf_Timestamp__Output | null);
   'result': ({[key: string]: string});
   'cancelledBy': (string);
+  'person': (string);
+  'ticket': (string);
+  'breakGlass': (string);
 }
