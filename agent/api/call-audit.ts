@@ -24,7 +24,7 @@ export const auditedFields: Readonly<Record<string, readonly string[]>> = {
   "/socle.v1.VmService/RebootVm": ["force"],
   "/socle.v1.VmService/PauseVm": [],
   "/socle.v1.VmService/ResumeVm": [],
-  "/socle.v1.VmService/DeleteVm": ["keepDisks", "force"],
+  "/socle.v1.VmService/DeleteVm": ["keepDisks", "eraseDisks", "force"],
   "/socle.v1.VmService/Console": ["force"],
   "/socle.v1.OperationService/CancelOperation": ["operationId"],
   "/socle.v1.HostService/SetSchedulingState": ["state", "reason"],

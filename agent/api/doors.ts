@@ -41,6 +41,7 @@ export interface Doors {
     delete: Mutate<
       Mutation & {
         readonly keepDisks: boolean;
+        readonly eraseDisks?: boolean;
         readonly force: boolean;
         readonly etag?: string | undefined;
       }

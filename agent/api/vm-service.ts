@@ -58,9 +58,15 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
     ResumeVm: mutation((request, { caller }) =>
       told(of(caller).vms.resume(by(request, caller), caller.name)),
     ),
-    DeleteVm: mutation(({ etag, ...request }, { caller }) =>
+    DeleteVm: mutation(({ etag, eraseDisks, ...request }, { caller }) =>
       told(
-        of(caller).vms.delete(by({ ...request, etag: etag === "" ? undefined : etag }, caller), caller.name),
+        of(caller).vms.delete(
+          by(
+            { ...request, ...(eraseDisks ? { eraseDisks } : {}), etag: etag === "" ? undefined : etag },
+            caller,
+          ),
+          caller.name,
+        ),
       ),
     ),
     Console: {

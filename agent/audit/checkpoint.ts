@@ -24,6 +24,14 @@ const checkpointSchema = z.object({
   signature: z.string(),
 });
 
+/** What this host says of something that it did, for those who check it with its public audit key. */
+export interface Attested {
+  /** JSON, which begins with what kind of statement it is. */
+  readonly text: string;
+  /** Ed25519 over its bytes, base64. */
+  readonly signature: string;
+}
+
 /** What the host's audit key says of the log: up to this entry it was so. */
 export type Checkpoint = Readonly<z.output<typeof checkpointSchema>>;
 
@@ -68,6 +76,10 @@ export class VerifyKey {
     if (checkpoint.key !== this.fingerprint) return false;
     return verify(null, textOf(checkpoint), this.#key, Buffer.from(checkpoint.signature, "base64"));
   }
+
+  attests({ text, signature }: Attested): boolean {
+    return verify(null, Buffer.from(text), this.#key, Buffer.from(signature, "base64"));
+  }
 }
 
 const privateName = "key.pem";
@@ -104,6 +116,13 @@ export class AuditKey {
     if ((await readIfThere(publicPath)) !== key.public.pem)
       await replaceFile(publicPath, Buffer.from(key.public.pem));
     return key;
+  }
+
+  /** JSON is never taken for a checkpoint, whose text begins otherwise. */
+  attest(statement: Readonly<Record<string, unknown>>, nowMs: number): Attested {
+    const time = new Date(nowMs).toISOString();
+    const text = JSON.stringify({ ...statement, time, key: this.public.fingerprint });
+    return { text, signature: sign(null, Buffer.from(text), this.#key).toString("base64") };
   }
 
   sign(sequence: number, hash: string, nowMs: number): Checkpoint {

@@ -1,4 +1,11 @@
-export { parseCheckpoint, publicName, readHead, VerifyKey, type Checkpoint } from "./checkpoint.ts";
+export {
+  parseCheckpoint,
+  publicName,
+  readHead,
+  VerifyKey,
+  type Attested,
+  type Checkpoint,
+} from "./checkpoint.ts";
 export type { Act, Actor, ActKind, Entry } from "./entry.ts";
 export { keyOfExport, TenantExport, verifyExport, type ExportReport } from "./export.ts";
 export { Forwarder, type ForwardState } from "./forwarder.ts";

@@ -4,7 +4,7 @@ import type { Logger } from "../kernel/log.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import { Topic } from "../kernel/topic.ts";
 import { digestOf, encodeLink, linked } from "./chain.ts";
-import { AuditKey, writeHead, type Checkpoint } from "./checkpoint.ts";
+import { AuditKey, writeHead, type Attested, type Checkpoint } from "./checkpoint.ts";
 import { encodeEntry, type Act } from "./entry.ts";
 import { findLog, type Found } from "./found.ts";
 import type { ChainPoint } from "./follow.ts";
@@ -120,6 +120,11 @@ export class AuditLog {
   /** Why acts are refused now: for good, or until there is space again. */
   get failure(): SocleError | undefined {
     return this.#failure ?? this.#full?.error;
+  }
+
+  /** A statement of this host's, signed by its audit key. */
+  attest(statement: Readonly<Record<string, unknown>>): Attested {
+    return this.#key.attest(statement, this.#options.clock.now());
   }
 
   get directory(): string {

@@ -38,7 +38,8 @@ export function operationTrail(
 }
 
 const endOf = (operation: Operation, tenant: string | undefined): Parameters<AuditLog["note"]>[0] => {
-  const { id, kind, vmId, caller, behalf, requestId, state, error } = operation;
+  const { id, kind, vmId, caller, behalf, requestId, state, error, result } = operation;
+  const receipt = result["receipt_sha256"];
   return {
     act: "operation_ended",
     requestId,
@@ -47,7 +48,7 @@ const endOf = (operation: Operation, tenant: string | undefined): Parameters<Aud
     outcome: state === "succeeded" ? "done" : state === "cancelled" ? "cancelled" : "failed",
     ...(error === undefined ? {} : { reason: error.reason }),
     operation: id,
-    details: { kind, by: caller, ...behalf },
+    details: { kind, by: caller, ...behalf, ...(receipt === undefined ? {} : { receipt }) },
   };
 };
 

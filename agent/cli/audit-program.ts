@@ -23,6 +23,10 @@ export function addAudit(program: Cli, bind: Bind, configOption: () => Option): 
   command("verify", "Check the whole log, and name the first entry that was changed, removed or moved.")
     .option("--checkpoint <file>", "A checkpoint that was kept elsewhere, which the log must fit.")
     .option("--export <file>", "Check an export instead.")
+    .option(
+      "--receipt <file>",
+      "Check a receipt of erased disks instead: the operation, as --json prints it.",
+    )
     .action(bind(async () => (await load()).verifyAudit));
   filters(command("show", "Show entries, checked as they are read."))
     .option("--tenant <tenant>", "Only about VMs and reservations of this tenant.")

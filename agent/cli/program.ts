@@ -239,6 +239,7 @@ function addVm(program: Cli, bind: Bind): void {
   change("rm", "Delete a VM and the disks that were made for it.")
     .alias("delete")
     .option("--keep-disks", "Leave its disks where they are.")
+    .option("--erase", "Make its disks unreadable before; the operation has a signed receipt.")
     .option("--force", "Pull the plug of a running VM first.")
     .option("-y, --yes", "Do not ask.")
     .option("--dry-run", "Show what would be destroyed and change nothing.")

@@ -44,7 +44,7 @@ export function buildHypervisor(
   { trust, probePath }: { readonly trust: Trust; readonly probePath: string },
 ): Hypervisor {
   const { config, environment, clock, log } = basis;
-  const { events, operations } = state;
+  const { events, operations, audit, record } = state;
   const callTimeoutMs = config.libvirt.callTimeoutSeconds * 1000;
   const libvirt = new Libvirt({ uri: config.libvirt.uri, callTimeoutMs, environment, clock, log });
   const host = buildHost(basis, state, { libvirt, trust, probePath });
@@ -54,14 +54,12 @@ export function buildHypervisor(
   const tell = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
   const observer = new Observer({ libvirt, table, tell, kvm: host, clock, log, sampleIntervalMs });
   const architecture = ARCHITECTURES[arch()] ?? arch();
-  const wrap = new KeyWrap({
-    file: config.vm.volumeKeyFile,
-    credentials: environment["CREDENTIALS_DIRECTORY"],
-  });
+  const wrap = new KeyWrap({ file: config.vm.volumeKeyFile, environment });
   const vms = new Vms({
     domains: new Domains(libvirt, clock, host),
     volumes: new Volumes(libvirt, clock),
     keys: new GuestKeys(libvirt, clock, wrap),
+    attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: record.hostId ?? "", ...rest }),
     table,
     operations,
     clock,

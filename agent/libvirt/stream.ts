@@ -4,7 +4,7 @@ import { decodeWhole, type Connection } from "./connection.ts";
 import { libvirtError, remoteError, unanswered, unreachable } from "./errors.ts";
 import { FrameStatus, FrameType, type Frame } from "./frame.ts";
 import { programNumbers, type Procedure } from "./procedure.ts";
-import { hyper, struct, uint, XdrError } from "./xdr.ts";
+import { hyper, struct, uint, XdrError, XdrWriter } from "./xdr.ts";
 
 /** VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX: what every daemon takes in one message of a stream. */
 const PIECE_BYTES = 262120;
@@ -96,6 +96,13 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
     for (let at = 0; at < data.byteLength; at += PIECE_BYTES) {
       await this.#send(FrameStatus.CONTINUE, data.subarray(at, at + PIECE_BYTES));
     }
+  }
+
+  /** So much is passed over, on a stream that was opened as a sparse one. In a file, nothing stays behind the hole. */
+  async writeHole(bytes: number): Promise<void> {
+    const body = new XdrWriter();
+    streamHole.encode(body, { length: bytes, flags: 0 });
+    await this.#send(FrameStatus.CONTINUE, body.take(), FrameType.STREAM_HOLE);
   }
 
   /**
@@ -215,10 +222,10 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
     return length > 0 ? Buffer.alloc(length) : this.#take();
   }
 
-  async #send(status: number, data: Uint8Array): Promise<void> {
+  async #send(status: number, data: Uint8Array, type: number = FrameType.STREAM): Promise<void> {
     const connection = this.#open();
     try {
-      await connection.sendStream(this.#header(status), data);
+      await connection.sendStream({ ...this.#header(status), type }, data);
     } catch (thrown) {
       throw this.#error ?? toSocleError(thrown);
     }

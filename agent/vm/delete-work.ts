@@ -1,5 +1,6 @@
 import { SocleError } from "../kernel/errors.ts";
 import { isActive } from "./domains.ts";
+import { eraseDisks, receiptOf } from "./erasure.ts";
 import { seen, SEEN_WITHIN_MS, type Work } from "./work.ts";
 
 /**
@@ -14,12 +15,16 @@ export const deleteWork: Work<"DELETE_VM"> = async (context, intent, run) => {
   const before = await domains.state(vmId);
   requireDeletable(vmId, before, intent.force);
   if (isActive(before)) await step("pull plug", () => domains.destroy(vmId), 0.3);
+  const erased = intent.erase === undefined ? undefined : await eraseDisks(context, intent.erase, run);
   for (const volume of intent.volumes)
     await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
   await step("undefine", () => domains.undefine(vmId), 0.3);
   for (const part of intent.keyedParts ?? []) await step(`forget key ${part}`, () => keys.forget(vmId, part));
   await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
-  return { volumes_deleted: String(intent.volumes.length) };
+  const deleted = { volumes_deleted: String(intent.volumes.length) };
+  return intent.erase === undefined || erased === undefined
+    ? deleted
+    : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
 };
 
 /** Throws `conflict` VM_RUNNING: a guest's plug is pulled only where that was asked for. */

@@ -1,19 +1,17 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
-import { join } from "node:path";
+import { credentialPath, type CredentialName, type Environment } from "../kernel/credentials.ts";
 import { SocleError } from "../kernel/errors.ts";
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-/** The credential's name, as `LoadCredential=` or `LoadCredentialEncrypted=` of the unit give it. */
-export const CREDENTIAL = "socle-volume-key";
+const CREDENTIAL: CredentialName = "socle-volume-key";
 
 export interface KeySource {
   /** Holds the volume key; null: systemd's credential does. */
   readonly file: string | null;
-  /** $CREDENTIALS_DIRECTORY. */
-  readonly credentials: string | undefined;
+  readonly environment: Environment;
 }
 
 /**
@@ -69,8 +67,8 @@ export class KeyWrap {
   }
 
   async #key(): Promise<Buffer> {
-    const { file, credentials } = this.#source;
-    const path = file ?? (credentials === undefined ? undefined : join(credentials, CREDENTIAL));
+    const { file, environment } = this.#source;
+    const path = file ?? credentialPath(environment, CREDENTIAL);
     if (path === undefined) throw missing();
     // One byte more than it should have shows that it is too long.
     const found = Buffer.alloc(KEY_BYTES + 1);

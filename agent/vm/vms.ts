@@ -19,6 +19,7 @@ import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
 import type { Vm } from "./vm.ts";
 import {
+  erasureOf,
   ownVolumes,
   undecided,
   volumesNamedBy,
@@ -172,12 +173,14 @@ export class Vms {
   async delete(
     request: Mutation & {
       readonly keepDisks: boolean;
+      readonly eraseDisks?: boolean;
       readonly force: boolean;
       readonly etag?: string | undefined;
     },
     caller: string,
   ): Promise<Operation> {
-    const { etag, force, keepDisks } = request;
+    const { etag, force, keepDisks, eraseDisks = false } = request;
+    if (keepDisks && eraseDisks) throw keptAndErased();
     return await this.#mutate(request, caller, "DELETE_VM", (vm) => {
       requireEtag(etag, vm);
       requireDeletable(vm.name, vm, force);
@@ -189,6 +192,7 @@ export class Vms {
         volumes: keepDisks || spec === undefined ? [] : ownVolumes(spec),
         force,
         ...(parts.length === 0 ? {} : { keyedParts: parts }),
+        ...(eraseDisks && spec !== undefined ? { erase: erasureOf(spec) } : {}),
         ...(etag === undefined ? {} : { etag }),
       };
     });
@@ -269,7 +273,9 @@ export class Vms {
         const result = await this.#lock.run(
           vmId,
           () =>
-            this.#inPlace(operation, signal, () => this.#do(intent, { vmId, step, signal, resumed, done })),
+            this.#inPlace(operation, signal, () =>
+              this.#do(intent, { operationId: operation.id, vmId, step, signal, resumed, done }),
+            ),
           signal,
         );
         taken.ended(true);
@@ -394,6 +400,13 @@ function lacksTrait(trait: string, needing: readonly string[], why: string, caus
   return new SocleError("conflict", "HOST_LACKS_TRAIT", message, {
     cause,
     details: { fields, metadata: { dimension: "trait", trait } },
+  });
+}
+
+function keptAndErased(): SocleError {
+  const message = "the disks are either kept or erased: not both";
+  return new SocleError("invalid", "ERASED_DISKS_KEPT", message, {
+    details: { fields: { erase_disks: message } },
   });
 }
 

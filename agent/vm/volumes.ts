@@ -35,6 +35,11 @@ interface Found extends Image {
 /** A pool must keep this much free, or the first write of a guest would stop it. */
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
 
+/** More than any header of LUKS takes, with that of the image format before it: both stand at the beginning. */
+const LUKS_HEADER_BYTES = 16 * 1024 * 1024;
+/** 5 MB/s. */
+const SLOWEST_BYTES_PER_MS = 5000;
+
 /** How long a pool that cannot be refreshed is taken for a busy one. */
 const REFRESH_FOR_MS = 5000;
 const REFRESH_EVERY_MS = 250;
@@ -127,6 +132,75 @@ export class Volumes {
         await orNone(() => this.#libvirt.call(libvirt.storageVolDelete, { vol, flags: 0 }));
       },
       async () => (await this.#lookup(reference)) === undefined,
+      "again",
+    );
+  }
+
+  /**
+   * Overwrites all bytes of it with zeros, to the disk, and gives how many; undefined where it is not there. Throws
+   * `exhausted` POOL_FULL where a thin one has no room to be written whole.
+   *
+   * libvirt's own wipe only cuts a sparse file off and lets it grow again, which overwrites nothing; and what an upload
+   * has written may still be in memory when the file is deleted, and is then never written. So: holes are filled by an
+   * upload, and what has none is wiped, which writes and syncs.
+   */
+  async overwrite(reference: VolumeRef): Promise<number | undefined> {
+    const found = await this.#measured(reference);
+    if (found === undefined) return undefined;
+    const { vol, bytes, holeBytes } = found;
+    if (holeBytes > 0) {
+      const pool = await this.#pool(reference.pool);
+      const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
+      if (available < holeBytes + LEAST_FREE_BYTES) throw poolFull(reference.pool, available);
+      await this.#writeZeros(vol, bytes);
+    }
+    await this.#wipe(vol, bytes);
+    return bytes;
+  }
+
+  /**
+   * Overwrites the header of an encrypted one with zeros, to the disk, and gives how many bytes that were; undefined
+   * where it is not there. Of a file, nothing is left behind the header: so the rest needs not be overwritten to sync.
+   */
+  async overwriteHeader(reference: VolumeRef): Promise<number | undefined> {
+    const found = await this.#measured(reference);
+    if (found === undefined) return undefined;
+    const { vol, isFile } = found;
+    const bytes = Math.min(found.bytes, LUKS_HEADER_BYTES);
+    await this.#writeZeros(vol, bytes, isFile);
+    // A block device is synced by the kernel when the last who has it open closes it.
+    if (isFile) await this.#wipe(vol, bytes);
+    return bytes;
+  }
+
+  async #measured(
+    reference: VolumeRef,
+  ): Promise<{ vol: libvirt.StorageVol; bytes: number; holeBytes: number; isFile: boolean } | undefined> {
+    const vol = await this.#lookup(reference);
+    if (vol === undefined) return undefined;
+    const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 });
+    const { physicalBytes, capacityBytes, allocationBytes, type } = parseVolume(xml);
+    const bytes = physicalBytes ?? capacityBytes;
+    return { vol, bytes, holeBytes: bytes - (allocationBytes ?? 0), isFile: type === "file" };
+  }
+
+  async #writeZeros(vol: libvirt.StorageVol, bytes: number, cutBehind = false): Promise<void> {
+    const flags = cutBehind ? libvirt.StorageVolUploadFlag.SPARSE_STREAM : 0;
+    const args = { vol, offset: 0, length: cutBehind ? 0 : bytes, flags };
+    const stream = await this.#libvirt.openStream(libvirt.storageVolUpload, args);
+    const zeros = Buffer.alloc(Math.min(bytes, 1024 * 1024));
+    for (let left = bytes; left > 0; left -= zeros.length)
+      await stream.write(left < zeros.length ? zeros.subarray(0, left) : zeros);
+    if (cutBehind) await stream.writeHole(1);
+    await stream.finish();
+  }
+
+  async #wipe(vol: libvirt.StorageVol, bytes: number): Promise<void> {
+    const algorithm = libvirt.StorageVolWipeAlgorithm.ZERO;
+    const timeoutMs = 60_000 + bytes / SLOWEST_BYTES_PER_MS;
+    await this.#certainty.ensure(
+      () => this.#libvirt.call(libvirt.storageVolWipePattern, { vol, algorithm, flags: 0 }, { timeoutMs }),
+      () => Promise.resolve(false),
       "again",
     );
   }

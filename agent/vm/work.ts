@@ -15,6 +15,11 @@ export interface WorkContext {
   readonly domains: Domains;
   readonly volumes: Volumes;
   readonly keys: GuestKeys;
+  /** A statement of this host's, as JSON that begins with its kind, and the signature of it (base64). */
+  readonly attest: (statement: Readonly<Record<string, unknown>>) => {
+    readonly text: string;
+    readonly signature: string;
+  };
   readonly table: VmTable;
   readonly clock: Clock;
   readonly log: Logger;
@@ -47,6 +52,8 @@ export type Intent =
       readonly force: boolean;
       /** What of it is encrypted. Absent: nothing. */
       readonly keyedParts?: readonly string[];
+      /** The volumes are made unreadable before. */
+      readonly erase?: Erasure;
       /** The VM as its deleter saw it. */
       readonly etag?: string;
     };
@@ -63,7 +70,21 @@ export const operationKinds = [
 
 export type IntentOf<K extends Intent["kind"]> = Extract<Intent, { kind: K }>;
 
+/** What is to be erased of a VM, and what the receipt tells beside that. */
+export interface Erasure {
+  readonly name: string;
+  readonly tenant: string;
+  readonly disks: readonly {
+    readonly disk: string;
+    readonly volume: VolumeRef;
+    readonly encrypted: boolean;
+  }[];
+  /** Volumes that the VM used and that are not its own. */
+  readonly kept: readonly VolumeRef[];
+}
+
 export interface WorkRun {
+  readonly operationId: string;
   readonly vmId: string;
   readonly step: Step;
   /** Aborts when the operation is cancelled. */
@@ -87,6 +108,24 @@ export function ownVolumes(spec: VmSpec): VolumeRef[] {
     source.kind === "new" ? [{ pool: source.pool, volume: volumeName(spec.id, name, source.format) }] : [],
   );
 }
+
+/** Its own volumes by disk, and those that it shared with others. */
+export const erasureOf = (spec: VmSpec): Erasure => ({
+  name: spec.name,
+  tenant: spec.tenant,
+  disks: spec.disks.flatMap(({ name, source }) =>
+    source.kind === "new"
+      ? [
+          {
+            disk: name,
+            volume: { pool: source.pool, volume: volumeName(spec.id, name, source.format) },
+            encrypted: source.encryption !== undefined,
+          },
+        ]
+      : [],
+  ),
+  kept: volumesNamedBy(spec),
+});
 
 /** The volumes that a spec names: they must be there before. */
 export const volumesNamedBy = ({ kernelBoot, disks }: VmSpec): VolumeRef[] => [

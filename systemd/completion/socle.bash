@@ -22,7 +22,7 @@ _socle() {
     "vm reboot") words="--request-id --no-wait --timeout --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" vms=1 ;;
     "vm pause") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" vms=1 ;;
     "vm resume") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" vms=1 ;;
-    "vm rm") words="--request-id --no-wait --timeout --keep-disks --force --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" vms=1 ;;
+    "vm rm") words="--request-id --no-wait --timeout --keep-disks --erase --force --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" vms=1 ;;
     "vm console") words="--force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" vms=1 ;;
     "inventory") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "health") words="ack --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -43,7 +43,7 @@ _socle() {
     "enroll") words="--scheduler --token --token-file --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "trust") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "audit") words="verify show export checkpoint --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-    "audit verify") words="--directory --config --key --checkpoint --export --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+    "audit verify") words="--directory --config --key --checkpoint --export --receipt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "audit show") words="--directory --config --key --since --who --vm --tenant --denied --limit --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "audit export") words="--directory --config --key --since --who --vm --tenant --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "audit checkpoint") words="--directory --config --key --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { link, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
@@ -16,8 +16,11 @@ import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { GuestShell } from "../lab/guest-shell.ts";
 import { libvirtdUnavailable } from "../lab/libvirtd.ts";
 import { bootSector, linux, SocleHost } from "../lab/socle-host.ts";
+import { eventually } from "../lab/wait.ts";
 
 const run = promisify(execFile);
+/** Where two machines write the same bytes, both stand out. */
+const pattern = (): Buffer => Buffer.from(randomBytes(8).toString("hex"));
 const MIB = 2 ** 20;
 
 const encrypted = (name: string, format: "DISK_FORMAT_RAW" | "DISK_FORMAT_QCOW2") => ({
@@ -139,16 +142,10 @@ suite("the trust of guests", { skip: libvirtdUnavailable() }, () => {
       await assert.rejects(run("grep", ["-rqE", "v1\\.[0-9a-f]{16}\\.", host.agent.directory]), { code: 1 });
     });
 
-    test("they cannot be kept without their keys, and go with the VM", async () => {
+    test("they cannot be kept without their keys", async () => {
       const { vms } = host.client.contract;
       const keep = { requestId: randomUUID(), vm: "sealed", force: true, keepDisks: true };
       await assert.rejects(host.client.ask(vms.DeleteVm, keep), { reason: "ENCRYPTED_DISKS_KEPT" });
-      succeeded(await host.remove("sealed"));
-      assert.deepEqual(await secrets(), []);
-      assert.deepEqual(
-        (await host.volumes()).filter((name) => name.startsWith("socle-")),
-        [],
-      );
     });
 
     test("a host without a volume key refuses them by the field, and says what to do", async () => {
@@ -165,5 +162,124 @@ suite("the trust of guests", { skip: libvirtdUnavailable() }, () => {
         await writeFile(keyFile, before, { mode: 0o600 });
       }
     });
+  });
+
+  suite("erasing", () => {
+    const sealedSpec = bootSector("to-seal", {
+      disks: [encrypted("cow", "DISK_FORMAT_QCOW2")],
+    });
+    const plainSpec = bootSector("to-erase", {
+      disks: [
+        { name: "thin", newVolume: { pool: "images", capacityBytes: 8 * MIB, format: "DISK_FORMAT_RAW" } },
+        { name: "base", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true },
+      ],
+    });
+    const erase = async (vm: string): Promise<Operation__Output> => {
+      const { vms } = host.client.contract;
+      const request = { requestId: randomUUID(), vm, force: true, eraseDisks: true };
+      return await host.end(await host.client.ask(vms.DeleteVm, request));
+    };
+    /** A second name of a volume's file: what was in it when it was deleted can still be looked at. */
+    const keepInode = async (path: string): Promise<string> => {
+      const other = join(host.libvirtd.directory, randomUUID());
+      await link(path, other);
+      return other;
+    };
+    const receiptOf = ({ result }: Operation__Output): Record<string, unknown> =>
+      JSON.parse(result["receipt"] ?? "{}") as Record<string, unknown>;
+
+    test("of encrypted disks destroys the keys and overwrites the headers", async () => {
+      const raw = (await host.list()).vms.find(({ name }) => name === "sealed")?.vmId ?? "";
+      const { vmId: cow } = succeeded(await host.create(sealedSpec, { leaveStopped: true }));
+      assert.equal((await imageInfo(pathOf(cow, "cow.qcow2")))["encrypted"], true);
+      for (const [vm, path] of [
+        ["sealed", pathOf(raw, "data.raw")],
+        ["to-seal", pathOf(cow, "cow.qcow2")],
+      ] as const) {
+        const inode = await keepInode(path);
+        assert.ok((await readFile(inode)).includes("LUKS\xba\xbe", "latin1"));
+        const { disks } = receiptOf(succeeded(await erase(vm)));
+        const [{ method, volume } = {}, ...more] = disks as Record<string, unknown>[];
+        assert.deepEqual([method, volume, more.length], ["crypto-erase", basename(path), 0]);
+        const left = await readFile(inode);
+        assert.ok(left.length > 0 && left.every((byte) => byte === 0), "something of it is left");
+      }
+      assert.deepEqual(await secrets(), []);
+      assert.ok(!(await host.volumes()).some((name) => name.startsWith("socle-")));
+    });
+
+    test("of other disks overwrites every byte, holes too, and leaves others' volumes alone", async () => {
+      const { vmId } = succeeded(await host.create(plainSpec, { leaveStopped: true }));
+      const words = pattern();
+      const path = pathOf(vmId, "thin.raw");
+      const file = await open(path, "r+");
+      await file.write(words, 0, words.length, 5 * MIB);
+      await file.close();
+      const { blocks, size } = await stat(path);
+      assert.ok(blocks * 512 < size, "the volume is not thin");
+      const inode = await keepInode(path);
+      const base = await readFile(host.files.bootSector);
+
+      const operation = succeeded(await erase("to-erase"));
+      const left = await stat(inode);
+      // A wipe that only cuts a thin file off would leave what it held on the disk, and the file as thin as before.
+      assert.ok(left.size >= 8 * MIB && left.blocks * 512 >= left.size, "it was not overwritten but cut off");
+      assert.ok((await readFile(inode)).every((byte) => byte === 0));
+      assert.deepEqual(await readFile(host.files.bootSector), base);
+      const { disks, kept, vm, operation: id } = receiptOf(operation);
+      assert.deepEqual(disks, [
+        {
+          disk: "thin",
+          pool: "images",
+          volume: `socle-${vmId}-thin.raw`,
+          method: "overwrite",
+          bytes: 8 * MIB,
+        },
+      ]);
+      assert.deepEqual(kept, [{ pool: "images", volume: "bootsector.img" }]);
+      assert.deepEqual([vm, id], [vmId, operation.operationId]);
+      await receiptHolds(operation);
+    });
+
+    /** By openssl, by socle, and by the audit log, which has its digest. */
+    async function receiptHolds(operation: Operation__Output): Promise<void> {
+      const audit = join(host.agent.directory, "state/audit");
+      const at = (name: string): string => join(keyDirectory, name);
+      const {
+        receipt = "",
+        receipt_signature: signature = "",
+        receipt_sha256: digest = "",
+      } = operation.result;
+      await writeFile(at("receipt.json"), receipt);
+      await writeFile(at("receipt.sig"), Buffer.from(signature, "base64"));
+      const check = ["pkeyutl", "-verify", "-pubin", "-inkey", join(audit, "key.pub"), "-rawin"];
+      const { stdout } = await run("openssl", [
+        ...check,
+        "-in",
+        at("receipt.json"),
+        "-sigfile",
+        at("receipt.sig"),
+      ]);
+      assert.match(stdout, /Signature Verified Successfully/);
+
+      const socle = async (told: Operation__Output): Promise<string> => {
+        await writeFile(at("operation.json"), JSON.stringify(told));
+        const words = ["audit", "verify", "--receipt", at("operation.json"), "--directory", audit];
+        return (await run(process.execPath, ["--import", "tsx", "agent/main.ts", ...words])).stdout;
+      };
+      assert.match(await socle(operation), /^good: /);
+      const changed = { ...operation.result, receipt: receipt.replace("overwrite", "crypto-erase") };
+      await assert.rejects(socle({ ...operation, result: changed }), { stdout: /^bad: / });
+
+      const shown = ["audit", "show", "--json", "--directory", audit, "--vm", operation.vmId];
+      const log = await eventually(
+        async () => {
+          const told = (await run(process.execPath, ["--import", "tsx", "agent/main.ts", ...shown])).stdout;
+          return told.includes(operation.operationId) && told.includes('"operation_ended"') && told;
+        },
+        { what: "the audit log to tell the operation's end" },
+      );
+      assert.ok(log.includes(digest));
+    }
   });
 });

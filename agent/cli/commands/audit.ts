@@ -23,6 +23,7 @@ type Options = Readonly<Record<string, unknown>>;
 
 export const verifyAudit: Command = async (session, _args, options) => {
   if (typeof options.export === "string") return await verifyOne(session, options.export, options);
+  if (typeof options.receipt === "string") return await verifyReceipt(session, options.receipt, options);
   const directory = await directoryOf(options);
   const key = await keyOf(directory, options);
   const anchors = typeof options.checkpoint === "string" ? await readCheckpoints(options.checkpoint) : [];
@@ -48,6 +49,34 @@ async function verifyOne(session: Session, path: string, options: Options): Prom
   if (options.key === undefined)
     session.note("the key is the export's own: compare its fingerprint with the host's, or give --key");
   return problem === undefined ? exitCodes.ok : exitCodes.failed;
+}
+
+/** Of an operation that erased disks. */
+async function verifyReceipt(session: Session, path: string, options: Options): Promise<0 | 1> {
+  const key =
+    typeof options.key === "string"
+      ? await readKey(options.key)
+      : await keyOf(await directoryOf(options), {});
+  const [text, signature] = receiptIn(await readable(path, () => readFile(path, "utf8")));
+  if (text === undefined || signature === undefined)
+    throw usageError(`${path} is no operation with a receipt: take it from socle operations show ID --json`);
+  const isGood = key.attests({ text, signature });
+  if (session.json)
+    session.printJson({ good: isGood, key: key.fingerprint, receipt: JSON.parse(text) as unknown });
+  else if (isGood)
+    session.print(`${session.paint("green", "good:")} signed by ${key.fingerprint}\n${text}\n`);
+  else session.print(`${session.paint("red", "bad:")} ${key.fingerprint} did not sign this receipt\n`);
+  return isGood ? exitCodes.ok : exitCodes.failed;
+}
+
+function receiptIn(json: string): [text?: string, signature?: string] {
+  try {
+    const { result } = JSON.parse(json) as { result?: Record<string, unknown> };
+    const [text, signature] = [result?.["receipt"], result?.["receipt_signature"]];
+    return typeof text === "string" && typeof signature === "string" ? [text, signature] : [];
+  } catch {
+    return [];
+  }
 }
 
 function tell(session: Session, report: Report, key: VerifyKey): string {

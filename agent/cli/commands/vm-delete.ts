@@ -9,6 +9,7 @@ import { diskText } from "./vm-list.ts";
 
 interface Options extends MutationOptions {
   readonly keepDisks?: boolean;
+  readonly erase?: boolean;
   readonly force?: boolean;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
@@ -32,7 +33,13 @@ export const deleteVm: Command = async (session, [name = ""], options: Options) 
     // What is deleted is what was shown: a change meanwhile refuses it.
     etag = vm.etag;
   }
-  const request = { vm: name, keepDisks, force: options.force === true, etag };
+  const request = {
+    vm: name,
+    keepDisks,
+    eraseDisks: options.erase === true,
+    force: options.force === true,
+    etag,
+  };
   return mutate(session, options, ({ vms }) => vms.DeleteVm, request);
 };
 

@@ -52,6 +52,25 @@ async function logOf(t: TestContext): Promise<string> {
 
 const audit = (directory: string, ...line: string[]) => socle(["audit", ...line, "--directory", directory]);
 
+test("audit verify says whether this host signed a receipt", async (t) => {
+  const directory = await folder(t);
+  const log = await AuditLog.open({ directory, clock: systemClock, log: silentLog, retentionMs: 1e12 });
+  const { text, signature } = log.attest({ receipt: "socle erasure 1", vm: "v-1" });
+  await log.close();
+  const path = join(directory, "operation.json");
+  const verify = async (receipt: string): ReturnType<typeof audit> => {
+    await writeFile(path, JSON.stringify({ result: { receipt, receipt_signature: signature } }));
+    return await audit(directory, "verify", "--receipt", path);
+  };
+  const good = await verify(text);
+  assert.deepEqual([good.exitCode, good.stdout.split("\n")[1]], [0, text]);
+  const bad = await verify(text.replace("v-1", "v-2"));
+  assert.equal(bad.exitCode, 1);
+  assert.match(bad.stdout, /^bad: [\da-f]{64} did not sign this receipt\n$/);
+  await writeFile(path, "{}");
+  assert.equal((await audit(directory, "verify", "--receipt", path)).exitCode, 2);
+});
+
 test("audit verify says that a log is good, and names the first entry that is not", async (t) => {
   const directory = await logOf(t);
   const good = await audit(directory, "verify");

@@ -73,7 +73,7 @@ describe("reading a stream", () => {
     call.stream(CONTINUE, Buffer.from(", late"));
     call.stream(CONTINUE);
     assert.equal(await text(stream), "early, odd, late");
-    const sent = call.client.received.filter(({ type }) => type === 3);
+    const sent = call.client.received.filter(({ type }) => type === 3 || type === HOLE);
     assert.deepEqual(
       sent.map(({ status, serial, body }) => [status, serial, body.length]),
       [[OK, call.serial, 0]],
@@ -247,7 +247,8 @@ describe("reading a stream", () => {
 });
 
 describe("writing a stream", () => {
-  const received = (call: Received): Received[] => call.client.received.filter(({ type }) => type === 3);
+  const received = (call: Received): Received[] =>
+    call.client.received.filter(({ type }) => type === 3 || type === HOLE);
 
   it("sends all bytes in pieces a daemon takes, then its end", async (t) => {
     const { stream, call } = await open(t, p.storageVolUpload);
@@ -262,6 +263,22 @@ describe("writing a stream", () => {
       [CONTINUE, CONTINUE, CONTINUE, OK],
     );
     await assert.rejects(stream.write(data), (error) => reason(error) === "conflict LIBVIRT_STREAM_FINISHED");
+  });
+
+  it("passes over a hole", async (t) => {
+    const { stream, call } = await open(t, p.storageVolUpload);
+    await stream.write(Buffer.from("a"));
+    await stream.writeHole(600_000);
+    await stream.finish();
+    const hole = encoded(struct({ length: hyper, flags: uint }), { length: 600_000, flags: 0 });
+    assert.deepEqual(
+      received(call).map(({ type, status, body }) => [type, status, body.toString("hex")]),
+      [
+        [3, CONTINUE, "61"],
+        [HOLE, CONTINUE, hole.toString("hex")],
+        [3, OK, ""],
+      ],
+    );
   });
 
   it("waits while the daemon does not read", async (t) => {

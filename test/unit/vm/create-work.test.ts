@@ -92,14 +92,15 @@ async function create(
   const context = {
     domains: new Domains(calls, clock),
     volumes: new Volumes(calls, clock),
-    keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, credentials: undefined })),
+    keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
+    attest: () => ({ text: "{}", signature: "" }),
     table,
     clock,
     log: silentLog,
     architecture: "x86_64",
   };
   const { signal } = new AbortController();
-  const run = { vmId: ID, step, signal, resumed, done: new Set(done) };
+  const run = { operationId: "op", vmId: ID, step, signal, resumed, done: new Set(done) };
   try {
     return { result: await createWork(context, intent, run), called };
   } catch (thrown) {

@@ -15,7 +15,7 @@ suite("sealing under the volume key", () => {
     directory = await mkdtemp(join(tmpdir(), "socle-key-"));
     file = join(directory, "socle-volume-key");
     await writeFile(file, randomBytes(32), { mode: 0o600 });
-    wrap = new KeyWrap({ file, credentials: undefined });
+    wrap = new KeyWrap({ file, environment: {} });
   });
   after(() => rm(directory, { recursive: true }));
 
@@ -28,7 +28,7 @@ suite("sealing under the volume key", () => {
 
   test("what was sealed is had again, also by the key as systemd's credential; never the same twice", async () => {
     const sealed = await wrap.wrap("open sesame", "a door");
-    const credential = new KeyWrap({ file: null, credentials: directory });
+    const credential = new KeyWrap({ file: null, environment: { CREDENTIALS_DIRECTORY: directory } });
     assert.equal(await credential.unwrap(sealed, "a door"), "open sesame");
     assert.ok(!sealed.includes("sesame") && !Buffer.from(sealed, "base64url").includes("sesame"));
     assert.notEqual(await wrap.wrap("open sesame", "a door"), sealed);
@@ -51,19 +51,19 @@ suite("sealing under the volume key", () => {
     const sealed = await wrap.wrap("open sesame", "a door");
     const path = join(directory, "other");
     await writeFile(path, randomBytes(32), { mode: 0o600 });
-    const other = new KeyWrap({ file: path, credentials: undefined });
+    const other = new KeyWrap({ file: path, environment: {} });
     const id = sealed.split(".")[1] ?? "?";
     await refused(() => other.unwrap(sealed, "a door"), "VOLUME_KEY_OTHER", new RegExp(id));
   });
 
   test("a key that is missing, open to others or of another length is refused with what to do", async () => {
-    const nowhere = new KeyWrap({ file: null, credentials: undefined });
+    const nowhere = new KeyWrap({ file: null, environment: {} });
     await refused(
       () => nowhere.check(),
       "VOLUME_KEY_MISSING",
       /credential socle-volume-key.*vm\.volumeKeyFile/,
     );
-    const gone = new KeyWrap({ file: join(directory, "gone"), credentials: undefined });
+    const gone = new KeyWrap({ file: join(directory, "gone"), environment: {} });
     await refused(() => gone.check(), "VOLUME_KEY_MISSING", /gone is not there/);
     for (const [bytes, mode, why] of [
       [32, 0o640, /chmod 600/],
@@ -75,13 +75,9 @@ suite("sealing under the volume key", () => {
       const path = join(directory, "bad");
       await writeFile(path, randomBytes(bytes));
       await chmod(path, mode);
-      await refused(
-        () => new KeyWrap({ file: path, credentials: undefined }).check(),
-        "VOLUME_KEY_UNUSABLE",
-        why,
-      );
+      await refused(() => new KeyWrap({ file: path, environment: {} }).check(), "VOLUME_KEY_UNUSABLE", why);
     }
-    const folder = new KeyWrap({ file: null, credentials: join(directory, "..") });
-    await refused(() => folder.check(), "VOLUME_KEY_MISSING", /is not there/);
+    const folder = new KeyWrap({ file: null, environment: { CREDENTIALS_DIRECTORY: join(directory, "..") } });
+    await refused(() => folder.check(), "VOLUME_KEY_MISSING", /no volume key/);
   });
 });

@@ -7,6 +7,7 @@ export interface DeleteVmRequest {
   'keepDisks'?: (boolean);
   'force'?: (boolean);
   'etag'?: (string);
+  'eraseDisks'?: (boolean);
 }
 
 export interface DeleteVmRequest__Output {
@@ -15,4 +16,5 @@ export interface DeleteVmRequest__Output {
   'keepDisks': (boolean);
   'force': (boolean);
   'etag': (string);
+  'eraseDisks': (boolean);
 }

@@ -1,0 +1,86 @@
+import { createHash } from "node:crypto";
+import { diskPart } from "./guest-keys.ts";
+import type { Erasure, WorkContext, WorkRun } from "./work.ts";
+
+/** What was done to a disk, as the receipt tells it. */
+export interface ErasedDisk {
+  readonly disk: string;
+  readonly pool: string;
+  readonly volume: string;
+  /**
+   * crypto-erase: its key was destroyed and its header overwritten. overwrite: all its bytes were, with zeros. absent: it
+   * was not there any more, and nothing is said of it.
+   */
+  readonly method: "crypto-erase" | "overwrite" | "absent";
+  /** How many bytes were overwritten; absent where an earlier run of the operation did it. */
+  readonly bytes?: number;
+}
+
+/** Makes the disks of a VM that is off unreadable; doing it again is safe. */
+export async function eraseDisks(
+  context: WorkContext,
+  { disks }: Erasure,
+  run: WorkRun,
+): Promise<ErasedDisk[]> {
+  const { volumes } = context;
+  const { vmId, step, done } = run;
+  if (disks.some(({ encrypted }) => encrypted))
+    await step("destroy keys", () => destroyKeys(context, disks, vmId));
+  const erased: ErasedDisk[] = [];
+  for (const { disk, volume, encrypted } of disks) {
+    const name = `erase ${volume.volume}`;
+    const wasDone = done.has(name);
+    const method = encrypted ? "crypto-erase" : "overwrite";
+    const bytes = await step(
+      name,
+      () => (encrypted ? volumes.overwriteHeader(volume) : volumes.overwrite(volume)),
+      0.2,
+    );
+    const isAbsent = bytes === undefined && !wasDone;
+    erased.push({
+      disk,
+      ...volume,
+      method: isAbsent ? "absent" : method,
+      ...(bytes === undefined ? {} : { bytes }),
+    });
+  }
+  return erased;
+}
+
+/** Neither the domain nor libvirt has them any more. */
+async function destroyKeys(
+  { domains, keys }: WorkContext,
+  disks: Erasure["disks"],
+  vmId: string,
+): Promise<void> {
+  const socle = (await domains.document(vmId))?.metadata?.socle;
+  if (socle?.keys !== undefined) {
+    const { keys: _destroyed, ...others } = socle;
+    await domains.setMetadata(vmId, others, false);
+  }
+  for (const { disk, encrypted } of disks) if (encrypted) await keys.forget(vmId, diskPart(disk));
+}
+
+/** The operation's result for those who must show later what became of a tenant's data. */
+export function receiptOf(
+  { attest }: WorkContext,
+  { name, tenant, kept }: Erasure,
+  disks: readonly ErasedDisk[],
+  { vmId, operationId }: WorkRun,
+): Record<string, string> {
+  const statement = {
+    receipt: "socle erasure 1",
+    vm: vmId,
+    name,
+    tenant,
+    operation: operationId,
+    disks,
+    kept,
+  };
+  const { text, signature } = attest(statement);
+  return {
+    receipt: text,
+    receipt_signature: signature,
+    receipt_sha256: createHash("sha256").update(text).digest("hex"),
+  };
+}

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import type { Step } from "../../../agent/state/operations.ts";
+import { eraseDisks, receiptOf, type ErasedDisk } from "../../../agent/vm/erasure.ts";
+import type { Erasure, WorkContext } from "../../../agent/vm/work.ts";
+
+const sealed = { disk: "a", volume: { pool: "p", volume: "a.raw" }, encrypted: true };
+const plain = { disk: "b", volume: { pool: "p", volume: "b.raw" }, encrypted: false };
+const erasure: Erasure = { name: "web", tenant: "red", disks: [sealed, plain], kept: [] };
+
+/** A host with these volumes, and what was done to it. */
+function hostWith(bytes: Readonly<Record<string, number>>, failure?: SocleError) {
+  const did: string[] = [];
+  const on = (what: string) => async (about: unknown, more?: unknown) => {
+    did.push(`${what} ${JSON.stringify(more ?? about)}`);
+    return Promise.resolve();
+  };
+  const overwrite = (what: string) => async (reference: { volume: string }) => {
+    did.push(`${what} ${reference.volume}`);
+    if (failure !== undefined) throw failure;
+    return Promise.resolve(bytes[reference.volume]);
+  };
+  const socle = { tenant: "red", keys: { "disk/a": "v1.sealed" } };
+  const context = {
+    domains: { document: () => Promise.resolve({ metadata: { socle } }), setMetadata: on("metadata") },
+    keys: { forget: on("forget") },
+    volumes: { overwrite: overwrite("overwrite"), overwriteHeader: overwrite("header") },
+    attest: (statement: unknown) => ({ text: JSON.stringify(statement), signature: "s" }),
+    // What erasing does not touch is not there: it would fail here.
+  } as unknown as WorkContext;
+  return { context, did };
+}
+
+const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
+  undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+});
+const runAfter = (...done: string[]) => ({
+  operationId: "op-1",
+  vmId: "vm-1",
+  step,
+  signal: new AbortController().signal,
+  resumed: done.length > 0,
+  done: new Set(done),
+});
+
+test("keys are destroyed before anything is overwritten, each disk as it can be", async () => {
+  const { context, did } = hostWith({ "a.raw": 16, "b.raw": 100 });
+  const erased = await eraseDisks(context, erasure, runAfter());
+  assert.deepEqual(did, ['metadata {"tenant":"red"}', 'forget "disk/a"', "header a.raw", "overwrite b.raw"]);
+  assert.deepEqual(erased, [
+    { disk: "a", pool: "p", volume: "a.raw", method: "crypto-erase", bytes: 16 },
+    { disk: "b", pool: "p", volume: "b.raw", method: "overwrite", bytes: 100 },
+  ] satisfies ErasedDisk[]);
+});
+
+test("after a crash it is done again; what an earlier run has erased and deleted is told as erased", async () => {
+  const { context, did } = hostWith({ "b.raw": 100 });
+  const erased = await eraseDisks(context, erasure, runAfter("destroy keys", "erase a.raw"));
+  assert.ok(did.includes("overwrite b.raw"));
+  assert.deepEqual(erased[0], { disk: "a", pool: "p", volume: "a.raw", method: "crypto-erase" });
+});
+
+test("a disk that was gone before is not told as erased", async () => {
+  const { context } = hostWith({ "a.raw": 16 });
+  const [, gone] = await eraseDisks(context, erasure, runAfter());
+  assert.equal(gone?.method, "absent");
+});
+
+test("without room to overwrite a thin disk nothing is told", async () => {
+  const full = new SocleError("exhausted", "POOL_FULL", "storage pool p is full");
+  const { context } = hostWith({}, full);
+  await assert.rejects(eraseDisks(context, erasure, runAfter()), full);
+});
+
+test("the receipt begins with its kind, and its digest and signature are of its very bytes", () => {
+  const { context } = hostWith({});
+  const result = receiptOf(context, erasure, [], runAfter());
+  assert.match(
+    result["receipt"] ?? "",
+    /^\{"receipt":"socle erasure 1","vm":"vm-1","name":"web","tenant":"red"/,
+  );
+  assert.equal(result["receipt_signature"], "s");
+  assert.match(result["receipt_sha256"] ?? "", /^[\da-f]{64}$/);
+});
