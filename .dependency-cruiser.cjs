@@ -92,7 +92,7 @@ module.exports = {
     only(
       "sockets-stay-in-their-rooms",
       "^(node:)?net$",
-      "libvirt/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|metrics/|kernel/sd-notify\\.ts",
+      "libvirt/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|metrics/|hardware/(privileged|helper)\\.ts|kernel/sd-notify\\.ts",
     ),
     only("children-are-hardware-s", "^(node:)?child_process$", "hardware/|kernel/sd-notify\\.ts"),
   ],

@@ -6,6 +6,7 @@ import { reload } from "./composition/reload.ts";
 import { openState } from "./composition/state.ts";
 import { loadConfig } from "./config/load.ts";
 import { systemClock } from "./kernel/clock.ts";
+import { credentialPath } from "./kernel/credentials.ts";
 import { createLog, type Logger } from "./kernel/log.ts";
 import { SdNotify } from "./kernel/sd-notify.ts";
 import { runServices, type Service } from "./kernel/service.ts";
@@ -44,7 +45,8 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   // A reload that is asked for meanwhile waits until the start is done, which is what systemd is told first.
   let started = (): void => undefined;
   const start = new Promise<void>((resolve) => (started = resolve));
-  const trust = new Trust({ ...config.trust, clock, log });
+  const keyPath = credentialPath(environment, "socle-agent-key");
+  const trust = new Trust({ ...config.trust, ...(keyPath === undefined ? {} : { keyPath }), clock, log });
   const basis: Basis = { config, version, environment, clock, log };
   let reloading = (): Promise<void> => Promise.resolve();
   options.onReload(() => void start.then(() => reloading()));

@@ -15,6 +15,8 @@ const pageDirectory = join(here, bundled ? "page" : "page/browser");
 const probePath = bundled ? join(here, "inventory-probe.js") : join(here, "hardware", "inventory-probe.ts");
 
 async function startAgent(configPath: string): Promise<number> {
+  // Node would open its debugger to whoever sends it.
+  process.on("SIGUSR1", () => undefined);
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
   // Loaded only here: the other commands start in a fraction of the time.

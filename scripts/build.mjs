@@ -1,5 +1,5 @@
 // Bundles the agent into dist/: socle.js (one file, runs with Node alone, from any directory), inventory-probe.js
-// (the child process that it starts), both with source maps, proto/, which it reads at start,
+// (the child process that it starts), hardware-helper.js (its privileged helper), with source maps, proto/, read at start,
 // and page/, the status page.
 //
 //   node scripts/build.mjs [DIRECTORY]   into DIRECTORY instead; dist/ alone is emptied first
@@ -16,7 +16,11 @@ const started = performance.now();
 if (process.argv[2] === undefined) await rm(dist, { recursive: true, force: true });
 const result = await build({
   absWorkingDir: root,
-  entryPoints: { socle: "agent/main.ts", "inventory-probe": "agent/hardware/inventory-probe.ts" },
+  entryPoints: {
+    socle: "agent/main.ts",
+    "inventory-probe": "agent/hardware/inventory-probe.ts",
+    "hardware-helper": "agent/hardware/helper.ts",
+  },
   outdir: dist,
   bundle: true,
   platform: "node",
@@ -48,7 +52,7 @@ await cp(join(root, "agent/page/browser"), join(dist, "page"), {
 });
 // V8 keeps the text of a script, at two bytes a character if a single one of them is not ASCII. esbuild escapes those
 // that are code, so these are in comments; one for one, since the source maps count characters.
-for (const name of ["socle.js", "inventory-probe.js"]) {
+for (const name of ["socle.js", "inventory-probe.js", "hardware-helper.js"]) {
   const text = await readFile(join(dist, name), "utf8");
   await writeFile(join(dist, name), text.replace(/[^\0-\x7f]/g, "?"));
 }

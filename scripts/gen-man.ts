@@ -146,6 +146,38 @@ function agent(): string {
         "Stop in good order: operations under way get their time, guests run on.",
       ),
       ...item(bold("SIGHUP"), "Read the configuration again; what needs a restart is named in the log."),
+      ...item(bold("SIGUSR1"), "Ignored: Node's debugger is not opened."),
+    ),
+    ...section(
+      "CREDENTIALS",
+      text(
+        "The unit imports credentials named socle-* from the host's stores (systemd-creds(1)); a restart takes a new one into use.",
+      ),
+      ...item(bold("socle-bmc-password"), "The password of bmc.user, where bmc.passwordFile is not set."),
+      ...item(
+        bold("socle-agent-key"),
+        "The private key of agent.crt in trust.directory, instead of agent.key there.",
+      ),
+      ...item(
+        bold("socle-volume-key"),
+        "32 random bytes that seal the passphrases of encrypted disks, where vm.volumeKeyFile is not set.",
+      ),
+      ...example(
+        "systemd-creds encrypt --name=socle-bmc-password - \\",
+        "  /etc/credstore.encrypted/socle-bmc-password < password",
+      ),
+    ),
+    ...section(
+      "HARDWARE HELPER",
+      text(
+        "The kernel's log, the CPUs' energy, /dev/ipmi0 and smartctl are asked by socle-hardware.service, which is started by its socket when the agent asks. It has the capabilities for that and no network, no file of the host's and no other user. Masking socle-hardware.socket and socle-hardware.service switches it off: what rests on it is NotWatched.",
+      ),
+    ),
+    ...section(
+      "NETWORKS",
+      text(
+        "The unit lets the agent speak to this host and to private networks alone (IPAddressDeny=any). A scheduler, Prometheus, BMC, collector or name server elsewhere needs a drop-in with its IPAddressAllow=: systemctl edit socle-agent. What is not allowed times out.",
+      ),
     ),
     ...section(
       "FILES",
@@ -157,6 +189,7 @@ function agent(): string {
         bold("/run/socle/agent.sock"),
         "The API for this host's own operators: the group socle may use it.",
       ),
+      ...item(bold("/run/socle-hardware.sock"), "The hardware helper's: the agent's user alone may use it."),
       ...item(bold("/var/lib/socle"), "The journal of operations, the events, the counters. Mode 0700."),
     ),
     ...section(

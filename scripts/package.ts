@@ -78,11 +78,17 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
   const take = async (from: string, path: string): Promise<void> =>
     cp(join(root, from), join(tree, path), { recursive: true });
 
-  for (const part of ["socle.js", "inventory-probe.js", "proto", "page"])
+  for (const part of ["socle.js", "inventory-probe.js", "hardware-helper.js", "proto", "page"])
     await cp(join(built, part), join(tree, "usr/lib/socle", part), { recursive: true });
   await mkdir(join(tree, "usr/bin"), { recursive: true });
   await symlink("../lib/socle/socle.js", join(tree, "usr/bin/socle"));
-  await take("systemd/socle-agent.service", "usr/lib/systemd/system/socle-agent.service");
+  for (const unit of ["socle-agent.service", "socle-hardware.service", "socle-hardware.socket"])
+    await take(`systemd/${unit}`, `usr/lib/systemd/system/${unit}`);
+  // What the helper's own root is: places to mount on, and the names of a merged /usr.
+  const helperRoot = join(tree, "usr/lib/socle/helper-root");
+  for (const place of ["usr", "proc", "sys", "dev", "run", "tmp", "etc", "var/tmp", "var/lib/smartmontools"])
+    await mkdir(join(helperRoot, place), { recursive: true });
+  for (const name of ["bin", "sbin", "lib", "lib64"]) await symlink(`usr/${name}`, join(helperRoot, name));
   await take("systemd/socle.sysusers", "usr/lib/sysusers.d/socle.conf");
   await take("systemd/socle.tmpfiles", "usr/lib/tmpfiles.d/socle.conf");
   await take("systemd/50-socle.rules", "usr/share/polkit-1/rules.d/50-socle.rules");
@@ -98,7 +104,6 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
 
   const doc = "usr/share/doc/socle";
   await take("README.md", `${doc}/README.md`);
-  await take("systemd/hardware.conf", `${doc}/examples/hardware.conf`);
   await put(`${doc}/copyright`, await copyright(libraries));
   await put(`${doc}/sbom.cdx.json`, `${JSON.stringify(sbom(libraries), null, 2)}\n`);
   await put(`${doc}/changelog.Debian.gz`, gzipSync(changelog(), { level: 9 }));
@@ -124,7 +129,7 @@ Version: ${version}
 Architecture: all
 Maintainer: Socle's developers <socle@localhost>
 Installed-Size: ${installedKib}
-Depends: nodejs (>= 20.19), libvirt-daemon-system | libvirt-daemon-driver-qemu, systemd (>= 253), init-system-helpers
+Depends: nodejs (>= 20.19), libvirt-daemon-system | libvirt-daemon-driver-qemu, systemd (>= 254), init-system-helpers
 Recommends: qemu-system-x86 | qemu-system-arm, qemu-utils
 Suggests: smartmontools, ipmitool, prometheus
 Section: admin

@@ -116,8 +116,10 @@ export function buildProgram(version: string, bind: Bind): Cli {
       "Get this host its certificate: its agent makes a key that never leaves it, and asks the scheduler.",
     )
     .requiredOption("--scheduler <host:port>", "Where the scheduler enrolls hosts.")
-    .option("--token <token>", "The token that the scheduler made for this host; good once.")
-    .option("--token-file <file>", "The same from a file (- for stdin), where others may see command lines.")
+    .requiredOption(
+      "--token-file <file>",
+      "Holds the token that the scheduler made for this host, good once; - is stdin. Never in a command line, which all of the host can read.",
+    )
     .action(bind(async () => (await import("./commands/trust.ts")).enroll));
   program
     .command("trust")

@@ -3,6 +3,7 @@ import { probeCommand } from "../hardware/identity.ts";
 import { HostService } from "../host/host-service.ts";
 import type { ClaimRequest } from "../host/ledger.ts";
 import { Reservations } from "../host/reservations.ts";
+import { credentialPath } from "../kernel/credentials.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Libvirt } from "../libvirt/index.ts";
@@ -76,12 +77,13 @@ export function buildHypervisor(
 }
 
 function buildHost(
-  { config, version, clock, log }: Basis,
+  { config, version, environment, clock, log }: Basis,
   { record, events, operations, reservations, audit }: State,
   { libvirt, trust, probePath }: { libvirt: Libvirt; trust: Trust; probePath: string },
 ): HostService {
+  const passwordFile = config.bmc.passwordFile ?? credentialPath(environment, "socle-bmc-password") ?? null;
   return new HostService({
-    config,
+    config: { ...config, bmc: { ...config.bmc, passwordFile } },
     libvirt,
     record,
     journals: [operations, reservations, audit],

@@ -68,7 +68,7 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
     problems.push({ path: ["people", "keys"], text });
   }
   if (bmc.interface === "lanplus") {
-    for (const key of ["address", "user", "passwordFile"] as const) {
+    for (const key of ["address", "user"] as const) {
       if (bmc[key] === null)
         problems.push({ path: ["bmc", key], text: "is needed for the interface lanplus" });
     }

@@ -111,7 +111,9 @@ export const configSchema = z.strictObject({
       passwordFile: absolutePath
         .nullable()
         .default(null)
-        .describe("The file that holds its password, for lanplus."),
+        .describe(
+          "The file that holds its password, for lanplus. Default: the credential socle-bmc-password, where systemd hands it over.",
+        ),
       cipherSuite: z.number().int().min(0).max(17).default(17).describe("RMCP+ cipher suite, for lanplus."),
       timeoutSeconds: seconds(1, 120)
         .default(30)
@@ -193,7 +195,9 @@ export const configSchema = z.strictObject({
         ),
       directory: absolutePath
         .default("/var/lib/socle/trust")
-        .describe("Holds agent.crt, agent.key, ca.crt and, if any, ca.crl; read again when they change."),
+        .describe(
+          "Holds agent.crt, agent.key, ca.crt and, if any, ca.crl; read again when they change. The credential socle-agent-key goes before agent.key.",
+        ),
     })
     .prefault({}),
   people: z

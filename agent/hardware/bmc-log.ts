@@ -1,4 +1,7 @@
+import type { BmcQuestion } from "./answers.ts";
 import { parseSel, parseSelInfo, selSeverities, type SelSeverity } from "./bmc-text.ts";
+
+type Ask = (question: BmcQuestion) => Promise<string>;
 
 export interface BmcEvents {
   /** In the log now. */
@@ -25,9 +28,8 @@ export class BmcLog {
   #known: readonly string[] = [];
   #last: { readonly entries: number; readonly changed: string | undefined } | undefined;
 
-  /** `ask` runs a command of ipmitool. */
-  async look(ask: (command: readonly string[]) => Promise<string>): Promise<BmcEvents> {
-    const info = parseSelInfo(await ask(["sel", "info"]));
+  async look(ask: Ask): Promise<BmcEvents> {
+    const info = parseSelInfo(await ask("log-info"));
     const isSame =
       info.changed !== undefined &&
       info.changed === this.#last?.changed &&
@@ -37,13 +39,13 @@ export class BmcLog {
     return { entries: info.entries, counts: new Map(this.#counts), overflowed: info.overflowed };
   }
 
-  async #readOn(ask: (command: readonly string[]) => Promise<string>, entries: number): Promise<void> {
+  async #readOn(ask: Ask, entries: number): Promise<void> {
     const isFirst = this.#last === undefined;
     const added = Math.max(0, entries - (this.#last?.entries ?? entries));
     for (const wanted of [added + FEW, MOST]) {
       const count = Math.min(wanted, MOST, entries);
       if (count === 0) return;
-      const listed = parseSel(await ask(["-c", "sel", "elist", "last", String(count)]));
+      const listed = parseSel(await ask(`log ${count}`));
       if (listed.length === 0) throw new Error(`the BMC has ${entries} entries in its log and lists none`);
       const seen = listed.findLastIndex(({ text }) => this.#known.includes(text));
       if (!isFirst && seen < 0 && count < Math.min(MOST, entries)) continue;

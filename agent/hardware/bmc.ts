@@ -1,9 +1,11 @@
-import { access, constants } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
+import { ipmitoolArguments, type BmcQuestion } from "./answers.ts";
 import { BmcLog, type BmcEvents } from "./bmc-log.ts";
 import { parseDcmiPower, parseSensors, type BmcSensor } from "./bmc-text.ts";
-import { runChild } from "./child.ts";
+import { runChild, type Child } from "./child.ts";
+import { Privileged } from "./privileged.ts";
 import { errorCode, NOT_INSTALLED, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
@@ -25,7 +27,8 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 /** The machine's management controller, asked through ipmitool: one question at a time, each killed at its deadline. */
 export class Bmc {
   readonly #access: BmcAccess;
-  readonly #devRoot: string;
+  readonly #device: string;
+  readonly #privileged: Privileged;
   readonly #run: typeof runChild;
   /** A process that outlived its kill: it sits in the driver, and a second one would sit beside it. */
   #alive: Promise<void> | undefined;
@@ -34,100 +37,97 @@ export class Bmc {
   constructor(access: BmcAccess, roots: Roots, run = runChild) {
     this.#access = access;
     this.#run = run;
-    this.#devRoot = roots.devRoot;
+    this.#device = join(roots.devRoot, "ipmi0");
+    this.#privileged = new Privileged(roots);
   }
 
   /** Every sensor that the BMC describes. */
   sensors(signal: AbortSignal): Promise<Reading<readonly BmcSensor[]>> {
-    return this.#reading(async (connection) =>
-      parseSensors(await this.#ask(connection, ["-v", "-c", "sdr", "elist"], signal)),
-    );
+    return this.#reading(async () => parseSensors(await this.#ask("sensors", signal)));
   }
 
   /** Its event log: only what came since the last look is read. */
   events(signal: AbortSignal): Promise<Reading<BmcEvents>> {
-    return this.#reading((connection) => this.#log.look((command) => this.#ask(connection, command, signal)));
+    return this.#reading(() => this.#log.look((question) => this.#ask(question, signal)));
   }
 
   /** What the whole machine draws, in watts, where the BMC knows DCMI. */
   power(signal: AbortSignal): Promise<Reading<number>> {
-    return this.#reading(async (connection) => {
-      const text = await this.#ask(connection, ["dcmi", "power", "reading"], signal);
-      const watts = parseDcmiPower(text);
+    return this.#reading(async () => {
+      const watts = parseDcmiPower(await this.#ask("power", signal));
       if (watts === undefined)
         throw new SocleError("unsupported", "NO_DCMI", "the BMC tells no power by DCMI");
       return watts;
     });
   }
 
-  async #reading<T>(read: (connection: readonly string[]) => Promise<T>): Promise<Reading<T>> {
-    const connection = await this.#connection();
-    if (connection === undefined)
+  async #reading<T>(read: () => Promise<T>): Promise<Reading<T>> {
+    const { interface: kind } = this.#access;
+    if (kind === "off" || (kind === "auto" && !existsSync(this.#device)))
       return { kind: "unsupported", reason: "no BMC: no /dev/ipmi0, none configured" };
-    const denied = await this.#denial();
-    if (denied !== undefined) return denied;
     try {
-      return { kind: "read", value: await read(connection) };
+      return { kind: "read", value: await read() };
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       const isMissing =
         cause instanceof SocleError && (cause.kind === "unsupported" || /Invalid command/.test(reason));
       if (isMissing) return { kind: "unsupported", reason };
-      const isNotInstalled = cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED";
-      // Where the BMC was configured, it is wanted: to be without ipmitool is a fault then.
-      if (isNotInstalled && this.#access.interface === "auto")
+      // Where the BMC was configured, it is wanted: not to have ipmitool, or the rights, is a fault then.
+      if (kind !== "auto") return { kind: "failed", reason };
+      if (cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED")
         return { kind: "failed", reason: "ipmitool is not installed", code: NOT_INSTALLED };
+      const code = errorCode(cause);
+      if (code === "EACCES" || code === "EPERM")
+        return { kind: "failed", reason: `the agent may not open ${this.#device}`, code };
       return { kind: "failed", reason };
     }
   }
 
-  /** Of a BMC that is there without having been asked for. ipmitool's own words tell of another device than this one. */
-  async #denial(): Promise<Reading<never> | undefined> {
-    if (this.#access.interface !== "auto") return undefined;
-    const device = join(this.#devRoot, "ipmi0");
-    try {
-      await access(device, constants.R_OK | constants.W_OK);
-      return undefined;
-    } catch (cause) {
-      const denied = {
-        kind: "failed",
-        reason: `the agent may not open ${device}`,
-        code: errorCode(cause),
-      } as const;
-      return denied.code === "EACCES" || denied.code === "EPERM" ? denied : undefined;
-    }
-  }
-
-  /** ipmitool's arguments; undefined where there is no BMC to speak to. The password stays in its file. */
-  async #connection(): Promise<readonly string[] | undefined> {
-    const { interface: kind, address, port, user, passwordFile, cipherSuite } = this.#access;
-    if (kind === "off") return undefined;
-    if (kind !== "lanplus") {
-      const device = await access(join(this.#devRoot, "ipmi0")).then(
-        () => true,
-        () => false,
-      );
-      return kind === "open" || device ? ["-I", "open"] : undefined;
-    }
-    const [host, name, file] = [address ?? "", user ?? "", passwordFile ?? ""];
-    const target = ["-I", "lanplus", "-H", host, "-p", String(port), "-U", name, "-f", file];
-    return [...target, "-C", String(cipherSuite), "-N", "2", "-R", "2"];
-  }
-
-  async #ask(
-    connection: readonly string[],
-    command: readonly string[],
-    signal: AbortSignal,
-  ): Promise<string> {
+  async #ask(question: BmcQuestion, signal: AbortSignal): Promise<string> {
     if (this.#alive !== undefined) throw new Error("an earlier ipmitool cannot be ended");
-    const child = this.#run(["ipmitool", ...connection, ...command], {
-      timeoutMs: this.#access.timeoutSeconds * 1000,
+    const { interface: kind, timeoutSeconds } = this.#access;
+    const deadline = AbortSignal.timeout(timeoutSeconds * 1000);
+    const over = AbortSignal.any([signal, deadline]);
+    const child =
+      kind === "lanplus" ? this.#overLan(question, over) : this.#privileged.ask(`bmc ${question}`, over);
+    this.#alive = child.gone.then(() => (this.#alive = undefined));
+    try {
+      const { stdout } = await child.output;
+      await this.#alive;
+      return stdout;
+    } catch (cause) {
+      if (!deadline.aborted) throw cause;
+      const message = `ipmitool did not end within ${timeoutSeconds * 1000} ms`;
+      throw new SocleError("timeout", "CHILD_TIMEOUT", message, { cause });
+    }
+  }
+
+  /** The password stays in its file. */
+  #overLan(question: BmcQuestion, signal: AbortSignal): Child {
+    const { address, port, user, passwordFile, cipherSuite, timeoutSeconds } = this.#access;
+    if (passwordFile === null) {
+      const message =
+        "the BMC's password is not known: set bmc.passwordFile, or give the credential socle-bmc-password";
+      throw new SocleError("invalid", "BMC_PASSWORD_MISSING", message);
+    }
+    const target = [
+      "-I",
+      "lanplus",
+      "-H",
+      address ?? "",
+      "-p",
+      String(port),
+      "-U",
+      user ?? "",
+      "-f",
+      passwordFile,
+    ];
+    const session = ["-C", String(cipherSuite), "-N", "2", "-R", "2"];
+    const command = ipmitoolArguments(question) ?? [];
+    return this.#run(["ipmitool", ...target, ...session, ...command], {
+      timeoutMs: timeoutSeconds * 1000,
       maxOutputBytes: MAX_OUTPUT_BYTES,
       signal,
     });
-    this.#alive = child.gone.then(() => (this.#alive = undefined));
-    const { stdout } = await child.output;
-    await this.#alive;
-    return stdout;
   }
 }

@@ -1,8 +1,8 @@
-import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { KernelFaults, type KernelFault, type KernelFaultKind } from "./kernel-fault.ts";
-import { errorCode, readText, reading, type Reading } from "./reading.ts";
+import { recordNumber } from "./kernel-log-tail.ts";
+import { Privileged } from "./privileged.ts";
+import { readText, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
 export interface KernelLog {
@@ -12,57 +12,34 @@ export interface KernelLog {
   readonly faults: readonly (KernelFault & { readonly ageMs: number })[];
 }
 
-/** The kernel does not hand out a record into less. */
-const RECORD_BYTES = 16_384;
-/** One look reads no more; the rest waits for the next one. */
-const RECORDS_PER_LOOK = 5000;
 const LOOK_TIMEOUT_MS = 10_000;
 
 /**
- * The kernel's own log (Documentation/ABI/testing/dev-kmsg): each look reads on from where the last one ended. `failed`
- * with EPERM where the agent may not: kernel.dmesg_restrict wants CAP_SYSLOG.
+ * What went wrong by the kernel's own log: each look reads on from where the last one ended. `failed` with EPERM where
+ * nobody may: kernel.dmesg_restrict wants CAP_SYSLOG.
  */
-export function kernelLogReader({ devRoot, procRoot }: Roots): {
-  readonly read: () => Promise<Reading<KernelLog>>;
+export function kernelLogReader(roots: Roots): {
+  readonly read: (signal: AbortSignal) => Promise<Reading<KernelLog>>;
   readonly close: () => Promise<void>;
 } {
-  const path = join(devRoot, "kmsg");
+  const privileged = new Privileged(roots);
   const seen = new KernelFaults();
-  let log: FileHandle | undefined;
-  const read = (): Promise<Reading<KernelLog>> =>
-    reading(
-      path,
-      async () => {
-        log ??= await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-        await readRecords(log, (record) => seen.take(record));
-        const upMs = Number.parseFloat(await readText(join(procRoot, "uptime"))) * 1000;
-        if (Number.isNaN(upMs)) throw new Error(`${procRoot}/uptime does not say how long the kernel runs`);
-        return {
-          counts: new Map(seen.counts),
-          faults: seen.newest.map((fault) => ({ ...fault, ageMs: Math.max(0, upMs - fault.atMs) })),
-        };
-      },
-      LOOK_TIMEOUT_MS,
-    );
-  const close = async (): Promise<void> => {
-    await log?.close();
-    log = undefined;
-  };
-  return { read, close };
-}
-
-async function readRecords(log: FileHandle, take: (record: string) => void): Promise<void> {
-  const buffer = Buffer.alloc(RECORD_BYTES);
-  for (let records = 0; records < RECORDS_PER_LOOK; records += 1) {
-    try {
-      const { bytesRead } = await log.read(buffer, 0, buffer.length, null);
-      if (bytesRead === 0) return;
-      // The device gives one record at a time; of a file that stands for it, a piece holds several.
-      for (const line of buffer.toString("utf8", 0, bytesRead).split("\n")) take(line);
-    } catch (cause) {
-      if (errorCode(cause) === "EAGAIN") return;
-      // EPIPE: records were overwritten before they were read; the next one is the oldest there is.
-      if (errorCode(cause) !== "EPIPE") throw cause;
+  let last: number | undefined;
+  const look = async (signal: AbortSignal): Promise<KernelLog> => {
+    const question = last === undefined ? "kernel-log" : (`kernel-log ${last}` as const);
+    for (const record of (await privileged.ask(question, signal).output).stdout.split("\n")) {
+      last = recordNumber(record) ?? last;
+      seen.take(record);
     }
-  }
+    const upMs = Number.parseFloat(await readText(join(roots.procRoot, "uptime"))) * 1000;
+    if (Number.isNaN(upMs)) throw new Error(`${roots.procRoot}/uptime does not say how long the kernel runs`);
+    return {
+      counts: new Map(seen.counts),
+      faults: seen.newest.map((fault) => ({ ...fault, ageMs: Math.max(0, upMs - fault.atMs) })),
+    };
+  };
+  return {
+    read: (signal) => reading(join(roots.devRoot, "kmsg"), () => look(signal), LOOK_TIMEOUT_MS),
+    close: () => privileged.close(),
+  };
 }

@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { readText, reading, type Reading } from "./reading.ts";
+import { Privileged } from "./privileged.ts";
+import { reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
-import { entriesOf, notHere, numberOf } from "./walk.ts";
+import { numberOf } from "./walk.ts";
 
 export interface EnergyZone {
   /** package-0, package-0/dram, psys. */
@@ -10,38 +11,38 @@ export interface EnergyZone {
   readonly joules: number;
 }
 
+/** The helper may have to be started first. */
+const LOOK_TIMEOUT_MS = 10_000;
+
 interface Counter {
   readonly microjoules: number;
   readonly joules: number;
 }
 
 /**
- * The CPUs' own count of the energy they used (Documentation/power/powercap/powercap.rst). The counter wraps within
- * minutes to hours: it must be read more often than that.
+ * The CPUs' own count of the energy they used. The counter wraps within minutes to hours: it must be read more often
+ * than that.
  */
-export function energyReader({ sysRoot }: Roots): () => Promise<Reading<readonly EnergyZone[]>> {
-  const root = join(sysRoot, "class/powercap");
+export function energyReader(roots: Roots): (signal: AbortSignal) => Promise<Reading<readonly EnergyZone[]>> {
+  const privileged = new Privileged(roots);
   const counters = new Map<string, Counter>();
-  return () =>
-    reading(root, async () => {
-      const zones: EnergyZone[] = [];
-      const entries = (await entriesOf(root)).filter((entry) => /^intel-rapl:\d+(:\d+)?$/.test(entry));
-      if (entries.length === 0) throw notHere("no energy counters (RAPL)");
-      const names = new Map<string, string>();
-      for (const entry of entries) {
-        const name = await readText(join(root, entry, "name"));
-        names.set(entry, name);
-        const parent = names.get(entry.replace(/^(intel-rapl:\d+):\d+$/, "$1"));
-        const zone = parent === undefined || parent === name ? name : `${parent}/${name}`;
-        const microjoules = numberOf(await readText(join(root, entry, "energy_uj")));
-        const range = numberOf(await readText(join(root, entry, "max_energy_range_uj")));
-        if (microjoules === undefined || range === undefined) continue;
-        const counter = advance(counters.get(entry), microjoules, range);
-        counters.set(entry, counter);
-        zones.push({ zone, joules: counter.joules });
-      }
-      return zones;
-    });
+  const read = async (signal: AbortSignal): Promise<EnergyZone[]> => {
+    const zones: EnergyZone[] = [];
+    const names = new Map<string, string>();
+    for (const line of (await privileged.ask("energy", signal).output).stdout.split("\n")) {
+      const [entry = "", name = "", ...numbers] = line.split("\t");
+      names.set(entry, name);
+      const parent = names.get(entry.replace(/^(intel-rapl:\d+):\d+$/, "$1"));
+      const zone = parent === undefined || parent === name ? name : `${parent}/${name}`;
+      const [microjoules, range] = numbers.map(numberOf);
+      if (microjoules === undefined || range === undefined) continue;
+      const counter = advance(counters.get(entry), microjoules, range);
+      counters.set(entry, counter);
+      zones.push({ zone, joules: counter.joules });
+    }
+    return zones;
+  };
+  return (signal) => reading(join(roots.sysRoot, "class/powercap"), () => read(signal), LOOK_TIMEOUT_MS);
 }
 
 function advance(before: Counter | undefined, microjoules: number, rangeMicrojoules: number): Counter {

@@ -4,6 +4,7 @@ export interface Roots {
   readonly sysRoot: string;
   readonly devRoot: string;
   readonly etcRoot: string;
+  readonly runRoot: string;
 }
 
 export const systemRoots: Roots = {
@@ -11,4 +12,5 @@ export const systemRoots: Roots = {
   sysRoot: "/sys",
   devRoot: "/dev",
   etcRoot: "/etc",
+  runRoot: "/run",
 };

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
-import { runChild, type Child } from "./child.ts";
+import type { Child } from "./child.ts";
 import { readDisks, type Disk } from "./disks.ts";
+import { Privileged } from "./privileged.ts";
 import { isNotWatched, NOT_INSTALLED, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 import { parseSmartReport, type DiskHealth } from "./smart-report.ts";
@@ -12,21 +13,11 @@ export interface ExaminedDisk {
   readonly health: Reading<DiskHealth>;
 }
 
-type Smartctl = (device: string, signal: AbortSignal) => Child;
-
-const DISK_TIMEOUT_MS = 20_000;
-const MAX_REPORT_BYTES = 1024 ** 2;
-
-const smartctl: Smartctl = (device, signal) =>
-  runChild(["smartctl", "--json", "-n", "standby", "-a", device], {
-    timeoutMs: DISK_TIMEOUT_MS,
-    maxOutputBytes: MAX_REPORT_BYTES,
-    anyExitCode: true,
-    signal,
-  });
+/** Of a disk by its name. */
+type Smartctl = (disk: string, signal: AbortSignal) => Child;
 
 /**
- * Asks each disk how it is, through smartctl in a child: one disk at a time, and never one that sleeps. A child that
+ * Asks each disk how it is, through smartctl: one disk at a time, and never one that sleeps. A child that
  * sits in a dead disk's driver outlives its own kill: that disk is asked again only once it is gone.
  */
 export class SmartProbe {
@@ -36,9 +27,10 @@ export class SmartProbe {
   #before = new Map<string, DiskHealth>();
 
   /** `smartctl` for tests alone. */
-  constructor(roots: Roots, run: Smartctl = smartctl) {
+  constructor(roots: Roots, smartctl?: Smartctl) {
+    const privileged = new Privileged(roots);
     this.#roots = roots;
-    this.#smartctl = run;
+    this.#smartctl = smartctl ?? ((disk, signal) => privileged.ask(`smart ${disk}`, signal));
   }
 
   /** Unsupported: no disk here tells how it is. Failed, with its code: none could be asked, for want of rights or of smartctl. */
@@ -71,7 +63,7 @@ export class SmartProbe {
     if (this.#stuck.has(disk.name)) {
       return { kind: "failed", reason: `${device} has still not answered an earlier question` };
     }
-    const child = this.#smartctl(device, signal);
+    const child = this.#smartctl(disk.name, signal);
     this.#stuck.add(disk.name);
     void child.gone.then(() => this.#stuck.delete(disk.name));
     try {

@@ -42,12 +42,16 @@ export interface Peer {
 }
 
 /**
- * Reads a trust directory. Throws `not_found` NOT_ENROLLED while there is no certificate, `invalid` TRUST_INVALID for a
+ * Reads a trust directory; `keyPath` is where the key of a certificate that stands by itself is. Throws `not_found` NOT_ENROLLED while there is no certificate, `invalid` TRUST_INVALID for a
  * set that must not be used: a key that is not the certificate's or that others can read, a certificate of no authority
  * in ca.crt or of another domain or role.
  */
-export async function readMaterial(directory: string, domain: string): Promise<Material> {
-  const { certificatePem, keyPem } = await readPair(directory);
+export async function readMaterial(
+  directory: string,
+  domain: string,
+  keyPath = join(directory, files.key),
+): Promise<Material> {
+  const { certificatePem, keyPem } = await readPair(directory, keyPath);
   const authoritiesPem = await readNeeded(join(directory, files.authorities));
   const revocationsPem = await readIfThere(join(directory, files.revocations));
   const chain = certificatesOf(certificatePem, files.certificate);
@@ -140,7 +144,10 @@ function privateKeyOf(pem: string): KeyObject {
 }
 
 /** Throws `not_found` NOT_ENROLLED where there is neither. */
-async function readPair(directory: string): Promise<{ certificatePem: string; keyPem: string }> {
+async function readPair(
+  directory: string,
+  keyPath: string,
+): Promise<{ certificatePem: string; keyPem: string }> {
   const path = (name: string): string => join(directory, name);
   const pair = await readIfThere(path(files.pair));
   if (pair !== undefined) {
@@ -154,8 +161,8 @@ async function readPair(directory: string): Promise<{ certificatePem: string; ke
     const message = `there is no ${files.pair} or ${files.certificate} in ${directory}: enroll this host (socle enroll), or put its certificate there`;
     throw new SocleError("not_found", "NOT_ENROLLED", message);
   }
-  const keyPem = await readNeeded(path(files.key));
-  await requirePrivate(path(files.key));
+  const keyPem = await readNeeded(keyPath);
+  await requirePrivate(keyPath);
   return { certificatePem, keyPem };
 }
 

@@ -11,6 +11,8 @@ export interface TrustOptions {
   readonly directory: string;
   /** The part of identities that says whose cloud this is; null: no TLS. */
   readonly domain: string | null;
+  /** Where agent.crt's key is; absent: agent.key beside it. */
+  readonly keyPath?: string;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -72,11 +74,11 @@ export class Trust implements Service {
 
   /** Reads the files now. Never throws: what is wrong with them is told by `problem` and by the log. */
   async reload(): Promise<void> {
-    const { directory, domain } = this.#options;
+    const { directory, domain, keyPath } = this.#options;
     if (domain === null) return;
     this.#seen = await this.#stamp();
     try {
-      const material = await readMaterial(directory, domain);
+      const material = await readMaterial(directory, domain, keyPath);
       const isNew = JSON.stringify(material.tls) !== JSON.stringify(this.#material?.tls);
       this.#material = material;
       this.#problem = undefined;

@@ -40,7 +40,7 @@ _socle() {
     "reservation release") words="--request-id --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "cordon") words="--reason --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "uncordon") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-    "enroll") words="--scheduler --token --token-file --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+    "enroll") words="--scheduler --token-file --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "trust") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "audit") words="verify show export checkpoint --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
     "audit verify") words="--directory --config --key --checkpoint --export --receipt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;

@@ -39,7 +39,13 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
     await mkdir(procRoot);
     await symlink(process, join(procRoot, "self"));
     await symlink(`${process}/net`, join(procRoot, "net"));
-    roots = { procRoot, sysRoot: `${process}/root/sys`, devRoot: "/dev", etcRoot: directory };
+    roots = {
+      procRoot,
+      sysRoot: `${process}/root/sys`,
+      devRoot: "/dev",
+      etcRoot: directory,
+      runRoot: directory,
+    };
   });
 
   after(async () => {

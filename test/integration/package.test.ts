@@ -44,6 +44,9 @@ test("it is for every architecture and holds what a host needs, the configuratio
   assert.match(check.stdout, /valid/);
   for (const path of [
     "usr/lib/systemd/system/socle-agent.service",
+    "usr/lib/systemd/system/socle-hardware.service",
+    "usr/lib/systemd/system/socle-hardware.socket",
+    "usr/lib/socle/hardware-helper.js",
     "usr/lib/sysusers.d/socle.conf",
     "usr/share/polkit-1/rules.d/50-socle.rules",
     "usr/share/bash-completion/completions/socle",

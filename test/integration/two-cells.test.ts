@@ -81,7 +81,13 @@ test(
       if (process.env["RECORD"] !== undefined) await writeFile(process.env["RECORD"], text);
       await unpackTree(text, root);
       const [procRoot, sysRoot] = [join(root, "proc"), join(root, "sys")];
-      return { procRoot, sysRoot, devRoot: join(root, "dev"), etcRoot: join(root, "etc") };
+      return {
+        procRoot,
+        sysRoot,
+        devRoot: join(root, "dev"),
+        etcRoot: join(root, "etc"),
+        runRoot: join(root, "run"),
+      };
     };
     const said = async (command: string): Promise<string> => (await shell.run(command)).trim();
 

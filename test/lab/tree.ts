@@ -29,6 +29,7 @@ export async function unpackHost(
     sysRoot: join(root, "sys"),
     devRoot: join(root, "dev"),
     etcRoot: join(root, "etc"),
+    runRoot: join(root, "run"),
   };
 }
 

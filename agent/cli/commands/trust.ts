@@ -40,9 +40,8 @@ function tell(state: TrustState__Output): string {
 }
 
 async function tokenOf(session: Session, options: Record<string, unknown>): Promise<string> {
-  const { token, tokenFile } = options;
-  if (typeof token === "string" && tokenFile === undefined) return token;
-  if (typeof tokenFile !== "string" || token !== undefined) throw usageError("give --token or --token-file");
+  const { tokenFile } = options;
+  if (typeof tokenFile !== "string") throw usageError("give --token-file");
   if (tokenFile === "-") return (await readAll(session.io.stdin)).trim();
   try {
     return (await readFile(tokenFile, "utf8")).trim();

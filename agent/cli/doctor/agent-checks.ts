@@ -120,7 +120,7 @@ async function* checkReaders(listen: string): AsyncGenerator<Finding, void, unde
   }
 }
 
-const beyondTheUnit = "It needs more than the unit gives: install systemd/hardware.conf as a drop-in.";
+const beyondTheUnit = "The hardware helper reads it: systemctl enable --now socle-hardware.socket.";
 const readerAdvice: Readonly<Record<string, string | undefined>> = {
   kernelLog: beyondTheUnit,
   energy: beyondTheUnit,

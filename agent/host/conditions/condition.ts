@@ -47,7 +47,7 @@ export function watching<N extends ReaderName>(
 export function notRead(reading: Extract<Reading<unknown>, { kind: "failed" }>): Verdict {
   if (!isNotWatched(reading)) return { kind: "unknown", evidence: reading.reason };
   const how =
-    reading.code === NOT_INSTALLED ? "install it to have this watched" : "systemd/hardware.conf allows it";
+    reading.code === NOT_INSTALLED ? "install it to have this watched" : "socle-hardware.socket has it read";
   return { kind: "unwatched", evidence: `not watched: ${reading.reason}; ${how}` };
 }
 

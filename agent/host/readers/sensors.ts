@@ -6,7 +6,7 @@ import { pcieReader } from "../../hardware/pcie.ts";
 import { energyReader } from "../../hardware/rapl.ts";
 import { throttlingReader } from "../../hardware/throttling.ts";
 import type { Reading } from "../../hardware/reading.ts";
-import { reader, type Reader, type ReaderContext } from "./reader.ts";
+import type { Reader, ReaderContext } from "./reader.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -21,8 +21,8 @@ export const sensorReaders = ({ roots, config, clock }: ReaderContext) => {
     pcie: bySensorLane(MINUTE, pcieReader(roots, monotonicMs)),
     throttling: bySensorLane(MINUTE, throttlingReader(roots, monotonicMs)),
     // A package at 500 W wraps its counter after some eight minutes.
-    energy: reader(30 * SECOND, energyReader(roots)),
-    kernelLog: { everyMs: 10 * SECOND, deadlineMs: 15 * SECOND, ...kernelLogReader(roots) },
+    energy: byHelper(30 * SECOND, { read: energyReader(roots) }),
+    kernelLog: byHelper(10 * SECOND, kernelLogReader(roots)),
     bmc: byBmc((signal) => bmc.sensors(signal)),
     bmcEvents: byBmc((signal) => bmc.events(signal)),
     bmcPower: byBmc((signal) => bmc.power(signal)),
@@ -34,6 +34,14 @@ export const sensorReaders = ({ roots, config, clock }: ReaderContext) => {
     return { everyMs: MINUTE, lane: "bmc", deadlineMs, read };
   }
 };
+
+/** What the hardware helper is asked for, which may have to be started first. */
+const byHelper = <T>(everyMs: number, look: Pick<Reader<T>, "read" | "close">): Reader<T> => ({
+  everyMs,
+  lane: "helper",
+  deadlineMs: 15 * SECOND,
+  ...look,
+});
 
 /** Read by children, which sick hardware may hold. */
 const bySensorLane = <T>(everyMs: number, read: (signal: AbortSignal) => Promise<Reading<T>>): Reader<T> => ({

@@ -239,7 +239,7 @@ test("doctor says which hardware the agent cannot read, and why", async (context
   const diskWear = {
     ...some,
     ...({ type: "DiskWear", status: "TRUTH_UNKNOWN", effect: "EFFECT_NONE", reason: "NotWatched" } as const),
-    evidence: "not watched: the agent may not ask /dev/nvme0; systemd/hardware.conf allows it",
+    evidence: "not watched: the agent may not ask /dev/nvme0; socle-hardware.socket has it read",
   };
   const health = { ...seen.health, conditions: [diskWear] };
   const answer = { ...seen, health };
@@ -247,7 +247,7 @@ test("doctor says which hardware the agent cannot read, and why", async (context
   const { stdout } = await socle(["doctor", "--config", config], { socket });
   assert.match(
     stdout,
-    /^warn {2}hardware {4}kernelLog cannot be read: EPERM: not permitted.*kmsg.*\n.*hardware\.conf/m,
+    /^warn {2}hardware {4}kernelLog cannot be read: EPERM: not permitted.*kmsg.*\n.*socle-hardware\.socket/m,
   );
   assert.doesNotMatch(stdout, /bmc cannot be read/);
   assert.match(

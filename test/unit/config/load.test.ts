@@ -188,8 +188,8 @@ test("a file that cannot be read says so: missing, a directory, too large, not t
 
 test("a BMC over the network needs to be told where it is and who asks", () => {
   const problems = problemsOf("bmc:\n  interface: lanplus\n  address: 10.0.0.17\n");
-  assert.equal(problems.length, 2);
-  assert.match(problems.join("\n"), /bmc\.user: is needed.*\n.*bmc\.passwordFile: is needed/);
+  assert.equal(problems.length, 1);
+  assert.match(problems[0] ?? "", /bmc\.user: is needed/);
   const whole = "bmc: {interface: lanplus, address: 10.0.0.17, user: monitor, passwordFile: /etc/socle/bmc}";
   assert.equal(parseConfig(whole, "x").config.bmc.cipherSuite, 17);
   assert.equal(problemsOf("bmc: {address: -Hevil}").length, 1);

@@ -43,20 +43,22 @@ class Log {
   /** What the agent counts of critical entries after one more look. */
   async critical(): Promise<number | undefined> {
     this.asked.length = 0;
-    return (await this.#reader.look((command) => Promise.resolve(this.#ask(command)))).counts.get("critical");
+    return (await this.#reader.look((question) => Promise.resolve(this.#ask(question)))).counts.get(
+      "critical",
+    );
   }
 
   async overflowed(): Promise<boolean | undefined> {
-    return (await this.#reader.look((command) => Promise.resolve(this.#ask(command)))).overflowed;
+    return (await this.#reader.look((question) => Promise.resolve(this.#ask(question)))).overflowed;
   }
 
-  #ask(command: readonly string[]): string {
-    this.asked.push(command.join(" "));
-    if (command.includes("info")) {
+  #ask(question: string): string {
+    this.asked.push(question);
+    if (question === "log-info") {
       const added = this.tellsTimes ? `11/25/2026 ${this.#time()}` : "Not Available";
       return `SEL Information\nEntries          : ${this.#entries.length}\nLast Add Time    : ${added}\nLast Del Time    : Not Available\nOverflow         : ${this.overflows}\n`;
     }
-    return this.#entries.slice(-Number(command.at(-1))).join("\n");
+    return this.#entries.slice(-Number(question.split(" ")[1])).join("\n");
   }
 
   #time(): string {
@@ -74,7 +76,7 @@ test("what was in the log before the agent does not count; what comes does, once
   log.add("Presence detected");
   assert.equal(await log.critical(), 1);
   assert.equal(await log.critical(), 1);
-  assert.deepEqual(log.asked, ["sel info"], "a log that did not change is not read");
+  assert.deepEqual(log.asked, ["log-info"], "a log that did not change is not read");
 });
 
 test("a log that lost entries for want of room is told, until it is cleared", async () => {
@@ -135,8 +137,12 @@ function bmcThatSays(stdout: string): Bmc {
     output: Promise.resolve({ stdout, stderr: "" }),
     gone: Promise.resolve(),
   });
-  const access = { interface: "open", address: null, port: 623, user: null, passwordFile: null } as const;
-  return new Bmc({ ...access, cipherSuite: 17, timeoutSeconds: 1 }, systemRoots, run);
+  const lan = { interface: "lanplus", address: "127.0.0.1", port: 623 } as const;
+  return new Bmc(
+    { ...lan, user: "socle", passwordFile: "/nonexistent", cipherSuite: 17, timeoutSeconds: 1 },
+    systemRoots,
+    run,
+  );
 }
 
 /** As ipmitool 1.8.19 prints it. */
@@ -158,4 +164,12 @@ test("the power that DCMI tells; where it is not measured there is none, rather 
       kind: "unsupported",
       reason: "the BMC tells no power by DCMI",
     });
+});
+
+test("a BMC over the network without a password is a failure that says how to give it one", async () => {
+  const lan = { interface: "lanplus", address: "127.0.0.1", port: 623, user: "socle" } as const;
+  const bmc = new Bmc({ ...lan, passwordFile: null, cipherSuite: 17, timeoutSeconds: 1 }, systemRoots);
+  const sensors = await bmc.sensors(new AbortController().signal);
+  assert.ok(sensors.kind === "failed");
+  assert.match(sensors.reason, /bmc\.passwordFile, or give the credential socle-bmc-password/);
 });

@@ -13,7 +13,7 @@ test("readers of one directory at the same time each get their own answer", asyn
   context.after(() => rm(sysRoot, { recursive: true }));
   for (const path of ["bus/pci/devices", "devices/system/cpu"])
     await mkdir(join(sysRoot, path), { recursive: true });
-  const roots = { sysRoot, procRoot: sysRoot, devRoot: sysRoot, etcRoot: sysRoot };
+  const roots = { sysRoot, procRoot: sysRoot, devRoot: sysRoot, etcRoot: sysRoot, runRoot: sysRoot };
   const { signal } = new AbortController();
   const [functions, errors] = await Promise.all([
     readPciFunctions(roots),

@@ -143,7 +143,7 @@ test("energy is counted over the wrap of its counter, from the first look on", a
   const roots = await unpackHost(context, "sick-server");
   const look = energyReader(roots);
   const joules = async (): Promise<Record<string, number>> =>
-    Object.fromEntries(read(await look()).map((zone) => [zone.zone, zone.joules]));
+    Object.fromEntries(read(await look(signal)).map((zone) => [zone.zone, zone.joules]));
   assert.deepEqual(await joules(), { "package-0": 0, "package-0/dram": 0, "package-1": 0 });
   await writeFile(join(roots.sysRoot, "class/powercap/intel-rapl:0/energy_uj"), "971150\n");
   await writeFile(join(roots.sysRoot, "class/powercap/intel-rapl:1/energy_uj"), "7500000\n");
@@ -155,7 +155,7 @@ test("energy that only root may read is a failure that says so", async (context)
     "sys/class/powercap/intel-rapl:0/energy_uj": null,
     "sys/class/powercap/intel-rapl:0/energy_uj/x": "",
   });
-  const energy = await energyReader(roots)();
+  const energy = await energyReader(roots)(signal);
   assert.equal(energy.kind, "failed");
 });
 
@@ -171,7 +171,7 @@ test("the kernel's log is read on from where the last look ended; what users wro
   const roots = await unpackHost(context, "sick-server");
   const log = kernelLogReader(roots);
   context.after(log.close);
-  const first = read(await log.read());
+  const first = read(await log.read(signal));
   assert.deepEqual(
     first.faults.map(({ kind, ageMs }) => [kind, Math.round(ageMs / 1000)]),
     [
@@ -190,7 +190,7 @@ test("the kernel's log is read on from where the last look ended; what users wro
       "",
     ].join("\n"),
   );
-  const second = read(await log.read());
+  const second = read(await log.read(signal));
   const [oops, machineCheck] = second.faults.slice(-2);
   assert.deepEqual([oops?.kind, oops?.task, second.counts.get("oops")], ["oops", "qemu-system-x86", 1]);
   assert.deepEqual([machineCheck?.kind, machineCheck?.isUncorrected], ["machine_check", true]);
@@ -200,7 +200,7 @@ test("the kernel's log is read on from where the last look ended; what users wro
 test("the real kernel log of this machine is read, or says why it cannot be", async (context) => {
   const { read: look, close } = kernelLogReader(systemRoots);
   context.after(close);
-  const log = await look();
+  const log = await look(signal);
   if (log.kind === "read") assert.ok(log.value.counts.get("oops") !== undefined);
   else assert.match(log.reason, /kmsg/);
 });

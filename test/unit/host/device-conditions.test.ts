@@ -65,9 +65,9 @@ const read = <T>(value: T): Reading<T> => ({ kind: "read", value });
 test("a worn disk degrades the host, one that fails keeps new VMs away, and both are named", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
   const limits = { timeoutMs: 10_000, maxOutputBytes: 1024 ** 2, anyExitCode: true };
-  const probe = new SmartProbe(host, (device) => {
-    return runChild(["cat", join(host.root, "smartctl", `${device.split("/").at(-1) ?? ""}.json`)], limits);
-  });
+  const probe = new SmartProbe(host, (disk) =>
+    runChild(["cat", join(host.root, "smartctl", `${disk}.json`)], limits),
+  );
   const reading = await probe.read(never);
   assert.ok(reading.kind === "read");
   const { say, is, why } = driven();
@@ -121,7 +121,7 @@ test("what the agent may not look at is not watched: unknown, with a way to allo
     "Psu",
   ] as const) {
     assert.equal(is(type), "unknown none NotWatched", type);
-    assert.match(why(type), /^not watched: .*; systemd\/hardware\.conf allows it/);
+    assert.match(why(type), /^not watched: .*; socle-hardware\.socket has it read/);
   }
   assert.equal(schedulable(), "true");
   // One that could be looked at, and did not answer, is another matter.

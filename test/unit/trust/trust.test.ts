@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod } from "node:fs/promises";
+import { chmod, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createLog } from "../../../agent/kernel/log.ts";
@@ -82,4 +82,20 @@ test("a trust directory that does not fit is refused, and the last good one stay
   await chmod(join(directory, "agent.key"), 0o644);
   await trust.reload();
   assert.match(problemOf(trust)?.message ?? "", /chmod 600/);
+});
+
+test("the key of a certificate that somebody else puts there can be a credential of systemd", async (t) => {
+  const [directory, credentials] = [await folder(t), await folder(t)];
+  const authority = await Authority.make(domain);
+  await installTrust(directory, authority, await authority.issue("agent/host-1"));
+  const keyPath = join(credentials, "socle-agent-key");
+  await rename(join(directory, "agent.key"), keyPath);
+  await chmod(keyPath, 0o400);
+  const trust = new Trust({ directory, domain, keyPath, clock: systemClock, log });
+  await trust.reload();
+  assert.equal(problemOf(trust), undefined);
+  assert.equal(trust.material?.tls.key, await readFile(keyPath, "utf8"));
+  const without = trustOf(directory);
+  await without.reload();
+  assert.match(problemOf(without)?.message ?? "", /agent\.key is missing/);
 });

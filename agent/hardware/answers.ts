@@ -1,0 +1,129 @@
+import { access, constants } from "node:fs/promises";
+import { join } from "node:path";
+import { SocleError, type ErrorKind } from "../kernel/errors.ts";
+import { runChild, type Child, type ChildOutput } from "./child.ts";
+import { readEnergyCounters } from "./energy-counters.ts";
+import { KernelLogTail } from "./kernel-log-tail.ts";
+import type { Roots } from "./roots.ts";
+
+/** Deadlines: what an agent gives one question it says by leaving; these end what nobody waits for. */
+const DISK_TIMEOUT_MS = 20_000;
+const BMC_TIMEOUT_MS = 120_000;
+const MAX_REPORT_BYTES = 1024 ** 2;
+const MAX_BMC_BYTES = 4 * 1024 ** 2;
+
+/** What is asked of a BMC, whichever way leads there. */
+export type BmcQuestion = "sensors" | "log-info" | `log ${number}` | "power";
+
+/** ipmitool's arguments for it, behind those that say which BMC. Undefined: it is no such question. */
+export function ipmitoolArguments(question: string): readonly string[] | undefined {
+  if (question === "sensors") return ["-v", "-c", "sdr", "elist"];
+  if (question === "log-info") return ["sel", "info"];
+  if (question === "power") return ["dcmi", "power", "reading"];
+  const last = /^log ([1-9]\d{0,2})$/.exec(question)?.[1];
+  return last === undefined ? undefined : ["-c", "sel", "elist", "last", last];
+}
+
+/**
+ * All that the agent asks of this machine with more rights than its own, each a line of text:
+ *
+ *     smart DISK            smartctl's report of nvme0, sda, ...; one that sleeps is not woken
+ *     bmc sensors           what ipmitool says over /dev/ipmi0; also: bmc log-info, bmc log 16, bmc power
+ *     energy                the CPUs' energy counters, as `readEnergyCounters`
+ *     kernel-log [NUMBER]   the kernel's log behind the record of this number, as `KernelLogTail`
+ */
+export type Question =
+  `smart ${string}` | `bmc ${BmcQuestion}` | "energy" | "kernel-log" | `kernel-log ${number}`;
+
+/** Answers them. Nothing that is asked becomes a program, an option or a path but a disk's name, and numbers. */
+export class Answers {
+  readonly #roots: Roots;
+  readonly #log: KernelLogTail;
+  readonly #run: typeof runChild;
+  /** A process that outlived its kill sits in a driver, and a second one would sit beside it. */
+  readonly #busy = new Set<string>();
+
+  constructor(roots: Roots, run = runChild) {
+    this.#roots = roots;
+    this.#log = new KernelLogTail(roots);
+    this.#run = run;
+  }
+
+  /** Rejects with `invalid` QUESTION_UNKNOWN, `conflict` ANSWER_PENDING, as `runChild`, or with the system's error. */
+  answer(question: string, signal: AbortSignal): Child {
+    const [subject = "", ...words] = question.split(" ");
+    const rest = words.join(" ");
+    if (subject === "smart" && /^(nvme\d{1,4}|sd[a-z]{1,4})$/.test(rest)) return this.#smart(rest, signal);
+    if (subject === "bmc") {
+      const command = ipmitoolArguments(rest);
+      if (command !== undefined) return this.#bmc(command, signal);
+    }
+    if (question === "energy") return this.#once(subject, () => told(readEnergyCounters(this.#roots)));
+    if (/^kernel-log( \d{1,15})?$/.test(question)) {
+      const after = rest === "" ? undefined : Number(rest);
+      return this.#once(subject, () => told(this.#log.read(after)));
+    }
+    return refused("invalid", "QUESTION_UNKNOWN", "there is no such question");
+  }
+
+  async close(): Promise<void> {
+    await this.#log.close();
+  }
+
+  #smart(disk: string, signal: AbortSignal): Child {
+    const device = join(this.#roots.devRoot, disk);
+    return this.#once(`smart ${disk}`, () =>
+      this.#run(["smartctl", "--json", "-n", "standby", "-a", device], {
+        timeoutMs: DISK_TIMEOUT_MS,
+        maxOutputBytes: MAX_REPORT_BYTES,
+        anyExitCode: true,
+        signal,
+      }),
+    );
+  }
+
+  #bmc(command: readonly string[], signal: AbortSignal): Child {
+    const device = join(this.#roots.devRoot, "ipmi0");
+    return this.#once("bmc", () => {
+      // Asked for first: ipmitool's own words tell of another device than this one.
+      const child = access(device, constants.R_OK | constants.W_OK).then(() =>
+        this.#run(["ipmitool", "-I", "open", ...command], {
+          timeoutMs: BMC_TIMEOUT_MS,
+          maxOutputBytes: MAX_BMC_BYTES,
+          signal,
+        }),
+      );
+      return {
+        output: child.then(({ output }) => output),
+        gone: child.then(
+          ({ gone }) => gone,
+          () => undefined,
+        ),
+      };
+    });
+  }
+
+  #once(subject: string, start: () => Child): Child {
+    if (this.#busy.has(subject)) {
+      return refused("conflict", "ANSWER_PENDING", `an earlier question of ${subject} is still not answered`);
+    }
+    const child = start();
+    this.#busy.add(subject);
+    const gone = child.gone.then(() => void this.#busy.delete(subject));
+    // Whoever has the answer may ask the next question.
+    const output = child.output.then((answer) => gone.then(() => answer));
+    return { output, gone };
+  }
+}
+
+function told(answer: Promise<string>): Child {
+  const output = answer.then((stdout): ChildOutput => ({ stdout, stderr: "" }));
+  const gone = output.then(
+    () => undefined,
+    () => undefined,
+  );
+  return { output, gone };
+}
+
+const refused = (...why: [kind: ErrorKind, reason: string, message: string]): Child =>
+  told(Promise.reject(new SocleError(...why)));
