@@ -7,6 +7,7 @@ import type { SocleError } from "../kernel/errors.ts";
 import type { Material } from "../trust/index.ts";
 import type { Reservations } from "../host/reservations.ts";
 import type { VmView } from "../vm/vm.ts";
+import type { AuditReader } from "./audit-service.ts";
 import type { ControlEpochs } from "./control-epoch.ts";
 import type { Position } from "../gen/socle/v1/Position.ts";
 
@@ -63,6 +64,7 @@ export interface Doors {
     acknowledge(condition: string, requestId: string): Promise<void>;
   };
   readonly controlEpochs: ControlEpochs;
+  readonly audit: AuditReader;
   readonly trust: {
     state(): TrustFacts;
     enroll(address: string, token: string, signal: AbortSignal): Promise<unknown>;

@@ -8,6 +8,7 @@ import type { BadRequest, BadRequest__Output } from "../gen/google/rpc/BadReques
 import type { ErrorInfo, ErrorInfo__Output } from "../gen/google/rpc/ErrorInfo.ts";
 import type { RetryInfo, RetryInfo__Output } from "../gen/google/rpc/RetryInfo.ts";
 import type { Status, Status__Output } from "../gen/google/rpc/Status.ts";
+import type { AuditServiceDefinition } from "../gen/socle/v1/AuditService.ts";
 import type { EnrollmentServiceDefinition } from "../gen/socle/v1/EnrollmentService.ts";
 import type { EventServiceDefinition } from "../gen/socle/v1/EventService.ts";
 import type { HostServiceDefinition } from "../gen/socle/v1/HostService.ts";
@@ -18,6 +19,7 @@ import type { TrustServiceDefinition } from "../gen/socle/v1/TrustService.ts";
 import type { VmServiceDefinition } from "../gen/socle/v1/VmService.ts";
 
 const protoFiles = [
+  "socle/v1/audit.proto",
   "socle/v1/enrollment.proto",
   "socle/v1/event.proto",
   "socle/v1/host.proto",
@@ -33,6 +35,7 @@ const protoFiles = [
 
 /** The contract, loaded: each service's methods with their encodings, and the messages that errors are made of. */
 export interface Protos {
+  readonly audit: AuditServiceDefinition;
   readonly vms: VmServiceDefinition;
   readonly operations: OperationServiceDefinition;
   readonly host: HostServiceDefinition;
@@ -56,6 +59,7 @@ export function loadProtos(directory: string): Protos {
   const all = loadSync(protoFiles, { ...loaderOptions, includeDirs: [directory] });
   const message = <Input, Output>(name: string) => named(all, name) as MessageTypeDefinition<Input, Output>;
   return {
+    audit: named(all, "socle.v1.AuditService") as AuditServiceDefinition,
     vms: named(all, "socle.v1.VmService") as VmServiceDefinition,
     operations: named(all, "socle.v1.OperationService") as OperationServiceDefinition,
     host: named(all, "socle.v1.HostService") as HostServiceDefinition,

@@ -39,6 +39,9 @@ export const rolesOfMethod: Readonly<Record<string, readonly Role[]>> = {
   "/socle.v1.EventService/Subscribe": readers,
   "/socle.v1.TrustService/GetTrust": readers,
   "/socle.v1.TrustService/EnrollHost": operators,
+  // Nobody judges his own acts: who may change something reads no audit log, and the other way round.
+  "/socle.v1.AuditService/ListAuditEntries": ["auditor"],
+  "/socle.v1.AuditService/SignCheckpoint": ["auditor"],
   "/grpc.health.v1.Health/Check": everyone,
   "/grpc.health.v1.Health/Watch": everyone,
   "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": everyone,
@@ -47,6 +50,8 @@ export const rolesOfMethod: Readonly<Record<string, readonly Role[]>> = {
 /** What somebody who has to do with one tenant alone may call, of what the role may: the rest tells of all. */
 export const tenantMethods: ReadonlySet<string> = new Set(
   Object.keys(rolesOfMethod).filter((path) =>
-    /^\/(socle\.v1\.(VmService|OperationService)|grpc\.health\.v1\.Health)\//.test(path),
+    /^\/(socle\.v1\.((VmService|OperationService)\/|AuditService\/List)|grpc\.health\.v1\.Health\/)/.test(
+      path,
+    ),
   ),
 );

@@ -6,6 +6,7 @@ import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import type { Trust } from "../trust/index.ts";
+import { auditService } from "./audit-service.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { CallAudit, type AuditDoor } from "./call-audit.ts";
 import { ConnectionPlaces } from "./connection-places.ts";
@@ -93,6 +94,7 @@ export class ApiServer implements Service {
       { definition: protos.reservations, methods: reservationService(doors) },
       { definition: protos.events, methods: eventService(doors) },
       { definition: protos.trust, methods: trustService(doors) },
+      { definition: protos.audit, methods: auditService(doors.audit) },
     ];
     this.#health = new Health(services.map(({ definition }) => nameOf(definition)));
     this.#services = [...services, { definition: protos.health, methods: this.#health.methods() }];

@@ -11,5 +11,6 @@ export { keyOfExport, TenantExport, verifyExport, type ExportReport } from "./ex
 export { Forwarder, type ForwardState } from "./forwarder.ts";
 export { AuditLog, type AuditState } from "./log.ts";
 export { journalSink, syslogSink } from "./sinks.ts";
+export type { KeptEntry, Page, PageQuery } from "./page.ts";
 export { auditHealth, certificateTrail, operationTrail, type AuditTrouble } from "./trails.ts";
 export { verifyLog, type Problem, type Report } from "./verify.ts";

@@ -4,11 +4,12 @@ import type { Logger } from "../kernel/log.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import { Topic } from "../kernel/topic.ts";
 import { digestOf, encodeLink, linked } from "./chain.ts";
-import { AuditKey, writeHead, type Attested, type Checkpoint } from "./checkpoint.ts";
+import { AuditKey, readHead, writeHead, type Attested, type Checkpoint } from "./checkpoint.ts";
 import { encodeEntry, type Act } from "./entry.ts";
 import { findLog, type Found } from "./found.ts";
 import type { ChainPoint } from "./follow.ts";
 import { auditFailed, busy, isFullDisk, stopping, unreadable } from "./refusals.ts";
+import { readPage, type Page, type PageQuery } from "./page.ts";
 import { Repeats } from "./repeats.ts";
 import { Segments, type Keeping } from "./segments.ts";
 
@@ -62,6 +63,7 @@ export class AuditLog {
   #syncedSequence: number;
   #unsigned: number;
   #checkpointDue: boolean;
+  #newest: Checkpoint | undefined;
   #pending: Pending[] = [];
   #isPumping = false;
   #pumped: Promise<void> = Promise.resolve();
@@ -164,6 +166,26 @@ export class AuditLog {
     this.#repeats.add(act);
   }
 
+  /** Some of the entries that are on the disk. Throws the file system's errors. */
+  page(query: PageQuery): Promise<Page> {
+    return readPage(this.#options.directory, query);
+  }
+
+  /** Signs what there is now. Throws as `record` rejects. */
+  async checkpoint(): Promise<Checkpoint> {
+    // A write under way may be too far to be signed: then the next one is.
+    const through = this.#unsigned === 0 ? 0 : this.#point.sequence;
+    while ((this.#newest?.sequence ?? 0) < through && this.failure === undefined) {
+      this.#wake(true);
+      await this.#pumped;
+    }
+    if (this.failure !== undefined) throw this.failure;
+    // Where all was signed before this start, it is on the disk.
+    const newest = this.#newest ?? (await readHead(this.#options.directory));
+    if (newest === undefined) throw busy();
+    return newest;
+  }
+
   /** Where the disk was full: finds out by a write whether it still is, which `failure` says then. Never rejects. */
   async tryAgain(): Promise<void> {
     await this.#pumped;
@@ -244,7 +266,10 @@ export class AuditLog {
     if (this.#unsigned > 0) this.#timeCheckpoint();
     if (isSynced) this.#syncedSequence = point.sequence;
     batch.forEach(({ resolve }, index) => resolve?.(sequences[index] ?? 0));
-    if (checkpoint !== undefined) await this.#keepHead(checkpoint);
+    if (checkpoint !== undefined) {
+      this.#newest = checkpoint;
+      await this.#keepHead(checkpoint);
+    }
     if (isSynced) this.#changes.publish();
   }
 

@@ -137,6 +137,7 @@ function buildApi(
     host,
     trust: trustDoor,
     controlEpochs: record,
+    audit,
     position: positionNow,
     defaultAccelerator: () => vms.defaultAccelerator(),
   };

@@ -134,6 +134,9 @@ test("every method that changes something has its fields named, and no secret ge
     api.audited.find(({ method }) => method?.endsWith("CreateVm"))?.arguments?.["spec.name"],
     "web",
   );
-  const movers = Object.keys(rolesOfMethod).filter((path) => !(rolesOfMethod[path] ?? []).includes("viewer"));
+  // Reading the audit log is not for everybody either, and would never end if it was told there.
+  const movers = Object.keys(rolesOfMethod).filter(
+    (path) => !(rolesOfMethod[path] ?? []).includes("viewer") && !path.includes("/ListAudit"),
+  );
   assert.deepEqual(Object.keys(auditedFields).sort(), movers.sort());
 });

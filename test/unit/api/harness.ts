@@ -14,7 +14,7 @@ import {
 import type { MethodDefinition } from "@grpc/proto-loader";
 import type { ConsoleStream, Doors } from "../../../agent/api/doors.ts";
 import type { AuditDoor } from "../../../agent/api/call-audit.ts";
-import type { Act } from "../../../agent/audit/index.ts";
+import type { Act, AuditLog } from "../../../agent/audit/index.ts";
 import type { PeopleDoor } from "../../../agent/api/people.ts";
 import { loadProtos } from "../../../agent/api/protos.ts";
 import { ApiServer } from "../../../agent/api/server.ts";
@@ -199,6 +199,7 @@ export async function startApi(
   trust: Trust = noTrust,
   controlEpochs: Doors["controlEpochs"] = { controlEpoch: 0, raiseControlEpoch: () => Promise.resolve() },
   people: Partial<PeopleDoor> = {},
+  auditLog?: AuditLog,
 ): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), "socle-api-"));
   const logged: Record<string, unknown>[] = [];
@@ -252,6 +253,11 @@ export async function startApi(
       events,
       host,
       controlEpochs,
+      audit: auditLog ?? {
+        state: { sequence: 0, bytes: 0, waiting: 0, refused: 0 },
+        page: () => Promise.reject(new Error("no audit log in this test")),
+        checkpoint: () => Promise.reject(new Error("no audit log in this test")),
+      },
       trust: {
         state: () => ({ domain: null }),
         enroll: () => Promise.reject(new Error("no enrollment in this test")),
@@ -259,7 +265,7 @@ export async function startApi(
       position: () => ({ bootId: "boot-1", agentEpoch: 7, generation: position.generation }),
     },
     trust,
-    audit,
+    audit: auditLog ?? audit,
     people: {
       rules: configSchema.parse({}).people,
       verify: () => {
