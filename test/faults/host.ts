@@ -47,9 +47,18 @@ export class SufferingHost {
   readonly proxy: FaultProxy;
   readonly agent: AgentProcess;
   readonly witness: Witness;
+  /** The agent as it is shipped, which is the command as well. */
+  readonly bundle: string;
   #client: Agent;
 
-  private constructor(libvirtd: Libvirtd, proxy: FaultProxy, agent: AgentProcess, client: Agent) {
+  private constructor(
+    bundle: string,
+    libvirtd: Libvirtd,
+    proxy: FaultProxy,
+    agent: AgentProcess,
+    client: Agent,
+  ) {
+    this.bundle = bundle;
     this.libvirtd = libvirtd;
     this.proxy = proxy;
     this.agent = agent;
@@ -80,7 +89,7 @@ export class SufferingHost {
       },
     };
     const agent = run.keep(await AgentProcess.start({ bundle, ...options, config }));
-    const host = new SufferingHost(libvirtd, proxy, agent, await clientOf(agent));
+    const host = new SufferingHost(bundle, libvirtd, proxy, agent, await clientOf(agent));
     run.cleanUp(() => host.#client.close());
     await host.sees();
     return host;

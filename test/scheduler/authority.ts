@@ -8,6 +8,7 @@ x509.cryptoProvider.set(webcrypto);
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const DAY_MS = 24 * 3_600_000;
+const bothUsages = [x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth] as const;
 
 export interface Issued {
   readonly certificatePem: string;
@@ -20,6 +21,10 @@ export interface IssueOptions {
   readonly notAfter?: Date;
   /** Names beside the identity, or none at all. */
   readonly names?: x509.JsonGeneralNames;
+  /** As "CN=NAME"; empty unless told. */
+  readonly subject?: string;
+  /** What its key may be used for: a server and a client, unless told otherwise. */
+  readonly usages?: readonly x509.ExtendedKeyUsage[];
 }
 
 /** A small certificate authority, for a scheduler to start from and for the tests: ECDSA P-256, in memory alone. */
@@ -108,7 +113,7 @@ export class Authority {
     return await x509.X509CertificateGenerator.create({
       serialNumber: newSerial(),
       issuer: this.#certificate.subject,
-      subject: "",
+      subject: options.subject ?? "",
       notBefore: options.notBefore ?? new Date(Date.now() - 60_000),
       notAfter: options.notAfter ?? new Date(Date.now() + DAY_MS),
       signingAlgorithm: algorithm,
@@ -118,10 +123,7 @@ export class Authority {
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         // Each host's agent is a server to its scheduler and a client of it.
-        new x509.ExtendedKeyUsageExtension([
-          x509.ExtendedKeyUsage.serverAuth,
-          x509.ExtendedKeyUsage.clientAuth,
-        ]),
+        new x509.ExtendedKeyUsageExtension([...(options.usages ?? bothUsages)]),
         new x509.SubjectAlternativeNameExtension(options.names ?? [{ type: "url", value: uri }], true),
         await x509.AuthorityKeyIdentifierExtension.create(this.#keys.publicKey),
       ],
@@ -137,14 +139,19 @@ export async function installTrust(
   revocationList?: string,
 ): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const put = async (name: string, text: string): Promise<void> => {
-    await writeFile(join(directory, `.${name}`), text, { mode: 0o600 });
-    await rename(join(directory, `.${name}`), join(directory, name));
-  };
-  await put("ca.crt", authority.certificatePem);
-  if (revocationList !== undefined) await put("ca.crl", revocationList);
-  await put("agent.key", issued.keyPem);
-  await put("agent.crt", issued.certificatePem);
+  await put(directory, "ca.crt", authority.certificatePem);
+  if (revocationList !== undefined) await writeRevocations(directory, revocationList);
+  await put(directory, "agent.key", issued.keyPem);
+  await put(directory, "agent.crt", issued.certificatePem);
+}
+
+/** The list alone. */
+export const writeRevocations = (directory: string, list: string): Promise<void> =>
+  put(directory, "ca.crl", list);
+
+async function put(directory: string, name: string, text: string): Promise<void> {
+  await writeFile(join(directory, `.${name}`), text, { mode: 0o600 });
+  await rename(join(directory, `.${name}`), join(directory, name));
 }
 
 /** 127 random bits, never zero, never negative (RFC 5280, 4.1.2.2). */

@@ -1,0 +1,208 @@
+import { createSecureContext, type SecureContextOptions } from "node:tls";
+import {
+  Client,
+  credentials,
+  Metadata,
+  status,
+  type ChannelCredentials,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import {
+  loadFileDescriptorSetFromBuffer,
+  type AnyDefinition,
+  type MessageTypeDefinition,
+  type PackageDefinition,
+} from "@grpc/proto-loader";
+import { fromRpcError } from "../../agent/cli/rpc-error.ts";
+import { loadContract, type Contract } from "../../agent/cli/contract.ts";
+import { loaderOptions } from "../../agent/gen/loader-options.ts";
+import { loadProtos } from "../../agent/api/protos.ts";
+import { protoDirectory } from "../lab/socle-host.ts";
+import type { Issued } from "../scheduler/authority.ts";
+
+const REFLECTION = "grpc.reflection.v1.ServerReflection";
+
+/** A method that the agent serves, by its own word. */
+export interface Served {
+  readonly path: string;
+  readonly isStream: boolean;
+  readonly requestName: string;
+  readonly serialize: (request: object) => Buffer;
+}
+
+/** What a call came to: the code, and the reason where the agent gave one. */
+export interface Answer {
+  readonly code: status;
+  readonly reason: string;
+  readonly message: string;
+  /** The first message of the answer. */
+  readonly bytes: Buffer | undefined;
+}
+
+/** Calls of any bytes to any path, as somebody. */
+export class Caller {
+  readonly #client: Client;
+  readonly #contract: Contract;
+
+  constructor(address: string, by: ChannelCredentials, contract: Contract) {
+    this.#contract = contract;
+    this.#client = new Client(address, by, {
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.enable_http_proxy": 0,
+      "grpc.initial_reconnect_backoff_ms": 50,
+      "grpc.max_send_message_length": -1,
+      ...(address.startsWith("unix:") ? { "grpc.default_authority": "localhost" } : {}),
+    });
+  }
+
+  /** Until the first message of an answer, its end or its error. */
+  call(
+    path: string,
+    request: Buffer,
+    {
+      metadata = {},
+      timeoutMs = 20_000,
+    }: { metadata?: Readonly<Record<string, string>>; timeoutMs?: number } = {},
+  ): Promise<Answer> {
+    return new Promise((resolve) => {
+      const said = new Metadata();
+      said.set("socle-control-epoch", "1");
+      for (const [name, value] of Object.entries(metadata)) said.set(name, value);
+      const call = this.#client.makeServerStreamRequest(
+        path,
+        (bytes: Buffer) => bytes,
+        (bytes) => bytes,
+        request,
+        said,
+        { deadline: Date.now() + timeoutMs },
+      );
+      const ok = (bytes: Buffer | undefined): void =>
+        resolve({ code: status.OK, reason: "", message: "", bytes });
+      call.on("data", (bytes: Buffer) => {
+        ok(bytes);
+        call.cancel();
+      });
+      call.on("end", () => ok(undefined));
+      call.on("error", (error: ServiceError) => {
+        const { reason, message } = fromRpcError(this.#contract, error);
+        resolve({ code: error.code, reason, message, bytes: undefined });
+      });
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+/** By this certificate, whoever the other side says to be. */
+export const credentialsOf = (options: SecureContextOptions): ChannelCredentials =>
+  credentials.createFromSecureContext(createSecureContext(options), { checkServerIdentity: () => undefined });
+
+export const secureOptions = (ca: string, { certificatePem, keyPem }: Issued): SecureContextOptions => ({
+  ca,
+  cert: certificatePem,
+  key: keyPem,
+});
+
+/** What the agent at this socket serves, as its reflection tells it: a method that comes to it comes to the attacks by itself. */
+export class ServedContract {
+  readonly methods: readonly Served[];
+  readonly #all: PackageDefinition;
+
+  static async ask(socketPath: string): Promise<ServedContract> {
+    const caller = new Caller(
+      `unix:${socketPath}`,
+      credentials.createInsecure(),
+      await loadContract(protoDirectory),
+    );
+    const { ServerReflectionInfo: info } = loadProtos(protoDirectory).reflection;
+    const ask = async (request: Parameters<typeof info.requestSerialize>[0]) => {
+      const { bytes, message } = await caller.call(info.path, info.requestSerialize(request));
+      if (bytes === undefined) throw new Error(`the agent's reflection does not answer: ${message}`);
+      return info.responseDeserialize(bytes);
+    };
+    try {
+      const { listServicesResponse } = await ask({ listServices: "" });
+      const names = (listServicesResponse?.service ?? []).map(({ name }) => name);
+      const files = new Map<string, Buffer>();
+      for (const name of names) {
+        const { fileDescriptorResponse } = await ask({ fileContainingSymbol: name });
+        for (const file of fileDescriptorResponse?.fileDescriptorProto ?? [])
+          files.set(file.toString("latin1"), file);
+      }
+      return new ServedContract(descriptorSet([...files.values()]), names);
+    } finally {
+      caller.close();
+    }
+  }
+
+  private constructor(set: Buffer, services: readonly string[]) {
+    this.#all = loadFileDescriptorSetFromBuffer(set, loaderOptions);
+    this.methods = services.flatMap((service) => {
+      const definition = this.#all[service];
+      if (definition === undefined || "format" in definition) throw new Error(`${service} is not described`);
+      return Object.values(definition).map(
+        ({ path, requestStream, responseStream, requestType, requestSerialize }) => ({
+          path,
+          isStream: requestStream || responseStream,
+          requestName: `${service.slice(0, service.lastIndexOf("."))}.${messageOf(requestType).name}`,
+          serialize: requestSerialize,
+        }),
+      );
+    });
+    if (!services.includes(REFLECTION) || this.methods.length < 30)
+      throw new Error(`only ${this.methods.length} methods are served: ${services.join()}`);
+  }
+
+  request({ requestName }: Served): Described {
+    return this.#message(requestName);
+  }
+
+  /** The message that a field of another one names: nested in it, of its package, or by its full name. */
+  described(typeName: string, inside: Described): Described {
+    const nested = inside.message.nestedType.find(({ name }) => name === typeName);
+    if (nested !== undefined) return { fullName: `${inside.fullName}.${typeName}`, message: nested };
+    const besides = inside.fullName.slice(0, inside.fullName.lastIndexOf(".") + 1) + typeName;
+    return this.#message(this.#all[besides] === undefined ? typeName.replace(/^\./, "") : besides);
+  }
+
+  #message(fullName: string): Described {
+    const found = this.#all[fullName];
+    if (found === undefined || !isMessage(found)) throw new Error(`there is no message ${fullName}`);
+    return { fullName, message: messageOf(found) };
+  }
+}
+
+export interface Described {
+  readonly fullName: string;
+  readonly message: Message;
+}
+
+/** As much of google.protobuf.DescriptorProto as is asked for here. */
+export interface Message {
+  readonly name: string;
+  readonly field: readonly {
+    readonly name: string;
+    readonly label: string;
+    readonly type: string;
+    readonly typeName: string;
+  }[];
+  readonly nestedType: readonly Message[];
+}
+
+/** proto-loader leaves descriptors untyped; they are of descriptor.proto. */
+const isMessage = (definition: AnyDefinition): definition is MessageTypeDefinition<object, object> =>
+  typeof definition.format === "string";
+
+const messageOf = (definition: Pick<MessageTypeDefinition<object, object>, "type">): Message =>
+  definition.type as Message;
+
+/** google.protobuf.FileDescriptorSet: each file as field 1. */
+function descriptorSet(files: readonly Buffer[]): Buffer {
+  return Buffer.concat(files.flatMap((file) => [Buffer.from([0x0a, ...varint(file.length)]), file]));
+}
+
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))];
+}

@@ -1,0 +1,190 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import { newHostKey } from "../../agent/trust/index.ts";
+import { Authority } from "../scheduler/authority.ts";
+import { enrollmentService } from "../scheduler/contract.ts";
+import { Enroller } from "../scheduler/enroller.ts";
+import { Caller, credentialsOf, type Answer } from "./attack-calls.ts";
+import { DOMAIN, type Stage } from "./attack-stage.ts";
+import type { Outcome, Theme, Try } from "./attack-tries.ts";
+
+const HOUR_MS = 3_600_000;
+const LONG_MS = 60_000;
+
+/** Tokens that are used up, late, for somebody else or made up; two at once with one; an authority that is another. */
+export async function enrolment(stage: Stage): Promise<Theme> {
+  const { authority, impostor, host, trustDirectory } = stage;
+  const [enroller, false1, foreign] = await Promise.all([
+    Enroller.start(authority),
+    Enroller.start(impostor),
+    Enroller.start(await Authority.make("other.example")),
+  ]);
+  for (const each of [enroller, false1, foreign]) stage.run.cleanUp(() => each.stop());
+  const operator = stage.onSocket();
+  stage.run.cleanUp(() => operator.close());
+  const { trust, host: hostService } = host.client.contract;
+  const { identity } = await host.client.ask(hostService.GetHost, {});
+  const hostId = identity?.hostId ?? "";
+  const enroll = (token: string, address = enroller.address): Promise<Answer> =>
+    operator.call(trust.EnrollHost.path, trust.EnrollHost.requestSerialize({ address, token }), {
+      timeoutMs: LONG_MS,
+    });
+  const good = (lifeMs = HOUR_MS): string => enroller.token([hostId], lifeMs);
+  const fake = (secret: string, of = authority): string =>
+    `socle1.${createHash("sha256").update(new X509Certificate(of.certificatePem).raw).digest("hex")}.${secret}`;
+
+  /** Refused, and the host proves itself with what it had before. */
+  const fails = async (act: () => Promise<Answer>): Promise<Outcome> => {
+    const before = await holdings(trustDirectory);
+    const { code, reason, message } = await act();
+    if (code === status.INTERNAL || code === status.UNKNOWN)
+      throw new Error(`it ends in ${reason}: ${message}`);
+    if (code === status.OK) return { letThrough: "the host was enrolled" };
+    return (await holdings(trustDirectory)) === before
+      ? "refused"
+      : { letThrough: "its certificate was replaced" };
+  };
+  const tries: Try[] = [];
+  const add = (what: string, attack: () => Promise<Outcome>): void => void tries.push({ what, attack });
+  add("a token that was used", async () => {
+    const token = good();
+    const first = await enroll(token);
+    if (first.code !== status.OK) throw new Error(`a good token is refused: ${first.message}`);
+    return await fails(() => enroll(token));
+  });
+  add("one token, two at once", async () => {
+    const token = good();
+    const codes = (await Promise.all([enroll(token), enroll(token)])).map(({ code }) => code);
+    const enrolled = codes.filter((code) => code === status.OK).length;
+    return enrolled === 1 ? "refused" : { letThrough: `${enrolled} of two were enrolled` };
+  });
+  add("one token, twenty at once at the authority", async () => {
+    const token = good();
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, async () => await asks(stage, enroller, token, hostId)),
+    );
+    const enrolled = answers.filter(({ code }) => code === status.OK).length;
+    return enrolled === 1 ? "refused" : { letThrough: `${enrolled} of twenty got a certificate` };
+  });
+  add("a token whose time is over", () => fails(() => enroll(good(-1))));
+  add("a token for another host", () => fails(() => enroll(enroller.token(["another-host"], HOUR_MS))));
+  add("a token that was guessed", () => fails(() => enroll(fake("x".repeat(32)))));
+  add("a token of another authority of the same name", () =>
+    fails(() => enroll(false1.token([hostId], HOUR_MS))),
+  );
+  add("a good token at another authority of the same name", () =>
+    fails(() => enroll(good(), false1.address)),
+  );
+  add("another authority with a token of its own", () =>
+    fails(() => enroll(foreign.token([hostId], HOUR_MS), foreign.address)),
+  );
+  add("an authority that names itself in the token, and is of another domain", () =>
+    fails(() => enroll(fake("y".repeat(32), impostor), foreign.address)),
+  );
+  const token = good();
+  for (const [what, text] of [
+    ["cut short", token.slice(0, -1)],
+    ["longer", `${token}x`],
+    ["in capitals", token.toUpperCase()],
+    ["of another version", token.replace("socle1", "socle2")],
+    ["with a NUL", `${token}\0`],
+    ["with a new line in it", `${token}\n${token}`],
+    ["without a secret", token.split(".").slice(0, 2).join(".")],
+    ["with a path", token.replace(/[^.]+$/, "../../../../etc/shadow")],
+    ["that is empty", ""],
+    ["that is long", `${token}${"x".repeat(500_000)}`],
+  ] as const)
+    add(`a token ${what}`, () => fails(() => enroll(text)));
+  for (const [what, address] of [
+    ["nowhere", "127.0.0.1:1"],
+    ["of the agent itself", stage.address],
+    ["of the metrics", host.agent.metricsAddress],
+    ["without a port", "127.0.0.1"],
+    ["of a port that is none", "127.0.0.1:99999999"],
+    ["of a path", "unix:/etc/shadow"],
+    ["with another one behind it", `${enroller.address}@127.0.0.1:1`],
+    ["that is empty", ""],
+  ] as const)
+    add(`an address ${what}`, () => fails(() => enroll(good(), address)));
+
+  add("a token for this host, used for another at the authority", async () =>
+    refusedBy(await asks(stage, enroller, good(), "another-host", "another-host")),
+  );
+  for (const [what, name] of [
+    ["that goes up", `../../admin/${hostId}`],
+    ["of a role", "x/tenant/acme"],
+    ["that is empty", ""],
+  ] as const)
+    add(`a host's id ${what}, with a token for it`, async () => {
+      const answer = await asks(stage, enroller, enroller.token([name], HOUR_MS), name);
+      // What it got is refused by every agent unless it is a host's, and no host's may call one.
+      if (answer.code !== status.OK || answer.bytes === undefined) return "refused";
+      const { certification } = enrollmentService.Enroll.responseDeserialize(answer.bytes);
+      const uri = new X509Certificate(certification?.certificateChain ?? "").subjectAltName ?? "";
+      return uri.includes(`URI:spiffe://${DOMAIN}/agent/`) ? "inert" : { letThrough: `it became ${uri}` };
+    });
+  add("a certificate's renewal without its key", async () => {
+    const pair = await readFile(join(trustDirectory, "agent.crt"), "utf8");
+    const key = await newHostKey("thief");
+    const request = {
+      certificate: new X509Certificate(pair).raw,
+      certificateRequest: key.request,
+      proof: Buffer.alloc(64, 1),
+    };
+    return refusedBy(await asksFor(stage, enroller, enrollmentService.Renew, request));
+  });
+  return { name: "enrolment", tries };
+}
+
+/** What lies in the trust directory, by its bytes. */
+async function holdings(directory: string): Promise<string> {
+  const names = (await readdir(directory)).sort();
+  const hash = createHash("sha256");
+  for (const name of names) hash.update(`${name}\n`).update(await readFile(join(directory, name)));
+  return hash.digest("hex");
+}
+
+/** Whoever asks the authority itself, as any host could. */
+async function asks(
+  stage: Stage,
+  enroller: Enroller,
+  token: string,
+  hostId: string,
+  hostname = "",
+): Promise<Answer> {
+  const { request } = await newHostKey("thief");
+  return await asksFor(stage, enroller, enrollmentService.Enroll, {
+    token,
+    hostId,
+    hostname,
+    certificateRequest: request,
+  });
+}
+
+async function asksFor<Request>(
+  stage: Stage,
+  enroller: Enroller,
+  {
+    path,
+    requestSerialize,
+  }: { readonly path: string; readonly requestSerialize: (request: Request) => Buffer },
+  request: Request,
+): Promise<Answer> {
+  const caller = new Caller(
+    enroller.address,
+    credentialsOf({ ca: stage.authority.certificatePem }),
+    stage.contract,
+  );
+  try {
+    return await caller.call(path, requestSerialize(request), { timeoutMs: LONG_MS });
+  } finally {
+    caller.close();
+  }
+}
+
+const refusedBy = ({ code }: Answer): Outcome =>
+  code === status.PERMISSION_DENIED || code === status.INVALID_ARGUMENT
+    ? "refused"
+    : { letThrough: `the authority answered ${status[code]}` };

@@ -1,0 +1,88 @@
+import { status } from "@grpc/grpc-js";
+import { rolesOfMethod, tenantMethods } from "../../agent/api/roles.ts";
+import type { Answer, Caller } from "./attack-calls.ts";
+import type { Stage } from "./attack-stage.ts";
+import type { Outcome, Theme, Try } from "./attack-tries.ts";
+
+/** Paths that nobody serves, or that look like one that somebody does. */
+const strangePaths = [
+  "/socle.v1.SchedulerService/Session",
+  "/socle.v1.EnrollmentService/Enroll",
+  "/socle.v1.VmService/Nothing",
+  "/socle.v1.vmservice/DeleteVm",
+  "/SOCLE.V1.VMSERVICE/DELETEVM",
+  "//socle.v1.VmService/DeleteVm",
+  "/socle.v1.VmService/DeleteVm/",
+  "/socle.v1.VmService/DeleteVm?x=1",
+  "/socle.v1.VmService/%44eleteVm",
+  "/grpc.health.v1.Health/../../socle.v1.VmService/DeleteVm",
+  "/socle.v1.VmService/__proto__",
+  "/constructor/constructor",
+  "/",
+] as const;
+
+/** A stream that is allowed may have nothing to say; a denial comes at once. */
+const LET_IN = { timeoutMs: 250 };
+
+/** Each role at each method that is served: what the table does not allow is denied, and what it allows is not. */
+export async function roles(stage: Stage): Promise<Theme> {
+  const { authority, run, served } = stage;
+  const all = [...new Set(Object.values(rolesOfMethod).flat())].sort();
+  const tries: Try[] = [];
+  const callers: Caller[] = [];
+  const callerOf = async (holder: string): Promise<Caller> => {
+    const caller = stage.callerOf(await authority.issue(holder));
+    callers.push(caller);
+    return caller;
+  };
+  for (const role of all) {
+    const caller = await callerOf(`${role}/somebody`);
+    const tenants = await callerOf(`${role}/somebody/tenant/acme`);
+    for (const method of served.methods) {
+      const { path } = method;
+      const allowed = (rolesOfMethod[path] ?? []).includes(role);
+      // What the contract itself says of who may change something: those who only look may not.
+      const changes = served.request(method).message.field.some(({ name }) => name === "request_id");
+      if (changes && allowed && ["viewer", "metrics", "auditor"].includes(role))
+        run.violation(`roles: the table lets ${role} change something by ${path}`);
+      for (const [who, by, may] of [
+        [role, caller, allowed],
+        [`${role} of a tenant`, tenants, allowed && tenantMethods.has(path)],
+      ] as const) {
+        const what = `${who} at ${path}`;
+        if (!may) tries.push({ what, attack: async () => judge(await by.call(path, Buffer.alloc(0))) });
+        else if (!isOperatorsOwn(path))
+          tries.push({ what, attack: async () => isAllowed(await by.call(path, Buffer.alloc(0), LET_IN)) });
+      }
+    }
+    for (const path of strangePaths)
+      tries.push({
+        what: `${role} at ${path}`,
+        attack: async () => judge(await caller.call(path, Buffer.alloc(0))),
+      });
+  }
+  return {
+    name: "roles",
+    tries,
+    check: () => {
+      for (const caller of callers) caller.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+const isOperatorsOwn = (path: string): boolean => path.endsWith("/SetSchedulingState");
+
+/** Denied by the role or the tenant, or not there for anybody. */
+function judge({ code, reason, message }: Answer): Outcome {
+  const isDenied = code === status.PERMISSION_DENIED && ["ROLE_DENIED", "TENANT_DENIED"].includes(reason);
+  if (isDenied || code === status.UNIMPLEMENTED) return "refused";
+  return { letThrough: `answered ${status[code]} ${reason} ${message}` };
+}
+
+/** An empty request of somebody who may: whatever it comes to, it is not denied for the role. */
+function isAllowed({ code, reason }: Answer): Outcome {
+  if (code === status.PERMISSION_DENIED && reason !== "VM_DENIED")
+    throw new Error(`it is denied (${reason}), and the table allows it`);
+  return "inert";
+}

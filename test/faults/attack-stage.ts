@@ -1,0 +1,126 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { credentials } from "@grpc/grpc-js";
+import { loadContract, type Contract } from "../../agent/cli/contract.ts";
+import { freePort } from "../lab/ports.ts";
+import { protoDirectory } from "../lab/socle-host.ts";
+import { Authority, installTrust, type Issued } from "../scheduler/authority.ts";
+import { Caller, credentialsOf, secureOptions, ServedContract } from "./attack-calls.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { SufferingHost, wish } from "./host.ts";
+import type { GuestProcess } from "./witness.ts";
+
+export const DOMAIN = "cloud.example";
+const BYSTANDERS = ["bystander-1", "bystander-2"];
+
+/** What is attacked: a host with guests of two tenants, its agent with every door open that it has, and certificates. */
+export class Stage {
+  readonly run: CampaignRun;
+  readonly host: SufferingHost;
+  readonly authority: Authority;
+  /** Of an authority that calls itself the same, and is another. */
+  readonly impostor: Authority;
+  /** Where the agent's own certificate is. */
+  readonly trustDirectory: string;
+  /** Of the gRPC API over TLS. */
+  readonly port: number;
+  readonly contract: Contract;
+  readonly served: ServedContract;
+  /** A caller that was believed, until its certificate was revoked. */
+  readonly revoked: Issued;
+  /** The guests that must not notice, by their ids. */
+  readonly bystanders: ReadonlyMap<string, GuestProcess>;
+
+  private constructor(parts: Omit<Stage, "address" | "callerOf" | "onSocket" | "temporary">) {
+    ({
+      run: this.run,
+      host: this.host,
+      authority: this.authority,
+      impostor: this.impostor,
+      trustDirectory: this.trustDirectory,
+      port: this.port,
+      contract: this.contract,
+      served: this.served,
+      revoked: this.revoked,
+      bystanders: this.bystanders,
+    } = parts);
+  }
+
+  static async start(run: CampaignRun): Promise<Stage> {
+    const trustDirectory = await mkdtemp(join(tmpdir(), "socle-attack-trust-"));
+    run.cleanUp(() => rm(trustDirectory, { recursive: true, force: true }));
+    const [authority, impostor] = await Promise.all([Authority.make(DOMAIN), Authority.make(DOMAIN)]);
+    const revoked = await authority.issue("scheduler/dismissed");
+    authority.revoke(revoked.serial);
+    await installTrust(
+      trustDirectory,
+      authority,
+      await authority.issue("agent/host-1"),
+      await authority.revocationList(),
+    );
+    const port = await freePort();
+    const host = await SufferingHost.start(run, {
+      config: {
+        trust: { domain: DOMAIN, directory: trustDirectory },
+        // How fast one caller may ask is not what keeps these attacks out.
+        api: {
+          listen: `127.0.0.1:${port}`,
+          reflection: true,
+          limits: {
+            readsPerSecond: 1e6,
+            mutationsPerSecond: 1e6,
+            streamsPerSecond: 1e6,
+            controlsPerSecond: 1e6,
+          },
+        },
+      },
+    });
+    const bystanders = new Map<string, GuestProcess>();
+    for (const name of BYSTANDERS) {
+      const { vmId } = await host.succeeds(wish("CREATE", name));
+      const process = await host.witness.process(vmId);
+      if (process === undefined) throw new Error(`there is no QEMU of ${name}`);
+      bystanders.set(vmId, process);
+    }
+    const contract = await loadContract(protoDirectory);
+    const served = await ServedContract.ask(host.agent.socketPath);
+    return new Stage({
+      run,
+      host,
+      authority,
+      impostor,
+      trustDirectory,
+      port,
+      contract,
+      served,
+      revoked,
+      bystanders,
+    });
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** A connection of its own over TLS, by this certificate. */
+  callerOf(issued: Issued): Caller {
+    return new Caller(
+      this.address,
+      credentialsOf(secureOptions(this.authority.certificatePem, issued)),
+      this.contract,
+    );
+  }
+
+  /** Of the operator, who may do nearly everything. */
+  onSocket(): Caller {
+    return new Caller(`unix:${this.host.agent.socketPath}`, credentials.createInsecure(), this.contract);
+  }
+
+  async temporary(): Promise<string> {
+    const directory = await mkdtemp(join(tmpdir(), `socle-attack-${randomUUID().slice(0, 8)}-`));
+    this.run.cleanUp(() => rm(directory, { recursive: true, force: true }));
+    return directory;
+  }
+}

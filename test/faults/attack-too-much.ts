@@ -1,0 +1,356 @@
+import { connect as connectPlain, type Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { gzipSync } from "node:zlib";
+import { status } from "@grpc/grpc-js";
+import type { Issued } from "../scheduler/authority.ts";
+import { secureOptions } from "./attack-calls.ts";
+import { callTo, flags, frame, frames, headerBlock, indexedBomb, message, preface } from "./attack-frames.ts";
+import type { Stage } from "./attack-stage.ts";
+import type { Outcome, Theme, Try } from "./attack-tries.ts";
+
+const MIB = 2 ** 20;
+/** How long an attack goes on while others are answered; the agent's own deadlines for the silent are 10 s. */
+const LASTS_MS = 15_000;
+const GET_HOST = "/socle.v1.HostService/GetHost";
+/** Of this process; each connection takes one, and what else it does some. */
+const MOST_SOCKETS = 15_000;
+/** Another address of this machine than everybody else's. */
+const ATTACKER = "127.0.0.2";
+
+/** More than there is room for: too large, too many, too slow, without an end. Everybody else is answered meanwhile. */
+export async function tooMuch(stage: Stage, scale: number): Promise<Theme> {
+  const { authority, host } = stage;
+  const insider = await authority.issue("viewer/insider");
+  const mover = await authority.issue("scheduler/mover");
+  const own = secureOptions(authority.certificatePem, insider);
+  const count = (full: number): number => Math.max(10, Math.round(full * scale));
+  const lastsMs = Math.max(1000, LASTS_MS * scale);
+  const tries: Try[] = [];
+  const add = (what: string, attack: () => Promise<Outcome>): void => void tries.push({ what, attack });
+
+  for (const bytes of [MIB + 1, 5 * MIB, 64 * MIB])
+    add(`a message of ${bytes} bytes`, () => isRefused(stage, mover, Buffer.alloc(bytes)));
+  add("a message that says to be of 4 GiB", () =>
+    talks(stage, insider, [call(GET_HOST), data(message(Buffer.alloc(16), { length: 2 ** 32 - 1 }), false)]),
+  );
+  add("a compressed message that grows a thousandfold", () =>
+    talks(stage, insider, [
+      call(GET_HOST, { "grpc-encoding": "gzip" }),
+      ...chunks(message(gzipSync(Buffer.alloc(256 * MIB)), { compressed: true })),
+    ]),
+  );
+  add("a call with 10,000 fields", () =>
+    talks(stage, insider, [
+      headersInPieces(
+        headerBlock({
+          ...callTo(GET_HOST),
+          ...Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`x-${at}`, "y"])),
+        }),
+      ),
+    ]),
+  );
+  add("a field of 1 MiB", () =>
+    talks(stage, insider, [headersInPieces(headerBlock({ ...callTo(GET_HOST), "x-long": "y".repeat(MIB) }))]),
+  );
+  add("a field that is named 100,000 times by one byte", () =>
+    talks(stage, insider, [
+      headersInPieces(Buffer.concat([headerBlock(callTo(GET_HOST)), indexedBomb(4000, 100_000)])),
+    ]),
+  );
+  add("headers without an end", () =>
+    floods(stage, insider, count(20_000), (at) =>
+      at === 0
+        ? frame(frames.headers, 0, 1, headerBlock(callTo(GET_HOST)))
+        : frame(frames.continuation, 0, 1, headerBlock({ [`x-${at}`]: "y".repeat(50) })),
+    ),
+  );
+  add("continuations that are empty, without an end", () =>
+    floods(stage, insider, count(100_000), (at) =>
+      at === 0
+        ? frame(frames.headers, 0, 1, headerBlock(callTo(GET_HOST)))
+        : frame(frames.continuation, 0, 1),
+    ),
+  );
+  add("100,000 calls begun and reset at once", () =>
+    floods(stage, insider, count(100_000), (at) => {
+      const stream = 1 + 2 * at;
+      return Buffer.concat([
+        frame(frames.headers, flags.endHeaders, stream, headerBlock(callTo(GET_HOST))),
+        frame(frames.reset, 0, stream, Buffer.from([0, 0, 0, 8])),
+      ]);
+    }),
+  );
+  add("100,000 calls on one connection at once", () =>
+    floods(stage, insider, count(100_000), (at) =>
+      frame(
+        frames.headers,
+        flags.endHeaders,
+        1 + 2 * at,
+        headerBlock(callTo("/socle.v1.VmService/WatchVms")),
+      ),
+    ),
+  );
+  for (const [what, one] of [
+    ["pings", frame(frames.ping, 0, 0, Buffer.alloc(8))],
+    ["settings", frame(frames.settings, 0, 0)],
+    [
+      "settings that change a size again and again",
+      frame(frames.settings, 0, 0, Buffer.from([0, 1, 0, 0, 0x10, 0])),
+    ],
+    ["data that is empty", frame(frames.data, 0, 1)],
+    ["priorities", frame(frames.priority, 0, 1, Buffer.from([0, 0, 0, 3, 255]))],
+    ["windows that overflow", frame(frames.window, 0, 0, Buffer.from([0x7f, 0xff, 0xff, 0xff]))],
+    ["resets of nothing", frame(frames.reset, 0, 1, Buffer.alloc(4))],
+    ["frames of no kind", frame(0xee, 0, 0, Buffer.alloc(100))],
+  ] as const)
+    add(`100,000 ${what}`, () => floods(stage, insider, count(100_000), () => one));
+  add("frames larger than agreed", () =>
+    talks(stage, insider, [frame(frames.data, 0, 1, Buffer.alloc(2 ** 20))]),
+  );
+  add("what is no HTTP/2", () => talks(stage, insider, [Buffer.alloc(MIB, 0x20)], false));
+  add("answers that nobody reads", () =>
+    floods(
+      stage,
+      insider,
+      count(20_000),
+      (at) => {
+        const stream = 1 + 2 * at;
+        return Buffer.concat([
+          frame(frames.headers, flags.endHeaders, stream, headerBlock(callTo(GET_HOST))),
+          frame(frames.data, flags.endStream, stream, message(Buffer.alloc(0))),
+        ]);
+      },
+      false,
+    ),
+  );
+
+  const silent = (
+    what: string,
+    full: number,
+    open: () => Socket,
+    drip: (socket: Socket, at: number) => void,
+  ): void => add(what, () => holds(stage, { count: count(full), lastsMs, open, drip }));
+  const toPort = (port: number) => (): Socket =>
+    connectPlain({ host: "127.0.0.1", port, localAddress: ATTACKER });
+  const metricsPort = Number(host.agent.metricsAddress.split(":")[1]);
+  const inTls =
+    (options: ConnectionOptions = own) =>
+    (): Socket =>
+      connectTls({
+        ...options,
+        host: "127.0.0.1",
+        port: stage.port,
+        ALPNProtocols: ["h2"],
+        checkServerIdentity: () => undefined,
+      });
+  const hello = clientHello();
+  const nothing = (): void => undefined;
+  silent("10,000 connections that say nothing", 10_000, toPort(stage.port), nothing);
+  silent(
+    "1,000 handshakes, a byte at a time",
+    1000,
+    toPort(stage.port),
+    (socket, at) => void socket.write(hello.subarray(at, at + 1)),
+  );
+  silent("10,000 connections to the metrics that say nothing", 10_000, toPort(metricsPort), nothing);
+  silent(
+    "1,000 requests for metrics, a byte at a time",
+    1000,
+    toPort(metricsPort),
+    (socket, at) =>
+      void socket.write("GET /metrics HTTP/1.1\r\nX-Slow: yyyyyyyyyyyyyyyyyyyyyyyy".slice(at, at + 1) || "y"),
+  );
+  silent(
+    "1,000 requests for metrics whose body does not end",
+    1000,
+    toPort(metricsPort),
+    (socket, at) =>
+      void socket.write(
+        at === 0 ? "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" : "x",
+      ),
+  );
+  silent("1,000 requests for metrics whose answer nobody reads", 1000, toPort(metricsPort), (socket) => {
+    socket.pause().write("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+  });
+  silent("1,000 connections of a proper caller that say nothing", 1000, inTls(), nothing);
+  silent(
+    "1,000 connections of a proper caller, a byte of the preface at a time",
+    1000,
+    inTls(),
+    (socket, at) => void socket.write(preface.subarray(at, at + 1)),
+  );
+  silent(
+    "200 calls of a proper caller whose headers do not end",
+    200,
+    inTls(),
+    (socket, at) =>
+      void socket.write(
+        at === 0
+          ? Buffer.concat([hello2(), frame(frames.headers, 0, 1, headerBlock(callTo(GET_HOST)))])
+          : Buffer.alloc(0),
+      ),
+  );
+  silent(
+    "200 messages of a proper caller, a byte at a time",
+    200,
+    inTls(),
+    (socket, at) =>
+      void socket.write(
+        at === 0
+          ? Buffer.concat([hello2(), call(GET_HOST), data(message(Buffer.alloc(0), { length: MIB }), false)])
+          : data(Buffer.from([0]), false),
+      ),
+  );
+  silent(
+    "1,000 connections to the socket that say nothing",
+    1000,
+    () => connectPlain(host.agent.socketPath),
+    nothing,
+  );
+  return { name: "tooMuch", tries };
+}
+
+const call = (path: string, more: Readonly<Record<string, string>> = {}): Buffer =>
+  frame(frames.headers, flags.endHeaders, 1, headerBlock({ ...callTo(path), ...more }));
+
+const data = (bytes: Buffer, isEnd: boolean): Buffer =>
+  frame(frames.data, isEnd ? flags.endStream : 0, 1, bytes);
+
+const hello2 = (): Buffer => Buffer.concat([preface, frame(frames.settings, 0, 0)]);
+
+/** Pieces that each fit a frame as it is agreed on by default. */
+function pieces(bytes: Buffer): Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / 16_384) }, (_, at) =>
+    bytes.subarray(at * 16_384, (at + 1) * 16_384),
+  );
+}
+
+const chunks = (bytes: Buffer): Buffer[] =>
+  pieces(bytes).map((piece, at, all) => data(piece, at === all.length - 1));
+
+function headersInPieces(block: Buffer): Buffer {
+  const all = pieces(block);
+  return Buffer.concat(
+    all.map((piece, at) =>
+      frame(
+        at === 0 ? frames.headers : frames.continuation,
+        at === all.length - 1 ? flags.endHeaders : 0,
+        1,
+        piece,
+      ),
+    ),
+  );
+}
+
+async function isRefused(stage: Stage, by: Issued, bytes: Buffer): Promise<Outcome> {
+  const caller = stage.callerOf(by);
+  try {
+    const { code } = await caller.call("/socle.v1.VmService/CreateVm", bytes, { timeoutMs: 60_000 });
+    return code === status.RESOURCE_EXHAUSTED ? "refused" : { letThrough: `answered ${status[code]}` };
+  } finally {
+    caller.close();
+  }
+}
+
+/** A connection of somebody who may connect. */
+async function connected(stage: Stage, by: Issued): Promise<Socket> {
+  const socket = connectTls({
+    ...secureOptions(stage.authority.certificatePem, by),
+    host: "127.0.0.1",
+    port: stage.port,
+    ALPNProtocols: ["h2"],
+    checkServerIdentity: () => undefined,
+  });
+  await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
+  socket.removeAllListeners("error").on("error", () => undefined);
+  return socket;
+}
+
+/** Says it, and sees whether the agent ends the call or the connection, or goes on as if nothing was: never with an answer. */
+async function talks(stage: Stage, by: Issued, said: readonly Buffer[], isHttp2 = true): Promise<Outcome> {
+  const socket = await connected(stage, by);
+  const heard: Buffer[] = [];
+  socket.on("data", (bytes: Buffer) => heard.push(bytes));
+  const over = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  if (isHttp2) socket.write(hello2());
+  for (const bytes of said) {
+    if (socket.destroyed) break;
+    if (!socket.write(bytes))
+      await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), over, pause(10_000)]);
+  }
+  await Promise.race([over, pause(1000)]);
+  socket.destroy();
+  // An answer is a message, whose data a host's name would be in.
+  const text = Buffer.concat(heard).toString("latin1");
+  return text.includes("agentVersion") ? { letThrough: "it was answered" } : "refused";
+}
+
+/** As many frames as the other side takes, as fast as it takes them. */
+async function floods(
+  stage: Stage,
+  by: Issued,
+  most: number,
+  make: (at: number) => Buffer,
+  reads = true,
+): Promise<Outcome> {
+  const socket = await connected(stage, by);
+  if (reads) socket.resume();
+  const over = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  socket.write(hello2());
+  let sent = 0;
+  const endMs = performance.now() + LASTS_MS;
+  while (sent < most && !socket.closed && performance.now() < endMs) {
+    const some = Math.min(200, most - sent);
+    const bytes = Buffer.concat(Array.from({ length: some }, (_, at) => make(sent + at)));
+    sent += some;
+    if (!socket.write(bytes))
+      await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), over, pause(2000)]);
+  }
+  await Promise.race([over, pause(500)]);
+  const isEnded = socket.closed;
+  socket.destroy();
+  return isEnded ? "refused" : "inert";
+}
+
+/** Opens so many connections, and keeps them open for a while, with a little said on each now and then. */
+async function holds(
+  stage: Stage,
+  {
+    count,
+    lastsMs,
+    open,
+    drip,
+  }: { count: number; lastsMs: number; open: () => Socket; drip: (socket: Socket, at: number) => void },
+): Promise<Outcome> {
+  const sockets = new Set<Socket>();
+  let closed = 0;
+  const endMs = performance.now() + lastsMs;
+  const add = (): void => {
+    const socket = open();
+    socket.on("error", () => undefined);
+    socket.once("close", () => {
+      closed += 1;
+      sockets.delete(socket);
+    });
+    socket.resume();
+    sockets.add(socket);
+  };
+  const most = Math.min(count, MOST_SOCKETS);
+  for (let made = 0; made < most; made += 1) {
+    add();
+    // As fast as this process can without keeping its own proper client from asking.
+    if (made % 100 === 99) await pause(5);
+  }
+  for (let at = 0; performance.now() < endMs; at += 1) {
+    for (const socket of sockets) if (!socket.connecting && socket.writable) drip(socket, at);
+    await pause(500);
+  }
+  for (const socket of sockets) socket.destroy();
+  stage.run.say(`${most} connections, of which ${closed} were ended`);
+  return closed > 0 ? "refused" : "inert";
+}
+
+/** The record that a handshake begins with, and nothing behind its first bytes. */
+const clientHello = (): Buffer =>
+  Buffer.concat([Buffer.from("16030102000100" + "01fc0303", "hex"), Buffer.alloc(600, 1)]);

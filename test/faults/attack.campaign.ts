@@ -1,0 +1,45 @@
+// an attacker at every door: strangers, wrong roles, too much, hostile words and disks, stolen tokens, an edited audit log
+import { audit } from "./attack-audit.ts";
+import { Bystander } from "./attack-bystander.ts";
+import { enrolment } from "./attack-enrolment.ts";
+import { identity } from "./attack-identity.ts";
+import { roles } from "./attack-roles.ts";
+import { Stage } from "./attack-stage.ts";
+import { storage } from "./attack-storage.ts";
+import { tooMuch } from "./attack-too-much.ts";
+import { Tally, type Theme } from "./attack-tries.ts";
+import { words } from "./attack-words.ts";
+import { campaign } from "./campaign.ts";
+
+/** As many as there are. */
+const ALL = Number.MAX_SAFE_INTEGER;
+/** A short run opens fewer connections, for a shorter time. */
+const SHORT = 0.03;
+
+/**
+ * With how large a part each has in a short run: some take a second a try. The audit log comes last: the attacks before are
+ * in it.
+ */
+const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, share: number][] = [
+  [identity, 4],
+  [roles, 6],
+  [words, 6],
+  [storage, 1],
+  [tooMuch, 1],
+  [enrolment, 2],
+  [audit, 1],
+];
+const shares = themes.reduce((sum, [, share]) => sum + share, 0);
+
+await campaign({ name: "attack", count: ALL }, async (run) => {
+  const stage = await Stage.start(run);
+  const bystander = await Bystander.start(stage);
+  const tally = new Tally(run);
+  for (const [theme, share] of themes) {
+    const made = await theme(stage, run.count === ALL ? 1 : SHORT);
+    await tally.make(made, Math.ceil((run.count * share) / shares));
+    await bystander.checkGuests();
+  }
+  const { refused, inert, letThrough, byTheme } = tally;
+  return { refused, inert, letThrough, byTheme, ...(await bystander.end()) };
+});
