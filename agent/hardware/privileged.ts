@@ -5,6 +5,7 @@ import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import { Answers, type Question } from "./answers.ts";
 import type { Child, ChildOutput } from "./child.ts";
+import { errorCode } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
 /** Longer than the helper gives any question. */
@@ -31,8 +32,13 @@ export class Privileged {
 
   /** As `Answers.answer`; `unavailable` HELPER_FAILED where the helper does not answer. */
   ask(question: Question, signal: AbortSignal): Child {
-    if (!existsSync(this.#socket)) return this.#answers.answer(question, signal);
-    const output = askHelper(this.#socket, question, signal);
+    const here = (): Child => this.#answers.answer(question, signal);
+    if (!existsSync(this.#socket)) return here();
+    const output = askHelper(this.#socket, question, signal).catch((cause: unknown) => {
+      // It was switched off in this moment.
+      if (cause instanceof SocleError && cause.reason === "HELPER_OFF") return here().output;
+      throw cause;
+    });
     // What the helper started is the helper's to wait for.
     const gone = output.then(
       () => undefined,
@@ -49,10 +55,10 @@ export class Privileged {
 /** One question a connection: a line there, a document of JSON back. To leave is to give it up. */
 function askHelper(path: string, question: Question, signal: AbortSignal): Promise<ChildOutput> {
   return new Promise((resolve, reject) => {
-    const failed = (why: string): void => {
+    const failed = (why: string, reason = "HELPER_FAILED"): void => {
       socket.destroy();
       const message = `the hardware helper ${why}; see: journalctl -u socle-hardware`;
-      reject(new SocleError("unavailable", "HELPER_FAILED", message));
+      reject(new SocleError("unavailable", reason, message));
     };
     let text = "";
     const socket = createConnection({ path, signal });
@@ -63,7 +69,10 @@ function askHelper(path: string, question: Question, signal: AbortSignal): Promi
       text += piece;
       if (text.length > MAX_ANSWER_BYTES) failed("says too much");
     });
-    socket.on("error", ({ message }) => failed(`cannot be asked: ${message}`));
+    socket.on("error", (cause) => {
+      const isOff = ["ECONNREFUSED", "ENOENT"].includes(errorCode(cause));
+      failed(`cannot be asked: ${cause.message}`, isOff ? "HELPER_OFF" : undefined);
+    });
     socket.on("end", () => {
       socket.destroy();
       const parsed = answerSchema.safeParse(parseJson(text));

@@ -106,7 +106,10 @@ test("what the agent may not read its helper reads, which has four capabilities 
     what: "the kernel's log to be read by nobody",
     timeoutMs: 60_000,
   });
-  assert.match(await node.run("socle", "health"), /NotWatched.*kmsg/);
+  await eventually(async () => /NotWatched.*kmsg/.test(await node.run("socle", "health")), {
+    what: "the kernel's log to be told as not watched",
+    timeoutMs: 60_000,
+  });
   await node.run("systemctl", "unmask", "socle-hardware.socket", "socle-hardware.service");
   await node.run("systemctl", "start", "socle-hardware.socket");
   await eventually(async () => (await readerState("kernelLog")) === "read", {

@@ -54,12 +54,12 @@ export class SimulatedBmc {
     this.#process.stderr.resume();
   }
 
-  static async start(): Promise<SimulatedBmc> {
+  static async start(password = "sesame"): Promise<SimulatedBmc> {
     const directory = await mkdtemp(join(tmpdir(), "socle-bmc-"));
     const port = await freeUdpPort();
     const passwordFile = join(directory, "password");
-    await writeFile(passwordFile, "sesame\n", { mode: 0o600 });
-    await writeFile(join(directory, "lan.conf"), lanConfiguration(port));
+    await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+    await writeFile(join(directory, "lan.conf"), lanConfiguration(port, password));
     for (const [key, { value }] of Object.entries(sensors))
       await writeFile(join(directory, key), `${value}\n`);
     await writeFile(join(directory, "bmc.emu"), commandsFor(directory));
@@ -126,7 +126,7 @@ async function freeUdpPort(): Promise<number> {
   return port;
 }
 
-const lanConfiguration = (port: number): string => `
+const lanConfiguration = (port: number, password: string): string => `
 name "socle"
 set_working_mc 0x20
   startlan 1
@@ -135,7 +135,7 @@ set_working_mc 0x20
     allowed_auths_admin none md2 md5 straight
     guid a123456789abcdefa123456789abcdef
   endlan
-  user 2 true "socle" "sesame" admin 10 none md2 md5 straight
+  user 2 true "socle" "${password}" admin 10 none md2 md5 straight
 `;
 
 /** ipmi_sim_cmd(5). The LAN opens with the last line; an error in any before ends the simulator without a word. */

@@ -173,3 +173,20 @@ test("a BMC over the network without a password is a failure that says how to gi
   assert.ok(sensors.kind === "failed");
   assert.match(sensors.reason, /bmc\.passwordFile, or give the credential socle-bmc-password/);
 });
+
+test("ipmitool over the network is told the password's file, never the password", async () => {
+  const asked: string[] = [];
+  const run: typeof runChild = (argv) => {
+    asked.push(argv.join(" "));
+    return {
+      output: Promise.resolve({ stdout: dcmi(212, "activated"), stderr: "" }),
+      gone: Promise.resolve(),
+    };
+  };
+  const lan = { interface: "lanplus", address: "10.0.0.17", port: 623, user: "monitor" } as const;
+  const access = { ...lan, passwordFile: "/run/credentials/x", cipherSuite: 17, timeoutSeconds: 1 };
+  await new Bmc(access, systemRoots, run).power(new AbortController().signal);
+  assert.deepEqual(asked, [
+    "ipmitool -I lanplus -H 10.0.0.17 -p 623 -U monitor -f /run/credentials/x -C 17 -N 2 -R 2 dcmi power reading",
+  ]);
+});
