@@ -51,6 +51,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
             initrd: spec.kernelBoot.initrd ?? undefined,
             commandLine: spec.kernelBoot.commandLine,
           }),
+    tpm: spec.tpm || undefined,
     guestAgent: spec.guestAgent,
     tenant: spec.tenant,
     labels: spec.labels,

@@ -212,6 +212,7 @@ function addVm(program: Cli, bind: Bind): void {
       .addOption(
         new Option("--firmware <kind>", "Default: bios.").choices(["bios", "uefi", "uefi-secure-boot"]),
       )
+      .option("--tpm", "A TPM 2.0 of its own; the host needs a volume key.")
       .option("--guest-agent", "A channel for qemu-guest-agent.")
       .option("--autostart", "Start it when the host boots.")
       .option("--label <key=value>", "A label; may be repeated.", collect)

@@ -98,6 +98,7 @@ const specFile = z.strictObject({
   kernelBoot: z
     .strictObject({ kernel: volume, initrd: volume.exactOptional(), commandLine: z.string().exactOptional() })
     .exactOptional(),
+  tpm: z.boolean().exactOptional(),
   guestAgent: z.boolean().exactOptional(),
   tenant: z.string().exactOptional(),
   labels: z.record(z.string(), z.string()).exactOptional(),
@@ -165,6 +166,7 @@ export interface SpecFlags extends PlacementFlags {
   readonly cmdline?: string;
   readonly accelerator?: "kvm" | "tcg";
   readonly firmware?: "bios" | "uefi" | "uefi-secure-boot";
+  readonly tpm?: boolean;
   readonly guestAgent?: boolean;
   readonly autostart?: boolean;
   readonly label?: readonly string[];
@@ -200,6 +202,7 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     kernelBoot: kernelBoot.kernel === undefined ? undefined : kernelBoot,
     accelerator: flags.accelerator === undefined ? spec.accelerator : accelerators[flags.accelerator],
     firmware: flags.firmware === undefined ? spec.firmware : firmwares[flags.firmware],
+    tpm: flags.tpm ?? spec.tpm,
     guestAgent: flags.guestAgent ?? spec.guestAgent,
     autostart: flags.autostart ?? spec.autostart,
     tenant: flags.tenant ?? spec.tenant,

@@ -144,6 +144,7 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
           );
       return room(host.reclaim({ ...claimOf(vm), placement }));
     },
+    trait: (name) => host.trait(name),
     kvm: () => host.kvm(),
   };
 }

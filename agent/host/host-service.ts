@@ -257,6 +257,12 @@ export class HostService implements Service, HostView {
     return this.#inventory.traits.includes("kvm") ? { kind: "usable" } : { kind: "absent" };
   }
 
+  /** Undefined: what it rests on could not be read. */
+  trait(name: string): boolean | undefined {
+    const { traits, complete } = this.#inventory;
+    return traits.includes(name) || (complete ? false : undefined);
+  }
+
   /** A KVM guest ended paused with an internal error soon after its start. */
   reportKvmFailure(failure: { readonly vmId: string; readonly evidence: string }): void {
     const evidence = `VM ${failure.vmId}: ${failure.evidence}`;

@@ -7,7 +7,7 @@ import {
   type Interface,
 } from "../libvirt/xml/index.ts";
 import type { Placement } from "../state/placement.ts";
-import { diskPart, secretUuid, type SealedKeys } from "./guest-keys.ts";
+import { diskPart, secretUuid, TPM_PART, type SealedKeys } from "./guest-keys.ts";
 import type { Accelerator, NicSpec, VmSpec } from "./spec.ts";
 
 /** What libvirt said about the volumes a spec names, and what was decided for it at admission. */
@@ -128,6 +128,17 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
         managed: true,
         address: parsePciName(address),
       })),
+      tpms:
+        spec.tpm === undefined
+          ? []
+          : [
+              {
+                model: x86 ? "tpm-crb" : "tpm-tis",
+                backend: "emulator",
+                version: "2.0",
+                encryptionSecretUuid: secretUuid(spec.id, TPM_PART),
+              },
+            ],
       memoryBalloon: { model: "virtio", statsPeriodSeconds: 10, freePageReporting: true },
       panics: x86 ? [{ model: "isa" }] : [],
     },

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { diskPart } from "./guest-keys.ts";
+import { diskPart, TPM_PART } from "./guest-keys.ts";
 import type { Erasure, WorkContext, WorkRun } from "./work.ts";
 
 /** What was done to a disk, as the receipt tells it. */
@@ -19,13 +19,14 @@ export interface ErasedDisk {
 /** Makes the disks of a VM that is off unreadable; doing it again is safe. */
 export async function eraseDisks(
   context: WorkContext,
-  { disks }: Erasure,
+  { disks, tpm }: Erasure,
   run: WorkRun,
 ): Promise<ErasedDisk[]> {
   const { volumes } = context;
   const { vmId, step, done } = run;
-  if (disks.some(({ encrypted }) => encrypted))
-    await step("destroy keys", () => destroyKeys(context, disks, vmId));
+  const parts = disks.flatMap(({ disk, encrypted }) => (encrypted ? [diskPart(disk)] : []));
+  if (tpm) parts.push(TPM_PART);
+  if (parts.length > 0) await step("destroy keys", () => destroyKeys(context, parts, vmId));
   const erased: ErasedDisk[] = [];
   for (const { disk, volume, encrypted } of disks) {
     const name = `erase ${volume.volume}`;
@@ -50,7 +51,7 @@ export async function eraseDisks(
 /** Neither the domain nor libvirt has them any more. */
 async function destroyKeys(
   { domains, keys }: WorkContext,
-  disks: Erasure["disks"],
+  parts: readonly string[],
   vmId: string,
 ): Promise<void> {
   const socle = (await domains.document(vmId))?.metadata?.socle;
@@ -58,13 +59,13 @@ async function destroyKeys(
     const { keys: _destroyed, ...others } = socle;
     await domains.setMetadata(vmId, others, false);
   }
-  for (const { disk, encrypted } of disks) if (encrypted) await keys.forget(vmId, diskPart(disk));
+  for (const part of parts) await keys.forget(vmId, part);
 }
 
 /** The operation's result for those who must show later what became of a tenant's data. */
 export function receiptOf(
   { attest }: WorkContext,
-  { name, tenant, kept }: Erasure,
+  { name, tenant, tpm, kept }: Erasure,
   disks: readonly ErasedDisk[],
   { vmId, operationId }: WorkRun,
 ): Record<string, string> {
@@ -75,6 +76,7 @@ export function receiptOf(
     tenant,
     operation: operationId,
     disks,
+    ...(tpm ? { tpm: "crypto-erase" } : {}),
     kept,
   };
   const { text, signature } = attest(statement);

@@ -7,21 +7,25 @@ import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { KeyWrap } from "./key-wrap.ts";
 import type { VmSpec } from "./spec.ts";
 
-/** A passphrase of a VM's: what it opens there (`disk/NAME`), and the passphrase as it is kept, sealed. */
+/** A passphrase of a VM's: what it opens there (`disk/NAME`, `tpm`), and the passphrase as it is kept, sealed. */
 export type SealedKeys = Readonly<Record<string, string>>;
 
 const PASSPHRASE_BYTES = 32;
 
 /** What of a VM has a passphrase of its own. */
-export const keyedParts = ({ disks }: Pick<VmSpec, "disks">): string[] =>
-  disks.flatMap(({ name, source }) =>
+export const keyedParts = ({ disks, tpm }: Pick<VmSpec, "disks" | "tpm">): string[] => [
+  ...disks.flatMap(({ name, source }) =>
     source.kind === "new" && source.encryption !== undefined ? [diskPart(name)] : [],
-  );
+  ),
+  ...(tpm === undefined ? [] : [TPM_PART]),
+];
+
+export const TPM_PART = "tpm";
 
 export const diskPart = (diskName: string): string => `disk/${diskName}`;
 
 /**
- * The passphrases of guests' encrypted disks. libvirt gets each as a secret that it keeps in memory alone and gives to
+ * The passphrases of guests' encrypted disks and TPMs. libvirt gets each as a secret that it keeps in memory alone and gives to
  * nobody but QEMU; on disk there is only the sealed form (key-wrap.ts), in the domain's own metadata.
  */
 export class GuestKeys {

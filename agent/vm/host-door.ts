@@ -11,6 +11,8 @@ export interface HostDoor {
   claim(vm: VmSize & { readonly reservation?: ReservationUse }): RoomClaim;
   /** Takes what was promised to a VM before the agent was started again, whether there is room or not. */
   reclaim(vm: VmSize & { readonly placement: Placement; readonly reservationId?: string }): RoomClaim;
+  /** Whether this host can do something, by its trait (host/traits.ts); undefined: not known now. */
+  trait(name: string): boolean | undefined;
   /** Whether KVM can be used: `broken` carries the evidence that it opens but cannot run guests. */
   kvm(): KvmState;
 }

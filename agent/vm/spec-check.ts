@@ -148,6 +148,7 @@ const specSchema = z
         commandLine: printable(2048).default(""),
       })
       .exactOptional(),
+    tpm: z.literal(true).exactOptional(),
     guestAgent: z.boolean().default(false),
     tenant: tenant.default(""),
     labels: z
@@ -169,6 +170,7 @@ const specSchema = z
     if (topology !== undefined && topology.sockets * topology.cores * topology.threads !== spec.vcpus) {
       refuse(["cpuTopology"], `sockets * cores * threads must be vcpus (${spec.vcpus})`);
     }
+    if (spec.tpm !== undefined && spec.autostart) refuse(["tpm"], KEY_TOO_LATE);
     if (!isWholePages(spec.memoryBytes, spec.placement)) refuse(["memoryBytes"], WHOLE_PAGES);
     if ((spec.cpuMode === "custom") !== (spec.cpuModel !== undefined)) {
       refuse(["cpuModel"], "must be given with cpuMode custom, and only then");
@@ -194,12 +196,12 @@ const specSchema = z
         refuse(["disks", index, "format"], "must be qcow2 where there is a base volume");
       }
       if (source.encryption !== undefined && spec.autostart) {
-        const message = "must not be given with autostart: libvirt starts those before it can have the key";
-        refuse(["disks", index, "encryption"], message);
+        refuse(["disks", index, "encryption"], KEY_TOO_LATE);
       }
     });
   });
 
+const KEY_TOO_LATE = "must not be given with autostart: libvirt starts those before it can have the key";
 const WHOLE_PAGES = "must be a multiple of the page size";
 const isWholePages = (memoryBytes: number, wish: PlacementWish | undefined): boolean =>
   memoryBytes % (wish?.pageSizeBytes ?? 1) === 0;

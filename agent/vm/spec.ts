@@ -17,6 +17,8 @@ export interface VmSpec {
   readonly disks: readonly DiskSpec[];
   readonly nics: readonly NicSpec[];
   readonly kernelBoot?: KernelBootSpec;
+  /** Of its own, its state by a passphrase of its own. Absent: none. */
+  readonly tpm?: true;
   readonly guestAgent: boolean;
   readonly tenant: string;
   readonly labels: Readonly<Record<string, string>>;

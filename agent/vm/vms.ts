@@ -10,11 +10,12 @@ import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
 import { createWork } from "./create-work.ts";
 import { deleteWork, requireDeletable, requireEtag } from "./delete-work.ts";
-import { keyedParts } from "./guest-keys.ts";
+import { keyedParts, TPM_PART } from "./guest-keys.ts";
 import type { HostDoor, RoomClaim, VmSize } from "./host-door.ts";
 import type { KvmProbe } from "./kvm-probe.ts";
 import { pauseWork, rebootWork, resumeWork, startWork, stopWork } from "./power-works.ts";
 import { fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
+import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
 import type { Vm } from "./vm.ts";
@@ -96,7 +97,7 @@ export class Vms {
     const asked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
     this.#requireSight();
     this.#requireFree(asked);
-    await this.#requireKey(asked);
+    await requireAbilities(asked, this.#options);
     const accelerator = asked.accelerator ?? this.defaultAccelerator();
     const { reservationId, leaveStopped, placementEpoch } = request;
     const room = host.claim({
@@ -186,7 +187,7 @@ export class Vms {
       requireDeletable(vm.name, vm, force);
       const { spec } = vm;
       const parts = spec === undefined ? [] : keyedParts(spec);
-      if (keepDisks && parts.length > 0) throw keptWithoutKey(vm.name);
+      if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
       return {
         kind: "DELETE_VM",
         volumes: keepDisks || spec === undefined ? [] : ownVolumes(spec),
@@ -367,19 +368,6 @@ export class Vms {
     return chooseAccelerator(this.#options.policy.accelerator, this.#options.host.kvm());
   }
 
-  /** Throws `conflict` HOST_LACKS_TRAIT where something is to be encrypted and this host has no key for it. */
-  async #requireKey(spec: VmSpec): Promise<void> {
-    const fields = spec.disks.flatMap(({ source }, index) =>
-      source.kind === "new" && source.encryption !== undefined ? [`spec.disks[${index}].encryption`] : [],
-    );
-    if (fields.length === 0) return;
-    try {
-      await this.#options.keys.check();
-    } catch (cause) {
-      throw lacksTrait("disk-encryption", fields, toSocleError(cause).message, cause);
-    }
-  }
-
   async #resolveAll(spec: VmSpec): Promise<void> {
     for (const reference of volumesNamedBy(spec)) await this.#options.volumes.resolve(reference);
   }
@@ -392,16 +380,6 @@ const sizeOf = ({ id, vcpus, memoryBytes, placement }: VmSpec, accelerator: Acce
   accelerator,
   ...(placement === undefined ? {} : { wish: placement }),
 });
-
-/** For programs the trait that is missing, for people each field that needs it and what to do. */
-function lacksTrait(trait: string, needing: readonly string[], why: string, cause?: unknown): SocleError {
-  const fields = Object.fromEntries(needing.map((field) => [field, why]));
-  const message = `${needing.join(", ")} cannot be had on this host: ${why}`;
-  return new SocleError("conflict", "HOST_LACKS_TRAIT", message, {
-    cause,
-    details: { fields, metadata: { dimension: "trait", trait } },
-  });
-}
 
 function keptAndErased(): SocleError {
   const message = "the disks are either kept or erased: not both";

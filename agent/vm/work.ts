@@ -79,6 +79,8 @@ export interface Erasure {
     readonly volume: VolumeRef;
     readonly encrypted: boolean;
   }[];
+  /** It has a TPM, whose state goes with the domain. */
+  readonly tpm: boolean;
   /** Volumes that the VM used and that are not its own. */
   readonly kept: readonly VolumeRef[];
 }
@@ -124,6 +126,7 @@ export const erasureOf = (spec: VmSpec): Erasure => ({
         ]
       : [],
   ),
+  tpm: spec.tpm !== undefined,
   kept: volumesNamedBy(spec),
 });
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { link, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -33,7 +34,11 @@ const encrypted = (name: string, format: "DISK_FORMAT_RAW" | "DISK_FORMAT_QCOW2"
   },
 });
 
-suite("the trust of guests", { skip: libvirtdUnavailable() }, () => {
+const firmwareUnavailable = ["/usr/bin/swtpm", "/usr/share/OVMF/OVMF_CODE_4M.ms.fd"].every(existsSync)
+  ? false
+  : "swtpm or OVMF is not installed: run scripts/setup --tests";
+
+suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailable }, () => {
   let host: SocleHost;
   let keyDirectory: string;
   let keyFile: string;
@@ -43,6 +48,10 @@ suite("the trust of guests", { skip: libvirtdUnavailable() }, () => {
     keyFile = join(keyDirectory, "volume-key");
     await writeFile(keyFile, randomBytes(32), { mode: 0o600 });
     host = await SocleHost.start({ config: { vm: { volumeKeyFile: keyFile } } });
+    await eventually(async () => (await host.host()).inventory?.complete, {
+      what: "the host's traits to be known",
+      timeoutMs: 60_000,
+    });
   });
   after(async () => {
     await host.stop();
@@ -75,7 +84,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() }, () => {
   };
 
   suite("encrypted disks", () => {
-    const spec = linux("sealed", { disks: [encrypted("data", "DISK_FORMAT_RAW")] });
+    const spec = linux("sealed", { disks: [encrypted("data", "DISK_FORMAT_RAW")], tpm: true });
     const words = `written by the guest ${randomBytes(8).toString("hex")}`;
     let vmId: string;
     let libvirt: Libvirt;
@@ -102,14 +111,25 @@ suite("the trust of guests", { skip: libvirtdUnavailable() }, () => {
       assert.ok(!(await readFile(path)).includes(words), "its file holds what the guest wrote");
     });
 
-    test("libvirt has the passphrase in memory alone, and gives it to nobody", async () => {
-      const [uuid = "", ...more] = await secrets();
-      assert.equal(more.length, 0);
-      assert.match(await host.virsh("secret-dumpxml", uuid), /ephemeral='yes' private='yes'/);
-      await assert.rejects(host.virsh("secret-get-value", uuid), /secret is private/);
+    test("the guest has a TPM of its own, whose state is encrypted", async () => {
+      assert.equal((await inGuest("cat /sys/class/tpm/tpm0/tpm_version_major")).trim(), "2");
+      const processes = await host.libvirtd.run("ps", ["axww", "-o", "args"]);
+      assert.match(
+        processes,
+        new RegExp(`swtpm socket .*/swtpm/${vmId}/tpm2.* --tpm2 --key pwdfd=\\d+,mode=aes-256`),
+      );
     });
 
-    test("after libvirt forgot it, a start through the agent gives it back; what was written is there", async () => {
+    test("libvirt has the passphrases in memory alone, and gives them to nobody", async () => {
+      const held = await secrets();
+      assert.equal(held.length, 2);
+      for (const uuid of held) {
+        assert.match(await host.virsh("secret-dumpxml", uuid), /ephemeral='yes' private='yes'/);
+        await assert.rejects(host.virsh("secret-get-value", uuid), /secret is private/);
+      }
+    });
+
+    test("after libvirt forgot them, a start through the agent gives them back; what was written is there", async () => {
       succeeded(await asked("StopVm", "sealed"));
       await host.libvirtd.kill("SIGTERM");
       await host.libvirtd.startAgain();
@@ -198,13 +218,15 @@ suite("the trust of guests", { skip: libvirtdUnavailable() }, () => {
       ] as const) {
         const inode = await keepInode(path);
         assert.ok((await readFile(inode)).includes("LUKS\xba\xbe", "latin1"));
-        const { disks } = receiptOf(succeeded(await erase(vm)));
+        const { disks, tpm } = receiptOf(succeeded(await erase(vm)));
+        assert.equal(tpm, vm === "sealed" ? "crypto-erase" : undefined);
         const [{ method, volume } = {}, ...more] = disks as Record<string, unknown>[];
         assert.deepEqual([method, volume, more.length], ["crypto-erase", basename(path), 0]);
         const left = await readFile(inode);
         assert.ok(left.length > 0 && left.every((byte) => byte === 0), "something of it is left");
       }
       assert.deepEqual(await secrets(), []);
+      assert.equal(await host.libvirtd.run("find", ["/var/lib/libvirt/swtpm", "-mindepth", "1"]), "");
       assert.ok(!(await host.volumes()).some((name) => name.startsWith("socle-")));
     });
 
@@ -281,5 +303,20 @@ suite("the trust of guests", { skip: libvirtdUnavailable() }, () => {
       );
       assert.ok(log.includes(digest));
     }
+  });
+
+  test("secure boot is the firmware's that only starts what is signed, with its keys in place", async () => {
+    const spec = bootSector("secure", { firmware: "FIRMWARE_UEFI_SECURE_BOOT", memoryBytes: 64 * MIB });
+    succeeded(await host.create(spec));
+    const xml = await host.virsh("dumpxml", "secure");
+    assert.match(xml, /<loader [^>]*secure='yes'[^>]*>\/usr\/share\/OVMF\/OVMF_CODE_4M\.ms\.fd</);
+    assert.match(xml, /<nvram template='\/usr\/share\/OVMF\/OVMF_VARS_4M\.ms\.fd'/);
+    const processes = await host.libvirtd.run("ps", ["axww", "-o", "args"]);
+    assert.match(
+      processes,
+      /guest=secure,.* -machine [^ ]*smm=on.* driver=cfi.pflash01,property=secure,value=on/,
+    );
+    succeeded(await host.remove("secure"));
+    assert.equal(await host.libvirtd.run("find", ["/var/lib/libvirt/qemu/nvram", "-type", "f"]), "");
   });
 });

@@ -76,6 +76,7 @@ class Rig {
       host: {
         claim: () => room,
         reclaim: () => room,
+        trait: () => true,
         kvm: () => ({ kind: "usable" }),
       },
       policy: { bridges: [], allowSpoofing: false, accelerator: "tcg", gracefulStopMs: 30_000 },

@@ -135,6 +135,7 @@ export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     ["memory", formatBytes(vm.memoryBytes)],
     ["accelerator", enumWord(vm.accelerator, "ACCELERATOR").replace("unspecified", "")],
     ["firmware", spec === null ? "" : enumWord(spec.firmware, "FIRMWARE").replace("unspecified", "bios")],
+    ["tpm", spec?.tpm === true ? "2.0" : ""],
     ...(spec?.disks ?? []).map((disk): [string, string] => ["disk", diskText(disk)]),
     ...(spec?.nics ?? []).map((nic): [string, string] => [
       "nic",

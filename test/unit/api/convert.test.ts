@@ -73,6 +73,7 @@ const small: VmSpec = {
 /** What libvirt is to have a key for at its start. */
 const sealed: VmSpec = {
   ...small,
+  tpm: true,
   disks: [
     {
       name: "root",

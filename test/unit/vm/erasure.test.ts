@@ -7,7 +7,7 @@ import type { Erasure, WorkContext } from "../../../agent/vm/work.ts";
 
 const sealed = { disk: "a", volume: { pool: "p", volume: "a.raw" }, encrypted: true };
 const plain = { disk: "b", volume: { pool: "p", volume: "b.raw" }, encrypted: false };
-const erasure: Erasure = { name: "web", tenant: "red", disks: [sealed, plain], kept: [] };
+const erasure: Erasure = { name: "web", tenant: "red", disks: [sealed, plain], tpm: false, kept: [] };
 
 /** A host with these volumes, and what was done to it. */
 function hostWith(bytes: Readonly<Record<string, number>>, failure?: SocleError) {

@@ -125,6 +125,7 @@ test("a disk whose key libvirt cannot have yet at the host's boot is not started
   const sealed = { ...good, disks: [{ name: "root", source }] };
   assert.deepEqual(refused(sealed), {});
   assert.ok("spec.disks[0].encryption" in refused({ ...sealed, autostart: true }));
+  assert.ok("spec.tpm" in refused({ ...good, tpm: true, autostart: true }));
 });
 
 test("control characters are refused where free text is allowed", () => {

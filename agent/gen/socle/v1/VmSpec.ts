@@ -28,6 +28,7 @@ export interface VmSpec {
   'labels'?: ({[key: string]: string});
   'autostart'?: (boolean);
   'placement'?: (_socle_v1_PlacementWish | null);
+  'tpm'?: (boolean);
 }
 
 export interface VmSpec__Output {
@@ -48,4 +49,5 @@ export interface VmSpec__Output {
   'labels': ({[key: string]: string});
   'autostart': (boolean);
   'placement': (_socle_v1_PlacementWish__Output | null);
+  'tpm': (boolean);
 }
