@@ -11,6 +11,8 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
+import { cut } from "./entry.ts";
+import { anybodysMark, Marks, proofText } from "./mark.ts";
 import { replaceFile } from "../state/durable-file.ts";
 
 const checkpointSchema = z.object({
@@ -77,16 +79,23 @@ export class VerifyKey {
     return verify(null, textOf(checkpoint), this.#key, Buffer.from(checkpoint.signature, "base64"));
   }
 
+  /** Whether this is the key's proof of the tenant's marks. */
+  proves(tenant: string, proof: Buffer): boolean {
+    return verify(null, proofText(tenant), this.#key, proof);
+  }
+
   attests({ text, signature }: Attested): boolean {
     return verify(null, Buffer.from(text), this.#key, Buffer.from(signature, "base64"));
   }
 }
 
+const maxTenants = 1000;
 const privateName = "key.pem";
 export const publicName = "key.pub";
 
 /** The host's audit key; it never leaves the directory. */
 export class AuditKey {
+  readonly #marks = new Map<string, Marks>();
   readonly #key: KeyObject;
   readonly public: VerifyKey;
 
@@ -118,11 +127,37 @@ export class AuditKey {
     return key;
   }
 
+  /** The directory's key where this may read it; undefined where there is none. Throws `invalid` AUDIT_KEY_INVALID. */
+  static async find(directory: string): Promise<AuditKey | undefined> {
+    const pem = await readIfThere(join(directory, privateName));
+    if (pem === undefined) return undefined;
+    try {
+      return new AuditKey(createPrivateKey(pem));
+    } catch (cause) {
+      throw keyInvalid(`${join(directory, privateName)} is no private key in PEM form`, cause);
+    }
+  }
+
   /** JSON is never taken for a checkpoint, whose text begins otherwise. */
   attest(statement: Readonly<Record<string, unknown>>, nowMs: number): Attested {
     const time = new Date(nowMs).toISOString();
     const text = JSON.stringify({ ...statement, time, key: this.public.fingerprint });
     return { text, signature: sign(null, Buffer.from(text), this.#key).toString("base64") };
+  }
+
+  /** Shows whose entries have a tenant's marks, for that tenant alone. */
+  proofOf(tenant: string): Buffer {
+    return sign(null, proofText(tenant), this.#key);
+  }
+
+  /** Of the entry with this sequence, about this tenant or none. */
+  markOf(tenant: string | undefined, sequence: number): string {
+    if (tenant === undefined) return anybodysMark();
+    const name = cut(tenant);
+    const marks = this.#marks.get(name) ?? new Marks(this.proofOf(name));
+    if (this.#marks.size >= maxTenants) this.#marks.clear();
+    this.#marks.set(name, marks);
+    return marks.of(sequence);
   }
 
   sign(sequence: number, hash: string, nowMs: number): Checkpoint {

@@ -58,6 +58,8 @@ export interface Act {
 }
 
 export interface Entry extends Act {
+  /** Whose it is, to those who know the tenant's marks (mark.ts). Entries of before there were marks have none. */
+  readonly mark?: string;
   /** Dense over the log's whole life, from 1. */
   readonly sequence: number;
   /** RFC 3339, by the host's wall clock. */
@@ -69,9 +71,9 @@ export interface Entry extends Act {
 const maxText = 512;
 
 /** An act as the text that is hashed and kept: one line of JSON in ASCII. Long texts of callers are cut. */
-export function encodeEntry(act: Act, sequence: number, nowMs: number): string {
+export function encodeEntry(act: Act, sequence: number, mark: string, nowMs: number): string {
   const nonce = randomBytes(16).toString("base64url");
-  const entry = { sequence, time: new Date(nowMs).toISOString(), nonce, ...act } satisfies Entry;
+  const entry = { mark, sequence, time: new Date(nowMs).toISOString(), nonce, ...act } satisfies Entry;
   return ascii(
     JSON.stringify(entry, (_key, value: unknown) => (typeof value === "string" ? cut(value) : value)),
   );
@@ -80,7 +82,9 @@ export function encodeEntry(act: Act, sequence: number, nowMs: number): string {
 /** Throws `SyntaxError` for what is no JSON. */
 export const decodeEntry = (json: string): Entry => JSON.parse(json) as Entry;
 
-const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text);
+/** Texts of an entry are no longer. */
+export const cut = (text: string): string =>
+  text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text;
 
 const ascii = (json: string): string =>
   json.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);

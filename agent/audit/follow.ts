@@ -1,4 +1,4 @@
-import { decodeLink, digestOf, genesis, linked } from "./chain.ts";
+import { contentOf, decodeLink, digestOf, genesis, linked } from "./chain.ts";
 import { decodeEntry, type Entry } from "./entry.ts";
 
 /** Where a chain stands. */
@@ -13,6 +13,7 @@ export const beginning: ChainPoint = { sequence: 0, hash: genesis };
 export interface Followed extends ChainPoint {
   readonly entry: Entry;
   readonly json: string;
+  /** Of the text. */
   readonly digest: string;
 }
 
@@ -20,8 +21,8 @@ export interface Followed extends ChainPoint {
 export function follow(point: ChainPoint, line: string): Followed | string {
   const link = decodeLink(line);
   if (link === undefined) return "is no entry: the line was damaged or overwritten";
-  const digest = digestOf(link.json);
-  const hash = linked(point.hash, digest);
+  const digest = contentOf(link.json);
+  const hash = linked(point.hash, digestOf(link.json));
   let entry: Entry;
   try {
     entry = decodeEntry(link.json);

@@ -1,4 +1,5 @@
 export {
+  AuditKey,
   parseCheckpoint,
   publicName,
   readHead,
@@ -7,7 +8,13 @@ export {
   type Checkpoint,
 } from "./checkpoint.ts";
 export type { Act, Actor, ActKind, Entry } from "./entry.ts";
-export { keyOfExport, TenantExport, verifyExport, type ExportReport } from "./export.ts";
+export {
+  keyOfExport,
+  TenantExport,
+  verifyExport,
+  type ExportReport,
+  type VerifyExportOptions,
+} from "./export.ts";
 export { Forwarder, type ForwardState } from "./forwarder.ts";
 export { AuditLog, type AuditState } from "./log.ts";
 export { journalSink, syslogSink } from "./sinks.ts";

@@ -243,8 +243,9 @@ export class AuditLog {
     let point = this.#point;
     let text = "";
     const add = (act: Act): number => {
-      const json = encodeEntry(act, point.sequence + 1, clock.now());
-      point = { sequence: point.sequence + 1, hash: linked(point.hash, digestOf(json)) };
+      const sequence = point.sequence + 1;
+      const json = encodeEntry(act, sequence, this.#key.markOf(act.tenant, sequence), clock.now());
+      point = { sequence, hash: linked(point.hash, digestOf(json)) };
       text += encodeLink({ hash: point.hash, json });
       return point.sequence;
     };

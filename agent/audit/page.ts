@@ -65,8 +65,8 @@ export async function readPage(directory: string, query: PageQuery): Promise<Pag
   return { entries, read: through, oldest };
 }
 
-/** Without parsing it all: an entry begins with its sequence. */
+/** Without parsing it all: an entry begins with its mark and its sequence. */
 function sequenceOf(line: string): number | undefined {
-  const [, digits] = /^[0-9a-f]{64} \{"sequence":(\d+),/.exec(line) ?? [];
+  const [, digits] = /^[0-9a-f]{64} \{(?:"mark":"[0-9a-f]{32}",)?"sequence":(\d+),/.exec(line) ?? [];
   return digits === undefined ? undefined : Number(digits);
 }

@@ -21,7 +21,10 @@ export function addAudit(program: Cli, bind: Bind, configOption: () => Option): 
         "The host's public audit key, kept elsewhere; default: key.pub beside the log.",
       );
   command("verify", "Check the whole log, and name the first entry that was changed, removed or moved.")
-    .option("--checkpoint <file>", "A checkpoint that was kept elsewhere, which the log must fit.")
+    .option(
+      "--checkpoint <file>",
+      "A checkpoint that was kept elsewhere, which the log or the export must fit.",
+    )
     .option("--export <file>", "Check an export instead.")
     .option(
       "--receipt <file>",

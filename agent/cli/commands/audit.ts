@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  AuditKey,
   keyOfExport,
   parseCheckpoint,
   publicName,
@@ -26,7 +27,7 @@ export const verifyAudit: Command = async (session, _args, options) => {
   if (typeof options.receipt === "string") return await verifyReceipt(session, options.receipt, options);
   const directory = await directoryOf(options);
   const key = await keyOf(directory, options);
-  const anchors = typeof options.checkpoint === "string" ? await readCheckpoints(options.checkpoint) : [];
+  const anchors = await anchorsOf(options);
   const report = await readable(directory, () => verifyLog(directory, { key, anchors }));
   if (session.json) session.printJson({ ...report, key: key.fingerprint });
   else session.print(tell(session, report, key));
@@ -37,18 +38,22 @@ async function verifyOne(session: Session, path: string, options: Options): Prom
   const own = await readable(path, () => keyOfExport(path));
   const key = typeof options.key === "string" ? await readKey(options.key) : own;
   if (key === undefined) throw usageError(`${path} is no export of an audit log`);
-  const report = await verifyExport(path, key);
-  const { problem, tenant, entries } = report;
+  const anchors = await anchorsOf(options);
+  const report = await verifyExport(path, { key, anchors });
+  const { problem, tenant, entries, first, last, marks, incomplete } = report;
   if (session.json) session.printJson({ ...report, key: key.fingerprint });
   else if (problem !== undefined)
     session.print(`${session.paint("red", "bad:")} ${path}:${problem.line}: ${problem.what}\n`);
   else
     session.print(
-      `${session.paint("green", "good:")} ${entries} entries of ${tenant}, signed by ${key.fingerprint}\n`,
+      `${session.paint("green", "good:")} ${entries} entries of ${tenant}, signed by ${key.fingerprint}\n` +
+        (incomplete === undefined
+          ? `${session.paint("green", "complete:")} entries ${first} to ${last} have no others of ${tenant}, by its marks ${marks ?? ""}\n`
+          : `${session.paint("red", "not known to be complete:")} ${incomplete}\n`),
     );
   if (options.key === undefined)
     session.note("the key is the export's own: compare its fingerprint with the host's, or give --key");
-  return problem === undefined ? exitCodes.ok : exitCodes.failed;
+  return problem === undefined && incomplete === undefined ? exitCodes.ok : exitCodes.failed;
 }
 
 /** Of an operation that erased disks. */
@@ -152,14 +157,25 @@ const why: Column<Entry> = {
 export const exportAudit: Command = async (session, _args, options) => {
   const directory = await directoryOf(options);
   const key = await keyOf(directory, options);
-  const isWanted = filterOf(session, options);
-  const out = new TenantExport(String(options.tenant), key, (line) => session.print(`${line}\n`));
+  const { since, ...others } = options;
+  const isLate = filterOf(session, { since });
+  const isWanted = filterOf(session, others);
+  const tenant = String(options.tenant);
+  // A copy of the log is without the private key, and then without this proof.
+  const own = await readable(directory, () => AuditKey.find(directory));
+  const proof = own?.public.fingerprint === key.fingerprint ? own.proofOf(tenant) : undefined;
+  const out = new TenantExport(tenant, { key, proof }, (line) => session.print(`${line}\n`));
+  let hasBegun = false;
   const report = await readable(directory, () =>
     verifyLog(directory, {
       key,
-      onEntry: (followed, before) => out.add(before, followed, isWanted(followed.entry)),
+      onEntry(followed, before) {
+        hasBegun ||= isLate(followed.entry);
+        if (hasBegun) out.add(before, followed, isWanted(followed.entry));
+      },
     }),
   );
+  out.finish();
   if (out.unsigned > 0)
     session.note(`${out.unsigned} entries are left out, as they are not signed yet; they are in a second`);
   if (report.problem === undefined) return exitCodes.ok;
@@ -202,6 +218,9 @@ async function keyOf(directory: string, { key }: Options): Promise<VerifyKey> {
 
 const readKey = async (path: string): Promise<VerifyKey> =>
   VerifyKey.fromPem(await readable(path, () => readFile(path, "utf8")));
+
+const anchorsOf = async ({ checkpoint }: Options): Promise<Checkpoint[]> =>
+  typeof checkpoint === "string" ? await readCheckpoints(checkpoint) : [];
 
 /** One a line, as `socle audit checkpoint` prints them. */
 async function readCheckpoints(path: string): Promise<Checkpoint[]> {

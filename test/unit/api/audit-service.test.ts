@@ -67,7 +67,9 @@ test("an auditor reads all entries page by page, and recomputes the chain from w
   let before = "0".repeat(64);
   for (const { previousHash, hash, json, sequence } of entries) {
     assert.equal(previousHash, before);
-    assert.equal(hash, sha256(Buffer.concat([Buffer.from(before, "hex"), sha256(json)])).toString("hex"));
+    const mark = Buffer.from((JSON.parse(json) as Entry).mark ?? "", "hex");
+    const digest = sha256(Buffer.concat([Buffer.from("socle audit entry 1\n"), mark, sha256(json)]));
+    assert.equal(hash, sha256(Buffer.concat([Buffer.from(before, "hex"), digest])).toString("hex"));
     assert.equal((JSON.parse(json) as Entry).sequence, sequence);
     before = hash;
   }

@@ -14,6 +14,7 @@ import {
   type VerifyKey,
 } from "../../../agent/audit/index.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
+import { digestOf } from "../../../agent/audit/chain.ts";
 import { FakeClock } from "../host/fake-clock.ts";
 import { folder } from "../state/folder.ts";
 import { auditLog, keyOf, started } from "./log-of.ts";
@@ -73,7 +74,7 @@ function chained(lines: readonly string[], from: number): string[] {
     const before = (out.at(-1) ?? "").startsWith("{")
       ? (JSON.parse(out[0] ?? "") as { previous: string }).previous
       : (out.at(-1) ?? "").slice(0, 64);
-    const digest = createHash("sha256").update(json).digest("hex");
+    const digest = digestOf(json);
     const hash = createHash("sha256")
       .update(Buffer.from(before + digest, "hex"))
       .digest("hex");

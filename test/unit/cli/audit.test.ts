@@ -138,7 +138,10 @@ test("audit export prints what one tenant can verify alone", async (t) => {
   await rm(directory, { recursive: true });
   const checked = await socle(["audit", "verify", "--export", path, "--key", key]);
   assert.equal(checked.exitCode, 0, checked.stderr);
-  assert.match(checked.stdout, /^good: 2 entries of blue, signed by [0-9a-f]{64}\n$/);
+  assert.match(
+    checked.stdout,
+    /^good: 2 entries of blue, signed by [0-9a-f]{64}\ncomplete: entries 1 to 3 have no others of blue, by its marks [0-9a-f]{32}\n$/,
+  );
   assert.match((await socle(["audit", "verify", "--export", path])).stderr, /compare its fingerprint/);
   await writeFile(path, stdout.replace("v-2", "v-3"));
   assert.equal((await socle(["audit", "verify", "--export", path, "--key", key])).exitCode, 1);
