@@ -159,6 +159,10 @@ function agent(): string {
         "The private key of agent.crt in trust.directory, instead of agent.key there.",
       ),
       ...item(
+        bold("socle-enrollment-token"),
+        "The token by which a host without a certificate enrolls by itself at trust.enrollAt.",
+      ),
+      ...item(
         bold("socle-volume-key"),
         "32 random bytes that seal the passphrases of encrypted disks, where vm.volumeKeyFile is not set.",
       ),

@@ -57,6 +57,7 @@ export function buildEdges(
   });
   const enrollment = new Enrollment({
     config: config.trust,
+    environment: basis.environment,
     trust,
     service: protos.enrollment,
     identity: () => host.snapshot().identity,

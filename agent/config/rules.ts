@@ -20,6 +20,7 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
     [["scheduler", "address"], scheduler.address],
     [["scheduler", "advertise"], scheduler.advertise],
     [["audit", "syslog"], audit.syslog],
+    [["trust", "enrollAt"], config.trust.enrollAt],
   ];
   const at = new Map<string, Address>();
   for (const [path, value] of named) {
@@ -54,6 +55,8 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
     problems.push({ path: ["scheduler", "address"], text });
   }
 
+  if (config.trust.enrollAt !== null && config.trust.domain === null)
+    problems.push({ path: ["trust", "enrollAt"], text: "needs trust.domain: what the host is to be of" });
   if (audit.syslog !== null && audit.syslogAuthorities === null && config.trust.domain === null) {
     const text = "is needed for syslog without trust.domain: whose certificate the collector's may be";
     problems.push({ path: ["audit", "syslogAuthorities"], text });

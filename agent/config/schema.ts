@@ -198,6 +198,12 @@ export const configSchema = z.strictObject({
         .describe(
           "Holds agent.crt, agent.key, ca.crt and, if any, ca.crl; read again when they change. The credential socle-agent-key goes before agent.key.",
         ),
+      enrollAt: hostPort
+        .nullable()
+        .default(null)
+        .describe(
+          "Where a host without a certificate enrolls by itself, by the credential socle-enrollment-token; null: socle enroll does it.",
+        ),
     })
     .prefault({}),
   people: z

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { SocleError } from "./errors.ts";
 
 /** Each secret that systemd may hand to the agent, by the name that the unit's LoadCredentialEncrypted= gives it. */
-export type CredentialName = "socle-agent-key" | "socle-bmc-password" | "socle-volume-key";
+export type CredentialName =
+  "socle-agent-key" | "socle-enrollment-token" | "socle-bmc-password" | "socle-volume-key";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** systemd takes no larger one. */

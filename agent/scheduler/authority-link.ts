@@ -121,6 +121,11 @@ function refusalOf(address: string, error: ServiceError | null): SocleError {
 }
 
 const unreachable = (address: string, why: string, cause?: unknown): SocleError =>
-  new SocleError("unavailable", "AUTHORITY_UNREACHABLE", `no authority answers at ${address}: ${why}`, {
-    cause,
-  });
+  new SocleError(
+    "unavailable",
+    "AUTHORITY_UNREACHABLE",
+    `no authority answers at ${address}: ${why}; is it there, and in the unit's IPAddressAllow=?`,
+    {
+      cause,
+    },
+  );

@@ -54,7 +54,7 @@ export class Contact {
       client.close();
       if (signals.dial.aborted) throw abortReason(signals.dial);
       const why = thrown instanceof Error ? thrown.message : String(thrown);
-      const message = `no scheduler answers at ${address}: ${why}`;
+      const message = `no scheduler answers at ${address}: ${why}; is it there, and in the unit's IPAddressAllow=?`;
       throw new SocleError("unavailable", "SCHEDULER_UNREACHABLE", message, { cause: thrown });
     }
   }

@@ -3,7 +3,9 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { Backoff } from "../kernel/backoff.ts";
+import type { Config } from "../config/schema.ts";
 import type { Clock } from "../kernel/clock.ts";
+import { readCredential, type Environment } from "../kernel/credentials.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
@@ -15,7 +17,8 @@ import { askAuthority, authorityAt } from "./authority-link.ts";
 
 export interface EnrollmentOptions {
   /** The trust directory, and the domain that this host is to be of. */
-  readonly config: { readonly directory: string; readonly domain: string | null };
+  readonly config: Pick<Config["trust"], "directory" | "domain" | "enrollAt">;
+  readonly environment: Environment;
   readonly trust: Trust;
   readonly service: EnrollmentServiceDefinition;
   readonly identity: () => { readonly id: string; readonly hostname: string };
@@ -30,7 +33,7 @@ const LOOK_MS = 60_000;
 const retry = { baseMs: 10_000, capMs: 600_000 };
 
 /**
- * Gets this host its certificate, and the next one in good time: at half of its life, each host a little later by its own
+ * Gets this host its certificate (told to, or by itself with a token of systemd's), and the next one in good time: at half of its life, each host a little later by its own
  * share. While that fails it is tried again and again; guests and metrics do not hang on it.
  */
 export class Enrollment implements Service {
@@ -89,13 +92,32 @@ export class Enrollment implements Service {
     this.#address = await this.#recordedAddress();
     ready();
     while (!signal.aborted) {
-      const isDone = await this.#renewIfDue(signal);
+      const isDone = (await this.#enrollIfNew(signal)) && (await this.#renewIfDue(signal));
       if (isDone) backoff.reset();
       await clock.sleep(isDone ? LOOK_MS : 1000 + backoff.nextMs(), signal).catch(() => undefined);
     }
   }
 
   /** Whether there is nothing to do now. What goes wrong is logged. */
+  async #enrollIfNew(signal: AbortSignal): Promise<boolean> {
+    const { config, environment, identity, trust } = this.#options;
+    if (config.enrollAt === null || trust.problem?.reason !== "NOT_ENROLLED") return true;
+    try {
+      const token = await readCredential(environment, "socle-enrollment-token");
+      if (token === undefined) return true;
+      // Whom a certificate is for is known once libvirt, or the configuration, has said who this host is.
+      if (identity().id === "") return false;
+      await this.enroll(config.enrollAt, token.toString(), signal);
+    } catch (thrown) {
+      if (signal.aborted) return true;
+      const { reason, message } = toSocleError(thrown);
+      this.#log.warn({ reason }, `this host could not enroll: ${message}; it is tried again`);
+      return false;
+    }
+    return true;
+  }
+
+  /** As `#enrollIfNew`. */
   async #renewIfDue(signal: AbortSignal): Promise<boolean> {
     const { trust, clock } = this.#options;
     const { material } = trust;

@@ -203,3 +203,12 @@ test("thresholds by which a health condition could never be left are refused", (
   assert.match(problems[1] ?? "", /health\.thermalGoodMarginCelsius: must be at least .* \(12\)/);
   assert.deepEqual(problemsOf("health: {diskSpaceMinRatio: 0.7, headroom: 1.2}"), []);
 });
+
+test("a host that is to enroll by itself is told of which domain it is to be", () => {
+  assert.match(
+    problemsOf("trust: { enrollAt: scheduler.example:7451 }")[0] ?? "",
+    /trust\.enrollAt: needs trust\.domain/,
+  );
+  const whole = "trust: { domain: cloud.example, enrollAt: scheduler.example:7451 }";
+  assert.equal(parseConfig(whole, "x").config.trust.enrollAt, "scheduler.example:7451");
+});

@@ -1,6 +1,6 @@
 // How a host gets its certificate, and the next one, from a real authority over TLS.
 import assert from "node:assert/strict";
-import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { Clock } from "../../../agent/kernel/clock.ts";
@@ -19,7 +19,10 @@ const domain = "cloud.example";
 const hostId = "6f1f6d1a-0000-4000-8000-000000000001";
 const HOUR_MS = 3_600_000;
 
-async function stage(t: TestContext, options: EnrollerOptions & { readonly clock?: Clock } = {}) {
+async function stage(
+  t: TestContext,
+  options: EnrollerOptions & { readonly clock?: Clock; readonly isByItself?: boolean } = {},
+) {
   const authority = await Authority.make(domain);
   const enroller = await Enroller.start(authority, options);
   t.after(() => enroller.stop());
@@ -27,13 +30,23 @@ async function stage(t: TestContext, options: EnrollerOptions & { readonly clock
   const logged: string[] = [];
   const log = createLog({ level: "debug", destination: { write: (line) => void logged.push(line) } });
   const { clock = systemClock } = options;
-  const config = { directory, domain };
+  const credentials = await folder(t);
+  const config = { directory, domain, enrollAt: options.isByItself === true ? enroller.address : null };
+  const environment = { CREDENTIALS_DIRECTORY: credentials };
   const trust = new Trust({ ...config, clock, log });
   const identity = () => ({ id: hostId, hostname: "host-a" });
-  const enrollment = new Enrollment({ config, trust, service: protos.enrollment, identity, clock, log });
+  const enrollment = new Enrollment({
+    config,
+    environment,
+    trust,
+    service: protos.enrollment,
+    identity,
+    clock,
+    log,
+  });
   const { signal } = new AbortController();
   const enroll = (token: string, address = enroller.address) => enrollment.enroll(address, token, signal);
-  return { authority, enroller, directory, logged, trust, enrollment, enroll };
+  return { authority, enroller, directory, credentials, logged, trust, enrollment, enroll };
 }
 
 const failureOf = ({ failure }: Enrollment): { reason: string } | undefined => failure;
@@ -147,4 +160,52 @@ test("files that somebody else puts there are not renewed by the agent", async (
   await new Promise<void>((resolve) => void enrollment.run(end.signal, resolve));
   end.abort();
   assert.equal(enrollment.renewsAtMs, undefined);
+});
+
+test("a host with a token of systemd's enrolls by itself, once; one that is refused is not told in the log", async (t) => {
+  // What it waits for is not time, but the next round.
+  const clock: Clock = { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(5, signal) };
+  const staged = await stage(t, { isByItself: true, clock });
+  const { enroller, credentials, logged, trust, enrollment } = staged;
+  const enrolled = (): number => logged.filter((line) => line.includes("this host is enrolled")).length;
+  const uri = (): string | undefined => trust.material?.identity.uri;
+  const path = join(credentials, "socle-enrollment-token");
+  const good = enroller.token(["host-a"], HOUR_MS);
+  const spoiled = good.replace(/[^.]{8}$/, "spoiled0");
+  await writeFile(path, `${spoiled}\n`);
+  await trust.reload();
+  const end = new AbortController();
+  t.after(() => end.abort());
+  void enrollment.run(end.signal, () => undefined);
+  await eventually(() => logged.some((line) => line.includes("could not enroll")), {
+    what: "the refusal",
+    timeoutMs: 60_000,
+  });
+  assert.equal(uri(), undefined);
+  await writeFile(path, `${good}\n`);
+  await eventually(() => enrolled() > 0, { what: "the certificate", timeoutMs: 60_000 });
+  assert.equal(uri(), `spiffe://${domain}/agent/${hostId}`);
+  assert.equal(enrolled(), 1);
+  const secrets = [good, spoiled].map((token) => token.split(".")[2] ?? "?");
+  assert.ok(logged.every((line) => !secrets.some((secret) => line.includes(secret))));
+});
+
+test("a host does not enroll by itself where nobody said where, or without a token", async (t) => {
+  for (const isByItself of [true, false]) {
+    const end = new AbortController();
+    let rounds = 0;
+    const sleep = (): Promise<void> => {
+      rounds += 1;
+      if (rounds === 3) end.abort();
+      return Promise.resolve();
+    };
+    const staged = await stage(t, { isByItself, clock: { ...systemClock, sleep } });
+    const { enroller, credentials, trust, enrollment, logged } = staged;
+    const token = enroller.token(["host-a"], HOUR_MS);
+    if (!isByItself) await writeFile(join(credentials, "socle-enrollment-token"), token);
+    await trust.reload();
+    await enrollment.run(end.signal, () => undefined);
+    assert.equal(trust.material, undefined);
+    assert.ok(!logged.some((line) => line.includes("could not enroll")));
+  }
 });
