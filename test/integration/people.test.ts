@@ -46,15 +46,16 @@ async function stage(t: TestContext) {
   t.after(() => agent.stop());
   const run = (...line: string[]): Promise<Ran> => socle(line, { socket: agent.socketPath });
   const audit = async (): Promise<Record<string, unknown>[]> => {
-    const shown = await run(
-      "audit",
-      "show",
-      "--json",
-      "--directory",
-      join(agent.directory, "state", "audit"),
+    const show = ["audit", "show", "--json", "--directory", join(agent.directory, "state", "audit")];
+    // A log that was just begun is not believed before its first checkpoint, within a second.
+    const { stdout } = await eventually(
+      async () => {
+        const shown = await run(...show);
+        return shown.exitCode === 0 && shown;
+      },
+      { what: "a log that can be believed", timeoutMs: 60_000 },
     );
-    assert.equal(shown.exitCode, 0, shown.stderr);
-    return shown.stdout
+    return stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as Record<string, unknown>);
