@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Writable } from "node:stream";
 import { constants, createGzip } from "node:zlib";
+import { Counts } from "../kernel/counts.ts";
 import { SocleError, toSocleError, type ErrorKind } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
@@ -10,6 +11,7 @@ import { Slice } from "../kernel/slice.ts";
 import { contentTypes } from "./family.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
 import type { Exposition } from "./render.ts";
+import { keepPlaces } from "./visitors.ts";
 
 /** Why the agent is not ready yet or not any more. */
 export interface NotReady {
@@ -38,8 +40,9 @@ export interface WebPage {
   answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void>;
 }
 
+/** In all, and of one address: who reads slowly, or not at all, keeps no other out. */
 const maxConcurrentScrapes = 16;
-const maxConnections = 128;
+const maxConcurrentScrapesOfOne = 8;
 const defaultScrapeTimeoutMs = 10_000;
 const maxScrapeTimeoutMs = 60_000;
 /** What is kept of the scraper's time for sending. */
@@ -66,7 +69,7 @@ export function metricsServer(options: MetricsServerOptions): Service {
         { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 120_000 },
         handler(options),
       );
-      server.maxConnections = maxConnections;
+      keepPlaces(server);
       server.setTimeout(30_000);
       await listen(server, options.listen);
       const address = server.address() as AddressInfo;
@@ -86,16 +89,20 @@ function handler(
   options: MetricsServerOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   let scrapes = 0;
+  const scrapesOf = new Counts();
   const metrics = async (request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> => {
-    if (scrapes >= maxConcurrentScrapes) {
+    const scraper = request.socket.remoteAddress ?? "";
+    if (scrapes >= maxConcurrentScrapes || scrapesOf.of(scraper) >= maxConcurrentScrapesOfOne) {
       response.setHeader("Retry-After", "1");
       throw new SocleError("exhausted", "TOO_MANY_SCRAPES", "too many scrapes at once: scrape less often");
     }
     scrapes += 1;
+    scrapesOf.add(scraper);
     try {
       await scrape(options.exposition, request, response, url);
     } finally {
       scrapes -= 1;
+      scrapesOf.remove(scraper);
     }
   };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

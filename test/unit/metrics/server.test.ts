@@ -12,11 +12,17 @@ import { collector, type Collector } from "../../../agent/metrics/collector.ts";
 import { gauge } from "../../../agent/metrics/family.ts";
 import { Exposition } from "../../../agent/metrics/render.ts";
 import { metricsServer, type NotReady } from "../../../agent/metrics/server.ts";
+import { eventually } from "../../lab/wait.ts";
 import { fixedSources } from "./fixed-sources.ts";
 
 interface Started {
   readonly port: number;
-  readonly get: (path: string, headers?: Record<string, string>, method?: string) => Promise<Answer>;
+  readonly get: (
+    path: string,
+    headers?: Record<string, string>,
+    method?: string,
+    from?: string,
+  ) => Promise<Answer>;
 }
 interface Answer {
   readonly status: number | undefined;
@@ -53,8 +59,8 @@ async function start(
   const port = await listening;
   return {
     port,
-    async get(path, headers = {}, method = "GET") {
-      const asked = request({ port, path, headers, method, agent: false }).end();
+    async get(path, headers = {}, method = "GET", localAddress = "127.0.0.1") {
+      const asked = request({ port, path, headers, method, localAddress, agent: false }).end();
       const [response] = (await once(asked, "response")) as [IncomingMessage];
       const chunks: Buffer[] = [];
       for await (const chunk of response) chunks.push(chunk as Buffer);
@@ -188,23 +194,43 @@ test("more scrapes than can be served at once are told to come later", async (co
     },
   };
   const { get } = await start(context, { collectors: [slow] });
-  const answers: Answer[] = [];
-  let onRefusedAll: () => void = () => undefined;
-  const refusedAll = new Promise<void>((resolve) => {
-    onRefusedAll = resolve;
-  });
-  const scrapes = Array.from({ length: 20 }, async () => {
-    answers.push(await get("/metrics"));
-    if (answers.length === 4) onRefusedAll();
-  });
-  await refusedAll;
-  for (const { status, headers } of answers) {
-    assert.equal(status, 503);
-    assert.equal(headers["retry-after"], "1");
-  }
+  const scrapes: Promise<unknown>[] = [];
+  /** So many scrapes at once, until as many of them as are too many are answered. */
+  const refusedOf = async (from: string, count: number, tooMany: number): Promise<void> => {
+    const answers: Answer[] = [];
+    await new Promise<void>((resolve) => {
+      for (let at = 0; at < count; at += 1)
+        scrapes.push(
+          get("/metrics", {}, "GET", from).then((answer) => {
+            answers.push(answer);
+            if (answers.length === tooMany) resolve();
+          }),
+        );
+    });
+    for (const { status, headers } of answers) assert.deepEqual([status, headers["retry-after"]], [503, "1"]);
+  };
+  await refusedOf("127.0.0.2", 12, 4);
+  await refusedOf("127.0.0.3", 12, 4);
+  await refusedOf("127.0.0.1", 1, 1);
   release();
   await Promise.all(scrapes);
-  assert.equal(answers.filter(({ status }) => status === 200).length, 16);
+  assert.equal((await get("/metrics")).status, 200);
+});
+
+test("those who connect and ask nothing, or never to the end, keep nobody out", async (context) => {
+  const { port, get } = await start(context);
+  let closed = 0;
+  const sockets = Array.from({ length: 300 }, (_, at) => {
+    const socket = connect({ port, host: "127.0.0.1", localAddress: `127.0.0.${2 + (at % 5)}` });
+    socket.on("error", () => undefined).resume();
+    socket.once("close", () => (closed += 1));
+    if (at % 2 === 0) socket.write("GET /metrics HTTP/1.1\r\nX-Slow: ");
+    return socket;
+  });
+  context.after(() => sockets.forEach((socket) => socket.destroy()));
+  await Promise.all(sockets.map((socket) => Promise.race([once(socket, "connect"), once(socket, "close")])));
+  assert.equal((await get("/metrics")).status, 200);
+  await eventually(() => closed >= 150, { what: "the oldest to be let go", timeoutMs: 60_000 });
 });
 
 test("a client that goes away mid-scrape leaves nothing behind", async (context) => {
