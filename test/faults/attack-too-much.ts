@@ -11,10 +11,11 @@ import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
 const MIB = 2 ** 20;
 /** How long an attack goes on while others are answered; the agent's own deadlines for the silent are 10 s. */
-const LASTS_MS = 15_000;
+const LASTS_MS = 25_000;
 const GET_HOST = "/socle.v1.HostService/GetHost";
 /** Of this process; each connection takes one, and what else it does some. */
 const MOST_SOCKETS = 15_000;
+const AGAIN_MS = 200;
 /** Another address of this machine than everybody else's. */
 const ATTACKER = "127.0.0.2";
 
@@ -332,6 +333,8 @@ async function holds(
     socket.once("close", () => {
       closed += 1;
       sockets.delete(socket);
+      // Whoever was let go comes again.
+      if (performance.now() < endMs) setTimeout(() => performance.now() < endMs && add(), AGAIN_MS);
     });
     socket.resume();
     sockets.add(socket);

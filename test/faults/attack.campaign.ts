@@ -3,6 +3,7 @@ import { audit } from "./attack-audit.ts";
 import { Bystander } from "./attack-bystander.ts";
 import { enrolment } from "./attack-enrolment.ts";
 import { identity } from "./attack-identity.ts";
+import { metrics } from "./attack-metrics.ts";
 import { roles } from "./attack-roles.ts";
 import { Stage } from "./attack-stage.ts";
 import { storage } from "./attack-storage.ts";
@@ -23,6 +24,7 @@ const SHORT = 0.03;
 const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, share: number][] = [
   [identity, 4],
   [roles, 6],
+  [metrics, 3],
   [words, 6],
   [storage, 1],
   [tooMuch, 1],
