@@ -64,6 +64,8 @@ export class AuditLog {
   #unsigned: number;
   #checkpointDue: boolean;
   #newest: Checkpoint | undefined;
+  /** Those who wait for a signature. */
+  #signers: (() => void)[] = [];
   #pending: Pending[] = [];
   #isPumping = false;
   #pumped: Promise<void> = Promise.resolve();
@@ -171,13 +173,13 @@ export class AuditLog {
     return readPage(this.#options.directory, query);
   }
 
-  /** Signs what there is now. Throws as `record` rejects. */
+  /** Signs all that is on the disk now. Throws as `record` rejects. */
   async checkpoint(): Promise<Checkpoint> {
-    // A write under way may be too far to be signed: then the next one is.
     const through = this.#unsigned === 0 ? 0 : this.#point.sequence;
     while ((this.#newest?.sequence ?? 0) < through && this.failure === undefined) {
+      const looked = new Promise<void>((resolve) => this.#signers.push(resolve));
       this.#wake(true);
-      await this.#pumped;
+      await looked;
     }
     if (this.failure !== undefined) throw this.failure;
     // Where all was signed before this start, it is on the disk.
@@ -254,13 +256,13 @@ export class AuditLog {
     const sequences = batch.map(({ act }) => add(act));
     const unsigned = this.#unsigned + point.sequence - this.#point.sequence;
     const isDue = unsigned > 0 && (this.#checkpointDue || unsigned >= checkpointEntries);
+    this.#checkpointDue = false;
     const checkpoint = isDue ? this.#key.sign(point.sequence, point.hash, clock.now()) : undefined;
     if (checkpoint !== undefined) add({ act: "checkpoint", details: { ...checkpoint } });
     const isSynced = checkpoint !== undefined || batch.some(({ resolve }) => resolve !== undefined);
     await this.#segments.append(text, isSynced);
     this.#point = point;
     this.#unsigned = checkpoint === undefined ? unsigned : 0;
-    this.#checkpointDue = false;
     if (this.#full !== undefined) this.#options.log.info("the audit log is written again");
     this.#full = undefined;
     this.#refusedTold = refused;
@@ -270,6 +272,7 @@ export class AuditLog {
     if (checkpoint !== undefined) {
       this.#newest = checkpoint;
       await this.#keepHead(checkpoint);
+      this.#wakeSigners();
     }
     if (isSynced) this.#changes.publish();
   }
@@ -318,6 +321,11 @@ export class AuditLog {
       else this.#refuse(pending.reject, error);
     }
     this.#checkpointDue = false;
+    this.#wakeSigners();
+  }
+
+  #wakeSigners(): void {
+    for (const wake of this.#signers.splice(0)) wake();
   }
 
   /** Signs what there is, begins a new file, and lets those go that are over their time. */

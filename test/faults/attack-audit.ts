@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { createHash, generateKeyPairSync, randomInt, randomUUID, sign } from "node:crypto";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { digestOf } from "../../agent/audit/chain.ts";
 import { eventually } from "../lab/wait.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
@@ -249,7 +250,7 @@ function chained(lines: readonly string[], from: number): string[] {
     const before = last.startsWith("{")
       ? (JSON.parse(last) as { previous: string }).previous
       : last.slice(0, HASH_CHARS);
-    const digest = createHash("sha256").update(json).digest("hex");
+    const digest = digestOf(json);
     const hash = createHash("sha256")
       .update(Buffer.from(before + digest, "hex"))
       .digest("hex");

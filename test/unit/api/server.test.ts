@@ -142,8 +142,8 @@ test("on TCP a caller is a scheduler, and may not do what only operators may", a
 });
 
 test("every method of the contract that the agent serves has its roles, and no other has", () => {
-  const { vms, operations, host, reservations, events, trust, health, reflection } = protos;
-  const served = [vms, operations, host, reservations, events, trust, health, reflection].flatMap(
+  const { audit, vms, operations, host, reservations, events, trust, health, reflection } = protos;
+  const served = [audit, vms, operations, host, reservations, events, trust, health, reflection].flatMap(
     (definition) => Object.values(definition).map(({ path }) => path),
   );
   assert.deepEqual(Object.keys(rolesOfMethod).sort(), served.sort());
