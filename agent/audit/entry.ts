@@ -82,6 +82,15 @@ export function encodeEntry(act: Act, sequence: number, mark: string, nowMs: num
 /** Throws `SyntaxError` for what is no JSON. */
 export const decodeEntry = (json: string): Entry => JSON.parse(json) as Entry;
 
+/** Undefined for what was damaged. */
+export function entryIn(json: string): Entry | undefined {
+  try {
+    return decodeEntry(json);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Texts of an entry are no longer. */
 export const cut = (text: string): string =>
   text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text;

@@ -1,5 +1,5 @@
 import { decodeLink } from "./chain.ts";
-import { decodeEntry, type Entry } from "./entry.ts";
+import { entryIn, type Entry } from "./entry.ts";
 import { linesOf, listSegments, parseHeader } from "./segment.ts";
 
 export interface KeptEntry {
@@ -58,7 +58,8 @@ export async function readPage(directory: string, query: PageQuery): Promise<Pag
         if (entries.length >= limit || count >= MAX_READ) return { entries, read, oldest };
         count += 1;
         read = sequence;
-        if (isWanted(decodeEntry(link.json))) entries.push(kept);
+        const entry = entryIn(link.json);
+        if (entry !== undefined && isWanted(entry)) entries.push(kept);
       }
     }
   }

@@ -1,5 +1,5 @@
 import { decodeLink, type Link } from "./chain.ts";
-import { decodeEntry, type Entry } from "./entry.ts";
+import { entryIn, type Entry } from "./entry.ts";
 import { linesOf, listSegments, type SegmentFile } from "./segment.ts";
 
 export interface TailEntry extends Link {
@@ -67,10 +67,6 @@ export class Tail {
 
 function entryOf(line: string): TailEntry | undefined {
   const link = decodeLink(line);
-  if (link === undefined) return undefined;
-  try {
-    return { ...link, entry: decodeEntry(link.json) };
-  } catch {
-    return undefined;
-  }
+  const entry = link && entryIn(link.json);
+  return entry && { ...link, entry };
 }

@@ -1,6 +1,7 @@
 // Reading the audit log from afar: who may, what he gets, and that it can be checked.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { createSecureContext } from "node:tls";
@@ -55,6 +56,27 @@ async function all(client: ApiClient, request: ListAuditEntriesRequest): Promise
 
 const entryOf = ({ json }: AuditEntry__Output): Entry => JSON.parse(json) as Entry;
 const sha256 = (bytes: Buffer | string): Buffer => createHash("sha256").update(bytes).digest();
+
+test("an entry that was damaged is left out, and those behind it are told", async (t) => {
+  const { as, log, logDirectory } = await audited(t);
+  const auditor = await as("auditor/a");
+  const whole = await all(auditor, {});
+  const damaged = whole[20];
+  assert.ok(damaged !== undefined);
+  for (const name of await readdir(logDirectory)) {
+    const path = join(logDirectory, name);
+    const text = await readFile(path, "utf8");
+    await writeFile(path, text.replace(damaged.json, damaged.json.replace("}", "]")));
+  }
+  const read = await all(auditor, { pageSize: 7 });
+  assert.deepEqual(
+    read.map(({ sequence }) => sequence),
+    whole.map(({ sequence }) => sequence).filter((sequence) => sequence !== damaged.sequence),
+  );
+  const { problem } = await verifyLog(logDirectory, { key: await keyOf(logDirectory) });
+  assert.equal(problem?.sequence, damaged.sequence);
+  assert.equal(log.state.sequence, whole.length);
+});
 
 test("an auditor reads all entries page by page, and recomputes the chain from what he got", async (t) => {
   const { as, log } = await audited(t);
