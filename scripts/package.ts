@@ -86,7 +86,19 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
     await take(`systemd/${unit}`, `usr/lib/systemd/system/${unit}`);
   // What the helper's own root is: places to mount on, and the names of a merged /usr.
   const helperRoot = join(tree, "usr/lib/socle/helper-root");
-  for (const place of ["usr", "proc", "sys", "dev", "run", "tmp", "etc", "var/tmp", "var/lib/smartmontools"])
+  for (const place of [
+    "usr",
+    "proc",
+    "sys",
+    "dev",
+    "run",
+    "tmp",
+    "etc",
+    "home",
+    "root",
+    "var/tmp",
+    "var/lib/smartmontools",
+  ])
     await mkdir(join(helperRoot, place), { recursive: true });
   for (const name of ["bin", "sbin", "lib", "lib64"]) await symlink(`usr/${name}`, join(helperRoot, name));
   await take("systemd/socle.sysusers", "usr/lib/sysusers.d/socle.conf");

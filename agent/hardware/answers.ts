@@ -1,4 +1,4 @@
-import { access, constants } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError, type ErrorKind } from "../kernel/errors.ts";
 import { runChild, type Child, type ChildOutput } from "./child.ts";
@@ -85,8 +85,9 @@ export class Answers {
   #bmc(command: readonly string[], signal: AbortSignal): Child {
     const device = join(this.#roots.devRoot, "ipmi0");
     return this.#once("bmc", () => {
-      // Asked for first: ipmitool's own words tell of another device than this one.
-      const child = access(device, constants.R_OK | constants.W_OK).then(() =>
+      // Tried first: ipmitool's own words tell of another device than this one. By opening it, since access(2) knows
+      // nothing of the capabilities of who is not root.
+      const child = openAndClose(device).then(() =>
         this.#run(["ipmitool", "-I", "open", ...command], {
           timeoutMs: BMC_TIMEOUT_MS,
           maxOutputBytes: MAX_BMC_BYTES,
@@ -114,6 +115,10 @@ export class Answers {
     const output = child.output.then((answer) => gone.then(() => answer));
     return { output, gone };
   }
+}
+
+async function openAndClose(path: string): Promise<void> {
+  await (await open(path, "r+")).close();
 }
 
 function told(answer: Promise<string>): Child {

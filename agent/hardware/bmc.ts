@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
 import { ipmitoolArguments, type BmcQuestion } from "./answers.ts";
@@ -63,7 +63,7 @@ export class Bmc {
 
   async #reading<T>(read: () => Promise<T>): Promise<Reading<T>> {
     const { interface: kind } = this.#access;
-    if (kind === "off" || (kind === "auto" && !existsSync(this.#device)))
+    if (kind === "off" || (kind === "auto" && !(await this.#hasDevice())))
       return { kind: "unsupported", reason: "no BMC: no /dev/ipmi0, none configured" };
     try {
       return { kind: "read", value: await read() };
@@ -81,6 +81,14 @@ export class Bmc {
         return { kind: "failed", reason: `the agent may not open ${this.#device}`, code };
       return { kind: "failed", reason };
     }
+  }
+
+  /** By stat(2): access(2) is denied to a unit that may not open the device, even where it is only to be there. */
+  #hasDevice(): Promise<boolean> {
+    return stat(this.#device).then(
+      () => true,
+      () => false,
+    );
   }
 
   async #ask(question: BmcQuestion, signal: AbortSignal): Promise<string> {
