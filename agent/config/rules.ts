@@ -1,3 +1,4 @@
+import { relative } from "node:path";
 import type { Config } from "./schema.ts";
 
 /** Something about the key at `path`, for the operator. */
@@ -9,11 +10,14 @@ export interface Finding {
 // sun_path of unix(7) holds 108 bytes, the closing NUL included.
 const maxSocketPathBytes = 107;
 
+/** Of the package: a purge, and whoever sets a host up anew, deletes them. */
+const packageFolders = ["/etc/socle", "/var/lib/socle", "/run/socle"];
+
 /** What single keys cannot know: problems make the configuration refused, warnings do not. */
 export function crossCheck(config: Config): { problems: Finding[]; warnings: Finding[] } {
   const problems: Finding[] = [];
   const warnings: Finding[] = [];
-  const { api, audit, bmc, metrics, people, scheduler, health } = config;
+  const { api, audit, bmc, metrics, people, scheduler, health, vm } = config;
   const named: [path: [string, string], value: string | null][] = [
     [["api", "listen"], api.listen],
     [["metrics", "listen"], metrics.listen],
@@ -76,6 +80,14 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
         problems.push({ path: ["bmc", key], text: "is needed for the interface lanplus" });
     }
   }
+  const { volumeKeyFile } = vm;
+  const swept = [config.state.directory, ...packageFolders].find(
+    (folder) => volumeKeyFile !== null && isBelow(folder, volumeKeyFile),
+  );
+  if (swept !== undefined) {
+    const text = `must not be below ${swept}, which is deleted with the package or with the agent's state, and no encrypted disk opens without its key; move it to a folder of its own, for example /etc/socle-keys, or make it the credential socle-volume-key`;
+    problems.push({ path: ["vm", "volumeKeyFile"], text });
+  }
   const socketBytes = Buffer.byteLength(api.socket);
   if (socketBytes > maxSocketPathBytes) {
     const text = `a socket's path has at most ${maxSocketPathBytes} bytes, this one has ${socketBytes}`;
@@ -117,3 +129,5 @@ const isAny = ({ host }: Address): boolean => host === "0.0.0.0" || host === "[:
 /** Whether two listeners cannot both have it. Port 0 is a free one each time. */
 const collide = (a: Address, b: Address): boolean =>
   a.port === b.port && a.port !== 0 && (a.host === b.host || isAny(a) || isAny(b));
+
+const isBelow = (folder: string, path: string): boolean => !/^\.\.(\/|$)/.test(relative(folder, path));

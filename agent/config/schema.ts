@@ -79,7 +79,7 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "Holds the volume key, 32 random bytes that seal the passphrases of encrypted disks; of the agent's user alone. null: the systemd credential socle-volume-key, where there is one.",
+          "Holds the volume key, 32 random bytes that seal the passphrases of encrypted disks; of the agent's user alone, and not in /etc/socle or the state directory, which a purge deletes. null: the systemd credential socle-volume-key, where there is one.",
         ),
       gracefulStopSeconds: seconds(1, 3600)
         .default(90)

@@ -288,10 +288,12 @@ test("it is removed and purged: the guests run on, and whoever does it is told s
   const removed = await node.run("apt-get", "remove", "-y", "-q", "socle");
   assert.match(removed, /guests of this host run on/);
   assert.equal((await node.try("systemctl", "is-active", "socle-agent")).stdout.trim(), "inactive");
+  await node.run("sh", "-c", "head -c 32 /dev/urandom >/etc/socle/volume.key");
   const purged = await node.run("apt-get", "purge", "-y", "-q", "socle");
   assert.match(purged, /left as they are/);
   assert.match(purged, /audit log stays/);
-  assert.notEqual((await node.try("test", "-e", "/etc/socle")).code, 0);
+  assert.match(purged, /encrypted disks open by the volume key alone/);
+  assert.equal((await node.run("ls", "/etc/socle")).trim(), "volume.key");
   assert.deepEqual((await node.run("ls", "/var/lib/socle")).trim(), "audit");
   assert.equal(await qemuOf("linux"), guests);
   assert.equal((await node.run("virsh", "domstate", "linux")).trim(), "running");

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 
@@ -71,4 +71,35 @@ test("every library in it is in its SBOM, with its version and licence, and its 
   const copyright = await readFile(join(doc, "copyright"), "utf8");
   assert.match(copyright, /Apache License/);
   for (const name of names) assert.ok(copyright.includes(`${name} `), name);
+});
+
+/** A root of its own with these files in it, which dpkg tells the scripts of a package by DPKG_ROOT. */
+async function rootWith(name: string, ...files: readonly string[]): Promise<string> {
+  const root = join(work, name);
+  for (const file of files) {
+    await mkdir(dirname(join(root, file)), { recursive: true });
+    await writeFile(join(root, file), "canary");
+  }
+  return root;
+}
+
+test("a purge deletes what is the package's, and tells what stays and what encrypted disks need", async () => {
+  const purge = async (root: string): Promise<string> => {
+    const env = { ...process.env, DPKG_ROOT: root };
+    return (await run("sh", [join(repository, "systemd/deb/postrm"), "purge"], { env })).stdout;
+  };
+  const kept = ["etc/socle/volume.key", "etc/socle-keys/volume.key", "var/lib/socle/audit/0001"];
+  const root = await rootWith("used", ...kept, "var/lib/socle/host.json", "run/socle/agent.sock");
+  const said = await purge(root);
+  assert.match(said, /\/etc\/socle stays/);
+  assert.match(said, /audit log stays/);
+  assert.match(said, /encrypted disks open by the volume key alone.*vm\.volumeKeyFile.*socle-volume-key/);
+  for (const path of kept) await access(join(root, path));
+  assert.deepEqual(await readdir(join(root, "var/lib/socle")), ["audit"]);
+  assert.deepEqual(await readdir(join(root, "run")), []);
+
+  const bare = await rootWith("bare", "var/lib/socle/host.json");
+  await mkdir(join(bare, "etc/socle"), { recursive: true });
+  assert.doesNotMatch(await purge(bare), / stays,| log stays/);
+  assert.deepEqual([await readdir(join(bare, "etc")), await readdir(join(bare, "var/lib"))], [[], []]);
 });

@@ -186,6 +186,31 @@ test("a file that cannot be read says so: missing, a directory, too large, not t
   }
 });
 
+test("the volume key is refused where a purge or a new start of the host would delete it", () => {
+  const problems = (path: string): string[] =>
+    problemsOf(`state: {directory: /srv/socle}\nvm: {volumeKeyFile: "${path}"}`);
+  for (const path of [
+    "/etc/socle/volume.key",
+    "/etc/socle//keys/../volume.key",
+    "/etc/../etc/socle/volume.key",
+    "/var/lib/socle/trust/volume.key",
+    "/run/socle/volume.key",
+    "/srv/socle/volume.key",
+  ])
+    assert.match(
+      problems(path)[0] ?? "",
+      /^2:6: vm\.volumeKeyFile: must not be below .*\/etc\/socle-keys/,
+      path,
+    );
+  for (const path of [
+    "/etc/socle-keys/volume.key",
+    "/srv/socle.key",
+    "/etc/socle/../volume.key",
+    "/etc/..socle/k",
+  ])
+    assert.deepEqual(problems(path), [], path);
+});
+
 test("a BMC over the network needs to be told where it is and who asks", () => {
   const problems = problemsOf("bmc:\n  interface: lanplus\n  address: 10.0.0.17\n");
   assert.equal(problems.length, 1);
