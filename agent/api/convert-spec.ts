@@ -15,6 +15,11 @@ const firmwares = enumWords("FIRMWARE_UNSPECIFIED", {
   uefi: "FIRMWARE_UEFI",
   "uefi-secure-boot": "FIRMWARE_UEFI_SECURE_BOOT",
 });
+const launchSecurities = enumWords("LAUNCH_SECURITY_UNSPECIFIED", {
+  sev: "LAUNCH_SECURITY_SEV",
+  "sev-snp": "LAUNCH_SECURITY_SEV_SNP",
+  tdx: "LAUNCH_SECURITY_TDX",
+});
 const cpuModes = enumWords("CPU_MODE_UNSPECIFIED", {
   "host-passthrough": "CPU_MODE_HOST_PASSTHROUGH",
   "host-model": "CPU_MODE_HOST_MODEL",
@@ -52,6 +57,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
             commandLine: spec.kernelBoot.commandLine,
           }),
     tpm: spec.tpm || undefined,
+    launchSecurity: launchSecurities.fromProto("spec.launchSecurity", spec.launchSecurity),
     guestAgent: spec.guestAgent,
     tenant: spec.tenant,
     labels: spec.labels,
@@ -94,13 +100,15 @@ function sourceMissing(field: string, what: string): SocleError {
 }
 
 export function specToProto(spec: VmSpec): ProtoSpec {
-  const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, ...same } = spec;
+  const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, launchSecurity, ...same } =
+    spec;
   return {
     ...same,
     vmId: id,
     ...(cpuMode === undefined ? {} : { cpuMode: cpuModes.toProto(cpuMode) }),
     ...(accelerator === undefined ? {} : { accelerator: accelerators.toProto(accelerator) }),
     firmware: firmwares.toProto(firmware),
+    ...(launchSecurity === undefined ? {} : { launchSecurity: launchSecurities.toProto(launchSecurity) }),
     disks: disks.map(diskToProto),
     nics: nics.map(nicToProto),
     kernelBoot: kernelBoot ?? null,

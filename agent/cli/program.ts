@@ -213,6 +213,13 @@ function addVm(program: Cli, bind: Bind): void {
         new Option("--firmware <kind>", "Default: bios.").choices(["bios", "uefi", "uefi-secure-boot"]),
       )
       .option("--tpm", "A TPM 2.0 of its own; the host needs a volume key.")
+      .addOption(
+        new Option("--launch-security <kind>", "Memory that the host cannot read.").choices([
+          "sev",
+          "sev-snp",
+          "tdx",
+        ]),
+      )
       .option("--guest-agent", "A channel for qemu-guest-agent.")
       .option("--autostart", "Start it when the host boots.")
       .option("--label <key=value>", "A label; may be repeated.", collect)

@@ -99,6 +99,11 @@ const specFile = z.strictObject({
     .strictObject({ kernel: volume, initrd: volume.exactOptional(), commandLine: z.string().exactOptional() })
     .exactOptional(),
   tpm: z.boolean().exactOptional(),
+  launchSecurity: word("LAUNCH_SECURITY", [
+    "LAUNCH_SECURITY_SEV",
+    "LAUNCH_SECURITY_SEV_SNP",
+    "LAUNCH_SECURITY_TDX",
+  ]).exactOptional(),
   guestAgent: z.boolean().exactOptional(),
   tenant: z.string().exactOptional(),
   labels: z.record(z.string(), z.string()).exactOptional(),
@@ -167,6 +172,7 @@ export interface SpecFlags extends PlacementFlags {
   readonly accelerator?: "kvm" | "tcg";
   readonly firmware?: "bios" | "uefi" | "uefi-secure-boot";
   readonly tpm?: boolean;
+  readonly launchSecurity?: keyof typeof launchSecurities;
   readonly guestAgent?: boolean;
   readonly autostart?: boolean;
   readonly label?: readonly string[];
@@ -178,6 +184,12 @@ const firmwares = {
   bios: "FIRMWARE_BIOS",
   uefi: "FIRMWARE_UEFI",
   "uefi-secure-boot": "FIRMWARE_UEFI_SECURE_BOOT",
+} as const;
+
+const launchSecurities = {
+  sev: "LAUNCH_SECURITY_SEV",
+  "sev-snp": "LAUNCH_SECURITY_SEV_SNP",
+  tdx: "LAUNCH_SECURITY_TDX",
 } as const;
 
 /** The spec with what the flags say in place of what it said. */
@@ -203,6 +215,8 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     accelerator: flags.accelerator === undefined ? spec.accelerator : accelerators[flags.accelerator],
     firmware: flags.firmware === undefined ? spec.firmware : firmwares[flags.firmware],
     tpm: flags.tpm ?? spec.tpm,
+    launchSecurity:
+      flags.launchSecurity === undefined ? spec.launchSecurity : launchSecurities[flags.launchSecurity],
     guestAgent: flags.guestAgent ?? spec.guestAgent,
     autostart: flags.autostart ?? spec.autostart,
     tenant: flags.tenant ?? spec.tenant,

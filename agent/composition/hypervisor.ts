@@ -66,6 +66,9 @@ export function buildHypervisor(
     clock,
     log,
     architecture,
+    ...(config.vm.memoryHeadroomMiB === null
+      ? {}
+      : { memoryHeadroomBytes: config.vm.memoryHeadroomMiB * 2 ** 20 }),
     kvmProbe: new KvmProbe({ libvirt, verdicts: host, architecture, clock, log }),
     host: doorOf(host, reservations, log),
     policy: { ...config.vm, gracefulStopMs: config.vm.gracefulStopSeconds * 1000 },

@@ -75,6 +75,15 @@ export const configSchema = z.strictObject({
         .boolean()
         .default(false)
         .describe("Whether a spec may ask for a NIC without the anti-spoofing filter."),
+      memoryHeadroomMiB: z
+        .number()
+        .int()
+        .min(256)
+        .nullable()
+        .default(null)
+        .describe(
+          "Limits the memory of new VMs' QEMUs to what guest and QEMU are known to need and so much more, in MiB. The kernel ends a guest whose QEMU passes it, so leave room: 1024. null: no limit.",
+        ),
       volumeKeyFile: absolutePath
         .nullable()
         .default(null)

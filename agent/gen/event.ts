@@ -82,6 +82,7 @@ export interface ProtoGrpcType {
       GetOperationRequest: MessageTypeDefinition<_socle_v1_GetOperationRequest, _socle_v1_GetOperationRequest__Output>
       GetVmRequest: MessageTypeDefinition<_socle_v1_GetVmRequest, _socle_v1_GetVmRequest__Output>
       KernelBoot: MessageTypeDefinition<_socle_v1_KernelBoot, _socle_v1_KernelBoot__Output>
+      LaunchSecurity: EnumTypeDefinition
       LifecycleState: EnumTypeDefinition
       ListOperationsRequest: MessageTypeDefinition<_socle_v1_ListOperationsRequest, _socle_v1_ListOperationsRequest__Output>
       ListOperationsResponse: MessageTypeDefinition<_socle_v1_ListOperationsResponse, _socle_v1_ListOperationsResponse__Output>

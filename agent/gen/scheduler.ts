@@ -147,6 +147,7 @@ export interface ProtoGrpcType {
       HostUsage: MessageTypeDefinition<_socle_v1_HostUsage, _socle_v1_HostUsage__Output>
       Inventory: MessageTypeDefinition<_socle_v1_Inventory, _socle_v1_Inventory__Output>
       KernelBoot: MessageTypeDefinition<_socle_v1_KernelBoot, _socle_v1_KernelBoot__Output>
+      LaunchSecurity: EnumTypeDefinition
       LifecycleEvents: MessageTypeDefinition<_socle_v1_LifecycleEvents, _socle_v1_LifecycleEvents__Output>
       LifecycleState: EnumTypeDefinition
       ListOperationsRequest: MessageTypeDefinition<_socle_v1_ListOperationsRequest, _socle_v1_ListOperationsRequest__Output>

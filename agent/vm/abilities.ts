@@ -12,10 +12,13 @@ interface Need {
 /** This one is proved by the volume key itself; all others are what libvirt says. */
 const ENCRYPTION = "disk-encryption";
 
-function needsOf({ firmware, tpm, disks }: VmSpec): Need[] {
+function needsOf({ firmware, tpm, launchSecurity, disks }: VmSpec): Need[] {
   return [
     ...(firmware === "bios" ? [] : [{ trait: "uefi", field: "spec.firmware" }]),
     ...(firmware === "uefi-secure-boot" ? [{ trait: "secure-boot", field: "spec.firmware" }] : []),
+    ...(launchSecurity === undefined
+      ? []
+      : ["kvm", launchSecurity].map((trait) => ({ trait, field: "spec.launchSecurity" }))),
     ...(tpm === undefined ? [] : ["vtpm", ENCRYPTION].map((trait) => ({ trait, field: "spec.tpm" }))),
     ...disks.flatMap(({ source }, index) =>
       source.kind === "new" && source.encryption !== undefined

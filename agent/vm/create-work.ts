@@ -52,7 +52,7 @@ async function define(
   { isDefined, ...boot }: Resolved,
   undo: Undo[],
 ): Promise<void> {
-  const { domains, architecture } = context;
+  const { domains, architecture, memoryHeadroomBytes } = context;
   const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch } = intent;
   const { step, signal } = run;
   const disks: ResolvedVolume[] = [];
@@ -77,6 +77,7 @@ async function define(
     disks,
     ...boot,
     ...(keys === undefined ? {} : { keys }),
+    ...(memoryHeadroomBytes === undefined ? {} : { memoryHeadroomBytes }),
   };
   await step(
     "define",

@@ -8,7 +8,7 @@ import {
 } from "../libvirt/xml/index.ts";
 import type { Placement } from "../state/placement.ts";
 import { diskPart, secretUuid, TPM_PART, type SealedKeys } from "./guest-keys.ts";
-import type { Accelerator, NicSpec, VmSpec } from "./spec.ts";
+import type { Accelerator, LaunchSecurity, NicSpec, VmSpec } from "./spec.ts";
 
 /** What libvirt said about the volumes a spec names, and what was decided for it at admission. */
 export interface ResolvedSpec {
@@ -25,9 +25,12 @@ export interface ResolvedSpec {
   readonly placement: Placement;
   readonly placementEpoch: number;
   readonly createdAtMs: number;
+  /** How much its QEMU may take beyond what the guest and QEMU itself are known to need; undefined: no limit is set. */
+  readonly memoryHeadroomBytes?: number;
 }
 
 const MIB = 1024 * 1024;
+const TCG_CACHE_BYTES = 32 * MIB;
 /** The nwfilter that libvirt ships against MAC, ARP and IP spoofing. */
 export const ANTI_SPOOFING_FILTER = "clean-traffic";
 const GUEST_AGENT_CHANNEL = "org.qemu.guest_agent.0";
@@ -57,6 +60,12 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
       },
     },
     memoryBytes: spec.memoryBytes,
+    ...(resolved.memoryHeadroomBytes === undefined
+      ? {}
+      : { memoryHardLimitBytes: hardLimit(spec, resolved.memoryHeadroomBytes) }),
+    ...(spec.launchSecurity === undefined
+      ? {}
+      : { launchSecurity: { type: spec.launchSecurity, policy: launchPolicies[spec.launchSecurity] } }),
     ...whereOnHost(spec, resolved.placement),
     ...cpu(spec, accelerator),
     os: {
@@ -75,7 +84,7 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
       ...(x86 ? { apic: true } : {}),
       ...(secure ? { smm: true } : {}),
       // The translator's cache is host memory on top of the guest's: bounded, so that a VM's footprint can be told.
-      ...(accelerator === "tcg" ? { tcgCacheBytes: 32 * MIB } : {}),
+      ...(accelerator === "tcg" ? { tcgCacheBytes: TCG_CACHE_BYTES } : {}),
     },
     clock: {
       offset: "utc",
@@ -154,6 +163,22 @@ export function deviceName(kind: keyof typeof ALIAS_PREFIX, alias: string | unde
 /** SHA-256 of the spec's canonical JSON (checkSpec fixes the order of its keys), in hex. */
 export function specDigest(spec: VmSpec): string {
   return createHash("sha256").update(JSON.stringify(spec)).digest("hex");
+}
+
+/** By AMD's and Intel's terms: the host may not debug the guest, nor share its key. */
+const launchPolicies: Readonly<Record<LaunchSecurity, number>> = {
+  // NODBG, NOKS.
+  sev: 0x3,
+  // Reserved (must be one) and SMT.
+  "sev-snp": 0x30000,
+  // SEPT_VE_DISABLE, which Linux insists on; without DEBUG.
+  tdx: 0x10000000,
+};
+
+/** Page tables are 1/512 of what they map, and may be there twice; each vCPU has a stack and its buffers. */
+function hardLimit({ memoryBytes, vcpus }: VmSpec, headroomBytes: number): number {
+  const known = memoryBytes + memoryBytes / 256 + vcpus * 8 * MIB + TCG_CACHE_BYTES;
+  return Math.ceil((known + headroomBytes) / MIB) * MIB;
 }
 
 /** What the ledger gave it, in libvirt's terms. */

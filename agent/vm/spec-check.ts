@@ -149,6 +149,7 @@ const specSchema = z
       })
       .exactOptional(),
     tpm: z.literal(true).exactOptional(),
+    launchSecurity: z.enum(["sev", "sev-snp", "tdx"]).exactOptional(),
     guestAgent: z.boolean().default(false),
     tenant: tenant.default(""),
     labels: z
@@ -170,6 +171,10 @@ const specSchema = z
     if (topology !== undefined && topology.sockets * topology.cores * topology.threads !== spec.vcpus) {
       refuse(["cpuTopology"], `sockets * cores * threads must be vcpus (${spec.vcpus})`);
     }
+    if (spec.launchSecurity !== undefined && spec.firmware !== "uefi")
+      refuse(["launchSecurity"], "needs the firmware UEFI, without secure boot");
+    if (spec.launchSecurity !== undefined && spec.accelerator === "tcg")
+      refuse(["launchSecurity"], "needs the accelerator KVM");
     if (spec.tpm !== undefined && spec.autostart) refuse(["tpm"], KEY_TOO_LATE);
     if (!isWholePages(spec.memoryBytes, spec.placement)) refuse(["memoryBytes"], WHOLE_PAGES);
     if ((spec.cpuMode === "custom") !== (spec.cpuModel !== undefined)) {

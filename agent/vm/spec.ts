@@ -19,6 +19,8 @@ export interface VmSpec {
   readonly kernelBoot?: KernelBootSpec;
   /** Of its own, its state by a passphrase of its own. Absent: none. */
   readonly tpm?: true;
+  /** Memory encrypted against the host. Absent: it is not. */
+  readonly launchSecurity?: LaunchSecurity;
   readonly guestAgent: boolean;
   readonly tenant: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -26,6 +28,8 @@ export interface VmSpec {
   /** Absent: wherever there is room. */
   readonly placement?: PlacementWish;
 }
+
+export type LaunchSecurity = "sev" | "sev-snp" | "tdx";
 
 export type Accelerator = "kvm" | "tcg";
 

@@ -98,7 +98,8 @@ export class Vms {
     this.#requireSight();
     this.#requireFree(asked);
     await requireAbilities(asked, this.#options);
-    const accelerator = asked.accelerator ?? this.defaultAccelerator();
+    const needed = asked.launchSecurity === undefined ? undefined : "kvm";
+    const accelerator = asked.accelerator ?? needed ?? this.defaultAccelerator();
     const { reservationId, leaveStopped, placementEpoch } = request;
     const room = host.claim({
       ...sizeOf(asked, accelerator),

@@ -25,6 +25,8 @@ export interface WorkContext {
   readonly log: Logger;
   /** x86_64, aarch64. */
   readonly architecture: string;
+  /** See domain-document.ts. */
+  readonly memoryHeadroomBytes?: number;
 }
 
 /** What was asked and what was decided at admission: all a work needs, also when it goes on after a crash. JSON. */

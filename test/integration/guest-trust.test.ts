@@ -319,4 +319,17 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
     succeeded(await host.remove("secure"));
     assert.equal(await host.libvirtd.run("find", ["/var/lib/libvirt/qemu/nvram", "-type", "f"]), "");
   });
+
+  test("encrypted memory is refused by its trait on a host that does not prove it", async () => {
+    const { details, reason } = await refusal(
+      bootSector("confidential", {
+        firmware: "FIRMWARE_UEFI",
+        launchSecurity: "LAUNCH_SECURITY_SEV_SNP",
+        accelerator: "ACCELERATOR_UNSPECIFIED",
+      }),
+    );
+    assert.equal(reason, "HOST_LACKS_TRAIT");
+    assert.match(details.metadata?.["trait"] ?? "", /^(kvm|sev-snp)$/);
+    assert.ok("spec.launchSecurity" in (details.fields ?? {}));
+  });
 });

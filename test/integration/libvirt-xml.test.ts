@@ -61,6 +61,7 @@ const domain: DomainDocument = {
     iothreadPins: [{ iothread: 1, cpuSet: [1] }],
   },
   numaTune: { memory: { mode: "strict", nodeSet: [0] } },
+  memoryHardLimitBytes: 2 ** 32,
   cpu: {
     mode: "custom",
     match: "exact",

@@ -2,6 +2,7 @@ import type { ListVmsResponse__Output } from "../../gen/socle/v1/ListVmsResponse
 import type { VmFilter } from "../../gen/socle/v1/VmFilter.ts";
 import { VmState } from "../../gen/socle/v1/VmState.ts";
 import type { Disk__Output } from "../../gen/socle/v1/Disk.ts";
+import type { LaunchSecurity__Output } from "../../gen/socle/v1/LaunchSecurity.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import { usageError } from "../errors.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable } from "../format.ts";
@@ -136,6 +137,7 @@ export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     ["accelerator", enumWord(vm.accelerator, "ACCELERATOR").replace("unspecified", "")],
     ["firmware", spec === null ? "" : enumWord(spec.firmware, "FIRMWARE").replace("unspecified", "bios")],
     ["tpm", spec?.tpm === true ? "2.0" : ""],
+    ["launch security", launchSecurityText(spec?.launchSecurity)],
     ...(spec?.disks ?? []).map((disk): [string, string] => ["disk", diskText(disk)]),
     ...(spec?.nics ?? []).map((nic): [string, string] => [
       "nic",
@@ -160,6 +162,9 @@ export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     paint,
   );
 }
+
+const launchSecurityText = (kind: LaunchSecurity__Output | undefined): string =>
+  kind === undefined || kind === "LAUNCH_SECURITY_UNSPECIFIED" ? "" : enumWord(kind, "LAUNCH_SECURITY");
 
 /** "root  default/vm-1.qcow2", or what was asked for when it was made. */
 export function diskText(disk: Disk__Output): string {

@@ -39,6 +39,9 @@ export function buildDomain(domain: DomainDocument): string {
       domain.currentMemoryBytes === undefined
         ? undefined
         : node("currentMemory", { unit: "KiB" }, kibibytes(domain.currentMemoryBytes)),
+      domain.memoryHardLimitBytes === undefined
+        ? undefined
+        : node("memtune", {}, [node("hard_limit", { unit: "KiB" }, kibibytes(domain.memoryHardLimitBytes))]),
       memoryBackingNode(domain.memoryBacking),
       vcpuNode(domain.vcpus),
       textNode("iothreads", domain.iothreads),
@@ -52,6 +55,10 @@ export function buildDomain(domain: DomainDocument): string {
       textNode("on_reboot", domain.onReboot),
       textNode("on_crash", domain.onCrash),
       node("devices", {}, deviceNodes(domain.devices)),
+      domain.launchSecurity &&
+        node("launchSecurity", { type: domain.launchSecurity.type }, [
+          textNode("policy", hexadecimal(domain.launchSecurity.policy)),
+        ]),
     ]),
   );
 }
@@ -74,7 +81,7 @@ function refuseReadOnly(domain: DomainDocument): void {
     domain.hasCommandLine === true ? "qemu:commandline" : undefined,
     domain.metadata?.foreign === true ? "metadata of others" : undefined,
     domain.metadata?.problem === undefined ? undefined : "metadata of Socle's that cannot be read",
-    domain.launchSecurity === undefined ? undefined : "launchSecurity",
+    domain.launchSecurity?.hasMore === true ? "launchSecurity" : undefined,
     domain.features?.hyperv === true ? "features/hyperv" : undefined,
     domain.devices.graphics.length > 0 ? "devices/graphics" : undefined,
   ].filter((name) => name !== undefined);
@@ -85,6 +92,9 @@ function refuseReadOnly(domain: DomainDocument): void {
     `the domain holds what Socle reads but does not write: ${found.join(", ")}`,
   );
 }
+
+const hexadecimal = (value: number | undefined): string | undefined =>
+  value === undefined ? undefined : `0x${value.toString(16).padStart(4, "0")}`;
 
 /** libvirt counts guest memory in KiB; a rest is rounded up, as libvirt does. */
 function kibibytes(bytes: number): number {

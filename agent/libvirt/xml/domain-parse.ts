@@ -44,6 +44,7 @@ export function parseDomain(xml: string): DomainDocument {
     iothreads: root.integerAt("iothreads"),
     cpuTune: readCpuTune(root.child("cputune")),
     numaTune: readNumaTune(root.child("numatune")),
+    memoryHardLimitBytes: root.child("memtune")?.bytesAt("hard_limit"),
     cpu: readCpu(root.child("cpu")),
     os: readOs(root.requireChild("os")),
     features: readFeatures(root.child("features")),
@@ -53,7 +54,7 @@ export function parseDomain(xml: string): DomainDocument {
     onCrash: root.textAt("on_crash"),
     devices: parseDevices(devices),
     securityLabels: some(root.all("seclabel").map(readSecurityLabel)),
-    launchSecurity: root.child("launchSecurity")?.attr("type"),
+    launchSecurity: readLaunchSecurity(root.child("launchSecurity")),
     hasCommandLine: root.children.some(isQemuCommandLine) ? true : undefined,
   });
 }
@@ -260,6 +261,15 @@ function readClock(element: XmlElement | undefined): DomainClock | undefined {
         }),
       ),
     ),
+  });
+}
+
+function readLaunchSecurity(element: XmlElement | undefined): DomainDocument["launchSecurity"] {
+  if (element === undefined) return undefined;
+  return present<NonNullable<DomainDocument["launchSecurity"]>>({
+    type: element.attr("type") ?? "",
+    policy: element.integerAt("policy"),
+    hasMore: element.children.some(({ localName }) => localName !== "policy") ? true : undefined,
   });
 }
 

@@ -49,6 +49,7 @@ export const domainRules: DocumentRules = {
       maxMemory: { attributes: { slots: "integer", unit: ["KiB"] }, text: "integer" },
       memory: kibibytes,
       currentMemory: kibibytes,
+      memtune: { children: { hard_limit: kibibytes } },
       memoryBacking: {
         children: {
           hugepages: {
@@ -169,6 +170,10 @@ export const domainRules: DocumentRules = {
       on_reboot: { text: onStop },
       on_crash: { text: [...onStop, "coredump-destroy", "coredump-restart"] },
       devices: { children: { emulator: path, ...deviceRules } },
+      launchSecurity: {
+        attributes: { type: ["sev", "sev-snp", "tdx"] },
+        children: { policy: { text: "hex" } },
+      },
     },
   },
 };

@@ -48,6 +48,8 @@ export interface DomainDocument {
   readonly iothreads?: number;
   readonly cpuTune?: CpuTune;
   readonly numaTune?: NumaTune;
+  /** More than this of the host's memory, and the kernel ends its QEMU. */
+  readonly memoryHardLimitBytes?: number;
   readonly cpu?: DomainCpu;
   readonly os: DomainOs;
   readonly features?: DomainFeatures;
@@ -58,10 +60,18 @@ export interface DomainDocument {
   readonly devices: DomainDevices;
   /** Read only on their own: libvirt writes them, and a build leaves them to libvirt. */
   readonly securityLabels?: readonly SecurityLabel[];
-  /** sev, sev-snp, tdx, s390-pv. Read only. */
-  readonly launchSecurity?: string;
+  readonly launchSecurity?: LaunchSecurity;
   /** A qemu:commandline is there: arbitrary arguments to QEMU. Read only. */
   readonly hasCommandLine?: boolean;
+}
+
+export interface LaunchSecurity {
+  /** sev, sev-snp and tdx are written; others are read only. */
+  readonly type: string;
+  /** What the CPU's firmware is to hold the host to: bits of the type's own. */
+  readonly policy?: number;
+  /** There is more to it. Read only. */
+  readonly hasMore?: boolean;
 }
 
 export interface MemoryBacking {

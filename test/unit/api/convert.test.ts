@@ -73,7 +73,9 @@ const small: VmSpec = {
 /** What libvirt is to have a key for at its start. */
 const sealed: VmSpec = {
   ...small,
+  firmware: "uefi",
   tpm: true,
+  launchSecurity: "sev-snp",
   disks: [
     {
       name: "root",

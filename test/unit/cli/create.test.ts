@@ -45,7 +45,7 @@ test("create says where the VM is to be, and whose room it takes", async (contex
 test("create makes a spec of its flags", async (context) => {
   const { socket, asked } = await creator(context);
   const line =
-    "vm create --name web-1 --vcpus 2 --memory 1.5GiB --disk new:default:10GiB:debian.qcow2 --disk default/dir/data.raw --encrypt --nic default --nic bridge:br0 --kernel boot/vmlinuz --initrd boot/initrd --accelerator tcg --firmware uefi --label a=b --label c=d=e --tenant blue --tpm --guest-agent --leave-stopped";
+    "vm create --name web-1 --vcpus 2 --memory 1.5GiB --disk new:default:10GiB:debian.qcow2 --disk default/dir/data.raw --encrypt --nic default --nic bridge:br0 --kernel boot/vmlinuz --initrd boot/initrd --accelerator tcg --firmware uefi --label a=b --label c=d=e --tenant blue --tpm --launch-security tdx --guest-agent --leave-stopped";
   const { exitCode, stderr } = await socle([...line.split(" "), "--cmdline", "console=ttyS0 quiet"], {
     socket,
   });
@@ -102,6 +102,7 @@ test("create makes a spec of its flags", async (context) => {
         commandLine: "console=ttyS0 quiet",
       },
       tpm: true,
+      launchSecurity: "LAUNCH_SECURITY_TDX",
       guestAgent: true,
       tenant: "blue",
       labels: { a: "b", c: "d=e" },

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readFileSync } from "node:fs";
+import { traitsOf } from "../../../agent/host/traits.ts";
 import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
+import { parseDomainCapabilities } from "../../../agent/libvirt/xml/index.ts";
 import { requireAbilities } from "../../../agent/vm/abilities.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 
@@ -59,4 +62,33 @@ test("what is not known now is not refused for good", async () => {
   const error = await refusal({ tpm: true }, { traits: undefined });
   assert.deepEqual([error?.kind, error?.reason], ["unavailable", "CAPACITY_UNKNOWN"]);
   assert.ok((error?.details.retryAfterMs ?? 0) > 0);
+});
+
+test("encrypted memory is had where libvirt proves the very kind, and nowhere else", async () => {
+  const path = new URL("../../fixtures/xml/domain-capabilities-confidential.xml", import.meta.url);
+  const amd = readFileSync(path, "utf8");
+  const intel = amd.replace("<value>sev</value>", "<value>tdx</value>").replace("<value>sev-snp</value>", "");
+  const none = { kind: "unsupported", reason: "not read here" } as const;
+  const traits = (xml: string): string[] =>
+    traitsOf({
+      kvm: { kind: "read", value: { nested: false } },
+      kvmFails: false,
+      capabilities: none,
+      domain: { kind: "read", value: parseDomainCapabilities(xml) },
+      cells: [],
+      devices: [],
+    });
+  const asked = (launchSecurity: string, xml: string): ReturnType<typeof refusal> =>
+    refusal({ firmware: "uefi", launchSecurity }, { traits: traits(xml) });
+  for (const kind of ["sev", "sev-snp"]) assert.equal(await asked(kind, amd), undefined);
+  assert.equal(await asked("tdx", intel), undefined);
+  for (const [kind, xml] of [
+    ["tdx", amd],
+    ["sev", intel],
+    ["sev-snp", intel],
+  ] as const) {
+    const error = await asked(kind, xml);
+    assert.deepEqual([error?.reason, error?.details.metadata?.["trait"]], ["HOST_LACKS_TRAIT", kind]);
+    assert.ok("spec.launchSecurity" in (error?.details.fields ?? {}));
+  }
 });

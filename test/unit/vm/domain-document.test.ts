@@ -211,3 +211,29 @@ test("those that share are confined to the CPUs that are shared, QEMU's threads 
     [0, 1, 8],
   ]);
 });
+
+test("memory that the host may not read is asked for with a policy that forbids debugging", () => {
+  const policies = { sev: "0x0003", "sev-snp": "0x30000", tdx: "0x10000000" };
+  for (const [launchSecurity, policy] of Object.entries(policies)) {
+    const document = domainDocument(resolved({ firmware: "uefi", launchSecurity }));
+    const xml = buildDomain(document);
+    assert.match(xml, new RegExp(`<launchSecurity type="${launchSecurity}">\\s*<policy>${policy}</policy>`));
+    assert.deepEqual(parseDomain(xml).launchSecurity, document.launchSecurity);
+  }
+  assert.doesNotMatch(buildDomain(domainDocument(resolved())), /launchSecurity|memtune/);
+});
+
+test("a memory limit leaves more than the guest, its page tables and the headroom", () => {
+  const GIB = 2 ** 30;
+  const document = domainDocument(resolved({ memoryBytes: 64 * GIB }, { memoryHeadroomBytes: GIB }));
+  const limit = parseDomain(buildDomain(document)).memoryHardLimitBytes ?? 0;
+  assert.ok(limit >= 65 * GIB + (64 * GIB) / 512 && limit <= 66 * GIB, String(limit));
+});
+
+test("a TPM is emulated, and its state encrypted by the VM's own secret", () => {
+  const xml = buildDomain(domainDocument(resolved({ tpm: true })));
+  assert.match(
+    xml,
+    /<tpm model="tpm-crb">\s*<backend type="emulator" version="2\.0">\s*<encryption secret="[\da-f-]{36}"/,
+  );
+});

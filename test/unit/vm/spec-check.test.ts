@@ -128,6 +128,13 @@ test("a disk whose key libvirt cannot have yet at the host's boot is not started
   assert.ok("spec.tpm" in refused({ ...good, tpm: true, autostart: true }));
 });
 
+test("encrypted memory needs UEFI without secure boot, and KVM", () => {
+  const sealed = { ...good, firmware: "uefi", launchSecurity: "sev-snp" };
+  assert.deepEqual(refused(sealed), {});
+  for (const more of [{ firmware: "bios" }, { firmware: "uefi-secure-boot" }, { accelerator: "tcg" }])
+    assert.ok("spec.launchSecurity" in refused({ ...sealed, ...more }), JSON.stringify(more));
+});
+
 test("control characters are refused where free text is allowed", () => {
   for (const text of ["x\u0000", "x\u0007", "x\u2028", "\ud800", "\uffff"]) {
     assert.ok("spec.labels.note" in refused({ ...good, labels: { note: text } }), JSON.stringify(text));

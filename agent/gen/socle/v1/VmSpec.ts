@@ -8,6 +8,7 @@ import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } f
 import type { Nic as _socle_v1_Nic, Nic__Output as _socle_v1_Nic__Output } from '../../socle/v1/Nic.ts';
 import type { KernelBoot as _socle_v1_KernelBoot, KernelBoot__Output as _socle_v1_KernelBoot__Output } from '../../socle/v1/KernelBoot.ts';
 import type { PlacementWish as _socle_v1_PlacementWish, PlacementWish__Output as _socle_v1_PlacementWish__Output } from '../../socle/v1/PlacementWish.ts';
+import type { LaunchSecurity as _socle_v1_LaunchSecurity, LaunchSecurity__Output as _socle_v1_LaunchSecurity__Output } from '../../socle/v1/LaunchSecurity.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface VmSpec {
@@ -29,6 +30,7 @@ export interface VmSpec {
   'autostart'?: (boolean);
   'placement'?: (_socle_v1_PlacementWish | null);
   'tpm'?: (boolean);
+  'launchSecurity'?: (_socle_v1_LaunchSecurity);
 }
 
 export interface VmSpec__Output {
@@ -50,4 +52,5 @@ export interface VmSpec__Output {
   'autostart': (boolean);
   'placement': (_socle_v1_PlacementWish__Output | null);
   'tpm': (boolean);
+  'launchSecurity': (_socle_v1_LaunchSecurity__Output);
 }

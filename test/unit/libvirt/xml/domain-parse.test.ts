@@ -202,7 +202,7 @@ describe("an unmanaged domain of an OpenStack host", () => {
           imageLabel: "system_u:object_r:svirt_image_t:s0:c12,c900",
         },
       ],
-      launchSecurity: "sev",
+      launchSecurity: { type: "sev", policy: 3, hasMore: true },
       hasCommandLine: true,
     } satisfies Omit<DomainDocument, "devices">);
   });
