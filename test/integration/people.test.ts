@@ -80,6 +80,10 @@ test("a person acts by the provider's word, which is read again on reload, and t
   assert.deepEqual([person, ticket, id], ["ann@example", "CHG-7", "t-1"]);
   assert.equal(of("identity_keys_changed").length, 1, "the keys at the start are told");
 
+  const [, , signature = "none"] = (await readFile(token, "utf8")).trim().split(".");
+  for (const told of [entries, agent.log])
+    assert.ok(!JSON.stringify(told).includes(signature), "the token itself is told nowhere");
+
   const reloaded = async (line: string, what: string): Promise<void> => {
     const before = agent.log.length;
     agent.signal("SIGHUP");
