@@ -147,7 +147,7 @@ export class ServedContract {
           path,
           isStream: requestStream || responseStream,
           requestName: `${service.slice(0, service.lastIndexOf("."))}.${messageOf(requestType).name}`,
-          serialize: requestSerialize,
+          serialize: (request: object) => requestSerialize(asDescribed(request)),
         }),
       );
     });
@@ -197,6 +197,19 @@ const isMessage = (definition: AnyDefinition): definition is MessageTypeDefiniti
 
 const messageOf = (definition: Pick<MessageTypeDefinition<object, object>, "type">): Message =>
   definition.type as Message;
+
+/** What is loaded from descriptors has its fields by the names that they have there. */
+function asDescribed(value: object): object {
+  if (Array.isArray(value)) return value.map((each: unknown) => (isPlain(each) ? asDescribed(each) : each));
+  const entries = Object.entries(value).map(([name, each]: [string, unknown]) => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    isPlain(each) ? asDescribed(each) : each,
+  ]);
+  return Object.fromEntries(entries) as object;
+}
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Buffer.isBuffer(value);
 
 /** google.protobuf.FileDescriptorSet: each file as field 1. */
 function descriptorSet(files: readonly Buffer[]): Buffer {

@@ -22,11 +22,13 @@ const strangePaths = [
 ] as const;
 
 /** A stream that is allowed may have nothing to say; a denial comes at once. */
-const LET_IN = { timeoutMs: 250 };
+const LET_IN_MS = 250;
 
 /** Each role at each method that is served: what the table does not allow is denied, and what it allows is not. */
 export async function roles(stage: Stage): Promise<Theme> {
-  const { authority, run, served } = stage;
+  const { authority, provider, run, served } = stage;
+  // Behind each stands a person, so that it is the role that is judged.
+  const metadata = { "socle-person": provider.token() };
   const all = [...new Set(Object.values(rolesOfMethod).flat())].sort();
   const tries: Try[] = [];
   const callers: Caller[] = [];
@@ -50,9 +52,14 @@ export async function roles(stage: Stage): Promise<Theme> {
         [`${role} of a tenant`, tenants, allowed && tenantMethods.has(path)],
       ] as const) {
         const what = `${who} at ${path}`;
-        if (!may) tries.push({ what, attack: async () => judge(await by.call(path, Buffer.alloc(0))) });
+        if (!may)
+          tries.push({ what, attack: async () => judge(await by.call(path, Buffer.alloc(0), { metadata })) });
         else if (!isOperatorsOwn(path))
-          tries.push({ what, attack: async () => isAllowed(await by.call(path, Buffer.alloc(0), LET_IN)) });
+          tries.push({
+            what,
+            attack: async () =>
+              isAllowed(await by.call(path, Buffer.alloc(0), { metadata, timeoutMs: LET_IN_MS })),
+          });
       }
     }
     for (const path of strangePaths)

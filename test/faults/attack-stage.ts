@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
@@ -7,6 +7,7 @@ import { loadContract, type Contract } from "../../agent/cli/contract.ts";
 import { freePort } from "../lab/ports.ts";
 import { protoDirectory } from "../lab/socle-host.ts";
 import { Authority, installTrust, type Issued } from "../scheduler/authority.ts";
+import { audience, IdentityProvider, issuer } from "../unit/trust/identity-provider.ts";
 import { Caller, credentialsOf, secureOptions, ServedContract } from "./attack-calls.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { SufferingHost, wish } from "./host.ts";
@@ -30,6 +31,8 @@ export class Stage {
   readonly served: ServedContract;
   /** A caller that was believed, until its certificate was revoked. */
   readonly revoked: Issued;
+  /** By whose word people act. */
+  readonly provider: IdentityProvider;
   /** The guests that must not notice, by their ids. */
   readonly bystanders: ReadonlyMap<string, GuestProcess>;
 
@@ -44,6 +47,7 @@ export class Stage {
       contract: this.contract,
       served: this.served,
       revoked: this.revoked,
+      provider: this.provider,
       bystanders: this.bystanders,
     } = parts);
   }
@@ -60,10 +64,14 @@ export class Stage {
       await authority.issue("agent/host-1"),
       await authority.revocationList(),
     );
+    const provider = new IdentityProvider();
+    const keys = join(trustDirectory, "people.pem");
+    await writeFile(keys, provider.pem, { mode: 0o644 });
     const port = await freePort();
     const host = await SufferingHost.start(run, {
       config: {
         trust: { domain: DOMAIN, directory: trustDirectory },
+        people: { keys, issuer, audience, required: "network" },
         // How fast one caller may ask is not what keeps these attacks out.
         api: {
           listen: `127.0.0.1:${port}`,
@@ -96,6 +104,7 @@ export class Stage {
       contract,
       served,
       revoked,
+      provider,
       bystanders,
     });
   }

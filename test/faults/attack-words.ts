@@ -27,7 +27,7 @@ export async function words(stage: Stage): Promise<Theme> {
   const pool = host.libvirtd.imagesDirectory;
   const [vmId = ""] = stage.bystanders.keys();
   const files = async (): Promise<string> => (await readdir(pool)).sort().join();
-  const [before, reference] = [await files(), await shapeOf(stage, "reference", specOf("reference"))];
+  const [before, reference] = [await files(), await plainShape(stage)];
   const tries: Try[] = [];
   for (const method of served.methods) {
     const request = requestTo(served, method, vmId);
@@ -47,6 +47,12 @@ export async function words(stage: Stage): Promise<Theme> {
         });
     }
   }
+  const create = served.methods.find(({ path }) => path.endsWith("/CreateVm"));
+  const plain =
+    create &&
+    (await says(stage, caller, { method: create, request: requestTo(served, create, vmId)(), reference }));
+  if (plain !== "inert")
+    throw new Error("a VM without hostile words is not made, so the others prove nothing");
   const check = async (): Promise<void> => {
     caller.close();
     run.demand((await files()) === before, `words: the pool holds other files than before: ${await files()}`);
@@ -78,7 +84,7 @@ async function harmless({ host }: Stage, begun: Operation__Output, reference: Sh
   if (end.state !== "STATE_SUCCEEDED") return "refused";
   try {
     const xml = await host.witness.virsh("dumpxml", "--inactive", end.vmId);
-    const difference = differenceOf(shape(xml), reference);
+    const difference = differenceOf(shape(xml, end.vmId), reference);
     return difference === undefined ? "inert" : { letThrough: `libvirt's XML has ${difference}` };
   } finally {
     await host.succeeds({ kind: "DELETE", vm: end.vmId, requestId: randomUUID() });
@@ -88,21 +94,33 @@ async function harmless({ host }: Stage, begun: Operation__Output, reference: Sh
 /** Elements and attributes in their order; the values of those that are nobody's words. */
 type Shape = readonly string[];
 
-async function shapeOf({ host }: Stage, name: string, spec: VmSpec): Promise<Shape> {
+/** Of VMs of plain words alone: as most requests have it, with a NIC, and with a disk that is made for it. */
+async function plainShape({ host }: Stage): Promise<Shape> {
   const { vms } = host.client.contract;
-  const request = { requestId: randomUUID(), spec, leaveStopped: true };
-  const end = await host.ended(await host.client.ask(vms.CreateVm, request), END_WITHIN_MS);
-  if (end.state !== "STATE_SUCCEEDED") throw new Error(`${name} cannot be made: ${host.tell(end)}`);
-  const made = shape(await host.witness.virsh("dumpxml", "--inactive", end.vmId));
-  await host.succeeds({ kind: "DELETE", vm: end.vmId, requestId: randomUUID() });
-  return made;
+  const spec = specOf("reference");
+  const specs = [
+    spec,
+    { ...spec, nics: [{ name: "net", network: "default" }] },
+    { ...spec, disks: [{ name: "root", newVolume }] },
+    { ...spec, disks: [{ name: "root", newVolume, readOnly: true }] },
+  ];
+  const shapes: string[] = [];
+  for (const each of specs) {
+    const request = { requestId: randomUUID(), spec: each, leaveStopped: true };
+    const end = await host.ended(await host.client.ask(vms.CreateVm, request), END_WITHIN_MS);
+    if (end.state !== "STATE_SUCCEEDED") throw new Error(`a reference cannot be made: ${host.tell(end)}`);
+    shapes.push(...shape(await host.witness.virsh("dumpxml", "--inactive", end.vmId), end.vmId));
+    await host.succeeds({ kind: "DELETE", vm: end.vmId, requestId: randomUUID() });
+  }
+  return shapes;
 }
 
 /** Where a text of the request belongs, its value may be anything. */
-const free = /^domain\/(name|uuid|os\/cmdline|metadata\/.*)$/;
+const free =
+  /^domain\/(name|uuid|os\/cmdline|metadata\/.*|devices\/(disk|interface)\/(alias|serial)|devices\/interface\/source)$/;
 
-function shape(xml: string): Shape {
-  const [tree] = pythonTrees([xml]);
+function shape(xml: string, vmId: string): Shape {
+  const [tree] = pythonTrees([xml.replaceAll(vmId, "ID")]);
   if (tree == null) throw new Error("virsh dumpxml prints no XML");
   const lines: string[] = [];
   const walk = ([name, attributes, text, members]: Tree, above: string): void => {
@@ -129,6 +147,7 @@ function differenceOf(found: Shape, reference: Shape): string | undefined {
 }
 
 const volume = { pool: "images", volume: "bootsector.img" };
+const newVolume = { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_QCOW2" } as const;
 
 /** A VM with all that a spec can say in words and that this host has. */
 const specOf = (name: string): VmSpec => ({
@@ -204,17 +223,17 @@ function withText(request: Fields, [step = "", ...rest]: Place, text: string | B
   if (next === undefined) return { ...request, [step]: text };
   if (typeof next === "number") {
     const [first, ...others] = Array.isArray(value) ? (value as Fields[]) : [];
-    const item = rest.length === 1 ? text : withText(named(step, first), rest.slice(1), text);
+    const item = rest.length === 1 ? text : withText(named(step, first, rest[1]), rest.slice(1), text);
     return { ...request, [step]: [item, ...others] };
   }
   const inner = typeof value === "object" && value !== null ? (value as Fields) : {};
   return { ...request, [step]: withText(inner, rest, text) };
 }
 
-/** A disk or a NIC that is as it should be, for a text in it. One of a oneof goes where another one is put. */
-function named(list: string | number, item: Fields | undefined): Fields {
-  if (list === "disks") return { name: "root", readOnly: true, ...(item === undefined ? { volume } : {}) };
-  if (list === "nics") return { name: "net", network: "default" };
+/** A disk, a NIC or a label that is as it should be but for the text that is put into it; of a oneof, the one with it. */
+function named(list: string | number, item: Fields | undefined, into: string | number | undefined): Fields {
+  if (list === "disks" && into === "newVolume") return { name: "root", newVolume };
+  if (list === "nics") return into === "bridge" ? { name: "net" } : { name: "net", network: "default" };
   if (list === "labels") return { key: "tier", value: "web" };
   return item ?? {};
 }

@@ -4,6 +4,7 @@ import { Bystander } from "./attack-bystander.ts";
 import { enrolment } from "./attack-enrolment.ts";
 import { identity } from "./attack-identity.ts";
 import { metrics } from "./attack-metrics.ts";
+import { people } from "./attack-people.ts";
 import { roles } from "./attack-roles.ts";
 import { Stage } from "./attack-stage.ts";
 import { storage } from "./attack-storage.ts";
@@ -24,6 +25,7 @@ const SHORT = 0.03;
 const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, share: number][] = [
   [identity, 4],
   [roles, 6],
+  [people, 2],
   [metrics, 3],
   [words, 6],
   [storage, 1],
