@@ -9,6 +9,8 @@ import type { Operation, OperationStep } from "./operation.ts";
  */
 export interface Step {
   <T>(name: string, work: () => Promise<T>, weight?: number): Promise<T>;
+  /** As a step; that it is done is on the disk when this resolves. Throws the journal's errors as well. */
+  readonly durable: <T>(name: string, work: () => Promise<T>, weight?: number) => Promise<T>;
   /** Takes back what the step of this name did, also after cancel(): its outcome becomes "undone". */
   readonly undo: (name: string, work: () => Promise<void>) => Promise<void>;
 }
@@ -18,7 +20,12 @@ interface RunOptions {
   readonly operation: () => Operation;
   /** False once ends can no longer be recorded. */
   readonly mayStart: () => boolean;
-  readonly change: (change: Pick<Operation, "steps" | "progress">, stepIndex: number) => void;
+  /** Resolves when it is durable. */
+  readonly change: (
+    change: Pick<Operation, "steps" | "progress">,
+    stepIndex: number,
+    need: "lazily" | "durably",
+  ) => Promise<void>;
 }
 
 /** One operation being worked on. */
@@ -33,8 +40,13 @@ export class OperationRun {
     this.#options = options;
     this.#earlier = new Map(options.operation().steps.map(({ name }, index) => [name, index]));
     this.step = Object.assign(
-      <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> => this.#step(name, work, weight),
-      { undo: (name: string, work: () => Promise<void>): Promise<void> => this.#undo(name, work) },
+      <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> =>
+        this.#step(name, work, weight, "lazily"),
+      {
+        durable: <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> =>
+          this.#step(name, work, weight, "durably"),
+        undo: (name: string, work: () => Promise<void>): Promise<void> => this.#undo(name, work),
+      },
     );
   }
 
@@ -46,17 +58,23 @@ export class OperationRun {
     this.#cancel.abort(new SocleError("cancelled", "CANCELLED", "the operation was cancelled"));
   }
 
-  async #step<T>(name: string, work: () => Promise<T>, weight: number): Promise<T> {
+  async #step<T>(
+    name: string,
+    work: () => Promise<T>,
+    weight: number,
+    need: "lazily" | "durably",
+  ): Promise<T> {
     this.#cancel.signal.throwIfAborted();
     const index = this.#start(name);
     let value: T;
     try {
       value = await work();
     } catch (thrown) {
-      this.#finish(index, "failed", 0);
+      void this.#finish(index, "failed", 0);
       throw thrown;
     }
-    this.#finish(index, "done", weight);
+    const kept = this.#finish(index, "done", weight, need);
+    if (need === "durably") await kept;
     return value;
   }
 
@@ -65,7 +83,7 @@ export class OperationRun {
     const index = done === -1 ? this.#start(name) : done;
     if (done !== -1) this.#requireOpen();
     await work();
-    this.#finish(index, "undone", 0);
+    void this.#finish(index, "undone", 0);
   }
 
   #requireOpen(): void {
@@ -79,19 +97,25 @@ export class OperationRun {
     const index = this.#earlier.get(name) ?? steps.length;
     this.#earlier.delete(name);
     const step: OperationStep = { name, startedAtMs: this.#options.clock.now() };
-    this.#options.change({ steps: steps.toSpliced(index, 1, step), progress }, index);
+    void this.#options.change({ steps: steps.toSpliced(index, 1, step), progress }, index, "lazily");
     return index;
   }
 
-  #finish(index: number, outcome: "done" | "failed" | "undone", weight: number): void {
+  #finish(
+    index: number,
+    outcome: "done" | "failed" | "undone",
+    weight: number,
+    need: "lazily" | "durably" = "lazily",
+  ): Promise<void> {
     const { steps, progress } = this.#options.operation();
     const endedAtMs = this.#options.clock.now();
-    this.#options.change(
+    return this.#options.change(
       {
         steps: steps.map((step, at) => (at === index ? { ...step, endedAtMs, outcome } : step)),
         progress: Math.min(0.99, progress + weight),
       },
       index,
+      need,
     );
   }
 }

@@ -211,17 +211,14 @@ export class Operations {
       clock: this.#clock,
       operation: () => entry.recorded,
       mayStart: () => this.#state !== "closed",
-      change: (change, index) => {
+      change: (change, index, need) => {
         entry.recorded = { ...entry.recorded, ...change };
-        const step = entry.recorded.steps[index];
-        this.#journal.appendLazily({
-          t: "step",
-          id: operation.id,
-          index,
-          step,
-          progress: entry.recorded.progress,
-        });
+        const { progress, steps } = entry.recorded;
+        const record = { t: "step", id: operation.id, index, step: steps[index], progress };
         this.#show(entry);
+        if (need === "durably") return this.#journal.append(record);
+        this.#journal.appendLazily(record);
+        return Promise.resolve();
       },
     });
     this.#runs.set(operation.id, run);

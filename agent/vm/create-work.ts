@@ -5,23 +5,34 @@ import { isActive } from "./domains.ts";
 import { diskPart, keyedParts, secretUuid, type SealedKeys } from "./guest-keys.ts";
 import type { VmState } from "./vm.ts";
 import type { DiskSpec, VmSpec } from "./spec.ts";
-import { restoreKeys } from "./power-works.ts";
-import type { ResolvedVolume } from "./volumes.ts";
+import { checkVolumes, restoreKeys } from "./power-works.ts";
+import type { ResolvedVolume, VolumeToMake } from "./volumes.ts";
 import { volumeName } from "./volume-names.ts";
-import { isUndecided, seen, SEEN_WITHIN_MS } from "./work.ts";
+import { isUndecided, ownVolumes, seen, SEEN_WITHIN_MS } from "./work.ts";
 import type { IntentOf, Work, WorkContext, WorkRun } from "./work.ts";
 
 /** How long libvirt's refusals to remove what was made are taken for passing ones. */
 const INSIST_FOR_MS = 60_000;
 const INSIST_EVERY_MS = 1000;
 
-type Undo = () => Promise<void>;
+/** Steps that come in the lives of all that have what they make. */
+const CLAIM = "claim volumes";
+const KEYS = "keys";
+const DEFINE = "define";
 
-interface Resolved {
-  /** Its domain is there, by an earlier run of the same operation. */
-  readonly isDefined: boolean;
+interface Boot {
   readonly kernelPath?: string;
   readonly initrdPath?: string;
+}
+
+/** What an operation makes under its VM's names, by the step that makes it. */
+interface Making {
+  /** Its domain is there, by an earlier run: then so are its volumes, and it may have run on them since. */
+  readonly isDefined: boolean;
+  /** There was no volume by its names when an earlier run looked: any that is there now was made by this operation. */
+  readonly isClaimed: boolean;
+  /** The steps whose effect may be there. Nothing else is taken back. */
+  readonly made: Set<string>;
 }
 
 /** Volumes, then the domain, then its start. What fails for certain is taken back whole: nothing is left half-made. */
@@ -29,45 +40,81 @@ export const createWork: Work<"CREATE_VM"> = async (context, intent, run) => {
   const { table } = context;
   const { spec } = intent;
   const { step } = run;
-  const undo: Undo[] = [];
+  let making: Making | undefined;
   try {
-    const boot = await step("resolve", () => resolve(context, spec, run));
-    await define(context, intent, run, boot, undo);
+    making = await begin(context, spec, run);
+    const boot = await step("resolve", () => resolve(context, spec, making?.isDefined === true));
+    await define(context, intent, run, boot, making);
     const state = intent.leaveStopped ? "stopped" : await step("start", () => start(context, spec, run), 0.5);
     await seen(table.until(spec.id, (vm) => vm?.state === state, AbortSignal.timeout(SEEN_WITHIN_MS)));
     return { state, accelerator: intent.accelerator };
   } catch (thrown) {
     const error = toSocleError(thrown);
     // While it is not known what happened, nothing is taken back: the operation is settled by observation.
-    if (isUndecided(error, run)) throw error;
-    throw await takeBack(context, spec, undo, error);
+    if (making === undefined || isUndecided(error, run)) throw error;
+    throw await takeBack(context, spec, run, making, error);
   }
 };
 
-/** Its volumes and then its domain: where that is there already, so are they, and it may have run on them since. */
+/** What there is of it. No step, since it is not to be cancelled: what an earlier run made must be known to go. */
+async function begin({ domains }: WorkContext, spec: VmSpec, run: WorkRun): Promise<Making> {
+  const { resumed, done } = run;
+  const existing = await domains.document(spec.id);
+  // Only what an earlier run of this very operation defined is taken for its own.
+  const isOurs = resumed && existing?.metadata?.socle?.specDigest === specDigest(spec);
+  if (existing !== undefined && !isOurs) {
+    throw new SocleError(
+      "already_exists",
+      "VM_EXISTS",
+      `there is a domain ${spec.id} already that is not this VM`,
+    );
+  }
+  const isDefined = existing !== undefined;
+  const isClaimed = isDefined || (resumed && (done.has(CLAIM) || ownVolumes(spec).length === 0));
+  return { isDefined, isClaimed, made: new Set(isClaimed ? removals(spec, run).keys() : []) };
+}
+
+/** Its volumes and then its domain. */
 async function define(
   context: WorkContext,
   intent: IntentOf<"CREATE_VM">,
   run: WorkRun,
-  { isDefined, ...boot }: Resolved,
-  undo: Undo[],
+  boot: Boot,
+  { isDefined, isClaimed, made }: Making,
 ): Promise<void> {
-  const { domains, architecture, memoryHeadroomBytes } = context;
+  const { domains, volumes, architecture, memoryHeadroomBytes } = context;
   const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch } = intent;
-  const { step, signal } = run;
-  const disks: ResolvedVolume[] = [];
+  const { step } = run;
+  const own = ownVolumes(spec);
+  // On the disk before anything is made: what is there afterwards was made by this operation, and was nobody's before.
+  if (!isClaimed && own.length > 0) await step.durable(CLAIM, () => volumes.requireAbsent(own), 0);
+  const make = <T>(name: string, work: () => Promise<T>, weight?: number): Promise<T> =>
+    step(
+      name,
+      () => {
+        made.add(name);
+        return work();
+      },
+      weight,
+    );
   const parts = keyedParts(spec);
-  for (const part of parts) undo.push(() => context.keys.forget(spec.id, part));
   // Only once it stands in the domain is a passphrase kept: until then each run makes new ones, and volumes to them.
   const keys =
-    isDefined || parts.length === 0 ? undefined : await step("keys", () => makeKeys(context, spec.id, parts));
+    isDefined || parts.length === 0 ? undefined : await make(KEYS, () => makeKeys(context, spec.id, parts));
+  const disks: ResolvedVolume[] = [];
   for (const disk of spec.disks) {
-    if (isDefined && disk.source.kind === "new") undo.push(() => removeDisk(context, spec, disk, run));
-    else disks.push(await makeDisk(context, spec, disk, run, undo));
+    if (disk.source.kind === "volume") disks.push(await volumes.resolve(disk.source.volume));
+    else if (!isDefined) {
+      const volume = volumeToMake(spec.id, disk.name, disk.source);
+      const work = (): Promise<ResolvedVolume> =>
+        volumes.make(volume, isClaimed).catch((thrown: unknown) => {
+          if (toSocleError(thrown).reason === "VOLUME_EXISTS") made.delete(diskStep(disk));
+          throw thrown;
+        });
+      disks.push(await make(diskStep(disk), work));
+    }
   }
-  signal.throwIfAborted();
-  undo.push(() => step.undo("define", () => removeDomain(context, spec.id)));
-  const made = {
+  const document = {
     spec,
     accelerator,
     architecture,
@@ -79,10 +126,10 @@ async function define(
     ...(keys === undefined ? {} : { keys }),
     ...(memoryHeadroomBytes === undefined ? {} : { memoryHeadroomBytes }),
   };
-  await step(
-    "define",
+  await make(
+    DEFINE,
     async () => {
-      if (!isDefined) await domains.define(domainDocument(made));
+      if (!isDefined) await domains.define(domainDocument(document));
       if (spec.autostart) await domains.setAutostart(spec.id, true);
     },
     0.2,
@@ -101,7 +148,10 @@ async function start(context: WorkContext, spec: VmSpec, { resumed, done }: Work
   const { id } = spec;
   const before = resumed ? await stateIfRun(domains, id, done.has("start")) : undefined;
   if (before !== undefined) return before;
-  if (resumed) await restoreKeys(context, spec);
+  if (resumed) {
+    await checkVolumes(context, spec);
+    await restoreKeys(context, spec);
+  }
   await domains.start(id);
   return "running";
 }
@@ -121,89 +171,78 @@ async function stateIfRun(
   return hasRun ? settled.state : undefined;
 }
 
-/** Once undefined it cannot be started any more; one that came to run all the same goes with its end. */
-async function removeDomain({ domains }: WorkContext, id: string): Promise<void> {
+async function resolve({ volumes }: WorkContext, { kernelBoot }: VmSpec, isDefined: boolean): Promise<Boot> {
+  if (kernelBoot === undefined || isDefined) return {};
+  const kernel = await volumes.resolve(kernelBoot.kernel);
+  const initrd = kernelBoot.initrd === undefined ? undefined : await volumes.resolve(kernelBoot.initrd);
+  return { kernelPath: kernel.path, ...(initrd === undefined ? {} : { initrdPath: initrd.path }) };
+}
+
+type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;
+
+const volumeToMake = (vmId: string, disk: string, source: NewDisk): VolumeToMake => ({
+  pool: source.pool,
+  name: volumeName(vmId, disk, source.format),
+  format: source.format,
+  ...(source.capacityBytes === undefined ? {} : { capacityBytes: source.capacityBytes }),
+  ...(source.baseVolume === undefined ? {} : { base: source.baseVolume }),
+  ...(source.encryption === undefined ? {} : { secretUuid: secretUuid(vmId, diskPart(disk)) }),
+});
+
+type Removal = (context: WorkContext) => Promise<void>;
+
+/** How each step's effect is removed, in the order of the steps; done also where there is none. */
+function removals(spec: VmSpec, { resumed }: Pick<WorkRun, "resumed">): ReadonlyMap<string, Removal> {
+  const { id, disks } = spec;
+  const parts = keyedParts(spec);
+  const all = new Map<string, Removal>();
+  if (parts.length > 0)
+    all.set(KEYS, async ({ keys }) => {
+      for (const part of parts) await keys.forget(id, part);
+    });
+  for (const { name, source } of disks) {
+    if (source.kind !== "new") continue;
+    const volume = { pool: source.pool, volume: volumeName(id, name, source.format) };
+    all.set(diskStep({ name }), ({ volumes }) => volumes.remove(volume));
+  }
+  return all.set(DEFINE, ({ domains }) => removeDomain(domains, id, resumed));
+}
+
+/**
+ * Once undefined it cannot be started any more; one that came to run all the same goes with its end. What an agent asked
+ * for before it died may still be coming: `mayCome`.
+ */
+async function removeDomain(domains: WorkContext["domains"], id: string, mayCome: boolean): Promise<void> {
+  if (mayCome) await domains.settledState(id);
   await domains.undefine(id);
   if (isActive(await domains.state(id))) await domains.destroy(id);
 }
 
-async function resolve(
-  { volumes, domains }: WorkContext,
-  spec: VmSpec,
-  { resumed }: WorkRun,
-): Promise<Resolved> {
-  const existing = await domains.document(spec.id);
-  // Only what an earlier run of this very operation defined is taken for its own.
-  const isOurs = resumed && existing?.metadata?.socle?.specDigest === specDigest(spec);
-  if (existing !== undefined && !isOurs) {
-    throw new SocleError(
-      "already_exists",
-      "VM_EXISTS",
-      `there is a domain ${spec.id} already that is not this VM`,
-    );
-  }
-  const { kernelBoot } = spec;
-  const isDefined = existing !== undefined;
-  if (kernelBoot === undefined || isDefined) return { isDefined };
-  const kernel = await volumes.resolve(kernelBoot.kernel);
-  const initrd = kernelBoot.initrd === undefined ? undefined : await volumes.resolve(kernelBoot.initrd);
-  return { isDefined, kernelPath: kernel.path, ...(initrd === undefined ? {} : { initrdPath: initrd.path }) };
-}
-
-async function makeDisk(
-  context: WorkContext,
-  spec: VmSpec,
-  disk: DiskSpec,
-  run: WorkRun,
-  undo: Undo[],
-): Promise<ResolvedVolume> {
-  const { source } = disk;
-  if (source.kind === "volume") return await context.volumes.resolve(source.volume);
-  undo.push(() => removeDisk(context, spec, disk, run));
-  return await run.step(diskStep(disk), () =>
-    context.volumes.make({
-      pool: source.pool,
-      name: volumeName(spec.id, disk.name, source.format),
-      format: source.format,
-      ...(source.capacityBytes === undefined ? {} : { capacityBytes: source.capacityBytes }),
-      ...(source.baseVolume === undefined ? {} : { base: source.baseVolume }),
-      ...(source.encryption === undefined ? {} : { secretUuid: secretUuid(spec.id, diskPart(disk.name)) }),
-    }),
-  );
-}
-
-async function removeDisk(
-  { volumes }: WorkContext,
-  spec: VmSpec,
-  disk: DiskSpec,
-  { step }: WorkRun,
-): Promise<void> {
-  const { source } = disk;
-  if (source.kind !== "new") return;
-  const volume = volumeName(spec.id, disk.name, source.format);
-  await step.undo(diskStep(disk), () => volumes.remove({ pool: source.pool, volume }));
-}
-
-const diskStep = ({ name }: DiskSpec): string => `volume ${name}`;
+const diskStep = ({ name }: Pick<DiskSpec, "name">): string => `volume ${name}`;
 
 /**
  * Takes back what was made, the last first, and gives the error that the creation fails with. While libvirt cannot be
  * asked it goes on trying: half a VM is not an end. What libvirt refuses to remove for a minute stays, and is named.
  */
 async function takeBack(
-  { log, clock }: WorkContext,
+  context: WorkContext,
   spec: VmSpec,
-  undo: readonly Undo[],
+  run: WorkRun,
+  { made }: Making,
   cause: SocleError,
 ): Promise<SocleError> {
+  const { log, clock } = context;
   const leftovers: string[] = [];
   const deadlineMs = clock.monotonicMs() + INSIST_FOR_MS;
-  for (const take of [...undo].reverse()) {
+  for (const [name, remove] of [...removals(spec, run)].reverse()) {
+    if (!made.has(name)) continue;
     for (;;) {
-      const error = await take().then(
-        () => undefined,
-        (thrown: unknown) => toSocleError(thrown),
-      );
+      const error = await run.step
+        .undo(name, () => remove(context))
+        .then(
+          () => undefined,
+          (thrown: unknown) => toSocleError(thrown),
+        );
       if (error === undefined) break;
       if (error.reason === "AGENT_STOPPING") throw error;
       const isAway = ["unavailable", "timeout", "outcome_unknown"].includes(error.kind);

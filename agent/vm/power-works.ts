@@ -4,10 +4,13 @@ import { isActive } from "./domains.ts";
 import { keyedParts } from "./guest-keys.ts";
 import type { VmSpec } from "./spec.ts";
 import type { VmState } from "./vm.ts";
+import { volumeName } from "./volume-names.ts";
 import { seen, SEEN_WITHIN_MS, type Work, type WorkContext } from "./work.ts";
 
 /** A guest that was busy booting misses the power button: it is pressed again this often. */
 const ASK_AGAIN_MS = 10_000;
+/** More than libvirt takes to say that a pool's storage does not answer. */
+const LOOK_FOR_MS = 60_000;
 
 export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, { vmId, step, resumed }) => {
   const { domains, table } = context;
@@ -24,11 +27,54 @@ export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, {
     throw interrupted("the VM is stopped; start it again if it should run");
   }
   const spec = table.get(vmId)?.spec;
+  if (spec !== undefined) await step("check volumes", () => checkVolumes(context, spec));
   if (spec !== undefined && keyedParts(spec).length > 0) await step("keys", () => restoreKeys(context, spec));
   await step("start", () => domains.start(vmId), 0.8);
   await seen(table.until(vmId, isActiveVm, AbortSignal.timeout(SEEN_WITHIN_MS)));
   return { state: "running", was: before.state };
 };
+
+/**
+ * What a VM is about to open is still what it was made with: who may write into a pool may have put another file in its
+ * place since. Throws as `Volumes.resolve`, and `unavailable` LIBVIRT_STORAGE_SILENT where storage does not answer in time.
+ */
+export async function checkVolumes({ volumes, clock }: WorkContext, spec: VmSpec): Promise<void> {
+  const { id, name, disks, kernelBoot } = spec;
+  const look = async (): Promise<void> => {
+    if (kernelBoot !== undefined) await volumes.resolve(kernelBoot.kernel);
+    if (kernelBoot?.initrd !== undefined) await volumes.resolve(kernelBoot.initrd);
+    for (const { name: disk, source } of disks) {
+      if (source.kind === "volume") await volumes.resolve(source.volume);
+      else {
+        const own = { pool: source.pool, volume: volumeName(id, disk, source.format) };
+        await volumes.resolve(own, source.baseVolume);
+      }
+    }
+  };
+  const over = new AbortController();
+  const late = clock.sleep(LOOK_FOR_MS, over.signal).then(
+    () => {
+      throw unseen(name, `the storage did not answer within ${LOOK_FOR_MS / 1000} s`);
+    },
+    () => undefined,
+  );
+  try {
+    await Promise.race([look(), late]);
+  } catch (thrown) {
+    const error = toSocleError(thrown);
+    throw error.reason === "LIBVIRT_TIMEOUT" ? unseen(name, error.message, error) : error;
+  } finally {
+    over.abort();
+  }
+}
+
+const unseen = (vm: string, why: string, cause?: SocleError): SocleError =>
+  new SocleError(
+    "unavailable",
+    "LIBVIRT_STORAGE_SILENT",
+    `the volumes of VM ${vm} could not be looked at, so it is not started: ${why}; see to their pools (virsh pool-list), then start it again`,
+    { cause, details: { retryAfterMs: 5000 } },
+  );
 
 /**
  * libvirt has the passphrases of a VM's encrypted disks again: it keeps them in memory alone. Throws what

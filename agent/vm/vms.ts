@@ -112,7 +112,7 @@ export class Vms {
     try {
       if (request.validateOnly) {
         await this.#places.run(caller, () => this.#resolveAll(spec));
-        taken.ended(false);
+        taken.ended("not made");
         return validated(request.requestId, spec.id, caller, clock.now());
       }
       const intent: Intent = {
@@ -127,7 +127,7 @@ export class Vms {
       };
       return await this.#begin({ ...whoAsks(request, caller), fingerprint, vmId: spec.id, intent }, taken);
     } catch (thrown) {
-      taken.ended(false);
+      taken.ended("not made");
       throw thrown;
     }
   }
@@ -230,9 +230,12 @@ export class Vms {
     this.#inCreation.add(id).add(name);
     return {
       begun: () => room.begun(),
-      ended: (isMade) => {
-        if (isMade) room.consume();
-        else room.release();
+      ended: (how) => {
+        // It may be there where that is not known: then observation finds it, and counts it.
+        if (how === "not made") room.release();
+        else room.consume();
+        // It goes on once libvirt can be asked, and takes what it finds under its names for its own.
+        if (how === "unknown") return;
         this.#inCreation.delete(id);
         this.#inCreation.delete(name);
       },
@@ -261,7 +264,7 @@ export class Vms {
     const urgent = kind === "STOP_VM";
     const { operation, fresh } = await this.#options.operations.begin({ ...request, kind, urgent });
     if (fresh) this.#work(operation, request.intent, false, taken);
-    else taken.ended(false);
+    else taken.ended("not made");
     return operation;
   }
 
@@ -269,23 +272,25 @@ export class Vms {
     const { operations, kvmProbe } = this.#options;
     const { vmId, steps } = operation;
     const done = new Set(steps.filter(({ outcome }) => outcome === "done").map(({ name }) => name));
+    const isHalfMade = resumed && intent.kind === "CREATE_VM";
     operations.run(operation, async (step, signal) => {
+      // What an earlier run made is taken back by the work alone: it has its turn before it is cancelled.
+      const untilCancelled = isHalfMade ? undefined : signal;
       try {
         await taken.begun();
         const result = await this.#lock.run(
           vmId,
           () =>
-            this.#inPlace(operation, signal, () =>
+            this.#inPlace(operation, untilCancelled, () =>
               this.#do(intent, { operationId: operation.id, vmId, step, signal, resumed, done }),
             ),
-          signal,
+          untilCancelled,
         );
-        taken.ended(true);
+        taken.ended("made");
         return result;
       } catch (thrown) {
         const error = undecided(toSocleError(thrown), resumed);
-        // It may be there: then observation finds it, and counts it.
-        taken.ended(error.kind === "outcome_unknown");
+        taken.ended(error.kind === "outcome_unknown" ? "unknown" : "not made");
         if (this.#startsUnderKvm(vmId, intent)) await kvmProbe.suspect(vmId, error);
         throw error;
       }
@@ -299,7 +304,7 @@ export class Vms {
 
   async #inPlace<T>(
     { kind, caller }: Pick<Operation, "kind" | "caller">,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
     work: () => Promise<T>,
   ): Promise<T> {
     const isHeavy = kind === "CREATE_VM" || kind === "START_VM" || kind === "DELETE_VM";
@@ -370,7 +375,9 @@ export class Vms {
   }
 
   async #resolveAll(spec: VmSpec): Promise<void> {
-    for (const reference of volumesNamedBy(spec)) await this.#options.volumes.resolve(reference);
+    const { volumes } = this.#options;
+    for (const reference of volumesNamedBy(spec)) await volumes.resolve(reference);
+    await volumes.requireAbsent(ownVolumes(spec));
   }
 }
 
@@ -399,7 +406,7 @@ function keptWithoutKey(vm: string): SocleError {
 /** What a creation holds until it has ended: its VM's id and name, and room for it. */
 interface Taken {
   readonly begun: () => Promise<void>;
-  readonly ended: (isMade: boolean) => void;
+  readonly ended: (how: "made" | "not made" | "unknown") => void;
 }
 
 const nothingTaken: Taken = { begun: () => Promise.resolve(), ended: () => undefined };

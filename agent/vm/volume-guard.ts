@@ -44,16 +44,18 @@ export class VolumeGuard {
 
   /**
    * Throws `denied` BACKING_OUTSIDE_POOL for an overlay, however deep, of what is no volume of its pool; VOLUME_UNSAFE for a
-   * link or a device among files, data in another file, a format that is not as named, and another VM's disk behind an image;
-   * VOLUME_UNSEEN where the agent cannot look.
+   * link or a device among files, data in another file, a format that is not as named, and a VM's own disk behind an image;
+   * VOLUME_UNSEEN where the agent cannot look. `base`: the volume that a spec names as what the image is to be an overlay
+   * of; it alone may be a VM's own, since it was asked for.
    */
-  async check(pool: libvirt.StoragePool, image: Image): Promise<void> {
+  async check(pool: libvirt.StoragePool, image: Image, base?: string): Promise<void> {
     const { xml } = await this.#libvirt.call(libvirt.storagePoolGetXmlDesc, { pool, flags: 0 });
     const areFiles = directories.has(parsePool(xml).type);
     let at = image;
     for (let overlays = 0; overlays <= MOST_OVERLAYS; overlays += 1) {
       if (areFiles) await this.#requireFile(at);
-      const next = at.format === "qcow2" ? await this.#backing(pool, at) : undefined;
+      const named = at === image ? base : undefined;
+      const next = at.format === "qcow2" ? await this.#backing(pool, at, named) : undefined;
       if (next === undefined) return;
       at = next;
     }
@@ -75,7 +77,11 @@ export class VolumeGuard {
   }
 
   /** What it is an overlay of. */
-  async #backing(pool: libvirt.StoragePool, image: Image): Promise<Image | undefined> {
+  async #backing(
+    pool: libvirt.StoragePool,
+    image: Image,
+    base: string | undefined,
+  ): Promise<Image | undefined> {
     const { hasDataFile, backing } = (await this.#header(image)) ?? { hasDataFile: false };
     if (hasDataFile) throw unsafe(image, "has its data in another file; convert it (qemu-img convert)");
     if (backing === undefined) return undefined;
@@ -89,9 +95,12 @@ export class VolumeGuard {
       const said = backing.format ?? "whatever it looks like";
       throw unsafe(image, `takes its backing file ${name} for ${said}, and by its name that is ${format}`);
     }
-    // Socle makes such overlays where it was asked to by name; in an image that somebody brought nobody was asked.
-    if (vmOfVolume(name) !== undefined && vmOfVolume(image.name) === undefined)
-      throw unsafe(image, `is an overlay of ${name}, which is a VM's own`);
+    // Only the request can tell whether it was asked for: who brings an image chooses its name, too.
+    if (vmOfVolume(name) !== undefined && name !== base)
+      throw unsafe(
+        image,
+        `is an overlay of ${name}, which is a VM's own; put a copy of its own into the pool`,
+      );
     const vol = await this.#volume(pool, name);
     if (vol === undefined) throw outside(image, backing.file);
     const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 });

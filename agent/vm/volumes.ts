@@ -60,12 +60,22 @@ export class Volumes {
 
   /**
    * Throws `not_found` POOL_NOT_FOUND or VOLUME_NOT_FOUND, `unavailable` POOL_INACTIVE or POOL_BUSY, and what `VolumeGuard`
-   * throws for one that leads elsewhere.
+   * throws for one that leads elsewhere. `base`: the volume that it was to be made an overlay of.
    */
-  async resolve(reference: VolumeRef): Promise<ResolvedVolume> {
+  async resolve(reference: VolumeRef, base?: string): Promise<ResolvedVolume> {
     const found = await this.#findSurely(reference);
-    await this.#guard.check(await this.#pool(reference.pool), found);
+    await this.#guard.check(await this.#pool(reference.pool), found, base);
     return found;
+  }
+
+  /** Throws `already_exists` VOLUME_EXISTS where there is one of them, and as `resolve` does for their pools. */
+  async requireAbsent(references: readonly VolumeRef[]): Promise<void> {
+    // What a pool on a network holds by another host's doing, libvirt knows from a refresh alone. A pool that is too busy
+    // for one passes: libvirt makes no volume where there is a file.
+    for (const name of new Set(references.map(({ pool }) => pool)))
+      await this.#refresh(await this.#pool(name)).catch(unlessBusy);
+    for (const reference of references)
+      if ((await this.#lookup(reference)) !== undefined) throw volumeExists(reference);
   }
 
   async #findSurely(reference: VolumeRef): Promise<Found> {
@@ -81,11 +91,12 @@ export class Volumes {
   }
 
   /**
-   * Makes it, or adopts it where it is there already, for its name is the VM's own. One that is not what it should be
-   * was cut short in its making and is made anew, and so is an encrypted one, whose passphrase nobody knows any more.
-   * Throws `exhausted` POOL_FULL.
+   * Makes it. `mayBeThere`: an earlier run of the same operation may have made it, and then it is adopted. One that is
+   * not what it should be was cut short in its making and is made anew, and so is an encrypted one, whose passphrase
+   * nobody knows any more. Otherwise, right after `requireAbsent`, throws `already_exists` VOLUME_EXISTS for what is there,
+   * whosever it is, and leaves it alone. Throws `exhausted` POOL_FULL.
    */
-  async make(volume: VolumeToMake): Promise<ResolvedVolume> {
+  async make(volume: VolumeToMake, mayBeThere: boolean): Promise<ResolvedVolume> {
     const reference = { pool: volume.pool, volume: volume.name };
     const base =
       volume.base === undefined ? undefined : await this.resolve({ pool: volume.pool, volume: volume.base });
@@ -95,16 +106,17 @@ export class Volumes {
       throw new SocleError("invalid", "VOLUME_TOO_SMALL", message);
     }
     const existing = await this.#find(reference);
+    if (existing !== undefined && !mayBeThere) throw volumeExists(reference);
     const isKnown = existing?.isWhole === true && volume.secretUuid === undefined;
     if (isKnown && existing.capacityBytes >= capacityBytes) {
-      await this.#guard.check(await this.#pool(volume.pool), existing);
+      await this.#guard.check(await this.#pool(volume.pool), existing, volume.base);
       return existing;
     }
     if (existing !== undefined) await this.remove(reference);
     const pool = await this.#pool(volume.pool);
-    // How much is free libvirt knows from the last refresh. One that is refused, since another volume of the pool is in
-    // the making, is no reason to fail: that one's was not long ago.
-    await this.#refresh(pool).catch(unlessBusy);
+    // How much is free libvirt knows from the last refresh, which `requireAbsent` makes. One that is refused, since another
+    // volume of the pool is in the making, is no reason to fail: that one's was not long ago.
+    if (mayBeThere) await this.#refresh(pool).catch(unlessBusy);
     const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
     if (available < Math.min(LEAST_FREE_BYTES, capacityBytes)) throw poolFull(volume.pool, available);
     const xml = buildVolume({
@@ -115,11 +127,23 @@ export class Volumes {
       ...(base === undefined ? {} : { backing: { path: base.path, format: base.format } }),
       ...(volume.secretUuid === undefined ? {} : { encryptionSecretUuid: volume.secretUuid }),
     });
-    await this.#certainty.ensure(
-      () => this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 }),
-      async () => (await this.#lookup(reference)) !== undefined,
-      "again",
-    );
+    let tries = 0;
+    const create = async (): Promise<void> => {
+      tries += 1;
+      await this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 });
+    };
+    try {
+      await this.#certainty.ensure(
+        create,
+        async () => (await this.#lookup(reference)) !== undefined,
+        "again",
+      );
+    } catch (thrown) {
+      // By the first try, which was answered, nothing of ours can be there.
+      if (tries > 1 || !tellsOfAnother.has(toSocleError(thrown).reason)) throw thrown;
+      await this.#pool(volume.pool);
+      throw volumeExists(reference, thrown);
+    }
     return await this.#findSurely(reference);
   }
 
@@ -271,6 +295,21 @@ export class Volumes {
     );
   }
 }
+
+/** How libvirt refuses to make a volume by the name of another, and by the path of a file that is none yet. */
+const tellsOfAnother: ReadonlySet<string> = new Set([
+  "LIBVIRT_STORAGE_VOL_EXIST",
+  "LIBVIRT_OPERATION_INVALID",
+]);
+
+const volumeExists = ({ pool, volume }: VolumeRef, cause?: unknown): SocleError =>
+  new SocleError(
+    "already_exists",
+    "VOLUME_EXISTS",
+    `there is a volume ${volume} in pool ${pool} already, which this creation did not make; name it as the disk's ` +
+      "volume to use it, or delete it",
+    { cause, details: { metadata: { pool, volume } } },
+  );
 
 /** Throws it again unless it may be libvirt's refusal of a pool that is busy, which is its word for everything. */
 function unlessBusy(thrown: unknown): SocleError {

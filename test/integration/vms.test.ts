@@ -250,7 +250,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     assert.equal(end.state, "failed");
     assert.deepEqual(
       end.steps.map(({ name, outcome }) => `${name} ${outcome}`),
-      ["resolve done", "volume data undone", "define undone", "start failed"],
+      ["resolve done", "claim volumes done", "volume data undone", "define undone", "start failed"],
     );
     assert.deepEqual(await domains(), []);
     assert.equal(await volumes(), before);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { buildDomain } from "../../../agent/libvirt/xml/index.ts";
@@ -60,7 +61,7 @@ const fresh = {
   STORAGE_POOL_IS_ACTIVE: [{ active: true }],
   STORAGE_POOL_REFRESH: [{}],
   STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
-  STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, volume],
+  STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, noVolume, volume],
   STORAGE_VOL_GET_XML_DESC: [{ xml: volumeXml }],
   STORAGE_VOL_CREATE_XML: [volume],
   STORAGE_VOL_DELETE: [{}],
@@ -73,17 +74,44 @@ const fresh = {
 /** An earlier run got as far as the domain. */
 const defined = { ...fresh, DOMAIN_GET_XML_DESC: [{ xml }], STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
 
-const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
-  undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
-});
+/** As the journal's: none is begun once the operation was cancelled; which were, `begun` tells. */
+function steps(signal: AbortSignal, begun: string[]): Step {
+  const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    signal.throwIfAborted();
+    begun.push(name);
+    return await work();
+  };
+  return Object.assign(step, {
+    durable: <T>(name: string, work: () => Promise<T>): Promise<T> => step(`${name}, on the disk`, work),
+    undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+  });
+}
+
+const CLAIMED = ["resolve", "claim volumes"];
+const cancelled = new SocleError("cancelled", "CANCELLED", "the operation was cancelled");
 
 async function create(
   answers: Readonly<Record<string, readonly unknown[]>>,
-  more: { resumed?: boolean; done?: readonly string[]; state?: VmState } = {},
-): Promise<{ result?: Record<string, string>; error?: SocleError; called: string[] }> {
-  const { resumed = false, done = [], state = "running" } = more;
+  more: {
+    resumed?: boolean;
+    done?: readonly string[];
+    state?: VmState;
+    cancel?: boolean;
+    asked?: typeof intent;
+  } = {},
+): Promise<{
+  result?: Record<string, string>;
+  error?: SocleError;
+  called: string[];
+  begun: string[];
+}> {
+  const { resumed = false, done = [], state = "running", cancel = false, asked = intent } = more;
   const { calls, called } = answering(answers);
-  const clock = sleepingClock();
+  const sleeping = sleepingClock();
+  // A sleep that may be cut short is a deadline: what it is set for comes before it.
+  const sleep: Clock["sleep"] = async (ms, signal) =>
+    signal === undefined ? await sleeping.sleep(ms) : await new Promise<void>(() => undefined);
+  const clock = { ...sleeping, sleep };
   const table = new VmTable();
   const seen = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
   const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
@@ -91,7 +119,7 @@ async function create(
   table.put(withEtag({ ...seen, ...plain, id: ID, name: "made", state, vcpus: 1, memoryBytes: 1 }));
   const context = {
     domains: new Domains(calls, clock),
-    volumes: new Volumes(calls, clock),
+    volumes: new Volumes(calls, clock, { check: () => Promise.resolve() }),
     keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
     attest: () => ({ text: "{}", signature: "" }),
     table,
@@ -99,12 +127,14 @@ async function create(
     log: silentLog,
     architecture: "x86_64",
   };
-  const { signal } = new AbortController();
+  const signal = cancel ? AbortSignal.abort(cancelled) : new AbortController().signal;
+  const begun: string[] = [];
+  const step = steps(signal, begun);
   const run = { operationId: "op", vmId: ID, step, signal, resumed, done: new Set(done) };
   try {
-    return { result: await createWork(context, intent, run), called };
+    return { result: await createWork(context, asked, run), called, begun };
   } catch (thrown) {
-    return { error: toSocleError(thrown), called };
+    return { error: toSocleError(thrown), called, begun };
   }
 }
 
@@ -153,7 +183,7 @@ test("what was made is taken back, however long libvirt is away meanwhile", asyn
   const away = Array.from({ length: 100 }, () => silence);
   const { error, called } = await create({
     ...fresh,
-    STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, volume, ...away, volume],
+    STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, noVolume, volume, ...away, volume],
     DOMAIN_CREATE_WITH_FLAGS: [refusal],
     DOMAIN_UNDEFINE_FLAGS: [silence, refusal, {}],
   });
@@ -171,4 +201,95 @@ test("what libvirt refuses to remove for good is named, and the rest is taken ba
   assert.equal(error?.reason, "LIBVIRT_NO_NETWORK");
   assert.match(error.message, /no network; what was made for it could not be removed: libvirt will not/);
   assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
+});
+
+test("a disk that was there before is neither adopted nor deleted, and no key is made", async () => {
+  const [disk] = spec.disks;
+  assert.ok(disk?.source.kind === "new");
+  const sealed = {
+    ...intent,
+    spec: { ...spec, disks: [{ ...disk, source: { ...disk.source, encryption: "luks" } }] },
+  };
+  for (const asked of [intent, sealed] as (typeof intent)[]) {
+    // An earlier run that came to nothing is no proof that it made what is there.
+    for (const resumed of [false, true]) {
+      const there = { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
+      const { error, called } = await create(there, { asked, resumed, done: resumed ? ["resolve"] : [] });
+      assert.equal(error?.reason, "VOLUME_EXISTS");
+      for (const change of [
+        "STORAGE_VOL_DELETE",
+        "STORAGE_VOL_CREATE_XML",
+        "SECRET_DEFINE_XML",
+        "SECRET_UNDEFINE",
+      ])
+        assert.equal(count(called, change), 0, change);
+    }
+  }
+});
+
+test("that the names were free is on the disk before anything is made", async () => {
+  const { begun } = await create(fresh);
+  assert.deepEqual(begun, ["resolve", "claim volumes, on the disk", "volume data", "define", "start"]);
+});
+
+test("a disk that came between the look and the making is left alone, also when the rest is taken back", async () => {
+  const { error, called } = await create({ ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, volume] });
+  assert.equal(error?.reason, "VOLUME_EXISTS");
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+});
+
+test("one that was interrupted adopts the volume that it made, and takes it back where it fails", async () => {
+  const interrupted = { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
+  const well = await create(interrupted, { resumed: true, done: CLAIMED });
+  assert.equal(well.result?.["state"], "running");
+  assert.equal(count(well.called, "STORAGE_VOL_CREATE_XML"), 0);
+  const failed = await create(
+    { ...interrupted, DOMAIN_DEFINE_XML_FLAGS: [refusal] },
+    { resumed: true, done: CLAIMED },
+  );
+  assert.equal(failed.error, refusal);
+  assert.equal(count(failed.called, "STORAGE_VOL_DELETE"), 1);
+});
+
+test("one whose volume was made with no answer is undecided, and takes nothing back", async () => {
+  const lost = new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "lost");
+  const away = Array.from({ length: 1000 }, () => silence);
+  const { error, called } = await create({
+    ...fresh,
+    STORAGE_VOL_CREATE_XML: [lost],
+    STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, noVolume, ...away],
+  });
+  assert.equal(error?.kind, "outcome_unknown");
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+});
+
+test("one that is cancelled after an interruption is taken back whole, its guest too", async () => {
+  const halfMade = await create(
+    { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] },
+    { resumed: true, done: CLAIMED, cancel: true },
+  );
+  const runs = await create(
+    { ...defined, DOMAIN_GET_STATE: [RUNNING], DOMAIN_DESTROY_FLAGS: [{}] },
+    { resumed: true, cancel: true },
+  );
+  for (const { error, called } of [halfMade, runs]) {
+    assert.equal(error, cancelled);
+    assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
+    assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS"), 1);
+  }
+  assert.equal(count(runs.called, "DOMAIN_DESTROY_FLAGS"), 1);
+});
+
+test("one that is cancelled before it made anything leaves what is there", async () => {
+  for (const resumed of [false, true]) {
+    const there = { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
+    const { error, called } = await create(there, { resumed, cancel: true });
+    assert.equal(error, cancelled);
+    assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+  }
+  // A domain of another, which nobody could have made under this id but by hand.
+  const foreign = { ...defined, DOMAIN_GET_XML_DESC: [{ xml: xml.replace(/(specDigest>)/, "$1other") }] };
+  const { error, called } = await create(foreign, { resumed: true, done: CLAIMED, cancel: true });
+  assert.equal(error?.reason, "VM_EXISTS");
+  assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS") + count(called, "STORAGE_VOL_DELETE"), 0);
 });

@@ -33,6 +33,7 @@ function hostWith(bytes: Readonly<Record<string, number>>, failure?: SocleError)
 }
 
 const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
+  durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
   undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
 });
 const runAfter = (...done: string[]) => ({

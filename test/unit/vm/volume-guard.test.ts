@@ -60,7 +60,7 @@ interface Put {
 async function judged(
   volume: string,
   files: Readonly<Record<string, Put>>,
-  poolType = "dir",
+  { poolType = "dir", base }: { readonly poolType?: string; readonly base?: string } = {},
 ): Promise<string> {
   const put = (name: string): Put => files[name] ?? {};
   const answers: Record<string, (args: { name?: string; vol?: { name: string } }) => unknown> = {
@@ -102,7 +102,7 @@ async function judged(
     type: put(volume).type,
   };
   try {
-    await new VolumeGuard({ call, openStream }, look).check({ name: "images", uuid: "" }, image);
+    await new VolumeGuard({ call, openStream }, look).check({ name: "images", uuid: "" }, image, base);
     return "safe";
   } catch (thrown) {
     return toSocleError(thrown).reason;
@@ -122,11 +122,23 @@ test("images and overlays of their own pool are opened", async () => {
     "c.img": { bytes: overlay("/etc/shadow", "raw") },
   };
   assert.equal(await judged("a.qcow2", chain), "safe", "the raw one's bytes are its guest's");
-  const own = {
-    [`socle-${OTHER}-root.qcow2`]: {},
-    [`socle-${ID}-root.qcow2`]: { bytes: overlay(`socle-${OTHER}-root.qcow2`) },
+});
+
+test("a VM's own disk is behind an image only where the request names it as its base, whatever the image is called", async () => {
+  const [others, own] = [`socle-${OTHER}-root.qcow2`, `socle-${ID}-root.qcow2`];
+  const files = {
+    [others]: {},
+    [own]: { bytes: overlay(others) },
+    "above.qcow2": { bytes: overlay(own) },
   };
-  assert.equal(await judged(`socle-${ID}-root.qcow2`, own), "safe", "as it was asked for by name");
+  assert.equal(await judged(own, files), "VOLUME_UNSAFE", "its name is its bringer's choice");
+  assert.equal(await judged(own, files, { base: others }), "safe", "as it was asked for by name");
+  assert.equal(await judged(own, files, { base: "base.qcow2" }), "VOLUME_UNSAFE", "another was asked for");
+  assert.equal(
+    await judged("above.qcow2", files, { base: own }),
+    "VOLUME_UNSAFE",
+    "behind what was asked for",
+  );
 });
 
 test("an overlay of what is no volume of its pool is refused, however deep and however it says so", async () => {
@@ -183,8 +195,8 @@ test("where libvirt's own paths are links they are no matter; what headers say i
     "a.img": { is: "link", type: "block" },
     "b.qcow2": { is: "link", bytes: overlay("/etc/shadow") },
   } as const;
-  assert.equal(await judged("a.img", files, "logical"), "safe");
-  assert.equal(await judged("b.qcow2", files, "logical"), "BACKING_OUTSIDE_POOL");
+  assert.equal(await judged("a.img", files, { poolType: "logical" }), "safe");
+  assert.equal(await judged("b.qcow2", files, { poolType: "logical" }), "BACKING_OUTSIDE_POOL");
 });
 
 test("headers of both versions are read, and those of no version are none", () => {

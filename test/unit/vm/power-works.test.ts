@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import type { Step } from "../../../agent/state/operations.ts";
+import { Domains } from "../../../agent/vm/domains.ts";
+import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
+import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
+import { startWork } from "../../../agent/vm/power-works.ts";
+import { checkSpec } from "../../../agent/vm/spec-check.ts";
+import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
+import { VmTable } from "../../../agent/vm/vm-table.ts";
+import type { Image } from "../../../agent/vm/volume-guard.ts";
+import { Volumes } from "../../../agent/vm/volumes.ts";
+import { answering, sleepingClock } from "./libvirt-answers.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+const spec = checkSpec(
+  {
+    name: "web",
+    id: ID,
+    vcpus: 1,
+    memoryBytes: 2 ** 25,
+    kernelBoot: { kernel: { pool: "images", volume: "kernel.img" } },
+    disks: [
+      { name: "root", source: { kind: "new", pool: "images", baseVolume: "base.qcow2" } },
+      { name: "data", source: { kind: "volume", volume: { pool: "images", volume: "data.qcow2" } } },
+    ],
+  },
+  { bridges: [], allowSpoofing: false },
+);
+const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
+  durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
+  undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+});
+const off = {
+  DOMAIN_GET_STATE: [{ state: 5, reason: 1 }],
+  DOMAIN_CREATE_WITH_FLAGS: [{}],
+  STORAGE_POOL_LOOKUP_BY_NAME: [{ pool: { name: "images" } }],
+  STORAGE_POOL_IS_ACTIVE: [{ active: true }],
+  STORAGE_VOL_LOOKUP_BY_NAME: [{ vol: {} }],
+  STORAGE_VOL_GET_XML_DESC: [
+    { xml: "<volume><name>x</name><capacity>1</capacity><target><path>/images/x</path></target></volume>" },
+  ],
+};
+
+/** Starts a VM that is off, over a guard that looks at its volumes by `check`. */
+async function start(
+  check: (name: string, base: string | undefined) => Promise<void>,
+  { answers = off, isLate = false } = {},
+): Promise<{ started: number; outcome: unknown }> {
+  const { calls, called } = answering(answers);
+  const clock = {
+    ...sleepingClock(),
+    // Time is only over where the storage is silent.
+    sleep: (_ms: number, signal?: AbortSignal) =>
+      isLate
+        ? Promise.resolve()
+        : new Promise<void>((_, reject) =>
+            signal?.addEventListener("abort", () => reject(new Error("aborted"))),
+          ),
+  };
+  const guard = { check: (_pool: unknown, { name }: Image, base?: string) => check(name, base) };
+  const table = new VmTable();
+  const seen = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
+  const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
+  table.put(
+    withEtag({ ...seen, ...plain, id: ID, name: "web", state: "running", vcpus: 1, memoryBytes: 1, spec }),
+  );
+  const context = {
+    domains: new Domains(calls, clock),
+    volumes: new Volumes(calls, clock, guard),
+    keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
+    attest: () => ({ text: "{}", signature: "" }),
+    table,
+    clock,
+    log: silentLog,
+    architecture: "x86_64",
+  };
+  const { signal } = new AbortController();
+  const run = { operationId: "op", vmId: ID, step, signal, resumed: false, done: new Set<string>() };
+  const outcome = await startWork(context, { kind: "START_VM", placementEpoch: 0 }, run).catch(
+    (thrown: unknown) => thrown,
+  );
+  return { outcome, started: called.filter((name) => name === "DOMAIN_CREATE_WITH_FLAGS").length };
+}
+
+test("before a start each volume is looked at: those that the spec names, and those that were made for it with their bases", async () => {
+  const looked: [string, string | undefined][] = [];
+  const { started } = await start((name, base) => Promise.resolve(void looked.push([name, base])));
+  assert.equal(started, 1);
+  assert.deepEqual(looked, [
+    ["kernel.img", undefined],
+    [`socle-${ID}-root.qcow2`, "base.qcow2"],
+    ["data.qcow2", undefined],
+  ]);
+});
+
+test("a volume that was exchanged while its VM was off keeps it off", async () => {
+  for (const bad of ["kernel.img", `socle-${ID}-root.qcow2`, "data.qcow2"]) {
+    const refusal = new SocleError("denied", "BACKING_OUTSIDE_POOL", "it is an overlay of /etc/shadow");
+    const { started, outcome } = await start((name) =>
+      name === bad ? Promise.reject(refusal) : Promise.resolve(),
+    );
+    assert.equal(outcome, refusal);
+    assert.equal(started, 0);
+  }
+});
+
+test("storage that does not answer keeps it off, with an end and a reason", async () => {
+  const unseen = { kind: "unavailable", reason: "LIBVIRT_STORAGE_SILENT" };
+  const hung = await start(() => new Promise(() => undefined), { isLate: true });
+  const silence = new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
+  const silent = await start(() => Promise.reject(silence));
+  for (const { started, outcome } of [hung, silent]) {
+    assert.equal(started, 0);
+    assert.ok(outcome instanceof SocleError);
+    assert.deepEqual({ kind: outcome.kind, reason: outcome.reason }, unseen);
+    assert.match(outcome.message, /VM web could not be looked at.*start it again/);
+  }
+});
