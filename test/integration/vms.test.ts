@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "../../agent/kernel/clock.ts";
@@ -587,6 +588,43 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     await rig.succeeds(
       rig.vms.delete({ requestId: requestId(), vm: vmId, keepDisks: true, force: true }, "tester"),
     );
+  });
+
+  test("what a VM left in the pool is no other VM's, and what was exchanged while it was off is not started", async () => {
+    const spec = {
+      name: "left",
+      vcpus: 1,
+      memoryBytes: 32 * MIB,
+      id: randomUUID(),
+      disks: [{ name: "data", source: { kind: "new", pool: "images", capacityBytes: MIB } }],
+    };
+    const request = (more: object = {}): CreateRequest => ({
+      requestId: requestId(),
+      spec: { ...spec, ...more },
+      leaveStopped: true,
+      validateOnly: false,
+      placementEpoch: 0,
+    });
+    const path = join(libvirtd.imagesDirectory, `socle-${spec.id}-data.qcow2`);
+    await rig.succeeds(rig.vms.create(request(), "tester"));
+    const link = `${path}.moved`;
+    await rename(path, link);
+    await symlink(link, path);
+    const start = { requestId: requestId(), vm: spec.id, placementEpoch: 0 };
+    const kept = await rig.done(await rig.vms.start(start, "tester"));
+    assert.equal(kept.error?.reason, "VOLUME_UNSAFE");
+    assert.equal(await virsh(libvirtd.uri, ["domstate", "left"]), "shut off");
+    await rename(link, path);
+    const keep = { requestId: requestId(), vm: spec.id, keepDisks: true, force: false };
+    await rig.succeeds(rig.vms.delete(keep, "tester"));
+    const { ino } = await stat(path);
+    const larger = [{ name: "data", source: { kind: "new", pool: "images", capacityBytes: 2 * MIB } }];
+    for (const more of [{}, { disks: larger }]) {
+      const end = await rig.done(await rig.vms.create(request({ name: "heir", ...more }), "tester"));
+      assert.equal(end.error?.reason, "VOLUME_EXISTS");
+      assert.equal((await stat(path)).ino, ino);
+    }
+    await virsh(libvirtd.uri, ["vol-delete", basename(path), "images"]);
   });
 
   test("statistics come with the rounds", async () => {
