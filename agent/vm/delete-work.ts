@@ -1,31 +1,57 @@
 import { SocleError } from "../kernel/errors.ts";
 import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
-import { seen, SEEN_WITHIN_MS, type Work } from "./work.ts";
+import type { VmSpec } from "./spec.ts";
+import { requireUnused } from "./volume-users.ts";
+import { seen, SEEN_WITHIN_MS, type IntentOf, type Work, type WorkContext } from "./work.ts";
+
+/** How long the table may take to be whole again after a reconnect. */
+const SIGHT_WITHIN_MS = 30_000;
 
 /**
  * The plug, the volumes that were made for it, and last the domain: whatever fails on the way, the VM is there to be
- * deleted again, and nothing is left that nobody knows of. Each is done when it is gone, however it went.
+ * deleted again, and nothing is left that nobody knows of. Each is done when it is gone, however it went. `creations`: the
+ * VMs that are being made, who may be about to use its volumes.
  */
-export const deleteWork: Work<"DELETE_VM"> = async (context, intent, run) => {
-  const { domains, table, volumes, keys } = context;
-  const { vmId, step, resumed } = run;
-  // What was so at admission may have changed while the operation waited for its turn.
-  requireEtag(intent.etag, resumed ? undefined : table.get(vmId));
-  const before = await domains.state(vmId);
-  requireDeletable(vmId, before, intent.force);
-  if (isActive(before)) await step("pull plug", () => domains.destroy(vmId), 0.3);
-  const erased = intent.erase === undefined ? undefined : await eraseDisks(context, intent.erase, run);
-  for (const volume of intent.volumes)
-    await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
-  await step("undefine", () => domains.undefine(vmId), 0.3);
-  for (const part of intent.keyedParts ?? []) await step(`forget key ${part}`, () => keys.forget(vmId, part));
-  await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
-  const deleted = { volumes_deleted: String(intent.volumes.length) };
-  return intent.erase === undefined || erased === undefined
-    ? deleted
-    : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
-};
+export const deleteWork =
+  (creations: () => Iterable<VmSpec>): Work<"DELETE_VM"> =>
+  async (context, intent, run) => {
+    const { domains, table, volumes, keys } = context;
+    const { vmId, step, resumed } = run;
+    // What was so at admission may have changed while the operation waited for its turn.
+    requireEtag(intent.etag, resumed ? undefined : table.get(vmId));
+    const before = await domains.state(vmId);
+    requireDeletable(vmId, before, intent.force);
+    if (intent.volumes.length > 0)
+      await step("look for users", () => requireOwn(context, vmId, intent.volumes, creations));
+    if (isActive(before)) await step("pull plug", () => domains.destroy(vmId), 0.3);
+    const erased = intent.erase === undefined ? undefined : await eraseDisks(context, intent.erase, run);
+    for (const volume of intent.volumes)
+      await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
+    await step("undefine", () => domains.undefine(vmId), 0.3);
+    for (const part of intent.keyedParts ?? [])
+      await step(`forget key ${part}`, () => keys.forget(vmId, part));
+    await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
+    const deleted = { volumes_deleted: String(intent.volumes.length) };
+    return intent.erase === undefined || erased === undefined
+      ? deleted
+      : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
+  };
+
+/** Nobody else's guest runs on them, for all that libvirt knows. Throws `conflict` VOLUME_IN_USE. */
+async function requireOwn(
+  { table, volumes }: WorkContext,
+  vmId: string,
+  own: IntentOf<"DELETE_VM">["volumes"],
+  creations: () => Iterable<VmSpec>,
+): Promise<void> {
+  const dependents = await volumes.dependents(own);
+  await table.untilComplete(AbortSignal.timeout(SIGHT_WITHIN_MS)).catch((cause: unknown) => {
+    const message = "which VMs are here is not known now, nor who uses the disks; try again";
+    throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { cause });
+  });
+  requireUnused(vmId, own, { vms: table.all(), creations: creations() }, dependents);
+}
 
 /** Throws `conflict` VM_RUNNING: a guest's plug is pulled only where that was asked for. */
 export function requireDeletable(vm: string, seen: Parameters<typeof isActive>[0], force: boolean): void {

@@ -19,6 +19,7 @@ import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
 import type { Vm } from "./vm.ts";
+import { going, requireUnused, volumeKey } from "./volume-users.ts";
 import {
   erasureOf,
   ownVolumes,
@@ -73,7 +74,9 @@ export class Vms {
   /** What makes VMs run takes libvirt's time: a few at once, so that what stops them finds it free. */
   readonly #places = new FairPlaces({ places: MADE_AT_ONCE, maxWaiting: 20_000 });
   /** Names and ids being created, not in the table yet. */
-  readonly #inCreation = new Set<string>();
+  readonly #inCreation = new Map<string, VmSpec>();
+  /** Volumes that are being deleted with their VM. */
+  readonly #going = new Set<string>();
   /** Stops that wait for a guest: a forced stop cuts the wait short. */
   readonly #escalations = new Map<string, AbortController>();
   readonly #consoles: Consoles;
@@ -100,6 +103,7 @@ export class Vms {
     await requireAbilities(asked, this.#options);
     const needed = asked.launchSecurity === undefined ? undefined : "kvm";
     const accelerator = asked.accelerator ?? needed ?? this.defaultAccelerator();
+    for (const named of volumesNamedBy(asked)) if (this.#going.has(volumeKey(named))) throw going(named);
     const { reservationId, leaveStopped, placementEpoch } = request;
     const room = host.claim({
       ...sizeOf(asked, accelerator),
@@ -171,7 +175,10 @@ export class Vms {
     return await this.#mutate(request, caller, "RESUME_VM", () => ({ kind: "RESUME_VM" }));
   }
 
-  /** Throws `conflict` VM_RUNNING without `force`, ETAG_MISMATCH when the VM changed since it was read. */
+  /**
+   * Throws `conflict` VM_RUNNING without `force`, ETAG_MISMATCH when the VM changed since it was read, VOLUME_IN_USE when
+   * its disks are another's too.
+   */
   async delete(
     request: Mutation & {
       readonly keepDisks: boolean;
@@ -189,9 +196,13 @@ export class Vms {
       const { spec } = vm;
       const parts = spec === undefined ? [] : keyedParts(spec);
       if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
+      const volumes = keepDisks || spec === undefined ? [] : ownVolumes(spec);
+      // Overlays that no spec names are looked for by the work.
+      const users = { vms: this.#options.table.all(), creations: this.#inCreation.values() };
+      requireUnused(vm.id, volumes, users, { paths: [], overlays: [] });
       return {
         kind: "DELETE_VM",
-        volumes: keepDisks || spec === undefined ? [] : ownVolumes(spec),
+        volumes,
         force,
         ...(parts.length === 0 ? {} : { keyedParts: parts }),
         ...(eraseDisks && spec !== undefined ? { erase: erasureOf(spec) } : {}),
@@ -226,8 +237,9 @@ export class Vms {
   }
 
   /** A VM's id, name and room are its own until its creation has ended. */
-  #reserve({ id, name }: VmSpec, room: RoomClaim): Taken {
-    this.#inCreation.add(id).add(name);
+  #reserve(spec: VmSpec, room: RoomClaim): Taken {
+    const { id, name } = spec;
+    this.#inCreation.set(id, spec).set(name, spec);
     return {
       begun: () => room.begun(),
       ended: (how) => {
@@ -338,8 +350,16 @@ export class Vms {
         return await pauseWork(context, intent, run);
       case "RESUME_VM":
         return await resumeWork(context, intent, run);
-      case "DELETE_VM":
-        return await deleteWork(context, intent, run);
+      case "DELETE_VM": {
+        // From here on they are refused to new VMs; those in the making by now are seen by the work.
+        const volumes = intent.volumes.map(volumeKey);
+        for (const volume of volumes) this.#going.add(volume);
+        try {
+          return await deleteWork(() => this.#inCreation.values())(context, intent, run);
+        } finally {
+          for (const volume of volumes) this.#going.delete(volume);
+        }
+      }
     }
   }
 

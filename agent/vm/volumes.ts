@@ -6,6 +6,7 @@ import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { VolumeRef } from "./spec.ts";
 import { VolumeGuard, type Image } from "./volume-guard.ts";
 import { formatOf } from "./volume-names.ts";
+import type { Dependents } from "./volume-users.ts";
 
 export interface ResolvedVolume {
   readonly path: string;
@@ -39,6 +40,8 @@ const LEAST_FREE_BYTES = 64 * 1024 * 1024;
 const LUKS_HEADER_BYTES = 16 * 1024 * 1024;
 /** 5 MB/s. */
 const SLOWEST_BYTES_PER_MS = 5000;
+
+const observing = { lane: "observation" } as const;
 
 /** How long a pool that cannot be refreshed is taken for a busy one. */
 const REFRESH_FOR_MS = 5000;
@@ -145,6 +148,42 @@ export class Volumes {
       throw volumeExists(reference, thrown);
     }
     return await this.#findSurely(reference);
+  }
+
+  /**
+   * Where those of them are that are there, and which volumes of their pools are overlays of them, as the overlays' own
+   * headers say. libvirt tells that a volume at a time: behind no command, and one after the other.
+   */
+  async dependents(references: readonly VolumeRef[]): Promise<Dependents> {
+    const paths: string[] = [];
+    const overlays: (VolumeRef & { backing: string })[] = [];
+    for (const pool of new Set(references.map((reference) => reference.pool))) {
+      const own = new Set(references.flatMap((named) => (named.pool === pool ? [named.volume] : [])));
+      const all = { pool: await this.#pool(pool), needResults: true, flags: 0 };
+      const { vols } = await this.#libvirt.call(libvirt.storagePoolListAllVolumes, all, observing);
+      for (const vol of vols) {
+        const { path, backing } = (await this.#described(vol)) ?? {};
+        if (own.has(vol.name)) paths.push(...(path === undefined ? [] : [path]));
+        else if (backing !== undefined) overlays.push({ pool, volume: vol.name, backing: backing.path });
+      }
+    }
+    const isOn = (path: string): boolean => paths.includes(path);
+    return {
+      paths,
+      overlays: overlays.flatMap(({ backing, ...overlay }) => (isOn(backing) ? [overlay] : [])),
+    };
+  }
+
+  /** Undefined where it is gone, or cannot be read by libvirt: then QEMU cannot open it either. */
+  async #described(vol: libvirt.StorageVol): Promise<ReturnType<typeof parseVolume> | undefined> {
+    try {
+      const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 }, observing);
+      return parseVolume(xml);
+    } catch (thrown) {
+      const { reason, kind } = toSocleError(thrown);
+      if (reason === "LIBVIRT_NO_STORAGE_VOL" || kind === "internal") return undefined;
+      throw thrown;
+    }
   }
 
   /** Done when it is not there, also when it was not there before. */

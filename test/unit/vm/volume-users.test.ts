@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import type { Step } from "../../../agent/state/operations.ts";
+import { deleteWork } from "../../../agent/vm/delete-work.ts";
+import type { VmSpec } from "../../../agent/vm/spec.ts";
+import type { Vm } from "../../../agent/vm/vm.ts";
+import { VmTable } from "../../../agent/vm/vm-table.ts";
+import { requireUnused, type Dependents } from "../../../agent/vm/volume-users.ts";
+import { Volumes } from "../../../agent/vm/volumes.ts";
+import type { IntentOf, WorkContext } from "../../../agent/vm/work.ts";
+import { answering, sleepingClock } from "./libvirt-answers.ts";
+
+const A = "aaaaaaaa-0000-4000-8000-000000000000";
+const B = "bbbbbbbb-0000-4000-8000-000000000000";
+const root = { pool: "p", volume: `socle-${A}-root.qcow2` };
+const overlayOfB = { pool: "p", volume: `socle-${B}-root.qcow2` };
+const nothing: Dependents = { paths: [], overlays: [] };
+
+const specOf = (id: string, name: string, source: unknown): VmSpec =>
+  ({ id, name, disks: [{ name: "root", source, readOnly: false }] }) as unknown as VmSpec;
+const overlay = specOf(B, "b", { kind: "new", pool: "p", format: "qcow2", baseVolume: root.volume });
+const attached = specOf(B, "b", { kind: "volume", volume: root });
+const stranger = specOf(B, "b", { kind: "volume", volume: { pool: "other", volume: root.volume } });
+const vmOf = (id: string, name: string, more: Partial<Vm> = {}): Vm =>
+  ({
+    id,
+    name,
+    presence: "present",
+    state: "stopped",
+    etag: name,
+    disks: [],
+    nics: [],
+    ...more,
+  }) as unknown as Vm;
+const a = vmOf(A, "a", { spec: specOf(A, "a", { kind: "new", pool: "p", format: "qcow2" }) });
+
+const refusal = (vms: readonly Vm[], creations: readonly VmSpec[] = [], dependents = nothing): string => {
+  try {
+    requireUnused(A, [root], { vms: [a, ...vms], creations }, dependents);
+    return "";
+  } catch (thrown) {
+    assert.ok(thrown instanceof SocleError);
+    const { kind, reason, message } = thrown;
+    assert.equal(`${kind} ${reason}`, "conflict VOLUME_IN_USE");
+    return message;
+  }
+};
+
+test("a disk that another VM builds on, has attached or is about to is not taken from it, and who it is is said", () => {
+  assert.equal(refusal([vmOf(B, "b", { spec: stranger })]), "");
+  assert.match(refusal([vmOf(B, "b", { spec: overlay })]), /in use by VM b: .*keep_disks/);
+  assert.match(refusal([vmOf(B, "b", { spec: attached })]), /in use by VM b:/);
+  assert.match(refusal([], [overlay]), /VM b, in the making:/);
+});
+
+test("nor one that a domain that is not Socle's has open, nor one with a kept overlay", () => {
+  const foreign = vmOf(B, "foreign", { disks: [{ device: "vda", path: "/p/root" }] });
+  assert.match(refusal([foreign], [], { paths: ["/p/root"], overlays: [] }), /VM foreign:/);
+  assert.equal(refusal([foreign], [], { paths: ["/p/other"], overlays: [] }), "");
+  assert.match(refusal([], [], { paths: [], overlays: [overlayOfB] }), /volume socle-b.*, an overlay:/);
+  const named = refusal([vmOf(B, "b", { spec: overlay })], [], { paths: [], overlays: [overlayOfB] });
+  assert.match(named, /in use by VM b: /);
+});
+
+test("overlays are found by what libvirt reads in their headers; what it cannot read is none", async () => {
+  const volume = (name: string, backing = ""): { xml: string } => ({
+    xml: `<volume><name>${name}</name><capacity>1</capacity><target><path>/p/${name}</path></target>${backing}</volume>`,
+  });
+  const on = (name: string): string => `<backingStore><path>/p/${name}</path></backingStore>`;
+  const names = ["kept.qcow2", root.volume, "broken", "other.qcow2"];
+  const { calls } = answering({
+    STORAGE_POOL_LOOKUP_BY_NAME: [{ pool: {} }],
+    STORAGE_POOL_IS_ACTIVE: [{ active: true }],
+    STORAGE_POOL_LIST_ALL_VOLUMES: [{ vols: names.map((name) => ({ pool: "p", name, key: name })) }],
+    STORAGE_VOL_GET_XML_DESC: [
+      volume("kept.qcow2", on(root.volume)),
+      volume(root.volume, on("base.qcow2")),
+      new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "cannot be read"),
+      volume("other.qcow2", on("base.qcow2")),
+    ],
+  });
+  assert.deepEqual(await new Volumes(calls, sleepingClock()).dependents([root]), {
+    paths: [`/p/${root.volume}`],
+    overlays: [{ pool: "p", volume: "kept.qcow2" }],
+  });
+});
+
+test("what came to use a disk while its deletion waited is seen before the plug is pulled or a key destroyed", async () => {
+  const table = new VmTable();
+  table.put(a);
+  table.put(vmOf(B, "b", { spec: overlay }));
+  table.completed(1);
+  const erase = { name: "a", tenant: "", disks: [], tpm: true, kept: [] };
+  const intent: IntentOf<"DELETE_VM"> = { kind: "DELETE_VM", volumes: [root], force: true, erase };
+  const steps: string[] = [];
+  const step: Step = Object.assign(
+    <T>(name: string, work: () => Promise<T>): Promise<T> => {
+      steps.push(name);
+      return work();
+    },
+    { undo: (_name: string, work: () => Promise<void>): Promise<void> => work() },
+  );
+  // What is not here would fail the work otherwise.
+  const context = {
+    table,
+    domains: { state: () => Promise.resolve({ state: "running" }) },
+    volumes: { dependents: () => Promise.resolve(nothing) },
+  } as unknown as WorkContext;
+  const signal = new AbortController().signal;
+  const run = { operationId: "op", vmId: A, step, signal, resumed: false, done: new Set<string>() };
+  await assert.rejects(deleteWork(() => [])(context, intent, run), { reason: "VOLUME_IN_USE" });
+  assert.deepEqual(steps, ["look for users"]);
+});
