@@ -8,6 +8,9 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Node fires a timer that is set for longer after 1 ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
@@ -21,10 +24,21 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(abortReason(signal));
       };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      }, ms);
+      let timer: NodeJS.Timeout;
+      const wait = (leftMs: number): void => {
+        timer = setTimeout(
+          () => {
+            if (leftMs > LONGEST_TIMER_MS) {
+              wait(leftMs - LONGEST_TIMER_MS);
+              return;
+            }
+            signal?.removeEventListener("abort", onAbort);
+            resolve();
+          },
+          Math.min(leftMs, LONGEST_TIMER_MS),
+        );
+      };
+      wait(ms);
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   },

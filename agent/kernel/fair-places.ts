@@ -32,15 +32,16 @@ export class FairPlaces {
 
   /** Runs `work` in a place. Throws `exhausted` when too many wait; the signal's reason when it aborts first. */
   async run<T>(owner: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    await this.#take(owner, signal);
+    await this.take(owner, signal);
     try {
       return await work();
     } finally {
-      this.#giveBack();
+      this.giveBack();
     }
   }
 
-  #take(owner: string, signal: AbortSignal | undefined): Promise<void> {
+  /** For who cannot use `run`: resolves with a place, of which each is to be given back once. Throws as `run`. */
+  take(owner: string, signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(abortReason(signal));
     if (this.#taken < this.#places) {
       this.#taken += 1;
@@ -78,7 +79,7 @@ export class FairPlaces {
   }
 
   /** To the first of the owner whose turn it is, who then goes to the end. */
-  #giveBack(): void {
+  giveBack(): void {
     const next = this.#waiters.entries().next();
     if (next.done === true) {
       this.#taken -= 1;

@@ -38,8 +38,8 @@ export interface LibvirtOptions {
   readonly backoff?: { readonly baseMs: number; readonly capMs: number };
 }
 
-/** Commands never wait behind the observation's bulk calls. */
-export type Lane = "command" | "observation";
+/** Commands never wait behind the observation's bulk calls, nor behind those that take hours: a `slow` one has a lane too. */
+export type Lane = "command" | "observation" | "slow";
 
 export type LibvirtStatus =
   | {
@@ -62,9 +62,15 @@ export interface CallSettings {
   readonly urgent?: boolean | undefined;
 }
 
+export interface StreamSettings extends Omit<CallSettings, "lane"> {
+  readonly stallTimeoutMs?: number | undefined;
+}
+
 const STREAMS_END_WITHIN_MS = 3000;
 const lanes = ["events", "command", "observation"] as const;
-type AnyLane = (typeof lanes)[number];
+type AnyLane = (typeof lanes)[number] | Lane;
+/** Made by the first call that needs it; without it libvirt is connected all the same. */
+const isLazy = (lane: AnyLane): boolean => lane === "slow";
 
 /**
  * A libvirt on this host. Connected while all three connections to the hypervisor's daemon (commands, observation,
@@ -172,7 +178,8 @@ export class Libvirt implements Service {
       if (this.#running === undefined) throw closed();
       const { link, tried } = this.#link(lane, family, this.#running);
       // The link to a driver's own daemon is made by the first call that needs it, which waits for that.
-      const waitedMs = family === "hypervisor" ? 0 : await this.#wait(tried, timeoutMs, signal);
+      const isThere = family === "hypervisor" && !isLazy(lane);
+      const waitedMs = isThere ? 0 : await this.#wait(tried, timeoutMs, signal);
       const options = { timeoutMs: Math.max(timeoutMs - waitedMs, 1), signal, urgent };
       const result = await link.call(procedure, args, options);
       this.#meter.ended(beganAtMs);
@@ -183,15 +190,19 @@ export class Libvirt implements Service {
     }
   }
 
-  /** Opens a stream on a connection of its own. `timeoutMs` is for its opening and its end, not for its data. */
+  /**
+   * Opens a stream on a connection of its own. `timeoutMs` is for its opening and its end, not for its data; that may not
+   * stand still for `stallTimeoutMs` (`callTimeoutMs` unless said; Infinity where a person watches).
+   */
   async openStream<A, R>(
     procedure: Procedure<A, R>,
     args: A,
-    settings: Omit<CallSettings, "lane"> = {},
+    settings: StreamSettings = {},
   ): Promise<LibvirtStream> {
     const running = this.#running;
     if (running === undefined) throw closed();
-    const timeoutMs = settings.timeoutMs ?? this.#options.callTimeoutMs ?? 30_000;
+    const { callTimeoutMs = 30_000 } = this.#options;
+    const { timeoutMs = callTimeoutMs, stallTimeoutMs = callTimeoutMs } = settings;
     const { signal, release } = either(settings.signal, running);
     const connect = async (onStream: (frame: Frame) => void): Promise<Session["connection"]> => {
       const endpoint = await this.#locate(this.#modular ? procedure.family : "hypervisor");
@@ -204,7 +215,12 @@ export class Libvirt implements Service {
       return connection;
     };
     try {
-      return await LibvirtStream.open(connect, procedure, args, { clock: this.#clock, timeoutMs, signal });
+      return await LibvirtStream.open(connect, procedure, args, {
+        clock: this.#clock,
+        timeoutMs,
+        stallTimeoutMs,
+        signal,
+      });
     } catch (thrown) {
       release();
       throw thrown;
@@ -243,6 +259,7 @@ export class Libvirt implements Service {
     const there = this.#links.get(key);
     if (there !== undefined) return there;
     const isMain = family === "hypervisor";
+    const isCounted = isMain && !isLazy(lane);
     let was: "untried" | "up" | "down" = "untried";
     const link = new Link({
       log: this.#log.child({ lane, family }),
@@ -254,13 +271,13 @@ export class Libvirt implements Service {
         // lane it asks over still down.
         if (was === "down" && (lane === "events" || !isMain)) this.#resync(family, "reconnected");
         was = "up";
-        if (isMain) this.#laneUp(lane, session);
+        if (isCounted) this.#laneUp(lane, session);
       },
       onDown: (error) => {
         // `changes` says it of the hypervisor's daemon.
         if (was === "up" && lane === "events" && !isMain) this.#resync(family, "disconnected");
         was = "down";
-        if (isMain) this.#laneDown(lane, error);
+        if (isCounted) this.#laneDown(lane, error);
       },
     });
     let done: Promise<void> = Promise.resolve();

@@ -20,6 +20,8 @@ export interface StreamOptions {
   readonly clock: Clock;
   /** For opening the stream and for the daemon's word that it is finished. Data may flow as long as it likes. */
   readonly timeoutMs: number;
+  /** How long nothing may move while data is waited for, or the daemon to take some; Infinity: as long as it likes. */
+  readonly stallTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -83,7 +85,7 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
         if (next !== undefined) yield next;
         else if (this.#error !== undefined) throw this.#error;
         else if (this.#ended) break;
-        else await this.#change();
+        else await this.#moving(this.#change());
       }
       if (!this.#finished) await this.finish();
     } finally {
@@ -225,10 +227,38 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
   async #send(status: number, data: Uint8Array, type: number = FrameType.STREAM): Promise<void> {
     const connection = this.#open();
     try {
-      await connection.sendStream({ ...this.#header(status), type }, data);
+      await this.#moving(connection.sendStream({ ...this.#header(status), type }, data));
     } catch (thrown) {
       throw this.#error ?? toSocleError(thrown);
     }
+  }
+
+  /** Ends the stream with `timeout` where libvirt holds it up for too long: storage that is gone hangs it for ever. */
+  async #moving(moved: Promise<void>): Promise<void> {
+    const { stallTimeoutMs, clock } = this.#options;
+    if (stallTimeoutMs === Infinity) {
+      await moved;
+      return;
+    }
+    const done = new AbortController();
+    const late = clock.sleep(stallTimeoutMs, done.signal).then(
+      () => true,
+      () => false,
+    );
+    try {
+      if ((await Promise.race([moved, late])) !== true) return;
+    } finally {
+      done.abort();
+    }
+    // It fails once the connection closes: nobody asks any more.
+    moved.catch(() => undefined);
+    const stalled = new SocleError(
+      "timeout",
+      "LIBVIRT_TIMEOUT",
+      `nothing moved on the stream of ${this.#procedure.name} for ${stallTimeoutMs} ms; is its storage there?`,
+    );
+    void this.#stop(stalled);
+    throw stalled;
   }
 
   #open(): Connection {

@@ -189,7 +189,7 @@ export class Domains {
       return await this.#libvirt.openStream(
         libvirt.domainOpenConsole,
         { dom: reference(id), devName: null, flags },
-        { signal },
+        { signal, stallTimeoutMs: Infinity },
       );
     } catch (thrown) {
       // What SAFE refuses has no number of its own; all else that can fail here has another one.

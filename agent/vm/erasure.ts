@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import type { FairPlaces } from "../kernel/fair-places.ts";
+import type { Step } from "../state/operations.ts";
 import { diskPart, TPM_PART } from "./guest-keys.ts";
-import type { Erasure, WorkContext, WorkRun } from "./work.ts";
+import type { Erasure, Intent, WorkContext, WorkRun } from "./work.ts";
 
 /** What was done to a disk, as the receipt tells it. */
 export interface ErasedDisk {
@@ -16,6 +18,30 @@ export interface ErasedDisk {
   readonly bytes?: number;
 }
 
+/** Whether it overwrites a disk whole. */
+export const overwrites = (intent: Intent): boolean =>
+  intent.kind === "DELETE_VM" && intent.erase?.disks.some(({ encrypted }) => !encrypted) === true;
+
+/** Does the work in a place of these; while it waits for one, that is the step that the operation is at. */
+export async function inTurn<T>(
+  places: FairPlaces,
+  owner: string,
+  step: Step,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  let giveBack = (): void => undefined;
+  try {
+    await step("wait for other erasures", async () => {
+      await places.take(owner, signal);
+      giveBack = () => places.giveBack();
+    });
+    return await work();
+  } finally {
+    giveBack();
+  }
+}
+
 /** Makes the disks of a VM that is off unreadable; doing it again is safe. */
 export async function eraseDisks(
   context: WorkContext,
@@ -23,7 +49,7 @@ export async function eraseDisks(
   run: WorkRun,
 ): Promise<ErasedDisk[]> {
   const { volumes } = context;
-  const { vmId, step, done } = run;
+  const { vmId, step, done, signal } = run;
   const parts = disks.flatMap(({ disk, encrypted }) => (encrypted ? [diskPart(disk)] : []));
   if (tpm) parts.push(TPM_PART);
   if (parts.length > 0) await step("destroy keys", () => destroyKeys(context, parts, vmId));
@@ -34,7 +60,7 @@ export async function eraseDisks(
     const method = encrypted ? "crypto-erase" : "overwrite";
     const bytes = await step(
       name,
-      () => (encrypted ? volumes.overwriteHeader(volume) : volumes.overwrite(volume)),
+      () => (encrypted ? volumes.overwriteHeader(volume, signal) : volumes.overwrite(volume, signal)),
       0.2,
     );
     const isAbsent = bytes === undefined && !wasDone;

@@ -5,10 +5,11 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { LibvirtStream } from "../libvirt/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
 import { unbound } from "../state/placement.ts";
-import type { Operations } from "../state/operations.ts";
+import type { Operations, Step } from "../state/operations.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
 import { createWork } from "./create-work.ts";
+import { inTurn, overwrites } from "./erasure.ts";
 import { deleteWork, requireDeletable, requireEtag } from "./delete-work.ts";
 import { keyedParts, TPM_PART } from "./guest-keys.ts";
 import type { HostDoor, RoomClaim, VmSize } from "./host-door.ts";
@@ -73,6 +74,8 @@ export class Vms {
   readonly #lock = new KeyedLock({ maxWaiting: 64 });
   /** What makes VMs run takes libvirt's time: a few at once, so that what stops them finds it free. */
   readonly #places = new FairPlaces({ places: MADE_AT_ONCE, maxWaiting: 20_000 });
+  /** Overwriting takes hours, and what a disk can write: one at a time, in nobody else's place. */
+  readonly #overwriting = new FairPlaces({ places: 1, maxWaiting: 1000 });
   /** Names and ids being created, not in the table yet. */
   readonly #inCreation = new Map<string, VmSpec>();
   /** Volumes that are being deleted with their VM. */
@@ -293,7 +296,7 @@ export class Vms {
         const result = await this.#lock.run(
           vmId,
           () =>
-            this.#inPlace(operation, untilCancelled, () =>
+            this.#inPlace(operation, intent, step, untilCancelled, () =>
               this.#do(intent, { operationId: operation.id, vmId, step, signal, resumed, done }),
             ),
           untilCancelled,
@@ -316,9 +319,12 @@ export class Vms {
 
   async #inPlace<T>(
     { kind, caller }: Pick<Operation, "kind" | "caller">,
+    intent: Intent,
+    step: Step,
     signal: AbortSignal | undefined,
     work: () => Promise<T>,
   ): Promise<T> {
+    if (overwrites(intent)) return await inTurn(this.#overwriting, caller, step, signal, work);
     const isHeavy = kind === "CREATE_VM" || kind === "START_VM" || kind === "DELETE_VM";
     return isHeavy ? await this.#places.run(caller, work, signal) : await work();
   }

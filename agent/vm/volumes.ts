@@ -207,7 +207,7 @@ export class Volumes {
    * has written may still be in memory when the file is deleted, and is then never written. So: holes are filled by an
    * upload, and what has none is wiped, which writes and syncs.
    */
-  async overwrite(reference: VolumeRef): Promise<number | undefined> {
+  async overwrite(reference: VolumeRef, signal?: AbortSignal): Promise<number | undefined> {
     const found = await this.#measured(reference);
     if (found === undefined) return undefined;
     const { vol, bytes, holeBytes } = found;
@@ -215,7 +215,7 @@ export class Volumes {
       const pool = await this.#pool(reference.pool);
       const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
       if (available < holeBytes + LEAST_FREE_BYTES) throw poolFull(reference.pool, available);
-      await this.#writeZeros(vol, bytes);
+      await this.#writeZeros(vol, bytes, { signal });
     }
     await this.#wipe(vol, bytes);
     return bytes;
@@ -225,12 +225,12 @@ export class Volumes {
    * Overwrites the header of an encrypted one with zeros, to the disk, and gives how many bytes that were; undefined
    * where it is not there. Of a file, nothing is left behind the header: so the rest needs not be overwritten to sync.
    */
-  async overwriteHeader(reference: VolumeRef): Promise<number | undefined> {
+  async overwriteHeader(reference: VolumeRef, signal?: AbortSignal): Promise<number | undefined> {
     const found = await this.#measured(reference);
     if (found === undefined) return undefined;
     const { vol, isFile } = found;
     const bytes = Math.min(found.bytes, LUKS_HEADER_BYTES);
-    await this.#writeZeros(vol, bytes, isFile);
+    await this.#writeZeros(vol, bytes, { cutBehind: isFile, signal });
     // A block device is synced by the kernel when the last who has it open closes it.
     if (isFile) await this.#wipe(vol, bytes);
     return bytes;
@@ -247,10 +247,14 @@ export class Volumes {
     return { vol, bytes, holeBytes: bytes - (allocationBytes ?? 0), isFile: type === "file" };
   }
 
-  async #writeZeros(vol: libvirt.StorageVol, bytes: number, cutBehind = false): Promise<void> {
+  async #writeZeros(
+    vol: libvirt.StorageVol,
+    bytes: number,
+    { cutBehind = false, signal }: { cutBehind?: boolean; signal: AbortSignal | undefined },
+  ): Promise<void> {
     const flags = cutBehind ? libvirt.StorageVolUploadFlag.SPARSE_STREAM : 0;
     const args = { vol, offset: 0, length: cutBehind ? 0 : bytes, flags };
-    const stream = await this.#libvirt.openStream(libvirt.storageVolUpload, args);
+    const stream = await this.#libvirt.openStream(libvirt.storageVolUpload, args, { signal });
     const zeros = Buffer.alloc(Math.min(bytes, 1024 * 1024));
     for (let left = bytes; left > 0; left -= zeros.length)
       await stream.write(left < zeros.length ? zeros.subarray(0, left) : zeros);
@@ -261,8 +265,9 @@ export class Volumes {
   async #wipe(vol: libvirt.StorageVol, bytes: number): Promise<void> {
     const algorithm = libvirt.StorageVolWipeAlgorithm.ZERO;
     const timeoutMs = 60_000 + bytes / SLOWEST_BYTES_PER_MS;
+    const slowly = { timeoutMs, lane: "slow" } as const;
     await this.#certainty.ensure(
-      () => this.#libvirt.call(libvirt.storageVolWipePattern, { vol, algorithm, flags: 0 }, { timeoutMs }),
+      () => this.#libvirt.call(libvirt.storageVolWipePattern, { vol, algorithm, flags: 0 }, slowly),
       () => Promise.resolve(false),
       "again",
     );

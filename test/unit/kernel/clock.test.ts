@@ -18,3 +18,21 @@ test("a sleep ends with the signal's reason as soon as it aborts", async () => {
   odd.abort("text");
   await assert.rejects(systemClock.sleep(1, odd.signal), { name: "AbortError" });
 });
+
+test("a sleep of more than a timer can hold, 25 days, takes its time and still ends with the signal", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const longMs = 2 ** 32;
+  let isOver = false;
+  const sleeping = systemClock.sleep(longMs).then(() => (isOver = true));
+  const abort = new AbortController();
+  const aborted = systemClock.sleep(Infinity, abort.signal);
+  for (const ms of [2 ** 31 - 1, 2 ** 31 - 1, 1]) {
+    t.mock.timers.tick(ms);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(!isOver, `it was over ${ms} ms later`);
+  }
+  t.mock.timers.tick(1);
+  await sleeping;
+  abort.abort(new Error("enough"));
+  await assert.rejects(aborted, /enough/);
+});

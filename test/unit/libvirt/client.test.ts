@@ -190,6 +190,29 @@ describe("a loss", () => {
     });
   }
 
+  it("of the lane for calls that take hours, which holds up no command, is nobody else's", async (t) => {
+    const daemon = await FakeDaemon.start(t);
+    const wiped: Received[] = [];
+    daemon.on(p.storageVolWipePattern, (call) => wiped.push(call));
+    daemon.on(p.connectGetHostname, (call) => replyHostname(call));
+    const libvirt = await connect(t, daemon);
+    const changes = heard(t, libvirt.changes);
+    const wipe = { vol: { pool: "p", name: "v", key: "k" }, algorithm: 0, flags: 0 };
+    const slow = { lane: "slow", timeoutMs: 120_000 } as const;
+    const wiping = Array.from({ length: 8 }, () =>
+      libvirt.call(p.storageVolWipePattern, wipe, slow).catch(reason),
+    );
+    await eventually(() => wiped.length === 4);
+    assert.equal(daemon.open.length, 4);
+    await libvirt.call(p.connectGetHostname, {});
+    wiped[0]?.client.socket.destroy();
+    const ends = await Promise.all(wiping);
+    assert.equal(ends.filter((end) => end === "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN").length, 4);
+    assert.ok(libvirt.status.connected);
+    await eventually(() => daemon.open.length === 4, { what: "the lane to be opened again" });
+    assert.deepEqual(values(changes), []);
+  });
+
   it("of the whole daemon fails what is on its way, and is over when the daemon is back", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);

@@ -33,7 +33,12 @@ interface Open {
 async function open(
   t: TestContext,
   procedure: typeof p.storageVolDownload | typeof p.storageVolUpload,
-  options: { timeoutMs?: number; signal?: AbortSignal; start?: (call: Received) => void } = {},
+  options: {
+    timeoutMs?: number;
+    stallTimeoutMs?: number;
+    signal?: AbortSignal;
+    start?: (call: Received) => void;
+  } = {},
 ): Promise<Open> {
   const daemon = await FakeDaemon.start(t);
   const calls: Received[] = [];
@@ -190,6 +195,20 @@ describe("reading a stream", () => {
     await libvirt.close();
   });
 
+  it("ends with timeout when libvirt sends nothing more, unless it may be silent, and libvirt is told", async (t) => {
+    const start = (opening: Received): void => opening.stream(CONTINUE, Buffer.from("x"));
+    const { stream, call, daemon } = await open(t, p.storageVolDownload, { stallTimeoutMs: 50, start });
+    assert.equal(await text(stream).catch(reason), "timeout LIBVIRT_TIMEOUT");
+    assert.ok(call.client.received.some(({ type, status }) => type === 3 && status === ERROR));
+    await eventually(() => daemon.open.length === 3, { what: "the stream's connection to close" });
+
+    const silent = await open(t, p.storageVolDownload, { stallTimeoutMs: Infinity });
+    const reading = text(silent.stream);
+    silent.call.stream(CONTINUE, Buffer.from("late"));
+    silent.call.stream(CONTINUE);
+    assert.equal(await reading, "late");
+  });
+
   it("that is opened for nobody any more is ended as well", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const got: Received[] = [];
@@ -298,6 +317,18 @@ describe("writing a stream", () => {
       received(call).reduce((bytes, { body }) => bytes + body.length, 0),
       32 * data.length,
     );
+  });
+
+  it("fails with timeout when the daemon takes nothing more", async (t) => {
+    const { stream, call } = await open(t, p.storageVolUpload, { stallTimeoutMs: 200 });
+    call.client.socket.pause();
+    const data = Buffer.alloc(1024 * 1024);
+    const pouring = (async () => {
+      for (;;) await stream.write(data);
+    })();
+    assert.equal(await pouring.catch(reason), "timeout LIBVIRT_TIMEOUT");
+    call.client.socket.resume();
+    await eventually(() => received(call).some(({ status }) => status === ERROR));
   });
 
   it("fails with the stream's error as soon as it is known, at the next write or at the end", async (t) => {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import type { Step } from "../../../agent/state/operations.ts";
-import { eraseDisks, receiptOf, type ErasedDisk } from "../../../agent/vm/erasure.ts";
+import { FairPlaces } from "../../../agent/kernel/fair-places.ts";
+import { eraseDisks, inTurn, overwrites, receiptOf, type ErasedDisk } from "../../../agent/vm/erasure.ts";
 import type { Erasure, WorkContext } from "../../../agent/vm/work.ts";
 
 const sealed = { disk: "a", volume: { pool: "p", volume: "a.raw" }, encrypted: true };
@@ -83,4 +84,37 @@ test("the receipt begins with its kind, and its digest and signature are of its 
   );
   assert.equal(result["receipt_signature"], "s");
   assert.match(result["receipt_sha256"] ?? "", /^[\da-f]{64}$/);
+});
+
+test("whole disks are overwritten one at a time, and who waits says so; keys are destroyed without waiting", async () => {
+  const places = new FairPlaces({ places: 1, maxWaiting: 8 });
+  const signal = new AbortController().signal;
+  const told: string[] = [];
+  const telling = (who: string): Step =>
+    Object.assign(
+      async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+        told.push(`${who}: ${name}`);
+        return await work();
+      },
+      { undo: step.undo },
+    );
+  let end: (failure: Error) => void = () => undefined;
+  const long = new Promise<never>((_, reject) => (end = reject));
+  const first = inTurn(places, "x", telling("first"), signal, () => long);
+  const second = inTurn(places, "y", telling("second"), signal, () => Promise.resolve("erased"));
+  const gone = new AbortController();
+  const third = inTurn(places, "z", telling("third"), gone.signal, () => Promise.resolve("erased"));
+  gone.abort(new Error("cancelled"));
+  await assert.rejects(third, /cancelled/);
+  assert.deepEqual([places.taken, places.waiting], [1, 1]);
+  assert.deepEqual(told.slice(0, 2), ["first: wait for other erasures", "second: wait for other erasures"]);
+  end(new Error("the disk is gone"));
+  await assert.rejects(first, /the disk is gone/);
+  assert.equal(await second, "erased");
+  assert.deepEqual([places.taken, places.waiting], [0, 0]);
+
+  const deletion = { kind: "DELETE_VM", volumes: [], force: false } as const;
+  assert.equal(overwrites({ ...deletion, erase: erasure }), true);
+  assert.equal(overwrites({ ...deletion, erase: { ...erasure, disks: [sealed] } }), false);
+  assert.equal(overwrites(deletion), false);
 });
