@@ -2,13 +2,8 @@ import { SocleError } from "../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "./spec.ts";
 import type { Vm } from "./vm.ts";
 import { vmOfVolume } from "./volume-names.ts";
+import type { Dependents } from "./volumes.ts";
 import { volumesNamedBy } from "./work.ts";
-
-/** Where volumes are, and what libvirt says is an overlay of them: an image may be one that no spec names. */
-export interface Dependents {
-  readonly paths: readonly string[];
-  readonly overlays: readonly VolumeRef[];
-}
 
 /** Who may use a volume: the VMs of this host, and the specs of those that are being made. */
 export interface Users {

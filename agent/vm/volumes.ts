@@ -6,7 +6,6 @@ import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { VolumeRef } from "./spec.ts";
 import { VolumeGuard, type Image } from "./volume-guard.ts";
 import { formatOf } from "./volume-names.ts";
-import type { Dependents } from "./volume-users.ts";
 
 export interface ResolvedVolume {
   readonly path: string;
@@ -25,6 +24,12 @@ export interface VolumeToMake {
   readonly base?: string;
   /** The libvirt secret that holds its passphrase: it is encrypted with LUKS. */
   readonly secretUuid?: string;
+}
+
+/** Where volumes are, and what libvirt says is an overlay of them: an image may be one that no spec names. */
+export interface Dependents {
+  readonly paths: readonly string[];
+  readonly overlays: readonly VolumeRef[];
 }
 
 interface Found extends Image {

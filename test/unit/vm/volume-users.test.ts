@@ -6,8 +6,8 @@ import { deleteWork } from "../../../agent/vm/delete-work.ts";
 import type { VmSpec } from "../../../agent/vm/spec.ts";
 import type { Vm } from "../../../agent/vm/vm.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
-import { requireUnused, type Dependents } from "../../../agent/vm/volume-users.ts";
-import { Volumes } from "../../../agent/vm/volumes.ts";
+import { requireUnused } from "../../../agent/vm/volume-users.ts";
+import { Volumes, type Dependents } from "../../../agent/vm/volumes.ts";
 import type { IntentOf, WorkContext } from "../../../agent/vm/work.ts";
 import { answering, sleepingClock } from "./libvirt-answers.ts";
 
