@@ -96,7 +96,7 @@ test("whole disks are overwritten one at a time, and who waits says so; keys are
         told.push(`${who}: ${name}`);
         return await work();
       },
-      { undo: step.undo },
+      { undo: step.undo, durable: step.durable },
     );
   let end: (failure: Error) => void = () => undefined;
   const long = new Promise<never>((_, reject) => (end = reject));

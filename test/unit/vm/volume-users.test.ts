@@ -94,13 +94,15 @@ test("what came to use a disk while its deletion waited is seen before the plug 
   const erase = { name: "a", tenant: "", disks: [], tpm: true, kept: [] };
   const intent: IntentOf<"DELETE_VM"> = { kind: "DELETE_VM", volumes: [root], force: true, erase };
   const steps: string[] = [];
-  const step: Step = Object.assign(
-    <T>(name: string, work: () => Promise<T>): Promise<T> => {
-      steps.push(name);
-      return work();
-    },
-    { undo: (_name: string, work: () => Promise<void>): Promise<void> => work() },
-  );
+  const telling = <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    steps.push(name);
+    return work();
+  };
+  const undo = (_name: string, work: () => Promise<void>): Promise<void> => work();
+  const step: Step = Object.assign(telling, {
+    durable: <T>(name: string, work: () => Promise<T>) => telling(name, work),
+    undo,
+  });
   // What is not here would fail the work otherwise.
   const context = {
     table,
