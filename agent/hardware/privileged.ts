@@ -5,7 +5,7 @@ import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import { Answers, type Question } from "./answers.ts";
 import type { Child, ChildOutput } from "./child.ts";
-import { errorCode } from "./reading.ts";
+
 import type { Roots } from "./roots.ts";
 
 /** Longer than the helper gives any question. */
@@ -19,26 +19,25 @@ const answerSchema = z.union([
 
 /**
  * Asks what needs more rights than the agent has: the hardware helper (socle-hardware.socket) where its socket is, this
- * process itself elsewhere, which may then be denied.
+ * process itself elsewhere, which may then be denied. A helper that was there once is never passed over again: one that
+ * is gone is a fault to be told, and not somebody's decision that nothing be watched.
  */
 export class Privileged {
   readonly #socket: string;
   readonly #answers: Answers;
+  #isHelped: boolean;
 
   constructor(roots: Roots) {
     this.#socket = join(roots.runRoot, "socle-hardware.sock");
     this.#answers = new Answers(roots);
+    this.#isHelped = existsSync(this.#socket);
   }
 
   /** As `Answers.answer`; `unavailable` HELPER_FAILED where the helper does not answer. */
   ask(question: Question, signal: AbortSignal): Child {
-    const here = (): Child => this.#answers.answer(question, signal);
-    if (!existsSync(this.#socket)) return here();
-    const output = askHelper(this.#socket, question, signal).catch((cause: unknown) => {
-      // It was switched off in this moment.
-      if (cause instanceof SocleError && cause.reason === "HELPER_OFF") return here().output;
-      throw cause;
-    });
+    this.#isHelped ||= existsSync(this.#socket);
+    if (!this.#isHelped) return this.#answers.answer(question, signal);
+    const output = askHelper(this.#socket, question, signal);
     // What the helper started is the helper's to wait for.
     const gone = output.then(
       () => undefined,
@@ -55,10 +54,10 @@ export class Privileged {
 /** One question a connection: a line there, a document of JSON back. To leave is to give it up. */
 function askHelper(path: string, question: Question, signal: AbortSignal): Promise<ChildOutput> {
   return new Promise((resolve, reject) => {
-    const failed = (why: string, reason = "HELPER_FAILED"): void => {
+    const failed = (why: string): void => {
       socket.destroy();
-      const message = `the hardware helper ${why}; see: journalctl -u socle-hardware`;
-      reject(new SocleError("unavailable", reason, message));
+      const message = `the hardware helper ${why}; see: systemctl status socle-hardware.socket socle-hardware`;
+      reject(new SocleError("unavailable", "HELPER_FAILED", message));
     };
     let text = "";
     const socket = createConnection({ path, signal });
@@ -69,10 +68,7 @@ function askHelper(path: string, question: Question, signal: AbortSignal): Promi
       text += piece;
       if (text.length > MAX_ANSWER_BYTES) failed("says too much");
     });
-    socket.on("error", (cause) => {
-      const isOff = ["ECONNREFUSED", "ENOENT"].includes(errorCode(cause));
-      failed(`cannot be asked: ${cause.message}`, isOff ? "HELPER_OFF" : undefined);
-    });
+    socket.on("error", (cause) => failed(`cannot be asked: ${cause.message}`));
     socket.on("end", () => {
       socket.destroy();
       const parsed = answerSchema.safeParse(parseJson(text));

@@ -9,6 +9,7 @@ import test, { type TestContext } from "node:test";
 import { Answers } from "../../../agent/hardware/answers.ts";
 import type { runChild } from "../../../agent/hardware/child.ts";
 import { kernelLogReader } from "../../../agent/hardware/kernel-log.ts";
+import { isNotWatched } from "../../../agent/hardware/reading.ts";
 import { energyReader } from "../../../agent/hardware/rapl.ts";
 import { systemRoots } from "../../../agent/hardware/roots.ts";
 import { spawnBound } from "../../lab/bound-child.ts";
@@ -162,19 +163,32 @@ test("the helper answers as this process would, and refuses all else", { skip },
   assert.equal(helper.exitCode, null);
 });
 
-test("a helper that says nothing is a failure that tells where to look; one that is off is none", async (context) => {
+test("a helper that says nothing, refuses or is gone is a failure that tells where to look", async (context) => {
   const runRoot = await mkdtemp(join(tmpdir(), "socle-helper-"));
-  const socket = join(runRoot, "socle-hardware.sock");
-  const server = createServer((connection) => connection.resume().end()).listen(socket);
   context.after(() => rm(runRoot, { recursive: true }));
-  await once(server, "listening");
+  const socket = join(runRoot, "socle-hardware.sock");
   const roots = { ...(await unpackHost(context, "sick-server")), runRoot };
-  const energy = await energyReader(roots)(signal);
-  assert.ok(energy.kind === "failed", JSON.stringify(energy));
-  assert.match(energy.reason, /the hardware helper gave no answer; see: journalctl -u socle-hardware/);
+  // Nobody ever was there: the agent asks for itself.
+  const energy = energyReader(roots);
+  assert.equal((await energy(signal)).kind, "read");
+  const server = createServer((connection) => connection.resume().end()).listen(socket);
+  await once(server, "listening");
+  const readers = [energy, energyReader(roots)];
+  const failAll = async (why: RegExp): Promise<void> => {
+    for (const read of readers) {
+      const found = await read(signal);
+      assert.ok(found.kind === "failed" && !isNotWatched(found), JSON.stringify(found));
+      assert.match(found.reason, why);
+    }
+  };
+  await failAll(/the hardware helper gave no answer; see: systemctl status socle-hardware\.socket/);
   // Its socket's file may be there yet.
   await rename(socket, `${socket}.kept`);
   server.close();
   await rename(`${socket}.kept`, socket);
+  await failAll(/cannot be asked: connect ECONNREFUSED/);
+  await rm(socket);
+  await failAll(/cannot be asked: connect ENOENT/);
+  // Whoever never saw one, an agent that was started since, takes it as decided.
   assert.equal((await energyReader(roots)(signal)).kind, "read");
 });
