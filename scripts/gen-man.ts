@@ -151,7 +151,7 @@ function agent(): string {
     ...section(
       "CREDENTIALS",
       text(
-        "The unit imports credentials named socle-* from the host's stores (systemd-creds(1)); a restart takes a new one into use.",
+        "The unit imports credentials named socle-* from the host's stores (systemd-creds(1)); a restart takes a new one into use. One that cannot be decrypted keeps systemd from starting the agent at all (exit status 243, of which socle doctor tells): try each with systemd-creds decrypt FILE - >/dev/null, encrypt the one that fails anew or move it away, and systemd starts the agent.",
       ),
       ...item(bold("socle-bmc-password"), "The password of bmc.user, where bmc.passwordFile is not set."),
       ...item(
@@ -167,7 +167,7 @@ function agent(): string {
         "32 random bytes that seal the passphrases of encrypted disks, where vm.volumeKeyFile is not set.",
       ),
       ...example(
-        "systemd-creds encrypt --name=socle-bmc-password - \\",
+        "systemd-creds encrypt --with-key=host --name=socle-bmc-password - \\",
         "  /etc/credstore.encrypted/socle-bmc-password < password",
       ),
     ),

@@ -59,6 +59,8 @@ const ask = (user: string, question: string): Promise<string> => {
   const script = `require("net").connect("/run/socle-hardware.sock").on("error", (e) => console.log(e.code)).on("data", (d) => process.stdout.write(d)).write(${JSON.stringify(`${question}\n`)})`;
   return node.run("runuser", "-u", user, "--", "node", "-e", script);
 };
+const helperIsMissed = (health: string): boolean =>
+  /^KernelFault +unknown +degraded .*the hardware helper/m.test(health);
 const [privateAddress, publicAddress] = ["10.99.0.1", "203.0.113.9"];
 
 test("apt installs it: the service is READY, as a user of its own, in its sandbox", async () => {
@@ -127,6 +129,29 @@ test("what the agent may not read its helper reads, which has four capabilities 
   });
 });
 
+test("a helper that dies whenever it is asked is told of, and is asked on until it answers", async () => {
+  const dropIn = "/run/systemd/system/socle-hardware.service.d/broken.conf";
+  await node.run("mkdir", "-p", dirname(dropIn));
+  await node.run("sh", "-c", `printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >${dropIn}`);
+  await node.run("systemctl", "daemon-reload");
+  await node.run("systemctl", "stop", "socle-hardware.service");
+  // More at once than systemd lets a service or a socket fail by default.
+  const many = `for (let n = 0; n < 30; n += 1) require("net").connect("/run/socle-hardware.sock").on("error", () => {}).write("energy\\n")`;
+  await node.run("runuser", "-u", "socle", "--", "node", "-e", many);
+  for (let n = 0; n < 10; n += 1) assert.equal((await ask("socle", "energy")).trim(), "ECONNRESET");
+  await eventually(async () => helperIsMissed(await node.run("socle", "health")), {
+    what: "the helper to be missed",
+    timeoutMs: 120_000,
+  });
+  assert.equal((await node.run("systemctl", "is-active", "socle-hardware.socket")).trim(), "active");
+  await node.run("rm", dropIn);
+  await node.run("systemctl", "daemon-reload");
+  await eventually(async () => (await readerState("kernelLog")) === "read", {
+    what: "the helper to be asked again",
+    timeoutMs: 120_000,
+  });
+});
+
 test("it speaks to this host and to private networks, and to others once a drop-in allows them", async () => {
   for (const address of [privateAddress, publicAddress])
     await node.run("ip", "address", "add", `${address}/32`, "dev", "lo");
@@ -179,6 +204,34 @@ test("secrets come from systemd's credential store; a crash leaves no core, and 
     await node.run("sh", "-c", `find ${core} -maxdepth 1 -name 'core*' -type f 2>/dev/null || true`),
     "",
   );
+});
+
+test("a credential that cannot be decrypted keeps it from starting, as doctor tells, and as long as it is there", async () => {
+  const broken = "/etc/credstore.encrypted/socle-enrollment-token";
+  await node.run("sh", "-c", `head -c 200 /dev/urandom | base64 >${broken}`);
+  assert.notEqual((await node.try("systemctl", "restart", "socle-agent")).code, 0);
+  await eventually(
+    async () => /^fail +unit +.*credential/m.test((await node.try("socle", "doctor")).stdout),
+    { what: "doctor to tell of the credential", timeoutMs: 60_000 },
+  );
+  await node.run("rm", broken);
+  // Nobody starts it: systemd goes on trying.
+  await eventually(agentReady, { what: "the agent to be started", timeoutMs: 120_000 });
+});
+
+test("a drop-in that gives the agent capabilities is told by doctor, and taken back by the upgrade", async () => {
+  const dropIn = "/etc/systemd/system/socle-agent.service.d/hardware.conf";
+  const four = "CAP_SYSLOG CAP_DAC_OVERRIDE CAP_SYS_ADMIN CAP_SYS_RAWIO";
+  const lines = [
+    ...["[Service]", `AmbientCapabilities=${four}`, `CapabilityBoundingSet=${four}`, "PrivateUsers=no"],
+    ...["ProtectKernelLogs=no", "DeviceAllow=/dev/kmsg r", "DeviceAllow=/dev/ipmi0 rw"],
+    ...["DeviceAllow=char-nvme r", "DeviceAllow=block-sd rw"],
+  ];
+  await node.run("sh", "-c", `printf '%s\\n' "$@" >${dropIn}`, "sh", ...lines);
+  await node.run("systemctl", "daemon-reload");
+  await node.run("systemctl", "restart", "socle-agent");
+  await eventually(agentReady, { what: "the agent to be ready", timeoutMs: 60_000 });
+  assert.match(await node.run("socle", "doctor"), /^warn +unit .*CapEff 0*400220002\b/m);
 });
 
 test("a guest boots through it, as libvirt and its own console tell", async () => {
@@ -261,6 +314,8 @@ test("an upgrade in the middle of an operation: the guests run on, and the opera
     what: "the new agent",
     timeoutMs: 60_000,
   });
+  assert.match(await node.run("grep", "CapEff", `/proc/${await mainPid()}/status`), /0{16}$/m);
+  assert.match(await node.run("socle", "doctor"), /^ok +unit .*without capabilities/m);
   assert.equal((await node.run("virsh", "domstate", "deaf")).trim(), "running");
   assert.equal(await qemuOf("linux"), guests);
   await eventually(async () => (await node.run("virsh", "domstate", "deaf")).trim() === "shut off", {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -82,6 +82,62 @@ async function rootWith(name: string, ...files: readonly string[]): Promise<stri
   }
   return root;
 }
+
+const noRoot =
+  process.getuid?.() !== 0
+    ? "not root: the package's user cannot be made"
+    : spawnSync("systemd-sysusers", ["--version"]).status !== 0 &&
+      "systemd-sysusers is not installed: run scripts/setup --tests";
+
+test(
+  "an upgrade takes back the rights of the old drop-in, and warns of others",
+  { skip: noRoot },
+  async () => {
+    const root = join(work, "upgraded");
+    await run("dpkg-deb", ["--extract", deb, root]);
+    const dropIns = join(root, "etc/systemd/system/socle-agent.service.d");
+    await mkdir(dropIns, { recursive: true });
+    const upgrade = async (): Promise<string> => {
+      const postinst = join(repository, "systemd/deb/postinst");
+      return (
+        await run("sh", [postinst, "configure", "0.0.9-1"], { env: { ...process.env, DPKG_ROOT: root } })
+      ).stderr;
+    };
+    const four = "CAP_SYSLOG CAP_DAC_OVERRIDE CAP_SYS_ADMIN CAP_SYS_RAWIO";
+    const shipped = `# A drop-in for hosts whose hardware the agent is to watch whole.
+[Service]
+AmbientCapabilities=${four}
+CapabilityBoundingSet=${four}
+# Capabilities in a user namespace of its own would not count for the host's kernel.
+PrivateUsers=no
+ProtectKernelLogs=no
+DeviceAllow=/dev/kmsg r
+DeviceAllow=/dev/ipmi0 rw
+# smartctl opens the controller of an NVMe disk for reading.
+DeviceAllow=char-nvme r
+DeviceAllow=block-sd rw
+`;
+    const own =
+      "[Service]\nIPAddressAllow=192.0.2.1\nCapabilityBoundingSet=\n# AmbientCapabilities=CAP_SYSLOG\n";
+    await writeFile(join(dropIns, "hardware.conf"), shipped);
+    await writeFile(join(dropIns, "networks.conf"), own);
+    const said = await upgrade();
+    assert.match(said, /hardware\.conf gave the agent rights .* moved to hardware\.conf\.superseded/);
+    assert.doesNotMatch(said, /WARNING/);
+    assert.deepEqual((await readdir(dropIns)).sort(), ["hardware.conf.superseded", "networks.conf"]);
+    assert.equal(await readFile(join(dropIns, "hardware.conf.superseded"), "utf8"), shipped);
+    assert.doesNotMatch(await upgrade(), /hardware\.conf|WARNING/);
+
+    const changed = shipped.replaceAll(" CAP_SYS_ADMIN CAP_SYS_RAWIO", "");
+    await writeFile(join(dropIns, "hardware.conf"), changed);
+    await writeFile(join(dropIns, "override.conf"), shipped);
+    const warned = await upgrade();
+    for (const name of ["hardware.conf", "override.conf"]) {
+      assert.match(warned, new RegExp(`WARNING: \\S*/${name} gives the agent.*capabilities`));
+      await access(join(dropIns, name));
+    }
+  },
+);
 
 test("a purge deletes what is the package's, and tells what stays and what encrypted disks need", async () => {
   const purge = async (root: string): Promise<string> => {

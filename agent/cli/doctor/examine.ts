@@ -4,7 +4,14 @@ import { hintsFor } from "../errors.ts";
 import type { Session } from "../session.ts";
 import { examineAgent } from "./agent-checks.ts";
 import { speaker, type Finding } from "./finding.ts";
-import { checkClock, checkKvm, checkLibvirt, checkNode, checkStateDirectory } from "./host-checks.ts";
+import {
+  checkClock,
+  checkKvm,
+  checkLibvirt,
+  checkNode,
+  checkStateDirectory,
+  checkUnit,
+} from "./host-checks.ts";
 
 /** Every check in the order in which things depend on each other. Never throws: a check that cannot be made says so. */
 export async function* examine(
@@ -18,6 +25,8 @@ export async function* examine(
   yield await checkKvm(config.vm.accelerator);
   yield await checkStateDirectory(config.state.directory);
   yield await checkClock();
+  const unit = await checkUnit(session.io.env);
+  if (unit !== undefined) yield unit;
   yield* examineAgent(session, config);
 }
 

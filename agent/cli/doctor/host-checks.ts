@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { access, constants, readFile, stat, statfs } from "node:fs/promises";
+import { promisify } from "node:util";
 import { formatBytes } from "../format.ts";
 import { errorWord, speaker, type Finding } from "./finding.ts";
 
@@ -109,4 +111,51 @@ export async function checkClock(): Promise<Finding> {
     "nothing seems to keep the clock right",
     "Install systemd-timesyncd or chrony: certificates and events need the right time.",
   );
+}
+
+const systemctlTimeoutMs = 5000;
+/** systemd.exec(5), EXIT_CREDENTIALS. */
+const credentialsStatus = 243;
+
+/** How systemd has the agent: with which rights, and why not. Undefined where systemd does not know it. */
+export async function checkUnit(
+  environment: Readonly<Record<string, string | undefined>>,
+  procRoot = "/proc",
+): Promise<Finding | undefined> {
+  const say = speaker("unit");
+  const names = "LoadState,ActiveState,Result,MainPID,ExecMainStatus";
+  const options = { env: environment, timeout: systemctlTimeoutMs };
+  const told = await promisify(execFile)(
+    "systemctl",
+    ["show", "socle-agent.service", `--property=${names}`],
+    options,
+  ).catch(() => undefined);
+  const unit = new Map(told?.stdout.split("\n").map((line) => [line.split("=")[0], line.split("=")[1]]));
+  if (unit.get("LoadState") !== "loaded") return undefined;
+  const pid = Number(unit.get("MainPID"));
+  if (pid === 0 && Number(unit.get("ExecMainStatus")) === credentialsStatus) {
+    return say.fail(
+      "systemd cannot decrypt a credential of the agent's, and so does not start it",
+      "Try each /etc/credstore.encrypted/socle-*, as root: systemd-creds decrypt FILE - >/dev/null. Encrypt the one that fails anew, or move it away; systemd then starts the agent.",
+    );
+  }
+  if (pid === 0) {
+    const state = `socle-agent.service is ${unit.get("ActiveState") ?? ""} (${unit.get("Result") ?? ""})`;
+    return say.warn(state, "journalctl -u socle-agent says why; systemctl restart socle-agent.");
+  }
+  try {
+    const status = await readFile(`${procRoot}/${pid}/status`, "utf8");
+    const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+    if (capabilities !== undefined && /^0+$/.test(capabilities))
+      return say.ok(`socle-agent.service runs, process ${pid}, without capabilities`);
+    return say.warn(
+      `the agent, which faces the network, has capabilities (CapEff ${capabilities ?? "unknown"}), and no use for them`,
+      "systemctl cat socle-agent shows the drop-in that gives them: take it out and restart the agent. The hardware helper reads what wants rights.",
+    );
+  } catch (cause) {
+    return say.warn(
+      `the agent's capabilities cannot be looked at: ${errorWord(cause)}`,
+      "Run socle doctor as root.",
+    );
+  }
 }
