@@ -174,7 +174,7 @@ function agent(): string {
     ...section(
       "HARDWARE HELPER",
       text(
-        "The kernel's log, the CPUs' energy, /dev/ipmi0 and smartctl are asked by socle-hardware.service, which is started by its socket when the agent asks. It has the capabilities for that and no network, no file of the host's and no other user. systemctl disable --now socle-hardware.socket switches it off: what rests on it is NotWatched.",
+        "The kernel's log, the CPUs' energy, /dev/ipmi0 and smartctl are asked by socle-hardware.service, which is started by its socket when the agent asks. It has the capabilities for that and no network, no file of the host's and no other user. systemctl disable --now socle-hardware.socket switches it off: what rests on it is NotWatched. One that is enabled and fails is started again by the next question; what rests on it is Unknown until it answers.",
       ),
     ),
     ...section(

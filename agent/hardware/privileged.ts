@@ -18,25 +18,26 @@ const answerSchema = z.union([
 ]);
 
 /**
- * Asks what needs more rights than the agent has: the hardware helper (socle-hardware.socket) where its socket is, this
- * process itself elsewhere, which may then be denied. A helper that was there once is never passed over again: one that
- * is gone is a fault to be told, and not somebody's decision that nothing be watched.
+ * Asks what needs more rights than the agent has: the hardware helper (socle-hardware.socket) where it is enabled, this
+ * process itself elsewhere, which may then be denied. To disable it is the operator's decision; a helper that is enabled
+ * and gone is a fault to be told, and nothing is asked past it.
  */
 export class Privileged {
   readonly #socket: string;
+  /** What `systemctl enable` makes and `systemctl disable` deletes. */
+  readonly #enabled: string;
   readonly #answers: Answers;
-  #isHelped: boolean;
 
   constructor(roots: Roots) {
     this.#socket = join(roots.runRoot, "socle-hardware.sock");
+    this.#enabled = join(roots.etcRoot, "systemd/system/sockets.target.wants/socle-hardware.socket");
     this.#answers = new Answers(roots);
-    this.#isHelped = existsSync(this.#socket);
   }
 
   /** As `Answers.answer`; `unavailable` HELPER_FAILED where the helper does not answer. */
   ask(question: Question, signal: AbortSignal): Child {
-    this.#isHelped ||= existsSync(this.#socket);
-    if (!this.#isHelped) return this.#answers.answer(question, signal);
+    if (!existsSync(this.#enabled) && !existsSync(this.#socket))
+      return this.#answers.answer(question, signal);
     const output = askHelper(this.#socket, question, signal);
     // What the helper started is the helper's to wait for.
     const gone = output.then(
