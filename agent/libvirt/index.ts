@@ -13,5 +13,5 @@ export { OutcomeUnknown, type LateReply } from "./errors.ts";
 export type { LibvirtStream } from "./stream.ts";
 export type { DomainEvent, LibvirtEvent, LifecycleEvent, ObjectEvent, ResyncEvent } from "./events.ts";
 export { event, procedure, type EventProcedure, type Family, type Procedure } from "./procedure.ts";
-export type { TypedParameter, TypedValue, Value } from "./xdr.ts";
+export type { ParameterLists, TypedParameter, TypedValue, Value } from "./xdr.ts";
 export * from "./protocol/index.ts";

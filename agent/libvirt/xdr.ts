@@ -228,11 +228,13 @@ export function struct<F extends Fields>(fields: F): Codec<StructOf<F>> {
 /** What is read becomes something else at once. Nothing is written this way. */
 export function readAs<T, U>(codec: Codec<T>, as: (value: T) => U): Codec<U> {
   return {
-    encode: () => {
-      throw new XdrError("is only read");
-    },
+    encode: refuseToWrite,
     decode: (reader) => as(codec.decode(reader)),
   };
+}
+
+function refuseToWrite(): never {
+  throw new XdrError("is only read");
 }
 
 /** Decodes in the steps that a codec has; in one, where it has none. */
@@ -287,36 +289,41 @@ const typedValue: Codec<TypedValue> = {
   },
   decode(reader) {
     const tag = reader.int();
-    switch (tag) {
-      case tags.int:
-        return { type: "int", value: reader.int() };
-      case tags.uint:
-        return { type: "uint", value: reader.uint() };
-      case tags.llong:
-        return { type: "llong", value: reader.hyper() };
-      case tags.ullong:
-        return { type: "ullong", value: reader.uhyper() };
-      case tags.double:
-        return { type: "double", value: reader.double() };
-      case tags.boolean:
-        return { type: "boolean", value: reader.int() !== 0 };
-      case tags.string:
-        return { type: "string", value: text.decode(reader) };
-      default:
-        throw new XdrError(`is no type of a typed parameter: ${tag}`);
-    }
+    return { type: typeNames[tag], value: scalar(reader, tag) } as TypedValue;
   },
 };
 
+const typeNames = Object.fromEntries(Object.entries(tags).map(([name, tag]) => [tag, name]));
+
+function scalar(reader: XdrReader, tag: number): TypedValue["value"] {
+  switch (tag) {
+    case tags.int:
+      return reader.int();
+    case tags.uint:
+      return reader.uint();
+    case tags.llong:
+      return reader.hyper();
+    case tags.ullong:
+      return reader.uhyper();
+    case tags.double:
+      return reader.double();
+    case tags.boolean:
+      return reader.int() !== 0;
+    case tags.string:
+      return text.decode(reader);
+    default:
+      throw new XdrError(`is no type of a typed parameter: ${tag}`);
+  }
+}
+
 const parameterStruct = struct({ field: text, value: typedValue });
 
-/** Written out, not a `struct`: a round of statistics has tens of thousands of them, with the same names again and again. */
 export const typedParameter: Codec<TypedParameter> = {
   encode: (writer, parameter) => parameterStruct.encode(writer, parameter),
   decode(reader) {
     let member = "field";
     try {
-      const field = reader.name(limited(reader.uint(), STRING_MAX_BYTES, "bytes"));
+      const field = fieldName(reader);
       member = "value";
       return { field, value: typedValue.decode(reader) };
     } catch (thrown) {
@@ -325,9 +332,44 @@ export const typedParameter: Codec<TypedParameter> = {
   },
 };
 
+const fieldName = (reader: XdrReader): string =>
+  reader.name(limited(reader.uint(), STRING_MAX_BYTES, "bytes"));
+
 /** A list of at most `max` parameters; libvirt's limits differ by procedure. */
 export function typedParameters(max: number): Codec<TypedParameter[]> {
   return array(typedParameter, max);
+}
+
+/** Parameters as two lists, the second with the value of each of the first. */
+export interface ParameterLists {
+  readonly fields: readonly string[];
+  readonly values: readonly TypedValue["value"][];
+}
+
+/**
+ * The same as lists that are overwritten by the next ones that are read: a round of statistics has tens of thousands of
+ * parameters, and an object for each is more garbage than all else in it. Only read.
+ */
+export function parameterLists(max: number): Codec<ParameterLists> {
+  const fields: string[] = [];
+  const values: TypedValue["value"][] = [];
+  const lists = { fields, values };
+  return {
+    encode: refuseToWrite,
+    decode(reader) {
+      const count = announced(reader, max);
+      fields.length = values.length = count;
+      for (let i = 0; i < count; i += 1) {
+        try {
+          fields[i] = fieldName(reader);
+          values[i] = scalar(reader, reader.int());
+        } catch (thrown) {
+          throw XdrError.within(`[${i}]`, thrown);
+        }
+      }
+      return lists;
+    },
+  };
 }
 
 function integer(value: number, min: number, max: number): number {

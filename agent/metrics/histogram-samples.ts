@@ -6,9 +6,11 @@ import { Samples } from "./samples.ts";
 export function samplesOf(family: Family): Samples {
   if (family.kind !== "histogram") return new Samples(family);
   const { name, labels } = family;
-  return new Samples(family, ([part, ...values]) =>
-    samplePrefix(`${name}${part ?? ""}`, part === "_bucket" ? [...labels, "le"] : labels, values),
-  );
+  return new Samples(family, {
+    prefixOf: ([part, ...values]) =>
+      samplePrefix(`${name}${part ?? ""}`, part === "_bucket" ? [...labels, "le"] : labels, values),
+    width: labels.length + 2,
+  });
 }
 
 export function addDistribution(

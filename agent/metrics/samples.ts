@@ -1,21 +1,20 @@
+import { ownText } from "../kernel/own-text.ts";
 import { formatValue, samplePrefix, type Family } from "./family.ts";
+
+type Label = string | number;
 
 /** Samples that are encoded together, or taken over as they are: about a tenth of a millisecond of work. */
 const blockSamples = 256;
-/** Known series beyond twice what a scrape uses, and this many, are forgotten. */
-const knownSlack = 256;
 
-interface Series {
-  readonly labels: readonly (string | number)[];
-  /** Name and labels, escaped: the costly part of a line. It is also what makes a series this one and no other. */
-  readonly prefix: string;
-  /** The scrape that last had a sample of it. */
-  scrape: number;
-}
-
-/** Samples that follow one another. Parallel arrays: a large host has many thousands, and a scrape walks them all. */
+/**
+ * Samples that follow one another. Parallel arrays, not an object for each: a large host has many thousands, a scrape
+ * walks them all, and so does each collection of garbage.
+ */
 interface Block {
-  readonly series: Series[];
+  /** Of each sample as many as it has. */
+  readonly labels: (Label | undefined)[];
+  /** Of each sample name and labels, escaped: the costly part of a line, and what makes a series this one and no other. */
+  readonly prefixes: string[];
   readonly values: number[];
   /** The lines of exactly these samples. */
   encoded: Buffer | undefined;
@@ -28,55 +27,73 @@ interface Block {
  */
 export class Samples {
   readonly family: Family;
-  readonly #prefixOf: (labels: readonly (string | number)[]) => string;
-  readonly #known = new Map<string, Series>();
+  readonly #prefixOf: (labels: readonly Label[]) => string;
+  /** Labels that are kept of each sample: a histogram's have a few more than its family. */
+  readonly #width: number;
   #blocks: Block[] = [];
-  #scrape = 0;
   #count = 0;
+  /**
+   * The series that this scrape has had. Made only once one is not where it was in the last scrape: until then they are
+   * as different from each other as they were in that.
+   */
+  #seen: Set<string> | undefined;
 
-  constructor(family: Family, prefixOf = plainPrefix(family)) {
+  constructor(family: Family, { prefixOf = plainPrefix(family), width = family.labels.length } = {}) {
     this.family = family;
     this.#prefixOf = prefixOf;
+    this.#width = width;
   }
 
   begin(): void {
-    this.#scrape += 1;
+    // A scrape that broke off left what the one before it had behind its own.
+    this.#cut();
     this.#count = 0;
+    this.#seen = undefined;
   }
 
   /** Adds a sample; one whose value is not known is left out, as is a second one of the same series. */
-  add(value: number | undefined, labels: readonly (string | number)[]): void {
+  add(value: number | undefined, labels: readonly Label[]): void {
     if (value === undefined) return;
-    const before = this.#before();
-    this.#put(value, before !== undefined && areSame(before.labels, labels) ? before : this.#find(labels));
+    const at = this.#count % blockSamples;
+    const block = this.#block();
+    let isSame = at < block.values.length;
+    for (let index = 0; isSame && index < this.#width; index += 1)
+      isSame = block.labels[at * this.#width + index] === labels[index];
+    if (isSame) this.#put(block, at, value);
+    else this.#move(block, at, value, labels);
   }
 
   /** As `add`, of a family with one label or two. VMs have tens of thousands of these: no list is made for each. */
-  addLabelled(value: number | undefined, first: string | number, second?: string | number): void {
+  addLabelled(value: number | undefined, first: Label, second?: Label): void {
     if (value === undefined) return;
-    const before = this.#before();
-    if (before !== undefined && before.labels[0] === first && before.labels[1] === second)
-      this.#put(value, before);
-    else this.#put(value, this.#find(second === undefined ? [first] : [first, second]));
+    const at = this.#count % blockSamples;
+    const block = this.#block();
+    const { labels } = block;
+    const isSame =
+      at < block.values.length &&
+      (second === undefined
+        ? labels[at] === first
+        : labels[2 * at] === first && labels[2 * at + 1] === second);
+    if (isSame) this.#put(block, at, value);
+    else this.#move(block, at, value, second === undefined ? [first] : [first, second]);
   }
 
-  /** The series that had the next sample's place in the last scrape. */
-  #before(): Series | undefined {
-    const at = this.#count % blockSamples;
-    return this.#blocks[(this.#count - at) / blockSamples]?.series[at];
+  /** The encoded sample lines since `begin`; empty when there was no sample. */
+  take(): readonly Buffer[] {
+    this.#cut();
+    return this.#blocks.map(encode);
   }
 
-  #put(value: number, series: Series): void {
-    if (series.scrape === this.#scrape) return;
-    series.scrape = this.#scrape;
-    const at = this.#count % blockSamples;
-    const block = (this.#blocks[(this.#count - at) / blockSamples] ??= {
-      series: [],
-      values: [],
-      encoded: undefined,
-    });
-    if (series !== block.series[at] || !Object.is(value, block.values[at])) {
-      block.series[at] = series;
+  /** The block of the next sample. */
+  #block(): Block {
+    const index = Math.floor(this.#count / blockSamples);
+    return (this.#blocks[index] ??= { labels: [], prefixes: [], values: [], encoded: undefined });
+  }
+
+  /** A sample of the series that had its place in the last scrape. */
+  #put(block: Block, at: number, value: number): void {
+    if (this.#seen !== undefined && !this.#isNew(block.prefixes[at] ?? "")) return;
+    if (!Object.is(value, block.values[at])) {
       block.values[at] = value;
       block.encoded = undefined;
     }
@@ -84,47 +101,48 @@ export class Samples {
     if (at + 1 === blockSamples) encode(block);
   }
 
-  /** The encoded sample lines since `begin`; empty when there was no sample. */
-  take(): readonly Buffer[] {
+  /** A sample of another series. */
+  #move(block: Block, at: number, value: number, labels: readonly Label[]): void {
+    const prefix = ownText(this.#prefixOf(labels));
+    if (!this.#isNew(prefix)) return;
+    for (let index = 0; index < this.#width; index += 1)
+      block.labels[at * this.#width + index] = labels[index];
+    block.prefixes[at] = prefix;
+    block.values[at] = value;
+    block.encoded = undefined;
+    this.#count += 1;
+    if (at + 1 === blockSamples) encode(block);
+  }
+
+  #isNew(prefix: string): boolean {
+    this.#seen ??= new Set(this.#blocks.flatMap(({ prefixes }) => prefixes).slice(0, this.#count));
+    if (this.#seen.has(prefix)) return false;
+    this.#seen.add(prefix);
+    return true;
+  }
+
+  /** Drops what comes after the last sample. */
+  #cut(): void {
     const inLast = this.#count % blockSamples;
     this.#blocks.length = Math.ceil(this.#count / blockSamples);
     const last = this.#blocks.at(-1);
-    if (last !== undefined && inLast > 0 && last.series.length > inLast) {
-      last.series.length = last.values.length = inLast;
-      last.encoded = undefined;
-    }
-    if (this.#known.size > this.#count * 2 + knownSlack) {
-      for (const [prefix, { scrape }] of this.#known) if (scrape !== this.#scrape) this.#known.delete(prefix);
-    }
-    return this.#blocks.map(encode);
-  }
-
-  #find(labels: readonly (string | number)[]): Series {
-    const prefix = this.#prefixOf(labels);
-    let series = this.#known.get(prefix);
-    if (series === undefined) {
-      series = { labels, prefix, scrape: 0 };
-      this.#known.set(prefix, series);
-    }
-    return series;
+    if (last === undefined || inLast === 0 || last.values.length === inLast) return;
+    last.labels.length = inLast * this.#width;
+    last.prefixes.length = last.values.length = inLast;
+    last.encoded = undefined;
   }
 }
 
-function plainPrefix({ name, labels }: Family): (values: readonly (string | number)[]) => string {
+function plainPrefix({ name, labels }: Family): (values: readonly Label[]) => string {
   return (values) => samplePrefix(name, labels, values);
-}
-
-function areSame(a: readonly (string | number)[], b: readonly (string | number)[]): boolean {
-  for (let index = 0; index < b.length; index += 1) if (a[index] !== b[index]) return false;
-  return true;
 }
 
 function encode(block: Block): Buffer {
   if (block.encoded !== undefined) return block.encoded;
-  const { series, values } = block;
+  const { prefixes, values } = block;
   let text = "";
-  for (let index = 0; index < series.length; index += 1) {
-    text += `${series[index]?.prefix ?? ""}${formatValue(values[index] ?? NaN)}\n`;
+  for (let index = 0; index < values.length; index += 1) {
+    text += `${prefixes[index] ?? ""}${formatValue(values[index] ?? NaN)}\n`;
   }
   block.encoded = Buffer.from(text, "utf8");
   return block.encoded;

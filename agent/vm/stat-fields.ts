@@ -1,8 +1,8 @@
-import type { Domain, TypedParameter } from "../libvirt/index.ts";
+import type { Domain, ParameterLists } from "../libvirt/index.ts";
 
 type FieldValue = number | string | boolean;
 
-/** libvirt's typed parameters of one domain, by name. */
+/** What libvirt told of one domain, by name. */
 export interface StatFields {
   readonly size: number;
   get(name: string): FieldValue | undefined;
@@ -17,11 +17,11 @@ interface Layout {
 
 class PlacedFields implements StatFields {
   readonly #places: ReadonlyMap<string, number>;
-  readonly #params: readonly TypedParameter[];
+  readonly #values: readonly FieldValue[];
 
-  constructor(places: ReadonlyMap<string, number>, params: readonly TypedParameter[]) {
+  constructor(places: ReadonlyMap<string, number>, values: readonly FieldValue[]) {
     this.#places = places;
-    this.#params = params;
+    this.#values = values;
   }
 
   get size(): number {
@@ -30,7 +30,7 @@ class PlacedFields implements StatFields {
 
   get(name: string): FieldValue | undefined {
     const place = this.#places.get(name);
-    return place === undefined ? undefined : this.#params[place]?.value.value;
+    return place === undefined ? undefined : this.#values[place];
   }
 
   has(name: string): boolean {
@@ -46,13 +46,14 @@ export class FieldLayouts {
   readonly #byDomain = new Map<string, Layout>();
   readonly #byNames = new Map<string, Layout>();
 
-  of({ uuid }: Domain, params: readonly TypedParameter[]): StatFields {
+  /** To be read before the lists hold another domain's. */
+  of({ uuid }: Domain, { fields, values }: ParameterLists): StatFields {
     let layout = this.#byDomain.get(uuid);
-    if (layout === undefined || !fits(layout, params)) {
-      layout = this.#find(params);
+    if (layout === undefined || !fits(layout, fields)) {
+      layout = this.#find(fields);
       this.#byDomain.set(uuid, layout);
     }
-    return new PlacedFields(layout.places, params);
+    return new PlacedFields(layout.places, values);
   }
 
   /** Forgets the layouts of domains that are not among so many any more. */
@@ -63,21 +64,19 @@ export class FieldLayouts {
     for (const [key, layout] of this.#byNames) if (!used.has(layout)) this.#byNames.delete(key);
   }
 
-  #find(params: readonly TypedParameter[]): Layout {
-    const names = params.map(({ field }) => field);
-    const key = names.join("\n");
+  #find(fields: readonly string[]): Layout {
+    const key = fields.join("\n");
     let layout = this.#byNames.get(key);
     if (layout === undefined) {
-      layout = { names, places: new Map(names.map((name, place) => [name, place])) };
+      layout = { names: [...fields], places: new Map(fields.map((name, place) => [name, place])) };
       this.#byNames.set(key, layout);
     }
     return layout;
   }
 }
 
-function fits({ names }: Layout, params: readonly TypedParameter[]): boolean {
-  if (names.length !== params.length) return false;
-  for (let place = 0; place < names.length; place += 1)
-    if (params[place]?.field !== names[place]) return false;
+function fits({ names }: Layout, fields: readonly string[]): boolean {
+  if (names.length !== fields.length) return false;
+  for (let place = 0; place < names.length; place += 1) if (fields[place] !== names[place]) return false;
   return true;
 }

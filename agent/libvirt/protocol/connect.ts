@@ -1,7 +1,19 @@
 import { procedure, type Procedure } from "../procedure.ts";
-import { array, bool, int, optional, readAs, string, struct, typedParameters, uhyper, uint } from "../xdr.ts";
-import type { StructOf, Value } from "../xdr.ts";
-import { domain } from "./objects.ts";
+import {
+  array,
+  bool,
+  int,
+  optional,
+  parameterLists,
+  readAs,
+  string,
+  struct,
+  typedParameters,
+  uhyper,
+  uint,
+} from "../xdr.ts";
+import type { ParameterLists, StructOf } from "../xdr.ts";
+import { domain, type Domain } from "./objects.ts";
 
 const read = { idempotent: true } as const;
 
@@ -127,10 +139,7 @@ export const connectListAllDomains = procedure(
   read,
 );
 
-export const domainStatsRecord = struct({ dom: domain, params: typedParameters(262144) });
-
-export type DomainStatsRecord = Value<typeof domainStatsRecord>;
-
+const mostStats = 262144;
 const allStats = { doms: array(domain, 16384), stats: uint, flags: uint };
 
 /** No `doms` means all of them. `stats` is of `DomainStats`, 0 for every group; `flags` of `DomainStatsFlag`. */
@@ -138,9 +147,15 @@ export const connectGetAllDomainStats = procedure(
   "CONNECT_GET_ALL_DOMAIN_STATS",
   344,
   allStats,
-  { retStats: array(domainStatsRecord, 16384) },
+  { retStats: array(struct({ dom: domain, params: typedParameters(mostStats) }), 16384) },
   read,
 );
+
+/** What is told of one domain, for as long as it is looked at: the next record is read into the same lists. */
+export interface DomainStatsRecord {
+  readonly dom: Domain;
+  readonly params: ParameterLists;
+}
 
 /**
  * The same, each record handed to `take` as soon as it is read, and forgotten: those of a thousand domains are many
@@ -149,6 +164,7 @@ export const connectGetAllDomainStats = procedure(
 export function allDomainStatsAs<T>(
   take: (record: DomainStatsRecord) => T,
 ): Procedure<StructOf<typeof allStats>, { retStats: T[] }> {
-  const result = struct({ retStats: array(readAs(domainStatsRecord, take), 16384) });
+  const record = struct({ dom: domain, params: parameterLists(mostStats) });
+  const result = struct({ retStats: array(readAs(record, take), 16384) });
   return { ...connectGetAllDomainStats, result };
 }

@@ -1,5 +1,6 @@
 import { SaxesParser, type SaxesOptions, type SaxesTagNS } from "saxes";
 import { SocleError } from "../../kernel/errors.ts";
+import { ownText } from "../../kernel/own-text.ts";
 import { XmlElement } from "./element.ts";
 
 // Why saxes: of the parsers in plain JavaScript, it and slimdom alone refuse all 52 malformed documents of the tests
@@ -71,7 +72,7 @@ function read(text: string): XmlElement {
   parser.on("cdata", addText);
   parser.on("closetag", () => {
     if (open === undefined) return;
-    if (open.children.length > 0 && blank.test(open.text)) open.text = "";
+    open.text = open.children.length > 0 && blank.test(open.text) ? "" : ownText(open.text);
     open = open.parent;
     depth--;
   });
@@ -81,6 +82,7 @@ function read(text: string): XmlElement {
 
 function attributesOf({ attributes }: SaxesTagNS): Map<string, string> | undefined {
   let found: Map<string, string> | undefined;
-  for (const name in attributes) found = (found ?? new Map()).set(name, attributes[name]?.value ?? "");
+  for (const name in attributes)
+    found = (found ?? new Map()).set(name, ownText(attributes[name]?.value ?? ""));
   return found;
 }

@@ -10,6 +10,8 @@ import * as p from "../../../agent/libvirt/protocol/index.ts";
 
 export const REMOTE = 0x20008086;
 export const KEEPALIVE = 0x6b656570;
+const PING = 1;
+const PONG = 2;
 
 export interface Words {
   readonly program?: number;
@@ -127,6 +129,8 @@ export class FakeDaemon {
   readonly #handlers = new Map<number, Handler>();
   /** Answers what no handler is there for; nobody, unless it is set. */
   otherwise: Handler | undefined;
+  /** Whether it answers keepalive pings, as a daemon that lives does. */
+  answersPings = false;
   #callbackId = 0;
 
   private constructor(socketPath: string) {
@@ -217,6 +221,8 @@ export class FakeDaemon {
         const message = new Received(client, Buffer.from(pending.subarray(0, length)));
         pending = pending.subarray(length);
         client.received.push(message);
+        if (message.program === KEEPALIVE && message.procedure === PING && this.answersPings)
+          client.send(frame({ program: KEEPALIVE, procedure: PONG, type: 2 }));
         if (message.program === REMOTE) (this.#handlers.get(message.procedure) ?? this.otherwise)?.(message);
       }
     });

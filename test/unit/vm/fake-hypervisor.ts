@@ -5,7 +5,7 @@ import { encoded } from "../libvirt/fake-daemon.ts";
 import {
   connectGetAllDomainStats,
   type Domain,
-  type DomainStatsRecord,
+  type Value,
   type LibvirtChange,
   type LibvirtEvent,
   type LibvirtStatus,
@@ -83,7 +83,10 @@ export class FakeHypervisor {
     if (answer instanceof Error) return Promise.reject(answer);
     if (procedure.name !== connectGetAllDomainStats.name) return Promise.resolve(answer as R);
     // Over the wire's own form: what is asked for may be taken apart as it is read.
-    const told = encoded(connectGetAllDomainStats.result, answer as { retStats: DomainStatsRecord[] });
+    const told = encoded(
+      connectGetAllDomainStats.result,
+      answer as Value<typeof connectGetAllDomainStats.result>,
+    );
     return Promise.resolve(procedure.result.decode(new XdrReader(told)));
   }
 
