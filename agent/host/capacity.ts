@@ -1,5 +1,6 @@
 import type { CpuPools } from "./cpu-pools.ts";
-import { resourceNames, type Demand, type DemandPart, type ResourceName } from "./demand.ts";
+import { resourceNames, type DemandPart, type ResourceName } from "./demand.ts";
+import { DemandTotals } from "./demand-totals.ts";
 import type { HostCapacity, NumaCell, ResourceCapacity } from "./host.ts";
 import { spread } from "./spread.ts";
 
@@ -42,9 +43,10 @@ export function capacityOf(
   cells: readonly NumaCell[],
   pools: CpuPools,
   policy: CapacityPolicy,
-  allocated: readonly Demand[] | undefined,
-  claimed: readonly Demand[],
+  allocated: DemandTotals | undefined,
+  claimed: DemandTotals,
 ): readonly CellCapacity[] {
+  const known = allocated ?? new DemandTotals();
   if (cells.length === 0) return [];
   const sorted = [...cells].sort((a, b) => a.id - b.id);
   const ids = sorted.map(({ id }) => id);
@@ -56,8 +58,8 @@ export function capacityOf(
     const sellable = usable.map((amount, index) => Math.floor((amount - (reserved[index] ?? 0)) * ratio));
     const [allocatedAmounts, claimedAmounts] =
       resource === "cpu_dedicated"
-        ? [cpusTaken(pools, ids, allocated ?? []), cpusTaken(pools, ids, claimed)]
-        : sharesOf(resource, ids, allocated ?? [], claimed, sellable);
+        ? [cpusTaken(pools, ids, known), cpusTaken(pools, ids, claimed)]
+        : sharesOf(resource, ids, known, claimed, sellable);
     return usable.map((amount, index): ResourceCapacity => {
       const unhealthyHere = unhealthy[index] ?? 0;
       const [allocatedHere, claimedHere] = [allocatedAmounts[index] ?? 0, claimedAmounts[index] ?? 0];
@@ -87,10 +89,9 @@ export function capacityOf(
 }
 
 /** A dedicated CPU counts once for each that has it to himself, and once where it is only used by those that share. */
-function cpusTaken(pools: CpuPools, ids: readonly number[], demands: readonly Demand[]): number[] {
-  const owners = new Map<number, number>();
-  for (const { ownCpus } of demands) for (const cpu of ownCpus) owners.set(cpu, (owners.get(cpu) ?? 0) + 1);
-  for (const { usedCpus } of demands) for (const cpu of usedCpus) if (!owners.has(cpu)) owners.set(cpu, 1);
+function cpusTaken(pools: CpuPools, ids: readonly number[], demands: DemandTotals): number[] {
+  const owners = new Map(demands.ownCpus);
+  for (const cpu of demands.usedCpus.keys()) if (!owners.has(cpu)) owners.set(cpu, 1);
   const taken = ids.map(() => 0);
   for (const [cpu, count] of owners) {
     const index = ids.indexOf(pools.cellOf(cpu) ?? -1);
@@ -102,12 +103,12 @@ function cpusTaken(pools: CpuPools, ids: readonly number[], demands: readonly De
 function sharesOf(
   resource: DemandPart["resource"],
   ids: readonly number[],
-  allocated: readonly Demand[],
-  claimed: readonly Demand[],
+  allocated: DemandTotals,
+  claimed: DemandTotals,
   sellable: readonly number[],
 ): [number[], number[]] {
-  const partsOf = (demands: readonly Demand[]): DemandPart[] =>
-    demands.flatMap(({ parts }) => parts.filter((part) => part.resource === resource));
+  const partsOf = ({ parts }: DemandTotals): DemandPart[] =>
+    [...parts].filter((part) => part.resource === resource);
   const allocatedAmounts = place(resource, ids, partsOf(allocated), sellable);
   const free = sellable.map((amount, index) => amount - (allocatedAmounts[index] ?? 0));
   return [allocatedAmounts, place(resource, ids, partsOf(claimed), free)];

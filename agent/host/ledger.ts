@@ -6,6 +6,7 @@ import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.t
 import { CpuPools } from "./cpu-pools.ts";
 import { demandOf, placedFootprint, type Demand, type Footprint, type VmSize } from "./demand.ts";
 import type { DeviceCapacity, HostCapacity, NumaCell } from "./host.ts";
+import { DemandTotals } from "./demand-totals.ts";
 import { findPlace, type CellRoom } from "./placing.ts";
 
 /** What a VM that is being made, or that is to come, will take. */
@@ -28,6 +29,11 @@ interface Held {
   demand: Demand;
   /** On the monotonic clock. */
   consumedAtMs?: number;
+}
+
+interface Allocated {
+  readonly footprint: Footprint;
+  readonly demand: Demand;
 }
 
 /** A device of this host that may be given to VMs. */
@@ -53,7 +59,9 @@ export class Ledger {
   #cells: readonly NumaCell[] = [];
   #pools: CpuPools;
   #devices: readonly HostDevice[] = [];
-  #footprints = new Map<string, { readonly footprint: Footprint; readonly demand: Demand }>();
+  #footprints: ReadonlyMap<string, Allocated> = new Map<string, Allocated>();
+  /** Of all footprints. */
+  #allocated = new DemandTotals();
   /** Of the VMs: whether they were listed ever, and whether that is how it is now. */
   #sight: "none" | "whole" | "lost" = "none";
   #capacity: Omit<HostCapacity, "generation"> = {
@@ -81,10 +89,18 @@ export class Ledger {
   }
 
   setCells(cells: readonly NumaCell[]): void {
+    const areCpusTheSame = cpusOf(cells) === cpusOf(this.#cells);
     this.#cells = cells;
     this.#pools = new CpuPools(cells, this.#policy.dedicatedCpus);
+    if (areCpusTheSame) {
+      this.#recount();
+      return;
+    }
     for (const held of this.#claims.values()) held.demand = this.#demandOf(held.claim, held.size);
-    this.#count([...this.#footprints.values()].map(({ footprint }) => footprint));
+    const footprints = [...this.#footprints.values()].map(({ footprint }) => footprint);
+    this.#footprints = new Map();
+    this.#allocated = new DemandTotals();
+    this.#count(footprints);
   }
 
   setDevices(devices: readonly HostDevice[]): void {
@@ -92,7 +108,10 @@ export class Ledger {
     this.#recount();
   }
 
-  /** All VMs there are, as last seen. `complete`: one that is not among them is not there. */
+  /**
+   * All VMs there are, as last seen. `complete`: one that is not among them is not there. A footprint that is the very
+   * object it was the last time is taken for unchanged.
+   */
   setFootprints(footprints: readonly Footprint[], complete: boolean): void {
     if (complete) this.#sight = "whole";
     else if (this.#sight === "whole") this.#sight = "lost";
@@ -202,11 +221,7 @@ export class Ledger {
 
   /** Of all VMs, and of the claims of those that are not among them. */
   #demands(): Demand[] {
-    return [...this.#allocated(), ...this.#claimed().map(({ demand }) => demand)];
-  }
-
-  #allocated(): Demand[] {
-    return [...this.#footprints.values()].map(({ demand }) => demand);
+    return [...this.#footprints.values(), ...this.#claimed()].map(({ demand }) => demand);
   }
 
   #claimed(): Held[] {
@@ -214,9 +229,21 @@ export class Ledger {
   }
 
   #count(footprints: readonly Footprint[]): void {
-    this.#footprints = new Map(
-      footprints.map((footprint) => [footprint.id, { footprint, demand: demandOf(footprint, this.#pools) }]),
-    );
+    const before = this.#footprints;
+    const after = new Map<string, Allocated>();
+    for (const footprint of footprints) {
+      const { id } = footprint;
+      const known = before.get(id);
+      if (known?.footprint === footprint) {
+        after.set(id, known);
+        continue;
+      }
+      const demand = demandOf(footprint, this.#pools);
+      after.set(id, { footprint, demand });
+      this.#allocated.add(demand);
+    }
+    for (const [id, known] of before) if (after.get(id) !== known) this.#allocated.remove(known.demand);
+    this.#footprints = after;
     this.#recount();
   }
 
@@ -230,25 +257,30 @@ export class Ledger {
         this.#cells,
         this.#pools,
         this.#policy,
-        this.#sight === "none" ? undefined : this.#allocated(),
-        claimed.map(({ demand }) => demand),
+        this.#sight === "none" ? undefined : this.#allocated,
+        new DemandTotals(claimed.map(({ demand }) => demand)),
       ),
       dedicatedCpus: this.#pools.dedicated(),
-      devices: this.#devices.map((device) => this.#deviceCapacity(device, claimed)),
+      devices: this.#deviceCapacities(claimed),
     };
     if (JSON.stringify(capacity) === JSON.stringify(this.#capacity)) return;
     this.#capacity = capacity;
     this.#changed();
   }
 
-  #deviceCapacity({ healthy, ...device }: HostDevice, claimed: readonly Held[]): DeviceCapacity {
-    const has = ({ devices }: Demand): boolean => devices.includes(device.address);
-    const vm = [...this.#footprints].find(([, { demand }]) => has(demand))?.[0];
-    if (vm !== undefined) return { ...device, state: "allocated", holder: vm };
-    const claim = claimed.find(({ demand }) => has(demand))?.claim;
-    if (claim !== undefined) return { ...device, state: "claimed", holder: claim.holder };
-    if (!healthy) return { ...device, state: "unhealthy" };
-    return { ...device, state: this.#sight === "none" ? "unknown" : "free" };
+  #deviceCapacities(claimed: readonly Held[]): DeviceCapacity[] {
+    if (this.#devices.length === 0) return [];
+    const holders = new Map<string, Pick<DeviceCapacity, "state" | "holder">>();
+    const hold = (state: "allocated" | "claimed", holder: string, { devices }: Demand): void => {
+      for (const address of devices) if (!holders.has(address)) holders.set(address, { state, holder });
+    };
+    for (const [vm, { demand }] of this.#footprints) hold("allocated", vm, demand);
+    for (const { claim, demand } of claimed) hold("claimed", claim.holder, demand);
+    const free = this.#sight === "none" ? "unknown" : "free";
+    return this.#devices.map(({ healthy, ...device }) => ({
+      ...device,
+      ...(holders.get(device.address) ?? { state: healthy ? free : "unhealthy" }),
+    }));
   }
 
   #unknown(): string[] {
@@ -256,6 +288,10 @@ export class Ledger {
     return [this.#cells.length === 0 ? notRead : undefined, sight].filter((reason) => reason !== undefined);
   }
 }
+
+/** What of the cells a VM's demand depends on. */
+const cpusOf = (cells: readonly NumaCell[]): string =>
+  JSON.stringify(cells.map(({ id, cpus }) => [id, cpus]));
 
 const notRead = "the host's cells have not been read yet";
 const notListed = "libvirt has not listed the VMs yet: what they take is not known";

@@ -17,7 +17,15 @@ export interface VmFootprint {
   readonly active: boolean;
 }
 
-/** Tells the ledger what all VMs take, once after any number of changes that come together. */
+interface Known {
+  readonly etag: string;
+  readonly footprint: VmFootprint;
+}
+
+/**
+ * Tells the ledger what all VMs take, once after any number of changes that come together. The footprint of a VM that
+ * did not change is the same object every time.
+ */
 export function footprintFeed(
   table: VmTable,
   take: (footprints: readonly VmFootprint[], complete: boolean) => void,
@@ -26,7 +34,20 @@ export function footprintFeed(
     name: "footprints",
     async run(signal, ready) {
       const changes = table.subscribe(signal);
-      const tell = (): void => take(table.all().map(footprintOf), table.complete);
+      let known: ReadonlyMap<string, Known> = new Map<string, Known>();
+      const tell = (): void => {
+        const seen = new Map<string, Known>();
+        for (const vm of table.all()) {
+          const before = known.get(vm.id);
+          const isSame = before?.etag === vm.etag && before.footprint.active === isActive(vm);
+          seen.set(vm.id, isSame ? before : { etag: vm.etag, footprint: footprintOf(vm) });
+        }
+        known = seen;
+        take(
+          [...seen.values()].map(({ footprint }) => footprint),
+          table.complete,
+        );
+      };
       tell();
       ready();
       let isTold = true;

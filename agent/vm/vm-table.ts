@@ -20,6 +20,8 @@ export class VmTable implements SampledVms {
   readonly #changes = new Topic<VmChange>();
   readonly #rounds = new Topic<void>();
   readonly #waiters = new Set<() => void>();
+  /** All ids in order, and the VMs in that order; made again when they are asked for. */
+  #ids: readonly string[] | undefined;
   #sorted: readonly Vm[] | undefined;
   #complete = false;
   #observedAtMs = 0;
@@ -42,7 +44,8 @@ export class VmTable implements SampledVms {
   }
 
   all(): readonly Vm[] {
-    this.#sorted ??= [...this.#vms.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    this.#ids ??= [...this.#vms.keys()].sort();
+    this.#sorted ??= this.#ids.flatMap((id) => this.#vms.get(id) ?? []);
     return this.#sorted;
   }
 
@@ -75,6 +78,7 @@ export class VmTable implements SampledVms {
     this.#vms.set(vm.id, stats === undefined ? vm : { ...vm, stats });
     this.#idByName.set(vm.name, vm.id);
     this.#sorted = undefined;
+    if (before === undefined) this.#ids = undefined;
     if (before === undefined) this.#tell({ kind: "added", vm });
     else if (before.etag !== vm.etag) this.#tell({ kind: "changed", vm });
   }
@@ -101,6 +105,7 @@ export class VmTable implements SampledVms {
     const vm = this.#vms.get(id);
     if (vm === undefined) return;
     this.#vms.delete(id);
+    this.#ids = undefined;
     this.#incidents.delete(id);
     if (this.#idByName.get(vm.name) === id) this.#idByName.delete(vm.name);
     this.#sorted = undefined;

@@ -13,6 +13,7 @@ import type { Roots } from "../../../agent/hardware/roots.ts";
 import { hostToProto } from "../../../agent/api/convert-host.ts";
 import { capacityOf } from "../../../agent/host/capacity.ts";
 import { CpuPools } from "../../../agent/host/cpu-pools.ts";
+import { DemandTotals } from "../../../agent/host/demand-totals.ts";
 import { devicesForGuests } from "../../../agent/host/devices.ts";
 import { assembleInventory, emptyInventory, type InventorySources } from "../../../agent/host/inventory.ts";
 import { parseCapabilities, parseDomainCapabilities } from "../../../agent/libvirt/xml/index.ts";
@@ -149,7 +150,13 @@ test("CPUs that went offline and memory that lost data are of their cell, unheal
     memoryOvercommitRatio: 1,
     dedicatedCpus: [2, 3],
   };
-  const capacity = capacityOf(cells, new CpuPools(cells, policy.dedicatedCpus), policy, [], []);
+  const capacity = capacityOf(
+    cells,
+    new CpuPools(cells, policy.dedicatedCpus),
+    policy,
+    new DemandTotals(),
+    new DemandTotals(),
+  );
   const row = (cell: number, resource: string) => {
     const found = capacity[cell]?.resources.find((one) => one.resource === resource);
     return [found?.total, found?.unhealthy, found?.available];
@@ -201,7 +208,13 @@ test("a real kernel's two cells, of which one lost a CPU and a page", async (con
     memoryOvercommitRatio: 1,
     dedicatedCpus: [],
   };
-  const [, second] = capacityOf(cells, new CpuPools(cells, []), policy, [], []);
+  const [, second] = capacityOf(
+    cells,
+    new CpuPools(cells, []),
+    policy,
+    new DemandTotals(),
+    new DemandTotals(),
+  );
   const broken = second?.resources.map(({ resource, unhealthy }) => [resource, unhealthy]);
   assert.deepEqual(broken, [
     ["cpu", 1],

@@ -6,6 +6,7 @@ import { readNuma } from "../../../agent/hardware/numa.ts";
 import type { Reading } from "../../../agent/hardware/reading.ts";
 import { capacityOf } from "../../../agent/host/capacity.ts";
 import { CpuPools } from "../../../agent/host/cpu-pools.ts";
+import { DemandTotals } from "../../../agent/host/demand-totals.ts";
 import {
   assembleInventory,
   emptyInventory,
@@ -95,7 +96,13 @@ test("a two-socket server: four cells, each with its own memory and huge pages, 
     memoryOvercommitRatio: 1,
     dedicatedCpus: [],
   };
-  const [first, , third] = capacityOf(inventory.cells, new CpuPools(inventory.cells, []), policy, [], []);
+  const [first, , third] = capacityOf(
+    inventory.cells,
+    new CpuPools(inventory.cells, []),
+    policy,
+    new DemandTotals(),
+    new DemandTotals(),
+  );
   const available = (cell: typeof first) =>
     Object.fromEntries((cell?.resources ?? []).map(({ resource, available }) => [resource, available]));
   assert.equal(available(first)["cpu"], 12);

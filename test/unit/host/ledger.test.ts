@@ -329,3 +329,53 @@ test("random claims, releases and listings never lose or double anything", () =>
     );
   }
 });
+
+test("a ledger that saw VMs come, change and go one by one counts what one that sees them all at once counts", () => {
+  let seed = 11;
+  const random = (below: number): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+    return Math.floor((seed / 2 ** 31) * below);
+  };
+  const cells = [
+    cell(0, { cpus: [0, 1, 2, 3], pages: [{ sizeBytes: 2 * MIB, total: 4096 }] }),
+    cell(1, { cpus: [4, 5, 6, 7] }),
+  ];
+  const devices = [0, 1, 2].map((index) => ({ address: `0000:0${index}:00.0`, healthy: true }));
+  const pins: readonly (readonly (readonly number[])[])[] = [
+    [],
+    [[2], [3]],
+    [[6, 7]],
+    [
+      [0, 1],
+      [2, 6],
+    ],
+    [[5]],
+  ];
+  const make = (id: string): Footprint => ({
+    id,
+    vcpus: 1 + random(4),
+    memoryBytes: (1 + random(2048)) * MIB,
+    cells: [[], [0], [1], [0, 1]][random(4)] ?? [],
+    ...(random(3) === 0 ? { hugepageBytes: 2 * MIB } : {}),
+    vcpuPins: pins[random(pins.length)] ?? [],
+    devices: random(3) === 0 ? [`0000:0${random(3)}:00.0`] : [],
+    active: random(2) === 0,
+  });
+  const fresh = (): Ledger => {
+    const { ledger } = ledgerOf(cells, { dedicatedCpus: [2, 3, 6, 7] });
+    ledger.setDevices(devices);
+    return ledger;
+  };
+  const followed = fresh();
+  const vms = new Map<string, Footprint>();
+  for (let turn = 0; turn < 500; turn += 1) {
+    const id = `vm-${random(40)}`;
+    if (random(3) === 0) vms.delete(id);
+    else vms.set(id, make(id));
+    followed.setFootprints([...vms.values()], true);
+    if (turn % 50 === 0) followed.setCells(cells.map((each) => ({ ...each })));
+    const atOnce = fresh();
+    atOnce.setFootprints([...vms.values()], true);
+    assert.deepEqual(followed.capacity, atOnce.capacity);
+  }
+});
