@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { SocleError } from "../kernel/errors.ts";
 
 export interface ChildOptions {
@@ -29,8 +30,24 @@ export interface Child {
 /** The caller's environment is not handed down: a child gets what it needs to find programs and to speak English. */
 const ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
 
-/** Runs a program without a shell, in a process group of its own that is killed whole at the deadline. */
+let lastTurn: Promise<unknown> = Promise.resolve();
+
+/**
+ * Runs a program without a shell, in a process group of its own that is killed whole at the deadline. One is started in
+ * a turn of the event loop, however many are wanted: fork() copies the page tables of the whole agent, which takes
+ * milliseconds.
+ */
 export function runChild(argv: readonly [string, ...string[]], options: ChildOptions): Child {
+  const turn = lastTurn.then(() => nextTurn());
+  lastTurn = turn;
+  const child = turn.then(() => start(argv, options));
+  return {
+    output: child.then(({ output }) => output),
+    gone: child.then(({ gone }) => gone).catch(() => undefined),
+  };
+}
+
+function start(argv: readonly [string, ...string[]], options: ChildOptions): Child {
   const [program, ...args] = argv;
   const child = spawn(program, args, {
     detached: true,

@@ -44,12 +44,15 @@ export class KvmWitness {
     this.#verdicts.reportKvmFailure({ vmId: vm.id, evidence });
   }
 
-  /** Every VM, at each round: who runs long enough has passed. */
-  sampled(vm: Vm): void {
-    const startedAt = this.#startedAt.get(vm.id);
-    if (startedAt === undefined || vm.state !== "running") return;
-    if (this.#clock.monotonicMs() - startedAt < LONG_MS) return;
-    this.#startedAt.delete(vm.id);
-    if (vm.accelerator === "kvm") this.#verdicts.reportKvmSuccess();
+  /** After each round: who runs long enough has passed. */
+  sampled(vms: { get(id: string): Vm | undefined }): void {
+    const now = this.#clock.monotonicMs();
+    for (const [id, startedAt] of this.#startedAt) {
+      if (now - startedAt < LONG_MS) continue;
+      const vm = vms.get(id);
+      if (vm !== undefined && vm.state !== "running") continue;
+      this.#startedAt.delete(id);
+      if (vm?.accelerator === "kvm") this.#verdicts.reportKvmSuccess();
+    }
   }
 }

@@ -247,12 +247,13 @@ export class Observer implements Service {
     for (const { id, name } of missing) this.#refreshes.add({ uuid: id, name, id: NO_ID });
     // Only now are the new ones read in full, and the list whole.
     await this.#refreshes.settled();
+    await slice.rest();
     for (const { id, name } of missing)
       if (table.get(id) !== undefined && untouched(id)) throw contradiction(name);
     for (const { dom } of samples)
       if (table.get(dom.uuid)?.presence !== "present" && untouched(dom.uuid)) return;
     table.completed(at.sampledAtMs);
-    for (const vm of table.all()) this.#witness.sampled(vm);
+    this.#witness.sampled(table);
     for (const id of this.#touchedAt.keys())
       if (table.get(id) === undefined && untouched(id)) this.#touchedAt.delete(id);
   }

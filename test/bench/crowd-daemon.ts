@@ -6,8 +6,15 @@ import { recordedGuests, type RecordedGuest } from "./recorded-guests.ts";
 
 const NO_SUPPORT = 3;
 const OK = 0;
-/** A reply has been taken in after this long. */
-const READ_WITHIN_MS = 500;
+
+export interface CrowdDaemon {
+  readonly uri: string;
+  readonly socketPath: string;
+  /** Makes the next answer of all guests' statistics ahead: who reads it is measured, and needs the CPUs for himself. */
+  prepare(): void;
+  /** Resolves once it has sent the next answer of all guests' statistics. */
+  told(): Promise<void>;
+}
 
 /**
  * A libvirt with so many guests, each of which is one of the recorded ones under a name and id of its own. Their
@@ -16,7 +23,7 @@ const READ_WITHIN_MS = 500;
 export async function startCrowdDaemon(
   owner: Parameters<typeof FakeDaemon.start>[0],
   guests: number,
-): Promise<FakeDaemon> {
+): Promise<CrowdDaemon> {
   const recorded = JSON.parse(await readFile(recordedGuests, "utf8")) as RecordedGuest[];
   const crowd = Array.from({ length: guests }, (_, index) => copyOf(recorded, index));
   const byId = new Map(crowd.map((guest) => [guest.dom.uuid, guest]));
@@ -33,17 +40,18 @@ export async function startCrowdDaemon(
     }));
     return encoded(p.connectGetAllDomainStats.result, { retStats });
   };
-  // Made ahead, and not while the one before is being read: who reads it is measured, and needs the CPUs.
-  let next = reply(-1);
+  let prepared: Buffer | undefined;
+  const waiting: (() => void)[] = [];
   daemon.on(p.connectGetAllDomainStats, (call) => {
     const { stats } = call.args(p.connectGetAllDomainStats);
     if (stats === p.DomainStats.STATE) {
       call.reply(reply(stats));
       return;
     }
-    call.reply(next);
+    call.reply(prepared ?? reply(-1));
+    prepared = undefined;
     rounds += 1;
-    setTimeout(() => (next = reply(-1)), READ_WITHIN_MS);
+    for (const tell of waiting.splice(0)) tell();
   });
   daemon.on(p.domainGetXmlDesc, (call) => {
     const xml = byId.get(call.args(p.domainGetXmlDesc).dom.uuid)?.xml ?? "";
@@ -56,7 +64,15 @@ export async function startCrowdDaemon(
     call.reply(encoded(p.domainGetControlInfo.result, { state: OK, details: 0, stateTime: 0 }));
   });
   daemon.otherwise = (call) => call.fail(NO_SUPPORT, "the crowd's daemon does not do that");
-  return daemon;
+  return {
+    uri: daemon.uri,
+    socketPath: daemon.socketPath,
+    prepare: () => (prepared ??= reply(-1)),
+    told: () =>
+      new Promise((resolve) => {
+        waiting.push(resolve);
+      }),
+  };
 }
 
 function copyOf(recorded: readonly RecordedGuest[], index: number): RecordedGuest {

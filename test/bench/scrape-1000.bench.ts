@@ -53,12 +53,14 @@ await bench("scrape-1000", async (run) => {
   let packedBytes = 0;
   for (let round = 0; round < rounds; round += 1) {
     // A scrape of each kind after a sampling, with all its new values, and nothing else within its time.
+    daemon.prepare();
     await heldUp(probeSocket);
     const sampledAt = sampleTime(last.text);
+    await daemon.told();
     await eventually(async () => sampleTime((await scraper.scrape(oneCollector)).text) > sampledAt, {
-      what: "the next sampling",
-      timeoutMs: intervalSeconds * 3000,
-      intervalMs: 20,
+      what: "the end of the sampling",
+      timeoutMs: intervalSeconds * 1000,
+      intervalMs: 50,
     });
     samplingStalls.push(await heldUp(probeSocket));
     const cpuBeforeMs = await cpuMs(agent.pid);
