@@ -20,7 +20,7 @@ import { isActive } from "./domains.ts";
 import { KvmWitness, type KvmVerdicts } from "./kvm-witness.ts";
 import { Refreshes } from "./refreshes.ts";
 import { Sampler, type Sample } from "./sampler.ts";
-import type { SampledAt } from "./stats.ts";
+import { marked, type SampledAt } from "./stats.ts";
 import { vmFromDomain, vmOfSilentDomain, withEtag } from "./vm-from-domain.ts";
 import type { VmTable } from "./vm-table.ts";
 import type { Vm, VmState, VmStats } from "./vm.ts";
@@ -309,7 +309,7 @@ export class Observer implements Service {
 
   /** The last readings of a guest that does not answer. */
   #keepStats(id: string, before: Vm | undefined, at: SampledAt): void {
-    const stats = { ...(before?.stats ?? noReadings(at)), unresponsive: true };
+    const stats = marked(before?.stats ?? noReadings(at), { unresponsive: true });
     this.#options.table.putStats(id, stats, at.sampledAtMs);
   }
 
@@ -356,11 +356,7 @@ const changingEvents: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["ki
 function withMigration(stats: VmStats, { migration }: Sample): VmStats {
   if (migration === undefined) return stats;
   const { processedBytes, remainingBytes } = migration;
-  return {
-    ...stats,
-    ...(processedBytes === undefined ? {} : { migrationProcessedBytes: processedBytes }),
-    ...(remainingBytes === undefined ? {} : { migrationRemainingBytes: remainingBytes }),
-  };
+  return marked(stats, { migrationProcessedBytes: processedBytes, migrationRemainingBytes: remainingBytes });
 }
 
 const noReadings = (at: SampledAt): VmStats => ({

@@ -11,10 +11,16 @@ export function ratesBetween(before: VmStats | undefined, after: VmStats): VmRat
   if (before === undefined || after.unresponsive) return undefined;
   const elapsedMs = after.sampledAtMs - before.sampledAtMs;
   if (elapsedMs <= 0 || elapsedMs > LONGEST_MS) return undefined;
+  const [disksBefore, disksAfter, nicsBefore, nicsAfter] = [
+    before.disks,
+    after.disks,
+    before.nics,
+    after.nics,
+  ];
   const disks = (bytes: "readBytes" | "writeBytes"): number | undefined =>
-    summed(before.disks, after.disks, (disk) => disk[bytes], elapsedMs);
+    summed(disksBefore, disksAfter, (disk) => disk[bytes], elapsedMs);
   const nics = (bytes: "receiveBytes" | "transmitBytes"): number | undefined =>
-    summed(before.nics, after.nics, (nic) => nic[bytes], elapsedMs);
+    summed(nicsBefore, nicsAfter, (nic) => nic[bytes], elapsedMs);
   const rates = {
     cpuCores: rate(before.cpuSeconds, after.cpuSeconds, elapsedMs),
     diskReadBytesPerSecond: disks("readBytes"),

@@ -14,8 +14,8 @@ import {
 import { isActive } from "./domains.ts";
 import { stateOf } from "./domain-state.ts";
 import { MigrationWatch, type MigrationProgress } from "./migration-watch.ts";
-import { FieldLayouts } from "./stat-fields.ts";
-import { decodeStats, type SampledAt } from "./stats.ts";
+import { Shapes } from "./stat-fields.ts";
+import { RoundValues, SampledStats, type SampledAt } from "./stats.ts";
 import type { VmStats } from "./vm.ts";
 
 /** One domain as libvirt told of it. */
@@ -80,7 +80,9 @@ export class Sampler {
   readonly #clock: Clock;
   readonly #log: Logger;
   #patienceMs: number = PATIENCE.firstMs;
-  readonly #layouts = new FieldLayouts();
+  readonly #shapes = new Shapes();
+  /** How many values the last round had. */
+  #valuesExpected = 0;
   #silent: ReadonlySet<string> = new Set();
 
   constructor({ libvirt, clock, log }: { libvirt: Pick<Libvirt, "call">; clock: Clock; log: Logger }) {
@@ -149,24 +151,29 @@ export class Sampler {
       sampledAtMonotonicMs: this.#clock.monotonicMs(),
     });
     let at: SampledAt | undefined;
-    const procedure = allDomainStatsAs((record) => this.#taken(record, (at ??= now())));
+    const values = new RoundValues(this.#valuesExpected);
+    const procedure = allDomainStatsAs((record) => this.#taken(record, values, (at ??= now())));
     const args = { doms: [], stats, flags: DomainStatsFlag.NOWAIT };
     const options = { lane: "observation", timeoutMs, signal } as const;
     const { retStats: listed } = await this.#libvirt.call(procedure, args, options);
-    this.#layouts.keep(new Set(listed.map(({ dom }) => dom.uuid)));
+    this.#shapes.keep(new Set(listed.map(({ dom }) => dom.uuid)));
+    this.#valuesExpected = values.total;
     return { at: at ?? now(), listed };
   }
 
-  #taken({ dom, params }: DomainStatsRecord, at: SampledAt): Listed {
-    const fields = this.#layouts.of(dom, params);
-    const seen = stateOf(Number(fields.get("state.state")), Number(fields.get("state.reason")));
-    const vcpus = fields.get("vcpu.current");
+  #taken({ dom, params }: DomainStatsRecord, values: RoundValues, at: SampledAt): Listed {
+    const shape = this.#shapes.of(dom, params);
+    const { places } = shape.layout;
+    const valueOf = (name: string): unknown => params.values[places.get(name) ?? -1];
+    const seen = stateOf(Number(valueOf("state.state")), Number(valueOf("state.reason")));
+    const vcpus = valueOf("vcpu.current");
+    const hasReadings = params.fields.length > STATE_FIELDS;
     return {
       dom,
       seen,
-      stats: fields.size > STATE_FIELDS ? decodeStats(fields, at) : undefined,
+      stats: hasReadings ? new SampledStats(shape, values.take(params.values), at) : undefined,
       vcpus: typeof vcpus === "number" ? vcpus : undefined,
-      isSuspect: !fields.has(NEEDS_JOB) && isActive(seen),
+      isSuspect: !places.has(NEEDS_JOB) && isActive(seen),
     };
   }
 

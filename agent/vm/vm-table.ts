@@ -4,6 +4,7 @@ import { Topic } from "../kernel/topic.ts";
 import type { SampledVms, Vm, VmChange, VmIncidents, VmStats, VmView } from "./vm.ts";
 import { isActive } from "./domains.ts";
 import { ratesBetween } from "./rates.ts";
+import { marked } from "./stats.ts";
 import { withEtag } from "./vm-from-domain.ts";
 
 const noIncidents: VmIncidents = { panics: 0, ioErrors: 0 };
@@ -87,7 +88,7 @@ export class VmTable implements SampledVms {
   putStats(id: string, stats: VmStats, observedAtMs = stats.sampledAtMs): void {
     const vm = this.#vms.get(id);
     if (vm === undefined) return;
-    const rated = { ...stats, rates: ratesBetween(vm.stats, stats) };
+    const rated = marked(stats, { rates: ratesBetween(vm.stats, stats) });
     this.#vms.set(id, { ...vm, stats: rated, observedAtMs });
     this.#sorted = undefined;
   }

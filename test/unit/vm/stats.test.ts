@@ -1,16 +1,40 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { decodeStats } from "../../../agent/vm/stats.ts";
+import { Shapes } from "../../../agent/vm/stat-fields.ts";
+import { marked, RoundValues, SampledStats } from "../../../agent/vm/stats.ts";
+import type { VmStats } from "../../../agent/vm/vm.ts";
 import { recordedGuests, type RecordedGuest } from "../../bench/recorded-guests.ts";
 
 const at = { sampledAtMs: 5, sampledAtMonotonicMs: 7 };
+const dom = { name: "a", uuid: "a", id: 1 };
+
+type Told = ReadonlyMap<string, number | string | boolean>;
+
+function sampled(told: Told, shapes = new Shapes(), round = new RoundValues(0)): SampledStats {
+  const params = { fields: [...told.keys()], values: [...told.values()] };
+  return new SampledStats(shapes.of(dom, params), round.take(params.values), at);
+}
+
+/** With what it tells when it is asked as members of its own. What is undefined is left out. */
+function plain(told: object): Record<string, unknown> {
+  const asked = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(told) as object))
+    .filter(([, property]) => property.get !== undefined)
+    .map(([name]) => [name, (told as Record<string, unknown>)[name]] as const);
+  const of = (value: unknown): unknown =>
+    Array.isArray(value) ? value.map((part: object) => plain(part)) : value;
+  return Object.fromEntries(
+    [...Object.entries(told), ...asked]
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, of(value)]),
+  );
+}
 
 test("what a real libvirt told of a real guest, in base units", async () => {
   const recorded = JSON.parse(await readFile(recordedGuests, "utf8")) as RecordedGuest[];
   const guest = recorded.find(({ dom }) => dom.name === "bench-2");
   const fields = new Map(guest?.params.map(({ field, value }) => [field, value.value]));
-  const { vcpus, nics, disks, ...rest } = decodeStats(fields, at);
+  const { vcpus, nics, disks, ...rest } = plain(sampled(fields));
   assert.deepEqual(rest, {
     ...at,
     unresponsive: false,
@@ -47,13 +71,15 @@ test("what a real libvirt told of a real guest, in base units", async () => {
       transmitDrops: 0,
     },
   ]);
-  assert.equal(disks[0]?.device, "vda");
-  assert.equal(disks[0].readSeconds, 735472 / 1e9);
-  assert.equal(disks[0].physicalBytes, 1052672);
+  const [disk] = disks as Record<string, unknown>[];
+  assert.deepEqual(
+    [disk?.["device"], disk?.["readSeconds"], disk?.["physicalBytes"]],
+    ["vda", 735472 / 1e9, 1052672],
+  );
 });
 
 test("what was not told stays away, and what has no name or state is not there", () => {
-  const stats = decodeStats(
+  const stats = sampled(
     new Map<string, number | string>([
       ["vcpu.current", 2],
       ["vcpu.maximum", 4],
@@ -62,13 +88,12 @@ test("what was not told stays away, and what has no name or state is not there",
       ["vcpu.2.state", 1],
       ["vcpu.2.time", 2e9],
       ["net.count", 2],
+      ["net.0.name", ""],
       ["net.1.name", "vnet1"],
       ["block.count", 4e9],
     ]),
-    at,
   );
-  // Without what is undefined.
-  assert.deepEqual(JSON.parse(JSON.stringify(stats)), {
+  assert.deepEqual(plain(stats), {
     ...at,
     unresponsive: false,
     vcpus: [
@@ -78,4 +103,33 @@ test("what was not told stays away, and what has no name or state is not there",
     nics: [{ device: "vnet1" }],
     disks: [],
   });
+});
+
+test("readings stay as they were told when the next ones come, and when they are marked", () => {
+  const shapes = new Shapes();
+  const round = new RoundValues(3);
+  const told = (device: string, bytes: number): Told =>
+    new Map<string, number | string>([
+      ["cpu.time", bytes * 1e9],
+      ["net.count", 1],
+      ["net.0.name", device],
+      ["net.0.rx.bytes", bytes],
+    ]);
+  const seen = (stats: VmStats): unknown[] => [
+    stats.cpuSeconds,
+    stats.nics.map(({ device, receiveBytes }) => [device, receiveBytes]),
+  ];
+  const first = sampled(told("vnet0", 1), shapes, round);
+  const second = sampled(told("vnet0", 2), shapes, round);
+  const renamed = sampled(told("vnet7", 3), shapes, round);
+  const fewer = sampled(new Map([["cpu.time", 4e9]]), shapes, new RoundValues(1000));
+  const hung = marked(second, { unresponsive: true });
+  assert.deepEqual([first, second, renamed, fewer, hung].map(seen), [
+    [1, [["vnet0", 1]]],
+    [2, [["vnet0", 2]]],
+    [3, [["vnet7", 3]]],
+    [4, []],
+    [2, [["vnet0", 2]]],
+  ]);
+  assert.deepEqual([second.unresponsive, hung.unresponsive, hung.sampledAtMs], [false, true, 5]);
 });
