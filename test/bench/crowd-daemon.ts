@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import * as p from "../../agent/libvirt/index.ts";
 import { encoded, FakeDaemon } from "../unit/libvirt/fake-daemon.ts";
 import { recordedGuests, type RecordedGuest } from "./recorded-guests.ts";
@@ -7,10 +9,23 @@ import { recordedGuests, type RecordedGuest } from "./recorded-guests.ts";
 const NO_SUPPORT = 3;
 const OK = 0;
 
+// Who reads is measured: this process takes one CPU and leaves the others to him.
+for (const flag of [
+  "--expose-gc",
+  "--no-parallel-scavenge",
+  "--no-concurrent-marking",
+  "--no-concurrent-sweeping",
+])
+  setFlagsFromString(flag);
+const collectGarbage = runInNewContext("gc") as () => void;
+
 export interface CrowdDaemon {
   readonly uri: string;
   readonly socketPath: string;
-  /** Makes the next answer of all guests' statistics ahead: who reads it is measured, and needs the CPUs for himself. */
+  /**
+   * Makes the next answer of all guests' statistics ahead, and collects this process's garbage: who reads the answer is
+   * measured, and needs the CPUs for himself.
+   */
   prepare(): void;
   /** Resolves once it has sent the next answer of all guests' statistics. */
   told(): Promise<void>;
@@ -67,7 +82,10 @@ export async function startCrowdDaemon(
   return {
     uri: daemon.uri,
     socketPath: daemon.socketPath,
-    prepare: () => (prepared ??= reply(-1)),
+    prepare: () => {
+      prepared ??= reply(-1);
+      collectGarbage();
+    },
     told: () =>
       new Promise((resolve) => {
         waiting.push(resolve);
