@@ -49,6 +49,8 @@ export function runChild(argv: readonly [string, ...string[]], options: ChildOpt
 
 function start(argv: readonly [string, ...string[]], options: ChildOptions): Child {
   const [program, ...args] = argv;
+  const givenUp = (): SocleError => new SocleError("cancelled", "CANCELLED", `${program} was given up`);
+  if (options.signal?.aborted === true) throw givenUp();
   const child = spawn(program, args, {
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
@@ -77,9 +79,8 @@ function start(argv: readonly [string, ...string[]], options: ChildOptions): Chi
       const message = `${program} did not end within ${options.timeoutMs} ms`;
       giveUp(new SocleError("timeout", "CHILD_TIMEOUT", message));
     }, options.timeoutMs);
-    const onAbort = (): void => giveUp(new SocleError("cancelled", "CANCELLED", `${program} was given up`));
+    const onAbort = (): void => giveUp(givenUp());
     options.signal?.addEventListener("abort", onAbort, { once: true });
-    if (options.signal?.aborted === true) onAbort();
     for (const name of ["stdout", "stderr"] as const) {
       child[name].setEncoding("utf8").on("data", (text: string) => {
         texts[name] += text;

@@ -66,6 +66,18 @@ test("a signal ends it", async () => {
   await assert.rejects(output, ofKind("cancelled"));
 });
 
+test("one that was given up before it was started is never started", async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), "socle-child-"));
+  context.after(() => rm(directory, { recursive: true, force: true }));
+  const trace = join(directory, "started");
+  const giveUp = new AbortController();
+  const child = runChild(["touch", trace], { ...limits, signal: giveUp.signal });
+  giveUp.abort();
+  await assert.rejects(child.output, ofKind("cancelled"));
+  await child.gone;
+  await assert.rejects(readFile(trace), /ENOENT/);
+});
+
 test("the environment of the agent is not handed down", async () => {
   process.env["SOCLE_TEST_SECRET"] = "x";
   const { stdout } = await runChild(["env"], limits).output;
