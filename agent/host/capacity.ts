@@ -46,8 +46,8 @@ export function capacityOf(
   allocated: DemandTotals | undefined,
   claimed: DemandTotals,
 ): readonly CellCapacity[] {
-  const known = allocated ?? new DemandTotals();
   if (cells.length === 0) return [];
+  const known = allocated ?? new DemandTotals();
   const sorted = [...cells].sort((a, b) => a.id - b.id);
   const ids = sorted.map(({ id }) => id);
   const byResource = resourceNames.map((resource) => {

@@ -81,7 +81,7 @@ export class History {
   #take({ stats }: Vm, track: Track): void {
     track.seen = this.#rounds;
     const at = (this.#rounds % ROUNDS_KEPT) * channels.length;
-    for (let channel = 0; channel < channels.length; channel += 1) track.values[at + channel] = NaN;
+    track.values.fill(NaN, at, at + channels.length);
     if (stats === undefined || stats.unresponsive || stats.sampledAtMs <= track.sampledAtMs) return;
     track.sampledAtMs = stats.sampledAtMs;
     const { rates = {}, rssBytes } = stats;

@@ -11,12 +11,9 @@ export function ratesBetween(before: VmStats | undefined, after: VmStats): VmRat
   if (before === undefined || after.unresponsive) return undefined;
   const elapsedMs = after.sampledAtMs - before.sampledAtMs;
   if (elapsedMs <= 0 || elapsedMs > LONGEST_MS) return undefined;
-  const [disksBefore, disksAfter, nicsBefore, nicsAfter] = [
-    before.disks,
-    after.disks,
-    before.nics,
-    after.nics,
-  ];
+  // Each is made when it is asked for.
+  const { disks: disksBefore, nics: nicsBefore } = before;
+  const { disks: disksAfter, nics: nicsAfter } = after;
   const disks = (bytes: "readBytes" | "writeBytes"): number | undefined =>
     summed(disksBefore, disksAfter, (disk) => disk[bytes], elapsedMs);
   const nics = (bytes: "receiveBytes" | "transmitBytes"): number | undefined =>

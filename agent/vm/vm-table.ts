@@ -79,9 +79,10 @@ export class VmTable implements SampledVms {
     this.#vms.set(vm.id, stats === undefined ? vm : { ...vm, stats });
     this.#idByName.set(vm.name, vm.id);
     this.#sorted = undefined;
-    if (before === undefined) this.#ids = undefined;
-    if (before === undefined) this.#tell({ kind: "added", vm });
-    else if (before.etag !== vm.etag) this.#tell({ kind: "changed", vm });
+    if (before === undefined) {
+      this.#ids = undefined;
+      this.#tell({ kind: "added", vm });
+    } else if (before.etag !== vm.etag) this.#tell({ kind: "changed", vm });
   }
 
   /** Readings of `stats.sampledAtMs`, which are older than the look at the VM itself where it does not answer. */
