@@ -1,6 +1,7 @@
 // The README's first command, as a person runs it.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
@@ -25,6 +26,28 @@ test(
     ]) {
       assert.match(stdout, told);
     }
+    assert.ok(!(await virsh("qemu:///system", ["list", "--all", "--name"])).includes("socle-demo"));
+  },
+);
+
+test(
+  "scripts/run stays up until Ctrl-C, which goes to all that it started, and leaves nothing",
+  { skip: libvirtdUnavailable() },
+  async () => {
+    const script = join(import.meta.dirname, "../../scripts/run");
+    // A terminal's foreground group.
+    const child = spawn(script, { detached: true, stdio: ["ignore", "pipe", "pipe"], timeout: 240_000 });
+    let told = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      if (!told.includes("until Ctrl-C") && (told + text).includes("until Ctrl-C"))
+        process.kill(-(child.pid ?? NaN), "SIGINT");
+      told += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (told += text));
+    const [code] = (await once(child, "close")) as [number | null];
+    assert.match(told, /removed: VM socle-demo/);
+    assert.doesNotMatch(told, /could not be removed|ended with an error/);
+    assert.equal(code, 0, told);
     assert.ok(!(await virsh("qemu:///system", ["list", "--all", "--name"])).includes("socle-demo"));
   },
 );
