@@ -87,7 +87,7 @@ export class Libvirt implements Service {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #target: Target;
-  readonly #links = new Map<string, { link: Link; tried: Promise<void>; done: Promise<void> }>();
+  readonly #links = new Map<string, { family: Family; link: Link; done: Promise<void> }>();
   readonly #up = new Map<AnyLane, Session>();
   readonly #streaming = new Set<Session["connection"]>();
   readonly #meter = new CallMeter();
@@ -140,7 +140,7 @@ export class Libvirt implements Service {
     // Every connection and stream listens to it; Node would take eleven for a leak.
     setMaxListeners(0, signal);
     this.#running = signal;
-    await Promise.all(lanes.map((lane) => this.#link(lane, "hypervisor", signal).tried));
+    await Promise.all(lanes.map(async (lane) => this.#link(lane, "hypervisor", signal).attempt));
     ready();
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
@@ -176,10 +176,9 @@ export class Libvirt implements Service {
       const { signal, lane = "command", urgent } = settings;
       const family = this.#modular ? procedure.family : "hypervisor";
       if (this.#running === undefined) throw closed();
-      const { link, tried } = this.#link(lane, family, this.#running);
-      // The link to a driver's own daemon is made by the first call that needs it, which waits for that.
-      const isThere = family === "hypervisor" && !isLazy(lane);
-      const waitedMs = isThere ? 0 : await this.#wait(tried, timeoutMs, signal);
+      const link = this.#link(lane, family, this.#running);
+      const { attempt } = link;
+      const waitedMs = attempt === undefined ? 0 : await this.#wait(attempt, timeoutMs, signal);
       const options = { timeoutMs: Math.max(timeoutMs - waitedMs, 1), signal, urgent };
       const result = await link.call(procedure, args, options);
       this.#meter.ended(beganAtMs);
@@ -237,27 +236,23 @@ export class Libvirt implements Service {
     for (const connection of this.#streaming) connection.close(closed());
   }
 
-  /** For `tried`, but no longer than the time and the caller's patience allow; gives how long it took. */
-  async #wait(tried: Promise<void>, timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
+  /** For `attempt`, but no longer than the time and the caller's patience allow; gives how long it took. */
+  async #wait(attempt: Promise<void>, timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
     const startedMs = this.#clock.monotonicMs();
     const done = new AbortController();
     const end = (): void => done.abort();
     signal?.addEventListener("abort", end, { once: true });
     if (signal?.aborted === true) end();
-    void tried.then(end);
+    void attempt.then(end);
     await this.#clock.sleep(timeoutMs, done.signal).catch(() => undefined);
     signal?.removeEventListener("abort", end);
     return this.#clock.monotonicMs() - startedMs;
   }
 
-  #link(
-    lane: AnyLane,
-    family: Family,
-    signal: AbortSignal,
-  ): { link: Link; tried: Promise<void>; done: Promise<void> } {
+  #link(lane: AnyLane, family: Family, signal: AbortSignal): Link {
     const key = `${lane} ${family}`;
     const there = this.#links.get(key);
-    if (there !== undefined) return there;
+    if (there !== undefined) return there.link;
     const isMain = family === "hypervisor";
     const isCounted = isMain && !isLazy(lane);
     let was: "untried" | "up" | "down" = "untried";
@@ -267,6 +262,7 @@ export class Libvirt implements Service {
       backoff: this.#options.backoff ?? { baseMs: 100, capMs: 10_000 },
       open: (ending) => this.#open(lane, family, ending),
       onUp: (session) => {
+        for (const other of this.#links.values()) if (other.family === family) other.link.hurry();
         // Of a driver's own daemon each lane tells, not the events alone: who lists again at the first may find the
         // lane it asks over still down.
         if (was === "down" && (lane === "events" || !isMain)) this.#resync(family, "reconnected");
@@ -280,13 +276,8 @@ export class Libvirt implements Service {
         if (isCounted) this.#laneDown(lane, error);
       },
     });
-    let done: Promise<void> = Promise.resolve();
-    const tried = new Promise<void>((resolve) => {
-      done = link.run(signal, resolve).finally(resolve);
-    });
-    const entry = { link, tried, done };
-    this.#links.set(key, entry);
-    return entry;
+    this.#links.set(key, { family, link, done: link.run(signal) });
+    return link;
   }
 
   async #open(lane: AnyLane, family: Family, signal: AbortSignal): Promise<Session> {

@@ -23,6 +23,11 @@ export class Link {
   readonly #options: LinkOptions;
   #connection: Connection | undefined;
   #error: SocleError = unreachable("DISCONNECTED", "libvirt is not connected yet");
+  /** The next attempt with the delay before it; undefined while the link is up. */
+  #attempt: Promise<void> | undefined;
+  #endAttempt = (): void => undefined;
+  #isPromising = true;
+  #delay: { readonly cut: AbortController; readonly mayBeCut: boolean } | undefined;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -34,34 +39,81 @@ export class Link {
     return this.#connection.call(procedure, args, options);
   }
 
-  /** Returns once the signal aborts. `tried` is called when the first attempt ended, either way. */
-  async run(signal: AbortSignal, tried: () => void): Promise<void> {
+  /**
+   * The attempt to connect that is worth waiting for: the first, or one since `hurry`. Resolves when it has ended, either
+   * way.
+   */
+  get attempt(): Promise<void> | undefined {
+    return this.#isPromising ? this.#attempt : undefined;
+  }
+
+  /**
+   * The daemon was seen to be there: a link that is down tries now, not when its delay is over. Once only, until the link
+   * has held or the delay has run: links to a daemon that drops them all must not drive each other.
+   */
+  hurry(): void {
+    if (this.#delay?.mayBeCut === false) return;
+    this.#isPromising = true;
+    this.#delay?.cut.abort();
+  }
+
+  /** Returns once the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
     const { clock, onDown, log } = this.#options;
     const backoff = new Backoff(this.#options.backoff);
     let lastReason = "";
+    let wasHurried = false;
+    this.#beginAttempt();
     for (;;) {
       const startedMs = clock.monotonicMs();
-      this.#error = await this.#keepOnce(signal, tried);
+      this.#error = await this.#keepOnce(signal);
       this.#connection = undefined;
+      this.#isPromising = false;
+      if (!signal.aborted) onDown(this.#error);
+      this.#endAttempt();
       if (signal.aborted) return;
-      onDown(this.#error);
-      tried();
       // A daemon that accepts and dies at once must not be asked in a tight loop.
-      if (clock.monotonicMs() - startedMs >= STEADY_MS) backoff.reset();
+      if (clock.monotonicMs() - startedMs >= STEADY_MS) {
+        backoff.reset();
+        wasHurried = false;
+      }
       const delayMs = backoff.nextMs();
       const level = this.#error.reason === lastReason ? "debug" : "info";
       lastReason = this.#error.reason;
       log[level]({ err: this.#error, delayMs }, "a libvirt connection is down; it is tried again");
-      await clock.sleep(delayMs, signal).catch(() => undefined);
+      this.#beginAttempt();
+      wasHurried = await this.#wait(delayMs, !wasHurried, signal);
     }
   }
 
-  async #keepOnce(signal: AbortSignal, tried: () => void): Promise<SocleError> {
+  /** Whether the delay was cut. */
+  async #wait(delayMs: number, mayBeCut: boolean, signal: AbortSignal): Promise<boolean> {
+    const cut = new AbortController();
+    this.#delay = { cut, mayBeCut };
+    const onAbort = (): void => cut.abort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    await this.#options.clock.sleep(delayMs, cut.signal).catch(() => undefined);
+    signal.removeEventListener("abort", onAbort);
+    this.#delay = undefined;
+    return cut.signal.aborted;
+  }
+
+  #beginAttempt(): void {
+    this.#attempt = new Promise((resolve) => {
+      this.#endAttempt = () => {
+        this.#attempt = undefined;
+        resolve();
+      };
+    });
+  }
+
+  async #keepOnce(signal: AbortSignal): Promise<SocleError> {
     try {
       const session = await this.#options.open(signal);
       this.#connection = session.connection;
       this.#options.onUp(session);
-      tried();
+      this.#endAttempt();
       return await this.#hold(session.connection, signal);
     } catch (thrown) {
       return toSocleError(thrown);

@@ -7,7 +7,7 @@ import type { QueueItem } from "../../../agent/kernel/bounded-queue.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import type { Topic } from "../../../agent/kernel/topic.ts";
-import { Libvirt, type LibvirtOptions } from "../../../agent/libvirt/client.ts";
+import { Libvirt, type Lane, type LibvirtOptions } from "../../../agent/libvirt/client.ts";
 import * as p from "../../../agent/libvirt/protocol/index.ts";
 import { eventually, within } from "../../lab/wait.ts";
 import { encoded, FakeDaemon, type Client, type Received } from "./fake-daemon.ts";
@@ -411,6 +411,39 @@ describe("modular daemons", () => {
     const told = { kind: "resync", family: "network", reason: "reconnected" };
     assert.deepEqual(values(events), [told, told]);
     await list();
+  });
+
+  it("that one lane found are there for all: no call fails by a delay that another lane does not have", async (t) => {
+    const { directory, start } = await modular(t);
+    const qemu = await start("virtqemud");
+    const hours = { baseMs: 36_000_000, capMs: 36_000_000 };
+    const libvirt = await connect(t, qemu, {
+      uri: "qemu:///system",
+      runDirectory: directory,
+      backoff: hours,
+    });
+    const list = (lane: Lane): Promise<unknown> =>
+      libvirt.call(p.connectListAllNetworks, { needResults: true, flags: 0 }, { lane });
+    await assert.rejects(list("command"), /tried .*virtnetworkd-sock/);
+    const network = await start("virtnetworkd");
+    network.on(p.connectListAllNetworks, (call) =>
+      call.reply(encoded(p.connectListAllNetworks.result, { nets: [], ret: 0 })),
+    );
+    await assert.rejects(list("command"), { kind: "unavailable" }, "its next attempt is hours away");
+    await list("observation");
+    await list("command");
+    await eventually(() => network.clients.length === 3, { what: "the events' lane" });
+
+    // A daemon that drops whoever it lets in: its lanes do not drive each other on.
+    network.on(p.connectGetLibVersion, (call) => {
+      call.reply(encoded(p.connectGetLibVersion.result, { libVer: 11_003_000 }));
+      call.client.socket.end();
+    });
+    network.dropAll();
+    await list("slow").catch(() => undefined);
+    qemu.on(p.connectGetHostname, (call) => replyHostname(call));
+    for (let i = 0; i < 100; i++) await libvirt.call(p.connectGetHostname, {});
+    assert.ok(network.clients.length <= 6, `${network.clients.length} connections`);
   });
 });
 
