@@ -1,102 +1,109 @@
 import type { Domain, ParameterLists } from "../libvirt/index.ts";
 
-/** What is read of a domain, by libvirt's name. Names and units: libvirt-domain.h, VIR_DOMAIN_STATS_*. */
-const vmNames = {
-  cpuSeconds: "cpu.time",
-  cpuUserSeconds: "cpu.user",
-  cpuSystemSeconds: "cpu.system",
-  balloonBytes: "balloon.current",
-  balloonMaximumBytes: "balloon.maximum",
-  rssBytes: "balloon.rss",
-  guestSaidAtMs: "balloon.last-update",
-  guestAvailableBytes: "balloon.available",
-  guestUsableBytes: "balloon.usable",
-  guestUnusedBytes: "balloon.unused",
-  guestDiskCachesBytes: "balloon.disk_caches",
-  guestSwapInBytes: "balloon.swap_in",
-  guestSwapOutBytes: "balloon.swap_out",
-  guestMajorFaults: "balloon.major_fault",
-  guestMinorFaults: "balloon.minor_fault",
+/** A number that libvirt tells: by which name, and what makes it of our unit. Its value is times / per of it. */
+export interface Reading {
+  readonly name: string;
+  readonly times: number;
+  readonly per: number;
+}
+
+const count = (name: string): Reading => ({ name, times: 1, per: 1 });
+const kibibytes = (name: string): Reading => ({ name, times: 1024, per: 1 });
+const wholeSeconds = (name: string): Reading => ({ name, times: 1000, per: 1 });
+/** Divided, not multiplied by 1e-9: the nearest double, so that 1.94 s does not read 1.9400000000000002. */
+const nanoseconds = (name: string): Reading => ({ name, times: 1, per: 1e9 });
+
+/** What is read of a domain. Names and units: libvirt-domain.h, VIR_DOMAIN_STATS_*. */
+export const vmReadings = {
+  cpuSeconds: nanoseconds("cpu.time"),
+  cpuUserSeconds: nanoseconds("cpu.user"),
+  cpuSystemSeconds: nanoseconds("cpu.system"),
+  balloonBytes: kibibytes("balloon.current"),
+  balloonMaximumBytes: kibibytes("balloon.maximum"),
+  rssBytes: kibibytes("balloon.rss"),
+  guestSaidAtMs: wholeSeconds("balloon.last-update"),
+  guestAvailableBytes: kibibytes("balloon.available"),
+  guestUsableBytes: kibibytes("balloon.usable"),
+  guestUnusedBytes: kibibytes("balloon.unused"),
+  guestDiskCachesBytes: kibibytes("balloon.disk_caches"),
+  guestSwapInBytes: kibibytes("balloon.swap_in"),
+  guestSwapOutBytes: kibibytes("balloon.swap_out"),
+  guestMajorFaults: count("balloon.major_fault"),
+  guestMinorFaults: count("balloon.minor_fault"),
 } as const;
 
 /** Of what a domain has several of, after `prefix.N.`. */
-const vcpuNames = { seconds: "time", waitSeconds: "wait", delaySeconds: "delay" } as const;
-const nicNames = {
-  receiveBytes: "rx.bytes",
-  receivePackets: "rx.pkts",
-  receiveErrors: "rx.errs",
-  receiveDrops: "rx.drop",
-  transmitBytes: "tx.bytes",
-  transmitPackets: "tx.pkts",
-  transmitErrors: "tx.errs",
-  transmitDrops: "tx.drop",
+export const vcpuReadings = {
+  seconds: nanoseconds("time"),
+  waitSeconds: nanoseconds("wait"),
+  delaySeconds: nanoseconds("delay"),
 } as const;
-const diskNames = {
-  readOps: "rd.reqs",
-  readBytes: "rd.bytes",
-  readSeconds: "rd.times",
-  writeOps: "wr.reqs",
-  writeBytes: "wr.bytes",
-  writeSeconds: "wr.times",
-  flushOps: "fl.reqs",
-  flushSeconds: "fl.times",
-  capacityBytes: "capacity",
-  allocatedBytes: "allocation",
-  physicalBytes: "physical",
+export const nicReadings = {
+  receiveBytes: count("rx.bytes"),
+  receivePackets: count("rx.pkts"),
+  receiveErrors: count("rx.errs"),
+  receiveDrops: count("rx.drop"),
+  transmitBytes: count("tx.bytes"),
+  transmitPackets: count("tx.pkts"),
+  transmitErrors: count("tx.errs"),
+  transmitDrops: count("tx.drop"),
+} as const;
+export const diskReadings = {
+  readOps: count("rd.reqs"),
+  readBytes: count("rd.bytes"),
+  readSeconds: nanoseconds("rd.times"),
+  writeOps: count("wr.reqs"),
+  writeBytes: count("wr.bytes"),
+  writeSeconds: nanoseconds("wr.times"),
+  flushOps: count("fl.reqs"),
+  flushSeconds: nanoseconds("fl.times"),
+  capacityBytes: count("capacity"),
+  allocatedBytes: count("allocation"),
+  physicalBytes: count("physical"),
 } as const;
 
-/** Where each reading lies among a domain's values; undefined: it is not told. */
-type Places<Names> = { readonly [Member in keyof Names]: number | undefined };
-export type VmPlaces = Places<typeof vmNames>;
-export type VcpuPlaces = Places<typeof vcpuNames>;
-export type NicPlaces = Places<typeof nicNames>;
-export type DiskPlaces = Places<typeof diskNames>;
+export type ReadingTable = Readonly<Record<string, Reading>>;
+
+/** Where each reading of a table, in its order, lies among a domain's values; undefined: it is not told. */
+export type Places = readonly (number | undefined)[];
 
 /** One of several. It is there where what tells it is: a vCPU's state, a device's name. */
-interface PartLayout<P> {
+interface PartLayout {
   readonly index: number;
   readonly told: number;
-  readonly at: P;
+  readonly at: Places;
 }
 
 /** The names of a domain's parameters in their order, and where each is. */
 class Layout {
   readonly names: readonly string[];
   readonly places: ReadonlyMap<string, number>;
-  readonly vm: VmPlaces;
+  readonly vm: Places;
   /** A vCPU that is not there has no state: their numbers need not follow one another. */
-  readonly vcpus: readonly PartLayout<VcpuPlaces>[];
-  readonly nics: readonly PartLayout<NicPlaces>[];
-  readonly disks: readonly PartLayout<DiskPlaces>[];
+  readonly vcpus: readonly PartLayout[];
+  readonly nics: readonly PartLayout[];
+  readonly disks: readonly PartLayout[];
 
   constructor(names: readonly string[]) {
     this.names = names;
     this.places = new Map(names.map((name, place) => [name, place]));
-    this.vm = this.#placesOf(vmNames);
-    this.vcpus = this.#partsOf(/^vcpu\.(\d+)\.state$/, "vcpu", vcpuNames);
-    this.nics = this.#partsOf(/^net\.(\d+)\.name$/, "net", nicNames);
-    this.disks = this.#partsOf(/^block\.(\d+)\.name$/, "block", diskNames);
+    this.vm = this.#placesOf(vmReadings);
+    this.vcpus = this.#partsOf(/^vcpu\.(\d+)\.state$/, "vcpu", vcpuReadings);
+    this.nics = this.#partsOf(/^net\.(\d+)\.name$/, "net", nicReadings);
+    this.disks = this.#partsOf(/^block\.(\d+)\.name$/, "block", diskReadings);
   }
 
-  #placesOf<Names extends Readonly<Record<string, string>>>(names: Names, prefix = ""): Places<Names> {
-    const places = Object.entries(names).map(([member, name]) => [
-      member,
-      this.places.get(`${prefix}${name}`),
-    ]);
-    return Object.fromEntries(places) as Places<Names>;
+  #placesOf(table: ReadingTable, prefix = ""): Places {
+    return Object.values(table).map(({ name }) => this.places.get(`${prefix}${name}`));
   }
 
-  #partsOf<Names extends Readonly<Record<string, string>>>(
-    telling: RegExp,
-    prefix: string,
-    names: Names,
-  ): PartLayout<Places<Names>>[] {
+  #partsOf(telling: RegExp, prefix: string, table: ReadingTable): PartLayout[] {
     return this.names
       .flatMap((name, told) => {
         const number = telling.exec(name)?.[1];
         return number === undefined
           ? []
-          : [{ index: Number(number), told, at: this.#placesOf(names, `${prefix}.${number}.`) }];
+          : [{ index: Number(number), told, at: this.#placesOf(table, `${prefix}.${number}.`) }];
       })
       .sort((a, b) => a.index - b.index);
   }
@@ -105,13 +112,13 @@ class Layout {
 /** What the values of one domain mean, from one round to the next. */
 export class Shape {
   readonly layout: Layout;
-  readonly vm: VmPlaces;
-  readonly vcpus: readonly { readonly index: number; readonly at: VcpuPlaces }[];
-  readonly nics: readonly { readonly device: string; readonly at: NicPlaces }[];
-  readonly disks: readonly { readonly device: string; readonly at: DiskPlaces }[];
+  readonly vm: Places;
+  readonly vcpus: readonly { readonly index: number; readonly at: Places }[];
+  readonly nics: readonly { readonly device: string; readonly at: Places }[];
+  readonly disks: readonly { readonly device: string; readonly at: Places }[];
 
   constructor(layout: Layout, values: ParameterLists["values"]) {
-    const named = <P>({ told, at }: PartLayout<P>): { device: string; at: P }[] => {
+    const named = ({ told, at }: PartLayout): { device: string; at: Places }[] => {
       const device = String(values[told] ?? "");
       return device === "" ? [] : [{ device, at }];
     };
@@ -133,7 +140,7 @@ export class Shape {
 
 function areNamed(
   named: readonly { readonly device: string }[],
-  parts: readonly PartLayout<unknown>[],
+  parts: readonly PartLayout[],
   values: ParameterLists["values"],
 ): boolean {
   if (named.length !== parts.length) return false;

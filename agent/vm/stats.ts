@@ -1,5 +1,13 @@
 import type { ParameterLists } from "../libvirt/index.ts";
-import type { DiskPlaces, NicPlaces, Shape, VcpuPlaces } from "./stat-fields.ts";
+import {
+  diskReadings,
+  nicReadings,
+  vcpuReadings,
+  vmReadings,
+  type Places,
+  type ReadingTable,
+  type Shape,
+} from "./stat-fields.ts";
 import type { DiskStats, NicStats, VcpuStats, VmStats } from "./vm.ts";
 
 export type SampledAt = Pick<VmStats, "sampledAtMs" | "sampledAtMonotonicMs">;
@@ -25,24 +33,14 @@ class Values {
   }
 
   /** Undefined where it was not told. */
-  count(place: number | undefined): number | undefined {
+  at(place: number | undefined): number | undefined {
     if (place === undefined) return undefined;
     const value = this.#numbers[this.#start + place];
     return value === undefined || Number.isNaN(value) ? undefined : value;
   }
-
-  times(place: number | undefined, factor: number): number | undefined {
-    const value = this.count(place);
-    return value === undefined ? undefined : value * factor;
-  }
-
-  /** libvirt's nanoseconds. */
-  seconds(place: number | undefined): number | undefined {
-    const value = this.count(place);
-    // Divided, not multiplied by 1e-9: the nearest double, so that 1.94 s does not read 1.9400000000000002.
-    return value === undefined ? undefined : value / 1e9;
-  }
 }
+
+const LEAST_VALUES = 1024;
 
 /**
  * The readings of one round, all in a few arrays of numbers: as objects those of a thousand domains would be some sixty
@@ -80,14 +78,64 @@ export class RoundValues {
   }
 }
 
-const LEAST_VALUES = 1024;
-const KIB = 1024;
+type Readings<Table> = { readonly [Member in keyof Table]: number | undefined };
 
-/**
- * What virConnectGetAllDomainStats told of one domain (units: libvirt-domain.h, VIR_DOMAIN_STATS_*: times in nanoseconds,
- * balloon values in KiB), made of the numbers it told whenever it is asked for.
- */
-export class SampledStats implements VmStats {
+/** A class with a getter for each reading of the table, made of the number that was told whenever it is asked for. */
+function readingsOf<Table extends ReadingTable>(
+  table: Table,
+): new (places: Places, values: Values) => Readings<Table> {
+  class Told {
+    readonly #places: Places;
+    readonly #values: Values;
+
+    constructor(places: Places, values: Values) {
+      this.#places = places;
+      this.#values = values;
+    }
+
+    static {
+      for (const [index, [member, { times, per }]] of Object.entries(table).entries()) {
+        Object.defineProperty(this.prototype, member, {
+          get(this: Told) {
+            const value = this.#values.at(this.#places[index]);
+            return value === undefined ? undefined : (value * times) / per;
+          },
+        });
+      }
+    }
+  }
+  return Told as new (places: Places, values: Values) => Told & Readings<Table>;
+}
+
+class SampledVcpu extends readingsOf(vcpuReadings) implements VcpuStats {
+  readonly index: number;
+
+  constructor(index: number, places: Places, values: Values) {
+    super(places, values);
+    this.index = index;
+  }
+}
+
+class SampledNic extends readingsOf(nicReadings) implements NicStats {
+  readonly device: string;
+
+  constructor(device: string, places: Places, values: Values) {
+    super(places, values);
+    this.device = device;
+  }
+}
+
+class SampledDisk extends readingsOf(diskReadings) implements DiskStats {
+  readonly device: string;
+
+  constructor(device: string, places: Places, values: Values) {
+    super(places, values);
+    this.device = device;
+  }
+}
+
+/** What virConnectGetAllDomainStats told of one domain. */
+export class SampledStats extends readingsOf(vmReadings) implements VmStats {
   readonly sampledAtMs: number;
   readonly sampledAtMonotonicMs: number;
   readonly unresponsive: boolean;
@@ -98,6 +146,7 @@ export class SampledStats implements VmStats {
   readonly #values: Values;
 
   constructor(shape: Shape, values: Values, at: SampledAt, marks: StatMarks = {}) {
+    super(shape.vm, values);
     this.sampledAtMs = at.sampledAtMs;
     this.sampledAtMonotonicMs = at.sampledAtMonotonicMs;
     this.unresponsive = marks.unresponsive ?? false;
@@ -114,66 +163,6 @@ export class SampledStats implements VmStats {
     return new SampledStats(this.#shape, this.#values, this, { ...before, ...marks });
   }
 
-  get cpuSeconds(): number | undefined {
-    return this.#values.seconds(this.#shape.vm.cpuSeconds);
-  }
-
-  get cpuUserSeconds(): number | undefined {
-    return this.#values.seconds(this.#shape.vm.cpuUserSeconds);
-  }
-
-  get cpuSystemSeconds(): number | undefined {
-    return this.#values.seconds(this.#shape.vm.cpuSystemSeconds);
-  }
-
-  get balloonBytes(): number | undefined {
-    return this.#values.times(this.#shape.vm.balloonBytes, KIB);
-  }
-
-  get balloonMaximumBytes(): number | undefined {
-    return this.#values.times(this.#shape.vm.balloonMaximumBytes, KIB);
-  }
-
-  get rssBytes(): number | undefined {
-    return this.#values.times(this.#shape.vm.rssBytes, KIB);
-  }
-
-  get guestSaidAtMs(): number | undefined {
-    return this.#values.times(this.#shape.vm.guestSaidAtMs, 1000);
-  }
-
-  get guestAvailableBytes(): number | undefined {
-    return this.#values.times(this.#shape.vm.guestAvailableBytes, KIB);
-  }
-
-  get guestUsableBytes(): number | undefined {
-    return this.#values.times(this.#shape.vm.guestUsableBytes, KIB);
-  }
-
-  get guestUnusedBytes(): number | undefined {
-    return this.#values.times(this.#shape.vm.guestUnusedBytes, KIB);
-  }
-
-  get guestDiskCachesBytes(): number | undefined {
-    return this.#values.times(this.#shape.vm.guestDiskCachesBytes, KIB);
-  }
-
-  get guestSwapInBytes(): number | undefined {
-    return this.#values.times(this.#shape.vm.guestSwapInBytes, KIB);
-  }
-
-  get guestSwapOutBytes(): number | undefined {
-    return this.#values.times(this.#shape.vm.guestSwapOutBytes, KIB);
-  }
-
-  get guestMajorFaults(): number | undefined {
-    return this.#values.count(this.#shape.vm.guestMajorFaults);
-  }
-
-  get guestMinorFaults(): number | undefined {
-    return this.#values.count(this.#shape.vm.guestMinorFaults);
-  }
-
   get vcpus(): readonly VcpuStats[] {
     return this.#shape.vcpus.map(({ index, at }) => new SampledVcpu(index, at, this.#values));
   }
@@ -184,129 +173,5 @@ export class SampledStats implements VmStats {
 
   get disks(): readonly DiskStats[] {
     return this.#shape.disks.map(({ device, at }) => new SampledDisk(device, at, this.#values));
-  }
-}
-
-class SampledVcpu implements VcpuStats {
-  readonly index: number;
-  readonly #at: VcpuPlaces;
-  readonly #values: Values;
-
-  constructor(index: number, at: VcpuPlaces, values: Values) {
-    this.index = index;
-    this.#at = at;
-    this.#values = values;
-  }
-
-  get seconds(): number | undefined {
-    return this.#values.seconds(this.#at.seconds);
-  }
-
-  get waitSeconds(): number | undefined {
-    return this.#values.seconds(this.#at.waitSeconds);
-  }
-
-  get delaySeconds(): number | undefined {
-    return this.#values.seconds(this.#at.delaySeconds);
-  }
-}
-
-class SampledNic implements NicStats {
-  readonly device: string;
-  readonly #at: NicPlaces;
-  readonly #values: Values;
-
-  constructor(device: string, at: NicPlaces, values: Values) {
-    this.device = device;
-    this.#at = at;
-    this.#values = values;
-  }
-
-  get receiveBytes(): number | undefined {
-    return this.#values.count(this.#at.receiveBytes);
-  }
-
-  get receivePackets(): number | undefined {
-    return this.#values.count(this.#at.receivePackets);
-  }
-
-  get receiveErrors(): number | undefined {
-    return this.#values.count(this.#at.receiveErrors);
-  }
-
-  get receiveDrops(): number | undefined {
-    return this.#values.count(this.#at.receiveDrops);
-  }
-
-  get transmitBytes(): number | undefined {
-    return this.#values.count(this.#at.transmitBytes);
-  }
-
-  get transmitPackets(): number | undefined {
-    return this.#values.count(this.#at.transmitPackets);
-  }
-
-  get transmitErrors(): number | undefined {
-    return this.#values.count(this.#at.transmitErrors);
-  }
-
-  get transmitDrops(): number | undefined {
-    return this.#values.count(this.#at.transmitDrops);
-  }
-}
-
-class SampledDisk implements DiskStats {
-  readonly device: string;
-  readonly #at: DiskPlaces;
-  readonly #values: Values;
-
-  constructor(device: string, at: DiskPlaces, values: Values) {
-    this.device = device;
-    this.#at = at;
-    this.#values = values;
-  }
-
-  get readOps(): number | undefined {
-    return this.#values.count(this.#at.readOps);
-  }
-
-  get readBytes(): number | undefined {
-    return this.#values.count(this.#at.readBytes);
-  }
-
-  get readSeconds(): number | undefined {
-    return this.#values.seconds(this.#at.readSeconds);
-  }
-
-  get writeOps(): number | undefined {
-    return this.#values.count(this.#at.writeOps);
-  }
-
-  get writeBytes(): number | undefined {
-    return this.#values.count(this.#at.writeBytes);
-  }
-
-  get writeSeconds(): number | undefined {
-    return this.#values.seconds(this.#at.writeSeconds);
-  }
-
-  get flushOps(): number | undefined {
-    return this.#values.count(this.#at.flushOps);
-  }
-
-  get flushSeconds(): number | undefined {
-    return this.#values.seconds(this.#at.flushSeconds);
-  }
-
-  get capacityBytes(): number | undefined {
-    return this.#values.count(this.#at.capacityBytes);
-  }
-
-  get allocatedBytes(): number | undefined {
-    return this.#values.count(this.#at.allocatedBytes);
-  }
-
-  get physicalBytes(): number | undefined {
-    return this.#values.count(this.#at.physicalBytes);
   }
 }

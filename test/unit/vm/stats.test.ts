@@ -18,9 +18,11 @@ function sampled(told: Told, shapes = new Shapes(), round = new RoundValues(0)):
 
 /** With what it tells when it is asked as members of its own. What is undefined is left out. */
 function plain(told: object): Record<string, unknown> {
-  const asked = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(told) as object))
-    .filter(([, property]) => property.get !== undefined)
-    .map(([name]) => [name, (told as Record<string, unknown>)[name]] as const);
+  const getters: string[] = [];
+  for (let from = told; from !== Object.prototype; from = Object.getPrototypeOf(from) as object)
+    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(from)))
+      if (property.get !== undefined) getters.push(name);
+  const asked = getters.map((name) => [name, (told as Record<string, unknown>)[name]] as const);
   const of = (value: unknown): unknown =>
     Array.isArray(value) ? value.map((part: object) => plain(part)) : value;
   return Object.fromEntries(
