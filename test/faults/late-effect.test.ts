@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, suite, test } from "node:test";
+import { after, before, suite, test, type TestContext } from "node:test";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
@@ -41,8 +41,8 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
   });
   after(() => libvirtd.stop());
 
-  /** Takes libvirt's only worker, until the function that it gives is called. */
-  async function holdWorker(): Promise<() => Promise<void>> {
+  /** Takes libvirt's only worker, until the function that it gives is called, or the test ends. */
+  async function holdWorker(t: TestContext): Promise<() => Promise<void>> {
     process.kill(hung.pid, "SIGSTOP");
     const held = witness.virsh("qemu-monitor-command", "holder", "--hmp", "info status");
     // An ordinary call that is not answered shows that the worker is taken.
@@ -54,17 +54,20 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
         ),
       { what: "the worker to be taken", timeoutMs: 20_000 },
     );
-    return async () => {
+    const letGo = async (): Promise<void> => {
       process.kill(hung.pid, "SIGCONT");
       await held;
     };
+    t.after(letGo);
+    return letGo;
   }
 
-  test("is waited for: its late answer is its outcome", async () => {
+  test("is waited for: its late answer is its outcome", async (t) => {
     await using libvirt = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 500 });
-    const letGo = await holdWorker();
+    const letGo = await holdWorker(t);
     const starting = new Domains(libvirt, systemClock).start(waiting);
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    // It looks four times a second, and takes what does not show in two for what never was, did it not know better.
+    await eventually(() => libvirt.calls.byOutcome.ok > 16, { what: "it to look for longer than that" });
     assert.equal(await witness.state("waiting"), "shut off");
     await letGo();
     await starting;
@@ -73,12 +76,12 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
     await witness.virsh("destroy", "waiting");
   });
 
-  test("of an agent that died is waited for by the next one", async () => {
+  test("of an agent that died is waited for by the next one", async (t) => {
     const dying = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 500 });
     await using next = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 20_000 });
-    const letGo = await holdWorker();
+    const letGo = await holdWorker(t);
     const starting = new Domains(dying, systemClock).start(waiting);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await eventually(() => dying.calls.pending === 1, { what: "the start to be asked for" });
     await dying.close();
     await assert.rejects(starting, { kind: "outcome_unknown" });
     const settled = new Domains(next, systemClock).settledState(waiting);

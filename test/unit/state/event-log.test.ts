@@ -252,24 +252,21 @@ test("an unused file of the same name keeps its marks", async (t) => {
   await log.flush();
 });
 
-test("a subscriber is told within a millisecond of the append, without waiting for the disk", async (t) => {
+test("a subscriber is told before anything else comes to pass: no disk is waited for", async (t) => {
   const log = await open(await folder(t));
   const abort = new AbortController();
-  const delaysMs: number[] = [];
+  let told = 0n;
   const following = (async () => {
-    for await (const event of log.subscribe({ fromNow: true }, abort.signal)) {
-      if (event.kind !== "overflow") delaysMs.push(performance.now() - Number(event.details?.["at"]));
-    }
+    for await (const event of log.subscribe({ fromNow: true }, abort.signal))
+      if (event.kind !== "overflow") told = BigInt(event.sequence);
   })();
   for (let i = 0; i < 500; i += 1) {
-    log.append({ kind: "vm_state_changed", details: { at: String(performance.now()) } });
-    await sleep(1);
+    const { sequence } = log.append({ kind: "vm_state_changed" });
+    // While promises are worked off no file, timer or socket can have its turn.
+    for (let turns = 0; turns < 20; turns += 1) await Promise.resolve();
+    assert.equal(told, BigInt(sequence));
   }
   abort.abort();
   await following;
-  assert.equal(delaysMs.length, 500);
-  delaysMs.sort((a, b) => a - b);
-  assert.ok((delaysMs[250] ?? Infinity) < 1, `p50 ${delaysMs[250]} ms`);
-  t.diagnostic(`p50 ${delaysMs[250]} ms, p99 ${delaysMs[495]} ms`);
   await log.flush();
 });
