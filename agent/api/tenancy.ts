@@ -29,6 +29,9 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     get lastSample() {
       return vmView.lastSample;
     },
+    get lastReadings() {
+      return vmView.lastReadings;
+    },
     get: (idOrName) => own(vmView.get(idOrName)),
     all: () => vmView.all().filter(isOwn),
     subscribe: (signal) => vmView.subscribe(signal),

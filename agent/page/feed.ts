@@ -14,6 +14,7 @@ const RUNNING_SHOWN = 50;
 const ENDED_SHOWN = 8;
 
 interface Row {
+  readonly key: number;
   /** What it is made of, to find out whether it is still true. */
   readonly mark: string;
   readonly json: string;
@@ -28,7 +29,7 @@ export class Feed {
   readonly #history: History;
   readonly #clock: Clock;
   readonly #listeners = new Set<Listener>();
-  /** What listeners have been told. */
+  /** What listeners have been told; kept when they go, so that who comes and goes does not cost the agent all of it. */
   readonly #rows = new Map<string, Row>();
   #hostJson = "";
   #operationsJson = "";
@@ -87,7 +88,6 @@ export class Feed {
   #forget(): void {
     this.#following?.abort();
     this.#following = undefined;
-    this.#rows.clear();
     this.#events = [];
     [this.#hostJson, this.#operationsJson] = ["", ""];
   }
@@ -186,16 +186,19 @@ export class Feed {
     const seen = new Set<string>();
     for (const vm of this.#sources.vms.all()) {
       seen.add(vm.id);
-      const mark = `${vm.etag} ${vm.presence} ${String(vm.stats?.unresponsive === true)}`;
-      if (this.#rows.get(vm.id)?.mark === mark) continue;
-      const json = JSON.stringify(showVm(vm, this.#history.keyOf(vm.id)));
-      this.#rows.set(vm.id, { mark, json });
+      const key = this.#history.keyOf(vm.id);
+      const mark = `${vm.etag} ${String(vm.stats?.unresponsive === true)}`;
+      const told = this.#rows.get(vm.id);
+      if (told?.key === key && told.mark === mark) continue;
+      if (told !== undefined && told.key !== key) gone.push(told.key);
+      const json = JSON.stringify(showVm(vm, key));
+      this.#rows.set(vm.id, { key, mark, json });
       put.push(json);
     }
-    for (const id of this.#rows.keys()) {
+    for (const [id, { key }] of this.#rows) {
       if (seen.has(id)) continue;
       this.#rows.delete(id);
-      gone.push(this.#history.keyOf(id));
+      gone.push(key);
     }
     return { put, gone };
   }

@@ -12,7 +12,7 @@ interface Track {
   readonly key: number;
   /** A ring of ROUNDS_KEPT columns of one value a channel; NaN: not known. */
   readonly values: Float32Array;
-  sampledAtMs: number;
+  sampledAtMonotonicMs: number;
   /** The round it was last seen in. */
   seen: number;
 }
@@ -71,7 +71,7 @@ export class History {
     if (track === undefined) {
       this.#lastKey += 1;
       const values = new Float32Array(ROUNDS_KEPT * channels.length).fill(NaN);
-      track = { key: this.#lastKey, values, sampledAtMs: NEVER, seen: this.#rounds };
+      track = { key: this.#lastKey, values, sampledAtMonotonicMs: NEVER, seen: this.#rounds };
       this.#tracks.set(vmId, track);
       this.#byKey.set(track.key, track);
     }
@@ -82,8 +82,9 @@ export class History {
     track.seen = this.#rounds;
     const at = (this.#rounds % ROUNDS_KEPT) * channels.length;
     track.values.fill(NaN, at, at + channels.length);
-    if (stats === undefined || stats.unresponsive || stats.sampledAtMs <= track.sampledAtMs) return;
-    track.sampledAtMs = stats.sampledAtMs;
+    if (stats === undefined || stats.unresponsive || stats.sampledAtMonotonicMs <= track.sampledAtMonotonicMs)
+      return;
+    track.sampledAtMonotonicMs = stats.sampledAtMonotonicMs;
     const { rates = {}, rssBytes } = stats;
     track.values[at] = rates.cpuCores ?? NaN;
     track.values[at + 1] = rssBytes ?? NaN;
@@ -97,8 +98,7 @@ export class History {
   }
 }
 
-const sum = (a: number | undefined, b: number | undefined): number =>
-  a === undefined && b === undefined ? NaN : (a ?? 0) + (b ?? 0);
+const sum = (a = NaN, b = NaN): number => a + b;
 
 function columnOf({ values }: Track, round: number): Values {
   const at = (round % ROUNDS_KEPT) * channels.length;

@@ -76,7 +76,11 @@ export class StatusPage implements Service {
 
   async #asset(request: IncomingMessage, response: ServerResponse, name: string): Promise<void> {
     this.#assets ??= loadAssets(this.#options.directory);
-    const asset = (await this.#assets).get(name);
+    const assets = await this.#assets.catch((thrown: unknown) => {
+      this.#assets = undefined;
+      throw thrown;
+    });
+    const asset = assets.get(name);
     if (asset === undefined) throw new SocleError("not_found", "NO_SUCH_PAGE", "there is no such page");
     sendAsset(request, response, asset);
   }

@@ -17,14 +17,10 @@ export interface VmFootprint {
   readonly active: boolean;
 }
 
-interface Known {
-  readonly etag: string;
-  readonly footprint: VmFootprint;
-}
-
 /**
- * Tells the ledger what all VMs take, once after any number of changes that come together. The footprint of a VM that
- * did not change is the same object every time.
+ * Tells the ledger what all VMs take, once after any number of changes that come together, and after each sampling round:
+ * what the ledger waits for may be that nothing changes. The footprint of a VM that did not change is the same object
+ * every time.
  */
 export function footprintFeed(
   table: VmTable,
@@ -34,34 +30,50 @@ export function footprintFeed(
     name: "footprints",
     async run(signal, ready) {
       const changes = table.subscribe(signal);
-      let known: ReadonlyMap<string, Known> = new Map<string, Known>();
+      const rounds = table.rounds(signal);
+      let known: ReadonlyMap<string, VmFootprint> = new Map<string, VmFootprint>();
+      let isTold = true;
       const tell = (): void => {
-        const seen = new Map<string, Known>();
-        for (const vm of table.all()) {
+        isTold = true;
+        const footprints = table.all().map((vm) => {
+          const now = footprintOf(vm);
           const before = known.get(vm.id);
-          const isSame = before?.etag === vm.etag && before.footprint.active === isActive(vm);
-          seen.set(vm.id, isSame ? before : { etag: vm.etag, footprint: footprintOf(vm) });
+          return before !== undefined && isSame(before, now) ? before : now;
+        });
+        known = new Map(footprints.map((footprint) => [footprint.id, footprint]));
+        take(footprints, table.complete);
+      };
+      const follow = async (told: AsyncIterable<unknown>): Promise<void> => {
+        for await (const _ of told) {
+          if (!isTold) continue;
+          isTold = false;
+          setImmediate(tell);
         }
-        known = seen;
-        take(
-          [...seen.values()].map(({ footprint }) => footprint),
-          table.complete,
-        );
       };
       tell();
       ready();
-      let isTold = true;
-      for await (const _change of changes) {
-        if (!isTold) continue;
-        isTold = false;
-        setImmediate(() => {
-          isTold = true;
-          tell();
-        });
-      }
+      await Promise.all([follow(changes), follow(rounds)]);
     },
   };
 }
+
+const every: Readonly<Record<keyof VmFootprint, true>> = {
+  id: true,
+  vcpus: true,
+  memoryBytes: true,
+  cells: true,
+  hugepageBytes: true,
+  vcpuPins: true,
+  emulatorPin: true,
+  devices: true,
+  emulated: true,
+  active: true,
+};
+const members = Object.keys(every) as (keyof VmFootprint)[];
+
+/** Lists are the same when they are the very same: as long as a VM is not read anew. */
+const isSame = (a: VmFootprint, b: VmFootprint): boolean =>
+  members.every((member) => a[member] === b[member]);
 
 function footprintOf(vm: Vm): VmFootprint {
   const { id, vcpus, memoryBytes, cells, hugepageBytes, vcpuPins, emulatorPin, devices } = vm;

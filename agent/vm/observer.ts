@@ -139,13 +139,8 @@ export class Observer implements Service {
     if (event === "started") this.#witness.started(domain.uuid);
     // What paused a guest is not in the event: the read that follows says it. Nor is what a new domain is.
     if (state === undefined || vm === undefined) return;
-    this.#take({
-      ...vm,
-      state,
-      stateReason: detail.toUpperCase(),
-      presence: "present",
-      observedAtMs: clock.now(),
-    });
+    const now = { state, stateReason: detail.toUpperCase(), observedAtMs: clock.now() };
+    this.#take(withEtag({ ...vm, ...now, presence: "present" }));
   }
 
   #tellOn(event: DomainEvent): void {
@@ -212,9 +207,11 @@ export class Observer implements Service {
     const { clock, log } = this.#options;
     const startMs = clock.monotonicMs();
     try {
-      await this.#list("readings", signal);
+      const hasReadings = await this.#list("readings", signal);
       this.#lastGoodMonotonicMs = clock.monotonicMs();
-      this.#sampled(startMs, true);
+      this.#sampled(startMs, hasReadings);
+      if (!hasReadings)
+        log.warn("guests are not asked for their readings: too many hang, or libvirt is slow");
     } catch (thrown) {
       this.#sampled(startMs, false);
       if (!signal.aborted) log.warn({ err: thrown }, "sampling round failed");
@@ -227,12 +224,12 @@ export class Observer implements Service {
     table.sampled({ atMs: clock.now(), atMonotonicMs, durationMs: atMonotonicMs - startMs, ok });
   }
 
-  /** Who is there, in which state, with which readings. */
-  async #list(what: "states" | "readings", signal: AbortSignal): Promise<void> {
+  /** Who is there, in which state, with which readings; whether there were any. */
+  async #list(what: "states" | "readings", signal: AbortSignal): Promise<boolean> {
     const { table } = this.#options;
     const countBefore = this.#count;
     const untouched = (id: string): boolean => (this.#touchedAt.get(id) ?? 0) <= countBefore;
-    const { at, samples } = await this.#sampler.sample(what, signal);
+    const { at, samples, hasReadings } = await this.#sampler.sample(what, signal);
     const listed = new Set(samples.map(({ dom }) => dom.uuid));
     const slice = new Slice();
     const strangers: Sample[] = [];
@@ -251,11 +248,12 @@ export class Observer implements Service {
     for (const { id, name } of missing)
       if (table.get(id) !== undefined && untouched(id)) throw contradiction(name);
     for (const { dom } of samples)
-      if (table.get(dom.uuid)?.presence !== "present" && untouched(dom.uuid)) return;
+      if (table.get(dom.uuid)?.presence !== "present" && untouched(dom.uuid)) return hasReadings;
     table.completed(at.sampledAtMs);
     this.#witness.sampled(table);
     for (const id of this.#touchedAt.keys())
       if (table.get(id) === undefined && untouched(id)) this.#touchedAt.delete(id);
+    return hasReadings;
   }
 
   /** A VM as the round found it, against what is known of it. False for one that is silent and not known yet. */
@@ -268,16 +266,15 @@ export class Observer implements Service {
       if (silent) return false;
       this.#refreshes.add(dom);
     } else if (untouched(dom.uuid) && (vm.state !== seen.state || vm.name !== dom.name)) {
-      this.#take({ ...vm, ...seen, observedAtMs: nowMs });
+      this.#take(withEtag({ ...vm, ...seen, observedAtMs: nowMs }));
       if (!silent) this.#refreshes.add(dom);
     } else if (vm.stats?.unresponsive === true && !silent) {
       this.#refreshes.add(dom); // What could not be read of it while it did not answer.
     }
-    if (!isActive(seen)) {
-      if (untouched(dom.uuid)) table.seen(dom.uuid, nowMs);
-      return true;
-    }
-    if (silent) this.#keepStats(dom.uuid, vm, at);
+    // What was told before an event is of the guest before it.
+    if (!untouched(dom.uuid)) return true;
+    if (!isActive(seen)) table.seen(dom.uuid, nowMs);
+    else if (silent) this.#keepStats(dom.uuid, vm, at);
     else if (sample.stats !== undefined) table.putStats(dom.uuid, withMigration(sample.stats, sample), nowMs);
     return true;
   }

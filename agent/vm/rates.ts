@@ -9,7 +9,7 @@ const LONGEST_MS = 300_000;
  */
 export function ratesBetween(before: VmStats | undefined, after: VmStats): VmRates | undefined {
   if (before === undefined || after.unresponsive) return undefined;
-  const elapsedMs = after.sampledAtMs - before.sampledAtMs;
+  const elapsedMs = after.sampledAtMonotonicMs - before.sampledAtMonotonicMs;
   if (elapsedMs <= 0 || elapsedMs > LONGEST_MS) return undefined;
   // Each is made when it is asked for.
   const { disks: disksBefore, nics: nicsBefore } = before;

@@ -42,10 +42,11 @@ export interface Sample extends Listed {
 export interface Round {
   readonly at: SampledAt;
   readonly samples: readonly Sample[];
+  /** Whether guests could be asked for readings: too many hang, or libvirt is slow, and then states are all there is. */
+  readonly hasReadings: boolean;
 }
 
-interface Told {
-  readonly at: SampledAt;
+interface Told extends Pick<Round, "at" | "hasReadings"> {
   readonly listed: readonly Listed[];
 }
 
@@ -66,8 +67,8 @@ const PATIENCE = { times: 4, firstMs: 2000, leastMs: 1000, mostMs: 8000 } as con
 const ATTEMPTS = 4;
 /** A monitor that is busy for as long is one that does not answer. Below the least patience, so that it is found. */
 const SILENT_AFTER_MS = 500;
-/** Each silent guest holds one of libvirt's 20 workers; from here on no more are risked. */
-const MOST_SILENT = 8;
+/** Each silent guest holds one of libvirt's 20 workers, and so does each call that met one: no more are risked. */
+const MOST_HELD = 12;
 const CONTROL_TIMEOUT_MS = 2000;
 
 /**
@@ -115,37 +116,36 @@ export class Sampler {
       const { uuid } = each.dom;
       return { ...each, silent: silent.has(uuid), migration: migrations.get(uuid) };
     });
-    return { at, samples };
+    return { at, samples, hasReadings };
   }
 
   /** With readings, or where too many guests hang, without: states are told without asking any guest. */
-  async #list(signal: AbortSignal): Promise<Told & { hasReadings: boolean }> {
-    if (this.#silent.size < MOST_SILENT) {
-      for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-        // The last is for a daemon that is slow as a whole.
-        const timeoutMs = attempt < ATTEMPTS ? this.#patienceMs : PATIENCE.mostMs;
-        const startMs = this.#clock.monotonicMs();
-        try {
-          const told = await this.#bulk(GROUPS, timeoutMs, signal);
-          this.#patienceMs = within(PATIENCE.times * (this.#clock.monotonicMs() - startMs));
-          return { ...told, hasReadings: true };
-        } catch (thrown) {
-          if (toSocleError(thrown).kind !== "timeout") throw thrown;
-          this.#log.warn(
-            { timeoutMs },
-            "a sampling round was held up; it is tried again, past guests that hang",
-          );
-        }
+  async #list(signal: AbortSignal): Promise<Told> {
+    const attempts = Math.min(ATTEMPTS, MOST_HELD - this.#silent.size);
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      // The last is for a daemon that is slow as a whole.
+      const timeoutMs = attempt < ATTEMPTS ? this.#patienceMs : PATIENCE.mostMs;
+      const startMs = this.#clock.monotonicMs();
+      try {
+        const told = await this.#bulk(GROUPS, timeoutMs, signal);
+        this.#patienceMs = within(PATIENCE.times * (this.#clock.monotonicMs() - startMs));
+        return { ...told, hasReadings: true };
+      } catch (thrown) {
+        if (toSocleError(thrown).kind !== "timeout") throw thrown;
+        this.#log.warn(
+          { timeoutMs },
+          "a sampling round was held up; it is tried again, past guests that hang",
+        );
       }
     }
     return await this.#states(signal);
   }
 
-  async #states(signal: AbortSignal): Promise<Told & { hasReadings: boolean }> {
+  async #states(signal: AbortSignal): Promise<Told> {
     return { ...(await this.#bulk(DomainStats.STATE, PATIENCE.mostMs, signal)), hasReadings: false };
   }
 
-  async #bulk(stats: number, timeoutMs: number, signal: AbortSignal): Promise<Told> {
+  async #bulk(stats: number, timeoutMs: number, signal: AbortSignal): Promise<Omit<Told, "hasReadings">> {
     const now = (): SampledAt => ({
       sampledAtMs: this.#clock.now(),
       sampledAtMonotonicMs: this.#clock.monotonicMs(),

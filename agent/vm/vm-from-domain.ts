@@ -146,11 +146,18 @@ function ownFacts(
   };
 }
 
+const UNSEEN = "-unseen";
+
 /** The same VM with an etag over all that is not a reading. */
 export function withEtag(vm: Omit<Vm, "etag">): Vm {
-  const stable = { ...vm, observedAtMs: undefined, stats: undefined, etag: undefined };
+  const stable = { ...vm, presence: undefined, observedAtMs: undefined, stats: undefined, etag: undefined };
   const etag = createHash("sha256").update(JSON.stringify(stable)).digest("base64url").slice(0, 22);
-  return { ...vm, etag };
+  return { ...vm, etag: vm.presence === "present" ? etag : `${etag}${UNSEEN}` };
+}
+
+/** The same VM, as last seen. Its etag is not made anew: when libvirt goes it is all VMs at once. */
+export function unseen(vm: Vm): Vm {
+  return vm.presence === "unknown" ? vm : { ...vm, presence: "unknown", etag: `${vm.etag}${UNSEEN}` };
 }
 
 /** The spec that Socle wrote into the domain's metadata; undefined when it is not one, or another domain's. */

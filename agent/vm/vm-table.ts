@@ -5,7 +5,7 @@ import type { SampledVms, Vm, VmChange, VmIncidents, VmStats, VmView } from "./v
 import { isActive } from "./domains.ts";
 import { ratesBetween } from "./rates.ts";
 import { marked } from "./stats.ts";
-import { withEtag } from "./vm-from-domain.ts";
+import { unseen } from "./vm-from-domain.ts";
 
 const noIncidents: VmIncidents = { panics: 0, ioErrors: 0 };
 
@@ -27,6 +27,7 @@ export class VmTable implements SampledVms {
   #complete = false;
   #observedAtMs = 0;
   #lastSample: VmView["lastSample"];
+  #lastReadings: VmView["lastReadings"];
 
   get complete(): boolean {
     return this.#complete;
@@ -38,6 +39,10 @@ export class VmTable implements SampledVms {
 
   get lastSample(): VmView["lastSample"] {
     return this.#lastSample;
+  }
+
+  get lastReadings(): VmView["lastReadings"] {
+    return this.#lastReadings;
   }
 
   get(idOrName: string): Vm | undefined {
@@ -75,8 +80,7 @@ export class VmTable implements SampledVms {
     const before = this.#vms.get(vm.id);
     if (before !== undefined && before.name !== vm.name) this.#idByName.delete(before.name);
     // Readings outlive a change of state, not the guest.
-    const stats = vm.stats ?? (isActive(vm) ? before?.stats : undefined);
-    this.#vms.set(vm.id, stats === undefined ? vm : { ...vm, stats });
+    this.#vms.set(vm.id, { ...vm, stats: isActive(vm) ? (vm.stats ?? before?.stats) : undefined });
     this.#idByName.set(vm.name, vm.id);
     this.#sorted = undefined;
     if (before === undefined) {
@@ -88,7 +92,7 @@ export class VmTable implements SampledVms {
   /** Readings of `stats.sampledAtMs`, which are older than the look at the VM itself where it does not answer. */
   putStats(id: string, stats: VmStats, observedAtMs = stats.sampledAtMs): void {
     const vm = this.#vms.get(id);
-    if (vm === undefined) return;
+    if (vm === undefined || !isActive(vm)) return;
     const rated = marked(stats, { rates: ratesBetween(vm.stats, stats) });
     this.#vms.set(id, { ...vm, stats: rated, observedAtMs });
     this.#sorted = undefined;
@@ -124,6 +128,7 @@ export class VmTable implements SampledVms {
 
   sampled(sample: NonNullable<VmView["lastSample"]>): void {
     this.#lastSample = sample;
+    if (sample.ok) this.#lastReadings = sample;
     this.#rounds.publish();
   }
 
@@ -131,7 +136,7 @@ export class VmTable implements SampledVms {
   loseSight(): void {
     if (!this.#complete && [...this.#vms.values()].every((vm) => vm.presence === "unknown")) return;
     this.#complete = false;
-    for (const [id, vm] of this.#vms) this.#vms.set(id, withEtag({ ...vm, presence: "unknown" }));
+    for (const [id, vm] of this.#vms) this.#vms.set(id, unseen(vm));
     this.#sorted = undefined;
     this.#tell({ kind: "resync" });
   }

@@ -39,7 +39,8 @@ export interface Vm {
   readonly nics: readonly VmNic[];
   /** Changes with everything but stats and observedAtMs. */
   readonly etag: string;
-  readonly stats?: VmStats;
+  /** Of one that runs. */
+  readonly stats?: VmStats | undefined;
 }
 
 export interface VmDisk {
@@ -147,6 +148,15 @@ export type VmChange =
   | { readonly kind: "removed"; readonly vm: Vm }
   | { readonly kind: "resync" };
 
+/** When a sampling round ended, how long it took, and whether guests could be asked for their readings. */
+export interface SamplingRound {
+  /** Wall clock, for showing; its age is on the monotonic one. */
+  readonly atMs: number;
+  readonly atMonotonicMs: number;
+  readonly durationMs: number;
+  readonly ok: boolean;
+}
+
 /** The door that readers of VMs use (api, scheduler link, metrics): answers from memory, at once. */
 export interface VmView {
   get(idOrName: string): Vm | undefined;
@@ -155,16 +165,10 @@ export interface VmView {
   /** Whether `all()` is the whole truth: a complete listing over a connection that is healthy now. */
   readonly complete: boolean;
   readonly observedAtMs: number;
-  /** End and duration of the last sampling round; undefined before the first. */
-  readonly lastSample:
-    | {
-        /** Wall clock, for showing; its age is on the monotonic one. */
-        readonly atMs: number;
-        readonly atMonotonicMs: number;
-        readonly durationMs: number;
-        readonly ok: boolean;
-      }
-    | undefined;
+  /** The last sampling round; undefined before the first. */
+  readonly lastSample: SamplingRound | undefined;
+  /** The last of them that read what guests tell. */
+  readonly lastReadings: SamplingRound | undefined;
   subscribe(
     signal: AbortSignal,
   ): AsyncIterable<

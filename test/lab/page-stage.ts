@@ -88,6 +88,7 @@ export class PageStage {
       this.table.putStats(vm.id, {
         ...base,
         sampledAtMs: atMs,
+        sampledAtMonotonicMs: atMs,
         cpuSeconds: before + busy * vm.vcpus * 10,
         rssBytes: vm.memoryBytes * (0.3 + 0.6 * ((index % 7) / 7) + 0.05 * busy),
         disks: [

@@ -43,7 +43,7 @@ export function readingOf({ observation, stats, vcpus }: Vm__Output): Reading {
   if (stats === null || stats.unresponsive || observation?.presence !== "PRESENCE_PRESENT") return {};
   const { rates } = stats;
   const sum = (a: number | undefined, b: number | undefined): number | undefined =>
-    a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
+    a === undefined || b === undefined ? undefined : a + b;
   const reading: { [K in keyof Reading]: Reading[K] | undefined } = {
     cpuRatio: rates?.cpuCores === undefined ? undefined : rates.cpuCores / Math.max(1, vcpus),
     residentBytes: stats.memoryRssBytes,

@@ -188,7 +188,7 @@ function ofVm(
       for (const [add, read] of emitters) add?.(read(stats, sources), id);
       yield;
     }
-    return sources.vms.lastSample?.atMs;
+    return sources.vms.lastReadings?.atMs;
   });
 }
 
@@ -211,7 +211,7 @@ function ofParts<Part>(
       }
       yield;
     }
-    return sources.vms.lastSample?.atMs;
+    return sources.vms.lastReadings?.atMs;
   });
 }
 
@@ -225,10 +225,10 @@ function* sampled({
   sampleIntervalMs,
 }: Sources): Generator<SampledVm, undefined, undefined> {
   const now = monotonicMs();
-  if (vms.lastSample === undefined) {
+  if (vms.lastReadings === undefined) {
     throw new SocleError("unavailable", "NOT_SAMPLED_YET", "VM statistics have not been read yet");
   }
-  if (!isFresh(vms.lastSample.atMonotonicMs, sampleIntervalMs, now)) {
+  if (!isFresh(vms.lastReadings.atMonotonicMs, sampleIntervalMs, now)) {
     throw new SocleError("unavailable", "STATS_STALE", "no recent reading of VM statistics");
   }
   for (const vm of vms.all()) {

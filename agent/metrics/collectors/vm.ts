@@ -67,7 +67,10 @@ export const vmObservation = collector(
       "1 while the list of VMs is the whole truth, 0 while libvirt cannot be asked.",
     ),
     observed: gauge("socle_vm_list_timestamp_seconds", "When libvirt last told about the VMs."),
-    sampleOk: gauge("socle_vm_sample_success", "Whether the last round of reading VM statistics worked."),
+    sampleOk: gauge(
+      "socle_vm_sample_success",
+      "Whether the last round could ask guests for their statistics.",
+    ),
     sampleDuration: gauge("socle_vm_sample_duration_seconds", "How long that round took."),
     sampled: gauge("socle_vm_sample_timestamp_seconds", "When that round ended."),
     age: gauge("socle_vm_stats_age_seconds", "Age of the VM's statistics.", ["vm"]),
@@ -92,6 +95,6 @@ export const vmObservation = collector(
       emit.unresponsive(stats.unresponsive ? 1 : 0, id);
       yield;
     }
-    return vms.lastSample?.atMs;
+    return vms.observedAtMs;
   },
 );

@@ -20,6 +20,7 @@ const rated = (name: string, cpuCores: number, changes: Partial<Vm> = {}): Vm =>
         diskReadBytesPerSecond: 1024,
         diskWriteBytesPerSecond: 1024,
         receiveBytesPerSecond: 5e6,
+        transmitBytesPerSecond: 0,
       },
     },
     ...changes,

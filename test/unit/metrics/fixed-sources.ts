@@ -34,7 +34,7 @@ export function vm(index: number, changes: Partial<Vm> = {}): Vm {
 export function stats(index: number, changes: Partial<VmStats> = {}): VmStats {
   return {
     sampledAtMs: nowMs - 2000,
-    sampledAtMonotonicMs: nowMs - 2000,
+    sampledAtMonotonicMs: changes.sampledAtMs ?? nowMs - 2000,
     unresponsive: false,
     cpuSeconds: index + 12.5,
     cpuUserSeconds: 2.25,
@@ -90,13 +90,16 @@ export function stats(index: number, changes: Partial<VmStats> = {}): VmStats {
   };
 }
 
+const lastRound = { atMs: nowMs - 2000, atMonotonicMs: nowMs - 2000, durationMs: 25, ok: true };
+
 export function vmView(vms: readonly Vm[], changes: Partial<VmView> = {}): VmView {
   return {
     get: (id) => vms.find((vm) => vm.id === id || vm.name === id),
     all: () => vms,
     complete: true,
     observedAtMs: nowMs - 1000,
-    lastSample: { atMs: nowMs - 2000, atMonotonicMs: nowMs - 2000, durationMs: 25, ok: true },
+    lastSample: lastRound,
+    lastReadings: lastRound,
     subscribe: () => neverAnything,
     ...changes,
   };

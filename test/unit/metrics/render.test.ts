@@ -150,8 +150,9 @@ describe("what cannot be known", () => {
   });
 
   test("marks the statistics' collectors as failed when no sampling was recent", async () => {
-    const lastSample = { atMs: nowMs - 60_000, atMonotonicMs: nowMs - 60_000, durationMs: 1, ok: false };
-    const exposed = await text(exposition({ vms: vmView([vm(1)], { lastSample }) }));
+    const lastReadings = { atMs: nowMs - 60_000, atMonotonicMs: nowMs - 60_000, durationMs: 1, ok: true };
+    const lastSample = { atMs: nowMs, atMonotonicMs: nowMs, durationMs: 1, ok: false };
+    const exposed = await text(exposition({ vms: vmView([vm(1)], { lastSample, lastReadings }) }));
     const success = samples(exposed, "socle_collector_success");
     assert.equal(success['socle_collector_success{collector="vm_cpu"}'], 0);
     assert.equal(success['socle_collector_success{collector="vm_info"}'], 1);

@@ -40,6 +40,27 @@ test("a reading is told once: a round that read nothing leaves a gap, not the va
   assert.deepEqual(history.newest(), {});
 });
 
+test("a clock that is set back leaves no gap", () => {
+  const history = new History();
+  for (const [round, atMs] of [1000, 1010, 10, 20].entries()) {
+    const told = stats(1, { sampledAtMs: atMs, sampledAtMonotonicMs: round, rates: { cpuCores: round } });
+    history.record({ all: () => [vm(1, { stats: told })] }, atMs);
+  }
+  assert.deepEqual(
+    history.of(1)?.map(([cpu]) => cpu),
+    [0, 1, 2, 3],
+  );
+});
+
+test("of what goes both ways half is not all", () => {
+  const history = new History();
+  const told = stats(1, {
+    rates: { receiveBytesPerSecond: 5, diskReadBytesPerSecond: 1, diskWriteBytesPerSecond: 2 },
+  });
+  history.record({ all: () => [vm(1, { stats: told })] }, 1);
+  assert.deepEqual(Object.values(history.newest())[0]?.slice(2), [3, null]);
+});
+
 test("what is held goes with the VM, and its key never comes back", () => {
   const history = new History();
   history.record({ all: () => [sampled(1, 1, 1), sampled(2, 1, 1)] }, 1);
@@ -53,5 +74,6 @@ test("what is held goes with the VM, and its key never comes back", () => {
 
 test("CPUs are written as the kernel writes them", () => {
   assert.equal(rangesOf([0, 1, 2, 8, 10, 9, 31]), "0-2,8-10,31");
+  assert.equal(rangesOf([3, 2, 3, 2, 7, 7]), "2-3,7");
   assert.equal(rangesOf([]), "");
 });

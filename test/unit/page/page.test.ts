@@ -160,6 +160,20 @@ test("who watches is told everything, then what changed, many changes in one", a
   assert.deepEqual(gone.data.gone, [added.data.put.at(0)?.key]);
 });
 
+test("a VM that goes while a round ends is taken off the page all the same", async (context) => {
+  const stage = await stageOf(context);
+  stage.table.put(vmOf(1));
+  stage.table.put(vmOf(2));
+  await stage.rounds(1);
+  const stream = await watch(context, stage);
+  const { data } = await stream.until(({ event }) => event === "state");
+  const key = data.vms?.find(({ name }) => name === "vm-2")?.key;
+  stage.table.remove(vmOf(2).id);
+  await stage.rounds(1);
+  const gone = await stream.until(({ data: { gone: keys } }) => keys !== undefined);
+  assert.deepEqual(gone.data.gone, [key]);
+});
+
 test("what a tenant or the house keeps for itself never reaches the page", async (context) => {
   const stage = await stageOf(context);
   stage.table.put(

@@ -70,6 +70,22 @@ test("a guest that hangs keeps its last readings and is shown as what it is; the
   await eventually(() => table.get("b")?.stats?.unresponsive === false, { what: "it to be well" });
 });
 
+test("where too many hang no more are asked, which is no round that read anything", async (t) => {
+  const names = Array.from({ length: 14 }, (_, index) => `g${index}`);
+  const { libvirt, table, rounds } = await observe(t, new FakeHypervisor([...names, "well"]));
+  await eventually(() => table.get("well")?.stats !== undefined, { what: "readings" });
+  for (const name of names) libvirt.hang(name);
+  await eventually(() => table.lastSample?.ok === false, { what: "rounds without readings" });
+  const last = table.lastReadings?.atMonotonicMs;
+  const before = table.get("well")?.stats?.sampledAtMonotonicMs;
+  await rounds(3);
+  assert.equal(table.lastReadings?.atMonotonicMs, last);
+  assert.equal(table.get("well")?.stats?.sampledAtMonotonicMs, before);
+  assert.ok(table.complete, "who is there is known all the same");
+  for (const name of names) libvirt.goOn(name);
+  await eventually(() => table.lastSample?.ok === true, { what: "readings again" });
+});
+
 test("who is there is known, and read in full, before a guest that hangs has held anything up", async (t) => {
   const hypervisor = new FakeHypervisor(["a", "b"]);
   hypervisor.hang("b");

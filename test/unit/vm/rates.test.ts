@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ratesBetween } from "../../../agent/vm/rates.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
+import type { Vm } from "../../../agent/vm/vm.ts";
 import { stats, vm } from "../metrics/fixed-sources.ts";
 
 const before = stats(1, { sampledAtMs: 0, cpuSeconds: 10 });
@@ -21,6 +22,13 @@ test("counters become rates over the time between two samplings", () => {
     receiveBytesPerSecond: 5e5,
     transmitBytesPerSecond: 0,
   });
+});
+
+test("a step of the wall clock makes no rate wrong", () => {
+  for (const sampledAtMs of [-9_000, 0, 100_000]) {
+    const after = stats(1, { sampledAtMs, sampledAtMonotonicMs: 10_000, cpuSeconds: 20 });
+    assert.equal(ratesBetween(before, after)?.cpuCores, 1);
+  }
 });
 
 test("what is not known of both times, or began anew, is left out and never zero", () => {
@@ -44,8 +52,20 @@ test("the table gives a VM its rates with its second sampling, and tells that a 
   table.put(fresh);
   table.putStats(fresh.id, before);
   assert.equal(table.get(fresh.id)?.stats?.rates, undefined);
-  table.putStats(fresh.id, { ...before, sampledAtMs: 10_000, cpuSeconds: 20 });
+  table.putStats(fresh.id, { ...before, sampledAtMonotonicMs: 10_000, cpuSeconds: 20 });
   assert.equal(table.get(fresh.id)?.stats?.rates?.cpuCores, 1);
+
+  // The next guest's counters begin anew, wherever they are by the time they are read.
+  const running: Vm = { ...(table.get(fresh.id) ?? fresh), stats: undefined };
+  table.put({ ...running, state: "stopped" });
+  assert.equal(table.get(fresh.id)?.stats, undefined);
+  table.putStats(fresh.id, { ...before, sampledAtMonotonicMs: 20_000, cpuSeconds: 30 });
+  assert.equal(table.get(fresh.id)?.stats, undefined, "what was told before it stopped");
+  table.put(running);
+  table.putStats(fresh.id, { ...before, sampledAtMonotonicMs: 30_000, cpuSeconds: 40 });
+  assert.equal(table.get(fresh.id)?.stats?.cpuSeconds, 40);
+  assert.equal(table.get(fresh.id)?.stats?.rates, undefined);
+
   const stop = new AbortController();
   const rounds = table.rounds(stop.signal);
   table.sampled({ atMs: 10_000, atMonotonicMs: 10_000, durationMs: 1, ok: true });

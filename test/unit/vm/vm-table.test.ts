@@ -87,6 +87,17 @@ test("losing sight makes every VM unknown and none absent", async () => {
   );
 });
 
+test("a VM that is lost from sight is another one to who asks by etag, and seen again the same", () => {
+  const table = new VmTable();
+  const known = withEtag(vm("a"));
+  table.put(known);
+  table.loseSight();
+  const lost = table.get("a");
+  assert.notEqual(lost?.etag, known.etag);
+  assert.equal(withEtag({ ...known, presence: "unknown" }).etag, lost?.etag);
+  assert.equal(withEtag({ ...known, ...lost, presence: "present" }).etag, known.etag);
+});
+
 test("until resolves at the change, at once where it is so already, and rejects when given up", async () => {
   const table = new VmTable();
   table.put(vm("a"));
