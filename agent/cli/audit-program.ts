@@ -1,10 +1,10 @@
 import { Option, type Command as Cli } from "commander";
-import { usageError } from "./errors.ts";
 import { moment } from "./moment.ts";
+import { configOption, whole } from "./options.ts";
 import type { Bind } from "./session.ts";
 
 /** The commands about the audit log. They read its files, so they work while the agent is down, and on a copy. */
-export function addAudit(program: Cli, bind: Bind, configOption: () => Option): void {
+export function addAudit(program: Cli, bind: Bind): void {
   const audit = program.command("audit").description("Who did what on this host: the audit log.");
   const load = () => import("./commands/audit.ts");
   const command = (name: string, description: string): Cli =>
@@ -37,11 +37,7 @@ export function addAudit(program: Cli, bind: Bind, configOption: () => Option): 
     .addOption(
       new Option("--limit <number>", "At most so many, the newest.")
         .default(100)
-        .argParser((text: string) => {
-          if (!/^[1-9]\d{0,8}$/.test(text))
-            throw usageError(`--limit takes a whole number from 1, not '${text}'`);
-          return Number(text);
-        }),
+        .argParser(whole("--limit", 1)),
     )
     .action(bind(async () => (await load()).showAudit));
   filters(command("export", "Print one tenant's entries with what proves them, and nothing of others."))

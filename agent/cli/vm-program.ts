@@ -1,0 +1,147 @@
+import { Option, type Command as Cli } from "commander";
+import { addMutationOptions, addPlacementOptions, collect, duration, size, whole } from "./options.ts";
+import type { Bind } from "./session.ts";
+
+export function addVm(program: Cli, bind: Bind): void {
+  const vm = program.command("vm").description("Virtual machines.");
+  vm.command("ls")
+    .alias("list")
+    .description("List the VMs of this host, those that Socle did not make too.")
+    .option("--tenant <tenant>", "Only of this tenant.")
+    .option(
+      "--state <state>",
+      "Only in this state (running, paused, stopped, ...); may be repeated.",
+      collect,
+    )
+    .option("--label <key=value>", "Only with this label; may be repeated.", collect)
+    .option("--name <prefix>", "Only with names that begin so.")
+    .option("--managed", "Only those that Socle made.")
+    .option("--unmanaged", "Only those that it did not make.")
+    .option("-q, --quiet", "Names alone, one a line.")
+    .action(bind(async () => (await import("./commands/vm-list.ts")).listVms));
+  vm.command("show")
+    .description("Everything known about a VM.")
+    .argument("<vm>", "Its name or id.")
+    .action(bind(async () => (await import("./commands/vm-list.ts")).showVm));
+  const create = addPlacementOptions(
+    vm
+      .command("create")
+      .description("Make a VM and start it.")
+      .option("-f, --file <file>", "A spec in YAML or JSON, - for stdin; further options win over it.")
+      .option("--name <name>", "Its name, unique on the host.")
+      .option("--id <uuid>", "Its id; default: a new one.")
+      .addOption(new Option("--vcpus <number>", "Its vCPUs.").argParser(whole("--vcpus", 1)))
+      .addOption(new Option("--memory <size>", "Its memory, e.g. 2GiB.").argParser(size("--memory")))
+      .option(
+        "--disk <disk>",
+        "pool/volume, or new:POOL:SIZE[:BASE] for a new one; may be repeated, the first boots.",
+        collect,
+      )
+      .option("--encrypt", "Encrypt its new disks (LUKS); the host needs a volume key.")
+      .option("--nic <network>", "A network of libvirt, or bridge:NAME; may be repeated.", collect)
+      .option("--kernel <pool/volume>", "Boot this kernel.")
+      .option("--initrd <pool/volume>", "Its initial RAM disk.")
+      .option("--cmdline <text>", "Its command line.")
+      .addOption(
+        new Option("--accelerator <kind>", "Default: what the host is configured for.").choices([
+          "kvm",
+          "tcg",
+        ]),
+      )
+      .addOption(
+        new Option("--firmware <kind>", "Default: bios.").choices(["bios", "uefi", "uefi-secure-boot"]),
+      )
+      .option("--tpm", "A TPM 2.0 of its own; the host needs a volume key.")
+      .addOption(
+        new Option("--launch-security <kind>", "Memory that the host cannot read.").choices([
+          "sev",
+          "sev-snp",
+          "tdx",
+        ]),
+      )
+      .option("--guest-agent", "A channel for qemu-guest-agent.")
+      .option("--autostart", "Start it when the host boots.")
+      .option("--label <key=value>", "A label; may be repeated.", collect)
+      .option("--tenant <tenant>", "Whose it is.")
+      .option("--leave-stopped", "Make it, and do not start it.")
+      .option("--dry-run", "Check everything and change nothing.")
+      .option("--reservation <id>", "Take the room that was reserved for it."),
+  );
+  addMutationOptions(create).action(bind(async () => (await import("./commands/vm-create.ts")).createVm));
+  const change = (name: string, description: string): Cli =>
+    addMutationOptions(vm.command(name).description(description)).argument("<vm>", "Its name or id.");
+  const changes = () => import("./commands/vm-change.ts");
+  change("start", "Start a VM.").action(bind(async () => (await changes()).startVm));
+  change("stop", "Ask the guest to shut down.")
+    .addOption(
+      new Option("--grace <duration>", "How long the guest may take, e.g. 90s.").argParser(
+        duration("--grace"),
+      ),
+    )
+    .option("--force", "Pull the plug if it does not stop in time; with --grace 0 at once.")
+    .action(bind(async () => (await changes()).stopVm));
+  change("reboot", "Ask the guest to reboot.")
+    .option("--force", "Reset it instead of asking.")
+    .action(bind(async () => (await changes()).rebootVm));
+  change("pause", "Stop a VM's CPUs.").action(bind(async () => (await changes()).pauseVm));
+  change("resume", "Let a paused VM run on.").action(bind(async () => (await changes()).resumeVm));
+  change("rm", "Delete a VM and the disks that were made for it.")
+    .alias("delete")
+    .option("--keep-disks", "Leave its disks where they are.")
+    .option("--erase", "Make its disks unreadable before; the operation has a signed receipt.")
+    .option("--force", "Pull the plug of a running VM first.")
+    .option("-y, --yes", "Do not ask.")
+    .option("--dry-run", "Show what would be destroyed and change nothing.")
+    .action(bind(async () => (await import("./commands/vm-delete.ts")).deleteVm));
+  vm.command("console")
+    .description("A VM's serial console; Ctrl-] leaves it.")
+    .argument("<vm>", "Its name or id.")
+    .option("--force", "Take it over from whoever holds it.")
+    .action(bind(async () => (await import("./commands/console.ts")).vmConsole));
+}
+
+export function addReservations(program: Cli, bind: Bind): void {
+  const reservations = program
+    .command("reservation")
+    .description("Room for VMs that are to come, claimed for a time.");
+  const load = () => import("./commands/reservations.ts");
+  const requestId = (command: Cli): Cli =>
+    command.option(
+      "--request-id <id>",
+      "Repeating a command with the same id does it once; default: a new one.",
+    );
+  const ttl = (command: Cli, otherwise: string): Cli =>
+    requestId(command).addOption(
+      new Option("--ttl <duration>", `How long it is held, 1 s to 1 h; default: ${otherwise}.`).argParser(
+        duration("--ttl"),
+      ),
+    );
+  reservations
+    .command("ls")
+    .alias("list")
+    .description("List those that are held.")
+    .option("-a, --all", "Those that have ended as well, for 24 hours.")
+    .action(bind(async () => (await load()).listReservations));
+  const create = reservations
+    .command("create")
+    .description("Claim room for a VM; socle vm create --reservation takes it.")
+    .addOption(
+      new Option("--vcpus <number>", "Its vCPUs.").argParser(whole("--vcpus", 1)).makeOptionMandatory(),
+    )
+    .addOption(
+      new Option("--memory <size>", "Its memory, e.g. 2GiB.")
+        .argParser(size("--memory"))
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option("--accelerator <kind>", "Default: what the host is configured for.").choices(["kvm", "tcg"]),
+    )
+    .option("--tenant <tenant>", "Whose VM it is to be.");
+  ttl(addPlacementOptions(create), "60s").action(bind(async () => (await load()).createReservation));
+  ttl(reservations.command("renew").description("Begin its time anew."), "as before")
+    .argument("<reservation>", "Its id.")
+    .action(bind(async () => (await load()).renewReservation));
+  requestId(reservations.command("release").description("Give its room back."))
+    .argument("<reservation>", "Its id.")
+    .action(bind(async () => (await load()).releaseReservation));
+}
