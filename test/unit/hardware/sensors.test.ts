@@ -167,6 +167,20 @@ test("throttling by socket: each core once, whichever of its threads", async (co
   ]);
 });
 
+test("throttling of 192 CPUs, more files than one child is given", async (context) => {
+  const cpu = (index: number): [string, string][] => [
+    [`sys/devices/system/cpu/cpu${index}/topology/physical_package_id`, "0\n"],
+    [`sys/devices/system/cpu/cpu${index}/topology/core_id`, `${index}\n`],
+    [`sys/devices/system/cpu/cpu${index}/thermal_throttle/core_throttle_count`, "1\n"],
+    [`sys/devices/system/cpu/cpu${index}/thermal_throttle/package_throttle_count`, "7\n"],
+  ];
+  const cpus = Object.fromEntries(Array.from({ length: 192 }, (_, index) => cpu(index)).flat());
+  const roots = await unpackHost(context, "small-vm", cpus);
+  assert.deepEqual(read(await throttlingReader(roots, still)(signal)), [
+    { socket: "0", package: 7, cores: 192 },
+  ]);
+});
+
 test("the kernel's log is read on from where the last look ended; what users wrote into it does not count", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const log = kernelLogReader(roots);
