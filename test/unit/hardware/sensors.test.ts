@@ -150,6 +150,17 @@ test("energy is counted over the wrap of its counter, from the first look on", a
   assert.deepEqual(await joules(), { "package-0": 1, "package-0/dram": 0, "package-1": 2.5 });
 });
 
+test("an energy zone that went while it was read costs itself alone", async (context) => {
+  const roots = await unpackHost(context, "sick-server", {
+    "sys/class/powercap/intel-rapl:1/energy_uj": null,
+  });
+  const zones = read(await energyReader(roots)(signal));
+  assert.deepEqual(
+    zones.map(({ zone }) => zone),
+    ["package-0", "package-0/dram"],
+  );
+});
+
 test("energy that only root may read is a failure that says so", async (context) => {
   const roots = await unpackHost(context, "sick-server", {
     "sys/class/powercap/intel-rapl:0/energy_uj": null,
