@@ -33,6 +33,19 @@ export function numberOf(text: string | undefined): number | undefined {
   return text === undefined || text === "" || !Number.isFinite(value) ? undefined : value;
 }
 
+/** Holds up counters that the kernel lets fall, or does not tell for a while: a fall would be taken for a new start. */
+export class Risen {
+  readonly #highest = new Map<string, number>();
+
+  /** The highest that it was seen at; undefined where it never was. */
+  of(counter: string, count: number | undefined): number | undefined {
+    const before = this.#highest.get(counter);
+    if (count === undefined || (before !== undefined && before >= count)) return before;
+    this.#highest.set(counter, count);
+    return count;
+  }
+}
+
 /** This machine does not have it: what `reading` turns into `unsupported`. */
 export function notHere(what: string): Error {
   return Object.assign(new Error(what), { code: "ENODEV" });

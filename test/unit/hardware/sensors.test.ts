@@ -192,6 +192,23 @@ test("throttling of 192 CPUs, more files than one child is given", async (contex
   ]);
 });
 
+test("throttles that were counted stay counted when a core goes offline, and when its threads differ", async (context) => {
+  const roots = await unpackHost(context, "sick-server");
+  const cpu = (index: number, file: string): string =>
+    join(roots.sysRoot, `devices/system/cpu/cpu${index}`, file);
+  let nowMs = 0;
+  const look = throttlingReader(roots, () => nowMs);
+  const counted = async () => read(await look(signal)).find(({ socket }) => socket === "0");
+  assert.deepEqual(await counted(), { socket: "0", package: 812, cores: 5 });
+  await rm(cpu(0, "topology"), { recursive: true });
+  await rm(cpu(0, "thermal_throttle"), { recursive: true });
+  assert.deepEqual(await counted(), { socket: "0", package: 812, cores: 5 });
+  nowMs = 5 * 60_000;
+  assert.deepEqual(await counted(), { socket: "0", package: 812, cores: 5 });
+  await writeFile(cpu(1, "thermal_throttle/core_throttle_count"), "9\n");
+  assert.equal((await counted())?.cores, 14);
+});
+
 test("the kernel's log is read on from where the last look ended; what users wrote into it does not count", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const log = kernelLogReader(roots);
