@@ -3,7 +3,7 @@ import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { readCpuModel, readCpuTimes } from "../../../agent/hardware/cpu.ts";
+import { cpuTimesReader, readCpuModel } from "../../../agent/hardware/cpu.ts";
 import { readDmi } from "../../../agent/hardware/dmi.ts";
 import { readKvm } from "../../../agent/hardware/kvm.ts";
 import { readMemory } from "../../../agent/hardware/memory.ts";
@@ -90,10 +90,21 @@ test("meminfo without MemAvailable is a failure with its name", async (context) 
 });
 
 test("CPU seconds by mode; a mode that the kernel does not count is absent", async () => {
-  const { secondsByMode } = read(await readCpuTimes(server));
+  const { secondsByMode } = read(await cpuTimesReader(server)());
   assert.equal(secondsByMode.user, 101_321.53);
   assert.equal(secondsByMode.steal, 1756.28);
-  assert.equal("guest" in read(await readCpuTimes(vm)).secondsByMode, false);
+  assert.equal("guest" in read(await cpuTimesReader(vm)()).secondsByMode, false);
+});
+
+test("CPU seconds never fall: what the kernel lets fall, or computed below zero, stays at what it was", async (context) => {
+  const host = await unpackHost(context, "two-sockets");
+  const look = cpuTimesReader(host);
+  const say = (line: string): Promise<void> => writeFile(join(host.procRoot, "stat"), `${line}\n`);
+  await say("cpu  100 0 200 5000 300 0 0 70");
+  await look();
+  await say("cpu  150 0 260 4900 250 0 0 18446744073709551611");
+  const { user, idle, iowait, steal } = read(await look()).secondsByMode;
+  assert.deepEqual([user, idle, iowait, steal], [1.5, 50, 3, 0.7]);
 });
 
 test("sockets, cores and threads are counted from their ids", async () => {
