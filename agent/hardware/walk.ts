@@ -3,14 +3,14 @@ import { errorCode } from "./reading.ts";
 
 const RESCAN_MS = 5 * 60_000;
 
-/** What there is on a machine changes rarely: it is looked for every five minutes, and handed out meanwhile. */
+/** What there is on a machine changes rarely: it is looked for every five minutes, or `now`, and handed out meanwhile. */
 export function rescanned<T>(
   monotonicMs: () => number,
   scan: (signal: AbortSignal) => Promise<T>,
-): (signal: AbortSignal) => Promise<T> {
+): (signal: AbortSignal, when?: "now") => Promise<T> {
   let found: { readonly value: T; readonly atMs: number } | undefined;
-  return async (signal) => {
-    if (found === undefined || monotonicMs() - found.atMs >= RESCAN_MS) {
+  return async (signal, when) => {
+    if (when === "now" || found === undefined || monotonicMs() - found.atMs >= RESCAN_MS) {
       found = { value: await scan(signal), atMs: monotonicMs() };
     }
     return found.value;

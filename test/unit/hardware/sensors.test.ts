@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { appendFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
@@ -87,7 +87,6 @@ test("chips are looked for again after five minutes, and a machine without any h
   let nowMs = 0;
   const look = sensorsReader(roots, () => nowMs);
   await look(signal);
-  await rm(join(roots.sysRoot, "class/hwmon/hwmon4"), { recursive: true });
   await writeFile(join(roots.sysRoot, "class/hwmon/hwmon0/temp9_input"), "40000\n");
   const temperatures = async (): Promise<number> => read(await look(signal)).temperatures.length;
   const before = await temperatures();
@@ -95,6 +94,31 @@ test("chips are looked for again after five minutes, and a machine without any h
   assert.equal(await temperatures(), before + 1);
   const empty = await sensorsReader({ ...roots, sysRoot: join(roots.root, "none") }, still)(signal);
   assert.equal(empty.kind, "unsupported");
+});
+
+test("chips that change their numbers keep their names, and one that is gone has no sensors", async (context) => {
+  const roots = await unpackHost(context, "sick-server");
+  const look = sensorsReader(roots, still);
+  const celsius = async (chip: string): Promise<number | undefined> =>
+    read(await look(signal)).temperatures.find((sensor) => sensor.chip === chip)?.celsius;
+  assert.deepEqual([await celsius("coretemp.0"), await celsius("coretemp.1")], [96, 61]);
+  const hwmon = (number: number): string => join(roots.sysRoot, `class/hwmon/hwmon${number}`);
+  const swap = async (one: number, other: number): Promise<void> => {
+    await rename(hwmon(one), hwmon(99));
+    await rename(hwmon(other), hwmon(one));
+    await rename(hwmon(99), hwmon(other));
+  };
+  await swap(0, 1);
+  assert.deepEqual([await celsius("coretemp.0"), await celsius("coretemp.1")], [96, 61]);
+  await swap(1, 2);
+  assert.deepEqual([await celsius("coretemp.0"), await celsius("nvme0")], [96, 38.85]);
+  await rm(hwmon(0), { recursive: true });
+  const { temperatures, unread } = read(await look(signal));
+  assert.equal(
+    temperatures.some(({ chip }) => chip === "coretemp.1"),
+    false,
+  );
+  assert.deepEqual(unread.temperatures, []);
 });
 
 test("memory errors by the board's name of the slot, or by place where it has none", async (context) => {
