@@ -9,7 +9,7 @@ import { parseSmartReport, type DiskHealth } from "./smart-report.ts";
 
 export interface ExaminedDisk {
   readonly disk: Disk;
-  /** Of a disk that sleeps: what it said before it did. */
+  /** Of a disk that sleeps: what it said before it did, but its temperature. */
   readonly health: Reading<DiskHealth>;
 }
 
@@ -87,8 +87,12 @@ export class SmartProbe {
   }
 
   #asleep(disk: Disk): Reading<DiskHealth> {
-    const value = this.#before.get(keyOf(disk));
-    if (value !== undefined) return { kind: "read", value };
+    const before = this.#before.get(keyOf(disk));
+    if (before !== undefined) {
+      // What it wore and lost stays; how warm it is, it does not tell.
+      const { temperatureCelsius: _, ...value } = before;
+      return { kind: "read", value };
+    }
     return { kind: "unsupported", reason: `${disk.name} sleeps, and is not woken to be asked` };
   }
 }
