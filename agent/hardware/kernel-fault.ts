@@ -34,7 +34,10 @@ const PATTERNS: readonly (readonly [KernelFaultKind, RegExp])[] = [
     "oops",
     /^(BUG: |kernel BUG at |Oops|general protection fault|Internal error: )|[Uu]nable to handle kernel /,
   ],
-  ["machine_check", /\bMachine [Cc]heck\b|^\{\d+\}\[Hardware Error\]: +event severity: |^Memory failure: 0x/],
+  [
+    "machine_check",
+    /\bMachine [Cc]heck\b|^\{\d+\}\[Hardware Error\]: +event severity: |^Memory failure: 0x|^\[Hardware Error\]: .*\bMC\d+_STATUS\[/,
+  ],
   ["io_error", /\bI\/O error, dev \S+|^Buffer I\/O error on dev /],
   ["oom_kill", /^(Memory cgroup out of memory|Out of memory): Killed process \d+ \((?<task>[^)]*)\)/],
 ];
@@ -98,6 +101,8 @@ function faultOf(text: string, atMs: number): KernelFault | undefined {
 
 function isUncorrected(text: string): boolean {
   if (/Exception|^Memory failure|event severity: (recoverable|fatal)/.test(text)) return true;
+  // AMD's, as the kernel decodes them (drivers/edac/mce_amd.c): UE, CE, or "-" for deferred: lost, and not used yet.
+  if (/_STATUS\[[^|]*\|(UE|-)\|/.test(text)) return true;
   const [, status] = /Bank \d+: ([0-9a-f]{16})/.exec(text) ?? [];
   return status !== undefined && (BigInt(`0x${status}`) & STATUS_UNCORRECTED) !== 0n;
 }
