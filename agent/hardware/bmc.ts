@@ -2,9 +2,10 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
 import { ipmitoolArguments, type BmcQuestion } from "./answers.ts";
-import { BmcLog, type BmcEvents } from "./bmc-log.ts";
+import { BmcLog, type BmcEvents, type BmcLogSeen } from "./bmc-log.ts";
 import { parseDcmiPower, parseSensors, type BmcSensor } from "./bmc-text.ts";
 import { OneChild, runChild, type Child } from "./child.ts";
+import type { LogMark } from "./log-mark.ts";
 import { Privileged } from "./privileged.ts";
 import { errorCode, NOT_INSTALLED, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
@@ -31,11 +32,13 @@ export class Bmc {
   readonly #privileged: Privileged;
   readonly #run: typeof runChild;
   readonly #children = new OneChild();
-  readonly #log = new BmcLog();
+  readonly #log: BmcLog;
 
-  constructor(access: BmcAccess, roots: Roots, run = runChild) {
+  /** `run` for tests alone. */
+  constructor(access: BmcAccess, roots: Roots, memory?: LogMark<BmcLogSeen>, run = runChild) {
     this.#access = access;
     this.#run = run;
+    this.#log = new BmcLog(memory);
     this.#device = join(roots.devRoot, "ipmi0");
     this.#privileged = new Privileged(roots);
   }

@@ -91,7 +91,7 @@ export const hostBmc = collector(
     ),
     events: counter(
       "socle_host_bmc_sel_events_total",
-      "Entries that came into its event log since the agent started.",
+      "Entries that came into its event log since an agent first looked.",
       ["severity"],
     ),
   },

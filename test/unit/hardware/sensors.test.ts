@@ -6,7 +6,7 @@ import test from "node:test";
 import { promisify } from "node:util";
 import { memoryErrorsReader } from "../../../agent/hardware/edac.ts";
 import { sensorsReader } from "../../../agent/hardware/hwmon.ts";
-import { kernelLogReader } from "../../../agent/hardware/kernel-log.ts";
+import { kernelLogReader, type KernelLogSeen } from "../../../agent/hardware/kernel-log.ts";
 import { pcieReader } from "../../../agent/hardware/pcie.ts";
 import { energyReader } from "../../../agent/hardware/rapl.ts";
 import { valueOf, type Reading } from "../../../agent/hardware/reading.ts";
@@ -261,6 +261,28 @@ test("the kernel's log is read on from where the last look ended; what users wro
   assert.deepEqual([oops?.kind, oops?.task, second.counts.get("oops")], ["oops", "qemu-system-x86", 1]);
   assert.deepEqual([machineCheck?.kind, machineCheck?.isUncorrected], ["machine_check", true]);
   assert.equal(second.counts.get("hung_task"), 1);
+});
+
+test("an agent that starts anew counts on from what the one before counted, until the next boot", async (context) => {
+  const roots = await unpackHost(context, "sick-server", { "proc/sys/kernel/random/boot_id": "one\n" });
+  const kmsg = join(roots.devRoot, "kmsg");
+  const oops = (record: number): string => `4,${record},${record}000000,-;Oops: Oops: 0000 [#1] SMP\n`;
+  let kept: KernelLogSeen | undefined;
+  const look = async () => {
+    const log = kernelLogReader(roots, { seen: () => kept, keep: (seen) => (kept = seen) });
+    const { counts, faults } = read(await log.read(signal));
+    await log.close();
+    return [counts.get("oops"), faults.length];
+  };
+  await writeFile(kmsg, [1, 3, 5, 7, 9].map(oops).join(""));
+  assert.deepEqual(await look(), [5, 5]);
+  assert.deepEqual(await look(), [5, 5]);
+  // What the kernel's buffer lost stays counted, what came while no agent ran is counted, and what is left is known.
+  await writeFile(kmsg, [7, 9, 11].map(oops).join(""));
+  assert.deepEqual(await look(), [6, 3]);
+  await writeFile(join(roots.procRoot, "sys/kernel/random/boot_id"), "two\n");
+  await writeFile(kmsg, oops(2));
+  assert.deepEqual(await look(), [1, 1]);
 });
 
 test("the real kernel log of this machine is read, or says why it cannot be", async (context) => {
