@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { SocleError, type ErrorKind } from "../kernel/errors.ts";
-import { runChild, type Child, type ChildOutput } from "./child.ts";
+import { SocleError } from "../kernel/errors.ts";
+import { OneChild, runChild, type Child, type ChildOutput } from "./child.ts";
 import { readEnergyCounters } from "./energy-counters.ts";
 import { KernelLogTail } from "./kernel-log-tail.ts";
 import type { Roots } from "./roots.ts";
@@ -40,8 +40,7 @@ export class Answers {
   readonly #roots: Roots;
   readonly #log: KernelLogTail;
   readonly #run: typeof runChild;
-  /** A process that outlived its kill sits in a driver, and a second one would sit beside it. */
-  readonly #busy = new Set<string>();
+  readonly #children = new OneChild();
 
   constructor(roots: Roots, run = runChild) {
     this.#roots = roots;
@@ -49,7 +48,7 @@ export class Answers {
     this.#run = run;
   }
 
-  /** Rejects with `invalid` QUESTION_UNKNOWN, `conflict` ANSWER_PENDING, as `runChild`, or with the system's error. */
+  /** Rejects with `invalid` QUESTION_UNKNOWN, as `OneChild`, or with the system's error. */
   answer(question: string, signal: AbortSignal): Child {
     const [subject = "", ...words] = question.split(" ");
     const rest = words.join(" ");
@@ -58,12 +57,12 @@ export class Answers {
       const command = ipmitoolArguments(rest);
       if (command !== undefined) return this.#bmc(command, signal);
     }
-    if (question === "energy") return this.#once(subject, () => told(readEnergyCounters(this.#roots)));
+    if (question === "energy") return this.#children.of(subject, () => told(readEnergyCounters(this.#roots)));
     if (/^kernel-log( \d{1,15})?$/.test(question)) {
       const after = rest === "" ? undefined : Number(rest);
-      return this.#once(subject, () => told(this.#log.read(after)));
+      return this.#children.of(subject, () => told(this.#log.read(after)));
     }
-    return refused("invalid", "QUESTION_UNKNOWN", "there is no such question");
+    return told(Promise.reject(new SocleError("invalid", "QUESTION_UNKNOWN", "there is no such question")));
   }
 
   async close(): Promise<void> {
@@ -72,7 +71,7 @@ export class Answers {
 
   #smart(disk: string, signal: AbortSignal): Child {
     const device = join(this.#roots.devRoot, disk);
-    return this.#once(`smart ${disk}`, () =>
+    return this.#children.of(`smart ${disk}`, () =>
       this.#run(["smartctl", "--json", "-n", "standby", "-a", device], {
         timeoutMs: DISK_TIMEOUT_MS,
         maxOutputBytes: MAX_REPORT_BYTES,
@@ -84,7 +83,7 @@ export class Answers {
 
   #bmc(command: readonly string[], signal: AbortSignal): Child {
     const device = join(this.#roots.devRoot, "ipmi0");
-    return this.#once("bmc", () => {
+    return this.#children.of("bmc", () => {
       // Tried first: ipmitool's own words tell of another device than this one. By opening it, since access(2) knows
       // nothing of the capabilities of who is not root.
       const child = openAndClose(device).then(() =>
@@ -103,18 +102,6 @@ export class Answers {
       };
     });
   }
-
-  #once(subject: string, start: () => Child): Child {
-    if (this.#busy.has(subject)) {
-      return refused("conflict", "ANSWER_PENDING", `an earlier question of ${subject} is still not answered`);
-    }
-    const child = start();
-    this.#busy.add(subject);
-    const gone = child.gone.then(() => void this.#busy.delete(subject));
-    // Whoever has the answer may ask the next question.
-    const output = child.output.then((answer) => gone.then(() => answer));
-    return { output, gone };
-  }
 }
 
 async function openAndClose(path: string): Promise<void> {
@@ -129,6 +116,3 @@ function told(answer: Promise<string>): Child {
   );
   return { output, gone };
 }
-
-const refused = (...why: [kind: ErrorKind, reason: string, message: string]): Child =>
-  told(Promise.reject(new SocleError(...why)));

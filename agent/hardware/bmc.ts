@@ -2,9 +2,10 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
 import { ipmitoolArguments, type BmcQuestion } from "./answers.ts";
-import { BmcLog, type BmcEvents } from "./bmc-log.ts";
+import { BmcLog, type BmcEvents, type BmcLogSeen } from "./bmc-log.ts";
 import { parseDcmiPower, parseSensors, type BmcSensor } from "./bmc-text.ts";
-import { runChild, type Child } from "./child.ts";
+import { OneChild, runChild, type Child } from "./child.ts";
+import type { LogMark } from "./log-mark.ts";
 import { Privileged } from "./privileged.ts";
 import { errorCode, NOT_INSTALLED, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
@@ -30,13 +31,14 @@ export class Bmc {
   readonly #device: string;
   readonly #privileged: Privileged;
   readonly #run: typeof runChild;
-  /** A process that outlived its kill: it sits in the driver, and a second one would sit beside it. */
-  #alive: Promise<void> | undefined;
-  readonly #log = new BmcLog();
+  readonly #children = new OneChild();
+  readonly #log: BmcLog;
 
-  constructor(access: BmcAccess, roots: Roots, run = runChild) {
+  /** `run` for tests alone. */
+  constructor(access: BmcAccess, roots: Roots, memory?: LogMark<BmcLogSeen>, run = runChild) {
     this.#access = access;
     this.#run = run;
+    this.#log = new BmcLog(memory);
     this.#device = join(roots.devRoot, "ipmi0");
     this.#privileged = new Privileged(roots);
   }
@@ -92,17 +94,14 @@ export class Bmc {
   }
 
   async #ask(question: BmcQuestion, signal: AbortSignal): Promise<string> {
-    if (this.#alive !== undefined) throw new Error("an earlier ipmitool cannot be ended");
     const { interface: kind, timeoutSeconds } = this.#access;
     const deadline = AbortSignal.timeout(timeoutSeconds * 1000);
     const over = AbortSignal.any([signal, deadline]);
-    const child =
-      kind === "lanplus" ? this.#overLan(question, over) : this.#privileged.ask(`bmc ${question}`, over);
-    this.#alive = child.gone.then(() => (this.#alive = undefined));
+    const { output } = this.#children.of("the BMC", () =>
+      kind === "lanplus" ? this.#overLan(question, over) : this.#privileged.ask(`bmc ${question}`, over),
+    );
     try {
-      const { stdout } = await child.output;
-      await this.#alive;
-      return stdout;
+      return (await output).stdout;
     } catch (cause) {
       if (!deadline.aborted) throw cause;
       const message = `ipmitool did not end within ${timeoutSeconds * 1000} ms`;

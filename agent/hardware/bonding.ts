@@ -4,8 +4,6 @@ import type { Roots } from "./roots.ts";
 
 export interface Bond {
   readonly name: string;
-  /** active-backup, 802.3ad, ... */
-  readonly mode: string;
   readonly slaves: readonly BondSlave[];
 }
 
@@ -21,30 +19,30 @@ export function readBonds(roots: Roots): Promise<Reading<readonly Bond[]>> {
   const masters = join(net, "bonding_masters");
   return reading(masters, async () => {
     const names = words(await readText(masters));
-    return Promise.all(names.map((name) => readBond(net, name)));
+    const bonds = await Promise.all(names.map((name) => readBond(net, name)));
+    return bonds.filter((bond) => bond !== undefined);
   });
 }
 
-async function readBond(net: string, name: string): Promise<Bond> {
-  const [mode = "", slaves] = await Promise.all(
-    ["mode", "slaves"].map((file) => readText(join(net, name, "bonding", file))),
-  );
-  return {
-    name,
-    mode: mode.split(" ")[0] ?? "",
-    slaves: await Promise.all(words(slaves).map((slave) => readSlave(net, slave))),
-  };
+/** Undefined: it went while it was looked at. */
+async function readBond(net: string, name: string): Promise<Bond | undefined> {
+  const slaves = await readTextIfThere(join(net, name, "bonding/slaves"));
+  if (slaves === undefined) return undefined;
+  return { name, slaves: await Promise.all(words(slaves).map((slave) => readSlave(net, slave))) };
 }
 
-/** Without link monitoring (miimon 0) the bond takes every slave for up, so the interface's own word counts too. */
+/**
+ * Without link monitoring (miimon 0) the bond takes every slave for up, so the interface's own word counts too. One whose
+ * device went is down.
+ */
 async function readSlave(net: string, name: string): Promise<BondSlave> {
   const [mii, operstate] = await Promise.all([
-    readText(join(net, name, "bonding_slave/mii_status")),
+    readTextIfThere(join(net, name, "bonding_slave/mii_status")),
     readTextIfThere(join(net, name, "operstate")),
   ]);
   return { name, up: mii === "up" && operstate !== "down" };
 }
 
-function words(text = ""): string[] {
+function words(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== "");
 }

@@ -30,6 +30,31 @@ export interface Child {
 /** The caller's environment is not handed down: a child gets what it needs to find programs and to speak English. */
 const ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
 
+/** Starts one child per thing, until it is truly gone: what sits in a driver or a dead filesystem is not joined by others. */
+export class OneChild {
+  /** Wall clock of when the child of a thing was started. */
+  readonly #startedMs = new Map<string, number>();
+
+  /** As `start`, but rejects with `timeout` CHILD_STUCK, at once and without a child, while an earlier one lives. */
+  of(thing: string, start: () => Child): Child {
+    const earlierMs = this.#startedMs.get(thing);
+    if (earlierMs !== undefined) {
+      const since = new Date(earlierMs).toISOString();
+      const message = `an earlier question of ${thing} is still not answered, since ${since}`;
+      return {
+        output: Promise.reject(new SocleError("timeout", "CHILD_STUCK", message)),
+        gone: Promise.resolve(),
+      };
+    }
+    const child = start();
+    this.#startedMs.set(thing, Date.now());
+    const gone = child.gone.then(() => void this.#startedMs.delete(thing));
+    // Of a child that ended it is known by the next turn: whoever has the answer may ask the next question.
+    const output = child.output.finally(() => Promise.race([gone, nextTurn()]));
+    return { output, gone };
+  }
+}
+
 let lastTurn: Promise<unknown> = Promise.resolve();
 
 /**

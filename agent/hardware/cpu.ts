@@ -2,6 +2,7 @@ import { machine } from "node:os";
 import { join } from "node:path";
 import { parseWhole, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
+import { Risen } from "./walk.ts";
 
 /** Columns of a cpu line of /proc/stat (proc_stat(5)). `guest` is in `user` too, `guest_nice` in `nice`. */
 export const cpuModes = [
@@ -22,22 +23,29 @@ export type CpuMode = (typeof cpuModes)[number];
 const TICKS_PER_SECOND = 100;
 
 export interface CpuTimes {
-  /** Of all CPUs together, since boot. A mode that an old kernel does not count is absent. */
+  /**
+   * Of all CPUs together, since boot, never less than before. A mode that an old kernel does not count is absent.
+   */
   readonly secondsByMode: Readonly<Partial<Record<CpuMode, number>>>;
 }
 
-export function readCpuTimes(roots: Roots): Promise<Reading<CpuTimes>> {
+/** What the kernel tells of waiting and of CPUs that go offline may fall (proc_stat(5)). */
+export function cpuTimesReader(roots: Roots): () => Promise<Reading<CpuTimes>> {
   const path = join(roots.procRoot, "stat");
-  return reading(path, async () => {
-    const ticks = /^cpu\s+(.*)$/m.exec(await readText(path))?.[1]?.split(/\s+/);
-    if (ticks === undefined) throw new Error(`${path} has no cpu line`);
+  const counts = new Risen();
+  const read = async (): Promise<CpuTimes> => {
+    const columns = /^cpu\s+(.*)$/m.exec(await readText(path))?.[1]?.split(/\s+/);
+    if (columns === undefined) throw new Error(`${path} has no cpu line`);
     const secondsByMode: Partial<Record<CpuMode, number>> = {};
     cpuModes.forEach((mode, column) => {
-      if (ticks[column] === undefined) return;
-      secondsByMode[mode] = parseWhole(ticks[column], `${path} ${mode}`) / TICKS_PER_SECOND;
+      const told = Number(columns[column]);
+      // A difference below zero shows as nearly 2^64.
+      const ticks = counts.of(mode, Number.isSafeInteger(told) ? told : undefined);
+      if (ticks !== undefined) secondsByMode[mode] = ticks / TICKS_PER_SECOND;
     });
     return { secondsByMode };
-  });
+  };
+  return () => reading(path, read);
 }
 
 export interface CpuModel {

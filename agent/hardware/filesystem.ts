@@ -1,4 +1,4 @@
-import { runChild, type Child } from "./child.ts";
+import { OneChild, runChild, type Child } from "./child.ts";
 import { parseWhole, type Reading } from "./reading.ts";
 
 export interface FilesystemSpace {
@@ -24,7 +24,7 @@ export class FilesystemProbe {
   readonly #timeoutMs: number;
   readonly #statfs: typeof statfs;
   readonly #inFlight = new Map<string, Promise<Reading<FilesystemSpace>>>();
-  readonly #alive = new Set<string>();
+  readonly #children = new OneChild();
 
   /** `statfs` for tests alone. */
   constructor(options: { timeoutMs: number; statfs?: (path: string, timeoutMs: number) => Child }) {
@@ -35,21 +35,15 @@ export class FilesystemProbe {
   read(path: string): Promise<Reading<FilesystemSpace>> {
     const shared = this.#inFlight.get(path);
     if (shared !== undefined) return shared;
-    if (this.#alive.has(path)) {
-      const reason = `${path}: its filesystem has still not answered an earlier question`;
-      return Promise.resolve({ kind: "failed", reason });
-    }
     const answer = this.#ask(path).finally(() => this.#inFlight.delete(path));
     this.#inFlight.set(path, answer);
     return answer;
   }
 
   async #ask(path: string): Promise<Reading<FilesystemSpace>> {
-    const child = this.#statfs(path, this.#timeoutMs);
-    this.#alive.add(path);
-    void child.gone.then(() => this.#alive.delete(path));
+    const { output } = this.#children.of(path, () => this.#statfs(path, this.#timeoutMs));
     try {
-      return { kind: "read", value: parseStatfs((await child.output).stdout, path) };
+      return { kind: "read", value: parseStatfs((await output).stdout, path) };
     } catch (cause) {
       return { kind: "failed", reason: `${path}: ${cause instanceof Error ? cause.message : String(cause)}` };
     }

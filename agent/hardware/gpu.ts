@@ -1,5 +1,5 @@
 import { SocleError } from "../kernel/errors.ts";
-import { runChild, type Child } from "./child.ts";
+import { OneChild, runChild, type Child } from "./child.ts";
 import type { Reading } from "./reading.ts";
 
 /** A GPU that the host itself drives; one handed to a guest is the guest's to watch. What its driver does not tell is absent. */
@@ -40,7 +40,7 @@ const nvidiaSmi: NvidiaSmi = (argv, signal) =>
 /** Asks NVIDIA's driver, in a child: one whose card fell off the bus may hang. One child at a time. */
 export class GpuProbe {
   readonly #run: NvidiaSmi;
-  #stuck = false;
+  readonly #children = new OneChild();
 
   /** `run` for tests alone. */
   constructor(run: NvidiaSmi = nvidiaSmi) {
@@ -49,14 +49,10 @@ export class GpuProbe {
 
   /** Unsupported without nvidia-smi, or where it finds no driver or no card. */
   async read(signal: AbortSignal): Promise<Reading<readonly Gpu[]>> {
-    if (this.#stuck)
-      return { kind: "failed", reason: "nvidia-smi has still not answered an earlier question" };
     const query = ["nvidia-smi", `--query-gpu=${FIELDS.join(",")}`, "--format=csv,noheader,nounits"] as const;
-    const child = this.#run(query, signal);
-    this.#stuck = true;
-    void child.gone.then(() => (this.#stuck = false));
+    const { output } = this.#children.of("nvidia-smi", () => this.#run(query, signal));
     try {
-      const lines = (await child.output).stdout.split("\n").filter((line) => line.trim() !== "");
+      const lines = (await output).stdout.split("\n").filter((line) => line.trim() !== "");
       return { kind: "read", value: lines.map(parseLine) };
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);

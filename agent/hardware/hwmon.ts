@@ -49,6 +49,21 @@ export interface Sensors {
   readonly silent: readonly string[];
 }
 
+/** A directory of sensors. Its number may become another chip's: it is known again by its name and its device. */
+interface Chip {
+  readonly chip: string;
+  readonly directory: string;
+  readonly nameFile: "name" | "type";
+  readonly name: string | undefined;
+  readonly device: string;
+}
+
+interface Found {
+  readonly chips: Chip[];
+  readonly probes: Probe[];
+  readonly silent: Set<string>;
+}
+
 /** One sensor's files: those that stay as they are were read when it was found. */
 interface Probe {
   readonly kind: "temp" | "fan" | "in" | "power" | "zone";
@@ -73,51 +88,67 @@ const MOVING = {
   power: ["input", "average"],
 } as const;
 
-/** Which chips there are is looked at every five minutes, their values at every look, by a child. */
+/** Which chips there are is looked at every five minutes, or when one is another; their values at every look, by a child. */
 export function sensorsReader(
   roots: Roots,
   monotonicMs: () => number,
 ): (signal: AbortSignal) => Promise<Reading<Sensors>> {
+  const root = join(roots.sysRoot, "class/hwmon");
   const scan = rescanned(monotonicMs, async (signal) => {
-    const silent = new Set<string>();
-    const chips = await findChips(roots, signal, silent);
-    return { probes: [...chips, ...(await findZones(roots, signal, silent))], silent };
+    const found: Found = { chips: [], probes: [], silent: new Set() };
+    await findChips(roots, signal, found);
+    await findZones(roots, signal, found);
+    return found;
   });
   const turned = new Set<string>();
   return (signal) =>
     reading(
-      join(roots.sysRoot, "class/hwmon"),
+      root,
       async () => {
-        const { probes, silent } = await scan(signal);
+        let found = await scan(signal);
+        let texts = await readMoving(root, found, signal);
+        if (!(await areSame(found, texts))) {
+          found = await scan(signal, "now");
+          texts = await readMoving(root, found, signal);
+        }
+        const { probes, silent } = found;
         if (probes.length + silent.size === 0) throw notHere("no sensor chip and no thermal zone");
-        const texts = await readMoving(join(roots.sysRoot, "class/hwmon"), probes, silent, signal);
         return { ...assemble(probes, texts, { turned, silent }), silent: [...silent] };
       },
       SCAN_TIMEOUT_MS,
     );
 }
 
+/** Whether every chip that answered is the one that was found there. */
+async function areSame({ chips, silent }: Found, texts: ReadonlyMap<string, string>): Promise<boolean> {
+  for (const { chip, directory, nameFile, name, device } of chips) {
+    if (silent.has(chip)) continue;
+    if (texts.get(join(directory, nameFile)) !== name || (await deviceOf(directory)) !== device) return false;
+  }
+  return true;
+}
+
 /** All chips at once; when one holds that up, each by itself, to find out which. */
 async function readMoving(
   root: string,
-  probes: readonly Probe[],
-  silent: Set<string>,
+  { chips, probes, silent }: Found,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
-  const pathsOf = (some: readonly Probe[]): string[] =>
-    some.flatMap(({ directory, files }) => files.map((file) => join(directory, file)));
-  const asked = probes.filter(({ chip }) => !silent.has(chip));
+  const pathsOf = ({ chip, directory, nameFile }: Chip): string[] =>
+    [nameFile, ...probes.flatMap((probe) => (probe.chip === chip ? probe.files : []))].map((file) =>
+      join(directory, file),
+    );
+  const asked = chips.filter(({ chip }) => !silent.has(chip));
   try {
-    return await readFilesByChild(root, pathsOf(asked), signal);
+    return await readFilesByChild(root, asked.flatMap(pathsOf), signal);
   } catch (cause) {
     if (!isTimeout(cause)) throw cause;
   }
   const texts = new Map<string, string>();
-  for (const chip of new Set(asked.map((probe) => probe.chip))) {
-    const ofChip = asked.filter((probe) => probe.chip === chip);
-    const directory = ofChip[0]?.directory ?? chip;
-    const paths = pathsOf(ofChip);
-    const found = await unlessSilent(chip, silent, () => readFilesByChild(directory, paths, signal, oneChip));
+  for (const chip of asked) {
+    const found = await unlessSilent(chip.chip, silent, () =>
+      readFilesByChild(chip.directory, pathsOf(chip), signal, oneChip),
+    );
     for (const [path, text] of found ?? []) texts.set(path, text);
   }
   return texts;
@@ -209,9 +240,12 @@ function assemble(
   return sensors;
 }
 
-async function findChips({ sysRoot }: Roots, signal: AbortSignal, silent: Set<string>): Promise<Probe[]> {
+async function findChips(
+  { sysRoot }: Roots,
+  signal: AbortSignal,
+  { chips, probes, silent }: Found,
+): Promise<void> {
   const root = join(sysRoot, "class/hwmon");
-  const probes: Probe[] = [];
   const names = new Set<string>();
   for (const entry of await entriesOf(root)) {
     const directory = join(root, entry);
@@ -229,8 +263,10 @@ async function findChips({ sysRoot }: Roots, signal: AbortSignal, silent: Set<st
       readFilesByChild(directory, paths, signal, oneChip),
     );
     if (texts === undefined) continue;
-    const device = await readlink(join(directory, "device")).then(basename, () => "");
-    const chip = unique(names, chipName(texts.get(join(directory, "name")) ?? entry, device));
+    const device = await deviceOf(directory);
+    const name = texts.get(join(directory, "name"));
+    const chip = unique(names, chipName(name ?? entry, device));
+    chips.push({ chip, directory, nameFile: "name", name, device });
     const labels = new Set<string>();
     for (const [prefix, kind] of prefixes) {
       const critical = numberOf(texts.get(join(directory, `${prefix}_crit`)));
@@ -248,12 +284,17 @@ async function findChips({ sysRoot }: Roots, signal: AbortSignal, silent: Set<st
       });
     }
   }
-  return probes;
 }
 
-async function findZones({ sysRoot }: Roots, signal: AbortSignal, silent: Set<string>): Promise<Probe[]> {
+const deviceOf = (directory: string): Promise<string> =>
+  readlink(join(directory, "device")).then(basename, () => "");
+
+async function findZones(
+  { sysRoot }: Roots,
+  signal: AbortSignal,
+  { chips, probes, silent }: Found,
+): Promise<void> {
   const root = join(sysRoot, "class/thermal");
-  const probes: Probe[] = [];
   for (const entry of await entriesOf(root)) {
     if (!entry.startsWith("thermal_zone")) continue;
     const directory = join(root, entry);
@@ -263,6 +304,14 @@ async function findZones({ sysRoot }: Roots, signal: AbortSignal, silent: Set<st
       readFilesByChild(directory, paths, signal, oneChip),
     );
     if (texts === undefined) continue;
+    const type = texts.get(join(directory, "type"));
+    chips.push({
+      chip: entry,
+      directory,
+      nameFile: "type",
+      name: type,
+      device: await deviceOf(directory),
+    });
     const point = points.find((file) => texts.get(join(directory, file)) === "critical");
     const critical = point?.replace(/_type$/, "_temp");
     const criticalCelsius =
@@ -270,14 +319,13 @@ async function findZones({ sysRoot }: Roots, signal: AbortSignal, silent: Set<st
     probes.push({
       kind: "zone",
       chip: entry,
-      sensor: texts.get(join(directory, "type")) ?? entry,
+      sensor: type ?? entry,
       directory,
       prefix: "",
       files: ["temp"],
       ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
     });
   }
-  return probes;
 }
 
 /** Never by the number of the hwmon directory, which changes from boot to boot: "coretemp" of device "coretemp.0" is coretemp.0, "k10temp" of 0000:00:18.3 is k10temp-0000:00:18.3. */

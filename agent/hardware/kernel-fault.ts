@@ -34,15 +34,30 @@ const PATTERNS: readonly (readonly [KernelFaultKind, RegExp])[] = [
     "oops",
     /^(BUG: |kernel BUG at |Oops|general protection fault|Internal error: )|[Uu]nable to handle kernel /,
   ],
-  ["machine_check", /\bMachine [Cc]heck\b|^\{\d+\}\[Hardware Error\]: +event severity: |^Memory failure: 0x/],
+  [
+    "machine_check",
+    /\bMachine [Cc]heck\b|^\{\d+\}\[Hardware Error\]: +event severity: |^Memory failure: 0x|^\[Hardware Error\]: .*\bMC\d+_STATUS\[/,
+  ],
   ["io_error", /\bI\/O error, dev \S+|^Buffer I\/O error on dev /],
   ["oom_kill", /^(Memory cgroup out of memory|Out of memory): Killed process \d+ \((?<task>[^)]*)\)/],
 ];
 
+/** What was counted before, up to this record of the log. */
+export interface CountedFaults {
+  readonly record: number;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
 /** What went wrong, out of the kernel's log, a record after the other. */
 export class KernelFaults {
-  readonly #counts = new Map<KernelFaultKind, number>(kernelFaultKinds.map((kind) => [kind, 0]));
+  readonly #counts: Map<KernelFaultKind, number>;
+  readonly #countedTo: number;
   #newest: readonly KernelFault[] = [];
+
+  constructor(before: CountedFaults = { record: -1, counts: {} }) {
+    this.#counts = new Map(kernelFaultKinds.map((kind) => [kind, before.counts[kind] ?? 0]));
+    this.#countedTo = before.record;
+  }
 
   get counts(): ReadonlyMap<KernelFaultKind, number> {
     return this.#counts;
@@ -55,7 +70,7 @@ export class KernelFaults {
 
   /** `record`: as /dev/kmsg gives it, "3,1234,5678901,-;words", its further lines left out. */
   take(record: string): void {
-    const [, priority, microseconds, text] = /^(\d+),\d+,(\d+),[^;]*;(.*)/.exec(record) ?? [];
+    const [, priority, number, microseconds, text] = /^(\d+),(\d+),(\d+),[^;]*;(.*)/.exec(record) ?? [];
     // Anyone may write into the log, under another facility than the kernel's own.
     if (text === undefined || Number(priority) >= 8) return;
     const atMs = Number(microseconds) / 1000;
@@ -71,7 +86,8 @@ export class KernelFaults {
       if (fault.isUncorrected === true && before.isUncorrected !== true) this.#replaceLast(fault);
       return;
     }
-    this.#counts.set(fault.kind, (this.#counts.get(fault.kind) ?? 0) + 1);
+    if (Number(number) > this.#countedTo)
+      this.#counts.set(fault.kind, (this.#counts.get(fault.kind) ?? 0) + 1);
     this.#newest = [...this.#newest, fault].slice(-FAULTS_KEPT);
   }
 
@@ -98,6 +114,8 @@ function faultOf(text: string, atMs: number): KernelFault | undefined {
 
 function isUncorrected(text: string): boolean {
   if (/Exception|^Memory failure|event severity: (recoverable|fatal)/.test(text)) return true;
+  // AMD's, as the kernel decodes them (drivers/edac/mce_amd.c): UE, CE, or "-" for deferred: lost, and not used yet.
+  if (/_STATUS\[[^|]*\|(UE|-)\|/.test(text)) return true;
   const [, status] = /Bank \d+: ([0-9a-f]{16})/.exec(text) ?? [];
   return status !== undefined && (BigInt(`0x${status}`) & STATUS_UNCORRECTED) !== 0n;
 }

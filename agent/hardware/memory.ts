@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { parseWhole, readText, reading, type Reading } from "./reading.ts";
+import { readText, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
 export interface MemoryInfo {
@@ -30,12 +30,17 @@ export function readMemory(roots: Roots): Promise<Reading<MemoryInfo>> {
   });
 }
 
-/** The lines in kB of /proc/meminfo or, with their "Node 0" in front, of a node's meminfo. */
+/**
+ * The lines in kB of /proc/meminfo or, with their "Node 0" in front, of a node's meminfo. A difference that the kernel
+ * computed below zero, as it sometimes does, is no number of bytes: it is left out.
+ */
 export function parseMeminfo(text: string): Map<string, number> {
   const bytesByName = new Map<string, number>();
   for (const line of text.split("\n")) {
     const match = /^(?:Node \d+ )?([^:\s]+):\s+(\d+) kB$/.exec(line.trim());
-    if (match?.[1] !== undefined) bytesByName.set(match[1], parseWhole(match[2], match[1]) * 1024);
+    const kibibytes = Number(match?.[2]);
+    if (match?.[1] !== undefined && Number.isSafeInteger(kibibytes))
+      bytesByName.set(match[1], kibibytes * 1024);
   }
   return bytesByName;
 }

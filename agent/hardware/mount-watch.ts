@@ -1,4 +1,4 @@
-import { runChild, type Child } from "./child.ts";
+import { OneChild, runChild, type Child } from "./child.ts";
 import { mountOf, readMounts, readWantedWritable, type Mount } from "./mounts.ts";
 import type { Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
@@ -23,8 +23,7 @@ export class MountWatch {
   #writable = new Set<string>();
   /** Where paths lead that may go over symbolic links. */
   readonly #targets = new Map<string, string>();
-  /** Those whose question has not ended yet. */
-  readonly #asking = new Set<string>();
+  readonly #children = new OneChild();
   readonly #realpath: typeof realpath;
 
   /** `ask` for tests alone. */
@@ -71,17 +70,14 @@ export class MountWatch {
 
   /**
    * Asked in a child, once it answers: on the way there may be a filesystem that does not, and then the path is taken as
-   * written for now. It is asked again when that child is gone: one that hangs is not joined by others.
+   * written for now.
    */
   async #targetOf(path: string): Promise<string> {
     const known = this.#targets.get(path);
     if (known !== undefined) return known;
-    if (this.#asking.has(path)) return path;
-    const child = this.#realpath(path);
-    this.#asking.add(path);
-    void child.gone.then(() => this.#asking.delete(path));
+    const { output } = this.#children.of(path, () => this.#realpath(path));
     try {
-      const target = (await child.output).stdout.replace(/\n$/, "");
+      const target = (await output).stdout.replace(/\n$/, "");
       this.#targets.set(path, target);
       return target;
     } catch {

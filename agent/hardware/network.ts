@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { parseWhole, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
+import { readText, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
+import { numberOf } from "./walk.ts";
 
 export interface NetworkTraffic {
   readonly bytes: number;
@@ -22,7 +23,7 @@ export interface NetworkInterface {
 /** Names that libvirt keeps for the host's end of its guests' NICs, whose traffic is shown with each guest. */
 const GUEST_END = /^(vnet|macvtap)\d+$/;
 
-/** Every interface of this network namespace but the guests' ends, in the kernel's order. */
+/** Every interface of this network namespace but the guests' ends, in the kernel's order. One whose line is none is left out. */
 export function readNetworkInterfaces(roots: Roots): Promise<Reading<readonly NetworkInterface[]>> {
   const path = join(roots.procRoot, "net/dev");
   return reading(path, async () => {
@@ -31,34 +32,43 @@ export function readNetworkInterfaces(roots: Roots): Promise<Reading<readonly Ne
     // One after the other: `speed` takes the kernel's one network lock, and must not hold all of libuv's threads.
     for (const line of lines) {
       const name = line.slice(0, line.lastIndexOf(":")).trim();
-      if (!GUEST_END.test(name)) interfaces.push(await readInterface(roots, name, line));
+      if (GUEST_END.test(name)) continue;
+      const found = await readInterface(roots, name, line);
+      if (found !== undefined) interfaces.push(found);
     }
     return interfaces;
   });
 }
 
-async function readInterface(roots: Roots, name: string, line: string): Promise<NetworkInterface> {
+async function readInterface(
+  roots: Roots,
+  name: string,
+  line: string,
+): Promise<NetworkInterface | undefined> {
+  // The kernel counts in 64 bits: past 2^53 a counter is rounded.
   const columns = line
     .slice(line.lastIndexOf(":") + 1)
     .trim()
     .split(/\s+/)
-    .map((column) => parseWhole(column, `net/dev ${name}`));
+    .map(numberOf);
+  const receive = traffic(columns.slice(0, 4));
+  const transmit = traffic(columns.slice(8, 12));
+  if (receive === undefined || transmit === undefined) return undefined;
   const operstate = await readTextIfThere(join(roots.sysRoot, "class/net", name, "operstate"));
   const megabits = Number(await readTextIfThere(join(roots.sysRoot, "class/net", name, "speed")));
   return {
     name,
-    receive: traffic(columns.slice(0, 4)),
-    transmit: traffic(columns.slice(8, 12)),
+    receive,
+    transmit,
     ...(operstate === undefined || operstate === "unknown" ? {} : { up: operstate === "up" }),
     // -1: unknown.
     ...(megabits > 0 ? { speedBytesPerSecond: (megabits * 1e6) / 8 } : {}),
   };
 }
 
-function traffic(columns: readonly number[]): NetworkTraffic {
+function traffic(columns: readonly (number | undefined)[]): NetworkTraffic | undefined {
   const [bytes, packets, errors, drops] = columns;
-  if (bytes === undefined || packets === undefined || errors === undefined || drops === undefined) {
-    throw new Error("net/dev has too few columns");
-  }
+  if (bytes === undefined || packets === undefined || errors === undefined || drops === undefined)
+    return undefined;
   return { bytes, packets, errors, drops };
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
-import type { Child } from "./child.ts";
+import { OneChild, type Child } from "./child.ts";
 import { readDisks, type Disk } from "./disks.ts";
 import { Privileged } from "./privileged.ts";
 import { isNotWatched, NOT_INSTALLED, type Reading } from "./reading.ts";
@@ -9,7 +9,7 @@ import { parseSmartReport, type DiskHealth } from "./smart-report.ts";
 
 export interface ExaminedDisk {
   readonly disk: Disk;
-  /** Of a disk that sleeps: what it said before it did. */
+  /** Of a disk that sleeps: what it said before it did, but its temperature. */
   readonly health: Reading<DiskHealth>;
 }
 
@@ -17,13 +17,13 @@ export interface ExaminedDisk {
 type Smartctl = (disk: string, signal: AbortSignal) => Child;
 
 /**
- * Asks each disk how it is, through smartctl: one disk at a time, and never one that sleeps. A child that
- * sits in a dead disk's driver outlives its own kill: that disk is asked again only once it is gone.
+ * Asks each disk how it is, through smartctl: one disk at a time, and never one that sleeps. One
+ * whose child sits in a dead disk's driver is asked again only once that is gone.
  */
 export class SmartProbe {
   readonly #roots: Roots;
   readonly #smartctl: Smartctl;
-  readonly #stuck = new Set<string>();
+  readonly #children = new OneChild();
   #before = new Map<string, DiskHealth>();
 
   /** `smartctl` for tests alone. */
@@ -60,14 +60,9 @@ export class SmartProbe {
   async #examine(disk: Disk, signal: AbortSignal): Promise<Reading<DiskHealth>> {
     const device = join(this.#roots.devRoot, disk.name);
     if (disk.asleep) return this.#asleep(disk);
-    if (this.#stuck.has(disk.name)) {
-      return { kind: "failed", reason: `${device} has still not answered an earlier question` };
-    }
-    const child = this.#smartctl(disk.name, signal);
-    this.#stuck.add(disk.name);
-    void child.gone.then(() => this.#stuck.delete(disk.name));
+    const { output } = this.#children.of(disk.name, () => this.#smartctl(disk.name, signal));
     try {
-      const report = parseSmartReport((await child.output).stdout);
+      const report = parseSmartReport((await output).stdout);
       switch (report.kind) {
         case "health":
           return { kind: "read", value: report.health };
@@ -92,8 +87,12 @@ export class SmartProbe {
   }
 
   #asleep(disk: Disk): Reading<DiskHealth> {
-    const value = this.#before.get(keyOf(disk));
-    if (value !== undefined) return { kind: "read", value };
+    const before = this.#before.get(keyOf(disk));
+    if (before !== undefined) {
+      // What it wore and lost stays; how warm it is, it does not tell.
+      const { temperatureCelsius: _, ...value } = before;
+      return { kind: "read", value };
+    }
     return { kind: "unsupported", reason: `${disk.name} sleeps, and is not woken to be asked` };
   }
 }

@@ -2,13 +2,12 @@ import { readdir, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { parseWhole, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
+import { entriesOf } from "./walk.ts";
 
 /** A NIC that can be split into virtual functions (SR-IOV). */
 export interface SriovFunctions {
   /** The physical function's interface. */
   readonly interfaceName: string;
-  /** PCI address of it, e.g. 0000:3b:00.0; "" where sysfs does not say. */
-  readonly pciAddress: string;
   /** The most it can have, those that it has, and those of them that are handed to guests (bound to vfio-pci). */
   readonly total: number;
   readonly enabled: number;
@@ -29,12 +28,13 @@ async function readFunction(interfaceName: string, device: string): Promise<Srio
   const total = await readTextIfThere(join(device, "sriov_totalvfs"));
   const enabled = await readTextIfThere(join(device, "sriov_numvfs"));
   if (total === undefined || enabled === undefined) return undefined;
-  const links = (await readdir(device)).filter((name) => /^virtfn\d+$/.test(name));
+  const entries = await entriesOf(device);
+  // It went while it was looked at.
+  if (entries.length === 0) return undefined;
+  const links = entries.filter((name) => /^virtfn\d+$/.test(name));
   const drivers = await Promise.all(links.map((link) => target(join(device, link, "driver"))));
   return {
     interfaceName,
-    pciAddress:
-      /^PCI_SLOT_NAME=(.*)$/m.exec((await readTextIfThere(join(device, "uevent"))) ?? "")?.[1] ?? "",
     total: parseWhole(total, `sriov_totalvfs of ${interfaceName}`),
     enabled: parseWhole(enabled, `sriov_numvfs of ${interfaceName}`),
     assigned: drivers.filter((driver) => driver === "vfio-pci").length,

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { readFilesByChild } from "./child-files.ts";
 import { reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
-import { entriesOf, notHere, numberOf, rescanned } from "./walk.ts";
+import { entriesOf, notHere, numberOf, rescanned, Risen } from "./walk.ts";
 
 export interface SocketThrottles {
   readonly socket: string;
@@ -13,7 +13,8 @@ export interface SocketThrottles {
 
 interface Socket {
   readonly packageFile: string;
-  readonly coreFiles: readonly string[];
+  /** By the core's number. */
+  readonly coreFiles: ReadonlyMap<string, string>;
 }
 
 /** /sys/devices/system/cpu/cpu*\/thermal_throttle: one file a package and one a core, whichever of its threads. */
@@ -22,20 +23,30 @@ export function throttlingReader(
   monotonicMs: () => number,
 ): (signal: AbortSignal) => Promise<Reading<readonly SocketThrottles[]>> {
   const root = join(sysRoot, "devices/system/cpu");
-  const socketsOf = rescanned(monotonicMs, (signal) => findSockets(root, signal));
+  const sockets = new Map<string, Socket>();
+  const counts = new Risen();
+  const scan = rescanned(monotonicMs, async (signal) => {
+    for (const [socket, { packageFile, coreFiles }] of await findSockets(root, signal)) {
+      // A core that went offline stays, with what it counted.
+      const before = sockets.get(socket)?.coreFiles ?? [];
+      sockets.set(socket, { packageFile, coreFiles: new Map([...before, ...coreFiles]) });
+    }
+  });
   return (signal) =>
     reading(`throttling of ${root}`, async () => {
-      const sockets = await socketsOf(signal);
+      await scan(signal);
       if (sockets.size === 0) throw notHere("the CPUs do not count their throttling");
       const files = [...sockets.values()].flatMap(({ packageFile, coreFiles }) => [
         packageFile,
-        ...coreFiles,
+        ...coreFiles.values(),
       ]);
       const texts = await readFilesByChild(root, files, signal);
+      const countOf = (counter: string, file: string): number | undefined =>
+        counts.of(counter, numberOf(texts.get(file)));
       return [...sockets].map(([socket, { packageFile, coreFiles }]) => {
-        const ofPackage = numberOf(texts.get(packageFile));
-        const ofCores = coreFiles.map((file) => numberOf(texts.get(file)));
-        // A sum without one of its cores would look like a counter that was reset.
+        const ofPackage = countOf(socket, packageFile);
+        const ofCores = [...coreFiles].map(([core, file]) => countOf(`${socket}/${core}`, file));
+        // What a core adds that could not be read at first would look like so many new ones.
         const cores = ofCores.reduce<number | undefined>(
           (sum, count) => (sum === undefined || count === undefined ? undefined : sum + count),
           0,
@@ -49,6 +60,7 @@ export function throttlingReader(
     });
 }
 
+/** What is online, by socket. */
 async function findSockets(root: string, signal: AbortSignal): Promise<ReadonlyMap<string, Socket>> {
   const cpus = (await entriesOf(root)).filter((entry) => /^cpu\d+$/.test(entry));
   const fileOf = (cpu: string, name: string): string => join(root, cpu, name);
@@ -59,18 +71,15 @@ async function findSockets(root: string, signal: AbortSignal): Promise<ReadonlyM
     signal,
   );
   const sockets = new Map<string, Socket>();
-  const cores = new Set<string>();
   for (const cpu of cpus) {
     const [socket, core, count] = names.map((name) => texts.get(fileOf(cpu, name)));
     if (socket === undefined || core === undefined || count === undefined) continue;
-    if (cores.has(`${socket}/${core}`)) continue;
-    cores.add(`${socket}/${core}`);
     const { packageFile, coreFiles } = sockets.get(socket) ?? {
       packageFile: fileOf(cpu, "thermal_throttle/package_throttle_count"),
-      coreFiles: [],
+      coreFiles: new Map<string, string>(),
     };
-    const coreFile = fileOf(cpu, "thermal_throttle/core_throttle_count");
-    sockets.set(socket, { packageFile, coreFiles: [...coreFiles, coreFile] });
+    const coreFile = coreFiles.get(core) ?? fileOf(cpu, "thermal_throttle/core_throttle_count");
+    sockets.set(socket, { packageFile, coreFiles: new Map([...coreFiles, [core, coreFile]]) });
   }
   return sockets;
 }

@@ -3,14 +3,14 @@ import { errorCode } from "./reading.ts";
 
 const RESCAN_MS = 5 * 60_000;
 
-/** What there is on a machine changes rarely: it is looked for every five minutes, and handed out meanwhile. */
+/** What there is on a machine changes rarely: it is looked for every five minutes, or `now`, and handed out meanwhile. */
 export function rescanned<T>(
   monotonicMs: () => number,
   scan: (signal: AbortSignal) => Promise<T>,
-): (signal: AbortSignal) => Promise<T> {
+): (signal: AbortSignal, when?: "now") => Promise<T> {
   let found: { readonly value: T; readonly atMs: number } | undefined;
-  return async (signal) => {
-    if (found === undefined || monotonicMs() - found.atMs >= RESCAN_MS) {
+  return async (signal, when) => {
+    if (when === "now" || found === undefined || monotonicMs() - found.atMs >= RESCAN_MS) {
       found = { value: await scan(signal), atMs: monotonicMs() };
     }
     return found.value;
@@ -31,6 +31,19 @@ export async function entriesOf(directory: string): Promise<string[]> {
 export function numberOf(text: string | undefined): number | undefined {
   const value = Number(text);
   return text === undefined || text === "" || !Number.isFinite(value) ? undefined : value;
+}
+
+/** Holds up counters that the kernel lets fall, or does not tell for a while: a fall would be taken for a new start. */
+export class Risen {
+  readonly #highest = new Map<string, number>();
+
+  /** The highest that it was seen at; undefined where it never was. */
+  of(counter: string, count: number | undefined): number | undefined {
+    const before = this.#highest.get(counter);
+    if (count === undefined || (before !== undefined && before >= count)) return before;
+    this.#highest.set(counter, count);
+    return count;
+  }
 }
 
 /** This machine does not have it: what `reading` turns into `unsupported`. */

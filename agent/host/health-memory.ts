@@ -1,7 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { HealthRecord } from "../state/health-record.ts";
+import type { HealthRecord, SeenLogs } from "../state/health-record.ts";
 import { checkRequestId } from "../state/operation-refusals.ts";
 import type { ConditionTable } from "./conditions/condition.ts";
 import type { Health } from "./health.ts";
@@ -17,13 +17,14 @@ type Held = Pick<Health<ConditionTable>, "restore" | "latches" | "leftOn" | "ack
 /** So many requests that were carried out are known again. By no clock: one that is stepped would forget them. */
 const MOST_REQUESTS = 1000;
 
-/** What of the host's health outlives the agent: that which holds conditions, and who was answered. */
+/** What of the host's health outlives the agent: that which holds conditions, who was answered, what of logs was seen. */
 export class HealthMemory {
   readonly #health: Held;
   readonly #store: HealthStore;
   readonly #clock: Clock;
   readonly #log: Logger;
   #requests: HealthRecord["acknowledgements"] = [];
+  #seenLogs: SeenLogs = {};
   #isDue = false;
 
   constructor(options: { health: Held; store: HealthStore; clock: Clock; log: Logger }) {
@@ -35,11 +36,21 @@ export class HealthMemory {
 
   /** Holds again what an earlier agent held. To be called before anything is observed. */
   recall(bootId: string): void {
-    const { latches, leftOn = [], acknowledgements } = this.#store.health;
+    const { latches, leftOn = [], acknowledgements, seenLogs = {} } = this.#store.health;
+    this.#seenLogs = seenLogs;
     this.#requests = acknowledgements;
     const at = { wallMs: this.#clock.now(), monotonicMs: this.#clock.monotonicMs() };
     for (const { condition, trigger } of this.#health.restore([...latches, ...leftOn], bootId, at))
       this.#log.warn({ condition, trigger }, "this version has no such condition: what held it is forgotten");
+  }
+
+  get seenLogs(): SeenLogs {
+    return this.#seenLogs;
+  }
+
+  keepSeen(seen: SeenLogs): void {
+    this.#seenLogs = { ...this.#seenLogs, ...seen };
+    this.keep();
   }
 
   /** Something else is to be kept. A write that fails is tried again by `retry`. */
@@ -85,6 +96,7 @@ export class HealthMemory {
         latches: [...latches],
         leftOn: [...leftOn],
         acknowledgements: this.#requests,
+        seenLogs: this.#seenLogs,
       });
     } catch (thrown) {
       this.#isDue = true;

@@ -20,13 +20,28 @@ const latchSchema = leftOnSchema.extend({
 /** A request that was carried out, so that asking again does not let go what came after it. */
 const acknowledgementSchema = z.object({ requestId: z.string(), condition: z.string(), atMs: z.number() });
 
+/** How far logs were seen that outlive the agent, and what was counted in them. */
+const seenLogsSchema = z.object({
+  /** The kernel's log of one boot: all up to this record. */
+  kernel: z
+    .object({ bootId: z.string(), record: z.number(), counts: z.record(z.string(), z.number()) })
+    .optional(),
+  /** The BMC's: its newest entries. */
+  bmc: z
+    .object({ entries: z.array(z.string()).readonly(), counts: z.record(z.string(), z.number()) })
+    .optional(),
+});
+
 export const healthRecordSchema = z.object({
   latches: z.array(latchSchema),
   /** What is on without a latch, and the next agent could not find by itself. Absent in what earlier versions wrote. */
   leftOn: z.array(leftOnSchema).optional(),
   acknowledgements: z.array(acknowledgementSchema),
+  /** Absent in what earlier versions wrote. */
+  seenLogs: seenLogsSchema.optional(),
 });
 
 export type HealthRecord = z.output<typeof healthRecordSchema>;
+export type SeenLogs = Readonly<z.output<typeof seenLogsSchema>>;
 export type LeftOn = Readonly<z.output<typeof leftOnSchema>>;
 export type Latch = Readonly<z.output<typeof latchSchema>>;

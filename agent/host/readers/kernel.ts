@@ -1,4 +1,4 @@
-import { readCpuTimes } from "../../hardware/cpu.ts";
+import { cpuTimesReader } from "../../hardware/cpu.ts";
 import type { FilesystemProbe, FilesystemSpace } from "../../hardware/filesystem.ts";
 import { readKvm } from "../../hardware/kvm.ts";
 import { readMemory } from "../../hardware/memory.ts";
@@ -23,7 +23,7 @@ export const kernelReaders = ({
 }: ReaderContext) => ({
   memory: reader(10 * SECOND, () => readMemory(roots)),
   cells: reader(10 * SECOND, () => readNuma(roots)),
-  cpu: reader(10 * SECOND, () => readCpuTimes(roots)),
+  cpu: reader(10 * SECOND, cpuTimesReader(roots)),
   pressure: reader(10 * SECOND, () => readPressures(roots)),
   interfaces: reader(10 * SECOND, () => readNetworkInterfaces(roots)),
   kvm: reader(10 * SECOND, () => readKvm(roots)),

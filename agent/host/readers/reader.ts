@@ -5,6 +5,13 @@ import type { Roots } from "../../hardware/roots.ts";
 import type { OwnCertificate } from "./certificate.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { WatchedJournal } from "./journals.ts";
+import type { SeenLogs } from "../../state/health-record.ts";
+
+/** What was seen of logs that outlive the agent. */
+export interface LogMemory {
+  readonly seenLogs: SeenLogs;
+  keepSeen(seen: SeenLogs): void;
+}
 
 /** What readers are made with. */
 export interface ReaderContext {
@@ -13,6 +20,7 @@ export interface ReaderContext {
   readonly clock: Clock;
   readonly filesystems: FilesystemProbe;
   readonly journals: readonly WatchedJournal[];
+  readonly logs: LogMemory;
   /** What this host proves itself with, as it is now. */
   readonly certificate: () => Reading<OwnCertificate>;
   /** The filesystems to look at, asked anew each time. */

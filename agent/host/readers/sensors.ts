@@ -1,7 +1,7 @@
 import { Bmc } from "../../hardware/bmc.ts";
 import { memoryErrorsReader } from "../../hardware/edac.ts";
 import { sensorsReader } from "../../hardware/hwmon.ts";
-import { kernelLogReader } from "../../hardware/kernel-log.ts";
+import { kernelLogReader, type KernelLogSeen } from "../../hardware/kernel-log.ts";
 import { pcieReader } from "../../hardware/pcie.ts";
 import { energyReader } from "../../hardware/rapl.ts";
 import { throttlingReader } from "../../hardware/throttling.ts";
@@ -12,8 +12,15 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
 /** What the hardware says of its own state: heat, fans, power, errors. */
-export const sensorReaders = ({ roots, config, clock }: ReaderContext) => {
-  const bmc = new Bmc(config.bmc, roots);
+export const sensorReaders = ({ roots, config, clock, logs }: ReaderContext) => {
+  const bmc = new Bmc(config.bmc, roots, {
+    seen: () => logs.seenLogs.bmc,
+    keep: (seen) => logs.keepSeen({ bmc: seen }),
+  });
+  const kernelLogMemory = {
+    seen: () => logs.seenLogs.kernel,
+    keep: (seen: KernelLogSeen) => logs.keepSeen({ kernel: seen }),
+  };
   const monotonicMs = (): number => clock.monotonicMs();
   return {
     sensors: bySensorLane(10 * SECOND, sensorsReader(roots, monotonicMs)),
@@ -22,7 +29,7 @@ export const sensorReaders = ({ roots, config, clock }: ReaderContext) => {
     throttling: bySensorLane(MINUTE, throttlingReader(roots, monotonicMs)),
     // A package at 500 W wraps its counter after some eight minutes.
     energy: byHelper(30 * SECOND, { read: energyReader(roots) }),
-    kernelLog: byHelper(10 * SECOND, kernelLogReader(roots)),
+    kernelLog: byHelper(10 * SECOND, kernelLogReader(roots, kernelLogMemory)),
     bmc: byBmc((signal) => bmc.sensors(signal)),
     bmcEvents: byBmc((signal) => bmc.events(signal)),
     bmcPower: byBmc((signal) => bmc.power(signal)),

@@ -1,6 +1,7 @@
 import { bmcSensorStates, powerSuppliesOf, psuStates, selSeverities } from "../../hardware/bmc-text.ts";
 import { kernelFaultKinds } from "../../hardware/kernel-fault.ts";
 import { pcieSeverities } from "../../hardware/pcie.ts";
+import { isNotWatched } from "../../hardware/reading.ts";
 import { collector, fresh, freshOfSeveral } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
@@ -90,15 +91,17 @@ export const hostBmc = collector(
     ),
     events: counter(
       "socle_host_bmc_sel_events_total",
-      "Entries that came into its event log since the agent started.",
+      "Entries that came into its event log since an agent first looked.",
       ["severity"],
     ),
   },
   ({ readings }, emit) => {
     const { take, end } = freshOfSeveral(readings);
-    const { kind } = readings.last("bmc");
+    const last = readings.last("bmc");
     const sensors = take("bmc");
-    if (kind === "read" || (kind === "failed" && hasLooked())) emit.up(kind === "read" ? 1 : 0);
+    // Where the agent may not ask it, nobody knows whether it would answer.
+    const isDown = last.kind === "failed" && hasLooked() && !isNotWatched(last);
+    if (last.kind === "read" || isDown) emit.up(isDown ? 0 : 1);
     for (const { name, state } of sensors?.value ?? []) {
       for (const candidate of bmcSensorStates) emit.state(candidate === state ? 1 : 0, name, candidate);
     }

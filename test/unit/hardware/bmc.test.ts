@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { BmcLog } from "../../../agent/hardware/bmc-log.ts";
+import { BmcLog, type BmcLogSeen } from "../../../agent/hardware/bmc-log.ts";
 import { Bmc } from "../../../agent/hardware/bmc.ts";
 import type { runChild } from "../../../agent/hardware/child.ts";
 import { systemRoots } from "../../../agent/hardware/roots.ts";
@@ -14,7 +14,8 @@ class Log {
   #entries: string[] = [];
   #last = 0;
   #seconds = 0;
-  readonly #reader = new BmcLog();
+  #seen: BmcLogSeen | undefined;
+  #reader = this.#start();
 
   constructor(size: number) {
     this.#size = size;
@@ -38,6 +39,15 @@ class Log {
   remove(index: number): void {
     this.#entries.splice(index, 1);
     this.#seconds += 1;
+  }
+
+  /** Another agent goes on with what the one before kept. */
+  restart(): void {
+    this.#reader = this.#start();
+  }
+
+  #start(): BmcLog {
+    return new BmcLog({ seen: () => this.#seen, keep: (seen) => (this.#seen = seen) });
   }
 
   /** What the agent counts of critical entries after one more look. */
@@ -131,6 +141,25 @@ test("entries that are taken out make no others new", async () => {
   assert.equal(await log.critical(), 1);
 });
 
+test("what came while no agent ran is counted by the next one, once, and nothing else anew", async () => {
+  for (const before of [0, 30]) {
+    const log = new Log(100);
+    for (let entry = 0; entry < before; entry += 1) log.add(failure);
+    assert.equal(await log.critical(), 0);
+    log.add(failure);
+    assert.equal(await log.critical(), 1);
+    log.restart();
+    assert.equal(await log.critical(), 1);
+    for (let entry = 0; entry < 20; entry += 1) log.add(failure);
+    log.restart();
+    assert.equal(await log.critical(), 21);
+    log.clear();
+    log.add(failure);
+    log.restart();
+    assert.equal(await log.critical(), 22);
+  }
+});
+
 /** A BMC whose ipmitool says this. */
 function bmcThatSays(stdout: string): Bmc {
   const run: typeof runChild = () => ({
@@ -141,6 +170,7 @@ function bmcThatSays(stdout: string): Bmc {
   return new Bmc(
     { ...lan, user: "socle", passwordFile: "/nonexistent", cipherSuite: 17, timeoutSeconds: 1 },
     systemRoots,
+    undefined,
     run,
   );
 }
@@ -185,7 +215,7 @@ test("ipmitool over the network is told the password's file, never the password"
   };
   const lan = { interface: "lanplus", address: "10.0.0.17", port: 623, user: "monitor" } as const;
   const access = { ...lan, passwordFile: "/run/credentials/x", cipherSuite: 17, timeoutSeconds: 1 };
-  await new Bmc(access, systemRoots, run).power(new AbortController().signal);
+  await new Bmc(access, systemRoots, undefined, run).power(new AbortController().signal);
   assert.deepEqual(asked, [
     "ipmitool -I lanplus -H 10.0.0.17 -p 623 -U monitor -f /run/credentials/x -C 17 -N 2 -R 2 dcmi power reading",
   ]);

@@ -94,7 +94,7 @@ test("a program that sits in a driver gets no second one beside it; other disks 
   const { argv, run } = recorded({ isStuck: true });
   const answers = new Answers(roots, run);
   await assert.rejects(answers.answer("smart sda", signal).output, /late/);
-  await assert.rejects(answers.answer("smart sda", signal).output, { reason: "ANSWER_PENDING" });
+  await assert.rejects(answers.answer("smart sda", signal).output, { reason: "CHILD_STUCK" });
   await assert.rejects(answers.answer("smart sdb", signal).output, /late/);
   assert.equal(argv.length, 2);
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { readCpuModel, readCpuTimes } from "../../../agent/hardware/cpu.ts";
+import { cpuTimesReader, readCpuModel } from "../../../agent/hardware/cpu.ts";
 import { readDmi } from "../../../agent/hardware/dmi.ts";
 import { readKvm } from "../../../agent/hardware/kvm.ts";
 import { readMemory } from "../../../agent/hardware/memory.ts";
@@ -12,6 +12,7 @@ import { readNuma } from "../../../agent/hardware/numa.ts";
 import { readPressure } from "../../../agent/hardware/pressure.ts";
 import { valueOf, type Reading } from "../../../agent/hardware/reading.ts";
 import { readMachineId, readOperatingSystem } from "../../../agent/hardware/system.ts";
+import { unpackHost } from "../../lab/tree.ts";
 import { machine, MIB } from "./fixture.ts";
 
 const server = await machine("two-sockets");
@@ -89,10 +90,21 @@ test("meminfo without MemAvailable is a failure with its name", async (context) 
 });
 
 test("CPU seconds by mode; a mode that the kernel does not count is absent", async () => {
-  const { secondsByMode } = read(await readCpuTimes(server));
+  const { secondsByMode } = read(await cpuTimesReader(server)());
   assert.equal(secondsByMode.user, 101_321.53);
   assert.equal(secondsByMode.steal, 1756.28);
-  assert.equal("guest" in read(await readCpuTimes(vm)).secondsByMode, false);
+  assert.equal("guest" in read(await cpuTimesReader(vm)()).secondsByMode, false);
+});
+
+test("CPU seconds never fall: what the kernel lets fall, or computed below zero, stays at what it was", async (context) => {
+  const host = await unpackHost(context, "two-sockets");
+  const look = cpuTimesReader(host);
+  const say = (line: string): Promise<void> => writeFile(join(host.procRoot, "stat"), `${line}\n`);
+  await say("cpu  100 0 200 5000 300 0 0 70");
+  await look();
+  await say("cpu  150 0 260 4900 250 0 0 18446744073709551611");
+  const { user, idle, iowait, steal } = read(await look()).secondsByMode;
+  assert.deepEqual([user, idle, iowait, steal], [1.5, 50, 3, 0.7]);
 });
 
 test("sockets, cores and threads are counted from their ids", async () => {
@@ -125,6 +137,27 @@ test("network counters, link and speed; what a driver does not know is absent", 
   assert.equal(named("eno2")?.up, false);
   assert.equal("speedBytesPerSecond" in (named("eno2") ?? {}), false);
   assert.equal("up" in (named("lo") ?? {}), false);
+});
+
+test("a network counter past 2^53 is a number like any other; a line that is none costs its interface alone", async (context) => {
+  const host = await unpackHost(context, "two-sockets");
+  const path = join(host.procRoot, "net/dev");
+  const text = await readFile(path, "utf8");
+  await writeFile(path, text.replace("918273645546", "9107199254740993").replace(/(eno2:\s*)\d+/, "$1-"));
+  const interfaces = read(await readNetworkInterfaces(host));
+  assert.equal(interfaces.find(({ name }) => name === "eno1")?.receive.bytes, 9_107_199_254_740_992);
+  assert.deepEqual(
+    interfaces.map(({ name }) => name),
+    read(await readNetworkInterfaces(server)).flatMap(({ name }) => (name === "eno2" ? [] : [name])),
+  );
+});
+
+test("a line of meminfo that the kernel computed below zero is left out", async (context) => {
+  const host = await unpackHost(context, "small-vm");
+  await appendFile(join(host.procRoot, "meminfo"), "Percpu:  18446744073709551612 kB\n");
+  const memory = read(await readMemory(host));
+  assert.equal(memory.totalBytes, 4_014_680 * 1024);
+  assert.equal(memory.bytesByName.has("Percpu"), false);
 });
 
 test("firmware identity where there is firmware", async () => {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { appendFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
 import { memoryErrorsReader } from "../../../agent/hardware/edac.ts";
 import { sensorsReader } from "../../../agent/hardware/hwmon.ts";
-import { kernelLogReader } from "../../../agent/hardware/kernel-log.ts";
+import { kernelLogReader, type KernelLogSeen } from "../../../agent/hardware/kernel-log.ts";
 import { pcieReader } from "../../../agent/hardware/pcie.ts";
 import { energyReader } from "../../../agent/hardware/rapl.ts";
 import { valueOf, type Reading } from "../../../agent/hardware/reading.ts";
@@ -87,7 +87,6 @@ test("chips are looked for again after five minutes, and a machine without any h
   let nowMs = 0;
   const look = sensorsReader(roots, () => nowMs);
   await look(signal);
-  await rm(join(roots.sysRoot, "class/hwmon/hwmon4"), { recursive: true });
   await writeFile(join(roots.sysRoot, "class/hwmon/hwmon0/temp9_input"), "40000\n");
   const temperatures = async (): Promise<number> => read(await look(signal)).temperatures.length;
   const before = await temperatures();
@@ -95,6 +94,31 @@ test("chips are looked for again after five minutes, and a machine without any h
   assert.equal(await temperatures(), before + 1);
   const empty = await sensorsReader({ ...roots, sysRoot: join(roots.root, "none") }, still)(signal);
   assert.equal(empty.kind, "unsupported");
+});
+
+test("chips that change their numbers keep their names, and one that is gone has no sensors", async (context) => {
+  const roots = await unpackHost(context, "sick-server");
+  const look = sensorsReader(roots, still);
+  const celsius = async (chip: string): Promise<number | undefined> =>
+    read(await look(signal)).temperatures.find((sensor) => sensor.chip === chip)?.celsius;
+  assert.deepEqual([await celsius("coretemp.0"), await celsius("coretemp.1")], [96, 61]);
+  const hwmon = (number: number): string => join(roots.sysRoot, `class/hwmon/hwmon${number}`);
+  const swap = async (one: number, other: number): Promise<void> => {
+    await rename(hwmon(one), hwmon(99));
+    await rename(hwmon(other), hwmon(one));
+    await rename(hwmon(99), hwmon(other));
+  };
+  await swap(0, 1);
+  assert.deepEqual([await celsius("coretemp.0"), await celsius("coretemp.1")], [96, 61]);
+  await swap(1, 2);
+  assert.deepEqual([await celsius("coretemp.0"), await celsius("nvme0")], [96, 38.85]);
+  await rm(hwmon(0), { recursive: true });
+  const { temperatures, unread } = read(await look(signal));
+  assert.equal(
+    temperatures.some(({ chip }) => chip === "coretemp.1"),
+    false,
+  );
+  assert.deepEqual(unread.temperatures, []);
 });
 
 test("memory errors by the board's name of the slot, or by place where it has none", async (context) => {
@@ -150,6 +174,17 @@ test("energy is counted over the wrap of its counter, from the first look on", a
   assert.deepEqual(await joules(), { "package-0": 1, "package-0/dram": 0, "package-1": 2.5 });
 });
 
+test("an energy zone that went while it was read costs itself alone", async (context) => {
+  const roots = await unpackHost(context, "sick-server", {
+    "sys/class/powercap/intel-rapl:1/energy_uj": null,
+  });
+  const zones = read(await energyReader(roots)(signal));
+  assert.deepEqual(
+    zones.map(({ zone }) => zone),
+    ["package-0", "package-0/dram"],
+  );
+});
+
 test("energy that only root may read is a failure that says so", async (context) => {
   const roots = await unpackHost(context, "sick-server", {
     "sys/class/powercap/intel-rapl:0/energy_uj": null,
@@ -165,6 +200,37 @@ test("throttling by socket: each core once, whichever of its threads", async (co
     { socket: "0", package: 812, cores: 5 },
     { socket: "1", package: 0, cores: 0 },
   ]);
+});
+
+test("throttling of 192 CPUs, more files than one child is given", async (context) => {
+  const cpu = (index: number): [string, string][] => [
+    [`sys/devices/system/cpu/cpu${index}/topology/physical_package_id`, "0\n"],
+    [`sys/devices/system/cpu/cpu${index}/topology/core_id`, `${index}\n`],
+    [`sys/devices/system/cpu/cpu${index}/thermal_throttle/core_throttle_count`, "1\n"],
+    [`sys/devices/system/cpu/cpu${index}/thermal_throttle/package_throttle_count`, "7\n"],
+  ];
+  const cpus = Object.fromEntries(Array.from({ length: 192 }, (_, index) => cpu(index)).flat());
+  const roots = await unpackHost(context, "small-vm", cpus);
+  assert.deepEqual(read(await throttlingReader(roots, still)(signal)), [
+    { socket: "0", package: 7, cores: 192 },
+  ]);
+});
+
+test("throttles that were counted stay counted when a core goes offline, and when its threads differ", async (context) => {
+  const roots = await unpackHost(context, "sick-server");
+  const cpu = (index: number, file: string): string =>
+    join(roots.sysRoot, `devices/system/cpu/cpu${index}`, file);
+  let nowMs = 0;
+  const look = throttlingReader(roots, () => nowMs);
+  const counted = async () => read(await look(signal)).find(({ socket }) => socket === "0");
+  assert.deepEqual(await counted(), { socket: "0", package: 812, cores: 5 });
+  await rm(cpu(0, "topology"), { recursive: true });
+  await rm(cpu(0, "thermal_throttle"), { recursive: true });
+  assert.deepEqual(await counted(), { socket: "0", package: 812, cores: 5 });
+  nowMs = 5 * 60_000;
+  assert.deepEqual(await counted(), { socket: "0", package: 812, cores: 5 });
+  await writeFile(cpu(1, "thermal_throttle/core_throttle_count"), "9\n");
+  assert.equal((await counted())?.cores, 14);
 });
 
 test("the kernel's log is read on from where the last look ended; what users wrote into it does not count", async (context) => {
@@ -195,6 +261,28 @@ test("the kernel's log is read on from where the last look ended; what users wro
   assert.deepEqual([oops?.kind, oops?.task, second.counts.get("oops")], ["oops", "qemu-system-x86", 1]);
   assert.deepEqual([machineCheck?.kind, machineCheck?.isUncorrected], ["machine_check", true]);
   assert.equal(second.counts.get("hung_task"), 1);
+});
+
+test("an agent that starts anew counts on from what the one before counted, until the next boot", async (context) => {
+  const roots = await unpackHost(context, "sick-server", { "proc/sys/kernel/random/boot_id": "one\n" });
+  const kmsg = join(roots.devRoot, "kmsg");
+  const oops = (record: number): string => `4,${record},${record}000000,-;Oops: Oops: 0000 [#1] SMP\n`;
+  let kept: KernelLogSeen | undefined;
+  const look = async () => {
+    const log = kernelLogReader(roots, { seen: () => kept, keep: (seen) => (kept = seen) });
+    const { counts, faults } = read(await log.read(signal));
+    await log.close();
+    return [counts.get("oops"), faults.length];
+  };
+  await writeFile(kmsg, [1, 3, 5, 7, 9].map(oops).join(""));
+  assert.deepEqual(await look(), [5, 5]);
+  assert.deepEqual(await look(), [5, 5]);
+  // What the kernel's buffer lost stays counted, what came while no agent ran is counted, and what is left is known.
+  await writeFile(kmsg, [7, 9, 11].map(oops).join(""));
+  assert.deepEqual(await look(), [6, 3]);
+  await writeFile(join(roots.procRoot, "sys/kernel/random/boot_id"), "two\n");
+  await writeFile(kmsg, oops(2));
+  assert.deepEqual(await look(), [1, 1]);
 });
 
 test("the real kernel log of this machine is read, or says why it cannot be", async (context) => {

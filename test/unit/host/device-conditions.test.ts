@@ -207,7 +207,6 @@ test("a bond: all links down for 30 s, one down for 5 minutes, and 5 good minute
 test("two bonds that are down in turn are each counted by themselves", () => {
   const bond = (name: string, up: boolean): Bond => ({
     name,
-    mode: "802.3ad",
     slaves: [{ name: `${name}-link`, up }],
   });
   const { say, is } = driven();

@@ -172,3 +172,19 @@ test("what is not held, not known or not durable is refused, each by its reason"
   assert.deepEqual(kept(), [true]);
   assert.equal(told("MemoryUncorrected"), "true latched acknowledged");
 });
+
+test("how far logs were seen outlives the agent, each log by itself", async () => {
+  const record = new FakeRecord();
+  const first = agent(record, "boot-1");
+  const kernel = { bootId: "boot-1", record: 7, counts: { oops: 1 } };
+  first.memory.keepSeen({ kernel });
+  first.memory.keepSeen({ bmc: { entries: ["a"], counts: { critical: 2 } } });
+  await first.memory.retry();
+  const second = agent(record, "boot-1");
+  second.memory.keepSeen({ kernel: { ...kernel, record: 9 } });
+  await second.memory.retry();
+  assert.deepEqual(agent(record, "boot-2").memory.seenLogs, {
+    kernel: { ...kernel, record: 9 },
+    bmc: { entries: ["a"], counts: { critical: 2 } },
+  });
+});

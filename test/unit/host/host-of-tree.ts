@@ -37,6 +37,7 @@ export class HostOfTree {
       certificate: () => ({ kind: "unsupported", reason: "nothing is to be proved" }),
       filesystems,
       journals,
+      logs: { seenLogs: {}, keepSeen: () => undefined },
       watchedPaths: () => [],
       vmPaths: () => [],
     });

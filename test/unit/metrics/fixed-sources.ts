@@ -326,9 +326,7 @@ const deviceValues: FixedValues = {
       ],
     },
   ]),
-  sriov: sampled([
-    { interfaceName: "ens1f0", pciAddress: "0000:3b:00.0", total: 64, enabled: 8, assigned: 3 },
-  ]),
+  sriov: sampled([{ interfaceName: "ens1f0", total: 64, enabled: 8, assigned: 3 }]),
   eventLoopLag: sampled({ p99Ms: 1.5, maxMs: 42 }),
   ksm: sampled({ running: true, savedBytes: 2 ** 30 }),
   clock: sampled({ source: "chrony", synced: true, offsetSeconds: -0.000_25 }),
