@@ -70,7 +70,7 @@ test("a worn disk degrades the host, one that fails keeps new VMs away, and both
   );
   const reading = await probe.read(never);
   assert.ok(reading.kind === "read");
-  const { say, is, why } = driven();
+  const { say, is, why, acknowledge } = driven();
   say("disks", await readDisks(host));
   say("diskHealth", reading);
   assert.equal(is("DiskWear"), "true degraded DiskWornOut");
@@ -85,6 +85,8 @@ test("a worn disk degrades the host, one that fails keeps new VMs away, and both
   assert.ok(healthy !== undefined);
   say("diskHealth", read([healthy, healthy]));
   assert.equal(is("DiskWear"), "false none Healthy");
+  acknowledge("DiskFailing");
+  say("diskHealth", read([healthy, healthy]));
   assert.equal(is("DiskFailing"), "false none Healthy");
   const failed = { ...healthy, health: { kind: "failed", reason: "it does not answer" } as const };
   say("diskHealth", read([healthy, failed]), MINUTE, 3 * MINUTE);
@@ -92,6 +94,27 @@ test("a worn disk degrades the host, one that fails keeps new VMs away, and both
   const dead = { ...healthy.disk, state: "dead" };
   say("disks", read([healthy.disk, dead]));
   assert.equal(is("DiskFailing"), "true no_schedule DiskControllerDead");
+});
+
+test("a disk that failed and falls off the bus is not replaced by that: it is held until somebody has looked", () => {
+  const disk = (name: string, state: string) => ({
+    name,
+    model: "SAMSUNG MZQL23T8HCLS",
+    serial: `S64HNE-${name}`,
+    firmware: "GDC5602Q",
+    asleep: false,
+    state,
+  });
+  const { say, is, why, schedulable, allGood, acknowledge } = driven();
+  allGood();
+  say("disks", read([disk("nvme0", "live"), disk("nvme1", "dead")]));
+  say("disks", read([disk("nvme0", "live")]), MINUTE, 60 * MINUTE);
+  assert.equal(is("DiskFailing"), "true no_schedule DiskControllerDead");
+  assert.equal(why("DiskFailing"), "nvme1 (SAMSUNG MZQL23T8HCLS, serial S64HNE-nvme1) is dead");
+  assert.equal(schedulable(), "false");
+  acknowledge("DiskFailing");
+  say("disks", read([disk("nvme0", "live"), disk("nvme2", "live")]));
+  assert.equal(is("DiskFailing"), "false none Healthy");
 });
 
 test("nobody asks the disks: no fault, and said", () => {
