@@ -332,7 +332,7 @@ export class HostService implements Service, HostView {
   async #refresh(signal: AbortSignal, timeoutMs: number): Promise<void> {
     const sources = await this.#round.read(signal, timeoutMs);
     this.#identity.setVersions(this.#facts.versions);
-    judgePools(this.#health, sources, this.#now());
+    this.#health.observe("StoragePool", "pool", judgePools(sources), this.#now());
     const before = this.#inventory;
     const after = assembleInventory(
       {

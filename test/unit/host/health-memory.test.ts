@@ -44,7 +44,7 @@ function agent(record: FakeRecord, bootId: string) {
   const memory = new HealthMemory({ health, store: record, clock, log: silentLog });
   memory.recall(bootId);
   const dimm = (kind: "good" | "bad"): void =>
-    health.observeEach("MemoryUncorrected", "dimm", new Map([["A1", { kind, evidence: kind }]]), at());
+    health.observe("MemoryUncorrected", "dimm", new Map([["A1", { kind, evidence: kind }]]), at());
   const bond = (kind: "good" | "bad"): void =>
     health.observe("BondDegraded", "bond", { kind, evidence: kind }, at());
   const pcie = (kind: "good" | "bad"): void =>
