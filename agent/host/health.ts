@@ -4,6 +4,7 @@ import { SocleError } from "../kernel/errors.ts";
 import type { Latch, LeftOn } from "../state/health-record.ts";
 import type { Condition, Effect, HostHealth, Truth } from "./host.ts";
 import type { HostReadings, ReaderName } from "./readers/table.ts";
+import { Seen } from "./seen.ts";
 import {
   acknowledge,
   aged,
@@ -50,6 +51,8 @@ export interface HealthOptions<Rules extends ConditionTable> {
 export class Health<Rules extends ConditionTable = HostConditions> {
   readonly #options: HealthOptions<Rules>;
   readonly #held = new Map<string, Held>();
+  /** What its conditions remember of this machine. */
+  readonly seen = new Seen();
   #bootId = "";
 
   constructor(options: HealthOptions<Rules>) {
@@ -91,11 +94,12 @@ export class Health<Rules extends ConditionTable = HostConditions> {
 
   /** Lets every trigger that watches this reader judge its newest look. */
   judge(reader: ReaderName, readings: HostReadings, at: Moment): void {
+    if (readings.last(reader).kind === "read") this.seen.add("reader", reader);
     for (const [type, { triggers }] of this.#held) {
       for (const held of triggers) {
         const { watches } = held.rule;
         if (watches?.reader !== reader) continue;
-        const found = watches.judge(readings, at);
+        const found = watches.judge(readings, at, this.seen);
         this.#change(type, at, () => this.#step(held, found, at));
       }
     }

@@ -161,6 +161,8 @@ export class HostService implements Service, HostView {
     const rounds = new Rounds(this.#clock, log.child({ component: "host" }), signal);
     await rounds.once("system", () => this.#identity.readSystem());
     this.#memory.recall(this.#identity.value.bootId);
+    // To leave it alone from now on is the operator's choice: it is not lost.
+    if (config.bmc.interface === "off") this.#health.seen.remove("reader", "bmc");
     let timeoutMs = FIRST_LOOK_TIMEOUT_MS;
     const refresh = (): Promise<void> => this.#refresh(signal, timeoutMs);
     const inventory = rounds.every("inventory", INVENTORY_PERIOD_MS, refresh);

@@ -25,6 +25,8 @@ export const healthRecordSchema = z.object({
   /** What is on without a latch, and the next agent could not find by itself. Absent in what earlier versions wrote. */
   leftOn: z.array(leftOnSchema).optional(),
   acknowledgements: z.array(acknowledgementSchema),
+  /** What the machine was seen to have in that boot, by what it is. Absent in what earlier versions wrote. */
+  seen: z.object({ bootId: z.string(), names: z.record(z.string(), z.array(z.string())) }).optional(),
 });
 
 export type HealthRecord = z.output<typeof healthRecordSchema>;
