@@ -179,6 +179,16 @@ test("what was there and is gone is not known, and mends nothing; what never was
   assert.equal(is("MemoryUncorrected"), "unknown degraded Unknown");
 });
 
+test("a /dev/kvm that was usable and is gone keeps new VMs away: they would be emulated", () => {
+  const none = { kind: "unsupported", reason: "ENOENT" } as const;
+  const { say, is } = driven();
+  say("kvm", none);
+  assert.equal(is("KvmUnavailable"), "false none Healthy");
+  say("kvm", read({}));
+  say("kvm", none);
+  assert.equal(is("KvmUnavailable"), "true no_schedule DeviceCannotBeOpened");
+});
+
 test("what was seen to be wrong stays so when the agent may not look any more", () => {
   const { say, is } = driven();
   const fault = { kind: "oops", atMs: 0, text: "Oops", ageMs: 0 } as const;
