@@ -75,12 +75,13 @@ function fansOfBmc(sensors: readonly BmcSensor[], seen: Seen): Part[] {
 
 /** One that was there before and is gone is lost; a slot that was always empty, or never told, is not. */
 function supplies(sensors: readonly BmcSensor[], seen: Seen): Part[] {
-  return powerSuppliesOf(sensors).flatMap(({ name, state }) => {
+  return powerSuppliesOf(sensors).flatMap(({ name, state, isBeyondRecovery }) => {
     const isUnknown = state === "unknown";
     if (state !== "absent" && !isUnknown) seen.add("psu", name);
     const wasThere = seen.has("psu", name);
     if (isUnknown && !wasThere) return [];
-    return [{ name, isLost: state === "failed" || (state === "absent" && wasThere), isUnknown }];
+    const isLost = state === "failed" || (state === "absent" && wasThere);
+    return [{ name, isLost, isUnknown, isBeyondRecovery }];
   });
 }
 

@@ -196,6 +196,8 @@ test("parts that the BMC loses sight of are unknown, not lost; by its word they 
   const neverTold = psu("PS9", false);
   assert.equal(look(Psu.lostMore, psu("PS1", true) + psu("PS2", true) + neverTold), "good: 2 of 2 work");
   assert.equal(look(Psu.lostMore, psu("PS1", false) + psu("PS2", false)), "unknown: no reading of PS1, PS2");
+  const beyond = "PS1 Input,0,Volts,Lower Non-Recoverable,10.1,Power Supply,Voltage\n";
+  assert.equal(look(Psu.lostMore, beyond + psu("PS1", true)), "bad: PS1 of 1 failed");
   const fan = (value: string, state: string): string => `FAN1,${value},RPM,${state},29.1,Fan Device,Fan\n`;
   assert.equal(look(Fan.bmcLost, fan("", "ns")), "good: 0 of 0 work");
   assert.equal(look(Fan.bmcLost, fan("5400", "ok")), "good: 1 of 1 work");
