@@ -142,15 +142,42 @@ function severityOf(line: string): SelSeverity {
 export const psuStates = ["ok", "failing", "failed", "absent", "unknown"] as const;
 export type PsuState = (typeof psuStates)[number];
 
+export interface PowerSupply {
+  readonly name: string;
+  /** `failing`: it says that it will fail; `unknown`: the BMC has no reading of it, which is not to say that it is away. */
+  readonly state: PsuState;
+  readonly isBeyondRecovery: boolean;
+}
+
 /**
- * The power supplies that the BMC has states of (entity 10). `failing`: it says that it will fail; `unknown`: the BMC has
- * no reading of it, which is not to say that it is not there.
+ * By entity 10: a sensor that has states is a supply, and what is measured of the same entity is of that one; where
+ * nothing of it has states, all that is measured of an entity is one supply. Its fans and its heat are judged as such.
  */
-export function powerSuppliesOf(sensors: readonly BmcSensor[]): { name: string; state: PsuState }[] {
-  return sensors.flatMap(({ name, entity, kind, measured, states }) => {
-    const isStated = kind === undefined && measured === undefined;
-    return isStated && /^10\./.test(entity) ? [{ name, state: psuStateOf(states?.join(", ")) }] : [];
-  });
+export function powerSuppliesOf(sensors: readonly BmcSensor[]): PowerSupply[] {
+  const all = sensors.filter(
+    ({ entity, kind }) => /^10\./.test(entity) && kind !== "Fan" && kind !== "Temperature",
+  );
+  const hasStates = ({ kind, measured }: BmcSensor): boolean => kind === undefined && measured === undefined;
+  const firsts = new Map<string, BmcSensor>();
+  for (const sensor of [...all.filter(hasStates), ...all])
+    if (!firsts.has(sensor.entity)) firsts.set(sensor.entity, sensor);
+  const isFirst = (sensor: BmcSensor): boolean => firsts.get(sensor.entity) === sensor;
+  return all
+    .filter((sensor) => hasStates(sensor) || isFirst(sensor))
+    .map((sensor) => {
+      const measures = all.filter((other) => !hasStates(other) && other.entity === sensor.entity);
+      const says = hasStates(sensor)
+        ? psuStateOf(sensor.states?.join(", "))
+        : measures.every(({ state }) => state === "unavailable")
+          ? "unknown"
+          : "ok";
+      const states = [sensor, ...(isFirst(sensor) ? measures : [])].map(({ state }) => state);
+      // Of an empty slot nothing is measured, whatever its thresholds.
+      const isThere = says !== "absent";
+      const isBeyondRecovery = isThere && states.includes("non_recoverable");
+      const isCritical = isBeyondRecovery || (isThere && states.includes("critical"));
+      return { name: sensor.name, state: isCritical ? "failed" : says, isBeyondRecovery };
+    });
 }
 
 function psuStateOf(said: string | undefined): PsuState {

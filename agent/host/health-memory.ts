@@ -12,7 +12,7 @@ export interface HealthStore {
   setHealth(health: HealthRecord): Promise<void>;
 }
 
-type Held = Pick<Health<ConditionTable>, "restore" | "latches" | "leftOn" | "acknowledge">;
+type Held = Pick<Health<ConditionTable>, "restore" | "latches" | "leftOn" | "seen" | "acknowledge">;
 
 /** So many requests that were carried out are known again. By no clock: one that is stepped would forget them. */
 const MOST_REQUESTS = 1000;
@@ -26,9 +26,12 @@ export class HealthMemory {
   #requests: HealthRecord["acknowledgements"] = [];
   #seenLogs: SeenLogs = {};
   #isDue = false;
+  #bootId = "";
+  #seenKept: Held["seen"]["all"];
 
   constructor(options: { health: Held; store: HealthStore; clock: Clock; log: Logger }) {
     this.#health = options.health;
+    this.#seenKept = options.health.seen.all;
     this.#store = options.store;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -36,8 +39,11 @@ export class HealthMemory {
 
   /** Holds again what an earlier agent held. To be called before anything is observed. */
   recall(bootId: string): void {
-    const { latches, leftOn = [], acknowledgements, seenLogs = {} } = this.#store.health;
+    const { latches, leftOn = [], acknowledgements, seen, seenLogs = {} } = this.#store.health;
     this.#seenLogs = seenLogs;
+    this.#bootId = bootId;
+    if (bootId !== "" && seen?.bootId === bootId) this.#health.seen.restore(seen.names);
+    this.#seenKept = this.#health.seen.all;
     this.#requests = acknowledgements;
     const at = { wallMs: this.#clock.now(), monotonicMs: this.#clock.monotonicMs() };
     for (const { condition, trigger } of this.#health.restore([...latches, ...leftOn], bootId, at))
@@ -59,12 +65,13 @@ export class HealthMemory {
     void this.retry();
   }
 
+  /** To be called from time to time: what was seen for the first time is written then. */
   async retry(): Promise<void> {
-    if (!this.#isDue) return;
+    if (!this.#isDue && this.#seenKept === this.#health.seen.all) return;
     try {
       await this.#write();
     } catch (thrown) {
-      this.#log.error({ err: thrown }, "a held health condition is not durable yet");
+      this.#log.error({ err: thrown }, "what outlives the agent of the host's health is not durable yet");
     }
   }
 
@@ -91,12 +98,15 @@ export class HealthMemory {
   async #write(): Promise<void> {
     this.#isDue = false;
     try {
-      const { latches, leftOn } = this.#health;
+      const { latches, leftOn, seen } = this.#health;
+      this.#seenKept = seen.all;
+      const names = Object.fromEntries(Object.entries(seen.all).map(([what, all]) => [what, [...all]]));
       await this.#store.setHealth({
         latches: [...latches],
         leftOn: [...leftOn],
         acknowledgements: this.#requests,
         seenLogs: this.#seenLogs,
+        seen: { bootId: this.#bootId, names },
       });
     } catch (thrown) {
       this.#isDue = true;

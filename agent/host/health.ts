@@ -4,6 +4,7 @@ import { SocleError } from "../kernel/errors.ts";
 import type { Latch, LeftOn } from "../state/health-record.ts";
 import type { Condition, Effect, HostHealth, Truth } from "./host.ts";
 import type { HostReadings, ReaderName } from "./readers/table.ts";
+import { Seen } from "./seen.ts";
 import {
   acknowledge,
   aged,
@@ -50,6 +51,8 @@ export interface HealthOptions<Rules extends ConditionTable> {
 export class Health<Rules extends ConditionTable = HostConditions> {
   readonly #options: HealthOptions<Rules>;
   readonly #held = new Map<string, Held>();
+  /** What its conditions remember of this machine. */
+  readonly seen = new Seen();
   #bootId = "";
 
   constructor(options: HealthOptions<Rules>) {
@@ -66,27 +69,20 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     return [...this.#held.values()].map(({ condition }) => condition);
   }
 
-  /** Of the host as a whole; of a trigger with subjects, the same for each of them. */
+  /**
+   * A verdict of the host as a whole; of a trigger with subjects, the same for each of them. Verdicts of all its subjects
+   * there are, by name: one that is not among them any more was taken out or replaced, and nothing is wrong with it,
+   * unless it is latched. Where the subjects could not be listed, one verdict says so of all.
+   */
   observe<T extends keyof Rules & string>(
     type: T,
     trigger: keyof Rules[T] & string,
-    verdict: Verdict,
+    found: Verdict | Verdicts,
     at: Moment,
   ): void {
-    this.#observe(type, trigger, verdict, at);
-  }
-
-  /**
-   * Of all its subjects there are, by name. One that is not among them any more was taken out or replaced: nothing is
-   * wrong with it, unless it is latched. Where the subjects could not be listed, `observe` says so of all.
-   */
-  observeEach<T extends keyof Rules & string>(
-    type: T,
-    trigger: keyof Rules[T] & string,
-    verdicts: Verdicts,
-    at: Moment,
-  ): void {
-    this.#observeEach(type, trigger, verdicts, at);
+    this.#change(type, at, ({ triggers }) => {
+      for (const held of triggers) if (held.name === trigger) this.#step(held, found, at);
+    });
   }
 
   /** What one of its triggers is on for; empty also where it is on for the host as a whole. */
@@ -98,36 +94,15 @@ export class Health<Rules extends ConditionTable = HostConditions> {
 
   /** Lets every trigger that watches this reader judge its newest look. */
   judge(reader: ReaderName, readings: HostReadings, at: Moment): void {
+    if (readings.last(reader).kind === "read") this.seen.add("reader", reader);
     for (const [type, { triggers }] of this.#held) {
-      for (const { name, rule } of triggers) {
-        if (rule.watches?.reader !== reader) continue;
-        const found = rule.watches.judge(readings, at);
-        if ("kind" in found) this.#observe(type, name, found, at);
-        else this.#observeEach(type, name, found, at);
+      for (const held of triggers) {
+        const { watches } = held.rule;
+        if (watches?.reader !== reader) continue;
+        const found = watches.judge(readings, at, this.seen);
+        this.#change(type, at, () => this.#step(held, found, at));
       }
     }
-  }
-
-  #observe(type: string, trigger: string, verdict: Verdict, at: Moment): void {
-    this.#changeTrigger(type, trigger, at, ({ rule, states }) => {
-      for (const [subject, state] of states) states.set(subject, this.#step(rule, state, verdict, at));
-    });
-  }
-
-  #observeEach(type: string, trigger: string, verdicts: Verdicts, at: Moment): void {
-    const none: Verdict = { kind: "good", evidence: "this host has none" };
-    const subjects = verdicts.size > 0 ? verdicts : new Map([[WHOLE, none]]);
-    this.#changeTrigger(type, trigger, at, (held) => {
-      const { rule, states } = held;
-      const stays = [...states].filter(
-        ([subject, { latch }]) => latch !== undefined && !subjects.has(subject),
-      );
-      const next = [...subjects].map(([subject, verdict]): [string, TriggerState] => {
-        const state = states.get(subject) ?? initialState(rule, at);
-        return [subject, this.#step(rule, state, verdict, at)];
-      });
-      held.states = new Map([...next, ...stays]);
-    });
   }
 
   /** What was probed too long ago is unknown. To be called from time to time. */
@@ -250,14 +225,20 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     };
   }
 
-  #step(rule: TriggerRule, state: TriggerState, verdict: Verdict, at: Moment): TriggerState {
-    return step(rule, state, verdict, at, this.#options.flapping);
-  }
-
-  #changeTrigger(type: string, name: string, at: Moment, change: (held: HeldTrigger) => void): void {
-    this.#change(type, at, ({ triggers }) => {
-      for (const trigger of triggers) if (trigger.name === name) change(trigger);
-    });
+  #step(held: HeldTrigger, found: Verdict | Verdicts, at: Moment): void {
+    const { rule, states } = held;
+    const next = ([subject, verdict]: readonly [string, Verdict]): [string, TriggerState] => {
+      const state = states.get(subject) ?? initialState(rule, at);
+      return [subject, step(rule, state, verdict, at, this.#options.flapping)];
+    };
+    if ("kind" in found) {
+      held.states = new Map([...states.keys()].map((subject) => next([subject, found])));
+      return;
+    }
+    const none: Verdict = { kind: "good", evidence: "this host has none" };
+    const subjects = found.size > 0 ? found : new Map([[WHOLE, none]]);
+    const stays = [...states].filter(([subject, { latch }]) => latch !== undefined && !subjects.has(subject));
+    held.states = new Map([...[...subjects].map(next), ...stays]);
   }
 
   #change(type: string, at: Moment, change: (held: Held) => void): void {

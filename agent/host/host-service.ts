@@ -161,6 +161,8 @@ export class HostService implements Service, HostView {
     const rounds = new Rounds(this.#clock, log.child({ component: "host" }), signal);
     await rounds.once("system", () => this.#identity.readSystem());
     this.#memory.recall(this.#identity.value.bootId);
+    // To leave it alone from now on is the operator's choice: it is not lost.
+    if (config.bmc.interface === "off") this.#health.seen.remove("reader", "bmc");
     let timeoutMs = FIRST_LOOK_TIMEOUT_MS;
     const refresh = (): Promise<void> => this.#refresh(signal, timeoutMs);
     const inventory = rounds.every("inventory", INVENTORY_PERIOD_MS, refresh);
@@ -332,7 +334,7 @@ export class HostService implements Service, HostView {
   async #refresh(signal: AbortSignal, timeoutMs: number): Promise<void> {
     const sources = await this.#round.read(signal, timeoutMs);
     this.#identity.setVersions(this.#facts.versions);
-    judgePools(this.#health, sources, this.#now());
+    this.#health.observe("StoragePool", "pool", judgePools(sources), this.#now());
     const before = this.#inventory;
     const after = assembleInventory(
       {

@@ -150,7 +150,7 @@ export interface ResourceCapacity {
   /** Absent, as is `available`, before the VMs were listed a first time. */
   readonly allocated?: number;
   readonly claimed: number;
-  /** Nothing measures it yet: always 0, and not to be shown as a fact. */
+  /** There and not usable: CPUs that are offline, memory that lost data. */
   readonly unhealthy: number;
   readonly overcommitRatio: number;
   readonly available?: number;

@@ -1,25 +1,25 @@
 import type { FilesystemSpace } from "../hardware/filesystem.ts";
 import type { Reading } from "../hardware/reading.ts";
-import type { Health } from "./health.ts";
+import type { Verdicts } from "./conditions/condition.ts";
 import type { PoolFacts } from "./libvirt-facts.ts";
-import type { Moment, Verdict } from "./trigger.ts";
+import type { Verdict } from "./trigger.ts";
 
-/** Tells the health of a look at all storage pools. */
-export function judgePools(
-  health: Pick<Health, "observe" | "observeEach">,
-  { pools, spaces }: { readonly pools: Reading<readonly PoolFacts[]>; readonly spaces: Spaces },
-  at: Moment,
-): void {
-  if (pools.kind === "read") health.observeEach("StoragePool", "pool", poolVerdicts(pools.value, spaces), at);
-  else if (pools.kind === "failed")
-    health.observe("StoragePool", "pool", { kind: "unknown", evidence: pools.reason }, at);
-  else health.observe("StoragePool", "pool", { kind: "good", evidence: pools.reason }, at);
+/** How a look at all storage pools found them. */
+export function judgePools({
+  pools,
+  spaces,
+}: {
+  readonly pools: Reading<readonly PoolFacts[]>;
+  readonly spaces: Spaces;
+}): Verdict | Verdicts {
+  if (pools.kind === "read") return poolVerdicts(pools.value, spaces);
+  return { kind: pools.kind === "failed" ? "unknown" : "good", evidence: pools.reason };
 }
 
 type Spaces = ReadonlyMap<string, Reading<FilesystemSpace>>;
 
 /** How each storage pool is, by name. `spaces`: those asked for, of pools that lie in a filesystem. */
-export function poolVerdicts(pools: readonly PoolFacts[], spaces: Spaces): ReadonlyMap<string, Verdict> {
+export function poolVerdicts(pools: readonly PoolFacts[], spaces: Spaces): Verdicts {
   return new Map(pools.map((pool) => [pool.name, verdictOn(pool, spaces)]));
 }
 

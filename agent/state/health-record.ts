@@ -39,6 +39,8 @@ export const healthRecordSchema = z.object({
   acknowledgements: z.array(acknowledgementSchema),
   /** Absent in what earlier versions wrote. */
   seenLogs: seenLogsSchema.optional(),
+  /** What the machine was seen to have in that boot, by what it is. Absent in what earlier versions wrote. */
+  seen: z.object({ bootId: z.string(), names: z.record(z.string(), z.array(z.string())) }).optional(),
 });
 
 export type HealthRecord = z.output<typeof healthRecordSchema>;

@@ -16,11 +16,9 @@ export const fleet = dashboard(
           steps: [1, 2],
         }),
         stat(
-          "Hosts that take no VMs",
+          "Hosts that take no VMs (false), or may not (unknown)",
           "short",
-          [
-            'sum(max by (instance) (socle_host_health_state{state=~"no_schedule|evacuate|fence_requested"} or socle_host_cordoned))',
-          ],
+          ['sum by (status) (socle_host_schedulable{status!="true"})', "{{status}}"],
           { steps: [1, 3] },
         ),
         stat("VMs running", "short", ['sum(socle_vm_state{state="running"})']),

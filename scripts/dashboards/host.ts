@@ -21,6 +21,8 @@ export const host = dashboard(
           { width: 12 },
         ),
         stat("State", "short", [`socle_host_health_state{${at}} == 1`, "{{state}}"]),
+        stat("Takes new VMs", "short", [`socle_host_schedulable{${at}} == 1`, "{{status}}"]),
+        stat("Safe to fence", "short", [`socle_host_safe_to_fence{${at}} == 1`, "{{status}}"]),
         stat("Cordoned", "short", [`socle_host_cordoned{${at}}`], { steps: [1, 1] }),
         stat("Up for", "s", [`time() - socle_host_boot_timestamp_seconds{${at}}`]),
         table("Conditions that hold or are unknown", "short", [

@@ -33,15 +33,8 @@ function outlook(condition: Condition__Output | undefined): string {
 
 export async function renderHealth(host: Host__Output, paint: Paint, nowMs: number): Promise<string> {
   const { health } = host;
-  const answer = (truth: string | undefined): string => {
-    const word = enumWord(truth ?? "", "TRUTH");
-    return paint(word === "true" ? "green" : word === "false" ? "red" : "yellow", word);
-  };
   const fields: [string, string][] = [
-    ["health", healthWord(host, paint)],
-    ["alive", answer(health?.alive)],
-    ["schedulable", answer(health?.schedulable)],
-    ["safe to fence", enumWord(health?.safeToFence ?? "", "TRUTH")],
+    ...healthFields(host, paint),
     [
       "cordoned",
       host.schedulingState === "LIFECYCLE_STATE_CORDONED" ? printable(`yes: ${host.schedulingReason}`) : "no",
@@ -53,7 +46,23 @@ export async function renderHealth(host: Host__Output, paint: Paint, nowMs: numb
   return [renderFields(fields, paint), conditions, ...(hints.length > 0 ? [hints.join("")] : [])].join("\n");
 }
 
-export function healthWord({ health }: Host__Output, paint: Paint): string {
+/** The host's state, and the three answers that follow from it. */
+export function healthFields(host: Host__Output, paint: Paint): [string, string][] {
+  const { health } = host;
+  const answer = (truth: string | undefined): string => {
+    const word = enumWord(truth ?? "", "TRUTH");
+    return paint(word === "true" ? "green" : word === "false" ? "red" : "yellow", word);
+  };
+  return [
+    ["health", healthWord(host, paint)],
+    ["alive", answer(health?.alive)],
+    ["schedulable", answer(health?.schedulable)],
+    // That guests would be lost is no fault.
+    ["safe to fence", enumWord(health?.safeToFence ?? "", "TRUTH")],
+  ];
+}
+
+function healthWord({ health }: Host__Output, paint: Paint): string {
   const effect = enumWord(health?.state ?? "", "EFFECT");
   return paint(effectColours[effect] ?? "red", effect === "none" ? "ok" : effect);
 }

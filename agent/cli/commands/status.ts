@@ -7,7 +7,7 @@ import { formatAge, formatBytes, printable } from "../format.ts";
 import type { Paint } from "../io.ts";
 import type { Command } from "../session.ts";
 import { renderFields, renderTable } from "../table.ts";
-import { conditionColumns, healthWord } from "./health.ts";
+import { conditionColumns, healthFields } from "./health.ts";
 import { formatCpus } from "../placement.ts";
 import { reservationColumns } from "./reservations.ts";
 import { operationColumns } from "./operations.ts";
@@ -84,11 +84,8 @@ function summary(host: Host__Output, paint: Paint, nowMs: number): [string, stri
       joined(identity?.agentVersion, `up ${formatAge(identity?.agentStartedAt, nowMs)}`) +
         (identity?.bootedAt ? `, host up ${formatAge(identity.bootedAt, nowMs)}` : ""),
     ],
-    ["health", healthWord(host, paint)],
-    [
-      "scheduling",
-      cordoned ? paint("yellow", joined("cordoned:", host.schedulingReason)) : paint("green", "active"),
-    ],
+    ...healthFields(host, paint),
+    ["scheduling", cordoned ? paint("yellow", joined("cordoned:", host.schedulingReason)) : "not cordoned"],
     [
       "vms",
       `${vms?.managed ?? 0} managed, ${vms?.unmanaged ?? 0} unmanaged, ${vms?.running ?? 0} running` +

@@ -1,4 +1,5 @@
 import type { Bond } from "../../hardware/bonding.ts";
+import type { Seen } from "../seen.ts";
 import {
   each,
   streak,
@@ -16,29 +17,55 @@ export const bondConditions = ({ config }: ConditionContext) => {
       slave: watching(
         "bonds",
         { reason: "BondSlaveDown", effect: "degraded", enter: streak(2, bondSlaveDownSeconds), leave },
-        (bonds) => bondVerdicts(bonds, (up, all) => up < all),
+        (bonds, _, seen) => bondVerdicts(bonds, seen, (up, all) => up < all),
       ),
       all: watching(
         "bonds",
         { reason: "BondDown", effect: "no_schedule", enter: streak(2, bondDownSeconds), leave },
-        (bonds) => bondVerdicts(bonds, (up) => up === 0),
+        (bonds, _, seen) => bondVerdicts(bonds, seen, (up) => up === 0),
       ),
     },
   } satisfies ConditionTable;
 };
 
-/** A bond that has no slaves is not in use. */
-export function bondVerdicts(bonds: readonly Bond[], isBad: (up: number, all: number) => boolean): Verdicts {
-  const used = bonds.filter(({ slaves }) => slaves.length > 0);
+/**
+ * One whose card falls off the bus leaves its bond: it counts until the bond has as many links again, or is itself taken
+ * away. A bond that never had any is not in use.
+ */
+export function bondVerdicts(
+  bonds: readonly Bond[],
+  seen: Seen,
+  isBad: (up: number, all: number) => boolean,
+): Verdicts {
+  const judged = bonds.map(({ name, slaves }) => {
+    const present = slaves.map((slave) => slave.name);
+    const before = linksSeen(seen, name);
+    return { name, slaves, present, most: present.length < before.length ? before : present };
+  });
+  seen.replace(
+    "bondSlave",
+    judged.flatMap(({ name, most }) => most.map((link) => `${name}/${link}`)),
+  );
+  const used = judged.filter(({ most }) => most.length > 0);
   return each(
     used,
     ({ name }) => name,
-    ({ name, slaves }) => {
-      const down = slaves.filter(({ up }) => !up).map((slave) => slave.name);
-      const up = slaves.length - down.length;
-      const which = down.length === 0 ? "" : `, down: ${down.join(", ")}`;
-      const evidence = `${name} has ${up} of ${slaves.length} links up${which}`;
-      return { kind: isBad(up, slaves.length) ? "bad" : "good", evidence };
+    ({ name, slaves, present, most }) => {
+      const up = slaves.filter((slave) => slave.up).length;
+      const list = (what: string, links: readonly string[]): string =>
+        links.length === 0 ? "" : `, ${what}: ${links.join(", ")}`;
+      const down = slaves.filter((slave) => !slave.up).map((slave) => slave.name);
+      const gone = most.filter((link) => !present.includes(link));
+      const evidence = `${name} has ${up} of ${most.length} links up${list("down", down)}${list("gone", gone)}`;
+      return { kind: isBad(up, most.length) ? "bad" : "good", evidence };
     },
   );
+}
+
+/** No interface has a slash in its name. */
+function linksSeen(seen: Seen, bond: string): readonly string[] {
+  return seen.names("bondSlave").flatMap((entry) => {
+    const [name, link = ""] = entry.split("/");
+    return name === bond ? [link] : [];
+  });
 }

@@ -1,6 +1,7 @@
 import type { Config } from "../../config/schema.ts";
 import { isNotWatched, NOT_INSTALLED, type Reading } from "../../hardware/reading.ts";
 import type { HostReadings, HostValue, ReaderName } from "../readers/table.ts";
+import type { Seen } from "../seen.ts";
 import type { Moment, Streak, TriggerRule, Verdict } from "../trigger.ts";
 
 /** What conditions are made with: thresholds, and what they ask about beside the readers. */
@@ -15,7 +16,7 @@ export interface Trigger extends TriggerRule {
   /** The reader that decides it; absent: somebody reports it by `Health.observe`. */
   readonly watches?: {
     readonly reader: ReaderName;
-    readonly judge: (readings: HostReadings, at: Moment) => Verdict | Verdicts;
+    readonly judge: (readings: HostReadings, at: Moment, seen: Seen) => Verdict | Verdicts;
   };
 }
 
@@ -25,17 +26,22 @@ export type Verdicts = ReadonlyMap<string, Verdict>;
 /** Each condition comes true by any of its triggers, with the worst effect of those that are on. */
 export type ConditionTable = Readonly<Record<string, Readonly<Record<string, Trigger>>>>;
 
-/** A trigger that each look of a reader decides. What that machine does not have is no fault. */
+/** A disk may sleep, and a host be asked no longer to prove itself: what they have nothing of any more is not lost. */
+const MAY_END: ReadonlySet<ReaderName> = new Set(["diskHealth", "certificate"]);
+
+/** A trigger that each look of a reader decides. What this machine never had is no fault; what it lost is not known. */
 export function watching<N extends ReaderName>(
   reader: N,
   rule: TriggerRule,
-  judge: (value: HostValue<N>, at: Moment) => Verdict | Verdicts,
+  judge: (value: HostValue<N>, at: Moment, seen: Seen) => Verdict | Verdicts,
 ): Trigger {
-  return watchingReading(reader, rule, (reading, at) => {
+  return watchingReading(reader, rule, (reading, at, seen) => {
     switch (reading.kind) {
       case "read":
-        return judge(reading.value, at);
+        return judge(reading.value, at, seen);
       case "unsupported":
+        if (seen.has("reader", reader) && !MAY_END.has(reader))
+          return { kind: "unknown", evidence: `gone, and was here since the host booted: ${reading.reason}` };
         return { kind: "good", evidence: `not here: ${reading.reason}` };
       case "failed":
         return notRead(reading);
@@ -55,9 +61,12 @@ export function notRead(reading: Extract<Reading<unknown>, { kind: "failed" }>):
 export function watchingReading<N extends ReaderName>(
   reader: N,
   rule: TriggerRule,
-  judge: (reading: Reading<HostValue<N>>, at: Moment) => Verdict | Verdicts,
+  judge: (reading: Reading<HostValue<N>>, at: Moment, seen: Seen) => Verdict | Verdicts,
 ): Trigger {
-  return { ...rule, watches: { reader, judge: (readings, at) => judge(readings.last(reader), at) } };
+  return {
+    ...rule,
+    watches: { reader, judge: (readings, at, seen) => judge(readings.last(reader), at, seen) },
+  };
 }
 
 export const SECOND = 1000;

@@ -15,6 +15,12 @@ import {
   type Verdicts,
 } from "./condition.ts";
 
+/**
+ * One that failed has to be replaced, which nobody but an operator knows: it may fall off the bus, and then there is
+ * nothing left to ask.
+ */
+const untilReplaced = { enter: atOnce, leave: atOnce, latch: "acknowledge" } as const;
+
 export const diskConditions = ({ config }: ConditionContext) => {
   const inSync = streak(2, config.health.raidInSyncSeconds);
   return {
@@ -29,12 +35,12 @@ export const diskConditions = ({ config }: ConditionContext) => {
     DiskFailing: {
       health: watching(
         "diskHealth",
-        { reason: "DiskSaysItFails", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        { reason: "DiskSaysItFails", effect: "no_schedule", ...untilReplaced },
         failingVerdicts,
       ),
       controller: watching(
         "disks",
-        { reason: "DiskControllerDead", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        { reason: "DiskControllerDead", effect: "no_schedule", ...untilReplaced },
         controllerVerdicts,
       ),
     },

@@ -1,6 +1,7 @@
 import type { Config } from "../../config/schema.ts";
 import { powerSuppliesOf, type BmcSensor } from "../../hardware/bmc-text.ts";
 import type { Fan } from "../../hardware/hwmon.ts";
+import type { Seen } from "../seen.ts";
 import type { TriggerRule, Verdict } from "../trigger.ts";
 import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 import { allAnswered } from "./thermal.ts";
@@ -17,8 +18,6 @@ export interface Part {
 
 export const fanAndPsuConditions = ({ config }: ConditionContext) => {
   const { lostOne, lostTwo } = rulesOf(config);
-  const psus = supplies();
-  const fans = fansOfBmc();
   return {
     Fan: {
       lost: watching("sensors", lostOne("Fan"), ({ fans: ofChips, unread, silent }) =>
@@ -27,12 +26,18 @@ export const fanAndPsuConditions = ({ config }: ConditionContext) => {
       lostMore: watching("sensors", lostTwo("Fan"), ({ fans: ofChips, unread, silent }) =>
         allAnswered([...silent, ...unread.fans], lostVerdict(ofChips.map(ofChip), 2)),
       ),
-      bmcLost: watching("bmc", lostOne("Fan"), (sensors) => lostVerdict(fans(sensors), 1)),
-      bmcLostMore: watching("bmc", lostTwo("Fan"), (sensors) => lostVerdict(fans(sensors), 2)),
+      bmcLost: watching("bmc", lostOne("Fan"), (sensors, _, seen) =>
+        lostVerdict(fansOfBmc(sensors, seen), 1),
+      ),
+      bmcLostMore: watching("bmc", lostTwo("Fan"), (sensors, _, seen) =>
+        lostVerdict(fansOfBmc(sensors, seen), 2),
+      ),
     },
     Psu: {
-      lost: watching("bmc", lostOne("Psu"), (sensors) => lostVerdict(psus(sensors), 1)),
-      lostMore: watching("bmc", lostTwo("Psu"), (sensors) => lostVerdict(psus(sensors), 2)),
+      lost: watching("bmc", lostOne("Psu"), (sensors, _, seen) => lostVerdict(supplies(sensors, seen), 1)),
+      lostMore: watching("bmc", lostTwo("Psu"), (sensors, _, seen) =>
+        lostVerdict(supplies(sensors, seen), 2),
+      ),
     },
   } satisfies ConditionTable;
 };
@@ -57,29 +62,27 @@ function rulesOf({ health }: Config) {
 const ofChip = ({ chip, sensor, isFailed }: Fan): Part => ({ name: `${chip} ${sensor}`, isLost: isFailed });
 
 /** By the state that the BMC gives it, with a value or without. A header that never told of a fan has none. */
-function fansOfBmc(): (sensors: readonly BmcSensor[]) => Part[] {
-  const seen = new Set<string>();
-  return (sensors) =>
-    sensors.flatMap(({ name, kind, state }) => {
-      if (kind !== "Fan") return [];
-      const isUnknown = state === "unavailable";
-      if (!isUnknown) seen.add(name);
-      if (!seen.has(name)) return [];
-      const isBeyondRecovery = state === "non_recoverable";
-      return [{ name, isLost: isBeyondRecovery || state === "critical", isUnknown, isBeyondRecovery }];
-    });
+function fansOfBmc(sensors: readonly BmcSensor[], seen: Seen): Part[] {
+  return sensors.flatMap(({ name, kind, state }) => {
+    if (kind !== "Fan") return [];
+    const isUnknown = state === "unavailable";
+    if (!isUnknown) seen.add("bmcFan", name);
+    if (!seen.has("bmcFan", name)) return [];
+    const isBeyondRecovery = state === "non_recoverable";
+    return [{ name, isLost: isBeyondRecovery || state === "critical", isUnknown, isBeyondRecovery }];
+  });
 }
 
 /** One that was there before and is gone is lost; a slot that was always empty, or never told, is not. */
-function supplies(): (sensors: readonly BmcSensor[]) => Part[] {
-  const seen = new Set<string>();
-  return (sensors) =>
-    powerSuppliesOf(sensors).flatMap(({ name, state }) => {
-      if (state !== "absent" && state !== "unknown") seen.add(name);
-      const isUnknown = state === "unknown";
-      if (isUnknown && !seen.has(name)) return [];
-      return [{ name, isLost: state === "failed" || (state === "absent" && seen.has(name)), isUnknown }];
-    });
+function supplies(sensors: readonly BmcSensor[], seen: Seen): Part[] {
+  return powerSuppliesOf(sensors).flatMap(({ name, state, isBeyondRecovery }) => {
+    const isUnknown = state === "unknown";
+    if (state !== "absent" && !isUnknown) seen.add("psu", name);
+    const wasThere = seen.has("psu", name);
+    if (isUnknown && !wasThere) return [];
+    const isLost = state === "failed" || (state === "absent" && wasThere);
+    return [{ name, isLost, isUnknown, isBeyondRecovery }];
+  });
 }
 
 export function lostVerdict(parts: readonly Part[], limit: number): Verdict {

@@ -35,7 +35,12 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
           enter: atOnce,
           leave: { probes: 2, forMs: 0 },
         },
-        (kvm) => kvmVerdict(kvm, config.vm.accelerator, offersKvm()),
+        (kvm, _, seen) => {
+          const wasUsable = seen.has("kvm", "usable");
+          const verdict = kvmVerdict(kvm, config.vm.accelerator, offersKvm(), wasUsable);
+          if (verdict.kind === "good" && kvm.kind !== "unsupported") seen.add("kvm", "usable");
+          return verdict;
+        },
       ),
       /** A device that opens proves little: only a guest that runs proves that guests run. */
       guest: {
@@ -69,12 +74,13 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
 
 /**
  * `offered`: libvirt's word on whether QEMU can use KVM, which counts where the agent itself may not open the device
- * (it needs the group kvm for that, QEMU has it already).
+ * (it needs the group kvm for that, QEMU has it already). `wasUsable`: since the host booted.
  */
 export function kvmVerdict(
   kvm: Reading<Kvm>,
   accelerator: Config["vm"]["accelerator"],
   offered: boolean | undefined,
+  wasUsable: boolean,
 ): Verdict {
   if (accelerator === "tcg")
     return { kind: "good", evidence: "not wanted: guests are emulated by configuration" };
@@ -83,6 +89,8 @@ export function kvmVerdict(
       return { kind: "good", evidence: "/dev/kvm opens" };
     case "unsupported":
       if (accelerator === "kvm") return { kind: "bad", evidence: `kvm is configured: ${kvm.reason}` };
+      if (wasUsable)
+        return { kind: "bad", evidence: "/dev/kvm is gone, and was usable since the host booted" };
       return { kind: "good", evidence: "there is no /dev/kvm: guests are emulated" };
     case "failed":
       if (kvm.code !== "EACCES" && kvm.code !== "EPERM") return { kind: "bad", evidence: kvm.reason };

@@ -1,5 +1,6 @@
 import type { BmcSensor } from "../../hardware/bmc-text.ts";
 import type { Temperature } from "../../hardware/hwmon.ts";
+import type { Seen } from "../seen.ts";
 import type { TriggerRule, Verdict } from "../trigger.ts";
 import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 
@@ -28,7 +29,6 @@ export const thermalConditions = ({ config }: ConditionContext) => {
     enter: { probes: 2, forMs: 0 },
     leave,
   };
-  const bmc = heatsOfBmc();
   return {
     Thermal: {
       hot: watching("sensors", hot, ({ temperatures, unread, silent }) =>
@@ -37,12 +37,12 @@ export const thermalConditions = ({ config }: ConditionContext) => {
       alarm: watching("sensors", alarm, ({ temperatures, unread, silent }) =>
         allAnswered([...silent, ...unread.temperatures], alarmVerdict(temperatures.map(ofChip))),
       ),
-      bmcHot: watching("bmc", hot, (sensors) => {
-        const { heats, mute } = bmc(sensors);
+      bmcHot: watching("bmc", hot, (sensors, _, seen) => {
+        const { heats, mute } = heatsOfBmc(sensors, seen);
         return allAnswered(mute, hotVerdict(heats, margins));
       }),
-      bmcAlarm: watching("bmc", alarm, (sensors) => {
-        const { heats, mute } = bmc(sensors);
+      bmcAlarm: watching("bmc", alarm, (sensors, _, seen) => {
+        const { heats, mute } = heatsOfBmc(sensors, seen);
         return allAnswered(mute, alarmVerdict(heats));
       }),
     },
@@ -63,14 +63,14 @@ const ofChip = ({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Tempe
 });
 
 /** `mute`: those that measured before and do not now; the sensor of an empty slot never does. */
-function heatsOfBmc(): (sensors: readonly BmcSensor[]) => { heats: Heat[]; mute: string[] } {
-  const seen = new Set<string>();
-  return (sensors) => {
-    const heats = sensors.flatMap(ofBmc);
-    for (const { name, criticalCelsius } of heats) if (criticalCelsius !== undefined) seen.add(name);
-    const mute = sensors.filter(({ name, measured }) => measured === undefined && seen.has(name));
-    return { heats, mute: mute.map(({ name }) => name) };
-  };
+function heatsOfBmc(sensors: readonly BmcSensor[], seen: Seen): { heats: Heat[]; mute: string[] } {
+  const heats = sensors.flatMap(ofBmc);
+  for (const { name, criticalCelsius } of heats)
+    if (criticalCelsius !== undefined) seen.add("bmcTemperature", name);
+  const mute = sensors.filter(
+    ({ name, measured }) => measured === undefined && seen.has("bmcTemperature", name),
+  );
+  return { heats, mute: mute.map(({ name }) => name) };
 }
 
 function ofBmc({ name, state, measured }: BmcSensor): Heat[] {

@@ -102,12 +102,24 @@ export const hostHealth = collector(
     state: gauge("socle_host_health_state", "1 for the worst effect of all conditions, 0 for the others.", [
       "state",
     ]),
+    alive: gauge("socle_host_alive", "1 for the answer: do the agent's own probes go on.", ["status"]),
+    schedulable: gauge("socle_host_schedulable", "1 for the answer: may new VMs be put here.", ["status"]),
+    safeToFence: gauge(
+      "socle_host_safe_to_fence",
+      "1 for the answer: would cutting the power lose no guest; the agent never asks for it.",
+      ["status"],
+    ),
     cordoned: gauge("socle_host_cordoned", "1 while an operator keeps new VMs away."),
   },
   ({ host }, emit) => {
     const { health, scheduling } = host.snapshot();
     for (const condition of health.conditions) emitCondition(condition);
     for (const effect of effects) emit.state(effect === health.state ? 1 : 0, effect);
+    for (const truth of truths) {
+      emit.alive(truth === health.alive ? 1 : 0, truth);
+      emit.schedulable(truth === health.schedulable ? 1 : 0, truth);
+      emit.safeToFence(truth === health.safeToFence ? 1 : 0, truth);
+    }
     emit.cordoned(scheduling.state === "cordoned" ? 1 : 0);
 
     function emitCondition({

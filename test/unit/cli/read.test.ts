@@ -26,14 +26,17 @@ test("status shows the host, its conditions, its capacity and what is under way"
   assert.equal(exitCode, 0);
   assert.equal(
     stdout,
-    `host        node-1  11111111-2222-4333-8444-555555555555
-machine     Acme  Box
-system      Debian GNU/Linux 13  6.12.0
-libvirt     11.3.0  QEMU 10.0.2
-agent       1.2.3  up 2h, host up 1d1h
-health      no_schedule
-scheduling  cordoned:  disk is swapped
-vms         2 managed, 1 unmanaged, 2 running, 1 unknown
+    `host           node-1  11111111-2222-4333-8444-555555555555
+machine        Acme  Box
+system         Debian GNU/Linux 13  6.12.0
+libvirt        11.3.0  QEMU 10.0.2
+agent          1.2.3  up 2h, host up 1d1h
+health         no_schedule
+alive          true
+schedulable    false
+safe to fence  unknown
+scheduling     cordoned:  disk is swapped
+vms            2 managed, 1 unmanaged, 2 running, 1 unknown
 
 CONDITION            STATUS  EFFECT       REASON       SINCE  EVIDENCE
 LibvirtUnresponsive  true    no_schedule  ProbeFailed  2m     3 probes failed\ufffd[31m
@@ -47,6 +50,16 @@ OPERATION  KIND      STATE    STEP    PROGRESS   AGE  TOOK  VM
 op-1       START_VM  running  define       50%  1m5s     -  ${vmId}
 `,
   );
+});
+
+test("status says of a host that takes no VMs that it takes none, though nobody cordoned it", async (context) => {
+  const socket = await fakeAgent(context, {
+    host: { GetHost: (_call, done) => done(null, host({ schedulingState: "LIFECYCLE_STATE_ACTIVE" })) },
+    operations: { ListOperations: (_call, done) => done(null, { operations: [] }) },
+  });
+  const { stdout } = await socle(["status"], { socket });
+  assert.match(stdout, /^schedulable +false$/m);
+  assert.match(stdout, /^scheduling +not cordoned$/m);
 });
 
 test("status says that it is unknown what VMs take, before they were listed", async (context) => {

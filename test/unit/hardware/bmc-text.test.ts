@@ -17,6 +17,38 @@ test("a power supply without a reading is unknown; one that says that it is not 
   );
 });
 
+test("a power supply is failed by the threshold of what is measured of it, and counted once", () => {
+  const states = (...csv: string[]): string[] =>
+    powerSuppliesOf(parseSensors(csv.join("\n"))).map(
+      ({ name, state, isBeyondRecovery }) => `${name} ${state}${isBeyondRecovery ? " beyond recovery" : ""}`,
+    );
+  const volts = (name: string, entity: string, value: string, state: string): string =>
+    `${name},${value},Volts,${state},${entity},Power Supply,Voltage,230.000,220.000,240.000,264.000,,,180.000,,`;
+  const here = (name: string, entity: string): string => `${name},01h,ok,${entity},Presence detected`;
+  assert.deepEqual(
+    states(
+      volts("PS1 Input", "10.1", "0", "Lower Non-Recoverable"),
+      here("PS1 Status", "10.1"),
+      volts("PS2 Input", "10.2", "228", "ok"),
+      here("PS2 Status", "10.2"),
+    ),
+    ["PS1 Status failed beyond recovery", "PS2 Status ok"],
+  );
+  assert.deepEqual(
+    states(
+      volts("PS1 Input", "10.1", "170", "Lower Critical"),
+      volts("PS1 Output", "10.1", "12", "ok"),
+      volts("PS2 Input", "10.2", "", "ns"),
+    ),
+    ["PS1 Input failed", "PS2 Input unknown"],
+  );
+  assert.deepEqual(
+    states(volts("PS1 Input", "10.1", "0", "Lower Non-Recoverable"), "PS1 Status,00h,ok,10.1,"),
+    ["PS1 Status absent"],
+  );
+  assert.deepEqual(states("PS1 Fan,0,RPM,Lower Critical,10.1,Power Supply,Fan,,,,,,,,,"), []);
+});
+
 test("a sensor without a value keeps its state and what it is of", () => {
   const [silent, stopped] = parseSensors(
     [

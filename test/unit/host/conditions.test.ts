@@ -72,14 +72,16 @@ test("/dev/kvm: missing matters where it is configured, unopenable matters alway
   const opens = { kind: "read", value: {} } as const;
   const broken = { kind: "failed", reason: "EBUSY: busy", code: "EBUSY" } as const;
   const denied = { kind: "failed", reason: "EACCES: denied", code: "EACCES" } as const;
-  assert.equal(kvmVerdict(opens, "auto", undefined).kind, "good");
-  assert.equal(kvmVerdict(unsupported, "auto", undefined).kind, "good");
-  assert.equal(kvmVerdict(unsupported, "kvm", undefined).kind, "bad");
-  assert.equal(kvmVerdict(broken, "auto", true).kind, "bad");
-  assert.equal(kvmVerdict(broken, "tcg", undefined).kind, "good");
-  assert.equal(kvmVerdict(denied, "auto", true).kind, "good");
-  assert.equal(kvmVerdict(denied, "auto", undefined).kind, "unknown");
-  assert.equal(kvmVerdict(denied, "auto", false).kind, "bad");
+  assert.equal(kvmVerdict(opens, "auto", undefined, false).kind, "good");
+  assert.equal(kvmVerdict(unsupported, "auto", undefined, false).kind, "good");
+  assert.equal(kvmVerdict(unsupported, "auto", undefined, true).kind, "bad");
+  assert.equal(kvmVerdict(unsupported, "tcg", undefined, true).kind, "good");
+  assert.equal(kvmVerdict(unsupported, "kvm", undefined, false).kind, "bad");
+  assert.equal(kvmVerdict(broken, "auto", true, false).kind, "bad");
+  assert.equal(kvmVerdict(broken, "tcg", undefined, false).kind, "good");
+  assert.equal(kvmVerdict(denied, "auto", true, false).kind, "good");
+  assert.equal(kvmVerdict(denied, "auto", undefined, false).kind, "unknown");
+  assert.equal(kvmVerdict(denied, "auto", false, false).kind, "bad");
 });
 
 test("a journal that cannot be written keeps new VMs away, and lets them in when it is well again", async (t) => {

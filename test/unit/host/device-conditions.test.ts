@@ -70,7 +70,7 @@ test("a worn disk degrades the host, one that fails keeps new VMs away, and both
   );
   const reading = await probe.read(never);
   assert.ok(reading.kind === "read");
-  const { say, is, why } = driven();
+  const { say, is, why, acknowledge } = driven();
   say("disks", await readDisks(host));
   say("diskHealth", reading);
   assert.equal(is("DiskWear"), "true degraded DiskWornOut");
@@ -85,6 +85,8 @@ test("a worn disk degrades the host, one that fails keeps new VMs away, and both
   assert.ok(healthy !== undefined);
   say("diskHealth", read([healthy, healthy]));
   assert.equal(is("DiskWear"), "false none Healthy");
+  acknowledge("DiskFailing");
+  say("diskHealth", read([healthy, healthy]));
   assert.equal(is("DiskFailing"), "false none Healthy");
   const failed = { ...healthy, health: { kind: "failed", reason: "it does not answer" } as const };
   say("diskHealth", read([healthy, failed]), MINUTE, 3 * MINUTE);
@@ -92,6 +94,27 @@ test("a worn disk degrades the host, one that fails keeps new VMs away, and both
   const dead = { ...healthy.disk, state: "dead" };
   say("disks", read([healthy.disk, dead]));
   assert.equal(is("DiskFailing"), "true no_schedule DiskControllerDead");
+});
+
+test("a disk that failed and falls off the bus is not replaced by that: it is held until somebody has looked", () => {
+  const disk = (name: string, state: string) => ({
+    name,
+    model: "SAMSUNG MZQL23T8HCLS",
+    serial: `S64HNE-${name}`,
+    firmware: "GDC5602Q",
+    asleep: false,
+    state,
+  });
+  const { say, is, why, schedulable, allGood, acknowledge } = driven();
+  allGood();
+  say("disks", read([disk("nvme0", "live"), disk("nvme1", "dead")]));
+  say("disks", read([disk("nvme0", "live")]), MINUTE, 60 * MINUTE);
+  assert.equal(is("DiskFailing"), "true no_schedule DiskControllerDead");
+  assert.equal(why("DiskFailing"), "nvme1 (SAMSUNG MZQL23T8HCLS, serial S64HNE-nvme1) is dead");
+  assert.equal(schedulable(), "false");
+  acknowledge("DiskFailing");
+  say("disks", read([disk("nvme0", "live"), disk("nvme2", "live")]));
+  assert.equal(is("DiskFailing"), "false none Healthy");
 });
 
 test("nobody asks the disks: no fault, and said", () => {
@@ -128,6 +151,42 @@ test("what the agent may not look at is not watched: unknown, with a way to allo
   say("kernelLog", { kind: "failed", reason: "EIO" }, MINUTE, 3 * MINUTE);
   assert.equal(is("KernelFault"), "unknown degraded Unknown");
   assert.equal(schedulable(), "unknown");
+});
+
+test("what was there and is gone is not known, and mends nothing; what never was there is no fault", () => {
+  const { say, is, why, schedulable, allGood } = driven();
+  const none = { kind: "unsupported", reason: "no BMC: no /dev/ipmi0, none configured" } as const;
+  allGood();
+  say("bmc", none, MINUTE, 10 * MINUTE);
+  assert.equal(is("Psu"), "false none Healthy");
+  const supply = (name: string, said: string) =>
+    ({ name, entity: "10.1", state: "ok", states: [said] }) as const;
+  say("bmc", read([supply("PS1", "Presence detected"), supply("PS2", "Presence detected")]));
+  say("bmc", none, MINUTE, 3 * MINUTE);
+  assert.equal(is("Psu"), "unknown degraded Unknown");
+  assert.equal(
+    why("Psu"),
+    "gone, and was here since the host booted: no BMC: no /dev/ipmi0, none configured",
+  );
+  assert.equal(schedulable(), "unknown");
+  say("bmc", read([supply("PS1", "Presence detected"), supply("PS2", "Failure detected")]), MINUTE, MINUTE);
+  assert.equal(is("Psu"), "true degraded PsuLost");
+  say("bmc", none, MINUTE, 60 * MINUTE);
+  assert.equal(is("Psu"), "true degraded PsuLost");
+  const dimm = { dimm: "A1", correctedErrors: 0, uncorrectedErrors: 0 };
+  say("memoryErrors", read([dimm]));
+  say("memoryErrors", { kind: "unsupported", reason: "no memory controller (EDAC)" }, MINUTE, 3 * MINUTE);
+  assert.equal(is("MemoryUncorrected"), "unknown degraded Unknown");
+});
+
+test("a /dev/kvm that was usable and is gone keeps new VMs away: they would be emulated", () => {
+  const none = { kind: "unsupported", reason: "ENOENT" } as const;
+  const { say, is } = driven();
+  say("kvm", none);
+  assert.equal(is("KvmUnavailable"), "false none Healthy");
+  say("kvm", read({}));
+  say("kvm", none);
+  assert.equal(is("KvmUnavailable"), "true no_schedule DeviceCannotBeOpened");
 });
 
 test("what was seen to be wrong stays so when the agent may not look any more", () => {
@@ -201,6 +260,29 @@ test("a bond: all links down for 30 s, one down for 5 minutes, and 5 good minute
   say("bonds", links(true), every, 4 * MINUTE);
   assert.equal(is("BondDegraded"), "true no_schedule BondDown");
   say("bonds", links(true), every, MINUTE);
+  assert.equal(is("BondDegraded"), "false none Healthy");
+});
+
+test("a link whose card falls off the bus leaves its bond, and is missed until the bond has as many again or is gone", () => {
+  const bond = (...links: string[]): Reading<readonly Bond[]> =>
+    read([{ name: "bond0", mode: "802.3ad", slaves: links.map((name) => ({ name, up: true })) }]);
+  const every = 10 * SECOND;
+  const { say, is, why } = driven();
+  say("bonds", bond());
+  assert.equal(is("BondDegraded"), "false none Healthy", "never in use");
+  say("bonds", bond("eth0", "eth1"), every, MINUTE);
+  say("bonds", bond("eth0"), every, 5 * MINUTE);
+  assert.equal(is("BondDegraded"), "true degraded BondSlaveDown");
+  assert.equal(why("BondDegraded"), "bond0 has 1 of 2 links up, gone: eth1");
+  say("bonds", bond(), every, 30 * SECOND);
+  assert.equal(is("BondDegraded"), "true no_schedule BondDown");
+  assert.equal(why("BondDegraded"), "bond0 has 0 of 2 links up, gone: eth0, eth1");
+  // Other cards in their place.
+  say("bonds", bond("eth4", "eth5"), every, 5 * MINUTE);
+  assert.equal(is("BondDegraded"), "false none Healthy");
+  // Taken away, and made anew with one link.
+  say("bonds", read([]));
+  say("bonds", bond("eth4"), every, 6 * MINUTE);
   assert.equal(is("BondDegraded"), "false none Healthy");
 });
 

@@ -12,6 +12,7 @@ import { faultVerdict } from "../../../agent/host/conditions/kernel-fault.ts";
 import { hostConditions } from "../../../agent/host/conditions/table.ts";
 import { alarmVerdict, hotVerdict } from "../../../agent/host/conditions/thermal.ts";
 import { Health } from "../../../agent/host/health.ts";
+import { Seen } from "../../../agent/host/seen.ts";
 import type { LeftOn } from "../../../agent/state/health-record.ts";
 import { unpackHost } from "../../lab/tree.ts";
 import { HostOfTree } from "./host-of-tree.ts";
@@ -183,9 +184,10 @@ test("a sensor with a critical point, or a fan, that cannot be read makes its co
 
 test("parts that the BMC loses sight of are unknown, not lost; by its word they are, with a value or without", () => {
   const { Fan, Psu } = fanAndPsuConditions({ config: configSchema.parse({}), offersKvm: () => undefined });
+  const seen = new Seen();
   const look = ({ watches }: Trigger, csv: string): string => {
     const readings = { last: () => ({ kind: "read", value: parseSensors(csv) }) } as never;
-    const verdict = watches?.judge(readings, { wallMs: 0, monotonicMs: 0 });
+    const verdict = watches?.judge(readings, { wallMs: 0, monotonicMs: 0 }, seen);
     assert.ok(verdict !== undefined && "kind" in verdict);
     return `${verdict.kind}: ${verdict.evidence}`;
   };
@@ -194,6 +196,8 @@ test("parts that the BMC loses sight of are unknown, not lost; by its word they 
   const neverTold = psu("PS9", false);
   assert.equal(look(Psu.lostMore, psu("PS1", true) + psu("PS2", true) + neverTold), "good: 2 of 2 work");
   assert.equal(look(Psu.lostMore, psu("PS1", false) + psu("PS2", false)), "unknown: no reading of PS1, PS2");
+  const beyond = "PS1 Input,0,Volts,Lower Non-Recoverable,10.1,Power Supply,Voltage\n";
+  assert.equal(look(Psu.lostMore, beyond + psu("PS1", true)), "bad: PS1 of 1 failed");
   const fan = (value: string, state: string): string => `FAN1,${value},RPM,${state},29.1,Fan Device,Fan\n`;
   assert.equal(look(Fan.bmcLost, fan("", "ns")), "good: 0 of 0 work");
   assert.equal(look(Fan.bmcLost, fan("5400", "ok")), "good: 1 of 1 work");
@@ -212,7 +216,7 @@ function pcieLooks(health: Readonly<Record<string, number>> = {}) {
     const value = [{ device: "0000:18:00.0", errors: { [severity]: total } }];
     const readings = { last: () => ({ kind: "read", value }) } as never;
     const at = { wallMs: 0, monotonicMs: minutes * 60_000 };
-    const verdicts = PcieErrors[trigger].watches?.judge(readings, at);
+    const verdicts = PcieErrors[trigger].watches?.judge(readings, at, new Seen());
     assert.ok(verdicts !== undefined && !("kind" in verdicts));
     return verdicts.get("0000:18:00.0")?.kind;
   };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { watching } from "../../../agent/host/conditions/condition.ts";
 import { Health } from "../../../agent/host/health.ts";
 import { HealthMemory } from "../../../agent/host/health-memory.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
@@ -27,6 +28,11 @@ const rules = {
       looksBackMs: 3_600_000,
     },
   },
+  Psu: {
+    lost: watching("bmc", { reason: "PsuLost", effect: "degraded", enter: atOnce, leave: atOnce }, () => {
+      return { kind: "good", evidence: "2 of 2 work" };
+    }),
+  },
   BondDegraded: { bond: { reason: "SlaveDown", effect: "degraded", enter: atOnce, leave: atOnce } },
 } as const;
 
@@ -44,18 +50,22 @@ function agent(record: FakeRecord, bootId: string) {
   const memory = new HealthMemory({ health, store: record, clock, log: silentLog });
   memory.recall(bootId);
   const dimm = (kind: "good" | "bad"): void =>
-    health.observeEach("MemoryUncorrected", "dimm", new Map([["A1", { kind, evidence: kind }]]), at());
+    health.observe("MemoryUncorrected", "dimm", new Map([["A1", { kind, evidence: kind }]]), at());
   const bond = (kind: "good" | "bad"): void =>
     health.observe("BondDegraded", "bond", { kind, evidence: kind }, at());
   const pcie = (kind: "good" | "bad"): void =>
     health.observe("PcieErrors", "fatal", { kind, evidence: kind }, at());
+  const bmc = (kind: "read" | "unsupported"): void => {
+    const last = () => (kind === "read" ? { kind, value: [] } : { kind, reason: "no /dev/ipmi0" });
+    for (let look = 0; look < 3; look += 1) health.judge("bmc", { last } as never, at());
+  };
   const told = (type: string): string => {
     const condition = health.conditions.find((found) => found.type === type);
     assert.ok(condition !== undefined);
     const { status, latched, acknowledged } = condition;
     return [status, ...(latched ? ["latched"] : []), ...(acknowledged ? ["acknowledged"] : [])].join(" ");
   };
-  return { memory, clock, health, dimm, bond, pcie, told };
+  return { memory, clock, health, dimm, bond, pcie, bmc, told };
 }
 
 const refused = (reason: string) => (error: unknown) =>
@@ -136,6 +146,19 @@ test("what is judged by what happened within an hour stays on for an hour of the
   assert.equal(second.told("PcieErrors"), "false");
   await second.memory.retry();
   assert.equal(agent(record, "boot-1").told("PcieErrors"), "unknown");
+});
+
+test("what an earlier agent of the same boot saw, and is gone, is missed by the next one", async () => {
+  const record = new FakeRecord();
+  const first = agent(record, "boot-1");
+  first.bmc("read");
+  await first.memory.retry();
+  const second = agent(record, "boot-1");
+  second.bmc("unsupported");
+  assert.equal(second.told("Psu"), "unknown");
+  const afterReboot = agent(record, "boot-2");
+  afterReboot.bmc("unsupported");
+  assert.equal(afterReboot.told("Psu"), "false");
 });
 
 test("the same request again, also by the next agent, does not let go what came after it", async () => {

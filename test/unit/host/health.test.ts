@@ -135,7 +135,7 @@ test("each subject is counted by itself: one pool out of order is named, and no 
   allGood();
   const look = (kinds: Parameters<typeof verdicts>[0]): string => {
     clock.advance(60_000);
-    health.observeEach("StoragePool", "pool", verdicts(kinds), at());
+    health.observe("StoragePool", "pool", verdicts(kinds), at());
     const { status, subjects } = condition("StoragePool");
     return `${status} ${subjects.join(",")}`;
   };
@@ -152,7 +152,7 @@ test("each subject is counted by itself: one pool out of order is named, and no 
 test("subjects that cannot be listed are unknown, not gone", () => {
   const { at, health, allGood, condition } = setUp();
   allGood();
-  health.observeEach("StoragePool", "pool", verdicts({ a: "good" }), at());
+  health.observe("StoragePool", "pool", verdicts({ a: "good" }), at());
   for (let look = 0; look < 3; look += 1)
     health.observe("StoragePool", "pool", { kind: "unknown", evidence: "libvirt is away" }, at());
   assert.deepEqual(

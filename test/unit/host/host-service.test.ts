@@ -21,13 +21,17 @@ async function start(
   {
     configuredId = libvirtUuid,
     record = new FakeRecord(),
-  }: { configuredId?: string | null; record?: FakeRecord } = {},
+    bmc = "auto",
+  }: { configuredId?: string | null; record?: FakeRecord; bmc?: "auto" | "off" } = {},
 ) {
   const clock = new FakeClock();
   const conditions: Condition[] = [];
   const warnings: unknown[] = [];
   const host = new HostService({
-    config: configSchema.parse({ host: { id: configuredId ?? undefined, labels: { zone: "a" } } }),
+    config: configSchema.parse({
+      host: { id: configuredId ?? undefined, labels: { zone: "a" } },
+      bmc: { interface: bmc },
+    }),
     libvirt: new Libvirt({ uri: "test:///default", log: silentLog }),
     record,
     clock,
@@ -117,6 +121,21 @@ test("sensors: the fixture's stalled memory and missing /dev/kvm", async (contex
   await until("kvm", () => condition("KvmUnavailable")?.status !== "unknown");
   assert.equal(condition("KvmUnavailable")?.status, "false");
   await until("disks", () => condition("DiskSpace")?.status === "false");
+});
+
+test("a BMC that an earlier agent asked is missed, unless it is to be left alone from now on", async (context) => {
+  const first = await start(context);
+  const { bootId } = first.host.snapshot().identity;
+  for (const [bmc, status] of [
+    ["auto", "unknown"],
+    ["off", "false"],
+  ] as const) {
+    const record = new FakeRecord();
+    record.health = { ...record.health, seen: { bootId, names: { reader: ["bmc"] } } };
+    const { until, condition } = await start(context, { record, bmc });
+    await until("a look at the BMC", () => (condition("Psu")?.lastProbeMs ?? 0) > 0);
+    assert.equal(condition("Psu")?.status, status);
+  }
 });
 
 test("a claim, a cordon and a failing KVM are each told to who watches", async (context) => {
