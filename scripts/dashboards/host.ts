@@ -45,6 +45,15 @@ export const host = dashboard(
           [waiting("io"), "io, some"],
           [stalled("io"), "io, all"],
         ]),
+        graph("Load", "short", [
+          [`socle_host_load_average{${at}}`, "{{minutes}} min"],
+          [`socle_host_threads_running{${at}}`, "running"],
+          [`socle_host_threads_blocked{${at}}`, "waiting for a disk"],
+        ]),
+        graph("Switches and interrupts", "ops", [
+          [rate("socle_host_context_switches_total"), "context switches"],
+          [rate("socle_host_interrupts_total"), "interrupts"],
+        ]),
         graph("Memory", "bytes", [
           [`socle_host_memory_bytes{${at},kind=~"total|available|anonymous|cached|hugetlb"}`, "{{kind}}"],
         ]),
@@ -90,6 +99,31 @@ export const host = dashboard(
       ],
     },
     {
+      title: "Disk I/O",
+      panels: [
+        graph("Operations", "ops", [
+          [rate("socle_host_disk_read_ops_total"), "read {{device}}"],
+          [rate("socle_host_disk_write_ops_total"), "write {{device}}"],
+        ]),
+        graph("Throughput", "Bps", [
+          [rate("socle_host_disk_read_bytes_total"), "read {{device}}"],
+          [rate("socle_host_disk_write_bytes_total"), "write {{device}}"],
+        ]),
+        graph("Utilisation", "percentunit", [[rate("socle_host_disk_io_seconds_total"), "{{device}}"]]),
+        graph("Queue", "short", [[rate("socle_host_disk_io_weighted_seconds_total"), "{{device}}"]]),
+        graph("Time of an operation", "s", [
+          [
+            `${rate("socle_host_disk_read_seconds_total")} / ${rate("socle_host_disk_read_ops_total")}`,
+            "read {{device}}",
+          ],
+          [
+            `${rate("socle_host_disk_write_seconds_total")} / ${rate("socle_host_disk_write_ops_total")}`,
+            "write {{device}}",
+          ],
+        ]),
+      ],
+    },
+    {
       title: "Disks",
       panels: [
         bars("Wear", "percentunit", [`socle_host_disk_wear_ratio{${at}}`, "{{device}}"], {
@@ -126,6 +160,10 @@ export const host = dashboard(
             `${rate("socle_host_nic_receive_drops_total")} + ${rate("socle_host_nic_transmit_drops_total")}`,
             "drops {{device}}",
           ],
+        ]),
+        graph("Tracked connections", "short", [
+          [`socle_host_conntrack_entries{${at}}`, "there"],
+          [`socle_host_conntrack_entries_limit{${at}}`, "limit"],
         ]),
         graph("Bonds: links up", "short", [
           [`socle_host_bond_active_slaves{${at}}`, "up {{bond}}"],

@@ -46,7 +46,30 @@ const failingDisk = {
   state: "live",
   asleep: false,
 };
+const requests = { ops: 1000, merged: 40, bytes: 4_096_000, seconds: 1.25 };
+
 const deviceValues: FixedValues = {
+  diskIo: sampled([
+    {
+      device: "nvme0n1",
+      read: requests,
+      write: { ...requests, ops: 3000 },
+      inProgress: 2,
+      busySeconds: 1.75,
+      weightedSeconds: 2.5,
+      discard: { ...requests, ops: 7 },
+      flush: { ops: 12, seconds: 0.125 },
+    },
+    // By an old kernel.
+    {
+      device: "sda",
+      read: requests,
+      write: requests,
+      inProgress: 0,
+      busySeconds: 1.75,
+      weightedSeconds: 2.5,
+    },
+  ]),
   disks: sampled([failingDisk]),
   diskHealth: sampled([
     {
@@ -151,6 +174,27 @@ export const fixedValues: FixedValues = {
     },
   ]),
   cpu: sampled({ secondsByMode: { user: 1000.25, idle: 50_000.5 } }),
+  cpuFrequency: sampled({ lowestHertz: 8e8, averageHertz: 2.45e9, highestHertz: 3.4e9 }, 60_000),
+  activity: sampled({
+    loadAverage: { 1: 12.41, 5: 9.87, 15: 8.02 },
+    threads: 3127,
+    running: 14,
+    blocked: 2,
+    contextSwitches: 8_211_442,
+    interrupts: 199_292,
+    forks: 114_219,
+    openFiles: 5728,
+    maxOpenFiles: 2 ** 63,
+    majorFaults: 9844,
+    swapInBytes: 49_152,
+    swapOutBytes: 1_392_640,
+    oomKills: 2,
+  }),
+  networkStack: sampled({
+    softnet: { dropped: 26, squeezed: 17 },
+    tcp: { inUse: 47, orphaned: 1, timeWait: 12 },
+    conntrack: { entries: 18_231, limit: 262_144 },
+  }),
   pressure: sampled(new Map([["memory" as const, { waiting: stall, stalled: stall }]])),
   interfaces: sampled([
     { name: "eth0", receive: traffic, transmit: traffic, up: true, speedBytesPerSecond: 1.25e9 },
