@@ -69,12 +69,13 @@ export const host = dashboard(
       panels: [
         graph("Temperatures", "celsius", [[`socle_host_temperature_celsius{${at}}`, "{{chip}} {{sensor}}"]]),
         graph("Fans", "rotrpm", [[`socle_host_fan_speed_rpm{${at}}`, "{{chip}} {{sensor}}"]]),
+        graph("Current", "short", [[`socle_host_current_amperes{${at}}`, "{{chip}} {{sensor}}"]]),
         graph("Power", "watt", [
           [`socle_host_power_watts{${at}}`, "{{chip}} {{sensor}}"],
           [rate("socle_host_energy_joules_total"), "{{zone}}"],
         ]),
-        table("Fans and power supplies that failed", "short", [
-          `socle_host_fan_state{${at},state="failed"} == 1 or socle_host_psu_state{${at},state=~"failing|failed"} == 1`,
+        table("Fans, power supplies and parts of the chassis that failed", "short", [
+          `socle_host_chassis_fault{${at}} == 1 or socle_host_fan_state{${at},state="failed"} == 1 or socle_host_psu_state{${at},state=~"failing|failed"} == 1`,
         ]),
       ],
     },
