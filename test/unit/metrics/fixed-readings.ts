@@ -1,18 +1,23 @@
 import type { ReaderState, Sampled } from "../../../agent/host/readers/reader.ts";
 import type { HostReadings, HostValue, ReaderName } from "../../../agent/host/readers/table.ts";
+import { parseSensors } from "../../../agent/hardware/bmc-text.ts";
 import { nowMs } from "./fixed-vms.ts";
 
 type FixedValues = { readonly [N in ReaderName]?: Sampled<HostValue<N>> };
 
 /** Readings that stand still; a reader without one found that the machine does not have it. */
 export function fixedReadings(values: FixedValues): HostReadings {
-  const states = Object.keys(values).map((name): ReaderState => ({
+  const looked = { lookedAtMs: nowMs - 3000, tookMs: 2 };
+  const read = Object.keys(values).map((name): ReaderState => ({
     name,
     state: "read",
     reason: "",
-    lookedAtMs: nowMs - 3000,
-    tookMs: 2,
+    ...looked,
   }));
+  const states: ReaderState[] =
+    values.throttling === undefined
+      ? [...read, { name: "throttling", state: "unsupported", reason: "not here", ...looked }]
+      : read;
   return {
     newest: (name) => values[name],
     last: (name) => {
@@ -132,7 +137,56 @@ const deviceValues: FixedValues = {
     { name: "watchdog1", identity: "IPMI" },
   ]),
   firmware: sampled([{ component: "bios", version: "2.7" }]),
+  sensors: sampled({
+    temperatures: [
+      { chip: "coretemp.0", sensor: "Package id 0", celsius: 61, criticalCelsius: 100, criticalAlarm: false },
+    ],
+    fans: [{ chip: "nct6798", sensor: "SYS_FAN1", rpm: 5400, isFailed: false }],
+    voltages: [{ chip: "nct6798", sensor: "CPU Vcore", volts: 1.016 }],
+    currents: [{ chip: "power_meter-ACPI000D:00", sensor: "PSU1 in", amperes: 1.79 }],
+    powers: [{ chip: "power_meter-ACPI000D:00", sensor: "power1", watts: 412 }],
+    unread: { temperatures: [], fans: [] },
+    silent: [],
+  }),
+  bmc: sampled(
+    parseSensors(
+      [
+        "Inlet Temp,23,degrees C,ok,7.1,System Board,Temperature,,,,55.000,47.000,42.000,0.000,0.000,0.000,0.000,255.000",
+        "Fan1 RPM,5400,RPM,ok,29.1,Fan Device,Fan,,,,0.000,0.000,0.000,600.000,1200.000,1800.000,0.000,15300.000",
+        "Fan1 Duty,35,percent,ok,29.1,Fan Device,Fan,,,,0.000,0.000,0.000,0.000,0.000,0.000,0.000,100.000",
+        "PSU1 Voltage,230,Volts,ok,10.1,Power Supply,Voltage,,,,0.000,0.000,0.000,0.000,0.000,0.000,0.000,255.000",
+        "PSU1 Current,0.800,Amps,ok,10.1,Power Supply,Current,,,,0.000,0.000,0.000,0.000,0.000,0.000,0.000,25.500",
+        "System Power,220,Watts,ok,7.1,System Board,Other,,,,0.000,0.000,0.000,0.000,0.000,0.000,0.000,510.000",
+        "PS1 Status,06h,ok,10.1,Presence detected",
+        "PS2 Status,07h,ok,10.2,Presence detected, Failure detected",
+      ].join("\n"),
+    ),
+    60_000,
+  ),
+  bmcEvents: sampled(
+    {
+      entries: 117,
+      counts: new Map([
+        ["info", 3],
+        ["warning", 1],
+        ["critical", 2],
+      ]),
+      overflowed: false,
+    },
+    60_000,
+  ),
   bmcPower: sampled(212),
+  bmcChassis: sampled(
+    {
+      isOn: true,
+      faults: new Map([
+        ["drive", true],
+        ["cooling", false],
+      ]),
+    },
+    60_000,
+  ),
+  bmcFirmware: sampled("7.10", 600_000),
   certificate: sampled({ notBeforeMs: nowMs - 86_400_000, notAfterMs: nowMs + 3 * 86_400_000 }),
   gpus: sampled([
     {
@@ -141,9 +195,11 @@ const deviceValues: FixedValues = {
       pciAddress: "00000000:17:00.0",
       driver: "570.86.10",
       temperatureCelsius: 41,
+      powerWatts: 81.5,
       utilizationRatio: 0.07,
       memoryTotalBytes: 48 * 2 ** 30,
       memoryUsedBytes: 2 ** 30,
+      uncorrectedErrors: 1,
     },
   ]),
 };
@@ -195,7 +251,13 @@ export const fixedValues: FixedValues = {
     tcp: { inUse: 47, orphaned: 1, timeWait: 12 },
     conntrack: { entries: 18_231, limit: 262_144 },
   }),
-  pressure: sampled(new Map([["memory" as const, { waiting: stall, stalled: stall }]])),
+  pressure: sampled(
+    new Map([
+      ["cpu" as const, { waiting: stall, stalled: stall }],
+      ["memory" as const, { waiting: stall, stalled: stall }],
+      ["io" as const, { waiting: stall, stalled: stall }],
+    ]),
+  ),
   interfaces: sampled([
     { name: "eth0", receive: traffic, transmit: traffic, up: true, speedBytesPerSecond: 1.25e9 },
     { name: "lo", receive: traffic, transmit: traffic },
