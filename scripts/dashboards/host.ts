@@ -133,6 +133,10 @@ export const host = dashboard(
         bars("Spare blocks left", "percentunit", [`socle_host_disk_spare_ratio{${at}}`, "{{device}}"]),
         table("Warnings", "short", [`socle_host_disk_critical_warning{${at}} == 1`]),
         table("Arrays", "short", [`socle_host_raid_state{${at}} == 1`]),
+        graph("Bad sectors", "short", [[`socle_host_disk_bad_sectors{${at}}`, "{{device}} {{state}}"]]),
+        graph("Written in its life", "bytes", [
+          [`socle_host_disk_lifetime_written_bytes_total{${at}}`, "{{device}}"],
+        ]),
         graph("Media errors a day", "short", [
           [`increase(socle_host_disk_media_errors_total{${at}}[24h])`, "{{device}}"],
         ]),

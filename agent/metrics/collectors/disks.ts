@@ -89,6 +89,32 @@ export const hostDiskHealth = collector(
       "device",
       "warning",
     ]),
+    powerOn: counter(
+      "socle_host_disk_power_on_seconds_total",
+      "How long it was on since it was made.",
+      perDisk,
+    ),
+    powerCycles: counter("socle_host_disk_power_cycles_total", "Times it was switched on.", perDisk),
+    unsafeShutdowns: counter(
+      "socle_host_disk_unsafe_shutdowns_total",
+      "Times it lost its power without being told before.",
+      perDisk,
+    ),
+    lifetimeRead: counter(
+      "socle_host_disk_lifetime_read_bytes_total",
+      "Read from it since it was made, by its own count.",
+      perDisk,
+    ),
+    lifetimeWritten: counter(
+      "socle_host_disk_lifetime_written_bytes_total",
+      "Written to it since it was made, by its own count.",
+      perDisk,
+    ),
+    sectors: gauge(
+      "socle_host_disk_bad_sectors",
+      "Sectors that the disk replaced (reallocated), could not read (pending), or found bad by its own test (uncorrectable).",
+      ["device", "state"],
+    ),
     temperature: gauge("socle_host_disk_temperature_celsius", "As the disk itself measures.", perDisk),
   },
   ({ readings }, emit) => {
@@ -99,6 +125,14 @@ export const hostDiskHealth = collector(
       emit.spare(told?.spareRatio, disk.name);
       emit.mediaErrors(told?.mediaErrors, disk.name);
       emit.temperature(told?.temperatureCelsius, disk.name);
+      emit.powerOn(told?.powerOnSeconds, disk.name);
+      emit.powerCycles(told?.powerCycles, disk.name);
+      emit.unsafeShutdowns(told?.unsafeShutdowns, disk.name);
+      emit.lifetimeRead(told?.readBytes, disk.name);
+      emit.lifetimeWritten(told?.writtenBytes, disk.name);
+      emit.sectors(told?.reallocatedSectors, disk.name, "reallocated");
+      emit.sectors(told?.pendingSectors, disk.name, "pending");
+      emit.sectors(told?.uncorrectableSectors, disk.name, "uncorrectable");
       for (const [warning, is] of told?.warnings ?? []) emit.warning(Number(is), disk.name, warning);
     }
     return disks?.readAtMs;
