@@ -13,13 +13,15 @@ const MAX_REPORT_BYTES = 1024 ** 2;
 const MAX_BMC_BYTES = 4 * 1024 ** 2;
 
 /** What is asked of a BMC, whichever way leads there. */
-export type BmcQuestion = "sensors" | "log-info" | `log ${number}` | "power";
+export type BmcQuestion = "sensors" | "log-info" | `log ${number}` | "power" | "chassis" | "firmware";
 
 /** ipmitool's arguments for it, behind those that say which BMC. Undefined: it is no such question. */
 export function ipmitoolArguments(question: string): readonly string[] | undefined {
   if (question === "sensors") return ["-v", "-c", "sdr", "elist"];
   if (question === "log-info") return ["sel", "info"];
   if (question === "power") return ["dcmi", "power", "reading"];
+  if (question === "chassis") return ["chassis", "status"];
+  if (question === "firmware") return ["mc", "info"];
   const last = /^log ([1-9]\d{0,2})$/.exec(question)?.[1];
   return last === undefined ? undefined : ["-c", "sel", "elist", "last", last];
 }
@@ -28,7 +30,8 @@ export function ipmitoolArguments(question: string): readonly string[] | undefin
  * All that the agent asks of this machine with more rights than its own, each a line of text:
  *
  *     smart DISK            smartctl's report of nvme0, sda, ...; one that sleeps is not woken
- *     bmc sensors           what ipmitool says over /dev/ipmi0; also: bmc log-info, bmc log 16, bmc power
+ *     bmc sensors           what ipmitool says over /dev/ipmi0; also: bmc log-info, log 16, power,
+ *                           chassis, firmware
  *     energy                the CPUs' energy counters, as `readEnergyCounters`
  *     kernel-log [NUMBER]   the kernel's log behind the record of this number, as `KernelLogTail`
  */

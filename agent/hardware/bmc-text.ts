@@ -13,7 +13,7 @@ export interface BmcSensor {
   /** What it measured. */
   readonly measured?: {
     readonly value: number;
-    /** degrees C, RPM, Volts, Watts, ... */
+    /** degrees C, RPM, Volts, Amps, Watts, ... */
     readonly unit: string;
     readonly upperCritical?: number;
   };
@@ -109,6 +109,58 @@ export function parseDcmiPower(text: string): number | undefined {
   const watts = numberOf(/Instantaneous power reading:\s*(\d+) Watts/.exec(text)?.[1]);
   const isOff = /Power reading state is:\s*deactivated/.test(text);
   return watts === 0 || isOff ? undefined : watts;
+}
+
+export const chassisFaults = [
+  "power_overload",
+  "main_power",
+  "power_control",
+  "drive",
+  "cooling",
+  "intrusion",
+] as const;
+export type ChassisFault = (typeof chassisFaults)[number];
+
+export interface Chassis {
+  readonly isOn: boolean;
+  /** Only of what the controller tells. */
+  readonly faults: ReadonlyMap<ChassisFault, boolean>;
+}
+
+const CHASSIS_FAULTS: Readonly<Record<ChassisFault, string>> = {
+  power_overload: "Power Overload",
+  main_power: "Main Power Fault",
+  power_control: "Power Control Fault",
+  drive: "Drive Fault",
+  cooling: "Cooling/Fan Fault",
+  intrusion: "Chassis Intrusion",
+};
+
+/** By `ipmitool chassis status`. */
+export function parseChassis(text: string): Chassis {
+  const told = new Map(
+    text.split("\n").map((line) => {
+      const [name = "", value = ""] = line.split(":", 2).map((part) => part.trim());
+      return [name, value];
+    }),
+  );
+  const power = told.get("System Power");
+  if (power !== "on" && power !== "off")
+    throw new Error(`the BMC does not say whether the machine is on: ${text.slice(0, 100)}`);
+  const faults = new Map<ChassisFault, boolean>();
+  for (const fault of chassisFaults) {
+    const is = told.get(CHASSIS_FAULTS[fault]);
+    if (is === "true" || is === "active") faults.set(fault, true);
+    if (is === "false" || is === "inactive") faults.set(fault, false);
+  }
+  return { isOn: power === "on", faults };
+}
+
+/** By `ipmitool mc info`. */
+export function parseBmcFirmware(text: string): string {
+  const version = /^Firmware Revision\s*: (\S+)$/m.exec(text)?.[1];
+  if (version === undefined) throw new Error(`the BMC does not say its version: ${text.slice(0, 100)}`);
+  return version;
 }
 
 export const selSeverities = ["info", "warning", "critical"] as const;

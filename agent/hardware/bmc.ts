@@ -3,7 +3,14 @@ import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
 import { ipmitoolArguments, type BmcQuestion } from "./answers.ts";
 import { BmcLog, type BmcEvents, type BmcLogSeen } from "./bmc-log.ts";
-import { parseDcmiPower, parseSensors, type BmcSensor } from "./bmc-text.ts";
+import {
+  parseBmcFirmware,
+  parseChassis,
+  parseDcmiPower,
+  parseSensors,
+  type BmcSensor,
+  type Chassis,
+} from "./bmc-text.ts";
 import { OneChild, runChild, type Child } from "./child.ts";
 import type { LogMark } from "./log-mark.ts";
 import { Privileged } from "./privileged.ts";
@@ -61,6 +68,16 @@ export class Bmc {
         throw new SocleError("unsupported", "NO_DCMI", "the BMC tells no power by DCMI");
       return watts;
     });
+  }
+
+  /** Whether the machine is on, by its controller's word, and what of it has failed. */
+  chassis(signal: AbortSignal): Promise<Reading<Chassis>> {
+    return this.#reading(async () => parseChassis(await this.#ask("chassis", signal)));
+  }
+
+  /** The version of its own firmware. */
+  firmware(signal: AbortSignal): Promise<Reading<string>> {
+    return this.#reading(async () => parseBmcFirmware(await this.#ask("firmware", signal)));
   }
 
   async #reading<T>(read: () => Promise<T>): Promise<Reading<T>> {

@@ -31,6 +31,12 @@ export interface Voltage {
   readonly volts: number;
 }
 
+export interface Current {
+  readonly chip: string;
+  readonly sensor: string;
+  readonly amperes: number;
+}
+
 export interface Power {
   readonly chip: string;
   readonly sensor: string;
@@ -42,6 +48,7 @@ export interface Sensors {
   readonly temperatures: readonly Temperature[];
   readonly fans: readonly Fan[];
   readonly voltages: readonly Voltage[];
+  readonly currents: readonly Current[];
   readonly powers: readonly Power[];
   /** Sensors with a critical point, and fans, that could not be read: chip and sensor. */
   readonly unread: { readonly temperatures: readonly string[]; readonly fans: readonly string[] };
@@ -66,7 +73,7 @@ interface Found {
 
 /** One sensor's files: those that stay as they are were read when it was found. */
 interface Probe {
-  readonly kind: "temp" | "fan" | "in" | "power" | "zone";
+  readonly kind: "temp" | "fan" | "in" | "curr" | "power" | "zone";
   readonly chip: string;
   readonly sensor: string;
   readonly directory: string;
@@ -85,6 +92,7 @@ const MOVING = {
   temp: ["input", "crit_alarm", "fault"],
   fan: ["input", "alarm", "fault"],
   in: ["input"],
+  curr: ["input"],
   power: ["input", "average"],
 } as const;
 
@@ -182,6 +190,7 @@ function assemble(
     temperatures: [] as Temperature[],
     fans: [] as Fan[],
     voltages: [] as Voltage[],
+    currents: [] as Current[],
     powers: [] as Power[],
     unread: { temperatures: [] as string[], fans: [] as string[] },
   };
@@ -230,6 +239,11 @@ function assemble(
         if (millivolts !== undefined) sensors.voltages.push({ chip, sensor, volts: millivolts / 1000 });
         break;
       }
+      case "curr": {
+        const milliamperes = moving("input");
+        if (milliamperes !== undefined) sensors.currents.push({ chip, sensor, amperes: milliamperes / 1000 });
+        break;
+      }
       case "power": {
         const microwatts = moving("input") ?? moving("average");
         if (microwatts !== undefined) sensors.powers.push({ chip, sensor, watts: microwatts / 1e6 });
@@ -251,7 +265,8 @@ async function findChips(
     const directory = join(root, entry);
     const files = await entriesOf(directory);
     const found = files.flatMap((file) => {
-      const [, kind, index] = /^(temp|fan|in|power)(\d+)_(?:input|average|fault|alarm)$/.exec(file) ?? [];
+      const [, kind, index] =
+        /^(temp|fan|in|curr|power)(\d+)_(?:input|average|fault|alarm)$/.exec(file) ?? [];
       return kind === undefined || index === undefined ? [] : [{ kind: kind as keyof typeof MOVING, index }];
     });
     const prefixes = new Map(found.map(({ kind, index }) => [`${kind}${index}`, kind]));

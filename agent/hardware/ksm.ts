@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pageBytes } from "./page-size.ts";
 import { parseWhole, readText, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
@@ -19,15 +19,4 @@ export function readKsm(roots: Roots): Promise<Reading<SamePages>> {
     );
     return { running: run === 1, savedBytes: (sharing ?? 0) * (await pageBytes()) };
   });
-}
-
-const AT_PAGESZ = 6n;
-
-/** The kernel's page size, from what it told this process at its start (getauxval(3)). */
-async function pageBytes(): Promise<number> {
-  const auxiliary = await readFile("/proc/self/auxv");
-  for (let at = 0; at + 16 <= auxiliary.length; at += 16) {
-    if (auxiliary.readBigUInt64LE(at) === AT_PAGESZ) return Number(auxiliary.readBigUInt64LE(at + 8));
-  }
-  throw new Error("/proc/self/auxv names no page size");
 }

@@ -23,11 +23,23 @@ export interface DiskHealth {
   /** Data that could not be read back, since it was made. */
   readonly mediaErrors?: number;
   readonly temperatureCelsius?: number;
+  /** These since it was made. */
+  readonly powerOnSeconds?: number;
+  readonly powerCycles?: number;
+  readonly unsafeShutdowns?: number;
+  readonly readBytes?: number;
+  readonly writtenBytes?: number;
+  /** Of a SATA or SCSI disk: sectors that it replaced, that it could not read and will replace when they are written, and that its own tests could not read. */
+  readonly reallocatedSectors?: number;
+  readonly pendingSectors?: number;
+  readonly uncorrectableSectors?: number;
   /** Only of those that this kind of disk can tell. */
   readonly warnings: ReadonlyMap<DiskWarning, boolean>;
 }
 
 const whole = z.number().int().min(0);
+/** What is shown and decides nothing: one that makes no sense costs itself alone. */
+const shown = z.number().min(0).optional().catch(undefined);
 const uncorrected = z.object({ total_uncorrected_errors: whole }).optional();
 const report = z.object({
   smartctl: z.object({
@@ -37,6 +49,8 @@ const report = z.object({
   serial_number: z.string().optional(),
   temperature: z.object({ current: z.number() }).optional(),
   smart_status: z.object({ passed: z.boolean() }).optional(),
+  power_on_time: z.object({ hours: shown }).optional().catch(undefined),
+  power_cycle_count: shown,
   endurance_used: z.object({ current_percent: whole }).optional(),
   scsi_percentage_used_endurance_indicator: whole.optional(),
   nvme_smart_health_information_log: z
@@ -46,15 +60,25 @@ const report = z.object({
       available_spare_threshold: whole.optional(),
       percentage_used: whole.optional(),
       media_errors: whole.optional(),
+      data_units_read: shown,
+      data_units_written: shown,
+      unsafe_shutdowns: shown,
     })
     .optional(),
   ata_smart_attributes: z
     .object({
       table: z.array(
-        z.object({ id: whole, name: z.string(), value: whole, raw: z.object({ value: whole }) }),
+        z.object({
+          id: whole,
+          name: z.string(),
+          value: whole,
+          // 64 bits, which some makers use for times and temperatures too.
+          raw: z.object({ value: z.number().min(0), string: z.string().optional() }),
+        }),
       ),
     })
     .optional(),
+  scsi_grown_defect_list: shown,
   scsi_error_counter_log: z.object({ read: uncorrected, write: uncorrected, verify: uncorrected }).optional(),
 });
 type Report = z.output<typeof report>;
@@ -96,6 +120,14 @@ function healthOf(parsed: Report): DiskHealth | undefined {
     spareThresholdRatio: ratio(nvme?.available_spare_threshold),
     mediaErrors: mediaErrors(parsed),
     temperatureCelsius: parsed.temperature?.current,
+    powerOnSeconds: times(parsed.power_on_time?.hours, 3600),
+    powerCycles: parsed.power_cycle_count,
+    unsafeShutdowns: nvme?.unsafe_shutdowns,
+    readBytes: times(nvme?.data_units_read, DATA_UNIT_BYTES),
+    writtenBytes: times(nvme?.data_units_written, DATA_UNIT_BYTES),
+    reallocatedSectors: sectors(parsed, REALLOCATED) ?? parsed.scsi_grown_defect_list,
+    pendingSectors: sectors(parsed, PENDING),
+    uncorrectableSectors: sectors(parsed, OFFLINE_UNCORRECTABLE),
   };
   const known = Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== undefined));
   return { ...known, warnings: warningsOf(nvme?.critical_warning, status?.passed) };
@@ -141,6 +173,24 @@ function mediaErrors(parsed: Report): number | undefined {
       ? counted.reduce((sum, { total_uncorrected_errors: errors }) => sum + errors, 0)
       : undefined)
   );
+}
+
+/** NVMe counts in thousands of 512 bytes, whatever its sectors are. */
+const DATA_UNIT_BYTES = 512_000;
+/** ATA attributes. */
+const REALLOCATED = 5;
+const PENDING = 197;
+const OFFLINE_UNCORRECTABLE = 198;
+
+/** Some makers keep more in the raw value than the count: smartctl's text begins with the count. */
+function sectors(parsed: Report, attribute: number): number | undefined {
+  const raw = parsed.ata_smart_attributes?.table.find(({ id }) => id === attribute)?.raw;
+  const counted = /^\d+/.exec(raw?.string ?? "")?.[0];
+  return counted === undefined ? raw?.value : Number(counted);
+}
+
+function times(value: number | undefined, unit: number): number | undefined {
+  return value === undefined ? undefined : value * unit;
 }
 
 function ratio(percent: number | undefined): number | undefined {

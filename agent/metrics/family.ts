@@ -50,7 +50,7 @@ export const contentTypes: Readonly<Record<Format, string>> = {
 /** What stands last in an exposition. */
 export const trailers: Readonly<Record<Format, string>> = { text: "", openmetrics: "# EOF\n" };
 
-const units = ["seconds", "bytes", "ratio", "celsius", "volts", "watts", "joules", "rpm"];
+const units = ["seconds", "bytes", "ratio", "celsius", "volts", "amperes", "watts", "joules", "hertz", "rpm"];
 
 /**
  * The lines above a family's samples. The samples themselves are the same in both formats; in OpenMetrics a counter's

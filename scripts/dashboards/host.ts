@@ -47,6 +47,15 @@ export const host = dashboard(
           [waiting("io"), "io, some"],
           [stalled("io"), "io, all"],
         ]),
+        graph("Load", "short", [
+          [`socle_host_load_average{${at}}`, "{{minutes}} min"],
+          [`socle_host_threads_running{${at}}`, "running"],
+          [`socle_host_threads_blocked{${at}}`, "waiting for a disk"],
+        ]),
+        graph("Switches and interrupts", "ops", [
+          [rate("socle_host_context_switches_total"), "context switches"],
+          [rate("socle_host_interrupts_total"), "interrupts"],
+        ]),
         graph("Memory", "bytes", [
           [`socle_host_memory_bytes{${at},kind=~"total|available|anonymous|cached|hugetlb"}`, "{{kind}}"],
         ]),
@@ -62,12 +71,13 @@ export const host = dashboard(
       panels: [
         graph("Temperatures", "celsius", [[`socle_host_temperature_celsius{${at}}`, "{{chip}} {{sensor}}"]]),
         graph("Fans", "rotrpm", [[`socle_host_fan_speed_rpm{${at}}`, "{{chip}} {{sensor}}"]]),
+        graph("Current", "short", [[`socle_host_current_amperes{${at}}`, "{{chip}} {{sensor}}"]]),
         graph("Power", "watt", [
           [`socle_host_power_watts{${at}}`, "{{chip}} {{sensor}}"],
           [rate("socle_host_energy_joules_total"), "{{zone}}"],
         ]),
-        table("Fans and power supplies that failed", "short", [
-          `socle_host_fan_state{${at},state="failed"} == 1 or socle_host_psu_state{${at},state=~"failing|failed"} == 1`,
+        table("Fans, power supplies and parts of the chassis that failed", "short", [
+          `socle_host_chassis_fault{${at}} == 1 or socle_host_fan_state{${at},state="failed"} == 1 or socle_host_psu_state{${at},state=~"failing|failed"} == 1`,
         ]),
       ],
     },
@@ -92,6 +102,31 @@ export const host = dashboard(
       ],
     },
     {
+      title: "Disk I/O",
+      panels: [
+        graph("Operations", "ops", [
+          [rate("socle_host_disk_read_ops_total"), "read {{device}}"],
+          [rate("socle_host_disk_write_ops_total"), "write {{device}}"],
+        ]),
+        graph("Throughput", "Bps", [
+          [rate("socle_host_disk_read_bytes_total"), "read {{device}}"],
+          [rate("socle_host_disk_write_bytes_total"), "write {{device}}"],
+        ]),
+        graph("Utilisation", "percentunit", [[rate("socle_host_disk_io_seconds_total"), "{{device}}"]]),
+        graph("Queue", "short", [[rate("socle_host_disk_io_weighted_seconds_total"), "{{device}}"]]),
+        graph("Time of an operation", "s", [
+          [
+            `${rate("socle_host_disk_read_seconds_total")} / ${rate("socle_host_disk_read_ops_total")}`,
+            "read {{device}}",
+          ],
+          [
+            `${rate("socle_host_disk_write_seconds_total")} / ${rate("socle_host_disk_write_ops_total")}`,
+            "write {{device}}",
+          ],
+        ]),
+      ],
+    },
+    {
       title: "Disks",
       panels: [
         bars("Wear", "percentunit", [`socle_host_disk_wear_ratio{${at}}`, "{{device}}"], {
@@ -100,6 +135,10 @@ export const host = dashboard(
         bars("Spare blocks left", "percentunit", [`socle_host_disk_spare_ratio{${at}}`, "{{device}}"]),
         table("Warnings", "short", [`socle_host_disk_critical_warning{${at}} == 1`]),
         table("Arrays", "short", [`socle_host_raid_state{${at}} == 1`]),
+        graph("Bad sectors", "short", [[`socle_host_disk_bad_sectors{${at}}`, "{{device}} {{state}}"]]),
+        graph("Written in its life", "bytes", [
+          [`socle_host_disk_lifetime_written_bytes_total{${at}}`, "{{device}}"],
+        ]),
         graph("Media errors a day", "short", [
           [`increase(socle_host_disk_media_errors_total{${at}}[24h])`, "{{device}}"],
         ]),
@@ -128,6 +167,10 @@ export const host = dashboard(
             `${rate("socle_host_nic_receive_drops_total")} + ${rate("socle_host_nic_transmit_drops_total")}`,
             "drops {{device}}",
           ],
+        ]),
+        graph("Tracked connections", "short", [
+          [`socle_host_conntrack_entries{${at}}`, "there"],
+          [`socle_host_conntrack_entries_limit{${at}}`, "limit"],
         ]),
         graph("Bonds: links up", "short", [
           [`socle_host_bond_active_slaves{${at}}`, "up {{bond}}"],

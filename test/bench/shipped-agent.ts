@@ -20,12 +20,13 @@ export async function shippedAgent(
   return { bundle: await run.bundle(), nodeOptions: options.split(" ").filter(Boolean), environment };
 }
 
-/** Starts it on the libvirt of `uri`; it stops with the run. */
+/** Starts it; it stops with the run. `mountsOf` as with `AgentProcess`. */
 export async function startShippedAgent(
   run: Run,
   config: NonNullable<AgentProcessOptions["config"]>,
+  options: Pick<AgentProcessOptions, "mountsOf"> = {},
 ): Promise<AgentProcess> {
-  return run.keep(await AgentProcess.start({ ...(await shippedAgent(run)), config }));
+  return run.keep(await AgentProcess.start({ ...(await shippedAgent(run)), ...options, config }));
 }
 
 /** A client on its unix socket, until the end of the run. */

@@ -35,7 +35,7 @@ async function startHost(context: test.TestContext, { access }: SimulatedBmc, ti
       clock: host.clock,
       log: silentLog,
     });
-    const collect = ["host_sensors", "host_bmc"];
+    const collect = ["host_sensors", "host_bmc", "host_firmware"];
     return Buffer.concat(await exposition.render("text", { collect, exclude: [] }, 10_000)).toString();
   };
   const value = async (series: string): Promise<number | undefined> => {
@@ -63,7 +63,12 @@ test(
     assert.equal(await value('socle_host_temperature_critical_celsius{chip="bmc",sensor="Inlet Temp"}'), 47);
     assert.equal(await value('socle_host_fan_speed_rpm{chip="bmc",sensor="Fan1 RPM"}'), 5400);
     assert.equal(await value('socle_host_voltage_volts{chip="bmc",sensor="PSU1 Voltage"}'), 230);
+    assert.equal(await value('socle_host_current_amperes{chip="bmc",sensor="PSU1 Current"}'), 2);
     assert.equal(await value('socle_host_power_watts{chip="bmc",sensor="System Power"}'), 220);
+    // The simulator's machine is off, and nothing of it has failed.
+    assert.equal(await value("socle_host_chassis_powered"), 0);
+    assert.equal(await value('socle_host_chassis_fault{fault="drive"}'), 0);
+    assert.equal(await value('socle_host_firmware_info{component="bmc",version="9.08"}'), 1);
     assert.equal(await value('socle_host_psu_state{psu="PS2 Status",state="ok"}'), 1);
     assert.equal(await value('socle_host_bmc_sensor_state{sensor="Fan1 RPM",state="ok"}'), 1);
     assert.equal(await promtoolComplaints(await scrape()), "");

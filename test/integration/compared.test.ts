@@ -41,7 +41,7 @@ test(
     const ours = await eventually(
       async () => {
         const series = await own();
-        const readAt = ["host_cpu", "host_nic", "vm_cpu", "vm_disk"].map((collector) =>
+        const readAt = readAgain.map((collector) =>
           valueOf(series, "socle_collector_last_success_timestamp_seconds", { collector }),
         );
         return readAt.every((at) => at !== undefined && at * 1000 > startMs) && series;
@@ -69,6 +69,11 @@ test(
     assert.ok(compared > 50, `only ${compared} values were compared`);
   },
 );
+
+const readAgain = [
+  ...["host_cpu", "host_nic", "host_activity", "host_disk_io", "host_network_stack"],
+  ...["vm_cpu", "vm_disk"],
+];
 
 interface Pair {
   readonly name: string;
@@ -151,7 +156,62 @@ function* pairs(ours: readonly Series[], theirs: readonly Series[]): Generator<P
       slack: 512 * MIB,
     };
   }
+  yield* activityPairs(ours);
   yield* vmPairs(ours);
+}
+
+/** Load, disks and the network's stack. */
+function* activityPairs(ours: readonly Series[]): Generator<Pair> {
+  const none: Labels = {};
+  for (const [ownWord, word, slack] of [
+    ["context_switches_total", "context_switches_total", 0],
+    ["interrupts_total", "intr_total", 0],
+    ["forks_total", "forks_total", 0],
+    ["major_faults_total", "vmstat_pgmajfault", 0],
+    ["oom_kills_total", "vmstat_oom_kill", 0],
+    ["files_open", "filefd_allocated", 1000],
+    ["files_open_limit", "filefd_maximum", 0],
+    ["softnet_dropped_total", "softnet_dropped_total", 0],
+    ["softnet_squeezed_total", "softnet_times_squeezed_total", 0],
+    ["conntrack_entries", "nf_conntrack_entries", 100],
+    ["conntrack_entries_limit", "nf_conntrack_entries_limit", 0],
+  ] as const) {
+    const name = `socle_host_${ownWord}`;
+    if (valueOf(ours, name, none) !== undefined)
+      yield { name, labels: none, theirName: `node_${word}`, theirLabels: none, slack };
+  }
+  for (const minutes of ["1", "5", "15"]) {
+    const theirName = `node_load${minutes}`;
+    yield { name: "socle_host_load_average", labels: { minutes }, theirName, theirLabels: none, slack: 2 };
+  }
+  for (const [state, word] of [
+    ["orphaned", "orphan"],
+    ["time_wait", "tw"],
+  ] as const) {
+    const theirName = `node_sockstat_TCP_${word}`;
+    yield { name: "socle_host_tcp_sockets", labels: { state }, theirName, theirLabels: none, slack: 100 };
+  }
+  for (const { labels } of ours.filter(({ name }) => name === "socle_host_disk_read_ops_total"))
+    for (const [ownWord, word] of [
+      ["read_ops", "reads_completed"],
+      ["read_merged", "reads_merged"],
+      ["read_bytes", "read_bytes"],
+      ["read_seconds", "read_time_seconds"],
+      ["write_ops", "writes_completed"],
+      ["write_merged", "writes_merged"],
+      ["write_bytes", "written_bytes"],
+      ["write_seconds", "write_time_seconds"],
+      ["discard_ops", "discards_completed"],
+      ["discard_seconds", "discard_time_seconds"],
+      ["flush_ops", "flush_requests"],
+      ["flush_seconds", "flush_requests_time_seconds"],
+      ["io_seconds", "io_time_seconds"],
+      ["io_weighted_seconds", "io_time_weighted_seconds"],
+    ] as const) {
+      const name = `socle_host_disk_${ownWord}_total`;
+      if (valueOf(ours, name, labels) !== undefined)
+        yield { name, labels, theirName: `node_disk_${word}_total`, theirLabels: labels };
+    }
 }
 
 function* vmPairs(ours: readonly Series[]): Generator<Pair> {

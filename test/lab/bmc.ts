@@ -23,6 +23,7 @@ const sensors = {
   fan2: { name: "Fan2 RPM", entity: [29, 2], type: 4, unit: 18, factor: 60, value: 90, lower: [30, 20, 10] },
   voltage: { name: "PSU1 Voltage", entity: [10, 1], type: 2, unit: 4, factor: 1, value: 230 },
   power: { name: "System Power", entity: [7, 1], type: 11, unit: 6, factor: 2, value: 110 },
+  current: { name: "PSU1 Current", entity: [10, 1], type: 3, unit: 5, factor: 1, value: 2 },
   psu1: { name: "PS1 Status", entity: [10, 1], type: 8, value: 1 },
   psu2: { name: "PS2 Status", entity: [10, 2], type: 8, value: 1 },
 } as const satisfies Record<string, SensorRecord>;

@@ -1,7 +1,11 @@
+import { readActivity } from "../../hardware/activity.ts";
+import { readCpuFrequency } from "../../hardware/cpu-frequency.ts";
 import { cpuTimesReader } from "../../hardware/cpu.ts";
+import { readDiskIo } from "../../hardware/diskstats.ts";
 import type { FilesystemProbe, FilesystemSpace } from "../../hardware/filesystem.ts";
 import { readKvm } from "../../hardware/kvm.ts";
 import { readMemory } from "../../hardware/memory.ts";
+import { readNetworkStack } from "../../hardware/network-stack.ts";
 import { readNetworkInterfaces } from "../../hardware/network.ts";
 import { readNuma } from "../../hardware/numa.ts";
 import { readPressures } from "../../hardware/pressure.ts";
@@ -12,6 +16,7 @@ import { journalFailures } from "./journals.ts";
 import { reader, type Reader, type ReaderContext } from "./reader.ts";
 
 const SECOND = 1000;
+const MINUTE = 60 * SECOND;
 
 /** What the kernel counts, and what the agent needs to run. */
 export const kernelReaders = ({
@@ -24,8 +29,12 @@ export const kernelReaders = ({
   memory: reader(10 * SECOND, () => readMemory(roots)),
   cells: reader(10 * SECOND, () => readNuma(roots)),
   cpu: reader(10 * SECOND, cpuTimesReader(roots)),
+  cpuFrequency: reader(MINUTE, () => readCpuFrequency(roots)),
+  activity: reader(10 * SECOND, () => readActivity(roots)),
+  diskIo: reader(10 * SECOND, () => readDiskIo(roots)),
   pressure: reader(10 * SECOND, () => readPressures(roots)),
   interfaces: reader(10 * SECOND, () => readNetworkInterfaces(roots)),
+  networkStack: reader(10 * SECOND, () => readNetworkStack(roots)),
   kvm: reader(10 * SECOND, () => readKvm(roots)),
   eventLoopLag: eventLoopLag(10 * SECOND),
   journals: journalFailures(journals, 10 * SECOND),

@@ -33,12 +33,14 @@ export const sensorReaders = ({ roots, config, clock, logs }: ReaderContext) => 
     bmc: byBmc((signal) => bmc.sensors(signal)),
     bmcEvents: byBmc((signal) => bmc.events(signal)),
     bmcPower: byBmc((signal) => bmc.power(signal)),
+    bmcChassis: byBmc((signal) => bmc.chassis(signal)),
+    bmcFirmware: byBmc((signal) => bmc.firmware(signal), 10 * MINUTE),
   };
 
-  function byBmc<T>(read: (signal: AbortSignal) => Promise<Reading<T>>): Reader<T> {
+  function byBmc<T>(read: (signal: AbortSignal) => Promise<Reading<T>>, everyMs = MINUTE): Reader<T> {
     // A look is three calls of ipmitool at most.
     const deadlineMs = 3 * config.bmc.timeoutSeconds * SECOND + 5 * SECOND;
-    return { everyMs: MINUTE, lane: "bmc", deadlineMs, read };
+    return { everyMs, lane: "bmc", deadlineMs, read };
   }
 };
 

@@ -1,4 +1,4 @@
-import { collector, fresh } from "../collector.ts";
+import { collector, fresh, freshOfSeveral } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
 export const hostBonds = collector(
@@ -97,9 +97,11 @@ export const hostFirmware = collector(
     info: gauge("socle_host_firmware_info", "Firmware and its version; always 1.", ["component", "version"]),
   },
   ({ readings }, emit) => {
-    const firmware = fresh(readings, "firmware");
-    for (const { component, version } of firmware?.value ?? []) emit.info(1, component, version);
-    return firmware?.readAtMs;
+    const { take, end } = freshOfSeveral(readings);
+    for (const { component, version } of take("firmware")?.value ?? []) emit.info(1, component, version);
+    const bmc = take("bmcFirmware")?.value;
+    if (bmc !== undefined) emit.info(1, "bmc", bmc);
+    return end();
   },
 );
 

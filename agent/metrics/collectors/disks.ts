@@ -23,6 +23,58 @@ export const hostDisks = collector(
   },
 );
 
+export const hostDiskIo = collector(
+  "host_disk_io",
+  {
+    readOps: counter("socle_host_disk_read_ops_total", "Reads that ended.", perDisk),
+    readMerged: counter("socle_host_disk_read_merged_total", "Reads joined to a neighbour.", perDisk),
+    readBytes: counter("socle_host_disk_read_bytes_total", "Bytes read.", perDisk),
+    readSeconds: counter("socle_host_disk_read_seconds_total", "Time of all reads together.", perDisk),
+    writeOps: counter("socle_host_disk_write_ops_total", "Writes that ended.", perDisk),
+    writeMerged: counter("socle_host_disk_write_merged_total", "Writes joined to a neighbour.", perDisk),
+    writeBytes: counter("socle_host_disk_write_bytes_total", "Bytes written.", perDisk),
+    writeSeconds: counter("socle_host_disk_write_seconds_total", "Time of all writes together.", perDisk),
+    discardOps: counter("socle_host_disk_discard_ops_total", "Discards that ended.", perDisk),
+    discardBytes: counter("socle_host_disk_discard_bytes_total", "Bytes discarded.", perDisk),
+    discardSeconds: counter("socle_host_disk_discard_seconds_total", "Time of all discards.", perDisk),
+    flushOps: counter("socle_host_disk_flush_ops_total", "Flushes that ended.", perDisk),
+    flushSeconds: counter("socle_host_disk_flush_seconds_total", "Time of all flushes together.", perDisk),
+    inProgress: gauge("socle_host_disk_io_in_progress", "Requests that the disk is at.", perDisk),
+    busy: counter(
+      "socle_host_disk_io_seconds_total",
+      "Time with a request under way; its rate is the disk's utilisation.",
+      perDisk,
+    ),
+    weighted: counter(
+      "socle_host_disk_io_weighted_seconds_total",
+      "Time of all requests together; its rate is the length of the disk's queue.",
+      perDisk,
+    ),
+  },
+  ({ readings }, emit) => {
+    const disks = fresh(readings, "diskIo");
+    for (const { device, read, write, discard, flush, ...io } of disks?.value ?? []) {
+      emit.readOps(read.ops, device);
+      emit.readMerged(read.merged, device);
+      emit.readBytes(read.bytes, device);
+      emit.readSeconds(read.seconds, device);
+      emit.writeOps(write.ops, device);
+      emit.writeMerged(write.merged, device);
+      emit.writeBytes(write.bytes, device);
+      emit.writeSeconds(write.seconds, device);
+      emit.discardOps(discard?.ops, device);
+      emit.discardBytes(discard?.bytes, device);
+      emit.discardSeconds(discard?.seconds, device);
+      emit.flushOps(flush?.ops, device);
+      emit.flushSeconds(flush?.seconds, device);
+      emit.inProgress(io.inProgress, device);
+      emit.busy(io.busySeconds, device);
+      emit.weighted(io.weightedSeconds, device);
+    }
+    return disks?.readAtMs;
+  },
+);
+
 export const hostDiskHealth = collector(
   "host_disk_health",
   {
@@ -37,6 +89,32 @@ export const hostDiskHealth = collector(
       "device",
       "warning",
     ]),
+    powerOn: counter(
+      "socle_host_disk_power_on_seconds_total",
+      "How long it was on since it was made.",
+      perDisk,
+    ),
+    powerCycles: counter("socle_host_disk_power_cycles_total", "Times it was switched on.", perDisk),
+    unsafeShutdowns: counter(
+      "socle_host_disk_unsafe_shutdowns_total",
+      "Times it lost its power without being told before.",
+      perDisk,
+    ),
+    lifetimeRead: counter(
+      "socle_host_disk_lifetime_read_bytes_total",
+      "Read from it since it was made, by its own count.",
+      perDisk,
+    ),
+    lifetimeWritten: counter(
+      "socle_host_disk_lifetime_written_bytes_total",
+      "Written to it since it was made, by its own count.",
+      perDisk,
+    ),
+    sectors: gauge(
+      "socle_host_disk_bad_sectors",
+      "Sectors that the disk replaced (reallocated), could not read (pending), or found bad by its own test (uncorrectable).",
+      ["device", "state"],
+    ),
     temperature: gauge("socle_host_disk_temperature_celsius", "As the disk itself measures.", perDisk),
   },
   ({ readings }, emit) => {
@@ -47,6 +125,14 @@ export const hostDiskHealth = collector(
       emit.spare(told?.spareRatio, disk.name);
       emit.mediaErrors(told?.mediaErrors, disk.name);
       emit.temperature(told?.temperatureCelsius, disk.name);
+      emit.powerOn(told?.powerOnSeconds, disk.name);
+      emit.powerCycles(told?.powerCycles, disk.name);
+      emit.unsafeShutdowns(told?.unsafeShutdowns, disk.name);
+      emit.lifetimeRead(told?.readBytes, disk.name);
+      emit.lifetimeWritten(told?.writtenBytes, disk.name);
+      emit.sectors(told?.reallocatedSectors, disk.name, "reallocated");
+      emit.sectors(told?.pendingSectors, disk.name, "pending");
+      emit.sectors(told?.uncorrectableSectors, disk.name, "uncorrectable");
       for (const [warning, is] of told?.warnings ?? []) emit.warning(Number(is), disk.name, warning);
     }
     return disks?.readAtMs;

@@ -1,4 +1,5 @@
 import type { Collector } from "../collector.ts";
+import { hostActivity, hostCpuFrequency, hostNetworkStack } from "./activity.ts";
 import { agentEventLoop, agentFacts } from "./agent.ts";
 import { audit } from "./audit.ts";
 import {
@@ -10,7 +11,7 @@ import {
   hostSriov,
   hostWatchdogs,
 } from "./devices.ts";
-import { hostDiskHealth, hostDisks, hostMounts, hostRaid } from "./disks.ts";
+import { hostDiskHealth, hostDiskIo, hostDisks, hostMounts, hostRaid } from "./disks.ts";
 import { hostCapacity, hostHealth, hostInfo, hostStorage } from "./host.ts";
 import { hostCertificate, libvirtLink, schedulerLink } from "./links.ts";
 import { load } from "./load.ts";
@@ -60,11 +61,15 @@ const collectors: readonly (() => Collector)[] = [
   hostMemory,
   hostNuma,
   hostCpu,
+  hostCpuFrequency,
+  hostActivity,
   hostPressure,
   hostNic,
+  hostNetworkStack,
   hostFilesystem,
   hostMounts,
   hostDisks,
+  hostDiskIo,
   hostDiskHealth,
   hostRaid,
   hostBonds,

@@ -9,6 +9,8 @@ const perSensor = ["chip", "sensor"] as const;
 const fanStates = ["ok", "failed"] as const;
 /** The chip that sensors of the BMC are shown under. */
 const BMC = "bmc";
+/** Of the BMC, what `hostSensors` shows beside the sensors of the host itself. */
+const UNITS_SHOWN = new Set(["degrees C", "RPM", "Volts", "Amps", "Watts"]);
 
 export const hostSensors = collector(
   "host_sensors",
@@ -25,6 +27,7 @@ export const hostSensors = collector(
       "state",
     ]),
     voltage: gauge("socle_host_voltage_volts", "What a voltage sensor measures.", perSensor),
+    current: gauge("socle_host_current_amperes", "What a current sensor measures.", perSensor),
     power: gauge(
       "socle_host_power_watts",
       "What a power sensor measures; of dcmi: the whole machine.",
@@ -47,6 +50,8 @@ export const hostSensors = collector(
       emitFan(chip, sensor, isFailed);
     }
     for (const { chip, sensor, volts } of sensors?.value.voltages ?? []) emit.voltage(volts, chip, sensor);
+    for (const { chip, sensor, amperes } of sensors?.value.currents ?? [])
+      emit.current(amperes, chip, sensor);
     for (const { chip, sensor, watts } of sensors?.value.powers ?? []) emit.power(watts, chip, sensor);
 
     const bmc = take("bmc")?.value ?? [];
@@ -61,6 +66,7 @@ export const hostSensors = collector(
       }
       if (unit === "RPM") emit.fan(value, BMC, name);
       if (unit === "Volts") emit.voltage(value, BMC, name);
+      if (unit === "Amps") emit.current(value, BMC, name);
       if (unit === "Watts") emit.power(value, BMC, name);
     }
     emit.power(take("bmcPower")?.value, BMC, "dcmi");
@@ -84,6 +90,13 @@ export const hostBmc = collector(
       "sensor",
       "state",
     ]),
+    measured: gauge(
+      "socle_host_bmc_sensor_value",
+      "What a sensor measures that has no metric of its own: of a fan's drive in percent, of a flow of air.",
+      ["sensor", "unit"],
+    ),
+    isOn: gauge("socle_host_chassis_powered", "1 while the machine is on, by the controller's word."),
+    fault: gauge("socle_host_chassis_fault", "1 while the controller tells of this fault.", ["fault"]),
     entries: gauge("socle_host_bmc_sel_entries", "Entries in the management controller's event log."),
     overflow: gauge(
       "socle_host_bmc_sel_overflow",
@@ -102,9 +115,14 @@ export const hostBmc = collector(
     // Where the agent may not ask it, nobody knows whether it would answer.
     const isDown = last.kind === "failed" && hasLooked() && !isNotWatched(last);
     if (last.kind === "read" || isDown) emit.up(isDown ? 0 : 1);
-    for (const { name, state } of sensors?.value ?? []) {
+    for (const { name, state, measured } of sensors?.value ?? []) {
+      if (measured !== undefined && !UNITS_SHOWN.has(measured.unit))
+        emit.measured(measured.value, name, measured.unit);
       for (const candidate of bmcSensorStates) emit.state(candidate === state ? 1 : 0, name, candidate);
     }
+    const chassis = take("bmcChassis")?.value;
+    if (chassis !== undefined) emit.isOn(chassis.isOn ? 1 : 0);
+    for (const [fault, is] of chassis?.faults ?? []) emit.fault(is ? 1 : 0, fault);
     const log = take("bmcEvents")?.value;
     emit.entries(log?.entries);
     if (log?.overflowed !== undefined) emit.overflow(log.overflowed ? 1 : 0);

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { parseSel, parseSensors, powerSuppliesOf } from "../../../agent/hardware/bmc-text.ts";
+import {
+  parseBmcFirmware,
+  parseChassis,
+  parseSel,
+  parseSensors,
+  powerSuppliesOf,
+} from "../../../agent/hardware/bmc-text.ts";
 
 test("a power supply without a reading is unknown; one that says that it is not there is absent", () => {
   const sensors = parseSensors(
@@ -73,4 +79,46 @@ test("an entry of the log is a warning by whole words: flow, slow and below are 
     parseSel(words.map(entry).join("\n")).map(({ severity }) => severity),
     ["info", "info", "info", "warning", "warning"],
   );
+});
+
+/** As ipmitool 1.8.19 prints it. */
+const chassis = `System Power         : on
+Power Overload       : false
+Power Interlock      : inactive
+Main Power Fault     : false
+Power Control Fault  : false
+Power Restore Policy : always-off
+Last Power Event     : command
+Chassis Intrusion    : active
+Front-Panel Lockout  : inactive
+Drive Fault          : true
+Cooling/Fan Fault    : false
+`;
+
+test("whether the machine is on and what of it failed; a fault that is not told is not said to be none", () => {
+  assert.deepEqual(parseChassis(chassis), {
+    isOn: true,
+    faults: new Map([
+      ["power_overload", false],
+      ["main_power", false],
+      ["power_control", false],
+      ["drive", true],
+      ["cooling", false],
+      ["intrusion", true],
+    ]),
+  });
+  const { faults } = parseChassis(chassis.replace(/^Drive Fault.*\n/m, ""));
+  assert.equal(faults.has("drive"), false);
+  assert.throws(
+    () => parseChassis("Error: Unable to establish IPMI v2 / RMCP+ session"),
+    /whether the machine is on/,
+  );
+});
+
+test("the controller's own firmware", () => {
+  // As ipmitool 1.8.19 prints it.
+  const info =
+    "Device ID                 : 32\nDevice Revision           : 1\nFirmware Revision         : 7.10\n";
+  assert.equal(parseBmcFirmware(info), "7.10");
+  assert.throws(() => parseBmcFirmware("Get Device ID command failed"), /its version/);
 });

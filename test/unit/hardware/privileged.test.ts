@@ -70,6 +70,8 @@ test("a question becomes exactly one command, and what is no question becomes no
     "bmc log-info",
     "bmc log 16",
     "bmc power",
+    "bmc chassis",
+    "bmc firmware",
   ])
     assert.equal((await answers.answer(question, signal).output).stdout, "said", question);
   const smartctl = (disk: string): string => `smartctl --json -n standby -a ${join(roots.devRoot, disk)}`;
@@ -82,11 +84,13 @@ test("a question becomes exactly one command, and what is no question becomes no
       "ipmitool -I open sel info",
       "ipmitool -I open -c sel elist last 16",
       "ipmitool -I open dcmi power reading",
+      "ipmitool -I open chassis status",
+      "ipmitool -I open mc info",
     ],
   );
   for (const question of strange)
     await assert.rejects(answers.answer(question, signal).output, { reason: "QUESTION_UNKNOWN" }, question);
-  assert.equal(argv.length, 6);
+  assert.equal(argv.length, 8);
 });
 
 test("a program that sits in a driver gets no second one beside it; other disks are asked", async (context) => {

@@ -50,6 +50,7 @@ test("temperatures by chip and label with their critical points; what faults or 
     { chip: "nct6798", sensor: "CPU Vcore", volts: 1.016 },
     { chip: "nct6798", sensor: "in2", volts: 3.36 },
   ]);
+  assert.deepEqual(sensors.currents, [{ chip: "power_meter-ACPI000D:00", sensor: "PSU1 in", amperes: 1.79 }]);
   assert.deepEqual(sensors.powers, [{ chip: "power_meter-ACPI000D:00", sensor: "power1", watts: 412 }]);
 });
 

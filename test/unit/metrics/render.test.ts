@@ -162,7 +162,7 @@ describe("what cannot be known", () => {
   test("shows what one reader has while another failed or is stale, and counts as failed since it did", async () => {
     const value = {
       ...{ temperatures: [{ chip: "cpu", sensor: "0", celsius: 50 }], fans: [], voltages: [], powers: [] },
-      ...{ unread: { temperatures: [], fans: [] }, silent: [] },
+      ...{ currents: [], unread: { temperatures: [], fans: [] }, silent: [] },
     };
     const sensors = { value, readAtMs: nowMs - 3000, ageMs: 3000, intervalMs: 10_000 };
     const bmc = { value: [], readAtMs: nowMs - 600_000, ageMs: 600_000, intervalMs: 60_000 };

@@ -1,0 +1,93 @@
+import { collector, fresh } from "../collector.ts";
+import { counter, gauge } from "../family.ts";
+
+export const hostActivity = collector(
+  "host_activity",
+  {
+    load: gauge(
+      "socle_host_load_average",
+      "Tasks that run, want to run or wait for a disk, on average over so many minutes.",
+      ["minutes"],
+    ),
+    threads: gauge("socle_host_threads", "Threads of all processes."),
+    running: gauge("socle_host_threads_running", "Threads that run or want to."),
+    blocked: gauge("socle_host_threads_blocked", "Threads that wait for a disk."),
+    contextSwitches: counter("socle_host_context_switches_total", "Times a CPU went to another thread."),
+    interrupts: counter("socle_host_interrupts_total", "Interrupts, those of timers included."),
+    forks: counter("socle_host_forks_total", "Processes and threads that were started."),
+    openFiles: gauge("socle_host_files_open", "Open files of all processes."),
+    maxOpenFiles: gauge("socle_host_files_open_limit", "Of these there may be so many."),
+    majorFaults: counter("socle_host_major_faults_total", "Pages that had to be read from a disk."),
+    swapIn: counter("socle_host_swap_in_bytes_total", "Read back from swap."),
+    swapOut: counter("socle_host_swap_out_bytes_total", "Written to swap."),
+    oomKills: counter("socle_host_oom_kills_total", "Processes that were killed for want of memory."),
+  },
+  ({ readings }, emit) => {
+    const activity = fresh(readings, "activity");
+    if (activity === undefined) return undefined;
+    const { loadAverage, ...told } = activity.value;
+    for (const minutes of [1, 5, 15] as const) emit.load(loadAverage[minutes], minutes);
+    emit.threads(told.threads);
+    emit.running(told.running);
+    emit.blocked(told.blocked);
+    emit.contextSwitches(told.contextSwitches);
+    emit.interrupts(told.interrupts);
+    emit.forks(told.forks);
+    emit.openFiles(told.openFiles);
+    emit.maxOpenFiles(told.maxOpenFiles);
+    emit.majorFaults(told.majorFaults);
+    emit.swapIn(told.swapInBytes);
+    emit.swapOut(told.swapOutBytes);
+    emit.oomKills(told.oomKills);
+    return activity.readAtMs;
+  },
+);
+
+export const hostCpuFrequency = collector(
+  "host_cpu_frequency",
+  {
+    hertz: gauge(
+      "socle_host_cpu_frequency_hertz",
+      "How fast the CPUs are: the lowest, all on average, the highest.",
+      ["kind"],
+    ),
+  },
+  ({ readings }, emit) => {
+    const frequency = fresh(readings, "cpuFrequency");
+    emit.hertz(frequency?.value.lowestHertz, "lowest");
+    emit.hertz(frequency?.value.averageHertz, "average");
+    emit.hertz(frequency?.value.highestHertz, "highest");
+    return frequency?.readAtMs;
+  },
+);
+
+export const hostNetworkStack = collector(
+  "host_network_stack",
+  {
+    dropped: counter(
+      "socle_host_softnet_dropped_total",
+      "Packets dropped because a CPU's queue of received ones was full.",
+    ),
+    squeezed: counter(
+      "socle_host_softnet_squeezed_total",
+      "Turns of a CPU at received packets that ended with some left.",
+    ),
+    tcp: gauge("socle_host_tcp_sockets", "TCP sockets of the host, by state.", ["state"]),
+    tracked: gauge("socle_host_conntrack_entries", "Connections that the firewall keeps track of."),
+    limit: gauge(
+      "socle_host_conntrack_entries_limit",
+      "Of these there may be so many; packets of more are dropped.",
+    ),
+  },
+  ({ readings }, emit) => {
+    const stack = fresh(readings, "networkStack");
+    emit.dropped(stack?.value.softnet.dropped);
+    emit.squeezed(stack?.value.softnet.squeezed);
+    emit.tcp(stack?.value.tcp?.inUse, "in_use");
+    emit.tcp(stack?.value.tcp?.orphaned, "orphaned");
+    emit.tcp(stack?.value.tcp?.timeWait, "time_wait");
+    emit.tracked(stack?.value.conntrack?.entries);
+    emit.limit(stack?.value.conntrack?.limit);
+    return stack?.readAtMs;
+  },
+);
