@@ -44,7 +44,9 @@ export const configSchema = z.strictObject({
         .min(0.1)
         .max(64)
         .default(1)
-        .describe("Bytes of thin volumes sold per byte of a storage pool, as told to the scheduler."),
+        .describe(
+          "Bytes that the volumes of a storage pool may grow to, per byte of it; a new disk beyond that is refused.",
+        ),
     })
     .prefault({}),
   libvirt: z

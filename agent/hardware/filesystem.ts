@@ -1,3 +1,4 @@
+import { toSocleError } from "../kernel/errors.ts";
 import { runChild, type Child } from "./child.ts";
 import { parseWhole, type Reading } from "./reading.ts";
 
@@ -18,7 +19,7 @@ function statfs(path: string, timeoutMs: number): Child {
 /**
  * Asks for a filesystem's space in a child process: statfs on a dead NFS never returns, and in this process it would
  * hold a file thread for ever. One child a path: who asks meanwhile shares its answer, and while one is stuck past its
- * deadline the answer is `failed`, at once and without another child.
+ * deadline the answer is `failed`, at once and without another child. Either has the code `timeout`.
  */
 export class FilesystemProbe {
   readonly #timeoutMs: number;
@@ -37,7 +38,7 @@ export class FilesystemProbe {
     if (shared !== undefined) return shared;
     if (this.#alive.has(path)) {
       const reason = `${path}: its filesystem has still not answered an earlier question`;
-      return Promise.resolve({ kind: "failed", reason });
+      return Promise.resolve({ kind: "failed", reason, code: "timeout" });
     }
     const answer = this.#ask(path).finally(() => this.#inFlight.delete(path));
     this.#inFlight.set(path, answer);
@@ -51,7 +52,8 @@ export class FilesystemProbe {
     try {
       return { kind: "read", value: parseStatfs((await child.output).stdout, path) };
     } catch (cause) {
-      return { kind: "failed", reason: `${path}: ${cause instanceof Error ? cause.message : String(cause)}` };
+      const { message, kind } = toSocleError(cause);
+      return { kind: "failed", reason: `${path}: ${message}`, code: kind };
     }
   }
 }

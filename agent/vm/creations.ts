@@ -1,8 +1,10 @@
 import { SocleError } from "../kernel/errors.ts";
 import { unbound } from "../state/placement.ts";
 import type { HostDoor, RoomClaim, VmSize } from "./host-door.ts";
-import type { Accelerator, VmSpec } from "./spec.ts";
+import type { Accelerator, DiskSpec, VmSpec } from "./spec.ts";
 import type { VmTable } from "./vm-table.ts";
+import { volumeName } from "./volume-names.ts";
+import type { Volumes } from "./volumes.ts";
 import type { Intent } from "./work.ts";
 
 /** What a creation holds until it has ended: its VM's id and name, and room for it. */
@@ -68,10 +70,37 @@ export class Creations {
   }
 }
 
-export const sizeOf = ({ id, vcpus, memoryBytes, placement }: VmSpec, accelerator: Accelerator): VmSize => ({
+/** With the capacity of every disk: where none is given it is the base volume's, as it is now. Throws as Volumes.resolve. */
+export async function sized(spec: VmSpec, volumes: Pick<Volumes, "resolve">): Promise<VmSpec> {
+  const disks = spec.disks.map(async (disk): Promise<DiskSpec> => {
+    const { source } = disk;
+    if (source.kind !== "new" || source.capacityBytes !== undefined || source.baseVolume === undefined)
+      return disk;
+    const { capacityBytes } = await volumes.resolve({ pool: source.pool, volume: source.baseVolume });
+    return { ...disk, source: { ...source, capacityBytes } };
+  });
+  return { ...spec, disks: await Promise.all(disks) };
+}
+
+export const sizeOf = (
+  { id, vcpus, memoryBytes, placement, disks }: VmSpec,
+  accelerator: Accelerator,
+): VmSize => ({
   vmId: id,
   vcpus,
   memoryBytes,
   accelerator,
   ...(placement === undefined ? {} : { wish: placement }),
+  volumes: disks.flatMap(({ name, source }) =>
+    source.kind === "new"
+      ? [
+          {
+            pool: source.pool,
+            volume: volumeName(id, name, source.format),
+            // Absent in what was begun before a creation was given it.
+            capacityBytes: source.capacityBytes ?? 0,
+          },
+        ]
+      : [],
+  ),
 });

@@ -8,9 +8,9 @@ import type { Operations, Step } from "../state/operations.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
 import { createWork } from "./create-work.ts";
-import { Creations, nothingTaken, sizeOf, type Taken } from "./creations.ts";
+import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
 import { inTurn, overwrites } from "./erasure.ts";
-import { deleteWork, requireDeletable, requireEtag } from "./delete-work.ts";
+import { deleteWork, keptAndErased, keptWithoutKey, requireDeletable, requireEtag } from "./delete-work.ts";
 import { keyedParts, TPM_PART } from "./guest-keys.ts";
 import type { HostDoor } from "./host-door.ts";
 import type { KvmProbe } from "./kvm-probe.ts";
@@ -92,18 +92,26 @@ export class Vms {
   }
 
   /**
-   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what HostDoor.claim throws, `unavailable`
+   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what HostDoor.claim throws, what Volumes.resolve throws for the
+   * base of a disk that has no capacity of its own, `unavailable`
    * KVM_UNAVAILABLE or LIBVIRT_UNAVAILABLE, and what Operations.begin throws.
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
     const { operations, host, policy, clock } = this.#options;
     const fingerprint = fingerprintOf("CREATE_VM", { ...request, ...notAsked });
-    const held = operations.find({ ...request, caller, kind: "CREATE_VM", fingerprint });
+    const find = (): Promise<Operation> | undefined =>
+      operations.find({ ...request, caller, kind: "CREATE_VM", fingerprint });
+    const held = find();
     if (held !== undefined) return await held;
-    const asked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
+    const checked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
     this.#requireSight();
+    this.#creations.requireFree(checked);
+    await requireAbilities(checked, this.#options);
+    const asked = await sized(checked, this.#options.volumes);
+    // From here on nothing is waited for until all is taken: another may have come meanwhile, or this very one again.
+    const meanwhile = find();
+    if (meanwhile !== undefined) return await meanwhile;
     this.#creations.requireFree(asked);
-    await requireAbilities(asked, this.#options);
     const needed = asked.launchSecurity === undefined ? undefined : "kvm";
     const accelerator = asked.accelerator ?? needed ?? this.defaultAccelerator();
     for (const named of volumesNamedBy(asked)) if (this.#going.has(volumeKey(named))) throw going(named);
@@ -333,7 +341,9 @@ export class Vms {
         const volumes = intent.volumes.map(volumeKey);
         for (const volume of volumes) this.#going.add(volume);
         try {
-          return await deleteWork(() => this.#creations.specs())(context, intent, run);
+          const result = await deleteWork(() => this.#creations.specs())(context, intent, run);
+          context.host.deleted(intent.volumes);
+          return result;
         } finally {
           for (const volume of volumes) this.#going.delete(volume);
         }
@@ -370,18 +380,4 @@ export class Vms {
     for (const reference of volumesNamedBy(spec)) await volumes.resolve(reference);
     await volumes.requireAbsent(ownVolumes(spec));
   }
-}
-
-function keptAndErased(): SocleError {
-  const message = "the disks are either kept or erased: not both";
-  return new SocleError("invalid", "ERASED_DISKS_KEPT", message, {
-    details: { fields: { erase_disks: message } },
-  });
-}
-
-function keptWithoutKey(vm: string): SocleError {
-  const message = `the encrypted disks of VM ${vm} cannot be kept: their keys go with it; delete them too`;
-  return new SocleError("invalid", "ENCRYPTED_DISKS_KEPT", message, {
-    details: { fields: { keep_disks: message } },
-  });
 }

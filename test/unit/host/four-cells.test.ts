@@ -42,7 +42,7 @@ async function sources(roots: Roots, changes: Partial<InventorySources> = {}): P
     pools: { kind: "read", value: [] },
     networks: { kind: "read", value: [] },
     spaces: new Map(),
-    provisioned: new Map(),
+    volumes: new Map(),
     kvmFails: false,
     thinRatio: 1,
     reasons: [],
