@@ -353,7 +353,9 @@ export class HostService implements Service, HostView {
     this.#inventory = after;
     const generation = this.#generation;
     this.#ledger.setCells(after.cells);
-    this.#ledger.setDevices(devicesForGuests(after.devices, this.#health.subjectsOn("PcieErrors", "fatal")));
+    const failing = this.#health.subjectsOn("PcieErrors", "fatal");
+    const { deviceAliases } = this.#options.config.host;
+    this.#ledger.setDevices(devicesForGuests(after.devices, failing, deviceAliases));
     // A list that could not be had says nothing about any pool.
     if (sources.pools.kind === "read") {
       const known = new Map(after.storagePools.map((pool) => [pool.name, pool]));

@@ -42,8 +42,12 @@ interface Allocated {
 /** A device of this host that may be given to VMs. */
 export interface HostDevice {
   readonly address: string;
+  /** That of one device, or of all of a kind. */
   readonly alias?: string;
   readonly cell?: number;
+  readonly iommuGroup: number;
+  /** Addresses of all that are in the group, offered or not: whoever has one of them has the group. */
+  readonly group: readonly string[];
   readonly healthy: boolean;
 }
 
@@ -301,10 +305,10 @@ export class Ledger {
     for (const [vm, { demand }] of this.#footprints) hold("allocated", vm, demand);
     for (const { claim, demand } of claimed) hold("claimed", claim.holder, demand);
     const free = this.#sight === "none" ? "unknown" : "free";
-    return this.#devices.map(({ healthy, ...device }) => ({
-      ...device,
-      ...(holders.get(device.address) ?? { state: healthy ? free : "unhealthy" }),
-    }));
+    return this.#devices.map(({ healthy, group, ...device }) => {
+      const held = [device.address, ...group].find((address) => holders.has(address));
+      return { ...device, ...(holders.get(held ?? "") ?? { state: healthy ? free : "unhealthy" }) };
+    });
   }
 
   #unknown(): string[] {

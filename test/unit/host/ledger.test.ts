@@ -279,8 +279,8 @@ test("what VMs take is not known before they were listed, and told as it was see
   assert.equal(ledger.capacity.complete, false);
   ledger.setCells([cell(0)]);
   ledger.setDevices([
-    { address: "0000:01:00.0", healthy: true },
-    { address: "0000:02:00.0", healthy: false },
+    { address: "0000:01:00.0", iommuGroup: 1, group: ["0000:01:00.0"], healthy: true },
+    { address: "0000:02:00.0", iommuGroup: 2, group: ["0000:02:00.0"], healthy: false },
   ]);
   ledger.reclaim({ ...small, placement: unbound });
   ledger.setFootprints([seen({ ...small, holder: "vm-b" })], false);
@@ -384,7 +384,12 @@ test("a ledger that saw VMs come, change and go one by one counts what one that 
     cell(0, { cpus: [0, 1, 2, 3], pages: [{ sizeBytes: 2 * MIB, total: 4096 }] }),
     cell(1, { cpus: [4, 5, 6, 7] }),
   ];
-  const devices = [0, 1, 2].map((index) => ({ address: `0000:0${index}:00.0`, healthy: true }));
+  const devices = ["0000:00:00.0", "0000:01:00.0", "0000:02:00.0"].map((address, iommuGroup) => ({
+    address,
+    iommuGroup,
+    group: [address],
+    healthy: true,
+  }));
   const pins: readonly (readonly (readonly number[])[])[] = [
     [],
     [[2], [3]],
