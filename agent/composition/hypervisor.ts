@@ -125,7 +125,8 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
     claim({ reservation, ...vm }) {
       if (reservation === undefined) return room(host.claim(claimOf(vm)));
       const { id, caller, tenant } = reservation;
-      const taken = reservations.take(id, { vmId: vm.vmId, caller, room: { ...vm, tenant } });
+      const { vmId, volumes, ...size } = vm;
+      const taken = reservations.take(id, { vmId, caller, room: { ...size, tenant }, volumes });
       let isBegun = false;
       return {
         ...room(taken.claim),
@@ -147,6 +148,7 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
           );
       return room(host.reclaim({ ...claimOf(vm), placement }));
     },
+    deleted: (volumes) => host.deleted(volumes),
     trait: (name) => host.trait(name),
     kvm: () => host.kvm(),
   };

@@ -37,6 +37,25 @@ export const configSchema = z.strictObject({
         .regex(/^(\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*)?$/, "must be a CPU list, for example 2-7,10")
         .default("")
         .describe("CPUs that are given to one VM each, as a list: 2-7,10. All others are shared."),
+      deviceAliases: z
+        .record(
+          z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/),
+          z
+            .string()
+            .regex(
+              /^([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|[0-9a-f]{4}:[0-9a-f]{4})$/,
+              "must be a PCI address (0000:3b:00.0) or VENDOR:DEVICE (10de:20b0), in lower case",
+            ),
+          { error: ({ code }) => (code === "invalid_key" ? "must be a name, for example a100" : undefined) },
+        )
+        .refine(
+          (aliases) => new Set(Object.values(aliases)).size === Object.keys(aliases).length,
+          "must not have two names for the same",
+        )
+        .default({})
+        .describe(
+          "Names for devices that VMs are given, each for a PCI address (0000:3b:00.0) or for all of a kind by VENDOR:DEVICE (10de:20b0). A VM that asks for a kind gets one that is free.",
+        ),
       cpuOvercommitRatio: z.number().min(0.1).max(64).default(4).describe("vCPUs sold per CPU."),
       memoryOvercommitRatio: z.number().min(0.1).max(4).default(1).describe("Guest memory sold per memory."),
       storageOvercommitRatio: z
@@ -44,7 +63,9 @@ export const configSchema = z.strictObject({
         .min(0.1)
         .max(64)
         .default(1)
-        .describe("Bytes of thin volumes sold per byte of a storage pool, as told to the scheduler."),
+        .describe(
+          "Bytes that the volumes of a storage pool may grow to, per byte of it; a new disk beyond that is refused.",
+        ),
     })
     .prefault({}),
   libvirt: z

@@ -4,6 +4,7 @@ import { SocleError } from "../kernel/errors.ts";
 import { OneChild, runChild, type Child, type ChildOutput } from "./child.ts";
 import { readEnergyCounters } from "./energy-counters.ts";
 import { KernelLogTail } from "./kernel-log-tail.ts";
+import { readText } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
 /** Deadlines: what an agent gives one question it says by leaving; these end what nobody waits for. */
@@ -33,10 +34,11 @@ export function ipmitoolArguments(question: string): readonly string[] | undefin
  *     bmc sensors           what ipmitool says over /dev/ipmi0; also: bmc log-info, log 16, power,
  *                           chassis, firmware
  *     energy                the CPUs' energy counters, as `readEnergyCounters`
+ *     serial                the machine's serial number, as its firmware has it
  *     kernel-log [NUMBER]   the kernel's log behind the record of this number, as `KernelLogTail`
  */
 export type Question =
-  `smart ${string}` | `bmc ${BmcQuestion}` | "energy" | "kernel-log" | `kernel-log ${number}`;
+  `smart ${string}` | `bmc ${BmcQuestion}` | "energy" | "serial" | "kernel-log" | `kernel-log ${number}`;
 
 /** Answers them. Nothing that is asked becomes a program, an option or a path but a disk's name, and numbers. */
 export class Answers {
@@ -61,6 +63,10 @@ export class Answers {
       if (command !== undefined) return this.#bmc(command, signal);
     }
     if (question === "energy") return this.#children.of(subject, () => told(readEnergyCounters(this.#roots)));
+    if (question === "serial") {
+      const file = join(this.#roots.sysRoot, "class/dmi/id/product_serial");
+      return this.#children.of(subject, () => told(readText(file)));
+    }
     if (/^kernel-log( \d{1,15})?$/.test(question)) {
       const after = rest === "" ? undefined : Number(rest);
       return this.#children.of(subject, () => told(this.#log.read(after)));

@@ -1,3 +1,4 @@
+import { toSocleError } from "../kernel/errors.ts";
 import { OneChild, runChild, type Child } from "./child.ts";
 import { parseWhole, type Reading } from "./reading.ts";
 
@@ -18,7 +19,7 @@ function statfs(path: string, timeoutMs: number): Child {
 /**
  * Asks for a filesystem's space in a child process: statfs on a dead NFS never returns, and in this process it would
  * hold a file thread for ever. One child a path: who asks meanwhile shares its answer, and while one is stuck past its
- * deadline the answer is `failed`, at once and without another child.
+ * deadline the answer is `failed`, at once and without another child. Either has the code `timeout`.
  */
 export class FilesystemProbe {
   readonly #timeoutMs: number;
@@ -45,7 +46,8 @@ export class FilesystemProbe {
     try {
       return { kind: "read", value: parseStatfs((await output).stdout, path) };
     } catch (cause) {
-      return { kind: "failed", reason: `${path}: ${cause instanceof Error ? cause.message : String(cause)}` };
+      const { message, kind } = toSocleError(cause);
+      return { kind: "failed", reason: `${path}: ${message}`, code: kind };
     }
   }
 }

@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import * as z from "zod";
 import { runChild, type ChildOptions } from "./child.ts";
 import { meaningful, readDmi } from "./dmi.ts";
-import { valueOf, type Reading } from "./reading.ts";
+import { Privileged } from "./privileged.ts";
+import { isNotWatched, reading, valueOf, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
 /** Who made this machine. A field that nothing knows is "". */
@@ -13,11 +15,12 @@ export interface MachineIdentity {
 
 export interface IdentifiedMachine {
   readonly identity: MachineIdentity;
-  /** Why it is not systeminformation's answer but the firmware's alone. */
+  /** Why it is not systeminformation's answer but the firmware's alone, or has no serial number. */
   readonly incompleteReason?: string;
 }
 
 const PROBE_TIMEOUT_MS = 10_000;
+const SERIAL_TIMEOUT_MS = 10_000;
 const text = z.string().max(512).catch("");
 const probeLine = z.object({ vendor: text, model: text, serial: text, boardVendor: text, boardModel: text });
 
@@ -40,6 +43,8 @@ export async function identifyMachine(
   const [probed, dmi] = await Promise.all([runProbe(command, child), readDmi(roots)]);
   const said = valueOf(probed);
   const firmware = valueOf(dmi);
+  const known = meaningful(said?.serial) ?? firmware?.productSerial;
+  const serial = known === undefined ? await askSerial(roots, options.signal) : undefined;
   const identity = {
     vendor:
       meaningful(said?.vendor) ??
@@ -53,10 +58,21 @@ export async function identifyMachine(
       meaningful(said?.boardModel) ??
       firmware?.boardName ??
       "",
-    serial: meaningful(said?.serial) ?? firmware?.productSerial ?? "",
+    serial: known ?? (serial?.kind === "read" ? (meaningful(serial.value) ?? "") : ""),
   };
-  if (probed.kind === "read") return { identity };
-  return { identity, incompleteReason: `systeminformation: ${probed.reason}` };
+  const reasons = [
+    ...(probed.kind === "read" ? [] : [`systeminformation: ${probed.reason}`]),
+    // Where nobody may look, the operator wants it so.
+    ...(serial?.kind === "failed" && !isNotWatched(serial) ? [`serial number: ${serial.reason}`] : []),
+  ];
+  return { identity, ...(reasons.length === 0 ? {} : { incompleteReason: reasons.join("; ") }) };
+}
+
+/** The kernel shows it to root alone. */
+async function askSerial(roots: Roots, signal = new AbortController().signal): Promise<Reading<string>> {
+  const privileged = new Privileged(roots);
+  const ask = async (): Promise<string> => (await privileged.ask("serial", signal).output).stdout;
+  return await reading(join(roots.sysRoot, "class/dmi/id/product_serial"), ask, SERIAL_TIMEOUT_MS);
 }
 
 async function runProbe(

@@ -47,16 +47,45 @@ export function assembleDevices(
   return { value, reasons: functions.value.unread };
 }
 
+/** Drivers that keep a function for guests, or from all. VFIO gives a group to nobody while a member has another one. */
+const keptFromHost = /^(.*[-_])?vfio[-_]pci$|^pci-stub$/;
+
 /**
- * Those that the operator took from the host for its guests, by giving them to vfio-pci. All others stay the host's own.
- * `failing`: addresses of devices that are not to be relied on, each with its virtual functions.
+ * Those that the operator took from the host for its guests, by giving them, and all else in their IOMMU groups, to
+ * vfio-pci. All others stay the host's own; without a group a device can be given to nobody. `failing`: addresses of
+ * devices that are not to be relied on, each with its virtual functions. `aliases`: the operator's name of a device by its
+ * address or, with its vendor and product (10de:20b0), of all of a kind; that of the address goes before.
  */
-export function devicesForGuests(devices: readonly PciDevice[], failing: ReadonlySet<string>): HostDevice[] {
-  return devices
-    .filter(({ driver }) => driver === "vfio-pci")
-    .map(({ address, parent = address, cell }) => ({
-      address,
-      healthy: !failing.has(address) && !failing.has(parent),
-      ...(cell === undefined ? {} : { cell }),
-    }));
+export function devicesForGuests(
+  devices: readonly PciDevice[],
+  failing: ReadonlySet<string>,
+  aliases: Readonly<Record<string, string>> = {},
+): HostDevice[] {
+  const groups = new Map<number, PciDevice[]>();
+  for (const device of devices) {
+    const { iommuGroup } = device;
+    if (iommuGroup !== undefined) groups.set(iommuGroup, [...(groups.get(iommuGroup) ?? []), device]);
+  }
+  const aliasOf = new Map(Object.entries(aliases).map(([alias, match]) => [match, alias]));
+  return devices.flatMap((device): HostDevice[] => {
+    const { address, parent = address, cell, driver, iommuGroup } = device;
+    if (driver !== "vfio-pci" || iommuGroup === undefined) return [];
+    const group = groups.get(iommuGroup) ?? [];
+    if (group.some((member) => member.driver !== undefined && !keptFromHost.test(member.driver))) return [];
+    const alias = aliasOf.get(address) ?? aliasOf.get(idsOf(device));
+    return [
+      {
+        address,
+        ...(alias === undefined ? {} : { alias }),
+        ...(cell === undefined ? {} : { cell }),
+        iommuGroup,
+        group: group.map((member) => member.address),
+        healthy: !failing.has(address) && !failing.has(parent),
+      },
+    ];
+  });
 }
+
+/** As lspci -n writes them. */
+const idsOf = ({ vendorId, productId }: PciDevice): string =>
+  [vendorId, productId].map((id) => id.toString(16).padStart(4, "0")).join(":");

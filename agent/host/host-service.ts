@@ -234,8 +234,8 @@ export class HostService implements Service, HostView {
   }
 
   /** As Ledger.transfer. */
-  transfer(claim: Claim, holder: string): Claim {
-    return this.#ledger.transfer(claim, holder);
+  transfer(...move: Parameters<Ledger["transfer"]>): Claim {
+    return this.#ledger.transfer(...move);
   }
 
   release(claim: Claim): void {
@@ -244,6 +244,11 @@ export class HostService implements Service, HostView {
 
   consume(claim: Claim): void {
     this.#ledger.consume(claim);
+  }
+
+  /** As Ledger.deleted. */
+  deleted(volumes: Parameters<Ledger["deleted"]>[0]): void {
+    this.#ledger.deleted(volumes);
   }
 
   /** All VMs there are. `complete`: from a whole list over a healthy connection, so that one not in it is absent. */
@@ -332,6 +337,7 @@ export class HostService implements Service, HostView {
   }
 
   async #refresh(signal: AbortSignal, timeoutMs: number): Promise<void> {
+    const startedAtMs = this.#clock.monotonicMs();
     const sources = await this.#round.read(signal, timeoutMs);
     this.#identity.setVersions(this.#facts.versions);
     this.#health.observe("StoragePool", "pool", judgePools(sources), this.#now());
@@ -349,7 +355,15 @@ export class HostService implements Service, HostView {
     this.#inventory = after;
     const generation = this.#generation;
     this.#ledger.setCells(after.cells);
-    this.#ledger.setDevices(devicesForGuests(after.devices, this.#health.subjectsOn("PcieErrors", "fatal")));
+    const failing = this.#health.subjectsOn("PcieErrors", "fatal");
+    const { deviceAliases } = this.#options.config.host;
+    this.#ledger.setDevices(devicesForGuests(after.devices, failing, deviceAliases));
+    // A list that could not be had says nothing about any pool.
+    if (sources.pools.kind === "read") {
+      const known = new Map(after.storagePools.map((pool) => [pool.name, pool]));
+      const pools = new Map(sources.pools.value.map(({ name }) => [name, known.get(name)]));
+      this.#ledger.setStorage({ pools, volumes: sources.volumes, startedAtMs });
+    }
     if (generation === this.#generation && lasting(before) !== lasting(after)) this.#nextGeneration();
   }
 

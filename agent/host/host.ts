@@ -131,13 +131,15 @@ export interface HostCapacity {
 export interface DeviceCapacity {
   /** PCI address as sysfs spells it. */
   readonly address: string;
-  /** The operator's name for it. */
+  /** The operator's name for it, or for all of its kind. */
   readonly alias?: string;
   /** Its NUMA cell, where it has one. */
   readonly cell?: number;
+  /** All devices of one group go to the same VM. */
+  readonly iommuGroup: number;
   /** "unknown": nobody is known to have it, and the VMs were not listed yet. */
   readonly state: "free" | "allocated" | "claimed" | "unhealthy" | "unknown";
-  /** Of the VM or reservation that has it. */
+  /** Of the VM or reservation that has it, or another of its IOMMU group. */
   readonly holder?: string;
 }
 

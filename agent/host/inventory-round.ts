@@ -104,7 +104,7 @@ export class InventoryRound {
     const names = await this.#namesOf(pci, patience);
     const details = (valueOf(pools) ?? []).flatMap((pool) => valueOf(pool.details) ?? []);
     const spaces = await this.spaces(directoriesOf(details));
-    const provisioned = await this.#volumes.read(valueOf(pools) ?? [], spaces, patience);
+    const volumes = await this.#volumes.read(valueOf(pools) ?? [], spaces, patience);
     return {
       nodes,
       offlineCpus,
@@ -123,7 +123,7 @@ export class InventoryRound {
       pools,
       networks,
       spaces,
-      provisioned,
+      volumes,
     };
   }
 

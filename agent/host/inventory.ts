@@ -16,6 +16,7 @@ import type { Compatibility, HostInventory, HostNetwork, StoragePool } from "./h
 import type { PoolFacts, Versions } from "./libvirt-facts.ts";
 import { withOutOfUse } from "./out-of-use.ts";
 import { sharedIdOf } from "./shared-id.ts";
+import type { VolumeCapacities } from "./storage-ledger.ts";
 import { traitsOf } from "./traits.ts";
 
 /** What of an inventory is not a reading that moves all the time: two that are equal in it are the same to anyone. */
@@ -52,8 +53,8 @@ export interface InventorySources {
   readonly networks: Reading<readonly HostNetwork[]>;
   /** Space by path, of the pools that are directories. */
   readonly spaces: ReadonlyMap<string, Reading<FilesystemSpace>>;
-  /** What the volumes of a pool may grow to, by its name, of pools that are active. */
-  readonly provisioned: ReadonlyMap<string, Reading<number>>;
+  /** By pool, of those that are active. */
+  readonly volumes: ReadonlyMap<string, Reading<VolumeCapacities>>;
   /** Guests were seen to fail on KVM: a device that opens proves nothing then. */
   readonly kvmFails: boolean;
   /** Configured: how often a pool's bytes are sold. */
@@ -179,9 +180,8 @@ function assemblePools(
     };
     const sharedId = sharedIdOf(described, valueOf(sources.mounts) ?? []);
     const known = before.find((pool) => pool.name === name)?.sharedId;
-    const provisioned = active ? sources.provisioned.get(name) : undefined;
-    if (provisioned?.kind === "failed")
-      reasons.push(`volumes of storage pool ${name}: ${provisioned.reason}`);
+    const volumes = active ? sources.volumes.get(name) : undefined;
+    if (volumes?.kind === "failed") reasons.push(`volumes of storage pool ${name}: ${volumes.reason}`);
     const pool = { name, type, active, presence: "present", observedAtMs: nowMs } as const;
     const space = path !== undefined && active ? valueOf(sources.spaces.get(path) ?? unread) : undefined;
     return [
@@ -192,12 +192,14 @@ function assemblePools(
         ...(path === undefined ? {} : { path }),
         // libvirt's own sizes are as of the pool's last refresh; the filesystem's are of now.
         ...(active && (space === undefined ? told : sizesOf(space))),
-        ...(provisioned?.kind === "read" ? { provisionedBytes: provisioned.value } : {}),
+        ...(volumes?.kind === "read" ? { provisionedBytes: sum(volumes.value.values()) } : {}),
       },
     ];
   });
   return { value, reasons };
 }
+
+const sum = (amounts: Iterable<number>): number => [...amounts].reduce((all, amount) => all + amount, 0);
 
 const withSharedId = (sharedId: string | undefined): { sharedId?: string } =>
   sharedId === undefined ? {} : { sharedId };

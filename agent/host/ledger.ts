@@ -8,6 +8,7 @@ import { demandOf, placedFootprint, type Demand, type Footprint, type VmSize } f
 import type { DeviceCapacity, HostCapacity, NumaCell } from "./host.ts";
 import { DemandTotals } from "./demand-totals.ts";
 import { findPlace, type CellRoom } from "./placing.ts";
+import { StorageLedger, type NewVolume, type StorageLook, type VolumeName } from "./storage-ledger.ts";
 
 /** What a VM that is being made, or that is to come, will take. */
 export interface ClaimRequest extends VmSize {
@@ -15,6 +16,8 @@ export interface ClaimRequest extends VmSize {
   readonly holder: string;
   /** Absent: anywhere. */
   readonly wish?: PlacementWish;
+  /** That are to be made for it. */
+  readonly volumes?: readonly NewVolume[];
 }
 
 export interface Claim {
@@ -39,8 +42,12 @@ interface Allocated {
 /** A device of this host that may be given to VMs. */
 export interface HostDevice {
   readonly address: string;
+  /** That of one device, or of all of a kind. */
   readonly alias?: string;
   readonly cell?: number;
+  readonly iommuGroup: number;
+  /** Addresses of all that are in the group, offered or not: whoever has one of them has the group. */
+  readonly group: readonly string[];
   readonly healthy: boolean;
 }
 
@@ -56,6 +63,7 @@ export class Ledger {
   readonly #changed: () => void;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #claims = new Map<string, Held>();
+  readonly #storage = new StorageLedger();
   #cells: readonly NumaCell[] = [];
   #pools: CpuPools;
   #devices: readonly HostDevice[] = [];
@@ -108,6 +116,15 @@ export class Ledger {
     this.#recount();
   }
 
+  setStorage(look: StorageLook): void {
+    this.#storage.see(look);
+  }
+
+  /** Volumes that are gone with their VM. */
+  deleted(volumes: readonly VolumeName[]): void {
+    this.#storage.deleted(volumes);
+  }
+
   /**
    * All VMs there are, as last seen. `complete`: one that is not among them is not there. A footprint that is the very
    * object it was the last time is taken for unchanged.
@@ -128,10 +145,11 @@ export class Ledger {
   /**
    * Takes what the VM needs, and says where, or throws: `exhausted` NO_CAPACITY when it does not fit (`metadata.dimension`
    * says what is short, `free_*` what there is), `conflict` CLAIM_EXISTS when the holder has a claim, `invalid` for a cell
-   * or a device that the host does not have, `unavailable` CAPACITY_UNKNOWN before the host and its VMs have been read.
+   * or a device that the host does not have, `unavailable` CAPACITY_UNKNOWN before the host, its VMs and the volumes have
+   * been read.
    */
   claim(request: ClaimRequest): Claim {
-    const { holder, wish = anywhere } = request;
+    const { holder, wish = anywhere, volumes = [] } = request;
     const size = sizeOf(request);
     this.#requireKnown(wish);
     if (this.#claimOf(holder) !== undefined)
@@ -143,21 +161,29 @@ export class Ledger {
       devices,
       hasDedicated: this.#pools.hasDedicated,
     };
-    return this.#take(holder, size, findPlace(room, size, wish));
+    const placement = findPlace(room, size, wish);
+    this.#storage.claim(holder, volumes);
+    return this.#take(holder, size, placement);
   }
 
   /** What was promised before, by an agent that has died since: it is taken whether there is room or not. */
-  reclaim(request: VmSize & { readonly holder: string; readonly placement: Placement }): Claim {
+  reclaim(request: Omit<ClaimRequest, "wish"> & { readonly placement: Placement }): Claim {
+    this.#storage.reclaim(request.holder, request.volumes ?? []);
     const held = this.#claimOf(request.holder);
     if (held === undefined) return this.#take(request.holder, sizeOf(request), request.placement);
     delete held.consumedAtMs;
     return held.claim;
   }
 
-  /** The claim goes to another holder, as it is: a reservation's to the VM that it was made for. */
-  transfer(claim: Claim, holder: string): Claim {
+  /**
+   * The claim goes to another holder, as it is: a reservation's to the VM that it was made for. `volumes`: what that one
+   * needs besides, since nothing is reserved in a pool; throws for them as `claim` does.
+   */
+  transfer(claim: Claim, holder: string, volumes: readonly NewVolume[] = []): Claim {
     const held = this.#claims.get(claim.id);
     if (held === undefined) throw new Error(`there is no claim ${claim.id}`);
+    this.#storage.claim(holder, volumes);
+    this.#storage.release(held.claim.holder);
     const moved = { ...claim, holder };
     this.#claims.set(claim.id, { ...held, claim: moved });
     this.#recount();
@@ -166,6 +192,7 @@ export class Ledger {
 
   /** Gives a claim back: the VM is not made after all. One that is gone already is no error. */
   release(claim: Claim): void {
+    this.#storage.release(claim.holder);
     if (this.#claims.delete(claim.id)) this.#recount();
   }
 
@@ -174,6 +201,7 @@ export class Ledger {
    * for a minute, it was not made.
    */
   consume(claim: Claim): void {
+    this.#storage.made(claim.holder, this.#clock.monotonicMs());
     const held = this.#claims.get(claim.id);
     if (held === undefined) return;
     held.consumedAtMs = this.#clock.monotonicMs();
@@ -277,10 +305,10 @@ export class Ledger {
     for (const [vm, { demand }] of this.#footprints) hold("allocated", vm, demand);
     for (const { claim, demand } of claimed) hold("claimed", claim.holder, demand);
     const free = this.#sight === "none" ? "unknown" : "free";
-    return this.#devices.map(({ healthy, ...device }) => ({
-      ...device,
-      ...(holders.get(device.address) ?? { state: healthy ? free : "unhealthy" }),
-    }));
+    return this.#devices.map(({ healthy, group, ...device }) => {
+      const held = [device.address, ...group].find((address) => holders.has(address));
+      return { ...device, ...(holders.get(held ?? "") ?? { state: healthy ? free : "unhealthy" }) };
+    });
   }
 
   #unknown(): string[] {

@@ -27,7 +27,7 @@ interface Wanted {
   readonly wish: PlacementWish;
   readonly amounts: Amounts;
   readonly cpus: number;
-  readonly devices: readonly DeviceCapacity[];
+  readonly room: Room;
 }
 
 /**
@@ -36,21 +36,20 @@ interface Wanted {
  * dimension, `invalid` NO_SUCH_DEVICE.
  */
 export function findPlace(room: Room, size: VmSize, wish: PlacementWish): Placement {
-  const devices = wish.devices.map((name) => deviceOf(room, name));
-  const wanted: Wanted = { size, wish, amounts: amountsOf(size, wish), cpus: cpusOf(size, wish), devices };
-  const busy = devices.find(({ state }) => state !== "free");
-  if (busy !== undefined) throw noDevice(wanted, busy, `is ${busy.state}`);
+  const wanted: Wanted = { size, wish, amounts: amountsOf(size, wish), cpus: cpusOf(size, wish), room };
+  requireDevices(wanted);
   const candidates = room.cells.filter(({ id }) => wish.cell === undefined || id === wish.cell);
   const isStrict = wish.cellPolicy === "strict";
   const wantsOne = isStrict || wish.dedicatedCpus || wish.pageSizeBytes !== PLAIN_PAGE_BYTES;
   const one = wantsOne ? candidates.find((cell) => fits(cell, wanted)) : undefined;
-  if (one !== undefined) return placed(wanted, [one], room, true);
+  if (one !== undefined) return placed(wanted, [one], true);
   const all = sum(candidates);
   const short = resourceNames.find((name) => wanted.amounts[name] > 0 && wanted.amounts[name] > all[name]);
   if (short !== undefined) throw noCapacity(wanted, candidates, short, all);
-  if (!isStrict) return placed(wanted, candidates, room, false);
+  if (!isStrict) return placed(wanted, candidates, false);
   const least = leastShort(candidates, wanted);
-  if (least === undefined) throw noDevice(wanted, devices[0], "is not on a cell that has the rest");
+  if (least === undefined)
+    throw noDevice(wanted, wish.devices[0] ?? "", "is not on a cell that has the rest");
   throw noCapacity(wanted, candidates, least.name, least.cell.free);
 }
 
@@ -73,20 +72,15 @@ function amountsOf(size: VmSize, wish: PlacementWish): Amounts {
 const cpusOf = ({ vcpus }: VmSize, { dedicatedCpus, isolatedEmulator }: PlacementWish): number =>
   vcpus + (dedicatedCpus && isolatedEmulator ? 1 : 0);
 
-function fits(cell: CellRoom, { amounts, wish, cpus, devices }: Wanted): boolean {
+function fits(cell: CellRoom, { amounts, wish, cpus, room }: Wanted): boolean {
   return (
     resourceNames.every((name) => amounts[name] === 0 || amounts[name] <= cell.free[name]) &&
     (!wish.dedicatedCpus || pickCpus(cell.cores, cpus) !== undefined) &&
-    (wish.cellPolicy === "any" || devices.every((device) => (device.cell ?? cell.id) === cell.id))
+    pickDevices(room, wish, cell.id) !== undefined
   );
 }
 
-function placed(
-  { size, wish, cpus }: Wanted,
-  cells: readonly CellRoom[],
-  room: Room,
-  bound: boolean,
-): Placement {
+function placed({ size, wish, cpus, room }: Wanted, cells: readonly CellRoom[], bound: boolean): Placement {
   const shared = cells.flatMap(({ sharedCpus }) => sharedCpus);
   const picked = wish.dedicatedCpus
     ? pickCpus(
@@ -95,6 +89,8 @@ function placed(
       )
     : [];
   if (picked === undefined) throw new Error("fewer dedicated CPUs are free than the ledger counts");
+  const devices = pickDevices(room, wish, bound ? cells[0]?.id : undefined);
+  if (devices === undefined) throw new Error("fewer devices are free than were found");
   const vcpuCpus = picked.slice(0, size.vcpus);
   const own = picked.slice(size.vcpus);
   const others = shared.length > 0 ? shared : room.cells.flatMap(({ sharedCpus }) => sharedCpus);
@@ -107,14 +103,55 @@ function placed(
     // Without a CPU of their own QEMU's threads run where others share, so that the vCPUs are alone on theirs.
     emulatorCpus: wish.dedicatedCpus ? (own.length > 0 ? own : others) : [],
     ...(wish.pageSizeBytes === PLAIN_PAGE_BYTES ? {} : { hugepageBytes: wish.pageSizeBytes }),
-    devices: wish.devices.map((name) => deviceOf(room, name).address),
+    devices,
   };
 }
 
-function deviceOf({ devices }: Room, name: string): DeviceCapacity {
-  const found = devices.find(({ address, alias }) => address === name || alias === name);
-  if (found !== undefined) return found;
-  throw new SocleError("invalid", "NO_SUCH_DEVICE", `this host has no device ${name} to give to a VM`);
+/**
+ * The address of a free device for each name, no two the same; undefined where there are not so many. An alias may be
+ * that of several: those on the VM's cell go before, and with a strict cell policy no others will do.
+ */
+function pickDevices({ devices }: Room, wish: PlacementWish, cell?: number): string[] | undefined {
+  const isNear = (device: DeviceCapacity): boolean => cell === undefined || (device.cell ?? cell) === cell;
+  const free = devices.filter((device) => device.state === "free");
+  const near = free.filter(isNear);
+  const others = wish.cellPolicy === "strict" ? [] : free.filter((device) => !isNear(device));
+  const left = new Set([...near, ...others]);
+  const picked = new Map<number, string>();
+  // Addresses first: what an alias gets must not be one of them.
+  for (const by of ["address", "alias"] as const)
+    for (const [index, name] of wish.devices.entries()) {
+      if (picked.has(index)) continue;
+      const found = [...left].find((device) => device[by] === name);
+      if (found === undefined) continue;
+      left.delete(found);
+      picked.set(index, found.address);
+    }
+  const addresses = wish.devices.map((_, index) => picked.get(index));
+  return addresses.every((address) => address !== undefined) ? addresses : undefined;
+}
+
+/** That there are so many free, on whatever cells. */
+function requireDevices(wanted: Wanted): void {
+  const { room, wish } = wanted;
+  const names = new Set(wish.devices);
+  const called = (name: string): DeviceCapacity[] =>
+    room.devices.filter(({ address, alias }) => address === name || alias === name);
+  for (const name of names)
+    if (called(name).length === 0)
+      throw new SocleError("invalid", "NO_SUCH_DEVICE", `this host has no device ${name} to give to a VM`);
+  if (pickDevices(room, wish) !== undefined) return;
+  for (const name of names) {
+    const states = called(name).map(({ state }) => state);
+    const count = wish.devices.filter((each) => each === name).length;
+    if (states.filter((state) => state === "free").length >= count) continue;
+    throw noDevice(
+      wanted,
+      name,
+      states.length === 1 ? `is ${states[0] ?? ""}` : `is not free ${count} times`,
+    );
+  }
+  throw noDevice(wanted, wish.devices[0] ?? "", "is wanted by another name as well");
 }
 
 function sum(cells: readonly CellRoom[]): Amounts {
@@ -158,13 +195,12 @@ function noCapacity(
   return new SocleError("exhausted", "NO_CAPACITY", text, { details: { metadata } });
 }
 
-function noDevice({ wish }: Wanted, device: DeviceCapacity | undefined, why: string): SocleError {
-  const address = device?.address ?? "";
+function noDevice({ wish }: Wanted, name: string, why: string): SocleError {
   const metadata = {
     dimension: "device",
-    wanted: address,
+    wanted: name,
     cells: wish.cell === undefined ? "" : String(wish.cell),
   };
-  const text = `device ${address} ${why}; choose another device, or another host`;
+  const text = `device ${name} ${why}; choose another device, or another host`;
   return new SocleError("exhausted", "NO_CAPACITY", text, { details: { metadata } });
 }

@@ -8,6 +8,7 @@ import type { Reservation, ReservationRequest, ReservedRoom } from "../state/res
 import type { VmSize } from "./demand.ts";
 import type { HostService } from "./host-service.ts";
 import type { Claim } from "./ledger.ts";
+import type { NewVolume } from "./storage-ledger.ts";
 
 export interface ReservationsOptions {
   readonly book: ReservationBook;
@@ -27,6 +28,8 @@ export interface Taker {
   readonly vmId: string;
   readonly caller: string;
   readonly room: Omit<ReservedRoom, "wish"> & { readonly wish?: PlacementWish };
+  /** That are to be made for it: nothing is reserved in a pool. */
+  readonly volumes?: readonly NewVolume[];
 }
 
 /** A reservation that a VM is about to take. */
@@ -166,15 +169,15 @@ export class Reservations implements Service {
 
   /**
    * For a VM that is about to be made in its place. Throws as `release` (a VM's reservation must be of its own caller and
-   * tenant), `conflict` RESERVATION_MISMATCH naming what is not as reserved, and HOST_CORDONED.
+   * tenant), `conflict` RESERVATION_MISMATCH naming what is not as reserved, HOST_CORDONED, and what the ledger throws for its volumes.
    */
-  take(id: string, { vmId, caller, room }: Taker): Taken {
+  take(id: string, { vmId, caller, room, volumes }: Taker): Taken {
     const held = this.#held(id, { caller, mayAll: false });
     if (held.tenant !== room.tenant) throw foreign(id, "tenant");
     this.#host.requireOpen();
     const differing = differences(held, room);
     if (differing.length > 0) throw mismatch(id, differing);
-    const claim = this.#host.transfer(this.#claimOf(id), vmId);
+    const claim = this.#host.transfer(this.#claimOf(id), vmId, volumes);
     this.#taken.add(id);
     return {
       claim,

@@ -1,6 +1,7 @@
 import type { FilesystemSpace } from "../hardware/filesystem.ts";
 import type { Reading } from "../hardware/reading.ts";
 import type { LibvirtFacts, Patience, PoolFacts } from "./libvirt-facts.ts";
+import type { VolumeCapacities } from "./storage-ledger.ts";
 
 /** The volumes of all pools together take no more of a round. */
 const ROUND_MS = 2000;
@@ -9,7 +10,7 @@ const ANSWER_MS = 5000;
 const REST_MS = 600_000;
 
 /**
- * What the volumes of each pool may grow to, all together. libvirt tells it of one volume at a time, and looks at the
+ * What the volumes of each pool may grow to. libvirt tells it of one volume at a time, and looks at the
  * volume for that: they are asked one after the other, those first that were not asked for longest, and each round goes
  * on where the last one had to end.
  */
@@ -33,9 +34,9 @@ export class VolumeSizes {
     pools: readonly PoolFacts[],
     spaces: ReadonlyMap<string, Reading<FilesystemSpace>>,
     patience: Patience,
-  ): Promise<ReadonlyMap<string, Reading<number>>> {
+  ): Promise<ReadonlyMap<string, Reading<VolumeCapacities>>> {
     const endMs = this.#monotonicMs() + Math.min(ROUND_MS, patience.timeoutMs);
-    const sizes = new Map<string, Reading<number>>();
+    const sizes = new Map<string, Reading<VolumeCapacities>>();
     const before = this.#pools;
     this.#pools = new Map();
     for (const { name, details } of pools) {
@@ -43,17 +44,19 @@ export class VolumeSizes {
       this.#pools.set(name, known);
       if (details.kind !== "read" || !details.value.active) continue;
       const space = spaces.get(details.value.path ?? "");
-      sizes.set(name, space?.kind === "failed" ? space : await this.#sum(name, known, patience, endMs));
+      // What does not answer the agent would hang libvirt as well; what only the agent may not look at is libvirt's to tell.
+      const hangs = space?.kind === "failed" && space.code === "timeout";
+      sizes.set(name, hangs ? space : await this.#read(name, known, patience, endMs));
     }
     return sizes;
   }
 
-  async #sum(
+  async #read(
     pool: string,
     known: Map<string, number>,
     patience: Patience,
     endMs: number,
-  ): Promise<Reading<number>> {
+  ): Promise<Reading<VolumeCapacities>> {
     if (this.#monotonicMs() < (this.#restUntilMs.get(pool) ?? -Infinity))
       return { kind: "failed", reason: "one of them did not answer, they are asked again later" };
     const listed = await this.#facts.volumes(pool, patience);
@@ -74,6 +77,6 @@ export class VolumeSizes {
     }
     if (known.size < volumes.size)
       return { kind: "failed", reason: `${known.size} of ${volumes.size} were read so far` };
-    return { kind: "read", value: [...known.values()].reduce((sum, bytes) => sum + bytes, 0) };
+    return { kind: "read", value: new Map(known) };
   }
 }

@@ -71,3 +71,17 @@ export function requireEtag(
   if (wanted === undefined || vm === undefined || vm.etag === wanted) return;
   throw new SocleError("conflict", "ETAG_MISMATCH", `VM ${vm.name} changed since it was read; read it again`);
 }
+
+export function keptAndErased(): SocleError {
+  const message = "the disks are either kept or erased: not both";
+  return new SocleError("invalid", "ERASED_DISKS_KEPT", message, {
+    details: { fields: { erase_disks: message } },
+  });
+}
+
+export function keptWithoutKey(vm: string): SocleError {
+  const message = `the encrypted disks of VM ${vm} cannot be kept: their keys go with it; delete them too`;
+  return new SocleError("invalid", "ENCRYPTED_DISKS_KEPT", message, {
+    details: { fields: { keep_disks: message } },
+  });
+}

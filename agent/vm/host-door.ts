@@ -1,6 +1,6 @@
 import type { Placement, PlacementWish } from "../state/placement.ts";
 import type { KvmState } from "./accelerator.ts";
-import type { Accelerator } from "./spec.ts";
+import type { Accelerator, VolumeRef } from "./spec.ts";
 
 /** What the VM layer needs to know of its host, handed in by the composition root. */
 export interface HostDoor {
@@ -11,6 +11,8 @@ export interface HostDoor {
   claim(vm: VmSize & { readonly reservation?: ReservationUse }): RoomClaim;
   /** Takes what was promised to a VM before the agent was started again, whether there is room or not. */
   reclaim(vm: VmSize & { readonly placement: Placement; readonly reservationId?: string }): RoomClaim;
+  /** Volumes that are gone with their VM. */
+  deleted(volumes: readonly VolumeRef[]): void;
   /** Whether this host can do something, by its trait (host/traits.ts); undefined: not known now. */
   trait(name: string): boolean | undefined;
   /** Whether KVM can be used: `broken` carries the evidence that it opens but cannot run guests. */
@@ -23,6 +25,8 @@ export interface VmSize {
   readonly memoryBytes: number;
   readonly accelerator: Accelerator;
   readonly wish?: PlacementWish;
+  /** Volumes that are to be made for it. */
+  readonly volumes: readonly (VolumeRef & { readonly capacityBytes: number })[];
 }
 
 /** Whose reservation a VM is to take the place of. */

@@ -96,7 +96,11 @@ const placementSchema = z
     devices: z
       .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}$/, "must be a PCI address or an alias"))
       .max(MAX_DEVICES, `must be at most ${MAX_DEVICES}`)
-      .refine((devices) => new Set(devices).size === devices.length, "must not name a device twice")
+      // An alias may be that of several.
+      .refine((devices) => {
+        const addresses = devices.filter((name) => name.includes(":"));
+        return new Set(addresses).size === addresses.length;
+      }, "must not name a device twice")
       .default([]),
   })
   .superRefine(({ cell, cellPolicy, dedicatedCpus, isolatedEmulator }, context) => {

@@ -4,15 +4,15 @@ import { KeyedLock } from "../kernel/keyed-lock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { LibvirtStream } from "../libvirt/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
-import { unbound } from "../state/placement.ts";
 import type { Operations, Step } from "../state/operations.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
 import { createWork } from "./create-work.ts";
+import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
 import { inTurn, overwrites } from "./erasure.ts";
-import { deleteWork, requireDeletable, requireEtag } from "./delete-work.ts";
+import { deleteWork, keptAndErased, keptWithoutKey, requireDeletable, requireEtag } from "./delete-work.ts";
 import { keyedParts, TPM_PART } from "./guest-keys.ts";
-import type { HostDoor, RoomClaim, VmSize } from "./host-door.ts";
+import type { HostDoor } from "./host-door.ts";
 import type { KvmProbe } from "./kvm-probe.ts";
 import { pauseWork, rebootWork, resumeWork, startWork, stopWork } from "./power-works.ts";
 import { fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
@@ -76,8 +76,7 @@ export class Vms {
   readonly #places = new FairPlaces({ places: MADE_AT_ONCE, maxWaiting: 20_000 });
   /** Overwriting takes hours, and what a disk can write: one at a time, in nobody else's place. */
   readonly #overwriting = new FairPlaces({ places: 1, maxWaiting: 1000 });
-  /** Names and ids being created, not in the table yet. */
-  readonly #inCreation = new Map<string, VmSpec>();
+  readonly #creations: Creations;
   /** Volumes that are being deleted with their VM. */
   readonly #going = new Set<string>();
   /** Stops that wait for a guest: a forced stop cuts the wait short. */
@@ -87,23 +86,32 @@ export class Vms {
   constructor(options: VmsOptions) {
     this.#options = options;
     this.#consoles = new Consoles(options.domains);
+    this.#creations = new Creations(options);
     // What an interrupted create may have begun is nobody else's to take until it is settled.
-    for (const { intent } of options.operations.interrupted) this.#reserveAgain(intent as Intent);
+    for (const { intent } of options.operations.interrupted) this.#creations.takeAgain(intent as Intent);
   }
 
   /**
-   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what HostDoor.claim throws, `unavailable`
+   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what HostDoor.claim throws, what Volumes.resolve throws for the
+   * base of a disk that has no capacity of its own, `unavailable`
    * KVM_UNAVAILABLE or LIBVIRT_UNAVAILABLE, and what Operations.begin throws.
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
     const { operations, host, policy, clock } = this.#options;
     const fingerprint = fingerprintOf("CREATE_VM", { ...request, ...notAsked });
-    const held = operations.find({ ...request, caller, kind: "CREATE_VM", fingerprint });
+    const find = (): Promise<Operation> | undefined =>
+      operations.find({ ...request, caller, kind: "CREATE_VM", fingerprint });
+    const held = find();
     if (held !== undefined) return await held;
-    const asked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
+    const checked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
     this.#requireSight();
-    this.#requireFree(asked);
-    await requireAbilities(asked, this.#options);
+    this.#creations.requireFree(checked);
+    await requireAbilities(checked, this.#options);
+    const asked = await sized(checked, this.#options.volumes);
+    // From here on nothing is waited for until all is taken: another may have come meanwhile, or this very one again.
+    const meanwhile = find();
+    if (meanwhile !== undefined) return await meanwhile;
+    this.#creations.requireFree(asked);
     const needed = asked.launchSecurity === undefined ? undefined : "kvm";
     const accelerator = asked.accelerator ?? needed ?? this.defaultAccelerator();
     for (const named of volumesNamedBy(asked)) if (this.#going.has(volumeKey(named))) throw going(named);
@@ -115,7 +123,7 @@ export class Vms {
         : { reservation: { id: reservationId, caller, tenant: asked.tenant } }),
     });
     const spec = room.wish === undefined ? asked : { ...asked, placement: room.wish };
-    const taken = this.#reserve(spec, room);
+    const taken = this.#creations.take(spec, room);
     try {
       if (request.validateOnly) {
         await this.#places.run(caller, () => this.#resolveAll(spec));
@@ -201,7 +209,7 @@ export class Vms {
       if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
       const volumes = keepDisks || spec === undefined ? [] : ownVolumes(spec);
       // Overlays that no spec names are looked for by the work.
-      const users = { vms: this.#options.table.all(), creations: this.#inCreation.values() };
+      const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
       requireUnused(vm.id, volumes, users, { paths: [], overlays: [] });
       return {
         kind: "DELETE_VM",
@@ -226,35 +234,7 @@ export class Vms {
   /** Works on an operation that was interrupted, or whose outcome is unknown, until it has an end. */
   resumeOperation(operation: Operation): void {
     const intent = operation.intent as Intent;
-    this.#work(operation, intent, true, this.#reserveAgain(intent));
-  }
-
-  #reserveAgain(intent: Intent): Taken {
-    if (intent.kind !== "CREATE_VM") return nothingTaken;
-    const { spec, accelerator, placement = unbound, reservationId } = intent;
-    const promised = { ...sizeOf(spec, accelerator), placement };
-    return this.#reserve(
-      spec,
-      this.#options.host.reclaim(reservationId === undefined ? promised : { ...promised, reservationId }),
-    );
-  }
-
-  /** A VM's id, name and room are its own until its creation has ended. */
-  #reserve(spec: VmSpec, room: RoomClaim): Taken {
-    const { id, name } = spec;
-    this.#inCreation.set(id, spec).set(name, spec);
-    return {
-      begun: () => room.begun(),
-      ended: (how) => {
-        // It may be there where that is not known: then observation finds it, and counts it.
-        if (how === "not made") room.release();
-        else room.consume();
-        // It goes on once libvirt can be asked, and takes what it finds under its names for its own.
-        if (how === "unknown") return;
-        this.#inCreation.delete(id);
-        this.#inCreation.delete(name);
-      },
-    };
+    this.#work(operation, intent, true, this.#creations.takeAgain(intent));
   }
 
   async #mutate(
@@ -361,7 +341,9 @@ export class Vms {
         const volumes = intent.volumes.map(volumeKey);
         for (const volume of volumes) this.#going.add(volume);
         try {
-          return await deleteWork(() => this.#inCreation.values())(context, intent, run);
+          const result = await deleteWork(() => this.#creations.specs())(context, intent, run);
+          context.host.deleted(intent.volumes);
+          return result;
         } finally {
           for (const volume of volumes) this.#going.delete(volume);
         }
@@ -388,13 +370,6 @@ export class Vms {
     throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
   }
 
-  #requireFree(spec: VmSpec): void {
-    for (const key of [spec.id, spec.name]) {
-      if (this.#options.table.get(key) === undefined && !this.#inCreation.has(key)) continue;
-      throw new SocleError("already_exists", "VM_EXISTS", `there is a VM ${key} on this host already`);
-    }
-  }
-
   /** Throws `unavailable` KVM_UNAVAILABLE. */
   defaultAccelerator(): Accelerator {
     return chooseAccelerator(this.#options.policy.accelerator, this.#options.host.kvm());
@@ -406,33 +381,3 @@ export class Vms {
     await volumes.requireAbsent(ownVolumes(spec));
   }
 }
-
-const sizeOf = ({ id, vcpus, memoryBytes, placement }: VmSpec, accelerator: Accelerator): VmSize => ({
-  vmId: id,
-  vcpus,
-  memoryBytes,
-  accelerator,
-  ...(placement === undefined ? {} : { wish: placement }),
-});
-
-function keptAndErased(): SocleError {
-  const message = "the disks are either kept or erased: not both";
-  return new SocleError("invalid", "ERASED_DISKS_KEPT", message, {
-    details: { fields: { erase_disks: message } },
-  });
-}
-
-function keptWithoutKey(vm: string): SocleError {
-  const message = `the encrypted disks of VM ${vm} cannot be kept: their keys go with it; delete them too`;
-  return new SocleError("invalid", "ENCRYPTED_DISKS_KEPT", message, {
-    details: { fields: { keep_disks: message } },
-  });
-}
-
-/** What a creation holds until it has ended: its VM's id and name, and room for it. */
-interface Taken {
-  readonly begun: () => Promise<void>;
-  readonly ended: (how: "made" | "not made" | "unknown") => void;
-}
-
-const nothingTaken: Taken = { begun: () => Promise.resolve(), ended: () => undefined };

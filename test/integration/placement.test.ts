@@ -159,4 +159,46 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
     assert.match(await host.virsh("dumpxml", "placed", "--inactive"), /<socle:placementEpoch>9</);
     await host.remove("placed");
   });
+
+  test("a disk that the pool cannot promise is refused at once, also one of two that come together", async () => {
+    const poolIsRead = () =>
+      eventually(
+        async () => {
+          const pools = (await host.host()).inventory?.storagePools ?? [];
+          return pools.find(
+            ({ name, provisionedBytes }) => name === "images" && provisionedBytes !== undefined,
+          );
+        },
+        { what: "the pool to be read" },
+      );
+    const { capacityBytes, thinRatio } = await poolIsRead();
+    assert.ok(capacityBytes !== undefined && thinRatio === 1);
+    const withDisk = (name: string, bytes: number, more: More = {}): Promise<Operation__Output> => {
+      const data = { name: "data", newVolume: { pool: "images", capacityBytes: bytes } };
+      return create(name, null, { spec: bootSector(name, { disks: [data] }), ...more });
+    };
+    for (const validateOnly of [true, false]) {
+      const refused = await refusal(withDisk("huge", 10 * 1024 ** 4, { validateOnly }));
+      assert.deepEqual(
+        [refused.reason, refused.details.metadata?.["dimension"], refused.details.metadata?.["pool"]],
+        ["NO_CAPACITY", "storage", "images"],
+      );
+    }
+    const most = Math.floor(capacityBytes * 0.6);
+    const both = await Promise.allSettled([withDisk("disk-a", most), withDisk("disk-b", most)]);
+    const refusals = both.flatMap((each) => (each.status === "rejected" ? [toSocleError(each.reason)] : []));
+    assert.deepEqual(
+      refusals.map(({ reason, details }) => [reason, details.metadata?.["dimension"]]),
+      [["NO_CAPACITY", "storage"]],
+    );
+    for (const each of both) if (each.status === "fulfilled") await succeeds(Promise.resolve(each.value));
+    const made = both[0].status === "fulfilled" ? "disk-a" : "disk-b";
+    assert.equal((await refusal(withDisk("disk-c", most))).reason, "NO_CAPACITY");
+    await agentDies();
+    await poolIsRead();
+    assert.equal((await refusal(withDisk("disk-c", most))).reason, "NO_CAPACITY");
+    await host.remove(made);
+    await succeeds(withDisk("disk-c", most));
+    await host.remove("disk-c");
+  });
 });

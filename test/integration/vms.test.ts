@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "../../agent/kernel/clock.ts";
-import { SocleError } from "../../agent/kernel/errors.ts";
+import { SocleError, toSocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
 import type { NewEvent } from "../../agent/state/event-log.ts";
@@ -77,6 +77,7 @@ class Rig {
       host: {
         claim: () => room,
         reclaim: () => room,
+        deleted: () => undefined,
         trait: () => true,
         kvm: () => ({ kind: "usable" }),
       },
@@ -241,6 +242,26 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     await rig.succeeds(
       rig.vms.delete({ requestId: requestId(), vm: first.vmId, keepDisks: false, force: true }, "tester"),
     );
+  });
+
+  test("of two that come at once by one name the second is refused; a disk is as large as its base where it does not say", async () => {
+    await virsh(libvirtd.uri, ["vol-create-as", "images", "base.qcow2", "3M", "--format", "qcow2"]);
+    const source = { kind: "new", pool: "images", baseVolume: "base.qcow2" };
+    const twin = () => ({ ...linux("twin", { disks: [{ name: "root", source }] }), leaveStopped: true });
+    const both = await Promise.allSettled([
+      rig.vms.create(twin(), "tester"),
+      rig.vms.create(twin(), "tester"),
+    ]);
+    const begun = both.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+    const refused = both.flatMap((each) => (each.status === "rejected" ? [toSocleError(each.reason)] : []));
+    assert.deepEqual([begun.length, refused.map(({ reason }) => reason)], [1, ["VM_EXISTS"]]);
+    const { vmId: vm } = await rig.succeeds(Promise.resolve(begun[0] ?? assert.fail()));
+    const root = rig.table.get(vm)?.spec?.disks[0]?.source;
+    assert.equal(root?.kind === "new" && root.capacityBytes, 3 * MIB);
+    await rig.succeeds(
+      rig.vms.delete({ requestId: requestId(), vm, keepDisks: false, force: true }, "tester"),
+    );
+    await virsh(libvirtd.uri, ["vol-delete", "base.qcow2", "images"]);
   });
 
   test("what a create that fails half-way had made is taken back", async () => {

@@ -60,11 +60,17 @@ export class SocleHost {
     this.#client = await clientOf(this.agent);
   }
 
-  /** Waits until the agent knows all VMs: a libvirtd that is new takes seconds to open, and readiness does not wait. */
+  /**
+   * Waits until the agent knows all VMs and what the pools hold: a libvirtd that is new takes seconds to open, and readiness
+   * does not wait.
+   */
   async sees(timeoutMs = 30_000): Promise<void> {
-    const isComplete = async (): Promise<boolean> =>
-      (await this.list()).observation?.presence === "PRESENCE_PRESENT";
-    await eventually(isComplete, { what: "the list of VMs to be complete", timeoutMs });
+    const isComplete = async (): Promise<boolean> => {
+      const unread = (await this.host()).inventory?.incompleteReasons ?? [];
+      const areVmsSeen = (await this.list()).observation?.presence === "PRESENCE_PRESENT";
+      return areVmsSeen && !unread.some((reason) => /not been read yet|storage pool/.test(reason));
+    };
+    await eventually(isComplete, { what: "the VMs and the pools to be seen", timeoutMs });
   }
 
   list(): Promise<ListVmsResponse__Output> {

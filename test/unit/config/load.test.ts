@@ -51,6 +51,18 @@ test("what is written is taken, the rest is filled in", () => {
   assert.equal(config.host.reservedMemoryMiB, 1024);
 });
 
+test("a device's name is for an address or a kind, and no two are for the same", () => {
+  const aliases = (text: string) => `host:\n  deviceAliases: {${text}}\n`;
+  const { config } = parseConfig(aliases("a100: 10de:20b0, nic0: '0000:3b:00.0'"), "x");
+  assert.deepEqual(config.host.deviceAliases, { a100: "10de:20b0", nic0: "0000:3b:00.0" });
+  assert.match(problemsOf(aliases("a100: 10DE:20B0")).join(), /deviceAliases\.a100: must be a PCI address/);
+  assert.match(
+    problemsOf(aliases("'0000:3b:00.0': 10de:20b0")).join(),
+    /deviceAliases\.0000:3b:00\.0: must be a name/,
+  );
+  assert.match(problemsOf(aliases("a: 10de:20b0, b: 10de:20b0")).join(), /two names for the same/);
+});
+
 test("every problem is told at once, with its place, its key and what to write instead", () => {
   const problems = problemsOf(`host:
   reservedCpu: 1

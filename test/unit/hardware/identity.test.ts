@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdir, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { identifyMachine, probeCommand } from "../../../agent/hardware/identity.ts";
+import { unpackHost } from "../../lab/tree.ts";
 import { machine } from "./fixture.ts";
 
 const server = await machine("two-sockets");
@@ -22,6 +26,28 @@ test("a probe that fails, babbles or is late leaves the firmware's words and the
   const late = await identifyMachine(["sleep", "60"], server, { timeoutMs: 100 });
   assert.deepEqual(late.identity, fromFirmware);
   assert.match(late.incompleteReason ?? "", /100 ms/);
+});
+
+test("the serial number that only root may read is the helper's to tell, and a helper that is gone is told of", async (context) => {
+  const link = "etc/systemd/system/sockets.target.wants/socle-hardware.socket";
+  const roots = await unpackHost(context, "sick-server", { [link]: "" });
+  await rm(join(roots.sysRoot, "class/dmi/id/product_serial"), { force: true });
+  const socket = join(roots.runRoot, "socle-hardware.sock");
+  const gone = await identifyMachine(["echo", "{}"], roots);
+  assert.equal(gone.identity.serial, "");
+  assert.match(gone.incompleteReason ?? "", /^serial number: the hardware helper cannot be asked/);
+  await mkdir(roots.runRoot, { recursive: true });
+  const asked: string[] = [];
+  const helper = createServer((connection) =>
+    connection.on("data", (question) => {
+      asked.push(question.toString());
+      connection.end(JSON.stringify({ answer: "7KQ4N53" }));
+    }),
+  ).listen(socket);
+  context.after(() => helper.close());
+  await once(helper, "listening");
+  const { identity, incompleteReason } = await identifyMachine(["echo", "{}"], roots);
+  assert.deepEqual([identity.serial, incompleteReason, asked], ["7KQ4N53", undefined, ["serial\n"]]);
 });
 
 test("the real probe answers in a child of its own", async () => {

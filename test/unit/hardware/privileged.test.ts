@@ -8,6 +8,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { Answers } from "../../../agent/hardware/answers.ts";
 import type { runChild } from "../../../agent/hardware/child.ts";
+import { identifyMachine } from "../../../agent/hardware/identity.ts";
 import { kernelLogReader } from "../../../agent/hardware/kernel-log.ts";
 import { isNotWatched } from "../../../agent/hardware/reading.ts";
 import { energyReader } from "../../../agent/hardware/rapl.ts";
@@ -52,6 +53,7 @@ const strange = [
   "bmc sensors sensors",
   "energy 1",
   "energy /etc",
+  "serial ../product_uuid",
   "kernel-log -1",
   "kernel-log 1 2",
   "kernel-log 1e9",
@@ -155,6 +157,9 @@ test("the helper answers as this process would, and refuses all else", { skip },
   assert.equal((await there.read(signal)).kind, own.kind);
   const energies = [await energyReader(systemRoots)(signal), await energyReader(roots)(signal)];
   assert.equal(energies[1]?.kind, energies[0]?.kind);
+  const silent = ["echo", "{}"] as const;
+  const [who, helpedWho] = [await identifyMachine(silent, systemRoots), await identifyMachine(silent, roots)];
+  assert.deepEqual(helpedWho, who);
   for (const question of strange)
     assert.match(await say(socket, `${question}\n`), /"reason":"QUESTION_UNKNOWN"/, question);
   for (const flood of ["x".repeat(100_000), "smart sda".padEnd(100) + "\n"])

@@ -15,6 +15,7 @@ import { capacityOf } from "../../../agent/host/capacity.ts";
 import { CpuPools } from "../../../agent/host/cpu-pools.ts";
 import { DemandTotals } from "../../../agent/host/demand-totals.ts";
 import { devicesForGuests } from "../../../agent/host/devices.ts";
+import type { PciDevice } from "../../../agent/host/host.ts";
 import { assembleInventory, emptyInventory, type InventorySources } from "../../../agent/host/inventory.ts";
 import { parseCapabilities, parseDomainCapabilities } from "../../../agent/libvirt/xml/index.ts";
 import { unpackHost } from "../../lab/tree.ts";
@@ -42,7 +43,7 @@ async function sources(roots: Roots, changes: Partial<InventorySources> = {}): P
     pools: { kind: "read", value: [] },
     networks: { kind: "read", value: [] },
     spaces: new Map(),
-    provisioned: new Map(),
+    volumes: new Map(),
     kvmFails: false,
     thinRatio: 1,
     reasons: [],
@@ -105,6 +106,22 @@ test("devices: virtual functions with their device, a GPU with all of its group,
     ],
     "guests get what vfio-pci has, and nothing that the host uses",
   );
+  const gpu = (changes: Partial<PciDevice>, at: string) =>
+    devicesForGuests(
+      devices.map((device) => (device.address === at ? { ...device, ...changes } : device)),
+      new Set(),
+    ).find(({ address }) => address === "0000:af:00.0");
+  assert.deepEqual(gpu({}, "")?.group, ["0000:af:00.0", "0000:af:00.1"]);
+  assert.equal(gpu({ driver: "snd_hda_intel" }, "0000:af:00.1"), undefined, "its sound is the host's");
+  assert.ok(gpu({ driver: "vfio-pci" }, "0000:af:00.1"));
+  const { iommuGroup: _, ...alone } =
+    devices.find(({ address }) => address === "0000:af:00.0") ?? assert.fail();
+  assert.deepEqual(devicesForGuests([alone], new Set()), [], "without an IOMMU nobody can have it");
+  const names = { nic: "0000:3b:00.2", "any-gpu": "10de:20b5", gpu0: "0000:af:00.0" };
+  const aliases = (by: Record<string, string>) =>
+    devicesForGuests(devices, new Set(), by).map(({ alias }) => alias);
+  assert.deepEqual(aliases(names), ["nic", "gpu0"], "the address goes before the kind");
+  assert.deepEqual(aliases({ "any-gpu": names["any-gpu"] }), [undefined, "any-gpu"]);
   for (const failing of ["0000:3b:00.2", "0000:3b:00.0"])
     assert.deepEqual(
       devicesForGuests(devices, new Set([failing])).map(({ healthy }) => healthy),

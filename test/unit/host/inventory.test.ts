@@ -14,6 +14,7 @@ import {
   type InventorySources,
 } from "../../../agent/host/inventory.ts";
 import type { PoolFacts } from "../../../agent/host/libvirt-facts.ts";
+import type { VolumeCapacities } from "../../../agent/host/storage-ledger.ts";
 import { parseCapabilities } from "../../../agent/libvirt/xml/index.ts";
 import { GIB, machine, MIB } from "../hardware/fixture.ts";
 
@@ -59,7 +60,7 @@ async function sources(changes: Partial<InventorySources> = {}): Promise<Invento
     pools: { kind: "read", value: [] },
     networks: { kind: "read", value: [] },
     spaces: new Map(),
-    provisioned: new Map(),
+    volumes: new Map(),
     kvmFails: false,
     reasons: [],
     ...changes,
@@ -172,15 +173,20 @@ test("a cell of which nothing tells the memory is left out, not shown as empty",
   assert.equal(again.complete, false);
 });
 
+/** Volumes of these sizes. */
+function holding(...sizes: readonly number[]): Reading<VolumeCapacities> {
+  return { kind: "read", value: new Map(sizes.map((bytes, index) => [`volume-${index}`, bytes])) };
+}
+
 test("pools: the filesystem's word on space, absent sizes where inactive, unknown where unreadable", async () => {
   const space = { sizeBytes: 1000, usedBytes: 900, availableBytes: 50, availableRatio: 50 / 950 };
   const pools = { kind: "read", value: [pool("a", true), pool("b", false)] } as const;
   const spaces = new Map([["/pools/a", { kind: "read", value: space } as const]]);
-  const provisioned = new Map([
-    ["a", { kind: "read", value: 5000 } as const],
-    ["b", { kind: "read", value: 0 } as const],
+  const volumes = new Map([
+    ["a", holding(2000, 3000)],
+    ["b", holding()],
   ]);
-  const first = assembleInventory(await sources({ pools, spaces, provisioned }), emptyInventory, 1);
+  const first = assembleInventory(await sources({ pools, spaces, volumes }), emptyInventory, 1);
   assert.deepEqual(first.storagePools[0], {
     name: "a",
     type: "dir",
@@ -215,11 +221,11 @@ test("pools: the filesystem's word on space, absent sizes where inactive, unknow
 
 test("a pool whose volumes cannot be read is there without what was sold of it, and it is said", async () => {
   const pools = { kind: "read", value: [pool("a", true), pool("b", true)] } as const;
-  const provisioned = new Map<string, Reading<number>>([
+  const volumes = new Map([
     ["a", unreadable],
-    ["b", { kind: "read", value: 0 }],
+    ["b", holding()],
   ]);
-  const inventory = assembleInventory(await sources({ pools, provisioned }), emptyInventory, 1);
+  const inventory = assembleInventory(await sources({ pools, volumes }), emptyInventory, 1);
   assert.deepEqual(inventory.incompleteReasons, ["volumes of storage pool a: timed out"]);
   const [a, b] = inventory.storagePools;
   assert.deepEqual([a?.capacityBytes, a?.provisionedBytes, b?.provisionedBytes], [100, undefined, 0]);
@@ -228,8 +234,8 @@ test("a pool whose volumes cannot be read is there without what was sold of it, 
 test("a volume more is a change, unlike how far the others are written to", async () => {
   const pools = { kind: "read", value: [pool("a", true)] } as const;
   const sold = async (value: number) => {
-    const provisioned = new Map([["a", { kind: "read", value } as const]]);
-    return lasting(assembleInventory(await sources({ pools, provisioned }), emptyInventory, 1));
+    const volumes = new Map([["a", holding(value)]]);
+    return lasting(assembleInventory(await sources({ pools, volumes }), emptyInventory, 1));
   };
   assert.notEqual(await sold(1), await sold(2));
 });

@@ -147,6 +147,50 @@ test("a release gives all of it back, and twice is no harm", () => {
   assert.equal(JSON.stringify(ledger.capacity.cells), before);
 });
 
+test("a VM whose disks do not fit gets no CPU either, and what a VM gives back its disks give back too", () => {
+  const { ledger } = ledgerOf([cell(0)]);
+  const pool = { name: "images", type: "dir", active: true, presence: "present", observedAtMs: 0 } as const;
+  ledger.setStorage({
+    pools: new Map([["images", { ...pool, capacityBytes: 10 * GIB }]]),
+    volumes: new Map([["images", { kind: "read", value: new Map() }]]),
+    startedAtMs: 0,
+  });
+  const withDisk = (holder: string): ClaimRequest => ({
+    ...small,
+    vcpus: 1,
+    holder,
+    volumes: [{ pool: "images", volume: holder, capacityBytes: 6 * GIB }],
+  });
+  const dimension = (claim: () => unknown) => refusal(claim).details.metadata?.["dimension"];
+  const first = ledger.claim(withDisk("vm-a"));
+  assert.equal(
+    dimension(() => ledger.claim(withDisk("vm-b"))),
+    "storage",
+  );
+  assert.equal(row(ledger, 0, "cpu").claimed, 1);
+  const reserved = ledger.claim({ ...small, vcpus: 1, holder: "reservation" });
+  assert.equal(
+    dimension(() => ledger.transfer(reserved, "vm-b", withDisk("vm-b").volumes)),
+    "storage",
+  );
+  ledger.release(first);
+  const moved = ledger.transfer(reserved, "vm-b", withDisk("vm-b").volumes);
+  assert.equal(
+    dimension(() => ledger.claim(withDisk("vm-c"))),
+    "storage",
+  );
+  ledger.transfer(moved, "reservation");
+  const last = ledger.claim(withDisk("vm-c"));
+  ledger.consume(last);
+  assert.equal(
+    dimension(() => ledger.claim(withDisk("vm-d"))),
+    "storage",
+  );
+  ledger.deleted([{ pool: "images", volume: "vm-c" }]);
+  ledger.release(moved);
+  ledger.claim(withDisk("vm-d"));
+});
+
 test("what was promised before a restart is counted, also where there is no room for it, and once", () => {
   const { ledger } = ledgerOf([cell(0)]);
   const free = row(ledger, 0, "cpu").available;
@@ -235,8 +279,8 @@ test("what VMs take is not known before they were listed, and told as it was see
   assert.equal(ledger.capacity.complete, false);
   ledger.setCells([cell(0)]);
   ledger.setDevices([
-    { address: "0000:01:00.0", healthy: true },
-    { address: "0000:02:00.0", healthy: false },
+    { address: "0000:01:00.0", iommuGroup: 1, group: ["0000:01:00.0"], healthy: true },
+    { address: "0000:02:00.0", iommuGroup: 2, group: ["0000:02:00.0"], healthy: false },
   ]);
   ledger.reclaim({ ...small, placement: unbound });
   ledger.setFootprints([seen({ ...small, holder: "vm-b" })], false);
@@ -340,7 +384,12 @@ test("a ledger that saw VMs come, change and go one by one counts what one that 
     cell(0, { cpus: [0, 1, 2, 3], pages: [{ sizeBytes: 2 * MIB, total: 4096 }] }),
     cell(1, { cpus: [4, 5, 6, 7] }),
   ];
-  const devices = [0, 1, 2].map((index) => ({ address: `0000:0${index}:00.0`, healthy: true }));
+  const devices = ["0000:00:00.0", "0000:01:00.0", "0000:02:00.0"].map((address, iommuGroup) => ({
+    address,
+    iommuGroup,
+    group: [address],
+    healthy: true,
+  }));
   const pins: readonly (readonly (readonly number[])[])[] = [
     [],
     [[2], [3]],

@@ -3,7 +3,7 @@ import test from "node:test";
 import { pickCpus } from "../../../agent/host/cpu-pools.ts";
 import { qemuOverheadBytes } from "../../../agent/host/demand.ts";
 import type { NumaCell } from "../../../agent/host/host.ts";
-import { Ledger } from "../../../agent/host/ledger.ts";
+import { Ledger, type HostDevice } from "../../../agent/host/ledger.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { anywhere, type PlacementWish } from "../../../agent/state/placement.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -232,10 +232,74 @@ test("huge pages are of one cell, whole, and named when they are short", () => {
   );
 });
 
+const device = (address: string, parts: Partial<HostDevice> = {}): HostDevice => ({
+  address,
+  iommuGroup: 1,
+  group: [address],
+  healthy: true,
+  ...parts,
+});
+
+test("an IOMMU group goes to one VM, whichever of it that has, and whether the rest is offered or not", () => {
+  const { ledger } = ledgerOf();
+  const group = ["0000:3b:00.0", "0000:3b:00.1", "0000:3b:00.2"];
+  ledger.setDevices([
+    device("0000:3b:00.0", { group }),
+    device("0000:3b:00.1", { group }),
+    device("0000:af:00.0", { iommuGroup: 2 }),
+  ]);
+  const states = () => ledger.capacity.devices.map(({ state, holder = "" }) => `${state} ${holder}`);
+  const both = ledger.claim(vm("a", 1, { devices: ["0000:3b:00.0", "0000:3b:00.1"] }));
+  ledger.release(both);
+  const one = ledger.claim(vm("a", 1, { devices: ["0000:3b:00.1"] }));
+  assert.deepEqual(states(), ["claimed a", "claimed a", "free "]);
+  const refused = refusal(() => ledger.claim(vm("b", 1, { devices: ["0000:3b:00.0"] })));
+  assert.deepEqual([refused.reason, refused.details.metadata?.["wanted"]], ["NO_CAPACITY", "0000:3b:00.0"]);
+  ledger.release(one);
+  assert.deepEqual(states(), ["free ", "free ", "free "]);
+  const foreign = { id: "u", vcpus: 1, memoryBytes: GIB, cells: [], devices: ["0000:3b:00.2"], active: true };
+  ledger.setFootprints([foreign], true);
+  assert.deepEqual(states(), ["allocated u", "allocated u", "free "]);
+  assert.deepEqual(
+    ledger.capacity.devices.map((each) => [each.iommuGroup, "group" in each]),
+    [
+      [1, false],
+      [1, false],
+      [2, false],
+    ],
+  );
+});
+
+test("an alias of a kind gives those that are free, near to the VM, as many as it is named", () => {
+  const { ledger } = ledgerOf();
+  const a100 = (bus: string, cell: number, parts: Partial<HostDevice> = {}) =>
+    device(`0000:${bus}:00.0`, { alias: "a100", cell, ...parts });
+  ledger.setDevices([
+    a100("01", 0, { healthy: false }),
+    a100("02", 0),
+    a100("81", 1),
+    a100("82", 1),
+    a100("83", 1),
+  ]);
+  const given = (holder: string, wish: Partial<PlacementWish>) =>
+    ledger.claim(vm(holder, 1, wish)).placement.devices.map((address) => address.slice(5, 7));
+  const two = ["a100", "a100"];
+  assert.deepEqual(given("a", { devices: two, ...strict }), ["81", "82"]);
+  const refused = refusal(() => ledger.claim(vm("b", 1, { devices: two, ...strict })));
+  assert.deepEqual(
+    [refused.reason, refused.details.metadata?.["dimension"], refused.details.metadata?.["wanted"]],
+    ["NO_CAPACITY", "device", "a100"],
+  );
+  assert.deepEqual(given("b", { devices: ["a100", "0000:02:00.0"] }), ["83", "02"]);
+  assert.match(refusal(() => ledger.claim(vm("c", 1, { devices: ["a100"] }))).message, /a100 is not free/);
+});
+
 test("a device goes to one VM alone, by its address or its alias", () => {
   const { ledger } = ledgerOf();
-  const gpu = { address: "0000:3b:00.0", alias: "gpu0", cell: 1, healthy: true };
-  ledger.setDevices([gpu, { address: "0000:3c:00.0", healthy: false }]);
+  ledger.setDevices([
+    device("0000:3b:00.0", { alias: "gpu0", cell: 1 }),
+    device("0000:3c:00.0", { healthy: false }),
+  ]);
   const wish = { devices: ["gpu0"], ...strict };
   const claim = ledger.claim(vm("a", 1, wish));
   assert.deepEqual([claim.placement.devices, claim.placement.cells], [["0000:3b:00.0"], [1]]);

@@ -58,6 +58,14 @@ test("every wrong field is named, all at once", () => {
   ]);
 });
 
+test("a device is named once by its address; an alias as often as devices of its kind are wanted", () => {
+  const named = (...devices: string[]) => refused({ ...good, placement: { devices } });
+  assert.deepEqual(named("a100", "a100", "0000:3b:00.0"), {});
+  assert.deepEqual(named("0000:3b:00.0", "0000:3b:00.0"), {
+    "spec.placement.devices": "must not name a device twice",
+  });
+});
+
 const hostile = [
   "",
   "a b",

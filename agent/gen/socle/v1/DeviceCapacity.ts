@@ -8,7 +8,9 @@ export interface DeviceCapacity {
   'cell'?: (number);
   'state'?: (_socle_v1_DeviceState);
   'holder'?: (string);
+  'iommuGroup'?: (number);
   '_cell'?: "cell";
+  '_iommuGroup'?: "iommuGroup";
 }
 
 export interface DeviceCapacity__Output {
@@ -17,5 +19,7 @@ export interface DeviceCapacity__Output {
   'cell'?: (number);
   'state': (_socle_v1_DeviceState__Output);
   'holder': (string);
+  'iommuGroup'?: (number);
   '_cell'?: "cell";
+  '_iommuGroup'?: "iommuGroup";
 }
