@@ -1,7 +1,7 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode, readTextIfThere, reading, type Reading } from "./reading.ts";
+import { readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
+import { entriesOf } from "./walk.ts";
 
 /** A disk that may tell of its own health: an NVMe controller, or a SCSI or SATA disk. Never a partition or a virtio disk. */
 export interface Disk {
@@ -22,8 +22,8 @@ export function readDisks(roots: Roots): Promise<Reading<readonly Disk[]>> {
   const nvme = join(roots.sysRoot, "class/nvme");
   const block = join(roots.sysRoot, "block");
   return reading(block, async () => {
-    const controllers = (await names(nvme)).filter((name) => /^nvme\d+$/.test(name));
-    const scsi = (await names(block)).filter((name) => /^sd[a-z]+$/.test(name));
+    const controllers = (await entriesOf(nvme)).filter((name) => /^nvme\d+$/.test(name));
+    const scsi = (await entriesOf(block)).filter((name) => /^sd[a-z]+$/.test(name));
     return Promise.all([
       ...controllers.map((name) => readController(name, join(nvme, name))),
       ...scsi.map((name) => readScsi(name, join(block, name, "device"))),
@@ -60,14 +60,4 @@ async function readScsi(name: string, device: string): Promise<Disk> {
     firmware: firmware ?? "",
     asleep: power === "suspended",
   };
-}
-
-/** In the order of their numbers; none where there is no such directory. */
-async function names(directory: string): Promise<string[]> {
-  try {
-    return (await readdir(directory)).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return [];
-    throw cause;
-  }
 }

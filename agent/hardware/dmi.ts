@@ -10,9 +10,7 @@ export interface Dmi {
   readonly productSerial?: string;
   readonly boardVendor?: string;
   readonly boardName?: string;
-  readonly biosVendor?: string;
   readonly biosVersion?: string;
-  readonly biosDate?: string;
 }
 
 const files = {
@@ -21,9 +19,7 @@ const files = {
   productSerial: "product_serial",
   boardVendor: "board_vendor",
   boardName: "board_name",
-  biosVendor: "bios_vendor",
   biosVersion: "bios_version",
-  biosDate: "bios_date",
 } as const satisfies Record<keyof Dmi, string>;
 
 export function readDmi(roots: Roots): Promise<Reading<Dmi>> {

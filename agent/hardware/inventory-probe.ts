@@ -2,9 +2,9 @@
  * The child that asks systeminformation who this machine is, once, and prints it as one line of JSON. A child, because
  * it starts a dozen programs and some of its calls stop the event loop. Never networkInterfaces(): seconds of it.
  */
-import { baseboard, cpu, osInfo, system } from "systeminformation";
+import { baseboard, system } from "systeminformation";
 
-const [machine, board, os, processor] = await Promise.all([system(), baseboard(), osInfo(), cpu()]);
+const [machine, board] = await Promise.all([system(), baseboard()]);
 process.stdout.write(
   JSON.stringify({
     vendor: machine.manufacturer,
@@ -12,11 +12,5 @@ process.stdout.write(
     serial: machine.serial,
     boardVendor: board.manufacturer,
     boardModel: board.model,
-    os: [os.distro, os.release, os.codename === "" ? "" : `(${os.codename})`]
-      .filter((w) => w !== "")
-      .join(" "),
-    kernel: os.kernel,
-    cpuVendor: processor.manufacturer,
-    cpuModel: processor.brand,
   }) + "\n",
 );

@@ -1,8 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseMeminfo } from "./memory.ts";
-import { errorCode, parseNumberList, parseWhole, readText, reading, type Reading } from "./reading.ts";
+import { parseNumberList, parseWhole, readText, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
+import { entriesOf } from "./walk.ts";
 
 /** A NUMA node as sysfs shows it, each part read by itself: one that fails does not take the others with it. */
 export interface NumaNode {
@@ -33,7 +34,7 @@ export function readNuma(roots: Roots): Promise<Reading<readonly NumaNode[]>> {
   const directory = join(roots.sysRoot, "devices/system/node");
   return reading(directory, async () => {
     const ids = await nodeIds(directory);
-    if (ids === undefined) return [await readNode(0, wholeMachine(roots))];
+    if (ids.length === 0) return [await readNode(0, wholeMachine(roots))];
     return Promise.all(ids.map((id) => readNode(id, partsOf(join(directory, `node${id}`)))));
   });
 }
@@ -63,13 +64,9 @@ function wholeMachine(roots: Roots): NodePaths {
   };
 }
 
-async function nodeIds(directory: string): Promise<number[] | undefined> {
-  try {
-    return numbersAfter("node", await readdir(directory));
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
+/** Ascending; none of a kernel that knows nothing of NUMA. */
+export async function nodeIds(directory: string): Promise<number[]> {
+  return (await entriesOf(directory)).flatMap((name) => /^node(\d+)$/.exec(name)?.[1] ?? []).map(Number);
 }
 
 async function readNode(id: number, paths: NodePaths): Promise<NumaNode> {
@@ -113,13 +110,4 @@ async function readHugepages(directory: string): Promise<HugepagePool[]> {
         return { sizeBytes: sizeKiB * 1024, total, free };
       }),
   );
-}
-
-function numbersAfter(prefix: string, names: readonly string[]): number[] {
-  const pattern = new RegExp(`^${prefix}(\\d+)$`);
-  return names
-    .map((name) => pattern.exec(name)?.[1])
-    .filter((digits) => digits !== undefined)
-    .map(Number)
-    .sort((a, b) => a - b);
 }

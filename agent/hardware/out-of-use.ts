@@ -1,15 +1,8 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  errorCode,
-  parseNumberList,
-  parseWhole,
-  readText,
-  readTextIfThere,
-  reading,
-  type Reading,
-} from "./reading.ts";
+import { nodeIds } from "./numa.ts";
+import { parseNumberList, parseWhole, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
+import { entriesOf } from "./walk.ts";
 
 /** What each NUMA node has and cannot be used, by its id; a node that has nothing of the kind is not in it. */
 export type ByNode<T> = ReadonlyMap<number, T>;
@@ -35,7 +28,7 @@ export function readOfflineCpus({ sysRoot }: Roots): Promise<Reading<ByNode<read
 async function byNode(directory: string, cpus: readonly number[]): Promise<ByNode<readonly number[]>> {
   const found = new Map<number, readonly number[]>();
   for (const id of await nodeIds(directory)) {
-    const links = new Set(await readdir(join(directory, `node${id}`)));
+    const links = new Set(await entriesOf(join(directory, `node${id}`)));
     const here = cpus.filter((cpu) => links.has(`cpu${cpu}`));
     if (here.length > 0) found.set(id, here);
   }
@@ -59,14 +52,4 @@ export function readPoisonedPages({ sysRoot }: Roots): Promise<Reading<ByNode<nu
     }
     return found;
   });
-}
-
-async function nodeIds(directory: string): Promise<number[]> {
-  try {
-    const names = await readdir(directory);
-    return names.flatMap((name) => /^node(\d+)$/.exec(name)?.[1] ?? []).map(Number);
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return [];
-    throw cause;
-  }
 }

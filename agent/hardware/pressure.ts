@@ -13,9 +13,7 @@ export interface Pressure {
 }
 
 export interface PressureStall {
-  readonly avg10Ratio: number;
   readonly avg60Ratio: number;
-  readonly avg300Ratio: number;
   readonly totalSeconds: number;
 }
 
@@ -43,19 +41,8 @@ export async function readPressures(roots: Roots): Promise<Reading<ReadonlyMap<P
 }
 
 function parseStall(text: string, kind: "some" | "full"): PressureStall | undefined {
-  const pattern = new RegExp(`^${kind} avg10=([\\d.]+) avg60=([\\d.]+) avg300=([\\d.]+) total=(\\d+)`, "m");
-  const match = pattern.exec(text);
+  const match = new RegExp(`^${kind} .*\\bavg60=([\\d.]+) .*\\btotal=(\\d+)`, "m").exec(text);
   if (match === null) return undefined;
-  const [avg10, avg60, avg300, totalMicroseconds] = match.slice(1).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  return {
-    avg10Ratio: avg10 / 100,
-    avg60Ratio: avg60 / 100,
-    avg300Ratio: avg300 / 100,
-    totalSeconds: totalMicroseconds / 1e6,
-  };
+  const [, avg60, totalMicroseconds] = match.map(Number) as [number, number, number];
+  return { avg60Ratio: avg60 / 100, totalSeconds: totalMicroseconds / 1e6 };
 }

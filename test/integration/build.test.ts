@@ -29,7 +29,7 @@ test("the bundle runs from any directory and says its version", async () => {
 
 test("the inventory probe says who the machine is", async () => {
   const { stdout } = await run(process.execPath, [join(dist, "inventory-probe.js")], { cwd: "/" });
-  assert.equal(typeof (JSON.parse(stdout) as { kernel: string }).kernel, "string");
+  assert.equal(typeof (JSON.parse(stdout) as { vendor: string }).vendor, "string");
 });
 
 test("what it loads at run time is beside it, and nothing else is", async () => {

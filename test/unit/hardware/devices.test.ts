@@ -27,7 +27,7 @@ test("1 GiB huge pages of both cells, and which of them are free", async (contex
 test("memory that KSM saves, in pages of this machine", async (context) => {
   const ksm = valueOf(await readKsm(await unpackHost(context, "worn-compute-node")));
   const pageBytes = Number((await runChild(["getconf", "PAGESIZE"], limits).output).stdout);
-  assert.deepEqual(ksm, { running: true, savedBytes: 262_144 * pageBytes });
+  assert.deepEqual(ksm, { savedBytes: 262_144 * pageBytes });
 });
 
 test("a watchdog that reset the machine, and one whose driver tells little", async (context) => {

@@ -40,7 +40,7 @@ test("a host that is nearly all huge pages is not short of memory for that", () 
 });
 
 test("stalls over the limit; what the kernel does not tell is unknown", () => {
-  const stall = (avg60Ratio: number) => ({ avg10Ratio: 0, avg60Ratio, avg300Ratio: 0, totalSeconds: 0 });
+  const stall = (avg60Ratio: number) => ({ avg60Ratio, totalSeconds: 0 });
   const stalled = (avg60Ratio: number) => ({ waiting: stall(avg60Ratio), stalled: stall(avg60Ratio) });
   assert.equal(stallVerdict(stalled(0.11), 0.1, 1.5).kind, "bad");
   assert.equal(stallVerdict(stalled(0.08), 0.1, 1.5).kind, "between");

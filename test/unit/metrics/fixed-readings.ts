@@ -41,7 +41,7 @@ const bytesByName = new Map([
   ["SomethingNew", 1],
 ]);
 const traffic = { bytes: 1e12, packets: 1e9, errors: 1, drops: 2 };
-const stall = { avg10Ratio: 0, avg60Ratio: 0, avg300Ratio: 0, totalSeconds: 1.5 };
+const stall = { avg60Ratio: 0, totalSeconds: 1.5 };
 
 const failingDisk = {
   name: "nvme1",
@@ -129,7 +129,7 @@ const deviceValues: FixedValues = {
   ]),
   sriov: sampled([{ interfaceName: "ens1f0", total: 64, enabled: 8, assigned: 3 }]),
   eventLoopLag: sampled({ p99Ms: 1.5, maxMs: 42 }),
-  ksm: sampled({ running: true, savedBytes: 2 ** 30 }),
+  ksm: sampled({ savedBytes: 2 ** 30 }),
   clock: sampled({ source: "chrony", synced: true, offsetSeconds: -0.000_25 }),
   watchdogs: sampled([
     {
