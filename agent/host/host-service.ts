@@ -92,6 +92,7 @@ export class HostService implements Service, HostView {
   readonly #ledger: Ledger;
   readonly #changes = new Topic<void>();
   #inventory = emptyInventory;
+  #inventoryReadAtMs: number | undefined;
   #generation = 0;
   /** Whether any guest has a process here. */
   #guests: Truth = "unknown";
@@ -199,6 +200,7 @@ export class HostService implements Service, HostView {
     return {
       identity: this.#identity.value,
       inventory: this.#inventory,
+      ...(this.#inventoryReadAtMs === undefined ? {} : { inventoryReadAtMs: this.#inventoryReadAtMs }),
       capacity: { generation: this.#generation, ...this.#ledger.capacity },
       health: this.#health.answer({
         probing: this.#isProbing(),
@@ -337,7 +339,7 @@ export class HostService implements Service, HostView {
   }
 
   async #refresh(signal: AbortSignal, timeoutMs: number): Promise<void> {
-    const startedAtMs = this.#clock.monotonicMs();
+    const [readAtMs, startedAtMs] = [this.#clock.now(), this.#clock.monotonicMs()];
     const sources = await this.#round.read(signal, timeoutMs);
     this.#identity.setVersions(this.#facts.versions);
     this.#health.observe("StoragePool", "pool", judgePools(sources), this.#now());
@@ -353,6 +355,7 @@ export class HostService implements Service, HostView {
       this.#clock.now(),
     );
     this.#inventory = after;
+    this.#inventoryReadAtMs = readAtMs;
     const generation = this.#generation;
     this.#ledger.setCells(after.cells);
     const failing = this.#health.subjectsOn("PcieErrors", "fatal");

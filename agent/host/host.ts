@@ -5,6 +5,8 @@ import type { PciFunction } from "../hardware/pci.ts";
 export interface HostSnapshot {
   readonly identity: HostIdentity;
   readonly inventory: HostInventory;
+  /** Wall clock of when the machine was looked at last; absent before the first time. */
+  readonly inventoryReadAtMs?: number;
   readonly capacity: HostCapacity;
   readonly health: HostHealth;
   /** An operator's word; never changed automatically. */

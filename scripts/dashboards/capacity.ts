@@ -39,6 +39,15 @@ export const capacity = dashboard(
             width: 8,
           },
         ),
+        stat(
+          "Hosts whose VMs are not known, or as seen last",
+          "short",
+          [`count(socle_host_capacity_complete{${at}} == 0) or vector(0)`],
+          {
+            steps: [1, 2],
+            width: 8,
+          },
+        ),
       ],
     },
     {
@@ -51,6 +60,21 @@ export const capacity = dashboard(
         bars("Huge pages free", "short", [
           `socle_host_hugepages{${at},state="free"}`,
           "{{instance}} cell {{cell}} {{size}}",
+        ]),
+      ],
+    },
+    {
+      title: "Devices",
+      panels: [
+        graph("Devices for VMs: what became of them", "short", [
+          [
+            `sum by (kind, alias, state) (socle_host_capacity_devices{${at}}) > 0`,
+            "{{kind}} {{alias}} {{state}}",
+          ],
+        ]),
+        bars("Free", "short", [
+          `sum by (instance, kind, alias) (socle_host_capacity_devices{${at},state="free"})`,
+          "{{instance}} {{kind}} {{alias}}",
         ]),
       ],
     },

@@ -1,5 +1,5 @@
 import { NOT_WATCHED } from "../../host/health.ts";
-import type { Condition, Effect, Truth } from "../../host/host.ts";
+import type { Condition, DeviceCapacity, Effect, Truth } from "../../host/host.ts";
 import { collector } from "../collector.ts";
 import { gauge } from "../family.ts";
 
@@ -23,7 +23,7 @@ export const hostInfo = collector(
     complete: gauge("socle_host_inventory_complete", "0 while a part of the inventory could not be read."),
   },
   ({ host }, emit) => {
-    const { identity, inventory } = host.snapshot();
+    const { identity, inventory, inventoryReadAtMs } = host.snapshot();
     emit.info(
       1,
       identity.id,
@@ -37,15 +37,27 @@ export const hostInfo = collector(
     );
     if (identity.bootedAtMs !== undefined) emit.booted(identity.bootedAtMs / 1000);
     emit.complete(inventory.complete ? 1 : 0);
+    return inventoryReadAtMs;
   },
 );
 
 const cellResource = ["cell", "resource"] as const;
+const deviceStates: readonly DeviceCapacity["state"][] = [
+  "free",
+  "allocated",
+  "claimed",
+  "unhealthy",
+  "unknown",
+];
 
 export const hostCapacity = collector(
   "host_capacity",
   {
-    all: gauge("socle_host_capacity", "What the cell has, in vCPUs or bytes.", cellResource),
+    all: gauge(
+      "socle_host_capacity",
+      "What the cell has in all, in vCPUs or bytes. A gauge: _total would make it a counter.",
+      cellResource,
+    ),
     reserved: gauge("socle_host_capacity_reserved", "Kept for the host itself.", cellResource),
     allocated: gauge("socle_host_capacity_allocated", "Taken by VMs.", cellResource),
     claimed: gauge("socle_host_capacity_claimed", "Promised to VMs that are not there yet.", cellResource),
@@ -60,9 +72,37 @@ export const hostCapacity = collector(
       cellResource,
     ),
     overcommit: gauge("socle_host_capacity_overcommit_ratio", "Sold per one that is there.", cellResource),
+    devices: gauge(
+      "socle_host_capacity_devices",
+      "Devices that VMs can be given, by what became of them; cell and alias are empty where there is none.",
+      ["cell", "kind", "alias", "state"],
+    ),
+    complete: gauge(
+      "socle_host_capacity_complete",
+      "0 while what VMs take is not known, or only as it was seen last.",
+    ),
   },
   ({ host }, emit) => {
-    for (const { id, resources } of host.snapshot().capacity.cells) {
+    const { capacity, inventory, inventoryReadAtMs } = host.snapshot();
+    emit.complete(capacity.complete ? 1 : 0);
+    const kinds = new Map(inventory.devices.map(({ address, kind }) => [address, kind]));
+    const alike = new Map<string, DeviceCapacity[]>();
+    for (const device of capacity.devices) {
+      const key = JSON.stringify([device.cell, kinds.get(device.address), device.alias]);
+      alike.set(key, [...(alike.get(key) ?? []), device]);
+    }
+    for (const devices of alike.values()) {
+      const [{ address, cell = "", alias = "" } = { address: "" }] = devices;
+      for (const state of deviceStates)
+        emit.devices(
+          devices.filter((device) => device.state === state).length,
+          cell,
+          kinds.get(address) ?? "other",
+          alias,
+          state,
+        );
+    }
+    for (const { id, resources } of capacity.cells) {
       for (const of of resources) {
         emit.all(of.total, id, of.resource);
         emit.reserved(of.reserved, id, of.resource);
@@ -73,6 +113,7 @@ export const hostCapacity = collector(
         emit.overcommit(of.overcommitRatio, id, of.resource);
       }
     }
+    return inventoryReadAtMs;
   },
 );
 
@@ -99,9 +140,11 @@ export const hostHealth = collector(
       "1 while it waits for an operator to acknowledge it.",
       ["condition"],
     ),
-    state: gauge("socle_host_health_state", "1 for the worst effect of all conditions, 0 for the others.", [
-      "state",
-    ]),
+    state: gauge(
+      "socle_host_health_state",
+      "1 for the worst effect of all conditions, 0 for the others; none where the host is well.",
+      ["state"],
+    ),
     alive: gauge("socle_host_alive", "1 for the answer: do the agent's own probes go on.", ["status"]),
     schedulable: gauge("socle_host_schedulable", "1 for the answer: may new VMs be put here.", ["status"]),
     safeToFence: gauge(
@@ -154,8 +197,9 @@ export const hostStorage = collector(
     ),
   },
   ({ host }, emit) => {
-    for (const pool of host.snapshot().inventory.storagePools) {
-      if (pool.presence !== "present") continue;
+    const { inventory, inventoryReadAtMs } = host.snapshot();
+    const pools = inventory.storagePools.filter(({ presence }) => presence === "present");
+    for (const pool of pools) {
       emit.up(pool.active ? 1 : 0, pool.name);
       if (!pool.active) continue;
       emit.capacity(pool.capacityBytes, pool.name);
@@ -163,5 +207,6 @@ export const hostStorage = collector(
       emit.available(pool.availableBytes, pool.name);
       emit.provisioned(pool.provisionedBytes, pool.name);
     }
+    return pools.length === 0 ? inventoryReadAtMs : Math.min(...pools.map((pool) => pool.observedAtMs));
   },
 );

@@ -28,7 +28,7 @@ export const hostSnapshot: HostSnapshot = {
         type: "dir",
         active: true,
         presence: "present",
-        observedAtMs: nowMs,
+        observedAtMs: nowMs - 19_000,
         capacityBytes: 100e9,
         allocatedBytes: 40e9,
         availableBytes: 60e9,
@@ -47,14 +47,30 @@ export const hostSnapshot: HostSnapshot = {
       },
     ],
     networks: [],
-    devices: [],
+    devices: [
+      { address: "0000:3b:00.2", classCode: 0x020000, vendorId: 0x15b3, productId: 0x101e, kind: "network" },
+      { address: "0000:81:00.0", classCode: 0x030200, vendorId: 0x10de, productId: 0x20b0, kind: "gpu" },
+      { address: "0000:82:00.0", classCode: 0x030200, vendorId: 0x10de, productId: 0x20b0, kind: "gpu" },
+    ],
     traits: [],
   },
+  inventoryReadAtMs: nowMs - 20_000,
   capacity: {
     complete: true,
     incompleteReasons: [],
     dedicatedCpus: [],
-    devices: [],
+    devices: [
+      { address: "0000:3b:00.2", iommuGroup: 97, state: "free" },
+      {
+        address: "0000:81:00.0",
+        alias: "a100",
+        cell: 0,
+        iommuGroup: 120,
+        state: "allocated",
+        holder: "vm-1",
+      },
+      { address: "0000:82:00.0", alias: "a100", cell: 0, iommuGroup: 121, state: "unhealthy" },
+    ],
     generation: 7,
     cells: [
       {

@@ -141,6 +141,31 @@ describe("what cannot be known", () => {
     assert.equal(samples(exposed, "socle_vm_stats_age")[`socle_vm_stats_age_seconds{vm="${id}"}`], 2);
   });
 
+  test("what is known of the host from its last look is as old as that", async () => {
+    const exposed = await text(exposition());
+    const told = samples(exposed, "socle_collector_last_success");
+    const agesMs = ["host_info", "host_capacity", "host_storage"].map(
+      (name) =>
+        nowMs - 1000 * (told[`socle_collector_last_success_timestamp_seconds{collector="${name}"}`] ?? 0),
+    );
+    assert.deepEqual(agesMs, [20_000, 20_000, 19_000]);
+  });
+
+  test("devices for VMs are counted by kind and name, in every state they may be in", async () => {
+    const devices = samples(await text(exposition()), "socle_host_capacity_devices");
+    const gpus = Object.entries(devices).filter(([series]) => series.includes('alias="a100"'));
+    assert.deepEqual(
+      gpus.map(([series, count]) => [/state="(\w+)"/.exec(series)?.[1], count]),
+      [
+        ["free", 0],
+        ["allocated", 1],
+        ["claimed", 0],
+        ["unhealthy", 1],
+        ["unknown", 0],
+      ],
+    );
+  });
+
   test("before the VMs were listed, what they take of the host is left out, not zero", async () => {
     const host = { ...fixedSources().host, snapshot: () => unlisted(hostSnapshot) };
     const exposed = await text(exposition({ host }));
