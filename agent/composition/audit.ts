@@ -44,7 +44,7 @@ export function buildAuditing(
   return {
     services: [
       ...forwarders,
-      auditHealth(audit, forwarders, (trouble) => host.reportAudit(trouble), clock),
+      auditHealth(audit, forwarders, (trouble) => host.reports.reportAudit(trouble), clock),
       operationTrail(audit, operations, (id) => table.get(id)?.tenant ?? ""),
       certificateTrail(audit, trust),
     ],

@@ -53,11 +53,11 @@ export function buildHypervisor(
   const table = new VmTable();
   const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
   const tell = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
-  const observer = new Observer({ libvirt, table, tell, kvm: host, clock, log, sampleIntervalMs });
+  const observer = new Observer({ libvirt, table, tell, kvm: host.reports, clock, log, sampleIntervalMs });
   const architecture = ARCHITECTURES[arch()] ?? arch();
   const wrap = new KeyWrap({ file: config.vm.volumeKeyFile, environment });
   const vms = new Vms({
-    domains: new Domains(libvirt, clock, host),
+    domains: new Domains(libvirt, clock, host.reports),
     volumes: new Volumes(libvirt, clock),
     keys: new GuestKeys(libvirt, clock, wrap),
     attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: record.hostId ?? "", ...rest }),
@@ -69,7 +69,7 @@ export function buildHypervisor(
     ...(config.vm.memoryHeadroomMiB === null
       ? {}
       : { memoryHeadroomBytes: config.vm.memoryHeadroomMiB * 2 ** 20 }),
-    kvmProbe: new KvmProbe({ libvirt, verdicts: host, architecture, clock, log }),
+    kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
     host: doorOf(host, reservations, log),
     policy: { ...config.vm, gracefulStopMs: config.vm.gracefulStopSeconds * 1000 },
   });

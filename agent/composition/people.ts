@@ -28,14 +28,14 @@ export async function readPeopleKeys(people: People, audit: Pick<AuditLog, "note
 export function peopleDoor(
   { config }: Basis,
   { events }: Pick<State, "events">,
-  { people, host }: { people: People; host: Pick<Hypervisor["host"], "reportBreakGlass"> },
+  { people, host }: { people: People; host: Pick<Hypervisor["host"], "reports"> },
 ): PeopleDoor {
   return {
     rules: config.people,
     verify: (token) => people.verify(token),
     brokeGlass(use) {
       events.append({ kind: "break_glass", details: { ...use } });
-      host.reportBreakGlass(use);
+      host.reports.reportBreakGlass(use);
     },
   };
 }

@@ -14,6 +14,7 @@ import { parseCpuSet } from "../libvirt/xml/index.ts";
 import type { Footprint } from "./demand.ts";
 import { devicesForGuests } from "./devices.ts";
 import { Health } from "./health.ts";
+import { HealthReports } from "./health-reports.ts";
 import { HealthMemory, type HealthStore } from "./health-memory.ts";
 import type { Condition, HostSnapshot, HostUsage, HostView, Truth } from "./host.ts";
 import { Identity } from "./identity.ts";
@@ -28,7 +29,6 @@ import { Readers } from "./readers/readers.ts";
 import { hostReaders, type HostReadings } from "./readers/table.ts";
 import { judgePools } from "./pool-verdicts.ts";
 import { Rounds } from "./rounds.ts";
-import { StartFailures } from "./start-failures.ts";
 import type { Moment } from "./trigger.ts";
 import { Usage } from "./usage.ts";
 
@@ -79,6 +79,8 @@ const MIB = 1024 ** 2;
 /** What this machine is, has and how it is: read in the background, answered from memory. */
 export class HostService implements Service, HostView {
   readonly name = "host";
+  /** Where others tell what they find of this host's health. */
+  readonly reports: HealthReports;
   readonly #options: HostServiceOptions;
   readonly #clock: Clock;
   readonly #identity: Identity;
@@ -87,7 +89,6 @@ export class HostService implements Service, HostView {
   readonly #health: Health;
   readonly #readers: Readers<ReturnType<typeof hostReaders>>;
   readonly #memory: HealthMemory;
-  readonly #starts: StartFailures;
   readonly #usage: Usage;
   readonly #ledger: Ledger;
   readonly #changes = new Topic<void>();
@@ -127,10 +128,10 @@ export class HostService implements Service, HostView {
       onLatch: () => this.#memory.keep(),
     });
     this.#memory = new HealthMemory({ health: this.#health, store: options.record, clock, log });
-    this.#starts = new StartFailures({
-      vms: config.health.vmStartFailures,
-      withinMs: config.health.vmStartFailureSeconds * 1000,
-      goodAfterMs: config.health.vmStartGoodSeconds * 1000,
+    this.reports = new HealthReports({
+      health: this.#health,
+      config: config.health,
+      now: () => this.#now(),
     });
     const vmPaths = (): readonly string[] => directoriesOf(this.#inventory.storagePools);
     const ownPaths = [config.state.directory, ...config.health.paths];
@@ -272,56 +273,17 @@ export class HostService implements Service, HostView {
     return traits.includes(name) || (complete ? false : undefined);
   }
 
-  /** A KVM guest ended paused with an internal error soon after its start. */
-  reportKvmFailure(failure: { readonly vmId: string; readonly evidence: string }): void {
-    const evidence = `VM ${failure.vmId}: ${failure.evidence}`;
-    this.#health.observe("KvmUnavailable", "guest", { kind: "bad", evidence }, this.#now());
-  }
-
-  /** A KVM guest runs, well past its start. */
-  reportKvmSuccess(): void {
-    const verdict = { kind: "good", evidence: "a guest runs on KVM" } as const;
-    this.#health.observe("KvmUnavailable", "guest", verdict, this.#now());
-  }
-
   /** Durable when it resolves. */
   async setScheduling(state: Scheduling["state"], reason: string): Promise<void> {
     await this.#options.record.setScheduling({ state, reason });
     this.#changes.publish();
   }
 
-  /** A VM could not be started, by no fault of who asked for it. */
-  reportStartFailure(vmId: string, why: string): void {
-    const now = this.#now();
-    this.#health.observe("VmStartFailures", "starts", this.#starts.failed(vmId, why, now.monotonicMs), now);
-  }
-
-  reportStartSuccess(vmId: string): void {
-    this.#health.observe("VmStartFailures", "starts", this.#starts.succeeded(vmId), this.#now());
-  }
-
-  /** What is wrong with the audit log, in words: it was tampered with, or is not told to whom it should be. */
-  reportAudit({ damaged, behind }: { readonly damaged?: string; readonly behind?: string }): void {
-    const verdict = (bad: string | undefined, fine: string) =>
-      ({ kind: bad === undefined ? "good" : "bad", evidence: bad ?? fine }) as const;
-    this.#health.observe("AuditLog", "damaged", verdict(damaged, "the audit log was whole"), this.#now());
-    this.#health.observe("AuditLog", "behind", verdict(behind, "it is told to all"), this.#now());
-  }
-
-  /** Somebody changed something without saying who he is. */
-  reportBreakGlass({ reason, method }: { readonly reason: string; readonly method: string }): void {
-    const now = this.#now();
-    const time = new Date(now.wallMs).toISOString();
-    const evidence = `last ${method} at ${time}, because: ${reason}; socle audit show tells of each`;
-    this.#health.observe("BreakGlass", "used", { kind: "bad", evidence }, now);
-  }
-
   /** An operator has seen why a condition is held. As HealthMemory.acknowledge. */
   async acknowledge(condition: string, requestId: string): Promise<void> {
     const durable = this.#memory.acknowledge(condition, requestId);
     // At once: a use that came between would be taken for one that was seen.
-    const fine = { kind: "good", evidence: "it was seen" } as const;
-    this.#health.observe("BreakGlass", "used", fine, this.#now());
+    this.reports.seen();
     await durable;
   }
 
@@ -403,9 +365,8 @@ export class HostService implements Service, HostView {
 
   /** What time alone changes. */
   async #ageHealth(): Promise<void> {
-    const now = this.#now();
-    this.#health.observe("VmStartFailures", "starts", this.#starts.verdict(now.monotonicMs), now);
-    this.#health.age(now);
+    this.reports.age();
+    this.#health.age(this.#now());
     await this.#memory.retry();
   }
 

@@ -152,7 +152,7 @@ test("a claim, a cordon and a failing KVM are each told to who watches", async (
   await host.setScheduling("cordoned", "moving racks");
   assert.deepEqual(host.snapshot().scheduling, { state: "cordoned", reason: "moving racks" });
   assert.equal(host.snapshot().health.schedulable, "false");
-  host.reportKvmFailure({ vmId: "a", evidence: "paused (internal error) after 2 s" });
+  host.reports.reportKvmFailure({ vmId: "a", evidence: "paused (internal error) after 2 s" });
   const kvm = host.snapshot().health.conditions.find(({ type }) => type === "KvmUnavailable");
   assert.equal(kvm?.evidence, "VM a: paused (internal error) after 2 s");
   const event = conditions.findLast(({ type }) => type === "KvmUnavailable");
@@ -178,39 +178,39 @@ test("whether it is safe to fence follows the guests", async (context) => {
 
 test("three VMs that cannot be started keep new ones away, until one can", async (context) => {
   const { host, condition } = await start(context);
-  for (const vm of ["a", "a", "a", "b"]) host.reportStartFailure(vm, "QEMU gave up");
+  for (const vm of ["a", "a", "a", "b"]) host.reports.reportStartFailure(vm, "QEMU gave up");
   assert.equal(condition("VmStartFailures")?.status, "false");
-  host.reportStartFailure("c", "QEMU gave up");
+  host.reports.reportStartFailure("c", "QEMU gave up");
   assert.equal(condition("VmStartFailures")?.effect, "no_schedule");
   assert.match(condition("VmStartFailures")?.evidence ?? "", /^3 VMs failed to start .*c \(QEMU gave up\)/);
-  host.reportStartSuccess("d");
+  host.reports.reportStartSuccess("d");
   assert.equal(condition("VmStartFailures")?.status, "false");
 });
 
 test("break-glass is told of until somebody has seen it, and again when it comes anew", async (context) => {
   const { host, condition } = await start(context);
   assert.equal(condition("BreakGlass")?.status, "false");
-  host.reportBreakGlass({ reason: "the provider is down", method: "/socle.v1.VmService/StopVm" });
+  host.reports.reportBreakGlass({ reason: "the provider is down", method: "/socle.v1.VmService/StopVm" });
   assert.deepEqual([condition("BreakGlass")?.effect, condition("BreakGlass")?.latched], ["degraded", true]);
   assert.match(condition("BreakGlass")?.evidence ?? "", /StopVm at .*Z, because: the provider is down/);
   await host.acknowledge("BreakGlass", "request-1");
   assert.equal(condition("BreakGlass")?.status, "false");
-  host.reportBreakGlass({ reason: "again", method: "/socle.v1.VmService/StopVm" });
+  host.reports.reportBreakGlass({ reason: "again", method: "/socle.v1.VmService/StopVm" });
   assert.deepEqual([condition("BreakGlass")?.status, condition("BreakGlass")?.latched], ["true", true]);
 });
 
 test("an audit log that was tampered with is told of until somebody has looked, one that is behind until it is not", async (context) => {
   const { host, condition } = await start(context);
-  host.reportAudit({});
+  host.reports.reportAudit({});
   assert.equal(condition("AuditLog")?.status, "false");
-  host.reportAudit({ behind: "syslog lacks 7 entries" });
+  host.reports.reportAudit({ behind: "syslog lacks 7 entries" });
   assert.equal(condition("AuditLog")?.effect, "degraded");
   assert.equal(condition("AuditLog")?.reason, "ForwardingBehind");
-  host.reportAudit({ damaged: "entries 3 to 9 are missing" });
-  host.reportAudit({});
+  host.reports.reportAudit({ damaged: "entries 3 to 9 are missing" });
+  host.reports.reportAudit({});
   assert.equal(condition("AuditLog")?.status, "true", "nobody has seen it yet");
   await host.acknowledge("AuditLog", "request-1");
-  host.reportAudit({});
+  host.reports.reportAudit({});
   assert.equal(condition("AuditLog")?.status, "false");
 });
 
@@ -219,9 +219,9 @@ test("what is held is held by the next agent too, and an operator's acknowledgem
   const first = await start(context, { record });
   const fails = { vmId: "a", evidence: "paused" };
   for (let flip = 0; flip < 2; flip += 1) {
-    first.host.reportKvmFailure(fails);
-    first.host.reportKvmSuccess();
-    first.host.reportKvmSuccess();
+    first.host.reports.reportKvmFailure(fails);
+    first.host.reports.reportKvmSuccess();
+    first.host.reports.reportKvmSuccess();
   }
   await first.until("a durable latch", () => record.health.latches.length === 1);
   const second = await start(context, { record });
@@ -230,8 +230,8 @@ test("what is held is held by the next agent too, and an operator's acknowledgem
     [true, "false"],
   );
   await second.host.acknowledge("KvmUnavailable", "r1");
-  second.host.reportKvmSuccess();
-  second.host.reportKvmSuccess();
+  second.host.reports.reportKvmSuccess();
+  second.host.reports.reportKvmSuccess();
   await second.until("the device's probe", () => second.condition("KvmUnavailable")?.status === "false");
   assert.deepEqual(record.health.latches, []);
 });

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { Command } from "commander";
 import { parse } from "yaml";
+import { buildProgram } from "../../../agent/cli/program.ts";
+import { configSchema } from "../../../agent/config/schema.ts";
 import { allCollectors } from "../../../agent/metrics/collectors/index.ts";
 import type { Dashboard } from "../../../scripts/dashboards/build.ts";
 import { generatedDashboards } from "../../../scripts/gen-dashboards.ts";
@@ -88,6 +91,42 @@ test("every alert says how bad it is, what happened and what to do", () => {
       assert.ok((annotations?.[words] ?? "").length > 20, `${alert}: ${words}`);
   }
   assert.equal(new Set(alerts.map(({ alert }) => alert)).size, alerts.length, "an alert is there twice");
+});
+
+/** What it runs and names, without what comes from labels. */
+const runbooks = alerts.map(({ alert = "", annotations }) => ({
+  alert,
+  words: (annotations?.["runbook"] ?? "").replaceAll(/\{\{.*?\}\}/g, ""),
+}));
+
+test("every command of socle in a runbook is one that it takes", async () => {
+  const verbs = /^(names?|says|tells?|gives|shows|goes|there)$/;
+  for (const { alert, words } of runbooks) {
+    for (const [, text = ""] of words.matchAll(/\bsocle ((?:-{0,2}[A-Za-z]+\b ?)+)/g)) {
+      const all = text.trim().split(" ");
+      const end = all.findIndex((word) => verbs.test(word));
+      const command = end < 0 ? all : all.slice(0, end);
+      const program = buildProgram("", () => () => Promise.resolve());
+      throwing(program);
+      await assert.doesNotReject(
+        program.parseAsync(command, { from: "user" }),
+        `${alert}: socle ${command.join(" ")}`,
+      );
+    }
+  }
+});
+
+function throwing(command: Command): void {
+  command.exitOverride().configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
+  command.commands.forEach(throwing);
+}
+
+test("every configuration key in a runbook is one that there is", () => {
+  const config: Readonly<Record<string, unknown>> = configSchema.parse({});
+  for (const { alert, words } of runbooks) {
+    for (const [key, section = "", name = ""] of words.matchAll(/\b([a-z]+)\.([a-z][A-Za-z]*)\b/g))
+      assert.ok(Object.hasOwn(config[section] ?? {}, name), `${alert}: there is no ${key}`);
+  }
 });
 
 test("every alert has its test with promtool", async () => {
