@@ -78,6 +78,18 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     return { libvirt, heard };
   }
 
+  /** Until events of virtstoraged are told: its events have a connection of their own, which comes up by itself. */
+  async function hearsOfPools(heard: readonly LibvirtEvent[]): Promise<void> {
+    const before = heard.length;
+    await eventually(
+      async () => {
+        await tell("storage", "pool-refresh", "images");
+        return heard.slice(before).some(({ kind }) => kind === "storage_pool");
+      },
+      { what: "a pool's event", intervalMs: 200 },
+    );
+  }
+
   for (const driver of drivers) {
     it(`${driver}: the socket is the one that libvirt's own client takes`, async () => {
       const locator = { environment: {}, runDirectory: host.runDirectory };
@@ -163,6 +175,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
   it("cost their own objects alone when they die, and are back when they are back", async (t) => {
     const { libvirt, heard } = await connect(t);
     await eventually(() => listPools(libvirt), { what: "the first list of pools" });
+    await hearsOfPools(heard);
     await host.kill("SIGKILL", "virtstoraged");
     t.after(() => host.startAgain());
     await assert.rejects(
@@ -184,13 +197,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     const pools = await eventually(() => listPools(libvirt), { what: "pools to be listed again" });
     // A pool without a configuration of its own lives as long as its daemon's state says: it is still there.
     assert.deepEqual(pools, ["images"]);
-    await eventually(
-      async () => {
-        await tell("storage", "pool-refresh", "images");
-        return heard.some(({ kind }) => kind === "storage_pool");
-      },
-      { what: "a pool's event", intervalMs: 200 },
-    );
+    await hearsOfPools(heard);
   });
 
   it("that hang cost their own callers their patience, and nobody else anything", async (t) => {
