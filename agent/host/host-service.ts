@@ -28,6 +28,7 @@ import type { WatchedJournal } from "./readers/journals.ts";
 import { Readers } from "./readers/readers.ts";
 import { hostReaders, type HostReadings } from "./readers/table.ts";
 import { judgePools } from "./pool-verdicts.ts";
+import { MORE_TO_READ } from "./volume-sizes.ts";
 import { Rounds } from "./rounds.ts";
 import type { Moment } from "./trigger.ts";
 import { Usage } from "./usage.ts";
@@ -329,6 +330,10 @@ export class HostService implements Service, HostView {
       const pools = new Map(sources.pools.value.map(({ name }) => [name, known.get(name)]));
       this.#ledger.setStorage({ pools, volumes: sources.volumes, startedAtMs });
     }
+    // New disks wait for it.
+    const { volumes } = sources;
+    if ([...volumes.values()].some((pool) => pool.kind === "failed" && pool.code === MORE_TO_READ))
+      this.#refreshSoon();
     if (generation === this.#generation && lasting(before) !== lasting(after)) this.#nextGeneration();
   }
 

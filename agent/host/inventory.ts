@@ -181,7 +181,8 @@ function assemblePools(
     const sharedId = sharedIdOf(described, valueOf(sources.mounts) ?? []);
     const known = before.find((pool) => pool.name === name)?.sharedId;
     const volumes = active ? sources.volumes.get(name) : undefined;
-    if (volumes?.kind === "failed") reasons.push(`volumes of storage pool ${name}: ${volumes.reason}`);
+    const missing = volumes?.kind === "failed" ? volumes.reason : valueOf(volumes ?? unread)?.missing;
+    if (missing !== undefined) reasons.push(`volumes of storage pool ${name}: ${missing}`);
     const pool = { name, type, active, presence: "present", observedAtMs: nowMs } as const;
     const space = path !== undefined && active ? valueOf(sources.spaces.get(path) ?? unread) : undefined;
     return [
@@ -192,7 +193,9 @@ function assemblePools(
         ...(path === undefined ? {} : { path }),
         // libvirt's own sizes are as of the pool's last refresh; the filesystem's are of now.
         ...(active && (space === undefined ? told : sizesOf(space))),
-        ...(volumes?.kind === "read" ? { provisionedBytes: sum(volumes.value.values()) } : {}),
+        ...(volumes?.kind === "read" && missing === undefined
+          ? { provisionedBytes: sum(volumes.value.bytes.values()) }
+          : {}),
       },
     ];
   });

@@ -12,8 +12,12 @@ export interface NewVolume extends VolumeName {
   readonly capacityBytes: number;
 }
 
-/** What the volumes of a pool may grow to, by their names. */
-export type VolumeCapacities = ReadonlyMap<string, number>;
+/** What the volumes of a pool may grow to. */
+export interface VolumeCapacities {
+  readonly bytes: ReadonlyMap<string, number>;
+  /** Why it is not all of them: what libvirt lists and cannot open. No guest can, either, so it counts as nothing. */
+  readonly missing?: string;
+}
 
 /** One look at all pools. */
 export interface StorageLook {
@@ -47,7 +51,7 @@ export class StorageLedger {
     this.#unread = new Map();
     for (const name of this.#volumes.keys()) if (!pools.has(name)) this.#volumes.delete(name);
     for (const [name, found] of volumes) {
-      if (found.kind === "read") this.#volumes.set(name, new Map(found.value));
+      if (found.kind === "read") this.#volumes.set(name, new Map(found.value.bytes));
       else this.#unread.set(name, found.reason);
     }
     for (const [key, { pool, endedAtMs = Infinity }] of this.#promised)
@@ -101,7 +105,7 @@ export class StorageLedger {
     if (wanted <= free) return;
     const message =
       `not enough storage in pool ${name}: ${wanted} bytes wanted, ${free} available (${promised} are promised of ` +
-      `${capacityBytes}, sold ${thinRatio} times); choose another pool or host, or smaller disks`;
+      `${capacityBytes}, sold ${thinRatio} times: host.storageOvercommitRatio); choose another pool or host, or smaller disks`;
     const metadata = { dimension: "storage", pool: name, wanted: String(wanted), free_storage: String(free) };
     throw new SocleError("exhausted", "NO_CAPACITY", message, { details: { metadata } });
   }

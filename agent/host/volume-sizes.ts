@@ -9,6 +9,16 @@ const ANSWER_MS = 5000;
 /** A question that hangs keeps a thread of libvirt's: a pool that has one is left alone for so long. */
 const REST_MS = 600_000;
 
+/** The code of a pool of which a round had no time to ask for all volumes: the next look goes on. */
+export const MORE_TO_READ = "again";
+/** What says nothing of one volume alone. */
+const ofLibvirt: ReadonlySet<string | undefined> = new Set([
+  "timeout",
+  "unavailable",
+  "exhausted",
+  "cancelled",
+]);
+
 /**
  * What the volumes of each pool may grow to. libvirt tells it of one volume at a time, and looks at the
  * volume for that: they are asked one after the other, those first that were not asked for longest, and each round goes
@@ -63,6 +73,7 @@ export class VolumeSizes {
     if (listed.kind !== "read") return listed;
     const volumes = new Map(listed.value.map((volume) => [volume.name, volume]));
     for (const name of known.keys()) if (!volumes.has(name)) known.delete(name);
+    const unreadable: string[] = [];
     const inTurn = [...[...volumes.keys()].filter((name) => !known.has(name)), ...known.keys()];
     for (const name of inTurn) {
       const volume = volumes.get(name);
@@ -72,11 +83,19 @@ export class VolumeSizes {
         this.#restUntilMs.set(pool, this.#monotonicMs() + REST_MS);
       known.delete(name);
       if (bytes.kind === "read") known.set(name, bytes.value);
-      else if (bytes.kind === "failed" && bytes.code === "not_found") volumes.delete(name);
-      else return bytes;
+      else if (bytes.kind === "unsupported" || ofLibvirt.has(bytes.code)) return bytes;
+      else {
+        volumes.delete(name);
+        if (bytes.code !== "not_found") unreadable.push(`${name}: ${bytes.reason}`);
+      }
     }
-    if (known.size < volumes.size)
-      return { kind: "failed", reason: `${known.size} of ${volumes.size} were read so far` };
-    return { kind: "read", value: new Map(known) };
+    if (known.size < volumes.size) {
+      const reason = `${known.size} of ${volumes.size} were read so far`;
+      return { kind: "failed", reason, code: MORE_TO_READ };
+    }
+    const [first] = unreadable;
+    const missing =
+      first === undefined ? {} : { missing: `${unreadable.length} cannot be read, the first is ${first}` };
+    return { kind: "read", value: { bytes: new Map(known), ...missing } };
   }
 }

@@ -175,7 +175,8 @@ test("a cell of which nothing tells the memory is left out, not shown as empty",
 
 /** Volumes of these sizes. */
 function holding(...sizes: readonly number[]): Reading<VolumeCapacities> {
-  return { kind: "read", value: new Map(sizes.map((bytes, index) => [`volume-${index}`, bytes])) };
+  const bytes = new Map(sizes.map((each, index) => [`volume-${index}`, each]));
+  return { kind: "read", value: { bytes } };
 }
 
 test("pools: the filesystem's word on space, absent sizes where inactive, unknown where unreadable", async () => {
@@ -229,6 +230,15 @@ test("a pool whose volumes cannot be read is there without what was sold of it, 
   assert.deepEqual(inventory.incompleteReasons, ["volumes of storage pool a: timed out"]);
   const [a, b] = inventory.storagePools;
   assert.deepEqual([a?.capacityBytes, a?.provisionedBytes, b?.provisionedBytes], [100, undefined, 0]);
+
+  const some: Reading<VolumeCapacities> = {
+    kind: "read",
+    value: { bytes: new Map(), missing: "1 is broken" },
+  };
+  const partly = { pools, volumes: new Map([["a", some]]) };
+  const told = assembleInventory(await sources(partly), emptyInventory, 1);
+  assert.deepEqual(told.incompleteReasons, ["volumes of storage pool a: 1 is broken"]);
+  assert.equal(told.storagePools[0]?.provisionedBytes, undefined);
 });
 
 test("a volume more is a change, unlike how far the others are written to", async () => {

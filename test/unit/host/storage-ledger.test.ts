@@ -26,7 +26,7 @@ function look(ledger: StorageLedger, pools: readonly StoragePool[], of: Record<s
       ? { kind: "failed", reason: found }
       : {
           kind: "read",
-          value: new Map(Object.entries(found).map(([volume, gib]) => [volume, gib * GIB])),
+          value: { bytes: new Map(Object.entries(found).map(([volume, gib]) => [volume, gib * GIB])) },
         },
   ];
   ledger.see({

@@ -47,7 +47,9 @@ function libvirt(volumes: Readonly<Record<string, number | Reading<number>>>, ea
     change: (next: typeof held): void => void (held = next),
     look: async (spaces: Parameters<typeof sizes.read>[1] = new Map()) => {
       const found = (await sizes.read([pool("a")], spaces, patience)).get("a");
-      return found?.kind === "read" ? Object.fromEntries(found.value) : found;
+      if (found?.kind !== "read") return found;
+      const { bytes, missing } = found.value;
+      return { ...Object.fromEntries(bytes), ...(missing === undefined ? {} : { missing }) };
     },
     sizes,
   };
@@ -76,19 +78,23 @@ test("an inactive pool is not asked, and one whose filesystem does not answer ne
 test("more volumes than a round has time for are read over several, and then in turn", async () => {
   const volumes = Object.fromEntries(Array.from({ length: 5 }, (_, index) => [`v${index}`, 10]));
   const { look, asked, change } = libvirt(volumes, 800);
-  assert.deepEqual(await look(), { kind: "failed", reason: "3 of 5 were read so far" });
+  assert.deepEqual(await look(), failed("3 of 5 were read so far", "again"));
   assert.deepEqual(await look(), volumes);
   assert.deepEqual(asked, ["v0", "v1", "v2", "v3", "v4", "v0"]);
   change({ ...volumes, v1: 11, v2: 12 });
   assert.deepEqual(await look(), { ...volumes, v1: 11, v2: 12 });
 });
 
-test("a volume that went meanwhile counts no more; one that cannot be read leaves the sum open", async () => {
+test("a volume that went meanwhile counts no more; one that cannot be opened is named and holds up nothing", async () => {
   const { look, change } = libvirt({ web: 10, gone: failed("no such volume", "not_found") });
   assert.deepEqual(await look(), { web: 10 });
   const broken = failed("broken image", "internal");
   change({ web: 10, broken });
-  assert.deepEqual(await look(), broken);
+  const missing = "1 cannot be read, the first is broken: broken image";
+  assert.deepEqual(await look(), { web: 10, missing });
+  const away = failed("libvirt is away", "unavailable");
+  change({ web: 10, broken, away });
+  assert.deepEqual(await look(), away);
 });
 
 test("a pool with a volume that hangs is left alone for ten minutes", async () => {

@@ -124,7 +124,9 @@ function throwing(command: Command): void {
 test("every configuration key in a runbook is one that there is", () => {
   const config: Readonly<Record<string, unknown>> = configSchema.parse({});
   for (const { alert, words } of runbooks) {
-    for (const [key, section = "", name = ""] of words.matchAll(/(?<!sysctl )\b([a-z]+)\.([a-z][A-Za-z]*)\b/g))
+    for (const [key, section = "", name = ""] of words.matchAll(
+      /(?<!sysctl )\b([a-z]+)\.([a-z][A-Za-z]*)\b/g,
+    ))
       assert.ok(Object.hasOwn(config[section] ?? {}, name), `${alert}: there is no ${key}`);
   }
 });
