@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { parseWhole, readTextIfThere, reading, type Reading } from "./reading.ts";
+import { parseNumberList, parseWhole, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
-import { entriesOf, notHere } from "./walk.ts";
+import { notHere } from "./walk.ts";
 
 /** How fast the host's CPUs are now. */
 export interface CpuFrequency {
@@ -16,10 +16,9 @@ export function readCpuFrequency({ sysRoot }: Roots): Promise<Reading<CpuFrequen
   return reading(`${directory}/*/cpufreq`, async () => {
     const hertz: number[] = [];
     // One after the other: each may ask the CPU itself.
-    for (const cpu of await entriesOf(directory)) {
-      if (!/^cpu\d+$/.test(cpu)) continue;
-      const kiloHertz = await readTextIfThere(join(directory, cpu, "cpufreq/scaling_cur_freq"));
-      if (kiloHertz !== undefined) hertz.push(parseWhole(kiloHertz, `${cpu} scaling_cur_freq`) * 1000);
+    for (const cpu of parseNumberList(await readText(join(directory, "online")), "cpu/online")) {
+      const kiloHertz = await readTextIfThere(join(directory, `cpu${cpu}`, "cpufreq/scaling_cur_freq"));
+      if (kiloHertz !== undefined) hertz.push(parseWhole(kiloHertz, `cpu${cpu} scaling_cur_freq`) * 1000);
     }
     if (hertz.length === 0) throw notHere("no CPU tells its frequency");
     return {

@@ -16,17 +16,21 @@ export interface NetworkStack {
   readonly conntrack?: { readonly entries: number; readonly limit: number };
 }
 
-export function readNetworkStack(roots: Roots): Promise<Reading<NetworkStack>> {
+export function networkStackReader(roots: Roots): () => Promise<Reading<NetworkStack>> {
   const path = join(roots.procRoot, "net/softnet_stat");
   const proc = (file: string): Promise<string | undefined> => readTextIfThere(join(roots.procRoot, file));
-  return reading(path, async () => {
-    const softnet = parseSoftnet(await readText(path));
+  const softnetByCpu = new Map<string, NetworkStack["softnet"]>();
+  const read = async (): Promise<NetworkStack> => {
+    // One that goes offline is told no more: what it counted stays counted.
+    for (const [cpu, counts] of parseSoftnet(await readText(path))) softnetByCpu.set(cpu, counts);
+    const sum = (count: "dropped" | "squeezed"): number =>
+      [...softnetByCpu.values()].reduce((total, counts) => total + counts[count], 0);
     const sockets = await proc("net/sockstat");
     const sockets6 = await proc("net/sockstat6");
     const entries = await proc("sys/net/netfilter/nf_conntrack_count");
     const limit = await proc("sys/net/netfilter/nf_conntrack_max");
     return {
-      softnet,
+      softnet: { dropped: sum("dropped"), squeezed: sum("squeezed") },
       ...(sockets === undefined ? {} : { tcp: parseTcp(sockets, sockets6) }),
       ...(entries === undefined || limit === undefined
         ? {}
@@ -37,20 +41,23 @@ export function readNetworkStack(roots: Roots): Promise<Reading<NetworkStack>> {
             },
           }),
     };
-  });
+  };
+  return () => reading(path, read);
 }
 
-/** A line per CPU, in hexadecimal: processed, dropped, squeezed. */
-function parseSoftnet(text: string): NetworkStack["softnet"] {
-  const sum = { dropped: 0, squeezed: 0 };
-  for (const line of text.split("\n")) {
-    const [, dropped, squeezed] = /^[0-9a-f]{8} ([0-9a-f]{8}) ([0-9a-f]{8})\b/.exec(line) ?? [];
-    if (dropped === undefined || squeezed === undefined)
+/**
+ * A line per CPU that is online, in hexadecimal: processed, dropped, squeezed, ...; the 13th column is the CPU, since Linux
+ * 5.10 (net/core/net-procfs.c). Without it the line's number has to do.
+ */
+function parseSoftnet(text: string): [cpu: string, counts: NetworkStack["softnet"]][] {
+  return text.split("\n").map((line, number) => {
+    const columns = line.trim().split(" ");
+    const [, dropped = "", squeezed = ""] = columns;
+    if (columns.length < 3 || !columns.every((column) => /^[0-9a-f]{8}$/.test(column)))
       throw new Error(`softnet_stat is not understood: ${JSON.stringify(line.slice(0, 40))}`);
-    sum.dropped += Number.parseInt(dropped, 16);
-    sum.squeezed += Number.parseInt(squeezed, 16);
-  }
-  return sum;
+    const counts = { dropped: Number.parseInt(dropped, 16), squeezed: Number.parseInt(squeezed, 16) };
+    return [columns[12] ?? `line ${number}`, counts];
+  });
 }
 
 /** Sockets of IPv4 and of IPv6 are counted apart but for those that no process has. */

@@ -19,7 +19,7 @@ import { HealthMemory, type HealthStore } from "./health-memory.ts";
 import type { Condition, HostSnapshot, HostUsage, HostView, Truth } from "./host.ts";
 import { Identity } from "./identity.ts";
 import { InventoryRound } from "./inventory-round.ts";
-import { assembleInventory, directoriesOf, emptyInventory, lasting } from "./inventory.ts";
+import { assembleInventory, directoriesOf, emptyInventory, lasting, provesTraits } from "./inventory.ts";
 import { Ledger, type Claim, type ClaimRequest } from "./ledger.ts";
 import { LibvirtFacts } from "./libvirt-facts.ts";
 import { probeLibvirt } from "./libvirt-probe.ts";
@@ -94,6 +94,7 @@ export class HostService implements Service, HostView {
   readonly #ledger: Ledger;
   readonly #changes = new Topic<void>();
   #inventory = emptyInventory;
+  #areTraitsKnown = false;
   #inventoryReadAtMs: number | undefined;
   #generation = 0;
   /** Whether any guest has a process here. */
@@ -164,8 +165,8 @@ export class HostService implements Service, HostView {
     const rounds = new Rounds(this.#clock, log.child({ component: "host" }), signal);
     await rounds.once("system", () => this.#identity.readSystem());
     this.#memory.recall(this.#identity.value.bootId);
-    // To leave it alone from now on is the operator's choice: it is not lost.
-    if (config.bmc.interface === "off") this.#health.seen.remove("reader", "bmc");
+    const { interface: by, address } = config.bmc;
+    this.#health.seen.reachBmcBy([by, address ?? ""].join(" ").trim());
     let timeoutMs = FIRST_LOOK_TIMEOUT_MS;
     const refresh = (): Promise<void> => this.#refresh(signal, timeoutMs);
     const inventory = rounds.every("inventory", INVENTORY_PERIOD_MS, refresh);
@@ -270,8 +271,7 @@ export class HostService implements Service, HostView {
 
   /** Undefined: what it rests on could not be read. */
   trait(name: string): boolean | undefined {
-    const { traits, complete } = this.#inventory;
-    return traits.includes(name) || (complete ? false : undefined);
+    return this.#inventory.traits.includes(name) || (this.#areTraitsKnown ? false : undefined);
   }
 
   /** Durable when it resolves. */
@@ -318,6 +318,7 @@ export class HostService implements Service, HostView {
       this.#clock.now(),
     );
     this.#inventory = after;
+    this.#areTraitsKnown = provesTraits(sources);
     this.#inventoryReadAtMs = readAtMs;
     const generation = this.#generation;
     this.#ledger.setCells(after.cells);

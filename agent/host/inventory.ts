@@ -131,6 +131,12 @@ export function assembleInventory(
   };
 }
 
+/** Whether a trait that was not found is one that this host has not. */
+export const provesTraits = (
+  sources: Pick<InventorySources, "capabilities" | "domain" | "nodes" | "pci">,
+): boolean =>
+  [sources.capabilities, sources.domain, sources.nodes, sources.pci].every(({ kind }) => kind !== "failed");
+
 function assembleCompatibility({
   capabilities,
   domain,

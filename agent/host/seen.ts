@@ -1,5 +1,5 @@
 /** Each a list of names. */
-type What = "reader" | "bondSlave" | "psu" | "bmcFan" | "bmcTemperature" | "kvm";
+type What = "reader" | "bondSlave" | "psu" | "bmcFan" | "bmcTemperature" | "bmcAccess" | "kvm";
 
 const MOST_NAMES = 1000;
 
@@ -18,6 +18,14 @@ export class Seen {
   /** What an earlier agent of the same boot saw. */
   restore(all: Readonly<Record<string, readonly string[]>>): void {
     this.#all = all;
+  }
+
+  /** How the BMC is reached, by configuration. What was seen of it another way is not lost: the operator chose so. */
+  reachBmcBy(access: string): void {
+    if (this.has("bmcAccess", access)) return;
+    this.remove("reader", "bmc");
+    for (const what of ["psu", "bmcFan", "bmcTemperature"] as const) this.replace(what, []);
+    this.replace("bmcAccess", [access]);
   }
 
   names(what: What): readonly string[] {

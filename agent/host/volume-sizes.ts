@@ -12,12 +12,7 @@ const REST_MS = 600_000;
 /** The code of a pool of which a round had no time to ask for all volumes: the next look goes on. */
 export const MORE_TO_READ = "again";
 /** What says nothing of one volume alone. */
-const ofLibvirt: ReadonlySet<string | undefined> = new Set([
-  "timeout",
-  "unavailable",
-  "exhausted",
-  "cancelled",
-]);
+const ofLibvirt: ReadonlySet<string | undefined> = new Set(["unavailable", "exhausted", "cancelled"]);
 
 /**
  * What the volumes of each pool may grow to. libvirt tells it of one volume at a time, and looks at the
@@ -27,8 +22,8 @@ const ofLibvirt: ReadonlySet<string | undefined> = new Set([
 export class VolumeSizes {
   readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeBytes">;
   readonly #monotonicMs: () => number;
-  /** By pool and volume, those asked last at the end. */
-  #pools = new Map<string, Map<string, number>>();
+  /** By pool and volume, those asked last at the end: its size, or why it was never told. */
+  #pools = new Map<string, Map<string, number | string>>();
   readonly #restUntilMs = new Map<string, number>();
 
   constructor(
@@ -49,23 +44,26 @@ export class VolumeSizes {
     const sizes = new Map<string, Reading<VolumeCapacities>>();
     const before = this.#pools;
     this.#pools = new Map();
-    for (const { name, details } of pools) {
-      const known = before.get(name) ?? new Map<string, number>();
+    for (const [index, { name, details }] of pools.entries()) {
+      const known = before.get(name) ?? new Map<string, number | string>();
       this.#pools.set(name, known);
       if (details.kind !== "read" || !details.value.active) continue;
       const space = spaces.get(details.value.path ?? "");
       // What does not answer the agent would hang libvirt as well; what only the agent may not look at is libvirt's to tell.
       const hangs = space?.kind === "failed" && space.code === "timeout";
-      sizes.set(name, hangs ? space : await this.#read(name, known, patience, endMs));
+      // A large pool leaves the ones after it their share.
+      const leftMs = Math.max(0, endMs - this.#monotonicMs());
+      const untilMs = this.#monotonicMs() + leftMs / (pools.length - index);
+      sizes.set(name, hangs ? space : await this.#read(name, known, patience, untilMs));
     }
     return sizes;
   }
 
   async #read(
     pool: string,
-    known: Map<string, number>,
+    known: Map<string, number | string>,
     patience: Patience,
-    endMs: number,
+    untilMs: number,
   ): Promise<Reading<VolumeCapacities>> {
     if (this.#monotonicMs() < (this.#restUntilMs.get(pool) ?? -Infinity))
       return { kind: "failed", reason: "one of them did not answer, they are asked again later" };
@@ -73,29 +71,37 @@ export class VolumeSizes {
     if (listed.kind !== "read") return listed;
     const volumes = new Map(listed.value.map((volume) => [volume.name, volume]));
     for (const name of known.keys()) if (!volumes.has(name)) known.delete(name);
-    const unreadable: string[] = [];
     const inTurn = [...[...volumes.keys()].filter((name) => !known.has(name)), ...known.keys()];
     for (const name of inTurn) {
       const volume = volumes.get(name);
-      if (volume === undefined || this.#monotonicMs() >= endMs) break;
-      const bytes = await this.#facts.volumeBytes(volume, { ...patience, timeoutMs: ANSWER_MS });
-      if (bytes.kind === "failed" && bytes.code === "timeout")
-        this.#restUntilMs.set(pool, this.#monotonicMs() + REST_MS);
+      if (volume === undefined || this.#monotonicMs() >= untilMs) break;
+      const found = await this.#facts.volumeBytes(volume, { ...patience, timeoutMs: ANSWER_MS });
+      const code = found.kind === "failed" ? found.code : undefined;
+      if (found.kind !== "read" && ofLibvirt.has(code)) return found;
+      const before = known.get(name);
       known.delete(name);
-      if (bytes.kind === "read") known.set(name, bytes.value);
-      else if (bytes.kind === "unsupported" || ofLibvirt.has(bytes.code)) return bytes;
+      if (found.kind === "read") known.set(name, found.value);
+      else if (code === "not_found") volumes.delete(name);
+      else if (code !== "timeout") known.set(name, found.reason);
       else {
-        volumes.delete(name);
-        if (bytes.code !== "not_found") unreadable.push(`${name}: ${bytes.reason}`);
+        known.set(name, before ?? found.reason);
+        this.#restUntilMs.set(pool, this.#monotonicMs() + REST_MS);
+        // The others are asked before it the next time; one that hangs then, too, is one that cannot be read.
+        if (typeof before !== "string") return found;
+        break;
       }
     }
     if (known.size < volumes.size) {
       const reason = `${known.size} of ${volumes.size} were read so far`;
       return { kind: "failed", reason, code: MORE_TO_READ };
     }
+    const unreadable = [...known].filter(([, found]) => typeof found === "string");
     const [first] = unreadable;
-    const missing =
-      first === undefined ? {} : { missing: `${unreadable.length} cannot be read, the first is ${first}` };
-    return { kind: "read", value: { bytes: new Map(known), ...missing } };
+    const bytes = new Map(
+      [...known].flatMap(([name, found]) => (typeof found === "number" ? [[name, found]] : [])),
+    );
+    if (first === undefined) return { kind: "read", value: { bytes } };
+    const missing = `${unreadable.length} cannot be read, the first is ${first.join(": ")}`;
+    return { kind: "read", value: { bytes, missing } };
   }
 }

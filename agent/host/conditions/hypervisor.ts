@@ -38,7 +38,8 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
         (kvm, _, seen) => {
           const wasUsable = seen.has("kvm", "usable");
           const verdict = kvmVerdict(kvm, config.vm.accelerator, offersKvm(), wasUsable);
-          if (verdict.kind === "good" && kvm.kind !== "unsupported") seen.add("kvm", "usable");
+          if (verdict.kind === "good" && (kvm.kind === "read" || offersKvm() === true))
+            seen.add("kvm", "usable");
           return verdict;
         },
       ),

@@ -5,7 +5,7 @@ import { readDiskIo } from "../../hardware/diskstats.ts";
 import type { FilesystemProbe, FilesystemSpace } from "../../hardware/filesystem.ts";
 import { readKvm } from "../../hardware/kvm.ts";
 import { readMemory } from "../../hardware/memory.ts";
-import { readNetworkStack } from "../../hardware/network-stack.ts";
+import { networkStackReader } from "../../hardware/network-stack.ts";
 import { readNetworkInterfaces } from "../../hardware/network.ts";
 import { readNuma } from "../../hardware/numa.ts";
 import { readPressures } from "../../hardware/pressure.ts";
@@ -34,7 +34,7 @@ export const kernelReaders = ({
   diskIo: reader(10 * SECOND, () => readDiskIo(roots)),
   pressure: reader(10 * SECOND, () => readPressures(roots)),
   interfaces: reader(10 * SECOND, () => readNetworkInterfaces(roots)),
-  networkStack: reader(10 * SECOND, () => readNetworkStack(roots)),
+  networkStack: reader(10 * SECOND, networkStackReader(roots)),
   kvm: reader(10 * SECOND, () => readKvm(roots)),
   eventLoopLag: eventLoopLag(10 * SECOND),
   journals: journalFailures(journals, 10 * SECOND),

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import test from "node:test";
 import { readActivity } from "../../../agent/hardware/activity.ts";
 import { runChild } from "../../../agent/hardware/child.ts";
 import { readCpuFrequency } from "../../../agent/hardware/cpu-frequency.ts";
 import { readDiskIo } from "../../../agent/hardware/diskstats.ts";
-import { readNetworkStack } from "../../../agent/hardware/network-stack.ts";
+import { networkStackReader } from "../../../agent/hardware/network-stack.ts";
 import { valueOf } from "../../../agent/hardware/reading.ts";
 import { unpackHost } from "../../lab/tree.ts";
 import { machine } from "./fixture.ts";
@@ -80,16 +82,30 @@ test("counters that a kernel does not have are absent; text that is not understo
 });
 
 test("packets that the host dropped, its TCP sockets of both protocols, and tracked connections", async () => {
-  assert.deepEqual(valueOf(await readNetworkStack(server)), {
+  assert.deepEqual(valueOf(await networkStackReader(server)()), {
     softnet: { dropped: 26, squeezed: 17 },
     tcp: { inUse: 47, orphaned: 1, timeWait: 12 },
     conntrack: { entries: 18_231, limit: 262_144 },
   });
 });
 
+test("what a CPU counted of packets stays counted when it goes offline", async (context) => {
+  const roots = await unpackHost(context, "two-sockets");
+  const read = networkStackReader(roots);
+  const [first = "", second = ""] = (await readFile(join(roots.procRoot, "net/softnet_stat"), "utf8")).split(
+    "\n",
+  );
+  assert.deepEqual(valueOf(await read())?.softnet, { dropped: 26, squeezed: 17 });
+  const more = first.replace(" 00000001 ", " 00000003 ");
+  await writeFile(join(roots.procRoot, "net/softnet_stat"), `${more}\n`);
+  assert.deepEqual(valueOf(await read())?.softnet, { dropped: 26, squeezed: 19 });
+  await writeFile(join(roots.procRoot, "net/softnet_stat"), `${more}\n${second}\n`);
+  assert.deepEqual(valueOf(await read())?.softnet, { dropped: 26, squeezed: 19 });
+});
+
 test("a host that tracks no connections has none to tell; text that is not understood is a failure", async (context) => {
   const open = await unpackHost(context, "two-sockets", { "proc/sys/net/netfilter": null });
-  assert.equal("conntrack" in (valueOf(await readNetworkStack(open)) ?? {}), false);
+  assert.equal("conntrack" in (valueOf(await networkStackReader(open)()) ?? {}), false);
   const garbage = {
     "proc/net/softnet_stat": "0001975f\n",
     "proc/net/sockstat": "sockets: used 412\n",
@@ -97,9 +113,9 @@ test("a host that tracks no connections has none to tell; text that is not under
   };
   for (const [path, content] of Object.entries(garbage)) {
     const broken = await unpackHost(context, "two-sockets", { [path]: content });
-    assert.equal((await readNetworkStack(broken)).kind, "failed", path);
+    assert.equal((await networkStackReader(broken)()).kind, "failed", path);
   }
-  assert.equal((await readNetworkStack(vm)).kind, "unsupported");
+  assert.equal((await networkStackReader(vm)()).kind, "unsupported");
 });
 
 test("the frequencies of the CPUs that are online; a guest has none", async (context) => {
@@ -111,5 +127,9 @@ test("the frequencies of the CPUs that are online; a guest has none", async (con
   const frequency = "sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq";
   const broken = await unpackHost(context, "two-sockets", { [frequency]: "<unknown>\n" });
   assert.equal((await readCpuFrequency(broken)).kind, "failed");
+  // An offline CPU's file is there, and the kernel refuses to read it.
+  const offline = { [frequency]: "<unknown>\n", "sys/devices/system/cpu/online": "0,2\n" };
+  const two = valueOf(await readCpuFrequency(await unpackHost(context, "two-sockets", offline)));
+  assert.deepEqual([two?.lowestHertz, two?.highestHertz], [8e8, 3.4e9]);
   assert.equal((await readCpuFrequency(vm)).kind, "unsupported");
 });
