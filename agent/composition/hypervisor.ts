@@ -148,6 +148,7 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
           );
       return room(host.reclaim({ ...claimOf(vm), placement }));
     },
+    storageRead: () => host.storageRead(),
     deleted: (volumes) => host.deleted(volumes),
     trait: (name) => host.trait(name),
     kvm: () => host.kvm(),

@@ -73,6 +73,7 @@ const HEALTH_PERIOD_MS = 10_000;
 const INVENTORY_PERIOD_MS = INVENTORY_PERIOD_SECONDS * 1000;
 const STATFS_TIMEOUT_MS = 5000;
 /** For libvirt's part of one look at the host; the first one holds up the agent's start. */
+const STORAGE_READ_WITHIN_MS = 5000;
 const LOOK_TIMEOUT_MS = 10_000;
 const FIRST_LOOK_TIMEOUT_MS = 1000;
 const MIB = 1024 ** 2;
@@ -95,6 +96,8 @@ export class HostService implements Service, HostView {
   readonly #changes = new Topic<void>();
   #inventory = emptyInventory;
   #areTraitsKnown = false;
+  #isStorageRead: () => void = () => undefined;
+  readonly #storageRead = new Promise<void>((resolve) => (this.#isStorageRead = resolve));
   #inventoryReadAtMs: number | undefined;
   #generation = 0;
   /** Whether any guest has a process here. */
@@ -251,6 +254,17 @@ export class HostService implements Service, HostView {
     this.#ledger.consume(claim);
   }
 
+  /** Once all pools were read a first time, for a few seconds at most: an agent that has just started is not refused for. */
+  async storageRead(): Promise<void> {
+    const over = new AbortController();
+    const isRead = this.#storageRead.then(() => over.abort());
+    await Promise.race([
+      isRead,
+      this.#clock.sleep(STORAGE_READ_WITHIN_MS, over.signal).catch(() => undefined),
+    ]);
+    over.abort();
+  }
+
   /** As Ledger.deleted. */
   deleted(volumes: Parameters<Ledger["deleted"]>[0]): void {
     this.#ledger.deleted(volumes);
@@ -335,6 +349,7 @@ export class HostService implements Service, HostView {
     const { volumes } = sources;
     if ([...volumes.values()].some((pool) => pool.kind === "failed" && pool.code === MORE_TO_READ))
       this.#refreshSoon();
+    else if (sources.pools.kind === "read") this.#isStorageRead();
     if (generation === this.#generation && lasting(before) !== lasting(after)) this.#nextGeneration();
   }
 

@@ -11,6 +11,8 @@ export interface HostDoor {
   claim(vm: VmSize & { readonly reservation?: ReservationUse }): RoomClaim;
   /** Takes what was promised to a VM before the agent was started again, whether there is room or not. */
   reclaim(vm: VmSize & { readonly placement: Placement; readonly reservationId?: string }): RoomClaim;
+  /** Once the storage pools were read a first time; for a few seconds at most, what `claim` then says is how it is. */
+  storageRead(): Promise<void>;
   /** Volumes that are gone with their VM. */
   deleted(volumes: readonly VolumeRef[]): void;
   /** Whether this host can do something, by its trait (host/traits.ts); undefined: not known now. */

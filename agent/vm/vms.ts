@@ -107,6 +107,7 @@ export class Vms {
     this.#requireSight();
     this.#creations.requireFree(checked);
     await requireAbilities(checked, this.#options);
+    if (checked.disks.some(({ source }) => source.kind === "new")) await host.storageRead();
     const asked = await sized(checked, this.#options.volumes);
     // From here on nothing is waited for until all is taken: another may have come meanwhile, or this very one again.
     const meanwhile = find();

@@ -77,6 +77,7 @@ class Rig {
       host: {
         claim: () => room,
         reclaim: () => room,
+        storageRead: () => Promise.resolve(),
         deleted: () => undefined,
         trait: () => true,
         kvm: () => ({ kind: "usable" }),
