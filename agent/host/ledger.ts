@@ -68,6 +68,8 @@ export class Ledger {
   #pools: CpuPools;
   #devices: readonly HostDevice[] = [];
   #footprints: ReadonlyMap<string, Allocated> = new Map<string, Allocated>();
+  /** The list that they were told in. */
+  #told: readonly Footprint[] | undefined;
   /** Of all footprints. */
   #allocated = new DemandTotals();
   /** Of the VMs: whether they were listed ever, and whether that is how it is now. */
@@ -127,19 +129,24 @@ export class Ledger {
 
   /**
    * All VMs there are, as last seen. `complete`: one that is not among them is not there. A footprint that is the very
-   * object it was the last time is taken for unchanged.
+   * object it was the last time is taken for unchanged, and so is the list.
    */
   setFootprints(footprints: readonly Footprint[], complete: boolean): void {
+    const before = this.#sight;
     if (complete) this.#sight = "whole";
     else if (this.#sight === "whole") this.#sight = "lost";
-    const ids = new Set(footprints.map(({ id }) => id));
+    const isNews = footprints !== this.#told || this.#sight !== before;
+    this.#told = footprints;
+    const claims = this.#claims.size;
+    const ids = isNews ? new Set(footprints.map(({ id }) => id)) : this.#footprints;
     const nowMs = this.#clock.monotonicMs();
     for (const [id, { claim, consumedAtMs }] of this.#claims) {
       if (consumedAtMs === undefined) continue;
       const isLost = complete && nowMs - consumedAtMs >= UNSEEN_MS;
       if (isLost || ids.has(claim.holder)) this.#claims.delete(id);
     }
-    this.#count(footprints);
+    if (isNews) this.#count(footprints);
+    else if (this.#claims.size < claims) this.#recount();
   }
 
   /**

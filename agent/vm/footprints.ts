@@ -20,7 +20,7 @@ export interface VmFootprint {
 /**
  * Tells the ledger what all VMs take, once after any number of changes that come together, and after each sampling round:
  * what the ledger waits for may be that nothing changes. The footprint of a VM that did not change is the same object
- * every time.
+ * every time, and where none changed so is the list.
  */
 export function footprintFeed(
   table: VmTable,
@@ -32,10 +32,11 @@ export function footprintFeed(
       const changes = table.subscribe(signal);
       const rounds = table.rounds(signal);
       let known: ReadonlyMap<string, VmFootprint> = new Map<string, VmFootprint>();
+      let footprints: readonly VmFootprint[] = [];
       let isTold = true;
       const tell = (): void => {
         isTold = true;
-        const footprints = table.all().map((vm) => {
+        footprints = table.all().map((vm) => {
           const now = footprintOf(vm);
           const before = known.get(vm.id);
           return before !== undefined && isSame(before, now) ? before : now;
@@ -43,16 +44,19 @@ export function footprintFeed(
         known = new Map(footprints.map((footprint) => [footprint.id, footprint]));
         take(footprints, table.complete);
       };
-      const follow = async (told: AsyncIterable<unknown>): Promise<void> => {
-        for await (const _ of told) {
+      const followChanges = async (): Promise<void> => {
+        for await (const _ of changes) {
           if (!isTold) continue;
           isTold = false;
           setImmediate(tell);
         }
       };
+      const followRounds = async (): Promise<void> => {
+        for await (const _ of rounds) if (isTold) take(footprints, table.complete);
+      };
       tell();
       ready();
-      await Promise.all([follow(changes), follow(rounds)]);
+      await Promise.all([followChanges(), followRounds()]);
     },
   };
 }

@@ -43,4 +43,5 @@ test("it is told after a sampling round in which nothing changed, too: what is m
   const told = follow(t, table);
   table.sampled({ atMs: 1, atMonotonicMs: 1, durationMs: 1, ok: true });
   await eventually(() => told.length === 2);
+  assert.equal(told[1]?.footprints, told[0]?.footprints);
 });
