@@ -13,6 +13,7 @@ import { hostConditions } from "./conditions/table.ts";
 import { parseCpuSet } from "../libvirt/xml/index.ts";
 import type { Footprint } from "./demand.ts";
 import { devicesForGuests } from "./devices.ts";
+import { FirstLook } from "./first-look.ts";
 import { Health } from "./health.ts";
 import { HealthReports } from "./health-reports.ts";
 import { HealthMemory, type HealthStore } from "./health-memory.ts";
@@ -28,10 +29,10 @@ import type { WatchedJournal } from "./readers/journals.ts";
 import { Readers } from "./readers/readers.ts";
 import { hostReaders, type HostReadings } from "./readers/table.ts";
 import { judgePools } from "./pool-verdicts.ts";
-import { MORE_TO_READ } from "./volume-sizes.ts";
 import { Rounds } from "./rounds.ts";
 import type { Moment } from "./trigger.ts";
 import { Usage } from "./usage.ts";
+import { MORE_TO_READ } from "./volume-sizes.ts";
 
 type Scheduling = HostSnapshot["scheduling"];
 
@@ -72,8 +73,9 @@ export type KvmState =
 const HEALTH_PERIOD_MS = 10_000;
 const INVENTORY_PERIOD_MS = INVENTORY_PERIOD_SECONDS * 1000;
 const STATFS_TIMEOUT_MS = 5000;
-/** For libvirt's part of one look at the host; the first one holds up the agent's start. */
+/** A new disk waits so long for the pools, where the agent has just started. */
 const STORAGE_READ_WITHIN_MS = 5000;
+/** For libvirt's part of one look at the host; the first one holds up the agent's start. */
 const LOOK_TIMEOUT_MS = 10_000;
 const FIRST_LOOK_TIMEOUT_MS = 1000;
 const MIB = 1024 ** 2;
@@ -96,8 +98,7 @@ export class HostService implements Service, HostView {
   readonly #changes = new Topic<void>();
   #inventory = emptyInventory;
   #areTraitsKnown = false;
-  #isStorageRead: () => void = () => undefined;
-  readonly #storageRead = new Promise<void>((resolve) => (this.#isStorageRead = resolve));
+  readonly #storageLook: FirstLook;
   #inventoryReadAtMs: number | undefined;
   #generation = 0;
   /** Whether any guest has a process here. */
@@ -109,6 +110,7 @@ export class HostService implements Service, HostView {
     const { config, libvirt, clock, roots = systemRoots, journals = [] } = options;
     this.#options = options;
     this.#clock = clock;
+    this.#storageLook = new FirstLook(clock, STORAGE_READ_WITHIN_MS);
     this.#identity = new Identity(roots, {
       agentVersion: options.agentVersion,
       agentStartedAtMs: clock.now(),
@@ -254,15 +256,9 @@ export class HostService implements Service, HostView {
     this.#ledger.consume(claim);
   }
 
-  /** Once all pools were read a first time, for a few seconds at most: an agent that has just started is not refused for. */
+  /** Once all pools were read a first time, for a few seconds at most. */
   async storageRead(): Promise<void> {
-    const over = new AbortController();
-    const isRead = this.#storageRead.then(() => over.abort());
-    await Promise.race([
-      isRead,
-      this.#clock.sleep(STORAGE_READ_WITHIN_MS, over.signal).catch(() => undefined),
-    ]);
-    over.abort();
+    await this.#storageLook.wait();
   }
 
   /** As Ledger.deleted. */
@@ -349,7 +345,7 @@ export class HostService implements Service, HostView {
     const { volumes } = sources;
     if ([...volumes.values()].some((pool) => pool.kind === "failed" && pool.code === MORE_TO_READ))
       this.#refreshSoon();
-    else if (sources.pools.kind === "read") this.#isStorageRead();
+    else if (sources.pools.kind === "read") this.#storageLook.had();
     if (generation === this.#generation && lasting(before) !== lasting(after)) this.#nextGeneration();
   }
 
