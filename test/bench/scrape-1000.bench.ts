@@ -8,7 +8,7 @@ import { AgentProcess } from "../lab/agent-process.ts";
 import { eventually } from "../lab/wait.ts";
 import { bench } from "./bench.ts";
 import { startCrowdDaemon } from "./crowd-daemon.ts";
-import { cpuMs } from "./processes.ts";
+import { cpuMs, keepToOneCpu } from "./processes.ts";
 import { openScraper, seriesOf } from "./scraper.ts";
 import { shippedAgent } from "./shipped-agent.ts";
 import { median } from "./statistics.ts";
@@ -32,6 +32,7 @@ await bench("scrape-1000", async (run) => {
       config: { libvirt: { uri: daemon.uri }, vm: { sampleIntervalSeconds: intervalSeconds } },
     }),
   );
+  await keepToOneCpu();
   const scraper = openScraper(run, `http://${agent.metricsAddress}/metrics`);
   await eventually(
     async () => seriesOf((await scraper.scrape()).text, "socle_vm_cpu_seconds_total") === vms,
