@@ -1,6 +1,4 @@
-import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
-import { promisify } from "node:util";
 
 /** Of the kernel's USER_HZ, in which /proc counts: 100 on every Linux that Debian builds. */
 const TICK_MS = 10;
@@ -40,12 +38,4 @@ export async function memory(pid: number): Promise<Memory> {
     return Number(kib) * 1024;
   };
   return { rssBytes: bytes("Rss"), pssBytes: bytes("Pss"), anonymousBytes: bytes("Anonymous") };
-}
-
-/** Keeps this process and what it starts from now on, on the first of its CPUs: what it measures has the others for itself. */
-export async function keepToOneCpu(): Promise<void> {
-  const status = await readFile("/proc/self/status", "utf8");
-  const first = /^Cpus_allowed_list:\s+(\d+)/m.exec(status)?.[1];
-  if (first === undefined) throw new Error("/proc/self/status has no Cpus_allowed_list");
-  await promisify(execFile)("taskset", ["--all-tasks", "--cpu-list", "--pid", first, String(process.pid)]);
 }
