@@ -93,8 +93,8 @@ export class Vms {
 
   /**
    * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what HostDoor.claim throws, what Volumes.resolve throws for the
-   * base of a disk that has no capacity of its own, `unavailable`
-   * KVM_UNAVAILABLE or LIBVIRT_UNAVAILABLE, and what Operations.begin throws.
+   * base of a disk that has no capacity of its own, `conflict`
+   * KVM_UNAVAILABLE, `unavailable` LIBVIRT_UNAVAILABLE, and what Operations.begin throws.
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
     const { operations, host, policy, clock } = this.#options;
@@ -371,7 +371,7 @@ export class Vms {
     throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
   }
 
-  /** Throws `unavailable` KVM_UNAVAILABLE. */
+  /** Throws `conflict` KVM_UNAVAILABLE. */
   defaultAccelerator(): Accelerator {
     return chooseAccelerator(this.#options.policy.accelerator, this.#options.host.kvm());
   }

@@ -299,7 +299,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     assert.notEqual(condition.evidence, "");
     await assert.rejects(host.beginCreate(spec), (error) => {
       assert.ok(error instanceof SocleError);
-      assert.deepEqual([error.kind, error.reason], ["unavailable", "KVM_UNAVAILABLE"]);
+      assert.deepEqual([error.kind, error.reason], ["conflict", "KVM_UNAVAILABLE"]);
       assert.equal(error.details.metadata?.["evidence"], condition.evidence);
       assert.match(error.message, /TCG/);
       return true;
