@@ -1,7 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Health } from "./health.ts";
 import { StartFailures } from "./start-failures.ts";
-import type { Moment } from "./trigger.ts";
+import type { Moment, Verdict } from "./trigger.ts";
 
 /** What no reader finds: others tell of it, as it happens to them. */
 export class HealthReports {
@@ -17,23 +17,32 @@ export class HealthReports {
     const { health, config, now } = options;
     this.#health = health;
     this.#now = now;
-    this.#starts = new StartFailures({
+    const limits = {
       vms: config.vmStartFailures,
       withinMs: config.vmStartFailureSeconds * 1000,
       goodAfterMs: config.vmStartGoodSeconds * 1000,
-    });
+    };
+    this.#starts = new StartFailures(limits, now().monotonicMs);
   }
 
-  /** A KVM guest ended paused with an internal error soon after its start. */
+  /** A KVM guest ended paused with an internal error soon after its start, and none shows that KVM works. */
   reportKvmFailure(failure: { readonly vmId: string; readonly evidence: string }): void {
-    const evidence = `VM ${failure.vmId}: ${failure.evidence}`;
-    this.#health.observe("KvmUnavailable", "guest", { kind: "bad", evidence }, this.#now());
+    this.#kvm("guest", kvmFails(failure));
   }
 
-  /** A KVM guest runs, well past its start. */
-  reportKvmSuccess(): void {
-    const verdict = { kind: "good", evidence: "a guest runs on KVM" } as const;
-    this.#health.observe("KvmUnavailable", "guest", verdict, this.#now());
+  /** Not even an empty guest can be started under KVM: those that run already say nothing against that. */
+  reportKvmStartFailure(failure: { readonly vmId: string; readonly evidence: string }): void {
+    this.#kvm("start", kvmFails(failure));
+  }
+
+  /** KVM guests run, well past their start; `isNew`: one of them was started not long ago. */
+  reportKvmSuccess({ running, isNew }: { readonly running: number; readonly isNew: boolean }): void {
+    this.#kvm("guest", { kind: "good", evidence: `guests that run well on KVM now: ${running}` });
+    if (isNew) this.#kvm("start", { kind: "good", evidence: "a guest was started on KVM and runs" });
+  }
+
+  #kvm(trigger: "guest" | "start", verdict: Verdict): void {
+    this.#health.observe("KvmUnavailable", trigger, verdict, this.#now());
   }
 
   /** A VM could not be started, by no fault of who asked for it. */
@@ -62,15 +71,15 @@ export class HealthReports {
     this.#health.observe("BreakGlass", "used", { kind: "bad", evidence }, now);
   }
 
-  /** What was reported is over, as far as it ends by being seen. */
-  seen(): void {
-    const fine = { kind: "good", evidence: "it was seen" } as const;
-    this.#health.observe("BreakGlass", "used", fine, this.#now());
-  }
-
   /** What time alone changes. */
   age(): void {
     const now = this.#now();
     this.#health.observe("VmStartFailures", "starts", this.#starts.verdict(now.monotonicMs), now);
   }
+}
+
+/** That nobody finds out by himself that it is over, somebody has to know. */
+function kvmFails({ vmId, evidence }: { readonly vmId: string; readonly evidence: string }): Verdict {
+  const how = "it ends when guests run on KVM, or with socle health ack KvmUnavailable";
+  return { kind: "bad", evidence: `VM ${vmId}: ${evidence} (${how})` };
 }

@@ -8,6 +8,7 @@ import { Seen } from "./seen.ts";
 import {
   acknowledge,
   aged,
+  canBeSeen,
   heldState,
   initialState,
   step,
@@ -117,11 +118,11 @@ export class Health<Rules extends ConditionTable = HostConditions> {
 
   /**
    * An operator has seen why a condition is held: it then leaves by its own rule, after the reboot where it waits for
-   * one. Throws `not_found` CONDITION_UNKNOWN and `conflict` CONDITION_NOT_LATCHED.
+   * one; one that ends when it is seen is over. Throws `not_found` CONDITION_UNKNOWN and `conflict` CONDITION_NOT_LATCHED.
    */
   acknowledge(type: string, at: Moment): void {
-    const condition = this.#held.get(type)?.condition;
-    if (condition === undefined) {
+    const held = this.#held.get(type);
+    if (held === undefined) {
       const known = [...this.#held.keys()].join(", ");
       throw new SocleError(
         "not_found",
@@ -129,14 +130,15 @@ export class Health<Rules extends ConditionTable = HostConditions> {
         `there is no condition ${type}; there are ${known}`,
       );
     }
-    if (!condition.latched || condition.acknowledged) {
+    const { condition, triggers: all } = held;
+    if (!all.some(({ rule, states }) => [...states.values()].some((state) => canBeSeen(rule, state)))) {
       const why = condition.acknowledged ? "acknowledged already and waits for a reboot" : "not held";
       throw new SocleError("conflict", "CONDITION_NOT_LATCHED", `condition ${type} is ${why}`);
     }
     this.#change(type, at, ({ triggers }) => {
-      for (const { states } of triggers)
+      for (const { rule, states } of triggers)
         for (const [subject, state] of states)
-          if (state.latch !== undefined) states.set(subject, acknowledge(state));
+          if (canBeSeen(rule, state)) states.set(subject, acknowledge(rule, state));
     });
   }
 
@@ -163,7 +165,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
           [...states].flatMap(([subject, state]): (LeftOn & T)[] => {
             const more = of(rule, state);
             if (more === undefined) return [];
-            const { evidence } = state;
+            const { cause: evidence = state.evidence } = state;
             return [{ condition, trigger, subject, evidence, sinceMs, bootId: this.#bootId, ...more }];
           }),
         ),
@@ -259,8 +261,10 @@ function latchAfter({ cause, acknowledged }: Latch, isRebooted: boolean): Trigge
   return acknowledged ? undefined : { cause: "acknowledge", acknowledged };
 }
 
-const isLeftOn = ({ looksBackMs }: TriggerRule, { status, latch }: TriggerState): boolean =>
-  looksBackMs !== undefined && status === "true" && latch === undefined;
+const isLeftOn = (rule: TriggerRule, { status, latch }: TriggerState): boolean =>
+  (rule.looksBackMs !== undefined || rule.offUntilReported === true) &&
+  status === "true" &&
+  latch === undefined;
 
 /** What is kept over restarts, to see whether it changed. */
 function keptOf(triggers: readonly HeldTrigger[]): string {

@@ -292,10 +292,7 @@ export class HostService implements Service, HostView {
 
   /** An operator has seen why a condition is held. As HealthMemory.acknowledge. */
   async acknowledge(condition: string, requestId: string): Promise<void> {
-    const durable = this.#memory.acknowledge(condition, requestId);
-    // At once: a use that came between would be taken for one that was seen.
-    this.reports.seen();
-    await durable;
+    await this.#memory.acknowledge(condition, requestId);
   }
 
   async #decideId(): Promise<void> {

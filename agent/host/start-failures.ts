@@ -16,8 +16,12 @@ export class StartFailures {
   /** By VM, its last failure: monotonic, and in libvirt's words. */
   readonly #failures = new Map<string, { readonly atMs: number; readonly why: string }>();
 
-  constructor(limits: StartFailureLimits) {
+  /** Before it there may have been failures that another agent saw: it was quiet only once it was so for long. */
+  #watchedSinceMs: number;
+
+  constructor(limits: StartFailureLimits, nowMs: number) {
     this.#limits = limits;
+    this.#watchedSinceMs = nowMs;
   }
 
   failed(vmId: string, why: string, nowMs: number): Verdict {
@@ -28,6 +32,7 @@ export class StartFailures {
 
   succeeded(vmId: string): Verdict {
     this.#failures.clear();
+    this.#watchedSinceMs = -Infinity;
     return { kind: "good", evidence: `VM ${vmId} was started` };
   }
 
@@ -43,7 +48,8 @@ export class StartFailures {
         ? `no VM failed to start within ${withinMs / 60_000} min`
         : `${recent.length} VMs failed to start within ${withinMs / 60_000} min: ${named.join(", ")}`;
     if (recent.length >= vms) return { kind: "bad", evidence };
-    const isQuiet = [...this.#failures.values()].every(({ atMs }) => nowMs - atMs >= goodAfterMs);
+    const lastMs = Math.max(this.#watchedSinceMs, ...[...this.#failures.values()].map(({ atMs }) => atMs));
+    const isQuiet = nowMs - lastMs >= goodAfterMs;
     return { kind: isQuiet ? "good" : "between", evidence };
   }
 }

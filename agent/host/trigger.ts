@@ -19,10 +19,15 @@ export interface TriggerRule {
   readonly effect: Exclude<Effect, "none">;
   readonly enter: Streak;
   readonly leave: Streak;
-  /** It is off until somebody reports otherwise, rather than unknown until it is probed. */
+  /**
+   * It is off until somebody reports otherwise, rather than unknown until it is probed. The next agent of the same boot
+   * finds it as it was left: nobody may report it again.
+   */
   readonly offUntilReported?: boolean;
   /** Once on, it stays so until an operator acknowledges it, or until that and a reboot; then it leaves by its rule. */
   readonly latch?: "acknowledge" | "reboot_and_acknowledge";
+  /** An operator's acknowledgement ends it, held or not: no probe may ever find that it is over. */
+  readonly endsWhenSeen?: boolean;
   /**
    * Its judge looks back so far, which that of the next agent cannot: what one agent leaves on stays on with the next one
    * of the same boot, for at least so long.
@@ -57,6 +62,8 @@ export interface TriggerLatch {
 export interface TriggerState {
   readonly status: Truth;
   readonly evidence: string;
+  /** While it is on, and its probes find less by now: the evidence that it came on with. */
+  readonly cause?: string;
   /** Its wall clock is 0 before the first probe: since then it is silent. */
   readonly lastProbe: Moment;
   readonly latch?: TriggerLatch;
@@ -118,13 +125,18 @@ export function step(
   at: Moment,
   flapping: Flapping,
 ): TriggerState {
-  const { bad, good, isUnwatched: _, ...rest } = state;
-  // While it is on, what it came on for is the evidence, not a probe that finds less.
+  const { bad, good, isUnwatched: _, cause = state.evidence, ...rest } = state;
+  const { evidence } = verdict;
+  const isHeld = state.latch !== undefined || at.monotonicMs < (state.stayUntilMs ?? -Infinity);
   const tells = state.status !== "true" || verdict.kind === "bad";
-  const evidence = tells ? verdict.evidence : state.evidence;
-  const seen = { ...rest, evidence, lastProbe: at };
-  const turned = (next: TriggerState, to: "true" | "false"): TriggerState =>
-    turn(rule, { ...next, evidence: verdict.evidence }, to, at, flapping);
+  // While somebody is to look, what it came on for is the evidence, not a probe that finds less.
+  const seen = tells
+    ? { ...rest, evidence, lastProbe: at }
+    : isHeld
+      ? { ...rest, evidence: cause, lastProbe: at }
+      : { ...rest, evidence: `${foundNow(rule, good, verdict, at)}; before: ${cause}`, cause, lastProbe: at };
+  const turned = ({ cause: _, ...next }: TriggerState, to: "true" | "false"): TriggerState =>
+    turn(rule, { ...next, evidence }, to, at, flapping);
   switch (verdict.kind) {
     case "unwatched":
       // What is on stays on: that nobody looks any more mends nothing.
@@ -150,7 +162,6 @@ export function step(
       const streak = longer(good, at);
       const next = { ...seen, unknownProbes: 0, good: streak };
       if (state.status === "unknown") return turned(next, "false");
-      const isHeld = state.latch !== undefined || at.monotonicMs < (state.stayUntilMs ?? -Infinity);
       const leaves = state.status === "true" && !isHeld && reached(streak, rule.leave, at);
       return leaves ? turned(next, "false") : next;
     }
@@ -165,11 +176,38 @@ export function aged(rule: TriggerRule, state: TriggerState, at: Moment): Trigge
   return { ...state, status: "unknown", evidence: `not probed for ${Math.round(silentMs / 1000)} s` };
 }
 
+/** Whether an operator's acknowledgement changes anything. */
+export const canBeSeen = (rule: TriggerRule, { status, latch }: TriggerState): boolean =>
+  (latch !== undefined && !latch.acknowledged) || (rule.endsWhenSeen === true && status === "true");
+
 /** An operator has seen it: it may leave by its own rule, once the host was rebooted where it asks for that too. */
-export function acknowledge(state: TriggerState): TriggerState {
+export function acknowledge(rule: TriggerRule, state: TriggerState): TriggerState {
   const { latch, ...rest } = state;
+  if (rule.endsWhenSeen === true && state.status === "true") {
+    const { bad: _, good: __, cause: ___, ...seen } = rest;
+    return { ...seen, status: "false", lastKnown: "false", evidence: "an operator has seen it", flipsMs: [] };
+  }
   if (latch?.cause === "reboot_and_acknowledge") return { ...rest, latch: { ...latch, acknowledged: true } };
   return { ...rest, flipsMs: [] };
+}
+
+/** What its probes find while it is on and they find less than it came on with. */
+function foundNow(rule: TriggerRule, good: RunningStreak | undefined, verdict: Verdict, at: Moment): string {
+  switch (verdict.kind) {
+    case "good": {
+      const { sinceMs } = longer(good, at);
+      const utc = (monotonicMs: number): string =>
+        `${new Date(at.wallMs + monotonicMs - at.monotonicMs).toISOString().slice(0, 19)}Z`;
+      const { forMs } = rule.leave;
+      const until = forMs > 0 ? `${utc(sinceMs + forMs)} at the earliest` : "it was looked at again";
+      return `${verdict.evidence}, well since ${utc(sinceMs)} (held until ${until})`;
+    }
+    case "unknown":
+    case "unwatched":
+      return `not known now: ${verdict.evidence}`;
+    default:
+      return `${verdict.evidence}, which is not yet enough to end it`;
+  }
 }
 
 function longer(streak: RunningStreak | undefined, at: Moment): RunningStreak {

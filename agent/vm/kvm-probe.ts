@@ -45,7 +45,7 @@ export class KvmProbe {
       const error = toSocleError(thrown);
       log.warn({ vm: vmId, err: error }, "an empty guest cannot be started under KVM either");
       if (error.kind !== "internal") return;
-      verdicts.reportKvmFailure({
+      verdicts.reportKvmStartFailure({
         vmId,
         evidence: `an empty guest could not be started under KVM either: ${error.message}`,
       });

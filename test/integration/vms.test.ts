@@ -87,6 +87,8 @@ class Rig {
     const rig = new Rig(libvirt, operations, vms, table);
     const kvm = {
       reportKvmFailure: ({ evidence }: { evidence: string }): void => void rig.kvmFailures.push(evidence),
+      reportKvmStartFailure: ({ evidence }: { evidence: string }): void =>
+        void rig.kvmFailures.push(evidence),
       reportKvmSuccess: (): void => undefined,
     };
     const tell = (event: NewEvent): void => void rig.events.push(event);

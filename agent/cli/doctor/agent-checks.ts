@@ -32,7 +32,7 @@ export async function* examineAgent(
     const next =
       reason === "NotWatched"
         ? "Nobody looks; that is no fault of the host. The evidence says how to have it watched."
-        : (conditionAdvice[type] ?? "socle status shows all conditions.");
+        : (reasonAdvice[reason] ?? conditionAdvice[type] ?? "socle status shows all conditions.");
     yield status === "TRUTH_TRUE" ? speaker("health").fail(found, next) : speaker("health").warn(found, next);
   }
   if (host.inventory?.complete === false) {
@@ -45,6 +45,13 @@ export async function* examineAgent(
   if (config.scheduler.address !== null)
     yield await checkScheduler(config.metrics.listen, config.scheduler.address);
 }
+
+const guestsOnKvm =
+  "It ends by itself when guests run on KVM (VMs that ask for the accelerator KVM may still be started). Was it that guest's own fault? socle health ack KvmUnavailable. Else look at dmesg.";
+const reasonAdvice: Readonly<Record<string, string | undefined>> = {
+  GuestFailedOnKvm: guestsOnKvm,
+  StartFailsOnKvm: guestsOnKvm,
+};
 
 const conditionAdvice: Readonly<Record<string, string | undefined>> = {
   LibvirtUnresponsive:

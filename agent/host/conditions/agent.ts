@@ -36,7 +36,7 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
     },
     BreakGlass: {
       /** Somebody who may is to have seen it. */
-      used: { ...reported("Used"), latch: "acknowledge" },
+      used: { ...reported("Used"), latch: "acknowledge", endsWhenSeen: true },
     },
   }) satisfies ConditionTable;
 

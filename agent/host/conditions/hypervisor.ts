@@ -50,6 +50,16 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
         enter: atOnce,
         leave: { probes: 2, forMs: 0 },
         offUntilReported: true,
+        endsWhenSeen: true,
+      },
+      /** Guests that run already say nothing against it: only one that was started since does. */
+      start: {
+        reason: "StartFailsOnKvm",
+        effect: "no_schedule",
+        enter: atOnce,
+        leave: atOnce,
+        offUntilReported: true,
+        endsWhenSeen: true,
       },
     },
     VmStartFailures: {

@@ -73,7 +73,7 @@ test("a change is told once: not with every probe of the same", () => {
   assert.equal(changes.length, told);
 });
 
-test("a KVM that opens while its guests die is unavailable until two of them run", () => {
+test("a KVM that opens while its guests die is unavailable until they were seen to run twice", () => {
   const { at, health, bad, good, allGood, condition } = setUp();
   allGood();
   health.observe("KvmUnavailable", "guest", { ...bad, evidence: "vm-1 paused (internal error)" }, at());
@@ -84,9 +84,22 @@ test("a KVM that opens while its guests die is unavailable until two of them run
   );
   assert.equal(condition("KvmUnavailable").evidence, "vm-1 paused (internal error)");
   health.observe("KvmUnavailable", "guest", good, at());
+  assert.match(condition("KvmUnavailable").evidence, /^fine, well since .*; before: vm-1 paused/);
   assert.equal(condition("KvmUnavailable").status, "true");
   health.observe("KvmUnavailable", "guest", good, at());
   assert.equal(condition("KvmUnavailable").status, "false");
+});
+
+test("a person ends what guests said of KVM, though nothing holds it", () => {
+  const { at, health, bad, allGood, condition } = setUp();
+  allGood();
+  for (const trigger of ["guest", "start"] as const) health.observe("KvmUnavailable", trigger, bad, at());
+  health.acknowledge("KvmUnavailable", at());
+  assert.deepEqual(
+    [condition("KvmUnavailable").status, condition("KvmUnavailable").effect],
+    ["false", "none"],
+  );
+  assert.throws(() => health.acknowledge("KvmUnavailable", at()), /not held/);
 });
 
 test("memory: the worse trigger decides the effect", () => {

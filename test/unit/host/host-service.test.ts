@@ -155,7 +155,7 @@ test("a claim, a cordon and a failing KVM are each told to who watches", async (
   assert.equal(host.snapshot().health.schedulable, "false");
   host.reports.reportKvmFailure({ vmId: "a", evidence: "paused (internal error) after 2 s" });
   const kvm = host.snapshot().health.conditions.find(({ type }) => type === "KvmUnavailable");
-  assert.equal(kvm?.evidence, "VM a: paused (internal error) after 2 s");
+  assert.match(kvm?.evidence ?? "", /^VM a: paused \(internal error\) after 2 s \(.*ack KvmUnavailable\)$/);
   const event = conditions.findLast(({ type }) => type === "KvmUnavailable");
   assert.deepEqual(
     [event?.status, event?.effect, event?.reason],
@@ -221,8 +221,8 @@ test("what is held is held by the next agent too, and an operator's acknowledgem
   const fails = { vmId: "a", evidence: "paused" };
   for (let flip = 0; flip < 2; flip += 1) {
     first.host.reports.reportKvmFailure(fails);
-    first.host.reports.reportKvmSuccess();
-    first.host.reports.reportKvmSuccess();
+    first.host.reports.reportKvmSuccess({ running: 1, isNew: true });
+    first.host.reports.reportKvmSuccess({ running: 1, isNew: true });
   }
   await first.until("a durable latch", () => record.health.latches.length === 1);
   const second = await start(context, { record });
@@ -231,10 +231,36 @@ test("what is held is held by the next agent too, and an operator's acknowledgem
     [true, "false"],
   );
   await second.host.acknowledge("KvmUnavailable", "r1");
-  second.host.reports.reportKvmSuccess();
-  second.host.reports.reportKvmSuccess();
+  second.host.reports.reportKvmSuccess({ running: 1, isNew: true });
+  second.host.reports.reportKvmSuccess({ running: 1, isNew: true });
   await second.until("the device's probe", () => second.condition("KvmUnavailable")?.status === "false");
   assert.deepEqual(record.health.latches, []);
+});
+
+test("a KVM that guests fail on is not taken for a good one by the next agent of the same boot", async (context) => {
+  const record = new FakeRecord();
+  const first = await start(context, { record });
+  for (const vmId of ["a", "b", "c"]) first.host.reports.reportStartFailure(vmId, "no room in the cgroup");
+  first.host.reports.reportKvmFailure({ vmId: "a", evidence: "paused" });
+  first.host.reports.reportKvmStartFailure({ vmId: "b", evidence: "cannot be started" });
+  await first.until("a durable record", () => record.health.leftOn?.length === 3);
+  const second = await start(context, { record });
+  const now = (type: string): unknown[] => {
+    const { status, effect, evidence = "" } = second.condition(type) ?? {};
+    return [status, effect, /VM a: paused|no room/.test(evidence)];
+  };
+  assert.deepEqual(now("KvmUnavailable"), ["true", "no_schedule", true]);
+  assert.deepEqual(now("VmStartFailures"), ["true", "no_schedule", true]);
+  second.host.reports.reportKvmSuccess({ running: 2, isNew: false });
+  second.host.reports.reportKvmSuccess({ running: 2, isNew: false });
+  assert.equal(second.condition("KvmUnavailable")?.reason, "StartFailsOnKvm", "no new guest was started");
+  second.host.reports.reportKvmSuccess({ running: 3, isNew: true });
+  second.host.reports.reportStartSuccess("d");
+  assert.deepEqual(
+    [second.condition("KvmUnavailable")?.status, second.condition("VmStartFailures")?.status],
+    ["unknown", "false"],
+    "but for the device, which was not looked at yet",
+  );
 });
 
 test("a host at rest changes nothing that a scheduler or a watcher is told, however often it is looked at", async (context) => {

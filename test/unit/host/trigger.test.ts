@@ -93,9 +93,28 @@ test("three flips in half an hour latch it until it is acknowledged", () => {
     ["false", "true", "false", "true latched"],
   );
   assert.equal(feed("good", 4 * minute), "true latched");
+  assert.equal(state.evidence, "changed 3 times within 30 min, at last: bad");
   assert.equal(feed("good", 240 * minute), "true latched");
-  state = acknowledge(state);
+  state = acknowledge(quick, state);
   assert.equal(feed("good", 241 * minute), "false");
+});
+
+test("while it waits to leave it says what is now, with what it came on with", () => {
+  let state = initialState(rule, moment(0));
+  const feed = (kind: Verdict["kind"], evidence: string, atMs: number): string => {
+    state = step(rule, state, { kind, evidence }, moment(atMs));
+    return state.evidence;
+  };
+  for (const atMs of [0, 1000, 2000]) feed("bad", "refused", atMs);
+  const held = "well since 2025-10-09T08:53:30Z (held until 2025-10-09T08:54:30Z at the earliest)";
+  assert.equal(feed("good", "answered in 3 ms", 10_000), `answered in 3 ms, ${held}; before: refused`);
+  assert.equal(feed("good", "answered in 4 ms", 20_000), `answered in 4 ms, ${held}; before: refused`);
+  assert.equal(feed("unknown", "no answer", 30_000), "not known now: no answer; before: refused");
+  assert.equal(feed("between", "slow", 40_000), "slow, which is not yet enough to end it; before: refused");
+  assert.equal(feed("bad", "refused again", 50_000), "refused again");
+  assert.match(feed("good", "answered", 60_000), /^answered, well since .*; before: refused again$/);
+  for (const atMs of [90_000, 120_000]) feed("good", "answered", atMs);
+  assert.deepEqual([state.status, state.evidence], ["false", "answered"]);
 });
 
 test("flips that are far apart do not latch", () => {
@@ -114,14 +133,14 @@ test("one that asks for it is held after a single bad probe, with its evidence, 
   const good = { kind: "good", evidence: "fine" } as const;
   for (let minute = 1; minute <= 10; minute += 1) state = step(held, state, good, moment(minute * 60_000));
   assert.deepEqual([state.status, state.evidence], ["true", "remounted ro"]);
-  state = step(held, acknowledge(state), good, moment(11 * 60_000));
+  state = step(held, acknowledge(held, state), good, moment(11 * 60_000));
   assert.equal(state.status, "false");
 });
 
 test("one that waits for a reboot is not let go by an operator alone", () => {
   const held: TriggerRule = { ...rule, enter: { probes: 1, forMs: 0 }, latch: "reboot_and_acknowledge" };
   let state = step(held, initialState(held, moment(0)), { kind: "bad", evidence: "DIMM A1" }, moment(1));
-  state = acknowledge(state);
+  state = acknowledge(held, state);
   for (let hour = 1; hour <= 48; hour += 1)
     state = step(held, state, { kind: "good", evidence: "0 errors" }, moment(hour * 3_600_000));
   assert.deepEqual([state.status, state.latch?.acknowledged], ["true", true]);

@@ -34,7 +34,9 @@ function rig(): { witness: KvmWitness; verdicts: string[]; pass: (ms: number) =>
   const witness = new KvmWitness(
     {
       reportKvmFailure: ({ evidence }) => void verdicts.push(`failure: ${evidence}`),
-      reportKvmSuccess: () => void verdicts.push("success"),
+      reportKvmStartFailure: ({ evidence }) => void verdicts.push(`start failure: ${evidence}`),
+      reportKvmSuccess: ({ running, isNew }) =>
+        void verdicts.push(`${running} run${isNew ? ", one is new" : ""}`),
     },
     { ...systemClock, monotonicMs: () => nowMs },
   );
@@ -48,7 +50,7 @@ test("a KVM guest that is stopped by an internal error soon after its start is a
   witness.saw(stoppedByKvm);
   witness.saw(stoppedByKvm);
   assert.deepEqual(verdicts, [
-    "failure: VM web was stopped by an internal error of KVM 5.0 s after its start; nobody had asked for it",
+    "failure: VM web was stopped by an internal error of KVM 5.0 s after its start; nobody had asked for it, and no other guest shows that KVM works",
   ]);
 });
 
@@ -74,14 +76,37 @@ test("what proves nothing about KVM is not reported", () => {
   assert.deepEqual([...late.verdicts, ...unseen.verdicts], []);
 });
 
-test("a KVM guest that runs on shows that KVM works, once", () => {
+test("a KVM guest that runs on shows that KVM works, as long as it runs; once as one that was started", () => {
   const { witness, verdicts, pass } = rig();
-  const vms = { get: (id: string) => (id === "a" ? vm({}) : undefined) };
+  const vms = { all: () => [vm({})] };
   witness.started("a");
   witness.started("gone");
   witness.sampled(vms);
   pass(30_000);
   witness.sampled(vms);
   witness.sampled(vms);
-  assert.deepEqual(verdicts, ["success"]);
+  assert.deepEqual(verdicts, ["1 run, one is new", "1 run"]);
+  witness.sampled({ all: () => [vm({ state: "stopped" })] });
+  witness.sampled({ all: () => [vm({ presence: "unknown" })] });
+  witness.sampled({ all: () => [vm({ accelerator: "tcg" })] });
+  assert.equal(verdicts.length, 2);
+});
+
+test("one guest that KVM stops says nothing of a host where another runs well, whoever started that one", () => {
+  const others = [vm({ id: "b" }), vm({ id: "c" })];
+  const { witness, verdicts, pass } = rig();
+  witness.sampled({ all: () => others });
+  pass(30_000);
+  witness.sampled({ all: () => others });
+  witness.started("a");
+  pass(3600);
+  witness.saw(stoppedByKvm);
+  assert.deepEqual(verdicts, ["2 run"]);
+  // Neither runs any more: nobody vouches now.
+  witness.saw(vm({ id: "b", state: "stopped" }));
+  witness.started("c");
+  witness.started("a");
+  pass(3600);
+  witness.saw(stoppedByKvm);
+  assert.match(verdicts.at(-1) ?? "", /^failure: VM web was stopped .* 3\.6 s after its start/);
 });

@@ -21,7 +21,11 @@ interface Watched {
 async function observe(t: TestContext, libvirt: FakeHypervisor): Promise<Watched> {
   const table = new VmTable();
   const events: NewEvent[] = [];
-  const kvm = { reportKvmFailure: () => undefined, reportKvmSuccess: () => undefined };
+  const kvm = {
+    reportKvmFailure: () => undefined,
+    reportKvmStartFailure: () => undefined,
+    reportKvmSuccess: () => undefined,
+  };
   const tell = (event: NewEvent): void => void events.push(event);
   const options = { libvirt, table, tell, kvm, clock: systemClock, log: silentLog, sampleIntervalMs: 5 };
   const end = new AbortController();
