@@ -1,7 +1,7 @@
 import { arch } from "node:os";
 import { probeCommand } from "../hardware/identity.ts";
 import { HostService } from "../host/host-service.ts";
-import type { ClaimRequest } from "../host/ledger.ts";
+import type { Claim, ClaimRequest } from "../host/ledger.ts";
 import { Reservations } from "../host/reservations.ts";
 import { credentialPath } from "../kernel/credentials.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -49,7 +49,7 @@ export function buildHypervisor(
   const callTimeoutMs = config.libvirt.callTimeoutSeconds * 1000;
   const libvirt = new Libvirt({ uri: config.libvirt.uri, callTimeoutMs, environment, clock, log });
   const host = buildHost(basis, state, { libvirt, trust, probePath });
-  const reservations = new Reservations({ book: state.reservations, host, clock, log });
+  const reservations = new Reservations({ book: state.reservations, ledger: host.ledger, clock, log });
   const table = new VmTable();
   const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
   const tell = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
@@ -73,7 +73,7 @@ export function buildHypervisor(
     host: doorOf(host, reservations, log),
     policy: { ...config.vm, gracefulStopMs: config.vm.gracefulStopSeconds * 1000 },
   });
-  const footprints = footprintFeed(table, (seen, complete) => host.setFootprints(seen, complete));
+  const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
   const settler = new Settler({ operations, vms, table, clock, log });
   const services = [libvirt, observer, host, footprints, reservations];
   return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
@@ -109,12 +109,12 @@ function buildHost(
 }
 
 function doorOf(host: HostService, reservations: Reservations, log: Logger): HostDoor {
-  type Claim = ReturnType<HostService["claim"]>;
+  const { ledger } = host;
   const room = (claim: Claim, begun = Promise.resolve()): ReturnType<HostDoor["claim"]> => ({
     placement: claim.placement,
     begun: () => begun,
-    consume: () => host.consume(claim),
-    release: () => host.release(claim),
+    consume: () => ledger.consume(claim),
+    release: () => ledger.release(claim),
   });
   const claimOf = ({ vmId, accelerator, ...vm }: VmSize): ClaimRequest => ({
     ...vm,
@@ -123,7 +123,7 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
   });
   return {
     claim({ reservation, ...vm }) {
-      if (reservation === undefined) return room(host.claim(claimOf(vm)));
+      if (reservation === undefined) return room(ledger.claim(claimOf(vm)));
       const { id, caller, tenant } = reservation;
       const { vmId, volumes, ...size } = vm;
       const taken = reservations.take(id, { vmId, caller, room: { ...size, tenant }, volumes });
@@ -135,7 +135,7 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
           await taken.consume();
           isBegun = true;
         },
-        release: () => (isBegun ? host.release(taken.claim) : taken.giveBack()),
+        release: () => (isBegun ? ledger.release(taken.claim) : taken.giveBack()),
       };
     },
     reclaim({ placement, reservationId, ...vm }) {
@@ -146,10 +146,10 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
           .catch((err: unknown) =>
             log.error({ err, reservation: reservationId }, "a reservation is used up"),
           );
-      return room(host.reclaim({ ...claimOf(vm), placement }));
+      return room(ledger.reclaim({ ...claimOf(vm), placement }));
     },
     storageRead: () => host.storageRead(),
-    deleted: (volumes) => host.deleted(volumes),
+    deleted: (volumes) => ledger.deleted(volumes),
     trait: (name) => host.trait(name),
     kvm: () => host.kvm(),
   };

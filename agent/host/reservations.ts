@@ -6,13 +6,12 @@ import type { PlacementWish } from "../state/placement.ts";
 import type { ReservationBook } from "../state/reservation-book.ts";
 import type { Reservation, ReservationRequest, ReservedRoom } from "../state/reservation.ts";
 import type { VmSize } from "./demand.ts";
-import type { HostService } from "./host-service.ts";
-import type { Claim } from "./ledger.ts";
+import type { Claim, Ledger } from "./ledger.ts";
 import type { NewVolume } from "./storage-ledger.ts";
 
 export interface ReservationsOptions {
   readonly book: ReservationBook;
-  readonly host: Pick<HostService, "claim" | "reclaim" | "transfer" | "release" | "requireOpen">;
+  readonly ledger: Ledger;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -52,7 +51,7 @@ const AGAIN_MS = 1000;
 export class Reservations implements Service {
   readonly name = "reservations";
   readonly #book: ReservationBook;
-  readonly #host: ReservationsOptions["host"];
+  readonly #ledger: Ledger;
   readonly #clock: Clock;
   readonly #log: Logger;
   /** By reservation. */
@@ -61,15 +60,15 @@ export class Reservations implements Service {
   readonly #taken = new Set<string>();
   #wake = new AbortController();
 
-  constructor({ book, host, clock, log }: ReservationsOptions) {
+  constructor({ book, ledger, clock, log }: ReservationsOptions) {
     this.#book = book;
-    this.#host = host;
+    this.#ledger = ledger;
     this.#clock = clock;
     this.#log = log;
     for (const held of book.all()) {
       if (held.state !== "held") continue;
       const { id, placement } = held;
-      this.#claims.set(id, host.reclaim({ holder: id, ...sizeOf(held), placement }));
+      this.#claims.set(id, ledger.reclaim({ holder: id, ...sizeOf(held), placement }));
     }
   }
 
@@ -112,7 +111,7 @@ export class Reservations implements Service {
     checkTtl(ttlMs);
     this.#book.admit(request.caller);
     const id = this.#book.newId();
-    const claim = this.#host.claim({ holder: id, ...sizeOf(room), wish: room.wish });
+    const claim = this.#ledger.claim({ holder: id, ...sizeOf(room), wish: room.wish });
     this.#claims.set(id, claim);
     this.#wake.abort();
     const { caller } = request;
@@ -174,10 +173,10 @@ export class Reservations implements Service {
   take(id: string, { vmId, caller, room, volumes }: Taker): Taken {
     const held = this.#held(id, { caller, mayAll: false });
     if (held.tenant !== room.tenant) throw foreign(id, "tenant");
-    this.#host.requireOpen();
+    this.#ledger.requireOpen();
     const differing = differences(held, room);
     if (differing.length > 0) throw mismatch(id, differing);
-    const claim = this.#host.transfer(this.#claimOf(id), vmId, volumes);
+    const claim = this.#ledger.transfer(this.#claimOf(id), vmId, volumes);
     this.#taken.add(id);
     return {
       claim,
@@ -189,7 +188,7 @@ export class Reservations implements Service {
       },
       giveBack: () => {
         if (!this.#taken.delete(id)) return;
-        this.#host.transfer(claim, id);
+        this.#ledger.transfer(claim, id);
         this.#wake.abort();
       },
     };
@@ -200,7 +199,7 @@ export class Reservations implements Service {
     const claim = this.#claims.get(id);
     if (claim === undefined) return;
     this.#claims.delete(id);
-    this.#host.release(claim);
+    this.#ledger.release(claim);
     await this.#book.end(id, "consumed", { vmId });
   }
 
@@ -229,7 +228,7 @@ export class Reservations implements Service {
   #letGo(id: string): void {
     const claim = this.#claims.get(id);
     this.#claims.delete(id);
-    if (claim !== undefined) this.#host.release(claim);
+    if (claim !== undefined) this.#ledger.release(claim);
   }
 
   #claimOf(id: string): Claim {

@@ -7,6 +7,7 @@ import { Ledger, type HostDevice } from "../../../agent/host/ledger.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { anywhere, type PlacementWish } from "../../../agent/state/placement.ts";
 import { FakeClock } from "./fake-clock.ts";
+import { FakeRecord } from "./fake-record.ts";
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -35,7 +36,12 @@ function ledgerOf(dedicatedCpus: readonly number[] = DEDICATED): { ledger: Ledge
     memoryOvercommitRatio: 1,
     dedicatedCpus,
   };
-  const ledger = new Ledger({ policy, clock, changed: () => undefined });
+  const ledger = new Ledger({
+    policy,
+    scheduling: () => new FakeRecord().scheduling,
+    clock,
+    changed: () => undefined,
+  });
   ledger.setCells(cells);
   ledger.setFootprints([], true);
   return { ledger, clock };

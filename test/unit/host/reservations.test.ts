@@ -12,6 +12,7 @@ import { ReservationBook } from "../../../agent/state/reservation-book.ts";
 import type { ReservedRoom } from "../../../agent/state/reservation.ts";
 import { folder } from "../state/folder.ts";
 import { FakeClock } from "./fake-clock.ts";
+import { FakeRecord } from "./fake-record.ts";
 
 const GIB = 1024 ** 3;
 const HOUR_MS = 3_600_000;
@@ -33,6 +34,7 @@ const request = (requestId: string, body = "", caller = "scheduler") => ({
 class Machine {
   readonly directory: string;
   readonly clock = new FakeClock();
+  readonly record = new FakeRecord();
   /** Of the wall clock, against the one that nobody can set. */
   bootId = "boot-1";
   bootedAtMs = 0;
@@ -59,7 +61,12 @@ class Machine {
       memoryOvercommitRatio: 1,
       dedicatedCpus: [2, 3, 4, 5, 6, 7],
     };
-    const ledger = new Ledger({ policy, clock, changed: () => undefined });
+    const ledger = new Ledger({
+      policy,
+      scheduling: () => this.record.scheduling,
+      clock,
+      changed: () => undefined,
+    });
     const boot = { bootId, ms: () => clock.monotonicMs() - this.bootedAtMs };
     const retentionMs = 24 * HOUR_MS;
     const book = await ReservationBook.open({
@@ -70,8 +77,7 @@ class Machine {
       retentionMs,
       ...limits,
     });
-    const host = Object.assign(ledger, { requireOpen: () => undefined });
-    const reservations = new Reservations({ book, host, clock, log: silentLog });
+    const reservations = new Reservations({ book, ledger, clock, log: silentLog });
     ledger.setCells([
       { id: 0, cpus: [0, 1, 2, 3, 4, 5, 6, 7], memoryBytes: 64 * GIB, pages: [], distances: [] },
     ]);
@@ -362,4 +368,19 @@ test("where the journal refuses, nothing is taken, and what is held stays held",
   await refusal(() => reservations.reserve(request("r2"), () => room, 10_000));
   await refusal(() => reservations.release(request("x1"), id, blue));
   assert.deepEqual([reservations.get(id).state, free(), reservations.list().length], ["held", 4, 1]);
+});
+
+test("a cordoned host gives no reservation and lets no VM take one; what is reserved stays reserved", async (context) => {
+  const machine = await Machine.make(context);
+  const { reservations, free } = await machine.start();
+  const { id } = await reservations.reserve(request("r1"), () => room, 10_000);
+  machine.record.scheduling = { state: "cordoned", reason: "" };
+  for (const act of [
+    () => reservations.reserve(request("r2"), () => room, 10_000),
+    () => reservations.take(id, { vmId: "vm-1", caller: "scheduler", room }),
+  ])
+    assert.equal((await refusal(act)).reason, "HOST_CORDONED");
+  assert.deepEqual([reservations.get(id).state, free()], ["held", 4]);
+  const renewed = await reservations.renew(request("n1"), id, 20_000, blue);
+  assert.equal(renewed.ttlMs, 20_000);
 });
