@@ -4,7 +4,6 @@ import { HostService } from "../host/host-service.ts";
 import type { Claim, ClaimRequest } from "../host/ledger.ts";
 import { Reservations } from "../host/reservations.ts";
 import { credentialPath } from "../kernel/credentials.ts";
-import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Libvirt } from "../libvirt/index.ts";
 import type { Trust } from "../trust/index.ts";
@@ -70,7 +69,7 @@ export function buildHypervisor(
       ? {}
       : { memoryHeadroomBytes: config.vm.memoryHeadroomMiB * 2 ** 20 }),
     kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
-    host: doorOf(host, reservations, log),
+    host: doorOf(host, reservations),
     policy: { ...config.vm, gracefulStopMs: config.vm.gracefulStopSeconds * 1000 },
   });
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
@@ -108,7 +107,7 @@ function buildHost(
   });
 }
 
-function doorOf(host: HostService, reservations: Reservations, log: Logger): HostDoor {
+function doorOf(host: HostService, reservations: Reservations): HostDoor {
   const { ledger } = host;
   const room = (claim: Claim, begun = Promise.resolve()): ReturnType<HostDoor["claim"]> => ({
     placement: claim.placement,
@@ -139,13 +138,7 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
       };
     },
     reclaim({ placement, reservationId, ...vm }) {
-      // Its work goes on all the same where that cannot be recorded now: it may have been done already.
-      if (reservationId !== undefined)
-        reservations
-          .taken(reservationId, vm.vmId)
-          .catch((err: unknown) =>
-            log.error({ err, reservation: reservationId }, "a reservation is used up"),
-          );
+      if (reservationId !== undefined) reservations.taken(reservationId, vm.vmId);
       return room(ledger.reclaim({ ...claimOf(vm), placement }));
     },
     storageRead: () => host.storageRead(),

@@ -58,6 +58,8 @@ export class Reservations implements Service {
   readonly #claims = new Map<string, Claim>();
   /** Those that a VM is about to take: they do not expire meanwhile. */
   readonly #taken = new Set<string>();
+  /** By reservation, the VMs that took theirs under an earlier agent, until that is on record. */
+  readonly #unrecorded = new Map<string, string>();
   #wake = new AbortController();
 
   constructor({ book, ledger, clock, log }: ReservationsOptions) {
@@ -81,15 +83,18 @@ export class Reservations implements Service {
       const nextMs = Math.min(IDLE_MS, ...waiting.map((id) => this.leftMs(id)));
       this.#wake = new AbortController();
       const either = AbortSignal.any([signal, this.#wake.signal]);
-      await this.#clock.sleep(isFine ? nextMs : AGAIN_MS, either).catch(() => undefined);
+      await this.#clock
+        .sleep(isFine && this.#unrecorded.size === 0 ? nextMs : AGAIN_MS, either)
+        .catch(() => undefined);
     }
   }
 
-  /** Their room is free once their end is durable. False: the journal did not take it. */
+  /** Their room is free once their end is durable. False: the journal did not take one. */
   async expire(): Promise<boolean> {
     const over = [...this.#claims.keys()].filter((id) => !this.#taken.has(id) && this.#isOver(id));
     const ends = over.map((id) => this.#end(id, () => this.#book.end(id, "expired")));
-    const results = await Promise.allSettled(ends);
+    const used = [...this.#unrecorded.keys()].map((id) => this.#record(id));
+    const results = await Promise.allSettled([...ends, ...used]);
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined)
       this.#log.warn({ err: failed.reason }, "a reservation's end could not be recorded");
@@ -194,13 +199,24 @@ export class Reservations implements Service {
     };
   }
 
-  /** What an agent before this one let a VM take, and may not have written down here any more. */
-  async taken(id: string, vmId: string): Promise<void> {
+  /**
+   * What an agent before this one let a VM take, and may not have written down here any more. Its room is the VM's from
+   * now on; where the journal does not take that it is used up, `run` goes on trying.
+   */
+  taken(id: string, vmId: string): void {
     const claim = this.#claims.get(id);
     if (claim === undefined) return;
     this.#claims.delete(id);
     this.#ledger.release(claim);
-    await this.#book.end(id, "consumed", { vmId });
+    this.#taken.add(id);
+    this.#unrecorded.set(id, vmId);
+    this.#wake.abort();
+  }
+
+  async #record(id: string): Promise<void> {
+    await this.#book.end(id, "consumed", { vmId: this.#unrecorded.get(id) ?? "" });
+    this.#unrecorded.delete(id);
+    this.#taken.delete(id);
   }
 
   #held(id: string, { caller, mayAll }: Asker): Reservation {

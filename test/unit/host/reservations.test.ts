@@ -307,10 +307,36 @@ test("what an agent let a VM take and could not write down is not held again by 
   before.reservations.take(id, { vmId: "vm-1", caller: "scheduler", room });
   await before.crash();
   const { reservations, ledger, free } = await machine.start();
-  const settled = reservations.taken(id, "vm-1");
+  reservations.taken(id, "vm-1");
   ledger.reclaim({ holder: "vm-1", vcpus: 2, memoryBytes: GIB, placement });
-  await settled;
+  await reservations.expire();
   assert.deepEqual([reservations.get(id).state, free()], ["consumed", 4]);
+});
+
+test("what an agent let a VM take is nobody else's while the journal refuses to say so, and is said once it can be", async (context) => {
+  const machine = await Machine.make(context);
+  const before = await machine.start();
+  const { id, placement } = await before.reservations.reserve(request("r1"), () => room, 10_000);
+  before.reservations.take(id, { vmId: "vm-1", caller: "scheduler", room });
+  await before.crash();
+  const { reservations, book, ledger, free } = await machine.start();
+  const full = new SocleError("exhausted", "STATE_UNWRITABLE", "the disk is full");
+  const refusing = context.mock.method(book, "end", () => Promise.reject(full));
+  // Twice, as at the start and when its work goes on.
+  for (let time = 0; time < 2; time += 1) {
+    reservations.taken(id, "vm-1");
+    ledger.reclaim({ holder: "vm-1", vcpus: 2, memoryBytes: GIB, placement });
+  }
+  assert.equal(await reservations.expire(), false);
+  assert.equal(free(), 4);
+  for (const act of [
+    () => reservations.take(id, { vmId: "vm-2", caller: "scheduler", room }),
+    () => reservations.release(request("x1"), id, blue),
+  ])
+    assert.equal((await refusal(act)).reason, "RESERVATION_ENDED");
+  refusing.mock.restore();
+  assert.equal(await reservations.expire(), true);
+  assert.deepEqual([reservations.get(id).state, reservations.get(id).vmId, free()], ["consumed", "vm-1", 4]);
 });
 
 test("another caller's, another tenant's, or another size's reservation is not to be had", async (context) => {
