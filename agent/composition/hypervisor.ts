@@ -10,6 +10,7 @@ import type { Trust } from "../trust/index.ts";
 import { Domains } from "../vm/domains.ts";
 import { footprintFeed } from "../vm/footprints.ts";
 import { GuestKeys } from "../vm/guest-keys.ts";
+import { keyWatch } from "../vm/key-watch.ts";
 import { KeyWrap } from "../vm/key-wrap.ts";
 import { KvmProbe } from "../vm/kvm-probe.ts";
 import { Observer } from "../vm/observer.ts";
@@ -74,7 +75,8 @@ export function buildHypervisor(
   });
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
   const settler = new Settler({ operations, vms, table, clock, log });
-  const services = [libvirt, observer, host, footprints, reservations];
+  const volumeKey = keyWatch({ table, wrap, clock, tell: (lost) => host.reports.reportVolumeKey(lost) });
+  const services = [libvirt, observer, host, footprints, reservations, volumeKey];
   return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
 }
 

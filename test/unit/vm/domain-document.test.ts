@@ -83,6 +83,17 @@ test("a VM comes back from its domain as it was asked for, though the state dire
   );
 });
 
+test("which volume keys opened a VM is told without what they sealed", () => {
+  const keys = { "disk/root": "v1.aaaa.c2VhbGVk", "disk/data": "v1.bbbb.c2VhbGVk", tpm: "v1.aaaa.c2VhbGVk" };
+  const vm = vmFromDomain(parseDomain(xmlOf(resolved({}, { keys }))), {
+    state: "stopped",
+    stateReason: "UNKNOWN",
+    observedAtMs: 5,
+  });
+  assert.deepEqual(vm.sealedBy, ["aaaa", "bbbb"]);
+  assert.ok(!JSON.stringify(vm).includes("c2VhbGVk"));
+});
+
 test("a NIC is filtered against spoofing unless the spec asks otherwise", () => {
   const filtered = xmlOf(resolved());
   assert.match(
