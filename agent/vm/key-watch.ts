@@ -23,14 +23,14 @@ export function keyWatch(options: {
     name: "volume key",
     async run(signal, ready) {
       ready();
-      while (!signal.aborted) {
-        try {
+      try {
+        for (;;) {
           await table.untilComplete(signal);
           tell(await problemOf(table, wrap));
           await clock.sleep(LOOK_EVERY_MS, signal);
-        } catch (thrown) {
-          if (!signal.aborted) throw thrown;
         }
+      } catch (thrown) {
+        if (!signal.aborted) throw thrown;
       }
     },
   };
