@@ -133,7 +133,7 @@ export class Ledger {
 
   /** Volumes that are gone with their VM. */
   deleted(volumes: readonly VolumeName[]): void {
-    this.#storage.deleted(volumes);
+    this.#storage.deleted(volumes, this.#clock.monotonicMs());
   }
 
   /**
@@ -267,9 +267,7 @@ export class Ledger {
   #roomOf({ id, resources }: CellCapacity, taken: ReadonlySet<number>): CellRoom {
     const free = { cpu: 0, cpu_dedicated: 0, memory: 0, memory_2m: 0, memory_1g: 0 };
     for (const { resource, available = 0 } of resources) free[resource] = available;
-    const cores = this.#pools
-      .dedicatedCores(id)
-      .map((cpus) => ({ cpus, free: cpus.filter((cpu) => !taken.has(cpu)) }));
+    const cores = this.#pools.dedicatedCores(id, taken);
     return { id, free, cores, sharedCpus: this.#pools.shared(id) };
   }
 

@@ -132,6 +132,13 @@ test("one thread is taken from a core that is broken already, so that whole core
   assert.equal(pickCpus([{ cpus: [1, 9], free: [9] }], 2), undefined);
 });
 
+test("a core of which others share a thread is no whole one", () => {
+  // The first threads of cores 0 and 1 are dedicated, their second ones are not; core 2 is dedicated whole.
+  const { ledger } = ledgerOf([0, 1, 2, 10]);
+  assert.deepEqual(ledger.claim(vm("a", 2, dedicated)).placement.vcpuCpus, [2, 10]);
+  assert.deepEqual(ledger.claim(vm("b", 2, dedicated)).placement.vcpuCpus, [0, 1]);
+});
+
 test("no CPU is ever given twice, whatever comes and goes", () => {
   const { ledger } = ledgerOf();
   let seed = 11;
