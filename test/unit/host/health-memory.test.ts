@@ -199,10 +199,10 @@ test("while what is held is taken up again, no write leaves half of it out", asy
   for (const kind of ["good", "bad", "good", "bad"] as const) first.bond(kind);
   await first.memory.retry();
   const written: number[] = [];
-  const { setHealth } = FakeRecord.prototype;
+  const setHealth = record.setHealth.bind(record);
   record.setHealth = async (health) => {
     written.push(health.latches.length);
-    await setHealth.call(record, health);
+    await setHealth(health);
   };
   const second = agent(record, "boot-1");
   await second.memory.retry();
