@@ -274,3 +274,12 @@ test("how far logs were seen outlives the agent, each log by itself", async () =
     bmc: { entries: ["a"], counts: { critical: 2 } },
   });
 });
+
+test("a machine with more parts than are remembered is not written down anew at each look", () => {
+  const { health } = agent(new FakeRecord(), "boot-1");
+  const look = (): unknown => {
+    for (let fan = 0; fan < 1001; fan += 1) health.seen.add("bmcFan", `fan ${fan}`);
+    return health.seen.all;
+  };
+  assert.equal(look(), look());
+});

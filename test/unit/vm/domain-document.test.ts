@@ -187,6 +187,12 @@ test("a VM is bound to what it was given: its CPUs, its cell, its pages, its dev
     assert.ok(xml.replaceAll('"', "'").includes(part), `${part}\nis not in\n${xml}`);
 });
 
+test("where no CPU is left to share, QEMU's own threads run on the vCPUs' and on nobody else's", () => {
+  const placement: Placement = { ...unbound, vcpuCpus: [2, 3] };
+  const xml = xmlOf(resolved({ placement: { dedicatedCpus: true } }, { placement }));
+  assert.match(xml, /<emulatorpin cpuset="2-3"\/>/);
+});
+
 test("what a VM takes of its host is read back from its domain, and from what was decided where that is silent", () => {
   const document = parseDomain(xmlOf(resolved({ memoryBytes: 2 ** 30 }, { placement: placed })));
   const taken = {
