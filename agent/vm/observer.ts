@@ -158,8 +158,10 @@ export class Observer implements Service {
     try {
       await this.#read(domain);
     } catch (thrown) {
-      // The next round finds it again; a connection that is gone has said so already.
-      this.#options.log.debug({ vm: domain.uuid, err: thrown }, "VM could not be read");
+      // The next round finds it again; a connection that is gone has said so already. But what cannot be understood stays
+      // so, and keeps the list from being whole.
+      const level = toSocleError(thrown).reason === "XML_UNEXPECTED" ? "warn" : "debug";
+      this.#options.log[level]({ vm: domain.uuid, err: thrown }, "VM could not be read");
     }
   }
 
