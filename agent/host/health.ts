@@ -14,7 +14,6 @@ import {
   step,
   type Flapping,
   type Moment,
-  type TriggerRule,
   type TriggerState,
   type Verdict,
 } from "./trigger.ts";
@@ -147,12 +146,12 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     return this.#kept((_, { latch }) => latch);
   }
 
-  /** What is on without being held and cannot be found anew at once: to be kept over restarts of the agent. */
+  /** What is on without being held, and leaves by what a reader finds: to be kept over restarts of the agent. */
   get leftOn(): readonly LeftOn[] {
     return this.#kept((rule, state) => (isLeftOn(rule, state) ? {} : undefined));
   }
 
-  #kept<T>(of: (rule: TriggerRule, state: TriggerState) => T | undefined): (LeftOn & T)[] {
+  #kept<T>(of: (rule: Trigger, state: TriggerState) => T | undefined): (LeftOn & T)[] {
     return [...this.#held].flatMap(
       ([
         condition,
@@ -261,8 +260,12 @@ function latchAfter({ cause, acknowledged }: Latch, isRebooted: boolean): Trigge
   return acknowledged ? undefined : { cause: "acknowledge", acknowledged };
 }
 
-const isLeftOn = (rule: TriggerRule, { status, latch }: TriggerState): boolean =>
-  (rule.looksBackMs !== undefined || rule.offUntilReported === true) &&
+/** Between its thresholds it is as it was, and leaving takes its time, whoever looks; what was reported may not be again. */
+const isLeftOn = (
+  { watches, looksBackMs, offUntilReported }: Trigger,
+  { status, latch }: TriggerState,
+): boolean =>
+  (watches !== undefined || looksBackMs !== undefined || offUntilReported === true) &&
   status === "true" &&
   latch === undefined;
 

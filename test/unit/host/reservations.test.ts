@@ -12,6 +12,7 @@ import { ReservationBook } from "../../../agent/state/reservation-book.ts";
 import type { ReservedRoom } from "../../../agent/state/reservation.ts";
 import { folder } from "../state/folder.ts";
 import { FakeClock } from "./fake-clock.ts";
+import { FakeRecord } from "./fake-record.ts";
 
 const GIB = 1024 ** 3;
 const HOUR_MS = 3_600_000;
@@ -33,6 +34,7 @@ const request = (requestId: string, body = "", caller = "scheduler") => ({
 class Machine {
   readonly directory: string;
   readonly clock = new FakeClock();
+  readonly record = new FakeRecord();
   /** Of the wall clock, against the one that nobody can set. */
   bootId = "boot-1";
   bootedAtMs = 0;
@@ -59,7 +61,12 @@ class Machine {
       memoryOvercommitRatio: 1,
       dedicatedCpus: [2, 3, 4, 5, 6, 7],
     };
-    const ledger = new Ledger({ policy, clock, changed: () => undefined });
+    const ledger = new Ledger({
+      policy,
+      scheduling: () => this.record.scheduling,
+      clock,
+      changed: () => undefined,
+    });
     const boot = { bootId, ms: () => clock.monotonicMs() - this.bootedAtMs };
     const retentionMs = 24 * HOUR_MS;
     const book = await ReservationBook.open({
@@ -70,8 +77,7 @@ class Machine {
       retentionMs,
       ...limits,
     });
-    const host = Object.assign(ledger, { requireOpen: () => undefined });
-    const reservations = new Reservations({ book, host, clock, log: silentLog });
+    const reservations = new Reservations({ book, ledger, clock, log: silentLog });
     ledger.setCells([
       { id: 0, cpus: [0, 1, 2, 3, 4, 5, 6, 7], memoryBytes: 64 * GIB, pages: [], distances: [] },
     ]);
@@ -301,10 +307,36 @@ test("what an agent let a VM take and could not write down is not held again by 
   before.reservations.take(id, { vmId: "vm-1", caller: "scheduler", room });
   await before.crash();
   const { reservations, ledger, free } = await machine.start();
-  const settled = reservations.taken(id, "vm-1");
+  reservations.taken(id, "vm-1");
   ledger.reclaim({ holder: "vm-1", vcpus: 2, memoryBytes: GIB, placement });
-  await settled;
+  await reservations.expire();
   assert.deepEqual([reservations.get(id).state, free()], ["consumed", 4]);
+});
+
+test("what an agent let a VM take is nobody else's while the journal refuses to say so, and is said once it can be", async (context) => {
+  const machine = await Machine.make(context);
+  const before = await machine.start();
+  const { id, placement } = await before.reservations.reserve(request("r1"), () => room, 10_000);
+  before.reservations.take(id, { vmId: "vm-1", caller: "scheduler", room });
+  await before.crash();
+  const { reservations, book, ledger, free } = await machine.start();
+  const full = new SocleError("exhausted", "STATE_UNWRITABLE", "the disk is full");
+  const refusing = context.mock.method(book, "end", () => Promise.reject(full));
+  // Twice, as at the start and when its work goes on.
+  for (let time = 0; time < 2; time += 1) {
+    reservations.taken(id, "vm-1");
+    ledger.reclaim({ holder: "vm-1", vcpus: 2, memoryBytes: GIB, placement });
+  }
+  assert.equal(await reservations.expire(), false);
+  assert.equal(free(), 4);
+  for (const act of [
+    () => reservations.take(id, { vmId: "vm-2", caller: "scheduler", room }),
+    () => reservations.release(request("x1"), id, blue),
+  ])
+    assert.equal((await refusal(act)).reason, "RESERVATION_ENDED");
+  refusing.mock.restore();
+  assert.equal(await reservations.expire(), true);
+  assert.deepEqual([reservations.get(id).state, reservations.get(id).vmId, free()], ["consumed", "vm-1", 4]);
 });
 
 test("another caller's, another tenant's, or another size's reservation is not to be had", async (context) => {
@@ -362,4 +394,19 @@ test("where the journal refuses, nothing is taken, and what is held stays held",
   await refusal(() => reservations.reserve(request("r2"), () => room, 10_000));
   await refusal(() => reservations.release(request("x1"), id, blue));
   assert.deepEqual([reservations.get(id).state, free(), reservations.list().length], ["held", 4, 1]);
+});
+
+test("a cordoned host gives no reservation and lets no VM take one; what is reserved stays reserved", async (context) => {
+  const machine = await Machine.make(context);
+  const { reservations, free } = await machine.start();
+  const { id } = await reservations.reserve(request("r1"), () => room, 10_000);
+  machine.record.scheduling = { state: "cordoned", reason: "" };
+  for (const act of [
+    () => reservations.reserve(request("r2"), () => room, 10_000),
+    () => reservations.take(id, { vmId: "vm-1", caller: "scheduler", room }),
+  ])
+    assert.equal((await refusal(act)).reason, "HOST_CORDONED");
+  assert.deepEqual([reservations.get(id).state, free()], ["held", 4]);
+  const renewed = await reservations.renew(request("n1"), id, 20_000, blue);
+  assert.equal(renewed.ttlMs, 20_000);
 });
