@@ -44,18 +44,13 @@ test("what an old kernel does not count of a disk is absent, and what is no numb
   assert.equal((await readDiskIo(vm)).kind, "unsupported");
 });
 
-test("load, tasks and what the kernel counts of them; systemd's limit of open files is no failure", async () => {
+test("load, threads and what the kernel counts of them; systemd's limit of open files is no failure", async () => {
   const pageBytes = Number(
     (await runChild(["getconf", "PAGESIZE"], { timeoutMs: 10_000, maxOutputBytes: 100 }).output).stdout,
   );
   assert.deepEqual(valueOf(await readActivity(server)), {
     loadAverage: { 1: 12.41, 5: 9.87, 15: 8.02 },
     threads: 3127,
-    running: 2,
-    blocked: 0,
-    contextSwitches: 8_211_442,
-    interrupts: 199_292,
-    forks: 114_219,
     openFiles: 5728,
     maxOpenFiles: 2 ** 63,
     majorFaults: 9844,
@@ -70,7 +65,6 @@ test("counters that a kernel does not have are absent; text that is not understo
   assert.equal("oomKills" in (valueOf(await readActivity(bare)) ?? {}), false);
   const garbage = {
     "proc/loadavg": "much\n",
-    "proc/stat": "ctxt many\n",
     "proc/vmstat": "oom_kill -\n",
     "proc/sys/fs/file-nr": "\n",
   };
