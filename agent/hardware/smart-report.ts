@@ -103,7 +103,12 @@ export function parseSmartReport(text: string): SmartReport {
     if (/\b(STANDBY|SLEEP|IDLE)\b.* mode/i.test(said)) return { kind: "asleep" };
     if (/Permission denied|Operation not permitted/i.test(said)) return { kind: "denied", reason: said };
   }
-  if ((exit & COMMAND_LINE_WRONG) !== 0 && /device type/i.test(said)) return { kind: "silent", reason: said };
+  // The volume of a RAID controller is no disk: smartctl names the option for those behind it.
+  if (
+    (exit & (COMMAND_LINE_WRONG | NOT_OPENED)) !== 0 &&
+    /device type|\boption '-d |\badding '-d /i.test(said)
+  )
+    return { kind: "silent", reason: said };
   const health = healthOf(parsed);
   if (health !== undefined) return { kind: "health", health };
   if ((exit & (COMMAND_LINE_WRONG | NOT_OPENED)) === 0)

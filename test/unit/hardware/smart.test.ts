@@ -202,6 +202,9 @@ test("answers that are none: asleep, not allowed, no such thing, broken", () => 
   );
   assert.equal(denied.kind, "denied");
   assert.equal(parseSmartReport(report(1, {}, "/dev/vda: Unable to detect device type")).kind, "silent");
+  const volume =
+    "Smartctl open device: /dev/sda failed: DELL or MegaRaid controller, please try adding '-d megaraid,N'";
+  assert.deepEqual(parseSmartReport(report(2, {}, volume)), { kind: "silent", reason: volume });
   assert.equal(parseSmartReport(report(4, { smart_support: { available: false } })).kind, "silent");
   assert.throws(
     () => parseSmartReport(report(2, {}, "Smartctl open device: /dev/sda failed: No such device")),
