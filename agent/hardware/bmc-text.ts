@@ -1,4 +1,4 @@
-import { numberOf } from "./walk.ts";
+import { numberOf, unique } from "./walk.ts";
 
 export type BmcSensorState = "ok" | "non_critical" | "critical" | "non_recoverable" | "unavailable";
 
@@ -35,7 +35,7 @@ const STATES: Readonly<Record<string, BmcSensorState>> = {
 /** Columns of a sensor that measures: name, value, unit, state, entity, its name, kind, three nominal values, thresholds. */
 const UPPER_CRITICAL = 11;
 
-/** Two sensors of the same name are told apart by what they belong to. */
+/** Two sensors of the same name are told apart by what they belong to, or else by a number. */
 export function parseSensors(csv: string): readonly BmcSensor[] {
   const sensors = csv.split("\n").flatMap((line) => {
     const columns = line.split(",").map((column) => column.trim());
@@ -44,9 +44,11 @@ export function parseSensors(csv: string): readonly BmcSensor[] {
   });
   const names = new Map<string, number>();
   for (const { name } of sensors) names.set(name, (names.get(name) ?? 0) + 1);
-  return sensors.map((sensor) =>
-    (names.get(sensor.name) ?? 0) > 1 ? { ...sensor, name: `${sensor.name} (${sensor.entity})` } : sensor,
-  );
+  const taken = new Set<string>();
+  return sensors.map((sensor) => {
+    const isShared = (names.get(sensor.name) ?? 0) > 1;
+    return { ...sensor, name: unique(taken, isShared ? `${sensor.name} (${sensor.entity})` : sensor.name) };
+  });
 }
 
 function parseSensor(columns: readonly string[]): BmcSensor | undefined {

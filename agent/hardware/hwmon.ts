@@ -4,7 +4,7 @@ import { readFilesByChild } from "./child-files.ts";
 import { SocleError } from "../kernel/errors.ts";
 import { reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
-import { entriesOf, notHere, numberOf, rescanned } from "./walk.ts";
+import { entriesOf, notHere, numberOf, rescanned, unique } from "./walk.ts";
 
 export interface Temperature {
   readonly chip: string;
@@ -87,6 +87,8 @@ interface Probe {
 const SCAN_TIMEOUT_MS = 15_000;
 /** Graphics cards stop their fans when they have nothing to do. */
 const RESTING_FANS = /^(amdgpu|radeon|nouveau|i915|xe)/;
+/** The processor's own register keeps the alarm until the next boot (Documentation/hwmon/coretemp.rst): it was, which is not to say that it is. */
+const KEEPS_ALARM = /^coretemp/;
 /** What moves. */
 const MOVING = {
   temp: ["input", "crit_alarm", "fault"],
@@ -293,6 +295,7 @@ async function findChips(
         directory,
         prefix,
         files: MOVING[kind]
+          .filter((attribute) => attribute !== "crit_alarm" || !KEEPS_ALARM.test(chip))
           .map((attribute) => `${prefix}_${attribute}`)
           .filter((file) => files.includes(file)),
         ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
@@ -347,14 +350,6 @@ async function findZones(
 function chipName(name: string, device: string): string {
   if (device === "") return name;
   return device.startsWith(name) ? device : `${name}-${device}`;
-}
-
-/** Two of the same name must not be the same series. */
-function unique(taken: Set<string>, name: string): string {
-  let free = name;
-  for (let number = 2; taken.has(free); number += 1) free = `${name} ${number}`;
-  taken.add(free);
-  return free;
 }
 
 /** Drivers hand on what a chip holds, and some hold 0 or 65261. */

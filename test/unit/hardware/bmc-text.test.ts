@@ -122,3 +122,10 @@ test("the controller's own firmware", () => {
   assert.equal(parseBmcFirmware(info), "7.10");
   assert.throws(() => parseBmcFirmware("Get Device ID command failed"), /its version/);
 });
+
+test("sensors of one name are told apart by what they belong to, and by a number where that is the same", () => {
+  const temp = (entity: string): string =>
+    `Temp,40,degrees C,ok,${entity},Processor,Temperature,,,,,95.000,,,,`;
+  const names = parseSensors([temp("3.1"), temp("3.2"), temp("3.2")].join("\n")).map(({ name }) => name);
+  assert.deepEqual(names, ["Temp (3.1)", "Temp (3.2)", "Temp (3.2) 2"]);
+});
