@@ -5,7 +5,7 @@ import test from "node:test";
 import { readActivity } from "../../../agent/hardware/activity.ts";
 import { runChild } from "../../../agent/hardware/child.ts";
 import { readCpuFrequency } from "../../../agent/hardware/cpu-frequency.ts";
-import { readDiskIo } from "../../../agent/hardware/diskstats.ts";
+import { readDiskIo, readMappedDevices } from "../../../agent/hardware/diskstats.ts";
 import { networkStackReader } from "../../../agent/hardware/network-stack.ts";
 import { valueOf } from "../../../agent/hardware/reading.ts";
 import { unpackHost } from "../../lab/tree.ts";
@@ -30,6 +30,11 @@ test("I/O of whole disks, arrays and mapped devices; not of partitions, files an
     discard: { ops: 185_308, merged: 362, bytes: 12_987_408 * 512, seconds: 21.473 },
     flush: { ops: 101_718, seconds: 11.213 },
   });
+});
+
+test("a mapped device is told by the name that its volume has; one without is left out", async () => {
+  assert.deepEqual(valueOf(await readMappedDevices(server)), [{ device: "dm-0", name: "vg0-vm--disks" }]);
+  assert.deepEqual(valueOf(await readMappedDevices(vm)), []);
 });
 
 test("what an old kernel does not count of a disk is absent, and what is no number is a failure", async (context) => {

@@ -76,6 +76,7 @@ const deviceValues: FixedValues = {
     },
   ]),
   disks: sampled([failingDisk]),
+  mappedDevices: sampled([{ device: "dm-3", name: "vg0-vm--disks" }]),
   diskHealth: sampled([
     {
       disk: failingDisk,
