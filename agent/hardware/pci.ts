@@ -1,6 +1,6 @@
 import { readdir, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { errorCode, parseWhole, readText, reading, type Reading } from "./reading.ts";
+import { isAbsent, parseWhole, readText, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
 /** A function of a PCI device, as sysfs shows it. What does not apply to it is absent. */
@@ -62,7 +62,7 @@ async function readFunction(
     try {
       return await read(join(directory, address, name));
     } catch (thrown) {
-      if (errorCode(thrown) !== "ENOENT") unread.push(`${name} of PCI device ${address}: ${String(thrown)}`);
+      if (!isAbsent(thrown)) unread.push(`${name} of PCI device ${address}: ${String(thrown)}`);
       return undefined;
     }
   };

@@ -18,9 +18,13 @@ export interface SriovFunctions {
 export function readSriov(roots: Roots): Promise<Reading<readonly SriovFunctions[]>> {
   const net = join(roots.sysRoot, "class/net");
   return reading(`${net} sriov`, async () => {
-    const names = (await readdir(net)).sort();
-    const found = await Promise.all(names.map((name) => readFunction(name, join(net, name, "device"))));
-    return found.filter((functions) => functions !== undefined);
+    const found: SriovFunctions[] = [];
+    // One after the other: a host of many guests has thousands of interfaces, and others want libuv's threads as well.
+    for (const name of (await readdir(net)).sort()) {
+      const functions = await readFunction(name, join(net, name, "device"));
+      if (functions !== undefined) found.push(functions);
+    }
+    return found;
   });
 }
 

@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { errorCode } from "./reading.ts";
+import { isAbsent } from "./reading.ts";
 
 const RESCAN_MS = 5 * 60_000;
 
@@ -25,7 +25,7 @@ export async function entriesOf(directory: string): Promise<string[]> {
   try {
     return (await readdir(directory)).sort(natural.compare);
   } catch (cause) {
-    if (["ENOENT", "ENOTDIR"].includes(errorCode(cause))) return [];
+    if (isAbsent(cause)) return [];
     throw cause;
   }
 }
