@@ -83,6 +83,12 @@ interface Probe {
   readonly criticalCelsius?: number;
 }
 
+/** Those that were seen turning since the host booted; a header on the board without a fan never is. */
+export interface SeenFans {
+  has(name: string): boolean;
+  add(name: string): unknown;
+}
+
 /** The first look asks each chip for all that it has. */
 const SCAN_TIMEOUT_MS = 15_000;
 /** Graphics cards stop their fans when they have nothing to do. */
@@ -102,6 +108,7 @@ const MOVING = {
 export function sensorsReader(
   roots: Roots,
   monotonicMs: () => number,
+  turned: SeenFans = new Set<string>(),
 ): (signal: AbortSignal) => Promise<Reading<Sensors>> {
   const root = join(roots.sysRoot, "class/hwmon");
   const scan = rescanned(monotonicMs, async (signal) => {
@@ -110,7 +117,6 @@ export function sensorsReader(
     await findZones(roots, signal, found);
     return found;
   });
-  const turned = new Set<string>();
   return (signal) =>
     reading(
       root,
@@ -182,11 +188,10 @@ async function unlessSilent<T>(
 
 const isTimeout = (cause: unknown): boolean => cause instanceof SocleError && cause.kind === "timeout";
 
-/** `turned`: the fans that were seen turning; a header on the board without a fan never is. */
 function assemble(
   probes: readonly Probe[],
   texts: ReadonlyMap<string, string>,
-  { turned, silent }: { readonly turned: Set<string>; readonly silent: ReadonlySet<string> },
+  { turned, silent }: { readonly turned: SeenFans; readonly silent: ReadonlySet<string> },
 ): Omit<Sensors, "silent"> {
   const sensors = {
     temperatures: [] as Temperature[],

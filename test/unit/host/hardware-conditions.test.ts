@@ -95,6 +95,17 @@ test("one fan lost for a minute degrades, two take no new VMs", async (context) 
   );
 });
 
+test("a fan that turned since the host booted has failed when it stands still, whatever agent looks", async (context) => {
+  const still = { ...healthy, "sys/class/hwmon/hwmon3/fan1_input": "0\n" };
+  const { host: before } = await start(context, healthy);
+  const { host: after } = await start(context, still);
+  await after.lookAgain("sensors", 1);
+  assert.match(after.condition("Fan"), /^false none/);
+  after.health.seen.restore(before.health.seen.all);
+  await after.lookAgain("sensors", 7);
+  assert.match(after.condition("Fan"), /^true degraded FanLost: nct6798 SYS_FAN1/);
+});
+
 test("corrected memory errors: what was there before does not count, 51 in a day degrade, 1001 in an hour evacuate", async (context) => {
   const { host, write } = await start(context, healthy);
   const count = (errors: number): Promise<void> =>
