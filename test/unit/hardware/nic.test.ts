@@ -81,3 +81,20 @@ test("NICs without the guests' ends of theirs", async (context) => {
     drops: 118,
   });
 });
+
+test("an interface without a link has no speed, whatever its driver tells", async (context) => {
+  const speeds = async (operstate: string): Promise<(number | undefined)[]> => {
+    const host = await unpackHost(context, "two-sockets", {
+      "sys/class/net/eno2/operstate": `${operstate}\n`,
+      "sys/class/net/eno2/speed": "10000\n",
+    });
+    const interfaces = await readNetworkInterfaces(host);
+    assert.ok(interfaces.kind === "read");
+    return interfaces.value.flatMap(({ name, speedBytesPerSecond }) =>
+      name === "eno2" ? [speedBytesPerSecond] : [],
+    );
+  };
+  assert.deepEqual(await speeds("up"), [1.25e9]);
+  for (const linkless of ["down", "lowerlayerdown", "notpresent"])
+    assert.deepEqual(await speeds(linkless), [undefined], linkless);
+});
