@@ -16,14 +16,16 @@ export function valueOf<T>(reading: Reading<T>): T | undefined {
 /** What a kernel answers to who may not look. */
 const DENIED = new Set(["EACCES", "EPERM"]);
 
-/** The agent may not look, or what looks (a program) is not installed: the operator decides whether it is watched. */
+/** The agent may not look, has nothing to look with, or cannot look behind what stands before it. */
 export function isNotWatched(reading: Reading<unknown>): boolean {
   if (reading.kind !== "failed") return false;
-  return reading.code === NOT_INSTALLED || DENIED.has(reading.code ?? "");
+  return reading.code === NOT_INSTALLED || reading.code === HIDDEN || DENIED.has(reading.code ?? "");
 }
 
 /** The code of a reading whose program is not installed. */
 export const NOT_INSTALLED = "ENOENT";
+/** The code of a reading of what its controller hides, and watches by itself. */
+export const HIDDEN = "EREMOTE";
 
 const READ_TIMEOUT_MS = 2000;
 /** What a kernel answers for something this machine or this kernel does not have. */

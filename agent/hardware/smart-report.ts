@@ -88,6 +88,8 @@ export type SmartReport =
   | { readonly kind: "asleep" }
   /** It is not one that tells: a virtual disk, a LUN. */
   | { readonly kind: "silent"; readonly reason: string }
+  /** It is a volume that a RAID controller makes of disks. */
+  | { readonly kind: "hidden"; readonly reason: string }
   | { readonly kind: "denied"; readonly reason: string };
 
 const COMMAND_LINE_WRONG = 1;
@@ -103,12 +105,10 @@ export function parseSmartReport(text: string): SmartReport {
     if (/\b(STANDBY|SLEEP|IDLE)\b.* mode/i.test(said)) return { kind: "asleep" };
     if (/Permission denied|Operation not permitted/i.test(said)) return { kind: "denied", reason: said };
   }
-  // The volume of a RAID controller is no disk: smartctl names the option for those behind it.
-  if (
-    (exit & (COMMAND_LINE_WRONG | NOT_OPENED)) !== 0 &&
-    /device type|\boption '-d |\badding '-d /i.test(said)
-  )
-    return { kind: "silent", reason: said };
+  // smartctl names the option that leads to the disks behind it.
+  if ((exit & NOT_OPENED) !== 0 && /\b(option|adding) '-d /i.test(said))
+    return { kind: "hidden", reason: said };
+  if ((exit & COMMAND_LINE_WRONG) !== 0 && /device type/i.test(said)) return { kind: "silent", reason: said };
   const health = healthOf(parsed);
   if (health !== undefined) return { kind: "health", health };
   if ((exit & (COMMAND_LINE_WRONG | NOT_OPENED)) === 0)

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import test from "node:test";
 import { runChild } from "../../../agent/hardware/child.ts";
 import { readDisks } from "../../../agent/hardware/disks.ts";
+import { isNotWatched } from "../../../agent/hardware/reading.ts";
 import { parseSmartReport } from "../../../agent/hardware/smart-report.ts";
 import { SmartProbe } from "../../../agent/hardware/smart.ts";
+import { notRead } from "../../../agent/host/conditions/condition.ts";
 import { unpackHost } from "../../lab/tree.ts";
 
 const limits = { timeoutMs: 10_000, maxOutputBytes: 1024 ** 2, anyExitCode: true };
@@ -129,6 +131,20 @@ test("disks that the agent may not ask are denied, not without an answer", async
   assert.match(all.reason, /may not ask .*nvme0.*Permission denied/);
 });
 
+test("disks behind a RAID controller are not watched, which is neither well nor a failure", async (context) => {
+  const host = await unpackHost(context, "worn-compute-node");
+  const volume = report(
+    2,
+    {},
+    "Smartctl open device: /dev/sda failed: DELL or MegaRaid controller, please try adding '-d megaraid,N'",
+  );
+  const all = await new SmartProbe(host, () => runChild(["echo", volume], limits)).read(never);
+  assert.ok(all.kind === "failed" && isNotWatched(all), JSON.stringify(all));
+  const { kind, evidence } = notRead(all);
+  assert.equal(kind, "unwatched");
+  assert.match(evidence, /the disks behind .*nvme0: .*MegaRaid.*; the controller's own tool watches them/);
+});
+
 test("SCSI and SATA disks are listed without their partitions; virtual ones are not", async (context) => {
   const host = await unpackHost(context, "worn-compute-node", {
     "sys/class/nvme": null,
@@ -204,7 +220,7 @@ test("answers that are none: asleep, not allowed, no such thing, broken", () => 
   assert.equal(parseSmartReport(report(1, {}, "/dev/vda: Unable to detect device type")).kind, "silent");
   const volume =
     "Smartctl open device: /dev/sda failed: DELL or MegaRaid controller, please try adding '-d megaraid,N'";
-  assert.deepEqual(parseSmartReport(report(2, {}, volume)), { kind: "silent", reason: volume });
+  assert.deepEqual(parseSmartReport(report(2, {}, volume)), { kind: "hidden", reason: volume });
   assert.equal(parseSmartReport(report(4, { smart_support: { available: false } })).kind, "silent");
   assert.throws(
     () => parseSmartReport(report(2, {}, "Smartctl open device: /dev/sda failed: No such device")),
