@@ -26,6 +26,9 @@ export interface PciFunctions {
   readonly unread: readonly string[];
 }
 
+/** Drivers that keep a function for a guest: vfio-pci, and those that know its device, such as mlx5_vfio_pci. */
+export const VFIO_DRIVER = /^(.*[-_])?vfio[-_]pci$/;
+
 /** Memory, bridges and what else belongs to the board itself: nothing that could be given to a guest. */
 const BOARD_CLASSES: ReadonlySet<number> = new Set([0x05, 0x06, 0x08]);
 const AT_ONCE = 8;

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
 import test from "node:test";
 import { readBonds } from "../../../agent/hardware/bonding.ts";
 import { readNetworkInterfaces } from "../../../agent/hardware/network.ts";
@@ -59,6 +61,14 @@ test("virtual functions of a NIC: possible, made, handed to guests", async (cont
       { interfaceName: "ens1f1np1", total: 64, enabled: 0, assigned: 0 },
     ],
   });
+});
+
+test("a function that a device's own driver hands to a guest, so that it can migrate, is handed to it", async (context) => {
+  const driver = "sys/devices/pci0000:3a/0000:3b:00.4/driver";
+  const host = await unpackHost(context, "worn-compute-node", { [driver]: null });
+  await symlink("../../../bus/pci/drivers/mlx5_vfio_pci", join(host.root, driver));
+  const functions = await readSriov(host);
+  assert.equal(functions.kind === "read" ? functions.value[0]?.assigned : functions, 4);
 });
 
 test("NICs without the guests' ends of theirs", async (context) => {
