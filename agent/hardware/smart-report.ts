@@ -40,14 +40,14 @@ export interface DiskHealth {
 const whole = z.number().int().min(0);
 /** What is shown and decides nothing: one that makes no sense costs itself alone. */
 const shown = z.number().min(0).optional().catch(undefined);
-const uncorrected = z.object({ total_uncorrected_errors: whole }).optional();
+const uncorrected = z.object({ total_uncorrected_errors: shown }).optional();
 const report = z.object({
   smartctl: z.object({
     exit_status: whole,
     messages: z.array(z.object({ string: z.string() })).optional(),
   }),
   serial_number: z.string().optional(),
-  temperature: z.object({ current: z.number() }).optional(),
+  temperature: z.object({ current: z.number() }).optional().catch(undefined),
   smart_status: z.object({ passed: z.boolean() }).optional(),
   power_on_time: z.object({ hours: shown }).optional().catch(undefined),
   power_cycle_count: shown,
@@ -59,7 +59,7 @@ const report = z.object({
       available_spare: whole.optional(),
       available_spare_threshold: whole.optional(),
       percentage_used: whole.optional(),
-      media_errors: whole.optional(),
+      media_errors: shown,
       data_units_read: shown,
       data_units_written: shown,
       unsafe_shutdowns: shown,
@@ -130,9 +130,9 @@ function healthOf(parsed: Report): DiskHealth | undefined {
     unsafeShutdowns: nvme?.unsafe_shutdowns,
     readBytes: times(nvme?.data_units_read, DATA_UNIT_BYTES),
     writtenBytes: times(nvme?.data_units_written, DATA_UNIT_BYTES),
-    reallocatedSectors: sectors(parsed, REALLOCATED) ?? parsed.scsi_grown_defect_list,
-    pendingSectors: sectors(parsed, PENDING),
-    uncorrectableSectors: sectors(parsed, OFFLINE_UNCORRECTABLE),
+    reallocatedSectors: countOf(parsed, REALLOCATED) ?? parsed.scsi_grown_defect_list,
+    pendingSectors: countOf(parsed, PENDING),
+    uncorrectableSectors: countOf(parsed, OFFLINE_UNCORRECTABLE),
   };
   const known = Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== undefined));
   return { ...known, warnings: warningsOf(nvme?.critical_warning, status?.passed) };
@@ -165,30 +165,28 @@ function wearPercent(parsed: Report): number | undefined {
   );
 }
 
-/** ATA attribute 187: reported uncorrectable errors. */
-const REPORTED_UNCORRECTABLE = 187;
-
 function mediaErrors(parsed: Report): number | undefined {
-  const { scsi_error_counter_log: scsi, ata_smart_attributes: ata } = parsed;
-  const counted = [scsi?.read, scsi?.write, scsi?.verify].filter((counter) => counter !== undefined);
+  const { scsi_error_counter_log: scsi } = parsed;
+  const counted = [scsi?.read, scsi?.write, scsi?.verify].flatMap(
+    (counter) => counter?.total_uncorrected_errors ?? [],
+  );
   return (
     parsed.nvme_smart_health_information_log?.media_errors ??
-    ata?.table.find(({ id }) => id === REPORTED_UNCORRECTABLE)?.raw.value ??
-    (counted.length > 0
-      ? counted.reduce((sum, { total_uncorrected_errors: errors }) => sum + errors, 0)
-      : undefined)
+    countOf(parsed, REPORTED_UNCORRECTABLE) ??
+    (counted.length > 0 ? counted.reduce((sum, errors) => sum + errors, 0) : undefined)
   );
 }
 
 /** NVMe counts in thousands of 512 bytes, whatever its sectors are. */
 const DATA_UNIT_BYTES = 512_000;
 /** ATA attributes. */
+const REPORTED_UNCORRECTABLE = 187;
 const REALLOCATED = 5;
 const PENDING = 197;
 const OFFLINE_UNCORRECTABLE = 198;
 
 /** Some makers keep more in the raw value than the count: smartctl's text begins with the count. */
-function sectors(parsed: Report, attribute: number): number | undefined {
+function countOf(parsed: Report, attribute: number): number | undefined {
   const raw = parsed.ata_smart_attributes?.table.find(({ id }) => id === attribute)?.raw;
   const counted = /^\d+/.exec(raw?.string ?? "")?.[0];
   return counted === undefined ? raw?.value : Number(counted);

@@ -174,7 +174,7 @@ test("a SATA disk's attributes and its own verdict", () => {
     // Makers keep more than the count there: smartctl's text tells them apart.
     { id: 5, name: "Reallocated_Sector_Ct", value: 98, raw: { value: 65_548, string: "12 (1 0)" } },
     { id: 177, name: "Wear_Leveling_Count", value: 7, raw: { value: 2900 } },
-    { id: 187, name: "Reported_Uncorrect", value: 100, raw: { value: 3 } },
+    { id: 187, name: "Reported_Uncorrect", value: 100, raw: { value: 65_539, string: "3 (1 0)" } },
     // As Seagate's drives tell it.
     { id: 240, name: "Head_Flying_Hours", value: 100, raw: { value: 2 ** 60, string: "5310h+17m+04.236s" } },
     { id: 197, name: "Current_Pending_Sector", value: 100, raw: { value: 8, string: "8" } },
@@ -209,6 +209,16 @@ test("a SCSI disk's grown defects are sectors that it replaced; a count that mak
     kind: "health",
     health: { reallocatedSectors: 4, warnings: new Map([["self_assessment", false]]) },
   });
+});
+
+test("an NVMe disk whose counts make no sense is judged by what does", () => {
+  const nvme = { critical_warning: 4, percentage_used: 3, media_errors: 2 ** 64, data_units_read: -1 };
+  const parsed = parseSmartReport(
+    report(8, { nvme_smart_health_information_log: nvme, temperature: { current: "hot" } }),
+  );
+  assert.ok(parsed.kind === "health");
+  const { warnings, ...told } = parsed.health;
+  assert.deepEqual([told, warnings.get("reliability")], [{ wearRatio: 0.03, mediaErrors: 2 ** 64 }, true]);
 });
 
 test("answers that are none: asleep, not allowed, no such thing, broken", () => {
