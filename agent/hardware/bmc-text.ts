@@ -203,13 +203,22 @@ export interface PowerSupply {
   readonly isBeyondRecovery: boolean;
 }
 
+/** What a supply tells of itself (IPMI 2.0, table 42-3, type 8). Others tell whether it is switched on, or to spare. */
+const OF_A_SUPPLY =
+  /presence detected|failure|ac lost|input lost|out-of-range|config(uration)? error|supply inactive/i;
+
 /**
- * By entity 10: a sensor that has states is a supply, and what is measured of the same entity is of that one; where
- * nothing of it has states, all that is measured of an entity is one supply. Its fans and its heat are judged as such.
+ * By entity 10: a sensor that has a supply's states is a supply, and what is measured of the same entity is of that one;
+ * where nothing of it has states, all that is measured of an entity is one supply. Its fans and its heat are judged as
+ * such.
  */
 export function powerSuppliesOf(sensors: readonly BmcSensor[]): PowerSupply[] {
   const all = sensors.filter(
-    ({ entity, kind }) => /^10\./.test(entity) && kind !== "Fan" && kind !== "Temperature",
+    ({ entity, kind, states = [] }) =>
+      /^10\./.test(entity) &&
+      kind !== "Fan" &&
+      kind !== "Temperature" &&
+      (states.length === 0 || OF_A_SUPPLY.test(states.join(", "))),
   );
   const hasStates = ({ kind, measured }: BmcSensor): boolean => kind === undefined && measured === undefined;
   const firsts = new Map<string, BmcSensor>();

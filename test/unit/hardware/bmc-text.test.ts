@@ -52,6 +52,8 @@ test("a power supply is failed by the threshold of what is measured of it, and c
     states(volts("PS1 Input", "10.1", "0", "Lower Non-Recoverable"), "PS1 Status,00h,ok,10.1,"),
     ["PS1 Status absent"],
   );
+  const others = ["PS Redundancy,01h,ok,10.9,Fully Redundant", "PS1 Ctrl,02h,ok,10.1,Device Enabled"];
+  assert.deepEqual(states(...others, volts("PS1 Input", "10.1", "228", "ok")), ["PS1 Input ok"]);
   assert.deepEqual(states("PS1 Fan,0,RPM,Lower Critical,10.1,Power Supply,Fan,,,,,,,,,"), []);
 });
 
