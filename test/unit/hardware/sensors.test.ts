@@ -177,6 +177,15 @@ test("PCI errors of each device that counts them, and lanes of endpoints; virtua
   ]);
 });
 
+test("a PCI device that is pulled is gone at the next look", async (context) => {
+  const roots = await unpackHost(context, "sick-server");
+  const look = pcieReader(roots, still);
+  const names = async (): Promise<string[]> => read(await look(signal)).map(({ device }) => device);
+  assert.deepEqual(await names(), ["0000:17:00.0", "0000:18:00.0", "0000:5e:00.0"]);
+  await rm(join(roots.sysRoot, "bus/pci/devices/0000:5e:00.0"), { recursive: true });
+  assert.deepEqual(await names(), ["0000:17:00.0", "0000:18:00.0"]);
+});
+
 test("energy is counted over the wrap of its counter, from the first look on", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const look = energyReader(roots);

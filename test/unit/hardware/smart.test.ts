@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { runChild } from "../../../agent/hardware/child.ts";
@@ -143,6 +144,17 @@ test("disks behind a RAID controller are not watched, which is neither well nor 
   const { kind, evidence } = notRead(all);
   assert.equal(kind, "unwatched");
   assert.match(evidence, /the disks behind .*nvme0: .*MegaRaid.*; the controller's own tool watches them/);
+});
+
+test("a disk that is pulled while it is looked at is none", async (context) => {
+  const host = await unpackHost(context, "worn-compute-node");
+  await mkdir(join(host.sysRoot, "class/nvme/nvme9"), { recursive: true });
+  const disks = await readDisks(host);
+  assert.ok(disks.kind === "read");
+  assert.deepEqual(
+    disks.value.map(({ name }) => name),
+    ["nvme0", "nvme1", "nvme2", "nvme3"],
+  );
 });
 
 test("SCSI and SATA disks are listed without their partitions; virtual ones are not", async (context) => {
