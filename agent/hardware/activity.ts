@@ -3,18 +3,11 @@ import { pageBytes } from "./page-size.ts";
 import { parseWhole, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
-/** How much is going on on the host. Counters count from its boot. */
+/** How much is going on on the host, beside what its CPUs did. Counters count from its boot. */
 export interface Activity {
   /** Tasks that run, want to run, or wait for a disk; on average over so many minutes. */
   readonly loadAverage: { readonly 1: number; readonly 5: number; readonly 15: number };
   readonly threads: number;
-  /** Tasks that run or want to. */
-  readonly running: number;
-  /** Tasks that wait for a disk and cannot be interrupted. */
-  readonly blocked: number;
-  readonly contextSwitches: number;
-  readonly interrupts: number;
-  readonly forks: number;
   readonly openFiles: number;
   readonly maxOpenFiles: number;
   /** Pages that had to be read from a disk. */
@@ -24,11 +17,10 @@ export interface Activity {
   readonly oomKills?: number;
 }
 
-/** From /proc/loadavg, stat, sys/fs/file-nr and vmstat, of which a kernel may leave out a part. */
+/** From /proc/loadavg, sys/fs/file-nr and vmstat, of which a kernel may leave out a part. */
 export function readActivity({ procRoot }: Roots): Promise<Reading<Activity>> {
   return reading(join(procRoot, "loadavg"), async () => {
     const load = parseLoad(await readText(join(procRoot, "loadavg")));
-    const stat = firstNumbers(await readText(join(procRoot, "stat")));
     const vmstat = firstNumbers((await readTextIfThere(join(procRoot, "vmstat"))) ?? "");
     const [openFiles, , maxOpenFiles] = (await readText(join(procRoot, "sys/fs/file-nr"))).split(/\s+/);
     const told = (name: string, unit = 1): number | undefined => {
@@ -44,11 +36,6 @@ export function readActivity({ procRoot }: Roots): Promise<Reading<Activity>> {
     };
     return {
       ...load,
-      running: parseWhole(stat.get("procs_running"), "procs_running"),
-      blocked: parseWhole(stat.get("procs_blocked"), "procs_blocked"),
-      contextSwitches: parseWhole(stat.get("ctxt"), "ctxt"),
-      interrupts: parseWhole(stat.get("intr"), "intr"),
-      forks: parseWhole(stat.get("processes"), "processes"),
       openFiles: parseWhole(openFiles, "file-nr"),
       maxOpenFiles: parseLimit(maxOpenFiles),
       ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),

@@ -1,4 +1,4 @@
-import { numberOf } from "./walk.ts";
+import { numberOf, unique } from "./walk.ts";
 
 export type BmcSensorState = "ok" | "non_critical" | "critical" | "non_recoverable" | "unavailable";
 
@@ -35,7 +35,7 @@ const STATES: Readonly<Record<string, BmcSensorState>> = {
 /** Columns of a sensor that measures: name, value, unit, state, entity, its name, kind, three nominal values, thresholds. */
 const UPPER_CRITICAL = 11;
 
-/** Two sensors of the same name are told apart by what they belong to. */
+/** Two sensors of the same name are told apart by what they belong to, or else by a number. */
 export function parseSensors(csv: string): readonly BmcSensor[] {
   const sensors = csv.split("\n").flatMap((line) => {
     const columns = line.split(",").map((column) => column.trim());
@@ -44,9 +44,11 @@ export function parseSensors(csv: string): readonly BmcSensor[] {
   });
   const names = new Map<string, number>();
   for (const { name } of sensors) names.set(name, (names.get(name) ?? 0) + 1);
-  return sensors.map((sensor) =>
-    (names.get(sensor.name) ?? 0) > 1 ? { ...sensor, name: `${sensor.name} (${sensor.entity})` } : sensor,
-  );
+  const taken = new Set<string>();
+  return sensors.map((sensor) => {
+    const isShared = (names.get(sensor.name) ?? 0) > 1;
+    return { ...sensor, name: unique(taken, isShared ? `${sensor.name} (${sensor.entity})` : sensor.name) };
+  });
 }
 
 function parseSensor(columns: readonly string[]): BmcSensor | undefined {
@@ -201,13 +203,22 @@ export interface PowerSupply {
   readonly isBeyondRecovery: boolean;
 }
 
+/** What a supply tells of itself (IPMI 2.0, table 42-3, type 8). Others tell whether it is switched on, or to spare. */
+const OF_A_SUPPLY =
+  /presence detected|failure|ac lost|input lost|out-of-range|config(uration)? error|supply inactive/i;
+
 /**
- * By entity 10: a sensor that has states is a supply, and what is measured of the same entity is of that one; where
- * nothing of it has states, all that is measured of an entity is one supply. Its fans and its heat are judged as such.
+ * By entity 10: a sensor that has a supply's states is a supply, and what is measured of the same entity is of that one;
+ * where nothing of it has states, all that is measured of an entity is one supply. Its fans and its heat are judged as
+ * such.
  */
 export function powerSuppliesOf(sensors: readonly BmcSensor[]): PowerSupply[] {
   const all = sensors.filter(
-    ({ entity, kind }) => /^10\./.test(entity) && kind !== "Fan" && kind !== "Temperature",
+    ({ entity, kind, states = [] }) =>
+      /^10\./.test(entity) &&
+      kind !== "Fan" &&
+      kind !== "Temperature" &&
+      (states.length === 0 || OF_A_SUPPLY.test(states.join(", "))),
   );
   const hasStates = ({ kind, measured }: BmcSensor): boolean => kind === undefined && measured === undefined;
   const firsts = new Map<string, BmcSensor>();

@@ -2,7 +2,7 @@ import { machine } from "node:os";
 import { join } from "node:path";
 import { parseWhole, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
-import { Risen } from "./walk.ts";
+import { numberOf, Risen } from "./walk.ts";
 
 /** Columns of a cpu line of /proc/stat (proc_stat(5)). `guest` is in `user` too, `guest_nice` in `nice`. */
 export const cpuModes = [
@@ -22,19 +22,26 @@ export type CpuMode = (typeof cpuModes)[number];
 /** USER_HZ: 100 on every architecture that libvirt runs QEMU on. */
 const TICKS_PER_SECOND = 100;
 
-export interface CpuTimes {
-  /**
-   * Of all CPUs together, since boot, never less than before. A mode that an old kernel does not count is absent.
-   */
+/** What the CPUs did, all of them together, since boot. What this kernel does not tell is absent. */
+export interface CpuActivity {
+  /** Never less than before. */
   readonly secondsByMode: Readonly<Partial<Record<CpuMode, number>>>;
+  readonly contextSwitches?: number;
+  readonly interrupts?: number;
+  readonly forks?: number;
+  /** Tasks that run or want to, now. */
+  readonly running?: number;
+  /** Tasks that wait for a disk and cannot be interrupted, now. */
+  readonly blocked?: number;
 }
 
 /** What the kernel tells of waiting and of CPUs that go offline may fall (proc_stat(5)). */
-export function cpuTimesReader(roots: Roots): () => Promise<Reading<CpuTimes>> {
+export function cpuActivityReader(roots: Roots): () => Promise<Reading<CpuActivity>> {
   const path = join(roots.procRoot, "stat");
   const counts = new Risen();
-  const read = async (): Promise<CpuTimes> => {
-    const columns = /^cpu\s+(.*)$/m.exec(await readText(path))?.[1]?.split(/\s+/);
+  const read = async (): Promise<CpuActivity> => {
+    const stat = await readText(path);
+    const columns = /^cpu\s+(.*)$/m.exec(stat)?.[1]?.split(/\s+/);
     if (columns === undefined) throw new Error(`${path} has no cpu line`);
     const secondsByMode: Partial<Record<CpuMode, number>> = {};
     cpuModes.forEach((mode, column) => {
@@ -43,7 +50,18 @@ export function cpuTimesReader(roots: Roots): () => Promise<Reading<CpuTimes>> {
       const ticks = counts.of(mode, Number.isSafeInteger(told) ? told : undefined);
       if (ticks !== undefined) secondsByMode[mode] = ticks / TICKS_PER_SECOND;
     });
-    return { secondsByMode };
+    // Of interrupts the sum stands first, and one for each source behind it.
+    const first = (name: string): number | undefined =>
+      numberOf(new RegExp(`^${name} (\\d+)`, "m").exec(stat)?.[1]);
+    const numbers = {
+      contextSwitches: first("ctxt"),
+      interrupts: first("intr"),
+      forks: first("processes"),
+      running: first("procs_running"),
+      blocked: first("procs_blocked"),
+    };
+    const told = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined));
+    return { secondsByMode, ...told };
   };
   return () => reading(path, read);
 }

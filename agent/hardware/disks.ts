@@ -24,21 +24,24 @@ export function readDisks(roots: Roots): Promise<Reading<readonly Disk[]>> {
   return reading(block, async () => {
     const controllers = (await entriesOf(nvme)).filter((name) => /^nvme\d+$/.test(name));
     const scsi = (await entriesOf(block)).filter((name) => /^sd[a-z]+$/.test(name));
-    return Promise.all([
+    const disks = await Promise.all([
       ...controllers.map((name) => readController(name, join(nvme, name))),
       ...scsi.map((name) => readScsi(name, join(block, name, "device"))),
     ]);
+    return disks.filter((disk) => disk !== undefined);
   });
 }
 
-async function readController(name: string, directory: string): Promise<Disk> {
+/** Undefined: it went while it was looked at. So of SCSI. */
+async function readController(name: string, directory: string): Promise<Disk | undefined> {
   const text = (file: string): Promise<string | undefined> => readTextIfThere(join(directory, file));
   const [model, serial, firmware, state, power] = await Promise.all(
     ["model", "serial", "firmware_rev", "state", "device/power/runtime_status"].map(text),
   );
+  if (model === undefined) return undefined;
   return {
     name,
-    model: model ?? "",
+    model,
     serial: serial ?? "",
     firmware: firmware ?? "",
     ...(state === undefined ? {} : { state }),
@@ -46,16 +49,17 @@ async function readController(name: string, directory: string): Promise<Disk> {
   };
 }
 
-async function readScsi(name: string, device: string): Promise<Disk> {
+async function readScsi(name: string, device: string): Promise<Disk | undefined> {
   const text = (file: string): Promise<string | undefined> => readTextIfThere(join(device, file));
   const [vendor, model, firmware, power] = await Promise.all(
     ["vendor", "model", "rev", "power/runtime_status"].map(text),
   );
+  if (model === undefined) return undefined;
   // A SATA disk's vendor is only its bus.
   const maker = vendor === undefined || vendor === "ATA" ? "" : `${vendor} `;
   return {
     name,
-    model: `${maker}${model ?? ""}`,
+    model: `${maker}${model}`,
     serial: "",
     firmware: firmware ?? "",
     asleep: power === "suspended",

@@ -1,7 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { parseWhole, readText, reading, type Reading } from "./reading.ts";
+import { parseWhole, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
+import { entriesOf } from "./walk.ts";
 
 /** What a disk of the host did since it was found; of all programs together, guests among them. */
 export interface DiskIo {
@@ -46,6 +47,29 @@ export function readDiskIo(roots: Roots): Promise<Reading<readonly DiskIo[]>> {
       if (!whole.has(device.replaceAll("/", "!")) || NO_DISK.test(device)) return [];
       return [ioOf(device, columns)];
     });
+  });
+}
+
+/** A device that the kernel maps onto others, such as a logical volume, a disk that it encrypts, or the paths to one. */
+export interface MappedDevice {
+  /** dm-3 */
+  readonly device: string;
+  /** As in /dev/mapper. */
+  readonly name: string;
+}
+
+/** One that goes while it is looked at, or has no name yet, is left out. */
+export function readMappedDevices({ sysRoot }: Roots): Promise<Reading<readonly MappedDevice[]>> {
+  const block = join(sysRoot, "block");
+  return reading(`${block}/dm`, async () => {
+    const found: MappedDevice[] = [];
+    // One after the other: a host of many volumes has thousands.
+    for (const device of await entriesOf(block)) {
+      if (!/^dm-\d+$/.test(device)) continue;
+      const name = (await readTextIfThere(join(block, device, "dm/name"))) ?? "";
+      if (name !== "") found.push({ device, name });
+    }
+    return found;
   });
 }
 

@@ -40,6 +40,6 @@ export function readDmi(roots: Roots): Promise<Reading<Dmi>> {
 export function meaningful(text: string | undefined): string | undefined {
   const words = text?.trim() ?? "";
   const placeholder =
-    /^(|-|none|unknown|default string|not specified|to be filled by o\.?e\.?m\.?|0+|system (serial number|product name|manufacturer))$/i;
+    /^(|-|none|n\/?a|unknown|undefined|default string|not (specified|applicable|available|present)|to be filled by o\.?e\.?m\.?|0+|x+|0?123456789|system (serial number|product name|manufacturer))$/i;
   return placeholder.test(words) ? undefined : words;
 }

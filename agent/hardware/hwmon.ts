@@ -4,7 +4,7 @@ import { readFilesByChild } from "./child-files.ts";
 import { SocleError } from "../kernel/errors.ts";
 import { reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
-import { entriesOf, notHere, numberOf, rescanned } from "./walk.ts";
+import { entriesOf, notHere, numberOf, rescanned, unique } from "./walk.ts";
 
 export interface Temperature {
   readonly chip: string;
@@ -83,10 +83,18 @@ interface Probe {
   readonly criticalCelsius?: number;
 }
 
+/** Those that were seen turning since the host booted; a header on the board without a fan never is. */
+export interface SeenFans {
+  has(name: string): boolean;
+  add(name: string): unknown;
+}
+
 /** The first look asks each chip for all that it has. */
 const SCAN_TIMEOUT_MS = 15_000;
 /** Graphics cards stop their fans when they have nothing to do. */
 const RESTING_FANS = /^(amdgpu|radeon|nouveau|i915|xe)/;
+/** The processor's own register keeps the alarm until the next boot (Documentation/hwmon/coretemp.rst): it was, which is not to say that it is. */
+const KEEPS_ALARM = /^coretemp/;
 /** What moves. */
 const MOVING = {
   temp: ["input", "crit_alarm", "fault"],
@@ -100,6 +108,7 @@ const MOVING = {
 export function sensorsReader(
   roots: Roots,
   monotonicMs: () => number,
+  turned: SeenFans = new Set<string>(),
 ): (signal: AbortSignal) => Promise<Reading<Sensors>> {
   const root = join(roots.sysRoot, "class/hwmon");
   const scan = rescanned(monotonicMs, async (signal) => {
@@ -108,7 +117,6 @@ export function sensorsReader(
     await findZones(roots, signal, found);
     return found;
   });
-  const turned = new Set<string>();
   return (signal) =>
     reading(
       root,
@@ -180,11 +188,10 @@ async function unlessSilent<T>(
 
 const isTimeout = (cause: unknown): boolean => cause instanceof SocleError && cause.kind === "timeout";
 
-/** `turned`: the fans that were seen turning; a header on the board without a fan never is. */
 function assemble(
   probes: readonly Probe[],
   texts: ReadonlyMap<string, string>,
-  { turned, silent }: { readonly turned: Set<string>; readonly silent: ReadonlySet<string> },
+  { turned, silent }: { readonly turned: SeenFans; readonly silent: ReadonlySet<string> },
 ): Omit<Sensors, "silent"> {
   const sensors = {
     temperatures: [] as Temperature[],
@@ -293,6 +300,7 @@ async function findChips(
         directory,
         prefix,
         files: MOVING[kind]
+          .filter((attribute) => attribute !== "crit_alarm" || !KEEPS_ALARM.test(chip))
           .map((attribute) => `${prefix}_${attribute}`)
           .filter((file) => files.includes(file)),
         ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
@@ -347,14 +355,6 @@ async function findZones(
 function chipName(name: string, device: string): string {
   if (device === "") return name;
   return device.startsWith(name) ? device : `${name}-${device}`;
-}
-
-/** Two of the same name must not be the same series. */
-function unique(taken: Set<string>, name: string): string {
-  let free = name;
-  for (let number = 2; taken.has(free); number += 1) free = `${name} ${number}`;
-  taken.add(free);
-  return free;
 }
 
 /** Drivers hand on what a chip holds, and some hold 0 or 65261. */

@@ -28,19 +28,30 @@ const TEXT_CHARACTERS = 200;
 const STATUS_UNCORRECTED = 1n << 61n;
 
 const PATTERNS: readonly (readonly [KernelFaultKind, RegExp])[] = [
-  ["lockup", /soft lockup|hard LOCKUP|rcu: INFO: \S+ (self-)?detected stall/i],
-  ["hung_task", /^INFO: task (?<task>.+):\d+ blocked for more than \d+ seconds/],
+  [
+    "lockup",
+    /soft lockup|hard LOCKUP|BUG: workqueue lockup|rcu: INFO: \S+ (self-)?detected (expedited )?stall/i,
+  ],
+  ["hung_task", /^INFO: task (?<task>.+):\d+ blocked( in I\/O wait)? for more than \d+ seconds/],
   [
     "oops",
-    /^(BUG: |kernel BUG at |Oops|general protection fault|Internal error: )|[Uu]nable to handle kernel /,
+    // What the processor itself refuses, "divide error: 0000 [#1]", by the number that the kernel gives each death.
+    /^(BUG: |kernel BUG at |Oops|general protection fault|Internal error: )|[Uu]nable to handle kernel |: [0-9a-f]{4,16} \[#\d+\]/,
   ],
+  ["machine_check", /\bMachine [Cc]heck\b|^Memory failure: 0x|^\[Hardware Error\]: .*\bMC\d+_STATUS\[/],
   [
-    "machine_check",
-    /\bMachine [Cc]heck\b|^\{\d+\}\[Hardware Error\]: +event severity: |^Memory failure: 0x|^\[Hardware Error\]: .*\bMC\d+_STATUS\[/,
+    "io_error",
+    /\b(I\/O|critical medium|critical space allocation|protection|timeout) error, dev \S+|^Buffer I\/O error on dev /,
   ],
-  ["io_error", /\bI\/O error, dev \S+|^Buffer I\/O error on dev /],
   ["oom_kill", /^(Memory cgroup out of memory|Out of memory): Killed process \d+ \((?<task>[^)]*)\)/],
 ];
+
+/**
+ * What the firmware reports (APEI) comes in parts: first how bad it is, behind that of what. A bus that lost a packet has
+ * lost no memory: what becomes of that, the device's own counters tell (pcie.ts).
+ */
+const REPORT = /^(\{\d+\})\[Hardware Error\]: +event severity: (\w+)/;
+const REPORT_PART = /^(\{\d+\})\[Hardware Error\]: +section[_ ]type: (.*)/;
 
 /** What was counted before, up to this record of the log. */
 export interface CountedFaults {
@@ -53,6 +64,8 @@ export class KernelFaults {
   readonly #counts: Map<KernelFaultKind, number>;
   readonly #countedTo: number;
   #newest: readonly KernelFault[] = [];
+  /** The firmware's report whose parts come now. */
+  #report: { readonly id: string; readonly severity: string } | undefined;
 
   constructor(before: CountedFaults = { record: -1, counts: {} }) {
     this.#counts = new Map(kernelFaultKinds.map((kind) => [kind, before.counts[kind] ?? 0]));
@@ -80,7 +93,7 @@ export class KernelFaults {
       if (atMs - before.atMs < SAME_FAULT_MS) this.#replaceLast({ ...before, task });
       return;
     }
-    const fault = faultOf(text, atMs);
+    const fault = this.#reported(text, atMs) ?? faultOf(text, atMs);
     if (fault === undefined) return;
     if (before?.kind === fault.kind && before.task === fault.task && atMs - before.atMs < SAME_FAULT_MS) {
       if (fault.isUncorrected === true && before.isUncorrected !== true) this.#replaceLast(fault);
@@ -89,6 +102,20 @@ export class KernelFaults {
     if (Number(number) > this.#countedTo)
       this.#counts.set(fault.kind, (this.#counts.get(fault.kind) ?? 0) + 1);
     this.#newest = [...this.#newest, fault].slice(-FAULTS_KEPT);
+  }
+
+  #reported(text: string, atMs: number): KernelFault | undefined {
+    const [, id, told = ""] = REPORT.exec(text) ?? [];
+    if (id !== undefined) this.#report = { id, severity: told };
+    const [, of, part = ""] = REPORT_PART.exec(text) ?? [];
+    if (of === undefined || of !== this.#report?.id) return undefined;
+    const { severity } = this.#report;
+    return {
+      kind: "machine_check",
+      atMs,
+      text: `${text.slice(0, TEXT_CHARACTERS)} (${severity})`,
+      isUncorrected: /^(recoverable|fatal)$/.test(severity) && !part.startsWith("PCIe"),
+    };
   }
 
   #replaceLast(fault: KernelFault): void {
@@ -113,7 +140,7 @@ function faultOf(text: string, atMs: number): KernelFault | undefined {
 }
 
 function isUncorrected(text: string): boolean {
-  if (/Exception|^Memory failure|event severity: (recoverable|fatal)/.test(text)) return true;
+  if (/Exception|^Memory failure/.test(text)) return true;
   // AMD's, as the kernel decodes them (drivers/edac/mce_amd.c): UE, CE, or "-" for deferred: lost, and not used yet.
   if (/_STATUS\[[^|]*\|(UE|-)\|/.test(text)) return true;
   const [, status] = /Bank \d+: ([0-9a-f]{16})/.exec(text) ?? [];

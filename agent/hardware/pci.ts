@@ -1,6 +1,6 @@
 import { readdir, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { errorCode, parseWhole, readText, reading, type Reading } from "./reading.ts";
+import { isAbsent, parseWhole, readText, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 
 /** A function of a PCI device, as sysfs shows it. What does not apply to it is absent. */
@@ -25,6 +25,9 @@ export interface PciFunctions {
   /** What of them could not be read, and why. */
   readonly unread: readonly string[];
 }
+
+/** Drivers that keep a function for a guest: vfio-pci, and those that know its device, such as mlx5_vfio_pci. */
+export const VFIO_DRIVER = /^(.*[-_])?vfio[-_]pci$/;
 
 /** Memory, bridges and what else belongs to the board itself: nothing that could be given to a guest. */
 const BOARD_CLASSES: ReadonlySet<number> = new Set([0x05, 0x06, 0x08]);
@@ -62,7 +65,7 @@ async function readFunction(
     try {
       return await read(join(directory, address, name));
     } catch (thrown) {
-      if (errorCode(thrown) !== "ENOENT") unread.push(`${name} of PCI device ${address}: ${String(thrown)}`);
+      if (!isAbsent(thrown)) unread.push(`${name} of PCI device ${address}: ${String(thrown)}`);
       return undefined;
     }
   };

@@ -37,15 +37,12 @@ export function pcieReader(
     reading(
       `errors of ${root}`,
       async () => {
-        const devices = await devicesOf(signal);
-        if (devices.size === 0) throw notHere("no PCI device that counts its errors (AER)");
-        const files = [...devices].flatMap(([device, attributes]) =>
-          attributes.map((file) => join(root, device, file)),
-        );
-        const texts = await readFilesByChild(root, files, signal, { pattern: "^TOTAL_ERR|^[0-9]+$" });
-        return [...devices.keys()].map((device) =>
-          readDevice(device, (file) => texts.get(join(root, device, file))),
-        );
+        const found = await readDevices(root, await devicesOf(signal), signal);
+        // One that tells nothing may have been pulled.
+        const isWhole = found.every(({ errors }) => Object.keys(errors).length > 0);
+        const devices = isWhole ? found : await readDevices(root, await devicesOf(signal, "now"), signal);
+        if (devices.length === 0) throw notHere("no PCI device that counts its errors (AER)");
+        return devices;
       },
       SCAN_TIMEOUT_MS,
     );
@@ -77,6 +74,20 @@ async function findDevices(
     found.set(device, [...pcieSeverities.map((severity) => `aer_dev_${severity}`), ...widths]);
   }
   return found;
+}
+
+async function readDevices(
+  root: string,
+  devices: ReadonlyMap<string, readonly string[]>,
+  signal: AbortSignal,
+): Promise<readonly PcieDevice[]> {
+  const files = [...devices].flatMap(([device, attributes]) =>
+    attributes.map((file) => join(root, device, file)),
+  );
+  const texts = await readFilesByChild(root, files, signal, { pattern: "^TOTAL_ERR|^[0-9]+$" });
+  return [...devices.keys()].map((device) =>
+    readDevice(device, (file) => texts.get(join(root, device, file))),
+  );
 }
 
 function readDevice(device: string, textOf: (file: string) => string | undefined): PcieDevice {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { Privileged } from "./privileged.ts";
 import { reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
-import { numberOf } from "./walk.ts";
+import { numberOf, unique } from "./walk.ts";
 
 export interface EnergyZone {
   /** package-0, package-0/dram, psys. */
@@ -29,13 +29,15 @@ export function energyReader(roots: Roots): (signal: AbortSignal) => Promise<Rea
   const read = async (signal: AbortSignal): Promise<EnergyZone[]> => {
     const zones: EnergyZone[] = [];
     const names = new Map<string, string>();
+    const taken = new Set<string>();
     for (const line of (await privileged.ask("energy", signal).output).stdout.split("\n")) {
       const [entry = "", name = "", ...numbers] = line.split("\t");
       names.set(entry, name);
       const parent = names.get(entry.replace(/^(intel-rapl:\d+):\d+$/, "$1"));
-      const zone = parent === undefined || parent === name ? name : `${parent}/${name}`;
+      // Older kernels call the platform's zone psys in each socket.
+      const zone = unique(taken, parent === undefined || parent === name ? name : `${parent}/${name}`);
       const [microjoules, range] = numbers.map(numberOf);
-      if (microjoules === undefined || range === undefined) continue;
+      if (name === "" || microjoules === undefined || range === undefined) continue;
       const counter = advance(counters.get(entry), microjoules, range);
       counters.set(entry, counter);
       zones.push({ zone, joules: counter.joules });

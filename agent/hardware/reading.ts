@@ -13,13 +13,19 @@ export function valueOf<T>(reading: Reading<T>): T | undefined {
   return reading.kind === "read" ? reading.value : undefined;
 }
 
-/** The agent may not look, or what looks (a program) is not installed: the operator decides whether it is watched. */
+/** What a kernel answers to who may not look. */
+const DENIED = new Set(["EACCES", "EPERM"]);
+
+/** The agent may not look, has nothing to look with, or cannot look behind what stands before it. */
 export function isNotWatched(reading: Reading<unknown>): boolean {
-  return reading.kind === "failed" && ["EACCES", "EPERM", NOT_INSTALLED].includes(reading.code ?? "");
+  if (reading.kind !== "failed") return false;
+  return reading.code === NOT_INSTALLED || reading.code === HIDDEN || DENIED.has(reading.code ?? "");
 }
 
 /** The code of a reading whose program is not installed. */
 export const NOT_INSTALLED = "ENOENT";
+/** The code of a reading of what its controller hides, and watches by itself. */
+export const HIDDEN = "EREMOTE";
 
 const READ_TIMEOUT_MS = 2000;
 /** What a kernel answers for something this machine or this kernel does not have. */
@@ -75,7 +81,12 @@ function start<T>(key: string, read: () => Promise<T>): Promise<Reading<T>> {
 function notRead<T>(cause: unknown): Reading<T> {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const code = errorCode(cause);
-  return ABSENT.has(code) ? { kind: "unsupported", reason } : { kind: "failed", reason, code };
+  return isAbsent(cause) ? { kind: "unsupported", reason } : { kind: "failed", reason, code };
+}
+
+/** The system's answer is that there is no such thing, or no more. */
+export function isAbsent(cause: unknown): boolean {
+  return ABSENT.has(errorCode(cause));
 }
 
 /** The system's name of an error (ENOENT, EACCES), or "". */
@@ -88,13 +99,16 @@ export async function readText(path: string): Promise<string> {
   return (await readFile(path, "utf8")).trim();
 }
 
-/** As `readText`, but undefined for a file that is not there or has no value (EINVAL: a speed with no link). */
+/** What a kernel answers of something that has no value now: a speed without a link, a CPU or an array that just goes. */
+const NO_VALUE = new Set(["EINVAL", "EBUSY", "EAGAIN", "ENODATA"]);
+
+/** As `readText`, but undefined for a file that is not there, has no value, or is not the agent's to read. */
 export async function readTextIfThere(path: string): Promise<string | undefined> {
   try {
     return await readText(path);
   } catch (cause) {
     const code = errorCode(cause);
-    if (ABSENT.has(code) || code === "EINVAL" || code === "EACCES") return undefined;
+    if (isAbsent(cause) || NO_VALUE.has(code) || DENIED.has(code)) return undefined;
     throw cause;
   }
 }

@@ -40,14 +40,14 @@ export interface DiskHealth {
 const whole = z.number().int().min(0);
 /** What is shown and decides nothing: one that makes no sense costs itself alone. */
 const shown = z.number().min(0).optional().catch(undefined);
-const uncorrected = z.object({ total_uncorrected_errors: whole }).optional();
+const uncorrected = z.object({ total_uncorrected_errors: shown }).optional();
 const report = z.object({
   smartctl: z.object({
     exit_status: whole,
     messages: z.array(z.object({ string: z.string() })).optional(),
   }),
   serial_number: z.string().optional(),
-  temperature: z.object({ current: z.number() }).optional(),
+  temperature: z.object({ current: z.number() }).optional().catch(undefined),
   smart_status: z.object({ passed: z.boolean() }).optional(),
   power_on_time: z.object({ hours: shown }).optional().catch(undefined),
   power_cycle_count: shown,
@@ -59,7 +59,7 @@ const report = z.object({
       available_spare: whole.optional(),
       available_spare_threshold: whole.optional(),
       percentage_used: whole.optional(),
-      media_errors: whole.optional(),
+      media_errors: shown,
       data_units_read: shown,
       data_units_written: shown,
       unsafe_shutdowns: shown,
@@ -88,6 +88,8 @@ export type SmartReport =
   | { readonly kind: "asleep" }
   /** It is not one that tells: a virtual disk, a LUN. */
   | { readonly kind: "silent"; readonly reason: string }
+  /** It is a volume that a RAID controller makes of disks. */
+  | { readonly kind: "hidden"; readonly reason: string }
   | { readonly kind: "denied"; readonly reason: string };
 
 const COMMAND_LINE_WRONG = 1;
@@ -103,6 +105,9 @@ export function parseSmartReport(text: string): SmartReport {
     if (/\b(STANDBY|SLEEP|IDLE)\b.* mode/i.test(said)) return { kind: "asleep" };
     if (/Permission denied|Operation not permitted/i.test(said)) return { kind: "denied", reason: said };
   }
+  // smartctl names the option that leads to the disks behind it.
+  if ((exit & NOT_OPENED) !== 0 && /\b(option|adding) '-d /i.test(said))
+    return { kind: "hidden", reason: said };
   if ((exit & COMMAND_LINE_WRONG) !== 0 && /device type/i.test(said)) return { kind: "silent", reason: said };
   const health = healthOf(parsed);
   if (health !== undefined) return { kind: "health", health };
@@ -125,9 +130,9 @@ function healthOf(parsed: Report): DiskHealth | undefined {
     unsafeShutdowns: nvme?.unsafe_shutdowns,
     readBytes: times(nvme?.data_units_read, DATA_UNIT_BYTES),
     writtenBytes: times(nvme?.data_units_written, DATA_UNIT_BYTES),
-    reallocatedSectors: sectors(parsed, REALLOCATED) ?? parsed.scsi_grown_defect_list,
-    pendingSectors: sectors(parsed, PENDING),
-    uncorrectableSectors: sectors(parsed, OFFLINE_UNCORRECTABLE),
+    reallocatedSectors: countOf(parsed, REALLOCATED) ?? parsed.scsi_grown_defect_list,
+    pendingSectors: countOf(parsed, PENDING),
+    uncorrectableSectors: countOf(parsed, OFFLINE_UNCORRECTABLE),
   };
   const known = Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== undefined));
   return { ...known, warnings: warningsOf(nvme?.critical_warning, status?.passed) };
@@ -160,30 +165,28 @@ function wearPercent(parsed: Report): number | undefined {
   );
 }
 
-/** ATA attribute 187: reported uncorrectable errors. */
-const REPORTED_UNCORRECTABLE = 187;
-
 function mediaErrors(parsed: Report): number | undefined {
-  const { scsi_error_counter_log: scsi, ata_smart_attributes: ata } = parsed;
-  const counted = [scsi?.read, scsi?.write, scsi?.verify].filter((counter) => counter !== undefined);
+  const { scsi_error_counter_log: scsi } = parsed;
+  const counted = [scsi?.read, scsi?.write, scsi?.verify].flatMap(
+    (counter) => counter?.total_uncorrected_errors ?? [],
+  );
   return (
     parsed.nvme_smart_health_information_log?.media_errors ??
-    ata?.table.find(({ id }) => id === REPORTED_UNCORRECTABLE)?.raw.value ??
-    (counted.length > 0
-      ? counted.reduce((sum, { total_uncorrected_errors: errors }) => sum + errors, 0)
-      : undefined)
+    countOf(parsed, REPORTED_UNCORRECTABLE) ??
+    (counted.length > 0 ? counted.reduce((sum, errors) => sum + errors, 0) : undefined)
   );
 }
 
 /** NVMe counts in thousands of 512 bytes, whatever its sectors are. */
 const DATA_UNIT_BYTES = 512_000;
 /** ATA attributes. */
+const REPORTED_UNCORRECTABLE = 187;
 const REALLOCATED = 5;
 const PENDING = 197;
 const OFFLINE_UNCORRECTABLE = 198;
 
 /** Some makers keep more in the raw value than the count: smartctl's text begins with the count. */
-function sectors(parsed: Report, attribute: number): number | undefined {
+function countOf(parsed: Report, attribute: number): number | undefined {
   const raw = parsed.ata_smart_attributes?.table.find(({ id }) => id === attribute)?.raw;
   const counted = /^\d+/.exec(raw?.string ?? "")?.[0];
   return counted === undefined ? raw?.value : Number(counted);

@@ -3,7 +3,7 @@ import { SocleError } from "../kernel/errors.ts";
 import { OneChild, type Child } from "./child.ts";
 import { readDisks, type Disk } from "./disks.ts";
 import { Privileged } from "./privileged.ts";
-import { isNotWatched, NOT_INSTALLED, type Reading } from "./reading.ts";
+import { HIDDEN, isNotWatched, NOT_INSTALLED, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 import { parseSmartReport, type DiskHealth } from "./smart-report.ts";
 
@@ -33,7 +33,7 @@ export class SmartProbe {
     this.#smartctl = smartctl ?? ((disk, signal) => privileged.ask(`smart ${disk}`, signal));
   }
 
-  /** Unsupported: no disk here tells how it is. Failed, with its code: none could be asked, for want of rights or of smartctl. */
+  /** Unsupported: no disk here tells how it is. Failed, with its code: none could be asked, for want of rights or of smartctl, or behind a RAID controller. */
   async read(signal: AbortSignal): Promise<Reading<readonly ExaminedDisk[]>> {
     const disks = await readDisks(this.#roots);
     if (disks.kind !== "read") return disks;
@@ -70,6 +70,8 @@ export class SmartProbe {
           return this.#asleep(disk);
         case "silent":
           return { kind: "unsupported", reason: `${device}: ${report.reason}` };
+        case "hidden":
+          return { kind: "failed", reason: `the disks behind ${device}: ${report.reason}`, code: HIDDEN };
         case "denied":
           return {
             kind: "failed",

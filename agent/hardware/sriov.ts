@@ -1,5 +1,6 @@
 import { readdir, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { VFIO_DRIVER } from "./pci.ts";
 import { parseWhole, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
 import { entriesOf } from "./walk.ts";
@@ -8,7 +9,7 @@ import { entriesOf } from "./walk.ts";
 export interface SriovFunctions {
   /** The physical function's interface. */
   readonly interfaceName: string;
-  /** The most it can have, those that it has, and those of them that are handed to guests (bound to vfio-pci). */
+  /** The most it can have, those that it has, and those of them that are handed to guests (by a driver of VFIO). */
   readonly total: number;
   readonly enabled: number;
   readonly assigned: number;
@@ -18,9 +19,13 @@ export interface SriovFunctions {
 export function readSriov(roots: Roots): Promise<Reading<readonly SriovFunctions[]>> {
   const net = join(roots.sysRoot, "class/net");
   return reading(`${net} sriov`, async () => {
-    const names = (await readdir(net)).sort();
-    const found = await Promise.all(names.map((name) => readFunction(name, join(net, name, "device"))));
-    return found.filter((functions) => functions !== undefined);
+    const found: SriovFunctions[] = [];
+    // One after the other: a host of many guests has thousands of interfaces, and others want libuv's threads as well.
+    for (const name of (await readdir(net)).sort()) {
+      const functions = await readFunction(name, join(net, name, "device"));
+      if (functions !== undefined) found.push(functions);
+    }
+    return found;
   });
 }
 
@@ -37,7 +42,7 @@ async function readFunction(interfaceName: string, device: string): Promise<Srio
     interfaceName,
     total: parseWhole(total, `sriov_totalvfs of ${interfaceName}`),
     enabled: parseWhole(enabled, `sriov_numvfs of ${interfaceName}`),
-    assigned: drivers.filter((driver) => driver === "vfio-pci").length,
+    assigned: drivers.filter((driver) => VFIO_DRIVER.test(driver)).length,
   };
 }
 

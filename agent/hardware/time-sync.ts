@@ -1,4 +1,5 @@
 import { machine } from "node:os";
+import { SocleError } from "../kernel/errors.ts";
 import { runChild, type ChildOutput } from "./child.ts";
 import type { Reading } from "./reading.ts";
 
@@ -23,29 +24,43 @@ const ADJTIMEX_NUMBERS: Readonly<Record<string, number>> = { x86_64: 159, aarch6
 /**
  * Asks whoever keeps the clock, best informed first: chrony (over its command port on loopback, which needs no rights),
  * systemd-timesyncd and timedated (over D-Bus), then the kernel itself (adjtimex(2), by perl: a hardened service may not
- * call it). Unsupported where none of them can be asked.
+ * call it). Unsupported where the programs for all of them are missing.
  */
 export async function readTimeSync(signal: AbortSignal, ask: Run = run): Promise<Reading<TimeSync>> {
-  const reasons: string[] = [];
+  const reasons = new Set<string>();
+  let isMissing = true;
   for (const source of [chrony, timesyncd, timedated, kernel]) {
     try {
       return { kind: "read", value: await source(ask, signal) };
     } catch (cause) {
       if (signal.aborted) return { kind: "failed", reason: "given up" };
-      reasons.push(cause instanceof Error ? cause.message : String(cause));
+      isMissing &&= cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED";
+      reasons.add(cause instanceof Error ? cause.message : String(cause));
     }
   }
-  return { kind: "unsupported", reason: `nobody tells how well the clock is kept: ${reasons.join("; ")}` };
+  const reason = `nobody tells how well the clock is kept: ${[...reasons].join("; ")}`;
+  return { kind: isMissing ? "unsupported" : "failed", reason };
 }
+
+/** What makes NTP take a server for unreachable (RFC 5905, 9.2): so many questions in a row without an answer. */
+const QUESTIONS_LOST = 8;
+/** As rarely as chrony asks, unless it is told to ask more rarely still. */
+const MOST_BETWEEN_QUESTIONS_SECONDS = 1024;
 
 async function chrony(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   const { stdout } = await ask(["chronyc", "-n", "-c", "tracking"], signal);
   const columns = stdout.trim().split(",");
-  const [offsetSeconds, leap] = [Number(columns[4]), columns[13]];
-  if (leap === undefined || !Number.isFinite(offsetSeconds)) {
+  const leap = columns[13];
+  const [heardAtSeconds = NaN, offsetSeconds = NaN, betweenSeconds = NaN] = [3, 4, 12].map((column) =>
+    Number(columns[column]),
+  );
+  if (leap === undefined || !Number.isFinite(heardAtSeconds + offsetSeconds + betweenSeconds)) {
     throw new Error(`chronyc said ${JSON.stringify(stdout.slice(0, 100))}`);
   }
-  const synced = leap !== "Not synchronised";
+  // Once it knew the time it goes on saying so, however long its servers have been away.
+  const silentSeconds = Date.now() / 1000 - heardAtSeconds;
+  const isHeard = silentSeconds < QUESTIONS_LOST * Math.max(betweenSeconds, MOST_BETWEEN_QUESTIONS_SECONDS);
+  const synced = leap !== "Not synchronised" && isHeard;
   // What it says before it knows the time is no measurement.
   return { source: "chrony", synced, ...(synced ? { offsetSeconds } : {}) };
 }

@@ -1,4 +1,4 @@
-import type { PciFunction, PciFunctions } from "../hardware/pci.ts";
+import { VFIO_DRIVER, type PciFunction, type PciFunctions } from "../hardware/pci.ts";
 import type { Reading } from "../hardware/reading.ts";
 import type { Part } from "./cells.ts";
 import type { PciDevice } from "./host.ts";
@@ -47,8 +47,8 @@ export function assembleDevices(
   return { value, reasons: functions.value.unread };
 }
 
-/** Drivers that keep a function for guests, or from all. VFIO gives a group to nobody while a member has another one. */
-const keptFromHost = /^(.*[-_])?vfio[-_]pci$|^pci-stub$/;
+/** It is kept for guests, or from all. VFIO gives a group to nobody while a member has another driver. */
+const isKeptFromHost = (driver: string): boolean => VFIO_DRIVER.test(driver) || driver === "pci-stub";
 
 /**
  * Those that the operator took from the host for its guests, by giving them, and all else in their IOMMU groups, to
@@ -71,7 +71,7 @@ export function devicesForGuests(
     const { address, parent = address, cell, driver, iommuGroup } = device;
     if (driver !== "vfio-pci" || iommuGroup === undefined) return [];
     const group = groups.get(iommuGroup) ?? [];
-    if (group.some((member) => member.driver !== undefined && !keptFromHost.test(member.driver))) return [];
+    if (group.some((member) => member.driver !== undefined && !isKeptFromHost(member.driver))) return [];
     const alias = aliasOf.get(address) ?? aliasOf.get(idsOf(device));
     return [
       {

@@ -50,6 +50,10 @@ export class HealthMemory {
       this.#log.warn({ condition, trigger }, "this version has no such condition: what held it is forgotten");
   }
 
+  get seen(): Held["seen"] {
+    return this.#health.seen;
+  }
+
   get seenLogs(): SeenLogs {
     return this.#seenLogs;
   }

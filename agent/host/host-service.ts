@@ -141,7 +141,7 @@ export class HostService implements Service, HostView {
     const ownPaths = [config.state.directory, ...config.health.paths];
     const watchedPaths = (): readonly string[] => [...ownPaths, ...vmPaths()];
     const { certificate = () => noCertificate } = options;
-    const own = { journals, certificate, logs: this.#memory };
+    const own = { journals, certificate, memory: this.#memory };
     const readers = hostReaders({ roots, config, clock, filesystems, ...own, watchedPaths, vmPaths });
     this.#readers = new Readers(readers, {
       clock,

@@ -1,5 +1,5 @@
 /** Each a list of names. */
-type What = "reader" | "bondSlave" | "psu" | "bmcFan" | "bmcTemperature" | "bmcAccess" | "kvm";
+type What = "reader" | "bondSlave" | "psu" | "fan" | "bmcFan" | "bmcTemperature" | "bmcAccess" | "kvm";
 
 const MOST_NAMES = 1000;
 

@@ -1,4 +1,4 @@
-import type { CpuTimes } from "../hardware/cpu.ts";
+import type { CpuActivity } from "../hardware/cpu.ts";
 import type { HostUsage } from "./host.ts";
 import type { Sampled } from "./readers/reader.ts";
 import type { HostReadings, HostValue } from "./readers/table.ts";
@@ -9,7 +9,7 @@ const YOUNG_INTERVALS = 3;
 /** What of the machine is in use: `look` at each new reading of its CPUs, `now` at any time. */
 export class Usage {
   readonly #readings: HostReadings;
-  #cpu: CpuTimes | undefined;
+  #cpu: CpuActivity | undefined;
   #busyRatio: number | undefined;
 
   constructor(readings: HostReadings) {
@@ -46,13 +46,13 @@ export class Usage {
 const isYoung = ({ ageMs, intervalMs }: Sampled<unknown>): boolean => ageMs <= YOUNG_INTERVALS * intervalMs;
 
 /** 0 to 1: what the CPUs did that was not idling, between two readings. Undefined where nothing was counted. */
-export function busyRatio(before: CpuTimes | undefined, after: CpuTimes): number | undefined {
+export function busyRatio(before: CpuActivity | undefined, after: CpuActivity): number | undefined {
   if (before === undefined) return undefined;
   let [whole, idle] = [0, 0];
   for (const [mode, seconds] of Object.entries(after.secondsByMode)) {
     // A guest's time is in user and nice already.
     if (mode.startsWith("guest")) continue;
-    const passed = seconds - (before.secondsByMode[mode as keyof CpuTimes["secondsByMode"]] ?? seconds);
+    const passed = seconds - (before.secondsByMode[mode as keyof CpuActivity["secondsByMode"]] ?? seconds);
     whole += passed;
     if (mode === "idle" || mode === "iowait") idle += passed;
   }

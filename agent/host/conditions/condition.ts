@@ -1,5 +1,5 @@
 import type { Config } from "../../config/schema.ts";
-import { isNotWatched, NOT_INSTALLED, type Reading } from "../../hardware/reading.ts";
+import { HIDDEN, isNotWatched, NOT_INSTALLED, type Reading } from "../../hardware/reading.ts";
 import type { HostReadings, HostValue, ReaderName } from "../readers/table.ts";
 import type { Seen } from "../seen.ts";
 import type { Moment, Streak, TriggerRule, Verdict } from "../trigger.ts";
@@ -49,11 +49,15 @@ export function watching<N extends ReaderName>(
   });
 }
 
+const WATCHED_BY: Readonly<Record<string, string>> = {
+  [NOT_INSTALLED]: "install it to have this watched",
+  [HIDDEN]: "the controller's own tool watches them",
+};
+
 /** Nothing was looked at, or the look failed. Where the operator can have it looked at, the evidence says how. */
 export function notRead(reading: Extract<Reading<unknown>, { kind: "failed" }>): Verdict {
   if (!isNotWatched(reading)) return { kind: "unknown", evidence: reading.reason };
-  const how =
-    reading.code === NOT_INSTALLED ? "install it to have this watched" : "socle-hardware.socket has it read";
+  const how = WATCHED_BY[reading.code ?? ""] ?? "socle-hardware.socket has it read";
   return { kind: "unwatched", evidence: `not watched: ${reading.reason}; ${how}` };
 }
 

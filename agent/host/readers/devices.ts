@@ -1,5 +1,6 @@
 import { readBonds } from "../../hardware/bonding.ts";
 import { readDisks } from "../../hardware/disks.ts";
+import { readMappedDevices } from "../../hardware/diskstats.ts";
 import { readFirmware } from "../../hardware/firmware.ts";
 import { GpuProbe } from "../../hardware/gpu.ts";
 import { readKsm } from "../../hardware/ksm.ts";
@@ -21,6 +22,7 @@ export const deviceReaders = ({ roots, watchedPaths, vmPaths }: ReaderContext) =
   const gpus = new GpuProbe();
   return {
     disks: reader(MINUTE, () => readDisks(roots)),
+    mappedDevices: reader(MINUTE, () => readMappedDevices(roots)),
     // Each disk has its own, much shorter deadline.
     diskHealth: inChild("smart", 10 * MINUTE, 5 * MINUTE, (signal) => smart.read(signal)),
     raid: reader(10 * SECOND, () => readRaid(roots)),

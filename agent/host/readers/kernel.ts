@@ -1,6 +1,6 @@
 import { readActivity } from "../../hardware/activity.ts";
 import { readCpuFrequency } from "../../hardware/cpu-frequency.ts";
-import { cpuTimesReader } from "../../hardware/cpu.ts";
+import { cpuActivityReader } from "../../hardware/cpu.ts";
 import { readDiskIo } from "../../hardware/diskstats.ts";
 import type { FilesystemProbe, FilesystemSpace } from "../../hardware/filesystem.ts";
 import { readKvm } from "../../hardware/kvm.ts";
@@ -28,7 +28,7 @@ export const kernelReaders = ({
 }: ReaderContext) => ({
   memory: reader(10 * SECOND, () => readMemory(roots)),
   cells: reader(10 * SECOND, () => readNuma(roots)),
-  cpu: reader(10 * SECOND, cpuTimesReader(roots)),
+  cpu: reader(10 * SECOND, cpuActivityReader(roots)),
   cpuFrequency: reader(MINUTE, () => readCpuFrequency(roots)),
   activity: reader(10 * SECOND, () => readActivity(roots)),
   diskIo: reader(10 * SECOND, () => readDiskIo(roots)),

@@ -6,9 +6,13 @@ import type { OwnCertificate } from "./certificate.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { WatchedJournal } from "./journals.ts";
 import type { SeenLogs } from "../../state/health-record.ts";
+import type { Seen } from "../seen.ts";
 
-/** What was seen of logs that outlive the agent. */
-export interface LogMemory {
+/** What was seen, over restarts of the agent. */
+export interface SeenMemory {
+  /** Of what the machine has, until it boots anew. */
+  readonly seen: Pick<Seen, "has" | "add">;
+  /** Of logs. */
   readonly seenLogs: SeenLogs;
   keepSeen(seen: SeenLogs): void;
 }
@@ -20,7 +24,7 @@ export interface ReaderContext {
   readonly clock: Clock;
   readonly filesystems: FilesystemProbe;
   readonly journals: readonly WatchedJournal[];
-  readonly logs: LogMemory;
+  readonly memory: SeenMemory;
   /** What this host proves itself with, as it is now. */
   readonly certificate: () => Reading<OwnCertificate>;
   /** The filesystems to look at, asked anew each time. */

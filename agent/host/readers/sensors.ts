@@ -12,18 +12,22 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
 /** What the hardware says of its own state: heat, fans, power, errors. */
-export const sensorReaders = ({ roots, config, clock, logs }: ReaderContext) => {
+export const sensorReaders = ({ roots, config, clock, memory }: ReaderContext) => {
   const bmc = new Bmc(config.bmc, roots, {
-    seen: () => logs.seenLogs.bmc,
-    keep: (seen) => logs.keepSeen({ bmc: seen }),
+    seen: () => memory.seenLogs.bmc,
+    keep: (seen) => memory.keepSeen({ bmc: seen }),
   });
   const kernelLogMemory = {
-    seen: () => logs.seenLogs.kernel,
-    keep: (seen: KernelLogSeen) => logs.keepSeen({ kernel: seen }),
+    seen: () => memory.seenLogs.kernel,
+    keep: (seen: KernelLogSeen) => memory.keepSeen({ kernel: seen }),
+  };
+  const turned = {
+    has: (fan: string) => memory.seen.has("fan", fan),
+    add: (fan: string) => memory.seen.add("fan", fan),
   };
   const monotonicMs = (): number => clock.monotonicMs();
   return {
-    sensors: bySensorLane(10 * SECOND, sensorsReader(roots, monotonicMs)),
+    sensors: bySensorLane(10 * SECOND, sensorsReader(roots, monotonicMs, turned)),
     memoryErrors: bySensorLane(MINUTE, memoryErrorsReader(roots, monotonicMs)),
     pcie: bySensorLane(MINUTE, pcieReader(roots, monotonicMs)),
     throttling: bySensorLane(MINUTE, throttlingReader(roots, monotonicMs)),

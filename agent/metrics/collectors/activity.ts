@@ -1,4 +1,4 @@
-import { collector, fresh } from "../collector.ts";
+import { collector, fresh, freshOfSeveral } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
 export const hostActivity = collector(
@@ -23,23 +23,23 @@ export const hostActivity = collector(
     oomKills: counter("socle_host_oom_kills_total", "Processes that were killed for want of memory."),
   },
   ({ readings }, emit) => {
-    const activity = fresh(readings, "activity");
-    if (activity === undefined) return undefined;
-    const { loadAverage, ...told } = activity.value;
-    for (const minutes of [1, 5, 15] as const) emit.load(loadAverage[minutes], minutes);
-    emit.threads(told.threads);
-    emit.running(told.running);
-    emit.blocked(told.blocked);
-    emit.contextSwitches(told.contextSwitches);
-    emit.interrupts(told.interrupts);
-    emit.forks(told.forks);
-    emit.openFiles(told.openFiles);
-    emit.maxOpenFiles(told.maxOpenFiles);
-    emit.majorFaults(told.majorFaults);
-    emit.swapIn(told.swapInBytes);
-    emit.swapOut(told.swapOutBytes);
-    emit.oomKills(told.oomKills);
-    return activity.readAtMs;
+    const { take, end } = freshOfSeveral(readings);
+    const activity = take("activity")?.value;
+    for (const minutes of [1, 5, 15] as const) emit.load(activity?.loadAverage[minutes], minutes);
+    emit.threads(activity?.threads);
+    emit.openFiles(activity?.openFiles);
+    emit.maxOpenFiles(activity?.maxOpenFiles);
+    emit.majorFaults(activity?.majorFaults);
+    emit.swapIn(activity?.swapInBytes);
+    emit.swapOut(activity?.swapOutBytes);
+    emit.oomKills(activity?.oomKills);
+    const cpu = take("cpu")?.value;
+    emit.running(cpu?.running);
+    emit.blocked(cpu?.blocked);
+    emit.contextSwitches(cpu?.contextSwitches);
+    emit.interrupts(cpu?.interrupts);
+    emit.forks(cpu?.forks);
+    return end();
   },
 );
 

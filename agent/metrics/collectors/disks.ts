@@ -1,6 +1,6 @@
 import { raidStates } from "../../hardware/raid.ts";
 import { valueOf } from "../../hardware/reading.ts";
-import { collector, fresh } from "../collector.ts";
+import { collector, fresh, freshOfSeveral } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
 const perDisk = ["device"] as const;
@@ -14,12 +14,18 @@ export const hostDisks = collector(
       "serial",
       "firmware",
     ]),
+    mapped: gauge(
+      "socle_host_disk_mapped_info",
+      "What a device that is mapped onto others is called, such as a logical volume; always 1.",
+      ["device", "name"],
+    ),
   },
   ({ readings }, emit) => {
-    const disks = fresh(readings, "disks");
-    for (const { name, model, serial, firmware } of disks?.value ?? [])
+    const { take, end } = freshOfSeveral(readings);
+    for (const { name, model, serial, firmware } of take("disks")?.value ?? [])
       emit.info(1, name, model, serial, firmware);
-    return disks?.readAtMs;
+    for (const { device, name } of take("mappedDevices")?.value ?? []) emit.mapped(1, device, name);
+    return end();
   },
 );
 

@@ -52,6 +52,8 @@ test("a power supply is failed by the threshold of what is measured of it, and c
     states(volts("PS1 Input", "10.1", "0", "Lower Non-Recoverable"), "PS1 Status,00h,ok,10.1,"),
     ["PS1 Status absent"],
   );
+  const others = ["PS Redundancy,01h,ok,10.9,Fully Redundant", "PS1 Ctrl,02h,ok,10.1,Device Enabled"];
+  assert.deepEqual(states(...others, volts("PS1 Input", "10.1", "228", "ok")), ["PS1 Input ok"]);
   assert.deepEqual(states("PS1 Fan,0,RPM,Lower Critical,10.1,Power Supply,Fan,,,,,,,,,"), []);
 });
 
@@ -121,4 +123,11 @@ test("the controller's own firmware", () => {
     "Device ID                 : 32\nDevice Revision           : 1\nFirmware Revision         : 7.10\n";
   assert.equal(parseBmcFirmware(info), "7.10");
   assert.throws(() => parseBmcFirmware("Get Device ID command failed"), /its version/);
+});
+
+test("sensors of one name are told apart by what they belong to, and by a number where that is the same", () => {
+  const temp = (entity: string): string =>
+    `Temp,40,degrees C,ok,${entity},Processor,Temperature,,,,,95.000,,,,`;
+  const names = parseSensors([temp("3.1"), temp("3.2"), temp("3.2")].join("\n")).map(({ name }) => name);
+  assert.deepEqual(names, ["Temp (3.1)", "Temp (3.2)", "Temp (3.2) 2"]);
 });

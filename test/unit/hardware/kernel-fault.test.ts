@@ -44,3 +44,57 @@ test("AMD's machine checks, as its decoder tells them: each is one, and deferred
     ],
   );
 });
+
+test("what the firmware reports is told with what it is of: memory lost data, a bus that lost a packet did not", () => {
+  const report = (seconds: number, id: number, severity: string, part: string): string =>
+    [
+      "Hardware error from APEI Generic Hardware Error Source: 1",
+      `event severity: ${severity}`,
+      ` Error 0, type: ${severity}`,
+      "  fru_text: A1",
+      `  section_type: ${part}`,
+      "  version: 3.0",
+    ]
+      .map((text) => `[${seconds}.000000] {${id}}[Hardware Error]: ${text}`)
+      .join("\n");
+  const faults = faultsOf(
+    [
+      report(10, 1, "corrected", "memory error"),
+      report(20, 2, "recoverable", "PCIe error"),
+      report(30, 3, "recoverable", "memory error"),
+      // Within the same second, and worse than what it is counted with.
+      report(40, 4, "recoverable", "PCIe error"),
+      report(40, 5, "recoverable", "general processor error"),
+    ].join("\n"),
+  );
+  assert.equal(faults.counts.get("machine_check"), 4);
+  assert.deepEqual(
+    faults.newest.map(({ isUncorrected }) => isUncorrected),
+    [false, false, true, true],
+  );
+  assert.match(faults.newest[2]?.text ?? "", /memory error \(recoverable\)/);
+});
+
+test("each fault by the words that kernels of these years have for it", () => {
+  for (const [kind, text] of [
+    ["lockup", "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 3-... }"],
+    ["lockup", "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 43s!"],
+    ["hung_task", "INFO: task qemu-system-x86:1234 blocked in I/O wait for more than 120 seconds."],
+    ["oops", "divide error: 0000 [#1] PREEMPT SMP NOPTI"],
+    ["io_error", "critical medium error, dev sdd, sector 4 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 0"],
+    ["io_error", "blk_update_request: critical space allocation error, dev dm-4, sector 80 op 0x1:(WRITE)"],
+    // What a device does not know, it is asked no more: no fault.
+    [undefined, "operation not supported error, dev nvme0n1, sector 0 op 0x9:(WRITE_ZEROES) flags 0x0"],
+    [undefined, "critical target error, dev sda, sector 0 op 0x3:(DISCARD) flags 0x800"],
+  ] as const) {
+    assert.deepEqual(
+      faultsOf(`[1.000000] ${text}`).newest.map((fault) => fault.kind),
+      kind === undefined ? [] : [kind],
+      text,
+    );
+  }
+  const [hung] = faultsOf(
+    "[1.0] INFO: task qemu-system-x86:1234 blocked in I/O wait for more than 120 seconds.",
+  ).newest;
+  assert.equal(hung?.task, "qemu-system-x86");
+});

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
 import test from "node:test";
 import { readBonds } from "../../../agent/hardware/bonding.ts";
 import { readNetworkInterfaces } from "../../../agent/hardware/network.ts";
@@ -61,6 +63,14 @@ test("virtual functions of a NIC: possible, made, handed to guests", async (cont
   });
 });
 
+test("a function that a device's own driver hands to a guest, so that it can migrate, is handed to it", async (context) => {
+  const driver = "sys/devices/pci0000:3a/0000:3b:00.4/driver";
+  const host = await unpackHost(context, "worn-compute-node", { [driver]: null });
+  await symlink("../../../bus/pci/drivers/mlx5_vfio_pci", join(host.root, driver));
+  const functions = await readSriov(host);
+  assert.equal(functions.kind === "read" ? functions.value[0]?.assigned : functions, 4);
+});
+
 test("NICs without the guests' ends of theirs", async (context) => {
   const interfaces = await readNetworkInterfaces(await unpackHost(context, "worn-compute-node"));
   assert.ok(interfaces.kind === "read", JSON.stringify(interfaces));
@@ -80,4 +90,21 @@ test("NICs without the guests' ends of theirs", async (context) => {
     errors: 3,
     drops: 118,
   });
+});
+
+test("an interface without a link has no speed, whatever its driver tells", async (context) => {
+  const speeds = async (operstate: string): Promise<(number | undefined)[]> => {
+    const host = await unpackHost(context, "two-sockets", {
+      "sys/class/net/eno2/operstate": `${operstate}\n`,
+      "sys/class/net/eno2/speed": "10000\n",
+    });
+    const interfaces = await readNetworkInterfaces(host);
+    assert.ok(interfaces.kind === "read");
+    return interfaces.value.flatMap(({ name, speedBytesPerSecond }) =>
+      name === "eno2" ? [speedBytesPerSecond] : [],
+    );
+  };
+  assert.deepEqual(await speeds("up"), [1.25e9]);
+  for (const linkless of ["down", "lowerlayerdown", "notpresent"])
+    assert.deepEqual(await speeds(linkless), [undefined], linkless);
 });

@@ -3,7 +3,7 @@ import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { cpuTimesReader, readCpuModel } from "../../../agent/hardware/cpu.ts";
+import { cpuActivityReader, readCpuModel } from "../../../agent/hardware/cpu.ts";
 import { readDmi } from "../../../agent/hardware/dmi.ts";
 import { readKvm } from "../../../agent/hardware/kvm.ts";
 import { readMemory } from "../../../agent/hardware/memory.ts";
@@ -90,15 +90,32 @@ test("meminfo without MemAvailable is a failure with its name", async (context) 
 });
 
 test("CPU seconds by mode; a mode that the kernel does not count is absent", async () => {
-  const { secondsByMode } = read(await cpuTimesReader(server)());
+  const { secondsByMode } = read(await cpuActivityReader(server)());
   assert.equal(secondsByMode.user, 101_321.53);
   assert.equal(secondsByMode.steal, 1756.28);
-  assert.equal("guest" in read(await cpuTimesReader(vm)()).secondsByMode, false);
+  assert.equal("guest" in read(await cpuActivityReader(vm)()).secondsByMode, false);
+});
+
+test("what the CPUs switched between, and were interrupted by; a kernel that does not count it tells the rest", async (context) => {
+  const { secondsByMode, ...counted } = read(await cpuActivityReader(server)());
+  assert.deepEqual(counted, {
+    contextSwitches: 8_211_442,
+    interrupts: 199_292,
+    forks: 114_219,
+    running: 2,
+    blocked: 0,
+  });
+  const stat = "cpu  100 0 200 5000 300 0 0 70\nctxt many\nprocs_running 3\n";
+  const host = await unpackHost(context, "two-sockets", { "proc/stat": stat });
+  const { secondsByMode: _, ...some } = read(await cpuActivityReader(host)());
+  assert.deepEqual([some, secondsByMode.user], [{ running: 3 }, 101_321.53]);
+  const broken = await unpackHost(context, "two-sockets", { "proc/stat": "ctxt 5\n" });
+  assert.equal((await cpuActivityReader(broken)()).kind, "failed");
 });
 
 test("CPU seconds never fall: what the kernel lets fall, or computed below zero, stays at what it was", async (context) => {
   const host = await unpackHost(context, "two-sockets");
-  const look = cpuTimesReader(host);
+  const look = cpuActivityReader(host);
   const say = (line: string): Promise<void> => writeFile(join(host.procRoot, "stat"), `${line}\n`);
   await say("cpu  100 0 200 5000 300 0 0 70");
   await look();

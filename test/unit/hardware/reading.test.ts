@@ -1,6 +1,27 @@
 import assert from "node:assert/strict";
-import test from "node:test";
-import { parseNumberList, reading } from "../../../agent/hardware/reading.ts";
+import fs from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+import test, { type TestContext } from "node:test";
+import { readCpuFrequency } from "../../../agent/hardware/cpu-frequency.ts";
+import { meaningful } from "../../../agent/hardware/dmi.ts";
+import { readPciFunctions } from "../../../agent/hardware/pci.ts";
+import { readRaid } from "../../../agent/hardware/raid.ts";
+import { parseNumberList, reading, valueOf } from "../../../agent/hardware/reading.ts";
+import { unpackHost } from "../../lab/tree.ts";
+
+/** Has the kernel answer so for every file whose path has these words in it. */
+function answer(context: TestContext, words: string, code: string): void {
+  const readFile = fs.readFile;
+  const refused = Object.assign(new Error(code), { code });
+  context.mock.method(fs, "readFile", (path: string, encoding: "utf8") =>
+    path.includes(words) ? Promise.reject(refused) : readFile(path, encoding),
+  );
+  syncBuiltinESMExports();
+  context.after(() => {
+    context.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+}
 
 test("a file that never answers is a failure by the deadline, and holds one thread for all who ask", async () => {
   let started = 0;
@@ -22,4 +43,36 @@ test("lists of numbers as the kernel writes them", () => {
   assert.deepEqual(parseNumberList("", "cpulist"), []);
   assert.throws(() => parseNumberList("0-2-4", "cpulist"), /cpulist/);
   assert.throws(() => parseNumberList("0-99999999", "cpulist"), /cpulist/);
+});
+
+test("a CPU that goes offline while it is asked costs the others nothing", async (context) => {
+  const roots = await unpackHost(context, "two-sockets");
+  answer(context, "cpu1/cpufreq", "EBUSY");
+  assert.equal(valueOf(await readCpuFrequency(roots))?.highestHertz, 3.4e9);
+});
+
+test("an array that is stopped while it is looked at costs the others nothing", async (context) => {
+  const roots = await unpackHost(context, "worn-compute-node");
+  const names = async () => valueOf(await readRaid(roots))?.map(({ name }) => name);
+  const all = (await names()) ?? [];
+  assert.ok(all.length > 1, all.join());
+  answer(context, `${all[0] ?? ""}/md/`, "EBUSY");
+  assert.deepEqual(await names(), all.slice(1));
+});
+
+test("a PCI device that is pulled while it is read is gone, not unread", async (context) => {
+  const roots = await unpackHost(context, "four-cells");
+  const before = valueOf(await readPciFunctions(roots));
+  const [pulled] = before?.functions ?? [];
+  assert.ok(pulled !== undefined);
+  answer(context, pulled.address, "ENODEV");
+  const after = valueOf(await readPciFunctions(roots));
+  assert.deepEqual(after?.unread, before?.unread);
+  assert.equal(after?.functions.length, (before?.functions.length ?? 0) - 1);
+});
+
+test("the words that makers leave in a form are no words", () => {
+  for (const left of ["N/A", "Not Applicable", "0123456789", "xxxxxxxx", "Undefined", " "])
+    assert.equal(meaningful(left), undefined, left);
+  assert.equal(meaningful("S3X1234"), "S3X1234");
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { appendFile, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
@@ -31,7 +31,6 @@ test("temperatures by chip and label with their critical points; what faults or 
     sensor: "Package id 0",
     celsius: 96,
     criticalCelsius: 100,
-    criticalAlarm: false,
   });
   assert.equal(of("coretemp.1").length, 5);
   assert.deepEqual(
@@ -52,6 +51,20 @@ test("temperatures by chip and label with their critical points; what faults or 
   ]);
   assert.deepEqual(sensors.currents, [{ chip: "power_meter-ACPI000D:00", sensor: "PSU1 in", amperes: 1.79 }]);
   assert.deepEqual(sensors.powers, [{ chip: "power_meter-ACPI000D:00", sensor: "power1", watts: 412 }]);
+});
+
+test("a chip's alarm is its word for now; a processor keeps its own until the next boot, so it says nothing", async (context) => {
+  const alarm = "1\n";
+  const roots = await unpackHost(context, "sick-server", {
+    "sys/class/hwmon/hwmon1/temp1_crit_alarm": alarm,
+    "sys/class/hwmon/hwmon3/temp1_crit_alarm": alarm,
+  });
+  const { temperatures } = read(await sensorsReader(roots, still)(signal));
+  const alarms = temperatures.filter(({ criticalAlarm }) => criticalAlarm === true);
+  assert.deepEqual(
+    alarms.map(({ chip, sensor }) => `${chip} ${sensor}`),
+    ["nct6798 temp1"],
+  );
 });
 
 test("a fan has failed when its chip says so, or when it turned and stands still; an empty header has not", async (context) => {
@@ -164,6 +177,15 @@ test("PCI errors of each device that counts them, and lanes of endpoints; virtua
   ]);
 });
 
+test("a PCI device that is pulled is gone at the next look", async (context) => {
+  const roots = await unpackHost(context, "sick-server");
+  const look = pcieReader(roots, still);
+  const names = async (): Promise<string[]> => read(await look(signal)).map(({ device }) => device);
+  assert.deepEqual(await names(), ["0000:17:00.0", "0000:18:00.0", "0000:5e:00.0"]);
+  await rm(join(roots.sysRoot, "bus/pci/devices/0000:5e:00.0"), { recursive: true });
+  assert.deepEqual(await names(), ["0000:17:00.0", "0000:18:00.0"]);
+});
+
 test("energy is counted over the wrap of its counter, from the first look on", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const look = energyReader(roots);
@@ -175,22 +197,32 @@ test("energy is counted over the wrap of its counter, from the first look on", a
   assert.deepEqual(await joules(), { "package-0": 1, "package-0/dram": 0, "package-1": 2.5 });
 });
 
-test("an energy zone that went while it was read costs itself alone", async (context) => {
+test("an energy zone that went, or fails, costs itself alone, and its parts keep their names", async (context) => {
   const roots = await unpackHost(context, "sick-server", {
     "sys/class/powercap/intel-rapl:1/energy_uj": null,
+    "sys/class/powercap/intel-rapl:0/energy_uj": null,
+    "sys/class/powercap/intel-rapl:2/name": "psys\n",
+    "sys/class/powercap/intel-rapl:2/energy_uj": "7\n",
+    "sys/class/powercap/intel-rapl:2/max_energy_range_uj": "900\n",
+    "sys/class/powercap/intel-rapl:3/name": "psys\n",
+    "sys/class/powercap/intel-rapl:3/energy_uj": "8\n",
+    "sys/class/powercap/intel-rapl:3/max_energy_range_uj": "900\n",
   });
+  // The kernel answers EIO for it, as for a counter that its processor does not tell.
+  await symlink("/proc/self/mem", join(roots.sysRoot, "class/powercap/intel-rapl:0/energy_uj"));
   const zones = read(await energyReader(roots)(signal));
   assert.deepEqual(
     zones.map(({ zone }) => zone),
-    ["package-0", "package-0/dram"],
+    ["package-0/dram", "psys", "psys 2"],
   );
 });
 
 test("energy that only root may read is a failure that says so", async (context) => {
-  const roots = await unpackHost(context, "sick-server", {
-    "sys/class/powercap/intel-rapl:0/energy_uj": null,
-    "sys/class/powercap/intel-rapl:0/energy_uj/x": "",
-  });
+  const denied = ["intel-rapl:0", "intel-rapl:0:0", "intel-rapl:1"].flatMap((zone) => [
+    [`sys/class/powercap/${zone}/energy_uj`, null] as const,
+    [`sys/class/powercap/${zone}/energy_uj/x`, ""] as const,
+  ]);
+  const roots = await unpackHost(context, "sick-server", Object.fromEntries(denied));
   const energy = await energyReader(roots)(signal);
   assert.equal(energy.kind, "failed");
 });

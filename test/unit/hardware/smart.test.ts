@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { runChild } from "../../../agent/hardware/child.ts";
 import { readDisks } from "../../../agent/hardware/disks.ts";
+import { isNotWatched } from "../../../agent/hardware/reading.ts";
 import { parseSmartReport } from "../../../agent/hardware/smart-report.ts";
 import { SmartProbe } from "../../../agent/hardware/smart.ts";
+import { notRead } from "../../../agent/host/conditions/condition.ts";
 import { unpackHost } from "../../lab/tree.ts";
 
 const limits = { timeoutMs: 10_000, maxOutputBytes: 1024 ** 2, anyExitCode: true };
@@ -129,6 +132,31 @@ test("disks that the agent may not ask are denied, not without an answer", async
   assert.match(all.reason, /may not ask .*nvme0.*Permission denied/);
 });
 
+test("disks behind a RAID controller are not watched, which is neither well nor a failure", async (context) => {
+  const host = await unpackHost(context, "worn-compute-node");
+  const volume = report(
+    2,
+    {},
+    "Smartctl open device: /dev/sda failed: DELL or MegaRaid controller, please try adding '-d megaraid,N'",
+  );
+  const all = await new SmartProbe(host, () => runChild(["echo", volume], limits)).read(never);
+  assert.ok(all.kind === "failed" && isNotWatched(all), JSON.stringify(all));
+  const { kind, evidence } = notRead(all);
+  assert.equal(kind, "unwatched");
+  assert.match(evidence, /the disks behind .*nvme0: .*MegaRaid.*; the controller's own tool watches them/);
+});
+
+test("a disk that is pulled while it is looked at is none", async (context) => {
+  const host = await unpackHost(context, "worn-compute-node");
+  await mkdir(join(host.sysRoot, "class/nvme/nvme9"), { recursive: true });
+  const disks = await readDisks(host);
+  assert.ok(disks.kind === "read");
+  assert.deepEqual(
+    disks.value.map(({ name }) => name),
+    ["nvme0", "nvme1", "nvme2", "nvme3"],
+  );
+});
+
 test("SCSI and SATA disks are listed without their partitions; virtual ones are not", async (context) => {
   const host = await unpackHost(context, "worn-compute-node", {
     "sys/class/nvme": null,
@@ -158,7 +186,7 @@ test("a SATA disk's attributes and its own verdict", () => {
     // Makers keep more than the count there: smartctl's text tells them apart.
     { id: 5, name: "Reallocated_Sector_Ct", value: 98, raw: { value: 65_548, string: "12 (1 0)" } },
     { id: 177, name: "Wear_Leveling_Count", value: 7, raw: { value: 2900 } },
-    { id: 187, name: "Reported_Uncorrect", value: 100, raw: { value: 3 } },
+    { id: 187, name: "Reported_Uncorrect", value: 100, raw: { value: 65_539, string: "3 (1 0)" } },
     // As Seagate's drives tell it.
     { id: 240, name: "Head_Flying_Hours", value: 100, raw: { value: 2 ** 60, string: "5310h+17m+04.236s" } },
     { id: 197, name: "Current_Pending_Sector", value: 100, raw: { value: 8, string: "8" } },
@@ -195,6 +223,16 @@ test("a SCSI disk's grown defects are sectors that it replaced; a count that mak
   });
 });
 
+test("an NVMe disk whose counts make no sense is judged by what does", () => {
+  const nvme = { critical_warning: 4, percentage_used: 3, media_errors: 2 ** 64, data_units_read: -1 };
+  const parsed = parseSmartReport(
+    report(8, { nvme_smart_health_information_log: nvme, temperature: { current: "hot" } }),
+  );
+  assert.ok(parsed.kind === "health");
+  const { warnings, ...told } = parsed.health;
+  assert.deepEqual([told, warnings.get("reliability")], [{ wearRatio: 0.03, mediaErrors: 2 ** 64 }, true]);
+});
+
 test("answers that are none: asleep, not allowed, no such thing, broken", () => {
   assert.equal(parseSmartReport(report(2, {}, "Device is in STANDBY mode, exit(2)")).kind, "asleep");
   const denied = parseSmartReport(
@@ -202,6 +240,9 @@ test("answers that are none: asleep, not allowed, no such thing, broken", () => 
   );
   assert.equal(denied.kind, "denied");
   assert.equal(parseSmartReport(report(1, {}, "/dev/vda: Unable to detect device type")).kind, "silent");
+  const volume =
+    "Smartctl open device: /dev/sda failed: DELL or MegaRaid controller, please try adding '-d megaraid,N'";
+  assert.deepEqual(parseSmartReport(report(2, {}, volume)), { kind: "hidden", reason: volume });
   assert.equal(parseSmartReport(report(4, { smart_support: { available: false } })).kind, "silent");
   assert.throws(
     () => parseSmartReport(report(2, {}, "Smartctl open device: /dev/sda failed: No such device")),

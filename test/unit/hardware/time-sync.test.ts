@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
 import { readTimeSync } from "../../../agent/hardware/time-sync.ts";
 
 const never = new AbortController().signal;
@@ -10,7 +11,10 @@ const programs =
   (argv: readonly string[]): Promise<{ stdout: string; stderr: string }> => {
     const command = argv.join(" ");
     const found = Object.entries(answers).find(([words]) => command.startsWith(words));
-    if (found === undefined) return Promise.reject(new Error(`${argv[0] ?? ""}: not there`));
+    if (found === undefined)
+      return Promise.reject(
+        new SocleError("unavailable", "CHILD_NOT_STARTED", `${argv[0] ?? ""}: not there`),
+      );
     return Promise.resolve({ stdout: found[1], stderr: "" });
   };
 
@@ -19,9 +23,14 @@ const status = (offset: string) => ({
   "timedatectl timesync-status": `       Server: 192.0.2.1 (ntp.example)\nPoll interval: 34min 8s (min: 32s; max 34min 8s)\n      Stratum: 2\n       Offset: ${offset}\n        Delay: 48.943ms\n`,
 });
 
+/** What chronyc says of a server that it last heard of so long ago, and asks about so often. */
+const tracking = (silentSeconds: number, betweenSeconds = 64.2): string => {
+  const heardAt = (Date.now() / 1000 - silentSeconds).toFixed(9);
+  return `C0000201,192.0.2.1,3,${heardAt},0.000412000,-0.000011,0.000020,-3.2,0.0,0.1,0.002,0.001,${betweenSeconds},Normal\n`;
+};
+
 test("chrony's word counts before all others", async () => {
-  const chronyc =
-    "C0000201,192.0.2.1,3,1795560205.323992105,0.000412000,-0.000011,0.000020,-3.2,0.0,0.1,0.002,0.001,64.2,Normal\n";
+  const chronyc = tracking(60);
   const reading = await readTimeSync(never, programs({ chronyc, ...kernelSays("no"), ...status("+1s") }));
   assert.deepEqual(reading, {
     kind: "read",
@@ -33,6 +42,18 @@ test("chrony that has found no server keeps no time", async () => {
   const chronyc = "00000000,,0,0.000000000,0.000000000,0.0,0.0,0.0,0.0,0.0,1.0,1.0,0.0,Not synchronised\n";
   const reading = await readTimeSync(never, programs({ chronyc }));
   assert.deepEqual(reading, { kind: "read", value: { source: "chrony", synced: false } });
+});
+
+test("chrony that has heard nothing of its servers for hours keeps no time, whatever it says", async () => {
+  const synced = async (chronyc: string) => {
+    const reading = await readTimeSync(never, programs({ chronyc }));
+    return reading.kind === "read" ? reading.value : reading;
+  };
+  assert.deepEqual(await synced(tracking(2 * 86_400)), { source: "chrony", synced: false });
+  const kept = { source: "chrony", synced: true, offsetSeconds: 0.000412 };
+  assert.deepEqual(await synced(tracking(2 * 3600)), kept);
+  // Of servers that it asks every four and a half hours.
+  assert.deepEqual(await synced(tracking(86_400, 16_384)), kept);
 });
 
 test("timesyncd's offset, with systemd's units, and the kernel's word on whether it holds", async () => {
@@ -62,10 +83,17 @@ test("the kernel itself, in micro- and in nanoseconds; one that nobody keeps has
   assert.deepEqual(await said("5 0 64\n"), { kind: "read", value: { source: "kernel", synced: false } });
 });
 
-test("where nobody can be asked it says so and why", async () => {
-  const reading = await readTimeSync(never, programs({ chronyc: "nonsense" }));
-  assert.ok(reading.kind === "unsupported");
-  assert.match(reading.reason, /chronyc said "nonsense".*timedatectl: not there.*perl: not there/);
+test("whoever cannot be understood or does not answer is a failure, and says why", async () => {
+  const nonsense = await readTimeSync(never, programs({ chronyc: "nonsense" }));
+  assert.ok(nonsense.kind === "failed");
+  assert.match(nonsense.reason, /chronyc said "nonsense"; timedatectl: not there; perl: not there/);
+  const late = (argv: readonly string[]) =>
+    Promise.reject(new SocleError("timeout", "CHILD_TIMEOUT", `${argv[0] ?? ""} did not end`));
+  assert.equal((await readTimeSync(never, late)).kind, "failed");
+});
+
+test("only where there is nobody to ask the clock is not watched at all", async () => {
+  assert.equal((await readTimeSync(never, programs({}))).kind, "unsupported");
 });
 
 test("this machine's own clock, asked for real", async () => {

@@ -72,10 +72,15 @@ test("a CPU within 5 °C of critical for a minute takes no new VMs, until ten mi
 });
 
 test("a temperature that its chip calls critical asks for an evacuation", async (context) => {
-  const { host, write } = await start(context, healthy);
+  const alarm = "sys/class/hwmon/hwmon3/temp1_crit_alarm";
+  const { host, write } = await start(context, { ...healthy, [alarm]: "0\n" });
+  // The processor's was true once since boot, and never ends.
   await write("sys/class/hwmon/hwmon1/temp1_crit_alarm", "1\n");
   await host.lookAgain("sensors", 2);
-  assert.match(host.condition("Thermal"), /^true evacuate CriticalTemperature: coretemp\.1 Package id 1/);
+  assert.match(host.condition("Thermal"), /^false none/);
+  await write(alarm, "1\n");
+  await host.lookAgain("sensors", 2);
+  assert.match(host.condition("Thermal"), /^true evacuate CriticalTemperature: nct6798 temp1/);
 });
 
 test("one fan lost for a minute degrades, two take no new VMs", async (context) => {
@@ -88,6 +93,17 @@ test("one fan lost for a minute degrades, two take no new VMs", async (context) 
     host.condition("Fan"),
     /^true no_schedule SeveralFansLost: nct6798 SYS_FAN1, nct6798 SYS_FAN2/,
   );
+});
+
+test("a fan that turned since the host booted has failed when it stands still, whatever agent looks", async (context) => {
+  const still = { ...healthy, "sys/class/hwmon/hwmon3/fan1_input": "0\n" };
+  const { host: before } = await start(context, healthy);
+  const { host: after } = await start(context, still);
+  await after.lookAgain("sensors", 1);
+  assert.match(after.condition("Fan"), /^false none/);
+  after.health.seen.restore(before.health.seen.all);
+  await after.lookAgain("sensors", 7);
+  assert.match(after.condition("Fan"), /^true degraded FanLost: nct6798 SYS_FAN1/);
 });
 
 test("corrected memory errors: what was there before does not count, 51 in a day degrade, 1001 in an hour evacuate", async (context) => {

@@ -37,7 +37,7 @@ export class HostOfTree {
       certificate: () => ({ kind: "unsupported", reason: "nothing is to be proved" }),
       filesystems,
       journals,
-      logs: { seenLogs: {}, keepSeen: () => undefined },
+      memory: { seen: this.health.seen, seenLogs: {}, keepSeen: () => undefined },
       watchedPaths: () => [],
       vmPaths: () => [],
     });

@@ -76,6 +76,7 @@ const deviceValues: FixedValues = {
     },
   ]),
   disks: sampled([failingDisk]),
+  mappedDevices: sampled([{ device: "dm-3", name: "vg0-vm--disks" }]),
   diskHealth: sampled([
     {
       disk: failingDisk,
@@ -235,16 +236,18 @@ export const fixedValues: FixedValues = {
       hugepages: { kind: "unsupported", reason: "none" },
     },
   ]),
-  cpu: sampled({ secondsByMode: { user: 1000.25, idle: 50_000.5 } }),
-  cpuFrequency: sampled({ lowestHertz: 8e8, averageHertz: 2.45e9, highestHertz: 3.4e9 }, 60_000),
-  activity: sampled({
-    loadAverage: { 1: 12.41, 5: 9.87, 15: 8.02 },
-    threads: 3127,
+  cpu: sampled({
+    secondsByMode: { user: 1000.25, idle: 50_000.5 },
     running: 14,
     blocked: 2,
     contextSwitches: 8_211_442,
     interrupts: 199_292,
     forks: 114_219,
+  }),
+  cpuFrequency: sampled({ lowestHertz: 8e8, averageHertz: 2.45e9, highestHertz: 3.4e9 }, 60_000),
+  activity: sampled({
+    loadAverage: { 1: 12.41, 5: 9.87, 15: 8.02 },
+    threads: 3127,
     openFiles: 5728,
     maxOpenFiles: 2 ** 63,
     majorFaults: 9844,
