@@ -131,7 +131,10 @@ function inventoryToProto(inventory: HostInventory): Inventory {
       ...pool,
       observation: { presence: presences.toProto(presence), observedAt: toTimestamp(observedAtMs) },
     })),
-    networks: [...networks],
+    networks: networks.map(({ presence, observedAtMs, ...network }) => ({
+      ...network,
+      observation: { presence: presences.toProto(presence), observedAt: toTimestamp(observedAtMs) },
+    })),
     traits: [...traits],
     devices: devices.map(({ kind, ...device }) => ({ ...device, kind: deviceKinds.toProto(kind) })),
     compatibility: compatibility === undefined ? null : compatibilityToProto(compatibility),
@@ -176,6 +179,7 @@ function etagOf({ identity, inventory, capacity, health, scheduling }: HostSnaps
         allocatedBytes: steps(pool.allocatedBytes),
         availableBytes: steps(pool.availableBytes),
       })),
+      networks: inventory.networks.map((network) => ({ ...network, observedAtMs: undefined })),
     },
     capacity: { ...capacity, generation: undefined },
     health: {

@@ -116,6 +116,9 @@ export interface HostNetwork {
   readonly name: string;
   readonly bridge: string;
   readonly active: boolean;
+  /** "unknown": as it was seen last. */
+  readonly presence: "present" | "unknown";
+  readonly observedAtMs: number;
 }
 
 export interface HostCapacity {

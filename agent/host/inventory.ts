@@ -13,7 +13,7 @@ import { assembleCells, type Part } from "./cells.ts";
 import { compatibilityOf } from "./compatibility.ts";
 import { assembleDevices, type DeviceNames } from "./devices.ts";
 import type { Compatibility, HostInventory, HostNetwork, StoragePool } from "./host.ts";
-import type { PoolFacts, Versions } from "./libvirt-facts.ts";
+import type { NetworkFacts, PoolFacts, Versions } from "./libvirt-facts.ts";
 import { withOutOfUse } from "./out-of-use.ts";
 import { sharedIdOf } from "./shared-id.ts";
 import type { VolumeCapacities } from "./storage-ledger.ts";
@@ -28,7 +28,8 @@ export function lasting(inventory: HostInventory): string {
   const storagePools = inventory.storagePools.map(
     ({ allocatedBytes: _, availableBytes: __, observedAtMs: ___, ...pool }) => pool,
   );
-  return JSON.stringify({ ...inventory, cells, storagePools });
+  const networks = inventory.networks.map(({ observedAtMs: _, ...network }) => network);
+  return JSON.stringify({ ...inventory, cells, storagePools, networks });
 }
 
 /** Everything that was read in one round. */
@@ -50,7 +51,7 @@ export interface InventorySources {
   readonly versions: Versions | undefined;
   readonly memoryBytes: Reading<number>;
   readonly pools: Reading<readonly PoolFacts[]>;
-  readonly networks: Reading<readonly HostNetwork[]>;
+  readonly networks: Reading<readonly NetworkFacts[]>;
   /** Space by path, of the pools that are directories. */
   readonly spaces: ReadonlyMap<string, Reading<FilesystemSpace>>;
   /** By pool, of those that are active. */
@@ -124,7 +125,7 @@ export function assembleInventory(
     ...(cpu === undefined ? {} : { cpu }),
     cells: cells.value,
     storagePools: pools.value,
-    networks: valueOf(sources.networks) ?? before.networks,
+    networks: assembleNetworks(sources.networks, before.networks, nowMs),
     devices: devices.value,
     traits: traitsOf({ ...sources, cells: cells.value, devices: devices.value }),
     ...(compatibility === undefined ? {} : { compatibility }),
@@ -215,8 +216,18 @@ const withSharedId = (sharedId: string | undefined): { sharedId?: string } =>
 
 const unread = { kind: "failed", reason: "not asked" } as const;
 
-function unknownNow(pool: StoragePool): StoragePool {
-  return { ...pool, presence: "unknown" };
+/** A list that could not be had says nothing about any network. */
+function assembleNetworks(
+  networks: InventorySources["networks"],
+  before: readonly HostNetwork[],
+  nowMs: number,
+): readonly HostNetwork[] {
+  if (networks.kind !== "read") return before.map(unknownNow);
+  return networks.value.map((network) => ({ ...network, presence: "present", observedAtMs: nowMs }));
+}
+
+function unknownNow<T extends StoragePool | HostNetwork>(one: T): T {
+  return { ...one, presence: "unknown" };
 }
 
 function sizesOf(

@@ -61,6 +61,9 @@ export interface PoolDetails {
   readonly availableBytes: number;
 }
 
+/** A network as libvirt shows it. */
+export type NetworkFacts = Omit<HostNetwork, "presence" | "observedAtMs">;
+
 /** How long an answer is waited for, all calls that it takes together. */
 export interface Patience {
   readonly signal: AbortSignal;
@@ -191,7 +194,7 @@ export class LibvirtFacts {
     });
   }
 
-  networks(patience: Patience): Promise<Reading<readonly HostNetwork[]>> {
+  networks(patience: Patience): Promise<Reading<readonly NetworkFacts[]>> {
     return this.#ask(patience, async (options) => {
       const list = { needResults: true, flags: 0 };
       const { nets } = await this.#libvirt.call(connectListAllNetworks, list, options);
@@ -204,7 +207,7 @@ export class LibvirtFacts {
     });
   }
 
-  async #network(net: Network, options: Options): Promise<HostNetwork> {
+  async #network(net: Network, options: Options): Promise<NetworkFacts> {
     const { active } = await this.#libvirt.call(networkIsActive, { net }, options);
     const { xml } = await this.#libvirt.call(networkGetXmlDesc, { net, flags: 0 }, options);
     return { name: net.name, bridge: parseNetwork(xml).bridge?.name ?? "", active };

@@ -219,7 +219,7 @@ export function hostOf(of: { cells: number; cpus: number; name?: string; used?: 
         pool("default", { capacityBytes: 1.8e12, allocatedBytes: 0.9e12, availableBytes: 0.7e12 }),
         pool("nvme-fast", { capacityBytes: 7.6e12, allocatedBytes: 2.2e12, availableBytes: 5.3e12 }),
       ],
-      networks: [{ name: "default", bridge: "virbr0", active: true }],
+      networks: [{ name: "default", bridge: "virbr0", active: true, presence: "present", observedAtMs: 0 }],
     },
     capacity: {
       complete: true,

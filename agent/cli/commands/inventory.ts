@@ -30,7 +30,7 @@ export async function renderInventory(host: Host__Output, paint: Paint): Promise
     [
       { title: "NETWORK", cell: ({ name }) => name },
       { title: "BRIDGE", cell: ({ bridge }) => bridge },
-      { title: "STATE", cell: ({ active }) => (active ? "active" : "inactive") },
+      { title: "STATE", cell: stateOf },
     ],
     networks,
   );
@@ -90,16 +90,18 @@ const cellColumns = [
   { title: "DISTANCES", cell: ({ distances }: NumaCell__Output) => distances.join(" ") },
 ];
 
+/** What is not known now is not what it was: only its state as last seen is. */
+function stateOf({ active, observation }: Pick<StoragePool__Output, "active" | "observation">): string {
+  const state = active ? "active" : "inactive";
+  return observation?.presence === "PRESENCE_UNKNOWN" ? `unknown (${state} when last seen)` : state;
+}
+
 const amount = (bytes: number | undefined): string => (bytes === undefined ? "?" : formatBytes(bytes));
 
 const poolColumns = [
   { title: "POOL", cell: ({ name }: StoragePool__Output) => name },
   { title: "TYPE", cell: ({ type }: StoragePool__Output) => type },
-  {
-    title: "STATE",
-    cell: ({ active, observation }: StoragePool__Output) =>
-      observation?.presence === "PRESENCE_UNKNOWN" ? "unknown" : active ? "active" : "inactive",
-  },
+  { title: "STATE", cell: stateOf },
   { title: "SIZE", cell: (pool: StoragePool__Output) => amount(pool.capacityBytes), align: "right" as const },
   {
     title: "FREE",

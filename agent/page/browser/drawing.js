@@ -85,7 +85,7 @@ function drawPool(pool) {
   const { name, type, active, presence, capacityBytes, allocatedBytes, availableBytes, provisionedBytes } =
     pool;
   const known = presence === "present" && active && capacityBytes !== undefined && capacityBytes > 0;
-  const state = !active ? "inactive" : presence === "unknown" ? "unknown" : undefined;
+  const state = presence === "unknown" ? "not known now" : active ? undefined : "inactive";
   const used = known && availableBytes !== undefined ? (capacityBytes - availableBytes) / capacityBytes : 0;
   const sold = known && allocatedBytes !== undefined ? Math.min(1, allocatedBytes / capacityBytes) : 0;
   const svg = s(
@@ -113,12 +113,13 @@ function drawPool(pool) {
 }
 
 /** @param {Host["networks"][number]} network */
-function drawNetwork({ name, bridge, active }) {
+function drawNetwork({ name, bridge, active, presence }) {
+  const isKnown = presence === "present";
   return h(
     "div",
-    { class: active ? "store network" : "store network unsure" },
+    { class: active && isKnown ? "store network" : "store network unsure" },
     h("span", {}, h("b", {}, name), " network"),
-    h("span", { class: "free" }, active ? bridge || "active" : "inactive"),
+    h("span", { class: "free" }, isKnown ? (active ? bridge || "active" : "inactive") : "not known now"),
   );
 }
 

@@ -222,6 +222,21 @@ test("the host's etag is for what matters, not for what moves all the time", () 
   assert.notEqual(hostToProto(hostSnapshot, [vm("a")], true).etag, hostToProto(hostSnapshot, [], true).etag);
 });
 
+test("a network goes over the wire with whether it is known now; that time alone passed is no change", () => {
+  const { responseSerialize, responseDeserialize } = protos.host.GetHost;
+  const seen = (changes: { observedAtMs?: number; presence?: "present" }) => {
+    const networks = hostSnapshot.inventory.networks.map((network) => ({ ...network, ...changes }));
+    return hostToProto({ ...hostSnapshot, inventory: { ...hostSnapshot.inventory, networks } }, [], true);
+  };
+  const [network] = responseDeserialize(responseSerialize(seen({}))).inventory?.networks ?? [];
+  assert.deepEqual(
+    [network?.active, network?.observation?.presence, network?.observation?.observedAt?.seconds],
+    [true, "PRESENCE_UNKNOWN", 1],
+  );
+  assert.equal(seen({ observedAtMs: 2000 }).etag, seen({}).etag);
+  assert.notEqual(seen({ presence: "present" }).etag, seen({}).etag);
+});
+
 test("what VMs take is absent on the wire before they were listed, never zero", () => {
   const { responseSerialize, responseDeserialize } = protos.host.GetHost;
   const { capacity } = responseDeserialize(responseSerialize(hostToProto(unlisted(hostSnapshot), [], false)));

@@ -77,7 +77,7 @@ export const hostSnapshot: HostSnapshot = {
     incompleteReasons: [],
     cells: [{ id: 0, cpus: [0, 1], memoryBytes: 2 ** 34, pages: [], distances: [10] }],
     storagePools: [],
-    networks: [{ name: "default", bridge: "virbr0", active: true }],
+    networks: [{ name: "default", bridge: "virbr0", active: true, presence: "unknown", observedAtMs: 1_000 }],
     devices: [],
     traits: ["kvm"],
   },

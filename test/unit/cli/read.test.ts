@@ -438,6 +438,9 @@ test("inventory shows cells, pools with what they share, devices and what guests
         thinRatio: 2,
       },
     ],
+    networks: [
+      { name: "default", bridge: "virbr0", active: true, observation: { presence: "PRESENCE_UNKNOWN" } },
+    ],
     devices: [
       {
         address: "0000:3b:00.2",
@@ -462,6 +465,7 @@ test("inventory shows cells, pools with what they share, devices and what guests
     /incomplete +networks: timed out/,
     /1 +2-3,10-11 \(4,12 offline\) +2 +L3 2-3,10-11 +128 ?GiB +16 x 1 ?GiB +12 10/,
     /vms +rbd +active +1 ?TiB +\? +512 ?GiB of 2x +c0ffee/,
+    /default +virbr0 +unknown \(active when last seen\)/,
     /0000:3b:00\.2 +network +ConnectX VF +vfio-pci +97 +1 +of 0000:3b:00\.0/,
   ])
     assert.match(stdout, line);

@@ -138,6 +138,15 @@ test("libvirt away: the machine is still there, and why the rest is not is said 
   ]);
 });
 
+test("libvirt away: its networks are not known now, and as they were seen last", async () => {
+  const networks = { kind: "read", value: [{ name: "default", bridge: "virbr0", active: true }] } as const;
+  const seen = assembleInventory(await sources({ networks }), emptyInventory, 1);
+  const [before] = seen.networks;
+  assert.deepEqual([before?.presence, before?.observedAtMs], ["present", 1]);
+  const [after] = assembleInventory(await sources({ networks: away }), seen, 2).networks;
+  assert.deepEqual([after?.presence, after?.active, after?.observedAtMs], ["unknown", true, 1]);
+});
+
 test("sysfs away: libvirt's cells, without its plain pages", async () => {
   const inventory = assembleInventory(
     await sources({ nodes: unreadable, memory: unreadable }),
