@@ -80,6 +80,7 @@ export function hostToProto(snapshot: HostSnapshot, vms: readonly Vm[], complete
       alive: truths.toProto(health.alive),
       schedulable: truths.toProto(health.schedulable),
       safeToFence: truths.toProto(health.safeToFence),
+      notSchedulableBy: [...health.notSchedulableBy],
     },
     vms: counts,
     schedulingState: schedulingStates.toProto(scheduling.state),

@@ -6,7 +6,7 @@ import { ApiServer } from "../api/server.ts";
 import type { Service } from "../kernel/service.ts";
 import { allCollectors } from "../metrics/collectors/index.ts";
 import { Exposition } from "../metrics/render.ts";
-import { metricsServer } from "../metrics/server.ts";
+import { metricsServer, whyNotReady } from "../metrics/server.ts";
 import type { Sources } from "../metrics/sources.ts";
 import { Enrollment } from "../scheduler/enrollment.ts";
 import type { StatusPage } from "../page/page.ts";
@@ -154,7 +154,6 @@ function buildMetrics(
   isServing: () => boolean,
 ): readonly Service[] {
   if (metrics.listen === null) return [];
-  const notReady = [{ reason: "NOT_READY", message: "the agent is starting or stopping" }];
   const exposition = new Exposition({
     collectors: allCollectors(),
     disabled: metrics.disabledCollectors,
@@ -162,7 +161,7 @@ function buildMetrics(
     log,
     sources,
   });
-  const readiness = (): typeof notReady => (isServing() ? [] : notReady);
+  const readiness = () => whyNotReady({ serving: isServing(), listed: sources.vms.complete });
   return [metricsServer({ listen: metrics.listen, log, readiness, exposition, page })];
 }
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { readText, readTextIfThere, reading, type Reading } from "./reading.ts";
+import { isAbsent, readText, readTextIfThere, reading, type Reading } from "./reading.ts";
 import type { Roots } from "./roots.ts";
+import { notHere } from "./walk.ts";
 
 export interface Bond {
   readonly name: string;
@@ -18,10 +19,19 @@ export function readBonds(roots: Roots): Promise<Reading<readonly Bond[]>> {
   const net = join(roots.sysRoot, "class/net");
   const masters = join(net, "bonding_masters");
   return reading(masters, async () => {
-    const names = words(await readText(masters));
+    const names = words(await readMasters(masters));
     const bonds = await Promise.all(names.map((name) => readBond(net, name)));
     return bonds.filter((bond) => bond !== undefined);
   });
+}
+
+async function readMasters(path: string): Promise<string> {
+  try {
+    return await readText(path);
+  } catch (cause) {
+    if (isAbsent(cause)) throw notHere("nothing is bonded, the kernel's bonding driver is not loaded");
+    throw cause;
+  }
 }
 
 /** Undefined: it went while it was looked at. */

@@ -81,7 +81,9 @@ function start<T>(key: string, read: () => Promise<T>): Promise<Reading<T>> {
 function notRead<T>(cause: unknown): Reading<T> {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const code = errorCode(cause);
-  return isAbsent(cause) ? { kind: "unsupported", reason } : { kind: "failed", reason, code };
+  if (!isAbsent(cause)) return { kind: "failed", reason, code };
+  const isFile = code === "ENOENT" && cause instanceof Error && "path" in cause;
+  return { kind: "unsupported", reason: isFile ? `there is no ${String(cause.path)}` : reason };
 }
 
 /** The system's answer is that there is no such thing, or no more. */

@@ -24,6 +24,8 @@ const WHOLE = "";
 const MOST_EVIDENCE = 8;
 /** The reason of a condition that is unknown because the agent may not look: it has no effect, and hides nothing. */
 export const NOT_WATCHED = "NotWatched";
+/** The same where this machine has nothing of the kind to look at. */
+export const NOT_PRESENT = "NotPresent";
 
 /** A trigger, and how it stands with each of its subjects: a DIMM, a disk, a pool. */
 interface HeldTrigger {
@@ -221,7 +223,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
       state,
       conditions: all.map(({ condition }) => condition),
       alive: facts.probing ? "true" : "unknown",
-      schedulable: schedulable(all, facts.cordoned),
+      ...schedulable(all, facts.cordoned),
       safeToFence: safeToFence(facts.guests, this.#held.get("LibvirtUnresponsive")?.condition.status),
     };
   }
@@ -292,13 +294,17 @@ function compose(
   const on = inStatus("true");
   const unknown = inStatus("unknown");
   const isUnwatched = unknown.every(({ state }) => state.isUnwatched === true);
-  const status: Truth = on.length > 0 ? "true" : unknown.length > 0 ? "unknown" : "false";
+  // What is not there says nothing; where there is nothing at all, nobody has seen that anything is well.
+  const well = inStatus("false").filter(({ state }) => state.isAbsent !== true);
+  const status: Truth =
+    on.length > 0 ? "true" : unknown.length > 0 || well.length === 0 ? "unknown" : "false";
   const effect = worst(on.map(({ rule }) => rule.effect));
   const reasons = {
     true: on.find(({ rule }) => rule.effect === effect)?.rule.reason ?? "",
-    unknown: isUnwatched ? NOT_WATCHED : "Unknown",
+    unknown: unknown.length === 0 ? NOT_PRESENT : isUnwatched ? NOT_WATCHED : "Unknown",
     false: "Healthy",
   };
+  const told = { true: on, unknown: unknown.length > 0 ? unknown : inStatus("false"), false: well };
   const latched = on.filter(({ state }) => state.latch !== undefined);
   const condition = {
     type,
@@ -306,7 +312,7 @@ function compose(
     // Unknown is not healthy; but what nobody is to watch says nothing against the host.
     effect: status === "unknown" && !isUnwatched ? ("degraded" as const) : effect,
     reason: reasons[status],
-    evidence: joined(inStatus(status).map(({ state }) => state.evidence)),
+    evidence: joined(told[status].map(({ state }) => state.evidence)),
     subjects: [...new Set(on.map(({ subject }) => subject))].filter((subject) => subject !== WHOLE).sort(),
     lastProbeMs: Math.max(...all.map(({ state }) => state.lastProbe.wallMs)),
     latched: latched.length > 0,
@@ -323,17 +329,24 @@ function joined(evidence: readonly string[]): string {
   return told.slice(0, MOST_EVIDENCE).join("; ") + more;
 }
 
-function schedulable(all: readonly Held[], cordoned: boolean): Truth {
+function schedulable(
+  all: readonly Held[],
+  cordoned: boolean,
+): Pick<HostHealth, "schedulable" | "notSchedulableBy"> {
   const forbids = (effect: Effect): boolean => effects.indexOf(effect) >= effects.indexOf("no_schedule");
-  if (cordoned || all.some(({ condition }) => forbids(condition.effect))) return "false";
-  const open = all.some(({ triggers }) =>
+  const forbidding = all.filter(({ condition }) => forbids(condition.effect));
+  const open = all.filter(({ triggers }) =>
     triggers.some(
       ({ rule, states }) =>
         forbids(rule.effect) &&
         [...states.values()].some(({ status, isUnwatched }) => status === "unknown" && isUnwatched !== true),
     ),
   );
-  return open ? "unknown" : "true";
+  const typesOf = (held: readonly Held[]): string[] => held.map(({ condition }) => condition.type).sort();
+  return {
+    schedulable: cordoned || forbidding.length > 0 ? "false" : open.length > 0 ? "unknown" : "true",
+    notSchedulableBy: [...new Set([...typesOf(forbidding), ...typesOf(open)])],
+  };
 }
 
 /** Only a complete look at libvirt that shows no guest makes it safe. Guests live on while libvirt is away. */

@@ -199,6 +199,8 @@ export interface HostHealth {
   readonly alive: Truth;
   /** New VMs may be put here: no condition forbids it, none that could is unknown, and nobody cordoned the host. */
   readonly schedulable: Truth;
+  /** The conditions for which it is not true: those that forbid it, then those that could and are unknown. */
+  readonly notSchedulableBy: readonly string[];
   /** Cutting the power would lose no guest. Answered when asked: the agent never asks for a fence on metrics. */
   readonly safeToFence: Truth;
 }

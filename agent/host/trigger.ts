@@ -39,10 +39,11 @@ export interface TriggerRule {
 
 /**
  * What a probe says: past the threshold to enter, past the one to leave, between the two, or it could not tell.
- * `unwatched`: it was not let look, or has nothing to look with.
+ * `unwatched`: it was not let look, or has nothing to look with. `absent`: this machine has nothing of the kind to look
+ * at, which is no fault and moves its state as a good one does, but nobody has seen that anything is well.
  */
 export interface Verdict {
-  readonly kind: "bad" | "between" | "good" | "unknown" | "unwatched";
+  readonly kind: "bad" | "between" | "good" | "absent" | "unknown" | "unwatched";
   readonly evidence: string;
 }
 
@@ -74,6 +75,8 @@ export interface TriggerState {
   readonly unknownProbes: number;
   /** It is unknown because nobody looks, which is the operator's choice. */
   readonly isUnwatched?: true;
+  /** There is nothing of the kind to look at. */
+  readonly isAbsent?: true;
   readonly lastKnown?: "true" | "false";
   /** Monotonic times of the last changes between true and false. */
   readonly flipsMs: readonly number[];
@@ -125,7 +128,7 @@ export function step(
   at: Moment,
   flapping: Flapping,
 ): TriggerState {
-  const { bad, good, isUnwatched: _, cause = state.evidence, ...rest } = state;
+  const { bad, good, isUnwatched: _, isAbsent: __, cause = state.evidence, ...rest } = state;
   const { evidence } = verdict;
   const isHeld = state.latch !== undefined || at.monotonicMs < (state.stayUntilMs ?? -Infinity);
   const tells = state.status !== "true" || verdict.kind === "bad";
@@ -159,9 +162,11 @@ export function step(
       const next = { ...seen, unknownProbes: 0 };
       return state.status === "unknown" ? turned(next, "false") : next;
     }
+    case "absent":
     case "good": {
       const streak = longer(good, at);
-      const next = { ...seen, unknownProbes: 0, good: streak };
+      const isAbsent = verdict.kind === "absent" ? { isAbsent: true as const } : {};
+      const next = { ...seen, ...isAbsent, unknownProbes: 0, good: streak };
       if (state.status === "unknown") return turned(next, "false");
       const leaves = state.status === "true" && !isHeld && reached(streak, rule.leave, at);
       return leaves ? turned(next, "false") : next;
@@ -195,13 +200,14 @@ export function acknowledge(rule: TriggerRule, state: TriggerState): TriggerStat
 /** What its probes find while it is on and they find less than it came on with. */
 function foundNow(rule: TriggerRule, good: RunningStreak | undefined, verdict: Verdict, at: Moment): string {
   switch (verdict.kind) {
+    case "absent":
     case "good": {
       const { sinceMs } = longer(good, at);
       const utc = (monotonicMs: number): string =>
         `${new Date(at.wallMs + monotonicMs - at.monotonicMs).toISOString().slice(0, 19)}Z`;
       const { forMs } = rule.leave;
       const until = forMs > 0 ? `${utc(sinceMs + forMs)} at the earliest` : "it was looked at again";
-      return `${verdict.evidence}, well since ${utc(sinceMs)} (held until ${until})`;
+      return `${verdict.evidence}, ${verdict.kind === "good" ? "well" : "so"} since ${utc(sinceMs)} (held until ${until})`;
     }
     case "unknown":
     case "unwatched":

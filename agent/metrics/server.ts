@@ -60,6 +60,17 @@ const statusByKind = new Map<ErrorKind, number>([
   ["unavailable", 503],
 ]);
 
+/** Why the agent is not ready: it does not serve, or it does not know which VMs there are and refuses their changes. */
+export function whyNotReady(seen: {
+  readonly serving: boolean;
+  readonly listed: boolean;
+}): readonly NotReady[] {
+  if (!seen.serving) return [{ reason: "NOT_READY", message: "the agent is starting or stopping" }];
+  if (seen.listed) return [];
+  const message = "libvirt does not tell which VMs there are, and they are not changed before it does";
+  return [{ reason: "VMS_NOT_LISTED", message }];
+}
+
 /** Serves /metrics, /healthz, /readyz and the page. Fails with `unavailable` when the address cannot be taken. */
 export function metricsServer(options: MetricsServerOptions): Service {
   return {

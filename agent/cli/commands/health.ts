@@ -56,11 +56,14 @@ export function healthFields(host: Host__Output, paint: Paint): [string, string]
   return [
     ["health", healthWord(host, paint)],
     ["alive", answer(health?.alive)],
-    ["schedulable", answer(health?.schedulable)],
+    ["schedulable", [answer(health?.schedulable), because(health?.notSchedulableBy ?? [])].join("")],
     // That guests would be lost is no fault.
     ["safe to fence", enumWord(health?.safeToFence ?? "", "TRUTH")],
   ];
 }
+
+export const because = (conditions: readonly string[]): string =>
+  conditions.length === 0 ? "" : ` (by ${conditions.join(", ")})`;
 
 function healthWord({ health }: Host__Output, paint: Paint): string {
   const effect = enumWord(health?.state ?? "", "EFFECT");

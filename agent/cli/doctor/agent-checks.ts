@@ -1,6 +1,7 @@
 import type { Config } from "../../config/schema.ts";
 import { toSocleError } from "../../kernel/errors.ts";
 import { hintsFor } from "../errors.ts";
+import { because } from "../commands/health.ts";
 import { enumWord } from "../format.ts";
 import type { Session } from "../session.ts";
 import { speaker, type Finding } from "./finding.ts";
@@ -27,13 +28,24 @@ export async function* examineAgent(
     ? say.ok(`it answers, version ${version}`)
     : say.warn(`it is version ${version}, this is ${session.io.version}`, "Restart it after an update.");
   for (const { type, status, effect, reason, evidence } of host.health?.conditions ?? []) {
-    if (status === "TRUTH_FALSE") continue;
+    // What a machine does not have is no finding.
+    if (status === "TRUTH_FALSE" || reason === "NotPresent") continue;
     const found = `${type} ${enumWord(status, "TRUTH")} (${enumWord(effect, "EFFECT")}): ${reason} ${evidence}`;
     const next =
       reason === "NotWatched"
         ? "Nobody looks; that is no fault of the host. The evidence says how to have it watched."
         : (reasonAdvice[reason] ?? conditionAdvice[type] ?? "socle status shows all conditions.");
     yield status === "TRUTH_TRUE" ? speaker("health").fail(found, next) : speaker("health").warn(found, next);
+  }
+  const schedulable = enumWord(host.health?.schedulable ?? "", "TRUTH");
+  if (schedulable !== "true") {
+    const by = because(host.health?.notSchedulableBy ?? []);
+    const isCordoned = host.schedulingState === "LIFECYCLE_STATE_CORDONED";
+    const found = `schedulable ${schedulable}${by}: a scheduler puts no new VMs here`;
+    yield speaker("health").warn(
+      found,
+      isCordoned ? "It is cordoned: socle uncordon." : "What these conditions need stands above.",
+    );
   }
   if (host.inventory?.complete === false) {
     const found = `the inventory is incomplete: ${host.inventory.incompleteReasons.join("; ")}`;
@@ -57,6 +69,8 @@ const conditionAdvice: Readonly<Record<string, string | undefined>> = {
   LibvirtUnresponsive:
     "Look at libvirt: journalctl -u libvirtd; systemctl restart libvirtd leaves guests running.",
   KvmUnavailable: "Check the firmware's virtualisation and /dev/kvm; or set vm.accelerator to tcg.",
+  ClockUnsynced:
+    "Let chrony or systemd-timesyncd keep the clock, where this agent can ask it; or set health.requireSyncedClock to false.",
   DiskSpace: "Free space, or move volumes to another pool.",
   MemoryPressure: "Stop or move VMs, or lower the overcommit ratio.",
   Thermal: "Look at the fans, the air's way and the room; move VMs away.",
@@ -75,7 +89,10 @@ async function checkReadiness(listen: string): Promise<Finding> {
   const say = speaker("metrics");
   try {
     const { status, body } = await get(listen, "/readyz");
-    if (status === 200) return say.ok(`http://${listen}/metrics is served, and the agent is ready`);
+    if (status === 200)
+      return say.ok(
+        `http://${listen}/metrics is served, and the agent is ready: it serves, and libvirt tells it which VMs there are`,
+      );
     return say.warn(`the agent is not ready: ${body.trim()}`, "Wait a moment; the agent's log says more.");
   } catch (thrown) {
     return say.fail(

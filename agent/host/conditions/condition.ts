@@ -42,7 +42,7 @@ export function watching<N extends ReaderName>(
       case "unsupported":
         if (seen.has("reader", reader) && !MAY_END.has(reader))
           return { kind: "unknown", evidence: `gone, and was here since the host booted: ${reading.reason}` };
-        return { kind: "good", evidence: `not here: ${reading.reason}` };
+        return { kind: "absent", evidence: `not here: ${reading.reason}` };
       case "failed":
         return notRead(reading);
     }

@@ -99,7 +99,7 @@ export function hotVerdict(
       : [{ name, celsius, criticalCelsius, room: criticalCelsius - celsius }],
   );
   if (bounded.length === 0)
-    return { kind: "good", evidence: `none of ${heats.length} sensors says what is too hot` };
+    return { kind: "absent", evidence: `none of ${heats.length} sensors says what is too hot` };
   const hottest = bounded.reduce((a, b) => (b.room < a.room ? b : a));
   const evidence = `${hottest.name} has ${hottest.celsius} °C, ${hottest.criticalCelsius} °C is critical`;
   if (hottest.room <= margins.enterCelsius) return { kind: "bad", evidence };
@@ -107,6 +107,7 @@ export function hotVerdict(
 }
 
 export function alarmVerdict(heats: readonly Heat[]): Verdict {
+  if (heats.length === 0) return { kind: "absent", evidence: "no sensor tells a temperature" };
   const alarming = heats.filter(({ isAlarming }) => isAlarming);
   if (alarming.length === 0) return { kind: "good", evidence: "no temperature is critical" };
   const evidence = alarming

@@ -1,4 +1,4 @@
-import { NOT_WATCHED } from "../../host/health.ts";
+import { NOT_PRESENT, NOT_WATCHED } from "../../host/health.ts";
 import type { Condition, DeviceCapacity, Effect, Truth } from "../../host/host.ts";
 import { collector } from "../collector.ts";
 import { gauge } from "../family.ts";
@@ -132,7 +132,7 @@ export const hostHealth = collector(
     ]),
     unwatched: gauge(
       "socle_host_health_condition_unwatched",
-      "1 while it is unknown because the agent may not look, or has nothing to look with.",
+      "1 while it is unknown because the agent may not look, or has nothing to look with or at.",
       ["condition"],
     ),
     latched: gauge(
@@ -176,7 +176,7 @@ export const hostHealth = collector(
     }: Condition): void {
       for (const truth of truths) emit.condition(truth === status ? 1 : 0, type, truth);
       emit.since(sinceMs / 1000, type);
-      emit.unwatched(reason === NOT_WATCHED ? 1 : 0, type);
+      emit.unwatched([NOT_WATCHED, NOT_PRESENT].includes(reason) ? 1 : 0, type);
       emit.latched(latched && !acknowledged ? 1 : 0, type);
       if (lastProbeMs > 0) emit.probed(lastProbeMs / 1000, type);
     }

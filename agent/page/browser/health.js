@@ -7,8 +7,10 @@ import { ago } from "./ages.js";
 /** @typedef {import("./store.js").Host["health"]["conditions"][number]} Condition */
 
 const MOST_SUBJECTS = 12;
+/** The reason of a condition that this machine has nothing of: it is no fault. */
+const NOT_PRESENT = "NotPresent";
 
-/** What is wrong or unknown, with its evidence; what is well, in a line. @param {Store} store */
+/** What is wrong or unknown, with its evidence; what is well or not here, in a line. @param {Store} store */
 export function drawHealth({ host }) {
   const conditions = host?.health.conditions ?? [];
   const place = byId("conditions");
@@ -16,8 +18,9 @@ export function drawHealth({ host }) {
     place,
     conditions.map(({ lastProbeMs: _, ...rest }) => rest),
     () => {
-      const wrong = conditions.filter(({ status }) => status !== "false");
-      const well = conditions.filter(({ status }) => status === "false");
+      const absent = conditions.filter(({ reason }) => reason === NOT_PRESENT).length;
+      const wrong = conditions.filter(({ status, reason }) => status !== "false" && reason !== NOT_PRESENT);
+      const well = conditions.filter((condition) => !wrong.includes(condition));
       wrong.sort((a, b) => weight(b) - weight(a));
       const isOpen = place.querySelector("details")?.open === true;
       return [
@@ -26,7 +29,12 @@ export function drawHealth({ host }) {
           h(
             "details",
             { class: "well", open: isOpen },
-            h("summary", {}, `${well.length} conditions are well`),
+            h(
+              "summary",
+              {},
+              `${well.length - absent} conditions are well`,
+              absent > 0 && `, ${absent} have nothing here to look at`,
+            ),
             h(
               "ul",
               {},

@@ -127,6 +127,7 @@ export const hostSnapshot: HostSnapshot = {
     alive: "true",
     schedulable: "true",
     safeToFence: "false",
+    notSchedulableBy: [],
   },
   scheduling: { state: "active", reason: "" },
 };

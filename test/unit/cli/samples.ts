@@ -70,6 +70,7 @@ export const host = (changes: Partial<Host> = {}): Host => ({
     alive: "TRUTH_TRUE",
     schedulable: "TRUTH_FALSE",
     safeToFence: "TRUTH_UNKNOWN",
+    notSchedulableBy: [],
   },
   vms: { managed: 2, unmanaged: 1, running: 2, unknown: 1 },
   schedulingState: "LIFECYCLE_STATE_CORDONED",

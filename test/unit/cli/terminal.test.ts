@@ -241,7 +241,13 @@ test("doctor says which hardware the agent cannot read, and why", async (context
     ...({ type: "DiskWear", status: "TRUTH_UNKNOWN", effect: "EFFECT_NONE", reason: "NotWatched" } as const),
     evidence: "not watched: the agent may not ask /dev/nvme0; socle-hardware.socket has it read",
   };
-  const health = { ...seen.health, conditions: [diskWear] };
+  const clock = { ...some, type: "ClockUnsynced", status: "TRUTH_UNKNOWN", reason: "Unknown" } as const;
+  const psu = { ...diskWear, type: "Psu", reason: "NotPresent", evidence: "not here: no BMC" } as const;
+  const health = {
+    ...seen.health,
+    ...({ schedulable: "TRUTH_UNKNOWN", notSchedulableBy: ["ClockUnsynced"] } as const),
+    conditions: [diskWear, clock, psu],
+  };
   const answer = { ...seen, health };
   const socket = await fakeAgent(context, { host: { GetHost: (_call, done) => done(null, answer) } });
   const { stdout } = await socle(["doctor", "--config", config], { socket });
@@ -254,4 +260,7 @@ test("doctor says which hardware the agent cannot read, and why", async (context
     stdout,
     /^warn {2}health {6}DiskWear unknown \(none\): NotWatched not watched.*\n.*Nobody looks/m,
   );
+  assert.match(stdout, /^warn {2}health {6}schedulable unknown \(by ClockUnsynced\)/m);
+  assert.match(stdout, /ClockUnsynced unknown .*\n.*chrony/m);
+  assert.doesNotMatch(stdout, /Psu/, "what a machine does not have is no finding");
 });

@@ -49,7 +49,10 @@ test("a slave whose device is gone is down, and a bond that is gone is none: nei
 
 test("a machine without the bonding driver", async (context) => {
   const host = await unpackHost(context, "worn-compute-node", { "sys/class/net/bonding_masters": null });
-  assert.equal((await readBonds(host)).kind, "unsupported");
+  assert.deepEqual(await readBonds(host), {
+    kind: "unsupported",
+    reason: "nothing is bonded, the kernel's bonding driver is not loaded",
+  });
 });
 
 test("virtual functions of a NIC: possible, made, handed to guests", async (context) => {

@@ -153,12 +153,45 @@ test("what the agent may not look at is not watched: unknown, with a way to allo
   assert.equal(schedulable(), "unknown");
 });
 
+test("nothing is said to be well where there is nothing to look at, and new VMs are taken all the same", () => {
+  const { say, is, why, schedulable, allGood } = driven();
+  allGood();
+  const none = { kind: "unsupported", reason: "no such thing" } as const;
+  for (const reader of [
+    "sensors",
+    "memoryErrors",
+    "kernelLog",
+    "pcie",
+    "raid",
+    "bonds",
+    "certificate",
+  ] as const)
+    say(reader, none, MINUTE, 2 * MINUTE);
+  assert.equal(is("Thermal"), "false none Healthy", "the BMC says so");
+  assert.equal(why("Thermal"), "fine");
+  say("bmc", none, MINUTE, 10 * MINUTE);
+  for (const type of [
+    "Thermal",
+    "Fan",
+    "Psu",
+    "MemoryUncorrected",
+    "MemoryCorrected",
+    "PcieErrors",
+    "KernelFault",
+    "RaidDegraded",
+    "BondDegraded",
+    "CertificateExpiring",
+  ] as const)
+    assert.equal(`${is(type)}: ${why(type)}`, "unknown none NotPresent: not here: no such thing", type);
+  assert.equal(schedulable(), "true");
+});
+
 test("what was there and is gone is not known, and mends nothing; what never was there is no fault", () => {
   const { say, is, why, schedulable, allGood } = driven();
   const none = { kind: "unsupported", reason: "no BMC: no /dev/ipmi0, none configured" } as const;
   allGood();
   say("bmc", none, MINUTE, 10 * MINUTE);
-  assert.equal(is("Psu"), "false none Healthy");
+  assert.deepEqual([is("Psu"), schedulable()], ["unknown none NotPresent", "true"]);
   const supply = (name: string, said: string) =>
     ({ name, entity: "10.1", state: "ok", states: [said] }) as const;
   say("bmc", read([supply("PS1", "Presence detected"), supply("PS2", "Presence detected")]));

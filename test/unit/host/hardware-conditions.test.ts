@@ -41,7 +41,6 @@ test("a healthy server has no hardware condition, and none that is unknown", asy
   for (const type of [
     "Thermal",
     "Fan",
-    "Psu",
     "MemoryUncorrected",
     "MemoryCorrected",
     "PcieErrors",
@@ -49,6 +48,11 @@ test("a healthy server has no hardware condition, and none that is unknown", asy
   ] as const) {
     assert.match(host.condition(type), /^false none Healthy: /, type);
   }
+  assert.equal(
+    host.condition("Psu"),
+    "unknown none NotPresent: not here: no BMC: no /dev/ipmi0, none configured",
+    "nobody tells of one",
+  );
 });
 
 test("a CPU within 5 °C of critical for a minute takes no new VMs, until ten minutes below 10", async (context) => {
@@ -345,7 +349,7 @@ test("the hottest by its own critical point decides; a sensor without one decide
     ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
   });
   const margins = { enterCelsius: 5, leaveCelsius: 10 };
-  assert.equal(hotVerdict([heat(120)], margins).kind, "good");
+  assert.equal(hotVerdict([heat(120)], margins).kind, "absent");
   assert.equal(hotVerdict([heat(60, 100), heat(80, 85)], margins).kind, "bad");
   assert.equal(hotVerdict([heat(91, 100)], margins).kind, "between");
   assert.equal(hotVerdict([heat(90, 100)], margins).kind, "good");

@@ -90,6 +90,24 @@ test("a KVM that opens while its guests die is unavailable until they were seen 
   assert.equal(condition("KvmUnavailable").status, "false");
 });
 
+test("the conditions for which it is not schedulable are named, those that forbid it first", () => {
+  const { at, health, bad, allGood, answer } = setUp();
+  allGood();
+  assert.deepEqual(answer().notSchedulableBy, []);
+  const silent = { kind: "unknown", evidence: "nobody tells" } as const;
+  for (let look = 0; look < 3; look += 1) {
+    health.observe("ClockUnsynced", "unsynced", silent, at());
+    health.observe("ClockUnsynced", "offset", silent, at());
+    health.observe("CertificateExpiring", "soon", silent, at());
+  }
+  assert.deepEqual([answer().schedulable, answer().notSchedulableBy], ["unknown", ["ClockUnsynced"]]);
+  health.observe("DiskSpace", "space", bad, at());
+  assert.deepEqual(
+    [answer().schedulable, answer().notSchedulableBy],
+    ["false", ["DiskSpace", "ClockUnsynced"]],
+  );
+});
+
 test("a person ends what guests said of KVM, though nothing holds it", () => {
   const { at, health, bad, allGood, condition } = setUp();
   allGood();

@@ -126,16 +126,16 @@ test("sensors: the fixture's stalled memory and missing /dev/kvm", async (contex
 test("a BMC that an earlier agent asked is missed, unless it is to be reached another way from now on", async (context) => {
   const first = await start(context);
   const { bootId } = first.host.snapshot().identity;
-  for (const [before, bmc, status] of [
-    ["auto", "auto", "unknown"],
-    ["auto", "off", "false"],
-    ["lanplus 10.0.0.9", "auto", "false"],
+  for (const [before, bmc, reason] of [
+    ["auto", "auto", "Unknown"],
+    ["auto", "off", "NotPresent"],
+    ["lanplus 10.0.0.9", "auto", "NotPresent"],
   ] as const) {
     const record = new FakeRecord();
     record.health = { ...record.health, seen: { bootId, names: { reader: ["bmc"], bmcAccess: [before] } } };
     const { until, condition } = await start(context, { record, bmc });
     await until("a look at the BMC", () => (condition("Psu")?.lastProbeMs ?? 0) > 0);
-    assert.equal(condition("Psu")?.status, status);
+    assert.equal(condition("Psu")?.reason, reason);
   }
 });
 

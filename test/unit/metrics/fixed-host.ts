@@ -139,6 +139,7 @@ export const hostSnapshot: HostSnapshot = {
     alive: "true",
     schedulable: "false",
     safeToFence: "unknown",
+    notSchedulableBy: [],
   },
   scheduling: { state: "cordoned", reason: "repair" },
 };

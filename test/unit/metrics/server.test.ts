@@ -11,7 +11,7 @@ import { allCollectors } from "../../../agent/metrics/collectors/index.ts";
 import { collector, type Collector } from "../../../agent/metrics/collector.ts";
 import { gauge } from "../../../agent/metrics/family.ts";
 import { Exposition } from "../../../agent/metrics/render.ts";
-import { metricsServer, type NotReady } from "../../../agent/metrics/server.ts";
+import { metricsServer, whyNotReady, type NotReady } from "../../../agent/metrics/server.ts";
 import { eventually } from "../../lab/wait.ts";
 import { fixedSources } from "./fixed-sources.ts";
 
@@ -135,6 +135,14 @@ test("health is told apart from readiness", async (context) => {
   );
   reasons = [];
   assert.equal((await get("/readyz")).status, 200);
+});
+
+test("an agent is ready once it serves and knows which VMs there are, and no longer than that", () => {
+  const reasons = (serving: boolean, listed: boolean): string[] =>
+    whyNotReady({ serving, listed }).map(({ reason }) => reason);
+  assert.deepEqual(reasons(true, true), []);
+  assert.deepEqual(reasons(true, false), ["VMS_NOT_LISTED"]);
+  assert.deepEqual(reasons(false, false), ["NOT_READY"]);
 });
 
 test("what is not there, and what would change something, is refused with words", async (context) => {
