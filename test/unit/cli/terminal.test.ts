@@ -245,7 +245,8 @@ test("doctor says which hardware the agent cannot read, and why", async (context
   const psu = { ...diskWear, type: "Psu", reason: "NotPresent", evidence: "not here: no BMC" } as const;
   const health = {
     ...seen.health,
-    ...({ schedulable: "TRUTH_UNKNOWN", notSchedulableBy: ["ClockUnsynced"] } as const),
+    schedulable: "TRUTH_UNKNOWN" as const,
+    notSchedulableBy: ["ClockUnsynced"],
     conditions: [diskWear, clock, psu],
   };
   const answer = { ...seen, health };

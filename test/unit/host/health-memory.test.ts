@@ -72,10 +72,9 @@ function agent(record: FakeRecord, bootId: string) {
   const told = (type: string): string => {
     const condition = health.conditions.find((found) => found.type === type);
     assert.ok(condition !== undefined);
-    const { status, effect, latched, acknowledged } = condition;
-    const isNoFault = status === "unknown" && effect === "none";
+    const { status, reason, latched, acknowledged } = condition;
     return [
-      isNoFault ? "not here" : status,
+      reason === "NotPresent" ? "not here" : status,
       ...(latched ? ["latched"] : []),
       ...(acknowledged ? ["acknowledged"] : []),
     ].join(" ");
