@@ -1,8 +1,9 @@
-import { collector, fresh } from "../collector.ts";
+import { ofReader } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
-export const hostActivity = collector(
+export const hostActivity = ofReader(
   "host_activity",
+  "activity",
   {
     load: gauge(
       "socle_host_load_average",
@@ -22,10 +23,8 @@ export const hostActivity = collector(
     swapOut: counter("socle_host_swap_out_bytes_total", "Written to swap."),
     oomKills: counter("socle_host_oom_kills_total", "Processes that were killed for want of memory."),
   },
-  ({ readings }, emit) => {
-    const activity = fresh(readings, "activity");
-    if (activity === undefined) return undefined;
-    const { loadAverage, ...told } = activity.value;
+  (activity, emit) => {
+    const { loadAverage, ...told } = activity;
     for (const minutes of [1, 5, 15] as const) emit.load(loadAverage[minutes], minutes);
     emit.threads(told.threads);
     emit.running(told.running);
@@ -39,12 +38,12 @@ export const hostActivity = collector(
     emit.swapIn(told.swapInBytes);
     emit.swapOut(told.swapOutBytes);
     emit.oomKills(told.oomKills);
-    return activity.readAtMs;
   },
 );
 
-export const hostCpuFrequency = collector(
+export const hostCpuFrequency = ofReader(
   "host_cpu_frequency",
+  "cpuFrequency",
   {
     hertz: gauge(
       "socle_host_cpu_frequency_hertz",
@@ -52,17 +51,16 @@ export const hostCpuFrequency = collector(
       ["kind"],
     ),
   },
-  ({ readings }, emit) => {
-    const frequency = fresh(readings, "cpuFrequency");
-    emit.hertz(frequency?.value.lowestHertz, "lowest");
-    emit.hertz(frequency?.value.averageHertz, "average");
-    emit.hertz(frequency?.value.highestHertz, "highest");
-    return frequency?.readAtMs;
+  (frequency, emit) => {
+    emit.hertz(frequency.lowestHertz, "lowest");
+    emit.hertz(frequency.averageHertz, "average");
+    emit.hertz(frequency.highestHertz, "highest");
   },
 );
 
-export const hostNetworkStack = collector(
+export const hostNetworkStack = ofReader(
   "host_network_stack",
+  "networkStack",
   {
     dropped: counter(
       "socle_host_softnet_dropped_total",
@@ -79,15 +77,13 @@ export const hostNetworkStack = collector(
       "Of these there may be so many; packets of more are dropped.",
     ),
   },
-  ({ readings }, emit) => {
-    const stack = fresh(readings, "networkStack");
-    emit.dropped(stack?.value.softnet.dropped);
-    emit.squeezed(stack?.value.softnet.squeezed);
-    emit.tcp(stack?.value.tcp?.inUse, "in_use");
-    emit.tcp(stack?.value.tcp?.orphaned, "orphaned");
-    emit.tcp(stack?.value.tcp?.timeWait, "time_wait");
-    emit.tracked(stack?.value.conntrack?.entries);
-    emit.limit(stack?.value.conntrack?.limit);
-    return stack?.readAtMs;
+  (stack, emit) => {
+    emit.dropped(stack.softnet.dropped);
+    emit.squeezed(stack.softnet.squeezed);
+    emit.tcp(stack.tcp?.inUse, "in_use");
+    emit.tcp(stack.tcp?.orphaned, "orphaned");
+    emit.tcp(stack.tcp?.timeWait, "time_wait");
+    emit.tracked(stack.conntrack?.entries);
+    emit.limit(stack.conntrack?.limit);
   },
 );
