@@ -3,13 +3,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Writable } from "node:stream";
 import { constants, createGzip } from "node:zlib";
-import { Counts } from "../kernel/counts.ts";
+import { acceptsGzip } from "../kernel/accept.ts";
 import { SocleError, toSocleError, type ErrorKind } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { Places } from "../kernel/places.ts";
 import type { Service } from "../kernel/service.ts";
 import { Slice } from "../kernel/slice.ts";
 import { contentTypes } from "./family.ts";
-import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
+import { negotiateFormat } from "./negotiate.ts";
 import type { Exposition } from "./render.ts";
 import { keepPlaces } from "./visitors.ts";
 
@@ -40,9 +41,8 @@ export interface WebPage {
   answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void>;
 }
 
-/** In all, and of one address: who reads slowly, or not at all, keeps no other out. */
+/** Of all scrapers together. */
 const maxConcurrentScrapes = 16;
-const maxConcurrentScrapesOfOne = 8;
 const defaultScrapeTimeoutMs = 10_000;
 const maxScrapeTimeoutMs = 60_000;
 /** What is kept of the scraper's time for sending. */
@@ -88,21 +88,17 @@ export function metricsServer(options: MetricsServerOptions): Service {
 function handler(
   options: MetricsServerOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  let scrapes = 0;
-  const scrapesOf = new Counts();
+  const scrapes = new Places(maxConcurrentScrapes);
   const metrics = async (request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> => {
-    const scraper = request.socket.remoteAddress ?? "";
-    if (scrapes >= maxConcurrentScrapes || scrapesOf.of(scraper) >= maxConcurrentScrapesOfOne) {
+    const leave = scrapes.take(request.socket.remoteAddress ?? "");
+    if (leave === undefined) {
       response.setHeader("Retry-After", "1");
       throw new SocleError("exhausted", "TOO_MANY_SCRAPES", "too many scrapes at once: scrape less often");
     }
-    scrapes += 1;
-    scrapesOf.add(scraper);
     try {
       await scrape(options.exposition, request, response, url);
     } finally {
-      scrapes -= 1;
-      scrapesOf.remove(scraper);
+      leave();
     }
   };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
