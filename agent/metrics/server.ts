@@ -12,7 +12,7 @@ import { Slice } from "../kernel/slice.ts";
 import { contentTypes } from "./family.ts";
 import { negotiateFormat } from "./negotiate.ts";
 import type { Exposition } from "./render.ts";
-import { keepPlaces } from "./visitors.ts";
+import { inTurn, keepPlaces } from "./visitors.ts";
 
 /** Why the agent is not ready yet or not any more. */
 export interface NotReady {
@@ -67,7 +67,7 @@ export function metricsServer(options: MetricsServerOptions): Service {
     async run(signal, ready) {
       const server = createServer(
         { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 120_000 },
-        handler(options),
+        inTurn(handler(options)),
       );
       keepPlaces(server);
       server.setTimeout(30_000);
@@ -153,7 +153,15 @@ async function scrape(
     collect: url.searchParams.getAll("collect[]"),
     exclude: url.searchParams.getAll("exclude[]"),
   };
-  const pieces = await exposition.render(format, selection, scrapeTimeoutMs(request));
+  const timeoutMs = scrapeTimeoutMs(request);
+  // Nobody reads what is sent after that, and who drips through it would hold its place for ever.
+  const over = setTimeout(() => response.destroy(), timeoutMs ?? maxScrapeTimeoutMs);
+  response.once("close", () => clearTimeout(over));
+  const pieces = await exposition.render(
+    format,
+    selection,
+    collectingMs(timeoutMs ?? defaultScrapeTimeoutMs),
+  );
   response.setHeader("Content-Type", contentTypes[format]).setHeader("Vary", "Accept, Accept-Encoding");
   if (!acceptsGzip(request.headers["accept-encoding"])) return sendPieces(request, response, pieces);
   const packer = createGzip(packing);
@@ -181,14 +189,26 @@ async function sendPieces(
   await closed;
 }
 
-/** Those of a thousand VMs are megabytes: copied and written all at once, they would hold the event loop up. */
+/**
+ * Those of a thousand VMs are megabytes: copied and written all at once, they would hold the event loop up, and stay in
+ * memory for as long as a slow reader takes.
+ */
 async function feed(stream: Writable, pieces: readonly Buffer[]): Promise<void> {
   const slice = new Slice();
   for (const chunk of inChunks(pieces)) {
-    stream.write(chunk);
+    if (stream.destroyed) return;
+    if (!stream.write(chunk)) await drained(stream);
     if (slice.over) await slice.rest();
   }
   stream.end();
+}
+
+/** Until more may be written, or nothing any more. */
+async function drained(stream: Writable): Promise<void> {
+  const done = new AbortController();
+  const { signal } = done;
+  await Promise.race([once(stream, "drain", { signal }), once(stream, "close", { signal })]);
+  done.abort();
 }
 
 /** The same bytes, in pieces of about one chunk each. */
@@ -205,13 +225,14 @@ function* inChunks(pieces: readonly Buffer[]): Generator<Buffer, void, undefined
   if (bytes > 0) yield Buffer.concat(chunk, bytes);
 }
 
-/** The time a scraper gives, less what sending takes. */
-function scrapeTimeoutMs(request: IncomingMessage): number {
+/** The time a scraper gives, if it says so. */
+function scrapeTimeoutMs(request: IncomingMessage): number | undefined {
   const seconds = Number(request.headers["x-prometheus-scrape-timeout-seconds"]);
-  if (!(seconds > 0)) return defaultScrapeTimeoutMs;
-  const timeoutMs = Math.min(seconds * 1000, maxScrapeTimeoutMs);
-  return Math.max(timeoutMs - sendingMs, timeoutMs / 2);
+  return seconds > 0 ? Math.min(seconds * 1000, maxScrapeTimeoutMs) : undefined;
 }
+
+/** Of that time, what sending leaves. */
+const collectingMs = (timeoutMs: number): number => Math.max(timeoutMs - sendingMs, timeoutMs / 2);
 
 async function send(
   request: IncomingMessage,
