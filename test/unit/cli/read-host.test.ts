@@ -160,6 +160,8 @@ test("inventory shows cells, pools with what they share, devices and what guests
     /0000:3b:00\.2 +network +ConnectX VF +vfio-pci +97 +1 +of 0000:3b:00\.0/,
   ])
     assert.match(stdout, line);
+  const onTerminal = await socle(["inventory"], { socket, isTTY: true });
+  assert.ok(onTerminal.stdout.includes("\u001b[33mnetworks: timed out\u001b[39m\n"));
   const json = JSON.parse((await socle(["inventory", "--json"], { socket })).stdout) as Inventory;
   assert.equal(json.devices?.[0]?.address, "0000:3b:00.2");
 });
