@@ -1,16 +1,16 @@
 import { arch } from "node:os";
 import { probeCommand } from "../hardware/identity.ts";
 import { HostService } from "../host/host-service.ts";
-import type { ClaimRequest } from "../host/ledger.ts";
+import type { Claim, ClaimRequest } from "../host/ledger.ts";
 import { Reservations } from "../host/reservations.ts";
 import { credentialPath } from "../kernel/credentials.ts";
-import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Libvirt } from "../libvirt/index.ts";
 import type { Trust } from "../trust/index.ts";
 import { Domains } from "../vm/domains.ts";
 import { footprintFeed } from "../vm/footprints.ts";
 import { GuestKeys } from "../vm/guest-keys.ts";
+import { keyWatch } from "../vm/key-watch.ts";
 import { KeyWrap } from "../vm/key-wrap.ts";
 import { KvmProbe } from "../vm/kvm-probe.ts";
 import { Observer } from "../vm/observer.ts";
@@ -49,7 +49,7 @@ export function buildHypervisor(
   const callTimeoutMs = config.libvirt.callTimeoutSeconds * 1000;
   const libvirt = new Libvirt({ uri: config.libvirt.uri, callTimeoutMs, environment, clock, log });
   const host = buildHost(basis, state, { libvirt, trust, probePath });
-  const reservations = new Reservations({ book: state.reservations, host, clock, log });
+  const reservations = new Reservations({ book: state.reservations, ledger: host.ledger, clock, log });
   const table = new VmTable();
   const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
   const tell = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
@@ -70,12 +70,13 @@ export function buildHypervisor(
       ? {}
       : { memoryHeadroomBytes: config.vm.memoryHeadroomMiB * 2 ** 20 }),
     kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
-    host: doorOf(host, reservations, log),
+    host: doorOf(host, reservations),
     policy: { ...config.vm, gracefulStopMs: config.vm.gracefulStopSeconds * 1000 },
   });
-  const footprints = footprintFeed(table, (seen, complete) => host.setFootprints(seen, complete));
+  const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
   const settler = new Settler({ operations, vms, table, clock, log });
-  const services = [libvirt, observer, host, footprints, reservations];
+  const volumeKey = keyWatch({ table, wrap, clock, tell: (lost) => host.reports.reportVolumeKey(lost) });
+  const services = [libvirt, observer, host, footprints, reservations, volumeKey];
   return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
 }
 
@@ -108,13 +109,13 @@ function buildHost(
   });
 }
 
-function doorOf(host: HostService, reservations: Reservations, log: Logger): HostDoor {
-  type Claim = ReturnType<HostService["claim"]>;
+function doorOf(host: HostService, reservations: Reservations): HostDoor {
+  const { ledger } = host;
   const room = (claim: Claim, begun = Promise.resolve()): ReturnType<HostDoor["claim"]> => ({
     placement: claim.placement,
     begun: () => begun,
-    consume: () => host.consume(claim),
-    release: () => host.release(claim),
+    consume: () => ledger.consume(claim),
+    release: () => ledger.release(claim),
   });
   const claimOf = ({ vmId, accelerator, ...vm }: VmSize): ClaimRequest => ({
     ...vm,
@@ -123,7 +124,7 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
   });
   return {
     claim({ reservation, ...vm }) {
-      if (reservation === undefined) return room(host.claim(claimOf(vm)));
+      if (reservation === undefined) return room(ledger.claim(claimOf(vm)));
       const { id, caller, tenant } = reservation;
       const { vmId, volumes, ...size } = vm;
       const taken = reservations.take(id, { vmId, caller, room: { ...size, tenant }, volumes });
@@ -135,21 +136,15 @@ function doorOf(host: HostService, reservations: Reservations, log: Logger): Hos
           await taken.consume();
           isBegun = true;
         },
-        release: () => (isBegun ? host.release(taken.claim) : taken.giveBack()),
+        release: () => (isBegun ? ledger.release(taken.claim) : taken.giveBack()),
       };
     },
     reclaim({ placement, reservationId, ...vm }) {
-      // Its work goes on all the same where that cannot be recorded now: it may have been done already.
-      if (reservationId !== undefined)
-        reservations
-          .taken(reservationId, vm.vmId)
-          .catch((err: unknown) =>
-            log.error({ err, reservation: reservationId }, "a reservation is used up"),
-          );
-      return room(host.reclaim({ ...claimOf(vm), placement }));
+      if (reservationId !== undefined) reservations.taken(reservationId, vm.vmId);
+      return room(ledger.reclaim({ ...claimOf(vm), placement }));
     },
     storageRead: () => host.storageRead(),
-    deleted: (volumes) => host.deleted(volumes),
+    deleted: (volumes) => ledger.deleted(volumes),
     trait: (name) => host.trait(name),
     kvm: () => host.kvm(),
   };

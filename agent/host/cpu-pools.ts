@@ -52,14 +52,15 @@ export class CpuPools {
     return [...cells].sort((a, b) => a - b);
   }
 
-  /** The dedicated CPUs of a cell, those of one core together. */
-  dedicatedCores(cell: number): readonly (readonly number[])[] {
-    const cpus = this.dedicated(cell);
+  /** The cores of a cell that have dedicated CPUs; all of a core's CPUs, the shared ones too, are its. */
+  dedicatedCores(cell: number, taken: ReadonlySet<number>): Core[] {
     const siblings = this.#cells.find(({ id }) => id === cell)?.siblings ?? [];
-    const cores = new Map<number, number[]>();
-    for (const cpu of cpus) {
-      const first = siblings.find((group) => group.includes(cpu))?.[0] ?? cpu;
-      cores.set(first, [...(cores.get(first) ?? []), cpu]);
+    const cores = new Map<number, Core & { free: number[] }>();
+    for (const cpu of this.dedicated(cell)) {
+      const cpus = siblings.find((group) => group.includes(cpu)) ?? [cpu];
+      const core = cores.get(cpus[0] ?? cpu) ?? { cpus, free: [] };
+      cores.set(cpus[0] ?? cpu, core);
+      if (!taken.has(cpu)) core.free.push(cpu);
     }
     return [...cores.values()];
   }
@@ -70,7 +71,7 @@ export class CpuPools {
   }
 }
 
-/** A core: its dedicated CPUs, and those of them that nobody has. */
+/** A core: its CPUs, and the dedicated ones of them that nobody has. */
 export interface Core {
   readonly cpus: readonly number[];
   readonly free: readonly number[];

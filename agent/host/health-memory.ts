@@ -63,10 +63,13 @@ export class HealthMemory {
     this.keep();
   }
 
-  /** Something else is to be kept. A write that fails is tried again by `retry`. */
+  /**
+   * Something else is to be kept: once with all that comes together with it, since half of it would be a record that
+   * lost the rest. A write that fails is tried again by `retry`.
+   */
   keep(): void {
     this.#isDue = true;
-    void this.retry();
+    queueMicrotask(() => void this.retry());
   }
 
   /** To be called from time to time: what was seen for the first time is written then. */

@@ -54,6 +54,13 @@ export class HealthReports {
     this.#health.observe("AuditLog", "behind", verdict(behind, "it is told to all"), this.#now());
   }
 
+  /** What guests cannot be started for want of their volume key, in words. */
+  reportVolumeKey(lost: string | undefined): void {
+    const fine = "the passphrases of all guests can be opened";
+    const verdict = { kind: lost === undefined ? "good" : "bad", evidence: lost ?? fine } as const;
+    this.#health.observe("VolumeKey", "lost", verdict, this.#now());
+  }
+
   /** Somebody changed something without saying who he is. */
   reportBreakGlass({ reason, method }: { readonly reason: string; readonly method: string }): void {
     const now = this.#now();

@@ -13,7 +13,6 @@ import {
   step,
   type Flapping,
   type Moment,
-  type TriggerRule,
   type TriggerState,
   type Verdict,
 } from "./trigger.ts";
@@ -145,12 +144,12 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     return this.#kept((_, { latch }) => latch);
   }
 
-  /** What is on without being held and cannot be found anew at once: to be kept over restarts of the agent. */
+  /** What is on without being held, and leaves by what a reader finds: to be kept over restarts of the agent. */
   get leftOn(): readonly LeftOn[] {
     return this.#kept((rule, state) => (isLeftOn(rule, state) ? {} : undefined));
   }
 
-  #kept<T>(of: (rule: TriggerRule, state: TriggerState) => T | undefined): (LeftOn & T)[] {
+  #kept<T>(of: (rule: Trigger, state: TriggerState) => T | undefined): (LeftOn & T)[] {
     return [...this.#held].flatMap(
       ([
         condition,
@@ -259,8 +258,9 @@ function latchAfter({ cause, acknowledged }: Latch, isRebooted: boolean): Trigge
   return acknowledged ? undefined : { cause: "acknowledge", acknowledged };
 }
 
-const isLeftOn = ({ looksBackMs }: TriggerRule, { status, latch }: TriggerState): boolean =>
-  looksBackMs !== undefined && status === "true" && latch === undefined;
+/** Between its thresholds it is as it was, and leaving takes its time, whoever looks. */
+const isLeftOn = ({ watches, looksBackMs }: Trigger, { status, latch }: TriggerState): boolean =>
+  (watches !== undefined || looksBackMs !== undefined) && status === "true" && latch === undefined;
 
 /** What is kept over restarts, to see whether it changed. */
 function keptOf(triggers: readonly HeldTrigger[]): string {

@@ -3,7 +3,6 @@ import { FilesystemProbe } from "../hardware/filesystem.ts";
 import type { Reading } from "../hardware/reading.ts";
 import { systemRoots, type Roots } from "../hardware/roots.ts";
 import type { Clock } from "../kernel/clock.ts";
-import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Topic } from "../kernel/topic.ts";
@@ -11,17 +10,16 @@ import type { Libvirt } from "../libvirt/index.ts";
 import { INVENTORY_PERIOD_SECONDS } from "./conditions/hypervisor.ts";
 import { hostConditions } from "./conditions/table.ts";
 import { parseCpuSet } from "../libvirt/xml/index.ts";
-import type { Footprint } from "./demand.ts";
 import { devicesForGuests } from "./devices.ts";
 import { FirstLook } from "./first-look.ts";
 import { Health } from "./health.ts";
 import { HealthReports } from "./health-reports.ts";
 import { HealthMemory, type HealthStore } from "./health-memory.ts";
-import type { Condition, HostSnapshot, HostUsage, HostView, Truth } from "./host.ts";
+import type { Condition, HostSnapshot, HostUsage, HostView } from "./host.ts";
 import { Identity } from "./identity.ts";
 import { InventoryRound } from "./inventory-round.ts";
 import { assembleInventory, directoriesOf, emptyInventory, lasting, provesTraits } from "./inventory.ts";
-import { Ledger, type Claim, type ClaimRequest } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 import { LibvirtFacts } from "./libvirt-facts.ts";
 import { probeLibvirt } from "./libvirt-probe.ts";
 import type { OwnCertificate } from "./readers/certificate.ts";
@@ -85,6 +83,8 @@ export class HostService implements Service, HostView {
   readonly name = "host";
   /** Where others tell what they find of this host's health. */
   readonly reports: HealthReports;
+  /** Who has what of this host, and gets it. */
+  readonly ledger: Ledger;
   readonly #options: HostServiceOptions;
   readonly #clock: Clock;
   readonly #identity: Identity;
@@ -94,15 +94,12 @@ export class HostService implements Service, HostView {
   readonly #readers: Readers<ReturnType<typeof hostReaders>>;
   readonly #memory: HealthMemory;
   readonly #usage: Usage;
-  readonly #ledger: Ledger;
   readonly #changes = new Topic<void>();
   #inventory = emptyInventory;
   #areTraitsKnown = false;
   readonly #storageLook: FirstLook;
   #inventoryReadAtMs: number | undefined;
   #generation = 0;
-  /** Whether any guest has a process here. */
-  #guests: Truth = "unknown";
   #probedMs: number | undefined;
   #refreshSoon: () => void = () => undefined;
 
@@ -161,7 +158,12 @@ export class HostService implements Service, HostView {
       memoryOvercommitRatio: config.host.memoryOvercommitRatio,
       dedicatedCpus: parseCpuSet(config.host.dedicatedCpus),
     };
-    this.#ledger = new Ledger({ policy, clock, changed: () => this.#nextGeneration() });
+    this.ledger = new Ledger({
+      policy,
+      scheduling: () => options.record.scheduling,
+      clock,
+      changed: () => this.#nextGeneration(),
+    });
   }
 
   /** Ready once the machine has been read a first time; libvirt's part of it may be missing then. */
@@ -209,11 +211,11 @@ export class HostService implements Service, HostView {
       identity: this.#identity.value,
       inventory: this.#inventory,
       ...(this.#inventoryReadAtMs === undefined ? {} : { inventoryReadAtMs: this.#inventoryReadAtMs }),
-      capacity: { generation: this.#generation, ...this.#ledger.capacity },
+      capacity: { generation: this.#generation, ...this.ledger.capacity },
       health: this.#health.answer({
         probing: this.#isProbing(),
         cordoned: scheduling.state === "cordoned",
-        guests: this.#guests,
+        guests: this.ledger.guests,
       }),
       scheduling,
     };
@@ -223,53 +225,9 @@ export class HostService implements Service, HostView {
     return this.#changes.subscribe(signal, 16);
   }
 
-  /** Throws `conflict` HOST_CORDONED on a host that takes no new VMs. */
-  requireOpen(): void {
-    const { state, reason } = this.#options.record.scheduling;
-    if (state !== "cordoned") return;
-    const why = reason === "" ? "" : ` (${reason})`;
-    const message = `this host takes no new VMs${why}; socle uncordon lets them in`;
-    throw new SocleError("conflict", "HOST_CORDONED", message);
-  }
-
-  /** Throws as Ledger.claim does, and `conflict` HOST_CORDONED. */
-  claim(request: ClaimRequest): Claim {
-    this.requireOpen();
-    return this.#ledger.claim(request);
-  }
-
-  /** As Ledger.reclaim. */
-  reclaim(request: Parameters<Ledger["reclaim"]>[0]): Claim {
-    return this.#ledger.reclaim(request);
-  }
-
-  /** As Ledger.transfer. */
-  transfer(...move: Parameters<Ledger["transfer"]>): Claim {
-    return this.#ledger.transfer(...move);
-  }
-
-  release(claim: Claim): void {
-    this.#ledger.release(claim);
-  }
-
-  consume(claim: Claim): void {
-    this.#ledger.consume(claim);
-  }
-
   /** Once all pools were read a first time, for a few seconds at most. */
   async storageRead(): Promise<void> {
     await this.#storageLook.wait();
-  }
-
-  /** As Ledger.deleted. */
-  deleted(volumes: Parameters<Ledger["deleted"]>[0]): void {
-    this.#ledger.deleted(volumes);
-  }
-
-  /** All VMs there are. `complete`: from a whole list over a healthy connection, so that one not in it is absent. */
-  setFootprints(footprints: readonly Footprint[], complete: boolean): void {
-    this.#guests = footprints.some(({ active }) => active) ? "true" : complete ? "false" : "unknown";
-    this.#ledger.setFootprints(footprints, complete);
   }
 
   /** Whether guests can run on KVM here; `broken`: it is there, and what happened shows that it does not work. */
@@ -331,15 +289,15 @@ export class HostService implements Service, HostView {
     this.#areTraitsKnown = provesTraits(sources);
     this.#inventoryReadAtMs = readAtMs;
     const generation = this.#generation;
-    this.#ledger.setCells(after.cells);
+    this.ledger.setCells(after.cells);
     const failing = this.#health.subjectsOn("PcieErrors", "fatal");
     const { deviceAliases } = this.#options.config.host;
-    this.#ledger.setDevices(devicesForGuests(after.devices, failing, deviceAliases));
+    this.ledger.setDevices(devicesForGuests(after.devices, failing, deviceAliases));
     // A list that could not be had says nothing about any pool.
     if (sources.pools.kind === "read") {
       const known = new Map(after.storagePools.map((pool) => [pool.name, pool]));
       const pools = new Map(sources.pools.value.map(({ name }) => [name, known.get(name)]));
-      this.#ledger.setStorage({ pools, volumes: sources.volumes, startedAtMs });
+      this.ledger.setStorage({ pools, volumes: sources.volumes, startedAtMs });
     }
     // New disks wait for it.
     const { volumes } = sources;

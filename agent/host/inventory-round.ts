@@ -64,14 +64,8 @@ export class InventoryRound {
     signal: AbortSignal,
     timeoutMs: number,
   ): Promise<Omit<InventorySources, "reasons" | "kvmFails" | "thinRatio">> {
-    const deadlineMs = performance.now() + timeoutMs;
-    const patience: Patience = {
-      signal,
-      // What is left for the next question.
-      get timeoutMs() {
-        return Math.max(1, deadlineMs - performance.now());
-      },
-    };
+    const patience = patienceOf(signal, timeoutMs);
+    const functions = readPciFunctions(this.#roots);
     const [
       { capabilities, domain },
       nodes,
@@ -82,6 +76,7 @@ export class InventoryRound {
       topology,
       mounts,
       pci,
+      names,
       kvm,
       memoryBytes,
       pools,
@@ -95,16 +90,17 @@ export class InventoryRound {
       readCpuModel(this.#roots),
       readCpuTopology(this.#roots),
       readMounts(this.#roots),
-      readPciFunctions(this.#roots),
+      functions,
+      functions.then((pci) => this.#namesOf(pci, patience)),
       readKvm(this.#roots),
       this.#facts.memoryBytes(patience),
       this.#facts.pools(patience),
       this.#facts.networks(patience),
     ]);
-    const names = await this.#namesOf(pci, patience);
     const details = (valueOf(pools) ?? []).flatMap((pool) => valueOf(pool.details) ?? []);
     const spaces = await this.spaces(directoriesOf(details));
-    const volumes = await this.#volumes.read(valueOf(pools) ?? [], spaces, patience);
+    // Time of their own: one pool that hangs takes all of what its details may.
+    const volumes = await this.#volumes.read(valueOf(pools) ?? [], spaces, patienceOf(signal, timeoutMs));
     return {
       nodes,
       offlineCpus,
@@ -162,4 +158,15 @@ export class InventoryRound {
     for (const path of new Set(paths)) spaces.set(path, await this.#filesystems.read(path));
     return spaces;
   }
+}
+
+/** What is left of the time is for the next question. */
+function patienceOf(signal: AbortSignal, timeoutMs: number): Patience {
+  const deadlineMs = performance.now() + timeoutMs;
+  return {
+    signal,
+    get timeoutMs() {
+      return Math.max(1, deadlineMs - performance.now());
+    },
+  };
 }

@@ -5,7 +5,7 @@ import { anywhere, type Placement, type PlacementWish } from "../state/placement
 import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.ts";
 import { CpuPools } from "./cpu-pools.ts";
 import { demandOf, placedFootprint, type Demand, type Footprint, type VmSize } from "./demand.ts";
-import type { DeviceCapacity, HostCapacity, NumaCell } from "./host.ts";
+import type { DeviceCapacity, HostCapacity, HostSnapshot, NumaCell, Truth } from "./host.ts";
 import { DemandTotals } from "./demand-totals.ts";
 import { findPlace, type CellRoom } from "./placing.ts";
 import { StorageLedger, type NewVolume, type StorageLook, type VolumeName } from "./storage-ledger.ts";
@@ -60,6 +60,7 @@ const UNSEEN_MS = 60_000;
  */
 export class Ledger {
   readonly #policy: CapacityPolicy;
+  readonly #scheduling: () => HostSnapshot["scheduling"];
   readonly #changed: () => void;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #claims = new Map<string, Held>();
@@ -82,13 +83,15 @@ export class Ledger {
     devices: [],
   };
 
-  /** `changed` is called after each change of `capacity`. */
+  /** `scheduling`: the operator's word. `changed` is called after each change of `capacity`. */
   constructor(options: {
     readonly policy: CapacityPolicy;
+    readonly scheduling: () => HostSnapshot["scheduling"];
     readonly clock: Pick<Clock, "monotonicMs">;
     readonly changed: () => void;
   }) {
     this.#policy = options.policy;
+    this.#scheduling = options.scheduling;
     this.#clock = options.clock;
     this.#changed = options.changed;
     this.#pools = new CpuPools([], this.#policy.dedicatedCpus);
@@ -96,6 +99,12 @@ export class Ledger {
 
   get capacity(): Omit<HostCapacity, "generation"> {
     return this.#capacity;
+  }
+
+  /** Whether any guest has a process here. */
+  get guests(): Truth {
+    for (const { footprint } of this.#footprints.values()) if (footprint.active) return "true";
+    return this.#sight === "whole" ? "false" : "unknown";
   }
 
   setCells(cells: readonly NumaCell[]): void {
@@ -124,7 +133,7 @@ export class Ledger {
 
   /** Volumes that are gone with their VM. */
   deleted(volumes: readonly VolumeName[]): void {
-    this.#storage.deleted(volumes);
+    this.#storage.deleted(volumes, this.#clock.monotonicMs());
   }
 
   /**
@@ -149,8 +158,17 @@ export class Ledger {
     else if (this.#claims.size < claims) this.#recount();
   }
 
+  /** Throws `conflict` HOST_CORDONED on a host that takes no new VMs. */
+  requireOpen(): void {
+    const { state, reason } = this.#scheduling();
+    if (state !== "cordoned") return;
+    const why = reason === "" ? "" : ` (${reason})`;
+    const message = `this host takes no new VMs${why}; socle uncordon lets them in`;
+    throw new SocleError("conflict", "HOST_CORDONED", message);
+  }
+
   /**
-   * Takes what the VM needs, and says where, or throws: `exhausted` NO_CAPACITY when it does not fit (`metadata.dimension`
+   * Takes what the VM needs, and says where, or throws: as `requireOpen`, `exhausted` NO_CAPACITY when it does not fit (`metadata.dimension`
    * says what is short, `free_*` what there is), `conflict` CLAIM_EXISTS when the holder has a claim, `invalid` for a cell
    * or a device that the host does not have, `unavailable` CAPACITY_UNKNOWN before the host, its VMs and the volumes have
    * been read.
@@ -158,6 +176,7 @@ export class Ledger {
   claim(request: ClaimRequest): Claim {
     const { holder, wish = anywhere, volumes = [] } = request;
     const size = sizeOf(request);
+    this.requireOpen();
     this.#requireKnown(wish);
     if (this.#claimOf(holder) !== undefined)
       throw new SocleError("conflict", "CLAIM_EXISTS", `VM ${holder} is being made already`);
@@ -248,9 +267,7 @@ export class Ledger {
   #roomOf({ id, resources }: CellCapacity, taken: ReadonlySet<number>): CellRoom {
     const free = { cpu: 0, cpu_dedicated: 0, memory: 0, memory_2m: 0, memory_1g: 0 };
     for (const { resource, available = 0 } of resources) free[resource] = available;
-    const cores = this.#pools
-      .dedicatedCores(id)
-      .map((cpus) => ({ cpus, free: cpus.filter((cpu) => !taken.has(cpu)) }));
+    const cores = this.#pools.dedicatedCores(id, taken);
     return { id, free, cores, sharedCpus: this.#pools.shared(id) };
   }
 

@@ -71,6 +71,9 @@ interface Options extends Patience {
   readonly lane: "observation";
 }
 
+/** Codes of what libvirt itself could not be asked: they say nothing of one pool or volume. */
+export const OF_LIBVIRT: ReadonlySet<string | undefined> = new Set(["unavailable", "exhausted", "cancelled"]);
+
 const usablePoolStates = new Set<number>([StoragePoolState.RUNNING, StoragePoolState.DEGRADED]);
 
 /** Asks libvirt what the host has, over the lane that commands never wait for. */

@@ -1,7 +1,7 @@
 import type { FilesystemSpace } from "../hardware/filesystem.ts";
 import type { Reading } from "../hardware/reading.ts";
 import type { Verdicts } from "./conditions/condition.ts";
-import type { PoolFacts } from "./libvirt-facts.ts";
+import { OF_LIBVIRT, type PoolFacts } from "./libvirt-facts.ts";
 import type { Verdict } from "./trigger.ts";
 
 /** How a look at all storage pools found them. */
@@ -29,11 +29,8 @@ function verdictOn({ name, details }: PoolFacts, spaces: Spaces): Verdict {
     evidence: `storage pool ${name} ${what}`,
   });
   if (details.kind === "unsupported") return say("good", `cannot be asked: ${details.reason}`);
-  if (details.kind === "failed") {
-    // libvirt itself is away: that says nothing about the pool.
-    const isLibvirt = details.code === "unavailable";
-    return say(isLibvirt ? "unknown" : "bad", `does not answer: ${details.reason}`);
-  }
+  if (details.kind === "failed")
+    return say(OF_LIBVIRT.has(details.code) ? "unknown" : "bad", `does not answer: ${details.reason}`);
   const { active, accessible, autostart, path } = details.value;
   if (!accessible) return say("bad", "cannot be reached");
   if (!active)

@@ -6,13 +6,12 @@ import type { PlacementWish } from "../state/placement.ts";
 import type { ReservationBook } from "../state/reservation-book.ts";
 import type { Reservation, ReservationRequest, ReservedRoom } from "../state/reservation.ts";
 import type { VmSize } from "./demand.ts";
-import type { HostService } from "./host-service.ts";
-import type { Claim } from "./ledger.ts";
+import type { Claim, Ledger } from "./ledger.ts";
 import type { NewVolume } from "./storage-ledger.ts";
 
 export interface ReservationsOptions {
   readonly book: ReservationBook;
-  readonly host: Pick<HostService, "claim" | "reclaim" | "transfer" | "release" | "requireOpen">;
+  readonly ledger: Ledger;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -52,24 +51,26 @@ const AGAIN_MS = 1000;
 export class Reservations implements Service {
   readonly name = "reservations";
   readonly #book: ReservationBook;
-  readonly #host: ReservationsOptions["host"];
+  readonly #ledger: Ledger;
   readonly #clock: Clock;
   readonly #log: Logger;
   /** By reservation. */
   readonly #claims = new Map<string, Claim>();
   /** Those that a VM is about to take: they do not expire meanwhile. */
   readonly #taken = new Set<string>();
+  /** By reservation, the VMs that took theirs under an earlier agent, until that is on record. */
+  readonly #unrecorded = new Map<string, string>();
   #wake = new AbortController();
 
-  constructor({ book, host, clock, log }: ReservationsOptions) {
+  constructor({ book, ledger, clock, log }: ReservationsOptions) {
     this.#book = book;
-    this.#host = host;
+    this.#ledger = ledger;
     this.#clock = clock;
     this.#log = log;
     for (const held of book.all()) {
       if (held.state !== "held") continue;
       const { id, placement } = held;
-      this.#claims.set(id, host.reclaim({ holder: id, ...sizeOf(held), placement }));
+      this.#claims.set(id, ledger.reclaim({ holder: id, ...sizeOf(held), placement }));
     }
   }
 
@@ -82,15 +83,18 @@ export class Reservations implements Service {
       const nextMs = Math.min(IDLE_MS, ...waiting.map((id) => this.leftMs(id)));
       this.#wake = new AbortController();
       const either = AbortSignal.any([signal, this.#wake.signal]);
-      await this.#clock.sleep(isFine ? nextMs : AGAIN_MS, either).catch(() => undefined);
+      await this.#clock
+        .sleep(isFine && this.#unrecorded.size === 0 ? nextMs : AGAIN_MS, either)
+        .catch(() => undefined);
     }
   }
 
-  /** Their room is free once their end is durable. False: the journal did not take it. */
+  /** Their room is free once their end is durable. False: the journal did not take one. */
   async expire(): Promise<boolean> {
     const over = [...this.#claims.keys()].filter((id) => !this.#taken.has(id) && this.#isOver(id));
     const ends = over.map((id) => this.#end(id, () => this.#book.end(id, "expired")));
-    const results = await Promise.allSettled(ends);
+    const used = [...this.#unrecorded.keys()].map((id) => this.#record(id));
+    const results = await Promise.allSettled([...ends, ...used]);
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined)
       this.#log.warn({ err: failed.reason }, "a reservation's end could not be recorded");
@@ -112,7 +116,7 @@ export class Reservations implements Service {
     checkTtl(ttlMs);
     this.#book.admit(request.caller);
     const id = this.#book.newId();
-    const claim = this.#host.claim({ holder: id, ...sizeOf(room), wish: room.wish });
+    const claim = this.#ledger.claim({ holder: id, ...sizeOf(room), wish: room.wish });
     this.#claims.set(id, claim);
     this.#wake.abort();
     const { caller } = request;
@@ -174,10 +178,10 @@ export class Reservations implements Service {
   take(id: string, { vmId, caller, room, volumes }: Taker): Taken {
     const held = this.#held(id, { caller, mayAll: false });
     if (held.tenant !== room.tenant) throw foreign(id, "tenant");
-    this.#host.requireOpen();
+    this.#ledger.requireOpen();
     const differing = differences(held, room);
     if (differing.length > 0) throw mismatch(id, differing);
-    const claim = this.#host.transfer(this.#claimOf(id), vmId, volumes);
+    const claim = this.#ledger.transfer(this.#claimOf(id), vmId, volumes);
     this.#taken.add(id);
     return {
       claim,
@@ -189,19 +193,30 @@ export class Reservations implements Service {
       },
       giveBack: () => {
         if (!this.#taken.delete(id)) return;
-        this.#host.transfer(claim, id);
+        this.#ledger.transfer(claim, id);
         this.#wake.abort();
       },
     };
   }
 
-  /** What an agent before this one let a VM take, and may not have written down here any more. */
-  async taken(id: string, vmId: string): Promise<void> {
+  /**
+   * What an agent before this one let a VM take, and may not have written down here any more. Its room is the VM's from
+   * now on; where the journal does not take that it is used up, `run` goes on trying.
+   */
+  taken(id: string, vmId: string): void {
     const claim = this.#claims.get(id);
     if (claim === undefined) return;
     this.#claims.delete(id);
-    this.#host.release(claim);
-    await this.#book.end(id, "consumed", { vmId });
+    this.#ledger.release(claim);
+    this.#taken.add(id);
+    this.#unrecorded.set(id, vmId);
+    this.#wake.abort();
+  }
+
+  async #record(id: string): Promise<void> {
+    await this.#book.end(id, "consumed", { vmId: this.#unrecorded.get(id) ?? "" });
+    this.#unrecorded.delete(id);
+    this.#taken.delete(id);
   }
 
   #held(id: string, { caller, mayAll }: Asker): Reservation {
@@ -229,7 +244,7 @@ export class Reservations implements Service {
   #letGo(id: string): void {
     const claim = this.#claims.get(id);
     this.#claims.delete(id);
-    if (claim !== undefined) this.#host.release(claim);
+    if (claim !== undefined) this.#ledger.release(claim);
   }
 
   #claimOf(id: string): Claim {

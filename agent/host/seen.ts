@@ -49,7 +49,8 @@ export class Seen {
 
   replace(what: What, names: readonly string[]): void {
     const before = this.names(what);
-    const isSame = names.length === before.length && names.every((name, index) => name === before[index]);
-    if (!isSame) this.#all = { ...this.#all, [what]: names.slice(0, MOST_NAMES) };
+    const kept = names.slice(0, MOST_NAMES);
+    const isSame = kept.length === before.length && kept.every((name, index) => name === before[index]);
+    if (!isSame) this.#all = { ...this.#all, [what]: kept };
   }
 }

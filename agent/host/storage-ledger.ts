@@ -43,6 +43,8 @@ interface Promised extends NewVolume {
 export class StorageLedger {
   readonly #promised = new Map<string, Promised>();
   readonly #volumes = new Map<string, Map<string, number>>();
+  /** Volumes that were deleted, and when, on the monotonic clock: a look that began before may still tell of them. */
+  readonly #deleted = new Map<string, VolumeName & { readonly atMs: number }>();
   #pools: StorageLook["pools"] | undefined;
   #unread = new Map<string, string>();
 
@@ -57,6 +59,9 @@ export class StorageLedger {
     for (const [key, { pool, endedAtMs = Infinity }] of this.#promised)
       if (endedAtMs < startedAtMs && (!pools.has(pool) || volumes.get(pool)?.kind === "read"))
         this.#promised.delete(key);
+    for (const [key, { pool, volume, atMs }] of this.#deleted)
+      if (atMs < startedAtMs) this.#deleted.delete(key);
+      else this.#volumes.get(pool)?.delete(volume);
   }
 
   /**
@@ -70,7 +75,10 @@ export class StorageLedger {
 
   /** Takes what was promised before, whether there is room or not. */
   reclaim(holder: string, volumes: readonly NewVolume[]): void {
-    for (const volume of volumes) this.#promised.set(keyOf(volume), { ...volume, holder });
+    for (const volume of volumes) {
+      this.#promised.set(keyOf(volume), { ...volume, holder });
+      this.#deleted.delete(keyOf(volume));
+    }
   }
 
   /** They are not made. */
@@ -85,10 +93,12 @@ export class StorageLedger {
   }
 
   /** They were deleted: their room is free before the next look. */
-  deleted(volumes: readonly VolumeName[]): void {
-    for (const volume of volumes) {
-      this.#promised.delete(keyOf(volume));
-      this.#volumes.get(volume.pool)?.delete(volume.volume);
+  deleted(volumes: readonly VolumeName[], nowMs: number): void {
+    for (const { pool, volume } of volumes) {
+      const key = keyOf({ pool, volume });
+      this.#promised.delete(key);
+      this.#volumes.get(pool)?.delete(volume);
+      this.#deleted.set(key, { pool, volume, atMs: nowMs });
     }
   }
 

@@ -127,8 +127,9 @@ export function step(
     turn(rule, { ...next, evidence: verdict.evidence }, to, at, flapping);
   switch (verdict.kind) {
     case "unwatched":
-      // What is on stays on: that nobody looks any more mends nothing.
-      return state.status === "true"
+      // What is on stays on: that nobody looks any more mends nothing. But what only an earlier agent saw does not wait
+      // for ever for somebody to look, where that is the operator's choice.
+      return state.status === "true" && (state.latch !== undefined || state.lastProbe.wallMs !== NEVER)
         ? { ...seen, unknownProbes: 0 }
         : { ...seen, unknownProbes: 0, status: "unknown", isUnwatched: true };
     case "unknown": {

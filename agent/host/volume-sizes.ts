@@ -1,6 +1,6 @@
 import type { FilesystemSpace } from "../hardware/filesystem.ts";
 import type { Reading } from "../hardware/reading.ts";
-import type { LibvirtFacts, Patience, PoolFacts } from "./libvirt-facts.ts";
+import { OF_LIBVIRT, type LibvirtFacts, type Patience, type PoolFacts } from "./libvirt-facts.ts";
 import type { VolumeCapacities } from "./storage-ledger.ts";
 
 /** The volumes of all pools together take no more of a round. */
@@ -11,8 +11,6 @@ const REST_MS = 600_000;
 
 /** The code of a pool of which a round had no time to ask for all volumes: the next look goes on. */
 export const MORE_TO_READ = "again";
-/** What says nothing of one volume alone. */
-const ofLibvirt: ReadonlySet<string | undefined> = new Set(["unavailable", "exhausted", "cancelled"]);
 
 /**
  * What the volumes of each pool may grow to. libvirt tells it of one volume at a time, and looks at the
@@ -77,7 +75,7 @@ export class VolumeSizes {
       if (volume === undefined || this.#monotonicMs() >= untilMs) break;
       const found = await this.#facts.volumeBytes(volume, { ...patience, timeoutMs: ANSWER_MS });
       const code = found.kind === "failed" ? found.code : undefined;
-      if (found.kind !== "read" && ofLibvirt.has(code)) return found;
+      if (found.kind !== "read" && OF_LIBVIRT.has(code)) return found;
       const before = known.get(name);
       known.delete(name);
       if (found.kind === "read") known.set(name, found.value);

@@ -34,7 +34,7 @@ const seenLogsSchema = z.object({
 
 export const healthRecordSchema = z.object({
   latches: z.array(latchSchema),
-  /** What is on without a latch, and the next agent could not find by itself. Absent in what earlier versions wrote. */
+  /** What is on without a latch, and stays on for the next agent until it leaves by its rule. Absent in what earlier versions wrote. */
   leftOn: z.array(leftOnSchema).optional(),
   acknowledgements: z.array(acknowledgementSchema),
   /** Absent in what earlier versions wrote. */

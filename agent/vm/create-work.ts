@@ -8,7 +8,7 @@ import type { DiskSpec, VmSpec } from "./spec.ts";
 import { checkVolumes, restoreKeys } from "./power-works.ts";
 import type { ResolvedVolume, VolumeToMake } from "./volumes.ts";
 import { volumeName } from "./volume-names.ts";
-import { isUndecided, ownVolumes, seen, SEEN_WITHIN_MS } from "./work.ts";
+import { isUndecided, outcomeUnknown, ownVolumes, seen, SEEN_WITHIN_MS } from "./work.ts";
 import type { IntentOf, Work, WorkContext, WorkRun } from "./work.ts";
 
 /** How long libvirt's refusals to remove what was made are taken for passing ones. */
@@ -59,7 +59,10 @@ export const createWork: Work<"CREATE_VM"> = async (context, intent, run) => {
 /** What there is of it. No step, since it is not to be cancelled: what an earlier run made must be known to go. */
 async function begin({ domains }: WorkContext, spec: VmSpec, run: WorkRun): Promise<Making> {
   const { resumed, done } = run;
-  const existing = await domains.document(spec.id);
+  const existing = await domains.document(spec.id).catch((thrown: unknown) => {
+    // Whatever is wrong with libvirt, it says nothing of what an earlier run made.
+    throw resumed ? outcomeUnknown(toSocleError(thrown)) : thrown;
+  });
   // Only what an earlier run of this very operation defined is taken for its own.
   const isOurs = resumed && existing?.metadata?.socle?.specDigest === specDigest(spec);
   if (existing !== undefined && !isOurs) {

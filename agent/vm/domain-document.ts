@@ -190,7 +190,9 @@ function whereOnHost(
   const vcpuPins = vcpuCpus.map((cpu, vcpu) => ({ vcpu, cpuSet: [cpu] }));
   return {
     vcpus: sharedCpus.length === 0 ? vcpus : { ...vcpus, cpuSet: sharedCpus },
-    ...(vcpuPins.length === 0 ? {} : { cpuTune: { vcpuPins, emulatorPin: emulatorCpus } }),
+    ...(vcpuPins.length === 0
+      ? {}
+      : { cpuTune: { vcpuPins, emulatorPin: emulatorCpus.length > 0 ? emulatorCpus : vcpuCpus } }),
     ...(cells.length === 0
       ? {}
       : { numaTune: { memory: { mode: strict ? "strict" : "preferred", nodeSet: cells } } }),

@@ -30,6 +30,16 @@ export class KeyWrap {
     (await this.#key()).fill(0);
   }
 
+  /** What tells this host's key from others. Throws as `check`. */
+  async id(): Promise<string> {
+    const key = await this.#key();
+    try {
+      return idOf(key);
+    } finally {
+      key.fill(0);
+    }
+  }
+
   /** `purpose`: what it is for, in words that never change. The answer holds no secret. Throws as `check`. */
   async wrap(secret: string, purpose: string): Promise<string> {
     const key = await this.#key();
@@ -95,6 +105,9 @@ export class KeyWrap {
     return found.subarray(0, KEY_BYTES);
   }
 }
+
+/** The id of the key that sealed it, as it says. */
+export const sealerOf = (wrapped: string): string => wrapped.split(".")[1] ?? "";
 
 /** Tells keys apart, and nothing of them. */
 const idOf = (key: Buffer): string =>

@@ -68,6 +68,8 @@ export class Observer implements Service {
   #count = 0;
   readonly #touchedAt = new Map<string, number>();
   #lastGoodMonotonicMs = 0;
+  /** How often libvirt went away. */
+  #losses = 0;
   /** Ends the rest before the next round; a wish that comes during a round is for another one. */
   #rest = new AbortController();
 
@@ -100,6 +102,7 @@ export class Observer implements Service {
     const { table, tell } = this.#options;
     for await (const item of changes) {
       if (item.kind === "item" && item.value.kind === "disconnected") {
+        this.#losses += 1;
         table.loseSight();
         tell({ kind: "libvirt_disconnected", reason: item.value.error.reason });
       } else {
@@ -155,8 +158,10 @@ export class Observer implements Service {
     try {
       await this.#read(domain);
     } catch (thrown) {
-      // The next round finds it again; a connection that is gone has said so already.
-      this.#options.log.debug({ vm: domain.uuid, err: thrown }, "VM could not be read");
+      // The next round finds it again; a connection that is gone has said so already. But what cannot be understood stays
+      // so, and keeps the list from being whole.
+      const level = toSocleError(thrown).reason === "XML_UNEXPECTED" ? "warn" : "debug";
+      this.#options.log[level]({ vm: domain.uuid, err: thrown }, "VM could not be read");
     }
   }
 
@@ -227,7 +232,7 @@ export class Observer implements Service {
   /** Who is there, in which state, with which readings; whether there were any. */
   async #list(what: "states" | "readings", signal: AbortSignal): Promise<boolean> {
     const { table } = this.#options;
-    const countBefore = this.#count;
+    const [countBefore, lossesBefore] = [this.#count, this.#losses];
     const untouched = (id: string): boolean => (this.#touchedAt.get(id) ?? 0) <= countBefore;
     const { at, samples, hasReadings } = await this.#sampler.sample(what, signal);
     const listed = new Set(samples.map(({ dom }) => dom.uuid));
@@ -245,6 +250,7 @@ export class Observer implements Service {
     // Only now are the new ones read in full, and the list whole.
     await this.#refreshes.settled();
     await slice.rest();
+    if (this.#losses !== lossesBefore) throw overtaken();
     for (const { id, name } of missing)
       if (table.get(id) !== undefined && untouched(id)) throw contradiction(name);
     for (const { dom } of samples)
@@ -370,6 +376,9 @@ const contradiction = (name: string): SocleError =>
     "LIBVIRT_LIST_INCOMPLETE",
     `libvirt left VM ${name} out of its list and does not say that it is gone: the list is not believed`,
   );
+
+const overtaken = (): SocleError =>
+  new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt went away before its list was taken");
 
 const about = (vm: Vm): { vmId: string; vmName: string; vmState: string; reason: string } => ({
   vmId: vm.id,

@@ -3,6 +3,7 @@ import type { Domain } from "../libvirt/index.ts";
 import { formatPciAddress, type DomainDocument, type VmMetadata } from "../libvirt/xml/index.ts";
 import type { Placement } from "../state/placement.ts";
 import { deviceName } from "./domain-document.ts";
+import { sealerOf } from "./key-wrap.ts";
 import type { VmSpec } from "./spec.ts";
 import type { Vm, VmState } from "./vm.ts";
 
@@ -133,9 +134,10 @@ function storedPlacement(json: string): Placement | undefined {
 function ownFacts(
   socle: VmMetadata | undefined,
   uuid: string,
-): Pick<Vm, "managed" | "tenant" | "labels" | "createdAtMs" | "placementEpoch" | "spec"> {
+): Pick<Vm, "managed" | "tenant" | "labels" | "createdAtMs" | "placementEpoch" | "spec" | "sealedBy"> {
   const spec = socle === undefined ? undefined : storedSpec(socle.spec, uuid);
   const createdAtMs = socle === undefined ? Number.NaN : Date.parse(socle.createdAt);
+  const sealedBy = new Set(Object.values(socle?.keys ?? {}).map(sealerOf));
   return {
     managed: spec !== undefined,
     tenant: socle?.tenant ?? "",
@@ -143,6 +145,7 @@ function ownFacts(
     ...(Number.isNaN(createdAtMs) ? {} : { createdAtMs }),
     placementEpoch: socle?.placementEpoch ?? 0,
     ...(spec === undefined ? {} : { spec }),
+    ...(sealedBy.size === 0 ? {} : { sealedBy: [...sealedBy] }),
   };
 }
 

@@ -78,7 +78,7 @@ export class VmTable implements SampledVms {
   /** Takes what libvirt just said. Readers are told only when more than readings changed. */
   put(vm: Vm): void {
     const before = this.#vms.get(vm.id);
-    if (before !== undefined && before.name !== vm.name) this.#idByName.delete(before.name);
+    if (before !== undefined && before.name !== vm.name) this.#forgetName(before);
     // Readings outlive a change of state, not the guest.
     this.#vms.set(vm.id, { ...vm, stats: isActive(vm) ? (vm.stats ?? before?.stats) : undefined });
     this.#idByName.set(vm.name, vm.id);
@@ -113,7 +113,7 @@ export class VmTable implements SampledVms {
     this.#vms.delete(id);
     this.#ids = undefined;
     this.#incidents.delete(id);
-    if (this.#idByName.get(vm.name) === id) this.#idByName.delete(vm.name);
+    this.#forgetName(vm);
     this.#sorted = undefined;
     this.#tell({ kind: "removed", vm });
   }
@@ -153,6 +153,11 @@ export class VmTable implements SampledVms {
   /** Resolves once the table is the whole truth; rejects with the signal's reason. */
   async untilComplete(signal: AbortSignal): Promise<void> {
     while (!this.#complete) await this.#nextChange(signal);
+  }
+
+  /** Unless it is another VM's by now. */
+  #forgetName({ id, name }: Vm): void {
+    if (this.#idByName.get(name) === id) this.#idByName.delete(name);
   }
 
   #nextChange(signal: AbortSignal): Promise<void> {

@@ -35,6 +35,8 @@ export interface Vm {
   readonly placementEpoch: number;
   /** Of managed VMs. */
   readonly spec?: VmSpec;
+  /** Ids of the volume keys that its passphrases are sealed by, where it has any. */
+  readonly sealedBy?: readonly string[];
   readonly disks: readonly VmDisk[];
   readonly nics: readonly VmNic[];
   /** Changes with everything but stats and observedAtMs. */

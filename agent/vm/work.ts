@@ -166,8 +166,11 @@ export const isUndecided = (
   (resumed && (kind === "timeout" || kind === "unavailable") && reason.startsWith("LIBVIRT_"));
 
 /** The error as `outcome_unknown`, where it leaves open what became of the operation. */
-export function undecided(error: SocleError, resumed: boolean): SocleError {
-  if (error.kind === "outcome_unknown" || !isUndecided(error, { resumed })) return error;
+export const undecided = (error: SocleError, resumed: boolean): SocleError =>
+  isUndecided(error, { resumed }) ? outcomeUnknown(error) : error;
+
+export function outcomeUnknown(error: SocleError): SocleError {
+  if (error.kind === "outcome_unknown") return error;
   const message = `what became of it is not known while libvirt cannot be asked: ${error.message}`;
   return new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", message, { cause: error });
 }

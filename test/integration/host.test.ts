@@ -73,7 +73,7 @@ test("the machine is read well within a second, and all of it", () => {
 });
 
 test("memory is what virsh nodememstats says, in the cells of virsh capabilities", async () => {
-  host.setFootprints([], true);
+  host.ledger.setFootprints([], true);
   const { inventory, capacity } = host.snapshot();
   const totalKiB = Number(/total\s*:\s*(\d+) KiB/.exec(await virsh("nodememstats"))?.[1]);
   const capabilities = await virsh("capabilities");

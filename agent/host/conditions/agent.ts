@@ -34,6 +34,8 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
       damaged: { ...reported("Damaged"), latch: "acknowledge" },
       behind: reported("ForwardingBehind"),
     },
+    /** Told before a guest is to be started, which then fails. New VMs are no worse off: they are sealed by what is there. */
+    VolumeKey: { lost: reported("Lost") },
     BreakGlass: {
       /** Somebody who may is to have seen it. */
       used: { ...reported("Used"), latch: "acknowledge" },

@@ -164,14 +164,19 @@ async function reservationsOf(directory: string, clock: Clock, log: Logger): Pro
     memoryOvercommitRatio: 1,
     dedicatedCpus: [2, 3],
   };
-  const ledger = new Ledger({ policy, clock, changed: () => undefined });
+  const ledger = new Ledger({
+    policy,
+    scheduling: () => ({ state: "active", reason: "" }),
+    clock,
+    changed: () => undefined,
+  });
   ledger.setCells([{ id: 0, cpus: [0, 1, 2, 3], memoryBytes: 2 ** 34, pages: [], distances: [10] }]);
   ledger.setFootprints([], true);
   const boot = { bootId: "boot-1", ms: () => clock.monotonicMs() };
   const book = await ReservationBook.open({ directory, clock, boot, log, retentionMs: 3_600_000 });
   return new Reservations({
     book,
-    host: Object.assign(ledger, { requireOpen: () => undefined }),
+    ledger,
     clock,
     log,
   });

@@ -3,6 +3,7 @@ import test from "node:test";
 import { watching } from "../../../agent/host/conditions/condition.ts";
 import { Health } from "../../../agent/host/health.ts";
 import { HealthMemory } from "../../../agent/host/health-memory.ts";
+import type { Verdict } from "../../../agent/host/trigger.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -34,6 +35,13 @@ const rules = {
     }),
   },
   BondDegraded: { bond: { reason: "SlaveDown", effect: "degraded", enter: atOnce, leave: atOnce } },
+  DiskSpace: {
+    space: watching(
+      "filesystems",
+      { reason: "AlmostFull", effect: "no_schedule", enter: atOnce, leave: { probes: 2, forMs: 300_000 } },
+      () => ({ kind: "good", evidence: "enough" }),
+    ),
+  },
 } as const;
 
 /** An agent's health; the record is what the next one finds. */
@@ -55,6 +63,8 @@ function agent(record: FakeRecord, bootId: string) {
     health.observe("BondDegraded", "bond", { kind, evidence: kind }, at());
   const pcie = (kind: "good" | "bad"): void =>
     health.observe("PcieErrors", "fatal", { kind, evidence: kind }, at());
+  const space = (kind: Verdict["kind"]): void =>
+    health.observe("DiskSpace", "space", new Map([["/srv", { kind, evidence: kind }]]), at());
   const bmc = (kind: "read" | "unsupported"): void => {
     const last = () => (kind === "read" ? { kind, value: [] } : { kind, reason: "no /dev/ipmi0" });
     for (let look = 0; look < 3; look += 1) health.judge("bmc", { last } as never, at());
@@ -65,7 +75,7 @@ function agent(record: FakeRecord, bootId: string) {
     const { status, latched, acknowledged } = condition;
     return [status, ...(latched ? ["latched"] : []), ...(acknowledged ? ["acknowledged"] : [])].join(" ");
   };
-  return { memory, clock, health, dimm, bond, pcie, bmc, told };
+  return { memory, clock, health, dimm, bond, pcie, space, bmc, told };
 }
 
 const refused = (reason: string) => (error: unknown) =>
@@ -87,6 +97,7 @@ test("an uncorrected memory error outlives the agent, and needs a reboot and an 
     const { evidence, subjects, effect } = now.health.conditions[0] ?? {};
     assert.deepEqual([evidence, subjects, effect], ["bad", ["A1"], "evacuate"]);
     for (const [index, step] of order.entries()) {
+      await now.memory.retry();
       if (step === "ack") await now.memory.acknowledge("MemoryUncorrected", `ack-${index}`);
       else bootId = "boot-2";
       now = agent(record, bootId);
@@ -146,6 +157,58 @@ test("what is judged by what happened within an hour stays on for an hour of the
   assert.equal(second.told("PcieErrors"), "false");
   await second.memory.retry();
   assert.equal(agent(record, "boot-1").told("PcieErrors"), "unknown");
+});
+
+test("between its thresholds a condition is as it was, also when the agent is started again", async () => {
+  const record = new FakeRecord();
+  const first = agent(record, "boot-1");
+  first.space("bad");
+  await first.memory.retry();
+  const second = agent(record, "boot-1");
+  second.space("between");
+  assert.equal(second.told("DiskSpace"), "true");
+  second.space("good");
+  second.clock.advance(299_999);
+  second.space("good");
+  assert.equal(second.told("DiskSpace"), "true");
+  second.clock.advance(1);
+  second.space("good");
+  assert.equal(second.told("DiskSpace"), "false");
+  await second.memory.retry();
+  const third = agent(record, "boot-1");
+  third.space("between");
+  assert.equal(third.told("DiskSpace"), "false");
+});
+
+test("what nobody looks at any more, by the operator's choice, is not held by the next agent", async () => {
+  const record = new FakeRecord();
+  const first = agent(record, "boot-1");
+  first.space("bad");
+  first.space("unwatched");
+  assert.equal(first.told("DiskSpace"), "true", "that nobody looks mends nothing");
+  await first.memory.retry();
+  const second = agent(record, "boot-1");
+  second.space("unwatched");
+  assert.equal(second.told("DiskSpace"), "unknown");
+});
+
+test("while what is held is taken up again, no write leaves half of it out", async () => {
+  const record = new FakeRecord();
+  const first = agent(record, "boot-1");
+  first.dimm("bad");
+  for (const kind of ["good", "bad", "good", "bad"] as const) first.bond(kind);
+  await first.memory.retry();
+  const written: number[] = [];
+  const setHealth = record.setHealth.bind(record);
+  record.setHealth = async (health) => {
+    written.push(health.latches.length);
+    await setHealth(health);
+  };
+  const second = agent(record, "boot-1");
+  await second.memory.retry();
+  await second.memory.acknowledge("BondDegraded", "r1");
+  assert.equal(second.told("MemoryUncorrected"), "true latched");
+  assert.deepEqual(written, [2, 1]);
 });
 
 test("what an earlier agent of the same boot saw, and is gone, is missed by the next one", async () => {
@@ -210,4 +273,13 @@ test("how far logs were seen outlives the agent, each log by itself", async () =
     kernel: { ...kernel, record: 9 },
     bmc: { entries: ["a"], counts: { critical: 2 } },
   });
+});
+
+test("a machine with more parts than are remembered is not written down anew at each look", () => {
+  const { health } = agent(new FakeRecord(), "boot-1");
+  const look = (): unknown => {
+    for (let fan = 0; fan < 1001; fan += 1) health.seen.add("bmcFan", `fan ${fan}`);
+    return health.seen.all;
+  };
+  assert.equal(look(), look());
 });

@@ -141,14 +141,14 @@ test("a BMC that an earlier agent asked is missed, unless it is to be reached an
 
 test("a claim, a cordon and a failing KVM are each told to who watches", async (context) => {
   const { host, conditions } = await start(context);
-  host.setFootprints([], true);
+  host.ledger.setFootprints([], true);
   const stop = new AbortController();
   const told: string[] = [];
   const watching = (async () => {
     for await (const change of host.subscribe(stop.signal)) told.push(change.kind);
   })();
   const { generation } = host.snapshot().capacity;
-  host.claim({ holder: "a", vcpus: 2, memoryBytes: 1024 ** 3 });
+  host.ledger.claim({ holder: "a", vcpus: 2, memoryBytes: 1024 ** 3 });
   assert.equal(host.snapshot().capacity.generation, generation + 1);
   await host.setScheduling("cordoned", "moving racks");
   assert.deepEqual(host.snapshot().scheduling, { state: "cordoned", reason: "moving racks" });
@@ -171,9 +171,9 @@ test("whether it is safe to fence follows the guests", async (context) => {
   const { host } = await start(context);
   assert.equal(host.snapshot().health.safeToFence, "unknown");
   const guest = { id: "a", vcpus: 1, memoryBytes: 1024 ** 3, cells: [], active: true };
-  host.setFootprints([guest], false);
+  host.ledger.setFootprints([guest], false);
   assert.equal(host.snapshot().health.safeToFence, "false");
-  host.setFootprints([], true);
+  host.ledger.setFootprints([], true);
   assert.equal(host.snapshot().health.safeToFence, "unknown", "libvirt's probe has not answered yet");
 });
 

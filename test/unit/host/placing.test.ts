@@ -7,6 +7,7 @@ import { Ledger, type HostDevice } from "../../../agent/host/ledger.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { anywhere, type PlacementWish } from "../../../agent/state/placement.ts";
 import { FakeClock } from "./fake-clock.ts";
+import { FakeRecord } from "./fake-record.ts";
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -35,7 +36,12 @@ function ledgerOf(dedicatedCpus: readonly number[] = DEDICATED): { ledger: Ledge
     memoryOvercommitRatio: 1,
     dedicatedCpus,
   };
-  const ledger = new Ledger({ policy, clock, changed: () => undefined });
+  const ledger = new Ledger({
+    policy,
+    scheduling: () => new FakeRecord().scheduling,
+    clock,
+    changed: () => undefined,
+  });
   ledger.setCells(cells);
   ledger.setFootprints([], true);
   return { ledger, clock };
@@ -124,6 +130,13 @@ test("one thread is taken from a core that is broken already, so that whole core
   assert.deepEqual(pickCpus([{ cpus: [1, 9], free: [9] }, whole], 2), [0, 8]);
   assert.deepEqual(pickCpus([{ cpus: [1, 9], free: [9] }, whole], 3), [0, 8, 9]);
   assert.equal(pickCpus([{ cpus: [1, 9], free: [9] }], 2), undefined);
+});
+
+test("a core of which others share a thread is no whole one", () => {
+  // The first threads of cores 0 and 1 are dedicated, their second ones are not; core 2 is dedicated whole.
+  const { ledger } = ledgerOf([0, 1, 2, 10]);
+  assert.deepEqual(ledger.claim(vm("a", 2, dedicated)).placement.vcpuCpus, [2, 10]);
+  assert.deepEqual(ledger.claim(vm("b", 2, dedicated)).placement.vcpuCpus, [0, 1]);
 });
 
 test("no CPU is ever given twice, whatever comes and goes", () => {
@@ -292,6 +305,20 @@ test("an alias of a kind gives those that are free, near to the VM, as many as i
   );
   assert.deepEqual(given("b", { devices: ["a100", "0000:02:00.0"] }), ["83", "02"]);
   assert.match(refusal(() => ledger.claim(vm("c", 1, { devices: ["a100"] }))).message, /a100 is not free/);
+});
+
+test("a VM goes to the cell of its devices where there is room, and where there is none its CPUs stay together", () => {
+  const { ledger } = ledgerOf();
+  ledger.setDevices([
+    device("0000:81:00.0", { cell: 1 }),
+    device("0000:82:00.0", { iommuGroup: 2, cell: 1 }),
+    device("0000:83:00.0", { iommuGroup: 3, cell: 1 }),
+  ]);
+  const cellsOf = (holder: string, vcpus: number, wish: Partial<PlacementWish>) =>
+    ledger.claim(vm(holder, vcpus, wish)).placement.cells;
+  assert.deepEqual(cellsOf("a", 6, { ...dedicated, devices: ["0000:81:00.0"] }), [1]);
+  assert.deepEqual(cellsOf("b", 2, { ...dedicated, devices: ["0000:82:00.0"] }), [0], "cell 1 has none left");
+  assert.deepEqual(cellsOf("c", 1, { devices: ["0000:83:00.0"] }), [1], "also where it shares its CPUs");
 });
 
 test("a device goes to one VM alone, by its address or its alias", () => {

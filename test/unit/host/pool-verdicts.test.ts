@@ -67,6 +67,12 @@ for (const [what, details, at, expected] of [
     "unknown: … does not answer: not connected",
   ],
   [
+    "is not known of where libvirt takes no more questions",
+    { kind: "failed", reason: "too many calls wait", code: "exhausted" },
+    undefined,
+    "unknown: … does not answer: too many calls wait",
+  ],
+  [
     "is no fault where libvirt has no such question",
     { kind: "unsupported", reason: "no storage driver" },
     undefined,

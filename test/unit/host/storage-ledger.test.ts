@@ -125,10 +125,13 @@ test("the room of a deleted volume is free at once", () => {
   const ledger = ledgerOf({ disk: 60 });
   ledger.claim("vm", disk(40, { volume: "new" }));
   ledger.made("vm", 0);
-  ledger.deleted([
-    { pool: "images", volume: "disk" },
-    { pool: "images", volume: "new" },
-  ]);
+  ledger.deleted(
+    [
+      { pool: "images", volume: "disk" },
+      { pool: "images", volume: "new" },
+    ],
+    0,
+  );
   assert.ok(!isFull(ledger, 100));
 });
 
@@ -172,4 +175,14 @@ test("a VM without new disks asks nothing of a pool; one that is gone or inactiv
   const ledger = new StorageLedger();
   look(ledger, [inactive], {});
   ledger.claim("vm", [...disk(1), ...disk(1, { of: "nowhere" })]);
+});
+
+test("a look that began before a volume was deleted does not bring it back", () => {
+  const ledger = ledgerOf({ disk: 90 });
+  ledger.deleted([{ pool: "images", volume: "disk" }], 50);
+  look(ledger, [pool("images")], { images: { disk: 90 } }, 40);
+  assert.equal(isFull(ledger, 100), false);
+  // Somebody made one of that name again, which a look that began later has seen.
+  look(ledger, [pool("images")], { images: { disk: 90 } }, 60);
+  assert.equal(isFull(ledger, 11), true);
 });

@@ -171,12 +171,27 @@ test("one that ran and stopped since is not started a second time", async () => 
 });
 
 test("while libvirt is silent, an interrupted one is neither failed nor taken back", async () => {
-  for (const procedure of ["DOMAIN_GET_XML_DESC", "DOMAIN_GET_STATE"]) {
+  for (const [procedure, kind] of [
+    ["DOMAIN_GET_XML_DESC", "outcome_unknown"],
+    ["DOMAIN_GET_STATE", "timeout"],
+  ] as const) {
     const { error, called } = await create({ ...defined, [procedure]: [silence] }, { resumed: true });
-    assert.equal(error?.reason, "LIBVIRT_TIMEOUT");
+    assert.equal(error?.kind, kind);
     assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
     assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS"), 0);
   }
+});
+
+test("one whose earlier run is not known is undecided, whatever libvirt answers instead", async () => {
+  const { error, called } = await create(
+    { ...defined, DOMAIN_GET_XML_DESC: [refusal] },
+    { resumed: true, done: CLAIMED },
+  );
+  assert.equal(error?.kind, "outcome_unknown");
+  assert.match(error.message, /libvirt will not/);
+  assert.equal(count(called, "STORAGE_VOL_DELETE") + count(called, "DOMAIN_UNDEFINE_FLAGS"), 0);
+  const first = await create({ ...fresh, DOMAIN_GET_XML_DESC: [refusal] });
+  assert.equal(first.error, refusal);
 });
 
 test("what was made is taken back, however long libvirt is away meanwhile", async () => {

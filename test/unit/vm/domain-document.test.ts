@@ -83,6 +83,17 @@ test("a VM comes back from its domain as it was asked for, though the state dire
   );
 });
 
+test("which volume keys opened a VM is told without what they sealed", () => {
+  const keys = { "disk/root": "v1.aaaa.c2VhbGVk", "disk/data": "v1.bbbb.c2VhbGVk", tpm: "v1.aaaa.c2VhbGVk" };
+  const vm = vmFromDomain(parseDomain(xmlOf(resolved({}, { keys }))), {
+    state: "stopped",
+    stateReason: "UNKNOWN",
+    observedAtMs: 5,
+  });
+  assert.deepEqual(vm.sealedBy, ["aaaa", "bbbb"]);
+  assert.ok(!JSON.stringify(vm).includes("c2VhbGVk"));
+});
+
 test("a NIC is filtered against spoofing unless the spec asks otherwise", () => {
   const filtered = xmlOf(resolved());
   assert.match(
@@ -174,6 +185,12 @@ test("a VM is bound to what it was given: its CPUs, its cell, its pages, its dev
     "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x3b' slot='0x00' function='0x1'/></source>",
   ])
     assert.ok(xml.replaceAll('"', "'").includes(part), `${part}\nis not in\n${xml}`);
+});
+
+test("where no CPU is left to share, QEMU's own threads run on the vCPUs' and on nobody else's", () => {
+  const placement: Placement = { ...unbound, vcpuCpus: [2, 3] };
+  const xml = xmlOf(resolved({ placement: { dedicatedCpus: true } }, { placement }));
+  assert.match(xml, /<emulatorpin cpuset="2-3"\/>/);
 });
 
 test("what a VM takes of its host is read back from its domain, and from what was decided where that is silent", () => {

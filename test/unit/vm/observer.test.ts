@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { systemClock } from "../../../agent/kernel/clock.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import type { NewEvent } from "../../../agent/state/event-log.ts";
 import { Observer } from "../../../agent/vm/observer.ts";
@@ -54,6 +56,29 @@ test("a VM that a list leaves out is not gone before libvirt says so of that VM"
     events.map(({ kind, vmName }) => [kind, vmName]),
     [["vm_removed", "b"]],
   );
+});
+
+test("a round that libvirt's end overtakes says nothing of who is there, also where nobody was", async (t) => {
+  const libvirt = new FakeHypervisor([]);
+  const { table } = await observe(t, libvirt);
+  await eventually(() => table.complete, { what: "a whole list" });
+  const call = libvirt.call.bind(libvirt);
+  t.mock.method(libvirt, "call", async (...asked: Parameters<typeof call>) => {
+    const answer = await call(...asked);
+    Object.assign(libvirt.status, { connected: false });
+    const error = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirtd was killed");
+    libvirt.changes.publish({ kind: "disconnected", error });
+    // It is told of before what it had answered has been taken.
+    await eventually(() => !table.complete, { what: "the loss to be seen" });
+    return answer;
+  });
+  await eventually(() => !libvirt.status.connected, { what: "a round to be overtaken" });
+  await eventually(() => !table.complete, { what: "the loss to be seen" });
+  const deadline = performance.now() + 100;
+  while (performance.now() < deadline) {
+    assert.equal(table.complete, false);
+    await setImmediate();
+  }
 });
 
 test("a guest that hangs keeps its last readings and is shown as what it is; the others go on", async (t) => {

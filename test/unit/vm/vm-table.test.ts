@@ -73,6 +73,18 @@ test("a VM is found by its name also after it was renamed, and not by the old on
   assert.equal(table.get("name-a"), undefined);
 });
 
+test("a name that passes from one VM to another is the new one's, in whatever order that is seen", () => {
+  const table = new VmTable();
+  table.put(vm("a", { name: "x" }));
+  table.put(vm("b", { name: "y" }));
+  table.put(vm("a", { name: "y" }));
+  table.put(vm("b", { name: "z" }));
+  assert.deepEqual(
+    ["x", "y", "z"].map((name) => table.get(name)?.id),
+    [undefined, "a", "b"],
+  );
+});
+
 test("losing sight makes every VM unknown and none absent", async () => {
   const table = new VmTable();
   table.put(vm("a"));

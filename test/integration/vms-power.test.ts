@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { after, before, suite, test } from "node:test";
+import { bootedMarker } from "../lab/guest.ts";
+import { type Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { eventually } from "../lab/wait.ts";
+import { virsh } from "../lab/virsh.ts";
+import { linux, MIB, requestId, VmStage, type Rig } from "./vms-stage.ts";
+
+suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {
+  let stage: VmStage;
+  let libvirtd: Libvirtd;
+  let rig: Rig;
+
+  before(async () => {
+    stage = await VmStage.start();
+    ({ libvirtd, rig } = stage);
+  });
+  after(() => stage.stop());
+
+  test("a guest that never stops runs on without force, and is stopped by it", async () => {
+    const boot = {
+      name: "boot",
+      source: { kind: "volume", volume: { pool: "images", volume: "bootsector.img" } },
+      readOnly: true,
+    };
+    const deaf = {
+      requestId: requestId(),
+      spec: { name: "deaf", vcpus: 1, memoryBytes: 32 * MIB, disks: [boot] },
+    };
+    await rig.succeeds(
+      rig.vms.create({ ...deaf, leaveStopped: false, validateOnly: false, placementEpoch: 0 }, "tester"),
+    );
+    const failed = await rig.done(
+      await rig.vms.stop(
+        { requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 500, force: false },
+        "tester",
+      ),
+    );
+    assert.deepEqual(
+      { state: failed.state, reason: failed.error?.reason },
+      { state: "failed", reason: "GUEST_DID_NOT_STOP" },
+    );
+    assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf"]), "running");
+
+    // One that waits for the guest is cut short by one that does not.
+    const patient = await rig.vms.stop(
+      { requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 3_600_000, force: false },
+      "tester",
+    );
+    await eventually(() => rig.operations.get(patient.id).steps.length > 0, {
+      what: "the patient stop to begin",
+    });
+    const forced = await rig.vms.stop(
+      { requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 0, force: true },
+      "tester",
+    );
+    assert.equal((await rig.done(forced)).state, "succeeded");
+    assert.equal((await rig.done(patient)).result["stopped_by"], "force");
+    assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf"]), "shut off");
+    await rig.succeeds(rig.vms.start({ requestId: requestId(), vm: "deaf", placementEpoch: 0 }, "tester"));
+    await rig.succeeds(rig.vms.pause({ requestId: requestId(), vm: "deaf" }, "tester"));
+    assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf", "--reason"]), "paused (user)");
+    assert.equal(rig.table.get("deaf")?.stateReason, "USER");
+    await rig.succeeds(rig.vms.resume({ requestId: requestId(), vm: "deaf" }, "tester"));
+    assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf"]), "running");
+    await rig.succeeds(rig.vms.reboot({ requestId: requestId(), vm: "deaf", force: true }, "tester"));
+    await rig.succeeds(
+      rig.vms.delete({ requestId: requestId(), vm: "deaf", keepDisks: false, force: true }, "tester"),
+    );
+    assert.ok(existsSync(stage.files.bootSector), "a disk that was not made for the VM must stay");
+  });
+
+  test("a start from an older placement is refused, a newer one is written into the domain", async () => {
+    const request = { ...linux("placed"), leaveStopped: true, placementEpoch: 7 };
+    await rig.succeeds(rig.vms.create(request, "tester"));
+    const stale = await rig.done(
+      await rig.vms.start({ requestId: requestId(), vm: "placed", placementEpoch: 6 }, "tester"),
+    );
+    assert.equal(stale.error?.reason, "STALE_PLACEMENT_EPOCH");
+    assert.equal(await virsh(libvirtd.uri, ["domstate", "placed"]), "shut off");
+    await rig.succeeds(rig.vms.start({ requestId: requestId(), vm: "placed", placementEpoch: 8 }, "tester"));
+    assert.match(await virsh(libvirtd.uri, ["metadata", "placed", "urn:socle:vm:1"]), /<placementEpoch>8</);
+    await rig.succeeds(
+      rig.vms.delete({ requestId: requestId(), vm: "placed", keepDisks: false, force: true }, "tester"),
+    );
+  });
+
+  test(
+    "a KVM that starts a guest and cannot run it is found out",
+    { skip: existsSync("/dev/kvm") ? false : "there is no /dev/kvm" },
+    async (context) => {
+      // A plain CPU model: with the host's own, such a KVM may not even start.
+      const cpu = { accelerator: "kvm", cpuMode: "custom", cpuModel: "kvm64" };
+      const { vmId } = await rig.succeeds(rig.vms.create(linux("kvm", cpu), "tester"));
+      const end = new AbortController();
+      const boots = async (): Promise<string> => {
+        let said = "";
+        for await (const chunk of await rig.vms.openConsole("kvm", { force: false }, end.signal)) {
+          said += chunk.toString("latin1");
+          if (said.includes(bootedMarker)) return "booted";
+        }
+        return "silent";
+      };
+      const stops = rig.table
+        .until(vmId, (vm) => vm?.stateReason === "INTERNAL_ERROR", AbortSignal.timeout(60_000))
+        .then(() => "stopped");
+      const outcome = await Promise.race([boots().catch(() => stops), stops]);
+      end.abort();
+      if (outcome === "booted") {
+        assert.deepEqual(rig.kvmFailures, []);
+        context.skip("KVM works on this machine: the guest booted, and nothing was reported");
+      } else {
+        assert.equal(rig.table.get(vmId)?.state, "paused");
+        assert.equal(await virsh(libvirtd.uri, ["domstate", "kvm", "--reason"]), "paused (unknown)");
+        assert.match(rig.kvmFailures.join(), /VM kvm was stopped by an internal error of KVM/);
+      }
+      await rig.succeeds(
+        rig.vms.delete({ requestId: requestId(), vm: vmId, keepDisks: false, force: true }, "tester"),
+      );
+    },
+  );
+
+  test("a delete that waited for a start does not pull the plug unless it may", async () => {
+    const boot = {
+      name: "boot",
+      source: { kind: "volume", volume: { pool: "images", volume: "bootsector.img" } },
+      readOnly: true,
+    };
+    const spec = { name: "raced", vcpus: 1, memoryBytes: 32 * MIB, disks: [boot] };
+    await rig.succeeds(
+      rig.vms.create(
+        { requestId: requestId(), spec, leaveStopped: true, validateOnly: false, placementEpoch: 0 },
+        "tester",
+      ),
+    );
+    const started = await rig.vms.start({ requestId: requestId(), vm: "raced", placementEpoch: 0 }, "tester");
+    const deleted = await rig.vms.delete(
+      { requestId: requestId(), vm: "raced", keepDisks: false, force: false },
+      "tester",
+    );
+    assert.equal((await rig.done(started)).state, "succeeded");
+    assert.equal((await rig.done(deleted)).error?.reason, "VM_RUNNING");
+    assert.equal(await virsh(libvirtd.uri, ["domstate", "raced"]), "running");
+    await rig.succeeds(
+      rig.vms.delete({ requestId: requestId(), vm: "raced", keepDisks: false, force: true }, "tester"),
+    );
+  });
+});

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../agent/kernel/clock.ts";
+import { silentLog } from "../../agent/kernel/log.ts";
+import { Libvirt } from "../../agent/libvirt/index.ts";
+import type { NewEvent } from "../../agent/state/event-log.ts";
+import { isDone, type Operation } from "../../agent/state/operation.ts";
+import { Operations } from "../../agent/state/operations.ts";
+import { Domains } from "../../agent/vm/domains.ts";
+import { GuestKeys } from "../../agent/vm/guest-keys.ts";
+import { KeyWrap } from "../../agent/vm/key-wrap.ts";
+import { Observer } from "../../agent/vm/observer.ts";
+import { Settler } from "../../agent/vm/settler.ts";
+import { VmTable } from "../../agent/vm/vm-table.ts";
+import { unbound } from "../../agent/state/placement.ts";
+import type { RoomClaim } from "../../agent/vm/host-door.ts";
+import { Vms, type CreateRequest } from "../../agent/vm/vms.ts";
+import { Volumes } from "../../agent/vm/volumes.ts";
+import { type GuestFiles, guestFilesIn } from "../lab/guest.ts";
+import { Libvirtd } from "../lab/libvirtd.ts";
+import { virsh } from "../lab/virsh.ts";
+
+export const MIB = 1024 * 1024;
+
+const room: RoomClaim = {
+  placement: unbound,
+  begun: () => Promise.resolve(),
+  consume: () => undefined,
+  release: () => undefined,
+};
+
+/** The VM layer put together as agent.ts does it, over a libvirtd. */
+export class Rig {
+  readonly events: NewEvent[] = [];
+  readonly kvmFailures: string[] = [];
+  readonly libvirt: Libvirt;
+  readonly operations: Operations;
+  readonly vms: Vms;
+  readonly table: VmTable;
+  readonly #end = new AbortController();
+  readonly #runs: Promise<void>[] = [];
+
+  private constructor(libvirt: Libvirt, operations: Operations, vms: Vms, table: VmTable) {
+    this.libvirt = libvirt;
+    this.operations = operations;
+    this.vms = vms;
+    this.table = table;
+  }
+
+  static async start(uri: string, directory: string): Promise<Rig> {
+    const log = silentLog;
+    const clock = systemClock;
+    const libvirt = await Libvirt.connect({ uri, log });
+    const operations = await Operations.open({ directory, clock, log, retentionMs: 86_400_000 });
+    const table = new VmTable();
+    const vms = new Vms({
+      domains: new Domains(libvirt, clock),
+      volumes: new Volumes(libvirt, clock),
+      keys: new GuestKeys(libvirt, clock, new KeyWrap({ file: null, environment: {} })),
+      attest: () => ({ text: "{}", signature: "" }),
+      table,
+      clock,
+      log,
+      architecture: "x86_64",
+      kvmProbe: { suspect: () => Promise.resolve() },
+      operations,
+      host: {
+        claim: () => room,
+        reclaim: () => room,
+        storageRead: () => Promise.resolve(),
+        deleted: () => undefined,
+        trait: () => true,
+        kvm: () => ({ kind: "usable" }),
+      },
+      policy: { bridges: [], allowSpoofing: false, accelerator: "tcg", gracefulStopMs: 30_000 },
+    });
+    const rig = new Rig(libvirt, operations, vms, table);
+    const kvm = {
+      reportKvmFailure: ({ evidence }: { evidence: string }): void => void rig.kvmFailures.push(evidence),
+      reportKvmSuccess: (): void => undefined,
+    };
+    const tell = (event: NewEvent): void => void rig.events.push(event);
+    for (const service of [
+      new Observer({ libvirt, table, tell, kvm, clock, log, sampleIntervalMs: 1000 }),
+      new Settler({ operations, vms, table, clock, log }),
+    ]) {
+      await new Promise<void>((ready) => rig.#runs.push(service.run(rig.#end.signal, ready)));
+    }
+    return rig;
+  }
+
+  /** The operation's end; fails with its error where it was to succeed. */
+  async done(operation: Operation): Promise<Operation> {
+    const end = await this.operations.wait(operation.id, 60_000, AbortSignal.timeout(60_000));
+    assert.ok(isDone(end), `${end.kind} is still ${end.state}: ${JSON.stringify(end.steps)}`);
+    return end;
+  }
+
+  async succeeds(operation: Promise<Operation>): Promise<Operation> {
+    const end = await this.done(await operation);
+    assert.equal(end.state, "succeeded", `${end.kind}: ${JSON.stringify(end.error)}`);
+    return end;
+  }
+
+  async stop(): Promise<void> {
+    this.#end.abort();
+    await Promise.all(this.#runs);
+    await this.operations.drain(1000);
+    await this.libvirt.close();
+  }
+}
+
+/** A libvirtd with a pool of guest files, and the VM layer over it. */
+export class VmStage {
+  readonly libvirtd: Libvirtd;
+  readonly files: GuestFiles;
+  readonly state: string;
+  readonly rig: Rig;
+
+  private constructor(libvirtd: Libvirtd, files: GuestFiles, state: string, rig: Rig) {
+    this.libvirtd = libvirtd;
+    this.files = files;
+    this.state = state;
+    this.rig = rig;
+  }
+
+  static async start(): Promise<VmStage> {
+    const libvirtd = await Libvirtd.start();
+    const files = await guestFilesIn(libvirtd.imagesDirectory);
+    await virsh(libvirtd.uri, ["pool-create-as", "images", "dir", "--target", libvirtd.imagesDirectory]);
+    const state = await mkdtemp(join(tmpdir(), "socle-vms-"));
+    return new VmStage(libvirtd, files, state, await Rig.start(libvirtd.uri, state));
+  }
+
+  async stop(): Promise<void> {
+    await this.rig.stop();
+    await this.libvirtd.stop();
+    await rm(this.state, { recursive: true });
+  }
+
+  async domains(): Promise<string[]> {
+    const names = await virsh(this.libvirtd.uri, ["list", "--all", "--name"]);
+    return names.split("\n").filter((name) => name !== "");
+  }
+
+  async volumes(): Promise<string> {
+    return await virsh(this.libvirtd.uri, ["vol-list", "images"]);
+  }
+}
+
+let count = 0;
+export const requestId = (): string => `request-${++count}`;
+
+/** Of a Linux guest that says when it has booted. */
+export const linux = (name: string, changes: Record<string, unknown> = {}): CreateRequest => ({
+  requestId: requestId(),
+  spec: {
+    name,
+    vcpus: 1,
+    memoryBytes: 128 * MIB,
+    kernelBoot: {
+      kernel: { pool: "images", volume: "vmlinuz" },
+      initrd: { pool: "images", volume: "initrd" },
+      commandLine: "console=ttyS0 quiet",
+    },
+    ...changes,
+  },
+  leaveStopped: false,
+  validateOnly: false,
+  placementEpoch: 0,
+});
