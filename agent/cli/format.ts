@@ -91,8 +91,7 @@ export const enumWord = (value: string, prefix: string): string =>
   value.replace(new RegExp(`^${prefix}_`), "").toLowerCase();
 
 /** Text of others made harmless for a terminal: no control characters, no tricks with the direction of writing. */
-export const printable = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cs}\p{Bidi_Control}]/gu, "\ufffd");
 
 /** In UTC, to the second: "2026-03-01T12:00:00Z"; "-" for none. */
 export function formatTime(time: Timestamp__Output | null | undefined): string {

@@ -2,7 +2,11 @@ import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../kernel/clock.ts";
 
 /** A terminal's or a pipe's writing end. */
-export type Output = Writable & { readonly columns?: number; readonly rows?: number };
+export type Output = Writable & {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+};
 
 /** A terminal's or a pipe's reading end; raw mode is there on a terminal. */
 export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };

@@ -1,22 +1,38 @@
+/** Fields that say how long: as messages they look like points in time. */
+export const durationFields: ReadonlySet<string> = new Set([
+  "timeout",
+  "gracefulTimeout",
+  "ttl",
+  "remaining",
+  "expectedDowntime",
+  "heartbeatInterval",
+  "reconnectSpread",
+  "delay",
+]);
+
 /**
  * A message as JSON for programs: the contract's fields in camel case, enums by name, bytes in base64, a Timestamp as
- * RFC 3339, numbers as numbers (all fit 2^53). Absent messages are null, absent optional numbers are left out.
+ * RFC 3339, a Duration as "1.5s", numbers as numbers (all fit 2^53). Absent messages are null, absent optional numbers are
+ * left out.
  */
-export function toJson(value: unknown): unknown {
+export function toJson(value: unknown, field = ""): unknown {
   if (Buffer.isBuffer(value)) return value.toString("base64");
-  if (Array.isArray(value)) return value.map(toJson);
+  if (Array.isArray(value)) return value.map((element) => toJson(element));
   if (typeof value !== "object" || value === null) return value;
-  if (isTimestamp(value)) {
-    return new Date(value.seconds * 1000 + Math.floor(value.nanos / 1e6)).toISOString();
+  if (isTime(value)) {
+    const { seconds, nanos } = value;
+    return durationFields.has(field)
+      ? `${seconds + nanos / 1e9}s`
+      : new Date(seconds * 1000 + Math.floor(nanos / 1e6)).toISOString();
   }
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key, inner]) => inner !== undefined && !isPresenceMark(value, key, inner))
-      .map(([key, inner]) => [key, toJson(inner)]),
+      .map(([key, inner]) => [key, toJson(inner, key)]),
   );
 }
 
-function isTimestamp(value: object): value is { seconds: number; nanos: number } {
+function isTime(value: object): value is { seconds: number; nanos: number } {
   return (
     "seconds" in value &&
     "nanos" in value &&

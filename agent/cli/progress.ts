@@ -15,7 +15,7 @@ export class Progress {
 
   constructor(session: Session) {
     this.#session = session;
-    this.#live = session.io.isTTY && session.io.env.TERM !== "dumb" && !session.json;
+    this.#live = session.io.stderr.isTTY === true && session.io.env.TERM !== "dumb" && !session.json;
     if (this.#live) this.#timer = setInterval(() => this.#repaint(), repaintMs);
     this.#timer?.unref();
   }
@@ -27,7 +27,7 @@ export class Progress {
       this.#printed += 1;
       const tookMs = (toMs(step.endedAt) ?? 0) - (toMs(step.startedAt) ?? 0);
       const colour = step.outcome === "done" ? "green" : "yellow";
-      const outcome = this.#session.paint(colour, step.outcome.padEnd(6));
+      const outcome = this.#session.paintNote(colour, step.outcome.padEnd(6));
       this.#line(`  ${outcome} ${printable(step.name)}  ${formatDuration(tookMs)}`);
     }
     const current = steps.find(({ outcome }) => outcome === "");

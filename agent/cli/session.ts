@@ -24,7 +24,10 @@ export const defaultSocket = "/run/socle/agent.sock";
 export class Session {
   readonly io: CliIo;
   readonly json: boolean;
+  /** Of what goes to stdout. */
   readonly paint: Paint;
+  /** Of what goes to stderr. */
+  readonly paintNote: Paint;
   readonly interrupt: AbortSignal;
   readonly target: Target;
   readonly #options: GlobalOptions;
@@ -34,6 +37,7 @@ export class Session {
     this.io = io;
     this.json = options.json ?? false;
     this.paint = painter(io);
+    this.paintNote = painter({ env: io.env, isTTY: io.stderr.isTTY === true });
     this.interrupt = interrupt;
     this.#options = options;
     this.target =
@@ -90,7 +94,7 @@ export class Session {
       return exitCode;
     }
     const lines = [...message.split("\n"), ...hintsFor(error).map((hint) => `  ${hint}`)].map(printable);
-    this.note(`${this.paint("red", "socle:")} ${lines.join("\n")}`);
+    this.note(`${this.paintNote("red", "socle:")} ${lines.join("\n")}`);
     return exitCode;
   }
 }

@@ -1,10 +1,7 @@
 import type { CpuActivity } from "../hardware/cpu.ts";
 import type { HostUsage } from "./host.ts";
-import type { Sampled } from "./readers/reader.ts";
+import { isFresh, type Sampled } from "./readers/reader.ts";
 import type { HostReadings, HostValue } from "./readers/table.ts";
-
-/** Older than this many intervals, and a reading is not stated any more. */
-const YOUNG_INTERVALS = 3;
 
 /** What of the machine is in use: `look` at each new reading of its CPUs, `now` at any time. */
 export class Usage {
@@ -39,11 +36,9 @@ export class Usage {
 
   #newest<N extends "memory" | "cells" | "cpu">(name: N): Sampled<HostValue<N>> | undefined {
     const sampled = this.#readings.newest(name);
-    return sampled !== undefined && isYoung(sampled) ? sampled : undefined;
+    return sampled !== undefined && isFresh(sampled) ? sampled : undefined;
   }
 }
-
-const isYoung = ({ ageMs, intervalMs }: Sampled<unknown>): boolean => ageMs <= YOUNG_INTERVALS * intervalMs;
 
 /** 0 to 1: what the CPUs did that was not idling, between two readings. Undefined where nothing was counted. */
 export function busyRatio(before: CpuActivity | undefined, after: CpuActivity): number | undefined {

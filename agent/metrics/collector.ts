@@ -1,4 +1,4 @@
-import type { Sampled } from "../host/readers/reader.ts";
+import { isFresh, type Sampled } from "../host/readers/reader.ts";
 import type { HostReadings, HostValue, ReaderName } from "../host/readers/table.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Distribution } from "../kernel/histogram.ts";
@@ -96,13 +96,6 @@ function emitter(of: Samples): (value: never, ...labels: readonly (string | numb
   return (value: number | undefined, ...values) => of.add(value, values);
 }
 
-/** How many intervals data may be old before it is left out. */
-const maxIntervals = 3;
-
-/** All on the monotonic clock. */
-export const isFresh = (readAtMs: number, intervalMs: number, nowMs: number): boolean =>
-  nowMs - readAtMs <= maxIntervals * intervalMs;
-
 /**
  * What a reader read; undefined where the machine does not have it. Throws `unavailable` when it is too old to be
  * stated, or was never read and cannot be.
@@ -113,13 +106,27 @@ export function fresh<N extends ReaderName>(
 ): Sampled<HostValue<N>> | undefined {
   const newest = readings.newest(name);
   if (newest !== undefined) {
-    if (newest.ageMs <= maxIntervals * newest.intervalMs) return newest;
+    if (isFresh(newest)) return newest;
     const ageSeconds = Math.round(newest.ageMs / 1000);
     throw new SocleError("unavailable", "READING_STALE", `the last reading is ${ageSeconds} s old`);
   }
   const last = readings.last(name);
   if (last.kind !== "failed") return undefined;
   throw new SocleError("unavailable", "READER_FAILED", last.reason);
+}
+
+/** A collector of what one reader read. Where the machine does not have it, it has nothing to show. */
+export function ofReader<N extends ReaderName, F extends Families>(
+  name: string,
+  reader: N,
+  families: F,
+  show: (value: HostValue<N>, emit: Emit<F>, sources: Sources) => void,
+): () => Collector {
+  return collector(name, families, (sources, emit) => {
+    const read = fresh(sources.readings, reader);
+    if (read !== undefined) show(read.value, emit, sources);
+    return read?.readAtMs;
+  });
 }
 
 /**

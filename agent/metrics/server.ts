@@ -3,15 +3,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Writable } from "node:stream";
 import { constants, createGzip } from "node:zlib";
-import { Counts } from "../kernel/counts.ts";
+import { acceptsGzip } from "../kernel/accept.ts";
 import { SocleError, toSocleError, type ErrorKind } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { Places } from "../kernel/places.ts";
 import type { Service } from "../kernel/service.ts";
 import { Slice } from "../kernel/slice.ts";
 import { contentTypes } from "./family.ts";
-import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
+import { negotiateFormat } from "./negotiate.ts";
 import type { Exposition } from "./render.ts";
-import { keepPlaces } from "./visitors.ts";
+import { inTurn, keepPlaces } from "./visitors.ts";
 
 /** Why the agent is not ready yet or not any more. */
 export interface NotReady {
@@ -40,9 +41,8 @@ export interface WebPage {
   answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void>;
 }
 
-/** In all, and of one address: who reads slowly, or not at all, keeps no other out. */
+/** Of all scrapers together. */
 const maxConcurrentScrapes = 16;
-const maxConcurrentScrapesOfOne = 8;
 const defaultScrapeTimeoutMs = 10_000;
 const maxScrapeTimeoutMs = 60_000;
 /** What is kept of the scraper's time for sending. */
@@ -78,7 +78,7 @@ export function metricsServer(options: MetricsServerOptions): Service {
     async run(signal, ready) {
       const server = createServer(
         { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 120_000 },
-        handler(options),
+        inTurn(handler(options)),
       );
       keepPlaces(server);
       server.setTimeout(30_000);
@@ -99,21 +99,17 @@ export function metricsServer(options: MetricsServerOptions): Service {
 function handler(
   options: MetricsServerOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  let scrapes = 0;
-  const scrapesOf = new Counts();
+  const scrapes = new Places(maxConcurrentScrapes);
   const metrics = async (request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> => {
-    const scraper = request.socket.remoteAddress ?? "";
-    if (scrapes >= maxConcurrentScrapes || scrapesOf.of(scraper) >= maxConcurrentScrapesOfOne) {
+    const leave = scrapes.take(request.socket.remoteAddress ?? "");
+    if (leave === undefined) {
       response.setHeader("Retry-After", "1");
       throw new SocleError("exhausted", "TOO_MANY_SCRAPES", "too many scrapes at once: scrape less often");
     }
-    scrapes += 1;
-    scrapesOf.add(scraper);
     try {
       await scrape(options.exposition, request, response, url);
     } finally {
-      scrapes -= 1;
-      scrapesOf.remove(scraper);
+      leave();
     }
   };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -144,6 +140,7 @@ function handler(
   };
   return (request, response) => {
     request.resume();
+    response.setHeader("X-Content-Type-Options", "nosniff");
     answer(request, response).catch((cause: unknown) => {
       const { kind, message } = toSocleError(cause);
       if (response.headersSent) {
@@ -168,7 +165,15 @@ async function scrape(
     collect: url.searchParams.getAll("collect[]"),
     exclude: url.searchParams.getAll("exclude[]"),
   };
-  const pieces = await exposition.render(format, selection, scrapeTimeoutMs(request));
+  const timeoutMs = scrapeTimeoutMs(request);
+  // Nobody reads what is sent after that, and who drips through it would hold its place for ever.
+  const over = setTimeout(() => response.destroy(), timeoutMs ?? maxScrapeTimeoutMs);
+  response.once("close", () => clearTimeout(over));
+  const pieces = await exposition.render(
+    format,
+    selection,
+    collectingMs(timeoutMs ?? defaultScrapeTimeoutMs),
+  );
   response.setHeader("Content-Type", contentTypes[format]).setHeader("Vary", "Accept, Accept-Encoding");
   if (!acceptsGzip(request.headers["accept-encoding"])) return sendPieces(request, response, pieces);
   const packer = createGzip(packing);
@@ -196,14 +201,26 @@ async function sendPieces(
   await closed;
 }
 
-/** Those of a thousand VMs are megabytes: copied and written all at once, they would hold the event loop up. */
+/**
+ * Those of a thousand VMs are megabytes: copied and written all at once, they would hold the event loop up, and stay in
+ * memory for as long as a slow reader takes.
+ */
 async function feed(stream: Writable, pieces: readonly Buffer[]): Promise<void> {
   const slice = new Slice();
   for (const chunk of inChunks(pieces)) {
-    stream.write(chunk);
+    if (stream.destroyed) return;
+    if (!stream.write(chunk)) await drained(stream);
     if (slice.over) await slice.rest();
   }
   stream.end();
+}
+
+/** Until more may be written, or nothing any more. */
+async function drained(stream: Writable): Promise<void> {
+  const done = new AbortController();
+  const { signal } = done;
+  await Promise.race([once(stream, "drain", { signal }), once(stream, "close", { signal })]);
+  done.abort();
 }
 
 /** The same bytes, in pieces of about one chunk each. */
@@ -220,13 +237,14 @@ function* inChunks(pieces: readonly Buffer[]): Generator<Buffer, void, undefined
   if (bytes > 0) yield Buffer.concat(chunk, bytes);
 }
 
-/** The time a scraper gives, less what sending takes. */
-function scrapeTimeoutMs(request: IncomingMessage): number {
+/** The time a scraper gives, if it says so. */
+function scrapeTimeoutMs(request: IncomingMessage): number | undefined {
   const seconds = Number(request.headers["x-prometheus-scrape-timeout-seconds"]);
-  if (!(seconds > 0)) return defaultScrapeTimeoutMs;
-  const timeoutMs = Math.min(seconds * 1000, maxScrapeTimeoutMs);
-  return Math.max(timeoutMs - sendingMs, timeoutMs / 2);
+  return seconds > 0 ? Math.min(seconds * 1000, maxScrapeTimeoutMs) : undefined;
 }
+
+/** Of that time, what sending leaves. */
+const collectingMs = (timeoutMs: number): number => Math.max(timeoutMs - sendingMs, timeoutMs / 2);
 
 async function send(
   request: IncomingMessage,

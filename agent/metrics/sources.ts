@@ -15,7 +15,7 @@ export interface Sources {
   readonly agent: () => AgentFacts;
   readonly load: () => Load;
   readonly audit: () => AuditFacts;
-  /** How often VM statistics are read; older than three of these and they are left out. */
+  /** How often VM statistics are read. */
   readonly sampleIntervalMs: number;
   /** Wall clock of the scrape. */
   readonly nowMs: () => number;

@@ -45,10 +45,6 @@ export class Feed {
     this.#clock = clock;
   }
 
-  get listeners(): number {
-    return this.#listeners.size;
-  }
-
   add(listener: Listener): void {
     if (this.#following === undefined) this.#follow();
     // The others first, so that what everybody has been told is the same again.

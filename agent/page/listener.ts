@@ -1,12 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, createGzip, type Gzip } from "node:zlib";
+import { acceptsGzip } from "../kernel/accept.ts";
 
 /** Of what was written to a browser and did not leave yet; more and it is behind. */
 const MOST_BUFFERED_BYTES = 512 * 1024;
-
-/** Browsers name what they take, and refuse nothing with q=0. */
-export const takesGzip = (request: IncomingMessage): boolean =>
-  /\bgzip\b/.test(request.headers["accept-encoding"]?.toString() ?? "");
 
 /** One browser that watches: a stream of server-sent events, packed where it takes that. */
 export class Listener {
@@ -17,7 +14,7 @@ export class Listener {
 
   constructor(request: IncomingMessage, response: ServerResponse, headers: Readonly<Record<string, string>>) {
     this.#response = response;
-    const packed = takesGzip(request);
+    const packed = acceptsGzip(request.headers["accept-encoding"]);
     response.writeHead(200, {
       ...headers,
       "Content-Type": "text/event-stream; charset=utf-8",

@@ -1,14 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
+import { acceptsGzip } from "../kernel/accept.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
+import { Places } from "../kernel/places.ts";
 import type { Service } from "../kernel/service.ts";
 import { loadAssets, type Asset } from "./assets.ts";
 import { Feed } from "./feed.ts";
 import { History, type Values } from "./history.ts";
 import { checkVisitor } from "./visitor.ts";
-import { Listener, takesGzip } from "./listener.ts";
+import { Listener } from "./listener.ts";
 import type { PageSources } from "./sources.ts";
 
 export interface StatusPageOptions {
@@ -20,6 +22,8 @@ export interface StatusPageOptions {
 
 /** Each costs a stream and, packed, some 300 kB. */
 const MOST_LISTENERS = 16;
+/** Each costs some hundred kB, and one of the few threads that files are written by too. */
+const MOST_ASKING_HISTORIES = 8;
 const MOST_HISTORIES = 200;
 const ROOT = "/page/";
 /** Nothing but the page's own files, no frame around it, and no text of others can become markup or script. */
@@ -31,7 +35,7 @@ const documentHeaders = {
   "Referrer-Policy": "no-referrer",
   "Cross-Origin-Opener-Policy": "same-origin",
 };
-const headers = { "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin" };
+const headers = { "Cross-Origin-Resource-Policy": "same-origin" };
 
 /** The status page: its files, a stream of what happens, and the readings that its small graphs are drawn of. */
 export class StatusPage implements Service {
@@ -39,6 +43,8 @@ export class StatusPage implements Service {
   readonly #options: StatusPageOptions;
   readonly #history = new History();
   readonly #feed: Feed;
+  readonly #watching = new Places(MOST_LISTENERS);
+  readonly #askingHistories = new Places(MOST_ASKING_HISTORIES);
   #assets: Promise<ReadonlyMap<string, Asset>> | undefined;
   #running = false;
 
@@ -87,16 +93,21 @@ export class StatusPage implements Service {
 
   #stream(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#running) throw new SocleError("unavailable", "NOT_READY", "the agent is starting or stopping");
-    if (this.#feed.listeners >= MOST_LISTENERS) {
-      const message = `${MOST_LISTENERS} browsers watch this host already: close one of them`;
+    const leave = this.#watching.take(visitorOf(request));
+    if (leave === undefined) {
+      const message =
+        "as many browsers watch this host as may, of all or from your address: close one of them";
       throw new SocleError("exhausted", "TOO_MANY_WATCHERS", message);
     }
     const listener = new Listener(request, response, headers);
+    response.once("close", () => {
+      leave();
+      this.#feed.remove(listener);
+    });
     if (request.method === "HEAD") {
       listener.end();
       return;
     }
-    response.once("close", () => this.#feed.remove(listener));
     this.#feed.add(listener);
   }
 
@@ -106,8 +117,11 @@ export class StatusPage implements Service {
     if (keys.length > MOST_HISTORIES || !keys.every((key) => Number.isSafeInteger(key) && key > 0)) {
       throw new SocleError("invalid", "KEYS_INVALID", `keys takes up to ${MOST_HISTORIES} numbers`);
     }
+    const leave = this.#askingHistories.take(visitorOf(request));
+    if (leave === undefined) throw new SocleError("exhausted", "TOO_MANY_READERS", "ask again in a moment");
+    response.once("close", leave);
     const vms: Record<number, readonly Values[]> = {};
-    for (const key of keys) {
+    for (const key of new Set(keys)) {
       const held = this.#history.of(key);
       if (held !== undefined) vms[key] = held;
     }
@@ -117,6 +131,8 @@ export class StatusPage implements Service {
     sendBody(request, response, same, { plain, packed });
   }
 }
+
+const visitorOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? "";
 
 function sendAsset(request: IncomingMessage, response: ServerResponse, asset: Asset): void {
   const { contentType, etag } = asset;
@@ -136,7 +152,7 @@ function sendBody(
   headersOfIt: Readonly<Record<string, string>>,
   { plain, packed }: { readonly plain: Buffer; readonly packed: Buffer },
 ): void {
-  const isPacked = takesGzip(request);
+  const isPacked = acceptsGzip(request.headers["accept-encoding"]);
   const body = isPacked ? packed : plain;
   response.writeHead(200, {
     ...headersOfIt,

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { get, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Browser, browserUnavailable, type BrowserPage } from "../lab/browser.ts";
@@ -7,6 +9,7 @@ import { guestXml } from "../lab/guest.ts";
 import { libvirtdUnavailable } from "../lab/libvirtd.ts";
 import { hostOf, PageStage, vmOf, well } from "../lab/page-stage.ts";
 import { SocleHost } from "../lab/socle-host.ts";
+import { eventually } from "../lab/wait.ts";
 import { unlisted } from "../unit/host/unlisted.ts";
 
 const noBrowser = browserUnavailable();
@@ -120,6 +123,48 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     stage.snapshot = { ...stage.snapshot, health: { ...health, conditions: acknowledged } };
     await stage.rounds(1);
     await page.until(`document.querySelectorAll(".conditions li.acknowledged").length === 3`, "its sign");
+    await page.close();
+  });
+
+  test("a browser that may not watch is told why, and watches once it may; a tab that nobody sees leaves its place", async (t) => {
+    const stage = await PageStage.start();
+    t.after(() => stage.stop());
+    const streams: IncomingMessage[] = [];
+    const take = async (): Promise<number | undefined> => {
+      const [response] = (await once(
+        get(new URL("/page/stream", stage.url), { agent: false }),
+        "response",
+      )) as [IncomingMessage];
+      if (response.statusCode === 200) streams.push(response.on("error", () => undefined));
+      else response.resume();
+      return response.statusCode;
+    };
+    t.after(() => streams.forEach((stream) => stream.destroy()));
+    while ((await take()) === 200);
+    const page = await browser.open(stage.url);
+    await page.until(
+      `/as many browsers watch/.test(document.querySelector("#notices").innerText)`,
+      "the reason",
+    );
+    assert.equal(await page.value("document.querySelector('#link').textContent"), "connecting");
+    streams.pop()?.destroy();
+    await page.until(`document.querySelector("#link").textContent === "live"`, "the page to be live", 20_000);
+    assert.doesNotMatch(
+      await page.value<string>("document.querySelector('#notices').innerText"),
+      /as many browsers/,
+    );
+
+    const look = (isHidden: boolean): Promise<unknown> =>
+      page.value(
+        `Object.defineProperty(document, "hidden", { value: ${String(isHidden)}, configurable: true }), document.dispatchEvent(new Event("visibilitychange"))`,
+      );
+    assert.equal(await take(), 503);
+    await look(true);
+    await eventually(async () => (await take()) === 200, { what: "the place of the tab" });
+    stage.table.put(vmOf(1, { name: "meanwhile" }));
+    streams.pop()?.destroy();
+    await look(false);
+    await page.until(rowOf("meanwhile"), "what came meanwhile", 20_000);
     await page.close();
   });
 

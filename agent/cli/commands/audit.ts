@@ -128,7 +128,7 @@ export const showAudit: Command = async (session, _args, options) => {
   else
     session.print(await renderTable(found.some(isSaid) ? [...columns, why] : columns, found, session.paint));
   if (report.problem === undefined) return exitCodes.ok;
-  session.note(`${session.paint("red", "not to be trusted further:")} ${report.problem.what}`);
+  session.note(`${session.paintNote("red", "not to be trusted further:")} ${report.problem.what}`);
   return exitCodes.failed;
 };
 
@@ -179,7 +179,7 @@ export const exportAudit: Command = async (session, _args, options) => {
   if (out.unsigned > 0)
     session.note(`${out.unsigned} entries are left out, as they are not signed yet; they are in a second`);
   if (report.problem === undefined) return exitCodes.ok;
-  session.note(`${session.paint("red", "not to be trusted further:")} ${report.problem.what}`);
+  session.note(`${session.paintNote("red", "not to be trusted further:")} ${report.problem.what}`);
   return exitCodes.failed;
 };
 

@@ -6,7 +6,7 @@ export const checkConfig: Command = async (session, [file]) => {
   const { warnings } = await loadConfig(file);
   if (session.json) session.printJson({ file, valid: true, warnings });
   else {
-    for (const warning of warnings) session.note(`${session.paint("yellow", "warning:")} ${warning}`);
+    for (const warning of warnings) session.note(`${session.paintNote("yellow", "warning:")} ${warning}`);
     session.print(`${file ?? ""}: ${session.paint("green", "valid")}\n`);
   }
   return exitCodes.ok;

@@ -49,7 +49,7 @@ export const events: Command = async (session, _args, options: Options) => {
     } catch (thrown) {
       if (session.interrupt.aborted) return undefined;
       if (!(thrown instanceof SocleError) || thrown.kind !== "unavailable") throw thrown;
-      if (!waiting) session.note(session.paint("yellow", `${thrown.message}; waiting for the agent`));
+      if (!waiting) session.note(session.paintNote("yellow", `${thrown.message}; waiting for the agent`));
       waiting = true;
       await session.close();
       await systemClock.sleep(backoff.nextMs(), session.interrupt).catch(() => undefined);

@@ -52,9 +52,16 @@ function summary({ identity, inventory }: Host__Output, paint: Paint): [string, 
     ["traits", traits.join(" ")],
     ["guest cpu", guests ? `${guests.cpuModel || "default"} (${guests.accelerator})` : ""],
     ["moves among", guests ? `hosts with digest ${guests.digest}` : ""],
-    ...incompleteReasons.map((reason): [string, string] => ["incomplete", paint("yellow", reason)]),
   ];
-  return fields.filter(([, value]) => value !== "").map(([name, value]) => [name, printable(value)]);
+  return [
+    ...fields
+      .filter(([, value]) => value !== "")
+      .map(([name, value]): [string, string] => [name, printable(value)]),
+    ...incompleteReasons.map((reason): [string, string] => [
+      "incomplete",
+      paint("yellow", printable(reason)),
+    ]),
+  ];
 }
 
 const cellColumns = [

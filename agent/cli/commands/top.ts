@@ -45,15 +45,15 @@ const sorts: Readonly<Record<string, SortName>> = {
   n: "network",
   a: "name",
 };
-const moves: Readonly<Record<string, number>> = {
-  "\u001b[A": -1,
-  "\u001b[B": 1,
-  "\u001b[5~": -PAGE_ROWS,
-  "\u001b[6~": PAGE_ROWS,
-  "\u001b[H": -Infinity,
-  k: -1,
-  j: 1,
-};
+const moves: ReadonlyMap<string, number> = new Map([
+  ["\u001b[A", -1],
+  ["\u001b[B", 1],
+  ["\u001b[5~", -PAGE_ROWS],
+  ["\u001b[6~", PAGE_ROWS],
+  ["\u001b[H", -Infinity],
+  ["k", -1],
+  ["j", 1],
+]);
 
 class Top {
   readonly #session: Session;
@@ -130,7 +130,8 @@ class Top {
 
   /** What a terminal sends at once: a key, an escape sequence, or text that was pasted. */
   #press(keys: string): void {
-    if (keys in moves && !this.#choice.typing) this.#move(moves[keys] ?? 0);
+    const by = moves.get(keys);
+    if (by !== undefined && !this.#choice.typing) this.#move(by);
     else for (const key of keys.startsWith("\u001b") ? [keys] : keys) this.#key(key);
     this.#draw();
   }
@@ -142,7 +143,7 @@ class Top {
     else if (key === "/") this.#choose({ typing: true, filter: "" });
     else if (key === "r") this.#choose({ reversed: !this.#choice.reversed });
     else if (key === "\u001b") this.#choose({ filter: "" });
-    else if (key in moves) this.#move(moves[key] ?? 0);
+    else if (moves.has(key)) this.#move(moves.get(key) ?? 0);
     else if (sorts[key] !== undefined) this.#choose({ sort: sorts[key], reversed: false, offset: 0 });
   }
 

@@ -41,7 +41,7 @@ export const listVms: Command = async (session, _args, options: ListOptions) => 
   if (!complete && !session.json) {
     const age = formatAge(page.observation?.observedAt, session.nowMs());
     session.note(
-      session.paint("yellow", `libvirt does not answer: these are the VMs as last seen ${age} ago.`),
+      session.paintNote("yellow", `libvirt does not answer: these are the VMs as last seen ${age} ago.`),
     );
   }
   return undefined;

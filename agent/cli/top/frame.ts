@@ -178,7 +178,7 @@ function paintState(text: string, paint: Paint): string {
 }
 
 function foot({ typing, filter, reversed }: Choice, width: number, paint: Paint): string {
-  if (typing) return clip(`filter: ${filter}_  (Enter: keep, Esc: none)`, width);
+  if (typing) return clip(`filter: ${printable(filter)}_  (Enter: keep, Esc: none)`, width);
   const filtered = filter === "" ? "" : `   filter: ${printable(filter)}`;
   const keys = `q quit  c cpu  m memory  d disk  n network  a name  r ${reversed ? "unreverse" : "reverse"}  / filter`;
   return paint("dim", clip(`${keys}${filtered}`, width));

@@ -23,8 +23,9 @@ export class Screen {
   }
 
   get size(): { readonly columns: number; readonly rows: number } {
-    const { columns = 80, rows = 24 } = this.#io.stdout;
-    return { columns, rows };
+    const { columns, rows } = this.#io.stdout;
+    // A serial console has none to tell, or says 0.
+    return { columns: columns || 80, rows: rows || 24 };
   }
 
   enter(): void {

@@ -59,9 +59,15 @@ export interface Sampled<T> {
   readonly readAtMs: number;
   /** On the monotonic clock. */
   readonly ageMs: number;
-  /** How often it is read; older than three of these and it is left out. */
+  /** How often it is read. */
   readonly intervalMs: number;
 }
+
+/** What is read again and again is not stated any more once it is older than this many times its interval. */
+const FRESH_INTERVALS = 3;
+
+export const isFresh = ({ ageMs, intervalMs }: Pick<Sampled<unknown>, "ageMs" | "intervalMs">): boolean =>
+  ageMs <= FRESH_INTERVALS * intervalMs;
 
 /** How a reader's last look ended. */
 export interface ReaderState {

@@ -1,4 +1,4 @@
-import { collector, fresh, freshOfSeveral } from "../collector.ts";
+import { collector, freshOfSeveral, ofReader } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
 export const hostActivity = collector(
@@ -43,8 +43,9 @@ export const hostActivity = collector(
   },
 );
 
-export const hostCpuFrequency = collector(
+export const hostCpuFrequency = ofReader(
   "host_cpu_frequency",
+  "cpuFrequency",
   {
     hertz: gauge(
       "socle_host_cpu_frequency_hertz",
@@ -52,17 +53,16 @@ export const hostCpuFrequency = collector(
       ["kind"],
     ),
   },
-  ({ readings }, emit) => {
-    const frequency = fresh(readings, "cpuFrequency");
-    emit.hertz(frequency?.value.lowestHertz, "lowest");
-    emit.hertz(frequency?.value.averageHertz, "average");
-    emit.hertz(frequency?.value.highestHertz, "highest");
-    return frequency?.readAtMs;
+  (frequency, emit) => {
+    emit.hertz(frequency.lowestHertz, "lowest");
+    emit.hertz(frequency.averageHertz, "average");
+    emit.hertz(frequency.highestHertz, "highest");
   },
 );
 
-export const hostNetworkStack = collector(
+export const hostNetworkStack = ofReader(
   "host_network_stack",
+  "networkStack",
   {
     dropped: counter(
       "socle_host_softnet_dropped_total",
@@ -79,15 +79,13 @@ export const hostNetworkStack = collector(
       "Of these there may be so many; packets of more are dropped.",
     ),
   },
-  ({ readings }, emit) => {
-    const stack = fresh(readings, "networkStack");
-    emit.dropped(stack?.value.softnet.dropped);
-    emit.squeezed(stack?.value.softnet.squeezed);
-    emit.tcp(stack?.value.tcp?.inUse, "in_use");
-    emit.tcp(stack?.value.tcp?.orphaned, "orphaned");
-    emit.tcp(stack?.value.tcp?.timeWait, "time_wait");
-    emit.tracked(stack?.value.conntrack?.entries);
-    emit.limit(stack?.value.conntrack?.limit);
-    return stack?.readAtMs;
+  (stack, emit) => {
+    emit.dropped(stack.softnet.dropped);
+    emit.squeezed(stack.softnet.squeezed);
+    emit.tcp(stack.tcp?.inUse, "in_use");
+    emit.tcp(stack.tcp?.orphaned, "orphaned");
+    emit.tcp(stack.tcp?.timeWait, "time_wait");
+    emit.tracked(stack.conntrack?.entries);
+    emit.limit(stack.conntrack?.limit);
   },
 );

@@ -1,4 +1,4 @@
-import { collector, fresh } from "../collector.ts";
+import { collector, ofReader } from "../collector.ts";
 import { counter, gauge, histogram } from "../family.ts";
 
 export const agentFacts = collector(
@@ -36,8 +36,9 @@ export const agentFacts = collector(
   },
 );
 
-export const agentEventLoop = collector(
+export const agentEventLoop = ofReader(
   "agent_event_loop",
+  "eventLoopLag",
   {
     p99: gauge(
       "socle_agent_event_loop_lag_p99_seconds",
@@ -45,10 +46,8 @@ export const agentEventLoop = collector(
     ),
     max: gauge("socle_agent_event_loop_lag_max_seconds", "How late the latest of them was."),
   },
-  ({ readings }, emit) => {
-    const lag = fresh(readings, "eventLoopLag");
-    emit.p99(lag && lag.value.p99Ms / 1000);
-    emit.max(lag && lag.value.maxMs / 1000);
-    return lag?.readAtMs;
+  (lag, emit) => {
+    emit.p99(lag.p99Ms / 1000);
+    emit.max(lag.maxMs / 1000);
   },
 );

@@ -1,24 +1,24 @@
-import { collector, fresh, freshOfSeveral } from "../collector.ts";
+import { collector, freshOfSeveral, ofReader } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
-export const hostBonds = collector(
+export const hostBonds = ofReader(
   "host_bonds",
+  "bonds",
   {
     slaves: gauge("socle_host_bond_slaves", "Links of a bond.", ["bond"]),
     active: gauge("socle_host_bond_active_slaves", "Of these, the ones that are up.", ["bond"]),
   },
-  ({ readings }, emit) => {
-    const bonds = fresh(readings, "bonds");
-    for (const { name, slaves } of bonds?.value ?? []) {
+  (bonds, emit) => {
+    for (const { name, slaves } of bonds) {
       emit.slaves(slaves.length, name);
       emit.active(slaves.filter(({ up }) => up).length, name);
     }
-    return bonds?.readAtMs;
   },
 );
 
-export const hostSriov = collector(
+export const hostSriov = ofReader(
   "host_sriov",
+  "sriov",
   {
     vfs: gauge(
       "socle_host_sriov_vfs",
@@ -26,31 +26,29 @@ export const hostSriov = collector(
       ["pf", "state"],
     ),
   },
-  ({ readings }, emit) => {
-    const functions = fresh(readings, "sriov");
-    for (const { interfaceName, total, enabled, assigned } of functions?.value ?? []) {
+  (functions, emit) => {
+    for (const { interfaceName, total, enabled, assigned } of functions) {
       emit.vfs(total, interfaceName, "total");
       emit.vfs(enabled, interfaceName, "enabled");
       emit.vfs(assigned, interfaceName, "assigned");
     }
-    return functions?.readAtMs;
   },
 );
 
-export const hostKsm = collector(
+export const hostKsm = ofReader(
   "host_ksm",
+  "ksm",
   {
     saved: gauge("socle_host_ksm_saved_bytes", "Memory saved by keeping equal pages once."),
   },
-  ({ readings }, emit) => {
-    const ksm = fresh(readings, "ksm");
-    emit.saved(ksm?.value.savedBytes);
-    return ksm?.readAtMs;
+  (ksm, emit) => {
+    emit.saved(ksm.savedBytes);
   },
 );
 
-export const hostClock = collector(
+export const hostClock = ofReader(
   "host_clock",
+  "clock",
   {
     offset: gauge(
       "socle_host_clock_offset_seconds",
@@ -58,16 +56,15 @@ export const hostClock = collector(
     ),
     synced: gauge("socle_host_clock_synced", "1 while something keeps the clock."),
   },
-  ({ readings }, emit) => {
-    const clock = fresh(readings, "clock");
-    emit.offset(clock?.value.offsetSeconds);
-    if (clock !== undefined) emit.synced(Number(clock.value.synced));
-    return clock?.readAtMs;
+  (clock, emit) => {
+    emit.offset(clock.offsetSeconds);
+    emit.synced(Number(clock.synced));
   },
 );
 
-export const hostWatchdogs = collector(
+export const hostWatchdogs = ofReader(
   "host_watchdogs",
+  "watchdogs",
   {
     info: gauge("socle_host_watchdog_info", "A hardware watchdog; always 1.", ["device", "identity"]),
     active: gauge("socle_host_watchdog_active", "1 while it would reset the host.", ["device"]),
@@ -77,17 +74,15 @@ export const hostWatchdogs = collector(
     left: gauge("socle_host_watchdog_left_seconds", "Time until it resets the host.", ["device"]),
     caused: gauge("socle_host_watchdog_caused_last_boot", "1 if it was what reset the host.", ["device"]),
   },
-  ({ readings }, emit) => {
-    const watchdogs = fresh(readings, "watchdogs");
+  (watchdogs, emit) => {
     const bit = (is: boolean | undefined) => (is === undefined ? undefined : Number(is));
-    for (const watchdog of watchdogs?.value ?? []) {
+    for (const watchdog of watchdogs) {
       emit.info(1, watchdog.name, watchdog.identity);
       emit.active(bit(watchdog.active), watchdog.name);
       emit.timeout(watchdog.timeoutSeconds, watchdog.name);
       emit.left(watchdog.timeLeftSeconds, watchdog.name);
       emit.caused(bit(watchdog.causedLastBoot), watchdog.name);
     }
-    return watchdogs?.readAtMs;
   },
 );
 
@@ -107,8 +102,9 @@ export const hostFirmware = collector(
 
 const perGpu = ["gpu"] as const;
 
-export const hostGpus = collector(
+export const hostGpus = ofReader(
   "host_gpus",
+  "gpus",
   {
     info: gauge("socle_host_gpu_info", "A GPU that the host itself drives; always 1.", [
       "gpu",
@@ -126,9 +122,8 @@ export const hostGpus = collector(
       perGpu,
     ),
   },
-  ({ readings }, emit) => {
-    const gpus = fresh(readings, "gpus");
-    for (const gpu of gpus?.value ?? []) {
+  (gpus, emit) => {
+    for (const gpu of gpus) {
       emit.info(1, gpu.uuid, gpu.model, gpu.pciAddress, gpu.driver);
       emit.temperature(gpu.temperatureCelsius, gpu.uuid);
       emit.power(gpu.powerWatts, gpu.uuid);
@@ -137,6 +132,5 @@ export const hostGpus = collector(
       emit.memory(gpu.memoryUsedBytes, gpu.uuid, "used");
       emit.errors(gpu.uncorrectedErrors, gpu.uuid);
     }
-    return gpus?.readAtMs;
   },
 );

@@ -1,6 +1,6 @@
 import { raidStates } from "../../hardware/raid.ts";
 import { valueOf } from "../../hardware/reading.ts";
-import { collector, fresh, freshOfSeveral } from "../collector.ts";
+import { collector, freshOfSeveral, ofReader } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
 const perDisk = ["device"] as const;
@@ -29,8 +29,9 @@ export const hostDisks = collector(
   },
 );
 
-export const hostDiskIo = collector(
+export const hostDiskIo = ofReader(
   "host_disk_io",
+  "diskIo",
   {
     readOps: counter("socle_host_disk_read_ops_total", "Reads that ended.", perDisk),
     readMerged: counter("socle_host_disk_read_merged_total", "Reads joined to a neighbour.", perDisk),
@@ -57,9 +58,8 @@ export const hostDiskIo = collector(
       perDisk,
     ),
   },
-  ({ readings }, emit) => {
-    const disks = fresh(readings, "diskIo");
-    for (const { device, read, write, discard, flush, ...io } of disks?.value ?? []) {
+  (disks, emit) => {
+    for (const { device, read, write, discard, flush, ...io } of disks) {
       emit.readOps(read.ops, device);
       emit.readMerged(read.merged, device);
       emit.readBytes(read.bytes, device);
@@ -77,12 +77,12 @@ export const hostDiskIo = collector(
       emit.busy(io.busySeconds, device);
       emit.weighted(io.weightedSeconds, device);
     }
-    return disks?.readAtMs;
   },
 );
 
-export const hostDiskHealth = collector(
+export const hostDiskHealth = ofReader(
   "host_disk_health",
+  "diskHealth",
   {
     wear: gauge("socle_host_disk_wear_ratio", "Of the writes the disk is made for; may go past 1.", perDisk),
     spare: gauge("socle_host_disk_spare_ratio", "Spare blocks that are left.", perDisk),
@@ -123,9 +123,8 @@ export const hostDiskHealth = collector(
     ),
     temperature: gauge("socle_host_disk_temperature_celsius", "As the disk itself measures.", perDisk),
   },
-  ({ readings }, emit) => {
-    const disks = fresh(readings, "diskHealth");
-    for (const { disk, health } of disks?.value ?? []) {
+  (disks, emit) => {
+    for (const { disk, health } of disks) {
       const told = valueOf(health);
       emit.wear(told?.wearRatio, disk.name);
       emit.spare(told?.spareRatio, disk.name);
@@ -141,12 +140,12 @@ export const hostDiskHealth = collector(
       emit.sectors(told?.uncorrectableSectors, disk.name, "uncorrectable");
       for (const [warning, is] of told?.warnings ?? []) emit.warning(Number(is), disk.name, warning);
     }
-    return disks?.readAtMs;
   },
 );
 
-export const hostRaid = collector(
+export const hostRaid = ofReader(
   "host_raid",
+  "raid",
   {
     state: gauge("socle_host_raid_state", "1 for the state the array is in, 0 for the others.", [
       "array",
@@ -157,19 +156,18 @@ export const hostRaid = collector(
       "array",
     ]),
   },
-  ({ readings }, emit) => {
-    const arrays = fresh(readings, "raid");
-    for (const { name, state, disks, degradedDisks } of arrays?.value ?? []) {
+  (arrays, emit) => {
+    for (const { name, state, disks, degradedDisks } of arrays) {
       for (const possible of raidStates) emit.state(Number(possible === state), name, possible);
       emit.disks(disks, name);
       emit.degraded(degradedDisks, name);
     }
-    return arrays?.readAtMs;
   },
 );
 
-export const hostMounts = collector(
+export const hostMounts = ofReader(
   "host_mounts",
+  "mounts",
   {
     readOnly: gauge(
       "socle_host_filesystem_readonly",
@@ -177,9 +175,7 @@ export const hostMounts = collector(
       ["path"],
     ),
   },
-  ({ readings }, emit) => {
-    const mounts = fresh(readings, "mounts");
-    for (const { mountPoint, readOnly } of mounts?.value ?? []) emit.readOnly(Number(readOnly), mountPoint);
-    return mounts?.readAtMs;
+  (mounts, emit) => {
+    for (const { mountPoint, readOnly } of mounts) emit.readOnly(Number(readOnly), mountPoint);
   },
 );

@@ -1,4 +1,4 @@
-import { collector, fresh } from "../collector.ts";
+import { collector, ofReader } from "../collector.ts";
 import { counter, gauge, histogram } from "../family.ts";
 
 export const libvirtLink = collector(
@@ -36,8 +36,9 @@ export const schedulerLink = collector(
   },
 );
 
-export const hostCertificate = collector(
+export const hostCertificate = ofReader(
   "host_certificate",
+  "certificate",
   {
     life: gauge(
       "socle_host_certificate_life_seconds",
@@ -48,12 +49,9 @@ export const hostCertificate = collector(
       "How long the host's own certificate is still valid; negative since it ran out.",
     ),
   },
-  ({ readings, nowMs }, emit) => {
-    const certificate = fresh(readings, "certificate");
-    if (certificate === undefined) return undefined;
-    const { notBeforeMs, notAfterMs } = certificate.value;
+  (certificate, emit, { nowMs }) => {
+    const { notBeforeMs, notAfterMs } = certificate;
     emit.life((notAfterMs - notBeforeMs) / 1000);
     emit.remaining((notAfterMs - nowMs()) / 1000);
-    return certificate.readAtMs;
   },
 );

@@ -1,5 +1,5 @@
 import { valueOf } from "../../hardware/reading.ts";
-import { collector, fresh } from "../collector.ts";
+import { collector, ofReader } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
 /** The kernel's names of what is shown, each with its word here. */
@@ -26,18 +26,18 @@ const memoryKinds: readonly (readonly [string, string])[] = [
   ["SwapFree", "swap_free"],
 ];
 
-export const hostMemory = collector(
+export const hostMemory = ofReader(
   "host_memory",
+  "memory",
   { bytes: gauge("socle_host_memory_bytes", "The host's memory, by kind.", ["kind"]) },
-  ({ readings }, emit) => {
-    const memory = fresh(readings, "memory");
-    for (const [name, kind] of memoryKinds) emit.bytes(memory?.value.bytesByName.get(name), kind);
-    return memory?.readAtMs;
+  (memory, emit) => {
+    for (const [name, kind] of memoryKinds) emit.bytes(memory.bytesByName.get(name), kind);
   },
 );
 
-export const hostNuma = collector(
+export const hostNuma = ofReader(
   "host_numa",
+  "cells",
   {
     bytes: gauge("socle_host_numa_memory_bytes", "Memory of a NUMA cell, by kind.", ["cell", "kind"]),
     hugepages: gauge("socle_host_hugepages", "Huge pages of a NUMA cell, in pages.", [
@@ -46,9 +46,8 @@ export const hostNuma = collector(
       "state",
     ]),
   },
-  ({ readings }, emit) => {
-    const cells = fresh(readings, "cells");
-    for (const { id, memory, hugepages } of cells?.value ?? []) {
+  (cells, emit) => {
+    for (const { id, memory, hugepages } of cells) {
       const bytes = valueOf(memory)?.bytesByName;
       for (const [name, kind] of memoryKinds) emit.bytes(bytes?.get(name), id, kind);
       for (const { sizeBytes, total, free } of valueOf(hugepages) ?? []) {
@@ -56,7 +55,6 @@ export const hostNuma = collector(
         emit.hugepages(free, id, pageSize(sizeBytes), "free");
       }
     }
-    return cells?.readAtMs;
   },
 );
 
@@ -66,8 +64,9 @@ function pageSize(bytes: number): string {
   return bytes % 2 ** 20 === 0 ? `${bytes / 2 ** 20}M` : `${bytes / 2 ** 10}K`;
 }
 
-export const hostCpu = collector(
+export const hostCpu = ofReader(
   "host_cpu",
+  "cpu",
   {
     seconds: counter(
       "socle_host_cpu_seconds_total",
@@ -75,15 +74,14 @@ export const hostCpu = collector(
       ["mode"],
     ),
   },
-  ({ readings }, emit) => {
-    const cpu = fresh(readings, "cpu");
-    for (const [mode, seconds] of Object.entries(cpu?.value.secondsByMode ?? {})) emit.seconds(seconds, mode);
-    return cpu?.readAtMs;
+  (cpu, emit) => {
+    for (const [mode, seconds] of Object.entries(cpu.secondsByMode)) emit.seconds(seconds, mode);
   },
 );
 
-export const hostPressure = collector(
+export const hostPressure = ofReader(
   "host_pressure",
+  "pressure",
   {
     cpuWaiting: counter("socle_host_pressure_cpu_waiting_seconds_total", "Time some task waited for a CPU."),
     cpuStalled: counter("socle_host_pressure_cpu_stalled_seconds_total", "Time all tasks waited for a CPU."),
@@ -98,16 +96,14 @@ export const hostPressure = collector(
     ioWaiting: counter("socle_host_pressure_io_waiting_seconds_total", "Time some task waited for a disk."),
     ioStalled: counter("socle_host_pressure_io_stalled_seconds_total", "Time all tasks waited for a disk."),
   },
-  ({ readings }, emit) => {
-    const pressure = fresh(readings, "pressure");
-    const [cpu, memory, io] = (["cpu", "memory", "io"] as const).map((of) => pressure?.value.get(of));
+  (pressure, emit) => {
+    const [cpu, memory, io] = (["cpu", "memory", "io"] as const).map((of) => pressure.get(of));
     emit.cpuWaiting(cpu?.waiting.totalSeconds);
     emit.cpuStalled(cpu?.stalled?.totalSeconds);
     emit.memoryWaiting(memory?.waiting.totalSeconds);
     emit.memoryStalled(memory?.stalled?.totalSeconds);
     emit.ioWaiting(io?.waiting.totalSeconds);
     emit.ioStalled(io?.stalled?.totalSeconds);
-    return pressure?.readAtMs;
   },
 );
 
@@ -141,8 +137,9 @@ export const hostReaders = collector(
 
 const perNic = ["device"] as const;
 
-export const hostNic = collector(
+export const hostNic = ofReader(
   "host_nic",
+  "interfaces",
   {
     up: gauge("socle_host_nic_up", "1 while the interface is up and has a link.", perNic),
     speed: gauge("socle_host_nic_speed_bytes_per_second", "The speed the link was agreed at.", perNic),
@@ -155,9 +152,8 @@ export const hostNic = collector(
     transmitErrors: counter("socle_host_nic_transmit_errors_total", "Errors while sending.", perNic),
     transmitDrops: counter("socle_host_nic_transmit_drops_total", "Packets dropped before sending.", perNic),
   },
-  ({ readings }, emit) => {
-    const interfaces = fresh(readings, "interfaces");
-    for (const { name, up, speedBytesPerSecond, receive, transmit } of interfaces?.value ?? []) {
+  (interfaces, emit) => {
+    for (const { name, up, speedBytesPerSecond, receive, transmit } of interfaces) {
       emit.up(up === undefined ? undefined : Number(up), name);
       emit.speed(speedBytesPerSecond, name);
       emit.receiveBytes(receive.bytes, name);
@@ -169,12 +165,12 @@ export const hostNic = collector(
       emit.transmitErrors(transmit.errors, name);
       emit.transmitDrops(transmit.drops, name);
     }
-    return interfaces?.readAtMs;
   },
 );
 
-export const hostFilesystem = collector(
+export const hostFilesystem = ofReader(
   "host_filesystem",
+  "filesystems",
   {
     size: gauge("socle_host_filesystem_size_bytes", "The size of the filesystem that the path is on.", [
       "path",
@@ -184,15 +180,13 @@ export const hostFilesystem = collector(
       "path",
     ]),
   },
-  ({ readings }, emit) => {
-    const filesystems = fresh(readings, "filesystems");
-    for (const [path, space] of filesystems?.value ?? []) {
+  (filesystems, emit) => {
+    for (const [path, space] of filesystems) {
       const known = valueOf(space);
       if (known === undefined) continue;
       emit.size(known.sizeBytes, path);
       emit.free(known.sizeBytes - known.usedBytes, path);
       emit.available(known.availableBytes, path);
     }
-    return filesystems?.readAtMs;
   },
 );

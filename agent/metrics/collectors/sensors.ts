@@ -2,7 +2,7 @@ import { bmcSensorStates, powerSuppliesOf, psuStates, selSeverities } from "../.
 import { kernelFaultKinds } from "../../hardware/kernel-fault.ts";
 import { pcieSeverities } from "../../hardware/pcie.ts";
 import { isNotWatched } from "../../hardware/reading.ts";
-import { collector, fresh, freshOfSeveral } from "../collector.ts";
+import { collector, fresh, freshOfSeveral, ofReader } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
 const perSensor = ["chip", "sensor"] as const;
@@ -135,26 +135,26 @@ export const hostBmc = collector(
   },
 );
 
-export const hostMemoryErrors = collector(
+export const hostMemoryErrors = ofReader(
   "host_memory_errors",
+  "memoryErrors",
   {
     corrected: counter("socle_host_memory_corrected_errors_total", "Errors that the memory corrected.", [
       "dimm",
     ]),
     uncorrected: counter("socle_host_memory_uncorrected_errors_total", "Errors that lost data.", ["dimm"]),
   },
-  ({ readings }, emit) => {
-    const modules = fresh(readings, "memoryErrors");
-    for (const { dimm, correctedErrors, uncorrectedErrors } of modules?.value ?? []) {
+  (modules, emit) => {
+    for (const { dimm, correctedErrors, uncorrectedErrors } of modules) {
       emit.corrected(correctedErrors, dimm);
       emit.uncorrected(uncorrectedErrors, dimm);
     }
-    return modules?.readAtMs;
   },
 );
 
-export const hostKernelLog = collector(
+export const hostKernelLog = ofReader(
   "host_kernel_log",
+  "kernelLog",
   {
     machineChecks: counter(
       "socle_host_machine_checks_total",
@@ -162,11 +162,9 @@ export const hostKernelLog = collector(
     ),
     faults: counter("socle_host_kernel_faults_total", "Faults in the kernel's log, by kind.", ["kind"]),
   },
-  ({ readings }, emit) => {
-    const log = fresh(readings, "kernelLog");
-    emit.machineChecks(log?.value.counts.get("machine_check"));
-    for (const kind of kernelFaultKinds) emit.faults(log?.value.counts.get(kind), kind);
-    return log?.readAtMs;
+  (log, emit) => {
+    emit.machineChecks(log.counts.get("machine_check"));
+    for (const kind of kernelFaultKinds) emit.faults(log.counts.get(kind), kind);
   },
 );
 
@@ -192,34 +190,32 @@ export const hostPcie = collector(
   },
 );
 
-export const hostEnergy = collector(
+export const hostEnergy = ofReader(
   "host_energy",
+  "energy",
   {
     joules: counter("socle_host_energy_joules_total", "Energy the CPUs used since the agent started.", [
       "zone",
     ]),
   },
-  ({ readings }, emit) => {
-    const zones = fresh(readings, "energy");
-    for (const { zone, joules } of zones?.value ?? []) emit.joules(joules, zone);
-    return zones?.readAtMs;
+  (zones, emit) => {
+    for (const { zone, joules } of zones) emit.joules(joules, zone);
   },
 );
 
-export const hostThrottling = collector(
+export const hostThrottling = ofReader(
   "host_throttling",
+  "throttling",
   {
     throttles: counter("socle_host_cpu_throttles_total", "Times that CPUs were slowed down for heat.", [
       "socket",
       "scope",
     ]),
   },
-  ({ readings }, emit) => {
-    const sockets = fresh(readings, "throttling");
-    for (const { socket, package: ofPackage, cores } of sockets?.value ?? []) {
+  (sockets, emit) => {
+    for (const { socket, package: ofPackage, cores } of sockets) {
       emit.throttles(ofPackage, socket, "package");
       emit.throttles(cores, socket, "cores");
     }
-    return sockets?.readAtMs;
   },
 );

@@ -1,6 +1,7 @@
+import { isFresh } from "../../host/readers/reader.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { DiskStats, NicStats, VcpuStats, Vm, VmStats } from "../../vm/vm.ts";
-import { collector, isFresh, type Collector } from "../collector.ts";
+import { collector, type Collector } from "../collector.ts";
 import { counter, gauge, type Family } from "../family.ts";
 import type { Sources } from "../sources.ts";
 
@@ -67,7 +68,7 @@ const said =
   (read: (stats: VmStats) => number | undefined): Read<VmStats> =>
   (stats, { nowMs, sampleIntervalMs }) => {
     const intervalMs = Math.max(sampleIntervalMs, GUEST_INTERVAL_MS);
-    return isFresh(stats.guestSaidAtMs ?? 0, intervalMs, nowMs()) ? read(stats) : undefined;
+    return isFresh({ ageMs: nowMs() - (stats.guestSaidAtMs ?? 0), intervalMs }) ? read(stats) : undefined;
   };
 
 export const vmGuest = ofVm("vm_guest", [
@@ -225,13 +226,15 @@ function* sampled({
   sampleIntervalMs,
 }: Sources): Generator<SampledVm, undefined, undefined> {
   const now = monotonicMs();
+  const isRecent = (atMonotonicMs: number): boolean =>
+    isFresh({ ageMs: now - atMonotonicMs, intervalMs: sampleIntervalMs });
   if (vms.lastReadings === undefined) {
     throw new SocleError("unavailable", "NOT_SAMPLED_YET", "VM statistics have not been read yet");
   }
-  if (!isFresh(vms.lastReadings.atMonotonicMs, sampleIntervalMs, now)) {
+  if (!isRecent(vms.lastReadings.atMonotonicMs)) {
     throw new SocleError("unavailable", "STATS_STALE", "no recent reading of VM statistics");
   }
   for (const vm of vms.all()) {
-    if (hasStats(vm) && isFresh(vm.stats.sampledAtMonotonicMs, sampleIntervalMs, now)) yield vm;
+    if (hasStats(vm) && isRecent(vm.stats.sampledAtMonotonicMs)) yield vm;
   }
 }

@@ -77,9 +77,9 @@ export function drawLink(store) {
   document.documentElement.classList.toggle("old", !linked && heardAtMs > 0);
   /** @type {string[]} */
   const notices = [];
-  if (!linked && heardAtMs > 0) {
-    const seen = clock(heardAtMs);
-    notices.push(`${why}: this is how it was at ${seen}. Trying again.`);
+  if (!linked && why !== "") {
+    const seen = heardAtMs === 0 ? "" : ` This is how it was at ${clock(heardAtMs)}.`;
+    notices.push(`${why}.${seen} Trying again.`);
   }
   if (host !== undefined && !host.vms.complete) {
     notices.push(

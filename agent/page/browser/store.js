@@ -27,7 +27,8 @@ export class Store {
   /** @type {number | undefined} */
   selected;
   linked = false;
-  why = "connecting";
+  /** Why it is not linked; "" while that is not known. */
+  why = "";
   heardAtMs = 0;
   sampleIntervalMs = 10_000;
   /** Goes up with the VMs' set or facts: what is sorted and drawn of them is to be made anew. */

@@ -2,27 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
-import {
-  Client,
-  credentials,
-  Metadata,
-  type ChannelCredentials,
-  type ClientOptions,
-  type ServiceError,
-} from "@grpc/grpc-js";
-import type { MethodDefinition } from "@grpc/proto-loader";
-import type { ConsoleStream, Doors } from "../../../agent/api/doors.ts";
+import type { Doors } from "../../../agent/api/doors.ts";
 import type { AuditDoor } from "../../../agent/api/call-audit.ts";
 import type { Act, AuditLog } from "../../../agent/audit/index.ts";
 import type { PeopleDoor } from "../../../agent/api/people.ts";
-import { loadProtos } from "../../../agent/api/protos.ts";
 import { ApiServer } from "../../../agent/api/server.ts";
 import { configSchema, type Config } from "../../../agent/config/schema.ts";
-import type { HostSnapshot, HostUsage } from "../../../agent/host/host.ts";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { createLog, type Logger } from "../../../agent/kernel/log.ts";
-import { Topic } from "../../../agent/kernel/topic.ts";
 import { Ledger } from "../../../agent/host/ledger.ts";
 import { Reservations } from "../../../agent/host/reservations.ts";
 import { ReservationBook } from "../../../agent/state/reservation-book.ts";
@@ -30,148 +17,14 @@ import { EventLog } from "../../../agent/state/event-log.ts";
 import type { Behalf } from "../../../agent/state/operation.ts";
 import { Operations } from "../../../agent/state/operations.ts";
 import { Position } from "../../../agent/state/position.ts";
-import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
-import type { Vm } from "../../../agent/vm/vm.ts";
 import type { Trust } from "../../../agent/trust/index.ts";
 import { noTrust } from "../trust/no-trust.ts";
+import { protos } from "./client.ts";
+import { FakeHost } from "./fakes.ts";
 
-export const protos = loadProtos(fileURLToPath(new URL("../../../proto", import.meta.url)));
-
-export const vm = (id: string, changes: Partial<Vm> = {}): Vm =>
-  withEtag({
-    id,
-    name: `name-${id}`,
-    presence: "present",
-    observedAtMs: 1_700_000_000_123,
-    state: "running",
-    stateReason: "BOOTED",
-    managed: true,
-    vcpus: 1,
-    memoryBytes: 2 ** 30,
-    cells: [],
-    tenant: "",
-    labels: {},
-    placementEpoch: 0,
-    disks: [],
-    nics: [],
-    ...changes,
-  });
-
-export const hostSnapshot: HostSnapshot = {
-  identity: {
-    id: "11111111-2222-4333-8444-555555555555",
-    hostname: "host-a",
-    agentVersion: "1.2.3",
-    vendor: "",
-    model: "",
-    serial: "",
-    os: "Debian",
-    kernel: "6.12",
-    bootId: "boot-1",
-    agentStartedAtMs: 1_700_000_000_000,
-    labels: { rack: "r1" },
-  },
-  inventory: {
-    complete: true,
-    incompleteReasons: [],
-    cells: [{ id: 0, cpus: [0, 1], memoryBytes: 2 ** 34, pages: [], distances: [10] }],
-    storagePools: [],
-    networks: [{ name: "default", bridge: "virbr0", active: true, presence: "unknown", observedAtMs: 1_000 }],
-    devices: [],
-    traits: ["kvm"],
-  },
-  capacity: {
-    complete: true,
-    incompleteReasons: [],
-    generation: 1,
-    dedicatedCpus: [],
-    devices: [],
-    cells: [
-      {
-        id: 0,
-        resources: [
-          {
-            resource: "cpu",
-            total: 2,
-            reserved: 0,
-            allocated: 0,
-            claimed: 0,
-            unhealthy: 0,
-            overcommitRatio: 4,
-            available: 8,
-            min: 1,
-            max: 8,
-            step: 1,
-          },
-          {
-            resource: "memory",
-            total: 2 ** 34,
-            reserved: 2 ** 30,
-            allocated: 0,
-            claimed: 0,
-            unhealthy: 0,
-            overcommitRatio: 1,
-            available: 15 * 2 ** 30,
-            min: 2 ** 20,
-            max: 15 * 2 ** 30,
-            step: 2 ** 20,
-          },
-        ],
-      },
-    ],
-  },
-  health: {
-    state: "none",
-    conditions: [],
-    alive: "true",
-    schedulable: "true",
-    safeToFence: "false",
-    notSchedulableBy: [],
-  },
-  scheduling: { state: "active", reason: "" },
-};
-
-/** A host that a test changes at will. */
-export class FakeHost {
-  readonly #changes = new Topic<void>();
-  now: HostSnapshot = hostSnapshot;
-
-  snapshot(): HostSnapshot {
-    return this.now;
-  }
-
-  subscribe(signal: AbortSignal) {
-    return this.#changes.subscribe(signal);
-  }
-
-  change(next: Partial<HostSnapshot>): void {
-    this.now = { ...this.now, ...next };
-    this.#changes.publish();
-  }
-
-  usage(): HostUsage {
-    return {
-      readAtMs: 1000,
-      cpuBusyRatio: 0.25,
-      memoryTotalBytes: 8e9,
-      memoryAvailableBytes: 2e9,
-      cells: [],
-    };
-  }
-
-  setScheduling(state: "active" | "cordoned", reason: string): Promise<void> {
-    this.change({ scheduling: { state, reason } });
-    return Promise.resolve();
-  }
-
-  acknowledge(condition: string): Promise<void> {
-    const { health } = this.now;
-    const conditions = health.conditions.filter(({ type }) => type !== condition);
-    this.change({ health: { ...health, conditions } });
-    return Promise.resolve();
-  }
-}
+export * from "./client.ts";
+export * from "./fakes.ts";
 
 export interface Harness {
   readonly socket: string;
@@ -327,144 +180,4 @@ async function reservationsOf(directory: string, clock: Clock, log: Logger): Pro
     clock,
     log,
   });
-}
-
-/** What a client needs of a method. */
-type Callable<Request, Response> = Pick<
-  MethodDefinition<Request, unknown, unknown, Response>,
-  "path" | "requestSerialize" | "responseDeserialize"
->;
-
-/** A client of the server, closed when the test ends. */
-export class ApiClient {
-  readonly client: Client;
-
-  constructor(t: TestContext, address: string, options: ClientOptions = {}, secured?: ChannelCredentials) {
-    this.client = new Client(address, secured ?? credentials.createInsecure(), {
-      "grpc.use_local_subchannel_pool": 1,
-      ...options,
-    });
-    t.after(() => this.client.close());
-  }
-
-  call<Request, Response>(
-    method: Callable<Request, Response>,
-    request: NoInfer<Request>,
-    timeoutMs = 5000,
-    said: Readonly<Record<string, string | string[]>> = {},
-  ): Promise<Response> {
-    const metadata = new Metadata();
-    for (const [key, values] of Object.entries(said))
-      for (const value of [values].flat()) metadata.add(key, value);
-    return new Promise((resolve, reject) => {
-      this.client.makeUnaryRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        metadata,
-        { deadline: Date.now() + timeoutMs },
-        (error: ServiceError | null, response?: Response) => {
-          if (error !== null) reject(error);
-          else if (response !== undefined) resolve(response);
-        },
-      );
-    });
-  }
-
-  stream<Request, Response>(method: Callable<Request, Response>, request: NoInfer<Request>) {
-    return this.client.makeServerStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
-    );
-  }
-
-  bidi<Request, Response>(method: Callable<Request, Response>) {
-    return this.client.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-    );
-  }
-}
-
-export interface CallError {
-  readonly code: number;
-  readonly message: string;
-  readonly info: {
-    readonly reason: string;
-    readonly domain: string;
-    readonly metadata: Record<string, string>;
-  };
-  readonly retryMs: number | undefined;
-  readonly fields: Record<string, string>;
-}
-
-/** The error that a call ends with, its google.rpc details decoded. */
-export async function errorOf(call: Promise<unknown>): Promise<CallError> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown as ServiceError,
-  );
-  if (error === undefined) throw new Error("the call succeeded");
-  const encoded = error.metadata.get("grpc-status-details-bin")[0];
-  if (!(encoded instanceof Buffer)) throw new Error(`no details: ${error.message}`);
-  const status = protos.status.deserialize(encoded);
-  const detail = (type: string): Buffer | undefined =>
-    status.details.find(({ type_url: url }) => url === `type.googleapis.com/google.rpc.${type}`)?.value;
-  const info = detail("ErrorInfo");
-  const retry = detail("RetryInfo");
-  const bad = detail("BadRequest");
-  const delay = retry === undefined ? undefined : protos.retryInfo.deserialize(retry).retryDelay;
-  const violations = bad === undefined ? [] : protos.badRequest.deserialize(bad).fieldViolations;
-  if (info === undefined) throw new Error("no ErrorInfo");
-  return {
-    code: status.code,
-    message: status.message,
-    info: protos.errorInfo.deserialize(info),
-    retryMs: delay == null ? undefined : delay.seconds * 1000 + delay.nanos / 1e6,
-    fields: Object.fromEntries(violations.map(({ field, description }) => [field, description])),
-  };
-}
-
-/** A console whose guest echoes; `type` and `end` are the guest's side. */
-export class FakeConsole implements ConsoleStream {
-  readonly typed: string[] = [];
-  aborted = false;
-  #output: string[] = [];
-  #ended = false;
-  #wake: () => void = () => undefined;
-
-  say(text: string): void {
-    this.#output.push(text);
-    this.#wake();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake();
-  }
-
-  write(input: Uint8Array): Promise<void> {
-    this.typed.push(Buffer.from(input).toString());
-    return Promise.resolve();
-  }
-
-  abort(): Promise<void> {
-    this.aborted = true;
-    this.#wake();
-    return Promise.resolve();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    for (;;) {
-      const text = this.#output.shift();
-      if (text !== undefined) yield Buffer.from(text);
-      else if (this.aborted) throw new Error("the stream was aborted");
-      else if (this.#ended) return;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
 }

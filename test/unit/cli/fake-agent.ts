@@ -110,6 +110,7 @@ export interface RunOptions {
   readonly socket?: string;
   readonly env?: Record<string, string>;
   readonly isTTY?: boolean;
+  readonly isErrTTY?: boolean;
   readonly stdin?: CliIo["stdin"];
   readonly onStdout?: (text: string) => void;
 }
@@ -120,7 +121,7 @@ export async function socle(line: readonly string[], options: RunOptions = {}): 
   const err = collector();
   const exitCode = await runCli(line, {
     stdout: out.stream,
-    stderr: err.stream,
+    stderr: Object.assign(err.stream, { isTTY: options.isErrTTY ?? false }),
     stdin: options.stdin ?? new PassThrough().end(),
     env: { ...(options.socket === undefined ? {} : { SOCLE_SOCKET: options.socket }), ...options.env },
     isTTY: options.isTTY ?? false,

@@ -52,8 +52,17 @@ describe("quantities", () => {
 
   test("text of others cannot steer a terminal", () => {
     assert.equal(printable("a\u001b]0;x\u0007\nb\u202ec\u009b"), "a\ufffd]0;x\ufffd\ufffdb\ufffdc\ufffd");
+    assert.equal(printable("a\u200fb\u061c"), "a\ufffdb\ufffd");
     assert.equal(printable("Gäste 日本"), "Gäste 日本");
   });
+});
+
+test("what goes to a file has no colours, though the other output is a terminal", async (context) => {
+  const missing = { socket: "/nonexistent/agent.sock", isTTY: true };
+  assert.ok((await socle(["status"], { ...missing, isErrTTY: true })).stderr.startsWith("\u001b[31msocle:"));
+  assert.match((await socle(["status"], { ...missing, isErrTTY: false })).stderr, /^socle: /);
+  const socket = await fakeAgent(context, { host: { GetHost: (_call, done) => done(null, host()) } });
+  assert.ok(!(await socle(["health"], { socket, isErrTTY: true })).stdout.includes("\u001b"));
 });
 
 test("colours are for a terminal alone, and not where they are unwanted", () => {

@@ -182,6 +182,19 @@ test("a narrow terminal leaves columns out; no line is longer than it is wide", 
   }
 });
 
+test("a terminal that does not know its size, as a serial console, is taken for one of 80 by 24; pasted words are keys", async (context) => {
+  const { socket } = await agentOf(context);
+  const terminal = new Terminal(0, 0);
+  const ended = start(context, socket, [], terminal);
+  await shows(terminal, "a frame", () => terminal.names().length === 5);
+  assert.equal(terminal.lines.length, 24);
+  terminal.stdin.write("constructor");
+  await shows(terminal, "the other way", () => terminal.names()[2] === "busy");
+  assert.equal(terminal.names().length, 5);
+  terminal.stdin.write("q");
+  assert.equal(await ended, 0);
+});
+
 test("it goes on when the agent goes away or libvirt does, and says so", async (context) => {
   const { socket, answers } = await agentOf(context);
   const terminal = new Terminal(110, 20);

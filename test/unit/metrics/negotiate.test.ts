@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { acceptsGzip, negotiateFormat } from "../../../agent/metrics/negotiate.ts";
+import { acceptsGzip } from "../../../agent/kernel/accept.ts";
+import { negotiateFormat } from "../../../agent/metrics/negotiate.ts";
 
 const accepts: readonly (readonly [string, string | undefined, "text" | "openmetrics"])[] = [
   ["nothing", undefined, "text"],

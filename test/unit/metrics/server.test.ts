@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { gunzipSync } from "node:zlib";
 import { request, type IncomingMessage } from "node:http";
 import { systemClock } from "../../../agent/kernel/clock.ts";
@@ -69,6 +71,14 @@ async function start(
   };
 }
 
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+function heldBytes(): number {
+  collectGarbage();
+  return process.memoryUsage().arrayBuffers;
+}
+
 test("/metrics is served as text, as OpenMetrics and packed", async (context) => {
   const { get } = await start(context);
   const plain = await get("/metrics");
@@ -109,6 +119,29 @@ test("a large exposition arrives whole, packed or not; a scraper that leaves whi
   await once(leaver, "data");
   leaver.destroy();
   assert.equal((await get("/metrics?exclude[]=large")).status, 200);
+});
+
+test("a scraper that does not read is held no copy of it, and let go when its own time is over", async (context) => {
+  const large = collector("large", { large: gauge("large", "Many.", ["n"]) }, (_, emit) => {
+    for (let index = 0; index < 100_000; index += 1) emit.large(index, `${"x".repeat(80)}${index}`);
+    return undefined;
+  })();
+  const { port, get } = await start(context, { collectors: [large] });
+  const bytes = (await get("/metrics")).body.length;
+  const heldBefore = heldBytes();
+  const idlers = Array.from({ length: 8 }, () => {
+    const idler = connect(port, "127.0.0.1");
+    const timeout = "X-Prometheus-Scrape-Timeout-Seconds: 3";
+    idler.write(`GET /metrics HTTP/1.1\r\nHost: x\r\n${timeout}\r\n\r\n`);
+    return idler.on("error", () => undefined);
+  });
+  context.after(() => idlers.forEach((idler) => idler.destroy()));
+  await Promise.all(idlers.map((idler) => once(idler, "readable")));
+  await new Promise((resolve) => setImmediate(resolve));
+  const held = heldBytes() - heldBefore;
+  assert.ok(held < 3 * bytes, `${held} bytes are held for 8 scrapers of ${bytes} bytes`);
+  for (const idler of idlers) idler.resume();
+  await Promise.all(idlers.map((idler) => once(idler, "close")));
 });
 
 test("HEAD says what GET would, without a body", async (context) => {
@@ -155,6 +188,8 @@ test("what is not there, and what would change something, is refused with words"
   assert.equal(posted.headers.allow, "GET, HEAD");
   const unknown = await get("/metrics?collect[]=nonesuch");
   assert.equal(unknown.status, 400);
+  // Its name is what the visitor's link said: no browser is to take it for markup.
+  assert.equal(unknown.headers["x-content-type-options"], "nosniff");
   assert.match(unknown.body.toString(), /no collector is named nonesuch; there are: agent, /);
 });
 
@@ -250,6 +285,37 @@ test("a client that goes away mid-scrape leaves nothing behind", async (context)
     socket.resetAndDestroy();
   }
   assert.equal((await get("/metrics")).status, 200);
+});
+
+test("requests sent ahead on a connection that breaks leave nothing behind; one sent ahead is answered in its turn", async (context) => {
+  let release: () => void = () => undefined;
+  let released = Promise.resolve();
+  const slow: Collector = {
+    name: "slow",
+    families: [],
+    *collect() {
+      yield released;
+      return { texts: [], readAtMs: undefined };
+    },
+  };
+  const { port, get } = await start(context, { collectors: [slow] });
+  const ask = "GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n";
+  for (let round = 0; round < 8; round += 1) {
+    released = new Promise<void>((resolve) => (release = resolve));
+    const localAddress = `127.0.0.${2 + (round % 4)}`;
+    const socket = connect({ port, host: "127.0.0.1", localAddress }).on("error", () => undefined);
+    socket.write(ask.repeat(20));
+    await once(socket, "connect");
+    await get("/healthz");
+    socket.resetAndDestroy();
+    release();
+    await get("/healthz");
+  }
+  assert.equal((await get("/metrics")).status, 200);
+
+  const socket = connect(port, "127.0.0.1");
+  socket.write(ask + ask.replace("Host", "Connection: close\r\nHost"));
+  assert.equal((await textOf(socket)).match(/^HTTP\/1.1 200 OK/gm)?.length, 2);
 });
 
 test("a port that is taken fails the start with what to do", async (context) => {

@@ -32,8 +32,9 @@ async function ask(
   path: string,
   headers: Record<string, string> = {},
   method = "GET",
+  localAddress = "127.0.0.1",
 ): Promise<IncomingMessage> {
-  const asked = get(new URL(path, stage.url), { headers, method, agent: false });
+  const asked = get(new URL(path, stage.url), { headers, method, localAddress, agent: false });
   const [response] = (await once(asked, "response")) as [IncomingMessage];
   return response;
 }
@@ -42,8 +43,9 @@ async function ask(
 async function watch(
   context: TestContext,
   stage: PageStage,
+  from?: string,
 ): Promise<{ until(is: (told: Told) => boolean): Promise<Told>; end(): void }> {
-  const response = await ask(stage, "/page/stream");
+  const response = await ask(stage, "/page/stream", {}, "GET", from);
   assert.equal(response.headers["content-type"], "text/event-stream; charset=utf-8");
   context.after(() => response.destroy());
   const frames = (async function* (): AsyncGenerator<Told, void, undefined> {
@@ -238,18 +240,35 @@ test("histories are told for the VMs asked for; nonsense is refused", async (con
   }
 });
 
-test("so many may watch and no more; one that leaves makes room", async (context) => {
+test("so many may watch and no more, and of one address half of them; one that leaves makes room", async (context) => {
   const stage = await stageOf(context);
-  const first = await watch(context, stage);
-  for (let more = 1; more < 16; more += 1) await watch(context, stage);
-  assert.equal((await ask(stage, "/page/stream")).statusCode, 503);
-  first.end();
+  const statusFrom = async (from: string): Promise<number | undefined> => {
+    const response = await ask(stage, "/page/stream", {}, "GET", from);
+    response.destroy();
+    return response.statusCode;
+  };
+  const watchers: { end(): void }[] = [];
+  for (let at = 0; at < 8; at += 1) watchers.push(await watch(context, stage, "127.0.0.2"));
+  const refused = await ask(stage, "/page/stream", {}, "GET", "127.0.0.2");
+  assert.equal(refused.statusCode, 503);
+  assert.match(await text(refused), /close one of them/);
+  for (let at = 0; at < 8; at += 1) await watch(context, stage, "127.0.0.3");
+  assert.equal(await statusFrom("127.0.0.4"), 503);
+  watchers[0]?.end();
   const room = async (): Promise<void> => {
-    for (;;) {
-      const response = await ask(stage, "/page/stream");
-      response.destroy();
-      if (response.statusCode === 200) return;
-    }
+    while ((await statusFrom("127.0.0.4")) !== 200);
   };
   await within(room(), 10_000, "room for one more");
+});
+
+test("who refuses gzip is sent none", async (context) => {
+  const stage = await stageOf(context);
+  for (const path of ["/", "/page/page.css", "/page/stream", "/page/history?keys=1"]) {
+    const plain = await ask(stage, path, { "accept-encoding": "gzip;q=0, identity" });
+    assert.deepEqual([plain.statusCode, plain.headers["content-encoding"]], [200, undefined], path);
+    plain.destroy();
+    const packed = await ask(stage, path, { "accept-encoding": "br, gzip" });
+    assert.equal(packed.headers["content-encoding"], "gzip", path);
+    packed.destroy();
+  }
 });

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { status } from "@grpc/grpc-js";
+import { loadContract } from "../../../agent/cli/contract.ts";
+import { fakeAgent, protoDirectory, rpcError, socle } from "./fake-agent.ts";
+
+test("an error says what to do and exits by its kind", async (context) => {
+  const contract = await loadContract(protoDirectory);
+  const errors = {
+    gone: rpcError(contract, status.NOT_FOUND, "there is no VM gone", { reason: "VM_NOT_FOUND" }),
+    full: rpcError(contract, status.RESOURCE_EXHAUSTED, "no room", { reason: "CAPACITY", retrySeconds: 30 }),
+    odd: rpcError(contract, status.INVALID_ARGUMENT, "the name is not valid", {
+      reason: "SPEC_INVALID",
+      fields: { "spec.name": "must not contain '/'" },
+    }),
+    theirs: rpcError(contract, status.PERMISSION_DENIED, "theirs is not Socle's", { reason: "VM_UNMANAGED" }),
+    bare: Object.assign(new Error("x"), { code: status.INTERNAL, details: "oops" }),
+  };
+  const socket = await fakeAgent(context, {
+    vms: { GetVm: (call, done) => done(errors[call.request.vm as keyof typeof errors]) },
+  });
+  const tell = async (name: string): Promise<[number, string]> => {
+    const { exitCode, stderr, stdout } = await socle(["vm", "show", name], { socket });
+    assert.equal(stdout, "");
+    return [exitCode, stderr];
+  };
+  assert.deepEqual(await tell("gone"), [3, "socle: there is no VM gone\n"]);
+  assert.deepEqual(await tell("full"), [5, "socle: no room\n  Try again in 30 s.\n"]);
+  assert.deepEqual(await tell("odd"), [
+    2,
+    "socle: the name is not valid\n  spec.name: must not contain '/'\n",
+  ]);
+  assert.deepEqual(await tell("theirs"), [
+    5,
+    "socle: theirs is not Socle's\n  Socle did not make this VM and never touches it: use the tool that made it.\n",
+  ]);
+  assert.deepEqual(await tell("bare"), [1, "socle: oops\n"]);
+  const { stderr } = await socle(["vm", "show", "odd", "--json"], { socket });
+  assert.deepEqual(JSON.parse(stderr), {
+    error: {
+      kind: "invalid",
+      reason: "SPEC_INVALID",
+      message: "the name is not valid",
+      fields: { "spec.name": "must not contain '/'" },
+      metadata: {},
+      retryAfterMs: null,
+      exitCode: 2,
+    },
+  });
+});
+
+test("an agent older than the command is told apart from a broken one", async (context) => {
+  const socket = await fakeAgent(context, {});
+  const { exitCode, stderr } = await socle(["status"], { socket });
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /The agent is older than this command: update it\./);
+});
+
+test("a person's token comes from a file alone, and nothing that is none is sent", async () => {
+  const missing = await socle(["--person-file", "/nonexistent", "uncordon"]);
+  assert.deepEqual([missing.exitCode, /cannot be read/.test(missing.stderr)], [2, true]);
+  const none = await socle(["--person-file", import.meta.filename, "uncordon"]);
+  assert.deepEqual([none.exitCode, /holds no token/.test(none.stderr)], [2, true]);
+  for (const reason of ["", " ", "a\nb", "x".repeat(129), "é"])
+    assert.equal((await socle(["--break-glass", reason, "uncordon"])).exitCode, 2, reason);
+});

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { status } from "@grpc/grpc-js";
+import { loadContract } from "../../../agent/cli/contract.ts";
+import { fakeAgent, protoDirectory, socle } from "./fake-agent.ts";
+import { ago, operation, vmId } from "./samples.ts";
+
+test("operations are listed and shown with their steps and their error", async (context) => {
+  const contract = await loadContract(protoDirectory);
+  const failed = operation({
+    state: "STATE_FAILED",
+    error: {
+      code: status.UNAVAILABLE,
+      message: "libvirt does not answer",
+      details: [
+        {
+          type_url: "type.googleapis.com/google.rpc.ErrorInfo",
+          value: contract.errorInfo.serialize({ reason: "LIBVIRT_DOWN" }),
+        },
+      ],
+    },
+    createdAt: ago(3600),
+    endedAt: { seconds: ago(3600).seconds + 2, nanos: 0 },
+  });
+  const socket = await fakeAgent(context, {
+    operations: {
+      ListOperations: (_call, done) => done(null, { operations: [failed] }),
+      GetOperation: (_call, done) => done(null, failed),
+    },
+  });
+  assert.equal(
+    (await socle(["operations", "ls"], { socket })).stdout,
+    `OPERATION  KIND      STATE   STEP   PROGRESS  AGE  TOOK  VM
+op-1       START_VM  failed  start      100%   1h  2.0s  ${vmId}
+`,
+  );
+  assert.equal(
+    (await socle(["operations", "show", "op-1"], { socket })).stdout,
+    `operation   op-1
+request id  r-1
+kind        START_VM
+vm          ${vmId}
+caller      unix:0
+state       failed
+begun       1h ago
+took        2.0s
+error       LIBVIRT_DOWN: libvirt does not answer
+
+STEP   OUTCOME  TOOK
+start  done     1.5s
+`,
+  );
+  const waited = await socle(["operations", "wait", "op-1"], { socket });
+  assert.equal(waited.exitCode, 4);
+  assert.match(waited.stderr, /done {3}start {2}1\.5s\nsocle: libvirt does not answer/);
+});
+
+test("an operation tells who cancelled it", async (context) => {
+  const cancelled = operation({ state: "STATE_CANCELLED", cancelledBy: "unix:operator\u001b[31m" });
+  const socket = await fakeAgent(context, {
+    operations: { GetOperation: (_call, done) => done(null, cancelled) },
+  });
+  const { stdout } = await socle(["operations", "show", "op-1"], { socket });
+  assert.match(stdout, /^state +cancelled\ncancelled by +unix:operator\ufffd\[31m$/m);
+});
+
+test("an operation tells on whose behalf it is, and why", async (context) => {
+  const behalf = operation({
+    person: "ann@example",
+    ticket: "CHG-7\u001b[31m",
+    breakGlass: "the provider is down",
+  });
+  const socket = await fakeAgent(context, {
+    operations: {
+      GetOperation: (_call, done) => done(null, behalf),
+      ListOperations: (_call, done) => done(null, { operations: [behalf, operation({ ticket: "CHG-8" })] }),
+    },
+  });
+  const { stdout } = await socle(["operations", "show", "op-1"], { socket });
+  assert.match(stdout, /^person +ann@example\nticket +CHG-7\ufffd\[31m\nbreak-glass +the provider is down$/m);
+  const listed = (await socle(["operations", "ls"], { socket })).stdout;
+  assert.match(listed, /WHO +WHY *\n.*ann@example +the provider is down *\n.* - +CHG-8/);
+});

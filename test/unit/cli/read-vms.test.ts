@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { ListVmsRequest__Output } from "../../../agent/gen/socle/v1/ListVmsRequest.ts";
+import { fakeAgent, socle } from "./fake-agent.ts";
+import { ago, vm, vmId } from "./samples.ts";
+
+test("vm ls reads all pages, filters, and says when libvirt does not answer", async (context) => {
+  const asked: ListVmsRequest__Output[] = [];
+  const socket = await fakeAgent(context, {
+    vms: {
+      ListVms: (call, done) => {
+        asked.push(call.request);
+        const first = call.request.pageToken === "";
+        done(null, {
+          vms: first
+            ? [vm()]
+            : [
+                vm({
+                  vmId: "00000000-0000-4000-8000-000000000002",
+                  name: "db\u001b[2J",
+                  state: "VM_STATE_PAUSED",
+                  stateReason: "IO_ERROR",
+                  managed: false,
+                  createdAt: null,
+                  stats: null,
+                }),
+              ],
+          nextPageToken: first ? "2" : "",
+          observation: { presence: "PRESENCE_UNKNOWN", observedAt: ago(180) },
+        });
+      },
+    },
+  });
+  const line = ["vm", "ls", "--state", "running", "--state", "paused", "--label", "a=b=c", "--unmanaged"];
+  const { exitCode, stdout, stderr } = await socle(line, { socket });
+  assert.equal(exitCode, 0);
+  assert.equal(
+    stdout,
+    `NAME    STATE              VCPUS   MEMORY      RSS  TENANT       AGE  ID
+web-1   running                2  1.5 GiB  300 MiB  blue          1d  ${vmId}
+db\ufffd[2J  paused (io_error)      2  1.5 GiB        -  (unmanaged)    -  00000000-0000-4000-8000-000000000002
+`,
+  );
+  assert.equal(stderr, "libvirt does not answer: these are the VMs as last seen 3m ago.\n");
+  assert.deepEqual(
+    asked.map(({ pageToken }) => pageToken),
+    ["", "2"],
+  );
+  assert.deepEqual(asked[0]?.filter, {
+    tenant: "",
+    namePrefix: "",
+    states: ["VM_STATE_RUNNING", "VM_STATE_PAUSED"],
+    labels: { a: "b=c" },
+    managed: "MANAGED_FILTER_UNMANAGED",
+  });
+});
+
+test("vm show tells what a person wants to know of one", async (context) => {
+  const socket = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, vm()) } });
+  const { stdout } = await socle(["vm", "show", "web-1"], { socket });
+  assert.equal(
+    stdout,
+    `name         web-1
+id           ${vmId}
+state        running  BOOTED
+seen         2s ago
+managed      yes
+tenant       blue
+created      1d ago
+vcpus        2
+memory       1.5 GiB
+accelerator  kvm
+firmware     bios
+disk         root  made for this VM in default, 10 GiB over debian.qcow2
+disk         data  default/data.raw  read-only
+nic          nic0  network default  52:54:00:00:00:01
+label        tier=front
+cpu time     1m23s
+rss          300 MiB
+stats        4s old
+epoch        1
+etag         e1
+`,
+  );
+  const json = JSON.parse((await socle(["vm", "show", "web-1", "--json"], { socket })).stdout) as object;
+  assert.ok("stats" in json && !JSON.stringify(json).includes("_cpuSeconds"));
+});
