@@ -61,6 +61,12 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
     const client = await clientOf(agent);
     t.after(() => client.close());
     await refusesWhatItCannotKnow(client);
+    const readiness = await fetch(`http://${agent.metricsAddress}/readyz`);
+    assert.deepEqual(
+      [readiness.status, /VMS_NOT_LISTED/.test(await readiness.text())],
+      [503, true],
+      "who gates on it would go on over a host that sees no VM",
+    );
     const unresponsive = await eventually(
       async () => {
         const found = await condition(client, "LibvirtUnresponsive");
