@@ -86,9 +86,11 @@ export function formatAge(time: Timestamp__Output | null | undefined, nowMs: num
     : formatDuration(Math.floor((nowMs - ms) / 1000) * 1000).replace(/\.0s$/, "s");
 }
 
-/** "VM_STATE_RUNNING" as "running". */
-export const enumWord = (value: string, prefix: string): string =>
-  value.replace(new RegExp(`^${prefix}_`), "").toLowerCase();
+/** "VM_STATE_RUNNING" as "running". What an agent that is newer than this says comes as its number. */
+export const enumWord = (value: string | number, prefix: string): string =>
+  String(value)
+    .replace(new RegExp(`^${prefix}_`), "")
+    .toLowerCase();
 
 /** Text of others made harmless for a terminal: no control characters, no tricks with the direction of writing. */
 export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cs}\p{Bidi_Control}]/gu, "\ufffd");

@@ -6,6 +6,7 @@ import {
   configOption,
   defaultConfigPath,
   duration,
+  hostPort,
   shortText,
   timeoutOption,
   whole,
@@ -21,7 +22,11 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .helpOption("-h, --help", "Show what a command does and takes.")
     .helpCommand(false)
     .option("--socket <path>", "The agent's unix socket (also SOCLE_SOCKET; default /run/socle/agent.sock).")
-    .option("--address <host:port>", "Reach the agent over TCP instead, as a scheduler does.")
+    .addOption(
+      new Option("--address <host:port>", "Reach the agent over TCP instead, as a scheduler does.").argParser(
+        hostPort("--address"),
+      ),
+    )
     .addOption(
       new Option(
         "--control-epoch <number>",
@@ -122,7 +127,11 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .description(
       "Get this host its certificate: its agent makes a key that never leaves it, and asks the scheduler.",
     )
-    .requiredOption("--scheduler <host:port>", "Where the scheduler enrolls hosts.")
+    .addOption(
+      new Option("--scheduler <host:port>", "Where the scheduler enrolls hosts.")
+        .argParser(hostPort("--scheduler"))
+        .makeOptionMandatory(),
+    )
     .requiredOption(
       "--token-file <file>",
       "Holds the token that the scheduler made for this host, good once; - is stdin. Never in a command line, which all of the host can read.",
