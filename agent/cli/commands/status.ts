@@ -9,6 +9,7 @@ import type { Command } from "../session.ts";
 import { renderFields, renderTable } from "../table.ts";
 import { conditionColumns, healthFields } from "./health.ts";
 import { formatCpus } from "../placement.ts";
+import { vmCountsText } from "../vm-counts.ts";
 import { reservationColumns } from "./reservations.ts";
 import { operationColumns } from "./operations.ts";
 
@@ -86,11 +87,7 @@ function summary(host: Host__Output, paint: Paint, nowMs: number): [string, stri
     ],
     ...healthFields(host, paint),
     ["scheduling", cordoned ? paint("yellow", joined("cordoned:", host.schedulingReason)) : "not cordoned"],
-    [
-      "vms",
-      `${vms?.managed ?? 0} managed, ${vms?.unmanaged ?? 0} unmanaged, ${vms?.running ?? 0} running` +
-        (vms?.unknown ? paint("yellow", `, ${vms.unknown} unknown`) : ""),
-    ],
+    ["vms", vms?.complete === true ? vmCountsText(vms) : paint("yellow", vmCountsText(vms))],
     ["dedicated", dedicatedText(host.capacity?.dedicatedCpus ?? [])],
     ...incomplete.map((reason): [string, string] => ["incomplete", paint("yellow", printable(reason))]),
   ];

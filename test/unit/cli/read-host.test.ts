@@ -32,7 +32,7 @@ alive          true
 schedulable    false
 safe to fence  unknown
 scheduling     cordoned:  disk is swapped
-vms            2 managed, 1 unmanaged, 2 running, 1 unknown
+vms            2 managed, 1 unmanaged, 1 running, 1 unresponsive
 
 CONDITION            STATUS  EFFECT       REASON       SINCE  EVIDENCE
 LibvirtUnresponsive  true    no_schedule  ProbeFailed  2m     3 probes failed\ufffd[31m

@@ -71,7 +71,7 @@ export const host = (changes: Partial<Host> = {}): Host => ({
     schedulable: "TRUTH_FALSE",
     safeToFence: "TRUTH_UNKNOWN",
   },
-  vms: { managed: 2, unmanaged: 1, running: 2, unknown: 1 },
+  vms: { managed: 2, unmanaged: 1, running: 2, unresponsive: 1, complete: true },
   schedulingState: "LIFECYCLE_STATE_CORDONED",
   schedulingReason: "disk is swapped",
   ...changes,
