@@ -5,6 +5,8 @@ export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => string;
   readonly align?: "left" | "right";
+  /** Left out where a terminal is too narrow for all: others say the same. */
+  readonly spare?: boolean;
   /** Colours a cell, after it was made harmless. */
   readonly paint?: (cell: string, row: Row, paint: Paint) => string;
 }
@@ -17,19 +19,30 @@ const NARROWEST = 6;
  * in the next line of its column. Ends with a line feed.
  */
 export async function renderTable<Row>(
-  columns: readonly Column<Row>[],
+  all: readonly Column<Row>[],
   rows: readonly Row[],
   paint: Paint,
 ): Promise<string> {
   const { default: Table } = await import("cli-table3");
-  const cells = rows.map((row) => columns.map(({ cell }) => printable(cell(row))));
+  const told = all.map((column) => {
+    const texts = rows.map((row) => printable(column.cell(row)));
+    return { column, texts, width: Math.max(column.title.length, ...texts.map(lengthOf)) };
+  });
+  const roomFor = (count: number): number => (paint.width ?? Infinity) - GAP * (count - 1);
+  const natural = told.reduce((sum, { width }) => sum + width, 0);
+  const shown = natural <= roomFor(told.length) ? told : told.filter(({ column }) => column.spare !== true);
+  const columns = shown.map(({ column }) => column);
   const widths = fit(
-    columns.map(({ title }, at) => Math.max(title.length, ...cells.map((texts) => lengthOf(texts[at])))),
-    (paint.width ?? Infinity) - GAP * (columns.length - 1),
+    shown.map(({ width }) => width),
+    roomFor(shown.length),
   );
   const none = "";
   const table = new Table({
-    head: columns.map(({ title }) => paint("bold", title)),
+    head: columns.map(({ title }, at) =>
+      wrap(title, widths[at] ?? Infinity)
+        .map((line) => paint("bold", line))
+        .join("\n"),
+    ),
     colAligns: columns.map(({ align }) => align ?? "left"),
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
     chars: {
@@ -53,7 +66,7 @@ export async function renderTable<Row>(
   for (const [index, row] of rows.entries()) {
     table.push(
       columns.map(({ paint: paintCell }, at) => {
-        const text = cells[index]?.[at] ?? "";
+        const text = shown[at]?.texts[index] ?? "";
         // Its colour depends on the whole text, each line is coloured by itself.
         const painted = paintCell === undefined ? text : paintCell(text, row, paint);
         return wrap(text, widths[at] ?? Infinity)
@@ -81,7 +94,7 @@ export function renderFields(fields: readonly (readonly [string, string])[], pai
     .join("");
 }
 
-const lengthOf = (text = ""): number => Array.from(text).length;
+const lengthOf = (text: string): number => Array.from(text).length;
 
 /** Takes from the widest until all fit, as far as they can. */
 function fit(natural: readonly number[], room: number): number[] {

@@ -54,7 +54,7 @@ export async function renderStatus(
         [
           { title: "CELL", cell: ({ cell }) => String(cell), align: "right" },
           { title: "RESOURCE", cell: ({ of }) => of.resource },
-          { title: "USE", cell: ({ of }) => bar(of) },
+          { title: "USE", cell: ({ of }) => bar(of), spare: true },
           { title: "ALLOCATED", cell: ({ of }) => quantity(of, of.allocated), align: "right" },
           { title: "CLAIMED", cell: ({ of }) => quantity(of, of.claimed), align: "right" },
           { title: "AVAILABLE", cell: ({ of }) => quantity(of, of.available), align: "right" },
