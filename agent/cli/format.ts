@@ -1,18 +1,6 @@
 import type { Timestamp__Output } from "../gen/google/protobuf/Timestamp.ts";
 
-const sizeUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
-
-/** 1536 MiB as "1.5 GiB". */
-export function formatBytes(bytes: number): string {
-  let value = Math.abs(bytes);
-  let unit = 0;
-  while (value >= 1024 && unit < sizeUnits.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  const digits = unit === 0 || Number.isInteger(value) || value >= 100 ? 0 : 1;
-  return `${bytes < 0 ? "-" : ""}${value.toFixed(digits)} ${sizeUnits[unit] ?? ""}`;
-}
+export { formatBytes } from "../kernel/bytes.ts";
 
 const factors: ReadonlyMap<string, number> = new Map([
   ["", 1],

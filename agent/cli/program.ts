@@ -151,12 +151,14 @@ export function buildProgram(version: string, bind: Bind): Cli {
   config
     .command("check")
     .description("Check a configuration file; the agent refuses what this refuses.")
-    .addArgument(new Argument("[file]", "The file.").default(defaultConfigPath))
+    .addArgument(new Argument("[file]", `The file; default: ${defaultConfigPath}.`))
+    .addOption(fileOption())
     .action(bind(async () => (await import("./commands/config.ts")).checkConfig));
   config
     .command("show")
     .description("Print the configuration in force, every default filled in, secrets left out.")
-    .addArgument(new Argument("[file]", "The file.").default(defaultConfigPath))
+    .addArgument(new Argument("[file]", `The file; default: ${defaultConfigPath}.`))
+    .addOption(fileOption())
     .option("--example", "Print a file with every key, its words and its default instead, to begin with.")
     .action(bind(async () => (await import("./commands/config.ts")).showConfig));
   program
@@ -166,11 +168,16 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .action(bind(async () => (await import("./commands/version.ts")).version));
   program
     .command("completion")
-    .description('Print the completion for a shell: eval "$(socle completion bash)"')
+    .description(
+      'Print the completion for bash: eval "$(socle completion bash)"; in zsh after autoload -U +X bashcompinit && bashcompinit.',
+    )
     .addArgument(new Argument("<shell>", "The shell.").choices(["bash"]))
     .action(bind(async () => (await import("./commands/completion.ts")).completionOf(program)));
   return program;
 }
+
+/** The other commands take the file so. */
+const fileOption = (): Option => new Option("--config <file>", "The same, as other commands take it.");
 
 function exitStatus(): string {
   const lines = Object.entries(exitCodes).map(

@@ -105,6 +105,19 @@ test("version asks the agent where there is one", async (context) => {
   assert.equal(alone.exitCode, 0);
 });
 
+test("inventory says that what libvirt offers of KVM is not usable while guests fail on it", async (context) => {
+  const inventory: Inventory = {
+    complete: true,
+    traits: ["tcg"],
+    compatibility: { digest: "d1ge57", accelerator: "kvm", cpuModel: "kvm64" },
+  };
+  const socket = await fakeAgent(context, {
+    host: { GetHost: (_call, done) => done(null, host({ inventory })) },
+  });
+  const { stdout } = await socle(["inventory"], { socket });
+  assert.match(stdout, /^guest cpu +kvm64 \(kvm, which is not usable here now\)$/m);
+});
+
 test("inventory shows cells, pools with what they share, devices and what guests can move among", async (context) => {
   const inventory: Inventory = {
     complete: false,
