@@ -23,10 +23,14 @@ export function addDistribution(
   let count = 0;
   counts.forEach((inBucket, index) => {
     count += inBucket;
-    // OpenMetrics wants a bound to be a float.
-    const bound = formatValue(boundsSeconds[index] ?? Infinity);
-    to.add(count, ["_bucket", ...labels, /^\d+$/.test(bound) ? `${bound}.0` : bound]);
+    to.add(count, ["_bucket", ...labels, boundText(boundsSeconds[index] ?? Infinity)]);
   });
   to.add(sumSeconds, ["_sum", ...labels]);
   to.add(count, ["_count", ...labels]);
+}
+
+/** A bound as `le` tells it: OpenMetrics wants a float. */
+export function boundText(bound: number): string {
+  const text = formatValue(bound);
+  return /^\d+$/.test(text) ? `${text}.0` : text;
 }

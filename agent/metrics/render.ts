@@ -39,6 +39,8 @@ interface Run {
   readonly end: Promise<void>;
 }
 
+const CUT_LOG_INTERVAL_MS = 60_000;
+
 /**
  * Everything the agent exposes, rendered on demand. Scrapes that overlap and ask for the same share one run, which goes
  * on until the last of them is out of time: nobody's time cuts what another gets. Runs that ask for something else
@@ -50,6 +52,7 @@ export class Exposition {
   readonly #running = new Map<string, Run>();
   #tail: Promise<unknown> = Promise.resolve();
   readonly #failing = new Set<string>();
+  #cutLoggedMs = -Infinity;
   readonly #lastSuccessMs = new Map<string, number>();
   /** By the name of their family, which has one meaning and so one header. */
   readonly #headers: Readonly<Record<Format, Map<string, Buffer>>> = {
@@ -139,8 +142,10 @@ export class Exposition {
         if (isWhole) this.#failing.delete(collector.name);
         else this.#failed(collector.name, collected.missing);
       } catch (cause) {
-        if (run.deadlineMs <= clock.monotonicMs()) onCut();
-        this.#failed(collector.name, cause);
+        if (run.deadlineMs <= clock.monotonicMs()) {
+          onCut();
+          this.#wasCut(collector.name);
+        } else this.#failed(collector.name, cause);
       }
       run.outcomes.push({ texts, isWhole, durationMs: clock.monotonicMs() - startedMs });
     }
@@ -188,6 +193,15 @@ export class Exposition {
     });
     const collected = outcomes.flatMap(({ texts }) => texts ?? []);
     return [...collected, ...own.map((samples) => ({ family: samples.family, lines: samples.take() }))];
+  }
+
+  /** Whoever scrapes says how long it may take: he is not to fill the log by that. */
+  #wasCut(name: string): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#cutLoggedMs < CUT_LOG_INTERVAL_MS) return;
+    this.#cutLoggedMs = nowMs;
+    const { reason, message } = outOfTime();
+    this.#options.log.info({ collector: name, reason }, `metrics are missing: ${message}`);
   }
 
   #failed(name: string, cause: unknown): void {

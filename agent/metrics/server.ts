@@ -129,6 +129,7 @@ function handler(
   };
   return (request, response) => {
     request.resume();
+    response.setHeader("X-Content-Type-Options", "nosniff");
     answer(request, response).catch((cause: unknown) => {
       const { kind, message } = toSocleError(cause);
       if (response.headersSent) {

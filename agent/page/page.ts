@@ -35,7 +35,7 @@ const documentHeaders = {
   "Referrer-Policy": "no-referrer",
   "Cross-Origin-Opener-Policy": "same-origin",
 };
-const headers = { "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin" };
+const headers = { "Cross-Origin-Resource-Policy": "same-origin" };
 
 /** The status page: its files, a stream of what happens, and the readings that its small graphs are drawn of. */
 export class StatusPage implements Service {

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { Collector, FamilyText } from "../collector.ts";
 import { formatValue, samplePrefix, type Family, type FamilyKind } from "../family.ts";
+import { boundText } from "../histogram-samples.ts";
 
 /**
  * Default metrics that are not shown. Some are gauges named like counters, which Prometheus' own linter refuses; the same
@@ -31,11 +32,14 @@ export function processCollector(): Collector {
             const prefix = samplePrefix(
               sampleName,
               labels.map(([label]) => label),
-              labels.map(([, value]) => value ?? ""),
+              labels.map(([label, value]) =>
+                label === "le" && typeof value === "number" ? boundText(value) : (value ?? ""),
+              ),
             );
             return `${prefix}${formatValue(sample.value)}\n`;
           });
-          texts.push({ family: family(name, help, type), lines: [Buffer.from(lines.join(""))] });
+          if (lines.length > 0)
+            texts.push({ family: family(name, help, type), lines: [Buffer.from(lines.join(""))] });
         }
       });
       yield metrics;

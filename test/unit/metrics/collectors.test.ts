@@ -46,6 +46,26 @@ describe("collectors", () => {
     assert.equal(lines.filter((line) => line.includes("not today")).length, 2);
   });
 
+  test("that scrapers give no time are logged once a minute, however many scrapes there are", async () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "info", destination: { write: (line) => void lines.push(line) } });
+    let elapsedMs = 0;
+    const clock: Clock = { ...stillClock, monotonicMs: () => (elapsedMs += 0.01) };
+    const collectors = Array.from({ length: 20 }, (_, at) => ({ ...answer(), name: `of-${at}` }));
+    const from = new Exposition({ collectors, disabled: [], sources: fixedSources(), clock, log });
+    const scrapeOften = async (): Promise<void> => {
+      for (let round = 0; round < 10; round += 1) {
+        await from.render("text", everything, 1e-6);
+        await from.render("text", everything, 10_000);
+      }
+    };
+    await scrapeOften();
+    assert.equal(lines.length, 1);
+    elapsedMs += 60_000;
+    await scrapeOften();
+    assert.equal(lines.length, 2);
+  });
+
   test("can be asked for, left out, and switched off", async () => {
     const from = exposition({}, [answer(), broken()], { disabled: ["broken"] });
     assert.doesNotMatch(await text(from), /broken/);

@@ -83,6 +83,76 @@ test("every metric that rules and dashboards name is one the agent exposes, with
   assert.deepEqual(wrong, []);
 });
 
+/** The labels that the series of an expression may have: its metrics', or those that it is grouped by. */
+function labelsOf(expr: string): Set<string> {
+  const labels = new Set(["instance", "job"]);
+  for (const [metric = ""] of expr.matchAll(/\b(?:socle[_:][a-z0-9_:]+|up|ALERTS)\b/g)) {
+    const record = rules.find(({ record }) => record === metric);
+    for (const label of record === undefined ? (exposed.get(metric) ?? []) : labelsOf(record.expr))
+      labels.add(label);
+  }
+  return labels;
+}
+
+test("every label that a grouping, a legend or the words of an alert name is one that is there", () => {
+  const wrong: string[] = [];
+  const check = (where: string, expr: string, labels: Iterable<string>): void => {
+    const there = labelsOf(expr);
+    for (const label of labels)
+      if (!there.has(label)) wrong.push(`${where}: there is no ${label} in ${expr}`);
+  };
+  for (const [where, expr] of expressions)
+    for (const [, list = ""] of expr.matchAll(/\b(?:by|on|group_left|without) \(([^)]*)\)/g))
+      check(
+        where,
+        expr,
+        list.split(",").flatMap((label) => label.trim() || []),
+      );
+  const grouped = (expr: string): string[] | undefined =>
+    /^sum by \(([^)]*)\) \(.*\)$/
+      .exec(expr)?.[1]
+      ?.split(",")
+      .map((label) => label.trim());
+  const checkWords = (where: string, expr: string, named: readonly string[]): void => {
+    check(where, expr, named);
+    const kept = grouped(expr);
+    for (const label of named)
+      if (kept?.includes(label) === false) wrong.push(`${where}: ${label} is summed away in ${expr}`);
+  };
+  for (const [file, , { panels }] of dashboards)
+    for (const { title, targets = [] } of panels)
+      for (const { expr, legendFormat } of targets)
+        checkWords(
+          `${file}: ${title}`,
+          expr,
+          [...(typeof legendFormat === "string" ? legendFormat : "").matchAll(/\{\{(\w+)\}\}/g)].map(
+            ([, label = ""]) => label,
+          ),
+        );
+  for (const { alert = "", expr, annotations = {} } of alerts)
+    checkWords(
+      alert,
+      expr,
+      [
+        ...Object.values(annotations)
+          .join(" ")
+          .matchAll(/\$labels\.(\w+)/g),
+      ].map(([, label = ""]) => label),
+    );
+  assert.deepEqual(wrong, []);
+});
+
+test("every choice at the top of a dashboard is of labels that are there", () => {
+  for (const [file, json] of dashboards)
+    for (const [, metric = "", label = ""] of json.matchAll(/label_values\((\w+)(?:\{[^}]*\})?, (\w+)\)/g)) {
+      const labels = exposed.get(metric);
+      assert.ok(
+        labels !== undefined && ["instance", ...labels].includes(label),
+        `${file}: ${metric} ${label}`,
+      );
+    }
+});
+
 test("every alert says how bad it is, what happened and what to do", () => {
   for (const { alert = "", labels, annotations } of alerts) {
     assert.match(alert, /^Socle[A-Z]/);

@@ -2,9 +2,15 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { describe } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { systemClock } from "../../../agent/kernel/clock.ts";
+import { eventually } from "../../lab/wait.ts";
 import { fixedReadings, fixedValues, vm, vmView } from "./fixed-sources.ts";
 import { everything, exposition, samples, text } from "./scraping.ts";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
 
 const id = "00000000-0000-4000-8000-000000000001";
 
@@ -24,6 +30,19 @@ describe("a whole scrape", () => {
     const scraped = await text(exposition());
     assert.match(scraped, /^process_resident_memory_bytes \d+/m);
     assert.match(scraped, /^nodejs_heap_size_used_bytes \d+/m);
+  });
+
+  test("has bounds that OpenMetrics takes, of the process too", async () => {
+    const from = exposition();
+    collectGarbage();
+    const gc = await eventually(
+      async () => {
+        const scraped = await text(from, { collect: ["process"] }, "openmetrics");
+        return /^nodejs_gc_duration_seconds_bucket/m.test(scraped) && scraped;
+      },
+      { what: "a collection of garbage to be told" },
+    );
+    for (const [, bound = ""] of gc.matchAll(/le="([^"]+)"/g)) assert.match(bound, /^(\d+\.\d+|\+Inf)$/);
   });
 
   test("has no counter that an OpenMetrics rendering renamed", async () => {

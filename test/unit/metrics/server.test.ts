@@ -180,6 +180,8 @@ test("what is not there, and what would change something, is refused with words"
   assert.equal(posted.headers.allow, "GET, HEAD");
   const unknown = await get("/metrics?collect[]=nonesuch");
   assert.equal(unknown.status, 400);
+  // Its name is what the visitor's link said: no browser is to take it for markup.
+  assert.equal(unknown.headers["x-content-type-options"], "nosniff");
   assert.match(unknown.body.toString(), /no collector is named nonesuch; there are: agent, /);
 });
 
