@@ -93,7 +93,7 @@ function socle(program: Command): string {
         "socle vm console web-1",
         "socle vm stop web-1 --grace 60s --force",
         "socle vm ls --json | jq -r '.vms[] |",
-        "  select(.state == \"VM_STATE_PAUSED\").name'",
+        '  select(.state == "VM_STATE_PAUSED").name\'',
         "socle events --since-start \\",
         "  --kind vm_state_changed",
       ),
