@@ -89,10 +89,11 @@ module.exports = {
     ),
     only("grpc-stays-at-the-edges", "node_modules/@grpc|^agent/gen/", "api/|scheduler/|cli/|gen/"),
     only("prom-client-stays-in-metrics", "node_modules/prom-client", "metrics/"),
+    // The doctor knocks at libvirt's door.
     only(
       "sockets-stay-in-their-rooms",
       "^(node:)?net$",
-      "libvirt/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|metrics/|hardware/(privileged|helper)\\.ts|kernel/sd-notify\\.ts",
+      "libvirt/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|metrics/|hardware/(privileged|helper)\\.ts|kernel/sd-notify\\.ts|cli/doctor/host-checks\\.ts",
     ),
     // The doctor asks systemd of the unit, as a person would.
     only(

@@ -87,12 +87,15 @@ function socle(program: Command): string {
     ...section(
       "EXAMPLES",
       ...example(
-        "socle vm create --name web-1 --vcpus 2 --memory 2GiB \\",
-        "  --disk new:default:20GiB:debian-13.qcow2 --nic default --label tier=front",
+        "socle vm create --name web-1 --vcpus 2 \\",
+        "  --memory 2GiB --nic default --label tier=front \\",
+        "  --disk new:default:20GiB:debian-13.qcow2",
         "socle vm console web-1",
         "socle vm stop web-1 --grace 60s --force",
-        "socle vm ls --json | jq -r '.vms[] | select(.state == \"VM_STATE_PAUSED\").name'",
-        "socle events --since-start --kind vm_state_changed",
+        "socle vm ls --json | jq -r '.vms[] |",
+        '  select(.state == "VM_STATE_PAUSED").name\'',
+        "socle events --since-start \\",
+        "  --kind vm_state_changed",
       ),
     ),
     ...section(

@@ -16,12 +16,15 @@ export const eventKinds = enumWords("EVENT_KIND_UNSPECIFIED", {
   vm_guest_agent: "EVENT_KIND_VM_GUEST_AGENT",
   vm_memory_failure: "EVENT_KIND_VM_MEMORY_FAILURE",
   vm_device_removed: "EVENT_KIND_VM_DEVICE_REMOVED",
+  vm_unresponsive: "EVENT_KIND_VM_UNRESPONSIVE",
+  vm_responsive: "EVENT_KIND_VM_RESPONSIVE",
   resync: "EVENT_KIND_RESYNC",
   libvirt_connected: "EVENT_KIND_LIBVIRT_CONNECTED",
   libvirt_disconnected: "EVENT_KIND_LIBVIRT_DISCONNECTED",
   condition_changed: "EVENT_KIND_CONDITION_CHANGED",
   operation_ended: "EVENT_KIND_OPERATION_ENDED",
   break_glass: "EVENT_KIND_BREAK_GLASS",
+  scheduling_changed: "EVENT_KIND_SCHEDULING_CHANGED",
 });
 
 export function eventToProto(event: HostEvent): Event {

@@ -100,10 +100,12 @@ export const withPosition = (host: Host, position: Position): Host => ({ ...host
 /** `complete`: there are no others. */
 export function countVms(vms: readonly Vm[], complete: boolean): VmCounts {
   const count = (is: (vm: Vm) => boolean): number => vms.reduce((sum, vm) => (is(vm) ? sum + 1 : sum), 0);
+  const isRunning = (vm: Vm): boolean => vm.presence === "present" && vm.state === "running";
   return {
     managed: count((vm) => vm.managed),
     unmanaged: count((vm) => !vm.managed),
-    running: count((vm) => vm.presence === "present" && vm.state === "running"),
+    running: count(isRunning),
+    unresponsive: count((vm) => isRunning(vm) && vm.stats?.unresponsive === true),
     unknown: count((vm) => vm.presence === "unknown"),
     complete,
   };

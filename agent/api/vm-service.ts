@@ -97,7 +97,8 @@ function listVms(view: VmView, request: ListVmsRequest__Output): ListVmsResponse
   const etag = listEtag(matching, view.complete);
   const observation = {
     presence: presences.toProto(view.complete ? "present" : "unknown"),
-    observedAt: toTimestamp(view.observedAtMs),
+    // 0: they were never listed.
+    observedAt: view.observedAtMs === 0 ? null : toTimestamp(view.observedAtMs),
   };
   const head = { totalSize: matching.length, etag, observation };
   if (request.etag === etag) return { ...head, notModified: true };

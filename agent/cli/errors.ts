@@ -23,7 +23,7 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   unavailable: "The agent or libvirt does not answer.",
   refused: "Refused: not allowed, in conflict with what is there, or no room.",
   timeout: "It did not end in time.",
-  interrupted: "Interrupted with Ctrl-C.",
+  interrupted: "Interrupted with Ctrl-C, or by a reader of its output that went away before its end.",
 };
 
 const exitNames: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
@@ -59,7 +59,8 @@ const nextSteps: Readonly<Record<string, string>> = {
   CONTROL_EPOCH_MISSING:
     "Over --address you are taken for a scheduler: use the agent's socket on its host, or say that scheduler's --control-epoch.",
   CONTROL_EPOCH_STALE: "A scheduler with a higher epoch has taken over, and commands this host now.",
-  UNIMPLEMENTED: "The agent is older than this command: update it.",
+  UNIMPLEMENTED:
+    "Who answers does not know this command: an agent that is older than it, which is to be updated, or no agent at all.",
 };
 
 /** The lines under an error's message: the fields that are wrong, how long to wait, what to try next. */

@@ -1,18 +1,6 @@
 import type { Timestamp__Output } from "../gen/google/protobuf/Timestamp.ts";
 
-const sizeUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
-
-/** 1536 MiB as "1.5 GiB". */
-export function formatBytes(bytes: number): string {
-  let value = Math.abs(bytes);
-  let unit = 0;
-  while (value >= 1024 && unit < sizeUnits.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  const digits = unit === 0 || Number.isInteger(value) || value >= 100 ? 0 : 1;
-  return `${bytes < 0 ? "-" : ""}${value.toFixed(digits)} ${sizeUnits[unit] ?? ""}`;
-}
+export { formatBytes } from "../kernel/bytes.ts";
 
 const factors: ReadonlyMap<string, number> = new Map([
   ["", 1],
@@ -86,9 +74,11 @@ export function formatAge(time: Timestamp__Output | null | undefined, nowMs: num
     : formatDuration(Math.floor((nowMs - ms) / 1000) * 1000).replace(/\.0s$/, "s");
 }
 
-/** "VM_STATE_RUNNING" as "running". */
-export const enumWord = (value: string, prefix: string): string =>
-  value.replace(new RegExp(`^${prefix}_`), "").toLowerCase();
+/** "VM_STATE_RUNNING" as "running". What an agent that is newer than this says comes as its number. */
+export const enumWord = (value: string | number, prefix: string): string =>
+  String(value)
+    .replace(new RegExp(`^${prefix}_`), "")
+    .toLowerCase();
 
 /** Text of others made harmless for a terminal: no control characters, no tricks with the direction of writing. */
 export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cs}\p{Bidi_Control}]/gu, "\ufffd");

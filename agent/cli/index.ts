@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { CommanderError, type Command as Cli } from "commander";
 import { toSocleError } from "../kernel/errors.ts";
-import { exitCodes } from "./errors.ts";
+import { exitCodeOf, exitCodes, usageError } from "./errors.ts";
 import type { CliIo } from "./io.ts";
 import { buildProgram } from "./program.ts";
 import { Session, type GlobalOptions } from "./session.ts";
@@ -9,21 +9,38 @@ import { Session, type GlobalOptions } from "./session.ts";
 export type { CliIo } from "./io.ts";
 
 /**
- * Runs one command: `argv` is what follows the program's name. Resolves to the exit code (errors.ts); never throws,
- * and prints no stack trace. Ctrl-C ends whatever it waits for.
+ * Runs one command: `argv` is what follows the program's name. Resolves to the exit code (errors.ts) once what it printed
+ * is on its way; never throws, and prints no stack trace. Ctrl-C ends whatever it waits for.
  */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
-  let exitCode: number = exitCodes.ok;
   const stop = new AbortController();
   // Every call under way listens to it.
   setMaxListeners(0, stop.signal);
-  const onInterrupt = (): void => stop.abort();
-  // Whoever read our output has gone (socle events | head): that is a normal end.
-  let readerGone = false;
-  const onOutputError = (): void => {
-    readerGone = true;
+  const outputs = [io.stdout, io.stderr];
+  const lost: NodeJS.ErrnoException[] = [];
+  const onOutputError = (error: NodeJS.ErrnoException): void => {
+    lost.push(error);
     stop.abort();
   };
+  // Never taken off again: a pipe may say that nobody reads it after all was written.
+  for (const output of outputs) output.on("error", onOutputError);
+  const exitCode = await run(argv, io, stop, () => lost.length > 0);
+  await Promise.all(outputs.map((output) => new Promise((resolve) => output.write("", resolve))));
+  // Whoever read our output has gone (socle events | head): that is a normal end.
+  const unwritten = lost.find(({ code }) => code !== "EPIPE" && code !== "ERR_STREAM_DESTROYED");
+  if (unwritten === undefined) return exitCode;
+  io.stderr.write(`socle: not all of this could be written: ${unwritten.message}\n`);
+  return exitCodes.failed;
+}
+
+async function run(
+  argv: readonly string[],
+  io: CliIo,
+  stop: AbortController,
+  isUnheard: () => boolean,
+): Promise<number> {
+  let exitCode: number = exitCodes.ok;
+  const onInterrupt = (): void => stop.abort();
   const program = buildProgram(io.version, (load) => async (...given) => {
     const command = given.at(-1) as Cli;
     const options = command.optsWithGlobals<GlobalOptions & Record<string, unknown>>();
@@ -33,36 +50,43 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     try {
       exitCode = (await (await load())(session, command.processedArgs as string[], options)) ?? exitCodes.ok;
     } catch (thrown) {
-      exitCode = readerGone ? exitCodes.ok : session.printError(toSocleError(thrown));
+      const error = toSocleError(thrown);
+      exitCode = isUnheard() ? exitCodeOf(error) : session.printError(error);
     } finally {
       process.off("SIGINT", onInterrupt);
       await session.close();
     }
   });
-  prepare(program, io);
-  io.stdout.on("error", onOutputError);
+  const json = argv.includes("--json");
+  prepare(program, io, json);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    const json = argv.includes("--json");
-    return new Session(io, { json }, stop.signal).printError(toSocleError(thrown));
-  } finally {
-    io.stdout.off("error", onOutputError);
+    const isOfCommander = thrown instanceof CommanderError;
+    if (isOfCommander && thrown.exitCode === 0) return exitCodes.ok;
+    if (isOfCommander && !json) return exitCodes.usage;
+    const error = isOfCommander ? usageError(wordsOf(thrown)) : toSocleError(thrown);
+    return new Session(io, { json }, stop.signal).printError(error);
   }
   return exitCode;
 }
 
-/** Words go where main.ts says, and nothing exits. */
-function prepare(command: Cli, io: CliIo): void {
+/** What commander found wrong; where it shows the help instead, a command is missing. */
+const wordsOf = ({ code, message }: CommanderError): string =>
+  code === "commander.help" ? "a command is missing" : message.replace(/^error: /, "").replaceAll("\n", " ");
+
+/** Words go where main.ts says, for programs no text beside the error that is told as JSON, and nothing exits. */
+function prepare(command: Cli, io: CliIo, json: boolean): void {
   command.exitOverride().configureOutput({
     writeOut: (text) => void io.stdout.write(text),
-    writeErr: (text) => void io.stderr.write(text),
+    writeErr: (text) => {
+      if (!json) io.stderr.write(text);
+    },
     outputError: (text, write) => write(text.replace(/^error: /, "socle: ")),
     getOutHelpWidth: () => Math.min(io.stdout.columns ?? 100, 120),
     getErrHelpWidth: () => Math.min(io.stderr.columns ?? 100, 120),
     getOutHasColors: () => false,
     getErrHasColors: () => false,
   });
-  for (const inner of command.commands) prepare(inner, io);
+  for (const inner of command.commands) prepare(inner, io, json);
 }

@@ -29,7 +29,8 @@ export interface CliIo {
 }
 
 export type Colour = "red" | "green" | "yellow" | "dim" | "bold";
-export type Paint = (colour: Colour, text: string) => string;
+/** How words are coloured; and how many columns there are to stay within, where a terminal says so. */
+export type Paint = ((colour: Colour, text: string) => string) & { readonly width?: number };
 
 const codes: Readonly<Record<Colour, readonly [number, number]>> = {
   red: [31, 39],
@@ -40,8 +41,10 @@ const codes: Readonly<Record<Colour, readonly [number, number]>> = {
 };
 
 /** Colours for people alone: on a terminal, and not where NO_COLOR (no-color.org) or a dumb terminal says otherwise. */
-export function painter(io: Pick<CliIo, "env" | "isTTY">): Paint {
+export function painter(io: Pick<CliIo, "env" | "isTTY"> & { readonly stdout?: Output }): Paint {
   const off = !io.isTTY || (io.env.NO_COLOR ?? "") !== "" || io.env.TERM === "dumb";
-  if (off) return (_, text) => text;
-  return (colour, text) => `\u001b[${codes[colour][0]}m${text}\u001b[${codes[colour][1]}m`;
+  const paint = (colour: Colour, text: string): string =>
+    off ? text : `\u001b[${codes[colour][0]}m${text}\u001b[${codes[colour][1]}m`;
+  const width = io.isTTY ? io.stdout?.columns : undefined;
+  return width ? Object.assign(paint, { width }) : paint;
 }

@@ -54,6 +54,14 @@ export const shortText =
     throw usageError(`${option} takes 1 to 128 characters of printable ASCII`);
   };
 
+export const hostPort =
+  (option: string) =>
+  (text: string): string => {
+    const port = Number(/^(?:\[[0-9a-f:.]+\]|[\w.-]+):(\d{1,5})$/i.exec(text)?.[1] ?? 0);
+    if (port >= 1 && port <= 65535) return text;
+    throw usageError(`${option} takes HOST:PORT, not '${text}'`);
+  };
+
 export const size =
   (option: string) =>
   (text: string): number => {

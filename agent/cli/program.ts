@@ -6,6 +6,7 @@ import {
   configOption,
   defaultConfigPath,
   duration,
+  hostPort,
   shortText,
   timeoutOption,
   whole,
@@ -21,7 +22,11 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .helpOption("-h, --help", "Show what a command does and takes.")
     .helpCommand(false)
     .option("--socket <path>", "The agent's unix socket (also SOCLE_SOCKET; default /run/socle/agent.sock).")
-    .option("--address <host:port>", "Reach the agent over TCP instead, as a scheduler does.")
+    .addOption(
+      new Option("--address <host:port>", "Reach the agent over TCP instead, as a scheduler does.").argParser(
+        hostPort("--address"),
+      ),
+    )
     .addOption(
       new Option(
         "--control-epoch <number>",
@@ -122,7 +127,11 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .description(
       "Get this host its certificate: its agent makes a key that never leaves it, and asks the scheduler.",
     )
-    .requiredOption("--scheduler <host:port>", "Where the scheduler enrolls hosts.")
+    .addOption(
+      new Option("--scheduler <host:port>", "Where the scheduler enrolls hosts.")
+        .argParser(hostPort("--scheduler"))
+        .makeOptionMandatory(),
+    )
     .requiredOption(
       "--token-file <file>",
       "Holds the token that the scheduler made for this host, good once; - is stdin. Never in a command line, which all of the host can read.",
@@ -142,12 +151,14 @@ export function buildProgram(version: string, bind: Bind): Cli {
   config
     .command("check")
     .description("Check a configuration file; the agent refuses what this refuses.")
-    .addArgument(new Argument("[file]", "The file.").default(defaultConfigPath))
+    .addArgument(new Argument("[file]", `The file; default: ${defaultConfigPath}.`))
+    .addOption(fileOption())
     .action(bind(async () => (await import("./commands/config.ts")).checkConfig));
   config
     .command("show")
     .description("Print the configuration in force, every default filled in, secrets left out.")
-    .addArgument(new Argument("[file]", "The file.").default(defaultConfigPath))
+    .addArgument(new Argument("[file]", `The file; default: ${defaultConfigPath}.`))
+    .addOption(fileOption())
     .option("--example", "Print a file with every key, its words and its default instead, to begin with.")
     .action(bind(async () => (await import("./commands/config.ts")).showConfig));
   program
@@ -157,11 +168,16 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .action(bind(async () => (await import("./commands/version.ts")).version));
   program
     .command("completion")
-    .description('Print the completion for a shell: eval "$(socle completion bash)"')
+    .description(
+      'Print the completion for bash: eval "$(socle completion bash)"; in zsh after autoload -U +X bashcompinit && bashcompinit.',
+    )
     .addArgument(new Argument("<shell>", "The shell.").choices(["bash"]))
     .action(bind(async () => (await import("./commands/completion.ts")).completionOf(program)));
   return program;
 }
+
+/** The other commands take the file so. */
+const fileOption = (): Option => new Option("--config <file>", "The same, as other commands take it.");
 
 function exitStatus(): string {
   const lines = Object.entries(exitCodes).map(

@@ -5,20 +5,44 @@ export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => string;
   readonly align?: "left" | "right";
+  /** Left out where a terminal is too narrow for all: others say the same. */
+  readonly spare?: boolean;
   /** Colours a cell, after it was made harmless. */
   readonly paint?: (cell: string, row: Row, paint: Paint) => string;
 }
 
-/** Aligned columns without lines, a row a line, so that grep and awk work on it too. Ends with a line feed. */
+const GAP = 2;
+const NARROWEST = 6;
+
+/**
+ * Aligned columns without lines, a row a line, so that grep and awk work on it too; what is wider than a terminal goes on
+ * in the next line of its column. Ends with a line feed.
+ */
 export async function renderTable<Row>(
-  columns: readonly Column<Row>[],
+  all: readonly Column<Row>[],
   rows: readonly Row[],
   paint: Paint,
 ): Promise<string> {
   const { default: Table } = await import("cli-table3");
+  const told = all.map((column) => {
+    const texts = rows.map((row) => printable(column.cell(row)));
+    return { column, texts, width: Math.max(column.title.length, ...texts.map(lengthOf)) };
+  });
+  const roomFor = (count: number): number => (paint.width ?? Infinity) - GAP * (count - 1);
+  const natural = told.reduce((sum, { width }) => sum + width, 0);
+  const shown = natural <= roomFor(told.length) ? told : told.filter(({ column }) => column.spare !== true);
+  const columns = shown.map(({ column }) => column);
+  const widths = fit(
+    shown.map(({ width }) => width),
+    roomFor(shown.length),
+  );
   const none = "";
   const table = new Table({
-    head: columns.map(({ title }) => paint("bold", title)),
+    head: columns.map(({ title }, at) =>
+      wrap(title, widths[at] ?? Infinity)
+        .map((line) => paint("bold", line))
+        .join("\n"),
+    ),
     colAligns: columns.map(({ align }) => align ?? "left"),
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
     chars: {
@@ -39,11 +63,15 @@ export async function renderTable<Row>(
       middle: "  ",
     },
   });
-  for (const row of rows) {
+  for (const [index, row] of rows.entries()) {
     table.push(
-      columns.map(({ cell, paint: paintCell }) => {
-        const text = printable(cell(row));
-        return paintCell === undefined ? text : paintCell(text, row, paint);
+      columns.map(({ paint: paintCell }, at) => {
+        const text = shown[at]?.texts[index] ?? "";
+        // Its colour depends on the whole text, each line is coloured by itself.
+        const painted = paintCell === undefined ? text : paintCell(text, row, paint);
+        return wrap(text, widths[at] ?? Infinity)
+          .map((line) => painted.replace(text, () => line))
+          .join("\n");
       }),
     );
   }
@@ -54,8 +82,53 @@ export async function renderTable<Row>(
     .join("\n")}\n`;
 }
 
-/** `name  value` lines, the names dimmed and padded to the longest. */
+/** `name  value` lines, the names dimmed and padded to the longest; a value goes on below itself. */
 export function renderFields(fields: readonly (readonly [string, string])[], paint: Paint): string {
   const width = Math.max(...fields.map(([name]) => name.length));
-  return fields.map(([name, value]) => `${paint("dim", name.padEnd(width))}  ${value}\n`).join("");
+  const left = Math.max(NARROWEST, (paint.width ?? Infinity) - width - GAP);
+  return fields
+    .map(([name, value]) => {
+      const lines = wrapPainted(value, left).join(`\n${" ".repeat(width + GAP)}`);
+      return `${paint("dim", name.padEnd(width))}  ${lines}\n`;
+    })
+    .join("");
+}
+
+const lengthOf = (text: string): number => Array.from(text).length;
+
+/** Takes from the widest until all fit, as far as they can. */
+function fit(natural: readonly number[], room: number): number[] {
+  const widths = [...natural];
+  for (let excess = widths.reduce((sum, width) => sum + width, 0) - room; excess > 0; excess -= 1) {
+    const widest = Math.max(...widths);
+    if (widest <= NARROWEST) break;
+    widths[widths.lastIndexOf(widest)] = widest - 1;
+  }
+  return widths;
+}
+
+/** Lines of at most so many characters, between words where that is possible. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/(?<= )/)) {
+    if (lengthOf((line + word).trimEnd()) > width && line !== "") {
+      lines.push(line.trimEnd());
+      line = "";
+    }
+    line += word;
+    for (let rest = Array.from(line.trimEnd()); rest.length > width; rest = Array.from(line)) {
+      lines.push(rest.slice(0, width).join(""));
+      line = rest.slice(width).join("");
+    }
+  }
+  return [...lines, line];
+}
+
+/** The same for text that is painted in part. */
+function wrapPainted(text: string, width: number): string[] {
+  // eslint-disable-next-line no-control-regex -- what painter writes
+  const bare = text.replace(/\u001b\[\d+m/g, "");
+  if (lengthOf(bare) <= width) return [text];
+  return text === bare ? wrap(text, width) : wrap(bare, width).map((line) => text.replace(bare, () => line));
 }

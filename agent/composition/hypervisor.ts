@@ -100,12 +100,15 @@ function buildHost(
       return { kind: "unsupported", reason };
     },
     identityCommand: probeCommand(probePath),
-    onConditionChange: ({ type, status, effect, reason, evidence, latched, subjects }) => {
+    onConditionChange: ({ type, status, effect, reason, evidence, latched, subjects }, isFirst) => {
       const held = latched ? { latched: "true" } : {};
       const about = subjects.length === 0 ? {} : { subjects: subjects.join(" ") };
-      const details = { condition: type, status, effect, evidence, ...about, ...held };
+      const first = isFirst ? { first: "true" } : {};
+      const details = { condition: type, status, effect, evidence, ...about, ...held, ...first };
       events.append({ kind: "condition_changed", reason, details });
     },
+    onSchedulingChange: ({ state, reason }) =>
+      events.append({ kind: "scheduling_changed", reason, details: { state } }),
   });
 }
 

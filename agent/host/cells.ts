@@ -1,3 +1,4 @@
+import { formatExactBytes } from "../kernel/bytes.ts";
 import type { CpuTopology } from "../hardware/cpu-topology.ts";
 import type { NumaNode } from "../hardware/numa.ts";
 import { valueOf, type Reading } from "../hardware/reading.ts";
@@ -96,7 +97,7 @@ function withMachineMemory(
   const summedBytes = cells.reduce((bytes, cell) => bytes + cell.memoryBytes, 0);
   if (Math.abs(summedBytes - machineBytes) <= machineBytes * MEMORY_TOLERANCE_RATIO)
     return { value: cells, reasons };
-  const difference = `NUMA cells: their memory adds up to ${summedBytes} bytes, the machine has ${machineBytes}`;
+  const difference = `NUMA cells: their memory adds up to ${formatExactBytes(summedBytes)}, the machine has ${formatExactBytes(machineBytes)}`;
   return { value: cells, reasons: [...reasons, difference] };
 }
 

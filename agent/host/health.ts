@@ -22,6 +22,7 @@ const effects: readonly Effect[] = ["none", "degraded", "no_schedule", "evacuate
 /** Of a trigger that is about the host as a whole. */
 const WHOLE = "";
 const MOST_EVIDENCE = 8;
+const NO_SUBJECTS = "this host has none";
 /** The reason of a condition that is unknown because the agent may not look: it has no effect, and hides nothing. */
 export const NOT_WATCHED = "NotWatched";
 /** The same where this machine has nothing of the kind to look at. */
@@ -37,14 +38,18 @@ interface HeldTrigger {
 interface Held {
   readonly triggers: readonly HeldTrigger[];
   condition: Condition;
+  isTold: boolean;
 }
 
 export interface HealthOptions<Rules extends ConditionTable> {
   readonly rules: Rules;
   readonly flapping: Flapping;
   readonly at: Moment;
-  /** Told of every change of a condition other than its evidence and probe times. */
-  readonly onChange: (condition: Condition) => void;
+  /**
+   * Told of every change of a condition other than its evidence and probe times. `isFirst`: before it nothing was known of
+   * it, in this agent's life or from the one before.
+   */
+  readonly onChange: (condition: Condition, isFirst: boolean) => void;
   /** Told when there is something else to keep over a restart of the agent. */
   readonly onLatch?: () => void;
 }
@@ -63,7 +68,8 @@ export class Health<Rules extends ConditionTable = HostConditions> {
       const triggers = Object.entries(rules).map(([name, rule]) => {
         return { name, rule, states: new Map([[WHOLE, initialState(rule, options.at)]]) };
       });
-      this.#held.set(type, { triggers, condition: compose(type, triggers, undefined, options.at) });
+      const condition = compose(type, triggers, undefined, options.at);
+      this.#held.set(type, { triggers, condition, isTold: condition.status !== "unknown" });
     }
   }
 
@@ -183,6 +189,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
       const isSameBoot = bootId !== "" && bootId === kept.bootId;
       const isLatched = "cause" in kept;
       if (!isLatched && !isSameBoot) return false;
+      held.isTold = true;
       // Since when it is on, it was on before this agent came.
       held.condition = {
         ...held.condition,
@@ -238,7 +245,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
       held.states = new Map([...states.keys()].map((subject) => next([subject, found])));
       return;
     }
-    const none: Verdict = { kind: "good", evidence: "this host has none" };
+    const none: Verdict = { kind: "good", evidence: NO_SUBJECTS };
     const subjects = found.size > 0 ? found : new Map([[WHOLE, none]]);
     const stays = [...states].filter(([subject, { latch }]) => latch !== undefined && !subjects.has(subject));
     held.states = new Map([...[...subjects].map(next), ...stays]);
@@ -252,7 +259,10 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     change(held);
     held.condition = compose(type, held.triggers, before, at);
     if (keptOf(held.triggers) !== keptBefore) this.#options.onLatch?.();
-    if (!sameCondition(before, held.condition)) this.#options.onChange(held.condition);
+    if (sameCondition(before, held.condition)) return;
+    const isFirst = !held.isTold;
+    held.isTold = true;
+    this.#options.onChange(held.condition, isFirst);
   }
 }
 
@@ -324,7 +334,9 @@ function compose(
 }
 
 function joined(evidence: readonly string[]): string {
-  const told = [...new Set(evidence)];
+  const all = [...new Set(evidence)];
+  // That another of its triggers has nothing to watch says nothing beside what was found.
+  const told = all.length > 1 ? all.filter((text) => text !== NO_SUBJECTS) : all;
   const more = told.length > MOST_EVIDENCE ? `; and ${told.length - MOST_EVIDENCE} more` : "";
   return told.slice(0, MOST_EVIDENCE).join("; ") + more;
 }

@@ -51,8 +51,10 @@ export interface HostServiceOptions {
   readonly agentVersion: string;
   /** Runs inventory-probe: `probeCommand(path)` of hardware/identity.ts. */
   readonly identityCommand: readonly [string, ...string[]];
-  /** Told of every change of a condition, for the event log. Must not throw. */
-  readonly onConditionChange: (condition: Condition) => void;
+  /** Told of every change of a condition, for the event log; as HealthOptions.onChange. Must not throw. */
+  readonly onConditionChange: (condition: Condition, isFirst: boolean) => void;
+  /** An operator's word changed, and is durable. Must not throw. */
+  readonly onSchedulingChange?: (scheduling: Scheduling) => void;
   /** What this host proves itself with; absent: nothing. */
   readonly certificate?: () => Reading<OwnCertificate>;
   readonly roots?: Roots;
@@ -122,9 +124,9 @@ export class HostService implements Service, HostView {
       rules: hostConditions({ config, offersKvm: () => this.#round.offersKvm }),
       flapping: { flips: config.health.flips, withinMs: config.health.flapSeconds * 1000 },
       at: this.#now(),
-      onChange: (condition) => {
+      onChange: (condition, isFirst) => {
         log.info({ condition }, "condition changed");
-        options.onConditionChange(condition);
+        options.onConditionChange(condition, isFirst);
         // What the host can do is in its inventory, and which of its devices work in its capacity.
         if (["KvmUnavailable", "PcieErrors"].includes(condition.type)) this.#refreshSoon();
         this.#changes.publish();
@@ -244,8 +246,11 @@ export class HostService implements Service, HostView {
 
   /** Durable when it resolves. */
   async setScheduling(state: Scheduling["state"], reason: string): Promise<void> {
-    await this.#options.record.setScheduling({ state, reason });
+    const { record, onSchedulingChange } = this.#options;
+    const { scheduling: before } = record;
+    await record.setScheduling({ state, reason });
     this.#changes.publish();
+    if (before.state !== state || before.reason !== reason) onSchedulingChange?.({ state, reason });
   }
 
   /** An operator has seen why a condition is held. As HealthMemory.acknowledge. */

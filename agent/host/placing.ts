@@ -1,3 +1,4 @@
+import { formatExactBytes } from "../kernel/bytes.ts";
 import { SocleError } from "../kernel/errors.ts";
 import { PLAIN_PAGE_BYTES, type Placement, type PlacementWish } from "../state/placement.ts";
 import { pickCpus, type Core } from "./cpu-pools.ts";
@@ -187,8 +188,10 @@ function noCapacity(
   const where = wish.cell === undefined ? "" : ` on cell ${wish.cell}`;
   const inOne = wish.cellPolicy === "strict" && wish.cell === undefined ? " on any one cell" : "";
   const withShare = short === "memory" ? " (QEMU's own share included)" : "";
+  const inWords = (amount: number): string =>
+    short.startsWith("memory") ? formatExactBytes(amount) : String(amount);
   const text =
-    `not enough ${short}${where}${inOne}: ${amounts[short]} wanted${withShare}, ${free[short]} available; ` +
+    `not enough ${short}${where}${inOne}: ${inWords(amounts[short])} wanted${withShare}, ${inWords(free[short])} available; ` +
     `choose another host, or a smaller VM`;
   const metadata = {
     dimension: short,

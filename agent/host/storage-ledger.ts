@@ -1,4 +1,5 @@
 import type { Reading } from "../hardware/reading.ts";
+import { formatBytes, formatExactBytes } from "../kernel/bytes.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { StoragePool } from "./host.ts";
 
@@ -114,8 +115,8 @@ export class StorageLedger {
     const free = Math.floor(capacityBytes * thinRatio) - promised;
     if (wanted <= free) return;
     const message =
-      `not enough storage in pool ${name}: ${wanted} bytes wanted, ${free} available (${promised} are promised of ` +
-      `${capacityBytes}, sold ${thinRatio} times: host.storageOvercommitRatio); choose another pool or host, or smaller disks`;
+      `not enough storage in pool ${name}: ${formatExactBytes(wanted)} wanted, ${formatExactBytes(free)} available ` +
+      `(${formatBytes(promised)} are promised of ${formatBytes(capacityBytes)}, sold ${thinRatio} times: host.storageOvercommitRatio); choose another pool or host, or smaller disks`;
     const metadata = { dimension: "storage", pool: name, wanted: String(wanted), free_storage: String(free) };
     throw new SocleError("exhausted", "NO_CAPACITY", message, { details: { metadata } });
   }

@@ -10,6 +10,8 @@ const COALESCE_MS = 500;
 /** So often a browser hears that the agent is there. */
 const HEARTBEAT_MS = 5000;
 const EVENTS_SHOWN = 50;
+/** So far back is looked for those that are shown, and for the names of VMs that are gone. */
+const EVENTS_SEARCHED = 500;
 const RUNNING_SHOWN = 50;
 const ENDED_SHOWN = 8;
 
@@ -94,8 +96,8 @@ export class Feed {
 
   async #collect(events: ReturnType<PageSources["events"]["subscribe"]>): Promise<void> {
     for await (const event of events) {
-      if (event.kind === "overflow") this.#events = [...this.#sources.events.recent(EVENTS_SHOWN)];
-      else this.#events = [...this.#events, event].slice(-EVENTS_SHOWN);
+      if (event.kind === "overflow") this.#events = [...this.#recent()];
+      else if (isNews(event)) this.#events = [...this.#events, event].slice(-EVENTS_SHOWN);
       this.mark();
     }
   }
@@ -151,7 +153,7 @@ export class Feed {
 
   /** Everything, as the last patch left it. */
   #state(): string {
-    const { sampleIntervalMs, nowMs, events } = this.#sources;
+    const { sampleIntervalMs, nowMs } = this.#sources;
     return `{${[
       `"now":${nowMs()}`,
       `"sampleIntervalMs":${sampleIntervalMs}`,
@@ -160,7 +162,7 @@ export class Feed {
       `"operations":${this.#operationsJson}`,
       `"vms":[${[...this.#rows.values()].map(({ json }) => json).join(",")}]`,
       `"round":${this.#round()}`,
-      `"events":${this.#inWords(events.recent(EVENTS_SHOWN))}`,
+      `"events":${this.#inWords(this.#recent())}`,
     ].join(",")}}`;
   }
 
@@ -203,5 +205,17 @@ export class Feed {
     return JSON.stringify(events.map((event) => showEvent(event, this.#nameOf)));
   }
 
-  readonly #nameOf = (vmId: string): string => this.#sources.vms.get(vmId)?.name ?? vmId;
+  #recent(): readonly HostEvent[] {
+    return this.#sources.events.recent(EVENTS_SEARCHED).filter(isNews).slice(-EVENTS_SHOWN);
+  }
+
+  readonly #nameOf = (vmId: string): string => {
+    const { vms, events } = this.#sources;
+    const isOf = (event: HostEvent): boolean => event.vmId === vmId && event.vmName !== undefined;
+    return vms.get(vmId)?.name ?? events.recent(EVENTS_SEARCHED).findLast(isOf)?.vmName ?? vmId;
+  };
 }
+
+/** That a condition is found healthy at first, when the agent starts, is no change, and would bury what is. */
+const isNews = ({ kind, details }: HostEvent): boolean =>
+  !(kind === "condition_changed" && details?.["first"] === "true" && details["status"] === "false");

@@ -209,6 +209,7 @@ export function showOperation(operation: Operation, nameOf: (vmId: string) => st
 const told: Readonly<Record<string, readonly string[]>> = {
   condition_changed: ["condition", "status", "evidence"],
   operation_ended: ["operation_kind", "state", "error"],
+  scheduling_changed: ["state"],
 };
 
 export function showEvent(event: HostEvent, nameOf: (vmId: string) => string): ShownEvent {

@@ -9,12 +9,15 @@ export type EventKind =
   | "vm_guest_agent"
   | "vm_memory_failure"
   | "vm_device_removed"
+  | "vm_unresponsive"
+  | "vm_responsive"
   | "resync"
   | "libvirt_connected"
   | "libvirt_disconnected"
   | "condition_changed"
   | "operation_ended"
-  | "break_glass";
+  | "break_glass"
+  | "scheduling_changed";
 
 /** A fact worth telling. `sequence` is dense over the host's whole life. */
 export interface HostEvent {

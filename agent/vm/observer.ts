@@ -281,7 +281,10 @@ export class Observer implements Service {
     if (!untouched(dom.uuid)) return true;
     if (!isActive(seen)) table.seen(dom.uuid, nowMs);
     else if (silent) this.#keepStats(dom.uuid, vm, at);
-    else if (sample.stats !== undefined) table.putStats(dom.uuid, withMigration(sample.stats, sample), nowMs);
+    else if (sample.stats !== undefined) {
+      table.putStats(dom.uuid, withMigration(sample.stats, sample), nowMs);
+      if (vm?.stats?.unresponsive === true) this.#options.tell({ kind: "vm_responsive", ...about(vm) });
+    }
     return true;
   }
 
@@ -312,8 +315,13 @@ export class Observer implements Service {
 
   /** The last readings of a guest that does not answer. */
   #keepStats(id: string, before: Vm | undefined, at: SampledAt): void {
+    const { table, tell } = this.#options;
     const stats = marked(before?.stats ?? noReadings(at), { unresponsive: true });
-    this.#options.table.putStats(id, stats, at.sampledAtMs);
+    table.putStats(id, stats, at.sampledAtMs);
+    const vm = table.get(id);
+    // One that hung before the agent came is in the list that is read then.
+    const isNews = before === undefined ? table.complete : before.stats?.unresponsive !== true;
+    if (vm !== undefined && isNews) tell({ kind: "vm_unresponsive", ...about(vm) });
   }
 
   #take(vm: Vm): void {

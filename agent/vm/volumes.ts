@@ -1,3 +1,4 @@
+import { formatExactBytes } from "../kernel/bytes.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import * as libvirt from "../libvirt/index.ts";
@@ -110,7 +111,7 @@ export class Volumes {
       volume.base === undefined ? undefined : await this.resolve({ pool: volume.pool, volume: volume.base });
     const capacityBytes = volume.capacityBytes ?? base?.capacityBytes ?? 0;
     if (base !== undefined && capacityBytes < base.capacityBytes) {
-      const message = `volume ${volume.name} must not be smaller than its base volume (${base.capacityBytes} bytes)`;
+      const message = `volume ${volume.name} must not be smaller than its base volume (${formatExactBytes(base.capacityBytes)})`;
       throw new SocleError("invalid", "VOLUME_TOO_SMALL", message);
     }
     const existing = await this.#find(reference);
@@ -379,7 +380,7 @@ const poolFull = (pool: string, availableBytes: number): SocleError =>
   new SocleError(
     "exhausted",
     "POOL_FULL",
-    `storage pool ${pool} is full: ${availableBytes} bytes are available`,
+    `storage pool ${pool} is full: ${formatExactBytes(availableBytes)} are available`,
     {
       details: { metadata: { dimension: "storage", pool, availableBytes: String(availableBytes) } },
     },

@@ -126,7 +126,17 @@ export const showAudit: Command = async (session, _args, options) => {
   if (session.json) for (const entry of found) session.printJson(entry, true);
   else if (found.length === 0) session.print("no entries\n");
   else
-    session.print(await renderTable(found.some(isSaid) ? [...columns, why] : columns, found, session.paint));
+    session.print(
+      await renderTable(
+        [
+          ...columns,
+          ...(found.some((entry) => askedText(entry) !== "") ? [asked] : []),
+          ...(found.some(isSaid) ? [why] : []),
+        ],
+        found,
+        session.paint,
+      ),
+    );
   if (report.problem === undefined) return exitCodes.ok;
   session.note(`${session.paintNote("red", "not to be trusted further:")} ${report.problem.what}`);
   return exitCodes.failed;
@@ -148,6 +158,19 @@ const columns: Column<Entry>[] = [
   },
   { title: "REASON", cell: ({ reason }) => reason ?? "" },
 ];
+
+/** What was asked for beside the VM: on or off, which condition, how hard. */
+const asked: Column<Entry> = { title: "ASKED", cell: askedText };
+
+function askedText({ arguments: told = {} }: Entry): string {
+  return Object.entries(told)
+    .filter(([name]) => name !== "spec.name")
+    .map(
+      ([name, value]) =>
+        `${name}=${String(value).replace(/^LIFECYCLE_STATE_(.*)/, (_, state: string) => state.toLowerCase())}`,
+    )
+    .join(" ");
+}
 
 const why: Column<Entry> = {
   title: "WHY",

@@ -40,6 +40,11 @@ export async function renderInventory(host: Host__Output, paint: Paint): Promise
 
 function summary({ identity, inventory }: Host__Output, paint: Paint): [string, string][] {
   const { cpu, compatibility: guests, traits = [], incompleteReasons = [] } = inventory ?? {};
+  // libvirt says what a KVM guest would get; the trait is proved, and withdrawn while guests fail on KVM.
+  const kvmFails =
+    inventory?.complete === true && guests?.accelerator === "kvm" && !traits.includes("kvm")
+      ? ", which is not usable here now"
+      : "";
   const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
   const fields: [string, string][] = [
     ["host", [identity?.hostname, identity?.hostId].filter(Boolean).join("  ")],
@@ -50,7 +55,7 @@ function summary({ identity, inventory }: Host__Output, paint: Paint): [string, 
         : "",
     ],
     ["traits", traits.join(" ")],
-    ["guest cpu", guests ? `${guests.cpuModel || "default"} (${guests.accelerator})` : ""],
+    ["guest cpu", guests ? `${guests.cpuModel || "default"} (${guests.accelerator}${kvmFails})` : ""],
     ["moves among", guests ? `hosts with digest ${guests.digest}` : ""],
   ];
   return [

@@ -9,6 +9,7 @@ import type { Command } from "../session.ts";
 import { renderFields, renderTable } from "../table.ts";
 import { conditionColumns, healthFields } from "./health.ts";
 import { formatCpus } from "../placement.ts";
+import { vmCountsText } from "../vm-counts.ts";
 import { reservationColumns } from "./reservations.ts";
 import { operationColumns } from "./operations.ts";
 
@@ -53,7 +54,7 @@ export async function renderStatus(
         [
           { title: "CELL", cell: ({ cell }) => String(cell), align: "right" },
           { title: "RESOURCE", cell: ({ of }) => of.resource },
-          { title: "USE", cell: ({ of }) => bar(of) },
+          { title: "USE", cell: ({ of }) => bar(of), spare: true },
           { title: "ALLOCATED", cell: ({ of }) => quantity(of, of.allocated), align: "right" },
           { title: "CLAIMED", cell: ({ of }) => quantity(of, of.claimed), align: "right" },
           { title: "AVAILABLE", cell: ({ of }) => quantity(of, of.available), align: "right" },
@@ -86,11 +87,7 @@ function summary(host: Host__Output, paint: Paint, nowMs: number): [string, stri
     ],
     ...healthFields(host, paint),
     ["scheduling", cordoned ? paint("yellow", joined("cordoned:", host.schedulingReason)) : "not cordoned"],
-    [
-      "vms",
-      `${vms?.managed ?? 0} managed, ${vms?.unmanaged ?? 0} unmanaged, ${vms?.running ?? 0} running` +
-        (vms?.unknown ? paint("yellow", `, ${vms.unknown} unknown`) : ""),
-    ],
+    ["vms", vms?.complete === true ? vmCountsText(vms) : paint("yellow", vmCountsText(vms))],
     ["dedicated", dedicatedText(host.capacity?.dedicatedCpus ?? [])],
     ...incomplete.map((reason): [string, string] => ["incomplete", paint("yellow", printable(reason))]),
   ];

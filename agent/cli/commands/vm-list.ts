@@ -4,7 +4,7 @@ import { VmState } from "../../gen/socle/v1/VmState.ts";
 import type { Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { LaunchSecurity__Output } from "../../gen/socle/v1/LaunchSecurity.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
-import { usageError } from "../errors.ts";
+import { exitCodes, usageError } from "../errors.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable } from "../format.ts";
 import type { Paint } from "../io.ts";
 import { parseLabels } from "../labels.ts";
@@ -35,17 +35,29 @@ export const listVms: Command = async (session, _args, options: ListOptions) => 
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
   const complete = page.observation?.presence === "PRESENCE_PRESENT";
-  if (session.json) session.printJson({ vms, complete, observedAt: page.observation?.observedAt ?? null });
-  else if (options.quiet === true) session.print(vms.map(({ name }) => `${printable(name)}\n`).join(""));
-  else session.print(await renderVms(vms, session.paint, session.nowMs()));
-  if (!complete && !session.json) {
-    const age = formatAge(page.observation?.observedAt, session.nowMs());
-    session.note(
-      session.paintNote("yellow", `libvirt does not answer: these are the VMs as last seen ${age} ago.`),
+  const observedAt = page.observation?.observedAt ?? null;
+  if (session.json) session.printJson({ vms: inOrder(vms), complete, observedAt });
+  else if (options.quiet === true)
+    session.print(
+      inOrder(vms)
+        .map(({ name }) => `${printable(name)}\n`)
+        .join(""),
     );
+  else if (complete || vms.length > 0)
+    session.print(await renderVms(inOrder(vms), session.paint, session.nowMs()));
+  if (!complete && !session.json) {
+    const told =
+      observedAt === null
+        ? "which VMs there are is unknown: the agent has not seen libvirt yet"
+        : `these are the VMs as last seen ${formatAge(observedAt, session.nowMs())} ago`;
+    session.note(session.paintNote("yellow", `libvirt does not answer: ${told}.`));
   }
-  return undefined;
+  return complete || vms.length > 0 ? exitCodes.ok : exitCodes.unavailable;
 };
+
+/** By name. The agent's own order is by id, in which pages are not disturbed by VMs that come and go. */
+const inOrder = (vms: readonly Vm__Output[]): readonly Vm__Output[] =>
+  [...vms].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 
 function vmFilter(options: ListOptions): VmFilter {
   if (options.managed === true && options.unmanaged === true) {
@@ -123,12 +135,18 @@ export const showVm: Command = async (session, args) => {
 /** One VM, a fact a line. */
 export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
   const { spec, stats, observation } = vm;
-  const seen = observation?.presence === "PRESENCE_PRESENT" ? "" : "not answered for since ";
+  const isDeaf = stats?.unresponsive === true;
+  const seen =
+    observation?.presence !== "PRESENCE_PRESENT"
+      ? "; libvirt does not answer"
+      : isDeaf
+        ? `; the guest itself does not answer, and its readings are ${formatAge(stats.sampledAt, nowMs)} old`
+        : "";
   const fields: [string, string][] = [
     ["name", vm.name],
     ["id", vm.vmId],
     ["state", `${paintState(stateText(vm), paint)}  ${paint("dim", vm.stateReason)}`],
-    ["seen", `${seen}${formatAge(observation?.observedAt, nowMs)} ago`],
+    ["seen", `${formatAge(observation?.observedAt, nowMs)} ago${seen}`],
     ["managed", vm.managed ? "yes" : "no: Socle did not make it and never touches it"],
     ["tenant", vm.tenant],
     ["created", vm.createdAt === null ? "" : `${formatAge(vm.createdAt, nowMs)} ago`],

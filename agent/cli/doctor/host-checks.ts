@@ -1,10 +1,12 @@
 import { execFile } from "node:child_process";
 import { access, constants, readFile, stat, statfs } from "node:fs/promises";
+import { connect } from "node:net";
 import { promisify } from "node:util";
 import { formatBytes } from "../format.ts";
 import { errorWord, speaker, type Finding } from "./finding.ts";
 
 const leastNode = [20, 19] as const;
+const libvirtTimeoutMs = 3000;
 
 export function checkNode(version: string): Finding {
   const [major = 0, minor = 0] = version.split(".").map(Number);
@@ -14,29 +16,41 @@ export function checkNode(version: string): Finding {
     : speaker("node").fail(`Node ${version} is too old`, `Install Node ${leastNode.join(".")} or later.`);
 }
 
-/** Whether libvirt's socket is there and this user may use it. Whether the daemon answers, the agent knows. */
+/** Whether somebody takes connections where libvirt listens. Whether the daemon answers on them, the agent knows. */
 export async function checkLibvirt(uri: string, runtimeDirectory: string | undefined): Promise<Finding> {
   const say = speaker("libvirt");
   const sockets = libvirtSockets(uri, runtimeDirectory ?? "/run/user/0");
+  const dead: string[] = [];
   for (const path of sockets) {
-    try {
-      if (!(await stat(path)).isSocket())
-        return say.fail(`${path} is not a socket`, "Remove it and restart libvirt.");
-      await access(path, constants.R_OK | constants.W_OK);
-      return say.ok(`${path} is there`);
-    } catch (cause) {
-      if (errorWord(cause) === "EACCES") {
-        return say.warn(
-          `this user may not use ${path}`,
-          "The agent's user needs the group libvirt: usermod -aG libvirt USER",
-        );
-      }
+    const problem = await knock(path);
+    if (problem === undefined) return say.ok(`${path} takes connections`);
+    if (problem === "EACCES") {
+      return say.warn(
+        `this user may not use ${path}`,
+        "The agent's user needs the group libvirt: usermod -aG libvirt USER",
+      );
     }
+    // A path to it that is not there is no sign; one daemon's may be left over where the other serves.
+    if (problem !== "ENOENT") dead.push(`${path} is there, and nobody answers at it (${problem})`);
   }
   return say.fail(
-    `libvirt is not running: there is no ${sockets.join(" or ")}`,
+    `libvirt is not running: ${dead.length > 0 ? dead.join("; ") : `there is no ${sockets.join(" or ")}`}`,
     "Start it: systemctl start libvirtd (without systemd: virtlogd -d, then libvirtd -d); or install libvirt-daemon-system.",
   );
+}
+
+/** Connects and hangs up; the system's name of what was wrong. */
+function knock(path: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const end = (problem?: string): void => {
+      socket.destroy();
+      resolve(problem);
+    };
+    socket.setTimeout(libvirtTimeoutMs, () => end("ETIMEDOUT"));
+    socket.once("connect", () => end());
+    socket.once("error", (error) => end(errorWord(error)));
+  });
 }
 
 /** Where libvirt listens, the modular daemon first, as its own client looks for it. */

@@ -1,5 +1,7 @@
+import type { Condition__Output } from "../../gen/socle/v1/Condition.ts";
 import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
+import { Effect } from "../../gen/socle/v1/Effect.ts";
 import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
@@ -32,7 +34,11 @@ const UNKNOWN = "-";
 const BAR = 16;
 /** Left out from the end where the terminal is narrow. */
 const columns: readonly Column[] = [
-  { title: "STATE", width: 14, cell: stateText },
+  {
+    title: "STATE",
+    width: 18,
+    cell: (vm) => (isDeaf(vm) ? "unresponsive" : stateText(vm)),
+  },
   { title: "CPU", sort: "cpu", width: 6, cell: (vm) => percent(readingOf(vm).cpuRatio) },
   { title: "RSS", sort: "memory", width: 10, cell: (vm) => bytes(readingOf(vm).residentBytes) },
   { title: "DISK/s", sort: "disk", width: 11, cell: (vm) => bytes(readingOf(vm).diskBytesPerSecond) },
@@ -45,6 +51,8 @@ const columns: readonly Column[] = [
     cell: ({ tenant, managed }) => (managed ? tenant || UNKNOWN : "(unmanaged)"),
   },
 ];
+/** Notices above the VMs, the last of them how many more there are. */
+const MOST_NOTICES = 4;
 const LEFT: ReadonlySet<string> = new Set(["STATE", "TENANT"]);
 const NARROWEST_NAME = 12;
 const WIDEST_NAME = 40;
@@ -63,7 +71,9 @@ export function frame(
   const wanted = arrange(seen.vms, choice);
   const head = [
     ...hostLines(seen.host, size.columns, paint),
-    ...notices(seen, failure, nowMs).map((text) => paint("yellow", clip(text, size.columns))),
+    ...fewer(notices(seen, failure, nowMs), size.columns).map((text) =>
+      paint("yellow", clip(text, size.columns)),
+    ),
   ];
   const rows = Math.max(0, size.rows - head.length - 3);
   const offset = Math.max(0, Math.min(choice.offset, wanted.length - rows));
@@ -79,9 +89,10 @@ export function frame(
   return [...whole, foot(choice, size.columns, paint)].slice(0, size.rows);
 }
 
-/** The whole of it, for those who are no terminal. */
+/** The whole of it: as wide as the terminal is, and where there is none, with nothing cut off. */
 export function page(seen: Look, choice: Choice, paint: Paint, nowMs: number): string {
-  const size = { columns: 110, rows: seen.vms.length + 20 };
+  const conditions = seen.host.health?.conditions.length ?? 0;
+  const size = { columns: paint.width ?? Infinity, rows: seen.vms.length + conditions + 20 };
   const lines = frame(seen, { choice, size, failure: undefined, nowMs }, paint).slice(0, -1);
   return `${lines
     .map((line) => line.trimEnd())
@@ -124,35 +135,74 @@ function notices({ host, complete, vms }: Look, failure: string | undefined, now
   const told: string[] = [];
   if (failure !== undefined) told.push(failure);
   if (!complete) {
-    const ages = vms.map(({ observation }) => toMs(observation?.observedAt) ?? 0);
-    const age = ages.length === 0 ? "" : ` ${formatDuration(nowMs - Math.max(...ages))} ago`;
-    told.push(`libvirt does not answer: the VMs are unknown, as last seen${age}`);
+    const newestMs = vms.reduce((ms, { observation }) => Math.max(ms, toMs(observation?.observedAt) ?? 0), 0);
+    const what =
+      vms.length === 0
+        ? "which VMs there are is unknown"
+        : `the VMs are unknown, as last seen ${formatDuration(nowMs - newestMs)} ago`;
+    told.push(`libvirt does not answer: ${what}`);
   }
-  for (const { type, status, evidence } of host.health?.conditions ?? []) {
-    if (status !== "TRUTH_FALSE") told.push(`${type} ${enumWord(status, "TRUTH")}: ${evidence}`);
-  }
-  return told.map(printable).slice(0, 4);
+  const open = (host.health?.conditions ?? []).filter(({ status }) => status !== "TRUTH_FALSE");
+  for (const { type, status, evidence } of open.sort((a, b) => severity(b) - severity(a)))
+    told.push(`${type} ${enumWord(status, "TRUTH")}: ${evidence}`);
+  return told.map(printable);
 }
 
-function summary({ host, vms }: Look, wanted: number, range: string, nowMs: number): string {
-  const { running = 0, unknown = 0 } = host.vms ?? {};
+const effects = Object.values(Effect);
+
+/** By what it means for VMs; of the same effect one that is before one that may be. */
+const severity = ({ effect, status }: Condition__Output): number =>
+  2 * effects.indexOf(effect) + (status === "TRUTH_TRUE" ? 1 : 0);
+
+/** As many as may stand above the VMs. */
+function fewer(notices: readonly string[], width: number): readonly string[] {
+  if (notices.length <= MOST_NOTICES || width === Infinity) return notices;
+  const shown = notices.slice(0, MOST_NOTICES - 1);
+  return [...shown, `and ${notices.length - shown.length} more: socle health`];
+}
+
+const isDeaf = ({ observation, stats }: Vm__Output): boolean =>
+  observation?.presence === "PRESENCE_PRESENT" && stats?.unresponsive === true;
+
+/** "2 running, 1 stopped, 1 unresponsive" */
+function tally(vms: readonly Vm__Output[]): string {
+  const counts = new Map<string, number>();
+  for (const vm of vms) {
+    const isSeen = vm.observation?.presence === "PRESENCE_PRESENT";
+    const word = !isSeen ? "unknown" : isDeaf(vm) ? "unresponsive" : enumWord(vm.state, "VM_STATE");
+    counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  return [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .map(([word, count]) => `${count} ${word}`)
+    .join(", ");
+}
+
+function summary({ vms, complete }: Look, wanted: number, range: string, nowMs: number): string {
+  if (vms.length === 0) return complete ? "no VMs" : "VMs: unknown";
   const sampled = vms
     .flatMap(({ stats }) => (stats === null ? [] : [stats.sampledAt]))
     .reduce((newest, time) => ((toMs(time) ?? 0) > (toMs(newest) ?? 0) ? time : newest), null);
   const shown = wanted === vms.length ? "" : `${wanted} shown, `;
   const read = sampled === null ? "" : `, read ${formatAge(sampled, nowMs)} ago`;
-  return `${range}${vms.length} VMs: ${shown}${running} running${unknown > 0 ? `, ${unknown} unknown` : ""}${read}`;
+  return `${range}${vms.length} VMs: ${shown}${tally(vms)}${read}`;
 }
 
 function tableLines(vms: readonly Vm__Output[], width: number, sort: SortName, paint: Paint): string[] {
   const shown: Column[] = [];
   let left = width - NARROWEST_NAME;
+  // Where nothing is to be cut off, a column is as wide as what is in it.
+  const longest = (least: number, cell: (vm: Vm__Output) => string): number =>
+    width === Infinity
+      ? vms.reduce((most, vm) => Math.max(most, Array.from(printable(cell(vm))).length), least)
+      : least;
   for (const column of columns) {
     if (left < column.width + 1) break;
-    shown.push(column);
+    shown.push({ ...column, width: longest(column.width, column.cell) });
     left -= column.width + 1;
   }
-  const nameWidth = Math.max(1, Math.min(NARROWEST_NAME + left, WIDEST_NAME, width));
+  const widest = longest(WIDEST_NAME, ({ name }) => name);
+  const nameWidth = Math.max(1, Math.min(NARROWEST_NAME + left, widest, width));
   const title = [
     pad(sort === "name" ? "NAME*" : "NAME", nameWidth, false),
     ...shown.map((column) => {

@@ -76,7 +76,7 @@ export const vmObservation = collector(
     age: gauge("socle_vm_stats_age_seconds", "Age of the VM's statistics.", ["vm"]),
     unresponsive: gauge(
       "socle_vm_unresponsive",
-      "1 while the guest's process does not answer libvirt; its other values are then the last known.",
+      "1 while the guest's process does not answer libvirt; its other readings are then the last known, and left out once they are too old.",
       ["vm"],
     ),
   },

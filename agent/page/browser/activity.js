@@ -58,7 +58,7 @@ function drawOperation({ kind, vm, state, progress, createdAtMs, endedAtMs, step
   );
 }
 
-const ALARMING = /panicked|io_error|memory_failure|watchdog|disconnected|resync/;
+const ALARMING = /panicked|unresponsive|io_error|memory_failure|watchdog|disconnected|resync/;
 
 /** @param {HostEvent} event */
 function drawEvent({ atMs, kind, vm, state, reason, details }) {

@@ -58,7 +58,11 @@ export function drawCell(cell, { width, vms, selected, known, freeBytes, alone, 
   });
   svg.append(grid.element);
   y += grid.height + 8;
-  for (const resource of cell.resources) {
+  // There is nothing to say of huge pages where there are none.
+  const resources = cell.resources.filter(
+    ({ total, allocated, claimed }) => total > 0 || (allocated ?? 0) > 0 || claimed > 0,
+  );
+  for (const resource of resources) {
     const slices = vms
       .map((vm) => ({ key: vm.key, name: vm.name, amount: amountOf(vm, resource.resource) }))
       .filter(({ amount }) => amount > 0);
@@ -96,8 +100,10 @@ export function drawCell(cell, { width, vms, selected, known, freeBytes, alone, 
   svg.setAttribute("height", String(height));
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.querySelector(".box")?.setAttribute("height", String(height - 1));
-  const label = cell.resources.map(
-    ({ resource, available, total }) => `${resource} ${total}, ${available ?? "unknown what is"} available`,
+  const label = resources.map(({ resource, available, total }) =>
+    available === undefined
+      ? `${resource} ${total}, unknown how much is available`
+      : `${resource} ${total}, ${available} available`,
   );
   svg.setAttribute(
     "aria-label",

@@ -92,7 +92,7 @@ function drawPool(pool) {
     "svg",
     { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", class: "pool" },
     s("rect", { width: 100, height: 6, class: "track" }),
-    s("rect", { width: used * 100, height: 6, class: "part claimed" }),
+    s("rect", { width: used * 100, height: 6, class: "part others" }),
     s("rect", { width: Math.min(sold, used) * 100, height: 6, class: "part allocated" }),
   );
   return h(
@@ -129,6 +129,7 @@ function legend() {
     ["part reserved", "kept for the host"],
     ["part allocated", "allocated"],
     ["part claimed", "claimed"],
+    ["part others", "taken in a pool by other than its volumes"],
     ["part unhealthy", "unhealthy"],
     ["track", "free"],
   ];

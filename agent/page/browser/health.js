@@ -1,6 +1,6 @@
 import { byId, h, rebuild } from "./dom.js";
 import { EFFECTS } from "./header.js";
-import { sentence } from "./format.js";
+import { words } from "./format.js";
 import { ago } from "./ages.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -42,7 +42,7 @@ export function drawHealth({ host }) {
                 h(
                   "li",
                   {},
-                  h("b", {}, sentence(type)),
+                  h("b", {}, words(type)),
                   ` since `,
                   ago(sinceMs),
                   evidence === "" ? "" : `: ${evidence}`,
@@ -62,13 +62,13 @@ function drawCondition(condition) {
   return h(
     "li",
     { class: acknowledged ? `${kind} acknowledged` : kind },
-    h("b", {}, sentence(type)),
+    h("b", {}, words(type)),
     h(
       "span",
       { class: "what" },
       status === "unknown" ? "? unknown" : `${EFFECTS[effect][1]} ${EFFECTS[effect][0]}`,
     ),
-    h("span", { class: "why" }, sentence(reason), holdOf(condition)),
+    h("span", { class: "why" }, words(reason), holdOf(condition)),
     h("span", { class: "since" }, "since ", ago(sinceMs)),
     subjects.length > 0 && h("span", { class: "subjects" }, ...drawSubjects(subjects)),
     evidence !== "" && h("span", { class: "evidence" }, evidence),

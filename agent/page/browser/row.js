@@ -70,7 +70,7 @@ export class Row {
         );
       }
     }
-    setText(this.#since, isNow ? "" : `as seen ${duration(store.nowMs() - vm.atMs)} ago`);
+    setText(this.#since, isNow ? "" : `${duration(store.nowMs() - vm.atMs)} ago`);
     if (shape !== this.#shape) this.#mark.replaceChildren(seat((this.#shape = shape), 12));
     setAttribute(
       this.element,

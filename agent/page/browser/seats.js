@@ -5,7 +5,7 @@ import { s } from "./dom.js";
 /** How a VM is drawn and called; the shape says it to those who do not see colours. @param {Vm} vm */
 export function looks(vm) {
   if (!vm.known) return { shape: "unknown", word: `${vm.state}?` };
-  if (vm.unresponsive) return { shape: "unknown", word: `${vm.state}, does not answer` };
+  if (vm.unresponsive) return { shape: "unknown", word: "unresponsive" };
   if (vm.state === "running") return { shape: "running", word: "running" };
   if (vm.state === "crashed") return { shape: "crashed", word: "crashed" };
   const isFault = /ERROR|CRASHED|FAILED|WATCHDOG/.test(vm.reason);

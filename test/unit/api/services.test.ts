@@ -113,6 +113,22 @@ test("a filter takes what matches in everything that is set", async (t) => {
   assert.deepEqual(await list({ managed: "MANAGED_FILTER_MANAGED", states: ["VM_STATE_RUNNING"] }), ["a"]);
 });
 
+test("before VMs were listed nothing says when they were, and one that hangs is counted among those that run", async (t) => {
+  const { client, table } = await ask(t);
+  table.completed(0);
+  table.loseSight();
+  const never = await client.call(protos.vms.ListVms, {});
+  assert.deepEqual(never.observation, { presence: "PRESENCE_UNKNOWN", observedAt: null });
+  for (const id of ["a", "b"]) table.put(vm(id));
+  const at = { sampledAtMs: 5, sampledAtMonotonicMs: 5 };
+  table.putStats("a", { ...at, unresponsive: true, vcpus: [], nics: [], disks: [] });
+  table.completed(5);
+  const { vms } = await client.call(protos.host.GetHost, {});
+  assert.deepEqual([vms?.running, vms?.unresponsive, vms?.complete], [2, 1, true]);
+  const listed = await client.call(protos.vms.ListVms, {});
+  assert.deepEqual(listed.observation?.observedAt, { seconds: 0, nanos: 5e6 });
+});
+
 test("an etag spares a list that has not changed, and says when it has", async (t) => {
   const { client, table } = await ask(t);
   table.put(vm("a"));

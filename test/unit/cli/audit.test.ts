@@ -126,6 +126,20 @@ test("audit show filters by time, caller, VM, tenant and refusal", async (t) => 
   assert.equal((await audit(directory, "show", "--since", "yesterday")).exitCode, 2);
 });
 
+test("audit show tells what was asked for: a cordon and its reason, and which condition was acknowledged", async (t) => {
+  const directory = await folder(t);
+  const log = await AuditLog.open({ directory, clock: systemClock, log: silentLog, retentionMs: 1e12 });
+  for (const [method, told] of [
+    ["SetSchedulingState", { state: "LIFECYCLE_STATE_CORDONED", reason: "New Fans" }],
+    ["AcknowledgeCondition", { type: "MemoryUncorrected" }],
+  ] as const)
+    await log.record({ act: "call_admitted", method: `/socle.v1.HostService/${method}`, arguments: told });
+  await log.close();
+  const { stdout } = await audit(directory, "show");
+  assert.match(stdout, /SetSchedulingState .* state=cordoned reason=New Fans$/m);
+  assert.match(stdout, /AcknowledgeCondition .* type=MemoryUncorrected$/m);
+});
+
 test("audit export prints what one tenant can verify alone", async (t) => {
   const directory = await logOf(t);
   const { stdout, exitCode } = await audit(directory, "export", "--tenant", "blue");

@@ -1,10 +1,30 @@
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { checkUnit } from "../../../agent/cli/doctor/host-checks.ts";
+import { checkLibvirt, checkUnit } from "../../../agent/cli/doctor/host-checks.ts";
 import type { Finding } from "../../../agent/cli/doctor/finding.ts";
 import { folder } from "../state/folder.ts";
+
+test("doctor connects to libvirt: a socket that a dead one left is no libvirt", async (t) => {
+  const directory = await folder(t);
+  const path = join(directory, "sock");
+  const uri = `qemu:///system?socket=${path}`;
+  assert.match((await checkLibvirt(uri, undefined)).found, /not running: there is no .*sock$/);
+  const daemon = createServer().listen(path);
+  await once(daemon, "listening");
+  assert.equal((await checkLibvirt(uri, undefined)).verdict, "ok");
+  // As one that was killed leaves it.
+  await rename(path, `${path}-kept`);
+  daemon.close();
+  await once(daemon, "close");
+  await rename(`${path}-kept`, path);
+  const dead = await checkLibvirt(uri, undefined);
+  assert.equal(dead.verdict, "fail");
+  assert.match(dead.found, /not running: .*sock is there, and nobody answers at it \(ECONNREFUSED\)/);
+});
 
 test("doctor tells of an agent with rights it should not have, and of a credential that keeps it from starting", async (t) => {
   const directory = await folder(t);

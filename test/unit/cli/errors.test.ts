@@ -53,7 +53,7 @@ test("an agent older than the command is told apart from a broken one", async (c
   const socket = await fakeAgent(context, {});
   const { exitCode, stderr } = await socle(["status"], { socket });
   assert.equal(exitCode, 1);
-  assert.match(stderr, /The agent is older than this command: update it\./);
+  assert.match(stderr, /an agent that is older than it, which is to be updated, or no agent at all/);
 });
 
 test("a person's token comes from a file alone, and nothing that is none is sent", async () => {

@@ -110,6 +110,8 @@ export interface RunOptions {
   readonly socket?: string;
   readonly env?: Record<string, string>;
   readonly isTTY?: boolean;
+  /** How wide the terminal is. */
+  readonly columns?: number;
   readonly isErrTTY?: boolean;
   readonly stdin?: CliIo["stdin"];
   readonly onStdout?: (text: string) => void;
@@ -118,6 +120,7 @@ export interface RunOptions {
 /** Runs one command line and gives what it wrote. */
 export async function socle(line: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const out = collector(options.onStdout);
+  if (options.columns !== undefined) Object.assign(out.stream, { columns: options.columns });
   const err = collector();
   const exitCode = await runCli(line, {
     stdout: out.stream,

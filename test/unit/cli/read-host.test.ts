@@ -32,7 +32,7 @@ alive          true
 schedulable    false
 safe to fence  unknown
 scheduling     cordoned:  disk is swapped
-vms            2 managed, 1 unmanaged, 2 running, 1 unknown
+vms            2 managed, 1 unmanaged, 1 running, 1 unresponsive
 
 CONDITION            STATUS  EFFECT       REASON       SINCE  EVIDENCE
 LibvirtUnresponsive  true    no_schedule  ProbeFailed  2m     3 probes failed\ufffd[31m
@@ -103,6 +103,19 @@ test("version asks the agent where there is one", async (context) => {
   const alone = await socle(["version", "--json"], { socket: "/nonexistent/agent.sock" });
   assert.equal((JSON.parse(alone.stdout) as { agent: unknown }).agent, null);
   assert.equal(alone.exitCode, 0);
+});
+
+test("inventory says that what libvirt offers of KVM is not usable while guests fail on it", async (context) => {
+  const inventory: Inventory = {
+    complete: true,
+    traits: ["tcg"],
+    compatibility: { digest: "d1ge57", accelerator: "kvm", cpuModel: "kvm64" },
+  };
+  const socket = await fakeAgent(context, {
+    host: { GetHost: (_call, done) => done(null, host({ inventory })) },
+  });
+  const { stdout } = await socle(["inventory"], { socket });
+  assert.match(stdout, /^guest cpu +kvm64 \(kvm, which is not usable here now\)$/m);
 });
 
 test("inventory shows cells, pools with what they share, devices and what guests can move among", async (context) => {

@@ -37,8 +37,8 @@ test("vm ls reads all pages, filters, and says when libvirt does not answer", as
   assert.equal(
     stdout,
     `NAME    STATE              VCPUS   MEMORY      RSS  TENANT       AGE  ID
-web-1   running                2  1.5 GiB  300 MiB  blue          1d  ${vmId}
 db\ufffd[2J  paused (io_error)      2  1.5 GiB        -  (unmanaged)    -  00000000-0000-4000-8000-000000000002
+web-1   running                2  1.5 GiB  300 MiB  blue          1d  ${vmId}
 `,
   );
   assert.equal(stderr, "libvirt does not answer: these are the VMs as last seen 3m ago.\n");

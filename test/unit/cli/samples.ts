@@ -72,7 +72,7 @@ export const host = (changes: Partial<Host> = {}): Host => ({
     safeToFence: "TRUTH_UNKNOWN",
     notSchedulableBy: [],
   },
-  vms: { managed: 2, unmanaged: 1, running: 2, unknown: 1 },
+  vms: { managed: 2, unmanaged: 1, running: 2, unresponsive: 1, complete: true },
   schedulingState: "LIFECYCLE_STATE_CORDONED",
   schedulingReason: "disk is swapped",
   ...changes,

@@ -136,8 +136,9 @@ test("usage: help goes to stdout and exits 0, a mistake to stderr and exits 2", 
 
 test("the bash completion is valid bash and completes", async () => {
   const { stdout } = await socle(["completion", "bash"]);
-  const complete = async (words: readonly string[]): Promise<string[]> => {
-    const script = `${stdout}\nsocle() { echo web-1; }\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})\nCOMP_CWORD=${words.length - 1}\n_socle\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
+  const here = import.meta.filename;
+  const complete = async (words: readonly string[], agent = "echo web-1"): Promise<string[]> => {
+    const script = `${stdout}\nsocle() { ${agent}; }\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})\nCOMP_CWORD=${words.length - 1}\n_socle\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
     const { stdout: replies } = await promisify(execFile)("bash", ["-euc", script]);
     return replies.trim().split("\n");
   };
@@ -147,6 +148,30 @@ test("the bash completion is valid bash and completes", async () => {
   assert.deepEqual(await complete(["socle", "vm", "stop", "--gr"]), ["--grace"]);
   assert.deepEqual(await complete(["socle", "vm", "stop", "web-1", "--so"]), ["--socket"]);
   assert.deepEqual(await complete(["socle", "completion", "b"]), ["bash"]);
+  assert.deepEqual(await complete(["socle", "vm", "create", "--accelerator", ""]), ["kvm", "tcg"]);
+  assert.deepEqual(await complete(["socle", "vm", "ls", "--socket", here.slice(0, -3)]), [here]);
+  assert.deepEqual(await complete(["socle", "config", "check", here.slice(0, -3)]), [here]);
+  assert.deepEqual(await complete(["socle", "config", "check", "--config", here.slice(0, -3)]), [here]);
+  assert.deepEqual(
+    await complete(
+      ["socle", "health", "ack", "Mem"],
+      "printf '%s\\n' 'MemoryUncorrected  true (held until ack)' 'Thermal  false'",
+    ),
+    ["MemoryUncorrected"],
+  );
+});
+
+test("config check and show take the file as other commands do, too", async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
+  context.after(() => rm(directory, { recursive: true }));
+  const file = join(directory, "agent.yaml");
+  await writeFile(file, "metrics: { listen: 127.0.0.1:9999 }\n");
+  const checked = await socle(["config", "check", "--config", file]);
+  assert.deepEqual([checked.exitCode, checked.stdout], [0, `${file}: valid\n`]);
+  assert.match((await socle(["config", "show", "--config", file])).stdout, /127\.0\.0\.1:9999/);
+  const twice = await socle(["config", "check", file, "--config", file]);
+  assert.equal(twice.exitCode, 2);
+  assert.match(twice.stderr, /given twice/);
 });
 
 test("config check and show", async (context) => {

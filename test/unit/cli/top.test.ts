@@ -144,7 +144,7 @@ test("the busiest come first, what is not known last and never as zero; keys sor
   assert.match(whole, /node-1 {2}no_schedule {2}cordoned/);
   assert.match(whole, /cpu \[#{10}\.{6}\] 63% {3}memory \[#{12}\.{4}\] 12 GiB of 16 GiB/);
   assert.match(whole, /^busy +running +95% +1022 MiB +2 KiB +4\.8 MiB +2 +1\.5 GiB blue/m);
-  assert.match(whole, /^hung +running \(unre… +- +- +- +- /m);
+  assert.match(whole, /^hung +unresponsive +- +- +- +- /m);
   assert.match(whole, /^lost +running\? +- +- +- +- /m);
 
   terminal.stdin.write("m");

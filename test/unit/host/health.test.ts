@@ -11,13 +11,17 @@ function setUp() {
   const clock = new FakeClock();
   const at = () => ({ wallMs: clock.now(), monotonicMs: clock.monotonicMs() });
   const changes: Condition[] = [];
+  const first: string[] = [];
   const config = configSchema.parse({});
   const table = hostConditions({ config, offersKvm: () => undefined });
   const health = new Health({
     rules: table,
     flapping: { flips: config.health.flips, withinMs: config.health.flapSeconds * 1000 },
     at: at(),
-    onChange: (condition) => void changes.push(condition),
+    onChange: (condition, isFirst) => {
+      changes.push(condition);
+      if (isFirst) first.push(condition.type);
+    },
   });
   const good = { kind: "good", evidence: "fine" } as const;
   const bad = { kind: "bad", evidence: "broken" } as const;
@@ -36,7 +40,7 @@ function setUp() {
     assert.ok(found !== undefined);
     return found;
   };
-  return { clock, at, health, changes, good, bad, allGood, answer, condition };
+  return { clock, at, health, changes, first, good, bad, allGood, answer, condition };
 }
 
 test("before any probe nothing is healthy and nothing is bad", () => {
@@ -62,6 +66,37 @@ test("libvirt that does not answer three times: not schedulable, and alive all t
   const { reason, evidence, sinceMs } = condition("LibvirtUnresponsive");
   assert.deepEqual([reason, evidence, sinceMs], ["ProbeFailed", "broken", clock.now()]);
   assert.equal(changes.at(-1)?.status, "true");
+});
+
+test("what is known of a condition for the first time is told apart from a change", () => {
+  const { clock, at, health, changes, first, good, bad, allGood } = setUp();
+  allGood();
+  assert.deepEqual(
+    first,
+    changes.map(({ type }) => type),
+  );
+  const known = first.length;
+  for (const verdict of [bad, bad, bad, good, good, good]) {
+    clock.advance(60_000);
+    health.observe("LibvirtUnresponsive", "probe", verdict, at());
+  }
+  assert.deepEqual(
+    changes.slice(known).map(({ type, status }) => [type, status]),
+    [
+      ["LibvirtUnresponsive", "true"],
+      ["LibvirtUnresponsive", "false"],
+    ],
+  );
+  assert.equal(first.length, known);
+});
+
+test("that one trigger has nothing to watch is not said beside what another found", () => {
+  const { at, health, condition, good } = setUp();
+  health.observe("FilesystemReadOnly", "any", new Map([["/", good]]), at());
+  health.observe("FilesystemReadOnly", "vms", new Map(), at());
+  assert.equal(condition("FilesystemReadOnly").evidence, "fine");
+  health.observe("FilesystemReadOnly", "any", new Map(), at());
+  assert.equal(condition("FilesystemReadOnly").evidence, "this host has none");
 });
 
 test("a change is told once: not with every probe of the same", () => {

@@ -27,6 +27,7 @@ async function start(
   const clock = new FakeClock();
   const conditions: Condition[] = [];
   const warnings: unknown[] = [];
+  const schedulings: string[] = [];
   const host = new HostService({
     config: configSchema.parse({
       host: { id: configuredId ?? undefined, labels: { zone: "a" } },
@@ -42,6 +43,7 @@ async function start(
     agentVersion: "1.2.3",
     identityCommand: ["echo", "{}"],
     onConditionChange: (condition) => conditions.push(condition),
+    onSchedulingChange: ({ state, reason }) => schedulings.push(`${state} ${reason}`),
     roots: server,
     filesystems: new FilesystemProbe({
       timeoutMs: 1000,
@@ -70,7 +72,7 @@ async function start(
   };
   const condition = (type: string) =>
     host.snapshot().health.conditions.find((candidate) => candidate.type === type);
-  return { host, clock, conditions, record, warnings, until, condition };
+  return { host, clock, conditions, schedulings, record, warnings, until, condition };
 }
 
 test("without libvirt the machine is described, and what is missing is said", async (context) => {
@@ -140,7 +142,7 @@ test("a BMC that an earlier agent asked is missed, unless it is to be reached an
 });
 
 test("a claim, a cordon and a failing KVM are each told to who watches", async (context) => {
-  const { host, conditions } = await start(context);
+  const { host, conditions, schedulings } = await start(context);
   host.ledger.setFootprints([], true);
   const stop = new AbortController();
   const told: string[] = [];
@@ -153,6 +155,8 @@ test("a claim, a cordon and a failing KVM are each told to who watches", async (
   await host.setScheduling("cordoned", "moving racks");
   assert.deepEqual(host.snapshot().scheduling, { state: "cordoned", reason: "moving racks" });
   assert.equal(host.snapshot().health.schedulable, "false");
+  await host.setScheduling("cordoned", "moving racks");
+  assert.deepEqual(schedulings, ["cordoned moving racks"], "saying it again changes nothing");
   host.reports.reportKvmFailure({ vmId: "a", evidence: "paused (internal error) after 2 s" });
   const kvm = host.snapshot().health.conditions.find(({ type }) => type === "KvmUnavailable");
   assert.match(kvm?.evidence ?? "", /^VM a: paused \(internal error\) after 2 s \(.*ack KvmUnavailable\)$/);

@@ -120,6 +120,8 @@ test("what fits on no one cell is spread where that is allowed, and refused with
     ["exhausted", "cpu_dedicated", "6"],
   );
   assert.match(refused.message, /not enough cpu_dedicated on any one cell: 8 wanted, 6 available/);
+  const large = refusal(() => ledger.claim({ ...vm("b", 1), memoryBytes: 2 ** 50 }));
+  assert.match(large.message, /not enough memory: 1\.0 PiB .*wanted .*, [\d.]+ GiB .*available/);
   const { placement } = ledger.claim(vm("a", 8, dedicated));
   assert.deepEqual([placement.vcpuCpus.length, placement.cells], [8, []]);
 });

@@ -99,6 +99,20 @@ test("a guest that hangs keeps its last readings and is shown as what it is; the
   await eventually(() => table.get("b")?.stats?.unresponsive === false, { what: "it to be well" });
 });
 
+test("that a guest stops answering and that it answers again is told once each, however long it lasts", async (t) => {
+  const { libvirt, table, events, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
+  await eventually(() => table.get("b")?.stats !== undefined, { what: "readings" });
+  const told = (): unknown[] => events.map(({ kind, vmName, vmState }) => [kind, vmName, vmState]);
+  libvirt.hang("b");
+  await eventually(() => events.length > 0, { what: "it to be told" });
+  await rounds(3);
+  assert.deepEqual(told(), [["vm_unresponsive", "b", "running"]]);
+  libvirt.goOn("b");
+  await eventually(() => events.length > 1, { what: "it to be told" });
+  await rounds(3);
+  assert.deepEqual(told().slice(1), [["vm_responsive", "b", "running"]]);
+});
+
 test("where too many hang no more are asked, which is no round that read anything", async (t) => {
   const names = Array.from({ length: 14 }, (_, index) => `g${index}`);
   const { libvirt, table, rounds } = await observe(t, new FakeHypervisor([...names, "well"]));
@@ -128,7 +142,7 @@ test("who is there is known, and read in full, before a guest that hangs has hel
 test("a guest that hung before the first look is known all the same, and read in full once it answers", async (t) => {
   const hypervisor = new FakeHypervisor(["a", "b"]);
   hypervisor.stick("b");
-  const { libvirt, table } = await observe(t, hypervisor);
+  const { libvirt, table, events } = await observe(t, hypervisor);
   await eventually(() => table.complete, { what: "the list to be whole" });
   const { presence, vcpus, memoryBytes, managed, disks } = table.get("b") ?? {};
   assert.deepEqual(
@@ -136,6 +150,7 @@ test("a guest that hung before the first look is known all the same, and read in
     { presence: "present", vcpus: 3, memoryBytes: 2048 * 1024, managed: false, disks: [] },
   );
   assert.ok(!libvirt.asked.includes("XML b"), "its XML would have been waited for");
+  assert.deepEqual(events, [], "who hangs since before is in the list");
   libvirt.goOn("b");
   await eventually(() => table.get("b")?.disks.length === 1, { what: "it to be read in full" });
 });

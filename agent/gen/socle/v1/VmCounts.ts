@@ -7,6 +7,7 @@ export interface VmCounts {
   'running'?: (number);
   'unknown'?: (number);
   'complete'?: (boolean);
+  'unresponsive'?: (number);
 }
 
 export interface VmCounts__Output {
@@ -15,4 +16,5 @@ export interface VmCounts__Output {
   'running': (number);
   'unknown': (number);
   'complete': (boolean);
+  'unresponsive': (number);
 }

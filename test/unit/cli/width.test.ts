@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import { fakeAgent, socle } from "./fake-agent.ts";
+import { ago, host, operation, vm } from "./samples.ts";
+
+const evidence =
+  "hwmon0/temp1 measures 96.0 degrees, which is less than 3 below where the hardware protects itself, by its own word";
+const condition = (type: string, effect: "DEGRADED" | "EVACUATE", status: "TRUE" | "UNKNOWN" = "TRUE") =>
+  ({
+    type,
+    status: `TRUTH_${status}`,
+    effect: `EFFECT_${effect}`,
+    reason: "Hot",
+    evidence,
+    since: ago(60),
+  }) as const;
+
+function agentOf(context: TestContext): Promise<string> {
+  const conditions = [
+    condition("A", "DEGRADED", "UNKNOWN"),
+    condition("B", "DEGRADED"),
+    condition("C", "DEGRADED", "UNKNOWN"),
+    condition("D", "DEGRADED"),
+    condition("Thermal", "EVACUATE"),
+  ];
+  return fakeAgent(context, {
+    host: { GetHost: (_, done) => done(null, host({ health: { state: "EFFECT_EVACUATE", conditions } })) },
+    vms: {
+      ListVms: (_, done) =>
+        done(null, {
+          vms: [vm({ name: "a-name-of-a-vm-that-goes-on-for-longer-than-people-think" })],
+          observation: { presence: "PRESENCE_PRESENT", observedAt: ago(2) },
+        }),
+    },
+    operations: { ListOperations: (_, done) => done(null, { operations: [operation()] }) },
+    reservations: { ListReservations: (_, done) => done(null, {}) },
+  });
+}
+
+const commands = [
+  ["status"],
+  ["health"],
+  ["inventory"],
+  ["vm", "ls"],
+  ["operations", "ls"],
+  ["top", "--once"],
+];
+
+test("on a terminal nothing is wider than it, and nothing is left out of a table for that", async (context) => {
+  const socket = await agentOf(context);
+  for (const columns of [60, 80, 200])
+    for (const line of commands) {
+      const options = { socket, isTTY: true, columns, env: { NO_COLOR: "1" } };
+      const { stdout, exitCode } = await socle(line, options);
+      assert.equal(exitCode, 0);
+      for (const text of stdout.split("\n"))
+        assert.ok(Array.from(text).length <= columns, `${line.join(" ")} in ${columns}: ${text}`);
+    }
+  const { stdout } = await socle(["health"], { socket, isTTY: true, columns: 100, env: { NO_COLOR: "1" } });
+  const [, table = ""] = stdout.split("\n\n");
+  const words = table.split("\n").map((text) => text.slice(table.indexOf("EVIDENCE")).trim());
+  assert.ok(words.join(" ").includes(evidence), "it goes on below itself");
+});
+
+test("the colour of what goes on in the next line goes on with it", async (context) => {
+  const socket = await agentOf(context);
+  const { stdout } = await socle(["health"], { socket, isTTY: true, columns: 60 });
+  for (const text of stdout.split("\n")) {
+    const codes = text
+      .split("\u001b[")
+      .slice(1)
+      .map((code) => code.slice(0, code.indexOf("m")));
+    const ends = codes.filter((code) => code === "39" || code === "22");
+    assert.equal(ends.length, codes.length / 2, JSON.stringify(text));
+  }
+});
+
+test("where no terminal is nothing is cut off", async (context) => {
+  const socket = await agentOf(context);
+  for (const line of [["status"], ["health"], ["top"]])
+    assert.ok((await socle(line, { socket })).stdout.includes(evidence), line.join(" "));
+  for (const line of [["vm", "ls"], ["top"]])
+    assert.match(
+      (await socle(line, { socket })).stdout,
+      /^a-name-of-a-vm-that-goes-on-for-longer-than-people-think /m,
+    );
+});
+
+test("top shows the worst conditions, and how many more there are", async (context) => {
+  const socket = await agentOf(context);
+  const { stdout } = await socle(["top"], { socket, isTTY: true, columns: 80, env: { NO_COLOR: "1" } });
+  const notices = stdout.split("\n").filter((text) => / (true|unknown): |^and /.test(text));
+  assert.deepEqual(
+    notices.map((text) => text.split(":")[0]),
+    ["Thermal true", "B true", "D true", "and 2 more"],
+  );
+});

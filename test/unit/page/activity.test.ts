@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
+import test, { type TestContext } from "node:test";
+import { PageStage, vmOf } from "../../lab/page-stage.ts";
+
+interface State {
+  readonly events: readonly { readonly kind: string; readonly vm: string; readonly details: object }[];
+  readonly operations: readonly { readonly vm: string }[];
+}
+
+/** What a browser is told when it comes. */
+async function stateOf(context: TestContext, stage: PageStage): Promise<State> {
+  const asked = get(new URL("/page/stream", stage.url), { agent: false });
+  context.after(() => asked.destroy());
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  let heard = "";
+  for await (const chunk of response.setEncoding("utf8")) {
+    heard += String(chunk);
+    const found = /^event: state\ndata: (.*)\n\n/m.exec(heard)?.[1];
+    if (found !== undefined) return JSON.parse(found) as State;
+  }
+  throw new Error("the stream ended");
+}
+
+test("that conditions are found healthy when the agent starts does not bury what happened before", async (context) => {
+  const stage = await PageStage.start();
+  context.after(() => stage.stop());
+  stage.tell({ kind: "vm_io_error", vmName: "web" });
+  for (let count = 0; count < 60; count += 1)
+    stage.tell({
+      kind: "condition_changed",
+      details: { condition: `C${count}`, status: "false", first: "true" },
+    });
+  stage.tell({ kind: "condition_changed", details: { condition: "Thermal", status: "true", first: "true" } });
+  stage.tell({ kind: "condition_changed", details: { condition: "Thermal", status: "false" } });
+  stage.tell({ kind: "scheduling_changed", reason: "New Fans", details: { state: "cordoned" } });
+  const { events } = await stateOf(context, stage);
+  assert.deepEqual(
+    events.map(({ kind, details }) => [kind, Object.values(details).join()]),
+    [
+      ["vm_io_error", ""],
+      ["condition_changed", "Thermal,true"],
+      ["condition_changed", "Thermal,false"],
+      ["scheduling_changed", "cordoned"],
+    ],
+  );
+});
+
+test("an operation keeps the name of a VM that is gone", async (context) => {
+  const stage = await PageStage.start();
+  context.after(() => stage.stop());
+  const { id, name } = vmOf(1);
+  stage.tell({ kind: "vm_removed", vmId: id, vmName: name });
+  stage.operations = [
+    { ...operationOf(id), id: "1" },
+    { ...operationOf("never-seen"), id: "2" },
+  ];
+  const { operations } = await stateOf(context, stage);
+  assert.deepEqual(
+    operations.map(({ vm }) => vm),
+    [name, "never-seen"],
+  );
+});
+
+const operationOf = (vmId: string): PageStage["operations"][number] => ({
+  id: "",
+  requestId: "r",
+  kind: "DELETE_VM",
+  intent: undefined,
+  vmId,
+  caller: "unix:0",
+  state: "succeeded",
+  progress: 1,
+  steps: [],
+  createdAtMs: 1000,
+  endedAtMs: 2000,
+  result: {},
+});
+
+test("names of the code are shown as words, and what somebody wrote as he wrote it", async () => {
+  // The browser's files are checked by a project of their own.
+  const path: string = "../../../agent/page/browser/format.js";
+  const { words } = (await import(path)) as { words: (name: string) => string };
+  assert.deepEqual(
+    ["GuestFailedOnKvm", "ProbeFailed", "IO_ERROR", "vm_io_error", "New Fans in Rack B"].map(words),
+    ["guest failed on kvm", "probe failed", "io error", "vm io error", "New Fans in Rack B"],
+  );
+});
