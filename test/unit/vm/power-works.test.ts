@@ -6,6 +6,7 @@ import type { Step } from "../../../agent/state/operations.ts";
 import { Domains } from "../../../agent/vm/domains.ts";
 import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
 import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
+import { Networks } from "../../../agent/vm/networks.ts";
 import { startWork } from "../../../agent/vm/power-works.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
@@ -60,7 +61,12 @@ async function start(
             signal?.addEventListener("abort", () => reject(new Error("aborted"))),
           ),
   };
-  const guard = { check: (_pool: unknown, { name }: Image, base?: string) => check(name, base) };
+  const guard = {
+    check: async (_pool: unknown, { name }: Image, base?: string) => {
+      await check(name, base);
+      return [];
+    },
+  };
   const table = new VmTable();
   const seen = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
   const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
@@ -70,6 +76,7 @@ async function start(
   const context = {
     domains: new Domains(calls, clock),
     volumes: new Volumes(calls, clock, guard),
+    networks: new Networks(calls),
     keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
     attest: () => ({ text: "{}", signature: "" }),
     table,
