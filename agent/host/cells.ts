@@ -34,6 +34,8 @@ export function assembleCells(sources: {
   }
   const topology = topologyOf(sources);
   const reasons: string[] = [];
+  if (sources.nodes.kind === "failed")
+    reasons.push(`NUMA cells are as libvirt told them: ${sources.nodes.reason}`);
   const cells = ids.flatMap((id): NumaCell[] => {
     const node = nodes?.find((other) => other.id === id);
     const told = fromLibvirt.find((other) => other.id === id);

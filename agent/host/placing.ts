@@ -31,8 +31,8 @@ interface Wanted {
 }
 
 /**
- * Where a VM goes: the first cell that has all it needs. One that insists on no cell may be spread over several when none
- * has all of it; one that asks for nothing particular is bound to none. Throws `exhausted` NO_CAPACITY that names the
+ * Where a VM goes: the first cell that has all it needs, its devices too where there is one. One that insists on no cell
+ * may be spread over several when none has all of it; one that asks for nothing particular is bound to none. Throws `exhausted` NO_CAPACITY that names the
  * dimension, `invalid` NO_SUCH_DEVICE.
  */
 export function findPlace(room: Room, size: VmSize, wish: PlacementWish): Placement {
@@ -41,7 +41,11 @@ export function findPlace(room: Room, size: VmSize, wish: PlacementWish): Placem
   const candidates = room.cells.filter(({ id }) => wish.cell === undefined || id === wish.cell);
   const isStrict = wish.cellPolicy === "strict";
   const wantsOne = isStrict || wish.dedicatedCpus || wish.pageSizeBytes !== PLAIN_PAGE_BYTES;
-  const one = wantsOne ? candidates.find((cell) => fits(cell, wanted)) : undefined;
+  const fitting = wantsOne || wish.devices.length > 0 ? candidates.filter((cell) => fits(cell, wanted)) : [];
+  const near = fitting.find(
+    ({ id }) => pickDevices(room, { ...wish, cellPolicy: "strict" }, id) !== undefined,
+  );
+  const one = near ?? (wantsOne ? fitting[0] : undefined);
   if (one !== undefined) return placed(wanted, [one], true);
   const all = sum(candidates);
   const short = resourceNames.find((name) => wanted.amounts[name] > 0 && wanted.amounts[name] > all[name]);

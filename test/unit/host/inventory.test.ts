@@ -155,6 +155,15 @@ test("sysfs away: libvirt's cells, without its plain pages", async () => {
     siblings: [[0], [1]],
     caches: [],
   });
+  const { complete, incompleteReasons } = assembleInventory(
+    await sources({ nodes: unreadable }),
+    emptyInventory,
+    1,
+  );
+  assert.deepEqual(
+    [complete, incompleteReasons[0]],
+    [false, "NUMA cells are as libvirt told them: timed out"],
+  );
 });
 
 test("a cell of which nothing tells the memory is left out, not shown as empty", async () => {

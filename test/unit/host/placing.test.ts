@@ -307,6 +307,20 @@ test("an alias of a kind gives those that are free, near to the VM, as many as i
   assert.match(refusal(() => ledger.claim(vm("c", 1, { devices: ["a100"] }))).message, /a100 is not free/);
 });
 
+test("a VM goes to the cell of its devices where there is room, and where there is none its CPUs stay together", () => {
+  const { ledger } = ledgerOf();
+  ledger.setDevices([
+    device("0000:81:00.0", { cell: 1 }),
+    device("0000:82:00.0", { iommuGroup: 2, cell: 1 }),
+    device("0000:83:00.0", { iommuGroup: 3, cell: 1 }),
+  ]);
+  const cellsOf = (holder: string, vcpus: number, wish: Partial<PlacementWish>) =>
+    ledger.claim(vm(holder, vcpus, wish)).placement.cells;
+  assert.deepEqual(cellsOf("a", 6, { ...dedicated, devices: ["0000:81:00.0"] }), [1]);
+  assert.deepEqual(cellsOf("b", 2, { ...dedicated, devices: ["0000:82:00.0"] }), [0], "cell 1 has none left");
+  assert.deepEqual(cellsOf("c", 1, { devices: ["0000:83:00.0"] }), [1], "also where it shares its CPUs");
+});
+
 test("a device goes to one VM alone, by its address or its alias", () => {
   const { ledger } = ledgerOf();
   ledger.setDevices([
