@@ -61,6 +61,12 @@ export interface PoolDetails {
   readonly availableBytes: number;
 }
 
+/** What a volume may grow to, and what it takes of its pool now. */
+export interface VolumeBytes {
+  readonly capacityBytes: number;
+  readonly takenBytes: number;
+}
+
 /** How long an answer is waited for, all calls that it takes together. */
 export interface Patience {
   readonly signal: AbortSignal;
@@ -184,10 +190,11 @@ export class LibvirtFacts {
     });
   }
 
-  /** What it may grow to. libvirt looks at the volume itself for that. */
-  volumeBytes(vol: StorageVol, patience: Patience): Promise<Reading<number>> {
+  /** libvirt looks at the volume itself for that. */
+  volumeBytes(vol: StorageVol, patience: Patience): Promise<Reading<VolumeBytes>> {
     return this.#ask(patience, async (options) => {
-      return (await this.#libvirt.call(storageVolGetInfo, { vol }, options)).capacity;
+      const { capacity, allocation } = await this.#libvirt.call(storageVolGetInfo, { vol }, options);
+      return { capacityBytes: capacity, takenBytes: allocation };
     });
   }
 

@@ -1,6 +1,12 @@
 import type { FilesystemSpace } from "../hardware/filesystem.ts";
 import type { Reading } from "../hardware/reading.ts";
-import { OF_LIBVIRT, type LibvirtFacts, type Patience, type PoolFacts } from "./libvirt-facts.ts";
+import {
+  OF_LIBVIRT,
+  type LibvirtFacts,
+  type Patience,
+  type PoolFacts,
+  type VolumeBytes,
+} from "./libvirt-facts.ts";
 import type { VolumeCapacities } from "./storage-ledger.ts";
 
 /** The volumes of all pools together take no more of a round. */
@@ -21,7 +27,7 @@ export class VolumeSizes {
   readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeBytes">;
   readonly #monotonicMs: () => number;
   /** By pool and volume, those asked last at the end: its size, or why it was never told. */
-  #pools = new Map<string, Map<string, number | string>>();
+  #pools = new Map<string, Map<string, VolumeBytes | string>>();
   readonly #restUntilMs = new Map<string, number>();
 
   constructor(
@@ -43,7 +49,7 @@ export class VolumeSizes {
     const before = this.#pools;
     this.#pools = new Map();
     for (const [index, { name, details }] of pools.entries()) {
-      const known = before.get(name) ?? new Map<string, number | string>();
+      const known = before.get(name) ?? new Map<string, VolumeBytes | string>();
       this.#pools.set(name, known);
       if (details.kind !== "read" || !details.value.active) continue;
       const space = spaces.get(details.value.path ?? "");
@@ -59,7 +65,7 @@ export class VolumeSizes {
 
   async #read(
     pool: string,
-    known: Map<string, number | string>,
+    known: Map<string, VolumeBytes | string>,
     patience: Patience,
     untilMs: number,
   ): Promise<Reading<VolumeCapacities>> {
@@ -95,11 +101,15 @@ export class VolumeSizes {
     }
     const unreadable = [...known].filter(([, found]) => typeof found === "string");
     const [first] = unreadable;
-    const bytes = new Map(
-      [...known].flatMap(([name, found]) => (typeof found === "number" ? [[name, found]] : [])),
-    );
-    if (first === undefined) return { kind: "read", value: { bytes } };
+    const bytes = new Map<string, number>();
+    let takenBytes = 0;
+    for (const [name, found] of known) {
+      if (typeof found === "string") continue;
+      bytes.set(name, found.capacityBytes);
+      takenBytes += found.takenBytes;
+    }
+    if (first === undefined) return { kind: "read", value: { bytes, takenBytes } };
     const missing = `${unreadable.length} cannot be read, the first is ${first.join(": ")}`;
-    return { kind: "read", value: { bytes, missing } };
+    return { kind: "read", value: { bytes, takenBytes, missing } };
   }
 }
