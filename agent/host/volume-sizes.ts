@@ -99,17 +99,20 @@ export class VolumeSizes {
       const reason = `${known.size} of ${volumes.size} were read so far`;
       return { kind: "failed", reason, code: MORE_TO_READ };
     }
-    const unreadable = [...known].filter(([, found]) => typeof found === "string");
-    const [first] = unreadable;
+    const unreadable: string[] = [];
     const bytes = new Map<string, number>();
     let takenBytes = 0;
     for (const [name, found] of known) {
-      if (typeof found === "string") continue;
+      if (typeof found === "string") {
+        unreadable.push(`${name}: ${found}`);
+        continue;
+      }
       bytes.set(name, found.capacityBytes);
       takenBytes += found.takenBytes;
     }
+    const [first] = unreadable;
     if (first === undefined) return { kind: "read", value: { bytes, takenBytes } };
-    const missing = `${unreadable.length} cannot be read, the first is ${first.join(": ")}`;
+    const missing = `${unreadable.length} cannot be read, the first is ${first}`;
     return { kind: "read", value: { bytes, takenBytes, missing } };
   }
 }
