@@ -175,7 +175,6 @@ function etagOf({ identity, inventory, capacity, health, scheduling }: HostSnaps
         observedAtMs: undefined,
         allocatedBytes: steps(pool.allocatedBytes),
         availableBytes: steps(pool.availableBytes),
-        takenBytes: steps(pool.takenBytes),
       })),
     },
     capacity: { ...capacity, generation: undefined },

@@ -64,7 +64,7 @@ export const configSchema = z.strictObject({
         .max(64)
         .default(1)
         .describe(
-          "Bytes that the volumes of a storage pool may grow to, per byte of it that others do not use; a new disk beyond that is refused.",
+          "Bytes that the volumes of a storage pool may grow to, per byte of it; a new disk beyond that is refused.",
         ),
     })
     .prefault({}),

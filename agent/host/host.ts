@@ -105,8 +105,6 @@ export interface StoragePool {
   readonly availableBytes?: number;
   /** What its volumes may grow to, all together; absent where it could not be read. */
   readonly provisionedBytes?: number;
-  /** What its volumes take of it now, all together; absent as above. */
-  readonly takenBytes?: number;
   readonly path?: string;
   /** Pools with the same one, on whatever host, are the same storage: it counts once. Absent: alone of its kind. */
   readonly sharedId?: string;

@@ -26,7 +26,7 @@ export function lasting(inventory: HostInventory): string {
     pages: cell.pages.map(({ sizeBytes, total }) => ({ sizeBytes, total })),
   }));
   const storagePools = inventory.storagePools.map(
-    ({ allocatedBytes: _, availableBytes: __, takenBytes: ___, observedAtMs: ____, ...pool }) => pool,
+    ({ allocatedBytes: _, availableBytes: __, observedAtMs: ___, ...pool }) => pool,
   );
   return JSON.stringify({ ...inventory, cells, storagePools });
 }
@@ -200,7 +200,7 @@ function assemblePools(
         // libvirt's own sizes are as of the pool's last refresh; the filesystem's are of now.
         ...(active && (space === undefined ? told : sizesOf(space))),
         ...(volumes?.kind === "read" && missing === undefined
-          ? { provisionedBytes: sum(volumes.value.bytes.values()), takenBytes: volumes.value.takenBytes }
+          ? { provisionedBytes: sum(volumes.value.bytes.values()) }
           : {}),
       },
     ];

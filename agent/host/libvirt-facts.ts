@@ -61,12 +61,6 @@ export interface PoolDetails {
   readonly availableBytes: number;
 }
 
-/** What a volume may grow to, and what it takes of its pool now. */
-export interface VolumeBytes {
-  readonly capacityBytes: number;
-  readonly takenBytes: number;
-}
-
 /** How long an answer is waited for, all calls that it takes together. */
 export interface Patience {
   readonly signal: AbortSignal;
@@ -190,11 +184,10 @@ export class LibvirtFacts {
     });
   }
 
-  /** libvirt looks at the volume itself for that. */
-  volumeBytes(vol: StorageVol, patience: Patience): Promise<Reading<VolumeBytes>> {
+  /** What it may grow to. libvirt looks at the volume itself for that. */
+  volumeBytes(vol: StorageVol, patience: Patience): Promise<Reading<number>> {
     return this.#ask(patience, async (options) => {
-      const { capacity, allocation } = await this.#libvirt.call(storageVolGetInfo, { vol }, options);
-      return { capacityBytes: capacity, takenBytes: allocation };
+      return (await this.#libvirt.call(storageVolGetInfo, { vol }, options)).capacity;
     });
   }
 

@@ -15,8 +15,6 @@ export interface NewVolume extends VolumeName {
 /** What the volumes of a pool may grow to. */
 export interface VolumeCapacities {
   readonly bytes: ReadonlyMap<string, number>;
-  /** What they take of their pool now, all together. */
-  readonly takenBytes: number;
   /** Why it is not all of them: what libvirt lists and cannot open. No guest can, either, so it counts as nothing. */
   readonly missing?: string;
 }
@@ -45,7 +43,6 @@ interface Promised extends NewVolume {
 export class StorageLedger {
   readonly #promised = new Map<string, Promised>();
   readonly #volumes = new Map<string, Map<string, number>>();
-  readonly #takenBytes = new Map<string, number>();
   /** Volumes that were deleted, and when, on the monotonic clock: a look that began before may still tell of them. */
   readonly #deleted = new Map<string, VolumeName & { readonly atMs: number }>();
   #pools: StorageLook["pools"] | undefined;
@@ -54,16 +51,10 @@ export class StorageLedger {
   see({ pools, volumes, startedAtMs }: StorageLook): void {
     this.#pools = pools;
     this.#unread = new Map();
-    for (const name of this.#volumes.keys()) {
-      if (pools.has(name)) continue;
-      this.#volumes.delete(name);
-      this.#takenBytes.delete(name);
-    }
+    for (const name of this.#volumes.keys()) if (!pools.has(name)) this.#volumes.delete(name);
     for (const [name, found] of volumes) {
-      if (found.kind === "read") {
-        this.#volumes.set(name, new Map(found.value.bytes));
-        this.#takenBytes.set(name, found.value.takenBytes);
-      } else this.#unread.set(name, found.reason);
+      if (found.kind === "read") this.#volumes.set(name, new Map(found.value.bytes));
+      else this.#unread.set(name, found.reason);
     }
     for (const [key, { pool, endedAtMs = Infinity }] of this.#promised)
       if (endedAtMs < startedAtMs && (!pools.has(pool) || volumes.get(pool)?.kind === "read"))
@@ -120,12 +111,11 @@ export class StorageLedger {
     const names = this.#sameStorage(pool);
     const promised = this.#promisedBy(names);
     const wanted = sum(volumes.filter((volume) => names.has(volume.pool)));
-    const usable = this.#usable(names, capacityBytes, pool.availableBytes);
-    const free = Math.floor(usable * thinRatio) - promised;
+    const free = Math.floor(capacityBytes * thinRatio) - promised;
     if (wanted <= free) return;
     const message =
       `not enough storage in pool ${name}: ${wanted} bytes wanted, ${free} available (${promised} are promised of ` +
-      `${usable} that others do not use, sold ${thinRatio} times: host.storageOvercommitRatio); choose another pool or host, or smaller disks`;
+      `${capacityBytes}, sold ${thinRatio} times: host.storageOvercommitRatio); choose another pool or host, or smaller disks`;
     const metadata = { dimension: "storage", pool: name, wanted: String(wanted), free_storage: String(free) };
     throw new SocleError("exhausted", "NO_CAPACITY", message, { details: { metadata } });
   }
@@ -140,13 +130,6 @@ export class StorageLedger {
       if (sharedId !== undefined && pool?.sharedId === sharedId && pool.capacityBytes === capacityBytes)
         names.add(other);
     return names;
-  }
-
-  /** What of a storage others than its volumes do not use: what is free, and what the volumes have of it. */
-  #usable(pools: ReadonlySet<string>, capacityBytes: number, availableBytes = capacityBytes): number {
-    let bytes = availableBytes;
-    for (const pool of pools) bytes += this.#takenBytes.get(pool) ?? 0;
-    return Math.min(capacityBytes, bytes);
   }
 
   #promisedBy(pools: ReadonlySet<string>): number {

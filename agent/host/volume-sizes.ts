@@ -1,12 +1,6 @@
 import type { FilesystemSpace } from "../hardware/filesystem.ts";
 import type { Reading } from "../hardware/reading.ts";
-import {
-  OF_LIBVIRT,
-  type LibvirtFacts,
-  type Patience,
-  type PoolFacts,
-  type VolumeBytes,
-} from "./libvirt-facts.ts";
+import { OF_LIBVIRT, type LibvirtFacts, type Patience, type PoolFacts } from "./libvirt-facts.ts";
 import type { VolumeCapacities } from "./storage-ledger.ts";
 
 /** The volumes of all pools together take no more of a round. */
@@ -27,7 +21,7 @@ export class VolumeSizes {
   readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeBytes">;
   readonly #monotonicMs: () => number;
   /** By pool and volume, those asked last at the end: its size, or why it was never told. */
-  #pools = new Map<string, Map<string, VolumeBytes | string>>();
+  #pools = new Map<string, Map<string, number | string>>();
   readonly #restUntilMs = new Map<string, number>();
 
   constructor(
@@ -49,7 +43,7 @@ export class VolumeSizes {
     const before = this.#pools;
     this.#pools = new Map();
     for (const [index, { name, details }] of pools.entries()) {
-      const known = before.get(name) ?? new Map<string, VolumeBytes | string>();
+      const known = before.get(name) ?? new Map<string, number | string>();
       this.#pools.set(name, known);
       if (details.kind !== "read" || !details.value.active) continue;
       const space = spaces.get(details.value.path ?? "");
@@ -65,7 +59,7 @@ export class VolumeSizes {
 
   async #read(
     pool: string,
-    known: Map<string, VolumeBytes | string>,
+    known: Map<string, number | string>,
     patience: Patience,
     untilMs: number,
   ): Promise<Reading<VolumeCapacities>> {
@@ -99,20 +93,13 @@ export class VolumeSizes {
       const reason = `${known.size} of ${volumes.size} were read so far`;
       return { kind: "failed", reason, code: MORE_TO_READ };
     }
-    const unreadable: string[] = [];
-    const bytes = new Map<string, number>();
-    let takenBytes = 0;
-    for (const [name, found] of known) {
-      if (typeof found === "string") {
-        unreadable.push(`${name}: ${found}`);
-        continue;
-      }
-      bytes.set(name, found.capacityBytes);
-      takenBytes += found.takenBytes;
-    }
+    const unreadable = [...known].filter(([, found]) => typeof found === "string");
     const [first] = unreadable;
-    if (first === undefined) return { kind: "read", value: { bytes, takenBytes } };
-    const missing = `${unreadable.length} cannot be read, the first is ${first}`;
-    return { kind: "read", value: { bytes, takenBytes, missing } };
+    const bytes = new Map(
+      [...known].flatMap(([name, found]) => (typeof found === "number" ? [[name, found]] : [])),
+    );
+    if (first === undefined) return { kind: "read", value: { bytes } };
+    const missing = `${unreadable.length} cannot be read, the first is ${first.join(": ")}`;
+    return { kind: "read", value: { bytes, missing } };
   }
 }

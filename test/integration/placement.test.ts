@@ -171,8 +171,8 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
         },
         { what: "the pool to be read" },
       );
-    const { availableBytes, thinRatio } = await poolIsRead();
-    assert.ok(availableBytes !== undefined && thinRatio === 1);
+    const { capacityBytes, thinRatio } = await poolIsRead();
+    assert.ok(capacityBytes !== undefined && thinRatio === 1);
     const withDisk = (name: string, bytes: number, more: More = {}): Promise<Operation__Output> => {
       const data = { name: "data", newVolume: { pool: "images", capacityBytes: bytes } };
       return create(name, null, { spec: bootSector(name, { disks: [data] }), ...more });
@@ -184,7 +184,7 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
         ["NO_CAPACITY", "storage", "images"],
       );
     }
-    const most = Math.floor(availableBytes * 0.6);
+    const most = Math.floor(capacityBytes * 0.6);
     const both = await Promise.allSettled([withDisk("disk-a", most), withDisk("disk-b", most)]);
     const refusals = both.flatMap((each) => (each.status === "rejected" ? [toSocleError(each.reason)] : []));
     assert.deepEqual(

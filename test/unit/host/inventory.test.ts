@@ -185,7 +185,7 @@ test("a cell of which nothing tells the memory is left out, not shown as empty",
 /** Volumes of these sizes. */
 function holding(...sizes: readonly number[]): Reading<VolumeCapacities> {
   const bytes = new Map(sizes.map((each, index) => [`volume-${index}`, each]));
-  return { kind: "read", value: { bytes, takenBytes: 700 } };
+  return { kind: "read", value: { bytes } };
 }
 
 test("pools: the filesystem's word on space, absent sizes where inactive, unknown where unreadable", async () => {
@@ -209,7 +209,6 @@ test("pools: the filesystem's word on space, absent sizes where inactive, unknow
     allocatedBytes: 900,
     availableBytes: 50,
     provisionedBytes: 5000,
-    takenBytes: 700,
   });
   const inactive = first.storagePools[1] ?? {};
   assert.deepEqual(["capacityBytes" in inactive, "provisionedBytes" in inactive], [false, false]);
@@ -243,7 +242,7 @@ test("a pool whose volumes cannot be read is there without what was sold of it, 
 
   const some: Reading<VolumeCapacities> = {
     kind: "read",
-    value: { bytes: new Map(), takenBytes: 0, missing: "1 is broken" },
+    value: { bytes: new Map(), missing: "1 is broken" },
   };
   const partly = { pools, volumes: new Map([["a", some]]) };
   const told = assembleInventory(await sources(partly), emptyInventory, 1);

@@ -71,7 +71,7 @@ test("a VM whose disks do not fit gets no CPU either, and what a VM gives back i
   const pool = { name: "images", type: "dir", active: true, presence: "present", observedAtMs: 0 } as const;
   ledger.setStorage({
     pools: new Map([["images", { ...pool, capacityBytes: 10 * GIB }]]),
-    volumes: new Map([["images", { kind: "read", value: { bytes: new Map(), takenBytes: 0 } }]]),
+    volumes: new Map([["images", { kind: "read", value: { bytes: new Map() } }]]),
     startedAtMs: 0,
   });
   const withDisk = (holder: string): ClaimRequest => ({

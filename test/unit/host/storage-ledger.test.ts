@@ -19,23 +19,14 @@ const disk = (gib: number, { of = "images", volume = "disk" } = {}): NewVolume[]
 type Volumes = Readonly<Record<string, number>> | string;
 
 /** Volumes in GiB by pool, or why they could not be read. */
-function look(
-  ledger: StorageLedger,
-  pools: readonly StoragePool[],
-  of: Record<string, Volumes>,
-  atMs = 0,
-  takenGib = 0,
-) {
+function look(ledger: StorageLedger, pools: readonly StoragePool[], of: Record<string, Volumes>, atMs = 0) {
   const read = ([name, found]: [string, Volumes]): [string, Reading<VolumeCapacities>] => [
     name,
     typeof found === "string"
       ? { kind: "failed", reason: found }
       : {
           kind: "read",
-          value: {
-            bytes: new Map(Object.entries(found).map(([volume, gib]) => [volume, gib * GIB])),
-            takenBytes: takenGib * GIB,
-          },
+          value: { bytes: new Map(Object.entries(found).map(([volume, gib]) => [volume, gib * GIB])) },
         },
   ];
   ledger.see({
@@ -194,21 +185,4 @@ test("a look that began before a volume was deleted does not bring it back", () 
   // Somebody made one of that name again, which a look that began later has seen.
   look(ledger, [pool("images")], { images: { disk: 90 } }, 60);
   assert.equal(isFull(ledger, 11), true);
-});
-
-test("what others than the volumes of a storage use of it is not sold", () => {
-  const ledger = new StorageLedger();
-  // Of 100 GiB, 30 are free and the volumes take 10: others have 60, and of the 40 left 25 are promised.
-  const images = pool("images", { availableBytes: 30 * GIB });
-  look(ledger, [images], { images: { web: 25 } }, 0, 10);
-  assert.deepEqual([isFull(ledger, 15), isFull(ledger, 16)], [false, true]);
-  // Growing changes nothing: the volume was promised what it takes.
-  look(ledger, [pool("images", { availableBytes: 15 * GIB })], { images: { web: 25 } }, 1, 25);
-  assert.deepEqual([isFull(ledger, 15), isFull(ledger, 16)], [false, true]);
-  look(ledger, [{ ...images, thinRatio: 2 }], { images: { web: 25 } }, 2, 10);
-  assert.deepEqual([isFull(ledger, 55), isFull(ledger, 56)], [false, true]);
-  // Pools of one storage have its free bytes together.
-  const twin = { ...images, name: "twin", sharedId: "local:1" };
-  look(ledger, [{ ...images, sharedId: "local:1" }, twin], { images: { web: 5 }, twin: { db: 5 } }, 3, 5);
-  assert.deepEqual([isFull(ledger, 30), isFull(ledger, 31)], [false, true]);
 });

@@ -22,9 +22,9 @@ function pool(name: string, active = true): PoolFacts {
 }
 
 /** A libvirt that has volumes, by name and size, and takes some time for each; and what it was asked. */
-function libvirt(volumes: Readonly<Record<string, number | Reading<never>>>, eachMs = 1) {
+function libvirt(volumes: Readonly<Record<string, number | Reading<number>>>, eachMs = 1) {
   let nowMs = 0;
-  let held: Readonly<Record<string, number | Reading<never>>> = volumes;
+  let held: Readonly<Record<string, number | Reading<number>>> = volumes;
   const asked: string[] = [];
   const sizes = new VolumeSizes(
     {
@@ -36,11 +36,7 @@ function libvirt(volumes: Readonly<Record<string, number | Reading<never>>>, eac
         asked.push(name);
         nowMs += eachMs;
         const size = held[name] ?? failed("gone", "not_found");
-        return Promise.resolve(
-          typeof size === "number"
-            ? { kind: "read", value: { capacityBytes: size, takenBytes: size / 10 } }
-            : size,
-        );
+        return Promise.resolve(typeof size === "number" ? { kind: "read", value: size } : size);
       },
     },
     () => nowMs,

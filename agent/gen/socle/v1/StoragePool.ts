@@ -14,12 +14,10 @@ export interface StoragePool {
   'sharedId'?: (string);
   'thinRatio'?: (number | string);
   'provisionedBytes'?: (number | string | Long);
-  'takenBytes'?: (number | string | Long);
   '_capacityBytes'?: "capacityBytes";
   '_allocatedBytes'?: "allocatedBytes";
   '_availableBytes'?: "availableBytes";
   '_provisionedBytes'?: "provisionedBytes";
-  '_takenBytes'?: "takenBytes";
 }
 
 export interface StoragePool__Output {
@@ -33,10 +31,8 @@ export interface StoragePool__Output {
   'sharedId': (string);
   'thinRatio': (number);
   'provisionedBytes'?: (number);
-  'takenBytes'?: (number);
   '_capacityBytes'?: "capacityBytes";
   '_allocatedBytes'?: "allocatedBytes";
   '_availableBytes'?: "availableBytes";
   '_provisionedBytes'?: "provisionedBytes";
-  '_takenBytes'?: "takenBytes";
 }
