@@ -1,7 +1,6 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { Operation } from "../state/operation.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
-import { vmOfVolume } from "../vm/volume-names.ts";
 import type { Doors } from "./doors.ts";
 import type { Caller } from "./identity.ts";
 
@@ -13,8 +12,8 @@ export function doorsOf(doors: Doors): (caller: Caller) => Reachable {
 }
 
 /**
- * What is another's is as if it were not there. A new VM is the tenant's, and takes no disk that was made for a VM of
- * another, or for one that is gone: whose that was is not known any more.
+ * What is another's is as if it were not there. A new VM is the tenant's, and so must be what it writes to: which volumes
+ * it may have, vm/volume-users.ts says.
  */
 function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
   const { vmView, vms, operations } = doors;
@@ -56,8 +55,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     vms: {
       create: async (request, by) => {
         requireTenant(request.spec["tenant"], tenant);
-        requireOwnVolumes(request.spec, view);
-        return await vms.create({ ...request, spec: { ...request.spec, tenant } }, by);
+        return await vms.create({ ...request, spec: { ...request.spec, tenant }, tenantOnly: true }, by);
       },
       start: async (request, by) => await vms.start(requireOwn(request), by),
       stop: async (request, by) => await vms.stop(requireOwn(request), by),
@@ -81,21 +79,6 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
 function requireTenant(asked: unknown, tenant: string): void {
   if (asked === undefined || asked === "" || asked === tenant) return;
   throw new SocleError("denied", "TENANT_DENIED", `your certificate is for the tenant ${tenant} alone`);
-}
-
-/** Volumes that were made for VMs of others. */
-function requireOwnVolumes(spec: Readonly<Record<string, unknown>>, view: VmView): void {
-  for (const text of textsIn([spec["disks"], spec["kernelBoot"]])) {
-    const vmId = vmOfVolume(text);
-    if (vmId === undefined || view.get(vmId) !== undefined) continue;
-    throw new SocleError("denied", "VOLUME_DENIED", `the volume ${text} was made for a VM that is not yours`);
-  }
-}
-
-function* textsIn(value: unknown): Generator<string, void, undefined> {
-  if (typeof value === "string") yield value;
-  else if (typeof value === "object" && value !== null)
-    for (const part of Object.values(value)) yield* textsIn(part);
 }
 
 /** A page of those that are one's own, out of as many pages of all as that takes. */

@@ -78,7 +78,10 @@ export function addVm(program: Cli, bind: Bind): void {
         duration("--grace"),
       ),
     )
-    .option("--force", "Pull the plug if it does not stop in time; with --grace 0 at once.")
+    .option(
+      "--force",
+      "Pull the plug if it does not stop in time (10 s for a guest that is paused or unresponsive, where --grace does not say); with --grace 0 at once.",
+    )
     .action(bind(async () => (await changes()).stopVm));
   change("reboot", "Ask the guest to reboot.")
     .option("--force", "Reset it instead of asking.")

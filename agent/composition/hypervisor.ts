@@ -13,6 +13,7 @@ import { GuestKeys } from "../vm/guest-keys.ts";
 import { keyWatch } from "../vm/key-watch.ts";
 import { KeyWrap } from "../vm/key-wrap.ts";
 import { KvmProbe } from "../vm/kvm-probe.ts";
+import { Networks } from "../vm/networks.ts";
 import { Observer } from "../vm/observer.ts";
 import { Settler } from "../vm/settler.ts";
 import { VmTable } from "../vm/vm-table.ts";
@@ -59,6 +60,7 @@ export function buildHypervisor(
   const vms = new Vms({
     domains: new Domains(libvirt, clock, host.reports),
     volumes: new Volumes(libvirt, clock),
+    networks: new Networks(libvirt),
     keys: new GuestKeys(libvirt, clock, wrap),
     attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: record.hostId ?? "", ...rest }),
     table,

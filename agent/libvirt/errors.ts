@@ -126,7 +126,9 @@ const errnos: Readonly<Record<number, readonly [ErrorKind, string]>> = {
 export function libvirtError(error: RemoteError, procedure: string): SocleError {
   const known = (error.code === SYSTEM_ERROR ? errnos[error.int1] : undefined) ?? codes[error.code];
   const [kind, name] = known ?? ["internal", `ERROR_${error.code}`];
-  const message = `libvirt answered ${procedure} with: ${error.message ?? `error ${error.code}`}`;
+  // QEMU's words come as it printed them, over several lines.
+  const said = (error.message ?? `error ${error.code}`).trim().replaceAll(/\s*\n\s*/g, " ");
+  const message = `libvirt answered ${procedure} with: ${said}`;
   const metadata = { libvirtCode: String(error.code), libvirtDomain: String(error.domain), procedure };
   return new SocleError(kind, `LIBVIRT_${name}`, message, { details: { metadata } });
 }

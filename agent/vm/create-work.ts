@@ -4,11 +4,12 @@ import { domainDocument, specDigest } from "./domain-document.ts";
 import { isActive } from "./domains.ts";
 import { diskPart, keyedParts, secretUuid, type SealedKeys } from "./guest-keys.ts";
 import type { VmState } from "./vm.ts";
-import type { DiskSpec, VmSpec } from "./spec.ts";
+import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
 import { checkVolumes, restoreKeys } from "./power-works.ts";
 import type { ResolvedVolume, VolumeToMake } from "./volumes.ts";
 import { volumeName } from "./volume-names.ts";
-import { isUndecided, outcomeUnknown, ownVolumes, seen, SEEN_WITHIN_MS } from "./work.ts";
+import { lookAt, requireUsable, usersNow, volumeKey, type Looked } from "./volume-users.ts";
+import { isUndecided, outcomeUnknown, ownVolumes, seen, SEEN_WITHIN_MS, volumesNamedBy } from "./work.ts";
 import type { IntentOf, Work, WorkContext, WorkRun } from "./work.ts";
 
 /** How long libvirt's refusals to remove what was made are taken for passing ones. */
@@ -19,6 +20,8 @@ const INSIST_EVERY_MS = 1000;
 const CLAIM = "claim volumes";
 const KEYS = "keys";
 const DEFINE = "define";
+
+type Image = Pick<ResolvedVolume, "path" | "format">;
 
 interface Boot {
   readonly kernelPath?: string;
@@ -35,26 +38,36 @@ interface Making {
   readonly made: Set<string>;
 }
 
-/** Volumes, then the domain, then its start. What fails for certain is taken back whole: nothing is left half-made. */
-export const createWork: Work<"CREATE_VM"> = async (context, intent, run) => {
-  const { table } = context;
-  const { spec } = intent;
-  const { step } = run;
-  let making: Making | undefined;
-  try {
-    making = await begin(context, spec, run);
-    const boot = await step("resolve", () => resolve(context, spec, making?.isDefined === true));
-    await define(context, intent, run, boot, making);
-    const state = intent.leaveStopped ? "stopped" : await step("start", () => start(context, spec, run), 0.5);
-    await seen(table.until(spec.id, (vm) => vm?.state === state, AbortSignal.timeout(SEEN_WITHIN_MS)));
-    return { state, accelerator: intent.accelerator };
-  } catch (thrown) {
-    const error = toSocleError(thrown);
-    // While it is not known what happened, nothing is taken back: the operation is settled by observation.
-    if (making === undefined || isUndecided(error, run)) throw error;
-    throw await takeBack(context, spec, run, making, error);
-  }
-};
+/**
+ * Volumes, then the domain, then its start. What fails for certain is taken back whole: nothing is left half-made.
+ * `creations`: the VMs that are being made, who may be about to use the volumes that it names.
+ */
+export const createWork =
+  (creations: () => Iterable<VmSpec>): Work<"CREATE_VM"> =>
+  async (context, intent, run) => {
+    const { table } = context;
+    const { spec } = intent;
+    const { step } = run;
+    let making: Making | undefined;
+    try {
+      making = await begin(context, spec, run);
+      // What is defined already was looked at by an earlier run, and may have run since.
+      const named = making.isDefined
+        ? new Map<string, ResolvedVolume>()
+        : await step("resolve", () => resolve(context, intent, creations));
+      await define(context, intent, run, named, making);
+      const state = intent.leaveStopped
+        ? "stopped"
+        : await step("start", () => start(context, spec, run), 0.5);
+      await seen(table.until(spec.id, (vm) => vm?.state === state, AbortSignal.timeout(SEEN_WITHIN_MS)));
+      return { state, accelerator: intent.accelerator };
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      // While it is not known what happened, nothing is taken back: the operation is settled by observation.
+      if (making === undefined || isUndecided(error, run)) throw error;
+      throw await takeBack(context, spec, run, making, error);
+    }
+  };
 
 /** What there is of it. No step, since it is not to be cancelled: what an earlier run made must be known to go. */
 async function begin({ domains }: WorkContext, spec: VmSpec, run: WorkRun): Promise<Making> {
@@ -82,7 +95,7 @@ async function define(
   context: WorkContext,
   intent: IntentOf<"CREATE_VM">,
   run: WorkRun,
-  boot: Boot,
+  named: ReadonlyMap<string, ResolvedVolume>,
   { isDefined, isClaimed, made }: Making,
 ): Promise<void> {
   const { domains, volumes, architecture, memoryHeadroomBytes } = context;
@@ -104,17 +117,17 @@ async function define(
   // Only once it stands in the domain is a passphrase kept: until then each run makes new ones, and volumes to them.
   const keys =
     isDefined || parts.length === 0 ? undefined : await make(KEYS, () => makeKeys(context, spec.id, parts));
-  const disks: ResolvedVolume[] = [];
-  for (const disk of spec.disks) {
-    if (disk.source.kind === "volume") disks.push(await volumes.resolve(disk.source.volume));
-    else if (!isDefined) {
-      const volume = volumeToMake(spec.id, disk.name, disk.source);
-      const work = (): Promise<ResolvedVolume> =>
+  const disks: Image[] = [];
+  for (const { name, source } of isDefined ? [] : spec.disks) {
+    if (source.kind === "volume") disks.push(imageOf(named, source.volume));
+    else {
+      const volume = volumeToMake(spec.id, name, source);
+      const work = (): Promise<Image> =>
         volumes.make(volume, isClaimed).catch((thrown: unknown) => {
-          if (toSocleError(thrown).reason === "VOLUME_EXISTS") made.delete(diskStep(disk));
+          if (toSocleError(thrown).reason === "VOLUME_EXISTS") made.delete(diskStep({ name }));
           throw thrown;
         });
-      disks.push(await make(diskStep(disk), work));
+      disks.push(await make(diskStep({ name }), work));
     }
   }
   const document = {
@@ -125,7 +138,7 @@ async function define(
     placementEpoch,
     createdAtMs,
     disks,
-    ...boot,
+    ...bootOf(named, spec),
     ...(keys === undefined ? {} : { keys }),
     ...(memoryHeadroomBytes === undefined ? {} : { memoryHeadroomBytes }),
   };
@@ -174,11 +187,30 @@ async function stateIfRun(
   return hasRun ? settled.state : undefined;
 }
 
-async function resolve({ volumes }: WorkContext, { kernelBoot }: VmSpec, isDefined: boolean): Promise<Boot> {
-  if (kernelBoot === undefined || isDefined) return {};
-  const kernel = await volumes.resolve(kernelBoot.kernel);
-  const initrd = kernelBoot.initrd === undefined ? undefined : await volumes.resolve(kernelBoot.initrd);
-  return { kernelPath: kernel.path, ...(initrd === undefined ? {} : { initrdPath: initrd.path }) };
+/** What the spec names is there and may be used: changes nothing. Gives its volumes, by `volumeKey`. */
+export async function resolve(
+  { volumes, networks, table }: Pick<WorkContext, "volumes" | "networks" | "table">,
+  { spec, tenantOnly, leaveStopped }: Pick<IntentOf<"CREATE_VM">, "spec" | "tenantOnly" | "leaveStopped">,
+  creations: () => Iterable<VmSpec>,
+): Promise<Looked["found"]> {
+  if (!leaveStopped) await networks.check(spec);
+  if (volumesNamedBy(spec).length === 0) return new Map();
+  const looked = await lookAt(volumes, spec);
+  requireUsable(spec, await usersNow(table, creations), tenantOnly, looked);
+  return looked.found;
+}
+
+function imageOf(named: ReadonlyMap<string, ResolvedVolume>, volume: VolumeRef): ResolvedVolume {
+  const image = named.get(volumeKey(volume));
+  if (image === undefined) throw new Error(`volume ${volumeKey(volume)} was not looked at`);
+  return image;
+}
+
+function bootOf(named: ReadonlyMap<string, ResolvedVolume>, { kernelBoot }: VmSpec): Boot {
+  if (kernelBoot === undefined) return {};
+  const { kernel, initrd } = kernelBoot;
+  const initrdPath = initrd === undefined ? undefined : imageOf(named, initrd).path;
+  return { kernelPath: imageOf(named, kernel).path, ...(initrdPath === undefined ? {} : { initrdPath }) };
 }
 
 type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;

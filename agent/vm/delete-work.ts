@@ -2,11 +2,8 @@ import { SocleError } from "../kernel/errors.ts";
 import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
 import type { VmSpec } from "./spec.ts";
-import { requireUnused } from "./volume-users.ts";
+import { requireUnused, usersNow } from "./volume-users.ts";
 import { seen, SEEN_WITHIN_MS, type IntentOf, type Work, type WorkContext } from "./work.ts";
-
-/** How long the table may take to be whole again after a reconnect. */
-const SIGHT_WITHIN_MS = 30_000;
 
 /**
  * The plug, the volumes that were made for it, and last the domain: whatever fails on the way, the VM is there to be
@@ -46,11 +43,7 @@ async function requireOwn(
   creations: () => Iterable<VmSpec>,
 ): Promise<void> {
   const dependents = await volumes.dependents(own);
-  await table.untilComplete(AbortSignal.timeout(SIGHT_WITHIN_MS)).catch((cause: unknown) => {
-    const message = "which VMs are here is not known now, nor who uses the disks; try again";
-    throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { cause });
-  });
-  requireUnused(vmId, own, { vms: table.all(), creations: creations() }, dependents);
+  requireUnused(vmId, own, await usersNow(table, creations), dependents);
 }
 
 /** Throws `conflict` VM_RUNNING: a guest's plug is pulled only where that was asked for. */

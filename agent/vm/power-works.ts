@@ -3,12 +3,15 @@ import type { VmMetadata } from "../libvirt/xml/index.ts";
 import { isActive } from "./domains.ts";
 import { keyedParts } from "./guest-keys.ts";
 import type { VmSpec } from "./spec.ts";
-import type { VmState } from "./vm.ts";
+import type { Vm, VmState } from "./vm.ts";
 import { volumeName } from "./volume-names.ts";
+import { requireDisksFree } from "./volume-users.ts";
 import { seen, SEEN_WITHIN_MS, type Work, type WorkContext } from "./work.ts";
 
 /** A guest that was busy booting misses the power button: it is pressed again this often. */
 const ASK_AGAIN_MS = 10_000;
+/** How long one is waited for that is known not to answer: what held it up may have been a moment. */
+const DEAF_GRACE_MS = 10_000;
 /** More than libvirt takes to say that a pool's storage does not answer. */
 const LOOK_FOR_MS = 60_000;
 
@@ -26,7 +29,9 @@ export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, {
     if (isActive(settled)) return { state: "running", was: before.state };
     throw interrupted("the VM is stopped; start it again if it should run");
   }
-  const spec = table.get(vmId)?.spec;
+  const vm = table.get(vmId);
+  if (vm !== undefined) requireDisksFree(vm, table.all().filter(isActive));
+  const spec = vm?.spec;
   if (spec !== undefined) await step("check volumes", () => checkVolumes(context, spec));
   if (spec !== undefined && keyedParts(spec).length > 0) await step("keys", () => restoreKeys(context, spec));
   await step("start", () => domains.start(vmId), 0.8);
@@ -121,6 +126,10 @@ export const rebootWork: Work<"REBOOT_VM"> = async (context, { force }, { vmId, 
   else await step("ask guest", () => context.domains.reboot(vmId), 0.8);
   return { by: force ? "reset" : "guest" };
 };
+
+/** How long a stop by force waits for the guest where nobody said: one that cannot hear is not given all of `usualMs`. */
+export const graceOf = ({ state, stats }: Pick<Vm, "state" | "stats">, usualMs: number): number =>
+  state === "paused" || stats?.unresponsive === true ? Math.min(DEAF_GRACE_MS, usualMs) : usualMs;
 
 /**
  * Asks the guest, waits, asks again; when the time is over pulls the plug if asked to, else fails and leaves it running.

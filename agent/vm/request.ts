@@ -29,7 +29,7 @@ export const validated = (requestId: string, vmId: string, caller: string, nowMs
 });
 
 /** Of a request: not what is asked, but who asks, and which time. */
-export const notAsked = { requestId: undefined, behalf: undefined };
+export const notAsked = { requestId: undefined, behalf: undefined, tenantOnly: undefined };
 
 export const whoAsks = (
   { requestId, behalf }: { readonly requestId: string; readonly behalf?: Behalf | undefined },

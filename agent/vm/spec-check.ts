@@ -196,7 +196,16 @@ const specSchema = z
         seen.add(device.name);
       });
     }
-    spec.disks.forEach(({ source }, index) => {
+    const others = new Map<string, boolean>();
+    spec.disks.forEach(({ source, readOnly }, index) => {
+      const named =
+        source.kind === "volume" ? source.volume : { pool: source.pool, volume: source.baseVolume };
+      const writes = source.kind === "volume" && !readOnly;
+      const key = `${named.pool}/${named.volume}`;
+      const isWritten = others.get(key);
+      if (named.volume !== undefined && isWritten !== undefined && (isWritten || writes))
+        refuse(["disks", index], "is of a volume that another disk has, and one of both would write to it");
+      others.set(key, writes || isWritten === true);
       if (source.kind !== "new") return;
       if (source.capacityBytes === undefined && source.baseVolume === undefined) {
         refuse(["disks", index, "capacityBytes"], "must be given where there is no base volume");

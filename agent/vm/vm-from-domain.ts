@@ -41,6 +41,10 @@ export function vmFromDomain(document: DomainDocument, facts: DomainFacts): Vm {
         device: disk.target.device,
         ...(name === undefined ? {} : { name }),
         ...(disk.source !== undefined && "path" in disk.source ? { path: disk.source.path } : {}),
+        ...(disk.source?.type === "volume"
+          ? { volume: { pool: disk.source.pool, volume: disk.source.volume } }
+          : {}),
+        ...(disk.readOnly === true ? { readOnly: true } : {}),
       };
     }),
     nics: document.devices.interfaces.map((nic) => {

@@ -1,4 +1,4 @@
-import type { Accelerator, VmSpec } from "./spec.ts";
+import type { Accelerator, VmSpec, VolumeRef } from "./spec.ts";
 
 export type VmState = "running" | "paused" | "stopping" | "stopped" | "crashed" | "suspended" | "unknown";
 
@@ -51,6 +51,9 @@ export interface VmDisk {
   /** The guest's device, e.g. vda. */
   readonly device: string;
   readonly path?: string;
+  /** Where libvirt finds it by its volume, as in domains that Socle did not make. */
+  readonly volume?: VolumeRef;
+  readonly readOnly?: true;
 }
 
 export interface VmNic {

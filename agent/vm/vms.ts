@@ -7,22 +7,23 @@ import type { Behalf, Operation } from "../state/operation.ts";
 import type { Operations, Step } from "../state/operations.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
-import { createWork } from "./create-work.ts";
+import { createWork, resolve } from "./create-work.ts";
 import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
 import { inTurn, overwrites } from "./erasure.ts";
 import { deleteWork, keptAndErased, keptWithoutKey, requireDeletable, requireEtag } from "./delete-work.ts";
 import { keyedParts, TPM_PART } from "./guest-keys.ts";
 import type { HostDoor } from "./host-door.ts";
 import type { KvmProbe } from "./kvm-probe.ts";
-import { pauseWork, rebootWork, resumeWork, startWork, stopWork } from "./power-works.ts";
+import { graceOf, pauseWork, rebootWork, resumeWork, startWork, stopWork } from "./power-works.ts";
 import { fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
 import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
 import type { Vm } from "./vm.ts";
-import { going, requireUnused, volumeKey } from "./volume-users.ts";
+import { going, requireUnused, requireUsable, volumeKey } from "./volume-users.ts";
 import {
   erasureOf,
+  ofSilence,
   ownVolumes,
   undecided,
   volumesNamedBy,
@@ -59,6 +60,8 @@ export interface CreateRequest {
   readonly placementEpoch: number;
   /** Its room was reserved before. */
   readonly reservationId?: string | undefined;
+  /** Who asks may know and have the VMs of the spec's tenant alone. */
+  readonly tenantOnly?: boolean;
 }
 
 /** More would only wait for each other in libvirt. */
@@ -92,9 +95,9 @@ export class Vms {
   }
 
   /**
-   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what HostDoor.claim throws, what Volumes.resolve throws for the
-   * base of a disk that has no capacity of its own, `conflict`
-   * KVM_UNAVAILABLE, `unavailable` LIBVIRT_UNAVAILABLE, and what Operations.begin throws.
+   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what requireUsable (volume-users.ts), HostDoor.claim and
+   * Operations.begin throw, what Volumes.resolve throws for the base of a disk that has no capacity of its own, `conflict`
+   * KVM_UNAVAILABLE, and `unavailable` LIBVIRT_UNAVAILABLE.
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
     const { operations, host, policy, clock } = this.#options;
@@ -104,18 +107,18 @@ export class Vms {
     const held = find();
     if (held !== undefined) return await held;
     const checked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
+    const { tenantOnly = false } = request;
     this.#requireSight();
-    this.#creations.requireFree(checked);
+    this.#requireFree(checked, tenantOnly);
     await requireAbilities(checked, this.#options);
     if (checked.disks.some(({ source }) => source.kind === "new")) await host.storageRead();
     const asked = await sized(checked, this.#options.volumes);
     // From here on nothing is waited for until all is taken: another may have come meanwhile, or this very one again.
     const meanwhile = find();
     if (meanwhile !== undefined) return await meanwhile;
-    this.#creations.requireFree(asked);
+    this.#requireFree(asked, tenantOnly);
     const needed = asked.launchSecurity === undefined ? undefined : "kvm";
     const accelerator = asked.accelerator ?? needed ?? this.defaultAccelerator();
-    for (const named of volumesNamedBy(asked)) if (this.#going.has(volumeKey(named))) throw going(named);
     const { reservationId, leaveStopped, placementEpoch } = request;
     const room = host.claim({
       ...sizeOf(asked, accelerator),
@@ -127,7 +130,7 @@ export class Vms {
     const taken = this.#creations.take(spec, room);
     try {
       if (request.validateOnly) {
-        await this.#places.run(caller, () => this.#resolveAll(spec));
+        await this.#places.run(caller, () => this.#lookOver(spec, request));
         taken.ended("not made");
         return validated(request.requestId, spec.id, caller, clock.now());
       }
@@ -138,6 +141,7 @@ export class Vms {
         leaveStopped,
         placement: room.placement,
         ...(reservationId === undefined ? {} : { reservationId }),
+        ...(tenantOnly ? { tenantOnly } : {}),
         placementEpoch,
         createdAtMs: clock.now(),
       };
@@ -160,11 +164,11 @@ export class Vms {
     request: Mutation & { readonly gracefulTimeoutMs?: number | undefined; readonly force: boolean },
     caller: string,
   ): Promise<Operation> {
-    const gracefulTimeoutMs = request.gracefulTimeoutMs ?? this.#options.policy.gracefulStopMs;
-    const { force } = request;
-    const operation = await this.#mutate(request, caller, "STOP_VM", () => ({
+    const { gracefulTimeoutMs = this.#options.policy.gracefulStopMs, force } = request;
+    const operation = await this.#mutate(request, caller, "STOP_VM", (vm) => ({
       kind: "STOP_VM",
-      gracefulTimeoutMs,
+      gracefulTimeoutMs:
+        force && request.gracefulTimeoutMs === undefined ? graceOf(vm, gracefulTimeoutMs) : gracefulTimeoutMs,
       force,
     }));
     // Only now, when it is durable, may it cut short one that still waits for the guest.
@@ -285,7 +289,7 @@ export class Vms {
         taken.ended("made");
         return result;
       } catch (thrown) {
-        const error = undecided(toSocleError(thrown), resumed);
+        const error = ofSilence(undecided(toSocleError(thrown), resumed));
         taken.ended(error.kind === "outcome_unknown" ? "unknown" : "not made");
         if (this.#startsUnderKvm(vmId, intent)) await kvmProbe.suspect(vmId, error);
         throw error;
@@ -319,7 +323,7 @@ export class Vms {
     const context = this.#options;
     switch (intent.kind) {
       case "CREATE_VM":
-        return await createWork(context, intent, run);
+        return await createWork(() => this.#creations.specs())(context, intent, run);
       case "START_VM":
         return await startWork(context, intent, run);
       case "STOP_VM": {
@@ -376,9 +380,16 @@ export class Vms {
     return chooseAccelerator(this.#options.policy.accelerator, this.#options.host.kvm());
   }
 
-  async #resolveAll(spec: VmSpec): Promise<void> {
-    const { volumes } = this.#options;
-    for (const reference of volumesNamedBy(spec)) await volumes.resolve(reference);
-    await volumes.requireAbsent(ownVolumes(spec));
+  /** Its names are free, and so is what it names, for all that is known without asking libvirt. */
+  #requireFree(spec: VmSpec, tenantOnly: boolean): void {
+    this.#creations.requireFree(spec);
+    for (const named of volumesNamedBy(spec)) if (this.#going.has(volumeKey(named))) throw going(named);
+    requireUsable(spec, { vms: this.#options.table.all(), creations: this.#creations.specs() }, tenantOnly);
+  }
+
+  async #lookOver(spec: VmSpec, { leaveStopped, tenantOnly }: CreateRequest): Promise<void> {
+    const asked = { spec, leaveStopped, ...(tenantOnly === true ? { tenantOnly } : {}) };
+    await resolve(this.#options, asked, () => this.#creations.specs());
+    await this.#options.volumes.requireAbsent(ownVolumes(spec));
   }
 }

@@ -18,6 +18,9 @@ export interface Image {
   readonly type: string | undefined;
 }
 
+/** An image of the same pool that others are overlays of. */
+export type Beneath = Pick<Image, "name" | "path">;
+
 /** As much of what lstat says as is asked for here. */
 export type Look = (
   path: string,
@@ -46,17 +49,19 @@ export class VolumeGuard {
    * Throws `denied` BACKING_OUTSIDE_POOL for an overlay, however deep, of what is no volume of its pool; VOLUME_UNSAFE for a
    * link or a device among files, data in another file, a format that is not as named, and a VM's own disk behind an image;
    * VOLUME_UNSEEN where the agent cannot look. `base`: the volume that a spec names as what the image is to be an overlay
-   * of; it alone may be a VM's own, since it was asked for.
+   * of; it alone may be a VM's own, since it was asked for. Gives what it is an overlay of, the nearest first.
    */
-  async check(pool: libvirt.StoragePool, image: Image, base?: string): Promise<void> {
+  async check(pool: libvirt.StoragePool, image: Image, base?: string): Promise<readonly Beneath[]> {
     const { xml } = await this.#libvirt.call(libvirt.storagePoolGetXmlDesc, { pool, flags: 0 });
     const areFiles = directories.has(parsePool(xml).type);
+    const beneath: Image[] = [];
     let at = image;
     for (let overlays = 0; overlays <= MOST_OVERLAYS; overlays += 1) {
       if (areFiles) await this.#requireFile(at);
       const named = at === image ? base : undefined;
       const next = at.format === "qcow2" ? await this.#backing(pool, at, named) : undefined;
-      if (next === undefined) return;
+      if (next === undefined) return beneath;
+      beneath.push(next);
       at = next;
     }
     throw unsafe(image, `is an overlay of more than ${MOST_OVERLAYS} others`);

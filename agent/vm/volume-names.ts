@@ -1,4 +1,7 @@
-/** The volume made for a VM's disk. The VM's id in it keeps it from ever being another's. */
+/**
+ * The volume made for a VM's disk. The VM's id in it keeps it from being made for another; that no other takes it by its
+ * name while a VM has it, volume-users.ts sees to.
+ */
 export const volumeName = (vmId: string, diskName: string, format: string): string =>
   `socle-${vmId}-${diskName}.${format}`;
 

@@ -1,9 +1,9 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "./spec.ts";
 import type { Vm } from "./vm.ts";
-import { vmOfVolume } from "./volume-names.ts";
-import type { Dependents } from "./volumes.ts";
-import { volumesNamedBy } from "./work.ts";
+import type { VmTable } from "./vm-table.ts";
+import { vmOfVolume, volumeName } from "./volume-names.ts";
+import type { Dependents, ResolvedVolume, Volumes } from "./volumes.ts";
 
 /** Who may use a volume: the VMs of this host, and the specs of those that are being made. */
 export interface Users {
@@ -11,10 +11,184 @@ export interface Users {
   readonly creations: Iterable<VmSpec>;
 }
 
+/** Bytes that a VM has: `at` is a volume's pool and name, or a path. What is read alone may be read by many. */
+interface Place {
+  readonly at: string;
+  readonly writes: boolean;
+}
+
+/** The volumes that a spec names, as they are in their pools now. */
+export interface Looked {
+  /** By `volumeKey`. */
+  readonly found: ReadonlyMap<string, ResolvedVolume>;
+  /** Where they are, and what they are overlays of. */
+  readonly places: readonly Place[];
+  /** Overlays of what is to be written, which would be spoilt by that. */
+  readonly overlays: readonly VolumeRef[];
+}
+
 const MOST_NAMED = 5;
+/** How long the table may take to be whole again after a reconnect. */
+const SIGHT_WITHIN_MS = 30_000;
 
 /** One text for a volume. */
 export const volumeKey = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
+
+/** All volumes that a spec is about; `writes` of what its guest may change. */
+function* volumesOf(spec: VmSpec): Generator<VolumeRef & { writes: boolean; named: boolean }> {
+  for (const { name, source, readOnly } of spec.disks) {
+    const writes = !readOnly;
+    if (source.kind === "volume") {
+      yield { ...source.volume, writes, named: true };
+      continue;
+    }
+    const { pool, baseVolume, format } = source;
+    yield { pool, volume: volumeName(spec.id, name, format), writes, named: false };
+    if (baseVolume !== undefined) yield { pool, volume: baseVolume, writes: false, named: true };
+  }
+  for (const volume of [spec.kernelBoot?.kernel, spec.kernelBoot?.initrd])
+    if (volume !== undefined) yield { ...volume, writes: false, named: true };
+}
+
+function* placesOf({ spec, disks = [] }: Partial<Pick<Vm, "spec" | "disks">>): Generator<Place> {
+  if (spec !== undefined)
+    for (const { writes, ...volume } of volumesOf(spec)) yield { at: volumeKey(volume), writes };
+  for (const { path, volume, readOnly } of disks) {
+    const writes = readOnly !== true;
+    if (path !== undefined) yield { at: path, writes };
+    if (volume !== undefined) yield { at: volumeKey(volume), writes };
+  }
+}
+
+/** Throws as `Volumes.resolve` does. */
+export async function lookAt(
+  volumes: Pick<Volumes, "resolve" | "dependents">,
+  spec: VmSpec,
+): Promise<Looked> {
+  const found = new Map<string, ResolvedVolume>();
+  const places: Place[] = [];
+  const written: VolumeRef[] = [];
+  for (const { pool, volume, writes, named } of volumesOf(spec)) {
+    if (!named) continue;
+    const key = volumeKey({ pool, volume });
+    const image = found.get(key) ?? (await volumes.resolve({ pool, volume }));
+    found.set(key, image);
+    places.push({ at: image.path, writes });
+    for (const { name, path } of image.beneath)
+      for (const at of [path, volumeKey({ pool, volume: name })]) places.push({ at, writes: false });
+    if (writes) written.push({ pool, volume });
+  }
+  const { overlays } = written.length === 0 ? { overlays: [] } : await volumes.dependents(written);
+  return { found, places, overlays };
+}
+
+/** Throws `unavailable` LIBVIRT_UNAVAILABLE where it is not known in time which VMs are here. */
+export async function usersNow(table: VmTable, creations: () => Iterable<VmSpec>): Promise<Users> {
+  await table.untilComplete(AbortSignal.timeout(SIGHT_WITHIN_MS)).catch((cause: unknown) => {
+    const message = "which VMs are here is not known now, nor who uses the disks; try again";
+    throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { cause });
+  });
+  return { vms: table.all(), creations: creations() };
+}
+
+interface Conflict {
+  readonly user: string;
+  readonly id: string;
+  readonly tenant: string | undefined;
+  readonly at: string;
+  readonly writes: boolean;
+}
+
+/** Who else has some of these bytes, where one of both writes them. */
+function* conflictsOf(id: string, places: Iterable<Place>, { vms, creations }: Users): Generator<Conflict> {
+  const mine = new Map<string, boolean>();
+  for (const { at, writes } of places) mine.set(at, writes || mine.get(at) === true);
+  const making = [...creations].map((spec) => ({
+    id: spec.id,
+    tenant: spec.tenant,
+    user: `VM ${spec.name}, in the making`,
+    has: { spec },
+  }));
+  const there = vms.map((vm) => ({
+    id: vm.id,
+    tenant: vm.managed ? vm.tenant : undefined,
+    user: `VM ${vm.name}`,
+    has: vm,
+  }));
+  for (const { has, ...other } of [...there, ...making]) {
+    if (other.id === id) continue;
+    for (const { at, writes } of placesOf(has)) {
+      const writesToo = mine.get(at);
+      if (writesToo !== undefined && (writes || writesToo)) yield { ...other, at, writes };
+    }
+  }
+}
+
+/**
+ * Throws `conflict` VOLUME_IN_USE where another VM has what a new VM's spec names and one of both would write to it: two
+ * that write spoil it, and who reads what another writes reads neither this nor that. `looked`: as far as it is known yet.
+ *
+ * `tenantOnly`: who asks may know and have his tenant's VMs alone. Throws `denied` VOLUME_DENIED for what is another's, and
+ * for what is not known to be his: to write to, each volume that no VM of his has; to read, one that was made for a VM.
+ */
+export function requireUsable(
+  spec: VmSpec,
+  users: Users,
+  tenantOnly = false,
+  looked?: Pick<Looked, "places" | "overlays">,
+): void {
+  const places = [...placesOf({ spec }), ...(looked?.places ?? [])];
+  const conflicts = [...conflictsOf(spec.id, places, users)];
+  const foreign = conflicts.find(({ tenant }) => tenantOnly && tenant !== spec.tenant);
+  if (foreign !== undefined) throw denied(foreign.at, "is in use by a VM that is not yours");
+  const [conflict] = conflicts;
+  if (conflict !== undefined) throw inUse(conflict);
+  if (tenantOnly) requireOwn(spec, users);
+  const [overlay] = looked?.overlays ?? [];
+  if (overlay === undefined) return;
+  throw inUse({ user: `volume ${overlay.volume}, an overlay of it`, id: overlay.volume, writes: false });
+}
+
+function requireOwn(spec: VmSpec, { vms, creations }: Users): void {
+  const has = new Set<string>();
+  for (const vm of vms)
+    if (vm.managed && vm.tenant === spec.tenant) for (const { at } of placesOf(vm)) has.add(at);
+  for (const other of creations)
+    if (other.tenant === spec.tenant && other.id !== spec.id)
+      for (const { at } of placesOf({ spec: other })) has.add(at);
+  for (const { named, writes, ...volume } of volumesOf(spec)) {
+    const key = volumeKey(volume);
+    if (!named || has.has(key)) continue;
+    if (vmOfVolume(volume.volume) !== undefined) throw denied(key, "was made for a VM that is not yours");
+    if (writes)
+      throw denied(
+        key,
+        "is not known to be yours, so you may only read it: attach it read-only, or make a new disk over it (base_volume)",
+      );
+  }
+}
+
+/** Throws `conflict` VOLUME_IN_USE where a guest that runs has a disk of this VM's open, and one of both writes. */
+export function requireDisksFree(vm: Vm, others: readonly Vm[]): void {
+  const [conflict] = conflictsOf(vm.id, placesOf(vm), { vms: others, creations: [] });
+  if (conflict !== undefined) throw inUse(conflict);
+}
+
+const denied = (at: string, why: string): SocleError =>
+  new SocleError("denied", "VOLUME_DENIED", `the volume ${at} ${why}`);
+
+function inUse({
+  user,
+  id,
+  at,
+  writes,
+}: Pick<Conflict, "user" | "id" | "writes"> & { at?: string }): SocleError {
+  const advice = writes
+    ? "which writes to it: name another, or a copy, or stop and delete that VM and keep its disks (keep_disks)"
+    : "so nobody may write to it: attach it read-only, or make a new disk over it (base_volume)";
+  const message = `the volume${at === undefined ? "" : ` ${at}`} is in use by ${user}, ${advice}`;
+  return new SocleError("conflict", "VOLUME_IN_USE", message, { details: { metadata: { users: id } } });
+}
 
 /**
  * Throws `conflict` VOLUME_IN_USE where another than `vmId` has one of its volumes attached, or an overlay of it: without
@@ -26,15 +200,12 @@ export function requireUnused(
   { vms, creations }: Users,
   { paths, overlays }: Dependents,
 ): void {
-  const own = new Set(volumes.map(volumeKey));
-  const isNamedBy = (spec: VmSpec): boolean =>
-    volumesNamedBy(spec).some((named) => own.has(volumeKey(named)));
+  const own = new Set([...volumes.map(volumeKey), ...paths]);
+  const isUsedBy = (has: Parameters<typeof placesOf>[0]): boolean =>
+    [...placesOf(has)].some(({ at }) => own.has(at));
   const users = new Map<string, string>();
-  for (const { id, name, spec, disks } of vms) {
-    const isAttached = disks.some(({ path }) => path !== undefined && paths.includes(path));
-    if (isAttached || (spec !== undefined && isNamedBy(spec))) users.set(id, `VM ${name}`);
-  }
-  for (const spec of creations) if (isNamedBy(spec)) users.set(spec.id, `VM ${spec.name}, in the making`);
+  for (const vm of vms) if (isUsedBy(vm)) users.set(vm.id, `VM ${vm.name}`);
+  for (const spec of creations) if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name}, in the making`);
   users.delete(vmId);
   for (const { volume } of overlays) {
     const owner = vmOfVolume(volume);

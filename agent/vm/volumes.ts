@@ -5,7 +5,7 @@ import * as libvirt from "../libvirt/index.ts";
 import { buildVolume, parseVolume } from "../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { VolumeRef } from "./spec.ts";
-import { VolumeGuard, type Image } from "./volume-guard.ts";
+import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
 import { formatOf } from "./volume-names.ts";
 
 export interface ResolvedVolume {
@@ -13,6 +13,8 @@ export interface ResolvedVolume {
   /** As its name says: qcow2 for NAME.qcow2, else raw. */
   readonly format: string;
   readonly capacityBytes: number;
+  /** What it is an overlay of, the nearest first: images of its pool. */
+  readonly beneath: readonly Beneath[];
 }
 
 export interface VolumeToMake {
@@ -73,8 +75,8 @@ export class Volumes {
    */
   async resolve(reference: VolumeRef, base?: string): Promise<ResolvedVolume> {
     const found = await this.#findSurely(reference);
-    await this.#guard.check(await this.#pool(reference.pool), found, base);
-    return found;
+    const beneath = await this.#guard.check(await this.#pool(reference.pool), found, base);
+    return { ...found, beneath };
   }
 
   /** Throws `already_exists` VOLUME_EXISTS where there is one of them, and as `resolve` does for their pools. */
@@ -105,7 +107,7 @@ export class Volumes {
    * nobody knows any more. Otherwise, right after `requireAbsent`, throws `already_exists` VOLUME_EXISTS for what is there,
    * whosever it is, and leaves it alone. Throws `exhausted` POOL_FULL.
    */
-  async make(volume: VolumeToMake, mayBeThere: boolean): Promise<ResolvedVolume> {
+  async make(volume: VolumeToMake, mayBeThere: boolean): Promise<Omit<ResolvedVolume, "beneath">> {
     const reference = { pool: volume.pool, volume: volume.name };
     const base =
       volume.base === undefined ? undefined : await this.resolve({ pool: volume.pool, volume: volume.base });

@@ -5,6 +5,7 @@ import type { Placement } from "../state/placement.ts";
 import type { Step } from "../state/operations.ts";
 import type { Domains } from "./domains.ts";
 import type { GuestKeys } from "./guest-keys.ts";
+import type { Networks } from "./networks.ts";
 import type { Accelerator, VmSpec, VolumeRef } from "./spec.ts";
 import { volumeName } from "./volume-names.ts";
 import type { VmTable } from "./vm-table.ts";
@@ -14,6 +15,7 @@ import type { Volumes } from "./volumes.ts";
 export interface WorkContext {
   readonly domains: Domains;
   readonly volumes: Volumes;
+  readonly networks: Networks;
   readonly keys: GuestKeys;
   /** A statement of this host's, as JSON that begins with its kind, and the signature of it (base64). */
   readonly attest: (statement: Readonly<Record<string, unknown>>) => {
@@ -40,6 +42,8 @@ export type Intent =
       readonly placement?: Placement;
       /** The reservation that it takes the place of. */
       readonly reservationId?: string;
+      /** Who asked may know and have the tenant's VMs alone. */
+      readonly tenantOnly?: true;
       readonly placementEpoch: number;
       readonly createdAtMs: number;
     }
@@ -168,6 +172,20 @@ export const isUndecided = (
 /** The error as `outcome_unknown`, where it leaves open what became of the operation. */
 export const undecided = (error: SocleError, resumed: boolean): SocleError =>
   isUndecided(error, { resumed }) ? outcomeUnknown(error) : error;
+
+const silences: ReadonlySet<string> = new Set([
+  "LIBVIRT_DISCONNECTED",
+  "LIBVIRT_SOCKET_MISSING",
+  "LIBVIRT_UNRESPONSIVE",
+]);
+
+/** The error in words that say what to do, where libvirt was away and nothing was done. */
+export function ofSilence(error: SocleError): SocleError {
+  const { kind, reason, message, details } = error;
+  if (kind !== "unavailable" || !silences.has(reason)) return error;
+  const plain = `libvirt is not answering, so this cannot be done now; try again (${message})`;
+  return new SocleError(kind, reason, plain, { cause: error, details });
+}
 
 export function outcomeUnknown(error: SocleError): SocleError {
   if (error.kind === "outcome_unknown") return error;

@@ -11,6 +11,7 @@ import { Operations } from "../../agent/state/operations.ts";
 import { Domains } from "../../agent/vm/domains.ts";
 import { GuestKeys } from "../../agent/vm/guest-keys.ts";
 import { KeyWrap } from "../../agent/vm/key-wrap.ts";
+import { Networks } from "../../agent/vm/networks.ts";
 import { Observer } from "../../agent/vm/observer.ts";
 import { Settler } from "../../agent/vm/settler.ts";
 import { VmTable } from "../../agent/vm/vm-table.ts";
@@ -58,6 +59,7 @@ export class Rig {
     const vms = new Vms({
       domains: new Domains(libvirt, clock),
       volumes: new Volumes(libvirt, clock),
+      networks: new Networks(libvirt),
       keys: new GuestKeys(libvirt, clock, new KeyWrap({ file: null, environment: {} })),
       attest: () => ({ text: "{}", signature: "" }),
       table,

@@ -105,9 +105,9 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
 
   test("what a create that fails half-way had made is taken back", async () => {
     const disk = { name: "data", source: { kind: "new", pool: "images", capacityBytes: 64 * MIB } };
-    const nic = { name: "net", source: { kind: "network", network: "no-such-network" } };
+    const cpu = { cpuMode: "custom", cpuModel: "NoSuchModel" };
     const before = await stage.volumes();
-    const end = await rig.done(await rig.vms.create(linux("half", { disks: [disk], nics: [nic] }), "tester"));
+    const end = await rig.done(await rig.vms.create(linux("half", { disks: [disk], ...cpu }), "tester"));
     assert.equal(end.state, "failed");
     assert.deepEqual(
       end.steps.map(({ name, outcome }) => `${name} ${outcome}`),

@@ -51,6 +51,13 @@ describe("libvirt's numbers become kinds and reasons", () => {
     assert.equal(kindOf(42, 28), "not_found LIBVIRT_NO_DOMAIN", "other errors carry no errno");
   });
 
+  it("QEMU's words of several lines are one", () => {
+    const said = 'process exited: Failed to get "write" lock\nIs another process using the image [/p/a]?\n';
+    const body = new XdrReader(errorBody(1, said));
+    const { message } = libvirtError(remoteError.decode(body), "DOMAIN_CREATE_WITH_FLAGS");
+    assert.match(message, /Failed to get "write" lock Is another process using the image \[\/p\/a\]\?$/);
+  });
+
   it("with libvirt's words, what was asked and the numbers", () => {
     const error = libvirtError(
       remoteError.decode(new XdrReader(errorBody(42, "no domain 'x'"))),

@@ -11,6 +11,7 @@ import { domainDocument } from "../../../agent/vm/domain-document.ts";
 import { Domains } from "../../../agent/vm/domains.ts";
 import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
 import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
+import { Networks } from "../../../agent/vm/networks.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import type { VmState } from "../../../agent/vm/vm.ts";
@@ -119,7 +120,8 @@ async function create(
   table.put(withEtag({ ...seen, ...plain, id: ID, name: "made", state, vcpus: 1, memoryBytes: 1 }));
   const context = {
     domains: new Domains(calls, clock),
-    volumes: new Volumes(calls, clock, { check: () => Promise.resolve() }),
+    volumes: new Volumes(calls, clock, { check: () => Promise.resolve([]) }),
+    networks: new Networks(calls),
     keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
     attest: () => ({ text: "{}", signature: "" }),
     table,
@@ -132,7 +134,7 @@ async function create(
   const step = steps(signal, begun);
   const run = { operationId: "op", vmId: ID, step, signal, resumed, done: new Set(done) };
   try {
-    return { result: await createWork(context, asked, run), called, begun };
+    return { result: await createWork(() => [])(context, asked, run), called, begun };
   } catch (thrown) {
     return { error: toSocleError(thrown), called, begun };
   }

@@ -6,12 +6,15 @@ import type { Step } from "../../../agent/state/operations.ts";
 import { Domains } from "../../../agent/vm/domains.ts";
 import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
 import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
-import { startWork } from "../../../agent/vm/power-works.ts";
+import { Networks } from "../../../agent/vm/networks.ts";
+import { graceOf, startWork } from "../../../agent/vm/power-works.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
+import type { VmStats } from "../../../agent/vm/vm.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import type { Image } from "../../../agent/vm/volume-guard.ts";
 import { Volumes } from "../../../agent/vm/volumes.ts";
+import { ofSilence } from "../../../agent/vm/work.ts";
 import { answering, sleepingClock } from "./libvirt-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
@@ -60,7 +63,12 @@ async function start(
             signal?.addEventListener("abort", () => reject(new Error("aborted"))),
           ),
   };
-  const guard = { check: (_pool: unknown, { name }: Image, base?: string) => check(name, base) };
+  const guard = {
+    check: async (_pool: unknown, { name }: Image, base?: string) => {
+      await check(name, base);
+      return [];
+    },
+  };
   const table = new VmTable();
   const seen = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
   const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
@@ -70,6 +78,7 @@ async function start(
   const context = {
     domains: new Domains(calls, clock),
     volumes: new Volumes(calls, clock, guard),
+    networks: new Networks(calls),
     keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
     attest: () => ({ text: "{}", signature: "" }),
     table,
@@ -118,4 +127,30 @@ test("storage that does not answer keeps it off, with an end and a reason", asyn
     assert.deepEqual({ kind: outcome.kind, reason: outcome.reason }, unseen);
     assert.match(outcome.message, /VM web could not be looked at.*start it again/);
   }
+});
+
+test("a stop by force gives a guest that cannot hear 10 seconds, and never more than it would give any", () => {
+  const stats = (unresponsive: boolean): VmStats => ({
+    ...{ sampledAtMs: 0, sampledAtMonotonicMs: 0, vcpus: [], nics: [], disks: [] },
+    unresponsive,
+  });
+  assert.equal(graceOf({ state: "running", stats: stats(false) }, 90_000), 90_000);
+  assert.equal(graceOf({ state: "running", stats: stats(true) }, 90_000), 10_000);
+  assert.equal(graceOf({ state: "paused" }, 90_000), 10_000);
+  assert.equal(graceOf({ state: "paused" }, 0), 0);
+});
+
+test("a libvirt that is away is told of in words that say what to do, and other refusals as they are", () => {
+  const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "the connection to /run/x failed", {
+    details: { retryAfterMs: 1000 },
+  });
+  const told = ofSilence(away);
+  assert.equal(`${told.kind} ${told.reason}`, "unavailable LIBVIRT_DISCONNECTED");
+  assert.match(
+    told.message,
+    /^libvirt is not answering, .*; try again \(the connection to \/run\/x failed\)$/,
+  );
+  assert.equal(told.details.retryAfterMs, 1000);
+  const other = new SocleError("unavailable", "POOL_INACTIVE", "start it");
+  assert.equal(ofSilence(other), other);
 });

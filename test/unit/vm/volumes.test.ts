@@ -35,7 +35,10 @@ test("a volume that was put into a pool is found once the pool is not busy any m
   });
   const checked: string[] = [];
   const guard = {
-    check: (_pool: object, { path }: { path: string }) => Promise.resolve(void checked.push(path)),
+    check: (_pool: object, { path }: { path: string }) => {
+      checked.push(path);
+      return Promise.resolve([]);
+    },
   };
   await new Volumes(calls, sleepingClock(), guard).resolve({ pool: "images", volume: "new.qcow2" });
   assert.deepEqual(checked, ["/images/new.qcow2"]);

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { toSocleError } from "../../agent/kernel/errors.ts";
+import { guestXml } from "../lab/guest.ts";
+import { type Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { eventually } from "../lab/wait.ts";
+import { virsh } from "../lab/virsh.ts";
+import type { CreateRequest } from "../../agent/vm/vms.ts";
+import { MIB, requestId, VmStage, type Rig } from "./vms-stage.ts";
+
+const attached = (volume: string, readOnly = false): object => ({
+  name: "a",
+  source: { kind: "volume", volume: { pool: "images", volume } },
+  readOnly,
+});
+const over = (baseVolume: string): object => ({
+  name: "a",
+  source: { kind: "new", pool: "images", baseVolume, capacityBytes: 8 * MIB },
+});
+/** Stopped, unless it is to run. */
+const asked = (name: string, disk: object, more: Partial<CreateRequest> = {}): CreateRequest => ({
+  requestId: requestId(),
+  spec: { name, vcpus: 1, memoryBytes: 32 * MIB, disks: [disk], tenant: name, ...more.spec },
+  leaveStopped: true,
+  validateOnly: false,
+  placementEpoch: 0,
+  ...(more.tenantOnly === undefined ? {} : { tenantOnly: more.tenantOnly }),
+  ...(more.validateOnly === undefined ? {} : { validateOnly: more.validateOnly }),
+});
+
+suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {
+  let stage: VmStage;
+  let libvirtd: Libvirtd;
+  let rig: Rig;
+
+  before(async () => {
+    stage = await VmStage.start();
+    ({ libvirtd, rig } = stage);
+    for (const name of ["b1.img", "b2.img", "iso.img"])
+      await virsh(libvirtd.uri, ["vol-create-as", "images", name, "4M", "--format", "raw"]);
+    const under = ["--backing-vol", "b2.img", "--backing-vol-format", "raw"];
+    await virsh(libvirtd.uri, [
+      "vol-create-as",
+      "images",
+      "over-b2.qcow2",
+      "4M",
+      "--format",
+      "qcow2",
+      ...under,
+    ]);
+  });
+  after(() => stage.stop());
+
+  /** Why it was not made: said at once, or by its operation. */
+  const refusal = async (
+    request: CreateRequest,
+    caller: string,
+  ): Promise<{ reason: string; message: string }> => {
+    try {
+      const { error } = await rig.done(await rig.vms.create(request, caller));
+      return error ?? assert.fail("it was made");
+    } catch (thrown) {
+      return toSocleError(thrown);
+    }
+  };
+
+  test("what a stopped VM writes to is refused at once: to a tenant as not his, to all others with the VM's name", async () => {
+    await rig.succeeds(rig.vms.create(asked("red", attached("b1.img")), "tester"));
+    for (const disk of [attached("b1.img"), attached("b1.img", true), over("b1.img")])
+      for (const validateOnly of [true, false]) {
+        const denied = await refusal(asked("evil", disk, { validateOnly, tenantOnly: true }), "evil");
+        assert.equal(denied.reason, "VOLUME_DENIED");
+        assert.doesNotMatch(denied.message, /red/);
+        await assert.rejects(rig.vms.create(asked("other", disk, { validateOnly }), "root"), {
+          reason: "VOLUME_IN_USE",
+          message: /images\/b1\.img is in use by VM red/,
+        });
+      }
+    assert.deepEqual(await stage.domains(), ["red"]);
+  });
+
+  test("so is what a domain has that Socle did not make, by its path and under an overlay; nothing is made for it", async () => {
+    const disk =
+      `<disk type='file' device='disk'><driver name='qemu' type='raw'/>` +
+      `<source file='${join(libvirtd.imagesDirectory, "b2.img")}'/><target dev='vdb' bus='virtio'/></disk>`;
+    const boot = { bootSector: stage.files.bootSector };
+    const xml = join(stage.state, "foreign.xml");
+    await writeFile(xml, guestXml({ name: "foreign", boot, devices: disk }));
+    await virsh(libvirtd.uri, ["define", xml]);
+    await eventually(() => rig.table.get("foreign") !== undefined, { what: "the domain to be seen" });
+    const before = await stage.volumes();
+    for (const each of [
+      attached("b2.img"),
+      over("b2.img"),
+      attached("over-b2.qcow2", true),
+      over("over-b2.qcow2"),
+    ]) {
+      await assert.rejects(rig.vms.create(asked("other", each, { validateOnly: true }), "root"), {
+        reason: "VOLUME_IN_USE",
+        message: /in use by VM foreign/,
+      });
+      assert.equal((await refusal(asked("other", each), "root")).reason, "VOLUME_IN_USE");
+      const denied = await refusal(asked("evil", each, { tenantOnly: true }), "evil");
+      assert.equal(denied.reason, "VOLUME_DENIED");
+      assert.doesNotMatch(denied.message, /foreign/);
+    }
+    assert.equal(await stage.volumes(), before);
+    await virsh(libvirtd.uri, ["undefine", "foreign"]);
+    await eventually(() => rig.table.get("foreign") === undefined, { what: "the domain to be gone" });
+    // What has an overlay is not written to either, whoever made that.
+    const spoilt = await refusal(asked("other", attached("b2.img")), "root");
+    assert.match(spoilt.message, /volume over-b2\.qcow2, an overlay of it/);
+  });
+
+  test("an image is many VMs' to read, a tenant's too", async () => {
+    for (const [name, disk] of [
+      ["one", attached("iso.img", true)],
+      ["two", over("iso.img")],
+    ] as const)
+      await rig.succeeds(rig.vms.create(asked(name, disk, { tenantOnly: true }), name));
+    await assert.rejects(rig.vms.create(asked("three", attached("iso.img")), "root"), {
+      reason: "VOLUME_IN_USE",
+    });
+  });
+
+  test("a VM whose disk a guest has open is not started, and who has it is said in a line", async () => {
+    const disk =
+      `<disk type='file' device='disk'><driver name='qemu' type='raw'/>` +
+      `<source file='${join(libvirtd.imagesDirectory, "b1.img")}'/><target dev='vdb' bus='virtio'/></disk>`;
+    const boot = { bootSector: stage.files.bootSector };
+    const xml = join(stage.state, "thief.xml");
+    await writeFile(xml, guestXml({ name: "thief", boot, devices: disk }));
+    await virsh(libvirtd.uri, ["create", xml]);
+    await eventually(() => rig.table.get("thief")?.state === "running", { what: "the domain to be seen" });
+    const start = { requestId: requestId(), vm: "red", placementEpoch: 0 };
+    const end = await rig.done(await rig.vms.start(start, "tester"));
+    assert.equal(end.error?.reason, "VOLUME_IN_USE");
+    assert.match(end.error.message, /^[^\n]*b1\.img is in use by VM thief[^\n]*$/);
+    await virsh(libvirtd.uri, ["destroy", "thief"]);
+  });
+
+  test("a network that is not there, or not active, is named when a creation is only tried", async () => {
+    const nics = [{ name: "n", source: { kind: "network", network: "nonet" } }];
+    const request = (validateOnly: boolean): CreateRequest => ({
+      ...asked("netless", attached("iso.img", true), { spec: { nics } }),
+      leaveStopped: false,
+      validateOnly,
+    });
+    const missing = { reason: "NETWORK_NOT_FOUND", message: /network nonet/ };
+    await assert.rejects(rig.vms.create(request(true), "tester"), missing);
+    const end = await rig.done(await rig.vms.create(request(false), "tester"));
+    assert.equal(end.error?.reason, "NETWORK_NOT_FOUND");
+    assert.deepEqual(
+      end.steps.map(({ name, outcome }) => `${name} ${outcome}`),
+      ["resolve failed"],
+    );
+    const xml = join(stage.state, "net.xml");
+    await writeFile(xml, "<network><name>nonet</name></network>");
+    await virsh(libvirtd.uri, ["net-define", xml]);
+    await assert.rejects(rig.vms.create(request(true), "tester"), { reason: "NETWORK_INACTIVE" });
+    await virsh(libvirtd.uri, ["net-undefine", "nonet"]);
+  });
+});
