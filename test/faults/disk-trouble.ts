@@ -105,6 +105,12 @@ export class DiskTrouble {
     await this.#host.list();
     const isFirst = this.counts.full === 1;
     if (isFirst) await this.#keepsVmsAway("TRUTH_TRUE");
+    await this.#restart();
+    this.#run.demand(
+      (await this.#refusal()) !== undefined,
+      "a change was taken after a start on a full disk",
+    );
+    if (isFirst) await this.#keepsVmsAway("TRUTH_TRUE");
     await this.#disk.makeRoom();
     if (isFirst) await this.#keepsVmsAway("TRUTH_FALSE");
   }

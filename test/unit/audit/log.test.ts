@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { verifyLog, type AuditLog, type Entry } from "../../../agent/audit/index.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { folder } from "../state/folder.ts";
-import { smallDisk } from "../state/small-disk.ts";
+import { smallDisk } from "../../lab/small-disk.ts";
 import { auditLog, dayMs, keyOf, started, verified } from "./log-of.ts";
 
 const segmentsOf = async (directory: string): Promise<string[]> =>

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtemp, rmdir } from "node:fs/promises";
+import { mkdtemp, open, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -18,5 +18,23 @@ export async function smallDisk(t: TestContext): Promise<string | undefined> {
     execFileSync("umount", [path]);
     await rmdir(path);
   });
+  return path;
+}
+
+/** Until not a byte more fits. The file, once removed, makes room again. */
+export async function fill(directory: string): Promise<string> {
+  const path = join(directory, "filler");
+  const file = await open(path, "a");
+  try {
+    for (let size = 64 * 1024; size >= 1; size = Math.floor(size / 2)) {
+      try {
+        for (;;) await file.write(Buffer.alloc(size));
+      } catch (thrown) {
+        if ((thrown as NodeJS.ErrnoException).code !== "ENOSPC") throw thrown;
+      }
+    }
+  } finally {
+    await file.close();
+  }
   return path;
 }
