@@ -15,7 +15,8 @@ export async function smallDisk(t: TestContext): Promise<string | undefined> {
     return undefined;
   }
   t.after(async () => {
-    execFileSync("umount", [path]);
+    // Lazily: who uses it may be ended by a later hook.
+    execFileSync("umount", ["--lazy", path]);
     await rmdir(path);
   });
   return path;
