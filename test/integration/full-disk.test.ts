@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { Condition__Output } from "../../agent/gen/socle/v1/Condition.ts";
 import type { Host__Output } from "../../agent/gen/socle/v1/Host.ts";
 import { AgentProcess } from "../lab/agent-process.ts";
 import { fill, smallDisk } from "../lab/small-disk.ts";
@@ -29,7 +30,7 @@ test("an agent starts on a full state disk: it answers reads, metrics and page, 
   const client = await clientOf(agent);
   t.after(() => client.close());
   const host = (): Promise<Host__Output> => client.ask(client.contract.host.GetHost, {});
-  const unwritable = async (status: string): Promise<unknown> =>
+  const unwritable = async (status: string): Promise<Condition__Output | undefined> =>
     (await host()).health?.conditions.find(
       (condition) => condition.type === "StateUnwritable" && condition.status === status,
     );
@@ -37,7 +38,12 @@ test("an agent starts on a full state disk: it answers reads, metrics and page, 
   assert.equal(positionOf(await host()).agentEpoch, agentEpoch + 1);
   for (const path of ["/metrics", "/", "/readyz"])
     assert.equal((await fetch(`http://${agent.metricsAddress}${path}`)).status, 200, path);
-  await eventually(() => unwritable("TRUTH_TRUE"), { what: "StateUnwritable", timeoutMs: SOON_MS });
+  const condition = await eventually(() => unwritable("TRUTH_TRUE"), {
+    what: "StateUnwritable",
+    timeoutMs: SOON_MS,
+  });
+  for (const told of [/the state directory .* cannot be written/, /host\.json cannot/, /events cannot/])
+    assert.match(condition.evidence, told);
   const cordon = (): Promise<unknown> =>
     client.ask(client.contract.host.SetSchedulingState, {
       requestId: randomUUID(),

@@ -83,7 +83,7 @@ export class Story {
       `${socle} events --since-start         # goes on until Ctrl-C`,
       `${socle} vm stop ${vm}`,
       `${socle} doctor ${config}`,
-      `./scripts/socle config show ${config}`,
+      `./scripts/socle config show ${agent.configPath}`,
       `./scripts/socle audit show ${config}`,
       `curl http://${agent.metricsAddress}/metrics`,
     ]) {
