@@ -2,9 +2,6 @@ import { SocleError } from "../kernel/errors.ts";
 
 // Why an act cannot be recorded, and so is not done.
 
-export const isFullDisk = (thrown: unknown): boolean =>
-  thrown instanceof Error && "code" in thrown && (thrown.code === "ENOSPC" || thrown.code === "EDQUOT");
-
 const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 export function auditFailed(directory: string, cause: unknown, isFull: boolean): SocleError {

@@ -1,5 +1,5 @@
 import { open, rm, stat, type FileHandle } from "node:fs/promises";
-import { syncDirectory, writeFully } from "../state/durable-file.ts";
+import { isFullDisk, syncDirectory, writeFully } from "../state/durable-file.ts";
 import type { Found } from "./found.ts";
 import { genesis } from "./chain.ts";
 import type { ChainPoint } from "./follow.ts";
@@ -31,9 +31,11 @@ export class Segments {
   readonly #directory: string;
   readonly #keeping: Keeping;
   readonly #all: Owned[];
-  #file: FileHandle;
+  #file: FileHandle | undefined;
+  /** Where the disk was full at the start: what the next append is to begin a segment with. */
+  #due: { readonly point: ChainPoint; readonly nowMs: number } | undefined;
 
-  /** Goes on in the newest segment, or begins one. */
+  /** Goes on in the newest segment, or begins one: with the next append, where the disk is full. */
   static async open(directory: string, found: Found, keeping: Keeping, nowMs: number): Promise<Segments> {
     const all: Owned[] = [];
     for (const segment of found.segments) {
@@ -42,17 +44,21 @@ export class Segments {
       const beganMs = header === undefined ? Infinity : Date.parse(header.time);
       all.push({ ...segment, bytes, beganMs, previous: header?.previous ?? genesis });
     }
-    if (!found.goesOn) all.push(await begun(directory, found.point, nowMs));
-    const last = all.at(-1);
-    if (last === undefined) throw new Error("there is no segment");
-    return new Segments(directory, keeping, all, await open(last.path, "r+"));
+    const segments = new Segments(directory, keeping, all);
+    if (found.goesOn) segments.#file = await open(segments.#last.path, "r+");
+    else {
+      await segments.begin(found.point, nowMs).catch((thrown: unknown) => {
+        if (!isFullDisk(thrown)) throw thrown;
+        segments.#due = { point: found.point, nowMs };
+      });
+    }
+    return segments;
   }
 
-  private constructor(directory: string, keeping: Keeping, all: Owned[], file: FileHandle) {
+  private constructor(directory: string, keeping: Keeping, all: Owned[]) {
     this.#directory = directory;
     this.#keeping = keeping;
     this.#all = all;
-    this.#file = file;
   }
 
   get bytes(): number {
@@ -60,19 +66,23 @@ export class Segments {
   }
 
   async append(text: string, sync: boolean): Promise<void> {
+    if (this.#due !== undefined) await this.begin(this.#due.point, this.#due.nowMs);
     const last = this.#last;
-    if (text !== "") await writeFully(this.#file, Buffer.from(text, "latin1"), last.bytes);
-    if (sync) await this.#file.datasync();
+    const file = this.#file;
+    if (file === undefined) throw new Error("there is no segment");
+    if (text !== "") await writeFully(file, Buffer.from(text, "latin1"), last.bytes);
+    if (sync) await file.datasync();
     last.bytes += text.length;
   }
 
   /** Takes away what a failed append may have written. */
   async takeBack(): Promise<void> {
-    await this.#file.truncate(this.#last.bytes);
+    await this.#file?.truncate(this.#last.bytes);
   }
 
   /** Whether the next entry is to begin a new file: by size, or a day old, so that old ones can go by the day. */
   isFull(point: ChainPoint, nowMs: number): boolean {
+    if (this.#due !== undefined) return false;
     const { bytes, first, beganMs } = this.#last;
     if (first > point.sequence) return false;
     return bytes >= (this.#keeping.segmentBytes ?? 16 * 1024 * 1024) || nowMs - beganMs >= dayMs;
@@ -81,8 +91,9 @@ export class Segments {
   async begin(point: ChainPoint, nowMs: number): Promise<void> {
     const made = await begun(this.#directory, point, nowMs);
     const file = await open(made.path, "r+");
-    await this.#file.close();
+    await this.#file?.close();
     this.#file = file;
+    this.#due = undefined;
     this.#all.push(made);
   }
 
@@ -109,7 +120,7 @@ export class Segments {
   }
 
   async close(): Promise<void> {
-    await this.#file.close();
+    await this.#file?.close();
   }
 
   #beganMs(index: number): number {

@@ -84,7 +84,7 @@ export function buildHypervisor(
 
 function buildHost(
   { config, version, environment, clock, log }: Basis,
-  { record, events, operations, reservations, audit }: State,
+  { directory, record, events, operations, reservations, audit }: State,
   { libvirt, trust, probePath }: { libvirt: Libvirt; trust: Trust; probePath: string },
 ): HostService {
   const passwordFile = config.bmc.passwordFile ?? credentialPath(environment, "socle-bmc-password") ?? null;
@@ -92,7 +92,7 @@ function buildHost(
     config: { ...config, bmc: { ...config.bmc, passwordFile } },
     libvirt,
     record,
-    journals: [operations, reservations, audit],
+    journals: [directory, record, operations, reservations, events, audit],
     clock,
     log,
     agentVersion: version,

@@ -6,11 +6,12 @@ import { HostRecord } from "../state/host-record.ts";
 import { Operations } from "../state/operations.ts";
 import { Position } from "../state/position.ts";
 import { ReservationBook } from "../state/reservation-book.ts";
-import { openStateDirectory } from "../state/state-directory.ts";
+import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
 import type { Basis } from "./basis.ts";
 
 /** What survives the agent, read back from the state directory, which is this process's alone until `close`. */
 export interface State {
+  readonly directory: StateDirectory;
   readonly record: HostRecord;
   readonly position: Position;
   readonly operations: Operations;
@@ -29,7 +30,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
   const { maxEvents, operationRetentionHours } = config.state;
   const taken = await openStateDirectory(config.state.directory, log);
   try {
-    const directory = taken.path;
+    const { path: directory } = taken;
     const record = await HostRecord.open(directory);
     const { agentEpoch } = record;
     const retentionMs = operationRetentionHours * HOUR_MS;
@@ -46,6 +47,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     const reservations = await ReservationBook.open({ directory, clock, boot, log, retentionMs });
     const events = await EventLog.open({ directory, maxEvents, agentEpoch, clock, log });
     return {
+      directory: taken,
       record,
       position: new Position({ agentEpoch }),
       operations,

@@ -188,7 +188,9 @@ export const configSchema = z.strictObject({
       listen: hostPort
         .nullable()
         .default("127.0.0.1:9177")
-        .describe("Address of the status page, /metrics, /healthz and /readyz; null switches them off."),
+        .describe(
+          "Address of the status page, /metrics, /healthz and /readyz; null switches them off. Plain HTTP for whoever reaches it, also with trust.domain: bind it to loopback or a management network.",
+        ),
       page: z
         .boolean()
         .default(true)
@@ -221,7 +223,7 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "The cloud's trust domain. With it, all TCP is TLS 1.3 and both sides prove that they are of the domain: spiffe://DOMAIN/ROLE/NAME. null: no TLS, loopback alone.",
+          "The cloud's trust domain. With it, all gRPC over TCP is TLS 1.3 and both sides prove that they are of the domain: spiffe://DOMAIN/ROLE/NAME. null: no TLS, loopback alone.",
         ),
       directory: absolutePath
         .default("/var/lib/socle/trust")

@@ -1,4 +1,4 @@
-import { open, rename, rm, type FileHandle } from "node:fs/promises";
+import { open, rename, rm, symlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Makes the names in a directory durable: a rename is only safe from a power cut after this. */
@@ -35,3 +35,18 @@ export async function replaceFile(path: string, bytes: Buffer): Promise<void> {
   await rename(temporary, path);
   await syncDirectory(dirname(path));
 }
+
+/**
+ * Makes `path` a symbolic link that says `text`, as replaceFile does a file. Filesystems keep a short one (59 bytes) in its
+ * inode: what must be written can still be where not a byte of a file finds room.
+ */
+export async function replaceLink(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`;
+  await rm(temporary, { force: true });
+  await symlink(text, temporary);
+  await rename(temporary, path);
+  await syncDirectory(dirname(path));
+}
+
+export const isFullDisk = (thrown: unknown): boolean =>
+  thrown instanceof Error && "code" in thrown && (thrown.code === "ENOSPC" || thrown.code === "EDQUOT");

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { isFullDisk } from "./durable-file.ts";
 import { EventRing } from "./event-ring.ts";
 import { EventSegments, eventsLost, reserveBlock } from "./event-segments.ts";
 import type { HostEvent } from "./event.ts";
@@ -51,8 +52,9 @@ export class EventLog {
   #ended = false;
   /** Set while the disk refuses: events go on from memory, and it is tried again after this time. */
   #retryAtMonotonicMs: number | undefined;
+  #failure: SocleError | undefined;
 
-  /** Throws `unavailable` STATE_UNWRITABLE. */
+  /** Opens also where the disk is full. Throws `unavailable` STATE_UNWRITABLE. */
   static async open(options: EventLogOptions): Promise<EventLog> {
     const directory = join(options.directory, "events");
     const ring = new EventRing(options.maxEvents);
@@ -60,7 +62,7 @@ export class EventLog {
     try {
       const { nextSequence, lost } = await segments.load(ring);
       const events = new EventLog(options, ring, segments, nextSequence);
-      await segments.startSegment(nextSequence, events.#reserved);
+      await events.#start(nextSequence);
       if (lost !== undefined) {
         options.log.warn(lost, "the agent was not stopped cleanly; events with these numbers may be lost");
         const details = { lost_from: String(lost.from), lost_to: String(lost.to) };
@@ -85,6 +87,29 @@ export class EventLog {
     this.#segments = segments;
     this.#newest = this.#told = this.#written = next - 1;
     this.#reserved = this.#newest + reserveBlock;
+  }
+
+  async #start(first: number): Promise<void> {
+    try {
+      await this.#segments.startSegment(first, this.#reserved);
+    } catch (thrown) {
+      if (!isFullDisk(thrown)) throw thrown;
+      await this.#segments.reserveWithoutRoom(this.#reserved);
+      this.#refused(thrown);
+    }
+  }
+
+  /** Why events are not written: they are told from memory. */
+  get failure(): SocleError | undefined {
+    return this.#failure;
+  }
+
+  /** Where they are not: finds out by a write whether they can be, which `failure` says then. Never rejects. */
+  async tryAgain(): Promise<void> {
+    if (this.#failure === undefined || this.#ended) return;
+    while (this.#writing !== undefined) await this.#writing;
+    this.#writing = this.#write();
+    await this.#writing;
   }
 
   /** The oldest held; one above the newest when none is. */
@@ -159,7 +184,8 @@ export class EventLog {
     try {
       while (!over()) {
         if (cursor < this.#ring.expiredThrough) {
-          cursor = this.#told;
+          // What fell out before it was told is told to nobody.
+          cursor = Math.max(this.#told, this.#ring.expiredThrough);
           yield { kind: "overflow" };
           continue;
         }
@@ -236,16 +262,22 @@ export class EventLog {
         this.#tell();
       }
     } catch (thrown) {
-      if (this.#retryAtMonotonicMs === undefined) {
-        this.#log.error(
-          { err: thrown },
-          "events cannot be written; they are told from memory and kept until the disk is well",
-        );
-      }
-      this.#retryAtMonotonicMs = this.#clock.monotonicMs() + retryAfterMs;
+      this.#refused(thrown);
       this.#tell();
     }
     this.#writing = undefined;
+  }
+
+  #refused(cause: unknown): void {
+    const kept = "they are told from memory and kept until the disk is well";
+    if (this.#retryAtMonotonicMs === undefined)
+      this.#log.error({ err: cause }, `events cannot be written; ${kept}`);
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const kind = isFullDisk(cause) ? "exhausted" : "unavailable";
+    this.#failure = new SocleError(kind, "STATE_UNWRITABLE", `events cannot be written (${why}): ${kept}`, {
+      cause,
+    });
+    this.#retryAtMonotonicMs = this.#clock.monotonicMs() + retryAfterMs;
   }
 
   /** After a failed write: a new file, since the old one may end in a part of a line. */
@@ -254,6 +286,7 @@ export class EventLog {
     await this.#segments.startSegment(this.#written + 1, reserved);
     this.#reserved = reserved;
     this.#retryAtMonotonicMs = undefined;
+    this.#failure = undefined;
     this.#log.info("events are written again");
   }
 }

@@ -1,15 +1,16 @@
-import { open, readFile, readdir, rm, type FileHandle } from "node:fs/promises";
+import { open, readFile, readdir, readlink, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import type { Logger } from "../kernel/log.ts";
-import { syncDirectory } from "./durable-file.ts";
+import { replaceLink, syncDirectory } from "./durable-file.ts";
 import type { EventRing } from "./event-ring.ts";
 import type { HostEvent } from "./event.ts";
 import { decodeLine, encodeLine } from "./journal-format.ts";
 
 // Files of checksummed lines, named by the first sequence they may hold. A line is an event, `{"reserved":N}` (numbers
 // up to N may have been told to somebody, written or not) or, last, `{"clean":true,"next":N}` (none but those written).
+// Where a file finds no room, a link beside them says how far numbers are taken, until a mark does.
 type Mark = { readonly reserved: number } | { readonly clean: true; readonly next: number };
 
 /** What a start finds. `lost`: numbers that may have been told and whose events are gone. */
@@ -80,7 +81,8 @@ export class EventSegments {
       }
     }
     // A mark that cannot be read any more may have taken numbers.
-    const nextSequence = cleanNext ?? Math.max(last, reserved) + 1 + (isDamaged ? reserveBlock : 0);
+    const behindMarks = cleanNext ?? Math.max(last, reserved) + 1 + (isDamaged ? reserveBlock : 0);
+    const nextSequence = Math.max(behindMarks, (await this.#reservedWithoutRoom()) + 1);
     return nextSequence > last + 1 && this.#firsts.length > 0
       ? { nextSequence, lost: { from: last + 1, to: nextSequence - 1 } }
       : { nextSequence };
@@ -101,9 +103,26 @@ export class EventSegments {
       await file.close();
       throw thrown;
     }
+    await rm(this.#linkPath, { force: true });
     this.#file = file;
     this.#eventsInSegment = 0;
     if (this.#firsts.at(-1) !== first) this.#firsts.push(first);
+  }
+
+  /** Where no file can be started: numbers up to `reserved` are durably taken when it resolves. */
+  async reserveWithoutRoom(reserved: number): Promise<void> {
+    await replaceLink(this.#linkPath, String(reserved));
+  }
+
+  async #reservedWithoutRoom(): Promise<number> {
+    try {
+      const reserved = Number(await readlink(this.#linkPath));
+      if (!Number.isSafeInteger(reserved)) throw new Error(`${this.#linkPath} says no number; remove it`);
+      return reserved;
+    } catch (thrown) {
+      if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return 0;
+      throw thrown;
+    }
   }
 
   /** Appends; with a mark it is all durable when it resolves. */
@@ -128,6 +147,10 @@ export class EventSegments {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
+  }
+
+  get #linkPath(): string {
+    return join(this.#directory, "reserved");
   }
 
   #path(first: number): string {

@@ -1,9 +1,9 @@
-import { access, readFile } from "node:fs/promises";
+import { access, readFile, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
-import { replaceFile } from "./durable-file.ts";
+import { isFullDisk, replaceFile, replaceLink } from "./durable-file.ts";
 import { healthRecordSchema, type HealthRecord } from "./health-record.ts";
 
 const factsSchema = z.strictObject({
@@ -37,20 +37,40 @@ export class HostRecord {
   #writing: Promise<void> = Promise.resolve();
   #waiting = 0;
   #controlEpoch: number;
+  #failure: SocleError | undefined;
 
-  /** Counts this start: agentEpoch is one higher than ever before, durably. Throws `unavailable` and `internal`. */
+  /**
+   * Counts this start: agentEpoch is one higher than ever before, durably, where the disk is full in a link beside the file.
+   * Throws `unavailable` and `internal`.
+   */
   static async open(directory: string): Promise<HostRecord> {
     const path = join(directory, "host.json");
     const before = await read(path, join(directory, companion));
-    const facts = { ...before, agentEpoch: before.agentEpoch + 1 };
-    await write(path, facts);
-    return new HostRecord(path, facts);
+    const agentEpoch = Math.max(before.agentEpoch, await countedWithoutRoom(path)) + 1;
+    const record = new HostRecord(path, { ...before, agentEpoch });
+    try {
+      await record.#write(record.#facts);
+    } catch (thrown) {
+      if (!(thrown instanceof SocleError && thrown.kind === "exhausted")) throw thrown;
+      await replaceLink(epochPath(path), String(agentEpoch)).catch(() => Promise.reject(thrown));
+    }
+    return record;
   }
 
   private constructor(path: string, facts: Facts) {
     this.#path = path;
     this.#facts = facts;
     this.#controlEpoch = facts.controlEpoch;
+  }
+
+  /** Why the last write failed. */
+  get failure(): SocleError | undefined {
+    return this.#failure;
+  }
+
+  /** Where the last write failed: finds out by another whether it does still, which `failure` says then. Never rejects. */
+  async tryAgain(): Promise<void> {
+    if (this.#failure !== undefined) await this.#change({}).catch(() => undefined);
   }
 
   /** +1 per start of the agent. */
@@ -73,7 +93,7 @@ export class HostRecord {
     return this.#facts.hostId;
   }
 
-  /** Resolves when it is durable, and shows only then. Throws `unavailable` STATE_UNWRITABLE. */
+  /** Resolves when it is durable, and shows only then. Throws STATE_UNWRITABLE: `exhausted` on a full disk, else `unavailable`. */
   setScheduling(scheduling: Scheduling): Promise<void> {
     return this.#change({ scheduling });
   }
@@ -105,7 +125,7 @@ export class HostRecord {
     const change = this.#writing.then(async () => {
       const next = { ...this.#facts, controlEpoch: this.#controlEpoch, ...facts };
       try {
-        await write(this.#path, next);
+        await this.#write(next);
       } finally {
         this.#waiting -= 1;
       }
@@ -114,17 +134,40 @@ export class HostRecord {
     this.#writing = change.catch(() => undefined);
     return change;
   }
+
+  async #write(facts: Facts): Promise<void> {
+    const path = this.#path;
+    try {
+      const whole = { ...facts, crc32: checksum(facts) };
+      await replaceFile(path, Buffer.from(`${JSON.stringify(whole, undefined, 2)}\n`));
+      await rm(epochPath(path), { force: true });
+      this.#failure = undefined;
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const isFull = isFullDisk(cause);
+      const message = `${path} cannot be written (${why}): ${isFull ? "free space" : "mend the disk"}, then try again`;
+      const kind = isFull ? "exhausted" : "unavailable";
+      this.#failure = new SocleError(kind, "STATE_UNWRITABLE", message, { cause });
+      throw this.#failure;
+    }
+  }
 }
 
-async function write(path: string, facts: Facts): Promise<void> {
+const epochPath = (path: string): string => `${path}.epoch`;
+
+/** The agentEpoch of the last start on a full disk, unless the file was written since. */
+async function countedWithoutRoom(path: string): Promise<number> {
+  let text: string;
   try {
-    const whole = { ...facts, crc32: checksum(facts) };
-    await replaceFile(path, Buffer.from(`${JSON.stringify(whole, undefined, 2)}\n`));
+    text = await readlink(epochPath(path));
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
-    const message = `${path} cannot be written: ${why}; free space or mend the disk, then try again`;
-    throw new SocleError("unavailable", "STATE_UNWRITABLE", message, { cause: thrown });
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return 0;
+    throw new SocleError("unavailable", "STATE_UNREADABLE", `${epochPath(path)} cannot be read`, {
+      cause: thrown,
+    });
   }
+  if (!/^\d{1,15}$/.test(text)) throw corrupt(epochPath(path), "is damaged", undefined);
+  return Number(text);
 }
 
 async function read(path: string, companionPath: string): Promise<Facts> {

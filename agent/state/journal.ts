@@ -1,7 +1,7 @@
 import { open, rm, type FileHandle } from "node:fs/promises";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { replaceFile, writeFully } from "./durable-file.ts";
+import { isFullDisk, replaceFile, writeFully } from "./durable-file.ts";
 import { compactionPath, JournalCompaction } from "./journal-compaction.ts";
 import { encodeLine, maxRecordBytes, replayLines } from "./journal-format.ts";
 
@@ -234,7 +234,7 @@ export class Journal {
 
   async #fail(cause: unknown, batch: readonly Pending[]): Promise<void> {
     let why = cause;
-    let full = isFull(cause) && errno(cause)?.syscall === "write";
+    let full = isFullDisk(cause) && errno(cause)?.syscall === "write";
     try {
       // A write that found no space may have written a part: without it the file is as before, and the next may do.
       if (full) await this.#file.truncate(this.#bytes);
@@ -336,14 +336,12 @@ function checkHeader(path: string, kind: string, record: unknown): void {
 const errno = (thrown: unknown): NodeJS.ErrnoException | undefined =>
   thrown instanceof Error ? thrown : undefined;
 
-const isFull = (thrown: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(errno(thrown)?.code ?? "");
-
 const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 function journalFailed(path: string, cause: unknown, passing: boolean): SocleError {
-  const mend = isFull(cause) ? "free space there" : "check the disk";
+  const mend = isFullDisk(cause) ? "free space there" : "check the disk";
   return new SocleError(
-    isFull(cause) ? "exhausted" : "unavailable",
+    isFullDisk(cause) ? "exhausted" : "unavailable",
     "JOURNAL_FAILED",
     `${path} cannot be written (${textOf(cause)}): changes are refused, reads and guests go on; ${mend}` +
       (passing ? ", then changes go on by themselves" : ", then restart the agent"),

@@ -1,21 +1,30 @@
-import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { access, link, open, readFile, readdir, rm, stat, truncate } from "node:fs/promises";
+import { access, open, readFile, readdir, readlink, rm, stat, symlink } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import type { Logger } from "../kernel/log.ts";
+import { isFullDisk, replaceLink, writeFully } from "./durable-file.ts";
 
 export interface StateDirectory {
   readonly path: string;
+  /** Why nothing could be written into it when that was last tried. */
+  readonly failure: SocleError | undefined;
+  /** Finds out by a write whether it can be written, which `failure` says then. Never rejects. */
+  tryAgain(): Promise<void>;
   /** Lets another agent open it. A killed agent needs not have called it. */
   release(): Promise<void>;
 }
 
+/** Needs blocks of its own, as a change does. */
+const probe = Buffer.alloc(16 * 1024);
+const released = "released";
+
 /**
- * Makes the directory (0700) where it is missing and takes it for this process. Throws `unavailable` STATE_UNWRITABLE
- * and `conflict` STATE_IN_USE; a directory of another owner or open to others is logged as a warning.
+ * Makes the directory (0700) where it is missing and takes it for this process, also where its disk is full. Throws
+ * `unavailable` STATE_UNWRITABLE and `conflict` STATE_IN_USE; a directory of another owner or open to others is logged as
+ * a warning.
  */
 export async function openStateDirectory(path: string, log: Logger): Promise<StateDirectory> {
   try {
@@ -38,57 +47,65 @@ export async function openStateDirectory(path: string, log: Logger): Promise<Sta
   } catch (thrown) {
     throw thrown instanceof SocleError ? thrown : unwritable(path, thrown);
   }
-  // Emptied, not removed: see takeLock.
-  return { path, release: () => truncate(own, 0) };
+  let failure: SocleError | undefined;
+  return {
+    path,
+    get failure() {
+      return failure;
+    },
+    async tryAgain() {
+      failure = await write(path);
+    },
+    // Not removed: see takeLock.
+    release: () => replaceLink(own, released),
+  };
+}
+
+async function write(directory: string): Promise<SocleError | undefined> {
+  const path = join(directory, "probe");
+  try {
+    const file = await open(path, "w", 0o600);
+    try {
+      await writeFully(file, probe, 0);
+      await file.datasync();
+    } finally {
+      await file.close();
+      await rm(path, { force: true });
+    }
+    return undefined;
+  } catch (cause) {
+    return cannotWrite(directory, cause);
+  }
 }
 
 /**
  * Node has no flock, and a lock that only a clean exit removes would keep out the agent that follows a killed one. So the
- * lock is a file that names its holder: kernel boot, pid and the process's start time (a pid alone may be somebody
- * else's by now). A dead holder's lock is not replaced, which two could do at once, but followed: files are numbered,
- * the highest counts, and link() lets only one process make the next number. Lower ones are removed only by the holder of
- * a higher one; whoever then finds a number above its own was late, and steps back.
+ * lock names its holder: kernel boot, pid and the process's start time (a pid alone may be somebody else's by now). A dead
+ * holder's lock is not replaced, which two could do at once, but followed: locks are numbered, the highest counts, and
+ * symlink() lets only one process make the next number. Lower ones are removed only by the holder of a higher one; whoever
+ * then finds a number above its own was late, and steps back. What it says is a link's target, for which there is room on a
+ * full disk.
  */
 async function takeLock(directory: string): Promise<string> {
-  const identity = await identityOf(process.pid);
-  const draft = join(directory, `lock.draft.${process.pid}.${randomBytes(4).toString("hex")}`);
-  const file = await open(draft, "wx", 0o600);
-  try {
-    await file.writeFile(identity ?? "");
-  } finally {
-    await file.close();
-  }
-  try {
-    for (;;) {
-      const newest = Math.max(0, ...(await lockNumbers(directory)));
-      if (newest > 0) await refuseWhileHeld(directory, newest);
-      const own = join(directory, `lock.${newest + 1}`);
-      try {
-        await link(draft, own);
-      } catch (thrown) {
-        if (thrown instanceof Error && "code" in thrown && thrown.code === "EEXIST") continue;
-        throw thrown;
-      }
-      const numbers = await lockNumbers(directory);
-      if (Math.max(...numbers) > newest + 1) {
-        await rm(own, { force: true });
-        continue;
-      }
-      const older = numbers.filter((number) => number <= newest);
-      await Promise.all(older.map((number) => rm(join(directory, `lock.${number}`), { force: true })));
-      await removeDraftsOfTheDead(directory);
-      return own;
+  const identity = (await identityOf(process.pid)) ?? released;
+  for (;;) {
+    const newest = Math.max(0, ...(await lockNumbers(directory)));
+    if (newest > 0) await refuseWhileHeld(directory, newest);
+    const own = join(directory, `lock.${newest + 1}`);
+    try {
+      await symlink(identity, own);
+    } catch (thrown) {
+      if (thrown instanceof Error && "code" in thrown && thrown.code === "EEXIST") continue;
+      throw thrown;
     }
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
-async function removeDraftsOfTheDead(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const pid = /^lock\.draft\.(\d+)\./.exec(name)?.[1];
-    if (pid === undefined || (await identityOf(Number(pid))) !== undefined) continue;
-    await rm(join(directory, name), { force: true });
+    const numbers = await lockNumbers(directory);
+    if (Math.max(...numbers) > newest + 1) {
+      await rm(own, { force: true });
+      continue;
+    }
+    const older = numbers.filter((number) => number <= newest);
+    await Promise.all(older.map((number) => rm(join(directory, `lock.${number}`), { force: true })));
+    return own;
   }
 }
 
@@ -98,20 +115,25 @@ async function lockNumbers(directory: string): Promise<number[]> {
 }
 
 async function refuseWhileHeld(directory: string, number: number): Promise<void> {
-  let holder: string;
-  try {
-    holder = await readFile(join(directory, `lock.${number}`), "utf8");
-  } catch {
-    return; // followed and removed meanwhile; link() or the next look decides
-  }
+  const holder = await holderOf(join(directory, `lock.${number}`));
+  if (holder === undefined) return; // followed and removed meanwhile; symlink() or the next look decides
   const pid = Number(holder.split(" ")[0]);
-  if (holder === "" || holder !== (await identityOf(pid))) return;
+  if (holder !== (await identityOf(pid))) return;
   throw new SocleError(
     "conflict",
     "STATE_IN_USE",
     `${directory} is in use by the agent with pid ${pid}; stop that one, or give this one its own state.directory`,
     { details: { metadata: { pid: String(pid) } } },
   );
+}
+
+async function holderOf(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path);
+  } catch {
+    // Earlier versions wrote a file.
+    return await readFile(path, "utf8").catch(() => undefined);
+  }
 }
 
 /** `PID START BOOT`: who a process is beyond its pid; undefined when there is no such process. */
@@ -130,6 +152,8 @@ async function identityOf(pid: number): Promise<string | undefined> {
 
 function unwritable(path: string, cause: unknown): SocleError {
   const { username, uid } = userInfo();
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (["ENOSPC", "EDQUOT", "EROFS", "EIO"].includes(code)) return cannotWrite(path, cause);
   const why = cause instanceof Error ? cause.message : String(cause);
   return new SocleError(
     "unavailable",
@@ -137,5 +161,16 @@ function unwritable(path: string, cause: unknown): SocleError {
     `the state directory ${path} cannot be used by ${username} (uid ${uid}): ${why}. ` +
       `Create it for that user (install -d -m 0700 -o ${username} ${path}), or set state.directory.`,
     { cause, details: { metadata: { path, user: username } } },
+  );
+}
+
+function cannotWrite(path: string, cause: unknown): SocleError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const isFull = isFullDisk(cause);
+  return new SocleError(
+    isFull ? "exhausted" : "unavailable",
+    "STATE_UNWRITABLE",
+    `the state directory ${path} cannot be written (${why}): ${isFull ? "free space there" : "mend its disk"}, or set state.directory`,
+    { cause, details: { metadata: { path } } },
   );
 }

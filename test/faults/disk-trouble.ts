@@ -95,18 +95,26 @@ export class DiskTrouble {
   /** Changes are refused with a clear word, reads go on, and with room all goes on by itself. */
   async #full(): Promise<void> {
     await this.#disk.fill();
-    const refused = await eventually(async () => await this.#refusal(), {
-      what: "a change to be refused on a full disk",
-      timeoutMs: END_WITHIN_MS,
-    });
+    const refused = await this.#refused();
     const { kind, reason, message } = refused;
     const isClear = kind === "exhausted" && isOfTheDisk(reason) && message.includes("free space");
     this.#run.demand(isClear, `refused with ${kind} ${reason}: ${message}`);
     await this.#host.list();
     const isFirst = this.counts.full === 1;
     if (isFirst) await this.#keepsVmsAway("TRUTH_TRUE");
+    await this.#restart();
+    await this.#refused();
+    if (isFirst) await this.#keepsVmsAway("TRUTH_TRUE");
     await this.#disk.makeRoom();
     if (isFirst) await this.#keepsVmsAway("TRUTH_FALSE");
+  }
+
+  /** The last bytes of the files' blocks may hold some changes more. */
+  #refused(): Promise<SocleError> {
+    return eventually(() => this.#refusal(), {
+      what: "a change to be refused on a full disk",
+      timeoutMs: END_WITHIN_MS,
+    });
   }
 
   /** Whether the host tells schedulers that nothing can be changed on it; they ask no more then. */

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { AgentProcessOptions } from "../lab/agent-process.ts";
+import { fill } from "../lab/small-disk.ts";
 import type { CampaignRun } from "./campaign.ts";
 
 /** Holds what a full run leaves in the audit log, of which nothing is thrown away. */
@@ -15,6 +16,7 @@ export class StateDisk {
   readonly stateDirectory: string;
   readonly #mountPoint: string;
   readonly #sickness: string;
+  #filler = "";
 
   static async make(run: CampaignRun): Promise<StateDisk> {
     const directory = await mkdtemp(join(tmpdir(), "socle-disk-"));
@@ -58,19 +60,7 @@ export class StateDisk {
 
   /** Until nothing more fits. */
   async fill(): Promise<void> {
-    const file = await open(this.#filler, "w");
-    const block = Buffer.alloc(64 * 1024);
-    try {
-      for (let size = block.length; size >= 1; size = Math.floor(size / 2)) {
-        try {
-          for (;;) await file.write(block, 0, size);
-        } catch (thrown) {
-          if ((thrown as NodeJS.ErrnoException).code !== "ENOSPC") throw thrown;
-        }
-      }
-    } finally {
-      await file.close();
-    }
+    this.#filler = await fill(this.#mountPoint);
   }
 
   async makeRoom(): Promise<void> {
@@ -80,9 +70,5 @@ export class StateDisk {
   /** While nobody has a file on it open for writing. */
   async remount(how: "ro" | "rw"): Promise<void> {
     await execute("mount", ["-o", `remount,${how}`, this.#mountPoint]);
-  }
-
-  get #filler(): string {
-    return join(this.#mountPoint, "filler");
   }
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { get, type IncomingMessage } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Browser, browserUnavailable, type BrowserPage } from "../lab/browser.ts";
@@ -17,6 +18,17 @@ const hostile = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</scr
 /** The words of the row of a VM. */
 const rowOf = (name: string): string =>
   `([...document.querySelectorAll("tbody tr")].find((row) => row.querySelector(".name")?.textContent === ${JSON.stringify(name)})?.innerText ?? "")`;
+
+test("a browser leaves nothing in the folder of temporary files", { skip: noBrowser }, async () => {
+  const left = async (): Promise<string[]> =>
+    (await readdir(tmpdir())).filter((name) => name.startsWith("org.chromium."));
+  const before = await left();
+  await (await Browser.start()).stop();
+  assert.deepEqual(
+    (await left()).filter((name) => !before.includes(name)),
+    [],
+  );
+});
 
 describe("the page of a host that is made up", { skip: noBrowser }, () => {
   let browser: Browser;

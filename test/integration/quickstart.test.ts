@@ -2,18 +2,23 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { libvirtdUnavailable } from "../lab/libvirtd.ts";
 import { virsh } from "../lab/virsh.ts";
+import { eventually } from "../lab/wait.ts";
 import { stayAlone } from "../quickstart/alone.ts";
+
+const repository = join(import.meta.dirname, "../..");
+const script = join(repository, "scripts/run");
 
 test(
   "scripts/run --once does the main job, and leaves nothing",
   { skip: libvirtdUnavailable() },
   async () => {
-    const script = join(import.meta.dirname, "../../scripts/run");
     const { stdout } = await promisify(execFile)(script, ["--once"], {
       timeout: 240_000,
       maxBuffer: 2 ** 24,
@@ -26,31 +31,108 @@ test(
     ]) {
       assert.match(stdout, told);
     }
-    assert.ok(!(await virsh("qemu:///system", ["list", "--all", "--name"])).includes("socle-demo"));
+    await assertNothingIsLeft();
+  },
+);
+
+/** ./scripts/run in a terminal's foreground group, which Ctrl-C goes to as a whole. */
+class Demonstration {
+  told = "";
+  readonly #child = spawn(script, { detached: true, stdio: ["ignore", "pipe", "pipe"], timeout: 240_000 });
+  readonly #ended = once(this.#child, "close") as Promise<[number | null]>;
+
+  constructor() {
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      stream.setEncoding("utf8").on("data", (text: string) => (this.told += text));
+  }
+
+  async tells(what: string, timeoutMs: number): Promise<void> {
+    const isTold = (): boolean => {
+      if (this.#child.exitCode !== null) throw new Ended(this.told);
+      return this.told.includes(what);
+    };
+    await eventually(isTold, { what, timeoutMs, giveUpOn: Ended });
+  }
+
+  pressCtrlC(): void {
+    if (this.#child.exitCode === null) process.kill(-(this.#child.pid ?? NaN), "SIGINT");
+  }
+
+  async ends(): Promise<number | null> {
+    return (await this.#ended)[0];
+  }
+}
+
+class Ended extends Error {}
+
+async function assertNothingIsLeft(): Promise<void> {
+  const uri = "qemu:///system";
+  assert.ok(!(await virsh(uri, ["list", "--all", "--name"])).includes("socle-demo"));
+  assert.ok(!(await virsh(uri, ["pool-list", "--all", "--name"])).includes("socle-demo"));
+  assert.deepEqual(
+    (await readdir(tmpdir())).filter((name) => name.startsWith("socle-run-")),
+    [],
+  );
+}
+
+test(
+  "scripts/run stays up until Ctrl-C, with hints that do what they say; then it leaves nothing",
+  { skip: libvirtdUnavailable() },
+  async () => {
+    // Of one that was killed.
+    await mkdtemp(join(tmpdir(), "socle-run-"));
+    const run = new Demonstration();
+    try {
+      await run.tells("gRPC API at", 200_000);
+      const hints = [...run.told.matchAll(/^ *(\.\/scripts\/socle .*?)(?: +#.*)?$/gm)].flatMap(
+        ([, hint]) => hint ?? [],
+      );
+      const answers = hints
+        .filter((hint) => !/ (top|vm console .*|vm stop .*)$/.test(hint))
+        .map((hint) => pasted(hint.replace(/events --since-start$/, "events --since-start --no-follow")));
+      const all = (await Promise.all(answers)).join("\n");
+      assert.match(all, /vm_defined +socle-demo/);
+      assert.match(all, /agent_started/);
+      assert.match(all, /"?sampleIntervalSeconds"?: 2\b/);
+      assert.doesNotMatch(all, /does not answer|no audit log|^socle:/m);
+    } finally {
+      run.pressCtrlC();
+      await run.ends();
+    }
+    assert.match(run.told, /operation_ended CREATE_VM succeeded/);
+    assert.match(run.told, /removed: VM socle-demo/);
+    assert.doesNotMatch(run.told, /could not be removed|ended with an error/);
+    assert.equal(await run.ends(), 0, run.told);
+    await assertNothingIsLeft();
   },
 );
 
 test(
-  "scripts/run stays up until Ctrl-C, which goes to all that it started, and leaves nothing",
+  "Ctrl-C while the guest boots ends scripts/run at once, and a second one does not keep it from cleaning up",
   { skip: libvirtdUnavailable() },
   async () => {
-    const script = join(import.meta.dirname, "../../scripts/run");
-    // A terminal's foreground group.
-    const child = spawn(script, { detached: true, stdio: ["ignore", "pipe", "pipe"], timeout: 240_000 });
-    let told = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      if (!told.includes("until Ctrl-C") && (told + text).includes("until Ctrl-C"))
-        process.kill(-(child.pid ?? NaN), "SIGINT");
-      told += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (told += text));
-    const [code] = (await once(child, "close")) as [number | null];
-    assert.match(told, /removed: VM socle-demo/);
-    assert.doesNotMatch(told, /could not be removed|ended with an error/);
-    assert.equal(code, 0, told);
-    assert.ok(!(await virsh("qemu:///system", ["list", "--all", "--name"])).includes("socle-demo"));
+    const run = new Demonstration();
+    try {
+      await run.tells("the scheduler places a VM", 60_000);
+    } finally {
+      run.pressCtrlC();
+    }
+    await run.tells("cleaning up…", 1000);
+    run.pressCtrlC();
+    assert.equal(await run.ends(), 0, run.told);
+    assert.doesNotMatch(run.told, /stays up|ended with an error/);
+    await assertNothingIsLeft();
   },
 );
+
+/** What a command says, whether or not it finds something to complain of. */
+async function pasted(hint: string): Promise<string> {
+  const [command = "", ...args] = hint.split(" ");
+  const options = { cwd: repository, timeout: 60_000 };
+  return await new Promise((resolve) => {
+    execFile(command, args, options, (_error, stdout, stderr) => resolve(stdout + stderr));
+  });
+}
 
 test("a second one at the same time is refused before it touches anything, and says who is at work", async () => {
   const name = `socle-test-${process.pid}`;

@@ -26,6 +26,8 @@ export interface AgentProcessOptions {
   readonly nodeOptions?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly startTimeoutMs?: number;
+  /** Where its folder is made; else where all temporary ones are. */
+  readonly parentDirectory?: string;
   /** A process whose mount namespace the agent lives in, so that /run/libvirt is what that process sees. */
   readonly mountsOf?: number;
 }
@@ -64,7 +66,7 @@ export class AgentProcess {
 
   /** Starts it and waits until it is ready; rejects with its own words when it ends before. */
   static async start(options: AgentProcessOptions = {}): Promise<AgentProcess> {
-    const directory = await mkdtemp(join(tmpdir(), "socle-agent-"));
+    const directory = await mkdtemp(join(options.parentDirectory ?? tmpdir(), "socle-agent-"));
     const metrics = options.config?.metrics?.listen ?? `127.0.0.1:${await freePort()}`;
     const agent = new AgentProcess(directory, metrics, options);
     try {

@@ -82,7 +82,7 @@ export class Browser {
     ];
     const child = spawn("setpriv", ["--pdeathsig", "KILL", chromium, ...args], {
       stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
-      env: { PATH: process.env["PATH"] ?? "", HOME: profile, TZ: "UTC", LANG: "C.UTF-8" },
+      env: { PATH: process.env["PATH"] ?? "", HOME: profile, TMPDIR: profile, TZ: "UTC", LANG: "C.UTF-8" },
     });
     const browser = new Browser(child, profile);
     try {

@@ -6,6 +6,8 @@ export interface EventuallyOptions {
   readonly intervalMs?: number;
   /** An error of `check` that waiting will not mend is thrown at once. */
   readonly giveUpOn?: new (...args: never[]) => Error;
+  /** Ends the wait with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -19,6 +21,7 @@ export async function eventually<T>(
   const { what = "the condition", timeoutMs = 30_000, intervalMs = 20 } = options;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
+    options.signal?.throwIfAborted();
     let cause: unknown;
     try {
       const result = await check();

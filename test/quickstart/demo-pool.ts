@@ -50,10 +50,11 @@ export class DemoPool {
     return new DemoPool(libvirt, pool);
   }
 
-  async fill(): Promise<{ name: string; bytes: number }[]> {
-    await promisify(execFile)(join(repository, "scripts/guest-image"), [], { timeout: 300_000 });
+  async fill(signal: AbortSignal): Promise<{ name: string; bytes: number }[]> {
+    await promisify(execFile)(join(repository, "scripts/guest-image"), [], { timeout: 300_000, signal });
     const filled: { name: string; bytes: number }[] = [];
     for (const name of FILES) {
+      signal.throwIfAborted();
       const content = await readFile(join(repository, ".cache/guest", name));
       const xml = buildVolume({ name, capacityBytes: content.length, format: "raw" });
       const { vol } = await this.#libvirt.call(storageVolCreateXml, { pool: this.#pool, xml, flags: 0 });

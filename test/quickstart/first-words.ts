@@ -25,6 +25,7 @@ export async function* firstWords(
   );
   const cancel = (): void => call.cancel();
   signal.addEventListener("abort", cancel, { once: true });
+  if (signal.aborted) cancel();
   call.write({ vm, force: true });
   let rest = "";
   let isAsked = false;

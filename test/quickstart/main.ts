@@ -1,5 +1,5 @@
 // What ./scripts/run does once everything is installed: the main job, end to end, with each part saying what it sees.
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -25,14 +25,24 @@ const BOOT_MS = 45_000;
 
 const story = new Story();
 const stopped = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const)
-  process.once(name, () => stopped.abort(new Error("interrupted")));
-/** What is to be undone at the end, the newest first. */
-const undo: { what: string; act: () => Promise<void> }[] = [];
+const interrupted = new Promise<never>((_, reject) => {
+  const stop = (): void => {
+    story.interrupted();
+    stopped.abort(new Error("interrupted"));
+    reject(new Error("interrupted"));
+  };
+  // For as long as the process lives: who asks again is not to leave a VM behind.
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, stop);
+});
+interrupted.catch(() => undefined);
+// A terminal or a pipe that is gone keeps nobody from cleaning up.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+/** What is to be undone at the end, the newest first. Says whether there was anything. */
+const undo: { what: string; act: () => Promise<boolean> }[] = [];
 
 try {
   await demonstrate();
-  if (!values.once) await stay();
+  if (!values.once) await interrupted;
 } catch (thrown) {
   if (!stopped.signal.aborted) {
     story.failed(thrown);
@@ -41,8 +51,7 @@ try {
 } finally {
   for (const { what, act } of undo.reverse()) {
     try {
-      await act();
-      story.detail(`removed: ${what}`);
+      if (await act()) story.detail(`removed: ${what}`);
     } catch (thrown) {
       story.failed(thrown, `${what} could not be removed`);
       process.exitCode = 1;
@@ -51,36 +60,53 @@ try {
 }
 story.end();
 
+/**
+ * What is being made is undone at the end, also where the demonstration is given up meanwhile: then this throws at once, and
+ * the end waits until it is made.
+ */
+async function make<T>(what: string, making: Promise<T>, unmake: (made: T) => Promise<unknown>): Promise<T> {
+  const act = async (): Promise<boolean> => {
+    const made = await making.catch(() => undefined);
+    if (made !== undefined) await unmake(made);
+    return made !== undefined;
+  };
+  undo.push({ what, act });
+  return await orInterrupted(making);
+}
+
+async function orInterrupted<T>(work: Promise<T>): Promise<T> {
+  return await Promise.race([work, interrupted]);
+}
+
 async function demonstrate(): Promise<void> {
   await stayAlone();
   const uri = "qemu:///system";
   story.step("libvirt", `Socle's own client connects to ${uri}`);
-  const libvirt = await Libvirt.connect({ uri, log: silentLog });
-  undo.push({ what: "connection to libvirt", act: () => libvirt.close() });
+  const connecting = Libvirt.connect({ uri, log: silentLog });
+  const libvirt = await make("connection to libvirt", connecting, (made) => made.close());
 
   story.step("storage", "a pool with the tiny guest's kernel and initrd, uploaded through libvirt");
-  const pool = await DemoPool.create(libvirt);
-  undo.push({ what: `storage pool ${pool.name}`, act: () => pool.remove() });
-  for (const { name, bytes } of await pool.fill()) story.detail(`${name}: ${(bytes / MIB).toFixed(1)} MiB`);
+  const creating = DemoPool.create(libvirt);
+  const pool = await make(`storage pool ${DemoPool.poolName}`, creating, (made) => made.remove());
+  // Its own end is waited for: what is being uploaded cannot be removed.
+  for (const { name, bytes } of await pool.fill(stopped.signal))
+    story.detail(`${name}: ${(bytes / MIB).toFixed(1)} MiB`);
 
   story.step("scheduler", "a small scheduler waits for hosts");
-  const scheduler = await Scheduler.start({
-    heartbeatMs: 1000,
-    onChange: (host, what) => story.schedulerSaw(host, what),
-  });
-  undo.push({
-    what: "scheduler",
-    act: () => {
-      scheduler.stop();
-      return Promise.resolve();
-    },
+  const onChange = (host: KnownHost, what: string): void => story.schedulerSaw(host, what);
+  const opening = Scheduler.start({ heartbeatMs: 1000, onChange });
+  const scheduler = await make("scheduler", opening, (made) => {
+    made.stop();
+    return Promise.resolve();
   });
 
   story.step("agent", "the agent starts, as a process of its own");
   const apiAddress = `127.0.0.1:${await freePort()}`;
-  const directory = await mkdtemp(join(tmpdir(), "socle-run-"));
-  undo.push({ what: directory, act: () => rm(directory, { recursive: true }) });
-  const agent = await AgentProcess.start({
+  const directory = await make("temporary files", temporaryDirectory(), (made) =>
+    rm(made, { recursive: true }),
+  );
+  const starting = AgentProcess.start({
+    parentDirectory: directory,
     config: {
       libvirt: { uri },
       api: { socket: join(directory, "agent.sock"), listen: apiAddress },
@@ -88,21 +114,21 @@ async function demonstrate(): Promise<void> {
       vm: { sampleIntervalSeconds: 2 },
     },
   });
-  undo.push({ what: "agent (its guests are not touched by this)", act: () => agent.stop() });
+  const agent = await make("agent (its guests are not touched by this)", starting, (made) => made.stop());
 
   const host = await eventually(
     () => [...scheduler.hosts.values()].find((each) => each.host?.health?.schedulable === "TRUTH_TRUE"),
     {
       what: "the host to register and to be found healthy",
       timeoutMs: 20_000,
+      signal: stopped.signal,
     },
   );
   story.registration(host);
-  await removeLeftover(apiAddress, host);
+  await orInterrupted(removeLeftover(apiAddress, host));
 
   const { operation, accelerator } = await boot(scheduler, host, apiAddress);
   story.detail(`operation ${operation.operationId}: ${operation.steps.map(({ name }) => name).join(", ")}`);
-  undo.push({ what: `VM ${VM_NAME}`, act: () => remove(apiAddress, operation.vmId) });
 
   story.step("console", `the guest's own words from its serial console (${accelerator})`);
   for await (const line of firstWords(apiAddress, operation.vmId, BOOT_MS, stopped.signal))
@@ -134,15 +160,19 @@ async function boot(
     labels: { purpose: "demonstration" },
   };
   story.step("guest", "the scheduler places a VM: 1 vCPU, 128 MiB");
+  const removeVm = ({ vmId }: Operation__Output): Promise<void> => remove(apiAddress, vmId);
   try {
-    const { operation } = await scheduler.place(spec);
+    const placing = scheduler.place(spec).then(({ operation }) => operation);
+    const operation = await make(`VM ${VM_NAME}`, placing, removeVm);
     const accelerator = operation.result["accelerator"] ?? "?";
     if (accelerator !== "kvm" || (await runsOnKvm(apiAddress, operation.vmId))) {
       story.detail(`running, by ${accelerator.toUpperCase()}`);
       return { operation, accelerator: accelerator.toUpperCase() };
     }
-    await remove(apiAddress, operation.vmId);
+    await removeVm(operation);
+    undo.pop();
   } catch (thrown) {
+    stopped.signal.throwIfAborted();
     story.detail(
       `not under KVM: ${thrown instanceof Error ? (thrown.message.split("\n")[0] ?? "") : String(thrown)}`,
     );
@@ -152,7 +182,11 @@ async function boot(
       host.host?.health?.conditions.find(
         ({ type, status }) => type === "KvmUnavailable" && status === "TRUTH_TRUE",
       ),
-    { what: "the agent to report what is wrong with KVM", timeoutMs: 30_000 },
+    {
+      what: "the agent to report what is wrong with KVM",
+      timeoutMs: 30_000,
+      signal: stopped.signal,
+    },
   );
   story.detail(`the agent reports KvmUnavailable: ${condition.evidence.split("\n")[0] ?? ""}`);
   story.step(
@@ -163,9 +197,11 @@ async function boot(
     requestId: `${VM_NAME}-${Date.now()}`,
     spec: { ...spec, accelerator: "ACCELERATOR_TCG" as const },
   };
-  const operation = await finished(
-    apiAddress,
-    await callAgent(apiAddress, vmService.CreateVm, request, 10_000),
+  const creating = callAgent(apiAddress, vmService.CreateVm, request, 10_000);
+  const operation = await make(
+    `VM ${VM_NAME}`,
+    creating.then((begun) => finished(apiAddress, begun)),
+    removeVm,
   );
   story.detail("running, by TCG");
   return { operation, accelerator: "TCG" };
@@ -174,9 +210,9 @@ async function boot(
 /** Waits for the guest's first words, or for the agent to say that KVM stopped it. */
 async function runsOnKvm(apiAddress: string, vmId: string): Promise<boolean> {
   const end = new AbortController();
+  const signal = AbortSignal.any([end.signal, stopped.signal]);
   const speaks = (async (): Promise<boolean> => {
-    for await (const _line of firstWords(apiAddress, vmId, BOOT_MS, end.signal))
-      if (end.signal.aborted) break;
+    for await (const _line of firstWords(apiAddress, vmId, BOOT_MS, signal)) if (signal.aborted) break;
     return true;
   })().catch(() => false);
   const stops = eventually(
@@ -184,13 +220,14 @@ async function runsOnKvm(apiAddress: string, vmId: string): Promise<boolean> {
       const vm = await callAgent(apiAddress, vmService.GetVm, { vm: vmId }, 5000);
       return vm.state === "VM_STATE_PAUSED" && vm.stateReason === "INTERNAL_ERROR";
     },
-    { what: "KVM to stop the guest", timeoutMs: BOOT_MS, intervalMs: 200 },
+    { what: "KVM to stop the guest", timeoutMs: BOOT_MS, intervalMs: 200, signal },
   ).then(
     () => false,
     () => false,
   );
   const runs = await Promise.race([speaks, stops]);
   end.abort();
+  stopped.signal.throwIfAborted();
   return runs;
 }
 
@@ -230,13 +267,14 @@ async function vmMetrics(address: string, vmId: string): Promise<readonly string
         ? lines
         : undefined;
     },
-    { what: "the VM's metrics", timeoutMs: 15_000, intervalMs: 100 },
+    { what: "the VM's metrics", timeoutMs: 15_000, intervalMs: 100, signal: stopped.signal },
   );
 }
 
-function stay(): Promise<void> {
-  return new Promise((resolve) => {
-    if (stopped.signal.aborted) resolve();
-    else stopped.signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+/** In one folder, so that those of a demonstration that was killed can be found, and removed: no other is at work. */
+async function temporaryDirectory(): Promise<string> {
+  const names = await readdir(tmpdir());
+  for (const name of names.filter((each) => /^socle-run-\w{6}$/.test(each)))
+    await rm(join(tmpdir(), name), { recursive: true, force: true });
+  return await mkdtemp(join(tmpdir(), "socle-run-"));
 }

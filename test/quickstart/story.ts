@@ -40,6 +40,9 @@ export class Story {
     }
     const effect = health?.state.slice("EFFECT_".length).toLowerCase() ?? "unknown";
     this.detail(`health ${effect === "none" ? "ok" : effect}, schedulable`);
+    for (const { type, effect: each, reason, evidence } of health?.conditions ?? [])
+      if (each === health?.state && effect !== "none")
+        this.detail(`  ${type} ${reason}: ${evidence.split("\n")[0] ?? ""}`);
   }
 
   /** The scheduler's own view, as it changes. */
@@ -56,27 +59,42 @@ export class Story {
     for (const line of lines) this.detail(line);
   }
 
-  event({ sequence, kind, vmState, reason }: Event__Output): void {
+  event({ sequence, kind, vmState, reason, details }: Event__Output): void {
     const state = vmState === "VM_STATE_UNSPECIFIED" ? "" : vmState.slice("VM_STATE_".length).toLowerCase();
+    // Of an operation: which, how it ended, and why not well.
+    const outcome = ["operation_kind", "state", "error"].map((name) => details[name] ?? "");
     this.detail(
-      `#${sequence} ${kind.slice("EVENT_KIND_".length).toLowerCase()} ${state} ${reason}`.trimEnd(),
+      ["#" + String(sequence), kind.slice("EVENT_KIND_".length).toLowerCase(), state, reason, ...outcome]
+        .filter((word) => word !== "")
+        .join(" "),
     );
   }
 
   whatNext(agent: AgentProcess, apiAddress: string, schedulerAddress: string, vm: string): void {
     const socle = `./scripts/socle --socket ${agent.socketPath}`;
     this.step("running", "everything stays up until Ctrl-C. In another terminal, try:");
+    const config = `--config ${agent.configPath}`;
     for (const line of [
       `${socle} status`,
+      `${socle} health`,
+      `${socle} top                          # leave with q`,
       `${socle} vm ls`,
-      `${socle} vm console ${vm}      (leave with Ctrl-])`,
-      `${socle} events`,
+      `${socle} vm console ${vm}       # leave with Ctrl-]`,
+      `${socle} events --since-start         # goes on until Ctrl-C`,
       `${socle} vm stop ${vm}`,
+      `${socle} doctor ${config}`,
+      `./scripts/socle config show ${agent.configPath}`,
+      `./scripts/socle audit show ${config}`,
       `curl http://${agent.metricsAddress}/metrics`,
     ]) {
       console.log(`${" ".repeat(12)}${line}`);
     }
+    this.detail(`the host as a page: http://${agent.metricsAddress}/`);
     this.detail(`gRPC API at ${apiAddress}, scheduler at ${schedulerAddress}`);
+  }
+
+  interrupted(): void {
+    this.#line(bold("cleaning up…"));
   }
 
   failed(thrown: unknown, what = "failed"): void {

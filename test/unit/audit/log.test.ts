@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { verifyLog, type AuditLog, type Entry } from "../../../agent/audit/index.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { folder } from "../state/folder.ts";
-import { smallDisk } from "../state/small-disk.ts";
+import { fill as fillDisk, smallDisk } from "../../lab/small-disk.ts";
 import { auditLog, dayMs, keyOf, started, verified } from "./log-of.ts";
 
 const segmentsOf = async (directory: string): Promise<string[]> =>
@@ -208,6 +208,28 @@ test("on a full disk acts are refused with what to do; with space they go on, an
     acts.some(({ act, of }) => act === "call_ended" && of === 1),
     "what had happened is not lost",
   );
+});
+
+test("a log that needs a new file is opened on a full disk, and begins it once there is space", async (t) => {
+  const disk = await smallDisk(t);
+  if (disk === undefined) return;
+  const directory = join(disk, "audit");
+  const before = await auditLog(directory);
+  await before.log.record(started("first"));
+  await before.log.close();
+  await rm(join(directory, "head.json"));
+  const filler = await fillDisk(disk);
+  const { log } = await auditLog(directory);
+  assert.equal((await fill(log)).reason, "AUDIT_FAILED");
+  assert.equal((await segmentsOf(directory)).length, 1);
+  await rm(filler);
+  await log.tryAgain();
+  assert.equal(log.failure, undefined);
+  await log.record(started("again"));
+  await log.close();
+  assert.equal((await segmentsOf(directory)).length, 2);
+  assert.equal((await verified(directory)).problem, undefined);
+  assert.ok((await entriesOf(directory)).some(({ act }) => act === "log_found_damaged"));
 });
 
 test("after a failed sync every act is refused for good", async (t) => {

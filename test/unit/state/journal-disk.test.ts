@@ -6,7 +6,7 @@ import { SocleError } from "../../../agent/kernel/errors.ts";
 import { Journal } from "../../../agent/state/journal.ts";
 import { folder } from "./folder.ts";
 import { options, replayed } from "./journal-stage.ts";
-import { smallDisk } from "./small-disk.ts";
+import { smallDisk } from "../../lab/small-disk.ts";
 
 test("a full disk refuses changes and says what to do; with space they go on, and nothing acknowledged is lost", async (t) => {
   const directory = await smallDisk(t);

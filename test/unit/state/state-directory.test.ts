@@ -82,7 +82,6 @@ test("of many who find a dead agent's lock at the same time, one gets it", async
 
 test("a pid that now is another process's does not count as the holder", async (t) => {
   const path = await folder(t);
-  await writeFile(join(path, "lock.draft.999999999.abcd"), "left by one that was killed");
   await writeFile(join(path, "lock.1"), `${process.pid} 1 00000000-0000-0000-0000-000000000000`);
   await (await openStateDirectory(path, silentLog)).release();
   assert.deepEqual(await readdir(path), ["lock.2"]);

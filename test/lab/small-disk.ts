@@ -1,0 +1,41 @@
+import { execFileSync } from "node:child_process";
+import { mkdtemp, open, rmdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+
+/** A filesystem of one MiB, where this machine lets us make one. */
+export async function smallDisk(t: TestContext): Promise<string | undefined> {
+  const path = await mkdtemp(join(tmpdir(), "socle-disk-"));
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "socle-test", path], { stdio: "ignore" });
+  } catch {
+    await rmdir(path);
+    t.skip("tmpfs cannot be mounted here");
+    return undefined;
+  }
+  t.after(async () => {
+    // Lazily: who uses it may be ended by a later hook.
+    execFileSync("umount", ["--lazy", path]);
+    await rmdir(path);
+  });
+  return path;
+}
+
+/** Until not a byte more fits. The file, once removed, makes room again. */
+export async function fill(directory: string): Promise<string> {
+  const path = join(directory, "filler");
+  const file = await open(path, "a");
+  try {
+    for (let size = 64 * 1024; size >= 1; size = Math.floor(size / 2)) {
+      try {
+        for (;;) await file.write(Buffer.alloc(size));
+      } catch (thrown) {
+        if ((thrown as NodeJS.ErrnoException).code !== "ENOSPC") throw thrown;
+      }
+    }
+  } finally {
+    await file.close();
+  }
+  return path;
+}
