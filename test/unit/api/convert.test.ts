@@ -174,7 +174,14 @@ test("a VM's rates are told, each that is known; those of a guest that is new ar
 test("what is not known of VMs is not counted as known", () => {
   const unknown = vm("b", { presence: "unknown", state: "running" });
   const host = hostToProto(hostSnapshot, [vm("a"), unknown], false);
-  assert.deepEqual(host.vms, { managed: 2, unmanaged: 0, running: 1, unknown: 1, complete: false });
+  assert.deepEqual(host.vms, {
+    managed: 2,
+    unmanaged: 0,
+    running: 1,
+    unresponsive: 0,
+    unknown: 1,
+    complete: false,
+  });
   const seen = hostToProto(hostSnapshot, [], true);
   assert.equal(seen.vms?.complete, true);
   assert.notEqual(hostToProto(hostSnapshot, [], false).etag, seen.etag, "it is told when it changes");
