@@ -36,7 +36,7 @@ test("an agent starts on a full state disk: it answers reads, metrics and page, 
     );
 
   assert.equal(positionOf(await host()).agentEpoch, agentEpoch + 1);
-  for (const path of ["/metrics", "/", "/readyz"])
+  for (const path of ["/metrics", "/", "/healthz"])
     assert.equal((await fetch(`http://${agent.metricsAddress}${path}`)).status, 200, path);
   const condition = await eventually(() => unwritable("TRUTH_TRUE"), {
     what: "StateUnwritable",

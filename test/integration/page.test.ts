@@ -236,7 +236,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
       await page.value(
         `[...document.querySelectorAll(".resource .number")].map((of) => of.textContent.split(" of ")[0])`,
       ),
-      ["unknown what is free", "unknown what is free", "unknown what is free"],
+      ["unknown how much is free", "unknown how much is free", "unknown how much is free"],
     );
     assert.deepEqual(page.errors, []);
     await page.close();
