@@ -2,29 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { KvmWitness } from "../../../agent/vm/kvm-witness.ts";
-import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import type { Vm } from "../../../agent/vm/vm.ts";
+import { vm as anyVm } from "../api/fakes.ts";
 
-const vm = (changes: Partial<Vm>): Vm =>
-  withEtag({
-    id: "a",
-    name: "web",
-    presence: "present",
-    observedAtMs: 0,
-    state: "running",
-    stateReason: "BOOTED",
-    managed: true,
-    accelerator: "kvm",
-    vcpus: 1,
-    memoryBytes: 1,
-    cells: [],
-    tenant: "",
-    labels: {},
-    placementEpoch: 0,
-    disks: [],
-    nics: [],
-    ...changes,
-  });
+const vm = (changes: Partial<Vm>): Vm => anyVm("a", { name: "web", accelerator: "kvm", ...changes });
 const stoppedByKvm = vm({ state: "paused", stateReason: "INTERNAL_ERROR" });
 
 /** A witness with a clock that the test moves. */

@@ -3,26 +3,9 @@ import { test } from "node:test";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import type { Vm } from "../../../agent/vm/vm.ts";
+import { vm as anyVm } from "../api/fakes.ts";
 
-const vm = (id: string, changes: Partial<Vm> = {}): Vm =>
-  withEtag({
-    id,
-    name: `name-${id}`,
-    presence: "present",
-    observedAtMs: 1,
-    state: "running",
-    stateReason: "BOOTED",
-    managed: true,
-    vcpus: 1,
-    memoryBytes: 1,
-    cells: [],
-    tenant: "",
-    labels: {},
-    placementEpoch: 0,
-    disks: [],
-    nics: [],
-    ...changes,
-  });
+const vm = (id: string, changes: Partial<Vm> = {}): Vm => anyVm(id, { observedAtMs: 1, ...changes });
 
 /** The kinds of change that were told while `act` ran. */
 async function told(table: VmTable, act: () => void): Promise<string[]> {
