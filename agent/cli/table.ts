@@ -88,13 +88,17 @@ export function renderFields(fields: readonly (readonly [string, string])[], pai
   const left = Math.max(NARROWEST, (paint.width ?? Infinity) - width - GAP);
   return fields
     .map(([name, value]) => {
-      const lines = wrapPainted(value, left).join(`\n${" ".repeat(width + GAP)}`);
+      const lines = wrap(value, left).join(`\n${" ".repeat(width + GAP)}`);
       return `${paint("dim", name.padEnd(width))}  ${lines}\n`;
     })
     .join("");
 }
 
-const lengthOf = (text: string): number => Array.from(text).length;
+// eslint-disable-next-line no-control-regex -- what painter writes
+const COLOURS = /\u001b\[\d+m/g;
+
+/** As shown. */
+const lengthOf = (text: string): number => Array.from(text.replace(COLOURS, "")).length;
 
 /** Takes from the widest until all fit, as far as they can. */
 function fit(natural: readonly number[], room: number): number[] {
@@ -107,7 +111,7 @@ function fit(natural: readonly number[], room: number): number[] {
   return widths;
 }
 
-/** Lines of at most so many characters, between words where that is possible. */
+/** Lines of at most so many characters, between words where that is possible; a word is not cut within its colours. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
@@ -117,18 +121,11 @@ function wrap(text: string, width: number): string[] {
       line = "";
     }
     line += word;
+    if (line.search(COLOURS) >= 0) continue;
     for (let rest = Array.from(line.trimEnd()); rest.length > width; rest = Array.from(line)) {
       lines.push(rest.slice(0, width).join(""));
       line = rest.slice(width).join("");
     }
   }
   return [...lines, line];
-}
-
-/** The same for text that is painted in part. */
-function wrapPainted(text: string, width: number): string[] {
-  // eslint-disable-next-line no-control-regex -- what painter writes
-  const bare = text.replace(/\u001b\[\d+m/g, "");
-  if (lengthOf(bare) <= width) return [text];
-  return text === bare ? wrap(text, width) : wrap(bare, width).map((line) => text.replace(bare, () => line));
 }

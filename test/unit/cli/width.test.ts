@@ -95,3 +95,21 @@ test("top shows the worst conditions, and how many more there are", async (conte
     ["Thermal true", "B true", "D true", "and 2 more"],
   );
 });
+
+test("a value that is coloured in part goes on below itself, each word once", async (context) => {
+  const notSchedulableBy = ["ClockUnsynced", "KvmUnavailable", "MemoryUncorrected", "StoragePoolDown"];
+  const socket = await fakeAgent(context, {
+    host: {
+      GetHost: (_, done) =>
+        done(
+          null,
+          host({ health: { state: "EFFECT_NO_SCHEDULE", schedulable: "TRUTH_FALSE", notSchedulableBy } }),
+        ),
+    },
+  });
+  const { stdout } = await socle(["health"], { socket, isTTY: true, columns: 60, env: {} });
+  for (const name of notSchedulableBy) assert.equal(stdout.split(name).length, 2, stdout);
+  for (const text of stdout.split("\n"))
+    // eslint-disable-next-line no-control-regex -- colours are not shown
+    assert.ok(text.replace(/\u001b\[\d+m/g, "").length <= 60, text);
+});
