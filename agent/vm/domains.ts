@@ -1,5 +1,6 @@
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
+import { KeyedLock } from "../kernel/keyed-lock.ts";
 import {
   buildDomain,
   buildVmMetadata,
@@ -31,6 +32,11 @@ export class Domains {
   readonly #libvirt: LibvirtCalls;
   readonly #certainty: Certainty;
   readonly #verdicts: StartVerdicts | undefined;
+  /**
+   * libxml2 sets up what it validates by at the first document, unguarded (xmlSchemaInitTypes): of two at once in a
+   * libvirtd just started, one may be refused for types that are not there yet.
+   */
+  readonly #validation = new KeyedLock({ maxWaiting: 1024 });
 
   constructor(calls: LibvirtCalls, clock: Clock, verdicts?: StartVerdicts) {
     this.#libvirt = calls;
@@ -82,10 +88,9 @@ export class Domains {
 
   /** Does nothing when it is defined already. libvirt refuses a name that another domain has. */
   async define(document: DomainDocument): Promise<void> {
-    const xml = buildDomain(document);
+    const args = { xml: buildDomain(document), flags: libvirt.DomainDefineFlag.VALIDATE };
     await this.#certainty.ensure(
-      () =>
-        this.#libvirt.call(libvirt.domainDefineXmlFlags, { xml, flags: libvirt.DomainDefineFlag.VALIDATE }),
+      () => this.#validation.run("all", () => this.#libvirt.call(libvirt.domainDefineXmlFlags, args)),
       async () => (await this.state(document.uuid)) !== undefined,
       "again",
     );

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -54,8 +54,10 @@ export class StateDisk {
   }
 
   /** "well", "slow MILLISECONDS" or the name of an error: what becomes of all that the agent writes from now on. */
-  fallSick(how: string): Promise<void> {
-    return writeFile(this.#sickness, how);
+  async fallSick(how: string): Promise<void> {
+    // Whole or not at all: the agent may read it while it is written.
+    await writeFile(`${this.#sickness}.next`, how);
+    await rename(`${this.#sickness}.next`, this.#sickness);
   }
 
   /** Until nothing more fits. */

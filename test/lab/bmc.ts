@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -80,7 +80,10 @@ export class SimulatedBmc {
 
   /** The sensor's raw value from now on; it is looked at every 50 ms. */
   async set(sensor: keyof typeof sensors, value: number): Promise<void> {
-    await writeFile(join(this.#directory, sensor), `${value}\n`);
+    const path = join(this.#directory, sensor);
+    // Whole or not at all: it may be looked at while it is written.
+    await writeFile(`${path}.next`, `${value}\n`);
+    await rename(`${path}.next`, path);
   }
 
   /** Runs a command of ipmitool on it, as its administrator does. */

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { OutcomeUnknown, type LateReply } from "../../../agent/libvirt/index.ts";
 import { Domains } from "../../../agent/vm/domains.ts";
+import { fullDomain } from "../libvirt/xml/samples.ts";
 import { answering, sleepingClock } from "./libvirt-answers.ts";
 
 const RUNNING = { state: 1, reason: 1 };
@@ -121,4 +122,28 @@ test("no domain is an answer, no libvirt is not", async () => {
     new Domains(answering({ DOMAIN_GET_STATE: [answer] }).calls, sleepingClock());
   assert.equal(await domains(gone()).state(ID), undefined);
   await assert.rejects(domains(away()).state(ID), { kind: "unavailable" });
+});
+
+test("libvirt validates one document at a time, also after it refused one", async () => {
+  let atOnce = 0;
+  const most: number[] = [];
+  const call = async (): Promise<never> => {
+    atOnce += 1;
+    most.push(atOnce);
+    await new Promise(setImmediate);
+    atOnce -= 1;
+    throw new SocleError("invalid", "LIBVIRT_XML_ERROR", "no");
+  };
+  const calls = { call, openStream: call };
+  const domains = new Domains(calls, sleepingClock());
+  const defined = await Promise.allSettled([
+    domains.define(fullDomain),
+    domains.define(fullDomain),
+    domains.define(fullDomain),
+  ]);
+  assert.deepEqual(
+    defined.map(({ status }) => status),
+    ["rejected", "rejected", "rejected"],
+  );
+  assert.deepEqual(most, [1, 1, 1]);
 });
