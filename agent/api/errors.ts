@@ -27,6 +27,8 @@ export const errorDomain = "socle";
 const anyPrefix = "type.googleapis.com/";
 // Trailers share one header block with a usual limit of 8 KiB.
 const maxText = 512;
+/** What of a text that is cut is its end. */
+const endOfText = 160;
 const maxViolations = 10;
 const maxMetadata = 16;
 
@@ -107,8 +109,10 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
+// Cut in the middle, where the words of others stand (QEMU's can be long): what to do about it is at the end.
 // Half a surrogate pair (a caller's, echoed) makes grpc-js throw while it writes the trailers, outside of any handler.
 function wireText(text: string): string {
-  const short = text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text;
+  const short =
+    text.length > maxText ? `${text.slice(0, maxText - endOfText - 1)}…${text.slice(-endOfText)}` : text;
   return short.replace(/\p{Cs}/gu, "\ufffd");
 }

@@ -96,6 +96,18 @@ test("text that cannot be sent does not end the agent", async (t) => {
   }
 });
 
+test("of a long message both ends are told: what to do stands after the words of others", async (t) => {
+  const { socket, vms } = await startApi(t);
+  vms.start = () => {
+    const message = `QEMU gave up (${"x".repeat(5000)}); repair it, or ask for the TCG accelerator`;
+    throw new SocleError("conflict", "KVM_UNAVAILABLE", message);
+  };
+  const client = new ApiClient(t, `unix:${socket}`);
+  const error = await errorOf(client.call(protos.vms.StartVm, { requestId: "r", vm: "v" }));
+  assert.match(error.message, /QEMU gave up \(x{200,}…x+\); repair it, or ask for the TCG accelerator$/);
+  assert.ok(error.message.length < 600, "it fits into a trailer");
+});
+
 test("a message of 5 MB is refused, and the agent lives", async (t) => {
   const { socket } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
