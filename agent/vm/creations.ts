@@ -27,9 +27,8 @@ export class Creations {
     this.#table = table;
   }
 
-  /** Each of them, more than once. */
-  specs(): Iterable<VmSpec> {
-    return this.#specs.values();
+  *specs(): Generator<VmSpec> {
+    for (const [key, spec] of this.#specs) if (key === spec.id) yield spec;
   }
 
   /** Throws `already_exists` VM_EXISTS. */

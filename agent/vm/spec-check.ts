@@ -201,11 +201,13 @@ const specSchema = z
       const named =
         source.kind === "volume" ? source.volume : { pool: source.pool, volume: source.baseVolume };
       const writes = source.kind === "volume" && !readOnly;
-      const key = `${named.pool}/${named.volume}`;
-      const isWritten = others.get(key);
-      if (named.volume !== undefined && isWritten !== undefined && (isWritten || writes))
-        refuse(["disks", index], "is of a volume that another disk has, and one of both would write to it");
-      others.set(key, writes || isWritten === true);
+      if (named.volume !== undefined) {
+        const key = `${named.pool}/${named.volume}`;
+        const isWritten = others.get(key);
+        if (isWritten !== undefined && (isWritten || writes))
+          refuse(["disks", index], "is of a volume that another disk has, and one of both would write to it");
+        others.set(key, writes || isWritten === true);
+      }
       if (source.kind !== "new") return;
       if (source.capacityBytes === undefined && source.baseVolume === undefined) {
         refuse(["disks", index, "capacityBytes"], "must be given where there is no base volume");

@@ -50,14 +50,26 @@ function* volumesOf(spec: VmSpec): Generator<VolumeRef & { writes: boolean; name
     if (volume !== undefined) yield { ...volume, writes: false, named: true };
 }
 
-function* placesOf({ spec, disks = [] }: Partial<Pick<Vm, "spec" | "disks">>): Generator<Place> {
-  if (spec !== undefined)
-    for (const { writes, ...volume } of volumesOf(spec)) yield { at: volumeKey(volume), writes };
-  for (const { path, volume, readOnly } of disks) {
-    const writes = readOnly !== true;
-    if (path !== undefined) yield { at: path, writes };
-    if (volume !== undefined) yield { at: volumeKey(volume), writes };
-  }
+/** A spec does not change, and is asked for with every creation beside it. */
+const placesBySpec = new WeakMap<VmSpec, readonly Place[]>();
+
+function placesOfSpec(spec: VmSpec): readonly Place[] {
+  const known = placesBySpec.get(spec);
+  if (known !== undefined) return known;
+  const places = [...volumesOf(spec)].map(({ writes, ...volume }) => ({ at: volumeKey(volume), writes }));
+  placesBySpec.set(spec, places);
+  return places;
+}
+
+function placesOf({ spec, disks = [] }: Partial<Pick<Vm, "spec" | "disks">>): readonly Place[] {
+  const named = spec === undefined ? [] : placesOfSpec(spec);
+  if (disks.length === 0) return named;
+  const found = disks.flatMap(({ path, volume, readOnly }) =>
+    [path, volume && volumeKey(volume)].flatMap((at) =>
+      at === undefined ? [] : [{ at, writes: readOnly !== true }],
+    ),
+  );
+  return [...named, ...found];
 }
 
 /** Throws as `Volumes.resolve` does. */
@@ -99,28 +111,24 @@ interface Conflict {
   readonly writes: boolean;
 }
 
-/** Who else has some of these bytes, where one of both writes them. */
+/** Who else has some of these bytes, where one of both writes them: one of them for each. */
 function* conflictsOf(id: string, places: Iterable<Place>, { vms, creations }: Users): Generator<Conflict> {
   const mine = new Map<string, boolean>();
   for (const { at, writes } of places) mine.set(at, writes || mine.get(at) === true);
-  const making = [...creations].map((spec) => ({
-    id: spec.id,
-    tenant: spec.tenant,
-    user: `VM ${spec.name}, in the making`,
-    has: { spec },
-  }));
-  const there = vms.map((vm) => ({
-    id: vm.id,
-    tenant: vm.managed ? vm.tenant : undefined,
-    user: `VM ${vm.name}`,
-    has: vm,
-  }));
-  for (const { has, ...other } of [...there, ...making]) {
-    if (other.id === id) continue;
-    for (const { at, writes } of placesOf(has)) {
+  const clash = (has: Parameters<typeof placesOf>[0]): Place | undefined =>
+    placesOf(has).find(({ at, writes }) => {
       const writesToo = mine.get(at);
-      if (writesToo !== undefined && (writes || writesToo)) yield { ...other, at, writes };
-    }
+      return writesToo !== undefined && (writes || writesToo);
+    });
+  for (const vm of vms) {
+    const place = vm.id === id ? undefined : clash(vm);
+    const tenant = vm.managed ? vm.tenant : undefined;
+    if (place !== undefined) yield { ...place, id: vm.id, tenant, user: `VM ${vm.name}` };
+  }
+  for (const spec of creations) {
+    const place = spec.id === id ? undefined : clash({ spec });
+    const user = `VM ${spec.name}, in the making`;
+    if (place !== undefined) yield { ...place, id: spec.id, tenant: spec.tenant, user };
   }
 }
 
@@ -142,50 +150,51 @@ export function requireUsable(
   const foreign = conflicts.find(({ tenant }) => tenantOnly && tenant !== spec.tenant);
   if (foreign !== undefined) throw denied(foreign.at, "is in use by a VM that is not yours");
   const [conflict] = conflicts;
-  if (conflict !== undefined) throw inUse(conflict);
-  if (tenantOnly) requireOwn(spec, users);
+  // A disk that is kept is nobody's: only who may have them all can use it again.
+  const orFree = tenantOnly ? "" : ", or stop and delete that VM and keep its disks (keep_disks)";
+  if (conflict !== undefined)
+    throw inUse(
+      conflict,
+      conflict.writes ? `which writes to it: name another, or a copy${orFree}` : `so ${READ_ONLY}`,
+    );
+  if (tenantOnly) requireOwn(spec, users.vms);
   const [overlay] = looked?.overlays ?? [];
   if (overlay === undefined) return;
-  throw inUse({ user: `volume ${overlay.volume}, an overlay of it`, id: overlay.volume, writes: false });
+  throw inUse({ user: `volume ${overlay.volume}, an overlay of it`, id: overlay.volume }, `so ${READ_ONLY}`);
 }
 
-function requireOwn(spec: VmSpec, { vms, creations }: Users): void {
-  const has = new Set<string>();
-  for (const vm of vms)
-    if (vm.managed && vm.tenant === spec.tenant) for (const { at } of placesOf(vm)) has.add(at);
-  for (const other of creations)
-    if (other.tenant === spec.tenant && other.id !== spec.id)
-      for (const { at } of placesOf({ spec: other })) has.add(at);
+/** What is in the making proves nothing: a volume by the name that it asks for may be there, and then is not its own. */
+function requireOwn(spec: VmSpec, vms: Users["vms"]): void {
   for (const { named, writes, ...volume } of volumesOf(spec)) {
     const key = volumeKey(volume);
-    if (!named || has.has(key)) continue;
-    if (vmOfVolume(volume.volume) !== undefined) throw denied(key, "was made for a VM that is not yours");
-    if (writes)
-      throw denied(
-        key,
-        "is not known to be yours, so you may only read it: attach it read-only, or make a new disk over it (base_volume)",
-      );
+    const isMadeForVm = vmOfVolume(volume.volume) !== undefined;
+    if (!named || !(writes || isMadeForVm)) continue;
+    const has = (vm: Vm): boolean => placesOf(vm).some(({ at }) => at === key);
+    if (vms.some((vm) => vm.managed && vm.tenant === spec.tenant && has(vm))) continue;
+    if (isMadeForVm) throw denied(key, "was made for a VM that is not yours, or is gone");
+    throw denied(
+      key,
+      "is not known to be yours, so you may only read it: attach it read-only, or make a new disk over it (base_volume)",
+    );
   }
 }
 
 /** Throws `conflict` VOLUME_IN_USE where a guest that runs has a disk of this VM's open, and one of both writes. */
 export function requireDisksFree(vm: Vm, others: readonly Vm[]): void {
   const [conflict] = conflictsOf(vm.id, placesOf(vm), { vms: others, creations: [] });
-  if (conflict !== undefined) throw inUse(conflict);
+  if (conflict === undefined) return;
+  throw inUse(conflict, `which ${conflict.writes ? "writes to" : "reads"} it: stop that one first`);
 }
+
+const READ_ONLY = "nobody may write to it: attach it read-only, or make a new disk over it (base_volume)";
 
 const denied = (at: string, why: string): SocleError =>
   new SocleError("denied", "VOLUME_DENIED", `the volume ${at} ${why}`);
 
-function inUse({
-  user,
-  id,
-  at,
-  writes,
-}: Pick<Conflict, "user" | "id" | "writes"> & { at?: string }): SocleError {
-  const advice = writes
-    ? "which writes to it: name another, or a copy, or stop and delete that VM and keep its disks (keep_disks)"
-    : "so nobody may write to it: attach it read-only, or make a new disk over it (base_volume)";
+function inUse(
+  { user, id, at }: Pick<Conflict, "user" | "id"> & { at?: string },
+  advice: string,
+): SocleError {
   const message = `the volume${at === undefined ? "" : ` ${at}`} is in use by ${user}, ${advice}`;
   return new SocleError("conflict", "VOLUME_IN_USE", message, { details: { metadata: { users: id } } });
 }
