@@ -22,7 +22,6 @@ const effects: readonly Effect[] = ["none", "degraded", "no_schedule", "evacuate
 /** Of a trigger that is about the host as a whole. */
 const WHOLE = "";
 const MOST_EVIDENCE = 8;
-const NO_SUBJECTS = "this host has none";
 /** The reason of a condition that is unknown because the agent may not look: it has no effect, and hides nothing. */
 export const NOT_WATCHED = "NotWatched";
 /** The same where this machine has nothing of the kind to look at. */
@@ -245,7 +244,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
       held.states = new Map([...states.keys()].map((subject) => next([subject, found])));
       return;
     }
-    const none: Verdict = { kind: "good", evidence: NO_SUBJECTS };
+    const none: Verdict = { kind: "absent", evidence: "this host has none" };
     const subjects = found.size > 0 ? found : new Map([[WHOLE, none]]);
     const stays = [...states].filter(([subject, { latch }]) => latch !== undefined && !subjects.has(subject));
     held.states = new Map([...[...subjects].map(next), ...stays]);
@@ -334,9 +333,7 @@ function compose(
 }
 
 function joined(evidence: readonly string[]): string {
-  const all = [...new Set(evidence)];
-  // That another of its triggers has nothing to watch says nothing beside what was found.
-  const told = all.length > 1 ? all.filter((text) => text !== NO_SUBJECTS) : all;
+  const told = [...new Set(evidence)];
   const more = told.length > MOST_EVIDENCE ? `; and ${told.length - MOST_EVIDENCE} more` : "";
   return told.slice(0, MOST_EVIDENCE).join("; ") + more;
 }

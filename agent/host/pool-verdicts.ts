@@ -13,7 +13,7 @@ export function judgePools({
   readonly spaces: Spaces;
 }): Verdict | Verdicts {
   if (pools.kind === "read") return poolVerdicts(pools.value, spaces);
-  return { kind: pools.kind === "failed" ? "unknown" : "good", evidence: pools.reason };
+  return { kind: pools.kind === "failed" ? "unknown" : "absent", evidence: pools.reason };
 }
 
 type Spaces = ReadonlyMap<string, Reading<FilesystemSpace>>;
@@ -28,7 +28,7 @@ function verdictOn({ name, details }: PoolFacts, spaces: Spaces): Verdict {
     kind,
     evidence: `storage pool ${name} ${what}`,
   });
-  if (details.kind === "unsupported") return say("good", `cannot be asked: ${details.reason}`);
+  if (details.kind === "unsupported") return say("absent", `cannot be asked: ${details.reason}`);
   if (details.kind === "failed")
     return say(OF_LIBVIRT.has(details.code) ? "unknown" : "bad", `does not answer: ${details.reason}`);
   const { active, accessible, autostart, path } = details.value;

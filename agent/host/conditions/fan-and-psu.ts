@@ -86,6 +86,7 @@ function supplies(sensors: readonly BmcSensor[], seen: Seen): Part[] {
 }
 
 export function lostVerdict(parts: readonly Part[], limit: number): Verdict {
+  if (parts.length === 0) return { kind: "absent", evidence: "nothing tells of any" };
   const lost = parts.filter(({ isLost }) => isLost);
   const count = lost.some(({ isBeyondRecovery }) => isBeyondRecovery)
     ? Math.max(2, lost.length)

@@ -9,7 +9,8 @@ export interface Heat {
   readonly name: string;
   readonly celsius: number;
   readonly criticalCelsius?: number;
-  readonly isAlarming: boolean;
+  /** Absent where nothing tells what is too hot. */
+  readonly isAlarming?: boolean;
 }
 
 export const thermalConditions = ({ config }: ConditionContext) => {
@@ -58,8 +59,10 @@ export function allAnswered(mute: readonly string[], verdict: Verdict): Verdict 
 const ofChip = ({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Temperature): Heat => ({
   name: `${chip} ${sensor}`,
   celsius,
-  isAlarming: criticalAlarm === true || (criticalCelsius !== undefined && celsius >= criticalCelsius),
-  ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
+  ...(criticalAlarm === undefined ? {} : { isAlarming: criticalAlarm }),
+  ...(criticalCelsius === undefined
+    ? {}
+    : { criticalCelsius, isAlarming: criticalAlarm === true || celsius >= criticalCelsius }),
 });
 
 /** `mute`: those that measured before and do not now; the sensor of an empty slot never does. */
@@ -98,17 +101,21 @@ export function hotVerdict(
       ? []
       : [{ name, celsius, criticalCelsius, room: criticalCelsius - celsius }],
   );
-  if (bounded.length === 0)
-    return { kind: "absent", evidence: `none of ${heats.length} sensors says what is too hot` };
+  if (bounded.length === 0) return noneTells(heats);
   const hottest = bounded.reduce((a, b) => (b.room < a.room ? b : a));
   const evidence = `${hottest.name} has ${hottest.celsius} °C, ${hottest.criticalCelsius} °C is critical`;
   if (hottest.room <= margins.enterCelsius) return { kind: "bad", evidence };
   return { kind: hottest.room < margins.leaveCelsius ? "between" : "good", evidence };
 }
 
+const noneTells = ({ length }: readonly Heat[]): Verdict => ({
+  kind: "absent",
+  evidence: `none of ${length} sensors says what is too hot`,
+});
+
 export function alarmVerdict(heats: readonly Heat[]): Verdict {
-  if (heats.length === 0) return { kind: "absent", evidence: "no sensor tells a temperature" };
-  const alarming = heats.filter(({ isAlarming }) => isAlarming);
+  if (heats.every(({ isAlarming }) => isAlarming === undefined)) return noneTells(heats);
+  const alarming = heats.filter(({ isAlarming }) => isAlarming === true);
   if (alarming.length === 0) return { kind: "good", evidence: "no temperature is critical" };
   const evidence = alarming
     .map(({ name, celsius }) => `${name} has ${celsius} °C, which is critical`)

@@ -117,11 +117,11 @@ test("a disk that failed and falls off the bus is not replaced by that: it is he
   assert.equal(is("DiskFailing"), "false none Healthy");
 });
 
-test("nobody asks the disks: no fault, and said", () => {
+test("there are no disks, or nobody asks them: no fault, nothing is said to be well, and why", () => {
   const { say, is, why } = driven();
   say("disks", read([]));
   say("diskHealth", { kind: "unsupported", reason: "there is no disk that tells its health" });
-  assert.equal(is("DiskFailing"), "false none Healthy");
+  assert.equal(is("DiskFailing"), "unknown none NotPresent");
   say("diskHealth", { kind: "failed", reason: "smartctl is not installed", code: "ENOENT" });
   assert.equal(is("DiskFailing"), "unknown none NotWatched");
   assert.equal(why("DiskFailing"), "not watched: smartctl is not installed; install it to have this watched");
@@ -183,6 +183,22 @@ test("nothing is said to be well where there is nothing to look at, and new VMs 
     "CertificateExpiring",
   ] as const)
     assert.equal(`${is(type)}: ${why(type)}`, "unknown none NotPresent: not here: no such thing", type);
+  assert.equal(schedulable(), "true");
+  // Nor where there is somebody to ask, who tells of none.
+  const heat = { chip: "acpitz", sensor: "temp1", celsius: 50 };
+  const empty = { temperatures: [heat], fans: [], voltages: [], currents: [], powers: [], silent: [] };
+  say("sensors", read({ ...empty, unread: { temperatures: [], fans: [] } }), MINUTE, 10 * MINUTE);
+  say("bmc", read([]), MINUTE, 10 * MINUTE);
+  say("raid", read([]), MINUTE, 10 * MINUTE);
+  say("bonds", read([]), MINUTE, 10 * MINUTE);
+  for (const [type, evidence] of [
+    ["Thermal", "none of 1 sensors says what is too hot; none of 0 sensors says what is too hot"],
+    ["Fan", "nothing tells of any"],
+    ["Psu", "nothing tells of any"],
+    ["RaidDegraded", "this host has none"],
+    ["BondDegraded", "this host has none"],
+  ] as const)
+    assert.equal(`${is(type)}: ${why(type)}`, `unknown none NotPresent: ${evidence}`, type);
   assert.equal(schedulable(), "true");
 });
 
@@ -302,7 +318,7 @@ test("a link whose card falls off the bus leaves its bond, and is missed until t
   const every = 10 * SECOND;
   const { say, is, why } = driven();
   say("bonds", bond());
-  assert.equal(is("BondDegraded"), "false none Healthy", "never in use");
+  assert.equal(is("BondDegraded"), "unknown none NotPresent", "never in use");
   say("bonds", bond("eth0", "eth1"), every, MINUTE);
   say("bonds", bond("eth0"), every, 5 * MINUTE);
   assert.equal(is("BondDegraded"), "true degraded BondSlaveDown");

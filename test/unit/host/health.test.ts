@@ -212,7 +212,8 @@ test("each subject is counted by itself: one pool out of order is named, and no 
   assert.equal(condition("StoragePool").evidence, "b is bad");
   assert.equal(look({ a: "bad", b: "bad" }), "true a,b");
   assert.equal(look({ a: "bad" }), "true a", "what was taken out is not wrong any more");
-  assert.equal(look({}), "false ");
+  assert.equal(look({}), "unknown ");
+  assert.equal(condition("StoragePool").reason, "NotPresent");
 });
 
 test("subjects that cannot be listed are unknown, not gone", () => {

@@ -76,7 +76,7 @@ for (const [what, details, at, expected] of [
     "is no fault where libvirt has no such question",
     { kind: "unsupported", reason: "no storage driver" },
     undefined,
-    "good: … cannot be asked: no storage driver",
+    "absent: … cannot be asked: no storage driver",
   ],
 ] as const) {
   test(`a storage pool ${what}`, () => {
