@@ -60,6 +60,8 @@ export class Reservations implements Service {
   readonly #taken = new Set<string>();
   /** By reservation, the VMs that took theirs under an earlier agent, until that is on record. */
   readonly #unrecorded = new Map<string, string>();
+  /** The journal did not take an end the last time. */
+  #isRefused = false;
   #wake = new AbortController();
 
   constructor({ book, ledger, clock, log }: ReservationsOptions) {
@@ -96,8 +98,12 @@ export class Reservations implements Service {
     const used = [...this.#unrecorded.keys()].map((id) => this.#record(id));
     const results = await Promise.allSettled([...ends, ...used]);
     const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined)
-      this.#log.warn({ err: failed.reason }, "a reservation's end could not be recorded");
+    if (failed !== undefined && !this.#isRefused)
+      this.#log.warn(
+        { err: failed.reason },
+        "a reservation's end cannot be recorded; it is tried until it is",
+      );
+    this.#isRefused = failed !== undefined;
     return failed === undefined;
   }
 

@@ -106,8 +106,8 @@ export class EventLog {
 
   /** Where they are not: finds out by a write whether they can be, which `failure` says then. Never rejects. */
   async tryAgain(): Promise<void> {
-    if (this.#failure === undefined || this.#ended) return;
     while (this.#writing !== undefined) await this.#writing;
+    if (this.#failure === undefined || this.#ended) return;
     this.#writing = this.#write();
     await this.#writing;
   }

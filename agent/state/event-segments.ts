@@ -99,11 +99,11 @@ export class EventSegments {
       await file.appendFile(Buffer.concat([Buffer.from("\n"), encode({ reserved })]));
       await file.datasync();
       await syncDirectory(this.#directory);
+      await rm(this.#linkPath, { force: true });
     } catch (thrown) {
       await file.close();
       throw thrown;
     }
-    await rm(this.#linkPath, { force: true });
     this.#file = file;
     this.#eventsInSegment = 0;
     if (this.#firsts.at(-1) !== first) this.#firsts.push(first);

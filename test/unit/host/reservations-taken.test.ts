@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
 import { anywhere } from "../../../agent/state/placement.ts";
 import type { ReservedRoom } from "../../../agent/state/reservation.ts";
 import { GIB, room, blue, request, Machine, refusal } from "./reservations-stage.ts";
@@ -69,7 +70,9 @@ test("what an agent let a VM take is nobody else's while the journal refuses to 
     reservations.taken(id, "vm-1");
     ledger.reclaim({ holder: "vm-1", vcpus: 2, memoryBytes: GIB, placement });
   }
-  assert.equal(await reservations.expire(), false);
+  const warned = context.mock.method(silentLog, "warn");
+  for (let time = 0; time < 3; time += 1) assert.equal(await reservations.expire(), false);
+  assert.equal(warned.mock.callCount(), 1, "a disk that is full is not filled with that");
   assert.equal(free(), 4);
   for (const act of [
     () => reservations.take(id, { vmId: "vm-2", caller: "scheduler", room }),

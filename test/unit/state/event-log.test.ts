@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { EventLog, type SubscribeFrom } from "../../../agent/state/event-log.ts";
-import { reserveBlock } from "../../../agent/state/event-segments.ts";
+import { EventSegments, reserveBlock } from "../../../agent/state/event-segments.ts";
 import { folder } from "./folder.ts";
 
 const open = (directory: string, maxEvents = 1000, agentEpoch = 1): Promise<EventLog> =>
@@ -199,7 +199,8 @@ test("a damaged event costs those before it, never the start, and nobody skips i
   await after.flush();
 });
 
-test("a disk that refuses does not stop the telling, and what it missed is written when it is well again", async (t) => {
+/** A log whose disk refuses, what it said of that, and what makes the disk well again. */
+async function refused(t: TestContext) {
   const directory = await folder(t);
   let nowMs = 0;
   const clock = { ...systemClock, monotonicMs: () => nowMs };
@@ -227,18 +228,39 @@ test("a disk that refuses does not stop the telling, and what it missed is writt
     log.append({ kind: "vm_defined" });
     await sleep(2);
   }
+  const mend = async (): Promise<void> => {
+    await rm(join(directory, "events"));
+    await mkdir(join(directory, "events"));
+    nowMs = 20_000;
+  };
+  return { directory, log, errors, mend };
+}
+
+test("a disk that refuses does not stop the telling, and what it missed is written when it is well again", async (t) => {
+  const { directory, log, errors, mend } = await refused(t);
   assert.equal(errors.length, 1);
   for (let i = 0; i < 3000; i += 1) log.append({ kind: "vm_removed" });
   const { newestSequence } = log;
   assert.ok(newestSequence > 3256, "told beyond the reserved block");
-  await rm(join(directory, "events"));
-  await mkdir(join(directory, "events"));
-  nowMs = 20_000;
+  await mend();
   log.append({ kind: "vm_defined", vmId: "well" });
   await written(directory, '"well"');
   await log.flush();
   const after = await open(directory);
   assert.equal(after.newestSequence, newestSequence + 1);
+  await after.flush();
+});
+
+test("a look at the disk that the end overtakes writes no more", async (t) => {
+  const { directory, log, mend } = await refused(t);
+  await mend();
+  const started = t.mock.method(EventSegments.prototype, "startSegment");
+  started.mock.mockImplementationOnce(() => Promise.reject(new Error("not yet")));
+  log.append({ kind: "vm_defined" });
+  await Promise.all([log.flush(), log.tryAgain()]);
+  assert.equal(started.mock.callCount(), 2, "by the append and by the end");
+  const after = await open(directory);
+  assert.equal(after.newestSequence, log.newestSequence, "it ended well");
   await after.flush();
 });
 
