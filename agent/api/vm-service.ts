@@ -83,7 +83,7 @@ function getVm(view: VmView, idOrName: string): Vm {
   const vm = view.get(idOrName);
   if (vm !== undefined) return vm;
   if (!view.complete) {
-    const message = `libvirt is not answering, so whether there is a VM ${idOrName} is not known now; try again`;
+    const message = `libvirt does not tell which VMs are here now, so whether ${idOrName} is one is not known; try again`;
     throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
   }
   throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);

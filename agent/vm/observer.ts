@@ -70,6 +70,8 @@ export class Observer implements Service {
   #lastGoodMonotonicMs = 0;
   /** How often libvirt went away. */
   #losses = 0;
+  /** VMs that cannot be understood. */
+  readonly #strange = new Set<string>();
   /** Ends the rest before the next round; a wish that comes during a round is for another one. */
   #rest = new AbortController();
 
@@ -157,10 +159,12 @@ export class Observer implements Service {
   async #refresh(domain: Domain): Promise<void> {
     try {
       await this.#read(domain);
+      this.#strange.delete(domain.uuid);
     } catch (thrown) {
-      // The next round finds it again; a connection that is gone has said so already. But what cannot be understood stays
-      // so, and keeps the list from being whole.
-      const level = toSocleError(thrown).reason === "XML_UNEXPECTED" ? "warn" : "debug";
+      // The next round finds it again; what cannot be understood keeps the list from being whole, which is told once.
+      const isStrange = toSocleError(thrown).reason === "XML_UNEXPECTED";
+      const level = isStrange && !this.#strange.has(domain.uuid) ? "warn" : "debug";
+      if (isStrange) this.#strange.add(domain.uuid);
       this.#options.log[level]({ vm: domain.uuid, err: thrown }, "VM could not be read");
     }
   }

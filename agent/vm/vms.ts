@@ -371,7 +371,8 @@ export class Vms {
 
   #requireSight(): void {
     if (this.#options.table.complete) return;
-    const message = "libvirt is not answering, so which VMs are here is not known now; try again";
+    const message =
+      "libvirt does not tell which VMs are here now, and none is made before it does; try again, and where that lasts see the agent's log";
     throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
   }
 

@@ -15,7 +15,7 @@ import {
 interface Guest {
   readonly dom: Domain;
   /** `stuck`: a call waits for its monitor, and holds its job by that. */
-  condition: "well" | "hung" | "stuck" | "busy" | "left out";
+  condition: "well" | "hung" | "stuck" | "busy" | "left out" | "garbled";
 }
 
 const STATE = 1;
@@ -60,6 +60,11 @@ export class FakeHypervisor {
 
   busy(name: string): void {
     this.#guest(name).condition = "busy";
+  }
+
+  /** Its XML is none. */
+  garble(name: string): void {
+    this.#guest(name).condition = "garbled";
   }
 
   leaveOut(name: string): void {
@@ -108,7 +113,8 @@ export class FakeHypervisor {
         return { state: 1, reason: 1 };
       case "DOMAIN_GET_XML_DESC":
         this.asked.push(`XML ${guest.dom.name}`);
-        return isStuck ? timeout() : { xml: xmlOf(guest.dom) };
+        if (isStuck) return timeout();
+        return { xml: guest.condition === "garbled" ? "<domain/>" : xmlOf(guest.dom) };
       case "DOMAIN_GET_METADATA":
         this.asked.push(`METADATA ${guest.dom.name}`);
         return new SocleError("not_found", "LIBVIRT_NO_DOMAIN_METADATA", "none of Socle's");
@@ -147,7 +153,7 @@ function paramsOf(groups: number, condition: Guest["condition"]): unknown[] {
     param("balloon.current", 1024),
     param("balloon.maximum", 2048),
   ];
-  return condition === "well"
+  return condition === "well" || condition === "garbled"
     ? [...readings, param("balloon.rss", 512)]
     : [...readings, param("vcpu.current", 3)];
 }

@@ -85,6 +85,24 @@ test("a round that libvirt's end overtakes says nothing of who is there, also wh
   }
 });
 
+test("a VM that is not understood keeps the list from being whole, and is named in the log once", async (t) => {
+  const warned = t.mock.method(silentLog, "warn");
+  const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.garble("b");
+  const { libvirt, table, rounds } = await observe(t, hypervisor);
+  await rounds(3);
+  assert.equal(table.complete, false);
+  const named = (): unknown[] =>
+    warned.mock.calls.map(({ arguments: [facts] }) => (facts as { vm?: string }).vm);
+  assert.deepEqual(named(), [libvirt.idOf("b")]);
+  libvirt.goOn("b");
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  libvirt.garble("b");
+  const dom = { name: "b", uuid: libvirt.idOf("b"), id: 2 };
+  libvirt.events.publish({ kind: "metadata_change", domain: dom, type: 0, nsuri: "" } as never);
+  await eventually(() => named().length > 1, { what: "it to be named again" });
+});
+
 test("a guest that hangs keeps its last readings and is shown as what it is; the others go on", async (t) => {
   const { libvirt, table, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
   await eventually(() => table.get("b")?.stats !== undefined, { what: "readings" });
