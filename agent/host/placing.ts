@@ -43,9 +43,7 @@ export function findPlace(room: Room, size: VmSize, wish: PlacementWish): Placem
   const isStrict = wish.cellPolicy === "strict";
   const wantsOne = isStrict || wish.dedicatedCpus || wish.pageSizeBytes !== PLAIN_PAGE_BYTES;
   const fitting = wantsOne || wish.devices.length > 0 ? candidates.filter((cell) => fits(cell, wanted)) : [];
-  const near = fitting.find(
-    ({ id }) => pickDevices(room, { ...wish, cellPolicy: "strict" }, id) !== undefined,
-  );
+  const near = fitting.find(({ id }) => hasDevices(room, wish, id));
   const one = near ?? (wantsOne ? fitting[0] : undefined);
   if (one !== undefined) return placed(wanted, [one], true);
   const all = sum(candidates);
@@ -134,6 +132,12 @@ function pickDevices({ devices }: Room, wish: PlacementWish, cell?: number): str
     }
   const addresses = wish.devices.map((_, index) => picked.get(index));
   return addresses.every((address) => address !== undefined) ? addresses : undefined;
+}
+
+/** Whether its devices are to be had on that cell. Where none of them is known to be on any, that speaks for no cell. */
+function hasDevices(room: Room, wish: PlacementWish, cell: number): boolean {
+  const picked = pickDevices(room, { ...wish, cellPolicy: "strict" }, cell) ?? [];
+  return room.devices.some((device) => device.cell === cell && picked.includes(device.address));
 }
 
 /** That there are so many free, on whatever cells. */

@@ -321,6 +321,12 @@ test("a VM goes to the cell of its devices where there is room, and where there 
   assert.deepEqual(cellsOf("a", 6, { ...dedicated, devices: ["0000:81:00.0"] }), [1]);
   assert.deepEqual(cellsOf("b", 2, { ...dedicated, devices: ["0000:82:00.0"] }), [0], "cell 1 has none left");
   assert.deepEqual(cellsOf("c", 1, { devices: ["0000:83:00.0"] }), [1], "also where it shares its CPUs");
+  ledger.setDevices([device("0000:84:00.0", { iommuGroup: 4 })]);
+  assert.deepEqual(
+    cellsOf("d", 1, { devices: ["0000:84:00.0"] }),
+    [],
+    "the firmware does not say whose it is",
+  );
 });
 
 test("a device goes to one VM alone, by its address or its alias", () => {
