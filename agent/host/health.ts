@@ -153,7 +153,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     return this.#kept((_, { latch }) => latch);
   }
 
-  /** What is on without being held, and leaves by what a reader finds: to be kept over restarts of the agent. */
+  /** What is on without being held, and stays on until it leaves by its rule: to be kept over restarts of the agent. */
   get leftOn(): readonly LeftOn[] {
     return this.#kept((rule, state) => (isLeftOn(rule, state) ? {} : undefined));
   }
