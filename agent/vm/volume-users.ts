@@ -211,7 +211,7 @@ export function requireUnused(
 ): void {
   const own = new Set([...volumes.map(volumeKey), ...paths]);
   const isUsedBy = (has: Parameters<typeof placesOf>[0]): boolean =>
-    [...placesOf(has)].some(({ at }) => own.has(at));
+    placesOf(has).some(({ at }) => own.has(at));
   const users = new Map<string, string>();
   for (const vm of vms) if (isUsedBy(vm)) users.set(vm.id, `VM ${vm.name}`);
   for (const spec of creations) if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name}, in the making`);
