@@ -27,8 +27,8 @@ export class Creations {
     this.#table = table;
   }
 
-  *specs(): Generator<VmSpec> {
-    for (const [key, spec] of this.#specs) if (key === spec.id) yield spec;
+  specs(): Iterable<VmSpec> {
+    return new Set(this.#specs.values());
   }
 
   /** Throws `already_exists` VM_EXISTS. */
