@@ -1,5 +1,6 @@
 import type { Paint } from "./io.ts";
 import { printable } from "./format.ts";
+import { clip, widthOf } from "./width.ts";
 
 export interface Column<Row> {
   readonly title: string;
@@ -26,7 +27,8 @@ export async function renderTable<Row>(
   const { default: Table } = await import("cli-table3");
   const told = all.map((column) => {
     const texts = rows.map((row) => printable(column.cell(row)));
-    return { column, texts, width: Math.max(column.title.length, ...texts.map(lengthOf)) };
+    const width = texts.reduce((most, text) => Math.max(most, widthOf(text)), column.title.length);
+    return { column, texts, width };
   });
   const roomFor = (count: number): number => (paint.width ?? Infinity) - GAP * (count - 1);
   const natural = told.reduce((sum, { width }) => sum + width, 0);
@@ -95,10 +97,7 @@ export function renderFields(fields: readonly (readonly [string, string])[], pai
 }
 
 // eslint-disable-next-line no-control-regex -- what painter writes
-const COLOURS = /\u001b\[\d+m/g;
-
-/** As shown. */
-const lengthOf = (text: string): number => Array.from(text.replace(COLOURS, "")).length;
+const COLOUR = /\u001b\[\d+m/;
 
 /** Takes from the widest until all fit, as far as they can. */
 function fit(natural: readonly number[], room: number): number[] {
@@ -111,20 +110,21 @@ function fit(natural: readonly number[], room: number): number[] {
   return widths;
 }
 
-/** Lines of at most so many characters, between words where that is possible; a word is not cut within its colours. */
+/** Lines of at most so many columns, between words where that is possible; a word is not cut within its colours. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(/(?<= )/)) {
-    if (lengthOf((line + word).trimEnd()) > width && line !== "") {
+    if (line !== "" && widthOf((line + word).trimEnd()) > width) {
       lines.push(line.trimEnd());
       line = "";
     }
     line += word;
-    if (line.search(COLOURS) >= 0) continue;
-    for (let rest = Array.from(line.trimEnd()); rest.length > width; rest = Array.from(line)) {
-      lines.push(rest.slice(0, width).join(""));
-      line = rest.slice(width).join("");
+    if (COLOUR.test(line)) continue;
+    while (widthOf(line.trimEnd()) > width) {
+      const part = clip(line, width);
+      lines.push(part);
+      line = line.slice(part.length);
     }
   }
   return [...lines, line];

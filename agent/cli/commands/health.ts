@@ -62,6 +62,10 @@ export function healthFields(host: Host__Output, paint: Paint): [string, string]
   ];
 }
 
+/** Whether there is something to see to: what a machine does not have is nothing. */
+export const isOpen = ({ status, reason }: Condition__Output): boolean =>
+  status !== "TRUTH_FALSE" && reason !== "NotPresent";
+
 export const because = (conditions: readonly string[]): string =>
   conditions.length === 0 ? "" : ` (by ${conditions.join(", ")})`;
 

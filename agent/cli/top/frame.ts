@@ -2,9 +2,11 @@ import type { Condition__Output } from "../../gen/socle/v1/Condition.ts";
 import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import { Effect } from "../../gen/socle/v1/Effect.ts";
+import { isOpen } from "../commands/health.ts";
 import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
+import { clip, widthOf } from "../width.ts";
 import { arrange, readingOf, type Look, type SortName } from "./view.ts";
 
 /** What the person has chosen. */
@@ -57,7 +59,14 @@ const LEFT: ReadonlySet<string> = new Set(["STATE", "TENANT"]);
 const NARROWEST_NAME = 12;
 const WIDEST_NAME = 40;
 
-/** Lines of at most `columns` characters that are seen, as many as there are rows. `failure`: why it is not of now. */
+interface Frame {
+  /** Of at most so many columns, as many as there are rows. */
+  readonly lines: readonly string[];
+  /** The first VM in sight: none are left below the last. */
+  readonly offset: number;
+}
+
+/** `failure`: why it is not of now. */
 export function frame(
   seen: Look,
   {
@@ -67,7 +76,7 @@ export function frame(
     nowMs,
   }: { choice: Choice; size: Size; failure: string | undefined; nowMs: number },
   paint: Paint,
-): string[] {
+): Frame {
   const wanted = arrange(seen.vms, choice);
   const head = [
     ...hostLines(seen.host, size.columns, paint),
@@ -78,7 +87,8 @@ export function frame(
   const rows = Math.max(0, size.rows - head.length - 3);
   const offset = Math.max(0, Math.min(choice.offset, wanted.length - rows));
   const table = tableLines(wanted.slice(offset, offset + rows), size.columns, choice.sort, paint);
-  const range = wanted.length > rows ? `${offset + 1}-${Math.min(offset + rows, wanted.length)} of ` : "";
+  const range =
+    rows > 0 && wanted.length > rows ? `${offset + 1}-${Math.min(offset + rows, wanted.length)} of ` : "";
   const lines = [
     ...head,
     paint("dim", clip(summary(seen, wanted.length, range, nowMs), size.columns)),
@@ -86,15 +96,16 @@ export function frame(
   ];
   const whole = lines.slice(0, Math.max(0, size.rows - 1));
   while (whole.length < size.rows - 1) whole.push("");
-  return [...whole, foot(choice, size.columns, paint)].slice(0, size.rows);
+  return { lines: [...whole, foot(choice, size.columns, paint)].slice(0, size.rows), offset };
 }
 
 /** The whole of it: as wide as the terminal is, and where there is none, with nothing cut off. */
 export function page(seen: Look, choice: Choice, paint: Paint, nowMs: number): string {
   const conditions = seen.host.health?.conditions.length ?? 0;
   const size = { columns: paint.width ?? Infinity, rows: seen.vms.length + conditions + 20 };
-  const lines = frame(seen, { choice, size, failure: undefined, nowMs }, paint).slice(0, -1);
+  const { lines } = frame(seen, { choice, size, failure: undefined, nowMs }, paint);
   return `${lines
+    .slice(0, -1)
     .map((line) => line.trimEnd())
     .join("\n")
     .trimEnd()}\n`;
@@ -142,7 +153,7 @@ function notices({ host, complete, vms }: Look, failure: string | undefined, now
         : `the VMs are unknown, as last seen ${formatDuration(nowMs - newestMs)} ago`;
     told.push(`libvirt does not answer: ${what}`);
   }
-  const open = (host.health?.conditions ?? []).filter(({ status }) => status !== "TRUTH_FALSE");
+  const open = (host.health?.conditions ?? []).filter(isOpen);
   for (const { type, status, evidence } of open.sort((a, b) => severity(b) - severity(a)))
     told.push(`${type} ${enumWord(status, "TRUTH")}: ${evidence}`);
   return told.map(printable);
@@ -194,7 +205,7 @@ function tableLines(vms: readonly Vm__Output[], width: number, sort: SortName, p
   // Where nothing is to be cut off, a column is as wide as what is in it.
   const longest = (least: number, cell: (vm: Vm__Output) => string): number =>
     width === Infinity
-      ? vms.reduce((most, vm) => Math.max(most, Array.from(printable(cell(vm))).length), least)
+      ? vms.reduce((most, vm) => Math.max(most, widthOf(printable(cell(vm)))), least)
       : least;
   for (const column of columns) {
     if (left < column.width + 1) break;
@@ -238,7 +249,6 @@ const percent = (ratio: number | undefined): string =>
   ratio === undefined ? UNKNOWN : `${Math.round(ratio * 100)}%`;
 const bytes = (value: number | undefined): string =>
   value === undefined ? UNKNOWN : formatBytes(Math.round(value));
-const clip = (text: string, width: number): string => Array.from(text).slice(0, width).join("");
 
 /** `####....`; what is not known is neither full nor empty. */
 function bar(ratio: number | undefined): string {
@@ -248,9 +258,9 @@ function bar(ratio: number | undefined): string {
 }
 
 function pad(text: string, width: number, right: boolean): string {
-  const characters = Array.from(text);
-  const clipped = characters.length > width ? [...characters.slice(0, width - 1), "…"].join("") : text;
-  return right ? clipped.padStart(width) : clipped.padEnd(width);
+  const clipped = widthOf(text) > width ? `${clip(text, width - 1)}…` : text;
+  const blanks = " ".repeat(width - widthOf(clipped));
+  return right ? blanks + clipped : clipped + blanks;
 }
 
 /** Words with two blanks between, as many as fit. */
@@ -265,7 +275,7 @@ function line(
     const text = clip(word, left);
     if (text === "") break;
     painted.push(colour === undefined ? text : paint(colour, text));
-    left = Math.max(0, left - Array.from(text).length - 2);
+    left = Math.max(0, left - widthOf(text) - 2);
   }
   return painted.join("  ");
 }

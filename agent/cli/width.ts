@@ -1,0 +1,16 @@
+import widthOf from "string-width";
+
+/** How many columns of a terminal a text takes: two for what East Asia writes wide, none for colours and accents. */
+export { widthOf };
+
+/** As much of its beginning as fits into so many columns. */
+export function clip(text: string, width: number): string {
+  let clipped = "";
+  let left = width;
+  for (const character of text) {
+    left -= widthOf(character);
+    if (left < 0) break;
+    clipped += character;
+  }
+  return clipped;
+}
