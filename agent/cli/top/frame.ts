@@ -6,6 +6,7 @@ import { isOpen } from "../commands/health.ts";
 import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
+import { isSeen, othersText } from "../vm-counts.ts";
 import { clip, widthOf } from "../width.ts";
 import { arrange, readingOf, type Look, type SortName } from "./view.ts";
 
@@ -145,7 +146,8 @@ function hostLines(
 function notices({ host, complete, vms }: Look, failure: string | undefined, nowMs: number): string[] {
   const told: string[] = [];
   if (failure !== undefined) told.push(failure);
-  if (!complete) {
+  if (!complete && vms.some(isSeen)) told.push(othersText);
+  else if (!complete) {
     const newestMs = vms.reduce((ms, { observation }) => Math.max(ms, toMs(observation?.observedAt) ?? 0), 0);
     const what =
       vms.length === 0
@@ -172,15 +174,13 @@ function fewer(notices: readonly string[], width: number): readonly string[] {
   return [...shown, `and ${notices.length - shown.length} more: socle health`];
 }
 
-const isDeaf = ({ observation, stats }: Vm__Output): boolean =>
-  observation?.presence === "PRESENCE_PRESENT" && stats?.unresponsive === true;
+const isDeaf = (vm: Vm__Output): boolean => isSeen(vm) && vm.stats?.unresponsive === true;
 
 /** "2 running, 1 stopped, 1 unresponsive" */
 function tally(vms: readonly Vm__Output[]): string {
   const counts = new Map<string, number>();
   for (const vm of vms) {
-    const isSeen = vm.observation?.presence === "PRESENCE_PRESENT";
-    const word = !isSeen ? "unknown" : isDeaf(vm) ? "unresponsive" : enumWord(vm.state, "VM_STATE");
+    const word = !isSeen(vm) ? "unknown" : isDeaf(vm) ? "unresponsive" : enumWord(vm.state, "VM_STATE");
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   return [...counts]

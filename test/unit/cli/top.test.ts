@@ -223,6 +223,10 @@ test("it goes on when the agent goes away or libvirt does, and says so", async (
   assert.equal(terminal.names().length, 5);
   answers.fails = false;
   answers.complete = false;
+  answers.vms = crowd.map((one) => ({
+    ...one,
+    observation: { presence: "PRESENCE_UNKNOWN", observedAt: ago(60) },
+  }));
   await says(/libvirt does not answer: the VMs are unknown, as last seen/);
   answers.vms = [...crowd, rated("newcomer", 1.99)];
   await says(/^newcomer/m);
