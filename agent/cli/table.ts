@@ -1,6 +1,6 @@
 import type { Paint } from "./io.ts";
 import { printable } from "./format.ts";
-import { clip, widthOf } from "./width.ts";
+import { clip, pad, widthOf } from "./width.ts";
 
 export interface Column<Row> {
   readonly title: string;
@@ -19,12 +19,7 @@ const NARROWEST = 6;
  * Aligned columns without lines, a row a line, so that grep and awk work on it too; what is wider than a terminal goes on
  * in the next line of its column. Ends with a line feed.
  */
-export async function renderTable<Row>(
-  all: readonly Column<Row>[],
-  rows: readonly Row[],
-  paint: Paint,
-): Promise<string> {
-  const { default: Table } = await import("cli-table3");
+export function renderTable<Row>(all: readonly Column<Row>[], rows: readonly Row[], paint: Paint): string {
   const told = all.map((column) => {
     const texts = rows.map((row) => printable(column.cell(row)));
     const width = texts.reduce((most, text) => Math.max(most, widthOf(text)), column.title.length);
@@ -38,50 +33,27 @@ export async function renderTable<Row>(
     shown.map(({ width }) => width),
     roomFor(shown.length),
   );
-  const none = "";
-  const table = new Table({
-    head: columns.map(({ title }, at) =>
-      wrap(title, widths[at] ?? Infinity)
-        .map((line) => paint("bold", line))
-        .join("\n"),
-    ),
-    colAligns: columns.map(({ align }) => align ?? "left"),
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-    chars: {
-      top: none,
-      "top-mid": none,
-      "top-left": none,
-      "top-right": none,
-      bottom: none,
-      "bottom-mid": none,
-      "bottom-left": none,
-      "bottom-right": none,
-      left: none,
-      "left-mid": none,
-      mid: none,
-      "mid-mid": none,
-      right: none,
-      "right-mid": none,
-      middle: "  ",
-    },
-  });
-  for (const [index, row] of rows.entries()) {
-    table.push(
-      columns.map(({ paint: paintCell }, at) => {
-        const text = shown[at]?.texts[index] ?? "";
-        // Its colour depends on the whole text, each line is coloured by itself.
-        const painted = paintCell === undefined ? text : paintCell(text, row, paint);
-        return wrap(text, widths[at] ?? Infinity)
-          .map((line) => painted.replace(text, () => line))
-          .join("\n");
-      }),
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, at) => pad(cell, widths[at] ?? 0, columns[at]?.align))
+      .join(" ".repeat(GAP))
+      .trimEnd();
+  const lines = (cells: readonly (readonly string[])[]): string[] =>
+    Array.from({ length: Math.max(...cells.map(({ length }) => length)) }, (_, index) =>
+      line(cells.map((parts) => parts[index] ?? "")),
     );
-  }
-  return `${table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n")}\n`;
+  const head = columns.map(({ title }, at) =>
+    wrap(title, widths[at] ?? 0).map((part) => paint("bold", part)),
+  );
+  const body = rows.map((row, index) =>
+    columns.map(({ paint: paintCell }, at) => {
+      const text = shown[at]?.texts[index] ?? "";
+      // Its colour depends on the whole text, each line is coloured by itself.
+      const painted = paintCell === undefined ? text : paintCell(text, row, paint);
+      return wrap(text, widths[at] ?? 0).map((part) => painted.replace(text, () => part));
+    }),
+  );
+  return `${[head, ...body].flatMap(lines).join("\n")}\n`;
 }
 
 /** `name  value` lines, the names dimmed and padded to the longest; a value goes on below itself. */

@@ -14,3 +14,8 @@ export function clip(text: string, width: number): string {
   }
   return clipped;
 }
+
+export function pad(text: string, width: number, align: "left" | "right" = "left"): string {
+  const blanks = " ".repeat(Math.max(0, width - widthOf(text)));
+  return align === "right" ? blanks + text : text + blanks;
+}

@@ -127,7 +127,7 @@ export const showAudit: Command = async (session, _args, options) => {
   else if (found.length === 0) session.print("no entries\n");
   else
     session.print(
-      await renderTable(
+      renderTable(
         [
           ...columns,
           ...(found.some((entry) => askedText(entry) !== "") ? [asked] : []),

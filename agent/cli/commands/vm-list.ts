@@ -44,8 +44,7 @@ export const listVms: Command = async (session, _args, options: ListOptions) => 
         .map(({ name }) => `${printable(name)}\n`)
         .join(""),
     );
-  else if (complete || vms.length > 0)
-    session.print(await renderVms(inOrder(vms), session.paint, session.nowMs()));
+  else if (complete || vms.length > 0) session.print(renderVms(inOrder(vms), session.paint, session.nowMs()));
   if (!complete && !session.json) {
     const told = vms.some(isSeen)
       ? othersText
@@ -91,7 +90,7 @@ function vmState(word: string): VmState {
 }
 
 /** VMs as a table, or a word where there are none. */
-export async function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs: number): Promise<string> {
+export function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs: number): string {
   if (vms.length === 0) return "no VMs\n";
   const columns: Column<Vm__Output>[] = [
     { title: "NAME", cell: ({ name }) => name },

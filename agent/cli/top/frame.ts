@@ -7,7 +7,7 @@ import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
 import { isSeen, othersText } from "../vm-counts.ts";
-import { clip, widthOf } from "../width.ts";
+import { clip, pad, widthOf } from "../width.ts";
 import { arrange, readingOf, type Look, type SortName } from "./view.ts";
 
 /** What the person has chosen. */
@@ -215,10 +215,10 @@ function tableLines(vms: readonly Vm__Output[], width: number, sort: SortName, p
   const widest = longest(WIDEST_NAME, ({ name }) => name);
   const nameWidth = Math.max(1, Math.min(NARROWEST_NAME + left, widest, width));
   const title = [
-    pad(sort === "name" ? "NAME*" : "NAME", nameWidth, false),
+    fitted(sort === "name" ? "NAME*" : "NAME", nameWidth),
     ...shown.map((column) => {
       const text = column.sort === sort ? `${column.title}*` : column.title;
-      return pad(text, column.width, !LEFT.has(column.title));
+      return fitted(text, column.width, alignOf(column));
     }),
   ].join(" ");
   return [paint("bold", title), ...vms.map((vm) => row(vm, shown, nameWidth, paint))];
@@ -226,10 +226,10 @@ function tableLines(vms: readonly Vm__Output[], width: number, sort: SortName, p
 
 function row(vm: Vm__Output, shown: readonly Column[], nameWidth: number, paint: Paint): string {
   const cells = shown.map((column) => {
-    const text = pad(printable(column.cell(vm)), column.width, !LEFT.has(column.title));
+    const text = fitted(printable(column.cell(vm)), column.width, alignOf(column));
     return column.title === "STATE" ? paintState(text, paint) : text;
   });
-  return [pad(printable(vm.name), nameWidth, false), ...cells].join(" ");
+  return [fitted(printable(vm.name), nameWidth), ...cells].join(" ");
 }
 
 function paintState(text: string, paint: Paint): string {
@@ -257,10 +257,10 @@ function bar(ratio: number | undefined): string {
   return `[${"#".repeat(full)}${".".repeat(BAR - full)}]`;
 }
 
-function pad(text: string, width: number, right: boolean): string {
-  const clipped = widthOf(text) > width ? `${clip(text, width - 1)}…` : text;
-  const blanks = " ".repeat(width - widthOf(clipped));
-  return right ? blanks + clipped : clipped + blanks;
+const alignOf = ({ title }: Column): "left" | "right" => (LEFT.has(title) ? "left" : "right");
+
+function fitted(text: string, width: number, align?: "left" | "right"): string {
+  return pad(widthOf(text) > width ? `${clip(text, width - 1)}…` : text, width, align);
 }
 
 /** Words with two blanks between, as many as fit. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Colour } from "../../../agent/cli/io.ts";
-import { renderFields } from "../../../agent/cli/table.ts";
+import { renderFields, renderTable } from "../../../agent/cli/table.ts";
 import { fakeAgent, socle } from "./fake-agent.ts";
 import { ago, host, operation, vm } from "./samples.ts";
 
@@ -78,6 +78,13 @@ test("what is not cut off stands in its column, however wide its characters are"
     const [first, second] = rows.map((row) => shown(row.slice(0, row.indexOf(" 1.5 GiB "))));
     assert.deepEqual([rows.length, first], [2, second], line.join(" "));
   }
+});
+
+test("a table has room for every row of a long audit log", () => {
+  const rows = Array.from({ length: 150_000 }, (_, at) => at);
+  const column = { title: "ENTRY", cell: String };
+  const lines = renderTable([column], rows, (_, text) => text).split("\n");
+  assert.deepEqual([lines.length, lines.at(-2)], [150_002, "149999"]);
 });
 
 test("words are told apart also behind one that is longer than a line", () => {
