@@ -110,7 +110,7 @@ _socle() {
     for name in $words; do printf '%s\n' "$name"; done
     case "$ask" in
       vm) socle vm ls --quiet 2>/dev/null ;;
-      condition) socle health 2>/dev/null | awk '/held until/ { print $1 }' | sort -u ;;
+      condition) socle health 2>/dev/null | awk '/held until|socle health ack/ { print $1 }' | sort -u ;;
     esac
   )
 }

@@ -141,7 +141,8 @@ test("what is typed in a bash is completed as far as it is known", async (contex
   await writeFile(join(directory, "etc", "my agent.yaml"), "");
   const agent = String.raw`socle() { case "$*" in
     "vm ls --quiet") printf '%s\n' web-1 'db 2' 'x$(touch ran)' ;;
-    health) printf '%s\n' 'MemoryUncorrected  true (held until ack)' 'Thermal  false' ;;
+    health) printf '%s\n' 'MemoryUncorrected  true (held until ack)' 'Thermal  false' \
+      'KvmUnavailable  true  it ends with socle health ack KvmUnavailable' ;;
     *) printf '<%s>' "$@"; echo ;;
   esac; }`;
   const { stdout: script } = await socle(["completion", "bash"]);
@@ -163,6 +164,8 @@ test("what is typed in a bash is completed as far as it is known", async (contex
     "config check --config e\tm\t": "<config><check><--config><etc/my agent.yaml>",
     "vm ls e\t": "<vm><ls><e>",
     "health ack Mem\t": "<health><ack><MemoryUncorrected>",
+    "health ack K\t": "<health><ack><KvmUnavailable>",
+    "health ack T\t": "<health><ack><T>",
   };
   const lines = Object.keys(typed).map((line) => `socle ${line}\n`);
   const bash = spawn("bash", ["--norc", "--noprofile", "-i"], {
