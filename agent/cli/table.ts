@@ -99,5 +99,5 @@ function wrap(text: string, width: number): string[] {
       line = line.slice(part.length);
     }
   }
-  return [...lines, line];
+  return [...lines, line.trimEnd()];
 }

@@ -87,6 +87,12 @@ test("a table has room for every row of a long audit log", () => {
   assert.deepEqual([lines.length, lines.at(-2)], [150_002, "149999"]);
 });
 
+test("blanks behind a coloured value do not push it past the terminal's edge", () => {
+  const mark = (_: Colour, text: string): string => `<${text}>`;
+  const column = { title: "A", cell: () => "well          ", paint: (text: string) => mark("red", text) };
+  assert.equal(renderTable([column], [1], Object.assign(mark, { width: 8 })), "<A>\n<well>\n");
+});
+
 test("words are told apart also behind one that is longer than a line", () => {
   const path = `/${"long/".repeat(12)}`;
   const paint = Object.assign((_: Colour, text: string) => text, { width: 30 });
