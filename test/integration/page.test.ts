@@ -180,6 +180,18 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.close();
   });
 
+  test("why a host was cordoned is told as it was written", async (t) => {
+    const stage = await PageStage.start();
+    t.after(() => stage.stop());
+    for (const reason of ["INC_0042", "New fans in Rack B"])
+      stage.tell({ kind: "scheduling_changed", reason, details: { state: "cordoned" } });
+    const page = await browser.open(stage.url);
+    await page.until(`/scheduling changed/.test(document.querySelector("#events").innerText)`, "the events");
+    const told = await page.value<string>(`document.querySelector("#events").innerText`);
+    for (const reason of ["INC_0042", "New fans in Rack B"]) assert.ok(told.includes(reason), told);
+    await page.close();
+  });
+
   test("where libvirt answers and has not told of all VMs, nobody says that it does not answer", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
