@@ -28,28 +28,27 @@ export function renderTable<Row>(all: readonly Column<Row>[], rows: readonly Row
   const roomFor = (count: number): number => (paint.width ?? Infinity) - GAP * (count - 1);
   const natural = told.reduce((sum, { width }) => sum + width, 0);
   const shown = natural <= roomFor(told.length) ? told : told.filter(({ column }) => column.spare !== true);
-  const columns = shown.map(({ column }) => column);
   const widths = fit(
     shown.map(({ width }) => width),
     roomFor(shown.length),
   );
   const line = (cells: readonly string[]): string =>
     cells
-      .map((cell, at) => pad(cell, widths[at] ?? 0, columns[at]?.align))
+      .map((cell, at) => pad(cell, widths[at] ?? 0, shown[at]?.column.align))
       .join(" ".repeat(GAP))
       .trimEnd();
   const lines = (cells: readonly (readonly string[])[]): string[] =>
     Array.from({ length: Math.max(...cells.map(({ length }) => length)) }, (_, index) =>
       line(cells.map((parts) => parts[index] ?? "")),
     );
-  const head = columns.map(({ title }, at) =>
+  const head = shown.map(({ column: { title } }, at) =>
     wrap(title, widths[at] ?? 0).map((part) => paint("bold", part)),
   );
   const body = rows.map((row, index) =>
-    columns.map(({ paint: paintCell }, at) => {
-      const text = shown[at]?.texts[index] ?? "";
+    shown.map(({ column, texts }, at) => {
+      const text = texts[index] ?? "";
       // Its colour depends on the whole text, each line is coloured by itself.
-      const painted = paintCell === undefined ? text : paintCell(text, row, paint);
+      const painted = column.paint === undefined ? text : column.paint(text, row, paint);
       return wrap(text, widths[at] ?? 0).map((part) => painted.replace(text, () => part));
     }),
   );
