@@ -1,9 +1,11 @@
 import type { Command as Cli, Option } from "commander";
+import { usageError } from "../errors.ts";
 import type { Command } from "../session.ts";
 
 export const completionOf =
   (program: Cli): Command =>
   (session) => {
+    if (session.json) throw usageError("a completion is a script: leave --json out");
     session.print(bashCompletion(program));
     return Promise.resolve(undefined);
   };
