@@ -151,9 +151,9 @@ function notices({ host, complete, vms }: Look, failure: string | undefined, now
     const newestMs = vms.reduce((ms, { observation }) => Math.max(ms, toMs(observation?.observedAt) ?? 0), 0);
     const what =
       vms.length === 0
-        ? "which VMs there are is unknown"
-        : `the VMs are unknown, as last seen ${formatDuration(nowMs - newestMs)} ago`;
-    told.push(`libvirt does not answer: ${what}`);
+        ? "which VMs there are is unknown: libvirt has not told of all of them yet"
+        : `libvirt does not answer: the VMs are unknown, as last seen ${formatDuration(nowMs - newestMs)} ago`;
+    told.push(what);
   }
   const open = (host.health?.conditions ?? []).filter(isOpen);
   for (const { type, status, evidence } of open.sort((a, b) => severity(b) - severity(a)))

@@ -32,7 +32,7 @@ test("before libvirt told of VMs it is unknown which there are, and no success t
     /^vms +unknown: libvirt has not told of them yet$/m,
   );
   const top = (await socle(["top"], { socket })).stdout;
-  assert.match(top, /^libvirt does not answer: which VMs there are is unknown$/m);
+  assert.match(top, /^which VMs there are is unknown: libvirt has not told of all of them yet$/m);
   assert.match(top, /^VMs: unknown$/m);
 });
 
