@@ -67,7 +67,7 @@ function socle(program: Command): string {
     ...section(
       "OUTPUT FOR PROGRAMS",
       text(
-        "With --json a command prints one JSON document, or a line each where something is followed. Fields and enums are named as in the contract (proto/socle/v1) in camel case; a Timestamp is RFC 3339; numbers are numbers; absent messages are null. An error is a line of JSON on standard error: error.kind, reason, message, fields, metadata, retryAfterMs, exitCode.",
+        "With --json a command prints one JSON document, or a line each where something is followed. Fields and enums are named as in the contract (proto/socle/v1) in camel case; a Timestamp is RFC 3339, a Duration like 1.5s; numbers are numbers; absent messages are null. An error is a line of JSON on standard error: error.kind, reason, message, fields, metadata, retryAfterMs, exitCode.",
       ),
     ),
     ...section(
@@ -81,7 +81,7 @@ function socle(program: Command): string {
       ...item(bold("SOCLE_SOCKET"), "The agent's socket, where --socket does not say it."),
       ...item(
         bold("NO_COLOR"),
-        "No colours, whatever its value. There are none either where the output is no terminal.",
+        "No colours, where it is not empty. There are none either where the output is no terminal.",
       ),
     ),
     ...section(
@@ -108,10 +108,6 @@ function socle(program: Command): string {
 function* commands(command: Command, path: readonly string[]): Generator<string> {
   for (const inner of command.commands) {
     const words = [...path, inner.name()];
-    if (inner.commands.length > 0) {
-      yield* commands(inner, words);
-      continue;
-    }
     const given = inner.registeredArguments.map((argument) =>
       argument.required ? `<${argument.name()}>` : `[${argument.name()}]`,
     );
@@ -119,6 +115,7 @@ function* commands(command: Command, path: readonly string[]): Generator<string>
     yield `.SS ${bold(["socle", ...words].join(" "))}${given.map((name) => ` ${text(name)}`).join("")}`;
     yield text(`${inner.description()}${aliases}`);
     yield* options(inner);
+    yield* commands(inner, words);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Operation__Output } from "../gen/socle/v1/Operation.ts";
 import type { Agent, Method } from "./client.ts";
 import type { Contract } from "./contract.ts";
 import type { ExitCode } from "./errors.ts";
-import { formatDuration, printable, toMs } from "./format.ts";
+import { enumWord, formatDuration, printable, toMs } from "./format.ts";
 import { Progress } from "./progress.ts";
 import { fromStatus } from "./rpc-error.ts";
 import type { Session } from "./session.ts";
@@ -92,7 +92,7 @@ export function conclude(session: Session, agent: Agent, operation: Operation__O
   if (session.json) session.printJson(operation);
   if (operation.error !== null) throw fromStatus(agent.contract, operation.error);
   if (operation.state !== "STATE_SUCCEEDED") {
-    const how = operation.state.replace("STATE_", "").toLowerCase().replaceAll("_", " ");
+    const how = enumWord(operation.state, "STATE").replaceAll("_", " ");
     throw new SocleError("internal", "OPERATION_NOT_DONE", `the operation ended as ${how}`);
   }
   if (session.json) return;

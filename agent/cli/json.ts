@@ -22,7 +22,7 @@ export function toJson(value: unknown, field = ""): unknown {
   if (isTime(value)) {
     const { seconds, nanos } = value;
     return durationFields.has(field)
-      ? `${seconds + nanos / 1e9}s`
+      ? `${(seconds + nanos / 1e9).toFixed(9).replace(/\.?0+$/, "")}s`
       : new Date(seconds * 1000 + Math.floor(nanos / 1e6)).toISOString();
   }
   return Object.fromEntries(

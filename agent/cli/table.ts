@@ -1,5 +1,6 @@
 import type { Paint } from "./io.ts";
 import { printable } from "./format.ts";
+import { clip, pad, widthOf } from "./width.ts";
 
 export interface Column<Row> {
   readonly title: string;
@@ -18,68 +19,40 @@ const NARROWEST = 6;
  * Aligned columns without lines, a row a line, so that grep and awk work on it too; what is wider than a terminal goes on
  * in the next line of its column. Ends with a line feed.
  */
-export async function renderTable<Row>(
-  all: readonly Column<Row>[],
-  rows: readonly Row[],
-  paint: Paint,
-): Promise<string> {
-  const { default: Table } = await import("cli-table3");
+export function renderTable<Row>(all: readonly Column<Row>[], rows: readonly Row[], paint: Paint): string {
   const told = all.map((column) => {
     const texts = rows.map((row) => printable(column.cell(row)));
-    return { column, texts, width: Math.max(column.title.length, ...texts.map(lengthOf)) };
+    const width = texts.reduce((most, text) => Math.max(most, widthOf(text)), column.title.length);
+    return { column, texts, width };
   });
   const roomFor = (count: number): number => (paint.width ?? Infinity) - GAP * (count - 1);
   const natural = told.reduce((sum, { width }) => sum + width, 0);
   const shown = natural <= roomFor(told.length) ? told : told.filter(({ column }) => column.spare !== true);
-  const columns = shown.map(({ column }) => column);
   const widths = fit(
     shown.map(({ width }) => width),
     roomFor(shown.length),
   );
-  const none = "";
-  const table = new Table({
-    head: columns.map(({ title }, at) =>
-      wrap(title, widths[at] ?? Infinity)
-        .map((line) => paint("bold", line))
-        .join("\n"),
-    ),
-    colAligns: columns.map(({ align }) => align ?? "left"),
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-    chars: {
-      top: none,
-      "top-mid": none,
-      "top-left": none,
-      "top-right": none,
-      bottom: none,
-      "bottom-mid": none,
-      "bottom-left": none,
-      "bottom-right": none,
-      left: none,
-      "left-mid": none,
-      mid: none,
-      "mid-mid": none,
-      right: none,
-      "right-mid": none,
-      middle: "  ",
-    },
-  });
-  for (const [index, row] of rows.entries()) {
-    table.push(
-      columns.map(({ paint: paintCell }, at) => {
-        const text = shown[at]?.texts[index] ?? "";
-        // Its colour depends on the whole text, each line is coloured by itself.
-        const painted = paintCell === undefined ? text : paintCell(text, row, paint);
-        return wrap(text, widths[at] ?? Infinity)
-          .map((line) => painted.replace(text, () => line))
-          .join("\n");
-      }),
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, at) => pad(cell, widths[at] ?? 0, shown[at]?.column.align))
+      .join(" ".repeat(GAP))
+      .trimEnd();
+  const lines = (cells: readonly (readonly string[])[]): string[] =>
+    Array.from({ length: Math.max(...cells.map(({ length }) => length)) }, (_, index) =>
+      line(cells.map((parts) => parts[index] ?? "")),
     );
-  }
-  return `${table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n")}\n`;
+  const head = shown.map(({ column: { title } }, at) =>
+    wrap(title, widths[at] ?? 0).map((part) => paint("bold", part)),
+  );
+  const body = rows.map((row, index) =>
+    shown.map(({ column, texts }, at) => {
+      const text = texts[index] ?? "";
+      // Its colour depends on the whole text, each line is coloured by itself.
+      const painted = column.paint === undefined ? text : column.paint(text, row, paint);
+      return wrap(text, widths[at] ?? 0).map((part) => painted.replace(text, () => part));
+    }),
+  );
+  return `${[head, ...body].flatMap(lines).join("\n")}\n`;
 }
 
 /** `name  value` lines, the names dimmed and padded to the longest; a value goes on below itself. */
@@ -95,10 +68,7 @@ export function renderFields(fields: readonly (readonly [string, string])[], pai
 }
 
 // eslint-disable-next-line no-control-regex -- what painter writes
-const COLOURS = /\u001b\[\d+m/g;
-
-/** As shown. */
-const lengthOf = (text: string): number => Array.from(text.replace(COLOURS, "")).length;
+const COLOUR = /\u001b\[\d+m/;
 
 /** Takes from the widest until all fit, as far as they can. */
 function fit(natural: readonly number[], room: number): number[] {
@@ -111,21 +81,22 @@ function fit(natural: readonly number[], room: number): number[] {
   return widths;
 }
 
-/** Lines of at most so many characters, between words where that is possible; a word is not cut within its colours. */
+/** Lines of at most so many columns, between words where that is possible; a word is not cut within its colours. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(/(?<= )/)) {
-    if (lengthOf((line + word).trimEnd()) > width && line !== "") {
+    if (line !== "" && widthOf((line + word).trimEnd()) > width) {
       lines.push(line.trimEnd());
       line = "";
     }
     line += word;
-    if (line.search(COLOURS) >= 0) continue;
-    for (let rest = Array.from(line.trimEnd()); rest.length > width; rest = Array.from(line)) {
-      lines.push(rest.slice(0, width).join(""));
-      line = rest.slice(width).join("");
+    if (COLOUR.test(line)) continue;
+    while (widthOf(line.trimEnd()) > width) {
+      const part = clip(line, width);
+      lines.push(part);
+      line = line.slice(part.length);
     }
   }
-  return [...lines, line];
+  return [...lines, line.trimEnd()];
 }

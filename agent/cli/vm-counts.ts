@@ -1,4 +1,11 @@
+import type { Vm__Output } from "../gen/socle/v1/Vm.ts";
 import type { VmCounts__Output } from "../gen/socle/v1/VmCounts.ts";
+
+/** Of a list that is not whole though libvirt answers: it is being read, or one of them cannot be. */
+export const othersText =
+  "libvirt has not told of all VMs: there may be others (the agent's log names one that it cannot read)";
+
+export const isSeen = ({ observation }: Vm__Output): boolean => observation?.presence === "PRESENCE_PRESENT";
 
 /** "2 managed, 1 unmanaged, 2 running, 1 unresponsive"; what is not known of them is not told as none. */
 export function vmCountsText(counts: VmCounts__Output | null | undefined): string {
@@ -11,5 +18,6 @@ export function vmCountsText(counts: VmCounts__Output | null | undefined): strin
     ...(unresponsive > 0 ? [`${unresponsive} unresponsive`] : []),
     ...(unknown > 0 ? [`${unknown} unknown`] : []),
   ].join(", ");
-  return isWhole ? told : `${told}: as last seen, libvirt does not answer`;
+  if (isWhole) return told;
+  return `${told}: ${unknown < managed + unmanaged ? othersText : "as last seen, libvirt does not answer"}`;
 }

@@ -19,6 +19,8 @@ export class Listener {
       ...headers,
       "Content-Type": "text/event-stream; charset=utf-8",
       "Cache-Control": "no-store",
+      // nginx would keep it until it ends, and it never does.
+      "X-Accel-Buffering": "no",
       Vary: "Accept-Encoding",
       ...(packed ? { "Content-Encoding": "gzip" } : {}),
     });

@@ -180,6 +180,32 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.close();
   });
 
+  test("why a host was cordoned is told as it was written", async (t) => {
+    const stage = await PageStage.start();
+    t.after(() => stage.stop());
+    for (const reason of ["INC_0042", "New fans in Rack B"])
+      stage.tell({ kind: "scheduling_changed", reason, details: { state: "cordoned" } });
+    const page = await browser.open(stage.url);
+    await page.until(`/scheduling changed/.test(document.querySelector("#events").innerText)`, "the events");
+    const told = await page.value<string>(`document.querySelector("#events").innerText`);
+    for (const reason of ["INC_0042", "New fans in Rack B"]) assert.ok(told.includes(reason), told);
+    await page.close();
+  });
+
+  test("where libvirt answers and has not told of all VMs, nobody says that it does not answer", async (t) => {
+    const stage = await PageStage.start();
+    t.after(() => stage.stop());
+    stage.table.put(vmOf(1));
+    const page = await browser.open(stage.url);
+    await page.until(
+      `/has not told of all VMs: there may be others/.test(document.querySelector("#notices").innerText)`,
+      "the notice",
+    );
+    await stage.rounds(1);
+    await page.until(`!/VMs/.test(document.querySelector("#notices").innerText)`, "the notice to go", 20_000);
+    await page.close();
+  });
+
   test("of 1,000 VMs those in sight are there; they are sorted, filtered, and reached by keys", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());

@@ -17,6 +17,7 @@ import {
 import { SocleError } from "../../kernel/errors.ts";
 import type { Moment } from "../moment.ts";
 import { exitCodes, usageError } from "../errors.ts";
+import { printable } from "../format.ts";
 import type { Command, Session } from "../session.ts";
 import { renderTable, type Column } from "../table.ts";
 
@@ -43,12 +44,12 @@ async function verifyOne(session: Session, path: string, options: Options): Prom
   const { problem, tenant, entries, first, last, marks, incomplete } = report;
   if (session.json) session.printJson({ ...report, key: key.fingerprint });
   else if (problem !== undefined)
-    session.print(`${session.paint("red", "bad:")} ${path}:${problem.line}: ${problem.what}\n`);
+    session.print(`${session.paint("red", "bad:")} ${path}:${problem.line}: ${printable(problem.what)}\n`);
   else
     session.print(
-      `${session.paint("green", "good:")} ${entries} entries of ${tenant}, signed by ${key.fingerprint}\n` +
+      `${session.paint("green", "good:")} ${entries} entries of ${printable(tenant)}, signed by ${key.fingerprint}\n` +
         (incomplete === undefined
-          ? `${session.paint("green", "complete:")} entries ${first} to ${last} have no others of ${tenant}, by its marks ${marks ?? ""}\n`
+          ? `${session.paint("green", "complete:")} entries ${first} to ${last} have no others of ${printable(tenant)}, by its marks ${marks ?? ""}\n`
           : `${session.paint("red", "not known to be complete:")} ${incomplete}\n`),
     );
   if (options.key === undefined)
@@ -89,7 +90,7 @@ function tell(session: Session, report: Report, key: VerifyKey): string {
   const lines = [];
   if (problem !== undefined) {
     const place = problem.line === 0 ? problem.file : `${problem.file}:${problem.line}`;
-    lines.push(`${session.paint("red", "bad:")} ${problem.what} (${place})`);
+    lines.push(`${session.paint("red", "bad:")} ${printable(problem.what)} (${place})`);
     lines.push(`entries ${first} to ${problem.sequence - 1} are good`);
   } else if (last === 0) lines.push("the log is empty");
   else {
@@ -127,7 +128,7 @@ export const showAudit: Command = async (session, _args, options) => {
   else if (found.length === 0) session.print("no entries\n");
   else
     session.print(
-      await renderTable(
+      renderTable(
         [
           ...columns,
           ...(found.some((entry) => askedText(entry) !== "") ? [asked] : []),
@@ -138,7 +139,7 @@ export const showAudit: Command = async (session, _args, options) => {
       ),
     );
   if (report.problem === undefined) return exitCodes.ok;
-  session.note(`${session.paintNote("red", "not to be trusted further:")} ${report.problem.what}`);
+  session.note(`${session.paintNote("red", "not to be trusted further:")} ${printable(report.problem.what)}`);
   return exitCodes.failed;
 };
 
@@ -202,7 +203,7 @@ export const exportAudit: Command = async (session, _args, options) => {
   if (out.unsigned > 0)
     session.note(`${out.unsigned} entries are left out, as they are not signed yet; they are in a second`);
   if (report.problem === undefined) return exitCodes.ok;
-  session.note(`${session.paintNote("red", "not to be trusted further:")} ${report.problem.what}`);
+  session.note(`${session.paintNote("red", "not to be trusted further:")} ${printable(report.problem.what)}`);
   return exitCodes.failed;
 };
 

@@ -1,100 +1,115 @@
-import type { Command as Cli } from "commander";
+import type { Command as Cli, Option } from "commander";
+import { usageError } from "../errors.ts";
 import type { Command } from "../session.ts";
 
 export const completionOf =
   (program: Cli): Command =>
   (session) => {
+    if (session.json) throw usageError("a completion is a script: leave --json out");
     session.print(bashCompletion(program));
     return Promise.resolve(undefined);
   };
 
 /** A bash script that completes commands, options and their values, and asks the agent for VMs and conditions. */
 export function bashCompletion(program: Cli): string {
-  const cases = [...paths(program, [])].map(({ path, words, asked }) => {
-    const pattern = path.length === 0 ? '""' : `"${path.join(" ")}"`;
-    const also = asked === undefined ? "" : ` ask=${asked}`;
-    return `    ${pattern}) words="${words.join(" ")}"${also} ;;`;
+  const nodes = [...nodesOf(program, [])];
+  const places = nodes.slice(1).map(({ place, spellings }) => `      ${spellings}) place="${place}" ;;`);
+  const words = nodes.map((node) => {
+    const ask = node.asked === undefined ? "" : ` ask=${node.asked}`;
+    return `      "${node.place}") words="${node.words.join(" ")}"${ask} ;;`;
   });
   return `# bash completion for socle; socle completion bash prints it.
 _socle() {
-  local word path="" words="" ask="" i
+  local word place="" words="" ask="" name i
   for ((i = 1; i < COMP_CWORD; i++)); do
-    word="\${COMP_WORDS[i]}"
-    case "$word" in
-      -*) ;;
-      *) case " $(_socle_commands "$path") " in *" $word "*) path="\${path:+$path }$word" ;; esac ;;
+    case "\${place:+$place }\${COMP_WORDS[i]}" in
+${places.join("\n")}
     esac
   done
-  case "$path" in
-${cases.join("\n")}
-  esac
-  word="\${COMP_WORDS[COMP_CWORD]}"
-  case "$path \${COMP_WORDS[COMP_CWORD - 1]}" in
-${[...values(program, [])].join("\n")}
-    *)
-      if [[ "$word" != -* ]]; then
-        case "$ask" in
-          vm) words="$words $(socle vm ls --quiet 2>/dev/null)" ;;
-          condition) words="$words $(socle health 2>/dev/null | awk '/held until/ { print $1 }' | sort -u)" ;;
-          file) ask=files ;;
-        esac
-      fi
-      ;;
-  esac
-  if [[ "$ask" == files ]]; then
-    mapfile -t COMPREPLY < <(compgen -f -- "$word")
-    return
+  if ! _socle_value "\${COMP_WORDS[COMP_CWORD - 1]}"; then
+    case "$place" in
+${words.join("\n")}
+    esac
   fi
-  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+  word="\${COMP_WORDS[COMP_CWORD]}"
+  COMPREPLY=()
+  if [[ "$word" == -* ]]; then ask=""; fi
+  # Where there is no reply the shell completes files, and knows how.
+  if [[ "$ask" == file ]]; then return; fi
+  compopt +o default 2>/dev/null || true
+  while IFS= read -r name; do
+    # Others choose the names of VMs: to a shell each is one word, and nothing that it runs.
+    printf -v name %q "$name"
+    if [[ "$name" == "$word"* ]]; then COMPREPLY+=("$name"); fi
+  done < <(
+    for name in $words; do printf '%s\\n' "$name"; done
+    case "$ask" in
+      vm) socle vm ls --quiet 2>/dev/null ;;
+      condition) socle health 2>/dev/null | awk '/held until|socle health ack/ { print $1 }' | sort -u ;;
+    esac
+  )
 }
-_socle_commands() {
+# What is known of the value of an option; fails for one that takes none.
+_socle_value() {
   case "$1" in
-${[...paths(program, [])]
-  .filter(({ commands }) => commands.length > 0)
-  .map(({ path, commands }) => `    "${path.join(" ")}") echo "${commands.join(" ")}" ;;`)
-  .join("\n")}
+${values(program)}
+    *) return 1 ;;
   esac
 }
-complete -F _socle socle
+complete -o default -F _socle socle
 `;
 }
 
+/** What an argument or a value is, where that is not one of some words. */
+const askable = ["vm", "condition", "file"] as const;
+
 interface Node {
-  readonly path: readonly string[];
-  readonly commands: readonly string[];
+  readonly place: string;
+  /** How it may be written, as a pattern. */
+  readonly spellings: string;
   readonly words: readonly string[];
-  /** What an argument is, where that is not one of the words. */
-  readonly asked: "vm" | "condition" | "file" | undefined;
+  readonly asked: (typeof askable)[number] | undefined;
 }
 
-/** A case for each option with a value that can be told: it is one of these, or a file. */
-function* values(command: Cli, path: readonly string[]): Generator<string> {
-  for (const { long, argChoices, flags } of [command, ...ancestors(command)].flatMap(
-    ({ options }) => options,
-  )) {
-    const then =
-      argChoices !== undefined
-        ? `words="${argChoices.join(" ")}"`
-        : /<(file|path)>/.test(flags)
-          ? "ask=files"
-          : undefined;
-    if (long != null && then !== undefined) yield `    "${[...path, long].join(" ")}") ${then} ;;`;
-  }
-  for (const inner of command.commands) yield* values(inner, [...path, inner.name()]);
-}
-
-function* paths(command: Cli, path: readonly string[]): Generator<Node> {
+function* nodesOf(command: Cli, path: readonly string[]): Generator<Node> {
   const commands = command.commands.map((inner) => inner.name());
   const options = [command, ...ancestors(command)].flatMap((of) =>
     of.options.flatMap(({ long }) => long ?? []),
   );
-  const asked = (["vm", "condition", "file"] as const).find((what) =>
+  const asked = askable.find((what) =>
     command.registeredArguments.some((argument) => argument.name() === what),
   );
   const choices = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
-  yield { path, commands, words: [...commands, ...choices, ...new Set(options), "--help"], asked };
-  for (const inner of command.commands) yield* paths(inner, [...path, inner.name()]);
+  const spellings = [command.name(), ...command.aliases()].map((name) =>
+    [...path.slice(0, -1), name].join(" "),
+  );
+  yield {
+    place: path.join(" "),
+    spellings: spellings.map((spelling) => `"${spelling}"`).join(" | "),
+    words: [...commands, ...choices, ...new Set(options), "--help"],
+    asked,
+  };
+  for (const inner of command.commands) yield* nodesOf(inner, [...path, inner.name()]);
 }
+
+/** A case for all options whose values are alike: they are one of these, a file, a VM, or nobody knows. */
+function values(program: Cli): string {
+  const optionsOf = new Map<string, Set<string>>();
+  for (const { long, short, argChoices, flags, required } of allOptions(program)) {
+    if (!required) continue;
+    const what = /<(.*)>/.exec(flags)?.[1] ?? "";
+    const known =
+      argChoices !== undefined
+        ? `words="${argChoices.join(" ")}"`
+        : ({ vm: "ask=vm", file: "ask=file", path: "ask=file" }[what] ?? ":");
+    const alike = optionsOf.get(known) ?? new Set();
+    for (const name of [short, long]) if (name != null) alike.add(name);
+    optionsOf.set(known, alike);
+  }
+  return [...optionsOf].map(([known, names]) => `    ${[...names].join(" | ")}) ${known} ;;`).join("\n");
+}
+
+const allOptions = (command: Cli): Option[] => [...command.options, ...command.commands.flatMap(allOptions)];
 
 function ancestors({ parent }: Cli): Cli[] {
   return parent === null ? [] : [parent, ...ancestors(parent)];

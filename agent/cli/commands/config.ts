@@ -26,6 +26,7 @@ export const checkConfig: Command = async (session, args, options) => {
 
 export const showConfig: Command = async (session, args, options) => {
   if (options.example === true) {
+    if (session.json) throw usageError("--example is a file with words for people: leave --json out");
     session.print((await import("../../config/example.ts")).exampleConfig());
     return exitCodes.ok;
   }

@@ -1,6 +1,9 @@
 import { randomUUID } from "node:crypto";
+import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { ExitCode } from "../errors.ts";
+import { enumWord } from "../format.ts";
 import type { Command, Session } from "../session.ts";
+import { because } from "./health.ts";
 
 export const cordon: Command = (session, _args, options) =>
   setState(session, "LIFECYCLE_STATE_CORDONED", String(options.reason));
@@ -20,6 +23,13 @@ async function setState(
   });
   if (session.json) session.printJson(host);
   else if (host.schedulingState === "LIFECYCLE_STATE_CORDONED") session.print("cordoned: no new VMs\n");
-  else session.print("active: new VMs may come\n");
+  else session.print(`active${outlook(host)}\n`);
   return undefined;
+}
+
+/** An operator's word is not the only one. */
+function outlook({ health }: Host__Output): string {
+  const schedulable = enumWord(health?.schedulable ?? "TRUTH_UNKNOWN", "TRUTH");
+  if (schedulable === "true") return ": new VMs may come";
+  return `, but schedulable is ${schedulable}${because(health?.notSchedulableBy ?? [])}: new VMs stay away`;
 }

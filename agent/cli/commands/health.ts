@@ -10,7 +10,7 @@ export const showHealth: Command = async (session) => {
   const agent = await session.agent();
   const host = await agent.ask(agent.contract.host.GetHost, {});
   if (session.json) session.printJson(host.health);
-  else session.print(await renderHealth(host, session.paint, session.nowMs()));
+  else session.print(renderHealth(host, session.paint, session.nowMs()));
   return undefined;
 };
 
@@ -31,7 +31,7 @@ function outlook(condition: Condition__Output | undefined): string {
     : "acknowledged; it ends once the host is well again";
 }
 
-export async function renderHealth(host: Host__Output, paint: Paint, nowMs: number): Promise<string> {
+export function renderHealth(host: Host__Output, paint: Paint, nowMs: number): string {
   const { health } = host;
   const fields: [string, string][] = [
     ...healthFields(host, paint),
@@ -40,7 +40,7 @@ export async function renderHealth(host: Host__Output, paint: Paint, nowMs: numb
       host.schedulingState === "LIFECYCLE_STATE_CORDONED" ? printable(`yes: ${host.schedulingReason}`) : "no",
     ],
   ];
-  const conditions = await renderTable(conditionColumns(nowMs), health?.conditions ?? [], paint);
+  const conditions = renderTable(conditionColumns(nowMs), health?.conditions ?? [], paint);
   const held = (health?.conditions ?? []).filter(({ latched, acknowledged }) => latched && !acknowledged);
   const hints = held.map(({ type }) => `${type} is held until you have looked: socle health ack ${type}\n`);
   return [renderFields(fields, paint), conditions, ...(hints.length > 0 ? [hints.join("")] : [])].join("\n");
@@ -61,6 +61,10 @@ export function healthFields(host: Host__Output, paint: Paint): [string, string]
     ["safe to fence", enumWord(health?.safeToFence ?? "", "TRUTH")],
   ];
 }
+
+/** Whether there is something to see to: what a machine does not have is nothing. */
+export const isOpen = ({ status, reason }: Condition__Output): boolean =>
+  status !== "TRUTH_FALSE" && reason !== "NotPresent";
 
 export const because = (conditions: readonly string[]): string =>
   conditions.length === 0 ? "" : ` (by ${conditions.join(", ")})`;

@@ -11,22 +11,19 @@ export const inventory: Command = async (session) => {
   const agent = await session.agent();
   const host = await agent.ask(agent.contract.host.GetHost, {});
   if (session.json) session.printJson(host.inventory);
-  else session.print(await renderInventory(host, session.paint));
+  else session.print(renderInventory(host, session.paint));
   return undefined;
 };
 
-export async function renderInventory(host: Host__Output, paint: Paint): Promise<string> {
+export function renderInventory(host: Host__Output, paint: Paint): string {
   const { cells = [], storagePools = [], networks = [], devices = [] } = host.inventory ?? {};
   const parts = [renderFields(summary(host, paint), paint)];
-  const add = async <Row>(
-    columns: Parameters<typeof renderTable<Row>>[0],
-    rows: readonly Row[],
-  ): Promise<void> => {
-    if (rows.length > 0) parts.push(await renderTable(columns, rows, paint));
+  const add = <Row>(columns: Parameters<typeof renderTable<Row>>[0], rows: readonly Row[]): void => {
+    if (rows.length > 0) parts.push(renderTable(columns, rows, paint));
   };
-  await add(cellColumns, cells);
-  await add(poolColumns, storagePools);
-  await add(
+  add(cellColumns, cells);
+  add(poolColumns, storagePools);
+  add(
     [
       { title: "NETWORK", cell: ({ name }) => name },
       { title: "BRIDGE", cell: ({ bridge }) => bridge },
@@ -34,7 +31,7 @@ export async function renderInventory(host: Host__Output, paint: Paint): Promise
     ],
     networks,
   );
-  await add(deviceColumns, devices);
+  add(deviceColumns, devices);
   return parts.join("\n");
 }
 

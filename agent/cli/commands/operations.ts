@@ -18,10 +18,7 @@ export const listOperations: Command = async (session, _args, options) => {
   });
   if (session.json) session.printJson({ operations });
   else if (operations.length === 0) session.print("no operations\n");
-  else
-    session.print(
-      await renderTable(operationColumns(operations, session.nowMs()), operations, session.paint),
-    );
+  else session.print(renderTable(operationColumns(operations, session.nowMs()), operations, session.paint));
   return undefined;
 };
 
@@ -75,12 +72,7 @@ export const showOperation: Command = async (session, args) => {
   }
   const error = operation.error === null ? undefined : fromStatus(agent.contract, operation.error);
   session.print(
-    await renderOperation(
-      operation,
-      error && `${error.reason}: ${error.message}`,
-      session.paint,
-      session.nowMs(),
-    ),
+    renderOperation(operation, error && `${error.reason}: ${error.message}`, session.paint, session.nowMs()),
   );
   return undefined;
 };
@@ -89,12 +81,12 @@ const said = (title: string, text: string): [string, string][] =>
   text === "" ? [] : [[title, printable(text)]];
 
 /** One operation with its steps. */
-export async function renderOperation(
+export function renderOperation(
   operation: Operation__Output,
   error: string | undefined,
   paint: Paint,
   nowMs: number,
-): Promise<string> {
+): string {
   const fields: [string, string][] = [
     ["operation", operation.operationId],
     ["request id", printable(operation.requestId)],
@@ -115,7 +107,7 @@ export async function renderOperation(
     ]),
   ];
   if (operation.steps.length === 0) return renderFields(fields, paint);
-  const steps = await renderTable(
+  const steps = renderTable(
     [
       { title: "STEP", cell: ({ name }) => name },
       { title: "OUTCOME", cell: ({ outcome }) => outcome || "under way" },

@@ -38,7 +38,7 @@ export const listReservations: Command = async (session, _args, options: Options
   }
   if (session.json) session.printJson({ reservations });
   else if (reservations.length === 0) session.print("no reservations\n");
-  else session.print(await renderTable(reservationColumns(session.nowMs()), reservations, session.paint));
+  else session.print(renderTable(reservationColumns(session.nowMs()), reservations, session.paint));
   return undefined;
 };
 

@@ -21,7 +21,7 @@ export const status: Command = async (session) => {
     agent.ask(agent.contract.reservations.ListReservations, { pageSize: 1000 }).catch(noneOfOlder),
   ]);
   if (session.json) session.printJson({ host, operations, reservations });
-  else session.print(await renderStatus({ host, operations, reservations }, session.paint, session.nowMs()));
+  else session.print(renderStatus({ host, operations, reservations }, session.paint, session.nowMs()));
   return undefined;
 };
 
@@ -32,7 +32,7 @@ function noneOfOlder(thrown: unknown): { reservations: Reservation__Output[] } {
 }
 
 /** What a person sees of a host. */
-export async function renderStatus(
+export function renderStatus(
   seen: {
     readonly host: Host__Output;
     readonly operations: readonly Operation__Output[];
@@ -40,17 +40,17 @@ export async function renderStatus(
   },
   paint: Paint,
   nowMs: number,
-): Promise<string> {
+): string {
   const { host, operations, reservations } = seen;
   const parts = [renderFields(summary(host, paint, nowMs), paint)];
   const conditions = host.health?.conditions ?? [];
-  if (conditions.length > 0) parts.push(await renderTable(conditionColumns(nowMs), conditions, paint));
+  if (conditions.length > 0) parts.push(renderTable(conditionColumns(nowMs), conditions, paint));
   const capacity = (host.capacity?.cells ?? []).flatMap(({ cell, resources }) =>
     resources.filter(({ total, allocated = 0 }) => total > 0 || allocated > 0).map((of) => ({ cell, of })),
   );
   if (capacity.length > 0) {
     parts.push(
-      await renderTable(
+      renderTable(
         [
           { title: "CELL", cell: ({ cell }) => String(cell), align: "right" },
           { title: "RESOURCE", cell: ({ of }) => of.resource },
@@ -65,9 +65,8 @@ export async function renderStatus(
       ),
     );
   }
-  if (reservations.length > 0) parts.push(await renderTable(reservationColumns(nowMs), reservations, paint));
-  if (operations.length > 0)
-    parts.push(await renderTable(operationColumns(operations, nowMs), operations, paint));
+  if (reservations.length > 0) parts.push(renderTable(reservationColumns(nowMs), reservations, paint));
+  if (operations.length > 0) parts.push(renderTable(operationColumns(operations, nowMs), operations, paint));
   return parts.join("\n");
 }
 

@@ -45,6 +45,9 @@ const sorts: Readonly<Record<string, SortName>> = {
   n: "network",
   a: "name",
 };
+/** A character, or what a terminal sends for a key that has none. */
+// eslint-disable-next-line no-control-regex -- they begin with ESC
+const KEY = /\u001b\[[\d;]*[A-Za-z~]|\u001b[^\u001b]?|[^\u001b]/gu;
 const moves: ReadonlyMap<string, number> = new Map([
   ["\u001b[A", -1],
   ["\u001b[B", 1],
@@ -125,14 +128,14 @@ class Top {
     const { size } = this.#screen;
     const nowMs = this.#session.nowMs();
     const given = { choice: this.#choice, size, failure: this.#failure, nowMs };
-    this.#screen.draw(frame(this.#seen, given, this.#session.paint));
+    const { lines, offset } = frame(this.#seen, given, this.#session.paint);
+    this.#choose({ offset });
+    this.#screen.draw(lines);
   }
 
-  /** What a terminal sends at once: a key, an escape sequence, or text that was pasted. */
+  /** What a terminal sends at once: keys, many of them where one is held down over a slow line, or text that was pasted. */
   #press(keys: string): void {
-    const by = moves.get(keys);
-    if (by !== undefined && !this.#choice.typing) this.#move(by);
-    else for (const key of keys.startsWith("\u001b") ? [keys] : keys) this.#key(key);
+    for (const [key] of keys.matchAll(KEY)) this.#key(key);
     this.#draw();
   }
 
@@ -143,7 +146,8 @@ class Top {
     else if (key === "/") this.#choose({ typing: true, filter: "" });
     else if (key === "r") this.#choose({ reversed: !this.#choice.reversed });
     else if (key === "\u001b") this.#choose({ filter: "" });
-    else if (moves.has(key)) this.#move(moves.get(key) ?? 0);
+    else if (moves.has(key))
+      this.#choose({ offset: Math.max(0, this.#choice.offset + (moves.get(key) ?? 0)) });
     else if (sorts[key] !== undefined) this.#choose({ sort: sorts[key], reversed: false, offset: 0 });
   }
 
@@ -154,11 +158,6 @@ class Top {
     else if (key === "\u007f" || key === "\b")
       this.#choose({ filter: Array.from(filter).slice(0, -1).join("") });
     else if (key >= " ") this.#choose({ filter: filter + key, offset: 0 });
-  }
-
-  #move(by: number): void {
-    const most = Math.max(0, (this.#seen?.vms.length ?? 0) - 1);
-    this.#choose({ offset: Math.max(0, Math.min(most, this.#choice.offset + by)) });
   }
 
   #choose(changes: Partial<Choice>): void {

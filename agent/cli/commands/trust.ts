@@ -2,7 +2,7 @@ import { text as readAll } from "node:stream/consumers";
 import { readFile } from "node:fs/promises";
 import type { TrustState__Output } from "../../gen/socle/v1/TrustState.ts";
 import { usageError } from "../errors.ts";
-import { formatTime } from "../format.ts";
+import { formatTime, printable } from "../format.ts";
 import type { Command, Session } from "../session.ts";
 import { SocleError } from "../../kernel/errors.ts";
 
@@ -13,7 +13,7 @@ export const enroll: Command = async (session, _args, options) => {
   // The agent asks the scheduler in turn: twice its own deadline for that.
   const state = await agent.ask(agent.contract.trust.EnrollHost, { address, token }, { timeoutMs: 60_000 });
   if (session.json) session.printJson(state);
-  else session.print(`enrolled as ${state.identity}, until ${formatTime(state.notAfter)}\n`);
+  else session.print(`enrolled as ${printable(state.identity)}, until ${formatTime(state.notAfter)}\n`);
   return undefined;
 };
 
@@ -36,7 +36,7 @@ function tell(state: TrustState__Output): string {
     lines.push(`revoked       ${state.revoked} certificates on the list`);
   }
   if (state.problem !== "") lines.push(`problem       ${state.problem}`);
-  return `${lines.join("\n")}\n`;
+  return lines.map((line) => `${printable(line)}\n`).join("");
 }
 
 async function tokenOf(session: Session, options: Record<string, unknown>): Promise<string> {

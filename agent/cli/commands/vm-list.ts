@@ -10,6 +10,7 @@ import type { Paint } from "../io.ts";
 import { parseLabels } from "../labels.ts";
 import type { Command } from "../session.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
+import { isSeen, othersText } from "../vm-counts.ts";
 
 const pageSize = 1000;
 
@@ -43,14 +44,14 @@ export const listVms: Command = async (session, _args, options: ListOptions) => 
         .map(({ name }) => `${printable(name)}\n`)
         .join(""),
     );
-  else if (complete || vms.length > 0)
-    session.print(await renderVms(inOrder(vms), session.paint, session.nowMs()));
+  else if (complete || vms.length > 0) session.print(renderVms(inOrder(vms), session.paint, session.nowMs()));
   if (!complete && !session.json) {
-    const told =
-      observedAt === null
-        ? "which VMs there are is unknown: the agent has not seen libvirt yet"
-        : `these are the VMs as last seen ${formatAge(observedAt, session.nowMs())} ago`;
-    session.note(session.paintNote("yellow", `libvirt does not answer: ${told}.`));
+    const told = vms.some(isSeen)
+      ? othersText
+      : observedAt === null
+        ? "which VMs there are is unknown: libvirt has not told of all of them yet"
+        : `libvirt does not answer: these are the VMs as last seen ${formatAge(observedAt, session.nowMs())} ago`;
+    session.note(session.paintNote("yellow", `${told}.`));
   }
   return complete || vms.length > 0 ? exitCodes.ok : exitCodes.unavailable;
 };
@@ -89,7 +90,7 @@ function vmState(word: string): VmState {
 }
 
 /** VMs as a table, or a word where there are none. */
-export async function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs: number): Promise<string> {
+export function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs: number): string {
   if (vms.length === 0) return "no VMs\n";
   const columns: Column<Vm__Output>[] = [
     { title: "NAME", cell: ({ name }) => name },
@@ -111,7 +112,7 @@ export async function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs:
 /** "running", and what a person should know besides: not seen now, not answering, or paused by a fault. */
 export function stateText(vm: Vm__Output): string {
   const state = enumWord(vm.state, "VM_STATE");
-  if (vm.observation?.presence !== "PRESENCE_PRESENT") return `${state}?`;
+  if (!isSeen(vm)) return `${state}?`;
   if (vm.stats?.unresponsive === true) return `${state} (unresponsive)`;
   const expected = ["", "BOOTED", "USER", "SHUTDOWN", "UNPAUSED", "UNKNOWN", "DESTROYED"];
   return state === "running" || expected.includes(vm.stateReason)
@@ -136,12 +137,11 @@ export const showVm: Command = async (session, args) => {
 export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
   const { spec, stats, observation } = vm;
   const isDeaf = stats?.unresponsive === true;
-  const seen =
-    observation?.presence !== "PRESENCE_PRESENT"
-      ? "; libvirt does not answer"
-      : isDeaf
-        ? `; the guest itself does not answer, and its readings are ${formatAge(stats.sampledAt, nowMs)} old`
-        : "";
+  const seen = !isSeen(vm)
+    ? "; libvirt does not answer"
+    : isDeaf
+      ? `; the guest itself does not answer, and its readings are ${formatAge(stats.sampledAt, nowMs)} old`
+      : "";
   const fields: [string, string][] = [
     ["name", vm.name],
     ["id", vm.vmId],

@@ -1,7 +1,7 @@
 import type { Config } from "../../config/schema.ts";
 import { toSocleError } from "../../kernel/errors.ts";
 import { hintsFor } from "../errors.ts";
-import { because } from "../commands/health.ts";
+import { because, isOpen } from "../commands/health.ts";
 import { enumWord } from "../format.ts";
 import type { Session } from "../session.ts";
 import { speaker, type Finding } from "./finding.ts";
@@ -27,9 +27,7 @@ export async function* examineAgent(
   yield version === session.io.version
     ? say.ok(`it answers, version ${version}`)
     : say.warn(`it is version ${version}, this is ${session.io.version}`, "Restart it after an update.");
-  for (const { type, status, effect, reason, evidence } of host.health?.conditions ?? []) {
-    // What a machine does not have is no finding.
-    if (status === "TRUTH_FALSE" || reason === "NotPresent") continue;
+  for (const { type, status, effect, reason, evidence } of (host.health?.conditions ?? []).filter(isOpen)) {
     const found = `${type} ${enumWord(status, "TRUTH")} (${enumWord(effect, "EFFECT")}): ${reason} ${evidence}`;
     const next =
       reason === "NotWatched"

@@ -2,9 +2,12 @@ import type { Condition__Output } from "../../gen/socle/v1/Condition.ts";
 import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import { Effect } from "../../gen/socle/v1/Effect.ts";
+import { isOpen } from "../commands/health.ts";
 import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
+import { isSeen, othersText } from "../vm-counts.ts";
+import { clip, pad, widthOf } from "../width.ts";
 import { arrange, readingOf, type Look, type SortName } from "./view.ts";
 
 /** What the person has chosen. */
@@ -57,7 +60,14 @@ const LEFT: ReadonlySet<string> = new Set(["STATE", "TENANT"]);
 const NARROWEST_NAME = 12;
 const WIDEST_NAME = 40;
 
-/** Lines of at most `columns` characters that are seen, as many as there are rows. `failure`: why it is not of now. */
+interface Frame {
+  /** Of at most so many columns, as many as there are rows. */
+  readonly lines: readonly string[];
+  /** The first VM in sight: none are left below the last. */
+  readonly offset: number;
+}
+
+/** `failure`: why it is not of now. */
 export function frame(
   seen: Look,
   {
@@ -67,7 +77,7 @@ export function frame(
     nowMs,
   }: { choice: Choice; size: Size; failure: string | undefined; nowMs: number },
   paint: Paint,
-): string[] {
+): Frame {
   const wanted = arrange(seen.vms, choice);
   const head = [
     ...hostLines(seen.host, size.columns, paint),
@@ -78,7 +88,8 @@ export function frame(
   const rows = Math.max(0, size.rows - head.length - 3);
   const offset = Math.max(0, Math.min(choice.offset, wanted.length - rows));
   const table = tableLines(wanted.slice(offset, offset + rows), size.columns, choice.sort, paint);
-  const range = wanted.length > rows ? `${offset + 1}-${Math.min(offset + rows, wanted.length)} of ` : "";
+  const range =
+    rows > 0 && wanted.length > rows ? `${offset + 1}-${Math.min(offset + rows, wanted.length)} of ` : "";
   const lines = [
     ...head,
     paint("dim", clip(summary(seen, wanted.length, range, nowMs), size.columns)),
@@ -86,15 +97,16 @@ export function frame(
   ];
   const whole = lines.slice(0, Math.max(0, size.rows - 1));
   while (whole.length < size.rows - 1) whole.push("");
-  return [...whole, foot(choice, size.columns, paint)].slice(0, size.rows);
+  return { lines: [...whole, foot(choice, size.columns, paint)].slice(0, size.rows), offset };
 }
 
 /** The whole of it: as wide as the terminal is, and where there is none, with nothing cut off. */
 export function page(seen: Look, choice: Choice, paint: Paint, nowMs: number): string {
   const conditions = seen.host.health?.conditions.length ?? 0;
   const size = { columns: paint.width ?? Infinity, rows: seen.vms.length + conditions + 20 };
-  const lines = frame(seen, { choice, size, failure: undefined, nowMs }, paint).slice(0, -1);
+  const { lines } = frame(seen, { choice, size, failure: undefined, nowMs }, paint);
   return `${lines
+    .slice(0, -1)
     .map((line) => line.trimEnd())
     .join("\n")
     .trimEnd()}\n`;
@@ -134,15 +146,16 @@ function hostLines(
 function notices({ host, complete, vms }: Look, failure: string | undefined, nowMs: number): string[] {
   const told: string[] = [];
   if (failure !== undefined) told.push(failure);
-  if (!complete) {
+  if (!complete && vms.some(isSeen)) told.push(othersText);
+  else if (!complete) {
     const newestMs = vms.reduce((ms, { observation }) => Math.max(ms, toMs(observation?.observedAt) ?? 0), 0);
     const what =
       vms.length === 0
-        ? "which VMs there are is unknown"
-        : `the VMs are unknown, as last seen ${formatDuration(nowMs - newestMs)} ago`;
-    told.push(`libvirt does not answer: ${what}`);
+        ? "which VMs there are is unknown: libvirt has not told of all of them yet"
+        : `libvirt does not answer: the VMs are unknown, as last seen ${formatDuration(nowMs - newestMs)} ago`;
+    told.push(what);
   }
-  const open = (host.health?.conditions ?? []).filter(({ status }) => status !== "TRUTH_FALSE");
+  const open = (host.health?.conditions ?? []).filter(isOpen);
   for (const { type, status, evidence } of open.sort((a, b) => severity(b) - severity(a)))
     told.push(`${type} ${enumWord(status, "TRUTH")}: ${evidence}`);
   return told.map(printable);
@@ -161,15 +174,13 @@ function fewer(notices: readonly string[], width: number): readonly string[] {
   return [...shown, `and ${notices.length - shown.length} more: socle health`];
 }
 
-const isDeaf = ({ observation, stats }: Vm__Output): boolean =>
-  observation?.presence === "PRESENCE_PRESENT" && stats?.unresponsive === true;
+const isDeaf = (vm: Vm__Output): boolean => isSeen(vm) && vm.stats?.unresponsive === true;
 
 /** "2 running, 1 stopped, 1 unresponsive" */
 function tally(vms: readonly Vm__Output[]): string {
   const counts = new Map<string, number>();
   for (const vm of vms) {
-    const isSeen = vm.observation?.presence === "PRESENCE_PRESENT";
-    const word = !isSeen ? "unknown" : isDeaf(vm) ? "unresponsive" : enumWord(vm.state, "VM_STATE");
+    const word = !isSeen(vm) ? "unknown" : isDeaf(vm) ? "unresponsive" : enumWord(vm.state, "VM_STATE");
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   return [...counts]
@@ -194,7 +205,7 @@ function tableLines(vms: readonly Vm__Output[], width: number, sort: SortName, p
   // Where nothing is to be cut off, a column is as wide as what is in it.
   const longest = (least: number, cell: (vm: Vm__Output) => string): number =>
     width === Infinity
-      ? vms.reduce((most, vm) => Math.max(most, Array.from(printable(cell(vm))).length), least)
+      ? vms.reduce((most, vm) => Math.max(most, widthOf(printable(cell(vm)))), least)
       : least;
   for (const column of columns) {
     if (left < column.width + 1) break;
@@ -204,10 +215,10 @@ function tableLines(vms: readonly Vm__Output[], width: number, sort: SortName, p
   const widest = longest(WIDEST_NAME, ({ name }) => name);
   const nameWidth = Math.max(1, Math.min(NARROWEST_NAME + left, widest, width));
   const title = [
-    pad(sort === "name" ? "NAME*" : "NAME", nameWidth, false),
+    fitted(sort === "name" ? "NAME*" : "NAME", nameWidth),
     ...shown.map((column) => {
       const text = column.sort === sort ? `${column.title}*` : column.title;
-      return pad(text, column.width, !LEFT.has(column.title));
+      return fitted(text, column.width, alignOf(column));
     }),
   ].join(" ");
   return [paint("bold", title), ...vms.map((vm) => row(vm, shown, nameWidth, paint))];
@@ -215,10 +226,10 @@ function tableLines(vms: readonly Vm__Output[], width: number, sort: SortName, p
 
 function row(vm: Vm__Output, shown: readonly Column[], nameWidth: number, paint: Paint): string {
   const cells = shown.map((column) => {
-    const text = pad(printable(column.cell(vm)), column.width, !LEFT.has(column.title));
+    const text = fitted(printable(column.cell(vm)), column.width, alignOf(column));
     return column.title === "STATE" ? paintState(text, paint) : text;
   });
-  return [pad(printable(vm.name), nameWidth, false), ...cells].join(" ");
+  return [fitted(printable(vm.name), nameWidth), ...cells].join(" ");
 }
 
 function paintState(text: string, paint: Paint): string {
@@ -238,7 +249,6 @@ const percent = (ratio: number | undefined): string =>
   ratio === undefined ? UNKNOWN : `${Math.round(ratio * 100)}%`;
 const bytes = (value: number | undefined): string =>
   value === undefined ? UNKNOWN : formatBytes(Math.round(value));
-const clip = (text: string, width: number): string => Array.from(text).slice(0, width).join("");
 
 /** `####....`; what is not known is neither full nor empty. */
 function bar(ratio: number | undefined): string {
@@ -247,10 +257,10 @@ function bar(ratio: number | undefined): string {
   return `[${"#".repeat(full)}${".".repeat(BAR - full)}]`;
 }
 
-function pad(text: string, width: number, right: boolean): string {
-  const characters = Array.from(text);
-  const clipped = characters.length > width ? [...characters.slice(0, width - 1), "…"].join("") : text;
-  return right ? clipped.padStart(width) : clipped.padEnd(width);
+const alignOf = ({ title }: Column): "left" | "right" => (LEFT.has(title) ? "left" : "right");
+
+function fitted(text: string, width: number, align?: "left" | "right"): string {
+  return pad(widthOf(text) > width ? `${clip(text, width - 1)}…` : text, width, align);
 }
 
 /** Words with two blanks between, as many as fit. */
@@ -265,7 +275,7 @@ function line(
     const text = clip(word, left);
     if (text === "") break;
     painted.push(colour === undefined ? text : paint(colour, text));
-    left = Math.max(0, left - Array.from(text).length - 2);
+    left = Math.max(0, left - widthOf(text) - 2);
   }
   return painted.join("  ");
 }

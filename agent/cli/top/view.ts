@@ -2,6 +2,7 @@ import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import type { Agent } from "../client.ts";
 import { enumWord } from "../format.ts";
+import { isSeen } from "../vm-counts.ts";
 
 const PAGE_SIZE = 1000;
 
@@ -9,7 +10,7 @@ const PAGE_SIZE = 1000;
 export interface Look {
   readonly host: Host__Output;
   readonly vms: readonly Vm__Output[];
-  /** False: libvirt does not answer, the VMs are as last seen. */
+  /** False: there may be others, and those that are unknown are as last seen. */
   readonly complete: boolean;
   readonly atMs: number;
 }
@@ -39,8 +40,9 @@ export interface Reading {
 }
 
 /** Nothing of a VM that is not seen, or does not answer. */
-export function readingOf({ observation, stats, vcpus }: Vm__Output): Reading {
-  if (stats === null || stats.unresponsive || observation?.presence !== "PRESENCE_PRESENT") return {};
+export function readingOf(vm: Vm__Output): Reading {
+  const { stats, vcpus } = vm;
+  if (stats === null || stats.unresponsive || !isSeen(vm)) return {};
   const { rates } = stats;
   const sum = (a: number | undefined, b: number | undefined): number | undefined =>
     a === undefined || b === undefined ? undefined : a + b;

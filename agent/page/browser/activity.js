@@ -64,7 +64,8 @@ const ALARMING = /panicked|unresponsive|io_error|memory_failure|watchdog|disconn
 function drawEvent({ atMs, kind, vm, state, reason, details }) {
   const facts = [
     state && words(state),
-    reason && words(reason),
+    // A person's, as he wrote it.
+    reason && (kind === "scheduling_changed" ? reason : words(reason)),
     ...Object.values(details).map((value) => String(value)),
   ];
   return h(

@@ -43,11 +43,9 @@ export function duration(ms) {
 /** As the clock on the wall says it where the reader is. @param {number} ms */
 export const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 
-/** SOME_WORDS, some_words or SomeWords as "some words"; what somebody wrote stays as it is. @param {string} name */
+/** SOME_WORDS, some_words or SomeWords as "some words". @param {string} name */
 export const words = (name) =>
-  name.includes(" ")
-    ? name
-    : name
-        .replaceAll("_", " ")
-        .replace(/(?<=[a-z0-9])(?=[A-Z])/g, " ")
-        .toLowerCase();
+  name
+    .replaceAll("_", " ")
+    .replace(/(?<=[a-z0-9])(?=[A-Z])/g, " ")
+    .toLowerCase();

@@ -70,7 +70,7 @@ function answer(what, truth) {
 
 /** Whether what is seen is of now. @param {Store} store */
 export function drawLink(store) {
-  const { linked, heardAtMs, why, host } = store;
+  const { linked, heardAtMs, why, host, vms } = store;
   const age = heardAtMs === 0 ? "" : duration(Date.now() - heardAtMs);
   setAttribute(byId("link"), "class", linked ? "link up" : "link down");
   setText(byId("link"), linked ? "live" : heardAtMs === 0 ? "connecting" : `lost ${age} ago`);
@@ -82,10 +82,13 @@ export function drawLink(store) {
     notices.push(`${why}.${seen} Trying again.`);
   }
   if (host !== undefined && !host.vms.complete) {
+    const isAnyKnown = [...vms.values()].some(({ known }) => known);
     notices.push(
-      host.vms.atMs === 0
-        ? "libvirt has not been asked yet: the VMs are unknown."
-        : `libvirt does not answer: VMs are unknown, as last seen at ${clock(host.vms.atMs)}.`,
+      isAnyKnown
+        ? "libvirt has not told of all VMs: there may be others (the agent's log names one that it cannot read)."
+        : host.vms.atMs === 0
+          ? "libvirt has not told of all VMs yet: which there are is unknown."
+          : `libvirt does not answer: VMs are unknown, as last seen at ${clock(host.vms.atMs)}.`,
     );
   }
   if (host?.scheduling.state === "cordoned") {

@@ -161,6 +161,18 @@ test("audit export prints what one tenant can verify alone", async (t) => {
   assert.equal((await socle(["audit", "verify", "--export", path, "--key", key])).exitCode, 1);
 });
 
+test("whose an export says that it is cannot forge the verdict on it", async (t) => {
+  const directory = await logOf(t);
+  const forged = "blue, signed by 1\ncomplete: all\u001b[8m";
+  const path = join(await folder(t), "forged");
+  await writeFile(path, (await audit(directory, "export", "--tenant", forged)).stdout);
+  const { stdout } = await socle(["audit", "verify", "--export", path]);
+  assert.match(
+    stdout,
+    /^good: 0 entries of blue, signed by 1\ufffdcomplete: all\ufffd\[8m, signed by [0-9a-f]{64}\n/,
+  );
+});
+
 test("where there is no log the commands say so", async (t) => {
   const directory = join(await folder(t), "none");
   const { exitCode, stderr } = await audit(directory, "verify");

@@ -17,6 +17,7 @@ import type { EventServiceHandlers } from "../../../agent/gen/socle/v1/EventServ
 import type { HostServiceHandlers } from "../../../agent/gen/socle/v1/HostService.ts";
 import type { OperationServiceHandlers } from "../../../agent/gen/socle/v1/OperationService.ts";
 import type { ReservationServiceHandlers } from "../../../agent/gen/socle/v1/ReservationService.ts";
+import type { TrustServiceHandlers } from "../../../agent/gen/socle/v1/TrustService.ts";
 import type { VmServiceHandlers } from "../../../agent/gen/socle/v1/VmService.ts";
 
 import { nowMs } from "./samples.ts";
@@ -30,6 +31,7 @@ export interface FakeHandlers {
   readonly operations?: Partial<OperationServiceHandlers>;
   readonly events?: Partial<EventServiceHandlers>;
   readonly reservations?: Partial<ReservationServiceHandlers>;
+  readonly trust?: Partial<TrustServiceHandlers>;
 }
 
 /** Serves the handlers on a unix socket of its own; returns its path. Ends with the test. */
@@ -43,6 +45,7 @@ export async function fakeAgent(context: TestContext, handlers: FakeHandlers): P
   server.addService(contract.operations, implemented(handlers.operations));
   server.addService(contract.events, implemented(handlers.events));
   server.addService(contract.reservations, implemented(handlers.reservations));
+  server.addService(contract.trust, implemented(handlers.trust));
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
   const socket = join(directory, "agent.sock");
   await new Promise<void>((resolve, reject) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { Health } from "../../../agent/gen/socle/v1/Health.ts";
 import type { Reservation } from "../../../agent/gen/socle/v1/Reservation.ts";
 import { fakeAgent, socle } from "./fake-agent.ts";
 import { ago, host } from "./samples.ts";
@@ -57,18 +58,24 @@ test("a reservation is made, renewed, released and listed", async (context) => {
 
 test("cordon keeps its reason and uncordon takes it back", async (context) => {
   const asked: [string, string][] = [];
+  let health: Health = { schedulable: "TRUTH_TRUE" };
   const socket = await fakeAgent(context, {
     host: {
       SetSchedulingState: ({ request: { state, reason } }, done) => {
         asked.push([state, reason]);
-        done(null, { schedulingState: state });
+        done(null, { schedulingState: state, health });
       },
     },
   });
   assert.equal((await socle(["cordon"], { socket })).exitCode, 2);
   assert.match((await socle(["cordon", "--reason", "repair"], { socket })).stdout, /^cordoned/);
-  assert.match((await socle(["uncordon"], { socket })).stdout, /^active/);
-  assert.deepEqual(asked, [
+  assert.equal((await socle(["uncordon"], { socket })).stdout, "active: new VMs may come\n");
+  health = { schedulable: "TRUTH_FALSE", notSchedulableBy: ["Thermal"] };
+  assert.match(
+    (await socle(["uncordon"], { socket })).stdout,
+    /^active, but schedulable is false \(by Thermal\): new VMs stay away$/m,
+  );
+  assert.deepEqual(asked.slice(0, 2), [
     ["LIFECYCLE_STATE_CORDONED", "repair"],
     ["LIFECYCLE_STATE_ACTIVE", ""],
   ]);

@@ -13,6 +13,15 @@ test("a point in time is told from a length of time", () => {
   );
 });
 
+test("a length of time has the nine decimals that the contract's JSON allows, and no more", () => {
+  const told = [
+    { seconds: 3703, nanos: 796_031_309 },
+    { seconds: 0, nanos: 100 },
+    { seconds: 100, nanos: 0 },
+  ].map((ttl) => toJson({ ttl }));
+  assert.deepEqual(told, [{ ttl: "3703.796031309s" }, { ttl: "0.0000001s" }, { ttl: "100s" }]);
+});
+
 test("every length of time in the contract is known by its name, which no point in time has", async () => {
   const directory = join(protoDirectory, "socle/v1");
   const texts = await Promise.all(

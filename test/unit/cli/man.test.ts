@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
+import type { Command } from "commander";
+import { buildProgram } from "../../../agent/cli/program.ts";
 import { generatedFiles } from "../../../scripts/gen-man.ts";
 
 const systemd = join(import.meta.dirname, "..", "..", "..", "systemd");
@@ -11,3 +13,20 @@ for (const [path, content] of generatedFiles()) {
     assert.equal(await readFile(join(systemd, path), "utf8"), content);
   });
 }
+
+test("socle(1) has every command, those with others below them too", () => {
+  const page = new Map(generatedFiles()).get("man/socle.1") ?? "";
+  const places = (command: Command, path: string): string[] =>
+    command.commands.flatMap((inner) => {
+      const place = `${path} ${inner.name()}`;
+      return [place, ...places(inner, place)];
+    });
+  const all = places(
+    buildProgram("", () => () => Promise.resolve()),
+    "socle",
+  );
+  assert.deepEqual(
+    all.filter((place) => !page.includes(`.SS \\fB${place}\\fR`)),
+    [],
+  );
+});

@@ -81,3 +81,13 @@ test("an operation tells on whose behalf it is, and why", async (context) => {
   const listed = (await socle(["operations", "ls"], { socket })).stdout;
   assert.match(listed, /WHO +WHY *\n.*ann@example +the provider is down *\n.* - +CHG-8/);
 });
+
+test("an end that is newer than the command is told by its number", async (context) => {
+  const ended = operation({ state: 4711 as never });
+  const socket = await fakeAgent(context, {
+    operations: { GetOperation: (_call, done) => done(null, ended) },
+  });
+  const { exitCode, stderr } = await socle(["operations", "wait", "op-1"], { socket });
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /the operation ended as 4711/);
+});

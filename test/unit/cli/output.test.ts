@@ -72,6 +72,8 @@ test("with --json a mistake in the command line is JSON too, and nothing else", 
     [["vm", "ls", "--json", "--nonsense"], /unknown option '--nonsense'/],
     [["--json", "vm"], /a command is missing/],
     [["--json", "--address", "nonsense", "status"], /--address takes HOST:PORT, not 'nonsense'/],
+    [["--json", "config", "show", "--example"], /leave --json out/],
+    [["--json", "completion", "bash"], /leave --json out/],
   ] as const) {
     const { exitCode, stdout, stderr } = await socle(line);
     assert.deepEqual([exitCode, stdout], [2, ""]);

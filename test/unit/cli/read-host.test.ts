@@ -182,3 +182,28 @@ test("inventory shows cells, pools with what they share, devices and what guests
   const json = JSON.parse((await socle(["inventory", "--json"], { socket })).stdout) as Inventory;
   assert.equal(json.devices?.[0]?.address, "0000:3b:00.2");
 });
+
+test("trust tells who the host is and what is wrong, and what an authority said steers no terminal", async (context) => {
+  const problem = "the authority says: \u001b[2Jnot now";
+  const state = {
+    trustDomain: "cloud.example",
+    identity: "spiffe://cloud.example/host/node-1",
+    serial: "0a1b",
+    notBefore: ago(3600),
+    notAfter: ago(-3600),
+    renewsAt: null,
+    problem,
+  };
+  const socket = await fakeAgent(context, { trust: { GetTrust: (_call, done) => done(null, state) } });
+  assert.equal(
+    (await socle(["trust"], { socket })).stdout,
+    `trust domain  cloud.example
+identity      spiffe://cloud.example/host/node-1
+serial        0a1b
+valid         2026-01-02T02:04:05Z to 2026-01-02T04:04:05Z
+renewal       not the agent's
+revoked       0 certificates on the list
+problem       the authority says: \ufffd[2Jnot now
+`,
+  );
+});

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import test, { describe } from "node:test";
-import { promisify } from "node:util";
 import {
   formatAge,
   formatBytes,
@@ -134,31 +134,48 @@ test("usage: help goes to stdout and exits 0, a mistake to stderr and exits 2", 
   assert.deepEqual(await socle(["--version"]), { exitCode: 0, stdout: "1.2.3\n", stderr: "" });
 });
 
-test("the bash completion is valid bash and completes", async () => {
-  const { stdout } = await socle(["completion", "bash"]);
-  const here = import.meta.filename;
-  const complete = async (words: readonly string[], agent = "echo web-1"): Promise<string[]> => {
-    const script = `${stdout}\nsocle() { ${agent}; }\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})\nCOMP_CWORD=${words.length - 1}\n_socle\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout: replies } = await promisify(execFile)("bash", ["-euc", script]);
-    return replies.trim().split("\n");
+test("what is typed in a bash is completed as far as it is known", async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
+  context.after(() => rm(directory, { recursive: true }));
+  await mkdir(join(directory, "etc"));
+  await writeFile(join(directory, "etc", "my agent.yaml"), "");
+  const agent = String.raw`socle() { case "$*" in
+    "vm ls --quiet") printf '%s\n' web-1 'db 2' 'x$(touch ran)' ;;
+    health) printf '%s\n' 'MemoryUncorrected  true (held until ack)' 'Thermal  false' \
+      'KvmUnavailable  true  it ends with socle health ack KvmUnavailable' ;;
+    *) printf '<%s>' "$@"; echo ;;
+  esac; }`;
+  const { stdout: script } = await socle(["completion", "bash"]);
+  await writeFile(join(directory, "completion"), script);
+  const typed = {
+    "op\tsh\t": "<operations><show>",
+    "ops sh\t": "<ops><show>",
+    "--json vm stop we\t": "<--json><vm><stop><web-1>",
+    "vm delete db\t": "<vm><delete><db 2>",
+    "vm stop x\t": "<vm><stop><x$(touch ran)>",
+    "vm stop web-1 --gr\t": "<vm><stop><web-1><--grace>",
+    "vm stop --grace w\t": "<vm><stop><--grace><w>",
+    "vm stop web-1 --so\t": "<vm><stop><web-1><--socket>",
+    "events --vm w\t": "<events><--vm><web-1>",
+    "completion b\t": "<completion><bash>",
+    "vm create --accelerator k\t": "<vm><create><--accelerator><kvm>",
+    "--socket e\tm\t": "<--socket><etc/my agent.yaml>",
+    "config check e\tm\t": "<config><check><etc/my agent.yaml>",
+    "config check --config e\tm\t": "<config><check><--config><etc/my agent.yaml>",
+    "vm ls e\t": "<vm><ls><e>",
+    "health ack Mem\t": "<health><ack><MemoryUncorrected>",
+    "health ack K\t": "<health><ack><KvmUnavailable>",
+    "health ack T\t": "<health><ack><T>",
   };
-  assert.deepEqual(await complete(["socle", "op"]), ["operations"]);
-  assert.deepEqual(await complete(["socle", "vm", "s"]), ["show", "start", "stop"]);
-  assert.deepEqual(await complete(["socle", "--json", "vm", "stop", "we"]), ["web-1"]);
-  assert.deepEqual(await complete(["socle", "vm", "stop", "--gr"]), ["--grace"]);
-  assert.deepEqual(await complete(["socle", "vm", "stop", "web-1", "--so"]), ["--socket"]);
-  assert.deepEqual(await complete(["socle", "completion", "b"]), ["bash"]);
-  assert.deepEqual(await complete(["socle", "vm", "create", "--accelerator", ""]), ["kvm", "tcg"]);
-  assert.deepEqual(await complete(["socle", "vm", "ls", "--socket", here.slice(0, -3)]), [here]);
-  assert.deepEqual(await complete(["socle", "config", "check", here.slice(0, -3)]), [here]);
-  assert.deepEqual(await complete(["socle", "config", "check", "--config", here.slice(0, -3)]), [here]);
-  assert.deepEqual(
-    await complete(
-      ["socle", "health", "ack", "Mem"],
-      "printf '%s\\n' 'MemoryUncorrected  true (held until ack)' 'Thermal  false'",
-    ),
-    ["MemoryUncorrected"],
-  );
+  const lines = Object.keys(typed).map((line) => `socle ${line}\n`);
+  const bash = spawn("bash", ["--norc", "--noprofile", "-i"], {
+    cwd: directory,
+    env: { PATH: process.env["PATH"], HOME: directory, INPUTRC: "/dev/null", TERM: "dumb" },
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  bash.stdin.end(`source ./completion\n${agent}\n${lines.join("")}`);
+  assert.deepEqual((await text(bash.stdout)).trim().split("\n"), Object.values(typed));
+  assert.ok(!(await readdir(directory)).includes("ran"), "what others call their VMs is not run");
 });
 
 test("config check and show take the file as other commands do, too", async (context) => {

@@ -195,6 +195,22 @@ test("a terminal that does not know its size, as a serial console, is taken for 
   assert.equal(await ended, 0);
 });
 
+test("below the last VM is nothing to go to, and keys that come together are as many", async (context) => {
+  const { socket, answers } = await agentOf(context);
+  answers.vms = Array.from({ length: 30 }, (_, at) => rated(`vm-${String(at).padStart(2, "0")}`, 1));
+  const terminal = new Terminal(80, 20);
+  const ended = start(context, socket, ["--sort", "name"], terminal);
+  await shows(terminal, "a frame", () => terminal.names()[0] === "vm-00");
+  terminal.stdin.write("\u001b[B\u001b[B\u001b[B");
+  await shows(terminal, "three further", () => terminal.names()[0] === "vm-03");
+  for (let page = 0; page < 5; page += 1) terminal.stdin.write("\u001b[6~");
+  await shows(terminal, "the last one", () => terminal.names().at(-1) === "vm-29");
+  terminal.stdin.write("\u001b[A");
+  await shows(terminal, "the one before it", () => terminal.names().at(-1) === "vm-28");
+  terminal.stdin.write("q");
+  assert.equal(await ended, 0);
+});
+
 test("it goes on when the agent goes away or libvirt does, and says so", async (context) => {
   const { socket, answers } = await agentOf(context);
   const terminal = new Terminal(110, 20);
@@ -207,6 +223,10 @@ test("it goes on when the agent goes away or libvirt does, and says so", async (
   assert.equal(terminal.names().length, 5);
   answers.fails = false;
   answers.complete = false;
+  answers.vms = crowd.map((one) => ({
+    ...one,
+    observation: { presence: "PRESENCE_UNKNOWN", observedAt: ago(60) },
+  }));
   await says(/libvirt does not answer: the VMs are unknown, as last seen/);
   answers.vms = [...crowd, rated("newcomer", 1.99)];
   await says(/^newcomer/m);

@@ -21,7 +21,7 @@ test("before libvirt told of VMs it is unknown which there are, and no success t
   const socket = await agentWith(context, { ...never, vms: [] }, { vms: {} });
   const listed = await socle(["vm", "ls"], { socket });
   assert.deepEqual([listed.exitCode, listed.stdout], [4, ""]);
-  assert.match(listed.stderr, /^libvirt does not answer: which VMs there are is unknown/);
+  assert.match(listed.stderr, /^which VMs there are is unknown: libvirt has not told/);
   const names = await socle(["vm", "ls", "--quiet"], { socket });
   assert.deepEqual([names.exitCode, names.stdout], [4, ""]);
   const json = await socle(["vm", "ls", "--json"], { socket });
@@ -32,7 +32,7 @@ test("before libvirt told of VMs it is unknown which there are, and no success t
     /^vms +unknown: libvirt has not told of them yet$/m,
   );
   const top = (await socle(["top"], { socket })).stdout;
-  assert.match(top, /^libvirt does not answer: which VMs there are is unknown$/m);
+  assert.match(top, /^which VMs there are is unknown: libvirt has not told of all of them yet$/m);
   assert.match(top, /^VMs: unknown$/m);
 });
 
@@ -40,12 +40,30 @@ test("VMs that libvirt told of before it went away are counted as last seen, and
   const lost = vm({ observation: { presence: "PRESENCE_UNKNOWN", observedAt: ago(5) } });
   const observation = { presence: "PRESENCE_UNKNOWN", observedAt: ago(5) } as const;
   const socket = await agentWith(context, { vms: [lost], observation }, { vms: { managed: 1, unknown: 1 } });
-  assert.equal((await socle(["vm", "ls"], { socket })).exitCode, 0);
+  const listed = await socle(["vm", "ls"], { socket });
+  assert.deepEqual(
+    [listed.exitCode, listed.stderr],
+    [0, "libvirt does not answer: these are the VMs as last seen 5s ago.\n"],
+  );
   const { stdout } = await socle(["status"], { socket });
   assert.match(stdout, /^vms +1 managed, 0 unmanaged, 1 unknown: as last seen, libvirt does not answer$/m);
   assert.match((await socle(["top"], { socket })).stdout, /^1 VMs: 1 unknown/m);
   const shown = await socle(["vm", "show", "web-1"], { socket });
   assert.match(shown.stdout, /^seen +5s ago; libvirt does not answer$/m);
+});
+
+test("where libvirt answers and one VM is missing, nobody says that it does not answer", async (context) => {
+  const observation = { presence: "PRESENCE_UNKNOWN", observedAt: null } as const;
+  const counts = { managed: 1, running: 1 };
+  const socket = await agentWith(context, { vms: [vm()], observation }, { vms: counts });
+  const listed = await socle(["vm", "ls"], { socket });
+  const status = await socle(["status"], { socket });
+  const top = await socle(["top"], { socket });
+  for (const text of [listed.stderr, status.stdout, top.stdout]) {
+    assert.match(text, /libvirt has not told of all VMs: there may be others/);
+    assert.doesNotMatch(text, /does not answer|last seen/);
+  }
+  assert.equal(listed.exitCode, 0);
 });
 
 test("a guest that hangs is not among those that run, and its readings are as old as they are", async (context) => {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import type { Colour } from "../../../agent/cli/io.ts";
+import { renderFields, renderTable } from "../../../agent/cli/table.ts";
 import { fakeAgent, socle } from "./fake-agent.ts";
 import { ago, host, operation, vm } from "./samples.ts";
 
@@ -22,13 +24,17 @@ function agentOf(context: TestContext): Promise<string> {
     condition("C", "DEGRADED", "UNKNOWN"),
     condition("D", "DEGRADED"),
     condition("Thermal", "EVACUATE"),
+    { ...condition("Psu", "EVACUATE", "UNKNOWN"), reason: "NotPresent" },
   ];
   return fakeAgent(context, {
     host: { GetHost: (_, done) => done(null, host({ health: { state: "EFFECT_EVACUATE", conditions } })) },
     vms: {
       ListVms: (_, done) =>
         done(null, {
-          vms: [vm({ name: "a-name-of-a-vm-that-goes-on-for-longer-than-people-think" })],
+          vms: [
+            vm({ name: "a-name-of-a-vm-that-goes-on-for-longer-than-people-think" }),
+            vm({ name: "日本語で名付けられた仮想マシン".repeat(3) }),
+          ],
           observation: { presence: "PRESENCE_PRESENT", observedAt: ago(2) },
         }),
     },
@@ -36,6 +42,9 @@ function agentOf(context: TestContext): Promise<string> {
     reservations: { ListReservations: (_, done) => done(null, {}) },
   });
 }
+
+/** How many columns a terminal shows it in. */
+const shown = (text: string): number => text.length + (text.match(/[\u3000-\u9fff]/g) ?? []).length;
 
 const commands = [
   ["status"],
@@ -54,12 +63,43 @@ test("on a terminal nothing is wider than it, and nothing is left out of a table
       const { stdout, exitCode } = await socle(line, options);
       assert.equal(exitCode, 0);
       for (const text of stdout.split("\n"))
-        assert.ok(Array.from(text).length <= columns, `${line.join(" ")} in ${columns}: ${text}`);
+        assert.ok(shown(text) <= columns, `${line.join(" ")} in ${columns}: ${text}`);
     }
   const { stdout } = await socle(["health"], { socket, isTTY: true, columns: 100, env: { NO_COLOR: "1" } });
   const [, table = ""] = stdout.split("\n\n");
   const words = table.split("\n").map((text) => text.slice(table.indexOf("EVIDENCE")).trim());
   assert.ok(words.join(" ").includes(evidence), "it goes on below itself");
+});
+
+test("what is not cut off stands in its column, however wide its characters are", async (context) => {
+  const socket = await agentOf(context);
+  for (const line of [["vm", "ls"], ["top"]]) {
+    const rows = (await socle(line, { socket })).stdout.split("\n").filter((text) => / 1\.5 GiB /.test(text));
+    const [first, second] = rows.map((row) => shown(row.slice(0, row.indexOf(" 1.5 GiB "))));
+    assert.deepEqual([rows.length, first], [2, second], line.join(" "));
+  }
+});
+
+test("a table has room for every row of a long audit log", () => {
+  const rows = Array.from({ length: 150_000 }, (_, at) => at);
+  const column = { title: "ENTRY", cell: String };
+  const lines = renderTable([column], rows, (_, text) => text).split("\n");
+  assert.deepEqual([lines.length, lines.at(-2)], [150_002, "149999"]);
+});
+
+test("blanks behind a coloured value do not push it past the terminal's edge", () => {
+  const mark = (_: Colour, text: string): string => `<${text}>`;
+  const column = { title: "A", cell: () => "well          ", paint: (text: string) => mark("red", text) };
+  assert.equal(renderTable([column], [1], Object.assign(mark, { width: 8 })), "<A>\n<well>\n");
+});
+
+test("words are told apart also behind one that is longer than a line", () => {
+  const path = `/${"long/".repeat(12)}`;
+  const paint = Object.assign((_: Colour, text: string) => text, { width: 30 });
+  const lines = renderFields([["evidence", `${path} is 96 % full, of 4 GiB`]], paint).split("\n");
+  const words = lines.map((text) => text.slice("evidence  ".length));
+  assert.ok(words.every((text) => text.length <= 20));
+  assert.doesNotMatch(words.join("\n"), /\/is/);
 });
 
 test("the colour of what goes on in the next line goes on with it", async (context) => {

@@ -47,6 +47,7 @@ async function watch(
 ): Promise<{ until(is: (told: Told) => boolean): Promise<Told>; end(): void }> {
   const response = await ask(stage, "/page/stream", {}, "GET", from);
   assert.equal(response.headers["content-type"], "text/event-stream; charset=utf-8");
+  assert.equal(response.headers["x-accel-buffering"], "no", "a proxy passes it on as it comes");
   context.after(() => response.destroy());
   const frames = (async function* (): AsyncGenerator<Told, void, undefined> {
     let rest = "";
