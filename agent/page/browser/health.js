@@ -32,8 +32,8 @@ export function drawHealth({ host }) {
             h(
               "summary",
               {},
-              `${well.length - absent} conditions are well`,
-              absent > 0 && `, ${absent} have nothing here to look at`,
+              `conditions: ${well.length - absent} well`,
+              absent > 0 && `, ${absent} with nothing here to look at`,
             ),
             h(
               "ul",
