@@ -71,10 +71,13 @@ export class Proof {
     return result;
   }
 
-  /** libvirt says no, for this very reason. */
-  async refuses<A, R>(procedure: Procedure<A, R>, args: A, reason: string): Promise<void> {
-    await assert.rejects(this.#caller.call(procedure, args), (thrown) => isRefusal(thrown, [reason]));
-    this.#ledger.refused(procedure, reason);
+  /** libvirt says no, for this very reason where one is given. */
+  async refuses<A, R>(procedure: Procedure<A, R>, args: A, reason?: string): Promise<void> {
+    await assert.rejects(this.#caller.call(procedure, args), (thrown) => {
+      assert.ok(isRefusal(thrown, reason === undefined ? undefined : [reason]));
+      this.#ledger.refused(procedure, thrown.reason);
+      return true;
+    });
   }
 
   /** Where it depends on the machine: an answer, or undefined after a refusal for one of these reasons. */
@@ -86,7 +89,7 @@ export class Proof {
     try {
       return await this.answers(procedure, args);
     } catch (thrown) {
-      assert.ok(thrown instanceof SocleError && isRefusal(thrown, reasons));
+      assert.ok(isRefusal(thrown, reasons));
       this.#ledger.refused(procedure, thrown.reason);
       return undefined;
     }
@@ -94,8 +97,8 @@ export class Proof {
 }
 
 /** Rethrows what is something else, so that the report shows it. */
-function isRefusal(thrown: unknown, reasons: readonly string[]): boolean {
-  if (!(thrown instanceof SocleError) || !reasons.includes(thrown.reason)) throw thrown;
+function isRefusal(thrown: unknown, reasons?: readonly string[]): thrown is SocleError {
+  if (!(thrown instanceof SocleError) || reasons?.includes(thrown.reason) === false) throw thrown;
   assert.equal(thrown.details.metadata?.libvirtCode === undefined, false, "it is libvirt that refuses");
   return true;
 }
