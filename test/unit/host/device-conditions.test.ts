@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
-import { configSchema, type Config } from "../../../agent/config/schema.ts";
 import { readBonds, type Bond } from "../../../agent/hardware/bonding.ts";
 import { runChild } from "../../../agent/hardware/child.ts";
 import { readDisks } from "../../../agent/hardware/disks.ts";
@@ -10,57 +9,13 @@ import { readRaid } from "../../../agent/hardware/raid.ts";
 import type { Reading } from "../../../agent/hardware/reading.ts";
 import { SmartProbe } from "../../../agent/hardware/smart.ts";
 import type { TimeSync } from "../../../agent/hardware/time-sync.ts";
-import { hostConditions, type ConditionType } from "../../../agent/host/conditions/table.ts";
-import { Health } from "../../../agent/host/health.ts";
-import type { HostReadings, HostValue, ReaderName } from "../../../agent/host/readers/table.ts";
 import { unpackHost } from "../../lab/tree.ts";
-import { fixedReadings } from "../metrics/fixed-sources.ts";
-import { FakeClock } from "./fake-clock.ts";
+
+import { driven, read } from "./driven-health.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const never = new AbortController().signal;
-
-/** The health of a host whose readers say what they are told to, on a clock that is driven. */
-function driven(health: Partial<Config["health"]> = {}) {
-  const clock = new FakeClock();
-  const at = () => ({ wallMs: clock.now(), monotonicMs: clock.monotonicMs() });
-  const rules = hostConditions({ config: configSchema.parse({ health }), offersKvm: () => undefined });
-  const held = new Health({
-    rules,
-    flapping: { flips: 3, withinMs: 30 * MINUTE },
-    at: at(),
-    onChange: () => undefined,
-  });
-  return {
-    allGood: (): void => {
-      for (const [type, triggers] of Object.entries(rules))
-        for (const trigger of Object.keys(triggers))
-          // The table's own names, which the compiler cannot see through a loop.
-          held.observe(type as ConditionType, trigger as never, { kind: "good", evidence: "fine" }, at());
-    },
-    schedulable: () => held.answer({ probing: true, cordoned: false, guests: "false" }).schedulable,
-    acknowledge: (type: ConditionType): void => held.acknowledge(type, at()),
-    /** One look of a reader, or looks at its pace over some time. */
-    say: <N extends ReaderName>(reader: N, reading: Reading<HostValue<N>>, everyMs = 0, forMs = 0): void => {
-      const last = (() => reading) as HostReadings["last"];
-      const readings = { ...fixedReadings({}), last };
-      held.judge(reader, readings, at());
-      for (let passed = 0; passed < forMs; passed += everyMs) {
-        clock.advance(everyMs);
-        held.judge(reader, readings, at());
-      }
-    },
-    is: (type: ConditionType): string => {
-      const found = held.conditions.find((condition) => condition.type === type);
-      return `${found?.status ?? "?"} ${found?.effect ?? "?"} ${found?.reason ?? "?"}`;
-    },
-    why: (type: ConditionType) =>
-      held.conditions.find((condition) => condition.type === type)?.evidence ?? "",
-  };
-}
-
-const read = <T>(value: T): Reading<T> => ({ kind: "read", value });
 
 test("a worn disk degrades the host, one that fails keeps new VMs away, and both are named", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
@@ -115,137 +70,6 @@ test("a disk that failed and falls off the bus is not replaced by that: it is he
   acknowledge("DiskFailing");
   say("disks", read([disk("nvme0", "live"), disk("nvme2", "live")]));
   assert.equal(is("DiskFailing"), "false none Healthy");
-});
-
-test("there are no disks, or nobody asks them: no fault, nothing is said to be well, and why", () => {
-  const { say, is, why } = driven();
-  say("disks", read([]));
-  say("diskHealth", { kind: "unsupported", reason: "there is no disk that tells its health" });
-  assert.equal(is("DiskFailing"), "unknown none NotPresent");
-  say("diskHealth", { kind: "failed", reason: "smartctl is not installed", code: "ENOENT" });
-  assert.equal(is("DiskFailing"), "unknown none NotWatched");
-  assert.equal(why("DiskFailing"), "not watched: smartctl is not installed; install it to have this watched");
-});
-
-test("what the agent may not look at is not watched: unknown, with a way to allow it, and no hindrance", () => {
-  const { say, is, why, schedulable, allGood } = driven();
-  allGood();
-  assert.equal(schedulable(), "true");
-  const denied = (reason: string) => ({ kind: "failed", reason, code: "EPERM" }) as const;
-  say("diskHealth", denied("the agent may not ask /dev/nvme0"));
-  say("kernelLog", denied("EPERM: kmsg"));
-  say("bmc", denied("the agent may not open /dev/ipmi0"));
-  for (const type of [
-    "DiskWear",
-    "DiskFailing",
-    "KernelFault",
-    "MemoryUncorrected",
-    "Thermal",
-    "Psu",
-  ] as const) {
-    assert.equal(is(type), "unknown none NotWatched", type);
-    assert.match(why(type), /^not watched: .*; socle-hardware\.socket has it read/);
-  }
-  assert.equal(schedulable(), "true");
-  // One that could be looked at, and did not answer, is another matter.
-  say("kernelLog", { kind: "failed", reason: "EIO" }, MINUTE, 3 * MINUTE);
-  assert.equal(is("KernelFault"), "unknown degraded Unknown");
-  assert.equal(schedulable(), "unknown");
-});
-
-test("nothing is said to be well where there is nothing to look at, and new VMs are taken all the same", () => {
-  const { say, is, why, schedulable, allGood } = driven();
-  allGood();
-  const none = { kind: "unsupported", reason: "no such thing" } as const;
-  for (const reader of [
-    "sensors",
-    "memoryErrors",
-    "kernelLog",
-    "pcie",
-    "raid",
-    "bonds",
-    "certificate",
-  ] as const)
-    say(reader, none, MINUTE, 2 * MINUTE);
-  assert.equal(is("Thermal"), "false none Healthy", "the BMC says so");
-  assert.equal(why("Thermal"), "fine");
-  say("bmc", none, MINUTE, 10 * MINUTE);
-  for (const type of [
-    "Thermal",
-    "Fan",
-    "Psu",
-    "MemoryUncorrected",
-    "MemoryCorrected",
-    "PcieErrors",
-    "KernelFault",
-    "RaidDegraded",
-    "BondDegraded",
-    "CertificateExpiring",
-  ] as const)
-    assert.equal(`${is(type)}: ${why(type)}`, "unknown none NotPresent: not here: no such thing", type);
-  assert.equal(schedulable(), "true");
-  // Nor where there is somebody to ask, who tells of none.
-  const heat = { chip: "acpitz", sensor: "temp1", celsius: 50 };
-  const empty = { temperatures: [heat], fans: [], voltages: [], currents: [], powers: [], silent: [] };
-  say("sensors", read({ ...empty, unread: { temperatures: [], fans: [] } }), MINUTE, 10 * MINUTE);
-  say("bmc", read([]), MINUTE, 10 * MINUTE);
-  say("raid", read([]), MINUTE, 10 * MINUTE);
-  say("bonds", read([]), MINUTE, 10 * MINUTE);
-  for (const [type, evidence] of [
-    ["Thermal", "none of 1 sensors says what is too hot; none of 0 sensors says what is too hot"],
-    ["Fan", "nothing tells of any"],
-    ["Psu", "nothing tells of any"],
-    ["RaidDegraded", "this host has none"],
-    ["BondDegraded", "this host has none"],
-  ] as const)
-    assert.equal(`${is(type)}: ${why(type)}`, `unknown none NotPresent: ${evidence}`, type);
-  assert.equal(schedulable(), "true");
-});
-
-test("what was there and is gone is not known, and mends nothing; what never was there is no fault", () => {
-  const { say, is, why, schedulable, allGood } = driven();
-  const none = { kind: "unsupported", reason: "no BMC: no /dev/ipmi0, none configured" } as const;
-  allGood();
-  say("bmc", none, MINUTE, 10 * MINUTE);
-  assert.deepEqual([is("Psu"), schedulable()], ["unknown none NotPresent", "true"]);
-  const supply = (name: string, said: string) =>
-    ({ name, entity: "10.1", state: "ok", states: [said] }) as const;
-  say("bmc", read([supply("PS1", "Presence detected"), supply("PS2", "Presence detected")]));
-  say("bmc", none, MINUTE, 3 * MINUTE);
-  assert.equal(is("Psu"), "unknown degraded Unknown");
-  assert.equal(
-    why("Psu"),
-    "gone, and was here since the host booted: no BMC: no /dev/ipmi0, none configured",
-  );
-  assert.equal(schedulable(), "unknown");
-  say("bmc", read([supply("PS1", "Presence detected"), supply("PS2", "Failure detected")]), MINUTE, MINUTE);
-  assert.equal(is("Psu"), "true degraded PsuLost");
-  say("bmc", none, MINUTE, 60 * MINUTE);
-  assert.equal(is("Psu"), "true degraded PsuLost");
-  const dimm = { dimm: "A1", correctedErrors: 0, uncorrectedErrors: 0 };
-  say("memoryErrors", read([dimm]));
-  say("memoryErrors", { kind: "unsupported", reason: "no memory controller (EDAC)" }, MINUTE, 3 * MINUTE);
-  assert.equal(is("MemoryUncorrected"), "unknown degraded Unknown");
-});
-
-test("a /dev/kvm that was usable and is gone keeps new VMs away: they would be emulated", () => {
-  const none = { kind: "unsupported", reason: "ENOENT" } as const;
-  const { say, is } = driven();
-  say("kvm", none);
-  assert.equal(is("KvmUnavailable"), "false none Healthy");
-  say("kvm", read({}));
-  say("kvm", none);
-  assert.equal(is("KvmUnavailable"), "true no_schedule DeviceCannotBeOpened");
-});
-
-test("what was seen to be wrong stays so when the agent may not look any more", () => {
-  const { say, is } = driven();
-  const fault = { kind: "oops", atMs: 0, text: "Oops", ageMs: 0 } as const;
-  say("kernelLog", read({ counts: new Map(), faults: [fault] }));
-  say("kernelLog", { kind: "failed", reason: "EPERM: kmsg", code: "EPERM" });
-  assert.equal(is("KernelFault"), "true degraded KernelFault");
-  say("kernelLog", read({ counts: new Map(), faults: [] }));
-  assert.equal(is("KernelFault"), "false none Healthy");
 });
 
 test("a RAID that misses a disk, until it was in sync for 5 minutes; one that does not run", async (context) => {
