@@ -34,9 +34,9 @@ export class Domains {
   readonly #verdicts: StartVerdicts | undefined;
   /**
    * libxml2 sets up what it validates by at the first document, unguarded (xmlSchemaInitTypes): of two at once in a
-   * libvirtd just started, one may be refused for types that are not there yet.
+   * libvirtd just started, one may be refused for types that are not there yet. As many may wait as for libvirt itself.
    */
-  readonly #validation = new KeyedLock({ maxWaiting: 1024 });
+  readonly #validation = new KeyedLock({ maxWaiting: 8192 });
 
   constructor(calls: LibvirtCalls, clock: Clock, verdicts?: StartVerdicts) {
     this.#libvirt = calls;
@@ -90,7 +90,10 @@ export class Domains {
   async define(document: DomainDocument): Promise<void> {
     const args = { xml: buildDomain(document), flags: libvirt.DomainDefineFlag.VALIDATE };
     await this.#certainty.ensure(
-      () => this.#validation.run("all", () => this.#libvirt.call(libvirt.domainDefineXmlFlags, args)),
+      () =>
+        this.#validation.run("libvirt to validate", () =>
+          this.#libvirt.call(libvirt.domainDefineXmlFlags, args),
+        ),
       async () => (await this.state(document.uuid)) !== undefined,
       "again",
     );

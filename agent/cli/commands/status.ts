@@ -9,7 +9,7 @@ import type { Command } from "../session.ts";
 import { renderFields, renderTable } from "../table.ts";
 import { conditionColumns, healthFields } from "./health.ts";
 import { formatCpus } from "../placement.ts";
-import { vmCountsText } from "../vm-counts.ts";
+import { vmCountsText } from "../vm-sight.ts";
 import { reservationColumns } from "./reservations.ts";
 import { operationColumns } from "./operations.ts";
 

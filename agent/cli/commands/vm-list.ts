@@ -10,7 +10,7 @@ import type { Paint } from "../io.ts";
 import { parseLabels } from "../labels.ts";
 import type { Command } from "../session.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
-import { isSeen, othersText } from "../vm-counts.ts";
+import { isSeen, othersText } from "../vm-sight.ts";
 
 const pageSize = 1000;
 

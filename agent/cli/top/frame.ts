@@ -6,7 +6,7 @@ import { isOpen } from "../commands/health.ts";
 import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
-import { isSeen, othersText } from "../vm-counts.ts";
+import { isSeen, othersText } from "../vm-sight.ts";
 import { clip, pad, widthOf } from "../width.ts";
 import { arrange, readingOf, type Look, type SortName } from "./view.ts";
 

@@ -2,7 +2,7 @@ import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import type { Agent } from "../client.ts";
 import { enumWord } from "../format.ts";
-import { isSeen } from "../vm-counts.ts";
+import { isSeen } from "../vm-sight.ts";
 
 const PAGE_SIZE = 1000;
 
