@@ -80,8 +80,24 @@ export const enumWord = (value: string | number, prefix: string): string =>
     .replace(new RegExp(`^${prefix}_`), "")
     .toLowerCase();
 
-/** Text of others made harmless for a terminal: no control characters, no tricks with the direction of writing. */
-export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cs}\p{Bidi_Control}]/gu, "\ufffd");
+/**
+ * Text of others made harmless for a terminal: no control characters, no line or paragraph separators, and no characters
+ * that take no space or change the direction of writing (all of Unicode's Cf: U+200B, U+2060, U+FEFF, U+202E, ...).
+ */
+export const printable = (text: string): string => text.replace(UNPRINTABLE, "\ufffd");
+
+/** A value as JSON in which the characters that `printable` removes are escaped. */
+export const printableJson = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, null, indent).replace(UNPRINTABLE, (character) =>
+    character === "\n"
+      ? character
+      : character
+          .split("")
+          .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+          .join(""),
+  );
+
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** In UTC, to the second: "2026-03-01T12:00:00Z"; "-" for none. */
 export function formatTime(time: Timestamp__Output | null | undefined): string {

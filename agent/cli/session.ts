@@ -3,7 +3,7 @@ import { connect, type Agent, type Target } from "./client.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { SocleError } from "../kernel/errors.ts";
 import { exitCodeOf, hintsFor, usageError, type ExitCode } from "./errors.ts";
-import { printable } from "./format.ts";
+import { printable, printableJson } from "./format.ts";
 import { painter, type CliIo, type Paint } from "./io.ts";
 import { toJson } from "./json.ts";
 
@@ -76,7 +76,7 @@ export class Session {
 
   /** One JSON document, or one line of several with `compact`. */
   printJson(value: unknown, compact = false): void {
-    this.print(`${JSON.stringify(toJson(value), null, compact ? undefined : 2)}\n`);
+    this.print(`${printableJson(toJson(value), compact ? undefined : 2)}\n`);
   }
 
   note(text: string): void {
@@ -90,7 +90,7 @@ export class Session {
     if (this.json) {
       const { fields = {}, metadata = {}, retryAfterMs = null } = error.details;
       const told = { kind, reason, message, fields, metadata, retryAfterMs, exitCode };
-      this.note(JSON.stringify({ error: told }));
+      this.note(printableJson({ error: told }));
       return exitCode;
     }
     const lines = [...message.split("\n"), ...hintsFor(error).map((hint) => `  ${hint}`)].map(printable);

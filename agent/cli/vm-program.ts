@@ -80,7 +80,7 @@ export function addVm(program: Cli, bind: Bind): void {
     )
     .option(
       "--force",
-      "Pull the plug if it does not stop in time (10 s for a guest that is paused or unresponsive, where --grace does not say); with --grace 0 at once.",
+      "Pull the plug if it does not stop in time (10 s for a guest that is paused or unresponsive, where --grace does not say); with --grace 0 at once. Nothing else cuts power.",
     )
     .action(bind(async () => (await changes()).stopVm));
   change("reboot", "Ask the guest to reboot.")
@@ -93,7 +93,7 @@ export function addVm(program: Cli, bind: Bind): void {
     .option("--keep-disks", "Leave its disks where they are.")
     .option("--erase", "Make its disks unreadable before; the operation has a signed receipt.")
     .option("--force", "Pull the plug of a running VM first.")
-    .option("-y, --yes", "Do not ask.")
+    .option("-y, --yes", "Do not ask; needed with --json and where stdin is no terminal.")
     .option("--dry-run", "Show what would be destroyed and change nothing.")
     .action(bind(async () => (await import("./commands/vm-delete.ts")).deleteVm));
   vm.command("console")

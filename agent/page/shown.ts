@@ -1,14 +1,16 @@
-import type { HostHealth, HostSnapshot, HostUsage, ResourceCapacity } from "../host/host.ts";
+import type { HostSnapshot, HostUsage, ResourceCapacity } from "../host/host.ts";
 import type { HostEvent } from "../state/event.ts";
 import { isDone, type Operation } from "../state/operation.ts";
 import type { Vm } from "../vm/vm.ts";
+import { publicEvidence, publicHealth, type ShownHealth } from "./public-health.ts";
 import { rangesOf } from "./ranges.ts";
 import type { PageLinks, PageSources } from "./sources.ts";
 
 // What the page shows to whoever reaches it, without a login: what /metrics tells already (names and tenants of VMs, the
 // machine, its health), how the host is laid out, and what is going on. Left out, so that it never gets there: labels,
 // disks, paths, MAC addresses, serial numbers, command lines and consoles of VMs; the serial number and the labels of the
-// host; who called, with which request, and with what result or message; what libvirt said in an event.
+// host; who called, with which request, and with what result or message; what libvirt, QEMU or the kernel said in an event
+// or in the evidence of a condition.
 
 export interface ShownHost {
   readonly name: string;
@@ -20,9 +22,10 @@ export interface ShownHost {
   readonly agentVersion: string;
   readonly agentStartedAtMs: number;
   readonly bootedAtMs?: number;
-  readonly health: HostHealth;
+  readonly health: ShownHealth;
   readonly scheduling: HostSnapshot["scheduling"];
-  readonly incomplete: readonly string[];
+  /** How many parts of the machine could not be read. */
+  readonly incomplete: number;
   readonly cpu?: HostSnapshot["inventory"]["cpu"];
   readonly cells: readonly ShownCell[];
   /** CPUs that are given to one VM each, as the kernel writes lists. */
@@ -125,9 +128,9 @@ export function showHost({ host, links, vms }: PageSources): ShownHost {
     agentVersion: identity.agentVersion,
     agentStartedAtMs: identity.agentStartedAtMs,
     ...(bootedAtMs === undefined ? {} : { bootedAtMs }),
-    health,
+    health: publicHealth(health),
     scheduling,
-    incomplete: inventory.complete ? [] : inventory.incompleteReasons,
+    incomplete: inventory.complete ? 0 : inventory.incompleteReasons.length,
     cpu: inventory.cpu,
     cells: inventory.cells.map(({ id, cpus, offlineCpus = [], siblings, memoryBytes, distances }) => ({
       id,
@@ -216,7 +219,9 @@ export function showEvent(event: HostEvent, nameOf: (vmId: string) => string): S
   const { sequence, timeMs, kind, vmId = "", vmName, vmState = "", reason = "", details = {} } = event;
   const shown = (told[kind] ?? []).flatMap((name) => {
     const value = details[name];
-    return value === undefined ? [] : [[name, value] as const];
+    if (value === undefined) return [];
+    const shownValue = name === "evidence" ? publicEvidence(details["condition"] ?? "", value) : value;
+    return shownValue === "" ? [] : [[name, shownValue] as const];
   });
   return {
     sequence,

@@ -140,7 +140,8 @@ export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
     const { domains, table } = context;
     const before = await known(context, vmId);
     if (!isActive(before)) return { state: "stopped", stopped_by: "already" };
-    if (gracefulTimeoutMs > 0) {
+    // Without force the guest alone decides, also in what an earlier version admitted with no time to do so.
+    if (gracefulTimeoutMs > 0 || !force) {
       const deaf = await step(
         "ask guest",
         () => askToStop(context, vmId, gracefulTimeoutMs, AbortSignal.any([signal, escalate])),
@@ -201,6 +202,13 @@ async function askToStop(
   }
   // The table may be blind: libvirt has the last word.
   return isActive(await domains.state(vmId)) ? didNotStop(timeoutMs, refusal) : undefined;
+}
+
+export function forceRequired(): SocleError {
+  const message =
+    "graceful_timeout is 0 without force: only force cuts the power of a guest. Set force, or allow time";
+  const fields = { graceful_timeout: "must be more than 0 without force" };
+  return new SocleError("invalid", "FORCE_REQUIRED", message, { details: { fields } });
 }
 
 function didNotStop(afterMs: number, refusal: unknown): SocleError {

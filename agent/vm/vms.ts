@@ -14,7 +14,15 @@ import { deleteWork, keptAndErased, keptWithoutKey, requireDeletable, requireEta
 import { keyedParts, TPM_PART } from "./guest-keys.ts";
 import type { HostDoor } from "./host-door.ts";
 import type { KvmProbe } from "./kvm-probe.ts";
-import { graceOf, pauseWork, rebootWork, resumeWork, startWork, stopWork } from "./power-works.ts";
+import {
+  forceRequired,
+  graceOf,
+  pauseWork,
+  rebootWork,
+  resumeWork,
+  startWork,
+  stopWork,
+} from "./power-works.ts";
 import { fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
 import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
@@ -159,12 +167,13 @@ export class Vms {
     }));
   }
 
-  /** `gracefulTimeoutMs` undefined: the host's configuration says. */
+  /** `gracefulTimeoutMs` undefined: the host's configuration says. Throws `invalid` FORCE_REQUIRED for 0 without force. */
   async stop(
     request: Mutation & { readonly gracefulTimeoutMs?: number | undefined; readonly force: boolean },
     caller: string,
   ): Promise<Operation> {
     const { gracefulTimeoutMs = this.#options.policy.gracefulStopMs, force } = request;
+    if (gracefulTimeoutMs === 0 && !force) throw forceRequired();
     const operation = await this.#mutate(request, caller, "STOP_VM", (vm) => ({
       kind: "STOP_VM",
       gracefulTimeoutMs:

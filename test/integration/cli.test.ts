@@ -118,7 +118,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     assert.match(await good("vm stop web-1 --grace 30s"), /^stop vm/);
     assert.match(await good("vm show web-1"), /^state +stopped/m);
     assert.match(await good("vm rm web-1 --dry-run"), /is destroyed: disk disk0/);
-    assert.match(await good("vm rm web-1"), /^delete vm/);
+    assert.match(await good("vm rm web-1 --yes"), /^delete vm/);
     assert.equal((await socle("vm show web-1")).code, 3);
 
     const events = await good("events --no-follow --after 0 --json");

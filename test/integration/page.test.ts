@@ -5,6 +5,7 @@ import { get, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { publicEvidence } from "../../agent/page/public-health.ts";
 import { Browser, browserUnavailable, type BrowserPage } from "../lab/browser.ts";
 import { guestXml } from "../lab/guest.ts";
 import { libvirtdUnavailable } from "../lab/libvirtd.ts";
@@ -55,7 +56,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     const page = await open(stage);
     await page.until(rowOf(hostile), "the row of the VM");
     await page.until(
-      `document.querySelector(".evidence")?.textContent === ${JSON.stringify(hostile)}`,
+      `document.querySelector(".evidence")?.textContent === ${JSON.stringify(publicEvidence("DiskSpace", hostile))}`,
       "the evidence",
     );
     assert.equal(await page.value("document.querySelectorAll('img').length"), 0);

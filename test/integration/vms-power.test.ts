@@ -41,6 +41,10 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
       { state: failed.state, reason: failed.error?.reason },
       { state: "failed", reason: "GUEST_DID_NOT_STOP" },
     );
+    await assert.rejects(
+      rig.vms.stop({ requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 0, force: false }, "tester"),
+      { kind: "invalid", reason: "FORCE_REQUIRED" },
+    );
     assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf"]), "running");
 
     // One that waits for the guest is cut short by one that does not.

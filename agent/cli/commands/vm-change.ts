@@ -1,3 +1,4 @@
+import { usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { toDuration } from "../format.ts";
 import type { Command } from "../session.ts";
@@ -11,12 +12,14 @@ type Options = MutationOptions & {
 export const startVm: Command = (session, [vm = ""], options: Options) =>
   mutate(session, options, ({ vms }) => vms.StartVm, { vm });
 
-export const stopVm: Command = (session, [vm = ""], options: Options) =>
-  mutate(session, options, ({ vms }) => vms.StopVm, {
-    vm,
-    force: options.force === true,
-    gracefulTimeout: options.grace === undefined ? null : toDuration(options.grace),
-  });
+export const stopVm: Command = (session, [vm = ""], options: Options) => {
+  const { grace, force = false } = options;
+  if (grace === 0 && !force) {
+    throw usageError("--grace 0 leaves the guest no time to shut down: add --force to cut its power");
+  }
+  const gracefulTimeout = grace === undefined ? null : toDuration(grace);
+  return mutate(session, options, ({ vms }) => vms.StopVm, { vm, force, gracefulTimeout });
+};
 
 export const rebootVm: Command = (session, [vm = ""], options: Options) =>
   mutate(session, options, ({ vms }) => vms.RebootVm, { vm, force: options.force === true });

@@ -3,7 +3,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { enumWord, printable } from "../format.ts";
-import { interrupted } from "../errors.ts";
+import { interrupted, usageError } from "../errors.ts";
 import type { Command, Session } from "../session.ts";
 import { diskText } from "./vm-list.ts";
 
@@ -15,10 +15,11 @@ interface Options extends MutationOptions {
   readonly dryRun?: boolean;
 }
 
-/** Deletes a VM; a person at a terminal is shown what goes with it and asked first. */
+/** Deletes a VM; a person at a terminal is shown what goes with it and asked first. Where nobody can be asked: --yes. */
 export const deleteVm: Command = async (session, [name = ""], options: Options) => {
   const keepDisks = options.keepDisks === true;
-  const asks = options.yes !== true && session.io.stdin.isTTY === true && !session.json;
+  const asks = options.yes !== true && options.dryRun !== true;
+  if (asks && (session.json || session.io.stdin.isTTY !== true)) throw unconfirmed(name, session.json);
   let etag = "";
   if (asks || options.dryRun === true) {
     const agent = await session.agent();
@@ -42,6 +43,13 @@ export const deleteVm: Command = async (session, [name = ""], options: Options) 
   };
   return mutate(session, options, ({ vms }) => vms.DeleteVm, request);
 };
+
+function unconfirmed(vm: string, json: boolean): SocleError {
+  const why = json ? "--json asks no questions" : "stdin is no terminal, so no question can be asked";
+  return usageError(
+    `VM ${vm} was not deleted: ${why}; add --yes to delete it, or --dry-run to see what would be destroyed`,
+  );
+}
 
 const destroyed = (vm: Vm__Output, keepDisks: boolean): string[] =>
   keepDisks ? [] : (vm.spec?.disks ?? []).filter(({ newVolume }) => newVolume).map(diskText);

@@ -97,7 +97,9 @@ export function drawLink(store) {
       `Cordoned by an operator${reason ? `: ${reason}` : ""}. New VMs stay away; those that run, run on.`,
     );
   }
-  for (const reason of host?.incomplete ?? [])
-    notices.push(`Not all of this machine could be read: ${reason}.`);
+  if ((host?.incomplete ?? 0) > 0)
+    notices.push(
+      `Not all of this machine could be read (${host?.incomplete}): socle inventory names the parts.`,
+    );
   rebuild(byId("notices"), notices, () => notices.map((text) => h("p", { class: "notice" }, text)));
 }

@@ -57,7 +57,7 @@ export function drawHealth({ host }) {
 
 /** @param {Condition} condition */
 function drawCondition(condition) {
-  const { type, status, effect, reason, evidence, sinceMs, subjects, acknowledged } = condition;
+  const { type, status, effect, reason, evidence, sinceMs, subjects, subjectCount, acknowledged } = condition;
   const kind = status === "unknown" ? "unknown" : effect;
   return h(
     "li",
@@ -70,7 +70,7 @@ function drawCondition(condition) {
     ),
     h("span", { class: "why" }, words(reason), holdOf(condition)),
     h("span", { class: "since" }, "since ", ago(sinceMs)),
-    subjects.length > 0 && h("span", { class: "subjects" }, ...drawSubjects(subjects)),
+    subjectCount > 0 && h("span", { class: "subjects" }, ...drawSubjects(subjects, subjectCount)),
     evidence !== "" && h("span", { class: "evidence" }, evidence),
   );
 }
@@ -82,12 +82,13 @@ function holdOf({ latched, acknowledged, untilReboot }) {
   return `, held until an operator acknowledges it${untilReboot ? ", and a reboot" : ""}`;
 }
 
-/** What it is true of: disks, DIMMs, pools. @param {readonly string[]} subjects */
-function drawSubjects(subjects) {
-  const more = subjects.length - MOST_SUBJECTS;
+/** What it is true of: disks, DIMMs, pools. @param {readonly string[]} subjects @param {number} count */
+function drawSubjects(subjects, count) {
+  const shown = subjects.slice(0, MOST_SUBJECTS);
+  const more = count - shown.length;
   return [
-    ...subjects.slice(0, MOST_SUBJECTS).map((subject) => h("span", { class: "subject" }, subject)),
-    more > 0 && h("span", {}, `and ${more} more`),
+    ...shown.map((subject) => h("span", { class: "subject" }, subject)),
+    more > 0 && h("span", {}, shown.length === 0 ? `${more} affected` : `and ${more} more`),
   ];
 }
 

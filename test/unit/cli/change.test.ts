@@ -133,6 +133,10 @@ test("stop says how long and how hard", async (context) => {
     ],
   );
   assert.equal((await socle(["vm", "stop", "web-1", "--grace", "soon"], { socket })).exitCode, 2);
+  const unforced = await socle(["vm", "stop", "web-1", "--grace", "0"], { socket });
+  assert.equal(unforced.exitCode, 2);
+  assert.match(unforced.stderr, /add --force to cut its power/);
+  assert.equal(asked.length, 3, "the agent was not asked to stop it");
 });
 
 async function deleter(context: TestContext): Promise<{ socket: string; asked: DeleteVmRequest__Output[] }> {
@@ -165,15 +169,31 @@ test("rm asks a person first, shows what goes, and deletes what was shown", asyn
   const yes = await socle(["vm", "rm", "web-1"], { socket, stdin: answer("yes\n") });
   assert.equal(yes.exitCode, 0);
   await socle(["vm", "rm", "web-1", "--yes", "--keep-disks", "--force"], { socket, stdin: answer("") });
-  await socle(["vm", "rm", "web-1"], { socket });
   assert.deepEqual(
     asked.map(({ etag, keepDisks, force }) => [etag, keepDisks, force]),
     [
       ["e1", false, false],
       ["", true, true],
-      ["", false, false],
     ],
   );
+});
+
+test("rm deletes nothing without --yes where it cannot ask: no terminal, --json", async (context) => {
+  const { socket, asked } = await deleter(context);
+  const terminal = Object.assign(new PassThrough(), { isTTY: true }).end("yes\n");
+  const refusals = [
+    await socle(["vm", "rm", "web-1"], { socket }),
+    await socle(["vm", "rm", "web-1", "--json"], { socket }),
+    await socle(["vm", "rm", "web-1", "--json"], { socket, stdin: terminal }),
+    await socle(["vm", "rm", "web-1", "--keep-disks", "--force"], { socket }),
+  ];
+  for (const { exitCode, stderr } of refusals) {
+    assert.equal(exitCode, 2, stderr);
+    assert.match(stderr, /VM web-1 was not deleted: .*--yes/);
+  }
+  assert.deepEqual(asked, []);
+  assert.equal((await socle(["vm", "rm", "web-1", "--json", "--yes"], { socket })).exitCode, 0);
+  assert.equal(asked.length, 1);
 });
 
 test("rm --dry-run shows what would be destroyed and asks for nothing", async (context) => {

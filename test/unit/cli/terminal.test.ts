@@ -14,6 +14,7 @@ import {
   parseBytes,
   parseDuration,
   printable,
+  printableJson,
 } from "../../../agent/cli/format.ts";
 import { painter } from "../../../agent/cli/io.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
@@ -53,7 +54,16 @@ describe("quantities", () => {
   test("text of others cannot steer a terminal", () => {
     assert.equal(printable("a\u001b]0;x\u0007\nb\u202ec\u009b"), "a\ufffd]0;x\ufffd\ufffdb\ufffdc\ufffd");
     assert.equal(printable("a\u200fb\u061c"), "a\ufffdb\ufffd");
+    assert.equal(
+      printable("a\u2028b\u2029c\u200bd\ufeffe\u2060f\u3164"),
+      "a\ufffdb\ufffdc\ufffdd\ufffde\ufffdf\ufffd",
+    );
     assert.equal(printable("Gäste 日本"), "Gäste 日本");
+    const hostile = { name: "a\u2028\u200b\u009b\u202e\u{e0041}\n", also: ["日本"] };
+    const json = printableJson(hostile, 2);
+    assert.match(json, /"a\\u2028\\u200b\\u009b\\u202e\\udb40\\udc41\\n"/);
+    assert.match(json, /日本/);
+    assert.deepEqual(JSON.parse(json), hostile);
   });
 });
 

@@ -1,0 +1,49 @@
+import type { HostHealth } from "../host/host.ts";
+
+type HostCondition = HostHealth["conditions"][number];
+
+export interface ShownCondition extends HostCondition {
+  /** All subjects, also those whose names are paths and are left out of `subjects`. */
+  readonly subjectCount: number;
+}
+
+export interface ShownHealth extends Omit<HostHealth, "conditions"> {
+  readonly conditions: readonly ShownCondition[];
+}
+
+/**
+ * Conditions whose evidence is a measurement in Socle's own words. The evidence of the others quotes libvirt, QEMU, the
+ * kernel, the journal or a person: the page, which has no login, shows their reason alone.
+ */
+const MEASURED: ReadonlySet<string> = new Set([
+  "BondDegraded",
+  "CertificateExpiring",
+  "ClockUnsynced",
+  "DiskFailing",
+  "DiskSpace",
+  "DiskWear",
+  "Fan",
+  "MemoryCorrected",
+  "MemoryPressure",
+  "MemoryUncorrected",
+  "PcieErrors",
+  "Psu",
+  "RaidDegraded",
+  "Thermal",
+]);
+
+const PATH = /(?<![\p{L}\p{N}])\/[^\s,;:()"']*/gu;
+
+/** Evidence of a condition as anybody may read it: without paths, empty where it may quote others. */
+export const publicEvidence = (condition: string, evidence: string): string =>
+  MEASURED.has(condition) ? evidence.replace(PATH, "…") : "";
+
+export function publicHealth(health: HostHealth): ShownHealth {
+  const conditions = health.conditions.map((condition) => ({
+    ...condition,
+    evidence: publicEvidence(condition.type, condition.evidence),
+    subjects: condition.subjects.filter((subject) => !subject.includes("/")),
+    subjectCount: condition.subjects.length,
+  }));
+  return { ...health, conditions };
+}
