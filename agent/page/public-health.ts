@@ -42,7 +42,7 @@ export function publicHealth(health: HostHealth): ShownHealth {
   const conditions = health.conditions.map((condition) => ({
     ...condition,
     evidence: publicEvidence(condition.type, condition.evidence),
-    subjects: condition.subjects.filter((subject) => !subject.includes("/")),
+    subjects: condition.subjects.filter((subject) => !subject.startsWith("/")),
     subjectCount: condition.subjects.length,
   }));
   return { ...health, conditions };

@@ -24,10 +24,14 @@ test("the page shows the reason of a condition, never what libvirt, QEMU, the ke
 
 test("measurements are shown without the paths in them, subjects that are paths are counted", () => {
   const evidence = "/var/lib/tenant-a has 3.0% free, at least 10.0% wanted; 12 MiB/s";
-  const full = { ...well("DiskSpace"), evidence, subjects: ["/srv/tenant-a", "/var/lib/tenant-a", "sda"] };
+  const full = {
+    ...well("DiskSpace"),
+    evidence,
+    subjects: ["/srv/tenant-a", "/var/lib/tenant-a", "mc0/dimm1"],
+  };
   const [shown] = publicHealth(healthOf(full)).conditions;
   assert.equal(shown?.evidence, "… has 3.0% free, at least 10.0% wanted; 12 MiB/s");
-  assert.deepEqual([shown.subjects, shown.subjectCount], [["sda"], 3]);
+  assert.deepEqual([shown.subjects, shown.subjectCount], [["mc0/dimm1"], 3]);
 });
 
 test("an event about a condition shows no more than the condition does", () => {
