@@ -1,5 +1,6 @@
 import type { AuditLog, Entry } from "../audit/index.ts";
 import { SocleError } from "../kernel/errors.ts";
+import { pageBytes } from "../kernel/message-bytes.ts";
 import type { AuditServiceHandlers } from "../gen/socle/v1/AuditService.ts";
 import type { ListAuditEntriesRequest__Output } from "../gen/socle/v1/ListAuditEntriesRequest.ts";
 import type { ListAuditEntriesResponse } from "../gen/socle/v1/ListAuditEntriesResponse.ts";
@@ -39,7 +40,13 @@ async function listEntries(
   const after = Number(afterIdOf(token, query) ?? request.afterSequence);
   const through = audit.state.sequence;
   const limit = pageSize(asked, 100, 1000);
-  const { entries, read, oldest } = await audit.page({ after, through, limit, isWanted: wanted(query) });
+  const { entries, read, oldest } = await audit.page({
+    after,
+    through,
+    limit,
+    bytes: pageBytes,
+    isWanted: wanted(query),
+  });
   return {
     entries: entries.map(({ previous, ...entry }) => ({ ...entry, previousHash: previous })),
     nextPageToken: read < through ? pageToken(String(read), query) : "",

@@ -1,4 +1,5 @@
 import { SocleError } from "../kernel/errors.ts";
+import { countWithin } from "../kernel/message-bytes.ts";
 import { isDone } from "../state/operation.ts";
 import type { ListOperationsRequest__Output } from "../gen/socle/v1/ListOperationsRequest.ts";
 import type { ListOperationsResponse } from "../gen/socle/v1/ListOperationsResponse.ts";
@@ -55,10 +56,11 @@ function listOperations(
     ...(vmId === "" ? {} : { vmId }),
     ...(afterId === undefined ? {} : { afterId }),
   });
-  const page = found.slice(0, size);
-  const last = page.at(-1);
+  const shown = found.slice(0, size).map((operation) => operationToProto(operation, errors));
+  const page = shown.slice(0, countWithin(shown));
+  const last = found[page.length - 1];
   const nextPageToken = last === undefined || found.length === page.length ? "" : pageToken(last.id, query);
-  return { operations: page.map((operation) => operationToProto(operation, errors)), nextPageToken };
+  return { operations: page, nextPageToken };
 }
 
 async function* watchAll(

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { countWithin } from "../kernel/message-bytes.ts";
 import type { Reservation, ReservedRoom } from "../state/reservation.ts";
 import { checkRoom } from "../vm/spec-check.ts";
 import type { ListReservationsRequest__Output } from "../gen/socle/v1/ListReservationsRequest.ts";
@@ -86,10 +87,11 @@ function list(
   const afterId = afterIdOf(token, query) ?? "";
   const matching = includeEnded ? all : all.filter(({ state }) => state === "held");
   const rest = matching.filter(({ id }) => id > afterId);
-  const page = rest.slice(0, pageSize(asked, 100, 1000));
-  const last = page.at(-1);
+  const messages = rest.slice(0, pageSize(asked, 100, 1000)).map(shown);
+  const page = messages.slice(0, countWithin(messages));
+  const last = rest[page.length - 1];
   const nextPageToken = last === undefined || page.length === rest.length ? "" : pageToken(last.id, query);
-  return { reservations: page.map(shown), nextPageToken, totalSize: matching.length };
+  return { reservations: page, nextPageToken, totalSize: matching.length };
 }
 
 function toProto(reservation: Reservation, leftMs: number | undefined): ProtoReservation {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
+import { countWithin } from "../kernel/message-bytes.ts";
 import type { Operation } from "../state/operation.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
 import type { ListVmsRequest__Output } from "../gen/socle/v1/ListVmsRequest.ts";
@@ -103,10 +104,11 @@ function listVms(view: VmView, request: ListVmsRequest__Output): ListVmsResponse
   const head = { totalSize: matching.length, etag, observation };
   if (request.etag === etag) return { ...head, notModified: true };
   const rest = afterId === undefined ? matching : matching.filter(({ id }) => id > afterId);
-  const page = rest.slice(0, pageSize(request.pageSize, 100, 1000));
+  const vms = rest.slice(0, pageSize(request.pageSize, 100, 1000)).map(vmToProto);
+  const page = rest.slice(0, countWithin(vms));
   const last = page.at(-1);
   const nextPageToken = last === undefined || page.length === rest.length ? "" : pageToken(last.id, filter);
-  return { ...head, vms: page.map(vmToProto), nextPageToken };
+  return { ...head, vms: vms.slice(0, page.length), nextPageToken };
 }
 
 function listEtag(vms: readonly Vm[], complete: boolean): string {

@@ -16,6 +16,8 @@ export interface PageQuery {
   /** Up to this one. */
   readonly through: number;
   readonly limit: number;
+  /** Of the entries' texts together; one entry may be longer. */
+  readonly bytes: number;
   readonly isWanted: (entry: Entry) => boolean;
 }
 
@@ -30,9 +32,13 @@ export interface Page {
 /** What one page costs at most, whatever it is to find. */
 const MAX_READ = 20_000;
 
+/** What an entry's sequence and hashes take beside its text, which is ASCII. */
+const linkBytes = 200;
+
 /** Some of a log's entries. What was damaged is left out: `verifyLog` tells of it. Throws the file system's errors. */
 export async function readPage(directory: string, query: PageQuery): Promise<Page> {
   const { after, through, limit, isWanted } = query;
+  let bytes = 0;
   const segments = await listSegments(directory);
   const oldest = segments[0]?.first ?? 0;
   const begin = Math.max(
@@ -56,10 +62,13 @@ export async function readPage(directory: string, query: PageQuery): Promise<Pag
         previous = link.hash;
         if (sequence <= after) continue;
         if (entries.length >= limit || count >= MAX_READ) return { entries, read, oldest };
+        const entry = entryIn(link.json);
+        const isShown = entry !== undefined && isWanted(entry);
+        if (isShown) bytes += link.json.length + linkBytes;
+        if (bytes > query.bytes && entries.length > 0) return { entries, read, oldest };
         count += 1;
         read = sequence;
-        const entry = entryIn(link.json);
-        if (entry !== undefined && isWanted(entry)) entries.push(kept);
+        if (isShown) entries.push(kept);
       }
     }
   }

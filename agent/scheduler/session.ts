@@ -1,17 +1,19 @@
 import { abortReason, type Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
+import { countWithin, messageBytes, pageBytes } from "../kernel/message-bytes.ts";
 import type { HostIdentity } from "../host/host.ts";
 import type { HostEvent } from "../state/event.ts";
 import type { Position } from "../state/position.ts";
 import type { Duration__Output } from "../gen/google/protobuf/Duration.ts";
 import type { Event } from "../gen/socle/v1/Event.ts";
+import type { Host } from "../gen/socle/v1/Host.ts";
 import type { Position as PositionMessage } from "../gen/socle/v1/Position.ts";
 import type { ReportPart } from "../gen/socle/v1/ReportPart.ts";
 import type { SchedulerMessage__Output } from "../gen/socle/v1/SchedulerMessage.ts";
 import type { Welcome__Output } from "../gen/socle/v1/Welcome.ts";
 import type { Contact } from "./contact.ts";
 import { followEvents, type Events } from "./event-feed.ts";
-import type { ReportedState } from "./state.ts";
+import type { ReportedState, StateChange } from "./state.ts";
 
 export interface SessionOptions {
   readonly state: ReportedState;
@@ -52,7 +54,7 @@ export interface ComeBack {
 /** Parts of the contract that this agent has beyond its first form. */
 const capabilities: string[] = [];
 const goodbyeTimeoutMs = 1000;
-/** More objects than this go through Report, where they delay no heartbeat. */
+/** More objects than this, or than a page's bytes, go through Report, where they delay no heartbeat. */
 const maxDeltaObjects = 100;
 const vmsPerPart = 100;
 
@@ -210,7 +212,7 @@ export class Session {
   async #tellDelta(told: Told): Promise<void> {
     const { state } = this.#options;
     const change = state.since(told.generation);
-    if (change === undefined || change.changedVms.length + change.removedVmIds.length > maxDeltaObjects) {
+    if (change === undefined || isTooLarge(change)) {
       await this.#report();
       return;
     }
@@ -246,14 +248,18 @@ export class Session {
     const head = { hostId: identity().id, position: this.#position(), digest };
     const takenAt = { seconds: Math.floor(nowMs / 1000), nanos: Math.round((nowMs % 1000) * 1e6) };
     const vms = state.vmMessages();
-    for (let at = 0; at === 0 || at < vms.length; at += vmsPerPart) {
-      yield {
-        ...head,
-        takenAt,
-        host: at === 0 ? state.host : null,
-        vms: vms.slice(at, at + vmsPerPart),
-        last: at + vmsPerPart >= vms.length,
-      };
+    let host: Host | null = state.host;
+    for (let at = 0; host !== null || at < vms.length;) {
+      const some = vms.slice(at, at + vmsPerPart);
+      // The host counts as one more of the first part's objects, and may have the part for itself.
+      const room = pageBytes - (host === null ? 0 : messageBytes(host));
+      const count =
+        host !== null && (some[0] === undefined || messageBytes(some[0]) > room)
+          ? 0
+          : countWithin(some, room);
+      at += count;
+      yield { ...head, takenAt, host, vms: some.slice(0, count), last: at >= vms.length };
+      host = null;
     }
   }
 
@@ -289,6 +295,12 @@ export class Session {
     return { bootId: identity().bootId, agentEpoch, generation, eventSequence: events.newestSequence };
   }
 }
+
+/** For one message. */
+const isTooLarge = ({ host, changedVms, removedVmIds }: StateChange): boolean => {
+  const objects = host === undefined ? changedVms : [host, ...changedVms];
+  return changedVms.length + removedVmIds.length > maxDeltaObjects || countWithin(objects) < objects.length;
+};
 
 function termsOf(welcome: Welcome__Output): Terms {
   const within = (duration: Duration__Output | null, min: number, usual: number, max: number): number =>
