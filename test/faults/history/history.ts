@@ -36,6 +36,8 @@ export interface RequestBegin {
   readonly requestId?: string;
   /** The VM's id; the recorder resolves names. */
   readonly vm?: string;
+  /** Calls about one operation: its id. */
+  readonly operation?: string;
   /** Of the request's body without its request id: equal digests are equal requests. */
   readonly digest: string;
   readonly etag?: string;
@@ -131,7 +133,9 @@ export type EffectCall =
   | "volume_wipe"
   | "volume_delete"
   | "secret_define"
-  | "secret_undefine";
+  | "secret_undefine"
+  /** Of `by: "foreign"`: the guest ended by itself, as after a `shutdown`. */
+  | "guest_stopped";
 
 /** libvirt has a changing call before it, and begins. Seen by the model, or by the proxy in front of the daemon. */
 export interface EffectBegin {
@@ -150,6 +154,8 @@ export interface EffectBegin {
   readonly operation?: string;
   /** Counts the starts of this domain: the run of the guest that the call hits. Absent where it does not run. */
   readonly guestRun?: number;
+  /** Of `define`: the tenant in its XML. */
+  readonly tenant?: string;
   /** `pool/name`. */
   readonly volume?: string;
 }

@@ -1,0 +1,285 @@
+import type { Violation } from "./checker.ts";
+import type { History, OperationRead } from "./history.ts";
+import { isEnded, isForgetting, mutations, type Call, type Requests, type Sight } from "./requests.ts";
+import type { StateSpan, VmTimeline } from "./timeline.ts";
+
+/** What callers were answered, over the whole history. */
+export function answerRules(
+  history: History,
+  requests: Requests,
+  byVm: ReadonlyMap<string, VmTimeline>,
+): Violation[] {
+  return [
+    ...refusedStaysRefused(requests),
+    ...oneAnswerPerRequest(history, requests),
+    ...acknowledgedStays(history, requests),
+    ...readsGoForward(history, requests, byVm),
+    ...epochsRise(history),
+    ...tenantsAreApart(requests, byVm),
+    ...controlEpochIsEarned(history, requests),
+    ...placesAreHeld(history),
+  ];
+}
+
+const forgettings = (history: History): number[] =>
+  history.flatMap((event, at) => (event.event === "fault" && isForgetting(event.fault) ? [at] : []));
+
+function* refusedStaysRefused({ accepted, sights }: Requests): Generator<Violation> {
+  const shown = new Set<string>();
+  for (const { at, operation } of sights) {
+    const { id, requestId, caller, vm } = operation;
+    if (requestId === undefined || caller === undefined || shown.has(id)) continue;
+    const isAccepted = accepted.some(
+      ({ request, from }) => request.requestId === requestId && request.caller === caller && from < at,
+    );
+    if (isAccepted) continue;
+    shown.add(id);
+    yield {
+      rule: "a refused request stays refused",
+      at,
+      vm,
+      message: `operation ${id} (${operation.kind}) is there, and every call of ${caller} with request id ${requestId} was refused`,
+    };
+  }
+}
+
+/** In order; a call's sight counts from when the call began, since it may have been read then. */
+function* oneAnswerPerRequest(history: History, { calls, sights }: Requests): Generator<Violation> {
+  const forgotten = forgettings(history);
+  const era = (at: number): number => forgotten.filter((one) => one < at).length;
+  const idOf = new Map<string, string>();
+  for (const { answerAt, at, request, answer } of calls) {
+    if (!mutations.has(request.method) || answer?.outcome !== "ok") continue;
+    const id = answer.operations?.[0]?.id;
+    if (id === undefined || id === "" || request.requestId === undefined) continue;
+    const key = `${request.caller} ${request.requestId} ${era(at)}`;
+    const before = idOf.get(key);
+    if (before !== undefined && before !== id)
+      yield {
+        rule: "a repeated request has one answer",
+        at: answerAt,
+        ...(request.vm === undefined ? {} : { vm: request.vm }),
+        message: `request id ${request.requestId} of ${request.caller} was operation ${before}, and is ${id} now`,
+      };
+    idOf.set(key, before ?? id);
+  }
+  const ends = new Map<string, { at: number; operation: OperationRead }>();
+  for (const sight of sights) {
+    const { at, operation } = sight;
+    const key = `${operation.id} ${era(at)}`;
+    const known = ends.get(key);
+    if (known !== undefined && begunAt(sight) > known.at && operation.state !== known.operation.state)
+      yield {
+        rule: "an end is for good",
+        at,
+        vm: operation.vm,
+        message: `operation ${operation.id} had ended as ${known.operation.state}, and is ${operation.state} now`,
+      };
+    if (known === undefined && isEnded(operation)) ends.set(key, { at, operation });
+  }
+}
+
+const begunAt = ({ at, call }: Sight): number => call?.at ?? at;
+
+function* acknowledgedStays(history: History, { calls, accepted }: Requests): Generator<Violation> {
+  const forgotten = forgettings(history);
+  for (const call of calls) {
+    const { request, answer, at } = call;
+    const isOver = (askedTo: number): boolean =>
+      askedTo < at && !forgotten.some((one) => one > askedTo && one < call.answerAt);
+    const known = accepted.filter(({ operationId, askedTo }) => operationId !== undefined && isOver(askedTo));
+    if (request.method === "GetOperation" && answer?.reason === "OPERATION_NOT_FOUND") {
+      const lost = known.find(({ operationId }) => operationId === request.operation);
+      const isTheirs = request.tenant === undefined || lost?.request.caller === request.caller;
+      if (lost !== undefined && isTheirs) yield lostOperation(call, lost.operationId ?? "", lost.request.vm);
+    }
+    if (request.method !== "ListOperations" || request.tenant !== undefined) continue;
+    if (answer?.outcome !== "ok" || answer.complete !== true) continue;
+    const listed = new Set(answer.operations?.map(({ id }) => id));
+    for (const { operationId = "", request: made } of known)
+      if (!listed.has(operationId)) yield lostOperation(call, operationId, made.vm);
+  }
+}
+
+const lostOperation = (call: Call, id: string, vm: string | undefined): Violation => ({
+  rule: "what was acknowledged is kept",
+  at: call.answerAt,
+  ...(vm === undefined ? {} : { vm }),
+  message: `operation ${id} was acknowledged, and ${call.request.method} of ${call.request.caller} does not know it`,
+});
+
+const comparable: ReadonlySet<string> = new Set(["stopped", "running", "paused"]);
+
+/** Each caller's reads of a VM follow its states: every one is of a state at or behind that of the read before. */
+function* readsGoForward(
+  history: History,
+  { calls }: Requests,
+  byVm: ReadonlyMap<string, VmTimeline>,
+): Generator<Violation> {
+  const steps = history.flatMap((event, at) =>
+    event.event === "fault" && event.fault === "clock_step" ? [at] : [],
+  );
+  /** Index of the span that the newest read may be of, by caller and VM. */
+  const positions = new Map<string, number>();
+  const observed = new Map<string, { at: number; ms: number }>();
+  for (const { request, answer, answerAt, at } of calls) {
+    for (const vm of answer?.vms ?? []) {
+      const key = `${request.caller} ${vm.id}`;
+      const before = observed.get(key);
+      const isStepped = before !== undefined && steps.some((step) => step > before.at && step < answerAt);
+      if (before !== undefined && before.at < at && !isStepped && vm.observedAtMs < before.ms)
+        yield {
+          rule: "reads go forward",
+          at: answerAt,
+          vm: vm.id,
+          message: `${request.caller} reads VM ${vm.id} as of ${vm.observedAtMs}, and had read it as of ${before.ms}`,
+        };
+      observed.set(key, { at: answerAt, ms: vm.observedAtMs });
+      const spans = byVm.get(vm.id)?.states;
+      if (spans === undefined || !comparable.has(vm.state)) continue;
+      const from = positions.get(key) ?? 0;
+      const found = spanFrom(spans, from, answerAt, vm.state);
+      if (found !== undefined) positions.set(key, found);
+      else
+        yield {
+          rule: "reads go forward",
+          at: answerAt,
+          vm: vm.id,
+          message: `${request.caller} reads VM ${vm.id} as ${vm.state}, which it was not since it was ${spans[from]?.state ?? ""}, as read before`,
+        };
+    }
+  }
+}
+
+function spanFrom(
+  spans: readonly StateSpan[],
+  from: number,
+  before: number,
+  state: string,
+): number | undefined {
+  for (let index = from; index < spans.length; index += 1) {
+    const span = spans[index];
+    if (span === undefined || span.from > before) return undefined;
+    if (span.state === state) return index;
+  }
+  return undefined;
+}
+
+function* epochsRise(history: History): Generator<Violation> {
+  let highest = -1;
+  let started = -1;
+  for (const [at, event] of history.entries()) {
+    if (event.event === "fault" && isForgetting(event.fault)) [highest, started] = [-1, -1];
+    const epoch = event.event === "agent_start" || event.event === "answer" ? event.agentEpoch : undefined;
+    if (epoch === undefined) continue;
+    const isLow = event.event === "agent_start" ? epoch <= started : epoch < highest;
+    if (isLow)
+      yield {
+        rule: "agent epochs rise",
+        at,
+        message: `the agent's epoch is ${epoch}, and was ${Math.max(highest, started)} before`,
+      };
+    highest = Math.max(highest, epoch);
+    if (event.event === "agent_start") started = epoch;
+  }
+}
+
+/** A caller of one tenant reads and changes that tenant's alone. */
+function* tenantsAreApart(
+  { calls, accepted }: Requests,
+  byVm: ReadonlyMap<string, VmTimeline>,
+): Generator<Violation> {
+  const rule = "tenants are apart";
+  for (const { request, answer, answerAt } of calls) {
+    const { tenant, caller } = request;
+    if (tenant === undefined) continue;
+    for (const vm of answer?.vms ?? [])
+      if (vm.tenant !== tenant)
+        yield {
+          rule,
+          at: answerAt,
+          vm: vm.id,
+          message: `${caller} of ${tenant} reads VM ${vm.id} of "${vm.tenant ?? ""}"`,
+        };
+    for (const operation of answer?.operations ?? []) {
+      if (operation.caller === caller) continue;
+      const lives = byVm.get(operation.vm)?.lives ?? [];
+      const isOwn =
+        lives.length === 0 || lives.some((life) => life.tenant === tenant || life.tenant === undefined);
+      if (!isOwn)
+        yield {
+          rule,
+          at: answerAt,
+          vm: operation.vm,
+          message: `${caller} of ${tenant} reads operation ${operation.id} of another's VM`,
+        };
+    }
+  }
+  for (const { request, operationId, from, askedTo } of accepted) {
+    const { tenant, caller, method, vm } = request;
+    if (tenant === undefined || operationId === undefined || vm === undefined) continue;
+    if (method === "CreateVm") {
+      if ((request.specTenant ?? tenant) !== tenant)
+        yield {
+          rule,
+          at: askedTo,
+          vm,
+          message: `${caller} of ${tenant} creates a VM of ${request.specTenant ?? ""}`,
+        };
+      continue;
+    }
+    const lives = (byVm.get(vm)?.lives ?? []).filter((life) => life.from <= askedTo && life.to >= from);
+    if (lives.length > 0 && lives.every((life) => life.tenant !== undefined && life.tenant !== tenant))
+      yield {
+        rule,
+        at: askedTo,
+        vm,
+        message: `${method} of ${caller} of ${tenant} is accepted for VM ${vm} of another tenant`,
+      };
+  }
+}
+
+/** Higher than any epoch that an honest scheduler comes to. */
+const MOST_EPOCHS_AT_ONCE = 2 ** 32;
+
+/** Only a change by an unscoped scheduler raises the control epoch, and only to what the scheduler said. */
+function* controlEpochIsEarned(history: History, { calls }: Requests): Generator<Violation> {
+  const rule = "the control epoch is raised by those who may";
+  let before: number | undefined;
+  for (const [at, event] of history.entries()) {
+    if (event.event !== "control_epoch") continue;
+    const { epoch } = event;
+    const from = before ?? 0;
+    before = epoch;
+    if (epoch <= from) continue;
+    const isEarned = calls.some(
+      ({ request, at: begun, answer }) =>
+        begun < at &&
+        request.controlEpoch === epoch &&
+        request.role === "scheduler" &&
+        request.tenant === undefined &&
+        mutations.has(request.method) &&
+        answer?.reason !== "CONTROL_EPOCH_STALE",
+    );
+    if (!isEarned || epoch - from > MOST_EPOCHS_AT_ONCE)
+      yield {
+        rule,
+        at,
+        message: `the control epoch rose from ${from} to ${epoch}, which no unscoped scheduler asked for by a change`,
+      };
+  }
+}
+
+/** A call has its place until its answer has left. */
+function* placesAreHeld(history: History): Generator<Violation> {
+  const delivered = new Set<number>();
+  for (const [at, event] of history.entries()) {
+    if (event.event === "delivered") delivered.add(event.seq);
+    if (event.event === "place_left" && !delivered.has(event.seq))
+      yield {
+        rule: "a call has its place until its answer has left",
+        at,
+        message: `the admission place of call ${event.seq} was given on before its answer was delivered`,
+      };
+  }
+}

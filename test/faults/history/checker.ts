@@ -1,0 +1,55 @@
+import { answerRules } from "./answer-rules.ts";
+import { explainEffects } from "./effect-rules.ts";
+import type { History } from "./history.ts";
+import { requestsOf } from "./requests.ts";
+import { timelines } from "./timeline.ts";
+import { worldRules } from "./world-rules.ts";
+
+export interface Violation {
+  /** What was broken, in a few words: the same for every violation of a kind. */
+  readonly rule: string;
+  readonly message: string;
+  /** The index of the event that shows it. */
+  readonly at: number;
+  readonly vm?: string;
+}
+
+/**
+ * Judges a history: returns its violations in the order of their events. Pure, and of its own code: what the agent takes
+ * to be right is no argument here. README.md lists the rules.
+ */
+export function check(history: History): Violation[] {
+  const requests = requestsOf(history);
+  const byVm = timelines(history);
+  const violations: Violation[] = [];
+  for (const [vm, timeline] of byVm) {
+    const found = explainEffects(history, vm, timeline, requests.accepted);
+    if (found !== undefined) violations.push(found);
+  }
+  violations.push(...answerRules(history, requests, byVm), ...worldRules(history, requests, byVm));
+  return violations.sort((a, b) => a.at - b.at);
+}
+
+/** The history as a person reads it: what is about the violation's VM, the faults, and the event that shows it. */
+export function describe(history: History, { rule, message, vm, at: shownAt }: Violation): string {
+  const ofVm = new Set<number>();
+  for (const event of history)
+    if (event.event === "request" && (vm === undefined || event.vm === undefined || event.vm === vm))
+      ofVm.add(event.seq);
+  const effects = new Set<number>();
+  for (const event of history)
+    if (event.event === "effect" && (vm === undefined || (event.vm ?? event.volume ?? vm).includes(vm)))
+      effects.add(event.effect);
+  const lines = history.flatMap((event, at) => {
+    if (event.event === "request" || event.event === "answer") {
+      if (!ofVm.has(event.seq)) return [];
+    } else if (event.event === "effect" || event.event === "effect_end") {
+      if (!effects.has(event.effect)) return [];
+    } else if (event.event === "operation") {
+      if (vm !== undefined && event.operation.vm !== vm) return [];
+    }
+    const { atMs, ...fact } = event;
+    return [`${at === shownAt ? "->" : "  "} ${atMs.toFixed(0).padStart(8)} ms ${JSON.stringify(fact)}`];
+  });
+  return [`${rule}: ${message}`, ...lines].join("\n");
+}

@@ -1,0 +1,202 @@
+import type { EffectCall, History } from "./history.ts";
+import type { Accepted } from "./requests.ts";
+import { lifeAt, runAt, type Effect, type Life, type Run, type VmTimeline } from "./timeline.ts";
+import type { Violation } from "./checker.ts";
+
+const callsOf: Readonly<Record<string, ReadonlySet<EffectCall>>> = {
+  CreateVm: new Set<EffectCall>([
+    "volume_create",
+    "secret_define",
+    "define",
+    "set_metadata",
+    "start",
+    // What it takes back.
+    "destroy",
+    "undefine",
+    "volume_delete",
+    "secret_undefine",
+  ]),
+  StartVm: new Set<EffectCall>(["set_metadata", "secret_define", "start"]),
+  StopVm: new Set<EffectCall>(["set_metadata", "shutdown", "destroy"]),
+  RebootVm: new Set<EffectCall>(["set_metadata", "reboot", "reset"]),
+  PauseVm: new Set<EffectCall>(["set_metadata", "suspend"]),
+  ResumeVm: new Set<EffectCall>(["set_metadata", "resume"]),
+  DeleteVm: new Set<EffectCall>([
+    "set_metadata",
+    "destroy",
+    "volume_upload",
+    "volume_wipe",
+    "volume_delete",
+    "undefine",
+    "secret_undefine",
+  ]),
+};
+
+/** Effects that an operation has once. Others ask the guest, or write the same again. */
+const onceOnly: ReadonlySet<EffectCall> = new Set([
+  "define",
+  "undefine",
+  "start",
+  "destroy",
+  "reboot",
+  "reset",
+  "suspend",
+  "resume",
+  "volume_create",
+  "volume_delete",
+]);
+
+/** What a way to explain the effects so far has come to: the operation whose turn it is, and those that had theirs. */
+interface Way {
+  readonly current: Accepted | undefined;
+  readonly over: ReadonlySet<string>;
+  readonly done: ReadonlySet<string>;
+}
+
+/**
+ * Explains every effect on one VM by one accepted operation: of the right method, life and run, within the operation's
+ * time, one operation after the other, nothing twice. Returns the first effect that no explanation covers.
+ */
+export function explainEffects(
+  history: History,
+  vm: string,
+  timeline: VmTimeline,
+  accepted: readonly Accepted[],
+): Violation | undefined {
+  const operations = accepted.filter(({ request }) => request.vm === vm);
+  const starts = history.flatMap((event, at) => (event.event === "agent_start" ? [at] : []));
+  let ways: Way[] = [{ current: undefined, over: new Set(), done: new Set() }];
+  for (const effect of timeline.effects) {
+    if (effect.by === "foreign") {
+      // What somebody else undid may be done again.
+      const undone = undoneBy[effect.call];
+      if (undone !== undefined && effect.changed) ways = ways.map((way) => without(way, undone));
+      continue;
+    }
+    const able = operations.filter((operation) => whyNot(operation, effect, timeline, starts) === undefined);
+    const next = new Map<string, Way>();
+    for (const way of ways)
+      for (const operation of able) {
+        const taken = take(way, operation, effect);
+        if (taken !== undefined) next.set(keyOf(taken), taken);
+      }
+    if (next.size === 0) return unexplained(effect, operations, able, { timeline, starts, vm });
+    ways = [...next.values()];
+  }
+  return undefined;
+}
+
+const undoneBy: Partial<Record<EffectCall, EffectCall>> = {
+  undefine: "define",
+  destroy: "start",
+  guest_stopped: "start",
+  volume_delete: "volume_create",
+  start: "destroy",
+  resume: "suspend",
+  suspend: "resume",
+};
+
+function take(way: Way, operation: Accepted, effect: Effect): Way | undefined {
+  const isSame = way.current === operation;
+  if (!isSame && way.over.has(operation.key)) return undefined;
+  const over = isSame || way.current === undefined ? way.over : new Set([...way.over, way.current.key]);
+  const before = isSame ? way.done : new Set<string>();
+  const thing = `${effect.call} ${effect.volume ?? ""}`;
+  const isOnce = onceOnly.has(effect.call) && (effect.changed || effect.call === "reboot");
+  if (isOnce && before.has(thing)) return undefined;
+  if (operation.request.method === "CreateVm" && effect.changed) {
+    // It takes back what it made, and nothing else.
+    const made = { volume_delete: "volume_create", undefine: "define", destroy: "start" }[
+      effect.call as string
+    ];
+    if (made !== undefined && !before.has(`${made} ${effect.volume ?? ""}`)) return undefined;
+  }
+  if (!isOnce) return { current: operation, over, done: before };
+  const done = new Set([...before, thing]);
+  const undone = undoneBy[effect.call];
+  if (effect.call === "volume_delete" && undone !== undefined) {
+    // A volume that was cut short in its making is made anew.
+    done.delete(`${undone} ${effect.volume ?? ""}`);
+    done.delete(thing);
+  }
+  return { current: operation, over, done };
+}
+
+function without(way: Way, call: EffectCall): Way {
+  return { ...way, done: new Set([...way.done].filter((thing) => !thing.startsWith(`${call} `))) };
+}
+
+const keyOf = ({ current, over, done }: Way): string =>
+  `${current?.key ?? ""}|${[...over].sort().join()}|${[...done].sort().join()}`;
+
+/** Why the effect is not this operation's; undefined: it may be. */
+function whyNot(
+  operation: Accepted,
+  effect: Effect,
+  timeline: VmTimeline,
+  starts: readonly number[],
+): string | undefined {
+  const { request, from, endedAt, operationId, end } = operation;
+  if (callsOf[request.method]?.has(effect.call) !== true) return `is a ${request.method}`;
+  if (effect.at < from) return "was asked later";
+  if (effect.at > endedAt) return `had ended before (${end?.state ?? ""})`;
+  if (effect.operation !== undefined && stampsItself.has(effect.call))
+    if (operationId !== undefined && effect.operation !== operationId)
+      return "is not the one in the metadata";
+  if (request.method === "CreateVm") return undefined;
+  const life = lifeAt(timeline, effect.at);
+  if (life !== undefined && !existed(life, operation)) return "was asked of an earlier instance of this VM";
+  const isAboutRun = effect.call === "destroy" || effect.call === "shutdown" || effect.call === "reset";
+  const run = isAboutRun ? runAt(timeline, effect.at) : undefined;
+  if (run?.by.by === "foreign" && isLaterRun(run, operation, effect, starts))
+    return "was asked before the guest was started again by somebody else";
+  return undefined;
+}
+
+/** Calls whose XML bears the operation that makes them. */
+const stampsItself: ReadonlySet<EffectCall> = new Set(["define"]);
+
+/** The life lasted at some time while the operation was asked for. */
+function existed({ from, to }: Life, operation: Accepted): boolean {
+  return from <= operation.askedTo && to >= operation.from;
+}
+
+/**
+ * Somebody else started the guest after the operation was asked for, and the agent was started since: it must look
+ * first. Between its look and its act libvirt offers no lock, so a start during the same run of the agent is no proof.
+ */
+function isLaterRun(run: Run, operation: Accepted, effect: Effect, starts: readonly number[]): boolean {
+  if (run.from <= operation.askedTo) return false;
+  return starts.some((start) => start > run.by.endAt && start < effect.at);
+}
+
+function unexplained(
+  effect: Effect,
+  operations: readonly Accepted[],
+  able: readonly Accepted[],
+  { timeline, starts, vm }: { timeline: VmTimeline; starts: readonly number[]; vm: string },
+): Violation {
+  const what = `${effect.call}${effect.volume === undefined ? "" : ` ${effect.volume}`} (effect ${effect.effect}) on VM ${vm}`;
+  if (able.length > 0) {
+    const names = able.map(nameOf).join(", ");
+    return {
+      rule: "one operation at a time, each once",
+      at: effect.at,
+      vm,
+      message: `${what} can only belong to ${names}, which had its turn already, did the same before, or did not make what this removes`,
+    };
+  }
+  const reasons = operations.map(
+    (operation) => `${nameOf(operation)} ${whyNot(operation, effect, timeline, starts) ?? ""}`,
+  );
+  const why = reasons.length === 0 ? "no operation of this VM was accepted" : reasons.join("; ");
+  return {
+    rule: "every effect has its operation",
+    at: effect.at,
+    vm,
+    message: `${what} belongs to no accepted operation: ${why}`,
+  };
+}
+
+const nameOf = ({ request, operationId }: Accepted): string =>
+  `${request.method} ${request.requestId ?? ""} of ${request.caller}${operationId === undefined ? "" : ` (${operationId})`}`;

@@ -1,0 +1,122 @@
+import type { History, OperationRead, RequestAnswer, RequestBegin } from "./history.ts";
+
+/** A call with its answer; positions are indexes in the history. */
+export interface Call {
+  readonly at: number;
+  /** Infinity: none was recorded. */
+  readonly answerAt: number;
+  readonly request: RequestBegin;
+  readonly answer: RequestAnswer | undefined;
+}
+
+/** A mutation that the agent has, or may have, taken on: all calls with its request id that were not refused. */
+export interface Accepted {
+  readonly key: string;
+  readonly request: RequestBegin;
+  /** Its first call that may have been taken on. */
+  readonly from: number;
+  /** When the last of these calls was answered: it was asked of the VM as it was between the two. */
+  readonly askedTo: number;
+  /** Undefined: no call was answered `ok`, and nobody saw it. */
+  operationId: string | undefined;
+  /** Where it was first seen to have ended. */
+  endedAt: number;
+  end: OperationRead | undefined;
+}
+
+export interface Requests {
+  readonly calls: readonly Call[];
+  readonly accepted: readonly Accepted[];
+  /** Every sight of an operation, in order. */
+  readonly sights: readonly Sight[];
+}
+
+export interface Sight {
+  readonly at: number;
+  readonly operation: OperationRead;
+  /** Absent: seen by the watcher. */
+  readonly call?: Call;
+}
+
+export const mutations: ReadonlySet<string> = new Set([
+  "CreateVm",
+  "StartVm",
+  "StopVm",
+  "RebootVm",
+  "PauseVm",
+  "ResumeVm",
+  "DeleteVm",
+]);
+
+export const isEnded = ({ state }: OperationRead): boolean =>
+  state === "succeeded" || state === "failed" || state === "cancelled";
+
+/** What an operation is called when its state directory is rolled back: the same request may become another one. */
+export function requestsOf(history: History): Requests {
+  const answers = new Map<number, { at: number; answer: RequestAnswer }>();
+  history.forEach((event, at) => {
+    if (event.event === "answer") answers.set(event.seq, { at, answer: event });
+  });
+  const calls: Call[] = [];
+  history.forEach((event, at) => {
+    if (event.event !== "request") return;
+    const answered = answers.get(event.seq);
+    calls.push({ at, answerAt: answered?.at ?? Infinity, request: event, answer: answered?.answer });
+  });
+  const sights: Sight[] = [];
+  const callBySeq = new Map(calls.map((call) => [call.request.seq, call]));
+  history.forEach((event, at) => {
+    if (event.event === "operation") sights.push({ at, operation: event.operation });
+    if (event.event !== "answer") return;
+    const call = callBySeq.get(event.seq);
+    for (const operation of event.operations ?? [])
+      sights.push({ at, operation, ...(call === undefined ? {} : { call }) });
+  });
+  return { calls, accepted: acceptedOf(calls, sights, history), sights };
+}
+
+function acceptedOf(calls: readonly Call[], sights: readonly Sight[], history: History): Accepted[] {
+  const rollbacks = history.flatMap(({ event, ...rest }, at) =>
+    event === "fault" && "fault" in rest && isForgetting(rest.fault) ? [at] : [],
+  );
+  const byKey = new Map<string, Accepted>();
+  for (const { at, answerAt, request, answer } of calls) {
+    if (!mutations.has(request.method) || request.requestId === undefined) continue;
+    if (answer?.outcome === "refused") continue;
+    const past = rollbacks.filter((rollback) => rollback < at).length;
+    const key = `${request.caller} ${request.requestId} ${past}`;
+    const before = byKey.get(key);
+    const operationId = answer?.operations?.[0]?.id ?? before?.operationId;
+    byKey.set(key, {
+      key,
+      request,
+      from: before?.from ?? at,
+      askedTo: answerAt === Infinity ? history.length : answerAt,
+      operationId,
+      endedAt: Infinity,
+      end: undefined,
+    });
+  }
+  const accepted = [...byKey.values()];
+  for (const { at, operation } of sights) {
+    const one =
+      accepted.find(({ operationId }) => operationId === operation.id) ??
+      accepted.findLast(
+        ({ operationId, request, from }) =>
+          operationId === undefined &&
+          from < at &&
+          request.requestId === operation.requestId &&
+          request.caller === operation.caller,
+      );
+    if (one === undefined) continue;
+    one.operationId ??= operation.id;
+    if (one.end !== undefined || !isEnded(operation)) continue;
+    one.end = operation;
+    one.endedAt = at;
+  }
+  return accepted;
+}
+
+/** Faults that make the agent forget, or remember what was otherwise since. */
+export const isForgetting = (fault: string): boolean =>
+  fault === "state_rolled_back" || fault === "state_lost";

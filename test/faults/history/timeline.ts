@@ -1,0 +1,122 @@
+import type { EffectBegin, EffectEnd, History } from "./history.ts";
+
+/** An effect with its end; positions are indexes in the history. */
+export interface Effect extends Omit<EffectBegin, "event"> {
+  readonly at: number;
+  /** Infinity: no end was recorded. */
+  readonly endAt: number;
+  readonly changed: boolean;
+  readonly outcome: EffectEnd["outcome"];
+}
+
+/** From a definition of a domain to its end: what one VM id was at one time. */
+export interface Life {
+  readonly vm: string;
+  readonly from: number;
+  /** Infinity: it lasts. */
+  to: number;
+  readonly instance: string | undefined;
+  readonly tenant: string | undefined;
+  readonly by: Effect;
+}
+
+/** From a start to its end. */
+export interface Run {
+  readonly vm: string;
+  readonly from: number;
+  to: number;
+  readonly by: Effect;
+}
+
+/** A state that a VM had from a position on, until that of the next one. */
+export interface StateSpan {
+  readonly from: number;
+  readonly state: "absent" | "stopped" | "running" | "paused";
+}
+
+export interface VmTimeline {
+  readonly effects: Effect[];
+  readonly lives: Life[];
+  readonly runs: Run[];
+  readonly states: StateSpan[];
+}
+
+const idInName = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
+
+/** The effects of a history by VM, and what each VM was by them. A volume's VM is the one whose id is in its name. */
+export function timelines(history: History): Map<string, VmTimeline> {
+  const ends = new Map<number, { at: number; end: EffectEnd }>();
+  history.forEach((event, at) => {
+    if (event.event === "effect_end") ends.set(event.effect, { at, end: event });
+  });
+  const all = new Map<string, VmTimeline>();
+  history.forEach((event, at) => {
+    if (event.event !== "effect") return;
+    const vm = event.vm ?? idInName.exec(event.volume ?? "")?.[0];
+    if (vm === undefined) return;
+    const found = ends.get(event.effect);
+    const effect: Effect = {
+      ...event,
+      vm,
+      at,
+      endAt: found?.at ?? Infinity,
+      changed: found?.end.changed ?? false,
+      outcome: found?.end.outcome ?? "lost",
+    };
+    const timeline = all.get(vm) ?? {
+      effects: [],
+      lives: [],
+      runs: [],
+      states: [{ from: 0, state: "absent" }],
+    };
+    all.set(vm, timeline);
+    timeline.effects.push(effect);
+    if (effect.changed) follow(timeline, vm, effect);
+  });
+  return all;
+}
+
+function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect): void {
+  const { at, call, instance, tenant } = effect;
+  const become = (state: StateSpan["state"]): void => void states.push({ from: at, state });
+  const life = lives.at(-1);
+  const run = runs.at(-1);
+  const isRunning = run !== undefined && run.to === Infinity;
+  const endRun = (): void => {
+    if (isRunning) run.to = at;
+  };
+  switch (call) {
+    case "define":
+      if (life !== undefined && life.to === Infinity) return;
+      lives.push({ vm, from: at, to: Infinity, instance, tenant, by: effect });
+      become("stopped");
+      return;
+    case "undefine":
+      if (life !== undefined) life.to = at;
+      if (!isRunning) become("absent");
+      return;
+    case "start":
+      endRun();
+      runs.push({ vm, from: at, to: Infinity, by: effect });
+      become("running");
+      return;
+    case "destroy":
+    case "guest_stopped":
+      endRun();
+      become(life === undefined || life.to < Infinity ? "absent" : "stopped");
+      return;
+    case "suspend":
+      become("paused");
+      return;
+    case "resume":
+      become("running");
+      return;
+    default:
+  }
+}
+
+export const lifeAt = ({ lives }: VmTimeline, at: number): Life | undefined =>
+  lives.findLast(({ from }) => from <= at);
+
+export const runAt = ({ runs }: VmTimeline, at: number): Run | undefined =>
+  runs.findLast(({ from, to }) => from <= at && at <= to);

@@ -1,0 +1,195 @@
+import type { Violation } from "./checker.ts";
+import type { History, WorldSeen } from "./history.ts";
+import { isForgetting, type Accepted, type Requests } from "./requests.ts";
+import { lifeAt, type StateSpan, type VmTimeline } from "./timeline.ts";
+
+/** What libvirt has, and what operations say they did of it. */
+export function worldRules(
+  history: History,
+  requests: Requests,
+  byVm: ReadonlyMap<string, VmTimeline>,
+): Violation[] {
+  return [
+    ...endsAreTrue(history, requests, byVm),
+    ...etagsHold(history, requests, byVm),
+    ...nothingIsLeft(history, requests, byVm),
+    ...quietReadsAreTrue(history, requests),
+  ];
+}
+
+const wantedStates: Readonly<Record<string, readonly StateSpan["state"][]>> = {
+  CreateVm: ["stopped", "running", "paused"],
+  StartVm: ["running", "paused"],
+  StopVm: ["stopped", "absent"],
+  PauseVm: ["paused"],
+  ResumeVm: ["running"],
+  DeleteVm: ["absent"],
+};
+
+/** An operation that succeeded came to what it is for while it lasted; a creation that failed left nothing. */
+function* endsAreTrue(
+  history: History,
+  { accepted }: Requests,
+  byVm: ReadonlyMap<string, VmTimeline>,
+): Generator<Violation> {
+  const isForgotten = history.some((event) => event.event === "fault" && isForgetting(event.fault));
+  for (const operation of accepted) {
+    const { request, from, endedAt, end, operationId } = operation;
+    const { method, vm = "" } = request;
+    const wanted = wantedStates[method];
+    const timeline = byVm.get(vm);
+    const name = `${method} ${operationId ?? ""} of ${request.caller}`;
+    if (end?.state === "succeeded" && wanted !== undefined) {
+      const spans = timeline?.states ?? [{ from: 0, state: "absent" }];
+      if (!spansBetween(spans, from, endedAt).some(({ state }) => wanted.includes(state)))
+        yield {
+          rule: "an end is true",
+          at: endedAt,
+          vm,
+          message: `${name} succeeded, and VM ${vm} was never ${wanted.join(" or ")} meanwhile`,
+        };
+    }
+    if ((end?.state === "failed" || end?.state === "cancelled") && method === "CreateVm" && !isForgotten) {
+      const life = timeline === undefined ? undefined : lifeAt(timeline, endedAt);
+      if (life !== undefined && life.by.by === "agent" && life.from > from && life.to > endedAt)
+        yield {
+          rule: "a failed creation leaves nothing",
+          at: endedAt,
+          vm,
+          message: `${name} is ${end.state}, and its domain ${vm} is there`,
+        };
+    }
+  }
+}
+
+function spansBetween(spans: readonly StateSpan[], from: number, to: number): StateSpan[] {
+  return spans.filter((span, index) => span.from <= to && (spans[index + 1]?.from ?? Infinity) >= from);
+}
+
+/** A delete with an etag has no effect once somebody else changed the VM, where the agent was started since. */
+function* etagsHold(
+  history: History,
+  { accepted, calls }: Requests,
+  byVm: ReadonlyMap<string, VmTimeline>,
+): Generator<Violation> {
+  const starts = history.flatMap((event, at) => (event.event === "agent_start" ? [at] : []));
+  for (const { request, from } of accepted) {
+    const { etag, vm = "" } = request;
+    if (etag === undefined) continue;
+    const readAt = calls.findLast(
+      ({ answerAt, answer }) =>
+        answerAt < from && answer?.vms?.some((read) => read.id === vm && read.etag === etag),
+    )?.at;
+    if (readAt === undefined) continue;
+    const effects = byVm.get(vm)?.effects ?? [];
+    const first = effects.find(
+      (effect) => effect.by === "agent" && effect.at > from && effect.changed && deleting.has(effect.call),
+    );
+    if (first === undefined || first.at > firstEnd(accepted, request)) continue;
+    const change = effects.find(
+      (effect) =>
+        effect.by === "foreign" &&
+        effect.changed &&
+        effect.at > readAt &&
+        starts.some((start) => start > effect.endAt && start < first.at),
+    );
+    if (change !== undefined && !isOthers(accepted, request, first.at))
+      yield {
+        rule: "an etag holds",
+        at: first.at,
+        vm,
+        message: `DeleteVm ${request.requestId ?? ""} with an etag takes effect on VM ${vm}, which ${change.call} by somebody else changed since that etag was read`,
+      };
+  }
+}
+
+const deleting: ReadonlySet<string> = new Set(["destroy", "volume_delete", "undefine"]);
+
+const firstEnd = (accepted: readonly Accepted[], request: Accepted["request"]): number =>
+  accepted.find((one) => one.request === request)?.endedAt ?? Infinity;
+
+/** Another operation under way on the VM may be what takes effect. */
+const isOthers = (accepted: readonly Accepted[], request: Accepted["request"], at: number): boolean =>
+  accepted.some(
+    (one) => one.request !== request && one.request.vm === request.vm && one.from < at && one.endedAt > at,
+  );
+
+const idInName = /socle-([0-9a-f-]{36})-/;
+
+/** When all is quiet: every operation has ended, and no volume is left of a VM that is gone. */
+function* nothingIsLeft(
+  history: History,
+  { accepted }: Requests,
+  byVm: ReadonlyMap<string, VmTimeline>,
+): Generator<Violation> {
+  const quiet = quietWorld(history);
+  if (quiet === undefined) return;
+  const { at, world } = quiet;
+  for (const { operationId, endedAt, request } of accepted)
+    if (operationId !== undefined && operationId !== "" && endedAt === Infinity)
+      yield {
+        rule: "every operation ends",
+        at,
+        ...(request.vm === undefined ? {} : { vm: request.vm }),
+        message: `${request.method} ${operationId} of ${request.caller} has no end when all is quiet`,
+      };
+  const isForgotten = history.some((event) => event.event === "fault" && isForgetting(event.fault));
+  if (isForgotten) return;
+  const there = new Set(world.domains.map(({ vm }) => vm));
+  for (const volume of world.volumes) {
+    const vm = idInName.exec(volume)?.[1];
+    if (vm === undefined || there.has(vm)) continue;
+    const isKept = accepted.some(({ request }) => request.vm === vm && request.keepDisks === true);
+    const isForeign = byVm
+      .get(vm)
+      ?.effects.some(({ by, call }) => by === "foreign" && (call === "undefine" || call === "volume_create"));
+    if (!isKept && isForeign !== true)
+      yield {
+        rule: "nothing is left of a VM that is gone",
+        at,
+        vm,
+        message: `volume ${volume} is there, and its VM ${vm} is not`,
+      };
+  }
+}
+
+/** What the last complete list says when all is quiet is what libvirt has. */
+function* quietReadsAreTrue(history: History, { calls }: Requests): Generator<Violation> {
+  const quiet = quietWorld(history);
+  if (quiet === undefined) return;
+  const { at, world } = quiet;
+  const last = calls.findLast(
+    ({ request, answer, answerAt }) =>
+      answerAt < at &&
+      request.method === "ListVms" &&
+      request.tenant === undefined &&
+      answer?.complete === true,
+  );
+  if (last?.answer === undefined) return;
+  const read = new Map(last.answer.vms?.map((vm) => [vm.id, vm.state]));
+  const rule = "reads are true when all is quiet";
+  for (const { vm, state } of world.domains) {
+    const seen = read.get(vm);
+    if (seen !== state)
+      yield {
+        rule,
+        at: last.answerAt,
+        vm,
+        message: `VM ${vm} is read as ${seen ?? "absent"}, and libvirt has it ${state}`,
+      };
+    read.delete(vm);
+  }
+  for (const [vm, state] of read)
+    yield {
+      rule,
+      at: last.answerAt,
+      vm,
+      message: `VM ${vm} is read as ${state}, and libvirt does not have it`,
+    };
+}
+
+function quietWorld(history: History): { at: number; world: WorldSeen } | undefined {
+  const at = history.findLastIndex((event) => event.event === "world" && event.quiet);
+  const world = history[at];
+  return world?.event === "world" ? { at, world } : undefined;
+}

@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { check, describe } from "../../faults/history/checker.ts";
+import { fromLines, toLines } from "../../faults/history/history.ts";
+import { HistoryBuilder, VM } from "./told-history.ts";
+
+const rulesOf = (history: HistoryBuilder): string[] => check(history.history).map(({ rule }) => rule);
+const build = (): HistoryBuilder => new HistoryBuilder();
+
+test("a history in which everything is as asked has no violation", () => {
+  const history = build()
+    .created()
+    .reads("running", 1)
+    .accepted("s", "StopVm")
+    .effect("shutdown")
+    .effect("destroy")
+    .ended("s", "StopVm")
+    .reads("stopped", 2)
+    .accepted("d", "DeleteVm")
+    .effect("volume_delete", { vm: undefined, volume: `images/socle-${VM}-disk.qcow2` } as never)
+    .effect("undefine")
+    .ended("d", "DeleteVm");
+  assert.deepEqual(check(history.history), []);
+});
+
+test("an effect without an accepted operation is a violation", () => {
+  assert.deepEqual(rulesOf(build().created().effect("destroy")), ["every effect has its operation"]);
+});
+
+test("an effect of a request that was refused is a violation, after a restart too", () => {
+  const history = build().created().refused("DeleteVm", "JOURNAL_FAILED", { requestId: "r-d" }).restart();
+  assert.deepEqual(rulesOf(history.effect("undefine")), ["every effect has its operation"]);
+});
+
+test("a refused request that becomes an operation is a violation", () => {
+  const history = build().created().refused("DeleteVm", "JOURNAL_FAILED", { requestId: "r-d" }).restart();
+  assert.deepEqual(rulesOf(history.ended("d", "DeleteVm", "failed")), ["a refused request stays refused"]);
+});
+
+test("an effect after its operation has ended is a violation", () => {
+  const history = build().created().accepted("s", "StopVm").effect("destroy").ended("s", "StopVm");
+  history.foreign("start");
+  assert.deepEqual(rulesOf(history), []);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect has its operation"]);
+});
+
+test("an effect of an operation on a later instance of the VM is a violation", () => {
+  const history = build().created().accepted("d", "DeleteVm").effect("destroy").effect("undefine");
+  history.accepted("c2", "CreateVm").effect("define").effect("start").ended("c2", "CreateVm");
+  assert.deepEqual(rulesOf(history), []);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect has its operation"]);
+});
+
+test("a stop that was interrupted does not end a guest that somebody else started since", () => {
+  const history = build().created().accepted("s", "StopVm").effect("shutdown").foreign("guest_stopped");
+  history.foreign("start").restart();
+  assert.deepEqual(rulesOf(history), []);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect has its operation"]);
+});
+
+test("effects of two operations that interleave are a violation", () => {
+  const history = build()
+    .created()
+    .accepted("s", "StopVm")
+    .accepted("p", "PauseVm")
+    .accepted("q", "ResumeVm");
+  history.effect("shutdown").effect("suspend");
+  assert.deepEqual(rulesOf(history), []);
+  assert.deepEqual(rulesOf(history.effect("shutdown")), ["one operation at a time, each once"]);
+});
+
+test("an operation that is carried out twice is a violation", () => {
+  const history = build().created().accepted("r", "RebootVm").effect("reset");
+  assert.deepEqual(rulesOf(history), []);
+  assert.deepEqual(rulesOf(history.restart().effect("reset")), ["one operation at a time, each once"]);
+});
+
+test("a creation that takes back what it did not make is a violation", () => {
+  const volume = `images/socle-${VM}-disk.qcow2`;
+  const history = build().accepted("c", "CreateVm").effect("volume_create", { volume });
+  assert.deepEqual(rulesOf(history.effect("volume_delete", { volume })), []);
+  assert.deepEqual(rulesOf(history.effect("undefine")), ["one operation at a time, each once"]);
+});
+
+test("another operation for a repeated request is a violation", () => {
+  const history = build().created();
+  const seq = history.request("CreateVm", { requestId: "r-c" });
+  history.ok(seq, [history.read("other", "CreateVm", "running", "r-c")]);
+  assert.deepEqual(rulesOf(history), ["a repeated request has one answer"]);
+});
+
+test("an end that changes is a violation", () => {
+  assert.deepEqual(rulesOf(build().created().ended("c", "CreateVm", "failed")), ["an end is for good"]);
+});
+
+test("an acknowledged operation that is not found is a violation, unless its state was lost", () => {
+  const lost = build().created().restart();
+  assert.deepEqual(rulesOf(lost.refused("GetOperation", "OPERATION_NOT_FOUND", { operation: "c" })), [
+    "what was acknowledged is kept",
+  ]);
+  const rolledBack = build().created();
+  rolledBack.recorder.add({ event: "fault", fault: "state_rolled_back" });
+  rolledBack.refused("GetOperation", "OPERATION_NOT_FOUND", { operation: "c" });
+  assert.deepEqual(rulesOf(rolledBack), []);
+});
+
+test("a read of an older state than one before is a violation, of another caller it is not", () => {
+  const history = build().created().reads("running", 4);
+  history.accepted("s", "StopVm").effect("destroy").ended("s", "StopVm");
+  history.reads("stopped", 5).reads("running", 5, {}, { caller: "other" });
+  assert.deepEqual(rulesOf(history), []);
+  assert.deepEqual(rulesOf(history.reads("running", 6)), ["reads go forward"]);
+});
+
+test("a tenant that reads or changes another's VM is a violation", () => {
+  const scoped = { caller: "t", tenant: "a" } as const;
+  assert.deepEqual(rulesOf(build().created().reads("running", 1, { tenant: "b" }, scoped)), [
+    "tenants are apart",
+  ]);
+  const history = build().accepted("c", "CreateVm").effect("define", { tenant: "b" }).ended("c", "CreateVm");
+  assert.deepEqual(rulesOf(history.accepted("s", "StartVm", scoped).effect("start")), ["tenants are apart"]);
+});
+
+test("a control epoch that no unscoped scheduler asked for by a change is a violation", () => {
+  const raised = (more: object, method: string): string[] => {
+    const history = build();
+    history.ok(history.request(method, { controlEpoch: 7, requestId: "r", ...more }));
+    history.recorder.add({ event: "control_epoch", epoch: 7 });
+    return rulesOf(history);
+  };
+  const rule = "the control epoch is raised by those who may";
+  assert.deepEqual(raised({}, "StartVm"), []);
+  assert.deepEqual(raised({}, "GetVm"), [rule]);
+  assert.deepEqual(raised({ tenant: "a" }, "StartVm"), [rule]);
+  assert.deepEqual(raised({ role: "operator" }, "StartVm"), [rule]);
+});
+
+test("an admission place that is given on before its answer has left is a violation", () => {
+  const history = build();
+  const seq = history.request("GetVm");
+  history.recorder.add({ event: "delivered", seq });
+  history.recorder.add({ event: "place_left", seq });
+  assert.deepEqual(rulesOf(history), []);
+  history.recorder.add({ event: "place_left", seq: history.request("GetVm") });
+  assert.deepEqual(rulesOf(history), ["a call has its place until its answer has left"]);
+});
+
+test("an operation that succeeded without what it is for is a violation", () => {
+  assert.deepEqual(rulesOf(build().created().accepted("s", "StopVm").ended("s", "StopVm")), [
+    "an end is true",
+  ]);
+});
+
+test("a creation that failed and left its domain is a violation", () => {
+  const history = build().accepted("c", "CreateVm").effect("define").ended("c", "CreateVm", "failed");
+  assert.deepEqual(rulesOf(history), ["a failed creation leaves nothing"]);
+});
+
+test("a delete with an etag that takes effect on a VM that somebody changed since is a violation", () => {
+  const history = build().created().reads("running", 3).accepted("d", "DeleteVm", { etag: "running 3" });
+  history.foreign("suspend").restart();
+  assert.deepEqual(rulesOf(history), []);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["an etag holds"]);
+});
+
+test("when all is quiet operations have ended, lists are true and nothing is left", () => {
+  const history = build().created().accepted("s", "StopVm");
+  history.ok(history.request("ListVms"), [], { vms: [], complete: true });
+  history.recorder.add({
+    event: "world",
+    quiet: true,
+    domains: [{ vm: VM, name: "v", state: "running", volumes: [] }],
+    volumes: ["images/socle-6f1c2f1e-0000-4000-8000-000000000009-disk.qcow2"],
+  });
+  assert.deepEqual(rulesOf(history).sort(), [
+    "every operation ends",
+    "nothing is left of a VM that is gone",
+    "reads are true when all is quiet",
+  ]);
+});
+
+test("a history survives being written, and its violation shows the event that breaks the rule", () => {
+  const history = fromLines(toLines(build().created().effect("destroy").history));
+  const [violation] = check(history);
+  assert.ok(violation !== undefined);
+  assert.match(describe(history, violation), /^every effect has its operation: .*\n[^]*->.*"call":"destroy"/);
+});
