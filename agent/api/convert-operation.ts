@@ -19,6 +19,7 @@ export function operationToProto(operation: Operation, errors: ErrorEncoder): Pr
     requestId: operation.requestId,
     kind: operation.kind,
     vmId: operation.vmId,
+    instance: operation.instance ?? "",
     caller: operation.caller,
     state: states.toProto(operation.state),
     done: isDone(operation),

@@ -52,6 +52,7 @@ function convert(vm: Vm): ProtoVm {
     createdAt: vm.createdAtMs === undefined ? null : toTimestamp(vm.createdAtMs),
     placementEpoch: vm.placementEpoch,
     etag: vm.etag,
+    instance: vm.instance ?? "",
   };
 }
 

@@ -5,6 +5,8 @@ export interface Operation {
   /** Upper snake: CREATE_VM, START_VM, ... */
   readonly kind: string;
   readonly vmId: string;
+  /** The instance of the VM that it was admitted for; absent in operations of version 0.1.0. */
+  readonly instance?: string;
   readonly caller: string;
   readonly behalf?: Behalf;
   readonly state: "running" | "succeeded" | "failed" | "cancelled" | "outcome_unknown";

@@ -35,6 +35,8 @@ export interface BeginRequest {
   /** Upper snake: CREATE_VM. */
   readonly kind: string;
   readonly vmId: string;
+  /** The instance of the VM that it is for. */
+  readonly instance?: string | undefined;
   /** Digest of the request's body without its id. */
   readonly fingerprint: string;
   /** JSON; kept until the operation is done. */
@@ -169,6 +171,7 @@ export class Operations {
       requestId: request.requestId,
       kind: request.kind,
       vmId: request.vmId,
+      ...(request.instance === undefined ? {} : { instance: request.instance }),
       caller: request.caller,
       ...(request.behalf === undefined ? {} : { behalf: request.behalf }),
       state: "running",

@@ -2,6 +2,7 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { unbound } from "../state/placement.ts";
 import { domainDocument, specDigest } from "./domain-document.ts";
 import { isActive } from "./domains.ts";
+import { instanceOf } from "./instance.ts";
 import { diskPart, keyedParts, secretUuid, type SealedKeys } from "./guest-keys.ts";
 import type { VmState } from "./vm.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
@@ -50,7 +51,7 @@ export const createWork =
     const { step } = run;
     let making: Making | undefined;
     try {
-      making = await begin(context, spec, run);
+      making = await begin(context, intent, run);
       // What is defined already was looked at by an earlier run, and may have run since.
       const named = making.isDefined
         ? new Map<string, ResolvedVolume>()
@@ -70,14 +71,21 @@ export const createWork =
   };
 
 /** What there is of it. No step, since it is not to be cancelled: what an earlier run made must be known to go. */
-async function begin({ domains }: WorkContext, spec: VmSpec, run: WorkRun): Promise<Making> {
+async function begin(
+  { domains }: WorkContext,
+  { spec, createdAtMs }: IntentOf<"CREATE_VM">,
+  run: WorkRun,
+): Promise<Making> {
   const { resumed, done } = run;
+  const made = { createdAt: new Date(createdAtMs).toISOString(), specDigest: specDigest(spec) };
+  const { instance = instanceOf(spec.id, made) } = run;
   const existing = await domains.document(spec.id).catch((thrown: unknown) => {
     // Whatever is wrong with libvirt, it says nothing of what an earlier run made.
     throw resumed ? outcomeUnknown(toSocleError(thrown)) : thrown;
   });
   // Only what an earlier run of this very operation defined is taken for its own.
-  const isOurs = resumed && existing?.metadata?.socle?.specDigest === specDigest(spec);
+  const socle = existing?.metadata?.socle;
+  const isOurs = resumed && socle !== undefined && instanceOf(spec.id, socle) === instance;
   if (existing !== undefined && !isOurs) {
     throw new SocleError(
       "already_exists",
@@ -137,6 +145,8 @@ async function define(
     placement,
     placementEpoch,
     createdAtMs,
+    ...(run.instance === undefined ? {} : { instance: run.instance }),
+    operationId: run.operationId,
     disks,
     ...bootOf(named, spec),
     ...(keys === undefined ? {} : { keys }),

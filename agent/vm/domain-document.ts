@@ -25,6 +25,9 @@ export interface ResolvedSpec {
   readonly placement: Placement;
   readonly placementEpoch: number;
   readonly createdAtMs: number;
+  readonly instance?: string;
+  /** The operation that makes it. */
+  readonly operationId?: string;
   /** How much its QEMU may take beyond what the guest and QEMU itself are known to need; undefined: no limit is set. */
   readonly memoryHeadroomBytes?: number;
 }
@@ -54,10 +57,14 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
         specDigest: specDigest(spec),
         placementEpoch: resolved.placementEpoch,
         createdAt: new Date(resolved.createdAtMs).toISOString(),
+        ...(resolved.instance === undefined ? {} : { instance: resolved.instance }),
         accelerator,
         placement: JSON.stringify(resolved.placement),
         ...(resolved.keys === undefined ? {} : { keys: resolved.keys }),
       },
+      ...(resolved.operationId === undefined
+        ? {}
+        : { stamp: { operation: resolved.operationId, phase: "begun" } }),
     },
     memoryBytes: spec.memoryBytes,
     ...(resolved.memoryHeadroomBytes === undefined

@@ -3,6 +3,7 @@ import type { Domain } from "../libvirt/index.ts";
 import { formatPciAddress, type DomainDocument, type VmMetadata } from "../libvirt/xml/index.ts";
 import type { Placement } from "../state/placement.ts";
 import { deviceName } from "./domain-document.ts";
+import { instanceOf } from "./instance.ts";
 import { sealerOf } from "./key-wrap.ts";
 import type { VmSpec } from "./spec.ts";
 import type { Vm, VmState } from "./vm.ts";
@@ -27,6 +28,7 @@ export function vmFromDomain(document: DomainDocument, facts: DomainFacts): Vm {
     state: facts.state,
     stateReason: facts.stateReason,
     ...ownFacts(document.metadata?.socle, document.uuid),
+    ...(document.metadata?.stamp === undefined ? {} : { newestOperation: document.metadata.stamp.operation }),
     ...(document.type === "kvm"
       ? { accelerator: "kvm" }
       : document.type === "qemu"
@@ -138,7 +140,10 @@ function storedPlacement(json: string): Placement | undefined {
 function ownFacts(
   socle: VmMetadata | undefined,
   uuid: string,
-): Pick<Vm, "managed" | "tenant" | "labels" | "createdAtMs" | "placementEpoch" | "spec" | "sealedBy"> {
+): Pick<
+  Vm,
+  "managed" | "tenant" | "labels" | "createdAtMs" | "placementEpoch" | "instance" | "spec" | "sealedBy"
+> {
   const spec = socle === undefined ? undefined : storedSpec(socle.spec, uuid);
   const createdAtMs = socle === undefined ? Number.NaN : Date.parse(socle.createdAt);
   const sealedBy = new Set(Object.values(socle?.keys ?? {}).map(sealerOf));
@@ -148,19 +153,38 @@ function ownFacts(
     labels: socle?.labels ?? {},
     ...(Number.isNaN(createdAtMs) ? {} : { createdAtMs }),
     placementEpoch: socle?.placementEpoch ?? 0,
-    ...(spec === undefined ? {} : { spec }),
+    ...(spec === undefined || socle === undefined ? {} : { instance: instanceOf(uuid, socle), spec }),
     ...(sealedBy.size === 0 ? {} : { sealedBy: [...sealedBy] }),
   };
 }
 
 const UNSEEN = "-unseen";
 
-/** The same VM with an etag over all that is not a reading. */
+/** Of an etag: how much covers what the VM is, and not the state it is in. */
+const LASTING_LENGTH = 11;
+
+/** The same VM with an etag over all that is not a reading. Its first part stays the same over starts and stops. */
 export function withEtag(vm: Omit<Vm, "etag">): Vm {
-  const stable = { ...vm, presence: undefined, observedAtMs: undefined, stats: undefined, etag: undefined };
-  const etag = createHash("sha256").update(JSON.stringify(stable)).digest("base64url").slice(0, 22);
+  const { id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes } = vm;
+  const lasting = [id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes];
+  const all = {
+    ...vm,
+    presence: undefined,
+    observedAtMs: undefined,
+    stats: undefined,
+    etag: undefined,
+    newestOperation: undefined,
+  };
+  const etag = digest(lasting).slice(0, LASTING_LENGTH) + digest(all).slice(0, LASTING_LENGTH);
   return { ...vm, etag: vm.presence === "present" ? etag : `${etag}${UNSEEN}` };
 }
+
+const digest = (value: unknown): string =>
+  createHash("sha256").update(JSON.stringify(value)).digest("base64url");
+
+/** Whether two etags are of the same VM with the same specification, in whatever state. */
+export const isSameBesideState = (a: string, b: string): boolean =>
+  a.slice(0, LASTING_LENGTH) === b.slice(0, LASTING_LENGTH);
 
 /** The same VM, as last seen. Its etag is not made anew: when libvirt goes it is all VMs at once. */
 export function unseen(vm: Vm): Vm {

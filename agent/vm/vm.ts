@@ -33,6 +33,10 @@ export interface Vm {
   readonly labels: Readonly<Record<string, string>>;
   readonly createdAtMs?: number;
   readonly placementEpoch: number;
+  /** Of managed VMs: which of all VMs that had or will have this id. */
+  readonly instance?: string;
+  /** The newest operation that had an effect on it, where one is on record. The etag does not cover it. */
+  readonly newestOperation?: string;
   /** Of managed VMs. */
   readonly spec?: VmSpec;
   /** Ids of the volume keys that its passphrases are sealed by, where it has any. */

@@ -4,7 +4,7 @@ import { KeyedLock } from "../kernel/keyed-lock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { LibvirtStream } from "../libvirt/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
-import type { Operations, Step } from "../state/operations.ts";
+import type { BeginRequest, Operations, Step } from "../state/operations.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
 import { createWork, resolve } from "./create-work.ts";
@@ -153,7 +153,8 @@ export class Vms {
         placementEpoch,
         createdAtMs: clock.now(),
       };
-      return await this.#begin({ ...whoAsks(request, caller), fingerprint, vmId: spec.id, intent }, taken);
+      const of = { vmId: spec.id, instance: randomUUID() };
+      return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, taken);
     } catch (thrown) {
       taken.ended("not made");
       throw thrown;
@@ -262,11 +263,15 @@ export class Vms {
     if (held !== undefined) return await held;
     const vm = this.#managed(request.vm);
     const intent = decide(vm);
-    return await this.#begin({ ...whoAsks(request, caller), fingerprint, vmId: vm.id, intent }, nothingTaken);
+    const of = { vmId: vm.id, instance: vm.instance };
+    return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, nothingTaken);
   }
 
   async #begin(
-    request: ReturnType<typeof whoAsks> & { fingerprint: string; vmId: string; intent: Intent },
+    request: ReturnType<typeof whoAsks> &
+      Pick<BeginRequest, "fingerprint" | "vmId" | "instance"> & {
+        intent: Intent;
+      },
     taken: Taken,
   ): Promise<Operation> {
     const { kind } = request.intent;
@@ -291,7 +296,15 @@ export class Vms {
           vmId,
           () =>
             this.#inPlace(operation, intent, step, untilCancelled, () =>
-              this.#do(intent, { operationId: operation.id, vmId, step, signal, resumed, done }),
+              this.#do(intent, {
+                operationId: operation.id,
+                vmId,
+                instance: operation.instance,
+                step,
+                signal,
+                resumed,
+                done,
+              }),
             ),
           untilCancelled,
         );

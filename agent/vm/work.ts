@@ -94,6 +94,8 @@ export interface Erasure {
 export interface WorkRun {
   readonly operationId: string;
   readonly vmId: string;
+  /** Of the VM that it was admitted for; undefined in operations of version 0.1.0. */
+  readonly instance: string | undefined;
   readonly step: Step;
   /** Aborts when the operation is cancelled. */
   readonly signal: AbortSignal;

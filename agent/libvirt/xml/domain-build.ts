@@ -3,7 +3,7 @@ import { formatCpuSet } from "./cpuset.ts";
 import { deviceRules } from "./domain-device-rules.ts";
 import { deviceNodes, diskNode, hostDeviceNode, interfaceNode } from "./domain-devices-build.ts";
 import type { Disk, HostDevice, Interface } from "./domain-devices.ts";
-import { vmMetadataNode } from "./domain-metadata.ts";
+import { stampNode, vmMetadataNode } from "./domain-metadata.ts";
 import { domainRules } from "./domain-rules.ts";
 import type {
   CpuTune,
@@ -24,7 +24,7 @@ import { flagNode, node, nodeIfAny, on, textNode, write, yes, type XmlNode } fro
  */
 export function buildDomain(domain: DomainDocument): string {
   refuseReadOnly(domain);
-  const socle = domain.metadata?.socle;
+  const { socle, stamp } = domain.metadata ?? {};
   return write(
     domainRules,
     node("domain", { type: domain.type }, [
@@ -32,7 +32,7 @@ export function buildDomain(domain: DomainDocument): string {
       textNode("uuid", domain.uuid),
       textNode("title", domain.title),
       textNode("description", domain.description),
-      socle && node("metadata", {}, [vmMetadataNode(socle)]),
+      socle && node("metadata", {}, [vmMetadataNode(socle), stamp && stampNode(stamp)]),
       domain.maxMemory &&
         node("maxMemory", { slots: domain.maxMemory.slots, unit: "KiB" }, kibibytes(domain.maxMemory.bytes)),
       node("memory", { unit: "KiB" }, kibibytes(domain.memoryBytes)),

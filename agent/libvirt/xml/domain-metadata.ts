@@ -1,26 +1,32 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { parseDocument } from "./document.ts";
-import type { DomainMetadata, VmMetadata } from "./domain.ts";
+import { stampPhases, type DomainMetadata, type OperationStamp, type VmMetadata } from "./domain.ts";
 import type { XmlElement } from "./element.ts";
 import { unexpected } from "./unexpected.ts";
 import { oneOf, present } from "./present.ts";
 import { node, textNode, write, type XmlNode } from "./writer.ts";
-import { vmMetadataRules } from "./domain-rules.ts";
+import { operationStampRules, vmMetadataRules } from "./domain-rules.ts";
 
 /** The namespace of Socle's element in a domain's `<metadata>`, and the key (prefix) it is registered under. */
 export const vmMetadataNamespace = "urn:socle:vm:1";
 export const vmMetadataKey = "socle";
+/** The stamp is an element of its own: it is written without reading the rest, and the rest without it. */
+export const stampNamespace = "urn:socle:operation:1";
+export const stampKey = "socle-op";
 
 export function readMetadata(element: XmlElement | undefined): DomainMetadata | undefined {
   if (element === undefined || element.children.length === 0) return undefined;
   const ours = element.children.filter((child) => child.namespace === vmMetadataNamespace);
-  const foreign = ours.length < element.children.length ? true : undefined;
+  const stamps = element.children.filter((child) => child.namespace === stampNamespace);
+  const foreign = ours.length + stamps.length < element.children.length ? true : undefined;
   const [vm] = ours;
-  if (vm === undefined) return present<DomainMetadata>({ socle: undefined, problem: undefined, foreign });
+  const [stamp] = stamps;
+  const others = { problem: undefined, stamp: stamp && readStamp(stamp), foreign };
+  if (vm === undefined) return present<DomainMetadata>({ socle: undefined, ...others });
   try {
-    return present<DomainMetadata>({ socle: readVm(vm), problem: undefined, foreign });
+    return present<DomainMetadata>({ socle: readVm(vm), ...others });
   } catch (thrown) {
-    return present<DomainMetadata>({ socle: undefined, problem: toSocleError(thrown).message, foreign });
+    return present<DomainMetadata>({ socle: undefined, ...others, problem: toSocleError(thrown).message });
   }
 }
 
@@ -46,11 +52,33 @@ function readVm(vm: XmlElement): VmMetadata {
     specDigest: text("specDigest"),
     placementEpoch,
     createdAt: text("createdAt"),
+    instance: part("instance")?.text,
     accelerator: oneOf(part("accelerator")?.text, ["kvm", "tcg"]),
     placement: part("placement")?.text,
     keys: keys && Object.fromEntries(keys),
   });
 }
+
+/** Undefined where it is none: then no operation is known to have had an effect. */
+function readStamp(element: XmlElement): OperationStamp | undefined {
+  const operation = element.attr("operation");
+  const phase = oneOf(element.attr("phase"), stampPhases);
+  return operation === undefined || phase === undefined ? undefined : { operation, phase };
+}
+
+/** What `virDomainGetMetadata` of the stamp's namespace answered. */
+export function parseStamp(xml: string): OperationStamp | undefined {
+  return readStamp(parseDocument(xml, "stamp"));
+}
+
+/** For `virDomainSetMetadata` with the stamp's key and namespace. */
+export function buildStamp({ operation, phase }: OperationStamp): string {
+  return write(operationStampRules, node("stamp", { operation, phase }));
+}
+
+/** The stamp with its namespace, as it stands in a domain. */
+export const stampNode = ({ operation, phase }: OperationStamp): XmlNode =>
+  node(`${stampKey}:stamp`, { [`xmlns:${stampKey}`]: stampNamespace, operation, phase });
 
 /** What `virDomainGetMetadata` of Socle's namespace answered (libvirt has taken the namespace out of it). */
 export function parseVmMetadata(xml: string): VmMetadata {
@@ -83,6 +111,7 @@ function vmNode(metadata: VmMetadata, prefix: string): XmlNode {
     textNode(`${prefix}specDigest`, metadata.specDigest),
     textNode(`${prefix}placementEpoch`, metadata.placementEpoch),
     textNode(`${prefix}createdAt`, metadata.createdAt),
+    textNode(`${prefix}instance`, metadata.instance),
     textNode(`${prefix}accelerator`, metadata.accelerator),
     textNode(`${prefix}placement`, metadata.placement),
     metadata.keys &&

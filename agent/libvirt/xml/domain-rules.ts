@@ -1,3 +1,4 @@
+import { stampPhases } from "./domain.ts";
 import type { DocumentRules, ElementRule } from "./writer.ts";
 import { onOff, yesNo } from "./writer.ts";
 import { deviceRules } from "./domain-device-rules.ts";
@@ -26,12 +27,23 @@ function vmMetadata(prefix: string): ElementRule {
       specDigest: { text: "text" },
       placementEpoch: integer,
       createdAt: { text: "text" },
+      instance: { text: "uuid" },
       accelerator: { text: ["kvm", "tcg"] },
       placement: { text: "record" },
       keys: { children: named({ key: { attributes: { of: "text" }, text: "text" } }) },
     }),
   };
 }
+
+const operationStamp: ElementRule = {
+  attributes: { "xmlns:socle-op": ["urn:socle:operation:1"], operation: "uuid", phase: stampPhases },
+};
+
+/** The newest operation, by itself. */
+export const operationStampRules: DocumentRules = {
+  root: "stamp",
+  rule: { attributes: { operation: "uuid", phase: stampPhases } },
+};
 
 /** Socle's element by itself, as `virDomainSetMetadata` wants it. */
 export const vmMetadataRules: DocumentRules = { root: "vm", rule: vmMetadata("") };
@@ -45,7 +57,7 @@ export const domainRules: DocumentRules = {
       uuid: { text: "uuid" },
       title: { text: "text" },
       description: { text: "prose" },
-      metadata: { children: { "socle:vm": vmMetadata("socle:") } },
+      metadata: { children: { "socle:vm": vmMetadata("socle:"), "socle-op:stamp": operationStamp } },
       maxMemory: { attributes: { slots: "integer", unit: ["KiB"] }, text: "integer" },
       memory: kibibytes,
       currentMemory: kibibytes,

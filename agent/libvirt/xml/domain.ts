@@ -1,5 +1,14 @@
 import type { DomainDevices } from "./domain-devices.ts";
 
+/** How far an operation's effect on a domain got. `run`: it is marked on the live definition, and so on this run of the guest. */
+export const stampPhases = ["run", "begun", "complete"] as const;
+
+/** The newest operation that had an effect on a domain. */
+export interface OperationStamp {
+  readonly operation: string;
+  readonly phase: (typeof stampPhases)[number];
+}
+
 /** Socle's own facts about a VM, kept in the domain's `<metadata>`. */
 export interface VmMetadata {
   readonly tenant: string;
@@ -10,6 +19,8 @@ export interface VmMetadata {
   readonly placementEpoch: number;
   /** RFC 3339. */
   readonly createdAt: string;
+  /** UUID made at creation: a later VM with the same id has another. Absent in VMs made by version 0.1.0. */
+  readonly instance?: string;
   readonly accelerator?: "kvm" | "tcg";
   /** Where on the host it was put, as JSON; opaque to libvirt/. */
   readonly placement?: string;
@@ -20,6 +31,8 @@ export interface VmMetadata {
 export interface DomainMetadata {
   /** Present on the VMs that Socle made. */
   readonly socle?: VmMetadata;
+  /** Absent in VMs that no operation changed since version 0.1.0. */
+  readonly stamp?: OperationStamp;
   /** Why Socle's element is there but cannot be read; such a domain is not Socle's to touch. */
   readonly problem?: string;
   /** Others' metadata is there too (read only: never written). */

@@ -1,6 +1,15 @@
 export { parseDomain } from "./domain-parse.ts";
 export { buildDisk, buildDomain, buildHostDevice, buildInterface } from "./domain-build.ts";
-export { buildVmMetadata, parseVmMetadata, vmMetadataKey, vmMetadataNamespace } from "./domain-metadata.ts";
+export {
+  buildStamp,
+  buildVmMetadata,
+  parseStamp,
+  parseVmMetadata,
+  stampKey,
+  stampNamespace,
+  vmMetadataKey,
+  vmMetadataNamespace,
+} from "./domain-metadata.ts";
 export { formatCpuSet, parseCpuSet } from "./cpuset.ts";
 export { formatPciAddress, parsePciName, type PciAddress } from "./pci-address.ts";
 export { noDevices } from "./domain-devices.ts";

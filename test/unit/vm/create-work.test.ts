@@ -132,7 +132,15 @@ async function create(
   const signal = cancel ? AbortSignal.abort(cancelled) : new AbortController().signal;
   const begun: string[] = [];
   const step = steps(signal, begun);
-  const run = { operationId: "op", vmId: ID, step, signal, resumed, done: new Set(done) };
+  const run = {
+    operationId: "0193a0c0-0000-7000-8000-000000000001",
+    vmId: ID,
+    instance: undefined,
+    step,
+    signal,
+    resumed,
+    done: new Set(done),
+  };
   try {
     return { result: await createWork(() => [])(context, asked, run), called, begun };
   } catch (thrown) {

@@ -87,7 +87,15 @@ async function start(
     architecture: "x86_64",
   };
   const { signal } = new AbortController();
-  const run = { operationId: "op", vmId: ID, step, signal, resumed: false, done: new Set<string>() };
+  const run = {
+    operationId: "0193a0c0-0000-7000-8000-000000000001",
+    vmId: ID,
+    instance: undefined,
+    step,
+    signal,
+    resumed: false,
+    done: new Set<string>(),
+  };
   const outcome = await startWork(context, { kind: "START_VM", placementEpoch: 0 }, run).catch(
     (thrown: unknown) => thrown,
   );

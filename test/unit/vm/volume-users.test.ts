@@ -110,7 +110,15 @@ test("what came to use a disk while its deletion waited is seen before the plug 
     volumes: { dependents: () => Promise.resolve(nothing) },
   } as unknown as WorkContext;
   const signal = new AbortController().signal;
-  const run = { operationId: "op", vmId: A, step, signal, resumed: false, done: new Set<string>() };
+  const run = {
+    operationId: "0193a0c0-0000-7000-8000-000000000001",
+    vmId: A,
+    instance: undefined,
+    step,
+    signal,
+    resumed: false,
+    done: new Set<string>(),
+  };
   await assert.rejects(deleteWork(() => [])(context, intent, run), { reason: "VOLUME_IN_USE" });
   assert.deepEqual(steps, ["look for users"]);
 });

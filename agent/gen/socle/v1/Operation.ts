@@ -62,6 +62,7 @@ export interface Operation {
   'person'?: (string);
   'ticket'?: (string);
   'breakGlass'?: (string);
+  'instance'?: (string);
 }
 
 export interface Operation__Output {
@@ -82,4 +83,5 @@ export interface Operation__Output {
   'person': (string);
   'ticket': (string);
   'breakGlass': (string);
+  'instance': (string);
 }

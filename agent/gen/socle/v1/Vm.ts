@@ -25,6 +25,7 @@ export interface Vm {
   'createdAt'?: (_google_protobuf_Timestamp | null);
   'placementEpoch'?: (number | string | Long);
   'etag'?: (string);
+  'instance'?: (string);
 }
 
 export interface Vm__Output {
@@ -44,4 +45,5 @@ export interface Vm__Output {
   'createdAt': (_google_protobuf_Timestamp__Output | null);
   'placementEpoch': (number);
   'etag': (string);
+  'instance': (string);
 }
