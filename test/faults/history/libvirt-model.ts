@@ -1,0 +1,504 @@
+import { readFileSync } from "node:fs";
+import type { Clock } from "../../../agent/kernel/clock.ts";
+import type { PendingCall } from "../../../agent/libvirt/call.ts";
+import { libvirtError, unanswered, unreachable } from "../../../agent/libvirt/errors.ts";
+import {
+  connectGetAllDomainStats,
+  DomainState,
+  DomainStateReason,
+  domainSetMetadata,
+  domainSetVcpusFlags,
+  domainSetMemoryFlags,
+  storageVolDownload,
+  type LibvirtEvent,
+  type Procedure,
+  type StorageVol,
+} from "../../../agent/libvirt/index.ts";
+import { XdrReader, XdrWriter } from "../../../agent/libvirt/xdr.ts";
+import type { EffectBegin, EffectEnd, WorldDomain } from "./history.ts";
+import { ModelLibvirt, type Daemon, type ModelLibvirtOptions } from "./model/client.ts";
+import { domainCalls, ended, isActive, sourcesOf } from "./model/domains.ts";
+import { readXml, socleText, textAt, type Element } from "./model/element.ts";
+import { forgetEphemeralSecrets, objectCalls } from "./model/objects.ts";
+import { statisticsCalls } from "./model/statistics.ts";
+import { downloadOf, storageCalls } from "./model/storage.ts";
+import { ModelStream } from "./model/stream.ts";
+import {
+  Refusal,
+  World,
+  type Entry,
+  type HostFacts,
+  type ModelDomain,
+  type ModelPool,
+} from "./model/world.ts";
+
+export { ModelLibvirt } from "./model/client.ts";
+export type { ModelDomain, ModelPool, ModelVolume } from "./model/world.ts";
+
+/** A call that reached the daemon, as the plan sees it. */
+export interface ModelCall {
+  /** libvirt's, e.g. `DOMAIN_CREATE_WITH_FLAGS`. */
+  readonly procedure: string;
+  /** False: it only reads. */
+  readonly changes: boolean;
+  readonly by: "agent" | "foreign";
+  readonly agentRun?: number;
+  readonly vm?: string;
+  readonly volume?: string;
+  readonly args: unknown;
+}
+
+/** What becomes of one call. An empty plan: it is carried out and answered at once. */
+export interface CallPlan {
+  /** In the daemon's queue. Ordinary calls leave it in the order in which they came; those that only look do not queue. */
+  readonly queueMs?: number;
+  /** From where the daemon has taken it up to its effect. */
+  readonly workMs?: number;
+  /** libvirt refuses it, without an effect. `code`: virErrorNumber; 38 with the errno of a system error. */
+  readonly refuse?: { readonly code: number; readonly message: string; readonly errno?: number };
+  /** The request never reaches the daemon, or its answer never reaches the caller. */
+  readonly lose?: "request" | "answer";
+  /** With `lose`: the connection stays, and the caller waits for its own deadline. */
+  readonly silently?: boolean;
+  /** The daemon dies before the call's effect, or between its effect and its answer. `startDaemon` brings it back. */
+  readonly crash?: "before" | "after";
+}
+
+export type EffectFacts = Omit<EffectBegin, "event" | "effect">;
+export type EffectOutcome = Omit<EffectEnd, "event" | "effect">;
+
+export interface ModelHostOptions {
+  readonly clock: Clock;
+  readonly facts?: Partial<HostFacts>;
+  /** Asked for each call of an agent. */
+  readonly plan?: (call: ModelCall) => CallPlan;
+  /** Called before an effect begins; what it returns is called when the effect is done. */
+  readonly onEffect?: (facts: EffectFacts) => (outcome: EffectOutcome) => void;
+  /** How long an event is on its way; events of one connection never overtake each other. */
+  readonly eventDelayMs?: () => number;
+}
+
+const entries = new Map<string, Entry>(
+  [...domainCalls, ...statisticsCalls, ...storageCalls, ...objectCalls].map((entry) => [
+    entry.procedure.name,
+    entry,
+  ]),
+);
+
+/** Every call that the model answers, by libvirt's name. */
+export const modelledProcedures: readonly string[] = [...entries.keys()];
+
+/** Calls that have workers of their own: `@priority: high` in remote_protocol.x. */
+const isPriority = ({ procedure }: Entry): boolean =>
+  procedure.idempotent && !passesQueue.has(procedure.name);
+const passesQueue: ReadonlySet<string> = new Set(["DOMAIN_GET_METADATA"]);
+
+const fixture = (name: string): string =>
+  readFileSync(new URL(`../../fixtures/xml/${name}`, import.meta.url), "utf8");
+
+/**
+ * A host with libvirt, as a model: what survives the agent. Deterministic; it knows no time but the clock's. What it
+ * answers is compared with a real libvirtd in test/integration/libvirt-model.test.ts.
+ */
+export class ModelHost implements Daemon {
+  readonly clock: Clock;
+  readonly world: World;
+  readonly #options: ModelHostOptions;
+  readonly #clients = new Set<ModelLibvirt>();
+  readonly #locks = new Map<string, Promise<void>>();
+  /** Counts the daemons: calls of one before are gone. */
+  #daemon = 1;
+  #isUp = true;
+  #wake: (() => void)[] = [];
+  #takenUp: Promise<void> = Promise.resolve();
+  #eventsSent: Promise<void> = Promise.resolve();
+
+  constructor(options: ModelHostOptions) {
+    this.#options = options;
+    this.clock = options.clock;
+    const facts: HostFacts = {
+      libVersion: 11_003_000,
+      hypervisorVersion: 10_000_000,
+      capabilities: options.facts?.capabilities ?? fixture("capabilities.xml"),
+      domainCapabilities: options.facts?.domainCapabilities ?? fixture("domain-capabilities.xml"),
+      memoryBytes: 64 * 2 ** 30,
+      ...options.facts,
+    };
+    this.world = new World(facts, (event) => this.#send(event));
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  get versions(): { libVersion: number; hypervisorVersion: number } {
+    const { libVersion, hypervisorVersion } = this.world.facts;
+    return { libVersion, hypervisorVersion };
+  }
+
+  /** A client like `Libvirt`, to be run as a service or by `connect()`. */
+  connect(options: ModelLibvirtOptions = { by: "agent" }): ModelLibvirt {
+    return new ModelLibvirt(this, options);
+  }
+
+  addPool(pool: Pick<ModelPool, "name"> & Partial<ModelPool>): ModelPool {
+    const { name } = pool;
+    const added: ModelPool = {
+      uuid: `00000000-0000-4000-8000-${String(this.world.number()).padStart(12, "0")}`,
+      type: "logical",
+      path: `/var/lib/model/${name}`,
+      active: true,
+      autostart: true,
+      capacityBytes: 2 ** 40,
+      volumes: new Map(),
+      ...pool,
+    };
+    this.world.pools.set(name, added);
+    return added;
+  }
+
+  addNetwork(name: string, active = true): void {
+    const uuid = `00000000-0000-4000-8000-${String(this.world.number()).padStart(12, "0")}`;
+    this.world.networks.set(name, { name, uuid, bridge: `virbr-${name}`, active });
+  }
+
+  /** Every connection breaks; the daemon goes on with what it has. */
+  disconnect(): void {
+    for (const client of [...this.#clients]) client.drop();
+  }
+
+  /** The daemon dies: what it has not carried out is gone, and so are secrets in memory. Guests run on. */
+  crashDaemon(): void {
+    if (!this.#isUp) return;
+    this.#isUp = false;
+    this.#daemon += 1;
+    this.#takenUp = Promise.resolve();
+    this.#locks.clear();
+    this.disconnect();
+    forgetEphemeralSecrets(this.world);
+  }
+
+  /** What the daemon before had not wholly started is ended by the new one; why a guest is off, it does not know. */
+  startDaemon(): void {
+    if (this.#isUp) return;
+    for (const domain of this.world.domains.values()) {
+      if (domain.isStarting) ended(this.world, domain, "FAILED");
+      if (!isActive(domain)) domain.reason = DomainStateReason.SHUTOFF.UNKNOWN;
+    }
+    this.#isUp = true;
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  async untilUp(signal: AbortSignal): Promise<void> {
+    while (!this.#isUp && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake.push(resolve);
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+  }
+
+  attach(client: ModelLibvirt): void {
+    this.#clients.add(client);
+  }
+
+  detach(client: ModelLibvirt): void {
+    this.#clients.delete(client);
+  }
+
+  /** As virsh beside the agent: at once, without a plan. Throws libvirt's refusals. */
+  foreign<A, R>(procedure: Procedure<A, R>, args: A): R {
+    const entry = entryOf(procedure);
+    const end = this.#record(entry, args, { by: "foreign" });
+    try {
+      entry.begin?.(this.world, args);
+      const result = entry.answer(this.world, args);
+      end?.({ outcome: "ok", changed: true });
+      return result as R;
+    } catch (thrown) {
+      const error = errorOf(thrown, procedure.name);
+      end?.({ outcome: "error", changed: false, error: error.reason });
+      throw error;
+    }
+  }
+
+  /** The guest ends by itself: it was asked to, or its work is done. False where it does not run. */
+  guestShutsDown(uuid: string): boolean {
+    const domain = this.world.domains.get(uuid);
+    if (domain?.state !== DomainState.RUNNING) return false;
+    this.world.tell(domain, { kind: "lifecycle", event: "shutdown", detail: "guest" });
+    ended(this.world, domain, "SHUTDOWN");
+    return true;
+  }
+
+  /** QEMU dies. */
+  guestCrashes(uuid: string): boolean {
+    const domain = this.world.domains.get(uuid);
+    if (domain === undefined || !isActive(domain)) return false;
+    ended(this.world, domain, "CRASHED");
+    return true;
+  }
+
+  setVcpus(uuid: string, nvcpus: number, flags = 0): void {
+    this.foreign(domainSetVcpusFlags, { dom: { name: "", uuid, id: -1 }, nvcpus, flags });
+  }
+
+  setMemory(uuid: string, bytes: number, flags = 0): void {
+    this.foreign(domainSetMemoryFlags, { dom: { name: "", uuid, id: -1 }, memory: bytes / 1024, flags });
+  }
+
+  setMetadata(uuid: string, metadata: string | null, flags = 0, uri = "urn:socle:vm:1", key = "socle"): void {
+    this.foreign(domainSetMetadata, { dom: { name: "", uuid, id: -1 }, type: 2, metadata, key, uri, flags });
+  }
+
+  /** What there is, for the `world` event of a history. */
+  get domains(): readonly WorldDomain[] {
+    return [...this.world.domains.values()].map((domain) => this.#worldDomain(domain));
+  }
+
+  /** `pool/name`, sorted. */
+  get volumes(): readonly string[] {
+    return [...this.world.pools.values()]
+      .flatMap((pool) => [...pool.volumes.keys()].map((name) => `${pool.name}/${name}`))
+      .sort();
+  }
+
+  #worldDomain(domain: ModelDomain): WorldDomain {
+    const config = domain.persistent ?? domain.live;
+    const instance = socleText(config, "instance");
+    const operation = socleText(config, "operation");
+    const tenant = socleText(config, "tenant");
+    const state = Object.entries(DomainState).find(([, number]) => number === domain.state)?.[0] ?? "";
+    const volumes = sourcesOf(config).flatMap((path) => this.#volumeAt(path) ?? []);
+    return {
+      vm: domain.uuid,
+      name: domain.name,
+      state: state.toLowerCase(),
+      ...(instance === undefined ? {} : { instance }),
+      ...(operation === undefined ? {} : { operation }),
+      ...(tenant === undefined ? {} : { tenant }),
+      volumes,
+    };
+  }
+
+  #volumeAt(path: string): string | undefined {
+    for (const pool of this.world.pools.values())
+      if (path.startsWith(`${pool.path}/`)) return `${pool.name}/${path.slice(pool.path.length + 1)}`;
+    return undefined;
+  }
+
+  async serve(client: ModelLibvirt, call: PendingCall, args: unknown): Promise<void> {
+    const { procedure } = call;
+    const entry = entryOf(procedure);
+    await this.#carryOut(client, entry, args, {
+      answered: (result) => client.settled(call, () => call.succeed(asDecoded(procedure, result))),
+      refused: (thrown) => client.settled(call, () => call.fail(errorOf(thrown, procedure.name))),
+    });
+  }
+
+  async open(
+    client: ModelLibvirt,
+    procedure: Procedure<unknown, unknown>,
+    args: unknown,
+  ): Promise<ModelStream> {
+    const entry = entryOf(procedure);
+    const { vol } = args as { vol: StorageVol };
+    const run = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const unlessDead = (settle: () => void): void => {
+          if (!client.isDead) settle();
+        };
+        const why = unreachable("DISCONNECTED", "libvirt closed the connection");
+        void this.#carryOut(client, entry, args, {
+          answered: () => unlessDead(resolve),
+          refused: (thrown) => unlessDead(() => reject(errorOf(thrown, procedure.name))),
+          lost: () => unlessDead(() => reject(unanswered(procedure, true, why))),
+        });
+      });
+    if (procedure.name === storageVolDownload.name) {
+      await run();
+      return new ModelStream(downloadOf(this.world, vol));
+    }
+    try {
+      downloadOf(this.world, vol);
+    } catch (thrown) {
+      throw errorOf(thrown, procedure.name);
+    }
+    return new ModelStream(Buffer.alloc(0), run);
+  }
+
+  async #carryOut(client: ModelLibvirt, entry: Entry, args: unknown, to: Recipient): Promise<void> {
+    const daemon = this.#daemon;
+    const isGone = (): boolean => this.#daemon !== daemon;
+    const plan = this.#planOf(client, entry, args);
+    if (plan.lose === "request") {
+      if (plan.silently !== true) client.drop();
+      to.lost?.();
+      return;
+    }
+    await this.#takeUp(entry, plan);
+    const key = this.#lockKey(entry, args);
+    const release = key === undefined ? undefined : await this.#lock(key);
+    try {
+      if (isGone()) return to.lost?.();
+      if (plan.crash === "before") {
+        this.crashDaemon();
+        return to.lost?.();
+      }
+      const end = this.#record(entry, args, client.options);
+      const result = await this.#perform(entry, args, plan, isGone);
+      const isLost = isGone() || plan.lose === "answer" || plan.crash === "after" || client.isDead;
+      const changed = "value" in result;
+      end?.({
+        outcome: isLost ? "lost" : changed ? "ok" : "error",
+        changed,
+        ...("thrown" in result ? { error: errorOf(result.thrown, entry.procedure.name).reason } : {}),
+      });
+      if (plan.crash === "after") this.crashDaemon();
+      if (isGone() || plan.lose === "answer") {
+        if (plan.lose === "answer" && plan.silently !== true) client.drop();
+        to.lost?.();
+      } else if ("value" in result) to.answered(result.value);
+      else to.refused(result.thrown);
+    } finally {
+      release?.();
+    }
+  }
+
+  async #perform(
+    entry: Entry,
+    args: unknown,
+    { refuse, workMs = 0 }: CallPlan,
+    isGone: () => boolean,
+  ): Promise<{ value: unknown } | { thrown: unknown }> {
+    try {
+      if (refuse === undefined) entry.begin?.(this.world, args);
+      if (workMs > 0) await this.clock.sleep(workMs);
+      if (isGone()) throw new Refusal(1, "the daemon has ended");
+      if (refuse !== undefined) throw new Refusal(refuse.code, refuse.message, refuse.errno);
+      return { value: entry.answer(this.world, args) };
+    } catch (thrown) {
+      return { thrown };
+    }
+  }
+
+  #planOf({ options: { by, agentRun } }: ModelLibvirt, entry: Entry, args: unknown): CallPlan {
+    const { procedure, effect } = entry;
+    return (
+      this.#options.plan?.({
+        procedure: procedure.name,
+        changes: !procedure.idempotent,
+        by,
+        ...(agentRun === undefined ? {} : { agentRun }),
+        ...effect?.of(args),
+        args,
+      }) ?? {}
+    );
+  }
+
+  /** Ordinary calls are taken up in the order in which they came. */
+  async #takeUp(entry: Entry, { queueMs = 0 }: CallPlan): Promise<void> {
+    if (isPriority(entry)) {
+      if (queueMs > 0) await this.clock.sleep(queueMs);
+      return;
+    }
+    const before = this.#takenUp;
+    const own = queueMs > 0 ? this.clock.sleep(queueMs) : Promise.resolve();
+    this.#takenUp = Promise.all([before, own]).then(() => undefined);
+    await this.#takenUp;
+  }
+
+  #lockKey({ effect }: Entry, args: unknown): string | undefined {
+    const { vm, volume } = effect?.of(args) ?? {};
+    return vm ?? volume;
+  }
+
+  async #lock(key: string): Promise<() => void> {
+    const before = this.#locks.get(key) ?? Promise.resolve();
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    this.#locks.set(
+      key,
+      before.then(() => held),
+    );
+    await before;
+    return release;
+  }
+
+  #record(
+    { effect }: Entry,
+    args: unknown,
+    { by, agentRun }: ModelLibvirtOptions,
+  ): ((outcome: EffectOutcome) => void) | undefined {
+    if (effect === undefined) return undefined;
+    const { call, of } = effect;
+    const subject = of(args);
+    const domain = subject.vm === undefined ? undefined : this.world.domains.get(subject.vm);
+    const config = call === "define" ? definedBy(args) : (domain?.persistent ?? domain?.live);
+    const instance = socleText(config, "instance");
+    const operation = socleText(config, "operation");
+    return this.#options.onEffect?.({
+      call,
+      by,
+      ...(agentRun === undefined ? {} : { agentRun }),
+      ...subject,
+      ...(instance === undefined ? {} : { instance }),
+      ...(operation === undefined ? {} : { operation }),
+      ...(domain === undefined || !isActive(domain) ? {} : { guestRun: domain.starts }),
+    });
+  }
+
+  #send(event: LibvirtEvent): void {
+    if (!this.#isUp) return;
+    const delayMs = this.#options.eventDelayMs?.() ?? 0;
+    const targets = [...this.#clients];
+    const deliver = (): void => {
+      for (const client of targets) if (this.#clients.has(client)) client.deliver(event);
+    };
+    if (delayMs <= 0 && this.#options.eventDelayMs === undefined) deliver();
+    else {
+      const before = this.#eventsSent;
+      this.#eventsSent = Promise.all([before, this.clock.sleep(delayMs)]).then(deliver);
+    }
+  }
+}
+
+interface Recipient {
+  answered(result: unknown): void;
+  refused(thrown: unknown): void;
+  lost?(): void;
+}
+
+function entryOf({ name }: Procedure<never, never> | Procedure<unknown, unknown>): Entry {
+  const entry = entries.get(name);
+  if (entry === undefined) throw new Error(`the model of libvirt has no ${name}: add it, and its try`);
+  return entry;
+}
+
+const definedBy = (args: unknown): Element | undefined => {
+  try {
+    return readXml((args as { xml: string }).xml, "domain");
+  } catch {
+    return undefined;
+  }
+};
+
+function errorOf(thrown: unknown, procedure: string): ReturnType<typeof libvirtError> {
+  if (!(thrown instanceof Refusal)) throw thrown;
+  const { code, errno: int1, message } = thrown;
+  const nothing = { level: 2, dom: null, str1: null, str2: null, str3: null, int2: 0, net: null };
+  return libvirtError({ code, domain: 10, message, int1, ...nothing }, procedure);
+}
+
+/** A caller may read a result as it comes off the wire, into something of its own. */
+function asDecoded(procedure: Procedure<unknown, unknown>, result: unknown): unknown {
+  if (procedure.name !== connectGetAllDomainStats.name) return result;
+  const writer = new XdrWriter();
+  connectGetAllDomainStats.result.encode(writer, result as never);
+  return procedure.result.decode(new XdrReader(writer.take()));
+}
+
+/** The name that a domain's XML has. */
+export const nameOf = (config: Element): string => textAt(config, "name") ?? "";

@@ -1,0 +1,234 @@
+import { setMaxListeners } from "node:events";
+import type { Clock } from "../../../../agent/kernel/clock.ts";
+import type { Service } from "../../../../agent/kernel/service.ts";
+import { Topic } from "../../../../agent/kernel/topic.ts";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { PendingCall } from "../../../../agent/libvirt/call.ts";
+import { CallMeter, type CallTotals } from "../../../../agent/libvirt/call-meter.ts";
+import { unreachable } from "../../../../agent/libvirt/errors.ts";
+import type {
+  CallSettings,
+  LibvirtChange,
+  LibvirtEvent,
+  LibvirtStatus,
+  LibvirtStream,
+  Procedure,
+} from "../../../../agent/libvirt/index.ts";
+import { XdrError, XdrWriter } from "../../../../agent/libvirt/xdr.ts";
+import type { ModelStream } from "./stream.ts";
+
+/** What a client needs of its host. */
+export interface Daemon {
+  readonly clock: Clock;
+  readonly isUp: boolean;
+  readonly versions: { readonly libVersion: number; readonly hypervisorVersion: number };
+  /** Carries the call out, and settles it. */
+  serve(client: ModelLibvirt, call: PendingCall, args: unknown): Promise<void>;
+  open(client: ModelLibvirt, procedure: Procedure<unknown, unknown>, args: unknown): Promise<ModelStream>;
+  attach(client: ModelLibvirt): void;
+  detach(client: ModelLibvirt): void;
+  /** Resolves when it is up. */
+  untilUp(signal: AbortSignal): Promise<void>;
+}
+
+export interface ModelLibvirtOptions {
+  /** Who calls, in the history. */
+  readonly by: "agent" | "foreign";
+  readonly agentRun?: number;
+  readonly callTimeoutMs?: number;
+  /** From a lost connection to the next attempt. */
+  readonly reconnectAfterMs?: number;
+}
+
+/** The surface of `Libvirt` (agent/libvirt/client.ts) over the model. */
+export class ModelLibvirt implements Service {
+  readonly name = "libvirt";
+  readonly readyWithinMs = 1000;
+  readonly changes = new Topic<LibvirtChange>();
+  readonly events = new Topic<LibvirtEvent>();
+  readonly options: ModelLibvirtOptions;
+  readonly #daemon: Daemon;
+  readonly #meter = new CallMeter();
+  readonly #inFlight = new Set<PendingCall>();
+  #status: LibvirtStatus;
+  #connects = 0;
+  #running = false;
+  #isDead = false;
+  #lost: (() => void) | undefined;
+  #ownRun: { stop: AbortController; done: Promise<void> } | undefined;
+
+  constructor(daemon: Daemon, options: ModelLibvirtOptions) {
+    this.#daemon = daemon;
+    this.options = options;
+    this.#status = { connected: false, sinceMs: daemon.clock.now() };
+  }
+
+  get status(): LibvirtStatus {
+    return this.#status;
+  }
+
+  get calls(): CallTotals {
+    return this.#meter;
+  }
+
+  get reconnects(): number {
+    return Math.max(0, this.#connects - 1);
+  }
+
+  /** Starts it without a service around it, until `close`. */
+  async connect(): Promise<this> {
+    const stop = new AbortController();
+    await new Promise<void>((ready) => {
+      this.#ownRun = { stop, done: this.run(stop.signal, ready) };
+    });
+    return this;
+  }
+
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    setMaxListeners(0, signal);
+    this.#running = true;
+    const isOver = (): boolean => signal.aborted || this.#isDead;
+    for (let isFirst = true; !isOver(); isFirst = false) {
+      if (isFirst && !this.#daemon.isUp) ready();
+      await this.#daemon.untilUp(signal);
+      if (isOver()) break;
+      const lost = new Promise<void>((resolve) => {
+        this.#lost = resolve;
+      });
+      this.#up(isFirst);
+      if (isFirst) ready();
+      const ended = new Promise<void>((resolve) => {
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+      await Promise.race([lost, ended]);
+      if (isOver()) this.#down(closed(), true);
+      else
+        await this.#daemon.clock.sleep(this.options.reconnectAfterMs ?? 100, signal).catch(() => undefined);
+    }
+    this.#running = false;
+    this.#status = { connected: false, sinceMs: this.#daemon.clock.now(), error: closed() };
+  }
+
+  async close(): Promise<void> {
+    this.#ownRun?.stop.abort();
+    await this.#ownRun?.done;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The connection breaks: what is under way at the daemon goes on there. */
+  drop(why: SocleError = unreachable("DISCONNECTED", "libvirt closed the connection")): void {
+    if (!this.#status.connected) return;
+    this.#down(why, false);
+    this.#lost?.();
+  }
+
+  /** The agent is killed: nothing reaches it any more, and nothing of it reaches libvirt. No call of it ever returns. */
+  kill(): void {
+    this.#isDead = true;
+    this.#daemon.detach(this);
+    this.#inFlight.clear();
+  }
+
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
+  /** For the daemon: the call is over, in the way that `settle` says. */
+  settled(call: PendingCall, settle: () => void): void {
+    if (this.#isDead) return;
+    this.#inFlight.delete(call);
+    settle();
+  }
+
+  deliver(event: LibvirtEvent): void {
+    if (!this.#isDead && this.#status.connected) this.events.publish(event);
+  }
+
+  async call<A, R>(procedure: Procedure<A, R>, args: A, settings: CallSettings = {}): Promise<R> {
+    const beganAtMs = this.#meter.began();
+    try {
+      const result = await this.#call(procedure, args, settings);
+      this.#meter.ended(beganAtMs);
+      return result as R;
+    } catch (thrown) {
+      this.#meter.ended(beganAtMs, thrown);
+      throw thrown;
+    }
+  }
+
+  async #call<A, R>(procedure: Procedure<A, R>, args: A, settings: CallSettings): Promise<unknown> {
+    if (this.#isDead) return await never();
+    this.#requireUp();
+    const timeoutMs = settings.timeoutMs ?? this.options.callTimeoutMs ?? 30_000;
+    const { signal, urgent } = settings;
+    const { clock } = this.#daemon;
+    const call = new PendingCall(procedure, args, { timeoutMs, signal, urgent }, clock.monotonicMs());
+    checkArguments(call);
+    if (call.settled) return await call.result;
+    call.serial = 1;
+    this.#inFlight.add(call);
+    const done = new AbortController();
+    clock.sleep(timeoutMs, done.signal).then(
+      () => {
+        if (!this.#isDead) call.expire();
+      },
+      () => undefined,
+    );
+    void this.#daemon.serve(this, call, args);
+    return await call.result.finally(() => done.abort());
+  }
+
+  async openStream<A, R>(
+    procedure: Procedure<A, R>,
+    args: A,
+    settings: CallSettings = {},
+  ): Promise<LibvirtStream> {
+    if (this.#isDead) return await never();
+    this.#requireUp();
+    settings.signal?.throwIfAborted();
+    const stream = await this.#daemon.open(this, procedure, args);
+    return stream as unknown as LibvirtStream;
+  }
+
+  #requireUp(): void {
+    if (!this.#running) throw closed();
+    if (this.#status.connected) return;
+    throw this.#status.error ?? unreachable("DISCONNECTED", "libvirt is not connected yet");
+  }
+
+  #up(isFirst: boolean): void {
+    const { clock, versions } = this.#daemon;
+    this.#connects += 1;
+    this.#status = { connected: true, sinceMs: clock.now(), ...versions };
+    this.#daemon.attach(this);
+    if (!isFirst) this.events.publish({ kind: "resync", family: "hypervisor", reason: "reconnected" });
+    this.changes.publish({ kind: "connected" });
+  }
+
+  #down(error: SocleError, isClosing: boolean): void {
+    this.#daemon.detach(this);
+    this.#status = { connected: false, sinceMs: this.#daemon.clock.now(), error };
+    for (const call of this.#inFlight) call.lose(error);
+    this.#inFlight.clear();
+    if (!isClosing) this.changes.publish({ kind: "disconnected", error });
+  }
+}
+
+const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
+
+const closed = (): SocleError => unreachable("CLOSED", "the libvirt client does not run");
+
+/** As the wire would refuse them. */
+function checkArguments(call: PendingCall): void {
+  try {
+    call.encode(new XdrWriter());
+  } catch (thrown) {
+    if (!(thrown instanceof XdrError)) throw thrown;
+    const message = `${call.procedure.name} cannot be sent: ${thrown.message}`;
+    const details = { fields: { [thrown.path]: thrown.problem } };
+    throw new SocleError("invalid", "LIBVIRT_BAD_ARGUMENT", message, { cause: thrown, details });
+  }
+}
