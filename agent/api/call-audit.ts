@@ -29,6 +29,7 @@ export const auditedFields: Readonly<Record<string, readonly string[]>> = {
   "/socle.v1.OperationService/CancelOperation": ["operationId"],
   "/socle.v1.HostService/SetSchedulingState": ["state", "reason"],
   "/socle.v1.HostService/AcknowledgeCondition": ["type"],
+  "/socle.v1.HostService/ResetControlEpoch": ["controlEpoch"],
   "/socle.v1.ReservationService/Reserve": ["vcpus", "memoryBytes", "ttl.seconds"],
   "/socle.v1.ReservationService/RenewReservation": ["reservationId", "ttl.seconds"],
   "/socle.v1.ReservationService/ReleaseReservation": ["reservationId"],
@@ -138,7 +139,10 @@ function known(find: () => string): string | undefined {
   }
 }
 
-function actorOf({ name, role, tenant, certificateSerial, behalf }: Caller, peer: string | undefined): Actor {
+export function actorOf(
+  { name, role, tenant, certificateSerial, behalf }: Caller,
+  peer: string | undefined,
+): Actor {
   return {
     name,
     role,

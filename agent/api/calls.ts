@@ -12,13 +12,18 @@ import { abortReason } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Admission } from "./admission.ts";
-import type { AdmittedCall, AuditedCall, CallAudit } from "./call-audit.ts";
-import { fence, type ControlEpochs } from "./control-epoch.ts";
+import { actorOf, type AdmittedCall, type AuditedCall, type CallAudit } from "./call-audit.ts";
+import {
+  checkControlEpoch,
+  enforceControlEpoch,
+  type ControlEpochs,
+  type FencedCall,
+} from "./control-epoch.ts";
 import type { ErrorEncoder, WireError } from "./errors.ts";
 import type { BidiMethod, CallContext, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
 import type { Caller, Identify } from "./identity.ts";
 import { actingCaller, type PeopleDoor } from "./people.ts";
-import { type Role, rolesOfMethod, tenantMethods } from "./roles.ts";
+import { type Role, rolesOfMethod, socketMethods, tenantMethods } from "./roles.ts";
 
 export interface CallsOptions {
   readonly errors: ErrorEncoder;
@@ -121,22 +126,17 @@ export class Calls {
       try {
         leave = this.#admission.enter(live.caller.name, method.class);
         this.#identifyPerson(live, call.metadata, method.mutation);
-        authorize(live.caller, route);
-        const { caller } = live;
-        const fenced = fence(this.#controlEpochs, {
-          caller,
-          metadata: call.metadata,
-          changes: method.mutation,
-        });
+        authorize(live.caller, route, this.#isLocal);
+        const fenced = { caller: live.caller, metadata: call.metadata, changes: method.mutation };
+        checkControlEpoch(this.#controlEpochs, fenced);
         const run = (): unknown => method.run(call.request, live);
-        const begin = (): unknown =>
-          method.mutation
-            ? this.#admit(live, call.request).then((admission) => {
-                admitted = admission;
-                return run();
-              })
-            : run();
-        const response = fenced === undefined ? begin() : fenced.then(begin);
+        const response = method.mutation
+          ? this.#admit(live, call.request).then(async (admission) => {
+              admitted = admission;
+              await this.#enforceEpoch(live, fenced);
+              return run();
+            })
+          : run();
         if (response instanceof Promise) response.then(succeed, fail);
         else succeed(response);
       } catch (thrown) {
@@ -179,12 +179,14 @@ export class Calls {
     try {
       leave = this.#admission.enter(live.caller.name, "stream");
       this.#identifyPerson(live, call.metadata, changes);
-      const { caller } = live;
-      authorize(caller, route);
-      await fence(this.#controlEpochs, { caller, metadata: call.metadata, changes });
-      const { signal } = live;
+      const { caller, signal } = live;
+      authorize(caller, route, this.#isLocal);
+      const fenced = { caller, metadata: call.metadata, changes };
+      checkControlEpoch(this.#controlEpochs, fenced);
       const opened = await open(live);
       ({ admitted } = opened);
+      // Before the first response is asked for, which is when the method begins.
+      if (changes) await this.#enforceEpoch(live, fenced);
       for await (const response of opened.responses) {
         if (signal.aborted) break;
         if (!call.write(response)) await drained(call, signal);
@@ -232,6 +234,10 @@ export class Calls {
       });
     }
     return admitted;
+  }
+
+  #enforceEpoch(live: LiveCall, fenced: FencedCall): Promise<void> {
+    return enforceControlEpoch(this.#controlEpochs, fenced, actorOf(live.caller, live.peer));
   }
 
   /** Who only reads leaves a trace where that was not for him to read. */
@@ -309,8 +315,12 @@ class LiveCall implements CallContext, AuditedCall {
 
 const callOver = new SocleError("cancelled", "CANCELLED", "the call is over");
 
-function authorize(caller: Caller, { path, roles }: Route): void {
+function authorize(caller: Caller, { path, roles }: Route, isLocal: boolean): void {
   if (caller.role !== "none" && roles.has(caller.role)) {
+    if (!isLocal && socketMethods.has(path)) {
+      const message = `${path} is for an administrator on the host: run socle there, by the agent's unix socket`;
+      throw new SocleError("denied", "SOCKET_ONLY", message);
+    }
     if (caller.tenant === undefined || tenantMethods.has(path)) return;
     const message = `${path} tells of all tenants; your certificate is for ${caller.tenant} alone`;
     throw new SocleError("denied", "TENANT_DENIED", message);

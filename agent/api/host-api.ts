@@ -8,7 +8,7 @@ import { control, serverStream, unary, type Methods } from "./handler.ts";
 const maxReason = 256;
 
 export function hostService(doors: Doors): Methods<HostServiceHandlers> {
-  const { host, vmView, position } = doors;
+  const { host, vmView, position, controlEpochs } = doors;
   const now = (): Host =>
     withUsage(
       withPosition(hostToProto(host.snapshot(), vmView.all(), vmView.complete), position()),
@@ -28,6 +28,10 @@ export function hostService(doors: Doors): Methods<HostServiceHandlers> {
       if (type === "BreakGlass" && caller.behalf?.breakGlass !== undefined) throw notBySame();
       await host.acknowledge(type, requestId);
       return now();
+    }),
+    ResetControlEpoch: control(async ({ controlEpoch }) => {
+      const previousControlEpoch = await controlEpochs.reset(controlEpoch);
+      return { controlEpoch, previousControlEpoch };
     }),
   };
 }

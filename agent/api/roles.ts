@@ -31,6 +31,7 @@ export const rolesOfMethod: Readonly<Record<string, readonly Role[]>> = {
   // An operator's word about the host, which a scheduler must not take back.
   "/socle.v1.HostService/SetSchedulingState": operators,
   "/socle.v1.HostService/AcknowledgeCondition": operators,
+  "/socle.v1.HostService/ResetControlEpoch": operators,
   "/socle.v1.ReservationService/Reserve": movers,
   "/socle.v1.ReservationService/RenewReservation": movers,
   "/socle.v1.ReservationService/ReleaseReservation": movers,
@@ -55,3 +56,9 @@ export const tenantMethods: ReadonlySet<string> = new Set(
     ),
   ),
 );
+
+/** Only for an administrator on the host, by its unix socket: they change whom the host obeys. */
+export const socketMethods: ReadonlySet<string> = new Set([
+  "/socle.v1.HostService/ResetControlEpoch",
+  "/socle.v1.TrustService/EnrollHost",
+]);

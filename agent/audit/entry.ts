@@ -25,6 +25,8 @@ export type ActKind =
   | "agent_stopped"
   | "configuration_reloaded"
   | "certificate_changed"
+  /** A scheduler with a higher control epoch took over: durable before that epoch counts. */
+  | "control_epoch_raised"
   /** The identity provider's keys, by which people are believed. */
   | "identity_keys_changed"
   /** Calls were refused because the log could not be written; told once it can be again. */

@@ -59,6 +59,8 @@ const nextSteps: Readonly<Record<string, string>> = {
   CONTROL_EPOCH_MISSING:
     "Over --address you are taken for a scheduler: use the agent's socket on its host, or say that scheduler's --control-epoch.",
   CONTROL_EPOCH_STALE: "A scheduler with a higher epoch has taken over, and commands this host now.",
+  CONTROL_EPOCH_TOO_FAR:
+    "Check the scheduler's epoch. If it is right, run on the host: socle host epoch reset --to N",
   UNIMPLEMENTED:
     "Who answers does not know this command: an agent that is older than it, which is to be updated, or no agent at all.",
 };

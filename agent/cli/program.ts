@@ -123,6 +123,21 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .description("Let new VMs come again.")
     .action(bind(async () => (await import("./commands/cordon.ts")).uncordon));
   program
+    .command("host")
+    .description("Settings of this host that only an administrator on it may change.")
+    .command("epoch")
+    .description("The highest control epoch that this host accepted: older schedulers are refused.")
+    .command("reset")
+    .description(
+      "Set it, up or down, after a scheduler raised it wrongly. Only by the agent's unix socket; audited.",
+    )
+    .addOption(
+      new Option("--to <number>", "The control epoch of the scheduler that is in charge.")
+        .argParser(whole("--to", 0))
+        .makeOptionMandatory(),
+    )
+    .action(bind(async () => (await import("./commands/epoch.ts")).resetEpoch));
+  program
     .command("enroll")
     .description(
       "Get this host its certificate: its agent makes a key that never leaves it, and asks the scheduler.",

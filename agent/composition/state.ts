@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { AuditLog } from "../audit/index.ts";
+import { AuditLog, type Actor } from "../audit/index.ts";
 import { bootClock } from "../kernel/boot-clock.ts";
+import { ControlEpochs } from "../state/control-epochs.ts";
 import { EventLog } from "../state/event-log.ts";
 import { HostRecord } from "../state/host-record.ts";
 import { Operations } from "../state/operations.ts";
@@ -13,6 +14,7 @@ import type { Basis } from "./basis.ts";
 export interface State {
   readonly directory: StateDirectory;
   readonly record: HostRecord;
+  readonly controlEpochs: ControlEpochs<Actor>;
   readonly position: Position;
   readonly operations: Operations;
   readonly reservations: ReservationBook;
@@ -49,6 +51,14 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     return {
       directory: taken,
       record,
+      controlEpochs: new ControlEpochs<Actor>(record, ({ from, to, by }) =>
+        audit.record({
+          act: "control_epoch_raised",
+          caller: by,
+          outcome: "allowed",
+          details: { from, to },
+        }),
+      ),
       position: new Position({ agentEpoch }),
       operations,
       reservations,

@@ -24,6 +24,8 @@ import type { Observation as _socle_v1_Observation, Observation__Output as _socl
 import type { PageSize as _socle_v1_PageSize, PageSize__Output as _socle_v1_PageSize__Output } from './socle/v1/PageSize.ts';
 import type { PciDevice as _socle_v1_PciDevice, PciDevice__Output as _socle_v1_PciDevice__Output } from './socle/v1/PciDevice.ts';
 import type { Position as _socle_v1_Position, Position__Output as _socle_v1_Position__Output } from './socle/v1/Position.ts';
+import type { ResetControlEpochRequest as _socle_v1_ResetControlEpochRequest, ResetControlEpochRequest__Output as _socle_v1_ResetControlEpochRequest__Output } from './socle/v1/ResetControlEpochRequest.ts';
+import type { ResetControlEpochResponse as _socle_v1_ResetControlEpochResponse, ResetControlEpochResponse__Output as _socle_v1_ResetControlEpochResponse__Output } from './socle/v1/ResetControlEpochResponse.ts';
 import type { ResourceCapacity as _socle_v1_ResourceCapacity, ResourceCapacity__Output as _socle_v1_ResourceCapacity__Output } from './socle/v1/ResourceCapacity.ts';
 import type { SetSchedulingStateRequest as _socle_v1_SetSchedulingStateRequest, SetSchedulingStateRequest__Output as _socle_v1_SetSchedulingStateRequest__Output } from './socle/v1/SetSchedulingStateRequest.ts';
 import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socle_v1_StoragePool__Output } from './socle/v1/StoragePool.ts';
@@ -70,6 +72,8 @@ export interface ProtoGrpcType {
       PciDeviceKind: EnumTypeDefinition
       Position: MessageTypeDefinition<_socle_v1_Position, _socle_v1_Position__Output>
       Presence: EnumTypeDefinition
+      ResetControlEpochRequest: MessageTypeDefinition<_socle_v1_ResetControlEpochRequest, _socle_v1_ResetControlEpochRequest__Output>
+      ResetControlEpochResponse: MessageTypeDefinition<_socle_v1_ResetControlEpochResponse, _socle_v1_ResetControlEpochResponse__Output>
       ResourceCapacity: MessageTypeDefinition<_socle_v1_ResourceCapacity, _socle_v1_ResourceCapacity__Output>
       SetSchedulingStateRequest: MessageTypeDefinition<_socle_v1_SetSchedulingStateRequest, _socle_v1_SetSchedulingStateRequest__Output>
       StoragePool: MessageTypeDefinition<_socle_v1_StoragePool, _socle_v1_StoragePool__Output>

@@ -61,6 +61,8 @@ import type { Position as _socle_v1_Position, Position__Output as _socle_v1_Posi
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from './socle/v1/RebootVmRequest.ts';
 import type { ReportPart as _socle_v1_ReportPart, ReportPart__Output as _socle_v1_ReportPart__Output } from './socle/v1/ReportPart.ts';
 import type { ReportResponse as _socle_v1_ReportResponse, ReportResponse__Output as _socle_v1_ReportResponse__Output } from './socle/v1/ReportResponse.ts';
+import type { ResetControlEpochRequest as _socle_v1_ResetControlEpochRequest, ResetControlEpochRequest__Output as _socle_v1_ResetControlEpochRequest__Output } from './socle/v1/ResetControlEpochRequest.ts';
+import type { ResetControlEpochResponse as _socle_v1_ResetControlEpochResponse, ResetControlEpochResponse__Output as _socle_v1_ResetControlEpochResponse__Output } from './socle/v1/ResetControlEpochResponse.ts';
 import type { ResourceCapacity as _socle_v1_ResourceCapacity, ResourceCapacity__Output as _socle_v1_ResourceCapacity__Output } from './socle/v1/ResourceCapacity.ts';
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from './socle/v1/ResumeVmRequest.ts';
 import type { Resync as _socle_v1_Resync, Resync__Output as _socle_v1_Resync__Output } from './socle/v1/Resync.ts';
@@ -173,6 +175,8 @@ export interface ProtoGrpcType {
       RebootVmRequest: MessageTypeDefinition<_socle_v1_RebootVmRequest, _socle_v1_RebootVmRequest__Output>
       ReportPart: MessageTypeDefinition<_socle_v1_ReportPart, _socle_v1_ReportPart__Output>
       ReportResponse: MessageTypeDefinition<_socle_v1_ReportResponse, _socle_v1_ReportResponse__Output>
+      ResetControlEpochRequest: MessageTypeDefinition<_socle_v1_ResetControlEpochRequest, _socle_v1_ResetControlEpochRequest__Output>
+      ResetControlEpochResponse: MessageTypeDefinition<_socle_v1_ResetControlEpochResponse, _socle_v1_ResetControlEpochResponse__Output>
       ResourceCapacity: MessageTypeDefinition<_socle_v1_ResourceCapacity, _socle_v1_ResourceCapacity__Output>
       ResumeVmRequest: MessageTypeDefinition<_socle_v1_ResumeVmRequest, _socle_v1_ResumeVmRequest__Output>
       Resync: MessageTypeDefinition<_socle_v1_Resync, _socle_v1_Resync__Output>

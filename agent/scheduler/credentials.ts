@@ -8,6 +8,8 @@ import { peerOf, requireValid, type Material, type Peer, type Trust } from "../t
 /** How one contact with a scheduler is made, and whether it may go on. */
 export interface ContactCredentials {
   readonly channel: ChannelCredentials;
+  /** The scheduler by its certificate, once it has shown one. */
+  readonly peer: Peer | undefined;
   /** Throws `denied` once the certificate that the scheduler showed is revoked or has expired. */
   requireStillValid(): void;
 }
@@ -17,7 +19,8 @@ export interface ContactCredentials {
  * domain, by its certificate; what its address is called says nothing. Throws `unavailable` NOT_ENROLLED.
  */
 export function contactCredentials(trust: Trust, clock: Clock): ContactCredentials {
-  if (!trust.isRequired) return { channel: credentials.createInsecure(), requireStillValid: () => undefined };
+  if (!trust.isRequired)
+    return { channel: credentials.createInsecure(), peer: undefined, requireStillValid: () => undefined };
   const { material } = trust;
   if (material === undefined) {
     const message = `this host has no certificate in use yet: ${trust.problem?.message ?? "it is being read"}`;
@@ -34,6 +37,9 @@ export function contactCredentials(trust: Trust, clock: Clock): ContactCredentia
   };
   return {
     channel: credentials.createFromSecureContext(createSecureContext(material.tls), { checkServerIdentity }),
+    get peer() {
+      return peer;
+    },
     requireStillValid() {
       if (peer !== undefined) requireValid(peer, trust.material ?? material, clock.now());
     },

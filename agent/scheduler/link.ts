@@ -4,25 +4,42 @@ import { Backoff } from "../kernel/backoff.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
-import type { Trust } from "../trust/index.ts";
+import type { Peer, Trust } from "../trust/index.ts";
 import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
 import { Contact } from "./contact.ts";
 import { contactCredentials, type ContactCredentials } from "./credentials.ts";
-import { Session, type ComeBack, type SessionOptions, type Terms } from "./session.ts";
+import type { ComeBack, Terms } from "./answers.ts";
+import { Session, type SessionOptions } from "./session.ts";
 
 export interface SchedulerLinkOptions extends Omit<
   SessionOptions,
-  "contactTimeoutMs" | "onWelcome" | "onAck"
+  "contactTimeoutMs" | "onWelcome" | "onAck" | "fence"
 > {
   readonly config: Config["scheduler"];
   /** By which the two prove who they are; where it is not required, the scheduler must be on loopback. */
   readonly trust: Trust;
   readonly service: SchedulerServiceDefinition;
   readonly log: Logger;
+  readonly controlEpochs: LinkedEpochs;
   /** How long a scheduler may take to answer at all, then to welcome; default 10 s. */
   readonly contactTimeoutMs?: number;
   /** For jitter; between 0 and 1. */
   readonly random?: () => number;
+}
+
+/** The highest control epoch that this host accepted, which a scheduler's session raises. */
+export interface LinkedEpochs {
+  readonly controlEpoch: number;
+  /** Resolves when it is audited and durable. */
+  raise(epoch: number, by: SchedulerActor): Promise<void>;
+}
+
+/** The scheduler at the other end, for the audit log. */
+export interface SchedulerActor {
+  readonly name: string;
+  readonly role: "scheduler";
+  readonly certificateSerial?: string;
+  readonly peer: string;
 }
 
 /** How the link is doing, for metrics and for people. */
@@ -38,7 +55,8 @@ export interface LinkStatus {
 
 const firstDelayMs = 500;
 const maxDelayMs = 30_000;
-const maxComeBackMs = 3_600_000;
+/** Added to the delay that a scheduler asks for, at random: hosts that it sent away do not come back at once. */
+const comeBackJitter = 0.2;
 /** A session that lasted this long was a good one: the backoff starts anew. */
 const goodSessionMs = 10_000;
 
@@ -108,7 +126,8 @@ export class SchedulerLink implements Service {
       const signals = { dial: signal, session: over.signal };
       contact = await Contact.open(to, service, this.#contactTimeoutMs, signals);
       void this.#endWhenInvalid(credentials, over);
-      const comeBack = await new Session(contact, this.#sessionOptions(address), signal).run();
+      const actor = actorOf(address, () => credentials.peer);
+      const comeBack = await new Session(contact, this.#sessionOptions(address, actor), signal).run();
       this.#log.info({ address, comeBack }, "the scheduler ended the session");
       return comeBack;
     } catch (thrown) {
@@ -136,15 +155,17 @@ export class SchedulerLink implements Service {
     if (!this.#options.trust.isRequired) requireLoopback(address);
   }
 
-  #sessionOptions(address: string): SessionOptions {
+  #sessionOptions(address: string, actor: () => SchedulerActor): SessionOptions {
+    const { controlEpochs } = this.#options;
     return {
       ...this.#options,
+      fence: controlEpochs,
       contactTimeoutMs: this.#contactTimeoutMs,
       onWelcome: (terms) => {
         this.#terms = terms;
-        // An older one is refused from now on. Where that cannot be made durable, the next welcome or command tries.
-        this.#options.fence.raiseControlEpoch(terms.controlEpoch).catch((thrown: unknown) => {
-          this.#log.error({ err: thrown }, "the scheduler's control epoch is kept in memory alone");
+        // An older one is refused from then on. Where that fails, the next welcome or command tries again.
+        controlEpochs.raise(terms.controlEpoch, actor()).catch((thrown: unknown) => {
+          this.#log.error({ err: thrown }, "the scheduler's control epoch was not written");
         });
         this.#welcomedMs = this.#options.clock.monotonicMs();
         this.#isQuiet = false;
@@ -160,13 +181,13 @@ export class SchedulerLink implements Service {
 
   /** The first delay after a session is this host's own share of the spread, so that hosts do not come back at once. */
   #delayMs(comeBack: ComeBack | undefined): number {
-    const { clock, identity } = this.#options;
-    const share = spreadShare(identity().id, this.#terms.reconnectSpreadMs);
-    if (comeBack !== undefined) return Math.min(comeBack.delayMs, maxComeBackMs) + share;
+    const { clock, identity, random = Math.random } = this.#options;
     if (this.#welcomedMs === undefined) return this.#backoff.nextMs();
-    if (clock.monotonicMs() - this.#welcomedMs < goodSessionMs) return share + this.#backoff.nextMs();
+    const share = spreadShare(identity().id, this.#terms.reconnectSpreadMs);
+    const asked = (comeBack?.delayMs ?? 0) * (1 + comeBackJitter * random());
+    if (clock.monotonicMs() - this.#welcomedMs < goodSessionMs) return asked + share + this.#backoff.nextMs();
     this.#backoff.reset();
-    return share;
+    return asked + share;
   }
 
   #placeOf(comeBack: ComeBack | undefined): string | undefined {
@@ -192,6 +213,18 @@ export class SchedulerLink implements Service {
     if (state === this.#status.state) return;
     this.#status = { ...this.#status, state, sinceMs: this.#options.clock.now() };
   }
+}
+
+function actorOf(address: string, peer: () => Peer | undefined): () => SchedulerActor {
+  return () => {
+    const { identity, serial } = peer() ?? {};
+    return {
+      name: identity?.uri ?? `tcp:${address}`,
+      role: "scheduler",
+      ...(serial === undefined ? {} : { certificateSerial: serial }),
+      peer: address,
+    };
+  };
 }
 
 /** A host's own delay below `spreadMs`: the first 32 bits of SHA-256 of its id, modulo the spread. */

@@ -4,13 +4,22 @@ import { countWithin, messageBytes, pageBytes } from "../kernel/message-bytes.ts
 import type { HostIdentity } from "../host/host.ts";
 import type { HostEvent } from "../state/event.ts";
 import type { Position } from "../state/position.ts";
-import type { Duration__Output } from "../gen/google/protobuf/Duration.ts";
 import type { Event } from "../gen/socle/v1/Event.ts";
 import type { Host } from "../gen/socle/v1/Host.ts";
 import type { Position as PositionMessage } from "../gen/socle/v1/Position.ts";
 import type { ReportPart } from "../gen/socle/v1/ReportPart.ts";
 import type { SchedulerMessage__Output } from "../gen/socle/v1/SchedulerMessage.ts";
 import type { Welcome__Output } from "../gen/socle/v1/Welcome.ts";
+import { requireControlEpoch, requireCurrentEpoch } from "../state/control-epochs.ts";
+import {
+  ackOf,
+  comeBackOf,
+  reportDigestOf,
+  welcomeOf,
+  type ComeBack,
+  type Known,
+  type Terms,
+} from "./answers.ts";
 import type { Contact } from "./contact.ts";
 import { followEvents, type Events } from "./event-feed.ts";
 import type { ReportedState, StateChange } from "./state.ts";
@@ -27,28 +36,14 @@ export interface SessionOptions {
   /** How long the scheduler may take to say its first word. */
   readonly contactTimeoutMs: number;
   readonly fence: Fence;
+  /** The scheduler is the current one; its epoch may be a higher one within the bound. */
   readonly onWelcome: (terms: Terms) => void;
   readonly onAck: (ack: { readonly generation: number; readonly eventSequence: number }) => void;
 }
 
-/** The highest control epoch that any scheduler had; raising it is durable when it resolves, and counts at once. */
+/** The highest control epoch that this host accepted. */
 export interface Fence {
   readonly controlEpoch: number;
-  raiseControlEpoch(epoch: number): Promise<void>;
-}
-
-/** What the scheduler asked for, within bounds. */
-export interface Terms {
-  readonly controlEpoch: number;
-  readonly heartbeatMs: number;
-  readonly reconnectSpreadMs: number;
-}
-
-/** A scheduler that is about to restart: when, and where, to come back. */
-export interface ComeBack {
-  readonly delayMs: number;
-  /** Empty: where it was. */
-  readonly address: string;
 }
 
 /** Parts of the contract that this agent has beyond its first form. */
@@ -81,7 +76,8 @@ export class Session {
 
   /**
    * Runs until the scheduler ends it. Throws when it is lost, when the scheduler does not welcome the agent in time
-   * (SCHEDULER_SILENT) or is an old one (CONTROL_EPOCH_STALE), and the signal's reason.
+   * (SCHEDULER_SILENT), is an old one (CONTROL_EPOCH_STALE), raises the epoch too far (CONTROL_EPOCH_TOO_FAR) or answers
+   * out of bounds (SCHEDULER_ANSWER_INVALID), and the signal's reason.
    */
   async run(): Promise<ComeBack | undefined> {
     const over = new AbortController();
@@ -118,27 +114,18 @@ export class Session {
       },
     });
     const messages = this.#contact.messages();
-    const welcome = await this.#welcome(messages, signal);
-    const terms = termsOf(welcome);
-    this.#requireCurrent(terms);
+    const { terms, known } = welcomeOf(await this.#welcome(messages, signal));
+    requireControlEpoch(terms.controlEpoch, this.#options.fence.controlEpoch);
     this.#options.onWelcome(terms);
-    this.#told = this.#knownBy(welcome, hello);
+    this.#told = this.#knownBy(known, hello);
     const parts = [
       this.#listen(messages),
       this.#tellState(signal),
-      this.#tellEvents(welcome.knownEventSequence, signal),
+      this.#tellEvents(known.eventSequence, signal),
       this.#beat(terms, signal, clock),
     ];
     for (const part of parts) part.catch(() => undefined);
     return await Promise.race(parts);
-  }
-
-  /** Also during a session: another scheduler may take over meanwhile. */
-  #requireCurrent({ controlEpoch }: Terms): void {
-    const { controlEpoch: highest } = this.#options.fence;
-    if (controlEpoch >= highest) return;
-    const message = `the scheduler's control epoch ${controlEpoch} is older than ${highest}, which another one had`;
-    throw new SocleError("denied", "CONTROL_EPOCH_STALE", message);
   }
 
   /** Tells the scheduler that the agent stops, as well as it can within a second. */
@@ -168,23 +155,20 @@ export class Session {
   }
 
   /** What the scheduler holds, where the agent can go on from it; undefined: it needs a report. */
-  #knownBy(welcome: Welcome__Output, hello: Told): Told | undefined {
-    const { knownDigest: digest, knownGeneration: generation, knownAgentEpoch } = welcome;
+  #knownBy({ digest, generation, agentEpoch }: Known, hello: Told): Told | undefined {
     if (digest === hello.digest) return hello;
-    if (digest === "" || knownAgentEpoch !== this.#options.position.agentEpoch) return undefined;
+    if (digest === "" || agentEpoch !== this.#options.position.agentEpoch) return undefined;
     return this.#options.state.since(generation) === undefined ? undefined : { generation, digest };
   }
 
   async #listen(messages: AsyncIterable<SchedulerMessage__Output>): Promise<ComeBack | undefined> {
     for await (const { ack, resync, comeBack } of messages) {
-      if (ack != null) this.#options.onAck(ack);
+      if (ack != null) this.#options.onAck(ackOf(ack));
       if (resync != null) {
         this.#resync = true;
         this.#wake();
       }
-      if (comeBack != null) {
-        return { delayMs: milliseconds(comeBack.delay) ?? 0, address: comeBack.address };
-      }
+      if (comeBack != null) return comeBackOf(comeBack);
     }
     return undefined;
   }
@@ -234,9 +218,9 @@ export class Session {
     const { state } = this.#options;
     this.#resync = false;
     const { generation, digest } = state;
-    const response = await this.#contact.report(this.#parts(digest));
-    if (response.digest !== digest) {
-      const message = `after a report the scheduler's digest is ${response.digest}, not ${digest}`;
+    const applied = reportDigestOf(await this.#contact.report(this.#parts(digest)));
+    if (applied !== digest) {
+      const message = `after a report the scheduler's digest is ${applied}, not ${digest}`;
       throw new SocleError("conflict", "DIGEST_DIFFERS", message);
     }
     this.#told = { generation, digest };
@@ -275,7 +259,8 @@ export class Session {
   async #beat(terms: Terms, signal: AbortSignal, clock: Clock): Promise<undefined> {
     const { state, position } = this.#options;
     for (let heartbeatSequence = 1; ; heartbeatSequence += 1) {
-      this.#requireCurrent(terms);
+      // Another scheduler may take over during a session.
+      requireCurrentEpoch(terms.controlEpoch, this.#options.fence.controlEpoch);
       await this.#contact.send({
         heartbeat: {
           agentEpoch: position.agentEpoch,
@@ -301,18 +286,3 @@ const isTooLarge = ({ host, changedVms, removedVmIds }: StateChange): boolean =>
   const objects = host === undefined ? changedVms : [host, ...changedVms];
   return changedVms.length + removedVmIds.length > maxDeltaObjects || countWithin(objects) < objects.length;
 };
-
-function termsOf(welcome: Welcome__Output): Terms {
-  const within = (duration: Duration__Output | null, min: number, usual: number, max: number): number =>
-    Math.min(max, Math.max(min, milliseconds(duration) ?? usual));
-  return {
-    controlEpoch: welcome.controlEpoch,
-    heartbeatMs: within(welcome.heartbeatInterval, 100, 10_000, 300_000),
-    reconnectSpreadMs: within(welcome.reconnectSpread, 0, 5000, 600_000),
-  };
-}
-
-/** Undefined where the scheduler said nothing. */
-function milliseconds(duration: Duration__Output | null): number | undefined {
-  return duration === null ? undefined : Math.max(0, duration.seconds * 1000 + duration.nanos / 1e6);
-}

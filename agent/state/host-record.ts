@@ -119,6 +119,18 @@ export class HostRecord {
     if (this.#facts.controlEpoch < epoch) await this.#change({});
   }
 
+  /** Up or down. Counts at once; resolves when it is durable, and is undone where that fails. Throws as setScheduling does. */
+  async resetControlEpoch(epoch: number): Promise<void> {
+    const before = this.#controlEpoch;
+    this.#controlEpoch = epoch;
+    try {
+      await this.#change({ controlEpoch: epoch });
+    } catch (thrown) {
+      this.#controlEpoch = Math.max(before, this.#controlEpoch);
+      throw thrown;
+    }
+  }
+
   #change(facts: Partial<Facts>): Promise<void> {
     if (this.#waiting >= maxWaiting) return Promise.reject(tooSlow(this.#path));
     this.#waiting += 1;

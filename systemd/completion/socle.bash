@@ -33,6 +33,9 @@ _socle() {
       "reservation release") place="reservation release" ;;
       "cordon") place="cordon" ;;
       "uncordon") place="uncordon" ;;
+      "host") place="host" ;;
+      "host epoch") place="host epoch" ;;
+      "host epoch reset") place="host epoch reset" ;;
       "enroll") place="enroll" ;;
       "trust") place="trust" ;;
       "audit") place="audit" ;;
@@ -50,7 +53,7 @@ _socle() {
   done
   if ! _socle_value "${COMP_WORDS[COMP_CWORD - 1]}"; then
     case "$place" in
-      "") words="agent status top vm inventory health events operations reservation cordon uncordon enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "") words="agent status top vm inventory health events operations reservation cordon uncordon host enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -81,6 +84,9 @@ _socle() {
       "reservation release") words="--request-id --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "cordon") words="--reason --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "uncordon") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "host") words="epoch --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "host epoch") words="reset --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "host epoch reset") words="--to --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "enroll") words="--scheduler --token-file --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "trust") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "audit") words="verify show export checkpoint --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -118,7 +124,7 @@ _socle() {
 _socle_value() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --after | --kind | --limit | --ttl | --reason | --scheduler | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;

@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js";
-import { rolesOfMethod, tenantMethods } from "../../agent/api/roles.ts";
+import { rolesOfMethod, socketMethods, tenantMethods } from "../../agent/api/roles.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
@@ -48,7 +48,7 @@ export async function roles(stage: Stage): Promise<Theme> {
       if (changes && allowed && ["viewer", "metrics", "auditor"].includes(role))
         run.violation(`roles: the table lets ${role} change something by ${path}`);
       for (const [who, by, may] of [
-        [role, caller, allowed],
+        [role, caller, allowed && !socketMethods.has(path)],
         [`${role} of a tenant`, tenants, allowed && tenantMethods.has(path)],
       ] as const) {
         const what = `${who} at ${path}`;
@@ -80,9 +80,10 @@ export async function roles(stage: Stage): Promise<Theme> {
 
 const isOperatorsOwn = (path: string): boolean => path.endsWith("/SetSchedulingState");
 
-/** Denied by the role or the tenant, or not there for anybody. */
+/** Denied by the role, the tenant or for not being on the host, or not there for anybody. */
 function judge({ code, reason, message }: Answer): Outcome {
-  const isDenied = code === status.PERMISSION_DENIED && ["ROLE_DENIED", "TENANT_DENIED"].includes(reason);
+  const isDenied =
+    code === status.PERMISSION_DENIED && ["ROLE_DENIED", "TENANT_DENIED", "SOCKET_ONLY"].includes(reason);
   if (isDenied || code === status.UNIMPLEMENTED) return "refused";
   return { letThrough: `answered ${status[code]} ${reason} ${message}` };
 }

@@ -214,7 +214,7 @@ export function scheduler(api: Harness): FuzzTarget {
         identity: () => hostSnapshot.identity,
         agentAddress: () => "",
         contactTimeoutMs: ANSWER_WITHIN_MS,
-        fence: { controlEpoch: chance.below(3), raiseControlEpoch: () => Promise.resolve() },
+        fence: { controlEpoch: chance.below(3) },
         onWelcome: ({ heartbeatMs, reconnectSpreadMs }) => {
           if (!(heartbeatMs >= 100 && heartbeatMs <= 300_000))
             throw new Error(`a heartbeat every ${heartbeatMs} ms`);

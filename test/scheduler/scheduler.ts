@@ -12,6 +12,7 @@ import type { ReportPart__Output } from "../../agent/gen/socle/v1/ReportPart.ts"
 import type { ReportResponse } from "../../agent/gen/socle/v1/ReportResponse.ts";
 import type { SchedulerMessage } from "../../agent/gen/socle/v1/SchedulerMessage.ts";
 import type { SchedulerServiceHandlers } from "../../agent/gen/socle/v1/SchedulerService.ts";
+import type { Welcome } from "../../agent/gen/socle/v1/Welcome.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { callAgent, operationService, schedulerService, vmService } from "./contract.ts";
 import { KnownHost } from "./host.ts";
@@ -36,6 +37,10 @@ export interface Faults {
   silent: boolean;
   /** Answers reports with another digest. */
   wrongReportDigest: boolean;
+  /** Fields of each welcome that replace the right ones. */
+  welcome: Welcome;
+  /** Follows each welcome at once. */
+  afterWelcome: SchedulerMessage | undefined;
 }
 
 /** No host that is connected and schedulable has room now; another time one may. */
@@ -52,7 +57,13 @@ const duration = (ms: number) => ({ seconds: Math.floor(ms / 1000), nanos: (ms %
 /** A small scheduler: it knows the hosts that report to it, in memory, and can place a VM on one. */
 export class Scheduler {
   readonly hosts = new Map<string, KnownHost>();
-  readonly faults: Faults = { dropDeltas: 0, silent: false, wrongReportDigest: false };
+  readonly faults: Faults = {
+    dropDeltas: 0,
+    silent: false,
+    wrongReportDigest: false,
+    welcome: {},
+    afterWelcome: undefined,
+  };
   readonly port: number;
   readonly #options: SchedulerOptions;
   readonly #server: Server;
@@ -179,7 +190,7 @@ export class Scheduler {
       if (!part.last) return;
       const known = this.#known(part.hostId);
       known.applyReport(parts);
-      const digest = this.faults.wrongReportDigest ? "wrong" : known.digest;
+      const digest = this.faults.wrongReportDigest ? "0".repeat(64) : known.digest;
       answer(null, { digest, generation: known.generation });
       this.#tell(known, "report");
     });
@@ -201,8 +212,10 @@ export class Scheduler {
         heartbeatInterval: duration(heartbeatMs),
         reconnectSpread: duration(reconnectSpreadMs),
         controlEpoch,
+        ...this.faults.welcome,
       },
     });
+    if (this.faults.afterWelcome !== undefined) call.write(this.faults.afterWelcome);
     // The same state under another start of the agent: its generations are other ones.
     const position = known.hello?.position;
     if (position != null && known.hello?.digest === known.digest) {

@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Metadata, status } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import { Admission, type Limits } from "../../../agent/api/admission.ts";
-import { controlEpochKey, fence } from "../../../agent/api/control-epoch.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { eventually } from "../../lab/wait.ts";
-import { freePort } from "../../lab/ports.ts";
-import { noTrust } from "../trust/no-trust.ts";
 import { ApiClient, errorOf, protos, startApi, vm } from "./harness.ts";
 
 const clock = {
@@ -81,52 +78,4 @@ test("a flood is refused with its time to retry, over the wire; stops and health
   assert.equal(error.code, status.RESOURCE_EXHAUSTED);
   for (const stream of streams) stream.cancel();
   await eventually(() => api.callCounts.every(({ open }) => open === 0), { what: "the streams to be over" });
-});
-
-test("a scheduler says its control epoch; one that was taken over from is refused", async (t) => {
-  const epochs = {
-    controlEpoch: 0,
-    raised: [] as number[],
-    raiseControlEpoch(epoch: number) {
-      this.controlEpoch = epoch;
-      this.raised.push(epoch);
-      return Promise.resolve();
-    },
-  };
-  const scheduler = { name: "s", role: "scheduler" } as const;
-  const operator = { name: "o", role: "operator" } as const;
-  const ask = (caller: Parameters<typeof fence>[1]["caller"], epoch: string | undefined, changes = true) => {
-    const metadata = new Metadata();
-    if (epoch !== undefined) metadata.set(controlEpochKey, epoch);
-    return fence(epochs, { caller, metadata, changes });
-  };
-  assert.equal(ask(scheduler, undefined), undefined, "where nobody uses epochs, none is asked for");
-  await ask(scheduler, "5");
-  assert.deepEqual(epochs.raised, [5]);
-  assert.equal(ask(scheduler, "5"), undefined);
-  for (const [epoch, reason] of [
-    ["4", "CONTROL_EPOCH_STALE"],
-    [undefined, "CONTROL_EPOCH_MISSING"],
-    ["5x", "CONTROL_EPOCH_INVALID"],
-    ["9".repeat(17), "CONTROL_EPOCH_INVALID"],
-  ] as const) {
-    assert.equal(refusal(() => ask(scheduler, epoch)).reason, reason);
-  }
-  assert.equal(ask(scheduler, undefined, false), undefined, "reads are everybody's");
-  assert.equal(ask(operator, undefined), undefined);
-
-  const { tcpPort, table, asked } = await startApi(
-    t,
-    { listen: `127.0.0.1:${await freePort()}` },
-    noTrust,
-    epochs,
-  );
-  table.put(vm("a"));
-  const client = new ApiClient(t, `127.0.0.1:${tcpPort ?? 0}`);
-  const refused = await errorOf(client.call(protos.vms.PauseVm, { requestId: "r", vm: "a" }));
-  assert.deepEqual(
-    [refused.code, refused.info.reason, refused.info.metadata["control_epoch"]],
-    [status.FAILED_PRECONDITION, "CONTROL_EPOCH_MISSING", "5"],
-  );
-  assert.deepEqual(asked, []);
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { Doors } from "../../../agent/api/doors.ts";
 import type { AuditDoor } from "../../../agent/api/call-audit.ts";
-import type { Act, AuditLog } from "../../../agent/audit/index.ts";
+import type { Act, Actor, AuditLog } from "../../../agent/audit/index.ts";
 import type { PeopleDoor } from "../../../agent/api/people.ts";
 import { ApiServer } from "../../../agent/api/server.ts";
 import { configSchema, type Config } from "../../../agent/config/schema.ts";
@@ -12,6 +12,7 @@ import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { createLog, type Logger } from "../../../agent/kernel/log.ts";
 import { Ledger } from "../../../agent/host/ledger.ts";
 import { Reservations } from "../../../agent/host/reservations.ts";
+import { ControlEpochs } from "../../../agent/state/control-epochs.ts";
 import { ReservationBook } from "../../../agent/state/reservation-book.ts";
 import { EventLog } from "../../../agent/state/event-log.ts";
 import type { Behalf } from "../../../agent/state/operation.ts";
@@ -51,7 +52,7 @@ export async function startApi(
   t: TestContext,
   config: Partial<Config["api"]> = {},
   trust: Trust = noTrust,
-  controlEpochs: Doors["controlEpochs"] = { controlEpoch: 0, raiseControlEpoch: () => Promise.resolve() },
+  controlEpochs: Doors["controlEpochs"] = keptEpochs(0),
   people: Partial<PeopleDoor> = {},
   auditLog?: AuditLog,
 ): Promise<Harness> {
@@ -153,6 +154,36 @@ export async function startApi(
   const { tcpPort } = api;
   const logs = { logged, audited, audit };
   return { socket, tcpPort, table, host, operations, events, position, api, ...logs, asked, vms, stop };
+}
+
+/** Control epochs in memory alone; `raised` lists each raise. */
+export function keptEpochs(from: number): Doors["controlEpochs"] & { readonly raised: number[] } {
+  const raised: number[] = [];
+  let controlEpoch = from;
+  const epochs = new ControlEpochs<Actor>(
+    {
+      get controlEpoch() {
+        return controlEpoch;
+      },
+      raiseControlEpoch: (epoch) => {
+        controlEpoch = Math.max(controlEpoch, epoch);
+        return Promise.resolve();
+      },
+      resetControlEpoch: (epoch) => {
+        controlEpoch = epoch;
+        return Promise.resolve();
+      },
+    },
+    ({ to }) => Promise.resolve(raised.push(to)),
+  );
+  return {
+    raised,
+    get controlEpoch() {
+      return controlEpoch;
+    },
+    raise: (epoch, by) => epochs.raise(epoch, by),
+    reset: (epoch) => epochs.reset(epoch),
+  };
 }
 
 /** Of a host with one cell of four CPUs, two of them dedicated, and 16 GiB. */

@@ -3,14 +3,14 @@ import test from "node:test";
 import { controlEpochKey as keyOfApi } from "../../../agent/api/control-epoch.ts";
 import { breakGlassKey, personKey, ticketKey } from "../../../agent/api/people.ts";
 import { metadataKeys } from "../../../agent/cli/client.ts";
-import { startApi, vm } from "../api/harness.ts";
+import { keptEpochs, startApi, vm } from "../api/harness.ts";
 import { noTrust } from "../trust/no-trust.ts";
 import { socle } from "./fake-agent.ts";
 
 test("over TCP a person commands by a scheduler's control epoch, on the socket by none", async (t) => {
   const ofApi = { controlEpoch: keyOfApi, person: personKey, ticket: ticketKey, breakGlass: breakGlassKey };
   assert.deepEqual(metadataKeys, ofApi);
-  const epochs = { controlEpoch: 5, raiseControlEpoch: () => Promise.resolve() };
+  const epochs = keptEpochs(5);
   const { tcpPort, socket, table, asked } = await startApi(t, { listen: "127.0.0.1:0" }, noTrust, epochs);
   table.put(vm("a"));
   const pause = ["vm", "pause", "a", "--no-wait"];

@@ -56,6 +56,28 @@ test("a reservation is made, renewed, released and listed", async (context) => {
   assert.equal((await run("reservation create --vcpus 2")).exitCode, 2);
 });
 
+test("host epoch reset sets the control epoch and shows the one before", async (context) => {
+  const asked: number[] = [];
+  const socket = await fakeAgent(context, {
+    host: {
+      ResetControlEpoch: ({ request: { controlEpoch } }, done) => {
+        asked.push(controlEpoch);
+        done(null, { controlEpoch, previousControlEpoch: 900 });
+      },
+    },
+  });
+  const reset = ["host", "epoch", "reset"];
+  assert.equal(
+    (await socle([...reset, "--to", "7"], { socket })).stdout,
+    "the control epoch is 7; it was 900\n",
+  );
+  const json = await socle(["--json", ...reset, "--to", "0"], { socket });
+  assert.deepEqual(JSON.parse(json.stdout), { controlEpoch: 0, previousControlEpoch: 900 });
+  for (const to of [[], ["--to", "-1"], ["--to", "1.5"], ["--to", "9007199254740992"]])
+    assert.equal((await socle([...reset, ...to], { socket })).exitCode, 2, to.join(" "));
+  assert.deepEqual(asked, [7, 0]);
+});
+
 test("cordon keeps its reason and uncordon takes it back", async (context) => {
   const asked: [string, string][] = [];
   let health: Health = { schedulable: "TRUTH_TRUE" };

@@ -2,11 +2,12 @@ import type { TestContext } from "node:test";
 import { eventToProto } from "../../../agent/api/convert-event.ts";
 import { hostToProto } from "../../../agent/api/convert-host.ts";
 import { vmToProto } from "../../../agent/api/convert-vm.ts";
-import { systemClock } from "../../../agent/kernel/clock.ts";
+import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { createLog } from "../../../agent/kernel/log.ts";
-import { SchedulerLink } from "../../../agent/scheduler/link.ts";
+import { SchedulerLink, type SchedulerActor } from "../../../agent/scheduler/link.ts";
 import { ReportedState } from "../../../agent/scheduler/state.ts";
 import type { Trust } from "../../../agent/trust/index.ts";
+import { ControlEpochs } from "../../../agent/state/control-epochs.ts";
 import { EventLog } from "../../../agent/state/event-log.ts";
 import { HostRecord } from "../../../agent/state/host-record.ts";
 import { Position } from "../../../agent/state/position.ts";
@@ -28,6 +29,8 @@ export interface FakeAgent {
   readonly events: EventLog;
   readonly link: SchedulerLink;
   readonly logged: Record<string, unknown>[];
+  /** Raises of the control epoch, as audited. */
+  readonly raised: { readonly from: number; readonly to: number; readonly by: string }[];
   /** Rejects when the link or the report fails. */
   readonly failed: Promise<unknown>;
   stop(): Promise<void>;
@@ -42,17 +45,19 @@ export interface AgentOptions {
   readonly fence?: HostRecord;
   /** Filled before the link starts. */
   readonly table?: VmTable;
+  readonly clock?: Clock;
 }
 
 export async function startAgent(t: TestContext, options: AgentOptions): Promise<FakeAgent> {
   const { address, agentEpoch = 1, maxEvents = 1000, table = new VmTable(), trust = noTrust } = options;
   const directory = options.directory ?? (await folder(t));
   const logged: Record<string, unknown>[] = [];
+  const raised: FakeAgent["raised"] = [];
   const log = createLog({
     level: "debug",
     destination: { write: (line) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
   });
-  const clock = systemClock;
+  const { clock = systemClock } = options;
   const events = await EventLog.open({ directory, maxEvents, agentEpoch, clock, log });
   const host = new FakeHost();
   const position = new Position({ agentEpoch });
@@ -72,7 +77,10 @@ export async function startAgent(t: TestContext, options: AgentOptions): Promise
     position,
     events,
     eventMessage: eventToProto,
-    fence: options.fence ?? (await HostRecord.open(directory)),
+    controlEpochs: new ControlEpochs<SchedulerActor>(
+      options.fence ?? (await HostRecord.open(directory)),
+      ({ from, to, by }) => Promise.resolve(raised.push({ from, to, by: by.name })),
+    ),
     identity: () => host.snapshot().identity,
     agentAddress: () => "127.0.0.1:1",
     clock,
@@ -90,7 +98,7 @@ export async function startAgent(t: TestContext, options: AgentOptions): Promise
     await events.flush();
   };
   t.after(stop);
-  return { table, host, position, state, events, link, logged, failed, stop };
+  return { table, host, position, state, events, link, logged, raised, failed, stop };
 }
 
 /** A scheduler, ended with the test, and the host as it knows it. */

@@ -1,0 +1,106 @@
+import * as z from "zod";
+import { SocleError } from "../kernel/errors.ts";
+import type { Duration__Output } from "../gen/google/protobuf/Duration.ts";
+import type { Ack__Output } from "../gen/socle/v1/Ack.ts";
+import type { ComeBack__Output } from "../gen/socle/v1/ComeBack.ts";
+import type { ReportResponse__Output } from "../gen/socle/v1/ReportResponse.ts";
+import type { Welcome__Output } from "../gen/socle/v1/Welcome.ts";
+
+// Whatever a scheduler answers is checked here before any of it is used: its counters stand in files and on the wire later.
+
+/** What the scheduler asked for, within bounds. */
+export interface Terms {
+  readonly controlEpoch: number;
+  readonly heartbeatMs: number;
+  readonly reconnectSpreadMs: number;
+}
+
+/** A scheduler that is about to restart: when, and where, to come back. */
+export interface ComeBack {
+  /** As the scheduler says; within bounds. */
+  readonly delayMs: number;
+  /** Empty: where it was. */
+  readonly address: string;
+}
+
+/** What the scheduler holds of this host. */
+export interface Known {
+  /** Empty: nothing. */
+  readonly digest: string;
+  readonly generation: number;
+  readonly agentEpoch: number;
+  readonly eventSequence: number;
+}
+
+const minComeBackMs = 1000;
+const maxComeBackMs = 3_600_000;
+
+/** Up to 2^53-1: above it, a number read from the wire is not the one that was sent. */
+const counter = z.int().min(0);
+const digest = z.string().regex(/^([0-9a-f]{64})?$/, "must be empty or 64 lower-case hexadecimal digits");
+
+const welcomeSchema = z.object({
+  knownDigest: digest,
+  knownGeneration: counter,
+  knownAgentEpoch: counter,
+  knownEventSequence: counter,
+  controlEpoch: counter,
+});
+const ackSchema = z.object({ generation: counter, eventSequence: counter });
+const reportSchema = z.object({ digest });
+const comeBackSchema = z.object({
+  address: z
+    .string()
+    .max(262)
+    .regex(/^((\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5})?$/, "must be empty or ADDRESS:PORT"),
+});
+
+/** Throws `invalid` SCHEDULER_ANSWER_INVALID, as the other functions here. */
+export function welcomeOf(welcome: Welcome__Output): { readonly terms: Terms; readonly known: Known } {
+  const { controlEpoch, knownDigest, knownGeneration, knownAgentEpoch, knownEventSequence } = checked(
+    "Welcome",
+    welcomeSchema,
+    welcome,
+  );
+  return {
+    terms: {
+      controlEpoch,
+      heartbeatMs: within(welcome.heartbeatInterval, 100, 10_000, 300_000),
+      reconnectSpreadMs: within(welcome.reconnectSpread, 0, 5000, 600_000),
+    },
+    known: {
+      digest: knownDigest,
+      generation: knownGeneration,
+      agentEpoch: knownAgentEpoch,
+      eventSequence: knownEventSequence,
+    },
+  };
+}
+
+export function ackOf(ack: Ack__Output): { readonly generation: number; readonly eventSequence: number } {
+  return checked("Ack", ackSchema, ack);
+}
+
+export function comeBackOf(comeBack: ComeBack__Output): ComeBack {
+  const { address } = checked("ComeBack", comeBackSchema, comeBack);
+  return { address, delayMs: within(comeBack.delay, minComeBackMs, minComeBackMs, maxComeBackMs) };
+}
+
+/** The digest that the scheduler holds after a report. */
+export function reportDigestOf(response: ReportResponse__Output): string {
+  return checked("ReportResponse", reportSchema, response).digest;
+}
+
+function checked<Value>(name: string, schema: z.ZodType<Value>, answer: unknown): Value {
+  const { data, error } = schema.safeParse(answer);
+  if (error === undefined) return data;
+  const why = error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+  const message = `the scheduler's ${name} is refused: ${why}`;
+  throw new SocleError("invalid", "SCHEDULER_ANSWER_INVALID", message, { cause: error });
+}
+
+/** `usual` where the scheduler gives none. */
+function within(duration: Duration__Output | null, min: number, usual: number, max: number): number {
+  const ms = duration === null ? usual : duration.seconds * 1000 + duration.nanos / 1e6;
+  return Math.min(max, Math.max(min, ms));
+}
