@@ -8,7 +8,7 @@ import type { Command } from "commander";
 import { bashCompletion } from "../agent/cli/commands/completion.ts";
 import { exitCodeMeanings, exitCodes } from "../agent/cli/errors.ts";
 import { buildProgram } from "../agent/cli/program.ts";
-import { configKeys } from "../agent/config/keys.ts";
+import { configKeys, type ConfigKey } from "../agent/config/keys.ts";
 import { allCollectors } from "../agent/metrics/collectors/index.ts";
 
 const systemd = join(import.meta.dirname, "..", "systemd");
@@ -228,12 +228,17 @@ function agent(): string {
 function configuration(): string {
   const body: string[] = [];
   let current = "";
-  for (const { section: name, name: key, description, defaultValue, allowed } of configKeys()) {
-    if (name !== current) body.push(`.SS ${name}`);
-    current = name;
+  const show = (path: string, key: Omit<ConfigKey, "section">): void => {
+    const { description, defaultValue, allowed, inner } = key;
     const words = [description, allowed].filter((part) => part !== "").join(" ");
     const preset = defaultValue === undefined ? [] : [`Default: ${JSON.stringify(defaultValue)}`];
-    body.push(...item(bold(`${name}.${key}`), words, ...preset.flatMap((line) => ["", line])));
+    body.push(...item(bold(path), words, ...preset.flatMap((line) => ["", line])));
+    for (const below of inner) show(`${path}.${below.name}`, below);
+  };
+  for (const key of configKeys()) {
+    if (key.section !== current) body.push(`.SS ${key.section}`);
+    current = key.section;
+    show(`${key.section}.${key.name}`, key);
   }
   return page("socle-agent.yaml", 5, "configuration of the Socle agent", [
     ...section(

@@ -1,8 +1,10 @@
 import { arch } from "node:os";
+import { tenantRules, type TenantRules } from "../config/tenants.ts";
 import { probeCommand } from "../hardware/identity.ts";
 import { HostService } from "../host/host-service.ts";
 import type { Claim, ClaimRequest } from "../host/ledger.ts";
 import { Reservations } from "../host/reservations.ts";
+import type { TenantQuota } from "../host/tenant-quotas.ts";
 import { credentialPath } from "../kernel/credentials.ts";
 import type { Service } from "../kernel/service.ts";
 import { Libvirt } from "../libvirt/index.ts";
@@ -37,6 +39,7 @@ export interface Hypervisor {
   readonly settler: Service;
 }
 
+const MIB = 2 ** 20;
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
 /** `probePath`: the entry that asks the machine who it is, in a child process. Throws for a libvirt URI that cannot work. */
@@ -70,10 +73,14 @@ export function buildHypervisor(
     architecture,
     ...(config.vm.memoryHeadroomMiB === null
       ? {}
-      : { memoryHeadroomBytes: config.vm.memoryHeadroomMiB * 2 ** 20 }),
+      : { memoryHeadroomBytes: config.vm.memoryHeadroomMiB * MIB }),
     kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
-    host: doorOf(host, reservations),
-    policy: { ...config.vm, gracefulStopMs: config.vm.gracefulStopSeconds * 1000 },
+    host: hostDoorOf(host, reservations),
+    policy: {
+      ...config.vm,
+      gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
+      permissionsOf: (tenant) => tenantRules(config.tenants, tenant),
+    },
   });
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
   const settler = new Settler({ operations, vms, table, clock, log });
@@ -96,6 +103,7 @@ function buildHost(
     clock,
     log,
     agentVersion: version,
+    quotaOf: (tenant) => quotaOf(tenantRules(config.tenants, tenant).quotas),
     certificate: () => {
       if (trust.material !== undefined) return { kind: "read", value: trust.material };
       const reason = trust.isRequired ? "this host is not enrolled" : "there is no trust domain";
@@ -114,7 +122,18 @@ function buildHost(
   });
 }
 
-function doorOf(host: HostService, reservations: Reservations): HostDoor {
+const quotaOf = ({ vms, vcpus, memoryMiB, diskMiB }: TenantRules["quotas"]): TenantQuota => ({
+  vms,
+  vcpus,
+  memoryBytes: memoryMiB === null ? null : memoryMiB * MIB,
+  diskBytes: diskMiB === null ? null : diskMiB * MIB,
+});
+
+/** What the VM layer needs of its host. */
+export function hostDoorOf(
+  host: Pick<HostService, "ledger" | "storageRead" | "trait" | "kvm">,
+  reservations: Pick<Reservations, "take" | "taken">,
+): HostDoor {
   const { ledger } = host;
   const room = (claim: Claim, begun = Promise.resolve()): ReturnType<HostDoor["claim"]> => ({
     placement: claim.placement,

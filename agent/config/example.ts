@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import { configKeys } from "./keys.ts";
+import { configKeys, type ConfigKey } from "./keys.ts";
 
 const inline = { collectionStyle: "flow", flowCollectionPadding: false } as const;
 
@@ -12,16 +12,28 @@ const heading = [
 export function exampleConfig(): string {
   const lines = heading.map((text) => `# ${text}`);
   let current = "";
-  for (const { section, name, description, defaultValue, allowed } of configKeys()) {
+  for (const { section, name, description, defaultValue, allowed, inner } of configKeys()) {
     if (section !== current) lines.push("", `${section}:`);
     current = section;
     const words = [description, allowed].filter((text) => text !== "").join(" ");
     lines.push(...wrapped(words, 96).map((text) => `  # ${text}`));
+    lines.push(...commented(inner, "    "));
     const value = stringify(defaultValue ?? null, inline).trimEnd();
     lines.push(defaultValue === undefined ? `  # ${name}:` : `  ${name}: ${value}`);
   }
   return `${lines.join("\n")}\n`;
 }
+
+/** The keys below a key, with their defaults. */
+const commented = (keys: ConfigKey["inner"], indent: string): string[] =>
+  keys.flatMap(({ name, description, defaultValue, allowed, inner }) => {
+    const value = stringify(defaultValue ?? null, inline).trimEnd();
+    const words = [`${name} (${value}):`, description, allowed].filter((text) => text !== "").join(" ");
+    return [
+      ...wrapped(words, 92).map((text) => `  #${indent.slice(2)}${text}`),
+      ...commented(inner, `${indent}  `),
+    ];
+  });
 
 function wrapped(text: string, width: number): string[] {
   const lines: string[] = [];

@@ -10,6 +10,8 @@ export interface ConfigKey {
   readonly defaultValue?: unknown;
   /** What is allowed, in words; "" where the description says it all. */
   readonly allowed: string;
+  /** The keys below it, where it is a map of fixed ones: `api.limits`. */
+  readonly inner: readonly Omit<ConfigKey, "section">[];
 }
 
 const propertySchema = z.object({
@@ -18,6 +20,9 @@ const propertySchema = z.object({
   enum: z.array(z.string()).optional(),
   minimum: z.number().optional(),
   maximum: z.number().optional(),
+  get properties() {
+    return z.record(z.string(), propertySchema).optional();
+  },
 });
 const sectionsSchema = z.object({
   properties: z.record(z.string(), z.object({ properties: z.record(z.string(), propertySchema) })),
@@ -27,15 +32,17 @@ const sectionsSchema = z.object({
 export function configKeys(): ConfigKey[] {
   const { properties } = sectionsSchema.parse(z.toJSONSchema(configSchema, { io: "input" }));
   return Object.entries(properties).flatMap(([section, { properties: keys }]) =>
-    Object.entries(keys).map(([name, key]) => ({
-      section,
-      name,
-      description: key.description,
-      ...(key.default === undefined ? {} : { defaultValue: key.default }),
-      allowed: allowedBy(key),
-    })),
+    Object.entries(keys).map(([name, key]) => ({ section, ...described(name, key) })),
   );
 }
+
+const described = (name: string, key: z.output<typeof propertySchema>): Omit<ConfigKey, "section"> => ({
+  name,
+  description: key.description,
+  ...(key.default === undefined ? {} : { defaultValue: key.default }),
+  allowed: allowedBy(key),
+  inner: Object.entries(key.properties ?? {}).map(([inner, property]) => described(inner, property)),
+});
 
 function allowedBy({ enum: values, minimum, maximum }: z.output<typeof propertySchema>): string {
   if (values !== undefined) return `One of ${values.join(", ")}.`;

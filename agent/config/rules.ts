@@ -88,6 +88,7 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
     const text = `must not be below ${swept}, which is deleted with the package or with the agent's state, and no encrypted disk opens without its key; move it to a folder of its own, for example /etc/socle-keys, or make it the credential socle-volume-key`;
     problems.push({ path: ["vm", "volumeKeyFile"], text });
   }
+  problems.push(...tenantProblems(config));
   const socketBytes = Buffer.byteLength(api.socket);
   if (socketBytes > maxSocketPathBytes) {
     const text = `a socket's path has at most ${maxSocketPathBytes} bytes, this one has ${socketBytes}`;
@@ -106,6 +107,28 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
     problems.push({ path: ["health", "thermalGoodMarginCelsius"], text });
   }
   return { problems, warnings };
+}
+
+/** What a tenant is allowed must exist on this host. */
+function tenantProblems({ host, tenants, vm }: Config): Finding[] {
+  const entries = [
+    [["default"], tenants.default] as const,
+    ...Object.entries(tenants.byName).map(([name, rules]) => [["byName", name], rules] as const),
+  ];
+  return entries.flatMap(([where, { bridges = [], devices = [] }]) => [
+    ...bridges
+      .filter((bridge) => !vm.bridges.includes(bridge))
+      .map((bridge) => ({
+        path: ["tenants", ...where, "bridges"],
+        text: `${bridge} is not among vm.bridges; add it there`,
+      })),
+    ...devices
+      .filter((device) => !device.includes(":") && !Object.hasOwn(host.deviceAliases, device))
+      .map((device) => ({
+        path: ["tenants", ...where, "devices"],
+        text: `${device} is neither a name of host.deviceAliases nor a PCI address`,
+      })),
+  ]);
 }
 
 interface Address {

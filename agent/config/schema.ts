@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { healthSchema } from "./health.ts";
+import { tenantsSchema } from "./tenants.ts";
 
 // Every key has its default here and its words in `describe`: `socle config show --defaults` and the man page print them.
 
@@ -91,7 +92,7 @@ export const configSchema = z.strictObject({
       bridges: z
         .array(z.string().max(15))
         .default([])
-        .describe("Host bridges that NICs may be put on. Networks of libvirt are always allowed."),
+        .describe("Host bridges that NICs may be put on. For callers of one tenant, tenants narrows that."),
       allowSpoofing: z
         .boolean()
         .default(false)
@@ -117,6 +118,7 @@ export const configSchema = z.strictObject({
       sampleIntervalSeconds: seconds(1, 300).default(10).describe("How often VM statistics are read."),
     })
     .prefault({}),
+  tenants: tenantsSchema.prefault({}),
   bmc: z
     .strictObject({
       interface: z

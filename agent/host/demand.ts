@@ -25,6 +25,10 @@ export interface VmSize {
 /** What a VM takes of the host, defined or running, made by Socle or not. */
 export interface Footprint extends VmSize {
   readonly id: string;
+  /** Absent or empty: no tenant's. */
+  readonly tenant?: string;
+  /** Capacity of the disks that were made for it. */
+  readonly diskBytes?: number;
   /** Cells that it is bound to; empty: it may use any. */
   readonly cells: readonly number[];
   /** Size of the huge pages behind its memory. */

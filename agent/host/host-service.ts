@@ -28,6 +28,7 @@ import { Readers } from "./readers/readers.ts";
 import { hostReaders, type HostReadings } from "./readers/table.ts";
 import { judgePools } from "./pool-verdicts.ts";
 import { Rounds } from "./rounds.ts";
+import type { TenantQuota } from "./tenant-quotas.ts";
 import type { Moment } from "./trigger.ts";
 import { Usage } from "./usage.ts";
 import { MORE_TO_READ } from "./volume-sizes.ts";
@@ -55,6 +56,8 @@ export interface HostServiceOptions {
   readonly onConditionChange: (condition: Condition, isFirst: boolean) => void;
   /** An operator's word changed, and is durable. Must not throw. */
   readonly onSchedulingChange?: (scheduling: Scheduling) => void;
+  /** What each tenant may take; absent: there are no quotas. */
+  readonly quotaOf?: (tenant: string) => TenantQuota;
   /** What this host proves itself with; absent: nothing. */
   readonly certificate?: () => Reading<OwnCertificate>;
   readonly roots?: Roots;
@@ -163,6 +166,7 @@ export class HostService implements Service, HostView {
     this.ledger = new Ledger({
       policy,
       scheduling: () => options.record.scheduling,
+      ...(options.quotaOf === undefined ? {} : { quotaOf: options.quotaOf }),
       clock,
       changed: () => this.#nextGeneration(),
     });

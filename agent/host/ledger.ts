@@ -9,11 +9,21 @@ import type { DeviceCapacity, HostCapacity, HostSnapshot, NumaCell, Truth } from
 import { DemandTotals } from "./demand-totals.ts";
 import { findPlace, type CellRoom } from "./placing.ts";
 import { StorageLedger, type NewVolume, type StorageLook, type VolumeName } from "./storage-ledger.ts";
+import {
+  noUse,
+  requireWithinQuota,
+  useByTenant,
+  useOf,
+  type TenantQuota,
+  type TenantUse,
+} from "./tenant-quotas.ts";
 
 /** What a VM that is being made, or that is to come, will take. */
 export interface ClaimRequest extends VmSize {
   /** The VM's id, or the reservation's. */
   readonly holder: string;
+  /** Whose quota it counts against; empty: nobody's. */
+  readonly tenant?: string;
   /** Absent: anywhere. */
   readonly wish?: PlacementWish;
   /** That are to be made for it. */
@@ -29,6 +39,8 @@ export interface Claim {
 interface Held {
   readonly claim: Claim;
   readonly size: VmSize;
+  readonly tenant: string;
+  readonly diskBytes: number;
   demand: Demand;
   /** On the monotonic clock. */
   consumedAtMs?: number;
@@ -61,6 +73,7 @@ const UNSEEN_MS = 60_000;
 export class Ledger {
   readonly #policy: CapacityPolicy;
   readonly #scheduling: () => HostSnapshot["scheduling"];
+  readonly #quotaOf: (tenant: string) => TenantQuota | undefined;
   readonly #changed: () => void;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #claims = new Map<string, Held>();
@@ -87,11 +100,14 @@ export class Ledger {
   constructor(options: {
     readonly policy: CapacityPolicy;
     readonly scheduling: () => HostSnapshot["scheduling"];
+    /** Absent: there are none. */
+    readonly quotaOf?: (tenant: string) => TenantQuota | undefined;
     readonly clock: Pick<Clock, "monotonicMs">;
     readonly changed: () => void;
   }) {
     this.#policy = options.policy;
     this.#scheduling = options.scheduling;
+    this.#quotaOf = options.quotaOf ?? (() => undefined);
     this.#clock = options.clock;
     this.#changed = options.changed;
     this.#pools = new CpuPools([], this.#policy.dedicatedCpus);
@@ -169,17 +185,19 @@ export class Ledger {
 
   /**
    * Takes what the VM needs, and says where, or throws: as `requireOpen`, `exhausted` NO_CAPACITY when it does not fit (`metadata.dimension`
-   * says what is short, `free_*` what there is), `conflict` CLAIM_EXISTS when the holder has a claim, `invalid` for a cell
+   * says what is short, `free_*` what there is), as requireWithinQuota for its tenant, `conflict` CLAIM_EXISTS when the holder has a claim, `invalid` for a cell
    * or a device that the host does not have, `unavailable` CAPACITY_UNKNOWN before the host, its VMs and the volumes have
    * been read.
    */
   claim(request: ClaimRequest): Claim {
-    const { holder, wish = anywhere, volumes = [] } = request;
+    const { holder, tenant = "", wish = anywhere, volumes = [] } = request;
     const size = sizeOf(request);
+    const diskBytes = bytesOf(volumes);
     this.requireOpen();
     this.#requireKnown(wish);
     if (this.#claimOf(holder) !== undefined)
       throw new SocleError("conflict", "CLAIM_EXISTS", `VM ${holder} is being made already`);
+    this.#requireWithinQuota(tenant, useOf(size, diskBytes));
     const { devices, cells } = this.#capacity;
     const taken = new Set(this.#demands().flatMap(({ ownCpus, usedCpus }) => [...ownCpus, ...usedCpus]));
     const room = {
@@ -189,14 +207,16 @@ export class Ledger {
     };
     const placement = findPlace(room, size, wish);
     this.#storage.claim(holder, volumes);
-    return this.#take(holder, size, placement);
+    return this.#take({ holder, tenant, diskBytes }, size, placement);
   }
 
   /** What was promised before, by an agent that has died since: it is taken whether there is room or not. */
   reclaim(request: Omit<ClaimRequest, "wish"> & { readonly placement: Placement }): Claim {
-    this.#storage.reclaim(request.holder, request.volumes ?? []);
-    const held = this.#claimOf(request.holder);
-    if (held === undefined) return this.#take(request.holder, sizeOf(request), request.placement);
+    const { holder, tenant = "", volumes = [], placement } = request;
+    this.#storage.reclaim(holder, volumes);
+    const held = this.#claimOf(holder);
+    if (held === undefined)
+      return this.#take({ holder, tenant, diskBytes: bytesOf(volumes) }, sizeOf(request), placement);
     delete held.consumedAtMs;
     return held.claim;
   }
@@ -208,10 +228,12 @@ export class Ledger {
   transfer(claim: Claim, holder: string, volumes: readonly NewVolume[] = []): Claim {
     const held = this.#claims.get(claim.id);
     if (held === undefined) throw new Error(`there is no claim ${claim.id}`);
+    const diskBytes = bytesOf(volumes);
+    this.#requireWithinQuota(held.tenant, { ...noUse, diskBytes });
     this.#storage.claim(holder, volumes);
     this.#storage.release(held.claim.holder);
     const moved = { ...claim, holder };
-    this.#claims.set(claim.id, { ...held, claim: moved });
+    this.#claims.set(claim.id, { ...held, diskBytes, claim: moved });
     this.#recount();
     return moved;
   }
@@ -236,11 +258,28 @@ export class Ledger {
     this.#recount();
   }
 
-  #take(holder: string, size: VmSize, placement: Placement): Claim {
+  #take(
+    { holder, tenant, diskBytes }: Pick<Held, "tenant" | "diskBytes"> & { readonly holder: string },
+    size: VmSize,
+    placement: Placement,
+  ): Claim {
     const claim = { id: randomUUID(), holder, placement };
-    this.#claims.set(claim.id, { claim, size, demand: this.#demandOf(claim, size) });
+    this.#claims.set(claim.id, { claim, size, tenant, diskBytes, demand: this.#demandOf(claim, size) });
     this.#recount();
     return claim;
+  }
+
+  /** Of each tenant that has a VM or a claim. A VM is counted once, as in the capacity. */
+  tenantUse(): ReadonlyMap<string, TenantUse> {
+    const allocated = [...this.#footprints.values()].map(({ footprint }) => footprint);
+    const claimed = this.#claimed().map(({ size, tenant, diskBytes }) => ({ ...size, tenant, diskBytes }));
+    return useByTenant([...allocated, ...claimed]);
+  }
+
+  #requireWithinQuota(tenant: string, asked: TenantUse): void {
+    const quota = tenant === "" ? undefined : this.#quotaOf(tenant);
+    if (quota === undefined) return;
+    requireWithinQuota(tenant, quota, { used: this.tenantUse().get(tenant) ?? noUse, asked });
   }
 
   #claimOf(holder: string): Held | undefined {
@@ -354,3 +393,6 @@ const sizeOf = ({ vcpus, memoryBytes, emulated }: VmSize): VmSize => ({
   memoryBytes,
   ...(emulated === undefined ? {} : { emulated }),
 });
+
+const bytesOf = (volumes: readonly NewVolume[]): number =>
+  volumes.reduce((bytes, { capacityBytes }) => bytes + capacityBytes, 0);

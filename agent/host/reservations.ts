@@ -71,8 +71,8 @@ export class Reservations implements Service {
     this.#log = log;
     for (const held of book.all()) {
       if (held.state !== "held") continue;
-      const { id, placement } = held;
-      this.#claims.set(id, ledger.reclaim({ holder: id, ...sizeOf(held), placement }));
+      const { id, tenant, placement } = held;
+      this.#claims.set(id, ledger.reclaim({ holder: id, tenant, ...sizeOf(held), placement }));
     }
   }
 
@@ -108,7 +108,7 @@ export class Reservations implements Service {
   }
 
   /**
-   * `roomOf` is asked for a new one alone, never for one that is only repeated. Throws what the ledger throws for a claim (NO_CAPACITY, ...), `exhausted` TOO_MANY_RESERVATIONS, `invalid`
+   * `roomOf` is asked for a new one alone, never for one that is only repeated. Throws what the ledger throws for a claim (NO_CAPACITY, TENANT_QUOTA_EXCEEDED, ...), `exhausted` TOO_MANY_RESERVATIONS, `invalid`
    * TTL_INVALID, `conflict` REQUEST_ID_REUSED, and the journal's errors.
    */
   async reserve(
@@ -122,7 +122,8 @@ export class Reservations implements Service {
     checkTtl(ttlMs);
     this.#book.admit(request.caller);
     const id = this.#book.newId();
-    const claim = this.#ledger.claim({ holder: id, ...sizeOf(room), wish: room.wish });
+    const { tenant, wish } = room;
+    const claim = this.#ledger.claim({ holder: id, tenant, ...sizeOf(room), wish });
     this.#claims.set(id, claim);
     this.#wake.abort();
     const { caller } = request;

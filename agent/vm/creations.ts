@@ -82,10 +82,11 @@ export async function sized(spec: VmSpec, volumes: Pick<Volumes, "resolve">): Pr
 }
 
 export const sizeOf = (
-  { id, vcpus, memoryBytes, placement, disks }: VmSpec,
+  { id, tenant, vcpus, memoryBytes, placement, disks }: VmSpec,
   accelerator: Accelerator,
 ): VmSize => ({
   vmId: id,
+  tenant,
   vcpus,
   memoryBytes,
   accelerator,

@@ -224,7 +224,7 @@ function nicDevice(spec: VmSpec, nic: NicSpec): Interface {
       nic.source.kind === "network"
         ? { type: "network", network: nic.source.network }
         : { type: "bridge", bridge: nic.source.bridge },
-    mac: nic.mac ?? derivedMac(spec.id, nic.name),
+    mac: macOf(spec.id, nic),
     model: "virtio",
     alias: `${ALIAS_PREFIX.nic}${nic.name}`,
     ...(nic.allowSpoofing
@@ -237,6 +237,10 @@ function nicDevice(spec: VmSpec, nic: NicSpec): Interface {
         }),
   };
 }
+
+/** As it is in the domain: the spec's, else one derived from its names. */
+export const macOf = (vmId: string, { mac, name }: Pick<NicSpec, "mac" | "name">): string =>
+  mac ?? derivedMac(vmId, name);
 
 /** Locally administered unicast, the same for the same NIC of the same VM on every host. */
 function derivedMac(vmId: string, nicName: string): string {

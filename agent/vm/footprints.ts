@@ -2,10 +2,15 @@ import type { Service } from "../kernel/service.ts";
 import type { VmTable } from "./vm-table.ts";
 import type { Vm } from "./vm.ts";
 import { isActive } from "./domains.ts";
+import { newDiskBytes } from "./spec.ts";
 
 /** What a VM takes of its host. */
 export interface VmFootprint {
   readonly id: string;
+  /** Of a VM that Socle made; empty: no tenant's. */
+  readonly tenant: string;
+  /** Capacity of the disks that were made for it. */
+  readonly diskBytes: number;
   readonly vcpus: number;
   readonly memoryBytes: number;
   readonly cells: readonly number[];
@@ -63,6 +68,8 @@ export function footprintFeed(
 
 const every: Readonly<Record<keyof VmFootprint, true>> = {
   id: true,
+  tenant: true,
+  diskBytes: true,
   vcpus: true,
   memoryBytes: true,
   cells: true,
@@ -83,6 +90,8 @@ function footprintOf(vm: Vm): VmFootprint {
   const { id, vcpus, memoryBytes, cells, hugepageBytes, vcpuPins, emulatorPin, devices } = vm;
   return {
     id,
+    tenant: vm.managed ? vm.tenant : "",
+    diskBytes: vm.spec === undefined ? 0 : newDiskBytes(vm.spec),
     vcpus,
     memoryBytes,
     cells,

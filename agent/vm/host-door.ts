@@ -5,8 +5,8 @@ import type { Accelerator, VolumeRef } from "./spec.ts";
 /** What the VM layer needs to know of its host, handed in by the composition root. */
 export interface HostDoor {
   /**
-   * Takes room for a VM at once, or what was reserved for it, and says where. Throws `exhausted` NO_CAPACITY naming the
-   * dimension, and what a reservation that it cannot have throws.
+   * Takes room for a VM at once, or what was reserved for it, and says where. Throws `exhausted` NO_CAPACITY or
+   * TENANT_QUOTA_EXCEEDED naming the dimension, and what a reservation that it cannot have throws.
    */
   claim(vm: VmSize & { readonly reservation?: ReservationUse }): RoomClaim;
   /** Takes what was promised to a VM before the agent was started again, whether there is room or not. */
@@ -23,6 +23,8 @@ export interface HostDoor {
 
 export interface VmSize {
   readonly vmId: string;
+  /** Whose quota it counts against; empty: nobody's. */
+  readonly tenant: string;
   readonly vcpus: number;
   readonly memoryBytes: number;
   readonly accelerator: Accelerator;

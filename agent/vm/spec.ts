@@ -71,3 +71,7 @@ export interface KernelBootSpec {
   readonly initrd?: VolumeRef;
   readonly commandLine: string;
 }
+
+/** Capacity of the disks that are made for a VM. One without a capacity was begun before creations were given theirs. */
+export const newDiskBytes = ({ disks }: Pick<VmSpec, "disks">): number =>
+  disks.reduce((bytes, { source }) => bytes + (source.kind === "new" ? (source.capacityBytes ?? 0) : 0), 0);

@@ -23,10 +23,12 @@ import {
   startWork,
   stopWork,
 } from "./power-works.ts";
+import { requireNicsFree } from "./nic-users.ts";
 import { fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
 import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
+import { requirePermitted, type TenantPolicy } from "./tenant-policy.ts";
 import type { Vm } from "./vm.ts";
 import { going, requireUnused, requireUsable, volumeKey } from "./volume-users.ts";
 import {
@@ -44,10 +46,8 @@ export interface VmsOptions extends WorkContext {
   readonly operations: Operations;
   readonly host: HostDoor;
   readonly kvmProbe: Pick<KvmProbe, "suspect">;
-  readonly policy: SpecPolicy & {
-    readonly accelerator: "auto" | Accelerator;
-    readonly gracefulStopMs: number;
-  };
+  readonly policy: SpecPolicy &
+    TenantPolicy & { readonly accelerator: "auto" | Accelerator; readonly gracefulStopMs: number };
 }
 
 /** Every mutation carries these. `vm` is an id or a name. */
@@ -103,8 +103,8 @@ export class Vms {
   }
 
   /**
-   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what requireUsable (volume-users.ts), HostDoor.claim and
-   * Operations.begin throw, what Volumes.resolve throws for the base of a disk that has no capacity of its own, `conflict`
+   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what requirePermitted (tenant-policy.ts), requireUsable
+   * (volume-users.ts), requireNicsFree (nic-users.ts), HostDoor.claim and Operations.begin throw, what Volumes.resolve throws for the base of a disk that has no capacity of its own, `conflict`
    * KVM_UNAVAILABLE, and `unavailable` LIBVIRT_UNAVAILABLE.
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
@@ -116,6 +116,7 @@ export class Vms {
     if (held !== undefined) return await held;
     const checked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
     const { tenantOnly = false } = request;
+    if (tenantOnly) requirePermitted(checked, policy.permissionsOf(checked.tenant));
     this.#requireSight();
     this.#requireFree(checked, tenantOnly);
     await requireAbilities(checked, this.#options);
@@ -407,7 +408,9 @@ export class Vms {
   #requireFree(spec: VmSpec, tenantOnly: boolean): void {
     this.#creations.requireFree(spec);
     for (const named of volumesNamedBy(spec)) if (this.#going.has(volumeKey(named))) throw going(named);
-    requireUsable(spec, { vms: this.#options.table.all(), creations: this.#creations.specs() }, tenantOnly);
+    const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
+    requireUsable(spec, users, tenantOnly);
+    requireNicsFree(spec, users, tenantOnly);
   }
 
   async #lookOver(spec: VmSpec, { leaveStopped, tenantOnly }: CreateRequest): Promise<void> {

@@ -16,6 +16,7 @@ import { Observer } from "../../agent/vm/observer.ts";
 import { Settler } from "../../agent/vm/settler.ts";
 import { VmTable } from "../../agent/vm/vm-table.ts";
 import { unbound } from "../../agent/state/placement.ts";
+import { nothingPermitted } from "../../agent/vm/tenant-policy.ts";
 import type { RoomClaim } from "../../agent/vm/host-door.ts";
 import { Vms, type CreateRequest } from "../../agent/vm/vms.ts";
 import { Volumes } from "../../agent/vm/volumes.ts";
@@ -76,7 +77,13 @@ export class Rig {
         trait: () => true,
         kvm: () => ({ kind: "usable" }),
       },
-      policy: { bridges: [], allowSpoofing: false, accelerator: "tcg", gracefulStopMs: 30_000 },
+      policy: {
+        bridges: [],
+        allowSpoofing: false,
+        accelerator: "tcg",
+        gracefulStopMs: 30_000,
+        permissionsOf: () => nothingPermitted,
+      },
     });
     const rig = new Rig(libvirt, operations, vms, table);
     const kvm = {
