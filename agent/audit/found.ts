@@ -11,6 +11,8 @@ export interface Found {
   readonly segments: readonly SegmentFile[];
   /** Entries that no checkpoint vouches for yet. */
   readonly unsigned: number;
+  /** Of the newest segment, so much is on the disk for certain. */
+  readonly signedBytes: number;
   /** What was written when the agent died, and nobody was promised; it has been cut off. */
   readonly tornBytes: number;
   /** What of the log is missing or wrong, in words. The files are left as they are. */
@@ -28,20 +30,23 @@ export async function findLog(directory: string, key: VerifyKey): Promise<Found>
   const genuine = head !== undefined && key.vouches(head) ? head : undefined;
   const newest = segments.at(-1);
   if (newest === undefined) {
-    if (genuine === undefined)
-      return { point: beginning, goesOn: false, segments, unsigned: 0, tornBytes: 0 };
+    if (genuine === undefined || genuine.sequence === 0)
+      return { point: beginning, goesOn: false, segments, unsigned: 0, signedBytes: 0, tornBytes: 0 };
     return goOn(genuine, segments, `all entries up to ${genuine.sequence} are gone`);
   }
   const read = await readSegment(newest, genuine);
   const { point } = read;
-  if (genuine === undefined) {
+  if (genuine === undefined && (head !== undefined || point.sequence > 0)) {
     const damage = head === undefined ? "head.json is missing" : "head.json is not signed by this host's key";
     return goOn(point, segments, damage);
   }
-  if (read.mismatch) return goOn(genuine, segments, `entry ${genuine.sequence} or one before it was changed`);
-  if (point.sequence < genuine.sequence) {
-    const damage = `entries ${point.sequence + 1} to ${genuine.sequence} are missing${read.why}`;
-    return goOn(genuine, segments, damage);
+  const signed = genuine ?? beginning;
+  if (read.bytes === 0)
+    return goOn(signed, segments, `entries from ${newest.first} on are missing${read.why}`);
+  if (read.mismatch) return goOn(signed, segments, `entry ${signed.sequence} or one before it was changed`);
+  if (point.sequence < signed.sequence) {
+    const damage = `entries ${point.sequence + 1} to ${signed.sequence} are missing${read.why}`;
+    return goOn(signed, segments, damage);
   }
   const tornBytes = read.fileBytes - read.bytes;
   if (tornBytes > 0) await truncate(newest.path, read.bytes);
@@ -49,7 +54,8 @@ export async function findLog(directory: string, key: VerifyKey): Promise<Found>
     point,
     goesOn: true,
     segments,
-    unsigned: point.sequence - genuine.sequence,
+    unsigned: point.sequence - signed.sequence,
+    signedBytes: read.signedBytes,
     tornBytes,
   };
 }
@@ -59,6 +65,7 @@ const goOn = (point: ChainPoint, segments: readonly SegmentFile[], damage: strin
   goesOn: false,
   segments,
   unsigned: 0,
+  signedBytes: 0,
   tornBytes: 0,
   damage,
 });
@@ -68,6 +75,8 @@ interface ReadSegment {
   /** Good up to here. */
   readonly bytes: number;
   readonly fileBytes: number;
+  /** The entry that the checkpoint vouches for ends here. */
+  readonly signedBytes: number;
   /** What is wrong with the first bad line, to be put behind a sentence. */
   readonly why: string;
   /** It is whole, and not what the checkpoint says. */
@@ -78,6 +87,7 @@ async function readSegment(segment: SegmentFile, head: Checkpoint | undefined): 
   let point: ChainPoint = { sequence: segment.first - 1, hash: "" };
   let bytes = 0;
   let fileBytes = 0;
+  let signedBytes = 0;
   let why = "";
   let mismatch = false;
   for await (const lines of linesOf(segment.path)) {
@@ -95,8 +105,10 @@ async function readSegment(segment: SegmentFile, head: Checkpoint | undefined): 
       }
       if (why !== "") continue;
       bytes = end;
-      if (head?.sequence === point.sequence && head.hash !== point.hash) mismatch = true;
+      if (head?.sequence !== point.sequence) continue;
+      signedBytes = end;
+      if (head.hash !== point.hash) mismatch = true;
     }
   }
-  return { point, bytes, fileBytes, why, mismatch };
+  return { point, bytes, fileBytes, signedBytes, why, mismatch };
 }

@@ -3,13 +3,13 @@ import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import { Topic } from "../kernel/topic.ts";
-import { isFullDisk } from "../state/durable-file.ts";
+import { isFullDisk, UncertainWrite } from "../state/durable-file.ts";
 import { digestOf, encodeLink, linked } from "./chain.ts";
 import { AuditKey, readHead, writeHead, type Attested, type Checkpoint } from "./checkpoint.ts";
 import { encodeEntry, type Act } from "./entry.ts";
 import { findLog, type Found } from "./found.ts";
-import type { ChainPoint } from "./follow.ts";
-import { auditFailed, busy, stopping, unreadable } from "./refusals.ts";
+import { beginning, type ChainPoint } from "./follow.ts";
+import { auditFailed, busy, outcomeUnknown, stopping, unreadable } from "./refusals.ts";
 import { readPage, type Page, type PageQuery } from "./page.ts";
 import { Repeats } from "./repeats.ts";
 import { Segments, type Keeping } from "./segments.ts";
@@ -143,7 +143,8 @@ export class AuditLog {
 
   /**
    * Resolves to the act's sequence when it is on the disk. Rejects with AUDIT_FAILED (`exhausted` while the disk is full,
-   * `unavailable` for good once a write or sync failed otherwise) and `exhausted` AUDIT_BUSY: the act is not to be done.
+   * `unavailable` for good once a write or sync failed otherwise, `outcome_unknown` where a restart may find the act) and
+   * `exhausted` AUDIT_BUSY: the act is not to be done.
    */
   record(act: Act): Promise<number> {
     return new Promise((resolve, reject) => {
@@ -234,7 +235,7 @@ export class AuditLog {
         if (this.#segments.isFull(this.#point, this.#options.clock.now())) await this.#turnOver();
         await this.#write(batch);
       } catch (thrown) {
-        await this.#fail(thrown, batch);
+        this.#fail(thrown, batch);
         break;
       }
     }
@@ -261,6 +262,7 @@ export class AuditLog {
     const checkpoint = isDue ? this.#key.sign(point.sequence, point.hash, clock.now()) : undefined;
     if (checkpoint !== undefined) add({ act: "checkpoint", details: { ...checkpoint } });
     const isSynced = checkpoint !== undefined || batch.some(({ resolve }) => resolve !== undefined);
+    if (this.#point.sequence === 0 && this.#damage === undefined) await this.#signBeginning();
     await this.#segments.append(text, isSynced);
     this.#point = point;
     this.#unsigned = checkpoint === undefined ? unsigned : 0;
@@ -287,6 +289,13 @@ export class AuditLog {
     }
   }
 
+  /** Before the first entry: entries without any checkpoint beside them were tampered with, however early. */
+  async #signBeginning(): Promise<void> {
+    const { directory, clock } = this.#options;
+    if ((await readHead(directory)) !== undefined) return;
+    await writeHead(directory, this.#key.sign(beginning.sequence, beginning.hash, clock.now()));
+  }
+
   #timeCheckpoint(): void {
     if (this.#isCheckpointTimed || this.#isClosed) return;
     this.#isCheckpointTimed = true;
@@ -299,28 +308,24 @@ export class AuditLog {
     );
   }
 
-  async #fail(cause: unknown, batch: readonly Pending[]): Promise<void> {
+  #fail(cause: unknown, batch: readonly Pending[]): void {
     const { log, clock, directory } = this.#options;
-    let why = cause;
-    let isFull = isFullDisk(cause);
-    try {
-      // A write that found no space may have written a part: without it the file is as before, and the next may do.
-      if (isFull) await this.#segments.takeBack();
-    } catch (thrown) {
-      why = thrown;
-      isFull = false;
-    }
-    const error = auditFailed(directory, why, isFull);
-    if (this.#full === undefined) log.error({ err: why }, error.message);
-    // After a failed sync the kernel may have dropped the pages, and trying again could succeed without them.
+    const isFull = isFullDisk(cause) && !this.#segments.isFailed;
+    const error = auditFailed(directory, cause, isFull);
+    if (this.#full === undefined) log.error({ err: cause }, error.message);
     if (isFull) this.#full ??= { error, sinceMs: clock.now() };
     else this.#failure = error;
-    const waiting = [...batch, ...this.#pending.splice(0)];
+    const written = cause instanceof UncertainWrite ? outcomeUnknown(directory, cause) : error;
     // Those who wait are refused now, instead of waiting for space; what has happened already is kept until there is some.
-    for (const pending of waiting) {
-      if (isFull && pending.reject === undefined) this.#pending.push(pending);
-      else this.#refuse(pending.reject, error);
-    }
+    const answer = (waiting: readonly Pending[], refusal: SocleError): void => {
+      for (const pending of waiting) {
+        if (isFull && pending.reject === undefined) this.#pending.push(pending);
+        else this.#refuse(pending.reject, refusal);
+      }
+    };
+    const behind = this.#pending.splice(0);
+    answer(batch, written);
+    answer(behind, error);
     this.#checkpointDue = false;
     this.#wakeSigners();
   }

@@ -1,20 +1,39 @@
 import { SocleError } from "../kernel/errors.ts";
+import { isFileLost, stateLost } from "../state/append-file.ts";
+import { isFullDisk } from "../state/durable-file.ts";
 
 // Why an act cannot be recorded, and so is not done.
 
 const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
-export function auditFailed(directory: string, cause: unknown, isFull: boolean): SocleError {
-  const mend = isFull
-    ? "free space there, then changes go on by themselves"
-    : "check the disk, then restart the agent";
+/** `isPassing`: acts are recorded again once there is space. */
+export function auditFailed(directory: string, cause: unknown, isPassing: boolean): SocleError {
+  const details = { metadata: { directory } };
+  if (isFileLost(cause)) {
+    const message = stateLost(`the audit log in ${directory}`);
+    return new SocleError("unavailable", "STATE_LOST", message, { cause, details });
+  }
+  const isFull = isFullDisk(cause);
+  const mend =
+    (isFull ? "free space there" : "check the disk") +
+    (isPassing ? ", then changes go on by themselves" : ", then restart the agent");
   return new SocleError(
     isFull ? "exhausted" : "unavailable",
     "AUDIT_FAILED",
     `the audit log in ${directory} cannot be written (${textOf(cause)}): changes are refused, reads and guests go on; ${mend}`,
-    { cause, details: { metadata: { directory } } },
+    { cause, details },
   );
 }
+
+/** The act is not done; whether the log has it after a restart is unknown. */
+export const outcomeUnknown = (directory: string, cause: unknown): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    "AUDIT_FAILED",
+    `the audit log in ${directory} cannot be written (${textOf(cause)}): the change was not begun, but the log may name it ` +
+      "after a restart; check the disk, then restart the agent",
+    { cause, details: { metadata: { directory } } },
+  );
 
 export const busy = (): SocleError =>
   new SocleError(

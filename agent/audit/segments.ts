@@ -1,5 +1,6 @@
-import { open, rm, stat, type FileHandle } from "node:fs/promises";
-import { isFullDisk, syncDirectory, writeFully } from "../state/durable-file.ts";
+import { open, rm, stat } from "node:fs/promises";
+import { AppendFile, writeAgain } from "../state/append-file.ts";
+import { isFullDisk, syncDirectory } from "../state/durable-file.ts";
 import type { Found } from "./found.ts";
 import { genesis } from "./chain.ts";
 import type { ChainPoint } from "./follow.ts";
@@ -31,7 +32,7 @@ export class Segments {
   readonly #directory: string;
   readonly #keeping: Keeping;
   readonly #all: Owned[];
-  #file: FileHandle | undefined;
+  #file: AppendFile | undefined;
   /** Where the disk was full at the start: what the next append is to begin a segment with. */
   #due: { readonly point: ChainPoint; readonly nowMs: number } | undefined;
 
@@ -45,8 +46,12 @@ export class Segments {
       all.push({ ...segment, bytes, beganMs, previous: header?.previous ?? genesis });
     }
     const segments = new Segments(directory, keeping, all);
-    if (found.goesOn) segments.#file = await open(segments.#last.path, "r+");
-    else {
+    if (found.goesOn) {
+      const { path, bytes } = segments.#last;
+      const file = await open(path, "r+");
+      await writeAgain(file, found.signedBytes, bytes);
+      segments.#file = new AppendFile(path, file, bytes);
+    } else {
       await segments.begin(found.point, nowMs).catch((thrown: unknown) => {
         if (!isFullDisk(thrown)) throw thrown;
         segments.#due = { point: found.point, nowMs };
@@ -70,14 +75,16 @@ export class Segments {
     const last = this.#last;
     const file = this.#file;
     if (file === undefined) throw new Error("there is no segment");
-    if (text !== "") await writeFully(file, Buffer.from(text, "latin1"), last.bytes);
-    if (sync) await file.datasync();
-    last.bytes += text.length;
+    try {
+      await file.append(Buffer.from(text, "latin1"), sync);
+    } finally {
+      last.bytes = file.bytes;
+    }
   }
 
-  /** Takes away what a failed append may have written. */
-  async takeBack(): Promise<void> {
-    await this.#file?.truncate(this.#last.bytes);
+  /** The file takes no more. */
+  get isFailed(): boolean {
+    return this.#file?.isFailed ?? false;
   }
 
   /** Whether the next entry is to begin a new file: by size, or a day old, so that old ones can go by the day. */
@@ -89,10 +96,12 @@ export class Segments {
   }
 
   async begin(point: ChainPoint, nowMs: number): Promise<void> {
+    // In a directory that is no longer this log's, nothing is begun.
+    await this.#file?.requireSame();
     const made = await begun(this.#directory, point, nowMs);
     const file = await open(made.path, "r+");
     await this.#file?.close();
-    this.#file = file;
+    this.#file = new AppendFile(made.path, file, made.bytes);
     this.#due = undefined;
     this.#all.push(made);
   }

@@ -177,6 +177,8 @@ class LogCheck {
         `is missing, and all up to ${known.sequence}: a signed checkpoint says that they were there, so the end was cut off`,
       );
     }
+    if (this.#head?.sequence === 0 && !this.#options.key.vouches(this.#head))
+      this.#fail({ file: "head.json", line: 0 }, this.#unsigned(this.#head, "of the log's beginning"));
     if (this.#head === undefined && sequence > 0)
       this.#fail({ file: "head.json", line: 0 }, "may have followed: head.json is missing or unreadable");
     const start = this.#start;

@@ -1,5 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
-import { SocleError } from "../kernel/errors.ts";
+import { isUncertain, SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import type { PlacementWish } from "../state/placement.ts";
@@ -133,7 +133,7 @@ export class Reservations implements Service {
     try {
       await this.#book.add(reservation, request);
     } catch (thrown) {
-      this.#letGo(id);
+      if (!isUncertain(thrown)) this.#letGo(id);
       throw thrown;
     }
     return reservation;

@@ -48,6 +48,10 @@ export class SocleError extends Error {
   }
 }
 
+/** Whether what failed with this error may have taken effect. */
+export const isUncertain = (thrown: unknown): boolean =>
+  thrown instanceof SocleError && thrown.kind === "outcome_unknown";
+
 /** Any thrown value as a SocleError: its own kind kept, an abort as `cancelled`, the rest as `internal`. */
 export function toSocleError(thrown: unknown): SocleError {
   if (thrown instanceof SocleError) return thrown;

@@ -19,7 +19,22 @@ export async function writeFully(file: FileHandle, bytes: Buffer, position: numb
   }
 }
 
-/** Replaces the file as a whole: after any crash it is either the old or the new one, never a part. Mode 0600. */
+/** A write failed after it took effect in part: whether a restart reads it back is unknown. */
+export class UncertainWrite extends Error {
+  readonly code: string | undefined;
+
+  constructor(path: string, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`${why}; what was written to ${path} could not be taken back`, { cause });
+    this.name = "UncertainWrite";
+    this.code = cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
+  }
+}
+
+/**
+ * Replaces the file as a whole: after any crash it is either the old or the new one, never a part. Mode 0600. Throws
+ * UncertainWrite where the new one is in place and that may not be durable; after other errors it is the old one.
+ */
 export async function replaceFile(path: string, bytes: Buffer): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, "w", 0o600);
@@ -32,8 +47,16 @@ export async function replaceFile(path: string, bytes: Buffer): Promise<void> {
     throw thrown;
   }
   await file.close();
+  await putInPlace(temporary, path);
+}
+
+async function putInPlace(temporary: string, path: string): Promise<void> {
   await rename(temporary, path);
-  await syncDirectory(dirname(path));
+  try {
+    await syncDirectory(dirname(path));
+  } catch (thrown) {
+    throw new UncertainWrite(path, thrown);
+  }
 }
 
 /**
@@ -44,8 +67,7 @@ export async function replaceLink(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   await rm(temporary, { force: true });
   await symlink(text, temporary);
-  await rename(temporary, path);
-  await syncDirectory(dirname(path));
+  await putInPlace(temporary, path);
 }
 
 export const isFullDisk = (thrown: unknown): boolean =>

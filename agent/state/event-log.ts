@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { isFileLost, stateLost } from "./append-file.ts";
 import { isFullDisk } from "./durable-file.ts";
 import { EventRing } from "./event-ring.ts";
 import { EventSegments, eventsLost, reserveBlock } from "./event-segments.ts";
@@ -274,9 +275,9 @@ export class EventLog {
       this.#log.error({ err: cause }, `events cannot be written; ${kept}`);
     const why = cause instanceof Error ? cause.message : String(cause);
     const kind = isFullDisk(cause) ? "exhausted" : "unavailable";
-    this.#failure = new SocleError(kind, "STATE_UNWRITABLE", `events cannot be written (${why}): ${kept}`, {
-      cause,
-    });
+    this.#failure = isFileLost(cause)
+      ? new SocleError("unavailable", "STATE_LOST", stateLost("the event log"), { cause })
+      : new SocleError(kind, "STATE_UNWRITABLE", `events cannot be written (${why}): ${kept}`, { cause });
     this.#retryAtMonotonicMs = this.#clock.monotonicMs() + retryAfterMs;
   }
 

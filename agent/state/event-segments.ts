@@ -1,8 +1,10 @@
-import { open, readFile, readdir, readlink, rm, type FileHandle } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, readFile, readdir, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import type { Logger } from "../kernel/log.ts";
+import { AppendFile } from "./append-file.ts";
 import { replaceLink, syncDirectory } from "./durable-file.ts";
 import type { EventRing } from "./event-ring.ts";
 import type { HostEvent } from "./event.ts";
@@ -27,7 +29,7 @@ export const reserveBlock = 65_536;
 export class EventSegments {
   readonly #directory: string;
   readonly #log: Logger;
-  #file: FileHandle | undefined;
+  #file: AppendFile | undefined;
   #firsts: number[] = [];
   #eventsInSegment = 0;
 
@@ -90,14 +92,14 @@ export class EventSegments {
 
   /** Starts a file for events from `first` on; numbers up to `reserved` are durably taken when it resolves. */
   async startSegment(first: number, reserved: number): Promise<void> {
-    const old = this.#file;
-    this.#file = undefined;
-    await old?.close();
-    // "a" and the newline first: the file may be there already, even torn, and its marks still count.
-    const file = await open(this.#path(first), "a", 0o600);
+    // In a directory that is no longer this log's, nothing is begun.
+    await this.#file?.requireSame();
+    await this.close();
+    // The newline first: the file may be there already, even torn, and its marks still count.
+    const handle = await open(this.#path(first), constants.O_RDWR | constants.O_CREAT, 0o600);
+    const file = new AppendFile(this.#path(first), handle, (await handle.stat()).size);
     try {
-      await file.appendFile(Buffer.concat([Buffer.from("\n"), encode({ reserved })]));
-      await file.datasync();
+      await file.append(Buffer.concat([Buffer.from("\n"), encode({ reserved })]), true);
       await syncDirectory(this.#directory);
       await rm(this.#linkPath, { force: true });
     } catch (thrown) {
@@ -130,8 +132,7 @@ export class EventSegments {
     if (this.#file === undefined) throw new Error("no segment is open");
     const lines = events.map(encode);
     if (mark !== undefined) lines.push(encode(mark));
-    await this.#file.appendFile(Buffer.concat(lines));
-    if (mark !== undefined) await this.#file.datasync();
+    await this.#file.append(Buffer.concat(lines), mark !== undefined);
     this.#eventsInSegment += events.length;
   }
 

@@ -1,9 +1,10 @@
-import { access, readFile, readlink, rm } from "node:fs/promises";
+import { access, readFile, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
-import { isFullDisk, replaceFile, replaceLink } from "./durable-file.ts";
+import { FileLost, isFileLost, stateLost } from "./append-file.ts";
+import { isFullDisk, replaceFile, replaceLink, UncertainWrite } from "./durable-file.ts";
 import { healthRecordSchema, type HealthRecord } from "./health-record.ts";
 
 const factsSchema = z.strictObject({
@@ -38,6 +39,8 @@ export class HostRecord {
   #waiting = 0;
   #controlEpoch: number;
   #failure: SocleError | undefined;
+  /** The file that this process wrote last. */
+  #written: string | undefined;
 
   /**
    * Counts this start: agentEpoch is one higher than ever before, durably, where the disk is full in a link beside the file.
@@ -93,7 +96,7 @@ export class HostRecord {
     return this.#facts.hostId;
   }
 
-  /** Resolves when it is durable, and shows only then. Throws STATE_UNWRITABLE: `exhausted` on a full disk, else `unavailable`. */
+  /** Resolves when it is durable, and shows only then. Throws STATE_UNWRITABLE: `exhausted` on a full disk, `outcome_unknown` where a restart may find it, else `unavailable`; and STATE_LOST. */
   setScheduling(scheduling: Scheduling): Promise<void> {
     return this.#change({ scheduling });
   }
@@ -150,19 +153,35 @@ export class HostRecord {
   async #write(facts: Facts): Promise<void> {
     const path = this.#path;
     try {
+      if (this.#written !== undefined && (await identityOf(path)) !== this.#written) throw new FileLost(path);
       const whole = { ...facts, crc32: checksum(facts) };
       await replaceFile(path, Buffer.from(`${JSON.stringify(whole, undefined, 2)}\n`));
+      this.#written = await identityOf(path);
       await rm(epochPath(path), { force: true });
       this.#failure = undefined;
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      const isFull = isFullDisk(cause);
-      const message = `${path} cannot be written (${why}): ${isFull ? "free space" : "mend the disk"}, then try again`;
-      const kind = isFull ? "exhausted" : "unavailable";
-      this.#failure = new SocleError(kind, "STATE_UNWRITABLE", message, { cause });
-      throw this.#failure;
+      this.#failure = unwritable(path, cause);
+      if (!(cause instanceof UncertainWrite)) throw this.#failure;
+      this.#written = await identityOf(path);
+      throw new SocleError("outcome_unknown", "STATE_UNWRITABLE", this.#failure.message, { cause });
     }
   }
+}
+
+function unwritable(path: string, cause: unknown): SocleError {
+  if (isFileLost(cause)) return new SocleError("unavailable", "STATE_LOST", stateLost(path), { cause });
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const isFull = isFullDisk(cause);
+  const message = `${path} cannot be written (${why}): ${isFull ? "free space" : "mend the disk"}, then try again`;
+  return new SocleError(isFull ? "exhausted" : "unavailable", "STATE_UNWRITABLE", message, { cause });
+}
+
+/** Which file a path names, as it was written; undefined where there is none. */
+async function identityOf(path: string): Promise<string | undefined> {
+  return await stat(path, { bigint: true }).then(
+    ({ dev, ino, mtimeNs }) => `${dev} ${ino} ${mtimeNs}`,
+    () => undefined,
+  );
 }
 
 const epochPath = (path: string): string => `${path}.epoch`;

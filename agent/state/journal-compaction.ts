@@ -1,6 +1,7 @@
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { AppendFile } from "./append-file.ts";
 import { syncDirectory, writeFully } from "./durable-file.ts";
 import { encodeLine } from "./journal-format.ts";
 
@@ -70,13 +71,13 @@ export class JournalCompaction {
   }
 
   /** Puts the complete file in the journal's place and hands it over. Where it fails, nobody knows which is the journal. */
-  async takeOver(journalPath: string): Promise<{ file: FileHandle; bytes: number }> {
+  async takeOver(journalPath: string): Promise<AppendFile> {
     const file = this.#file;
     if (file === undefined) throw new Error("there is no snapshot");
     await rename(this.#path, journalPath);
     await syncDirectory(dirname(journalPath));
     this.#file = undefined;
-    return { file, bytes: this.#bytes };
+    return new AppendFile(journalPath, file, this.#bytes);
   }
 
   /** Leaves the old file as the journal. */

@@ -42,6 +42,8 @@ export interface Replayed {
   /** The file is good up to here. */
   readonly goodBytes: number;
   readonly fileBytes: number;
+  /** Of what is good, so much was on the disk for certain. */
+  readonly syncedBytes: number;
 }
 
 /**
@@ -56,6 +58,7 @@ export async function replayLines(
   let records = 0;
   let goodBytes = 0;
   let fileBytes = 0;
+  let syncedBytes = 0;
   let bad: { record: number; offset: number } | undefined;
   for await (const chunk of chunksOfLines(file)) {
     for (const { bytes, offset, length, ended } of chunk) {
@@ -63,6 +66,7 @@ export async function replayLines(
       const line = ended ? decodeLine(bytes) : undefined;
       if (bad === undefined && line !== undefined && line.syncedBytes <= offset) {
         onRecord(line.record);
+        syncedBytes = line.syncedBytes;
         records += 1;
         goodBytes = fileBytes;
         continue;
@@ -75,7 +79,7 @@ export async function replayLines(
     }
   }
   if (records === 0) throw corrupt(path, 1, 0);
-  return { records, goodBytes, fileBytes };
+  return { records, goodBytes, fileBytes, syncedBytes };
 }
 
 function corrupt(path: string, record: number, offset: number): SocleError {

@@ -1,9 +1,11 @@
 import { open, rm, type FileHandle } from "node:fs/promises";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { isFullDisk, replaceFile, writeFully } from "./durable-file.ts";
+import { AppendFile, writeAgain } from "./append-file.ts";
+import { isFullDisk, replaceFile, UncertainWrite } from "./durable-file.ts";
 import { compactionPath, JournalCompaction } from "./journal-compaction.ts";
 import { encodeLine, maxRecordBytes, replayLines } from "./journal-format.ts";
+import { busy, cannotOpen, closed, journalFailed, outcomeUnknown, tooLarge } from "./journal-refusals.ts";
 
 const formatVersion = 1;
 const maxPendingBytes = 64 * 1024 * 1024;
@@ -31,9 +33,7 @@ interface Pending {
 export class Journal {
   readonly #path: string;
   readonly #options: JournalOptions;
-  #file: FileHandle;
-  #bytes: number;
-  #syncedBytes: number;
+  #file: AppendFile;
   #pending: Pending[] = [];
   #pendingBytes = 0;
   #pumping = false;
@@ -81,18 +81,17 @@ export class Journal {
         await file.truncate(found.goodBytes);
         await file.datasync();
       }
-      return new Journal(path, file, found.goodBytes, options);
+      await writeAgain(file, found.syncedBytes, found.goodBytes);
+      return new Journal(path, new AppendFile(path, file, found.goodBytes), options);
     } catch (thrown) {
       await file.close();
       throw thrown instanceof SocleError ? thrown : cannotOpen(path, thrown);
     }
   }
 
-  private constructor(path: string, file: FileHandle, bytes: number, options: JournalOptions) {
+  private constructor(path: string, file: AppendFile, options: JournalOptions) {
     this.#path = path;
     this.#file = file;
-    this.#bytes = bytes;
-    this.#syncedBytes = bytes;
     this.#options = options;
     this.#compactAbove = options.compactAboveBytes ?? defaultCompactAboveBytes;
   }
@@ -104,7 +103,7 @@ export class Journal {
 
   /** The file's length without what is pending. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#file.bytes;
   }
 
   /** What waits to be written. */
@@ -114,7 +113,8 @@ export class Journal {
 
   /**
    * Resolves when the record is on the disk. Rejects with JOURNAL_FAILED: `exhausted` while the disk is full, `unavailable`
-   * for good once a write or sync failed otherwise. Rejects with JOURNAL_BUSY when too much waits for a slow disk: a
+   * for good once a write or sync failed otherwise (STATE_LOST where the file was deleted or replaced): a restart will not
+   * read the record back; `outcome_unknown` where it may. Rejects with JOURNAL_BUSY when too much waits for a slow disk: a
    * record that "must" be kept (the end of what was begun) is refused only at twice that.
    */
   append(record: unknown, need: "may" | "must" = "may"): Promise<void> {
@@ -190,7 +190,7 @@ export class Journal {
         await this.#write(batch);
         for (const { resolve } of batch) resolve?.();
       } catch (thrown) {
-        await this.#fail(thrown, batch);
+        this.#fail(thrown, batch);
       }
       await this.#compactWhereDue();
       if (this.#pending.length === 0) await this.#seal();
@@ -201,13 +201,10 @@ export class Journal {
 
   async #write(batch: readonly Pending[]): Promise<void> {
     if (batch.length === 0) return;
-    const bytes = Buffer.concat(batch.map(({ json }) => encodeLine(json, this.#syncedBytes)));
-    await writeFully(this.#file, bytes, this.#bytes);
-    this.#bytes += bytes.length;
-    if (batch.some(({ resolve }) => resolve !== undefined)) {
-      await this.#file.datasync();
-      this.#syncedBytes = this.#bytes;
-    }
+    const { syncedBytes } = this.#file;
+    const bytes = Buffer.concat(batch.map(({ json }) => encodeLine(json, syncedBytes)));
+    const isAwaited = batch.some(({ resolve }) => resolve !== undefined);
+    await this.#file.append(bytes, isAwaited);
     this.#full = undefined;
     const compaction = this.#compaction;
     if (compaction !== undefined && !batch.every(({ json }) => compaction.carry(json)))
@@ -221,35 +218,25 @@ export class Journal {
    */
   async #seal(): Promise<void> {
     if (this.#failure !== undefined || this.#full !== undefined) return;
-    if (this.#bytes !== this.#syncedBytes) return;
-    const bytes = encodeLine(seal, this.#syncedBytes);
+    const { bytes, syncedBytes } = this.#file;
+    if (bytes !== syncedBytes) return;
     try {
-      await writeFully(this.#file, bytes, this.#bytes);
-    } catch {
-      // The next record is written over what there may be of it.
-      return;
+      await this.#file.append(encodeLine(seal, syncedBytes), false);
+    } catch (thrown) {
+      if (this.#file.isFailed) this.#fail(thrown, []);
     }
-    this.#bytes += bytes.length;
   }
 
-  async #fail(cause: unknown, batch: readonly Pending[]): Promise<void> {
-    let why = cause;
-    let full = isFullDisk(cause) && errno(cause)?.syscall === "write";
-    try {
-      // A write that found no space may have written a part: without it the file is as before, and the next may do.
-      if (full) await this.#file.truncate(this.#bytes);
-    } catch (thrown) {
-      why = thrown;
-      full = false;
-    }
-    // Otherwise it has failed for good: after a failed sync the kernel may have dropped the pages, and trying again could
-    // succeed without them.
-    const failure = journalFailed(this.#path, why, full);
-    if (this.#full === undefined) this.#options.log.error({ path: this.#path, err: why }, failure.message);
-    if (full) this.#full = failure;
+  /** `cause` is of the write of `batch`: what is behind it was not written, and is refused with certainty. */
+  #fail(cause: unknown, batch: readonly Pending[]): void {
+    const isPassing = isFullDisk(cause) && !this.#file.isFailed;
+    const failure = journalFailed(this.#path, cause, isPassing);
+    if (this.#full === undefined) this.#options.log.error({ path: this.#path, err: cause }, failure.message);
+    if (isPassing) this.#full = failure;
     else this.#failure = failure;
-    const refused = full ? batch : [...batch, ...this.#pending.splice(0)];
-    for (const { reject } of refused) reject?.(failure);
+    const answer = cause instanceof UncertainWrite ? outcomeUnknown(this.#path, cause) : failure;
+    for (const { reject } of batch) reject?.(answer);
+    if (!isPassing) for (const { reject } of this.#pending.splice(0)) reject?.(failure);
   }
 
   async #compactWhereDue(): Promise<void> {
@@ -258,7 +245,11 @@ export class Journal {
       this.#snapshotDone = false;
       await this.#switchTo(this.#compaction);
     }
-    if (this.#bytes <= this.#compactAbove || this.#compaction !== undefined || this.#closing !== undefined)
+    if (
+      this.#file.bytes <= this.#compactAbove ||
+      this.#compaction !== undefined ||
+      this.#closing !== undefined
+    )
       return;
     const compaction = new JournalCompaction(this.#path, this.#snapshot(), (failure) => {
       if (this.#compaction !== compaction) return; // given up meanwhile
@@ -280,7 +271,6 @@ export class Journal {
 
   async #switchTo(compaction: JournalCompaction): Promise<void> {
     const old = this.#file;
-    const before = this.#bytes;
     try {
       await compaction.complete();
     } catch (thrown) {
@@ -288,25 +278,28 @@ export class Journal {
       return;
     }
     try {
-      const { file, bytes } = await compaction.takeOver(this.#path);
-      this.#file = file;
-      this.#bytes = bytes;
-      this.#syncedBytes = bytes;
+      await old.requireSame();
+      this.#file = await compaction.takeOver(this.#path);
     } catch (thrown) {
-      await this.#fail(thrown, []);
+      // Both files have all that was acknowledged; which of them is the journal after a restart is not known.
+      old.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      this.#fail(thrown, []);
       return;
     }
     this.#compaction = undefined;
     const least = this.#options.compactAboveBytes ?? defaultCompactAboveBytes;
-    this.#compactAbove = Math.max(least, this.#bytes * 2);
+    this.#compactAbove = Math.max(least, this.#file.bytes * 2);
     await old.close();
-    this.#options.log.debug({ path: this.#path, before, after: this.#bytes }, "journal compacted");
+    this.#options.log.debug(
+      { path: this.#path, before: old.bytes, after: this.#file.bytes },
+      "journal compacted",
+    );
   }
 
   #giveUp(compaction: JournalCompaction, failure: unknown): void {
     this.#compaction = undefined;
     this.#snapshotDone = false;
-    this.#compactAbove = this.#bytes * 2;
+    this.#compactAbove = this.#file.bytes * 2;
     this.#options.log.warn(
       { path: this.#path, err: failure },
       "the journal could not be compacted; it goes on growing",
@@ -335,31 +328,3 @@ function checkHeader(path: string, kind: string, record: unknown): void {
 
 const errno = (thrown: unknown): NodeJS.ErrnoException | undefined =>
   thrown instanceof Error ? thrown : undefined;
-
-const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
-
-function journalFailed(path: string, cause: unknown, passing: boolean): SocleError {
-  const mend = isFullDisk(cause) ? "free space there" : "check the disk";
-  return new SocleError(
-    isFullDisk(cause) ? "exhausted" : "unavailable",
-    "JOURNAL_FAILED",
-    `${path} cannot be written (${textOf(cause)}): changes are refused, reads and guests go on; ${mend}` +
-      (passing ? ", then changes go on by themselves" : ", then restart the agent"),
-    { cause, details: { metadata: { path } } },
-  );
-}
-
-const cannotOpen = (path: string, cause: unknown): SocleError =>
-  new SocleError("unavailable", "JOURNAL_UNREADABLE", `${path} cannot be opened: ${textOf(cause)}`, {
-    cause,
-  });
-
-const closed = (): SocleError => new SocleError("unavailable", "AGENT_STOPPING", "the agent is stopping");
-
-const tooLarge = (path: string, bytes: number): SocleError =>
-  new SocleError("invalid", "RECORD_TOO_LARGE", `a record of ${bytes} bytes is too large for ${path}`);
-
-const busy = (path: string): SocleError =>
-  new SocleError("exhausted", "JOURNAL_BUSY", `${path} is on a disk too slow for the load; try again later`, {
-    details: { retryAfterMs: 1000 },
-  });

@@ -240,8 +240,10 @@ export class OperationTable {
     return Math.max(0, now - (endedAtMs ?? now));
   }
 
+  /** Without those whose begin is not durable: it may yet be refused. */
   *live(): Generator<OperationRecord> {
-    for (const { recorded, fingerprint } of this.#byId.values()) {
+    for (const { recorded, shown, fingerprint } of this.#byId.values()) {
+      if (shown === undefined) continue;
       yield { t: "begin", operation: recorded, fingerprint };
     }
   }

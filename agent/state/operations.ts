@@ -1,7 +1,7 @@
 import { abortReason, type Clock } from "../kernel/clock.ts";
 import type { BootClock } from "../kernel/boot-clock.ts";
 import type { QueueItem } from "../kernel/bounded-queue.ts";
-import { SocleError, toSocleError } from "../kernel/errors.ts";
+import { isUncertain, SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { Topic } from "../kernel/topic.ts";
 import { Journal } from "./journal.ts";
@@ -157,7 +157,8 @@ export class Operations {
   /**
    * Checks at once, resolves when the operation is durable. fresh=false: this caller sent this id with this body before,
    * and gets that operation as it is now. Throws `conflict` REQUEST_ID_REUSED for another body, `invalid`
-   * REQUEST_ID_INVALID, `exhausted` TOO_MANY_OPERATIONS, `unavailable` AGENT_STOPPING, the journal's errors.
+   * REQUEST_ID_INVALID, `exhausted` TOO_MANY_OPERATIONS, `unavailable` AGENT_STOPPING, the journal's errors: after
+   * `outcome_unknown` the same request is answered so until a restart has found the operation, or not.
    */
   async begin(request: BeginRequest): Promise<{ operation: Operation; fresh: boolean }> {
     const before = this.find(request);
@@ -187,7 +188,8 @@ export class Operations {
     try {
       await entry.durable;
     } catch (thrown) {
-      this.#table.remove(entry);
+      // One that a restart may find keeps its request id: repeated before that, it must not begin a second time.
+      if (!isUncertain(thrown)) this.#table.remove(entry);
       throw thrown;
     }
     this.#show(entry);

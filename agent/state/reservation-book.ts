@@ -1,7 +1,7 @@
 import type { BootClock } from "../kernel/boot-clock.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { Counts } from "../kernel/counts.ts";
-import { SocleError } from "../kernel/errors.ts";
+import { isUncertain, SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { Journal } from "./journal.ts";
 import { OperationIds } from "./operation-id.ts";
@@ -42,6 +42,8 @@ interface Entry {
   /** On the monotonic clock: the end of a held one's time, or of the time that an ended one is kept. */
   readonly untilMs: number;
   readonly durable: Promise<void>;
+  /** As it was last made durable; undefined before the first time. */
+  settled: Kept | undefined;
 }
 
 /**
@@ -77,7 +79,8 @@ export class ReservationBook {
       live: () => live(),
     });
     const book = new ReservationBook(options, journal, found.values());
-    live = () => [...book.#entries.values()].map(({ kept }) => kept);
+    // Changes that are not durable may yet be refused.
+    live = () => [...book.#entries.values()].flatMap(({ settled }) => settled ?? []);
     return book;
   }
 
@@ -89,7 +92,7 @@ export class ReservationBook {
     this.#ids = new OperationIds(() => options.clock.now());
     const nowMs = options.clock.monotonicMs();
     for (const kept of found)
-      this.#put({ kept, untilMs: nowMs + this.#leftMs(kept), durable: Promise.resolve() });
+      this.#put({ kept, untilMs: nowMs + this.#leftMs(kept), durable: Promise.resolve(), settled: kept });
     const newest = [...this.#entries.keys()].at(-1);
     if (newest !== undefined) this.#ids.startAfter(newest);
     this.#forget();
@@ -130,7 +133,7 @@ export class ReservationBook {
     return this.#ids.next();
   }
 
-  /** Held at once; durable when it resolves. Where that fails, here and below, all is as it was before. */
+  /** Held at once; durable when it resolves. Where that fails, here and below, all is as it was before, unless the outcome is unknown. */
   async add(reservation: Reservation, request: ReservationRequest): Promise<void> {
     await this.#set(reservation, { reserve: [request] });
   }
@@ -187,11 +190,17 @@ export class ReservationBook {
     const kept = { reservation, requests, deadline };
     const before = this.#entries.get(id);
     const durable = this.#journal.append(kept, need);
-    this.#put({ kept, untilMs: clock.monotonicMs() + lastsMs, durable });
+    const untilMs = clock.monotonicMs() + lastsMs;
+    const entry: Entry = { kept, untilMs, durable, settled: before?.settled };
+    this.#put(entry);
     try {
       await durable;
+      entry.settled = kept;
+      const newer = this.#entries.get(id);
+      if (newer !== undefined) newer.settled = kept;
     } catch (thrown) {
-      if (this.#entries.get(id)?.kept === kept) {
+      // What a restart may find stays: repeated before that, it must not be done a second time.
+      if (!isUncertain(thrown) && this.#entries.get(id)?.kept === kept) {
         if (before === undefined) this.#remove(id);
         else this.#put(before);
       }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { FairPlaces } from "../kernel/fair-places.ts";
 import { KeyedLock } from "../kernel/keyed-lock.ts";
-import { SocleError, toSocleError } from "../kernel/errors.ts";
+import { isUncertain, SocleError, toSocleError } from "../kernel/errors.ts";
 import type { LibvirtStream } from "../libvirt/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
 import type { BeginRequest, Operations, Step } from "../state/operations.ts";
@@ -157,7 +157,7 @@ export class Vms {
       const of = { vmId: spec.id, instance: randomUUID() };
       return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, taken);
     } catch (thrown) {
-      taken.ended("not made");
+      taken.ended(isUncertain(thrown) ? "unknown" : "not made");
       throw thrown;
     }
   }

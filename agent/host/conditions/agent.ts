@@ -26,7 +26,13 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
       failed: watching(
         "journals",
         { reason: "JournalFailed", effect: "no_schedule", enter: atOnce, leave: atOnce },
-        (failures) => journalVerdict(failures.filter((failure) => !isFull(failure))),
+        (failures) => journalVerdict(failures.filter((failure) => !isFull(failure) && !isLost(failure))),
+      ),
+      /** What is acknowledged would be gone at the next start. */
+      lost: watching(
+        "journals",
+        { reason: "StateLost", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        (failures) => journalVerdict(failures.filter(isLost)),
       ),
     },
     AuditLog: {
@@ -47,6 +53,8 @@ function reported(reason: string): TriggerRule {
 }
 
 const isFull = ({ kind }: SocleError): boolean => kind === "exhausted";
+
+const isLost = ({ reason }: SocleError): boolean => reason === "STATE_LOST";
 
 /** Of the journals that cannot be written. */
 export const journalVerdict = (failures: readonly SocleError[]): Verdict =>

@@ -1,10 +1,21 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { appendFile, open as openFile, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  cp,
+  open as openFile,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { verifyLog, type AuditLog, type Entry } from "../../../agent/audit/index.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
+import { failingDisk } from "../state/failing-disk.ts";
 import { folder } from "../state/folder.ts";
 import { fill as fillDisk, smallDisk } from "../../lab/small-disk.ts";
 import { auditLog, dayMs, keyOf, started, verified } from "./log-of.ts";
@@ -155,6 +166,32 @@ test("what a crash tore is cut off, and what was promised is there", async (t) =
   assert.equal((await verified(directory)).problem, undefined);
 });
 
+test("an agent killed before its first checkpoint raises no alarm; a head that is gone then does", async (t) => {
+  const directory = await folder(t);
+  const { log } = await auditLog(directory);
+  const unused = await folder(t);
+  await cp(directory, unused, { recursive: true });
+  await log.record(started("a"));
+  const killed = await folder(t);
+  const cut = await folder(t);
+  for (const copy of [killed, cut]) await cp(directory, copy, { recursive: true });
+  await rm(join(cut, "head.json"));
+  await log.close();
+  for (const [copy, damage] of [
+    [unused, undefined],
+    [killed, undefined],
+    [cut, "head.json is missing"],
+  ] as const) {
+    const again = (await auditLog(copy)).log;
+    assert.equal(again.state.damage, damage);
+    await again.record(started("b"));
+    await again.close();
+    const vms = (await entriesOf(copy)).flatMap(({ vm }) => vm ?? []);
+    assert.deepEqual(vms, copy === unused ? ["b"] : ["a", "b"]);
+    assert.equal((await verified(copy)).problem, undefined);
+  }
+});
+
 test("the audit key and the log are the agent's alone", async (t) => {
   const directory = join(await folder(t), "audit");
   const { log } = await auditLog(directory);
@@ -232,23 +269,61 @@ test("a log that needs a new file is opened on a full disk, and begins it once t
   assert.ok((await entriesOf(directory)).some(({ act }) => act === "log_found_damaged"));
 });
 
-test("after a failed sync every act is refused for good", async (t) => {
+test("what a failed sync refuses is not in the log afterwards, and every act after it is refused for good", async (t) => {
+  for (const [code, kind] of [
+    ["EIO", "unavailable"],
+    ["ENOSPC", "exhausted"],
+  ] as const) {
+    const directory = await folder(t);
+    const { log } = await auditLog(directory);
+    await log.record(started("kept"));
+    const { failing, restore } = await failingDisk(t, { code });
+    const isFailed = (error: unknown): boolean =>
+      error instanceof SocleError && error.kind === kind && error.reason === "AUDIT_FAILED";
+    failing.datasync = 1;
+    await assert.rejects(log.record(started("lost")), isFailed);
+    restore();
+    await assert.rejects(log.record(started("later")), isFailed);
+    await log.tryAgain();
+    assert.match(log.failure?.message ?? "", /(check the disk|free space there), then restart the agent/);
+    await log.close();
+    const again = (await auditLog(directory)).log;
+    assert.equal(again.state.damage, undefined);
+    await again.close();
+    const vms = (await entriesOf(directory)).flatMap(({ vm }) => vm ?? []);
+    assert.deepEqual(vms, ["kept"]);
+  }
+});
+
+test("where the act cannot be taken out of the log again the answer is outcome_unknown", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   await log.record(started("kept"));
-  const restore = await replaceSync(() =>
-    Promise.reject(Object.assign(new Error("EIO: i/o error"), { code: "EIO" })),
+  const { failing, restore } = await failingDisk(t);
+  failing.datasync = true;
+  await assert.rejects(
+    log.record(started("lost")),
+    (error) => error instanceof SocleError && error.kind === "outcome_unknown",
   );
-  const isFailed = (error: unknown): boolean =>
-    error instanceof SocleError && error.kind === "unavailable" && error.reason === "AUDIT_FAILED";
-  try {
-    await assert.rejects(log.record(started("lost")), isFailed);
-  } finally {
-    restore();
-  }
-  await assert.rejects(log.record(started("later")), isFailed);
-  assert.match(log.failure?.message ?? "", /check the disk, then restart the agent/);
+  restore();
   await log.close();
+});
+
+test("an audit log that is taken away is noticed before the next act is acknowledged", async (t) => {
+  const directory = join(await folder(t), "audit");
+  const { log } = await auditLog(directory);
+  await log.record(started("kept"));
+  await rename(directory, `${directory}.old`);
+  await assert.rejects(
+    log.record(started("lost")),
+    (error) => error instanceof SocleError && error.reason === "STATE_LOST",
+  );
+  await rename(`${directory}.old`, directory);
+  await log.close();
+  assert.deepEqual(
+    (await entriesOf(directory)).map(({ vm }) => vm),
+    ["kept"],
+  );
 });
 
 async function countingSyncs(during: () => Promise<void>): Promise<number> {

@@ -110,6 +110,9 @@ test("a journal that cannot be written keeps new VMs away, and lets them in when
     host.condition("StateUnwritable"),
     "true no_schedule JournalFailed: /state/j cannot be written: EIO",
   );
+  journal.failure = new SocleError("unavailable", "STATE_LOST", "/state/j was deleted");
+  await host.lookAgain("journals");
+  assert.equal(host.condition("StateUnwritable"), "true no_schedule StateLost: /state/j was deleted");
 });
 
 test("a lagging event loop", () => {

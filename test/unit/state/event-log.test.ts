@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -217,7 +217,7 @@ async function refused(t: TestContext) {
   for (let i = 0; i < 255; i += 1) log.append({ kind: "vm_defined" });
   await written(directory, '"sequence":255,');
   // The next file cannot be made: its directory is a file now.
-  await rm(join(directory, "events"), { recursive: true });
+  await rename(join(directory, "events"), join(directory, "aside"));
   await writeFile(join(directory, "events"), "");
   for (let i = 0; i < 2; i += 1) {
     log.append({ kind: "vm_defined", vmId: `refused${i}` });
@@ -230,7 +230,7 @@ async function refused(t: TestContext) {
   }
   const mend = async (): Promise<void> => {
     await rm(join(directory, "events"));
-    await mkdir(join(directory, "events"));
+    await rename(join(directory, "aside"), join(directory, "events"));
     nowMs = 20_000;
   };
   return { directory, log, errors, mend };

@@ -6,6 +6,7 @@ import { crc32 } from "node:zlib";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { HostRecord } from "../../../agent/state/host-record.ts";
 import { Position } from "../../../agent/state/position.ts";
+import { failingDisk } from "./failing-disk.ts";
 import { folder } from "./folder.ts";
 
 test("the epoch counts every start, the operator's word outlives them", async (t) => {
@@ -96,7 +97,6 @@ test("words in quick succession end with the last, on the disk too", async (t) =
 test("a write that fails leaves the word as it was, and the next one may do", async (t) => {
   const directory = await folder(t);
   const record = await HostRecord.open(directory);
-  await rename(join(directory, "host.json"), join(directory, "kept"));
   await mkdir(join(directory, "host.json.new"));
   await assert.rejects(
     record.setScheduling({ state: "cordoned", reason: "x" }),
@@ -106,6 +106,40 @@ test("a write that fails leaves the word as it was, and the next one may do", as
   await rmdir(join(directory, "host.json.new"));
   await record.setScheduling({ state: "cordoned", reason: "y" });
   assert.equal(record.scheduling.reason, "y");
+});
+
+test("a record that is taken away or replaced under the agent is not written over, and changes are refused", async (t) => {
+  for (const replace of [true, false]) {
+    const directory = await folder(t);
+    const path = join(directory, "host.json");
+    const record = await HostRecord.open(directory);
+    await rename(path, join(directory, "kept"));
+    if (replace) await writeFile(path, "another's");
+    await assert.rejects(
+      record.setScheduling({ state: "cordoned", reason: "x" }),
+      (error) => error instanceof SocleError && error.reason === "STATE_LOST",
+    );
+    assert.equal(record.failure?.reason, "STATE_LOST");
+    assert.match(record.failure.message, /put the state directory back as it was/);
+    assert.equal(await readFile(path, "utf8").catch(() => "none"), replace ? "another's" : "none");
+    await rename(join(directory, "kept"), path);
+    await record.tryAgain();
+    assert.equal(record.failure, undefined, "it is there again as it was");
+  }
+});
+
+test("a word whose rename may not be durable is outcome_unknown, and the next write decides it", async (t) => {
+  const directory = await folder(t);
+  const record = await HostRecord.open(directory);
+  const { failing } = await failingDisk(t);
+  failing.sync = 1;
+  await assert.rejects(
+    record.setScheduling({ state: "cordoned", reason: "x" }),
+    (error) => error instanceof SocleError && error.kind === "outcome_unknown",
+  );
+  await record.tryAgain();
+  assert.equal(record.scheduling.state, "active");
+  assert.equal((await HostRecord.open(directory)).scheduling.state, "active");
 });
 
 test("a damaged file is refused, not begun anew: an epoch must never come again", async (t) => {

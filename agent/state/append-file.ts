@@ -1,0 +1,133 @@
+import { stat, type FileHandle } from "node:fs/promises";
+import { isFullDisk, UncertainWrite, writeFully } from "./durable-file.ts";
+
+/** The path no longer names the file that this process has open: it was deleted, moved or replaced. */
+export class FileLost extends Error {
+  constructor(path: string, cause?: unknown) {
+    super(`${path} was deleted, moved or replaced while the agent ran`, { cause });
+    this.name = "FileLost";
+  }
+}
+
+export const isFileLost = (thrown: unknown): boolean =>
+  thrown instanceof FileLost || (thrown instanceof Error && thrown.cause instanceof FileLost);
+
+/** What a refusal says of it. */
+export const stateLost = (what: string): string =>
+  `${what} was deleted, moved or replaced while the agent ran: changes are refused, reads and guests go on; put the state ` +
+  "directory back as it was, or restore it from a backup, then restart the agent";
+
+/** Throws FileLost where `path` names another file than `file`, or none. The open handle keeps its inode from reuse. */
+export async function requireSameFile(path: string, file: FileHandle): Promise<void> {
+  const held = await file.stat();
+  let found: { dev: number; ino: number };
+  try {
+    found = await stat(path);
+  } catch (thrown) {
+    throw new FileLost(path, thrown);
+  }
+  if (found.dev !== held.dev || found.ino !== held.ino) throw new FileLost(path);
+}
+
+/**
+ * To be called for what lies behind the last sync before anything is done by it: it may be in the kernel's memory alone,
+ * marked as written by a sync that failed. Written once more it is on the disk, or the error says that it is not.
+ */
+export async function writeAgain(file: FileHandle, from: number, to: number): Promise<void> {
+  const bytes = Buffer.alloc(Math.max(0, to - from));
+  const { bytesRead } = await file.read(bytes, 0, bytes.length, from);
+  try {
+    await writeFully(file, bytes.subarray(0, bytesRead), from);
+    await file.datasync();
+  } catch (thrown) {
+    // Filesystems that never write in place may find no space: the next append is refused then.
+    if (!isFullDisk(thrown)) throw thrown;
+  }
+}
+
+/**
+ * A file that grows at its end. What a failed append wrote is cut off, durably, before append() throws: no later reader
+ * finds what was refused. Where that cannot be made certain, append() throws UncertainWrite.
+ */
+export class AppendFile {
+  readonly path: string;
+  readonly #file: FileHandle;
+  #bytes: number;
+  #syncedBytes: number;
+  #failure: Error | undefined;
+
+  /** `bytes`: the file's length. All of it is on the disk. */
+  constructor(path: string, file: FileHandle, bytes: number) {
+    this.path = path;
+    this.#file = file;
+    this.#bytes = bytes;
+    this.#syncedBytes = bytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The file is on the disk up to here. */
+  get syncedBytes(): number {
+    return this.#syncedBytes;
+  }
+
+  /** It takes no more. */
+  get isFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  /**
+   * Durable when it resolves with `sync`, and the path still names this file then. Throws UncertainWrite, or the cause where
+   * nothing of `bytes` will ever be read. The file goes on only after a write that found no space: after a failed sync the
+   * kernel may have dropped pages, and the next sync could succeed without them.
+   */
+  async append(bytes: Buffer, sync: boolean): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    let isWritten = false;
+    try {
+      await writeFully(this.#file, bytes, this.#bytes);
+      isWritten = true;
+      if (sync) {
+        await this.#file.datasync();
+        await this.requireSame();
+      }
+    } catch (thrown) {
+      const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
+      if (isWritten || !isFullDisk(cause)) this.#failure = cause;
+      await this.#cut(isWritten ? this.#syncedBytes : this.#bytes, cause);
+      throw cause;
+    }
+    this.#bytes += bytes.length;
+    if (sync) this.#syncedBytes = this.#bytes;
+  }
+
+  async #cut(length: number, cause: Error): Promise<void> {
+    try {
+      // Where the size did not change nothing was written, and a disk that takes no write needs none.
+      if ((await this.#file.stat()).size > length) {
+        await this.#file.truncate(length);
+        await this.#file.datasync();
+      }
+      this.#bytes = length;
+    } catch {
+      this.#failure = cause;
+      throw new UncertainWrite(this.path, cause);
+    }
+  }
+
+  /** Takes no more from now on. */
+  fail(cause: Error): void {
+    this.#failure ??= cause;
+  }
+
+  /** Throws FileLost where the path names another file by now. */
+  requireSame(): Promise<void> {
+    return requireSameFile(this.path, this.#file);
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}

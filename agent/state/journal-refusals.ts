@@ -1,0 +1,48 @@
+import { SocleError } from "../kernel/errors.ts";
+import { isFileLost, stateLost } from "./append-file.ts";
+import { isFullDisk } from "./durable-file.ts";
+
+// Why a record is refused.
+
+const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+
+/** `isPassing`: appends go on by themselves once there is space. */
+export function journalFailed(path: string, cause: unknown, isPassing: boolean): SocleError {
+  const details = { metadata: { path } };
+  if (isFileLost(cause))
+    return new SocleError("unavailable", "STATE_LOST", stateLost(path), { cause, details });
+  const mend = isFullDisk(cause) ? "free space there" : "check the disk";
+  return new SocleError(
+    isFullDisk(cause) ? "exhausted" : "unavailable",
+    "JOURNAL_FAILED",
+    `${path} cannot be written (${textOf(cause)}): changes are refused, reads and guests go on; ${mend}` +
+      (isPassing ? ", then changes go on by themselves" : ", then restart the agent"),
+    { cause, details },
+  );
+}
+
+/** The record may be read back after a restart, or not. */
+export const outcomeUnknown = (path: string, cause: unknown): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    "JOURNAL_FAILED",
+    `${path} cannot be written (${textOf(cause)}): whether this change is carried out after a restart is unknown; check ` +
+      "the disk, restart the agent, then repeat the request with the same request id to learn its outcome",
+    { cause, details: { metadata: { path } } },
+  );
+
+export const cannotOpen = (path: string, cause: unknown): SocleError =>
+  new SocleError("unavailable", "JOURNAL_UNREADABLE", `${path} cannot be opened: ${textOf(cause)}`, {
+    cause,
+  });
+
+export const closed = (): SocleError =>
+  new SocleError("unavailable", "AGENT_STOPPING", "the agent is stopping");
+
+export const tooLarge = (path: string, bytes: number): SocleError =>
+  new SocleError("invalid", "RECORD_TOO_LARGE", `a record of ${bytes} bytes is too large for ${path}`);
+
+export const busy = (path: string): SocleError =>
+  new SocleError("exhausted", "JOURNAL_BUSY", `${path} is on a disk too slow for the load; try again later`, {
+    details: { retryAfterMs: 1000 },
+  });

@@ -1,0 +1,40 @@
+import { readlinkSync } from "node:fs";
+import { open, type FileHandle } from "node:fs/promises";
+import type { TestContext } from "node:test";
+
+type Call = "write" | "datasync" | "truncate" | "sync";
+
+/** How often each of these calls fails from now on, of all file handles of this process: true is always. */
+export type Failing = Partial<Record<Call, number | true>>;
+
+/**
+ * A disk that fails as it is set: `failing.datasync = 1` refuses the next fdatasync with EIO. A refused call does nothing; a
+ * refused write may write all the same (`tornWrites`), as a device that fails late does. `of`: files of these paths alone.
+ */
+export async function failingDisk(
+  t: TestContext,
+  { code = "EIO", tornWrites = false, of = /^/ }: { code?: string; tornWrites?: boolean; of?: RegExp } = {},
+): Promise<{ failing: Failing; restore: () => void }> {
+  const probe = await open("/dev/null", "r");
+  const prototype = Object.getPrototypeOf(probe) as Record<Call, (...args: unknown[]) => Promise<unknown>>;
+  await probe.close();
+  const failing: Failing = {};
+  const reals = new Map<Call, (...args: unknown[]) => Promise<unknown>>();
+  for (const name of ["write", "datasync", "truncate", "sync"] as const) {
+    const real = prototype[name];
+    reals.set(name, real);
+    prototype[name] = async function (this: FileHandle, ...args: unknown[]) {
+      const left = failing[name] ?? 0;
+      const isMeant = left !== 0 && of.test(readlinkSync(`/proc/self/fd/${this.fd}`));
+      if (!isMeant) return await real.apply(this, args);
+      if (left !== true) failing[name] = left - 1;
+      if (name === "write" && tornWrites) await real.apply(this, args);
+      throw Object.assign(new Error(`${code}: refused on purpose, ${name}`), { code, syscall: name });
+    };
+  }
+  const restore = (): void => {
+    for (const [name, real] of reals) prototype[name] = real;
+  };
+  t.after(restore);
+  return { failing, restore };
+}

@@ -1,0 +1,132 @@
+// What was refused is not found by the next start, and what may be found was not called refused.
+import assert from "node:assert/strict";
+import { cp, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { systemClock } from "../../../agent/kernel/clock.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { anywhere, unbound } from "../../../agent/state/placement.ts";
+import { ReservationBook } from "../../../agent/state/reservation-book.ts";
+import type { Reservation, ReservationRequest } from "../../../agent/state/reservation.ts";
+import { failingDisk } from "./failing-disk.ts";
+import { folder } from "./folder.ts";
+import { killed, open, refusedAs, request } from "./operations-stage.ts";
+
+const refused = refusedAs("unavailable", "JOURNAL_FAILED");
+const unknown = refusedAs("outcome_unknown", "JOURNAL_FAILED");
+
+test("an operation that a failed sync refused is not carried out by the next start", async (t) => {
+  const directory = await folder(t);
+  const operations = await open(directory);
+  const { failing, restore } = await failingDisk(t);
+  failing.datasync = 1;
+  await assert.rejects(operations.begin(request("delete", { kind: "DELETE_VM" })), refused);
+  restore();
+  await operations.drain(0);
+  const after = await open(directory);
+  assert.deepEqual(after.interrupted, []);
+  assert.equal((await after.begin(request("delete", { kind: "DELETE_VM" }))).fresh, true);
+  await after.drain(0);
+});
+
+test("an operation that may be found by the next start is outcome_unknown, however often it is asked for", async (t) => {
+  const directory = await folder(t);
+  const operations = await open(directory);
+  const { failing, restore } = await failingDisk(t);
+  failing.datasync = 1;
+  failing.truncate = true;
+  await assert.rejects(operations.begin(request("a")), unknown);
+  restore();
+  await assert.rejects(operations.begin(request("a")), unknown);
+  await assert.rejects(operations.begin(request("b")), refused);
+  await operations.drain(0);
+  const after = await open(directory);
+  assert.deepEqual(
+    after.interrupted.map(({ requestId }) => requestId),
+    ["a"],
+  );
+  const { operation, fresh } = await after.begin(request("a"));
+  assert.deepEqual([operation.id, fresh], [after.interrupted[0]?.id, false]);
+  await after.drain(0);
+});
+
+test("an operation refused while the journal is compacted is not in the compacted one", async (t) => {
+  const directory = await folder(t);
+  const padding = "x".repeat(4096);
+  const operations = await open(directory, { compactAboveBytes: 4096 });
+  const { failing, restore } = await failingDisk(t, { code: "ENOSPC", of: /operations\.journal$/ });
+  const { ino } = await stat(join(directory, "operations.journal"));
+  // Its write fails while the snapshot of what is live is made.
+  const large = operations.begin(request("large", { intent: padding, vmId: "large" }));
+  const full = large.then(async () => {
+    failing.write = 2;
+    await assert.rejects(operations.begin(request("refused")), refusedAs("exhausted", "JOURNAL_FAILED"));
+    failing.write = 0;
+  });
+  await full;
+  for (let count = 0; (await stat(join(directory, "operations.journal"))).ino === ino; count += 1) {
+    assert.ok(count < 1000, "the journal is never compacted");
+    await operations.begin(request(`more-${count}`, { vmId: `more-${count}` }));
+  }
+  restore();
+  const into = await folder(t);
+  await killed(directory, into);
+  await operations.drain(0);
+  const after = await open(into);
+  const found = after.interrupted.map(({ requestId }) => requestId);
+  assert.ok(found.includes("large") && !found.includes("refused"), found.join(" "));
+  await after.drain(0);
+});
+
+const openBook = (directory: string): Promise<ReservationBook> =>
+  ReservationBook.open({
+    directory,
+    clock: systemClock,
+    boot: { bootId: "boot", ms: () => performance.now() },
+    log: silentLog,
+    retentionMs: 86_400_000,
+  });
+
+const byRequest = (requestId: string): ReservationRequest => ({
+  requestId,
+  caller: "scheduler",
+  fingerprint: "same",
+});
+
+const held = (book: ReservationBook): Reservation => ({
+  id: book.newId(),
+  caller: "scheduler",
+  tenant: "",
+  vcpus: 1,
+  memoryBytes: 2 ** 20,
+  accelerator: "tcg",
+  wish: anywhere,
+  state: "held",
+  placement: unbound,
+  ttlMs: 3_600_000,
+  createdAtMs: 0,
+});
+
+test("a reservation that was refused is not held by the next start; one that may be is asked for in vain until then", async (t) => {
+  for (const isCertain of [true, false]) {
+    const directory = await folder(t);
+    const book = await openBook(directory);
+    const kept = held(book);
+    await book.add(kept, byRequest("kept"));
+    const { failing, restore } = await failingDisk(t);
+    failing.datasync = 1;
+    if (!isCertain) failing.truncate = true;
+    const lost = held(book);
+    await assert.rejects(book.add(lost, byRequest("lost")), isCertain ? refused : unknown);
+    restore();
+    if (isCertain) assert.equal(book.find("reserve", byRequest("lost")), undefined);
+    else await assert.rejects(book.find("reserve", byRequest("lost")) ?? Promise.resolve(), unknown);
+    const into = await folder(t);
+    await cp(directory, into, { recursive: true });
+    await book.close();
+    const after = await openBook(into);
+    const ids = after.all().map(({ id }) => id);
+    assert.deepEqual(ids, isCertain ? [kept.id] : [kept.id, lost.id]);
+    await after.close();
+  }
+});
