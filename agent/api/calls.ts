@@ -2,6 +2,7 @@ import {
   status,
   type Metadata,
   type sendUnaryData,
+  type Server,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -11,8 +12,9 @@ import {
 import { abortReason } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { Admission } from "./admission.ts";
-import { actorOf, type AdmittedCall, type AuditedCall, type CallAudit } from "./call-audit.ts";
+import type { Admission, CallClass } from "./admission.ts";
+import { actorOf, type AdmittedCall, type CallAudit } from "./call-audit.ts";
+import { again, readAll, StreamWriter } from "./call-streams.ts";
 import {
   checkControlEpoch,
   enforceControlEpoch,
@@ -20,15 +22,19 @@ import {
   type FencedCall,
 } from "./control-epoch.ts";
 import type { ErrorEncoder, WireError } from "./errors.ts";
-import type { BidiMethod, CallContext, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
+import type { BidiMethod, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
 import type { Caller, Identify } from "./identity.ts";
+import { LiveCall, type ServerCall } from "./live-call.ts";
+import type { Outbox } from "./outbox.ts";
 import { actingCaller, type PeopleDoor } from "./people.ts";
 import { type Role, rolesOfMethod, socketMethods, tenantMethods } from "./roles.ts";
+import { Malformed, requestOf, wired } from "./wire.ts";
 
 export interface CallsOptions {
   readonly errors: ErrorEncoder;
   readonly identify: Identify;
   readonly admission: Admission;
+  readonly outbox: Outbox;
   readonly controlEpochs: ControlEpochs;
   readonly audit: CallAudit;
   readonly people: PeopleDoor;
@@ -46,6 +52,7 @@ export interface Implementable {
 interface Route {
   readonly path: string;
   readonly roles: ReadonlySet<Role>;
+  readonly encode: (response: unknown) => Buffer;
 }
 
 /** Runs methods as grpc-js handlers. What is thrown becomes a status: nothing escapes to the process. */
@@ -53,6 +60,7 @@ export class Calls {
   readonly #errors: ErrorEncoder;
   readonly #identify: Identify;
   readonly #admission: Admission;
+  readonly #outbox: Outbox;
   readonly #controlEpochs: ControlEpochs;
   readonly #audit: CallAudit;
   readonly #people: PeopleDoor;
@@ -66,6 +74,7 @@ export class Calls {
     this.#errors = options.errors;
     this.#identify = options.identify;
     this.#admission = options.admission;
+    this.#outbox = options.outbox;
     this.#controlEpochs = options.controlEpochs;
     this.#audit = options.audit;
     this.#people = options.people;
@@ -73,18 +82,20 @@ export class Calls {
     this.#log = options.log;
   }
 
-  /** The implementation of `definition` for a grpc-js server. Throws when a method is missing or of another kind. */
-  implement({ definition, methods }: Implementable): UntypedServiceImplementation {
+  /** Adds a service to a grpc-js server. Throws when a method is missing or of another kind. */
+  serve(server: Pick<Server, "addService">, { definition, methods }: Implementable): void {
     const implementation: Record<string, unknown> = {};
-    for (const [name, { path, requestStream, responseStream }] of Object.entries(definition)) {
+    for (const [name, { path, requestStream, responseStream, responseSerialize }] of Object.entries(
+      definition,
+    )) {
       const method = methods[name];
       const kind = requestStream ? "bidi" : responseStream ? "serverStream" : "unary";
       if (method?.kind !== kind) throw new Error(`${path} needs a ${kind} method`);
-      const route = { path, roles: new Set(rolesOfMethod[path] ?? []) };
+      const route = { path, roles: new Set(rolesOfMethod[path] ?? []), encode: responseSerialize };
       implementation[name] = this.#handler(route, method);
     }
     // grpc-js leaves its implementations untyped; `Methods` has typed each of them.
-    return implementation as UntypedServiceImplementation;
+    server.addService(wired(definition), implementation as UntypedServiceImplementation);
   }
 
   /** Ends streams and waiting calls with `reason`; others are about to answer anyway. */
@@ -105,39 +116,41 @@ export class Calls {
   }
 
   #unary<Request>(route: Route, method: UnaryMethod<Request, unknown>) {
-    return (call: ServerUnaryCall<Request, unknown>, respond: sendUnaryData<unknown>): void => {
+    return (call: ServerUnaryCall<Request | Malformed, unknown>, respond: sendUnaryData<unknown>): void => {
       const live = this.#begin(route, call);
-      call.once("cancelled", () => live.end());
-      let leave = (): void => undefined;
+      const received = call.request;
+      const request = received instanceof Malformed ? undefined : received;
       let admitted: AdmittedCall | undefined;
       const succeed = (response: unknown): void => {
-        leave();
+        const bytes = route.encode(response);
         admitted?.ended(response);
-        respond(null, response);
-        this.#logCall(live, method.mutation, call.request);
+        // Whoever does not take it keeps its place and its bytes, until the call is given up.
+        live.holds(this.#outbox.hold(live.caller.name, bytes.length, () => live.reset()));
+        respond(null, bytes);
+        this.#logCall(live, method.mutation, request);
       };
       const fail = (thrown: unknown): void => {
-        leave();
-        this.#auditFailure(live, { changes: method.mutation, admitted, request: call.request, thrown });
+        this.#auditFailure(live, { changes: method.mutation, admitted, request, thrown });
         const error = this.#errors.encode(thrown);
         respond(error.status);
-        this.#logCall(live, method.mutation, call.request, error);
+        this.#logCall(live, method.mutation, request, error);
       };
       try {
-        leave = this.#admission.enter(live.caller.name, method.class);
+        this.#enter(live, method.class);
         this.#identifyPerson(live, call.metadata, method.mutation);
         authorize(live.caller, route, this.#isLocal);
+        const asked = requestOf(received);
         const fenced = { caller: live.caller, metadata: call.metadata, changes: method.mutation };
         checkControlEpoch(this.#controlEpochs, fenced);
-        const run = (): unknown => method.run(call.request, live);
+        const run = (): unknown => method.run(asked, live);
         const response = method.mutation
-          ? this.#admit(live, call.request).then(async (admission) => {
+          ? this.#admit(live, asked).then(async (admission) => {
               admitted = admission;
               await this.#enforceEpoch(live, fenced);
               return run();
             })
           : run();
-        if (response instanceof Promise) response.then(succeed, fail);
+        if (response instanceof Promise) response.then(succeed).catch(fail);
         else succeed(response);
       } catch (thrown) {
         fail(thrown);
@@ -146,15 +159,15 @@ export class Calls {
   }
 
   #serverStream<Request>(route: Route, method: ServerStreamMethod<Request, unknown>) {
-    return (call: ServerWritableStream<Request, unknown>): void => {
+    return (call: ServerWritableStream<Request | Malformed, Buffer>): void => {
       void this.#stream(call, route, false, (live) =>
-        Promise.resolve({ responses: method.run(call.request, live) }),
+        Promise.resolve({ responses: method.run(requestOf(call.request), live) }),
       );
     };
   }
 
   #bidi<Request>(route: Route, method: BidiMethod<Request, unknown>) {
-    return (call: ServerDuplexStream<Request, unknown>): void => {
+    return (call: ServerDuplexStream<Request | Malformed, Buffer>): void => {
       void this.#stream(call, route, method.mutation, async (live) => {
         const requests = readAll(call, live.signal);
         if (!method.mutation) return { responses: method.run(requests, live) };
@@ -166,18 +179,16 @@ export class Calls {
     };
   }
 
-  async #stream<Request>(
-    call: ServerWritableStream<Request, unknown> | ServerDuplexStream<Request, unknown>,
+  async #stream(
+    call: ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>,
     route: Route,
     changes: boolean,
     open: (live: LiveCall) => Promise<Opened>,
   ): Promise<void> {
     const live = this.#begin(route, call);
-    call.once("cancelled", () => live.end());
-    let leave = (): void => undefined;
     let admitted: AdmittedCall | undefined;
     try {
-      leave = this.#admission.enter(live.caller.name, "stream");
+      this.#enter(live, "stream");
       this.#identifyPerson(live, call.metadata, changes);
       const { caller, signal } = live;
       authorize(caller, route, this.#isLocal);
@@ -187,9 +198,10 @@ export class Calls {
       ({ admitted } = opened);
       // Before the first response is asked for, which is when the method begins.
       if (changes) await this.#enforceEpoch(live, fenced);
+      const writer = new StreamWriter(call, live, this.#outbox);
       for await (const response of opened.responses) {
         if (signal.aborted) break;
-        if (!call.write(response)) await drained(call, signal);
+        await writer.write(route.encode(response));
       }
       if (signal.aborted) throw abortReason(signal);
       call.end();
@@ -202,16 +214,23 @@ export class Calls {
       if (!call.cancelled) call.emit("error", error.status);
       this.#logCall(live, false, undefined, error);
     } finally {
-      leave();
       live.end();
     }
   }
 
-  #begin({ path }: Route, call: { getPeer(): string }): LiveCall {
-    const live = new LiveCall(path, this.#identify(call), this.#lasting, this.#stopReason);
+  #begin({ path }: Route, call: ServerCall & { getPeer(): string }): LiveCall {
+    const from = { lasting: this.#lasting, stopReason: this.#stopReason };
+    const live = new LiveCall(path, this.#identify(call), call, from);
     const peer = call.getPeer();
     if (/:\d+$/.test(peer)) live.peer = peer;
     return live;
+  }
+
+  /** Takes the call's place, which it has until its answer was taken. */
+  #enter(live: LiveCall, kind: CallClass): void {
+    const { name } = live.caller;
+    live.holds(this.#admission.enter(name, kind));
+    if (kind !== "control") this.#outbox.requireRoom(name);
   }
 
   /** The person behind the call, from here on. */
@@ -280,41 +299,6 @@ interface Opened {
   readonly admitted?: AdmittedCall;
 }
 
-/** One call while it lasts. Its signal costs nothing until a method asks for it. */
-class LiveCall implements CallContext, AuditedCall {
-  readonly path: string;
-  caller: Caller;
-  peer: string | undefined;
-  readonly startedMs = performance.now();
-  readonly #lasting: Set<LiveCall>;
-  #abort: AbortController | undefined;
-  #ended: Error | undefined;
-
-  constructor(path: string, caller: Caller, lasting: Set<LiveCall>, stopReason: Error | undefined) {
-    this.path = path;
-    this.caller = caller;
-    this.#lasting = lasting;
-    this.#ended = stopReason;
-  }
-
-  get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController();
-      if (this.#ended === undefined) this.#lasting.add(this);
-      else this.#abort.abort(this.#ended);
-    }
-    return this.#abort.signal;
-  }
-
-  end(reason: Error = callOver): void {
-    this.#ended ??= reason;
-    this.#lasting.delete(this);
-    this.#abort?.abort(this.#ended);
-  }
-}
-
-const callOver = new SocleError("cancelled", "CANCELLED", "the call is over");
-
 function authorize(caller: Caller, { path, roles }: Route, isLocal: boolean): void {
   if (caller.role !== "none" && roles.has(caller.role)) {
     if (!isLocal && socketMethods.has(path)) {
@@ -328,55 +312,6 @@ function authorize(caller: Caller, { path, roles }: Route, isLocal: boolean): vo
   throw new SocleError("denied", "ROLE_DENIED", `the role ${caller.role} may not call ${path}`, {
     details: { metadata: { role: caller.role, method: path } },
   });
-}
-
-/** Resolves when the stream takes more, rejects with the signal's reason when the call is over first. */
-function drained(call: NodeJS.WritableStream, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onDrain = (): void => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    };
-    const onAbort = (): void => {
-      call.off("drain", onDrain);
-      reject(abortReason(signal));
-    };
-    if (signal.aborted) onAbort();
-    else {
-      signal.addEventListener("abort", onAbort, { once: true });
-      call.once("drain", onDrain);
-    }
-  });
-}
-
-/** A caller's messages, read one by one as they are asked for; ends with the caller, throws when the call is over. */
-async function* readAll<Request>(
-  call: ServerDuplexStream<Request, unknown>,
-  signal: AbortSignal,
-): AsyncGenerator<Request, void, undefined> {
-  // Leaving the loop must not destroy the stream: the answer still goes out on it.
-  const messages = call.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Request>;
-  let interrupt: (reason: Error) => void = () => undefined;
-  signal.addEventListener("abort", () => interrupt(abortReason(signal)), { once: true });
-  for (;;) {
-    const next = await new Promise<IteratorResult<Request, unknown>>((resolve, reject) => {
-      interrupt = reject;
-      if (signal.aborted) reject(abortReason(signal));
-      else messages.next().then(resolve, reject);
-    });
-    if (next.done === true) return;
-    yield next.value;
-  }
-}
-
-/** The messages with the first one, which was taken already, before the others. */
-async function* again<Request>(
-  first: IteratorResult<Request, void>,
-  rest: AsyncGenerator<Request, void, undefined>,
-): AsyncGenerator<Request, void, undefined> {
-  if (first.done === true) return;
-  yield first.value;
-  yield* rest;
 }
 
 function subjectOf(request: unknown): { vm?: unknown; requestId?: unknown } {

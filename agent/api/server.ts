@@ -19,6 +19,7 @@ import { hostService } from "./host-api.ts";
 import { identifyOnLoopback, identifyOnSocket, nobody, type Identify } from "./identity.ts";
 import { listenOnLoopback, listenOnSocket, type Listener } from "./listener.ts";
 import { operationService } from "./operation-service.ts";
+import { Outbox, outboxBounds, type OutboxBounds } from "./outbox.ts";
 import type { BrokenGlass, PeopleDoor } from "./people.ts";
 import type { Protos } from "./protos.ts";
 import { reflection } from "./reflection.ts";
@@ -41,6 +42,8 @@ export interface ApiServerOptions {
   readonly log: Logger;
   /** How long clients get at stop to take what was sent to them, in milliseconds. */
   readonly stopTimeoutMs?: number;
+  /** In place of the usual bounds of answers that are not taken. */
+  readonly outbox?: Partial<OutboxBounds>;
 }
 
 const baseOptions: ServerOptions = {
@@ -71,6 +74,7 @@ export class ApiServer implements Service {
   readonly #services: readonly Implementable[];
   readonly #health: Health;
   readonly #admission: Admission;
+  readonly #outbox: Outbox;
   /** By listener. */
   readonly #places: { readonly unix: ConnectionPlaces; readonly tcp: ConnectionPlaces };
   #tcpPort: number | undefined;
@@ -87,6 +91,7 @@ export class ApiServer implements Service {
     };
     this.#errors = new ErrorEncoder(protos);
     this.#admission = new Admission(limitsOf(config.limits), clock);
+    this.#outbox = new Outbox({ ...outboxBounds, ...options.outbox }, clock);
     const services = [
       { definition: protos.vms, methods: vmService(doors, this.#errors) },
       { definition: protos.operations, methods: operationService(doors, this.#errors) },
@@ -108,6 +113,11 @@ export class ApiServer implements Service {
   /** For metrics: calls open now and refused since the start. */
   get callCounts(): Admission["counts"] {
     return this.#admission.counts;
+  }
+
+  /** Answers that their callers have not taken yet. */
+  get answerCounts(): Outbox["counts"] {
+    return this.#outbox.counts;
   }
 
   /** The same of connections, by listener. */
@@ -152,6 +162,7 @@ export class ApiServer implements Service {
       this.#health.setServing(false);
       await nextTurn(); // those who watch its health hear it before their stream ends
       await Promise.all(fronts.map((front) => this.#close(front)));
+      this.#outbox.close();
     }
   }
 
@@ -180,6 +191,7 @@ export class ApiServer implements Service {
       errors: this.#errors,
       identify: kind.identify,
       admission: this.#admission,
+      outbox: this.#outbox,
       controlEpochs: doors.controlEpochs,
       audit: new CallAudit(audit, doors),
       people: { ...people, brokeGlass: (use) => this.#tellBrokenGlass(use) },
@@ -196,7 +208,7 @@ export class ApiServer implements Service {
       const names = [...services.map(({ definition }) => nameOf(definition)), nameOf(protos.reflection)];
       services.push({ definition: protos.reflection, methods: reflection(protos.descriptorSet, names) });
     }
-    for (const service of services) server.addService(service.definition, calls.implement(service));
+    for (const service of services) calls.serve(server, service);
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
     const listener = await listen((socket) => injector.injectConnection(socket));
     return { calls, server, listener };

@@ -205,6 +205,7 @@ function metricsSources(
     load: () => ({
       calls: api.callCounts,
       connections: api.connectionCounts,
+      answers: api.answerCounts,
       work: vms.places,
       brokenGlass: api.brokenGlass,
       journalPendingBytes: operations.journalPendingBytes,

@@ -44,6 +44,8 @@ export interface Load {
     readonly open: number;
     readonly refused: number;
   }[];
+  /** Answers that were written and that their callers have not taken; abandoned since the start. */
+  readonly answers: { readonly bytes: number; readonly abandoned: number };
   readonly work: { readonly taken: number; readonly waiting: number };
   /** Changes that were let in by break-glass since the start. */
   readonly brokenGlass: number;

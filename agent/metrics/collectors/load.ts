@@ -14,6 +14,11 @@ export const load = collector(
       "Connections turned away: of nobody who may come, or too many of one caller or in all.",
       ["listener"],
     ),
+    answers: gauge("socle_api_answers_held_bytes", "Answers that their callers have not taken yet."),
+    abandoned: counter(
+      "socle_api_answers_abandoned_total",
+      "Calls reset because their caller did not take the answer in time.",
+    ),
     brokenGlass: counter(
       "socle_break_glass_calls_total",
       "Changes that were let in by break-glass, without a person's token.",
@@ -23,7 +28,7 @@ export const load = collector(
     journal: gauge("socle_journal_pending_bytes", "What waits to be written to the operations journal."),
   },
   ({ load: read }, emit) => {
-    const { calls, connections, work, brokenGlass, journalPendingBytes } = read();
+    const { calls, connections, answers, work, brokenGlass, journalPendingBytes } = read();
     for (const { kind, open, refused } of calls) {
       emit.open(open, kind);
       emit.refused(refused, kind);
@@ -32,6 +37,8 @@ export const load = collector(
       emit.connections(open, listener);
       emit.turnedAway(refused, listener);
     }
+    emit.answers(answers.bytes);
+    emit.abandoned(answers.abandoned);
     emit.brokenGlass(brokenGlass);
     emit.working(work.taken);
     emit.waiting(work.waiting);

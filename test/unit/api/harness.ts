@@ -5,6 +5,7 @@ import type { TestContext } from "node:test";
 import type { Doors } from "../../../agent/api/doors.ts";
 import type { AuditDoor } from "../../../agent/api/call-audit.ts";
 import type { Act, Actor, AuditLog } from "../../../agent/audit/index.ts";
+import type { OutboxBounds } from "../../../agent/api/outbox.ts";
 import type { PeopleDoor } from "../../../agent/api/people.ts";
 import { ApiServer } from "../../../agent/api/server.ts";
 import { configSchema, type Config } from "../../../agent/config/schema.ts";
@@ -55,6 +56,7 @@ export async function startApi(
   controlEpochs: Doors["controlEpochs"] = keptEpochs(0),
   people: Partial<PeopleDoor> = {},
   auditLog?: AuditLog,
+  outbox: Partial<OutboxBounds> = {},
 ): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), "socle-api-"));
   const logged: Record<string, unknown>[] = [];
@@ -132,6 +134,7 @@ export async function startApi(
     clock,
     log,
     stopTimeoutMs: 500,
+    outbox,
   });
   const end = new AbortController();
   let done: Promise<void> = Promise.resolve();

@@ -60,6 +60,7 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
         { listener: "unix", open: 2, refused: 0 },
         { listener: "tcp", open: 129, refused: 7 },
       ],
+      answers: { bytes: 65_536, abandoned: 2 },
       work: { taken: 8, waiting: 192 },
       brokenGlass: 1,
       journalPendingBytes: 0,

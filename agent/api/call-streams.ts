@@ -1,0 +1,80 @@
+import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
+import { abortReason } from "../kernel/clock.ts";
+import type { LiveCall } from "./live-call.ts";
+import type { Outbox } from "./outbox.ts";
+import { requestOf, type Malformed } from "./wire.ts";
+
+type Writable = ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
+
+/** Written and not taken, of one stream, before the next message waits. */
+const bytesAhead = 64 * 1024;
+
+/** Writes a stream's messages no faster than its caller takes them. */
+export class StreamWriter {
+  readonly #call: Writable;
+  readonly #live: LiveCall;
+  readonly #outbox: Outbox;
+  readonly #untaken = new Set<() => void>();
+  #ahead = 0;
+  #wake: () => void = () => undefined;
+
+  constructor(call: Writable, live: LiveCall, outbox: Outbox) {
+    this.#call = call;
+    this.#live = live;
+    this.#outbox = outbox;
+    live.signal.addEventListener("abort", () => this.#wake(), { once: true });
+    live.holds(() => {
+      for (const release of this.#untaken) release();
+    });
+  }
+
+  /** Resolves when the next one may follow. Throws ANSWERS_NOT_TAKEN, and the signal's reason when the call is over. */
+  async write(bytes: Buffer): Promise<void> {
+    const { signal, caller } = this.#live;
+    this.#outbox.requireRoom(caller.name);
+    const release = this.#outbox.hold(caller.name, bytes.length, () => this.#live.reset());
+    this.#untaken.add(release);
+    this.#ahead += bytes.length;
+    const hasRoom = this.#call.write(bytes, () => {
+      release();
+      this.#untaken.delete(release);
+      this.#ahead -= bytes.length;
+      this.#wake();
+    });
+    if (hasRoom && this.#ahead < bytesAhead) return;
+    while (this.#ahead >= bytesAhead || this.#call.writableNeedDrain) {
+      if (signal.aborted) throw abortReason(signal);
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+}
+
+/** A caller's messages, read one by one as they are asked for; ends with the caller, throws when the call is over. */
+export async function* readAll<Request>(
+  call: ServerDuplexStream<Request | Malformed, unknown>,
+  signal: AbortSignal,
+): AsyncGenerator<Request, void, undefined> {
+  // Leaving the loop must not destroy the stream: the answer still goes out on it.
+  const messages = call.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Request | Malformed>;
+  let interrupt: (reason: Error) => void = () => undefined;
+  signal.addEventListener("abort", () => interrupt(abortReason(signal)), { once: true });
+  for (;;) {
+    const next = await new Promise<IteratorResult<Request | Malformed, unknown>>((resolve, reject) => {
+      interrupt = reject;
+      if (signal.aborted) reject(abortReason(signal));
+      else messages.next().then(resolve, reject);
+    });
+    if (next.done === true) return;
+    yield requestOf(next.value);
+  }
+}
+
+/** The messages with the first one, which was taken already, before the others. */
+export async function* again<Request>(
+  first: IteratorResult<Request, void>,
+  rest: AsyncGenerator<Request, void, undefined>,
+): AsyncGenerator<Request, void, undefined> {
+  if (first.done === true) return;
+  yield first.value;
+  yield* rest;
+}

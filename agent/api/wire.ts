@@ -1,0 +1,66 @@
+import type { ServiceDefinition } from "@grpc/grpc-js";
+import { SocleError } from "../kernel/errors.ts";
+
+/** A request that is no message of the contract: its call is refused like any other, by whom it came from. */
+export class Malformed {
+  readonly problem: SocleError;
+
+  constructor(problem: SocleError) {
+    this.problem = problem;
+  }
+}
+
+/**
+ * The same service for grpc-js, which then decodes nothing that can fail (it would answer INTERNAL before anybody looked
+ * at the caller) and sends bytes as they are, so that their number is known before they are sent.
+ */
+export function wired(definition: ServiceDefinition): ServiceDefinition {
+  const methods = Object.entries(definition).map(([name, method]) => {
+    const { requestDeserialize: decode } = method;
+    return [name, { ...method, requestDeserialize: decoder(decode), responseSerialize: asItIs }] as const;
+  });
+  return Object.fromEntries(methods);
+}
+
+const asItIs = (bytes: Buffer): Buffer => bytes;
+
+function decoder(decode: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown {
+  return (bytes) => {
+    try {
+      const request = decode(bytes);
+      checkNumbers(request, []);
+      return request;
+    } catch (thrown) {
+      if (thrown instanceof SocleError) return new Malformed(thrown);
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      const message = `the request is not a message of this contract: ${why}`;
+      return new Malformed(new SocleError("invalid", "REQUEST_MALFORMED", message, { cause: thrown }));
+    }
+  };
+}
+
+/** The request's own fields, or why it has none. */
+export function requestOf<Request>(received: Request | Malformed): Request {
+  if (received instanceof Malformed) throw received.problem;
+  return received;
+}
+
+/** Numbers beyond 2^53 - 1 came as another one than was sent. No request has fractions. */
+function checkNumbers(value: unknown, path: readonly string[]): void {
+  if (typeof value === "number") {
+    if (!Number.isSafeInteger(value)) throw tooLarge(path);
+  } else if (typeof value === "object" && value !== null && !Buffer.isBuffer(value)) {
+    for (const [key, inner] of Object.entries(value))
+      if (typeof inner === "number" || typeof inner === "object") checkNumbers(inner, [...path, key]);
+  }
+}
+
+function tooLarge(path: readonly string[]): SocleError {
+  const field = path
+    .join(".")
+    .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+    .slice(0, 128);
+  const why = "must be a whole number of at most 2^53 - 1";
+  const details = { fields: { [field]: why } };
+  return new SocleError("invalid", "REQUEST_INVALID", `${field} ${why}`, { details });
+}
