@@ -107,6 +107,7 @@ export function countVms(vms: readonly Vm[], complete: boolean): VmCounts {
     running: count(isRunning),
     unresponsive: count((vm) => isRunning(vm) && vm.stats?.unresponsive === true),
     unknown: count((vm) => vm.presence === "unknown"),
+    unreadable: count((vm) => vm.unreadable !== undefined),
     complete,
   };
 }

@@ -1,4 +1,5 @@
 import { withoutUndefined } from "../kernel/defined.ts";
+import { toSocleError } from "../kernel/errors.ts";
 import type { Vm, VmStats } from "../vm/vm.ts";
 import type { Vm as ProtoVm } from "../gen/socle/v1/Vm.ts";
 import type { VmStats as ProtoStats } from "../gen/socle/v1/VmStats.ts";
@@ -24,14 +25,27 @@ export const presences = enumWords("PRESENCE_UNSPECIFIED", {
 
 const made = new WeakMap<Vm, ProtoVm>();
 
-/** A VM as the contract shows it. Records are immutable, so each is converted once, however often it is asked for. */
+/**
+ * A VM as the contract shows it. Records are immutable, so each is converted once, however often it is asked for. Never
+ * throws: a VM that cannot be converted is shown as unreadable, so that it costs no list, watch or report.
+ */
 export function vmToProto(vm: Vm): ProtoVm {
   let proto = made.get(vm);
   if (proto === undefined) {
-    proto = convert(vm);
+    proto = converted(vm);
     made.set(vm, proto);
   }
   return proto;
+}
+
+function converted(vm: Vm): ProtoVm {
+  try {
+    return convert(vm);
+  } catch (thrown) {
+    const { spec: _, stats: __, ...rest } = vm;
+    const reason = `it cannot be shown: ${toSocleError(thrown).message}`;
+    return convert({ ...rest, tenant: "", labels: {}, unreadable: vm.unreadable ?? reason });
+  }
 }
 
 function convert(vm: Vm): ProtoVm {
@@ -53,6 +67,7 @@ function convert(vm: Vm): ProtoVm {
     placementEpoch: vm.placementEpoch,
     etag: vm.etag,
     instance: vm.instance ?? "",
+    unreadable: vm.unreadable ?? "",
   };
 }
 

@@ -25,6 +25,9 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     get observedAtMs() {
       return vmView.observedAtMs;
     },
+    get specUnreadable() {
+      return vmView.specUnreadable;
+    },
     get lastSample() {
       return vmView.lastSample;
     },

@@ -95,13 +95,14 @@ function listVms(view: VmView, request: ListVmsRequest__Output): ListVmsResponse
   const { filter, pageToken: token } = request;
   const afterId = afterIdOf(token, filter);
   const matching = view.all().filter(vmFilter(filter));
-  const etag = listEtag(matching, view.complete);
+  const { specUnreadable } = view;
+  const etag = listEtag(matching, `${view.complete ? "complete" : "unknown"} ${specUnreadable}`);
   const observation = {
     presence: presences.toProto(view.complete ? "present" : "unknown"),
     // 0: they were never listed.
     observedAt: view.observedAtMs === 0 ? null : toTimestamp(view.observedAtMs),
   };
-  const head = { totalSize: matching.length, etag, observation };
+  const head = { totalSize: matching.length, etag, observation, specUnreadable };
   if (request.etag === etag) return { ...head, notModified: true };
   const rest = afterId === undefined ? matching : matching.filter(({ id }) => id > afterId);
   const vms = rest.slice(0, pageSize(request.pageSize, 100, 1000)).map(vmToProto);
@@ -111,8 +112,8 @@ function listVms(view: VmView, request: ListVmsRequest__Output): ListVmsResponse
   return { ...head, vms: vms.slice(0, page.length), nextPageToken };
 }
 
-function listEtag(vms: readonly Vm[], complete: boolean): string {
-  const hash = createHash("sha256").update(complete ? "complete" : "unknown");
+function listEtag(vms: readonly Vm[], sight: string): string {
+  const hash = createHash("sha256").update(sight);
   for (const { id, etag } of vms) hash.update(`\n${id} ${etag}`);
   return hash.digest("base64url").slice(0, 22);
 }

@@ -18,6 +18,7 @@ import { KvmProbe } from "../vm/kvm-probe.ts";
 import { Networks } from "../vm/networks.ts";
 import { Observer } from "../vm/observer.ts";
 import { Settler } from "../vm/settler.ts";
+import { unreadableWatch } from "../vm/unreadable.ts";
 import { VmTable } from "../vm/vm-table.ts";
 import type { HostDoor, VmSize } from "../vm/host-door.ts";
 import { Vms } from "../vm/vms.ts";
@@ -85,7 +86,8 @@ export function buildHypervisor(
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
   const settler = new Settler({ operations, vms, table, clock, log });
   const volumeKey = keyWatch({ table, wrap, clock, tell: (lost) => host.reports.reportVolumeKey(lost) });
-  const services = [libvirt, observer, host, footprints, reservations, volumeKey];
+  const unreadable = unreadableWatch(table, (problem) => host.reports.reportUnreadableVms(problem));
+  const services = [libvirt, unreadable, observer, host, footprints, reservations, volumeKey];
   return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
 }
 

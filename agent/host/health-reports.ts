@@ -70,6 +70,13 @@ export class HealthReports {
     this.#health.observe("VolumeKey", "lost", verdict, this.#now());
   }
 
+  /** Which VMs cannot be read, in words; undefined: all can be. */
+  reportUnreadableVms(problem: string | undefined): void {
+    const evidence = problem ?? "all VMs can be read";
+    const verdict = { kind: problem === undefined ? "good" : "bad", evidence } as const;
+    this.#health.observe("VmUnreadable", "metadata", verdict, this.#now());
+  }
+
   /** Somebody changed something without saying who he is. */
   reportBreakGlass({ reason, method }: { readonly reason: string; readonly method: string }): void {
     const now = this.#now();

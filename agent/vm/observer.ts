@@ -1,27 +1,18 @@
 import type { Clock } from "../kernel/clock.ts";
-import { SocleError, toSocleError } from "../kernel/errors.ts";
+import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Slice } from "../kernel/slice.ts";
-import {
-  domainGetMetadata,
-  domainGetState,
-  domainGetXmlDesc,
-  DomainMetadataType,
-  type Domain,
-  type DomainEvent,
-  type Libvirt,
-  type LibvirtEvent,
-} from "../libvirt/index.ts";
-import { parseDomain, parseVmMetadata, vmMetadataNamespace, type VmMetadata } from "../libvirt/xml/index.ts";
+import type { Domain, DomainEvent, Libvirt, LibvirtEvent } from "../libvirt/index.ts";
 import type { EventKind, HostEvent } from "../state/event.ts";
-import { stateOf } from "./domain-state.ts";
+import { DomainReader } from "./domain-reader.ts";
 import { isActive } from "./domains.ts";
 import { KvmWitness, type KvmVerdicts } from "./kvm-witness.ts";
 import { Refreshes } from "./refreshes.ts";
+import { RereadRota } from "./reread-rota.ts";
 import { Sampler, type Sample } from "./sampler.ts";
 import { marked, type SampledAt } from "./stats.ts";
-import { vmFromDomain, vmOfSilentDomain, withEtag } from "./vm-from-domain.ts";
+import { withEtag } from "./vm-from-domain.ts";
 import type { VmTable } from "./vm-table.ts";
 import type { Vm, VmState, VmStats } from "./vm.ts";
 
@@ -36,7 +27,6 @@ export interface ObserverOptions {
   readonly sampleIntervalMs: number;
 }
 
-const REFRESH_TIMEOUT_MS = 5000;
 const NO_ID = -1;
 /** Data older than this many rounds, and a round that hung guests hold up, is not the truth any more. */
 const ROUNDS_TO_BLINDNESS = 3;
@@ -63,6 +53,8 @@ export class Observer implements Service {
   readonly #options: ObserverOptions;
   readonly #witness: KvmWitness;
   readonly #sampler: Sampler;
+  readonly #reader: DomainReader;
+  readonly #rota: RereadRota;
   readonly #refreshes = new Refreshes((domain) => this.#refresh(domain));
   /** Counts events; by VM, the count at its newest one. */
   #count = 0;
@@ -70,8 +62,6 @@ export class Observer implements Service {
   #lastGoodMonotonicMs = 0;
   /** How often libvirt went away. */
   #losses = 0;
-  /** VMs that cannot be understood. */
-  readonly #strange = new Set<string>();
   /** Ends the rest before the next round; a wish that comes during a round is for another one. */
   #rest = new AbortController();
 
@@ -79,6 +69,8 @@ export class Observer implements Service {
     this.#options = options;
     this.#witness = new KvmWitness(options.kvm, options.clock);
     this.#sampler = new Sampler(options);
+    this.#reader = new DomainReader(options);
+    this.#rota = new RereadRota(options.clock);
   }
 
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
@@ -157,32 +149,16 @@ export class Observer implements Service {
   }
 
   async #refresh(domain: Domain): Promise<void> {
-    try {
-      await this.#read(domain);
-      this.#strange.delete(domain.uuid);
-    } catch (thrown) {
-      // The next round finds it again; what cannot be understood keeps the list from being whole, which is told once.
-      const isStrange = toSocleError(thrown).reason === "XML_UNEXPECTED";
-      const level = isStrange && !this.#strange.has(domain.uuid) ? "warn" : "debug";
-      if (isStrange) this.#strange.add(domain.uuid);
-      this.#options.log[level]({ vm: domain.uuid, err: thrown }, "VM could not be read");
-    }
-  }
-
-  async #read(domain: Domain): Promise<void> {
-    const { libvirt, table, clock } = this.#options;
+    const { table, log } = this.#options;
     const before = this.#touchedAt.get(domain.uuid);
-    const options = { lane: "observation", timeoutMs: REFRESH_TIMEOUT_MS } as const;
     try {
-      const [{ state, reason }, { xml }] = await Promise.all([
-        libvirt.call(domainGetState, { dom: domain, flags: 0 }, options),
-        libvirt.call(domainGetXmlDesc, { dom: domain, flags: 0 }, options),
-      ]);
+      const vm = await this.#reader.read(domain, table.get(domain.uuid));
       if (this.#touchedAt.get(domain.uuid) !== before) return;
-      this.#take(vmFromDomain(parseDomain(xml), { ...stateOf(state, reason), observedAtMs: clock.now() }));
+      if (vm === undefined) this.#gone(table.get(domain.uuid));
+      else this.#take(vm);
     } catch (thrown) {
-      if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
-      if (this.#touchedAt.get(domain.uuid) === before) this.#gone(table.get(domain.uuid));
+      // The next round finds it again.
+      log.debug({ vm: domain.uuid, err: thrown }, "VM could not be read");
     }
   }
 
@@ -260,6 +236,8 @@ export class Observer implements Service {
     for (const { dom } of samples)
       if (table.get(dom.uuid)?.presence !== "present" && untouched(dom.uuid)) return hasReadings;
     table.completed(at.sampledAtMs);
+    for (const { id, name } of this.#rota.next(table.all()))
+      this.#refreshes.add({ uuid: id, name, id: NO_ID });
     this.#witness.sampled(table);
     for (const id of this.#touchedAt.keys())
       if (table.get(id) === undefined && untouched(id)) this.#touchedAt.delete(id);
@@ -278,8 +256,9 @@ export class Observer implements Service {
     } else if (untouched(dom.uuid) && (vm.state !== seen.state || vm.name !== dom.name)) {
       this.#take(withEtag({ ...vm, ...seen, observedAtMs: nowMs }));
       if (!silent) this.#refreshes.add(dom);
-    } else if (vm.stats?.unresponsive === true && !silent) {
-      this.#refreshes.add(dom); // What could not be read of it while it did not answer.
+    } else if (!silent && (vm.stats?.unresponsive === true || isResized(vm, sample))) {
+      // What could not be read of it while it did not answer; or a new size (virsh setvcpus), of which no event tells.
+      this.#refreshes.add(dom);
     }
     // What was told before an event is of the guest before it.
     if (!untouched(dom.uuid)) return true;
@@ -292,27 +271,15 @@ export class Observer implements Service {
     return true;
   }
 
-  /** Its XML would not be told before it answers: what it was before, or what libvirt tells without it, has to do. */
-  async #meetSilent(sample: Sample, at: SampledAt): Promise<void> {
-    const { dom, seen, vcpus, stats } = sample;
+  /** Its XML is not available before it answers. */
+  async #meetSilent({ dom, seen, size }: Sample, at: SampledAt): Promise<void> {
     const facts = { ...seen, observedAtMs: at.sampledAtMs };
-    const size = { vcpus, memoryBytes: stats?.balloonMaximumBytes };
     const before = this.#options.table.get(dom.uuid);
-    if (before !== undefined) this.#take(withEtag({ ...before, ...facts, presence: "present" }));
-    else {
-      const args = { dom, type: DomainMetadataType.ELEMENT, uri: vmMetadataNamespace, flags: 0 };
-      const options = { lane: "observation", timeoutMs: REFRESH_TIMEOUT_MS } as const;
-      const meet = (metadata: VmMetadata | undefined): void => {
-        const vm = vmOfSilentDomain(dom, size, facts, metadata);
-        if (vm !== undefined) this.#take(vm);
-      };
-      try {
-        const { metadata } = await this.#options.libvirt.call(domainGetMetadata, args, options);
-        meet(parseVmMetadata(metadata));
-      } catch (thrown) {
-        if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN_METADATA") meet(undefined);
-        else this.#options.log.debug({ vm: dom.uuid, err: thrown }, "VM could not be read");
-      }
+    try {
+      const vm = await this.#reader.readSilent(dom, size, facts, before);
+      if (vm !== undefined) this.#take(vm);
+    } catch (thrown) {
+      this.#options.log.debug({ vm: dom.uuid, err: thrown }, "VM could not be read");
     }
     if (isActive(facts)) this.#keepStats(dom.uuid, before, at);
   }
@@ -329,9 +296,14 @@ export class Observer implements Service {
   }
 
   #take(vm: Vm): void {
-    const { table, tell } = this.#options;
+    const { table, tell, log } = this.#options;
     const before = table.get(vm.id);
     table.put(vm);
+    if (vm.unreadable !== undefined && vm.unreadable !== before?.unreadable)
+      log.warn(
+        { vm: vm.id, name: vm.name, why: vm.unreadable },
+        "VM cannot be read; it is counted all the same",
+      );
     const moved =
       before !== undefined &&
       (before.state !== vm.state || (vm.state === "paused" && before.stateReason !== vm.stateReason));
@@ -367,6 +339,10 @@ const changingEvents: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["ki
   "balloon_change",
   "tunable",
 ]);
+
+/** Where libvirt tells a size that is not the one on record. */
+const isResized = (vm: Vm, { size: { vcpus, memoryBytes } }: Sample): boolean =>
+  (vcpus ?? vm.vcpus) !== vm.vcpus || (memoryBytes ?? vm.memoryBytes) !== vm.memoryBytes;
 
 function withMigration(stats: VmStats, { migration }: Sample): VmStats {
   if (migration === undefined) return stats;

@@ -24,8 +24,8 @@ interface Listed {
   readonly seen: ReturnType<typeof stateOf>;
   /** Undefined where states alone were told. */
   readonly stats: VmStats | undefined;
-  /** vCPUs it has now. */
-  readonly vcpus: number | undefined;
+  /** Its size now, by the bulk call; undefined where libvirt does not tell. Also of one that is stopped. */
+  readonly size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined };
   /** One that runs, and of which libvirt did not tell what it tells of a guest that answers. */
   readonly isSuspect: boolean;
 }
@@ -166,13 +166,20 @@ export class Sampler {
     const { places } = shape.layout;
     const valueOf = (name: string): unknown => params.values[places.get(name) ?? -1];
     const seen = stateOf(Number(valueOf("state.state")), Number(valueOf("state.reason")));
-    const vcpus = valueOf("vcpu.current");
+    const numberOf = (name: string): number | undefined => {
+      const value = valueOf(name);
+      return typeof value === "number" ? value : undefined;
+    };
+    const memoryKib = numberOf("balloon.maximum");
     const hasReadings = params.fields.length > STATE_FIELDS;
     return {
       dom,
       seen,
       stats: hasReadings ? new SampledStats(shape, values.take(params.values), at) : undefined,
-      vcpus: typeof vcpus === "number" ? vcpus : undefined,
+      size: {
+        vcpus: numberOf("vcpu.current"),
+        memoryBytes: memoryKib === undefined ? undefined : memoryKib * 1024,
+      },
       isSuspect: !places.has(NEEDS_JOB) && isActive(seen),
     };
   }

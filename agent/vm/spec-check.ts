@@ -124,7 +124,8 @@ const tenant = z
     "must be at most 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'",
   );
 
-const specSchema = z
+/** Also what a spec in a domain's metadata is read with: it must go on to accept what 0.1.0 wrote. */
+export const specSchema = z
   .strictObject({
     name: z
       .string()
@@ -276,7 +277,7 @@ function invalid(fields: Readonly<Record<string, string>>): SocleError {
   return new SocleError("invalid", "SPEC_INVALID", message, { details: { fields } });
 }
 
-function fieldPath(path: readonly PropertyKey[], root: string): string {
+export function fieldPath(path: readonly PropertyKey[], root: string): string {
   // "source" is how a oneof is held here; the contract's field path does not have it.
   return path
     .filter((part) => part !== "source")

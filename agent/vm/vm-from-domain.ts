@@ -1,11 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Domain } from "../libvirt/index.ts";
-import { formatPciAddress, type DomainDocument, type VmMetadata } from "../libvirt/xml/index.ts";
+import { formatPciAddress, type DomainDocument, type DomainMetadata } from "../libvirt/xml/index.ts";
 import type { Placement } from "../state/placement.ts";
 import { deviceName } from "./domain-document.ts";
-import { instanceOf } from "./instance.ts";
-import { sealerOf } from "./key-wrap.ts";
-import type { VmSpec } from "./spec.ts";
+import { ownFacts, shortReason, storedPlacement } from "./stored-spec.ts";
 import type { Vm, VmState } from "./vm.ts";
 
 /** Of huge pages whose size a domain does not say, on every machine whose kernel was not told otherwise at its boot. */
@@ -18,7 +16,7 @@ export interface DomainFacts {
   readonly observedAtMs: number;
 }
 
-/** A libvirt domain as a VM. One without Socle's metadata, or with metadata that cannot be read, is unmanaged. */
+/** A libvirt domain as a VM. */
 export function vmFromDomain(document: DomainDocument, facts: DomainFacts): Vm {
   return withEtag({
     id: document.uuid,
@@ -27,7 +25,7 @@ export function vmFromDomain(document: DomainDocument, facts: DomainFacts): Vm {
     observedAtMs: facts.observedAtMs,
     state: facts.state,
     stateReason: facts.stateReason,
-    ...ownFacts(document.metadata?.socle, document.uuid),
+    ...ownFacts(document.metadata, document.uuid),
     ...(document.metadata?.stamp === undefined ? {} : { newestOperation: document.metadata.stamp.operation }),
     ...(document.type === "kvm"
       ? { accelerator: "kvm" }
@@ -61,31 +59,38 @@ export function vmFromDomain(document: DomainDocument, facts: DomainFacts): Vm {
 }
 
 /**
- * A domain that runs and whose QEMU does not answer, so that libvirt does not tell its XML: known by its readings and
- * by what Socle wrote into it. Its disks and NICs are told when it answers. Undefined: nobody tells how large it is.
+ * A domain whose XML libvirt does not give (its QEMU hangs) or that cannot be read (`problem` says why): known by its
+ * size, by what Socle wrote into it and by what was read of it before. Undefined: its size is not known.
  */
-export function vmOfSilentDomain(
-  { uuid, name }: Domain,
-  size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined },
-  facts: DomainFacts,
-  metadata: VmMetadata | undefined,
-): Vm | undefined {
-  const own = ownFacts(metadata, uuid);
-  const vcpus = own.spec?.vcpus ?? size.vcpus;
-  const memoryBytes = own.spec?.memoryBytes ?? size.memoryBytes;
+export function vmWithoutXml(known: {
+  readonly domain: Domain;
+  readonly size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined };
+  readonly facts: DomainFacts;
+  readonly metadata: DomainMetadata | undefined;
+  readonly before?: Vm | undefined;
+  readonly problem?: string;
+}): Vm | undefined {
+  const { domain, size, facts, metadata, before, problem } = known;
+  const own = ownFacts(metadata, domain.uuid);
+  const vcpus = size.vcpus ?? own.spec?.vcpus;
+  const memoryBytes = size.memoryBytes ?? own.spec?.memoryBytes;
   if (vcpus === undefined || memoryBytes === undefined) return undefined;
+  const { accelerator = metadata?.socle?.accelerator } = before ?? {};
+  const reasons = [own.unreadable, problem].filter((reason) => reason !== undefined);
   return withEtag({
-    id: uuid,
-    name,
+    id: domain.uuid,
+    name: domain.name,
     presence: "present",
     ...facts,
     ...own,
-    ...(metadata?.accelerator === undefined ? {} : { accelerator: metadata.accelerator }),
+    ...(before?.newestOperation === undefined ? {} : { newestOperation: before.newestOperation }),
+    ...(accelerator === undefined ? {} : { accelerator }),
     vcpus,
     memoryBytes,
-    ...asPlaced(metadata?.placement),
-    disks: [],
-    nics: [],
+    ...(before === undefined ? asPlaced(storedPlacement(metadata)) : onHostBefore(before)),
+    disks: before?.disks ?? [],
+    nics: before?.nics ?? [],
+    ...(reasons.length === 0 ? {} : { unreadable: shortReason(reasons.join("; ")) }),
   });
 }
 
@@ -113,8 +118,7 @@ function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: DomainDocu
 }
 
 /** The same from what Socle decided when it made the VM, where the XML cannot be had. */
-function asPlaced(json: string | undefined): OnHost {
-  const placement = json === undefined ? undefined : storedPlacement(json);
+function asPlaced(placement: Placement | undefined): OnHost {
   if (placement === undefined) return { cells: [] };
   const { cells, vcpuCpus, emulatorCpus, hugepageBytes, devices } = placement;
   return {
@@ -126,35 +130,13 @@ function asPlaced(json: string | undefined): OnHost {
   };
 }
 
-function storedPlacement(json: string): Placement | undefined {
-  try {
-    const placement = JSON.parse(json) as Placement;
-    const lists = [placement.cells, placement.vcpuCpus, placement.emulatorCpus, placement.devices];
-    return lists.every(Array.isArray) ? placement : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** What Socle wrote into a domain when it made it; nothing of it makes the domain unmanaged. */
-function ownFacts(
-  socle: VmMetadata | undefined,
-  uuid: string,
-): Pick<
-  Vm,
-  "managed" | "tenant" | "labels" | "createdAtMs" | "placementEpoch" | "instance" | "spec" | "sealedBy"
-> {
-  const spec = socle === undefined ? undefined : storedSpec(socle.spec, uuid);
-  const createdAtMs = socle === undefined ? Number.NaN : Date.parse(socle.createdAt);
-  const sealedBy = new Set(Object.values(socle?.keys ?? {}).map(sealerOf));
+function onHostBefore({ cells, hugepageBytes, vcpuPins, emulatorPin, devices }: Vm): OnHost {
   return {
-    managed: spec !== undefined,
-    tenant: socle?.tenant ?? "",
-    labels: socle?.labels ?? {},
-    ...(Number.isNaN(createdAtMs) ? {} : { createdAtMs }),
-    placementEpoch: socle?.placementEpoch ?? 0,
-    ...(spec === undefined || socle === undefined ? {} : { instance: instanceOf(uuid, socle), spec }),
-    ...(sealedBy.size === 0 ? {} : { sealedBy: [...sealedBy] }),
+    cells,
+    ...(hugepageBytes === undefined ? {} : { hugepageBytes }),
+    ...(vcpuPins === undefined ? {} : { vcpuPins }),
+    ...(emulatorPin === undefined ? {} : { emulatorPin }),
+    ...(devices === undefined ? {} : { devices }),
   };
 }
 
@@ -189,14 +171,4 @@ export const isSameBesideState = (a: string, b: string): boolean =>
 /** The same VM, as last seen. Its etag is not made anew: when libvirt goes it is all VMs at once. */
 export function unseen(vm: Vm): Vm {
   return vm.presence === "unknown" ? vm : { ...vm, presence: "unknown", etag: `${vm.etag}${UNSEEN}` };
-}
-
-/** The spec that Socle wrote into the domain's metadata; undefined when it is not one, or another domain's. */
-function storedSpec(json: string, uuid: string): VmSpec | undefined {
-  try {
-    const spec = JSON.parse(json) as VmSpec;
-    return spec.id === uuid && Array.isArray(spec.disks) && Array.isArray(spec.nics) ? spec : undefined;
-  } catch {
-    return undefined;
-  }
 }

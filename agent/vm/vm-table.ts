@@ -37,6 +37,10 @@ export class VmTable implements SampledVms {
     return this.#observedAtMs;
   }
 
+  get specUnreadable(): number {
+    return this.all().reduce((sum, vm) => (vm.managed && vm.spec === undefined ? sum + 1 : sum), 0);
+  }
+
   get lastSample(): VmView["lastSample"] {
     return this.#lastSample;
   }

@@ -37,8 +37,13 @@ export interface Vm {
   readonly instance?: string;
   /** The newest operation that had an effect on it, where one is on record. The etag does not cover it. */
   readonly newestOperation?: string;
-  /** Of managed VMs. */
+  /** Of managed VMs, unless unreadable. */
   readonly spec?: VmSpec;
+  /**
+   * Why its metadata or its XML cannot be read. Its size is libvirt's. A managed one without spec has no tenant: what its
+   * metadata claims is not trusted. Only a stop or a delete may change it.
+   */
+  readonly unreadable?: string;
   /** Ids of the volume keys that its passphrases are sealed by, where it has any. */
   readonly sealedBy?: readonly string[];
   readonly disks: readonly VmDisk[];
@@ -174,6 +179,8 @@ export interface VmView {
   /** Whether `all()` is the whole truth: a complete listing over a connection that is healthy now. */
   readonly complete: boolean;
   readonly observedAtMs: number;
+  /** How many managed VMs have an unreadable spec, and so neither tenant nor labels. */
+  readonly specUnreadable: number;
   /** The last sampling round; undefined before the first. */
   readonly lastSample: SamplingRound | undefined;
   /** The last of them that read what guests tell. */

@@ -30,6 +30,7 @@ import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
 import { requirePermitted, type TenantPolicy } from "./tenant-policy.ts";
 import type { Vm } from "./vm.ts";
+import { KEEP_DISKS, requireReadable } from "./unreadable.ts";
 import { going, requireUnused, requireUsable, volumeKey } from "./volume-users.ts";
 import {
   erasureOf,
@@ -71,6 +72,9 @@ export interface CreateRequest {
   /** Who asks may know and have the VMs of the spec's tenant alone. */
   readonly tenantOnly?: boolean;
 }
+
+/** What is left to do with a VM that cannot be read. */
+const RELIEVING: ReadonlySet<Intent["kind"]> = new Set<Intent["kind"]>(["STOP_VM", "DELETE_VM"]);
 
 /** More would only wait for each other in libvirt. */
 const MADE_AT_ONCE = 8;
@@ -221,6 +225,7 @@ export class Vms {
       requireEtag(etag, vm);
       requireDeletable(vm.name, vm, force);
       const { spec } = vm;
+      if (spec === undefined && !keepDisks) requireReadable(vm, KEEP_DISKS);
       const parts = spec === undefined ? [] : keyedParts(spec);
       if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
       const volumes = keepDisks || spec === undefined ? [] : ownVolumes(spec);
@@ -244,7 +249,9 @@ export class Vms {
     options: { readonly force: boolean },
     signal: AbortSignal,
   ): Promise<LibvirtStream> {
-    return await this.#consoles.open(this.#managed(vm).id, options.force, signal);
+    const managed = this.#managed(vm);
+    requireReadable(managed);
+    return await this.#consoles.open(managed.id, options.force, signal);
   }
 
   /** Works on an operation that was interrupted, or whose outcome is unknown, until it has an end. */
@@ -263,6 +270,7 @@ export class Vms {
     const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
     if (held !== undefined) return await held;
     const vm = this.#managed(request.vm);
+    if (!RELIEVING.has(kind)) requireReadable(vm);
     const intent = decide(vm);
     const of = { vmId: vm.id, instance: vm.instance };
     return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, nothingTaken);

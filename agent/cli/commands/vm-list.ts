@@ -102,12 +102,17 @@ export function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs: numbe
       cell: ({ stats }) => (stats?.memoryRssBytes ? formatBytes(stats.memoryRssBytes) : "-"),
       align: "right",
     },
-    { title: "TENANT", cell: ({ tenant, managed }) => (managed ? tenant || "-" : "(unmanaged)") },
+    { title: "TENANT", cell: tenantText },
     { title: "AGE", cell: ({ createdAt }) => formatAge(createdAt, nowMs), align: "right" },
     { title: "ID", cell: ({ vmId }) => vmId },
   ];
   return renderTable(columns, vms, paint);
 }
+
+const tenantText = ({ tenant, managed, unreadable }: Vm__Output): string => {
+  if (!managed) return unreadable === "" ? "(unmanaged)" : "(unreadable)";
+  return tenant || (unreadable === "" ? "-" : "(unreadable)");
+};
 
 /** "running", and what a person should know besides: not seen now, not answering, or paused by a fault. */
 export function stateText(vm: Vm__Output): string {
@@ -148,6 +153,7 @@ export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     ["state", `${paintState(stateText(vm), paint)}  ${paint("dim", vm.stateReason)}`],
     ["seen", `${formatAge(observation?.observedAt, nowMs)} ago${seen}`],
     ["managed", vm.managed ? "yes" : "no: Socle did not make it and never touches it"],
+    ["unreadable", vm.unreadable],
     ["tenant", vm.tenant],
     ["created", vm.createdAt === null ? "" : `${formatAge(vm.createdAt, nowMs)} ago`],
     ["vcpus", String(vm.vcpus)],

@@ -71,6 +71,16 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
         offUntilReported: true,
       },
     },
+    /** Known VMs all the same: the host can run others. */
+    VmUnreadable: {
+      metadata: {
+        reason: "CannotBeRead",
+        effect: "degraded",
+        enter: atOnce,
+        leave: atOnce,
+        offUntilReported: true,
+      },
+    },
     StoragePool: {
       pool: {
         reason: "PoolFails",

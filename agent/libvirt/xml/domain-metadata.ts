@@ -21,12 +21,13 @@ export function readMetadata(element: XmlElement | undefined): DomainMetadata | 
   const foreign = ours.length + stamps.length < element.children.length ? true : undefined;
   const [vm] = ours;
   const [stamp] = stamps;
-  const others = { problem: undefined, stamp: stamp && readStamp(stamp), foreign };
+  const others = { problem: undefined, instance: undefined, stamp: stamp && readStamp(stamp), foreign };
   if (vm === undefined) return present<DomainMetadata>({ socle: undefined, ...others });
   try {
     return present<DomainMetadata>({ socle: readVm(vm), ...others });
   } catch (thrown) {
-    return present<DomainMetadata>({ socle: undefined, ...others, problem: toSocleError(thrown).message });
+    const problem = toSocleError(thrown).message;
+    return present<DomainMetadata>({ socle: undefined, ...others, problem, instance: instanceIn(vm) });
   }
 }
 
@@ -80,9 +81,24 @@ export function buildStamp({ operation, phase }: OperationStamp): string {
 export const stampNode = ({ operation, phase }: OperationStamp): XmlNode =>
   node(`${stampKey}:stamp`, { [`xmlns:${stampKey}`]: stampNamespace, operation, phase });
 
+const instanceIn = (vm: XmlElement): string | undefined =>
+  vm.children.find(({ localName }) => localName === "instance")?.text;
+
 /** What `virDomainGetMetadata` of Socle's namespace answered (libvirt has taken the namespace out of it). */
 export function parseVmMetadata(xml: string): VmMetadata {
   return readVm(parseDocument(xml, "vm"));
+}
+
+/** The same, where what was answered may be anything: never throws. */
+export function readVmMetadata(xml: string): DomainMetadata {
+  let vm: XmlElement | undefined;
+  try {
+    vm = parseDocument(xml, "vm");
+    return { socle: readVm(vm) };
+  } catch (thrown) {
+    const instance = vm && instanceIn(vm);
+    return { problem: toSocleError(thrown).message, ...(instance === undefined ? {} : { instance }) };
+  }
 }
 
 /** For `virDomainSetMetadata` with Socle's key and namespace, which libvirt then puts on every element itself. */

@@ -33,8 +33,10 @@ export interface DomainMetadata {
   readonly socle?: VmMetadata;
   /** Absent in VMs that no operation changed since version 0.1.0. */
   readonly stamp?: OperationStamp;
-  /** Why Socle's element is there but cannot be read; such a domain is not Socle's to touch. */
+  /** Why Socle's element is there but cannot be read. */
   readonly problem?: string;
+  /** With `problem`: the instance that the element names all the same. */
+  readonly instance?: string;
   /** Others' metadata is there too (read only: never written). */
   readonly foreign?: boolean;
 }

@@ -5,6 +5,7 @@ export {
   buildVmMetadata,
   parseStamp,
   parseVmMetadata,
+  readVmMetadata,
   stampKey,
   stampNamespace,
   vmMetadataKey,

@@ -180,6 +180,7 @@ test("what is not known of VMs is not counted as known", () => {
     running: 1,
     unresponsive: 0,
     unknown: 1,
+    unreadable: 0,
     complete: false,
   });
   const seen = hostToProto(hostSnapshot, [], true);

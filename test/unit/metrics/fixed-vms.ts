@@ -94,6 +94,7 @@ export function vmView(vms: readonly Vm[], changes: Partial<VmView> = {}): VmVie
     all: () => vms,
     complete: true,
     observedAtMs: nowMs - 1000,
+    specUnreadable: 0,
     lastSample: lastRound,
     lastReadings: lastRound,
     subscribe: () => neverAnything,

@@ -4,7 +4,7 @@ import { buildDomain, parseDomain } from "../../../agent/libvirt/xml/index.ts";
 import { unbound, type Placement } from "../../../agent/state/placement.ts";
 import { domainDocument, type ResolvedSpec } from "../../../agent/vm/domain-document.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
-import { vmFromDomain, vmOfSilentDomain } from "../../../agent/vm/vm-from-domain.ts";
+import { vmFromDomain, vmWithoutXml } from "../../../agent/vm/vm-from-domain.ts";
 import type { Vm } from "../../../agent/vm/vm.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
@@ -141,13 +141,11 @@ test("the first disk boots, unless a kernel does", () => {
   );
 });
 
-test("metadata that is another domain's, or nonsense, makes a VM unmanaged", () => {
+test("metadata that is another domain's makes a VM unmanaged", () => {
   const xml = xmlOf(resolved());
   const facts = { state: "running", stateReason: "BOOTED", observedAtMs: 0 } as const;
   const copied = xml.replace(`<uuid>${ID}</uuid>`, "<uuid>6f1c2f1e-0000-4000-8000-0000000000ff</uuid>");
   assert.equal(vmFromDomain(parseDomain(copied), facts).managed, false);
-  const broken = xml.replace(/<socle:spec>.*<\/socle:spec>/, "<socle:spec>{</socle:spec>");
-  assert.equal(vmFromDomain(parseDomain(broken), facts).managed, false);
 });
 
 test("every disk that a spec may have gets a device name of its own", () => {
@@ -211,12 +209,12 @@ test("what a VM takes of its host is read back from its domain, and from what wa
   });
   assert.deepEqual(of(vmFromDomain(document, facts)), taken);
   const domain = { uuid: ID, name: "web-1", id: 3 };
-  const nothing = { vcpus: undefined, memoryBytes: undefined };
-  const silent = vmOfSilentDomain(domain, nothing, facts, document.metadata?.socle);
+  const size = { vcpus: undefined, memoryBytes: undefined };
+  const silent = vmWithoutXml({ domain, size, facts, metadata: document.metadata });
   assert.ok(silent !== undefined);
   assert.deepEqual(of(silent), taken);
   // How large a stranger is that nobody tells of is not known, and not zero.
-  assert.equal(vmOfSilentDomain(domain, nothing, facts, undefined), undefined);
+  assert.equal(vmWithoutXml({ domain, size, facts, metadata: undefined }), undefined);
 });
 
 test("those that share are confined to the CPUs that are shared, QEMU's threads with them", () => {

@@ -16,6 +16,11 @@ interface Guest {
   readonly dom: Domain;
   /** `stuck`: a call waits for its monitor, and holds its job by that. */
   condition: "well" | "hung" | "stuck" | "busy" | "left out" | "garbled";
+  vcpus: number;
+  memoryKib: number;
+  stopped: boolean;
+  /** What stands in its XML within <metadata>. */
+  metadata: string;
 }
 
 const STATE = 1;
@@ -40,7 +45,14 @@ export class FakeHypervisor {
     this.#guests = new Map(
       names.map((name, index) => [
         name,
-        { dom: { name, uuid: uuidOf(index), id: index + 1 }, condition: "well" },
+        {
+          dom: { name, uuid: uuidOf(index), id: index + 1 },
+          condition: "well",
+          vcpus: 1,
+          memoryKib: 2048,
+          stopped: false,
+          metadata: "",
+        },
       ]),
     );
   }
@@ -65,6 +77,20 @@ export class FakeHypervisor {
   /** Its XML is none. */
   garble(name: string): void {
     this.#guest(name).condition = "garbled";
+  }
+
+  /** As virsh setvcpus and setmaxmem do: no event tells of it. */
+  resize(name: string, size: { vcpus: number; memoryKib: number }): void {
+    Object.assign(this.#guest(name), size);
+  }
+
+  stop(name: string): void {
+    this.#guest(name).stopped = true;
+  }
+
+  /** XML elements for its <metadata>; no event tells of it. */
+  describe(name: string, metadata: string): void {
+    this.#guest(name).metadata = metadata;
   }
 
   leaveOut(name: string): void {
@@ -110,11 +136,14 @@ export class FakeHypervisor {
           stateTime: isStuck ? 2000 : 0,
         };
       case "DOMAIN_GET_STATE":
-        return { state: 1, reason: 1 };
+        return { state: guest.stopped ? 5 : 1, reason: 1 };
+      case "DOMAIN_GET_INFO":
+        this.asked.push(`INFO ${guest.dom.name}`);
+        return { state: 1, maxMem: guest.memoryKib, memory: 1024, nrVirtCpu: guest.vcpus, cpuTime: 0 };
       case "DOMAIN_GET_XML_DESC":
         this.asked.push(`XML ${guest.dom.name}`);
         if (isStuck) return timeout();
-        return { xml: guest.condition === "garbled" ? "<domain/>" : xmlOf(guest.dom) };
+        return { xml: guest.condition === "garbled" ? "<domain/>" : xmlOf(guest) };
       case "DOMAIN_GET_METADATA":
         this.asked.push(`METADATA ${guest.dom.name}`);
         return new SocleError("not_found", "LIBVIRT_NO_DOMAIN_METADATA", "none of Socle's");
@@ -133,7 +162,7 @@ export class FakeHypervisor {
       return timeout();
     }
     const listed = [...this.#guests.values()].filter(({ condition }) => condition !== "left out");
-    return { retStats: listed.map(({ dom, condition }) => ({ dom, params: paramsOf(groups, condition) })) };
+    return { retStats: listed.map((guest) => ({ dom: guest.dom, params: paramsOf(groups, guest) })) };
   }
 
   #guest(name: string): Guest {
@@ -143,28 +172,29 @@ export class FakeHypervisor {
   }
 }
 
-function paramsOf(groups: number, condition: Guest["condition"]): unknown[] {
+function paramsOf(groups: number, { condition, vcpus, memoryKib, stopped }: Guest): unknown[] {
   const param = (field: string, value: number): unknown => ({ field, value: { type: "int", value } });
-  const state = [param("state.state", 1), param("state.reason", 1)];
+  const state = [param("state.state", stopped ? 5 : 1), param("state.reason", 1)];
   if (groups === STATE) return state;
   const readings = [
     ...state,
     param("cpu.time", 1e9),
     param("balloon.current", 1024),
-    param("balloon.maximum", 2048),
+    param("balloon.maximum", memoryKib),
+    param("vcpu.current", vcpus),
   ];
-  return condition === "well" || condition === "garbled"
-    ? [...readings, param("balloon.rss", 512)]
-    : [...readings, param("vcpu.current", 3)];
+  const answers = condition === "well" || condition === "garbled";
+  return answers && !stopped ? [...readings, param("balloon.rss", 512)] : readings;
 }
 
 const timeout = (): SocleError => new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
 
 const uuidOf = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
 
-const xmlOf = ({ name, uuid }: Domain): string =>
-  `<domain type='qemu'><name>${name}</name><uuid>${uuid}</uuid><memory unit='KiB'>2048</memory>` +
-  `<currentMemory unit='KiB'>2048</currentMemory><vcpu>1</vcpu>` +
+const xmlOf = ({ dom: { name, uuid }, vcpus, memoryKib, metadata }: Guest): string =>
+  `<domain type='qemu'><name>${name}</name><uuid>${uuid}</uuid><memory unit='KiB'>${memoryKib}</memory>` +
+  `<metadata>${metadata}</metadata>` +
+  `<currentMemory unit='KiB'>${memoryKib}</currentMemory><vcpu>${vcpus}</vcpu>` +
   `<os><type arch='x86_64' machine='pc'>hvm</type></os>` +
   `<devices><disk type='file' device='disk'><source file='/images/${name}'/><target dev='vda' bus='virtio'/></disk>` +
   `</devices></domain>`;

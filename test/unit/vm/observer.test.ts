@@ -85,22 +85,57 @@ test("a round that libvirt's end overtakes says nothing of who is there, also wh
   }
 });
 
-test("a VM that is not understood keeps the list from being whole, and is named in the log once", async (t) => {
+test("a domain whose XML is refused is present, counted at libvirt's size, and named in the log once", async (t) => {
   const warned = t.mock.method(silentLog, "warn");
   const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.resize("b", { vcpus: 6, memoryKib: 8192 });
   hypervisor.garble("b");
   const { libvirt, table, rounds } = await observe(t, hypervisor);
   await rounds(3);
-  assert.equal(table.complete, false);
+  assert.ok(table.complete, "one domain must not keep the list from being whole");
+  const { presence, state, vcpus, memoryBytes, managed, unreadable } = table.get("b") ?? {};
+  assert.deepEqual(
+    { presence, state, vcpus, memoryBytes, managed },
+    { presence: "present", state: "running", vcpus: 6, memoryBytes: 8192 * 1024, managed: false },
+  );
+  assert.match(unreadable ?? "", /type is missing/);
   const named = (): unknown[] =>
     warned.mock.calls.map(({ arguments: [facts] }) => (facts as { vm?: string }).vm);
   assert.deepEqual(named(), [libvirt.idOf("b")]);
   libvirt.goOn("b");
+  await eventually(() => table.get("b")?.unreadable === undefined, { what: "it to be read again" });
+  assert.equal(table.get("b")?.disks.length, 1);
+});
+
+test("what was known of a VM is kept when its XML is not readable any more", async (t) => {
+  const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
   await eventually(() => table.complete, { what: "the list to be whole" });
   libvirt.garble("b");
   const dom = { name: "b", uuid: libvirt.idOf("b"), id: 2 };
   libvirt.events.publish({ kind: "metadata_change", domain: dom, type: 0, nsuri: "" } as never);
-  await eventually(() => named().length > 1, { what: "it to be named again" });
+  await eventually(() => table.get("b")?.unreadable !== undefined, { what: "it to be found" });
+  assert.deepEqual(
+    table.get("b")?.disks.map(({ path }) => path),
+    ["/images/b"],
+  );
+});
+
+test("a size that is changed beside the agent is followed without an event, of a stopped VM too", async (t) => {
+  const hypervisor = new FakeHypervisor(["a", "b", "c"]);
+  hypervisor.stop("c");
+  const { libvirt, table, rounds } = await observe(t, hypervisor);
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  for (const name of ["b", "c"]) libvirt.resize(name, { vcpus: 4, memoryKib: 4096 });
+  await rounds(3);
+  const sizes = ["a", "b", "c"].map((name) => [table.get(name)?.vcpus, table.get(name)?.memoryBytes]);
+  assert.deepEqual(sizes, [
+    [1, 2048 * 1024],
+    [4, 4096 * 1024],
+    [4, 4096 * 1024],
+  ]);
+  const readings = libvirt.asked.filter((asked) => asked === "XML b").length;
+  await rounds(3);
+  assert.equal(libvirt.asked.filter((asked) => asked === "XML b").length, readings, "read once a change");
 });
 
 test("a guest that hangs keeps its last readings and is shown as what it is; the others go on", async (t) => {
@@ -159,6 +194,7 @@ test("who is there is known, and read in full, before a guest that hangs has hel
 
 test("a guest that hung before the first look is known all the same, and read in full once it answers", async (t) => {
   const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.resize("b", { vcpus: 3, memoryKib: 2048 });
   hypervisor.stick("b");
   const { libvirt, table, events } = await observe(t, hypervisor);
   await eventually(() => table.complete, { what: "the list to be whole" });

@@ -10,6 +10,7 @@ export interface ListVmsResponse {
   'etag'?: (string);
   'notModified'?: (boolean);
   'observation'?: (_socle_v1_Observation | null);
+  'specUnreadable'?: (number);
 }
 
 export interface ListVmsResponse__Output {
@@ -19,4 +20,5 @@ export interface ListVmsResponse__Output {
   'etag': (string);
   'notModified': (boolean);
   'observation': (_socle_v1_Observation__Output | null);
+  'specUnreadable': (number);
 }

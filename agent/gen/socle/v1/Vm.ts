@@ -26,6 +26,7 @@ export interface Vm {
   'placementEpoch'?: (number | string | Long);
   'etag'?: (string);
   'instance'?: (string);
+  'unreadable'?: (string);
 }
 
 export interface Vm__Output {
@@ -46,4 +47,5 @@ export interface Vm__Output {
   'placementEpoch': (number);
   'etag': (string);
   'instance': (string);
+  'unreadable': (string);
 }

@@ -8,6 +8,7 @@ export interface VmCounts {
   'unknown'?: (number);
   'complete'?: (boolean);
   'unresponsive'?: (number);
+  'unreadable'?: (number);
 }
 
 export interface VmCounts__Output {
@@ -17,4 +18,5 @@ export interface VmCounts__Output {
   'unknown': (number);
   'complete': (boolean);
   'unresponsive': (number);
+  'unreadable': (number);
 }

@@ -1,0 +1,149 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "../kernel/clock.ts";
+import { toSocleError, type ErrorKind, type SocleError } from "../kernel/errors.ts";
+import {
+  domainGetInfo,
+  domainGetMetadata,
+  domainGetState,
+  domainGetXmlDesc,
+  DomainMetadataType,
+  type Domain,
+  type Libvirt,
+} from "../libvirt/index.ts";
+import {
+  parseDomain,
+  readVmMetadata,
+  vmMetadataNamespace,
+  type DomainMetadata,
+} from "../libvirt/xml/index.ts";
+import { stateOf } from "./domain-state.ts";
+import { vmFromDomain, vmWithoutXml, withEtag, type DomainFacts } from "./vm-from-domain.ts";
+import type { Vm } from "./vm.ts";
+
+const READ_TIMEOUT_MS = 5000;
+const KIB = 1024;
+/** Failures that concern libvirt as a whole, not the one domain. */
+const OF_LIBVIRT: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
+  "unavailable",
+  "timeout",
+  "outcome_unknown",
+  "exhausted",
+  "cancelled",
+]);
+
+interface LastRead {
+  readonly digest: string;
+  readonly vm: Vm;
+}
+
+/**
+ * Reads one domain as a VM, whatever it holds. A domain whose XML is refused becomes a VM too, with the size that
+ * libvirt tells and the reason in `unreadable`: left out, it would be invisible and its CPUs sold again.
+ */
+export class DomainReader {
+  readonly #libvirt: Pick<Libvirt, "call">;
+  readonly #clock: Clock;
+  /** By id. The same XML is not parsed again, which for one near the parser's limits takes hundreds of ms. */
+  readonly #last = new Map<string, LastRead>();
+
+  constructor({ libvirt, clock }: { libvirt: Pick<Libvirt, "call">; clock: Clock }) {
+    this.#libvirt = libvirt;
+    this.#clock = clock;
+  }
+
+  /** Undefined: libvirt has no such domain. Throws while libvirt does not answer. `before`: the VM as last read. */
+  async read(domain: Domain, before: Vm | undefined): Promise<Vm | undefined> {
+    try {
+      const [{ state, reason }, xml] = await Promise.all([
+        this.#call(domainGetState, { dom: domain, flags: 0 }),
+        this.#xml(domain, before),
+      ]);
+      const facts = { ...stateOf(state, reason), observedAtMs: this.#clock.now() };
+      return await this.#fromXml(domain, xml, facts, before);
+    } catch (thrown) {
+      if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
+      this.#last.delete(domain.uuid);
+      return undefined;
+    }
+  }
+
+  /** A domain whose QEMU does not answer, so that libvirt keeps its XML back. Undefined: its size is not known. */
+  async readSilent(
+    domain: Domain,
+    size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined },
+    facts: DomainFacts,
+    before: Vm | undefined,
+  ): Promise<Vm | undefined> {
+    if (before !== undefined) return withEtag({ ...before, ...facts, presence: "present" });
+    return vmWithoutXml({ domain, size, facts, metadata: await this.#metadata(domain) });
+  }
+
+  /** The XML, or why libvirt cannot give it for this domain. */
+  async #xml(domain: Domain, before: Vm | undefined): Promise<string | SocleError> {
+    try {
+      return (await this.#call(domainGetXmlDesc, { dom: domain, flags: 0 })).xml;
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      const isOfDomain = !OF_LIBVIRT.has(error.kind) && error.reason !== "LIBVIRT_NO_DOMAIN";
+      // A VM that was read before stays as it was: the failure may pass.
+      if (isOfDomain && before === undefined) return error;
+      throw thrown;
+    }
+  }
+
+  async #fromXml(
+    domain: Domain,
+    xml: string | SocleError,
+    facts: DomainFacts,
+    before: Vm | undefined,
+  ): Promise<Vm | undefined> {
+    if (typeof xml !== "string") return await this.#withoutXml(domain, facts, before, xml);
+    const digest = createHash("sha256").update(xml).digest("base64");
+    const last = this.#last.get(domain.uuid);
+    if (last?.digest === digest) return withEtag({ ...last.vm, ...facts });
+    const vm = await this.#understood(domain, xml, facts, before);
+    if (vm !== undefined) this.#last.set(domain.uuid, { digest, vm });
+    return vm;
+  }
+
+  async #understood(
+    domain: Domain,
+    xml: string,
+    facts: DomainFacts,
+    before: Vm | undefined,
+  ): Promise<Vm | undefined> {
+    try {
+      return vmFromDomain(parseDomain(xml), facts);
+    } catch (thrown) {
+      return await this.#withoutXml(domain, facts, before, toSocleError(thrown));
+    }
+  }
+
+  async #withoutXml(
+    domain: Domain,
+    facts: DomainFacts,
+    before: Vm | undefined,
+    { message }: SocleError,
+  ): Promise<Vm | undefined> {
+    const [{ maxMem, nrVirtCpu }, metadata] = await Promise.all([
+      this.#call(domainGetInfo, { dom: domain }),
+      this.#metadata(domain),
+    ]);
+    const size = { vcpus: nrVirtCpu, memoryBytes: maxMem * KIB };
+    return vmWithoutXml({ domain, size, facts, metadata, before, problem: message });
+  }
+
+  /** Socle's own element, which libvirt gives by itself: what else the domain holds does not matter to it. */
+  async #metadata(domain: Domain): Promise<DomainMetadata | undefined> {
+    const args = { dom: domain, type: DomainMetadataType.ELEMENT, uri: vmMetadataNamespace, flags: 0 };
+    try {
+      return readVmMetadata((await this.#call(domainGetMetadata, args)).metadata);
+    } catch (thrown) {
+      if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN_METADATA") return undefined;
+      throw thrown;
+    }
+  }
+
+  #call: Libvirt["call"] = (procedure, args) =>
+    this.#libvirt.call(procedure, args, { lane: "observation", timeoutMs: READ_TIMEOUT_MS });
+}
