@@ -1,5 +1,10 @@
 import { randomBytes } from "node:crypto";
 
+const YEAR_MS = 366 * 86_400_000;
+const versionSeven = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[\da-f]{4}-[\da-f]{12}$/;
+
+const timeOf = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+
 /**
  * UUIDs of version 7 (RFC 9562): they sort by the time they were made, and strictly by the order in which one source made
  * them, whatever the wall clock does: 48 bits of milliseconds, 12 of counter, 62 random.
@@ -30,9 +35,18 @@ export class OperationIds {
     return `${time.slice(0, 8)}-${time.slice(8)}-7${counter}-${tail.slice(0, 4)}-${tail.slice(4)}`;
   }
 
+  /**
+   * As startAfter, for an id that was read outside the state directory, which may have lost newer ones. One that claims to
+   * be of a time more than a year ahead is no id of an agent, and left out.
+   */
+  startAfterSeen(id: string): void {
+    const isPlausible = versionSeven.test(id) && timeOf(id) <= this.#now() + YEAR_MS;
+    if (isPlausible) this.startAfter(id);
+  }
+
   /** Every later id sorts after this one: for ids read back after a restart. */
   startAfter(id: string): void {
-    const ms = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+    const ms = timeOf(id);
     if (ms < this.#lastMs || Number.isNaN(ms)) return;
     this.#lastMs = ms;
     this.#counter = 0xfff;

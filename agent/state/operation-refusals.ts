@@ -30,6 +30,20 @@ export const notOpen = (operation: Operation): SocleError =>
     `operation ${operation.id} is ${operation.state} and needs no other end`,
   );
 
+export const notCancellable = ({ id, state }: Operation): SocleError =>
+  new SocleError("conflict", "NOT_CANCELLABLE", `operation ${id} cannot be cancelled: it is ${state}`);
+
+/** The operation that must have an end before anything else is done to its VM. */
+export const unsettled = ({ id, kind }: Pick<Operation, "id" | "kind">): SocleError =>
+  new SocleError(
+    "conflict",
+    "OPERATION_UNSETTLED",
+    `the outcome of operation ${id} (${kind}) of this VM is not known yet, and nothing else is done to the VM before it is; ` +
+      `the agent finds it out as soon as it can: retry, or look (socle operations show ${id}) and settle it by hand ` +
+      `(socle operations settle ${id} --as done|not-done)`,
+    { details: { metadata: { operation_id: id, operation_kind: kind }, retryAfterMs: 5000 } },
+  );
+
 export const reused = (requestId: string, operationId: string): SocleError =>
   new SocleError(
     "conflict",

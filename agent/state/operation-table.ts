@@ -1,9 +1,10 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { BootClock } from "../kernel/boot-clock.ts";
 import { Counts } from "../kernel/counts.ts";
-import { SocleError } from "../kernel/errors.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { OrderedIds } from "./ordered-ids.ts";
-import { isDone, type Operation, type OperationStep } from "./operation.ts";
+import { errorOf, isDone, type Operation, type OperationStep } from "./operation.ts";
+import type { Outcome } from "./operation-requests.ts";
 
 /** What the journal holds. Each may be replayed more than once: a later one of the same operation wins. */
 export type OperationRecord =
@@ -34,6 +35,12 @@ export type End = Partial<
 > &
   Pick<Operation, "state">;
 
+/** The end of an operation that was found out, or that a person knows. */
+export const endOf = (outcome: Outcome): End =>
+  outcome.state === "succeeded"
+    ? { state: "succeeded", progress: 1, result: outcome.result ?? {} }
+    : { state: outcome.state, error: errorOf(toSocleError(outcome.error)) };
+
 /** The operation with this end in place of what it had; its intent is let go once it is done. */
 export function withEnd(operation: Operation, end: End): Operation {
   const next: { -readonly [Key in keyof Operation]: Operation[Key] } = { ...operation };
@@ -55,9 +62,9 @@ export class OperationTable {
   readonly #byVm = new Map<string, OrderedIds>();
   /** Those without an end, in the order of ids. */
   readonly #unfinished = new Set<string>();
+  readonly #unfinishedByVm = new Map<string, Set<string>>();
   readonly #heldOf = new Counts();
   readonly #unfinishedOf = new Counts();
-  readonly #unfinishedFor = new Counts();
   /** Ended ones in the order in which they expire. */
   readonly #expiries: { id: string; atMonotonicMs: number }[] = [];
   #expired = 0;
@@ -87,7 +94,7 @@ export class OperationTable {
 
   /** Under way and waiting for this VM. */
   unfinishedFor(vmId: string): number {
-    return this.#unfinishedFor.of(vmId);
+    return this.#unfinishedByVm.get(vmId)?.size ?? 0;
   }
 
   get(id: string): Entry | undefined {
@@ -103,7 +110,16 @@ export class OperationTable {
   }
 
   withoutEnd(): Operation[] {
-    return [...this.#unfinished].flatMap((id) => this.#byId.get(id)?.recorded ?? []);
+    return this.#recordedOf(this.#unfinished);
+  }
+
+  /** Of this VM. */
+  withoutEndOf(vmId: string): Operation[] {
+    return this.#recordedOf(this.#unfinishedByVm.get(vmId) ?? []);
+  }
+
+  #recordedOf(ids: Iterable<string>): Operation[] {
+    return [...ids].flatMap((id) => this.#byId.get(id)?.recorded ?? []);
   }
 
   add({ operation, fingerprint }: { operation: Operation; fingerprint: string }): Entry {
@@ -115,7 +131,8 @@ export class OperationTable {
     if (!isDone(operation)) {
       this.#unfinished.add(operation.id);
       this.#unfinishedOf.add(operation.caller);
-      this.#unfinishedFor.add(operation.vmId);
+      const ofVm = this.#unfinishedByVm.get(operation.vmId) ?? new Set();
+      this.#unfinishedByVm.set(operation.vmId, ofVm.add(operation.id));
     }
     const ofVm = this.#byVm.get(operation.vmId) ?? new OrderedIds();
     ofVm.add(operation.id);
@@ -138,7 +155,9 @@ export class OperationTable {
   #finish({ id, caller, vmId }: Operation): void {
     if (!this.#unfinished.delete(id)) return;
     this.#unfinishedOf.remove(caller);
-    this.#unfinishedFor.remove(vmId);
+    const ofVm = this.#unfinishedByVm.get(vmId);
+    ofVm?.delete(id);
+    if (ofVm?.size === 0) this.#unfinishedByVm.delete(vmId);
   }
 
   ended({ recorded }: Entry): void {
@@ -219,6 +238,7 @@ export class OperationTable {
   replayed(): void {
     const ended: { id: string; ageMs: number }[] = [];
     for (const entry of this.#byId.values()) {
+      if (!isDone(entry.recorded)) entry.recorded = interrupted(entry.recorded);
       entry.shown = entry.recorded;
       if (!isDone(entry.recorded)) continue;
       this.#finish(entry.recorded);
@@ -248,6 +268,22 @@ export class OperationTable {
     }
   }
 }
+
+/** As it is shown until its outcome is found out. */
+const interrupted = (operation: Operation): Operation =>
+  operation.state === "outcome_unknown"
+    ? operation
+    : {
+        ...operation,
+        state: "outcome_unknown",
+        error: {
+          kind: "outcome_unknown",
+          reason: "INTERRUPTED",
+          message:
+            "the agent stopped while this operation ran; its outcome is found out as soon as libvirt answers",
+          metadata: {},
+        },
+      };
 
 const unknownRecord = (record: unknown): SocleError =>
   new SocleError(

@@ -1,3 +1,5 @@
+import type { SocleError } from "../kernel/errors.ts";
+
 /** A mutation under way or done. Immutable: every change makes a new record with the same id. */
 export interface Operation {
   readonly id: string;
@@ -57,6 +59,16 @@ export interface OperationError {
   readonly message: string;
   readonly metadata: Readonly<Record<string, string>>;
 }
+
+export const errorOf = ({ kind, reason, message, details }: SocleError): OperationError => ({
+  kind,
+  reason,
+  message,
+  metadata: details.metadata ?? {},
+});
+
+/** Its effect may have happened or not, and nothing works on it. */
+export const isUnsettled = ({ state }: Operation): boolean => state === "outcome_unknown";
 
 export const isDone = (operation: Operation): boolean =>
   operation.state !== "running" && operation.state !== "outcome_unknown";

@@ -1,69 +1,39 @@
 import { abortReason, type Clock } from "../kernel/clock.ts";
 import type { BootClock } from "../kernel/boot-clock.ts";
 import type { QueueItem } from "../kernel/bounded-queue.ts";
-import { isUncertain, SocleError, toSocleError } from "../kernel/errors.ts";
+import { isUncertain, toSocleError, type SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { Topic } from "../kernel/topic.ts";
 import { Journal } from "./journal.ts";
-import { OperationBounds, type BoundsOptions } from "./operation-bounds.ts";
-import { isDone, type Behalf, type Operation, type OperationError } from "./operation.ts";
-import { checkRequestId, notFound, notOpen, reused, stopping } from "./operation-refusals.ts";
+import { OperationBounds } from "./operation-bounds.ts";
+import { errorOf, isDone, isUnsettled, type Operation } from "./operation.ts";
+import {
+  checkRequestId,
+  notCancellable,
+  notFound,
+  notOpen,
+  reused,
+  stopping,
+  unsettled,
+} from "./operation-refusals.ts";
+import type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./operation-requests.ts";
 import { OperationIds } from "./operation-id.ts";
 import { OperationTally, type OperationTotals } from "./operation-tally.ts";
-import { OperationTable, withEnd, type End, type Entry } from "./operation-table.ts";
+import { endOf, OperationTable, withEnd, type End, type Entry } from "./operation-table.ts";
 import { OperationRun, type Step } from "./operation-run.ts";
 
+export type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./operation-requests.ts";
 export type { Step } from "./operation-run.ts";
-
-export interface OperationsOptions extends BoundsOptions {
-  readonly directory: string;
-  readonly clock: Clock;
-  /** Without it, retention over restarts is on the wall clock. */
-  readonly boot?: BootClock;
-  readonly log: Logger;
-  /** How long an ended operation and its request id are kept. */
-  readonly retentionMs: number;
-  /** As Journal's. */
-  readonly compactAboveBytes?: number;
-}
-
-export interface BeginRequest {
-  readonly requestId: string;
-  /** Who asks, as idempotency counts: the same id of another caller is another request. */
-  readonly caller: string;
-  readonly behalf?: Behalf | undefined;
-  /** Upper snake: CREATE_VM. */
-  readonly kind: string;
-  readonly vmId: string;
-  /** The instance of the VM that it is for. */
-  readonly instance?: string | undefined;
-  /** Digest of the request's body without its id. */
-  readonly fingerprint: string;
-  /** JSON; kept until the operation is done. */
-  readonly intent: unknown;
-  /** It relieves the host, as a stop does: there is room for it when there is none for others. */
-  readonly urgent?: boolean;
-}
-
-/** How an operation ended. */
-export type Outcome =
-  | { readonly state: "succeeded"; readonly result?: Readonly<Record<string, string>> }
-  | { readonly state: "failed" | "cancelled"; readonly error: unknown };
-
-export interface ListOptions {
-  readonly vmId?: string;
-  readonly onlyRunning?: boolean;
-  /** Goes on behind this operation of the page before. */
-  readonly afterId?: string;
-  readonly limit: number;
-}
 
 // A timer of more than 2^31 ms would fire at once.
 const maxWaitMs = 86_400_000;
 
 /** The mutations of this host: each durable before its effect, each with one end that is durable before it is told. */
 export class Operations {
-  /** Operations that had no end when the agent last stopped, oldest first. settle() or run() ends them. */
+  /**
+   * Operations that had no end when the agent last stopped, oldest first. settle() or run() ends them; until one of them
+   * does, they are `outcome_unknown`.
+   */
   readonly interrupted: readonly Operation[];
 
   readonly #clock: Clock;
@@ -76,6 +46,10 @@ export class Operations {
   readonly #tally = new OperationTally();
   readonly #changes = new Topic<Operation>();
   readonly #runs = new Map<string, OperationRun>();
+  /** Ends that are decided and could not be written yet. */
+  readonly #unwritten = new Map<string, End>();
+  /** Operations without a run whose end is being written. */
+  readonly #ending = new Set<string>();
   readonly #waiters = new Map<string, Set<() => void>>();
   #state: "open" | "draining" | "closed" = "open";
   #drained: (() => void) | undefined;
@@ -144,7 +118,9 @@ export class Operations {
    * The operation that this caller's request made before, if it did: known at once, durable when it resolves. For those
    * who must refuse a new request before it begins, and never one that is only repeated. Throws as begin() does.
    */
-  find(request: Omit<BeginRequest, "vmId" | "intent" | "urgent">): Promise<Operation> | undefined {
+  find(
+    request: Pick<BeginRequest, "requestId" | "caller" | "kind" | "fingerprint">,
+  ): Promise<Operation> | undefined {
     checkRequestId(request.requestId);
     const held = this.#table.byRequest(request.caller, request.requestId);
     if (held === undefined) return undefined;
@@ -158,7 +134,8 @@ export class Operations {
    * Checks at once, resolves when the operation is durable. fresh=false: this caller sent this id with this body before,
    * and gets that operation as it is now. Throws `conflict` REQUEST_ID_REUSED for another body, `invalid`
    * REQUEST_ID_INVALID, `exhausted` TOO_MANY_OPERATIONS, `unavailable` AGENT_STOPPING, the journal's errors: after
-   * `outcome_unknown` the same request is answered so until a restart has found the operation, or not.
+   * `outcome_unknown` the same request is answered so until a restart has found the operation, or not. Throws
+   * `conflict` OPERATION_UNSETTLED while another operation of the VM is `outcome_unknown`.
    */
   async begin(request: BeginRequest): Promise<{ operation: Operation; fresh: boolean }> {
     const before = this.find(request);
@@ -167,6 +144,9 @@ export class Operations {
     this.#table.forgetExpired();
     const refusal = this.#bounds.refusal(this.#table, request);
     if (refusal !== undefined) throw refusal;
+    const open = this.#table.withoutEndOf(request.vmId).find(isUnsettled);
+    if (open !== undefined) throw unsettled(open);
+    if (request.newestOperation !== undefined) this.#ids.startAfterSeen(request.newestOperation);
     const operation: Operation = {
       id: this.#ids.next(),
       requestId: request.requestId,
@@ -199,14 +179,15 @@ export class Operations {
   /**
    * Works on an operation that begin() made (or an interrupted one) in the background. What the work returns is the result.
    * A SocleError of kind outcome_unknown leaves it in that state for settle(); an error after cancel() makes it
-   * `cancelled`. Throws `conflict` when it is done or already worked on.
+   * `cancelled`. `ended` resolves when the end is durable, or could not be made so. Throws `conflict` when it is done or already
+   * worked on.
    */
   run(
     operation: Operation,
     work: (step: Step, signal: AbortSignal) => Promise<Record<string, string>>,
-  ): void {
+  ): { readonly ended: Promise<void> } {
     const entry = this.#entry(operation.id);
-    if (this.#runs.has(operation.id) || isDone(entry.recorded)) throw notOpen(entry.recorded);
+    this.#requireIdle(entry);
     if (entry.recorded.state === "outcome_unknown") {
       const { error: _settledAnew, ...rest } = entry.recorded;
       entry.recorded = { ...rest, state: "running" };
@@ -227,7 +208,26 @@ export class Operations {
       },
     });
     this.#runs.set(operation.id, run);
-    void this.#execute(entry, run, work);
+    return { ended: this.#execute(entry, run, work) };
+  }
+
+  #requireIdle({ recorded }: Entry): void {
+    const isBusy = this.#runs.has(recorded.id) || this.#ending.has(recorded.id);
+    if (isBusy || isDone(recorded)) throw notOpen(recorded);
+  }
+
+  /** Those whose outcome is unknown and that nothing works on, oldest first. */
+  unsettled(): readonly Operation[] {
+    return this.#table.withoutEnd().filter(isUnsettled);
+  }
+
+  /**
+   * Whether this operation may have its effect: throws `conflict` OPERATION_UNSETTLED while an older one of its VM is
+   * without an end.
+   */
+  requireTurn({ id, vmId }: Pick<Operation, "id" | "vmId">): void {
+    const older = this.#table.withoutEndOf(vmId).find((other) => other.id < id);
+    if (older !== undefined) throw unsettled(older);
   }
 
   async #execute(
@@ -264,9 +264,11 @@ export class Operations {
     } catch (thrown) {
       const failure = toSocleError(thrown);
       entry.recorded = withEnd(before, { state: "outcome_unknown", error: errorOf(failure) });
+      if (done) this.#unwritten.set(id, end);
       this.#show(entry);
       throw failure;
     }
+    this.#unwritten.delete(id);
     if (done) {
       this.#table.ended(entry);
       this.#tally.ended(entry.recorded);
@@ -286,14 +288,30 @@ export class Operations {
    */
   async settle(id: string, outcome: Outcome): Promise<Operation> {
     const entry = this.#entry(id);
-    if (this.#runs.has(id) || isDone(entry.recorded)) throw notOpen(entry.recorded);
-    await this.#end(
-      entry,
-      outcome.state === "succeeded"
-        ? { state: "succeeded", progress: 1, result: outcome.result ?? {} }
-        : { state: outcome.state, error: errorOf(toSocleError(outcome.error)) },
-    );
+    await this.#endIdle(entry, endOf(outcome));
     return entry.recorded;
+  }
+
+  /**
+   * Writes the end of an operation whose work is over and whose end could not be written: its work is not done again.
+   * False: its end is not known. Throws as settle() does, and the journal's errors.
+   */
+  async endAgain(id: string): Promise<boolean> {
+    const end = this.#unwritten.get(id);
+    if (end === undefined) return false;
+    await this.#endIdle(this.#entry(id), end);
+    return true;
+  }
+
+  async #endIdle(entry: Entry, end: End): Promise<void> {
+    this.#requireIdle(entry);
+    const { id } = entry.recorded;
+    this.#ending.add(id);
+    try {
+      await this.#end(entry, end);
+    } finally {
+      this.#ending.delete(id);
+    }
   }
 
   /** Throws `not_found` OPERATION_NOT_FOUND. */
@@ -334,13 +352,7 @@ export class Operations {
   cancel(id: string, caller: string): Operation {
     const operation = this.get(id);
     const run = this.#runs.get(id);
-    if (run === undefined || isDone(operation)) {
-      throw new SocleError(
-        "conflict",
-        "NOT_CANCELLABLE",
-        `operation ${id} cannot be cancelled: it is ${operation.state}`,
-      );
-    }
+    if (run === undefined || isDone(operation)) throw notCancellable(operation);
     const entry = this.#entry(id);
     entry.recorded = { cancelledBy: caller, ...entry.recorded };
     this.#show(entry);
@@ -386,10 +398,3 @@ export class Operations {
     return this.#table.get(id) ?? notFound(id);
   }
 }
-
-const errorOf = ({ kind, reason, message, details }: SocleError): OperationError => ({
-  kind,
-  reason,
-  message,
-  metadata: details.metadata ?? {},
-});

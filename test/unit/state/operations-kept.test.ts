@@ -41,7 +41,9 @@ test("once begin answered, the operation is on the disk; once its end is seen, s
   await seen;
   end.abort();
   const interrupted = await open(afterBegin);
-  assert.deepEqual(interrupted.interrupted, [operation]);
+  const [found] = interrupted.interrupted;
+  assert.equal(found?.error?.reason, "INTERRUPTED");
+  assert.deepEqual(interrupted.interrupted, [{ ...operation, state: "outcome_unknown", error: found.error }]);
   const ended = await open(afterEnd);
   assert.deepEqual(ended.interrupted, []);
   assert.equal(ended.get(operation.id).state, "succeeded");
@@ -87,7 +89,7 @@ test("ended operations and their ids are kept for the retention, over restarts, 
   const { clock, pass, stepWall } = setClock();
   const first = await open(directory, { clock });
   const { id } = await done(first, "a");
-  const unended = (await first.begin(request("open"))).operation.id;
+  const unended = (await first.begin(request("open", { vmId: "vm-2" }))).operation.id;
   pass(dayMs - 1000);
   stepWall(10 * dayMs);
   assert.equal((await first.begin(request("a"))).operation.id, id);
@@ -103,7 +105,7 @@ test("ended operations and their ids are kept for the retention, over restarts, 
   pass(30 * dayMs);
   const third = await open(directory, { clock });
   assert.throws(() => third.get(id));
-  assert.equal(third.get(unended).state, "running");
+  assert.equal(third.get(unended).state, "outcome_unknown");
   await third.drain(0);
 });
 

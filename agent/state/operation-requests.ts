@@ -1,0 +1,50 @@
+import type { BootClock } from "../kernel/boot-clock.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { BoundsOptions } from "./operation-bounds.ts";
+import type { Behalf } from "./operation.ts";
+
+export interface OperationsOptions extends BoundsOptions {
+  readonly directory: string;
+  readonly clock: Clock;
+  /** Without it, retention over restarts is on the wall clock. */
+  readonly boot?: BootClock;
+  readonly log: Logger;
+  /** How long an ended operation and its request id are kept. */
+  readonly retentionMs: number;
+  /** As Journal's. */
+  readonly compactAboveBytes?: number;
+}
+
+export interface BeginRequest {
+  readonly requestId: string;
+  /** Who asks, as idempotency counts: the same id of another caller is another request. */
+  readonly caller: string;
+  readonly behalf?: Behalf | undefined;
+  /** Upper snake: CREATE_VM. */
+  readonly kind: string;
+  readonly vmId: string;
+  /** The instance of the VM that it is for. */
+  readonly instance?: string | undefined;
+  /** The newest operation that the VM's domain has on record: this one sorts after it, whatever the journal has lost. */
+  readonly newestOperation?: string | undefined;
+  /** Digest of the request's body without its id. */
+  readonly fingerprint: string;
+  /** JSON; kept until the operation is done. */
+  readonly intent: unknown;
+  /** It relieves the host, as a stop does: there is room for it when there is none for others. */
+  readonly urgent?: boolean;
+}
+
+/** How an operation ended. */
+export type Outcome =
+  | { readonly state: "succeeded"; readonly result?: Readonly<Record<string, string>> }
+  | { readonly state: "failed" | "cancelled"; readonly error: unknown };
+
+export interface ListOptions {
+  readonly vmId?: string;
+  readonly onlyRunning?: boolean;
+  /** Goes on behind this operation of the page before. */
+  readonly afterId?: string;
+  readonly limit: number;
+}

@@ -1,0 +1,133 @@
+// What may be done to a VM while it is not known what became of an operation of it.
+import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
+import { test } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { OperationIds } from "../../../agent/state/operation-id.ts";
+import type { Operation } from "../../../agent/state/operation.ts";
+import type { Operations } from "../../../agent/state/operations.ts";
+import { fill, smallDisk } from "../../lab/small-disk.ts";
+import { folder } from "./folder.ts";
+import { never, nothing, open, refusedAs, request, soonMs } from "./operations-stage.ts";
+
+const lostAnswer = (): Promise<never> =>
+  Promise.reject(new SocleError("outcome_unknown", "CALL_TIMEOUT", "no answer"));
+
+const unsettledBy =
+  ({ id }: Operation) =>
+  (error: unknown): boolean =>
+    refusedAs("conflict", "OPERATION_UNSETTLED")(error) &&
+    error instanceof SocleError &&
+    error.details.metadata?.["operation_id"] === id &&
+    error.message.includes(id);
+
+async function lost(operations: Operations, requestId: string): Promise<Operation> {
+  const { operation } = await operations.begin(request(requestId));
+  await operations.run(operation, lostAnswer).ended;
+  assert.equal(operations.get(operation.id).state, "outcome_unknown");
+  return operation;
+}
+
+test("while the outcome of an operation is unknown, others of its VM are refused with its id", async (t) => {
+  const operations = await open(await folder(t));
+  const operation = await lost(operations, "a");
+  await assert.rejects(
+    operations.begin(request("b", { kind: "STOP_VM", urgent: true })),
+    unsettledBy(operation),
+  );
+  assert.equal((await operations.begin(request("a"))).fresh, false, "its own request is answered as before");
+  assert.equal((await operations.begin(request("c", { vmId: "vm-2" }))).fresh, true);
+  await operations.settle(operation.id, { state: "succeeded" });
+  assert.equal((await operations.begin(request("b"))).fresh, true);
+  await operations.drain(0);
+});
+
+test("an interrupted operation bars its VM from the next start on, until it has an end", async (t) => {
+  const directory = await folder(t);
+  const before = await open(directory);
+  const { operation } = await before.begin(request("a"));
+  await before.drain(0);
+  const after = await open(directory);
+  await assert.rejects(after.begin(request("b")), unsettledBy(operation));
+  assert.deepEqual(
+    after.unsettled().map(({ id }) => id),
+    [operation.id],
+  );
+  await after.run(operation, nothing).ended;
+  assert.deepEqual(after.unsettled(), []);
+  assert.equal((await after.begin(request("b"))).fresh, true);
+  await after.drain(0);
+});
+
+test("an operation that waited behind one whose outcome is unknown does not overtake it", async (t) => {
+  const operations = await open(await folder(t));
+  const first = (await operations.begin(request("a"))).operation;
+  const second = (await operations.begin(request("b"))).operation;
+  assert.throws(() => operations.requireTurn(second), unsettledBy(first));
+  operations.requireTurn(first);
+  await operations.run(first, lostAnswer).ended;
+  assert.throws(() => operations.requireTurn(second), unsettledBy(first));
+  await operations.settle(first.id, { state: "succeeded" });
+  operations.requireTurn(second);
+  await operations.drain(0);
+});
+
+test("an end that a full disk refuses is written later, and the work is not done again", async (t) => {
+  const disk = await smallDisk(t);
+  if (disk === undefined) return;
+  const operations = await open(disk);
+  const { operation } = await operations.begin(request("a"));
+  let effects = 0;
+  let filler = "";
+  await operations.run(operation, async () => {
+    effects += 1;
+    filler = await fill(disk);
+    return { state: "stopped", more: "x".repeat(16_384) };
+  }).ended;
+  assert.equal(operations.get(operation.id).state, "outcome_unknown");
+  await assert.rejects(operations.begin(request("b")), unsettledBy(operation));
+  await rm(filler);
+  await operations.tryAgain();
+  assert.equal(await operations.endAgain(operation.id), true);
+  const ended = await operations.wait(operation.id, soonMs, never);
+  assert.deepEqual([ended.state, ended.result["state"], effects], ["succeeded", "stopped", 1]);
+  assert.equal((await operations.begin(request("b"))).fresh, true);
+  await operations.drain(0);
+});
+
+test("an end that is not known is not written again", async (t) => {
+  const operations = await open(await folder(t));
+  const operation = await lost(operations, "a");
+  assert.equal(await operations.endAgain(operation.id), false);
+  await operations.drain(0);
+});
+
+test("an operation whose end is being written is neither run nor settled meanwhile", async (t) => {
+  const operations = await open(await folder(t));
+  const operation = await lost(operations, "a");
+  const settling = operations.settle(operation.id, { state: "succeeded" });
+  assert.throws(() => operations.run(operation, nothing), refusedAs("conflict", "OPERATION_NOT_OPEN"));
+  await assert.rejects(
+    operations.settle(operation.id, { state: "failed", error: new Error("no") }),
+    refusedAs("conflict", "OPERATION_NOT_OPEN"),
+  );
+  assert.equal((await settling).state, "succeeded");
+  await operations.drain(0);
+});
+
+test("a new operation sorts after the newest that its VM's domain has on record, also after a rollback", async (t) => {
+  const newer = new OperationIds(() => Date.now() + 86_400_000).next();
+  const operations = await open(await folder(t));
+  const { operation } = await operations.begin(request("a", { newestOperation: newer }));
+  assert.ok(operation.id > newer);
+  const next = (await operations.begin(request("b", { vmId: "vm-2" }))).operation.id;
+  assert.ok(next > operation.id);
+  await operations.drain(0);
+});
+
+test("an id that no agent can have made moves no other", () => {
+  const ids = new OperationIds(() => 1_700_000_000_000);
+  for (const id of ["ffffffff-ffff-7fff-bfff-ffffffffffff", "ffffffff-ffff-4fff-bfff-ffffffffffff", "x", ""])
+    ids.startAfterSeen(id);
+  assert.match(ids.next(), /^018bcfe5-6800-7000-/);
+});
