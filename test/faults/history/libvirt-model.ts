@@ -18,7 +18,7 @@ import { XdrReader, XdrWriter } from "../../../agent/libvirt/xdr.ts";
 import type { EffectBegin, EffectEnd, WorldDomain } from "./history.ts";
 import { ModelLibvirt, type Daemon, type ModelLibvirtOptions } from "./model/client.ts";
 import { domainCalls, ended, isActive, sourcesOf } from "./model/domains.ts";
-import { readXml, socleText, textAt, type Element } from "./model/element.ts";
+import { readXml, socleText, stampedOperation, textAt, type Element } from "./model/element.ts";
 import { forgetEphemeralSecrets, objectCalls } from "./model/objects.ts";
 import { statisticsCalls } from "./model/statistics.ts";
 import { downloadOf, storageCalls } from "./model/storage.ts";
@@ -264,9 +264,9 @@ export class ModelHost implements Daemon {
   }
 
   #worldDomain(domain: ModelDomain): WorldDomain {
-    const config = domain.persistent ?? domain.live;
+    const { config } = domain;
     const instance = socleText(config, "instance");
-    const operation = socleText(config, "operation");
+    const operation = stampedOperation(config);
     const tenant = socleText(config, "tenant");
     const state = Object.entries(DomainState).find(([, number]) => number === domain.state)?.[0] ?? "";
     const volumes = sourcesOf(config).flatMap((path) => this.#volumeAt(path) ?? []);
@@ -436,9 +436,9 @@ export class ModelHost implements Daemon {
     const { call, of } = effect;
     const subject = of(args);
     const domain = subject.vm === undefined ? undefined : this.world.domains.get(subject.vm);
-    const config = call === "define" ? definedBy(args) : (domain?.persistent ?? domain?.live);
+    const config = call === "define" ? definedBy(args) : domain?.config;
     const instance = socleText(config, "instance");
-    const operation = socleText(config, "operation");
+    const operation = stampedOperation(config);
     return this.#options.onEffect?.({
       call,
       by,

@@ -77,7 +77,7 @@ test("the agent's domain and volume calls work on the model", async () => {
   assert.equal(await reasonOf(volumes.resolve({ pool: "images", volume: name })), "VOLUME_NOT_FOUND");
   await setImmediate();
   const lifecycle = seen.flatMap((event) => (event.kind === "lifecycle" ? [event.event] : []));
-  assert.deepEqual(lifecycle, ["defined", "resumed", "started", "stopped", "undefined"]);
+  assert.deepEqual(lifecycle, ["defined", "resumed", "started", "shutdown", "stopped", "undefined"]);
 });
 
 test("a lost answer leaves the effect, a lost request does not", async () => {

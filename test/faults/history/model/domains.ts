@@ -35,7 +35,7 @@ const definition = (xml: string): Element => {
   try {
     return readXml(xml, "domain");
   } catch (thrown) {
-    throw new Refusal(27, `(domain_definition): ${String(thrown)}`);
+    throw new Refusal(35, `(domain_definition): ${String(thrown)}`);
   }
 };
 const ofXml = (xml: string): Subject => {
@@ -50,8 +50,9 @@ function define(world: World, xml: string): ModelDomain {
   const { config, name, uuid } = prepared(definition(xml));
   const there = world.domains.get(uuid);
   refuseTakenName(world, name, uuid);
-  const domain = there ?? fresh(uuid, name);
-  domain.persistent = config;
+  const domain = there ?? fresh(uuid, name, config);
+  domain.config = config;
+  domain.isPersistent = true;
   if (there === undefined) world.domains.set(uuid, domain);
   const detail = there === undefined ? "added" : "updated";
   world.tell(domain, { kind: "lifecycle", event: "defined", detail });
@@ -85,13 +86,14 @@ function refuseTakenName(world: World, name: string, uuid: string): void {
   }
 }
 
-const fresh = (uuid: string, name: string): ModelDomain => ({
+const fresh = (uuid: string, name: string, config: Element): ModelDomain => ({
   uuid,
   name,
   id: -1,
   state: State.SHUTOFF,
   reason: Reason.SHUTOFF.UNKNOWN,
-  persistent: undefined,
+  config,
+  isPersistent: true,
   live: undefined,
   autostart: false,
   starts: 0,
@@ -104,7 +106,7 @@ function beginStart(world: World, domain: ModelDomain): void {
   refuseMissingFiles(world, domain);
   domain.id = world.number();
   domain.starts += 1;
-  domain.live = domain.persistent === undefined ? undefined : liveOf(world, domain.persistent, domain.id);
+  domain.live = liveOf(world, domain.config, domain.id);
   domain.isStarting = true;
   domain.state = State.PAUSED;
   domain.reason = Reason.PAUSED.STARTING_UP;
@@ -114,7 +116,7 @@ function refuseMissingFiles(world: World, domain: ModelDomain): void {
   const paths = new Set(
     [...world.pools.values()].flatMap((pool) => [...pool.volumes.values()].map((v) => v.path)),
   );
-  for (const path of sourcesOf(domain.persistent)) {
+  for (const path of sourcesOf(domain.config)) {
     const isOfPool = [...world.pools.values()].some((pool) => path.startsWith(`${pool.path}/`));
     if (!isOfPool || paths.has(path)) continue;
     domain.reason = Reason.SHUTOFF.FAILED;
@@ -123,14 +125,14 @@ function refuseMissingFiles(world: World, domain: ModelDomain): void {
 }
 
 /** The files of its disks. */
-export const sourcesOf = (config: Element | undefined): string[] =>
-  all(config && find(config, "devices"), "disk").flatMap(
-    (disk) => find(disk, "source")?.attributes.file ?? [],
-  );
+export const sourcesOf = (config: Element): string[] =>
+  all(find(config, "devices"), "disk").flatMap((disk) => find(disk, "source")?.attributes.file ?? []);
 
 function liveOf(world: World, config: Element, id: number): Element {
   const live = cloneElement(config);
   live.attributes.id = String(id);
+  // A guest without a balloon has all of it.
+  setText(live, "currentMemory", String(memoryKib(config)));
   for (const nic of all(find(live, "devices"), "interface")) {
     if (find(nic, "target") === undefined)
       nic.children.push(element("target", { dev: `vnet${world.number()}` }));
@@ -159,7 +161,7 @@ export function ended(
   domain.reason = Reason.SHUTOFF[why];
   const detail = why.toLowerCase() as "shutdown" | "destroyed" | "crashed" | "failed";
   domain.id = -1;
-  if (domain.persistent === undefined) world.domains.delete(domain.uuid);
+  if (!domain.isPersistent) world.domains.delete(domain.uuid);
   world.tell(domain, { kind: "lifecycle", event: "stopped", detail });
 }
 
@@ -175,22 +177,18 @@ function affected(domain: ModelDomain, flags: number): Element[] {
   const config = (flags & CONFIG) !== 0 || ((flags & LIVE) === 0 && !isActive(domain));
   if (live && !isActive(domain))
     throw new Refusal(55, "Requested operation is not valid: domain is not running");
-  if (config && domain.persistent === undefined)
+  if (config && !domain.isPersistent)
     throw new Refusal(
       55,
       "Requested operation is not valid: transient domains do not have any persistent config",
     );
-  return [...(live ? [domain.live] : []), ...(config ? [domain.persistent] : [])].filter(
+  return [...(live ? [domain.live] : []), ...(config ? [domain.config] : [])].filter(
     (each) => each !== undefined,
   );
 }
 
 /** What is shown of it when nothing else is said: as it runs, else as it is configured. */
-export function shown(domain: ModelDomain): Element {
-  const config = domain.live ?? domain.persistent;
-  if (config === undefined) throw new Refusal(1, "the domain has no definition");
-  return config;
-}
+export const shown = ({ live, config }: ModelDomain): Element => live ?? config;
 
 export const memoryKib = (config: Element): number => {
   const memory = find(config, "memory");
@@ -219,8 +217,6 @@ const matches = (domain: ModelDomain, flags: number): boolean => {
   return both || ((flags & libvirt.DomainListFlag.ACTIVE) !== 0) === isActive(domain);
 };
 
-const inactiveXml = (domain: ModelDomain): Element => domain.persistent ?? shown(domain);
-
 export const domainCalls: readonly Entry[] = [
   answering(libvirt.connectListAllDomains, (world, { flags }) => {
     const domains = [...world.domains.values()].filter((each) => matches(each, flags)).map(referenceTo);
@@ -248,7 +244,7 @@ export const domainCalls: readonly Entry[] = [
   answering(libvirt.domainGetXmlDesc, (world, { dom, flags }) => {
     const domain = world.domain(dom);
     const inactive = (flags & libvirt.DomainXmlFlag.INACTIVE) !== 0;
-    return { xml: writeXml(inactive ? inactiveXml(domain) : shown(domain)) };
+    return { xml: writeXml(inactive ? domain.config : shown(domain)) };
   }),
   answering(libvirt.domainDefineXmlFlags, (world, { xml }) => ({ dom: referenceTo(define(world, xml)) }), {
     call: "define",
@@ -258,9 +254,9 @@ export const domainCalls: readonly Entry[] = [
     libvirt.domainUndefineFlags,
     (world, { dom }) => {
       const domain = world.domain(dom);
-      if (domain.persistent === undefined)
+      if (!domain.isPersistent)
         throw new Refusal(55, "Requested operation is not valid: cannot undefine transient domain");
-      domain.persistent = undefined;
+      domain.isPersistent = false;
       domain.autostart = false;
       if (!isActive(domain)) world.domains.delete(domain.uuid);
       world.tell(domain, { kind: "lifecycle", event: "undefined", detail: "removed" });
@@ -273,7 +269,8 @@ export const domainCalls: readonly Entry[] = [
     (world, { dom, flags }) => {
       const domain = world.domain(dom);
       started(world, domain, (flags & libvirt.DomainCreateFlag.PAUSED) !== 0);
-      return { dom: referenceTo(domain) };
+      // The name is the one that the caller gave.
+      return { dom: { ...referenceTo(domain), name: dom.name } };
     },
     { call: "start", of: ofDomain },
     (world, { dom }) => beginStart(world, world.domain(dom)),
@@ -284,10 +281,8 @@ export const domainCalls: readonly Entry[] = [
       const { config, name, uuid } = prepared(definition(xmlDesc));
       refuseTakenName(world, name, uuid);
       if (world.domains.has(uuid)) throw new Refusal(55, `domain '${name}' is already active`);
-      const domain = fresh(uuid, name);
-      domain.persistent = config;
+      const domain = { ...fresh(uuid, name, config), isPersistent: false };
       beginStart(world, domain);
-      domain.persistent = undefined;
       world.domains.set(uuid, domain);
       started(world, domain, (flags & libvirt.DomainCreateFlag.PAUSED) !== 0);
       return { dom: referenceTo(domain) };
@@ -297,7 +292,9 @@ export const domainCalls: readonly Entry[] = [
   answering(
     libvirt.domainDestroyFlags,
     (world, { dom }) => {
-      ended(world, active(world, dom), "DESTROYED");
+      const domain = active(world, dom);
+      world.tell(domain, { kind: "lifecycle", event: "shutdown", detail: "host" });
+      ended(world, domain, "DESTROYED");
       return {};
     },
     { call: "destroy", of: ofDomain },
@@ -356,7 +353,7 @@ export const domainCalls: readonly Entry[] = [
   ),
   answering(libvirt.domainSetAutostart, (world, { dom, autostart }) => {
     const domain = world.domain(dom);
-    if (domain.persistent === undefined)
+    if (!domain.isPersistent)
       throw new Refusal(55, "Requested operation is not valid: cannot set autostart for transient domain");
     domain.autostart = autostart;
     return {};
@@ -389,8 +386,7 @@ export const domainCalls: readonly Entry[] = [
   ),
   answering(libvirt.domainGetMetadata, (world, { dom, type, uri, flags }) => {
     const domain = world.domain(dom);
-    const from = (flags & CONFIG) !== 0 ? inactiveXml(domain) : shown(domain);
-    if ((flags & LIVE) !== 0) affected(domain, LIVE);
+    const [from = shown(domain)] = affected(domain, flags);
     const isElement = type === libvirt.DomainMetadataType.ELEMENT;
     const name = type === libvirt.DomainMetadataType.TITLE ? "title" : "description";
     const metadata = isElement ? metadataXml(from, uri ?? "") : textAt(from, name);

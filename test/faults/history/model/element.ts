@@ -128,9 +128,17 @@ function withPrefix({ name, attributes, children, text }: Element, prefix: strin
   };
 }
 
+const inNamespace = (domain: Element | undefined, uri: string): Element | undefined => {
+  const found = domain === undefined ? undefined : metadataChild(domain, uri);
+  return found?.parent.children[found.index];
+};
+
+/** The operation that last changed the domain, by its stamp. */
+export const stampedOperation = (domain: Element | undefined): string | undefined =>
+  inNamespace(domain, "urn:socle:operation:1")?.attributes.operation;
+
 /** The text of a part of Socle's metadata, found by its local name. */
 export function socleText(domain: Element | undefined, part: string): string | undefined {
-  const found = domain === undefined ? undefined : metadataChild(domain, "urn:socle:vm:1");
-  const vm = found?.parent.children[found.index];
+  const vm = inNamespace(domain, "urn:socle:vm:1");
   return vm?.children.find(({ name }) => name.slice(name.indexOf(":") + 1) === part)?.text;
 }

@@ -20,7 +20,7 @@ export const allocated = (pool: ModelPool): number =>
   [...pool.volumes.values()].reduce((sum, { allocationBytes }) => sum + allocationBytes, 0);
 
 function volumeOf(world: World, vol: libvirt.StorageVol): ModelVolume {
-  const found = world.pool(vol.pool).volumes.get(vol.name);
+  const found = world.poolOf(vol).volumes.get(vol.name);
   if (found === undefined)
     throw new Refusal(50, `Storage volume not found: no storage vol with matching name '${vol.name}'`);
   return found;
@@ -150,38 +150,38 @@ export const storageCalls: readonly Entry[] = [
     return { pools, ret: pools.length };
   }),
   answering(libvirt.storagePoolLookupByName, (world, { name }) => ({
-    pool: poolReference(world.pool(name, "any")),
+    pool: poolReference(world.poolNamed(name)),
   })),
   answering(libvirt.storagePoolIsActive, (world, { pool }) => ({
-    active: world.pool(pool.name, "any").active,
+    active: world.pool(pool, "any").active,
   })),
   answering(libvirt.storagePoolGetAutostart, (world, { pool }) => ({
-    autostart: world.pool(pool.name, "any").autostart,
+    autostart: world.pool(pool, "any").autostart,
   })),
   answering(libvirt.storagePoolGetXmlDesc, (world, { pool }) => ({
-    xml: poolXml(world.pool(pool.name, "any")),
+    xml: poolXml(world.pool(pool, "any")),
   })),
-  answering(libvirt.storagePoolGetInfo, (world, { pool: { name } }) => {
-    const pool = world.pool(name, "any");
+  answering(libvirt.storagePoolGetInfo, (world, { pool: reference }) => {
+    const pool = world.pool(reference, "any");
     const { INACTIVE, RUNNING } = libvirt.StoragePoolState;
     if (!pool.active) return { state: INACTIVE, capacity: 0, allocation: 0, available: 0 };
     const allocation = allocated(pool);
     const { capacityBytes: capacity } = pool;
     return { state: RUNNING, capacity, allocation, available: capacity - allocation };
   }),
-  answering(libvirt.storagePoolRefresh, (world, { pool: { name } }) => {
-    const pool = world.pool(name);
+  answering(libvirt.storagePoolRefresh, (world, { pool: reference }) => {
+    const pool = world.pool(reference);
     world.publish({ kind: "storage_pool", pool: poolReference(pool), event: "refreshed" });
     return {};
   }),
-  answering(libvirt.storagePoolListAllVolumes, (world, { pool: { name } }) => {
-    const pool = world.pool(name);
+  answering(libvirt.storagePoolListAllVolumes, (world, { pool: reference }) => {
+    const pool = world.pool(reference);
     const vols = [...pool.volumes.values()].map((volume) => referenceTo(pool, volume));
     return { vols, ret: vols.length };
   }),
-  answering(libvirt.storageVolLookupByName, (world, { pool: { name: poolName }, name }) => {
-    const pool = world.pool(poolName);
-    return { vol: referenceTo(pool, volumeOf(world, { pool: poolName, name, key: "" })) };
+  answering(libvirt.storageVolLookupByName, (world, { pool: reference, name }) => {
+    const pool = world.pool(reference);
+    return { vol: referenceTo(pool, volumeOf(world, { pool: pool.name, name, key: "" })) };
   }),
   answering(libvirt.storageVolGetXmlDesc, (world, { vol }) => ({ xml: volumeXml(volumeOf(world, vol)) })),
   answering(libvirt.storageVolGetInfo, (world, { vol }) => {
@@ -190,8 +190,8 @@ export const storageCalls: readonly Entry[] = [
   }),
   answering(
     libvirt.storageVolCreateXml,
-    (world, { pool: { name }, xml }) => {
-      const pool = world.pool(name);
+    (world, { pool: reference, xml }) => {
+      const pool = world.pool(reference);
       return { vol: referenceTo(pool, create(world, pool, xml)) };
     },
     { call: "volume_create", of: ({ pool, xml }) => ({ volume: `${pool.name}/${nameIn(xml)}` }) },
@@ -216,7 +216,7 @@ export const storageCalls: readonly Entry[] = [
     libvirt.storageVolDelete,
     (world, { vol }) => {
       const { name } = volumeOf(world, vol);
-      world.pool(vol.pool).volumes.delete(name);
+      world.poolOf(vol).volumes.delete(name);
       return {};
     },
     { call: "volume_delete", of: ofVolume },
@@ -232,6 +232,7 @@ export const storageCalls: readonly Entry[] = [
       const volume = volumeOf(world, vol);
       volume.mark = `upload ${world.number()}`;
       volume.allocationBytes = volume.capacityBytes;
+      world.publish({ kind: "storage_pool", pool: poolReference(world.poolOf(vol)), event: "refreshed" });
       return {};
     },
     { call: "volume_upload", of: ofVolume },

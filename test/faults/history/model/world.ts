@@ -1,4 +1,10 @@
-import type { DomainEvent, LibvirtEvent, Procedure } from "../../../../agent/libvirt/index.ts";
+import type {
+  DomainEvent,
+  LibvirtEvent,
+  Procedure,
+  StoragePool,
+  StorageVol,
+} from "../../../../agent/libvirt/index.ts";
 import type { Domain } from "../../../../agent/libvirt/index.ts";
 import type { EffectCall } from "../history.ts";
 import type { Element } from "./element.ts";
@@ -11,8 +17,10 @@ export interface ModelDomain {
   id: number;
   state: number;
   reason: number;
-  /** Undefined for a transient domain. */
-  persistent: Element | undefined;
+  /** As it starts the next time; of a transient domain, as it was started. */
+  config: Element;
+  /** False: it is gone once its guest has ended. */
+  isPersistent: boolean;
   /** Undefined while it does not run. */
   live: Element | undefined;
   autostart: boolean;
@@ -101,13 +109,26 @@ export class World {
     return found;
   }
 
-  /** Throws the refusals NO_STORAGE_POOL, and OPERATION_INVALID for one that is not active. */
-  pool(name: string, needs: "active" | "any" = "active"): ModelPool {
+  /** Throws the refusal NO_STORAGE_POOL. */
+  poolNamed(name: string): ModelPool {
     const found = this.pools.get(name);
+    if (found !== undefined) return found;
+    throw new Refusal(49, `Storage pool not found: no storage pool with matching name '${name}'`);
+  }
+
+  /** By its UUID, as libvirt finds what it gave out. Throws as `poolNamed`, and OPERATION_INVALID for one that is not active. */
+  pool({ uuid }: Pick<StoragePool, "uuid">, needs: "active" | "any" = "active"): ModelPool {
+    const found = [...this.pools.values()].find((pool) => pool.uuid === uuid);
     if (found === undefined)
-      throw new Refusal(49, `Storage pool not found: no storage pool with matching name '${name}'`);
-    if (needs === "active" && !found.active) throw new Refusal(55, `storage pool '${name}' is not active`);
+      throw new Refusal(49, `Storage pool not found: no storage pool with matching uuid '${uuid}'`);
+    if (needs === "active" && !found.active)
+      throw new Refusal(55, `storage pool '${found.name}' is not active`);
     return found;
+  }
+
+  /** Throws as `poolNamed`, and OPERATION_INVALID for a pool that is not active. */
+  poolOf({ pool }: StorageVol): ModelPool {
+    return this.pool(this.poolNamed(pool));
   }
 
   tell(domain: ModelDomain, what: DistributedOmit<DomainEvent, "domain">): void {

@@ -1,0 +1,410 @@
+import { toSocleError } from "../../agent/kernel/errors.ts";
+import * as libvirt from "../../agent/libvirt/index.ts";
+import { parseDomain, parseNetwork, parsePool, parseVolume } from "../../agent/libvirt/xml/index.ts";
+import { readQcow2Header } from "../../agent/vm/qcow2-header.ts";
+
+/** libvirt, real or as the model. */
+export interface Side {
+  readonly libvirt: Pick<libvirt.Libvirt, "call" | "openStream" | "events">;
+  /** The directory of the pool `images`, which holds `bootsector.img`. */
+  readonly images: string;
+}
+
+/** One call of the script: what it answers, as far as the model is to answer alike. */
+export interface Step {
+  readonly name: string;
+  readonly procedure: string;
+  run(side: Side): Promise<unknown>;
+}
+
+type Procedure<A, R> = libvirt.Procedure<A, R>;
+
+function step<A, R>(
+  what: string,
+  procedure: Procedure<A, R>,
+  args: A | ((side: Side) => A),
+  view: (result: R, side: Side) => unknown = (result) => result,
+): Step {
+  const argsFor = (side: Side): A => (typeof args === "function" ? (args as (side: Side) => A)(side) : args);
+  return {
+    name: `${procedure.name}: ${what}`,
+    procedure: procedure.name,
+    run: (side) => answerOf(async () => view(await side.libvirt.call(procedure, argsFor(side)), side), side),
+  };
+}
+
+/** The answer with the host's own paths left out, or the error's kind and reason. */
+async function answerOf(ask: () => Promise<unknown>, { images }: Side): Promise<unknown> {
+  try {
+    return JSON.parse(JSON.stringify({ ok: await ask() }).replaceAll(images, "IMAGES"));
+  } catch (thrown) {
+    const { kind, reason } = toSocleError(thrown);
+    return { kind, reason };
+  }
+}
+
+const uuidOf = (number: number): string => `0d000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+const dom = (number: number): libvirt.Domain => ({ name: "", uuid: uuidOf(number), id: -1 });
+const nobody = { name: "", uuid: "00000000-0000-0000-0000-000000000000", id: -1 };
+
+const domainXml = (number: number, name: string, disk: string, memoryKib = 32_768): string => `
+<domain type='qemu'>
+  <name>${name}</name><uuid>${uuidOf(number)}</uuid>
+  <metadata><other:thing xmlns:other='urn:other'>kept</other:thing></metadata>
+  <memory unit='KiB'>${memoryKib}</memory><vcpu current='1'>2</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <features><acpi/></features>
+  <devices><disk type='file' device='disk'>
+    <driver name='qemu' type='raw'/><source file='${disk}'/><target dev='vda' bus='virtio'/><readonly/>
+    <alias name='ua-disk-boot'/></disk></devices>
+</domain>`;
+const bootDisk = ({ images }: Side): string => `${images}/bootsector.img`;
+
+const isRunning = ({ id }: libvirt.Domain): boolean => id >= 0;
+const domainView = ({ dom: { name, uuid, id } }: { dom: libvirt.Domain }) => ({ name, uuid, runs: id >= 0 });
+const xmlView = ({ xml }: { xml: string }) => {
+  const { name, uuid, type, memoryBytes, currentMemoryBytes, vcpus, metadata, devices } = parseDomain(xml);
+  const disks = devices.disks.map(({ alias, source, target, readOnly }) => ({
+    ...(alias?.startsWith("ua-") === true ? { alias } : {}),
+    source,
+    device: target.device,
+    readOnly,
+  }));
+  const { current, max } = vcpus;
+  const hasId = /^<domain[^>]* id='\d+'/m.test(xml);
+  return { name, uuid, type, memoryBytes, currentMemoryBytes, current, max, metadata, disks, hasId };
+};
+const inactive = { flags: libvirt.DomainXmlFlag.INACTIVE };
+const shownAs = { flags: 0 };
+
+const metadata = (number: number, text: string | null, flags: number) => ({
+  dom: dom(number),
+  type: libvirt.DomainMetadataType.ELEMENT,
+  metadata:
+    text === null ? null : `<vm><tenant>${text}</tenant><labels><label key="a">b</label></labels></vm>`,
+  key: "socle",
+  uri: "urn:socle:vm:1",
+  flags,
+});
+const element = (number: number, flags: number) => ({
+  dom: dom(number),
+  type: libvirt.DomainMetadataType.ELEMENT,
+  uri: "urn:socle:vm:1",
+  flags,
+});
+const metadataView = ({ metadata: xml }: { metadata: string }): string =>
+  xml.replaceAll(/\s+/g, "").replaceAll("'", '"');
+const { LIVE, CONFIG } = libvirt.DomainAffect;
+
+export const pool: libvirt.StoragePool = { name: "images", uuid: uuidOf(800) };
+const noPool: libvirt.StoragePool = { name: "nowhere", uuid: uuidOf(801) };
+const vol = (name: string) => (side: Side) => ({
+  vol: { pool: "images", name, key: `${side.images}/${name}` },
+});
+const volumeXml = (name: string, format: string, backing = ""): string =>
+  `<volume><name>${name}</name><capacity unit='bytes'>1048576</capacity><allocation unit='bytes'>0</allocation>
+   <target><format type='${format}'/></target>${backing}</volume>`;
+const backedBy = (path: string): string =>
+  `<backingStore><path>${path}</path><format type='qcow2'/></backingStore>`;
+const volumeView = ({ xml }: { xml: string }) => {
+  const { name, key, type, capacityBytes, path, format, backing } = parseVolume(xml);
+  return { name, key, type, capacityBytes, path, format, backing };
+};
+
+const secretUuid = uuidOf(900);
+const secret: libvirt.Secret = { uuid: secretUuid, usageType: 0, usageId: "" };
+const secretXml = `<secret ephemeral='yes' private='yes'><uuid>${secretUuid}</uuid><description>d</description></secret>`;
+
+const hostSteps: readonly Step[] = [
+  step("version", libvirt.connectGetLibVersion, {}, ({ libVer }) => libVer >= 7_000_000),
+  step("capabilities", libvirt.connectGetCapabilities, {}, ({ capabilities }) =>
+    capabilities.includes("<host>"),
+  ),
+  step(
+    "of domains",
+    libvirt.connectGetDomainCapabilities,
+    { emulatorbin: null, arch: "x86_64", machine: "q35", virttype: "qemu", flags: 0 },
+    ({ capabilities }) => capabilities.includes("<domainCapabilities>"),
+  ),
+  step(
+    "how many",
+    libvirt.nodeGetMemoryStats,
+    { nparams: 0, cellNum: -1, flags: 0 },
+    ({ params, nparams }) => [params.length, nparams],
+  ),
+  step("all", libvirt.nodeGetMemoryStats, { nparams: 4, cellNum: -1, flags: 0 }, ({ params }) =>
+    params.map(({ field }) => field),
+  ),
+  step("missing", libvirt.nodeDeviceGetXmlDesc, { name: "pci_9999_99_99_9", flags: 0 }),
+  step("all", libvirt.connectListAllNetworks, { needResults: true, flags: 0 }, ({ nets }) =>
+    nets.map(({ name }) => name),
+  ),
+  step("there", libvirt.networkLookupByName, { name: "default" }, ({ net }) => net.name),
+  step("missing", libvirt.networkLookupByName, { name: "nowhere" }),
+];
+
+const storageSteps: readonly Step[] = [
+  step("all", libvirt.connectListAllStoragePools, { needResults: true, flags: 0 }, ({ pools }) =>
+    pools.map(({ name }) => name),
+  ),
+  step("there", libvirt.storagePoolLookupByName, { name: "images" }, ({ pool: { name } }) => name),
+  step("missing", libvirt.storagePoolLookupByName, { name: "nowhere" }),
+  step("there", libvirt.storagePoolGetXmlDesc, { pool, flags: 0 }, ({ xml }) => {
+    const { type, name, path, capacityBytes = 0 } = parsePool(xml);
+    return { type, name, path, hasRoom: capacityBytes > 0 };
+  }),
+  step("there", libvirt.storagePoolGetInfo, { pool }, ({ state, capacity, available }) => ({
+    state,
+    hasRoom: capacity > 0 && available > 0,
+  })),
+  step("missing", libvirt.storagePoolGetInfo, { pool: noPool }),
+  step("there", libvirt.storagePoolIsActive, { pool }),
+  step("there", libvirt.storagePoolGetAutostart, { pool }),
+  step("there", libvirt.storagePoolRefresh, { pool, flags: 0 }),
+  step("missing", libvirt.storagePoolRefresh, { pool: noPool, flags: 0 }),
+  step("missing", libvirt.storageVolLookupByName, { pool, name: "a.raw" }),
+  step("in no pool", libvirt.storageVolLookupByName, { pool: noPool, name: "a.raw" }),
+  step("raw", libvirt.storageVolCreateXml, { pool, xml: volumeXml("a.raw", "raw"), flags: 0 }),
+  step("again", libvirt.storageVolCreateXml, { pool, xml: volumeXml("a.raw", "raw"), flags: 0 }),
+  step("in no pool", libvirt.storageVolCreateXml, { pool: noPool, xml: volumeXml("a.raw", "raw"), flags: 0 }),
+  step("qcow2", libvirt.storageVolCreateXml, { pool, xml: volumeXml("b.qcow2", "qcow2"), flags: 0 }),
+  step("overlay", libvirt.storageVolCreateXml, ({ images }) => ({
+    pool,
+    xml: volumeXml("c.qcow2", "qcow2", backedBy(`${images}/b.qcow2`)),
+    flags: 0,
+  })),
+  step("all", libvirt.storagePoolListAllVolumes, { pool, needResults: true, flags: 0 }, ({ vols }) =>
+    vols
+      .map(({ name }) => name)
+      .filter((name) => /^[abc]\./.test(name))
+      .sort(),
+  ),
+  step("there", libvirt.storageVolLookupByName, { pool, name: "a.raw" }),
+  ...["a.raw", "b.qcow2", "c.qcow2", "d.raw"].map((name) =>
+    step(name, libvirt.storageVolGetXmlDesc, (side) => ({ ...vol(name)(side), flags: 0 }), volumeView),
+  ),
+  step("there", libvirt.storageVolGetInfo, vol("a.raw"), ({ type, capacity }) => ({ type, capacity })),
+  step("larger", libvirt.storageVolResize, (side) => ({
+    ...vol("a.raw")(side),
+    capacity: 2 ** 21,
+    flags: 0,
+  })),
+  step("larger", libvirt.storageVolGetInfo, vol("a.raw"), ({ capacity }) => capacity),
+  step("there", libvirt.storageVolWipePattern, (side) => ({ ...vol("a.raw")(side), algorithm: 0, flags: 0 })),
+  ...["a.raw", "b.qcow2", "c.qcow2", "d.raw"].map(download),
+  upload("a.raw"),
+  upload("d.raw"),
+  ...["c.qcow2", "b.qcow2", "a.raw", "a.raw"].map((name, index) =>
+    step(`${name} ${index}`, libvirt.storageVolDelete, (side) => ({ ...vol(name)(side), flags: 0 })),
+  ),
+];
+
+function download(name: string): Step {
+  const { name: procedure } = libvirt.storageVolDownload;
+  return {
+    name: `${procedure}: ${name}`,
+    procedure,
+    run: (side) =>
+      answerOf(async () => {
+        const args = { ...vol(name)(side), offset: 0, length: 65_536, flags: 0 };
+        const pieces: Buffer[] = [];
+        for await (const piece of await side.libvirt.openStream(libvirt.storageVolDownload, args))
+          pieces.push(piece);
+        const bytes = Buffer.concat(pieces);
+        return { bytes: bytes.length, header: readQcow2Header(bytes) };
+      }, side),
+  };
+}
+
+function upload(name: string): Step {
+  const { name: procedure } = libvirt.storageVolUpload;
+  return {
+    name: `${procedure}: ${name}`,
+    procedure,
+    run: (side) =>
+      answerOf(async () => {
+        const args = { ...vol(name)(side), offset: 0, length: 4096, flags: 0 };
+        const stream = await side.libvirt.openStream(libvirt.storageVolUpload, args);
+        await stream.write(Buffer.alloc(4096));
+        await stream.finish();
+        return "written";
+      }, side),
+  };
+}
+
+const secretSteps: readonly Step[] = [
+  step("missing", libvirt.secretLookupByUuid, { uuid: secretUuid }),
+  step("missing", libvirt.secretSetValue, { secret, value: Buffer.from("x"), flags: 0 }),
+  step("new", libvirt.secretDefineXml, { xml: secretXml, flags: 0 }, (answer) => answer.secret.uuid),
+  step("there", libvirt.secretLookupByUuid, { uuid: secretUuid }, (answer) => answer.secret.uuid),
+  step("there", libvirt.secretSetValue, { secret, value: Buffer.from("x"), flags: 0 }),
+  step("again", libvirt.secretDefineXml, { xml: secretXml, flags: 0 }, (answer) => answer.secret.uuid),
+  step("there", libvirt.secretUndefine, { secret }),
+  step("missing", libvirt.secretUndefine, { secret }),
+];
+
+const define = (what: string, xml: (side: Side) => string): Step =>
+  step(what, libvirt.domainDefineXmlFlags, (side) => ({ xml: xml(side), flags: 1 }), domainView);
+const state = (what: string, number: number): Step =>
+  step(what, libvirt.domainGetState, { dom: dom(number), flags: 0 });
+const start = (what: string, number: number, flags = 0): Step =>
+  step(what, libvirt.domainCreateWithFlags, { dom: dom(number), flags }, domainView);
+const destroy = (what: string, number: number): Step =>
+  step(what, libvirt.domainDestroyFlags, { dom: dom(number), flags: 0 });
+const undefine = (what: string, number: number): Step =>
+  step(what, libvirt.domainUndefineFlags, { dom: dom(number), flags: 0 });
+const xml = (what: string, number: number, how: { flags: number }): Step =>
+  step(what, libvirt.domainGetXmlDesc, { dom: dom(number), ...how }, xmlView);
+const ours = ({ uuid }: { uuid: string }): boolean => uuid.startsWith("0d000000");
+
+const stats = (what: string): Step =>
+  step(
+    what,
+    libvirt.connectGetAllDomainStats,
+    { doms: [], stats: 1 | 4 | 8 | 32, flags: 0 },
+    ({ retStats }) =>
+      retStats
+        .filter((record) => ours(record.dom))
+        .map(({ dom: { name }, params }) => {
+          const values = new Map(params.map(({ field, value }) => [field, value.value]));
+          const shown = ["state.state", "state.reason", "balloon.maximum", "vcpu.current", "vcpu.maximum"];
+          const has = ["balloon.rss", "vcpu.0.state", "vcpu.0.time", "block.count", "block.0.name"];
+          return [name, shown.map((field) => values.get(field)), has.filter((field) => values.has(field))];
+        }),
+  );
+
+/** Every call that needs a guest, on a domain that is off, that runs, and that is not there. */
+const onGuest = (what: string, number: number): readonly Step[] => [
+  state(what, number),
+  step(what, libvirt.domainShutdownFlags, { dom: dom(number), flags: 0 }),
+  step(what, libvirt.domainReboot, { dom: dom(number), flags: 0 }),
+  step(what, libvirt.domainReset, { dom: dom(number), flags: 0 }),
+  step(what, libvirt.domainSuspend, { dom: dom(number) }),
+  state(`${what}, suspended`, number),
+  step(`${what}, again`, libvirt.domainSuspend, { dom: dom(number) }),
+  step(what, libvirt.domainResume, { dom: dom(number) }),
+  state(`${what}, resumed`, number),
+  step(`${what}, again`, libvirt.domainResume, { dom: dom(number) }),
+  step(what, libvirt.domainGetControlInfo, { dom: dom(number), flags: 0 }, (info) => info.state),
+  step(what, libvirt.domainGetJobStats, { dom: dom(number), flags: 0 }, ({ type }) => type),
+  step(what, libvirt.domainIsActive, { dom: dom(number) }),
+  step(what, libvirt.domainGetInfo, { dom: dom(number) }, ({ state: now, maxMem, nrVirtCpu }) => [
+    now,
+    maxMem,
+    nrVirtCpu,
+  ]),
+  step(`${what}, live`, libvirt.domainSetMetadata, metadata(number, "live", LIVE)),
+  step(`${what}, live`, libvirt.domainGetMetadata, element(number, LIVE), metadataView),
+  step(`${what}, as configured`, libvirt.domainGetMetadata, element(number, CONFIG), metadataView),
+  step(`${what}, as configured`, libvirt.domainSetMetadata, metadata(number, "config", CONFIG)),
+  step(`${what}, as configured`, libvirt.domainGetMetadata, element(number, CONFIG), metadataView),
+  step(`${what}, as shown`, libvirt.domainGetMetadata, element(number, 0), metadataView),
+  step(`${what}, both`, libvirt.domainSetMetadata, metadata(number, "both", LIVE | CONFIG)),
+  xml(`${what}, as shown`, number, shownAs),
+  xml(`${what}, as configured`, number, inactive),
+  step(`${what}, removed`, libvirt.domainSetMetadata, metadata(number, null, CONFIG)),
+  step(`${what}, removed`, libvirt.domainGetMetadata, element(number, CONFIG), metadataView),
+  step(what, libvirt.domainSetAutostart, { dom: dom(number), autostart: true }),
+  step(what, libvirt.domainGetAutostart, { dom: dom(number) }),
+  step(what, libvirt.domainSetVcpusFlags, { dom: dom(number), nvcpus: 2, flags: CONFIG }),
+  step(`${what}, too many`, libvirt.domainSetVcpusFlags, { dom: dom(number), nvcpus: 3, flags: CONFIG }),
+  step(what, libvirt.domainSetMemoryFlags, { dom: dom(number), memory: 65_536, flags: CONFIG | 4 }),
+  xml(`${what}, changed`, number, inactive),
+  stats(what),
+];
+
+const domainSteps: readonly Step[] = [
+  ...onGuest("missing", 1),
+  start("missing", 1),
+  destroy("missing", 1),
+  undefine("missing", 1),
+  step("nobody's title", libvirt.domainGetMetadata, { dom: nobody, type: 1, uri: null, flags: 0 }),
+  define("new", (side) => domainXml(1, "one", bootDisk(side))),
+  define("again", (side) => domainXml(1, "one", bootDisk(side))),
+  define("a name that is taken", (side) => domainXml(2, "one", bootDisk(side))),
+  define("another name for it", (side) => domainXml(1, "two", bootDisk(side))),
+  define("no XML", () => "<domain"),
+  step("there", libvirt.domainLookupByUuid, { uuid: uuidOf(1) }, domainView),
+  step("missing", libvirt.domainLookupByUuid, { uuid: uuidOf(2) }, domainView),
+  step("there", libvirt.domainLookupByName, { name: "one" }, domainView),
+  step("missing", libvirt.domainLookupByName, { name: "two" }, domainView),
+  ...onGuest("off", 1),
+  destroy("off", 1),
+  start("off", 1),
+  start("running", 1),
+  ...onGuest("running", 1),
+  ...[1, 2].map((flags) =>
+    step(`flags ${flags}`, libvirt.connectListAllDomains, { needResults: true, flags }, ({ domains }) =>
+      domains.filter(ours).map(({ name, id }) => [name, isRunning({ name, id, uuid: "" })]),
+    ),
+  ),
+  define("while it runs", (side) => domainXml(1, "one", bootDisk(side), 40_960)),
+  xml("running, defined anew", 1, shownAs),
+  xml("running, as configured anew", 1, inactive),
+  destroy("running", 1),
+  state("destroyed", 1),
+  xml("after its end", 1, shownAs),
+  start("paused", 1, libvirt.DomainCreateFlag.PAUSED),
+  state("started paused", 1),
+  undefine("running", 1),
+  ...onGuest("transient", 1),
+  undefine("transient", 1),
+  destroy("transient", 1),
+  state("gone", 1),
+  define("without its disk", ({ images }) => domainXml(3, "three", `${images}/missing.img`)),
+  start("without its disk", 3),
+  state("failed", 3),
+  undefine("off", 3),
+  step(
+    "transient",
+    libvirt.domainCreateXml,
+    (side) => ({ xmlDesc: domainXml(4, "four", bootDisk(side)), flags: 1 | 2 }),
+    domainView,
+  ),
+  step(
+    "again",
+    libvirt.domainCreateXml,
+    (side) => ({ xmlDesc: domainXml(4, "four", bootDisk(side)), flags: 1 | 2 }),
+    domainView,
+  ),
+  state("created", 4),
+  destroy("created", 4),
+  state("gone", 4),
+];
+
+/** Needs the `net` of a lookup. */
+const networkSteps: readonly Step[] = [
+  ofNetwork(libvirt.networkIsActive, (net) => ({ net })),
+  ofNetwork(
+    libvirt.networkGetXmlDesc,
+    (net) => ({ net, flags: 0 }),
+    ({ xml: text }) => {
+      const { name, bridge } = parseNetwork(text);
+      return { name, hasBridge: bridge !== undefined };
+    },
+  ),
+];
+
+function ofNetwork<A, R>(
+  procedure: Procedure<A, R>,
+  args: (net: libvirt.Network) => A,
+  view: (result: R) => unknown = (result) => result,
+): Step {
+  return {
+    name: `${procedure.name}: default`,
+    procedure: procedure.name,
+    run: (side) =>
+      answerOf(async () => {
+        const { net } = await side.libvirt.call(libvirt.networkLookupByName, { name: "default" });
+        return view(await side.libvirt.call(procedure, args(net)));
+      }, side),
+  };
+}
+
+export const script: readonly Step[] = [
+  ...hostSteps,
+  ...networkSteps,
+  ...storageSteps,
+  ...secretSteps,
+  ...domainSteps,
+];
