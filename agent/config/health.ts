@@ -50,7 +50,12 @@ export const healthSchema = z.strictObject({
   eventLoopLagMaxSeconds: seconds(0.1, 60, 1, "AgentImpaired: most that the event loop may lag (p99)."),
   eventLoopLagSeconds: seconds(0, day, 60, "AgentImpaired: lag for this long to enter."),
   eventLoopGoodSeconds: seconds(0, day, 120, "AgentImpaired: no lag for this long to leave."),
-  vmStartFailures: count(1, 1000, 3, "VmStartFailures: so many VMs that could not be started."),
+  vmStartFailures: count(
+    1,
+    1000,
+    3,
+    "VmStartFailures: so many VMs that could not be started, by no fault of their own; of each tenant, and of each image, one counts.",
+  ),
   vmStartFailureSeconds: seconds(1, day, 600, "VmStartFailures: within this long."),
   vmStartGoodSeconds: seconds(1, day, 1800, "VmStartFailures: without another for this long to leave."),
   certificateMinLifeRatio: ratio(

@@ -1,13 +1,17 @@
 import type { Config } from "../config/schema.ts";
 import type { Health } from "./health.ts";
-import { StartFailures } from "./start-failures.ts";
+import { independent, RecentFailures, StartFailures, type Failure } from "./start-failures.ts";
 import type { Moment, Verdict } from "./trigger.ts";
+
+type KvmFailure = Pick<Failure, "vmId" | "tenant" | "image"> & { readonly evidence: string };
 
 /** What no reader finds: others tell of it, as it happens to them. */
 export class HealthReports {
   readonly #health: Pick<Health, "observe">;
   readonly #now: () => Moment;
   readonly #starts: StartFailures;
+  readonly #kvmFailures = new RecentFailures();
+  readonly #withinMs: number;
 
   constructor(options: {
     readonly health: Pick<Health, "observe">;
@@ -22,12 +26,20 @@ export class HealthReports {
       withinMs: config.vmStartFailureSeconds * 1000,
       goodAfterMs: config.vmStartGoodSeconds * 1000,
     };
+    this.#withinMs = limits.withinMs;
     this.#starts = new StartFailures(limits, now().monotonicMs);
   }
 
-  /** A KVM guest ended paused with an internal error soon after its start, and none shows that KVM works. */
-  reportKvmFailure(failure: { readonly vmId: string; readonly evidence: string }): void {
-    this.#kvm("guest", kvmFails(failure));
+  /**
+   * A KVM guest ended paused with an internal error soon after its start, and none shows that KVM works. A guest can
+   * bring that on: those of one tenant alone prove nothing.
+   */
+  reportKvmFailure({ evidence, ...culprit }: KvmFailure): void {
+    const { monotonicMs } = this.#now();
+    this.#kvmFailures.add({ ...culprit, fault: "unclear", why: evidence }, monotonicMs);
+    const isProof = independent(this.#kvmFailures.within(this.#withinMs, this.#withinMs, monotonicMs)) > 0;
+    const { kind, ...fails } = kvmFails({ vmId: culprit.vmId, evidence });
+    this.#kvm("guest", { kind: isProof ? kind : "between", ...fails });
   }
 
   /** Not even an empty guest can be started under KVM: those that run already say nothing against that. */
@@ -37,6 +49,7 @@ export class HealthReports {
 
   /** KVM guests run, well past their start; `isNew`: one of them was started not long ago. */
   reportKvmSuccess({ running, isNew }: { readonly running: number; readonly isNew: boolean }): void {
+    this.#kvmFailures.clear();
     this.#kvm("guest", { kind: "good", evidence: `guests that run well on KVM now: ${running}` });
     if (isNew) this.#kvm("start", { kind: "good", evidence: "a guest was started on KVM and runs" });
   }
@@ -45,10 +58,10 @@ export class HealthReports {
     this.#health.observe("KvmUnavailable", trigger, verdict, this.#now());
   }
 
-  /** A VM could not be started, by no fault of who asked for it. */
-  reportStartFailure(vmId: string, why: string): void {
+  /** A VM could not be started, and that may be the host's fault. */
+  reportStartFailure(failure: Failure): void {
     const now = this.#now();
-    this.#health.observe("VmStartFailures", "starts", this.#starts.failed(vmId, why, now.monotonicMs), now);
+    this.#health.observe("VmStartFailures", "starts", this.#starts.failed(failure, now.monotonicMs), now);
   }
 
   reportStartSuccess(vmId: string): void {

@@ -4,6 +4,7 @@ import { domainDocument, specDigest } from "./domain-document.ts";
 import { isActive } from "./domains.ts";
 import { instanceOf } from "./instance.ts";
 import { diskPart, keyedParts, secretUuid, type SealedKeys } from "./guest-keys.ts";
+import { culpritOf } from "./start-fault.ts";
 import type { VmState } from "./vm.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
 import { checkVolumes, restoreKeys } from "./power-works.ts";
@@ -178,7 +179,7 @@ async function start(context: WorkContext, spec: VmSpec, { resumed, done }: Work
     await checkVolumes(context, spec);
     await restoreKeys(context, spec);
   }
-  await domains.start(id);
+  await domains.start(id, culpritOf(spec));
   return "running";
 }
 

@@ -12,6 +12,7 @@ import type { DomainDocument, VmMetadata } from "../libvirt/xml/index.ts";
 import * as libvirt from "../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { stateOf } from "./domain-state.ts";
+import { startFaultOf, type Culprit } from "./start-fault.ts";
 import type { VmState } from "./vm.ts";
 
 const NO_ID = -1;
@@ -20,12 +21,9 @@ const AHEAD = { urgent: true } as const;
 
 /** Who is told how starts end, to see by that whether this host can start VMs. */
 export interface StartVerdicts {
-  reportStartFailure(vmId: string, why: string): void;
+  reportStartFailure(failure: Culprit & { readonly fault: "host" | "unclear"; readonly why: string }): void;
   reportStartSuccess(vmId: string): void;
 }
-
-/** Failures that are not for what was asked: QEMU gave up, or something of the host ran out. */
-const HOST_FAULTS: ReadonlySet<SocleError["kind"]> = new Set(["internal", "exhausted"]);
 
 /** libvirt's domains, one call a method. Addressed by id (UUID) alone. */
 export class Domains {
@@ -110,8 +108,8 @@ export class Domains {
     );
   }
 
-  /** Done when it runs, also when it ran before. */
-  async start(id: string): Promise<void> {
+  /** Done when it runs, also when it ran before. `culprit`: on whom a failure casts doubt, beside the host. */
+  async start(id: string, culprit: Culprit = { vmId: id, tenant: "", image: id }): Promise<void> {
     const runs = async (): Promise<boolean | undefined> => {
       const seen = await this.state(id);
       return isOnItsWay(seen) ? undefined : isActive(seen);
@@ -121,8 +119,9 @@ export class Domains {
     try {
       await this.#certainty.ensure(() => unlessAlready(runs, create), runs, "once");
     } catch (thrown) {
-      const { kind, message } = toSocleError(thrown);
-      if (HOST_FAULTS.has(kind)) this.#verdicts?.reportStartFailure(id, message);
+      const error = toSocleError(thrown);
+      const fault = startFaultOf(error);
+      if (fault !== "vm") this.#verdicts?.reportStartFailure({ ...culprit, fault, why: error.message });
       throw thrown;
     }
     this.#verdicts?.reportStartSuccess(id);

@@ -1,10 +1,11 @@
 import type { Clock } from "../kernel/clock.ts";
+import { culpritOf, type Culprit } from "./start-fault.ts";
 import type { Vm } from "./vm.ts";
 
 /** Who is told what guests prove about KVM. */
 export interface KvmVerdicts {
   /** KVM stopped a guest soon after its start, and no other guest shows that it works. */
-  reportKvmFailure(proof: { readonly vmId: string; readonly evidence: string }): void;
+  reportKvmFailure(proof: Culprit & { readonly evidence: string }): void;
   /** Not even an empty guest could be started under KVM. */
   reportKvmStartFailure(proof: { readonly vmId: string; readonly evidence: string }): void;
   /** So many guests run well under KVM now; `isNew`: one of them was started not long ago. */
@@ -50,7 +51,9 @@ export class KvmWitness {
     const afterMs = this.#clock.monotonicMs() - startedAt;
     if (afterMs > SOON_MS || this.#runningWell() > 0) return;
     const evidence = `VM ${vm.name} was stopped by an internal error of KVM ${(afterMs / 1000).toFixed(1)} s after its start; nobody had asked for it, and no other guest shows that KVM works`;
-    this.#verdicts.reportKvmFailure({ vmId: vm.id, evidence });
+    const culprit =
+      vm.spec === undefined ? { vmId: vm.id, tenant: vm.tenant, image: vm.id } : culpritOf(vm.spec);
+    this.#verdicts.reportKvmFailure({ ...culprit, evidence });
   }
 
   /** After each round that found all VMs: who runs long enough has passed, and vouches for KVM while it runs. */

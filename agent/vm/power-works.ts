@@ -3,6 +3,7 @@ import type { VmMetadata } from "../libvirt/xml/index.ts";
 import { isActive } from "./domains.ts";
 import { keyedParts } from "./guest-keys.ts";
 import type { VmSpec } from "./spec.ts";
+import { culpritOf } from "./start-fault.ts";
 import type { Vm, VmState } from "./vm.ts";
 import { volumeName } from "./volume-names.ts";
 import { requireDisksFree } from "./volume-users.ts";
@@ -34,7 +35,8 @@ export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, {
   const spec = vm?.spec;
   if (spec !== undefined) await step("check volumes", () => checkVolumes(context, spec));
   if (spec !== undefined && keyedParts(spec).length > 0) await step("keys", () => restoreKeys(context, spec));
-  await step("start", () => domains.start(vmId), 0.8);
+  const culprit = spec === undefined ? undefined : culpritOf(spec);
+  await step("start", () => domains.start(vmId, culprit), 0.8);
   await seen(table.until(vmId, isActiveVm, AbortSignal.timeout(SEEN_WITHIN_MS)));
   return { state: "running", was: before.state };
 };

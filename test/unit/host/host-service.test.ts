@@ -157,7 +157,12 @@ test("a claim, a cordon and a failing KVM are each told to who watches", async (
   assert.equal(host.snapshot().health.schedulable, "false");
   await host.setScheduling("cordoned", "moving racks");
   assert.deepEqual(schedulings, ["cordoned moving racks"], "saying it again changes nothing");
-  host.reports.reportKvmFailure({ vmId: "a", evidence: "paused (internal error) after 2 s" });
+  host.reports.reportKvmFailure({
+    vmId: "a",
+    tenant: "",
+    image: "i",
+    evidence: "paused (internal error) after 2 s",
+  });
   const kvm = host.snapshot().health.conditions.find(({ type }) => type === "KvmUnavailable");
   assert.match(kvm?.evidence ?? "", /^VM a: paused \(internal error\) after 2 s \(.*ack KvmUnavailable\)$/);
   const event = conditions.findLast(({ type }) => type === "KvmUnavailable");
@@ -183,13 +188,31 @@ test("whether it is safe to fence follows the guests", async (context) => {
 
 test("three VMs that cannot be started keep new ones away, until one can", async (context) => {
   const { host, condition } = await start(context);
-  for (const vm of ["a", "a", "a", "b"]) host.reports.reportStartFailure(vm, "QEMU gave up");
+  const fails = (vmId: string): void =>
+    host.reports.reportStartFailure({
+      vmId,
+      tenant: "",
+      image: "i",
+      fault: "unclear",
+      why: "QEMU gave up",
+    });
+  for (const vm of ["a", "a", "a", "b"]) fails(vm);
   assert.equal(condition("VmStartFailures")?.status, "false");
-  host.reports.reportStartFailure("c", "QEMU gave up");
+  fails("c");
   assert.equal(condition("VmStartFailures")?.effect, "no_schedule");
   assert.match(condition("VmStartFailures")?.evidence ?? "", /^3 VMs failed to start .*c \(QEMU gave up\)/);
   host.reports.reportStartSuccess("d");
   assert.equal(condition("VmStartFailures")?.status, "false");
+});
+
+test("guests of one tenant that KVM stops prove nothing about KVM, those of several with images of their own do", async (context) => {
+  const { host, condition } = await start(context);
+  const stopped = (tenant: string, image: string): void =>
+    host.reports.reportKvmFailure({ vmId: `${tenant}-${image}`, tenant, image, evidence: "paused" });
+  for (const image of ["1", "2", "3"]) stopped("evil", image);
+  assert.notEqual(condition("KvmUnavailable")?.reason, "GuestFailedOnKvm");
+  stopped("victim", "4");
+  assert.equal(condition("KvmUnavailable")?.reason, "GuestFailedOnKvm");
 });
 
 test("break-glass is told of until somebody has seen it, and again when it comes anew", async (context) => {
@@ -222,7 +245,7 @@ test("an audit log that was tampered with is told of until somebody has looked, 
 test("what is held is held by the next agent too, and an operator's acknowledgement lets it go", async (context) => {
   const record = new FakeRecord();
   const first = await start(context, { record });
-  const fails = { vmId: "a", evidence: "paused" };
+  const fails = { vmId: "a", tenant: "", image: "i", evidence: "paused" };
   for (let flip = 0; flip < 2; flip += 1) {
     first.host.reports.reportKvmFailure(fails);
     first.host.reports.reportKvmSuccess({ running: 1, isNew: true });
@@ -244,8 +267,10 @@ test("what is held is held by the next agent too, and an operator's acknowledgem
 test("a KVM that guests fail on is not taken for a good one by the next agent of the same boot", async (context) => {
   const record = new FakeRecord();
   const first = await start(context, { record });
-  for (const vmId of ["a", "b", "c"]) first.host.reports.reportStartFailure(vmId, "no room in the cgroup");
-  first.host.reports.reportKvmFailure({ vmId: "a", evidence: "paused" });
+  const own = { tenant: "", image: "i" };
+  for (const vmId of ["a", "b", "c"])
+    first.host.reports.reportStartFailure({ vmId, ...own, fault: "host", why: "no room in the cgroup" });
+  first.host.reports.reportKvmFailure({ vmId: "a", ...own, evidence: "paused" });
   first.host.reports.reportKvmStartFailure({ vmId: "b", evidence: "cannot be started" });
   await first.until("a durable record", () => record.health.leftOn?.length === 3);
   const second = await start(context, { record });
