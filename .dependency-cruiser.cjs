@@ -93,7 +93,7 @@ module.exports = {
     only(
       "sockets-stay-in-their-rooms",
       "^(node:)?net$",
-      "libvirt/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|metrics/|hardware/(privileged|helper)\\.ts|kernel/(sd-notify|ip-ranges)\\.ts|cli/doctor/host-checks\\.ts",
+      "libvirt/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|metrics/|hardware/(privileged|helper)\\.ts|kernel/(sd-notify|ip-ranges|process-name)\\.ts|cli/doctor/host-checks\\.ts",
     ),
     // The doctor asks systemd of the unit, as a person would.
     only(

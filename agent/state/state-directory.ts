@@ -1,17 +1,31 @@
+import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { access, open, readFile, readdir, readlink, rm, stat, symlink } from "node:fs/promises";
+import {
+  access,
+  open,
+  readFile,
+  readdir,
+  readlink,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  type FileHandle,
+} from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
+import { takeProcessName, type ProcessName } from "../kernel/process-name.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import type { Logger } from "../kernel/log.ts";
+import { requireSameFile, stateLost } from "./append-file.ts";
 import { isFullDisk, replaceLink, writeFully } from "./durable-file.ts";
 
 export interface StateDirectory {
   readonly path: string;
   /** Why nothing could be written into it when that was last tried. */
   readonly failure: SocleError | undefined;
-  /** Finds out by a write whether it can be written, which `failure` says then. Never rejects. */
+  /** Finds out by a write whether it can be written, and still is the one that was opened, which `failure` says then. Never rejects. */
   tryAgain(): Promise<void>;
   /** Lets another agent open it. A killed agent needs not have called it. */
   release(): Promise<void>;
@@ -47,6 +61,12 @@ export async function openStateDirectory(path: string, log: Logger): Promise<Sta
   } catch (thrown) {
     throw thrown instanceof SocleError ? thrown : unwritable(path, thrown);
   }
+  const name = await takeName(path).catch(async (thrown: unknown) => {
+    await replaceLink(own, released);
+    throw thrown;
+  });
+  // Held open: another directory never gets its inode.
+  const held = await open(path, "r");
   let failure: SocleError | undefined;
   return {
     path,
@@ -54,11 +74,42 @@ export async function openStateDirectory(path: string, log: Logger): Promise<Sta
       return failure;
     },
     async tryAgain() {
-      failure = await write(path);
+      failure = (await lost(path, held)) ?? (await write(path));
     },
-    // Not removed: see takeLock.
-    release: () => replaceLink(own, released),
+    async release() {
+      const isLost = (await lost(path, held)) !== undefined;
+      await held.close();
+      name.release();
+      // Not removed: see takeLock.
+      if (!isLost) await replaceLink(own, released);
+    },
   };
+}
+
+/**
+ * The lock in the directory is gone with the directory; this name lives as long as its process, in all PID namespaces that
+ * share a network namespace. A path is its mount namespace's.
+ */
+async function takeName(path: string): Promise<ProcessName> {
+  const where = `${await readlink("/proc/self/ns/mnt")} ${await realpath(path)}`;
+  const name = `socle-agent/${createHash("sha256").update(where).digest("hex")}`;
+  try {
+    return await takeProcessName(name);
+  } catch (cause) {
+    const message =
+      `${path} is in use by another agent, which may run in a directory that was deleted or replaced since; stop that ` +
+      "one, or give this one its own state.directory";
+    throw new SocleError("conflict", "STATE_IN_USE", message, { cause });
+  }
+}
+
+async function lost(path: string, held: FileHandle): Promise<SocleError | undefined> {
+  try {
+    await requireSameFile(path, held);
+    return undefined;
+  } catch (cause) {
+    return new SocleError("unavailable", "STATE_LOST", stateLost(`the state directory ${path}`), { cause });
+  }
 }
 
 async function write(directory: string): Promise<SocleError | undefined> {

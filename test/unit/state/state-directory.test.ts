@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmod, chown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
@@ -110,4 +110,30 @@ test("one that others may read or that is another's is used with a warning", asy
   await (await openStateDirectory(path, log)).release();
   assert.match(warnings.at(-1) ?? "", /open to other users; chmod it to 0700/);
   assert.equal(warnings.length, process.geteuid?.() === 0 ? 2 : 1);
+});
+
+test("a directory that is deleted or replaced under the agent is noticed, and the other one is left alone", async (t) => {
+  const path = join(await folder(t), "state");
+  const state = await openStateDirectory(path, silentLog);
+  await rm(path, { recursive: true });
+  await state.tryAgain();
+  assert.equal(state.failure?.reason, "STATE_LOST");
+  assert.match(state.failure.message, /put the state directory back as it was/);
+  await mkdir(path);
+  await state.tryAgain();
+  assert.equal(state.failure.reason, "STATE_LOST");
+  assert.deepEqual(await readdir(path), []);
+  await state.release();
+  assert.deepEqual(await readdir(path), []);
+});
+
+test("no second agent starts on the path of a living one whose directory was deleted", async (t) => {
+  const path = join(await folder(t), "state");
+  const first = otherAgent(t, path);
+  assert.equal(await first.answer, "held");
+  await rm(path, { recursive: true });
+  await assert.rejects(openStateDirectory(path, silentLog), inUse);
+  await assert.rejects(openStateDirectory(path, silentLog), /deleted or replaced since; stop that one/);
+  await first.kill();
+  await (await openStateDirectory(path, silentLog)).release();
 });
