@@ -18,6 +18,7 @@ export const eventKinds = enumWords("EVENT_KIND_UNSPECIFIED", {
   vm_device_removed: "EVENT_KIND_VM_DEVICE_REMOVED",
   vm_unresponsive: "EVENT_KIND_VM_UNRESPONSIVE",
   vm_responsive: "EVENT_KIND_VM_RESPONSIVE",
+  vm_events_dropped: "EVENT_KIND_VM_EVENTS_DROPPED",
   resync: "EVENT_KIND_RESYNC",
   libvirt_connected: "EVENT_KIND_LIBVIRT_CONNECTED",
   libvirt_disconnected: "EVENT_KIND_LIBVIRT_DISCONNECTED",

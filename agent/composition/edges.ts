@@ -54,6 +54,7 @@ export function buildEdges(
     clock,
     hostMessage: hostToProto,
     vmMessage: vmToProto,
+    log,
   });
   const enrollment = new Enrollment({
     config: config.trust,
@@ -83,7 +84,11 @@ export function buildEdges(
   let isServing = false;
   const sources = metricsSources(basis, state, hypervisor, { scheduler, api, auditing });
   const page = buildPage(basis, state, hypervisor, { links: sources, directory: pageDirectory });
-  const metrics = buildMetrics(basis, { sources, page }, () => isServing);
+  const metrics = buildMetrics(basis, { sources, page }, () => ({
+    serving: isServing,
+    listed: table.complete,
+    reportFailed: reported.failure !== undefined,
+  }));
   return {
     services: [
       reported,
@@ -151,7 +156,7 @@ type ApiDoors = ConstructorParameters<typeof ApiServer>[0]["doors"];
 function buildMetrics(
   { config: { metrics }, clock, log }: Basis,
   { sources, page }: { sources: Sources; page: StatusPage | undefined },
-  isServing: () => boolean,
+  seen: () => Parameters<typeof whyNotReady>[0],
 ): readonly Service[] {
   if (metrics.listen === null) return [];
   const exposition = new Exposition({
@@ -161,7 +166,7 @@ function buildMetrics(
     log,
     sources,
   });
-  const readiness = () => whyNotReady({ serving: isServing(), listed: sources.vms.complete });
+  const readiness = () => whyNotReady(seen());
   return [metricsServer({ listen: metrics.listen, log, readiness, exposition, page })];
 }
 

@@ -66,8 +66,15 @@ const statusByKind = new Map<ErrorKind, number>([
 export function whyNotReady(seen: {
   readonly serving: boolean;
   readonly listed: boolean;
+  /** The report for schedulers cannot be made. */
+  readonly reportFailed?: boolean;
 }): readonly NotReady[] {
   if (!seen.serving) return [{ reason: "NOT_READY", message: "the agent is starting or stopping" }];
+  if (seen.reportFailed === true) {
+    const message =
+      "the report for schedulers cannot be made: they hold an older one. The agent's log says why";
+    return [{ reason: "REPORT_FAILED", message }];
+  }
   if (seen.listed) return [];
   const message = "libvirt does not tell which VMs there are, and they are not changed before it does";
   return [{ reason: "VMS_NOT_LISTED", message }];

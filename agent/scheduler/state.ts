@@ -1,5 +1,7 @@
 import type { HostSnapshot, HostView } from "../host/host.ts";
 import type { Clock } from "../kernel/clock.ts";
+import { toSocleError, type SocleError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import type { Position } from "../state/position.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
@@ -15,6 +17,7 @@ export interface ReportedStateOptions {
   /** The contract's forms, which api/ makes. */
   readonly hostMessage: (snapshot: HostSnapshot, vms: readonly Vm[], complete: boolean) => Host;
   readonly vmMessage: (vm: Vm) => VmMessage;
+  readonly log: Logger;
 }
 
 /** What a scheduler must be told to come from one generation to another. */
@@ -51,6 +54,7 @@ export class ReportedState implements Service {
   #host: Host | undefined;
   #hostSince = 0;
   #digest = "";
+  #failure: SocleError | undefined;
 
   constructor(options: ReportedStateOptions) {
     this.#options = options;
@@ -63,6 +67,11 @@ export class ReportedState implements Service {
   /** Of the state at `generation`. */
   get digest(): string {
     return this.#digest;
+  }
+
+  /** Why the host's message cannot be made. Until it can, schedulers get the one before. */
+  get failure(): SocleError | undefined {
+    return this.#failure;
   }
 
   get host(): Host {
@@ -93,12 +102,12 @@ export class ReportedState implements Service {
 
   /** Looks at the host now; a change makes a new generation. */
   refresh(): void {
-    const { vms, host, position, hostMessage, vmMessage } = this.#options;
+    const { vms, position, vmMessage } = this.#options;
     const next = position.generation + 1;
     const all = vms.all();
     let changed = false;
-    const message = hostMessage(host.snapshot(), all, vms.complete);
-    if (message.etag !== this.#host?.etag) {
+    const message = this.#hostNow(all);
+    if (message?.etag !== this.#host?.etag) {
       this.#host = message;
       this.#hostSince = next;
       changed = true;
@@ -120,7 +129,7 @@ export class ReportedState implements Service {
     if (!changed) return;
     this.#forgetRemoved();
     const digested = [...this.#vms].map(([id, { etag }]) => ({ id, etag }));
-    this.#digest = stateDigest(message.etag ?? "", digested);
+    this.#digest = stateDigest(message?.etag ?? "", digested);
     position.bump();
   }
 
@@ -140,9 +149,23 @@ export class ReportedState implements Service {
     return [...this.#vms.values()].map(({ message }) => message);
   }
 
+  /** A host that cannot be converted costs the host's part of the report, not the VMs'. */
+  #hostNow(all: readonly Vm[]): Host | undefined {
+    const { vms, host, hostMessage, log } = this.#options;
+    try {
+      const message = hostMessage(host.snapshot(), all, vms.complete);
+      this.#failure = undefined;
+      return message;
+    } catch (thrown) {
+      if (this.#failure === undefined) log.error({ err: thrown }, "the host's report cannot be made");
+      this.#failure = toSocleError(thrown);
+      return this.#host;
+    }
+  }
+
   #refreshed(): Host {
     this.refresh();
-    if (this.#host === undefined) throw new Error("a refresh makes the host's message");
+    if (this.#host === undefined) throw this.#failure ?? new Error("a refresh makes the host's message");
     return this.#host;
   }
 

@@ -11,6 +11,7 @@ export type EventKind =
   | "vm_device_removed"
   | "vm_unresponsive"
   | "vm_responsive"
+  | "vm_events_dropped"
   | "resync"
   | "libvirt_connected"
   | "libvirt_disconnected"

@@ -7,6 +7,7 @@ import type { Domain, DomainEvent, Libvirt, LibvirtEvent } from "../libvirt/inde
 import type { EventKind, HostEvent } from "../state/event.ts";
 import { DomainReader } from "./domain-reader.ts";
 import { isActive } from "./domains.ts";
+import { EventBudget } from "./event-budget.ts";
 import { KvmWitness, type KvmVerdicts } from "./kvm-witness.ts";
 import { Refreshes } from "./refreshes.ts";
 import { RereadRota } from "./reread-rota.ts";
@@ -55,6 +56,7 @@ export class Observer implements Service {
   readonly #sampler: Sampler;
   readonly #reader: DomainReader;
   readonly #rota: RereadRota;
+  readonly #budget: EventBudget;
   readonly #refreshes = new Refreshes((domain) => this.#refresh(domain));
   /** Counts events; by VM, the count at its newest one. */
   #count = 0;
@@ -66,7 +68,8 @@ export class Observer implements Service {
   #rest = new AbortController();
 
   constructor(options: ObserverOptions) {
-    this.#options = options;
+    this.#budget = new EventBudget(options.tell, options.clock);
+    this.#options = { ...options, tell: this.#budget.publish };
     this.#witness = new KvmWitness(options.kvm, options.clock);
     this.#sampler = new Sampler(options);
     this.#reader = new DomainReader(options);
@@ -206,6 +209,7 @@ export class Observer implements Service {
   #sampled(startMs: number, ok: boolean): void {
     const { clock, table } = this.#options;
     const atMonotonicMs = clock.monotonicMs();
+    this.#budget.settle();
     table.sampled({ atMs: clock.now(), atMonotonicMs, durationMs: atMonotonicMs - startMs, ok });
   }
 

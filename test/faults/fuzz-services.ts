@@ -4,6 +4,7 @@ import { hostToProto } from "../../agent/api/convert-host.ts";
 import { vmToProto } from "../../agent/api/convert-vm.ts";
 import { eventToProto } from "../../agent/api/convert-event.ts";
 import { systemClock } from "../../agent/kernel/clock.ts";
+import { silentLog } from "../../agent/kernel/log.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import type { Contact } from "../../agent/scheduler/contact.ts";
 import { Session } from "../../agent/scheduler/session.ts";
@@ -170,6 +171,7 @@ export function scheduler(api: Harness): FuzzTarget {
     clock: systemClock,
     hostMessage: hostToProto,
     vmMessage: vmToProto,
+    log: silentLog,
   });
   const { requestDeserialize: _, responseDeserialize, responseSerialize } = protos.scheduler.Session;
   const duration = { seconds: 1, nanos: 0 };

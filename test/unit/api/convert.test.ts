@@ -188,6 +188,13 @@ test("what is not known of VMs is not counted as known", () => {
   assert.notEqual(hostToProto(hostSnapshot, [], false).etag, seen.etag, "it is told when it changes");
 });
 
+test("a VM that cannot be converted is shown as unreadable, without its tenant", () => {
+  const spec = { disks: [null], nics: [{}] } as unknown as VmSpec;
+  const shown = vmToProto(vm("a", { spec, tenant: "blue", labels: { a: "b" } }));
+  assert.match(shown.unreadable ?? "", /cannot be shown/);
+  assert.deepEqual([shown.vmId, shown.tenant, shown.labels, shown.spec], ["a", "", {}, null]);
+});
+
 test("a condition that was never probed has no time of a probe", () => {
   const condition = {
     type: "DiskSpace",

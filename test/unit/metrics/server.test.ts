@@ -180,6 +180,11 @@ test("an agent is ready once it serves and knows which VMs there are, and no lon
   assert.deepEqual(reasons(true, true), []);
   assert.deepEqual(reasons(true, false), ["VMS_NOT_LISTED"]);
   assert.deepEqual(reasons(false, false), ["NOT_READY"]);
+  const unreported = whyNotReady({ serving: true, listed: true, reportFailed: true });
+  assert.deepEqual(
+    unreported.map(({ reason }) => reason),
+    ["REPORT_FAILED"],
+  );
 });
 
 test("what is not there, and what would change something, is refused with words", async (context) => {

@@ -68,6 +68,7 @@ export async function startAgent(t: TestContext, options: AgentOptions): Promise
     clock,
     hostMessage: hostToProto,
     vmMessage: vmToProto,
+    log,
   });
   const link = new SchedulerLink({
     config: { address, advertise: null },

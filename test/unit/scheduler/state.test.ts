@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hostToProto } from "../../../agent/api/convert-host.ts";
+import { vmToProto } from "../../../agent/api/convert-vm.ts";
+import { systemClock } from "../../../agent/kernel/clock.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { ReportedState } from "../../../agent/scheduler/state.ts";
+import { Position } from "../../../agent/state/position.ts";
+import { VmTable } from "../../../agent/vm/vm-table.ts";
+import { FakeHost, vm } from "../api/harness.ts";
+
+test("a host that cannot be converted costs its own part of the report, and is not hidden", () => {
+  const table = new VmTable();
+  let broken = false;
+  const state = new ReportedState({
+    vms: table,
+    host: new FakeHost(),
+    position: new Position({ agentEpoch: 1 }),
+    clock: systemClock,
+    hostMessage: (...about) => {
+      if (broken) throw new Error("no such word");
+      return hostToProto(...about);
+    },
+    vmMessage: vmToProto,
+    log: silentLog,
+  });
+  const { etag } = state.host;
+  broken = true;
+  table.put(vm("a"));
+  state.refresh();
+  assert.match(state.failure?.message ?? "", /no such word/);
+  assert.equal(state.host.etag, etag);
+  assert.deepEqual(
+    state.vmMessages().map(({ vmId }) => vmId),
+    ["a"],
+  );
+  broken = false;
+  state.refresh();
+  assert.equal(state.failure, undefined);
+  assert.notEqual(state.host.etag, etag);
+});
