@@ -1,5 +1,6 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { Operation } from "../state/operation.ts";
+import { mayOverrule } from "../trust/index.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
 import type { Doors } from "./doors.ts";
 import type { Caller } from "./identity.ts";
@@ -53,6 +54,13 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     if (isMine(operations.get(id))) return id;
     throw new SocleError("not_found", "OPERATION_NOT_FOUND", `there is no operation ${id}`);
   };
+  /** A tenant sees what the provider does to its VMs, and does not cancel it. */
+  const requireOwnAct = (id: string): string => {
+    const { caller: other } = operations.get(requireMine(id));
+    if (mayOverrule(caller, other)) return id;
+    const message = `operation ${id} was begun by the provider; your certificate may cancel those of the tenant ${tenant} alone`;
+    throw new SocleError("denied", "OPERATION_DENIED", message);
+  };
   return {
     vmView: view,
     vms: {
@@ -73,7 +81,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
       get: (id) => operations.get(requireMine(id)),
       list: (options) => mine(operations, options, isMine),
       wait: async (id, timeoutMs, signal) => await operations.wait(requireMine(id), timeoutMs, signal),
-      cancel: (id, by) => operations.cancel(requireMine(id), by),
+      cancel: (id, by) => operations.cancel(requireOwnAct(id), by),
       watch: (signal) => filtered(operations.watch(signal), isMine),
     },
   };

@@ -3,9 +3,10 @@ import { abortReason } from "./clock.ts";
 
 interface Waiter {
   readonly grant: () => void;
+  readonly ahead: boolean;
 }
 
-/** One holder per key, first come first served, with a bound on those who wait. Keys cost nothing while unheld. */
+/** One holder per key, first come first served, those `ahead` before all others, with a bound on those who wait. Keys cost nothing while unheld. */
 export class KeyedLock {
   readonly #waiters = new Map<string, Waiter[]>();
   readonly #maxWaiting: number;
@@ -19,8 +20,13 @@ export class KeyedLock {
   }
 
   /** Runs `work` alone for `key`. Throws `exhausted` when too many wait; the signal's reason when it aborts first. */
-  async run<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    await this.#acquire(key, signal);
+  async run<T>(
+    key: string,
+    work: () => Promise<T>,
+    signal?: AbortSignal,
+    { ahead = false }: { readonly ahead?: boolean } = {},
+  ): Promise<T> {
+    await this.#acquire(key, signal, ahead);
     try {
       return await work();
     } finally {
@@ -28,7 +34,7 @@ export class KeyedLock {
     }
   }
 
-  #acquire(key: string, signal: AbortSignal | undefined): Promise<void> {
+  #acquire(key: string, signal: AbortSignal | undefined, ahead: boolean): Promise<void> {
     if (signal?.aborted) return Promise.reject(abortReason(signal));
     const queue = this.#waiters.get(key);
     if (queue === undefined) {
@@ -47,12 +53,14 @@ export class KeyedLock {
         reject(abortReason(signal));
       };
       const waiter: Waiter = {
+        ahead,
         grant: () => {
           signal?.removeEventListener("abort", onAbort);
           resolve();
         },
       };
-      queue.push(waiter);
+      const behind = ahead ? queue.findIndex((other) => !other.ahead) : -1;
+      queue.splice(behind < 0 ? queue.length : behind, 0, waiter);
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   }

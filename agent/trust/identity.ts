@@ -35,3 +35,12 @@ export function parseIdentity(uri: string): Identity | undefined {
   if (domain === undefined || role === undefined || name === undefined) return undefined;
   return { uri, domain, role, name, ...(tenant === undefined ? {} : { tenant }) };
 }
+
+/** The tenant that a caller is bound to, by its name in operations; undefined: it is bound to none. */
+export const tenantOfCaller = (caller: string): string | undefined => parseIdentity(caller)?.tenant;
+
+/** Whether a caller may cancel or cut short what another began: the provider all, a tenant's callers their tenant's. */
+export function mayOverrule(caller: string, other: string): boolean {
+  const tenant = tenantOfCaller(caller);
+  return tenant === undefined || tenant === tenantOfCaller(other);
+}

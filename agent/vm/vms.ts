@@ -5,6 +5,7 @@ import { isUncertain, SocleError, toSocleError } from "../kernel/errors.ts";
 import type { LibvirtStream } from "../libvirt/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
 import type { BeginRequest, Operations, Step } from "../state/operations.ts";
+import { tenantOfCaller } from "../trust/index.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
 import { createWork, resolve } from "./create-work.ts";
@@ -28,6 +29,7 @@ import { fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
 import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
+import { StopEscalation } from "./stop-escalation.ts";
 import { requirePermitted, type TenantPolicy } from "./tenant-policy.ts";
 import type { Vm } from "./vm.ts";
 import { KEEP_DISKS, requireReadable } from "./unreadable.ts";
@@ -94,13 +96,13 @@ export class Vms {
   readonly #creations: Creations;
   /** Volumes that are being deleted with their VM. */
   readonly #going = new Set<string>();
-  /** Stops that wait for a guest: a forced stop cuts the wait short. */
-  readonly #escalations = new Map<string, AbortController>();
+  readonly #escalation: StopEscalation;
   readonly #consoles: Consoles;
 
   constructor(options: VmsOptions) {
     this.#options = options;
     this.#consoles = new Consoles(options.domains);
+    this.#escalation = new StopEscalation(options.clock);
     this.#creations = new Creations(options);
     // What an interrupted create may have begun is nobody else's to take until it is settled.
     for (const { intent } of options.operations.interrupted) this.#creations.takeAgain(intent as Intent);
@@ -187,7 +189,7 @@ export class Vms {
       force,
     }));
     // Only now, when it is durable, may it cut short one that still waits for the guest.
-    if (force && gracefulTimeoutMs === 0) this.#escalations.get(operation.vmId)?.abort();
+    if (force) this.#escalation.forced(operation.vmId, caller, gracefulTimeoutMs);
     return operation;
   }
 
@@ -305,7 +307,7 @@ export class Vms {
           vmId,
           () =>
             this.#inPlace(operation, intent, step, untilCancelled, () =>
-              this.#do(intent, {
+              this.#do(intent, operation.caller, {
                 operationId: operation.id,
                 vmId,
                 instance: operation.instance,
@@ -316,6 +318,8 @@ export class Vms {
               }),
             ),
           untilCancelled,
+          // However much a tenant has queued for its VM, the provider's operation is the next.
+          { ahead: tenantOfCaller(operation.caller) === undefined },
         );
         taken.ended("made");
         return result;
@@ -350,22 +354,15 @@ export class Vms {
     return intent.kind === "START_VM" && this.#options.table.get(vmId)?.accelerator === "kvm";
   }
 
-  async #do(intent: Intent, run: WorkRun): Promise<Record<string, string>> {
+  async #do(intent: Intent, caller: string, run: WorkRun): Promise<Record<string, string>> {
     const context = this.#options;
     switch (intent.kind) {
       case "CREATE_VM":
         return await createWork(() => this.#creations.specs())(context, intent, run);
       case "START_VM":
         return await startWork(context, intent, run);
-      case "STOP_VM": {
-        const escalate = new AbortController();
-        this.#escalations.set(run.vmId, escalate);
-        try {
-          return await stopWork(escalate.signal)(context, intent, run);
-        } finally {
-          this.#escalations.delete(run.vmId);
-        }
-      }
+      case "STOP_VM":
+        return await this.#escalation.during(run.vmId, caller, (cut) => stopWork(cut)(context, intent, run));
       case "REBOOT_VM":
         return await rebootWork(context, intent, run);
       case "PAUSE_VM":

@@ -90,3 +90,47 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
   assert.ok(listed.some(({ id }) => id === mine.operation.id));
   assert.ok(!listed.some(({ id }) => id === others1.operation.id));
 });
+
+test("a tenant cancels what its own callers began, and not what the provider does to its VM", async (t) => {
+  const { table, operations, vms } = await startApi(t);
+  const acme = doorsOf({ vmView: table, vms, operations } as unknown as Doors)(caller);
+  table.put({ ...vm(ownId, { tenant: "acme" }), name: "own" });
+  let requests = 0;
+  const runs = async (by: string): Promise<string> => {
+    requests += 1;
+    const { operation } = await operations.begin({
+      ...{
+        requestId: `r${requests}`,
+        caller: by,
+        kind: "STOP_VM",
+        vmId: ownId,
+        fingerprint: "f",
+        intent: {},
+      },
+    });
+    operations.run(
+      operation,
+      (_, signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(new Error("cancelled")), { once: true });
+        }),
+    );
+    return operation.id;
+  };
+  for (const provider of [
+    "unix:operator",
+    "spiffe://cloud.example/scheduler/s",
+    "spiffe://cloud.example/scheduler/s/tenant/evil",
+  ]) {
+    const id = await runs(provider);
+    assert.equal(acme.operations.get(id).id, id, "it is shown");
+    assert.throws(() => acme.operations.cancel(id, caller.name), {
+      kind: "denied",
+      reason: "OPERATION_DENIED",
+    });
+    assert.equal(operations.get(id).cancelledBy, undefined);
+    operations.cancel(id, "unix:operator");
+  }
+  for (const own of [caller.name, "spiffe://cloud.example/operator/o/tenant/acme"])
+    assert.equal(acme.operations.cancel(await runs(own), caller.name).cancelledBy, caller.name);
+});

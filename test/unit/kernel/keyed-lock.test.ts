@@ -91,3 +91,24 @@ test("no more wait than allowed", async () => {
   first.open();
   await Promise.all([holder, waiting]);
 });
+
+test("those ahead come before all that wait, in the order in which they came", async () => {
+  const lock = new KeyedLock({ maxWaiting: 10 });
+  const first = gate();
+  const order: string[] = [];
+  const wait = (name: string, ahead: boolean): Promise<void> =>
+    lock.run(
+      "a",
+      () => {
+        order.push(name);
+        return Promise.resolve();
+      },
+      undefined,
+      { ahead },
+    );
+  const holder = lock.run("a", first.work);
+  const all = [wait("1", false), wait("2", false), wait("x", true), wait("y", true), wait("3", false)];
+  first.open();
+  await Promise.all([holder, ...all]);
+  assert.deepEqual(order, ["x", "y", "1", "2", "3"]);
+});
