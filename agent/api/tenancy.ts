@@ -49,7 +49,8 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${request.vm} on this host`);
   };
   const isMine = (operation: Operation): boolean =>
-    operation.caller === caller || isOwn(vmView.get(operation.vmId));
+    operation.caller === caller ||
+    (operation.tenant === undefined ? isOwn(vmView.get(operation.vmId)) : operation.tenant === tenant);
   const requireMine = (id: string): string => {
     if (isMine(operations.get(id))) return id;
     throw new SocleError("not_found", "OPERATION_NOT_FOUND", `there is no operation ${id}`);
@@ -79,7 +80,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     },
     operations: {
       get: (id) => operations.get(requireMine(id)),
-      list: (options) => mine(operations, options, isMine),
+      list: (options) => operations.list({ ...options, tenant }),
       wait: async (id, timeoutMs, signal) => await operations.wait(requireMine(id), timeoutMs, signal),
       cancel: (id, by) => operations.cancel(requireOwnAct(id), by),
       watch: (signal) => filtered(operations.watch(signal), isMine),
@@ -90,22 +91,6 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
 function requireTenant(asked: unknown, tenant: string): void {
   if (asked === undefined || asked === "" || asked === tenant) return;
   throw new SocleError("denied", "TENANT_DENIED", `your certificate is for the tenant ${tenant} alone`);
-}
-
-/** A page of those that are one's own, out of as many pages of all as that takes. */
-function mine(
-  operations: Doors["operations"],
-  options: Parameters<Doors["operations"]["list"]>[0],
-  isMine: (operation: Operation) => boolean,
-): readonly Operation[] {
-  const found: Operation[] = [];
-  let { afterId } = options;
-  for (;;) {
-    const page = operations.list({ ...options, limit: 1000, ...(afterId === undefined ? {} : { afterId }) });
-    found.push(...page.filter(isMine));
-    afterId = page.at(-1)?.id;
-    if (page.length < 1000 || found.length >= options.limit) return found.slice(0, options.limit);
-  }
 }
 
 async function* filtered<Item extends { readonly kind: string }>(

@@ -2,6 +2,7 @@ import type { BootClock } from "../kernel/boot-clock.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { BoundsOptions } from "./operation-bounds.ts";
+import type { Selection } from "./operation-index.ts";
 import type { Behalf } from "./operation.ts";
 
 export interface OperationsOptions extends BoundsOptions {
@@ -28,6 +29,8 @@ export interface BeginRequest {
   readonly instance?: string | undefined;
   /** The newest operation that the VM's domain has on record: this one sorts after it, whatever the journal has lost. */
   readonly newestOperation?: string | undefined;
+  /** Whose VM it is for: against whose bounds it counts. Without one, those of the caller. */
+  readonly tenant?: string | undefined;
   /** Digest of the request's body without its id. */
   readonly fingerprint: string;
   /** JSON; kept until the operation is done. */
@@ -41,9 +44,7 @@ export type Outcome =
   | { readonly state: "succeeded"; readonly result?: Readonly<Record<string, string>> }
   | { readonly state: "failed" | "cancelled"; readonly error: unknown };
 
-export interface ListOptions {
-  readonly vmId?: string;
-  readonly onlyRunning?: boolean;
+export interface ListOptions extends Selection {
   /** Goes on behind this operation of the page before. */
   readonly afterId?: string;
   readonly limit: number;

@@ -1,8 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { BootClock } from "../kernel/boot-clock.ts";
-import { Counts } from "../kernel/counts.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
-import { OrderedIds } from "./ordered-ids.ts";
+import { OperationIndex, type Charged, type Selection } from "./operation-index.ts";
 import { errorOf, isDone, type Operation, type OperationStep } from "./operation.ts";
 import type { Outcome } from "./operation-requests.ts";
 
@@ -58,13 +57,9 @@ export class OperationTable {
   /** In the order of ids, which is that of begin. */
   readonly #byId = new Map<string, Entry>();
   readonly #byRequest = new Map<string, Entry>();
-  readonly #all = new OrderedIds();
-  readonly #byVm = new Map<string, OrderedIds>();
+  readonly #index = new OperationIndex();
   /** Those without an end, in the order of ids. */
   readonly #unfinished = new Set<string>();
-  readonly #unfinishedByVm = new Map<string, Set<string>>();
-  readonly #heldOf = new Counts();
-  readonly #unfinishedOf = new Counts();
   /** Ended ones in the order in which they expire. */
   readonly #expiries: { id: string; atMonotonicMs: number }[] = [];
   #expired = 0;
@@ -83,18 +78,18 @@ export class OperationTable {
     return this.#unfinished.size;
   }
 
-  /** Of this caller, ended ones included. */
-  heldOf(caller: string): number {
-    return this.#heldOf.of(caller);
+  /** Of this tenant, or this caller, ended ones included. */
+  heldOf(who: Charged): number {
+    return this.#index.heldOf(who);
   }
 
-  unfinishedOf(caller: string): number {
-    return this.#unfinishedOf.of(caller);
+  unfinishedOf(who: Charged): number {
+    return this.#index.runningOf(who);
   }
 
   /** Under way and waiting for this VM. */
   unfinishedFor(vmId: string): number {
-    return this.#unfinishedByVm.get(vmId)?.size ?? 0;
+    return this.#index.runningFor(vmId);
   }
 
   get(id: string): Entry | undefined {
@@ -106,7 +101,7 @@ export class OperationTable {
   }
 
   newestId(): string | undefined {
-    return this.#all.newest;
+    return this.#index.newestId;
   }
 
   withoutEnd(): Operation[] {
@@ -115,7 +110,7 @@ export class OperationTable {
 
   /** Of this VM. */
   withoutEndOf(vmId: string): Operation[] {
-    return this.#recordedOf(this.#unfinishedByVm.get(vmId) ?? []);
+    return this.#recordedOf([...this.#index.newestFirst({ vmId, onlyRunning: true })].reverse());
   }
 
   #recordedOf(ids: Iterable<string>): Operation[] {
@@ -126,38 +121,22 @@ export class OperationTable {
     const entry: Entry = { fingerprint, recorded: operation, shown: undefined, durable: Promise.resolve() };
     this.#byId.set(operation.id, entry);
     this.#byRequest.set(`${operation.requestId} ${operation.caller}`, entry);
-    this.#all.add(operation.id);
-    this.#heldOf.add(operation.caller);
-    if (!isDone(operation)) {
-      this.#unfinished.add(operation.id);
-      this.#unfinishedOf.add(operation.caller);
-      const ofVm = this.#unfinishedByVm.get(operation.vmId) ?? new Set();
-      this.#unfinishedByVm.set(operation.vmId, ofVm.add(operation.id));
-    }
-    const ofVm = this.#byVm.get(operation.vmId) ?? new OrderedIds();
-    ofVm.add(operation.id);
-    this.#byVm.set(operation.vmId, ofVm);
+    this.#index.add(operation);
+    this.#unfinished.add(operation.id);
+    if (isDone(operation)) this.#finish(operation);
     return entry;
   }
 
   remove({ recorded }: Entry): void {
-    const { id, requestId, caller, vmId } = recorded;
+    const { id, requestId, caller } = recorded;
     this.#finish(recorded);
-    this.#heldOf.remove(caller);
     this.#byId.delete(id);
     this.#byRequest.delete(`${requestId} ${caller}`);
-    this.#all.remove(id);
-    const ofVm = this.#byVm.get(vmId);
-    ofVm?.remove(id);
-    if (ofVm?.size === 0) this.#byVm.delete(vmId);
+    this.#index.remove(recorded);
   }
 
-  #finish({ id, caller, vmId }: Operation): void {
-    if (!this.#unfinished.delete(id)) return;
-    this.#unfinishedOf.remove(caller);
-    const ofVm = this.#unfinishedByVm.get(vmId);
-    ofVm?.delete(id);
-    if (ofVm?.size === 0) this.#unfinishedByVm.delete(vmId);
+  #finish(operation: Operation): void {
+    if (this.#unfinished.delete(operation.id)) this.#index.finish(operation);
   }
 
   ended({ recorded }: Entry): void {
@@ -183,23 +162,18 @@ export class OperationTable {
     return next === undefined ? undefined : next.atMonotonicMs - this.#clock.monotonicMs();
   }
 
-  list(options: { vmId?: string; onlyRunning?: boolean; afterId?: string; limit: number }): Operation[] {
-    const { vmId, onlyRunning = false, afterId, limit } = options;
+  /** Newest first. Visits no more than it may show. */
+  list({ afterId, limit, ...selection }: Selection & { afterId?: string; limit: number }): Operation[] {
+    const { tenant, onlyRunning = false } = selection;
     const found: Operation[] = [];
-    for (const id of this.#newestFirst(vmId, onlyRunning, afterId)) {
+    if (limit <= 0) return found;
+    for (const id of this.#index.newestFirst(selection, afterId)) {
       const operation = this.#byId.get(id)?.shown;
-      if (operation === undefined || (vmId !== undefined && operation.vmId !== vmId)) continue;
+      if (operation === undefined || (tenant !== undefined && operation.tenant !== tenant)) continue;
       if (onlyRunning && isDone(operation)) continue;
       if (found.push(operation) >= limit) break;
     }
     return found;
-  }
-
-  /** The fewest ids that hold all that fit. */
-  #newestFirst(vmId: string | undefined, onlyRunning: boolean, afterId = "~"): Iterable<string> {
-    if (onlyRunning) return [...this.#unfinished].reverse().filter((id) => id < afterId);
-    const ids = vmId === undefined ? this.#all : this.#byVm.get(vmId);
-    return ids?.below(afterId) ?? [];
   }
 
   replay(record: unknown): void {

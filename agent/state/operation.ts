@@ -9,6 +9,8 @@ export interface Operation {
   readonly vmId: string;
   /** The instance of the VM that it was admitted for; absent in operations of version 0.1.0. */
   readonly instance?: string;
+  /** Whose VM it is for; absent where it is nobody's, and in operations of version 0.1.0. */
+  readonly tenant?: string;
   readonly caller: string;
   readonly behalf?: Behalf;
   readonly state: "running" | "succeeded" | "failed" | "cancelled" | "outcome_unknown";

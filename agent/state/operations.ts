@@ -153,6 +153,7 @@ export class Operations {
       kind: request.kind,
       vmId: request.vmId,
       ...(request.instance === undefined ? {} : { instance: request.instance }),
+      ...(request.tenant === undefined ? {} : { tenant: request.tenant }),
       caller: request.caller,
       ...(request.behalf === undefined ? {} : { behalf: request.behalf }),
       state: "running",

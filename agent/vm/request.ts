@@ -35,3 +35,7 @@ export const whoAsks = (
   { requestId, behalf }: { readonly requestId: string; readonly behalf?: Behalf | undefined },
   caller: string,
 ) => ({ requestId, caller, behalf });
+
+/** An operation counts against the bounds of the tenant whose VM it is for. */
+export const chargedTo = ({ tenant }: { readonly tenant: string }): { readonly tenant?: string } =>
+  tenant === "" ? {} : { tenant };

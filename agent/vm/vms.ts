@@ -25,7 +25,7 @@ import {
   stopWork,
 } from "./power-works.ts";
 import { requireNicsFree } from "./nic-users.ts";
-import { fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
+import { chargedTo, fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
 import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
@@ -160,7 +160,7 @@ export class Vms {
         placementEpoch,
         createdAtMs: clock.now(),
       };
-      const of = { vmId: spec.id, instance: randomUUID() };
+      const of = { vmId: spec.id, instance: randomUUID(), ...chargedTo(spec) };
       return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, taken);
     } catch (thrown) {
       taken.ended(isUncertain(thrown) ? "unknown" : "not made");
@@ -274,13 +274,13 @@ export class Vms {
     const vm = this.#managed(request.vm);
     if (!RELIEVING.has(kind)) requireReadable(vm);
     const intent = decide(vm);
-    const of = { vmId: vm.id, instance: vm.instance };
+    const of = { vmId: vm.id, instance: vm.instance, ...chargedTo(vm) };
     return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, nothingTaken);
   }
 
   async #begin(
     request: ReturnType<typeof whoAsks> &
-      Pick<BeginRequest, "fingerprint" | "vmId" | "instance"> & {
+      Pick<BeginRequest, "fingerprint" | "vmId" | "instance" | "tenant"> & {
         intent: Intent;
       },
     taken: Taken,

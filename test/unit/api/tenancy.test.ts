@@ -69,6 +69,7 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
     caller: "boss",
     kind: "STOP_VM",
     vmId: otherId,
+    tenant: "other",
     fingerprint: "f",
     intent,
   });
@@ -77,6 +78,7 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
     caller: "boss",
     kind: "STOP_VM",
     vmId: ownId,
+    tenant: "acme",
     fingerprint: "f",
     intent,
   });

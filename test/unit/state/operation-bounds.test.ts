@@ -1,0 +1,93 @@
+// What one tenant may hold, and what a list costs whatever is kept.
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { OperationTable } from "../../../agent/state/operation-table.ts";
+import { OrderedIds } from "../../../agent/state/ordered-ids.ts";
+import type { Operation } from "../../../agent/state/operation.ts";
+import { systemClock } from "../../../agent/kernel/clock.ts";
+import { folder } from "./folder.ts";
+import { open, refusedAs, request } from "./operations-stage.ts";
+
+test("a tenant at its bound is refused, whoever asks for it; other tenants and other callers are not", async (t) => {
+  const operations = await open(await folder(t), { maxRetainedPerTenant: 4, maxRunningPerTenant: 2 });
+  let count = 0;
+  const begin = (tenant: string | undefined, more: object = {}) =>
+    operations.begin(request(`request-${(count += 1)}`, { tenant, vmId: `vm-${count}`, ...more }));
+  const isRefused = refusedAs("exhausted", "TOO_MANY_OPERATIONS");
+  await begin("red");
+  await begin("red", { caller: "other" });
+  await assert.rejects(begin("red"), isRefused, "two are under way");
+  await assert.rejects(begin("red", { caller: "third" }), isRefused);
+  await begin("blue");
+  await begin(undefined);
+  await begin("red", { kind: "STOP_VM", urgent: true });
+
+  for (const { id, tenant } of operations.list({ limit: 10 }))
+    if (tenant === "red") await operations.settle(id, { state: "succeeded" });
+  const { operation } = await begin("red");
+  await operations.settle(operation.id, { state: "succeeded" });
+  await assert.rejects(begin("red"), isRefused, "four are kept");
+  await begin("blue");
+  const again = await operations.begin(request("request-1", { tenant: "red", vmId: "vm-1" }));
+  assert.equal(again.fresh, false, "a repeated request still has its operation");
+  await operations.drain(0);
+});
+
+test("the bound of a tenant holds over a restart", async (t) => {
+  const directory = await folder(t);
+  const before = await open(directory, { maxRetainedPerTenant: 1 });
+  await before.begin(request("a", { tenant: "red" }));
+  await before.drain(0);
+  const operations = await open(directory, { maxRetainedPerTenant: 1 });
+  await assert.rejects(
+    operations.begin(request("b", { tenant: "red" })),
+    refusedAs("exhausted", "TOO_MANY_OPERATIONS"),
+  );
+  await operations.drain(0);
+});
+
+/** How many ids are looked at while `run` runs. */
+function visited(t: TestContext, run: () => unknown): number {
+  let count = 0;
+  const below = Reflect.get(OrderedIds.prototype, "below") as (bound: string) => Iterable<string>;
+  const counting = t.mock.method(OrderedIds.prototype, "below", function* (this: OrderedIds, bound: string) {
+    for (const id of below.call(this, bound)) {
+      count += 1;
+      yield id;
+    }
+  });
+  run();
+  counting.mock.restore();
+  return count;
+}
+
+test("a list visits no more than it shows, whatever is kept", (t) => {
+  const table = new OperationTable({ retentionMs: 1e9, clock: systemClock });
+  const operation = (at: number): Operation => ({
+    id: `op-${String(at).padStart(6, "0")}`,
+    requestId: `r-${at}`,
+    kind: "START_VM",
+    vmId: `vm-${at % 50}`,
+    tenant: at % 1000 === 0 ? "small" : "large",
+    caller: "c",
+    state: at % 500 === 0 ? "running" : "succeeded",
+    steps: [],
+    progress: 0,
+    createdAtMs: 0,
+    result: {},
+    intent: null,
+  });
+  for (let at = 0; at < 50_000; at += 1) {
+    const entry = table.add({ operation: operation(at), fingerprint: "f" });
+    entry.shown = entry.recorded;
+  }
+  const list = (selection: object, limit: number): number =>
+    visited(t, () => assert.equal(table.list({ ...selection, limit }).length, limit));
+  assert.equal(list({}, 100), 100);
+  assert.equal(list({ tenant: "small" }, 50), 50, "all there are, out of 50,000");
+  assert.equal(list({ onlyRunning: true }, 10), 10);
+  assert.equal(list({ tenant: "small", onlyRunning: true }, 50), 50);
+  assert.equal(list({ vmId: "vm-7" }, 10), 10);
+  assert.equal(list({ vmId: "vm-7", tenant: "large" }, 10), 10);
+  assert.equal(list({ tenant: "nobody" }, 0), 0);
+});
