@@ -114,13 +114,16 @@ function take(way: Way, operation: Accepted, effect: Effect): Way | undefined {
   if (!isOnce) return { current: operation, over, done: before };
   const done = new Set([...before, thing]);
   const undone = undoneBy[effect.call];
-  if (effect.call === "volume_delete" && undone !== undefined) {
-    // A volume that was cut short in its making is made anew.
+  if (undone !== undefined && isTakenBack(operation, effect)) {
+    // What was made and taken back may be made anew by the same operation.
     done.delete(`${undone} ${effect.volume ?? ""}`);
     done.delete(thing);
   }
   return { current: operation, over, done };
 }
+
+const isTakenBack = ({ request }: Accepted, { call }: Effect): boolean =>
+  call === "volume_delete" || (request.method === "CreateVm" && (call === "undefine" || call === "destroy"));
 
 function without(way: Way, call: EffectCall): Way {
   return { ...way, done: new Set([...way.done].filter((thing) => !thing.startsWith(`${call} `))) };

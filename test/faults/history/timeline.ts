@@ -15,6 +15,8 @@ export interface Life {
   readonly from: number;
   /** Infinity: it lasts. */
   to: number;
+  /** It goes with its run. */
+  isUndefined: boolean;
   readonly instance: string | undefined;
   readonly tenant: string | undefined;
   readonly by: Effect;
@@ -87,22 +89,33 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
   };
   switch (call) {
     case "define":
-      if (life !== undefined && life.to === Infinity) return;
-      lives.push({ vm, from: at, to: Infinity, instance, tenant, by: effect });
+      if (life !== undefined && life.to === Infinity) {
+        life.isUndefined = false;
+        return;
+      }
+      lives.push({ vm, from: at, to: Infinity, isUndefined: false, instance, tenant, by: effect });
       become("stopped");
       return;
     case "undefine":
-      if (life !== undefined) life.to = at;
-      if (!isRunning) become("absent");
+      // What runs without a definition lasts until its run ends.
+      if (life === undefined) return;
+      if (isRunning) life.isUndefined = true;
+      else {
+        life.to = at;
+        become("absent");
+      }
       return;
     case "start":
       endRun();
       runs.push({ vm, from: at, to: Infinity, by: effect });
+      // libvirt shows a guest that is starting as paused.
+      become("paused");
       become("running");
       return;
     case "destroy":
     case "guest_stopped":
       endRun();
+      if (life?.isUndefined === true) life.to = at;
       become(life === undefined || life.to < Infinity ? "absent" : "stopped");
       return;
     case "suspend":

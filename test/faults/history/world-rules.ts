@@ -125,8 +125,9 @@ function* nothingIsLeft(
   const quiet = quietWorld(history);
   if (quiet === undefined) return;
   const { at, world } = quiet;
-  for (const { operationId, endedAt, request } of accepted)
-    if (operationId !== undefined && operationId !== "" && endedAt === Infinity)
+  const forgotten = history.findLastIndex((event) => event.event === "fault" && isForgetting(event.fault));
+  for (const { operationId, endedAt, request, from } of accepted)
+    if (operationId !== undefined && operationId !== "" && endedAt === Infinity && from > forgotten)
       yield {
         rule: "every operation ends",
         at,

@@ -1,0 +1,186 @@
+import crypto from "node:crypto";
+import fsPromises from "node:fs/promises";
+import { EventEmitter } from "node:events";
+import { syncBuiltinESMExports } from "node:module";
+import net from "node:net";
+import timersPromises from "node:timers/promises";
+import type { Chance } from "./chance.ts";
+import type { SimulatedDisk } from "./simulated-disk.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+/** What the agent's code has of the machine while a history is simulated. */
+export interface Machine {
+  readonly time: VirtualTime;
+  readonly disk: SimulatedDisk;
+  /** What the agent takes for random. */
+  readonly chance: Chance;
+  /** Abstract unix sockets that a process listens on. */
+  readonly names: Set<string>;
+}
+
+let machine: Machine | undefined;
+
+/** From now on, Node's timers, clocks, randomness and promised files are this machine's; without one, Node's own. */
+export function occupy(next: Machine | undefined): void {
+  install();
+  machine = next;
+}
+
+let isInstalled = false;
+
+/** Replaces the functions of Node that the agent uses, once: each asks at every call whether there is a machine. */
+function install(): void {
+  if (isInstalled) return;
+  isInstalled = true;
+  replaceTimers();
+  replaceClocks();
+  replaceRandomness();
+  replaceFiles();
+  replace(net, "createServer", ({ names }) => new NamedServer(names));
+  syncBuiltinESMExports();
+}
+
+type AnyFunction = (...args: never[]) => unknown;
+type Replaceable = Record<string, AnyFunction>;
+
+/** `virtual` gets the machine and the arguments. */
+function replace(target: object, name: string, virtual: (on: Machine, ...args: never[]) => unknown): void {
+  const own = target as Replaceable;
+  const real = own[name];
+  if (real === undefined) throw new Error(`Node has no ${name}`);
+  const replacement = function (this: unknown, ...args: never[]): unknown {
+    return machine === undefined ? real.apply(this, args) : virtual(machine, ...args);
+  };
+  Object.assign(replacement, real);
+  own[name] = replacement;
+}
+
+/** Node's timers are objects: some code keeps the process up by them, or not. */
+class TimerHandle {
+  readonly timer: ReturnType<VirtualTime["set"]>;
+  constructor(timer: ReturnType<VirtualTime["set"]>) {
+    this.timer = timer;
+  }
+  ref(): this {
+    return this;
+  }
+  unref(): this {
+    return this;
+  }
+  hasRef(): boolean {
+    return true;
+  }
+}
+
+function replaceTimers(): void {
+  const set = (
+    { time }: Machine,
+    run: (...args: unknown[]) => void,
+    ms = 0,
+    ...args: unknown[]
+  ): TimerHandle => new TimerHandle(time.set(ms, () => run(...args)));
+  const clear = ({ time }: Machine, handle: unknown): void => {
+    if (handle instanceof TimerHandle) time.clear(handle.timer);
+  };
+  replace(globalThis, "setTimeout", set);
+  replace(globalThis, "setImmediate", (on, run: () => void, ...args: never[]) => set(on, run, 0, ...args));
+  replace(globalThis, "setInterval", () => {
+    throw new Error("the simulation has no setInterval: sleep on a Clock");
+  });
+  for (const name of ["clearTimeout", "clearImmediate", "clearInterval"]) replace(globalThis, name, clear);
+  const pause = ({ time }: Machine, ms: number, value: unknown): Promise<unknown> =>
+    new Promise((resolve) => {
+      time.set(ms, () => resolve(value));
+    });
+  replace(timersPromises, "setImmediate", (on, value: never) => pause(on, 0, value));
+  replace(timersPromises, "setTimeout", (on, ms: number, value: never) => pause(on, ms, value));
+  replace(AbortSignal, "timeout", ({ time }, ms: number) => {
+    const over = new AbortController();
+    time.set(ms, () =>
+      over.abort(new DOMException("The operation was aborted due to timeout", "TimeoutError")),
+    );
+    return over.signal;
+  });
+}
+
+function replaceClocks(): void {
+  replace(Date, "now", ({ time }) => time.wallNowMs());
+  replace(performance, "now", ({ time }) => time.nowMs);
+  const { hrtime } = process;
+  replace(hrtime, "bigint", ({ time }) => BigInt(Math.floor(time.nowMs * 1e6)));
+}
+
+function replaceRandomness(): void {
+  replace(Math, "random", ({ chance }) => chance.number());
+  replace(crypto, "randomBytes", ({ chance }, count: number) => chance.bytes(count));
+  replace(crypto, "randomUUID", ({ chance }) => {
+    const hex = chance.bytes(16).toString("hex");
+    const variant = ((parseInt(hex.charAt(16), 16) & 3) | 8).toString(16);
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
+  });
+}
+
+/** A server that only keeps others from its name. */
+class NamedServer extends EventEmitter {
+  readonly #names: Set<string>;
+  #own = "";
+
+  constructor(names: Set<string>) {
+    super();
+    this.#names = names;
+  }
+
+  listen(name: string, listening: () => void): this {
+    const isTaken = this.#names.has(name);
+    if (!isTaken) this.#names.add((this.#own = name));
+    queueMicrotask(() => {
+      if (isTaken) this.emit("error", Object.assign(new Error("listen EADDRINUSE"), { code: "EADDRINUSE" }));
+      else listening();
+    });
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
+
+  close(): this {
+    this.#names.delete(this.#own);
+    return this;
+  }
+}
+
+const onDisk = [
+  "access",
+  "chmod",
+  "link",
+  "lstat",
+  "mkdir",
+  "open",
+  "readFile",
+  "readdir",
+  "readlink",
+  "realpath",
+  "rename",
+  "rm",
+  "stat",
+  "symlink",
+  "truncate",
+  "unlink",
+  "writeFile",
+] as const;
+
+function replaceFiles(): void {
+  const target = fsPromises as unknown as Replaceable;
+  for (const name of onDisk) {
+    const real = target[name] as ((...args: unknown[]) => unknown) | undefined;
+    if (real === undefined) throw new Error(`Node has no ${name}`);
+    target[name] = (...args: unknown[]): unknown => {
+      // What links and renames name second is where they are made.
+      const path = String(name === "symlink" ? args[1] : args[0]);
+      const isOurs = machine !== undefined && (path.startsWith("/simulated/") || path.startsWith("/proc/"));
+      if (machine === undefined || !isOurs) return real(...args);
+      return (machine.disk[name] as (...args: unknown[]) => unknown)(...args);
+    };
+  }
+}

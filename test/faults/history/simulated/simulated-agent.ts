@@ -1,0 +1,304 @@
+import { EventEmitter, setMaxListeners } from "node:events";
+import { join } from "node:path";
+import { Metadata } from "@grpc/grpc-js";
+import { Admission } from "../../../../agent/api/admission.ts";
+import { CallAudit } from "../../../../agent/api/call-audit.ts";
+import { Calls } from "../../../../agent/api/calls.ts";
+import { controlEpochKey } from "../../../../agent/api/control-epoch.ts";
+import type { Doors } from "../../../../agent/api/doors.ts";
+import { ErrorEncoder } from "../../../../agent/api/errors.ts";
+import { nobody, type Caller } from "../../../../agent/api/identity.ts";
+import { outboxBounds, Outbox } from "../../../../agent/api/outbox.ts";
+import { operationService } from "../../../../agent/api/operation-service.ts";
+import { loadProtos } from "../../../../agent/api/protos.ts";
+import { vmService } from "../../../../agent/api/vm-service.ts";
+import { hostDoorOf } from "../../../../agent/composition/hypervisor.ts";
+import { openState, type State } from "../../../../agent/composition/state.ts";
+import { parseConfig } from "../../../../agent/config/load.ts";
+import type { Config } from "../../../../agent/config/schema.ts";
+import { tenantRules } from "../../../../agent/config/tenants.ts";
+import { Ledger } from "../../../../agent/host/ledger.ts";
+import { Reservations } from "../../../../agent/host/reservations.ts";
+import { systemClock as clock } from "../../../../agent/kernel/clock.ts";
+import { toSocleError, type ErrorKind } from "../../../../agent/kernel/errors.ts";
+import { createLog, silentLog } from "../../../../agent/kernel/log.ts";
+import type { Service } from "../../../../agent/kernel/service.ts";
+import type { Libvirt } from "../../../../agent/libvirt/index.ts";
+import { Domains } from "../../../../agent/vm/domains.ts";
+import { footprintFeed } from "../../../../agent/vm/footprints.ts";
+import { GuestKeys } from "../../../../agent/vm/guest-keys.ts";
+import { KeyWrap } from "../../../../agent/vm/key-wrap.ts";
+import { Networks } from "../../../../agent/vm/networks.ts";
+import { Observer } from "../../../../agent/vm/observer.ts";
+import { Settler } from "../../../../agent/vm/settler.ts";
+import { VmTable } from "../../../../agent/vm/vm-table.ts";
+import { Vms } from "../../../../agent/vm/vms.ts";
+import { Volumes } from "../../../../agent/vm/volumes.ts";
+import type { ModelLibvirt } from "../libvirt-model.ts";
+
+const protos = loadProtos(join(import.meta.dirname, "../../../../proto"));
+const defaults = parseConfig("", "defaults").config;
+const config: Config = { ...defaults, state: { ...defaults.state, directory: "/simulated/socle/state" } };
+const GIB = 1024 ** 3;
+const much = { perSecond: 1000, atOnce: 1000 };
+const limits = { read: much, wait: much, mutation: much, stream: much, control: much };
+
+export interface Answered {
+  readonly response?: Readonly<Record<string, unknown>>;
+  readonly kind?: ErrorKind;
+  readonly reason?: string;
+}
+
+type Handler = (call: unknown, respond: (error: object | null, bytes?: Buffer) => void) => void;
+
+/** The agent of a host, in this process: its own code from the API's calls down to libvirt's, without sockets. */
+export class SimulatedAgent {
+  readonly state: State;
+  readonly #handlers: Readonly<Record<string, Handler>>;
+  readonly #services: readonly Service[];
+  readonly #errors: KeptErrors;
+  readonly #admission = new WatchedAdmission(limits, clock);
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>[] = [];
+  isServing = false;
+
+  static async open(libvirt: ModelLibvirt): Promise<SimulatedAgent> {
+    const environment = {};
+    const log = process.env["SIMULATION_LOG"] === undefined ? silentLog : createLog({ level: "debug" });
+    const state = await openState({ config, version: "simulated", environment, clock, log });
+    return new SimulatedAgent(state, libvirt);
+  }
+
+  private constructor(state: State, model: ModelLibvirt) {
+    this.state = state;
+    setMaxListeners(0, this.#stop.signal);
+    const { operations, events, audit, record } = state;
+    const log = silentLog;
+    // It has the surface that the agent uses of it.
+    const libvirt = model as unknown as Libvirt;
+    const ledger = ledgerOf(record);
+    const reservations = new Reservations({ book: state.reservations, ledger, clock, log });
+    const table = new VmTable();
+    const host = {
+      ledger,
+      storageRead: () => Promise.resolve(),
+      trait: () => false,
+      kvm: () => ({ kind: "absent" }) as const,
+    };
+    const vms = new Vms({
+      domains: new Domains(libvirt, clock),
+      volumes: new Volumes(libvirt, clock),
+      networks: new Networks(libvirt),
+      keys: new GuestKeys(libvirt, clock, new KeyWrap({ file: null, environment: {} })),
+      attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: "simulated", ...rest }),
+      table,
+      operations,
+      clock,
+      log,
+      architecture: "x86_64",
+      kvmProbe: { suspect: () => Promise.resolve() },
+      host: hostDoorOf(host, reservations),
+      policy: {
+        ...config.vm,
+        gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
+        permissionsOf: (tenant) => tenantRules(config.tenants, tenant),
+      },
+    });
+    const kvm = {
+      reportKvmFailure: () => undefined,
+      reportKvmStartFailure: () => undefined,
+      reportKvmSuccess: () => undefined,
+    };
+    const tell = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
+    const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
+    this.#services = [
+      model,
+      new Observer({ libvirt, table, tell, kvm, clock, log, sampleIntervalMs }),
+      footprintFeed(table, (seen, complete) => ledger.setFootprints(seen, complete)),
+      reservations,
+      new Settler({ operations, vms, table, clock, log }),
+    ];
+    this.#errors = new KeptErrors(protos);
+    const doors = {
+      vmView: table,
+      vms,
+      operations,
+      reservations,
+      controlEpochs: state.controlEpochs,
+      audit,
+    } as unknown as Doors;
+    this.#handlers = this.#handlersOf(doors);
+  }
+
+  #handlersOf(doors: Doors): Readonly<Record<string, Handler>> {
+    const calls = new Calls({
+      errors: this.#errors,
+      identify: (call) => (call instanceof FakeCall ? call.caller : nobody),
+      admission: this.#admission,
+      outbox: new Outbox(outboxBounds, clock),
+      controlEpochs: doors.controlEpochs,
+      audit: new CallAudit(this.state.audit, doors),
+      people: {
+        rules: config.people,
+        verify: () => {
+          throw new Error("no caller of a simulation has a token");
+        },
+        brokeGlass: () => undefined,
+      },
+      isLocal: true,
+      log: silentLog,
+    });
+    const handlers: Record<string, Handler> = {};
+    const server = {
+      addService(_definition: unknown, implementation: object): void {
+        Object.assign(handlers, implementation);
+      },
+    };
+    calls.serve(server, { definition: protos.vms, methods: vmService(doors, this.#errors) });
+    calls.serve(server, { definition: protos.operations, methods: operationService(doors, this.#errors) });
+    return handlers;
+  }
+
+  /** Each service is ready before the next one starts; resolves when the agent serves. */
+  async start(): Promise<void> {
+    for (const service of this.#services)
+      await new Promise<void>((ready) => {
+        this.#running.push(service.run(this.#stop.signal, ready));
+      });
+    this.isServing = true;
+  }
+
+  /** In good order. */
+  async stop(): Promise<void> {
+    this.isServing = false;
+    await this.state.operations.drain(10_000);
+    this.#stop.abort();
+    await Promise.all(this.#running);
+    await this.state.close();
+  }
+
+  /** As a call that came over gRPC: the request in its wire form and back, the handler, the answer. */
+  call(method: string, request: object, by: CallBy, answered: (answer: Answered) => void): void {
+    const definition =
+      method in protos.vms ? protos.vms[method as "GetVm"] : protos.operations[method as "GetOperation"];
+    const handler = this.#handlers[method];
+    if (handler === undefined) throw new Error(`there is no method ${method}`);
+    const call = new FakeCall(by, definition.requestDeserialize(definition.requestSerialize(request)));
+    this.#admission.onLeft = by.onPlaceLeft;
+    handler(call, (error, bytes) => {
+      by.deliver(() => {
+        const response = bytes === undefined ? undefined : definition.responseDeserialize(bytes);
+        answered(error === null ? { response: response as never } : this.#errors.of(error));
+        call.call.stream.end();
+      });
+    });
+  }
+}
+
+export interface CallBy {
+  readonly caller: Caller;
+  readonly controlEpoch: number | undefined;
+  /** The agent has given an answer: `arrived` is to be called when its last byte has left for the caller. */
+  readonly deliver: (arrived: () => void) => void;
+  readonly onPlaceLeft: () => void;
+}
+
+/** Tells of each call when its place is given on. */
+class WatchedAdmission extends Admission {
+  /** Of the call that enters next. */
+  onLeft: () => void = () => undefined;
+
+  override enter(...call: Parameters<Admission["enter"]>): () => void {
+    const { onLeft } = this;
+    const leave = super.enter(...call);
+    return () => {
+      onLeft();
+      leave();
+    };
+  }
+}
+
+/** The HTTP/2 stream of a call, as far as the agent looks at it. */
+class FakeStream extends EventEmitter {
+  closed = false;
+  readonly destroyed = false;
+
+  close(): void {
+    this.end();
+  }
+
+  end(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.emit("close");
+  }
+}
+
+/** As much of a grpc-js call as the handlers use. */
+class FakeCall extends EventEmitter {
+  readonly caller: Caller;
+  readonly request: unknown;
+  readonly metadata = new Metadata();
+  readonly cancelled = false;
+  readonly call = { stream: new FakeStream() };
+
+  constructor({ caller, controlEpoch }: CallBy, request: unknown) {
+    super();
+    this.caller = caller;
+    this.request = request;
+    if (controlEpoch !== undefined) this.metadata.set(controlEpochKey, String(controlEpoch));
+  }
+
+  getPeer(): string {
+    return "unix";
+  }
+}
+
+/** Keeps what each status was made of: nobody has to read the wire form of its details. */
+class KeptErrors extends ErrorEncoder {
+  readonly #kept = new WeakMap<object, Answered>();
+
+  override encode(thrown: unknown): ReturnType<ErrorEncoder["encode"]> {
+    const encoded = super.encode(thrown);
+    const { kind, reason } = toSocleError(thrown);
+    this.#kept.set(encoded.status, { kind, reason });
+    return encoded;
+  }
+
+  of(status: object): Answered {
+    return this.#kept.get(status) ?? { kind: "internal", reason: "UNKNOWN_STATUS" };
+  }
+}
+
+function ledgerOf(record: State["record"]): Ledger {
+  const ledger = new Ledger({
+    policy: {
+      reservedCpus: 0,
+      reservedMemoryBytes: 0,
+      cpuOvercommitRatio: 4,
+      memoryOvercommitRatio: 1,
+      dedicatedCpus: [],
+    },
+    scheduling: () => record.scheduling,
+    clock,
+    changed: () => undefined,
+  });
+  const cpus = [0, 1, 2, 3, 4, 5, 6, 7];
+  ledger.setCells([{ id: 0, cpus, memoryBytes: 64 * GIB, pages: [], distances: [] }]);
+  const images = {
+    name: "images",
+    type: "logical",
+    active: true,
+    presence: "present",
+    observedAtMs: 0,
+    capacityBytes: 1024 * GIB,
+    allocatedBytes: 0,
+    availableBytes: 1024 * GIB,
+    provisionedBytes: 0,
+  } as const;
+  const volumes = new Map([
+    ["images", { kind: "read", value: { bytes: new Map<string, number>() } } as const],
+  ]);
+  ledger.setStorage({ pools: new Map([["images", images]]), volumes, startedAtMs: clock.monotonicMs() });
+  return ledger;
+}

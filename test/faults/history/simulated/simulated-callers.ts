@@ -1,0 +1,218 @@
+import type { Recorder, RequestBegin } from "../history.ts";
+import { isComplete, operationsIn, vmsIn } from "./reads.ts";
+import { callers, vmId, type Action, type CallAction, type Schedule } from "./schedule.ts";
+import type { Answered, SimulatedAgent } from "./simulated-agent.ts";
+
+const MIB = 1024 ** 2;
+
+type About = Partial<
+  Pick<RequestBegin, "vm" | "requestId" | "operation" | "etag" | "force" | "keepDisks" | "specTenant">
+> & {
+  readonly controlEpoch?: number | undefined;
+  /** Of the schedule's call. */
+  readonly id?: number;
+};
+
+/** Those who send requests to the agent, and what they were answered. */
+export class SimulatedCallers {
+  readonly #schedule: Schedule;
+  readonly #recorder: Recorder;
+  readonly #agent: () => SimulatedAgent | undefined;
+  readonly #deliver: (arrived: () => void) => void;
+  #seq = 0;
+  /** Calls that have no answer yet. */
+  readonly #open = new Set<number>();
+  /** Operations by the schedule's call that made them. */
+  readonly operations = new Map<number, string>();
+  /** By caller and VM, as read last. */
+  readonly #etags = new Map<string, string>();
+  /** As they were sent first. */
+  readonly #bodies = new Map<number, object>();
+  #controlEpoch = 0;
+
+  /** `deliver` calls what it is given when an answer has come through. */
+  constructor(
+    schedule: Schedule,
+    recorder: Recorder,
+    agent: () => SimulatedAgent | undefined,
+    deliver: (arrived: () => void) => void,
+  ) {
+    this.#deliver = deliver;
+    this.#schedule = schedule;
+    this.#recorder = recorder;
+    this.#agent = agent;
+  }
+
+  /** The schedule's call with this id; undefined where it was left out. */
+  first(id: number): CallAction | undefined {
+    return this.#schedule.actions.find(
+      (action): action is Action & CallAction => action.do === "call" && action.id === id,
+    );
+  }
+
+  call(action: CallAction): void {
+    const { id, caller, method, vm, controlEpoch, force, keepDisks, tenant } = action;
+    const body = this.#bodies.get(id) ?? this.#bodyOf(action);
+    this.#bodies.set(id, body);
+    const isMutation = method !== "GetVm" && method !== "ListVms";
+    const request = isMutation ? { requestId: `request-${id}`, ...body } : body;
+    const { etag } = body as { etag?: string };
+    this.send(method, request, caller, {
+      ...(method === "ListVms" ? {} : { vm: vmId(vm) }),
+      ...(isMutation ? { requestId: `request-${id}` } : {}),
+      ...(etag === undefined ? {} : { etag }),
+      ...(force === undefined ? {} : { force }),
+      ...(keepDisks === true ? { keepDisks } : {}),
+      ...(tenant === undefined ? {} : { specTenant: tenant }),
+      controlEpoch,
+      id,
+    });
+  }
+
+  /** Asks for an operation, or for its end. */
+  about(id: number, method: "GetOperation" | "CancelOperation"): void {
+    const operation = this.operations.get(id);
+    const first = this.first(id);
+    if (operation === undefined || first === undefined) return;
+    const { caller, controlEpoch } = first;
+    this.send(method, { operationId: operation }, caller, { operation, controlEpoch });
+  }
+
+  send(
+    method: string,
+    request: object,
+    callerIndex: number,
+    { id, controlEpoch, ...about }: About,
+    done: () => void = () => undefined,
+  ): void {
+    const caller = callers[callerIndex];
+    if (caller === undefined) throw new Error(`there is no caller ${callerIndex}`);
+    const seq = (this.#seq += 1);
+    const { name, role, tenant } = caller;
+    this.#recorder.add({
+      event: "request",
+      seq,
+      caller: name,
+      role,
+      ...(tenant === undefined ? {} : { tenant }),
+      method,
+      digest: JSON.stringify({ ...request, requestId: undefined }),
+      ...about,
+      ...(controlEpoch === undefined ? {} : { controlEpoch }),
+    });
+    const agent = this.#agent();
+    if (agent?.isServing !== true) {
+      this.#recorder.add({ event: "answer", seq, outcome: "refused", reason: "NOT_CONNECTED" });
+      done();
+      return;
+    }
+    this.#open.add(seq);
+    const as = { name, role, ...(tenant === undefined ? {} : { tenant }) };
+    const by = {
+      caller: as,
+      controlEpoch,
+      deliver: (arrived: () => void): void => {
+        if (!this.#open.has(seq)) return;
+        this.#deliver(() => {
+          if (!this.#open.has(seq)) return;
+          this.#recorder.add({ event: "delivered", seq });
+          arrived();
+        });
+      },
+      onPlaceLeft: (): void => {
+        if (this.#agent() === agent) this.#recorder.add({ event: "place_left", seq });
+      },
+    };
+    agent.call(method, request, by, (answer) => {
+      this.#open.delete(seq);
+      this.#answered(agent, { seq, method, callerIndex, id }, answer);
+      done();
+    });
+  }
+
+  /** The agent is gone: nobody gets an answer any more. */
+  lose(reason: string): void {
+    for (const seq of this.#open) this.#recorder.add({ event: "answer", seq, outcome: "unknown", reason });
+    this.#open.clear();
+  }
+
+  /** Records the control epoch where it is another one. */
+  lookAtEpoch({ state }: SimulatedAgent): void {
+    const { controlEpoch } = state.record;
+    if (controlEpoch === this.#controlEpoch) return;
+    this.#controlEpoch = controlEpoch;
+    this.#recorder.add({ event: "control_epoch", epoch: controlEpoch });
+  }
+
+  #answered(
+    agent: SimulatedAgent,
+    {
+      seq,
+      method,
+      callerIndex,
+      id,
+    }: { seq: number; method: string; callerIndex: number; id: number | undefined },
+    { response, kind = "internal", reason }: Answered,
+  ): void {
+    if (response === undefined) {
+      const outcome = promisesNothing.has(kind) ? "unknown" : "refused";
+      this.#recorder.add({ event: "answer", seq, outcome, ...(reason === undefined ? {} : { reason }) });
+    } else {
+      const operations = operationsIn(method, response);
+      const vms = vmsIn(method, response);
+      const complete = isComplete(method, response);
+      if (id !== undefined && operations[0] !== undefined) this.operations.set(id, operations[0].id);
+      for (const vm of vms) this.#etags.set(`${callerIndex} ${vm.id}`, vm.etag);
+      this.#recorder.add({
+        event: "answer",
+        seq,
+        outcome: "ok",
+        ...(operations.length === 0 ? {} : { operations }),
+        ...(vms.length === 0 && method !== "ListVms" ? {} : { vms }),
+        ...(complete === undefined ? {} : { complete }),
+        agentEpoch: agent.state.record.agentEpoch,
+      });
+    }
+    this.lookAtEpoch(agent);
+  }
+
+  #bodyOf({ method, vm, caller, ...action }: CallAction): object {
+    const {
+      force = false,
+      keepDisks = false,
+      graceSeconds = 5,
+      hasDisk = false,
+      leaveStopped = false,
+    } = action;
+    switch (method) {
+      case "CreateVm": {
+        const disk = { name: "root", newVolume: { pool: "images", capacityBytes: MIB } };
+        const spec = {
+          name: `vm-${vm}`,
+          vmId: vmId(vm),
+          vcpus: 1,
+          memoryBytes: 64 * MIB,
+          accelerator: "ACCELERATOR_TCG",
+          tenant: action.tenant ?? "",
+          disks: hasDisk ? [disk] : [],
+        };
+        return { spec, leaveStopped };
+      }
+      case "StopVm":
+        return { vm: vmId(vm), force, gracefulTimeout: { seconds: graceSeconds } };
+      case "RebootVm":
+        return { vm: vmId(vm), force };
+      case "DeleteVm": {
+        const etag = action.withEtag === true ? this.#etags.get(`${caller} ${vmId(vm)}`) : undefined;
+        return { vm: vmId(vm), force, keepDisks, ...(etag === undefined ? {} : { etag }) };
+      }
+      case "ListVms":
+        return { pageSize: 1000 };
+      default:
+        return { vm: vmId(vm) };
+    }
+  }
+}
+
+/** Kinds of errors after which a request may be carried out all the same. */
+const promisesNothing: ReadonlySet<string> = new Set(["outcome_unknown", "timeout", "internal", "cancelled"]);

@@ -1,0 +1,357 @@
+import { basename, dirname } from "node:path";
+import { SimulatedFile } from "./simulated-file.ts";
+import type { Chance } from "./chance.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+type Kind = "file" | "directory" | "link";
+
+/** A file, a directory or a link. `durable` is what a power cut leaves of it. */
+export interface Inode {
+  readonly number: number;
+  readonly kind: Kind;
+  mode: number;
+  bytes: Buffer;
+  durable: Buffer;
+  /** Of a directory. */
+  entries: Map<string, Inode>;
+  durableEntries: Map<string, Inode>;
+}
+
+/** What a disk does to the next call of this kind. */
+export interface DiskTrouble {
+  /** Writes that make a file longer find no space. */
+  isFull: boolean;
+  /** So many of the next syncs fail; the bytes stay to be read, or are dropped. */
+  failingSyncs: number;
+  /** So many of the next writes fail with EIO. */
+  failingWrites: number;
+}
+
+const root = "/simulated";
+
+/**
+ * The files below /simulated, in memory, as node:fs/promises has them. A write is there for the next reader at once, and
+ * for the time after a power cut once it was synced, its name once its directory was. Each call takes a moment; the agent
+ * that dies meanwhile never hears its end.
+ */
+export class SimulatedDisk {
+  readonly trouble: DiskTrouble = { isFull: false, failingSyncs: 0, failingWrites: 0 };
+  /** Called before each sync. */
+  onSync: () => void = () => undefined;
+  /** Names this boot, and the run of the process in it. */
+  bootId = "boot-1";
+  processStart = 1;
+  readonly #time: VirtualTime;
+  readonly #chance: Chance;
+  #numbers = 0;
+  #root = this.#make("directory", 0o755);
+
+  constructor(time: VirtualTime, chance: Chance) {
+    this.#time = time;
+    this.#chance = chance;
+  }
+
+  /** A copy of all that is there, for `restore`. */
+  snapshot(): () => void {
+    const copies = new Map<Inode, Inode>();
+    const copy = (inode: Inode): Inode => {
+      const there = copies.get(inode);
+      if (there !== undefined) return there;
+      const bytes = Buffer.from(inode.bytes);
+      const made: Inode = { ...inode, bytes, durable: bytes, entries: new Map(), durableEntries: new Map() };
+      copies.set(inode, made);
+      for (const [name, child] of inode.entries) made.entries.set(name, copy(child));
+      made.durableEntries = new Map(made.entries);
+      return made;
+    };
+    const kept = copy(this.#root);
+    return () => {
+      copies.clear();
+      this.#root = copy(kept);
+    };
+  }
+
+  /** Empty again: somebody removed everything. */
+  clear(): void {
+    this.#root = this.#make("directory", 0o755);
+  }
+
+  /** What is in the root is durable. */
+  settle(): void {
+    this.#root.durableEntries = new Map(this.#root.entries);
+  }
+
+  /** The machine loses its power: of what was not synced, some is there and some is not. */
+  losePower(): void {
+    const seen = new Set<Inode>();
+    const settle = (inode: Inode): void => {
+      if (seen.has(inode)) return;
+      seen.add(inode);
+      if (inode.kind === "directory") {
+        if (this.#chance.is(0.5)) inode.entries = new Map(inode.durableEntries);
+        inode.durableEntries = new Map(inode.entries);
+        for (const child of inode.entries.values()) settle(child);
+        return;
+      }
+      const { bytes, durable } = inode;
+      if (!bytes.equals(durable)) {
+        const isAppended = bytes.length > durable.length && bytes.subarray(0, durable.length).equals(durable);
+        const torn = isAppended ? this.#chance.whole(durable.length, bytes.length) : 0;
+        inode.bytes = isAppended
+          ? Buffer.from(bytes.subarray(0, torn))
+          : Buffer.from(this.#chance.is(0.5) ? bytes : durable);
+      }
+      inode.durable = inode.bytes;
+    };
+    settle(this.#root);
+  }
+
+  readonly open = async (
+    path: string,
+    flags: string | number = "r",
+    mode = 0o666,
+  ): Promise<SimulatedFile> => {
+    await this.#pause();
+    const isWriting = typeof flags === "number" ? (flags & 3) !== 0 : flags !== "r";
+    const isMaking = typeof flags === "number" ? (flags & 0o100) !== 0 : /^[wa]/.test(flags);
+    const isNew = typeof flags === "number" ? (flags & 0o200) !== 0 : flags.includes("x");
+    let inode = this.#find(path);
+    if (inode !== undefined && isNew) throw failure("EEXIST", "open", path);
+    if (inode === undefined) {
+      if (!isMaking) throw failure("ENOENT", "open", path);
+      inode = this.#make("file", mode);
+      this.#directory(path, "open").entries.set(basename(path), inode);
+    }
+    if (inode.kind === "directory" && isWriting) throw failure("EISDIR", "open", path);
+    if (typeof flags === "string" && flags.startsWith("w")) inode.bytes = Buffer.alloc(0);
+    return new SimulatedFile(this, inode, path, typeof flags === "string" && flags.startsWith("a"));
+  };
+
+  readonly readFile = async (
+    path: string,
+    options?: string | { encoding?: string },
+  ): Promise<string | Buffer> => {
+    const bytes = path.startsWith("/proc/") ? this.#proc(path) : (await this.#read(path)).bytes;
+    await this.#pause();
+    const encoding = typeof options === "string" ? options : options?.encoding;
+    return encoding === undefined ? Buffer.from(bytes) : bytes.toString(encoding as BufferEncoding);
+  };
+
+  async #read(path: string): Promise<Inode> {
+    await this.#pause();
+    const inode = this.#find(path);
+    if (inode === undefined) throw failure("ENOENT", "open", path);
+    if (inode.kind === "directory") throw failure("EISDIR", "read", path);
+    return inode;
+  }
+
+  readonly writeFile = async (path: string, text: string | Buffer): Promise<void> => {
+    const file = await this.open(path, "w");
+    await file.appendFile(Buffer.from(text as string));
+    await file.close();
+  };
+
+  readonly rename = async (from: string, to: string): Promise<void> => {
+    await this.#pause();
+    const inode = this.#directory(from, "rename").entries.get(basename(from));
+    if (inode === undefined) throw failure("ENOENT", "rename", from);
+    this.#directory(from, "rename").entries.delete(basename(from));
+    this.#directory(to, "rename").entries.set(basename(to), inode);
+  };
+
+  readonly link = async (from: string, to: string): Promise<void> => {
+    await this.#pause();
+    const inode = this.#find(from);
+    if (inode === undefined) throw failure("ENOENT", "link", from);
+    const { entries } = this.#directory(to, "link");
+    if (entries.has(basename(to))) throw failure("EEXIST", "link", to);
+    entries.set(basename(to), inode);
+  };
+
+  readonly rm = async (
+    path: string,
+    options: { force?: boolean; recursive?: boolean } = {},
+  ): Promise<void> => {
+    await this.#pause();
+    const { entries } = this.#directory(path, "rm");
+    if (!entries.delete(basename(path)) && options.force !== true) throw failure("ENOENT", "rm", path);
+  };
+
+  readonly unlink = (path: string): Promise<void> => this.rm(path);
+
+  readonly symlink = async (target: string, path: string): Promise<void> => {
+    await this.#pause();
+    const { entries } = this.#directory(path, "symlink");
+    if (entries.has(basename(path))) throw failure("EEXIST", "symlink", path);
+    const inode = this.#make("link", 0o777);
+    // A short one lies in its inode, and is as durable as its name.
+    inode.bytes = inode.durable = Buffer.from(target);
+    entries.set(basename(path), inode);
+  };
+
+  readonly readlink = async (path: string): Promise<string> => {
+    await this.#pause();
+    if (path === "/proc/self/ns/mnt") return "mnt:[1]";
+    const inode = path.startsWith("/proc/") ? undefined : this.#find(path);
+    if (inode === undefined) throw failure("ENOENT", "readlink", path);
+    if (inode.kind !== "link") throw failure("EINVAL", "readlink", path);
+    return inode.bytes.toString();
+  };
+
+  readonly realpath = async (path: string): Promise<string> => {
+    await this.access(path);
+    return path;
+  };
+
+  readonly readdir = async (path: string): Promise<string[]> => {
+    await this.#pause();
+    const inode = this.#find(path);
+    if (inode === undefined) throw failure("ENOENT", "scandir", path);
+    return [...inode.entries.keys()].sort();
+  };
+
+  readonly mkdir = async (
+    path: string,
+    options: number | { mode?: number; recursive?: boolean } = 0o777,
+  ): Promise<void> => {
+    await this.#pause();
+    if (this.#find(path) !== undefined) {
+      if (typeof options === "object" && options.recursive === true) return;
+      throw failure("EEXIST", "mkdir", path);
+    }
+    const mode = typeof options === "number" ? options : (options.mode ?? 0o777);
+    this.#directory(path, "mkdir").entries.set(basename(path), this.#make("directory", mode));
+  };
+
+  readonly stat = async (path: string, options: { bigint?: boolean } = {}): Promise<unknown> => {
+    await this.#pause();
+    const inode = this.#find(path);
+    if (inode === undefined) throw failure("ENOENT", "stat", path);
+    return this.statOf(inode, options);
+  };
+
+  readonly lstat = this.stat;
+
+  statOf(inode: Inode, { bigint = false }: { bigint?: boolean } = {}): unknown {
+    const numbers = {
+      dev: 1,
+      ino: inode.number,
+      mode: inode.mode,
+      nlink: 1,
+      uid: process.geteuid?.() ?? 0,
+      gid: 0,
+      size: inode.bytes.length,
+      mtimeMs: 0,
+      ctimeMs: 0,
+    };
+    const shown = bigint
+      ? Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, BigInt(value)]))
+      : numbers;
+    return {
+      ...shown,
+      isFile: () => inode.kind === "file",
+      isDirectory: () => inode.kind === "directory",
+      isSymbolicLink: () => inode.kind === "link",
+    };
+  }
+
+  readonly access = async (path: string): Promise<void> => {
+    await this.#pause();
+    if (this.#find(path) === undefined) throw failure("ENOENT", "access", path);
+  };
+
+  readonly chmod = async (path: string, mode: number): Promise<void> => {
+    const inode = await this.#read(path);
+    inode.mode = mode;
+  };
+
+  readonly truncate = async (path: string, length = 0): Promise<void> => {
+    const inode = await this.#read(path);
+    inode.bytes = Buffer.from(inode.bytes.subarray(0, length));
+  };
+
+  /** For SimulatedFile. Writes are seen at once; half of them before, half of them behind the moment that they take. */
+  async write(inode: Inode, path: string, bytes: Buffer, position: number): Promise<number> {
+    const isEarly = this.#chance.is(0.5);
+    if (!isEarly) await this.#pause();
+    const { trouble } = this;
+    if (trouble.failingWrites > 0) {
+      trouble.failingWrites -= 1;
+      throw failure("EIO", "write", path);
+    }
+    const end = position + bytes.length;
+    if (trouble.isFull && end > inode.bytes.length) throw failure("ENOSPC", "write", path);
+    const next = Buffer.alloc(Math.max(inode.bytes.length, end));
+    inode.bytes.copy(next);
+    bytes.copy(next, position);
+    inode.bytes = next;
+    if (isEarly) await this.#pause();
+    return bytes.length;
+  }
+
+  async sync(inode: Inode, path: string, call: "fsync" | "fdatasync"): Promise<void> {
+    this.onSync();
+    await this.#pause();
+    if (this.trouble.failingSyncs > 0 && inode.kind === "file") {
+      this.trouble.failingSyncs -= 1;
+      // The kernel may have dropped the pages, or keep them until they are dropped.
+      if (this.#chance.is(0.3)) inode.bytes = Buffer.from(inode.durable);
+      throw failure("EIO", call, path);
+    }
+    if (inode.kind === "directory") inode.durableEntries = new Map(inode.entries);
+    else inode.durable = inode.bytes;
+    await this.#pause();
+  }
+
+  pause(): Promise<void> {
+    return this.#pause();
+  }
+
+  async #pause(): Promise<void> {
+    const ms = this.#chance.is(0.9) ? this.#chance.number() * 0.5 : this.#chance.number() * 20;
+    await new Promise<void>((resolve) => {
+      this.#time.set(ms, resolve);
+    });
+  }
+
+  #make(kind: Kind, mode: number): Inode {
+    this.#numbers += 1;
+    const format = { file: 0o100000, directory: 0o040000, link: 0o120000 }[kind];
+    const bytes = Buffer.alloc(0);
+    const entries = new Map<string, Inode>();
+    return {
+      number: this.#numbers,
+      kind,
+      mode: format | mode,
+      bytes,
+      durable: bytes,
+      entries,
+      durableEntries: new Map(),
+    };
+  }
+
+  #find(path: string): Inode | undefined {
+    let inode: Inode | undefined = this.#root;
+    for (const name of path.slice(root.length).split("/")) if (name !== "") inode = inode?.entries.get(name);
+    return inode;
+  }
+
+  #directory(path: string, call: string): Inode {
+    const directory = this.#find(dirname(path));
+    if (directory === undefined) throw failure("ENOENT", call, path);
+    return directory;
+  }
+
+  #proc(path: string): Buffer {
+    if (path === "/proc/sys/kernel/random/boot_id") return Buffer.from(`${this.bootId}\n`);
+    const fields = Array.from({ length: 50 }, () => "0");
+    fields[19] = String(this.processStart);
+    if (path === `/proc/${process.pid}/stat` || path === "/proc/self/stat")
+      return Buffer.from(`${process.pid} (node) S ${fields.slice(1).join(" ")}`);
+    throw failure("ENOENT", "open", path);
+  }
+}
+
+function failure(code: string, syscall: string, path: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, syscall, path, errno: -1 });
+}

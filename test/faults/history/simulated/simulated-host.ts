@@ -1,0 +1,117 @@
+import * as libvirt from "../../../../agent/libvirt/index.ts";
+import type { EffectCall, Recorder } from "../history.ts";
+import { ModelHost, type CallPlan, type ModelCall } from "../libvirt-model.ts";
+import type { Chance } from "./chance.ts";
+import { vmId, type FaultAction, type ForeignAction } from "./schedule.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+/** How long a guest takes to shut down once it was asked to, at most. */
+const SHUTDOWN_WITHIN_MS = 8000;
+
+/** The host's libvirt, its guests, and those who use virsh beside the agent. Everything that changes is recorded. */
+export class SimulatedHost {
+  readonly model: ModelHost;
+  /** The answer to the next changing call is lost. */
+  loseNext: Pick<FaultAction, "silently"> | undefined;
+  readonly #time: VirtualTime;
+  readonly #chance: Chance;
+  readonly #recorder: Recorder;
+  readonly #onAgentEffect: (call: EffectCall) => void;
+  #effects = 0;
+
+  /** `onAgentEffect`: an effect has ended, and the agent has no answer yet. */
+  constructor(
+    time: VirtualTime,
+    chance: Chance,
+    recorder: Recorder,
+    onAgentEffect: (call: EffectCall) => void,
+  ) {
+    this.#time = time;
+    this.#chance = chance;
+    this.#recorder = recorder;
+    this.#onAgentEffect = onAgentEffect;
+    this.model = new ModelHost({
+      clock: time.worldClock,
+      plan: (call) => this.#plan(call),
+      onEffect: (facts) => {
+        const effect = (this.#effects += 1);
+        recorder.add({ event: "effect", effect, ...facts });
+        return (outcome) => {
+          recorder.add({ event: "effect_end", effect, ...outcome });
+          if (facts.call === "shutdown" && outcome.changed) this.#shutDownLater(facts.vm ?? "");
+          if (facts.by === "agent") this.#onAgentEffect(facts.call);
+        };
+      },
+      eventDelayMs: () => this.#chance.number() * 5,
+    });
+    this.model.addPool({ name: "images" });
+  }
+
+  /** Guests end with the machine's power; libvirt is there again when it is back. */
+  losePower(): void {
+    for (const { vm } of this.model.domains) this.#guestEnds(vm, () => this.model.guestCrashes(vm));
+    this.model.crashDaemon();
+    this.model.startDaemon();
+  }
+
+  foreign({ act, vm }: ForeignAction): void {
+    const { model } = this;
+    const uuid = vmId(vm);
+    if (!model.isUp || !model.domains.some((domain) => domain.vm === uuid)) return;
+    const dom = { name: "", uuid, id: -1 };
+    try {
+      switch (act) {
+        case "start":
+          model.foreign(libvirt.domainCreateWithFlags, { dom, flags: 0 });
+          return;
+        case "destroy":
+          model.foreign(libvirt.domainDestroyFlags, { dom, flags: 0 });
+          return;
+        case "suspend":
+          model.foreign(libvirt.domainSuspend, { dom });
+          return;
+        case "resume":
+          model.foreign(libvirt.domainResume, { dom });
+          return;
+        case "undefine":
+          model.foreign(libvirt.domainUndefineFlags, { dom, flags: 0 });
+          return;
+        case "guest_stopped":
+          this.#guestEnds(uuid, () => model.guestShutsDown(uuid));
+      }
+    } catch {
+      // libvirt refuses, as it would somebody with virsh.
+    }
+  }
+
+  #shutDownLater(vm: string): void {
+    if (!this.#chance.is(0.6)) return;
+    const end = (): void => this.#guestEnds(vm, () => this.model.guestShutsDown(vm));
+    this.#time.set(this.#chance.number() * SHUTDOWN_WITHIN_MS, end, "world");
+  }
+
+  #guestEnds(vm: string, end: () => boolean): void {
+    if (!this.model.domains.some((domain) => domain.vm === vm && domain.state !== "shutoff")) return;
+    const effect = (this.#effects += 1);
+    this.#recorder.add({ event: "effect", effect, call: "guest_stopped", by: "foreign", vm });
+    const changed = end();
+    this.#recorder.add({ event: "effect_end", effect, outcome: changed ? "ok" : "error", changed });
+  }
+
+  #plan({ by, changes, procedure }: ModelCall): CallPlan {
+    if (by !== "agent") return {};
+    const chance = this.#chance;
+    if (!changes) return chance.is(0.7) ? {} : { queueMs: chance.number() * 3 };
+    const isSlow = procedure.startsWith("DOMAIN_CREATE") || procedure.startsWith("DOMAIN_DESTROY");
+    const workMs = chance.number() * (isSlow ? 1500 : 30);
+    const lost = this.loseNext;
+    if (lost !== undefined) {
+      this.loseNext = undefined;
+      this.#recorder.add({ event: "fault", fault: "answer_lost", detail: procedure });
+      const { silently = false } = lost;
+      return { workMs, lose: chance.is(0.8) ? "answer" : "request", silently };
+    }
+    if (chance.is(0.01)) return { workMs, refuse: { code: 1, message: "internal error: the model refuses" } };
+    return { queueMs: chance.number() * 5, workMs };
+  }
+}

@@ -1,0 +1,358 @@
+import { Recorder, type FaultKind, type History } from "../history.ts";
+import type { Violation } from "../checker.ts";
+import type { ModelLibvirt } from "../libvirt-model.ts";
+import { Chance } from "./chance.ts";
+import { occupy } from "./machine.ts";
+import type { Action, FaultAction, Schedule } from "./schedule.ts";
+import { SimulatedAgent } from "./simulated-agent.ts";
+import { SimulatedCallers } from "./simulated-callers.ts";
+import { SimulatedDisk } from "./simulated-disk.ts";
+import { SimulatedHost } from "./simulated-host.ts";
+import { VirtualTime } from "./virtual-time.ts";
+
+const LIMIT_MS = 4 * 3_600_000;
+const QUIET_WITHIN_MS = 900_000;
+/** After it, everything that happened beside the agent was observed. */
+const ROUNDS_MS = 25_000;
+const STOP_WITHIN_MS = 30_000;
+const RESTARTS_AT_MOST = 40;
+const RESTART_AFTER_MS = 2000;
+const OPERATOR = 0;
+
+export interface Simulated {
+  readonly history: History;
+  /** What no history shows: an agent that does not start, a simulation that stands still. */
+  readonly failures: readonly Violation[];
+}
+
+/** Plays a schedule, and returns what happened. Deterministic: the same schedule gives the same history. */
+export async function simulate(schedule: Schedule): Promise<Simulated> {
+  try {
+    return await new Simulation(schedule).play();
+  } finally {
+    occupy(undefined);
+  }
+}
+
+/** One host over one schedule: its agents, one after the other, its libvirt, its disk, its callers. */
+class Simulation {
+  readonly #schedule: Schedule;
+  readonly #chance: Chance;
+  readonly #time = new VirtualTime();
+  readonly #disk: SimulatedDisk;
+  readonly #host: SimulatedHost;
+  readonly #callers: SimulatedCallers;
+  readonly #recorder: Recorder;
+  readonly #failures: Violation[] = [];
+  #agent: SimulatedAgent | undefined;
+  #libvirt: ModelLibvirt | undefined;
+  /** Counts the starts of agents: what belongs to one before is over. */
+  #run = 0;
+  #isStarting = false;
+  /** That the agent has while it lives. */
+  readonly #names = new Set<string>();
+  #killAt: FaultAction["at"];
+  #restore: (() => void) | undefined;
+
+  constructor(schedule: Schedule) {
+    this.#schedule = schedule;
+    const { seed } = schedule;
+    this.#chance = new Chance(seed ^ 0x51ed270b);
+    this.#disk = new SimulatedDisk(this.#time, new Chance(seed ^ 0x2545f491));
+    this.#recorder = new Recorder(() => this.#time.nowMs);
+    this.#host = new SimulatedHost(this.#time, this.#chance, this.#recorder, (call) => {
+      if (this.#killAt === "effect") this.#kill(`behind ${call}`);
+    });
+    this.#callers = new SimulatedCallers(
+      schedule,
+      this.#recorder,
+      () => this.#agent,
+      (arrived) => {
+        // Most callers read at once, some when they get round to it.
+        const ms = this.#chance.is(0.9) ? this.#chance.number() * 2 : this.#chance.number() * 2000;
+        this.#time.set(ms, arrived, "world");
+      },
+    );
+    this.#disk.onSync = () => {
+      if (this.#killAt === "sync") this.#kill("in a sync");
+    };
+  }
+
+  async play(): Promise<Simulated> {
+    const chance = new Chance(this.#schedule.seed ^ 0x1b873593);
+    occupy({ time: this.#time, disk: this.#disk, chance, names: this.#names });
+    const end: { isReached: boolean; failure?: Error } = { isReached: false };
+    const all = this.#all().catch((thrown: unknown) => (end.failure = errorOf(thrown)));
+    void all.then(() => (end.isReached = true));
+    try {
+      await this.#time.run(() => end.isReached, LIMIT_MS);
+    } catch (thrown) {
+      end.failure = errorOf(thrown);
+    }
+    const { failure } = end;
+    if (failure !== undefined) this.#fail("the simulation ends", failure.stack ?? failure.message);
+    return { history: this.#recorder.history, failures: this.#failures };
+  }
+
+  async #all(): Promise<void> {
+    await this.#disk.mkdir("/simulated/socle");
+    this.#disk.settle();
+    await this.#start();
+    for (const action of this.#schedule.actions) {
+      if (action.afterMs > 0) await this.#time.sleep(action.afterMs);
+      await this.#act(action);
+    }
+    await this.#quieten();
+  }
+
+  async #act(action: Action): Promise<void> {
+    const callers = this.#callers;
+    switch (action.do) {
+      case "call":
+        callers.call(action);
+        return;
+      case "again": {
+        const first = callers.first(action.id);
+        if (first !== undefined) callers.call(first);
+        return;
+      }
+      case "look":
+        callers.about(action.id, "GetOperation");
+        return;
+      case "cancel":
+        callers.about(action.id, "CancelOperation");
+        return;
+      case "foreign":
+        this.#host.foreign(action);
+        return;
+      case "fault":
+        await this.#fault(action);
+    }
+  }
+
+  /** Starts agents until one serves: one that cannot start is started again, as systemd does it. */
+  async #start(): Promise<void> {
+    if (this.#agent !== undefined || this.#isStarting) return;
+    this.#isStarting = true;
+    const isUp = (): boolean => this.#agent !== undefined;
+    for (let tries = 0; !isUp(); tries += 1) {
+      const failure = await this.#startOnce();
+      if (failure === undefined) continue;
+      if (tries >= RESTARTS_AT_MOST) {
+        this.#fail("the agent starts again", failure.message);
+        throw new Error(`the agent does not start: ${failure.message}`);
+      }
+      await this.#time.sleep(RESTART_AFTER_MS);
+    }
+    this.#isStarting = false;
+  }
+
+  /** Returns why the agent did not start; undefined also where it was killed meanwhile. */
+  async #startOnce(): Promise<Error | undefined> {
+    const run = (this.#run += 1);
+    this.#time.owner = run;
+    this.#disk.processStart = run;
+    const model = this.#host.model.connect({ by: "agent", agentRun: run });
+    this.#libvirt = model;
+    // An opening whose agent is killed meanwhile has no end: then the wait has one.
+    const opening: { agent?: SimulatedAgent; failure?: Error } = {};
+    void SimulatedAgent.open(model).then(
+      (agent) => (opening.agent = agent),
+      (thrown: unknown) => (opening.failure = errorOf(thrown)),
+    );
+    const isOpen = (): boolean => opening.agent === undefined && opening.failure === undefined;
+    while (isOpen() && this.#run === run) await this.#time.sleep(1);
+    if (this.#run !== run) return undefined;
+    if (opening.agent !== undefined) this.#serve(opening.agent, run);
+    else this.#end(run);
+    return opening.failure;
+  }
+
+  #serve(agent: SimulatedAgent, run: number): void {
+    this.#agent = agent;
+    const { agentEpoch } = agent.state.record;
+    this.#recorder.add({ event: "agent_start", run, version: "simulated", agentEpoch });
+    this.#callers.lookAtEpoch(agent);
+    void this.#watch(agent);
+    void agent.start();
+  }
+
+  async #watch(agent: SimulatedAgent): Promise<void> {
+    const states = new Map<string, string>();
+    for await (const change of agent.state.operations.watch(new AbortController().signal)) {
+      if (change.kind !== "item" || this.#agent !== agent) continue;
+      const { id, kind, vmId: vm, requestId, caller, state } = change.value;
+      if (states.get(id) === state) continue;
+      states.set(id, state);
+      const shown = state === "outcome_unknown" ? "unknown" : state;
+      this.#recorder.add({
+        event: "operation",
+        operation: { id, kind, vm, requestId, caller, state: shown },
+      });
+    }
+  }
+
+  /** The agent dies here: nothing of it happens any more, and whoever waits for it gets no answer. */
+  #kill(detail?: string): void {
+    this.#killAt = undefined;
+    if (this.#agent === undefined && !this.#isStarting) return;
+    const run = this.#run;
+    const wasUp = this.#agent !== undefined;
+    this.#recorder.add({ event: "fault", fault: "kill", ...(detail === undefined ? {} : { detail }) });
+    this.#end(run);
+    if (!wasUp) {
+      // Whoever starts it sees that this start is over, and begins another.
+      this.#run += 1;
+      return;
+    }
+    this.#recorder.add({ event: "agent_end", run, clean: false });
+    this.#callers.lose("KILLED");
+    void this.#time.sleep(this.#chance.number() * RESTART_AFTER_MS).then(() => this.#start());
+  }
+
+  #end(run: number): void {
+    this.#time.drop(run);
+    this.#time.owner = "world";
+    this.#libvirt?.kill();
+    this.#names.clear();
+    this.#agent = undefined;
+  }
+
+  async #stop(): Promise<void> {
+    const agent = this.#agent;
+    const run = this.#run;
+    if (agent?.isServing !== true) return;
+    const stopping = { isOver: false };
+    const over = (): void => void (stopping.isOver = true);
+    agent.stop().then(over, over);
+    const untilMs = this.#time.nowMs + STOP_WITHIN_MS;
+    while (!stopping.isOver && this.#agent === agent && this.#time.nowMs < untilMs) await this.#time.sleep(5);
+    if (this.#agent !== agent) return;
+    if (!stopping.isOver) {
+      this.#kill("it did not stop in time");
+      return;
+    }
+    this.#recorder.add({ event: "agent_end", run, clean: true });
+    this.#end(run);
+    this.#callers.lose("STOPPED");
+    await this.#start();
+  }
+
+  async #fault(action: FaultAction): Promise<void> {
+    const { fault, at = "now", forMs = 0, stepMs = 0 } = action;
+    const { trouble } = this.#disk;
+    const note = (known: FaultKind, detail?: string): void =>
+      this.#recorder.add({ event: "fault", fault: known, ...(detail === undefined ? {} : { detail }) });
+    switch (fault) {
+      case "kill":
+        if (at === "now") this.#kill();
+        else this.#killAt = at;
+        return;
+      case "power_cut":
+        this.#kill("the machine loses its power");
+        this.#disk.losePower();
+        this.#disk.bootId = `boot-${this.#run}-${this.#time.nowMs}`;
+        this.#host.losePower();
+        return;
+      case "stop":
+        await this.#stop();
+        return;
+      case "snapshot":
+        this.#restore = this.#disk.snapshot();
+        return;
+      case "state_rolled_back":
+        if (this.#restore === undefined) return;
+        this.#kill();
+        this.#restore();
+        note(fault);
+        return;
+      case "disk_full":
+        note(fault);
+        trouble.isFull = true;
+        this.#time.set(forMs, () => this.#healDisk(), "world");
+        return;
+      case "sync_failed":
+        note(fault);
+        trouble.failingSyncs = 1;
+        return;
+      case "write_failed":
+        note(fault);
+        trouble.failingWrites = 1;
+        return;
+      case "answer_lost":
+        this.#host.loseNext = action;
+        return;
+      case "clock_step":
+        note(fault, `${stepMs} ms`);
+        this.#time.wallMs += stepMs;
+        return;
+      case "libvirt_down":
+        note(fault);
+        this.#host.model.crashDaemon();
+        this.#time.set(forMs, () => this.#host.model.startDaemon(), "world");
+        return;
+      default:
+        throw new Error(`the simulation has no fault ${fault}`);
+    }
+  }
+
+  #healDisk(): void {
+    const { trouble } = this.#disk;
+    trouble.failingSyncs = trouble.failingWrites = 0;
+    if (!trouble.isFull) return;
+    trouble.isFull = false;
+    this.#recorder.add({ event: "fault", fault: "disk_well" });
+  }
+
+  /** All faults are over: waits until nothing is under way, then reads everything, and libvirt itself. */
+  async #quieten(): Promise<void> {
+    this.#killAt = undefined;
+    this.#host.loseNext = undefined;
+    this.#healDisk();
+    const { model } = this.#host;
+    model.startDaemon();
+    await this.#untilQuiet();
+    // A file that was given up is taken again by a new start, as its message says.
+    await this.#stop();
+    await this.#untilQuiet();
+    await this.#ask("ListOperations", { pageSize: 1000 }, OPERATOR);
+    for (const [id, operationId] of this.#callers.operations) {
+      const first = this.#callers.first(id);
+      if (first !== undefined) await this.#ask("GetOperation", { operationId }, first.caller, operationId);
+    }
+    await this.#ask("ListVms", { pageSize: 1000 }, OPERATOR);
+    const domains = model.domains.map((domain) => ({
+      ...domain,
+      state: domain.state === "shutoff" ? "stopped" : domain.state,
+    }));
+    this.#recorder.add({ event: "world", quiet: true, domains, volumes: model.volumes });
+  }
+
+  async #untilQuiet(): Promise<void> {
+    const endMs = this.#time.nowMs + QUIET_WITHIN_MS;
+    const isQuiet = (): boolean =>
+      this.#agent?.isServing === true &&
+      this.#agent.state.operations.list({ onlyRunning: true, limit: 1 }).length === 0;
+    while (!isQuiet() && this.#time.nowMs < endMs) await this.#time.sleep(250);
+    await this.#time.sleep(ROUNDS_MS);
+  }
+
+  async #ask(method: string, request: object, caller: number, operation?: string): Promise<void> {
+    const asking = { isOver: false };
+    this.#callers.send(
+      method,
+      request,
+      caller,
+      operation === undefined ? {} : { operation },
+      () => (asking.isOver = true),
+    );
+    const endMs = this.#time.nowMs + 10_000;
+    while (!asking.isOver && this.#time.nowMs < endMs) await this.#time.sleep(1);
+  }
+
+  #fail(rule: string, message: string): void {
+    this.#failures.push({ rule, at: this.#recorder.history.length - 1, message });
+  }
+}
+
+const errorOf = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));

@@ -1,0 +1,109 @@
+import type { Clock } from "../../../../agent/kernel/clock.ts";
+
+/** Whose a timer is: the world's go on when an agent dies, an agent's end with it. */
+export type Owner = number | "world";
+
+interface Timer {
+  readonly atMs: number;
+  readonly order: number;
+  readonly owner: Owner;
+  readonly run: () => void;
+  isOver: boolean;
+}
+
+const realImmediate = setImmediate;
+const turn = (): Promise<void> =>
+  new Promise((resolve) => {
+    realImmediate(resolve);
+  });
+
+/** Time that passes only from one timer to the next: as fast as the code runs, and the same for the same seed. */
+export class VirtualTime {
+  #nowMs = 0;
+  #orders = 0;
+  /** The next one last. */
+  readonly #timers: Timer[] = [];
+  /** Whose code sets timers by Node's own functions now. */
+  owner: Owner = "world";
+  /** Wall clock at the beginning, with the steps that it was set by since. */
+  wallMs = Date.UTC(2026, 0, 1);
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  wallNowMs(): number {
+    return Math.floor(this.wallMs + this.#nowMs);
+  }
+
+  set(afterMs: number, run: () => void, owner: Owner = this.owner): Timer {
+    this.#orders += 1;
+    const wait = Number.isFinite(afterMs) ? Math.max(0, afterMs) : 0;
+    const timer = { atMs: this.#nowMs + wait, order: this.#orders, owner, run, isOver: false };
+    let low = 0;
+    let high = this.#timers.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const other = this.#timers[middle];
+      if (other !== undefined && other.atMs > timer.atMs) low = middle + 1;
+      else high = middle;
+    }
+    this.#timers.splice(low, 0, timer);
+    return timer;
+  }
+
+  clear(timer: Timer | undefined): void {
+    if (timer !== undefined) timer.isOver = true;
+  }
+
+  /** Nothing of this owner happens any more. */
+  drop(owner: Owner): void {
+    for (const timer of this.#timers) if (timer.owner === owner) timer.isOver = true;
+  }
+
+  /** Runs timers until `done`, with all that follows from each before the next. Throws when nothing is left to happen. */
+  async run(done: () => boolean, limitMs: number): Promise<void> {
+    for (;;) {
+      await turn();
+      if (done()) return;
+      const timer = this.#timers.pop();
+      if (timer === undefined) throw new Error("the simulation stands still: nothing is left to happen");
+      if (timer.isOver) continue;
+      this.#nowMs = timer.atMs;
+      if (this.#nowMs > limitMs) throw new Error(`the simulation does not end within ${limitMs} ms`);
+      timer.isOver = true;
+      timer.run();
+    }
+  }
+
+  /** For what is not the agent's: the model of libvirt, callers, faults. */
+  get worldClock(): Clock {
+    return {
+      now: () => this.wallNowMs(),
+      monotonicMs: () => this.#nowMs,
+      sleep: (ms, signal) =>
+        new Promise((resolve, reject) => {
+          const abort = (): void => {
+            this.clear(timer);
+            reject(signal?.reason as Error);
+          };
+          const timer = this.set(
+            ms,
+            () => {
+              signal?.removeEventListener("abort", abort);
+              resolve();
+            },
+            "world",
+          );
+          if (signal?.aborted === true) abort();
+          else signal?.addEventListener("abort", abort, { once: true });
+        }),
+    };
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.set(ms, resolve, "world");
+    });
+  }
+}
