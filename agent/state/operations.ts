@@ -355,6 +355,8 @@ export class Operations {
     const run = this.#runs.get(id);
     if (run === undefined || isDone(operation)) throw notCancellable(operation);
     const entry = this.#entry(id);
+    // Its end is being written: too late to cancel, too early to show.
+    if (isDone(entry.recorded)) return operation;
     entry.recorded = { cancelledBy: caller, ...entry.recorded };
     this.#show(entry);
     run.cancel();

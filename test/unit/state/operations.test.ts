@@ -213,3 +213,16 @@ test("operations are counted by kind and end since the start: those of the journ
   assert.deepEqual(again.totals("START_VM").byEnd, { succeeded: 0, failed: 0, cancelled: 0 });
   await again.drain(0);
 });
+
+test("a cancel does not show an end that is not durable yet", async (t) => {
+  const operations = await open(await folder(t));
+  const { operation } = await operations.begin(request("a"));
+  operations.run(operation, nothing);
+  // The work has ended, and the end waits for the disk.
+  await Promise.resolve().then(() => undefined);
+  assert.equal(operations.cancel(operation.id, "anna").state, "running");
+  assert.equal(operations.get(operation.id).state, "running");
+  const ended = await operations.wait(operation.id, soonMs, never);
+  assert.equal(ended.state, "succeeded");
+  await operations.drain(0);
+});
