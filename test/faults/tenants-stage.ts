@@ -1,0 +1,221 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { credentials, status } from "@grpc/grpc-js";
+import { loadContract, type Contract } from "../../agent/cli/contract.ts";
+import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
+import { freePort } from "../lab/ports.ts";
+import { protoDirectory } from "../lab/socle-host.ts";
+import { eventually } from "../lab/wait.ts";
+import { Authority, installTrust, type Issued } from "../scheduler/authority.ts";
+import { Caller, credentialsOf, secureOptions, type Answer } from "./attack-calls.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { SufferingHost } from "./host.ts";
+import type { GuestProcess } from "./witness.ts";
+
+export const MIB = 2 ** 20;
+export const HOSTILE = 8;
+/** What each hostile tenant may have. */
+export const QUOTA = {
+  vms: 3,
+  vcpus: 4,
+  memoryMiB: 160,
+  diskMiB: 16,
+  runningOperations: 8,
+  keptOperations: 96,
+};
+const DOMAIN = "cloud.example";
+/** The network of hostile tenants, and the one that is the victim's alone. */
+export const COMMON_NETWORK = "common";
+export const VICTIM_NETWORK = "victims";
+export const VICTIM_ADDRESS = "10.66.0.7";
+/** A kernel that QEMU refuses to load. */
+export const BROKEN_KERNEL = "broken-kernel";
+
+/** A method of the contract, as the generated definitions have it. */
+export interface Method<Request, Response> {
+  readonly path: string;
+  readonly requestSerialize: (request: Request) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Response;
+}
+
+/** A caller with the certificate of one tenant, or the operator. */
+export class TenantCaller {
+  readonly tenant: string;
+  readonly issued: Issued | undefined;
+  readonly #caller: Caller;
+
+  constructor(tenant: string, caller: Caller, issued?: Issued) {
+    this.tenant = tenant;
+    this.issued = issued;
+    this.#caller = caller;
+  }
+
+  async ask<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    options: Parameters<Caller["call"]>[2] = {},
+  ): Promise<Answer & { readonly response: Response | undefined }> {
+    const answer = await this.#caller.call(method.path, method.requestSerialize(request), options);
+    const { bytes } = answer;
+    return { ...answer, response: bytes === undefined ? undefined : method.responseDeserialize(bytes) };
+  }
+
+  /** The answer; throws where it is an error. */
+  async get<Request, Response>(method: Method<Request, Response>, request: Request): Promise<Response> {
+    const { response, code, reason, message } = await this.ask(method, request);
+    if (response === undefined) throw new Error(`${method.path}: ${status[code]} ${reason} ${message}`);
+    return response;
+  }
+
+  close(): void {
+    this.#caller.close();
+  }
+}
+
+export interface Tenant {
+  readonly name: string;
+  readonly caller: TenantCaller;
+  /** Its VM that runs. */
+  readonly vm: Vm__Output;
+}
+
+/** A host with a victim and its hostile neighbours, each with a certificate of its own and a VM that runs. */
+export class TenantsStage {
+  readonly run: CampaignRun;
+  readonly host: SufferingHost;
+  readonly contract: Contract;
+  readonly authority: Authority;
+  readonly address: string;
+  readonly operator: TenantCaller;
+  readonly victim: Tenant;
+  readonly victimProcess: GuestProcess;
+  readonly hostile: readonly Tenant[];
+
+  private constructor(parts: Omit<TenantsStage, "succeeds" | "ended" | "auditBytes" | "auditText">) {
+    ({
+      run: this.run,
+      host: this.host,
+      contract: this.contract,
+      authority: this.authority,
+      address: this.address,
+      operator: this.operator,
+      victim: this.victim,
+      victimProcess: this.victimProcess,
+      hostile: this.hostile,
+    } = parts);
+  }
+
+  static async start(run: CampaignRun): Promise<TenantsStage> {
+    const trustDirectory = await mkdtemp(join(tmpdir(), "socle-tenants-trust-"));
+    run.cleanUp(() => rm(trustDirectory, { recursive: true, force: true }));
+    const authority = await Authority.make(DOMAIN);
+    const list = await authority.revocationList();
+    await installTrust(trustDirectory, authority, await authority.issue("agent/host-1"), list);
+    const port = await freePort();
+    const host = await SufferingHost.start(run, {
+      config: {
+        trust: { domain: DOMAIN, directory: trustDirectory },
+        api: { listen: `127.0.0.1:${port}` },
+        tenants: {
+          default: { networks: [COMMON_NETWORK], quotas: QUOTA },
+          byName: {
+            victim: { networks: [VICTIM_NETWORK], addresses: [VICTIM_ADDRESS], quotas: { vms: 8 } },
+          },
+        },
+      },
+    });
+    for (const network of [COMMON_NETWORK, VICTIM_NETWORK]) {
+      const path = join(host.libvirtd.directory, `${network}.xml`);
+      await writeFile(path, `<network><name>${network}</name></network>`);
+      await host.witness.virsh("net-define", path);
+    }
+    await writeFile(join(host.libvirtd.imagesDirectory, BROKEN_KERNEL), "no kernel at all");
+    await host.witness.virsh("pool-refresh", "images");
+    const contract = await loadContract(protoDirectory);
+    const address = `127.0.0.1:${port}`;
+    const socket = `unix:${host.agent.socketPath}`;
+    const operator = new TenantCaller("", new Caller(socket, credentials.createInsecure(), contract));
+    run.cleanUp(() => operator.close());
+    const join_ = async (name: string, spec: Partial<VmSpec> = {}): Promise<Tenant> => {
+      const issued = await authority.issue(`scheduler/${name}/tenant/${name}`);
+      const by = credentialsOf(secureOptions(authority.certificatePem, issued));
+      const caller = new TenantCaller(name, new Caller(address, by, contract), issued);
+      run.cleanUp(() => caller.close());
+      const request = { requestId: randomUUID(), spec: { ...guest(`${name}-1`), ...spec } };
+      const operation = await caller.get(contract.vms.CreateVm, request);
+      await finished(operator, contract, operation.operationId);
+      return { name, caller, vm: await caller.get(contract.vms.GetVm, { vm: operation.vmId }) };
+    };
+    const victim = await join_("victim", { labels: { secret: "of-the-victim" } });
+    const victimProcess = await host.witness.process(victim.vm.vmId);
+    if (victimProcess === undefined) throw new Error("there is no QEMU of the victim's VM");
+    const hostile: Tenant[] = [];
+    for (let at = 1; at <= HOSTILE; at += 1) hostile.push(await join_(`hostile-${at}`));
+    return new TenantsStage({
+      run,
+      host,
+      contract,
+      authority,
+      address,
+      operator,
+      victim,
+      victimProcess,
+      hostile,
+    });
+  }
+
+  /** The end of an operation, as the operator sees it. */
+  ended(operationId: string): ReturnType<typeof finished> {
+    return finished(this.operator, this.contract, operationId, false);
+  }
+
+  async auditBytes(): Promise<number> {
+    const sizes = await Promise.all((await this.#auditFiles()).map(async (path) => (await stat(path)).size));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  }
+
+  async auditText(): Promise<string> {
+    const texts = (await this.#auditFiles()).map((path) => readFile(path, "utf8"));
+    return (await Promise.all(texts)).join("\n");
+  }
+
+  async #auditFiles(): Promise<string[]> {
+    const directory = join(this.host.agent.directory, "state/audit");
+    return (await readdir(directory, { withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => join(directory, name));
+  }
+}
+
+/** A guest that prints and halts, with a small disk of its own. */
+export const guest = (name: string): VmSpec => ({
+  name,
+  vcpus: 1,
+  memoryBytes: 32 * MIB,
+  disks: [
+    { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true },
+    { name: "data", newVolume: { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_QCOW2" } },
+  ],
+});
+
+async function finished(
+  operator: TenantCaller,
+  { operations }: Contract,
+  operationId: string,
+  mustSucceed = true,
+) {
+  let operation = await operator.get(operations.GetOperation, { operationId });
+  await eventually(
+    async () => {
+      operation = await operator.get(operations.WaitOperation, { operationId, timeout: { seconds: 5 } });
+      return operation.done;
+    },
+    { what: `operation ${operationId} to end`, timeoutMs: 120_000, intervalMs: 0 },
+  );
+  if (mustSucceed && operation.state !== "STATE_SUCCEEDED")
+    throw new Error(`${operation.kind} ended ${operation.state}: ${operation.error?.message ?? ""}`);
+  return operation;
+}
