@@ -1,10 +1,13 @@
 import { join } from "node:path";
 import { AuditLog, type Actor } from "../audit/index.ts";
+import type { SocleError } from "../kernel/errors.ts";
 import { bootClock } from "../kernel/boot-clock.ts";
 import { ControlEpochs } from "../state/control-epochs.ts";
 import { EventLog } from "../state/event-log.ts";
 import { HostRecord } from "../state/host-record.ts";
+import { asUnreadable } from "../state/journal-refusals.ts";
 import { Operations } from "../state/operations.ts";
+import { Permit } from "../state/permit.ts";
 import { Position } from "../state/position.ts";
 import { ReservationBook } from "../state/reservation-book.ts";
 import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
@@ -20,6 +23,8 @@ export interface State {
   readonly reservations: ReservationBook;
   readonly events: EventLog;
   readonly audit: AuditLog;
+  /** Whether this agent may change anything. */
+  readonly permit: Permit;
   /** Writes what is not written yet, and lets the directory go. */
   close(): Promise<void>;
 }
@@ -33,8 +38,26 @@ export async function openState({ config, version, clock, log }: Basis): Promise
   const taken = await openStateDirectory(config.state.directory, log);
   try {
     const { path: directory } = taken;
-    const record = await HostRecord.open(directory);
-    const { agentEpoch } = record;
+    const permit = new Permit();
+    const onUnreadable = (why: SocleError): void => {
+      log.error(why.message);
+      permit.refuse("state", why);
+    };
+    const known = await HostRecord.open(directory).catch((thrown: unknown) => {
+      const why = asUnreadable(thrown);
+      if (why === undefined) throw thrown;
+      onUnreadable(why);
+      return why;
+    });
+    const events = await EventLog.open({
+      directory,
+      maxEvents,
+      agentEpoch: known instanceof HostRecord ? known.agentEpoch : undefined,
+      clock,
+      log,
+    });
+    const { agentEpoch } = events;
+    const record = known instanceof HostRecord ? known : HostRecord.unreadable(directory, known, agentEpoch);
     const retentionMs = operationRetentionHours * HOUR_MS;
     const audit = await AuditLog.open({
       directory: join(directory, "audit"),
@@ -45,9 +68,9 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     });
     audit.note({ act: "agent_started", details: { version, agentEpoch } });
     const boot = await bootClock();
-    const operations = await Operations.open({ directory, clock, boot, log, retentionMs });
-    const reservations = await ReservationBook.open({ directory, clock, boot, log, retentionMs });
-    const events = await EventLog.open({ directory, maxEvents, agentEpoch, clock, log });
+    const journals = { directory, clock, boot, log, retentionMs, permit, onUnreadable };
+    const operations = await Operations.open(journals);
+    const reservations = await ReservationBook.open(journals);
     return {
       directory: taken,
       record,
@@ -64,6 +87,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
       reservations,
       events,
       audit,
+      permit,
       async close() {
         await operations.drain(0);
         await reservations.close();

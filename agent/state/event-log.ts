@@ -12,7 +12,8 @@ import type { HostEvent } from "./event.ts";
 export interface EventLogOptions {
   readonly directory: string;
   readonly maxEvents: number;
-  readonly agentEpoch: number;
+  /** Undefined: one above that of the newest event held. */
+  readonly agentEpoch: number | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -39,7 +40,7 @@ const retryAfterMs = 10_000;
 export class EventLog {
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #agentEpoch: number;
+  readonly agentEpoch: number;
   readonly #segmentEvents: number;
   readonly #ring: EventRing;
   readonly #segments: EventSegments;
@@ -82,7 +83,7 @@ export class EventLog {
   private constructor(options: EventLogOptions, ring: EventRing, segments: EventSegments, next: number) {
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#agentEpoch = options.agentEpoch;
+    this.agentEpoch = options.agentEpoch ?? (ring.newest?.agentEpoch ?? 0) + 1;
     this.#segmentEvents = Math.max(256, Math.ceil(options.maxEvents / 4));
     this.#ring = ring;
     this.#segments = segments;
@@ -133,7 +134,7 @@ export class EventLog {
     this.#newest += 1;
     const numbered: HostEvent = {
       sequence: this.#newest,
-      agentEpoch: this.#agentEpoch,
+      agentEpoch: this.agentEpoch,
       timeMs: this.#clock.now(),
       ...event,
     };

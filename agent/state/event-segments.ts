@@ -84,7 +84,7 @@ export class EventSegments {
     }
     // A mark that cannot be read any more may have taken numbers.
     const behindMarks = cleanNext ?? Math.max(last, reserved) + 1 + (isDamaged ? reserveBlock : 0);
-    const nextSequence = Math.max(behindMarks, (await this.#reservedWithoutRoom()) + 1);
+    const nextSequence = Math.max(behindMarks, (await this.#reservedWithoutRoom(behindMarks)) + 1);
     return nextSequence > last + 1 && this.#firsts.length > 0
       ? { nextSequence, lost: { from: last + 1, to: nextSequence - 1 } }
       : { nextSequence };
@@ -116,11 +116,11 @@ export class EventSegments {
     await replaceLink(this.#linkPath, String(reserved));
   }
 
-  async #reservedWithoutRoom(): Promise<number> {
+  async #reservedWithoutRoom(through: number): Promise<number> {
     try {
       const reserved = Number(await readlink(this.#linkPath));
-      if (!Number.isSafeInteger(reserved)) throw new Error(`${this.#linkPath} says no number; remove it`);
-      return reserved;
+      // A damaged link may have taken numbers, as a damaged mark may.
+      return Number.isSafeInteger(reserved) ? reserved : through + reserveBlock;
     } catch (thrown) {
       if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return 0;
       throw thrown;

@@ -39,6 +39,7 @@ export class HostRecord {
   #waiting = 0;
   #controlEpoch: number;
   #failure: SocleError | undefined;
+  #unreadable: SocleError | undefined;
   /** The file that this process wrote last. */
   #written: string | undefined;
 
@@ -60,6 +61,14 @@ export class HostRecord {
     return record;
   }
 
+  /** In place of one that open() refused for `why`: it takes no change. Its host takes no VM, whatever its operator had said. */
+  static unreadable(directory: string, why: SocleError, agentEpoch: number): HostRecord {
+    const scheduling = { state: "cordoned", reason: "host.json cannot be read" } as const;
+    const record = new HostRecord(join(directory, "host.json"), { ...fresh, agentEpoch, scheduling });
+    record.#unreadable = why;
+    return record;
+  }
+
   private constructor(path: string, facts: Facts) {
     this.#path = path;
     this.#facts = facts;
@@ -68,7 +77,7 @@ export class HostRecord {
 
   /** Why the last write failed. */
   get failure(): SocleError | undefined {
-    return this.#failure;
+    return this.#unreadable ?? this.#failure;
   }
 
   /** Where the last write failed: finds out by another whether it does still, which `failure` says then. Never rejects. */
@@ -108,6 +117,11 @@ export class HostRecord {
 
   /** As setScheduling. */
   setHostId(hostId: string): Promise<void> {
+    if (this.#unreadable !== undefined) {
+      // It is asked for at every start, and shown; what is written stays as it is.
+      this.#facts = { ...this.#facts, hostId };
+      return Promise.resolve();
+    }
     return this.#change({ hostId });
   }
 
@@ -118,12 +132,14 @@ export class HostRecord {
 
   /** Never lowers it. Counts at once; resolves when it is durable. Throws as setScheduling does. */
   async raiseControlEpoch(epoch: number): Promise<void> {
+    requireEpoch(epoch);
     this.#controlEpoch = Math.max(this.#controlEpoch, epoch);
     if (this.#facts.controlEpoch < epoch) await this.#change({});
   }
 
   /** Up or down. Counts at once; resolves when it is durable, and is undone where that fails. Throws as setScheduling does. */
   async resetControlEpoch(epoch: number): Promise<void> {
+    requireEpoch(epoch);
     const before = this.#controlEpoch;
     this.#controlEpoch = epoch;
     try {
@@ -135,6 +151,7 @@ export class HostRecord {
   }
 
   #change(facts: Partial<Facts>): Promise<void> {
+    if (this.#unreadable !== undefined) return Promise.reject(this.#unreadable);
     if (this.#waiting >= maxWaiting) return Promise.reject(tooSlow(this.#path));
     this.#waiting += 1;
     const change = this.#writing.then(async () => {
@@ -154,6 +171,8 @@ export class HostRecord {
     const path = this.#path;
     try {
       if (this.#written !== undefined && (await identityOf(path)) !== this.#written) throw new FileLost(path);
+      const fits = factsSchema.safeParse(facts);
+      if (!fits.success) throw new Error(`it would not be read again: ${z.prettifyError(fits.error)}`);
       const whole = { ...facts, crc32: checksum(facts) };
       await replaceFile(path, Buffer.from(`${JSON.stringify(whole, undefined, 2)}\n`));
       this.#written = await identityOf(path);
@@ -182,6 +201,12 @@ async function identityOf(path: string): Promise<string | undefined> {
     ({ dev, ino, mtimeNs }) => `${dev} ${ino} ${mtimeNs}`,
     () => undefined,
   );
+}
+
+function requireEpoch(epoch: number): void {
+  if (factsSchema.shape.controlEpoch.safeParse(epoch).success) return;
+  const message = `a control epoch is a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, not ${epoch}`;
+  throw new SocleError("invalid", "CONTROL_EPOCH_INVALID", message);
 }
 
 const epochPath = (path: string): string => `${path}.epoch`;
@@ -218,10 +243,20 @@ async function read(path: string, companionPath: string): Promise<Facts> {
       .looseObject({ crc32: z.string().optional() })
       .parse(JSON.parse(text));
     if (told !== undefined && told !== checksum(written)) throw new Error("its checksum is another");
+    requireVersion(path, written);
     return factsSchema.parse(written);
   } catch (thrown) {
-    throw corrupt(path, "is damaged or of another version", thrown);
+    if (thrown instanceof SocleError) throw thrown;
+    throw corrupt(path, "is damaged", thrown);
   }
+}
+
+function requireVersion(path: string, { version }: { version?: unknown }): void {
+  if (typeof version !== "number" || version <= 1) return;
+  const message =
+    `${path} is of version ${version}, which a later Socle wrote; this one reads version 1. Run that version of Socle, or ` +
+    "put back the file from a backup of before the upgrade, with a higher agentEpoch.";
+  throw new SocleError("internal", "HOST_RECORD_CORRUPT", message);
 }
 
 function corrupt(path: string, what: string, cause: unknown): SocleError {

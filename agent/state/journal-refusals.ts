@@ -46,3 +46,40 @@ export const busy = (path: string): SocleError =>
   new SocleError("exhausted", "JOURNAL_BUSY", `${path} is on a disk too slow for the load; try again later`, {
     details: { retryAfterMs: 1000 },
   });
+
+/** `written`: its first record. */
+export const wrongVersion = (path: string, kind: string, version: number, written: unknown): SocleError =>
+  new SocleError(
+    "internal",
+    "JOURNAL_VERSION",
+    `${path} is not a ${kind} journal of version ${version} (it says ${JSON.stringify(written).slice(0, 200)}); run the ` +
+      "version of Socle that wrote it, or move the file aside",
+    { details: { metadata: { path } } },
+  );
+
+export const unknownRecord = (path: string, record: unknown): SocleError =>
+  new SocleError(
+    "internal",
+    "JOURNAL_VERSION",
+    `${path} holds a record that this version does not know: ${JSON.stringify(record).slice(0, 200)}; run the version of ` +
+      "Socle that wrote it, or move the file aside",
+    { details: { metadata: { path } } },
+  );
+
+/** A record that the next start would refuse to read. */
+export const notReadable = (path: string): SocleError =>
+  new SocleError(
+    "internal",
+    "RECORD_INVALID",
+    `a record does not fit the schema of ${path}; nothing was written`,
+  );
+
+const unreadableReasons = new Set(["JOURNAL_CORRUPT", "JOURNAL_VERSION", "HOST_RECORD_CORRUPT"]);
+
+/** Why changes are refused while a file is damaged or of another version; undefined for other errors. */
+export function asUnreadable(thrown: unknown): SocleError | undefined {
+  if (!(thrown instanceof SocleError) || !unreadableReasons.has(thrown.reason)) return undefined;
+  const message = `changes are refused, reads and guests go on: ${thrown.message} Then restart the agent.`;
+  const metadata = { ...thrown.details.metadata, problem: thrown.reason };
+  return new SocleError("unavailable", "STATE_UNREADABLE", message, { cause: thrown, details: { metadata } });
+}

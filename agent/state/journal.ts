@@ -1,11 +1,23 @@
 import { open, rm, type FileHandle } from "node:fs/promises";
+import type * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { AppendFile, writeAgain } from "./append-file.ts";
 import { isFullDisk, replaceFile, UncertainWrite } from "./durable-file.ts";
 import { compactionPath, JournalCompaction } from "./journal-compaction.ts";
 import { encodeLine, maxRecordBytes, replayLines } from "./journal-format.ts";
-import { busy, cannotOpen, closed, journalFailed, outcomeUnknown, tooLarge } from "./journal-refusals.ts";
+import {
+  asUnreadable,
+  busy,
+  cannotOpen,
+  closed,
+  journalFailed,
+  notReadable,
+  outcomeUnknown,
+  tooLarge,
+  unknownRecord,
+  wrongVersion,
+} from "./journal-refusals.ts";
 
 const formatVersion = 1;
 const maxPendingBytes = 64 * 1024 * 1024;
@@ -21,6 +33,13 @@ export interface JournalOptions {
   readonly live: () => Iterable<unknown>;
   /** Compact when the file is larger than this and than twice what compaction last left. Default 8 MiB. */
   readonly compactAboveBytes?: number;
+  /** What every record is, when it is written and when it is read. Default: anything. */
+  readonly schema?: z.ZodType;
+  /**
+   * Called where the file is damaged or of another version: the journal takes no record then, and what was replayed is not
+   * all. Without it open() throws.
+   */
+  readonly onUnreadable?: (why: SocleError) => void;
 }
 
 interface Pending {
@@ -70,7 +89,7 @@ export class Journal {
       let first = true;
       const found = await replayLines(path, file, (record) => {
         if (first) checkHeader(path, options.kind, record);
-        else if (!isSeal(record)) options.replay(record);
+        else if (!isSeal(record)) options.replay(known(path, options.schema, record));
         first = false;
       });
       if (found.goodBytes < found.fileBytes) {
@@ -84,6 +103,13 @@ export class Journal {
       await writeAgain(file, found.syncedBytes, found.goodBytes);
       return new Journal(path, new AppendFile(path, file, found.goodBytes), options);
     } catch (thrown) {
+      const unreadable = options.onUnreadable && asUnreadable(thrown);
+      if (unreadable !== undefined) {
+        options.onUnreadable?.(unreadable);
+        const journal = new Journal(path, new AppendFile(path, file, 0), options);
+        journal.#failure = unreadable;
+        return journal;
+      }
       await file.close();
       throw thrown instanceof SocleError ? thrown : cannotOpen(path, thrown);
     }
@@ -119,7 +145,11 @@ export class Journal {
    */
   append(record: unknown, need: "may" | "must" = "may"): Promise<void> {
     return new Promise((resolve, reject) => {
-      const refused = this.#push({ json: JSON.stringify(record), resolve, reject }, need);
+      const { schema } = this.#options;
+      const refused =
+        schema?.safeParse(record).success === false
+          ? notReadable(this.#path)
+          : this.#push({ json: JSON.stringify(record), resolve, reject }, need);
       if (refused !== undefined) reject(refused);
     });
   }
@@ -135,7 +165,8 @@ export class Journal {
 
   /** Keeps its order and becomes durable with the next append. Lost where that fails. */
   appendLazily(record: unknown): void {
-    this.#push({ json: JSON.stringify(record) }, "may");
+    if (this.#options.schema?.safeParse(record).success !== false)
+      this.#push({ json: JSON.stringify(record) }, "may");
   }
 
   /** Makes all that was appended durable and closes the file. */
@@ -317,13 +348,12 @@ const header = (kind: string): string => JSON.stringify({ journal: kind, version
 
 function checkHeader(path: string, kind: string, record: unknown): void {
   const { journal, version } = record as { journal?: unknown; version?: unknown };
-  if (journal === kind && version === formatVersion) return;
-  throw new SocleError(
-    "internal",
-    "JOURNAL_VERSION",
-    `${path} is not a ${kind} journal of version ${formatVersion} (it says ${JSON.stringify(record)}); run the ` +
-      "version of Socle that wrote it, or move the file aside",
-  );
+  if (journal !== kind || version !== formatVersion) throw wrongVersion(path, kind, formatVersion, record);
+}
+
+function known(path: string, schema: z.ZodType | undefined, record: unknown): unknown {
+  if (schema?.safeParse(record).success === false) throw unknownRecord(path, record);
+  return record;
 }
 
 const errno = (thrown: unknown): NodeJS.ErrnoException | undefined =>

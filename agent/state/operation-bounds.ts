@@ -2,8 +2,11 @@ import type { SocleError } from "../kernel/errors.ts";
 import { tooMany } from "./operation-refusals.ts";
 import type { Charged } from "./operation-index.ts";
 import type { OperationTable } from "./operation-table.ts";
+import { Permit } from "./permit.ts";
 
 export interface BoundsOptions {
+  /** Without it nothing stands against an operation. */
+  readonly permit?: Permit;
   /** Ended and running ones together; beyond it nothing is forgotten early, new ones are refused. Default 50,000 (about 2.3 kB each). */
   readonly maxRetained?: number;
   /** Default 10,000. */
@@ -25,9 +28,11 @@ const reserve = { retained: 1000, running: 1000, perVm: 8 };
 
 /** How many operations there may be. */
 export class OperationBounds {
-  readonly #max: Required<BoundsOptions>;
+  readonly #max: Required<Omit<BoundsOptions, "permit">>;
+  readonly permit: Permit;
 
   constructor(options: BoundsOptions) {
+    this.permit = options.permit ?? new Permit();
     this.#max = {
       maxRetained: options.maxRetained ?? 50_000,
       maxRunning: options.maxRunning ?? 10_000,
@@ -44,6 +49,7 @@ export class OperationBounds {
     table: OperationTable,
     { vmId, urgent = false, ...who }: Charged & { vmId: string; urgent?: boolean | undefined },
   ): SocleError | undefined {
+    if (this.permit.refusal !== undefined) return this.permit.refusal;
     const max = this.#max;
     const room = (kind: keyof typeof reserve, bound: number): number => bound + (urgent ? reserve[kind] : 0);
     const expiry = (): number => table.nextExpiryInMs() ?? 60_000;

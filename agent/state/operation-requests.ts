@@ -1,5 +1,6 @@
 import type { BootClock } from "../kernel/boot-clock.ts";
 import type { Clock } from "../kernel/clock.ts";
+import type { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { BoundsOptions } from "./operation-bounds.ts";
 import type { Selection } from "./operation-index.ts";
@@ -15,6 +16,8 @@ export interface OperationsOptions extends BoundsOptions {
   readonly retentionMs: number;
   /** As Journal's. */
   readonly compactAboveBytes?: number;
+  /** As Journal's. */
+  readonly onUnreadable?: (why: SocleError) => void;
 }
 
 export interface BeginRequest {

@@ -1,6 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Operation, OperationStep } from "./operation.ts";
+import type { Permit } from "./permit.ts";
 
 /**
  * Runs a named part of an operation and records its start and end. `weight` is its share of the whole (0 to 1, default
@@ -20,6 +21,8 @@ interface RunOptions {
   readonly operation: () => Operation;
   /** False once ends can no longer be recorded. */
   readonly mayStart: () => boolean;
+  /** Without it no step starts, and the outcome is unknown until it is there again. */
+  readonly permit: Permit;
   /** Resolves when it is durable. */
   readonly change: (
     change: Pick<Operation, "steps" | "progress">,
@@ -87,7 +90,12 @@ export class OperationRun {
   }
 
   #requireOpen(): void {
-    if (this.#options.mayStart()) return;
+    const { mayStart, permit } = this.#options;
+    if (permit.refusal !== undefined) {
+      const { reason, message } = permit.refusal;
+      throw new SocleError("outcome_unknown", reason, message, { cause: permit.refusal });
+    }
+    if (mayStart()) return;
     throw new SocleError("unavailable", "AGENT_STOPPING", "the agent stopped before this step");
   }
 

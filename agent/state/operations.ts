@@ -4,8 +4,9 @@ import type { QueueItem } from "../kernel/bounded-queue.ts";
 import { isUncertain, toSocleError, type SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { Topic } from "../kernel/topic.ts";
-import { Journal } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import { OperationBounds } from "./operation-bounds.ts";
+import { openOperationJournal } from "./operation-journal.ts";
 import { errorOf, isDone, isUnsettled, type Operation } from "./operation.ts";
 import {
   checkRequestId,
@@ -19,7 +20,8 @@ import {
 import type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./operation-requests.ts";
 import { OperationIds } from "./operation-id.ts";
 import { OperationTally, type OperationTotals } from "./operation-tally.ts";
-import { endOf, OperationTable, withEnd, type End, type Entry } from "./operation-table.ts";
+import type { OperationTable } from "./operation-table.ts";
+import { endOf, withEnd, type End, type Entry } from "./operation-table.ts";
 import { OperationRun, type Step } from "./operation-run.ts";
 
 export type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./operation-requests.ts";
@@ -56,16 +58,7 @@ export class Operations {
 
   /** Throws what Journal.open throws. */
   static async open(options: OperationsOptions): Promise<Operations> {
-    const { clock, boot, log, directory, retentionMs } = options;
-    const table = new OperationTable({ retentionMs, clock, boot });
-    const journal = await Journal.open(`${directory}/operations.journal`, {
-      kind: "operations",
-      log,
-      replay: (record) => table.replay(record),
-      live: () => table.live(),
-      ...(options.compactAboveBytes === undefined ? {} : { compactAboveBytes: options.compactAboveBytes }),
-    });
-    table.replayed();
+    const { journal, table } = await openOperationJournal(options);
     return new Operations(options, journal, table);
   }
 
@@ -107,6 +100,11 @@ export class Operations {
   /** Set while the journal cannot be written: every begin is refused with it. */
   get failure(): SocleError | undefined {
     return this.#journal.failure;
+  }
+
+  /** Resolves once work on operations may go on, or the signal aborts. */
+  untilPermitted(signal: AbortSignal): Promise<void> {
+    return this.#bounds.permit.untilAllowed(signal);
   }
 
   /** As Journal.tryAgain. */
@@ -198,6 +196,7 @@ export class Operations {
       clock: this.#clock,
       operation: () => entry.recorded,
       mayStart: () => this.#state !== "closed",
+      permit: this.#bounds.permit,
       change: (change, index, need) => {
         entry.recorded = { ...entry.recorded, ...change };
         const { progress, steps } = entry.recorded;

@@ -1,3 +1,4 @@
+import * as z from "zod";
 import type { BootClock } from "../kernel/boot-clock.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { Counts } from "../kernel/counts.ts";
@@ -6,6 +7,7 @@ import type { Logger } from "../kernel/log.ts";
 import { Journal } from "./journal.ts";
 import { OperationIds } from "./operation-id.ts";
 import { checkRequestId } from "./operation-refusals.ts";
+import type { Permit } from "./permit.ts";
 import type { Reservation, ReservationRequest, ReservationState } from "./reservation.ts";
 
 export interface ReservationBookOptions {
@@ -17,6 +19,9 @@ export interface ReservationBookOptions {
   readonly retentionMs: number;
   /** Ended and held ones together; beyond it new ones are refused. Default 50,000. */
   readonly maxRetained?: number;
+  readonly permit?: Permit;
+  /** As Journal's. */
+  readonly onUnreadable?: (why: SocleError) => void;
   /** Default 1,000. Half of them at most are one caller's. */
   readonly maxHeld?: number;
 }
@@ -29,6 +34,31 @@ interface Kept {
   /** Of a held one: when its time is over, on the kernel's clock of that boot. */
   readonly deadline: { readonly bootId: string; readonly sinceBootMs: number };
 }
+
+const text = z.string();
+const request = z.looseObject({ requestId: text, caller: text, fingerprint: text });
+/** A list; version 0.1.0 and before wrote one of each kind too. */
+const requests = z.record(text, z.union([request, z.array(request)]));
+
+const keptSchema = z.looseObject({
+  reservation: z.looseObject({
+    id: text,
+    caller: text,
+    tenant: text,
+    state: z.enum(["held", "consumed", "released", "expired"]),
+    vcpus: z.number().int().min(0),
+    memoryBytes: z.number().int().min(0),
+    accelerator: z.enum(["kvm", "tcg"]),
+    wish: z.looseObject({}),
+    placement: z.looseObject({}),
+    ttlMs: z.number(),
+    createdAtMs: z.number(),
+    endedAtMs: z.number().optional(),
+    vmId: text.optional(),
+  }),
+  requests,
+  deadline: z.looseObject({ bootId: text, sinceBootMs: z.number() }),
+});
 
 type Requests = Readonly<Partial<Record<RequestKind, readonly ReservationRequest[]>>>;
 
@@ -77,6 +107,15 @@ export class ReservationBook {
         found.set(kept.reservation.id, { ...kept, requests: asLists(kept.requests) });
       },
       live: () => live(),
+      schema: keptSchema,
+      ...(options.onUnreadable === undefined
+        ? {}
+        : {
+            onUnreadable: (why) => {
+              found.clear();
+              options.onUnreadable?.(why);
+            },
+          }),
     });
     const book = new ReservationBook(options, journal, found.values());
     // Changes that are not durable may yet be refused.
@@ -122,6 +161,8 @@ export class ReservationBook {
 
   /** Throws `exhausted` TOO_MANY_RESERVATIONS: to be asked before anything is taken for a new one of this caller. */
   admit(caller: string): void {
+    const refusal = this.#options.permit?.refusal;
+    if (refusal !== undefined) throw refusal;
     this.#forget();
     const most = Math.ceil(this.#maxHeld / 2);
     if (this.#heldBy.of(caller) >= most) throw tooMany(`${most} reservations of this caller are held`);

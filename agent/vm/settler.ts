@@ -40,6 +40,8 @@ export class Settler implements Service {
     } catch {
       return;
     }
+    await operations.untilPermitted(signal);
+    if (signal.aborted) return;
     for (const operation of operations.interrupted) this.#resume(operation.id);
     for await (const change of changes) {
       if (change.kind === "overflow") this.#allUnknownLater(signal);
@@ -54,6 +56,8 @@ export class Settler implements Service {
     try {
       await this.#options.clock.sleep(AGAIN_MS, signal);
       await this.#options.table.untilComplete(signal);
+      await this.#options.operations.untilPermitted(signal);
+      signal.throwIfAborted();
     } catch {
       return; // The agent stops: the next start settles it.
     } finally {

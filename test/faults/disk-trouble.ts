@@ -164,7 +164,7 @@ export class DiskTrouble {
     await this.#start();
   }
 
-  /** A record in the middle that is not what it was: named, and nothing guessed. */
+  /** A record in the middle that is not what it was: named, nothing guessed, and nothing changed. */
   async #corrupt(): Promise<void> {
     await this.#kill();
     const path = join(this.#disk.stateDirectory, "operations.journal");
@@ -173,7 +173,12 @@ export class DiskTrouble {
     const at = good.indexOf("\n", good.length >> 1) + 20;
     bad.writeUInt8(bad.readUInt8(at) ^ 1, at);
     await writeFile(path, bad);
-    await this.#refusesToStart(/record \d+ at byte \d+/);
+    await this.#start();
+    const refused = await this.#refusal();
+    const isNamed = refused?.reason === "STATE_UNREADABLE" && /record \d+ at byte \d+/.test(refused.message);
+    this.#run.demand(isNamed, `a change on a damaged journal: ${refused?.message ?? "taken"}`);
+    await this.#host.list();
+    await this.#kill();
     await writeFile(path, good);
     await this.#start();
   }

@@ -26,13 +26,21 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
       failed: watching(
         "journals",
         { reason: "JournalFailed", effect: "no_schedule", enter: atOnce, leave: atOnce },
-        (failures) => journalVerdict(failures.filter((failure) => !isFull(failure) && !isLost(failure))),
+        (failures) => journalVerdict(failures.filter(isOther)),
       ),
       /** What is acknowledged would be gone at the next start. */
       lost: watching(
         "journals",
         { reason: "StateLost", effect: "no_schedule", enter: atOnce, leave: atOnce },
         (failures) => journalVerdict(failures.filter(isLost)),
+      ),
+    },
+    /** The agent started without a part of its state, and takes no change. */
+    StateUnreadable: {
+      unreadable: watching(
+        "journals",
+        { reason: "Unreadable", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        (failures) => readVerdict(failures.filter(isUnreadable)),
       ),
     },
     AuditLog: {
@@ -55,6 +63,14 @@ function reported(reason: string): TriggerRule {
 const isFull = ({ kind }: SocleError): boolean => kind === "exhausted";
 
 const isLost = ({ reason }: SocleError): boolean => reason === "STATE_LOST";
+
+const isUnreadable = ({ reason }: SocleError): boolean => reason === "STATE_UNREADABLE";
+const isOther = (failure: SocleError): boolean =>
+  !isFull(failure) && !isLost(failure) && !isUnreadable(failure);
+
+/** Of the files that could not be read at the start. */
+const readVerdict = (failures: readonly SocleError[]): Verdict =>
+  failures.length === 0 ? { kind: "good", evidence: "the state was read whole" } : journalVerdict(failures);
 
 /** Of the journals that cannot be written. */
 export const journalVerdict = (failures: readonly SocleError[]): Verdict =>

@@ -86,6 +86,21 @@ test("a record that is gone while the rest is there is not begun anew", async (t
   );
 });
 
+test("what would not be read again is not written: an epoch above 2^53-1, or one that is no number", async (t) => {
+  const directory = await folder(t);
+  const record = await HostRecord.open(directory);
+  for (const epoch of [2 ** 53, 1.5, -1, NaN]) {
+    const isInvalid = (error: unknown): boolean => error instanceof SocleError && error.kind === "invalid";
+    await assert.rejects(record.raiseControlEpoch(epoch), isInvalid);
+    await assert.rejects(record.resetControlEpoch(epoch), isInvalid);
+  }
+  assert.equal(record.controlEpoch, 0);
+  const health = { latches: [], acknowledgements: [{ requestId: "a", condition: "b", atMs: NaN }] };
+  await assert.rejects(record.setHealth(health), /would not be read again/);
+  await record.setScheduling({ state: "cordoned", reason: "x" });
+  assert.equal((await HostRecord.open(directory)).scheduling.reason, "x");
+});
+
 test("words in quick succession end with the last, on the disk too", async (t) => {
   const directory = await folder(t);
   const record = await HostRecord.open(directory);
