@@ -106,9 +106,7 @@ function take(way: Way, operation: Accepted, effect: Effect): Way | undefined {
   if (isOnce && before.has(thing)) return undefined;
   if (operation.request.method === "CreateVm" && effect.changed) {
     // It takes back what it made, and nothing else.
-    const made = { volume_delete: "volume_create", undefine: "define", destroy: "start" }[
-      effect.call as string
-    ];
+    const made = { volume_delete: "volume_create", undefine: "define" }[effect.call as string];
     if (made !== undefined && !before.has(`${made} ${effect.volume ?? ""}`)) return undefined;
   }
   if (!isOnce) return { current: operation, over, done: before };

@@ -84,15 +84,19 @@ function acceptedOf(calls: readonly Call[], sights: readonly Sight[], history: H
     if (!mutations.has(request.method) || request.requestId === undefined) continue;
     if (answer?.outcome === "refused") continue;
     const past = rollbacks.filter((rollback) => rollback < at).length;
-    const key = `${request.caller} ${request.requestId} ${past}`;
+    const answered = answer?.operations?.[0]?.id;
+    // What a rollback forgot may become another operation; one that was kept is the same.
+    const kept = [...byKey.values()].find(
+      ({ operationId }) => operationId !== undefined && operationId === answered,
+    );
+    const key = kept?.key ?? `${request.caller} ${request.requestId} ${past}`;
     const before = byKey.get(key);
-    const operationId = answer?.operations?.[0]?.id ?? before?.operationId;
     byKey.set(key, {
       key,
-      request,
+      request: before?.request ?? request,
       from: before?.from ?? at,
       askedTo: answerAt === Infinity ? history.length : answerAt,
-      operationId,
+      operationId: answered ?? before?.operationId,
       endedAt: Infinity,
       end: undefined,
     });

@@ -1,27 +1,51 @@
-// Plays simulated histories and checks them: `simulate.ts --from SEED --count N`. Prints one line of JSON a history that
-// broke a rule, and at the end {"histories", "seconds", ...}. `--show SEED` prints a whole history.
+// Plays simulated histories and checks each. One JSON line on stdout a broken rule, {"histories", "ms"} at the end.
+//
+//   simulate.ts --from SEED --count N [--shrink] [--until-caught]   --shrink: with the shortest history that shows it
+//   simulate.ts --show SEED                                         the whole history
 import { check, describe } from "../checker.ts";
 import { toLines } from "../history.ts";
 import { scheduleOf } from "./schedule.ts";
+import { shrink } from "./shrink.ts";
 import { simulate } from "./simulation.ts";
 
-const show = Number(process.argv[process.argv.indexOf("--show") + 1]);
-if (process.argv.includes("--show")) {
-  const { history, failures } = await simulate(scheduleOf(show));
+/** As a line of the output. */
+export interface Finding {
+  readonly seed: number;
+  readonly rule: string;
+  readonly message: string;
+  /** For people: the shortest history that shows it. */
+  readonly shown?: string;
+}
+
+const has = (option: string): boolean => process.argv.includes(option);
+const number = (option: string): number => Number(process.argv[process.argv.indexOf(option) + 1]);
+const print = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+
+if (has("--show")) await showHistory(number("--show"));
+else await playAll(number("--from"), number("--count"));
+
+async function showHistory(seed: number): Promise<void> {
+  const { history, failures } = await simulate(scheduleOf(seed));
   process.stdout.write(toLines(history));
   for (const violation of [...failures, ...check(history)])
     process.stderr.write(`${describe(history, violation)}\n`);
-  process.exit(0);
 }
-const number = (name: string): number => Number(process.argv[process.argv.indexOf(name) + 1]);
-const from = number("--from");
-const count = number("--count");
-const startMs = performance.now();
-for (let seed = from; seed < from + count; seed += 1) {
-  const { history, failures } = await simulate(scheduleOf(seed));
-  for (const { rule, message } of [...failures, ...check(history)])
-    process.stdout.write(`${JSON.stringify({ seed, rule, message })}\n`);
+
+async function playAll(from: number, count: number): Promise<void> {
+  const startMs = performance.now();
+  let histories = 0;
+  for (let seed = from; seed < from + count; seed += 1) {
+    const schedule = scheduleOf(seed);
+    const { history, failures } = await simulate(schedule);
+    histories += 1;
+    const found = [...failures, ...check(history)];
+    for (const rule of new Set(found.map((violation) => violation.rule))) {
+      const message = found.find((violation) => violation.rule === rule)?.message ?? "";
+      const shrunk = has("--shrink") ? await shrink(schedule, rule) : undefined;
+      const shown = shrunk === undefined ? {} : { shown: describe(shrunk.history, shrunk.violation) };
+      print({ seed, rule, message, ...shown } satisfies Finding);
+    }
+    if (found.length > 0 && has("--until-caught")) break;
+  }
+  print({ histories, ms: Math.round(performance.now() - startMs) });
 }
-process.stdout.write(
-  `${JSON.stringify({ histories: count, ms: Math.round(performance.now() - startMs) })}\n`,
-);

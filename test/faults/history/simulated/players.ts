@@ -1,0 +1,69 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { join } from "node:path";
+import type { Finding } from "./simulate.ts";
+
+export interface PlayOptions {
+  readonly firstSeed: number;
+  readonly count: number;
+  /** Processes at once. */
+  readonly workers?: number;
+  /** Holds `agent/` and `test/`: this repository, or a copy of it with something changed. */
+  readonly root?: string;
+  readonly shrink?: boolean;
+  /** Ends each process at its first finding. */
+  readonly untilCaught?: boolean;
+  readonly onFinding?: (finding: Finding) => void;
+  readonly onHistories?: (histories: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** So many seeds are one process's work: the code of one is not kept for ever. */
+const SEEDS_AT_ONCE = 1000;
+const repository = join(import.meta.dirname, "../../../..");
+
+/** Plays simulated histories in processes of their own, and returns how many. Throws when one of them ends otherwise than it should. */
+export async function playSimulated(options: PlayOptions): Promise<number> {
+  const { firstSeed, count, workers = 2 } = options;
+  const endSeed = firstSeed + count;
+  let next = firstSeed;
+  let histories = 0;
+  const work = async (): Promise<void> => {
+    while (next < endSeed && options.signal?.aborted !== true) {
+      const from = next;
+      next = Math.min(endSeed, from + Math.min(SEEDS_AT_ONCE, Math.ceil(count / workers)));
+      histories += await playSome(options, from, next - from);
+    }
+  };
+  await Promise.all(Array.from({ length: workers }, work));
+  return histories;
+}
+
+async function playSome(options: PlayOptions, from: number, count: number): Promise<number> {
+  const { root = repository, shrink = false, untilCaught = false, onFinding, onHistories, signal } = options;
+  const script = join(root, "test/faults/history/simulated/simulate.ts");
+  const more = [...(shrink ? ["--shrink"] : []), ...(untilCaught ? ["--until-caught"] : [])];
+  const args = ["--import", "tsx", script, "--from", String(from), "--count", String(count), ...more];
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+    ...(signal === undefined ? {} : { signal }),
+  });
+  let errors = "";
+  child.stderr.on("data", (text: Buffer) => (errors = `${errors}${text.toString()}`.slice(-4000)));
+  let histories: number | undefined;
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    const told = JSON.parse(line) as Finding | { histories: number };
+    if ("histories" in told) histories = told.histories;
+    else onFinding?.(told);
+  }
+  const code = await ended;
+  if (code !== 0 || histories === undefined)
+    throw new Error(`the histories from seed ${from} on were not played (exit ${code}): ${errors}`);
+  onHistories?.(histories);
+  return histories;
+}

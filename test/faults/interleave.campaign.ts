@@ -1,0 +1,28 @@
+// random requests, crashes, full disks, lost answers and acts of others, interleaved: every history is checked
+import { asked, campaign } from "./campaign.ts";
+import { playSimulated } from "./history/simulated/players.ts";
+
+/** Histories against a real libvirtd are so many times fewer than simulated ones. */
+const SIMULATED_PER_REAL = 100;
+
+await campaign({ name: "interleave", count: 100_000 }, async (run) => {
+  const firstSeed = asked("--seed") ?? 1;
+  const startMs = performance.now();
+  const over = new AbortController();
+  run.cleanUp(() => over.abort());
+  const simulated = await playSimulated({
+    firstSeed,
+    count: run.count,
+    shrink: true,
+    signal: over.signal,
+    onFinding: ({ seed, rule, message, shown }) =>
+      run.violation(`simulated history of --seed ${seed}: ${shown ?? `${rule}: ${message}`}`),
+    onHistories: (histories) => {
+      run.tries += histories;
+      run.say(`${run.tries} simulated histories`);
+    },
+  });
+  const minutes = (performance.now() - startMs) / 60_000;
+  const perMinute = Math.round(simulated / minutes);
+  return { seed: firstSeed, simulated, perMinute, real: Math.ceil(run.count / SIMULATED_PER_REAL) };
+});
