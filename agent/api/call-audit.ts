@@ -1,5 +1,8 @@
 import type { Act, Actor, AuditLog } from "../audit/index.ts";
 import { toSocleError, type ErrorKind } from "../kernel/errors.ts";
+import { messageBytes } from "../kernel/message-bytes.ts";
+import type { CallClass } from "./admission.ts";
+import type { AuditBudget } from "./audit-budget.ts";
 import type { Doors } from "./doors.ts";
 import type { Caller } from "./identity.ts";
 
@@ -54,23 +57,39 @@ export interface AdmittedCall {
 export type AuditDoor = Pick<AuditLog, "record" | "note" | "noteRepeatable">;
 type Known = Pick<Doors, "vmView" | "operations" | "reservations">;
 
+/** Texts of callers are cut. */
+const maxText = 256;
+const entryBytes = 2048;
+
 /** Leaves the trace of each call that changes something, and of each that was refused. */
 export class CallAudit {
   readonly #log: AuditDoor;
   readonly #known: Known;
+  readonly #budget: AuditBudget;
+  readonly #nowMs: () => number;
 
-  constructor(log: AuditDoor, known: Known) {
+  constructor(log: AuditDoor, known: Known, limits: { budget: AuditBudget; nowMs: () => number }) {
     this.#log = log;
     this.#known = known;
+    this.#budget = limits.budget;
+    this.#nowMs = limits.nowMs;
   }
 
-  /** Resolves when the admission is on the disk; the call is not to begin before. Rejects as `AuditLog.record`. */
-  async admit(call: AuditedCall, request: unknown): Promise<AdmittedCall> {
+  /**
+   * Resolves when the admission is on the disk; the call is not to begin before. Rejects as `AuditLog.record`, and with
+   * AUDIT_BUDGET.
+   */
+  async admit(call: AuditedCall, request: unknown, kind: CallClass): Promise<AdmittedCall> {
     const about = this.#about(call, request);
+    const atMs = this.#nowMs();
+    // What relieves the host has a budget of its own.
+    const account = `${kind === "control" ? kind : "other"} ${call.caller.name}`;
+    const credit = this.#budget.charge(account, 1 + Math.floor(messageBytes(about) / entryBytes));
     const of = await this.#log.record({ act: "call_admitted", ...about, outcome: "allowed" });
     const { arguments: _told, ...same } = about;
     return {
       ended: (answer, error) => {
+        if (error === undefined && !this.#isIdle(request, answer, atMs)) credit();
         const made = textsOf(answer, { operationId: "operation", vmId: "vm" });
         this.#log.note({ act: "call_ended", of, ...same, ...made, ...outcomeOf(error) });
       },
@@ -82,11 +101,19 @@ export class CallAudit {
     this.#log.noteRepeatable({ act: "call_refused", ...this.#about(call, request), ...outcomeOf(error) });
   }
 
+  /** Whether it changed nothing: a request that was only checked, or that is answered by an earlier operation. */
+  #isIdle(request: unknown, answer: unknown, atMs: number): boolean {
+    if (valueAt(request, "validateOnly") === true) return true;
+    const id = textAt(answer, "operationId");
+    return id !== undefined && (known(() => this.#known.operations.get(id))?.createdAtMs ?? atMs) < atMs;
+  }
+
   #about({ path, caller, peer }: AuditedCall, request: unknown): Omit<Act, "act"> {
     const told = (auditedFields[path] ?? []).flatMap((field) => {
       const value = valueAt(request, field);
       const isTold = typeof value === "number" || typeof value === "boolean" || typeof value === "string";
-      return isTold && value !== "" && value !== false && value !== 0 ? [[field, value] as const] : [];
+      if (!isTold || value === "" || value === false || value === 0) return [];
+      return [[field, typeof value === "string" ? short(value) : value] as const];
     });
     return {
       caller: actorOf(caller, peer),
@@ -114,8 +141,8 @@ export class CallAudit {
       textAt(request, "tenant") ??
       this.#tenantOfReservation(request);
     return {
-      ...(id === undefined || id === "" ? {} : { vm: id }),
-      ...(tenant === undefined || tenant === "" ? {} : { tenant }),
+      ...(id === undefined || id === "" ? {} : { vm: short(id) }),
+      ...(tenant === undefined || tenant === "" ? {} : { tenant: short(tenant) }),
     };
   }
 
@@ -131,7 +158,7 @@ export class CallAudit {
 }
 
 /** Undefined where there is no such thing: the call itself will say so. */
-function known(find: () => string): string | undefined {
+function known<Found>(find: () => Found): Found | undefined {
   try {
     return find();
   } catch {
@@ -191,7 +218,9 @@ function textsOf<Name extends string>(
   const found: { [Key in Name]?: string } = {};
   for (const [field, name] of Object.entries<Name>(names)) {
     const text = textAt(value, field);
-    if (text !== undefined) found[name] = text;
+    if (text !== undefined) found[name] = short(text);
   }
   return found;
 }
+
+const short = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text);

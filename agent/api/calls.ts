@@ -9,9 +9,10 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { abortReason } from "../kernel/clock.ts";
+import { abortReason, type Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { Throttle } from "../kernel/throttle.ts";
 import type { Admission, CallClass } from "./admission.ts";
 import { actorOf, type AdmittedCall, type CallAudit } from "./call-audit.ts";
 import { again, readAll, StreamWriter } from "./call-streams.ts";
@@ -40,6 +41,7 @@ export interface CallsOptions {
   readonly people: PeopleDoor;
   /** Whether they come over the host's own unix socket. */
   readonly isLocal: boolean;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -66,6 +68,7 @@ export class Calls {
   readonly #people: PeopleDoor;
   readonly #isLocal: boolean;
   readonly #log: Logger;
+  readonly #refusals: Throttle;
   /** Those that may last: streams, and calls that asked for their signal. */
   readonly #lasting = new Set<LiveCall>();
   #stopReason: SocleError | undefined;
@@ -80,6 +83,7 @@ export class Calls {
     this.#people = options.people;
     this.#isLocal = options.isLocal;
     this.#log = options.log;
+    this.#refusals = new Throttle(options.clock);
   }
 
   /** Adds a service to a grpc-js server. Throws when a method is missing or of another kind. */
@@ -144,7 +148,7 @@ export class Calls {
         checkControlEpoch(this.#controlEpochs, fenced);
         const run = (): unknown => method.run(asked, live);
         const response = method.mutation
-          ? this.#admit(live, asked).then(async (admission) => {
+          ? this.#admit(live, asked, method.class).then(async (admission) => {
               admitted = admission;
               await this.#enforceEpoch(live, fenced);
               return run();
@@ -173,7 +177,7 @@ export class Calls {
         if (!method.mutation) return { responses: method.run(requests, live) };
         // The first message says what it is about.
         const first = await requests.next();
-        const admitted = await this.#admit(live, first.value);
+        const admitted = await this.#admit(live, first.value, "stream");
         return { admitted, responses: method.run(again(first, requests), live) };
       });
     };
@@ -240,17 +244,13 @@ export class Calls {
   }
 
   /** What came by break-glass is told to all, once it is in the audit log. */
-  async #admit(live: LiveCall, request: unknown): Promise<AdmittedCall> {
-    const admitted = await this.#audit.admit(live, request);
+  async #admit(live: LiveCall, request: unknown, kind: CallClass): Promise<AdmittedCall> {
+    const admitted = await this.#audit.admit(live, request, kind);
     const { path: method, caller } = live;
     const reason = caller.behalf?.breakGlass;
     if (reason !== undefined) {
-      const { requestId } = subjectOf(request);
-      this.#people.brokeGlass({
-        reason,
-        method,
-        requestId: typeof requestId === "string" ? requestId : "",
-      });
+      const { requestId = "" } = subjectOf(request);
+      this.#people.brokeGlass({ reason, method, requestId });
     }
     return admitted;
   }
@@ -283,10 +283,21 @@ export class Calls {
     // What is refused for being too much must not become as much in the log: metrics count it.
     const level = isMutation && error?.status.code !== status.RESOURCE_EXHAUSTED ? "info" : "debug";
     if (!this.#log.isLevelEnabled(level)) return;
+    // Refusals cost their caller nothing: one line a second of each kind, with the number of the others.
+    const others = error && this.#refusals.pass(`${path} ${caller.name} ${error.reason}`);
+    if (error !== undefined && others === undefined) return;
     const code = status[error?.status.code ?? status.OK];
     const durationMs = Math.round((performance.now() - live.startedMs) * 1000) / 1000;
     const { person } = caller.behalf ?? {};
-    const fields = { method: path, caller: caller.name, person, code, reason: error?.reason, durationMs };
+    const fields = {
+      method: path,
+      caller: caller.name,
+      person,
+      code,
+      reason: error?.reason,
+      durationMs,
+      others: others === 0 ? undefined : others,
+    };
     this.#log[level](
       { ...fields, ...subjectOf(request) },
       error === undefined ? "call" : error.status.details,
@@ -314,8 +325,14 @@ function authorize(caller: Caller, { path, roles }: Route, isLocal: boolean): vo
   });
 }
 
-function subjectOf(request: unknown): { vm?: unknown; requestId?: unknown } {
+const maxLogged = 128;
+
+/** What the log says of a request, cut: callers choose how long it is. */
+function subjectOf(request: unknown): { vm?: string; requestId?: string } {
   if (typeof request !== "object" || request === null) return {};
-  const vm = "vm" in request ? { vm: request.vm } : {};
-  return "requestId" in request ? { ...vm, requestId: request.requestId } : vm;
+  const { vm, requestId } = request as { vm?: unknown; requestId?: unknown };
+  return {
+    ...(typeof vm === "string" ? { vm: vm.slice(0, maxLogged) } : {}),
+    ...(typeof requestId === "string" ? { requestId: requestId.slice(0, maxLogged) } : {}),
+  };
 }

@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
+import { systemClock, type Clock } from "../kernel/clock.ts";
 import { Counts } from "../kernel/counts.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { Throttle } from "../kernel/throttle.ts";
 import type { AuditDoor } from "./call-audit.ts";
 import { nobody, type Caller } from "./identity.ts";
 
@@ -10,6 +12,7 @@ export interface ConnectionPlacesOptions {
   readonly callers: "one" | "many";
   /** Of all callers together; 256. */
   readonly most?: number;
+  readonly clock?: Pick<Clock, "monotonicMs">;
   readonly audit: Pick<AuditDoor, "noteRepeatable">;
   readonly log: Logger;
 }
@@ -20,11 +23,13 @@ export class ConnectionPlaces {
   readonly #most: number;
   readonly #mostOfOne: number;
   readonly #of = new Counts();
+  readonly #refusals: Throttle;
   #open = 0;
   #refused = 0;
 
   constructor(options: ConnectionPlacesOptions) {
     this.#options = options;
+    this.#refusals = new Throttle(options.clock ?? systemClock);
     this.#most = options.most ?? 256;
     this.#mostOfOne = options.callers === "one" ? this.#most : this.#most / 2;
   }
@@ -57,7 +62,12 @@ export class ConnectionPlaces {
     this.#refused += 1;
     const { reason, message } = toSocleError(thrown);
     const peer = addressOf(socket);
-    log.warn({ peer, reason }, `a connection was refused: ${message}`);
+    const others = this.#refusals.pass(reason);
+    if (others !== undefined)
+      log.warn(
+        { peer, reason, others: others === 0 ? undefined : others },
+        `a connection was refused: ${message}`,
+      );
     audit.noteRepeatable({
       act: "connection_refused",
       caller: { name, role, peer },

@@ -6,6 +6,7 @@ import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import type { Trust } from "../trust/index.ts";
+import { AuditBudget } from "./audit-budget.ts";
 import { auditService } from "./audit-service.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { CallAudit, type AuditDoor } from "./call-audit.ts";
@@ -75,6 +76,7 @@ export class ApiServer implements Service {
   readonly #health: Health;
   readonly #admission: Admission;
   readonly #outbox: Outbox;
+  readonly #auditBudget: AuditBudget;
   /** By listener. */
   readonly #places: { readonly unix: ConnectionPlaces; readonly tcp: ConnectionPlaces };
   #tcpPort: number | undefined;
@@ -91,6 +93,7 @@ export class ApiServer implements Service {
     };
     this.#errors = new ErrorEncoder(protos);
     this.#admission = new Admission(limitsOf(config.limits), clock);
+    this.#auditBudget = new AuditBudget(config.limits.failuresPerSecond, clock);
     this.#outbox = new Outbox({ ...outboxBounds, ...options.outbox }, clock);
     const services = [
       { definition: protos.vms, methods: vmService(doors, this.#errors) },
@@ -186,16 +189,17 @@ export class ApiServer implements Service {
     kind: { identify: Identify; isLocal: boolean; hasReflection: boolean; age: ServerOptions },
     listen: (hand: (socket: Parameters<Injector["injectConnection"]>[0]) => void) => Promise<Listener>,
   ): Promise<Front> {
-    const { config, protos, doors, audit, people } = this.#options;
+    const { config, protos, doors, audit, people, clock } = this.#options;
     const calls = new Calls({
       errors: this.#errors,
       identify: kind.identify,
       admission: this.#admission,
       outbox: this.#outbox,
       controlEpochs: doors.controlEpochs,
-      audit: new CallAudit(audit, doors),
+      audit: new CallAudit(audit, doors, { budget: this.#auditBudget, nowMs: () => clock.now() }),
       people: { ...people, brokeGlass: (use) => this.#tellBrokenGlass(use) },
       isLocal: kind.isLocal,
+      clock,
       log: this.#log,
     });
     const server = new Server({

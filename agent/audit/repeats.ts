@@ -1,19 +1,39 @@
 import type { Clock } from "../kernel/clock.ts";
+import { messageBytes } from "../kernel/message-bytes.ts";
 import type { Act } from "./entry.ts";
 
 const windowMs = 10_000;
 const maxKinds = 1024;
+const budgetMs = 60_000;
+/** Of one caller in `budgetMs`; beyond it they are counted, and their number is one entry. */
+const budget = { entries: 60, bytes: 64 * 1024 };
+const maxCallers = 1024;
 
-/** Acts that somebody may repeat as fast as he likes: the first of a kind is told at once, the others by their number. */
+interface Kind {
+  readonly act: Act;
+  untold: number;
+}
+
+/** What one caller's repeatable acts took of the log in this window. */
+interface Account extends Kind {
+  entries: number;
+  bytes: number;
+}
+
+/**
+ * Acts that a caller may repeat at will: the first of a kind (caller, method, reason) is recorded at once, the others by
+ * their number. A caller that finds many kinds has a budget of entries and bytes.
+ */
 export class Repeats {
   readonly #clock: Clock;
-  readonly #tell: (act: Act) => void;
-  readonly #kinds = new Map<string, { readonly act: Act; untold: number }>();
+  readonly #record: (act: Act) => void;
+  readonly #kinds = new Map<string, Kind>();
+  readonly #accounts = new Map<string, Account>();
   readonly #over = new AbortController();
 
-  constructor(clock: Clock, tell: (act: Act) => void) {
+  constructor(clock: Clock, record: (act: Act) => void) {
     this.#clock = clock;
-    this.#tell = tell;
+    this.#record = record;
   }
 
   add(act: Act): void {
@@ -24,25 +44,30 @@ export class Repeats {
       known.untold += 1;
       return;
     }
-    if (this.#kinds.size >= maxKinds) this.flush();
-    this.#tell(act);
+    const account = this.#accountOf(act);
+    // Its number may be one more.
+    const bytes = 2 * messageBytes(act);
+    if (
+      account.entries >= budget.entries ||
+      account.bytes + bytes > budget.bytes ||
+      this.#kinds.size >= maxKinds
+    ) {
+      account.untold += 1;
+      return;
+    }
+    account.entries += 2;
+    account.bytes += bytes;
+    this.#record(act);
     const seen = { act, untold: 0 };
-    this.#kinds.set(kind, seen);
-    this.#clock.sleep(windowMs, this.#over.signal).then(
-      () => {
-        if (this.#kinds.get(kind) !== seen) return;
-        this.#kinds.delete(kind);
-        this.#tellRest(seen);
-      },
-      () => undefined,
-    );
+    this.#keep(this.#kinds, kind, seen, windowMs);
   }
 
-  /** Tells what is not told yet. */
+  /** Records what is only counted yet. */
   flush(): void {
-    const all = [...this.#kinds.values()];
+    const all = [...this.#kinds.values(), ...this.#accounts.values()];
     this.#kinds.clear();
-    for (const seen of all) this.#tellRest(seen);
+    this.#accounts.clear();
+    for (const seen of all) this.#recordRest(seen);
   }
 
   close(): void {
@@ -50,7 +75,35 @@ export class Repeats {
     this.#over.abort();
   }
 
-  #tellRest({ act, untold }: { readonly act: Act; readonly untold: number }): void {
-    if (untold > 0) this.#tell({ ...act, times: untold });
+  #accountOf({ act, caller, outcome }: Act): Account {
+    const isRoom = this.#accounts.size < maxCallers;
+    const name = isRoom || this.#accounts.has(caller?.name ?? "") ? (caller?.name ?? "") : "others";
+    const known = this.#accounts.get(name);
+    if (known !== undefined) return known;
+    const rest: Act = {
+      act,
+      caller: { name, role: name === caller?.name ? caller.role : "none" },
+      ...(outcome === undefined ? {} : { outcome }),
+      reason: "OVER_AUDIT_BUDGET",
+    };
+    const account = { act: rest, untold: 0, entries: 0, bytes: 0 };
+    this.#keep(this.#accounts, name, account, budgetMs);
+    return account;
+  }
+
+  #keep<Seen extends Kind>(map: Map<string, Seen>, key: string, seen: Seen, ms: number): void {
+    map.set(key, seen);
+    this.#clock.sleep(ms, this.#over.signal).then(
+      () => {
+        if (map.get(key) !== seen) return;
+        map.delete(key);
+        this.#recordRest(seen);
+      },
+      () => undefined,
+    );
+  }
+
+  #recordRest({ act, untold }: Kind): void {
+    if (untold > 0) this.#record({ ...act, times: untold });
   }
 }

@@ -178,6 +178,9 @@ export const configSchema = z.strictObject({
           mutationsPerSecond: perSecond(50).describe("Mutations other than stops and cancels."),
           streamsPerSecond: perSecond(50).describe("Watches, subscriptions and consoles begun."),
           controlsPerSecond: perSecond(200).describe("Health checks, stops, cancels and cordons."),
+          failuresPerSecond: perSecond(2).describe(
+            "Changes that fail or change nothing, which the audit log records; 300 s of them may be saved up.",
+          ),
           streams: atOnce(64).describe("Watches, subscriptions and consoles open at once."),
           waits: atOnce(256).describe("WaitOperation calls open at once."),
         })

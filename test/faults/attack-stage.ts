@@ -79,6 +79,7 @@ export class Stage {
           limits: {
             readsPerSecond: 1e6,
             mutationsPerSecond: 1e6,
+            failuresPerSecond: 1e6,
             streamsPerSecond: 1e6,
             controlsPerSecond: 1e6,
           },

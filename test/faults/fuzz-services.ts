@@ -90,6 +90,7 @@ const ended = (requestId: string): Operation => ({
 const noLimits = {
   readsPerSecond: 1_000_000,
   mutationsPerSecond: 1_000_000,
+  failuresPerSecond: 1_000_000,
   streamsPerSecond: 1_000_000,
   controlsPerSecond: 1_000_000,
   streams: 100_000,

@@ -24,7 +24,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
   let vms: Agent["contract"]["vms"];
 
   before(async () => {
-    const api = { limits: { mutationsPerSecond: 1000 } };
+    const api = { limits: { mutationsPerSecond: 1000, failuresPerSecond: 1000 } };
     host = await SocleHost.start({ config: { api, vm: { sampleIntervalSeconds: 1 } } });
     ({ client } = host);
     ({ vms } = client.contract);

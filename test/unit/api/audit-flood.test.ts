@@ -1,0 +1,84 @@
+// What one caller can add to the audit log and to the agent's own by calls that change nothing.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { status } from "@grpc/grpc-js";
+import { AuditBudget } from "../../../agent/api/audit-budget.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { configSchema } from "../../../agent/config/schema.ts";
+import { ApiClient, errorOf, protos, startApi, vm } from "./harness.ts";
+
+const { StartVm, StopVm, CreateVm, GetVm } = protos.vms;
+const limits = (more: object) =>
+  configSchema.parse({ api: { limits: { mutationsPerSecond: 1e6, controlsPerSecond: 1e6, ...more } } }).api;
+
+test("a field of 1 MB is cut in the audit log and in the agent's own", async (t) => {
+  const api = await startApi(t);
+  api.vms.start = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
+  const client = new ApiClient(t, `unix:${api.socket}`);
+  const text = "x".repeat(1_000_000);
+  await errorOf(client.call(StartVm, { requestId: "r", vm: text }));
+  await errorOf(client.call(StartVm, { requestId: text, vm: "v" }));
+  await client.call(CreateVm, { requestId: "r", spec: { name: text, tenant: "t" } });
+  await errorOf(client.call(GetVm, { vm: text }));
+  for (const lines of [api.audited, api.logged])
+    for (const line of lines) assert.ok(JSON.stringify(line).length < 4000);
+  assert.ok(api.audited.length > 0 && api.logged.length > 0);
+});
+
+test("changes that fail are recorded up to a budget, then refused before they are admitted", async (t) => {
+  const config = limits({ failuresPerSecond: 0.1 });
+  const api = await startApi(t, { limits: config.limits });
+  api.vms.start = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
+  const client = new ApiClient(t, `unix:${api.socket}`);
+  const errors = [];
+  for (let at = 0; at < 200; at += 1)
+    errors.push(await errorOf(client.call(StartVm, { requestId: `r-${at}`, vm: "v" })));
+  const admitted = api.audited.filter(({ act }) => act === "call_admitted").length;
+  assert.ok(admitted >= 30 && admitted < 60, `${admitted} were admitted`);
+  const last = errors.at(-1);
+  assert.deepEqual([last?.code, last?.info.reason], [status.RESOURCE_EXHAUSTED, "AUDIT_BUDGET"]);
+  assert.ok((last?.retryMs ?? 0) > 0);
+
+  // Stops have a budget of their own.
+  assert.equal((await client.call(StopVm, { requestId: "s", vm: "v" })).kind, "STOP_VM");
+});
+
+test("changes that succeed cost nothing of the budget; a request that is repeated does", async (t) => {
+  const config = limits({ failuresPerSecond: 0.1 });
+  const api = await startApi(t, { limits: config.limits });
+  api.table.put(vm("v"));
+  const client = new ApiClient(t, `unix:${api.socket}`);
+  for (let at = 0; at < 100; at += 1) {
+    const { operationId } = await client.call(StopVm, { requestId: `r-${at}`, vm: "v" });
+    await api.operations.settle(operationId, { state: "succeeded" });
+  }
+  let refused = 0;
+  for (let at = 0; at < 100; at += 1)
+    await client.call(StopVm, { requestId: "r-1", vm: "v" }).catch(() => (refused += 1));
+  assert.ok(refused > 40, `${refused} were refused`);
+});
+
+test("refusals of a kind are one line a second in the agent's log, with the number of the others", async (t) => {
+  const api = await startApi(t);
+  api.vms.start = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
+  const client = new ApiClient(t, `unix:${api.socket}`);
+  const startMs = performance.now();
+  for (let at = 0; at < 40; at += 1) await errorOf(client.call(StartVm, { requestId: `r-${at}`, vm: "v" }));
+  const seconds = Math.ceil((performance.now() - startMs) / 1000);
+  const lines = api.logged.filter(({ reason }) => reason === "VM_NOT_FOUND");
+  assert.ok(lines.length >= 1 && lines.length <= seconds + 1, `${lines.length} lines in ${seconds} s`);
+});
+
+test("a budget fills up again", () => {
+  let nowMs = 0;
+  const budget = new AuditBudget(1, { monotonicMs: () => nowMs });
+  for (let at = 0; at < 300; at += 1) budget.charge("a", 1);
+  assert.throws(() => budget.charge("a", 1), { reason: "AUDIT_BUDGET", kind: "exhausted" });
+  budget.charge("b", 1);
+  nowMs = 2000;
+  const credit = budget.charge("a", 1);
+  credit();
+  budget.charge("a", 1);
+  budget.charge("a", 1);
+  assert.throws(() => budget.charge("a", 1), { reason: "AUDIT_BUDGET" });
+});
