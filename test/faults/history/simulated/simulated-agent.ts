@@ -2,6 +2,7 @@ import { EventEmitter, setMaxListeners } from "node:events";
 import { join } from "node:path";
 import { Metadata } from "@grpc/grpc-js";
 import { Admission } from "../../../../agent/api/admission.ts";
+import { AuditBudget } from "../../../../agent/api/audit-budget.ts";
 import { CallAudit } from "../../../../agent/api/call-audit.ts";
 import { Calls } from "../../../../agent/api/calls.ts";
 import { controlEpochKey } from "../../../../agent/api/control-epoch.ts";
@@ -137,7 +138,10 @@ export class SimulatedAgent {
       admission: this.#admission,
       outbox: new Outbox(outboxBounds, clock),
       controlEpochs: doors.controlEpochs,
-      audit: new CallAudit(this.state.audit, doors),
+      audit: new CallAudit(this.state.audit, doors, {
+        budget: new AuditBudget(much.perSecond, clock),
+        nowMs: () => clock.now(),
+      }),
       people: {
         rules: config.people,
         verify: () => {
@@ -146,6 +150,7 @@ export class SimulatedAgent {
         brokeGlass: () => undefined,
       },
       isLocal: true,
+      clock,
       log: silentLog,
     });
     const handlers: Record<string, Handler> = {};
