@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { AuditLog, type Actor } from "../audit/index.ts";
+import { tenantRules } from "../config/tenants.ts";
 import type { SocleError } from "../kernel/errors.ts";
 import { bootClock } from "../kernel/boot-clock.ts";
 import { ControlEpochs } from "../state/control-epochs.ts";
@@ -69,7 +70,13 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     audit.note({ act: "agent_started", details: { version, agentEpoch } });
     const boot = await bootClock();
     const journals = { directory, clock, boot, log, retentionMs, permit, onUnreadable };
-    const operations = await Operations.open(journals);
+    const operations = await Operations.open({
+      ...journals,
+      quotaOf: (tenant) => {
+        const { keptOperations, runningOperations } = tenantRules(config.tenants, tenant).quotas;
+        return { kept: keptOperations, running: runningOperations };
+      },
+    });
     const reservations = await ReservationBook.open(journals);
     return {
       directory: taken,

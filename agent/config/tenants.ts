@@ -18,8 +18,12 @@ const quotas = {
   vcpus: limit.describe("vCPUs of all VMs and reservations."),
   memoryMiB: limit.describe("Guest memory of all VMs and reservations, in MiB."),
   diskMiB: limit.describe("Capacity of the disks that were made for the tenant's VMs, in MiB."),
-  runningOperations: limit.describe("Operations of the tenant's callers that have not ended."),
-  keptOperations: limit.describe("Operations of the tenant's callers that are kept, ended ones included."),
+  runningOperations: limit.describe(
+    "Operations on the tenant's VMs that have not ended; null: 500. The tenant's own callers get three quarters of them, so that the provider is not kept from the VMs.",
+  ),
+  keptOperations: limit.describe(
+    "Operations on the tenant's VMs that are kept, ended ones included; null: 5000. The tenant's own callers get three quarters of them.",
+  ),
 };
 
 const permissions = {

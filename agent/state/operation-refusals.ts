@@ -57,7 +57,11 @@ export const stopping = (): SocleError =>
     details: { retryAfterMs: 2000 },
   });
 
-export const tooMany = (why: string, retryAfterMs: number): SocleError =>
+export const tooMany = (
+  why: string,
+  retryAfterMs: number,
+  metadata: Readonly<Record<string, string>> = {},
+): SocleError =>
   new SocleError("exhausted", "TOO_MANY_OPERATIONS", `${why}, which is the limit; try again later`, {
-    details: { retryAfterMs: Math.max(1000, Math.ceil(retryAfterMs)) },
+    details: { retryAfterMs: Math.max(1000, Math.ceil(retryAfterMs)), metadata },
   });

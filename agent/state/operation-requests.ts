@@ -34,6 +34,8 @@ export interface BeginRequest {
   readonly newestOperation?: string | undefined;
   /** Whose VM it is for: against whose bounds it counts. Without one, those of the caller. */
   readonly tenant?: string | undefined;
+  /** The caller is bound to that tenant: it gets a part of each bound, the provider all of it. */
+  readonly byTenant?: boolean | undefined;
   /** Digest of the request's body without its id. */
   readonly fingerprint: string;
   /** JSON; kept until the operation is done. */

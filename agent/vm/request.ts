@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { tenantOfCaller } from "../trust/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
 
 /** SHA-256 of what was asked, without the request id: the same body gives the same fingerprint. */
@@ -34,7 +35,7 @@ export const notAsked = { requestId: undefined, behalf: undefined, tenantOnly: u
 export const whoAsks = (
   { requestId, behalf }: { readonly requestId: string; readonly behalf?: Behalf | undefined },
   caller: string,
-) => ({ requestId, caller, behalf });
+) => ({ requestId, caller, behalf, byTenant: tenantOfCaller(caller) !== undefined });
 
 /** An operation counts against the bounds of the tenant whose VM it is for. */
 export const chargedTo = ({ tenant }: { readonly tenant: string }): { readonly tenant?: string } =>

@@ -5,6 +5,7 @@ import { OperationTable } from "../../../agent/state/operation-table.ts";
 import { OrderedIds } from "../../../agent/state/ordered-ids.ts";
 import type { Operation } from "../../../agent/state/operation.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
+import type { SocleError } from "../../../agent/kernel/errors.ts";
 import { folder } from "./folder.ts";
 import { open, refusedAs, request } from "./operations-stage.ts";
 
@@ -90,4 +91,49 @@ test("a list visits no more than it shows, whatever is kept", (t) => {
   assert.equal(list({ vmId: "vm-7" }, 10), 10);
   assert.equal(list({ vmId: "vm-7", tenant: "large" }, 10), 10);
   assert.equal(list({ tenant: "nobody" }, 0), 0);
+});
+
+test("what a tenant's callers began leaves the provider room on the tenant's VMs, stops and others", async (t) => {
+  const operations = await open(await folder(t), { maxRetainedPerTenant: 1000, maxRunningPerVm: 16 });
+  let count = 0;
+  const begin = (more: object) =>
+    operations.begin(request(`request-${(count += 1)}`, { tenant: "red", vmId: "vm", ...more }));
+  const isRefused = refusedAs("exhausted", "TOO_MANY_OPERATIONS");
+  const asMany = async (more: object): Promise<number> => {
+    for (let taken = 0; ; taken += 1)
+      try {
+        await begin(more);
+      } catch (thrown) {
+        assert.ok(isRefused(thrown));
+        return taken;
+      }
+  };
+  const own = { byTenant: true, caller: "tenant's" };
+  const taken = (await asMany(own)) + (await asMany({ ...own, kind: "STOP_VM", urgent: true }));
+  assert.equal(taken, 14, "with every stop they can begin");
+  await begin({ kind: "DELETE_VM" });
+  await begin({ kind: "STOP_VM", urgent: true });
+  await operations.drain(0);
+});
+
+test("the configuration's quota goes before the usual bound, and its refusal names dimension and limit", async (t) => {
+  const operations = await open(await folder(t), {
+    quotaOf: (tenant) => ({ kept: tenant === "red" ? 2 : null, running: tenant === "blue" ? 1 : null }),
+  });
+  let count = 0;
+  const begin = (tenant: string) =>
+    operations.begin(request(`request-${(count += 1)}`, { tenant, vmId: `vm-${count}` }));
+  await begin("red");
+  await begin("red");
+  await begin("blue");
+  for (const [tenant, dimension, limit] of [
+    ["red", "kept_operations", "2"],
+    ["blue", "running_operations", "1"],
+  ] as const)
+    await assert.rejects(begin(tenant), (error: SocleError) => {
+      assert.deepEqual(error.details.metadata, { tenant, dimension, limit, used: limit });
+      return error.reason === "TOO_MANY_OPERATIONS";
+    });
+  await begin("green");
+  await operations.drain(0);
 });
