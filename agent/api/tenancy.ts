@@ -1,6 +1,7 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { Operation } from "../state/operation.ts";
 import { mayOverrule } from "../trust/index.ts";
+import { ASK_OPERATOR, hasNoSpec, requireReadable } from "../vm/unreadable.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
 import type { Doors } from "./doors.ts";
 import type { Caller } from "./identity.ts";
@@ -27,7 +28,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
       return vmView.observedAtMs;
     },
     get specUnreadable() {
-      return vmView.specUnreadable;
+      return vmView.all().filter((vm) => isClaimed(vm, vm.claimedTenant === undefined)).length;
     },
     get lastSample() {
       return vmView.lastSample;
@@ -36,16 +37,26 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
       return vmView.lastReadings;
     },
     get: (idOrName) => own(vmView.get(idOrName)),
+    hidden,
     all: () => vmView.all().filter(isOwn),
     subscribe: (signal) => vmView.subscribe(signal),
   };
   function own(vm: Vm | undefined): Vm | undefined {
     return isOwn(vm) ? vm : undefined;
   }
+  /** Whose spec is unreadable, and which may be the tenant's: it is neither shown nor said to be absent. */
+  function isClaimed(vm: Vm, otherwise = false): boolean {
+    return hasNoSpec(vm) && (vm.claimedTenant === tenant || otherwise);
+  }
+  function hidden(idOrName: string): Vm | undefined {
+    const vm = vmView.get(idOrName);
+    return vm !== undefined && isClaimed(vm) ? vm : undefined;
+  }
   /** One that is gone is let pass: the request may be the repetition of one that was done. */
   const requireOwn = <Request extends { readonly vm: string }>(request: Request): Request => {
     const vm = vmView.get(request.vm);
     if (vm === undefined || isOwn(vm)) return request;
+    if (isClaimed(vm)) requireReadable(vm, ASK_OPERATOR);
     throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${request.vm} on this host`);
   };
   const isMine = (operation: Operation): boolean =>

@@ -2,11 +2,14 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../kernel/clock.ts";
 import { toSocleError, type ErrorKind, type SocleError } from "../kernel/errors.ts";
 import {
+  connectGetAllDomainStats,
   domainGetInfo,
   domainGetMetadata,
   domainGetState,
   domainGetXmlDesc,
   DomainMetadataType,
+  DomainStats,
+  DomainStatsFlag,
   type Domain,
   type Libvirt,
 } from "../libvirt/index.ts";
@@ -18,7 +21,7 @@ import {
 } from "../libvirt/xml/index.ts";
 import { stateOf } from "./domain-state.ts";
 import { vmFromDomain, vmWithoutXml, withEtag, type DomainFacts } from "./vm-from-domain.ts";
-import type { Vm } from "./vm.ts";
+import type { Vm, VmDisk } from "./vm.ts";
 
 const READ_TIMEOUT_MS = 5000;
 const KIB = 1024;
@@ -125,12 +128,32 @@ export class DomainReader {
     before: Vm | undefined,
     { message }: SocleError,
   ): Promise<Vm | undefined> {
-    const [{ maxMem, nrVirtCpu }, metadata] = await Promise.all([
+    const [{ maxMem, nrVirtCpu }, metadata, disks] = await Promise.all([
       this.#call(domainGetInfo, { dom: domain }),
       this.#metadata(domain),
+      this.#disks(domain),
     ]);
     const size = { vcpus: nrVirtCpu, memoryBytes: maxMem * KIB };
-    return vmWithoutXml({ domain, size, facts, metadata, before, problem: message });
+    return vmWithoutXml({ domain, size, facts, metadata, disks, before, problem: message });
+  }
+
+  /** Where its disks are, as the statistics tell: to see who else would write there. Empty where they do not tell. */
+  async #disks(domain: Domain): Promise<readonly VmDisk[]> {
+    const args = { doms: [domain], stats: DomainStats.BLOCK, flags: DomainStatsFlag.NOWAIT };
+    try {
+      const { retStats } = await this.#call(connectGetAllDomainStats, args);
+      const told = new Map(
+        retStats.flatMap(({ params }) =>
+          params.map(({ field, value }) => [field, String(value.value)] as const),
+        ),
+      );
+      return [...told].flatMap(([field, path]) => {
+        const number = /^block\.(\d+)\.path$/.exec(field)?.[1];
+        return number === undefined ? [] : [{ device: told.get(`block.${number}.name`) ?? "", path }];
+      });
+    } catch {
+      return [];
+    }
   }
 
   /** Socle's own element, which libvirt gives by itself: what else the domain holds does not matter to it. */

@@ -22,6 +22,7 @@ export type OwnFacts = Pick<
   | "spec"
   | "sealedBy"
   | "unreadable"
+  | "claimedTenant"
 >;
 
 const MAX_REASON_CHARACTERS = 200;
@@ -56,7 +57,12 @@ export function ownFacts(metadata: DomainMetadata | undefined, uuid: string): Ow
   try {
     return { managed: true, instance, ...validated(socle, json), ...rest(socle) };
   } catch (thrown) {
-    return { ...unreadable(`spec: ${toSocleError(thrown).message}`), instance, ...rest(socle) };
+    return {
+      ...unreadable(`spec: ${toSocleError(thrown).message}`),
+      instance,
+      claimedTenant: socle.tenant,
+      ...rest(socle),
+    };
   }
 }
 

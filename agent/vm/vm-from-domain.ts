@@ -4,7 +4,7 @@ import { formatPciAddress, type DomainDocument, type DomainMetadata } from "../l
 import type { Placement } from "../state/placement.ts";
 import { deviceName } from "./domain-document.ts";
 import { ownFacts, shortReason, storedPlacement } from "./stored-spec.ts";
-import type { Vm, VmState } from "./vm.ts";
+import type { Vm, VmDisk, VmState } from "./vm.ts";
 
 /** Of huge pages whose size a domain does not say, on every machine whose kernel was not told otherwise at its boot. */
 const DEFAULT_HUGEPAGE_BYTES = 2 * 1024 ** 2;
@@ -67,10 +67,11 @@ export function vmWithoutXml(known: {
   readonly size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined };
   readonly facts: DomainFacts;
   readonly metadata: DomainMetadata | undefined;
+  readonly disks?: readonly VmDisk[];
   readonly before?: Vm | undefined;
   readonly problem?: string;
 }): Vm | undefined {
-  const { domain, size, facts, metadata, before, problem } = known;
+  const { domain, size, facts, metadata, disks = [], before, problem } = known;
   const own = ownFacts(metadata, domain.uuid);
   const vcpus = size.vcpus ?? own.spec?.vcpus;
   const memoryBytes = size.memoryBytes ?? own.spec?.memoryBytes;
@@ -88,11 +89,14 @@ export function vmWithoutXml(known: {
     vcpus,
     memoryBytes,
     ...(before === undefined ? asPlaced(storedPlacement(metadata)) : onHostBefore(before)),
-    disks: before?.disks ?? [],
+    disks: [...(before?.disks ?? []), ...disks.filter(({ path }) => !isIn(before?.disks, path))],
     nics: before?.nics ?? [],
     ...(reasons.length === 0 ? {} : { unreadable: shortReason(reasons.join("; ")) }),
   });
 }
+
+const isIn = (disks: readonly VmDisk[] = [], path: string | undefined): boolean =>
+  disks.some((disk) => disk.path === path);
 
 type OnHost = Pick<Vm, "cells" | "hugepageBytes" | "vcpuPins" | "emulatorPin" | "devices">;
 

@@ -5,6 +5,7 @@ import type { SampledVms, Vm, VmChange, VmIncidents, VmStats, VmView } from "./v
 import { isActive } from "./domains.ts";
 import { ratesBetween } from "./rates.ts";
 import { marked } from "./stats.ts";
+import { hasNoSpec } from "./unreadable.ts";
 import { unseen } from "./vm-from-domain.ts";
 
 const noIncidents: VmIncidents = { panics: 0, ioErrors: 0 };
@@ -38,7 +39,7 @@ export class VmTable implements SampledVms {
   }
 
   get specUnreadable(): number {
-    return this.all().reduce((sum, vm) => (vm.managed && vm.spec === undefined ? sum + 1 : sum), 0);
+    return this.all().reduce((sum, vm) => (hasNoSpec(vm) ? sum + 1 : sum), 0);
   }
 
   get lastSample(): VmView["lastSample"] {

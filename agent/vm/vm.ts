@@ -44,6 +44,8 @@ export interface Vm {
    * metadata claims is not trusted. Only a stop or a delete may change it.
    */
   readonly unreadable?: string;
+  /** With an unreadable spec: the tenant that the metadata names. It gives no access; that tenant is told why not. */
+  readonly claimedTenant?: string;
   /** Ids of the volume keys that its passphrases are sealed by, where it has any. */
   readonly sealedBy?: readonly string[];
   readonly disks: readonly VmDisk[];
@@ -179,6 +181,8 @@ export interface VmView {
   /** Whether `all()` is the whole truth: a complete listing over a connection that is healthy now. */
   readonly complete: boolean;
   readonly observedAtMs: number;
+  /** Of a caller restricted to a tenant: a VM that may be its own, and is not shown since its spec is unreadable. */
+  hidden?(idOrName: string): Vm | undefined;
   /** How many managed VMs have an unreadable spec, and so neither tenant nor labels. */
   readonly specUnreadable: number;
   /** The last sampling round; undefined before the first. */

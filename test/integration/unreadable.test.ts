@@ -136,6 +136,46 @@ suite("what cannot be read", { skip: libvirtdUnavailable(), timeout: 270_000 }, 
     await host.remove("beside");
   });
 
+  test("a VM of Socle whose XML is refused keeps its spec and tenant, and can be deleted with its disks", async () => {
+    const { vms } = host.client.contract;
+    const newVolume = { pool: "images", capacityBytes: 2 ** 20 };
+    const disks = [{ name: "own", newVolume }];
+    const spec = bootSector("crowded", { tenant: "blue", disks });
+    assert.equal((await host.create(spec, { leaveStopped: true })).state, "STATE_SUCCEEDED");
+    const attributes = Array.from({ length: 300 }, (_, index) => `a${index}="1"`).join(" ");
+    const more = ["--uri", "urn:f", "--key", "f", "--set", `<f ${attributes}/>`, "--config"];
+    await host.virsh("metadata", "crowded", ...more);
+    const check = async (): Promise<void> => {
+      const { tenant, spec: read } = await eventually(
+        async () => {
+          const vm = await vmOf("crowded");
+          return vm !== undefined && vm.unreadable !== "" && vm;
+        },
+        { ...patient, what: "the refusal" },
+      );
+      assert.deepEqual([tenant, read?.disks.length], ["blue", 1]);
+    };
+    await check();
+    await host.agent.kill();
+    await host.agent.startAgain();
+    await host.reconnect();
+    await host.sees();
+    await check();
+    const start = { requestId: randomUUID(), vm: "crowded" };
+    assert.equal(await refusal(host.client.ask(vms.StartVm, start)), "SPEC_UNREADABLE");
+    // Where its disk is the statistics tell.
+    const volume = (await host.volumes()).find((name) => name.includes("own")) ?? "";
+    const theft = { name: "own", volume: { pool: "images", volume } };
+    const thief = await host
+      .create(bootSector("thief", { disks: [theft] }), { leaveStopped: true })
+      .then(({ state }) => state)
+      .catch((thrown: unknown) => toSocleError(thrown).reason);
+    assert.equal(thief, "VOLUME_IN_USE");
+    const removed = await host.remove("crowded");
+    assert.equal(removed.state, "STATE_SUCCEEDED", removed.error?.message);
+    assert.ok(!(await host.volumes()).includes(volume));
+  });
+
   test("virsh setvcpus and setmaxmem are followed by the list and the ledger", async () => {
     const vcpusTaken = async (): Promise<number> =>
       ((await host.host()).capacity?.cells ?? [])

@@ -136,3 +136,27 @@ test("a tenant cancels what its own callers began, and not what the provider doe
   for (const own of [caller.name, "spiffe://cloud.example/operator/o/tenant/acme"])
     assert.equal(acme.operations.cancel(await runs(own), caller.name).cancelledBy, caller.name);
 });
+
+test("a VM whose spec cannot be read is no tenant's, and the one that it names is told so", async (t) => {
+  const { table, operations, vms, asked } = await startApi(t);
+  const doorOf = (tenant: string) =>
+    doorsOf({ vmView: table, vms, operations } as unknown as Doors)({ ...caller, tenant });
+  const unreadable = { unreadable: "spec: spec.disks[0] is not valid", tenant: "" } as const;
+  table.put(vm(ownId, { ...unreadable, claimedTenant: "acme" }));
+  table.put(vm(otherId, unreadable));
+  const [acme, evil] = [doorOf("acme"), doorOf("evil")];
+  for (const { vmView } of [acme, evil]) assert.deepEqual(vmView.all(), []);
+  // The second may be anybody's.
+  assert.deepEqual([acme.vmView.specUnreadable, evil.vmView.specUnreadable, table.specUnreadable], [2, 1, 2]);
+  assert.deepEqual(
+    [acme, evil].map(({ vmView }) => [ownId, otherId].map((id) => vmView.hidden?.(id)?.id)),
+    [
+      [ownId, undefined],
+      [undefined, undefined],
+    ],
+  );
+  const stop = { requestId: "r", vm: ownId, force: true };
+  await assert.rejects(acme.vms.stop(stop, caller.name), { reason: "SPEC_UNREADABLE" });
+  await assert.rejects(evil.vms.stop(stop, caller.name), { reason: "VM_NOT_FOUND" });
+  assert.equal(asked.length, 0);
+});

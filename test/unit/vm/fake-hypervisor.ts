@@ -122,7 +122,10 @@ export class FakeHypervisor {
   }
 
   #answer(name: string, args: Readonly<Record<string, unknown>>): unknown {
-    if (name === "CONNECT_GET_ALL_DOMAIN_STATS") return this.#stats(Number(args["stats"]));
+    if (name === "CONNECT_GET_ALL_DOMAIN_STATS") {
+      const [one] = args["doms"] as readonly Domain[];
+      return one === undefined ? this.#stats(Number(args["stats"])) : blockStatsOf(one);
+    }
     const { uuid } = args["dom"] as Domain;
     const guest = [...this.#guests.values()].find(({ dom }) => dom.uuid === uuid);
     if (guest === undefined) return new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no such domain");
@@ -186,6 +189,14 @@ function paramsOf(groups: number, { condition, vcpus, memoryKib, stopped }: Gues
   const answers = condition === "well" || condition === "garbled";
   return answers && !stopped ? [...readings, param("balloon.rss", 512)] : readings;
 }
+
+/** Where its disk is. */
+const blockStatsOf = (dom: Domain): unknown => {
+  const param = (field: string, value: string): unknown => ({ field, value: { type: "string", value } });
+  return {
+    retStats: [{ dom, params: [param("block.0.name", "vda"), param("block.0.path", `/images/${dom.name}`)] }],
+  };
+};
 
 const timeout = (): SocleError => new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
 

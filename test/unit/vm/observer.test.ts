@@ -99,6 +99,11 @@ test("a domain whose XML is refused is present, counted at libvirt's size, and n
     { presence: "present", state: "running", vcpus: 6, memoryBytes: 8192 * 1024, managed: false },
   );
   assert.match(unreadable ?? "", /type is missing/);
+  assert.deepEqual(
+    table.get("b")?.disks,
+    [{ device: "vda", path: "/images/b" }],
+    "whose disk it has is known",
+  );
   const named = (): unknown[] =>
     warned.mock.calls.map(({ arguments: [facts] }) => (facts as { vm?: string }).vm);
   assert.deepEqual(named(), [libvirt.idOf("b")]);

@@ -134,6 +134,7 @@ for (const [what, parts, reason] of broken)
       { managed: true, tenant: "", labels: {}, spec: undefined, vcpus: 3, memoryBytes: 4096 * 1024 },
     );
     assert.equal(onTheWire(vm)["unreadable"], vm.unreadable);
+    assert.equal(onTheWire(vm)["tenant"], "");
   });
 
 test("the reason is one short line, whatever the metadata holds", () => {
