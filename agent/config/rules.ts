@@ -38,11 +38,21 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
     ["api.listen", "would let anyone who reaches it run VMs here"],
     ["scheduler.address", "would be sent this host's state unprotected"],
   ] as const;
+  const { domain, insecureLoopback } = config.trust;
   for (const [name, why] of mustBeLoopback) {
     const address = at.get(name);
-    if (address === undefined || isLoopback(address) || config.trust.domain !== null) continue;
-    const text = `only a loopback address is accepted without trust.domain: ${address.text} ${why}; set it, and enroll this host`;
-    problems.push({ path: name.split("."), text });
+    if (address === undefined || domain !== null) continue;
+    const path = name.split(".");
+    if (!isLoopback(address)) {
+      const text = `only a loopback address is accepted without trust.domain: ${address.text} ${why}; set it, and enroll this host`;
+      problems.push({ path, text });
+    } else if (insecureLoopback === null) {
+      const text = `needs trust.domain: without TLS every process of this machine can act as the scheduler. Set trust.domain and enroll this host; on a development machine set trust.insecureLoopback: development`;
+      problems.push({ path, text });
+    } else {
+      const text = `${address.text} is open without TLS (trust.insecureLoopback): every process of this machine can act as the scheduler`;
+      warnings.push({ path, text });
+    }
   }
   const shown = at.get("metrics.listen");
   if (shown !== undefined && !isLoopback(shown)) {

@@ -160,7 +160,9 @@ export const configSchema = z.strictObject({
       listen: hostPort
         .nullable()
         .default(null)
-        .describe("TCP address of the gRPC API. Without trust.domain only a loopback address is accepted."),
+        .describe(
+          "TCP address of the gRPC API. Without trust.domain only a loopback address is accepted, with trust.insecureLoopback.",
+        ),
       reflection: z
         .boolean()
         .default(false)
@@ -212,7 +214,7 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "The scheduler the agent reports to; null: none. Without trust.domain only a loopback address is accepted.",
+          "The scheduler the agent reports to; null: none. Without trust.domain only a loopback address is accepted, with trust.insecureLoopback.",
         ),
       advertise: hostPort
         .nullable()
@@ -228,7 +230,14 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "The cloud's trust domain. With it, all gRPC over TCP is TLS 1.3 and both sides prove that they are of the domain: spiffe://DOMAIN/ROLE/NAME. null: no TLS, loopback alone.",
+          "The cloud's trust domain. With it, all gRPC over TCP is TLS 1.3 and both sides prove that they are of the domain: spiffe://DOMAIN/ROLE/NAME. null: no TLS, the unix socket alone (but see insecureLoopback).",
+        ),
+      insecureLoopback: z
+        .literal("development")
+        .nullable()
+        .default(null)
+        .describe(
+          "development: without trust.domain, loopback TCP is opened without TLS. Every process of this machine is then the scheduler, and can pose as it: never where others have an account. null: the unix socket alone.",
         ),
       directory: absolutePath
         .default("/var/lib/socle/trust")

@@ -91,6 +91,8 @@ export class AgentProcess {
       ...config,
       api: { socket: this.socketPath, ...config.api },
       metrics: { listen: this.metricsAddress, ...config.metrics },
+      // Tests that open TCP without certificates say what they are.
+      trust: { insecureLoopback: "development", ...config.trust },
       state: { directory: join(this.directory, "state"), ...config.state },
       // Where tests run nobody may keep the clock, which is no matter for them.
       health: { requireSyncedClock: false, ...config.health },

@@ -111,9 +111,18 @@ test("a key that stands twice is refused, not the last one taken", () => {
 });
 
 test("without trust.domain only loopback; metrics may be seen from elsewhere, with a warning", () => {
+  const development = "trust: {insecureLoopback: development}";
   for (const address of ["127.0.0.1:7440", "127.8.0.1:1", "[::1]:7440", "localhost:7440"]) {
-    assert.deepEqual(problemsOf(`api: {listen: "${address}"}`), [], address);
+    for (const door of [`api: {listen: "${address}"}`, `scheduler: {address: "${address}"}`]) {
+      const [problem = "", ...others] = problemsOf(door);
+      assert.match(problem, /needs trust\.domain.*every process.*trust\.insecureLoopback: development/, door);
+      assert.deepEqual(others, []);
+      const { warnings: risks } = parseConfig(`${development}\n${door}`, "agent.yaml");
+      assert.match(risks.join(), /every process of this machine can act as the scheduler/, door);
+      assert.deepEqual(parseConfig(`trust: {domain: a.example}\n${door}`, "agent.yaml").warnings, [], door);
+    }
   }
+  assert.equal(problemsOf("trust: {insecureLoopback: true}").length, 1);
   for (const address of [
     "0.0.0.0:7440",
     "[::]:7440",
@@ -121,7 +130,12 @@ test("without trust.domain only loopback; metrics may be seen from elsewhere, wi
     "host.example:7440",
     "127.0.0.1.evil:1",
   ]) {
-    assert.match(problemsOf(`api: {listen: "${address}"}`)[0] ?? "", /api\.listen: only a loopback/, address);
+    for (const key of ["", development])
+      assert.match(
+        problemsOf(`${key}\napi: {listen: "${address}"}`)[0] ?? "",
+        /api\.listen: only a loopback/,
+        address,
+      );
     const secured = `trust: {domain: cloud.example}\napi: {listen: "${address}"}\nscheduler: {address: "10.9.9.9:1"}`;
     assert.deepEqual(problemsOf(secured), [], address);
     assert.match(
@@ -137,12 +151,15 @@ test("without trust.domain only loopback; metrics may be seen from elsewhere, wi
 
 test("two listeners on one address, an agent as its own scheduler and nonsense addresses are refused", () => {
   const both = (api: string, metrics: string): string[] =>
-    problemsOf(`api: {listen: "${api}"}\nmetrics: {listen: "${metrics}"}`);
+    problemsOf(
+      `trust: {insecureLoopback: development}\napi: {listen: "${api}"}\nmetrics: {listen: "${metrics}"}`,
+    );
   assert.match(both("127.0.0.1:9000", "127.0.0.1:9000")[0] ?? "", /metrics\.listen: .* taken by api\.listen/);
   assert.match(both("127.0.0.1:9000", "0.0.0.0:9000")[0] ?? "", /taken by api\.listen/);
   assert.deepEqual(both("127.0.0.1:9000", "127.0.0.1:9001"), []);
   assert.deepEqual(both("127.0.0.1:0", "127.0.0.1:0"), []);
-  const own = 'api: {listen: "127.0.0.1:7440"}\nscheduler: {address: "127.0.0.1:7440"}';
+  const own =
+    'trust: {insecureLoopback: development}\napi: {listen: "127.0.0.1:7440"}\nscheduler: {address: "127.0.0.1:7440"}';
   assert.match(problemsOf(own)[0] ?? "", /scheduler\.address: .* own api\.listen/);
   assert.match(problemsOf('metrics: {listen: "999.1.1.1:3"}')[0] ?? "", /metrics\.listen: .* not an address/);
   assert.match(problemsOf('metrics: {listen: "127.0.0.1:70000"}')[0] ?? "", /at most 65535/);
