@@ -10,6 +10,7 @@ import { credentialPath } from "./kernel/credentials.ts";
 import { createLog, type Logger } from "./kernel/log.ts";
 import { SdNotify } from "./kernel/sd-notify.ts";
 import { runServices, type Service } from "./kernel/service.ts";
+import { replaceFile } from "./state/durable-file.ts";
 import { Trust } from "./trust/index.ts";
 
 export interface AgentOptions {
@@ -46,7 +47,13 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   let started = (): void => undefined;
   const start = new Promise<void>((resolve) => (started = resolve));
   const keyPath = credentialPath(environment, "socle-agent-key");
-  const trust = new Trust({ ...config.trust, ...(keyPath === undefined ? {} : { keyPath }), clock, log });
+  const trust = new Trust({
+    ...config.trust,
+    ...(keyPath === undefined ? {} : { keyPath }),
+    replaceFile,
+    clock,
+    log,
+  });
   const basis: Basis = { config, version, environment, clock, log };
   let reloading = (): Promise<void> => Promise.resolve();
   options.onReload(() => void start.then(() => reloading()));

@@ -36,7 +36,7 @@ export const auditedFields: Readonly<Record<string, readonly string[]>> = {
   "/socle.v1.ReservationService/Reserve": ["vcpus", "memoryBytes", "ttl.seconds"],
   "/socle.v1.ReservationService/RenewReservation": ["reservationId", "ttl.seconds"],
   "/socle.v1.ReservationService/ReleaseReservation": ["reservationId"],
-  "/socle.v1.TrustService/EnrollHost": ["address"],
+  "/socle.v1.TrustService/EnrollHost": ["address", "authorityFingerprint"],
   "/socle.v1.AuditService/SignCheckpoint": [],
 };
 

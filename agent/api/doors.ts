@@ -67,7 +67,7 @@ export interface Doors {
   readonly audit: AuditReader;
   readonly trust: {
     state(): TrustFacts;
-    enroll(address: string, token: string, signal: AbortSignal): Promise<unknown>;
+    enroll(address: string, token: string, fingerprint: string | null, signal: AbortSignal): Promise<unknown>;
   };
   /** Where the host's report stands now. */
   readonly position: () => Position;

@@ -3,7 +3,7 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { peerOf, requireValid, type Peer, type Trust } from "../trust/index.ts";
+import { chainOf, peerOf, requireValid, type Peer, type Trust } from "../trust/index.ts";
 import { addressOf, type ConnectionPlaces } from "./connection-places.ts";
 import { nobody, type Caller } from "./identity.ts";
 import { bind, splitAddress, type Listener } from "./listener.ts";
@@ -79,7 +79,12 @@ export async function listenOnTls(address: string, options: TlsListenerOptions):
       const certificate = socket.getPeerX509Certificate();
       if (material === undefined || certificate === undefined)
         throw handshakeFailed(new Error("no certificate"));
-      const peer = peerOf(certificate, material, clock.now());
+      const chain = chainOf(
+        certificate,
+        (each) => each,
+        (each) => each.issuerCertificate,
+      );
+      const peer = peerOf(chain, material, clock.now());
       caller = callerFrom(peer);
       places.take(socket, caller);
       open.set(place, { socket, caller, peer });

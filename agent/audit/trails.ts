@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Service } from "../kernel/service.ts";
 import { isDone, type Operation } from "../state/operation.ts";
 import type { Operations } from "../state/operations.ts";
-import type { Trust } from "../trust/index.ts";
+import { fingerprintOf, type Trust } from "../trust/index.ts";
 import type { Forwarder } from "./forwarder.ts";
 import type { AuditLog } from "./log.ts";
 
@@ -61,10 +61,11 @@ export function certificateTrail(audit: Pick<AuditLog, "note">, trust: Trust): S
       let problem: string | undefined;
       const look = (): void => {
         const { material } = trust;
-        if (material !== undefined && material.serial !== inUse) {
-          inUse = material.serial;
+        const authorities = material?.roots.map(fingerprintOf).join(" ") ?? "";
+        if (material !== undefined && `${material.serial} ${authorities}` !== inUse) {
+          inUse = `${material.serial} ${authorities}`;
           const until = new Date(material.notAfterMs).toISOString();
-          const details = { identity: material.identity.uri, serial: material.serial, until };
+          const details = { identity: material.identity.uri, serial: material.serial, until, authorities };
           audit.note({ act: "certificate_changed", outcome: "done", details });
         }
         const reason = trust.problem?.reason;

@@ -151,6 +151,10 @@ export function buildProgram(version: string, bind: Bind): Cli {
       "--token-file <file>",
       "Holds the token that the scheduler made for this host, good once; - is stdin. Never in a command line, which all of the host can read.",
     )
+    .option(
+      "--authority-fingerprint <sha256>",
+      "The new authority's, in hexadecimal: needed where this host is enrolled already. It replaces whom the host believes.",
+    )
     .action(bind(async () => (await import("./commands/trust.ts")).enroll));
   program
     .command("trust")

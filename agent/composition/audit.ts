@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { checkServerIdentity } from "node:tls";
 import { splitAddress } from "../api/listener.ts";
 import {
   auditHealth,
@@ -12,7 +13,7 @@ import {
 } from "../audit/index.ts";
 import type { Service } from "../kernel/service.ts";
 import type { AuditFacts } from "../metrics/sources.ts";
-import { files, type Trust } from "../trust/index.ts";
+import { files, serialOf, type Trust } from "../trust/index.ts";
 import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import type { State } from "./state.ts";
@@ -34,7 +35,8 @@ export function buildAuditing(
   const tls = async () => {
     const { cert, key } = trust.material?.tls ?? {};
     const ca = await readFile(authorities);
-    return { ca, ...(cert === undefined || key === undefined ? {} : { cert, key }) };
+    const own = cert === undefined || key === undefined ? {} : { cert, key };
+    return { ca, ...own, checkServerIdentity: notRevoked(() => trust.material?.revoked) };
   };
   const sinks = [
     ...(journal ? [journalSink()] : []),
@@ -53,5 +55,14 @@ export function buildAuditing(
       const states = forwarders.flatMap(({ state }) => (state === undefined ? [] : [state]));
       return { sequence, bytes, refused, writable: audit.failure === undefined, sinks: states };
     },
+  };
+}
+
+/** Node's own check of the server's name, and that its certificate is not on this host's revocation lists. */
+function notRevoked(revoked: () => ReadonlySet<string> | undefined): typeof checkServerIdentity {
+  return (host, certificate) => {
+    if (revoked()?.has(serialOf(certificate.serialNumber)) === true)
+      return new Error(`the certificate ${certificate.serialNumber} is revoked`);
+    return checkServerIdentity(host, certificate);
   };
 }

@@ -132,7 +132,7 @@ function buildApi(
       renewsAtMs: enrollment.renewsAtMs,
       problem: trust.problem ?? enrollment.failure,
     }),
-    enroll: (address, token, signal) => enrollment.enroll(address, token, signal),
+    enroll: (address, token, fingerprint, signal) => enrollment.enroll(address, token, fingerprint, signal),
   };
   const doors = {
     vmView: table,

@@ -107,7 +107,10 @@ function buildHost(
     agentVersion: version,
     quotaOf: (tenant) => quotaOf(tenantRules(config.tenants, tenant).quotas),
     certificate: () => {
-      if (trust.material !== undefined) return { kind: "read", value: trust.material };
+      const { material, problem } = trust;
+      if (material !== undefined) return { kind: "read", value: { ...material, problem: problem?.message } };
+      if (problem !== undefined && problem.reason !== "NOT_ENROLLED")
+        return { kind: "failed", reason: problem.message };
       const reason = trust.isRequired ? "this host is not enrolled" : "there is no trust domain";
       return { kind: "unsupported", reason };
     },

@@ -1,8 +1,10 @@
 import { createHash, X509Certificate } from "node:crypto";
-import { connect, createSecureContext, type DetailedPeerCertificate, type PeerCertificate } from "node:tls";
-import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
-import { SocleError, toSocleError } from "../kernel/errors.ts";
-import { identityOf } from "../trust/index.ts";
+import { connect, type DetailedPeerCertificate } from "node:tls";
+import { Client, status, type ServiceError } from "@grpc/grpc-js";
+import type { Clock } from "../kernel/clock.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { PeerRules } from "../trust/index.ts";
+import { checkedCredentials } from "./credentials.ts";
 
 const callTimeoutMs = 15_000;
 const helloTimeoutMs = 10_000;
@@ -13,38 +15,35 @@ interface Method<Request, Response> {
   readonly responseDeserialize: (bytes: Buffer) => Response;
 }
 
+export interface AuthorityPlace {
+  readonly address: string;
+  readonly authoritiesPem: string;
+  /** What its certificate is checked by, revocation included, before anything is sent and again before the answer is taken. */
+  readonly rules: () => PeerRules;
+  readonly clock: Clock;
+}
+
 /**
- * Asks the authority at `address`, over TLS 1.3, whose server must show a scheduler's certificate of `domain` that is of
- * one of `authoritiesPem`. Throws `unavailable` AUTHORITY_UNREACHABLE, and `denied` ENROLLMENT_REFUSED in its words.
+ * Asks the authority, over TLS 1.3, whose server must show a scheduler's certificate by `rules` that is of one of
+ * `authoritiesPem`. Throws `unavailable` AUTHORITY_UNREACHABLE, `denied` ENROLLMENT_REFUSED in its words, and `denied`
+ * as `peerOf` for the certificate that was shown.
  */
 export async function askAuthority<Request, Response>(
-  to: { readonly address: string; readonly authoritiesPem: string; readonly domain: string },
+  to: AuthorityPlace,
   method: Method<Request, Response>,
   request: Request,
   signal: AbortSignal,
 ): Promise<Response> {
-  const checkServerIdentity = (_address: string, { raw }: PeerCertificate): Error | undefined => {
-    try {
-      const { uri, role, domain, tenant } = identityOf(new X509Certificate(raw).subjectAltName);
-      if (role === "scheduler" && domain === to.domain && tenant === undefined) return undefined;
-      return new SocleError("denied", "CERTIFICATE_ROLE", `${uri} is no scheduler of ${to.domain}`);
-    } catch (thrown) {
-      return toSocleError(thrown);
-    }
-  };
-  const context = createSecureContext({ ca: to.authoritiesPem, minVersion: "TLSv1.3" });
-  const client = new Client(
-    to.address,
-    credentials.createFromSecureContext(context, { checkServerIdentity }),
-    {
-      "grpc.enable_http_proxy": 0,
-      "grpc.service_config_disable_resolution": 1,
-      "grpc.enable_channelz": 0,
-      "grpc.use_local_subchannel_pool": 1,
-    },
-  );
+  const contact = checkedCredentials({ ca: to.authoritiesPem, minVersion: "TLSv1.3" }, to.rules, to.clock);
+  const client = new Client(to.address, contact.channel, {
+    "grpc.enable_http_proxy": 0,
+    "grpc.service_config_disable_resolution": 1,
+    "grpc.enable_channelz": 0,
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.max_receive_message_length": 1024 * 1024,
+  });
   try {
-    return await new Promise<Response>((resolve, reject) => {
+    const response = await new Promise<Response>((resolve, reject) => {
       const call = client.makeUnaryRequest(
         method.path,
         method.requestSerialize,
@@ -53,12 +52,14 @@ export async function askAuthority<Request, Response>(
         { deadline: Date.now() + callTimeoutMs },
         (error: ServiceError | null, response?: Response) => {
           if (error === null && response !== undefined) resolve(response);
-          else reject(refusalOf(to.address, error));
+          else reject(contact.refusal ?? refusalOf(to.address, error));
         },
       );
       if (signal.aborted) call.cancel();
       else signal.addEventListener("abort", () => call.cancel(), { once: true });
     });
+    contact.requireStillValid();
+    return response;
   } finally {
     client.close();
   }

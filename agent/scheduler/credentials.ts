@@ -1,15 +1,17 @@
 import { X509Certificate } from "node:crypto";
-import { createSecureContext, type PeerCertificate } from "node:tls";
+import { createSecureContext, type DetailedPeerCertificate, type PeerCertificate } from "node:tls";
 import { credentials, type ChannelCredentials } from "@grpc/grpc-js";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
-import { peerOf, requireValid, type Material, type Peer, type Trust } from "../trust/index.ts";
+import { chainOf, peerOf, requireValid, type Peer, type PeerRules, type Trust } from "../trust/index.ts";
 
 /** How one contact with a scheduler is made, and whether it may go on. */
 export interface ContactCredentials {
   readonly channel: ChannelCredentials;
   /** The scheduler by its certificate, once it has shown one. */
   readonly peer: Peer | undefined;
+  /** Why the certificate that was shown is refused; undefined while none was. */
+  readonly refusal: SocleError | undefined;
   /** Throws `denied` once the certificate that the scheduler showed is revoked or has expired. */
   requireStillValid(): void;
 }
@@ -19,35 +21,57 @@ export interface ContactCredentials {
  * domain, by its certificate; what its address is called says nothing. Throws `unavailable` NOT_ENROLLED.
  */
 export function contactCredentials(trust: Trust, clock: Clock): ContactCredentials {
-  if (!trust.isRequired)
-    return { channel: credentials.createInsecure(), peer: undefined, requireStillValid: () => undefined };
+  if (!trust.isRequired) {
+    const channel = credentials.createInsecure();
+    return { channel, peer: undefined, refusal: undefined, requireStillValid: () => undefined };
+  }
   const { material } = trust;
   if (material === undefined) {
     const message = `this host has no certificate in use yet: ${trust.problem?.message ?? "it is being read"}`;
     throw new SocleError("unavailable", "NOT_ENROLLED", message);
   }
+  return checkedCredentials(material.tls, () => trust.material ?? material, clock);
+}
+
+/** TLS in which the other side must be an unscoped scheduler by `rules`, as they are at each look. */
+export function checkedCredentials(
+  tls: Parameters<typeof createSecureContext>[0],
+  rules: () => PeerRules,
+  clock: Clock,
+): ContactCredentials {
   let peer: Peer | undefined;
-  const checkServerIdentity = (_address: string, { raw }: PeerCertificate): Error | undefined => {
+  let refusal: SocleError | undefined;
+  const checkServerIdentity = (_address: string, certificate: PeerCertificate): Error | undefined => {
     try {
-      peer = schedulerOf(new X509Certificate(raw), material, clock.now());
+      // Shown with its issuers, whatever the type says.
+      const chain = chainOf<DetailedPeerCertificate>(
+        certificate as DetailedPeerCertificate,
+        ({ raw }) => new X509Certificate(raw),
+        ({ issuerCertificate }) => issuerCertificate,
+      );
+      peer = schedulerOf(chain, rules(), clock.now());
       return undefined;
     } catch (thrown) {
-      return toSocleError(thrown);
+      refusal = toSocleError(thrown);
+      return refusal;
     }
   };
   return {
-    channel: credentials.createFromSecureContext(createSecureContext(material.tls), { checkServerIdentity }),
+    channel: credentials.createFromSecureContext(createSecureContext(tls), { checkServerIdentity }),
     get peer() {
       return peer;
     },
+    get refusal() {
+      return refusal;
+    },
     requireStillValid() {
-      if (peer !== undefined) requireValid(peer, trust.material ?? material, clock.now());
+      if (peer !== undefined) requireValid(peer, rules(), clock.now());
     },
   };
 }
 
-function schedulerOf(certificate: X509Certificate, material: Material, nowMs: number): Peer {
-  const peer = peerOf(certificate, material, nowMs);
+function schedulerOf(chain: readonly X509Certificate[], rules: PeerRules, nowMs: number): Peer {
+  const peer = peerOf(chain, rules, nowMs);
   if (peer.identity.role === "scheduler" && peer.identity.tenant === undefined) return peer;
   throw new SocleError("denied", "CERTIFICATE_ROLE", `${peer.identity.uri} is no scheduler of this cloud`);
 }

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { Backoff } from "../kernel/backoff.ts";
@@ -12,7 +12,15 @@ import type { Service } from "../kernel/service.ts";
 import type { Certification__Output } from "../gen/socle/v1/Certification.ts";
 import type { EnrollmentServiceDefinition } from "../gen/socle/v1/EnrollmentService.ts";
 import { replaceFile } from "../state/durable-file.ts";
-import { files, newHostKey, parseToken, proofOf, type Material, type Trust } from "../trust/index.ts";
+import {
+  newHostKey,
+  parseToken,
+  proofOf,
+  type Material,
+  type PeerRules,
+  type Trust,
+  type TrustTexts,
+} from "../trust/index.ts";
 import { askAuthority, authorityAt } from "./authority-link.ts";
 
 export interface EnrollmentOptions {
@@ -62,24 +70,37 @@ export class Enrollment implements Service {
   }
 
   /**
-   * Throws `conflict` TRUST_OFF without a trust domain, `invalid` TOKEN_INVALID, `denied` AUTHORITY_UNKNOWN or
-   * ENROLLMENT_REFUSED, `unavailable` AUTHORITY_UNREACHABLE, `internal` CERTIFICATE_UNFIT for an answer that does not fit.
+   * `fingerprint`: of the authority, lower-case hexadecimal SHA-256; needed where this host is enrolled already, since it
+   * replaces whom the host believes; null: as the token says. Throws `conflict` TRUST_OFF without a trust domain and
+   * ALREADY_ENROLLED without a fingerprint, `invalid` TOKEN_INVALID, `denied` AUTHORITY_UNKNOWN, ENROLLMENT_REFUSED or as
+   * `peerOf`, `unavailable` AUTHORITY_UNREACHABLE, `internal` CERTIFICATE_UNFIT for an answer that does not fit.
    */
-  async enroll(address: string, tokenText: string, signal: AbortSignal): Promise<Material> {
-    const { service, identity } = this.#options;
+  async enroll(
+    address: string,
+    tokenText: string,
+    fingerprint: string | null,
+    signal: AbortSignal,
+  ): Promise<Material> {
+    const { service, identity, trust, clock } = this.#options;
     const domain = this.#domain();
     const token = parseToken(tokenText);
+    await trust.reload();
+    if (fingerprint === null && trust.isEnrolled) throw alreadyEnrolled();
+    if (fingerprint !== null && fingerprint !== token.authority) throw anotherAuthority(fingerprint);
     const authoritiesPem = await authorityAt(address, token.authority);
     const { id: hostId, hostname } = identity();
     const key = await newHostKey(hostname);
     const request = { token: token.text, hostId, hostname, certificateRequest: key.request };
+    const roots = [new X509Certificate(authoritiesPem)];
+    const rules = (): PeerRules => ({ domain, roots, revoked: trust.material?.revoked ?? new Set() });
     const { certification } = await askAuthority(
-      { address, authoritiesPem, domain },
+      { address, authoritiesPem, rules, clock },
       service.Enroll,
       request,
       signal,
     );
-    const material = await this.#install(certification, key.keyPem);
+    const expected = { identity: `spiffe://${domain}/agent/${hostId}`, authority: token.authority };
+    const material = await trust.enroll(textsOf(certification, key.keyPem), expected);
     await replaceFile(this.#path(recordFile), Buffer.from(`${JSON.stringify({ version: 1, address })}\n`));
     this.#address = address;
     this.#log.info({ identity: material.identity.uri, authority: token.authority }, "this host is enrolled");
@@ -107,7 +128,7 @@ export class Enrollment implements Service {
       if (token === undefined) return true;
       // Whom a certificate is for is known once libvirt, or the configuration, has said who this host is.
       if (identity().id === "") return false;
-      await this.enroll(config.enrollAt, token.toString(), signal);
+      await this.enroll(config.enrollAt, token.toString(), null, signal);
     } catch (thrown) {
       if (signal.aborted) return true;
       const { reason, message } = toSocleError(thrown);
@@ -138,10 +159,10 @@ export class Enrollment implements Service {
   }
 
   async #renew(address: string, before: Material, signal: AbortSignal): Promise<void> {
-    const { service, identity } = this.#options;
+    const { service, identity, trust, clock } = this.#options;
     const key = await newHostKey(identity().hostname);
     const { certification } = await askAuthority(
-      { address, authoritiesPem: before.tls.ca, domain: this.#domain() },
+      { address, authoritiesPem: before.tls.ca, rules: () => trust.material ?? before, clock },
       service.Renew,
       {
         certificate: new X509Certificate(before.tls.cert).raw,
@@ -150,23 +171,7 @@ export class Enrollment implements Service {
       },
       signal,
     );
-    await this.#install(certification, key.keyPem);
-  }
-
-  /** Key and certificate in one file, so that no crash leaves one of another pair; whom to believe before it. */
-  async #install(certification: Certification__Output | null, keyPem: string): Promise<Material> {
-    const { config, trust } = this.#options;
-    if (certification === null) throw unfit("it holds no certificate");
-    const { certificateChain, authorities, revocationLists } = certification;
-    await mkdir(config.directory, { recursive: true, mode: 0o700 });
-    await replaceFile(this.#path(files.authorities), Buffer.from(authorities));
-    if (revocationLists !== "")
-      await replaceFile(this.#path(files.revocations), Buffer.from(revocationLists));
-    await replaceFile(this.#path(files.pair), Buffer.from(`${keyPem.trim()}\n${certificateChain.trim()}\n`));
-    await trust.reload();
-    if (trust.problem !== undefined || trust.material === undefined)
-      throw unfit(trust.problem?.message ?? "");
-    return trust.material;
+    await trust.renew(textsOf(certification, key.keyPem));
   }
 
   async #recordedAddress(): Promise<string | undefined> {
@@ -201,5 +206,25 @@ export function renewalMs({ notBeforeMs, notAfterMs }: Material, hostId: string)
   return notBeforeMs + (notAfterMs - notBeforeMs) * (0.5 + 0.1 * share);
 }
 
-const unfit = (why: string): SocleError =>
-  new SocleError("internal", "CERTIFICATE_UNFIT", `what the authority answered cannot be used: ${why}`);
+/** What the authority answered, with the key that it does not know. */
+function textsOf(certification: Certification__Output | null, keyPem: string): TrustTexts {
+  const { certificateChain = "", authorities = "", revocationLists = "" } = certification ?? {};
+  return {
+    certificatePem: certificateChain,
+    keyPem,
+    authoritiesPem: authorities,
+    ...(revocationLists === "" ? {} : { revocationsPem: revocationLists }),
+  };
+}
+
+function alreadyEnrolled(): SocleError {
+  const message =
+    "this host is enrolled: another enrollment replaces the authority it believes. If that is meant, name the new " +
+    "authority: socle enroll --authority-fingerprint SHA256";
+  return new SocleError("conflict", "ALREADY_ENROLLED", message);
+}
+
+function anotherAuthority(fingerprint: string): SocleError {
+  const message = `the token is of another authority than ${fingerprint}: ask that authority for a token`;
+  return new SocleError("denied", "AUTHORITY_UNKNOWN", message);
+}

@@ -1,23 +1,95 @@
+import { webcrypto, type X509Certificate } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
 
 /** A serial number in one spelling: upper-case hexadecimal without leading zeros. */
 export const serialOf = (text: string): string => text.toUpperCase().replace(/^0+(?=.)/, "");
 
-/**
- * The serial numbers in certificate revocation lists (PEM, one after the other). Whose serial is on any of them is taken
- * for revoked. Throws `invalid` TRUST_INVALID for what is no list.
- */
-export async function revokedSerials(pem: string): Promise<ReadonlySet<string>> {
-  const blocks = pem.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g) ?? [];
-  if (blocks.length === 0)
-    throw new SocleError("invalid", "TRUST_INVALID", "ca.crl holds no revocation list in PEM form");
-  // Read where there is a list alone: the parser is a large part of what an agent would load at its start.
-  const { X509Crl } = await import("./x509.ts");
-  try {
-    return new Set(
-      blocks.flatMap((block) => new X509Crl(block).entries.map((entry) => serialOf(entry.serialNumber))),
-    );
-  } catch (cause) {
-    throw new SocleError("invalid", "TRUST_INVALID", "ca.crl holds what is no revocation list", { cause });
-  }
+/** A certificate revocation list whose signature is checked. */
+export interface RevocationList {
+  readonly pem: string;
+  /** The distinguished name of its authority. */
+  readonly issuer: string;
+  readonly issuedAtMs: number;
+  /** When the next one is due; undefined where the list does not say. */
+  readonly nextAtMs: number | undefined;
+  readonly serials: readonly string[];
 }
+
+/**
+ * Certificate revocation lists, PEM, one after the other. Throws `invalid` TRUST_INVALID for text that is no list, and for
+ * a list that none of `signers` signed.
+ */
+export async function revocationListsOf(
+  pem: string,
+  signers: readonly X509Certificate[],
+): Promise<readonly RevocationList[]> {
+  const blocks = pem.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g) ?? [];
+  if (blocks.length === 0) throw refused("ca.crl holds no revocation list in PEM form");
+  return await Promise.all(blocks.map((block) => revocationListOf(block, signers)));
+}
+
+async function revocationListOf(pem: string, signers: readonly X509Certificate[]): Promise<RevocationList> {
+  // Loaded where there is a list alone: the parser is a large part of what an agent would load at its start.
+  const x509 = await import("./x509.ts");
+  x509.cryptoProvider.set(webcrypto);
+  let list: InstanceType<typeof x509.X509Crl>;
+  let serials: string[];
+  try {
+    list = new x509.X509Crl(pem);
+    serials = list.entries.map(({ serialNumber }) => serialOf(serialNumber));
+  } catch (cause) {
+    throw refused("ca.crl holds what is no revocation list", cause);
+  }
+  const isSigned = await Promise.all(
+    signers.map(async ({ raw }) => {
+      const signer = new x509.X509Certificate(raw);
+      if (signer.subject !== list.issuer) return false;
+      return await list.verify({ publicKey: signer }).catch(() => false);
+    }),
+  );
+  if (!isSigned.includes(true))
+    throw refused(`ca.crl holds a revocation list of "${list.issuer}", which no authority in ca.crt signed`);
+  return {
+    pem,
+    issuer: list.issuer,
+    issuedAtMs: list.thisUpdate.getTime(),
+    nextAtMs: list.nextUpdate?.getTime(),
+    serials,
+  };
+}
+
+/**
+ * The lists in force once `next` replaces `current`: a list stays in force until a newer one of the same authority replaces
+ * it. Throws `invalid` TRUST_INVALID for a list that is older than the one in force, or new and expired or not yet valid.
+ */
+export function successorLists(
+  next: readonly RevocationList[],
+  current: readonly RevocationList[],
+  nowMs: number,
+): readonly RevocationList[] {
+  for (const list of next) {
+    const inForce = current.find(({ issuer }) => issuer === list.issuer);
+    if (inForce?.pem === list.pem) continue;
+    const { issuer, issuedAtMs, nextAtMs } = list;
+    if (inForce !== undefined && issuedAtMs < inForce.issuedAtMs)
+      throw refused(
+        `the revocation list of "${issuer}" is of ${utc(issuedAtMs)}, older than the one in force (${utc(inForce.issuedAtMs)})`,
+      );
+    if (nextAtMs !== undefined && nextAtMs <= nowMs)
+      throw refused(`the revocation list of "${issuer}" expired ${utc(nextAtMs)}: get a newer one`);
+    if (issuedAtMs > nowMs + maxSkewMs)
+      throw refused(
+        `the revocation list of "${issuer}" is of ${utc(issuedAtMs)}: is this host's clock right?`,
+      );
+  }
+  const kept = current.filter(({ issuer }) => !next.some((list) => list.issuer === issuer));
+  return [...next, ...kept];
+}
+
+/** How far the clocks of a host and of its authority may differ. */
+export const maxSkewMs = 300_000;
+
+const utc = (ms: number): string => new Date(ms).toISOString();
+
+const refused = (message: string, cause?: unknown): SocleError =>
+  new SocleError("invalid", "TRUST_INVALID", message, cause === undefined ? {} : { cause });

@@ -1,11 +1,19 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { Clock } from "../kernel/clock.ts";
-import { toSocleError, type SocleError } from "../kernel/errors.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Topic } from "../kernel/topic.ts";
-import { files, readMaterial, type Material } from "./material.ts";
+import type { Material } from "./material.ts";
+import { TrustFiles, type ReplaceFile } from "./trust-files.ts";
+import {
+  fingerprintOf,
+  isSameSet,
+  renewedTexts,
+  successorOf,
+  trustSetOf,
+  type TrustSet,
+  type TrustTexts,
+} from "./trust-set.ts";
 
 export interface TrustOptions {
   readonly directory: string;
@@ -13,6 +21,7 @@ export interface TrustOptions {
   readonly domain: string | null;
   /** Where agent.crt's key is; absent: agent.key beside it. */
   readonly keyPath?: string;
+  readonly replaceFile: ReplaceFile;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -21,21 +30,26 @@ export interface TrustOptions {
 const LOOK_MS = 15_000;
 
 /**
- * What this host proves itself with and checks others by, as the files of its trust directory say. They are read again
- * when they change: what does not fit is refused, and the last good set stays in use.
+ * What this host proves itself with and checks others by. A set is checked whole before it replaces the one in use, whether
+ * it comes from the files, read again when they change, or from the authority. What does not fit is refused, and the last
+ * good set stays in use, also over restarts.
  */
 export class Trust implements Service {
   readonly name = "trust";
   readonly #options: TrustOptions;
   readonly #log: Logger;
+  readonly #files: TrustFiles;
   readonly #changes = new Topic<void>();
-  #material: Material | undefined;
-  #problem: SocleError | undefined;
+  #current: TrustSet | undefined;
+  #fileProblem: SocleError | undefined;
+  #renewalProblem: SocleError | undefined;
   #seen = "";
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: TrustOptions) {
     this.#options = options;
     this.#log = options.log.child({ component: "trust" });
+    this.#files = new TrustFiles(options.directory, options.keyPath, options.replaceFile);
   }
 
   /** Whether whoever is met over the network must prove who they are. */
@@ -45,12 +59,17 @@ export class Trust implements Service {
 
   /** Undefined until this host is enrolled. */
   get material(): Material | undefined {
-    return this.#material;
+    return this.#current?.material;
   }
 
-  /** Why the files as they are now are not in use. */
+  /** Why the files as they are now, or what the authority answered last, are not in use. */
   get problem(): SocleError | undefined {
-    return this.#problem;
+    return this.#fileProblem ?? this.#renewalProblem;
+  }
+
+  /** Also with files that cannot be used. */
+  get isEnrolled(): boolean {
+    return this.#current !== undefined || this.#fileProblem?.reason !== "NOT_ENROLLED";
   }
 
   /** After each change of `material`, and at a steady pace, since certificates run out by themselves. */
@@ -67,51 +86,139 @@ export class Trust implements Service {
       } catch {
         return;
       }
-      if (this.isRequired && (await this.#stamp()) !== this.#seen) await this.reload();
+      if (this.isRequired && (await this.#files.stamp()) !== this.#seen) await this.reload();
       this.#changes.publish();
     }
   }
 
-  /** Reads the files now. Never throws: what is wrong with them is told by `problem` and by the log. */
+  /** Reads the files now. Never throws: what is wrong with them is in `problem` and in the log. */
   async reload(): Promise<void> {
-    const { directory, domain, keyPath } = this.#options;
+    const { domain } = this.#options;
     if (domain === null) return;
-    this.#seen = await this.#stamp();
-    try {
-      const material = await readMaterial(directory, domain, keyPath);
-      const isNew = JSON.stringify(material.tls) !== JSON.stringify(this.#material?.tls);
-      this.#material = material;
-      this.#problem = undefined;
-      if (!isNew) return;
-      const { serial, notAfterMs, revoked, identity } = material;
-      const until = new Date(notAfterMs).toISOString();
-      this.#log.info(
-        { identity: identity.uri, serial, until, revoked: revoked.size },
-        "certificates are in use",
-      );
-      this.#changes.publish();
-    } catch (thrown) {
-      this.#problem = toSocleError(thrown);
-      const { reason, message } = this.#problem;
-      const level = reason === "NOT_ENROLLED" ? "warn" : "error";
-      const rest =
-        this.#material === undefined
-          ? "no connection over the network is possible"
-          : "the last good ones stay in use";
-      this.#log[level]({ reason }, `${message}; ${rest}`);
-    }
+    await this.#inTurn(() => this.#reload(domain));
   }
 
-  /** What tells that a file is another one. */
-  async #stamp(): Promise<string> {
-    const stamps = Object.values(files).map(async (name) => {
+  /**
+   * Puts an authority's answer to a renewal in use, durably. Throws `internal` CERTIFICATE_UNFIT, `denied` AUTHORITY_CHANGED
+   * or IDENTITY_CHANGED for an answer that is refused; nothing is written then.
+   */
+  async renew(answer: TrustTexts): Promise<Material> {
+    return await this.#inTurn(async () => {
       try {
-        const { ino, mtimeMs, size } = await stat(join(this.#options.directory, name));
-        return `${ino} ${mtimeMs} ${size}`;
-      } catch {
-        return "";
+        const current = this.#current;
+        if (current === undefined) throw unfit("this host is not enrolled");
+        const { domain } = current.material;
+        const texts = renewedTexts(await trustSetOf(answer, domain), current);
+        const material = await this.#install(await trustSetOf(texts, domain));
+        this.#renewalProblem = undefined;
+        return material;
+      } catch (thrown) {
+        this.#renewalProblem = unfitOf(thrown);
+        throw this.#renewalProblem;
       }
     });
-    return (await Promise.all(stamps)).join("\n");
+  }
+
+  /**
+   * As `renew`, for a first certificate, or one of another authority: that with this fingerprint, which whoever enrolls the
+   * host named, for this identity.
+   */
+  async enroll(answer: TrustTexts, expected: { identity: string; authority: string }): Promise<Material> {
+    const domain = this.#options.domain ?? "";
+    return await this.#inTurn(async () => {
+      try {
+        const next = await trustSetOf(answer, domain);
+        const { uri } = next.material.identity;
+        if (uri !== expected.identity) throw unfit(`it is of ${uri}; this host is ${expected.identity}`);
+        if (!next.authorities.some((authority) => fingerprintOf(authority) === expected.authority))
+          throw unfit("the authority that the token names is not in it");
+        const material = await this.#install(next);
+        this.#renewalProblem = undefined;
+        return material;
+      } catch (thrown) {
+        throw unfitOf(thrown);
+      }
+    });
+  }
+
+  async #install(next: TrustSet): Promise<Material> {
+    const set = await successorOf(next, this.#current, this.#options.clock.now());
+    await this.#files.install(set.texts);
+    this.#seen = await this.#files.stamp();
+    this.#fileProblem = undefined;
+    this.#use(set);
+    return set.material;
+  }
+
+  async #reload(domain: string): Promise<void> {
+    this.#seen = await this.#files.stamp();
+    if (this.#current === undefined) await this.#recover(domain);
+    const current = this.#current;
+    try {
+      const read = await trustSetOf(await this.#files.read(), domain);
+      const isNew = current !== undefined && !isSameSet(read, current);
+      const next = isNew ? await successorOf(read, current, this.#options.clock.now()) : read;
+      this.#fileProblem = undefined;
+      if (current !== undefined && isSameSet(next, current)) return;
+      await this.#files.keepAsLastGood(next.texts).catch((thrown: unknown) => {
+        this.#log.error(
+          { err: thrown },
+          "the trust set in use was not kept: a restart reads the files alone",
+        );
+      });
+      this.#use(next);
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      const isGone = error.reason === "NOT_ENROLLED" && current !== undefined;
+      this.#fileProblem = isGone ? new SocleError("invalid", "TRUST_INVALID", error.message) : error;
+      const { reason, message } = this.#fileProblem;
+      const rest =
+        current === undefined
+          ? "no connection over the network is possible"
+          : "the last good set stays in use";
+      this.#log[reason === "NOT_ENROLLED" ? "warn" : "error"]({ reason }, `${message}; ${rest}`);
+    }
+  }
+
+  /** The set that was in use before this start; its files are written again where that was interrupted. */
+  async #recover(domain: string): Promise<void> {
+    try {
+      const kept = await this.#files.readLastGood();
+      if (kept === undefined) return;
+      const set = await trustSetOf(kept.texts, domain);
+      if (kept.installing) await this.#files.finishInstall(set.texts);
+      this.#use(set);
+    } catch (thrown) {
+      const { reason, message } = toSocleError(thrown);
+      this.#log.error({ reason }, `the last good trust set cannot be used: ${message}`);
+    }
+  }
+
+  #use(set: TrustSet): void {
+    this.#current = set;
+    const { serial, notAfterMs, revoked, identity, roots } = set.material;
+    const until = new Date(notAfterMs).toISOString();
+    const authorities = roots.map(fingerprintOf);
+    this.#log.info(
+      { identity: identity.uri, serial, until, authorities, revoked: revoked.size },
+      "certificates are in use",
+    );
+    this.#changes.publish();
+  }
+
+  /** One change at a time. */
+  async #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
+    const turn = this.#turn.then(act);
+    this.#turn = turn.catch(() => undefined);
+    return await turn;
   }
 }
+
+/** An answer's misfits by their own reason where it is more than not fitting. */
+function unfitOf(thrown: unknown): SocleError {
+  const error = toSocleError(thrown);
+  return error.reason === "TRUST_INVALID" ? unfit(error.message) : error;
+}
+
+const unfit = (why: string): SocleError =>
+  new SocleError("internal", "CERTIFICATE_UNFIT", `the authority's answer cannot be used: ${why}`);

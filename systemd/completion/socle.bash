@@ -87,7 +87,7 @@ _socle() {
       "host") words="epoch --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "host epoch") words="reset --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "host epoch reset") words="--to --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "enroll") words="--scheduler --token-file --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "enroll") words="--scheduler --token-file --authority-fingerprint --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "trust") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "audit") words="verify show export checkpoint --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "audit verify") words="--directory --config --key --checkpoint --export --receipt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -124,7 +124,7 @@ _socle() {
 _socle_value() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;

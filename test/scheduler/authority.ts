@@ -92,11 +92,11 @@ export class Authority {
   }
 
   /** What has been revoked so far, as a list in PEM form. */
-  async revocationList(): Promise<string> {
+  async revocationList(dates: { readonly issuedAt?: Date; readonly nextAt?: Date } = {}): Promise<string> {
     const list = await x509.X509CrlGenerator.create({
       issuer: this.#certificate.subject,
-      thisUpdate: new Date(Date.now() - 60_000),
-      nextUpdate: new Date(Date.now() + DAY_MS),
+      thisUpdate: dates.issuedAt ?? new Date(Date.now() - 60_000),
+      nextUpdate: dates.nextAt ?? new Date(Date.now() + DAY_MS),
       entries: this.#revoked,
       signingAlgorithm: algorithm,
       signingKey: this.#keys.privateKey,

@@ -4,7 +4,7 @@ import type { Certification } from "../../agent/gen/socle/v1/Certification.ts";
 import type { EnrollmentServiceHandlers } from "../../agent/gen/socle/v1/EnrollmentService.ts";
 import type { EnrollRequest__Output } from "../../agent/gen/socle/v1/EnrollRequest.ts";
 import type { RenewRequest__Output } from "../../agent/gen/socle/v1/RenewRequest.ts";
-import { fingerprintOf, type Authority } from "./authority.ts";
+import { fingerprintOf, type Authority, type Issued } from "./authority.ts";
 import { enrollmentService } from "./contract.ts";
 
 export interface EnrollerOptions {
@@ -14,6 +14,10 @@ export interface EnrollerOptions {
   readonly graceMs?: number;
   /** 0: any free one. */
   readonly port?: number;
+  /** The wall clock, for what it issues. */
+  readonly now?: () => number;
+  /** What it shows hosts; default: one of its own making. */
+  readonly own?: Issued;
 }
 
 interface Token {
@@ -23,18 +27,23 @@ interface Token {
   readonly endsAtMs: number;
 }
 
+const MONTH_MS = 30 * 24 * 3_600_000;
+
 class Refused extends Error {}
 
 /** Gives hosts their certificates: the first for a token, each other for the one before. Tokens are kept in memory. */
 export class Enroller {
   readonly address: string;
+  readonly own: Issued;
   readonly #authority: Authority;
   readonly #options: EnrollerOptions;
   readonly #server: Server;
   readonly #tokens = new Set<Token>();
+  /** Fields of each answer that a test puts in place of the right ones. */
+  tamper: (right: Certification, request: Buffer) => Promise<Certification> | Certification = () => ({});
 
   static async start(authority: Authority, options: EnrollerOptions = {}): Promise<Enroller> {
-    const own = await authority.issue("scheduler/enroller");
+    const own = options.own ?? (await Enroller.identityOf(authority));
     const server = new Server();
     // With its authority behind it: by that a host knows whom its token names.
     const chain = Buffer.from(`${own.certificatePem}\n${authority.certificatePem}\n`);
@@ -47,7 +56,7 @@ export class Enroller {
         else reject(error);
       });
     });
-    const enroller = new Enroller(authority, server, `127.0.0.1:${port}`, options);
+    const enroller = new Enroller(authority, server, `127.0.0.1:${port}`, { ...options, own });
     const handlers: EnrollmentServiceHandlers = {
       Enroll: ({ request }, answer) => enroller.#answer(enroller.#enroll(request), answer),
       Renew: ({ request }, answer) => enroller.#answer(enroller.#renew(request), answer),
@@ -56,7 +65,18 @@ export class Enroller {
     return enroller;
   }
 
-  private constructor(authority: Authority, server: Server, address: string, options: EnrollerOptions) {
+  /** What it shows hosts: good for a month. */
+  static async identityOf(authority: Authority): Promise<Issued> {
+    return await authority.issue("scheduler/enroller", { notAfter: new Date(Date.now() + MONTH_MS) });
+  }
+
+  private constructor(
+    authority: Authority,
+    server: Server,
+    address: string,
+    options: EnrollerOptions & { readonly own: Issued },
+  ) {
+    this.own = options.own;
     this.#authority = authority;
     this.#server = server;
     this.address = address;
@@ -101,7 +121,7 @@ export class Enroller {
       throw new Refused("the certificate is revoked, or none of this authority's");
     if (!verify("sha256", certificateRequest, key, proof))
       throw new Refused("the proof is not by the certificate's key");
-    const lateMs = Date.now() - Date.parse(before.validTo);
+    const lateMs = (this.#options.now?.() ?? Date.now()) - Date.parse(before.validTo);
     if (lateMs > (this.#options.graceMs ?? 7 * 24 * 3_600_000))
       throw new Refused("the certificate ran out too long ago");
     const holder = /URI:spiffe:\/\/[^/]+\/(agent\/[A-Za-z0-9._-]+)$/.exec(before.subjectAltName ?? "")?.[1];
@@ -111,13 +131,14 @@ export class Enroller {
 
   async #certify(request: Buffer, holder: string): Promise<Certification> {
     const { lifeMs = 24 * 3_600_000 } = this.#options;
-    const notBefore = new Date();
+    const notBefore = new Date(this.#options.now?.() ?? Date.now());
     const notAfter = new Date(notBefore.getTime() + lifeMs);
-    return {
+    const certification = {
       certificateChain: await this.#authority.certify(request, holder, { notBefore, notAfter }),
       authorities: this.#authority.certificatePem,
       revocationLists: "",
     };
+    return { ...certification, ...(await this.tamper(certification, request)) };
   }
 
   #answer(work: Promise<Certification>, answer: sendUnaryData<{ certification: Certification }>): void {

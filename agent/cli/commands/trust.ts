@@ -11,7 +11,16 @@ export const enroll: Command = async (session, _args, options) => {
   const agent = await session.agent();
   const address = String(options.scheduler);
   // The agent asks the scheduler in turn: twice its own deadline for that.
-  const state = await agent.ask(agent.contract.trust.EnrollHost, { address, token }, { timeoutMs: 60_000 });
+  const { authorityFingerprint } = options;
+  const state = await agent.ask(
+    agent.contract.trust.EnrollHost,
+    {
+      address,
+      token,
+      ...(typeof authorityFingerprint === "string" ? { authorityFingerprint } : {}),
+    },
+    { timeoutMs: 60_000 },
+  );
   if (session.json) session.printJson(state);
   else session.print(`enrolled as ${printable(state.identity)}, until ${formatTime(state.notAfter)}\n`);
   return undefined;
@@ -26,14 +35,16 @@ export const showTrust: Command = async (session) => {
 };
 
 function tell(state: TrustState__Output): string {
-  if (state.trustDomain === "") return "no trust domain is configured: no TLS, loopback alone\n";
+  if (state.trustDomain === "") return "no trust domain is configured: no TLS, the unix socket alone\n";
   const lines = [`trust domain  ${state.trustDomain}`];
   if (state.identity === "") lines.push("identity      none yet");
   else {
     lines.push(`identity      ${state.identity}`, `serial        ${state.serial}`);
     lines.push(`valid         ${formatTime(state.notBefore)} to ${formatTime(state.notAfter)}`);
     lines.push(`renewal       ${state.renewsAt === null ? "not the agent's" : formatTime(state.renewsAt)}`);
-    lines.push(`revoked       ${state.revoked} certificates on the list`);
+    for (const fingerprint of state.authorityFingerprints) lines.push(`authority     ${fingerprint}`);
+    const due = state.revocationsUntil === null ? "" : `, good until ${formatTime(state.revocationsUntil)}`;
+    lines.push(`revoked       ${state.revoked} certificates on the list${due}`);
   }
   if (state.problem !== "") lines.push(`problem       ${state.problem}`);
   return lines.map((line) => `${printable(line)}\n`).join("");

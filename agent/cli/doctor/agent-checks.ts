@@ -80,6 +80,8 @@ const conditionAdvice: Readonly<Record<string, string | undefined>> = {
   KernelFault: "Look at dmesg; a reboot may be due.",
   CertificateExpiring:
     "socle trust says why it was not renewed: can this host reach its authority? Else enroll it again.",
+  TrustRefused: "socle trust shows what was refused and why; correct the files, or the authority's answer.",
+  RevocationsExpired: "Put a newer ca.crl into the trust directory, or have the authority send one.",
   AgentImpaired: "It is late where it should be prompt, mostly for want of CPU: look at the host's load.",
 };
 

@@ -17,6 +17,23 @@ export const certificateConditions = ({ config: { health } }: ConditionContext) 
         validityVerdict,
       ),
     },
+    TrustRefused: {
+      refused: watching(
+        "certificate",
+        { reason: "TrustSetRefused", effect: "degraded", enter: atOnce, leave: atOnce },
+        ({ problem }) =>
+          problem === undefined
+            ? { kind: "good", evidence: "the trust files and the authority's last answer are in use" }
+            : { kind: "bad", evidence: `the last good set stays in use: ${problem}` },
+      ),
+    },
+    RevocationsExpired: {
+      expired: watching(
+        "certificate",
+        { reason: "RevocationListExpired", effect: "degraded", enter: atOnce, leave: atOnce },
+        revocationsVerdict,
+      ),
+    },
   }) satisfies ConditionTable;
 
 /** It is renewed at about half of its life: with little left, that has failed for long. */
@@ -39,6 +56,18 @@ export function validityVerdict({ notBeforeMs, notAfterMs }: OwnCertificate, { w
       evidence: `the host's certificate is valid from ${utc(notBeforeMs)}: is its clock right?`,
     };
   return { kind: "good", evidence: `the host's certificate is valid until ${utc(notAfterMs)}` };
+}
+
+/** Handshakes go on by the entries it has: certificates that were revoked since are unknown to this host. */
+export function revocationsVerdict({ revocationsUntilMs }: OwnCertificate, { wallMs }: Moment): Verdict {
+  if (revocationsUntilMs === undefined) return { kind: "good", evidence: "no revocation list expires" };
+  const when = utc(revocationsUntilMs);
+  if (wallMs > revocationsUntilMs)
+    return {
+      kind: "bad",
+      evidence: `the revocation list expired ${when}: its entries stay in force, newer ones are missing`,
+    };
+  return { kind: "good", evidence: `the revocation list is good until ${when}` };
 }
 
 const utc = (ms: number): string => new Date(ms).toISOString();

@@ -5,6 +5,10 @@ import type { Reader } from "./reader.ts";
 export interface OwnCertificate {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** When the first revocation list expires; absent: none does. */
+  readonly revocationsUntilMs?: number | undefined;
+  /** Why newer certificates or lists were refused. */
+  readonly problem?: string | undefined;
 }
 
 /** `certificate`: unsupported where nobody asks this host to prove itself, or it is not enrolled yet. */

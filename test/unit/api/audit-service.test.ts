@@ -9,6 +9,7 @@ import { credentials, status } from "@grpc/grpc-js";
 import { AuditLog, parseCheckpoint, verifyLog, type Entry } from "../../../agent/audit/index.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
+import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
 import type { AuditEntry__Output } from "../../../agent/gen/socle/v1/AuditEntry.ts";
 import type { ListAuditEntriesRequest } from "../../../agent/gen/socle/v1/ListAuditEntriesRequest.ts";
@@ -22,7 +23,13 @@ async function audited(t: TestContext) {
   const directory = await folder(t);
   const authority = await Authority.make("cloud.example");
   await installTrust(directory, authority, await authority.issue("agent/host-1"));
-  const trust = new Trust({ directory, domain: "cloud.example", clock: systemClock, log: silentLog });
+  const trust = new Trust({
+    replaceFile,
+    directory,
+    domain: "cloud.example",
+    clock: systemClock,
+    log: silentLog,
+  });
   await trust.reload();
   const logDirectory = join(directory, "audit");
   const keeping = { retentionMs: 190 * dayMs, segmentBytes: 4000 };

@@ -7,6 +7,7 @@ import { ConnectionPlaces } from "../../../agent/api/connection-places.ts";
 import { listenOnTls } from "../../../agent/api/tls-listener.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
+import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
 import { eventually } from "../../lab/wait.ts";
 import { Authority, installTrust, type Issued } from "../../scheduler/authority.ts";
@@ -62,7 +63,7 @@ test("over TLS a caller is who his certificate says, whatever address he comes f
   const directory = await folder(t);
   const authority = await Authority.make(domain);
   await installTrust(directory, authority, await authority.issue("agent/host-1"));
-  const trust = new Trust({ directory, domain, clock: systemClock, log: silentLog });
+  const trust = new Trust({ replaceFile, directory, domain, clock: systemClock, log: silentLog });
   const end = new AbortController();
   t.after(() => end.abort());
   await new Promise<void>((resolve) => void trust.run(end.signal, resolve));

@@ -14,6 +14,7 @@ import {
   type ControlEpochChange,
 } from "../../../agent/state/control-epochs.ts";
 import { HostRecord } from "../../../agent/state/host-record.ts";
+import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
 import { Authority, installTrust } from "../../scheduler/authority.ts";
 import { folder } from "../state/folder.ts";
@@ -106,7 +107,7 @@ test("over TLS no scheduler of one tenant, read or health check moves the epoch 
   const authority = await Authority.make(domain);
   await installTrust(directory, authority, await authority.issue("agent/host-1"));
   const log = createLog({ level: "error" });
-  const trust = new Trust({ directory, domain, clock: systemClock, log });
+  const trust = new Trust({ replaceFile, directory, domain, clock: systemClock, log });
   await trust.reload();
   const record = await HostRecord.open(await folder(t));
   const audited: ControlEpochChange<Actor>[] = [];

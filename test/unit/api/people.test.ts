@@ -8,6 +8,7 @@ import { configSchema } from "../../../agent/config/schema.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
+import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
 import { Authority, installTrust } from "../../scheduler/authority.ts";
 import { folder } from "../state/folder.ts";
@@ -20,7 +21,13 @@ async function peopled(t: TestContext, rules: Rules) {
   const directory = await folder(t);
   const authority = await Authority.make("cloud.example");
   await installTrust(directory, authority, await authority.issue("agent/host-1"));
-  const trust = new Trust({ directory, domain: "cloud.example", clock: systemClock, log: silentLog });
+  const trust = new Trust({
+    replaceFile,
+    directory,
+    domain: "cloud.example",
+    clock: systemClock,
+    log: silentLog,
+  });
   await trust.reload();
   const uses: BrokenGlass[] = [];
   const people: PeopleDoor = {

@@ -8,6 +8,7 @@ import { credentials, status, type ChannelCredentials, type ServiceError } from 
 import { rolesOfMethod } from "../../../agent/api/roles.ts";
 import { createLog } from "../../../agent/kernel/log.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
+import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
 import { eventually } from "../../lab/wait.ts";
 import { Authority, installTrust, type Issued } from "../../scheduler/authority.ts";
@@ -30,7 +31,7 @@ async function secured(t: TestContext) {
       looks.push(resolve);
       signal?.addEventListener("abort", () => reject(new Error("over")), { once: true });
     });
-  const trust = new Trust({ directory, domain, clock: { ...systemClock, sleep }, log });
+  const trust = new Trust({ replaceFile, directory, domain, clock: { ...systemClock, sleep }, log });
   const end = new AbortController();
   t.after(() => end.abort());
   await new Promise<void>((resolve) => void trust.run(end.signal, resolve));
@@ -247,7 +248,7 @@ test("those who connect and say nothing keep nobody out", async (t) => {
 
 test("certificates that come late are taken up; until then nobody gets in", async (t) => {
   const directory = await folder(t);
-  const trust = new Trust({ directory, domain, clock: systemClock, log });
+  const trust = new Trust({ replaceFile, directory, domain, clock: systemClock, log });
   const end = new AbortController();
   t.after(() => end.abort());
   await new Promise<void>((resolve) => void trust.run(end.signal, resolve));

@@ -13,6 +13,8 @@ import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import type { Service } from "../../../agent/kernel/service.ts";
 import { Operations } from "../../../agent/state/operations.ts";
+import { systemClock } from "../../../agent/kernel/clock.ts";
+import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
 import { eventually } from "../../lab/wait.ts";
 import { Authority, installTrust } from "../../scheduler/authority.ts";
@@ -66,7 +68,13 @@ test("each certificate that comes into use is told, and a set of files that is r
   const authority = await Authority.make("cloud.example");
   const first = await authority.issue("agent/host-1");
   await installTrust(directory, authority, first);
-  const trust = new Trust({ directory, domain: "cloud.example", clock: new FakeClock(), log: silentLog });
+  const trust = new Trust({
+    replaceFile,
+    directory,
+    domain: "cloud.example",
+    clock: systemClock,
+    log: silentLog,
+  });
   await trust.reload();
   const { acts, note } = notes();
   await run(t, certificateTrail({ note }, trust));

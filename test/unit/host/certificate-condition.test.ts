@@ -61,3 +61,39 @@ test("how early is the operator's to say; a host that has nothing to prove has n
   const none = { kind: "unsupported", reason: "there is no trust domain" } as const;
   assert.equal(host()(none, 5), "unknown none NotPresent: not here: there is no trust domain");
 });
+
+test("refused trust files and an expired revocation list degrade the host, and say so", () => {
+  const { TrustRefused, RevocationsExpired } = certificateConditions({
+    config: configSchema.parse({}),
+    offersKvm: () => undefined,
+  });
+  const health = new Health({
+    rules: { TrustRefused, RevocationsExpired },
+    flapping: { flips: 3, withinMs: 1 },
+    at: { wallMs: startMs, monotonicMs: 0 },
+    onChange: () => undefined,
+  });
+  const look = (value: OwnCertificate, days: number): string[] => {
+    const at = { wallMs: startMs + days * DAY, monotonicMs: days * DAY };
+    health.judge("certificate", { last: () => read(value) } as never, at);
+    return health.conditions.map(
+      ({ type, status, reason, evidence }) => `${type} ${status} ${reason}: ${evidence}`,
+    );
+  };
+  const [good, fresh] = look({ ...certificate, revocationsUntilMs: startMs + DAY }, 0.5);
+  assert.match(good ?? "", /^TrustRefused false/);
+  assert.match(fresh ?? "", /^RevocationsExpired false .*good until 2026-11-02/);
+  const worse = look(
+    { ...certificate, revocationsUntilMs: startMs + DAY, problem: "ca.crl is foreign" },
+    1.5,
+  );
+  assert.match(
+    worse[0] ?? "",
+    /^TrustRefused true TrustSetRefused: .*last good set stays in use: ca\.crl is foreign/,
+  );
+  assert.match(
+    worse[1] ?? "",
+    /^RevocationsExpired true RevocationListExpired: .*expired 2026-11-02.*stay in force/,
+  );
+  assert.match(look(certificate, 2).join("\n"), /TrustRefused false[^]*RevocationsExpired false/);
+});

@@ -4,6 +4,7 @@ import { test, type TestContext } from "node:test";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { createLog } from "../../../agent/kernel/log.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
+import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
 import { eventually } from "../../lab/wait.ts";
 import { Authority, installTrust, type Issued } from "../../scheduler/authority.ts";
@@ -18,7 +19,7 @@ async function enrolled(t: TestContext) {
   const authority = await Authority.make(domain);
   const own = await authority.issue("agent/host-a");
   await installTrust(directory, authority, own);
-  const trust = new Trust({ directory, domain, clock: systemClock, log });
+  const trust = new Trust({ replaceFile, directory, domain, clock: systemClock, log });
   await trust.reload();
   const schedulerBy = (issued: Issued, by = authority) => {
     const pair = { private_key: Buffer.from(issued.keyPem), cert_chain: Buffer.from(issued.certificatePem) };
@@ -65,7 +66,7 @@ test("nobody else is reported to", async (t) => {
 
 test("a host that is not enrolled says so, and keeps trying", async (t) => {
   const directory = await folder(t);
-  const trust = new Trust({ directory, domain, clock: systemClock, log });
+  const trust = new Trust({ replaceFile, directory, domain, clock: systemClock, log });
   await trust.reload();
   const scheduler = await startScheduler(t);
   const agent = await startAgent(t, { address: scheduler.address, trust });

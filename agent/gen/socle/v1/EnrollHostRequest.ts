@@ -4,9 +4,11 @@
 export interface EnrollHostRequest {
   'address'?: (string);
   'token'?: (string);
+  'authorityFingerprint'?: (string);
 }
 
 export interface EnrollHostRequest__Output {
   'address': (string);
   'token': (string);
+  'authorityFingerprint': (string);
 }

@@ -11,6 +11,8 @@ export interface TrustState {
   'renewsAt'?: (_google_protobuf_Timestamp | null);
   'revoked'?: (number);
   'problem'?: (string);
+  'authorityFingerprints'?: (string)[];
+  'revocationsUntil'?: (_google_protobuf_Timestamp | null);
 }
 
 export interface TrustState__Output {
@@ -22,4 +24,6 @@ export interface TrustState__Output {
   'renewsAt': (_google_protobuf_Timestamp__Output | null);
   'revoked': (number);
   'problem': (string);
+  'authorityFingerprints': (string)[];
+  'revocationsUntil': (_google_protobuf_Timestamp__Output | null);
 }
