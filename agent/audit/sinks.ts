@@ -1,5 +1,10 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import {
+  checkServerIdentity,
+  connect as connectTls,
+  type ConnectionOptions,
+  type PeerCertificate,
+} from "node:tls";
 import type { Sink } from "./forwarder.ts";
 import type { TailEntry } from "./tail.ts";
 
@@ -36,14 +41,26 @@ export function syslogSink(
   address: { readonly host: string; readonly port: number },
   hostname: string,
   tls: () => Promise<ConnectionOptions>,
+  isRevoked: (serial: string) => boolean = () => false,
 ): Sink {
+  const identityProblem = (name: string, certificate: PeerCertificate): Error | undefined =>
+    isRevoked(certificate.serialNumber)
+      ? new Error(`the certificate ${certificate.serialNumber} is revoked`)
+      : checkServerIdentity(name, certificate);
   return {
     name: "syslog",
     async connect(signal) {
       const { host, port } = address;
       // An address is no server name (RFC 6066, 3); the certificate is to have it all the same.
       const name = isIP(host) === 0 ? { servername: host } : {};
-      const socket = connectTls({ host, port, minVersion: "TLSv1.2", ...name, ...(await tls()) });
+      const socket = connectTls({
+        host,
+        port,
+        minVersion: "TLSv1.2",
+        ...name,
+        checkServerIdentity: identityProblem,
+        ...(await tls()),
+      });
       return await connected(socket, "secureConnect", signal);
     },
     frame(entry) {

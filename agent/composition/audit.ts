@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { checkServerIdentity } from "node:tls";
 import { splitAddress } from "../api/listener.ts";
 import {
   auditHealth,
@@ -36,11 +35,12 @@ export function buildAuditing(
     const { cert, key } = trust.material?.tls ?? {};
     const ca = await readFile(authorities);
     const own = cert === undefined || key === undefined ? {} : { cert, key };
-    return { ca, ...own, checkServerIdentity: notRevoked(() => trust.material?.revoked) };
+    return { ca, ...own };
   };
+  const isRevoked = (serial: string): boolean => trust.material?.revoked.has(serialOf(serial)) ?? false;
   const sinks = [
     ...(journal ? [journalSink()] : []),
-    ...(syslog === null ? [] : [syslogSink(splitAddress(syslog), hostname(), tls)]),
+    ...(syslog === null ? [] : [syslogSink(splitAddress(syslog), hostname(), tls, isRevoked)]),
   ];
   const forwarders = sinks.map((sink) => new Forwarder({ audit, sink, clock, log }));
   return {
@@ -55,14 +55,5 @@ export function buildAuditing(
       const states = forwarders.flatMap(({ state }) => (state === undefined ? [] : [state]));
       return { sequence, bytes, refused, writable: audit.failure === undefined, sinks: states };
     },
-  };
-}
-
-/** Node's own check of the server's name, and that its certificate is not on this host's revocation lists. */
-function notRevoked(revoked: () => ReadonlySet<string> | undefined): typeof checkServerIdentity {
-  return (host, certificate) => {
-    if (revoked()?.has(serialOf(certificate.serialNumber)) === true)
-      return new Error(`the certificate ${certificate.serialNumber} is revoked`);
-    return checkServerIdentity(host, certificate);
   };
 }

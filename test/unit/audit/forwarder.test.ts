@@ -157,9 +157,9 @@ test("where this machine has no journal there is nothing behind", async (t) => {
 });
 
 /** A syslog collector by TLS, with a certificate for this name. */
-async function syslog(t: TestContext, name: string) {
+async function syslog(t: TestContext, name: string, isRevoked = false) {
   const authority = await Authority.make("cloud.example");
-  const { certificatePem, keyPem } = await authority.issue("collector/c", {
+  const { certificatePem, keyPem, serial } = await authority.issue("collector/c", {
     names: [{ type: "dns", value: name }],
   });
   const collected = { text: "", handshakes: 0 };
@@ -176,7 +176,12 @@ async function syslog(t: TestContext, name: string) {
   const ca = authority.certificatePem;
   return {
     collected,
-    sink: syslogSink({ host: "localhost", port }, "host-a", () => Promise.resolve({ ca })),
+    sink: syslogSink(
+      { host: "localhost", port },
+      "host-a",
+      () => Promise.resolve({ ca }),
+      (shown) => isRevoked && shown.toLowerCase() === serial.toLowerCase(),
+    ),
   };
 }
 
@@ -230,6 +235,29 @@ test("a collector that cannot prove its name is told nothing", async (t) => {
   const { forwarder } = forward(t, log, watched);
   await eventually(() => errors.length > 0);
   assert.match(errors[0] ?? "", /does not match certificate's altnames/);
+  assert.equal(collected.text, "");
+  assert.equal(forwarder.state?.connected, false);
+  assert.equal(forwarder.state.lagEntries, 1);
+});
+
+test("a collector whose certificate is revoked receives nothing", async (t) => {
+  const directory = await folder(t);
+  const { log } = await auditLog(directory);
+  t.after(() => log.close());
+  await log.record(started("a"));
+  const { collected, sink } = await syslog(t, "localhost", true);
+  const errors: string[] = [];
+  const watched: Sink = {
+    ...sink,
+    connect: (signal) =>
+      sink.connect(signal).catch((thrown: unknown) => {
+        errors.push((thrown as Error).message);
+        throw thrown;
+      }),
+  };
+  const { forwarder } = forward(t, log, watched);
+  await eventually(() => errors.length > 0);
+  assert.match(errors[0] ?? "", /is revoked/);
   assert.equal(collected.text, "");
   assert.equal(forwarder.state?.connected, false);
   assert.equal(forwarder.state.lagEntries, 1);
