@@ -36,6 +36,8 @@ export interface Rule {
   readonly fault: Fault;
   /** Every procedure when absent. */
   readonly procedure?: Procedure<unknown, unknown>;
+  /** Only calls of these procedures, by their numbers. */
+  readonly among?: ReadonlySet<number>;
   /** Any lane when absent. */
   readonly lane?: ProxyLane;
   /** So many calls that fit come through first. */
@@ -58,6 +60,7 @@ export class ActiveRule {
   strikes(procedure: number, lane: ProxyLane): boolean {
     const { rule } = this;
     if (rule.procedure !== undefined && rule.procedure.number !== procedure) return false;
+    if (rule.among?.has(procedure) === false) return false;
     if (rule.lane !== undefined && rule.lane !== lane) return false;
     this.#seen += 1;
     if (this.#seen <= (rule.skip ?? 0) || this.struck >= (rule.times ?? Infinity)) return false;

@@ -1,6 +1,7 @@
 // random requests, crashes, full disks, lost answers and acts of others, interleaved: every history is checked
 import { asked, campaign } from "./campaign.ts";
 import { playSimulated } from "./history/simulated/players.ts";
+import { playReal } from "./interleave-real.ts";
 
 /** Histories against a real libvirtd are so many times fewer than simulated ones. */
 const SIMULATED_PER_REAL = 100;
@@ -24,5 +25,7 @@ await campaign({ name: "interleave", count: 100_000 }, async (run) => {
   });
   const minutes = (performance.now() - startMs) / 60_000;
   const perMinute = Math.round(simulated / minutes);
-  return { seed: firstSeed, simulated, perMinute, real: Math.ceil(run.count / SIMULATED_PER_REAL) };
+  const count = Math.ceil(run.count / SIMULATED_PER_REAL);
+  const { played: real } = await playReal(run, { firstSeed, count });
+  return { seed: firstSeed, simulated, perMinute, real };
 });

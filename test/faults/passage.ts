@@ -14,6 +14,19 @@ interface Door {
   faultFor(procedure: number, lane: ProxyLane): Fault | undefined;
   inFlight(calls: number): void;
   closed(): void;
+  readonly tap?: Tap | undefined;
+}
+
+/** Follows the calls of one connection. */
+export interface Tap {
+  /** Calls that it waits for the answers of: until there are none, the daemon does not lose its client. */
+  readonly waiting: number;
+  /** Called before the daemon gets it. */
+  called(call: RawFrame): void;
+  /** The daemon has answered; called before the client gets that, which it does not where `isLost`. */
+  answered(reply: RawFrame, isLost: boolean): void;
+  /** Nothing is answered any more. */
+  ended(): void;
 }
 
 const laneOf = new Map<number, ProxyLane>([
@@ -42,6 +55,7 @@ export class Passage {
   /** Read from the client, and waiting until it has fewer calls in flight. */
   readonly #waiting: RawFrame[] = [];
   #isLeft = false;
+  #isEnded = false;
 
   constructor(client: Socket, options: { daemonPath: string; maxRequests?: number }, door: Door) {
     this.#client = client;
@@ -77,6 +91,9 @@ export class Passage {
   destroy(): void {
     this.#client.destroy();
     this.#daemon.destroy();
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#door.tap?.ended();
     this.#door.closed();
   }
 
@@ -114,7 +131,8 @@ export class Passage {
         this.toClient(refusal(frame, fault.code, "the fault proxy refuses").bytes);
         break;
       case "cut_call":
-        this.#daemon.end(frame.bytes.subarray(0, frame.bytes.length / 2));
+        // What else is on its way keeps a connection that is tapped.
+        if (this.#door.tap === undefined) this.#daemon.end(frame.bytes.subarray(0, frame.bytes.length / 2));
         this.#client.destroy();
         break;
       case "tell":
@@ -132,6 +150,7 @@ export class Passage {
       return;
     }
     const fault = this.#inFlight.get(frame.serial);
+    this.#door.tap?.answered(frame, this.#client.destroyed || isKept(fault));
     // A call that is never answered takes up its place for ever, as it does in the daemon.
     if (fault?.kind !== "drop_reply") this.#inFlight.delete(frame.serial);
     this.#strikeReply(frame, fault);
@@ -149,7 +168,7 @@ export class Passage {
       case "cut_reply":
         this.#client.end(frame.bytes.subarray(0, frame.bytes.length / 2));
         this.#client.destroySoon();
-        this.#daemon.destroy();
+        if (this.#door.tap === undefined) this.#daemon.destroy();
         break;
       case "garble_reply":
         this.toClient(frame.withBody(Buffer.from([0xff, 0xff, 0xff, 0xff])).bytes);
@@ -170,7 +189,9 @@ export class Passage {
   }
 
   #toDaemon(frame: RawFrame): void {
-    if (!this.#daemon.destroyed) this.#daemon.write(frame.bytes);
+    if (this.#daemon.destroyed) return;
+    if (frame.program === REMOTE_PROGRAM && frame.type === CALL) this.#door.tap?.called(frame);
+    this.#daemon.write(frame.bytes);
   }
 
   #later(until: Promise<void>, deliver: () => void): void {
@@ -184,10 +205,17 @@ export class Passage {
 
   /** A call that was held back is written first, and answered: a daemon drops what a client that left had asked. */
   #endWhenDone(): void {
-    const isHolding = this.held > 0 || [...this.#inFlight.values()].some((fault) => fault?.kind === "delay");
+    const isHolding =
+      this.held > 0 ||
+      (this.#door.tap?.waiting ?? 0) > 0 ||
+      [...this.#inFlight.values()].some((fault) => fault?.kind === "delay");
     if (this.#isLeft && !isHolding) this.destroy();
   }
 }
+
+/** The answer does not get to the client. */
+const isKept = (fault: Fault | undefined): boolean =>
+  fault?.kind === "drop_reply" || fault?.kind === "cut_reply" || fault?.kind === "garble_reply";
 
 const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => {

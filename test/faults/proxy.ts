@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:net";
 import type { EventProcedure } from "../../agent/libvirt/procedure.ts";
 import { ActiveRule, type Fault, type ProxyLane, type Rule } from "./fault.ts";
 import { eventFrame } from "./frames.ts";
-import { Passage } from "./passage.ts";
+import { Passage, type Tap } from "./passage.ts";
 
 export interface ProxyOptions {
   /** Where clients connect. */
@@ -13,6 +13,8 @@ export interface ProxyOptions {
   readonly daemonPath: string;
   /** As the daemon's max_client_requests: nothing more is read from a client that waits for so many answers. */
   readonly maxRequests?: number;
+  /** Made for each connection. */
+  readonly tap?: () => Tap;
 }
 
 export interface ProxyStatistics {
@@ -56,6 +58,7 @@ export class FaultProxy {
           this.statistics.mostInFlight = Math.max(this.statistics.mostInFlight, calls);
         },
         closed: () => this.#passages.delete(passage),
+        tap: options.tap?.(),
       });
       this.#passages.add(passage);
     });

@@ -1,6 +1,7 @@
 // Loaded into an agent before everything else (node --import): what it writes to its state directory is delayed or
 // refused as the file SOCLE_DISK_SICKNESS says now: "well", "slow MILLISECONDS" (each write and each sync) or an error's
-// name ("EROFS", "EIO": each write).
+// name ("EROFS", "EIO": each write). Once only for each NUMBER: "one-write NUMBER" and "one-sync NUMBER" fail with EIO,
+// the sync behind what was written; "die NUMBER" kills the agent behind its next sync.
 import { readFileSync, readlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
@@ -10,14 +11,30 @@ const file = await open("/dev/null");
 const prototype = Object.getPrototypeOf(file);
 await file.close();
 
-for (const name of ["write", "datasync", "appendFile", "truncate"]) {
+const struck = new Set();
+const once = (sickness) => !struck.has(sickness) && struck.add(sickness) !== undefined;
+const failure = (code, name) =>
+  Object.assign(new Error(`${code}: refused on purpose, ${name}`), { code, syscall: name });
+
+for (const name of ["write", "datasync", "sync", "appendFile", "truncate"]) {
+  const isSync = name === "datasync" || name === "sync";
   const well = prototype[name];
   prototype[name] = async function (...args) {
     if (readlinkSync(`/proc/self/fd/${this.fd}`).startsWith(directory)) {
-      const [kind, ms] = readFileSync(process.env.SOCLE_DISK_SICKNESS, "utf8").trim().split(" ");
-      if (kind === "slow") await pause(Number(ms));
-      else if (kind !== "well" && name !== "datasync")
-        throw Object.assign(new Error(`${kind}: refused on purpose, ${name}`), { code: kind, syscall: name });
+      const sickness = readFileSync(process.env.SOCLE_DISK_SICKNESS, "utf8").trim();
+      const [kind, number] = sickness.split(" ");
+      if (kind === "slow") {
+        if (name !== "sync") await pause(Number(number));
+      } else if (kind === "one-write") {
+        if (!isSync && once(sickness)) throw failure("EIO", name);
+      } else if (kind === "one-sync") {
+        if (name === "datasync" && once(sickness)) throw failure("EIO", name);
+      } else if (kind === "die") {
+        if (name === "datasync" && once(sickness)) {
+          await well.apply(this, args);
+          process.kill(process.pid, "SIGKILL");
+        }
+      } else if (kind !== "well" && !isSync) throw failure(kind, name);
     }
     return await well.apply(this, args);
   };

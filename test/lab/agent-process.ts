@@ -133,6 +133,12 @@ export class AgentProcess {
     process.kill(this.pid, signal);
   }
 
+  /** Resolves when the process that was started last has ended, however. */
+  async ended(): Promise<void> {
+    const child = this.#process;
+    if (child?.exitCode === null && child.signalCode === null) await once(child, "exit");
+  }
+
   /** A crash: no good order, the state stays. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL", 5000);

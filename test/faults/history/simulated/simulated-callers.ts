@@ -1,7 +1,7 @@
 import type { Recorder, RequestBegin } from "../history.ts";
 import { isComplete, operationsIn, vmsIn } from "./reads.ts";
 import { callers, vmId, type Action, type CallAction, type Schedule } from "./schedule.ts";
-import type { Answered, SimulatedAgent } from "./simulated-agent.ts";
+import type { Answered, CallBy } from "./simulated-agent.ts";
 
 const MIB = 1024 ** 2;
 
@@ -13,11 +13,18 @@ type About = Partial<
   readonly id?: number;
 };
 
+/** The agent as its callers have it. */
+export interface CalledAgent {
+  readonly isServing: boolean;
+  readonly state: { readonly record: { readonly agentEpoch: number; readonly controlEpoch: number } };
+  call(method: string, request: object, by: CallBy, answered: (answer: Answered) => void): void;
+}
+
 /** Those who send requests to the agent, and what they were answered. */
 export class SimulatedCallers {
   readonly #schedule: Schedule;
   readonly #recorder: Recorder;
-  readonly #agent: () => SimulatedAgent | undefined;
+  readonly #agent: () => CalledAgent | undefined;
   readonly #deliver: (arrived: () => void) => void;
   #seq = 0;
   /** Calls that have no answer yet. */
@@ -34,7 +41,7 @@ export class SimulatedCallers {
   constructor(
     schedule: Schedule,
     recorder: Recorder,
-    agent: () => SimulatedAgent | undefined,
+    agent: () => CalledAgent | undefined,
     deliver: (arrived: () => void) => void,
   ) {
     this.#deliver = deliver;
@@ -137,7 +144,7 @@ export class SimulatedCallers {
   }
 
   /** Records the control epoch where it is another one. */
-  lookAtEpoch({ state }: SimulatedAgent): void {
+  lookAtEpoch({ state }: CalledAgent): void {
     const { controlEpoch } = state.record;
     if (controlEpoch === this.#controlEpoch) return;
     this.#controlEpoch = controlEpoch;
@@ -145,7 +152,7 @@ export class SimulatedCallers {
   }
 
   #answered(
-    agent: SimulatedAgent,
+    agent: CalledAgent,
     {
       seq,
       method,

@@ -1,0 +1,169 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Client, credentials, Metadata, type ChannelCredentials, type ServiceError } from "@grpc/grpc-js";
+import { fromRpcError } from "../../../../agent/cli/rpc-error.ts";
+import type { Contract } from "../../../../agent/cli/contract.ts";
+import type { AgentProcess } from "../../../lab/agent-process.ts";
+import { Authority, type Issued } from "../../../scheduler/authority.ts";
+import { credentialsOf, secureOptions } from "../../attack-calls.ts";
+import { callers } from "../simulated/schedule.ts";
+import type { Answered, CallBy } from "../simulated/simulated-agent.ts";
+
+export const DOMAIN = "cloud.example";
+const MIB = 2 ** 20;
+const DEADLINE_MS = 20_000;
+
+type Message = Readonly<Record<string, unknown>>;
+
+/** The certificates of a schedule's callers. */
+export class Certificates {
+  readonly authority: Authority;
+  readonly host: Issued;
+  readonly #schedulers: ReadonlyMap<string, Issued>;
+
+  static async make(): Promise<Certificates> {
+    const authority = await Authority.make(DOMAIN);
+    const host = await authority.issue("agent/host-1");
+    const schedulers = new Map<string, Issued>();
+    for (const { name, role, tenant } of callers) {
+      if (role !== "scheduler") continue;
+      const holder = `scheduler/${name}${tenant === undefined ? "" : `/tenant/${tenant}`}`;
+      schedulers.set(name, await authority.issue(holder));
+    }
+    return new Certificates(authority, host, schedulers);
+  }
+
+  private constructor(authority: Authority, host: Issued, schedulers: ReadonlyMap<string, Issued>) {
+    this.authority = authority;
+    this.host = host;
+    this.#schedulers = schedulers;
+  }
+
+  /** Undefined: the caller comes over the socket. */
+  of(caller: string): ChannelCredentials | undefined {
+    const issued = this.#schedulers.get(caller);
+    return issued && credentialsOf(secureOptions(this.authority.certificatePem, issued));
+  }
+}
+
+/** One run of the agent's process, as its callers have it: a connection of each. */
+export class RealAgent {
+  /** What the agent wrote of itself, read beside it. */
+  readonly state: { readonly record: { readonly agentEpoch: number; readonly controlEpoch: number } };
+  isServing = true;
+  readonly #contract: Contract;
+  readonly #clients = new Map<string, Client>();
+  readonly #names: ReadonlyMap<string, string>;
+
+  constructor(
+    agent: AgentProcess,
+    { port, stateDirectory }: { readonly port: number; readonly stateDirectory: string },
+    { certificates, contract }: { readonly certificates: Certificates; readonly contract: Contract },
+  ) {
+    this.#contract = contract;
+    const path = join(stateDirectory, "host.json");
+    this.state = {
+      get record() {
+        return recordIn(path);
+      },
+    };
+    for (const { name } of callers) {
+      const secure = certificates.of(name);
+      const address = secure === undefined ? `unix:${agent.socketPath}` : `127.0.0.1:${port}`;
+      this.#clients.set(name, clientOf(address, secure ?? credentials.createInsecure()));
+    }
+    this.#names = new Map(
+      callers.map(({ name, tenant }) => [
+        `spiffe://${DOMAIN}/scheduler/${name}${tenant === undefined ? "" : `/tenant/${tenant}`}`,
+        name,
+      ]),
+    );
+  }
+
+  call(
+    method: string,
+    request: object,
+    { caller, controlEpoch, deliver }: Pick<CallBy, "caller" | "controlEpoch" | "deliver">,
+    answered: (answer: Answered) => void,
+  ): void {
+    const { vms, operations } = this.#contract;
+    const definition = method in vms ? vms[method as "GetVm"] : operations[method as "GetOperation"];
+    const { path, requestSerialize, responseDeserialize } = definition;
+    const metadata = new Metadata();
+    if (controlEpoch !== undefined) metadata.set("socle-control-epoch", String(controlEpoch));
+    this.#clients
+      .get(caller.name)
+      ?.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        forReal(method, request),
+        metadata,
+        { deadline: Date.now() + DEADLINE_MS },
+        (error: ServiceError | null, response: unknown) => {
+          const answer =
+            error === null ? { response: this.#named(response as Message) } : this.#failure(error);
+          deliver(() => answered(answer));
+        },
+      );
+  }
+
+  /** The agent is gone, or about to go. */
+  close(): void {
+    this.isServing = false;
+    for (const client of this.#clients.values()) client.close();
+  }
+
+  /** Only what bears the agent's own reason promises anything. */
+  #failure(error: ServiceError): Answered {
+    const { kind, reason } = fromRpcError(this.#contract, error);
+    return reason.startsWith("GRPC_") ? { kind: "outcome_unknown", reason } : { kind, reason };
+  }
+
+  /** With callers' names as in the schedule. */
+  #named(response: Message): Message {
+    const name = (operation: Message): Message =>
+      typeof operation["caller"] === "string"
+        ? { ...operation, caller: this.#names.get(operation["caller"]) ?? operation["caller"] }
+        : operation;
+    const { operations } = response;
+    return name(
+      Array.isArray(operations) ? { ...response, operations: (operations as Message[]).map(name) } : response,
+    );
+  }
+}
+
+function clientOf(address: string, by: ChannelCredentials): Client {
+  return new Client(address, by, {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.enable_http_proxy": 0,
+    "grpc.initial_reconnect_backoff_ms": 50,
+    ...(address.startsWith("unix:") ? { "grpc.default_authority": "localhost" } : {}),
+  });
+}
+
+function recordIn(path: string): { agentEpoch: number; controlEpoch: number } {
+  try {
+    const { agentEpoch = 0, controlEpoch = 0 } = JSON.parse(readFileSync(path, "utf8")) as Record<
+      string,
+      number
+    >;
+    return { agentEpoch, controlEpoch };
+  } catch {
+    return { agentEpoch: 0, controlEpoch: 0 };
+  }
+}
+
+/** A schedule's request for a guest that QEMU runs at no cost, and that hears no button. */
+function forReal(method: string, request: object): object {
+  if (method === "CreateVm") {
+    const { spec, ...rest } = request as { spec: { disks: readonly object[] } };
+    const boot = { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true };
+    return { ...rest, spec: { ...spec, memoryBytes: 32 * MIB, disks: [boot, ...spec.disks] } };
+  }
+  if (method === "StopVm") {
+    const { gracefulTimeout } = request as { gracefulTimeout: { seconds: number } };
+    return { ...request, gracefulTimeout: { seconds: Math.min(1, gracefulTimeout.seconds) } };
+  }
+  return request;
+}

@@ -1,0 +1,386 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Contract } from "../../../../agent/cli/contract.ts";
+import { AgentProcess, type AgentProcessOptions } from "../../../lab/agent-process.ts";
+import { freePort } from "../../../lab/ports.ts";
+import type { SteppedClock } from "../../stepped-clock.ts";
+import type { Violation } from "../checker.ts";
+import { Recorder, type FaultKind, type History } from "../history.ts";
+import { Chance } from "../simulated/chance.ts";
+import { operationsIn, vmsIn, type Message } from "../simulated/reads.ts";
+import { callers, vmId, type Action, type FaultAction, type Schedule } from "../simulated/schedule.ts";
+import { SimulatedCallers } from "../simulated/simulated-callers.ts";
+import { changingProcedures, EffectLog } from "./effect-tap.ts";
+import { DOMAIN, RealAgent, type Certificates } from "./real-agent.ts";
+import type { RealHost } from "./real-host.ts";
+
+const STARTS_AT_MOST = 10;
+const QUIET_WITHIN_MS = 75_000;
+const SEEN_WITHIN_MS = 10_000;
+
+/** What every history of a lane has in common. */
+export interface Lane {
+  readonly bundle: string;
+  readonly host: RealHost;
+  readonly clock: SteppedClock;
+  readonly certificates: Certificates;
+  readonly trustDirectory: string;
+  readonly contract: Contract;
+}
+
+export interface Played {
+  readonly history: History;
+  readonly failures: readonly Violation[];
+}
+
+/** A schedule's times are for a simulation, where waiting costs nothing. */
+const shortened = (ms: number): number => (ms <= 40 ? ms : Math.min(300, 40 + ms / 40));
+
+/** Plays a schedule against the real agent, libvirtd and QEMU. The same schedule makes the same requests and faults. */
+export class RealHistory {
+  readonly #lane: Lane;
+  readonly #schedule: Schedule;
+  readonly #chance: Chance;
+  readonly #recorder: Recorder;
+  readonly #log: EffectLog;
+  readonly #callers: SimulatedCallers;
+  readonly #failures: Violation[] = [];
+  /** Faults that go on beside the schedule. */
+  readonly #asides: Promise<void>[] = [];
+  #process: AgentProcess | undefined;
+  #agent: RealAgent | undefined;
+  #port = 0;
+  #run = 0;
+  #sicknesses = 0;
+  #starting: Promise<void> | undefined;
+  #killAtEffect = false;
+  #isFull = false;
+  /** The agent's disk failed it at some time. */
+  #wasSick = false;
+  #restore: (() => Promise<void>) | undefined;
+
+  constructor(lane: Lane, schedule: Schedule) {
+    this.#lane = lane;
+    this.#schedule = schedule;
+    this.#chance = new Chance(schedule.seed ^ 0x51ed270b);
+    const beganMs = performance.now();
+    this.#recorder = new Recorder(() => performance.now() - beganMs);
+    this.#log = new EffectLog(this.#recorder);
+    this.#callers = new SimulatedCallers(
+      schedule,
+      this.#recorder,
+      () => this.#agent,
+      (arrived) => arrived(),
+    );
+    this.#log.onAnswered = (call) => {
+      if (this.#killAtEffect) this.#kill(`behind ${call}`);
+    };
+  }
+
+  async play(): Promise<Played> {
+    await this.#lane.host.clear(this.#log);
+    try {
+      this.#restart();
+      await this.#starting;
+      for (const action of this.#schedule.actions) {
+        await pause(shortened(action.afterMs));
+        await this.#act(action);
+      }
+      await this.#quieten();
+    } catch (thrown) {
+      const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+      this.#fail("the history ends", message);
+    } finally {
+      this.#agent?.close();
+      this.#agent = undefined;
+      this.#run += 1;
+      await this.#process?.stop();
+    }
+    return { history: this.#recorder.history, failures: this.#failures };
+  }
+
+  #fail(rule: string, message: string): void {
+    this.#failures.push({ rule, message, at: this.#recorder.history.length });
+  }
+
+  async #act(action: Action): Promise<void> {
+    // Nobody is answered while the agent is down: that costs a history and shows nothing.
+    await this.#starting;
+    switch (action.do) {
+      case "call":
+        this.#callers.call(action);
+        return;
+      case "again": {
+        const first = this.#callers.first(action.id);
+        if (first !== undefined) this.#callers.call(first);
+        return;
+      }
+      case "look":
+        this.#callers.about(action.id, "GetOperation");
+        return;
+      case "cancel":
+        this.#callers.about(action.id, "CancelOperation");
+        return;
+      case "foreign":
+        await this.#lane.host.foreign(action.act, vmId(action.vm), `vm-${action.vm}`);
+        return;
+      case "fault":
+        await this.#fault(action);
+    }
+  }
+
+  /** Another run of the agent, once what `first` does is done. */
+  #restart(first: () => Promise<void> = () => Promise.resolve()): void {
+    const starting = (async () => {
+      await first();
+      await this.#start();
+    })();
+    this.#starting = starting.finally(() => (this.#starting = undefined));
+    this.#starting.catch(() => undefined);
+  }
+
+  async #start(): Promise<void> {
+    const { host } = this.#lane;
+    for (let tries = 1; ; tries += 1) {
+      const run = (this.#run += 1);
+      await host.disk.fallSick("well");
+      host.agentRun = run;
+      this.#recorder.add({ event: "agent_start", run, version: "built" });
+      try {
+        this.#process = await this.#started();
+        this.#serve(this.#process, run);
+        return;
+      } catch (thrown) {
+        this.#recorder.add({ event: "agent_end", run, clean: false });
+        if (tries < STARTS_AT_MOST) await pause(500);
+        else throw new Error("the agent does not start", { cause: thrown });
+      }
+    }
+  }
+
+  async #started(): Promise<AgentProcess> {
+    if (this.#process !== undefined) {
+      await this.#process.startAgain();
+      return this.#process;
+    }
+    this.#port = await freePort();
+    return await AgentProcess.start(this.#options());
+  }
+
+  #options(): AgentProcessOptions {
+    const { bundle, host, clock, trustDirectory } = this.#lane;
+    const [disk, clockOptions] = [host.disk.agentOptions, clock.agentOptions];
+    return {
+      bundle,
+      nodeOptions: [...(disk.nodeOptions ?? []), ...(clockOptions.nodeOptions ?? [])],
+      environment: { ...disk.environment, ...clockOptions.environment },
+      config: {
+        libvirt: { uri: host.agentProxy.uri, callTimeoutSeconds: 3 },
+        vm: { accelerator: "tcg", sampleIntervalSeconds: 1 },
+        host: { reservedMemoryMiB: 0, cpuOvercommitRatio: 64, memoryOvercommitRatio: 4 },
+        state: { directory: host.disk.stateDirectory },
+        trust: { domain: DOMAIN, directory: trustDirectory },
+        api: { listen: `127.0.0.1:${this.#port}` },
+      },
+    };
+  }
+
+  #serve(process: AgentProcess, run: number): void {
+    const { certificates, contract, host } = this.#lane;
+    const where = { port: this.#port, stateDirectory: host.disk.stateDirectory };
+    const agent = new RealAgent(process, where, { certificates, contract });
+    this.#agent = agent;
+    this.#callers.lookAtEpoch(agent);
+    void process.ended().then(() => {
+      if (this.#run === run && this.#agent === agent) this.#died("with a sync");
+    });
+  }
+
+  /** The process is killed here; nothing of it reaches libvirt after what is on its way. */
+  #kill(detail: string, before?: () => Promise<void>): void {
+    if (this.#agent === undefined) return;
+    this.#process?.signal("SIGKILL");
+    this.#died(detail, before);
+  }
+
+  #died(detail: string, before: () => Promise<void> = () => Promise.resolve()): void {
+    this.#killAtEffect = false;
+    this.#recorder.add({ event: "fault", fault: "kill", detail });
+    this.#recorder.add({ event: "agent_end", run: this.#run, clean: false });
+    this.#gone("KILLED");
+    this.#restart(async () => {
+      await this.#process?.ended();
+      await before();
+    });
+  }
+
+  #gone(reason: string): void {
+    const agent = this.#agent;
+    this.#agent = undefined;
+    this.#callers.lose(reason);
+    agent?.close();
+  }
+
+  async #stop(): Promise<void> {
+    await this.#starting;
+    const [agent, process, run] = [this.#agent, this.#process, this.#run];
+    if (agent === undefined || process === undefined) return;
+    // From here on its end is no death, unless a fault comes first.
+    this.#run += 1;
+    await process.terminate(60_000);
+    this.#recorder.add({ event: "agent_end", run, clean: true });
+    this.#run -= 1;
+    this.#gone("STOPPED");
+    this.#restart();
+    await this.#starting;
+  }
+
+  async #fault(action: FaultAction): Promise<void> {
+    const { fault, at = "now", forMs = 0, stepMs = 0 } = action;
+    const { host, clock } = this.#lane;
+    const note = (detail?: string): void =>
+      this.#recorder.add({
+        event: "fault",
+        fault: fault as FaultKind,
+        ...(detail === undefined ? {} : { detail }),
+      });
+    switch (fault) {
+      case "kill":
+      case "power_cut":
+        if (at === "effect") this.#killAtEffect = true;
+        else if (at === "sync") await host.disk.fallSick(`die ${(this.#sicknesses += 1)}`);
+        else this.#kill("at once");
+        return;
+      case "stop":
+        await this.#stop();
+        return;
+      case "snapshot":
+        this.#restore = await host.snapshot();
+        return;
+      case "state_rolled_back":
+        if (this.#restore === undefined) return;
+        this.#kill("to roll its state back", async () => {
+          await this.#restore?.();
+          note();
+        });
+        return;
+      case "disk_full":
+        if (this.#isFull) return;
+        note();
+        this.#wasSick = true;
+        this.#isFull = true;
+        await host.disk.fill();
+        this.#asides.push(pause(shortened(forMs)).then(() => this.#healDisk()));
+        return;
+      case "sync_failed":
+      case "write_failed":
+        note();
+        this.#wasSick = true;
+        await host.disk.fallSick(
+          `one-${fault === "sync_failed" ? "sync" : "write"} ${(this.#sicknesses += 1)}`,
+        );
+        return;
+      case "answer_lost":
+        note();
+        this.#loseAnswer(action.silently === true);
+        return;
+      case "clock_step":
+        note(`${stepMs} ms`);
+        if (this.#process !== undefined && this.#agent !== undefined) await clock.step(this.#process, stepMs);
+        return;
+      case "libvirt_down":
+        note();
+        this.#asides.push(
+          host.breakLibvirtd(shortened(forMs)).then(() => {
+            this.#recorder.add({ event: "fault", fault: "libvirt_up" });
+          }),
+        );
+        return;
+      default:
+        throw new Error(`there is no fault ${fault}`);
+    }
+  }
+
+  #loseAnswer(silently: boolean): void {
+    const isAnswer = this.#chance.is(0.8);
+    const kind = isAnswer ? (silently ? "drop_reply" : "cut_reply") : silently ? "hang" : "cut_call";
+    this.#lane.host.agentProxy.add({ among: changingProcedures, times: 1, fault: { kind } });
+  }
+
+  async #healDisk(): Promise<void> {
+    if (!this.#isFull) return;
+    this.#isFull = false;
+    await this.#lane.host.disk.makeRoom();
+    this.#recorder.add({ event: "fault", fault: "disk_well" });
+  }
+
+  /** All faults are over: waits until nothing is under way, then reads everything, and libvirt itself. */
+  async #quieten(): Promise<void> {
+    const { host } = this.#lane;
+    await Promise.all(this.#asides);
+    this.#killAtEffect = false;
+    host.agentProxy.removeAll();
+    await host.disk.fallSick("well");
+    await this.#healDisk();
+    await this.#starting;
+    await this.#untilQuiet();
+    // A journal that failed for good needs a restart, as its message says.
+    if (this.#wasSick) {
+      await this.#stop();
+      await this.#untilQuiet();
+    }
+    this.#log.settle(await host.look());
+    await this.#untilSeen();
+    await this.#ask("ListOperations", { pageSize: 1000 }, 0);
+    for (const [id, operation] of this.#callers.operations) {
+      const first = this.#callers.first(id);
+      if (first !== undefined)
+        await this.#ask("GetOperation", { operationId: operation }, first.caller, operation);
+    }
+    await this.#ask("ListVms", { pageSize: 1000 }, 0);
+    const [domains, volumes] = [await host.domains(), await host.volumes()];
+    this.#recorder.add({ event: "world", quiet: true, domains, volumes });
+  }
+
+  async #ask(method: string, request: object, caller: number, operation?: string): Promise<void> {
+    await new Promise<void>((done) => {
+      this.#callers.send(method, request, caller, operation === undefined ? {} : { operation }, done);
+    });
+  }
+
+  /** As long as an operation has no end, and no longer than the time there is: the checker judges what is left. */
+  async #untilQuiet(): Promise<void> {
+    const untilMs = performance.now() + QUIET_WITHIN_MS;
+    for (;;) {
+      const answer = await this.#unrecorded("ListOperations");
+      const open = answer && operationsIn("ListOperations", answer).some(({ state }) => !ends.has(state));
+      if ((open === false && this.#log.open === 0) || performance.now() > untilMs) return;
+      await pause(50);
+    }
+  }
+
+  async #untilSeen(): Promise<void> {
+    const untilMs = performance.now() + SEEN_WITHIN_MS;
+    const states = (all: readonly (readonly [string, string])[]): string => JSON.stringify([...all].sort());
+    for (;;) {
+      const answer = await this.#unrecorded("ListVms");
+      const seen = states(vmsIn("ListVms", answer ?? {}).map(({ id, state }) => [id, state]));
+      const there = states((await this.#lane.host.domains()).map(({ vm, state }) => [vm, state]));
+      if (seen === there || performance.now() > untilMs) return;
+      await pause(50);
+    }
+  }
+
+  /** As the operator; undefined where the agent does not answer. */
+  #unrecorded(method: string): Promise<Message | undefined> {
+    return new Promise((resolve) => {
+      const [operator] = callers;
+      if (this.#agent === undefined || operator === undefined) resolve(undefined);
+      else {
+        const by = { caller: operator, controlEpoch: undefined, deliver: (arrived: () => void) => arrived() };
+        this.#agent.call(method, { pageSize: 1000 }, by, ({ response }) => resolve(response));
+      }
+    });
+  }
+}
+
+const ends: ReadonlySet<string> = new Set(["succeeded", "failed", "cancelled"]);
