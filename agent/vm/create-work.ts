@@ -10,7 +10,7 @@ import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
 import { checkVolumes, restoreKeys } from "./power-works.ts";
 import type { ResolvedVolume, VolumeToMake } from "./volumes.ts";
 import { volumeName } from "./volume-names.ts";
-import { lookAt, requireUsable, usersNow, volumeKey, type Looked } from "./volume-users.ts";
+import { lookAt, requireUsable, usersNow, volumeKey, whereOf, type Looked } from "./volume-users.ts";
 import { isUndecided, outcomeUnknown, ownVolumes, seen, SEEN_WITHIN_MS, volumesNamedBy } from "./work.ts";
 import type { IntentOf, Work, WorkContext, WorkRun } from "./work.ts";
 
@@ -200,14 +200,14 @@ async function stateIfRun(
 
 /** What the spec names is there and may be used: changes nothing. Gives its volumes, by `volumeKey`. */
 export async function resolve(
-  { volumes, networks, table }: Pick<WorkContext, "volumes" | "networks" | "table">,
+  context: Pick<WorkContext, "volumes" | "networks" | "table">,
   { spec, tenantOnly, leaveStopped }: Pick<IntentOf<"CREATE_VM">, "spec" | "tenantOnly" | "leaveStopped">,
   creations: () => Iterable<VmSpec>,
 ): Promise<Looked["found"]> {
-  if (!leaveStopped) await networks.check(spec);
+  if (!leaveStopped) await context.networks.check(spec);
   if (volumesNamedBy(spec).length === 0) return new Map();
-  const looked = await lookAt(volumes, spec);
-  requireUsable(spec, await usersNow(table, creations), tenantOnly, looked);
+  const looked = await lookAt(context.volumes, spec);
+  requireUsable(spec, await usersNow(context, creations, whereOf(spec, looked)), tenantOnly, looked);
   return looked.found;
 }
 

@@ -2,7 +2,7 @@ import { SocleError } from "../kernel/errors.ts";
 import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
 import type { VmSpec } from "./spec.ts";
-import { requireUnused, usersNow } from "./volume-users.ts";
+import { requireUnused, usersNow, volumeKey } from "./volume-users.ts";
 import { seen, SEEN_WITHIN_MS, type IntentOf, type Work, type WorkContext } from "./work.ts";
 
 /**
@@ -37,13 +37,14 @@ export const deleteWork =
 
 /** Nobody else's guest runs on them, for all that libvirt knows. Throws `conflict` VOLUME_IN_USE. */
 async function requireOwn(
-  { table, volumes }: WorkContext,
+  context: WorkContext,
   vmId: string,
   own: IntentOf<"DELETE_VM">["volumes"],
   creations: () => Iterable<VmSpec>,
 ): Promise<void> {
-  const dependents = await volumes.dependents(own);
-  requireUnused(vmId, own, await usersNow(table, creations), dependents);
+  const dependents = await context.volumes.dependents(own);
+  const where = [...own.map(volumeKey), ...dependents.paths];
+  requireUnused(vmId, own, await usersNow(context, creations, where), dependents);
 }
 
 /** Throws `conflict` VM_RUNNING: a guest's plug is pulled only where that was asked for. */

@@ -17,7 +17,7 @@ const DEAF_GRACE_MS = 10_000;
 const LOOK_FOR_MS = 60_000;
 
 export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, { vmId, step, resumed }) => {
-  const { domains, table } = context;
+  const { domains, table, volumes } = context;
   // One that shuts down is started once it is off: that it is not off yet is no answer to who wants it to run.
   const before = present(vmId, await domains.restingState(vmId));
   // One that goes on has been checked, or has not begun: what it may have started is not refused afterwards.
@@ -31,7 +31,7 @@ export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, {
     throw interrupted("the VM is stopped; start it again if it should run");
   }
   const vm = table.get(vmId);
-  if (vm !== undefined) requireDisksFree(vm, table.all().filter(isActive));
+  if (vm !== undefined) await requireDisksFree(vm, table.all().filter(isActive), volumes.names);
   const spec = vm?.spec;
   if (spec !== undefined) await step("check volumes", () => checkVolumes(context, spec));
   if (spec !== undefined && keyedParts(spec).length > 0) await step("keys", () => restoreKeys(context, spec));

@@ -1,5 +1,6 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "./spec.ts";
+import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
 import type { Vm } from "./vm.ts";
 import type { VmTable } from "./vm-table.ts";
 import { vmOfVolume, volumeName } from "./volume-names.ts";
@@ -9,6 +10,8 @@ import type { Dependents, ResolvedVolume, Volumes } from "./volumes.ts";
 export interface Users {
   readonly vms: readonly Vm[];
   readonly creations: Iterable<VmSpec>;
+  /** Absent: storage is told apart by path and by pool and volume alone, as at admission, which does not wait. */
+  readonly same?: SameStorage;
 }
 
 /** Bytes that a VM has: `at` is a volume's pool and name, or a path. What is read alone may be read by many. */
@@ -94,14 +97,38 @@ export async function lookAt(
   return { found, places, overlays };
 }
 
-/** Throws `unavailable` LIBVIRT_UNAVAILABLE where it is not known in time which VMs are here. */
-export async function usersNow(table: VmTable, creations: () => Iterable<VmSpec>): Promise<Users> {
+/**
+ * `own`: where the storage is that is asked about. Throws `unavailable` LIBVIRT_UNAVAILABLE where it is not known in time
+ * which VMs are here.
+ */
+export async function usersNow(
+  { table, volumes }: { readonly table: VmTable; readonly volumes: Pick<Volumes, "names"> },
+  creations: () => Iterable<VmSpec>,
+  own: Iterable<string>,
+): Promise<Users> {
   await table.untilComplete(AbortSignal.timeout(SIGHT_WITHIN_MS)).catch((cause: unknown) => {
     const message = "which VMs are here is not known now, nor who uses the disks; try again";
     throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { cause });
   });
-  return { vms: table.all(), creations: creations() };
+  const [vms, specs] = [table.all(), [...creations()]];
+  const theirs = [...vms.flatMap(storageOf), ...specs.flatMap(namedIn)];
+  return { vms, creations: specs, same: await volumes.names.of([...own, ...theirs]) };
 }
+
+/** Where a VM's storage is: by its disks, which of a managed VM include the volumes made for it, and by its spec. */
+const storageOf = (vm: Vm): readonly string[] => {
+  if (vm.disks.length === 0) return placesOf(vm).map(({ at }) => at);
+  const ofDisks = placesOf({ disks: vm.disks }).map(({ at }) => at);
+  return vm.spec === undefined ? ofDisks : [...ofDisks, ...namedIn(vm.spec)];
+};
+
+/** The volumes that a spec names. Those that are made for it have a name that no other VM has. */
+const namedIn = (spec: VmSpec): readonly string[] =>
+  [...volumesOf(spec)].filter(({ named }) => named).map(volumeKey);
+
+/** Where the storage of a spec is, as far as it was looked at. */
+export const whereOf = (spec: VmSpec, looked?: Pick<Looked, "places">): readonly string[] =>
+  [...placesOfSpec(spec), ...(looked?.places ?? [])].map(({ at }) => at);
 
 interface Conflict {
   readonly user: string;
@@ -112,14 +139,23 @@ interface Conflict {
 }
 
 /** Who else has some of these bytes, where one of both writes them: one of them for each. */
-function* conflictsOf(id: string, places: Iterable<Place>, { vms, creations }: Users): Generator<Conflict> {
+function* conflictsOf(
+  id: string,
+  places: Iterable<Place>,
+  { vms, creations, same = noOtherNames }: Users,
+): Generator<Conflict> {
   const mine = new Map<string, boolean>();
-  for (const { at, writes } of places) mine.set(at, writes || mine.get(at) === true);
+  for (const { at, writes } of places)
+    for (const name of [at, ...same(at)]) mine.set(name, writes || mine.get(name) === true);
+  const clashes = (name: string, writes: boolean): boolean => {
+    const writesToo = mine.get(name);
+    return writesToo !== undefined && (writes || writesToo);
+  };
   const clash = (has: Parameters<typeof placesOf>[0]): Place | undefined =>
-    placesOf(has).find(({ at, writes }) => {
-      const writesToo = mine.get(at);
-      return writesToo !== undefined && (writes || writesToo);
-    });
+    placesOf(has).find(
+      ({ at, writes }) =>
+        clashes(at, writes) || (same !== noOtherNames && same(at).some((name) => clashes(name, writes))),
+    );
   for (const vm of vms) {
     const place = vm.id === id ? undefined : clash(vm);
     const tenant = vm.managed ? vm.tenant : undefined;
@@ -180,8 +216,13 @@ function requireOwn(spec: VmSpec, vms: Users["vms"]): void {
 }
 
 /** Throws `conflict` VOLUME_IN_USE where a guest that runs has a disk of this VM's open, and one of both writes. */
-export function requireDisksFree(vm: Vm, others: readonly Vm[]): void {
-  const [conflict] = conflictsOf(vm.id, placesOf(vm), { vms: others, creations: [] });
+export async function requireDisksFree(
+  vm: Vm,
+  others: readonly Vm[],
+  names: Pick<StorageNames, "of">,
+): Promise<void> {
+  const same = await names.of([vm, ...others].flatMap(storageOf));
+  const [conflict] = conflictsOf(vm.id, placesOf(vm), { vms: others, creations: [], same });
   if (conflict === undefined) return;
   throw inUse(conflict, `which ${conflict.writes ? "writes to" : "reads"} it: stop that one first`);
 }
@@ -206,12 +247,12 @@ function inUse(
 export function requireUnused(
   vmId: string,
   volumes: readonly VolumeRef[],
-  { vms, creations }: Users,
+  { vms, creations, same = noOtherNames }: Users,
   { paths, overlays }: Dependents,
 ): void {
-  const own = new Set([...volumes.map(volumeKey), ...paths]);
+  const own = new Set([...volumes.map(volumeKey), ...paths].flatMap((at) => [at, ...same(at)]));
   const isUsedBy = (has: Parameters<typeof placesOf>[0]): boolean =>
-    placesOf(has).some(({ at }) => own.has(at));
+    placesOf(has).some(({ at }) => own.has(at) || same(at).some((name) => own.has(name)));
   const users = new Map<string, string>();
   for (const vm of vms) if (isUsedBy(vm)) users.set(vm.id, `VM ${vm.name}`);
   for (const spec of creations) if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name}, in the making`);

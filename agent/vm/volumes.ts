@@ -5,8 +5,10 @@ import * as libvirt from "../libvirt/index.ts";
 import { buildVolume, parseVolume } from "../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { VolumeRef } from "./spec.ts";
+import { StorageNames } from "./storage-names.ts";
 import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
 import { formatOf } from "./volume-names.ts";
+import { poolBusy, poolFull, volumeExists } from "./volume-refusals.ts";
 
 export interface ResolvedVolume {
   readonly path: string;
@@ -57,12 +59,15 @@ const REFRESH_EVERY_MS = 250;
 
 /** The volumes of libvirt's storage pools. */
 export class Volumes {
+  /** Which of them are the same storage. */
+  readonly names: StorageNames;
   readonly #libvirt: LibvirtCalls;
   readonly #certainty: Certainty;
   readonly #guard: Pick<VolumeGuard, "check">;
   readonly #clock: Clock;
 
   constructor(calls: LibvirtCalls, clock: Clock, guard: Pick<VolumeGuard, "check"> = new VolumeGuard(calls)) {
+    this.names = new StorageNames(calls, clock);
     this.#libvirt = calls;
     this.#guard = guard;
     this.#clock = clock;
@@ -354,39 +359,12 @@ const tellsOfAnother: ReadonlySet<string> = new Set([
   "LIBVIRT_OPERATION_INVALID",
 ]);
 
-const volumeExists = ({ pool, volume }: VolumeRef, cause?: unknown): SocleError =>
-  new SocleError(
-    "already_exists",
-    "VOLUME_EXISTS",
-    `there is a volume ${volume} in pool ${pool} already, which this creation did not make; name it as the disk's ` +
-      "volume to use it, or delete it",
-    { cause, details: { metadata: { pool, volume } } },
-  );
-
 /** Throws it again unless it may be libvirt's refusal of a pool that is busy, which is its word for everything. */
 function unlessBusy(thrown: unknown): SocleError {
   const error = toSocleError(thrown);
   if (error.kind !== "internal") throw error;
   return error;
 }
-
-const poolBusy = ({ pool, volume }: VolumeRef, cause: SocleError): SocleError =>
-  new SocleError(
-    "unavailable",
-    "POOL_BUSY",
-    `storage pool ${pool} is too busy to look whether volume ${volume} is there: ${cause.message}`,
-    { cause, details: { retryAfterMs: 5000 } },
-  );
-
-const poolFull = (pool: string, availableBytes: number): SocleError =>
-  new SocleError(
-    "exhausted",
-    "POOL_FULL",
-    `storage pool ${pool} is full: ${formatExactBytes(availableBytes)} are available`,
-    {
-      details: { metadata: { dimension: "storage", pool, availableBytes: String(availableBytes) } },
-    },
-  );
 
 async function orNone<T>(call: () => Promise<T>): Promise<T | undefined> {
   try {

@@ -9,6 +9,7 @@ import { protoDirectory } from "../lab/socle-host.ts";
 import { Authority, installTrust, type Issued } from "../scheduler/authority.ts";
 import { audience, IdentityProvider, issuer } from "../unit/trust/identity-provider.ts";
 import { Caller, credentialsOf, secureOptions, ServedContract } from "./attack-calls.ts";
+import { attackersRules } from "./attack-tenancy.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { SufferingHost, wish } from "./host.ts";
 import type { GuestProcess } from "./witness.ts";
@@ -71,6 +72,7 @@ export class Stage {
     const host = await SufferingHost.start(run, {
       config: {
         trust: { domain: DOMAIN, directory: trustDirectory },
+        tenants: { byName: { evil: attackersRules } },
         people: { keys, issuer, audience, required: "network" },
         // How fast one caller may ask is not what keeps these attacks out.
         api: {

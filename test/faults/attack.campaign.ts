@@ -8,6 +8,7 @@ import { people } from "./attack-people.ts";
 import { roles } from "./attack-roles.ts";
 import { Stage } from "./attack-stage.ts";
 import { storage } from "./attack-storage.ts";
+import { tenancy } from "./attack-tenancy.ts";
 import { tooMuch } from "./attack-too-much.ts";
 import { Tally, type Theme } from "./attack-tries.ts";
 import { words } from "./attack-words.ts";
@@ -29,6 +30,7 @@ const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, 
   [metrics, 3],
   [words, 6],
   [storage, 1],
+  [tenancy, 2],
   [tooMuch, 1],
   [enrolment, 2],
   [audit, 1],

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { toSocleError } from "../../agent/kernel/errors.ts";
@@ -123,6 +123,23 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     await assert.rejects(rig.vms.create(asked("three", attached("iso.img")), "root"), {
       reason: "VOLUME_IN_USE",
     });
+  });
+
+  test("a volume is in use through another pool over the same directory too", async () => {
+    const mirror = join(stage.state, "mirror");
+    await symlink(libvirtd.imagesDirectory, mirror);
+    await virsh(libvirtd.uri, ["pool-create-as", "mirror", "dir", "--target", mirror]);
+    const disk = {
+      ...attached("b1.img"),
+      source: { kind: "volume", volume: { pool: "mirror", volume: "b1.img" } },
+    };
+    for (const readOnly of [false, true]) {
+      const refused = await refusal(asked("other", { ...disk, readOnly }), "root");
+      assert.equal(refused.reason, "VOLUME_IN_USE");
+      assert.match(refused.message, /in use by VM red/);
+    }
+    const others = { ...disk, source: { kind: "volume", volume: { pool: "mirror", volume: "iso.img" } } };
+    await rig.succeeds(rig.vms.create(asked("reader", { ...others, readOnly: true }), "root"));
   });
 
   test("a VM whose disk a guest has open is not started, and who has it is said in a line", async () => {

@@ -6,6 +6,7 @@ import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import type { VmSpec } from "../../../agent/vm/spec.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import type { Vm, VmDisk } from "../../../agent/vm/vm.ts";
+import { noOtherNames } from "../../../agent/vm/storage-names.ts";
 import { lookAt, requireDisksFree, requireUsable, type Users } from "../../../agent/vm/volume-users.ts";
 import type { ResolvedVolume } from "../../../agent/vm/volumes.ts";
 
@@ -166,11 +167,12 @@ test("by its path too, and what it is an overlay of: as VMs have it that Socle d
   );
 });
 
-test("a VM is not started while a guest that runs has its disk open", () => {
+test("a VM is not started while a guest that runs has its disk open", async () => {
+  const names = { of: () => Promise.resolve(noOtherNames) };
   const path = "/p/b1.img";
   const mine = vmOf(specOf(RED, "red", attached("b1.img")), [{ device: "vda", path }]);
-  requireDisksFree(mine, [mine]);
-  assert.throws(() => requireDisksFree(mine, [mine, foreign({ path })]), {
+  await requireDisksFree(mine, [mine], names);
+  await assert.rejects(requireDisksFree(mine, [mine, foreign({ path })], names), {
     reason: "VOLUME_IN_USE",
     message: /^the volume \S+ is in use by VM foreign, which writes to it: stop that one first$/,
   });

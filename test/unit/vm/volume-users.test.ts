@@ -5,6 +5,7 @@ import type { Step } from "../../../agent/state/operations.ts";
 import { deleteWork } from "../../../agent/vm/delete-work.ts";
 import type { VmSpec } from "../../../agent/vm/spec.ts";
 import type { Vm } from "../../../agent/vm/vm.ts";
+import { noOtherNames } from "../../../agent/vm/storage-names.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import { requireUnused } from "../../../agent/vm/volume-users.ts";
 import { Volumes, type Dependents } from "../../../agent/vm/volumes.ts";
@@ -107,7 +108,10 @@ test("what came to use a disk while its deletion waited is seen before the plug 
   const context = {
     table,
     domains: { state: () => Promise.resolve({ state: "running" }) },
-    volumes: { dependents: () => Promise.resolve(nothing) },
+    volumes: {
+      dependents: () => Promise.resolve(nothing),
+      names: { of: () => Promise.resolve(noOtherNames) },
+    },
   } as unknown as WorkContext;
   const signal = new AbortController().signal;
   const run = {

@@ -1,0 +1,30 @@
+import { formatExactBytes } from "../kernel/bytes.ts";
+import { SocleError } from "../kernel/errors.ts";
+import type { VolumeRef } from "./spec.ts";
+
+export const volumeExists = ({ pool, volume }: VolumeRef, cause?: unknown): SocleError =>
+  new SocleError(
+    "already_exists",
+    "VOLUME_EXISTS",
+    `there is a volume ${volume} in pool ${pool} already, which this creation did not make; name it as the disk's ` +
+      "volume to use it, or delete it",
+    { cause, details: { metadata: { pool, volume } } },
+  );
+
+export const poolBusy = ({ pool, volume }: VolumeRef, cause: SocleError): SocleError =>
+  new SocleError(
+    "unavailable",
+    "POOL_BUSY",
+    `storage pool ${pool} is too busy to look whether volume ${volume} is there: ${cause.message}`,
+    { cause, details: { retryAfterMs: 5000 } },
+  );
+
+export const poolFull = (pool: string, availableBytes: number): SocleError =>
+  new SocleError(
+    "exhausted",
+    "POOL_FULL",
+    `storage pool ${pool} is full: ${formatExactBytes(availableBytes)} are available`,
+    {
+      details: { metadata: { dimension: "storage", pool, availableBytes: String(availableBytes) } },
+    },
+  );
