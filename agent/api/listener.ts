@@ -6,10 +6,12 @@ import { SocleError } from "../kernel/errors.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import type { ConnectionPlaces } from "./connection-places.ts";
 import { loopbackCaller, operator, type Caller } from "./identity.ts";
+import { Newcomers } from "./newcomers.ts";
 
 /** The longest path that fits a sockaddr_un. */
 const maxSocketPath = 107;
-const backlog = 128;
+/** What the kernel holds until it is accepted: beyond it, connecting to a unix socket fails at once. */
+const backlog = 1024;
 const probeTimeoutMs = 1000;
 
 /** A listening socket that hands its connections on. Closing it leaves open connections alone. */
@@ -37,8 +39,9 @@ export async function listenOnSocket(
     throw cannotListen(path, messageOf(thrown), thrown);
   }
   await removeStale(path);
+  const newcomers = new Newcomers();
   const listener = await listen(path, { path }, (socket) => {
-    admit(socket, operator, places, onConnection);
+    admit(socket, operator, { places, newcomers, onConnection });
   });
   await chmod(path, 0o660);
   return listener;
@@ -60,8 +63,9 @@ export async function listenOnLoopback(
       "set it, and enroll this host";
     throw new SocleError("unsupported", "NOT_LOOPBACK", message);
   }
+  const newcomers = new Newcomers();
   return await listen(address, { host, port }, (socket) => {
-    admit(socket, loopbackCaller(socket.remoteAddress ?? ""), places, onConnection);
+    admit(socket, loopbackCaller(socket.remoteAddress ?? ""), { places, newcomers, onConnection });
   });
 }
 
@@ -85,19 +89,25 @@ async function listen(
   return await bind(createServer({ noDelay: true }, onConnection), place, where);
 }
 
-function admit(
-  socket: Socket,
-  caller: Caller,
-  places: ConnectionPlaces,
-  onConnection: (socket: Socket) => void,
-): void {
-  try {
-    places.take(socket, caller);
-  } catch (thrown) {
-    places.refuse(socket, thrown, caller);
-    return;
-  }
-  onConnection(socket);
+interface Entrance {
+  readonly places: ConnectionPlaces;
+  readonly newcomers: Newcomers;
+  readonly onConnection: (socket: Socket) => void;
+}
+
+/** A connection has a place once it speaks. */
+function admit(socket: Socket, caller: Caller, { places, newcomers, onConnection }: Entrance): void {
+  const refuse = (thrown: unknown): void => places.refuse(socket, thrown, caller);
+  const take = (): void => {
+    try {
+      places.take(socket, caller);
+    } catch (thrown) {
+      refuse(thrown);
+      return;
+    }
+    onConnection(socket);
+  };
+  newcomers.receive(socket, take, refuse);
 }
 
 /** Has a server listen. Throws `unavailable` ADDRESS_IN_USE, `invalid` LISTEN_FAILED. */

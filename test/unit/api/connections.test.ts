@@ -1,9 +1,10 @@
 // How many connections a listener holds, and that no caller can take them all.
 import assert from "node:assert/strict";
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { connect as connectSecured } from "node:tls";
 import { ConnectionPlaces } from "../../../agent/api/connection-places.ts";
+import { Newcomers } from "../../../agent/api/newcomers.ts";
 import { listenOnTls } from "../../../agent/api/tls-listener.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
@@ -17,9 +18,16 @@ import { ApiClient, protos, startApi } from "./harness.ts";
 const domain = "cloud.example";
 const audit = { noteRepeatable: () => undefined };
 
+/** What a client says first: the preface and its settings, of which it has none. */
+const hello = Buffer.concat([
+  Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+]);
+
 /** True once the other end talks, false once it has closed. */
 async function isTaken(t: TestContext, socket: Socket): Promise<boolean> {
   t.after(() => socket.destroy());
+  socket.write(hello);
   return await new Promise((resolve) => {
     socket.once("data", () => resolve(true));
     socket.once("close", () => resolve(false));
@@ -96,4 +104,68 @@ test("over TLS a caller is who his certificate says, whatever address he comes f
   assert.deepEqual([await by(second), await by(second)], [true, true]);
   assert.equal(await by(third), false, "no place is left at all");
   assert.deepEqual([places.open, places.refused], [4, 2]);
+});
+
+test("5,000 connections that say nothing keep nobody out, and are a few lines in the log", async (t) => {
+  const { tcpPort, socket, api, logged } = await startApi(t, { listen: "127.0.0.1:0" });
+  const open: Socket[] = [];
+  t.after(() => open.forEach((each) => each.destroy()));
+  const startMs = performance.now();
+  for (let at = 0; at < 5000; at += 1) {
+    const silent = at % 2 === 0 ? connect(socket) : connect({ port: tcpPort ?? 0, host: "127.0.0.1" });
+    open.push(silent.on("error", () => undefined));
+    if (at % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const operator = new ApiClient(t, `unix:${socket}`);
+  const scheduler = new ApiClient(t, `127.0.0.1:${tcpPort}`);
+  await operator.call(protos.host.GetHost, {});
+  await scheduler.call(protos.host.GetHost, {});
+  assert.deepEqual(
+    api.connectionCounts.map(({ open: taken }) => taken),
+    [1, 1],
+    "what says nothing has no place",
+  );
+  await eventually(() => api.connectionCounts.every(({ refused }) => refused > 1000), {
+    what: "the silent ones to be turned away",
+  });
+  const seconds = Math.ceil((performance.now() - startMs) / 1000);
+  const lines = logged.filter(({ reason }) => reason === "CONNECTION_SILENT");
+  assert.ok(lines.length <= 2 * (seconds + 1), `${lines.length} lines in ${seconds} s`);
+});
+
+test("a connection that does not speak HTTP/2, or not in time, is closed; one that speaks slowly is taken", async (t) => {
+  const server = createServer();
+  t.after(() => server.close());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const newcomers = new Newcomers({ most: 2, withinMs: 200 });
+  const outcomes: string[] = [];
+  server.on("connection", (socket) =>
+    newcomers.receive(
+      socket,
+      () => outcomes.push(`spoke ${(socket.read() as Buffer | null)?.length}`),
+      ({ reason }) => {
+        outcomes.push(reason);
+        socket.destroy();
+      },
+    ),
+  );
+  const client = (): Socket => {
+    const socket = connect({ port, host: "127.0.0.1" }).on("error", () => undefined);
+    t.after(() => socket.destroy());
+    return socket;
+  };
+  client().write("GET / HTTP/1.1\r\n\r\n");
+  await eventually(() => outcomes.at(-1) === "CONNECTION_NOT_HTTP2");
+  const slow = client();
+  slow.write(hello.subarray(0, 10));
+  await eventually(() => newcomers.waiting === 1);
+  slow.write(hello.subarray(10));
+  await eventually(() => outcomes.at(-1)?.startsWith("spoke") === true);
+  client();
+  await eventually(() => outcomes.at(-1) === "CONNECTION_SILENT", { what: "its time to be over" });
+  outcomes.length = 0;
+  for (let at = 0; at < 3; at += 1) client();
+  await eventually(() => outcomes.length === 3 && newcomers.waiting === 0);
+  assert.deepEqual(outcomes, ["CONNECTION_SILENT", "CONNECTION_SILENT", "CONNECTION_SILENT"]);
 });

@@ -1,0 +1,72 @@
+import type { Socket } from "node:net";
+import { SocleError } from "../kernel/errors.ts";
+
+/** What every HTTP/2 client says first. */
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+export interface NewcomersOptions {
+  /** So many at once; with one more the oldest of them goes. */
+  readonly most?: number;
+  readonly withinMs?: number;
+}
+
+/**
+ * Connections that have not said yet that they speak HTTP/2. They hold no place, and a bounded time and number of their
+ * own: silent ones keep nobody out.
+ */
+export class Newcomers {
+  readonly #most: number;
+  readonly #withinMs: number;
+  /** Oldest first, with what ends each. */
+  readonly #waiting = new Map<Socket, (problem: SocleError) => void>();
+
+  constructor({ most = 256, withinMs = 10_000 }: NewcomersOptions = {}) {
+    this.#most = most;
+    this.#withinMs = withinMs;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Calls `spoke` once the connection has said it, with all that it said still to be read; otherwise `refuse`. */
+  receive(socket: Socket, spoke: () => void, refuse: (problem: SocleError) => void): void {
+    let heard = Buffer.alloc(0);
+    const over = (): void => {
+      clearTimeout(timer);
+      socket.off("readable", onReadable);
+      socket.off("close", over);
+      this.#waiting.delete(socket);
+    };
+    const end = (problem: SocleError): void => {
+      over();
+      refuse(problem);
+    };
+    const onReadable = (): void => {
+      const bytes = socket.read() as Buffer | null;
+      if (bytes === null) return;
+      heard = Buffer.concat([heard, bytes]);
+      const length = Math.min(heard.length, preface.length);
+      if (!heard.subarray(0, length).equals(preface.subarray(0, length))) end(notHttp2());
+      else if (length === preface.length) {
+        over();
+        socket.unshift(heard);
+        spoke();
+      }
+    };
+    const timer = setTimeout(() => end(silent(`said nothing for ${this.#withinMs} ms`)), this.#withinMs);
+    socket.on("readable", onReadable);
+    socket.once("close", over);
+    socket.on("error", () => undefined);
+    this.#waiting.set(socket, end);
+    const [oldest] = this.#waiting.values();
+    if (this.#waiting.size > this.#most)
+      oldest?.(silent(`was the oldest of ${this.#most} that said nothing`));
+  }
+}
+
+const silent = (why: string): SocleError =>
+  new SocleError("exhausted", "CONNECTION_SILENT", `the connection ${why}`);
+
+const notHttp2 = (): SocleError =>
+  new SocleError("invalid", "CONNECTION_NOT_HTTP2", "the connection does not speak HTTP/2");
