@@ -1,4 +1,4 @@
-import { abortReason, type Clock } from "../kernel/clock.ts";
+import type { Clock } from "../kernel/clock.ts";
 import type { BootClock } from "../kernel/boot-clock.ts";
 import type { QueueItem } from "../kernel/bounded-queue.ts";
 import { isUncertain, toSocleError, type SocleError } from "../kernel/errors.ts";
@@ -22,13 +22,11 @@ import { OperationIds } from "./operation-id.ts";
 import { OperationTally, type OperationTotals } from "./operation-tally.ts";
 import type { OperationTable } from "./operation-table.ts";
 import { endOf, withEnd, type End, type Entry } from "./operation-table.ts";
+import { OperationWaiters } from "./operation-waiters.ts";
 import { OperationRun, type Step } from "./operation-run.ts";
 
 export type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./operation-requests.ts";
 export type { Step } from "./operation-run.ts";
-
-// A timer of more than 2^31 ms would fire at once.
-const maxWaitMs = 86_400_000;
 
 /** The mutations of this host: each durable before its effect, each with one end that is durable before it is told. */
 export class Operations {
@@ -52,7 +50,9 @@ export class Operations {
   readonly #unwritten = new Map<string, End>();
   /** Operations without a run whose end is being written. */
   readonly #ending = new Set<string>();
-  readonly #waiters = new Map<string, Set<() => void>>();
+  /** Operations whose outcome was unknown and that are worked on again. */
+  readonly #settling = new Set<string>();
+  readonly #waiters: OperationWaiters;
   #state: "open" | "draining" | "closed" = "open";
   #drained: (() => void) | undefined;
 
@@ -65,6 +65,7 @@ export class Operations {
   private constructor(options: OperationsOptions, journal: Journal, table: OperationTable) {
     this.#clock = options.clock;
     this.#boot = options.boot;
+    this.#waiters = new OperationWaiters(options.clock);
     this.#log = options.log;
     this.#bounds = new OperationBounds(options);
     this.#journal = journal;
@@ -189,6 +190,7 @@ export class Operations {
     this.#requireIdle(entry);
     if (entry.recorded.state === "outcome_unknown") {
       const { error: _settledAnew, ...rest } = entry.recorded;
+      this.#settling.add(operation.id);
       entry.recorded = { ...rest, state: "running" };
       this.#show(entry);
     }
@@ -222,11 +224,12 @@ export class Operations {
   }
 
   /**
-   * Whether this operation may have its effect: throws `conflict` OPERATION_UNSETTLED while an older one of its VM is
-   * without an end.
+   * Whether this operation may have its effect: throws `conflict` OPERATION_UNSETTLED while it is not known what became of
+   * an older one of its VM, also while that is being found out. One that only waits for its turn bars nothing.
    */
   requireTurn({ id, vmId }: Pick<Operation, "id" | "vmId">): void {
-    const older = this.#table.withoutEndOf(vmId).find((other) => other.id < id);
+    const isOpen = (other: Operation): boolean => isUnsettled(other) || this.#settling.has(other.id);
+    const older = this.#table.withoutEndOf(vmId).find((other) => other.id < id && isOpen(other));
     if (older !== undefined) throw unsettled(older);
   }
 
@@ -249,6 +252,7 @@ export class Operations {
     // Once closed, an end could no longer be made durable: the next start finds the operation interrupted.
     if (this.#state !== "closed") await this.#end(entry, end).catch(() => undefined);
     this.#runs.delete(entry.recorded.id);
+    this.#settling.delete(entry.recorded.id);
     if (this.#runs.size === 0) this.#drained?.();
   }
 
@@ -327,21 +331,7 @@ export class Operations {
   /** Resolves when the operation is done or the time is over, with the operation as it is then. */
   async wait(id: string, timeoutMs: number, signal: AbortSignal): Promise<Operation> {
     if (isDone(this.get(id))) return this.get(id);
-    if (signal.aborted) throw abortReason(signal);
-    const over = new AbortController();
-    const waiters = this.#waiters.get(id) ?? new Set();
-    this.#waiters.set(id, waiters);
-    const end = (): void => over.abort();
-    waiters.add(end);
-    signal.addEventListener("abort", end);
-    try {
-      await this.#clock.sleep(Math.min(timeoutMs, maxWaitMs), over.signal).catch(() => undefined);
-      signal.throwIfAborted();
-    } finally {
-      signal.removeEventListener("abort", end);
-      waiters.delete(end);
-      if (waiters.size === 0) this.#waiters.delete(id);
-    }
+    await this.#waiters.until(id, timeoutMs, signal);
     return this.get(id);
   }
 
@@ -393,7 +383,7 @@ export class Operations {
     const operation = entry.recorded;
     entry.shown = operation;
     this.#changes.publish(operation);
-    if (isDone(operation)) for (const done of this.#waiters.get(operation.id) ?? []) done();
+    if (isDone(operation)) this.#waiters.ended(operation.id);
   }
 
   #entry(id: string): Entry {

@@ -5,6 +5,7 @@ import { isActive } from "./domains.ts";
 import { instanceOf } from "./instance.ts";
 import { diskPart, keyedParts, secretUuid, type SealedKeys } from "./guest-keys.ts";
 import { culpritOf } from "./start-fault.ts";
+import { requireNewest } from "./stamps.ts";
 import type { VmState } from "./vm.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
 import { checkVolumes, restoreKeys } from "./power-works.ts";
@@ -36,6 +37,7 @@ interface Making {
   readonly isDefined: boolean;
   /** There was no volume by its names when an earlier run looked: any that is there now was made by this operation. */
   readonly isClaimed: boolean;
+  readonly instance: string;
   /** The steps whose effect may be there. Nothing else is taken back. */
   readonly made: Set<string>;
 }
@@ -88,16 +90,21 @@ async function begin(
   const socle = existing?.metadata?.socle;
   const isOurs = resumed && socle !== undefined && instanceOf(spec.id, socle) === instance;
   if (existing !== undefined && !isOurs) {
-    throw new SocleError(
-      "already_exists",
-      "VM_EXISTS",
-      `there is a domain ${spec.id} already that is not this VM`,
-    );
+    throw vmExists(spec.id);
   }
+  if (existing?.metadata !== undefined) requireNewest(run, { config: existing.metadata.stamp });
   const isDefined = existing !== undefined;
   const isClaimed = isDefined || (resumed && (done.has(CLAIM) || ownVolumes(spec).length === 0));
-  return { isDefined, isClaimed, made: new Set(isClaimed ? removals(spec, run).keys() : []) };
+  return {
+    isDefined,
+    isClaimed,
+    instance,
+    made: new Set(isClaimed ? removals(spec, run, instance).keys() : []),
+  };
 }
+
+const vmExists = (id: string): SocleError =>
+  new SocleError("already_exists", "VM_EXISTS", `there is a domain ${id} already that is not this VM`);
 
 /** Its volumes and then its domain. */
 async function define(
@@ -105,7 +112,7 @@ async function define(
   intent: IntentOf<"CREATE_VM">,
   run: WorkRun,
   named: ReadonlyMap<string, ResolvedVolume>,
-  { isDefined, isClaimed, made }: Making,
+  { isDefined, isClaimed, instance, made }: Making,
 ): Promise<void> {
   const { domains, volumes, architecture, memoryHeadroomBytes } = context;
   const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch } = intent;
@@ -131,12 +138,9 @@ async function define(
     if (source.kind === "volume") disks.push(imageOf(named, source.volume));
     else {
       const volume = volumeToMake(spec.id, name, source);
-      const work = (): Promise<Image> =>
-        volumes.make(volume, isClaimed).catch((thrown: unknown) => {
-          if (toSocleError(thrown).reason === "VOLUME_EXISTS") made.delete(diskStep({ name }));
-          throw thrown;
-        });
-      disks.push(await make(diskStep({ name }), work));
+      const at = diskStep({ name });
+      // Only what libvirt says that it made for this creation is its own to take back.
+      disks.push(await step(at, () => volumes.make(volume, isClaimed, () => made.add(at))));
     }
   }
   const document = {
@@ -146,7 +150,7 @@ async function define(
     placement,
     placementEpoch,
     createdAtMs,
-    ...(run.instance === undefined ? {} : { instance: run.instance }),
+    instance,
     operationId: run.operationId,
     disks,
     ...bootOf(named, spec),
@@ -156,7 +160,11 @@ async function define(
   await make(
     DEFINE,
     async () => {
-      if (!isDefined) await domains.define(domainDocument(document));
+      if (!isDefined) {
+        // libvirt would define a domain that came meanwhile anew.
+        if ((await domains.state(spec.id)) !== undefined && !run.resumed) throw vmExists(spec.id);
+        await domains.define(domainDocument(document));
+      }
       if (spec.autostart) await domains.setAutostart(spec.id, true);
     },
     0.2,
@@ -237,21 +245,43 @@ const volumeToMake = (vmId: string, disk: string, source: NewDisk): VolumeToMake
 
 type Removal = (context: WorkContext) => Promise<void>;
 
-/** How each step's effect is removed, in the order of the steps; done also where there is none. */
-function removals(spec: VmSpec, { resumed }: Pick<WorkRun, "resumed">): ReadonlyMap<string, Removal> {
+/**
+ * How each step's effect is removed, in the order of the steps; done also where there is none. What belongs to another
+ * instance of the VM stays.
+ */
+function removals(
+  spec: VmSpec,
+  { resumed }: Pick<WorkRun, "resumed">,
+  instance: string,
+): ReadonlyMap<string, Removal> {
   const { id, disks } = spec;
+  const unlessAnothers =
+    (remove: Removal): Removal =>
+    async (context) => {
+      const origin = await context.domains.stamps.origin(id);
+      if (origin === undefined || origin.instance === instance) await remove(context);
+    };
   const parts = keyedParts(spec);
   const all = new Map<string, Removal>();
   if (parts.length > 0)
-    all.set(KEYS, async ({ keys }) => {
-      for (const part of parts) await keys.forget(id, part);
-    });
+    all.set(
+      KEYS,
+      unlessAnothers(async ({ keys }) => {
+        for (const part of parts) await keys.forget(id, part);
+      }),
+    );
   for (const { name, source } of disks) {
     if (source.kind !== "new") continue;
     const volume = { pool: source.pool, volume: volumeName(id, name, source.format) };
-    all.set(diskStep({ name }), ({ volumes }) => volumes.remove(volume));
+    all.set(
+      diskStep({ name }),
+      unlessAnothers(({ volumes }) => volumes.remove(volume)),
+    );
   }
-  return all.set(DEFINE, ({ domains }) => removeDomain(domains, id, resumed));
+  return all.set(
+    DEFINE,
+    unlessAnothers(({ domains }) => removeDomain(domains, id, resumed)),
+  );
 }
 
 /**
@@ -274,13 +304,13 @@ async function takeBack(
   context: WorkContext,
   spec: VmSpec,
   run: WorkRun,
-  { made }: Making,
+  { made, instance }: Making,
   cause: SocleError,
 ): Promise<SocleError> {
   const { log, clock } = context;
   const leftovers: string[] = [];
   const deadlineMs = clock.monotonicMs() + INSIST_FOR_MS;
-  for (const [name, remove] of [...removals(spec, run)].reverse()) {
+  for (const [name, remove] of [...removals(spec, run, instance)].reverse()) {
     if (!made.has(name)) continue;
     for (;;) {
       const error = await run.step

@@ -1,9 +1,20 @@
 import { SocleError } from "../kernel/errors.ts";
 import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
+import { hasMarkedRun, holdsRun } from "./guest-run.ts";
 import type { VmSpec } from "./spec.ts";
 import { requireUnused, usersNow, volumeKey } from "./volume-users.ts";
-import { seen, SEEN_WITHIN_MS, type IntentOf, type Work, type WorkContext } from "./work.ts";
+import type { Vm } from "./vm.ts";
+import { isSameBesideState } from "./vm-from-domain.ts";
+import {
+  interrupted,
+  seen,
+  SEEN_WITHIN_MS,
+  type IntentOf,
+  type Work,
+  type WorkContext,
+  type WorkRun,
+} from "./work.ts";
 
 /**
  * The plug, the volumes that were made for it, and last the domain: whatever fails on the way, the VM is there to be
@@ -14,16 +25,22 @@ export const deleteWork =
   (creations: () => Iterable<VmSpec>): Work<"DELETE_VM"> =>
   async (context, intent, run) => {
     const { domains, table, volumes, keys } = context;
-    const { vmId, step, resumed } = run;
-    // What was so at admission may have changed while the operation waited for its turn.
-    requireEtag(intent.etag, resumed ? undefined : table.get(vmId));
+    const { vmId, operationId, step, resumed, standing } = run;
+    // The domain goes last. Where it is gone, so are its disks: any by their names now are of a later VM.
+    const isGone = resumed && standing === undefined;
+    requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
     const before = await domains.state(vmId);
     requireDeletable(vmId, before, intent.force);
-    if (intent.volumes.length > 0)
+    if (intent.volumes.length > 0 && !isGone)
       await step("look for users", () => requireOwn(context, vmId, intent.volumes, creations));
-    if (isActive(before)) await step("pull plug", () => domains.destroy(vmId), 0.3);
-    const erased = intent.erase === undefined ? undefined : await eraseDisks(context, intent.erase, run);
-    for (const volume of intent.volumes)
+    if (isActive(before)) {
+      if (!(await holdsRun(context, run, AGAIN))) throw interrupted(`the VM was started since; ${AGAIN}`);
+      await step("pull plug", () => domains.destroy(vmId), 0.3);
+    }
+    if (intent.volumes.length > 0 && !isGone) await domains.stamps.begin(vmId, operationId);
+    const erased =
+      intent.erase === undefined ? undefined : await eraseDisks(context, intent.erase, run, isGone);
+    for (const volume of isGone ? [] : intent.volumes)
       await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
     await step("undefine", () => domains.undefine(vmId), 0.3);
     for (const part of intent.keyedParts ?? [])
@@ -34,6 +51,21 @@ export const deleteWork =
       ? deleted
       : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
   };
+
+const AGAIN = "delete the VM again if it should go";
+
+/** An earlier run of it may have changed the VM. */
+const hasBegun = (run: WorkRun): boolean =>
+  hasMarkedRun(run) || run.standing?.config?.operation === run.operationId;
+
+/**
+ * What was so at admission may have changed while the operation waited for its turn. One that has begun changed the
+ * VM's state itself: the rest of the VM must still be as it was.
+ */
+function requireUnchanged(wanted: string | undefined, vm: Vm | undefined, hasBegun: boolean): void {
+  if (hasBegun && wanted !== undefined && vm !== undefined && isSameBesideState(wanted, vm.etag)) return;
+  requireEtag(wanted, vm);
+}
 
 /** Nobody else's guest runs on them, for all that libvirt knows. Throws `conflict` VOLUME_IN_USE. */
 async function requireOwn(

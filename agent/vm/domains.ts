@@ -13,6 +13,7 @@ import * as libvirt from "../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { stateOf } from "./domain-state.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
+import { Stamps } from "./stamps.ts";
 import type { VmState } from "./vm.ts";
 
 const NO_ID = -1;
@@ -29,6 +30,7 @@ export interface StartVerdicts {
 export class Domains {
   readonly #libvirt: LibvirtCalls;
   readonly #certainty: Certainty;
+  readonly stamps: Stamps;
   readonly #verdicts: StartVerdicts | undefined;
   /**
    * libxml2 sets up what it validates by at the first document, unguarded (xmlSchemaInitTypes): of two at once in a
@@ -39,6 +41,7 @@ export class Domains {
   constructor(calls: LibvirtCalls, clock: Clock, verdicts?: StartVerdicts) {
     this.#libvirt = calls;
     this.#certainty = new Certainty(calls, clock);
+    this.stamps = new Stamps(calls, clock);
     this.#verdicts = verdicts;
   }
 

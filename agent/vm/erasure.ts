@@ -42,11 +42,15 @@ export async function inTurn<T>(
   }
 }
 
-/** Makes the disks of a VM that is off unreadable; doing it again is safe. */
+/**
+ * Makes the disks of a VM that is off unreadable; doing it again is safe. `isGone`: the VM is gone, and its disks with it:
+ * what an earlier run did to them is on record.
+ */
 export async function eraseDisks(
   context: WorkContext,
   { disks, tpm }: Erasure,
   run: WorkRun,
+  isGone = false,
 ): Promise<ErasedDisk[]> {
   const { volumes } = context;
   const { vmId, step, done, signal } = run;
@@ -58,6 +62,10 @@ export async function eraseDisks(
     const name = `erase ${volume.volume}`;
     const wasDone = done.has(name);
     const method = encrypted ? "crypto-erase" : "overwrite";
+    if (isGone) {
+      erased.push({ disk, ...volume, method: wasDone ? method : "absent" });
+      continue;
+    }
     const bytes = await step(
       name,
       () => (encrypted ? volumes.overwriteHeader(volume, signal) : volumes.overwrite(volume, signal)),

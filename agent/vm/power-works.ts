@@ -1,13 +1,14 @@
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { VmMetadata } from "../libvirt/xml/index.ts";
 import { isActive } from "./domains.ts";
+import { holdsRun, stampComplete, stampRun } from "./guest-run.ts";
 import { keyedParts } from "./guest-keys.ts";
 import type { VmSpec } from "./spec.ts";
 import { culpritOf } from "./start-fault.ts";
 import type { Vm, VmState } from "./vm.ts";
 import { volumeName } from "./volume-names.ts";
 import { requireDisksFree } from "./volume-users.ts";
-import { seen, SEEN_WITHIN_MS, type Work, type WorkContext } from "./work.ts";
+import { interrupted, seen, SEEN_WITHIN_MS, type Work, type WorkContext } from "./work.ts";
 
 /** A guest that was busy booting misses the power button: it is pressed again this often. */
 const ASK_AGAIN_MS = 10_000;
@@ -16,8 +17,9 @@ const DEAF_GRACE_MS = 10_000;
 /** More than libvirt takes to say that a pool's storage does not answer. */
 const LOOK_FOR_MS = 60_000;
 
-export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, { vmId, step, resumed }) => {
+export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, run) => {
   const { domains, table, volumes } = context;
+  const { vmId, operationId, step, resumed } = run;
   // One that shuts down is started once it is off: that it is not off yet is no answer to who wants it to run.
   const before = present(vmId, await domains.restingState(vmId));
   // One that goes on has been checked, or has not begun: what it may have started is not refused afterwards.
@@ -26,8 +28,8 @@ export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, {
   if (isActive(before)) return { state: before.state, was: before.state };
   if (resumed) {
     // Another agent, or this one before it gave up, may have asked libvirt to start it: that may still be coming.
-    const settled = await domains.settledState(vmId);
-    if (isActive(settled)) return { state: "running", was: before.state };
+    const after = await domains.settledState(vmId);
+    if (isActive(after)) return { state: "running", was: before.state };
     throw interrupted("the VM is stopped; start it again if it should run");
   }
   const vm = table.get(vmId);
@@ -35,8 +37,10 @@ export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, {
   const spec = vm?.spec;
   if (spec !== undefined) await step("check volumes", () => checkVolumes(context, spec));
   if (spec !== undefined && keyedParts(spec).length > 0) await step("keys", () => restoreKeys(context, spec));
+  await domains.stamps.begin(vmId, operationId);
   const culprit = spec === undefined ? undefined : culpritOf(spec);
   await step("start", () => domains.start(vmId, culprit), 0.8);
+  await stampComplete(context, run, true);
   await seen(table.until(vmId, isActiveVm, AbortSignal.timeout(SEEN_WITHIN_MS)));
   return { state: "running", was: before.state };
 };
@@ -99,33 +103,44 @@ export async function restoreKeys({ domains, keys }: WorkContext, spec: VmSpec):
   await keys.restore(spec.id, sealed);
 }
 
-export const pauseWork: Work<"PAUSE_VM"> = async (context, _intent, { vmId, step }) => {
-  const before = await known(context, vmId);
+export const pauseWork: Work<"PAUSE_VM"> = async (context, _intent, run) => {
+  const { vmId, step, resumed } = run;
+  const before = resumed ? await settled(context, vmId) : await known(context, vmId);
   if (before.state !== "paused") {
+    if (resumed) throw interrupted(`the VM is ${before.state}; pause it again if it should be paused`);
     requireState(before.state, ["running"], "paused");
+    await stampRun(context, run);
     await step("suspend", () => context.domains.suspend(vmId), 0.8);
+    await stampComplete(context, run, true);
   }
   await seen(context.table.until(vmId, (vm) => vm?.state === "paused", AbortSignal.timeout(SEEN_WITHIN_MS)));
   return { state: "paused", was: before.state };
 };
 
-export const resumeWork: Work<"RESUME_VM"> = async (context, _intent, { vmId, step }) => {
-  const before = await known(context, vmId);
+export const resumeWork: Work<"RESUME_VM"> = async (context, _intent, run) => {
+  const { vmId, step, resumed } = run;
+  const before = resumed ? await settled(context, vmId) : await known(context, vmId);
   if (before.state !== "running") {
+    if (resumed) throw interrupted(`the VM is ${before.state}; resume it again if it should run`);
     requireState(before.state, ["paused"], "resumed");
+    await stampRun(context, run);
     await step("resume", () => context.domains.resume(vmId), 0.8);
+    await stampComplete(context, run, true);
   }
   await seen(context.table.until(vmId, (vm) => vm?.state === "running", AbortSignal.timeout(SEEN_WITHIN_MS)));
   return { state: "running", was: before.state };
 };
 
-export const rebootWork: Work<"REBOOT_VM"> = async (context, { force }, { vmId, step, resumed }) => {
+export const rebootWork: Work<"REBOOT_VM"> = async (context, { force }, run) => {
+  const { vmId, step, resumed } = run;
   if (resumed)
     throw interrupted("whether the guest was asked to reboot is not known; ask again if it should");
   const { state } = await known(context, vmId);
   requireState(state, ["running"], "rebooted");
+  await stampRun(context, run);
   if (force) await step("reset", () => context.domains.reset(vmId), 0.8);
   else await step("ask guest", () => context.domains.reboot(vmId), 0.8);
+  await stampComplete(context, run, true);
   return { by: force ? "reset" : "guest" };
 };
 
@@ -138,10 +153,14 @@ export const graceOf = ({ state, stats }: Pick<Vm, "state" | "stats">, usualMs: 
  * `escalate` aborts the wait when somebody asks for force meanwhile.
  */
 export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
-  return async (context, { gracefulTimeoutMs, force }, { vmId, step, signal }) => {
+  return async (context, { gracefulTimeoutMs, force }, run) => {
     const { domains, table } = context;
+    const { vmId, step, signal } = run;
     const before = await known(context, vmId);
     if (!isActive(before)) return { state: "stopped", stopped_by: "already" };
+    // Who started the VM again did not ask for that run to end.
+    if (!(await holdsRun(context, run, "stop the VM again if it should be off")))
+      return { state: "stopped", stopped_by: "unknown" };
     // Without force the guest alone decides, also in what an earlier version admitted with no time to do so.
     if (gracefulTimeoutMs > 0 || !force) {
       const deaf = await step(
@@ -149,11 +168,15 @@ export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
         () => askToStop(context, vmId, gracefulTimeoutMs, AbortSignal.any([signal, escalate])),
         0.6,
       );
-      if (deaf === undefined) return { state: "stopped", stopped_by: "guest" };
+      if (deaf === undefined) {
+        await stampComplete(context, run, false);
+        return { state: "stopped", stopped_by: "guest" };
+      }
       signal.throwIfAborted();
       if (!force && !escalate.aborted) throw deaf;
     }
     await step("pull plug", () => domains.destroy(vmId), 0.3);
+    await stampComplete(context, run, false);
     await seen(table.until(vmId, (vm) => !isActiveVm(vm), AbortSignal.timeout(SEEN_WITHIN_MS)));
     return { state: "stopped", stopped_by: "force" };
   };
@@ -238,6 +261,11 @@ async function checkPlacement(
   await domains.setMetadata(vmId, metadata, isActive);
 }
 
+/** Its state once all that an earlier run asked for has come through. */
+async function settled({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> {
+  return present(vmId, await domains.settledState(vmId));
+}
+
 async function known({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> {
   return present(vmId, await domains.steadyState(vmId));
 }
@@ -254,6 +282,3 @@ function requireState(state: VmState, needed: readonly VmState[], participle: st
   const message = `the VM is ${state}; only one that is ${needed.join(" or ")} can be ${participle}`;
   throw new SocleError("conflict", "VM_STATE", message, { details: { metadata: { state } } });
 }
-
-const interrupted = (what: string): SocleError =>
-  new SocleError("unavailable", "INTERRUPTED", `the agent was stopped while this operation ran: ${what}`);

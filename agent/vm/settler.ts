@@ -1,4 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
+import { toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import type { Operation } from "../state/operation.ts";
@@ -42,7 +43,7 @@ export class Settler implements Service {
     }
     await operations.untilPermitted(signal);
     if (signal.aborted) return;
-    for (const operation of operations.interrupted) this.#resume(operation.id);
+    for (const operation of operations.interrupted) void this.#resume(operation.id);
     for await (const change of changes) {
       if (change.kind === "overflow") this.#allUnknownLater(signal);
       else if (change.value.state === "outcome_unknown") void this.#later(change.value, signal);
@@ -63,7 +64,7 @@ export class Settler implements Service {
     } finally {
       this.#waiting.delete(id);
     }
-    this.#resume(id);
+    await this.#resume(id);
   }
 
   #allUnknownLater(signal: AbortSignal): void {
@@ -72,9 +73,11 @@ export class Settler implements Service {
     }
   }
 
-  #resume(id: string): void {
+  async #resume(id: string): Promise<void> {
     const { log, operations, vms } = this.#options;
     try {
+      // Its work is over; doing it again could have an effect on what has come since.
+      if (await operations.endAgain(id)) return;
       const operation = operations.get(id);
       log.info(
         { operation: id, kind: operation.kind, vm: operation.vmId },
@@ -82,6 +85,7 @@ export class Settler implements Service {
       );
       vms.resumeOperation(operation);
     } catch (thrown) {
+      if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person was faster.
       log.error({ operation: id, err: thrown }, "an operation without an end cannot be settled now");
     }
   }

@@ -1,49 +1,29 @@
 import { randomUUID } from "node:crypto";
-import { FairPlaces } from "../kernel/fair-places.ts";
-import { KeyedLock } from "../kernel/keyed-lock.ts";
-import { isUncertain, SocleError, toSocleError } from "../kernel/errors.ts";
+import { isUncertain, SocleError } from "../kernel/errors.ts";
 import type { LibvirtStream } from "../libvirt/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
-import type { BeginRequest, Operations, Step } from "../state/operations.ts";
-import { tenantOfCaller } from "../trust/index.ts";
+import { unsettled } from "../state/operation-refusals.ts";
+import type { BeginRequest, Operations } from "../state/operations.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
-import { createWork, resolve } from "./create-work.ts";
+import { resolve } from "./create-work.ts";
 import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
-import { inTurn, overwrites } from "./erasure.ts";
-import { deleteWork, keptAndErased, keptWithoutKey, requireDeletable, requireEtag } from "./delete-work.ts";
+import { keptAndErased, keptWithoutKey, requireDeletable, requireEtag } from "./delete-work.ts";
 import { keyedParts, TPM_PART } from "./guest-keys.ts";
 import type { HostDoor } from "./host-door.ts";
 import type { KvmProbe } from "./kvm-probe.ts";
-import {
-  forceRequired,
-  graceOf,
-  pauseWork,
-  rebootWork,
-  resumeWork,
-  startWork,
-  stopWork,
-} from "./power-works.ts";
+import { forceRequired, graceOf } from "./power-works.ts";
 import { requireNicsFree } from "./nic-users.ts";
 import { chargedTo, fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
 import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
-import { StopEscalation } from "./stop-escalation.ts";
 import { requirePermitted, type TenantPolicy } from "./tenant-policy.ts";
 import type { Vm } from "./vm.ts";
 import { KEEP_DISKS, requireReadable } from "./unreadable.ts";
-import { going, requireUnused, requireUsable, volumeKey } from "./volume-users.ts";
-import {
-  erasureOf,
-  ofSilence,
-  ownVolumes,
-  undecided,
-  volumesNamedBy,
-  type Intent,
-  type WorkContext,
-  type WorkRun,
-} from "./work.ts";
+import { going, requireUnused, requireUsable } from "./volume-users.ts";
+import { erasureOf, nameIn, ownVolumes, volumesNamedBy, type Intent, type WorkContext } from "./work.ts";
+import { Works } from "./works.ts";
 
 export interface VmsOptions extends WorkContext {
   readonly operations: Operations;
@@ -78,32 +58,21 @@ export interface CreateRequest {
 /** What is left to do with a VM that cannot be read. */
 const RELIEVING: ReadonlySet<Intent["kind"]> = new Set<Intent["kind"]>(["STOP_VM", "DELETE_VM"]);
 
-/** More would only wait for each other in libvirt. */
-const MADE_AT_ONCE = 8;
-
 /**
  * What may be done to VMs. Every mutation is an operation: refused at once with a SocleError, or durable when it
  * resolves, its work going on by itself, one at a time per VM.
  */
 export class Vms {
   readonly #options: VmsOptions;
-  /** As many wait as operations of one VM may be under way. */
-  readonly #lock = new KeyedLock({ maxWaiting: 64 });
-  /** What makes VMs run takes libvirt's time: a few at once, so that what stops them finds it free. */
-  readonly #places = new FairPlaces({ places: MADE_AT_ONCE, maxWaiting: 20_000 });
-  /** Overwriting takes hours, and what a disk can write: one at a time, in nobody else's place. */
-  readonly #overwriting = new FairPlaces({ places: 1, maxWaiting: 1000 });
   readonly #creations: Creations;
-  /** Volumes that are being deleted with their VM. */
-  readonly #going = new Set<string>();
-  readonly #escalation: StopEscalation;
+  readonly #works: Works;
   readonly #consoles: Consoles;
 
   constructor(options: VmsOptions) {
     this.#options = options;
     this.#consoles = new Consoles(options.domains);
-    this.#escalation = new StopEscalation(options.clock);
     this.#creations = new Creations(options);
+    this.#works = new Works(options, () => this.#creations.specs());
     // What an interrupted create may have begun is nobody else's to take until it is settled.
     for (const { intent } of options.operations.interrupted) this.#creations.takeAgain(intent as Intent);
   }
@@ -123,6 +92,7 @@ export class Vms {
     const checked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
     const { tenantOnly = false } = request;
     if (tenantOnly) requirePermitted(checked, policy.permissionsOf(checked.tenant));
+    this.#requireSettled(checked);
     this.#requireSight();
     this.#requireFree(checked, tenantOnly);
     await requireAbilities(checked, this.#options);
@@ -145,7 +115,7 @@ export class Vms {
     const taken = this.#creations.take(spec, room);
     try {
       if (request.validateOnly) {
-        await this.#places.run(caller, () => this.#lookOver(spec, request));
+        await this.#works.inPlace(caller, () => this.#lookOver(spec, request));
         taken.ended("not made");
         return validated(request.requestId, spec.id, caller, clock.now());
       }
@@ -189,7 +159,7 @@ export class Vms {
       force,
     }));
     // Only now, when it is durable, may it cut short one that still waits for the guest.
-    if (force) this.#escalation.forced(operation.vmId, caller, gracefulTimeoutMs);
+    if (force) this.#works.escalate(operation.vmId, caller, gracefulTimeoutMs);
     return operation;
   }
 
@@ -236,6 +206,7 @@ export class Vms {
       requireUnused(vm.id, volumes, users, { paths: [], overlays: [] });
       return {
         kind: "DELETE_VM",
+        name: vm.name,
         volumes,
         force,
         ...(parts.length === 0 ? {} : { keyedParts: parts }),
@@ -259,7 +230,7 @@ export class Vms {
   /** Works on an operation that was interrupted, or whose outcome is unknown, until it has an end. */
   resumeOperation(operation: Operation): void {
     const intent = operation.intent as Intent;
-    this.#work(operation, intent, true, this.#creations.takeAgain(intent));
+    this.#works.run(operation, intent, true, this.#creations.takeAgain(intent));
   }
 
   async #mutate(
@@ -274,114 +245,26 @@ export class Vms {
     const vm = this.#managed(request.vm);
     if (!RELIEVING.has(kind)) requireReadable(vm);
     const intent = decide(vm);
-    const of = { vmId: vm.id, instance: vm.instance, ...chargedTo(vm) };
+    const { newestOperation } = vm;
+    const of = { vmId: vm.id, instance: vm.instance, newestOperation, ...chargedTo(vm) };
     return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, nothingTaken);
   }
 
   async #begin(
-    request: ReturnType<typeof whoAsks> &
-      Pick<BeginRequest, "fingerprint" | "vmId" | "instance" | "tenant"> & {
-        intent: Intent;
-      },
+    request: Omit<BeginRequest, "kind" | "urgent"> & { readonly intent: Intent },
     taken: Taken,
   ): Promise<Operation> {
     const { kind } = request.intent;
     const urgent = kind === "STOP_VM";
     const { operation, fresh } = await this.#options.operations.begin({ ...request, kind, urgent });
-    if (fresh) this.#work(operation, request.intent, false, taken);
+    if (fresh) this.#works.run(operation, request.intent, false, taken);
     else taken.ended("not made");
     return operation;
   }
 
-  #work(operation: Operation, intent: Intent, resumed: boolean, taken: Taken): void {
-    const { operations, kvmProbe } = this.#options;
-    const { vmId, steps } = operation;
-    const done = new Set(steps.filter(({ outcome }) => outcome === "done").map(({ name }) => name));
-    const isHalfMade = resumed && intent.kind === "CREATE_VM";
-    operations.run(operation, async (step, signal) => {
-      // What an earlier run made is taken back by the work alone: it has its turn before it is cancelled.
-      const untilCancelled = isHalfMade ? undefined : signal;
-      try {
-        await taken.begun();
-        const result = await this.#lock.run(
-          vmId,
-          () =>
-            this.#inPlace(operation, intent, step, untilCancelled, () =>
-              this.#do(intent, operation.caller, {
-                operationId: operation.id,
-                vmId,
-                instance: operation.instance,
-                step,
-                signal,
-                resumed,
-                done,
-              }),
-            ),
-          untilCancelled,
-          // However much a tenant has queued for its VM, the provider's operation is the next.
-          { ahead: tenantOfCaller(operation.caller) === undefined },
-        );
-        taken.ended("made");
-        return result;
-      } catch (thrown) {
-        const error = ofSilence(undecided(toSocleError(thrown), resumed));
-        taken.ended(error.kind === "outcome_unknown" ? "unknown" : "not made");
-        if (this.#startsUnderKvm(vmId, intent)) await kvmProbe.suspect(vmId, error);
-        throw error;
-      }
-    });
-  }
-
   /** How many have a place in which VMs are made, started or deleted, and how many wait for one. */
   get places(): { readonly taken: number; readonly waiting: number } {
-    return this.#places;
-  }
-
-  async #inPlace<T>(
-    { kind, caller }: Pick<Operation, "kind" | "caller">,
-    intent: Intent,
-    step: Step,
-    signal: AbortSignal | undefined,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    if (overwrites(intent)) return await inTurn(this.#overwriting, caller, step, signal, work);
-    const isHeavy = kind === "CREATE_VM" || kind === "START_VM" || kind === "DELETE_VM";
-    return isHeavy ? await this.#places.run(caller, work, signal) : await work();
-  }
-
-  #startsUnderKvm(vmId: string, intent: Intent): boolean {
-    if (intent.kind === "CREATE_VM") return intent.accelerator === "kvm";
-    return intent.kind === "START_VM" && this.#options.table.get(vmId)?.accelerator === "kvm";
-  }
-
-  async #do(intent: Intent, caller: string, run: WorkRun): Promise<Record<string, string>> {
-    const context = this.#options;
-    switch (intent.kind) {
-      case "CREATE_VM":
-        return await createWork(() => this.#creations.specs())(context, intent, run);
-      case "START_VM":
-        return await startWork(context, intent, run);
-      case "STOP_VM":
-        return await this.#escalation.during(run.vmId, caller, (cut) => stopWork(cut)(context, intent, run));
-      case "REBOOT_VM":
-        return await rebootWork(context, intent, run);
-      case "PAUSE_VM":
-        return await pauseWork(context, intent, run);
-      case "RESUME_VM":
-        return await resumeWork(context, intent, run);
-      case "DELETE_VM": {
-        // From here on they are refused to new VMs; those in the making by now are seen by the work.
-        const volumes = intent.volumes.map(volumeKey);
-        for (const volume of volumes) this.#going.add(volume);
-        try {
-          const result = await deleteWork(() => this.#creations.specs())(context, intent, run);
-          context.host.deleted(intent.volumes);
-          return result;
-        } finally {
-          for (const volume of volumes) this.#going.delete(volume);
-        }
-      }
-    }
+    return this.#works.places;
   }
 
   /** Absent is only said over a complete list; otherwise it is not known. */
@@ -395,6 +278,14 @@ export class Vms {
     if (vm.managed) return vm;
     const message = `VM ${vm.name} was not made by Socle; it is shown, never touched`;
     throw new SocleError("denied", "VM_UNMANAGED", message, { details: { metadata: { vm_id: vm.id } } });
+  }
+
+  /** Throws `conflict` OPERATION_UNSETTLED while the outcome of an operation of a VM with this id or name is not known. */
+  #requireSettled({ id, name }: Pick<VmSpec, "id" | "name">): void {
+    const open = this.#options.operations
+      .unsettled()
+      .find(({ vmId, intent }) => vmId === id || nameIn(intent as Intent) === name);
+    if (open !== undefined) throw unsettled(open);
   }
 
   #requireSight(): void {
@@ -412,7 +303,7 @@ export class Vms {
   /** Its names are free, and so is what it names, for all that is known without asking libvirt. */
   #requireFree(spec: VmSpec, tenantOnly: boolean): void {
     this.#creations.requireFree(spec);
-    for (const named of volumesNamedBy(spec)) if (this.#going.has(volumeKey(named))) throw going(named);
+    for (const named of volumesNamedBy(spec)) if (this.#works.isGoing(named)) throw going(named);
     const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
     requireUsable(spec, users, tenantOnly);
     requireNicsFree(spec, users, tenantOnly);

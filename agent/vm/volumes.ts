@@ -110,9 +110,13 @@ export class Volumes {
    * Makes it. `mayBeThere`: an earlier run of the same operation may have made it, and then it is adopted. One that is
    * not what it should be was cut short in its making and is made anew, and so is an encrypted one, whose passphrase
    * nobody knows any more. Otherwise, right after `requireAbsent`, throws `already_exists` VOLUME_EXISTS for what is there,
-   * whosever it is, and leaves it alone. Throws `exhausted` POOL_FULL.
+   * whosever it is, and leaves it alone. Throws `exhausted` POOL_FULL. `made` is called once the volume is there by this operation.
    */
-  async make(volume: VolumeToMake, mayBeThere: boolean): Promise<Omit<ResolvedVolume, "beneath">> {
+  async make(
+    volume: VolumeToMake,
+    mayBeThere: boolean,
+    made: () => void = () => undefined,
+  ): Promise<Omit<ResolvedVolume, "beneath">> {
     const reference = { pool: volume.pool, volume: volume.name };
     const base =
       volume.base === undefined ? undefined : await this.resolve({ pool: volume.pool, volume: volume.base });
@@ -123,6 +127,7 @@ export class Volumes {
     }
     const existing = await this.#find(reference);
     if (existing !== undefined && !mayBeThere) throw volumeExists(reference);
+    if (existing !== undefined) made();
     const isKnown = existing?.isWhole === true && volume.secretUuid === undefined;
     if (isKnown && existing.capacityBytes >= capacityBytes) {
       await this.#guard.check(await this.#pool(volume.pool), existing, volume.base);
@@ -160,6 +165,7 @@ export class Volumes {
       await this.#pool(volume.pool);
       throw volumeExists(reference, thrown);
     }
+    made();
     return await this.#findSurely(reference);
   }
 

@@ -4,6 +4,7 @@ import type { Logger } from "../kernel/log.ts";
 import type { Placement } from "../state/placement.ts";
 import type { Step } from "../state/operations.ts";
 import type { Domains } from "./domains.ts";
+import type { Standing } from "./stamps.ts";
 import type { GuestKeys } from "./guest-keys.ts";
 import type { Networks } from "./networks.ts";
 import type { Accelerator, VmSpec, VolumeRef } from "./spec.ts";
@@ -54,6 +55,8 @@ export type Intent =
   | { readonly kind: "RESUME_VM" }
   | {
       readonly kind: "DELETE_VM";
+      /** Absent in operations of version 0.1.0. */
+      readonly name?: string;
       readonly volumes: readonly VolumeRef[];
       readonly force: boolean;
       /** What of it is encrypted. Absent: nothing. */
@@ -96,6 +99,8 @@ export interface WorkRun {
   readonly vmId: string;
   /** Of the VM that it was admitted for; undefined in operations of version 0.1.0. */
   readonly instance: string | undefined;
+  /** When the operation was admitted. */
+  readonly createdAtMs: number;
   readonly step: Step;
   /** Aborts when the operation is cancelled. */
   readonly signal: AbortSignal;
@@ -103,6 +108,8 @@ export interface WorkRun {
   readonly resumed: boolean;
   /** The steps that are on record as done by an earlier run. */
   readonly done: ReadonlySet<string>;
+  /** Of one that is resumed: what the domain has on record about operations; undefined where there is no domain. */
+  readonly standing?: Standing | undefined;
 }
 
 /** Does one kind of operation; its answer is the operation's result. Doing it again after any interruption is safe. */
@@ -111,6 +118,12 @@ export type Work<K extends Intent["kind"]> = (
   intent: IntentOf<K>,
   run: WorkRun,
 ) => Promise<Record<string, string>>;
+
+/** The name of the VM, as far as the intent has it. */
+export function nameIn(intent: Intent): string | undefined {
+  if (intent.kind === "CREATE_VM") return intent.spec.name;
+  return intent.kind === "DELETE_VM" ? intent.name : undefined;
+}
 
 /** The volumes that were made for a VM and go with it. */
 export function ownVolumes(spec: VmSpec): VolumeRef[] {
@@ -194,3 +207,7 @@ export function outcomeUnknown(error: SocleError): SocleError {
   const message = `what became of it is not known while libvirt cannot be asked: ${error.message}`;
   return new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", message, { cause: error });
 }
+
+/** The end of a resumed operation that did nothing any more. */
+export const interrupted = (what: string): SocleError =>
+  new SocleError("unavailable", "INTERRUPTED", `the agent was stopped while this operation ran: ${what}`);

@@ -136,6 +136,7 @@ async function create(
     operationId: "0193a0c0-0000-7000-8000-000000000001",
     vmId: ID,
     instance: undefined,
+    createdAtMs: 0,
     step,
     signal,
     resumed,

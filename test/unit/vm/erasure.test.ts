@@ -40,6 +40,7 @@ const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Pro
 const runAfter = (...done: string[]) => ({
   operationId: "op-1",
   instance: undefined,
+  createdAtMs: 0,
   vmId: "vm-1",
   step,
   signal: new AbortController().signal,

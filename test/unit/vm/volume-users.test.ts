@@ -118,6 +118,7 @@ test("what came to use a disk while its deletion waited is seen before the plug 
     operationId: "0193a0c0-0000-7000-8000-000000000001",
     vmId: A,
     instance: undefined,
+    createdAtMs: 0,
     step,
     signal,
     resumed: false,
