@@ -63,11 +63,15 @@ test("an operation that waited behind one whose outcome is unknown does not over
   const operations = await open(await folder(t));
   const first = (await operations.begin(request("a"))).operation;
   const second = (await operations.begin(request("b"))).operation;
-  assert.throws(() => operations.requireTurn(second), unsettledBy(first));
-  operations.requireTurn(first);
+  operations.requireTurn(second);
   await operations.run(first, lostAnswer).ended;
   assert.throws(() => operations.requireTurn(second), unsettledBy(first));
-  await operations.settle(first.id, { state: "succeeded" });
+  let goOn: (result: Record<string, string>) => void = () => undefined;
+  const { ended } = operations.run(first, () => new Promise((resolve) => (goOn = resolve)));
+  assert.throws(() => operations.requireTurn(second), unsettledBy(first), "it is being found out");
+  operations.requireTurn(first);
+  goOn({});
+  await ended;
   operations.requireTurn(second);
   await operations.drain(0);
 });
