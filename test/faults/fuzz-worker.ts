@@ -9,7 +9,8 @@ import { Chance } from "./fuzz-chance.ts";
 import { connections, frames } from "./fuzz-frames.ts";
 import { grpc, scheduler } from "./fuzz-services.ts";
 import type { FuzzTarget } from "./fuzz-target.ts";
-import { configuration, journals, libvirtXml, specs } from "./fuzz-texts.ts";
+import { metadata } from "./fuzz-metadata.ts";
+import { configuration, journals, libvirtXml, specs, wholeSpec } from "./fuzz-texts.ts";
 import { foreignElements } from "./fuzz-xml.ts";
 
 /** Of processor time, for one input: whoever takes longer hangs, by any measure. */
@@ -79,6 +80,7 @@ const targets = [
   await connections((each) => undo.push(each)),
   libvirtXml(take),
   specs(take),
+  metadata(wholeSpec),
   configuration,
   journals,
   grpcTarget,
