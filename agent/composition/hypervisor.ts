@@ -80,7 +80,10 @@ export function buildHypervisor(
     policy: {
       ...config.vm,
       gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
-      permissionsOf: (tenant) => tenantRules(config.tenants, tenant),
+      permissionsOf: (tenant) => {
+        const rules = tenantRules(config.tenants, tenant);
+        return { ...rules, keepDisks: rules.quotas.diskMiB === null };
+      },
     },
   });
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));

@@ -17,7 +17,9 @@ const quotas = {
   vms: limit.describe("VMs, and reservations for them."),
   vcpus: limit.describe("vCPUs of all VMs and reservations."),
   memoryMiB: limit.describe("Guest memory of all VMs and reservations, in MiB."),
-  diskMiB: limit.describe("Capacity of the disks that were made for the tenant's VMs, in MiB."),
+  diskMiB: limit.describe(
+    "Capacity of the disks that were made for the tenant's VMs, in MiB. With it, the tenant's callers may not keep disks of VMs that they delete.",
+  ),
   runningOperations: limit.describe(
     "Operations on the tenant's VMs that have not ended; null: 500. The tenant's own callers get three quarters of them, so that the provider is not kept from the VMs.",
   ),
@@ -36,7 +38,9 @@ const permissions = {
   addresses: z
     .array(addressRange)
     .max(1024)
-    .describe("IP addresses (CIDR) that the tenant's callers may put into allowed_addresses."),
+    .describe(
+      "IP addresses (CIDR) that the tenant's callers may put into allowed_addresses. Where there are any, each NIC has to name its own.",
+    ),
   allowSpoofing: z
     .boolean()
     .describe("Whether the tenant's callers may ask for NICs without the anti-spoofing filter."),

@@ -16,6 +16,8 @@ export interface TenantPermissions {
   readonly devices: readonly string[];
   readonly hugePages: boolean;
   readonly dedicatedCpus: boolean;
+  /** Whether disks may stay behind when their VM is deleted, where they count for nobody. */
+  readonly keepDisks: boolean;
 }
 
 export const nothingPermitted: TenantPermissions = {
@@ -27,6 +29,7 @@ export const nothingPermitted: TenantPermissions = {
   devices: [],
   hugePages: false,
   dedicatedCpus: false,
+  keepDisks: true,
 };
 
 export interface TenantPolicy {
@@ -36,7 +39,7 @@ export interface TenantPolicy {
 /**
  * Checks what a caller of one tenant asks for against the tenant's permissions. An unscoped caller is not bound by them:
  * what it puts into a spec, it vouches for. Throws `denied` NETWORK_NOT_ALLOWED, MAC_NOT_ALLOWED, ADDRESS_NOT_ALLOWED,
- * SPOOFING_NOT_ALLOWED, DEVICE_NOT_ALLOWED, HUGE_PAGES_NOT_ALLOWED and DEDICATED_CPUS_NOT_ALLOWED.
+ * ADDRESS_REQUIRED (of a tenant with addresses: a filter without any lets the guest take one), SPOOFING_NOT_ALLOWED, DEVICE_NOT_ALLOWED, HUGE_PAGES_NOT_ALLOWED and DEDICATED_CPUS_NOT_ALLOWED.
  */
 export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): void {
   const { tenant, nics, placement } = spec;
@@ -65,6 +68,8 @@ export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): 
         nic: name,
         address: foreign,
       });
+    if (permissions.addresses.length > 0 && nic.allowedAddresses.length === 0 && !allowSpoofing)
+      refuse("ADDRESS_REQUIRED", "have a NIC without allowed_addresses", "addresses", { nic: name });
     if (allowSpoofing && !permissions.allowSpoofing)
       refuse("SPOOFING_NOT_ALLOWED", "have a NIC without the anti-spoofing filter", "allowSpoofing", {
         nic: name,
@@ -82,3 +87,10 @@ export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): 
 }
 
 const isWithin = (mac: string, range: string): boolean => mac === range || mac.startsWith(`${range}:`);
+
+/** Throws `denied` DISKS_NOT_KEPT: disks that a tenant's caller left behind would pass the tenant's quota of disks. */
+export function requireDisksGo(tenant: string, { keepDisks }: TenantPermissions): void {
+  if (keepDisks) return;
+  const message = `tenant ${tenant} has a quota of disks on this host, so its callers may not keep a deleted VM's disks; delete them too, or have the provider keep them`;
+  throw new SocleError("denied", "DISKS_NOT_KEPT", message, { details: { metadata: { tenant } } });
+}

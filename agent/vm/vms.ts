@@ -4,6 +4,7 @@ import type { LibvirtStream } from "../libvirt/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
 import { unsettled } from "../state/operation-refusals.ts";
 import type { BeginRequest, Operations } from "../state/operations.ts";
+import { tenantOfCaller } from "../trust/index.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
 import { resolve } from "./create-work.ts";
@@ -18,7 +19,7 @@ import { chargedTo, fingerprintOf, notAsked, validated, whoAsks } from "./reques
 import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
-import { requirePermitted, type TenantPolicy } from "./tenant-policy.ts";
+import { requireDisksGo, requirePermitted, type TenantPolicy } from "./tenant-policy.ts";
 import type { Vm } from "./vm.ts";
 import { KEEP_DISKS, requireReadable } from "./unreadable.ts";
 import { going, requireUnused, requireUsable } from "./volume-users.ts";
@@ -196,6 +197,8 @@ export class Vms {
     return await this.#mutate(request, caller, "DELETE_VM", (vm) => {
       requireEtag(etag, vm);
       requireDeletable(vm.name, vm, force);
+      if (keepDisks && tenantOfCaller(caller) !== undefined)
+        requireDisksGo(vm.tenant, this.#options.policy.permissionsOf(vm.tenant));
       const { spec } = vm;
       if (spec === undefined && !keepDisks) requireReadable(vm, KEEP_DISKS);
       const parts = spec === undefined ? [] : keyedParts(spec);

@@ -57,10 +57,13 @@ export async function tenancy(stage: Stage): Promise<Theme> {
       });
   };
   const withNic = (nic: Nic): VmSpec =>
-    bootSector("evil-nic", { nics: [{ name: "net", network: "shared", ...nic }] });
+    bootSector("evil-nic", {
+      nics: [{ name: "net", network: "shared", allowedAddresses: ["10.77.0.2"], ...nic }],
+    });
   denied("a network of others", withNic({ network: "management" }), "NETWORK_NOT_ALLOWED");
   denied("a MAC address of others' range", withNic({ mac: "02:00:00:00:00:01" }), "MAC_NOT_ALLOWED");
   denied("an address of others' range", withNic({ allowedAddresses: ["10.78.0.1"] }), "ADDRESS_NOT_ALLOWED");
+  denied("any address that the guest takes", withNic({ allowedAddresses: [] }), "ADDRESS_REQUIRED");
   const { FAILED_PRECONDITION, RESOURCE_EXHAUSTED } = status;
   denied("the victim's MAC address", withNic({ mac: VICTIMS_MAC }), "MAC_IN_USE", FAILED_PRECONDITION);
   denied(

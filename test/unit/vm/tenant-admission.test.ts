@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { anywhere } from "../../../agent/state/placement.ts";
+import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import { admission, GIB } from "./admission-stage.ts";
 
+const OWN = "00000000-0000-4000-8000-000000000009";
 const scoped = { tenantOnly: true };
 const nic = (more: object = {}) => ({
   nics: [{ name: "net", source: { kind: "network", network: "acme-net" }, ...more }],
@@ -52,10 +54,10 @@ test("a caller of one tenant chooses addresses of its tenant's ranges alone", as
       addresses: ["10.1.0.0/24", "fd00:1::/64", "192.0.2.7"],
     },
   });
+  const own = { allowedAddresses: ["10.1.0.9"] };
   const allowed = [
-    {},
-    { mac: "52:54:00:aa:00:01" },
-    { mac: "52:54:00:01:02:03" },
+    { ...own, mac: "52:54:00:aa:00:01" },
+    { ...own, mac: "52:54:00:01:02:03" },
     { allowedAddresses: ["10.1.0.9", "fd00:1::9", "192.0.2.7"] },
   ];
   for (const asked of allowed) assert.equal(await reason(create(nic(asked), scoped)), "taken");
@@ -71,6 +73,7 @@ test("a caller of one tenant chooses addresses of its tenant's ranges alone", as
       { tenant: "acme", nic: "net", address },
     ]);
   assert.equal(await reason(create(nic({ allowSpoofing: true }), scoped)), "denied SPOOFING_NOT_ALLOWED");
+  assert.equal(await reason(create(nic(), scoped)), "denied ADDRESS_REQUIRED", "the guest would choose");
 });
 
 test("a MAC address is one NIC's on the host, whoever asks for it, also while its VM is being created", async (t) => {
@@ -189,4 +192,25 @@ test("a creation that is refused leaves nothing of the quota taken", async (t) =
   const { create, ledger } = await admission(t, { quota: { vms: 1 } });
   assert.equal(await reason(create({ memoryBytes: 65 * GIB })), "exhausted NO_CAPACITY");
   assert.deepEqual([...ledger.tenantUse()], []);
+});
+
+test("a tenant's caller does not leave disks behind that its quota would not count", async (t) => {
+  const spec = checkSpec(
+    { ...disk(GIB), name: "own", id: OWN, tenant: "acme", vcpus: 1, memoryBytes: GIB },
+    { bridges: [], allowSpoofing: false },
+  );
+  const own = withEtag({
+    ...{ id: OWN, name: "own", presence: "present", observedAtMs: 1, state: "stopped", stateReason: "" },
+    ...{ managed: true, vcpus: 1, memoryBytes: GIB, cells: [], labels: {}, placementEpoch: 0 },
+    ...{ tenant: "acme", spec, disks: [], nics: [] },
+  });
+  const kept = async (caller: string, keepDisks: boolean): Promise<string> => {
+    const { vms, table } = await admission(t, { permissions: { keepDisks: false } });
+    table.put(own);
+    return await reason(vms.delete({ requestId: "r", vm: OWN, keepDisks, force: false }, caller));
+  };
+  const scheduler = "spiffe://cloud.example/scheduler/s";
+  assert.equal(await kept(`${scheduler}/tenant/acme`, true), "denied DISKS_NOT_KEPT");
+  assert.equal(await kept(`${scheduler}/tenant/acme`, false), "taken");
+  assert.equal(await kept(scheduler, true), "taken");
 });

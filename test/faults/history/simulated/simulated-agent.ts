@@ -102,7 +102,7 @@ export class SimulatedAgent {
       policy: {
         ...config.vm,
         gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
-        permissionsOf: (tenant) => tenantRules(config.tenants, tenant),
+        permissionsOf: (tenant) => ({ ...tenantRules(config.tenants, tenant), keepDisks: true }),
       },
     });
     const kvm = {
