@@ -1,5 +1,6 @@
 // an attacker at every door: strangers, wrong roles, too much, hostile words and disks, stolen tokens, an edited audit log
 import { audit } from "./attack-audit.ts";
+import { authority } from "./attack-authority.ts";
 import { Bystander } from "./attack-bystander.ts";
 import { enrolment } from "./attack-enrolment.ts";
 import { identity } from "./attack-identity.ts";
@@ -32,6 +33,7 @@ const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, 
   [storage, 1],
   [tenancy, 2],
   [tooMuch, 1],
+  [authority, 2],
   [enrolment, 2],
   [audit, 1],
 ];

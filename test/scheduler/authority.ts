@@ -139,17 +139,18 @@ export async function installTrust(
   revocationList?: string,
 ): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await put(directory, "ca.crt", authority.certificatePem);
+  await putTrustFile(directory, "ca.crt", authority.certificatePem);
   if (revocationList !== undefined) await writeRevocations(directory, revocationList);
-  await put(directory, "agent.key", issued.keyPem);
-  await put(directory, "agent.crt", issued.certificatePem);
+  await putTrustFile(directory, "agent.key", issued.keyPem);
+  await putTrustFile(directory, "agent.crt", issued.certificatePem);
 }
 
 /** The list alone. */
 export const writeRevocations = (directory: string, list: string): Promise<void> =>
-  put(directory, "ca.crl", list);
+  putTrustFile(directory, "ca.crl", list);
 
-async function put(directory: string, name: string, text: string): Promise<void> {
+/** One file of a trust directory, whole at every moment. */
+export async function putTrustFile(directory: string, name: string, text: string): Promise<void> {
   await writeFile(join(directory, `.${name}`), text, { mode: 0o600 });
   await rename(join(directory, `.${name}`), join(directory, name));
 }
