@@ -19,11 +19,11 @@ const domain = "cloud.example";
 const log = createLog({ level: "error", destination: { write: () => undefined } });
 
 /** An API server whose trust a test changes at will. */
-async function secured(t: TestContext) {
+async function secured(t: TestContext, listOf?: (authority: Authority) => Promise<string>) {
   const directory = await folder(t);
   const authority = await Authority.make(domain);
   const own = await authority.issue("agent/host-1");
-  await installTrust(directory, authority, own);
+  await installTrust(directory, authority, own, await listOf?.(authority));
   // Its steady look is this test's to bring about.
   const looks: (() => void)[] = [];
   const sleep = (_ms: number, signal?: AbortSignal): Promise<void> =>
@@ -120,6 +120,22 @@ test("who has a certificate of the domain is let in as what it says; nobody else
     const client = new ApiClient(t, address, {}, credential);
     assert.equal(await codeOf(client.call(protos.host.GetHost, {}, 2000)), status.UNAVAILABLE);
   }
+});
+
+test("past the end of its revocation list a host lets in whom it let in, and nobody who is on the list", async (t) => {
+  let dismissed: Issued | undefined;
+  const { authority, clientOf, trust } = await secured(t, async (of) => {
+    dismissed = await of.issue("scheduler/dismissed");
+    of.revoke(dismissed.serial);
+    const hour = 3_600_000;
+    const dates = { issuedAt: new Date(Date.now() - 2 * hour), nextAt: new Date(Date.now() - hour) };
+    return await of.revocationList(dates);
+  });
+  assert.equal(trust.problem, undefined);
+  const scheduler = clientOf(await authority.issue("scheduler/s-1"));
+  assert.equal(await codeOf(scheduler.call(protos.host.GetHost, {})), status.OK);
+  assert.ok(dismissed !== undefined);
+  assert.equal(await codeOf(clientOf(dismissed).call(protos.host.GetHost, {})), status.UNAVAILABLE);
 });
 
 test("each method is open to its roles, and denied to all others", async (t) => {
