@@ -172,7 +172,7 @@ function buildMetrics(
 
 function metricsSources(
   { version, clock }: Basis,
-  { record: { agentEpoch: epoch }, position, operations, events }: State,
+  { record, position, operations, events }: State,
   { host, table, vms, libvirt, sampleIntervalMs }: Hypervisor,
   { scheduler, api, auditing }: { scheduler: SchedulerLink; api: ApiServer; auditing: Auditing },
 ): Sources {
@@ -198,7 +198,7 @@ function metricsSources(
     agent: () => ({
       version,
       startedAtMs: host.snapshot().identity.agentStartedAtMs,
-      epoch,
+      epoch: record.agentEpoch,
       generation: position.generation,
       eventSequence: events.newestSequence,
       operations: {

@@ -14,6 +14,7 @@ import { footprintFeed } from "../vm/footprints.ts";
 import { GuestKeys } from "../vm/guest-keys.ts";
 import { keyWatch } from "../vm/key-watch.ts";
 import { KeyWrap } from "../vm/key-wrap.ts";
+import { HypervisorLease } from "../vm/hypervisor-lease.ts";
 import { KvmProbe } from "../vm/kvm-probe.ts";
 import { Networks } from "../vm/networks.ts";
 import { Observer } from "../vm/observer.ts";
@@ -53,7 +54,8 @@ export function buildHypervisor(
   const { events, operations, audit, record } = state;
   const callTimeoutMs = config.libvirt.callTimeoutSeconds * 1000;
   const libvirt = new Libvirt({ uri: config.libvirt.uri, callTimeoutMs, environment, clock, log });
-  const host = buildHost(basis, state, { libvirt, trust, probePath });
+  const lease = buildLease(basis, state, libvirt);
+  const host = buildHost(basis, state, { libvirt, lease, trust, probePath });
   const reservations = new Reservations({ book: state.reservations, ledger: host.ledger, clock, log });
   const table = new VmTable();
   const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
@@ -90,21 +92,43 @@ export function buildHypervisor(
   const settler = new Settler({ operations, vms, table, clock, log });
   const volumeKey = keyWatch({ table, wrap, clock, tell: (lost) => host.reports.reportVolumeKey(lost) });
   const unreadable = unreadableWatch(table, (problem) => host.reports.reportUnreadableVms(problem));
-  const services = [libvirt, unreadable, observer, host, footprints, reservations, volumeKey];
+  const services = [libvirt, lease, unreadable, observer, host, footprints, reservations, volumeKey];
   return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
+}
+
+function buildLease({ config, clock, log }: Basis, state: State, libvirt: Libvirt): HypervisorLease {
+  const { record, position, events, permit } = state;
+  return new HypervisorLease({
+    libvirt,
+    uri: config.libvirt.uri,
+    stateDirectory: config.state.directory,
+    stateId: record.stateId,
+    agentEpoch: () => record.agentEpoch,
+    async onHigherEpoch(epoch, isOwn) {
+      log.warn({ before: epoch, now: record.agentEpoch }, "the agent before this one had a higher epoch");
+      await record.raiseAgentEpoch(epoch + 1);
+      position.agentEpoch = events.agentEpoch = record.agentEpoch;
+      // The same state at an earlier time: its event numbers were given to other events since.
+      if (isOwn) await events.beginAnew();
+    },
+    permit,
+    clock,
+    log,
+  });
 }
 
 function buildHost(
   { config, version, environment, clock, log }: Basis,
   { directory, record, events, operations, reservations, audit }: State,
-  { libvirt, trust, probePath }: { libvirt: Libvirt; trust: Trust; probePath: string },
+  parts: { libvirt: Libvirt; lease: HypervisorLease; trust: Trust; probePath: string },
 ): HostService {
+  const { libvirt, lease, trust, probePath } = parts;
   const passwordFile = config.bmc.passwordFile ?? credentialPath(environment, "socle-bmc-password") ?? null;
   return new HostService({
     config: { ...config, bmc: { ...config.bmc, passwordFile } },
     libvirt,
     record,
-    journals: [directory, record, operations, reservations, events, audit],
+    journals: [directory, record, operations, reservations, events, audit, lease],
     clock,
     log,
     agentVersion: version,

@@ -23,9 +23,12 @@ export type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
 /** Where a subscription starts. Neither, or afterSequence 0: with the oldest held. */
 export interface SubscribeFrom {
   readonly afterSequence?: number;
+  /** Of the log that afterSequence is a number of; absent: not known. */
+  readonly logId?: string;
   readonly fromNow?: boolean;
 }
 
+const logReplaced = "EVENT_LOG_REPLACED";
 const batchEvents = 500;
 const retryAfterMs = 10_000;
 
@@ -40,10 +43,11 @@ const retryAfterMs = 10_000;
 export class EventLog {
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly agentEpoch: number;
+  agentEpoch: number;
   readonly #segmentEvents: number;
   readonly #ring: EventRing;
   readonly #segments: EventSegments;
+  #logId: string;
   /** Subscribers that wait for more. */
   readonly #sleepers = new Set<() => void>();
   #newest: number;
@@ -62,8 +66,8 @@ export class EventLog {
     const ring = new EventRing(options.maxEvents);
     const segments = new EventSegments(directory, options.log);
     try {
-      const { nextSequence, lost } = await segments.load(ring);
-      const events = new EventLog(options, ring, segments, nextSequence);
+      const { logId, nextSequence, lost } = await segments.load(ring);
+      const events = new EventLog(options, ring, segments, { logId, next: nextSequence });
       await events.#start(nextSequence);
       if (lost !== undefined) {
         options.log.warn(lost, "the agent was not stopped cleanly; events with these numbers may be lost");
@@ -80,7 +84,13 @@ export class EventLog {
     }
   }
 
-  private constructor(options: EventLogOptions, ring: EventRing, segments: EventSegments, next: number) {
+  private constructor(
+    options: EventLogOptions,
+    ring: EventRing,
+    segments: EventSegments,
+    { logId, next }: { logId: string; next: number },
+  ) {
+    this.#logId = logId;
     this.#clock = options.clock;
     this.#log = options.log;
     this.agentEpoch = options.agentEpoch ?? (ring.newest?.agentEpoch ?? 0) + 1;
@@ -99,6 +109,20 @@ export class EventLog {
       await this.#segments.reserveWithoutRoom(this.#reserved);
       this.#refused(thrown);
     }
+  }
+
+  /** The log's identity: it changes when the numbers that were told may be other events' from now on. */
+  get logId(): string {
+    return this.#logId;
+  }
+
+  /**
+   * This state is older than what was told of it: numbers told since may come again with other events. Who resumes with a
+   * number of before is refused, who follows now is told to list again.
+   */
+  async beginAnew(): Promise<void> {
+    this.#logId = await this.#segments.beginAnew();
+    this.append({ kind: "resync", reason: logReplaced, details: { log_id: this.#logId } });
   }
 
   /** Why events are not written: they are told from memory. */
@@ -156,13 +180,18 @@ export class EventLog {
     return this.#follow(this.#startOf(from), signal);
   }
 
-  #startOf({ afterSequence = 0, fromNow = false }: SubscribeFrom): number {
+  #startOf({ afterSequence = 0, fromNow = false, logId = "" }: SubscribeFrom): number {
     if (fromNow) return this.#told;
     if (afterSequence === 0) return this.#ring.expiredThrough;
     const metadata = {
+      log_id: this.#logId,
       oldest_sequence: String(this.oldestSequence),
       newest_sequence: String(this.newestSequence),
     };
+    if (logId !== "" && logId !== this.#logId) {
+      const message = `event ${afterSequence} is of another event log (${logId}, now ${this.#logId}): this host's state was rolled back or begun anew; list again`;
+      throw new SocleError("out_of_range", logReplaced, message, { details: { metadata } });
+    }
     if (afterSequence > this.#told) {
       const message = `the newest event is ${this.#told}, not yet ${afterSequence}: this host's events began anew; list again`;
       throw new SocleError("out_of_range", "SEQUENCE_AHEAD", message, { details: { metadata } });

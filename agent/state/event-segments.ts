@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { open, readFile, readdir, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,6 +18,8 @@ type Mark = { readonly reserved: number } | { readonly clean: true; readonly nex
 
 /** What a start finds. `lost`: numbers that may have been told and whose events are gone. */
 export interface LoadedEvents {
+  /** Of the log: the same number is the same event under it. */
+  readonly logId: string;
   readonly nextSequence: number;
   readonly lost?: { readonly from: number; readonly to: number };
 }
@@ -85,9 +88,23 @@ export class EventSegments {
     // A mark that cannot be read any more may have taken numbers.
     const behindMarks = cleanNext ?? Math.max(last, reserved) + 1 + (isDamaged ? reserveBlock : 0);
     const nextSequence = Math.max(behindMarks, (await this.#reservedWithoutRoom(behindMarks)) + 1);
+    const logId = (await this.#readLogId()) ?? (await this.beginAnew());
     return nextSequence > last + 1 && this.#firsts.length > 0
-      ? { nextSequence, lost: { from: last + 1, to: nextSequence - 1 } }
-      : { nextSequence };
+      ? { logId, nextSequence, lost: { from: last + 1, to: nextSequence - 1 } }
+      : { logId, nextSequence };
+  }
+
+  /** Gives the log another id, durably: numbers under the one before may be other events'. */
+  async beginAnew(): Promise<string> {
+    const logId = randomUUID();
+    await replaceLink(this.#logIdPath, logId);
+    return logId;
+  }
+
+  /** Undefined: it has none yet, as that of version 0.1.0. */
+  async #readLogId(): Promise<string | undefined> {
+    const logId = await readlink(this.#logIdPath).catch(() => undefined);
+    return logId !== undefined && /^[0-9a-f-]{36}$/.test(logId) ? logId : undefined;
   }
 
   /** Starts a file for events from `first` on; numbers up to `reserved` are durably taken when it resolves. */
@@ -148,6 +165,10 @@ export class EventSegments {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
+  }
+
+  get #logIdPath(): string {
+    return join(this.#directory, "id");
   }
 
   get #linkPath(): string {

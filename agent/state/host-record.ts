@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { access, readFile, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -16,6 +17,8 @@ const factsSchema = z.strictObject({
   /** The highest that any scheduler had. */
   controlEpoch: z.number().int().min(0).default(0),
   health: healthRecordSchema.optional(),
+  /** Of this state directory; absent in what version 0.1.0 wrote. */
+  stateId: z.uuid().optional(),
 });
 type Facts = z.output<typeof factsSchema>;
 
@@ -51,7 +54,7 @@ export class HostRecord {
     const path = join(directory, "host.json");
     const before = await read(path, join(directory, companion));
     const agentEpoch = Math.max(before.agentEpoch, await countedWithoutRoom(path)) + 1;
-    const record = new HostRecord(path, { ...before, agentEpoch });
+    const record = new HostRecord(path, { ...before, agentEpoch, stateId: before.stateId ?? randomUUID() });
     try {
       await record.#write(record.#facts);
     } catch (thrown) {
@@ -88,6 +91,16 @@ export class HostRecord {
   /** +1 per start of the agent. */
   get agentEpoch(): number {
     return this.#facts.agentEpoch;
+  }
+
+  /** By which a copy of this state is known again. */
+  get stateId(): string {
+    return this.#facts.stateId ?? "";
+  }
+
+  /** As setScheduling. To be called before the epoch is shown to anybody, where it is found to have been higher before. */
+  raiseAgentEpoch(agentEpoch: number): Promise<void> {
+    return this.#change({ agentEpoch: Math.max(this.#facts.agentEpoch, agentEpoch) });
   }
 
   /** As last made durable. */

@@ -2,7 +2,7 @@ import { Topic } from "../kernel/topic.ts";
 
 /** Where this agent's report stands: a generation counts the changes within one epoch. */
 export class Position {
-  readonly agentEpoch: number;
+  agentEpoch: number;
   readonly changes = new Topic<number>();
   #generation = 0;
 

@@ -15,6 +15,7 @@ import {
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
+import { processIdentity } from "../kernel/process-identity.ts";
 import { takeProcessName, type ProcessName } from "../kernel/process-name.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -189,16 +190,8 @@ async function holderOf(path: string): Promise<string | undefined> {
 
 /** `PID START BOOT`: who a process is beyond its pid; undefined when there is no such process. */
 async function identityOf(pid: number): Promise<string | undefined> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8");
-    // proc(5): the command, in parentheses, may hold anything; the start time is field 22, the 20th behind it.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const dead = fields[0] === "Z" || fields[0] === "X";
-    return dead ? undefined : `${pid} ${fields[19] ?? ""} ${boot.trim()}`;
-  } catch {
-    return undefined;
-  }
+  const identity = await processIdentity(pid);
+  return identity && `${pid} ${identity.start} ${identity.bootId}`;
 }
 
 function unwritable(path: string, cause: unknown): SocleError {

@@ -43,6 +43,14 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
         (failures) => readVerdict(failures.filter(isUnreadable)),
       ),
     },
+    /** Another agent drives this libvirt, so this one changes nothing. */
+    HypervisorInUse: {
+      held: watching(
+        "journals",
+        { reason: "HeldByAnother", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        (failures) => leaseVerdict(failures.filter(isInUse)),
+      ),
+    },
     AuditLog: {
       /** Whoever looks is to have seen it: the next start finds nothing wrong any more. */
       damaged: { ...reported("Damaged"), latch: "acknowledge" },
@@ -65,8 +73,12 @@ const isFull = ({ kind }: SocleError): boolean => kind === "exhausted";
 const isLost = ({ reason }: SocleError): boolean => reason === "STATE_LOST";
 
 const isUnreadable = ({ reason }: SocleError): boolean => reason === "STATE_UNREADABLE";
+const isInUse = ({ reason }: SocleError): boolean => reason === "HYPERVISOR_IN_USE";
 const isOther = (failure: SocleError): boolean =>
-  !isFull(failure) && !isLost(failure) && !isUnreadable(failure);
+  ![isFull, isLost, isUnreadable, isInUse].some((is) => is(failure));
+
+const leaseVerdict = (failures: readonly SocleError[]): Verdict =>
+  failures.length === 0 ? { kind: "good", evidence: "no other agent is known" } : journalVerdict(failures);
 
 /** Of the files that could not be read at the start. */
 const readVerdict = (failures: readonly SocleError[]): Verdict =>

@@ -1,0 +1,34 @@
+import { readFile, readlink } from "node:fs/promises";
+
+/** Who a process is, beyond its pid, which the kernel uses again. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** In clock ticks since the boot. */
+  readonly start: string;
+  readonly bootId: string;
+  /** The PID namespace in which `pid` counts. */
+  readonly namespace: string;
+}
+
+/** Of a process in this one's PID namespace; undefined where there is none. */
+export async function processIdentity(pid = process.pid): Promise<ProcessIdentity | undefined> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+    // proc(5): the command, in parentheses, may hold anything; the start time is field 22, the 20th behind it.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    if (fields[0] === "Z" || fields[0] === "X") return undefined;
+    const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+    return { pid, start: fields[19] ?? "", bootId, namespace: await readlink("/proc/self/ns/pid") };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the process has ended for certain; one in another PID namespace cannot be looked at. */
+export async function hasEnded(other: ProcessIdentity): Promise<boolean> {
+  const own = await processIdentity();
+  if (own === undefined) return false;
+  if (other.bootId !== own.bootId) return true;
+  if (other.namespace !== own.namespace) return false;
+  return (await processIdentity(other.pid))?.start !== other.start;
+}
