@@ -2,6 +2,7 @@
 import { audit } from "./attack-audit.ts";
 import { authority } from "./attack-authority.ts";
 import { Bystander } from "./attack-bystander.ts";
+import { domains } from "./attack-domains.ts";
 import { enrolment } from "./attack-enrolment.ts";
 import { identity } from "./attack-identity.ts";
 import { metrics } from "./attack-metrics.ts";
@@ -31,6 +32,7 @@ const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, 
   [metrics, 3],
   [words, 6],
   [storage, 1],
+  [domains, 2],
   [tenancy, 2],
   [tooMuch, 1],
   [authority, 2],
