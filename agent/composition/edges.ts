@@ -216,6 +216,7 @@ function metricsSources(
       journalPendingBytes: operations.journalPendingBytes,
     }),
     audit: () => auditing.facts(),
+    tenants: () => host.tenants(),
     sampleIntervalMs,
     nowMs: () => clock.now(),
     monotonicMs: () => clock.monotonicMs(),

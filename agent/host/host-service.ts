@@ -28,7 +28,7 @@ import { Readers } from "./readers/readers.ts";
 import { hostReaders, type HostReadings } from "./readers/table.ts";
 import { judgePools } from "./pool-verdicts.ts";
 import { Rounds } from "./rounds.ts";
-import type { TenantQuota } from "./tenant-quotas.ts";
+import type { TenantQuota, TenantShare } from "./tenant-quotas.ts";
 import type { Moment } from "./trigger.ts";
 import { Usage } from "./usage.ts";
 import { MORE_TO_READ } from "./volume-sizes.ts";
@@ -209,6 +209,12 @@ export class HostService implements Service, HostView {
 
   usage(): HostUsage {
     return this.#usage.now();
+  }
+
+  /** Those that have VMs or reservations here. */
+  tenants(): readonly TenantShare[] {
+    const { quotaOf } = this.#options;
+    return [...this.ledger.tenantUse()].map(([tenant, use]) => ({ tenant, use, quota: quotaOf?.(tenant) }));
   }
 
   snapshot(): HostSnapshot {

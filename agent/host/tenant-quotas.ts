@@ -13,6 +13,13 @@ export interface TenantUse {
 /** The most that one tenant may take of this host; null: no limit. */
 export type TenantQuota = { readonly [Dimension in keyof TenantUse]: number | null };
 
+/** What a tenant has of this host. */
+export interface TenantShare {
+  readonly tenant: string;
+  readonly use: TenantUse;
+  readonly quota?: TenantQuota | undefined;
+}
+
 const dimensions = {
   vms: { name: "vms", unit: "VMs", format: String },
   vcpus: { name: "vcpus", unit: "vCPUs", format: String },

@@ -1,5 +1,6 @@
 import type { HostView } from "../host/host.ts";
 import type { HostReadings } from "../host/readers/table.ts";
+import type { TenantShare } from "../host/tenant-quotas.ts";
 import type { CallTotals } from "../libvirt/index.ts";
 import type { OperationTotals } from "../state/operation-tally.ts";
 import type { VmIncidents, VmView } from "../vm/vm.ts";
@@ -15,6 +16,8 @@ export interface Sources {
   readonly agent: () => AgentFacts;
   readonly load: () => Load;
   readonly audit: () => AuditFacts;
+  /** Those that have VMs or reservations here. */
+  readonly tenants: () => readonly TenantShare[];
   /** How often VM statistics are read. */
   readonly sampleIntervalMs: number;
   /** Wall clock of the scrape. */

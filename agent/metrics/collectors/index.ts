@@ -34,6 +34,7 @@ import {
   hostPressure,
   hostReaders,
 } from "./readings.ts";
+import { tenants } from "./tenants.ts";
 import { vmCpu, vmDisk, vmGuest, vmMemory, vmMigration, vmNetwork, vmVcpu } from "./vm-stats.ts";
 import { vmIncidents, vmInfo, vmObservation } from "./vm.ts";
 
@@ -50,6 +51,7 @@ const collectors: readonly (() => Collector)[] = [
   hostInfo,
   hostCapacity,
   hostStorage,
+  tenants,
   hostReaders,
   hostSensors,
   hostBmc,

@@ -75,6 +75,14 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
         { name: "syslog", connected: false, lagEntries: 120, lagSeconds: 95.5, lost: 0 },
       ],
     }),
+    tenants: () => [
+      {
+        tenant: "acme",
+        use: { vms: 2, vcpus: 6, memoryBytes: 3 * 2 ** 30, diskBytes: 40 * 2 ** 30 },
+        quota: { vms: 20, vcpus: 64, memoryBytes: 64 * 2 ** 30, diskBytes: 2 ** 41 },
+      },
+      { tenant: "red", use: { vms: 1, vcpus: 1, memoryBytes: 2 ** 30, diskBytes: 0 } },
+    ],
     sampleIntervalMs: 10_000,
     nowMs: () => nowMs,
     monotonicMs: () => nowMs,
