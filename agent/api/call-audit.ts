@@ -30,6 +30,7 @@ export const auditedFields: Readonly<Record<string, readonly string[]>> = {
   "/socle.v1.VmService/DeleteVm": ["keepDisks", "eraseDisks", "force"],
   "/socle.v1.VmService/Console": ["force"],
   "/socle.v1.OperationService/CancelOperation": ["operationId"],
+  "/socle.v1.OperationService/SettleOperation": ["operationId", "outcome"],
   "/socle.v1.HostService/SetSchedulingState": ["state", "reason"],
   "/socle.v1.HostService/AcknowledgeCondition": ["type"],
   "/socle.v1.HostService/ResetControlEpoch": ["controlEpoch"],

@@ -47,6 +47,8 @@ export interface Doors {
         readonly etag?: string | undefined;
       }
     >;
+    /** A person says what became of an operation whose outcome is unknown. */
+    settle(id: string, as: "done" | "not done", caller: string): Promise<Operation>;
     openConsole(
       vm: string,
       options: { readonly force: boolean },

@@ -5,6 +5,7 @@ import type { ListOperationsRequest__Output } from "../gen/socle/v1/ListOperatio
 import type { ListOperationsResponse } from "../gen/socle/v1/ListOperationsResponse.ts";
 import type { Operation as ProtoOperation } from "../gen/socle/v1/Operation.ts";
 import type { OperationServiceHandlers } from "../gen/socle/v1/OperationService.ts";
+import { enumWords } from "./convert-enum.ts";
 import { operationToProto } from "./convert-operation.ts";
 import { durationMs } from "./convert-time.ts";
 import type { Doors } from "./doors.ts";
@@ -13,6 +14,15 @@ import { control, serverStream, unary, wait, type Methods } from "./handler.ts";
 import type { Caller } from "./identity.ts";
 import { doorsOf } from "./tenancy.ts";
 import { afterIdOf, pageSize, pageToken } from "./paging.ts";
+
+const outcomes = enumWords("OUTCOME_UNSPECIFIED", { done: "OUTCOME_DONE", "not done": "OUTCOME_NOT_DONE" });
+
+const outcomeMissing = (): SocleError => {
+  const problem = "must say whether the operation's effect happened: OUTCOME_DONE or OUTCOME_NOT_DONE";
+  return new SocleError("invalid", "OUTCOME_MISSING", `outcome ${problem}`, {
+    details: { fields: { outcome: problem } },
+  });
+};
 
 const defaultWaitMs = 30_000;
 const maxWaitMs = 300_000;
@@ -32,6 +42,11 @@ export function operationService(doors: Doors, errors: ErrorEncoder): Methods<Op
     CancelOperation: control(({ operationId }, { caller }) =>
       operationToProto(of(caller).cancel(operationId, caller.name), errors),
     ),
+    SettleOperation: control(async ({ operationId, outcome }, { caller }) => {
+      const as = outcomes.fromProto("outcome", outcome);
+      if (as === undefined) throw outcomeMissing();
+      return operationToProto(await doors.vms.settle(operationId, as, caller.name), errors);
+    }),
     WatchOperations: serverStream(({ operationId }, { caller, signal }) =>
       operationId === ""
         ? watchAll(of(caller), errors, signal)

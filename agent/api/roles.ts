@@ -25,6 +25,7 @@ export const rolesOfMethod: Readonly<Record<string, readonly Role[]>> = {
   "/socle.v1.OperationService/ListOperations": readers,
   "/socle.v1.OperationService/WaitOperation": readers,
   "/socle.v1.OperationService/CancelOperation": movers,
+  "/socle.v1.OperationService/SettleOperation": operators,
   "/socle.v1.OperationService/WatchOperations": readers,
   "/socle.v1.HostService/GetHost": readers,
   "/socle.v1.HostService/WatchHost": readers,
@@ -51,14 +52,15 @@ export const rolesOfMethod: Readonly<Record<string, readonly Role[]>> = {
 /** What somebody who has to do with one tenant alone may call, of what the role may: the rest tells of all. */
 export const tenantMethods: ReadonlySet<string> = new Set(
   Object.keys(rolesOfMethod).filter((path) =>
-    /^\/(socle\.v1\.((VmService|OperationService)\/|AuditService\/List)|grpc\.health\.v1\.Health\/)/.test(
+    /^\/(socle\.v1\.((VmService|OperationService)\/(?!Settle)|AuditService\/List)|grpc\.health\.v1\.Health\/)/.test(
       path,
     ),
   ),
 );
 
-/** Only for an administrator on the host, by its unix socket: they change whom the host obeys. */
+/** Only for an administrator on the host, by its unix socket: they change whom the host obeys, or what it takes for true. */
 export const socketMethods: ReadonlySet<string> = new Set([
+  "/socle.v1.OperationService/SettleOperation",
   "/socle.v1.HostService/ResetControlEpoch",
   "/socle.v1.TrustService/EnrollHost",
 ]);

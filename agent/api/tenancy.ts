@@ -64,7 +64,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     (operation.tenant === undefined ? isOwn(vmView.get(operation.vmId)) : operation.tenant === tenant);
   const requireMine = (id: string): string => {
     if (isMine(operations.get(id))) return id;
-    throw new SocleError("not_found", "OPERATION_NOT_FOUND", `there is no operation ${id}`);
+    throw noOperation(id);
   };
   /** A tenant sees what the provider does to its VMs, and does not cancel it. */
   const requireOwnAct = (id: string): string => {
@@ -86,6 +86,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
       pause: async (request, by) => await vms.pause(requireOwn(request), by),
       resume: async (request, by) => await vms.resume(requireOwn(request), by),
       delete: async (request, by) => await vms.delete(requireOwn(request), by),
+      settle: (id) => Promise.reject(noOperation(id)),
       openConsole: async (vm, options, signal) =>
         await vms.openConsole(requireOwn({ vm }).vm, options, signal),
     },
@@ -98,6 +99,9 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     },
   };
 }
+
+const noOperation = (id: string): SocleError =>
+  new SocleError("not_found", "OPERATION_NOT_FOUND", `there is no operation ${id}`);
 
 function requireTenant(asked: unknown, tenant: string): void {
   if (asked === undefined || asked === "" || asked === tenant) return;

@@ -237,4 +237,17 @@ function addOperations(program: Cli, bind: Bind): void {
     .option("--no-wait", "Do not wait for its end.")
     .addOption(timeoutOption())
     .action(bind(async () => (await load()).cancelOperation));
+  operations
+    .command("settle")
+    .description(
+      "Say what became of one whose outcome is unknown, so that its VM can be changed again; nothing is executed. " +
+        "See to it that the agent does not work on it, and look at the VM before (virsh domstate).",
+    )
+    .argument("<operation>", "Its id.")
+    .addOption(
+      new Option("--as <outcome>", "Whether its effect happened.")
+        .choices(["done", "not-done"])
+        .makeOptionMandatory(),
+    )
+    .action(bind(async () => (await load()).settleOperation));
 }

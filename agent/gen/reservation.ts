@@ -38,6 +38,7 @@ import type { Reservation as _socle_v1_Reservation, Reservation__Output as _socl
 import type { ReservationServiceClient as _socle_v1_ReservationServiceClient, ReservationServiceDefinition as _socle_v1_ReservationServiceDefinition } from './socle/v1/ReservationService.ts';
 import type { ReserveRequest as _socle_v1_ReserveRequest, ReserveRequest__Output as _socle_v1_ReserveRequest__Output } from './socle/v1/ReserveRequest.ts';
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from './socle/v1/ResumeVmRequest.ts';
+import type { SettleOperationRequest as _socle_v1_SettleOperationRequest, SettleOperationRequest__Output as _socle_v1_SettleOperationRequest__Output } from './socle/v1/SettleOperationRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from './socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from './socle/v1/Vm.ts';
@@ -111,6 +112,7 @@ export interface ProtoGrpcType {
       ReservationService: SubtypeConstructor<typeof grpc.Client, _socle_v1_ReservationServiceClient> & { service: _socle_v1_ReservationServiceDefinition }
       ReserveRequest: MessageTypeDefinition<_socle_v1_ReserveRequest, _socle_v1_ReserveRequest__Output>
       ResumeVmRequest: MessageTypeDefinition<_socle_v1_ResumeVmRequest, _socle_v1_ResumeVmRequest__Output>
+      SettleOperationRequest: MessageTypeDefinition<_socle_v1_SettleOperationRequest, _socle_v1_SettleOperationRequest__Output>
       StartVmRequest: MessageTypeDefinition<_socle_v1_StartVmRequest, _socle_v1_StartVmRequest__Output>
       StopVmRequest: MessageTypeDefinition<_socle_v1_StopVmRequest, _socle_v1_StopVmRequest__Output>
       Truth: EnumTypeDefinition

@@ -69,6 +69,7 @@ import type { Resync as _socle_v1_Resync, Resync__Output as _socle_v1_Resync__Ou
 import type { SchedulerMessage as _socle_v1_SchedulerMessage, SchedulerMessage__Output as _socle_v1_SchedulerMessage__Output } from './socle/v1/SchedulerMessage.ts';
 import type { SchedulerServiceClient as _socle_v1_SchedulerServiceClient, SchedulerServiceDefinition as _socle_v1_SchedulerServiceDefinition } from './socle/v1/SchedulerService.ts';
 import type { SetSchedulingStateRequest as _socle_v1_SetSchedulingStateRequest, SetSchedulingStateRequest__Output as _socle_v1_SetSchedulingStateRequest__Output } from './socle/v1/SetSchedulingStateRequest.ts';
+import type { SettleOperationRequest as _socle_v1_SettleOperationRequest, SettleOperationRequest__Output as _socle_v1_SettleOperationRequest__Output } from './socle/v1/SettleOperationRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from './socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
 import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socle_v1_StoragePool__Output } from './socle/v1/StoragePool.ts';
@@ -183,6 +184,7 @@ export interface ProtoGrpcType {
       SchedulerMessage: MessageTypeDefinition<_socle_v1_SchedulerMessage, _socle_v1_SchedulerMessage__Output>
       SchedulerService: SubtypeConstructor<typeof grpc.Client, _socle_v1_SchedulerServiceClient> & { service: _socle_v1_SchedulerServiceDefinition }
       SetSchedulingStateRequest: MessageTypeDefinition<_socle_v1_SetSchedulingStateRequest, _socle_v1_SetSchedulingStateRequest__Output>
+      SettleOperationRequest: MessageTypeDefinition<_socle_v1_SettleOperationRequest, _socle_v1_SettleOperationRequest__Output>
       StartVmRequest: MessageTypeDefinition<_socle_v1_StartVmRequest, _socle_v1_StartVmRequest__Output>
       StopVmRequest: MessageTypeDefinition<_socle_v1_StopVmRequest, _socle_v1_StopVmRequest__Output>
       StoragePool: MessageTypeDefinition<_socle_v1_StoragePool, _socle_v1_StoragePool__Output>

@@ -30,6 +30,7 @@ import type { PlacementWish as _socle_v1_PlacementWish, PlacementWish__Output as
 import type { Position as _socle_v1_Position, Position__Output as _socle_v1_Position__Output } from './socle/v1/Position.ts';
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from './socle/v1/RebootVmRequest.ts';
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from './socle/v1/ResumeVmRequest.ts';
+import type { SettleOperationRequest as _socle_v1_SettleOperationRequest, SettleOperationRequest__Output as _socle_v1_SettleOperationRequest__Output } from './socle/v1/SettleOperationRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from './socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from './socle/v1/Vm.ts';
@@ -95,6 +96,7 @@ export interface ProtoGrpcType {
       Presence: EnumTypeDefinition
       RebootVmRequest: MessageTypeDefinition<_socle_v1_RebootVmRequest, _socle_v1_RebootVmRequest__Output>
       ResumeVmRequest: MessageTypeDefinition<_socle_v1_ResumeVmRequest, _socle_v1_ResumeVmRequest__Output>
+      SettleOperationRequest: MessageTypeDefinition<_socle_v1_SettleOperationRequest, _socle_v1_SettleOperationRequest__Output>
       StartVmRequest: MessageTypeDefinition<_socle_v1_StartVmRequest, _socle_v1_StartVmRequest__Output>
       StopVmRequest: MessageTypeDefinition<_socle_v1_StopVmRequest, _socle_v1_StopVmRequest__Output>
       Truth: EnumTypeDefinition

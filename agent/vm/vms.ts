@@ -236,6 +236,26 @@ export class Vms {
     this.#works.run(operation, intent, true, this.#creations.takeAgain(intent));
   }
 
+  /**
+   * Ends an operation whose outcome is unknown by what a person found out; nothing is done for it. Throws `not_found`, and
+   * `conflict` OPERATION_NOT_OPEN while it is worked on and once it has an end.
+   */
+  async settle(id: string, as: "done" | "not done", caller: string): Promise<Operation> {
+    const { operations } = this.#options;
+    const intent = operations.get(id).intent as Intent;
+    const by = { settled_by: caller };
+    const error = (): SocleError =>
+      new SocleError("conflict", "SETTLED_BY_PERSON", `it was settled as not done by ${caller}`, {
+        details: { metadata: by },
+      });
+    const settled = await operations.settle(
+      id,
+      as === "done" ? { state: "succeeded", result: by } : { state: "failed", error: error() },
+    );
+    this.#creations.takeAgain(intent).ended(as === "done" ? "made" : "not made");
+    return settled;
+  }
+
   async #mutate(
     request: Mutation,
     caller: string,

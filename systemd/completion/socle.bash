@@ -26,6 +26,7 @@ _socle() {
       "operations show") place="operations show" ;;
       "operations wait") place="operations wait" ;;
       "operations cancel") place="operations cancel" ;;
+      "operations settle") place="operations settle" ;;
       "reservation") place="reservation" ;;
       "reservation ls" | "reservation list") place="reservation ls" ;;
       "reservation create") place="reservation create" ;;
@@ -72,11 +73,12 @@ _socle() {
       "health") words="ack --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "health ack") words="--request-id --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=condition ;;
       "events") words="--after --since-start --no-follow --kind --vm --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "operations") words="ls show wait cancel --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "operations") words="ls show wait cancel settle --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "operations ls") words="--running --vm --limit --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "operations show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "operations wait") words="--timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "operations cancel") words="--no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "operations settle") words="--as --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "reservation") words="ls create renew release --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "reservation ls") words="--all --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "reservation create") words="--vcpus --memory --accelerator --tenant --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --ttl --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -130,6 +132,7 @@ _socle_value() {
     --firmware) words="bios uefi uefi-secure-boot" ;;
     --launch-security) words="sev sev-snp tdx" ;;
     --vm) ask=vm ;;
+    --as) words="done not-done" ;;
     *) return 1 ;;
   esac
 }

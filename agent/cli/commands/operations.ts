@@ -80,6 +80,18 @@ export const showOperation: Command = async (session, args) => {
 const said = (title: string, text: string): [string, string][] =>
   text === "" ? [] : [[title, printable(text)]];
 
+/** What a person can do where the agent does not find out what happened. */
+const unsettledHint = ({ operationId, state }: Operation__Output): [string, string][] =>
+  state === "STATE_OUTCOME_UNKNOWN"
+    ? [
+        ["meanwhile", "other changes of this VM are refused (OPERATION_UNSETTLED)"],
+        [
+          "to do",
+          `wait; or look at the VM and run: socle operations settle ${operationId} --as done|not-done`,
+        ],
+      ]
+    : [];
+
 /** One operation with its steps. */
 export function renderOperation(
   operation: Operation__Output,
@@ -92,6 +104,7 @@ export function renderOperation(
     ["request id", printable(operation.requestId)],
     ["kind", operation.kind],
     ["vm", operation.vmId],
+    ...said("instance", operation.instance),
     ["caller", printable(operation.caller)],
     ...said("person", operation.person),
     ...said("ticket", operation.ticket),
@@ -101,6 +114,7 @@ export function renderOperation(
     ["begun", `${formatAge(operation.createdAt, nowMs)} ago`],
     ["took", took(operation)],
     ...(error === undefined ? [] : [["error", paint("red", printable(error))] satisfies [string, string]]),
+    ...unsettledHint(operation),
     ...Object.entries(operation.result).map(([key, value]): [string, string] => [
       printable(key),
       printable(value),
@@ -128,6 +142,17 @@ export const waitOperation: Command = async (session, args, options) => {
   const agent = await session.agent();
   const begun = await agent.ask(agent.contract.operations.GetOperation, { operationId: args[0] ?? "" });
   conclude(session, agent, await follow(session, agent, begun, options.timeout as number | undefined));
+  return undefined;
+};
+
+export const settleOperation: Command = async (session, args, options) => {
+  const agent = await session.agent();
+  const operation = await agent.ask(agent.contract.operations.SettleOperation, {
+    operationId: args[0] ?? "",
+    outcome: options.as === "done" ? "OUTCOME_DONE" : "OUTCOME_NOT_DONE",
+  });
+  if (session.json) session.printJson(operation);
+  else session.print(`${operation.kind} ${operation.vmId}: ${enumWord(operation.state, "STATE")}\n`);
   return undefined;
 };
 

@@ -1,3 +1,4 @@
+import { SocleError } from "../../../agent/kernel/errors.ts";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -94,6 +95,13 @@ export async function startApi(
     pause: mutate("PAUSE_VM"),
     resume: mutate("RESUME_VM"),
     delete: mutate("DELETE_VM"),
+    settle: async (id, as, caller) =>
+      await operations.settle(
+        id,
+        as === "done"
+          ? { state: "succeeded", result: { settled_by: caller } }
+          : { state: "failed", error: new SocleError("conflict", "SETTLED_BY_PERSON", caller) },
+      ),
     openConsole: () => Promise.reject(new Error("no console in this test")),
   };
   const reservations = await reservationsOf(directory, clock, log);

@@ -363,3 +363,28 @@ test("events come from where the subscriber left off, or it is told that they ar
   assert.equal(error.code, status.OUT_OF_RANGE);
   for (const { call } of [all, some, fresh]) call.cancel();
 });
+
+test("a person settles an operation whose outcome is unknown, and no other", async (t) => {
+  const { client, operations } = await ask(t);
+  const lost = async (requestId: string) => {
+    const { operation } = await operations.begin({ ...begin, requestId, kind: "STOP_VM" });
+    const work = () => Promise.reject(new SocleError("outcome_unknown", "CALL_TIMEOUT", "no answer"));
+    await operations.run(operation, work).ended;
+    return operation.id;
+  };
+  const settle = (operationId: string, outcome: string) =>
+    client.call(protos.operations.SettleOperation, { operationId, outcome: outcome as "OUTCOME_DONE" });
+  const first = await lost("1");
+  assert.equal((await errorOf(settle(first, "OUTCOME_UNSPECIFIED"))).info.reason, "OUTCOME_MISSING");
+  const done = await settle(first, "OUTCOME_DONE");
+  assert.deepEqual([done.state, done.result], ["STATE_SUCCEEDED", { settled_by: "unix:operator" }]);
+  const again = await errorOf(settle(first, "OUTCOME_NOT_DONE"));
+  assert.deepEqual(
+    [again.code, again.info.reason],
+    [status.FAILED_PRECONDITION, "OPERATION_NOT_OPEN"],
+    "an end is not changed",
+  );
+  const notDone = await settle(await lost("2"), "OUTCOME_NOT_DONE");
+  assert.deepEqual([notDone.state, notDone.done], ["STATE_FAILED", true]);
+  assert.equal((await errorOf(settle("none", "OUTCOME_DONE"))).code, status.NOT_FOUND);
+});

@@ -91,3 +91,25 @@ test("an end that is newer than the command is told by its number", async (conte
   assert.equal(exitCode, 1);
   assert.match(stderr, /the operation ended as 4711/);
 });
+
+test("an operation whose outcome is unknown is shown with what to do, and settled by hand", async (context) => {
+  const unknown = operation({ state: "STATE_OUTCOME_UNKNOWN", done: false });
+  const asked: unknown[] = [];
+  const socket = await fakeAgent(context, {
+    operations: {
+      GetOperation: (_call, done) => done(null, unknown),
+      SettleOperation: ({ request }, done) => {
+        asked.push(request);
+        done(null, operation({ state: "STATE_SUCCEEDED" }));
+      },
+    },
+  });
+  const { stdout } = await socle(["operations", "show", "op-1"], { socket });
+  assert.match(stdout, /OPERATION_UNSETTLED/);
+  assert.match(stdout, /socle operations settle op-1 --as done\|not-done/);
+  const settled = await socle(["operations", "settle", "op-1", "--as", "not-done"], { socket });
+  assert.equal(settled.stdout, `START_VM ${vmId}: succeeded\n`);
+  assert.deepEqual(asked, [{ operationId: "op-1", outcome: "OUTCOME_NOT_DONE" }]);
+  for (const wrong of [[], ["--as", "maybe"]])
+    assert.equal((await socle(["operations", "settle", "op-1", ...wrong], { socket })).exitCode, 2);
+});
