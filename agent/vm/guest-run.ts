@@ -1,4 +1,6 @@
 import { toSocleError } from "../kernel/errors.ts";
+import { isActive } from "./domains.ts";
+import type { Standing } from "./stamps.ts";
 import { interrupted, type WorkContext, type WorkRun } from "./work.ts";
 
 // A guest that was stopped and started again is the same VM in another run. What ends a run marks it before.
@@ -7,29 +9,46 @@ const MARKED = "mark run";
 /** The run could not be marked: libvirt's number of it is on record. */
 const NUMBERED = "note run";
 
+/** How a run of the guest is recognized: by the operation's mark on it, else by libvirt's number of it. */
+export type GuestRun = "marked" | { readonly number: number };
+
 /**
- * Whether the guest is in the run that the operation is about: marks it at first, on the guest and then in the journal.
- * False: that run has ended since. Throws `unavailable` INTERRUPTED where an interrupted operation had not marked it yet,
- * and so had no effect.
+ * The run of the guest that the operation is about: marks it at first, on the guest and then in the journal. Undefined:
+ * that run has ended since. Throws `unavailable` INTERRUPTED where an interrupted operation had not marked it yet, and so
+ * had no effect.
  */
-export async function holdsRun(context: WorkContext, run: WorkRun, again: string): Promise<boolean> {
-  const { resumed, standing, operationId, done } = run;
+export async function holdsRun(
+  context: WorkContext,
+  run: WorkRun,
+  again: string,
+): Promise<GuestRun | undefined> {
+  const { resumed, standing, done } = run;
   if (!resumed) return await mark(context, run);
-  const { live, runNumber } = standing ?? {};
-  if (live?.operation === operationId && live.phase === "run") return true;
-  if (done.has(`${NUMBERED} ${runNumber}`)) return true;
-  if (hasMarkedRun(run)) return false;
+  if (isMarkedBy(run, standing)) return "marked";
+  const number = standing?.runNumber;
+  if (number !== undefined && done.has(`${NUMBERED} ${number}`)) return { number };
+  if (hasMarkedRun(run)) return undefined;
   throw interrupted(again);
 }
+
+/** Whether the guest is active and still in this run, by libvirt's word. */
+export async function isInRun({ domains }: WorkContext, run: WorkRun, guestRun: GuestRun): Promise<boolean> {
+  if (!isActive(await domains.state(run.vmId))) return false;
+  const standing = await domains.stamps.standing(run.vmId);
+  return guestRun === "marked" ? isMarkedBy(run, standing) : standing?.runNumber === guestRun.number;
+}
+
+const isMarkedBy = ({ operationId }: Pick<WorkRun, "operationId">, standing: Standing | undefined): boolean =>
+  standing?.live?.operation === operationId && standing.live.phase === "run";
 
 /** An earlier run of the operation may have had an effect. */
 export const hasMarkedRun = ({ done }: Pick<WorkRun, "done">): boolean =>
   [...done].some((name) => name.startsWith(MARKED) || name.startsWith(NUMBERED));
 
-async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise<boolean> {
+async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise<GuestRun | undefined> {
   const { vmId, operationId, step } = run;
   const runNumber = await domains.stamps.runNumber(vmId);
-  if (runNumber === undefined) return false;
+  if (runNumber === undefined) return undefined;
   let isMarked = false;
   // A guest that hangs may hold what marking needs, and must be stoppable all the same.
   if (table.get(vmId)?.stats?.unresponsive !== true)
@@ -43,7 +62,7 @@ async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise
       );
     }
   await step.durable(`${isMarked ? MARKED : NUMBERED} ${runNumber}`, () => Promise.resolve(), 0);
-  return true;
+  return isMarked ? "marked" : { number: runNumber };
 }
 
 /** Before an effect that does not end the guest's run: an older operation must not act on it after this one. */

@@ -1,7 +1,7 @@
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { VmMetadata } from "../libvirt/xml/index.ts";
 import { isActive } from "./domains.ts";
-import { holdsRun, stampComplete, stampRun } from "./guest-run.ts";
+import { holdsRun, isInRun, stampComplete, stampRun } from "./guest-run.ts";
 import { keyedParts } from "./guest-keys.ts";
 import type { VmSpec } from "./spec.ts";
 import { culpritOf } from "./start-fault.ts";
@@ -12,6 +12,8 @@ import { interrupted, seen, SEEN_WITHIN_MS, type Work, type WorkContext } from "
 
 /** A guest that was busy booting misses the power button: it is pressed again this often. */
 const ASK_AGAIN_MS = 10_000;
+/** Where the table is behind libvirt: how long it has to catch up. */
+const LOOK_AGAIN_MS = 250;
 /** How long one is waited for that is known not to answer: what held it up may have been a moment. */
 const DEAF_GRACE_MS = 10_000;
 /** More than libvirt takes to say that a pool's storage does not answer. */
@@ -159,13 +161,14 @@ export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
     const before = await known(context, vmId);
     if (!isActive(before)) return { state: "stopped", stopped_by: "already" };
     // Who started the VM again did not ask for that run to end.
-    if (!(await holdsRun(context, run, "stop the VM again if it should be off")))
-      return { state: "stopped", stopped_by: "unknown" };
+    const guestRun = await holdsRun(context, run, "stop the VM again if it should be off");
+    if (guestRun === undefined) return { state: "stopped", stopped_by: "unknown" };
+    const isOver = async (): Promise<boolean> => !(await isInRun(context, run, guestRun));
     // Without force the guest alone decides, also in what an earlier version admitted with no time to do so.
     if (gracefulTimeoutMs > 0 || !force) {
       const deaf = await step(
         "ask guest",
-        () => askToStop(context, vmId, gracefulTimeoutMs, AbortSignal.any([signal, escalate])),
+        () => askToStop(context, vmId, isOver, gracefulTimeoutMs, AbortSignal.any([signal, escalate])),
         0.6,
       );
       if (deaf === undefined) {
@@ -174,6 +177,7 @@ export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
       }
       signal.throwIfAborted();
       if (!force && !escalate.aborted) throw deaf;
+      if (await isOver()) return { state: "stopped", stopped_by: "unknown" };
     }
     await step("pull plug", () => domains.destroy(vmId), 0.3);
     await stampComplete(context, run, false);
@@ -184,21 +188,25 @@ export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
 
 /**
  * Asks again and again until the guest has stopped by itself, the time is over or the signal aborts; gives why it did
- * not. A guest that cannot be asked (paused, hung, its agent silent) is one that does not stop.
+ * not. A guest that cannot be asked (paused, hung, its agent silent) is one that does not stop. `isOver`: libvirt's word,
+ * since the table may be older than the run.
  */
 async function askToStop(
   { domains, table, clock }: WorkContext,
   vmId: string,
+  isOver: () => Promise<boolean>,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<SocleError | undefined> {
   const over = new AbortController();
-  const stopped = table
-    .until(vmId, (vm) => vm !== undefined && !isActive(vm), AbortSignal.any([signal, over.signal]))
-    .then(
-      () => true,
-      () => false,
-    );
+  const seenStopped = (): Promise<boolean> =>
+    table
+      .until(vmId, (vm) => vm !== undefined && !isActive(vm), AbortSignal.any([signal, over.signal]))
+      .then(
+        () => true,
+        () => false,
+      );
+  let stopped = seenStopped();
   const deadlineMs = clock.monotonicMs() + timeoutMs;
   let refusal: unknown;
   let asking: Promise<void> | undefined;
@@ -219,14 +227,22 @@ async function askToStop(
       );
       const isStopped = await Promise.race([stopped, later]);
       pause.abort();
-      if (isStopped) return undefined;
+      if (isStopped) {
+        if (await isOver()) {
+          // Its late effect must not meet the next run.
+          await asking;
+          return undefined;
+        }
+        await clock.sleep(LOOK_AGAIN_MS, signal).catch(() => undefined);
+        stopped = seenStopped();
+      }
       if (signal.aborted || clock.monotonicMs() >= deadlineMs) break;
     }
   } finally {
     over.abort();
   }
   // The table may be blind: libvirt has the last word.
-  return isActive(await domains.state(vmId)) ? didNotStop(timeoutMs, refusal) : undefined;
+  return (await isOver()) ? undefined : didNotStop(timeoutMs, refusal);
 }
 
 export function forceRequired(): SocleError {

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import type { Step } from "../../../agent/state/operations.ts";
+import type { Domains } from "../../../agent/vm/domains.ts";
+import { stopWork } from "../../../agent/vm/power-works.ts";
+import type { Standing, Stamps } from "../../../agent/vm/stamps.ts";
+import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
+import type { VmState } from "../../../agent/vm/vm.ts";
+import { VmTable } from "../../../agent/vm/vm-table.ts";
+import type { WorkContext, WorkRun } from "../../../agent/vm/work.ts";
+import { sleepingClock } from "./libvirt-answers.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+const OPERATION = "01J000000000000000000000AB";
+const marked: Standing = {
+  isManaged: true,
+  live: { operation: OPERATION, phase: "run" },
+  runNumber: 7,
+};
+/** Started again by somebody else: the mark of this operation is gone with the run. */
+const another: Standing = { isManaged: true, runNumber: 8 };
+
+/** Stops a VM that libvirt shows as `standing` once it was asked, while the table shows it as `seen`. */
+async function stop(
+  { seen, standing, force }: { seen: VmState; standing: Standing; force: boolean },
+  graceMs = 1000,
+): Promise<{ outcome: unknown; destroyed: number }> {
+  let destroyed = 0;
+  const table = new VmTable();
+  const show = (state: VmState): void => {
+    const facts = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
+    const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
+    table.put(withEtag({ ...facts, ...plain, id: ID, name: "web", state, vcpus: 1, memoryBytes: 1 }));
+  };
+  show(seen);
+  let isOff = false;
+  const state = () => Promise.resolve({ state: isOff ? "stopped" : "running", stateReason: "" } as const);
+  const stamps: Pick<Stamps, "runNumber" | "mark" | "complete" | "standing"> = {
+    runNumber: () => Promise.resolve(7),
+    mark: () => Promise.resolve(),
+    complete: () => Promise.resolve(),
+    standing: () => Promise.resolve(standing),
+  };
+  const domains: Pick<Domains, "state" | "steadyState" | "shutdown" | "destroy"> & { stamps: typeof stamps } =
+    {
+      state,
+      steadyState: state,
+      shutdown: () => Promise.resolve(),
+      destroy: () => {
+        destroyed += 1;
+        isOff = true;
+        show("stopped");
+        return Promise.resolve();
+      },
+      stamps,
+    };
+  const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
+    durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
+    undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+  });
+  const context = { domains, table, clock: sleepingClock(), log: silentLog } as unknown as WorkContext;
+  const run: WorkRun = {
+    operationId: OPERATION,
+    vmId: ID,
+    instance: "i",
+    createdAtMs: 0,
+    step,
+    signal: new AbortController().signal,
+    resumed: false,
+    done: new Set(),
+  };
+  const intent = { kind: "STOP_VM", gracefulTimeoutMs: graceMs, force } as const;
+  const outcome = await stopWork(new AbortController().signal)(context, intent, run).catch(
+    (thrown: unknown) => thrown,
+  );
+  return { outcome, destroyed };
+}
+
+test("a table that is behind libvirt does not end a stop: the guest runs on, and is stopped by force alone", async () => {
+  const patient = await stop({ seen: "stopped", standing: marked, force: false });
+  assert.equal((patient.outcome as { reason?: string }).reason, "GUEST_DID_NOT_STOP");
+  assert.equal(patient.destroyed, 0);
+  const forced = await stop({ seen: "stopped", standing: marked, force: true });
+  assert.deepEqual(forced.outcome, { state: "stopped", stopped_by: "force" });
+  assert.equal(forced.destroyed, 1);
+});
+
+test("a guest that stopped while it was waited for and was started again by others keeps its power", async () => {
+  for (const seen of ["running", "stopped"] as const) {
+    const { outcome, destroyed } = await stop({ seen, standing: another, force: true });
+    assert.equal((outcome as { state?: string }).state, "stopped", seen);
+    assert.equal(destroyed, 0, seen);
+  }
+});
