@@ -1,5 +1,5 @@
 import type { EffectCall, History } from "./history.ts";
-import type { Accepted } from "./requests.ts";
+import { isForgetting, type Accepted } from "./requests.ts";
 import { lifeAt, runAt, type Effect, type Life, type Run, type VmTimeline } from "./timeline.ts";
 import type { Violation } from "./checker.ts";
 
@@ -46,6 +46,14 @@ const onceOnly: ReadonlySet<EffectCall> = new Set([
   "volume_delete",
 ]);
 
+/** What of the history decides whose an effect may be. */
+interface Context {
+  readonly timeline: VmTimeline;
+  readonly starts: readonly number[];
+  /** Where the agent's state was rolled back or lost. */
+  readonly rollbacks: readonly number[];
+}
+
 /** What a way to explain the effects so far has come to: the operation whose turn it is, and those that had theirs. */
 interface Way {
   readonly current: Accepted | undefined;
@@ -64,7 +72,13 @@ export function explainEffects(
   accepted: readonly Accepted[],
 ): Violation | undefined {
   const operations = accepted.filter(({ request }) => request.vm === vm);
-  const starts = history.flatMap((event, at) => (event.event === "agent_start" ? [at] : []));
+  const context: Context = {
+    timeline,
+    starts: history.flatMap((event, at) => (event.event === "agent_start" ? [at] : [])),
+    rollbacks: history.flatMap((event, at) =>
+      event.event === "fault" && isForgetting(event.fault) ? [at] : [],
+    ),
+  };
   let ways: Way[] = [{ current: undefined, over: new Set(), done: new Set() }];
   for (const effect of timeline.effects) {
     if (effect.by === "foreign") {
@@ -73,14 +87,16 @@ export function explainEffects(
       if (undone !== undefined && effect.changed) ways = ways.map((way) => without(way, undone));
       continue;
     }
-    const able = operations.filter((operation) => whyNot(operation, effect, timeline, starts) === undefined);
+    // An attempt that changes nothing does no harm: libvirt refuses it, as it refuses one by mistake.
+    if (effect.outcome !== "ok" && !effect.changed) continue;
+    const able = operations.filter((operation) => whyNot(operation, effect, context) === undefined);
     const next = new Map<string, Way>();
     for (const way of ways)
       for (const operation of able) {
-        const taken = take(way, operation, effect);
+        const taken = take(way, operation, effect, context);
         if (taken !== undefined) next.set(keyOf(taken), taken);
       }
-    if (next.size === 0) return unexplained(effect, operations, able, { timeline, starts, vm });
+    if (next.size === 0) return unexplained(effect, operations, able, { context, vm });
     ways = [...next.values()];
   }
   return undefined;
@@ -96,9 +112,9 @@ const undoneBy: Partial<Record<EffectCall, EffectCall>> = {
   suspend: "resume",
 };
 
-function take(way: Way, operation: Accepted, effect: Effect): Way | undefined {
+function take(way: Way, operation: Accepted, effect: Effect, context: Context): Way | undefined {
   const isSame = way.current === operation;
-  if (!isSame && way.over.has(operation.key)) return undefined;
+  if (!isSame && way.over.has(operation.key) && !mayBeAnew(operation, effect, context)) return undefined;
   const over = isSame || way.current === undefined ? way.over : new Set([...way.over, way.current.key]);
   const before = isSame ? way.done : new Set<string>();
   const thing = `${effect.call} ${effect.volume ?? ""}`;
@@ -131,20 +147,17 @@ const keyOf = ({ current, over, done }: Way): string =>
   `${current?.key ?? ""}|${[...over].sort().join()}|${[...done].sort().join()}`;
 
 /** Why the effect is not this operation's; undefined: it may be. */
-function whyNot(
-  operation: Accepted,
-  effect: Effect,
-  timeline: VmTimeline,
-  starts: readonly number[],
-): string | undefined {
+function whyNot(operation: Accepted, effect: Effect, context: Context): string | undefined {
   const { request, from, endedAt, operationId, end } = operation;
   if (callsOf[request.method]?.has(effect.call) !== true) return `is a ${request.method}`;
   if (effect.at < from) return "was asked later";
-  if (effect.at > endedAt) return `had ended before (${end?.state ?? ""})`;
+  if (effect.at > endedAt && !mayBeAnew(operation, effect, context))
+    return `had ended before (${end?.state ?? ""})`;
   if (effect.operation !== undefined && stampsItself.has(effect.call))
     if (operationId !== undefined && effect.operation !== operationId)
       return "is not the one in the metadata";
   if (request.method === "CreateVm") return undefined;
+  const { timeline, starts } = context;
   const life = lifeAt(timeline, effect.at);
   if (life !== undefined && !existed(life, operation)) return "was asked of an earlier instance of this VM";
   const isAboutRun = effect.call === "destroy" || effect.call === "shutdown" || effect.call === "reset";
@@ -156,6 +169,18 @@ function whyNot(
 
 /** Calls whose XML bears the operation that makes them. */
 const stampsItself: ReadonlySet<EffectCall> = new Set(["define"]);
+
+/**
+ * A rollback made the agent forget what became of a creation, and nothing is left in libvirt by which it could know: it
+ * may do it again.
+ */
+function mayBeAnew({ request, from }: Accepted, { at }: Effect, { timeline, rollbacks }: Context): boolean {
+  if (request.method !== "CreateVm") return false;
+  return rollbacks.some((rollback) => {
+    const life = lifeAt(timeline, rollback);
+    return rollback > from && rollback < at && (life === undefined || life.to < rollback);
+  });
+}
 
 /** The life lasted at some time while the operation was asked for. */
 function existed({ from, to }: Life, operation: Accepted): boolean {
@@ -175,7 +200,7 @@ function unexplained(
   effect: Effect,
   operations: readonly Accepted[],
   able: readonly Accepted[],
-  { timeline, starts, vm }: { timeline: VmTimeline; starts: readonly number[]; vm: string },
+  { context, vm }: { context: Context; vm: string },
 ): Violation {
   const what = `${effect.call}${effect.volume === undefined ? "" : ` ${effect.volume}`} (effect ${effect.effect}) on VM ${vm}`;
   if (able.length > 0) {
@@ -188,7 +213,7 @@ function unexplained(
     };
   }
   const reasons = operations.map(
-    (operation) => `${nameOf(operation)} ${whyNot(operation, effect, timeline, starts) ?? ""}`,
+    (operation) => `${nameOf(operation)} ${whyNot(operation, effect, context) ?? ""}`,
   );
   const why = reasons.length === 0 ? "no operation of this VM was accepted" : reasons.join("; ");
   return {

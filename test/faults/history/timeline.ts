@@ -75,6 +75,7 @@ export function timelines(history: History): Map<string, VmTimeline> {
     timeline.effects.push(effect);
     if (effect.changed) follow(timeline, vm, effect);
   });
+  for (const { states } of all.values()) states.sort((a, b) => a.from - b.from);
   return all;
 }
 
@@ -111,6 +112,7 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
       // libvirt shows a guest that is starting as paused.
       become("paused");
       become("running");
+      if (effect.endAt < Infinity) states.push({ from: effect.endAt, state: "running" });
       return;
     case "destroy":
     case "guest_stopped":

@@ -11,27 +11,27 @@ export interface PlayOptions {
   /** Holds `agent/` and `test/`: this repository, or a copy of it with something changed. */
   readonly root?: string;
   readonly shrink?: boolean;
-  /** Ends each process at its first finding. */
-  readonly untilCaught?: boolean;
+  /** Ends each process at its first finding by one of these rules. */
+  readonly untilCaught?: readonly string[];
+  /** So many are one process's work. */
+  readonly seedsAtOnce?: number;
   readonly onFinding?: (finding: Finding) => void;
   readonly onHistories?: (histories: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** So many seeds are one process's work: the code of one is not kept for ever. */
-const SEEDS_AT_ONCE = 1000;
 const repository = join(import.meta.dirname, "../../../..");
 
 /** Plays simulated histories in processes of their own, and returns how many. Throws when one of them ends otherwise than it should. */
 export async function playSimulated(options: PlayOptions): Promise<number> {
-  const { firstSeed, count, workers = 2 } = options;
+  const { firstSeed, count, workers = 2, seedsAtOnce = 1000 } = options;
   const endSeed = firstSeed + count;
   let next = firstSeed;
   let histories = 0;
   const work = async (): Promise<void> => {
     while (next < endSeed && options.signal?.aborted !== true) {
       const from = next;
-      next = Math.min(endSeed, from + Math.min(SEEDS_AT_ONCE, Math.ceil(count / workers)));
+      next = Math.min(endSeed, from + Math.min(seedsAtOnce, Math.ceil(count / workers)));
       histories += await playSome(options, from, next - from);
     }
   };
@@ -40,9 +40,9 @@ export async function playSimulated(options: PlayOptions): Promise<number> {
 }
 
 async function playSome(options: PlayOptions, from: number, count: number): Promise<number> {
-  const { root = repository, shrink = false, untilCaught = false, onFinding, onHistories, signal } = options;
+  const { root = repository, shrink = false, untilCaught = [], onFinding, onHistories, signal } = options;
   const script = join(root, "test/faults/history/simulated/simulate.ts");
-  const more = [...(shrink ? ["--shrink"] : []), ...(untilCaught ? ["--until-caught"] : [])];
+  const more = [...(shrink ? ["--shrink"] : []), ...untilCaught.flatMap((rule) => ["--until", rule])];
   const args = ["--import", "tsx", script, "--from", String(from), "--count", String(count), ...more];
   const child = spawn(process.execPath, args, {
     cwd: root,

@@ -1,6 +1,7 @@
 // Plays simulated histories and checks each. One JSON line on stdout a broken rule, {"histories", "ms"} at the end.
 //
-//   simulate.ts --from SEED --count N [--shrink] [--until-caught]   --shrink: with the shortest history that shows it
+//   simulate.ts --from SEED --count N [--shrink] [--until RULE]   --shrink: with the shortest history that shows it;
+//                                                              --until: ends at the first history that breaks it
 //   simulate.ts --show SEED                                         the whole history
 import { check, describe } from "../checker.ts";
 import { toLines } from "../history.ts";
@@ -19,6 +20,9 @@ export interface Finding {
 
 const has = (option: string): boolean => process.argv.includes(option);
 const number = (option: string): number => Number(process.argv[process.argv.indexOf(option) + 1]);
+const untilRules: ReadonlySet<string> = new Set(
+  process.argv.flatMap((option, at) => (option === "--until" ? [process.argv[at + 1] ?? ""] : [])),
+);
 const print = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
 if (has("--show")) await showHistory(number("--show"));
@@ -45,7 +49,7 @@ async function playAll(from: number, count: number): Promise<void> {
       const shown = shrunk === undefined ? {} : { shown: describe(shrunk.history, shrunk.violation) };
       print({ seed, rule, message, ...shown } satisfies Finding);
     }
-    if (found.length > 0 && has("--until-caught")) break;
+    if (found.some(({ rule }) => untilRules.has(rule))) break;
   }
   print({ histories, ms: Math.round(performance.now() - startMs) });
 }

@@ -57,7 +57,9 @@ export class SimulatedHost {
   foreign({ act, vm }: ForeignAction): void {
     const { model } = this;
     const uuid = vmId(vm);
-    if (!model.isUp || !model.domains.some((domain) => domain.vm === uuid)) return;
+    const domain = model.world.domains.get(uuid);
+    // libvirt would have it wait for a start that is under way.
+    if (!model.isUp || domain === undefined || domain.isStarting) return;
     const dom = { name: "", uuid, id: -1 };
     try {
       switch (act) {
