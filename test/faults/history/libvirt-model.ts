@@ -54,6 +54,8 @@ export interface CallPlan {
   readonly queueMs?: number;
   /** From where the daemon has taken it up to its effect. */
   readonly workMs?: number;
+  /** From its effect up to its answer: what a read returns may be overtaken by an event meanwhile. */
+  readonly answerMs?: number;
   /** libvirt refuses it, without an effect. `code`: virErrorNumber; 38 with the errno of a system error. */
   readonly refuse?: { readonly code: number; readonly message: string; readonly errno?: number };
   /** The request never reaches the daemon, or its answer never reaches the caller. */
@@ -358,8 +360,8 @@ export class ModelHost implements Daemon {
       if (isGone() || plan.lose === "answer") {
         if (plan.lose === "answer" && plan.silently !== true) client.drop();
         to.lost?.();
-      } else if ("value" in result) to.answered(result.value);
-      else to.refused(result.thrown);
+      } else if (plan.answerMs === undefined) answer(to, result);
+      else void this.clock.sleep(plan.answerMs).then(() => answer(to, result));
     } finally {
       release?.();
     }
@@ -469,6 +471,11 @@ interface Recipient {
   answered(result: unknown): void;
   refused(thrown: unknown): void;
   lost?(): void;
+}
+
+function answer(to: Recipient, result: { value: unknown } | { thrown: unknown }): void {
+  if ("value" in result) to.answered(result.value);
+  else to.refused(result.thrown);
 }
 
 function entryOf({ name }: Procedure<never, never> | Procedure<unknown, unknown>): Entry {

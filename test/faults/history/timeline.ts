@@ -74,14 +74,26 @@ export function timelines(history: History): Map<string, VmTimeline> {
     all.set(vm, timeline);
     timeline.effects.push(effect);
     if (effect.changed) follow(timeline, vm, effect);
+    else if (effect.call === "start") followFailedStart(timeline, effect);
   });
   for (const { states } of all.values()) states.sort((a, b) => a.from - b.from);
   return all;
 }
 
+/** While a start lasts the guest is shown as paused, also where nothing comes of it. */
+function followFailedStart({ states, runs }: VmTimeline, { at, endAt }: Effect): void {
+  if (runs.at(-1)?.to === Infinity) return;
+  states.push({ from: at, state: "paused" });
+  if (endAt < Infinity) states.push({ from: endAt, state: "stopped" });
+}
+
 function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect): void {
   const { at, call, instance, tenant } = effect;
-  const become = (state: StateSpan["state"]): void => void states.push({ from: at, state });
+  // It comes to be so between the effect's begin and its end: others may act in between.
+  const become = (state: StateSpan["state"]): void => {
+    states.push({ from: at, state });
+    if (effect.endAt < Infinity) states.push({ from: effect.endAt, state });
+  };
   const life = lives.at(-1);
   const run = runs.at(-1);
   const isRunning = run !== undefined && run.to === Infinity;
@@ -112,13 +124,13 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
       // libvirt shows a guest that is starting as paused.
       become("paused");
       become("running");
-      if (effect.endAt < Infinity) states.push({ from: effect.endAt, state: "running" });
       return;
     case "destroy":
     case "guest_stopped":
       endRun();
       if (life?.isUndefined === true) life.to = at;
-      become(life === undefined || life.to < Infinity ? "absent" : "stopped");
+      become("stopped");
+      if (life === undefined || life.to < Infinity) become("absent");
       return;
     case "suspend":
       become("paused");

@@ -55,6 +55,7 @@ type Handler = (call: unknown, respond: (error: object | null, bytes?: Buffer) =
 /** The agent of a host, in this process: its own code from the API's calls down to libvirt's, without sockets. */
 export class SimulatedAgent {
   readonly state: State;
+  readonly table = new VmTable();
   readonly #handlers: Readonly<Record<string, Handler>>;
   readonly #services: readonly Service[];
   readonly #errors: KeptErrors;
@@ -79,7 +80,7 @@ export class SimulatedAgent {
     const libvirt = model as unknown as Libvirt;
     const ledger = ledgerOf(record);
     const reservations = new Reservations({ book: state.reservations, ledger, clock, log });
-    const table = new VmTable();
+    const { table } = this;
     const host = {
       ledger,
       storageRead: () => Promise.resolve(),

@@ -1,3 +1,4 @@
+import type { Vm } from "../../../../agent/vm/vm.ts";
 import type { Recorder, RequestBegin } from "../history.ts";
 import { isComplete, operationsIn, vmsIn } from "./reads.ts";
 import { callers, vmId, type Action, type CallAction, type Schedule } from "./schedule.ts";
@@ -135,6 +136,15 @@ export class SimulatedCallers {
       this.#answered(agent, { seq, method, callerIndex, id }, answer);
       done();
     });
+  }
+
+  /** A watcher of VMs is shown one. */
+  shown({ id, tenant, etag, presence, state, observedAtMs }: Vm): void {
+    const seq = (this.#seq += 1);
+    const by = { caller: "watcher", role: "viewer", method: "WatchVms", digest: "" } as const;
+    this.#recorder.add({ event: "request", seq, ...by, vm: id });
+    const read = { id, tenant, etag, presence, state, observedAtMs };
+    this.#recorder.add({ event: "answer", seq, outcome: "ok", vms: [read] });
   }
 
   /** The agent is gone: nobody gets an answer any more. */

@@ -103,7 +103,8 @@ export class SimulatedHost {
   #plan({ by, changes, procedure }: ModelCall): CallPlan {
     if (by !== "agent") return {};
     const chance = this.#chance;
-    if (!changes) return chance.is(0.7) ? {} : { queueMs: chance.number() * 3 };
+    if (!changes)
+      return chance.is(0.7) ? {} : { queueMs: chance.number() * 3, answerMs: chance.number() * 8 };
     const isSlow = procedure.startsWith("DOMAIN_CREATE") || procedure.startsWith("DOMAIN_DESTROY");
     const workMs = chance.number() * (isSlow ? 1500 : 30);
     const lost = this.loseNext;

@@ -173,11 +173,21 @@ class Simulation {
     const { agentEpoch } = agent.state.record;
     this.#recorder.add({ event: "agent_start", run, version: "simulated", agentEpoch });
     this.#callers.lookAtEpoch(agent);
-    void this.#watch(agent);
+    void this.#watchOperations(agent);
+    void this.#watchVms(agent);
     void agent.start();
   }
 
-  async #watch(agent: SimulatedAgent): Promise<void> {
+  /** As a caller of WatchVms: what it is shown of a VM goes forward like its other reads. */
+  async #watchVms(agent: SimulatedAgent): Promise<void> {
+    for await (const change of agent.table.subscribe(new AbortController().signal)) {
+      if (change.kind !== "item" || this.#agent !== agent) continue;
+      if (change.value.kind === "added" || change.value.kind === "changed")
+        this.#callers.shown(change.value.vm);
+    }
+  }
+
+  async #watchOperations(agent: SimulatedAgent): Promise<void> {
     const states = new Map<string, string>();
     for await (const change of agent.state.operations.watch(new AbortController().signal)) {
       if (change.kind !== "item" || this.#agent !== agent) continue;
