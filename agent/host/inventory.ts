@@ -118,6 +118,7 @@ export function assembleInventory(
     ...cells.reasons,
     ...pools.reasons,
     ...devices.reasons,
+    ...unreadNetworks(sources.networks),
   ];
   return {
     complete: reasons.length === 0,
@@ -223,8 +224,18 @@ function assembleNetworks(
   nowMs: number,
 ): readonly HostNetwork[] {
   if (networks.kind !== "read") return before.map(unknownNow);
-  return networks.value.map((network) => ({ ...network, presence: "present", observedAtMs: nowMs }));
+  return networks.value.map(({ problem, ...network }) => {
+    const known = problem === undefined ? undefined : before.find(({ name }) => name === network.name);
+    return { ...network, bridge: known?.bridge ?? network.bridge, presence: "present", observedAtMs: nowMs };
+  });
 }
+
+const unreadNetworks = (networks: InventorySources["networks"]): string[] =>
+  networks.kind !== "read"
+    ? []
+    : networks.value.flatMap(({ name, problem }) =>
+        problem === undefined ? [] : [`network ${name}: ${problem}`],
+      );
 
 function unknownNow<T extends StoragePool | HostNetwork>(one: T): T {
   return { ...one, presence: "unknown" };

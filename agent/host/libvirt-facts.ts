@@ -62,7 +62,10 @@ export interface PoolDetails {
 }
 
 /** A network as libvirt shows it. */
-export type NetworkFacts = Omit<HostNetwork, "presence" | "observedAtMs">;
+export interface NetworkFacts extends Omit<HostNetwork, "presence" | "observedAtMs"> {
+  /** Why its XML cannot be read; its bridge is not known then. */
+  readonly problem?: string;
+}
 
 /** How long an answer is waited for, all calls that it takes together. */
 export interface Patience {
@@ -210,7 +213,11 @@ export class LibvirtFacts {
   async #network(net: Network, options: Options): Promise<NetworkFacts> {
     const { active } = await this.#libvirt.call(networkIsActive, { net }, options);
     const { xml } = await this.#libvirt.call(networkGetXmlDesc, { net, flags: 0 }, options);
-    return { name: net.name, bridge: parseNetwork(xml).bridge?.name ?? "", active };
+    try {
+      return { name: net.name, bridge: parseNetwork(xml).bridge?.name ?? "", active };
+    } catch (thrown) {
+      return { name: net.name, bridge: "", active, problem: toSocleError(thrown).message };
+    }
   }
 
   async #ask<T>({ signal, timeoutMs }: Patience, ask: (options: Options) => Promise<T>): Promise<Reading<T>> {

@@ -147,6 +147,23 @@ test("libvirt away: its networks are not known now, and as they were seen last",
   assert.deepEqual([after?.presence, after?.active, after?.observedAtMs], ["unknown", true, 1]);
 });
 
+test("a network whose XML is refused costs itself alone, and keeps the bridge it was seen with", async () => {
+  const [a, b] = ["a", "b"].map((name) => ({ name, bridge: `virbr-${name}`, active: true }));
+  const read = (...value: object[]) => sources({ networks: { kind: "read", value: value as never } });
+  const seen = assembleInventory(await read(a ?? {}, b ?? {}), emptyInventory, 1);
+  const refused = { ...a, bridge: "", problem: "libvirt XML has too many attributes" };
+  const { networks, complete, incompleteReasons } = assembleInventory(await read(refused, b ?? {}), seen, 2);
+  assert.deepEqual(
+    networks.map(({ name, bridge, presence, observedAtMs }) => [name, bridge, presence, observedAtMs]),
+    [
+      ["a", "virbr-a", "present", 2],
+      ["b", "virbr-b", "present", 2],
+    ],
+  );
+  assert.ok(!("problem" in (networks[0] ?? {})));
+  assert.ok(!complete && incompleteReasons.includes("network a: libvirt XML has too many attributes"));
+});
+
 test("sysfs away: libvirt's cells, without its plain pages", async () => {
   const inventory = assembleInventory(
     await sources({ nodes: unreadable, memory: unreadable }),
