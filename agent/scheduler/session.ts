@@ -49,6 +49,7 @@ export interface Fence {
 /** Parts of the contract that this agent has beyond its first form. */
 const capabilities: string[] = [];
 const goodbyeTimeoutMs = 1000;
+const minReportGapMs = 1000;
 /** More objects than this, or than a page's bytes, go through Report, where they delay no heartbeat. */
 const maxDeltaObjects = 100;
 const vmsPerPart = 100;
@@ -66,6 +67,7 @@ export class Session {
   readonly #stop: AbortSignal;
   #told: Told | undefined;
   #resync = false;
+  #reportedAtMs = -Infinity;
   #wake: () => void = () => undefined;
 
   constructor(contact: Contact, options: SessionOptions, stop: AbortSignal) {
@@ -183,6 +185,7 @@ export class Session {
     void follow();
     while (!signal.aborted) {
       if (this.#told === undefined || this.#resync) {
+        if (this.#resync) await this.#pace(signal);
         await this.#report();
       } else if (state.generation !== this.#told.generation) {
         await this.#tellDelta(this.#told);
@@ -191,6 +194,13 @@ export class Session {
       }
     }
     return undefined;
+  }
+
+  /** A scheduler that keeps asking for reports gets one a second. */
+  async #pace(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const leftMs = this.#reportedAtMs + minReportGapMs - clock.monotonicMs();
+    if (leftMs > 0) await clock.sleep(leftMs, signal);
   }
 
   async #tellDelta(told: Told): Promise<void> {
@@ -217,6 +227,7 @@ export class Session {
   async #report(): Promise<void> {
     const { state } = this.#options;
     this.#resync = false;
+    this.#reportedAtMs = this.#options.clock.monotonicMs();
     const { generation, digest } = state;
     const applied = reportDigestOf(await this.#contact.report(this.#parts(digest)));
     if (applied !== digest) {

@@ -82,11 +82,31 @@ test("a scheduler that sends the agent away at once, without a delay, is not dia
   }
 });
 
+test("a scheduler that answers each report by asking for another gets one a second", async (t) => {
+  const { clock } = skipping();
+  const scheduler = await startScheduler(t, {
+    onChange: ({ hostId: id }, what) => {
+      if (what === "report") scheduler.resync(id, "again");
+    },
+  });
+  const agent = await startAgent(t, { address: scheduler.address, clock });
+  const known = await eventually(() => scheduler.hosts.get(hostId));
+  await eventually(() => known.reports >= 2, { timeoutMs: 30_000 });
+  const [since, before] = [clock.monotonicMs(), known.reports];
+  await eventually(() => known.reports >= before + 6, { timeoutMs: 30_000 });
+  await agent.stop();
+  // The first of them may be due already.
+  const seconds = (clock.monotonicMs() - since) / 1000;
+  const reports = known.reports - before - 1;
+  assert.ok(seconds >= reports, `${reports} reports in ${seconds} s`);
+});
+
 /** A clock whose sleeps from 250 ms to 60 s end at once, each counted as passed, but those of a contact's deadline. */
 function skipping(): { clock: Clock; waitedMs: () => number } {
   let skippedMs = 0;
   const clock: Clock = {
     ...systemClock,
+    monotonicMs: () => systemClock.monotonicMs() + skippedMs,
     sleep(ms, signal) {
       if (ms < 250 || ms > 60_000 || ms === 500) return systemClock.sleep(ms, signal);
       skippedMs += ms;
