@@ -75,6 +75,13 @@ export function buildEdges(
     events,
     eventMessage: eventToProto,
     controlEpochs: state.controlEpochs,
+    onEpochRefused: (reason, by) =>
+      state.audit.noteRepeatable({
+        act: "control_epoch_raised",
+        caller: by,
+        outcome: "refused",
+        reason,
+      }),
     identity: () => host.snapshot().identity,
     agentAddress: () => config.scheduler.advertise ?? addressOf(config.api.listen, api.tcpPort),
     clock,

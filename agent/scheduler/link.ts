@@ -21,6 +21,8 @@ export interface SchedulerLinkOptions extends Omit<
   readonly service: SchedulerServiceDefinition;
   readonly log: Logger;
   readonly controlEpochs: LinkedEpochs;
+  /** A scheduler whose session was refused for its control epoch, for the audit log. */
+  readonly onEpochRefused?: (reason: string, by: SchedulerActor) => void;
   /** How long a scheduler may take to answer at all, then to welcome; default 10 s. */
   readonly contactTimeoutMs?: number;
   /** For jitter; between 0 and 1. */
@@ -120,18 +122,23 @@ export class SchedulerLink implements Service {
     this.#welcomedMs = undefined;
     const over = new AbortController();
     let contact: Contact | undefined;
+    let actor: (() => SchedulerActor) | undefined;
     try {
       const credentials = contactCredentials(trust, clock);
       const to = { address, credentials: credentials.channel };
       const signals = { dial: signal, session: over.signal };
       contact = await Contact.open(to, service, this.#contactTimeoutMs, signals);
       void this.#endWhenInvalid(credentials, over);
-      const actor = actorOf(address, () => credentials.peer);
+      actor = actorOf(address, () => credentials.peer);
       const comeBack = await new Session(contact, this.#sessionOptions(address, actor), signal).run();
       this.#log.info({ address, comeBack }, "the scheduler ended the session");
       return comeBack;
     } catch (thrown) {
-      if (!signal.aborted) this.#complain(address, toSocleError(thrown));
+      const error = toSocleError(thrown);
+      if (signal.aborted) return undefined;
+      this.#complain(address, error);
+      if (actor !== undefined && error.reason.startsWith("CONTROL_EPOCH_"))
+        this.#options.onEpochRefused?.(error.reason, actor());
       return undefined;
     } finally {
       if (signal.aborted && contact !== undefined) await Session.sayGoodbye(contact, clock);

@@ -43,6 +43,7 @@ test("a welcome out of bounds ends the session, writes nothing, and the agent st
     });
     assert.equal(again.link.status.connects, 0);
     assert.deepEqual(again.raised, []);
+    if (reason === "CONTROL_EPOCH_TOO_FAR") assert.ok(again.refused.includes(reason));
     await again.stop();
   }
   assert.equal(await written(), kept);

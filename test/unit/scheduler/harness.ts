@@ -31,6 +31,8 @@ export interface FakeAgent {
   readonly logged: Record<string, unknown>[];
   /** Raises of the control epoch, as audited. */
   readonly raised: { readonly from: number; readonly to: number; readonly by: string }[];
+  /** Reasons of sessions that were refused for their control epoch, as audited. */
+  readonly refused: readonly string[];
   /** Rejects when the link or the report fails. */
   readonly failed: Promise<unknown>;
   stop(): Promise<void>;
@@ -53,6 +55,7 @@ export async function startAgent(t: TestContext, options: AgentOptions): Promise
   const directory = options.directory ?? (await folder(t));
   const logged: Record<string, unknown>[] = [];
   const raised: FakeAgent["raised"] = [];
+  const refused: string[] = [];
   const log = createLog({
     level: "debug",
     destination: { write: (line) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
@@ -82,6 +85,7 @@ export async function startAgent(t: TestContext, options: AgentOptions): Promise
       options.fence ?? (await HostRecord.open(directory)),
       ({ from, to, by }) => Promise.resolve(raised.push({ from, to, by: by.name })),
     ),
+    onEpochRefused: (reason) => refused.push(reason),
     identity: () => host.snapshot().identity,
     agentAddress: () => "127.0.0.1:1",
     clock,
@@ -99,7 +103,7 @@ export async function startAgent(t: TestContext, options: AgentOptions): Promise
     await events.flush();
   };
   t.after(stop);
-  return { table, host, position, state, events, link, logged, raised, failed, stop };
+  return { table, host, position, state, events, link, logged, raised, refused, failed, stop };
 }
 
 /** A scheduler, ended with the test, and the host as it knows it. */
