@@ -12,6 +12,7 @@ import type { Frame } from "./frame.ts";
 import { Link } from "./link.ts";
 import { locate, parseUri, type Environment, type Target } from "./locate.ts";
 import type { Family, Procedure } from "./procedure.ts";
+import { readAgain } from "./read-again.ts";
 import { openSession, type Session, type SessionOptions } from "./session.ts";
 import { LibvirtStream } from "./stream.ts";
 
@@ -172,21 +173,29 @@ export class Libvirt implements Service {
   async call<A, R>(procedure: Procedure<A, R>, args: A, settings: CallSettings = {}): Promise<R> {
     const beganAtMs = this.#meter.began();
     try {
-      const timeoutMs = settings.timeoutMs ?? this.#options.callTimeoutMs ?? 30_000;
-      const { signal, lane = "command", urgent } = settings;
-      const family = this.#modular ? procedure.family : "hypervisor";
-      if (this.#running === undefined) throw closed();
-      const link = this.#link(lane, family, this.#running);
-      const { attempt } = link;
-      const waitedMs = attempt === undefined ? 0 : await this.#wait(attempt, timeoutMs, signal);
-      const options = { timeoutMs: Math.max(timeoutMs - waitedMs, 1), signal, urgent };
-      const result = await link.call(procedure, args, options);
+      const { signal, lane = "command", timeoutMs = this.#options.callTimeoutMs ?? 30_000 } = settings;
+      const isCommands = procedure.idempotent && lane === "command";
+      const again = { clock: this.#clock, timeoutMs, signal, mayRepeat: () => isCommands && !!this.#running };
+      const once = (ms: number) => this.#callOnce(procedure, args, { ...settings, lane, timeoutMs: ms });
+      const result = await readAgain(once, again);
       this.#meter.ended(beganAtMs);
       return result;
     } catch (thrown) {
       this.#meter.ended(beganAtMs, thrown);
       throw thrown;
     }
+  }
+
+  async #callOnce<A, R>(
+    procedure: Procedure<A, R>,
+    args: A,
+    { signal, lane, urgent, timeoutMs }: CallSettings & { lane: Lane; timeoutMs: number },
+  ): Promise<R> {
+    const family = this.#modular ? procedure.family : "hypervisor";
+    if (this.#running === undefined) throw closed();
+    const link = this.#link(lane, family, this.#running);
+    const waitedMs = link.attempt === undefined ? 0 : await this.#wait(link.attempt, timeoutMs, signal);
+    return await link.call(procedure, args, { timeoutMs: Math.max(timeoutMs - waitedMs, 1), signal, urgent });
   }
 
   /**

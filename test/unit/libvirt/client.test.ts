@@ -198,6 +198,29 @@ describe("a loss", () => {
     assert.deepEqual(await libvirt.call(p.connectGetHostname, {}), { hostname: "host" });
   });
 
+  it("fails no command's read while the daemon restarts: it is sent again; another's fails at once", async (t) => {
+    const daemon = await FakeDaemon.start(t);
+    const libvirt = await connect(t, daemon);
+    const read = libvirt.call(p.connectGetHostname, {});
+    const observed = libvirt.call(p.connectGetHostname, {}, { lane: "observation" }).catch(reason);
+    await eventually(
+      () => daemon.clients.flatMap((each) => each.asked(p.connectGetHostname.number)).length === 2,
+    );
+    await daemon.deafen();
+    assert.equal(await observed, "unavailable LIBVIRT_DISCONNECTED");
+    daemon.on(p.connectGetHostname, (call) => replyHostname(call));
+    await daemon.listen();
+    assert.deepEqual(await read, { hostname: "host" });
+  });
+
+  it("that lasts ends a command's read with its time", async (t) => {
+    const daemon = await FakeDaemon.start(t);
+    const libvirt = await connect(t, daemon);
+    const read = libvirt.call(p.connectGetHostname, {}, { timeoutMs: 400 }).catch(reason);
+    await daemon.deafen();
+    assert.match(String(await read), /^unavailable LIBVIRT_(DISCONNECTED|SOCKET_MISSING)$/);
+  });
+
   it("does not follow from calls that hang: the connection is replaced and the rest goes on", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
