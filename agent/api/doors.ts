@@ -59,7 +59,7 @@ export interface Doors {
   readonly reservations: Pick<Reservations, "reserve" | "renew" | "release" | "get" | "list" | "leftMs">;
   /** What a VM runs on where nobody says. */
   readonly defaultAccelerator: () => "kvm" | "tcg";
-  readonly events: Pick<EventLog, "subscribe" | "newestSequence">;
+  readonly events: Pick<EventLog, "subscribe" | "newestSequence" | "logId">;
   readonly host: HostView & {
     usage(): HostUsage;
     setScheduling(state: "active" | "cordoned", reason: string): Promise<void>;

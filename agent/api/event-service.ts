@@ -8,11 +8,11 @@ import { serverStream, type Methods } from "./handler.ts";
 
 export function eventService({ events }: Doors): Methods<EventServiceHandlers> {
   return {
-    Subscribe: serverStream(({ afterSequence, fromNow, kinds }, { signal }) => {
+    Subscribe: serverStream(({ afterSequence, fromNow, kinds, logId }, { signal }) => {
       const wanted = new Set(kinds.map((kind) => eventKinds.fromProto("kinds", kind)));
-      const from = { afterSequence, fromNow: fromNow && afterSequence === 0 };
+      const from = { afterSequence, logId, fromNow: fromNow && afterSequence === 0 };
       const wants = (event: HostEvent): boolean => wanted.size === 0 || wanted.has(event.kind);
-      return subscribe(events.subscribe(from, signal), wants);
+      return subscribe(events.subscribe(from, signal), wants, () => events.logId);
     }),
   };
 }
@@ -20,12 +20,13 @@ export function eventService({ events }: Doors): Methods<EventServiceHandlers> {
 async function* subscribe(
   events: AsyncIterable<HostEvent | { readonly kind: "overflow" }>,
   wants: (event: HostEvent) => boolean,
+  logId: () => string,
 ): AsyncGenerator<Event, void, undefined> {
   for await (const event of events) {
     if (event.kind === "overflow") {
       const message = "events were dropped before they were read; list again, then subscribe from now";
       throw new SocleError("out_of_range", "EVENTS_EXPIRED", message);
     }
-    if (wants(event)) yield eventToProto(event);
+    if (wants(event)) yield { ...eventToProto(event), logId: logId() };
   }
 }

@@ -131,6 +131,7 @@ function buildApi(
     agentEpoch: record.agentEpoch,
     generation: position.generation,
     eventSequence: events.newestSequence,
+    eventLogId: events.logId,
   });
   const trustDoor: ApiDoors["trust"] = {
     state: () => ({

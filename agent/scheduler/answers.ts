@@ -30,6 +30,8 @@ export interface Known {
   readonly generation: number;
   readonly agentEpoch: number;
   readonly eventSequence: number;
+  /** Of the log that it is a number of; empty: not known. */
+  readonly eventLogId: string;
 }
 
 const minComeBackMs = 1000;
@@ -44,6 +46,7 @@ const welcomeSchema = z.object({
   knownGeneration: counter,
   knownAgentEpoch: counter,
   knownEventSequence: counter,
+  knownEventLogId: z.string().regex(/^[0-9a-f-]{0,36}$/, "must be empty or an Event.log_id"),
   controlEpoch: counter,
 });
 const ackSchema = z.object({ generation: counter, eventSequence: counter });
@@ -57,22 +60,19 @@ const comeBackSchema = z.object({
 
 /** Throws `invalid` SCHEDULER_ANSWER_INVALID, as the other functions here. */
 export function welcomeOf(welcome: Welcome__Output): { readonly terms: Terms; readonly known: Known } {
-  const { controlEpoch, knownDigest, knownGeneration, knownAgentEpoch, knownEventSequence } = checked(
-    "Welcome",
-    welcomeSchema,
-    welcome,
-  );
+  const known = checked("Welcome", welcomeSchema, welcome);
   return {
     terms: {
-      controlEpoch,
+      controlEpoch: known.controlEpoch,
       heartbeatMs: within(welcome.heartbeatInterval, 100, 10_000, 300_000),
       reconnectSpreadMs: within(welcome.reconnectSpread, 0, 5000, 600_000),
     },
     known: {
-      digest: knownDigest,
-      generation: knownGeneration,
-      agentEpoch: knownAgentEpoch,
-      eventSequence: knownEventSequence,
+      digest: known.knownDigest,
+      generation: known.knownGeneration,
+      agentEpoch: known.knownAgentEpoch,
+      eventSequence: known.knownEventSequence,
+      eventLogId: known.knownEventLogId,
     },
   };
 }

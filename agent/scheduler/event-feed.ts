@@ -2,7 +2,7 @@ import { SocleError } from "../kernel/errors.ts";
 import type { EventLog } from "../state/event-log.ts";
 import type { HostEvent } from "../state/event.ts";
 
-export type Events = Pick<EventLog, "subscribe" | "newestSequence" | "oldestSequence">;
+export type Events = Pick<EventLog, "subscribe" | "newestSequence" | "oldestSequence" | "logId">;
 
 /** How a `resync` event that stands for lost ones is stamped. */
 export interface Stamp {
@@ -16,7 +16,7 @@ export interface Stamp {
  */
 export async function* followEvents(
   events: Events,
-  known: number,
+  { sequence: known, logId }: { readonly sequence: number; readonly logId: string },
   stamp: Stamp,
   signal: AbortSignal,
 ): AsyncGenerator<HostEvent, void, undefined> {
@@ -29,10 +29,11 @@ export async function* followEvents(
     details: { known_sequence: String(known) },
   });
   let after = known;
+  let afterLog = logId;
   let lost: string | undefined;
   for (;;) {
     try {
-      const feed = events.subscribe({ afterSequence: after }, signal);
+      const feed = events.subscribe({ afterSequence: after, logId: afterLog }, signal);
       if (lost !== undefined) yield resync(after, lost);
       for await (const event of feed) {
         yield event.kind === "overflow" ? resync(events.newestSequence, "EVENTS_EXPIRED") : event;
@@ -40,7 +41,8 @@ export async function* followEvents(
       return;
     } catch (thrown) {
       if (!(thrown instanceof SocleError) || thrown.kind !== "out_of_range") throw thrown;
-      lost = thrown.reason === "SEQUENCE_AHEAD" ? "EVENTS_RESET" : "EVENTS_EXPIRED";
+      lost = thrown.reason === "EVENTS_EXPIRED" ? "EVENTS_EXPIRED" : "EVENTS_RESET";
+      afterLog = "";
       after = events.oldestSequence - 1;
     }
   }

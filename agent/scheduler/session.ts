@@ -123,7 +123,7 @@ export class Session {
     const parts = [
       this.#listen(messages),
       this.#tellState(signal),
-      this.#tellEvents(known.eventSequence, signal),
+      this.#tellEvents({ sequence: known.eventSequence, logId: known.eventLogId }, signal),
       this.#beat(terms, signal, clock),
     ];
     for (const part of parts) part.catch(() => undefined);
@@ -258,11 +258,14 @@ export class Session {
     }
   }
 
-  async #tellEvents(known: number, signal: AbortSignal): Promise<undefined> {
+  async #tellEvents(
+    known: { readonly sequence: number; readonly logId: string },
+    signal: AbortSignal,
+  ): Promise<undefined> {
     const { events, position, clock, eventMessage } = this.#options;
     const stamp = { agentEpoch: position.agentEpoch, now: () => clock.now() };
     for await (const event of followEvents(events, known, stamp, signal)) {
-      await this.#contact.send({ events: { events: [eventMessage(event)] } });
+      await this.#contact.send({ events: { events: [{ ...eventMessage(event), logId: events.logId }] } });
     }
     return undefined;
   }
@@ -288,7 +291,13 @@ export class Session {
   #position(): PositionMessage {
     const { position, events, identity } = this.#options;
     const { agentEpoch, generation } = position;
-    return { bootId: identity().bootId, agentEpoch, generation, eventSequence: events.newestSequence };
+    return {
+      bootId: identity().bootId,
+      agentEpoch,
+      generation,
+      eventSequence: events.newestSequence,
+      eventLogId: events.logId,
+    };
   }
 }
 

@@ -24,6 +24,8 @@ async function take(log: EventLog, from: SubscribeFrom, count: number): Promise<
   return taken;
 }
 
+const never = new AbortController().signal;
+
 const range = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
@@ -291,4 +293,35 @@ test("a subscriber is told before anything else comes to pass: no disk is waited
   abort.abort();
   await following;
   await log.flush();
+});
+
+test("a number of another log is refused: after a rollback nobody misses events under numbers that came again", async (t) => {
+  const directory = await folder(t);
+  const log = await open(directory);
+  const { logId } = log;
+  for (let i = 0; i < 5; i += 1) log.append({ kind: "vm_defined" });
+  await log.flush();
+  const rolledBack = await open(directory);
+  assert.equal(rolledBack.logId, logId, "a start alone changes nothing");
+  assert.deepEqual(await take(rolledBack, { afterSequence: 3, logId }, 2), [4, 5]);
+  await rolledBack.beginAnew();
+  assert.notEqual(rolledBack.logId, logId);
+  assert.equal(rolledBack.recent(1)[0]?.kind, "resync");
+  assert.throws(
+    () => rolledBack.subscribe({ afterSequence: 3, logId }, never),
+    (error) => {
+      assert.ok(refusedWith("EVENT_LOG_REPLACED")(error));
+      assert.equal((error as SocleError).details.metadata?.["log_id"], rolledBack.logId);
+      return true;
+    },
+  );
+  assert.deepEqual(
+    await take(rolledBack, { afterSequence: 3 }, 2),
+    [4, 5],
+    "who knows no log is not checked",
+  );
+  await rolledBack.flush();
+  const after = await open(directory);
+  assert.equal(after.logId, rolledBack.logId);
+  await after.flush();
 });

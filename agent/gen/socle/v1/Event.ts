@@ -15,6 +15,7 @@ export interface Event {
   'vmState'?: (_socle_v1_VmState);
   'reason'?: (string);
   'details'?: ({[key: string]: string});
+  'logId'?: (string);
 }
 
 export interface Event__Output {
@@ -27,4 +28,5 @@ export interface Event__Output {
   'vmState': (_socle_v1_VmState__Output);
   'reason': (string);
   'details': ({[key: string]: string});
+  'logId': (string);
 }

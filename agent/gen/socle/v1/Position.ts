@@ -7,6 +7,7 @@ export interface Position {
   'agentEpoch'?: (number | string | Long);
   'generation'?: (number | string | Long);
   'eventSequence'?: (number | string | Long);
+  'eventLogId'?: (string);
 }
 
 export interface Position__Output {
@@ -14,4 +15,5 @@ export interface Position__Output {
   'agentEpoch': (number);
   'generation': (number);
   'eventSequence': (number);
+  'eventLogId': (string);
 }

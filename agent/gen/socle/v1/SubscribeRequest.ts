@@ -7,10 +7,12 @@ export interface SubscribeRequest {
   'afterSequence'?: (number | string | Long);
   'fromNow'?: (boolean);
   'kinds'?: (_socle_v1_EventKind)[];
+  'logId'?: (string);
 }
 
 export interface SubscribeRequest__Output {
   'afterSequence': (number);
   'fromNow': (boolean);
   'kinds': (_socle_v1_EventKind__Output)[];
+  'logId': (string);
 }

@@ -11,6 +11,7 @@ export interface Welcome {
   'reconnectSpread'?: (_google_protobuf_Duration | null);
   'controlEpoch'?: (number | string | Long);
   'knownAgentEpoch'?: (number | string | Long);
+  'knownEventLogId'?: (string);
 }
 
 export interface Welcome__Output {
@@ -21,4 +22,5 @@ export interface Welcome__Output {
   'reconnectSpread': (_google_protobuf_Duration__Output | null);
   'controlEpoch': (number);
   'knownAgentEpoch': (number);
+  'knownEventLogId': (string);
 }

@@ -1,0 +1,125 @@
+// What version 0.1.0 left is read and carried over. test/fixtures/release-0.1.0 was made by that version's own code: a state
+// directory that was stopped in good order once, then copied from a running agent, and a domain as it defined it.
+import assert from "node:assert/strict";
+import { chmod, cp, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { verifyLog } from "../../../agent/audit/index.ts";
+import { openState, type State } from "../../../agent/composition/state.ts";
+import { loadConfig } from "../../../agent/config/load.ts";
+import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { parseDomain } from "../../../agent/libvirt/xml/index.ts";
+import { storedPlacement } from "../../../agent/vm/stored-spec.ts";
+import { vmFromDomain } from "../../../agent/vm/vm-from-domain.ts";
+import { keyOf } from "../audit/log-of.ts";
+import { folder } from "./folder.ts";
+
+const release = join(import.meta.dirname, "../../fixtures/release-0.1.0");
+const VM = "6f2f0c4e-8c1b-4f0e-9a54-6a3f3c1b2a01";
+/** Soon after the fixture was made, so that nothing in it is past its time. */
+const clock: Clock = { ...systemClock, now: () => 1_795_790_000_000 };
+
+async function copied(t: TestContext): Promise<string> {
+  const directory = join(await folder(t), "state");
+  await cp(join(release, "state"), directory, { recursive: true, verbatimSymlinks: true });
+  await chmod(directory, 0o700);
+  await chmod(join(directory, "audit/key.pem"), 0o600);
+  return directory;
+}
+
+async function openIn(directory: string): Promise<State> {
+  const { config } = await loadConfig(undefined);
+  return await openState({
+    config: { ...config, state: { ...config.state, directory } },
+    version: "test",
+    environment: {},
+    clock,
+    log: silentLog,
+  });
+}
+
+const asked = (requestId: string, kind: string) => ({
+  requestId,
+  caller: "scheduler-1",
+  kind,
+  vmId: VM,
+  fingerprint: `print-${requestId}`,
+  intent: {},
+});
+
+test("the state directory of 0.1.0 is carried over: host, operations, reservations, events and audit log", async (t) => {
+  const directory = await copied(t);
+  for (const start of [3, 4]) {
+    const state = await openIn(directory);
+    const { record, operations, reservations, events, audit } = state;
+    assert.equal(state.permit.refusal, undefined);
+    assert.deepEqual(
+      [record.agentEpoch, record.hostId, record.controlEpoch, record.scheduling],
+      [start, "0d7d2a08-6c56-4d36-8f0e-4b2a4f3a9a11", 41, { state: "cordoned", reason: "new fans" }],
+    );
+    assert.equal(record.health.acknowledgements[0]?.requestId, "ack-1");
+    assert.deepEqual(
+      operations.list({ limit: 10 }).map(({ requestId, state: how }) => [requestId, how]),
+      [
+        ["unended-1", "outcome_unknown"],
+        ["failed-1", "failed"],
+        ["succeeded-1", "succeeded"],
+      ],
+    );
+    assert.deepEqual(
+      operations.interrupted.map(({ requestId, intent }) => [requestId, intent]),
+      [["unended-1", { kind: "STOP_VM", gracefulTimeoutMs: 60_000, force: false }]],
+    );
+    for (const [requestId, kind] of [
+      ["succeeded-1", "START_VM"],
+      ["unended-1", "STOP_VM"],
+    ] as const)
+      assert.equal((await operations.begin(asked(requestId, kind))).fresh, false, "it is not run twice");
+    assert.deepEqual(
+      reservations.all().map(({ state: how, tenant, vcpus }) => [how, tenant, vcpus]),
+      [
+        ["held", "blue", 2],
+        ["released", "blue", 2],
+      ],
+    );
+    const request = { requestId: "reserve-held", caller: "scheduler-1", fingerprint: "print-reserve-held" };
+    assert.equal((await reservations.find("reserve", request))?.state, "held");
+    const kinds = events.recent(1_000_000).map(({ kind }) => kind);
+    assert.deepEqual(kinds.slice(0, 4), ["vm_defined", "vm_state_changed", "vm_removed", "vm_rebooted"]);
+    assert.ok(events.logId.length === 36);
+    assert.equal(audit.state.damage, undefined);
+    await state.close();
+  }
+  const key = await keyOf(join(directory, "audit"));
+  assert.equal((await verifyLog(join(directory, "audit"), { key })).problem, undefined);
+});
+
+test("a domain of 0.1.0 is a managed VM with its spec, tenant, placement and an instance of its own", async () => {
+  const xml = await readFile(join(release, "domain.xml"), "utf8");
+  const vm = vmFromDomain(parseDomain(xml), { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 });
+  assert.deepEqual(
+    [vm.managed, vm.id, vm.name, vm.tenant, vm.placementEpoch, vm.accelerator, vm.unreadable],
+    [true, VM, "web-1", "blue", 3, "kvm", undefined],
+  );
+  assert.deepEqual(vm.labels, { note: "a <b> & 'c'" });
+  assert.equal(vm.spec?.disks[0]?.name, "root");
+  assert.deepEqual(storedPlacement(parseDomain(xml).metadata)?.vcpuCpus, [2, 3]);
+  assert.ok(vm.instance !== undefined && vm.instance !== "");
+});
+
+test("state that a later version wrote is not misread: every change is refused with the version and the way out", async (t) => {
+  const directory = await copied(t);
+  await writeFile(join(directory, "host.json"), '{"version":2,"agentEpoch":7}');
+  const state = await openIn(directory);
+  await assert.rejects(state.operations.begin(asked("new", "START_VM")), (error) => {
+    assert.ok(error instanceof SocleError && error.reason === "STATE_UNREADABLE");
+    assert.match(
+      error.message,
+      /host\.json is of version 2, which a later Socle wrote; this one reads version 1/,
+    );
+    return true;
+  });
+  await state.close();
+});
