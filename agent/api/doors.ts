@@ -3,6 +3,7 @@ import type { Operation } from "../state/operation.ts";
 import type { Operations } from "../state/operations.ts";
 import type { EventLog } from "../state/event-log.ts";
 import type { HostUsage, HostView } from "../host/host.ts";
+import type { TenantShare } from "../host/tenant-quotas.ts";
 import type { SocleError } from "../kernel/errors.ts";
 import type { Material } from "../trust/index.ts";
 import type { Reservations } from "../host/reservations.ts";
@@ -62,6 +63,7 @@ export interface Doors {
   readonly events: Pick<EventLog, "subscribe" | "newestSequence" | "logId">;
   readonly host: HostView & {
     usage(): HostUsage;
+    tenants(): readonly TenantShare[];
     setScheduling(state: "active" | "cordoned", reason: string): Promise<void>;
     acknowledge(condition: string, requestId: string): Promise<void>;
   };

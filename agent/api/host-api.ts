@@ -1,6 +1,8 @@
+import { dimensions, type TenantShare } from "../host/tenant-quotas.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Host } from "../gen/socle/v1/Host.ts";
 import type { HostServiceHandlers } from "../gen/socle/v1/HostService.ts";
+import type { ListTenantsResponse } from "../gen/socle/v1/ListTenantsResponse.ts";
 import { hostToProto, schedulingStates, withPosition, withUsage } from "./convert-host.ts";
 import type { Doors } from "./doors.ts";
 import { control, serverStream, unary, type Methods } from "./handler.ts";
@@ -17,6 +19,7 @@ export function hostService(doors: Doors): Methods<HostServiceHandlers> {
   return {
     GetHost: unary(now),
     WatchHost: serverStream((_request, { signal }) => watchHost(doors, now, signal)),
+    ListTenants: unary(() => listTenants(host.tenants())),
     SetSchedulingState: control(async (request) => {
       const state = schedulingStates.fromProto("state", request.state);
       if (state === undefined) throw wrong("state", "must be ACTIVE or CORDONED");
@@ -51,6 +54,21 @@ async function* watchHost(
     told = next;
     yield told;
   }
+}
+
+const MOST_TENANTS = 1000;
+
+function listTenants(shares: readonly TenantShare[]): ListTenantsResponse {
+  const shown = [...shares].sort((a, b) => b.use.vms - a.use.vms).slice(0, MOST_TENANTS);
+  const keys = Object.keys(dimensions) as (keyof typeof dimensions)[];
+  const tenants = shown.map(({ tenant, use, quota }) => ({
+    tenant,
+    dimensions: keys.map((key) => {
+      const limit = quota?.[key] ?? null;
+      return { name: dimensions[key].name, used: use[key], limited: limit !== null, limit: limit ?? 0 };
+    }),
+  }));
+  return { tenants, totalSize: shares.length };
 }
 
 const notBySame = (): SocleError =>

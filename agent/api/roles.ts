@@ -29,6 +29,7 @@ export const rolesOfMethod: Readonly<Record<string, readonly Role[]>> = {
   "/socle.v1.OperationService/WatchOperations": readers,
   "/socle.v1.HostService/GetHost": readers,
   "/socle.v1.HostService/WatchHost": readers,
+  "/socle.v1.HostService/ListTenants": readers,
   // An operator's word about the host, which a scheduler must not take back.
   "/socle.v1.HostService/SetSchedulingState": operators,
   "/socle.v1.HostService/AcknowledgeCondition": operators,

@@ -114,6 +114,10 @@ export function buildProgram(version: string, bind: Bind): Cli {
   addOperations(program, bind);
   addReservations(program, bind);
   program
+    .command("tenants")
+    .description("What tenants have of this host, and their quotas.")
+    .action(bind(async () => (await import("./commands/tenants.ts")).listTenants));
+  program
     .command("cordon")
     .description("Keep new VMs away from this host; those that run, run on.")
     .requiredOption("--reason <text>", "Why, for whoever looks at it next.")

@@ -18,6 +18,8 @@ import type { HostIdentity as _socle_v1_HostIdentity, HostIdentity__Output as _s
 import type { HostServiceClient as _socle_v1_HostServiceClient, HostServiceDefinition as _socle_v1_HostServiceDefinition } from './socle/v1/HostService.ts';
 import type { HostUsage as _socle_v1_HostUsage, HostUsage__Output as _socle_v1_HostUsage__Output } from './socle/v1/HostUsage.ts';
 import type { Inventory as _socle_v1_Inventory, Inventory__Output as _socle_v1_Inventory__Output } from './socle/v1/Inventory.ts';
+import type { ListTenantsRequest as _socle_v1_ListTenantsRequest, ListTenantsRequest__Output as _socle_v1_ListTenantsRequest__Output } from './socle/v1/ListTenantsRequest.ts';
+import type { ListTenantsResponse as _socle_v1_ListTenantsResponse, ListTenantsResponse__Output as _socle_v1_ListTenantsResponse__Output } from './socle/v1/ListTenantsResponse.ts';
 import type { Network as _socle_v1_Network, Network__Output as _socle_v1_Network__Output } from './socle/v1/Network.ts';
 import type { NumaCell as _socle_v1_NumaCell, NumaCell__Output as _socle_v1_NumaCell__Output } from './socle/v1/NumaCell.ts';
 import type { Observation as _socle_v1_Observation, Observation__Output as _socle_v1_Observation__Output } from './socle/v1/Observation.ts';
@@ -29,6 +31,7 @@ import type { ResetControlEpochResponse as _socle_v1_ResetControlEpochResponse, 
 import type { ResourceCapacity as _socle_v1_ResourceCapacity, ResourceCapacity__Output as _socle_v1_ResourceCapacity__Output } from './socle/v1/ResourceCapacity.ts';
 import type { SetSchedulingStateRequest as _socle_v1_SetSchedulingStateRequest, SetSchedulingStateRequest__Output as _socle_v1_SetSchedulingStateRequest__Output } from './socle/v1/SetSchedulingStateRequest.ts';
 import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socle_v1_StoragePool__Output } from './socle/v1/StoragePool.ts';
+import type { TenantUse as _socle_v1_TenantUse, TenantUse__Output as _socle_v1_TenantUse__Output } from './socle/v1/TenantUse.ts';
 import type { VirtualFunctions as _socle_v1_VirtualFunctions, VirtualFunctions__Output as _socle_v1_VirtualFunctions__Output } from './socle/v1/VirtualFunctions.ts';
 import type { VmCounts as _socle_v1_VmCounts, VmCounts__Output as _socle_v1_VmCounts__Output } from './socle/v1/VmCounts.ts';
 import type { WatchHostRequest as _socle_v1_WatchHostRequest, WatchHostRequest__Output as _socle_v1_WatchHostRequest__Output } from './socle/v1/WatchHostRequest.ts';
@@ -64,6 +67,8 @@ export interface ProtoGrpcType {
       HostUsage: MessageTypeDefinition<_socle_v1_HostUsage, _socle_v1_HostUsage__Output>
       Inventory: MessageTypeDefinition<_socle_v1_Inventory, _socle_v1_Inventory__Output>
       LifecycleState: EnumTypeDefinition
+      ListTenantsRequest: MessageTypeDefinition<_socle_v1_ListTenantsRequest, _socle_v1_ListTenantsRequest__Output>
+      ListTenantsResponse: MessageTypeDefinition<_socle_v1_ListTenantsResponse, _socle_v1_ListTenantsResponse__Output>
       Network: MessageTypeDefinition<_socle_v1_Network, _socle_v1_Network__Output>
       NumaCell: MessageTypeDefinition<_socle_v1_NumaCell, _socle_v1_NumaCell__Output>
       Observation: MessageTypeDefinition<_socle_v1_Observation, _socle_v1_Observation__Output>
@@ -77,6 +82,7 @@ export interface ProtoGrpcType {
       ResourceCapacity: MessageTypeDefinition<_socle_v1_ResourceCapacity, _socle_v1_ResourceCapacity__Output>
       SetSchedulingStateRequest: MessageTypeDefinition<_socle_v1_SetSchedulingStateRequest, _socle_v1_SetSchedulingStateRequest__Output>
       StoragePool: MessageTypeDefinition<_socle_v1_StoragePool, _socle_v1_StoragePool__Output>
+      TenantUse: MessageTypeDefinition<_socle_v1_TenantUse, _socle_v1_TenantUse__Output>
       Truth: EnumTypeDefinition
       VirtualFunctions: MessageTypeDefinition<_socle_v1_VirtualFunctions, _socle_v1_VirtualFunctions__Output>
       VmCounts: MessageTypeDefinition<_socle_v1_VmCounts, _socle_v1_VmCounts__Output>

@@ -43,6 +43,8 @@ import type { KernelBoot as _socle_v1_KernelBoot, KernelBoot__Output as _socle_v
 import type { LifecycleEvents as _socle_v1_LifecycleEvents, LifecycleEvents__Output as _socle_v1_LifecycleEvents__Output } from './socle/v1/LifecycleEvents.ts';
 import type { ListOperationsRequest as _socle_v1_ListOperationsRequest, ListOperationsRequest__Output as _socle_v1_ListOperationsRequest__Output } from './socle/v1/ListOperationsRequest.ts';
 import type { ListOperationsResponse as _socle_v1_ListOperationsResponse, ListOperationsResponse__Output as _socle_v1_ListOperationsResponse__Output } from './socle/v1/ListOperationsResponse.ts';
+import type { ListTenantsRequest as _socle_v1_ListTenantsRequest, ListTenantsRequest__Output as _socle_v1_ListTenantsRequest__Output } from './socle/v1/ListTenantsRequest.ts';
+import type { ListTenantsResponse as _socle_v1_ListTenantsResponse, ListTenantsResponse__Output as _socle_v1_ListTenantsResponse__Output } from './socle/v1/ListTenantsResponse.ts';
 import type { ListVmsRequest as _socle_v1_ListVmsRequest, ListVmsRequest__Output as _socle_v1_ListVmsRequest__Output } from './socle/v1/ListVmsRequest.ts';
 import type { ListVmsResponse as _socle_v1_ListVmsResponse, ListVmsResponse__Output as _socle_v1_ListVmsResponse__Output } from './socle/v1/ListVmsResponse.ts';
 import type { Network as _socle_v1_Network, Network__Output as _socle_v1_Network__Output } from './socle/v1/Network.ts';
@@ -74,6 +76,7 @@ import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
 import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socle_v1_StoragePool__Output } from './socle/v1/StoragePool.ts';
 import type { SubscribeRequest as _socle_v1_SubscribeRequest, SubscribeRequest__Output as _socle_v1_SubscribeRequest__Output } from './socle/v1/SubscribeRequest.ts';
+import type { TenantUse as _socle_v1_TenantUse, TenantUse__Output as _socle_v1_TenantUse__Output } from './socle/v1/TenantUse.ts';
 import type { VirtualFunctions as _socle_v1_VirtualFunctions, VirtualFunctions__Output as _socle_v1_VirtualFunctions__Output } from './socle/v1/VirtualFunctions.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from './socle/v1/Vm.ts';
 import type { VmCounts as _socle_v1_VmCounts, VmCounts__Output as _socle_v1_VmCounts__Output } from './socle/v1/VmCounts.ts';
@@ -155,6 +158,8 @@ export interface ProtoGrpcType {
       LifecycleState: EnumTypeDefinition
       ListOperationsRequest: MessageTypeDefinition<_socle_v1_ListOperationsRequest, _socle_v1_ListOperationsRequest__Output>
       ListOperationsResponse: MessageTypeDefinition<_socle_v1_ListOperationsResponse, _socle_v1_ListOperationsResponse__Output>
+      ListTenantsRequest: MessageTypeDefinition<_socle_v1_ListTenantsRequest, _socle_v1_ListTenantsRequest__Output>
+      ListTenantsResponse: MessageTypeDefinition<_socle_v1_ListTenantsResponse, _socle_v1_ListTenantsResponse__Output>
       ListVmsRequest: MessageTypeDefinition<_socle_v1_ListVmsRequest, _socle_v1_ListVmsRequest__Output>
       ListVmsResponse: MessageTypeDefinition<_socle_v1_ListVmsResponse, _socle_v1_ListVmsResponse__Output>
       ManagedFilter: EnumTypeDefinition
@@ -189,6 +194,7 @@ export interface ProtoGrpcType {
       StopVmRequest: MessageTypeDefinition<_socle_v1_StopVmRequest, _socle_v1_StopVmRequest__Output>
       StoragePool: MessageTypeDefinition<_socle_v1_StoragePool, _socle_v1_StoragePool__Output>
       SubscribeRequest: MessageTypeDefinition<_socle_v1_SubscribeRequest, _socle_v1_SubscribeRequest__Output>
+      TenantUse: MessageTypeDefinition<_socle_v1_TenantUse, _socle_v1_TenantUse__Output>
       Truth: EnumTypeDefinition
       VirtualFunctions: MessageTypeDefinition<_socle_v1_VirtualFunctions, _socle_v1_VirtualFunctions__Output>
       Vm: MessageTypeDefinition<_socle_v1_Vm, _socle_v1_Vm__Output>

@@ -20,7 +20,7 @@ export interface TenantShare {
   readonly quota?: TenantQuota | undefined;
 }
 
-const dimensions = {
+export const dimensions = {
   vms: { name: "vms", unit: "VMs", format: String },
   vcpus: { name: "vcpus", unit: "vCPUs", format: String },
   memoryBytes: { name: "memory", unit: "of memory", format: formatExactBytes },

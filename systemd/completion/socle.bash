@@ -32,6 +32,7 @@ _socle() {
       "reservation create") place="reservation create" ;;
       "reservation renew") place="reservation renew" ;;
       "reservation release") place="reservation release" ;;
+      "tenants") place="tenants" ;;
       "cordon") place="cordon" ;;
       "uncordon") place="uncordon" ;;
       "host") place="host" ;;
@@ -54,7 +55,7 @@ _socle() {
   done
   if ! _socle_value "${COMP_WORDS[COMP_CWORD - 1]}"; then
     case "$place" in
-      "") words="agent status top vm inventory health events operations reservation cordon uncordon host enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "") words="agent status top vm inventory health events operations reservation tenants cordon uncordon host enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -84,6 +85,7 @@ _socle() {
       "reservation create") words="--vcpus --memory --accelerator --tenant --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --ttl --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "reservation renew") words="--request-id --ttl --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "reservation release") words="--request-id --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "tenants") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "cordon") words="--reason --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "uncordon") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "host") words="epoch --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;

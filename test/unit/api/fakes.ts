@@ -1,5 +1,6 @@
 import type { ConsoleStream } from "../../../agent/api/doors.ts";
 import type { HostSnapshot, HostUsage } from "../../../agent/host/host.ts";
+import type { TenantShare } from "../../../agent/host/tenant-quotas.ts";
 import { Topic } from "../../../agent/kernel/topic.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import type { Vm } from "../../../agent/vm/vm.ts";
@@ -124,6 +125,14 @@ export class FakeHost {
       memoryAvailableBytes: 2e9,
       cells: [],
     };
+  }
+
+  tenants(): readonly TenantShare[] {
+    const use = { vms: 2, vcpus: 4, memoryBytes: 2 ** 30, diskBytes: 2 ** 31 };
+    return [
+      { tenant: "red", use: { ...use, vms: 1 } },
+      { tenant: "acme", use, quota: { vms: 5, vcpus: null, memoryBytes: 2 ** 32, diskBytes: null } },
+    ];
   }
 
   setScheduling(state: "active" | "cordoned", reason: string): Promise<void> {

@@ -388,3 +388,31 @@ test("a person settles an operation whose outcome is unknown, and no other", asy
   assert.deepEqual([notDone.state, notDone.done], ["STATE_FAILED", true]);
   assert.equal((await errorOf(settle("none", "OUTCOME_DONE"))).code, status.NOT_FOUND);
 });
+
+test("tenants are listed with what they have and their quotas, those with the most VMs first", async (t) => {
+  const { client } = await ask(t);
+  const { tenants, totalSize } = await client.call(protos.host.ListTenants, {});
+  assert.deepEqual(
+    tenants.map(({ tenant, dimensions }) => [
+      tenant,
+      ...dimensions.map(({ name, used, limited, limit }) => [name, used, limited, limit]),
+    ]),
+    [
+      [
+        "acme",
+        ["vms", 2, true, 5],
+        ["vcpus", 4, false, 0],
+        ["memory", 2 ** 30, true, 2 ** 32],
+        ["disk", 2 ** 31, false, 0],
+      ],
+      [
+        "red",
+        ["vms", 1, false, 0],
+        ["vcpus", 4, false, 0],
+        ["memory", 2 ** 30, false, 0],
+        ["disk", 2 ** 31, false, 0],
+      ],
+    ],
+  );
+  assert.equal(totalSize, 2);
+});
