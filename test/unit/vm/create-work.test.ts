@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { buildDomain } from "../../../agent/libvirt/xml/index.ts";
+import { buildDomain, buildVmMetadata } from "../../../agent/libvirt/xml/index.ts";
 import { unbound } from "../../../agent/state/placement.ts";
 import type { Step } from "../../../agent/state/operations.ts";
 import { createWork } from "../../../agent/vm/create-work.ts";
@@ -251,6 +251,31 @@ test("a disk that was there before is neither adopted nor deleted, and no key is
         assert.equal(count(called, change), 0, change);
     }
   }
+});
+
+test("a disk that libvirt refused to make is not taken back: it may be another agent's", async () => {
+  const { error, called } = await create({ ...fresh, STORAGE_VOL_CREATE_XML: [refusal] });
+  assert.equal(error, refusal);
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+});
+
+test("what another VM with this id has by then is left alone when the creation is taken back", async () => {
+  const other = { tenant: "", labels: {}, spec: "{}", specDigest: "", placementEpoch: 0, createdAt: "" };
+  const metadata = buildVmMetadata({ ...other, instance: "6f1c2f1e-0000-4000-8000-0000000000ff" });
+  const { error, called } = await create({
+    ...fresh,
+    DOMAIN_CREATE_WITH_FLAGS: [refusal],
+    DOMAIN_GET_METADATA: [{ metadata }],
+  });
+  assert.equal(error, refusal);
+  for (const change of ["STORAGE_VOL_DELETE", "DOMAIN_UNDEFINE_FLAGS", "DOMAIN_DESTROY_FLAGS"])
+    assert.equal(count(called, change), 0, change);
+});
+
+test("a domain that came before this one was defined is not defined anew", async () => {
+  const { error, called } = await create({ ...fresh, DOMAIN_GET_STATE: [OFF] });
+  assert.equal(error?.reason, "VM_EXISTS");
+  assert.equal(count(called, "DOMAIN_DEFINE_XML_FLAGS"), 0);
 });
 
 test("that the names were free is on the disk before anything is made", async () => {
