@@ -17,6 +17,7 @@ export class StateDisk {
   readonly #mountPoint: string;
   readonly #sickness: string;
   #filler = "";
+  #changes = 0;
 
   static async make(run: CampaignRun): Promise<StateDisk> {
     const directory = await mkdtemp(join(tmpdir(), "socle-disk-"));
@@ -56,8 +57,9 @@ export class StateDisk {
   /** "well", "slow MILLISECONDS" or the name of an error: what becomes of all that the agent writes from now on. */
   async fallSick(how: string): Promise<void> {
     // Whole or not at all: the agent may read it while it is written.
-    await writeFile(`${this.#sickness}.next`, how);
-    await rename(`${this.#sickness}.next`, this.#sickness);
+    const next = `${this.#sickness}.${(this.#changes += 1)}`;
+    await writeFile(next, how);
+    await rename(next, this.#sickness);
   }
 
   /** Until nothing more fits. */

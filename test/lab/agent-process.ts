@@ -87,12 +87,13 @@ export class AgentProcess {
 
   /** Writes its configuration anew; SIGHUP or the next start reads it. */
   async configure(config: Partly<Config>): Promise<void> {
+    const isInsecure = config.trust?.domain === undefined || config.trust.domain === null;
     const whole = {
       ...config,
       api: { socket: this.socketPath, ...config.api },
       metrics: { listen: this.metricsAddress, ...config.metrics },
       // Tests that open TCP without certificates say what they are.
-      trust: { insecureLoopback: "development", ...config.trust },
+      trust: { ...(isInsecure ? { insecureLoopback: "development" } : {}), ...config.trust },
       state: { directory: join(this.directory, "state"), ...config.state },
       // Where tests run nobody may keep the clock, which is no matter for them.
       health: { requireSyncedClock: false, ...config.health },

@@ -51,7 +51,10 @@ function* endsAreTrue(
     }
     if ((end?.state === "failed" || end?.state === "cancelled") && method === "CreateVm" && !isForgotten) {
       const life = timeline === undefined ? undefined : lifeAt(timeline, endedAt);
-      if (life !== undefined && life.by.by === "agent" && life.from > from && life.to > endedAt)
+      // The stamp says whose it is, where the end was seen only after another operation had begun.
+      const isOthers = life?.by.operation !== undefined && life.by.operation !== operationId;
+      const isNew = life !== undefined && life.from > from && life.to > endedAt;
+      if (isNew && life.by.by === "agent" && !isOthers)
         yield {
           rule: "a failed creation leaves nothing",
           at: endedAt,

@@ -108,6 +108,23 @@ export class RealAgent {
       );
   }
 
+  /** Calls `changed` with every change of an operation, until `close`. */
+  watchOperations(changed: (operation: Message) => void): void {
+    const { path, requestSerialize, responseDeserialize } = this.#contract.operations.WatchOperations;
+    const watch = this.#clients
+      .get("unix:operator")
+      ?.makeServerStreamRequest(
+        path,
+        requestSerialize as (request: object) => Buffer,
+        responseDeserialize as (bytes: Buffer) => unknown,
+        {},
+        new Metadata(),
+      );
+    watch?.on("data", (operation: Message) => changed(this.#named(operation)));
+    // The stream ends with its agent.
+    watch?.on("error", () => undefined);
+  }
+
   /** The agent is gone, or about to go. */
   close(): void {
     this.isServing = false;

@@ -1,8 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Contract } from "../../../../agent/cli/contract.ts";
-import { AgentProcess, type AgentProcessOptions } from "../../../lab/agent-process.ts";
+import { AgentProcess } from "../../../lab/agent-process.ts";
 import { freePort } from "../../../lab/ports.ts";
-import type { SteppedClock } from "../../stepped-clock.ts";
 import type { Violation } from "../checker.ts";
 import { Recorder, type FaultKind, type History } from "../history.ts";
 import { Chance } from "../simulated/chance.ts";
@@ -10,22 +8,14 @@ import { operationsIn, vmsIn, type Message } from "../simulated/reads.ts";
 import { callers, vmId, type Action, type FaultAction, type Schedule } from "../simulated/schedule.ts";
 import { SimulatedCallers } from "../simulated/simulated-callers.ts";
 import { changingProcedures, EffectLog } from "./effect-tap.ts";
-import { DOMAIN, RealAgent, type Certificates } from "./real-agent.ts";
-import type { RealHost } from "./real-host.ts";
+import { agentOptions, type Lane } from "./lane.ts";
+import { RealAgent } from "./real-agent.ts";
 
 const STARTS_AT_MOST = 10;
 const QUIET_WITHIN_MS = 75_000;
+/** One history of so many begins with the previous release, which is killed and upgraded. */
+const UPGRADES_IN = 4;
 const SEEN_WITHIN_MS = 10_000;
-
-/** What every history of a lane has in common. */
-export interface Lane {
-  readonly bundle: string;
-  readonly host: RealHost;
-  readonly clock: SteppedClock;
-  readonly certificates: Certificates;
-  readonly trustDirectory: string;
-  readonly contract: Contract;
-}
 
 export interface Played {
   readonly history: History;
@@ -56,11 +46,13 @@ export class RealHistory {
   #isFull = false;
   /** The agent's disk failed it at some time. */
   #wasSick = false;
+  #isPrevious: boolean;
   #restore: (() => Promise<void>) | undefined;
 
   constructor(lane: Lane, schedule: Schedule) {
     this.#lane = lane;
     this.#schedule = schedule;
+    this.#isPrevious = lane.previous !== undefined && schedule.seed % UPGRADES_IN === 0;
     this.#chance = new Chance(schedule.seed ^ 0x51ed270b);
     const beganMs = performance.now();
     this.#recorder = new Recorder(() => performance.now() - beganMs);
@@ -81,10 +73,7 @@ export class RealHistory {
     try {
       this.#restart();
       await this.#starting;
-      for (const action of this.#schedule.actions) {
-        await pause(shortened(action.afterMs));
-        await this.#act(action);
-      }
+      await this.#playActions();
       await this.#quieten();
     } catch (thrown) {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
@@ -96,6 +85,26 @@ export class RealHistory {
       await this.#process?.stop();
     }
     return { history: this.#recorder.history, failures: this.#failures };
+  }
+
+  async #playActions(): Promise<void> {
+    const { actions } = this.#schedule;
+    const upgradeAt = this.#chance.whole(1, 6);
+    for (const [index, action] of actions.entries()) {
+      await pause(shortened(action.afterMs));
+      if (index === upgradeAt) await this.#upgrade();
+      // What the previous release makes of faults is not judged here.
+      if (!this.#isPrevious || action.do !== "fault") await this.#act(action);
+    }
+    await this.#upgrade();
+  }
+
+  /** In the middle of what it does. */
+  async #upgrade(): Promise<void> {
+    await this.#starting;
+    if (!this.#isPrevious) return;
+    this.#isPrevious = false;
+    this.#kill("to be upgraded");
   }
 
   #fail(rule: string, message: string): void {
@@ -144,7 +153,7 @@ export class RealHistory {
       const run = (this.#run += 1);
       await host.disk.fallSick("well");
       host.agentRun = run;
-      this.#recorder.add({ event: "agent_start", run, version: "built" });
+      this.#recorder.add({ event: "agent_start", run, version: this.#isPrevious ? "previous" : "built" });
       try {
         this.#process = await this.#started();
         this.#serve(this.#process, run);
@@ -152,7 +161,7 @@ export class RealHistory {
       } catch (thrown) {
         this.#recorder.add({ event: "agent_end", run, clean: false });
         if (tries < STARTS_AT_MOST) await pause(500);
-        else throw new Error("the agent does not start", { cause: thrown });
+        else throw new Error(`the agent does not start: ${String(thrown)}`, { cause: thrown });
       }
     }
   }
@@ -163,25 +172,7 @@ export class RealHistory {
       return this.#process;
     }
     this.#port = await freePort();
-    return await AgentProcess.start(this.#options());
-  }
-
-  #options(): AgentProcessOptions {
-    const { bundle, host, clock, trustDirectory } = this.#lane;
-    const [disk, clockOptions] = [host.disk.agentOptions, clock.agentOptions];
-    return {
-      bundle,
-      nodeOptions: [...(disk.nodeOptions ?? []), ...(clockOptions.nodeOptions ?? [])],
-      environment: { ...disk.environment, ...clockOptions.environment },
-      config: {
-        libvirt: { uri: host.agentProxy.uri, callTimeoutSeconds: 3 },
-        vm: { accelerator: "tcg", sampleIntervalSeconds: 1 },
-        host: { reservedMemoryMiB: 0, cpuOvercommitRatio: 64, memoryOvercommitRatio: 4 },
-        state: { directory: host.disk.stateDirectory },
-        trust: { domain: DOMAIN, directory: trustDirectory },
-        api: { listen: `127.0.0.1:${this.#port}` },
-      },
-    };
+    return await AgentProcess.start(agentOptions(this.#lane, this.#port, () => this.#isPrevious));
   }
 
   #serve(process: AgentProcess, run: number): void {
@@ -190,6 +181,14 @@ export class RealHistory {
     const agent = new RealAgent(process, where, { certificates, contract });
     this.#agent = agent;
     this.#callers.lookAtEpoch(agent);
+    const states = new Map<string, string>();
+    agent.watchOperations((message) => {
+      const [operation] = operationsIn("WatchOperations", message);
+      if (operation === undefined || this.#agent !== agent) return;
+      if (states.get(operation.id) === operation.state) return;
+      states.set(operation.id, operation.state);
+      this.#recorder.add({ event: "operation", operation });
+    });
     void process.ended().then(() => {
       if (this.#run === run && this.#agent === agent) this.#died("with a sync");
     });
@@ -353,7 +352,8 @@ export class RealHistory {
     for (;;) {
       const answer = await this.#unrecorded("ListOperations");
       const open = answer && operationsIn("ListOperations", answer).some(({ state }) => !ends.has(state));
-      if ((open === false && this.#log.open === 0) || performance.now() > untilMs) return;
+      const isQuiet = open === false && this.#log.open === 0 && this.#callers.waiting === 0;
+      if (isQuiet || performance.now() > untilMs) return;
       await pause(50);
     }
   }

@@ -147,6 +147,11 @@ export class SimulatedCallers {
     this.#recorder.add({ event: "answer", seq, outcome: "ok", vms: [read] });
   }
 
+  /** Calls without an answer. */
+  get waiting(): number {
+    return this.#open.size;
+  }
+
   /** The agent is gone: nobody gets an answer any more. */
   lose(reason: string): void {
     for (const seq of this.#open) this.#recorder.add({ event: "answer", seq, outcome: "unknown", reason });
