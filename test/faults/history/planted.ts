@@ -175,8 +175,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "vm/create-work.ts",
-        find: "made: new Set(isClaimed ? removals(spec, run).keys() : [])",
-        replace: "made: new Set(removals(spec, run).keys())",
+        find: "made: new Set(isClaimed ? removals(spec, run, instance).keys() : []),",
+        replace: "made: new Set(removals(spec, run, instance).keys()),",
       },
     ],
     rules: effectRules,

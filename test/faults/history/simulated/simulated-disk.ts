@@ -30,7 +30,7 @@ export interface DiskTrouble {
 const root = "/simulated";
 
 /**
- * The files below /simulated, in memory, as node:fs/promises has them. A write is there for the next reader at once, and
+ * The files below /simulated, in memory, as node:fs/promises has them; there are no others. A write is there for the next reader at once, and
  * for the time after a power cut once it was synced, its name once its directory was. Each call takes a moment; the agent
  * that dies meanwhile never hears its end.
  */
@@ -331,6 +331,7 @@ export class SimulatedDisk {
   }
 
   #find(path: string): Inode | undefined {
+    if (path !== root && !path.startsWith(`${root}/`)) return undefined;
     let inode: Inode | undefined = this.#root;
     for (const name of path.slice(root.length).split("/")) if (name !== "") inode = inode?.entries.get(name);
     return inode;
