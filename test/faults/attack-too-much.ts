@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import type { Issued } from "../scheduler/authority.ts";
 import { secureOptions } from "./attack-calls.ts";
+import { unread } from "./attack-answers.ts";
 import { callTo, flags, frame, frames, headerBlock, indexedBomb, message, preface } from "./attack-frames.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
@@ -27,7 +28,7 @@ export async function tooMuch(stage: Stage, scale: number): Promise<Theme> {
   const own = secureOptions(authority.certificatePem, insider);
   const count = (full: number): number => Math.max(10, Math.round(full * scale));
   const lastsMs = Math.max(1000, LASTS_MS * scale);
-  const tries: Try[] = [];
+  const tries: Try[] = unread(stage, insider);
   const add = (what: string, attack: () => Promise<Outcome>): void => void tries.push({ what, attack });
 
   for (const bytes of [MIB + 1, 5 * MIB, 64 * MIB])

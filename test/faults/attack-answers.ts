@@ -1,0 +1,77 @@
+import { status } from "@grpc/grpc-js";
+import type { Issued } from "../scheduler/authority.ts";
+import { callTo, flags, frame, frames, headerBlock, message, preface } from "./attack-frames.ts";
+import { secureOptions } from "./attack-calls.ts";
+import type { Stage } from "./attack-stage.ts";
+import type { Outcome, Try } from "./attack-tries.ts";
+import { connect, type TLSSocket } from "node:tls";
+import { setTimeout as pause } from "node:timers/promises";
+
+const LIST_VMS = "/socle.v1.VmService/ListVms";
+/** What one caller may leave untaken, and one answer beyond. */
+const MOST_BYTES = 9 * 2 ** 20;
+/** SETTINGS_INITIAL_WINDOW_SIZE of 0: nothing of an answer may be sent. */
+const noWindow = Buffer.from([0, 4, 0, 0, 0, 0]);
+
+/** Callers that do not take their answers, and requests that are no messages of the contract. */
+export function unread(stage: Stage, by: Issued): Try[] {
+  return [
+    { what: "answers into a window of nothing", attack: () => holdsAnswers(stage, by) },
+    ...[Buffer.from([0x0f]), Buffer.from([0x12, 0xff, 0xff, 0xff]), Buffer.alloc(64, 0xff)].map(
+      (bytes, at) => ({
+        what: `a request that is no message, the ${at + 1}.`,
+        attack: () => isInvalid(stage, by, bytes),
+      }),
+    ),
+  ];
+}
+
+async function isInvalid(stage: Stage, by: Issued, bytes: Buffer): Promise<Outcome> {
+  const caller = stage.callerOf(by);
+  try {
+    const { code } = await caller.call("/socle.v1.VmService/GetVm", bytes, { timeoutMs: 10_000 });
+    return code === status.INVALID_ARGUMENT ? "refused" : { letThrough: `answered ${status[code]}` };
+  } finally {
+    caller.close();
+  }
+}
+
+/** As many calls as there are places on several connections, none of whose answers is taken. */
+async function holdsAnswers(stage: Stage, by: Issued): Promise<Outcome> {
+  const sockets = await Promise.all(Array.from({ length: 8 }, () => silent(stage, by)));
+  try {
+    for (const socket of sockets)
+      for (let at = 0; at < 64; at += 1) {
+        const stream = 1 + 2 * at;
+        socket.write(frame(frames.headers, flags.endHeaders, stream, headerBlock(callTo(LIST_VMS))));
+        socket.write(frame(frames.data, flags.endStream, stream, message(Buffer.alloc(0))));
+      }
+    await pause(1000);
+    const bytes = await heldBytes(stage);
+    return bytes <= MOST_BYTES ? "inert" : { letThrough: `${bytes} bytes of answers are held` };
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+}
+
+async function silent(stage: Stage, by: Issued): Promise<TLSSocket> {
+  const socket = connect({
+    ...secureOptions(stage.authority.certificatePem, by),
+    host: "127.0.0.1",
+    port: stage.port,
+    ALPNProtocols: ["h2"],
+    checkServerIdentity: () => undefined,
+  });
+  await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
+  socket.removeAllListeners("error").on("error", () => undefined);
+  socket.resume();
+  socket.write(Buffer.concat([preface, frame(frames.settings, 0, 0, noWindow)]));
+  return socket;
+}
+
+async function heldBytes({ host }: Stage): Promise<number> {
+  const text = await (await fetch(`http://${host.agent.metricsAddress}/metrics`)).text();
+  const [, bytes] = /^socle_api_answers_held_bytes (\S+)$/m.exec(text) ?? [];
+  if (bytes === undefined) throw new Error("there is no socle_api_answers_held_bytes");
+  return Number(bytes);
+}
