@@ -83,7 +83,8 @@ export function timelines(history: History): Map<string, VmTimeline> {
 /** While a start lasts the guest is shown as paused, also where nothing comes of it. */
 function followFailedStart({ states, runs }: VmTimeline, { at, endAt }: Effect): void {
   if (runs.at(-1)?.to === Infinity) return;
-  states.push({ from: at, state: "paused" });
+  // A daemon that dies meanwhile ends the guest before the call is known to have ended.
+  states.push({ from: at, state: "paused" }, { from: at, state: "stopped" });
   if (endAt < Infinity) states.push({ from: endAt, state: "stopped" });
 }
 
