@@ -125,6 +125,14 @@ export class Contact {
     }
   }
 
+  /** Sends no more. Resolves when the scheduler, which has read all by then, has ended the session too. */
+  finish(): Promise<void> {
+    return this.#race((resolve) => {
+      this.#session.once("status", () => resolve());
+      this.#session.end();
+    });
+  }
+
   /** Says that nothing more follows, then closes. */
   close(): void {
     this.#session.end();

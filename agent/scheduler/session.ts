@@ -130,11 +130,12 @@ export class Session {
     return await Promise.race(parts);
   }
 
-  /** Tells the scheduler that the agent stops, as well as it can within a second. */
+  /** Reports that the agent stops and waits until the scheduler has read it: for a second at most. */
   static async sayGoodbye(contact: Contact, clock: Clock): Promise<void> {
     const over = new AbortController();
     const said = contact
       .send({ goodbye: { reason: "the agent stops", expectedDowntime: null } })
+      .then(() => contact.finish())
       .catch(() => undefined);
     await Promise.race([said, clock.sleep(goodbyeTimeoutMs, over.signal).catch(() => undefined)]);
     over.abort();
