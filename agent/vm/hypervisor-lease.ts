@@ -61,7 +61,8 @@ const CALL_MS = 10_000;
  */
 export class HypervisorLease implements Service {
   readonly name = "hypervisor lease";
-  readonly readyWithinMs = 5000;
+  /** Readiness does not hang on libvirt: changes are refused until it has answered. */
+  readonly readyWithinMs = 500;
   readonly #options: HypervisorLeaseOptions;
   readonly #uuid = randomUUID();
   #failure: SocleError | undefined;
