@@ -10,7 +10,7 @@ import type { Finding } from "./history/simulated/simulate.ts";
 const repository = join(import.meta.dirname, "../..");
 const HISTORIES_AT_MOST = 4000;
 
-describe("the checker finds every planted bug", { concurrency: 2, timeout: 280_000 }, () => {
+describe("the checker finds every planted bug", { concurrency: 2, timeout: 1_200_000 }, () => {
   for (const { name, what, edits, rules } of plantedBugs) {
     test(`${name}: ${what}`, async (t) => {
       const root = await copyOf(t);

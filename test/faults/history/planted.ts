@@ -40,6 +40,16 @@ export const plantedBugs: readonly PlantedBug[] = [
         replace: "",
       },
       { file: "vm/works.ts", find: "if (origin !== undefined) requireSameVm(run, origin);", replace: "" },
+      {
+        file: "vm/works.ts",
+        find: "if (isComplete(run, standing)",
+        replace: "if (run.resumed === undefined",
+      },
+      {
+        file: "vm/guest-run.ts",
+        find: "if (!resumed) return await mark(context, run);",
+        replace: "if (!resumed) return await mark(context, run);\n  if (resumed) return true;",
+      },
     ],
     rules: [...effectRules, "an end is for good"],
   },
