@@ -10,15 +10,13 @@ export interface ProcessIdentity {
   readonly namespace: string;
 }
 
-/** Of a process in this one's PID namespace; undefined where there is none. */
+/** Of a process in this one's PID namespace; undefined where there is none, or /proc does not show it. */
 export async function processIdentity(pid = process.pid): Promise<ProcessIdentity | undefined> {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    // proc(5): the command, in parentheses, may hold anything; the start time is field 22, the 20th behind it.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    if (fields[0] === "Z" || fields[0] === "X") return undefined;
+    const { state, start } = await lookAt(pid);
+    if (isDead(state)) return undefined;
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-    return { pid, start: fields[19] ?? "", bootId, namespace: await readlink("/proc/self/ns/pid") };
+    return { pid, start, bootId, namespace: await readlink("/proc/self/ns/pid") };
   } catch {
     return undefined;
   }
@@ -30,5 +28,28 @@ export async function hasEnded(other: ProcessIdentity): Promise<boolean> {
   if (own === undefined) return false;
   if (other.bootId !== own.bootId) return true;
   if (other.namespace !== own.namespace) return false;
-  return (await processIdentity(other.pid))?.start !== other.start;
+  try {
+    const { state, start } = await lookAt(other.pid);
+    return isDead(state) || start !== other.start;
+  } catch {
+    // /proc hides other users' processes where it is mounted so (hidepid, systemd's ProtectProc=): the kernel knows them.
+    return !isThere(other.pid);
+  }
+}
+
+async function lookAt(pid: number): Promise<{ state: string; start: string }> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  // proc(5): the command, in parentheses, may hold anything; the start time is field 22, the 20th behind it.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0] ?? "", start: fields[19] ?? "" };
+}
+
+const isDead = (state: string): boolean => state === "Z" || state === "X";
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (thrown) {
+    return !(thrown instanceof Error && "code" in thrown && thrown.code === "ESRCH");
+  }
 }

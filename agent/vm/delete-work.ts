@@ -34,8 +34,10 @@ export const deleteWork =
     if (intent.volumes.length > 0 && !isGone)
       await step("look for users", () => requireOwn(context, vmId, intent.volumes, creations));
     if (isActive(before)) {
-      if (!(await holdsRun(context, run, AGAIN))) throw interrupted(`the VM was started since; ${AGAIN}`);
-      await step("pull plug", () => domains.destroy(vmId), 0.3);
+      const guestRun = await holdsRun(context, run, AGAIN);
+      if (guestRun === undefined && resumed) throw interrupted(`the VM was started since; ${AGAIN}`);
+      // One that is off by now, before its run could be marked, has stopped by itself.
+      if (guestRun !== undefined) await step("pull plug", () => domains.destroy(vmId), 0.3);
     }
     if (intent.volumes.length > 0 && !isGone) await domains.stamps.begin(vmId, operationId);
     const erased =

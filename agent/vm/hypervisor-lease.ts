@@ -66,6 +66,8 @@ export class HypervisorLease implements Service {
   readonly #options: HypervisorLeaseOptions;
   readonly #uuid = randomUUID();
   #failure: SocleError | undefined;
+  /** This agent goes on without the lease, and keeps asking for it. */
+  #isWithout = false;
   #beat = 0;
   /** Of the holder: its newest beat, and since when it is that. */
   #seen: { readonly uuid: string; readonly beat: number; readonly sinceMs: number } | undefined;
@@ -95,12 +97,7 @@ export class HypervisorLease implements Service {
         const error = toSocleError(thrown);
         if (isOfTheConnection(error))
           log.debug({ err: error }, "libvirt cannot be asked for the agent's lease");
-        else {
-          this.#withoutLease(error);
-          ready();
-          await clock.sleep(2 ** 31 - 1, signal).catch(() => undefined);
-          return;
-        }
+        else this.#withoutLease(error, isHeld);
       }
       ready();
       await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
@@ -108,9 +105,14 @@ export class HypervisorLease implements Service {
     if (isHeld) await this.#define(true).catch(() => undefined);
   }
 
-  /** libvirt has no secrets (its test driver), or does not let this agent have one. */
-  #withoutLease(error: SocleError): void {
+  /** libvirt has no secrets (its test driver), or does not let this agent have one now. Whom another one keeps out stays out. */
+  #withoutLease(error: SocleError, isHeld: boolean): void {
     const { log, permit } = this.#options;
+    if (isHeld || this.#isWithout || this.#failure !== undefined) {
+      log.debug({ err: error }, "libvirt cannot be asked for the agent's lease");
+      return;
+    }
+    this.#isWithout = true;
     log.warn(
       { err: error },
       "libvirt keeps no lease for this agent: see that no other agent uses this libvirt",
@@ -134,6 +136,7 @@ export class HypervisorLease implements Service {
     }
     this.#options.log.info({ lease: this.#uuid }, "this agent holds the lease of its libvirt");
     this.#failure = undefined;
+    this.#isWithout = false;
     this.#options.permit.allow(part);
     return true;
   }
@@ -174,6 +177,7 @@ export class HypervisorLease implements Service {
     const failure = new SocleError("conflict", "HYPERVISOR_IN_USE", message, { details });
     if (this.#failure === undefined) log.error(message);
     this.#failure = failure;
+    this.#isWithout = false;
     permit.refuse(part, failure);
     return false;
   }

@@ -16,12 +16,15 @@ class SecretStore {
   xml: string | undefined;
   uuid = "";
   isSupported = true;
+  /** What every call fails with. */
+  failure: SocleError | undefined;
 
   readonly calls: LibvirtCalls = {
     openStream: () => Promise.reject(new Error("no streams")),
     call: (async (procedure: unknown, args: { xml?: string; secret?: { uuid: string } }) => {
       await Promise.resolve();
       if (!this.isSupported) throw new SocleError("unsupported", "LIBVIRT_NO_SUPPORT", "no secrets");
+      if (this.failure !== undefined) throw this.failure;
       const secret = { uuid: this.uuid, usageType: 4, usageId: "socle-agent-lease" };
       if (procedure === libvirt.secretDefineXml) {
         const { uuid = "" } = parseSecret(args.xml ?? "");
@@ -201,4 +204,32 @@ test("without secrets in libvirt nothing is held, and changes go on", async (t) 
   const only = agent(t, store, { state: "a" });
   await only.start();
   assert.equal(only.reason(), undefined);
+});
+
+test("an error of libvirt's does not let in whom another keeps out; the lease is asked for until it is had", async (t) => {
+  const internal = new SocleError("internal", "LIBVIRT_INTERNAL", "cannot read the secrets");
+  const store = new SecretStore();
+  const first = agent(t, store, { state: "a" });
+  await first.start();
+  const second = agent(t, store, { state: "b" });
+  await second.start();
+  store.failure = internal;
+  await Promise.all([first.pass(3000), second.pass(3000)]);
+  assert.equal(second.reason(), "HYPERVISOR_IN_USE");
+  assert.equal(first.reason(), undefined, "the holder goes on");
+  store.failure = undefined;
+  await first.stop();
+  await second.pass(3000);
+  assert.equal(second.reason(), undefined);
+
+  const sick = new SecretStore();
+  sick.failure = internal;
+  const [one, other] = [agent(t, sick, { state: "a" }), agent(t, sick, { state: "b" })];
+  await one.start();
+  await other.start();
+  assert.deepEqual([one.reason(), other.reason()], [undefined, undefined], "nothing can be held");
+  sick.failure = undefined;
+  await one.pass(3000);
+  await other.pass(3000);
+  assert.deepEqual([one.reason(), other.reason()], [undefined, "HYPERVISOR_IN_USE"]);
 });

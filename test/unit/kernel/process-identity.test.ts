@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import fs from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+import { test } from "node:test";
+import { hasEnded, processIdentity } from "../../../agent/kernel/process-identity.ts";
+
+test("a process has ended where its pid is another's or nobody's by now, not where it only cannot be seen", async (t) => {
+  const own = await processIdentity();
+  assert.ok(own);
+  assert.equal(await hasEnded(own), false);
+  assert.equal(await hasEnded({ ...own, start: "1" }), true);
+  assert.equal(await hasEnded({ ...own, pid: 2 ** 22 + 1 }), true);
+  assert.equal(await hasEnded({ ...own, namespace: "pid:[1]" }), false);
+  assert.equal(await hasEnded({ ...own, bootId: "" }), true);
+  const read = fs.readFile;
+  t.after(syncBuiltinESMExports);
+  // As /proc is for others' processes under ProtectProc=invisible.
+  t.mock.method(fs, "readFile", (path: string, ...rest: []) =>
+    path === `/proc/${process.ppid}/stat`
+      ? Promise.reject(Object.assign(new Error("no such file"), { code: "ENOENT" }))
+      : read(path, ...rest),
+  );
+  syncBuiltinESMExports();
+  assert.equal(await hasEnded({ ...own, pid: process.ppid }), false, "it runs, hidden");
+  assert.equal(await processIdentity(process.ppid), undefined);
+});

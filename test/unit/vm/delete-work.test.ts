@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import type { Step } from "../../../agent/state/operations.ts";
+import { deleteWork } from "../../../agent/vm/delete-work.ts";
+import { VmTable } from "../../../agent/vm/vm-table.ts";
+import type { WorkContext, WorkRun } from "../../../agent/vm/work.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+
+test("a guest that stops by itself when it is about to be deleted by force is deleted, its plug not pulled", async () => {
+  const done: string[] = [];
+  let isOff = false;
+  const domains = {
+    state: () => Promise.resolve({ state: isOff ? "stopped" : "running", stateReason: "" }),
+    destroy: () => Promise.resolve(done.push("destroy")),
+    undefine: () => Promise.resolve(done.push("undefine")),
+    stamps: {
+      runNumber: () => {
+        isOff = true;
+        return Promise.resolve(undefined);
+      },
+    },
+  };
+  const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
+    durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
+    undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+  });
+  const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
+  const run: WorkRun = {
+    operationId: "0193a0c0-0000-7000-8000-000000000001",
+    vmId: ID,
+    instance: "i",
+    createdAtMs: 0,
+    step,
+    signal: new AbortController().signal,
+    resumed: false,
+    done: new Set(),
+  };
+  const intent = { kind: "DELETE_VM", volumes: [], force: true } as const;
+  assert.deepEqual(await deleteWork(() => [])(context, intent, run), { volumes_deleted: "0" });
+  assert.deepEqual(done, ["undefine"]);
+});
