@@ -86,7 +86,9 @@ export class Settler implements Service {
       vms.resumeOperation(operation);
     } catch (thrown) {
       if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person was faster.
-      log.error({ operation: id, err: thrown }, "an operation without an end cannot be settled now");
+      // A journal that cannot be written says so itself, once.
+      const level = operations.failure === undefined ? "error" : "debug";
+      log[level]({ operation: id, err: thrown }, "an operation without an end cannot be settled now");
     }
   }
 }

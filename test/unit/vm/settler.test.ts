@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { silentLog, type Logger } from "../../../agent/kernel/log.ts";
+import { Settler, type SettlerOptions } from "../../../agent/vm/settler.ts";
+import { FakeClock } from "../host/fake-clock.ts";
+
+test("ends that a journal refuses are no errors of their own in the log: the journal's failure is there once", async () => {
+  const full = new SocleError("exhausted", "JOURNAL_FAILED", "no space");
+  for (const [failure, errors] of [
+    [full, 0],
+    [undefined, 2],
+  ] as const) {
+    let logged = 0;
+    const log = Object.assign(Object.create(silentLog) as Logger, { error: () => (logged += 1) });
+    const operations = {
+      failure,
+      interrupted: [{ id: "a" }, { id: "b" }],
+      // eslint-disable-next-line @typescript-eslint/require-await
+      watch: async function* () {
+        yield* [];
+      },
+      untilPermitted: () => Promise.resolve(),
+      endAgain: () => Promise.reject(full),
+    };
+    const table = { untilComplete: () => Promise.resolve() };
+    const options = { operations, table, vms: {}, clock: new FakeClock(), log };
+    await new Settler(options as unknown as SettlerOptions).run(
+      new AbortController().signal,
+      () => undefined,
+    );
+    await new Promise(setImmediate);
+    assert.equal(logged, errors);
+  }
+});
