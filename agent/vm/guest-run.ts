@@ -49,20 +49,20 @@ async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise
   const { vmId, operationId, step } = run;
   const runNumber = await domains.stamps.runNumber(vmId);
   if (runNumber === undefined) return undefined;
-  let isMarked = false;
   // A guest that hangs may hold what marking needs, and must be stoppable all the same.
   if (table.get(vmId)?.stats?.unresponsive !== true)
     try {
-      await domains.stamps.mark(vmId, { operation: operationId, phase: "run" });
-      isMarked = true;
+      // In a step, since an operation that may not go on must not mark the run either.
+      const mark = () => domains.stamps.mark(vmId, { operation: operationId, phase: "run" });
+      await step.durable(`${MARKED} ${runNumber}`, mark, 0);
+      return "marked";
     } catch (thrown) {
-      log.warn(
-        { vm: vmId, operation: operationId, err: toSocleError(thrown) },
-        "the guest's run could not be marked",
-      );
+      const error = toSocleError(thrown);
+      if (!error.reason.startsWith("LIBVIRT_")) throw thrown;
+      log.warn({ vm: vmId, operation: operationId, err: error }, "the guest's run could not be marked");
     }
-  await step.durable(`${isMarked ? MARKED : NUMBERED} ${runNumber}`, () => Promise.resolve(), 0);
-  return isMarked ? "marked" : { number: runNumber };
+  await step.durable(`${NUMBERED} ${runNumber}`, () => Promise.resolve(), 0);
+  return { number: runNumber };
 }
 
 /** Before an effect that does not end the guest's run: an older operation must not act on it after this one. */

@@ -207,7 +207,8 @@ async function askToStop(
         () => false,
       );
   let stopped = seenStopped();
-  const deadlineMs = clock.monotonicMs() + timeoutMs;
+  let askAtMs = clock.monotonicMs();
+  const deadlineMs = askAtMs + timeoutMs;
   let refusal: unknown;
   let asking: Promise<void> | undefined;
   const ask = async (): Promise<void> => {
@@ -217,11 +218,14 @@ async function askToStop(
   };
   try {
     for (;;) {
-      // A hung guest keeps the question waiting: the time goes on all the same.
-      asking ??= ask();
-      const leftMs = deadlineMs - clock.monotonicMs();
+      if (clock.monotonicMs() >= askAtMs) {
+        // A hung guest keeps the question waiting: the time goes on all the same.
+        asking ??= ask();
+        askAtMs = clock.monotonicMs() + ASK_AGAIN_MS;
+      }
+      const leftMs = Math.min(deadlineMs, askAtMs) - clock.monotonicMs();
       const pause = new AbortController();
-      const later = clock.sleep(Math.max(0, Math.min(leftMs, ASK_AGAIN_MS)), pause.signal).then(
+      const later = clock.sleep(Math.max(0, leftMs), pause.signal).then(
         () => false,
         () => false,
       );

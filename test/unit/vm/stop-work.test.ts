@@ -25,8 +25,9 @@ const another: Standing = { isManaged: true, runNumber: 8 };
 async function stop(
   { seen, standing, force }: { seen: VmState; standing: Standing; force: boolean },
   graceMs = 1000,
-): Promise<{ outcome: unknown; destroyed: number }> {
+): Promise<{ outcome: unknown; destroyed: number; asked: number }> {
   let destroyed = 0;
+  let asked = 0;
   const table = new VmTable();
   const show = (state: VmState): void => {
     const facts = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
@@ -46,7 +47,10 @@ async function stop(
     {
       state,
       steadyState: state,
-      shutdown: () => Promise.resolve(),
+      shutdown: () => {
+        asked += 1;
+        return Promise.resolve();
+      },
       destroy: () => {
         destroyed += 1;
         isOff = true;
@@ -74,7 +78,7 @@ async function stop(
   const outcome = await stopWork(new AbortController().signal)(context, intent, run).catch(
     (thrown: unknown) => thrown,
   );
-  return { outcome, destroyed };
+  return { outcome, destroyed, asked };
 }
 
 test("a table that is behind libvirt does not end a stop: the guest runs on, and is stopped by force alone", async () => {
@@ -84,6 +88,11 @@ test("a table that is behind libvirt does not end a stop: the guest runs on, and
   const forced = await stop({ seen: "stopped", standing: marked, force: true });
   assert.deepEqual(forced.outcome, { state: "stopped", stopped_by: "force" });
   assert.equal(forced.destroyed, 1);
+});
+
+test("a guest is asked once in ten seconds, also while the table is behind libvirt", async () => {
+  const { asked } = await stop({ seen: "stopped", standing: marked, force: true }, 25_000);
+  assert.equal(asked, 3);
 });
 
 test("a guest that stopped while it was waited for and was started again by others keeps its power", async () => {
