@@ -226,8 +226,8 @@ test("the scraper's timeout is kept, with what was ready by then", async (contex
   });
   const { get } = await start(context, { collectors: [quick(), stuck] });
   const startedMs = performance.now();
-  const answer = await get("/metrics", { "x-prometheus-scrape-timeout-seconds": "0.4" });
-  assert.ok(performance.now() - startedMs < 400);
+  const answer = await get("/metrics", { "x-prometheus-scrape-timeout-seconds": "2" });
+  assert.ok(performance.now() - startedMs < 2000, "the answer comes before the scraper gives up");
   assert.match(answer.body.toString(), /^quick 1$/m);
   assert.match(answer.body.toString(), /^socle_collector_success\{collector="stuck"\} 0$/m);
 });

@@ -201,10 +201,18 @@ test("who has a disk is found among thousands of VMs in the making without holdi
   const creations = Array.from({ length: 10_000 }, (_, index) =>
     specOf(`dddddddd-0000-4000-8000-${String(index).padStart(12, "0")}`, "red", over("base.qcow2")),
   );
-  const tookMs = Array.from({ length: 10 }, () => {
-    const startMs = performance.now();
-    assert.equal(asks(over("base.qcow2"), vms, { creations, tenantOnly: true }), "may");
-    return performance.now() - startMs;
-  });
-  assert.ok(Math.min(...tookMs) < 5, `${tookMs.join(", ")} ms`);
+  const least = (work: () => void): number =>
+    Math.min(
+      ...Array.from({ length: 10 }, () => {
+        const startMs = performance.now();
+        work();
+        return performance.now() - startMs;
+      }),
+    );
+  const tookMs = least(() =>
+    assert.equal(asks(over("base.qcow2"), vms, { creations, tenantOnly: true }), "may"),
+  );
+  // Writing the same specs out once, on the same machine.
+  const writtenMs = least(() => void JSON.stringify(creations));
+  assert.ok(tookMs < writtenMs, `${tookMs} ms; writing the specs takes ${writtenMs} ms`);
 });
