@@ -16,10 +16,9 @@ import {
   outcomeUnknown,
   tooLarge,
   unknownRecord,
-  wrongVersion,
 } from "./journal-refusals.ts";
+import { header, isOutdated, rewriteAsCurrent } from "./journal-version.ts";
 
-const formatVersion = 1;
 const maxPendingBytes = 64 * 1024 * 1024;
 const defaultCompactAboveBytes = 8 * 1024 * 1024;
 
@@ -66,9 +65,12 @@ export class Journal {
   #compaction: JournalCompaction | undefined;
   /** The compaction's snapshot is on the disk: the pump switches over. */
   #snapshotDone = false;
+  /** The file has an earlier version's header: it is rewritten before anything is appended. */
+  #isOutdated = false;
 
   /**
-   * Opens or creates the file and replays it. A torn tail is cut off and logged. Throws `internal` JOURNAL_CORRUPT
+   * Opens or creates the file and replays it. A torn tail is cut off and logged. A file of an earlier version is rewritten;
+   * where that fails the journal is open for reading and `failure` says why. Throws `internal` JOURNAL_CORRUPT
    * (damage before the last sync), `internal` JOURNAL_VERSION, and the file system's errors as `unavailable`.
    */
   static async open(path: string, options: JournalOptions): Promise<Journal> {
@@ -87,8 +89,9 @@ export class Journal {
     try {
       await rm(compactionPath(path), { force: true });
       let first = true;
+      let outdated = false as boolean;
       const found = await replayLines(path, file, (record) => {
-        if (first) checkHeader(path, options.kind, record);
+        if (first) outdated = isOutdated(path, options.kind, record);
         else if (!isSeal(record)) options.replay(known(path, options.schema, record));
         first = false;
       });
@@ -101,7 +104,11 @@ export class Journal {
         await file.datasync();
       }
       await writeAgain(file, found.syncedBytes, found.goodBytes);
-      return new Journal(path, new AppendFile(path, file, found.goodBytes), options);
+      const journal = new Journal(path, new AppendFile(path, file, found.goodBytes), options);
+      journal.#isOutdated = outdated;
+      // Without an append: a compaction after it would ask for live records that the caller has not made yet.
+      if (outdated) await journal.#rewrite().catch((thrown: unknown) => journal.#fail(thrown, []));
+      return journal;
     } catch (thrown) {
       const unreadable = options.onUnreadable && asUnreadable(thrown);
       if (unreadable !== undefined) {
@@ -232,6 +239,7 @@ export class Journal {
 
   async #write(batch: readonly Pending[]): Promise<void> {
     if (batch.length === 0) return;
+    if (this.#isOutdated) await this.#rewrite();
     const { syncedBytes } = this.#file;
     const bytes = Buffer.concat(batch.map(({ json }) => encodeLine(json, syncedBytes)));
     const isAwaited = batch.some(({ resolve }) => resolve !== undefined);
@@ -240,6 +248,22 @@ export class Journal {
     const compaction = this.#compaction;
     if (compaction !== undefined && !batch.every(({ json }) => compaction.carry(json)))
       this.#giveUp(compaction, new Error("more was appended meanwhile than is kept in memory"));
+  }
+
+  /** Throws the cause of a failure. The file takes no more then, except after a full disk: the old one is in place still. */
+  async #rewrite(): Promise<void> {
+    const old = this.#file;
+    try {
+      await old.requireSame();
+      this.#file = await rewriteAsCurrent(this.#path, this.#options.kind, old.bytes);
+    } catch (thrown) {
+      // The batch itself was not written: it is refused with certainty.
+      const cause = thrown instanceof UncertainWrite ? thrown.cause : thrown;
+      if (cause !== thrown || !isFullDisk(cause)) old.fail(cause as Error);
+      throw cause;
+    }
+    this.#isOutdated = false;
+    await old.close();
   }
 
   /**
@@ -271,7 +295,7 @@ export class Journal {
   }
 
   async #compactWhereDue(): Promise<void> {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined || this.#isOutdated) return;
     if (this.#snapshotDone && this.#compaction !== undefined) {
       this.#snapshotDone = false;
       await this.#switchTo(this.#compaction);
@@ -344,12 +368,6 @@ const seal = JSON.stringify({ sealed: true });
 const roomySeal = JSON.stringify({ sealed: true, room: "-".repeat(16 * 1024) });
 const isSeal = (record: unknown): boolean =>
   typeof record === "object" && record !== null && "sealed" in record;
-const header = (kind: string): string => JSON.stringify({ journal: kind, version: formatVersion });
-
-function checkHeader(path: string, kind: string, record: unknown): void {
-  const { journal, version } = record as { journal?: unknown; version?: unknown };
-  if (journal !== kind || version !== formatVersion) throw wrongVersion(path, kind, formatVersion, record);
-}
 
 function known(path: string, schema: z.ZodType | undefined, record: unknown): unknown {
   if (schema?.safeParse(record).success === false) throw unknownRecord(path, record);

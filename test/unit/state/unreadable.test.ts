@@ -39,11 +39,11 @@ const flipped = (bytes: Buffer): Buffer => {
 };
 const laterRecord = (kind: string) => (): Buffer =>
   Buffer.concat([
-    encodeLine(JSON.stringify({ journal: kind, version: 1 }), 0),
+    encodeLine(JSON.stringify({ journal: kind, version: 2 }), 0),
     encodeLine(JSON.stringify({ t: "of a later version" }), 0),
   ]);
 const laterVersion = (kind: string) => (): Buffer =>
-  encodeLine(JSON.stringify({ journal: kind, version: 2 }), 0);
+  encodeLine(JSON.stringify({ journal: kind, version: 3 }), 0);
 
 for (const [name, damage, word] of [
   ["operations.journal", flipped, /operations\.journal: record 2 at byte \d+ is damaged.*from a backup/],
@@ -55,7 +55,7 @@ for (const [name, damage, word] of [
   [
     "operations.journal",
     laterVersion("operations"),
-    /not a operations journal of version 1.*run the version/,
+    /not a operations journal of version 2.*run the version/,
   ],
   ["reservations.journal", laterVersion("reservations"), /reservations\.journal is not .*run the version/],
   ["host.json", () => Buffer.from("{"), /host\.json is damaged. Put it back from a backup/],

@@ -10,11 +10,15 @@ import { loadConfig } from "../../../agent/config/load.ts";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
+import { Journal } from "../../../agent/state/journal.ts";
+import { decodeLine } from "../../../agent/state/journal-format.ts";
 import { parseDomain } from "../../../agent/libvirt/xml/index.ts";
 import { storedPlacement } from "../../../agent/vm/stored-spec.ts";
 import { vmFromDomain } from "../../../agent/vm/vm-from-domain.ts";
 import { keyOf } from "../audit/log-of.ts";
+import { failingDisk } from "./failing-disk.ts";
 import { folder } from "./folder.ts";
+import { options } from "./journal-stage.ts";
 
 const release = join(import.meta.dirname, "../../fixtures/release-0.1.0");
 const VM = "6f2f0c4e-8c1b-4f0e-9a54-6a3f3c1b2a01";
@@ -94,6 +98,94 @@ test("the state directory of 0.1.0 is carried over: host, operations, reservatio
   }
   const key = await keyOf(join(directory, "audit"));
   assert.equal((await verifyLog(join(directory, "audit"), { key })).problem, undefined);
+});
+
+const journals = ["operations", "reservations"] as const;
+
+/** checkHeader() of agent/state/journal.ts as commit 5936a4a, from which 0.1.0 was made, has it. */
+function checkHeaderAs010(path: string, kind: string, record: unknown): void {
+  const formatVersion = 1;
+  const { journal, version } = record as { journal?: unknown; version?: unknown };
+  if (journal === kind && version === formatVersion) return;
+  throw new Error(`${path} is not a ${kind} journal of version ${formatVersion}`);
+}
+
+/** The records as 0.1.0 would take them, without the seals. Throws where it refuses the file. */
+async function readAs010(path: string, kind: string): Promise<unknown[]> {
+  const records = await linesOf(path);
+  checkHeaderAs010(path, kind, records[0]);
+  return records.slice(1);
+}
+
+async function linesOf(path: string): Promise<unknown[]> {
+  const lines = (await readFile(path, "latin1")).split("\n").slice(0, -1);
+  const records = lines.map((line) => decodeLine(Buffer.from(line, "latin1"))?.record);
+  assert.ok(!records.includes(undefined), "every line is whole");
+  return records.filter((record) => !(record instanceof Object && "sealed" in record));
+}
+
+test("0.1.0 refuses the journals once this version opened them; their records stay as they were", async (t) => {
+  const directory = await copied(t);
+  for (const kind of journals) {
+    const path = join(directory, `${kind}.journal`);
+    const before = await readAs010(path, kind);
+    assert.ok(before.length > 0);
+    const journal = await Journal.open(path, { ...options, kind });
+    await assert.rejects(readAs010(path, kind), /is not a \w+ journal of version 1/);
+    assert.deepEqual(await linesOf(path), [{ journal: kind, version: 2 }, ...before]);
+    await journal.append("new");
+    await journal.close();
+    const again: unknown[] = [];
+    await (await Journal.open(path, { ...options, kind, replay: (record) => again.push(record) })).close();
+    assert.deepEqual(again, [...before, "new"]);
+  }
+});
+
+test("a large journal of 0.1.0 is not compacted while it is opened, before its owner can say what is live", async (t) => {
+  const path = join(await copied(t), "operations.journal");
+  const before = await readAs010(path, "operations");
+  let asked = 0;
+  const live = (): unknown[] => ((asked += 1), []);
+  const journal = await Journal.open(path, { ...options, kind: "operations", live, compactAboveBytes: 1 });
+  await journal.close();
+  assert.equal(asked, 0);
+  assert.deepEqual((await linesOf(path)).slice(1), before);
+});
+
+test("a full disk at the upgrade: the agent reads, refuses changes, and a journal of version 1 gets no new record", async (t) => {
+  const directory = await copied(t);
+  for (const kind of journals) {
+    const path = join(directory, `${kind}.journal`);
+    const before = await readFile(path);
+    const { failing, restore } = await failingDisk(t, { code: "ENOSPC", of: /\.journal\.new$/ });
+    failing.write = true;
+    const found: unknown[] = [];
+    const journal = await Journal.open(path, { ...options, kind, replay: (record) => found.push(record) });
+    assert.deepEqual(found, await readAs010(path, kind));
+    assert.deepEqual([journal.failure?.kind, journal.failure?.reason], ["exhausted", "JOURNAL_FAILED"]);
+    await assert.rejects(journal.append("refused"), { reason: "JOURNAL_FAILED" });
+    await journal.tryAgain();
+    assert.deepEqual(await readFile(path), before);
+    restore();
+    await journal.tryAgain();
+    assert.equal(journal.failure, undefined);
+    await journal.append("taken");
+    await journal.close();
+    await assert.rejects(readAs010(path, kind), /is not a \w+ journal of version 1/);
+    assert.deepEqual((await linesOf(path)).slice(1), [...found, "taken"]);
+  }
+});
+
+test("a failed sync at the upgrade leaves the journal of version 1 as it was, and takes no change", async (t) => {
+  const path = join(await copied(t), "operations.journal");
+  const before = await readFile(path);
+  const { failing, restore } = await failingDisk(t, { of: /\.journal\.new$/ });
+  failing.datasync = 1;
+  const journal = await Journal.open(path, { ...options, kind: "operations" });
+  restore();
+  await assert.rejects(journal.append("refused"), { kind: "unavailable", reason: "JOURNAL_FAILED" });
+  await journal.close();
+  assert.deepEqual(await readFile(path), before);
 });
 
 test("a domain of 0.1.0 is a managed VM with its spec, tenant, placement and an instance of its own", async () => {
