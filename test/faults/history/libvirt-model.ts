@@ -441,6 +441,7 @@ export class ModelHost implements Daemon {
     const config = call === "define" ? definedBy(args) : domain?.config;
     const instance = socleText(config, "instance");
     const operation = stampedOperation(config);
+    const tenant = call === "define" ? socleText(config, "tenant") : undefined;
     return this.#options.onEffect?.({
       call,
       by,
@@ -448,6 +449,7 @@ export class ModelHost implements Daemon {
       ...subject,
       ...(instance === undefined ? {} : { instance }),
       ...(operation === undefined ? {} : { operation }),
+      ...(tenant === undefined ? {} : { tenant }),
       ...(domain === undefined || !isActive(domain) ? {} : { guestRun: domain.starts }),
     });
   }

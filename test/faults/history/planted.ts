@@ -6,6 +6,8 @@ export interface PlantedBug {
   readonly edits: readonly Edit[];
   /** Rules by which it may be found. */
   readonly rules: readonly string[];
+  /** Where the test begins to look, for one that few histories show. Absent: at the first. */
+  readonly firstSeed?: number;
 }
 
 export interface Edit {
@@ -208,6 +210,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     what: "an operation of a state directory that was rolled back is done again after later ones",
     edits: [{ file: "vm/works.ts", find: "      requireNewest(run, standing);\n", replace: "" }],
     rules: [...effectRules, "an end is for good"],
+    firstSeed: 2230,
   },
   {
     name: "two-at-once",

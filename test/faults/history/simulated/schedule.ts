@@ -23,6 +23,8 @@ export interface CallAction {
   readonly caller: number;
   readonly method: string;
   readonly vm: number;
+  /** It says the VM's name, not its id. */
+  readonly byName?: boolean;
   readonly tenant?: string;
   readonly hasDisk?: boolean;
   readonly leaveStopped?: boolean;
@@ -38,13 +40,21 @@ export interface CallAction {
 export interface AgainAction {
   readonly do: "again" | "look" | "cancel";
   readonly id: number;
+  /** Absent: now. */
+  readonly at?: Moment;
 }
+
+/**
+ * With the next libvirt effect, the next sync, or the next sync of the operations' journal: `begin` the very next, `end` the
+ * next behind an effect.
+ */
+export type Moment = "now" | "effect" | "sync" | "begin" | "end";
 
 export interface FaultAction {
   readonly do: "fault";
   readonly fault: FaultKind | "power_cut" | "stop" | "snapshot";
-  /** A kill comes with the next libvirt effect, or the next sync, instead of at once. */
-  readonly at?: "now" | "effect" | "sync";
+  /** Absent: now. Of kills, snapshots and failed syncs. */
+  readonly at?: Moment;
   readonly forMs?: number;
   readonly stepMs?: number;
   readonly silently?: boolean;

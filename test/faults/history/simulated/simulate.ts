@@ -6,6 +6,7 @@
 import { check, describe } from "../checker.ts";
 import { toLines } from "../history.ts";
 import { scheduleOf } from "./schedule.ts";
+import { withMoments } from "./moments.ts";
 import { shrink } from "./shrink.ts";
 import { simulate } from "./simulation.ts";
 
@@ -29,7 +30,7 @@ if (has("--show")) await showHistory(number("--show"));
 else await playAll(number("--from"), number("--count"));
 
 async function showHistory(seed: number): Promise<void> {
-  const { history, failures } = await simulate(scheduleOf(seed));
+  const { history, failures } = await simulate(withMoments(scheduleOf(seed)));
   process.stdout.write(toLines(history));
   for (const violation of [...failures, ...check(history)])
     process.stderr.write(`${describe(history, violation)}\n`);
@@ -39,7 +40,7 @@ async function playAll(from: number, count: number): Promise<void> {
   const startMs = performance.now();
   let histories = 0;
   for (let seed = from; seed < from + count; seed += 1) {
-    const schedule = scheduleOf(seed);
+    const schedule = withMoments(scheduleOf(seed));
     const { history, failures } = await simulate(schedule);
     histories += 1;
     const found = [...failures, ...check(history)];

@@ -198,7 +198,8 @@ export class SimulatedCallers {
     this.lookAtEpoch(agent);
   }
 
-  #bodyOf({ method, vm, caller, ...action }: CallAction): object {
+  #bodyOf({ method, vm, caller, byName = false, ...action }: CallAction): object {
+    const subject = byName ? `vm-${vm}` : vmId(vm);
     const {
       force = false,
       keepDisks = false,
@@ -221,17 +222,17 @@ export class SimulatedCallers {
         return { spec, leaveStopped };
       }
       case "StopVm":
-        return { vm: vmId(vm), force, gracefulTimeout: { seconds: graceSeconds } };
+        return { vm: subject, force, gracefulTimeout: { seconds: graceSeconds } };
       case "RebootVm":
-        return { vm: vmId(vm), force };
+        return { vm: subject, force };
       case "DeleteVm": {
         const etag = action.withEtag === true ? this.#etags.get(`${caller} ${vmId(vm)}`) : undefined;
-        return { vm: vmId(vm), force, keepDisks, ...(etag === undefined ? {} : { etag }) };
+        return { vm: subject, force, keepDisks, ...(etag === undefined ? {} : { etag }) };
       }
       case "ListVms":
         return { pageSize: 1000 };
       default:
-        return { vm: vmId(vm) };
+        return { vm: subject };
     }
   }
 }

@@ -37,7 +37,7 @@ const root = "/simulated";
 export class SimulatedDisk {
   readonly trouble: DiskTrouble = { isFull: false, failingSyncs: 0, failingWrites: 0 };
   /** Called before each sync. */
-  onSync: () => void = () => undefined;
+  onSync: (path: string) => void = () => undefined;
   /** Names this boot, and the run of the process in it. */
   bootId = "boot-1";
   processStart = 1;
@@ -290,7 +290,7 @@ export class SimulatedDisk {
   }
 
   async sync(inode: Inode, path: string, call: "fsync" | "fdatasync"): Promise<void> {
-    this.onSync();
+    this.onSync(path);
     await this.#pause();
     if (this.trouble.failingSyncs > 0 && inode.kind === "file") {
       this.trouble.failingSyncs -= 1;

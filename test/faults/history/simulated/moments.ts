@@ -1,0 +1,149 @@
+import { Chance } from "./chance.ts";
+import { callers, type Action, type CallAction, type FaultAction, type Schedule } from "./schedule.ts";
+
+/**
+ * The schedule with trouble at moments that only a simulation can hit: between an effect and its end on the disk, in the
+ * sync of a request, in an operation that a rollback makes open again. What else is in the schedule stays as it is.
+ */
+export function withMoments(schedule: Schedule): Schedule {
+  const chance = new Chance(schedule.seed ^ 0x7feb352d);
+  // A clock step makes the order of reads hard to tell: such a history stays as it is.
+  if (schedule.actions.some((action) => action.do === "fault" && action.fault === "clock_step"))
+    return schedule;
+  const actions = schedule.actions.map((action) => named(action, chance));
+  const moments = chance.whole(0, 3);
+  for (let count = 0; count < moments; count += 1) {
+    const at = chance.of(changesIn(actions));
+    const change = actions[at];
+    if (change?.do === "call")
+      chance.of([endLost, endCancelled, beginLost, rolledBack, trespass, overtaken])({
+        actions,
+        at,
+        change,
+        chance,
+      });
+  }
+  if (chance.is(0.2)) repeatedLater(actions, chance);
+  return { ...schedule, actions };
+}
+
+interface Moment {
+  readonly actions: Action[];
+  /** Of the change. */
+  readonly at: number;
+  readonly change: CallAction;
+  readonly chance: Chance;
+}
+
+const isChange = (action: Action): boolean =>
+  action.do === "call" && action.method !== "GetVm" && action.method !== "ListVms";
+
+const changesIn = (actions: readonly Action[]): number[] =>
+  actions.flatMap((action, at) => (isChange(action) ? [at] : []));
+
+/** Some say a VM's name instead of its id. */
+function named(action: Action, chance: Chance): Action {
+  return action.do === "call" && chance.is(0.2) ? { ...action, byName: true } : action;
+}
+
+const fault = (
+  kind: FaultAction["fault"],
+  rest: Partial<FaultAction> & { afterMs?: number } = {},
+): Action => ({
+  afterMs: 0,
+  do: "fault",
+  fault: kind,
+  ...rest,
+});
+
+/** The agent dies, or its disk fails, when the effect is there and its end is not; others act before it is back. */
+function endLost({ actions, at, change, chance }: Moment): void {
+  const { vm } = change;
+  const isSync = chance.is(0.3);
+  const act = chance.of(["start", "destroy", "guest_stopped"] as const);
+  actions.splice(
+    at + 1,
+    0,
+    fault(isSync ? "sync_failed" : "kill", { at: chance.of(["effect", "end"]) }),
+    { afterMs: chance.number() * 3000, do: "foreign", act, vm },
+    ...(isSync ? [fault("kill", { afterMs: chance.number() * 3000 })] : []),
+  );
+}
+
+/** Cancelled while its end is written, which then fails. */
+function endCancelled({ actions, at, change }: Moment): void {
+  actions.splice(
+    at + 1,
+    0,
+    { afterMs: 0, do: "cancel", id: change.id, at: "end" },
+    fault("sync_failed", { at: "end" }),
+  );
+}
+
+/** Its begin is not synced, and a restart reads what is left of it. */
+function beginLost({ actions, at, chance }: Moment): void {
+  const kill = fault("kill", { afterMs: 100 + chance.number() * 3000 });
+  actions.splice(at + 1, 0, fault("sync_failed", { at: "begin" }), kill);
+}
+
+/** The state goes back to where an operation was open, after another had its turn. */
+function rolledBack({ actions, at, change, chance }: Moment): void {
+  const [before, doing, undoing] = chance.of([
+    ["StopVm", "StartVm", "StopVm"],
+    ["StartVm", "PauseVm", "ResumeVm"],
+  ] as const);
+  let id = freeId(actions);
+  const ask = (method: string, afterMs: number): Action => {
+    const details = method === "StopVm" ? { force: true, graceSeconds: 0 } : {};
+    return { afterMs, do: "call", id: id++, caller: 0, method, vm: change.vm, ...details };
+  };
+  actions.splice(
+    at + 1,
+    0,
+    ask(before, 3000),
+    ask(doing, 3000),
+    fault("snapshot", { at: "effect" }),
+    ask(undoing, 3000),
+    fault("state_rolled_back", { afterMs: 3000 + chance.number() * 3000 }),
+  );
+}
+
+/** A tenant's caller asks for a change of the VM, whose ever it is. */
+function trespass({ actions, at, change, chance }: Moment): void {
+  const caller = callers.findIndex(({ tenant }) => tenant !== undefined);
+  const method = chance.of(["StartVm", "StopVm", "DeleteVm", "RebootVm"]);
+  const byName = chance.is(0.5);
+  const call: CallAction = {
+    do: "call",
+    id: freeId(actions),
+    caller,
+    method,
+    vm: change.vm,
+    force: true,
+    byName,
+  };
+  actions.splice(at + 1, 0, { afterMs: chance.number() * 3000, ...call });
+}
+
+/** After a restart, requests are sent again that ended long before. */
+function repeatedLater(actions: Action[], chance: Chance): void {
+  const ids = changesIn(actions).flatMap((at) => (actions[at]?.do === "call" ? [actions[at].id] : []));
+  const again = Array.from({ length: 4 }, (): Action => ({ afterMs: 3000, do: "again", id: chance.of(ids) }));
+  actions.push(fault("kill", { afterMs: 20_000 }), ...again);
+}
+
+/** Others change the VM faster than it is read. */
+function overtaken({ actions, at, change, chance }: Moment): void {
+  const { vm } = change;
+  const id = freeId(actions);
+  const acts = ["start", "suspend", "resume", "destroy", "start", "suspend"] as const;
+  const added = acts.flatMap((act, index): Action[] => [
+    { afterMs: index === 0 ? 3000 : chance.number() * 12, do: "foreign", act, vm },
+    { afterMs: chance.number() * 6, do: "call", id: id + index, caller: 0, method: "GetVm", vm },
+  ]);
+  actions.splice(at + 1, 0, ...added);
+}
+
+/** Names a call that is in no schedule yet. */
+const freeId = (actions: readonly Action[]): number =>
+  Math.max(...actions.map((action) => (action.do === "call" ? action.id : 0))) + 1;
