@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../agent/kernel/clock.ts";
@@ -96,7 +96,8 @@ export class Damage {
   async flipEvents(at: number): Promise<void> {
     const target = await this.#fresh();
     const events = join(target, "events");
-    const names = (await readdir(events)).sort();
+    const all = await readdir(events, { withFileTypes: true });
+    const names = all.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort();
     const path = join(events, names[at % names.length] ?? "");
     const bytes = await readFile(path);
     if (bytes.length === 0) return;
@@ -153,8 +154,8 @@ async function copy(from: string, directory: string): Promise<string> {
   await rm(to, { recursive: true, force: true });
   await mkdir(join(to, "events"), { recursive: true });
   for (const name of ["operations.journal", "host.json"]) await copyFile(join(from, name), join(to, name));
-  for (const name of await readdir(join(from, "events")))
-    await copyFile(join(from, "events", name), join(to, "events", name));
+  // Links stay links: short records are kept in what they say.
+  await cp(join(from, "events"), join(to, "events"), { recursive: true, verbatimSymlinks: true });
   return to;
 }
 

@@ -5,9 +5,9 @@ import { test } from "node:test";
 import { libvirtdUnavailable } from "../lab/libvirtd.ts";
 
 /** A campaign of a few tries as a test: it must keep every promise. */
-export function shortRun(name: string, count: number): void {
+export function shortRun(name: string, count: number, { timeoutMs = 280_000 } = {}): void {
   const title = `the ${name} campaign, ${count} tries`;
-  test(title, { skip: libvirtdUnavailable(), timeout: 280_000 }, async (context) => {
+  test(title, { skip: libvirtdUnavailable(), timeout: timeoutMs }, async (context) => {
     const script = join(import.meta.dirname, `${name}.campaign.ts`);
     const { code, stdout, stderr } = await run(["--import", "tsx", script, "--count", String(count)]);
     const last = stdout.trim().split("\n").at(-1) ?? "";
