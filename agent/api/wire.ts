@@ -58,6 +58,7 @@ function checkNumbers(value: unknown, path: readonly string[]): void {
 function tooLarge(path: readonly string[]): SocleError {
   const field = path
     .join(".")
+    .replace(/\.(\d+)(?=\.|$)/g, "[$1]")
     .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
     .slice(0, 128);
   const why = "must be a whole number of at most 2^53 - 1";

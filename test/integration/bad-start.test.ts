@@ -54,13 +54,14 @@ suite("an agent that cannot start", () => {
   }
 
   /** A configuration that would work, but for `changes`. */
-  function config(changes: { api?: object; metrics?: object; state?: object } = {}): object {
+  function config(changes: { api?: object; metrics?: object; state?: object; trust?: object } = {}): object {
     const own = join(folder, randomUUID());
     return {
       libvirt,
       api: { socket: `${own}.sock`, ...changes.api },
       metrics: { listen: null, ...changes.metrics },
       state: { directory: `${own}.state`, ...changes.state },
+      trust: { ...changes.trust },
     };
   }
 
@@ -111,7 +112,10 @@ suite("an agent that cannot start", () => {
     const address = server.address();
     assert.ok(typeof address === "object" && address !== null);
     const listen = `127.0.0.1:${address.port}`;
-    for (const busy of [config({ api: { listen } }), config({ metrics: { listen } })]) {
+    for (const busy of [
+      config({ api: { listen }, trust: { insecureLoopback: "development" } }),
+      config({ metrics: { listen } }),
+    ]) {
       const { code, stderr } = await end(busy);
       assert.match(stderr, new RegExp(`${listen.replaceAll(".", "\\.")}.*another program has`));
       assert.equal(code, 4);
@@ -181,7 +185,7 @@ suite("an agent that cannot start", () => {
     }
   });
 
-  test("a journal that is damaged in the middle is not guessed at, and stays as it is", async () => {
+  test("a journal that is damaged in the middle is not guessed at, stays as it is, and bars changes alone", async (t) => {
     const directory = join(folder, "damaged");
     await mkdir(directory, { mode: 0o700 });
     await HostRecord.open(directory);
@@ -210,11 +214,23 @@ suite("an agent that cannot start", () => {
     assert.ok(middle > 0);
     damaged.writeUInt8(damaged.readUInt8(middle + 1) ^ 1, middle + 1);
     await writeFile(path, damaged);
+    const agent = await AgentProcess.start({ config: { libvirt, state: { directory } } });
+    t.after(() => agent.stop());
     for (let start = 1; start <= 2; start += 1) {
-      const { code, stderr } = await end(config({ state: { directory } }));
-      assert.match(stderr, /operations\.journal: record \d+ at byte \d+ is damaged.*backup.*move it aside/);
-      assert.equal(code, 1);
+      const client = await clientOf(agent);
+      const { health } = await client.ask(client.contract.host.GetHost, {});
+      const unreadable = health?.conditions.find(({ type }) => type === "StateUnreadable");
+      assert.equal(unreadable?.status, "TRUTH_TRUE");
+      assert.match(
+        unreadable.evidence,
+        /operations\.journal: record \d+ at byte \d+ is damaged.*backup.*move it aside/,
+      );
+      const room = { requestId: "four", vcpus: 1, memoryBytes: 2 ** 25, ttl: { seconds: 60 } };
+      await assert.rejects(client.ask(client.contract.reservations.Reserve, room), /cannot be read|damaged/);
+      client.close();
+      assert.equal(await agent.terminate(), 0);
       assert.deepEqual(await readFile(path), damaged);
+      if (start === 1) await agent.startAgain();
     }
   });
 
