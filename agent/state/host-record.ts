@@ -204,7 +204,8 @@ function unwritable(path: string, cause: unknown): SocleError {
   if (isFileLost(cause)) return new SocleError("unavailable", "STATE_LOST", stateLost(path), { cause });
   const why = cause instanceof Error ? cause.message : String(cause);
   const isFull = isFullDisk(cause);
-  const message = `${path} cannot be written (${why}): ${isFull ? "free space" : "mend the disk"}, then try again`;
+  const mend = isFull ? "free space there" : "check the disk";
+  const message = `${path} cannot be written (${why}): changes are refused, reads and guests go on; ${mend}, then try again`;
   return new SocleError(isFull ? "exhausted" : "unavailable", "STATE_UNWRITABLE", message, { cause });
 }
 

@@ -92,7 +92,9 @@ export async function openStateDirectory(path: string, log: Logger): Promise<Sta
  * share a network namespace. A path is its mount namespace's.
  */
 async function takeName(path: string): Promise<ProcessName> {
-  const where = `${await readlink("/proc/self/ns/mnt")} ${await realpath(path)}`;
+  // Where /proc is another PID namespace's, this process has no place in it.
+  const mounts = await readlink("/proc/self/ns/mnt").catch(() => "");
+  const where = `${mounts} ${await realpath(path)}`;
   const name = `socle-agent/${createHash("sha256").update(where).digest("hex")}`;
   try {
     return await takeProcessName(name);
