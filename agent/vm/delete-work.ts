@@ -39,12 +39,21 @@ export const deleteWork =
       // One that is off by now, before its run could be marked, has stopped by itself.
       if (guestRun !== undefined) await step("pull plug", () => domains.destroy(vmId), 0.3);
     }
-    if (intent.volumes.length > 0 && !isGone) await domains.stamps.begin(vmId, operationId);
+    if (intent.volumes.length > 0 && !isGone) {
+      await domains.stamps.begin(vmId, operationId);
+      // Somebody may have started it since it was seen off.
+      const now = await domains.state(vmId);
+      requireDeletable(vmId, now, intent.force);
+      if (isActive(now) && resumed) throw interrupted(`the VM was started since; ${AGAIN}`);
+      if (isActive(now)) await step("pull plug", () => domains.destroy(vmId), 0.3);
+    }
     const erased =
       intent.erase === undefined ? undefined : await eraseDisks(context, intent.erase, run, isGone);
     for (const volume of isGone ? [] : intent.volumes)
       await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
     await step("undefine", () => domains.undefine(vmId), 0.3);
+    // Undefined, it cannot be started any more; what was started at the last moment has no disks, and goes too.
+    if (isActive(await domains.state(vmId))) await step("end run", () => domains.destroy(vmId), 0);
     for (const part of intent.keyedParts ?? [])
       await step(`forget key ${part}`, () => keys.forget(vmId, part));
     await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));

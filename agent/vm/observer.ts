@@ -58,9 +58,10 @@ export class Observer implements Service {
   readonly #rota: RereadRota;
   readonly #budget: EventBudget;
   readonly #refreshes = new Refreshes((domain) => this.#refresh(domain));
-  /** Counts events; by VM, the count at its newest one. */
+  /** Counts events and what was taken of reads; by VM, the count at its newest one of each. */
   #count = 0;
   readonly #touchedAt = new Map<string, number>();
+  readonly #takenAt = new Map<string, number>();
   #lastGoodMonotonicMs = 0;
   /** How often libvirt went away. */
   #losses = 0;
@@ -126,8 +127,7 @@ export class Observer implements Service {
     if (event.kind === "io_error") this.#options.table.count(domain.uuid, "ioErrors");
     if (event.kind !== "lifecycle") this.#tellOn(event);
     if (!changingEvents.has(event.kind)) return;
-    this.#count += 1;
-    this.#touchedAt.set(domain.uuid, this.#count);
+    this.#note(this.#touchedAt, domain.uuid);
     if (event.kind === "lifecycle") this.#onLifecycle(domain, event.event, event.detail);
     this.#refreshes.add(domain);
   }
@@ -153,10 +153,11 @@ export class Observer implements Service {
 
   async #refresh(domain: Domain): Promise<void> {
     const { table, log } = this.#options;
-    const before = this.#touchedAt.get(domain.uuid);
+    const [before, taken] = [this.#touchedAt.get(domain.uuid), this.#takenAt.get(domain.uuid)];
     try {
       const vm = await this.#reader.read(domain, table.get(domain.uuid));
-      if (this.#touchedAt.get(domain.uuid) !== before) return;
+      if (this.#touchedAt.get(domain.uuid) !== before || this.#takenAt.get(domain.uuid) !== taken) return;
+      this.#note(this.#takenAt, domain.uuid);
       if (vm === undefined) this.#gone(table.get(domain.uuid));
       else this.#take(vm);
     } catch (thrown) {
@@ -218,12 +219,13 @@ export class Observer implements Service {
     const { table } = this.#options;
     const [countBefore, lossesBefore] = [this.#count, this.#losses];
     const untouched = (id: string): boolean => (this.#touchedAt.get(id) ?? 0) <= countBefore;
+    const isNews = (id: string): boolean => untouched(id) && (this.#takenAt.get(id) ?? 0) <= countBefore;
     const { at, samples, hasReadings } = await this.#sampler.sample(what, signal);
     const listed = new Set(samples.map(({ dom }) => dom.uuid));
     const slice = new Slice();
     const strangers: Sample[] = [];
     for (const sample of samples) {
-      if (!this.#compare(sample, untouched, at)) strangers.push(sample);
+      if (!this.#compare(sample, isNews, at)) strangers.push(sample);
       if (slice.over) await slice.rest();
     }
     // What there is of one that is not known and does not answer, the readings tell.
@@ -245,19 +247,22 @@ export class Observer implements Service {
     this.#witness.sampled(table);
     for (const id of this.#touchedAt.keys())
       if (table.get(id) === undefined && untouched(id)) this.#touchedAt.delete(id);
+    for (const id of this.#takenAt.keys()) if (table.get(id) === undefined) this.#takenAt.delete(id);
     return hasReadings;
   }
 
   /** A VM as the round found it, against what is known of it. False for one that is silent and not known yet. */
-  #compare(sample: Sample, untouched: (id: string) => boolean, at: SampledAt): boolean {
+  #compare(sample: Sample, isNews: (id: string) => boolean, at: SampledAt): boolean {
     const { table } = this.#options;
     const { sampledAtMs: nowMs } = at;
     const { dom, seen, silent } = sample;
     const vm = table.get(dom.uuid);
+    const isNewest = isNews(dom.uuid);
     if (vm === undefined || vm.presence === "unknown") {
       if (silent) return false;
       this.#refreshes.add(dom);
-    } else if (untouched(dom.uuid) && (vm.state !== seen.state || vm.name !== dom.name)) {
+    } else if (isNewest && (vm.state !== seen.state || vm.name !== dom.name)) {
+      this.#note(this.#takenAt, dom.uuid);
       this.#take(withEtag({ ...vm, ...seen, observedAtMs: nowMs }));
       if (!silent) this.#refreshes.add(dom);
     } else if (!silent && (vm.stats?.unresponsive === true || isResized(vm, sample))) {
@@ -265,7 +270,7 @@ export class Observer implements Service {
       this.#refreshes.add(dom);
     }
     // What was told before an event is of the guest before it.
-    if (!untouched(dom.uuid)) return true;
+    if (!isNewest) return true;
     if (!isActive(seen)) table.seen(dom.uuid, nowMs);
     else if (silent) this.#keepStats(dom.uuid, vm, at);
     else if (sample.stats !== undefined) {
@@ -297,6 +302,12 @@ export class Observer implements Service {
     // One that hung before the agent came is in the list that is read then.
     const isNews = before === undefined ? table.complete : before.stats?.unresponsive !== true;
     if (vm !== undefined && isNews) tell({ kind: "vm_unresponsive", ...about(vm) });
+  }
+
+  /** What was asked before this is older than what is known of the VM now. */
+  #note(at: Map<string, number>, id: string): void {
+    this.#count += 1;
+    at.set(id, this.#count);
   }
 
   #take(vm: Vm): void {

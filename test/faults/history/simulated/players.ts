@@ -32,7 +32,8 @@ export async function playSimulated(options: PlayOptions): Promise<number> {
     while (next < endSeed && options.signal?.aborted !== true) {
       const from = next;
       next = Math.min(endSeed, from + Math.min(seedsAtOnce, Math.ceil(count / workers)));
-      histories += await playSome(options, from, next - from);
+      const played = await playSome(options, from, next - from);
+      histories += played;
     }
   };
   await Promise.all(Array.from({ length: workers }, work));
