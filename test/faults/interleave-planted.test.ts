@@ -8,7 +8,7 @@ import { playSimulated } from "./history/simulated/players.ts";
 import type { Finding } from "./history/simulated/simulate.ts";
 
 const repository = join(import.meta.dirname, "../..");
-/** With PLANTED_FROM_THE_FIRST=1 each is looked for from seed 1 on, however long it takes. */
+/** With PLANTED_FROM_THE_FIRST=1 rare ones are looked for too, however long it takes. */
 const isFromTheFirst = process.env["PLANTED_FROM_THE_FIRST"] === "1";
 const HISTORIES_AT_MOST = isFromTheFirst ? 8000 : 400;
 
@@ -16,14 +16,17 @@ describe(
   "the checker finds every planted bug",
   { concurrency: 2, timeout: isFromTheFirst ? 7_200_000 : 1_200_000 },
   () => {
-    for (const { name, what, edits, rules, firstSeed: near = 1 } of plantedBugs) {
+    for (const { name, what, edits, rules, rareInHistories } of plantedBugs) {
       test(`${name}: ${what}`, async (t) => {
         const root = await copyOf(t);
         for (const edit of edits) await plant(root, edit);
+        if (rareInHistories !== undefined && !isFromTheFirst) {
+          t.skip(`shows in one of ${rareInHistories} histories: PLANTED_FROM_THE_FIRST=1 looks for it`);
+          return;
+        }
         const found: Finding[] = [];
-        const firstSeed = isFromTheFirst ? 1 : near;
         const histories = await playSimulated({
-          firstSeed,
+          firstSeed: 1,
           count: HISTORIES_AT_MOST,
           seedsAtOnce: HISTORIES_AT_MOST,
           workers: 1,
@@ -32,10 +35,7 @@ describe(
           onFinding: (finding) => found.push(finding),
         });
         const caught = found.find(({ rule }) => rules.includes(rule));
-        assert.ok(
-          caught !== undefined,
-          `${name} was not found in ${histories} histories from seed ${firstSeed} on`,
-        );
+        assert.ok(caught !== undefined, `${name} was not found in ${histories} histories`);
         t.diagnostic(
           `${name}: found in seed ${caught.seed}, after ${histories} histories, by "${caught.rule}"`,
         );

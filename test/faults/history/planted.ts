@@ -6,8 +6,8 @@ export interface PlantedBug {
   readonly edits: readonly Edit[];
   /** Rules by which it may be found. */
   readonly rules: readonly string[];
-  /** Where the test begins to look, for one that few histories show. Absent: at the first. */
-  readonly firstSeed?: number;
+  /** It shows in one of so many histories: looked for in the full proof alone. */
+  readonly rareInHistories?: number;
 }
 
 export interface Edit {
@@ -175,8 +175,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "vm/observer.ts",
-        find: "if (this.#touchedAt.get(domain.uuid) !== before) return;",
-        replace: "",
+        find: "if (this.#touchedAt.get(domain.uuid) !== before || this.#takenAt.get(domain.uuid) !== taken) return;",
+        replace: "void [before, taken];",
       },
     ],
     rules: ["reads go forward"],
@@ -210,7 +210,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     what: "an operation of a state directory that was rolled back is done again after later ones",
     edits: [{ file: "vm/works.ts", find: "      requireNewest(run, standing);\n", replace: "" }],
     rules: [...effectRules, "an end is for good"],
-    firstSeed: 2230,
+    rareInHistories: 2000,
   },
   {
     name: "two-at-once",
