@@ -3,11 +3,12 @@ import type { VmTable } from "./vm-table.ts";
 import type { Vm } from "./vm.ts";
 import { isActive } from "./domains.ts";
 import { newDiskBytes } from "./spec.ts";
+import { hasNoSpec } from "./unreadable.ts";
 
 /** What a VM takes of its host. */
 export interface VmFootprint {
   readonly id: string;
-  /** Of a VM that Socle made; empty: no tenant's. */
+  /** Of a VM that Socle made; empty: no tenant's. An unreadable VM counts for the tenant it had, or claims. */
   readonly tenant: string;
   /** Capacity of the disks that were made for it. */
   readonly diskBytes: number;
@@ -42,8 +43,8 @@ export function footprintFeed(
       const tell = (): void => {
         isTold = true;
         footprints = table.all().map((vm) => {
-          const now = footprintOf(vm);
           const before = known.get(vm.id);
+          const now = footprintOf(vm, before);
           return before !== undefined && isSame(before, now) ? before : now;
         });
         known = new Map(footprints.map((footprint) => [footprint.id, footprint]));
@@ -86,12 +87,11 @@ const members = Object.keys(every) as (keyof VmFootprint)[];
 const isSame = (a: VmFootprint, b: VmFootprint): boolean =>
   members.every((member) => a[member] === b[member]);
 
-function footprintOf(vm: Vm): VmFootprint {
+function footprintOf(vm: Vm, before: VmFootprint | undefined): VmFootprint {
   const { id, vcpus, memoryBytes, cells, hugepageBytes, vcpuPins, emulatorPin, devices } = vm;
   return {
     id,
-    tenant: vm.managed ? vm.tenant : "",
-    diskBytes: vm.spec === undefined ? 0 : newDiskBytes(vm.spec),
+    ...quotaFacts(vm, before),
     vcpus,
     memoryBytes,
     cells,
@@ -102,4 +102,15 @@ function footprintOf(vm: Vm): VmFootprint {
     emulated: vm.accelerator === "tcg",
     active: isActive(vm),
   };
+}
+
+/** An unreadable spec does not release its tenant's quota: what was read of the VM before still counts. */
+function quotaFacts(vm: Vm, before: VmFootprint | undefined): Pick<VmFootprint, "tenant" | "diskBytes"> {
+  if (!hasNoSpec(vm))
+    return {
+      tenant: vm.managed ? vm.tenant : "",
+      diskBytes: vm.spec === undefined ? 0 : newDiskBytes(vm.spec),
+    };
+  const tenant = before === undefined || before.tenant === "" ? vm.claimedTenant : before.tenant;
+  return { tenant: tenant ?? "", diskBytes: before?.diskBytes ?? 0 };
 }

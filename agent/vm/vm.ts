@@ -44,7 +44,7 @@ export interface Vm {
    * metadata claims is not trusted. Only a stop or a delete may change it.
    */
   readonly unreadable?: string;
-  /** With an unreadable spec: the tenant that the metadata names. It gives no access; that tenant is told why not. */
+  /** With an unreadable spec: the tenant in the metadata. It grants no access; its quota counts the VM. */
   readonly claimedTenant?: string;
   /** Ids of the volume keys that its passphrases are sealed by, where it has any. */
   readonly sealedBy?: readonly string[];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { footprintFeed, type VmFootprint } from "../../../agent/vm/footprints.ts";
+import type { VmSpec } from "../../../agent/vm/spec.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import { eventually } from "../../lab/wait.ts";
 import { vm } from "../metrics/fixed-sources.ts";
@@ -44,4 +45,25 @@ test("it is told after a sampling round in which nothing changed, too: what is m
   table.sampled({ atMs: 1, atMonotonicMs: 1, durationMs: 1, ok: true });
   await eventually(() => told.length === 2);
   assert.equal(told[1]?.footprints, told[0]?.footprints);
+});
+
+test("an unreadable VM counts for the tenant that it had, or that its metadata names", async (t) => {
+  const table = new VmTable();
+  const spec = { ...vm(1).spec, disks: [{ source: { kind: "new", capacityBytes: 5 } }] } as unknown as VmSpec;
+  const { spec: _spec, ...broken } = vm(1, { tenant: "", unreadable: "spec: it is not JSON", vcpus: 3 });
+  table.put(vm(1, { tenant: "acme", spec }));
+  table.put({ ...broken, id: vm(2).id, name: "broken-at-first-sight", claimedTenant: "globex" });
+  const told = follow(t, table);
+  const counted = () =>
+    told
+      .at(-1)
+      ?.footprints.map(({ tenant, vcpus, diskBytes }) => ({ tenant, vcpus, diskBytes }))
+      .toSorted((a, b) => a.tenant.localeCompare(b.tenant));
+  await eventually(() => told.length > 0);
+  table.put({ ...broken, claimedTenant: "globex", etag: "2" });
+  await eventually(() => counted()?.[0]?.vcpus === 3);
+  assert.deepEqual(counted(), [
+    { tenant: "acme", vcpus: 3, diskBytes: 5 },
+    { tenant: "globex", vcpus: 3, diskBytes: 0 },
+  ]);
 });
