@@ -30,8 +30,15 @@ export function check(history: History): Violation[] {
   return violations.sort((a, b) => a.at - b.at);
 }
 
-/** The history as a person reads it: what is about the violation's VM, the faults, and the event that shows it. */
-export function describe(history: History, { rule, message, vm, at: shownAt }: Violation): string {
+/**
+ * The history as a person reads it: the events of the violation's VM, the faults, and the event that shows it. `around`:
+ * at most so many lines before that event and behind it.
+ */
+export function describe(
+  history: History,
+  { rule, message, vm, at: shownAt }: Violation,
+  around = Infinity,
+): string {
   const ofVm = new Set<number>();
   for (const event of history)
     if (event.event === "request" && (vm === undefined || event.vm === undefined || event.vm === vm))
@@ -40,7 +47,7 @@ export function describe(history: History, { rule, message, vm, at: shownAt }: V
   for (const event of history)
     if (event.event === "effect" && (vm === undefined || (event.vm ?? event.volume ?? vm).includes(vm)))
       effects.add(event.effect);
-  const lines = history.flatMap((event, at) => {
+  const shown = history.flatMap((event, at) => {
     if (event.event === "request" || event.event === "answer") {
       if (!ofVm.has(event.seq)) return [];
     } else if (event.event === "effect" || event.event === "effect_end") {
@@ -49,7 +56,10 @@ export function describe(history: History, { rule, message, vm, at: shownAt }: V
       if (vm !== undefined && event.operation.vm !== vm) return [];
     }
     const { atMs, ...fact } = event;
-    return [`${at === shownAt ? "->" : "  "} ${atMs.toFixed(0).padStart(8)} ms ${JSON.stringify(fact)}`];
+    const line = `${at === shownAt ? "->" : "  "} ${atMs.toFixed(0).padStart(8)} ms ${JSON.stringify(fact)}`;
+    return [{ at, line }];
   });
+  const before = shown.filter(({ at }) => at < shownAt).length;
+  const lines = shown.slice(Math.max(0, before - around), before + 1 + around).map(({ line }) => line);
   return [`${rule}: ${message}`, ...lines].join("\n");
 }
