@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Clock } from "../kernel/clock.ts";
 import { messageBytes } from "../kernel/message-bytes.ts";
 import type { Act } from "./entry.ts";
@@ -34,6 +35,8 @@ export class Repeats {
   constructor(clock: Clock, record: (act: Act) => void) {
     this.#clock = clock;
     this.#record = record;
+    // Every kind and account sleeps on it: their numbers are bounded, and a sleep that ends removes its listener.
+    setMaxListeners(0, this.#over.signal);
   }
 
   add(act: Act): void {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Repeats } from "../../../agent/audit/repeats.ts";
 import type { Act } from "../../../agent/audit/index.ts";
+import { systemClock } from "../../../agent/kernel/clock.ts";
 
 /** Repeats whose windows end when the test says so. */
 function stage() {
@@ -72,4 +73,16 @@ test("the budget counts bytes too", () => {
   repeats.close();
   const counted = recorded.reduce((sum, { times = 1 }) => sum + times, 0);
   assert.equal(counted, 60, "none is lost");
+});
+
+test("fifty kinds at once are no listener leak", async () => {
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): void => void warnings.push(name);
+  process.on("warning", onWarning);
+  const repeats = new Repeats(systemClock, () => undefined);
+  for (let at = 0; at < 50; at += 1) repeats.add(refusal(`caller-${at}`, "ROLE_DENIED"));
+  repeats.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("warning", onWarning);
+  assert.deepEqual(warnings, []);
 });
