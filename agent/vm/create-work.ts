@@ -5,6 +5,7 @@ import { isActive } from "./domains.ts";
 import { instanceOf } from "./instance.ts";
 import { diskPart, keyedParts, secretUuid, type SealedKeys } from "./guest-keys.ts";
 import { culpritOf } from "./start-fault.ts";
+import { stampComplete } from "./guest-run.ts";
 import { requireNewest } from "./stamps.ts";
 import type { VmState } from "./vm.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
@@ -37,6 +38,8 @@ interface Making {
   readonly isDefined: boolean;
   /** There was no volume by its names when an earlier run looked: any that is there now was made by this operation. */
   readonly isClaimed: boolean;
+  /** The domain's stamp records that an earlier run completed, whatever the journal says. */
+  readonly isComplete: boolean;
   readonly instance: string;
   /** The steps whose effect may be there. Nothing else is taken back. */
   readonly made: Set<string>;
@@ -55,6 +58,7 @@ export const createWork =
     let making: Making | undefined;
     try {
       making = await begin(context, intent, run);
+      const { isComplete } = making;
       // What is defined already was looked at by an earlier run, and may have run since.
       const named = making.isDefined
         ? new Map<string, ResolvedVolume>()
@@ -62,8 +66,12 @@ export const createWork =
       await define(context, intent, run, named, making);
       const state = intent.leaveStopped
         ? "stopped"
-        : await step("start", () => start(context, spec, run), 0.5);
-      await seen(table.until(spec.id, (vm) => vm?.state === state, AbortSignal.timeout(SEEN_WITHIN_MS)));
+        : await step("start", () => start(context, spec, run, isComplete), 0.5);
+      // On the persistent definition: an older state directory must not start a guest again that has stopped since.
+      await Promise.all([
+        isComplete ? undefined : stampComplete(context, run, false),
+        seen(table.until(spec.id, (vm) => vm?.state === state, AbortSignal.timeout(SEEN_WITHIN_MS))),
+      ]);
       return { state, accelerator: intent.accelerator };
     } catch (thrown) {
       const error = toSocleError(thrown);
@@ -92,12 +100,14 @@ async function begin(
   if (existing !== undefined && !isOurs) {
     throw vmExists(spec.id);
   }
-  if (existing?.metadata !== undefined) requireNewest(run, { config: existing.metadata.stamp });
+  const stamp = existing?.metadata?.stamp;
+  requireNewest(run, { config: stamp });
   const isDefined = existing !== undefined;
   const isClaimed = isDefined || (resumed && (done.has(CLAIM) || ownVolumes(spec).length === 0));
   return {
     isDefined,
     isClaimed,
+    isComplete: stamp?.operation === run.operationId && stamp.phase === "complete",
     instance,
     made: new Set(isClaimed ? removals(spec, run, instance).keys() : []),
   };
@@ -178,10 +188,16 @@ async function makeKeys({ keys }: WorkContext, vmId: string, parts: readonly str
 }
 
 /** Starts it once in its life: one that ran before the operation was interrupted, and stopped since, stays stopped. */
-async function start(context: WorkContext, spec: VmSpec, { resumed, done }: WorkRun): Promise<VmState> {
+async function start(
+  context: WorkContext,
+  spec: VmSpec,
+  { resumed, done }: WorkRun,
+  isComplete: boolean,
+): Promise<VmState> {
   const { domains } = context;
   const { id } = spec;
-  const before = resumed ? await stateIfRun(domains, id, done.has("start")) : undefined;
+  const isOnRecord = isComplete || done.has("start");
+  const before = resumed ? await stateIfRun(domains, id, isOnRecord) : undefined;
   if (before !== undefined) return before;
   if (resumed) {
     await checkVolumes(context, spec);

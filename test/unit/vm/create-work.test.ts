@@ -20,6 +20,7 @@ import { Volumes } from "../../../agent/vm/volumes.ts";
 import { answering, sleepingClock } from "./libvirt-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+const OPERATION = "0193a0c0-0000-7000-8000-000000000001";
 const MIB = 1024 * 1024;
 const spec = checkSpec(
   {
@@ -133,7 +134,7 @@ async function create(
   const begun: string[] = [];
   const step = steps(signal, begun);
   const run = {
-    operationId: "0193a0c0-0000-7000-8000-000000000001",
+    operationId: OPERATION,
     vmId: ID,
     instance: undefined,
     createdAtMs: 0,
@@ -179,6 +180,33 @@ test("one that ran and stopped since is not started a second time", async () => 
     assert.equal(result?.["state"], "stopped");
     assert.equal(count(called, "DOMAIN_CREATE_WITH_FLAGS"), 0);
   }
+});
+
+test("a creation stamps its domain as complete, and an older state directory does not start the VM again", async () => {
+  const made = await create(fresh);
+  assert.equal(count(made.called, "DOMAIN_SET_METADATA"), 1);
+  const phase = async (of: "begun" | "complete") => {
+    const stamp = { operation: OPERATION, phase: of };
+    const document = domainDocument({
+      ...intent,
+      placement: unbound,
+      architecture: "x86_64",
+      disks: [disk],
+    });
+    const stamped = buildDomain({ ...document, metadata: { ...document.metadata, stamp } });
+    // libvirt was restarted and no longer knows why the domain is off; the journal was rolled back.
+    const answers = { ...defined, DOMAIN_GET_XML_DESC: [{ xml: stamped }], DOMAIN_GET_STATE: [OFF] };
+    const resumed = await create(answers, {
+      resumed: true,
+      state: of === "complete" ? "stopped" : "running",
+    });
+    const [starts, stamps] = ["DOMAIN_CREATE_WITH_FLAGS", "DOMAIN_SET_METADATA"].map((call) =>
+      count(resumed.called, call),
+    );
+    return { state: resumed.result?.["state"], starts, stamps };
+  };
+  assert.deepEqual(await phase("begun"), { state: "running", starts: 1, stamps: 1 });
+  assert.deepEqual(await phase("complete"), { state: "stopped", starts: 0, stamps: 0 });
 });
 
 test("while libvirt is silent, an interrupted one is neither failed nor taken back", async () => {
