@@ -30,6 +30,8 @@ const recordSchema = z.discriminatedUnion("t", [
       requestId: text,
       kind: text,
       vmId: text,
+      instance: text.optional(),
+      tenant: text.optional(),
       caller: text,
       steps: z.array(step),
       createdAtMs: z.number(),

@@ -223,13 +223,21 @@ export class Operations {
     return this.#table.withoutEnd().filter(isUnsettled);
   }
 
+  /** Whether the journal holds an end of this operation. */
+  hasEnded(id: string): boolean {
+    return this.#table.hasEnded(id);
+  }
+
   /**
-   * Whether this operation may have its effect: throws `conflict` OPERATION_UNSETTLED while it is not known what became of
-   * an older one of its VM, also while that is being found out. One that only waits for its turn bars nothing.
+   * Whether this operation may have its effect: throws `conflict` OPERATION_UNSETTLED while the outcome of another one of
+   * its VM is unknown, or is being found out. Operations that wait for their turn bar nothing. Of those that are resumed,
+   * the oldest goes first; a new one is refused for all, since a newer one may have passed it.
    */
-  requireTurn({ id, vmId }: Pick<Operation, "id" | "vmId">): void {
+  requireTurn({ id, vmId }: Pick<Operation, "id" | "vmId">, as: "new" | "resumed" = "new"): void {
     const isOpen = (other: Operation): boolean => isUnsettled(other) || this.#settling.has(other.id);
-    const older = this.#table.withoutEndOf(vmId).find((other) => other.id < id && isOpen(other));
+    const older = this.#table
+      .withoutEndOf(vmId)
+      .find((other) => other.id !== id && (as === "new" || other.id < id) && isOpen(other));
     if (older !== undefined) throw unsettled(older);
   }
 

@@ -172,17 +172,24 @@ export function requireSameVm({ vmId, instance, createdAtMs }: Admitted, origin:
   );
 }
 
-/** No later operation had an effect on the domain. Throws `conflict` OPERATION_SUPERSEDED. */
+/**
+ * No later operation had an effect on the domain. Ids are in the order of admission, and a provider's operation passes
+ * the tenant's that wait: one with a higher id that has an end in this journal ran before the interrupted one, since
+ * nothing passes an operation that has begun. Throws `conflict` OPERATION_SUPERSEDED.
+ */
 export function requireNewest(
-  { operationId }: Pick<Admitted, "operationId">,
+  { operationId, hasEnded }: Pick<Admitted, "operationId"> & { readonly hasEnded: (id: string) => boolean },
   standing: { readonly config?: OperationStamp | undefined; readonly live?: OperationStamp | undefined },
 ): void {
-  const newer = [standing.config, standing.live].find((stamp) => stamp && stamp.operation > operationId);
+  const newer = [standing.config, standing.live].find(
+    (stamp) => stamp && stamp.operation > operationId && !hasEnded(stamp.operation),
+  );
   if (newer === undefined) return;
   throw new SocleError(
     "conflict",
     "OPERATION_SUPERSEDED",
-    `operation ${newer.operation} changed the VM since; this older one, which was interrupted, has no effect any more`,
+    `operation ${newer.operation} changed the VM since, so this older one, which was interrupted, is not continued. ` +
+      "Whether it had an effect before that is not known: read the VM",
     { details: { metadata: { operation_id: newer.operation } } },
   );
 }

@@ -101,6 +101,8 @@ export interface WorkRun {
   readonly instance: string | undefined;
   /** When the operation was admitted. */
   readonly createdAtMs: number;
+  /** Whether the journal has an end of this other operation. */
+  readonly hasEnded: (operationId: string) => boolean;
   readonly step: Step;
   /** Aborts when the operation is cancelled. */
   readonly signal: AbortSignal;

@@ -79,12 +79,13 @@ export class Works {
   run(operation: Operation, intent: Intent, resumed: boolean, taken: Taken): void {
     const { operations, kvmProbe } = this.#options;
     const { id, vmId, instance, caller, createdAtMs, steps } = operation;
+    const hasEnded = (other: string): boolean => operations.hasEnded(other);
     const done = new Set(steps.filter(({ outcome }) => outcome === "done").map(({ name }) => name));
     const isHalfMade = resumed && intent.kind === "CREATE_VM";
     const { ended } = operations.run(operation, async (step, signal) => {
       // What an earlier run made is taken back by the work alone: it has its turn before it is cancelled.
       const untilCancelled = isHalfMade ? undefined : signal;
-      const run = { operationId: id, vmId, instance, createdAtMs, step, signal, resumed, done };
+      const run = { operationId: id, vmId, instance, createdAtMs, hasEnded, step, signal, resumed, done };
       const work = async (): Promise<Result> => {
         this.#requireTurn(operation, resumed);
         return await this.#placed(operation, intent, step, untilCancelled, () =>
@@ -126,7 +127,7 @@ export class Works {
   /** A resumed one comes again once the older one has an end; a new one is refused. */
   #requireTurn(operation: Operation, resumed: boolean): void {
     try {
-      this.#options.operations.requireTurn(operation);
+      this.#options.operations.requireTurn(operation, resumed ? "resumed" : "new");
     } catch (thrown) {
       throw resumed ? outcomeUnknown(toSocleError(thrown)) : thrown;
     }

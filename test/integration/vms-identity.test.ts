@@ -64,6 +64,7 @@ suite(
       vm: Vm,
       intent: Intent,
       steps: readonly string[] = [],
+      passedBy?: (operation: Operation) => Promise<void>,
     ): Promise<{ directory: string; operation: Operation }> => {
       const directory = await mkdtemp(join(tmpdir(), "socle-identity-"));
       directories.push(directory);
@@ -73,15 +74,16 @@ suite(
         log: silentLog,
         retentionMs: 86_400_000,
       });
-      const { operation } = await dying.begin({
-        requestId: requestId(),
-        caller: "tester",
-        kind: intent.kind,
-        vmId: vm.id,
-        instance: vm.instance,
-        fingerprint: "f",
-        intent,
-      });
+      const begin = async (of: Intent): Promise<Operation> => {
+        const target = { kind: of.kind, vmId: vm.id, instance: vm.instance, fingerprint: "f", intent: of };
+        return (await dying.begin({ requestId: requestId(), caller: "tester", ...target })).operation;
+      };
+      const operation = await begin(intent);
+      if (passedBy !== undefined) {
+        const later = await begin({ kind: "START_VM", placementEpoch: 0 });
+        await passedBy(later);
+        await dying.run(later, () => Promise.resolve({})).ended;
+      }
       dying.run(operation, async (step) => {
         for (const name of steps) await step.durable(name, () => Promise.resolve());
         return await new Promise<never>(() => undefined);
@@ -148,6 +150,29 @@ suite(
       const end = await resumed(stop);
       assert.deepEqual([end.state, end.error?.reason], ["failed", "OPERATION_SUPERSEDED"]);
       assert.ok(await isRunning("later"));
+      await change("delete", vm);
+    });
+
+    test("an interrupted stop goes on where a provider's operation, admitted later, ran before it", async () => {
+      const vm = await create("passed");
+      const stamp = async (
+        name: string,
+        operation: Operation,
+        phase: string,
+        where: string,
+      ): Promise<void> => {
+        const xml = `<stamp operation='${operation.id}' phase='${phase}'/>`;
+        const of = ["metadata", name, "urn:socle:operation:1", "--key", "socle-op", where, "--set", xml];
+        await virsh(stage.libvirtd.uri, of);
+      };
+      const steps = [`mark run ${await runNumber("passed")}`];
+      const stop = await interrupted(vm, stopIntent, steps, (start) =>
+        stamp("passed", start, "complete", "--config"),
+      );
+      await stamp("passed", stop.operation, "run", "--live");
+      const end = await resumed(stop);
+      assert.deepEqual([end.state, end.result["stopped_by"]], ["succeeded", "force"]);
+      assert.ok(!(await isRunning("passed")));
       await change("delete", vm);
     });
 

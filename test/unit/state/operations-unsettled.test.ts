@@ -76,6 +76,34 @@ test("an operation that waited behind one whose outcome is unknown does not over
   await operations.drain(0);
 });
 
+test("a new operation is refused while a newer one that passed it is unsettled; of resumed ones the oldest goes first", async (t) => {
+  const operations = await open(await folder(t));
+  const waiting = (await operations.begin(request("a"))).operation;
+  const passing = (await operations.begin(request("b"))).operation;
+  operations.requireTurn(waiting);
+  await operations.run(passing, lostAnswer).ended;
+  assert.throws(() => operations.requireTurn(waiting), unsettledBy(passing));
+  operations.requireTurn(waiting, "resumed");
+  operations.requireTurn(passing, "resumed");
+  await operations.drain(0);
+});
+
+test("an operation has ended once its end is in the journal, also for the next start", async (t) => {
+  const directory = await folder(t);
+  const operations = await open(directory);
+  const left = await lost(operations, "a");
+  const { operation } = await operations.begin(request("b", { vmId: "vm-2" }));
+  assert.equal(operations.hasEnded(operation.id), false);
+  await operations.run(operation, nothing).ended;
+  await operations.drain(0);
+  const after = await open(directory);
+  assert.deepEqual(
+    [left.id, operation.id, "unknown"].map((id) => after.hasEnded(id)),
+    [false, true, false],
+  );
+  await after.drain(0);
+});
+
 test("an end that a full disk refuses is written later, and the work is not done again", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;

@@ -140,6 +140,7 @@ async function create(
     createdAtMs: 0,
     step,
     signal,
+    hasEnded: () => false,
     resumed,
     done: new Set(done),
   };

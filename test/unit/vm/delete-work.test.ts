@@ -34,6 +34,7 @@ test("a guest that stops by itself when it is about to be deleted by force is de
     createdAtMs: 0,
     step,
     signal: new AbortController().signal,
+    hasEnded: () => false,
     resumed: false,
     done: new Set(),
   };

@@ -44,6 +44,7 @@ const runAfter = (...done: string[]) => ({
   vmId: "vm-1",
   step,
   signal: new AbortController().signal,
+  hasEnded: () => false,
   resumed: done.length > 0,
   done: new Set(done),
 });

@@ -94,6 +94,7 @@ async function start(
     createdAtMs: 0,
     step,
     signal,
+    hasEnded: () => false,
     resumed: false,
     done: new Set<string>(),
   };

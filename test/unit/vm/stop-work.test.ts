@@ -71,6 +71,7 @@ async function stop(
     createdAtMs: 0,
     step,
     signal: new AbortController().signal,
+    hasEnded: () => false,
     resumed: false,
     done: new Set(),
   };

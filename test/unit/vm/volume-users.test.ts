@@ -121,6 +121,7 @@ test("what came to use a disk while its deletion waited is seen before the plug 
     createdAtMs: 0,
     step,
     signal,
+    hasEnded: () => false,
     resumed: false,
     done: new Set<string>(),
   };
