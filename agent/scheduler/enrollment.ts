@@ -8,11 +8,13 @@ import type { Clock } from "../kernel/clock.ts";
 import { readCredential, type Environment } from "../kernel/credentials.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { makeDirectory } from "../kernel/make-directory.ts";
 import type { Service } from "../kernel/service.ts";
 import type { Certification__Output } from "../gen/socle/v1/Certification.ts";
 import type { EnrollmentServiceDefinition } from "../gen/socle/v1/EnrollmentService.ts";
 import { replaceFile } from "../state/durable-file.ts";
 import {
+  authorityKeyOf,
   newHostKey,
   parseToken,
   proofOf,
@@ -34,8 +36,26 @@ export interface EnrollmentOptions {
   readonly log: Logger;
 }
 
-/** Where the certificate in use came from, for its renewal: beside it. */
-const recordSchema = z.strictObject({ version: z.literal(1), address: z.string() });
+/**
+ * Where the certificate in use came from, for its renewal. It is written before the certificates: after a crash between,
+ * the place is that of the authority in use.
+ */
+interface Place {
+  readonly address: string;
+  /** `authorityKeyOf` the authority; null in records of version 0.1.0. */
+  readonly authority: string | null;
+}
+const recordSchema = z.union([
+  z.strictObject({ version: z.literal(1), address: z.string() }).transform(({ address }) => {
+    return [{ address, authority: null }];
+  }),
+  z
+    .strictObject({
+      version: z.literal(2),
+      places: z.array(z.strictObject({ address: z.string(), authority: z.string().nullable() })).max(2),
+    })
+    .transform(({ places }) => places),
+]);
 const recordFile = "enrollment.json";
 const LOOK_MS = 60_000;
 const retry = { baseMs: 10_000, capMs: 600_000 };
@@ -49,8 +69,8 @@ export class Enrollment implements Service {
   readonly #options: EnrollmentOptions;
   readonly #log: Logger;
   #failure: SocleError | undefined;
-  /** Of the authority that the certificate in use is from; undefined where somebody else puts certificates there. */
-  #address: string | undefined;
+  /** Of the authority in use and, while this host is enrolled with another one, of that one before it. */
+  #places: readonly Place[] = [];
 
   constructor(options: EnrollmentOptions) {
     this.#options = options;
@@ -65,8 +85,20 @@ export class Enrollment implements Service {
   /** Wall clock; undefined where nothing is to be renewed. */
   get renewsAtMs(): number | undefined {
     const { trust, identity } = this.#options;
-    if (trust.material === undefined || this.#address === undefined) return undefined;
+    if (trust.material === undefined || this.#place === undefined) return undefined;
     return renewalMs(trust.material, identity().id);
+  }
+
+  get #place(): Place | undefined {
+    const roots = this.#options.trust.material?.roots ?? [];
+    return this.#places.find(
+      ({ authority }) => authority === null || roots.some((root) => authorityKeyOf(root) === authority),
+    );
+  }
+
+  /** The address that renewals go to; undefined where others put certificates there. */
+  get renewsFrom(): string | undefined {
+    return this.#place?.address;
   }
 
   /**
@@ -91,7 +123,8 @@ export class Enrollment implements Service {
     const { id: hostId, hostname } = identity();
     const key = await newHostKey(hostname);
     const request = { token: token.text, hostId, hostname, certificateRequest: key.request };
-    const roots = [new X509Certificate(authoritiesPem)];
+    const authority = new X509Certificate(authoritiesPem);
+    const roots = [authority];
     const rules = (): PeerRules => ({ domain, roots, revoked: trust.material?.revoked ?? new Set() });
     const { certification } = await askAuthority(
       { address, authoritiesPem, rules, clock },
@@ -100,9 +133,18 @@ export class Enrollment implements Service {
       signal,
     );
     const expected = { identity: `spiffe://${domain}/agent/${hostId}`, authority: token.authority };
-    const material = await trust.enroll(textsOf(certification, key.keyPem), expected);
-    await replaceFile(this.#path(recordFile), Buffer.from(`${JSON.stringify({ version: 1, address })}\n`));
-    this.#address = address;
+    const before = this.#place === undefined ? [] : [this.#place];
+    const place = { address, authority: authorityKeyOf(authority) };
+    await this.#record([place, ...before]);
+    let material: Material;
+    try {
+      material = await trust.enroll(textsOf(certification, key.keyPem), expected);
+    } catch (thrown) {
+      await this.#record(before).catch(() => undefined);
+      throw thrown;
+    }
+    // The certificate is in use: the earlier place matters no more, and costs nothing where it cannot be removed.
+    await this.#record([place]).catch(() => undefined);
     this.#log.info({ identity: material.identity.uri, authority: token.authority }, "this host is enrolled");
     return material;
   }
@@ -110,7 +152,7 @@ export class Enrollment implements Service {
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { clock } = this.#options;
     const backoff = new Backoff(retry);
-    this.#address = await this.#recordedAddress();
+    this.#places = await this.#recorded();
     ready();
     while (!signal.aborted) {
       const isDone = (await this.#enrollIfNew(signal)) && (await this.#renewIfDue(signal));
@@ -145,7 +187,7 @@ export class Enrollment implements Service {
     const dueMs = this.renewsAtMs;
     if (material === undefined || dueMs === undefined || clock.now() < dueMs) return true;
     try {
-      await this.#renew(this.#address ?? "", material, signal);
+      await this.#renew(this.renewsFrom ?? "", material, signal);
       this.#failure = undefined;
       return true;
     } catch (thrown) {
@@ -174,16 +216,22 @@ export class Enrollment implements Service {
     await trust.renew(textsOf(certification, key.keyPem));
   }
 
-  async #recordedAddress(): Promise<string | undefined> {
+  async #record(places: readonly Place[]): Promise<void> {
+    await makeDirectory(this.#options.config.directory, 0o700);
+    await replaceFile(this.#path(recordFile), Buffer.from(`${JSON.stringify({ version: 2, places })}\n`));
+    this.#places = places;
+  }
+
+  async #recorded(): Promise<readonly Place[]> {
     try {
-      return recordSchema.parse(JSON.parse(await readFile(this.#path(recordFile), "utf8"))).address;
+      return recordSchema.parse(JSON.parse(await readFile(this.#path(recordFile), "utf8")));
     } catch (thrown) {
-      if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+      if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return [];
       this.#log.error(
         { err: thrown },
         `${recordFile} is damaged: certificates are not renewed; enroll this host again`,
       );
-      return undefined;
+      return [];
     }
   }
 

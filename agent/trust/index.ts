@@ -6,5 +6,5 @@ export type { Person } from "./person-token.ts";
 export { Trust } from "./trust.ts";
 export { files } from "./trust-files.ts";
 export { serialOf } from "./revocation.ts";
-export { fingerprintOf, type TrustTexts } from "./trust-set.ts";
+export { authorityKeyOf, fingerprintOf, type TrustTexts } from "./trust-set.ts";
 export { parseToken, type Token } from "./token.ts";

@@ -77,16 +77,16 @@ export function renewedTexts(next: TrustSet, current: TrustSet): TrustTexts {
     const message = `the authority answered with a certificate of ${next.material.identity.uri}; this host is ${uri}`;
     throw new SocleError("denied", "IDENTITY_CHANGED", message);
   }
-  const known = new Set(current.authorities.map(keyOf));
-  const added = next.authorities.find((authority) => !known.has(keyOf(authority)));
+  const known = new Set(current.authorities.map(authorityKeyOf));
+  const added = next.authorities.find((authority) => !known.has(authorityKeyOf(authority)));
   if (added !== undefined) {
     const message =
       `the authority answered with another authority, ${fingerprintOf(added)}: only an administrator on the host changes ` +
       "whom it believes. Add it to ca.crt, or run: socle enroll --authority-fingerprint";
     throw new SocleError("denied", "AUTHORITY_CHANGED", message);
   }
-  const answered = new Set(next.authorities.map(keyOf));
-  const left = current.authorities.filter((authority) => !answered.has(keyOf(authority)));
+  const answered = new Set(next.authorities.map(authorityKeyOf));
+  const left = current.authorities.filter((authority) => !answered.has(authorityKeyOf(authority)));
   const authoritiesPem = [...next.authorities, ...left].map(String).join("");
   return { ...next.texts, authoritiesPem };
 }
@@ -168,9 +168,14 @@ function privateKeyOf(pem: string): KeyObject {
   }
 }
 
-/** An authority is its key: its certificate is made anew from time to time. */
-const keyOf = ({ publicKey }: X509Certificate): string =>
-  publicKey.export({ type: "spki", format: "der" }).toString("base64");
+/**
+ * SHA-256 of an authority's public key, lower-case hexadecimal. An authority is its key: its certificate is made anew from
+ * time to time.
+ */
+export const authorityKeyOf = ({ publicKey }: X509Certificate): string =>
+  createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }))
+    .digest("hex");
 
 const refused = (message: string, cause?: unknown): SocleError =>
   new SocleError("invalid", "TRUST_INVALID", message, cause === undefined ? {} : { cause });

@@ -134,6 +134,34 @@ test("an enrolled host is enrolled again only with the new authority's fingerpri
   assert.equal(trust.material, material);
 });
 
+test("an enrollment that a crash cuts off before its certificates leaves renewals with the authority in use", async (t) => {
+  const { directory, enroller, enrollment, enroll } = await stage(t);
+  await enroll(enroller.token(["host-a"], HOUR_MS));
+  const record = join(directory, "enrollment.json");
+  const [own] = (JSON.parse(await readFile(record, "utf8")) as { places: unknown[] }).places;
+  const other = { address: "elsewhere:1", authority: "0".repeat(64) };
+  const renewedAt = async (text: string): Promise<string | undefined> => {
+    await writeFile(record, text);
+    const end = new AbortController();
+    await new Promise<void>((resolve) => void enrollment.run(end.signal, resolve));
+    end.abort();
+    return enrollment.renewsFrom;
+  };
+  const places = (...all: unknown[]): string => JSON.stringify({ version: 2, places: all });
+  assert.equal(await renewedAt(places(other, own)), enroller.address, "the new set was not installed");
+  assert.equal(await renewedAt(places(own, other)), enroller.address, "it was installed");
+  assert.equal(
+    await renewedAt(places(other)),
+    undefined,
+    "the certificates are of an authority that others use",
+  );
+  assert.equal(
+    await renewedAt(JSON.stringify({ version: 1, address: "old:1" })),
+    "old:1",
+    "as version 0.1.0 wrote it",
+  );
+});
+
 test("files that somebody else puts there are not renewed by the agent", async (t) => {
   const { enroller, directory, enrollment, enroll } = await stage(t, { lifeMs: HOUR_MS });
   await enroll(enroller.token(["host-a"], HOUR_MS));
