@@ -151,24 +151,26 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   const { request, from, endedAt, operationId, end } = operation;
   if (callsOf[request.method]?.has(effect.call) !== true) return `is a ${request.method}`;
   if (effect.at < from) return "was asked later";
-  if (effect.at > endedAt && !mayBeAnew(operation, effect, context))
+  if (
+    effect.at > endedAt &&
+    !mayBeAnew(operation, effect, context) &&
+    !isStampAgain(operation, effect, context)
+  )
     return `had ended before (${end?.state ?? ""})`;
-  if (effect.operation !== undefined && stampsItself.has(effect.call))
-    if (operationId !== undefined && effect.operation !== operationId)
-      return "is not the one in the metadata";
+  const stamped = effect.call === "define" ? effect.operation : effect.stamp?.operation;
+  if (stamped !== undefined && operationId !== undefined && stamped !== operationId)
+    return "is not the one in the metadata";
   if (request.method === "CreateVm") return undefined;
   const { timeline, starts } = context;
   const life = lifeAt(timeline, effect.at);
   if (life !== undefined && !existed(life, operation)) return "was asked of an earlier instance of this VM";
   const isAboutRun = effect.call === "destroy" || effect.call === "shutdown" || effect.call === "reset";
   const run = isAboutRun ? runAt(timeline, effect.at) : undefined;
-  if (run?.by.by === "foreign" && isLaterRun(run, operation, effect, starts))
+  const isMarked = run !== undefined && hasMarked(run, operation, effect, context);
+  if (run?.by.by === "foreign" && isLaterRun(run, operation, effect, starts) && !isMarked)
     return "was asked before the guest was started again by somebody else";
   return undefined;
 }
-
-/** Calls whose XML bears the operation that makes them. */
-const stampsItself: ReadonlySet<EffectCall> = new Set(["define"]);
 
 /**
  * A rollback made the agent forget what became of a creation, and nothing is left in libvirt by which it could know: it
@@ -180,6 +182,15 @@ function mayBeAnew({ request, from }: Accepted, { at }: Effect, { timeline, roll
     const life = lifeAt(timeline, rollback);
     return rollback > from && rollback < at && (life === undefined || life.to < rollback);
   });
+}
+
+/**
+ * A rollback made the agent forget the operation's end. The domain's newest stamp is still its own: writing it again
+ * changes neither the guest nor what a later recovery decides.
+ */
+function isStampAgain({ operationId, endedAt }: Accepted, effect: Effect, { rollbacks }: Context): boolean {
+  const isOwn = effect.stamp !== undefined && effect.operation === operationId;
+  return isOwn && rollbacks.some((rollback) => rollback > endedAt && rollback < effect.at);
 }
 
 /** The life lasted at some time while the operation was asked for. */
@@ -194,6 +205,23 @@ function existed({ from, to }: Life, operation: Accepted): boolean {
 function isLaterRun(run: Run, operation: Accepted, effect: Effect, starts: readonly number[]): boolean {
   if (run.from <= operation.askedTo) return false;
   return starts.some((start) => start > run.by.endAt && start < effect.at);
+}
+
+/**
+ * The operation marked this run before the agent was started again. Its turn came after the start, while its caller still
+ * waited for its end: the run is the one that it stops.
+ */
+function hasMarked(run: Run, { operationId }: Accepted, effect: Effect, context: Context): boolean {
+  const restart = context.starts.find((start) => start > run.by.endAt) ?? Infinity;
+  return context.timeline.effects.some(
+    ({ at, changed, stamp, guestRun }) =>
+      at > run.from &&
+      at < restart &&
+      changed &&
+      guestRun === effect.guestRun &&
+      stamp?.phase === "run" &&
+      stamp.operation === operationId,
+  );
 }
 
 function unexplained(

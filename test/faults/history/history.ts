@@ -156,8 +156,16 @@ export interface EffectBegin {
   readonly guestRun?: number;
   /** Of `define`: the tenant in its XML. */
   readonly tenant?: string;
+  /** Of `set_metadata`: the stamp that it writes. */
+  readonly stamp?: Stamp;
   /** `pool/name`. */
   readonly volume?: string;
+}
+
+/** An operation's record on a domain: `run` marks the guest's run that the operation is about. */
+export interface Stamp {
+  readonly operation: string;
+  readonly phase: string;
 }
 
 /** `lost`: it was carried out (or not: `changed`), and its answer never reached the agent. */

@@ -58,6 +58,40 @@ test("a stop that was interrupted does not end a guest that somebody else starte
   assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect has its operation"]);
 });
 
+test("a stop goes on in the run that it marked before the restart, also one that somebody else started", () => {
+  const marked = (operation: string): HistoryBuilder => {
+    const history = build().created().accepted("older", "StopVm").accepted("s", "StopVm");
+    history.effect("shutdown").foreign("guest_stopped").foreign("start").ended("older", "StopVm");
+    const stamp = { operation, phase: "run" };
+    return history
+      .effect("set_metadata", { guestRun: 2, stamp })
+      .restart()
+      .effect("destroy", { guestRun: 2 });
+  };
+  assert.deepEqual(rulesOf(marked("s")), []);
+  assert.deepEqual(rulesOf(marked("other")), ["every effect has its operation"]);
+});
+
+test("a stamp belongs to the operation in it", () => {
+  const history = build().created().accepted("s", "StopVm").accepted("p", "PauseVm");
+  history.effect("set_metadata", { stamp: { operation: "p", phase: "begun" } });
+  assert.deepEqual(rulesOf(history), []);
+  history.effect("set_metadata", { stamp: { operation: "c", phase: "begun" } });
+  assert.deepEqual(rulesOf(history), ["every effect has its operation"]);
+});
+
+test("an operation that has ended stamps its domain again only after a rollback, and only over its own stamp", () => {
+  const stamped = (isRolledBack: boolean, newest: string): string[] => {
+    const history = build().created();
+    if (isRolledBack) history.recorder.add({ event: "fault", fault: "state_rolled_back" });
+    const stamp = { operation: "c", phase: "complete" };
+    return rulesOf(history.restart().effect("set_metadata", { operation: newest, stamp }));
+  };
+  assert.deepEqual(stamped(true, "c"), []);
+  assert.deepEqual(stamped(false, "c"), ["every effect has its operation"]);
+  assert.deepEqual(stamped(true, "later"), ["every effect has its operation"]);
+});
+
 test("effects of two operations that interleave are a violation", () => {
   const history = build()
     .created()

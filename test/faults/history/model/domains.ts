@@ -10,6 +10,7 @@ import {
   readXml,
   setMetadata,
   setText,
+  stampIn,
   textAt,
   writeXml,
   type Element,
@@ -382,7 +383,13 @@ export const domainCalls: readonly Entry[] = [
       world.tell(domain, { kind: "metadata_change", part, namespace: uri });
       return {};
     },
-    { call: "set_metadata", of: ofDomain },
+    {
+      call: "set_metadata",
+      of: ({ dom, uri, metadata }) => {
+        const stamp = stampIn(uri, metadata);
+        return { vm: dom.uuid, ...(stamp === undefined ? {} : { stamp }) };
+      },
+    },
   ),
   answering(libvirt.domainGetMetadata, (world, { dom, type, uri, flags }) => {
     const domain = world.domain(dom);

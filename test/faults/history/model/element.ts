@@ -1,5 +1,6 @@
 import { parseDocument } from "../../../../agent/libvirt/xml/document.ts";
 import type { XmlElement } from "../../../../agent/libvirt/xml/element.ts";
+import type { Stamp } from "../history.ts";
 
 /** An XML element that can be changed. */
 export interface Element {
@@ -133,9 +134,18 @@ const inNamespace = (domain: Element | undefined, uri: string): Element | undefi
   return found?.parent.children[found.index];
 };
 
+const stampNamespace = "urn:socle:operation:1";
+
 /** The operation that last changed the domain, by its stamp. */
 export const stampedOperation = (domain: Element | undefined): string | undefined =>
-  inNamespace(domain, "urn:socle:operation:1")?.attributes.operation;
+  inNamespace(domain, stampNamespace)?.attributes.operation;
+
+/** What a virDomainSetMetadata writes, where it is a stamp. */
+export function stampIn(uri: string | null, xml: string | null): Stamp | undefined {
+  if (uri !== stampNamespace || xml === null) return undefined;
+  const { operation = "", phase = "" } = readXml(xml).attributes;
+  return { operation, phase };
+}
 
 /** The text of a part of Socle's metadata, found by its local name. */
 export function socleText(domain: Element | undefined, part: string): string | undefined {

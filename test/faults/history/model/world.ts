@@ -6,7 +6,7 @@ import type {
   StorageVol,
 } from "../../../../agent/libvirt/index.ts";
 import type { Domain } from "../../../../agent/libvirt/index.ts";
-import type { EffectCall } from "../history.ts";
+import type { EffectCall, Stamp } from "../history.ts";
 import type { Element } from "./element.ts";
 
 /** A domain as it survives the daemon: its configuration on disk, and its guest while that runs. */
@@ -162,6 +162,7 @@ export interface Entry {
 export interface Subject {
   readonly vm?: string;
   readonly volume?: string;
+  readonly stamp?: Stamp;
 }
 
 export function answering<A, R>(

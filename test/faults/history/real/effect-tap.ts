@@ -3,7 +3,7 @@ import { XdrReader } from "../../../../agent/libvirt/xdr.ts";
 import type { RawFrame } from "../../frames.ts";
 import type { Tap } from "../../passage.ts";
 import type { EffectBegin, EffectCall, Recorder } from "../history.ts";
-import { readXml, socleText, stampedOperation, textAt, type Element } from "../model/element.ts";
+import { readXml, socleText, stampedOperation, stampIn, textAt, type Element } from "../model/element.ts";
 
 /** A call that changes something: what of it stands in a history. */
 interface Watched {
@@ -138,10 +138,11 @@ export class EffectLog {
   begin(call: EffectCall, subject: Subject, by: EffectBegin["by"], agentRun?: number): Begun {
     const effect = (this.#effects += 1);
     this.#open += 1;
-    const { vm, volume, xml } = subject;
+    const { vm, volume, xml, uri } = subject;
     const there = vm === undefined ? undefined : this.#domains.get(vm);
     const facts = call === "define" && xml !== undefined ? factsIn(readXml(xml, "domain")) : there;
     const { instance, operation, tenant } = facts ?? {};
+    const stamp = stampIn(uri ?? null, xml ?? null);
     this.#recorder.add({
       event: "effect",
       effect,
@@ -153,6 +154,7 @@ export class EffectLog {
       ...(instance === undefined ? {} : { instance }),
       ...(operation === undefined ? {} : { operation }),
       ...(tenant === undefined || call !== "define" ? {} : { tenant }),
+      ...(stamp === undefined ? {} : { stamp }),
       ...(there?.isRunning === true ? { guestRun: there.starts } : {}),
     });
     return { effect, call, subject };
@@ -238,8 +240,8 @@ export class EffectLog {
         return;
       case "set_metadata":
         if (xml === undefined) return;
-        if (uri === "urn:socle:operation:1") seen.operation = readXml(xml).attributes.operation;
-        else if (uri === "urn:socle:vm:1") {
+        seen.operation = stampIn(uri ?? null, xml)?.operation ?? seen.operation;
+        if (uri === "urn:socle:vm:1") {
           const written = readXml(xml);
           seen.instance = textAt(written, "instance");
           seen.tenant = textAt(written, "tenant");
