@@ -9,6 +9,7 @@ import { protoDirectory } from "../lab/socle-host.ts";
 import { Authority, installTrust, type Issued } from "../scheduler/authority.ts";
 import { audience, IdentityProvider, issuer } from "../unit/trust/identity-provider.ts";
 import { Caller, credentialsOf, secureOptions, ServedContract } from "./attack-calls.ts";
+import { SpareHost } from "./attack-spare-host.ts";
 import { attackersRules } from "./attack-tenancy.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { SufferingHost, wish } from "./host.ts";
@@ -36,8 +37,9 @@ export class Stage {
   readonly provider: IdentityProvider;
   /** The guests that must not notice, by their ids. */
   readonly bystanders: ReadonlyMap<string, GuestProcess>;
+  #spare: Promise<SpareHost> | undefined;
 
-  private constructor(parts: Omit<Stage, "address" | "callerOf" | "onSocket" | "temporary">) {
+  private constructor(parts: Omit<Stage, "address" | "callerOf" | "onSocket" | "temporary" | "spare">) {
     ({
       run: this.run,
       host: this.host,
@@ -128,6 +130,12 @@ export class Stage {
   /** Of the operator, who may do nearly everything. */
   onSocket(): Caller {
     return new Caller(`unix:${this.host.agent.socketPath}`, credentials.createInsecure(), this.contract);
+  }
+
+  /** The host whose agent may be killed, made at first use. */
+  spare(): Promise<SpareHost> {
+    this.#spare ??= SpareHost.start(this.run);
+    return this.#spare;
   }
 
   async temporary(): Promise<string> {

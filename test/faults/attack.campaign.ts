@@ -1,4 +1,5 @@
 // an attacker at every door: strangers, wrong roles, too much, hostile words and disks, stolen tokens, an edited audit log
+import { parseArgs } from "node:util";
 import { audit } from "./attack-audit.ts";
 import { authority } from "./attack-authority.ts";
 import { Bystander } from "./attack-bystander.ts";
@@ -7,6 +8,7 @@ import { enrolment } from "./attack-enrolment.ts";
 import { identity } from "./attack-identity.ts";
 import { metrics } from "./attack-metrics.ts";
 import { people } from "./attack-people.ts";
+import { replays } from "./attack-replays.ts";
 import { roles } from "./attack-roles.ts";
 import { Stage } from "./attack-stage.ts";
 import { storage } from "./attack-storage.ts";
@@ -37,15 +39,26 @@ const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, 
   [tooMuch, 1],
   [authority, 2],
   [enrolment, 2],
+  [replays, 1],
   [audit, 1],
 ];
-const shares = themes.reduce((sum, [, share]) => sum + share, 0);
+const { values: chosen } = parseArgs({
+  options: {
+    count: { type: "string" },
+    seed: { type: "string" },
+    theme: { type: "string", multiple: true, default: [] },
+  },
+});
+const conducted = themes.filter(([{ name }]) => chosen.theme.length === 0 || chosen.theme.includes(name));
+if (conducted.length < chosen.theme.length)
+  throw new Error(`the themes are ${themes.map(([{ name }]) => name).join(", ")}`);
+const shares = conducted.reduce((sum, [, share]) => sum + share, 0);
 
 await campaign({ name: "attack", count: ALL }, async (run) => {
   const stage = await Stage.start(run);
   const bystander = await Bystander.start(stage);
   const tally = new Tally(run);
-  for (const [theme, share] of themes) {
+  for (const [theme, share] of conducted) {
     const made = await theme(stage, run.count === ALL ? 1 : SHORT);
     await tally.make(made, Math.ceil((run.count * share) / shares));
     await bystander.checkGuests();

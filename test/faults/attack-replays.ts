@@ -1,0 +1,293 @@
+import { randomUUID } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import * as protocol from "../../agent/libvirt/protocol/index.ts";
+import { toSocleError } from "../../agent/kernel/errors.ts";
+import { eventually } from "../lab/wait.ts";
+import type { SpareHost } from "./attack-spare-host.ts";
+import type { Stage } from "./attack-stage.ts";
+import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import { wish, type Kind } from "./host.ts";
+
+const VM = "target";
+
+/** The call of libvirt that is the effect of a change. */
+const effects = {
+  CREATE: protocol.domainDefineXmlFlags,
+  START: protocol.domainCreateWithFlags,
+  STOP: protocol.domainDestroyFlags,
+  PAUSE: protocol.domainSuspend,
+  RESUME: protocol.domainResume,
+  DELETE: protocol.domainUndefineFlags,
+} as const;
+
+type PowerKind = "START" | "STOP" | "PAUSE" | "RESUME";
+
+/** A change, the state of the VM before it, and the later change that it must not undo. */
+const reversed: readonly {
+  readonly old: PowerKind;
+  readonly before: readonly PowerKind[];
+  readonly later: PowerKind;
+  readonly state: string;
+}[] = [
+  { old: "STOP", before: [], later: "START", state: "running" },
+  { old: "START", before: ["STOP"], later: "STOP", state: "shut off" },
+  { old: "PAUSE", before: [], later: "RESUME", state: "running" },
+  { old: "RESUME", before: ["PAUSE"], later: "PAUSE", state: "paused" },
+];
+
+/**
+ * Operations that act again on what is there later: after a crash that lost their end, from an older copy of the state
+ * directory, or although the caller was refused. Effects are read over virsh and from /proc.
+ */
+export async function replays(stage: Stage): Promise<Theme> {
+  const spare = await stage.spare();
+  const attacks: readonly (readonly [what: string, attack: () => Promise<Outcome>])[] = [
+    ["an interrupted stop with no later change goes on (control)", () => resumesAlone(spare)],
+    ["an interrupted stop, after a start by hand", () => stopAfterManualStart(spare)],
+    ["an interrupted deletion, after a new VM with its id", () => deletionAfterNewVm(spare)],
+    [
+      "a deletion whose end is not written yet, with a creation of its id",
+      () => creationWhileUnsettled(spare),
+    ],
+    ...(["STOP", "DELETE", "CREATE"] as const).map(
+      (kind) => [`a refused ${kind}, after a restart`, () => refusedThenRestarted(spare, kind)] as const,
+    ),
+    ...reversed.map(
+      (each) =>
+        [
+          `${each.old} from an older state directory, after ${each.later}`,
+          () => powerFromOlderState(spare, each),
+        ] as const,
+    ),
+    ["DELETE from an older state directory, after a new VM with its id", () => deletionFromOlderState(spare)],
+    ["CREATE from an older state directory, after STOP", () => creationFromOlderState(spare)],
+    ["an event cursor from before an older state directory", () => cursorFromOlderState(spare)],
+  ];
+  const tries: Try[] = attacks.map(([what, attack]) => ({
+    what,
+    attack: async () => {
+      try {
+        return await attack();
+      } finally {
+        await spare.disk.fallSick("well");
+        await spare.clear();
+      }
+    },
+  }));
+  return { name: "replays", tries };
+}
+
+/** The effect takes place; the agent is killed before it can write the end. */
+async function interrupted(spare: SpareHost, kind: Kind, vm: string): Promise<Operation__Output> {
+  const { agent } = spare.host;
+  return await spare.atNext(
+    effects[kind],
+    "reply",
+    () => agent.kill(),
+    () => spare.host.begin(wish(kind, vm)),
+  );
+}
+
+/** A copy of the state in which the operation has begun and its effect has not; then it ends. */
+async function copiedDuring(
+  spare: SpareHost,
+  kind: Kind,
+  change: () => Promise<Operation__Output>,
+): Promise<{ readonly copy: string; readonly operation: Operation__Output }> {
+  let copy = "";
+  const operation = await spare.atNext(
+    effects[kind],
+    "call",
+    async () => {
+      copy = await spare.copyState();
+    },
+    change,
+  );
+  await spare.succeeds(operation);
+  return { copy, operation };
+}
+
+async function rolledBack(spare: SpareHost, copy: string): Promise<void> {
+  await spare.host.agent.kill();
+  await spare.putBack(copy);
+  await spare.startAgain();
+}
+
+/** Proves that the others could fail: the agent does resume what was interrupted. */
+async function resumesAlone(spare: SpareHost): Promise<Outcome> {
+  const { vmId } = await spare.create(VM);
+  const { agent } = spare.host;
+  const stop = await spare.atNext(
+    effects.STOP,
+    "call",
+    () => agent.kill(),
+    () => spare.host.begin(wish("STOP", vmId)),
+  );
+  await spare.startAgain();
+  const end = await spare.endOf(stop);
+  if ((await spare.host.witness.state(VM)) !== "shut off") throw new Error(spare.host.tell(end));
+  return "inert";
+}
+
+async function stopAfterManualStart(spare: SpareHost): Promise<Outcome> {
+  const { witness } = spare.host;
+  const { vmId } = await spare.create(VM);
+  const stop = await interrupted(spare, "STOP", vmId);
+  await eventually(async () => (await witness.state(VM)) === "shut off", { what: "the effect" });
+  await witness.virsh("start", VM);
+  const process = await witness.process(vmId);
+  await spare.startAgain();
+  const end = await spare.endOf(stop);
+  return (await spare.runs(vmId, process)) ? "refused" : { letThrough: spare.host.tell(end) };
+}
+
+/** The new VM has the same id, name and disk, and an instance of its own, as one that was created again has. */
+async function deletionAfterNewVm(spare: SpareHost): Promise<Outcome> {
+  const { witness, libvirtd } = spare.host;
+  const { vmId } = await spare.create(VM);
+  const xml = await witness.virsh("dumpxml", VM, "--inactive");
+  const disks = await witness.volumes();
+  const deletion = await interrupted(spare, "DELETE", vmId);
+  await eventually(async () => (await witness.state(VM)) === undefined, { what: "the effect" });
+  const [, instance = ""] = /instance>([0-9a-f-]{36})</.exec(xml) ?? [];
+  if (instance === "") throw new Error("the VM has no instance id");
+  const path = join(libvirtd.directory, "again.xml");
+  await writeFile(path, xml.replace(instance, randomUUID()));
+  for (const disk of disks)
+    if (!(await witness.volumes()).includes(disk))
+      await witness.virsh("vol-create-as", "images", disk, "1MiB", "--format", "qcow2");
+  await witness.virsh("define", path);
+  await witness.virsh("start", VM);
+  const process = await witness.process(vmId);
+  await spare.startAgain();
+  const end = await spare.endOf(deletion);
+  if (!(await spare.runs(vmId, process))) return { letThrough: spare.host.tell(end) };
+  const kept = await witness.volumes();
+  return disks.every((disk) => kept.includes(disk)) ? "refused" : { letThrough: "its disk was deleted" };
+}
+
+async function creationWhileUnsettled(spare: SpareHost): Promise<Outcome> {
+  const { host, disk } = spare;
+  const vmId = randomUUID();
+  await spare.create(VM, { vmId });
+  const deletion = await spare.atNext(
+    effects.DELETE,
+    "reply",
+    () => disk.fallSick("EIO"),
+    () => host.begin(wish("DELETE", vmId)),
+  );
+  await eventually(async () => (await host.witness.state(VM)) === undefined, { what: "the effect" });
+  const request = { requestId: randomUUID(), spec: spare.spec(VM, { vmId }) };
+  const create = (): Promise<Operation__Output> =>
+    host.client.ask(host.client.contract.vms.CreateVm, request);
+  const refused = await spare.refusalOf(create);
+  if (refused === undefined) return { letThrough: "a VM was created before the deletion had ended" };
+  await disk.fallSick("well");
+  await spare.restart();
+  await spare.succeeds(await eventually(create, { what: "the id to be free", timeoutMs: 60_000 }));
+  const process = await host.witness.process(vmId);
+  await spare.endOf(deletion);
+  return (await spare.runs(vmId, process)) ? "refused" : { letThrough: "the new VM is gone" };
+}
+
+/** The first failed sync of the change refuses it; whichever file it was of. */
+async function refusedThenRestarted(spare: SpareHost, kind: "STOP" | "DELETE" | "CREATE"): Promise<Outcome> {
+  const { host, disk } = spare;
+  const { vmId } = await spare.create(VM);
+  const process = await host.witness.process(vmId);
+  const before = [...(await host.witness.states()).keys(), ...(await host.witness.volumes())];
+  const asked = wish(kind, kind === "CREATE" ? `${VM}-refused` : vmId);
+  await disk.fallSick(`one-sync ${randomUUID()}`);
+  const refused = await spare.refusalOf(() => host.begin(asked));
+  await disk.fallSick("well");
+  if (refused === undefined) throw new Error("the change was not refused, so nothing was tried");
+  if (refused.kind === "outcome_unknown") throw new Error(`its outcome is unknown: ${refused.message}`);
+  await spare.restart();
+  const { operations } = host.client.contract;
+  for (const { operationId } of (await host.client.ask(operations.ListOperations, { pageSize: 100 }))
+    .operations)
+    await host.ended({ operationId } as Operation__Output, 60_000);
+  const after = [...(await host.witness.states()).keys(), ...(await host.witness.volumes())];
+  if (after.join() !== before.join()) return { letThrough: `${before.join()} became ${after.join()}` };
+  return (await spare.runs(vmId, process)) ? "refused" : { letThrough: "the VM was stopped" };
+}
+
+async function powerFromOlderState(
+  spare: SpareHost,
+  { old, before, later, state }: (typeof reversed)[number],
+): Promise<Outcome> {
+  const { host } = spare;
+  const { vmId } = await spare.create(VM);
+  for (const kind of before) await host.succeeds(wish(kind, vmId));
+  const { copy, operation } = await copiedDuring(spare, old, () => host.begin(wish(old, vmId)));
+  await host.succeeds(wish(later, vmId));
+  const process = await host.witness.process(vmId);
+  await rolledBack(spare, copy);
+  const end = await spare.endOf(operation);
+  const now = await host.witness.state(VM);
+  if (now !== state) return { letThrough: `the VM is ${now}: ${host.tell(end)}` };
+  if (process !== undefined && !(await spare.runs(vmId, process)))
+    return { letThrough: `the guest was started again: ${host.tell(end)}` };
+  return "refused";
+}
+
+async function deletionFromOlderState(spare: SpareHost): Promise<Outcome> {
+  const { host } = spare;
+  const vmId = randomUUID();
+  await spare.create(VM, { vmId });
+  const { copy, operation } = await copiedDuring(spare, "DELETE", () => host.begin(wish("DELETE", vmId)));
+  await spare.create(VM, { vmId });
+  const process = await host.witness.process(vmId);
+  const disks = await host.witness.volumes();
+  await rolledBack(spare, copy);
+  const end = await spare.endOf(operation);
+  if (!(await spare.runs(vmId, process))) return { letThrough: host.tell(end) };
+  if ((await host.witness.volumes()).join() !== disks.join())
+    return { letThrough: "the new VM's disk was deleted" };
+  return "refused";
+}
+
+async function creationFromOlderState(spare: SpareHost): Promise<Outcome> {
+  const { host } = spare;
+  const create = (): Promise<Operation__Output> => host.begin(wish("CREATE", VM));
+  const { copy, operation } = await copiedDuring(spare, "START", create);
+  await host.succeeds(wish("STOP", operation.vmId));
+  const starts = await host.witness.starts(VM);
+  await rolledBack(spare, copy);
+  const end = await spare.endOf(operation);
+  return (await host.witness.starts(VM)) === starts && (await host.witness.state(VM)) === "shut off"
+    ? "refused"
+    : { letThrough: host.tell(end) };
+}
+
+/** Without the log's identity the subscriber would miss the events between its cursor and the new numbers. */
+async function cursorFromOlderState(spare: SpareHost): Promise<Outcome> {
+  const { host } = spare;
+  const { events } = host.client.contract;
+  const newest = async () => {
+    for await (const event of host.client.watch(events.Subscribe, {})) {
+      if (event.kind === "EVENT_KIND_VM_DEFINED" && event.vmName === VM) return event;
+    }
+    throw new Error("the stream of events ended");
+  };
+  const copy = await spare.copyState();
+  await spare.create(VM);
+  const { sequence, logId } = await newest();
+  await spare.restart();
+  await rolledBack(spare, copy);
+  try {
+    for await (const event of host.client.watch(
+      events.Subscribe,
+      { afterSequence: sequence, logId },
+      { timeoutMs: 10_000 },
+    ))
+      return { letThrough: `events go on with ${event.sequence}` };
+  } catch (thrown) {
+    const { reason } = toSocleError(thrown);
+    if (reason === "EVENT_LOG_REPLACED") return "refused";
+    return { letThrough: `the subscriber gets ${reason}` };
+  }
+  return { letThrough: "the stream ended without an error" };
+}

@@ -1,0 +1,169 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
+import { AgentProcess } from "../lab/agent-process.ts";
+import { bootSector } from "../lab/socle-host.ts";
+import { within } from "../lab/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { SufferingHost } from "./host.ts";
+import { StateDisk } from "./state-disk.ts";
+import { isSame, type GuestProcess } from "./witness.ts";
+
+const MIB = 2 ** 20;
+const END_WITHIN_MS = 60_000;
+const DEDICATED_CPU = "1";
+const execute = promisify(execFile);
+
+const hostConfig = {
+  reservedMemoryMiB: 0,
+  cpuOvercommitRatio: 64,
+  memoryOvercommitRatio: 4,
+  dedicatedCpus: DEDICATED_CPU,
+} as const;
+
+/** A second host, whose agent the attacks kill, whose state they replace, and which no bystander uses. */
+export class SpareHost {
+  readonly host: SufferingHost;
+  readonly disk: StateDisk;
+  readonly #copiesDirectory: string;
+  #copies = 0;
+
+  static async start(run: CampaignRun): Promise<SpareHost> {
+    const copies = await mkdtemp(join(tmpdir(), "socle-attack-copies-"));
+    run.cleanUp(() => rm(copies, { recursive: true, force: true }));
+    const disk = await StateDisk.make(run);
+    const host = await SufferingHost.start(run, {
+      ...disk.agentOptions,
+      config: { state: { directory: disk.stateDirectory }, host: hostConfig },
+    });
+    return new SpareHost(host, disk, copies);
+  }
+
+  private constructor(host: SufferingHost, disk: StateDisk, copiesDirectory: string) {
+    this.host = host;
+    this.disk = disk;
+    this.#copiesDirectory = copiesDirectory;
+  }
+
+  get state(): string {
+    return this.disk.stateDirectory;
+  }
+
+  /** Another agent, with a state directory of its own, on the same libvirt. */
+  secondAgent(): Promise<AgentProcess> {
+    return AgentProcess.start({
+      bundle: this.host.bundle,
+      config: { libvirt: { uri: this.host.libvirtd.uri }, vm: { accelerator: "tcg" }, host: hostConfig },
+    });
+  }
+
+  async restart(): Promise<void> {
+    await this.host.agent.kill();
+    await this.startAgain();
+  }
+
+  async startAgain(): Promise<void> {
+    await this.host.startAgain();
+    await this.host.sees();
+  }
+
+  /** A copy of the state directory, as a backup of the running host is made. */
+  async copyState(): Promise<string> {
+    const copy = join(this.#copiesDirectory, `state-${(this.#copies += 1)}`);
+    await execute("cp", ["-a", this.state, copy]);
+    return copy;
+  }
+
+  /** In place of what is there now. */
+  async putBack(copy: string): Promise<void> {
+    await rm(this.state, { recursive: true, force: true });
+    await execute("cp", ["-a", copy, this.state]);
+  }
+
+  /** A VM with a disk of its own. */
+  spec(name: string, changes: VmSpec = {}): VmSpec {
+    const { disks = [] } = bootSector(name);
+    const newVolume = { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_QCOW2" } as const;
+    return bootSector(name, { disks: [...disks, { name: "data", newVolume }], ...changes });
+  }
+
+  async create(name: string, changes: VmSpec = {}): Promise<Operation__Output> {
+    return await this.succeeds(
+      await this.host.client.ask(this.host.client.contract.vms.CreateVm, {
+        requestId: randomUUID(),
+        spec: this.spec(name, changes),
+      }),
+    );
+  }
+
+  async succeeds(begun: Operation__Output): Promise<Operation__Output> {
+    const end = await this.host.ended(begun, END_WITHIN_MS);
+    if (end.state !== "STATE_SUCCEEDED") throw new Error(this.host.tell(end));
+    return end;
+  }
+
+  /** The end of an operation that the agent resumes. */
+  async endOf(operation: Operation__Output): Promise<Operation__Output> {
+    const end = await this.host.ended(operation, END_WITHIN_MS);
+    if (!end.done) throw new Error(`it does not end: ${this.host.tell(end)}`);
+    return end;
+  }
+
+  /** Why a change is refused; undefined: it was accepted. */
+  async refusalOf(ask: () => Promise<unknown>): Promise<SocleError | undefined> {
+    return await ask().then(
+      () => undefined,
+      (thrown: unknown) => toSocleError(thrown),
+    );
+  }
+
+  /** Runs `act` while libvirt's answer to the next call of a procedure, or the call itself, is held back. */
+  async atNext(
+    { name, number }: { readonly name: string; readonly number: number },
+    at: "call" | "reply",
+    act: () => Promise<void>,
+    change: () => Promise<Operation__Output>,
+  ): Promise<Operation__Output> {
+    const { proxy } = this.host;
+    let rule: ReturnType<typeof proxy.add> | undefined;
+    const acted = new Promise<void>((resolve, reject) => {
+      const fault = { kind: "tell", at, act: () => act().then(resolve, reject) } as const;
+      rule = proxy.add({ among: new Set([number]), times: 1, fault });
+    });
+    try {
+      const begun = await change();
+      await within(acted, END_WITHIN_MS, `the agent's call of ${name}`);
+      return begun;
+    } finally {
+      if (rule !== undefined) proxy.remove(rule);
+    }
+  }
+
+  async runs(vmId: string, process: GuestProcess | undefined): Promise<boolean> {
+    return isSame(process, await this.host.witness.process(vmId));
+  }
+
+  /** All VMs and the volumes that Socle made are gone, so that the next try finds nothing. */
+  async clear(): Promise<void> {
+    const { client } = this.host;
+    for (const { vmId, managed } of (await this.host.list()).vms)
+      if (managed)
+        await this.host.ended(
+          await client.ask(client.contract.vms.DeleteVm, { requestId: randomUUID(), vm: vmId, force: true }),
+          END_WITHIN_MS,
+        );
+    for (const name of (await this.host.witness.states()).keys()) {
+      await this.host.witness.virsh("destroy", name).catch(() => undefined);
+      await this.host.witness.virsh("undefine", name, "--remove-all-storage").catch(() => undefined);
+    }
+    for (const volume of await this.host.witness.volumes())
+      await this.host.witness.virsh("vol-delete", volume, "--pool", "images");
+    await this.host.sees((vms) => vms.length === 0, "no VM");
+  }
+}
