@@ -122,7 +122,12 @@ export class TenantsStage {
         tenants: {
           default: { networks: [COMMON_NETWORK], quotas: QUOTA },
           byName: {
-            victim: { networks: [VICTIM_NETWORK], addresses: [VICTIM_ADDRESS], quotas: { vms: 8 } },
+            victim: {
+              networks: [VICTIM_NETWORK],
+              addresses: [VICTIM_ADDRESS],
+              // Room for all that the campaign asks for itself: the default is what hostile tenants have.
+              quotas: { vms: 8, keptOperations: 5000 },
+            },
           },
         },
       },
