@@ -28,6 +28,7 @@ import type { Caller, Identify } from "./identity.ts";
 import { LiveCall, type ServerCall } from "./live-call.ts";
 import type { Outbox } from "./outbox.ts";
 import { actingCaller, type PeopleDoor } from "./people.ts";
+import type { RequestShapes } from "./request-shapes.ts";
 import { type Role, rolesOfMethod, socketMethods, tenantMethods } from "./roles.ts";
 import { Malformed, requestOf, wired } from "./wire.ts";
 
@@ -39,6 +40,7 @@ export interface CallsOptions {
   readonly controlEpochs: ControlEpochs;
   readonly audit: CallAudit;
   readonly people: PeopleDoor;
+  readonly shapes: RequestShapes;
   /** Whether they come over the host's own unix socket. */
   readonly isLocal: boolean;
   readonly clock: Clock;
@@ -66,6 +68,7 @@ export class Calls {
   readonly #controlEpochs: ControlEpochs;
   readonly #audit: CallAudit;
   readonly #people: PeopleDoor;
+  readonly #shapes: RequestShapes;
   readonly #isLocal: boolean;
   readonly #log: Logger;
   readonly #refusals: Throttle;
@@ -81,6 +84,7 @@ export class Calls {
     this.#controlEpochs = options.controlEpochs;
     this.#audit = options.audit;
     this.#people = options.people;
+    this.#shapes = options.shapes;
     this.#isLocal = options.isLocal;
     this.#log = options.log;
     this.#refusals = new Throttle(options.clock);
@@ -99,7 +103,7 @@ export class Calls {
       implementation[name] = this.#handler(route, method);
     }
     // grpc-js leaves its implementations untyped; `Methods` has typed each of them.
-    server.addService(wired(definition), implementation as UntypedServiceImplementation);
+    server.addService(wired(definition, this.#shapes), implementation as UntypedServiceImplementation);
   }
 
   /** Ends streams and waiting calls with `reason`; others are about to answer anyway. */

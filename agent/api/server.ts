@@ -24,6 +24,7 @@ import { Outbox, outboxBounds, type OutboxBounds } from "./outbox.ts";
 import type { BrokenGlass, PeopleDoor } from "./people.ts";
 import type { Protos } from "./protos.ts";
 import { reflection } from "./reflection.ts";
+import { RequestShapes } from "./request-shapes.ts";
 import { reservationService } from "./reservation-service.ts";
 import { listenOnTls, type TlsListener } from "./tls-listener.ts";
 import { trustService } from "./trust-service.ts";
@@ -51,7 +52,7 @@ const baseOptions: ServerOptions = {
   "grpc.keepalive_time_ms": 20_000,
   "grpc.keepalive_timeout_ms": 10_000,
   "grpc.keepalive_permit_without_calls": 1,
-  "grpc.max_receive_message_length": 1024 * 1024,
+  "grpc.max_receive_message_length": 256 * 1024,
   "grpc.enable_channelz": 0,
 };
 // Not on the unix socket: it would end an operator's console after an hour.
@@ -77,6 +78,7 @@ export class ApiServer implements Service {
   readonly #admission: Admission;
   readonly #outbox: Outbox;
   readonly #auditBudget: AuditBudget;
+  readonly #shapes: RequestShapes;
   /** By listener. */
   readonly #places: { readonly unix: ConnectionPlaces; readonly tcp: ConnectionPlaces };
   #tcpPort: number | undefined;
@@ -94,6 +96,7 @@ export class ApiServer implements Service {
     this.#errors = new ErrorEncoder(protos);
     this.#admission = new Admission(limitsOf(config.limits), clock);
     this.#auditBudget = new AuditBudget(config.limits.failuresPerSecond, clock);
+    this.#shapes = new RequestShapes(protos.descriptorSet);
     this.#outbox = new Outbox({ ...outboxBounds, ...options.outbox }, clock);
     const services = [
       { definition: protos.vms, methods: vmService(doors, this.#errors) },
@@ -198,6 +201,7 @@ export class ApiServer implements Service {
       controlEpochs: doors.controlEpochs,
       audit: new CallAudit(audit, doors, { budget: this.#auditBudget, nowMs: () => clock.now() }),
       people: { ...people, brokeGlass: (use) => this.#tellBrokenGlass(use) },
+      shapes: this.#shapes,
       isLocal: kind.isLocal,
       clock,
       log: this.#log,

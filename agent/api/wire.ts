@@ -1,5 +1,6 @@
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import { SocleError } from "../kernel/errors.ts";
+import type { RequestShapes } from "./request-shapes.ts";
 
 /** A request that is no message of the contract: its call is refused like any other, by whom it came from. */
 export class Malformed {
@@ -12,12 +13,16 @@ export class Malformed {
 
 /**
  * The same service for grpc-js, which then decodes nothing that can fail (it would answer INTERNAL before anybody looked
- * at the caller) and sends bytes as they are, so that their number is known before they are sent.
+ * at the caller) nor take long, and sends bytes as they are, so that their number is known before they are sent.
  */
-export function wired(definition: ServiceDefinition): ServiceDefinition {
+export function wired(definition: ServiceDefinition, shapes: RequestShapes): ServiceDefinition {
   const methods = Object.entries(definition).map(([name, method]) => {
-    const { requestDeserialize: decode } = method;
-    return [name, { ...method, requestDeserialize: decoder(decode), responseSerialize: asItIs }] as const;
+    const { path, requestDeserialize } = method;
+    const decode = decoder((bytes) => {
+      shapes.check(path, bytes);
+      return requestDeserialize(bytes);
+    });
+    return [name, { ...method, requestDeserialize: decode, responseSerialize: asItIs }] as const;
   });
   return Object.fromEntries(methods);
 }

@@ -12,6 +12,7 @@ import { nobody, type Caller } from "../../../../agent/api/identity.ts";
 import { outboxBounds, Outbox } from "../../../../agent/api/outbox.ts";
 import { operationService } from "../../../../agent/api/operation-service.ts";
 import { loadProtos } from "../../../../agent/api/protos.ts";
+import { RequestShapes } from "../../../../agent/api/request-shapes.ts";
 import { vmService } from "../../../../agent/api/vm-service.ts";
 import { hostDoorOf } from "../../../../agent/composition/hypervisor.ts";
 import { openState, type State } from "../../../../agent/composition/state.ts";
@@ -38,6 +39,7 @@ import { Volumes } from "../../../../agent/vm/volumes.ts";
 import type { ModelLibvirt } from "../libvirt-model.ts";
 
 const protos = loadProtos(join(import.meta.dirname, "../../../../proto"));
+const shapes = new RequestShapes(protos.descriptorSet);
 const defaults = parseConfig("", "defaults").config;
 const config: Config = { ...defaults, state: { ...defaults.state, directory: "/simulated/socle/state" } };
 const GIB = 1024 ** 3;
@@ -139,6 +141,7 @@ export class SimulatedAgent {
       admission: this.#admission,
       outbox: new Outbox(outboxBounds, clock),
       controlEpochs: doors.controlEpochs,
+      shapes,
       audit: new CallAudit(this.state.audit, doors, {
         budget: new AuditBudget(much.perSecond, clock),
         nowMs: () => clock.now(),
