@@ -213,6 +213,18 @@ export const plantedBugs: readonly PlantedBug[] = [
     rareInHistories: 2000,
   },
   {
+    name: "etag-skipped",
+    what: "a delete that goes on after a restart does not compare its etag",
+    edits: [
+      {
+        file: "vm/delete-work.ts",
+        find: "requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));",
+        replace: "if (!resumed) requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));",
+      },
+    ],
+    rules: ["an etag holds"],
+  },
+  {
     name: "two-at-once",
     what: "operations of one VM do not wait for each other",
     edits: [

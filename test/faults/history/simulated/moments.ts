@@ -24,6 +24,7 @@ export function withMoments(schedule: Schedule): Schedule {
       });
   }
   if (chance.is(0.2)) repeatedLater(actions, chance);
+  if (chance.is(0.1)) etagOvertaken(actions, chance);
   return { ...schedule, actions };
 }
 
@@ -130,6 +131,28 @@ function repeatedLater(actions: Action[], chance: Chance): void {
   const ids = changesIn(actions).flatMap((at) => (actions[at]?.do === "call" ? [actions[at].id] : []));
   const again = Array.from({ length: 4 }, (): Action => ({ afterMs: 3000, do: "again", id: chance.of(ids) }));
   actions.push(fault("kill", { afterMs: 20_000 }), ...again);
+}
+
+/** Somebody else changes a VM between the admission of its deletion with an etag and the first effect of that. */
+function etagOvertaken(actions: Action[], chance: Chance): void {
+  const vm = Math.max(...actions.map((action) => (action.do === "call" ? action.vm : 0))) + 1;
+  let id = freeId(actions);
+  const ask = (method: string, details: Partial<CallAction> = {}): Action => ({
+    afterMs: 3000,
+    do: "call",
+    id: id++,
+    caller: 0,
+    method,
+    vm,
+    ...details,
+  });
+  actions.push(
+    ask("CreateVm", { hasDisk: true }),
+    ask("GetVm"),
+    ask("DeleteVm", { force: true, withEtag: true }),
+    fault("kill", { afterMs: 5 + chance.number() * 30 }),
+    { afterMs: 0, do: "foreign", act: "destroy", vm },
+  );
 }
 
 /** Others change the VM faster than it is read. */
