@@ -2,7 +2,8 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { parseArgs, promisify } from "node:util";
+import { checkOut } from "./check-out.ts";
 
 const repository = join(import.meta.dirname, "../..");
 
@@ -38,11 +39,16 @@ export class Run {
     this.#cleanups.push(cleanup);
   }
 
-  /** Builds the agent as it is shipped, in a folder of the run's own, and gives the path of the bundle. */
-  async bundle(): Promise<string> {
+  /**
+   * Builds the agent as it is shipped, in a folder of the run's own, and returns the path of the bundle. With `commit`:
+   * the agent of that commit instead of this tree's.
+   */
+  async bundle(commit?: string): Promise<string> {
     const directory = await mkdtemp(join(tmpdir(), "socle-bench-"));
     this.cleanUp(() => rm(directory, { recursive: true, force: true }));
-    await promisify(execFile)(process.execPath, [join(repository, "scripts/build.mjs"), directory]);
+    const sources = commit === undefined ? repository : join(directory, "sources");
+    if (commit !== undefined) await checkOut(commit, sources);
+    await promisify(execFile)(process.execPath, [join(sources, "scripts/build.mjs"), directory]);
     return join(directory, "socle.js");
   }
 
@@ -60,10 +66,18 @@ export class Run {
 
 /**
  * Runs a bench and prints its result as the last line on stdout. Whatever happens, a signal too, what it made is gone
- * when the process ends.
+ * when the process ends. `compare` serves `--against COMMIT`.
  */
-export async function bench(name: string, measure: (run: Run) => Promise<Result>): Promise<void> {
-  const run = new Run(process.argv.includes("--quick"));
+export async function bench(
+  name: string,
+  measure: (run: Run) => Promise<Result>,
+  compare?: (run: Run, against: string) => Promise<Result>,
+): Promise<void> {
+  const { quick = false, against } = parseArgs({
+    options: { quick: { type: "boolean" }, against: { type: "string" } },
+  }).values;
+  if (against !== undefined && compare === undefined) throw new Error(`${name} cannot compare two commits`);
+  const run = new Run(quick);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {
       run.say(`${signal}: cleaning up`);
@@ -72,7 +86,7 @@ export async function bench(name: string, measure: (run: Run) => Promise<Result>
   }
   let result: Result;
   try {
-    result = await measure(run);
+    result = await (against === undefined ? measure(run) : (compare ?? measure)(run, against));
   } finally {
     await run.end();
   }

@@ -4,21 +4,37 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Agent } from "../../agent/cli/client.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import type { AgentProcess } from "../lab/agent-process.ts";
 import { guestFilesIn } from "../lab/guest.ts";
 import { Libvirtd } from "../lab/libvirtd.ts";
 import { virsh } from "../lab/virsh.ts";
 import { eventually } from "../lab/wait.ts";
-import { bench } from "./bench.ts";
+import { bench, type Result, type Run } from "./bench.ts";
+import { compared, type Figures } from "./compared.ts";
+import { cpuMs } from "./processes.ts";
 import { connectTo, startShippedAgent } from "./shipped-agent.ts";
 import { median, timed } from "./statistics.ts";
 
-await bench("create", async (run) => {
-  const pairs = run.quick ? 1 : 20;
+interface Maker {
+  readonly libvirtd: Libvirtd;
+  readonly agent: AgentProcess;
+  readonly client: Agent;
+}
+
+await bench("create", besideVirsh, (run, against) =>
+  compared(run, against, stage, {
+    rounds: 30,
+    share: 1 / 20,
+    bounded: ["createMs", "createAgentCpuMs", "deleteMs", "deleteAgentCpuMs"],
+  }),
+);
+
+async function start(run: Run, bundle: string): Promise<Maker> {
   const libvirtd = run.keep(await Libvirtd.start());
   const { uri, imagesDirectory } = libvirtd;
   await guestFilesIn(imagesDirectory);
   await virsh(uri, ["pool-create-as", "images", "dir", "--target", imagesDirectory]);
-  const agent = await startShippedAgent(run, { libvirt: { uri } });
+  const agent = await startShippedAgent(run, { libvirt: { uri } }, { bundle });
   const client = await connectTo(run, agent);
   // A libvirtd that was just started takes a second or two for its first answer.
   await eventually(
@@ -26,6 +42,39 @@ await bench("create", async (run) => {
       (await client.ask(client.contract.vms.ListVms, {})).observation?.presence === "PRESENCE_PRESENT",
     { what: "the agent to see libvirt" },
   );
+  return { libvirtd, agent, client };
+}
+
+/** VMs made and deleted, one after the other. */
+async function stage(run: Run, bundle: string): Promise<(share: number) => Promise<Figures>> {
+  const { agent, client } = await start(run, bundle);
+  const measured = async (work: () => Promise<unknown>): Promise<{ ms: number; cpu: number }> => {
+    const cpuBeforeMs = await cpuMs(agent.pid);
+    const ms = await timed(work);
+    return { ms, cpu: (await cpuMs(agent.pid)) - cpuBeforeMs };
+  };
+  return async (share) => {
+    const found: Figures[] = [];
+    for (let made = 0; made < Math.ceil(share * 20); made += 1) {
+      const created = await measured(() => create(client, "compared"));
+      const deleted = await measured(() => remove(client, "compared"));
+      found.push({
+        createMs: created.ms,
+        createAgentCpuMs: created.cpu,
+        deleteMs: deleted.ms,
+        deleteAgentCpuMs: deleted.cpu,
+      });
+    }
+    return Object.fromEntries(
+      Object.keys(found[0] ?? {}).map((name) => [name, median(found.map((each) => each[name] ?? NaN))]),
+    );
+  };
+}
+
+async function besideVirsh(run: Run): Promise<Result> {
+  const pairs = run.quick ? 1 : 20;
+  const { libvirtd, client } = await start(run, await run.bundle());
+  const { uri } = libvirtd;
   const xmlFile = join(libvirtd.directory, "virsh.xml");
 
   const removeFromVirsh = (name: string): Promise<string> =>
@@ -64,7 +113,7 @@ await bench("create", async (run) => {
     },
     bound: { ratio: { atMost: 1.1 } },
   };
-});
+}
 
 /** Returns once its operation has ended, and so the VM runs. */
 async function create(client: Agent, name: string): Promise<void> {

@@ -1,5 +1,6 @@
 // GetVm over the unix socket by one client: one call after the other, and with 64 in flight
-import { bench } from "./bench.ts";
+import { bench, type Run } from "./bench.ts";
+import { compared, type Figures } from "./compared.ts";
 import { startCrowd } from "./crowd.ts";
 import { cpuMs } from "./processes.ts";
 import { connectTo, startShippedAgent } from "./shipped-agent.ts";
@@ -7,11 +8,30 @@ import { quantile } from "./statistics.ts";
 
 const IN_FLIGHT = 64;
 
-await bench("rpc", async (run) => {
+await bench(
+  "rpc",
+  async (run) => {
+    const measure = await stage(run, await run.bundle());
+    return { figures: await measure(run.quick ? 0.02 : 1), bound: {} };
+  },
+  (run, against) =>
+    compared(run, against, stage, {
+      rounds: 30,
+      share: 0.05,
+      bounded: [
+        "sequentialP50Ms",
+        "sequentialAgentCpuMsPerCall",
+        "inFlight64P50Ms",
+        "inFlight64AgentCpuMsPerCall",
+      ],
+    }),
+);
+
+async function stage(run: Run, bundle: string): Promise<(share: number) => Promise<Figures>> {
   const { libvirtd, ids } = await startCrowd(run, 3);
   // How fast one caller may ask is for another test to show.
   const api = { limits: { readsPerSecond: 1_000_000 } };
-  const agent = await startShippedAgent(run, { api, libvirt: { uri: libvirtd.uri } });
+  const agent = await startShippedAgent(run, { api, libvirt: { uri: libvirtd.uri } }, { bundle });
   const client = await connectTo(run, agent);
   const [vm = ""] = ids;
   /** How long each call took, in ms. */
@@ -25,7 +45,7 @@ await bench("rpc", async (run) => {
     }
     return tookMs;
   };
-  const measured = async (rows: number, count: number): Promise<Record<string, number>> => {
+  const measured = async (rows: number, count: number): Promise<Figures> => {
     const cpuBeforeMs = await cpuMs(agent.pid);
     const startMs = performance.now();
     const tookMs = (await Promise.all(Array.from({ length: rows }, () => callsInARow(count)))).flat();
@@ -37,15 +57,12 @@ await bench("rpc", async (run) => {
       AgentCpuMsPerCall: ((await cpuMs(agent.pid)) - cpuBeforeMs) / tookMs.length,
     };
   };
-
-  const scale = run.quick ? 0.02 : 1;
-  await measured(IN_FLIGHT, 50 * scale);
-  const sequential = await measured(1, 5000 * scale);
-  const pipelined = await measured(IN_FLIGHT, 400 * scale);
-  const named = (prefix: string, figures: Record<string, number>): [string, number][] =>
+  const named = (prefix: string, figures: Figures): [string, number][] =>
     Object.entries(figures).map(([name, value]) => [`${prefix}${name}`, value]);
-  return {
-    figures: Object.fromEntries([...named("sequential", sequential), ...named("inFlight64", pipelined)]),
-    bound: {},
+  return async (share) => {
+    await measured(IN_FLIGHT, 50 * share);
+    const sequential = await measured(1, 5000 * share);
+    const pipelined = await measured(IN_FLIGHT, 400 * share);
+    return Object.fromEntries([...named("sequential", sequential), ...named("inFlight64", pipelined)]);
   };
-});
+}

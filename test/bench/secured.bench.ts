@@ -12,9 +12,11 @@ import { silentLog } from "../../agent/kernel/log.ts";
 import { freePort } from "../lab/ports.ts";
 import { Authority, installTrust } from "../scheduler/authority.ts";
 import { bench, type Run } from "./bench.ts";
+import { compared, type Figures } from "./compared.ts";
 import { startCrowd } from "./crowd.ts";
 import { cpuMs } from "./processes.ts";
 import { startShippedAgent } from "./shipped-agent.ts";
+import { median, timed } from "./statistics.ts";
 
 const DOMAIN = "cloud.example";
 const IN_FLIGHT = 64;
@@ -25,20 +27,44 @@ const IN_FLIGHT = 64;
 const READS_PER_SECOND = 5560;
 const CHANGES_PER_SECOND = 1112;
 
-await bench("secured", async (run) => {
+await bench(
+  "secured",
+  async (run) => {
+    const share = run.quick ? 0.02 : 1;
+    const figures = await (await stage(run, await run.bundle()))(share);
+    const audit = await auditAlone(run, Math.ceil(200 * share));
+    run.say("measured; releasing");
+    return {
+      figures: { ...figures, auditCpuMsPerChange: audit.cpuMs, auditsPerSecond: audit.perSecond },
+      bound: {
+        readsPerAgentCoreSecond: { atLeast: READS_PER_SECOND },
+        changesPerAgentCoreSecond: { atLeast: CHANGES_PER_SECOND },
+      },
+    };
+  },
+  (run, against) =>
+    compared(run, against, stage, {
+      rounds: 30,
+      share: 0.05,
+      bounded: ["readAgentCpuMs", "readP50Ms", "changeAgentCpuMs", "changeP50Ms"],
+    }),
+);
+
+async function stage(run: Run, bundle: string): Promise<(share: number) => Promise<Figures>> {
   const { libvirtd, ids } = await startCrowd(run, 3);
   const directory = await temporary(run);
   const authority = await Authority.make(DOMAIN);
   await installTrust(directory, authority, await authority.issue("agent/host-1"));
   const scheduler = await authority.issue("scheduler/one");
   const address = `127.0.0.1:${await freePort()}`;
-  const agent = await startShippedAgent(run, {
+  const config = {
     libvirt: { uri: libvirtd.uri },
     trust: { domain: DOMAIN, directory },
     host: { cpuOvercommitRatio: 64 },
     // How fast one caller may ask is for another test to show.
     api: { listen: address, limits: { readsPerSecond: 1_000_000, mutationsPerSecond: 1_000_000 } },
-  });
+  };
+  const agent = await startShippedAgent(run, config, { bundle });
   const contract = loadProtos(join(import.meta.dirname, "../../proto"));
   const secured = connect(
     run,
@@ -55,18 +81,18 @@ await bench("secured", async (run) => {
   );
   const plain = connect(run, contract, `unix:${agent.socketPath}`, credentials.createInsecure());
   const [vm = ""] = ids;
-  const scale = run.quick ? 0.02 : 1;
   /** Rows of calls, one after the other in each. */
   const measured = async (
     perRow: number,
     call: (row: number) => Promise<unknown>,
-  ): Promise<{ perSecond: number; cpuMsPerCall: number }> => {
-    const count = Math.ceil(perRow * scale);
+  ): Promise<{ perSecond: number; cpuMsPerCall: number; p50Ms: number }> => {
+    const count = Math.ceil(perRow);
+    const tookMs: number[] = [];
     const cpuBeforeMs = await cpuMs(agent.pid);
     const startMs = performance.now();
     await Promise.all(
       Array.from({ length: IN_FLIGHT }, async (_, row) => {
-        for (let made = 0; made < count; made += 1) await call(row);
+        for (let made = 0; made < count; made += 1) tookMs.push(await timed(() => call(row)));
       }),
     );
     const elapsedMs = performance.now() - startMs;
@@ -74,6 +100,7 @@ await bench("secured", async (run) => {
     return {
       perSecond: (calls / elapsedMs) * 1000,
       cpuMsPerCall: ((await cpuMs(agent.pid)) - cpuBeforeMs) / calls,
+      p50Ms: median(tookMs),
     };
   };
 
@@ -86,31 +113,25 @@ await bench("secured", async (run) => {
   const renew = (row: number): Promise<unknown> =>
     secured.renew({ requestId: randomUUID(), reservationId: reservations[row] ?? "" });
   const read = (through: Connection) => () => through.getVm({ vm });
-  for (const warmUp of [read(secured), read(plain), renew]) await measured(100, warmUp);
-  const reads = await measured(400, read(secured));
-  const plainReads = await measured(400, read(plain));
-  const changes = await measured(150, renew);
-  const audit = await auditAlone(run, Math.ceil(200 * scale));
-  run.say("measured; releasing");
-  return {
-    figures: {
+  for (const warmUp of [read(secured), read(plain), renew]) await measured(run.quick ? 2 : 100, warmUp);
+  return async (share) => {
+    const reads = await measured(400 * share, read(secured));
+    const plainReads = await measured(400 * share, read(plain));
+    const changes = await measured(150 * share, renew);
+    return {
       readsPerSecond: reads.perSecond,
+      readP50Ms: reads.p50Ms,
       readAgentCpuMs: reads.cpuMsPerCall,
       readsPerAgentCoreSecond: 1000 / reads.cpuMsPerCall,
       changesPerSecond: changes.perSecond,
+      changeP50Ms: changes.p50Ms,
       changeAgentCpuMs: changes.cpuMsPerCall,
       changesPerAgentCoreSecond: 1000 / changes.cpuMsPerCall,
       // The same read over the unix socket, without.
       tlsCpuMsPerCall: reads.cpuMsPerCall - plainReads.cpuMsPerCall,
-      auditCpuMsPerChange: audit.cpuMs,
-      auditsPerSecond: audit.perSecond,
-    },
-    bound: {
-      readsPerAgentCoreSecond: { atLeast: READS_PER_SECOND },
-      changesPerAgentCoreSecond: { atLeast: CHANGES_PER_SECOND },
-    },
+    };
   };
-});
+}
 
 async function temporary(run: Run): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "socle-bench-secured-"));

@@ -10,6 +10,7 @@ const unitFile = join(repository, "systemd/socle-agent.service");
 /** What the agent is started with where it is installed: the bundle, with Node's options and environment of the unit. */
 export async function shippedAgent(
   run: Run,
+  bundle?: string,
 ): Promise<Pick<AgentProcessOptions, "bundle" | "nodeOptions" | "environment">> {
   const unit = await readFile(unitFile, "utf8");
   const options = /^ExecStart=\S*node ((?:--\S+ )*)\S+socle\.js /m.exec(unit)?.[1];
@@ -17,16 +18,20 @@ export async function shippedAgent(
   const environment = Object.fromEntries(
     [...unit.matchAll(/^Environment=(\w+)=(\S+)$/gm)].map(([, name, value]) => [name, value]),
   ) as Record<string, string>;
-  return { bundle: await run.bundle(), nodeOptions: options.split(" ").filter(Boolean), environment };
+  return {
+    bundle: bundle ?? (await run.bundle()),
+    nodeOptions: options.split(" ").filter(Boolean),
+    environment,
+  };
 }
 
-/** Starts it; it stops with the run. `mountsOf` as with `AgentProcess`. */
+/** Starts it; it stops with the run. `bundle`: one that was built before. `mountsOf` as with `AgentProcess`. */
 export async function startShippedAgent(
   run: Run,
   config: NonNullable<AgentProcessOptions["config"]>,
-  options: Pick<AgentProcessOptions, "mountsOf"> = {},
+  { bundle, ...options }: Pick<AgentProcessOptions, "mountsOf" | "bundle"> = {},
 ): Promise<AgentProcess> {
-  return run.keep(await AgentProcess.start({ ...(await shippedAgent(run)), ...options, config }));
+  return run.keep(await AgentProcess.start({ ...(await shippedAgent(run, bundle)), ...options, config }));
 }
 
 /** A client on its unix socket, until the end of the run. */

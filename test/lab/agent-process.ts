@@ -87,7 +87,9 @@ export class AgentProcess {
 
   /** Writes its configuration anew; SIGHUP or the next start reads it. */
   async configure(config: Partly<Config>): Promise<void> {
-    const isInsecure = config.trust?.domain === undefined || config.trust.domain === null;
+    const isSecured = (config.trust?.domain ?? null) !== null;
+    // Earlier agents do not know the key: it is written only where it is needed.
+    const isInsecure = !isSecured && (config.api?.listen ?? config.scheduler?.address ?? null) !== null;
     const whole = {
       ...config,
       api: { socket: this.socketPath, ...config.api },
