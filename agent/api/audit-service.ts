@@ -39,7 +39,7 @@ async function listEntries(
   const { pageToken: token, pageSize: asked, ...query } = request;
   const after = Number(afterIdOf(token, query) ?? request.afterSequence);
   const through = audit.state.sequence;
-  const limit = pageSize(asked, 100, 1000);
+  const limit = pageSize(asked);
   const { entries, read, oldest } = await audit.page({
     after,
     through,

@@ -57,7 +57,10 @@ export interface Doors {
     ): Promise<ConsoleStream>;
   };
   readonly operations: Pick<Operations, "get" | "list" | "wait" | "cancel" | "watch">;
-  readonly reservations: Pick<Reservations, "reserve" | "renew" | "release" | "get" | "list" | "leftMs">;
+  readonly reservations: Pick<
+    Reservations,
+    "reserve" | "renew" | "release" | "get" | "list" | "count" | "leftMs"
+  >;
   /** What a VM runs on where nobody says. */
   readonly defaultAccelerator: () => "kvm" | "tcg";
   readonly events: Pick<EventLog, "subscribe" | "newestSequence" | "logId">;

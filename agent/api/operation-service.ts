@@ -64,7 +64,7 @@ function listOperations(
   const { vmId, onlyRunning } = request;
   const query = { vmId, onlyRunning };
   const afterId = afterIdOf(request.pageToken, query);
-  const size = pageSize(request.pageSize, 100, 1000);
+  const size = pageSize(request.pageSize);
   const found = operations.list({
     onlyRunning,
     limit: size + 1,

@@ -49,7 +49,7 @@ export function reservationService(doors: Doors): Methods<ReservationServiceHand
       );
     }),
     GetReservation: unary(({ reservationId }) => shown(reservations.get(reservationId))),
-    ListReservations: unary((request) => list(reservations.list(), request, shown)),
+    ListReservations: unary((request) => list(reservations, request, shown)),
   };
 }
 
@@ -79,19 +79,19 @@ function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => "kvm"
 }
 
 function list(
-  all: readonly Reservation[],
+  reservations: Doors["reservations"],
   { includeEnded, pageToken: token, pageSize: asked }: ListReservationsRequest__Output,
   shown: (reservation: Reservation) => ProtoReservation,
 ): ListReservationsResponse {
   const query = { includeEnded };
   const afterId = afterIdOf(token, query) ?? "";
-  const matching = includeEnded ? all : all.filter(({ state }) => state === "held");
-  const rest = matching.filter(({ id }) => id > afterId);
-  const messages = rest.slice(0, pageSize(asked, 100, 1000)).map(shown);
+  const size = pageSize(asked);
+  const found = reservations.list({ includeEnded, afterId, limit: size + 1 });
+  const messages = found.slice(0, size).map(shown);
   const page = messages.slice(0, countWithin(messages));
-  const last = rest[page.length - 1];
-  const nextPageToken = last === undefined || page.length === rest.length ? "" : pageToken(last.id, query);
-  return { reservations: page, nextPageToken, totalSize: matching.length };
+  const last = found[page.length - 1];
+  const nextPageToken = last === undefined || page.length === found.length ? "" : pageToken(last.id, query);
+  return { reservations: page, nextPageToken, totalSize: reservations.count(includeEnded) };
 }
 
 function toProto(reservation: Reservation, leftMs: number | undefined): ProtoReservation {

@@ -108,7 +108,7 @@ function listVms(view: VmView, request: ListVmsRequest__Output): ListVmsResponse
   const head = { totalSize: matching.length, etag, observation, specUnreadable };
   if (request.etag === etag) return { ...head, notModified: true };
   const rest = afterId === undefined ? matching : matching.filter(({ id }) => id > afterId);
-  const vms = rest.slice(0, pageSize(request.pageSize, 100, 1000)).map(vmToProto);
+  const vms = rest.slice(0, pageSize(request.pageSize)).map(vmToProto);
   const page = rest.slice(0, countWithin(vms));
   const last = page.at(-1);
   const nextPageToken = last === undefined || page.length === rest.length ? "" : pageToken(last.id, filter);

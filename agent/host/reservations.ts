@@ -47,6 +47,13 @@ const IDLE_MS = 60_000;
 /** How long the journal is left alone after it refused an expiry. */
 const AGAIN_MS = 1000;
 
+export interface ReservationQuery {
+  readonly includeEnded: boolean;
+  /** "": from the first. */
+  readonly afterId: string;
+  readonly limit: number;
+}
+
 /** Claims with a time to live: each checked and taken in one synchronous step, and durable before it is told. */
 export class Reservations implements Service {
   readonly name = "reservations";
@@ -69,8 +76,7 @@ export class Reservations implements Service {
     this.#ledger = ledger;
     this.#clock = clock;
     this.#log = log;
-    for (const held of book.all()) {
-      if (held.state !== "held") continue;
+    for (const held of book.after("", false)) {
       const { id, tenant, placement } = held;
       this.#claims.set(id, ledger.reclaim({ holder: id, tenant, ...sizeOf(held), placement }));
     }
@@ -168,9 +174,18 @@ export class Reservations implements Service {
     return this.#book.get(id);
   }
 
-  /** In the order in which they were made. */
-  list(): readonly Reservation[] {
-    return this.#book.all();
+  /** Those held, or with `includeEnded` all that are kept, in the order in which they were made: so many after `afterId`. */
+  list({ includeEnded, afterId, limit }: ReservationQuery): readonly Reservation[] {
+    const found: Reservation[] = [];
+    if (limit > 0)
+      for (const reservation of this.#book.after(afterId, includeEnded))
+        if (found.push(reservation) >= limit) break;
+    return found;
+  }
+
+  /** How many are held, or with `includeEnded` kept. */
+  count(includeEnded: boolean): number {
+    return this.#book.count(includeEnded);
   }
 
   /** Of a held one. */

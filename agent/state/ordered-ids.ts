@@ -25,6 +25,23 @@ export class OrderedIds {
 
   /** Those below `bound`, highest first. */
   *below(bound: string): Generator<string> {
+    for (let index = this.#firstFrom(bound) - 1; index >= 0; index -= 1) yield* this.#kept(index);
+  }
+
+  /** Those above `bound`, lowest first. */
+  *above(bound: string): Generator<string> {
+    const first = this.#firstFrom(bound);
+    for (let index = first; index < this.#ids.length; index += 1)
+      if (this.#ids[index] !== bound) yield* this.#kept(index);
+  }
+
+  *#kept(index: number): Generator<string> {
+    const id = this.#ids[index] ?? "";
+    if (!this.#removed.has(id)) yield id;
+  }
+
+  /** The index of the first id that is not below `bound`. */
+  #firstFrom(bound: string): number {
     let low = 0;
     let high = this.#ids.length;
     while (low < high) {
@@ -32,9 +49,6 @@ export class OrderedIds {
       if ((this.#ids[middle] ?? "") < bound) low = middle + 1;
       else high = middle;
     }
-    for (let index = low - 1; index >= 0; index -= 1) {
-      const id = this.#ids[index] ?? "";
-      if (!this.#removed.has(id)) yield id;
-    }
+    return low;
   }
 }

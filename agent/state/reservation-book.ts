@@ -7,6 +7,7 @@ import type { Logger } from "../kernel/log.ts";
 import { Journal } from "./journal.ts";
 import { OperationIds } from "./operation-id.ts";
 import { checkRequestId } from "./operation-refusals.ts";
+import { OrderedIds } from "./ordered-ids.ts";
 import type { Permit } from "./permit.ts";
 import type { Reservation, ReservationRequest, ReservationState } from "./reservation.ts";
 
@@ -87,12 +88,15 @@ export class ReservationBook {
   readonly #options: ReservationBookOptions;
   readonly #maxRetained: number;
   readonly #maxHeld: number;
-  readonly #ids: OperationIds;
-  /** By id, which is the order in which they were made. */
+  readonly #newIds: OperationIds;
   readonly #entries = new Map<string, Entry>();
+  /** In the order in which they were made. */
+  readonly #ids = new OrderedIds();
+  readonly #held = new Set<string>();
+  /** Oldest end first: the order in which they are forgotten. */
+  readonly #ended = new Set<string>();
   readonly #byRequest = new Map<string, string>();
   readonly #journal: Journal;
-  #held = 0;
   readonly #heldBy = new Counts();
 
   /** Throws what Journal.open throws. */
@@ -128,12 +132,16 @@ export class ReservationBook {
     this.#maxRetained = options.maxRetained ?? 50_000;
     this.#maxHeld = options.maxHeld ?? 1000;
     this.#journal = journal;
-    this.#ids = new OperationIds(() => options.clock.now());
+    this.#newIds = new OperationIds(() => options.clock.now());
     const nowMs = options.clock.monotonicMs();
-    for (const kept of found)
-      this.#put({ kept, untilMs: nowMs + this.#leftMs(kept), durable: Promise.resolve(), settled: kept });
-    const newest = [...this.#entries.keys()].at(-1);
-    if (newest !== undefined) this.#ids.startAfter(newest);
+    const entries = Array.from(found, (kept): Entry => {
+      const untilMs = nowMs + this.#leftMs(kept);
+      return { kept, untilMs, durable: Promise.resolve(), settled: kept };
+    });
+    for (const { kept } of entries.toSorted(byId)) this.#ids.add(kept.reservation.id);
+    for (const entry of entries.sort((a, b) => a.untilMs - b.untilMs)) this.#put(entry);
+    const { newest } = this.#ids;
+    if (newest !== undefined) this.#newIds.startAfter(newest);
     this.#forget();
   }
 
@@ -166,12 +174,12 @@ export class ReservationBook {
     this.#forget();
     const most = Math.ceil(this.#maxHeld / 2);
     if (this.#heldBy.of(caller) >= most) throw tooMany(`${most} reservations of this caller are held`);
-    if (this.#held >= this.#maxHeld) throw tooMany(`${this.#maxHeld} reservations are held`);
+    if (this.#held.size >= this.#maxHeld) throw tooMany(`${this.#maxHeld} reservations are held`);
     if (this.#entries.size >= this.#maxRetained) throw tooMany(`${this.#maxRetained} reservations are kept`);
   }
 
   newId(): string {
-    return this.#ids.next();
+    return this.#newIds.next();
   }
 
   /** Held at once; durable when it resolves. Where that fails, here and below, all is as it was before, unless the outcome is unknown. */
@@ -209,9 +217,15 @@ export class ReservationBook {
     return this.#entry(id).kept.reservation;
   }
 
-  /** In the order in which they were made. */
-  all(): readonly Reservation[] {
-    return [...this.#entries.values()].map(({ kept }) => kept.reservation);
+  /** How many are held, or with `includeEnded` kept. */
+  count(includeEnded: boolean): number {
+    return includeEnded ? this.#entries.size : this.#held.size;
+  }
+
+  /** Made after `afterId`, in the order in which they were made. */
+  *after(afterId: string, includeEnded: boolean): Generator<Reservation> {
+    const held = (): string[] => [...this.#held].filter((id) => id > afterId).sort();
+    for (const id of includeEnded ? this.#ids.above(afterId) : held()) yield this.get(id);
   }
 
   /** How much of a held one's time is left; negative when it is over. */
@@ -233,6 +247,7 @@ export class ReservationBook {
     const durable = this.#journal.append(kept, need);
     const untilMs = clock.monotonicMs() + lastsMs;
     const entry: Entry = { kept, untilMs, durable, settled: before?.settled };
+    if (before === undefined) this.#ids.add(id);
     this.#put(entry);
     try {
       await durable;
@@ -253,9 +268,9 @@ export class ReservationBook {
     const { reservation, requests } = entry.kept;
     this.#unindex(reservation.id);
     if (reservation.state === "held") {
-      this.#held += 1;
+      this.#held.add(reservation.id);
       this.#heldBy.add(reservation.caller);
-    }
+    } else this.#ended.add(reservation.id);
     this.#entries.set(reservation.id, entry);
     for (const request of Object.values(requests).flat()) this.#byRequest.set(keyOf(request), reservation.id);
   }
@@ -273,22 +288,24 @@ export class ReservationBook {
 
   #forget(): void {
     const nowMs = this.#options.clock.monotonicMs();
-    for (const [id, { kept, untilMs }] of this.#entries)
-      if (kept.reservation.state !== "held" && untilMs <= nowMs) this.#remove(id);
+    for (const id of this.#ended) {
+      if (this.#entry(id).untilMs > nowMs) break;
+      this.#remove(id);
+    }
   }
 
   #remove(id: string): void {
     this.#unindex(id);
     this.#entries.delete(id);
+    this.#ids.remove(id);
   }
 
   #unindex(id: string): void {
     const kept = this.#entries.get(id)?.kept;
     if (kept === undefined) return;
     for (const request of Object.values(kept.requests).flat()) this.#byRequest.delete(keyOf(request));
-    if (kept.reservation.state !== "held") return;
-    this.#held -= 1;
-    this.#heldBy.remove(kept.reservation.caller);
+    this.#ended.delete(id);
+    if (this.#held.delete(id)) this.#heldBy.remove(kept.reservation.caller);
   }
 
   #entry(id: string): Entry {
@@ -302,6 +319,9 @@ export class ReservationBook {
 function asLists(requests: Requests | Readonly<Partial<Record<RequestKind, ReservationRequest>>>): Requests {
   return Object.fromEntries(Object.entries(requests).map(([kind, of]) => [kind, [of].flat()]));
 }
+
+const byId = (one: Entry, other: Entry): number =>
+  one.kept.reservation.id < other.kept.reservation.id ? -1 : 1;
 
 const keyOf = ({ requestId, caller }: ReservationRequest): string => `${requestId} ${caller}`;
 

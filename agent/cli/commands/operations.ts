@@ -11,11 +11,19 @@ export const listOperations: Command = async (session, _args, options) => {
   const vm = options.vm as string | undefined;
   // Operations know VMs by id; a person knows them by name.
   const vmId = vm === undefined ? "" : (await agent.ask(agent.contract.vms.GetVm, { vm })).vmId;
-  const { operations } = await agent.ask(agent.contract.operations.ListOperations, {
-    pageSize: options.limit as number,
-    vmId,
-    onlyRunning: options.running === true,
-  });
+  const limit = options.limit as number;
+  const operations: Operation__Output[] = [];
+  for (let pageToken = ""; ;) {
+    const page = await agent.ask(agent.contract.operations.ListOperations, {
+      pageSize: limit - operations.length,
+      pageToken,
+      vmId,
+      onlyRunning: options.running === true,
+    });
+    operations.push(...page.operations);
+    pageToken = page.nextPageToken;
+    if (pageToken === "" || operations.length >= limit) break;
+  }
   if (session.json) session.printJson({ operations });
   else if (operations.length === 0) session.print("no operations\n");
   else session.print(renderTable(operationColumns(operations, session.nowMs()), operations, session.paint));

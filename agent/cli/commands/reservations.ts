@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Reservation__Output } from "../../gen/socle/v1/Reservation.ts";
+import type { Agent } from "../client.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, toDuration, toMs } from "../format.ts";
 import { placementText, withPlacementFlags, type PlacementFlags } from "../placement.ts";
 import type { Command, Session } from "../session.ts";
@@ -24,23 +25,23 @@ type CreateOptions = Options &
 const accelerators = { kvm: "ACCELERATOR_KVM", tcg: "ACCELERATOR_TCG" } as const;
 
 export const listReservations: Command = async (session, _args, options: Options) => {
-  const agent = await session.agent();
-  const reservations: Reservation__Output[] = [];
-  for (let pageToken = ""; ;) {
-    const page = await agent.ask(agent.contract.reservations.ListReservations, {
-      pageSize: 1000,
-      pageToken,
-      includeEnded: options.all === true,
-    });
-    reservations.push(...page.reservations);
-    pageToken = page.nextPageToken;
-    if (pageToken === "") break;
-  }
+  const reservations = await allReservations(await session.agent(), options.all === true);
   if (session.json) session.printJson({ reservations });
   else if (reservations.length === 0) session.print("no reservations\n");
   else session.print(renderTable(reservationColumns(session.nowMs()), reservations, session.paint));
   return undefined;
 };
+
+export async function allReservations(agent: Agent, includeEnded: boolean): Promise<Reservation__Output[]> {
+  const reservations: Reservation__Output[] = [];
+  for (let pageToken = ""; ;) {
+    const request = { pageSize: 1000, pageToken, includeEnded };
+    const page = await agent.ask(agent.contract.reservations.ListReservations, request);
+    reservations.push(...page.reservations);
+    pageToken = page.nextPageToken;
+    if (pageToken === "") return reservations;
+  }
+}
 
 export const reservationColumns = (nowMs: number): Column<Reservation__Output>[] => [
   { title: "RESERVATION", cell: ({ reservationId }) => reservationId },

@@ -10,15 +10,15 @@ import { renderFields, renderTable } from "../table.ts";
 import { conditionColumns, healthFields } from "./health.ts";
 import { formatCpus } from "../placement.ts";
 import { vmCountsText } from "../vm-sight.ts";
-import { reservationColumns } from "./reservations.ts";
+import { allReservations, reservationColumns } from "./reservations.ts";
 import { operationColumns } from "./operations.ts";
 
 export const status: Command = async (session) => {
   const agent = await session.agent();
-  const [host, { operations }, { reservations }] = await Promise.all([
+  const [host, { operations }, reservations] = await Promise.all([
     agent.ask(agent.contract.host.GetHost, {}),
     agent.ask(agent.contract.operations.ListOperations, { onlyRunning: true }),
-    agent.ask(agent.contract.reservations.ListReservations, { pageSize: 1000 }).catch(noneOfOlder),
+    allReservations(agent, false).catch(noneOfOlder),
   ]);
   if (session.json) session.printJson({ host, operations, reservations });
   else session.print(renderStatus({ host, operations, reservations }, session.paint, session.nowMs()));
@@ -26,9 +26,9 @@ export const status: Command = async (session) => {
 };
 
 /** An agent from before there were reservations has none. */
-function noneOfOlder(thrown: unknown): { reservations: Reservation__Output[] } {
+function noneOfOlder(thrown: unknown): Reservation__Output[] {
   if (toSocleError(thrown).kind !== "unsupported") throw thrown;
-  return { reservations: [] };
+  return [];
 }
 
 /** What a person sees of a host. */

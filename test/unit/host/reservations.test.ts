@@ -4,6 +4,7 @@ import test from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { Journal } from "../../../agent/state/journal.ts";
+import { anywhere } from "../../../agent/state/placement.ts";
 import { HOUR_MS, room, blue, request, Machine, refusal } from "./reservations-stage.ts";
 
 test("what is reserved is held until its time is over, and not a moment longer", async (context) => {
@@ -194,5 +195,31 @@ test("where the journal refuses, nothing is taken, and what is held stays held",
   await book.close();
   await refusal(() => reservations.reserve(request("r2"), () => room, 10_000));
   await refusal(() => reservations.release(request("x1"), id, blue));
-  assert.deepEqual([reservations.get(id).state, free(), reservations.list().length], ["held", 4, 1]);
+  assert.deepEqual([reservations.get(id).state, free(), reservations.count(true)], ["held", 4, 1]);
+});
+
+test("a list of reservations visits those alone that it returns, however many are kept", async (context) => {
+  const machine = await Machine.make(context);
+  const { book, reservations } = await machine.start();
+  const shared = { ...room, wish: anywhere, vcpus: 0 };
+  const ids: string[] = [];
+  for (let made = 0; made < 100; made += 1) {
+    const { id } = await reservations.reserve(request(`r${made}`), () => shared, HOUR_MS);
+    ids.push(id);
+    if (made % 10 !== 0) await reservations.release(request(`x${made}`), id, blue);
+  }
+  const visits = context.mock.method(book, "get");
+  const list = (includeEnded: boolean, afterId: string, limit: number): [readonly string[], number] => {
+    visits.mock.resetCalls();
+    const found = reservations.list({ includeEnded, afterId, limit }).map(({ id }) => id);
+    return [found, visits.mock.callCount()];
+  };
+  assert.deepEqual(list(true, ids[41] ?? "", 3), [ids.slice(42, 45), 3]);
+  assert.deepEqual(list(false, ids[41] ?? "", 3), [[ids[50], ids[60], ids[70]], 3]);
+  assert.deepEqual(list(true, ids[99] ?? "", 3), [[], 0]);
+  assert.deepEqual([reservations.count(false), reservations.count(true)], [10, 100]);
+  // Those that have ended are forgotten after their time, and those alone.
+  machine.clock.advance(25 * HOUR_MS);
+  await reservations.reserve(request("last"), () => shared, HOUR_MS);
+  assert.deepEqual([reservations.count(false), reservations.count(true)], [11, 11]);
 });

@@ -82,7 +82,7 @@ test("the state directory of 0.1.0 is carried over: host, operations, reservatio
     ] as const)
       assert.equal((await operations.begin(asked(requestId, kind))).fresh, false, "it is not run twice");
     assert.deepEqual(
-      reservations.all().map(({ state: how, tenant, vcpus }) => [how, tenant, vcpus]),
+      Array.from(reservations.after("", true), ({ state: how, tenant, vcpus }) => [how, tenant, vcpus]),
       [
         ["held", "blue", 2],
         ["released", "blue", 2],
