@@ -76,7 +76,7 @@ function* etagsHold(
   byVm: ReadonlyMap<string, VmTimeline>,
 ): Generator<Violation> {
   const starts = history.flatMap((event, at) => (event.event === "agent_start" ? [at] : []));
-  for (const { request, from } of accepted) {
+  for (const { request, from, operationId } of accepted) {
     const { etag, vm = "" } = request;
     if (etag === undefined) continue;
     const readAt = calls.findLast(
@@ -86,7 +86,12 @@ function* etagsHold(
     if (readAt === undefined) continue;
     const effects = byVm.get(vm)?.effects ?? [];
     const first = effects.find(
-      (effect) => effect.by === "agent" && effect.at > from && effect.changed && deleting.has(effect.call),
+      // Its stamp precedes whatever else it does, and then the state is its own to change.
+      ({ by, at, changed, call, stamp }) =>
+        by === "agent" &&
+        at > from &&
+        changed &&
+        (deleting.has(call) || (stamp !== undefined && stamp.operation === operationId)),
     );
     if (first === undefined || first.at > firstEnd(accepted, request)) continue;
     const change = effects.find(

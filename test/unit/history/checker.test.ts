@@ -197,6 +197,16 @@ test("a delete with an etag that takes effect on a VM that somebody changed sinc
   assert.deepEqual(rulesOf(history.effect("destroy")), ["an etag holds"]);
 });
 
+test("a delete with an etag that had stamped the VM goes on when somebody else changes the state", () => {
+  const stamp = { operation: "d", phase: "run" };
+  const deleting = (): HistoryBuilder =>
+    build().created().reads("running", 3).accepted("d", "DeleteVm", { etag: "running 3" });
+  const begun = deleting().effect("set_metadata", { stamp }).foreign("destroy").restart();
+  assert.deepEqual(rulesOf(begun.effect("undefine")), []);
+  const late = deleting().foreign("destroy").restart().effect("set_metadata", { stamp });
+  assert.deepEqual(rulesOf(late), ["an etag holds"]);
+});
+
 test("when all is quiet operations have ended, lists are true and nothing is left", () => {
   const history = build().created().accepted("s", "StopVm");
   history.ok(history.request("ListVms"), [], { vms: [], complete: true });
