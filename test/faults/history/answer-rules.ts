@@ -170,9 +170,10 @@ function* epochsRise(history: History): Generator<Violation> {
   let started = -1;
   for (const [at, event] of history.entries()) {
     if (event.event === "fault" && isForgetting(event.fault)) [highest, started] = [-1, -1];
-    const epoch = event.event === "agent_start" || event.event === "answer" ? event.agentEpoch : undefined;
+    const isStart = event.event === "agent_start" || event.event === "agent_ready";
+    const epoch = isStart || event.event === "answer" ? event.agentEpoch : undefined;
     if (epoch === undefined) continue;
-    const isLow = event.event === "agent_start" ? epoch <= started : epoch < highest;
+    const isLow = isStart ? epoch <= started : epoch < highest;
     if (isLow)
       yield {
         rule: "agent epochs rise",
@@ -180,7 +181,7 @@ function* epochsRise(history: History): Generator<Violation> {
         message: `the agent's epoch is ${epoch}, and was ${Math.max(highest, started)} before`,
       };
     highest = Math.max(highest, epoch);
-    if (event.event === "agent_start") started = epoch;
+    if (isStart) started = epoch;
   }
 }
 

@@ -14,6 +14,7 @@ export type HistoryFact =
   | EffectEnd
   | Fault
   | AgentStart
+  | AgentReady
   | AgentEnd
   | ControlEpochSeen
   | WorldSeen;
@@ -204,6 +205,13 @@ export interface AgentStart {
   readonly run: number;
   readonly version: string;
   readonly agentEpoch?: number;
+}
+
+/** Its epoch, from a recorder that cannot have it with the start. */
+export interface AgentReady {
+  readonly event: "agent_ready";
+  readonly run: number;
+  readonly agentEpoch: number;
 }
 
 export interface AgentEnd {

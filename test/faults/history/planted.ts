@@ -8,6 +8,8 @@ export interface PlantedBug {
   readonly rules: readonly string[];
   /** It shows in one of so many histories: looked for in the full proof alone. */
   readonly rareInHistories?: number;
+  /** Of a real history that shows it, where real histories do. */
+  readonly realSeed?: number;
 }
 
 export interface Edit {

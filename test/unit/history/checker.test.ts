@@ -146,6 +146,17 @@ test("a read of an older state than one before is a violation, of another caller
   assert.deepEqual(rulesOf(history.reads("running", 6)), ["reads go forward"]);
 });
 
+test("a start with the agent epoch of an earlier one is a violation", () => {
+  const ready = (epochs: readonly number[]): string[] => {
+    const history = build();
+    for (const [index, agentEpoch] of epochs.entries())
+      history.recorder.add({ event: "agent_ready", run: index + 1, agentEpoch });
+    return rulesOf(history);
+  };
+  assert.deepEqual(ready([7, 8]), []);
+  assert.deepEqual(ready([7, 7]), ["agent epochs rise"]);
+});
+
 test("a tenant that reads or changes another's VM is a violation", () => {
   const scoped = { caller: "t", tenant: "a" } as const;
   assert.deepEqual(rulesOf(build().created().reads("running", 1, { tenant: "b" }, scoped)), [

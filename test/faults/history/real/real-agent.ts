@@ -108,6 +108,23 @@ export class RealAgent {
       );
   }
 
+  /** As the agent reports it; undefined where it does not answer. */
+  async epoch(): Promise<number | undefined> {
+    const { path, requestSerialize, responseDeserialize } = this.#contract.host.GetHost;
+    return await new Promise((resolve) => {
+      this.#clients
+        .get("unix:operator")
+        ?.makeUnaryRequest(
+          path,
+          requestSerialize as (request: object) => Buffer,
+          responseDeserialize,
+          {},
+          { deadline: Date.now() + DEADLINE_MS },
+          (_error, host) => resolve(host?.position?.agentEpoch),
+        );
+    });
+  }
+
   /** Calls `changed` with every change of an operation, until `close`. */
   watchOperations(changed: (operation: Message) => void): void {
     const { path, requestSerialize, responseDeserialize } = this.#contract.operations.WatchOperations;

@@ -192,6 +192,10 @@ export class RealHistory {
     void process.ended().then(() => {
       if (this.#run === run && this.#agent === agent) this.#died("with a sync");
     });
+    void agent.epoch().then((agentEpoch) => {
+      if (agentEpoch !== undefined && this.#agent === agent)
+        this.#recorder.add({ event: "agent_ready", run, agentEpoch });
+    });
   }
 
   /** The process is killed here; nothing of it reaches libvirt after what is on its way. */
@@ -243,8 +247,11 @@ export class RealHistory {
         ...(detail === undefined ? {} : { detail }),
       });
     switch (fault) {
-      case "kill":
       case "power_cut":
+        // This machine keeps its power: unsynced writes are still there afterwards.
+        this.#kill("at once, in place of a power cut");
+        return;
+      case "kill":
         if (at === "effect") this.#killAtEffect = true;
         else if (at === "sync") await host.disk.fallSick(`die ${(this.#sicknesses += 1)}`);
         else this.#kill("at once");

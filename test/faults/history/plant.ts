@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Edit } from "./planted.ts";
+
+const repository = join(import.meta.dirname, "../../..");
+
+/** A copy of the repository's `paths` with a bug in its agent; `cleanUp` removes it. */
+export async function copyWith(
+  edits: readonly Edit[],
+  paths: readonly string[],
+  cleanUp: (remove: () => Promise<void>) => void,
+): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), "socle-planted-"));
+  cleanUp(() => rm(root, { recursive: true, force: true }));
+  for (const path of ["agent", "proto", "package.json", "tsconfig.json", ...paths]) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await cp(join(repository, path), join(root, path), { recursive: true });
+  }
+  await symlink(join(repository, "node_modules"), join(root, "node_modules"));
+  for (const edit of edits) await plant(root, edit);
+  return root;
+}
+
+async function plant(root: string, { file, find, replace }: Edit): Promise<void> {
+  const path = join(root, "agent", file);
+  const text = await readFile(path, "utf8");
+  const times = text.split(find).length - 1;
+  assert.equal(times, 1, `agent/${file} holds ${times} times: ${find}; adapt test/faults/history/planted.ts`);
+  await writeFile(
+    path,
+    text.replace(find, () => replace),
+  );
+}

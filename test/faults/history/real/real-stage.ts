@@ -1,0 +1,53 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadContract } from "../../../../agent/cli/contract.ts";
+import { protoDirectory } from "../../../lab/socle-host.ts";
+import { installTrust } from "../../../scheduler/authority.ts";
+import type { CampaignRun } from "../../campaign.ts";
+import { SteppedClock } from "../../stepped-clock.ts";
+import { check, type Violation } from "../checker.ts";
+import type { History } from "../history.ts";
+import { scheduleOf } from "../simulated/schedule.ts";
+import type { Lane } from "./lane.ts";
+import { Certificates } from "./real-agent.ts";
+import { RealHistory } from "./real-history.ts";
+import { RealHost } from "./real-host.ts";
+
+/** The agents that a history runs. */
+export type Bundles = Pick<Lane, "bundle" | "previous">;
+
+export interface Judged {
+  readonly seed: number;
+  readonly history: History;
+  readonly violations: readonly Violation[];
+}
+
+/** A host on which real histories are played, one after the other: with a libvirtd, a disk and certificates of its own. */
+export class RealStage {
+  readonly #lane: Omit<Lane, keyof Bundles>;
+
+  static async open(run: CampaignRun): Promise<RealStage> {
+    const trustDirectory = await mkdtemp(join(tmpdir(), "socle-interleave-trust-"));
+    run.cleanUp(() => rm(trustDirectory, { recursive: true, force: true }));
+    const certificates = await Certificates.make();
+    const { authority, host: issued } = certificates;
+    await installTrust(trustDirectory, authority, issued, await authority.revocationList());
+    const [clock, contract] = [await SteppedClock.make(run), await loadContract(protoDirectory)];
+    const host = await RealHost.start(run);
+    return new RealStage({ host, clock, certificates, trustDirectory, contract });
+  }
+
+  private constructor(lane: Omit<Lane, keyof Bundles>) {
+    this.#lane = lane;
+  }
+
+  /** Plays the seed's schedule against the agent of `bundles`, and checks the history. */
+  async play(seed: number, bundles: Bundles): Promise<Judged> {
+    const { history, failures } = await new RealHistory(
+      { ...this.#lane, ...bundles },
+      scheduleOf(seed),
+    ).play();
+    return { seed, history, violations: [...failures, ...check(history)] };
+  }
+}
