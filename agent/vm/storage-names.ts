@@ -1,30 +1,36 @@
-import { stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import type { Clock } from "../kernel/clock.ts";
+import { toSocleError } from "../kernel/errors.ts";
 import { Slice } from "../kernel/slice.ts";
 import * as libvirt from "../libvirt/index.ts";
 import { parsePool } from "../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "./certainty.ts";
+import { StorageLooks } from "./storage-looks.ts";
 
 /** Further names of the storage at a path or `pool/volume`; two that share one are the same bytes. */
-export type SameStorage = (at: string) => readonly string[];
+export interface SameStorage {
+  (at: string): readonly string[];
+  /**
+   * One of `own` of which it is not known whether one of `theirs` is the same, because a look at one of both hangs.
+   * `theirs` are read only where something hangs.
+   */
+  readonly doubtOf: (own: Iterable<string>, theirs: Iterable<string>) => string | undefined;
+}
 
-export const noOtherNames: SameStorage = () => [];
+export const noOtherNames: SameStorage = Object.assign(() => [], { doubtOf: () => undefined });
 
-/** As much of what stat says as is used here. */
-export type LookAt = (path: string) => Promise<{
-  isFile(): boolean;
-  isBlockDevice(): boolean;
-  readonly dev: number;
-  readonly ino: number;
-  readonly rdev: number;
-}>;
+interface Identity {
+  readonly names: readonly string[];
+  /** The filesystems that it is on, as far as they are known. */
+  readonly devices: readonly number[];
+  readonly isSeen: boolean;
+}
 
 /** A file may be replaced: the names of its path are looked up again after this time. */
 const KEPT_MS = 60_000;
 const MAX_KEPT = 20_000;
-/** A look that takes longer hangs (a dead NFS server), and holds one of the few threads for files. */
-const LOOK_WITHIN_MS = 2000;
+const UNKNOWN: Identity = { names: [], devices: [], isSeen: false };
+const NAMELESS: Identity = { names: [], devices: [], isSeen: true };
 const OBSERVING = { lane: "observation", timeoutMs: 5000 } as const;
 
 interface Kept<T> {
@@ -35,88 +41,80 @@ interface Kept<T> {
 /**
  * Names storage by what the kernel calls it: a file by device and inode, a block device by its number, and a file that
  * may not be there yet by its directory. So two pools over one directory, a bind mount and a link are seen as the same.
- * Not seen: storage on the network by two paths of its own protocol, and what the agent may not look at.
+ * Not recognized: storage on the network by two paths of its own protocol, and what the agent may not look at.
  */
 export class StorageNames {
   readonly #libvirt: LibvirtCalls;
   readonly #clock: Pick<Clock, "monotonicMs">;
-  readonly #look: LookAt;
-  readonly #names = new Map<string, Kept<readonly string[]>>();
-  readonly #pools = new Map<string, Kept<string | undefined>>();
-  /** One look at a time, so that a server that hangs holds one thread only. */
-  #turn: Promise<unknown> = Promise.resolve();
-  #isHanging = false;
+  readonly #looks: Pick<StorageLooks, "at">;
+  readonly #identities = new Map<string, Kept<Identity>>();
+  /** By the pool's name. null: a pool that is gone, or on the network. Undefined: libvirt did not answer. */
+  readonly #pools = new Map<string, Kept<string | null | undefined>>();
 
-  constructor(calls: LibvirtCalls, clock: Pick<Clock, "monotonicMs">, look: LookAt = stat) {
+  constructor(
+    calls: LibvirtCalls,
+    clock: Pick<Clock, "monotonicMs">,
+    looks: Pick<StorageLooks, "at"> = new StorageLooks(),
+  ) {
     this.#libvirt = calls;
     this.#clock = clock;
-    this.#look = look;
+    this.#looks = looks;
   }
 
-  /** Never throws: storage that cannot be looked at has no further names. */
+  /** Never throws: what cannot be looked at has no further names, and is in doubt where the look hangs. */
   async of(ats: Iterable<string>): Promise<SameStorage> {
-    if (this.#names.size > MAX_KEPT) this.#names.clear();
-    const found = new Map<string, readonly string[]>();
+    const found = new Map<string, Identity>();
+    let areAllSeen = true;
     const slice = new Slice();
     for (const at of new Set(ats)) {
-      const kept = this.#fresh(this.#names, at);
-      found.set(at, kept === undefined ? await this.#namesOf(at) : kept.value);
+      const kept = this.#fresh(this.#identities, at);
+      const identity = kept === undefined ? await this.#identityOf(at) : kept.value;
+      found.set(at, identity);
+      areAllSeen &&= identity.isSeen;
       if (slice.over) await slice.rest();
     }
-    return (at) => found.get(at) ?? [];
+    const of = (at: string): Identity => found.get(at) ?? NAMELESS;
+    return Object.assign((at: string) => of(at).names, {
+      doubtOf: (own: Iterable<string>, theirs: Iterable<string>) =>
+        areAllSeen ? undefined : doubtOf([...own], theirs, of),
+    });
   }
 
-  async #namesOf(at: string): Promise<readonly string[]> {
-    return await this.#kept(this.#names, at, () =>
-      at.startsWith("/") ? this.#ofPath(at) : this.#ofVolume(at),
-    );
+  async #identityOf(at: string): Promise<Identity> {
+    const isKept = ({ isSeen }: Identity): boolean => isSeen;
+    const find = (): Promise<Identity> => (at.startsWith("/") ? this.#ofPath(at) : this.#ofVolume(at));
+    return await this.#kept(this.#identities, at, find, isKept);
   }
 
-  async #ofVolume(key: string): Promise<readonly string[]> {
+  async #ofVolume(key: string): Promise<Identity> {
     const slash = key.indexOf("/");
     const pool = key.slice(0, slash);
     const directory = await this.#kept(this.#pools, pool, () => this.#directoryOf(pool));
-    return directory === undefined ? [] : await this.#ofPath(join(directory, key.slice(slash + 1)));
+    if (directory === undefined) return UNKNOWN;
+    return directory === null ? NAMELESS : await this.#ofPath(join(directory, key.slice(slash + 1)));
   }
 
-  async #ofPath(path: string): Promise<readonly string[]> {
-    const file = await this.#seen(path);
-    const directory = await this.#seen(dirname(path));
-    return [
+  async #ofPath(path: string): Promise<Identity> {
+    const sight = await this.#looks.at(path);
+    if (!sight.isSeen) return sight.device === undefined ? UNKNOWN : { ...UNKNOWN, devices: [sight.device] };
+    const { file, directory } = sight;
+    const names = [
       ...(file?.isFile() === true ? [`file ${file.dev}:${file.ino}`] : []),
       ...(file?.isBlockDevice() === true ? [`device ${file.rdev}`] : []),
       ...(directory === undefined ? [] : [`entry ${directory.dev}:${directory.ino}/${basename(path)}`]),
     ];
+    return { names, devices: [file, directory].flatMap((facts) => facts?.dev ?? []), isSeen: true };
   }
 
-  async #directoryOf(name: string): Promise<string | undefined> {
+  async #directoryOf(name: string): Promise<string | null | undefined> {
     try {
       const { pool } = await this.#libvirt.call(libvirt.storagePoolLookupByName, { name }, OBSERVING);
       const { xml } = await this.#libvirt.call(libvirt.storagePoolGetXmlDesc, { pool, flags: 0 }, OBSERVING);
-      return parsePool(xml).path;
-    } catch {
-      return undefined; // A pool that is gone, or on the network: its volumes are known by name alone.
+      return parsePool(xml).path ?? null;
+    } catch (thrown) {
+      const { kind } = toSocleError(thrown);
+      return kind === "timeout" || kind === "unavailable" ? undefined : null;
     }
-  }
-
-  async #seen(path: string): Promise<Awaited<ReturnType<LookAt>> | undefined> {
-    const before = this.#turn;
-    const look = before.then(async () => {
-      if (this.#isHanging) return undefined;
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<"late">((resolve) => {
-        timer = setTimeout(() => resolve("late"), LOOK_WITHIN_MS);
-      });
-      const looking = this.#look(path).catch(() => undefined);
-      const found = await Promise.race([looking, late]);
-      clearTimeout(timer);
-      if (found !== "late") return found;
-      this.#isHanging = true;
-      void looking.then(() => (this.#isHanging = false));
-      return undefined;
-    });
-    this.#turn = look;
-    return await look;
   }
 
   #fresh<T>(cache: Map<string, Kept<T>>, key: string): Kept<T> | undefined {
@@ -124,13 +122,35 @@ export class StorageNames {
     return kept !== undefined && this.#clock.monotonicMs() - kept.atMs < KEPT_MS ? kept : undefined;
   }
 
-  async #kept<T>(cache: Map<string, Kept<T>>, key: string, find: () => Promise<T>): Promise<T> {
+  async #kept<T>(
+    cache: Map<string, Kept<T>>,
+    key: string,
+    find: () => Promise<T>,
+    isKept: (value: T) => boolean = () => true,
+  ): Promise<T> {
     const nowMs = this.#clock.monotonicMs();
     const kept = this.#fresh(cache, key);
     if (kept !== undefined) return kept.value;
     const value = await find();
-    // What a server that hangs kept from being seen is looked at again the next time.
-    if (!this.#isHanging) cache.set(key, { value, atMs: nowMs });
+    if (cache.size >= MAX_KEPT) cache.clear();
+    // What could not be seen is looked at again the next time.
+    if (isKept(value)) cache.set(key, { value, atMs: nowMs });
     return value;
   }
+}
+
+function doubtOf(
+  own: readonly string[],
+  theirs: Iterable<string>,
+  of: (at: string) => Identity,
+): string | undefined {
+  const unseen = own.find((at) => !of(at).isSeen);
+  if (unseen !== undefined) return unseen;
+  const devices = new Map(own.flatMap((at) => of(at).devices.map((device) => [device, at] as const)));
+  for (const at of theirs) {
+    const { isSeen, devices: where } = of(at);
+    const shared = isSeen ? undefined : where.find((device) => devices.has(device));
+    if (shared !== undefined) return devices.get(shared);
+  }
+  return undefined;
 }

@@ -1,5 +1,6 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "./spec.ts";
+import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
 import type { Vm } from "./vm.ts";
 import type { VmTable } from "./vm-table.ts";
@@ -193,10 +194,39 @@ export function requireUsable(
       conflict,
       conflict.writes ? `which writes to it: name another, or a copy${orFree}` : `so ${READ_ONLY}`,
     );
+  requireIdentified(spec.id, places, users);
   if (tenantOnly) requireOwn(spec, users.vms);
   const [overlay] = looked?.overlays ?? [];
   if (overlay === undefined) return;
   throw inUse({ user: `volume ${overlay.volume}, an overlay of it`, id: overlay.volume }, `so ${READ_ONLY}`);
+}
+
+/**
+ * Storage that cannot be identified may be another VM's. Throws `unavailable` STORAGE_UNIDENTIFIED where a look at the
+ * VM's own storage hangs, or at another VM's on the same filesystem.
+ */
+function requireIdentified(
+  id: string,
+  places: Iterable<Pick<Place, "at">>,
+  { vms, creations, same = noOtherNames }: Users,
+): void {
+  const doubt = same.doubtOf(
+    [...places].map(({ at }) => at),
+    storageBeside(id, vms, creations),
+  );
+  if (doubt === undefined) return;
+  throw new SocleError(
+    "unavailable",
+    "STORAGE_UNIDENTIFIED",
+    `whether another VM uses ${doubt} is not known: its filesystem did not answer within ${LOOK_WITHIN_MS / 1000} s. ` +
+      "Check the mount (df) and its server, then retry",
+    { details: { retryAfterMs: 5000 } },
+  );
+}
+
+function* storageBeside(id: string, vms: readonly Vm[], creations: Iterable<VmSpec>): Generator<string> {
+  for (const vm of vms) if (vm.id !== id) yield* storageOf(vm);
+  for (const spec of creations) if (spec.id !== id) yield* namedIn(spec);
 }
 
 /** What is in the making proves nothing: a volume by the name that it asks for may be there, and then is not its own. */
@@ -223,8 +253,9 @@ export async function requireDisksFree(
 ): Promise<void> {
   const same = await names.of([vm, ...others].flatMap(storageOf));
   const [conflict] = conflictsOf(vm.id, placesOf(vm), { vms: others, creations: [], same });
-  if (conflict === undefined) return;
-  throw inUse(conflict, `which ${conflict.writes ? "writes to" : "reads"} it: stop that one first`);
+  if (conflict !== undefined)
+    throw inUse(conflict, `which ${conflict.writes ? "writes to" : "reads"} it: stop that one first`);
+  requireIdentified(vm.id, placesOf(vm), { vms: others, creations: [], same });
 }
 
 const READ_ONLY = "nobody may write to it: attach it read-only, or make a new disk over it (base_volume)";
@@ -261,13 +292,18 @@ export function requireUnused(
     const owner = vmOfVolume(volume);
     if (owner === undefined || !users.has(owner)) users.set(volume, `volume ${volume}, an overlay`);
   }
-  if (users.size === 0) return;
+  const places = [...own].map((at) => ({ at }));
+  if (users.size === 0) requireIdentified(vmId, places, { vms, creations, same });
+  else throw usedBy(users);
+}
+
+function usedBy(users: ReadonlyMap<string, string>): SocleError {
   const names = [...users.values()];
   const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
   const message =
     `disks of the VM are in use by ${names.slice(0, MOST_NAMED).join("; ")}${more}: ` +
     "delete those first, or delete the VM and keep its disks (keep_disks)";
-  throw new SocleError("conflict", "VOLUME_IN_USE", message, {
+  return new SocleError("conflict", "VOLUME_IN_USE", message, {
     details: { metadata: { users: [...users.keys()].slice(0, MOST_NAMED).join(",") } },
   });
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { link, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { link, mkdir, mkdtemp, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -7,7 +7,8 @@ import { SocleError } from "../../../agent/kernel/errors.ts";
 import type { LibvirtCalls } from "../../../agent/vm/certainty.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import type { VmSpec } from "../../../agent/vm/spec.ts";
-import { StorageNames, type LookAt } from "../../../agent/vm/storage-names.ts";
+import { lookByChild, numberOf, StorageLooks, type FileFacts } from "../../../agent/vm/storage-looks.ts";
+import { StorageNames } from "../../../agent/vm/storage-names.ts";
 import { requireUsable, usersNow, whereOf } from "../../../agent/vm/volume-users.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import { vm } from "../api/harness.ts";
@@ -58,27 +59,123 @@ test("a directory by another path, a link and a hard link are the same storage; 
   assert.ok(!(await areSame(names, "a/data.img", "elsewhere/data.img")));
 });
 
-test("storage that hangs holds one look, and is looked at again when it answers", async () => {
-  let looks = 0;
-  let answer = (): void => undefined;
-  const look: LookAt = (path) => {
-    looks += 1;
-    if (!path.startsWith("/dead")) return Promise.reject(new Error("ENOENT"));
-    return new Promise(
-      (_, reject) =>
-        (answer = () => {
-          reject(new Error("EIO"));
-        }),
-    );
+interface Facts {
+  readonly dev?: number;
+  readonly ino?: number;
+}
+const facts = ({ dev = 1, ino = 1 }: Facts): FileFacts => ({
+  isFile: () => true,
+  isBlockDevice: () => false,
+  dev,
+  ino,
+  rdev: 0,
+});
+const failed = (code: string): Error => Object.assign(new Error(code), { code });
+
+/** Files by their path's beginning: what is not there hangs until `answer`. */
+function disk(files: Readonly<Record<string, Facts>>): {
+  looks: StorageLooks;
+  asked: string[];
+  byChild: string[];
+  answer: () => void;
+} {
+  const waiting: (() => void)[] = [];
+  const asked: string[] = [];
+  const byChild: string[] = [];
+  const look = (path: string): Promise<FileFacts> => {
+    const found = Object.entries(files).find(([start]) => path.startsWith(start));
+    if (found !== undefined) return Promise.resolve(facts(found[1]));
+    return new Promise((_, reject) => waiting.push(() => reject(failed("ENOENT"))));
   };
-  const names = new StorageNames(pools({}), clock, look);
-  const same = await names.of(Array.from({ length: 50 }, (_, index) => `/dead/${index}`));
-  assert.deepEqual(same("/dead/1"), []);
-  assert.equal(looks, 1);
+  const looks = new StorageLooks({
+    withinMs: 20,
+    look: (path) => (asked.push(path), look(path)),
+    lookByChild: (path) => (byChild.push(path), look(path)),
+    deviceOf: (path) => Promise.resolve(path.startsWith("/dead") ? 66 : undefined),
+  });
+  const answer = (): void => waiting.splice(0).forEach((end) => end());
+  return { looks, asked, byChild, answer };
+}
+
+test("a directory that hangs holds one look, in doubt is what is there, and it is looked at again when it answers", async () => {
+  const { looks, asked, byChild, answer } = disk({ "/alive": { dev: 1 }, "/beside": { dev: 66 } });
+  const names = new StorageNames(pools({}), clock, looks);
+  const dead = Array.from({ length: 50 }, (_, index) => `/dead/${index}`);
+  const same = await names.of([...dead, "/alive/1", "/beside/1"]);
+  assert.deepEqual(asked, ["/dead"]);
+  assert.deepEqual(byChild, ["/alive", "/alive/1", "/beside", "/beside/1"], "others are looked at meanwhile");
+  assert.equal(same.doubtOf(["/dead/1"], []), "/dead/1");
+  assert.equal(same.doubtOf(["/alive/1"], dead), undefined, "another filesystem");
+  assert.equal(same.doubtOf(["/beside/1"], dead), "/beside/1", "the same filesystem at another place");
   answer();
   await new Promise((resolve) => setImmediate(resolve));
-  await names.of(["/alive/1"]);
-  assert.equal(looks, 3);
+  assert.equal((await names.of(["/dead/1"])).doubtOf(["/dead/1"], []), "/dead/1", "a new look hangs");
+  assert.equal(asked.length, 2);
+});
+
+test("directories of a filesystem that was seen before hang together", async () => {
+  const files: Record<string, Facts> = { "/a": { dev: 7 }, "/b": { dev: 7 } };
+  const { looks, asked, byChild } = disk(files);
+  let nowMs = 0;
+  const names = new StorageNames(pools({}), { monotonicMs: () => nowMs }, looks);
+  await names.of(["/a/1", "/b/1"]);
+  delete files["/a"];
+  delete files["/b"];
+  nowMs += 61_000;
+  const same = await names.of(["/a/1", "/b/1"]);
+  assert.deepEqual([same.doubtOf(["/a/1"], []), same.doubtOf(["/b/1"], [])], ["/a/1", "/b/1"]);
+  assert.equal(asked.length + byChild.length, 5);
+});
+
+test("no more than eight looks hang at a time", async () => {
+  const { looks, asked, byChild } = disk({});
+  for (let index = 0; index < 9; index += 1) assert.equal((await looks.at(`/dead-${index}/x`)).isSeen, false);
+  assert.deepEqual([asked.length, byChild.length], [1, 7]);
+});
+
+test("a look that fails for the disk leaves open what is there; one that finds nothing does not", async () => {
+  for (const [code, isSeen] of [
+    ["EIO", false],
+    ["ESTALE", false],
+    ["ENOENT", true],
+    ["EACCES", true],
+  ] as const) {
+    const looks = new StorageLooks({
+      look: () => Promise.reject(failed(code)),
+      deviceOf: () => Promise.resolve(undefined),
+    });
+    assert.equal((await looks.at("/p/x")).isSeen, isSeen, code);
+  }
+});
+
+test("a child sees what this process sees", async (t) => {
+  const path = await folder(t);
+  const data = join(path, "images/data.img");
+  await symlink(data, join(path, "link"));
+  const own = await stat(data);
+  for (const at of [data, join(path, "link")]) {
+    const seen = await lookByChild(at);
+    assert.deepEqual(
+      [seen.dev, seen.ino, seen.isFile(), seen.isBlockDevice()],
+      [own.dev, own.ino, true, false],
+    );
+  }
+  const device = await lookByChild("/dev/null");
+  assert.deepEqual([device.rdev, device.isFile()], [(await stat("/dev/null")).rdev, false]);
+  await assert.rejects(lookByChild(join(path, "none")), { code: "ENOENT" });
+});
+
+test("a filesystem's number in mountinfo is that of its files", () => {
+  assert.equal(numberOf("0:27"), 27);
+  assert.equal(numberOf("8:1"), 0x801);
+  assert.equal(numberOf("259:300"), 0x11_032c);
+});
+
+test("a pool whose lookup libvirt does not answer leaves its volumes in doubt", async () => {
+  const silent = { call: () => Promise.reject(new SocleError("timeout", "LIBVIRT_TIMEOUT", "late")) };
+  const names = new StorageNames(silent as unknown as LibvirtCalls, clock);
+  const same = await names.of(["a/1", "b/1"]);
+  assert.equal(same.doubtOf(["a/1"], []), "a/1");
 });
 
 test("a volume through another pool over the same directory is in use", async (t) => {
@@ -109,4 +206,24 @@ test("a volume through another pool over the same directory is in use", async (t
   const foreign = { device: "vda", path: join(path, "images/data.img") };
   table.put(vm("foreign", { managed: false, disks: [foreign] }));
   await assert.rejects(check([]), { reason: "VOLUME_IN_USE", message: /name-foreign/ });
+});
+
+test("a volume that cannot be identified is refused, and one on another filesystem is not", async () => {
+  const { looks } = disk({ "/alive": { dev: 1 } });
+  const volumes = { names: new StorageNames(pools({ a: "/alive", d: "/dead" }), clock, looks) };
+  const specOf = (id: string, pool: string): VmSpec => {
+    const disks = [{ name: "data", source: { kind: "volume", volume: { pool, volume: `${pool}.img` } } }];
+    return checkSpec(
+      { name: `vm-${pool}`, id, vcpus: 1, memoryBytes: 2 ** 20, disks },
+      { bridges: [], allowSpoofing: false },
+    );
+  };
+  const alive = specOf("aaaaaaaa-0000-4000-8000-000000000001", "a");
+  const dead = specOf("aaaaaaaa-0000-4000-8000-000000000002", "d");
+  const table = new VmTable();
+  table.completed(1);
+  const check = async (asked: VmSpec, other: VmSpec): Promise<void> =>
+    requireUsable(asked, await usersNow({ table, volumes }, () => [other], whereOf(asked)));
+  await check(alive, dead);
+  await assert.rejects(check(dead, alive), { kind: "unavailable", reason: "STORAGE_UNIDENTIFIED" });
 });
