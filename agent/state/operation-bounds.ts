@@ -7,7 +7,10 @@ import { Permit } from "./permit.ts";
 export interface BoundsOptions {
   /** Without it nothing stands against an operation. */
   readonly permit?: Permit;
-  /** Ended and running ones together; beyond it nothing is forgotten early, new ones are refused. Default 50,000 (about 2.3 kB each). */
+  /**
+   * Ended and running ones together. At the bound the oldest ended ones of the tenant with the most are forgotten early,
+   * of those that its own callers began; where there are none, new ones are refused. Default 50,000 (about 2.3 kB each).
+   */
   readonly maxRetained?: number;
   /** Default 10,000. */
   readonly maxRunning?: number;
@@ -30,6 +33,16 @@ const reserve = { retained: 1000, running: 1000, perVm: 8 };
 /** Of each bound, as far as a tenant's own callers get: what they began never keeps the provider from the tenant's VMs. */
 const tenantsPart = { usual: 3 / 4, urgent: 7 / 8 };
 
+/** Beyond the bound of all, after a restart found forgotten ones in the journal again: at once, to bound the time it takes. */
+const MOST_FORGOTTEN_AT_ONCE = 100;
+
+/** Whose VM an operation is for, and what kind of caller begins it. */
+interface Admitted extends Charged {
+  readonly vmId: string;
+  readonly urgent?: boolean | undefined;
+  readonly byTenant?: boolean | undefined;
+}
+
 /** How many operations there may be. */
 export class OperationBounds {
   readonly #max: Required<Omit<BoundsOptions, "permit" | "quotaOf">>;
@@ -50,25 +63,21 @@ export class OperationBounds {
     };
   }
 
-  /** Why one more is refused; undefined: it is not. */
-  refusal(
-    table: OperationTable,
-    {
-      vmId,
-      urgent = false,
-      byTenant = false,
-      ...who
-    }: Charged & { vmId: string; urgent?: boolean | undefined; byTenant?: boolean | undefined },
-  ): SocleError | undefined {
+  /** Makes room for one more operation. Throws why there is none: TOO_MANY_OPERATIONS, or what the permit refuses with. */
+  requireRoom(table: OperationTable, admitted: Admitted): void {
+    const refusal = this.#refusal(table, admitted);
+    if (refusal !== undefined) throw refusal;
+    const { maxRetained } = this.#max;
+    const most = roomOf("retained", maxRetained, admitted);
+    for (let at = 0; at < MOST_FORGOTTEN_AT_ONCE && table.size >= most; at += 1)
+      if (!table.forgetEarly()) throw tooMany(`${maxRetained} operations are kept`, expiryOf(table));
+  }
+
+  #refusal(table: OperationTable, admitted: Admitted): SocleError | undefined {
+    const { vmId, ...who } = admitted;
     if (this.permit.refusal !== undefined) return this.permit.refusal;
     const max = this.#max;
-    const room = (kind: keyof typeof reserve, bound: number): number =>
-      byTenant
-        ? Math.ceil(bound * tenantsPart[urgent ? "urgent" : "usual"])
-        : bound + (urgent ? reserve[kind] : 0);
-    const expiry = (): number => table.nextExpiryInMs() ?? 60_000;
-    if (table.size >= room("retained", max.maxRetained))
-      return tooMany(`${max.maxRetained} operations are kept`, expiry());
+    const room = (kind: keyof typeof reserve, bound: number): number => roomOf(kind, bound, admitted);
     const isTenants = who.tenant !== undefined;
     const whose = isTenants ? `the tenant ${who.tenant}` : "this caller";
     const quota = who.tenant === undefined ? undefined : this.#quotaOf?.(who.tenant);
@@ -81,7 +90,7 @@ export class OperationBounds {
     if (kept.used >= kept.limit)
       return tooMany(
         `${kept.used} operations of ${whose} are kept`,
-        expiry(),
+        expiryOf(table),
         dimension("kept_operations", kept),
       );
     if (table.unfinished >= room("running", max.maxRunning))
@@ -99,3 +108,16 @@ export class OperationBounds {
     return undefined;
   }
 }
+
+/** What of a bound this caller gets. */
+function roomOf(
+  kind: keyof typeof reserve,
+  bound: number,
+  { urgent = false, byTenant = false }: Pick<Admitted, "urgent" | "byTenant">,
+): number {
+  return byTenant
+    ? Math.ceil(bound * tenantsPart[urgent ? "urgent" : "usual"])
+    : bound + (urgent ? reserve[kind] : 0);
+}
+
+const expiryOf = (table: OperationTable): number => table.nextExpiryInMs() ?? 60_000;

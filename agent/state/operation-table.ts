@@ -1,6 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { BootClock } from "../kernel/boot-clock.ts";
 import { toSocleError } from "../kernel/errors.ts";
+import { Forgettable } from "./forgettable.ts";
 import { OperationIndex, type Charged, type Selection } from "./operation-index.ts";
 import { errorOf, isDone, type Operation, type OperationStep } from "./operation.ts";
 import type { Outcome } from "./operation-requests.ts";
@@ -58,6 +59,7 @@ export class OperationTable {
   readonly #byId = new Map<string, Entry>();
   readonly #byRequest = new Map<string, Entry>();
   readonly #index = new OperationIndex();
+  readonly #forgettable = new Forgettable();
   /** Those without an end, in the order of ids. */
   readonly #unfinished = new Set<string>();
   /** Ended ones in the order in which they expire. */
@@ -137,8 +139,11 @@ export class OperationTable {
     const { id, requestId, caller } = recorded;
     this.#finish(recorded);
     this.#byId.delete(id);
-    this.#byRequest.delete(`${requestId} ${caller}`);
+    // A forgotten operation's request id may be a newer one's.
+    const request = `${requestId} ${caller}`;
+    if (this.#byRequest.get(request)?.recorded.id === id) this.#byRequest.delete(request);
     this.#index.remove(recorded);
+    this.#forgettable.remove(recorded);
   }
 
   #finish(operation: Operation): void {
@@ -147,7 +152,16 @@ export class OperationTable {
 
   ended({ recorded }: Entry): void {
     this.#finish(recorded);
+    this.#forgettable.add(recorded);
     this.#expiries.push({ id: recorded.id, atMonotonicMs: this.#clock.monotonicMs() + this.#retentionMs });
+  }
+
+  /** Forgets the oldest ended operation of the tenant with the most, before its time. False: there is none. */
+  forgetEarly(): boolean {
+    const entry = this.#byId.get(this.#forgettable.next ?? "");
+    if (entry === undefined) return false;
+    this.remove(entry);
+    return true;
   }
 
   forgetExpired(): void {
@@ -216,18 +230,19 @@ export class OperationTable {
 
   /** After the last record: forgets what is past its time, shows the rest. */
   replayed(): void {
-    const ended: { id: string; ageMs: number }[] = [];
+    const ended: { operation: Operation; ageMs: number }[] = [];
     for (const entry of this.#byId.values()) {
       if (!isDone(entry.recorded)) entry.recorded = interrupted(entry.recorded);
       entry.shown = entry.recorded;
       if (!isDone(entry.recorded)) continue;
       this.#finish(entry.recorded);
-      ended.push({ id: entry.recorded.id, ageMs: this.#ageMs(entry.recorded) });
+      ended.push({ operation: entry.recorded, ageMs: this.#ageMs(entry.recorded) });
     }
     ended.sort((a, b) => b.ageMs - a.ageMs);
-    for (const { id, ageMs } of ended) {
+    for (const { operation, ageMs } of ended) {
       const leftMs = this.#retentionMs - ageMs;
-      this.#expiries.push({ id, atMonotonicMs: this.#clock.monotonicMs() + leftMs });
+      this.#forgettable.add(operation);
+      this.#expiries.push({ id: operation.id, atMonotonicMs: this.#clock.monotonicMs() + leftMs });
     }
     this.forgetExpired();
   }

@@ -11,6 +11,8 @@ export interface Operation {
   readonly instance?: string;
   /** Whose VM it is for; absent where it is nobody's, and in operations of version 0.1.0. */
   readonly tenant?: string;
+  /** Its caller is restricted to that tenant. Absent otherwise, and in operations that earlier agents began. */
+  readonly byTenant?: true;
   readonly caller: string;
   readonly behalf?: Behalf;
   readonly state: "running" | "succeeded" | "failed" | "cancelled" | "outcome_unknown";

@@ -141,8 +141,7 @@ export class Operations {
     if (before !== undefined) return { operation: await before, fresh: false };
     if (this.#state !== "open") throw stopping();
     this.#table.forgetExpired();
-    const refusal = this.#bounds.refusal(this.#table, request);
-    if (refusal !== undefined) throw refusal;
+    this.#bounds.requireRoom(this.#table, request);
     const open = this.#table.withoutEndOf(request.vmId).find(isUnsettled);
     if (open !== undefined) throw unsettled(open);
     if (request.newestOperation !== undefined) this.#ids.startAfterSeen(request.newestOperation);
@@ -153,6 +152,7 @@ export class Operations {
       vmId: request.vmId,
       ...(request.instance === undefined ? {} : { instance: request.instance }),
       ...(request.tenant === undefined ? {} : { tenant: request.tenant }),
+      ...(request.byTenant === true ? { byTenant: true } : {}),
       caller: request.caller,
       ...(request.behalf === undefined ? {} : { behalf: request.behalf }),
       state: "running",

@@ -4,10 +4,11 @@ import { test, type TestContext } from "node:test";
 import { OperationTable } from "../../../agent/state/operation-table.ts";
 import { OrderedIds } from "../../../agent/state/ordered-ids.ts";
 import type { Operation } from "../../../agent/state/operation.ts";
+import type { Operations } from "../../../agent/state/operations.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import type { SocleError } from "../../../agent/kernel/errors.ts";
 import { folder } from "./folder.ts";
-import { open, refusedAs, request } from "./operations-stage.ts";
+import { done, open, refusedAs, request, soonMs } from "./operations-stage.ts";
 
 test("a tenant at its bound is refused, whoever asks for it; other tenants and other callers are not", async (t) => {
   const operations = await open(await folder(t), { maxRetainedPerTenant: 4, maxRunningPerTenant: 2 });
@@ -136,4 +137,76 @@ test("the configuration's quota goes before the usual bound, and its refusal nam
     });
   await begin("green");
   await operations.drain(0);
+});
+
+/** Ends `count` operations that the tenant's own caller began, one VM each. */
+async function fill(operations: Operations, tenant: string, count: number, more: object = {}): Promise<void> {
+  for (let at = 0; at < count; at += 1) {
+    const own = { tenant, vmId: `${tenant}-${at}`, caller: `scheduler/${tenant}`, byTenant: true, ...more };
+    await done(operations, `${tenant}-${at}`, own);
+  }
+}
+
+test("kept operations of ten tenants keep out neither another tenant nor the provider", async (t) => {
+  const directory = await folder(t);
+  const bounds = { maxRetained: 100, maxRetainedPerTenant: 20 };
+  let operations = await open(directory, bounds);
+  await fill(operations, "victim", 4);
+  for (let at = 0; at < 10; at += 1) await fill(operations, `hostile-${at}`, 15);
+  const isKept = async (tenant: string, at: number): Promise<boolean> => {
+    const own = { tenant, vmId: `${tenant}-${at}`, caller: `scheduler/${tenant}`, byTenant: true };
+    return !(await operations.begin(request(`${tenant}-${at}`, own))).fresh;
+  };
+  for (const restarted of [false, true]) {
+    if (restarted) {
+      await operations.drain(soonMs);
+      operations = await open(directory, bounds);
+    }
+    const name = restarted ? "after" : "before";
+    await done(operations, `victim-${name}`, { tenant: "victim", byTenant: true, vmId: "v" });
+    await done(operations, `provider-${name}`, { vmId: "p" });
+    await done(operations, `of-victims-${name}`, { tenant: "victim", vmId: "v" });
+    for (let at = 0; at < 4; at += 1) assert.equal(await isKept("victim", at), true, `victim-${at} ${name}`);
+    assert.ok(operations.retained <= 100, `${operations.retained} are kept`);
+  }
+  await operations.drain(soonMs);
+});
+
+test("operations that the provider began are not forgotten before their time, and neither are running ones", async (t) => {
+  const operations = await open(await folder(t), { maxRetained: 4 });
+  const own = { tenant: "red", byTenant: true, caller: "scheduler/red" };
+  await done(operations, "provider", { tenant: "red", vmId: "a" });
+  await operations.begin(request("running", { ...own, vmId: "b" }));
+  await done(operations, "own", { ...own, vmId: "c" });
+  await done(operations, "next", { vmId: "d" });
+  await done(operations, "more", { vmId: "d" });
+  const kept = operations.list({ limit: 10 }).map(({ requestId }) => requestId);
+  assert.deepEqual(kept, ["more", "next", "running", "provider"]);
+  await assert.rejects(
+    operations.begin(request("full", { vmId: "e" })),
+    refusedAs("exhausted", "TOO_MANY_OPERATIONS"),
+  );
+  await operations.drain(0);
+});
+
+test("a request id that was forgotten early is the newer operation's, also over a restart", async (t) => {
+  const directory = await folder(t);
+  const own = { tenant: "red", byTenant: true, caller: "scheduler/red", vmId: "a" };
+  let operations = await open(directory, { maxRetained: 4 });
+  const first = await done(operations, "again", own);
+  for (const id of ["p-1", "p-2"]) await done(operations, id, { vmId: "b" });
+  await done(operations, "other", own);
+  assert.throws(() => operations.get(first.id), refusedAs("not_found", "OPERATION_NOT_FOUND"));
+  const newer = await done(operations, "again", own);
+  assert.notEqual(newer.id, first.id);
+  await operations.drain(soonMs);
+
+  operations = await open(directory, { maxRetained: 6 });
+  const held = async (): Promise<string> => (await operations.begin(request("again", own))).operation.id;
+  assert.equal(operations.get(first.id).id, first.id, "the journal still had it");
+  assert.equal(await held(), newer.id);
+  for (const id of ["p-3", "p-4"]) await done(operations, id, { vmId: "b" });
+  assert.throws(() => operations.get(first.id), refusedAs("not_found", "OPERATION_NOT_FOUND"));
+  assert.equal(await held(), newer.id);
+  await operations.drain(soonMs);
 });
