@@ -1,4 +1,4 @@
-import type { AuditLog, Entry } from "../audit/index.ts";
+import { matches, textMatcher, type AuditLog } from "../audit/index.ts";
 import { SocleError } from "../kernel/errors.ts";
 import { pageBytes } from "../kernel/message-bytes.ts";
 import type { AuditServiceHandlers } from "../gen/socle/v1/AuditService.ts";
@@ -40,36 +40,25 @@ async function listEntries(
   const after = Number(afterIdOf(token, query) ?? request.afterSequence);
   const through = audit.state.sequence;
   const limit = pageSize(asked);
+  const { tenant, vm, since, until } = query;
+  const filter = {
+    tenant,
+    vm,
+    sinceMs: since === null ? -Infinity : fromTimestamp(since),
+    untilMs: until === null ? Infinity : fromTimestamp(until),
+  };
   const { entries, read, oldest } = await audit.page({
     after,
     through,
     limit,
     bytes: pageBytes,
-    isWanted: wanted(query),
+    mayBeWanted: textMatcher(filter),
+    isWanted: (entry) => matches(entry, filter),
   });
   return {
     entries: entries.map(({ previous, ...entry }) => ({ ...entry, previousHash: previous })),
     nextPageToken: read < through ? pageToken(String(read), query) : "",
     oldestSequence: oldest,
     newestSequence: through,
-  };
-}
-
-function wanted({
-  tenant,
-  vm,
-  since,
-  until,
-}: Pick<ListAuditEntriesRequest__Output, "tenant" | "vm" | "since" | "until">): (entry: Entry) => boolean {
-  const sinceMs = since === null ? -Infinity : fromTimestamp(since);
-  const untilMs = until === null ? Infinity : fromTimestamp(until);
-  return (entry) => {
-    const timeMs = Date.parse(entry.time);
-    return (
-      timeMs >= sinceMs &&
-      timeMs < untilMs &&
-      (tenant === "" || entry.tenant === tenant) &&
-      (vm === "" || entry.vm === vm || entry.arguments?.["spec.name"] === vm)
-    );
   };
 }

@@ -97,5 +97,40 @@ export function entryIn(json: string): Entry | undefined {
 export const cut = (text: string): string =>
   text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text;
 
+export interface EntryFilter {
+  /** "": any. */
+  readonly tenant: string;
+  /** The id or name of a VM; "": any. */
+  readonly vm: string;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+/** Whether an entry matches the filter; a new VM matches by its name too. */
+export function matches(entry: Entry, { tenant, vm, sinceMs, untilMs }: EntryFilter): boolean {
+  const timeMs = Date.parse(entry.time);
+  return (
+    timeMs >= sinceMs &&
+    timeMs < untilMs &&
+    (tenant === "" || entry.tenant === tenant) &&
+    (vm === "" || entry.vm === vm || entry.arguments?.["spec.name"] === vm)
+  );
+}
+
+/** The same of the entry's text, without parsing it: false only where the entry does not match. */
+export function textMatcher({ tenant, vm, sinceMs, untilMs }: EntryFilter): (json: string) => boolean {
+  const parts = [
+    ...(tenant === "" ? [] : [`"tenant":${ascii(JSON.stringify(tenant))}`]),
+    ...(vm === "" ? [] : [ascii(JSON.stringify(vm))]),
+  ];
+  const isTimed = sinceMs > -Infinity || untilMs < Infinity;
+  return (json) => {
+    if (!parts.every((part) => json.includes(part))) return false;
+    if (!isTimed) return true;
+    const timeMs = Date.parse(/"time":"([^"]*)"/.exec(json)?.[1] ?? "");
+    return !(timeMs < sinceMs || timeMs >= untilMs);
+  };
+}
+
 const ascii = (json: string): string =>
   json.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);

@@ -7,7 +7,7 @@ export {
   type Attested,
   type Checkpoint,
 } from "./checkpoint.ts";
-export type { Act, Actor, ActKind, Entry } from "./entry.ts";
+export { matches, textMatcher, type Act, type Actor, type ActKind, type Entry } from "./entry.ts";
 export {
   keyOfExport,
   TenantExport,

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { decodeLink } from "./chain.ts";
 import { entryIn, type Entry } from "./entry.ts";
 import { linesOf, listSegments, parseHeader } from "./segment.ts";
@@ -18,6 +19,8 @@ export interface PageQuery {
   readonly limit: number;
   /** Of the entries' texts together; one entry may be longer. */
   readonly bytes: number;
+  /** Of an entry's text: false only where `isWanted` is false. It spares parsing the entry. */
+  readonly mayBeWanted?: (json: string) => boolean;
   readonly isWanted: (entry: Entry) => boolean;
 }
 
@@ -29,15 +32,20 @@ export interface Page {
   readonly oldest: number;
 }
 
-/** What one page costs at most, whatever it is to find. */
-const MAX_READ = 20_000;
+/** What one page may cost, whatever it is to find: about 2 ms of the event loop. */
+const MAX_COST = 3000;
+const LOOK_COST = 1;
+const PARSE_COST = 3;
+/** So near a position is found by search; from there the lines are read. */
+const NEAR_BYTES = 32 * 1024;
+const PROBE_BYTES = 4096;
 
 /** What an entry's sequence and hashes take beside its text, which is ASCII. */
 const linkBytes = 200;
 
 /** Some of a log's entries. What was damaged is left out: `verifyLog` tells of it. Throws the file system's errors. */
 export async function readPage(directory: string, query: PageQuery): Promise<Page> {
-  const { after, through, limit, isWanted } = query;
+  const { after, through, limit, mayBeWanted = () => true, isWanted } = query;
   let bytes = 0;
   const segments = await listSegments(directory);
   const oldest = segments[0]?.first ?? 0;
@@ -47,12 +55,13 @@ export async function readPage(directory: string, query: PageQuery): Promise<Pag
   );
   const entries: KeptEntry[] = [];
   let read = after;
-  let count = 0;
-  for (const { path } of segments.slice(begin)) {
+  let cost = 0;
+  for (const { path, first } of segments.slice(begin)) {
     let previous = "";
-    for await (const lines of linesOf(path)) {
-      for (const { text, number, whole } of lines) {
-        if (number === 1) previous = parseHeader(text)?.previous ?? "";
+    const from = first > after ? 0 : await positionBefore(path, after);
+    for await (const lines of linesOf(path, from)) {
+      for (const { text, offset, whole } of lines) {
+        if (offset === 0) previous = parseHeader(text)?.previous ?? "";
         const sequence = whole ? sequenceOf(text) : undefined;
         if (sequence === undefined) continue;
         if (sequence > through) return { entries, read: through, oldest };
@@ -61,18 +70,48 @@ export async function readPage(directory: string, query: PageQuery): Promise<Pag
         const kept = { sequence, previous, ...link };
         previous = link.hash;
         if (sequence <= after) continue;
-        if (entries.length >= limit || count >= MAX_READ) return { entries, read, oldest };
-        const entry = entryIn(link.json);
+        if (entries.length >= limit || cost >= MAX_COST) return { entries, read, oldest };
+        const isParsed = mayBeWanted(link.json);
+        cost += isParsed ? PARSE_COST : LOOK_COST;
+        const entry = isParsed ? entryIn(link.json) : undefined;
         const isShown = entry !== undefined && isWanted(entry);
         if (isShown) bytes += link.json.length + linkBytes;
         if (bytes > query.bytes && entries.length > 0) return { entries, read, oldest };
-        count += 1;
         read = sequence;
         if (isShown) entries.push(kept);
       }
     }
   }
   return { entries, read: through, oldest };
+}
+
+/** The first byte of an entry's line up to `sequence` and near it, or 0: found by search, since entries ascend. */
+async function positionBefore(path: string, sequence: number): Promise<number> {
+  let low = 0;
+  let high = (await stat(path)).size;
+  while (high - low > NEAR_BYTES) {
+    const middle = Math.floor((low + high) / 2);
+    const found = await firstEntryFrom(path, middle, high);
+    if (found !== undefined && found.sequence <= sequence) low = found.offset;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The first line between two bytes that is an entry; the line at `from` itself may be half of one. */
+async function firstEntryFrom(
+  path: string,
+  from: number,
+  until: number,
+): Promise<{ readonly sequence: number; readonly offset: number } | undefined> {
+  for await (const lines of linesOf(path, from, PROBE_BYTES)) {
+    for (const { text, offset, whole } of lines) {
+      if (offset >= until) return undefined;
+      const sequence = whole && offset > from ? sequenceOf(text) : undefined;
+      if (sequence !== undefined) return { sequence, offset };
+    }
+  }
+  return undefined;
 }
 
 /** Without parsing it all: an entry begins with its mark and its sequence. */

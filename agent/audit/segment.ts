@@ -74,12 +74,15 @@ export interface Line {
   readonly whole: boolean;
 }
 
-const chunkBytes = 128 * 1024;
 /** No entry is longer, and no stretch of an export; a line that is, is neither. */
 const maxLineBytes = 4 * 1024 * 1024;
 
 /** A file's lines from a byte on, in chunks: the event loop has its turn between them. */
-export async function* linesOf(path: string, from = 0): AsyncGenerator<Line[], void, undefined> {
+export async function* linesOf(
+  path: string,
+  from = 0,
+  chunkBytes = 128 * 1024,
+): AsyncGenerator<Line[], void, undefined> {
   const file = await open(path, "r");
   try {
     let rest = Buffer.alloc(0);
