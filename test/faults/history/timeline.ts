@@ -73,12 +73,22 @@ export function timelines(history: History): Map<string, VmTimeline> {
     };
     all.set(vm, timeline);
     timeline.effects.push(effect);
-    if (effect.changed) follow(timeline, vm, effect);
-    else if (effect.call === "start") followFailedStart(timeline, effect);
   });
-  for (const { states } of all.values()) states.sort((a, b) => a.from - b.from);
+  for (const [vm, timeline] of all) {
+    for (const effect of timeline.effects.toSorted((a, b) => turnOf(a) - turnOf(b)))
+      if (effect.changed) follow(timeline, vm, effect);
+      else if (effect.call === "start") followFailedStart(timeline, effect);
+    timeline.states.sort((a, b) => a.from - b.from);
+  }
   return all;
 }
+
+/**
+ * When the effect comes after those that were begun while it lasted: a destroy ends the guest that runs at its end, also
+ * one that somebody else started meanwhile.
+ */
+const turnOf = ({ call, outcome, at, endAt }: Effect): number =>
+  call === "destroy" && outcome === "ok" ? endAt : at;
 
 /** While a start lasts the guest is shown as paused, also where nothing comes of it. */
 function followFailedStart({ states, runs }: VmTimeline, { at, endAt }: Effect): void {
@@ -99,7 +109,7 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
   const run = runs.at(-1);
   const isRunning = run !== undefined && run.to === Infinity;
   const endRun = (): void => {
-    if (isRunning) run.to = at;
+    if (isRunning) run.to = Math.max(at, run.from);
   };
   switch (call) {
     case "define":

@@ -196,6 +196,15 @@ test("an operation that succeeded without what it is for is a violation", () => 
   ]);
 });
 
+test("a destroy ends the guest that runs at its end: the VM whose deletion it belongs to is gone", () => {
+  const history = build().created().accepted("d", "DeleteVm");
+  const slow = { effect: 100, call: "destroy", by: "agent", vm: VM } as const;
+  history.recorder.add({ event: "effect", ...slow });
+  history.foreign("destroy").foreign("start");
+  history.recorder.add({ event: "effect_end", effect: 100, outcome: "ok", changed: true });
+  assert.deepEqual(rulesOf(history.effect("undefine").ended("d", "DeleteVm")), []);
+});
+
 test("a creation that failed and left its domain is a violation", () => {
   const history = build().accepted("c", "CreateVm").effect("define").ended("c", "CreateVm", "failed");
   assert.deepEqual(rulesOf(history), ["a failed creation leaves nothing"]);
