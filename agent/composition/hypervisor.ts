@@ -51,7 +51,7 @@ export function buildHypervisor(
   { trust, probePath }: { readonly trust: Trust; readonly probePath: string },
 ): Hypervisor {
   const { config, environment, clock, log } = basis;
-  const { events, operations, audit, record } = state;
+  const { events, operations, watermark, audit, record } = state;
   const callTimeoutMs = config.libvirt.callTimeoutSeconds * 1000;
   const libvirt = new Libvirt({ uri: config.libvirt.uri, callTimeoutMs, environment, clock, log });
   const lease = buildLease(basis, state, libvirt);
@@ -71,6 +71,7 @@ export function buildHypervisor(
     attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: record.hostId ?? "", ...rest }),
     table,
     operations,
+    watermark,
     clock,
     log,
     architecture,
@@ -89,33 +90,53 @@ export function buildHypervisor(
     },
   });
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
-  const settler = new Settler({ operations, vms, table, clock, log });
+  const settler = new Settler({ operations, watermark, vms, table, clock, log });
   const volumeKey = keyWatch({ table, wrap, clock, tell: (lost) => host.reports.reportVolumeKey(lost) });
   const unreadable = unreadableWatch(table, (problem) => host.reports.reportUnreadableVms(problem));
   const services = [libvirt, lease, unreadable, observer, host, footprints, reservations, volumeKey];
   return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
 }
 
-function buildLease({ config, clock, log }: Basis, state: State, libvirt: Libvirt): HypervisorLease {
-  const { record, position, events, permit } = state;
+/** Before libvirt is changed, and what a state directory that was rolled back must know then. */
+export function buildLease(
+  { config, clock, log }: Pick<Basis, "config" | "clock" | "log">,
+  state: State,
+  libvirt: Libvirt,
+): HypervisorLease {
+  const { record, position, events, operations, watermark, permit } = state;
   return new HypervisorLease({
     libvirt,
     uri: config.libvirt.uri,
     stateDirectory: config.state.directory,
     stateId: record.stateId,
     agentEpoch: () => record.agentEpoch,
-    async onHigherEpoch(epoch, isOwn) {
-      log.warn({ before: epoch, now: record.agentEpoch }, "the agent before this one had a higher epoch");
-      await record.raiseAgentEpoch(epoch + 1);
-      position.agentEpoch = events.agentEpoch = record.agentEpoch;
-      // The same state at an earlier time: its event numbers were given to other events since.
-      if (isOwn) await events.beginAnew();
+    watermark,
+    async onFollow({ agentEpoch, watermark: mark, isOwn, isAhead }) {
+      const { newestId } = operations;
+      if (isAhead && newestId !== undefined) await watermark.outdate(newestId);
+      if (agentEpoch >= record.agentEpoch) {
+        log.warn(
+          { before: agentEpoch, now: record.agentEpoch },
+          "the agent before this one had a higher epoch",
+        );
+        await record.raiseAgentEpoch(agentEpoch + 1);
+        position.agentEpoch = events.agentEpoch = record.agentEpoch;
+      }
+      if (!isAhead || !isOwn) return;
+      // Event numbers were given to other events since.
+      await events.beginAnew();
+      await watermark.reach(mark);
+      log.error(rolledBack(config.state.directory));
     },
     permit,
     clock,
     log,
   });
 }
+
+const rolledBack = (directory: string): string =>
+  `${directory} is older than what was done with it: it was rolled back. Operations without an end in it have no effect any more ` +
+  "and end as OPERATION_SUPERSEDED; see what became of their VMs, and ask again for what is still wanted";
 
 function buildHost(
   { config, version, environment, clock, log }: Basis,

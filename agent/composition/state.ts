@@ -11,6 +11,7 @@ import { Operations } from "../state/operations.ts";
 import { Permit } from "../state/permit.ts";
 import { Position } from "../state/position.ts";
 import { ReservationBook } from "../state/reservation-book.ts";
+import { Watermark } from "../state/watermark.ts";
 import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
 import type { Basis } from "./basis.ts";
 
@@ -23,6 +24,7 @@ export interface State {
   readonly operations: Operations;
   readonly reservations: ReservationBook;
   readonly events: EventLog;
+  readonly watermark: Watermark;
   readonly audit: AuditLog;
   /** Whether this agent may change anything. */
   readonly permit: Permit;
@@ -69,9 +71,11 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     });
     audit.note({ act: "agent_started", details: { version, agentEpoch } });
     const boot = await bootClock();
+    const watermark = await Watermark.open(directory, log);
     const journals = { directory, clock, boot, log, retentionMs, permit, onUnreadable };
     const operations = await Operations.open({
       ...journals,
+      watermark,
       quotaOf: (tenant) => {
         const { keptOperations, runningOperations } = tenantRules(config.tenants, tenant).quotas;
         return { kept: keptOperations, running: runningOperations };
@@ -93,6 +97,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
       operations,
       reservations,
       events,
+      watermark,
       audit,
       permit,
       async close() {

@@ -5,6 +5,7 @@ import type { Logger } from "../kernel/log.ts";
 import type { BoundsOptions } from "./operation-bounds.ts";
 import type { Selection } from "./operation-index.ts";
 import type { Behalf } from "./operation.ts";
+import type { Watermark } from "./watermark.ts";
 
 export interface OperationsOptions extends BoundsOptions {
   readonly directory: string;
@@ -12,6 +13,8 @@ export interface OperationsOptions extends BoundsOptions {
   /** Without it, retention over restarts is on the wall clock. */
   readonly boot?: BootClock;
   readonly log: Logger;
+  /** Raised before a failure is shown: no older copy of the journal does again what failed. */
+  readonly watermark?: Pick<Watermark, "raise">;
   /** How long an ended operation and its request id are kept. */
   readonly retentionMs: number;
   /** As Journal's. */

@@ -40,6 +40,7 @@ export class Operations {
   readonly #boot: BootClock | undefined;
   readonly #log: Logger;
   readonly #bounds: OperationBounds;
+  readonly #watermark: OperationsOptions["watermark"];
   readonly #journal: Journal;
   readonly #table: OperationTable;
   readonly #ids: OperationIds;
@@ -68,6 +69,7 @@ export class Operations {
     this.#waiters = new OperationWaiters(options.clock);
     this.#log = options.log;
     this.#bounds = new OperationBounds(options);
+    this.#watermark = options.watermark;
     this.#journal = journal;
     this.#table = table;
     this.#ids = new OperationIds(() => options.clock.now());
@@ -82,6 +84,11 @@ export class Operations {
   /** How many are being worked on now. */
   get running(): number {
     return this.#runs.size;
+  }
+
+  /** Of all that are held. */
+  get newestId(): string | undefined {
+    return this.#table.newestId();
   }
 
   /** How many are held, ended ones included. */
@@ -281,6 +288,7 @@ export class Operations {
       throw failure;
     }
     this.#unwritten.delete(id);
+    if (state === "failed" || state === "cancelled") await this.#watermark?.raise().catch(() => undefined);
     if (done) {
       this.#table.ended(entry);
       this.#tally.ended(entry.recorded);

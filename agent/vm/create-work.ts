@@ -81,15 +81,19 @@ export const createWork =
     }
   };
 
+/** The instance of the VM that a creation makes. */
+export const instanceMadeBy = (
+  { spec, createdAtMs }: Pick<IntentOf<"CREATE_VM">, "spec" | "createdAtMs">,
+  { instance }: Pick<WorkRun, "instance">,
+): string =>
+  instance ??
+  instanceOf(spec.id, { createdAt: new Date(createdAtMs).toISOString(), specDigest: specDigest(spec) });
+
 /** What there is of it. No step, since it is not to be cancelled: what an earlier run made must be known to go. */
-async function begin(
-  { domains }: WorkContext,
-  { spec, createdAtMs }: IntentOf<"CREATE_VM">,
-  run: WorkRun,
-): Promise<Making> {
+async function begin({ domains }: WorkContext, intent: IntentOf<"CREATE_VM">, run: WorkRun): Promise<Making> {
+  const { spec } = intent;
   const { resumed, done } = run;
-  const made = { createdAt: new Date(createdAtMs).toISOString(), specDigest: specDigest(spec) };
-  const { instance = instanceOf(spec.id, made) } = run;
+  const instance = instanceMadeBy(intent, run);
   const existing = await domains.document(spec.id).catch((thrown: unknown) => {
     // Whatever is wrong with libvirt, it says nothing of what an earlier run made.
     throw resumed ? outcomeUnknown(toSocleError(thrown)) : thrown;

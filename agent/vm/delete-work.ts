@@ -1,4 +1,4 @@
-import { SocleError } from "../kernel/errors.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
 import { hasMarkedRun, holdsRun } from "./guest-run.ts";
@@ -8,6 +8,7 @@ import type { Vm } from "./vm.ts";
 import { isSameBesideState } from "./vm-from-domain.ts";
 import {
   interrupted,
+  outcomeUnknown,
   seen,
   SEEN_WITHIN_MS,
   type IntentOf,
@@ -51,6 +52,9 @@ export const deleteWork =
       intent.erase === undefined ? undefined : await eraseDisks(context, intent.erase, run, isGone);
     for (const volume of isGone ? [] : intent.volumes)
       await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
+    await context.watermark?.raise().catch((thrown: unknown) => {
+      throw outcomeUnknown(toSocleError(thrown));
+    });
     await step("undefine", () => domains.undefine(vmId), 0.3);
     // Undefined, it cannot be started any more; what was started at the last moment has no disks, and goes too.
     if (isActive(await domains.state(vmId))) await step("end run", () => domains.destroy(vmId), 0);

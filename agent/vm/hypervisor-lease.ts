@@ -8,20 +8,32 @@ import type { Service } from "../kernel/service.ts";
 import * as libvirt from "../libvirt/index.ts";
 import { buildSecret, parseSecret } from "../libvirt/xml/index.ts";
 import type { Permit } from "../state/permit.ts";
+import type { Watermark } from "../state/watermark.ts";
 import type { LibvirtCalls } from "./certainty.ts";
 
 export interface HypervisorLeaseOptions {
-  readonly libvirt: LibvirtCalls;
+  readonly libvirt: LibvirtCalls & Pick<libvirt.Libvirt, "events">;
   readonly uri: string;
   readonly stateDirectory: string;
   /** Of the state directory: an agent that goes on with the state of the holder may take over from it. */
   readonly stateId: string;
   readonly agentEpoch: () => number;
-  /** The holder before had this epoch, which is not below this agent's; `isOwn`: it had this state directory. */
-  readonly onHigherEpoch: (epoch: number, isOwn: boolean) => Promise<void>;
+  readonly watermark: Pick<Watermark, "value" | "publishBy" | "raise">;
+  /** Called before the lease is taken over. Where it rejects, the lease is not taken. */
+  readonly onFollow: (before: HolderBefore) => Promise<void>;
   readonly permit: Permit;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+/** What the agent that held the lease before had come to. */
+export interface HolderBefore {
+  readonly agentEpoch: number;
+  readonly watermark: number;
+  /** It had this state directory, or one of which this is a copy. */
+  readonly isOwn: boolean;
+  /** It did more since than this state directory knows. */
+  readonly isAhead: boolean;
 }
 
 const leaseSchema = z.looseObject({
@@ -32,6 +44,8 @@ const leaseSchema = z.looseObject({
   process: z.object({ pid: z.number(), start: z.string(), bootId: z.string(), namespace: z.string() }),
   /** Counts up while the holder lives. */
   beat: z.number().int().min(0),
+  /** Of the holder's state directory. */
+  watermark: z.number().int().min(0).default(0),
   /** The holder stopped in good order. */
   released: z.boolean(),
 });
@@ -51,13 +65,16 @@ const LOOKS_PER_BEAT = 5;
 /** So long without a beat, an agent with the same state in another PID namespace has ended. */
 const SILENT_MS = 60_000;
 const CALL_MS = 10_000;
+/** An operation waits for this. */
+const PUBLISH_MS = 2000;
+const PUBLISH_TRIES = 2;
 
 /**
  * One agent changes things in a libvirt: the one that holds this lease, which is a libvirt secret without a value. It holds for
  * all who reach that libvirt, from whatever namespace and with whatever state directory. A holder that ended is followed at
  * once where that can be seen (same boot and PID namespace, or another boot); where it cannot, by an agent with the same
  * state after a minute without a beat, and by others once a person removed the secret. What ended is told by the boot id: the agent
- * runs on the machine of its libvirt.
+ * runs on the machine of its libvirt. The lease has the watermark of its holder's state, by which an older copy is known.
  */
 export class HypervisorLease implements Service {
   readonly name = "hypervisor lease";
@@ -66,6 +83,10 @@ export class HypervisorLease implements Service {
   readonly #options: HypervisorLeaseOptions;
   readonly #uuid = randomUUID();
   #failure: SocleError | undefined;
+  #isHeld = false;
+  /** Looks and writes come one at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #wake: () => void = () => undefined;
   /** This agent goes on without the lease, and keeps asking for it. */
   #isWithout = false;
   #beat = 0;
@@ -75,6 +96,7 @@ export class HypervisorLease implements Service {
   constructor(options: HypervisorLeaseOptions) {
     this.#options = options;
     options.permit.refuse(part, notAskedYet());
+    options.watermark.publishBy(() => this.#publish());
   }
 
   /** Another agent holds it. */
@@ -87,28 +109,78 @@ export class HypervisorLease implements Service {
   }
 
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
-    const { clock, log } = this.#options;
-    let isHeld = false;
+    const { clock, log, watermark } = this.#options;
+    void this.#followEvents(signal);
+    signal.addEventListener("abort", () => this.#wake(), { once: true });
     for (let looks = 0; !signal.aborted; looks += 1) {
       try {
-        const isBeat = looks % LOOKS_PER_BEAT === 0;
-        isHeld = isHeld ? await this.#keep(isBeat) : await this.#take();
+        if (this.#isHeld && looks % LOOKS_PER_BEAT === 0) await watermark.raise();
+        await this.#inTurn(() => this.#look());
       } catch (thrown) {
         const error = toSocleError(thrown);
         if (isOfTheConnection(error))
           log.debug({ err: error }, "libvirt cannot be asked for the agent's lease");
-        else this.#withoutLease(error, isHeld);
+        else this.#withoutLease(error);
       }
       ready();
-      await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
+      await this.#pause(signal);
     }
-    if (isHeld) await this.#define(true).catch(() => undefined);
+    if (!this.#isHeld) return;
+    await watermark.raise().catch(() => undefined);
+    this.#isHeld = false;
+    await this.#inTurn(() => this.#define(true)).catch(() => undefined);
+  }
+
+  /** Until the next look is due, or is called for. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const pause = new AbortController();
+    this.#wake = () => pause.abort();
+    await this.#options.clock.sleep(LOOK_EVERY_MS, pause.signal).catch(() => undefined);
+  }
+
+  /** Looks at once when somebody else changes or removes the lease. */
+  async #followEvents(signal: AbortSignal): Promise<void> {
+    for await (const item of this.#options.libvirt.events.subscribe(signal)) {
+      const event = item.kind === "overflow" ? undefined : item.value;
+      if (event?.kind !== "secret" || event.secret.usageId !== usage.id) continue;
+      if (event.secret.uuid !== this.#uuid || event.event === "undefined") this.#wake();
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #look(): Promise<void> {
+    this.#isHeld = this.#isHeld ? await this.#keep() : await this.#take();
+  }
+
+  /**
+   * Writes the watermark into the lease. Where another agent has it, changes are refused when this resolves. libvirt's own refusal
+   * leaves the mark as it was: nothing may depend on its disk. Rejects while libvirt cannot be asked.
+   */
+  async #publish(): Promise<void> {
+    for (let tries = 1; this.#isHeld; tries += 1) {
+      try {
+        await this.#inTurn(() => this.#define(false, PUBLISH_MS));
+        return;
+      } catch (thrown) {
+        const error = toSocleError(thrown);
+        if (error.kind === "unavailable" || (tries >= PUBLISH_TRIES && isOfTheConnection(error))) throw error;
+        this.#options.log.debug({ err: error }, "libvirt refuses to write the agent's lease");
+        if (tries >= PUBLISH_TRIES) return;
+        await this.#inTurn(() => this.#look());
+      }
+    }
   }
 
   /** libvirt has no secrets (its test driver), or does not let this agent have one now. Whom another one keeps out stays out. */
-  #withoutLease(error: SocleError, isHeld: boolean): void {
+  #withoutLease(error: SocleError): void {
     const { log, permit } = this.#options;
-    if (isHeld || this.#isWithout || this.#failure !== undefined) {
+    if (this.#isHeld || this.#isWithout || this.#failure !== undefined) {
       log.debug({ err: error }, "libvirt cannot be asked for the agent's lease");
       return;
     }
@@ -124,7 +196,7 @@ export class HypervisorLease implements Service {
     const found = await this.#find();
     if (found !== undefined && found.secret.uuid !== this.#uuid) {
       if (!(await this.#isOver(found))) return this.#refuse(found);
-      if (found.lease !== undefined) await this.#follow(found.lease);
+      if (found.lease !== undefined && !(await this.#follow(found.lease))) return false;
       await this.#remove(found);
     }
     try {
@@ -141,18 +213,27 @@ export class HypervisorLease implements Service {
     return true;
   }
 
-  async #keep(isBeat: boolean): Promise<boolean> {
+  async #keep(): Promise<boolean> {
     const found = await this.#find();
     if (found === undefined) return await this.#take();
-    if (found.secret.uuid !== this.#uuid) return this.#refuse(found);
-    // Where libvirt's disk is full it stays as it is, and is held all the same.
-    if (isBeat) await this.#define(false).catch(() => undefined);
-    return true;
+    return found.secret.uuid === this.#uuid || this.#refuse(found);
   }
 
-  async #follow({ agentEpoch, stateId }: Lease): Promise<void> {
-    if (agentEpoch < this.#options.agentEpoch()) return;
-    await this.#options.onHigherEpoch(agentEpoch, stateId === this.#options.stateId);
+  /** False: what the holder before had come to could not be written down, so it must not be forgotten. */
+  async #follow({ stateId, agentEpoch, watermark }: Lease): Promise<boolean> {
+    const own = this.#options;
+    const isOwn = stateId === own.stateId;
+    const isAhead = !isOwn || agentEpoch >= own.agentEpoch() || watermark > own.watermark.value;
+    try {
+      await own.onFollow({ agentEpoch, watermark, isOwn, isAhead });
+      return true;
+    } catch (thrown) {
+      const why = toSocleError(thrown).message;
+      const message = `what the agent before did cannot be written down (${why}): changes are refused; check the disk of ${own.stateDirectory}`;
+      own.log.error(message);
+      own.permit.refuse(part, new SocleError("unavailable", "STATE_UNWRITABLE", message, { cause: thrown }));
+      return false;
+    }
   }
 
   async #isOver({ secret: { uuid }, lease }: Found): Promise<boolean> {
@@ -204,8 +285,8 @@ export class HypervisorLease implements Service {
   }
 
   /** Refused by libvirt where another has the usage. */
-  async #define(released: boolean): Promise<void> {
-    const { stateId, stateDirectory, agentEpoch } = this.#options;
+  async #define(released: boolean, timeoutMs = CALL_MS): Promise<void> {
+    const { stateId, stateDirectory, agentEpoch, watermark } = this.#options;
     const own = await processIdentity();
     if (own === undefined) throw new Error("/proc does not show this process");
     const lease: Lease = {
@@ -215,15 +296,16 @@ export class HypervisorLease implements Service {
       agentEpoch: agentEpoch(),
       process: own,
       beat: (this.#beat += 1),
+      watermark: watermark.value,
       released,
     };
     const description = JSON.stringify(lease);
     const xml = buildSecret({ uuid: this.#uuid, private: true, description, usage });
-    await this.#call(libvirt.secretDefineXml, { xml, flags: 0 });
+    await this.#call(libvirt.secretDefineXml, { xml, flags: 0 }, timeoutMs);
   }
 
-  #call<A, R>(procedure: libvirt.Procedure<A, R>, args: A): Promise<R> {
-    return this.#options.libvirt.call(procedure, args, { timeoutMs: CALL_MS });
+  #call<A, R>(procedure: libvirt.Procedure<A, R>, args: A, timeoutMs = CALL_MS): Promise<R> {
+    return this.#options.libvirt.call(procedure, args, { timeoutMs });
   }
 }
 

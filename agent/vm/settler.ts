@@ -4,11 +4,14 @@ import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import type { Operation } from "../state/operation.ts";
 import type { Operations } from "../state/operations.ts";
+import type { Watermark } from "../state/watermark.ts";
 import type { VmTable } from "./vm-table.ts";
 import type { Vms } from "./vms.ts";
 
 export interface SettlerOptions {
   readonly operations: Operations;
+  /** Without it no operation is outdated. */
+  readonly watermark?: Pick<Watermark, "isOutdated">;
   readonly vms: Vms;
   readonly table: VmTable;
   readonly clock: Clock;
@@ -43,7 +46,7 @@ export class Settler implements Service {
     }
     await operations.untilPermitted(signal);
     if (signal.aborted) return;
-    for (const operation of operations.interrupted) void this.#resume(operation.id);
+    for (const operation of operations.interrupted) void this.#resume(operation.id, signal);
     for await (const change of changes) {
       if (change.kind === "overflow") this.#allUnknownLater(signal);
       else if (change.value.state === "outcome_unknown") void this.#later(change.value, signal);
@@ -64,7 +67,7 @@ export class Settler implements Service {
     } finally {
       this.#waiting.delete(id);
     }
-    await this.#resume(id);
+    await this.#resume(id, signal);
   }
 
   #allUnknownLater(signal: AbortSignal): void {
@@ -73,12 +76,16 @@ export class Settler implements Service {
     }
   }
 
-  async #resume(id: string): Promise<void> {
-    const { log, operations, vms } = this.#options;
+  async #resume(id: string, signal: AbortSignal): Promise<void> {
+    const { log, operations, vms, watermark } = this.#options;
     try {
       // Its work is over; doing it again could have an effect on what has come since.
       if (await operations.endAgain(id)) return;
       const operation = operations.get(id);
+      if (watermark?.isOutdated(id) === true) {
+        await this.#endOutdated(operation, signal);
+        return;
+      }
       log.info(
         { operation: id, kind: operation.kind, vm: operation.vmId },
         "settling an operation without an end",
@@ -89,6 +96,21 @@ export class Settler implements Service {
       // A journal that cannot be written says so itself, once.
       const level = operations.failure === undefined ? "error" : "debug";
       log[level]({ operation: id, err: thrown }, "an operation without an end cannot be settled now");
+    }
+  }
+
+  async #endOutdated(operation: Operation, signal: AbortSignal): Promise<void> {
+    const { log, vms } = this.#options;
+    try {
+      const { id, state, error } = await vms.endOutdated(operation);
+      log.warn(
+        { operation: id, vm: operation.vmId, state, reason: error?.reason },
+        "an outdated operation ended",
+      );
+    } catch (thrown) {
+      if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person was faster.
+      log.debug({ operation: operation.id, err: thrown }, "an outdated operation cannot be ended now");
+      void this.#later(operation, signal);
     }
   }
 }

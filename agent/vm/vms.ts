@@ -3,7 +3,7 @@ import { isUncertain, SocleError } from "../kernel/errors.ts";
 import type { LibvirtStream } from "../libvirt/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
 import { unsettled } from "../state/operation-refusals.ts";
-import type { BeginRequest, Operations } from "../state/operations.ts";
+import type { BeginRequest, Operations, Outcome } from "../state/operations.ts";
 import { tenantOfCaller } from "../trust/index.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Consoles } from "./consoles.ts";
@@ -21,6 +21,7 @@ import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
 import { requireDisksGo, requirePermitted, type TenantPolicy } from "./tenant-policy.ts";
 import type { Vm } from "./vm.ts";
+import { outdatedOutcome } from "./outdated.ts";
 import { KEEP_DISKS, requireReadable } from "./unreadable.ts";
 import { going, requireUnused, requireUsable } from "./volume-users.ts";
 import { erasureOf, nameIn, ownVolumes, volumesNamedBy, type Intent, type WorkContext } from "./work.ts";
@@ -248,12 +249,24 @@ export class Vms {
       new SocleError("conflict", "SETTLED_BY_PERSON", `it was settled as not done by ${caller}`, {
         details: { metadata: by },
       });
-    const settled = await operations.settle(
+    return await this.#settle(
       id,
+      intent,
       as === "done" ? { state: "succeeded", result: by } : { state: "failed", error: error() },
     );
-    this.#creations.takeAgain(intent).ended(as === "done" ? "made" : "not made");
+  }
+
+  async #settle(id: string, intent: Intent, outcome: Outcome): Promise<Operation> {
+    const settled = await this.#options.operations.settle(id, outcome);
+    this.#creations.takeAgain(intent).ended(outcome.state === "succeeded" ? "made" : "not made");
     return settled;
+  }
+
+  /** As settle(), for one that a rolled back state directory has without its end: by what libvirt has. Throws libvirt's errors. */
+  async endOutdated({ id, vmId, instance, createdAtMs, intent }: Operation): Promise<Operation> {
+    const of = { operationId: id, vmId, instance, createdAtMs };
+    const outcome = await outdatedOutcome(this.#options.domains, of, intent as Intent);
+    return await this.#settle(id, intent as Intent, outcome);
   }
 
   async #mutate(

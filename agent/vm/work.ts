@@ -3,6 +3,7 @@ import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Placement } from "../state/placement.ts";
 import type { Step } from "../state/operations.ts";
+import type { Watermark } from "../state/watermark.ts";
 import type { Domains } from "./domains.ts";
 import type { Standing } from "./stamps.ts";
 import type { GuestKeys } from "./guest-keys.ts";
@@ -24,6 +25,8 @@ export interface WorkContext {
     readonly signature: string;
   };
   readonly table: VmTable;
+  /** Raised before a domain goes, and with it all that its operations left in libvirt. */
+  readonly watermark?: Pick<Watermark, "raise">;
   readonly clock: Clock;
   readonly log: Logger;
   /** x86_64, aarch64. */
@@ -78,6 +81,15 @@ export const operationKinds = [
 ] as const satisfies readonly Intent["kind"][];
 
 export type IntentOf<K extends Intent["kind"]> = Extract<Intent, { kind: K }>;
+
+/** The state that a VM is in once an operation of this kind is done. */
+export const stateAfter = {
+  START_VM: "running",
+  STOP_VM: "stopped",
+  REBOOT_VM: "running",
+  PAUSE_VM: "paused",
+  RESUME_VM: "running",
+} as const;
 
 /** What is to be erased of a VM, and what the receipt tells beside that. */
 export interface Erasure {

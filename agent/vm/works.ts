@@ -15,7 +15,15 @@ import type { VmSpec, VolumeRef } from "./spec.ts";
 import { isComplete, requireNewest, requireSameVm } from "./stamps.ts";
 import { StopEscalation } from "./stop-escalation.ts";
 import { volumeKey } from "./volume-users.ts";
-import { ofSilence, outcomeUnknown, undecided, type Intent, type WorkContext, type WorkRun } from "./work.ts";
+import {
+  ofSilence,
+  outcomeUnknown,
+  stateAfter,
+  undecided,
+  type Intent,
+  type WorkContext,
+  type WorkRun,
+} from "./work.ts";
 
 interface WorksOptions extends WorkContext {
   readonly operations: Operations;
@@ -27,15 +35,6 @@ type Result = Record<string, string>;
 
 /** More would only wait for each other in libvirt. */
 const MADE_AT_ONCE = 8;
-
-/** The state that a VM is in once an operation of this kind is done. */
-const stateAfter = {
-  START_VM: "running",
-  STOP_VM: "stopped",
-  REBOOT_VM: "running",
-  PAUSE_VM: "paused",
-  RESUME_VM: "running",
-} as const;
 
 /** Does the works of operations: of one VM one at a time, in order, and each on the VM that it was admitted for. */
 export class Works {

@@ -1,6 +1,12 @@
 import { toSocleError } from "../../agent/kernel/errors.ts";
 import * as libvirt from "../../agent/libvirt/index.ts";
-import { parseDomain, parseNetwork, parsePool, parseVolume } from "../../agent/libvirt/xml/index.ts";
+import {
+  parseDomain,
+  parseNetwork,
+  parsePool,
+  parseSecret,
+  parseVolume,
+} from "../../agent/libvirt/xml/index.ts";
 import { readQcow2Header } from "../../agent/vm/qcow2-header.ts";
 
 /** libvirt, real or as the model. */
@@ -232,6 +238,26 @@ function upload(name: string): Step {
   };
 }
 
+const leased = { usageType: libvirt.SecretUsage.TLS, usageId: "socle-agent-lease" };
+const leaseSecret: libvirt.Secret = { uuid: uuidOf(901), ...leased };
+const leaseXml = (number: number, description: string, name = leased.usageId): string =>
+  `<secret ephemeral='no' private='yes'><uuid>${uuidOf(number)}</uuid><description>${description}</description>
+   <usage type='tls'><name>${name}</name></usage></secret>`;
+const secretView = ({ secret: seen }: { secret: libvirt.Secret }) => seen;
+
+const leaseSteps: readonly Step[] = [
+  step("missing", libvirt.secretLookupByUsage, leased),
+  step("missing", libvirt.secretGetXmlDesc, { secret: leaseSecret, flags: 0 }),
+  step("of a usage", libvirt.secretDefineXml, { xml: leaseXml(901, "1"), flags: 0 }, secretView),
+  step("of that usage, again", libvirt.secretDefineXml, { xml: leaseXml(901, "2"), flags: 0 }, secretView),
+  step("there", libvirt.secretLookupByUsage, leased, secretView),
+  step("there", libvirt.secretGetXmlDesc, { secret: leaseSecret, flags: 0 }, ({ xml }) => parseSecret(xml)),
+  step("another of that usage", libvirt.secretDefineXml, { xml: leaseXml(902, "3"), flags: 0 }),
+  step("of another usage now", libvirt.secretDefineXml, { xml: leaseXml(901, "4", "other"), flags: 0 }),
+  step("of a usage", libvirt.secretUndefine, { secret: leaseSecret }),
+  step("missing", libvirt.secretUndefine, { secret: leaseSecret }),
+];
+
 const secretSteps: readonly Step[] = [
   step("missing", libvirt.secretLookupByUuid, { uuid: secretUuid }),
   step("missing", libvirt.secretSetValue, { secret, value: Buffer.from("x"), flags: 0 }),
@@ -406,5 +432,6 @@ export const script: readonly Step[] = [
   ...networkSteps,
   ...storageSteps,
   ...secretSteps,
+  ...leaseSteps,
   ...domainSteps,
 ];

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import type { Step } from "../../../agent/state/operations.ts";
 import { deleteWork } from "../../../agent/vm/delete-work.ts";
@@ -7,6 +8,23 @@ import { VmTable } from "../../../agent/vm/vm-table.ts";
 import type { WorkContext, WorkRun } from "../../../agent/vm/work.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+
+const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
+  durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
+  undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+});
+const run: WorkRun = {
+  operationId: "0193a0c0-0000-7000-8000-000000000001",
+  vmId: ID,
+  instance: "i",
+  createdAtMs: 0,
+  step,
+  signal: new AbortController().signal,
+  hasEnded: () => false,
+  resumed: false,
+  done: new Set(),
+};
+const intent = { kind: "DELETE_VM", volumes: [], force: true } as const;
 
 test("a guest that stops by itself when it is about to be deleted by force is deleted, its plug not pulled", async () => {
   const done: string[] = [];
@@ -22,23 +40,25 @@ test("a guest that stops by itself when it is about to be deleted by force is de
       },
     },
   };
-  const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
-    durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
-    undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
-  });
   const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
-  const run: WorkRun = {
-    operationId: "0193a0c0-0000-7000-8000-000000000001",
-    vmId: ID,
-    instance: "i",
-    createdAtMs: 0,
-    step,
-    signal: new AbortController().signal,
-    hasEnded: () => false,
-    resumed: false,
-    done: new Set(),
-  };
-  const intent = { kind: "DELETE_VM", volumes: [], force: true } as const;
   assert.deepEqual(await deleteWork(() => [])(context, intent, run), { volumes_deleted: "0" });
   assert.deepEqual(done, ["undefine"]);
+});
+
+test("the watermark is raised before the domain goes, which does not go where that is not certain", async () => {
+  const done: string[] = [];
+  const domains = {
+    state: () => Promise.resolve({ state: "stopped", stateReason: "" }),
+    undefine: () => Promise.resolve(done.push("undefine")),
+  };
+  const raise = (): Promise<void> => Promise.resolve(void done.push("raise"));
+  const stage = { domains, table: new VmTable(), log: silentLog, watermark: { raise } };
+  await deleteWork(() => [])(stage as unknown as WorkContext, intent, run);
+  assert.deepEqual(done, ["raise", "undefine"]);
+  const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
+  const failing = { ...stage, watermark: { raise: () => Promise.reject(away) } };
+  await assert.rejects(deleteWork(() => [])(failing as unknown as WorkContext, intent, run), {
+    kind: "outcome_unknown",
+  });
+  assert.deepEqual(done, ["raise", "undefine"]);
 });

@@ -4,11 +4,12 @@ import { test, type TestContext } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { processIdentity } from "../../../agent/kernel/process-identity.ts";
+import { Topic } from "../../../agent/kernel/topic.ts";
 import * as libvirt from "../../../agent/libvirt/index.ts";
 import { parseSecret } from "../../../agent/libvirt/xml/index.ts";
 import { Permit } from "../../../agent/state/permit.ts";
 import type { LibvirtCalls } from "../../../agent/vm/certainty.ts";
-import { HypervisorLease } from "../../../agent/vm/hypervisor-lease.ts";
+import { HypervisorLease, type HolderBefore } from "../../../agent/vm/hypervisor-lease.ts";
 import { FakeClock } from "../host/fake-clock.ts";
 
 /** Secrets as libvirt keeps them: one of a usage. */
@@ -18,8 +19,12 @@ class SecretStore {
   isSupported = true;
   /** What every call fails with. */
   failure: SocleError | undefined;
+  /** So many of the next definitions are refused. */
+  refusals = 0;
+  readonly events = new Topic<libvirt.LibvirtEvent>();
 
-  readonly calls: LibvirtCalls = {
+  readonly calls: LibvirtCalls & Pick<libvirt.Libvirt, "events"> = {
+    events: this.events,
     openStream: () => Promise.reject(new Error("no streams")),
     call: (async (procedure: unknown, args: { xml?: string; secret?: { uuid: string } }) => {
       await Promise.resolve();
@@ -27,6 +32,7 @@ class SecretStore {
       if (this.failure !== undefined) throw this.failure;
       const secret = { uuid: this.uuid, usageType: 4, usageId: "socle-agent-lease" };
       if (procedure === libvirt.secretDefineXml) {
+        if ((this.refusals -= 1) >= 0) throw new SocleError("internal", "LIBVIRT_INTERNAL", "no space");
         const { uuid = "" } = parseSecret(args.xml ?? "");
         if (this.xml !== undefined && uuid !== this.uuid)
           throw new SocleError("internal", "LIBVIRT_INTERNAL", "already defined for use");
@@ -52,17 +58,50 @@ class SecretStore {
   }
 }
 
-function agent(t: TestContext, store: SecretStore, options: { state: string; epoch?: number }) {
+/** The mark of a state directory, in memory. */
+class Mark {
+  value: number;
+  #publish = (): Promise<void> => Promise.resolve();
+
+  constructor(value: number) {
+    this.value = value;
+  }
+
+  publishBy(publish: () => Promise<void>): void {
+    this.#publish = publish;
+  }
+
+  async raise(): Promise<void> {
+    this.value += 1;
+    await this.#publish();
+  }
+}
+
+interface AgentOptions {
+  readonly state: string;
+  readonly epoch?: number;
+  readonly mark?: number;
+  /** What it cannot write down of the holder before. */
+  readonly unwritable?: Error;
+}
+
+function agent(t: TestContext, store: SecretStore, options: AgentOptions) {
   const clock = new FakeClock();
   const permit = new Permit();
-  const seen: { epoch: number; isOwn: boolean }[] = [];
+  const seen: HolderBefore[] = [];
+  const mark = new Mark(options.mark ?? 0);
   const lease = new HypervisorLease({
     libvirt: store.calls,
     uri: "qemu:///system",
     stateDirectory: `/state/${options.state}`,
     stateId: options.state,
     agentEpoch: () => options.epoch ?? 1,
-    onHigherEpoch: (epoch, isOwn) => Promise.resolve(void seen.push({ epoch, isOwn })),
+    watermark: mark,
+    onFollow: (before) => {
+      if (options.unwritable !== undefined) return Promise.reject(options.unwritable);
+      seen.push(before);
+      return Promise.resolve();
+    },
     permit,
     clock,
     log: silentLog,
@@ -85,7 +124,9 @@ function agent(t: TestContext, store: SecretStore, options: { state: string; epo
   return {
     permit,
     seen,
+    mark,
     lease,
+    looked,
     start: () =>
       looked(() => {
         done = lease.run(end.signal, () => undefined);
@@ -139,11 +180,11 @@ test("a holder that ended is followed at once where that can be seen; its epoch 
       const next = agent(t, store, { state, epoch: 7 });
       await next.start();
       assert.equal(next.reason(), undefined, what);
-      assert.deepEqual(next.seen, [{ epoch: 7, isOwn: state === "a" }]);
+      assert.deepEqual(next.seen, [{ agentEpoch: 7, watermark: 0, isOwn: state === "a", isAhead: true }]);
       const later = agent(t, store, { state, epoch: 8 });
       store.moveHolder({ process });
       await later.start();
-      assert.deepEqual(later.seen, [], "an epoch that went up as it does is not told");
+      assert.equal(later.seen[0]?.isAhead, false, "an epoch that went up as it does");
     }
   }
 });
@@ -232,4 +273,93 @@ test("an error of libvirt's does not let in whom another keeps out; the lease is
   await one.pass(3000);
   await other.pass(3000);
   assert.deepEqual([one.reason(), other.reason()], [undefined, "HYPERVISOR_IN_USE"]);
+});
+
+test("an older copy of the state is known by the watermark in the lease, within one epoch of the agent too", async (t) => {
+  const own = await processIdentity();
+  const ended = { process: { ...own, start: "1" } };
+  const store = new SecretStore();
+  const holder = agent(t, store, { state: "a", epoch: 7, mark: 3 });
+  await holder.start();
+  await holder.mark.raise();
+  assert.equal(store.lease()["watermark"], 4, "raised before what an older copy must not do again");
+  await holder.pass(15_000);
+  assert.equal(store.lease()["watermark"], 5, "and with each beat");
+  for (const [what, options, isAhead] of [
+    ["the state as it was left", { state: "a", epoch: 8, mark: 5 }, false],
+    ["a raise that did not reach the lease any more", { state: "a", epoch: 8, mark: 6 }, false],
+    ["a copy", { state: "a", epoch: 8, mark: 4 }, true],
+    ["a copy of version 0.1.0's", { state: "a", epoch: 8, mark: 0 }, true],
+    ["another state directory, whatever its mark", { state: "b", epoch: 8, mark: 9 }, true],
+  ] as const) {
+    const found = new SecretStore();
+    await agent(t, found, { state: "a", epoch: 7, mark: 5 }).start();
+    found.moveHolder(ended);
+    const next = agent(t, found, options);
+    await next.start();
+    assert.deepEqual([next.seen.length, next.seen[0]?.isAhead, next.reason()], [1, isAhead, undefined], what);
+  }
+});
+
+test("a lease of an agent without watermarks stands against none", async (t) => {
+  const store = new SecretStore();
+  await agent(t, store, { state: "a", epoch: 7 }).start();
+  const own = await processIdentity();
+  store.moveHolder({ process: { ...own, start: "1" }, watermark: undefined });
+  const next = agent(t, store, { state: "a", epoch: 8 });
+  await next.start();
+  assert.deepEqual(next.seen, [{ agentEpoch: 7, watermark: 0, isOwn: true, isAhead: false }]);
+});
+
+test("where it cannot be written down what the holder before did, the lease stays with it, and nothing is changed", async (t) => {
+  const store = new SecretStore();
+  await agent(t, store, { state: "a", epoch: 7, mark: 5 }).start();
+  const own = await processIdentity();
+  store.moveHolder({ process: { ...own, start: "1" } });
+  const { uuid } = store;
+  const next = agent(t, store, { state: "a", epoch: 8, unwritable: new Error("ENOSPC") });
+  await next.start();
+  assert.equal(next.reason(), "STATE_UNWRITABLE");
+  assert.equal(store.uuid, uuid);
+});
+
+test("whoever raises the mark of a lease that another agent has by now changes nothing any more", async (t) => {
+  const store = new SecretStore();
+  const holder = agent(t, store, { state: "a" });
+  await holder.start();
+  store.xml = undefined;
+  await agent(t, store, { state: "b" }).start();
+  assert.equal(holder.reason(), undefined, "it has not looked yet");
+  await holder.mark.raise();
+  assert.equal(holder.reason(), "HYPERVISOR_IN_USE");
+  assert.equal(store.lease()["stateId"], "b");
+});
+
+test("a change of the lease by others is looked at once", async (t) => {
+  const store = new SecretStore();
+  const holder = agent(t, store, { state: "a" });
+  await holder.start();
+  store.xml = undefined;
+  const other = agent(t, store, { state: "b" });
+  await other.start();
+  const secret = { uuid: store.uuid, usageType: 4, usageId: "socle-agent-lease" };
+  await holder.looked(() => store.events.publish({ kind: "secret", secret, event: "defined" }));
+  assert.equal(holder.reason(), "HYPERVISOR_IN_USE");
+});
+
+test("libvirt's refusal to write the mark keeps nobody from deleting; its silence does", async (t) => {
+  const store = new SecretStore();
+  const holder = agent(t, store, { state: "a" });
+  await holder.start();
+  store.refusals = 1;
+  await holder.mark.raise();
+  assert.equal(store.lease()["watermark"], 1, "once more is enough");
+  store.refusals = 9;
+  await holder.mark.raise();
+  assert.equal(store.lease()["watermark"], 1);
+  store.refusals = 0;
+  store.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
+  await assert.rejects(holder.mark.raise(), { reason: "LIBVIRT_DISCONNECTED" });
+  store.failure = undefined;
+  assert.equal(holder.reason(), undefined);
 });

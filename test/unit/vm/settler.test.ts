@@ -33,3 +33,41 @@ test("ends that a journal refuses are no errors of their own in the log: the jou
     assert.equal(logged, errors);
   }
 });
+
+test("an outdated operation is never done again: it is ended by what libvirt has, however late that answers", async () => {
+  const clock = new FakeClock();
+  const asked: string[] = [];
+  let isAway = true;
+  const operations = {
+    failure: undefined,
+    interrupted: [{ id: "a" }, { id: "b" }],
+    // eslint-disable-next-line @typescript-eslint/require-await
+    watch: async function* () {
+      yield* [];
+    },
+    untilPermitted: () => Promise.resolve(),
+    endAgain: () => Promise.resolve(false),
+    get: (id: string) => ({ id }),
+  };
+  const vms = {
+    resumeOperation: ({ id }: { id: string }) => asked.push(`resume ${id}`),
+    endOutdated: ({ id }: { id: string }) => {
+      asked.push(`end ${id}`);
+      if (isAway) return Promise.reject(new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away"));
+      return Promise.resolve({ id, state: "failed" });
+    },
+  };
+  const table = { untilComplete: () => Promise.resolve() };
+  const watermark = { isOutdated: (id: string) => id === "a" };
+  const options = { operations, watermark, table, vms, clock, log: silentLog };
+  const turns = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  };
+  await new Settler(options as unknown as SettlerOptions).run(new AbortController().signal, () => undefined);
+  await turns();
+  assert.deepEqual(asked, ["end a", "resume b"]);
+  isAway = false;
+  clock.advance(5000);
+  await turns();
+  assert.deepEqual(asked, ["end a", "resume b", "end a"]);
+});

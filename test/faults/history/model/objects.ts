@@ -8,7 +8,18 @@ const secretOf = (world: World, { uuid }: Pick<libvirt.Secret, "uuid">): ModelSe
   if (found === undefined) throw new Refusal(66, `Secret not found: no secret with matching uuid '${uuid}'`);
   return found;
 };
-const secretReference = ({ uuid }: ModelSecret): libvirt.Secret => ({ uuid, usageType: 0, usageId: "" });
+const secretReference = ({ uuid, usageType, usageId }: ModelSecret): libvirt.Secret => ({
+  uuid,
+  usageType,
+  usageId,
+});
+const usageTypes: Readonly<Record<string, number>> = { volume: 1, ceph: 2, iscsi: 3, tls: 4, vtpm: 5 };
+const secretOfUsage = (world: World, usageType: number, usageId: string): ModelSecret | undefined =>
+  usageType === 0
+    ? undefined
+    : [...world.secrets.values()].find(
+        (secret) => secret.usageType === usageType && secret.usageId === usageId,
+      );
 
 const networkOf = (world: World, { name }: Pick<libvirt.Network, "name">): ModelNetwork => {
   const found = world.networks.get(name);
@@ -21,14 +32,35 @@ export const objectCalls: readonly Entry[] = [
   answering(libvirt.secretLookupByUuid, (world, { uuid }) => ({
     secret: secretReference(secretOf(world, { uuid })),
   })),
+  answering(libvirt.secretLookupByUsage, (world, { usageType, usageId }) => {
+    const found = secretOfUsage(world, usageType, usageId);
+    if (found !== undefined) return { secret: secretReference(found) };
+    throw new Refusal(66, `Secret not found: no secret with matching usage '${usageId}'`);
+  }),
+  answering(libvirt.secretGetXmlDesc, (world, { secret }) => ({
+    xml: writeXml(secretOf(world, secret).xml),
+  })),
   answering(
     libvirt.secretDefineXml,
     (world, { xml }) => {
       const read = readXml(xml, "secret");
       const uuid = textAt(read, "uuid") ?? "";
-      const value = world.secrets.get(uuid)?.value;
+      const usageType = usageTypes[find(read, "usage")?.attributes.type ?? ""] ?? 0;
+      const usageId = textAt(read, "usage/name") ?? "";
+      const before = world.secrets.get(uuid);
+      const other = before ?? secretOfUsage(world, usageType, usageId);
+      if (
+        other !== undefined &&
+        (other.usageType !== usageType || other.usageId !== usageId || other !== before)
+      )
+        throw new Refusal(
+          1,
+          `internal error: a secret with UUID ${other.uuid} is already defined for use with ${other.usageId}`,
+        );
+      const value = before?.value;
       const ephemeral = read.attributes.ephemeral === "yes";
-      const secret: ModelSecret = { uuid, xml: read, ephemeral, ...(value === undefined ? {} : { value }) };
+      const kept = value === undefined ? {} : { value };
+      const secret: ModelSecret = { uuid, usageType, usageId, xml: read, ephemeral, ...kept };
       world.secrets.set(uuid, secret);
       world.publish({ kind: "secret", secret: secretReference(secret), event: "defined" });
       return { secret: secretReference(secret) };

@@ -56,6 +56,9 @@ export interface ModelPool {
 
 export interface ModelSecret {
   readonly uuid: string;
+  /** VIR_SECRET_USAGE_TYPE; one secret has a usage. */
+  readonly usageType: number;
+  readonly usageId: string;
   readonly xml: Element;
   readonly ephemeral: boolean;
   value?: Uint8Array;

@@ -14,7 +14,7 @@ import { operationService } from "../../../../agent/api/operation-service.ts";
 import { loadProtos } from "../../../../agent/api/protos.ts";
 import { RequestShapes } from "../../../../agent/api/request-shapes.ts";
 import { vmService } from "../../../../agent/api/vm-service.ts";
-import { hostDoorOf } from "../../../../agent/composition/hypervisor.ts";
+import { buildLease, hostDoorOf } from "../../../../agent/composition/hypervisor.ts";
 import { openState, type State } from "../../../../agent/composition/state.ts";
 import { parseConfig } from "../../../../agent/config/load.ts";
 import type { Config } from "../../../../agent/config/schema.ts";
@@ -76,7 +76,7 @@ export class SimulatedAgent {
   private constructor(state: State, model: ModelLibvirt) {
     this.state = state;
     setMaxListeners(0, this.#stop.signal);
-    const { operations, events, audit, record } = state;
+    const { operations, events, watermark, audit, record } = state;
     const log = silentLog;
     // It has the surface that the agent uses of it.
     const libvirt = model as unknown as Libvirt;
@@ -97,6 +97,7 @@ export class SimulatedAgent {
       attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: "simulated", ...rest }),
       table,
       operations,
+      watermark,
       clock,
       log,
       architecture: "x86_64",
@@ -117,10 +118,11 @@ export class SimulatedAgent {
     const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
     this.#services = [
       model,
+      buildLease({ config, clock, log }, state, libvirt),
       new Observer({ libvirt, table, tell, kvm, clock, log, sampleIntervalMs }),
       footprintFeed(table, (seen, complete) => ledger.setFootprints(seen, complete)),
       reservations,
-      new Settler({ operations, vms, table, clock, log }),
+      new Settler({ operations, watermark, vms, table, clock, log }),
     ];
     this.#errors = new KeptErrors(protos);
     const doors = {

@@ -192,6 +192,7 @@ export class SimulatedDisk {
   readonly readlink = async (path: string): Promise<string> => {
     await this.#pause();
     if (path === "/proc/self/ns/mnt") return "mnt:[1]";
+    if (path === "/proc/self/ns/pid") return "pid:[1]";
     const inode = path.startsWith("/proc/") ? undefined : this.#find(path);
     if (inode === undefined) throw failure("ENOENT", "readlink", path);
     if (inode.kind !== "link") throw failure("EINVAL", "readlink", path);

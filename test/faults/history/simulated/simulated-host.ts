@@ -34,6 +34,8 @@ export class SimulatedHost {
       clock: time.worldClock,
       plan: (call) => this.#plan(call),
       onEffect: (facts) => {
+        // The agent's lease, which changes no VM; no guest of a schedule has a secret.
+        if (facts.call === "secret_define" || facts.call === "secret_undefine") return () => undefined;
         const effect = (this.#effects += 1);
         recorder.add({ event: "effect", effect, ...facts });
         return (outcome) => {

@@ -1,0 +1,118 @@
+// A state directory that is older than what was done with it: what is open in it is not done again.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { systemClock } from "../../agent/kernel/clock.ts";
+import { silentLog } from "../../agent/kernel/log.ts";
+import { Operations } from "../../agent/state/operations.ts";
+import { checkSpec } from "../../agent/vm/spec-check.ts";
+import type { Intent } from "../../agent/vm/work.ts";
+import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { bootSector, SocleHost } from "../lab/socle-host.ts";
+
+const MIB = 2 ** 20;
+
+suite("a state directory that was rolled back", { skip: libvirtdUnavailable() }, () => {
+  let host: SocleHost;
+  let state: string;
+  let copy: string;
+
+  before(async () => {
+    host = await SocleHost.start();
+    state = join(host.agent.directory, "state");
+    copy = join(host.agent.directory, "copy");
+  });
+  after(() => host.stop());
+
+  const disk = { pool: "images", format: "DISK_FORMAT_RAW", capacityBytes: MIB } as const;
+  const specOf = (id: string) =>
+    bootSector(`vm-${id.slice(0, 8)}`, { vmId: id, disks: [{ name: "own", newVolume: disk }] });
+  const volumesOf = async (id: string): Promise<string[]> =>
+    (await host.volumes()).filter((name) => name.includes(id));
+
+  /** A creation that has no end, in the journal of this state directory: as a crash or an early copy has it. */
+  const leaveOpen = async (directory: string, id: string): Promise<string> => {
+    const operations = await Operations.open({
+      directory,
+      clock: systemClock,
+      log: silentLog,
+      retentionMs: 86_400_000,
+    });
+    const source = { kind: "new", pool: "images", format: "raw", capacityBytes: MIB };
+    const { vmId: _, ...asked } = specOf(id);
+    const spec = { ...asked, id, accelerator: "tcg", disks: [{ name: "own", source }] };
+    const intent: Intent = {
+      kind: "CREATE_VM",
+      spec: checkSpec(spec, { bridges: [], allowSpoofing: false }),
+      accelerator: "tcg",
+      leaveStopped: true,
+      placementEpoch: 0,
+      createdAtMs: Date.now(),
+    };
+    const { operation } = await operations.begin({
+      requestId: randomUUID(),
+      caller: "unix:test",
+      kind: "CREATE_VM",
+      vmId: id,
+      instance: randomUUID(),
+      fingerprint: "f",
+      intent,
+    });
+    await operations.drain(0);
+    return operation.id;
+  };
+  const startAgain = async (): Promise<void> => {
+    await host.agent.startAgain();
+    await host.reconnect();
+  };
+  const endOf = async (operationId: string) => {
+    const { operations } = host.client.contract;
+    return await host.end(await host.client.ask(operations.GetOperation, { operationId }));
+  };
+
+  test("a creation of the newest state that a crash interrupted is done", async () => {
+    const id = randomUUID();
+    await host.agent.kill();
+    const operation = await leaveOpen(state, id);
+    await startAgain();
+    assert.equal((await endOf(operation)).state, "STATE_SUCCEEDED");
+    assert.deepEqual(await host.domains(), [`vm-${id.slice(0, 8)}`]);
+    await host.remove(id);
+  });
+
+  test("a creation of an older state, whose VM was made and deleted since, has no effect", async () => {
+    const id = randomUUID();
+    const later = randomUUID();
+    // Of the agent as it runs: its epoch says nothing.
+    await cp(state, copy, { recursive: true, verbatimSymlinks: true });
+    const operation = await leaveOpen(copy, id);
+    await host.create(specOf(id), { leaveStopped: true });
+    await host.remove(id);
+    await host.create(specOf(later), { leaveStopped: true });
+    await host.agent.kill();
+    await rm(state, { recursive: true });
+    await cp(copy, state, { recursive: true, verbatimSymlinks: true });
+    await startAgain();
+    const end = await endOf(operation);
+    assert.equal(end.state, "STATE_FAILED");
+    assert.equal(host.failureOf(end)?.reason, "OPERATION_SUPERSEDED");
+    assert.match(host.failureOf(end)?.message ?? "", new RegExp(`rolled back.* look at VM ${id}`));
+    assert.deepEqual(await host.domains(), [`vm-${later.slice(0, 8)}`]);
+    assert.deepEqual(await volumesOf(id), []);
+    await host.agent.logged(({ msg }) => /was rolled back/.test(msg), "the log to say so");
+
+    await host.agent.kill();
+    await startAgain();
+    assert.equal((await endOf(operation)).state, "STATE_FAILED");
+    // And what is asked for from here on is done, also after a crash.
+    const newer = await (async () => {
+      await host.agent.kill();
+      return await leaveOpen(state, id);
+    })();
+    await startAgain();
+    assert.equal((await endOf(newer)).state, "STATE_SUCCEEDED");
+    assert.equal((await volumesOf(id)).length, 1);
+  });
+});
