@@ -109,7 +109,7 @@ export class HypervisorLease implements Service {
   }
 
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
-    const { clock, log, watermark } = this.#options;
+    const { log, watermark } = this.#options;
     void this.#followEvents(signal);
     signal.addEventListener("abort", () => this.#wake(), { once: true });
     for (let looks = 0; !signal.aborted; looks += 1) {

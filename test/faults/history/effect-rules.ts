@@ -93,7 +93,7 @@ export function explainEffects(
     const next = new Map<string, Way>();
     for (const way of ways)
       for (const operation of able) {
-        const taken = take(way, operation, effect, context);
+        const taken = take(way, operation, effect);
         if (taken !== undefined) next.set(keyOf(taken), taken);
       }
     if (next.size === 0) return unexplained(effect, operations, able, { context, vm });
@@ -112,9 +112,9 @@ const undoneBy: Partial<Record<EffectCall, EffectCall>> = {
   suspend: "resume",
 };
 
-function take(way: Way, operation: Accepted, effect: Effect, context: Context): Way | undefined {
+function take(way: Way, operation: Accepted, effect: Effect): Way | undefined {
   const isSame = way.current === operation;
-  if (!isSame && way.over.has(operation.key) && !mayBeAnew(operation, effect, context)) return undefined;
+  if (!isSame && way.over.has(operation.key)) return undefined;
   const over = isSame || way.current === undefined ? way.over : new Set([...way.over, way.current.key]);
   const before = isSame ? way.done : new Set<string>();
   const thing = `${effect.call} ${effect.volume ?? ""}`;
@@ -151,11 +151,7 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   const { request, from, endedAt, operationId, end } = operation;
   if (callsOf[request.method]?.has(effect.call) !== true) return `is a ${request.method}`;
   if (effect.at < from) return "was asked later";
-  if (
-    effect.at > endedAt &&
-    !mayBeAnew(operation, effect, context) &&
-    !isStampAgain(operation, effect, context)
-  )
+  if (effect.at > endedAt && !isStampAgain(operation, effect, context))
     return `had ended before (${end?.state ?? ""})`;
   const stamped = effect.call === "define" ? effect.operation : effect.stamp?.operation;
   if (stamped !== undefined && operationId !== undefined && stamped !== operationId)
@@ -170,18 +166,6 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   if (run?.by.by === "foreign" && isLaterRun(run, operation, effect, starts) && !isMarked)
     return "was asked before the guest was started again by somebody else";
   return undefined;
-}
-
-/**
- * A rollback made the agent forget what became of a creation, and nothing is left in libvirt by which it could know: it
- * may do it again.
- */
-function mayBeAnew({ request, from }: Accepted, { at }: Effect, { timeline, rollbacks }: Context): boolean {
-  if (request.method !== "CreateVm") return false;
-  return rollbacks.some((rollback) => {
-    const life = lifeAt(timeline, rollback);
-    return rollback > from && rollback < at && (life === undefined || life.to < rollback);
-  });
 }
 
 /**

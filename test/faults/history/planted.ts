@@ -227,6 +227,18 @@ export const plantedBugs: readonly PlantedBug[] = [
     rules: ["an etag holds"],
   },
   {
+    name: "rollback-unseen",
+    what: "a creation of a state directory that was rolled back is done again after its VM was deleted",
+    edits: [
+      {
+        file: "vm/settler.ts",
+        find: "if (watermark?.isOutdated(id) === true) {",
+        replace: "if (watermark === undefined) {",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
     name: "two-at-once",
     what: "operations of one VM do not wait for each other",
     edits: [

@@ -75,6 +75,9 @@ export function requestsOf(history: History): Requests {
   return { calls, accepted: acceptedOf(calls, sights, history), sights };
 }
 
+const isSame = (one: RequestBegin, other: RequestBegin): boolean =>
+  one.caller === other.caller && one.requestId === other.requestId;
+
 function acceptedOf(calls: readonly Call[], sights: readonly Sight[], history: History): Accepted[] {
   const rollbacks = history.flatMap(({ event, ...rest }, at) =>
     event === "fault" && "fault" in rest && isForgetting(rest.fault) ? [at] : [],
@@ -85,10 +88,16 @@ function acceptedOf(calls: readonly Call[], sights: readonly Sight[], history: H
     if (answer?.outcome === "refused") continue;
     const past = rollbacks.filter((rollback) => rollback < at).length;
     const answered = answer?.operations?.[0]?.id;
-    // What a rollback forgot may become another operation; one that was kept is the same.
-    const kept = [...byKey.values()].find(
-      ({ operationId }) => operationId !== undefined && operationId === answered,
-    );
+    // What a rollback forgot may become another operation; one that was kept is the same, also where its answer was lost.
+    const kept =
+      answered === undefined
+        ? undefined
+        : ([...byKey.values()].find(({ operationId }) => operationId === answered) ??
+          (sights.some((sight) => sight.at < at && sight.operation.id === answered)
+            ? [...byKey.values()].findLast(
+                (one) => one.operationId === undefined && isSame(one.request, request),
+              )
+            : undefined));
     const key = kept?.key ?? `${request.caller} ${request.requestId} ${past}`;
     const before = byKey.get(key);
     byKey.set(key, {

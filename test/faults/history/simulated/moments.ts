@@ -16,7 +16,7 @@ export function withMoments(schedule: Schedule): Schedule {
     const at = chance.of(changesIn(actions));
     const change = actions[at];
     if (change?.do === "call")
-      chance.of([endLost, endCancelled, beginLost, rolledBack, trespass, overtaken])({
+      chance.of([endLost, endCancelled, beginLost, rolledBack, madeSince, trespass, overtaken])({
         actions,
         at,
         change,
@@ -106,6 +106,21 @@ function rolledBack({ actions, at, change, chance }: Moment): void {
     fault("snapshot", { at: "effect" }),
     ask(undoing, 3000),
     fault("state_rolled_back", { afterMs: 3000 + chance.number() * 3000 }),
+  );
+}
+
+/** The state goes back to where a creation was open, after its VM was deleted. */
+function madeSince({ actions, at, change, chance }: Moment): void {
+  const { vm } = change;
+  const id = freeId(actions);
+  actions.splice(
+    at + 1,
+    0,
+    { afterMs: 3000, do: "call", id, caller: 0, method: "DeleteVm", vm, force: true },
+    fault("snapshot", { at: chance.of(["effect", "begin"]) }),
+    { afterMs: 3000, do: "call", id: id + 1, caller: 0, method: "CreateVm", vm, hasDisk: chance.is(0.5) },
+    { afterMs: 3000, do: "call", id: id + 2, caller: 0, method: "DeleteVm", vm, force: true },
+    fault("state_rolled_back", { afterMs: chance.number() * 3000 }),
   );
 }
 
