@@ -112,8 +112,8 @@ export function buildLease(
     agentEpoch: () => record.agentEpoch,
     watermark,
     async onFollow({ agentEpoch, watermark: mark, isOwn, isAhead }) {
-      const { newestId } = operations;
-      if (isAhead && newestId !== undefined) await watermark.outdate(newestId);
+      const [newest] = operations.list({ limit: 1 });
+      if (isAhead && newest !== undefined) await watermark.outdate(newest.id);
       if (agentEpoch >= record.agentEpoch) {
         log.warn(
           { before: agentEpoch, now: record.agentEpoch },

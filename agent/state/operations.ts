@@ -20,8 +20,7 @@ import {
 import type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./operation-requests.ts";
 import { OperationIds } from "./operation-id.ts";
 import { OperationTally, type OperationTotals } from "./operation-tally.ts";
-import type { OperationTable } from "./operation-table.ts";
-import { endOf, withEnd, type End, type Entry } from "./operation-table.ts";
+import { endOf, withEnd, type End, type Entry, type OperationTable } from "./operation-table.ts";
 import { OperationWaiters } from "./operation-waiters.ts";
 import { OperationRun, type Step } from "./operation-run.ts";
 
@@ -76,19 +75,13 @@ export class Operations {
     const newest = table.newestId();
     if (newest !== undefined) this.#ids.startAfter(newest);
     this.interrupted = table.withoutEnd();
-    if (this.interrupted.length > 0) {
+    if (this.interrupted.length > 0)
       this.#log.info({ operations: this.interrupted.length }, "operations without an end were found");
-    }
   }
 
   /** How many are being worked on now. */
   get running(): number {
     return this.#runs.size;
-  }
-
-  /** Of all that are held. */
-  get newestId(): string | undefined {
-    return this.#table.newestId();
   }
 
   /** How many are held, ended ones included. */
@@ -130,9 +123,8 @@ export class Operations {
     checkRequestId(request.requestId);
     const held = this.#table.byRequest(request.caller, request.requestId);
     if (held === undefined) return undefined;
-    if (held.fingerprint !== request.fingerprint || held.recorded.kind !== request.kind) {
+    if (held.fingerprint !== request.fingerprint || held.recorded.kind !== request.kind)
       throw reused(request.requestId, held.recorded.id);
-    }
     return Promise.resolve(held.durable).then(() => held.shown ?? held.recorded);
   }
 
