@@ -95,8 +95,15 @@ const isPriority = ({ procedure }: Entry): boolean =>
   procedure.idempotent && !passesQueue.has(procedure.name);
 const passesQueue: ReadonlySet<string> = new Set(["DOMAIN_GET_METADATA"]);
 
-const fixture = (name: string): string =>
-  readFileSync(new URL(`../../fixtures/xml/${name}`, import.meta.url), "utf8");
+const fixtures = new Map<string, string>();
+
+/** Read once: every history has a host of its own. */
+function fixture(name: string): string {
+  const text =
+    fixtures.get(name) ?? readFileSync(new URL(`../../fixtures/xml/${name}`, import.meta.url), "utf8");
+  fixtures.set(name, text);
+  return text;
+}
 
 /**
  * A host with libvirt, as a model: what survives the agent. Deterministic; it knows no time but the clock's. What it
