@@ -1,20 +1,80 @@
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { createServer } from "node:net";
 
-/** A name that one process at a time has. */
+/** A name that one process of a user at a time has. */
 export interface ProcessName {
   release(): void;
 }
 
+/** Another process of this user, or of root, has the name. */
+export class ProcessNameTaken extends Error {
+  readonly pid: number;
+
+  constructor(name: string, pid: number) {
+    super(`the process with pid ${pid} has the name ${name}`);
+    this.pid = pid;
+  }
+}
+
 /**
- * Takes the name in the kernel (an abstract unix socket): it is free again when this process has ended, however it ends. It
- * holds across PID and mount namespaces, within one network namespace. Rejects with EADDRINUSE where another has it.
+ * Takes the name in the kernel (an abstract unix socket): it is free again when this process has ended, however it ends.
+ * It holds within one network namespace, as far as /proc shows the other process. Abstract sockets have no owner that
+ * keeps others out, so that each process adds a suffix of its own, and one of another user counts for nothing. `foreign`:
+ * there are such ones, or they cannot be seen from here. Throws ProcessNameTaken.
  */
-export async function takeProcessName(name: string): Promise<ProcessName> {
+export async function takeProcessName(name: string): Promise<ProcessName & { readonly foreign: boolean }> {
+  // A longer name than 107 bytes is cut.
+  const own = `${name}/${randomBytes(8).toString("hex")}`;
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(`\0${name}`, resolve);
+    server.listen(`\0${own}`, resolve);
   });
   server.unref();
-  return { release: () => void server.close() };
+  const release = (): void => void server.close();
+  try {
+    // Taken before it is looked: of two at the same time one at least sees the other.
+    const others = await inodesOf(name, own);
+    const pid = others.size === 0 ? undefined : await holderOf(others);
+    if (pid !== undefined) throw new ProcessNameTaken(name, pid);
+    return { release, foreign: others.size > 0 };
+  } catch (thrown) {
+    release();
+    throw thrown;
+  }
+}
+
+/** Of the sockets of other processes by this name. None where /proc is another PID namespace's. */
+async function inodesOf(name: string, own: string): Promise<ReadonlySet<string>> {
+  const text = await readFile("/proc/net/unix", "latin1").catch(() => "");
+  const inodes = new Set<string>();
+  for (const line of text.split("\n")) {
+    // Num RefCount Protocol Flags Type St Inode Path: proc(5). A name may be padded with NULs, which are shown as @.
+    const at = line.indexOf(` @${name}/`);
+    if (at !== -1 && line.slice(at + 2).replace(/@+$/, "") !== own)
+      inodes.add(line.slice(0, at).split(" ").at(-1) ?? "");
+  }
+  return inodes;
+}
+
+/** A process of this user, or of root, that has one of these sockets, as far as it can be seen. */
+async function holderOf(inodes: ReadonlySet<string>): Promise<number | undefined> {
+  const user = process.geteuid?.();
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    try {
+      // /proc/PID itself may be root's where the process is another user's: proc(5).
+      const [, uid] = /^Uid:\t\d+\t(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8")) ?? [];
+      if (uid !== String(user) && uid !== "0") continue;
+      for (const fd of await readdir(`/proc/${pid}/fd`)) {
+        const link = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => "");
+        const [, inode] = /^socket:\[(\d+)\]$/.exec(link) ?? [];
+        if (inode !== undefined && inodes.has(inode)) return Number(pid);
+      }
+    } catch {
+      // It has ended, or is not shown.
+    }
+  }
+  return undefined;
 }

@@ -16,7 +16,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
 import { processIdentity } from "../kernel/process-identity.ts";
-import { takeProcessName, type ProcessName } from "../kernel/process-name.ts";
+import { ProcessNameTaken, takeProcessName, type ProcessName } from "../kernel/process-name.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import type { Logger } from "../kernel/log.ts";
 import { requireSameFile, stateLost } from "./append-file.ts";
@@ -62,7 +62,7 @@ export async function openStateDirectory(path: string, log: Logger): Promise<Sta
   } catch (thrown) {
     throw thrown instanceof SocleError ? thrown : unwritable(path, thrown);
   }
-  const name = await takeName(path).catch(async (thrown: unknown) => {
+  const name = await takeName(path, log).catch(async (thrown: unknown) => {
     await replaceLink(own, released);
     throw thrown;
   });
@@ -88,21 +88,31 @@ export async function openStateDirectory(path: string, log: Logger): Promise<Sta
 }
 
 /**
- * The lock in the directory is gone with the directory; this name lives as long as its process, in all PID namespaces that
- * share a network namespace. A path is its mount namespace's.
+ * The lock in the directory is gone with the directory; this name lives as long as its process. A path is its mount
+ * namespace's.
  */
-async function takeName(path: string): Promise<ProcessName> {
+async function takeName(path: string, log: Logger): Promise<ProcessName> {
   // Where /proc is another PID namespace's, this process has no place in it.
   const mounts = await readlink("/proc/self/ns/mnt").catch(() => "");
   const where = `${mounts} ${await realpath(path)}`;
-  const name = `socle-agent/${createHash("sha256").update(where).digest("hex")}`;
+  const hash = createHash("sha256").update(where).digest("hex");
   try {
-    return await takeProcessName(name);
+    const name = await takeProcessName(`socle-agent/${hash}`);
+    if (name.foreign)
+      log.warn(
+        { path },
+        "a process that this one cannot see, or of another user, claims to be the agent of this state directory; it is " +
+          "ignored. Find it: ss -xlp | grep socle-agent",
+      );
+    return name;
   } catch (cause) {
+    if (!(cause instanceof ProcessNameTaken)) throw unwritable(path, cause);
+    const { pid } = cause;
     const message =
-      `${path} is in use by another agent, which may run in a directory that was deleted or replaced since; stop that ` +
-      "one, or give this one its own state.directory";
-    throw new SocleError("conflict", "STATE_IN_USE", message, { cause });
+      `${path} is in use by the agent with pid ${pid}, which may run in a directory that was deleted or replaced since; ` +
+      "stop that one, or give this one its own state.directory";
+    const details = { metadata: { pid: String(pid) } };
+    throw new SocleError("conflict", "STATE_IN_USE", message, { cause, details });
   }
 }
 

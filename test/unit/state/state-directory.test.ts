@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmod, chown, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
@@ -137,3 +137,42 @@ test("no second agent starts on the path of a living one whose directory was del
   await first.kill();
   await (await openStateDirectory(path, silentLog)).release();
 });
+
+test("a process of another user that claims the directory's name does not keep the agent out, one of its own does", async (t) => {
+  if (process.geteuid?.() !== 0) {
+    t.skip("needs root to run a process of another user");
+    return;
+  }
+  const path = join(await folder(t), "state");
+  const first = otherAgent(t, path);
+  assert.equal(await first.answer, "held");
+  const names = (await readFile("/proc/net/unix", "latin1")).match(/@socle-agent\/[^\s@]+/g) ?? [];
+  await first.kill();
+  const squatter = spawn(process.execPath, ["-e", squat, ...names]);
+  t.after(() => squatter.kill("SIGKILL"));
+  await new Promise((resolve) => squatter.stdout.once("data", resolve));
+  const warnings: string[] = [];
+  const log = Object.assign(Object.create(silentLog) as typeof silentLog, {
+    warn: (_: unknown, message: string) => warnings.push(message),
+  });
+  const state = await openStateDirectory(path, log);
+  assert.match(
+    warnings.join(),
+    /of another user, claims to be the agent of this state directory; it is ignored/,
+  );
+  await rm(path, { recursive: true });
+  assert.equal(await otherAgent(t, path).answer, "STATE_IN_USE");
+  await state.release();
+});
+
+/** Takes the names, and two more of the same directory. */
+const squat = `
+  const { createServer } = require("node:net");
+  process.setuid(65534);
+  const names = process.argv.slice(1);
+  const more = names.flatMap((name) => [name, name + "0", name.replace(/[^/]*$/, "squatter")]);
+  let left = more.length;
+  const done = () => (left -= 1) === 0 && console.log("taken");
+  // Other agents of this machine keep their names.
+  for (const name of more) createServer().on("error", done).listen("\\0" + name.slice(1), done);
+`;
