@@ -60,6 +60,7 @@ export const deleteWork =
     if (isActive(await domains.state(vmId))) await step("end run", () => domains.destroy(vmId), 0);
     for (const part of intent.keyedParts ?? [])
       await step(`forget key ${part}`, () => keys.forget(vmId, part));
+    if (intent.keysUnknown === true) await step("forget keys", () => keys.forgetAll(vmId));
     await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
     const deleted = { volumes_deleted: String(intent.volumes.length) };
     return intent.erase === undefined || erased === undefined

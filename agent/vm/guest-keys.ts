@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import type { Clock } from "../kernel/clock.ts";
 import { toSocleError } from "../kernel/errors.ts";
 import * as libvirt from "../libvirt/index.ts";
-import { buildSecret } from "../libvirt/xml/index.ts";
+import { buildSecret, parseSecret } from "../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { KeyWrap } from "./key-wrap.ts";
 import type { VmSpec } from "./spec.ts";
@@ -76,8 +76,41 @@ export class GuestKeys {
     );
   }
 
+  /** As `forget`, for a VM whose parts are not known: all secrets that were made for it. */
+  async forgetAll(vmId: string): Promise<void> {
+    const all = { needResults: true, flags: 0 };
+    const { secrets } = await this.#libvirt
+      .call(libvirt.connectListAllSecrets, all)
+      .catch((thrown: unknown) => {
+        // A libvirt without a secret driver has none.
+        if (toSocleError(thrown).kind === "unsupported") return { secrets: [] };
+        throw thrown;
+      });
+    for (const secret of secrets) {
+      // Guests' secrets have a UUID of their own kind: others need not be looked at.
+      if (secret.uuid[14] !== "8") continue;
+      const part = await this.#partOf(vmId, secret);
+      if (part !== undefined) await this.forget(vmId, part);
+    }
+  }
+
+  /** By the description, which the UUID must bear out: whoever may define secrets may describe them as another VM's. */
+  async #partOf(vmId: string, secret: libvirt.Secret): Promise<string | undefined> {
+    try {
+      const { xml } = await this.#libvirt.call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
+      const { description = "" } = parseSecret(xml);
+      const part = description.slice("Socle: ".length, -` of VM ${vmId}`.length);
+      return descriptionOf(vmId, part) === description && secretUuid(vmId, part) === secret.uuid
+        ? part
+        : undefined;
+    } catch (thrown) {
+      if (toSocleError(thrown).reason === "LIBVIRT_NO_SECRET") return undefined;
+      throw thrown;
+    }
+  }
+
   async #give(vmId: string, part: string, passphrase: string): Promise<void> {
-    const description = `Socle: ${part} of VM ${vmId}`;
+    const description = descriptionOf(vmId, part);
     const xml = buildSecret({ uuid: secretUuid(vmId, part), ephemeral: true, private: true, description });
     const value = Buffer.from(passphrase);
     // Both may be done any number of times, so nobody has to find out whether a lost answer was a yes.
@@ -94,6 +127,8 @@ export class GuestKeys {
 
 /** Bound to the VM and the part: a sealed key that is moved to another's metadata opens nothing. */
 const purposeOf = (vmId: string, part: string): string => `socle guest key 1 ${vmId} ${part}`;
+
+const descriptionOf = (vmId: string, part: string): string => `Socle: ${part} of VM ${vmId}`;
 
 /** The libvirt secret's, the same at any time and on any host: a UUID of the kind that RFC 9562 leaves to its maker (8). */
 export function secretUuid(vmId: string, part: string): string {

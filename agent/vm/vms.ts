@@ -214,6 +214,7 @@ export class Vms {
         volumes,
         force,
         ...(parts.length === 0 ? {} : { keyedParts: parts }),
+        ...(spec === undefined ? { keysUnknown: true as const } : {}),
         ...(eraseDisks && spec !== undefined ? { erase: erasureOf(spec) } : {}),
         ...(etag === undefined ? {} : { etag }),
       };

@@ -64,6 +64,8 @@ export type Intent =
       readonly force: boolean;
       /** What of it is encrypted. Absent: nothing. */
       readonly keyedParts?: readonly string[];
+      /** What of it is encrypted is not known, since its spec could not be read. */
+      readonly keysUnknown?: true;
       /** The volumes are made unreadable before. */
       readonly erase?: Erasure;
       /** The VM as its deleter saw it. */
