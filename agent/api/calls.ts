@@ -10,7 +10,8 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { abortReason, type Clock } from "../kernel/clock.ts";
-import { SocleError } from "../kernel/errors.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
+import type { FairTurns } from "../kernel/fair-turns.ts";
 import type { Logger } from "../kernel/log.ts";
 import { Throttle } from "../kernel/throttle.ts";
 import type { Admission, CallClass } from "./admission.ts";
@@ -41,6 +42,8 @@ export interface CallsOptions {
   readonly audit: CallAudit;
   readonly people: PeopleDoor;
   readonly shapes: RequestShapes;
+  /** Shared by all listeners. */
+  readonly turns: FairTurns;
   /** Whether they come over the host's own unix socket. */
   readonly isLocal: boolean;
   readonly clock: Clock;
@@ -69,6 +72,7 @@ export class Calls {
   readonly #audit: CallAudit;
   readonly #people: PeopleDoor;
   readonly #shapes: RequestShapes;
+  readonly #turns: FairTurns;
   readonly #isLocal: boolean;
   readonly #log: Logger;
   readonly #refusals: Throttle;
@@ -85,6 +89,7 @@ export class Calls {
     this.#audit = options.audit;
     this.#people = options.people;
     this.#shapes = options.shapes;
+    this.#turns = options.turns;
     this.#isLocal = options.isLocal;
     this.#log = options.log;
     this.#refusals = new Throttle(options.clock);
@@ -143,8 +148,9 @@ export class Calls {
         respond(error.status);
         this.#logCall(live, method.mutation, request, error);
       };
-      try {
-        this.#enter(live, method.class);
+      const { name } = live.caller;
+      const answer = (): void => {
+        this.#requireRoom(live, method.class);
         this.#identifyPerson(live, call.metadata, method.mutation);
         authorize(live.caller, route, this.#isLocal);
         const asked = requestOf(received);
@@ -155,15 +161,40 @@ export class Calls {
           ? this.#admit(live, asked, method.class).then(async (admission) => {
               admitted = admission;
               await this.#enforceEpoch(live, fenced);
-              return run();
+              // Many are admitted at once, by one write to the audit log.
+              return await this.#inTurn(name, run);
             })
           : run();
         if (response instanceof Promise) response.then(succeed).catch(fail);
         else succeed(response);
+      };
+      try {
+        this.#enter(live, method.class);
       } catch (thrown) {
         fail(thrown);
+        return;
       }
+      this.#turns.run(name, () => {
+        try {
+          answer();
+        } catch (thrown) {
+          fail(thrown);
+        }
+      });
     };
+  }
+
+  /** Runs what is synchronous of `work` when it is the caller's turn. */
+  #inTurn(caller: string, work: () => unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#turns.run(caller, () => {
+        try {
+          resolve(work());
+        } catch (thrown) {
+          reject(toSocleError(thrown));
+        }
+      });
+    });
   }
 
   #serverStream<Request>(route: Route, method: ServerStreamMethod<Request, unknown>) {
@@ -197,6 +228,7 @@ export class Calls {
     let admitted: AdmittedCall | undefined;
     try {
       this.#enter(live, "stream");
+      this.#requireRoom(live, "stream");
       this.#identifyPerson(live, call.metadata, changes);
       const { caller, signal } = live;
       authorize(caller, route, this.#isLocal);
@@ -236,9 +268,12 @@ export class Calls {
 
   /** Takes the call's place, which it has until its answer was taken. */
   #enter(live: LiveCall, kind: CallClass): void {
-    const { name } = live.caller;
-    live.holds(this.#admission.enter(name, kind));
-    if (kind !== "control") this.#outbox.requireRoom(name);
+    live.holds(this.#admission.enter(live.caller.name, kind));
+  }
+
+  /** While a caller has taken too few of its answers, only what relieves the host goes on. */
+  #requireRoom({ caller }: LiveCall, kind: CallClass): void {
+    if (kind !== "control") this.#outbox.requireRoom(caller.name);
   }
 
   /** The person behind the call, from here on. */

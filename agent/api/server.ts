@@ -3,6 +3,7 @@ import { Server, ServerCredentials, type ServerOptions } from "@grpc/grpc-js";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
+import { FairTurns } from "../kernel/fair-turns.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import type { Trust } from "../trust/index.ts";
@@ -61,6 +62,9 @@ const connectionAge: ServerOptions = {
   "grpc.max_connection_age_grace_ms": 30_000,
 };
 
+/** Work of unary calls in one turn of the event loop; the next requests are read in between. */
+const TURN_MS = 1;
+
 interface Front {
   readonly calls: Calls;
   readonly server: Server;
@@ -79,6 +83,7 @@ export class ApiServer implements Service {
   readonly #outbox: Outbox;
   readonly #auditBudget: AuditBudget;
   readonly #shapes: RequestShapes;
+  readonly #turns: FairTurns;
   /** By listener. */
   readonly #places: { readonly unix: ConnectionPlaces; readonly tcp: ConnectionPlaces };
   #tcpPort: number | undefined;
@@ -96,6 +101,7 @@ export class ApiServer implements Service {
     this.#errors = new ErrorEncoder(protos);
     this.#admission = new Admission(limitsOf(config.limits), clock);
     this.#auditBudget = new AuditBudget(config.limits.failuresPerSecond, clock);
+    this.#turns = new FairTurns(TURN_MS, () => clock.monotonicMs());
     this.#shapes = new RequestShapes(protos.descriptorSet);
     this.#outbox = new Outbox({ ...outboxBounds, ...options.outbox }, clock);
     const services = [
@@ -202,6 +208,7 @@ export class ApiServer implements Service {
       audit: new CallAudit(audit, doors, { budget: this.#auditBudget, nowMs: () => clock.now() }),
       people: { ...people, brokeGlass: (use) => this.#tellBrokenGlass(use) },
       shapes: this.#shapes,
+      turns: this.#turns,
       isLocal: kind.isLocal,
       clock,
       log: this.#log,

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { SocleError } from "../kernel/errors.ts";
 import { tenantOfCaller } from "../trust/index.ts";
 import type { Behalf, Operation } from "../state/operation.ts";
 
@@ -11,6 +12,15 @@ export function fingerprintOf(kind: string, body: unknown): string {
   return createHash("sha256")
     .update(`${kind}\n${JSON.stringify(body, sorted)}`)
     .digest("hex");
+}
+
+const MOST_NAME_CHARACTERS = 1024;
+
+/** Throws `not_found` for a text that is too long for a VM's name, before anything is computed of it. */
+export function requireNameable(vm: string): void {
+  if (vm.length <= MOST_NAME_CHARACTERS) return;
+  const message = `there is no VM ${vm.slice(0, 64)}...: ${vm.length} characters are no VM's name`;
+  throw new SocleError("not_found", "VM_NOT_FOUND", message);
 }
 
 /** The answer to a request that was to change nothing: not kept. */

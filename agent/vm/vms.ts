@@ -15,7 +15,7 @@ import type { HostDoor } from "./host-door.ts";
 import type { KvmProbe } from "./kvm-probe.ts";
 import { forceRequired, graceOf } from "./power-works.ts";
 import { requireNicsFree } from "./nic-users.ts";
-import { chargedTo, fingerprintOf, notAsked, validated, whoAsks } from "./request.ts";
+import { chargedTo, fingerprintOf, notAsked, requireNameable, validated, whoAsks } from "./request.ts";
 import { requireAbilities } from "./abilities.ts";
 import { checkSpec, type SpecPolicy } from "./spec-check.ts";
 import type { Accelerator, VmSpec } from "./spec.ts";
@@ -276,6 +276,7 @@ export class Vms {
     kind: Intent["kind"],
     decide: (vm: Vm) => Intent,
   ): Promise<Operation> {
+    requireNameable(request.vm);
     const fingerprint = fingerprintOf(kind, { ...request, ...notAsked });
     const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
     if (held !== undefined) return await held;

@@ -12,6 +12,7 @@ import { nobody, type Caller } from "../../../../agent/api/identity.ts";
 import { outboxBounds, Outbox } from "../../../../agent/api/outbox.ts";
 import { operationService } from "../../../../agent/api/operation-service.ts";
 import { loadProtos } from "../../../../agent/api/protos.ts";
+import { FairTurns } from "../../../../agent/kernel/fair-turns.ts";
 import { RequestShapes } from "../../../../agent/api/request-shapes.ts";
 import { vmService } from "../../../../agent/api/vm-service.ts";
 import { buildLease, hostDoorOf } from "../../../../agent/composition/hypervisor.ts";
@@ -144,6 +145,7 @@ export class SimulatedAgent {
       outbox: new Outbox(outboxBounds, clock),
       controlEpochs: doors.controlEpochs,
       shapes,
+      turns: new FairTurns(Infinity, () => 0),
       audit: new CallAudit(this.state.audit, doors, {
         budget: new AuditBudget(much.perSecond, clock),
         nowMs: () => clock.now(),

@@ -1,0 +1,58 @@
+/**
+ * Shares the event loop between owners: synchronous work runs at once while this turn of the loop has time left. What is
+ * left waits for the next turns, in which owners take turns, so that the burst of one delays its own work first.
+ */
+export class FairTurns {
+  readonly #turnMs: number;
+  readonly #nowMs: () => number;
+  /** By owner, in the order of their turns. Bounded by whoever calls run(). */
+  readonly #waiting = new Map<string, (() => void)[]>();
+  #spentMs = 0;
+  #isScheduled = false;
+
+  /** `turnMs`: work of one turn of the event loop. `nowMs`: a monotonic clock. */
+  constructor(turnMs: number, nowMs: () => number) {
+    this.#turnMs = turnMs;
+    this.#nowMs = nowMs;
+  }
+
+  /** Runs `work`, which must not throw, now or in a later turn. */
+  run(owner: string, work: () => void): void {
+    if (this.#waiting.size === 0 && this.#spentMs < this.#turnMs) this.#do(work);
+    else {
+      const own = this.#waiting.get(owner);
+      if (own === undefined) this.#waiting.set(owner, [work]);
+      else own.push(work);
+    }
+    this.#schedule();
+  }
+
+  #do(work: () => void): void {
+    const startMs = this.#nowMs();
+    work();
+    this.#spentMs += this.#nowMs() - startMs;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || (this.#waiting.size === 0 && this.#spentMs === 0)) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    this.#spentMs = 0;
+    while (this.#spentMs < this.#turnMs) {
+      const next = this.#waiting.entries().next();
+      if (next.done === true) return;
+      const [owner, own] = next.value;
+      this.#waiting.delete(owner);
+      const work = own.shift();
+      if (own.length > 0) this.#waiting.set(owner, own);
+      if (work !== undefined) this.#do(work);
+    }
+    this.#schedule();
+  }
+}
