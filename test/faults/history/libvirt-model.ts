@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { Clock } from "../../../agent/kernel/clock.ts";
 import type { PendingCall } from "../../../agent/libvirt/call.ts";
-import { libvirtError, unanswered, unreachable } from "../../../agent/libvirt/errors.ts";
+import { unanswered, unreachable } from "../../../agent/libvirt/errors.ts";
 import {
-  connectGetAllDomainStats,
   DomainState,
   DomainStateReason,
   domainSetMetadata,
@@ -14,86 +13,21 @@ import {
   type Procedure,
   type StorageVol,
 } from "../../../agent/libvirt/index.ts";
-import { XdrReader, XdrWriter } from "../../../agent/libvirt/xdr.ts";
-import type { EffectBegin, EffectEnd, WorldDomain } from "./history.ts";
+import type { WorldDomain } from "./history.ts";
+import type { CallPlan, EffectOutcome, ModelHostOptions } from "./model/call-plan.ts";
+import { asDecoded, entryOf, errorOf, isPriority } from "./model/calls.ts";
 import { ModelLibvirt, type Daemon, type ModelLibvirtOptions } from "./model/client.ts";
-import { domainCalls, ended, isActive, sourcesOf } from "./model/domains.ts";
-import { readXml, socleText, stampedOperation, textAt, type Element } from "./model/element.ts";
-import { forgetEphemeralSecrets, objectCalls } from "./model/objects.ts";
-import { statisticsCalls } from "./model/statistics.ts";
-import { downloadOf, storageCalls } from "./model/storage.ts";
+import { ended, isActive } from "./model/guest-run.ts";
+import { forgetEphemeralSecrets } from "./model/objects.ts";
+import { effectFacts, worldDomain } from "./model/observed.ts";
+import { downloadOf } from "./model/storage.ts";
 import { ModelStream } from "./model/stream.ts";
-import {
-  Refusal,
-  World,
-  type Entry,
-  type HostFacts,
-  type ModelDomain,
-  type ModelPool,
-} from "./model/world.ts";
+import { Refusal, World, type Entry, type HostFacts, type ModelPool } from "./model/world.ts";
 
+export type { CallPlan, ModelCall, ModelHostOptions } from "./model/call-plan.ts";
+export { modelledProcedures } from "./model/calls.ts";
 export { ModelLibvirt } from "./model/client.ts";
 export type { ModelDomain, ModelPool, ModelVolume } from "./model/world.ts";
-
-/** A call that reached the daemon, as the plan sees it. */
-export interface ModelCall {
-  /** libvirt's, e.g. `DOMAIN_CREATE_WITH_FLAGS`. */
-  readonly procedure: string;
-  /** False: it only reads. */
-  readonly changes: boolean;
-  readonly by: "agent" | "foreign";
-  readonly agentRun?: number;
-  readonly vm?: string;
-  readonly volume?: string;
-  readonly args: unknown;
-}
-
-/** What becomes of one call. An empty plan: it is carried out and answered at once. */
-export interface CallPlan {
-  /** In the daemon's queue. Ordinary calls leave it in the order in which they came; those that only look do not queue. */
-  readonly queueMs?: number;
-  /** From where the daemon has taken it up to its effect. */
-  readonly workMs?: number;
-  /** From its effect up to its answer: what a read returns may be overtaken by an event meanwhile. */
-  readonly answerMs?: number;
-  /** libvirt refuses it, without an effect. `code`: virErrorNumber; 38 with the errno of a system error. */
-  readonly refuse?: { readonly code: number; readonly message: string; readonly errno?: number };
-  /** The request never reaches the daemon, or its answer never reaches the caller. */
-  readonly lose?: "request" | "answer";
-  /** With `lose`: the connection stays, and the caller waits for its own deadline. */
-  readonly silently?: boolean;
-  /** The daemon dies before the call's effect, or between its effect and its answer. `startDaemon` brings it back. */
-  readonly crash?: "before" | "after";
-}
-
-export type EffectFacts = Omit<EffectBegin, "event" | "effect">;
-export type EffectOutcome = Omit<EffectEnd, "event" | "effect">;
-
-export interface ModelHostOptions {
-  readonly clock: Clock;
-  readonly facts?: Partial<HostFacts>;
-  /** Asked for each call of an agent. */
-  readonly plan?: (call: ModelCall) => CallPlan;
-  /** Called before an effect begins; what it returns is called when the effect is done. */
-  readonly onEffect?: (facts: EffectFacts) => (outcome: EffectOutcome) => void;
-  /** How long an event is on its way; events of one connection never overtake each other. */
-  readonly eventDelayMs?: () => number;
-}
-
-const entries = new Map<string, Entry>(
-  [...domainCalls, ...statisticsCalls, ...storageCalls, ...objectCalls].map((entry) => [
-    entry.procedure.name,
-    entry,
-  ]),
-);
-
-/** Every call that the model answers, by libvirt's name. */
-export const modelledProcedures: readonly string[] = [...entries.keys()];
-
-/** Calls that have workers of their own: `@priority: high` in remote_protocol.x. */
-const isPriority = ({ procedure }: Entry): boolean =>
-  procedure.idempotent && !passesQueue.has(procedure.name);
-const passesQueue: ReadonlySet<string> = new Set(["DOMAIN_GET_METADATA"]);
 
 const fixtures = new Map<string, string>();
 
@@ -262,7 +196,7 @@ export class ModelHost implements Daemon {
 
   /** What there is, for the `world` event of a history. */
   get domains(): readonly WorldDomain[] {
-    return [...this.world.domains.values()].map((domain) => this.#worldDomain(domain));
+    return [...this.world.domains.values()].map((domain) => worldDomain(this.world, domain));
   }
 
   /** `pool/name`, sorted. */
@@ -270,30 +204,6 @@ export class ModelHost implements Daemon {
     return [...this.world.pools.values()]
       .flatMap((pool) => [...pool.volumes.keys()].map((name) => `${pool.name}/${name}`))
       .sort();
-  }
-
-  #worldDomain(domain: ModelDomain): WorldDomain {
-    const { config } = domain;
-    const instance = socleText(config, "instance");
-    const operation = stampedOperation(config);
-    const tenant = socleText(config, "tenant");
-    const state = Object.entries(DomainState).find(([, number]) => number === domain.state)?.[0] ?? "";
-    const volumes = sourcesOf(config).flatMap((path) => this.#volumeAt(path) ?? []);
-    return {
-      vm: domain.uuid,
-      name: domain.name,
-      state: state.toLowerCase(),
-      ...(instance === undefined ? {} : { instance }),
-      ...(operation === undefined ? {} : { operation }),
-      ...(tenant === undefined ? {} : { tenant }),
-      volumes,
-    };
-  }
-
-  #volumeAt(path: string): string | undefined {
-    for (const pool of this.world.pools.values())
-      if (path.startsWith(`${pool.path}/`)) return `${pool.name}/${path.slice(pool.path.length + 1)}`;
-    return undefined;
   }
 
   async serve(client: ModelLibvirt, call: PendingCall, args: unknown): Promise<void> {
@@ -437,28 +347,12 @@ export class ModelHost implements Daemon {
   }
 
   #record(
-    { effect }: Entry,
+    entry: Entry,
     args: unknown,
-    { by, agentRun }: ModelLibvirtOptions,
+    by: ModelLibvirtOptions,
   ): ((outcome: EffectOutcome) => void) | undefined {
-    if (effect === undefined) return undefined;
-    const { call, of } = effect;
-    const subject = of(args);
-    const domain = subject.vm === undefined ? undefined : this.world.domains.get(subject.vm);
-    const config = call === "define" ? definedBy(args) : domain?.config;
-    const instance = socleText(config, "instance");
-    const operation = stampedOperation(config);
-    const tenant = call === "define" ? socleText(config, "tenant") : undefined;
-    return this.#options.onEffect?.({
-      call,
-      by,
-      ...(agentRun === undefined ? {} : { agentRun }),
-      ...subject,
-      ...(instance === undefined ? {} : { instance }),
-      ...(operation === undefined ? {} : { operation }),
-      ...(tenant === undefined ? {} : { tenant }),
-      ...(domain === undefined || !isActive(domain) ? {} : { guestRun: domain.starts }),
-    });
+    const facts = effectFacts(this.world, entry, args, by);
+    return facts && this.#options.onEffect?.(facts);
   }
 
   #send(event: LibvirtEvent): void {
@@ -486,35 +380,3 @@ function answer(to: Recipient, result: { value: unknown } | { thrown: unknown })
   if ("value" in result) to.answered(result.value);
   else to.refused(result.thrown);
 }
-
-function entryOf({ name }: Procedure<never, never> | Procedure<unknown, unknown>): Entry {
-  const entry = entries.get(name);
-  if (entry === undefined) throw new Error(`the model of libvirt has no ${name}: add it, and its try`);
-  return entry;
-}
-
-const definedBy = (args: unknown): Element | undefined => {
-  try {
-    return readXml((args as { xml: string }).xml, "domain");
-  } catch {
-    return undefined;
-  }
-};
-
-function errorOf(thrown: unknown, procedure: string): ReturnType<typeof libvirtError> {
-  if (!(thrown instanceof Refusal)) throw thrown;
-  const { code, errno: int1, message } = thrown;
-  const nothing = { level: 2, dom: null, str1: null, str2: null, str3: null, int2: 0, net: null };
-  return libvirtError({ code, domain: 10, message, int1, ...nothing }, procedure);
-}
-
-/** A caller may read a result as it comes off the wire, into something of its own. */
-function asDecoded(procedure: Procedure<unknown, unknown>, result: unknown): unknown {
-  if (procedure.name !== connectGetAllDomainStats.name) return result;
-  const writer = new XdrWriter();
-  connectGetAllDomainStats.result.encode(writer, result as never);
-  return procedure.result.decode(new XdrReader(writer.take()));
-}
-
-/** The name that a domain's XML has. */
-export const nameOf = (config: Element): string => textAt(config, "name") ?? "";

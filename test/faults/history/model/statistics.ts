@@ -4,7 +4,8 @@ import {
   DomainStats,
   type TypedParameter,
 } from "../../../../agent/libvirt/index.ts";
-import { isActive, memoryKib, shown, sourcesOf, vcpusOf } from "./domains.ts";
+import { memoryKib, sourcesOf, vcpusOf } from "./definition.ts";
+import { isActive, shown } from "./guest-run.ts";
 import { all, find } from "./element.ts";
 import { answering, referenceTo, type Entry, type ModelDomain } from "./world.ts";
 
