@@ -1,55 +1,8 @@
-import { toSocleError } from "../../agent/kernel/errors.ts";
 import * as libvirt from "../../agent/libvirt/index.ts";
-import {
-  parseDomain,
-  parseNetwork,
-  parsePool,
-  parseSecret,
-  parseVolume,
-} from "../../agent/libvirt/xml/index.ts";
-import { readQcow2Header } from "../../agent/vm/qcow2-header.ts";
+import { parseDomain, parseNetwork, parseSecret } from "../../agent/libvirt/xml/index.ts";
+import { storageSteps } from "./libvirt-model-storage.ts";
+import { answerOf, step, uuidOf, type Procedure, type Side, type Step } from "./libvirt-model-step.ts";
 
-/** libvirt, real or as the model. */
-export interface Side {
-  readonly libvirt: Pick<libvirt.Libvirt, "call" | "openStream" | "events">;
-  /** The directory of the pool `images`, which holds `bootsector.img`. */
-  readonly images: string;
-}
-
-/** One call of the script: what it answers, as far as the model is to answer alike. */
-export interface Step {
-  readonly name: string;
-  readonly procedure: string;
-  run(side: Side): Promise<unknown>;
-}
-
-type Procedure<A, R> = libvirt.Procedure<A, R>;
-
-function step<A, R>(
-  what: string,
-  procedure: Procedure<A, R>,
-  args: A | ((side: Side) => A),
-  view: (result: R, side: Side) => unknown = (result) => result,
-): Step {
-  const argsFor = (side: Side): A => (typeof args === "function" ? (args as (side: Side) => A)(side) : args);
-  return {
-    name: `${procedure.name}: ${what}`,
-    procedure: procedure.name,
-    run: (side) => answerOf(async () => view(await side.libvirt.call(procedure, argsFor(side)), side), side),
-  };
-}
-
-/** The answer with the host's own paths left out, or the error's kind and reason. */
-async function answerOf(ask: () => Promise<unknown>, { images }: Side): Promise<unknown> {
-  try {
-    return JSON.parse(JSON.stringify({ ok: await ask() }).replaceAll(images, "IMAGES"));
-  } catch (thrown) {
-    const { kind, reason } = toSocleError(thrown);
-    return { kind, reason };
-  }
-}
-
-const uuidOf = (number: number): string => `0d000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 const dom = (number: number): libvirt.Domain => ({ name: "", uuid: uuidOf(number), id: -1 });
 const nobody = { name: "", uuid: "00000000-0000-0000-0000-000000000000", id: -1 };
 
@@ -102,21 +55,6 @@ const metadataView = ({ metadata: xml }: { metadata: string }): string =>
   xml.replaceAll(/\s+/g, "").replaceAll("'", '"');
 const { LIVE, CONFIG } = libvirt.DomainAffect;
 
-export const pool: libvirt.StoragePool = { name: "images", uuid: uuidOf(800) };
-const noPool: libvirt.StoragePool = { name: "nowhere", uuid: uuidOf(801) };
-const vol = (name: string) => (side: Side) => ({
-  vol: { pool: "images", name, key: `${side.images}/${name}` },
-});
-const volumeXml = (name: string, format: string, backing = ""): string =>
-  `<volume><name>${name}</name><capacity unit='bytes'>1048576</capacity><allocation unit='bytes'>0</allocation>
-   <target><format type='${format}'/></target>${backing}</volume>`;
-const backedBy = (path: string): string =>
-  `<backingStore><path>${path}</path><format type='qcow2'/></backingStore>`;
-const volumeView = ({ xml }: { xml: string }) => {
-  const { name, key, type, capacityBytes, path, format, backing } = parseVolume(xml);
-  return { name, key, type, capacityBytes, path, format, backing };
-};
-
 const secretUuid = uuidOf(900);
 const secret: libvirt.Secret = { uuid: secretUuid, usageType: 0, usageId: "" };
 const secretXml = `<secret ephemeral='yes' private='yes'><uuid>${secretUuid}</uuid><description>d</description></secret>`;
@@ -148,95 +86,6 @@ const hostSteps: readonly Step[] = [
   step("there", libvirt.networkLookupByName, { name: "default" }, ({ net }) => net.name),
   step("missing", libvirt.networkLookupByName, { name: "nowhere" }),
 ];
-
-const storageSteps: readonly Step[] = [
-  step("all", libvirt.connectListAllStoragePools, { needResults: true, flags: 0 }, ({ pools }) =>
-    pools.map(({ name }) => name),
-  ),
-  step("there", libvirt.storagePoolLookupByName, { name: "images" }, ({ pool: { name } }) => name),
-  step("missing", libvirt.storagePoolLookupByName, { name: "nowhere" }),
-  step("there", libvirt.storagePoolGetXmlDesc, { pool, flags: 0 }, ({ xml }) => {
-    const { type, name, path, capacityBytes = 0 } = parsePool(xml);
-    return { type, name, path, hasRoom: capacityBytes > 0 };
-  }),
-  step("there", libvirt.storagePoolGetInfo, { pool }, ({ state, capacity, available }) => ({
-    state,
-    hasRoom: capacity > 0 && available > 0,
-  })),
-  step("missing", libvirt.storagePoolGetInfo, { pool: noPool }),
-  step("there", libvirt.storagePoolIsActive, { pool }),
-  step("there", libvirt.storagePoolGetAutostart, { pool }),
-  step("there", libvirt.storagePoolRefresh, { pool, flags: 0 }),
-  step("missing", libvirt.storagePoolRefresh, { pool: noPool, flags: 0 }),
-  step("missing", libvirt.storageVolLookupByName, { pool, name: "a.raw" }),
-  step("in no pool", libvirt.storageVolLookupByName, { pool: noPool, name: "a.raw" }),
-  step("raw", libvirt.storageVolCreateXml, { pool, xml: volumeXml("a.raw", "raw"), flags: 0 }),
-  step("again", libvirt.storageVolCreateXml, { pool, xml: volumeXml("a.raw", "raw"), flags: 0 }),
-  step("in no pool", libvirt.storageVolCreateXml, { pool: noPool, xml: volumeXml("a.raw", "raw"), flags: 0 }),
-  step("qcow2", libvirt.storageVolCreateXml, { pool, xml: volumeXml("b.qcow2", "qcow2"), flags: 0 }),
-  step("overlay", libvirt.storageVolCreateXml, ({ images }) => ({
-    pool,
-    xml: volumeXml("c.qcow2", "qcow2", backedBy(`${images}/b.qcow2`)),
-    flags: 0,
-  })),
-  step("all", libvirt.storagePoolListAllVolumes, { pool, needResults: true, flags: 0 }, ({ vols }) =>
-    vols
-      .map(({ name }) => name)
-      .filter((name) => /^[abc]\./.test(name))
-      .sort(),
-  ),
-  step("there", libvirt.storageVolLookupByName, { pool, name: "a.raw" }),
-  ...["a.raw", "b.qcow2", "c.qcow2", "d.raw"].map((name) =>
-    step(name, libvirt.storageVolGetXmlDesc, (side) => ({ ...vol(name)(side), flags: 0 }), volumeView),
-  ),
-  step("there", libvirt.storageVolGetInfo, vol("a.raw"), ({ type, capacity }) => ({ type, capacity })),
-  step("larger", libvirt.storageVolResize, (side) => ({
-    ...vol("a.raw")(side),
-    capacity: 2 ** 21,
-    flags: 0,
-  })),
-  step("larger", libvirt.storageVolGetInfo, vol("a.raw"), ({ capacity }) => capacity),
-  step("there", libvirt.storageVolWipePattern, (side) => ({ ...vol("a.raw")(side), algorithm: 0, flags: 0 })),
-  ...["a.raw", "b.qcow2", "c.qcow2", "d.raw"].map(download),
-  upload("a.raw"),
-  upload("d.raw"),
-  ...["c.qcow2", "b.qcow2", "a.raw", "a.raw"].map((name, index) =>
-    step(`${name} ${index}`, libvirt.storageVolDelete, (side) => ({ ...vol(name)(side), flags: 0 })),
-  ),
-];
-
-function download(name: string): Step {
-  const { name: procedure } = libvirt.storageVolDownload;
-  return {
-    name: `${procedure}: ${name}`,
-    procedure,
-    run: (side) =>
-      answerOf(async () => {
-        const args = { ...vol(name)(side), offset: 0, length: 65_536, flags: 0 };
-        const pieces: Buffer[] = [];
-        for await (const piece of await side.libvirt.openStream(libvirt.storageVolDownload, args))
-          pieces.push(piece);
-        const bytes = Buffer.concat(pieces);
-        return { bytes: bytes.length, header: readQcow2Header(bytes) };
-      }, side),
-  };
-}
-
-function upload(name: string): Step {
-  const { name: procedure } = libvirt.storageVolUpload;
-  return {
-    name: `${procedure}: ${name}`,
-    procedure,
-    run: (side) =>
-      answerOf(async () => {
-        const args = { ...vol(name)(side), offset: 0, length: 4096, flags: 0 };
-        const stream = await side.libvirt.openStream(libvirt.storageVolUpload, args);
-        await stream.write(Buffer.alloc(4096));
-        await stream.finish();
-        return "written";
-      }, side),
-  };
-}
 
 const leased = { usageType: libvirt.SecretUsage.TLS, usageId: "socle-agent-lease" };
 const leaseSecret: libvirt.Secret = { uuid: uuidOf(901), ...leased };

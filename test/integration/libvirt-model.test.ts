@@ -11,7 +11,9 @@ import { guestFilesIn } from "../lab/guest.ts";
 import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
 import { virsh } from "../lab/virsh.ts";
 import { eventually } from "../lab/wait.ts";
-import { pool, script, type Side } from "./libvirt-model-script.ts";
+import { script } from "./libvirt-model-script.ts";
+import type { Side } from "./libvirt-model-step.ts";
+import { pool } from "./libvirt-model-storage.ts";
 
 /** What is compared of an event: a line by object. */
 function lineOf(event: LibvirtEvent): string | undefined {

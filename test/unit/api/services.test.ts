@@ -8,16 +8,7 @@ import type { WatchVmsResponse__Output } from "../../../agent/gen/socle/v1/Watch
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import type { CreateRequest } from "../../../agent/vm/vms.ts";
 import { eventually } from "../../lab/wait.ts";
-import {
-  ApiClient,
-  errorOf,
-  FakeConsole,
-  hostSnapshot,
-  protos,
-  startApi,
-  vm,
-  type Harness,
-} from "./harness.ts";
+import { ApiClient, errorOf, hostSnapshot, protos, startApi, vm, type Harness } from "./harness.ts";
 
 const ids = (list: readonly { vmId: string }[]): string[] => list.map(({ vmId }) => vmId);
 const begin = { caller: "c", vmId: "v", fingerprint: "f", intent: {} };
@@ -209,53 +200,6 @@ test("a reader that falls far behind costs a bounded queue, is told so, and ends
   assert.deepEqual([last.size, new Set(last.values())], [200, new Set(["59"])]);
   assert.ok(told.length < 12_000, "what was dropped was not sent");
   call.cancel();
-});
-
-test("a console carries both ways, and ends with either side", async (t) => {
-  const { client, vms } = await ask(t);
-  const guest = new FakeConsole();
-  const opened: unknown[] = [];
-  vms.openConsole = (name, options) => {
-    opened.push([name, options]);
-    return Promise.resolve(guest);
-  };
-  const call = client.bidi(protos.vms.Console);
-  let output = "";
-  call.on("data", ({ output: bytes }: { output: Buffer }) => (output += bytes.toString()));
-  call.write({ vm: "web", force: true, input: Buffer.from("hello") });
-  guest.say("login: ");
-  await eventually(() => output === "login: ");
-  call.write({ input: Buffer.from("root\n") });
-  await eventually(() => guest.typed.length === 2);
-  assert.deepEqual([opened, guest.typed], [[["web", { force: true }]], ["hello", "root\n"]]);
-  const endOf = once(call, "status");
-  call.end();
-  const [ended] = (await endOf) as [{ code: number }];
-  assert.deepEqual([ended.code, guest.aborted], [status.OK, true]);
-
-  const second = new FakeConsole();
-  vms.openConsole = () => Promise.resolve(second);
-  const other = client.bidi(protos.vms.Console);
-  other.resume();
-  other.write({ vm: "web" });
-  second.say("bye");
-  second.end();
-  const [over] = (await once(other, "status")) as [{ code: number }];
-  assert.equal(over.code, status.OK, "the guest ended it");
-});
-
-test("a console that cannot be had says why", async (t) => {
-  const { client, vms } = await ask(t);
-  const failure = async (first: object): Promise<ServiceError> => {
-    const call = client.bidi(protos.vms.Console);
-    call.resume();
-    call.write(first);
-    const [error] = (await once(call, "error")) as [ServiceError];
-    return error;
-  };
-  assert.equal((await failure({ input: Buffer.from("x") })).code, status.INVALID_ARGUMENT);
-  vms.openConsole = () => Promise.reject(new SocleError("conflict", "CONSOLE_HELD", "another has it"));
-  assert.match((await failure({ vm: "v" })).details, /another has it/);
 });
 
 test("operations are read, waited for, watched and cancelled", async (t) => {
