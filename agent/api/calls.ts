@@ -137,7 +137,7 @@ export class Calls {
       const succeed = (response: unknown): void => {
         const bytes = route.encode(response);
         admitted?.ended(response);
-        // Whoever does not take it keeps its place and its bytes, until the call is given up.
+        // A caller that does not read the answer keeps its place and its bytes until the call is reset.
         live.holds(this.#outbox.hold(live.caller.name, bytes.length, () => live.reset()));
         respond(null, bytes);
         this.#logCall(live, method.mutation, request);

@@ -11,8 +11,8 @@ export interface NewcomersOptions {
 }
 
 /**
- * Connections that have not said yet that they speak HTTP/2. They hold no place, and a bounded time and number of their
- * own: silent ones keep nobody out.
+ * Connections without an HTTP/2 preface yet. They take no connection place; their number and time have bounds of their
+ * own, so that silent connections do not exclude others.
  */
 export class Newcomers {
   readonly #most: number;

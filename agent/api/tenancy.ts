@@ -44,7 +44,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
   function own(vm: Vm | undefined): Vm | undefined {
     return isOwn(vm) ? vm : undefined;
   }
-  /** Whose spec is unreadable, and which may be the tenant's: it is neither shown nor said to be absent. */
+  /** A VM with an unreadable spec, which may belong to the tenant: neither shown nor reported as absent. */
   function isClaimed(vm: Vm, otherwise = false): boolean {
     return hasNoSpec(vm) && (vm.claimedTenant === tenant || otherwise);
   }

@@ -22,7 +22,7 @@ import {
 export interface ClaimRequest extends VmSize {
   /** The VM's id, or the reservation's. */
   readonly holder: string;
-  /** Whose quota it counts against; empty: nobody's. */
+  /** The tenant whose quota it counts against; empty: none. */
   readonly tenant?: string;
   /** Absent: anywhere. */
   readonly wish?: PlacementWish;

@@ -3,7 +3,7 @@ import type { HostHealth } from "../host/host.ts";
 type HostCondition = HostHealth["conditions"][number];
 
 export interface ShownCondition extends HostCondition {
-  /** All subjects, also those whose names are paths and are left out of `subjects`. */
+  /** The number of all subjects, including those left out of `subjects` because their names are paths. */
   readonly subjectCount: number;
 }
 

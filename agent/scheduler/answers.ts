@@ -6,7 +6,7 @@ import type { ComeBack__Output } from "../gen/socle/v1/ComeBack.ts";
 import type { ReportResponse__Output } from "../gen/socle/v1/ReportResponse.ts";
 import type { Welcome__Output } from "../gen/socle/v1/Welcome.ts";
 
-// Whatever a scheduler answers is checked here before any of it is used: its counters stand in files and on the wire later.
+// Validates a scheduler's answers before use: their counters are written to files and sent on the wire later.
 
 /** What the scheduler asked for, within bounds. */
 export interface Terms {

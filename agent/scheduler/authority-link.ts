@@ -86,7 +86,7 @@ export async function authorityAt(address: string, fingerprint: string): Promise
       socket.destroy();
       reject(unreachable(address, cause.message, cause));
     };
-    // For all of it: one that sends a byte now and then is never idle.
+    // A deadline for the whole answer: a server that sends a byte now and then is never idle.
     const late = setTimeout(() => fail(new Error("no answer")), helloTimeoutMs);
     socket.once("error", fail);
     socket.once("secureConnect", () => {

@@ -12,7 +12,7 @@ export class FileLost extends Error {
 export const isFileLost = (thrown: unknown): boolean =>
   thrown instanceof FileLost || (thrown instanceof Error && thrown.cause instanceof FileLost);
 
-/** What a refusal says of it. */
+/** How a refusal names the file. */
 export const stateLost = (what: string): string =>
   `${what} was deleted, moved or replaced while the agent ran: changes are refused, reads and guests go on; put the state ` +
   "directory back as it was, or restore it from a backup, then restart the agent";
@@ -56,7 +56,7 @@ export class AppendFile {
   #syncedBytes: number;
   #failure: Error | undefined;
 
-  /** `bytes`: the file's length. All of it is on the disk. */
+  /** `bytes`: the file's length, which is durable. */
   constructor(path: string, file: FileHandle, bytes: number) {
     this.path = path;
     this.#file = file;

@@ -111,14 +111,14 @@ export class EventLog {
     }
   }
 
-  /** The log's identity: it changes when the numbers that were told may be other events' from now on. */
+  /** The log's identity. It changes when published numbers may be used again for other events. */
   get logId(): string {
     return this.#logId;
   }
 
   /**
-   * This state is older than what was told of it: numbers told since may come again with other events. Who resumes with a
-   * number of before is refused, who follows now is told to list again.
+   * The state was rolled back: published numbers may be used again for other events. Rejects subscribers that resume with
+   * an earlier number; subscribers that follow now get a RESYNC.
    */
   async beginAnew(): Promise<void> {
     this.#logId = await this.#segments.beginAnew();

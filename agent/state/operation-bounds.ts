@@ -16,7 +16,7 @@ export interface BoundsOptions {
   readonly maxRunning?: number;
   /** Of one caller, so that what one asks for leaves room for others. Default 20,000. */
   readonly maxRetainedPerCaller?: number;
-  /** Of one tenant's VMs, whoever asks: these do not count as their caller's. Default 5000; `quotaOf` goes before it. */
+  /** Per tenant, for operations on its VMs by any caller; they do not count as their caller's. Default 5000; `quotaOf` has precedence. */
   readonly maxRetainedPerTenant?: number;
   /** Default 500. */
   readonly maxRunningPerTenant?: number;
@@ -36,7 +36,7 @@ const tenantsPart = { usual: 3 / 4, urgent: 7 / 8 };
 /** Beyond the bound of all, after a restart found forgotten ones in the journal again: at once, to bound the time it takes. */
 const MOST_FORGOTTEN_AT_ONCE = 100;
 
-/** Whose VM an operation is for, and what kind of caller begins it. */
+/** The tenant of an operation's VM, and the kind of caller that begins it. */
 interface Admitted extends Charged {
   readonly vmId: string;
   readonly urgent?: boolean | undefined;
@@ -109,7 +109,7 @@ export class OperationBounds {
   }
 }
 
-/** What of a bound this caller gets. */
+/** The part of a bound that this caller may use. */
 function roomOf(
   kind: keyof typeof reserve,
   bound: number,

@@ -80,7 +80,7 @@ export class OperationIndex {
   }
 }
 
-/** Whose bounds an operation counts against: the tenant whose VM it is for, else its caller. */
+/** The owner of the bounds that an operation counts against: its VM's tenant, else its caller. */
 export interface Charged {
   readonly caller: string;
   readonly tenant?: string | undefined;

@@ -25,7 +25,7 @@ export interface OperationsOptions extends BoundsOptions {
 
 export interface BeginRequest {
   readonly requestId: string;
-  /** Who asks, as idempotency counts: the same id of another caller is another request. */
+  /** The caller. Request ids are per caller: the same id of another caller is another request. */
   readonly caller: string;
   readonly behalf?: Behalf | undefined;
   /** Upper snake: CREATE_VM. */
@@ -35,15 +35,15 @@ export interface BeginRequest {
   readonly instance?: string | undefined;
   /** The newest operation that the VM's domain has on record: this one sorts after it, whatever the journal has lost. */
   readonly newestOperation?: string | undefined;
-  /** Whose VM it is for: against whose bounds it counts. Without one, those of the caller. */
+  /** The VM's tenant, whose bounds the operation counts against. Without one, the caller's bounds. */
   readonly tenant?: string | undefined;
-  /** The caller is bound to that tenant: it gets a part of each bound, the provider all of it. */
+  /** The caller is restricted to that tenant: it may use a part of each bound, the provider the whole. */
   readonly byTenant?: boolean | undefined;
   /** Digest of the request's body without its id. */
   readonly fingerprint: string;
   /** JSON; kept until the operation is done. */
   readonly intent: unknown;
-  /** It relieves the host, as a stop does: there is room for it when there is none for others. */
+  /** It relieves the host, as a stop does: it is accepted when the bound is reached for others. */
   readonly urgent?: boolean;
 }
 
@@ -53,7 +53,7 @@ export type Outcome =
   | { readonly state: "failed" | "cancelled"; readonly error: unknown };
 
 export interface ListOptions extends Selection {
-  /** Goes on behind this operation of the page before. */
+  /** Continues after the last operation of the previous page. */
   readonly afterId?: string;
   readonly limit: number;
 }

@@ -156,7 +156,7 @@ export class OperationTable {
     this.#expiries.push({ id: recorded.id, atMonotonicMs: this.#clock.monotonicMs() + this.#retentionMs });
   }
 
-  /** Forgets the oldest ended operation of the tenant with the most, before its time. False: there is none. */
+  /** Removes the oldest ended operation of the tenant with the most, before its retention ends. False: no operation has ended. */
   forgetEarly(): boolean {
     const entry = this.#byId.get(this.#forgettable.next ?? "");
     if (entry === undefined) return false;
@@ -255,7 +255,7 @@ export class OperationTable {
     return Math.max(0, now - (endedAtMs ?? now));
   }
 
-  /** Without those whose begin is not durable: it may yet be refused. */
+  /** Excludes operations whose begin is not durable: it may still be refused. */
   *live(): Generator<OperationRecord> {
     for (const { recorded, shown, fingerprint } of this.#byId.values()) {
       if (shown === undefined) continue;

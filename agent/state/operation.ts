@@ -9,7 +9,7 @@ export interface Operation {
   readonly vmId: string;
   /** The instance of the VM that it was admitted for; absent in operations of version 0.1.0. */
   readonly instance?: string;
-  /** Whose VM it is for; absent where it is nobody's, and in operations of version 0.1.0. */
+  /** The VM's tenant; absent for a VM without one, and in operations of version 0.1.0. */
   readonly tenant?: string;
   /** Its caller is restricted to that tenant. Absent otherwise, and in operations that earlier agents began. */
   readonly byTenant?: true;

@@ -50,7 +50,7 @@ export class Operations {
   readonly #unwritten = new Map<string, End>();
   /** Operations without a run whose end is being written. */
   readonly #ending = new Set<string>();
-  /** Operations whose outcome was unknown and that are worked on again. */
+  /** Operations whose outcome was unknown and whose work runs again. */
   readonly #settling = new Set<string>();
   readonly #waiters: OperationWaiters;
   #state: "open" | "draining" | "closed" = "open";
@@ -217,7 +217,7 @@ export class Operations {
     if (isBusy || isDone(recorded)) throw notOpen(recorded);
   }
 
-  /** Those whose outcome is unknown and that nothing works on, oldest first. */
+  /** Operations with an unknown outcome and no running work, oldest first. */
   unsettled(): readonly Operation[] {
     return this.#table.withoutEnd().filter(isUnsettled);
   }

@@ -1,6 +1,6 @@
 import type { SocleError } from "../kernel/errors.ts";
 
-/** Whether this agent may change anything on its host: only while no part of it has a reason against it. */
+/** Whether this agent may change anything on its host: only while no part of the agent refuses. */
 export class Permit {
   readonly #reasons = new Map<string, SocleError>();
   readonly #waiting = new Set<() => void>();

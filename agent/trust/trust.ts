@@ -120,8 +120,8 @@ export class Trust implements Service {
   }
 
   /**
-   * As `renew`, for a first certificate, or one of another authority: that with this fingerprint, which whoever enrolls the
-   * host named, for this identity.
+   * As `renew`, for a first certificate or one of another authority. `expected`: the identity of this host, and the
+   * authority's fingerprint that the administrator named.
    */
   async enroll(answer: TrustTexts, expected: { identity: string; authority: string }): Promise<Material> {
     const domain = this.#options.domain ?? "";

@@ -42,7 +42,7 @@ export const deleteWork =
     }
     if (intent.volumes.length > 0 && !isGone) {
       await domains.stamps.begin(vmId, operationId);
-      // Somebody may have started it since it was seen off.
+      // The VM may have been started since it was seen stopped.
       const now = await domains.state(vmId);
       requireDeletable(vmId, now, intent.force);
       if (isActive(now) && resumed) throw interrupted(`the VM was started since; ${AGAIN}`);
@@ -70,7 +70,7 @@ export const deleteWork =
 
 const AGAIN = "delete the VM again if it should go";
 
-/** An earlier run of it may have changed the VM. */
+/** An earlier run of this work may have changed the VM. */
 const hasBegun = (run: WorkRun): boolean =>
   hasMarkedRun(run) || run.standing?.config?.operation === run.operationId;
 

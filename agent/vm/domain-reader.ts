@@ -40,8 +40,8 @@ interface LastRead {
 }
 
 /**
- * Reads one domain as a VM, whatever it holds. A domain whose XML is refused becomes a VM too, with the size that
- * libvirt tells and the reason in `unreadable`: left out, it would be invisible and its CPUs sold again.
+ * Reads one domain as a VM. A domain whose XML is rejected is listed as well, with the size that libvirt reports and the
+ * reason in `unreadable`: otherwise its CPUs would be allocated twice.
  */
 export class DomainReader {
   readonly #libvirt: Pick<Libvirt, "call">;
@@ -142,14 +142,14 @@ export class DomainReader {
     const args = { doms: [domain], stats: DomainStats.BLOCK, flags: DomainStatsFlag.NOWAIT };
     try {
       const { retStats } = await this.#call(connectGetAllDomainStats, args);
-      const told = new Map(
+      const fields = new Map(
         retStats.flatMap(({ params }) =>
           params.map(({ field, value }) => [field, String(value.value)] as const),
         ),
       );
-      return [...told].flatMap(([field, path]) => {
+      return [...fields].flatMap(([field, path]) => {
         const number = /^block\.(\d+)\.path$/.exec(field)?.[1];
-        return number === undefined ? [] : [{ device: told.get(`block.${number}.name`) ?? "", path }];
+        return number === undefined ? [] : [{ device: fields.get(`block.${number}.name`) ?? "", path }];
       });
     } catch {
       return [];

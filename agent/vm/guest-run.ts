@@ -6,10 +6,10 @@ import { interrupted, type WorkContext, type WorkRun } from "./work.ts";
 // A guest that was stopped and started again is the same VM in another run. What ends a run marks it before.
 
 const MARKED = "mark run";
-/** The run could not be marked: libvirt's number of it is on record. */
+/** The run could not be marked: the journal has libvirt's id of it. */
 const NUMBERED = "note run";
 
-/** How a run of the guest is recognized: by the operation's mark on it, else by libvirt's number of it. */
+/** Identifies a run of the guest: the operation's mark on it, else libvirt's domain id. */
 export type GuestRun = "marked" | { readonly number: number };
 
 /**

@@ -23,7 +23,7 @@ export interface HostDoor {
 
 export interface VmSize {
   readonly vmId: string;
-  /** Whose quota it counts against; empty: nobody's. */
+  /** The tenant whose quota it counts against; empty: none. */
   readonly tenant: string;
   readonly vcpus: number;
   readonly memoryBytes: number;

@@ -87,7 +87,7 @@ export class HypervisorLease implements Service {
   /** Looks and writes come one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   #wake: () => void = () => undefined;
-  /** This agent goes on without the lease, and keeps asking for it. */
+  /** This agent works without the lease, and keeps trying to take it. */
   #isWithout = false;
   #beat = 0;
   /** Of the holder: its newest beat, and since when it is that. */

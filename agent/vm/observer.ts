@@ -266,7 +266,7 @@ export class Observer implements Service {
       this.#take(withEtag({ ...vm, ...seen, observedAtMs: nowMs }));
       if (!silent) this.#refreshes.add(dom);
     } else if (!silent && (vm.stats?.unresponsive === true || isResized(vm, sample))) {
-      // What could not be read of it while it did not answer; or a new size (virsh setvcpus), of which no event tells.
+      // Reads again what was missing while QEMU did not answer, or a new size (virsh setvcpus), which has no event.
       this.#refreshes.add(dom);
     }
     // What was told before an event is of the guest before it.
@@ -355,7 +355,7 @@ const changingEvents: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["ki
   "tunable",
 ]);
 
-/** Where libvirt tells a size that is not the one on record. */
+/** Whether libvirt reports another size than the table has. */
 const isResized = (vm: Vm, { size: { vcpus, memoryBytes } }: Sample): boolean =>
   (vcpus ?? vm.vcpus) !== vm.vcpus || (memoryBytes ?? vm.memoryBytes) !== vm.memoryBytes;
 

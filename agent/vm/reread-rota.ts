@@ -6,13 +6,13 @@ import type { Vm } from "./vm.ts";
 const EVERY_MS = 45_000;
 
 /**
- * Whose turn it is to be read again though nothing told of a change: VMs that are stopped, which change without an event
- * (virsh attach-disk --config), and unreadable ones, which may have been repaired. The work is spread over the rounds.
+ * Selects VMs to read again without an event: stopped VMs, whose definition can change without one (virsh attach-disk
+ * --config), and unreadable VMs, which may have been repaired. The work is spread over the rounds.
  */
 export class RereadRota {
   readonly #clock: Pick<Clock, "monotonicMs">;
   #lastMs: number | undefined;
-  /** The id of the last VM whose turn it was; "" before the first. */
+  /** The id of the last VM that was selected; "" before the first. */
   #last = "";
 
   constructor(clock: Pick<Clock, "monotonicMs">) {

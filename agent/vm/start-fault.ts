@@ -2,7 +2,7 @@ import type { SocleError } from "../kernel/errors.ts";
 import type { VmSpec } from "./spec.ts";
 
 /**
- * Whose fault a failed start is. `host`: the host lacks or refuses something that no spec decides. `vm`: the VM's own, or
+ * The cause of a failed start. `host`: the host lacks or refuses something that no spec decides. `vm`: the VM's own, or
  * the request's. `unclear`: QEMU gave up, for the host's fault or for what the tenant boots.
  */
 export type StartFault = "host" | "vm" | "unclear";

@@ -16,7 +16,7 @@ export interface TenantPermissions {
   readonly devices: readonly string[];
   readonly hugePages: boolean;
   readonly dedicatedCpus: boolean;
-  /** Whether disks may stay behind when their VM is deleted, where they count for nobody. */
+  /** Whether a deleted VM's disks may be kept, where they count against no quota. */
   readonly keepDisks: boolean;
 }
 

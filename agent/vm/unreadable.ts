@@ -30,7 +30,7 @@ function problemOf(vms: readonly Vm[]): string | undefined {
   );
 }
 
-/** Made by Socle, with a spec that is not valid: whose it is cannot be told. */
+/** A managed VM whose spec is not valid, so that its tenant is unknown. */
 export const hasNoSpec = ({ managed, spec, unreadable }: Vm): boolean =>
   managed && spec === undefined && unreadable !== undefined;
 

@@ -45,7 +45,7 @@ export class Works {
   readonly #lock = new KeyedLock({ maxWaiting: 64 });
   /** What makes VMs run takes libvirt's time: a few at once, so that what stops them finds it free. */
   readonly #places = new FairPlaces({ places: MADE_AT_ONCE, maxWaiting: 20_000 });
-  /** Overwriting takes hours, and what a disk can write: one at a time, in nobody else's place. */
+  /** Overwriting takes hours of disk bandwidth: one volume at a time, in a queue of its own. */
   readonly #overwriting = new FairPlaces({ places: 1, maxWaiting: 1000 });
   /** Volumes that are being deleted with their VM. */
   readonly #going = new Set<string>();

@@ -36,7 +36,7 @@ async function isInvalid(stage: Stage, by: Issued, bytes: Buffer): Promise<Outco
   }
 }
 
-/** As many calls as there are places on several connections, none of whose answers is taken. */
+/** Fills every call place on several connections, and reads none of the answers. */
 async function holdsAnswers(stage: Stage, by: Issued): Promise<Outcome> {
   const sockets = await Promise.all(Array.from({ length: 8 }, () => silent(stage, by)));
   try {

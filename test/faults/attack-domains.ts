@@ -63,7 +63,7 @@ const hostile: readonly (readonly [what: string, metadata: Metadata])[] = [
   ["elements 250 deep", foreign(nested(250))],
 ];
 
-/** Domains that somebody defines beside the agent: none hides itself or others, stops creations, or is counted too small. */
+/** Hostile domains defined with virsh: none hides itself or others, blocks creations, or is counted below its size. */
 export function domains(stage: Stage): Promise<Theme> {
   const { host } = stage;
   const virshOf = (...args: string[]): Promise<string> => virsh(host.libvirtd.uri, args);

@@ -161,7 +161,7 @@ async function failingStarts({ host, contract }: Stage): Promise<Outcome> {
   return { letThrough: `the host takes no VMs any more: ${failures.evidence}` };
 }
 
-/** The provider asks a guest to stop that does not hear; the tenant has other wishes. */
+/** The provider stops a guest that ignores ACPI; the tenant tries to cancel that stop. */
 async function overruling({ host, contract }: Stage, evil: Caller, vm: string): Promise<Outcome> {
   const { vms, operations } = contract;
   const stop = (force: boolean, seconds: number) => ({

@@ -15,7 +15,7 @@ interface Options extends MutationOptions {
   readonly dryRun?: boolean;
 }
 
-/** Deletes a VM; a person at a terminal is shown what goes with it and asked first. Where nobody can be asked: --yes. */
+/** Deletes a VM; a person at a terminal is shown what goes with it and asked first. Without a terminal it requires --yes. */
 export const deleteVm: Command = async (session, [name = ""], options: Options) => {
   const keepDisks = options.keepDisks === true;
   const asks = options.yes !== true && options.dryRun !== true;

@@ -46,7 +46,7 @@ const onceOnly: ReadonlySet<EffectCall> = new Set([
   "volume_delete",
 ]);
 
-/** What of the history decides whose an effect may be. */
+/** The facts of a history that decide which operation an effect may belong to. */
 interface Context {
   readonly timeline: VmTimeline;
   readonly starts: readonly number[];

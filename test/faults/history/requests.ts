@@ -17,7 +17,7 @@ export interface Accepted {
   readonly from: number;
   /** When the last of these calls was answered: it was asked of the VM as it was between the two. */
   readonly askedTo: number;
-  /** Undefined: no call was answered `ok`, and nobody saw it. */
+  /** Undefined: no call was answered `ok`, and no read returned it. */
   operationId: string | undefined;
   /** Where it was first seen to have ended. */
   endedAt: number;

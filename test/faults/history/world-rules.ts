@@ -3,7 +3,7 @@ import type { History, WorldSeen } from "./history.ts";
 import { isForgetting, type Accepted, type Requests } from "./requests.ts";
 import { lifeAt, type StateSpan, type VmTimeline } from "./timeline.ts";
 
-/** What libvirt has, and what operations say they did of it. */
+/** Rules that compare libvirt's objects with the outcomes of operations. */
 export function worldRules(
   history: History,
   requests: Requests,

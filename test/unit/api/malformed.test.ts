@@ -1,4 +1,4 @@
-// Requests that are no messages of the contract, or whose numbers do not fit.
+// Malformed protobuf requests, and numbers outside their range.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";

@@ -1,4 +1,4 @@
-// Answers that callers do not take: what they hold, how much of it, and for how long.
+// Answers that callers do not read: bounds on their bytes, places and time.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// What a scheduler answers is checked before any of it is used.
+// Validation of a scheduler's answers before use.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// What may be done to a VM while it is not known what became of an operation of it.
+// Changes of a VM while the outcome of one of its operations is unknown.
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
 import { test } from "node:test";

@@ -79,7 +79,7 @@ export class FakeHypervisor {
     this.#guest(name).condition = "garbled";
   }
 
-  /** As virsh setvcpus and setmaxmem do: no event tells of it. */
+  /** As virsh setvcpus and setmaxmem do: without an event. */
   resize(name: string, size: { vcpus: number; memoryKib: number }): void {
     Object.assign(this.#guest(name), size);
   }
@@ -88,7 +88,7 @@ export class FakeHypervisor {
     this.#guest(name).stopped = true;
   }
 
-  /** XML elements for its <metadata>; no event tells of it. */
+  /** Sets XML elements in its <metadata>, without an event. */
   describe(name: string, metadata: string): void {
     this.#guest(name).metadata = metadata;
   }

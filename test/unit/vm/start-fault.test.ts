@@ -1,4 +1,4 @@
-// Whose fault a failed start is.
+// The cause of a failed start: the host, or the VM.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";

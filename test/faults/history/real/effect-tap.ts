@@ -73,7 +73,7 @@ interface Seen {
   starts: number;
 }
 
-/** An effect that has begun, and that nobody has answered yet. */
+/** An effect that has begun and has no answer yet. */
 interface Begun {
   readonly effect: number;
   readonly call: EffectCall;

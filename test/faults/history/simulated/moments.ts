@@ -124,7 +124,7 @@ function madeSince({ actions, at, change, chance }: Moment): void {
   );
 }
 
-/** A tenant's caller asks for a change of the VM, whose ever it is. */
+/** A tenant's caller requests a change of the VM, whichever tenant owns it. */
 function trespass({ actions, at, change, chance }: Moment): void {
   const caller = callers.findIndex(({ tenant }) => tenant !== undefined);
   const method = chance.of(["StartVm", "StopVm", "DeleteVm", "RebootVm"]);

@@ -216,7 +216,7 @@ export interface CallBy {
   readonly onPlaceLeft: () => void;
 }
 
-/** Tells of each call when its place is given on. */
+/** Reports each call when it releases its place. */
 class WatchedAdmission extends Admission {
   /** Of the call that enters next. */
   onLeft: () => void = () => undefined;
@@ -267,7 +267,7 @@ class FakeCall extends EventEmitter {
   }
 }
 
-/** Keeps what each status was made of: nobody has to read the wire form of its details. */
+/** Keeps the error of each status, so that no test decodes the wire form of its details. */
 class KeptErrors extends ErrorEncoder {
   readonly #kept = new WeakMap<object, Answered>();
 

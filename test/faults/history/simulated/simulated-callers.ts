@@ -152,7 +152,7 @@ export class SimulatedCallers {
     return this.#open.size;
   }
 
-  /** The agent is gone: nobody gets an answer any more. */
+  /** The agent has ended: no call gets an answer any more. */
   lose(reason: string): void {
     for (const seq of this.#open) this.#recorder.add({ event: "answer", seq, outcome: "unknown", reason });
     this.#open.clear();

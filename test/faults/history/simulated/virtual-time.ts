@@ -1,6 +1,6 @@
 import type { Clock } from "../../../../agent/kernel/clock.ts";
 
-/** Whose a timer is: the world's go on when an agent dies, an agent's end with it. */
+/** The owner of a timer: the world's timers outlive an agent, an agent's end with it. */
 export type Owner = number | "world";
 
 interface Timer {
