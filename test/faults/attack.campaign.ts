@@ -3,14 +3,18 @@ import { parseArgs } from "node:util";
 import { audit } from "./attack-audit.ts";
 import { authority } from "./attack-authority.ts";
 import { Bystander } from "./attack-bystander.ts";
+import { commandLine } from "./attack-command-line.ts";
 import { domains } from "./attack-domains.ts";
 import { enrolment } from "./attack-enrolment.ts";
+import { falseScheduler } from "./attack-false-scheduler.ts";
 import { identity } from "./attack-identity.ts";
 import { metrics } from "./attack-metrics.ts";
 import { people } from "./attack-people.ts";
 import { replays } from "./attack-replays.ts";
 import { roles } from "./attack-roles.ts";
+import { secondAgent } from "./attack-second-agent.ts";
 import { Stage } from "./attack-stage.ts";
+import { state } from "./attack-state.ts";
 import { storage } from "./attack-storage.ts";
 import { tenancy } from "./attack-tenancy.ts";
 import { tooMuch } from "./attack-too-much.ts";
@@ -39,7 +43,11 @@ const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, 
   [tooMuch, 1],
   [authority, 2],
   [enrolment, 2],
-  [replays, 1],
+  [falseScheduler, 0.4],
+  [commandLine, 0.4],
+  [replays, 0.4],
+  [state, 0.4],
+  [secondAgent, 0.4],
   [audit, 1],
 ];
 const { values: chosen } = parseArgs({
