@@ -93,7 +93,9 @@ export function explainEffects(
     const next = new Map<string, Way>();
     for (const way of ways)
       for (const operation of able) {
-        const taken = take(way, operation, effect);
+        // It changes nothing of whose turn it is.
+        const isAgain = isStampAgain(operation, effect, context);
+        const taken = isAgain ? way : take(way, operation, effect);
         if (taken !== undefined) next.set(keyOf(taken), taken);
       }
     if (next.size === 0) return unexplained(effect, operations, able, { context, vm });

@@ -81,13 +81,15 @@ test("a stamp belongs to the operation in it", () => {
 });
 
 test("an operation that has ended stamps its domain again only after a rollback, and only over its own stamp", () => {
-  const stamped = (isRolledBack: boolean, newest: string): string[] => {
+  const stamped = (isRolledBack: boolean, newest: string, between?: string): string[] => {
     const history = build().created();
+    if (between !== undefined) history.accepted(between, "StopVm").effect("shutdown");
     if (isRolledBack) history.recorder.add({ event: "fault", fault: "state_rolled_back" });
     const stamp = { operation: "c", phase: "complete" };
     return rulesOf(history.restart().effect("set_metadata", { operation: newest, stamp }));
   };
   assert.deepEqual(stamped(true, "c"), []);
+  assert.deepEqual(stamped(true, "c", "s"), [], "also where another operation had its turn meanwhile");
   assert.deepEqual(stamped(false, "c"), ["every effect has its operation"]);
   assert.deepEqual(stamped(true, "later"), ["every effect has its operation"]);
 });
