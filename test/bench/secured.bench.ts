@@ -45,7 +45,7 @@ await bench(
   (run, against) =>
     compared(run, against, stage, {
       rounds: 30,
-      share: 0.05,
+      share: 0.02,
       bounded: ["readAgentCpuMs", "readP50Ms", "changeAgentCpuMs", "changeP50Ms"],
     }),
 );
@@ -113,7 +113,7 @@ async function stage(run: Run, bundle: string): Promise<(share: number) => Promi
   const renew = (row: number): Promise<unknown> =>
     secured.renew({ requestId: randomUUID(), reservationId: reservations[row] ?? "" });
   const read = (through: Connection) => () => through.getVm({ vm });
-  for (const warmUp of [read(secured), read(plain), renew]) await measured(run.quick ? 2 : 100, warmUp);
+  for (const warmUp of [read(secured), read(plain), renew]) await measured(run.quick ? 2 : 50, warmUp);
   return async (share) => {
     const reads = await measured(400 * share, read(secured));
     const plainReads = await measured(400 * share, read(plain));

@@ -19,7 +19,7 @@ async function costOf<T>(
   await file.close();
   const cost = { parsed: 0, bytes: 0 };
   const { parse } = JSON;
-  const read = Reflect.get(handle, "read") as typeof handle.read;
+  const read = Reflect.get(handle, "read");
   t.mock.method(JSON, "parse", (text: string) => {
     cost.parsed += 1;
     return parse(text) as unknown;
