@@ -77,6 +77,13 @@ export class Passage {
     this.#daemon.on("close", () => this.destroy());
   }
 
+  /** It has calls that no answer will come to. */
+  get hasUnanswered(): boolean {
+    return [...this.#inFlight.values()].some(
+      (fault) => fault?.kind === "hang" || fault?.kind === "drop_reply",
+    );
+  }
+
   toClient(bytes: Buffer): void {
     if (!this.#client.destroyed) this.#client.write(bytes);
   }

@@ -89,6 +89,11 @@ export class FaultProxy {
     for (const passage of this.#passages) if (lane === undefined || passage.lane === lane) passage.drop();
   }
 
+  /** Ends the connections on which a client waits for an answer that will not come. */
+  dropUnanswered(): void {
+    for (const passage of this.#passages) if (passage.hasUnanswered) passage.drop();
+  }
+
   /** Sends the same event `count` times to whoever registered for events, as fast as it is taken. */
   flood<T>(event: EventProcedure<T>, body: T, count: number): void {
     const { bytes } = eventFrame(event, body);

@@ -3,6 +3,7 @@ import { AgentProcess } from "../../../lab/agent-process.ts";
 import { freePort } from "../../../lab/ports.ts";
 import type { Violation } from "../checker.ts";
 import { Recorder, type FaultKind, type History } from "../history.ts";
+import { isEnded } from "../requests.ts";
 import { Chance } from "../simulated/chance.ts";
 import { operationsIn, vmsIn, type Message } from "../simulated/reads.ts";
 import { callers, vmId, type Action, type FaultAction, type Schedule } from "../simulated/schedule.ts";
@@ -15,6 +16,8 @@ const STARTS_AT_MOST = 10;
 const QUIET_WITHIN_MS = 75_000;
 /** One history of so many begins with the previous release, which is killed and upgraded. */
 const UPGRADES_IN = 4;
+/** In one history of so many, the agent waits as long as it wants for an answer that was lost silently: over a minute. */
+const PATIENT_IN = 8;
 const SEEN_WITHIN_MS = 10_000;
 
 export interface Played {
@@ -38,6 +41,8 @@ export class RealHistory {
   readonly #asides: Promise<void>[] = [];
   #process: AgentProcess | undefined;
   #agent: RealAgent | undefined;
+  /** Its process was asked to end: that is no death. */
+  #stopping: RealAgent | undefined;
   #port = 0;
   #run = 0;
   #sicknesses = 0;
@@ -190,7 +195,7 @@ export class RealHistory {
       this.#recorder.add({ event: "operation", operation });
     });
     void process.ended().then(() => {
-      if (this.#run === run && this.#agent === agent) this.#died("with a sync");
+      if (this.#agent === agent && this.#stopping !== agent) this.#died("with a sync");
     });
     void agent.epoch().then((agentEpoch) => {
       if (agentEpoch !== undefined && this.#agent === agent)
@@ -227,13 +232,16 @@ export class RealHistory {
     await this.#starting;
     const [agent, process, run] = [this.#agent, this.#process, this.#run];
     if (agent === undefined || process === undefined) return;
-    // From here on its end is no death, unless a fault comes first.
-    this.#run += 1;
-    await process.terminate(60_000);
-    this.#recorder.add({ event: "agent_end", run, clean: true });
-    this.#run -= 1;
-    this.#gone("STOPPED");
-    this.#restart();
+    this.#stopping = agent;
+    const exitCode = await process.terminate(60_000);
+    // Otherwise a kill came first, and the next agent is starting already.
+    if (this.#agent === agent) {
+      if (exitCode === 0) {
+        this.#recorder.add({ event: "agent_end", run, clean: true });
+        this.#gone("STOPPED");
+        this.#restart();
+      } else this.#died("while it was stopping");
+    }
     await this.#starting;
   }
 
@@ -325,6 +333,7 @@ export class RealHistory {
     await Promise.all(this.#asides);
     this.#killAtEffect = false;
     host.agentProxy.removeAll();
+    if (this.#schedule.seed % PATIENT_IN !== 0) host.agentProxy.dropUnanswered();
     await host.disk.fallSick("well");
     await this.#healDisk();
     await this.#starting;
@@ -358,7 +367,7 @@ export class RealHistory {
     const untilMs = performance.now() + QUIET_WITHIN_MS;
     for (;;) {
       const answer = await this.#unrecorded("ListOperations");
-      const open = answer && operationsIn("ListOperations", answer).some(({ state }) => !ends.has(state));
+      const open = answer && operationsIn("ListOperations", answer).some((operation) => !isEnded(operation));
       const isQuiet = open === false && this.#log.open === 0 && this.#callers.waiting === 0;
       if (isQuiet || performance.now() > untilMs) return;
       await pause(50);
@@ -389,5 +398,3 @@ export class RealHistory {
     });
   }
 }
-
-const ends: ReadonlySet<string> = new Set(["succeeded", "failed", "cancelled"]);
