@@ -80,6 +80,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["the control epoch is raised by those who may"],
+    realSeed: 25,
   },
   {
     name: "place-left-early",
@@ -134,6 +135,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["a repeated request has one answer", ...effectRules],
+    realSeed: 13,
   },
   {
     name: "acknowledged-early",
@@ -266,6 +268,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["tenants are apart"],
+    realSeed: 3,
   },
   {
     name: "agent-epoch-repeated",
@@ -298,5 +301,6 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["an end is true"],
+    realSeed: 3,
   },
 ];

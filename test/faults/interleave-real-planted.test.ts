@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { promisify } from "node:util";
+import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { CampaignRun } from "./campaign.ts";
+import { copyWith } from "./history/plant.ts";
+import { plantedBugs } from "./history/planted.ts";
+import { RealStage } from "./history/real/real-stage.ts";
+
+/** Looks from seed 1 on instead of from a seed that shows the bug. */
+const isFromTheFirst = process.env["PLANTED_FROM_THE_FIRST"] === "1";
+const HISTORIES_AT_MOST = isFromTheFirst ? 100 : 8;
+const STAGES = 2;
+
+const planted = plantedBugs.flatMap(({ realSeed, ...bug }) =>
+  realSeed === undefined ? [] : [{ ...bug, firstSeed: isFromTheFirst ? 1 : realSeed }],
+);
+
+describe(
+  "the checker finds planted bugs in real histories",
+  { concurrency: STAGES, skip: libvirtdUnavailable(), timeout: isFromTheFirst ? 7_200_000 : 600_000 },
+  () => {
+    const run = new CampaignRun("planted", HISTORIES_AT_MOST);
+    const idle: RealStage[] = [];
+    after(() => run.end());
+    for (const { name, what, edits, rules, firstSeed } of planted) {
+      test(`${name}: ${what}`, async (t) => {
+        const stage = idle.pop() ?? (await RealStage.open(run));
+        try {
+          const root = await copyWith(edits, ["scripts/build.mjs"], (remove) => t.after(remove));
+          await promisify(execFile)(process.execPath, [join(root, "scripts/build.mjs"), join(root, "built")]);
+          const bundles = { bundle: join(root, "built/socle.js"), previous: undefined };
+          for (let seed = firstSeed; seed < firstSeed + HISTORIES_AT_MOST; seed += 1) {
+            const { violations } = await stage.play(seed, bundles);
+            const caught = violations.find(({ rule }) => rules.includes(rule));
+            if (caught === undefined) continue;
+            const histories = seed - firstSeed + 1;
+            t.diagnostic(
+              `${name}: found in seed ${seed}, after ${histories} real histories, by "${caught.rule}"`,
+            );
+            return;
+          }
+          assert.fail(
+            `${name} was not found in ${HISTORIES_AT_MOST} real histories from seed ${firstSeed} on`,
+          );
+        } finally {
+          idle.push(stage);
+        }
+      });
+    }
+  },
+);
