@@ -4,6 +4,7 @@ import { Backoff } from "../kernel/backoff.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
+import * as z from "zod";
 import { replaceFile } from "../state/durable-file.ts";
 import { readIfThere } from "./checkpoint.ts";
 import type { AuditLog } from "./log.ts";
@@ -34,6 +35,8 @@ export interface ForwarderOptions {
   readonly clock: Clock;
   readonly log: Logger;
 }
+
+const cursorSchema = z.object({ sequence: z.number().int().min(0) });
 
 const connectWithinMs = 10_000;
 /** A sink that takes nothing for so long is left, and met again. */
@@ -84,7 +87,7 @@ export class Forwarder implements Service {
   }
 
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
-    this.#confirmed = this.#sent = await readCursor(this.#path);
+    this.#confirmed = this.#sent = await readCursor(this.#path, this.#options.audit.state.sequence);
     ready();
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
@@ -178,10 +181,11 @@ export class Forwarder implements Service {
   }
 }
 
-async function readCursor(path: string): Promise<number> {
+/** 0 where there is none, it cannot be read, or it is of another log: entries are sent twice rather than left out. */
+async function readCursor(path: string, newest: number): Promise<number> {
   try {
-    const { sequence } = JSON.parse((await readIfThere(path)) ?? "{}") as { sequence?: unknown };
-    return typeof sequence === "number" && Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : 0;
+    const { sequence } = cursorSchema.parse(JSON.parse((await readIfThere(path)) ?? ""));
+    return sequence <= newest ? sequence : 0;
   } catch {
     return 0;
   }

@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { open, readFile, readdir, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import * as z from "zod";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import type { Logger } from "../kernel/log.ts";
 import { AppendFile } from "./append-file.ts";
@@ -15,6 +16,25 @@ import { decodeLine, encodeLine } from "./journal-format.ts";
 // up to N may have been told to somebody, written or not) or, last, `{"clean":true,"next":N}` (none but those written).
 // Where a file finds no room, a link beside them says how far numbers are taken, until a mark does.
 type Mark = { readonly reserved: number } | { readonly clean: true; readonly next: number };
+
+const number = z.number().int().min(0);
+const text = z.string().optional();
+/** Fields and kinds that a later version adds are kept. */
+const recordSchema = z.union([
+  z.looseObject({
+    sequence: number,
+    agentEpoch: number,
+    timeMs: z.number(),
+    kind: z.string(),
+    vmId: text,
+    vmName: text,
+    vmState: text,
+    reason: text,
+    details: z.record(z.string(), z.string()).optional(),
+  }),
+  z.looseObject({ reserved: number }),
+  z.looseObject({ clean: z.literal(true), next: number }),
+]);
 
 /** What a start finds. `lost`: numbers that may have been told and whose events are gone. */
 export interface LoadedEvents {
@@ -63,7 +83,7 @@ export class EventSegments {
       let sinceTurn = 0;
       for (let end; (end = bytes.indexOf(0x0a, start)) !== -1; start = end + 1) {
         const line = end > start ? decodeLine(bytes.subarray(start, end)) : undefined;
-        if (line === undefined) {
+        if (line === undefined || !recordSchema.safeParse(line.record).success) {
           isDamaged ||= end > start; // events in it are seen below as missing numbers
           continue;
         }

@@ -8,6 +8,8 @@ import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { EventLog, type SubscribeFrom } from "../../../agent/state/event-log.ts";
 import { EventSegments, reserveBlock } from "../../../agent/state/event-segments.ts";
+import { encodeLine } from "../../../agent/state/journal-format.ts";
+import { failingDisk } from "./failing-disk.ts";
 import { folder } from "./folder.ts";
 
 const open = (directory: string, maxEvents = 1000, agentEpoch = 1): Promise<EventLog> =>
@@ -324,4 +326,61 @@ test("a number of another log is refused: after a rollback nobody misses events 
   const after = await open(directory);
   assert.equal(after.logId, rolledBack.logId);
   await after.flush();
+});
+
+test("after a failed sync of the event log no number is given to two events, and later ones are written", async (t) => {
+  const directory = await folder(t);
+  let nowMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => nowMs };
+  const options = { directory, maxEvents: 1000, agentEpoch: 1, clock, log: silentLog };
+  const log = await EventLog.open(options);
+  const { failing } = await failingDisk(t, { of: /\/events\// });
+  failing.datasync = true;
+  // Half a block: the next mark is due, and needs a sync.
+  for (let index = 0; index <= reserveBlock / 2; index += 1) log.append({ kind: "vm_defined" });
+  await log.tryAgain();
+  while (log.failure === undefined) await new Promise(setImmediate);
+  assert.equal(log.failure.reason, "STATE_UNWRITABLE");
+  const told = log.newestSequence;
+  failing.datasync = 0;
+  nowMs += 60_000;
+  await log.tryAgain();
+  assert.equal(log.failure, undefined);
+  const { sequence } = log.append({ kind: "vm_removed", vmId: "kept" });
+  assert.equal(sequence, told + 1);
+  await written(directory, "kept");
+  // Without a flush, as a kill leaves it.
+  const after = await EventLog.open(options);
+  assert.ok(after.append({ kind: "resync" }).sequence > sequence);
+  assert.deepEqual(
+    after
+      .recent(4 * reserveBlock)
+      .filter(({ vmId }) => vmId === "kept")
+      .map(({ sequence: at }) => at),
+    [sequence],
+  );
+  await after.flush();
+});
+
+test("an event or a mark that is not valid costs itself alone", async (t) => {
+  const directory = await folder(t);
+  const before = await open(directory);
+  before.append({ kind: "vm_defined", vmId: "first" });
+  await before.flush();
+  const [name = ""] = (await readdir(join(directory, "events"))).filter((each) => each.endsWith(".log"));
+  const event = { agentEpoch: 1, timeMs: 1, kind: "vm_defined" };
+  for (const record of [
+    { ...event, sequence: "2" },
+    { ...event, sequence: 2, details: { x: 5 } },
+    { reserved: 1e300 },
+    { clean: true, next: "x" },
+    null,
+    { ...event, sequence: 2, vmId: "second" },
+  ])
+    await appendFile(join(directory, "events", name), encodeLine(JSON.stringify(record), 0));
+  const log = await open(directory);
+  const ids = log.recent(4 * reserveBlock).map(({ vmId }) => vmId);
+  assert.deepEqual(ids.slice(0, 2), ["first", "second"]);
+  assert.ok(log.append({ kind: "resync" }).sequence > 2);
+  await log.flush();
 });

@@ -33,7 +33,7 @@ test("all secrets of a VM whose parts are not known are removed, and no other on
   const libvirt = {
     call: (...asked: [never, never]) => Promise.resolve().then(() => call(...asked)),
   } as unknown as LibvirtCalls;
-  await new GuestKeys(libvirt, systemClock, {} as KeyWrap).forgetAll(VM);
+  await new GuestKeys(libvirt, systemClock, undefined as unknown as KeyWrap).forgetAll(VM);
   assert.deepEqual([...secrets.values()].sort(), [
     `Socle: disk/posed of VM ${VM}`,
     `Socle: tpm of VM ${OTHER}`,
