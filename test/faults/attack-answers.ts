@@ -1,10 +1,10 @@
 import { status } from "@grpc/grpc-js";
 import type { Issued } from "../scheduler/authority.ts";
 import { callTo, flags, frame, frames, headerBlock, message, preface } from "./attack-frames.ts";
-import { secureOptions } from "./attack-calls.ts";
+import { connected } from "./attack-connection.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Try } from "./attack-tries.ts";
-import { connect, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { setTimeout as pause } from "node:timers/promises";
 
 const LIST_VMS = "/socle.v1.VmService/ListVms";
@@ -54,16 +54,9 @@ async function holdsAnswers(stage: Stage, by: Issued): Promise<Outcome> {
   }
 }
 
+/** A connection that grants no window for answers. */
 async function silent(stage: Stage, by: Issued): Promise<TLSSocket> {
-  const socket = connect({
-    ...secureOptions(stage.authority.certificatePem, by),
-    host: "127.0.0.1",
-    port: stage.port,
-    ALPNProtocols: ["h2"],
-    checkServerIdentity: () => undefined,
-  });
-  await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
-  socket.removeAllListeners("error").on("error", () => undefined);
+  const socket = await connected(stage, by);
   socket.resume();
   socket.write(Buffer.concat([preface, frame(frames.settings, 0, 0, noWindow)]));
   return socket;

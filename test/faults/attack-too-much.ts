@@ -6,6 +6,7 @@ import { status } from "@grpc/grpc-js";
 import type { Issued } from "../scheduler/authority.ts";
 import { secureOptions } from "./attack-calls.ts";
 import { unread } from "./attack-answers.ts";
+import { connected } from "./attack-connection.ts";
 import { callTo, flags, frame, frames, headerBlock, indexedBomb, message, preface } from "./attack-frames.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
@@ -253,20 +254,6 @@ async function isRefused(stage: Stage, by: Issued, bytes: Buffer): Promise<Outco
   } finally {
     caller.close();
   }
-}
-
-/** A connection of somebody who may connect. */
-async function connected(stage: Stage, by: Issued): Promise<Socket> {
-  const socket = connectTls({
-    ...secureOptions(stage.authority.certificatePem, by),
-    host: "127.0.0.1",
-    port: stage.port,
-    ALPNProtocols: ["h2"],
-    checkServerIdentity: () => undefined,
-  });
-  await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
-  socket.removeAllListeners("error").on("error", () => undefined);
-  return socket;
 }
 
 /** Says it, and sees whether the agent ends the call or the connection, or goes on as if nothing was: never with an answer. */

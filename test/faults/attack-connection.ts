@@ -1,0 +1,18 @@
+import { connect, type TLSSocket } from "node:tls";
+import type { Issued } from "../scheduler/authority.ts";
+import { secureOptions } from "./attack-calls.ts";
+import type { Stage } from "./attack-stage.ts";
+
+/** A TLS connection that negotiated HTTP/2, by a certificate that the agent accepts. Nothing is sent on it yet. */
+export async function connected(stage: Stage, by: Issued): Promise<TLSSocket> {
+  const socket = connect({
+    ...secureOptions(stage.authority.certificatePem, by),
+    host: "127.0.0.1",
+    port: stage.port,
+    ALPNProtocols: ["h2"],
+    checkServerIdentity: () => undefined,
+  });
+  await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
+  socket.removeAllListeners("error").on("error", () => undefined);
+  return socket;
+}
