@@ -32,6 +32,8 @@ export const deleteWork =
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
     const before = await domains.state(vmId);
     requireDeletable(vmId, before, intent.force);
+    // Beside what comes before the domain goes. All earlier operations of the VM have their ends.
+    const raised = context.watermark?.raise().then(() => undefined, toSocleError);
     if (intent.volumes.length > 0 && !isGone)
       await step("look for users", () => requireOwn(context, vmId, intent.volumes, creations));
     if (isActive(before)) {
@@ -52,9 +54,8 @@ export const deleteWork =
       intent.erase === undefined ? undefined : await eraseDisks(context, intent.erase, run, isGone);
     for (const volume of isGone ? [] : intent.volumes)
       await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
-    await context.watermark?.raise().catch((thrown: unknown) => {
-      throw outcomeUnknown(toSocleError(thrown));
-    });
+    const unraised = await raised;
+    if (unraised !== undefined) throw outcomeUnknown(unraised);
     await step("undefine", () => domains.undefine(vmId), 0.3);
     // Undefined, it cannot be started any more; what was started at the last moment has no disks, and goes too.
     if (isActive(await domains.state(vmId))) await step("end run", () => domains.destroy(vmId), 0);
