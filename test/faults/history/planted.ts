@@ -6,8 +6,6 @@ export interface PlantedBug {
   readonly edits: readonly Edit[];
   /** Rules by which it may be found. */
   readonly rules: readonly string[];
-  /** It shows in one of so many histories: looked for in the full proof alone. */
-  readonly rareInHistories?: number;
   /** Of a real history that shows it, where real histories do. */
   readonly realSeed?: number;
 }
@@ -211,10 +209,16 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "stamp-ignored",
-    what: "an operation of a state directory that was rolled back is done again after later ones",
-    edits: [{ file: "vm/works.ts", find: "      requireNewest(run, standing);\n", replace: "" }],
+    what: "an operation of a state directory that was rolled back is done again: neither the lease nor a stamp is asked",
+    edits: [
+      {
+        file: "vm/settler.ts",
+        find: "if (watermark?.isOutdated(id) === true) {",
+        replace: "if (watermark === undefined) {",
+      },
+      { file: "vm/works.ts", find: "      requireNewest(run, standing);\n", replace: "" },
+    ],
     rules: [...effectRules, "an end is for good"],
-    rareInHistories: 2000,
   },
   {
     name: "etag-skipped",
