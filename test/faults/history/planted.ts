@@ -305,6 +305,5 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["an end is true"],
-    realSeed: 3,
   },
 ];
