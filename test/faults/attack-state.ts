@@ -121,7 +121,7 @@ async function secondOnSamePath(spare: SpareHost): Promise<Outcome> {
     return { letThrough: "it starts" };
   } catch (thrown) {
     const words = String(thrown);
-    if (words.includes("in use by another agent")) return "refused";
+    if (words.includes(`${spare.state} is in use by`)) return "refused";
     throw thrown;
   }
 }
