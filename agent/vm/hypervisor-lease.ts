@@ -84,6 +84,8 @@ export class HypervisorLease implements Service {
   readonly #uuid = randomUUID();
   #failure: SocleError | undefined;
   #isHeld = false;
+  /** The lease lacks a mark that libvirt could not be given. */
+  #isBehind = false;
   /** Looks and writes come one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   #wake: () => void = () => undefined;
@@ -114,7 +116,7 @@ export class HypervisorLease implements Service {
     signal.addEventListener("abort", () => this.#wake(), { once: true });
     for (let looks = 0; !signal.aborted; looks += 1) {
       try {
-        if (this.#isHeld && looks % LOOKS_PER_BEAT === 0) await watermark.raise();
+        if (this.#isHeld && (this.#isBehind || looks % LOOKS_PER_BEAT === 0)) await watermark.raise();
         await this.#inTurn(() => this.#look());
       } catch (thrown) {
         const error = toSocleError(thrown);
@@ -165,7 +167,9 @@ export class HypervisorLease implements Service {
   async #publish(): Promise<void> {
     for (let tries = 1; this.#isHeld; tries += 1) {
       try {
+        this.#isBehind = true;
         await this.#inTurn(() => this.#define(false, PUBLISH_MS));
+        this.#isBehind = false;
         return;
       } catch (thrown) {
         const error = toSocleError(thrown);
