@@ -86,8 +86,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "api/calls.ts",
-        find: "live.holds(this.#admission.enter(name, kind));",
-        replace: "this.#admission.enter(name, kind)();",
+        find: "live.holds(this.#admission.enter(live.caller.name, kind));",
+        replace: "this.#admission.enter(live.caller.name, kind)();",
       },
     ],
     rules: ["a call has its place until its answer has left"],
