@@ -50,8 +50,14 @@ export const plantedBugs: readonly PlantedBug[] = [
       {
         file: "vm/guest-run.ts",
         find: "if (!resumed) return await mark(context, run);",
-        replace: "if (!resumed) return await mark(context, run);\n  if (resumed) return true;",
+        replace: 'if (!resumed) return await mark(context, run);\n  if (resumed) return "marked";',
       },
+      {
+        file: "vm/guest-run.ts",
+        find: 'return guestRun === "marked" ? isMarkedBy(run, standing) : standing?.runNumber === guestRun.number;',
+        replace: "return standing !== undefined || guestRun !== undefined;",
+      },
+      { file: "vm/settler.ts", find: "if (await operations.endAgain(id)) return;", replace: "" },
     ],
     rules: [...effectRules, "an end is for good"],
   },
