@@ -40,6 +40,8 @@ const leaseSchema = z.looseObject({
   socle: z.literal("lease"),
   stateId: z.string(),
   stateDirectory: z.string(),
+  /** Of one start of an agent. */
+  holder: z.string().optional(),
   agentEpoch: z.number().int().min(0),
   process: z.object({ pid: z.number(), start: z.string(), bootId: z.string(), namespace: z.string() }),
   /** Counts up while the holder lives. */
@@ -81,7 +83,9 @@ export class HypervisorLease implements Service {
   /** Readiness does not hang on libvirt: changes are refused until it has answered. */
   readonly readyWithinMs = 500;
   readonly #options: HypervisorLeaseOptions;
-  readonly #uuid = randomUUID();
+  readonly #holder = randomUUID();
+  /** Of the secret that this agent writes. */
+  #uuid: string = randomUUID();
   #failure: SocleError | undefined;
   #isHeld = false;
   /** The lease lacks a mark that libvirt could not be given. */
@@ -198,10 +202,13 @@ export class HypervisorLease implements Service {
 
   async #take(): Promise<boolean> {
     const found = await this.#find();
-    if (found !== undefined && found.secret.uuid !== this.#uuid) {
-      if (!(await this.#isOver(found))) return this.#refuse(found);
+    if (found !== undefined && !this.#isMine(found)) {
+      const over = await this.#isOver(found);
+      if (over === undefined) return this.#refuse(found);
       if (found.lease !== undefined && !(await this.#follow(found.lease))) return false;
-      await this.#remove(found);
+      // Removed before libvirt refuses the new one, the mark of this state would be lost. A silent holder may still write.
+      if (over === "ended" && found.lease?.stateId === this.#options.stateId) this.#uuid = found.secret.uuid;
+      else await this.#remove(found);
     }
     try {
       await this.#define(false);
@@ -209,6 +216,7 @@ export class HypervisorLease implements Service {
       const now = await this.#find();
       if (now === undefined) throw thrown;
       if (now.secret.uuid !== this.#uuid) return this.#refuse(now);
+      if (!this.#isMine(now)) return this.#unwritten(thrown);
     }
     this.#options.log.info({ lease: this.#uuid }, "this agent holds the lease of its libvirt");
     this.#failure = undefined;
@@ -220,7 +228,21 @@ export class HypervisorLease implements Service {
   async #keep(): Promise<boolean> {
     const found = await this.#find();
     if (found === undefined) return await this.#take();
-    return found.secret.uuid === this.#uuid || this.#refuse(found);
+    return this.#isMine(found) || this.#refuse(found);
+  }
+
+  #isMine({ secret, lease }: Found): boolean {
+    return secret.uuid === this.#uuid && lease?.holder === this.#holder;
+  }
+
+  /** The lease of the holder before stays, and with it what it knows: no change before libvirt takes the new one. */
+  #unwritten(thrown: unknown): false {
+    const { uri, permit, log } = this.#options;
+    const why = toSocleError(thrown).message;
+    const message = `${uri} refuses to write the agent's lease (${why}): changes are refused; see libvirt's log, and the disk of its secrets`;
+    log.error(message);
+    permit.refuse(part, new SocleError("unavailable", "LEASE_UNWRITABLE", message, { cause: thrown }));
+    return false;
   }
 
   /** False: what the holder before had come to could not be written down, so it must not be forgotten. */
@@ -240,13 +262,15 @@ export class HypervisorLease implements Service {
     }
   }
 
-  async #isOver({ secret: { uuid }, lease }: Found): Promise<boolean> {
-    if (lease === undefined) return false;
-    if (lease.released || (await hasEnded(lease.process))) return true;
+  /** How the holder was found to be over. Undefined: it may live. */
+  async #isOver({ secret: { uuid }, lease }: Found): Promise<"ended" | "silent" | undefined> {
+    if (lease === undefined) return undefined;
+    if (lease.released || (await hasEnded(lease.process))) return "ended";
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#seen?.uuid !== uuid || this.#seen.beat !== lease.beat)
       this.#seen = { uuid, beat: lease.beat, sinceMs: nowMs };
-    return lease.stateId === this.#options.stateId && nowMs - this.#seen.sinceMs >= SILENT_MS;
+    const isSilent = lease.stateId === this.#options.stateId && nowMs - this.#seen.sinceMs >= SILENT_MS;
+    return isSilent ? "silent" : undefined;
   }
 
   #refuse({ secret, lease }: Found): false {
@@ -297,6 +321,7 @@ export class HypervisorLease implements Service {
       socle: "lease",
       stateId,
       stateDirectory,
+      holder: this.#holder,
       agentEpoch: agentEpoch(),
       process: own,
       beat: (this.#beat += 1),

@@ -323,6 +323,34 @@ test("where it cannot be written down what the holder before did, the lease stay
   assert.equal(store.uuid, uuid);
 });
 
+test("where libvirt refuses the lease of an agent that follows, the mark of the one before is kept, and nothing is changed", async (t) => {
+  const own = await processIdentity();
+  const store = new SecretStore();
+  await agent(t, store, { state: "a", epoch: 7, mark: 5 }).start();
+  store.moveHolder({ process: { ...own, start: "1" } });
+  const next = agent(t, store, { state: "a", epoch: 8, mark: 1 });
+  store.refusals = 1;
+  await next.start();
+  assert.equal(next.reason(), "LEASE_UNWRITABLE");
+  assert.equal(store.lease()["watermark"], 5);
+  await next.pass(3000);
+  assert.equal(next.reason(), undefined);
+  assert.equal(store.lease()["agentEpoch"], 8);
+});
+
+test("of two copies of a state that follow it, the one that is overwritten changes nothing any more", async (t) => {
+  const own = await processIdentity();
+  const store = new SecretStore();
+  await agent(t, store, { state: "a" }).start();
+  store.moveHolder({ process: { ...own, start: "1" } });
+  const [one, other] = [agent(t, store, { state: "a" }), agent(t, store, { state: "a" })];
+  await one.start();
+  store.moveHolder({ process: { ...own, start: "1" } });
+  await other.start();
+  await Promise.all([one.pass(3000), other.pass(3000)]);
+  assert.deepEqual([one.reason(), other.reason()], ["HYPERVISOR_IN_USE", undefined]);
+});
+
 test("whoever raises the mark of a lease that another agent has by now changes nothing any more", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a" });
