@@ -71,6 +71,7 @@ export class SpareHost {
   async startAgain(): Promise<void> {
     await this.host.startAgain();
     await this.host.sees();
+    await this.host.seesPools();
   }
 
   /** A copy of the state directory, as a backup of the running host is made. */

@@ -92,6 +92,7 @@ export class SufferingHost {
     const host = new SufferingHost(bundle, libvirtd, proxy, agent, await clientOf(agent));
     run.cleanUp(() => host.#client.close());
     await host.sees();
+    await host.seesPools();
     return host;
   }
 
@@ -137,6 +138,19 @@ export class SufferingHost {
         return observation?.presence === "PRESENCE_PRESENT" && holds(vms);
       },
       { what: `the agent to see ${what}`, timeoutMs, intervalMs: 50 },
+    );
+  }
+
+  /** Until the agent knows what its pools hold: before that no volume is made. */
+  async seesPools(): Promise<void> {
+    const { contract } = this.#client;
+    await eventually(
+      async () => {
+        const { inventory } = await this.#client.ask(contract.host.GetHost, {});
+        const unread = inventory?.incompleteReasons ?? [];
+        return !unread.some((reason) => /not been read yet|storage pool/.test(reason));
+      },
+      { what: "the agent to see its pools", timeoutMs: 40_000, intervalMs: 50 },
     );
   }
 
