@@ -6,8 +6,10 @@ import { checkSpec } from "../../agent/vm/spec-check.ts";
 import { bootSector } from "../lab/socle-host.ts";
 import { virsh } from "../lab/virsh.ts";
 import { eventually } from "../lab/wait.ts";
+import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { SufferingHost } from "./host.ts";
 
 const MIB = 2 ** 20;
 const SEEN_WITHIN_MS = 30_000;
@@ -64,8 +66,9 @@ const hostile: readonly (readonly [what: string, metadata: Metadata])[] = [
 ];
 
 /** Hostile domains defined with virsh: none hides itself or others, blocks creations, or is counted below its size. */
-export function domains(stage: Stage): Promise<Theme> {
+export async function domains(stage: Stage): Promise<Theme> {
   const { host } = stage;
+  const spare = await stage.spare();
   const virshOf = (...args: string[]): Promise<string> => virsh(host.libvirtd.uri, args);
   const vms = async (): Promise<ReadonlyMap<string, Vm__Output>> => {
     const { vms: listed, observation } = await host.list();
@@ -73,20 +76,8 @@ export function domains(stage: Stage): Promise<Theme> {
     return new Map(listed.map((vm) => [vm.vmId, vm]));
   };
   const defined = async (metadata: Metadata, work: (id: string) => Promise<Outcome>): Promise<Outcome> => {
-    const id = randomUUID();
-    const path = join(host.libvirtd.directory, `${id}.xml`);
-    await writeFile(
-      path,
-      `<domain type="qemu"><name>hostile-${id}</name><uuid>${id}</uuid><metadata>${metadata(id)}</metadata>` +
-        `<memory unit="MiB">64</memory><vcpu>${VCPUS}</vcpu><os><type arch="x86_64">hvm</type></os></domain>`,
-    );
-    try {
-      await virshOf("define", path);
-    } catch {
-      return "refused"; // By libvirt itself.
-    } finally {
-      await rm(path);
-    }
+    const id = await define(host, metadata);
+    if (id === undefined) return "refused"; // By libvirt itself.
     try {
       return await work(id);
     } finally {
@@ -142,5 +133,59 @@ export function domains(stage: Stage): Promise<Theme> {
         },
       ),
   });
-  return Promise.resolve({ name: "domains", tries });
+  tries.push({
+    what: "all of them, while the agent starts",
+    attack: () => startsBeside(spare),
+  });
+  return { name: "domains", tries };
+}
+
+/** Undefined: libvirt refuses the metadata. */
+async function define({ libvirtd, witness }: SufferingHost, metadata: Metadata): Promise<string | undefined> {
+  const id = randomUUID();
+  const path = join(libvirtd.directory, `${id}.xml`);
+  await writeFile(
+    path,
+    `<domain type="qemu"><name>hostile-${id}</name><uuid>${id}</uuid><metadata>${metadata(id)}</metadata>` +
+      `<memory unit="MiB">64</memory><vcpu>${VCPUS}</vcpu><os><type arch="x86_64">hvm</type></os></domain>`,
+  );
+  try {
+    await witness.virsh("define", path);
+    return id;
+  } catch {
+    return undefined;
+  } finally {
+    await rm(path);
+  }
+}
+
+/** The agent becomes ready, lists every domain that virsh lists, and creates a VM. */
+async function startsBeside(spare: SpareHost): Promise<Outcome> {
+  const { host } = spare;
+  const defined: string[] = [];
+  try {
+    for (const [, metadata] of hostile) {
+      const id = await define(host, metadata);
+      if (id !== undefined) defined.push(id);
+    }
+    await host.agent.kill();
+    try {
+      await host.startAgain();
+    } catch (thrown) {
+      return { letThrough: `the agent does not start: ${String(thrown)}` };
+    }
+    const isListed = (vms: readonly Vm__Output[]): boolean =>
+      defined.every((id) =>
+        vms.some(({ vmId, unreadable, vcpus }) => vmId === id && (unreadable !== "" || vcpus > 0)),
+      );
+    await host.sees(isListed, "every hostile domain");
+    await spare.create("beside");
+    return (await host.witness.state("beside")) === undefined
+      ? { letThrough: "no VM is created" }
+      : "refused";
+  } finally {
+    for (const id of defined) await host.witness.virsh("undefine", id);
+    await spare.restart();
+    await spare.clear();
+  }
 }

@@ -63,7 +63,16 @@ export async function replays(stage: Stage): Promise<Theme> {
     ),
     ["DELETE from an older state directory, after a new VM with its id", () => deletionFromOlderState(spare)],
     ["CREATE from an older state directory, after STOP", () => creationFromOlderState(spare)],
-    ["an event cursor from before an older state directory", () => cursorFromOlderState(spare)],
+    ["CREATE from an older state directory, after DELETE", () => creationAfterDeletion(spare)],
+    [
+      "an event cursor of a later agent epoch, after a rollback",
+      () => cursorFromOlderState(spare, () => spare.restart()),
+    ],
+    [
+      "an event cursor of the same agent epoch, after a rollback",
+      () =>
+        cursorFromOlderState(spare, (vm) => spare.host.succeeds(wish("DELETE", vm)).then(() => undefined)),
+    ],
   ];
   const tries: Try[] = attacks.map(([what, attack]) => ({
     what,
@@ -262,20 +271,39 @@ async function creationFromOlderState(spare: SpareHost): Promise<Outcome> {
     : { letThrough: host.tell(end) };
 }
 
+/** Neither domain metadata nor the agent epoch shows that the copy is older: the VM is gone, and no agent started since. */
+async function creationAfterDeletion(spare: SpareHost): Promise<Outcome> {
+  const { host } = spare;
+  const create = (): Promise<Operation__Output> => host.begin(wish("CREATE", VM));
+  const { copy, operation } = await copiedDuring(spare, "CREATE", create);
+  await host.succeeds(wish("DELETE", operation.vmId));
+  const starts = await host.witness.starts(VM);
+  await rolledBack(spare, copy);
+  const end = await spare.endOf(operation);
+  const left = [...(await host.witness.states()).keys(), ...(await host.witness.volumes())];
+  if (left.length > 0) return { letThrough: `${left.join(" and ")} were created again: ${host.tell(end)}` };
+  if ((await host.witness.starts(VM)) !== starts) return { letThrough: "the deleted VM was started again" };
+  const { reason = "" } = spare.failureOf(end) ?? {};
+  return reason === "OPERATION_SUPERSEDED" ? "refused" : { letThrough: `its end is ${host.tell(end)}` };
+}
+
 /** Without the log's identity the subscriber would miss the events between its cursor and the new numbers. */
-async function cursorFromOlderState(spare: SpareHost): Promise<Outcome> {
+async function cursorFromOlderState(
+  spare: SpareHost,
+  pass: (vmId: string) => Promise<void>,
+): Promise<Outcome> {
   const { host } = spare;
   const { events } = host.client.contract;
-  const newest = async () => {
+  const definitionOf = async (vmId: string) => {
     for await (const event of host.client.watch(events.Subscribe, {})) {
-      if (event.kind === "EVENT_KIND_VM_DEFINED" && event.vmName === VM) return event;
+      if (event.kind === "EVENT_KIND_VM_DEFINED" && event.vmId === vmId) return event;
     }
     throw new Error("the stream of events ended");
   };
   const copy = await spare.copyState();
-  await spare.create(VM);
-  const { sequence, logId } = await newest();
-  await spare.restart();
+  const { vmId } = await spare.create(VM);
+  const { sequence, logId } = await definitionOf(vmId);
+  await pass(vmId);
   await rolledBack(spare, copy);
   try {
     for await (const event of host.client.watch(

@@ -1,15 +1,20 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { loadContract, type Contract } from "../../agent/cli/contract.ts";
+import { fromStatus } from "../../agent/cli/rpc-error.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
 import { AgentProcess } from "../lab/agent-process.ts";
-import { bootSector } from "../lab/socle-host.ts";
+import { freePort } from "../lab/ports.ts";
+import { bootSector, protoDirectory } from "../lab/socle-host.ts";
 import { within } from "../lab/wait.ts";
+import { installTrust, type Authority, type Issued } from "../scheduler/authority.ts";
+import { Caller, credentialsOf, secureOptions } from "./attack-calls.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { SufferingHost } from "./host.ts";
 import { StateDisk } from "./state-disk.ts";
@@ -18,6 +23,10 @@ import { isSame, type GuestProcess } from "./witness.ts";
 const MIB = 2 ** 20;
 const END_WITHIN_MS = 60_000;
 const DEDICATED_CPU = "1";
+/** Failing changes of one caller that the audit log records: a second, and saved up. */
+export const FAILURES = { perSecond: 0.5, savedUp: 150 };
+/** The fewest that an agent keeps, so that a flood could push them out. */
+export const EVENTS_KEPT = 1000;
 const execute = promisify(execFile);
 
 const hostConfig = {
@@ -31,24 +40,59 @@ const hostConfig = {
 export class SpareHost {
   readonly host: SufferingHost;
   readonly disk: StateDisk;
+  readonly contract: Contract;
+  readonly #authority: Authority;
+  readonly #address: string;
   readonly #copiesDirectory: string;
   #copies = 0;
 
-  static async start(run: CampaignRun): Promise<SpareHost> {
-    const copies = await mkdtemp(join(tmpdir(), "socle-attack-copies-"));
-    run.cleanUp(() => rm(copies, { recursive: true, force: true }));
+  static async start(run: CampaignRun, authority: Authority): Promise<SpareHost> {
+    const directory = await mkdtemp(join(tmpdir(), "socle-attack-spare-"));
+    run.cleanUp(() => rm(directory, { recursive: true, force: true }));
+    const [copies, trust] = [join(directory, "copies"), join(directory, "trust")];
+    await Promise.all([copies, trust].map((path) => mkdir(path, { mode: 0o700 })));
+    const own = await authority.issue("agent/spare");
+    await installTrust(trust, authority, own, await authority.revocationList());
     const disk = await StateDisk.make(run);
+    const address = `127.0.0.1:${await freePort()}`;
     const host = await SufferingHost.start(run, {
       ...disk.agentOptions,
-      config: { state: { directory: disk.stateDirectory }, host: hostConfig },
+      config: {
+        state: { directory: disk.stateDirectory, maxEvents: EVENTS_KEPT },
+        host: hostConfig,
+        trust: { domain: authority.domain, directory: trust },
+        api: {
+          listen: address,
+          // How fast one caller may ask is not what bounds these attacks.
+          limits: { mutationsPerSecond: 1e6, failuresPerSecond: FAILURES.perSecond },
+        },
+      },
     });
-    return new SpareHost(host, disk, copies);
+    const contract = await loadContract(protoDirectory);
+    return new SpareHost({ host, disk, contract, authority, address, copies });
   }
 
-  private constructor(host: SufferingHost, disk: StateDisk, copiesDirectory: string) {
-    this.host = host;
-    this.disk = disk;
-    this.#copiesDirectory = copiesDirectory;
+  private constructor(parts: {
+    host: SufferingHost;
+    disk: StateDisk;
+    contract: Contract;
+    authority: Authority;
+    address: string;
+    copies: string;
+  }) {
+    this.host = parts.host;
+    this.disk = parts.disk;
+    this.contract = parts.contract;
+    this.#authority = parts.authority;
+    this.#address = parts.address;
+    this.#copiesDirectory = parts.copies;
+  }
+
+  /** A caller over TLS, by a new certificate. */
+  async callerAs(holder: string): Promise<Caller> {
+    const by: Issued = await this.#authority.issue(holder);
+    const options = secureOptions(this.#authority.certificatePem, by);
+    return new Caller(this.#address, credentialsOf(options), this.contract);
   }
 
   get state(): string {
@@ -114,6 +158,11 @@ export class SpareHost {
     const end = await this.host.ended(operation, END_WITHIN_MS);
     if (!end.done) throw new Error(`it does not end: ${this.host.tell(end)}`);
     return end;
+  }
+
+  /** Why an operation failed. */
+  failureOf({ error }: Operation__Output): SocleError | undefined {
+    return error === null ? undefined : fromStatus(this.contract, error);
   }
 
   /** Why a change is refused; undefined: it was accepted. */

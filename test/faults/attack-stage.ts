@@ -134,7 +134,7 @@ export class Stage {
 
   /** The host whose agent may be killed, made at first use. */
   spare(): Promise<SpareHost> {
-    this.#spare ??= SpareHost.start(this.run);
+    this.#spare ??= SpareHost.start(this.run, this.authority);
     return this.#spare;
   }
 

@@ -4,6 +4,7 @@ import { audit } from "./attack-audit.ts";
 import { authority } from "./attack-authority.ts";
 import { Bystander } from "./attack-bystander.ts";
 import { commandLine } from "./attack-command-line.ts";
+import { crowding } from "./attack-crowding.ts";
 import { domains } from "./attack-domains.ts";
 import { enrolment } from "./attack-enrolment.ts";
 import { falseScheduler } from "./attack-false-scheduler.ts";
@@ -48,6 +49,7 @@ const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, 
   [replays, 0.4],
   [state, 0.4],
   [secondAgent, 0.4],
+  [crowding, 0.4],
   [audit, 1],
 ];
 const { values: chosen } = parseArgs({
