@@ -9,7 +9,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 const LIST_VMS = "/socle.v1.VmService/ListVms";
 /** What one caller may leave untaken, and one answer beyond. */
-const MOST_BYTES = 9 * 2 ** 20;
+export const MOST_HELD_BYTES = 9 * 2 ** 20;
 /** SETTINGS_INITIAL_WINDOW_SIZE of 0: nothing of an answer may be sent. */
 const noWindow = Buffer.from([0, 4, 0, 0, 0, 0]);
 
@@ -48,7 +48,7 @@ async function holdsAnswers(stage: Stage, by: Issued): Promise<Outcome> {
       }
     await pause(1000);
     const bytes = await heldBytes(stage);
-    return bytes <= MOST_BYTES ? "inert" : { letThrough: `${bytes} bytes of answers are held` };
+    return bytes <= MOST_HELD_BYTES ? "inert" : { letThrough: `${bytes} bytes of answers are held` };
   } finally {
     for (const socket of sockets) socket.destroy();
   }
@@ -62,7 +62,7 @@ async function silent(stage: Stage, by: Issued): Promise<TLSSocket> {
   return socket;
 }
 
-async function heldBytes({ host }: Stage): Promise<number> {
+export async function heldBytes({ host }: Stage): Promise<number> {
   const text = await (await fetch(`http://${host.agent.metricsAddress}/metrics`)).text();
   const [, bytes] = /^socle_api_answers_held_bytes (\S+)$/m.exec(text) ?? [];
   if (bytes === undefined) throw new Error("there is no socle_api_answers_held_bytes");

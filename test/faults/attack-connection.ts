@@ -4,11 +4,11 @@ import { secureOptions } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 
 /** A TLS connection that negotiated HTTP/2, by a certificate that the agent accepts. Nothing is sent on it yet. */
-export async function connected(stage: Stage, by: Issued): Promise<TLSSocket> {
+export async function connected(stage: Stage, by: Issued, port = stage.port): Promise<TLSSocket> {
   const socket = connect({
     ...secureOptions(stage.authority.certificatePem, by),
     host: "127.0.0.1",
-    port: stage.port,
+    port,
     ALPNProtocols: ["h2"],
     checkServerIdentity: () => undefined,
   });

@@ -9,9 +9,14 @@ import { domains } from "./attack-domains.ts";
 import { enrolment } from "./attack-enrolment.ts";
 import { falseScheduler } from "./attack-false-scheduler.ts";
 import { identity } from "./attack-identity.ts";
+import { largeLabels } from "./attack-labels.ts";
+import { loopback } from "./attack-loopback.ts";
 import { metrics } from "./attack-metrics.ts";
+import { page } from "./attack-page.ts";
 import { people } from "./attack-people.ts";
+import { renewal } from "./attack-renewal.ts";
 import { replays } from "./attack-replays.ts";
+import { requests } from "./attack-requests.ts";
 import { roles } from "./attack-roles.ts";
 import { secondAgent } from "./attack-second-agent.ts";
 import { Stage } from "./attack-stage.ts";
@@ -41,11 +46,16 @@ const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, 
   [storage, 1],
   [domains, 2],
   [tenancy, 2],
+  [requests, 1],
+  [largeLabels, 0.4],
   [tooMuch, 1],
   [authority, 2],
   [enrolment, 2],
+  [renewal, 0.4],
+  [loopback, 0.4],
   [falseScheduler, 0.4],
   [commandLine, 0.4],
+  [page, 0.2],
   [replays, 0.4],
   [state, 0.4],
   [secondAgent, 0.4],

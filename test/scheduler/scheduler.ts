@@ -23,6 +23,8 @@ export interface SchedulerOptions {
   readonly heartbeatMs?: number;
   readonly reconnectSpreadMs?: number;
   readonly controlEpoch?: number;
+  /** Of what hosts send; gRPC's default: 4 MiB. */
+  readonly maxMessageBytes?: number;
   /** TLS; without it the scheduler is for loopback alone. */
   readonly credentials?: ServerCredentials;
   /** Told of everything that happens, for people and for tests that wait. */
@@ -70,7 +72,10 @@ export class Scheduler {
   readonly #sessions = new Map<string, Session>();
 
   static async start(options: SchedulerOptions = {}): Promise<Scheduler> {
-    const server = new Server();
+    const { maxMessageBytes } = options;
+    const server = new Server(
+      maxMessageBytes === undefined ? {} : { "grpc.max_receive_message_length": maxMessageBytes },
+    );
     const port = await new Promise<number>((resolve, reject) => {
       const address = `127.0.0.1:${options.port ?? 0}`;
       const credentials = options.credentials ?? ServerCredentials.createInsecure();
