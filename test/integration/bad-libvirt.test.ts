@@ -19,8 +19,8 @@ const skip = libvirtdUnavailable();
 /** So that what takes three probes takes three seconds. */
 const health = { libvirtProbeSeconds: 1, libvirtProbeTimeoutSeconds: 1 };
 const vm = { sampleIntervalSeconds: 1 };
-/** From the sources, on a busy machine; waiting for libvirt would take 10 s. */
-const START_WITHIN_MS = 6000;
+/** A start without libvirt against one with it: waiting for libvirt would take 10 s more than about 1 s. */
+const MOST_TIMES_USUAL_START = 3;
 
 const condition = async (client: Agent, type: string) => {
   const { health: told } = await client.ask(client.contract.host.GetHost, {});
@@ -54,10 +54,8 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
     const libvirtd = await Libvirtd.start();
     t.after(() => libvirtd.stop());
     await libvirtd.kill("SIGKILL");
-    const startedMs = performance.now();
     const agent = await AgentProcess.start({ config: { libvirt: { uri: libvirtd.uri }, health, vm } });
     t.after(() => agent.stop());
-    assert.ok(performance.now() - startedMs < START_WITHIN_MS, "readiness does not hang on libvirt");
     const client = await clientOf(agent);
     t.after(() => client.close());
     await refusesWhatItCannotKnow(client);
@@ -189,15 +187,18 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
       // An agent that starts now is not held up either.
       await libvirtd.kill("SIGSTOP");
       await agent.kill();
-      const { readyMs } = await agent.startAgain();
-      t.diagnostic(`ready in ${Math.round(readyMs)} ms over a hung libvirt (from sources)`);
-      assert.ok(readyMs < START_WITHIN_MS, `ready in ${readyMs} ms`);
+      const hung = await agent.startAgain();
       await host.reconnect();
       await refusesWhatItCannotKnow(host.client);
       await following;
       await libvirtd.kill("SIGCONT");
       await host.sees(60_000);
       assert.equal((await host.create(bootSector("after"))).state, "STATE_SUCCEEDED");
+      await agent.kill();
+      const usual = await agent.startAgain();
+      const times = hung.readyMs / usual.readyMs;
+      t.diagnostic(`ready over a hung libvirt after ${times.toFixed(2)} times a usual start`);
+      assert.ok(times <= MOST_TIMES_USUAL_START, `ready after ${times} times a usual start`);
     },
   );
 });
