@@ -8,16 +8,12 @@ import { secureOptions } from "./attack-calls.ts";
 import { unread } from "./attack-answers.ts";
 import { connected } from "./attack-connection.ts";
 import { callTo, flags, frame, frames, headerBlock, indexedBomb, message, preface } from "./attack-frames.ts";
+import { holds, LASTS_MS } from "./attack-half-open.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
 const MIB = 2 ** 20;
-/** How long an attack goes on while others are answered; the agent's own deadlines for the silent are 10 s. */
-const LASTS_MS = 25_000;
 const GET_HOST = "/socle.v1.HostService/GetHost";
-/** Of this process; each connection takes one, and what else it does some. */
-const MOST_SOCKETS = 15_000;
-const AGAIN_MS = 200;
 /** Another address of this machine than everybody else's. */
 const ATTACKER = "127.0.0.2";
 
@@ -300,46 +296,6 @@ async function floods(
   const isEnded = socket.closed;
   socket.destroy();
   return isEnded ? "refused" : "inert";
-}
-
-/** Opens so many connections, and keeps them open for a while, with a little said on each now and then. */
-async function holds(
-  stage: Stage,
-  {
-    count,
-    lastsMs,
-    open,
-    drip,
-  }: { count: number; lastsMs: number; open: () => Socket; drip: (socket: Socket, at: number) => void },
-): Promise<Outcome> {
-  const sockets = new Set<Socket>();
-  let closed = 0;
-  const endMs = performance.now() + lastsMs;
-  const add = (): void => {
-    const socket = open();
-    socket.on("error", () => undefined);
-    socket.once("close", () => {
-      closed += 1;
-      sockets.delete(socket);
-      // Whoever was let go comes again.
-      if (performance.now() < endMs) setTimeout(() => performance.now() < endMs && add(), AGAIN_MS);
-    });
-    socket.resume();
-    sockets.add(socket);
-  };
-  const most = Math.min(count, MOST_SOCKETS);
-  for (let made = 0; made < most; made += 1) {
-    add();
-    // As fast as this process can without keeping its own proper client from asking.
-    if (made % 100 === 99) await pause(5);
-  }
-  for (let at = 0; performance.now() < endMs; at += 1) {
-    for (const socket of sockets) if (!socket.connecting && socket.writable) drip(socket, at);
-    await pause(500);
-  }
-  for (const socket of sockets) socket.destroy();
-  stage.run.say(`${most} connections, of which ${closed} were ended`);
-  return closed > 0 ? "refused" : "inert";
 }
 
 /** The record that a handshake begins with, and nothing behind its first bytes. */

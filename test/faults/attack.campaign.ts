@@ -8,6 +8,7 @@ import { crowding } from "./attack-crowding.ts";
 import { domains } from "./attack-domains.ts";
 import { enrolment } from "./attack-enrolment.ts";
 import { falseScheduler } from "./attack-false-scheduler.ts";
+import { halfOpen } from "./attack-half-open.ts";
 import { identity } from "./attack-identity.ts";
 import { largeLabels } from "./attack-labels.ts";
 import { loopback } from "./attack-loopback.ts";
@@ -49,6 +50,7 @@ const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, 
   [requests, 1],
   [largeLabels, 0.4],
   [tooMuch, 1],
+  [halfOpen, 0.2],
   [authority, 2],
   [enrolment, 2],
   [renewal, 0.4],
