@@ -27,7 +27,10 @@ export interface ReservationBookOptions {
   readonly maxHeld?: number;
 }
 
-/** What the journal holds: a reservation as it is after a change, whole, so that the last record of each counts. */
+/**
+ * A reservation after a change. In the journal the last record of each counts, but for its requests: each record has those that
+ * came with it.
+ */
 interface Kept {
   readonly reservation: Reservation;
   /** Those that made it, renewed it (the last of them), and released it. */
@@ -108,7 +111,8 @@ export class ReservationBook {
       log: options.log,
       replay: (record) => {
         const kept = record as Kept;
-        found.set(kept.reservation.id, { ...kept, requests: asLists(kept.requests) });
+        const { id } = kept.reservation;
+        found.set(id, { ...kept, requests: joined(found.get(id)?.requests ?? {}, asLists(kept.requests)) });
       },
       live: () => live(),
       schema: keptSchema,
@@ -184,14 +188,12 @@ export class ReservationBook {
 
   /** Held at once; durable when it resolves. Where that fails, here and below, all is as it was before, unless the outcome is unknown. */
   async add(reservation: Reservation, request: ReservationRequest): Promise<void> {
-    await this.#set(reservation, { reserve: [request] });
+    await this.#set(reservation, {}, { reserve: [request] });
   }
 
   /** Its time begins anew, at once; durable when it resolves. */
   async renew(reservation: Reservation, request: ReservationRequest): Promise<void> {
-    const { requests } = this.#entry(reservation.id).kept;
-    const renew = [...(requests.renew ?? []), request].slice(-MOST_RENEWALS);
-    await this.#set(reservation, { ...requests, renew });
+    await this.#set(reservation, this.#entry(reservation.id).kept.requests, { renew: [request] });
   }
 
   /** Ended at once; durable when it resolves. */
@@ -208,7 +210,7 @@ export class ReservationBook {
       endedAtMs: this.#options.clock.now(),
       ...(vmId === undefined ? {} : { vmId }),
     };
-    await this.#set(ended, request === undefined ? requests : { ...requests, release: [request] }, "must");
+    await this.#set(ended, requests, request === undefined ? {} : { release: [request] }, "must");
     return ended;
   }
 
@@ -237,14 +239,20 @@ export class ReservationBook {
     await this.#journal.close();
   }
 
-  async #set(reservation: Reservation, requests: Requests, need: "may" | "must" = "may"): Promise<void> {
+  /** `added`: the requests that come with this change. */
+  async #set(
+    reservation: Reservation,
+    requests: Requests,
+    added: Requests,
+    need: "may" | "must" = "may",
+  ): Promise<void> {
     const { boot, clock, retentionMs } = this.#options;
     const { id, state, ttlMs } = reservation;
     const lastsMs = state === "held" ? ttlMs : retentionMs;
     const deadline = { bootId: boot.bootId, sinceBootMs: boot.ms() + lastsMs };
-    const kept = { reservation, requests, deadline };
+    const kept = { reservation, requests: joined(requests, added), deadline };
     const before = this.#entries.get(id);
-    const durable = this.#journal.append(kept, need);
+    const durable = this.#journal.append({ reservation, requests: added, deadline }, need);
     const untilMs = clock.monotonicMs() + lastsMs;
     const entry: Entry = { kept, untilMs, durable, settled: before?.settled };
     if (before === undefined) this.#ids.add(id);
@@ -313,6 +321,17 @@ export class ReservationBook {
     if (entry !== undefined) return entry;
     throw new SocleError("not_found", "RESERVATION_NOT_FOUND", `there is no reservation ${id} on this host`);
   }
+}
+
+/** A request that is in both counts once. */
+function joined(before: Requests, added: Requests): Requests {
+  const requests: Partial<Record<RequestKind, readonly ReservationRequest[]>> = { ...before };
+  for (const [kind, more] of Object.entries(added) as [RequestKind, readonly ReservationRequest[]][]) {
+    const keys = new Set(more.map(keyOf));
+    const kept = (before[kind] ?? []).filter((request) => !keys.has(keyOf(request)));
+    requests[kind] = [...kept, ...more].slice(-MOST_RENEWALS);
+  }
+  return requests;
 }
 
 /** An earlier version wrote one of each kind, as it is. */
