@@ -25,7 +25,7 @@ await bench("create", besideVirsh, (run, against) =>
   compared(run, against, stage, {
     rounds: 30,
     share: 1 / 20,
-    bounded: ["createMs", "createAgentCpuMs", "deleteMs", "deleteAgentCpuMs"],
+    bounded: ["createMs", "deleteMs"],
   }),
 );
 
