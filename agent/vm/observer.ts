@@ -7,6 +7,7 @@ import type { Domain, DomainEvent, Libvirt, LibvirtEvent } from "../libvirt/inde
 import type { EventKind, HostEvent } from "../state/event.ts";
 import { DomainReader } from "./domain-reader.ts";
 import { isActive } from "./domains.ts";
+import { EndedRuns } from "./ended-runs.ts";
 import { EventBudget } from "./event-budget.ts";
 import { KvmWitness, type KvmVerdicts } from "./kvm-witness.ts";
 import { Refreshes } from "./refreshes.ts";
@@ -62,6 +63,7 @@ export class Observer implements Service {
   #count = 0;
   readonly #touchedAt = new Map<string, number>();
   readonly #takenAt = new Map<string, number>();
+  readonly #endedRuns = new EndedRuns();
   #lastGoodMonotonicMs = 0;
   /** How often libvirt went away. */
   #losses = 0;
@@ -101,6 +103,7 @@ export class Observer implements Service {
     for await (const item of changes) {
       if (item.kind === "item" && item.value.kind === "disconnected") {
         this.#losses += 1;
+        this.#endedRuns.forgetAll();
         table.loseSight();
         tell({ kind: "libvirt_disconnected", reason: item.value.error.reason });
       } else {
@@ -128,6 +131,7 @@ export class Observer implements Service {
     if (event.kind !== "lifecycle") this.#tellOn(event);
     if (!changingEvents.has(event.kind)) return;
     this.#note(this.#touchedAt, domain.uuid);
+    this.#endedRuns.saw(domain);
     if (event.kind === "lifecycle") this.#onLifecycle(domain, event.event, event.detail);
     this.#refreshes.add(domain);
   }
@@ -139,6 +143,7 @@ export class Observer implements Service {
     if (event === "started") this.#witness.started(domain.uuid);
     // What paused a guest is not in the event: the read that follows says it. Nor is what a new domain is.
     if (state === undefined || vm === undefined) return;
+    if (state === "running" && this.#endedRuns.has(domain)) return;
     const now = { state, stateReason: detail.toUpperCase(), observedAtMs: clock.now() };
     this.#take(withEtag({ ...vm, ...now, presence: "present" }));
   }
@@ -314,6 +319,7 @@ export class Observer implements Service {
     const { table, tell, log } = this.#options;
     const before = table.get(vm.id);
     table.put(vm);
+    if (!isActive(vm)) this.#endedRuns.ended(vm.id);
     if (vm.unreadable !== undefined && vm.unreadable !== before?.unreadable)
       log.warn(
         { vm: vm.id, name: vm.name, why: vm.unreadable },
@@ -331,6 +337,7 @@ export class Observer implements Service {
   #gone(vm: Vm | undefined): void {
     if (vm === undefined) return;
     this.#options.table.remove(vm.id);
+    this.#endedRuns.forget(vm.id);
     this.#options.tell({ kind: "vm_removed", ...about(vm) });
   }
 }

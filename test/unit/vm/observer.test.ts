@@ -229,3 +229,20 @@ test("panics and storage errors are counted from zero on, each once, until the V
   await eventually(() => table.get(id) === undefined, { what: "the VM to be gone" });
   assert.deepEqual(table.incidents(id), { panics: 0, ioErrors: 0 });
 });
+
+test("an event that a read has overtaken does not show a guest running again that has ended", async (t) => {
+  const { libvirt, table, events, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
+  const id = libvirt.idOf("b");
+  const run = (number: number) =>
+    ({ kind: "lifecycle", domain: { name: "b", uuid: id, id: number } }) as const;
+  const states = (): (string | undefined)[] => events.map(({ vmState }) => vmState);
+  // Suspended, resumed and destroyed at once: the read after the first event finds it off.
+  libvirt.stop("b");
+  libvirt.events.publish({ ...run(2), event: "suspended", detail: "paused" });
+  await eventually(() => table.get(id)?.state === "stopped", { what: "the read" });
+  libvirt.events.publish({ ...run(2), event: "resumed", detail: "unpaused" });
+  await rounds(3);
+  assert.deepEqual(states(), ["stopped"]);
+  libvirt.events.publish({ ...run(3), event: "started", detail: "booted" });
+  await eventually(() => states().includes("running"), { what: "the next run" });
+});
