@@ -12,7 +12,7 @@ import type { Watermark } from "../state/watermark.ts";
 import type { LibvirtCalls } from "./certainty.ts";
 
 export interface HypervisorLeaseOptions {
-  readonly libvirt: LibvirtCalls & Pick<libvirt.Libvirt, "events">;
+  readonly libvirt: LibvirtCalls & Pick<libvirt.Libvirt, "events" | "changes">;
   readonly uri: string;
   readonly stateDirectory: string;
   /** Of the state directory: an agent that goes on with the state of the holder may take over from it. */
@@ -117,6 +117,7 @@ export class HypervisorLease implements Service {
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { log, watermark } = this.#options;
     void this.#followEvents(signal);
+    void this.#followConnection(signal);
     signal.addEventListener("abort", () => this.#wake(), { once: true });
     for (let looks = 0; !signal.aborted; looks += 1) {
       try {
@@ -152,6 +153,12 @@ export class HypervisorLease implements Service {
       if (event?.kind !== "secret" || event.secret.usageId !== usage.id) continue;
       if (event.secret.uuid !== this.#uuid || event.event === "undefined") this.#wake();
     }
+  }
+
+  /** Changes are refused until libvirt was asked: at once when it can be. */
+  async #followConnection(signal: AbortSignal): Promise<void> {
+    for await (const item of this.#options.libvirt.changes.subscribe(signal))
+      if (item.kind === "overflow" || item.value.kind === "connected") this.#wake();
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

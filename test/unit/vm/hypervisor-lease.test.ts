@@ -22,9 +22,11 @@ class SecretStore {
   /** So many of the next definitions are refused. */
   refusals = 0;
   readonly events = new Topic<libvirt.LibvirtEvent>();
+  readonly changes = new Topic<libvirt.LibvirtChange>();
 
-  readonly calls: LibvirtCalls & Pick<libvirt.Libvirt, "events"> = {
+  readonly calls: LibvirtCalls & Pick<libvirt.Libvirt, "events" | "changes"> = {
     events: this.events,
+    changes: this.changes,
     openStream: () => Promise.reject(new Error("no streams")),
     call: (async (procedure: unknown, args: { xml?: string; secret?: { uuid: string } }) => {
       await Promise.resolve();
@@ -390,4 +392,15 @@ test("libvirt's refusal to write the mark keeps nobody from deleting; its silenc
   await assert.rejects(holder.mark.raise(), { reason: "LIBVIRT_DISCONNECTED" });
   store.failure = undefined;
   assert.equal(holder.reason(), undefined);
+});
+
+test("libvirt is asked at once when it can be", async (t) => {
+  const store = new SecretStore();
+  store.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirtd is not there");
+  const only = agent(t, store, { state: "a" });
+  await only.start();
+  assert.equal(only.reason(), "LIBVIRT_UNAVAILABLE");
+  store.failure = undefined;
+  await only.looked(() => store.changes.publish({ kind: "connected" }));
+  assert.equal(only.reason(), undefined);
 });
