@@ -64,7 +64,7 @@ export type Intent =
       readonly force: boolean;
       /** What of it is encrypted. Absent: nothing. */
       readonly keyedParts?: readonly string[];
-      /** What of it is encrypted is not known, since its spec could not be read. */
+      /** Its spec could not be read: which of its parts are encrypted is not known. */
       readonly keysUnknown?: true;
       /** The volumes are made unreadable before. */
       readonly erase?: Erasure;

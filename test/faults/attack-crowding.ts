@@ -10,7 +10,7 @@ import { eventually } from "../lab/wait.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import { EVENTS_KEPT, FAILURES, type SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme } from "./attack-tries.ts";
 import { wish } from "./host.ts";
 
 /** Tenants with as many kept operations as their own callers may have; the provider may have more. */
@@ -45,16 +45,7 @@ export async function crowding(stage: Stage): Promise<Theme> {
     ["a tenant that fills its kept operations", () => filled().then(() => admitsOthers(spare))],
     ["a viewer's lists beside thousands of kept operations", () => filled().then(() => listsOwn(spare))],
   ];
-  const tries: Try[] = attacks.map(([what, attack]) => ({
-    what,
-    attack: async () => {
-      try {
-        return await attack();
-      } finally {
-        await spare.clear();
-      }
-    },
-  }));
+  const tries = attacks.map(([what, attack]) => ({ what, attack: () => spare.during(attack) }));
   return { name: "crowding", tries };
 }
 

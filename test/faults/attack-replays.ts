@@ -7,7 +7,7 @@ import { toSocleError } from "../../agent/kernel/errors.ts";
 import { eventually } from "../lab/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme } from "./attack-tries.ts";
 import { wish, type Kind } from "./host.ts";
 
 const VM = "target";
@@ -74,17 +74,7 @@ export async function replays(stage: Stage): Promise<Theme> {
         cursorFromOlderState(spare, (vm) => spare.host.succeeds(wish("DELETE", vm)).then(() => undefined)),
     ],
   ];
-  const tries: Try[] = attacks.map(([what, attack]) => ({
-    what,
-    attack: async () => {
-      try {
-        return await attack();
-      } finally {
-        await spare.disk.fallSick("well");
-        await spare.clear();
-      }
-    },
-  }));
+  const tries = attacks.map(([what, attack]) => ({ what, attack: () => spare.during(attack) }));
   return { name: "replays", tries };
 }
 

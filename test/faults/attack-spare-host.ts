@@ -199,7 +199,17 @@ export class SpareHost {
     return isSame(process, await this.host.witness.process(vmId));
   }
 
-  /** All VMs and the volumes that Socle made are gone, so that the next try finds nothing. */
+  /** Runs an attack; afterwards its disk is well and it has no VMs. */
+  async during<T>(attack: () => Promise<T>): Promise<T> {
+    try {
+      return await attack();
+    } finally {
+      await this.disk.fallSick("well");
+      await this.clear();
+    }
+  }
+
+  /** Removes all VMs and the volumes that Socle made, so that the next try finds nothing. */
   async clear(): Promise<void> {
     const { client } = this.host;
     for (const { vmId, managed } of (await this.host.list()).vms)

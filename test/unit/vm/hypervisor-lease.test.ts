@@ -1,149 +1,8 @@
-// Agents with several state directories, in several PID namespaces, over one libvirt's secrets.
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { silentLog } from "../../../agent/kernel/log.ts";
 import { processIdentity } from "../../../agent/kernel/process-identity.ts";
-import { Topic } from "../../../agent/kernel/topic.ts";
-import * as libvirt from "../../../agent/libvirt/index.ts";
-import { parseSecret } from "../../../agent/libvirt/xml/index.ts";
-import { Permit } from "../../../agent/state/permit.ts";
-import type { LibvirtCalls } from "../../../agent/vm/certainty.ts";
-import { HypervisorLease, type HolderBefore } from "../../../agent/vm/hypervisor-lease.ts";
-import { FakeClock } from "../host/fake-clock.ts";
-
-/** Secrets as libvirt keeps them: one of a usage. */
-class SecretStore {
-  xml: string | undefined;
-  uuid = "";
-  isSupported = true;
-  /** What every call fails with. */
-  failure: SocleError | undefined;
-  /** So many of the next definitions are refused. */
-  refusals = 0;
-  readonly events = new Topic<libvirt.LibvirtEvent>();
-  readonly changes = new Topic<libvirt.LibvirtChange>();
-
-  readonly calls: LibvirtCalls & Pick<libvirt.Libvirt, "events" | "changes"> = {
-    events: this.events,
-    changes: this.changes,
-    openStream: () => Promise.reject(new Error("no streams")),
-    call: (async (procedure: unknown, args: { xml?: string; secret?: { uuid: string } }) => {
-      await Promise.resolve();
-      if (!this.isSupported) throw new SocleError("unsupported", "LIBVIRT_NO_SUPPORT", "no secrets");
-      if (this.failure !== undefined) throw this.failure;
-      const secret = { uuid: this.uuid, usageType: 4, usageId: "socle-agent-lease" };
-      if (procedure === libvirt.secretDefineXml) {
-        if ((this.refusals -= 1) >= 0) throw new SocleError("internal", "LIBVIRT_INTERNAL", "no space");
-        const { uuid = "" } = parseSecret(args.xml ?? "");
-        if (this.xml !== undefined && uuid !== this.uuid)
-          throw new SocleError("internal", "LIBVIRT_INTERNAL", "already defined for use");
-        this.xml = args.xml;
-        this.uuid = uuid;
-        return { secret: { ...secret, uuid } };
-      }
-      if (this.xml === undefined || (args.secret !== undefined && args.secret.uuid !== this.uuid))
-        throw new SocleError("not_found", "LIBVIRT_NO_SECRET", "no secret");
-      if (procedure === libvirt.secretUndefine) this.xml = undefined;
-      return procedure === libvirt.secretGetXmlDesc ? { xml: this.xml } : { secret };
-    }) as unknown as LibvirtCalls["call"],
-  };
-
-  lease(): Record<string, unknown> {
-    return JSON.parse(parseSecret(this.xml ?? "").description ?? "") as Record<string, unknown>;
-  }
-
-  /** The holder is in a place of which nothing can be seen from here. */
-  moveHolder(change: object): void {
-    const description = JSON.stringify({ ...this.lease(), ...change });
-    this.xml = `<secret><uuid>${this.uuid}</uuid><description>${description.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</description><usage type='tls'><name>socle-agent-lease</name></usage></secret>`;
-  }
-}
-
-/** The mark of a state directory, in memory. */
-class Mark {
-  value: number;
-  #publish = (): Promise<void> => Promise.resolve();
-
-  constructor(value: number) {
-    this.value = value;
-  }
-
-  publishBy(publish: () => Promise<void>): void {
-    this.#publish = publish;
-  }
-
-  async raise(): Promise<void> {
-    this.value += 1;
-    await this.#publish();
-  }
-}
-
-interface AgentOptions {
-  readonly state: string;
-  readonly epoch?: number;
-  readonly mark?: number;
-  /** What it cannot write down of the holder before. */
-  readonly unwritable?: Error;
-}
-
-function agent(t: TestContext, store: SecretStore, options: AgentOptions) {
-  const clock = new FakeClock();
-  const permit = new Permit();
-  const seen: HolderBefore[] = [];
-  const mark = new Mark(options.mark ?? 0);
-  const lease = new HypervisorLease({
-    libvirt: store.calls,
-    uri: "qemu:///system",
-    stateDirectory: `/state/${options.state}`,
-    stateId: options.state,
-    agentEpoch: () => options.epoch ?? 1,
-    watermark: mark,
-    onFollow: (before) => {
-      if (options.unwritable !== undefined) return Promise.reject(options.unwritable);
-      seen.push(before);
-      return Promise.resolve();
-    },
-    permit,
-    clock,
-    log: silentLog,
-  });
-  const end = new AbortController();
-  let done = Promise.resolve();
-  let sleeps = 0;
-  const sleep = clock.sleep.bind(clock);
-  clock.sleep = (ms, signal) => {
-    sleeps += 1;
-    return sleep(ms, signal);
-  };
-  /** Until it has looked, and waits for its next look. */
-  const looked = async (during: () => void): Promise<void> => {
-    const before = sleeps;
-    during();
-    for (let turn = 0; sleeps === before && turn < 100_000; turn += 1) await new Promise(setImmediate);
-  };
-  t.after(() => end.abort());
-  return {
-    permit,
-    seen,
-    mark,
-    lease,
-    looked,
-    start: () =>
-      looked(() => {
-        done = lease.run(end.signal, () => undefined);
-      }),
-    /** Every so often it looks. */
-    pass: async (ms: number) => {
-      for (let passed = 0; passed < ms; passed += 3000) await looked(() => clock.advance(3000));
-    },
-    stop: async () => {
-      end.abort();
-      await done;
-    },
-    reason: () => permit.refusal?.reason,
-  };
-}
+import { agent, SecretStore } from "./lease-stage.ts";
 
 const elsewhere = { pid: 1, start: "1", namespace: "pid:[1]" };
 
@@ -377,7 +236,7 @@ test("a change of the lease by others is looked at once", async (t) => {
   assert.equal(holder.reason(), "HYPERVISOR_IN_USE");
 });
 
-test("libvirt's refusal to write the mark keeps nobody from deleting; its silence does", async (t) => {
+test("a mark that libvirt refuses to write stops no deletion; a libvirt that does not answer does", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a" });
   await holder.start();
