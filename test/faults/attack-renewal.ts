@@ -190,7 +190,7 @@ class RenewedHost {
     const before = await this.#files();
     this.#enroller.tamper = tamper;
     try {
-      const reason = await this.#refusal(() => this.#restart());
+      const reason = await this.#refusalAfterRestart();
       if (reason === undefined) return { letThrough: "the answer is in use" };
       if (!reasons.includes(reason)) throw new Error(`it is refused as ${reason}`);
       if ((await this.#files()) !== before) return { letThrough: `files changed (${reason})` };
@@ -211,7 +211,7 @@ class RenewedHost {
         return {};
       };
       const before = await this.#files();
-      const reason = await this.#refusal(() => this.#restart());
+      const reason = await this.#refusalAfterRestart();
       if (reason === undefined || asked > 0)
         return { letThrough: `${own.serial} was asked for a certificate` };
       if (reason !== expected) throw new Error(`it is refused as ${reason}`);
@@ -232,7 +232,7 @@ class RenewedHost {
         await eventually(() => this.#agent.log.slice(seen).some(isInUse), { what: "the list to be in use" });
         return {};
       };
-      const reason = await this.#refusal(() => this.#restart());
+      const reason = await this.#refusalAfterRestart();
       if (reason === undefined || (await this.#pair()) !== before)
         return { letThrough: "its answer is in use" };
       if (reason !== "CERTIFICATE_REVOKED") throw new Error(`it is refused as ${reason}`);
@@ -254,11 +254,13 @@ class RenewedHost {
     }
   }
 
-  /** The reason of the refused renewal; undefined: another certificate is in use. */
-  async #refusal(renew: () => Promise<void>): Promise<string | undefined> {
+  /** The reason of the renewal that the next start has refused; undefined: another certificate is in use. */
+  async #refusalAfterRestart(): Promise<string | undefined> {
     const before = await this.#pair();
+    // Only then is it counted: a renewal of the start before may be refused as it ends.
+    await this.#agent.terminate();
     const seen = this.#agent.log.length;
-    await renew();
+    await this.#agent.startAgain();
     const end = async (): Promise<{ reason: string | undefined } | undefined> => {
       if ((await this.#pair()) !== before) return { reason: undefined };
       const line = this.#agent.log

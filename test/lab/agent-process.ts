@@ -54,6 +54,8 @@ export class AgentProcess {
   readonly log: LogLine[] = [];
   readonly #options: AgentProcessOptions;
   #process: ChildProcess | undefined;
+  /** Resolves when the process has ended and all it printed is read. */
+  #closed: Promise<unknown> = Promise.resolve();
   #words = "";
 
   private constructor(directory: string, metricsAddress: string, options: AgentProcessOptions) {
@@ -119,6 +121,7 @@ export class AgentProcess {
         ? spawnBound(process.execPath, args, options)
         : spawnBound("nsenter", [...enter(mountsOf), process.execPath, ...args], options);
     this.#process = child;
+    this.#closed = once(child, "close");
     createInterface(child.stdout).on("line", (line) => this.#read(line));
     child.stderr.on("data", (chunk: Buffer) => (this.#words += chunk.toString()));
     await eventually(
@@ -138,8 +141,7 @@ export class AgentProcess {
 
   /** Resolves when the process that was started last has ended, however. */
   async ended(): Promise<void> {
-    const child = this.#process;
-    if (child?.exitCode === null && child.signalCode === null) await once(child, "exit");
+    await this.#closed;
   }
 
   /** A crash: no good order, the state stays. */
@@ -171,15 +173,12 @@ export class AgentProcess {
   async #end(signal: NodeJS.Signals, timeoutMs: number): Promise<number | null> {
     const child = this.#process;
     if (child === undefined) return null;
-    if (child.exitCode === null && child.signalCode === null) {
-      const ended = once(child, "exit");
-      child.kill(signal);
-      try {
-        await within(ended, timeoutMs, `the agent to end after ${signal}`);
-      } catch {
-        child.kill("SIGKILL");
-        await ended;
-      }
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    try {
+      await within(this.#closed, timeoutMs, `the agent to end after ${signal}`);
+    } catch {
+      child.kill("SIGKILL");
+      await this.#closed;
     }
     return child.exitCode;
   }
