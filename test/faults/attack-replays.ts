@@ -37,6 +37,9 @@ const reversed: readonly {
   { old: "RESUME", before: ["PAUSE"], later: "PAUSE", state: "paused" },
 ];
 
+/** What is on the disk before a change is acknowledged, below the state directory. */
+const syncedFirst = ["operations.journal", "audit/"] as const;
+
 /**
  * Operations that act again on what is there later: after a crash that lost their end, from an older copy of the state
  * directory, or although the caller was refused. Effects are read over virsh and from /proc.
@@ -51,8 +54,14 @@ export async function replays(stage: Stage): Promise<Theme> {
       "a deletion whose end is not written yet, with a creation of its id",
       () => creationWhileUnsettled(spare),
     ],
-    ...(["STOP", "DELETE", "CREATE"] as const).map(
-      (kind) => [`a refused ${kind}, after a restart`, () => refusedThenRestarted(spare, kind)] as const,
+    ...(["STOP", "DELETE", "CREATE"] as const).flatMap((kind) =>
+      syncedFirst.map(
+        (file) =>
+          [
+            `${kind}, refused because a sync of ${file} failed, after a restart`,
+            () => refusedThenRestarted(spare, kind, file),
+          ] as const,
+      ),
     ),
     ...reversed.map(
       (each) =>
@@ -191,14 +200,18 @@ async function creationWhileUnsettled(spare: SpareHost): Promise<Outcome> {
   return (await spare.runs(vmId, process)) ? "refused" : { letThrough: "the new VM is gone" };
 }
 
-/** The first failed sync of the change refuses it; whichever file it was of. */
-async function refusedThenRestarted(spare: SpareHost, kind: "STOP" | "DELETE" | "CREATE"): Promise<Outcome> {
+/** What was written to the file before its sync failed must not be found there again. */
+async function refusedThenRestarted(
+  spare: SpareHost,
+  kind: "STOP" | "DELETE" | "CREATE",
+  file: (typeof syncedFirst)[number],
+): Promise<Outcome> {
   const { host, disk } = spare;
   const { vmId } = await spare.create(VM);
   const process = await host.witness.process(vmId);
   const before = [...(await host.witness.states()).keys(), ...(await host.witness.volumes())];
   const asked = wish(kind, kind === "CREATE" ? `${VM}-refused` : vmId);
-  await disk.fallSick(`one-sync ${randomUUID()}`);
+  await disk.fallSick(`one-sync ${randomUUID()} ${file}`);
   const refused = await spare.refusalOf(() => host.begin(asked));
   await disk.fallSick("well");
   if (refused === undefined) throw new Error("the change was not refused, so nothing was tried");

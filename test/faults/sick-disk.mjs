@@ -1,7 +1,8 @@
 // Loaded into an agent before everything else (node --import): what it writes to its state directory is delayed or
 // refused as the file SOCLE_DISK_SICKNESS says now: "well", "slow MILLISECONDS" (each write and each sync) or an error's
-// name ("EROFS", "EIO": each write). Once only for each NUMBER: "one-write NUMBER" and "one-sync NUMBER" fail with EIO,
-// the sync behind what was written; "die NUMBER" kills the agent behind its next sync.
+// name ("EROFS", "EIO": each write). Once only for each NUMBER: "one-write NUMBER" and "one-sync NUMBER FILE" fail with
+// EIO, the sync behind what was written and only one of files whose path holds FILE (none given: of any); "die NUMBER"
+// kills the agent behind its next sync.
 import { readFileSync, readlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
@@ -20,15 +21,16 @@ for (const name of ["write", "datasync", "sync", "appendFile", "truncate"]) {
   const isSync = name === "datasync" || name === "sync";
   const well = prototype[name];
   prototype[name] = async function (...args) {
-    if (readlinkSync(`/proc/self/fd/${this.fd}`).startsWith(directory)) {
+    const path = readlinkSync(`/proc/self/fd/${this.fd}`);
+    if (path.startsWith(directory)) {
       const sickness = readFileSync(process.env.SOCLE_DISK_SICKNESS, "utf8").trim();
-      const [kind, number] = sickness.split(" ");
+      const [kind, number, part = ""] = sickness.split(" ");
       if (kind === "slow") {
         if (name !== "sync") await pause(Number(number));
       } else if (kind === "one-write") {
         if (!isSync && once(sickness)) throw failure("EIO", name);
       } else if (kind === "one-sync") {
-        if (name === "datasync" && once(sickness)) throw failure("EIO", name);
+        if (name === "datasync" && path.includes(part) && once(sickness)) throw failure("EIO", name);
       } else if (kind === "die") {
         if (name === "datasync" && once(sickness)) {
           await well.apply(this, args);
