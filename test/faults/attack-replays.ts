@@ -211,7 +211,7 @@ async function refusedThenRestarted(
   const process = await host.witness.process(vmId);
   const before = [...(await host.witness.states()).keys(), ...(await host.witness.volumes())];
   const asked = wish(kind, kind === "CREATE" ? `${VM}-refused` : vmId);
-  await disk.fallSick(`one-sync ${randomUUID()} ${file}`);
+  await disk.failNext("sync_failed", file);
   const refused = await spare.refusalOf(() => host.begin(asked));
   await disk.fallSick("well");
   if (refused === undefined) throw new Error("the change was not refused, so nothing was tried");

@@ -1,4 +1,5 @@
 import { mkdir, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { CampaignRun } from "./campaign.ts";
 import { describe } from "./history/checker.ts";
@@ -6,8 +7,8 @@ import { toLines } from "./history/history.ts";
 import { previousRelease } from "./history/real/previous-release.ts";
 import { RealStage, type Judged } from "./history/real/real-stage.ts";
 
-/** Each has a libvirtd of its own: an agent wants one to itself. One more than cores: a history waits half of its time. */
-const STAGES = 3;
+/** Each has a libvirtd of its own: an agent wants one to itself. More than cores: a history waits most of its time. */
+const STAGES = 3 * availableParallelism();
 /** Lines that are printed before a violation's event and behind it: the file has them all. */
 const AROUND = 60;
 /** Of a history that breaks a rule, whole, for people. Not in the repository. */

@@ -1,8 +1,8 @@
 // Loaded into an agent before everything else (node --import): what it writes to its state directory is delayed or
 // refused as the file SOCLE_DISK_SICKNESS says now: "well", "slow MILLISECONDS" (each write and each sync) or an error's
-// name ("EROFS", "EIO": each write). Once only for each NUMBER: "one-write NUMBER" and "one-sync NUMBER FILE" fail with
-// EIO, the sync behind what was written and only one of files whose path holds FILE (none given: of any); "die NUMBER"
-// kills the agent behind its next sync.
+// name ("EROFS", "EIO": each write). Once only for each NUMBER: "write_failed NUMBER FILE" and "sync_failed NUMBER FILE"
+// fail with EIO where the file's path holds FILE (none given: any), the sync behind what was written; "dies NUMBER" kills
+// the agent behind its next sync.
 import { readFileSync, readlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
@@ -27,11 +27,11 @@ for (const name of ["write", "datasync", "sync", "appendFile", "truncate"]) {
       const [kind, number, part = ""] = sickness.split(" ");
       if (kind === "slow") {
         if (name !== "sync") await pause(Number(number));
-      } else if (kind === "one-write") {
-        if (!isSync && once(sickness)) throw failure("EIO", name);
-      } else if (kind === "one-sync") {
+      } else if (kind === "write_failed") {
+        if (!isSync && path.includes(part) && once(sickness)) throw failure("EIO", name);
+      } else if (kind === "sync_failed") {
         if (name === "datasync" && path.includes(part) && once(sickness)) throw failure("EIO", name);
-      } else if (kind === "die") {
+      } else if (kind === "dies") {
         if (name === "datasync" && once(sickness)) {
           await well.apply(this, args);
           process.kill(process.pid, "SIGKILL");

@@ -62,6 +62,11 @@ export class StateDisk {
     await rename(next, this.#sickness);
   }
 
+  /** Once: a write or a sync of a file whose path holds `file` fails, or the agent dies behind its next sync. */
+  async failNext(how: "write_failed" | "sync_failed" | "dies", file = ""): Promise<void> {
+    await this.fallSick(`${how} ${this.#changes + 1} ${file}`);
+  }
+
   /** Until nothing more fits. */
   async fill(): Promise<void> {
     this.#filler = await fill(this.#mountPoint);

@@ -45,7 +45,6 @@ export class RealHistory {
   #stopping: RealAgent | undefined;
   #port = 0;
   #run = 0;
-  #sicknesses = 0;
   #starting: Promise<void> | undefined;
   #killAtEffect = false;
   #isFull = false;
@@ -261,7 +260,7 @@ export class RealHistory {
         return;
       case "kill":
         if (at === "effect") this.#killAtEffect = true;
-        else if (at === "sync") await host.disk.fallSick(`die ${(this.#sicknesses += 1)}`);
+        else if (at === "sync") await host.disk.failNext("dies");
         else this.#kill("at once");
         return;
       case "stop":
@@ -289,9 +288,8 @@ export class RealHistory {
       case "write_failed":
         note();
         this.#wasSick = true;
-        await host.disk.fallSick(
-          `one-${fault === "sync_failed" ? "sync" : "write"} ${(this.#sicknesses += 1)}`,
-        );
+        // In half of the schedules it is the journal's, of which most harm could come.
+        await host.disk.failNext(fault, this.#schedule.seed % 2 === 0 ? "operations.journal" : "");
         return;
       case "answer_lost":
         note();
