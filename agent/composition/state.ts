@@ -13,6 +13,7 @@ import { Position } from "../state/position.ts";
 import { ReservationBook } from "../state/reservation-book.ts";
 import { Watermark } from "../state/watermark.ts";
 import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
+import { isShownByWatermarkAlone } from "../vm/outdated.ts";
 import type { Basis } from "./basis.ts";
 
 /** What survives the agent, read back from the state directory, which is this process's alone until `close`. */
@@ -75,7 +76,9 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     const journals = { directory, clock, boot, log, retentionMs, permit, onUnreadable };
     const operations = await Operations.open({
       ...journals,
-      watermark,
+      beforeShown: async (ended) => {
+        if (isShownByWatermarkAlone(ended)) await watermark.raise();
+      },
       quotaOf: (tenant) => {
         const { keptOperations, runningOperations } = tenantRules(config.tenants, tenant).quotas;
         return { kept: keptOperations, running: runningOperations };

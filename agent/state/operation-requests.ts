@@ -4,8 +4,7 @@ import type { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { BoundsOptions } from "./operation-bounds.ts";
 import type { Selection } from "./operation-index.ts";
-import type { Behalf } from "./operation.ts";
-import type { Watermark } from "./watermark.ts";
+import type { Behalf, Operation } from "./operation.ts";
 
 export interface OperationsOptions extends BoundsOptions {
   readonly directory: string;
@@ -13,8 +12,8 @@ export interface OperationsOptions extends BoundsOptions {
   /** Without it, retention over restarts is on the wall clock. */
   readonly boot?: BootClock;
   readonly log: Logger;
-  /** Raised before a failure is shown: no older copy of the journal does again what failed. */
-  readonly watermark?: Pick<Watermark, "raise">;
+  /** Done between an end that is durable and its being shown, which what it rejects with does not prevent. */
+  readonly beforeShown?: (ended: Operation) => Promise<void>;
   /** How long an ended operation and its request id are kept. */
   readonly retentionMs: number;
   /** As Journal's. */

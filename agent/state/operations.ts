@@ -39,7 +39,7 @@ export class Operations {
   readonly #boot: BootClock | undefined;
   readonly #log: Logger;
   readonly #bounds: OperationBounds;
-  readonly #watermark: OperationsOptions["watermark"];
+  readonly #beforeShown: OperationsOptions["beforeShown"];
   readonly #journal: Journal;
   readonly #table: OperationTable;
   readonly #ids: OperationIds;
@@ -68,7 +68,7 @@ export class Operations {
     this.#waiters = new OperationWaiters(options.clock);
     this.#log = options.log;
     this.#bounds = new OperationBounds(options);
-    this.#watermark = options.watermark;
+    this.#beforeShown = options.beforeShown;
     this.#journal = journal;
     this.#table = table;
     this.#ids = new OperationIds(() => options.clock.now());
@@ -280,7 +280,7 @@ export class Operations {
       throw failure;
     }
     this.#unwritten.delete(id);
-    if (state === "failed" || state === "cancelled") await this.#watermark?.raise().catch(() => undefined);
+    if (done) await this.#beforeShown?.(entry.recorded).catch(() => undefined);
     if (done) {
       this.#table.ended(entry);
       this.#tally.ended(entry.recorded);

@@ -1,9 +1,17 @@
 import { SocleError } from "../kernel/errors.ts";
+import type { Operation } from "../state/operation.ts";
 import type { Outcome } from "../state/operations.ts";
 import { instanceMadeBy } from "./create-work.ts";
 import type { Domains } from "./domains.ts";
 import { isComplete, type Admitted } from "./stamps.ts";
 import { stateAfter, type Intent } from "./work.ts";
+
+/**
+ * Whether only the watermark keeps an older copy of the state from doing it again: nothing in libvirt shows a change that
+ * failed, and a VM that was created may be removed by others, with the stamp in it.
+ */
+export const isShownByWatermarkAlone = ({ kind, state }: Pick<Operation, "kind" | "state">): boolean =>
+  state !== "succeeded" || kind === "CREATE_VM";
 
 /**
  * The end of an operation that has none because the state directory is older than what was done with it. Nothing is done for

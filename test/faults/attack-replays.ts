@@ -72,7 +72,11 @@ export async function replays(stage: Stage): Promise<Theme> {
     ),
     ["DELETE from an older state directory, after a new VM with its id", () => deletionFromOlderState(spare)],
     ["CREATE from an older state directory, after STOP", () => creationFromOlderState(spare)],
-    ["CREATE from an older state directory, after DELETE", () => creationAfterDeletion(spare)],
+    ["CREATE from an older state directory, after DELETE", () => creationAfterRemoval(spare, byDelete)],
+    [
+      "CREATE from an older state directory, after removal by hand",
+      () => creationAfterRemoval(spare, byHand),
+    ],
     [
       "an event cursor of a later agent epoch, after a rollback",
       () => cursorFromOlderState(spare, () => spare.restart()),
@@ -274,12 +278,24 @@ async function creationFromOlderState(spare: SpareHost): Promise<Outcome> {
     : { letThrough: host.tell(end) };
 }
 
+const byDelete = async ({ host }: SpareHost, vmId: string): Promise<void> => {
+  await host.succeeds(wish("DELETE", vmId));
+};
+
+const byHand = async ({ host: { witness } }: SpareHost): Promise<void> => {
+  await witness.virsh("destroy", VM);
+  await witness.virsh("undefine", VM, "--remove-all-storage");
+};
+
 /** Neither domain metadata nor the agent epoch shows that the copy is older: the VM is gone, and no agent started since. */
-async function creationAfterDeletion(spare: SpareHost): Promise<Outcome> {
+async function creationAfterRemoval(
+  spare: SpareHost,
+  remove: (spare: SpareHost, vmId: string) => Promise<void>,
+): Promise<Outcome> {
   const { host } = spare;
   const create = (): Promise<Operation__Output> => host.begin(wish("CREATE", VM));
   const { copy, operation } = await copiedDuring(spare, "CREATE", create);
-  await host.succeeds(wish("DELETE", operation.vmId));
+  await remove(spare, operation.vmId);
   const starts = await host.witness.starts(VM);
   await rolledBack(spare, copy);
   const end = await spare.endOf(operation);

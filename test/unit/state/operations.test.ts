@@ -1,9 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
+import type { Operations } from "../../../agent/state/operations.ts";
 import { eventually } from "../../lab/wait.ts";
 import { folder } from "./folder.ts";
-import { never, soonMs, open, request, nothing, refusedAs, outcomes, done } from "./operations-stage.ts";
+import {
+  never,
+  soonMs,
+  open,
+  request,
+  nothing,
+  refusedAs,
+  outcomes,
+  done,
+  killed,
+} from "./operations-stage.ts";
 
 test("an operation runs, shows its steps and ends with the work's result", async (t) => {
   const operations = await open(await folder(t));
@@ -224,5 +235,22 @@ test("a cancel does not show an end that is not durable yet", async (t) => {
   assert.equal(operations.get(operation.id).state, "running");
   const ended = await operations.wait(operation.id, soonMs, never);
   assert.equal(ended.state, "succeeded");
+  await operations.drain(0);
+});
+
+test("what comes before an end is shown finds it durable, and does not prevent it", async (t) => {
+  const [directory, copy] = [await folder(t), await folder(t)];
+  const seen: (string | undefined)[] = [];
+  const operations: Operations = await open(directory, {
+    beforeShown: async ({ id, state }) => {
+      await killed(directory, copy);
+      const again = await open(copy);
+      seen.push(state, again.get(id).state, operations.get(id).state);
+      await again.drain(0);
+      throw new Error("libvirt is away");
+    },
+  });
+  assert.equal((await done(operations, "a")).state, "succeeded");
+  assert.deepEqual(seen, ["succeeded", "succeeded", "running"]);
   await operations.drain(0);
 });
