@@ -1,14 +1,15 @@
 // Loaded into an agent before everything else (node --import): moves its wall clock by as many milliseconds as the file
-// SOCLE_CLOCK_OFFSET says, from its start on and again after every SIGUSR2, which FILE.applied confirms.
+// SOCLE_CLOCK_OFFSET says, from its start on and again after every SIGUSR2; FILE.applied confirms both.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const file = process.env.SOCLE_CLOCK_OFFSET;
-const read = () => Number(readFileSync(file, "utf8"));
-let offsetMs = read();
-process.on("SIGUSR2", () => {
-  offsetMs = read();
+let offsetMs = 0;
+const apply = () => {
+  offsetMs = Number(readFileSync(file, "utf8"));
   writeFileSync(`${file}.applied`, String(offsetMs));
-});
+};
+apply();
+process.on("SIGUSR2", apply);
 
 const RealDate = Date;
 globalThis.Date = class extends RealDate {

@@ -83,6 +83,7 @@ export class RealHistory {
       const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
       this.#fail("the history ends", message);
     } finally {
+      await Promise.allSettled(this.#asides);
       this.#agent?.close();
       this.#agent = undefined;
       this.#run += 1;
@@ -247,12 +248,8 @@ export class RealHistory {
   async #fault(action: FaultAction): Promise<void> {
     const { fault, at = "now", forMs = 0, stepMs = 0 } = action;
     const { host, clock } = this.#lane;
-    const note = (detail?: string): void =>
-      this.#recorder.add({
-        event: "fault",
-        fault: fault as FaultKind,
-        ...(detail === undefined ? {} : { detail }),
-      });
+    const note = (known = fault as FaultKind, detail?: string): void =>
+      this.#recorder.add({ event: "fault", fault: known, ...(detail === undefined ? {} : { detail }) });
     switch (fault) {
       case "power_cut":
         // This machine keeps its power: unsynced writes are still there afterwards.
@@ -282,7 +279,7 @@ export class RealHistory {
         this.#wasSick = true;
         this.#isFull = true;
         await host.disk.fill();
-        this.#asides.push(pause(shortened(forMs)).then(() => this.#healDisk()));
+        this.#aside(pause(shortened(forMs)).then(() => this.#healDisk()));
         return;
       case "sync_failed":
       case "write_failed":
@@ -296,20 +293,23 @@ export class RealHistory {
         this.#loseAnswer(action.silently === true);
         return;
       case "clock_step":
-        note(`${stepMs} ms`);
+        note("clock_step", `${stepMs} ms`);
         if (this.#process !== undefined && this.#agent !== undefined) await clock.step(this.#process, stepMs);
         return;
       case "libvirt_down":
+        if (host.isDown) return;
         note();
-        this.#asides.push(
-          host.breakLibvirtd(shortened(forMs)).then(() => {
-            this.#recorder.add({ event: "fault", fault: "libvirt_up" });
-          }),
-        );
+        this.#aside(host.breakLibvirtd(shortened(forMs)).then(() => note("libvirt_up")));
         return;
       default:
         throw new Error(`there is no fault ${fault}`);
     }
+  }
+
+  #aside(work: Promise<void>): void {
+    // Its failure is the history's, which may have ended by another.
+    work.catch(() => undefined);
+    this.#asides.push(work);
   }
 
   #loseAnswer(silently: boolean): void {

@@ -41,6 +41,8 @@ export class RealHost {
   /** Of the history that is played now. */
   #log: EffectLog | undefined;
   #run: number | undefined;
+  /** Between its death and the time when what was cut off is settled. */
+  isDown = false;
 
   static async start(run: CampaignRun): Promise<RealHost> {
     const disk = await StateDisk.make(run);
@@ -97,7 +99,7 @@ export class RealHost {
     this.#run = run;
   }
 
-  /** Without any VM, and without state. */
+  /** Without any VM, without state, and without the lease of an agent before, whose state would be the newer one. */
   async clear(log: EffectLog): Promise<void> {
     this.#log = log;
     this.#proxies.agent.removeAll();
@@ -114,6 +116,11 @@ export class RealHost {
     }
     for (const vol of await this.#volumes())
       if (vol.name.startsWith("socle-")) await this.#direct.call(libvirt.storageVolDelete, { vol, flags: 0 });
+    const { secrets } = await this.#direct.call(libvirt.connectListAllSecrets, {
+      needResults: true,
+      flags: 0,
+    });
+    for (const secret of secrets) await this.#direct.call(libvirt.secretUndefine, { secret });
   }
 
   /** As somebody with virsh, or the guest: libvirt refuses what cannot be. */
@@ -149,6 +156,7 @@ export class RealHost {
 
   /** libvirtd dies, and comes back. What was cut off is settled before anybody connects again. */
   async breakLibvirtd(downMs: number): Promise<void> {
+    this.isDown = true;
     await this.#libvirtd.kill("SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, downMs));
     await this.#direct.close();
@@ -161,7 +169,26 @@ export class RealHost {
     });
     if (!pools.pools.some(({ name }) => name === POOL))
       await virsh(this.#libvirtd.uri, ["pool-create-as", POOL, "dir", "--target", at]);
+    await this.#untilFoundAgain();
     this.log.settle(await this.look());
+    this.isDown = false;
+  }
+
+  /** A new daemon shows a guest that the one before had not wholly started as running, until it has ended it. */
+  async #untilFoundAgain(): Promise<void> {
+    const isFound = async (): Promise<boolean> => {
+      const flags = libvirt.DomainListFlag.ACTIVE;
+      const { domains } = await this.#direct.call(libvirt.connectListAllDomains, {
+        needResults: true,
+        flags,
+      });
+      const states = await Promise.all(
+        domains.map((dom) => this.#direct.call(libvirt.domainGetState, { dom, flags: 0 }).catch(() => gone)),
+      );
+      return !states.some(isOnItsWay);
+    };
+    // One that a caller has asked to shut down may take its time.
+    await eventually(isFound, { what: "guests to be found again", timeoutMs: 10_000 }).catch(() => undefined);
   }
 
   async look(): Promise<Looked> {
@@ -250,6 +277,12 @@ const volumesOf = (config: Element): string[] =>
     const name = file?.slice(file.lastIndexOf("/") + 1);
     return name === undefined || name === boot ? [] : [`${POOL}/${name}`];
   });
+
+const { PAUSED, SHUTDOWN } = libvirt.DomainState;
+const startingUp = libvirt.DomainStateReason.PAUSED.STARTING_UP;
+const isOnItsWay = ({ state, reason }: { readonly state: number; readonly reason: number }): boolean =>
+  state === SHUTDOWN || (state === PAUSED && reason === startingUp);
+const gone = { state: libvirt.DomainState.SHUTOFF, reason: 0 };
 
 const nobody = {
   waiting: 0,
