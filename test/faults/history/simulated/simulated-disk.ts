@@ -291,7 +291,10 @@ export class SimulatedDisk {
   }
 
   async sync(inode: Inode, path: string, call: "fsync" | "fdatasync"): Promise<void> {
+    const { owner } = this.#time;
     this.onSync(path);
+    // Killed there, the agent does nothing more.
+    if (this.#time.owner !== owner) await new Promise<never>(() => undefined);
     await this.#pause();
     if (this.trouble.failingSyncs > 0 && inode.kind === "file") {
       this.trouble.failingSyncs -= 1;
