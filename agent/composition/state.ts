@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { AuditLog, type Actor } from "../audit/index.ts";
 import { tenantRules } from "../config/tenants.ts";
-import type { SocleError } from "../kernel/errors.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { bootClock } from "../kernel/boot-clock.ts";
 import { ControlEpochs } from "../state/control-epochs.ts";
 import { EventLog } from "../state/event-log.ts";
@@ -77,7 +77,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     const operations = await Operations.open({
       ...journals,
       beforeShown: async (ended) => {
-        if (isShownByWatermarkAlone(ended)) await watermark.raise();
+        if (isShownByWatermarkAlone(ended)) await watermark.raise().catch(notNoted);
       },
       quotaOf: (tenant) => {
         const { keptOperations, runningOperations } = tenantRules(config.tenants, tenant).quotas;
@@ -116,4 +116,10 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     await taken.release();
     throw thrown;
   }
+}
+
+function notNoted(thrown: unknown): never {
+  const { kind, reason, message } = toSocleError(thrown);
+  const why = `the work is over, and its end is shown once libvirt has noted it: ${message}`;
+  throw new SocleError(kind, reason, why, { cause: thrown });
 }

@@ -12,7 +12,7 @@ export interface OperationsOptions extends BoundsOptions {
   /** Without it, retention over restarts is on the wall clock. */
   readonly boot?: BootClock;
   readonly log: Logger;
-  /** Done between an end that is durable and its being shown, which what it rejects with does not prevent. */
+  /** Done between an end that is durable and its being shown. Where it rejects, the outcome is unknown until `endAgain`. */
   readonly beforeShown?: (ended: Operation) => Promise<void>;
   /** How long an ended operation and its request id are kept. */
   readonly retentionMs: number;

@@ -46,7 +46,7 @@ export class Operations {
   readonly #tally = new OperationTally();
   readonly #changes = new Topic<Operation>();
   readonly #runs = new Map<string, OperationRun>();
-  /** Ends that are decided and could not be written yet. */
+  /** Ends that are decided and could not be written, or shown, yet. */
   readonly #unwritten = new Map<string, End>();
   /** Operations without a run whose end is being written. */
   readonly #ending = new Set<string>();
@@ -272,6 +272,7 @@ export class Operations {
     const record = { t: "end", id, state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy };
     try {
       await this.#journal.append(record, "must");
+      if (done) await this.#beforeShown?.(entry.recorded);
     } catch (thrown) {
       const failure = toSocleError(thrown);
       entry.recorded = withEnd(before, { state: "outcome_unknown", error: errorOf(failure) });
@@ -280,7 +281,6 @@ export class Operations {
       throw failure;
     }
     this.#unwritten.delete(id);
-    if (done) await this.#beforeShown?.(entry.recorded).catch(() => undefined);
     if (done) {
       this.#table.ended(entry);
       this.#tally.ended(entry.recorded);
@@ -305,7 +305,7 @@ export class Operations {
   }
 
   /**
-   * Writes the end of an operation whose work is over and whose end could not be written: its work is not done again.
+   * Writes the end of an operation whose work is over and whose end could not be written or shown: its work is not done again.
    * False: its end is not known. Throws as settle() does, and the journal's errors.
    */
   async endAgain(id: string): Promise<boolean> {

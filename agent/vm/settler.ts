@@ -93,8 +93,9 @@ export class Settler implements Service {
       vms.resumeOperation(operation);
     } catch (thrown) {
       if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person was faster.
-      // A journal that cannot be written says so itself, once.
-      const level = operations.failure === undefined ? "error" : "debug";
+      // A journal that cannot be written says so itself, once, and so does a libvirt that is away.
+      const isKnown = operations.failure !== undefined || toSocleError(thrown).kind === "unavailable";
+      const level = isKnown ? "debug" : "error";
       log[level]({ operation: id, err: thrown }, "an operation without an end cannot be settled now");
     }
   }

@@ -238,19 +238,35 @@ test("a cancel does not show an end that is not durable yet", async (t) => {
   await operations.drain(0);
 });
 
-test("what comes before an end is shown finds it durable, and does not prevent it", async (t) => {
+test("an end is shown after what comes before that, which finds it durable, and may have to come again", async (t) => {
   const [directory, copy] = [await folder(t), await folder(t)];
-  const seen: (string | undefined)[] = [];
+  const seen: string[] = [];
+  let isAway = true;
   const operations: Operations = await open(directory, {
     beforeShown: async ({ id, state }) => {
       await killed(directory, copy);
       const again = await open(copy);
       seen.push(state, again.get(id).state, operations.get(id).state);
       await again.drain(0);
-      throw new Error("libvirt is away");
+      if (isAway) throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", "libvirt is away");
     },
   });
-  assert.equal((await done(operations, "a")).state, "succeeded");
-  assert.deepEqual(seen, ["succeeded", "succeeded", "running"]);
+  let works = 0;
+  const { operation } = await operations.begin(request("a"));
+  await operations.run(operation, () => {
+    works += 1;
+    return nothing();
+  }).ended;
+  const { state, error } = operations.get(operation.id);
+  assert.deepEqual([state, error?.reason], ["outcome_unknown", "LIBVIRT_UNAVAILABLE"]);
+  await assert.rejects(operations.endAgain(operation.id), /libvirt is away/);
+  isAway = false;
+  assert.equal(await operations.endAgain(operation.id), true);
+  assert.equal(operations.get(operation.id).state, "succeeded");
+  assert.deepEqual(seen.slice(0, 3), ["succeeded", "succeeded", "running"]);
+  assert.equal(works, 1);
   await operations.drain(0);
+  const next = await open(directory);
+  assert.equal(next.get(operation.id).state, "succeeded");
+  await next.drain(0);
 });
