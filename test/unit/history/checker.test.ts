@@ -37,6 +37,13 @@ test("a refused request that becomes an operation is a violation", () => {
   assert.deepEqual(rulesOf(history.ended("d", "DeleteVm", "failed")), ["a refused request stays refused"]);
 });
 
+test("an older copy of the state may have a refused request's operation, and no effect of it", () => {
+  const history = build().created().refused("DeleteVm", "JOURNAL_FAILED", { requestId: "r-d" });
+  history.recorder.add({ event: "fault", fault: "state_rolled_back" });
+  assert.deepEqual(rulesOf(history.restart().ended("d", "DeleteVm", "failed")), []);
+  assert.deepEqual(rulesOf(history.effect("undefine")), ["every effect has its operation"]);
+});
+
 test("an effect after its operation has ended is a violation", () => {
   const history = build().created().accepted("s", "StopVm").effect("destroy").ended("s", "StopVm");
   history.foreign("start");
@@ -180,6 +187,23 @@ test("a control epoch that no unscoped scheduler asked for by a change is a viol
   assert.deepEqual(raised({}, "GetVm"), [rule]);
   assert.deepEqual(raised({ tenant: "a" }, "StartVm"), [rule]);
   assert.deepEqual(raised({ role: "operator" }, "StartVm"), [rule]);
+});
+
+test("what raised the control epoch in the previous release is not judged, also where the next agent shows it", () => {
+  const rises = (seenBefore: boolean): string[] => {
+    const history = build();
+    const look = (epoch: number): void => history.recorder.add({ event: "control_epoch", epoch });
+    history.recorder.add({ event: "agent_start", run: 1, version: "previous" });
+    if (seenBefore) look(7);
+    history.recorder.add({ event: "agent_start", run: 2, version: "built" });
+    look(8);
+    const upgraded = rulesOf(history);
+    look(9);
+    return [...upgraded, "later", ...rulesOf(history)];
+  };
+  const rule = "the control epoch is raised by those who may";
+  assert.deepEqual(rises(false), ["later", rule]);
+  assert.deepEqual(rises(true), ["later", rule]);
 });
 
 test("an admission place that is given on before its answer has left is a violation", () => {
