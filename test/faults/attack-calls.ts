@@ -43,9 +43,16 @@ export interface Answer {
 export class Caller {
   readonly #client: Client;
   readonly #contract: Contract;
+  readonly #unaryPaths: ReadonlySet<string>;
 
   constructor(address: string, by: ChannelCredentials, contract: Contract) {
     this.#contract = contract;
+    const { vms, host, operations, events, trust, reservations } = contract;
+    const methods = [vms, host, operations, events, trust, reservations].flatMap(
+      (service): readonly { readonly path: string; readonly responseStream: boolean }[] =>
+        Object.values(service),
+    );
+    this.#unaryPaths = new Set(methods.flatMap(({ path, responseStream }) => (responseStream ? [] : [path])));
     this.#client = new Client(address, by, {
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_http_proxy": 0,
@@ -80,7 +87,8 @@ export class Caller {
         resolve({ code: status.OK, reason: "", message: "", bytes });
       call.on("data", (bytes: Buffer) => {
         ok(bytes);
-        call.cancel();
+        // A unary answer ends by itself. HTTP/2 servers close connections that reset many streams (CVE-2023-44487).
+        if (!this.#unaryPaths.has(path)) call.cancel();
       });
       call.on("end", () => ok(undefined));
       call.on("error", (error: ServiceError) => {
