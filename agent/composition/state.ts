@@ -77,7 +77,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     const operations = await Operations.open({
       ...journals,
       beforeShown: async (ended) => {
-        if (isShownByWatermarkAlone(ended)) await watermark.raise().catch(notNoted);
+        if (isShownByWatermarkAlone(ended)) await watermark.raise().catch(notRecorded);
       },
       quotaOf: (tenant) => {
         const { keptOperations, runningOperations } = tenantRules(config.tenants, tenant).quotas;
@@ -118,8 +118,8 @@ export async function openState({ config, version, clock, log }: Basis): Promise
   }
 }
 
-function notNoted(thrown: unknown): never {
+function notRecorded(thrown: unknown): never {
   const { kind, reason, message } = toSocleError(thrown);
-  const why = `the work is over, and its end is shown once libvirt has noted it: ${message}`;
+  const why = `the work has ended; the end is shown once libvirt has recorded the state's watermark: ${message}`;
   throw new SocleError(kind, reason, why, { cause: thrown });
 }

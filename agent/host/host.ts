@@ -161,7 +161,7 @@ export interface ResourceCapacity {
   readonly unhealthy: number;
   readonly overcommitRatio: number;
   readonly available?: number;
-  /** What one VM can ask of it: at least, at most when nobody else has any, and in steps of what. */
+  /** Bounds of one VM's request: the least, the most on a host without VMs, and the step. */
   readonly min: number;
   readonly max: number;
   readonly step: number;

@@ -47,12 +47,7 @@ export class Caller {
 
   constructor(address: string, by: ChannelCredentials, contract: Contract) {
     this.#contract = contract;
-    const { vms, host, operations, events, trust, reservations } = contract;
-    const methods = [vms, host, operations, events, trust, reservations].flatMap(
-      (service): readonly { readonly path: string; readonly responseStream: boolean }[] =>
-        Object.values(service),
-    );
-    this.#unaryPaths = new Set(methods.flatMap(({ path, responseStream }) => (responseStream ? [] : [path])));
+    this.#unaryPaths = unaryPathsOf(contract);
     this.#client = new Client(address, by, {
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_http_proxy": 0,
@@ -101,6 +96,14 @@ export class Caller {
   close(): void {
     this.#client.close();
   }
+}
+
+function unaryPathsOf({ vms, host, operations, events, trust, reservations }: Contract): ReadonlySet<string> {
+  const methods = [vms, host, operations, events, trust, reservations].flatMap(
+    (service): readonly { readonly path: string; readonly responseStream: boolean }[] =>
+      Object.values(service),
+  );
+  return new Set(methods.filter(({ responseStream }) => !responseStream).map(({ path }) => path));
 }
 
 /** By this certificate, whoever the other side says to be. */

@@ -257,7 +257,7 @@ class RenewedHost {
   /** The reason of the renewal that the next start has refused; undefined: another certificate is in use. */
   async #refusalAfterRestart(): Promise<string | undefined> {
     const before = await this.#pair();
-    // Only then is it counted: a renewal of the start before may be refused as it ends.
+    // A refusal that the agent before logs as it ends does not count.
     await this.#agent.terminate();
     const seen = this.#agent.log.length;
     await this.#agent.startAgain();

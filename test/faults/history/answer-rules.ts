@@ -26,11 +26,12 @@ const forgettings = (history: History): number[] =>
 
 function* refusedStaysRefused(history: History, { accepted, sights }: Requests): Generator<Violation> {
   const shown = new Set<string>();
-  // An older copy of the state may have the begin that was refused after it was made. An effect of it has no operation.
+  // A copy of the state may hold the begin of a request that was refused later: it must have no effect, and no success.
   const [forgotten = Infinity] = forgettings(history);
   for (const { at, operation } of sights) {
     const { id, requestId, caller, vm } = operation;
-    if (requestId === undefined || caller === undefined || shown.has(id) || at > forgotten) continue;
+    if (requestId === undefined || caller === undefined || shown.has(id)) continue;
+    if (at > forgotten && operation.state !== "succeeded") continue;
     const isAccepted = accepted.some(
       ({ request, from }) => request.requestId === requestId && request.caller === caller && from < at,
     );

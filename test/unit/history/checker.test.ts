@@ -38,10 +38,16 @@ test("a refused request that becomes an operation is a violation", () => {
 });
 
 test("an older copy of the state may have a refused request's operation, and no effect of it", () => {
-  const history = build().created().refused("DeleteVm", "JOURNAL_FAILED", { requestId: "r-d" });
-  history.recorder.add({ event: "fault", fault: "state_rolled_back" });
-  assert.deepEqual(rulesOf(history.restart().ended("d", "DeleteVm", "failed")), []);
-  assert.deepEqual(rulesOf(history.effect("undefine")), ["every effect has its operation"]);
+  const rolledBack = (): HistoryBuilder => {
+    const history = build().created().refused("DeleteVm", "JOURNAL_FAILED", { requestId: "r-d" });
+    history.recorder.add({ event: "fault", fault: "state_rolled_back" });
+    return history.restart();
+  };
+  assert.deepEqual(rulesOf(rolledBack().ended("d", "DeleteVm", "failed")), []);
+  const withEffect = rolledBack().ended("d", "DeleteVm", "failed").effect("undefine");
+  assert.deepEqual(rulesOf(withEffect), ["every effect has its operation"]);
+  const succeeded = rulesOf(rolledBack().ended("d", "DeleteVm"));
+  assert.ok(succeeded.includes("a refused request stays refused"));
 });
 
 test("an effect after its operation has ended is a violation", () => {

@@ -8,7 +8,7 @@ import type { Operation } from "../../../agent/state/operation.ts";
 import type { Operations } from "../../../agent/state/operations.ts";
 import { fill, smallDisk } from "../../lab/small-disk.ts";
 import { folder } from "./folder.ts";
-import { never, nothing, open, refusedAs, request, soonMs } from "./operations-stage.ts";
+import { killed, never, nothing, open, refusedAs, request, soonMs } from "./operations-stage.ts";
 
 const lostAnswer = (): Promise<never> =>
   Promise.reject(new SocleError("outcome_unknown", "CALL_TIMEOUT", "no answer"));
@@ -162,4 +162,37 @@ test("an id that no agent can have made moves no other", () => {
   for (const id of ["ffffffff-ffff-7fff-bfff-ffffffffffff", "ffffffff-ffff-4fff-bfff-ffffffffffff", "x", ""])
     ids.startAfterSeen(id);
   assert.match(ids.next(), /^018bcfe5-6800-7000-/);
+});
+
+test("an end is shown after what comes before that, which finds it durable, and may have to come again", async (t) => {
+  const [directory, copy] = [await folder(t), await folder(t)];
+  const seen: string[] = [];
+  let isAway = true;
+  const operations: Operations = await open(directory, {
+    beforeShown: async ({ id, state }) => {
+      await killed(directory, copy);
+      const again = await open(copy);
+      seen.push(state, again.get(id).state, operations.get(id).state);
+      await again.drain(0);
+      if (isAway) throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", "libvirt is away");
+    },
+  });
+  let works = 0;
+  const { operation } = await operations.begin(request("a"));
+  await operations.run(operation, () => {
+    works += 1;
+    return nothing();
+  }).ended;
+  const { state, error } = operations.get(operation.id);
+  assert.deepEqual([state, error?.reason], ["outcome_unknown", "LIBVIRT_UNAVAILABLE"]);
+  await assert.rejects(operations.endAgain(operation.id), /libvirt is away/);
+  isAway = false;
+  assert.equal(await operations.endAgain(operation.id), true);
+  assert.equal(operations.get(operation.id).state, "succeeded");
+  assert.deepEqual(seen.slice(0, 3), ["succeeded", "succeeded", "running"]);
+  assert.equal(works, 1);
+  await operations.drain(0);
+  const next = await open(directory);
+  assert.equal(next.get(operation.id).state, "succeeded");
+  await next.drain(0);
 });

@@ -1,20 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import type { Operations } from "../../../agent/state/operations.ts";
 import { eventually } from "../../lab/wait.ts";
 import { folder } from "./folder.ts";
-import {
-  never,
-  soonMs,
-  open,
-  request,
-  nothing,
-  refusedAs,
-  outcomes,
-  done,
-  killed,
-} from "./operations-stage.ts";
+import { never, soonMs, open, request, nothing, refusedAs, outcomes, done } from "./operations-stage.ts";
 
 test("an operation runs, shows its steps and ends with the work's result", async (t) => {
   const operations = await open(await folder(t));
@@ -236,37 +225,4 @@ test("a cancel does not show an end that is not durable yet", async (t) => {
   const ended = await operations.wait(operation.id, soonMs, never);
   assert.equal(ended.state, "succeeded");
   await operations.drain(0);
-});
-
-test("an end is shown after what comes before that, which finds it durable, and may have to come again", async (t) => {
-  const [directory, copy] = [await folder(t), await folder(t)];
-  const seen: string[] = [];
-  let isAway = true;
-  const operations: Operations = await open(directory, {
-    beforeShown: async ({ id, state }) => {
-      await killed(directory, copy);
-      const again = await open(copy);
-      seen.push(state, again.get(id).state, operations.get(id).state);
-      await again.drain(0);
-      if (isAway) throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", "libvirt is away");
-    },
-  });
-  let works = 0;
-  const { operation } = await operations.begin(request("a"));
-  await operations.run(operation, () => {
-    works += 1;
-    return nothing();
-  }).ended;
-  const { state, error } = operations.get(operation.id);
-  assert.deepEqual([state, error?.reason], ["outcome_unknown", "LIBVIRT_UNAVAILABLE"]);
-  await assert.rejects(operations.endAgain(operation.id), /libvirt is away/);
-  isAway = false;
-  assert.equal(await operations.endAgain(operation.id), true);
-  assert.equal(operations.get(operation.id).state, "succeeded");
-  assert.deepEqual(seen.slice(0, 3), ["succeeded", "succeeded", "running"]);
-  assert.equal(works, 1);
-  await operations.drain(0);
-  const next = await open(directory);
-  assert.equal(next.get(operation.id).state, "succeeded");
-  await next.drain(0);
 });

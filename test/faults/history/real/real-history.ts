@@ -307,7 +307,7 @@ export class RealHistory {
   }
 
   #aside(work: Promise<void>): void {
-    // Its failure is the history's, which may have ended by another.
+    // Awaited at the history's end, which may come by another failure first.
     work.catch(() => undefined);
     this.#asides.push(work);
   }

@@ -41,8 +41,7 @@ export class RealHost {
   /** Of the history that is played now. */
   #log: EffectLog | undefined;
   #run: number | undefined;
-  /** Between its death and the time when what was cut off is settled. */
-  isDown = false;
+  #isDown = false;
 
   static async start(run: CampaignRun): Promise<RealHost> {
     const disk = await StateDisk.make(run);
@@ -79,6 +78,11 @@ export class RealHost {
 
   close(): Promise<void> {
     return this.#direct.close();
+  }
+
+  /** libvirtd has died, and what was cut off is not settled yet. */
+  get isDown(): boolean {
+    return this.#isDown;
   }
 
   get agentProxy(): FaultProxy {
@@ -156,7 +160,7 @@ export class RealHost {
 
   /** libvirtd dies, and comes back. What was cut off is settled before anybody connects again. */
   async breakLibvirtd(downMs: number): Promise<void> {
-    this.isDown = true;
+    this.#isDown = true;
     await this.#libvirtd.kill("SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, downMs));
     await this.#direct.close();
@@ -171,7 +175,7 @@ export class RealHost {
       await virsh(this.#libvirtd.uri, ["pool-create-as", POOL, "dir", "--target", at]);
     await this.#untilFoundAgain();
     this.log.settle(await this.look());
-    this.isDown = false;
+    this.#isDown = false;
   }
 
   /** A new daemon shows a guest that the one before had not wholly started as running, until it has ended it. */
