@@ -282,10 +282,7 @@ const byDelete = async ({ host }: SpareHost, vmId: string): Promise<void> => {
   await host.succeeds(wish("DELETE", vmId));
 };
 
-const byHand = async ({ host: { witness } }: SpareHost): Promise<void> => {
-  await witness.virsh("destroy", VM);
-  await witness.virsh("undefine", VM, "--remove-all-storage");
-};
+const byHand = (spare: SpareHost): Promise<void> => spare.removeByHand();
 
 /** Neither domain metadata nor the agent epoch shows that the copy is older: the VM is gone, and no agent started since. */
 async function creationAfterRemoval(

@@ -218,12 +218,18 @@ export class SpareHost {
           await client.ask(client.contract.vms.DeleteVm, { requestId: randomUUID(), vm: vmId, force: true }),
           END_WITHIN_MS,
         );
-    for (const name of (await this.host.witness.states()).keys()) {
-      await this.host.witness.virsh("destroy", name).catch(() => undefined);
-      await this.host.witness.virsh("undefine", name, "--remove-all-storage").catch(() => undefined);
-    }
-    for (const volume of await this.host.witness.volumes())
-      await this.host.witness.virsh("vol-delete", volume, "--pool", "images");
+    await this.removeByHand();
     await this.host.sees((vms) => vms.length === 0, "no VM");
+  }
+
+  /** All VMs and the volumes that Socle made, by virsh. The guests' boot sector is a volume too, and stays. */
+  async removeByHand(): Promise<void> {
+    const { witness } = this.host;
+    for (const name of (await witness.states()).keys()) {
+      await witness.virsh("destroy", name).catch(() => undefined);
+      await witness.virsh("undefine", name).catch(() => undefined);
+    }
+    for (const volume of await witness.volumes())
+      await witness.virsh("vol-delete", volume, "--pool", "images");
   }
 }
