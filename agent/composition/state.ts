@@ -76,9 +76,8 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     const journals = { directory, clock, boot, log, retentionMs, permit, onUnreadable };
     const operations = await Operations.open({
       ...journals,
-      beforeShown: async (ended) => {
-        if (isShownByWatermarkAlone(ended)) await watermark.raise().catch(notRecorded);
-      },
+      beforeShown: (ended) =>
+        isShownByWatermarkAlone(ended) ? () => watermark.raise().catch(notRecorded) : undefined,
       quotaOf: (tenant) => {
         const { keptOperations, runningOperations } = tenantRules(config.tenants, tenant).quotas;
         return { kept: keptOperations, running: runningOperations };
@@ -119,7 +118,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
 }
 
 function notRecorded(thrown: unknown): never {
-  const { kind, reason, message } = toSocleError(thrown);
-  const why = `the work has ended; the end is shown once libvirt has recorded the state's watermark: ${message}`;
-  throw new SocleError(kind, reason, why, { cause: thrown });
+  const { reason, message } = toSocleError(thrown);
+  const why = `it has ended; the end is shown once libvirt has recorded the state's watermark: ${message}`;
+  throw new SocleError("outcome_unknown", reason, why, { cause: thrown });
 }

@@ -35,10 +35,11 @@ const recordSchema = z.discriminatedUnion("t", [
       caller: text,
       steps: z.array(step),
       createdAtMs: z.number(),
+      decided: z.looseObject(ending).optional(),
     }),
   }),
   z.looseObject({ t: z.literal("step"), id: text, index: count, step, progress: z.number().min(0).max(1) }),
-  z.looseObject({ t: z.literal("end"), id: text, ...ending }),
+  z.looseObject({ t: z.enum(["decided", "end"]), id: text, ...ending }),
 ]);
 
 /** The journal of operations, and the table of what it holds. Throws what Journal.open throws. */

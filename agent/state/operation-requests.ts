@@ -12,8 +12,11 @@ export interface OperationsOptions extends BoundsOptions {
   /** Without it, retention over restarts is on the wall clock. */
   readonly boot?: BootClock;
   readonly log: Logger;
-  /** Done between an end that is durable and its being shown. Where it rejects, the outcome is unknown until `endAgain`. */
-  readonly beforeShown?: (ended: Operation) => Promise<void>;
+  /**
+   * What comes between an end that is on the disk as decided and its being shown; undefined: nothing. Where that rejects, the
+   * operation is `outcome_unknown` until endAgain().
+   */
+  readonly beforeShown?: (ended: Operation) => (() => Promise<void>) | undefined;
   /** How long an ended operation and its request id are kept. */
   readonly retentionMs: number;
   /** As Journal's. */

@@ -3,7 +3,7 @@ import type { BootClock } from "../kernel/boot-clock.ts";
 import { toSocleError } from "../kernel/errors.ts";
 import { Forgettable } from "./forgettable.ts";
 import { OperationIndex, type Charged, type Selection } from "./operation-index.ts";
-import { errorOf, isDone, type Operation, type OperationStep } from "./operation.ts";
+import { errorOf, isDone, type End, type Operation, type OperationStep } from "./operation.ts";
 import type { Outcome } from "./operation-requests.ts";
 
 /** What the journal holds. Each may be replayed more than once: a later one of the same operation wins. */
@@ -16,10 +16,10 @@ export type OperationRecord =
       readonly step: OperationStep;
       readonly progress: number;
     }
-  | ({ readonly t: "end" } & Pick<
-      Operation,
-      "id" | "state" | "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot" | "cancelledBy"
-    >);
+  | EndRecord;
+
+/** `decided`: its work is over with this end, which is not shown before an `end`. */
+export type EndRecord = { readonly t: "decided" | "end"; readonly id: string } & End;
 
 export interface Entry {
   readonly fingerprint: string;
@@ -29,11 +29,6 @@ export interface Entry {
   shown: Operation | undefined;
   durable: Promise<void>;
 }
-
-export type End = Partial<
-  Pick<Operation, "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot" | "cancelledBy">
-> &
-  Pick<Operation, "state">;
 
 /** The end of an operation that was found out, or that a person knows. */
 export const endOf = (outcome: Outcome): End =>
@@ -46,9 +41,27 @@ export function withEnd(operation: Operation, end: End): Operation {
   const next: { -readonly [Key in keyof Operation]: Operation[Key] } = { ...operation };
   delete next.error;
   Object.assign(next, end);
-  if (isDone(next)) next.intent = null;
+  if (!isDone(next)) return next;
+  delete next.decided;
+  next.intent = null;
   return next;
 }
+
+/** As the journal holds the end of this operation. */
+export const endRecord = (t: EndRecord["t"], operation: Operation): EndRecord => {
+  const { id, state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = operation;
+  return {
+    t,
+    id,
+    state,
+    progress,
+    result,
+    ...(error === undefined ? {} : { error }),
+    ...(endedAtMs === undefined ? {} : { endedAtMs }),
+    ...(endedSinceBoot === undefined ? {} : { endedSinceBoot }),
+    ...(cancelledBy === undefined ? {} : { cancelledBy }),
+  };
+};
 
 /** All operations held, by id and by who asked for them, and what replay makes of the journal's records. */
 export class OperationTable {
@@ -216,16 +229,8 @@ export class OperationTable {
       };
       return;
     }
-    const { state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = known;
-    entry.recorded = withEnd(entry.recorded, {
-      state,
-      progress,
-      result,
-      ...(error === undefined ? {} : { error }),
-      ...(endedAtMs === undefined ? {} : { endedAtMs }),
-      ...(endedSinceBoot === undefined ? {} : { endedSinceBoot }),
-      ...(cancelledBy === undefined ? {} : { cancelledBy }),
-    });
+    const { t, id: _same, ...end } = known;
+    entry.recorded = t === "decided" ? { ...entry.recorded, decided: end } : withEnd(entry.recorded, end);
   }
 
   /** After the last record: forgets what is past its time, shows the rest. */

@@ -27,9 +27,15 @@ export interface Operation {
   readonly result: Readonly<Record<string, string>>;
   /** Who asked first that it be cancelled; `state` says whether it was. */
   readonly cancelledBy?: string;
+  /** Its work is over with this end, which is on the disk and not shown yet. */
+  readonly decided?: End;
   /** What replay needs to find out what happened: the parsed request and what was decided at admission. JSON. */
   readonly intent: unknown;
 }
+
+/** What an end changes of an operation. */
+export type End = Pick<Operation, "state"> &
+  Partial<Pick<Operation, "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot" | "cancelledBy">>;
 
 /** Who stands behind a caller, and why he acts, as far as it was said. */
 export interface Behalf {
@@ -72,7 +78,8 @@ export const errorOf = ({ kind, reason, message, details }: SocleError): Operati
 });
 
 /** Its effect may have happened or not, and nothing works on it. */
-export const isUnsettled = ({ state }: Operation): boolean => state === "outcome_unknown";
+export const isUnsettled = ({ state, decided }: Operation): boolean =>
+  state === "outcome_unknown" && decided === undefined;
 
 export const isDone = (operation: Operation): boolean =>
   operation.state !== "running" && operation.state !== "outcome_unknown";

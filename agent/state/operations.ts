@@ -1,5 +1,4 @@
 import type { Clock } from "../kernel/clock.ts";
-import type { BootClock } from "../kernel/boot-clock.ts";
 import type { QueueItem } from "../kernel/bounded-queue.ts";
 import { isUncertain, toSocleError, type SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -7,7 +6,7 @@ import { Topic } from "../kernel/topic.ts";
 import type { Journal } from "./journal.ts";
 import { OperationBounds } from "./operation-bounds.ts";
 import { openOperationJournal } from "./operation-journal.ts";
-import { errorOf, isDone, isUnsettled, type Operation } from "./operation.ts";
+import { errorOf, isDone, isUnsettled, type End, type Operation } from "./operation.ts";
 import {
   checkRequestId,
   notCancellable,
@@ -20,7 +19,8 @@ import {
 import type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./operation-requests.ts";
 import { OperationIds } from "./operation-id.ts";
 import { OperationTally, type OperationTotals } from "./operation-tally.ts";
-import { endOf, withEnd, type End, type Entry, type OperationTable } from "./operation-table.ts";
+import { OperationEnds, type Standing } from "./operation-ends.ts";
+import { endOf, type Entry, type OperationTable } from "./operation-table.ts";
 import { OperationWaiters } from "./operation-waiters.ts";
 import { OperationRun, type Step } from "./operation-run.ts";
 
@@ -36,18 +36,15 @@ export class Operations {
   readonly interrupted: readonly Operation[];
 
   readonly #clock: Clock;
-  readonly #boot: BootClock | undefined;
   readonly #log: Logger;
   readonly #bounds: OperationBounds;
-  readonly #beforeShown: OperationsOptions["beforeShown"];
   readonly #journal: Journal;
   readonly #table: OperationTable;
   readonly #ids: OperationIds;
   readonly #tally = new OperationTally();
   readonly #changes = new Topic<Operation>();
   readonly #runs = new Map<string, OperationRun>();
-  /** Ends that are decided and could not be written, or shown, yet. */
-  readonly #unwritten = new Map<string, End>();
+  readonly #ends: OperationEnds;
   /** Operations without a run whose end is being written. */
   readonly #ending = new Set<string>();
   /** Operations whose outcome was unknown and whose work runs again. */
@@ -64,17 +61,20 @@ export class Operations {
 
   private constructor(options: OperationsOptions, journal: Journal, table: OperationTable) {
     this.#clock = options.clock;
-    this.#boot = options.boot;
     this.#waiters = new OperationWaiters(options.clock);
     this.#log = options.log;
     this.#bounds = new OperationBounds(options);
-    this.#beforeShown = options.beforeShown;
     this.#journal = journal;
+    this.#ends = new OperationEnds(options, journal, {
+      show: (entry) => this.#show(entry),
+      ended: (entry) => this.#ended(entry),
+    });
     this.#table = table;
     this.#ids = new OperationIds(() => options.clock.now());
     const newest = table.newestId();
     if (newest !== undefined) this.#ids.startAfter(newest);
     this.interrupted = table.withoutEnd();
+    this.#ends.found(this.interrupted);
     if (this.interrupted.length > 0)
       this.#log.info({ operations: this.interrupted.length }, "operations without an end were found");
   }
@@ -257,70 +257,47 @@ export class Operations {
         this.#log.error({ operation: entry.recorded.id, err: thrown }, "operation failed");
     }
     // Once closed, an end could no longer be made durable: the next start finds the operation interrupted.
-    if (this.#state !== "closed") await this.#end(entry, end).catch(() => undefined);
+    if (this.#state !== "closed") await this.#ends.write(entry, end, "decided").catch(() => undefined);
     this.#runs.delete(entry.recorded.id);
     this.#settling.delete(entry.recorded.id);
     if (this.#runs.size === 0) this.#drained?.();
   }
 
-  /** Makes a change of state durable, then shows it. Where that fails the outcome is unknown to all but this process. */
-  async #end(entry: Entry, end: End): Promise<void> {
-    const before = entry.recorded;
-    const done = end.state !== "outcome_unknown";
-    entry.recorded = withEnd(before, done ? { ...end, ...this.#endedNow() } : end);
-    const { id, state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = entry.recorded;
-    const record = { t: "end", id, state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy };
-    try {
-      await this.#journal.append(record, "must");
-      if (done) await this.#beforeShown?.(entry.recorded);
-    } catch (thrown) {
-      const failure = toSocleError(thrown);
-      entry.recorded = withEnd(before, { state: "outcome_unknown", error: errorOf(failure) });
-      if (done) this.#unwritten.set(id, end);
-      this.#show(entry);
-      throw failure;
-    }
-    this.#unwritten.delete(id);
-    if (done) {
-      this.#table.ended(entry);
-      this.#tally.ended(entry.recorded);
-    }
-    this.#show(entry);
-  }
-
-  #endedNow(): Pick<Operation, "endedAtMs" | "endedSinceBoot"> {
-    const endedAtMs = this.#clock.now();
-    if (this.#boot === undefined) return { endedAtMs };
-    return { endedAtMs, endedSinceBoot: { bootId: this.#boot.bootId, ms: this.#boot.ms() } };
+  #ended(entry: Entry): void {
+    this.#table.ended(entry);
+    this.#tally.ended(entry.recorded);
   }
 
   /**
-   * Ends an operation whose outcome was unknown, or that was interrupted, by what observation found. Durable when it
-   * resolves. Throws `not_found`, `conflict` OPERATION_NOT_OPEN when it is done or still worked on.
+   * Ends an operation whose outcome was unknown, or that was interrupted, by what observation found; one whose work has
+   * decided its end gets that. Durable when it resolves. Throws `not_found`, `conflict` OPERATION_NOT_OPEN when it is done or still worked on, the
+   * journal's errors, and `outcome_unknown` where the end is decided and cannot be shown yet.
    */
   async settle(id: string, outcome: Outcome): Promise<Operation> {
     const entry = this.#entry(id);
-    await this.#endIdle(entry, endOf(outcome));
+    const decided = this.#ends.decided(id);
+    await this.#endIdle(entry, decided ?? endOf(outcome), decided === undefined ? "asked" : "decided");
     return entry.recorded;
   }
 
   /**
    * Writes the end of an operation whose work is over and whose end could not be written or shown: its work is not done again.
-   * False: its end is not known. Throws as settle() does, and the journal's errors.
+   * Undefined: its end is not known. Throws as settle() does.
    */
-  async endAgain(id: string): Promise<boolean> {
-    const end = this.#unwritten.get(id);
-    if (end === undefined) return false;
-    await this.#endIdle(this.#entry(id), end);
-    return true;
+  async endAgain(id: string): Promise<Operation | undefined> {
+    const end = this.#ends.decided(id);
+    if (end === undefined) return undefined;
+    const entry = this.#entry(id);
+    await this.#endIdle(entry, end, "decided");
+    return entry.recorded;
   }
 
-  async #endIdle(entry: Entry, end: End): Promise<void> {
+  async #endIdle(entry: Entry, end: End, is: Standing): Promise<void> {
     this.#requireIdle(entry);
     const { id } = entry.recorded;
     this.#ending.add(id);
     try {
-      await this.#end(entry, end);
+      await this.#ends.write(entry, end, is);
     } finally {
       this.#ending.delete(id);
     }
@@ -353,7 +330,7 @@ export class Operations {
     if (run === undefined || isDone(operation)) throw notCancellable(operation);
     const entry = this.#entry(id);
     // Its end is being written: too late to cancel, too early to show.
-    if (isDone(entry.recorded)) return operation;
+    if (isDone(entry.recorded) || entry.recorded.decided !== undefined) return operation;
     entry.recorded = { cancelledBy: caller, ...entry.recorded };
     this.#show(entry);
     run.cancel();

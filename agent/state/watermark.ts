@@ -6,6 +6,12 @@ import { replaceLink } from "./durable-file.ts";
 /** Writes `value` outside of the state directory. Rejects where that may have failed. */
 type Publish = () => Promise<void>;
 
+interface Mark {
+  readonly value: number;
+  /** The id of an operation, or "". */
+  readonly outdatedThrough: string;
+}
+
 /**
  * How far this state directory has come: a number in it (a link, which finds room on a full disk), and never ahead of it the
  * same number outside, which a copy of the directory does not bring back. A copy whose number is lower is an older state.
@@ -13,12 +19,12 @@ type Publish = () => Promise<void>;
 export class Watermark {
   readonly #path: string;
   readonly #log: Logger;
-  #value: number;
-  #outdatedThrough: string;
+  #mark: Mark;
   #publish: Publish | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  #raising: Promise<void> = Promise.resolve();
   /** Begins when the raise under way has ended. */
   #next: Promise<void> | undefined;
+  #writing: Promise<void> = Promise.resolve();
 
   static async open(directory: string, log: Logger): Promise<Watermark> {
     const path = join(directory, "watermark");
@@ -28,15 +34,14 @@ export class Watermark {
     return new Watermark(path, log, { value: Number(value), outdatedThrough });
   }
 
-  private constructor(path: string, log: Logger, read: { value: number; outdatedThrough: string }) {
+  private constructor(path: string, log: Logger, read: Mark) {
     this.#path = path;
     this.#log = log;
-    this.#value = read.value;
-    this.#outdatedThrough = read.outdatedThrough;
+    this.#mark = read;
   }
 
   get value(): number {
-    return this.#value;
+    return this.#mark.value;
   }
 
   /** Without it nothing is raised. */
@@ -50,18 +55,18 @@ export class Watermark {
    */
   raise(): Promise<void> {
     if (this.#publish === undefined) return Promise.resolve();
-    this.#next ??= this.#writing
+    this.#next ??= this.#raising
       .catch(() => undefined)
       .then(() => {
         this.#next = undefined;
-        return (this.#writing = this.#raise());
+        return (this.#raising = this.#raise());
       });
     return this.#next;
   }
 
   async #raise(): Promise<void> {
     try {
-      await this.#write(this.#value + 1, this.#outdatedThrough);
+      await this.#write(({ value, ...rest }) => ({ ...rest, value: value + 1 }));
     } catch (thrown) {
       this.#log.debug({ err: thrown }, "the state directory's watermark cannot be raised");
     }
@@ -70,22 +75,31 @@ export class Watermark {
 
   /** Operations through `newest` that have no end are outdated for good. Throws the file system's errors. */
   async outdate(newest: string): Promise<void> {
-    if (newest > this.#outdatedThrough) await this.#write(this.#value, newest);
+    await this.#write((mark) =>
+      newest > mark.outdatedThrough ? { ...mark, outdatedThrough: newest } : mark,
+    );
   }
 
   /** Throws the file system's errors. */
   async reach(value: number): Promise<void> {
-    if (value > this.#value) await this.#write(value, this.#outdatedThrough);
+    await this.#write((mark) => (value > mark.value ? { ...mark, value } : mark));
   }
 
   /** The operation has no end because the state is older than what was done with it: what became of it is not known here. */
   isOutdated(operationId: string): boolean {
-    return operationId <= this.#outdatedThrough;
+    return operationId <= this.#mark.outdatedThrough;
   }
 
-  async #write(value: number, outdatedThrough: string): Promise<void> {
-    await replaceLink(this.#path, outdatedThrough === "" ? String(value) : `${value} ${outdatedThrough}`);
-    this.#value = value;
-    this.#outdatedThrough = outdatedThrough;
+  /** One write at a time, each of what the one before has left. */
+  #write(change: (mark: Mark) => Mark): Promise<void> {
+    const written = this.#writing.then(async () => {
+      const next = change(this.#mark);
+      if (next === this.#mark) return;
+      const { value, outdatedThrough } = next;
+      await replaceLink(this.#path, outdatedThrough === "" ? String(value) : `${value} ${outdatedThrough}`);
+      this.#mark = next;
+    });
+    this.#writing = written.catch(() => undefined);
+    return written;
   }
 }

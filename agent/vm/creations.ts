@@ -51,10 +51,15 @@ export class Creations {
         else room.consume();
         // It goes on once libvirt can be asked, and takes what it finds under its names for its own.
         if (how === "unknown") return;
-        this.#specs.delete(id);
-        this.#specs.delete(name);
+        for (const key of [id, name]) if (this.#specs.get(key) === spec) this.#specs.delete(key);
       },
     };
+  }
+
+  /** A creation has ended that was interrupted, or whose outcome was unknown: nothing where it holds nothing any more. */
+  ended(intent: Intent, how: "made" | "not made"): void {
+    if (intent.kind === "CREATE_VM" && this.#specs.get(intent.spec.id) === intent.spec)
+      this.takeAgain(intent).ended(how);
   }
 
   /** What a creation held that was interrupted, or whose outcome is unknown. */

@@ -20,6 +20,7 @@ export interface SettlerOptions {
 
 /** How long libvirt is left alone before an operation of unknown outcome is looked at again. */
 const AGAIN_MS = 5000;
+const ofSilence: ReadonlySet<string> = new Set(["unavailable", "timeout", "outcome_unknown"]);
 
 /**
  * Gives an end to the operations that have none: those that a crash interrupted, at start, and those whose outcome
@@ -79,9 +80,9 @@ export class Settler implements Service {
   async #resume(id: string, signal: AbortSignal): Promise<void> {
     const { log, operations, vms, watermark } = this.#options;
     try {
-      // Its work is over; doing it again could have an effect on what has come since.
-      if (await operations.endAgain(id)) return;
       const operation = operations.get(id);
+      // Its work is over; doing it again could have an effect on what has come since.
+      if (await vms.endAgain(operation)) return;
       if (watermark?.isOutdated(id) === true) {
         await this.#endOutdated(operation, signal);
         return;
@@ -93,8 +94,8 @@ export class Settler implements Service {
       vms.resumeOperation(operation);
     } catch (thrown) {
       if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person was faster.
-      // A journal that cannot be written says so itself, once, and so does a libvirt that is away.
-      const isKnown = operations.failure !== undefined || toSocleError(thrown).kind === "unavailable";
+      // A journal that cannot be written says so itself, once, and so does a libvirt that does not answer.
+      const isKnown = operations.failure !== undefined || ofSilence.has(toSocleError(thrown).kind);
       const level = isKnown ? "debug" : "error";
       log[level]({ operation: id, err: thrown }, "an operation without an end cannot be settled now");
     }

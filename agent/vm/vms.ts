@@ -239,8 +239,8 @@ export class Vms {
   }
 
   /**
-   * Ends an operation whose outcome is unknown by what a person found out; nothing is done for it. Throws `not_found`, and
-   * `conflict` OPERATION_NOT_OPEN while it is worked on and once it has an end.
+   * Ends an operation whose outcome is unknown by what a person found out; nothing is done for it. Throws as
+   * Operations.settle().
    */
   async settle(id: string, as: "done" | "not done", caller: string): Promise<Operation> {
     const { operations } = this.#options;
@@ -259,8 +259,16 @@ export class Vms {
 
   async #settle(id: string, intent: Intent, outcome: Outcome): Promise<Operation> {
     const settled = await this.#options.operations.settle(id, outcome);
-    this.#creations.takeAgain(intent).ended(outcome.state === "succeeded" ? "made" : "not made");
+    this.#creations.ended(intent, settled.state === "succeeded" ? "made" : "not made");
     return settled;
+  }
+
+  /** As Operations.endAgain(). False: its end is not known. */
+  async endAgain({ id, intent }: Operation): Promise<boolean> {
+    const ended = await this.#options.operations.endAgain(id);
+    if (ended === undefined) return false;
+    this.#creations.ended(intent as Intent, ended.state === "succeeded" ? "made" : "not made");
+    return true;
   }
 
   /** As settle(), for one that a rolled back state directory has without its end: by what libvirt has. Throws libvirt's errors. */

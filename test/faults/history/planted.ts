@@ -57,7 +57,7 @@ export const plantedBugs: readonly PlantedBug[] = [
         find: 'return guestRun === "marked" ? isMarkedBy(run, standing) : standing?.runNumber === guestRun.number;',
         replace: "return standing !== undefined || guestRun !== undefined;",
       },
-      { file: "vm/settler.ts", find: "if (await operations.endAgain(id)) return;", replace: "" },
+      { file: "vm/settler.ts", find: "if (await vms.endAgain(operation)) return;", replace: "" },
     ],
     rules: [...effectRules, "an end is for good"],
   },
@@ -103,9 +103,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     what: "the end of an operation is shown before it is on the disk",
     edits: [
       {
-        file: "state/operations.ts",
-        find: 'await this.#journal.append(record, "must");',
-        replace: "this.#journal.appendLazily(record);",
+        file: "state/operation-ends.ts",
+        find: 'await this.#journal.append(endRecord("end", ended), "must");',
+        replace: 'this.#journal.appendLazily(endRecord("end", ended));',
       },
     ],
     rules: [...effectRules, "an end is for good"],
@@ -296,7 +296,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "cancel-shows-end",
     what: "a cancel shows an end that is not on the disk yet",
     edits: [
-      { file: "state/operations.ts", find: "if (isDone(entry.recorded)) return operation;", replace: "" },
+      {
+        file: "state/operations.ts",
+        find: "if (isDone(entry.recorded) || entry.recorded.decided !== undefined) return operation;",
+        replace: "",
+      },
     ],
     rules: ["an end is for good"],
   },

@@ -1,6 +1,7 @@
 // Changes of a VM while the outcome of one of its operations is unknown.
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { OperationIds } from "../../../agent/state/operation-id.ts";
@@ -120,7 +121,7 @@ test("an end that a full disk refuses is written later, and the work is not done
   await assert.rejects(operations.begin(request("b")), unsettledBy(operation));
   await rm(filler);
   await operations.tryAgain();
-  assert.equal(await operations.endAgain(operation.id), true);
+  assert.equal((await operations.endAgain(operation.id))?.state, "succeeded");
   const ended = await operations.wait(operation.id, soonMs, never);
   assert.deepEqual([ended.state, ended.result["state"], effects], ["succeeded", "stopped", 1]);
   assert.equal((await operations.begin(request("b"))).fresh, true);
@@ -130,7 +131,7 @@ test("an end that a full disk refuses is written later, and the work is not done
 test("an end that is not known is not written again", async (t) => {
   const operations = await open(await folder(t));
   const operation = await lost(operations, "a");
-  assert.equal(await operations.endAgain(operation.id), false);
+  assert.equal(await operations.endAgain(operation.id), undefined);
   await operations.drain(0);
 });
 
@@ -164,18 +165,24 @@ test("an id that no agent can have made moves no other", () => {
   assert.match(ids.next(), /^018bcfe5-6800-7000-/);
 });
 
-test("an end is shown after what comes before that, which finds it durable, and may have to come again", async (t) => {
+const away = (): Promise<never> =>
+  Promise.reject(new SocleError("outcome_unknown", "LIBVIRT_UNAVAILABLE", "libvirt is away"));
+
+test("an end is shown after what comes before that; a restart neither shows it sooner nor does its work again", async (t) => {
   const [directory, copy] = [await folder(t), await folder(t)];
   const seen: string[] = [];
   let isAway = true;
   const operations: Operations = await open(directory, {
-    beforeShown: async ({ id, state }) => {
-      await killed(directory, copy);
-      const again = await open(copy);
-      seen.push(state, again.get(id).state, operations.get(id).state);
-      await again.drain(0);
-      if (isAway) throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", "libvirt is away");
-    },
+    beforeShown:
+      ({ id, state }) =>
+      async () => {
+        await killed(directory, copy);
+        const again = await open(copy);
+        seen.push(state, again.get(id).state, operations.get(id).state);
+        assert.equal((await again.endAgain(id))?.state, "succeeded");
+        await again.drain(0);
+        if (isAway) await away();
+      },
   });
   let works = 0;
   const { operation } = await operations.begin(request("a"));
@@ -187,12 +194,61 @@ test("an end is shown after what comes before that, which finds it durable, and 
   assert.deepEqual([state, error?.reason], ["outcome_unknown", "LIBVIRT_UNAVAILABLE"]);
   await assert.rejects(operations.endAgain(operation.id), /libvirt is away/);
   isAway = false;
-  assert.equal(await operations.endAgain(operation.id), true);
+  assert.equal((await operations.endAgain(operation.id))?.state, "succeeded");
   assert.equal(operations.get(operation.id).state, "succeeded");
-  assert.deepEqual(seen.slice(0, 3), ["succeeded", "succeeded", "running"]);
+  assert.deepEqual(seen.slice(0, 3), ["succeeded", "outcome_unknown", "running"]);
   assert.equal(works, 1);
   await operations.drain(0);
   const next = await open(directory);
   assert.equal(next.get(operation.id).state, "succeeded");
   await next.drain(0);
+});
+
+test("an end that is decided and not shown outlives a compaction, and bars nothing of its VM", async (t) => {
+  const directory = await folder(t);
+  const operations = await open(directory, { beforeShown: () => away, compactAboveBytes: 4096 });
+  const { operation } = await operations.begin(request("a"));
+  await operations.run(operation, nothing).ended;
+  assert.deepEqual(operations.unsettled(), []);
+  const more = Array.from({ length: 40 }, (_each, at) => `vm-${at}`);
+  for (const vmId of more) await operations.begin(request(vmId, { vmId, intent: "x".repeat(200) }));
+  await operations.drain(0);
+  assert.doesNotMatch(await readFile(join(directory, "operations.journal"), "utf8"), /"t":"decided"/);
+  const next = await open(directory);
+  assert.equal(next.get(operation.id).state, "outcome_unknown");
+  assert.equal((await next.endAgain(operation.id))?.state, "succeeded");
+  await next.drain(0);
+});
+
+test("who settles an operation whose work has decided its end gets that end", async (t) => {
+  let isAway = true;
+  const operations = await open(await folder(t), {
+    beforeShown: () => () => (isAway ? away() : nothing().then(() => undefined)),
+  });
+  const { operation } = await operations.begin(request("a"));
+  await operations.run(operation, nothing).ended;
+  const notDone = { state: "failed", error: new Error("not done") } as const;
+  await assert.rejects(
+    operations.settle(operation.id, notDone),
+    refusedAs("outcome_unknown", "LIBVIRT_UNAVAILABLE"),
+  );
+  isAway = false;
+  assert.equal((await operations.settle(operation.id, notDone)).state, "succeeded");
+  await operations.drain(0);
+});
+
+test("an end that a person asks for and a full disk refuses does not come later", async (t) => {
+  const disk = await smallDisk(t);
+  if (disk === undefined) return;
+  const operations = await open(disk);
+  const operation = await lost(operations, "a");
+  const filler = await fill(disk);
+  const error = new SocleError("conflict", "NOT_DONE", "x".repeat(65_536));
+  await assert.rejects(operations.settle(operation.id, { state: "failed", error }));
+  assert.equal(operations.get(operation.id).error?.reason, "CALL_TIMEOUT", "it is as before");
+  await rm(filler);
+  await operations.tryAgain();
+  assert.equal(await operations.endAgain(operation.id), undefined);
+  assert.equal((await operations.settle(operation.id, { state: "succeeded" })).state, "succeeded");
+  await operations.drain(0);
 });

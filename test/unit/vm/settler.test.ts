@@ -21,10 +21,11 @@ test("ends that a journal refuses are no errors of their own in the log: the jou
         yield* [];
       },
       untilPermitted: () => Promise.resolve(),
-      endAgain: () => Promise.reject(full),
+      get: (id: string) => ({ id }),
     };
+    const vms = { endAgain: () => Promise.reject(full) };
     const table = { untilComplete: () => Promise.resolve() };
-    const options = { operations, table, vms: {}, clock: new FakeClock(), log };
+    const options = { operations, table, vms, clock: new FakeClock(), log };
     await new Settler(options as unknown as SettlerOptions).run(
       new AbortController().signal,
       () => undefined,
@@ -46,10 +47,10 @@ test("an outdated operation is never done again: it is ended by what libvirt has
       yield* [];
     },
     untilPermitted: () => Promise.resolve(),
-    endAgain: () => Promise.resolve(false),
     get: (id: string) => ({ id }),
   };
   const vms = {
+    endAgain: () => Promise.resolve(false),
     resumeOperation: ({ id }: { id: string }) => asked.push(`resume ${id}`),
     endOutdated: ({ id }: { id: string }) => {
       asked.push(`end ${id}`);
