@@ -91,11 +91,12 @@ const turnOf = ({ call, outcome, at, endAt }: Effect): number =>
   call === "destroy" && outcome === "ok" ? endAt : at;
 
 /** While a start lasts the guest is shown as paused, also where nothing comes of it. */
-function followFailedStart({ states, runs }: VmTimeline, { at, endAt }: Effect): void {
+function followFailedStart({ effects, states, runs }: VmTimeline, { at, endAt }: Effect): void {
   if (runs.at(-1)?.to === Infinity) return;
-  // A daemon that dies meanwhile ends the guest before the call is known to have ended.
+  // A daemon that dies meanwhile ends the guest before the call is known to have ended, and others may act by then.
   states.push({ from: at, state: "paused" }, { from: at, state: "stopped" });
-  if (endAt < Infinity) states.push({ from: endAt, state: "stopped" });
+  const isOvertaken = effects.some((other) => other.changed && other.at > at && other.at < endAt);
+  if (endAt < Infinity && !isOvertaken) states.push({ from: endAt, state: "stopped" });
 }
 
 function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect): void {

@@ -87,10 +87,11 @@ function* etagsHold(
     const effects = byVm.get(vm)?.effects ?? [];
     const first = effects.find(
       // Its stamp precedes whatever else it does, and then the state is its own to change.
-      ({ by, at, changed, call, stamp }) =>
+      // One whose answer was lost may have changed it.
+      ({ by, at, changed, outcome, call, stamp }) =>
         by === "agent" &&
         at > from &&
-        changed &&
+        (changed || outcome === "lost") &&
         (deleting.has(call) || (stamp !== undefined && stamp.operation === operationId)),
     );
     if (first === undefined || first.at > firstEnd(accepted, request)) continue;

@@ -237,6 +237,15 @@ test("a destroy ends the guest that runs at its end: the VM whose deletion it be
   assert.deepEqual(rulesOf(history.effect("undefine").ended("d", "DeleteVm")), []);
 });
 
+test("a start whose answer was lost leaves the guest that somebody else started meanwhile", () => {
+  const history = build().created().foreign("guest_stopped").accepted("a", "StartVm");
+  history.recorder.add({ event: "effect", effect: 100, call: "start", by: "agent", vm: VM });
+  history.foreign("start");
+  history.recorder.add({ event: "effect_end", effect: 100, outcome: "lost", changed: false });
+  history.ended("a", "StartVm").accepted("b", "StartVm").ended("b", "StartVm");
+  assert.deepEqual(rulesOf(history), []);
+});
+
 test("a creation that failed and left its domain is a violation", () => {
   const history = build().accepted("c", "CreateVm").effect("define").ended("c", "CreateVm", "failed");
   assert.deepEqual(rulesOf(history), ["a failed creation leaves nothing"]);
@@ -257,6 +266,14 @@ test("a delete with an etag that had stamped the VM goes on when somebody else c
   assert.deepEqual(rulesOf(begun.effect("undefine")), []);
   const late = deleting().foreign("destroy").restart().effect("set_metadata", { stamp });
   assert.deepEqual(rulesOf(late), ["an etag holds"]);
+});
+
+test("a delete with an etag goes on where its own destroy may have been what somebody else's was", () => {
+  const history = build().created().reads("running", 3).accepted("d", "DeleteVm", { etag: "running 3" });
+  history.recorder.add({ event: "effect", effect: 100, call: "destroy", by: "agent", vm: VM });
+  history.foreign("destroy").restart();
+  history.recorder.add({ event: "effect_end", effect: 100, outcome: "lost", changed: false });
+  assert.deepEqual(rulesOf(history.effect("undefine")), []);
 });
 
 test("when all is quiet operations have ended, lists are true and nothing is left", () => {
