@@ -299,7 +299,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       {
         file: "state/operations.ts",
         find: "if (isDone(entry.recorded) || entry.recorded.decided !== undefined) return operation;",
-        replace: "",
+        replace: "entry.recorded = { ...entry.recorded, ...entry.recorded.decided };",
       },
     ],
     rules: ["an end is for good"],
