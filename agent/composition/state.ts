@@ -119,6 +119,6 @@ export async function openState({ config, version, clock, log }: Basis): Promise
 
 function notRecorded(thrown: unknown): never {
   const { reason, message } = toSocleError(thrown);
-  const why = `it has ended; the end is shown once libvirt has recorded the state's watermark: ${message}`;
+  const why = `the operation has ended; its end is shown once libvirt records the state's watermark: ${message}`;
   throw new SocleError("outcome_unknown", reason, why, { cause: thrown });
 }

@@ -2,76 +2,74 @@ import { isUncertain, toSocleError } from "../kernel/errors.ts";
 import type { Journal } from "./journal.ts";
 import { errorOf, type End, type Operation } from "./operation.ts";
 import type { OperationsOptions } from "./operation-requests.ts";
-import { endRecord, withEnd, type Entry } from "./operation-table.ts";
+import { wholeEnd, withEnd, type Entry } from "./operation-table.ts";
 
-/** `decided`: the work is over with this end, whatever the journal says. `asked`: it may still be refused. */
-export type Standing = "decided" | "asked";
+/**
+ * `work`: the operation's own work came to this end, which stands also when the journal refuses it. `settlement`: an observer
+ * or a person found it out, and nothing remains of it when the journal refuses it.
+ */
+export type EndSource = "work" | "settlement";
 
 type Options = Pick<OperationsOptions, "clock" | "boot" | "beforeShown">;
 
-interface Listener {
-  readonly show: (entry: Entry) => void;
-  readonly ended: (entry: Entry) => void;
-}
-
-/** How operations end: on the disk first, then shown, with `beforeShown` between. */
+/** Ends operations: makes each end durable, runs `beforeShown`, then shows the end. */
 export class OperationEnds {
   readonly #options: Options;
   readonly #journal: Journal;
-  readonly #changed: Listener;
-  /** Ends that are decided and could not be written, or shown, yet. */
+  readonly #written: (entry: Entry) => void;
+  /** Decided ends that could not be written, or shown, yet. */
   readonly #decided = new Map<string, End>();
 
-  constructor(options: Options, journal: Journal, changed: Listener) {
+  /** `written`: called after each change of an entry, to show it. */
+  constructor(options: Options, journal: Journal, written: (entry: Entry) => void) {
     this.#options = options;
     this.#journal = journal;
-    this.#changed = changed;
+    this.#written = written;
   }
 
-  /** What an earlier start decided and did not show. */
+  /** Takes over the ends that an earlier start decided and did not show. */
   found(operations: Iterable<Operation>): void {
     for (const { id, decided } of operations) if (decided !== undefined) this.#decided.set(id, decided);
   }
 
-  /** The end of an operation whose work is over and which has none yet. */
+  /** The decided end of an operation that does not show it yet. */
   decided(id: string): End | undefined {
     return this.#decided.get(id);
   }
 
   /**
-   * Makes an end durable, then shows it; `outcome_unknown` is one too. Throws the journal's errors and those of `beforeShown`:
-   * then the operation is `outcome_unknown`, or as before where an end that was asked for is refused.
+   * Makes an end (or `outcome_unknown`) durable, then shows it. Throws the errors of the journal and of `beforeShown`: the
+   * operation is `outcome_unknown` then, or unchanged when the journal refused a settlement.
    */
-  async write(entry: Entry, end: End, standing: Standing): Promise<void> {
+  async write(entry: Entry, end: End, source: EndSource): Promise<void> {
     const before = entry.recorded;
     const { id } = before;
     const isEnd = end.state !== "outcome_unknown";
     const ended = withEnd(before, isEnd ? { ...this.#now(), ...end } : end);
-    const first = isEnd ? this.#options.beforeShown?.(ended) : undefined;
+    const whole = wholeEnd(ended);
+    const beforeShown = isEnd ? this.#options.beforeShown?.(ended) : undefined;
     let { decided } = before;
     try {
-      if (first !== undefined) {
-        // A restart must neither show it nor do its work again: others may have seen neither yet.
-        const { t: _t, id: _id, ...whole } = endRecord("decided", ended);
+      if (beforeShown !== undefined) {
+        // A restart during beforeShown must neither show the end nor repeat the work.
         entry.recorded = { ...before, decided: whole };
-        if (decided === undefined) await this.#journal.append(endRecord("decided", ended), "must");
+        if (decided === undefined) await this.#journal.append({ t: "decided", id, ...whole }, "must");
         decided = whole;
-        await first();
+        await beforeShown();
       }
       entry.recorded = ended;
-      await this.#journal.append(endRecord("end", ended), "must");
+      await this.#journal.append({ t: "end", id, ...whole }, "must");
     } catch (thrown) {
       const failure = toSocleError(thrown);
       entry.recorded = decided === undefined ? before : { ...before, decided };
-      if (standing === "asked" && decided === undefined && !isUncertain(failure)) throw failure;
+      if (source === "settlement" && decided === undefined && !isUncertain(failure)) throw failure;
       entry.recorded = withEnd(entry.recorded, { state: "outcome_unknown", error: errorOf(failure) });
       if (isEnd) this.#decided.set(id, decided ?? end);
-      this.#changed.show(entry);
+      this.#written(entry);
       throw failure;
     }
     this.#decided.delete(id);
-    if (isEnd) this.#changed.ended(entry);
-    this.#changed.show(entry);
+    this.#written(entry);
   }
 
   #now(): Pick<Operation, "endedAtMs" | "endedSinceBoot"> {

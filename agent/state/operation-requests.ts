@@ -13,8 +13,8 @@ export interface OperationsOptions extends BoundsOptions {
   readonly boot?: BootClock;
   readonly log: Logger;
   /**
-   * What comes between an end that is on the disk as decided and its being shown; undefined: nothing. Where that rejects, the
-   * operation is `outcome_unknown` until endAgain().
+   * Returns the step that must succeed before this end is shown, or undefined for none. The end is durable as decided before
+   * the step runs. While the step fails the operation is `outcome_unknown`; endAgain() retries it.
    */
   readonly beforeShown?: (ended: Operation) => (() => Promise<void>) | undefined;
   /** How long an ended operation and its request id are kept. */

@@ -18,8 +18,8 @@ export type OperationRecord =
     }
   | EndRecord;
 
-/** `decided`: its work is over with this end, which is not shown before an `end`. */
-export type EndRecord = { readonly t: "decided" | "end"; readonly id: string } & End;
+/** `decided`: the operation has this end, and shows it once the journal holds the same as `end`. */
+type EndRecord = { readonly t: "decided" | "end"; readonly id: string } & End;
 
 export interface Entry {
   readonly fingerprint: string;
@@ -47,12 +47,10 @@ export function withEnd(operation: Operation, end: End): Operation {
   return next;
 }
 
-/** As the journal holds the end of this operation. */
-export const endRecord = (t: EndRecord["t"], operation: Operation): EndRecord => {
-  const { id, state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = operation;
+/** The fields of an ended operation that the journal's record of the end holds. */
+export const wholeEnd = (operation: Operation): End => {
+  const { state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = operation;
   return {
-    t,
-    id,
     state,
     progress,
     result,

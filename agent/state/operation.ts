@@ -27,13 +27,13 @@ export interface Operation {
   readonly result: Readonly<Record<string, string>>;
   /** Who asked first that it be cancelled; `state` says whether it was. */
   readonly cancelledBy?: string;
-  /** Its work is over with this end, which is on the disk and not shown yet. */
+  /** The end of its work: durable, and not shown yet. */
   readonly decided?: End;
   /** What replay needs to find out what happened: the parsed request and what was decided at admission. JSON. */
   readonly intent: unknown;
 }
 
-/** What an end changes of an operation. */
+/** The fields of an operation that its end sets. */
 export type End = Pick<Operation, "state"> &
   Partial<Pick<Operation, "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot" | "cancelledBy">>;
 
@@ -77,7 +77,7 @@ export const errorOf = ({ kind, reason, message, details }: SocleError): Operati
   metadata: details.metadata ?? {},
 });
 
-/** Its effect may have happened or not, and nothing works on it. */
+/** Its effect may have happened or not, nothing works on it, and its end is not decided. */
 export const isUnsettled = ({ state, decided }: Operation): boolean =>
   state === "outcome_unknown" && decided === undefined;
 

@@ -19,7 +19,7 @@ import {
 import type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./operation-requests.ts";
 import { OperationIds } from "./operation-id.ts";
 import { OperationTally, type OperationTotals } from "./operation-tally.ts";
-import { OperationEnds, type Standing } from "./operation-ends.ts";
+import { OperationEnds, type EndSource } from "./operation-ends.ts";
 import { endOf, type Entry, type OperationTable } from "./operation-table.ts";
 import { OperationWaiters } from "./operation-waiters.ts";
 import { OperationRun, type Step } from "./operation-run.ts";
@@ -65,10 +65,7 @@ export class Operations {
     this.#log = options.log;
     this.#bounds = new OperationBounds(options);
     this.#journal = journal;
-    this.#ends = new OperationEnds(options, journal, {
-      show: (entry) => this.#show(entry),
-      ended: (entry) => this.#ended(entry),
-    });
+    this.#ends = new OperationEnds(options, journal, (entry) => this.#written(entry));
     this.#table = table;
     this.#ids = new OperationIds(() => options.clock.now());
     const newest = table.newestId();
@@ -257,47 +254,50 @@ export class Operations {
         this.#log.error({ operation: entry.recorded.id, err: thrown }, "operation failed");
     }
     // Once closed, an end could no longer be made durable: the next start finds the operation interrupted.
-    if (this.#state !== "closed") await this.#ends.write(entry, end, "decided").catch(() => undefined);
+    if (this.#state !== "closed") await this.#ends.write(entry, end, "work").catch(() => undefined);
     this.#runs.delete(entry.recorded.id);
     this.#settling.delete(entry.recorded.id);
     if (this.#runs.size === 0) this.#drained?.();
   }
 
-  #ended(entry: Entry): void {
-    this.#table.ended(entry);
-    this.#tally.ended(entry.recorded);
+  #written(entry: Entry): void {
+    if (isDone(entry.recorded)) {
+      this.#table.ended(entry);
+      this.#tally.ended(entry.recorded);
+    }
+    this.#show(entry);
   }
 
   /**
-   * Ends an operation whose outcome was unknown, or that was interrupted, by what observation found; one whose work has
-   * decided its end gets that. Durable when it resolves. Throws `not_found`, `conflict` OPERATION_NOT_OPEN when it is done or still worked on, the
-   * journal's errors, and `outcome_unknown` where the end is decided and cannot be shown yet.
+   * Ends an operation that was interrupted, or whose outcome was unknown, by an observation. An end that its work has decided
+   * takes precedence. Durable when it resolves. Throws `not_found`, `conflict` OPERATION_NOT_OPEN when it is done or still
+   * worked on, the journal's errors, and `outcome_unknown` when the end is decided and cannot be shown yet.
    */
   async settle(id: string, outcome: Outcome): Promise<Operation> {
     const entry = this.#entry(id);
     const decided = this.#ends.decided(id);
-    await this.#endIdle(entry, decided ?? endOf(outcome), decided === undefined ? "asked" : "decided");
+    await this.#endIdle(entry, decided ?? endOf(outcome), decided === undefined ? "settlement" : "work");
     return entry.recorded;
   }
 
   /**
-   * Writes the end of an operation whose work is over and whose end could not be written or shown: its work is not done again.
-   * Undefined: its end is not known. Throws as settle() does.
+   * Retries to write and show an end that is decided, without the work. Returns undefined when none is decided. Throws as
+   * settle() does.
    */
   async endAgain(id: string): Promise<Operation | undefined> {
     const end = this.#ends.decided(id);
     if (end === undefined) return undefined;
     const entry = this.#entry(id);
-    await this.#endIdle(entry, end, "decided");
+    await this.#endIdle(entry, end, "work");
     return entry.recorded;
   }
 
-  async #endIdle(entry: Entry, end: End, is: Standing): Promise<void> {
+  async #endIdle(entry: Entry, end: End, source: EndSource): Promise<void> {
     this.#requireIdle(entry);
     const { id } = entry.recorded;
     this.#ending.add(id);
     try {
-      await this.#ends.write(entry, end, is);
+      await this.#ends.write(entry, end, source);
     } finally {
       this.#ending.delete(id);
     }

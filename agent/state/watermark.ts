@@ -66,7 +66,7 @@ export class Watermark {
 
   async #raise(): Promise<void> {
     try {
-      await this.#write(({ value, ...rest }) => ({ ...rest, value: value + 1 }));
+      await this.#write((mark) => ({ ...mark, value: mark.value + 1 }));
     } catch (thrown) {
       this.#log.debug({ err: thrown }, "the state directory's watermark cannot be raised");
     }
@@ -90,7 +90,7 @@ export class Watermark {
     return operationId <= this.#mark.outdatedThrough;
   }
 
-  /** One write at a time, each of what the one before has left. */
+  /** Writes come one at a time; each changes the mark that the one before wrote. */
   #write(change: (mark: Mark) => Mark): Promise<void> {
     const written = this.#writing.then(async () => {
       const next = change(this.#mark);

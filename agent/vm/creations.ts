@@ -56,7 +56,7 @@ export class Creations {
     };
   }
 
-  /** A creation has ended that was interrupted, or whose outcome was unknown: nothing where it holds nothing any more. */
+  /** Releases what a creation holds that ended without its work; a later creation with the same id or name keeps its own. */
   ended(intent: Intent, how: "made" | "not made"): void {
     if (intent.kind === "CREATE_VM" && this.#specs.get(intent.spec.id) === intent.spec)
       this.takeAgain(intent).ended(how);

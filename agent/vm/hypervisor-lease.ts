@@ -173,7 +173,7 @@ export class HypervisorLease implements Service {
 
   /**
    * Writes the watermark into the lease. Where another agent has it, changes are refused when this resolves. libvirt's own refusal
-   * leaves the mark as it was: nothing may depend on its disk. Rejects while libvirt cannot be asked, and before it was.
+   * leaves the mark as it was: nothing may depend on its disk. Rejects while libvirt does not answer, and before the first look.
    */
   async #publish(): Promise<void> {
     if (!this.#isHeld && !this.#isWithout && this.#failure === undefined) throw notAskedYet();

@@ -1,5 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
-import { toSocleError } from "../kernel/errors.ts";
+import { isUncertain, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import type { Operation } from "../state/operation.ts";
@@ -20,7 +20,6 @@ export interface SettlerOptions {
 
 /** How long libvirt is left alone before an operation of unknown outcome is looked at again. */
 const AGAIN_MS = 5000;
-const ofSilence: ReadonlySet<string> = new Set(["unavailable", "timeout", "outcome_unknown"]);
 
 /**
  * Gives an end to the operations that have none: those that a crash interrupted, at start, and those whose outcome
@@ -81,7 +80,7 @@ export class Settler implements Service {
     const { log, operations, vms, watermark } = this.#options;
     try {
       const operation = operations.get(id);
-      // Its work is over; doing it again could have an effect on what has come since.
+      // Its work is over: repeating it could act on a later change.
       if (await vms.endAgain(operation)) return;
       if (watermark?.isOutdated(id) === true) {
         await this.#endOutdated(operation, signal);
@@ -94,8 +93,8 @@ export class Settler implements Service {
       vms.resumeOperation(operation);
     } catch (thrown) {
       if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person was faster.
-      // A journal that cannot be written says so itself, once, and so does a libvirt that does not answer.
-      const isKnown = operations.failure !== undefined || ofSilence.has(toSocleError(thrown).kind);
+      // The journal logs its own failure once; libvirt's absence is logged by its connection.
+      const isKnown = operations.failure !== undefined || isUncertain(thrown);
       const level = isKnown ? "debug" : "error";
       log[level]({ operation: id, err: thrown }, "an operation without an end cannot be settled now");
     }

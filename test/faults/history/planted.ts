@@ -104,8 +104,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "state/operation-ends.ts",
-        find: 'await this.#journal.append(endRecord("end", ended), "must");',
-        replace: 'this.#journal.appendLazily(endRecord("end", ended));',
+        find: 'await this.#journal.append({ t: "end", id, ...whole }, "must");',
+        replace: 'this.#journal.appendLazily({ t: "end", id, ...whole });',
       },
     ],
     rules: [...effectRules, "an end is for good"],

@@ -93,10 +93,12 @@ const turnOf = ({ call, outcome, at, endAt }: Effect): number =>
 /** While a start lasts the guest is shown as paused, also where nothing comes of it. */
 function followFailedStart({ effects, states, runs }: VmTimeline, { at, endAt }: Effect): void {
   if (runs.at(-1)?.to === Infinity) return;
-  // A daemon that dies meanwhile ends the guest before the call is known to have ended, and others may act by then.
+  // A daemon that dies ends the guest before the call's recorded end; somebody else may start it before that end.
   states.push({ from: at, state: "paused" }, { from: at, state: "stopped" });
-  const isOvertaken = effects.some((other) => other.changed && other.at > at && other.at < endAt);
-  if (endAt < Infinity && !isOvertaken) states.push({ from: endAt, state: "stopped" });
+  const isRestarted = effects.some(
+    (other) => other.call === "start" && other.changed && other.at > at && other.at < endAt,
+  );
+  if (endAt < Infinity && !isRestarted) states.push({ from: endAt, state: "stopped" });
 }
 
 function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect): void {

@@ -87,12 +87,13 @@ function* etagsHold(
     const effects = byVm.get(vm)?.effects ?? [];
     const first = effects.find(
       // Its stamp precedes whatever else it does, and then the state is its own to change.
-      // One whose answer was lost may have changed it.
+      // A destroy whose answer was lost may have been what ended the guest.
       ({ by, at, changed, outcome, call, stamp }) =>
         by === "agent" &&
         at > from &&
-        (changed || outcome === "lost") &&
-        (deleting.has(call) || (stamp !== undefined && stamp.operation === operationId)),
+        (changed
+          ? deleting.has(call) || (stamp !== undefined && stamp.operation === operationId)
+          : call === "destroy" && outcome === "lost"),
     );
     if (first === undefined || first.at > firstEnd(accepted, request)) continue;
     const change = effects.find(

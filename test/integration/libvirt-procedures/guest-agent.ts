@@ -124,8 +124,8 @@ export const guestAgent: Proofs = {
     await on.answers(p.domainDetachDeviceAlias, { dom, alias: "net0", flags: p.DomainDeviceModifyFlag.LIVE });
     await ears.hear(p.domainEventDeviceRemoved, ({ devAlias }) => devAlias === "net0");
 
-    // A guest may be gone before libvirt has heard that its agent does it: then libvirt tells of the agent's closed
-    // socket instead. That it was done is told by the event.
+    // libvirt returns an error when the agent's socket closes before the guest's shutdown event. The lifecycle event
+    // below proves the shutdown.
     const byAgent = { dom, flags: p.DomainShutdownFlag.GUEST_AGENT };
     await on.answersUnless(p.domainShutdownFlags, byAgent, ["LIBVIRT_INTERNAL_ERROR"]);
     await ears.hear(

@@ -85,6 +85,16 @@ test("operations of an older state are outdated for good, and later ones never a
   assert.deepEqual([next.value, next.isOutdated(newest)], [42, true], "neither goes down");
 });
 
+test("a raise under way keeps what is outdated meanwhile", async (t) => {
+  const { mark, reopen } = await marked(t);
+  const newest = "00000002-0000-7000-8000-000000000000";
+  await Promise.all([mark.raise(), mark.outdate(newest), mark.reach(41), mark.raise()]);
+  const next = await reopen();
+  assert.deepEqual([next.isOutdated(newest), mark.isOutdated(newest)], [true, true]);
+  assert.equal(next.value, mark.value);
+  assert.ok(next.value >= 41);
+});
+
 test("a damaged mark is lower than any", async (t) => {
   const { directory, reopen } = await marked(t);
   for (const text of ["x", "-1", "99999999999999999999", "7 8"]) {

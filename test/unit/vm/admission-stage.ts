@@ -5,7 +5,7 @@ import { Reservations } from "../../../agent/host/reservations.ts";
 import type { TenantQuota } from "../../../agent/host/tenant-quotas.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { Operations } from "../../../agent/state/operations.ts";
+import { Operations, type OperationsOptions } from "../../../agent/state/operations.ts";
 import { ReservationBook } from "../../../agent/state/reservation-book.ts";
 import { Domains } from "../../../agent/vm/domains.ts";
 import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
@@ -25,11 +25,21 @@ export async function admission(
   {
     quota = {},
     permissions = {},
-  }: { quota?: Partial<TenantQuota>; permissions?: Partial<TenantPermissions> } = {},
+    directory,
+    beforeShown,
+  }: {
+    quota?: Partial<TenantQuota>;
+    permissions?: Partial<TenantPermissions>;
+    directory?: string;
+    beforeShown?: OperationsOptions["beforeShown"];
+  } = {},
 ) {
-  const directory = await folder(t);
+  directory ??= await folder(t);
   const basis = { directory, clock: systemClock, log: silentLog, retentionMs: 86_400_000 };
-  const operations = await Operations.open(basis);
+  const operations = await Operations.open({
+    ...basis,
+    ...(beforeShown === undefined ? {} : { beforeShown }),
+  });
   const book = await ReservationBook.open({ ...basis, boot: { bootId: "b", ms: () => 0 } });
   t.after(() => Promise.all([operations.drain(0), book.close()]));
   const ledger = new Ledger({

@@ -259,7 +259,9 @@ test("libvirt is asked at once when it can be", async (t) => {
   const only = agent(t, store, { state: "a" });
   await only.start();
   assert.equal(only.reason(), "LIBVIRT_UNAVAILABLE");
+  await assert.rejects(only.mark.raise(), { reason: "LIBVIRT_UNAVAILABLE" }, "no lease has the mark yet");
   store.failure = undefined;
   await only.looked(() => store.changes.publish({ kind: "connected" }));
   assert.equal(only.reason(), undefined);
+  await only.mark.raise();
 });
