@@ -222,7 +222,7 @@ export class SpareHost {
     await this.host.sees((vms) => vms.length === 0, "no VM");
   }
 
-  /** All VMs and the volumes that Socle made, by virsh. The guests' boot sector is a volume too, and stays. */
+  /** Removes all VMs and the volumes that Socle made with virsh. Keeps the boot sector, a volume that all guests share. */
   async removeByHand(): Promise<void> {
     const { witness } = this.host;
     for (const name of (await witness.states()).keys()) {

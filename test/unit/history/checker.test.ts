@@ -237,7 +237,7 @@ test("a destroy ends the guest that runs at its end: the VM whose deletion it be
   assert.deepEqual(rulesOf(history.effect("undefine").ended("d", "DeleteVm")), []);
 });
 
-test("a start whose answer was lost leaves the guest that somebody else started meanwhile", () => {
+test("a start whose answer was lost leaves a guest running that was started by hand meanwhile", () => {
   const history = build().created().foreign("guest_stopped").accepted("a", "StartVm");
   history.recorder.add({ event: "effect", effect: 100, call: "start", by: "agent", vm: VM });
   history.foreign("start");
@@ -268,7 +268,7 @@ test("a delete with an etag that had stamped the VM goes on when somebody else c
   assert.deepEqual(rulesOf(late), ["an etag holds"]);
 });
 
-test("a delete with an etag goes on where its own destroy may have been what somebody else's was", () => {
+test("a delete with an etag goes on after a destroy by hand during its own destroy", () => {
   const history = build().created().reads("running", 3).accepted("d", "DeleteVm", { etag: "running 3" });
   history.recorder.add({ event: "effect", effect: 100, call: "destroy", by: "agent", vm: VM });
   history.foreign("destroy").restart();

@@ -168,7 +168,7 @@ test("an id that no agent can have made moves no other", () => {
 const away = (): Promise<never> =>
   Promise.reject(new SocleError("outcome_unknown", "LIBVIRT_UNAVAILABLE", "libvirt is away"));
 
-test("an end is shown after what comes before that; a restart neither shows it sooner nor does its work again", async (t) => {
+test("an end is shown after beforeShown succeeds; a restart neither shows it sooner nor repeats the work", async (t) => {
   const [directory, copy] = [await folder(t), await folder(t)];
   const seen: string[] = [];
   let isAway = true;
@@ -204,7 +204,7 @@ test("an end is shown after what comes before that; a restart neither shows it s
   await next.drain(0);
 });
 
-test("an end that is decided and not shown outlives a compaction, and bars nothing of its VM", async (t) => {
+test("a decided end survives compaction and blocks no other operation of its VM", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory, { beforeShown: () => away, compactAboveBytes: 4096 });
   const { operation } = await operations.begin(request("a"));
@@ -220,7 +220,7 @@ test("an end that is decided and not shown outlives a compaction, and bars nothi
   await next.drain(0);
 });
 
-test("who settles an operation whose work has decided its end gets that end", async (t) => {
+test("settle returns the end that the operation's work has decided", async (t) => {
   let isAway = true;
   const operations = await open(await folder(t), {
     beforeShown: () => () => (isAway ? away() : nothing().then(() => undefined)),
@@ -237,7 +237,7 @@ test("who settles an operation whose work has decided its end gets that end", as
   await operations.drain(0);
 });
 
-test("an end that a person asks for and a full disk refuses does not come later", async (t) => {
+test("a settlement that a full disk refused is not retried", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;
   const operations = await open(disk);

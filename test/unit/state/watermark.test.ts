@@ -85,7 +85,7 @@ test("operations of an older state are outdated for good, and later ones never a
   assert.deepEqual([next.value, next.isOutdated(newest)], [42, true], "neither goes down");
 });
 
-test("a raise under way keeps what is outdated meanwhile", async (t) => {
+test("concurrent raises keep the operations that were outdated meanwhile", async (t) => {
   const { mark, reopen } = await marked(t);
   const newest = "00000002-0000-7000-8000-000000000000";
   await Promise.all([mark.raise(), mark.outdate(newest), mark.reach(41), mark.raise()]);

@@ -1,4 +1,4 @@
-// What a creation holds until it has ended: its VM's id, name and room.
+// The id, name and room that a creation holds until it has ended.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
