@@ -72,10 +72,11 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     });
     audit.note({ act: "agent_started", details: { version, agentEpoch } });
     const boot = await bootClock();
-    const watermark = await Watermark.open(directory, log);
+    const watermark = await Watermark.open(directory);
     const journals = { directory, clock, boot, log, retentionMs, permit, onUnreadable };
     const operations = await Operations.open({
       ...journals,
+      beforeRefused: () => watermark.raise(),
       beforeShown: (ended) =>
         isShownByWatermarkAlone(ended) ? () => watermark.raise().catch(notRecorded) : undefined,
       quotaOf: (tenant) => {
@@ -119,6 +120,6 @@ export async function openState({ config, version, clock, log }: Basis): Promise
 
 function notRecorded(thrown: unknown): never {
   const { reason, message } = toSocleError(thrown);
-  const why = `the operation has ended; its end is shown once libvirt records the state's watermark: ${message}`;
+  const why = `the operation has ended; its end is shown once the watermark of the state is recorded: ${message}`;
   throw new SocleError("outcome_unknown", reason, why, { cause: thrown });
 }

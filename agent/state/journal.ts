@@ -2,7 +2,7 @@ import { open, rm, type FileHandle } from "node:fs/promises";
 import type * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { AppendFile, writeAgain } from "./append-file.ts";
+import { AppendFile, isFileLost, writeAgain } from "./append-file.ts";
 import { isFullDisk, replaceFile, UncertainWrite } from "./durable-file.ts";
 import { compactionPath, JournalCompaction } from "./journal-compaction.ts";
 import { encodeLine, maxRecordBytes, replayLines } from "./journal-format.ts";
@@ -39,6 +39,11 @@ export interface JournalOptions {
    * all. Without it open() throws.
    */
   readonly onUnreadable?: (why: SocleError) => void;
+  /**
+   * Called before a record is refused that was in the file for a moment: a copy of the file made meanwhile has it. Where it
+   * rejects, the append is `outcome_unknown`.
+   */
+  readonly beforeRefused?: () => Promise<void>;
 }
 
 interface Pending {
@@ -107,7 +112,7 @@ export class Journal {
       const journal = new Journal(path, new AppendFile(path, file, found.goodBytes), options);
       journal.#isOutdated = outdated;
       // Without an append: a compaction after it would ask for live records that the caller has not made yet.
-      if (outdated) await journal.#rewrite().catch((thrown: unknown) => journal.#fail(thrown, []));
+      if (outdated) await journal.#rewrite().catch((thrown: unknown) => void journal.#fail(thrown));
       return journal;
     } catch (thrown) {
       const unreadable = options.onUnreadable && asUnreadable(thrown);
@@ -228,7 +233,7 @@ export class Journal {
         await this.#write(batch);
         for (const { resolve } of batch) resolve?.();
       } catch (thrown) {
-        this.#fail(thrown, batch);
+        await this.#refuse(batch, thrown);
       }
       await this.#compactWhereDue();
       if (this.#pending.length === 0) await this.#seal();
@@ -278,20 +283,37 @@ export class Journal {
     try {
       await this.#file.append(encodeLine(seal, syncedBytes), false);
     } catch (thrown) {
-      if (this.#file.isFailed) this.#fail(thrown, []);
+      if (this.#file.isFailed) this.#fail(thrown);
     }
   }
 
-  /** `cause` is of the write of `batch`: what is behind it was not written, and is refused with certainty. */
-  #fail(cause: unknown, batch: readonly Pending[]): void {
+  async #refuse(batch: readonly Pending[], cause: unknown): Promise<void> {
+    const failure = this.#fail(cause);
+    const answer = await this.#requireUnread(cause, batch.length).then(
+      () => failure,
+      () => outcomeUnknown(this.#path, cause),
+    );
+    for (const { reject } of batch) reject?.(answer);
+  }
+
+  /** Rejects where a restart may read one of the records back, from this file or from a copy of it. */
+  async #requireUnread(cause: unknown, records: number): Promise<void> {
+    if (cause instanceof UncertainWrite) throw cause;
+    if (isFileLost(cause)) return;
+    // A full disk leaves a single record torn, which no reader takes.
+    const isTorn = this.#failure === undefined && records === 1;
+    if (!isTorn) await this.#options.beforeRefused?.();
+  }
+
+  /** What waits was not written, and is refused with certainty unless the file goes on. Returns why it is refused. */
+  #fail(cause: unknown): SocleError {
     const isPassing = isFullDisk(cause) && !this.#file.isFailed;
     const failure = journalFailed(this.#path, cause, isPassing);
     if (this.#full === undefined) this.#options.log.error({ path: this.#path, err: cause }, failure.message);
     if (isPassing) this.#full = failure;
     else this.#failure = failure;
-    const answer = cause instanceof UncertainWrite ? outcomeUnknown(this.#path, cause) : failure;
-    for (const { reject } of batch) reject?.(answer);
     if (!isPassing) for (const { reject } of this.#pending.splice(0)) reject?.(failure);
+    return failure;
   }
 
   async #compactWhereDue(): Promise<void> {
@@ -338,7 +360,7 @@ export class Journal {
     } catch (thrown) {
       // Both files have all that was acknowledged; which of them is the journal after a restart is not known.
       old.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));
-      this.#fail(thrown, []);
+      this.#fail(thrown);
       return;
     }
     this.#compaction = undefined;

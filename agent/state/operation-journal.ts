@@ -46,7 +46,8 @@ const recordSchema = z.discriminatedUnion("t", [
 export async function openOperationJournal(
   options: OperationsOptions,
 ): Promise<{ journal: Journal; table: OperationTable }> {
-  const { clock, boot, log, directory, retentionMs, compactAboveBytes, onUnreadable } = options;
+  const { clock, boot, log, directory, retentionMs, compactAboveBytes, onUnreadable, beforeRefused } =
+    options;
   let table = new OperationTable({ retentionMs, clock, boot });
   const journal = await Journal.open(`${directory}/operations.journal`, {
     kind: "operations",
@@ -55,6 +56,7 @@ export async function openOperationJournal(
     replay: (record) => table.replay(record),
     live: () => table.live(),
     ...(compactAboveBytes === undefined ? {} : { compactAboveBytes }),
+    ...(beforeRefused === undefined ? {} : { beforeRefused }),
     ...(onUnreadable === undefined
       ? {}
       : {

@@ -17,6 +17,8 @@ export interface OperationsOptions extends BoundsOptions {
    * the step runs. While the step fails the operation is `outcome_unknown`; endAgain() retries it.
    */
   readonly beforeShown?: (ended: Operation) => (() => Promise<void>) | undefined;
+  /** As Journal's. */
+  readonly beforeRefused?: () => Promise<void>;
   /** How long an ended operation and its request id are kept. */
   readonly retentionMs: number;
   /** As Journal's. */

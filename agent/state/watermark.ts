@@ -1,6 +1,6 @@
 import { readlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { Logger } from "../kernel/log.ts";
+import { SocleError } from "../kernel/errors.ts";
 import { replaceLink } from "./durable-file.ts";
 
 /** Writes `value` outside of the state directory. Rejects where that may have failed. */
@@ -18,7 +18,6 @@ interface Mark {
  */
 export class Watermark {
   readonly #path: string;
-  readonly #log: Logger;
   #mark: Mark;
   #publish: Publish | undefined;
   #raising: Promise<void> = Promise.resolve();
@@ -26,17 +25,16 @@ export class Watermark {
   #next: Promise<void> | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  static async open(directory: string, log: Logger): Promise<Watermark> {
+  static async open(directory: string): Promise<Watermark> {
     const path = join(directory, "watermark");
     // One that is missing or damaged is lower than any: what it cannot vouch for is outdated.
     const text = await readlink(path).catch(() => "");
     const [, value = "0", outdatedThrough = ""] = /^(\d{1,15})(?: ([\da-f-]{36}))?$/.exec(text) ?? [];
-    return new Watermark(path, log, { value: Number(value), outdatedThrough });
+    return new Watermark(path, { value: Number(value), outdatedThrough });
   }
 
-  private constructor(path: string, log: Logger, read: Mark) {
+  private constructor(path: string, read: Mark) {
     this.#path = path;
-    this.#log = log;
     this.#mark = read;
   }
 
@@ -51,7 +49,7 @@ export class Watermark {
 
   /**
    * Every copy of the state that was made before the call is known to be older once this resolves. Concurrent calls share a
-   * write. Rejects with the error of `publish`; a state directory that cannot be written leaves the mark where it is.
+   * write. Rejects with the error of `publish`, and with STATE_UNWRITABLE, which leaves the mark where it is.
    */
   raise(): Promise<void> {
     if (this.#publish === undefined) return Promise.resolve();
@@ -65,12 +63,12 @@ export class Watermark {
   }
 
   async #raise(): Promise<void> {
-    try {
-      await this.#write((mark) => ({ ...mark, value: mark.value + 1 }));
-    } catch (thrown) {
-      this.#log.debug({ err: thrown }, "the state directory's watermark cannot be raised");
-    }
+    const failure = await this.#write((mark) => ({ ...mark, value: mark.value + 1 })).then(
+      () => undefined,
+      (thrown: unknown) => unwritable(this.#path, thrown),
+    );
     await this.#publish?.();
+    if (failure !== undefined) throw failure;
   }
 
   /** Operations through `newest` that have no end are outdated for good. Throws the file system's errors. */
@@ -102,4 +100,10 @@ export class Watermark {
     this.#writing = written.catch(() => undefined);
     return written;
   }
+}
+
+function unwritable(path: string, cause: unknown): SocleError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const message = `${path} cannot be written (${why}): check the disk and its free inodes`;
+  return new SocleError("unavailable", "STATE_UNWRITABLE", message, { cause });
 }

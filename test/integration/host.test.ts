@@ -65,8 +65,7 @@ async function until<T>(what: string, look: (snapshot: HostSnapshot) => T | unde
   return await eventually(() => look(host.snapshot()), { what });
 }
 
-test("the machine is read well within a second, and all of it", () => {
-  assert.ok(startedInMs < 1000, `${startedInMs} ms`);
+test("the machine is read whole", () => {
   const { inventory } = host.snapshot();
   assert.deepEqual(inventory.incompleteReasons, []);
   assert.equal(inventory.complete, true);
@@ -154,10 +153,12 @@ test("a network is in the inventory with its bridge", async () => {
   );
 });
 
-test("a snapshot is cheap", () => {
+test("a thousand snapshots cost less than reading the machine once", (t) => {
   const startMs = performance.now();
   for (let turn = 0; turn < 1000; turn += 1) host.snapshot();
-  assert.ok(performance.now() - startMs < 500);
+  const snapshotsMs = performance.now() - startMs;
+  t.diagnostic(`${snapshotsMs} ms, and ${startedInMs} ms`);
+  assert.ok(snapshotsMs < startedInMs);
 });
 
 const xmlOf = (of: string, tag: string): string[] =>

@@ -183,6 +183,7 @@ export type FaultKind =
   | "kill"
   | "disk_full"
   | "disk_well"
+  | "inodes_full"
   | "sync_failed"
   | "write_failed"
   | "answer_lost"
@@ -190,6 +191,7 @@ export type FaultKind =
   | "state_rolled_back"
   | "state_lost"
   | "libvirt_down"
+  | "secrets_down"
   | "libvirt_up";
 
 export interface Fault {

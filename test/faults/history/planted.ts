@@ -111,6 +111,36 @@ export const plantedBugs: readonly PlantedBug[] = [
     rules: [...effectRules, "an end is for good"],
   },
   {
+    name: "decided-shown",
+    what: "a restart shows an end that libvirt has no record of",
+    edits: [
+      {
+        file: "state/operation-table.ts",
+        find: 't === "decided" ? { ...entry.recorded, decided: end } : withEnd(entry.recorded, end);',
+        replace: "t.length > 0 ? withEnd(entry.recorded, end) : entry.recorded;",
+      },
+    ],
+    rules: [...effectRules, "an end is for good"],
+  },
+  {
+    name: "mark-not-written",
+    what: "an end is shown whose watermark the state directory refused",
+    edits: [
+      {
+        file: "state/watermark.ts",
+        find: "if (failure !== undefined) throw failure;",
+        replace: "void failure;",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
+    name: "refused-unmarked",
+    what: "a request is refused whose record an older copy of the state holds unnoticed",
+    edits: [{ file: "composition/state.ts", find: "beforeRefused: () => watermark.raise(),", replace: "" }],
+    rules: [...effectRules, "a refused request stays refused"],
+  },
+  {
     name: "request-forgotten-by-compaction",
     what: "a compacted journal no longer knows the requests of operations that ended",
     edits: [

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { cp, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { anywhere, unbound } from "../../../agent/state/placement.ts";
@@ -49,6 +49,37 @@ test("an operation that may be found by the next start is outcome_unknown, howev
   assert.deepEqual([operation.id, fresh], [after.interrupted[0]?.id, false]);
   await after.drain(0);
 });
+
+test("an operation whose sync failed is refused once copies of the state are known to be older", async (t) => {
+  const order = await orderOfRefusal(t, () => Promise.resolve(), refused);
+  assert.deepEqual(order, ["marked", "answered"]);
+});
+
+test("an operation whose sync failed is outcome_unknown where copies of the state cannot be told apart", async (t) => {
+  const order = await orderOfRefusal(t, () => Promise.reject(new Error("libvirt is away")), unknown);
+  assert.deepEqual(order, ["marked", "answered"]);
+});
+
+async function orderOfRefusal(
+  t: TestContext,
+  mark: () => Promise<void>,
+  answer: (error: unknown) => boolean,
+): Promise<string[]> {
+  const order: string[] = [];
+  const beforeRefused = async (): Promise<void> => {
+    await mark().finally(() => order.push("marked"));
+  };
+  const operations = await open(await folder(t), { beforeRefused });
+  const { failing, restore } = await failingDisk(t);
+  failing.datasync = 1;
+  await assert.rejects(operations.begin(request("a")), answer);
+  order.push("answered");
+  restore();
+  // Nothing of it was in the file: it needs no mark.
+  await assert.rejects(operations.begin(request("b")), refused);
+  await operations.drain(0);
+  return order;
+}
 
 test("an operation refused while the journal is compacted is not in the compacted one", async (t) => {
   const directory = await folder(t);

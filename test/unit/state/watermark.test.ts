@@ -4,19 +4,18 @@ import { mkdir, readlink, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { silentLog } from "../../../agent/kernel/log.ts";
 import { Watermark } from "../../../agent/state/watermark.ts";
 import { folder } from "./folder.ts";
 
 /** What is written outside, in its order: with the number that the directory had then. */
 async function marked(t: TestContext) {
   const directory = await folder(t);
-  const mark = await Watermark.open(directory, silentLog);
+  const mark = await Watermark.open(directory);
   const outside: { written: number; inDirectory: number }[] = [];
   const inDirectory = async (): Promise<number> =>
     Number((await readlink(join(directory, "watermark")).catch(() => "0")).split(" ")[0]);
   mark.publishBy(async () => void outside.push({ written: mark.value, inDirectory: await inDirectory() }));
-  return { directory, mark, outside, reopen: () => Watermark.open(directory, silentLog) };
+  return { directory, mark, outside, reopen: () => Watermark.open(directory) };
 }
 
 test("the directory is never behind what is written outside, and keeps the number over a restart", async (t) => {
@@ -54,12 +53,12 @@ test("a failed write outside is the raise's, and the next one begins anew", asyn
   assert.equal(mark.value, 2);
 });
 
-test("where the directory cannot be written the number stays, there and outside", async (t) => {
+test("where the directory cannot be written the number stays, and the raise rejects", async (t) => {
   const { directory, mark, outside } = await marked(t);
   await mark.raise();
   await rm(join(directory, "watermark"));
   await mkdir(join(directory, "watermark"));
-  await mark.raise();
+  await assert.rejects(mark.raise(), { kind: "unavailable", reason: "STATE_UNWRITABLE" });
   assert.deepEqual(
     outside.map(({ written }) => written),
     [1, 1],

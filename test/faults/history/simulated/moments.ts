@@ -25,6 +25,8 @@ export function withMoments(schedule: Schedule): Schedule {
   }
   if (chance.is(0.2)) repeatedLater(actions, chance);
   if (chance.is(0.1)) etagOvertaken(actions, chance);
+  if (chance.is(0.2)) endUnrecorded(actions, chance);
+  if (chance.is(0.05)) refusedInCopy(actions, chance);
   return { ...schedule, actions };
 }
 
@@ -93,33 +95,30 @@ function rolledBack({ actions, at, change, chance }: Moment): void {
     ["StopVm", "StartVm", "StopVm"],
     ["StartVm", "PauseVm", "ResumeVm"],
   ] as const);
-  let id = freeId(actions);
-  const ask = (method: string, afterMs: number): Action => {
-    const details = method === "StopVm" ? { force: true, graceSeconds: 0 } : {};
-    return { afterMs, do: "call", id: id++, caller: 0, method, vm: change.vm, ...details };
-  };
+  const ask = askAbout(actions, change.vm);
+  const detailsOf = (method: string): Partial<CallAction> =>
+    method === "StopVm" ? { force: true, graceSeconds: 0 } : {};
   actions.splice(
     at + 1,
     0,
-    ask(before, 3000),
-    ask(doing, 3000),
+    ask(before, detailsOf(before)),
+    ask(doing),
     fault("snapshot", { at: "effect" }),
-    ask(undoing, 3000),
+    ask(undoing, detailsOf(undoing)),
     fault("state_rolled_back", { afterMs: 3000 + chance.number() * 3000 }),
   );
 }
 
 /** The state goes back to where a creation was open, after its VM was deleted. */
 function madeSince({ actions, at, change, chance }: Moment): void {
-  const { vm } = change;
-  const id = freeId(actions);
+  const ask = askAbout(actions, change.vm);
   actions.splice(
     at + 1,
     0,
-    { afterMs: 3000, do: "call", id, caller: 0, method: "DeleteVm", vm, force: true },
+    ask("DeleteVm", { force: true }),
     fault("snapshot", { at: chance.of(["effect", "begin"]) }),
-    { afterMs: 3000, do: "call", id: id + 1, caller: 0, method: "CreateVm", vm, hasDisk: chance.is(0.5) },
-    { afterMs: 3000, do: "call", id: id + 2, caller: 0, method: "DeleteVm", vm, force: true },
+    ask("CreateVm", { hasDisk: chance.is(0.5) }),
+    ask("DeleteVm", { force: true }),
     fault("state_rolled_back", { afterMs: chance.number() * 3000 }),
   );
 }
@@ -150,23 +149,56 @@ function repeatedLater(actions: Action[], chance: Chance): void {
 
 /** Somebody else changes a VM between the admission of its deletion with an etag and the first effect of that. */
 function etagOvertaken(actions: Action[], chance: Chance): void {
-  const vm = Math.max(...actions.map((action) => (action.do === "call" ? action.vm : 0))) + 1;
-  let id = freeId(actions);
-  const ask = (method: string, details: Partial<CallAction> = {}): Action => ({
-    afterMs: 3000,
-    do: "call",
-    id: id++,
-    caller: 0,
-    method,
-    vm,
-    ...details,
-  });
+  const vm = nextVm(actions);
+  const ask = askAbout(actions, vm);
   actions.push(
     ask("CreateVm", { hasDisk: true }),
     ask("GetVm"),
     ask("DeleteVm", { force: true, withEtag: true }),
     fault("kill", { afterMs: 5 + chance.number() * 30 }),
     { afterMs: 0, do: "foreign", act: "destroy", vm },
+  );
+}
+
+/** The watermark cannot be recorded, by libvirt or in the directory, when an operation ends; then the state goes back to before. */
+function endUnrecorded(actions: Action[], chance: Chance): void {
+  const vm = nextVm(actions);
+  const ask = askAbout(actions, vm);
+  const create = ask("CreateVm", { hasDisk: chance.is(0.5), leaveStopped: true });
+  const gracefulStop = ask("StopVm", { graceSeconds: 1 });
+  const forcedStop = ask("StopVm", { force: true, graceSeconds: 0 });
+  const away = [
+    fault("snapshot", { at: chance.of(["begin", "effect"]) }),
+    fault(chance.of(["secrets_down", "inodes_full"]), { forMs: 20_000 + chance.number() * 30_000 }),
+  ];
+  const restarted = (id: number): Action[] => [
+    fault("kill", { afterMs: 8000 }),
+    { afterMs: 4000, do: "look", id },
+  ];
+  const back = fault("state_rolled_back", { afterMs: chance.number() * 3000 });
+  if (chance.is(0.5))
+    actions.push(
+      ...[create, ...away, ...restarted(create.id)],
+      { afterMs: 0, do: "foreign", act: "undefine", vm },
+      back,
+    );
+  else
+    actions.push(
+      ...[ask("CreateVm"), gracefulStop, ...away],
+      ...(chance.is(0.5) ? [forcedStop, ask("StartVm")] : restarted(gracefulStop.id)),
+      { afterMs: 3000, do: "foreign", act: "start", vm },
+      back,
+    );
+}
+
+/** A copy of the state is made while a request is in it whose sync then fails, and put in the state's place. */
+function refusedInCopy(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  actions.push(
+    ask("CreateVm", { hasDisk: chance.is(0.5) }),
+    fault("snapshot", { at: "begin" }),
+    fault("sync_failed", { at: "begin" }),
+    fault("state_rolled_back", { afterMs: 5000 + chance.number() * 3000 }),
   );
 }
 
@@ -181,6 +213,26 @@ function overtaken({ actions, at, change, chance }: Moment): void {
   ]);
   actions.splice(at + 1, 0, ...added);
 }
+
+type Ask = (method: string, details?: Partial<CallAction>) => Action & CallAction;
+
+/** The operator's requests about a VM, each 3 s after what is before it. */
+function askAbout(actions: readonly Action[], vm: number): Ask {
+  let id = freeId(actions);
+  return (method, details = {}) => ({
+    afterMs: 3000,
+    do: "call",
+    id: id++,
+    caller: 0,
+    method,
+    vm,
+    ...details,
+  });
+}
+
+/** A VM that no schedule names yet. */
+const nextVm = (actions: readonly Action[]): number =>
+  Math.max(...actions.map((action) => (action.do === "call" ? action.vm : 0))) + 1;
 
 /** Names a call that is in no schedule yet. */
 const freeId = (actions: readonly Action[]): number =>

@@ -25,7 +25,7 @@ import { Reservations } from "../../../../agent/host/reservations.ts";
 import { systemClock as clock } from "../../../../agent/kernel/clock.ts";
 import { toSocleError, type ErrorKind } from "../../../../agent/kernel/errors.ts";
 import { createLog, silentLog } from "../../../../agent/kernel/log.ts";
-import type { Service } from "../../../../agent/kernel/service.ts";
+import { runServices, type Service } from "../../../../agent/kernel/service.ts";
 import type { Libvirt } from "../../../../agent/libvirt/index.ts";
 import { Domains } from "../../../../agent/vm/domains.ts";
 import { footprintFeed } from "../../../../agent/vm/footprints.ts";
@@ -44,6 +44,7 @@ const shapes = new RequestShapes(protos.descriptorSet);
 const defaults = parseConfig("", "defaults").config;
 const config: Config = { ...defaults, state: { ...defaults.state, directory: "/simulated/socle/state" } };
 const GIB = 1024 ** 3;
+const SERVICE_STOP_MS = 5000;
 const much = { perSecond: 1000, atOnce: 1000 };
 const limits = { read: much, wait: much, mutation: much, stream: much, control: much };
 
@@ -64,7 +65,7 @@ export class SimulatedAgent {
   readonly #errors: KeptErrors;
   readonly #admission = new WatchedAdmission(limits, clock);
   readonly #stop = new AbortController();
-  readonly #running: Promise<void>[] = [];
+  #running: Promise<void> = Promise.resolve();
   isServing = false;
 
   static async open(libvirt: ModelLibvirt): Promise<SimulatedAgent> {
@@ -172,12 +173,13 @@ export class SimulatedAgent {
     return handlers;
   }
 
-  /** Each service is ready before the next one starts; resolves when the agent serves. */
+  /** Resolves when the agent serves. */
   async start(): Promise<void> {
-    for (const service of this.#services)
-      await new Promise<void>((ready) => {
-        this.#running.push(service.run(this.#stop.signal, ready));
-      });
+    await new Promise<void>((ready, failed) => {
+      const options = { log: silentLog, stopTimeoutMs: SERVICE_STOP_MS };
+      this.#running = runServices(this.#services, this.#stop.signal, ready, options);
+      this.#running.catch(failed);
+    });
     this.isServing = true;
   }
 
@@ -186,7 +188,7 @@ export class SimulatedAgent {
     this.isServing = false;
     await this.state.operations.drain(10_000);
     this.#stop.abort();
-    await Promise.all(this.#running);
+    await this.#running;
     await this.state.close();
   }
 

@@ -21,6 +21,8 @@ export interface Inode {
 export interface DiskTrouble {
   /** Writes that make a file longer find no space. */
   isFull: boolean;
+  /** New files, directories and links find no inode. */
+  hasNoInodes: boolean;
   /** So many of the next syncs fail; the bytes stay to be read, or are dropped. */
   failingSyncs: number;
   /** So many of the next writes fail with EIO. */
@@ -35,7 +37,7 @@ const root = "/simulated";
  * that dies meanwhile never hears its end.
  */
 export class SimulatedDisk {
-  readonly trouble: DiskTrouble = { isFull: false, failingSyncs: 0, failingWrites: 0 };
+  readonly trouble: DiskTrouble = { isFull: false, hasNoInodes: false, failingSyncs: 0, failingWrites: 0 };
   /** Called before each sync. */
   onSync: (path: string) => void = () => undefined;
   /** Names this boot, and the run of the process in it. */
@@ -119,8 +121,7 @@ export class SimulatedDisk {
     if (inode !== undefined && isNew) throw failure("EEXIST", "open", path);
     if (inode === undefined) {
       if (!isMaking) throw failure("ENOENT", "open", path);
-      inode = this.#make("file", mode);
-      this.#directory(path, "open").entries.set(basename(path), inode);
+      inode = this.#add("file", path, "open", mode);
     }
     if (inode.kind === "directory" && isWriting) throw failure("EISDIR", "open", path);
     if (typeof flags === "string" && flags.startsWith("w")) inode.bytes = Buffer.alloc(0);
@@ -181,12 +182,11 @@ export class SimulatedDisk {
 
   readonly symlink = async (target: string, path: string): Promise<void> => {
     await this.#pause();
-    const { entries } = this.#directory(path, "symlink");
-    if (entries.has(basename(path))) throw failure("EEXIST", "symlink", path);
-    const inode = this.#make("link", 0o777);
+    if (this.#directory(path, "symlink").entries.has(basename(path)))
+      throw failure("EEXIST", "symlink", path);
+    const inode = this.#add("link", path, "symlink", 0o777);
     // A short one lies in its inode, and is as durable as its name.
     inode.bytes = inode.durable = Buffer.from(target);
-    entries.set(basename(path), inode);
   };
 
   readonly readlink = async (path: string): Promise<string> => {
@@ -221,7 +221,7 @@ export class SimulatedDisk {
       throw failure("EEXIST", "mkdir", path);
     }
     const mode = typeof options === "number" ? options : (options.mode ?? 0o777);
-    this.#directory(path, "mkdir").entries.set(basename(path), this.#make("directory", mode));
+    this.#add("directory", path, "mkdir", mode);
   };
 
   readonly stat = async (path: string, options: { bigint?: boolean } = {}): Promise<unknown> => {
@@ -316,6 +316,13 @@ export class SimulatedDisk {
     await new Promise<void>((resolve) => {
       this.#time.set(ms, resolve);
     });
+  }
+
+  #add(kind: Kind, path: string, call: string, mode: number): Inode {
+    if (this.trouble.hasNoInodes) throw failure("ENOSPC", call, path);
+    const inode = this.#make(kind, mode);
+    this.#directory(path, call).entries.set(basename(path), inode);
+    return inode;
   }
 
   #make(kind: Kind, mode: number): Inode {

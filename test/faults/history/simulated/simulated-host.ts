@@ -13,6 +13,8 @@ export class SimulatedHost {
   readonly model: ModelHost;
   /** The answer to the next changing call is lost. */
   loseNext: Pick<FaultAction, "silently"> | undefined;
+  /** libvirt's secret driver alone does not answer. */
+  areSecretsDown = false;
   readonly #time: VirtualTime;
   readonly #chance: Chance;
   readonly #recorder: Recorder;
@@ -105,6 +107,7 @@ export class SimulatedHost {
   #plan({ by, changes, procedure }: ModelCall): CallPlan {
     if (by !== "agent") return {};
     const chance = this.#chance;
+    if (this.areSecretsDown && procedure.startsWith("SECRET_")) return { lose: "request", silently: true };
     if (!changes)
       return chance.is(0.7) ? {} : { queueMs: chance.number() * 3, answerMs: chance.number() * 8 };
     const isSlow = procedure.startsWith("DOMAIN_CREATE") || procedure.startsWith("DOMAIN_DESTROY");

@@ -178,7 +178,7 @@ class Simulation {
     this.#callers.lookAtEpoch(agent);
     void this.#watchOperations(agent);
     void this.#watchVms(agent);
-    void agent.start();
+    agent.start().catch((thrown: unknown) => this.#fail("the agent serves", errorOf(thrown).message));
   }
 
   /** As a caller of WatchVms: what it is shown of a VM goes forward like its other reads. */
@@ -300,6 +300,11 @@ class Simulation {
         trouble.isFull = true;
         this.#time.set(forMs, () => this.#healDisk(), "world");
         return;
+      case "inodes_full":
+        note(fault);
+        trouble.hasNoInodes = true;
+        this.#time.set(forMs, () => this.#healDisk(), "world");
+        return;
       case "sync_failed":
         this.#at(at, "sync_failed", () => {
           note(fault);
@@ -322,6 +327,11 @@ class Simulation {
         this.#host.model.crashDaemon();
         this.#time.set(forMs, () => this.#host.model.startDaemon(), "world");
         return;
+      case "secrets_down":
+        note(fault);
+        this.#host.areSecretsDown = true;
+        this.#time.set(forMs, () => (this.#host.areSecretsDown = false), "world");
+        return;
       default:
         throw new Error(`the simulation has no fault ${fault}`);
     }
@@ -330,8 +340,8 @@ class Simulation {
   #healDisk(): void {
     const { trouble } = this.#disk;
     trouble.failingSyncs = trouble.failingWrites = 0;
-    if (!trouble.isFull) return;
-    trouble.isFull = false;
+    if (!trouble.isFull && !trouble.hasNoInodes) return;
+    trouble.isFull = trouble.hasNoInodes = false;
     this.#recorder.add({ event: "fault", fault: "disk_well" });
   }
 
@@ -339,6 +349,7 @@ class Simulation {
   async #quieten(): Promise<void> {
     this.#armed = [];
     this.#host.loseNext = undefined;
+    this.#host.areSecretsDown = false;
     this.#healDisk();
     const { model } = this.#host;
     model.startDaemon();
