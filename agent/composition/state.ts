@@ -76,9 +76,12 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     const journals = { directory, clock, boot, log, retentionMs, permit, onUnreadable };
     const operations = await Operations.open({
       ...journals,
-      beforeRefused: () => watermark.raise(),
+      async beforeRefused() {
+        if (!(await watermark.raise())) throw new Error("libvirt refuses the watermark of the state");
+      },
+      // Also shown where libvirt refuses the number: no operation may depend on the disk of its secrets.
       beforeShown: (ended) =>
-        isShownByWatermarkAlone(ended) ? () => watermark.raise().catch(notRecorded) : undefined,
+        isShownByWatermarkAlone(ended) ? () => watermark.raise().then(nothing, notRecorded) : undefined,
       quotaOf: (tenant) => {
         const { keptOperations, runningOperations } = tenantRules(config.tenants, tenant).quotas;
         return { kept: keptOperations, running: runningOperations };
@@ -117,6 +120,8 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     throw thrown;
   }
 }
+
+const nothing = (): void => undefined;
 
 function notRecorded(thrown: unknown): never {
   const { reason, message } = toSocleError(thrown);

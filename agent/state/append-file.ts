@@ -54,6 +54,7 @@ export class AppendFile {
   readonly #file: FileHandle;
   #bytes: number;
   #syncedBytes: number;
+  #cutBytes = 0;
   #failure: Error | undefined;
 
   /** `bytes`: the file's length, which is durable. */
@@ -73,6 +74,11 @@ export class AppendFile {
     return this.#syncedBytes;
   }
 
+  /** What the last failed append had written when it was cut off: a copy made meanwhile has it. */
+  get cutBytes(): number {
+    return this.#cutBytes;
+  }
+
   /** It takes no more. */
   get isFailed(): boolean {
     return this.#failure !== undefined;
@@ -87,6 +93,7 @@ export class AppendFile {
     if (this.#failure !== undefined) throw this.#failure;
     let isWritten = false;
     try {
+      if (sync) await this.requireSame();
       await writeFully(this.#file, bytes, this.#bytes);
       isWritten = true;
       if (sync) {
@@ -96,7 +103,10 @@ export class AppendFile {
     } catch (thrown) {
       const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
       if (isWritten || !isFullDisk(cause)) this.#failure = cause;
+      this.#cutBytes = isWritten ? bytes.length : 0;
       await this.#cut(isWritten ? this.#syncedBytes : this.#bytes, cause);
+      // What is at the path now may be a copy of what was written.
+      if (isWritten && isFileLost(cause)) throw new UncertainWrite(this.path, cause);
       throw cause;
     }
     this.#bytes += bytes.length;
@@ -105,8 +115,10 @@ export class AppendFile {
 
   async #cut(length: number, cause: Error): Promise<void> {
     try {
-      // Where the size did not change nothing was written, and a disk that takes no write needs none.
-      if ((await this.#file.stat()).size > length) {
+      const excessBytes = (await this.#file.stat()).size - length;
+      this.#cutBytes = Math.max(this.#cutBytes, excessBytes);
+      // Where nothing was written nothing is cut: a disk that takes no write would refuse it.
+      if (excessBytes > 0) {
         await this.#file.truncate(length);
         await this.#file.datasync();
       }

@@ -148,3 +148,10 @@ async function* chunksOfLines(file: FileHandle): AsyncGenerator<RawLine[]> {
   }
   if (length > 0) yield [line(false)];
 }
+
+/** A record that says only that all before it is on the disk. */
+export const seal = JSON.stringify({ sealed: true });
+/** Needs blocks of its own: the last one's remainder, where a seal fits, is no space. */
+export const roomySeal = JSON.stringify({ sealed: true, room: "-".repeat(16 * 1024) });
+export const isSeal = (record: unknown): boolean =>
+  typeof record === "object" && record !== null && "sealed" in record;

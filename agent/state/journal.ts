@@ -2,10 +2,10 @@ import { open, rm, type FileHandle } from "node:fs/promises";
 import type * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { AppendFile, isFileLost, writeAgain } from "./append-file.ts";
+import { AppendFile, writeAgain } from "./append-file.ts";
 import { isFullDisk, replaceFile, UncertainWrite } from "./durable-file.ts";
 import { compactionPath, JournalCompaction } from "./journal-compaction.ts";
-import { encodeLine, maxRecordBytes, replayLines } from "./journal-format.ts";
+import { encodeLine, isSeal, maxRecordBytes, replayLines, roomySeal, seal } from "./journal-format.ts";
 import {
   asUnreadable,
   busy,
@@ -288,21 +288,25 @@ export class Journal {
   }
 
   async #refuse(batch: readonly Pending[], cause: unknown): Promise<void> {
+    const isCertain = !(cause instanceof UncertainWrite) && (await this.#isUnread(batch));
+    // A request of unknown outcome stays so until a restart has read the file.
+    if (!isCertain) this.#file.fail(cause as Error);
     const failure = this.#fail(cause);
-    const answer = await this.#requireUnread(cause, batch.length).then(
-      () => failure,
-      () => outcomeUnknown(this.#path, cause),
-    );
+    // Its snapshot may hold what is refused.
+    if (this.#compaction !== undefined) this.#giveUp(this.#compaction, failure);
+    const answer = isCertain ? failure : outcomeUnknown(this.#path, cause);
     for (const { reject } of batch) reject?.(answer);
   }
 
-  /** Rejects where a restart may read one of the records back, from this file or from a copy of it. */
-  async #requireUnread(cause: unknown, records: number): Promise<void> {
-    if (cause instanceof UncertainWrite) throw cause;
-    if (isFileLost(cause)) return;
-    // A full disk leaves a single record torn, which no reader takes.
-    const isTorn = this.#failure === undefined && records === 1;
-    if (!isTorn) await this.#options.beforeRefused?.();
+  /** No reader finds a record of the batch, which was cut off: not in the file, and not in an older copy of it. */
+  async #isUnread([first]: readonly Pending[]): Promise<boolean> {
+    if (first === undefined || this.#file.cutBytes < Buffer.byteLength(first.json)) return true;
+    try {
+      await this.#options.beforeRefused?.();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** What waits was not written, and is refused with certainty unless the file goes on. Returns why it is refused. */
@@ -384,12 +388,6 @@ export class Journal {
     void compaction.discard().catch(() => undefined);
   }
 }
-
-const seal = JSON.stringify({ sealed: true });
-/** Needs blocks of its own: the last one's remainder, where a seal fits, is no space. */
-const roomySeal = JSON.stringify({ sealed: true, room: "-".repeat(16 * 1024) });
-const isSeal = (record: unknown): boolean =>
-  typeof record === "object" && record !== null && "sealed" in record;
 
 function known(path: string, schema: z.ZodType | undefined, record: unknown): unknown {
   if (schema?.safeParse(record).success === false) throw unknownRecord(path, record);

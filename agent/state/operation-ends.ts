@@ -37,6 +37,11 @@ export class OperationEnds {
     return this.#decided.get(id);
   }
 
+  /** What was decided does not count any more. */
+  forget(id: string): void {
+    this.#decided.delete(id);
+  }
+
   /**
    * Makes an end (or `outcome_unknown`) durable, then shows it. Throws the errors of the journal and of `beforeShown`: the
    * operation is `outcome_unknown` then, or unchanged when the journal refused a settlement.

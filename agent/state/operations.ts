@@ -280,6 +280,12 @@ export class Operations {
     return entry.recorded;
   }
 
+  /** As settle(), for an operation of an older copy of the state: what that says was decided may have come otherwise. */
+  settleOutdated(id: string, outcome: Outcome): Promise<Operation> {
+    this.#ends.forget(id);
+    return this.settle(id, outcome);
+  }
+
   /**
    * Retries to write and show an end that is decided, without the work. Returns undefined when none is decided. Throws as
    * settle() does.

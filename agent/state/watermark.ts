@@ -1,10 +1,11 @@
 import { readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
-import { replaceLink } from "./durable-file.ts";
+import { FileLost, isFileLost, stateLost } from "./append-file.ts";
+import { replaceLink, UncertainWrite } from "./durable-file.ts";
 
-/** Writes `value` outside of the state directory. Rejects where that may have failed. */
-type Publish = () => Promise<void>;
+/** Writes `value` outside of the state directory. Resolves with false where that was refused, rejects where it may have failed. */
+type Publish = () => Promise<boolean>;
 
 interface Mark {
   readonly value: number;
@@ -19,23 +20,28 @@ interface Mark {
 export class Watermark {
   readonly #path: string;
   #mark: Mark;
+  /** What the link says, durably or not, and the number in it. */
+  #text: string;
+  #highest: number;
   #publish: Publish | undefined;
-  #raising: Promise<void> = Promise.resolve();
+  #raising: Promise<boolean> = Promise.resolve(true);
   /** Begins when the raise under way has ended. */
-  #next: Promise<void> | undefined;
+  #next: Promise<boolean> | undefined;
   #writing: Promise<void> = Promise.resolve();
 
   static async open(directory: string): Promise<Watermark> {
     const path = join(directory, "watermark");
     // One that is missing or damaged is lower than any: what it cannot vouch for is outdated.
-    const text = await readlink(path).catch(() => "");
+    const text = await textOf(path);
     const [, value = "0", outdatedThrough = ""] = /^(\d{1,15})(?: ([\da-f-]{36}))?$/.exec(text) ?? [];
-    return new Watermark(path, { value: Number(value), outdatedThrough });
+    return new Watermark(path, text, { value: Number(value), outdatedThrough });
   }
 
-  private constructor(path: string, read: Mark) {
+  private constructor(path: string, text: string, read: Mark) {
     this.#path = path;
+    this.#text = text;
     this.#mark = read;
+    this.#highest = read.value;
   }
 
   get value(): number {
@@ -48,11 +54,12 @@ export class Watermark {
   }
 
   /**
-   * Every copy of the state that was made before the call is known to be older once this resolves. Concurrent calls share a
-   * write. Rejects with the error of `publish`, and with STATE_UNWRITABLE, which leaves the mark where it is.
+   * Every copy of the state that was made before the call is known to be older once this resolves with true; false: the
+   * number outside was refused, and is as it was. Concurrent calls share a write. Rejects with the error of `publish`, and
+   * with STATE_UNWRITABLE or STATE_LOST, which leave the number as it was.
    */
-  raise(): Promise<void> {
-    if (this.#publish === undefined) return Promise.resolve();
+  raise(): Promise<boolean> {
+    if (this.#publish === undefined) return Promise.resolve(true);
     this.#next ??= this.#raising
       .catch(() => undefined)
       .then(() => {
@@ -62,13 +69,14 @@ export class Watermark {
     return this.#next;
   }
 
-  async #raise(): Promise<void> {
-    const failure = await this.#write((mark) => ({ ...mark, value: mark.value + 1 })).then(
+  async #raise(): Promise<boolean> {
+    const failure = await this.#write((mark) => ({ ...mark, value: this.#highest + 1 })).then(
       () => undefined,
       (thrown: unknown) => unwritable(this.#path, thrown),
     );
-    await this.#publish?.();
+    const isPublished = (await this.#publish?.()) ?? true;
     if (failure !== undefined) throw failure;
+    return isPublished;
   }
 
   /** Operations through `newest` that have no end are outdated for good. Throws the file system's errors. */
@@ -93,8 +101,17 @@ export class Watermark {
     const written = this.#writing.then(async () => {
       const next = change(this.#mark);
       if (next === this.#mark) return;
+      // A copy that was put in the state's place would not be older any more.
+      if ((await textOf(this.#path)) !== this.#text) throw new FileLost(this.#path);
       const { value, outdatedThrough } = next;
-      await replaceLink(this.#path, outdatedThrough === "" ? String(value) : `${value} ${outdatedThrough}`);
+      const text = outdatedThrough === "" ? String(value) : `${value} ${outdatedThrough}`;
+      const uncertain = await replaceLink(this.#path, text).catch((thrown: unknown) => {
+        if (thrown instanceof UncertainWrite) return thrown;
+        throw thrown;
+      });
+      this.#text = text;
+      this.#highest = Math.max(this.#highest, value);
+      if (uncertain !== undefined) throw uncertain;
       this.#mark = next;
     });
     this.#writing = written.catch(() => undefined);
@@ -102,7 +119,11 @@ export class Watermark {
   }
 }
 
+/** "": there is no link. */
+const textOf = (path: string): Promise<string> => readlink(path).catch(() => "");
+
 function unwritable(path: string, cause: unknown): SocleError {
+  if (isFileLost(cause)) return new SocleError("unavailable", "STATE_LOST", stateLost(path), { cause });
   const why = cause instanceof Error ? cause.message : String(cause);
   const message = `${path} cannot be written (${why}): check the disk and its free inodes`;
   return new SocleError("unavailable", "STATE_UNWRITABLE", message, { cause });

@@ -8,7 +8,6 @@ import type { Vm } from "./vm.ts";
 import { isSameBesideState } from "./vm-from-domain.ts";
 import {
   interrupted,
-  outcomeUnknown,
   seen,
   SEEN_WITHIN_MS,
   type IntentOf,
@@ -55,7 +54,7 @@ export const deleteWork =
     for (const volume of isGone ? [] : intent.volumes)
       await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
     const unraised = await raised;
-    if (unraised !== undefined) throw outcomeUnknown(unraised);
+    if (unraised !== undefined) throw stillThere(unraised);
     await step("undefine", () => domains.undefine(vmId), 0.3);
     // Undefined, it cannot be started any more; what was started at the last moment has no disks, and goes too.
     if (isActive(await domains.state(vmId))) await step("end run", () => domains.destroy(vmId), 0);
@@ -128,3 +127,10 @@ export function keptWithoutKey(vm: string): SocleError {
     details: { fields: { keep_disks: message } },
   });
 }
+
+const stillThere = ({ reason, message }: SocleError): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    reason,
+    `the VM's domain is removed once the watermark of the state is recorded: ${message}`,
+  );

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import * as z from "zod";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -10,6 +9,7 @@ import { buildSecret, parseSecret } from "../libvirt/xml/index.ts";
 import type { Permit } from "../state/permit.ts";
 import type { Watermark } from "../state/watermark.ts";
 import type { LibvirtCalls } from "./certainty.ts";
+import { leaseOf, type Found, type Lease } from "./lease-record.ts";
 
 export interface HypervisorLeaseOptions {
   readonly libvirt: LibvirtCalls & Pick<libvirt.Libvirt, "events" | "changes">;
@@ -36,29 +36,6 @@ export interface HolderBefore {
   readonly isAhead: boolean;
 }
 
-const leaseSchema = z.looseObject({
-  socle: z.literal("lease"),
-  stateId: z.string(),
-  stateDirectory: z.string(),
-  /** Of one start of an agent. */
-  holder: z.string().optional(),
-  agentEpoch: z.number().int().min(0),
-  process: z.object({ pid: z.number(), start: z.string(), bootId: z.string(), namespace: z.string() }),
-  /** Counts up while the holder lives. */
-  beat: z.number().int().min(0),
-  /** Of the holder's state directory. */
-  watermark: z.number().int().min(0).default(0),
-  /** The holder stopped in good order. */
-  released: z.boolean(),
-});
-type Lease = z.output<typeof leaseSchema>;
-
-interface Found {
-  readonly secret: libvirt.Secret;
-  /** Undefined: it is none that this version knows. */
-  readonly lease: Lease | undefined;
-}
-
 /** The usage is unique in libvirt: only one secret, so only one agent, can have it. */
 const usage = { type: "tls", id: "socle-agent-lease" } as const;
 const part = "lease";
@@ -67,8 +44,9 @@ const LOOKS_PER_BEAT = 5;
 /** So long without a beat, an agent with the same state in another PID namespace has ended. */
 const SILENT_MS = 60_000;
 const CALL_MS = 10_000;
-/** An operation waits for this. */
-const PUBLISH_MS = 2000;
+/** An operation waits for this, whatever the lease's turns take. */
+const PUBLISH_MS = 5000;
+const PUBLISH_CALL_MS = 2000;
 const PUBLISH_TRIES = 2;
 
 /**
@@ -93,8 +71,10 @@ export class HypervisorLease implements Service {
   /** Looks and writes come one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   #wake: () => void = () => undefined;
-  /** This agent works without the lease, and keeps trying to take it. */
+  /** This libvirt has no secrets: this agent works without the lease. */
   #isWithout = false;
+  /** Why changes are refused, where no other agent is the reason. */
+  #trouble: SocleError | undefined;
   #beat = 0;
   /** Of the holder: its newest beat, and since when it is that. */
   #seen: { readonly uuid: string; readonly beat: number; readonly sinceMs: number } | undefined;
@@ -105,9 +85,9 @@ export class HypervisorLease implements Service {
     options.watermark.publishBy(() => this.#publish());
   }
 
-  /** Another agent holds it. */
+  /** Another agent holds it, or libvirt refuses to say so. */
   get failure(): SocleError | undefined {
-    return this.#failure;
+    return this.#failure ?? this.#trouble;
   }
 
   tryAgain(): Promise<void> {
@@ -115,19 +95,16 @@ export class HypervisorLease implements Service {
   }
 
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
-    const { log, watermark } = this.#options;
+    const { watermark } = this.#options;
     void this.#followEvents(signal);
     void this.#followConnection(signal);
     signal.addEventListener("abort", () => this.#wake(), { once: true });
     for (let looks = 0; !signal.aborted; looks += 1) {
       try {
-        if (this.#isHeld && (this.#isBehind || looks % LOOKS_PER_BEAT === 0)) await watermark.raise();
+        if (this.#isHeld && (this.#isBehind || looks % LOOKS_PER_BEAT === 0)) await this.#raise();
         await this.#inTurn(() => this.#look());
       } catch (thrown) {
-        const error = toSocleError(thrown);
-        if (isOfTheConnection(error))
-          log.debug({ err: error }, "libvirt cannot be asked for the agent's lease");
-        else this.#withoutLease(error);
+        this.#unanswered(toSocleError(thrown));
       }
       ready();
       await this.#pause(signal);
@@ -136,6 +113,17 @@ export class HypervisorLease implements Service {
     await watermark.raise().catch(() => undefined);
     this.#isHeld = false;
     await this.#inTurn(() => this.#define(true)).catch(() => undefined);
+  }
+
+  /** Rejects with libvirt's errors alone. */
+  async #raise(): Promise<void> {
+    try {
+      await this.#options.watermark.raise();
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (!error.reason.startsWith("STATE_")) throw error;
+      this.#options.log.debug({ err: error }, "the watermark of the state cannot be raised");
+    }
   }
 
   /** Until the next look is due, or is called for. */
@@ -172,40 +160,73 @@ export class HypervisorLease implements Service {
   }
 
   /**
-   * Writes the watermark into the lease. Where another agent has it, changes are refused when this resolves. libvirt's own refusal
-   * leaves the mark as it was: nothing may depend on its disk. Rejects while libvirt does not answer, and before the first look.
+   * Writes the watermark into the lease. False: libvirt refuses that, or another agent has the lease, and changes are refused
+   * when this resolves. Rejects where libvirt does not answer in time, and before the first look.
    */
-  async #publish(): Promise<void> {
-    if (!this.#isHeld && !this.#isWithout && this.#failure === undefined) throw notAskedYet();
+  async #publish(): Promise<boolean> {
+    if (this.#isWithout) return true;
+    if (!this.#isHeld && this.#failure === undefined) throw notAskedYet();
+    const { clock } = this.#options;
+    const over = new AbortController();
+    const late = clock.sleep(PUBLISH_MS, over.signal).then(() => Promise.reject(unrecorded()));
+    try {
+      return await Promise.race([this.#write(clock.monotonicMs() + PUBLISH_MS), late]);
+    } finally {
+      over.abort();
+      late.catch(() => undefined);
+    }
+  }
+
+  async #write(deadlineMs: number): Promise<boolean> {
+    const inTime = <T>(work: () => Promise<T>): Promise<T> =>
+      this.#inTurn(() =>
+        this.#options.clock.monotonicMs() < deadlineMs ? work() : Promise.reject(unrecorded()),
+      );
     for (let tries = 1; this.#isHeld; tries += 1) {
       try {
         this.#isBehind = true;
-        await this.#inTurn(() => this.#define(false, PUBLISH_MS));
+        await inTime(() => this.#define(false, PUBLISH_CALL_MS));
         this.#isBehind = false;
-        return;
+        return true;
       } catch (thrown) {
         const error = toSocleError(thrown);
         if (error.kind === "unavailable" || (tries >= PUBLISH_TRIES && isOfTheConnection(error))) throw error;
         this.#options.log.debug({ err: error }, "libvirt refuses to write the agent's lease");
-        if (tries >= PUBLISH_TRIES) return;
-        await this.#inTurn(() => this.#look());
+        if (tries >= PUBLISH_TRIES) return false;
+        await inTime(() => this.#look());
       }
+    }
+    return false;
+  }
+
+  /** Whom another agent keeps out stays out, and the holder goes on. Else nothing is changed before libvirt has answered. */
+  #unanswered(error: SocleError): void {
+    const { log, permit, uri } = this.#options;
+    if (isOfTheConnection(error) || this.#isHeld || this.#isWithout || this.#failure !== undefined) {
+      log.debug({ err: error }, "libvirt cannot be asked for the agent's lease");
+    } else if (error.kind === "unsupported") {
+      this.#isWithout = true;
+      log.warn(
+        { err: error },
+        "libvirt has no secrets, and so no lease for this agent: see that no other agent uses this libvirt",
+      );
+      permit.allow(part);
+    } else {
+      this.#refuseUntilMended(
+        "LEASE_UNREADABLE",
+        `${uri} does not say whether another agent uses it (${error.message}): changes are refused; see that its secrets ` +
+          `can be read and written (virsh -c ${uri} secret-list)`,
+        error,
+      );
     }
   }
 
-  /** libvirt has no secrets (its test driver), or does not let this agent have one now. Whom another one keeps out stays out. */
-  #withoutLease(error: SocleError): void {
+  #refuseUntilMended(reason: string, message: string, cause: unknown): false {
     const { log, permit } = this.#options;
-    if (this.#isHeld || this.#isWithout || this.#failure !== undefined) {
-      log.debug({ err: error }, "libvirt cannot be asked for the agent's lease");
-      return;
-    }
-    this.#isWithout = true;
-    log.warn(
-      { err: error },
-      "libvirt keeps no lease for this agent: see that no other agent uses this libvirt",
-    );
-    permit.allow(part);
+    if (this.#trouble?.message !== message) log.error(message);
+    this.#trouble = new SocleError("unavailable", reason, message, { cause });
+    permit.refuse(part, this.#trouble);
+    return false;
   }
 
   async #take(): Promise<boolean> {
@@ -229,6 +250,7 @@ export class HypervisorLease implements Service {
     this.#options.log.info({ lease: this.#uuid }, "this agent holds the lease of its libvirt");
     this.#failure = undefined;
     this.#isWithout = false;
+    this.#trouble = undefined;
     this.#options.permit.allow(part);
     return true;
   }
@@ -245,12 +267,12 @@ export class HypervisorLease implements Service {
 
   /** The lease of the holder before stays, and with it what it knows: no change before libvirt takes the new one. */
   #unwritten(thrown: unknown): false {
-    const { uri, permit, log } = this.#options;
     const why = toSocleError(thrown).message;
-    const message = `${uri} refuses to write the agent's lease (${why}): changes are refused; see libvirt's log, and the disk of its secrets`;
-    log.error(message);
-    permit.refuse(part, new SocleError("unavailable", "LEASE_UNWRITABLE", message, { cause: thrown }));
-    return false;
+    return this.#refuseUntilMended(
+      "LEASE_UNWRITABLE",
+      `${this.#options.uri} refuses to write the agent's lease (${why}): changes are refused; see libvirt's log, and the disk of its secrets`,
+      thrown,
+    );
   }
 
   /** False: what the holder before had come to could not be written down, so it must not be forgotten. */
@@ -263,10 +285,11 @@ export class HypervisorLease implements Service {
       return true;
     } catch (thrown) {
       const why = toSocleError(thrown).message;
-      const message = `what the agent before did cannot be written down (${why}): changes are refused; check the disk of ${own.stateDirectory}`;
-      own.log.error(message);
-      own.permit.refuse(part, new SocleError("unavailable", "STATE_UNWRITABLE", message, { cause: thrown }));
-      return false;
+      return this.#refuseUntilMended(
+        "STATE_UNWRITABLE",
+        `what the agent before did cannot be written down (${why}): changes are refused; check the disk of ${own.stateDirectory}`,
+        thrown,
+      );
     }
   }
 
@@ -294,6 +317,7 @@ export class HypervisorLease implements Service {
     const failure = new SocleError("conflict", "HYPERVISOR_IN_USE", message, { details });
     if (this.#failure === undefined) log.error(message);
     this.#failure = failure;
+    this.#trouble = undefined;
     this.#isWithout = false;
     permit.refuse(part, failure);
     return false;
@@ -346,16 +370,15 @@ export class HypervisorLease implements Service {
   }
 }
 
-function leaseOf(description: string | undefined): Lease | undefined {
-  try {
-    return leaseSchema.safeParse(JSON.parse(description ?? "")).data;
-  } catch {
-    return undefined;
-  }
-}
-
 const isOfTheConnection = ({ kind }: SocleError): boolean =>
   ["unavailable", "timeout", "outcome_unknown", "exhausted", "cancelled"].includes(kind);
+
+const unrecorded = (): SocleError =>
+  new SocleError(
+    "unavailable",
+    "LIBVIRT_UNRESPONSIVE",
+    "libvirt does not record the watermark of the state in time",
+  );
 
 const notAskedYet = (): SocleError =>
   new SocleError(

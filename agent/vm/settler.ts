@@ -80,12 +80,12 @@ export class Settler implements Service {
     const { log, operations, vms, watermark } = this.#options;
     try {
       const operation = operations.get(id);
-      // Its work is over: repeating it could act on a later change.
-      if (await vms.endAgain(operation)) return;
       if (watermark?.isOutdated(id) === true) {
         await this.#endOutdated(operation, signal);
         return;
       }
+      // Its work is over: repeating it could act on a later change.
+      if (await vms.endAgain(operation)) return;
       log.info(
         { operation: id, kind: operation.kind, vm: operation.vmId },
         "settling an operation without an end",

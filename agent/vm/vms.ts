@@ -250,32 +250,29 @@ export class Vms {
       new SocleError("conflict", "SETTLED_BY_PERSON", `it was settled as not done by ${caller}`, {
         details: { metadata: by },
       });
-    return await this.#settle(
-      id,
-      intent,
-      as === "done" ? { state: "succeeded", result: by } : { state: "failed", error: error() },
-    );
+    const outcome: Outcome =
+      as === "done" ? { state: "succeeded", result: by } : { state: "failed", error: error() };
+    return await this.#settled(operations.settle(id, outcome), intent);
   }
 
-  async #settle(id: string, intent: Intent, outcome: Outcome): Promise<Operation> {
-    const settled = await this.#options.operations.settle(id, outcome);
-    this.#creations.ended(intent, settled.state === "succeeded" ? "made" : "not made");
-    return settled;
+  async #settled<T extends Operation | undefined>(settled: Promise<T>, intent: Intent): Promise<T> {
+    const operation = await settled;
+    if (operation !== undefined)
+      this.#creations.ended(intent, operation.state === "succeeded" ? "made" : "not made");
+    return operation;
   }
 
   /** As Operations.endAgain(). False: its end is not known. */
   async endAgain({ id, intent }: Operation): Promise<boolean> {
-    const ended = await this.#options.operations.endAgain(id);
-    if (ended === undefined) return false;
-    this.#creations.ended(intent as Intent, ended.state === "succeeded" ? "made" : "not made");
-    return true;
+    return (await this.#settled(this.#options.operations.endAgain(id), intent as Intent)) !== undefined;
   }
 
   /** As settle(), for one that a rolled back state directory has without its end: by what libvirt has. Throws libvirt's errors. */
   async endOutdated({ id, vmId, instance, createdAtMs, intent }: Operation): Promise<Operation> {
     const of = { operationId: id, vmId, instance, createdAtMs };
     const outcome = await outdatedOutcome(this.#options.domains, of, intent as Intent);
-    return await this.#settle(id, intent as Intent, outcome);
+    const settled = this.#options.operations.settleOutdated(id, outcome);
+    return await this.#settled(settled, intent as Intent);
   }
 
   async #mutate(

@@ -50,6 +50,12 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
         { reason: "HeldByAnother", effect: "no_schedule", enter: atOnce, leave: atOnce },
         (failures) => leaseVerdict(failures.filter(isInUse)),
       ),
+      /** libvirt does not say who drives it, or does not let this agent say so. */
+      refused: watching(
+        "journals",
+        { reason: "LeaseRefused", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        (failures) => leaseVerdict(failures.filter(isLease)),
+      ),
     },
     AuditLog: {
       /** Whoever looks is to have seen it: the next start finds nothing wrong any more. */
@@ -74,8 +80,9 @@ const isLost = ({ reason }: SocleError): boolean => reason === "STATE_LOST";
 
 const isUnreadable = ({ reason }: SocleError): boolean => reason === "STATE_UNREADABLE";
 const isInUse = ({ reason }: SocleError): boolean => reason === "HYPERVISOR_IN_USE";
+const isLease = ({ reason }: SocleError): boolean => reason.startsWith("LEASE_");
 const isOther = (failure: SocleError): boolean =>
-  ![isFull, isLost, isUnreadable, isInUse].some((is) => is(failure));
+  ![isFull, isLost, isUnreadable, isInUse, isLease].some((is) => is(failure));
 
 const leaseVerdict = (failures: readonly SocleError[]): Verdict =>
   failures.length === 0 ? { kind: "good", evidence: "no other agent is known" } : journalVerdict(failures);

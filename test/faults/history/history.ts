@@ -192,6 +192,7 @@ export type FaultKind =
   | "state_lost"
   | "libvirt_down"
   | "secrets_down"
+  | "secrets_refused"
   | "libvirt_up";
 
 export interface Fault {

@@ -137,8 +137,38 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "refused-unmarked",
     what: "a request is refused whose record an older copy of the state holds unnoticed",
-    edits: [{ file: "composition/state.ts", find: "beforeRefused: () => watermark.raise(),", replace: "" }],
+    edits: [
+      {
+        file: "composition/state.ts",
+        find: "if (!(await watermark.raise()))",
+        replace: "if (watermark.value < 0)",
+      },
+    ],
     rules: [...effectRules, "a refused request stays refused"],
+  },
+  {
+    name: "copy-raised",
+    what: "the watermark of a copy that is put in the place of the state is raised",
+    edits: [
+      {
+        file: "state/watermark.ts",
+        find: "if ((await textOf(this.#path)) !== this.#text) throw new FileLost(this.#path);",
+        replace: "void FileLost;",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
+    name: "lease-unread",
+    what: "changes are taken before libvirt says how far its agent had come",
+    edits: [
+      {
+        file: "vm/hypervisor-lease.ts",
+        find: '} else if (error.kind === "unsupported") {',
+        replace: "} else if (error.kind.length > 0) {",
+      },
+    ],
+    rules: effectRules,
   },
   {
     name: "request-forgotten-by-compaction",

@@ -113,6 +113,13 @@ test("a journal that cannot be written keeps new VMs away, and lets them in when
   journal.failure = new SocleError("unavailable", "STATE_LOST", "/state/j was deleted");
   await host.lookAgain("journals");
   assert.equal(host.condition("StateUnwritable"), "true no_schedule StateLost: /state/j was deleted");
+  journal.failure = new SocleError("unavailable", "LEASE_UNREADABLE", "qemu:///system does not say");
+  await host.lookAgain("journals");
+  assert.match(host.condition("StateUnwritable"), /^false none/);
+  assert.equal(
+    host.condition("HypervisorInUse"),
+    "true no_schedule LeaseRefused: qemu:///system does not say",
+  );
 });
 
 test("a lagging event loop", () => {

@@ -4,8 +4,11 @@ import type { TestContext } from "node:test";
 
 type Call = "write" | "datasync" | "truncate" | "sync";
 
-/** How often each of these calls fails from now on, of all file handles of this process: true is always. */
-export type Failing = Partial<Record<Call, number | true>>;
+/**
+ * How often each of these calls fails from now on, of all file handles of this process: true is always; a function is called
+ * before the next one, which succeeds.
+ */
+export type Failing = Partial<Record<Call, number | true | (() => Promise<void>)>>;
 
 /**
  * A disk that fails as it is set: `failing.datasync = 1` refuses the next fdatasync with EIO. A refused call does nothing; a
@@ -27,6 +30,11 @@ export async function failingDisk(
       const left = failing[name] ?? 0;
       const isMeant = left !== 0 && of.test(readlinkSync(`/proc/self/fd/${this.fd}`));
       if (!isMeant) return await real.apply(this, args);
+      if (typeof left === "function") {
+        failing[name] = 0;
+        await left();
+        return await real.apply(this, args);
+      }
       if (left !== true) failing[name] = left - 1;
       if (name === "write" && tornWrites) await real.apply(this, args);
       throw Object.assign(new Error(`${code}: refused on purpose, ${name}`), { code, syscall: name });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
@@ -150,4 +150,23 @@ test("a journal that is deleted, moved or replaced is noticed before the next re
     else if (how !== "deleted") await rename(`${path}.old`, path);
     assert.deepEqual(await replayed(path), how === "deleted" ? [] : ["kept"]);
   }
+});
+
+test("a copy that is put in the journal's place while a record is synced leaves the outcome of that record unknown", async (t) => {
+  const base = await folder(t);
+  const [directory, copy] = [join(base, "state"), join(base, "copy")];
+  await mkdir(directory);
+  const path = join(directory, "j");
+  const journal = await Journal.open(path, options);
+  const { failing, restore } = await failingDisk(t);
+  failing.datasync = async () => {
+    await cp(directory, copy, { recursive: true });
+    await rename(directory, join(base, "aside"));
+    await rename(copy, directory);
+  };
+  await assert.rejects(journal.append("a"), { kind: "outcome_unknown" });
+  await assert.rejects(journal.append("b"), { kind: "unavailable", reason: "STATE_LOST" });
+  restore();
+  await journal.close();
+  assert.deepEqual(await replayed(path), ["a"]);
 });

@@ -220,6 +220,18 @@ test("a decided end survives compaction and blocks no other operation of its VM"
   await next.drain(0);
 });
 
+test("an operation of an older copy of the state ends by what is found, whatever the copy says was decided", async (t) => {
+  const directory = await folder(t);
+  const first = await open(directory, { beforeShown: () => away });
+  const { operation } = await first.begin(request("a"));
+  await first.run(operation, () => Promise.reject(new SocleError("timeout", "GUEST_DEAF", "deaf"))).ended;
+  await first.drain(0);
+  const copy = await open(directory);
+  const ended = await copy.settleOutdated(operation.id, { state: "succeeded" });
+  assert.equal(ended.state, "succeeded");
+  await copy.drain(0);
+});
+
 test("settle returns the end that the operation's work has decided", async (t) => {
   let isAway = true;
   const operations = await open(await folder(t), {

@@ -4,6 +4,7 @@ import { cp, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { systemClock } from "../../../agent/kernel/clock.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { anywhere, unbound } from "../../../agent/state/placement.ts";
 import { ReservationBook } from "../../../agent/state/reservation-book.ts";
@@ -80,6 +81,59 @@ async function orderOfRefusal(
   await operations.drain(0);
   return order;
 }
+
+test("a request of which no copy can have a whole record is refused, whatever the mark", async (t) => {
+  const beforeRefused = (): Promise<void> => Promise.reject(new Error("libvirt is away"));
+  const operations = await open(await folder(t), { beforeRefused });
+  const { failing } = await failingDisk(t, { code: "EROFS" });
+  failing.write = true;
+  await assert.rejects(operations.begin(request("a")), refused);
+  await operations.drain(0);
+});
+
+test("after requests of unknown outcome the journal takes no more until a restart has read it", async (t) => {
+  const directory = await folder(t);
+  const beforeRefused = (): Promise<void> => Promise.reject(new Error("libvirt is away"));
+  const operations = await open(directory, { beforeRefused });
+  const { failing, restore } = await failingDisk(t, { code: "ENOSPC", tornWrites: true });
+  failing.write = 1;
+  const both = ["a", "b"].map((id) => operations.begin(request(id)));
+  for (const begun of both) await assert.rejects(begun, unknown);
+  restore();
+  await operations.tryAgain();
+  await assert.rejects(operations.begin(request("c")), { reason: "JOURNAL_FAILED" });
+  await operations.drain(0);
+  const after = await open(directory);
+  assert.equal((await after.begin(request("c"))).fresh, true);
+  await after.drain(0);
+});
+
+test("a settlement refused while the journal is compacted is not in the compacted one", async (t) => {
+  const directory = await folder(t);
+  const operations = await open(directory, { compactAboveBytes: 4096 });
+  const { operation } = await operations.begin(request("u", { vmId: "u" }));
+  const lost = new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "lost");
+  await operations.run(operation, () => Promise.reject(lost)).ended;
+  const { failing, restore } = await failingDisk(t, { code: "ENOSPC", of: /operations\.journal$/ });
+  const { ino } = await stat(join(directory, "operations.journal"));
+  await operations.begin(request("large", { intent: "x".repeat(4096), vmId: "large" })).then(async () => {
+    failing.write = 2;
+    const settled = operations.settle(operation.id, { state: "succeeded" });
+    await assert.rejects(settled, refusedAs("exhausted", "JOURNAL_FAILED"));
+    failing.write = 0;
+  });
+  for (let count = 0; (await stat(join(directory, "operations.journal"))).ino === ino; count += 1) {
+    assert.ok(count < 1000, "the journal is never compacted");
+    await operations.begin(request(`more-${count}`, { vmId: `more-${count}` }));
+  }
+  restore();
+  const into = await folder(t);
+  await killed(directory, into);
+  await operations.drain(0);
+  const after = await open(into);
+  assert.equal(after.get(operation.id).state, "outcome_unknown");
+  await after.drain(0);
+});
 
 test("an operation refused while the journal is compacted is not in the compacted one", async (t) => {
   const directory = await folder(t);

@@ -1,10 +1,11 @@
 // How an older copy of a state directory is known: by a number in it that is never behind the one outside.
 import assert from "node:assert/strict";
-import { mkdir, readlink, rm, symlink } from "node:fs/promises";
+import { cp, mkdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { Watermark } from "../../../agent/state/watermark.ts";
+import { failingDisk } from "./failing-disk.ts";
 import { folder } from "./folder.ts";
 
 /** What is written outside, in its order: with the number that the directory had then. */
@@ -14,7 +15,10 @@ async function marked(t: TestContext) {
   const outside: { written: number; inDirectory: number }[] = [];
   const inDirectory = async (): Promise<number> =>
     Number((await readlink(join(directory, "watermark")).catch(() => "0")).split(" ")[0]);
-  mark.publishBy(async () => void outside.push({ written: mark.value, inDirectory: await inDirectory() }));
+  mark.publishBy(async () => {
+    outside.push({ written: mark.value, inDirectory: await inDirectory() });
+    return true;
+  });
   return { directory, mark, outside, reopen: () => Watermark.open(directory) };
 }
 
@@ -46,7 +50,7 @@ test("a failed write outside is the raise's, and the next one begins anew", asyn
   const { mark } = await marked(t);
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
   let fails = true;
-  mark.publishBy(() => (fails ? Promise.reject(away) : Promise.resolve()));
+  mark.publishBy(() => (fails ? Promise.reject(away) : Promise.resolve(true)));
   await assert.rejects(mark.raise(), away);
   fails = false;
   await mark.raise();
@@ -58,11 +62,37 @@ test("where the directory cannot be written the number stays, and the raise reje
   await mark.raise();
   await rm(join(directory, "watermark"));
   await mkdir(join(directory, "watermark"));
-  await assert.rejects(mark.raise(), { kind: "unavailable", reason: "STATE_UNWRITABLE" });
+  await assert.rejects(mark.raise(), { kind: "unavailable", reason: "STATE_LOST" });
   assert.deepEqual(
     outside.map(({ written }) => written),
     [1, 1],
   );
+});
+
+test("a copy that is put in the directory's place keeps its number", async (t) => {
+  const base = await folder(t);
+  const [directory, copy] = [join(base, "state"), join(base, "copy")];
+  await mkdir(directory);
+  const mark = await Watermark.open(directory);
+  mark.publishBy(() => Promise.resolve(true));
+  await mark.raise();
+  await cp(directory, copy, { recursive: true, verbatimSymlinks: true });
+  await mark.raise();
+  await rename(directory, join(base, "aside"));
+  await rename(copy, directory);
+  await assert.rejects(mark.raise(), { kind: "unavailable", reason: "STATE_LOST" });
+  assert.equal(await readlink(join(directory, "watermark")), "1");
+});
+
+test("a number that a failed raise may have written is not used again", async (t) => {
+  const { directory, mark, outside } = await marked(t);
+  const { failing, restore } = await failingDisk(t);
+  failing.sync = 1;
+  await assert.rejects(mark.raise(), { reason: "STATE_UNWRITABLE" });
+  restore();
+  const copied = Number(await readlink(join(directory, "watermark")));
+  await mark.raise();
+  assert.ok(copied < (outside.at(-1)?.written ?? 0), `${copied} would not be older`);
 });
 
 test("operations of an older state are outdated for good, and later ones never are", async (t) => {

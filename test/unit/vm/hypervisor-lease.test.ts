@@ -129,7 +129,7 @@ test("an error of libvirt's does not let in whom another keeps out; the lease is
   const [one, other] = [agent(t, sick, { state: "a" }), agent(t, sick, { state: "b" })];
   await one.start();
   await other.start();
-  assert.deepEqual([one.reason(), other.reason()], [undefined, undefined], "nothing can be held");
+  assert.deepEqual([one.reason(), other.reason()], ["LEASE_UNREADABLE", "LEASE_UNREADABLE"]);
   sick.failure = undefined;
   await one.pass(3000);
   await other.pass(3000);
@@ -241,10 +241,10 @@ test("a mark that libvirt refuses to write stops no deletion; a libvirt that doe
   const holder = agent(t, store, { state: "a" });
   await holder.start();
   store.refusals = 1;
-  await holder.mark.raise();
+  assert.equal(await holder.mark.raise(), true);
   assert.equal(store.lease()["watermark"], 1, "once more is enough");
   store.refusals = 9;
-  await holder.mark.raise();
+  assert.equal(await holder.mark.raise(), false);
   assert.equal(store.lease()["watermark"], 1);
   store.refusals = 0;
   store.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
@@ -252,6 +252,41 @@ test("a mark that libvirt refuses to write stops no deletion; a libvirt that doe
   store.failure = undefined;
   assert.equal(holder.reason(), undefined);
 });
+
+test("an older copy of the state changes nothing while libvirt answers with errors", async (t) => {
+  const store = new SecretStore();
+  const holder = agent(t, store, { state: "a", epoch: 3, mark: 5 });
+  await holder.start();
+  await holder.stop();
+  store.failure = new SocleError("internal", "LIBVIRT_SYSTEM_ERROR", "no socket of virtsecretd");
+  const copy = agent(t, store, { state: "a", epoch: 4, mark: 2 });
+  await copy.start();
+  assert.equal(copy.reason(), "LEASE_UNREADABLE");
+  await assert.rejects(copy.mark.raise(), { reason: "LIBVIRT_UNAVAILABLE" });
+  store.failure = undefined;
+  await copy.pass(3000);
+  assert.deepEqual([copy.reason(), copy.seen[0]?.isAhead], [undefined, true]);
+});
+
+test("an operation waits seconds for the lease, also behind a look that hangs", async (t) => {
+  const store = new SecretStore();
+  const holder = agent(t, store, { state: "a" });
+  await holder.start();
+  store.hangs = true;
+  holder.advance(3000);
+  await settled();
+  const raised = holder.mark.raise();
+  const answer = assert.rejects(raised, { kind: "unavailable", reason: "LIBVIRT_UNRESPONSIVE" });
+  await settled();
+  holder.advance(5000);
+  await answer;
+  assert.equal(holder.reason(), undefined, "it holds the lease still");
+});
+
+/** All that can happen by now has happened. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+}
 
 test("libvirt is asked at once when it can be", async (t) => {
   const store = new SecretStore();

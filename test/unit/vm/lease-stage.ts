@@ -17,6 +17,8 @@ export class SecretStore {
   isSupported = true;
   /** What every call fails with. */
   failure: SocleError | undefined;
+  /** No call is answered. */
+  hangs = false;
   /** So many of the next definitions are refused. */
   refusals = 0;
   readonly events = new Topic<libvirt.LibvirtEvent>();
@@ -28,6 +30,7 @@ export class SecretStore {
     openStream: () => Promise.reject(new Error("no streams")),
     call: (async (procedure: unknown, args: { xml?: string; secret?: { uuid: string } }) => {
       await Promise.resolve();
+      if (this.hangs) await new Promise<never>(() => undefined);
       if (!this.isSupported) throw new SocleError("unsupported", "LIBVIRT_NO_SUPPORT", "no secrets");
       if (this.failure !== undefined) throw this.failure;
       const secret = { uuid: this.uuid, usageType: 4, usageId: "socle-agent-lease" };
@@ -58,22 +61,25 @@ export class SecretStore {
   }
 }
 
+/** As the lease does. */
+const LOOK_EVERY_MS = 3000;
+
 /** The mark of a state directory, in memory. */
 class Mark {
   value: number;
-  #publish = (): Promise<void> => Promise.resolve();
+  #publish = (): Promise<boolean> => Promise.resolve(true);
 
   constructor(value: number) {
     this.value = value;
   }
 
-  publishBy(publish: () => Promise<void>): void {
+  publishBy(publish: () => Promise<boolean>): void {
     this.#publish = publish;
   }
 
-  async raise(): Promise<void> {
+  async raise(): Promise<boolean> {
     this.value += 1;
-    await this.#publish();
+    return await this.#publish();
   }
 }
 
@@ -111,7 +117,7 @@ export function agent(t: TestContext, store: SecretStore, options: AgentOptions)
   let sleeps = 0;
   const sleep = clock.sleep.bind(clock);
   clock.sleep = (ms, signal) => {
-    sleeps += 1;
+    if (ms === LOOK_EVERY_MS) sleeps += 1;
     return sleep(ms, signal);
   };
   /** Until it has looked, and waits for its next look. */
@@ -131,9 +137,11 @@ export function agent(t: TestContext, store: SecretStore, options: AgentOptions)
       looked(() => {
         done = lease.run(end.signal, () => undefined);
       }),
+    advance: (ms: number) => clock.advance(ms),
     /** Every so often it looks. */
     pass: async (ms: number) => {
-      for (let passed = 0; passed < ms; passed += 3000) await looked(() => clock.advance(3000));
+      for (let passed = 0; passed < ms; passed += LOOK_EVERY_MS)
+        await looked(() => clock.advance(LOOK_EVERY_MS));
     },
     stop: async () => {
       end.abort();

@@ -35,7 +35,7 @@ test("ends that a journal refuses are no errors of their own in the log: the jou
   }
 });
 
-test("an outdated operation is never done again: it is ended by what libvirt has, however late that answers", async () => {
+test("an outdated operation is never done again: it is ended by what libvirt has, whatever was decided, however late that answers", async () => {
   const clock = new FakeClock();
   const asked: string[] = [];
   let isAway = true;
@@ -50,7 +50,10 @@ test("an outdated operation is never done again: it is ended by what libvirt has
     get: (id: string) => ({ id }),
   };
   const vms = {
-    endAgain: () => Promise.resolve(false),
+    endAgain: ({ id }: { id: string }) => {
+      asked.push(`end as decided ${id}`);
+      return Promise.resolve(false);
+    },
     resumeOperation: ({ id }: { id: string }) => asked.push(`resume ${id}`),
     endOutdated: ({ id }: { id: string }) => {
       asked.push(`end ${id}`);
@@ -66,9 +69,9 @@ test("an outdated operation is never done again: it is ended by what libvirt has
   };
   await new Settler(options as unknown as SettlerOptions).run(new AbortController().signal, () => undefined);
   await turns();
-  assert.deepEqual(asked, ["end a", "resume b"]);
+  assert.deepEqual(asked, ["end a", "end as decided b", "resume b"]);
   isAway = false;
   clock.advance(5000);
   await turns();
-  assert.deepEqual(asked, ["end a", "resume b", "end a"]);
+  assert.deepEqual(asked, ["end a", "end as decided b", "resume b", "end a"]);
 });

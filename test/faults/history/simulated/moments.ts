@@ -27,6 +27,7 @@ export function withMoments(schedule: Schedule): Schedule {
   if (chance.is(0.1)) etagOvertaken(actions, chance);
   if (chance.is(0.2)) endUnrecorded(actions, chance);
   if (chance.is(0.05)) refusedInCopy(actions, chance);
+  if (chance.is(0.2)) copyPutBack(actions, chance);
   return { ...schedule, actions };
 }
 
@@ -200,6 +201,30 @@ function refusedInCopy(actions: Action[], chance: Chance): void {
     fault("sync_failed", { at: "begin" }),
     fault("state_rolled_back", { afterMs: 5000 + chance.number() * 3000 }),
   );
+}
+
+/** The state goes back to before an end that was shown: under the running agent, or while libvirt refuses its secrets. */
+function copyPutBack(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const create = ask("CreateVm", { hasDisk: chance.is(0.5), leaveStopped: true });
+  actions.push(create, fault("snapshot", { at: chance.of(["begin", "effect"]) }), {
+    afterMs: 3000,
+    do: "foreign",
+    act: "undefine",
+    vm: create.vm,
+  });
+  const afterMs = chance.number() * 20_000;
+  if (chance.is(0.5))
+    actions.push(
+      fault("state_rolled_back", { afterMs, underAgent: true }),
+      fault(chance.of(["stop", "kill"]), { afterMs: chance.number() * 20_000 }),
+    );
+  else
+    actions.push(
+      fault("secrets_refused", { afterMs, forMs: 20_000 + chance.number() * 30_000 }),
+      fault("state_rolled_back"),
+      { afterMs: 15_000, do: "look", id: create.id },
+    );
 }
 
 /** Others change the VM faster than it is read. */

@@ -58,6 +58,8 @@ export interface FaultAction {
   readonly forMs?: number;
   readonly stepMs?: number;
   readonly silently?: boolean;
+  /** Of a rollback: the agent is not ended first. */
+  readonly underAgent?: boolean;
 }
 
 /** What somebody beside the agent does, or the guest. */

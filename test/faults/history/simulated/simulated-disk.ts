@@ -60,7 +60,14 @@ export class SimulatedDisk {
       const there = copies.get(inode);
       if (there !== undefined) return there;
       const bytes = Buffer.from(inode.bytes);
-      const made: Inode = { ...inode, bytes, durable: bytes, entries: new Map(), durableEntries: new Map() };
+      const made: Inode = {
+        ...inode,
+        number: (this.#numbers += 1),
+        bytes,
+        durable: bytes,
+        entries: new Map(),
+        durableEntries: new Map(),
+      };
       copies.set(inode, made);
       for (const [name, child] of inode.entries) made.entries.set(name, copy(child));
       made.durableEntries = new Map(made.entries);
@@ -296,10 +303,10 @@ export class SimulatedDisk {
     // Killed there, the agent does nothing more.
     if (this.#time.owner !== owner) await new Promise<never>(() => undefined);
     await this.#pause();
-    if (this.trouble.failingSyncs > 0 && inode.kind === "file") {
+    if (this.trouble.failingSyncs > 0) {
       this.trouble.failingSyncs -= 1;
       // The kernel may have dropped the pages, or keep them until they are dropped.
-      if (this.#chance.is(0.3)) inode.bytes = Buffer.from(inode.durable);
+      if (inode.kind === "file" && this.#chance.is(0.3)) inode.bytes = Buffer.from(inode.durable);
       throw failure("EIO", call, path);
     }
     if (inode.kind === "directory") inode.durableEntries = new Map(inode.entries);

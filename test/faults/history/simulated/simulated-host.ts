@@ -5,6 +5,15 @@ import type { Chance } from "./chance.ts";
 import { vmId, type FaultAction, type ForeignAction } from "./schedule.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
+/** As libvirt answers where its secret daemon is not there. */
+const noSecrets: CallPlan = {
+  refuse: {
+    code: 38,
+    errno: 2,
+    message: "Failed to connect socket to '/var/run/libvirt/virtsecretd-sock': No such file or directory",
+  },
+};
+
 /** How long a guest takes to shut down once it was asked to, at most. */
 const SHUTDOWN_WITHIN_MS = 8000;
 
@@ -13,8 +22,8 @@ export class SimulatedHost {
   readonly model: ModelHost;
   /** The answer to the next changing call is lost. */
   loseNext: Pick<FaultAction, "silently"> | undefined;
-  /** libvirt's secret driver alone does not answer. */
-  areSecretsDown = false;
+  /** libvirt's secret driver alone does not answer, or answers with an error. */
+  secretsTrouble: "secrets_down" | "secrets_refused" | undefined;
   readonly #time: VirtualTime;
   readonly #chance: Chance;
   readonly #recorder: Recorder;
@@ -107,7 +116,8 @@ export class SimulatedHost {
   #plan({ by, changes, procedure }: ModelCall): CallPlan {
     if (by !== "agent") return {};
     const chance = this.#chance;
-    if (this.areSecretsDown && procedure.startsWith("SECRET_")) return { lose: "request", silently: true };
+    if (this.secretsTrouble !== undefined && procedure.startsWith("SECRET_"))
+      return this.secretsTrouble === "secrets_down" ? { lose: "request", silently: true } : noSecrets;
     if (!changes)
       return chance.is(0.7) ? {} : { queueMs: chance.number() * 3, answerMs: chance.number() * 8 };
     const isSlow = procedure.startsWith("DOMAIN_CREATE") || procedure.startsWith("DOMAIN_DESTROY");

@@ -291,19 +291,19 @@ class Simulation {
         return;
       case "state_rolled_back":
         if (this.#restore === undefined) return;
-        this.#kill();
+        if (action.underAgent !== true) this.#kill();
         this.#restore();
         note(fault);
         return;
       case "disk_full":
         note(fault);
         trouble.isFull = true;
-        this.#time.set(forMs, () => this.#healDisk(), "world");
+        this.#time.set(forMs, () => this.#heal("isFull"), "world");
         return;
       case "inodes_full":
         note(fault);
         trouble.hasNoInodes = true;
-        this.#time.set(forMs, () => this.#healDisk(), "world");
+        this.#time.set(forMs, () => this.#heal("hasNoInodes"), "world");
         return;
       case "sync_failed":
         this.#at(at, "sync_failed", () => {
@@ -328,20 +328,19 @@ class Simulation {
         this.#time.set(forMs, () => this.#host.model.startDaemon(), "world");
         return;
       case "secrets_down":
+      case "secrets_refused":
         note(fault);
-        this.#host.areSecretsDown = true;
-        this.#time.set(forMs, () => (this.#host.areSecretsDown = false), "world");
+        this.#host.secretsTrouble = fault;
+        this.#time.set(forMs, () => (this.#host.secretsTrouble = undefined), "world");
         return;
       default:
         throw new Error(`the simulation has no fault ${fault}`);
     }
   }
 
-  #healDisk(): void {
-    const { trouble } = this.#disk;
-    trouble.failingSyncs = trouble.failingWrites = 0;
-    if (!trouble.isFull && !trouble.hasNoInodes) return;
-    trouble.isFull = trouble.hasNoInodes = false;
+  #heal(what: "isFull" | "hasNoInodes"): void {
+    if (!this.#disk.trouble[what]) return;
+    this.#disk.trouble[what] = false;
     this.#recorder.add({ event: "fault", fault: "disk_well" });
   }
 
@@ -349,8 +348,9 @@ class Simulation {
   async #quieten(): Promise<void> {
     this.#armed = [];
     this.#host.loseNext = undefined;
-    this.#host.areSecretsDown = false;
-    this.#healDisk();
+    this.#host.secretsTrouble = undefined;
+    this.#disk.trouble.failingSyncs = this.#disk.trouble.failingWrites = 0;
+    for (const what of ["isFull", "hasNoInodes"] as const) this.#heal(what);
     const { model } = this.#host;
     model.startDaemon();
     await this.#untilQuiet();
