@@ -140,7 +140,7 @@ const rolledBack = (directory: string): string =>
 
 function buildHost(
   { config, version, environment, clock, log }: Basis,
-  { directory, record, events, operations, reservations, audit }: State,
+  { directory, record, watermark, events, operations, reservations, audit }: State,
   parts: { libvirt: Libvirt; lease: HypervisorLease; trust: Trust; probePath: string },
 ): HostService {
   const { libvirt, lease, trust, probePath } = parts;
@@ -149,7 +149,7 @@ function buildHost(
     config: { ...config, bmc: { ...config.bmc, passwordFile } },
     libvirt,
     record,
-    journals: [directory, record, operations, reservations, events, audit, lease],
+    journals: [directory, record, watermark, operations, reservations, events, audit, lease],
     clock,
     log,
     agentVersion: version,

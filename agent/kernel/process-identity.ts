@@ -15,12 +15,26 @@ export async function processIdentity(pid = process.pid): Promise<ProcessIdentit
   try {
     const { state, start } = await lookAt(pid);
     if (isDead(state)) return undefined;
-    const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-    return { pid, start, bootId, namespace: await readlink("/proc/self/ns/pid") };
+    return { pid, start, bootId: await bootId(), namespace: await readlink("/proc/self/ns/pid") };
   } catch {
     return undefined;
   }
 }
+
+/**
+ * Of this process, also where /proc is another PID namespace's and does not show it: then nobody finds that it has ended
+ * during this boot. Throws where there is no /proc.
+ */
+export const ownIdentity = async (): Promise<ProcessIdentity> =>
+  (await processIdentity()) ?? {
+    pid: process.pid,
+    start: "unseen",
+    bootId: await bootId(),
+    namespace: "unseen",
+  };
+
+const bootId = async (): Promise<string> =>
+  (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
 
 /** Whether the process has ended for certain; one in another PID namespace cannot be looked at. */
 export async function hasEnded(other: ProcessIdentity): Promise<boolean> {

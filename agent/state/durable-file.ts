@@ -72,3 +72,6 @@ export async function replaceLink(path: string, text: string): Promise<void> {
 
 export const isFullDisk = (thrown: unknown): boolean =>
   thrown instanceof Error && "code" in thrown && (thrown.code === "ENOSPC" || thrown.code === "EDQUOT");
+
+export const isMissing = (thrown: unknown): boolean =>
+  thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";

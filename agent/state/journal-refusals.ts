@@ -1,3 +1,4 @@
+import type * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import { isFileLost, stateLost } from "./append-file.ts";
 import { isFullDisk } from "./durable-file.ts";
@@ -57,7 +58,7 @@ export const wrongVersion = (path: string, kind: string, version: number, writte
     { details: { metadata: { path } } },
   );
 
-export const unknownRecord = (path: string, record: unknown): SocleError =>
+const unknownRecord = (path: string, record: unknown): SocleError =>
   new SocleError(
     "internal",
     "JOURNAL_VERSION",
@@ -82,4 +83,10 @@ export function asUnreadable(thrown: unknown): SocleError | undefined {
   const message = `changes are refused, reads and guests go on: ${thrown.message} Then restart the agent.`;
   const metadata = { ...thrown.details.metadata, problem: thrown.reason };
   return new SocleError("unavailable", "STATE_UNREADABLE", message, { cause: thrown, details: { metadata } });
+}
+
+/** The record as it is. Throws unknownRecord where it is none that the schema knows. */
+export function requireKnown(path: string, schema: z.ZodType | undefined, record: unknown): unknown {
+  if (schema?.safeParse(record).success === false) throw unknownRecord(path, record);
+  return record;
 }

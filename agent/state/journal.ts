@@ -3,7 +3,7 @@ import type * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { AppendFile, writeAgain } from "./append-file.ts";
-import { isFullDisk, replaceFile, UncertainWrite } from "./durable-file.ts";
+import { isFullDisk, isMissing, replaceFile, UncertainWrite } from "./durable-file.ts";
 import { compactionPath, JournalCompaction } from "./journal-compaction.ts";
 import { encodeLine, isSeal, maxRecordBytes, replayLines, roomySeal, seal } from "./journal-format.ts";
 import {
@@ -14,8 +14,8 @@ import {
   journalFailed,
   notReadable,
   outcomeUnknown,
+  requireKnown,
   tooLarge,
-  unknownRecord,
 } from "./journal-refusals.ts";
 import { header, isOutdated, rewriteAsCurrent } from "./journal-version.ts";
 
@@ -46,8 +46,12 @@ export interface JournalOptions {
   readonly beforeRefused?: () => Promise<void>;
 }
 
+/** `must`: the end of what was begun. `last`: at the end of the file. */
+type Need = "may" | "must" | "last";
+
 interface Pending {
   readonly json: string;
+  readonly need: Need;
   readonly resolve?: () => void;
   readonly reject?: (error: SocleError) => void;
 }
@@ -83,7 +87,7 @@ export class Journal {
     try {
       file = await open(path, "r+");
     } catch (thrown) {
-      if (errno(thrown)?.code !== "ENOENT") throw cannotOpen(path, thrown);
+      if (!isMissing(thrown)) throw cannotOpen(path, thrown);
       try {
         await replaceFile(path, encodeLine(header(options.kind), 0));
         file = await open(path, "r+");
@@ -97,7 +101,7 @@ export class Journal {
       let outdated = false as boolean;
       const found = await replayLines(path, file, (record) => {
         if (first) outdated = isOutdated(path, options.kind, record);
-        else if (!isSeal(record)) options.replay(known(path, options.schema, record));
+        else if (!isSeal(record)) options.replay(requireKnown(path, options.schema, record));
         first = false;
       });
       if (found.goodBytes < found.fileBytes) {
@@ -161,7 +165,7 @@ export class Journal {
       const refused =
         schema?.safeParse(record).success === false
           ? notReadable(this.#path)
-          : this.#push({ json: JSON.stringify(record), resolve, reject }, need);
+          : this.#push({ json: JSON.stringify(record), need, resolve, reject });
       if (refused !== undefined) reject(refused);
     });
   }
@@ -169,16 +173,13 @@ export class Journal {
   /** Where the disk was full: finds out by a write whether it still is, which `failure` says then. Never rejects. */
   async tryAgain(): Promise<void> {
     if (this.#full === undefined) return;
-    await new Promise<void>((resolve) => {
-      const refused = this.#push({ json: roomySeal, resolve, reject: () => resolve() }, "may");
-      if (refused !== undefined) resolve();
-    });
+    await this.#appendSeal(roomySeal, "must");
   }
 
   /** Keeps its order and becomes durable with the next append. Lost where that fails. */
   appendLazily(record: unknown): void {
     if (this.#options.schema?.safeParse(record).success !== false)
-      this.#push({ json: JSON.stringify(record) }, "may");
+      this.#push({ json: JSON.stringify(record), need: "may" });
   }
 
   /** Makes all that was appended durable and closes the file. */
@@ -190,10 +191,7 @@ export class Journal {
   async #close(): Promise<void> {
     if (this.#failure === undefined) {
       // A last line that says the rest was on the disk: later damage to it cannot pass for a torn write.
-      await new Promise<void>((resolve) => {
-        const refused = this.#push({ json: seal, resolve, reject: () => resolve() }, "last");
-        if (refused !== undefined) resolve();
-      });
+      await this.#appendSeal(seal, "last");
     }
     if (this.#pumping) {
       await new Promise<void>((resolve) => {
@@ -204,7 +202,16 @@ export class Journal {
     await this.#file.close();
   }
 
-  #push(pending: Pending, need: "may" | "must" | "last"): SocleError | undefined {
+  /** Never rejects. */
+  #appendSeal(json: string, need: Need): Promise<void> {
+    return new Promise((resolve) => {
+      const refused = this.#push({ json, need, resolve, reject: () => resolve() });
+      if (refused !== undefined) resolve();
+    });
+  }
+
+  #push(pending: Pending): SocleError | undefined {
+    const { need } = pending;
     if (this.#failure !== undefined) return this.#failure;
     if (this.#closing !== undefined && need !== "last") return closed();
     const bytes = Buffer.byteLength(pending.json);
@@ -226,6 +233,7 @@ export class Journal {
   async #pump(): Promise<void> {
     await Promise.resolve(); // all that is appended in this turn goes into the first batch
     while (this.#failure === undefined && (this.#pending.length > 0 || this.#snapshotDone)) {
+      const isSnapshotDone = this.#snapshotDone;
       const batch = this.#pending;
       this.#pending = [];
       this.#pendingBytes = 0;
@@ -235,7 +243,8 @@ export class Journal {
       } catch (thrown) {
         await this.#refuse(batch, thrown);
       }
-      await this.#compactWhereDue();
+      // What the snapshot may have is written by now, or it was given up.
+      await this.#compactWhereDue(isSnapshotDone);
       if (this.#pending.length === 0) await this.#seal();
     }
     this.#pumping = false;
@@ -277,9 +286,8 @@ export class Journal {
    * nobody is promised a seal.
    */
   async #seal(): Promise<void> {
-    if (this.#failure !== undefined || this.#full !== undefined) return;
     const { bytes, syncedBytes } = this.#file;
-    if (bytes !== syncedBytes) return;
+    if (this.failure !== undefined || bytes !== syncedBytes) return;
     try {
       await this.#file.append(encodeLine(seal, syncedBytes), false);
     } catch (thrown) {
@@ -289,8 +297,9 @@ export class Journal {
 
   async #refuse(batch: readonly Pending[], cause: unknown): Promise<void> {
     const isCertain = !(cause instanceof UncertainWrite) && (await this.#isUnread(batch));
-    // A request of unknown outcome stays so until a restart has read the file.
-    if (!isCertain) this.#file.fail(cause as Error);
+    // What is begun stays unknown until a restart has read the file; an end is kept, and written later.
+    const isBegun = batch.some(({ need, reject }) => need === "may" && reject !== undefined);
+    if (!isCertain && isBegun) this.#file.fail(cause as Error);
     const failure = this.#fail(cause);
     // Its snapshot may hold what is refused.
     if (this.#compaction !== undefined) this.#giveUp(this.#compaction, failure);
@@ -303,6 +312,7 @@ export class Journal {
     if (first === undefined || this.#file.cutBytes < Buffer.byteLength(first.json)) return true;
     try {
       await this.#options.beforeRefused?.();
+      await this.#file.requireSame();
       return true;
     } catch {
       return false;
@@ -314,15 +324,15 @@ export class Journal {
     const isPassing = isFullDisk(cause) && !this.#file.isFailed;
     const failure = journalFailed(this.#path, cause, isPassing);
     if (this.#full === undefined) this.#options.log.error({ path: this.#path, err: cause }, failure.message);
-    if (isPassing) this.#full = failure;
-    else this.#failure = failure;
-    if (!isPassing) for (const { reject } of this.#pending.splice(0)) reject?.(failure);
+    if (isPassing) return (this.#full = failure);
+    this.#failure = failure;
+    for (const { reject } of this.#pending.splice(0)) reject?.(failure);
     return failure;
   }
 
-  async #compactWhereDue(): Promise<void> {
+  async #compactWhereDue(isSnapshotDone: boolean): Promise<void> {
     if (this.#failure !== undefined || this.#isOutdated) return;
-    if (this.#snapshotDone && this.#compaction !== undefined) {
+    if (isSnapshotDone && this.#compaction !== undefined) {
       this.#snapshotDone = false;
       await this.#switchTo(this.#compaction);
     }
@@ -388,11 +398,3 @@ export class Journal {
     void compaction.discard().catch(() => undefined);
   }
 }
-
-function known(path: string, schema: z.ZodType | undefined, record: unknown): unknown {
-  if (schema?.safeParse(record).success === false) throw unknownRecord(path, record);
-  return record;
-}
-
-const errno = (thrown: unknown): NodeJS.ErrnoException | undefined =>
-  thrown instanceof Error ? thrown : undefined;

@@ -38,8 +38,10 @@ export class OperationEnds {
   }
 
   /** What was decided does not count any more. */
-  forget(id: string): void {
-    this.#decided.delete(id);
+  forget(entry: Entry): void {
+    const { decided, ...rest } = entry.recorded;
+    if (decided !== undefined) entry.recorded = rest;
+    this.#decided.delete(entry.recorded.id);
   }
 
   /**

@@ -281,9 +281,11 @@ export class Operations {
   }
 
   /** As settle(), for an operation of an older copy of the state: what that says was decided may have come otherwise. */
-  settleOutdated(id: string, outcome: Outcome): Promise<Operation> {
-    this.#ends.forget(id);
-    return this.settle(id, outcome);
+  async settleOutdated(id: string, outcome: Outcome): Promise<Operation> {
+    const entry = this.#entry(id);
+    this.#requireIdle(entry);
+    this.#ends.forget(entry);
+    return await this.settle(id, outcome);
   }
 
   /**

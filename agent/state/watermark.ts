@@ -1,6 +1,6 @@
 import { readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { SocleError } from "../kernel/errors.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { FileLost, isFileLost, stateLost } from "./append-file.ts";
 import { replaceLink, UncertainWrite } from "./durable-file.ts";
 
@@ -23,6 +23,7 @@ export class Watermark {
   /** What the link says, durably or not, and the number in it. */
   #text: string;
   #highest: number;
+  #failure: SocleError | undefined;
   #publish: Publish | undefined;
   #raising: Promise<boolean> = Promise.resolve(true);
   /** Begins when the raise under way has ended. */
@@ -32,7 +33,7 @@ export class Watermark {
   static async open(directory: string): Promise<Watermark> {
     const path = join(directory, "watermark");
     // One that is missing or damaged is lower than any: what it cannot vouch for is outdated.
-    const text = await textOf(path);
+    const text = await textOf(path).catch(() => "");
     const [, value = "0", outdatedThrough = ""] = /^(\d{1,15})(?: ([\da-f-]{36}))?$/.exec(text) ?? [];
     return new Watermark(path, text, { value: Number(value), outdatedThrough });
   }
@@ -42,6 +43,16 @@ export class Watermark {
     this.#text = text;
     this.#mark = read;
     this.#highest = read.value;
+  }
+
+  /** Why the number could not be written when that was last tried. */
+  get failure(): SocleError | undefined {
+    return this.#failure;
+  }
+
+  /** It is written with each beat of the lease. */
+  tryAgain(): Promise<void> {
+    return Promise.resolve();
   }
 
   get value(): number {
@@ -72,21 +83,21 @@ export class Watermark {
   async #raise(): Promise<boolean> {
     const failure = await this.#write((mark) => ({ ...mark, value: this.#highest + 1 })).then(
       () => undefined,
-      (thrown: unknown) => unwritable(this.#path, thrown),
+      toSocleError,
     );
     const isPublished = (await this.#publish?.()) ?? true;
     if (failure !== undefined) throw failure;
     return isPublished;
   }
 
-  /** Operations through `newest` that have no end are outdated for good. Throws the file system's errors. */
+  /** Operations through `newest` that have no end are outdated for good. Throws STATE_UNWRITABLE and STATE_LOST. */
   async outdate(newest: string): Promise<void> {
     await this.#write((mark) =>
       newest > mark.outdatedThrough ? { ...mark, outdatedThrough: newest } : mark,
     );
   }
 
-  /** Throws the file system's errors. */
+  /** Throws STATE_UNWRITABLE and STATE_LOST. */
   async reach(value: number): Promise<void> {
     await this.#write((mark) => (value > mark.value ? { ...mark, value } : mark));
   }
@@ -101,26 +112,43 @@ export class Watermark {
     const written = this.#writing.then(async () => {
       const next = change(this.#mark);
       if (next === this.#mark) return;
-      // A copy that was put in the state's place would not be older any more.
-      if ((await textOf(this.#path)) !== this.#text) throw new FileLost(this.#path);
-      const { value, outdatedThrough } = next;
-      const text = outdatedThrough === "" ? String(value) : `${value} ${outdatedThrough}`;
-      const uncertain = await replaceLink(this.#path, text).catch((thrown: unknown) => {
-        if (thrown instanceof UncertainWrite) return thrown;
-        throw thrown;
-      });
-      this.#text = text;
-      this.#highest = Math.max(this.#highest, value);
-      if (uncertain !== undefined) throw uncertain;
-      this.#mark = next;
+      try {
+        await this.#replace(next);
+        this.#failure = undefined;
+      } catch (thrown) {
+        throw (this.#failure = unwritable(this.#path, thrown));
+      }
     });
     this.#writing = written.catch(() => undefined);
     return written;
   }
+
+  async #replace(next: Mark): Promise<void> {
+    // A copy that was put in the state's place would not be older any more.
+    if ((await textOf(this.#path)) !== this.#text) throw new FileLost(this.#path);
+    const { value, outdatedThrough } = next;
+    const text = outdatedThrough === "" ? String(value) : `${value} ${outdatedThrough}`;
+    const uncertain = await replaceLink(this.#path, text).catch((thrown: unknown) => {
+      if (thrown instanceof UncertainWrite) return thrown;
+      throw thrown;
+    });
+    this.#text = text;
+    this.#highest = Math.max(this.#highest, value);
+    if (uncertain !== undefined) throw uncertain;
+    this.#mark = next;
+  }
 }
 
-/** "": there is no link. */
-const textOf = (path: string): Promise<string> => readlink(path).catch(() => "");
+/** "": there is no link. Throws what else the file system says. */
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readlink(path);
+  } catch (thrown) {
+    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+    if (code === "ENOENT" || code === "EINVAL") return "";
+    throw thrown;
+  }
+}
 
 function unwritable(path: string, cause: unknown): SocleError {
   if (isFileLost(cause)) return new SocleError("unavailable", "STATE_LOST", stateLost(path), { cause });

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { hasEnded, processIdentity } from "../kernel/process-identity.ts";
+import { hasEnded, ownIdentity } from "../kernel/process-identity.ts";
 import type { Service } from "../kernel/service.ts";
 import * as libvirt from "../libvirt/index.ts";
 import { buildSecret, parseSecret } from "../libvirt/xml/index.ts";
@@ -64,7 +64,8 @@ export class HypervisorLease implements Service {
   readonly #holder = randomUUID();
   /** Of the secret that this agent writes. */
   #uuid: string = randomUUID();
-  #failure: SocleError | undefined;
+  /** Why it is not held, where libvirt or another agent is the reason. */
+  #refusal: SocleError | undefined;
   #isHeld = false;
   /** The lease lacks a mark that libvirt could not be given. */
   #isBehind = false;
@@ -73,8 +74,6 @@ export class HypervisorLease implements Service {
   #wake: () => void = () => undefined;
   /** This libvirt has no secrets: this agent works without the lease. */
   #isWithout = false;
-  /** Why changes are refused, where no other agent is the reason. */
-  #trouble: SocleError | undefined;
   #beat = 0;
   /** Of the holder: its newest beat, and since when it is that. */
   #seen: { readonly uuid: string; readonly beat: number; readonly sinceMs: number } | undefined;
@@ -87,7 +86,7 @@ export class HypervisorLease implements Service {
 
   /** Another agent holds it, or libvirt refuses to say so. */
   get failure(): SocleError | undefined {
-    return this.#failure ?? this.#trouble;
+    return this.#refusal;
   }
 
   tryAgain(): Promise<void> {
@@ -165,7 +164,7 @@ export class HypervisorLease implements Service {
    */
   async #publish(): Promise<boolean> {
     if (this.#isWithout) return true;
-    if (!this.#isHeld && this.#failure === undefined) throw notAskedYet();
+    if (!this.#isHeld && !this.#isOthers) throw this.#refusal ?? notAskedYet();
     const { clock } = this.#options;
     const over = new AbortController();
     const late = clock.sleep(PUBLISH_MS, over.signal).then(() => Promise.reject(unrecorded()));
@@ -199,18 +198,21 @@ export class HypervisorLease implements Service {
     return false;
   }
 
+  get #isOthers(): boolean {
+    return this.#refusal?.reason === "HYPERVISOR_IN_USE";
+  }
+
   /** Whom another agent keeps out stays out, and the holder goes on. Else nothing is changed before libvirt has answered. */
   #unanswered(error: SocleError): void {
-    const { log, permit, uri } = this.#options;
-    if (isOfTheConnection(error) || this.#isHeld || this.#isWithout || this.#failure !== undefined) {
+    const { log, uri } = this.#options;
+    if (isOfTheConnection(error) || this.#isHeld || this.#isWithout || this.#isOthers) {
       log.debug({ err: error }, "libvirt cannot be asked for the agent's lease");
-    } else if (error.kind === "unsupported") {
-      this.#isWithout = true;
+    } else if (error.reason === "LIBVIRT_NO_SUPPORT") {
       log.warn(
         { err: error },
         "libvirt has no secrets, and so no lease for this agent: see that no other agent uses this libvirt",
       );
-      permit.allow(part);
+      this.#allow("without");
     } else {
       this.#refuseUntilMended(
         "LEASE_UNREADABLE",
@@ -221,19 +223,30 @@ export class HypervisorLease implements Service {
     }
   }
 
-  #refuseUntilMended(reason: string, message: string, cause: unknown): false {
+  #allow(how: "held" | "without"): void {
+    this.#isWithout = how === "without";
+    this.#refusal = undefined;
+    this.#options.permit.allow(part);
+  }
+
+  #refuse(refusal: SocleError): false {
     const { log, permit } = this.#options;
-    if (this.#trouble?.message !== message) log.error(message);
-    this.#trouble = new SocleError("unavailable", reason, message, { cause });
-    permit.refuse(part, this.#trouble);
+    if (this.#refusal?.message !== refusal.message) log.error(refusal.message);
+    this.#refusal = refusal;
+    this.#isWithout = false;
+    permit.refuse(part, refusal);
     return false;
+  }
+
+  #refuseUntilMended(reason: string, message: string, cause: unknown): false {
+    return this.#refuse(new SocleError("unavailable", reason, message, { cause }));
   }
 
   async #take(): Promise<boolean> {
     const found = await this.#find();
     if (found !== undefined && !this.#isMine(found)) {
       const over = await this.#isOver(found);
-      if (over === undefined) return this.#refuse(found);
+      if (over === undefined) return this.#refuseFor(found);
       if (found.lease !== undefined && !(await this.#follow(found.lease))) return false;
       // Removed before libvirt refuses the new one, the mark of this state would be lost. A silent holder may still write.
       if (over === "ended" && found.lease?.stateId === this.#options.stateId) this.#uuid = found.secret.uuid;
@@ -243,22 +256,20 @@ export class HypervisorLease implements Service {
       await this.#define(false);
     } catch (thrown) {
       const now = await this.#find();
-      if (now === undefined) throw thrown;
-      if (now.secret.uuid !== this.#uuid) return this.#refuse(now);
+      if (now === undefined && this.#isHeld) throw thrown;
+      if (now === undefined) return this.#unwritten(thrown);
+      if (now.secret.uuid !== this.#uuid) return this.#refuseFor(now);
       if (!this.#isMine(now)) return this.#unwritten(thrown);
     }
     this.#options.log.info({ lease: this.#uuid }, "this agent holds the lease of its libvirt");
-    this.#failure = undefined;
-    this.#isWithout = false;
-    this.#trouble = undefined;
-    this.#options.permit.allow(part);
+    this.#allow("held");
     return true;
   }
 
   async #keep(): Promise<boolean> {
     const found = await this.#find();
     if (found === undefined) return await this.#take();
-    return this.#isMine(found) || this.#refuse(found);
+    return this.#isMine(found) || this.#refuseFor(found);
   }
 
   #isMine({ secret, lease }: Found): boolean {
@@ -304,8 +315,8 @@ export class HypervisorLease implements Service {
     return isSilent ? "silent" : undefined;
   }
 
-  #refuse({ secret, lease }: Found): false {
-    const { uri, permit, log } = this.#options;
+  #refuseFor({ secret, lease }: Found): false {
+    const { uri } = this.#options;
     const holder =
       lease === undefined
         ? "an agent of another version"
@@ -314,13 +325,7 @@ export class HypervisorLease implements Service {
       `${uri} is driven by ${holder}: this agent changes nothing there. Stop that agent, and this one goes on by itself; ` +
       `where it is gone for good and that cannot be seen from here: virsh -c ${uri} secret-undefine ${secret.uuid}`;
     const details = { metadata: { lease: secret.uuid, state_directory: lease?.stateDirectory ?? "" } };
-    const failure = new SocleError("conflict", "HYPERVISOR_IN_USE", message, { details });
-    if (this.#failure === undefined) log.error(message);
-    this.#failure = failure;
-    this.#trouble = undefined;
-    this.#isWithout = false;
-    permit.refuse(part, failure);
-    return false;
+    return this.#refuse(new SocleError("conflict", "HYPERVISOR_IN_USE", message, { details }));
   }
 
   async #find(): Promise<Found | undefined> {
@@ -347,15 +352,13 @@ export class HypervisorLease implements Service {
   /** Refused by libvirt where another has the usage. */
   async #define(released: boolean, timeoutMs = CALL_MS): Promise<void> {
     const { stateId, stateDirectory, agentEpoch, watermark } = this.#options;
-    const own = await processIdentity();
-    if (own === undefined) throw new Error("/proc does not show this process");
     const lease: Lease = {
       socle: "lease",
       stateId,
       stateDirectory,
       holder: this.#holder,
       agentEpoch: agentEpoch(),
-      process: own,
+      process: await ownIdentity(),
       beat: (this.#beat += 1),
       watermark: watermark.value,
       released,
@@ -370,7 +373,9 @@ export class HypervisorLease implements Service {
   }
 }
 
-const isOfTheConnection = ({ kind }: SocleError): boolean =>
+/** libvirt was not reached, or did not answer. */
+const isOfTheConnection = ({ kind, details }: SocleError): boolean =>
+  details.metadata?.["libvirtCode"] === undefined &&
   ["unavailable", "timeout", "outcome_unknown", "exhausted", "cancelled"].includes(kind);
 
 const unrecorded = (): SocleError =>

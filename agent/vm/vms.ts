@@ -252,7 +252,9 @@ export class Vms {
       });
     const outcome: Outcome =
       as === "done" ? { state: "succeeded", result: by } : { state: "failed", error: error() };
-    return await this.#settled(operations.settle(id, outcome), intent);
+    const isOutdated = this.#options.watermark?.isOutdated(id) === true;
+    const settled = isOutdated ? operations.settleOutdated(id, outcome) : operations.settle(id, outcome);
+    return await this.#settled(settled, intent);
   }
 
   async #settled<T extends Operation | undefined>(settled: Promise<T>, intent: Intent): Promise<T> {

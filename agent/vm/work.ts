@@ -26,7 +26,7 @@ export interface WorkContext {
   };
   readonly table: VmTable;
   /** Raised before a domain goes, and with it all that its operations left in libvirt. */
-  readonly watermark?: Pick<Watermark, "raise">;
+  readonly watermark?: Pick<Watermark, "raise" | "isOutdated">;
   readonly clock: Clock;
   readonly log: Logger;
   /** x86_64, aarch64. */

@@ -164,8 +164,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "vm/hypervisor-lease.ts",
-        find: '} else if (error.kind === "unsupported") {',
-        replace: "} else if (error.kind.length > 0) {",
+        find: '} else if (error.reason === "LIBVIRT_NO_SUPPORT") {',
+        replace: "} else if (error.reason.length > 0) {",
       },
     ],
     rules: effectRules,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { test } from "node:test";
-import { hasEnded, processIdentity } from "../../../agent/kernel/process-identity.ts";
+import { hasEnded, ownIdentity, processIdentity } from "../../../agent/kernel/process-identity.ts";
 
 test("a process has ended where its pid is another's or nobody's by now, not where it only cannot be seen", async (t) => {
   const own = await processIdentity();
@@ -23,4 +23,20 @@ test("a process has ended where its pid is another's or nobody's by now, not whe
   syncBuiltinESMExports();
   assert.equal(await hasEnded({ ...own, pid: process.ppid }), false, "it runs, hidden");
   assert.equal(await processIdentity(process.ppid), undefined);
+});
+
+test("a process that /proc does not show has not ended as far as anybody can see", async (t) => {
+  const read = fs.readFile;
+  const hide = t.mock.method(fs, "readFile", (path: string, ...rest: []) =>
+    path === `/proc/${process.pid}/stat` ? Promise.reject(new Error("no such file")) : read(path, ...rest),
+  );
+  t.after(syncBuiltinESMExports);
+  syncBuiltinESMExports();
+  const unseen = await ownIdentity();
+  assert.equal(unseen.pid, process.pid);
+  assert.equal(await hasEnded(unseen), false);
+  hide.mock.restore();
+  syncBuiltinESMExports();
+  assert.equal(await hasEnded(unseen), false);
+  assert.deepEqual(await ownIdentity(), await processIdentity());
 });

@@ -1,6 +1,6 @@
 // What was refused is not found by the next start, and what may be found was not called refused.
 import assert from "node:assert/strict";
-import { cp, stat } from "node:fs/promises";
+import { cp, mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { systemClock } from "../../../agent/kernel/clock.ts";
@@ -11,7 +11,7 @@ import { ReservationBook } from "../../../agent/state/reservation-book.ts";
 import type { Reservation, ReservationRequest } from "../../../agent/state/reservation.ts";
 import { failingDisk } from "./failing-disk.ts";
 import { folder } from "./folder.ts";
-import { killed, open, refusedAs, request } from "./operations-stage.ts";
+import { killed, nothing, open, refusedAs, request } from "./operations-stage.ts";
 
 const refused = refusedAs("unavailable", "JOURNAL_FAILED");
 const unknown = refusedAs("outcome_unknown", "JOURNAL_FAILED");
@@ -105,6 +105,70 @@ test("after requests of unknown outcome the journal takes no more until a restar
   await operations.drain(0);
   const after = await open(directory);
   assert.equal((await after.begin(request("c"))).fresh, true);
+  await after.drain(0);
+});
+
+test("ends that are refused are written once there is space, also where an older copy may have them", async (t) => {
+  const beforeRefused = (): Promise<void> => Promise.reject(new Error("libvirt is away"));
+  const operations = await open(await folder(t), { beforeRefused });
+  const begun = ["a", "b"].map((id) => operations.begin(request(id, { vmId: id })));
+  const both = (await Promise.all(begun)).map(({ operation }) => operation);
+  const { failing, restore } = await failingDisk(t, { code: "ENOSPC", tornWrites: true });
+  failing.write = 1;
+  await Promise.all(both.map((operation) => operations.run(operation, nothing).ended));
+  restore();
+  await operations.tryAgain();
+  assert.equal(operations.failure, undefined);
+  for (const { id } of both) assert.equal((await operations.endAgain(id))?.state, "succeeded");
+  await operations.drain(0);
+});
+
+test("a request whose sync fails while a copy with it is put in the state's place is outcome_unknown", async (t) => {
+  const base = await folder(t);
+  const [directory, copy] = [join(base, "state"), join(base, "copy")];
+  await mkdir(directory);
+  const operations = await open(directory, { beforeRefused: () => Promise.resolve() });
+  const { failing, restore } = await failingDisk(t);
+  failing.datasync = async () => {
+    await cp(directory, copy, { recursive: true });
+    await rename(directory, join(base, "aside"));
+    await rename(copy, directory);
+    throw Object.assign(new Error("EIO"), { code: "EIO" });
+  };
+  await assert.rejects(operations.begin(request("a")), unknown);
+  restore();
+  await operations.drain(0);
+});
+
+test("a settlement that waits while the compacted journal takes over is not in that before it is written", async (t) => {
+  const directory = await folder(t);
+  const operations = await open(directory, { compactAboveBytes: 2_500_000 });
+  const padding = "x".repeat(250_000);
+  for (let count = 0; count < 9; count += 1)
+    await operations.begin(request(`before-${count}`, { intent: padding, vmId: `before-${count}` }));
+  const { operation } = await operations.begin(request("u", { vmId: "u" }));
+  const lost = new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "lost");
+  await operations.run(operation, () => Promise.reject(lost)).ended;
+  const { failing, restore } = await failingDisk(t, { code: "ENOSPC", of: /operations\.journal$/ });
+  await operations.begin(request("large", { intent: padding, vmId: "large" }));
+  let settled: Promise<unknown> = Promise.resolve();
+  // The snapshot of what is live has not come to the operation yet, and is written while this sync lasts.
+  failing.datasync = async () => {
+    settled = assert.rejects(
+      operations.settle(operation.id, { state: "succeeded" }),
+      refusedAs("exhausted", "JOURNAL_FAILED"),
+    );
+    for (let turn = 0; turn < 2000; turn += 1) await new Promise(setImmediate);
+    failing.write = 1;
+  };
+  await operations.begin(request("slow", { vmId: "slow" }));
+  await settled;
+  restore();
+  const into = await folder(t);
+  await killed(directory, into);
+  await operations.drain(0);
+  const after = await open(into);
+  assert.equal(after.get(operation.id).state, "outcome_unknown");
   await after.drain(0);
 });
 

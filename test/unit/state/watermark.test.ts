@@ -89,9 +89,11 @@ test("a number that a failed raise may have written is not used again", async (t
   const { failing, restore } = await failingDisk(t);
   failing.sync = 1;
   await assert.rejects(mark.raise(), { reason: "STATE_UNWRITABLE" });
+  assert.equal(mark.failure?.reason, "STATE_UNWRITABLE");
   restore();
   const copied = Number(await readlink(join(directory, "watermark")));
   await mark.raise();
+  assert.equal(mark.failure, undefined);
   assert.ok(copied < (outside.at(-1)?.written ?? 0), `${copied} would not be older`);
 });
 

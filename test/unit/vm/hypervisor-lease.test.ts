@@ -262,10 +262,44 @@ test("an older copy of the state changes nothing while libvirt answers with erro
   const copy = agent(t, store, { state: "a", epoch: 4, mark: 2 });
   await copy.start();
   assert.equal(copy.reason(), "LEASE_UNREADABLE");
-  await assert.rejects(copy.mark.raise(), { reason: "LIBVIRT_UNAVAILABLE" });
+  assert.equal(copy.lease.failure?.reason, "LEASE_UNREADABLE");
+  await assert.rejects(copy.mark.raise(), { reason: "LEASE_UNREADABLE" });
+  store.failure = new SocleError("unsupported", "LIBVIRT_RPC", "cannot decode the message");
+  await copy.pass(3000);
+  assert.equal(copy.reason(), "LEASE_UNREADABLE");
   store.failure = undefined;
   await copy.pass(3000);
-  assert.deepEqual([copy.reason(), copy.seen[0]?.isAhead], [undefined, true]);
+  assert.deepEqual([copy.reason(), copy.lease.failure, copy.seen[0]?.isAhead], [undefined, undefined, true]);
+});
+
+test("why changes are refused is why they are refused now", async (t) => {
+  const store = new SecretStore();
+  const first = agent(t, store, { state: "a" });
+  await first.start();
+  const second = agent(t, store, { state: "b" });
+  await second.start();
+  await first.stop();
+  store.refusals = 9;
+  await second.pass(3000);
+  assert.deepEqual([second.reason(), second.lease.failure?.reason], ["LEASE_UNWRITABLE", "LEASE_UNWRITABLE"]);
+  store.isSupported = false;
+  await second.pass(3000);
+  assert.deepEqual(
+    [second.reason(), second.lease.failure],
+    [undefined, undefined],
+    "it has no secrets after all",
+  );
+});
+
+test("a lease is looked at also while the watermark cannot be raised", async (t) => {
+  const store = new SecretStore();
+  const holder = agent(t, store, { state: "a" });
+  await holder.start();
+  holder.mark.failure = new SocleError("unavailable", "STATE_LOST", "the watermark was replaced");
+  store.xml = undefined;
+  await agent(t, store, { state: "b" }).start();
+  await holder.pass(15_000);
+  assert.equal(holder.reason(), "HYPERVISOR_IN_USE");
 });
 
 test("an operation waits seconds for the lease, also behind a look that hangs", async (t) => {

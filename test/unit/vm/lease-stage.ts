@@ -35,7 +35,7 @@ export class SecretStore {
       if (this.failure !== undefined) throw this.failure;
       const secret = { uuid: this.uuid, usageType: 4, usageId: "socle-agent-lease" };
       if (procedure === libvirt.secretDefineXml) {
-        if ((this.refusals -= 1) >= 0) throw new SocleError("internal", "LIBVIRT_INTERNAL", "no space");
+        if ((this.refusals -= 1) >= 0) throw noSpace;
         const { uuid = "" } = parseSecret(args.xml ?? "");
         if (this.xml !== undefined && uuid !== this.uuid)
           throw new SocleError("internal", "LIBVIRT_INTERNAL", "already defined for use");
@@ -61,12 +61,18 @@ export class SecretStore {
   }
 }
 
+/** As libvirt/errors.ts reads libvirt's answer. */
+const noSpace = new SocleError("exhausted", "LIBVIRT_NO_SPACE", "no space left", {
+  details: { metadata: { libvirtCode: "38" } },
+});
+
 /** As the lease does. */
 const LOOK_EVERY_MS = 3000;
 
 /** The mark of a state directory, in memory. */
 class Mark {
   value: number;
+  failure: SocleError | undefined;
   #publish = (): Promise<boolean> => Promise.resolve(true);
 
   constructor(value: number) {
@@ -78,6 +84,7 @@ class Mark {
   }
 
   async raise(): Promise<boolean> {
+    if (this.failure !== undefined) throw this.failure;
     this.value += 1;
     return await this.#publish();
   }
