@@ -114,19 +114,20 @@ export function buildLease(
     async onFollow({ agentEpoch, watermark: mark, isOwn, isAhead }) {
       const [newest] = operations.list({ limit: 1 });
       if (isAhead && newest !== undefined) await watermark.outdate(newest.id);
-      if (agentEpoch >= record.agentEpoch) {
-        log.warn(
-          { before: agentEpoch, now: record.agentEpoch },
-          "the agent before this one had a higher epoch",
-        );
-        await record.raiseAgentEpoch(agentEpoch + 1);
-        position.agentEpoch = events.agentEpoch = record.agentEpoch;
+      if (isAhead && isOwn) {
+        // Event numbers were given to other events since.
+        await events.beginAnew();
+        await watermark.reach(mark);
+        log.error(rolledBack(config.state.directory));
       }
-      if (!isAhead || !isOwn) return;
-      // Event numbers were given to other events since.
-      await events.beginAnew();
-      await watermark.reach(mark);
-      log.error(rolledBack(config.state.directory));
+      if (agentEpoch < record.agentEpoch) return;
+      log.warn(
+        { before: agentEpoch, now: record.agentEpoch },
+        "the agent before this one had a higher epoch",
+      );
+      // Last: while the epoch is as low, the next try finds that the holder before is ahead.
+      await record.raiseAgentEpoch(agentEpoch + 1);
+      position.agentEpoch = events.agentEpoch = record.agentEpoch;
     },
     permit,
     clock,

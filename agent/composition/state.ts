@@ -72,10 +72,11 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     });
     audit.note({ act: "agent_started", details: { version, agentEpoch } });
     const boot = await bootClock();
-    const watermark = await Watermark.open(directory);
+    const watermark = await Watermark.open(directory, (why) => permit.refuse("watermark", why));
     const journals = { directory, clock, boot, log, retentionMs, permit, onUnreadable };
     const operations = await Operations.open({
       ...journals,
+      isOutdated: (id) => watermark.isOutdated(id),
       async beforeRefused() {
         if (!(await watermark.raise())) throw new Error("libvirt refuses the watermark of the state");
       },

@@ -38,9 +38,11 @@ const bootId = async (): Promise<string> =>
 
 /** Whether the process has ended for certain; one in another PID namespace cannot be looked at. */
 export async function hasEnded(other: ProcessIdentity): Promise<boolean> {
+  const boot = await bootId().catch(() => undefined);
+  if (boot === undefined) return false;
+  if (other.bootId !== boot) return true;
   const own = await processIdentity();
   if (own === undefined) return false;
-  if (other.bootId !== own.bootId) return true;
   if (other.namespace !== own.namespace) return false;
   try {
     const { state, start } = await lookAt(other.pid);

@@ -19,6 +19,8 @@ export class OperationEnds {
   readonly #written: (entry: Entry) => void;
   /** Decided ends that could not be written, or shown, yet. */
   readonly #decided = new Map<string, End>();
+  /** Of these, what an earlier start decided. */
+  readonly #found = new Set<string>();
 
   /** `written`: called after each change of an entry, to show it. */
   constructor(options: Options, journal: Journal, written: (entry: Entry) => void) {
@@ -29,7 +31,11 @@ export class OperationEnds {
 
   /** Takes over the ends that an earlier start decided and did not show. */
   found(operations: Iterable<Operation>): void {
-    for (const { id, decided } of operations) if (decided !== undefined) this.#decided.set(id, decided);
+    for (const { id, decided } of operations) {
+      if (decided === undefined) continue;
+      this.#decided.set(id, decided);
+      this.#found.add(id);
+    }
   }
 
   /** The decided end of an operation that does not show it yet. */
@@ -37,11 +43,12 @@ export class OperationEnds {
     return this.#decided.get(id);
   }
 
-  /** What was decided does not count any more. */
-  forget(entry: Entry): void {
-    const { decided, ...rest } = entry.recorded;
-    if (decided !== undefined) entry.recorded = rest;
-    this.#decided.delete(entry.recorded.id);
+  /** What an earlier start decided does not count. */
+  forgetFound(entry: Entry): void {
+    const { decided: _decided, ...rest } = entry.recorded;
+    if (!this.#found.delete(rest.id)) return;
+    entry.recorded = rest;
+    this.#decided.delete(rest.id);
   }
 
   /**

@@ -17,6 +17,8 @@ export interface OperationsOptions extends BoundsOptions {
    * the step runs. While the step fails the operation is `outcome_unknown`; endAgain() retries it.
    */
   readonly beforeShown?: (ended: Operation) => (() => Promise<void>) | undefined;
+  /** The state is older than what was done with this operation: nothing more is done for it. */
+  readonly isOutdated?: (id: string) => boolean;
   /** As Journal's. */
   readonly beforeRefused?: () => Promise<void>;
   /** How long an ended operation and its request id are kept. */

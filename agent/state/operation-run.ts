@@ -23,6 +23,8 @@ interface RunOptions {
   readonly mayStart: () => boolean;
   /** Without it no step starts, and the outcome is unknown until it is there again. */
   readonly permit: Permit;
+  /** Once it is true no step starts: what happened is found out, not done. */
+  readonly isOutdated: () => boolean;
   /** Resolves when it is durable. */
   readonly change: (
     change: Pick<Operation, "steps" | "progress">,
@@ -90,7 +92,13 @@ export class OperationRun {
   }
 
   #requireOpen(): void {
-    const { mayStart, permit } = this.#options;
+    const { mayStart, permit, isOutdated } = this.#options;
+    if (isOutdated())
+      throw new SocleError(
+        "outcome_unknown",
+        "OPERATION_SUPERSEDED",
+        "another agent has driven this libvirt since the operation began: what became of it is found out",
+      );
     if (permit.refusal !== undefined) {
       const { reason, message } = permit.refusal;
       throw new SocleError("outcome_unknown", reason, message, { cause: permit.refusal });

@@ -37,6 +37,7 @@ export class Operations {
 
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #isOutdated: (id: string) => boolean;
   readonly #bounds: OperationBounds;
   readonly #journal: Journal;
   readonly #table: OperationTable;
@@ -61,6 +62,7 @@ export class Operations {
 
   private constructor(options: OperationsOptions, journal: Journal, table: OperationTable) {
     this.#clock = options.clock;
+    this.#isOutdated = options.isOutdated ?? ((): boolean => false);
     this.#waiters = new OperationWaiters(options.clock);
     this.#log = options.log;
     this.#bounds = new OperationBounds(options);
@@ -194,6 +196,7 @@ export class Operations {
       clock: this.#clock,
       operation: () => entry.recorded,
       mayStart: () => this.#state !== "closed",
+      isOutdated: () => this.#isOutdated(operation.id),
       permit: this.#bounds.permit,
       change: (change, index, need) => {
         entry.recorded = { ...entry.recorded, ...change };
@@ -284,7 +287,7 @@ export class Operations {
   async settleOutdated(id: string, outcome: Outcome): Promise<Operation> {
     const entry = this.#entry(id);
     this.#requireIdle(entry);
-    this.#ends.forget(entry);
+    this.#ends.forgetFound(entry);
     return await this.settle(id, outcome);
   }
 
@@ -314,6 +317,12 @@ export class Operations {
   /** Throws `not_found` OPERATION_NOT_FOUND. */
   get(id: string): Operation {
     return this.#entry(id).shown ?? notFound(id);
+  }
+
+  /** It is worked on, or will be, and nobody has cancelled it. */
+  isWanted(id: string): boolean {
+    const { state, cancelledBy } = this.get(id);
+    return state === "running" && cancelledBy === undefined;
   }
 
   /** Newest first. Pages stay stable: later operations come before, ended ones stay in place. */

@@ -24,21 +24,29 @@ export class Watermark {
   #text: string;
   #highest: number;
   #failure: SocleError | undefined;
+  readonly #onLost: ((why: SocleError) => void) | undefined;
   #publish: Publish | undefined;
   #raising: Promise<boolean> = Promise.resolve(true);
   /** Begins when the raise under way has ended. */
   #next: Promise<boolean> | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  static async open(directory: string): Promise<Watermark> {
+  /** `onLost`: the link was deleted or replaced, which cannot be mended while this is open. */
+  static async open(directory: string, onLost?: (why: SocleError) => void): Promise<Watermark> {
     const path = join(directory, "watermark");
     // One that is missing or damaged is lower than any: what it cannot vouch for is outdated.
     const text = await textOf(path).catch(() => "");
     const [, value = "0", outdatedThrough = ""] = /^(\d{1,15})(?: ([\da-f-]{36}))?$/.exec(text) ?? [];
-    return new Watermark(path, text, { value: Number(value), outdatedThrough });
+    return new Watermark(path, text, onLost, { value: Number(value), outdatedThrough });
   }
 
-  private constructor(path: string, text: string, read: Mark) {
+  private constructor(
+    path: string,
+    text: string,
+    onLost: ((why: SocleError) => void) | undefined,
+    read: Mark,
+  ) {
+    this.#onLost = onLost;
     this.#path = path;
     this.#text = text;
     this.#mark = read;
@@ -50,9 +58,9 @@ export class Watermark {
     return this.#failure;
   }
 
-  /** It is written with each beat of the lease. */
-  tryAgain(): Promise<void> {
-    return Promise.resolve();
+  /** Where it could not: finds out by a write whether it can, which `failure` says then. Never rejects. */
+  async tryAgain(): Promise<void> {
+    if (this.#failure !== undefined) await this.#write((mark) => ({ ...mark })).catch(() => undefined);
   }
 
   get value(): number {
@@ -116,7 +124,9 @@ export class Watermark {
         await this.#replace(next);
         this.#failure = undefined;
       } catch (thrown) {
-        throw (this.#failure = unwritable(this.#path, thrown));
+        this.#failure = unwritable(this.#path, thrown);
+        if (isFileLost(thrown)) this.#onLost?.(this.#failure);
+        throw this.#failure;
       }
     });
     this.#writing = written.catch(() => undefined);

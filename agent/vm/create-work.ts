@@ -340,7 +340,7 @@ async function takeBack(
           (thrown: unknown) => toSocleError(thrown),
         );
       if (error === undefined) break;
-      if (error.reason === "AGENT_STOPPING") throw error;
+      if (error.reason === "AGENT_STOPPING" || error.reason === "OPERATION_SUPERSEDED") throw error;
       const isAway = ["unavailable", "timeout", "outcome_unknown"].includes(error.kind);
       log.warn({ vm: spec.id, err: error }, "what a failed create made could not be removed yet");
       if (!isAway && clock.monotonicMs() >= deadlineMs) {

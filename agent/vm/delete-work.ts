@@ -55,8 +55,10 @@ export const deleteWork =
       await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
     const unraised = await raised;
     if (unraised !== undefined) throw stillThere(unraised);
+    // Its disks are kept, and it may have been started meanwhile.
+    if (intent.volumes.length === 0) requireDeletable(vmId, await domains.state(vmId), intent.force);
     await step("undefine", () => domains.undefine(vmId), 0.3);
-    // Undefined, it cannot be started any more; what was started at the last moment has no disks, and goes too.
+    // Undefined, it cannot be started any more; what was started at the last moment goes too.
     if (isActive(await domains.state(vmId))) await step("end run", () => domains.destroy(vmId), 0);
     for (const part of intent.keyedParts ?? [])
       await step(`forget key ${part}`, () => keys.forget(vmId, part));

@@ -189,10 +189,13 @@ export class HypervisorLease implements Service {
         return true;
       } catch (thrown) {
         const error = toSocleError(thrown);
-        if (error.kind === "unavailable" || (tries >= PUBLISH_TRIES && isOfTheConnection(error))) throw error;
+        const isLast = tries >= PUBLISH_TRIES;
+        if (isOfTheConnection(error) && (isLast || error.kind === "unavailable")) throw error;
         this.#options.log.debug({ err: error }, "libvirt refuses to write the agent's lease");
-        if (tries >= PUBLISH_TRIES) return false;
-        await inTime(() => this.#look());
+        if (isLast) return false;
+        await inTime(() => this.#look()).catch((unread: unknown) => {
+          if (isOfTheConnection(toSocleError(unread))) throw unread;
+        });
       }
     }
     return false;

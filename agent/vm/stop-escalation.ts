@@ -30,15 +30,18 @@ export class StopEscalation {
 
   /**
    * A forced stop was begun and queues behind the VM's stop under way, if there is one: that waits for its guest as long
-   * as the forced one would. A tenant's caller does not cut the provider's stop short.
+   * as the forced one would. A tenant's caller does not cut the provider's stop short. `isWanted`: the forced stop has not
+   * ended, and nobody has cancelled it.
    */
-  forced(vmId: string, caller: string, graceMs: number): void {
+  forced(vmId: string, caller: string, graceMs: number, isWanted: () => boolean): void {
     const waiting = this.#stops.get(vmId);
-    if (waiting === undefined || !mayOverrule(caller, waiting.caller)) return;
+    if (waiting === undefined || !mayOverrule(caller, waiting.caller) || !isWanted()) return;
     if (graceMs === 0) waiting.cut.abort();
     else
       void this.#clock.sleep(graceMs, waiting.ended.signal).then(
-        () => waiting.cut.abort(),
+        () => {
+          if (isWanted()) waiting.cut.abort();
+        },
         () => undefined,
       );
   }

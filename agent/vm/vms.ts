@@ -161,7 +161,7 @@ export class Vms {
       force,
     }));
     // Only now, when it is durable, may it cut short one that still waits for the guest.
-    if (force) this.#works.escalate(operation.vmId, caller, gracefulTimeoutMs);
+    if (force) this.#works.escalate(operation, caller, gracefulTimeoutMs);
     return operation;
   }
 

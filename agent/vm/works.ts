@@ -67,8 +67,9 @@ export class Works {
   }
 
   /** As StopEscalation.forced. */
-  escalate(vmId: string, caller: string, gracefulTimeoutMs: number): void {
-    this.#escalation.forced(vmId, caller, gracefulTimeoutMs);
+  escalate({ id, vmId }: Operation, caller: string, gracefulTimeoutMs: number): void {
+    const { operations } = this.#options;
+    this.#escalation.forced(vmId, caller, gracefulTimeoutMs, () => operations.isWanted(id));
   }
 
   async inPlace<T>(caller: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {

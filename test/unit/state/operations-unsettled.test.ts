@@ -232,6 +232,21 @@ test("an operation of an older copy of the state ends by what is found, whatever
   await copy.drain(0);
 });
 
+test("what a person says of an operation of an older copy stands, however late it can be shown", async (t) => {
+  const directory = await folder(t);
+  let isAway = true;
+  const copy = await open(directory, { beforeShown: () => () => (isAway ? away() : Promise.resolve()) });
+  const operation = await lost(copy, "a");
+  await assert.rejects(copy.settleOutdated(operation.id, { state: "succeeded" }), {
+    kind: "outcome_unknown",
+  });
+  isAway = false;
+  const error = new SocleError("conflict", "OPERATION_SUPERSEDED", "not known here");
+  const ended = await copy.settleOutdated(operation.id, { state: "failed", error });
+  assert.equal(ended.state, "succeeded");
+  await copy.drain(0);
+});
+
 test("settle returns the end that the operation's work has decided", async (t) => {
   let isAway = true;
   const operations = await open(await folder(t), {

@@ -226,3 +226,19 @@ test("a cancel does not show an end that is not durable yet", async (t) => {
   assert.equal(ended.state, "succeeded");
   await operations.drain(0);
 });
+
+test("nothing more is done for an operation that is outdated while it is worked on", async (t) => {
+  let isOutdated = false;
+  const operations = await open(await folder(t), { isOutdated: () => isOutdated });
+  const { operation } = await operations.begin(request("a"));
+  const done: string[] = [];
+  await operations.run(operation, async (step) => {
+    await step("erase", () => Promise.resolve(done.push("erase")));
+    isOutdated = true;
+    await step("delete volume", () => Promise.resolve(done.push("delete volume")));
+    return {};
+  }).ended;
+  const { state, error } = operations.get(operation.id);
+  assert.deepEqual([done, state, error?.reason], [["erase"], "outcome_unknown", "OPERATION_SUPERSEDED"]);
+  await operations.drain(0);
+});

@@ -73,7 +73,8 @@ test("a copy that is put in the directory's place keeps its number", async (t) =
   const base = await folder(t);
   const [directory, copy] = [join(base, "state"), join(base, "copy")];
   await mkdir(directory);
-  const mark = await Watermark.open(directory);
+  const lost: string[] = [];
+  const mark = await Watermark.open(directory, ({ reason }) => lost.push(reason));
   mark.publishBy(() => Promise.resolve(true));
   await mark.raise();
   await cp(directory, copy, { recursive: true, verbatimSymlinks: true });
@@ -82,6 +83,7 @@ test("a copy that is put in the directory's place keeps its number", async (t) =
   await rename(copy, directory);
   await assert.rejects(mark.raise(), { kind: "unavailable", reason: "STATE_LOST" });
   assert.equal(await readlink(join(directory, "watermark")), "1");
+  assert.deepEqual(lost, ["STATE_LOST"], "changes are refused from now on");
 });
 
 test("a number that a failed raise may have written is not used again", async (t) => {
@@ -92,8 +94,9 @@ test("a number that a failed raise may have written is not used again", async (t
   assert.equal(mark.failure?.reason, "STATE_UNWRITABLE");
   restore();
   const copied = Number(await readlink(join(directory, "watermark")));
-  await mark.raise();
+  await mark.tryAgain();
   assert.equal(mark.failure, undefined);
+  await mark.raise();
   assert.ok(copied < (outside.at(-1)?.written ?? 0), `${copied} would not be older`);
 });
 

@@ -62,3 +62,23 @@ test("the watermark is raised before the domain goes, which does not go where th
   });
   assert.deepEqual(done, ["raise", "undefine"]);
 });
+
+test("a guest that is started while the watermark is raised is not deleted without force, though its disks are kept", async () => {
+  const done: string[] = [];
+  let state = "stopped";
+  const domains = {
+    state: () => Promise.resolve({ state, stateReason: "" }),
+    undefine: () => Promise.resolve(done.push("undefine")),
+    destroy: () => Promise.resolve(done.push("destroy")),
+  };
+  const raise = (): Promise<boolean> => {
+    state = "running";
+    return Promise.resolve(true);
+  };
+  const context = { domains, table: new VmTable(), log: silentLog, watermark: { raise } };
+  await assert.rejects(
+    deleteWork(() => [])(context as unknown as WorkContext, { ...intent, force: false }, run),
+    { kind: "conflict" },
+  );
+  assert.deepEqual(done, []);
+});

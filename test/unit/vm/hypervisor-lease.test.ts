@@ -4,6 +4,10 @@ import { SocleError } from "../../../agent/kernel/errors.ts";
 import { processIdentity } from "../../../agent/kernel/process-identity.ts";
 import { agent, SecretStore } from "./lease-stage.ts";
 
+/** As libvirt answers where its secret daemon is not there. */
+const noSecrets = new SocleError("internal", "LIBVIRT_SYSTEM_ERROR", "no socket of virtsecretd", {
+  details: { metadata: { libvirtCode: "38" } },
+});
 const elsewhere = { pid: 1, start: "1", namespace: "pid:[1]" };
 
 test("of two agents one changes things; the other is told by whom it is refused, and follows a stop at once", async (t) => {
@@ -247,6 +251,8 @@ test("a mark that libvirt refuses to write stops no deletion; a libvirt that doe
   assert.equal(await holder.mark.raise(), false);
   assert.equal(store.lease()["watermark"], 1);
   store.refusals = 0;
+  store.failure = noSecrets;
+  assert.equal(await holder.mark.raise(), false, "nor does one that answers errors to whatever is asked");
   store.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
   await assert.rejects(holder.mark.raise(), { reason: "LIBVIRT_DISCONNECTED" });
   store.failure = undefined;

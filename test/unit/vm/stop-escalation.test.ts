@@ -8,6 +8,8 @@ const acme = "spiffe://cloud.example/scheduler/s/tenant/acme";
 const colleague = "spiffe://cloud.example/operator/o/tenant/acme";
 const provider = "spiffe://cloud.example/scheduler/s";
 
+const yes = (): boolean => true;
+
 function stage() {
   const sleeps: { ms: number; wake: () => void; signal: AbortSignal | undefined }[] = [];
   const sleep: Clock["sleep"] = (ms, signal) =>
@@ -36,7 +38,7 @@ test("a tenant's forced stop does not cut the provider's stop short, the provide
   ] as const) {
     const { escalation, stop, isCut, end } = stage();
     const done = stop(whose);
-    escalation.forced("vm", who, 0);
+    escalation.forced("vm", who, 0, yes);
     assert.equal(isCut(), cuts, `${who} and ${whose}`);
     end();
     await done;
@@ -46,7 +48,7 @@ test("a tenant's forced stop does not cut the provider's stop short, the provide
 test("a forced stop with a grace waits that long behind a stop that would wait longer", async () => {
   const { escalation, stop, sleeps, isCut, end } = stage();
   const done = stop(acme);
-  escalation.forced("vm", provider, 5000);
+  escalation.forced("vm", provider, 5000, yes);
   assert.deepEqual([isCut(), sleeps.map(({ ms }) => ms)], [false, [5000]]);
   sleeps[0]?.wake();
   await new Promise(setImmediate);
@@ -58,7 +60,7 @@ test("a forced stop with a grace waits that long behind a stop that would wait l
 test("a stop that has ended is waited for no more, and the next one is not cut short for it", async () => {
   const { escalation, stop, sleeps, isCut, end } = stage();
   const first = stop(acme);
-  escalation.forced("vm", provider, 5000);
+  escalation.forced("vm", provider, 5000, yes);
   end();
   await first;
   assert.equal(sleeps[0]?.signal?.aborted, true);
@@ -66,5 +68,20 @@ test("a stop that has ended is waited for no more, and the next one is not cut s
   assert.equal(isCut(), false);
   end();
   await second;
-  escalation.forced("vm", provider, 0);
+  escalation.forced("vm", provider, 0, yes);
+});
+
+test("a forced stop that has ended, or was cancelled, cuts nothing short", async () => {
+  const { escalation, stop, sleeps, isCut, end } = stage();
+  const done = stop(acme);
+  escalation.forced("vm", provider, 0, () => false);
+  assert.equal(isCut(), false, "its request is repeated after its end");
+  let isWanted = true;
+  escalation.forced("vm", provider, 5000, () => isWanted);
+  isWanted = false;
+  sleeps[0]?.wake();
+  await new Promise(setImmediate);
+  assert.equal(isCut(), false, "it was cancelled meanwhile");
+  end();
+  await done;
 });

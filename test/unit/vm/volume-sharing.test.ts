@@ -212,7 +212,7 @@ test("who has a disk is found among thousands of VMs in the making without holdi
   const tookMs = least(() =>
     assert.equal(asks(over("base.qcow2"), vms, { creations, tenantOnly: true }), "may"),
   );
-  // Writing the same specs out once, on the same machine.
+  // A few looks at each spec cost as much as writing them out; a look at each pair costs a thousand times that.
   const writtenMs = least(() => void JSON.stringify(creations));
-  assert.ok(tookMs < writtenMs, `${tookMs} ms; writing the specs takes ${writtenMs} ms`);
+  assert.ok(tookMs < 10 * writtenMs, `${tookMs} ms; writing the specs takes ${writtenMs} ms`);
 });
