@@ -46,8 +46,14 @@ const onceOnly: ReadonlySet<EffectCall> = new Set([
   "volume_delete",
 ]);
 
+/** A forced stop that was cancelled may have cut another one short just before. */
+const CUT_WITHIN_MS = 5000;
+
 /** The facts of a history that decide which operation an effect may belong to. */
 interface Context {
+  readonly history: History;
+  /** Stops that may pull the plug. */
+  readonly forced: readonly Accepted[];
   readonly timeline: VmTimeline;
   readonly starts: readonly number[];
   /** Where the agent's state was rolled back or lost. */
@@ -73,6 +79,8 @@ export function explainEffects(
 ): Violation | undefined {
   const operations = accepted.filter(({ request }) => request.vm === vm);
   const context: Context = {
+    history,
+    forced: operations.filter(({ request }) => request.method === "StopVm" && request.force !== false),
     timeline,
     starts: history.flatMap((event, at) => (event.event === "agent_start" ? [at] : [])),
     rollbacks: history.flatMap((event, at) =>
@@ -159,6 +167,9 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   if (stamped !== undefined && operationId !== undefined && stamped !== operationId)
     return "is not the one in the metadata";
   if (request.method === "CreateVm") return undefined;
+  const isPatient = request.method === "StopVm" && request.force === false;
+  if (isPatient && effect.call === "destroy" && !isForcedMeanwhile(effect, context))
+    return "is a stop without force";
   const { timeline, starts } = context;
   const life = lifeAt(timeline, effect.at);
   if (life !== undefined && !existed(life, operation)) return "was asked of an earlier instance of this VM";
@@ -177,6 +188,14 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
 function isStampAgain({ operationId, endedAt }: Accepted, effect: Effect, { rollbacks }: Context): boolean {
   const isOwn = effect.stamp !== undefined && effect.operation === operationId;
   return isOwn && rollbacks.some((rollback) => rollback > endedAt && rollback < effect.at);
+}
+
+/** A forced stop of the VM is open, or was just before. */
+function isForcedMeanwhile({ at }: Effect, { history, forced }: Context): boolean {
+  const msOf = (index: number): number => history[index]?.atMs ?? Infinity;
+  return forced.some(
+    ({ from, endedAt }) => from < at && (endedAt > at || msOf(at) - msOf(endedAt) < CUT_WITHIN_MS),
+  );
 }
 
 /** The life lasted at some time while the operation was asked for. */

@@ -171,6 +171,19 @@ export const plantedBugs: readonly PlantedBug[] = [
     rules: effectRules,
   },
   {
+    name: "forced-no-more",
+    what: "a stop is cut short by a forced one that has ended or was cancelled",
+    edits: [
+      { file: "vm/stop-escalation.ts", find: " || !isWanted()) return;", replace: ") return;" },
+      {
+        file: "vm/stop-escalation.ts",
+        find: "if (isWanted()) waiting.cut.abort();",
+        replace: "waiting.cut.abort();",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
     name: "request-forgotten-by-compaction",
     what: "a compacted journal no longer knows the requests of operations that ended",
     edits: [
@@ -282,6 +295,7 @@ export const plantedBugs: readonly PlantedBug[] = [
         find: "if (watermark?.isOutdated(id) === true) {",
         replace: "if (watermark === undefined) {",
       },
+      { file: "composition/state.ts", find: "isOutdated: (id) => watermark.isOutdated(id),", replace: "" },
       { file: "vm/works.ts", find: "      requireNewest(run, standing);\n", replace: "" },
     ],
     rules: [...effectRules, "an end is for good"],
@@ -307,6 +321,7 @@ export const plantedBugs: readonly PlantedBug[] = [
         find: "if (watermark?.isOutdated(id) === true) {",
         replace: "if (watermark === undefined) {",
       },
+      { file: "composition/state.ts", find: "isOutdated: (id) => watermark.isOutdated(id),", replace: "" },
     ],
     rules: effectRules,
   },

@@ -298,3 +298,12 @@ test("a history survives being written, and its violation shows the event that b
   assert.ok(violation !== undefined);
   assert.match(describe(history, violation), /^every effect has its operation: .*\n[^]*->.*"call":"destroy"/);
 });
+
+test("a stop without force pulls the plug only while a forced one is open", () => {
+  const patient = (): HistoryBuilder => build().created().accepted("s", "StopVm", { force: false });
+  assert.deepEqual(rulesOf(patient().effect("shutdown").effect("destroy")), [
+    "every effect has its operation",
+  ]);
+  const forced = patient().effect("shutdown").accepted("f", "StopVm", { force: true }).effect("destroy");
+  assert.deepEqual(rulesOf(forced), []);
+});

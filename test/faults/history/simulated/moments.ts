@@ -28,6 +28,7 @@ export function withMoments(schedule: Schedule): Schedule {
   if (chance.is(0.2)) endUnrecorded(actions, chance);
   if (chance.is(0.05)) refusedInCopy(actions, chance);
   if (chance.is(0.2)) copyPutBack(actions, chance);
+  if (chance.is(0.1)) forcedNoMore(actions, chance);
   return { ...schedule, actions };
 }
 
@@ -225,6 +226,26 @@ function copyPutBack(actions: Action[], chance: Chance): void {
       fault("state_rolled_back"),
       { afterMs: 15_000, do: "look", id: create.id },
     );
+}
+
+/** A stop waits for its guest while a forced one's request is repeated after its end, or one behind it is cancelled. */
+function forcedNoMore(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const patient = { force: false, graceSeconds: 60 };
+  actions.push(ask("CreateVm"));
+  if (chance.is(0.5)) {
+    const forced = ask("StopVm", { force: true, graceSeconds: 0 });
+    actions.push(forced, ask("StartVm"), ask("StopVm", patient), {
+      afterMs: 10_000,
+      do: "again",
+      id: forced.id,
+    });
+  } else {
+    const stop = ask("StopVm", patient);
+    const forced = ask("StopVm", { force: true, graceSeconds: 20 });
+    actions.push(stop, forced, { afterMs: 3000, do: "cancel", id: forced.id });
+    actions.push({ afterMs: 30_000, do: "look", id: stop.id });
+  }
 }
 
 /** Others change the VM faster than it is read. */
