@@ -103,13 +103,26 @@ export function explainEffects(
       for (const operation of able) {
         // It changes nothing of whose turn it is.
         const isAgain = isStampAgain(operation, effect, context);
-        const taken = isAgain ? way : take(way, operation, effect);
+        const taken = isAgain ? way : take(undoneWithin(way, effect, timeline), operation, effect);
         if (taken !== undefined) next.set(keyOf(taken), taken);
       }
     if (next.size === 0) return unexplained(effect, operations, able, { context, vm });
     ways = [...next.values()];
   }
   return undefined;
+}
+
+/** Effects are in the order of their begins: what somebody else undid while the call lasted may be done again by it. */
+function undoneWithin(way: Way, { call, at, endAt }: Effect, { effects }: VmTimeline): Way {
+  const isUndone = effects.some(
+    (other) =>
+      other.by === "foreign" &&
+      other.changed &&
+      other.at > at &&
+      other.at < endAt &&
+      undoneBy[other.call] === call,
+  );
+  return isUndone ? without(way, call) : way;
 }
 
 const undoneBy: Partial<Record<EffectCall, EffectCall>> = {

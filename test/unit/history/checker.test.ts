@@ -307,3 +307,15 @@ test("a stop without force pulls the plug only while a forced one is open", () =
   const forced = patient().effect("shutdown").accepted("f", "StopVm", { force: true }).effect("destroy");
   assert.deepEqual(rulesOf(forced), []);
 });
+
+test("a call is done again where somebody else undid the first while it lasted", () => {
+  const twice = (meanwhile: (history: HistoryBuilder) => void): HistoryBuilder => {
+    const history = build().created().accepted("d", "DeleteVm").effect("destroy");
+    history.recorder.add({ event: "effect", effect: 99, call: "destroy", by: "agent", vm: VM });
+    meanwhile(history);
+    history.recorder.add({ event: "effect_end", effect: 99, outcome: "ok", changed: true });
+    return history;
+  };
+  assert.deepEqual(rulesOf(twice((history) => history.foreign("start"))), []);
+  assert.deepEqual(rulesOf(twice(() => undefined)), ["one operation at a time, each once"]);
+});
