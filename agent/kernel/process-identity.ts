@@ -22,8 +22,8 @@ export async function processIdentity(pid = process.pid): Promise<ProcessIdentit
 }
 
 /**
- * Of this process, also where /proc is another PID namespace's and does not show it: then nobody finds that it has ended
- * during this boot. Throws where there is no /proc.
+ * The identity of this process. Where /proc belongs to another PID namespace it is one that `hasEnded` reports as running
+ * until the next boot. Throws where there is no /proc.
  */
 export const ownIdentity = async (): Promise<ProcessIdentity> =>
   (await processIdentity()) ?? {

@@ -319,7 +319,7 @@ export class Operations {
     return this.#entry(id).shown ?? notFound(id);
   }
 
-  /** It is worked on, or will be, and nobody has cancelled it. */
+  /** The operation is running or queued, and was not cancelled. */
   isWanted(id: string): boolean {
     const { state, cancelledBy } = this.get(id);
     return state === "running" && cancelledBy === undefined;

@@ -30,8 +30,8 @@ export class StopEscalation {
 
   /**
    * A forced stop was begun and queues behind the VM's stop under way, if there is one: that waits for its guest as long
-   * as the forced one would. A tenant's caller does not cut the provider's stop short. `isWanted`: the forced stop has not
-   * ended, and nobody has cancelled it.
+   * as the forced one would. A tenant's caller does not cut the provider's stop short. `isWanted`: the forced stop is
+   * running or queued, and was not cancelled.
    */
   forced(vmId: string, caller: string, graceMs: number, isWanted: () => boolean): void {
     const waiting = this.#stops.get(vmId);

@@ -6,6 +6,7 @@ import { test, type TestContext } from "node:test";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
+import type { Operations } from "../../../agent/state/operations.ts";
 import { anywhere, unbound } from "../../../agent/state/placement.ts";
 import { ReservationBook } from "../../../agent/state/reservation-book.ts";
 import type { Reservation, ReservationRequest } from "../../../agent/state/reservation.ts";
@@ -51,12 +52,12 @@ test("an operation that may be found by the next start is outcome_unknown, howev
   await after.drain(0);
 });
 
-test("an operation whose sync failed is refused once copies of the state are known to be older", async (t) => {
+test("an operation whose sync failed is refused after the watermark is raised", async (t) => {
   const order = await orderOfRefusal(t, () => Promise.resolve(), refused);
   assert.deepEqual(order, ["marked", "answered"]);
 });
 
-test("an operation whose sync failed is outcome_unknown where copies of the state cannot be told apart", async (t) => {
+test("an operation whose sync failed is outcome_unknown while the watermark cannot be raised", async (t) => {
   const order = await orderOfRefusal(t, () => Promise.reject(new Error("libvirt is away")), unknown);
   assert.deepEqual(order, ["marked", "answered"]);
 });
@@ -164,10 +165,7 @@ test("a settlement that waits while the compacted journal takes over is not in t
   await operations.begin(request("slow", { vmId: "slow" }));
   await settled;
   restore();
-  const into = await folder(t);
-  await killed(directory, into);
-  await operations.drain(0);
-  const after = await open(into);
+  const after = await openAfterKill(t, operations, directory);
   assert.equal(after.get(operation.id).state, "outcome_unknown");
   await after.drain(0);
 });
@@ -186,15 +184,9 @@ test("a settlement refused while the journal is compacted is not in the compacte
     await assert.rejects(settled, refusedAs("exhausted", "JOURNAL_FAILED"));
     failing.write = 0;
   });
-  for (let count = 0; (await stat(join(directory, "operations.journal"))).ino === ino; count += 1) {
-    assert.ok(count < 1000, "the journal is never compacted");
-    await operations.begin(request(`more-${count}`, { vmId: `more-${count}` }));
-  }
+  await untilCompacted(operations, directory, ino);
   restore();
-  const into = await folder(t);
-  await killed(directory, into);
-  await operations.drain(0);
-  const after = await open(into);
+  const after = await openAfterKill(t, operations, directory);
   assert.equal(after.get(operation.id).state, "outcome_unknown");
   await after.drain(0);
 });
@@ -213,19 +205,28 @@ test("an operation refused while the journal is compacted is not in the compacte
     failing.write = 0;
   });
   await full;
-  for (let count = 0; (await stat(join(directory, "operations.journal"))).ino === ino; count += 1) {
-    assert.ok(count < 1000, "the journal is never compacted");
-    await operations.begin(request(`more-${count}`, { vmId: `more-${count}` }));
-  }
+  await untilCompacted(operations, directory, ino);
   restore();
-  const into = await folder(t);
-  await killed(directory, into);
-  await operations.drain(0);
-  const after = await open(into);
+  const after = await openAfterKill(t, operations, directory);
   const found = after.interrupted.map(({ requestId }) => requestId);
   assert.ok(found.includes("large") && !found.includes("refused"), found.join(" "));
   await after.drain(0);
 });
+
+/** Begins operations until another file has the journal's place. */
+async function untilCompacted(operations: Operations, directory: string, ino: number): Promise<void> {
+  for (let count = 0; (await stat(join(directory, "operations.journal"))).ino === ino; count += 1) {
+    assert.ok(count < 1000, "the journal is never compacted");
+    await operations.begin(request(`more-${count}`, { vmId: `more-${count}` }));
+  }
+}
+
+async function openAfterKill(t: TestContext, operations: Operations, directory: string): Promise<Operations> {
+  const into = await folder(t);
+  await killed(directory, into);
+  await operations.drain(0);
+  return await open(into);
+}
 
 const openBook = (directory: string): Promise<ReservationBook> =>
   ReservationBook.open({

@@ -201,18 +201,17 @@ test("who has a disk is found among thousands of VMs in the making without holdi
   const creations = Array.from({ length: 10_000 }, (_, index) =>
     specOf(`dddddddd-0000-4000-8000-${String(index).padStart(12, "0")}`, "red", over("base.qcow2")),
   );
-  const least = (work: () => void): number =>
-    Math.min(
-      ...Array.from({ length: 10 }, () => {
-        const startMs = performance.now();
-        work();
-        return performance.now() - startMs;
-      }),
-    );
-  const tookMs = least(() =>
-    assert.equal(asks(over("base.qcow2"), vms, { creations, tenantOnly: true }), "may"),
-  );
-  // A few looks at each spec cost as much as writing them out; a look at each pair costs a thousand times that.
-  const writtenMs = least(() => void JSON.stringify(creations));
-  assert.ok(tookMs < 10 * writtenMs, `${tookMs} ms; writing the specs takes ${writtenMs} ms`);
+  const look = (): void =>
+    assert.equal(asks(over("base.qcow2"), vms, { creations, tenantOnly: true }), "may");
+  // Writing the same specs out once, on the same machine, by turns: its load is the same for both.
+  const write = (): void => void JSON.stringify(creations);
+  const least = [Infinity, Infinity];
+  for (let turn = 0; turn < 10; turn += 1)
+    for (const [index, work] of [look, write].entries()) {
+      const startMs = performance.now();
+      work();
+      least[index] = Math.min(least[index] ?? Infinity, performance.now() - startMs);
+    }
+  const [tookMs = Infinity, writtenMs = 0] = least;
+  assert.ok(tookMs < writtenMs, `${tookMs} ms; writing the specs takes ${writtenMs} ms`);
 });
