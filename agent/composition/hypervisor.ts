@@ -104,6 +104,7 @@ export function buildLease(
   libvirt: Libvirt,
 ): HypervisorLease {
   const { record, position, events, operations, watermark, permit } = state;
+  let hasBegunAnew = false;
   return new HypervisorLease({
     libvirt,
     uri: config.libvirt.uri,
@@ -112,13 +113,18 @@ export function buildLease(
     agentEpoch: () => record.agentEpoch,
     watermark,
     async onFollow({ agentEpoch, watermark: mark, isOwn, isAhead }) {
+      // Which of its operations are outdated cannot be seen: the lease has to go on saying that some may be.
+      if (operations.failure?.reason === "STATE_UNREADABLE") throw operations.failure;
       const [newest] = operations.list({ limit: 1 });
       if (isAhead && newest !== undefined) await watermark.outdate(newest.id);
       if (isAhead && isOwn) {
-        // Event numbers were given to other events since.
-        await events.beginAnew();
+        if (!hasBegunAnew) {
+          log.error(rolledBack(config.state.directory));
+          // Event numbers were given to other events since.
+          await events.beginAnew();
+        }
+        hasBegunAnew = true;
         await watermark.reach(mark);
-        log.error(rolledBack(config.state.directory));
       }
       if (agentEpoch < record.agentEpoch) return;
       log.warn(

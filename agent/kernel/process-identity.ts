@@ -22,8 +22,8 @@ export async function processIdentity(pid = process.pid): Promise<ProcessIdentit
 }
 
 /**
- * The identity of this process. Where /proc belongs to another PID namespace it is one that `hasEnded` reports as running
- * until the next boot. Throws where there is no /proc.
+ * The identity of this process. Where /proc belongs to another PID namespace it is one that `hasEnded` reports as running.
+ * Throws where there is no /proc.
  */
 export const ownIdentity = async (): Promise<ProcessIdentity> =>
   (await processIdentity()) ?? {
@@ -36,14 +36,14 @@ export const ownIdentity = async (): Promise<ProcessIdentity> =>
 const bootId = async (): Promise<string> =>
   (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
 
-/** Whether the process has ended for certain; one in another PID namespace cannot be looked at. */
+/**
+ * Whether the process has ended for certain; one in another PID namespace cannot be looked at, and its boot may seem another
+ * (systemd-nspawn shows a boot id of its own). The kernel's first PID namespace has the same name in every boot.
+ */
 export async function hasEnded(other: ProcessIdentity): Promise<boolean> {
-  const boot = await bootId().catch(() => undefined);
-  if (boot === undefined) return false;
-  if (other.bootId !== boot) return true;
   const own = await processIdentity();
-  if (own === undefined) return false;
-  if (other.namespace !== own.namespace) return false;
+  if (own === undefined || other.namespace !== own.namespace) return false;
+  if (other.bootId !== own.bootId) return true;
   try {
     const { state, start } = await lookAt(other.pid);
     return isDead(state) || start !== other.start;

@@ -17,6 +17,12 @@ export function encodeLine(json: string, syncedBytes: number): Buffer {
   return Buffer.from(`${crc32(payload).toString(16).padStart(8, "0")} ${payload}\n`);
 }
 
+/** Those of the records that may be whole in the first `bytes` of what was written of them. */
+export function wholeWithin<T extends { readonly json: string }>(bytes: number, records: readonly T[]): T[] {
+  let leastBytes = 0;
+  return records.filter(({ json }) => (leastBytes += Buffer.byteLength(json)) <= bytes);
+}
+
 interface Line {
   readonly syncedBytes: number;
   readonly record: unknown;

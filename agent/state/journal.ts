@@ -1,11 +1,18 @@
 import { open, rm, type FileHandle } from "node:fs/promises";
-import type * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
-import type { Logger } from "../kernel/log.ts";
 import { AppendFile, writeAgain } from "./append-file.ts";
 import { isFullDisk, isMissing, replaceFile, UncertainWrite } from "./durable-file.ts";
 import { compactionPath, JournalCompaction } from "./journal-compaction.ts";
-import { encodeLine, isSeal, maxRecordBytes, replayLines, roomySeal, seal } from "./journal-format.ts";
+import {
+  encodeLine,
+  isSeal,
+  maxRecordBytes,
+  replayLines,
+  roomySeal,
+  seal,
+  wholeWithin,
+} from "./journal-format.ts";
+import type { JournalOptions } from "./journal-options.ts";
 import {
   asUnreadable,
   busy,
@@ -21,30 +28,6 @@ import { header, isOutdated, rewriteAsCurrent } from "./journal-version.ts";
 
 const maxPendingBytes = 64 * 1024 * 1024;
 const defaultCompactAboveBytes = 8 * 1024 * 1024;
-
-export interface JournalOptions {
-  /** What the records are; a file of another kind or a newer version is refused. */
-  readonly kind: string;
-  readonly log: Logger;
-  /** Called for every record that the file holds, in order. A record may come again after a compaction. */
-  readonly replay: (record: unknown) => void;
-  /** The least records that say the same as all appended so far (those not yet durable included). */
-  readonly live: () => Iterable<unknown>;
-  /** Compact when the file is larger than this and than twice what compaction last left. Default 8 MiB. */
-  readonly compactAboveBytes?: number;
-  /** What every record is, when it is written and when it is read. Default: anything. */
-  readonly schema?: z.ZodType;
-  /**
-   * Called where the file is damaged or of another version: the journal takes no record then, and what was replayed is not
-   * all. Without it open() throws.
-   */
-  readonly onUnreadable?: (why: SocleError) => void;
-  /**
-   * Called before a record is refused that was in the file for a moment: a copy of the file made meanwhile has it. Where it
-   * rejects, the append is `outcome_unknown`.
-   */
-  readonly beforeRefused?: () => Promise<void>;
-}
 
 /** `must`: the end of what was begun. `last`: at the end of the file. */
 type Need = "may" | "must" | "last";
@@ -296,20 +279,21 @@ export class Journal {
   }
 
   async #refuse(batch: readonly Pending[], cause: unknown): Promise<void> {
-    const isCertain = !(cause instanceof UncertainWrite) && (await this.#isUnread(batch));
+    const isCut = !(cause instanceof UncertainWrite);
+    const written = isCut ? wholeWithin(this.#file.cutBytes, batch) : batch;
+    const readable = written.filter(({ reject }) => reject !== undefined);
+    const isCertain = readable.length === 0 || (isCut && (await this.#isUnread()));
     // What is begun stays unknown until a restart has read the file; an end is kept, and written later.
-    const isBegun = batch.some(({ need, reject }) => need === "may" && reject !== undefined);
-    if (!isCertain && isBegun) this.#file.fail(cause as Error);
+    if (!isCertain && readable.some(({ need }) => need === "may")) this.#file.fail(cause as Error);
     const failure = this.#fail(cause);
     // Its snapshot may hold what is refused.
     if (this.#compaction !== undefined) this.#giveUp(this.#compaction, failure);
-    const answer = isCertain ? failure : outcomeUnknown(this.#path, cause);
-    for (const { reject } of batch) reject?.(answer);
+    const unknown = new Set(isCertain ? [] : readable);
+    for (const one of batch) one.reject?.(unknown.has(one) ? outcomeUnknown(this.#path, cause) : failure);
   }
 
-  /** No reader finds a record of the batch, which was cut off: not in the file, and not in an older copy of it. */
-  async #isUnread([first]: readonly Pending[]): Promise<boolean> {
-    if (first === undefined || this.#file.cutBytes < Buffer.byteLength(first.json)) return true;
+  /** No reader finds what was cut off: not in the file, and not in an older copy of it. */
+  async #isUnread(): Promise<boolean> {
     try {
       await this.#options.beforeRefused?.();
       await this.#file.requireSame();

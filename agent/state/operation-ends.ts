@@ -1,4 +1,4 @@
-import { isUncertain, toSocleError } from "../kernel/errors.ts";
+import { isUncertain, SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Journal } from "./journal.ts";
 import { errorOf, type End, type Operation } from "./operation.ts";
 import type { OperationsOptions } from "./operation-requests.ts";
@@ -53,7 +53,8 @@ export class OperationEnds {
 
   /**
    * Makes an end (or `outcome_unknown`) durable, then shows it. Throws the errors of the journal and of `beforeShown`: the
-   * operation is `outcome_unknown` then, or unchanged when the journal refused a settlement.
+   * operation is `outcome_unknown` then, or unchanged when the journal refused a settlement. Where the end is decided and not
+   * shown it throws `outcome_unknown`.
    */
   async write(entry: Entry, end: End, source: EndSource): Promise<void> {
     const before = entry.recorded;
@@ -64,12 +65,13 @@ export class OperationEnds {
     const beforeShown = isEnd ? this.#options.beforeShown?.(ended) : undefined;
     let { decided } = before;
     try {
-      if (beforeShown !== undefined) {
-        // A restart during beforeShown must neither show the end nor repeat the work.
+      if (beforeShown !== undefined || (isEnd && source === "settlement")) {
+        // A restart during beforeShown must neither show the end nor repeat the work; and a copy of a settlement that the
+        // journal then refuses must not hold an end, which nothing replaces.
         entry.recorded = { ...before, decided: whole };
         if (decided === undefined) await this.#journal.append({ t: "decided", id, ...whole }, "must");
         decided = whole;
-        await beforeShown();
+        await beforeShown?.();
       }
       entry.recorded = ended;
       await this.#journal.append({ t: "end", id, ...whole }, "must");
@@ -80,7 +82,7 @@ export class OperationEnds {
       entry.recorded = withEnd(entry.recorded, { state: "outcome_unknown", error: errorOf(failure) });
       if (isEnd) this.#decided.set(id, decided ?? end);
       this.#written(entry);
-      throw failure;
+      throw decided === undefined || isUncertain(failure) ? failure : notShown(failure);
     }
     this.#decided.delete(id);
     this.#written(entry);
@@ -94,3 +96,11 @@ export class OperationEnds {
       : { endedAtMs, endedSinceBoot: { bootId: boot.bootId, ms: boot.ms() } };
   }
 }
+
+const notShown = (cause: SocleError): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    cause.reason,
+    `the end of the operation is decided, and shown once it can be recorded: ${cause.message}`,
+    { cause },
+  );

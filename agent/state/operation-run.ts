@@ -14,6 +14,8 @@ export interface Step {
   readonly durable: <T>(name: string, work: () => Promise<T>, weight?: number) => Promise<T>;
   /** Takes back what the step of this name did, also after cancel(): its outcome becomes "undone". */
   readonly undo: (name: string, work: () => Promise<void>) => Promise<void>;
+  /** For what is done within or beside a step: throws what would keep a step from starting, cancel() apart. */
+  readonly requireOpen: () => void;
 }
 
 interface RunOptions {
@@ -51,6 +53,7 @@ export class OperationRun {
         durable: <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> =>
           this.#step(name, work, weight, "durably"),
         undo: (name: string, work: () => Promise<void>): Promise<void> => this.#undo(name, work),
+        requireOpen: () => this.#requireOpen(),
       },
     );
   }
@@ -93,6 +96,9 @@ export class OperationRun {
 
   #requireOpen(): void {
     const { mayStart, permit, isOutdated } = this.#options;
+    // First: nothing that is refused for now can be tried again.
+    if (!mayStart())
+      throw new SocleError("unavailable", "AGENT_STOPPING", "the agent stopped before this step");
     if (isOutdated())
       throw new SocleError(
         "outcome_unknown",
@@ -103,8 +109,6 @@ export class OperationRun {
       const { reason, message } = permit.refusal;
       throw new SocleError("outcome_unknown", reason, message, { cause: permit.refusal });
     }
-    if (mayStart()) return;
-    throw new SocleError("unavailable", "AGENT_STOPPING", "the agent stopped before this step");
   }
 
   #start(name: string): number {

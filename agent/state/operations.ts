@@ -321,8 +321,8 @@ export class Operations {
 
   /** The operation is running or queued, and was not cancelled. */
   isWanted(id: string): boolean {
-    const { state, cancelledBy } = this.get(id);
-    return state === "running" && cancelledBy === undefined;
+    const shown = this.#table.get(id)?.shown;
+    return shown?.state === "running" && shown.cancelledBy === undefined;
   }
 
   /** Newest first. Pages stay stable: later operations come before, ended ones stay in place. */

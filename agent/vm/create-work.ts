@@ -332,6 +332,7 @@ async function takeBack(
   const deadlineMs = clock.monotonicMs() + INSIST_FOR_MS;
   for (const [name, remove] of [...removals(spec, run, instance)].reverse()) {
     if (!made.has(name)) continue;
+    let logged = "";
     for (;;) {
       const error = await run.step
         .undo(name, () => remove(context))
@@ -342,7 +343,9 @@ async function takeBack(
       if (error === undefined) break;
       if (error.reason === "AGENT_STOPPING" || error.reason === "OPERATION_SUPERSEDED") throw error;
       const isAway = ["unavailable", "timeout", "outcome_unknown"].includes(error.kind);
-      log.warn({ vm: spec.id, err: error }, "what a failed create made could not be removed yet");
+      if (error.message !== logged)
+        log.warn({ vm: spec.id, err: error }, "what a failed create made could not be removed yet");
+      logged = error.message;
       if (!isAway && clock.monotonicMs() >= deadlineMs) {
         leftovers.push(error.message);
         break;

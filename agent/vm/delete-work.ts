@@ -3,6 +3,7 @@ import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
 import { hasMarkedRun, holdsRun } from "./guest-run.ts";
 import type { VmSpec } from "./spec.ts";
+import { requireSameVm } from "./stamps.ts";
 import { requireUnused, usersNow, volumeKey } from "./volume-users.ts";
 import type { Vm } from "./vm.ts";
 import { isSameBesideState } from "./vm-from-domain.ts";
@@ -42,6 +43,7 @@ export const deleteWork =
       if (guestRun !== undefined) await step("pull plug", () => domains.destroy(vmId), 0.3);
     }
     if (intent.volumes.length > 0 && !isGone) {
+      step.requireOpen();
       await domains.stamps.begin(vmId, operationId);
       // The VM may have been started since it was seen stopped.
       const now = await domains.state(vmId);
@@ -55,11 +57,11 @@ export const deleteWork =
       await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
     const unraised = await raised;
     if (unraised !== undefined) throw stillThere(unraised);
-    // Its disks are kept, and it may have been started meanwhile.
-    if (intent.volumes.length === 0) requireDeletable(vmId, await domains.state(vmId), intent.force);
-    await step("undefine", () => domains.undefine(vmId), 0.3);
-    // Undefined, it cannot be started any more; what was started at the last moment goes too.
-    if (isActive(await domains.state(vmId))) await step("end run", () => domains.destroy(vmId), 0);
+    if (!isGone) {
+      await requireStillDeletable(context, intent, run);
+      await step("undefine", () => domains.undefine(vmId), 0.3);
+      await endLastRun(context, intent, run);
+    }
     for (const part of intent.keyedParts ?? [])
       await step(`forget key ${part}`, () => keys.forget(vmId, part));
     if (intent.keysUnknown === true) await step("forget keys", () => keys.forgetAll(vmId));
@@ -69,6 +71,35 @@ export const deleteWork =
       ? deleted
       : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
   };
+
+/** All before this took time: others may have put another domain in its place, or started it. */
+async function requireStillDeletable(
+  { domains }: WorkContext,
+  { volumes, force }: IntentOf<"DELETE_VM">,
+  run: WorkRun,
+): Promise<void> {
+  const origin = await domains.stamps.origin(run.vmId);
+  if (origin !== undefined) requireSameVm(run, origin);
+  // Without its disks, which are gone by now, no guest runs on.
+  if (volumes.length === 0) requireDeletable(run.vmId, await domains.state(run.vmId), force);
+}
+
+/** Undefined, it cannot be started any more; what was started at the last moment, and has no disks any more, goes too. */
+async function endLastRun(
+  { domains }: WorkContext,
+  { volumes, force }: IntentOf<"DELETE_VM">,
+  { vmId, step }: WorkRun,
+): Promise<void> {
+  const last = await domains.state(vmId);
+  if (last === undefined || !isActive(last)) return;
+  if (volumes.length === 0 && !force) {
+    const message =
+      `VM ${vmId} was started while it was deleted: it is ${last.state} and keeps its disks, but is gone once it stops. ` +
+      "Stop it to be done with it; to keep it, define it again (virsh dumpxml, virsh define)";
+    throw new SocleError("conflict", "VM_RUNNING", message);
+  }
+  await step("end run", () => domains.destroy(vmId), 0);
+}
 
 const AGAIN = "delete the VM again if it should go";
 

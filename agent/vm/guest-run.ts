@@ -66,7 +66,11 @@ async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise
 }
 
 /** Before an effect that does not end the guest's run: an older operation must not act on it after this one. */
-export async function stampRun({ domains, log }: WorkContext, { vmId, operationId }: WorkRun): Promise<void> {
+export async function stampRun(
+  { domains, log }: WorkContext,
+  { vmId, operationId, step }: WorkRun,
+): Promise<void> {
+  step.requireOpen();
   await domains.stamps.mark(vmId, { operation: operationId, phase: "begun" }).catch((thrown: unknown) => {
     log.warn({ vm: vmId, operation: operationId, err: toSocleError(thrown) }, "the VM could not be stamped");
   });

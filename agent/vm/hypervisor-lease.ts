@@ -4,12 +4,13 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { hasEnded, ownIdentity } from "../kernel/process-identity.ts";
 import type { Service } from "../kernel/service.ts";
-import * as libvirt from "../libvirt/index.ts";
-import { buildSecret, parseSecret } from "../libvirt/xml/index.ts";
+import type * as libvirt from "../libvirt/index.ts";
 import type { Permit } from "../state/permit.ts";
 import type { Watermark } from "../state/watermark.ts";
 import type { LibvirtCalls } from "./certainty.ts";
-import { leaseOf, type Found, type Lease } from "./lease-record.ts";
+import { leaseSchema, type FoundLease, type Lease } from "./lease-record.ts";
+import { LeaseSuccession } from "./lease-succession.ts";
+import { UniqueSecret } from "./unique-secret.ts";
 
 export interface HypervisorLeaseOptions {
   readonly libvirt: LibvirtCalls & Pick<libvirt.Libvirt, "events" | "changes">;
@@ -36,14 +37,12 @@ export interface HolderBefore {
   readonly isAhead: boolean;
 }
 
-/** The usage is unique in libvirt: only one secret, so only one agent, can have it. */
-const usage = { type: "tls", id: "socle-agent-lease" } as const;
+const usage = "socle-agent-lease";
 const part = "lease";
 const LOOK_EVERY_MS = 3000;
 const LOOKS_PER_BEAT = 5;
 /** So long without a beat, an agent with the same state in another PID namespace has ended. */
 const SILENT_MS = 60_000;
-const CALL_MS = 10_000;
 /** An operation waits for this, whatever the lease's turns take. */
 const PUBLISH_MS = 5000;
 const PUBLISH_CALL_MS = 2000;
@@ -52,9 +51,9 @@ const PUBLISH_TRIES = 2;
 /**
  * One agent changes things in a libvirt: the one that holds this lease, which is a libvirt secret without a value. It holds for
  * all who reach that libvirt, from whatever namespace and with whatever state directory. A holder that ended is followed at
- * once where that can be seen (same boot and PID namespace, or another boot); where it cannot, by an agent with the same
- * state after a minute without a beat, and by others once a person removed the secret. What ended is told by the boot id: the agent
- * runs on the machine of its libvirt. The lease has the watermark of its holder's state, by which an older copy is known.
+ * once where that can be seen (from the same PID namespace, in this boot or a later one); where it cannot, by an agent with the same
+ * state after a minute without a beat, and by others once a person removed the secret. One agent at a time follows
+ * (LeaseSuccession). The lease has the watermark of its holder's state, by which an older copy is known.
  */
 export class HypervisorLease implements Service {
   readonly name = "hypervisor lease";
@@ -62,6 +61,8 @@ export class HypervisorLease implements Service {
   readonly readyWithinMs = 500;
   readonly #options: HypervisorLeaseOptions;
   readonly #holder = randomUUID();
+  readonly #secrets: UniqueSecret<typeof leaseSchema>;
+  readonly #succession: LeaseSuccession;
   /** Of the secret that this agent writes. */
   #uuid: string = randomUUID();
   /** Why it is not held, where libvirt or another agent is the reason. */
@@ -80,6 +81,8 @@ export class HypervisorLease implements Service {
 
   constructor(options: HypervisorLeaseOptions) {
     this.#options = options;
+    this.#secrets = new UniqueSecret(options.libvirt, usage, leaseSchema);
+    this.#succession = new LeaseSuccession(options.libvirt, options.clock, this.#holder);
     options.permit.refuse(part, notAskedYet());
     options.watermark.publishBy(() => this.#publish());
   }
@@ -137,7 +140,7 @@ export class HypervisorLease implements Service {
   async #followEvents(signal: AbortSignal): Promise<void> {
     for await (const item of this.#options.libvirt.events.subscribe(signal)) {
       const event = item.kind === "overflow" ? undefined : item.value;
-      if (event?.kind !== "secret" || event.secret.usageId !== usage.id) continue;
+      if (event?.kind !== "secret" || event.secret.usageId !== usage) continue;
       if (event.secret.uuid !== this.#uuid || event.event === "undefined") this.#wake();
     }
   }
@@ -246,19 +249,36 @@ export class HypervisorLease implements Service {
   }
 
   async #take(): Promise<boolean> {
-    const found = await this.#find();
+    const found = await this.#secrets.find();
+    if (found === undefined || this.#isMine(found)) return await this.#establish();
+    if ((await this.#isOver(found)) === undefined) return this.#refuseFor(found);
+    return await this.#succession.alone(
+      (requireAlone) => this.#succeed(requireAlone),
+      (refusal) => this.#unwritten(refusal),
+    );
+  }
+
+  /** Takes over from a holder that is over, while no other agent does. */
+  async #succeed(requireAlone: () => void): Promise<boolean> {
+    const found = await this.#secrets.find();
     if (found !== undefined && !this.#isMine(found)) {
       const over = await this.#isOver(found);
       if (over === undefined) return this.#refuseFor(found);
-      if (found.lease !== undefined && !(await this.#follow(found.lease))) return false;
-      // Removed before libvirt refuses the new one, the mark of this state would be lost. A silent holder may still write.
-      if (over === "ended" && found.lease?.stateId === this.#options.stateId) this.#uuid = found.secret.uuid;
-      else await this.#remove(found);
+      if (found.record !== undefined && !(await this.#follow(found.record))) return false;
+      requireAlone();
+      // In its place: were it removed first and libvirt refused the new one, the mark in it would be lost.
+      this.#uuid = over === "ended" ? found.secret.uuid : randomUUID();
+      // A silent holder may still write, which libvirt refuses once another secret has the usage.
+      if (over === "silent") await this.#secrets.remove(found.secret);
     }
+    return await this.#establish();
+  }
+
+  async #establish(): Promise<boolean> {
     try {
       await this.#define(false);
     } catch (thrown) {
-      const now = await this.#find();
+      const now = await this.#secrets.find();
       if (now === undefined && this.#isHeld) throw thrown;
       if (now === undefined) return this.#unwritten(thrown);
       if (now.secret.uuid !== this.#uuid) return this.#refuseFor(now);
@@ -270,12 +290,15 @@ export class HypervisorLease implements Service {
   }
 
   async #keep(): Promise<boolean> {
-    const found = await this.#find();
+    const found = await this.#secrets.find();
     if (found === undefined) return await this.#take();
-    return this.#isMine(found) || this.#refuseFor(found);
+    if (!this.#isMine(found)) return this.#refuseFor(found);
+    // A write that timed out may have come after a later one.
+    if ((found.record?.watermark ?? 0) < this.#options.watermark.value) this.#isBehind = true;
+    return true;
   }
 
-  #isMine({ secret, lease }: Found): boolean {
+  #isMine({ secret, record: lease }: FoundLease): boolean {
     return secret.uuid === this.#uuid && lease?.holder === this.#holder;
   }
 
@@ -308,7 +331,7 @@ export class HypervisorLease implements Service {
   }
 
   /** How the holder was found to be over. Undefined: it may live. */
-  async #isOver({ secret: { uuid }, lease }: Found): Promise<"ended" | "silent" | undefined> {
+  async #isOver({ secret: { uuid }, record: lease }: FoundLease): Promise<"ended" | "silent" | undefined> {
     if (lease === undefined) return undefined;
     if (lease.released || (await hasEnded(lease.process))) return "ended";
     const nowMs = this.#options.clock.monotonicMs();
@@ -318,7 +341,7 @@ export class HypervisorLease implements Service {
     return isSilent ? "silent" : undefined;
   }
 
-  #refuseFor({ secret, lease }: Found): false {
+  #refuseFor({ secret, record: lease }: FoundLease): false {
     const { uri } = this.#options;
     const holder =
       lease === undefined
@@ -331,29 +354,8 @@ export class HypervisorLease implements Service {
     return this.#refuse(new SocleError("conflict", "HYPERVISOR_IN_USE", message, { details }));
   }
 
-  async #find(): Promise<Found | undefined> {
-    const usageType = libvirt.SecretUsage.TLS;
-    try {
-      const { secret } = await this.#call(libvirt.secretLookupByUsage, { usageType, usageId: usage.id });
-      const { xml } = await this.#call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
-      return { secret, lease: leaseOf(parseSecret(xml).description) };
-    } catch (thrown) {
-      if (toSocleError(thrown).reason === "LIBVIRT_NO_SECRET") return undefined;
-      throw thrown;
-    }
-  }
-
-  /** Of this secret alone: who follows the same holder at the same time may have its own there by now. */
-  async #remove({ secret }: Found): Promise<void> {
-    try {
-      await this.#call(libvirt.secretUndefine, { secret });
-    } catch (thrown) {
-      if (toSocleError(thrown).reason !== "LIBVIRT_NO_SECRET") throw thrown;
-    }
-  }
-
   /** Refused by libvirt where another has the usage. */
-  async #define(released: boolean, timeoutMs = CALL_MS): Promise<void> {
+  async #define(released: boolean, timeoutMs?: number): Promise<void> {
     const { stateId, stateDirectory, agentEpoch, watermark } = this.#options;
     const lease: Lease = {
       socle: "lease",
@@ -366,13 +368,7 @@ export class HypervisorLease implements Service {
       watermark: watermark.value,
       released,
     };
-    const description = JSON.stringify(lease);
-    const xml = buildSecret({ uuid: this.#uuid, private: true, description, usage });
-    await this.#call(libvirt.secretDefineXml, { xml, flags: 0 }, timeoutMs);
-  }
-
-  #call<A, R>(procedure: libvirt.Procedure<A, R>, args: A, timeoutMs = CALL_MS): Promise<R> {
-    return this.#options.libvirt.call(procedure, args, { timeoutMs });
+    await this.#secrets.define(this.#uuid, lease, timeoutMs);
   }
 }
 

@@ -1,15 +1,17 @@
 import * as z from "zod";
-import type { Secret } from "../libvirt/index.ts";
+import type { Found } from "./unique-secret.ts";
 
-/** What the lease of a libvirt says of its holder: the description of a secret, as JSON. */
-const leaseSchema = z.looseObject({
+const process = z.object({ pid: z.number(), start: z.string(), bootId: z.string(), namespace: z.string() });
+
+/** What the lease of a libvirt says of its holder. */
+export const leaseSchema = z.looseObject({
   socle: z.literal("lease"),
   stateId: z.string(),
   stateDirectory: z.string(),
   /** Of one start of an agent. */
   holder: z.string().optional(),
   agentEpoch: z.number().int().min(0),
-  process: z.object({ pid: z.number(), start: z.string(), bootId: z.string(), namespace: z.string() }),
+  process,
   /** Counts up while the holder lives. */
   beat: z.number().int().min(0),
   /** Of the holder's state directory. */
@@ -19,16 +21,14 @@ const leaseSchema = z.looseObject({
 });
 export type Lease = z.output<typeof leaseSchema>;
 
-export interface Found {
-  readonly secret: Secret;
-  /** Undefined: it is none that this version knows. */
-  readonly lease: Lease | undefined;
-}
+/** Undefined record: it is none that this version knows. */
+export type FoundLease = Found<Lease>;
 
-export function leaseOf(description: string | undefined): Lease | undefined {
-  try {
-    return leaseSchema.safeParse(JSON.parse(description ?? "")).data;
-  } catch {
-    return undefined;
-  }
-}
+/** Who takes over from a holder that is over. */
+export const successionSchema = z.looseObject({
+  socle: z.literal("succession"),
+  /** As Lease's. */
+  holder: z.string(),
+  process,
+});
+export type FoundSuccession = Found<z.output<typeof successionSchema>>;

@@ -5,10 +5,11 @@ import { holdsRun, isInRun, stampComplete, stampRun } from "./guest-run.ts";
 import { keyedParts } from "./guest-keys.ts";
 import type { VmSpec } from "./spec.ts";
 import { culpritOf } from "./start-fault.ts";
+import type { Cut } from "./stop-escalation.ts";
 import type { Vm, VmState } from "./vm.ts";
 import { volumeName } from "./volume-names.ts";
 import { requireDisksFree } from "./volume-users.ts";
-import { interrupted, seen, SEEN_WITHIN_MS, type Work, type WorkContext } from "./work.ts";
+import { interrupted, seen, SEEN_WITHIN_MS, type Work, type WorkContext, type WorkRun } from "./work.ts";
 
 /** A guest that was busy booting misses the power button: it is pressed again this often. */
 const ASK_AGAIN_MS = 10_000;
@@ -39,6 +40,7 @@ export const startWork: Work<"START_VM"> = async (context, { placementEpoch }, r
   const spec = vm?.spec;
   if (spec !== undefined) await step("check volumes", () => checkVolumes(context, spec));
   if (spec !== undefined && keyedParts(spec).length > 0) await step("keys", () => restoreKeys(context, spec));
+  step.requireOpen();
   await domains.stamps.begin(vmId, operationId);
   const culprit = spec === undefined ? undefined : culpritOf(spec);
   await step("start", () => domains.start(vmId, culprit), 0.8);
@@ -152,9 +154,9 @@ export const graceOf = ({ state, stats }: Pick<Vm, "state" | "stats">, usualMs: 
 
 /**
  * Asks the guest, waits, asks again; when the time is over pulls the plug if asked to, else fails and leaves it running.
- * `escalate` aborts the wait when somebody asks for force meanwhile.
+ * `cut`: somebody asks for force meanwhile.
  */
-export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
+export const stopWork = (cut: Cut): Work<"STOP_VM"> => {
   return async (context, { gracefulTimeoutMs, force }, run) => {
     const { domains, table } = context;
     const { vmId, step, signal } = run;
@@ -168,16 +170,17 @@ export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
     if (gracefulTimeoutMs > 0 || !force) {
       const deaf = await step(
         "ask guest",
-        () => askToStop(context, vmId, isOver, gracefulTimeoutMs, AbortSignal.any([signal, escalate])),
+        () => askToStop(context, run, isOver, gracefulTimeoutMs, AbortSignal.any([signal, cut.signal])),
         0.6,
       );
       if (deaf === undefined) {
         await stampComplete(context, run, false);
         return { state: "stopped", stopped_by: "guest" };
       }
-      signal.throwIfAborted();
-      if (!force && !escalate.aborted) throw deaf;
       if (await isOver()) return { state: "stopped", stopped_by: "unknown" };
+      signal.throwIfAborted();
+      // Asked with nothing between it and the plug: the forced stop may be cancelled at any time.
+      if (!force && !cut.isWanted()) throw deaf;
     }
     await step("pull plug", () => domains.destroy(vmId), 0.3);
     await stampComplete(context, run, false);
@@ -193,7 +196,7 @@ export const stopWork = (escalate: AbortSignal): Work<"STOP_VM"> => {
  */
 async function askToStop(
   { domains, table, clock }: WorkContext,
-  vmId: string,
+  { vmId, step }: Pick<WorkRun, "vmId" | "step">,
   isOver: () => Promise<boolean>,
   timeoutMs: number,
   signal: AbortSignal,
@@ -207,7 +210,8 @@ async function askToStop(
         () => false,
       );
   let stopped = seenStopped();
-  let askAtMs = clock.monotonicMs();
+  const beganMs = clock.monotonicMs();
+  let askAtMs = beganMs;
   const deadlineMs = askAtMs + timeoutMs;
   let refusal: unknown;
   let asking: Promise<void> | undefined;
@@ -219,6 +223,8 @@ async function askToStop(
   try {
     for (;;) {
       if (clock.monotonicMs() >= askAtMs) {
+        // Another agent may drive libvirt by now.
+        step.requireOpen();
         // A hung guest keeps the question waiting: the time goes on all the same.
         asking ??= ask();
         askAtMs = clock.monotonicMs() + ASK_AGAIN_MS;
@@ -246,7 +252,8 @@ async function askToStop(
     over.abort();
   }
   // The table may be blind: libvirt has the last word.
-  return (await isOver()) ? undefined : didNotStop(timeoutMs, refusal);
+  const waitedMs = Math.min(timeoutMs, clock.monotonicMs() - beganMs);
+  return (await isOver()) ? undefined : didNotStop(waitedMs, refusal);
 }
 
 export function forceRequired(): SocleError {
@@ -258,7 +265,7 @@ export function forceRequired(): SocleError {
 
 function didNotStop(afterMs: number, refusal: unknown): SocleError {
   const why = refusal === undefined ? "" : ` (it could not be asked: ${toSocleError(refusal).message})`;
-  const message = `the guest did not stop within ${afterMs / 1000} s and runs on${why}; stop it with force to pull its plug`;
+  const message = `the guest did not stop within ${Math.round(afterMs / 100) / 10} s and runs on${why}; stop it with force to pull its plug`;
   return new SocleError("timeout", "GUEST_DID_NOT_STOP", message, { cause: refusal });
 }
 

@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { isUncertain, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
-import type { Operation } from "../state/operation.ts";
+import { isDone, type Operation } from "../state/operation.ts";
 import type { Operations } from "../state/operations.ts";
 import type { Watermark } from "../state/watermark.ts";
 import type { VmTable } from "./vm-table.ts";
@@ -80,6 +80,7 @@ export class Settler implements Service {
     const { log, operations, vms, watermark } = this.#options;
     try {
       const operation = operations.get(id);
+      if (isDone(operation)) return; // A person was faster.
       if (watermark?.isOutdated(id) === true) {
         await this.#endOutdated(operation, signal);
         return;

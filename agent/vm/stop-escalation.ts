@@ -3,8 +3,18 @@ import { mayOverrule } from "../trust/index.ts";
 
 interface WaitingStop {
   readonly caller: string;
+  /** Whether the forced stops that cut it short are still wanted. */
+  readonly forced: (() => boolean)[];
   readonly cut: AbortController;
   readonly ended: AbortController;
+}
+
+/** What forced stops do to one that waits. */
+export interface Cut {
+  /** Aborts when it is to wait no longer. */
+  readonly signal: AbortSignal;
+  /** A forced stop wants the plug pulled: one that has cut the wait short and was not cancelled since. */
+  readonly isWanted: () => boolean;
 }
 
 /** Stops that wait for their guests, and the forced stops that cut such a wait short. */
@@ -16,12 +26,15 @@ export class StopEscalation {
     this.#clock = clock;
   }
 
-  /** Runs a stop; the signal aborts when it is to wait no longer. */
-  async during<T>(vmId: string, caller: string, stop: (cut: AbortSignal) => Promise<T>): Promise<T> {
-    const waiting = { caller, cut: new AbortController(), ended: new AbortController() };
+  async during<T>(vmId: string, caller: string, stop: (cut: Cut) => Promise<T>): Promise<T> {
+    const forced: WaitingStop["forced"] = [];
+    const waiting = { caller, forced, cut: new AbortController(), ended: new AbortController() };
     this.#stops.set(vmId, waiting);
     try {
-      return await stop(waiting.cut.signal);
+      return await stop({
+        signal: waiting.cut.signal,
+        isWanted: () => forced.some((isWanted) => isWanted()),
+      });
     } finally {
       this.#stops.delete(vmId);
       waiting.ended.abort();
@@ -35,14 +48,13 @@ export class StopEscalation {
    */
   forced(vmId: string, caller: string, graceMs: number, isWanted: () => boolean): void {
     const waiting = this.#stops.get(vmId);
-    if (waiting === undefined || !mayOverrule(caller, waiting.caller) || !isWanted()) return;
-    if (graceMs === 0) waiting.cut.abort();
-    else
-      void this.#clock.sleep(graceMs, waiting.ended.signal).then(
-        () => {
-          if (isWanted()) waiting.cut.abort();
-        },
-        () => undefined,
-      );
+    if (waiting === undefined || !mayOverrule(caller, waiting.caller)) return;
+    const cut = (): void => {
+      if (!isWanted()) return;
+      waiting.forced.push(isWanted);
+      waiting.cut.abort();
+    };
+    if (graceMs === 0) cut();
+    else void this.#clock.sleep(graceMs, waiting.ended.signal).then(cut, () => undefined);
   }
 }

@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -137,6 +137,27 @@ export class AgentProcess {
 
   signal(signal: NodeJS.Signals): void {
     process.kill(this.pid, signal);
+  }
+
+  /** Does the work while the agent, if it runs, is halted between two of its calls: what it has on the disk is of one moment. */
+  async whileHalted<T>(work: () => Promise<T>): Promise<T> {
+    const { pid } = this;
+    const child = this.#process;
+    const isHalted = async (): Promise<boolean> => {
+      const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+      const stats = await Promise.all(
+        threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, "utf8").catch(() => "")),
+      );
+      // proc(5): the state follows the command, in parentheses. One that has ended does no more either.
+      return stats.every((stat) => stat === "" || /^[TtZX]/.test(stat.slice(stat.lastIndexOf(")") + 2)));
+    };
+    child?.kill("SIGSTOP");
+    try {
+      await eventually(isHalted, { what: "the agent to halt", intervalMs: 1 });
+      return await work();
+    } finally {
+      child?.kill("SIGCONT");
+    }
   }
 
   /** Resolves when the process that was started last has ended, however. */

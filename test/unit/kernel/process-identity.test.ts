@@ -12,6 +12,11 @@ test("a process has ended where its pid is another's or nobody's by now, not whe
   assert.equal(await hasEnded({ ...own, pid: 2 ** 22 + 1 }), true);
   assert.equal(await hasEnded({ ...own, namespace: "pid:[1]" }), false);
   assert.equal(await hasEnded({ ...own, bootId: "" }), true);
+  assert.equal(
+    await hasEnded({ ...own, bootId: "", namespace: "pid:[1]" }),
+    false,
+    "a container's own boot id",
+  );
   const read = fs.readFile;
   t.after(syncBuiltinESMExports);
   // As /proc is for others' processes under ProtectProc=invisible.

@@ -12,11 +12,16 @@ export type Failing = Partial<Record<Call, number | true | (() => Promise<void>)
 
 /**
  * A disk that fails as it is set: `failing.datasync = 1` refuses the next fdatasync with EIO. A refused call does nothing; a
- * refused write may write all the same (`tornWrites`), as a device that fails late does. `of`: files of these paths alone.
+ * refused write may write all the same (`tornWrites`: all, or so many bytes), as a device that fails late does. `of`: files of
+ * these paths alone.
  */
 export async function failingDisk(
   t: TestContext,
-  { code = "EIO", tornWrites = false, of = /^/ }: { code?: string; tornWrites?: boolean; of?: RegExp } = {},
+  {
+    code = "EIO",
+    tornWrites = false,
+    of = /^/,
+  }: { code?: string; tornWrites?: boolean | number; of?: RegExp } = {},
 ): Promise<{ failing: Failing; restore: () => void }> {
   const probe = await open("/dev/null", "r");
   const prototype = Object.getPrototypeOf(probe) as Record<Call, (...args: unknown[]) => Promise<unknown>>;
@@ -36,7 +41,11 @@ export async function failingDisk(
         return await real.apply(this, args);
       }
       if (left !== true) failing[name] = left - 1;
-      if (name === "write" && tornWrites) await real.apply(this, args);
+      if (name === "write" && tornWrites !== false) {
+        const [buffer, offset, length, position] = args as [Buffer, number, number, number];
+        const bytes = tornWrites === true ? length : Math.min(length, tornWrites);
+        await real.call(this, buffer, offset, bytes, position);
+      }
       throw Object.assign(new Error(`${code}: refused on purpose, ${name}`), { code, syscall: name });
     };
   }

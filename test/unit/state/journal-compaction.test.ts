@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { rmdir, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Journal, type JournalOptions } from "../../../agent/state/journal.ts";
+import { Journal } from "../../../agent/state/journal.ts";
+import type { JournalOptions } from "../../../agent/state/journal-options.ts";
 import { folder } from "./folder.ts";
 import { options, isCorrupt } from "./journal-stage.ts";
 

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { Journal, type JournalOptions } from "../../../agent/state/journal.ts";
+import { Journal } from "../../../agent/state/journal.ts";
+import type { JournalOptions } from "../../../agent/state/journal-options.ts";
 
 export const options: JournalOptions = {
   kind: "test",

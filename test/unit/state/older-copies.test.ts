@@ -1,15 +1,18 @@
 // An older copy of a state directory in the place of that directory, over one libvirt's secrets.
 import assert from "node:assert/strict";
-import { cp, readdir, rename, rm } from "node:fs/promises";
+import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { buildLease } from "../../../agent/composition/hypervisor.ts";
 import { openState, type State } from "../../../agent/composition/state.ts";
 import { parseConfig } from "../../../agent/config/load.ts";
-import { systemClock as clock } from "../../../agent/kernel/clock.ts";
+import { systemClock as clock, type Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog as log } from "../../../agent/kernel/log.ts";
-import type { Libvirt } from "../../../agent/libvirt/index.ts";
+import * as libvirt from "../../../agent/libvirt/index.ts";
+import type { HypervisorLease } from "../../../agent/vm/hypervisor-lease.ts";
+import { eventually } from "../../lab/wait.ts";
+import { FakeClock } from "../host/fake-clock.ts";
 import { SecretStore } from "../vm/lease-stage.ts";
 import { failingDisk } from "./failing-disk.ts";
 import { folder } from "./folder.ts";
@@ -22,22 +25,23 @@ async function agent(
   t: TestContext,
   directory: string,
   store: SecretStore,
-): Promise<{ state: State; stop: () => Promise<void> }> {
+  { waits = true, leaseClock = clock }: { waits?: boolean; leaseClock?: Clock } = {},
+): Promise<{ state: State; lease: HypervisorLease; stop: () => Promise<void> }> {
   const config = { ...defaults, state: { ...defaults.state, directory } };
   const basis = { config, version: "test", environment: {}, clock, log };
   const state = await openState(basis);
   // The lease uses this much of it.
-  const lease = buildLease(basis, state, store.calls as unknown as Libvirt);
+  const lease = buildLease({ ...basis, clock: leaseClock }, state, store.calls as unknown as libvirt.Libvirt);
   const end = new AbortController();
   t.after(() => end.abort());
   const done = lease.run(end.signal, () => undefined);
-  await state.operations.untilPermitted(AbortSignal.timeout(soonMs));
+  if (waits) await state.operations.untilPermitted(AbortSignal.timeout(soonMs));
   const stop = async (): Promise<void> => {
     end.abort();
     await done;
     await state.close();
   };
-  return { state, stop };
+  return { state, lease, stop };
 }
 
 /** Copies have no lock of a living agent. */
@@ -77,5 +81,65 @@ test("a request whose sync failed is outcome_unknown where libvirt refuses the m
   await assert.rejects(state.operations.begin(request("a")), refusedAs("outcome_unknown", "JOURNAL_FAILED"));
   restore();
   store.refusals = 0;
+  await stop();
+});
+
+test("a copy whose journal cannot be read is known as older still once it can be", async (t) => {
+  const base = await folder(t);
+  const [directory, copy] = [join(base, "state"), join(base, "copy")];
+  const store = new SecretStore();
+  const first = await agent(t, directory, store);
+  const { operation } = await first.state.operations.begin(request("a"));
+  await cp(directory, copy, { recursive: true, verbatimSymlinks: true });
+  await first.state.operations.run(operation, deaf).ended;
+  await first.stop();
+  await putInPlace(copy, directory);
+  const path = join(directory, "operations.journal");
+  const whole = await readFile(path);
+  const damaged = Buffer.from(whole);
+  const at = damaged.indexOf("\n") + 40;
+  damaged.writeUInt8(damaged.readUInt8(at) ^ 1, at);
+  await writeFile(path, damaged);
+  const lease = store.xml;
+  const second = await agent(t, directory, store, { waits: false });
+  await eventually(() => second.lease.failure?.reason === "STATE_UNWRITABLE", {
+    what: "the lease to be refused",
+  });
+  await second.stop();
+  assert.equal(store.xml, lease);
+  await writeFile(path, whole);
+  const third = await agent(t, directory, store);
+  assert.equal(third.state.watermark.isOutdated(operation.id), true);
+  await third.stop();
+});
+
+test("an older copy whose record cannot be written begins its event log anew once, however often it is tried", async (t) => {
+  const base = await folder(t);
+  const [directory, copy] = [join(base, "state"), join(base, "copy")];
+  const store = new SecretStore();
+  await (await agent(t, directory, store)).stop();
+  await cp(directory, copy, { recursive: true, verbatimSymlinks: true });
+  for (let starts = 0; starts < 3; starts += 1) await (await agent(t, directory, store)).stop();
+  await putInPlace(copy, directory);
+  const { failing, restore } = await failingDisk(t, { code: "ENOSPC", of: /host\.json\.new$/ });
+  failing.write = true;
+  const leaseClock = new FakeClock();
+  let looks = 0;
+  store.before = (procedure) => {
+    if (procedure === libvirt.secretDefineXml) looks += 1;
+    return Promise.resolve();
+  };
+  const { state, lease, stop } = await agent(t, directory, store, { waits: false, leaseClock });
+  const logs = new Set<string>();
+  for (let tries = 1; tries <= 3; tries += 1) {
+    await eventually(() => looks >= tries && lease.failure?.reason === "STATE_UNWRITABLE", {
+      what: "a look",
+    });
+    logs.add(state.events.logId);
+    leaseClock.advance(3000);
+  }
+  assert.equal(logs.size, 1);
+  assert.equal(state.events.recent(1000).filter(({ kind }) => kind === "resync").length, 1);
+  restore();
   await stop();
 });

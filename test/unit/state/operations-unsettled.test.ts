@@ -1,6 +1,6 @@
 // Changes of a VM while the outcome of one of its operations is unknown.
 import assert from "node:assert/strict";
-import { readFile, rm } from "node:fs/promises";
+import { cp, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
@@ -8,6 +8,7 @@ import { OperationIds } from "../../../agent/state/operation-id.ts";
 import type { Operation } from "../../../agent/state/operation.ts";
 import type { Operations } from "../../../agent/state/operations.ts";
 import { fill, smallDisk } from "../../lab/small-disk.ts";
+import { failingDisk } from "./failing-disk.ts";
 import { folder } from "./folder.ts";
 import { killed, never, nothing, open, refusedAs, request, soonMs } from "./operations-stage.ts";
 
@@ -278,4 +279,25 @@ test("a settlement that a full disk refused is not retried", async (t) => {
   assert.equal(await operations.endAgain(operation.id), undefined);
   assert.equal((await operations.settle(operation.id, { state: "succeeded" })).state, "succeeded");
   await operations.drain(0);
+});
+
+test("a copy has no settlement that was refused after it was written", async (t) => {
+  const base = await folder(t);
+  const [directory, copy] = [join(base, "state"), join(base, "copy")];
+  await mkdir(directory);
+  const operations = await open(directory);
+  const operation = await lost(operations, "a");
+  const { failing, restore } = await failingDisk(t);
+  failing.datasync = async () => {
+    await cp(directory, copy, { recursive: true });
+    throw Object.assign(new Error("refused on purpose"), { code: "EIO" });
+  };
+  await assert.rejects(operations.settle(operation.id, { state: "succeeded" }), { kind: "unavailable" });
+  restore();
+  assert.equal(operations.get(operation.id).state, "outcome_unknown");
+  await operations.drain(0);
+  const older = await open(copy);
+  const error = new SocleError("conflict", "NOT_DONE", "it was not");
+  assert.equal((await older.settleOutdated(operation.id, { state: "failed", error })).state, "failed");
+  await older.drain(0);
 });

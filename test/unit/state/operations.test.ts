@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
+import { Permit } from "../../../agent/state/permit.ts";
 import { eventually } from "../../lab/wait.ts";
 import { folder } from "./folder.ts";
 import { never, soonMs, open, request, nothing, refusedAs, outcomes, done } from "./operations-stage.ts";
@@ -241,4 +242,39 @@ test("nothing more is done for an operation that is outdated while it is worked 
   const { state, error } = operations.get(operation.id);
   assert.deepEqual([done, state, error?.reason], [["erase"], "outcome_unknown", "OPERATION_SUPERSEDED"]);
   await operations.drain(0);
+});
+
+test("an operation that is not known any more is not wanted", async (t) => {
+  const operations = await open(await folder(t));
+  const { operation } = await operations.begin(request("a"));
+  assert.equal(operations.isWanted(operation.id), true);
+  assert.equal(operations.isWanted(`${operation.id}x`), false);
+  await operations.drain(0);
+});
+
+test("what an operation takes back ends with the agent, also while changes are refused", async (t) => {
+  const permit = new Permit();
+  const operations = await open(await folder(t), { permit });
+  const { operation } = await operations.begin(request("a"));
+  const reasons: string[] = [];
+  let go = (): void => undefined;
+  const gone = new Promise<void>((resolve) => (go = resolve));
+  const { ended } = operations.run(operation, async (step) => {
+    await step("one", nothing);
+    permit.refuse("lease", new SocleError("conflict", "HYPERVISOR_IN_USE", "another agent"));
+    for (let tries = 0; tries < 2; tries += 1) {
+      await step
+        .undo("one", () => Promise.resolve())
+        .catch((thrown: unknown) => {
+          reasons.push((thrown as SocleError).reason);
+        });
+      if (tries === 0) await gone;
+    }
+    throw new SocleError("internal", "NO", "no");
+  });
+  await new Promise(setImmediate);
+  await operations.drain(0);
+  go();
+  await ended;
+  assert.deepEqual(reasons, ["HYPERVISOR_IN_USE", "AGENT_STOPPING"]);
 });

@@ -92,6 +92,31 @@ test("a request of which no copy can have a whole record is refused, whatever th
   await operations.drain(0);
 });
 
+test("a full disk that tore a request behind a whole record of progress refuses it for certain, and passes", async (t) => {
+  const beforeRefused = (): Promise<void> => Promise.reject(new Error("libvirt is away"));
+  const operations = await open(await folder(t), { beforeRefused });
+  const { operation } = await operations.begin(request("a"));
+  let go = (): void => undefined;
+  const gone = new Promise<void>((resolve) => (go = resolve));
+  const { ended } = operations.run(operation, async (step) => {
+    await gone;
+    return await step("one", nothing);
+  });
+  const { failing, restore } = await failingDisk(t, { code: "ENOSPC", tornWrites: 300 });
+  failing.write = true;
+  go();
+  await Promise.resolve();
+  await assert.rejects(
+    operations.begin(request("b", { vmId: "other", intent: "x".repeat(1000) })),
+    refusedAs("exhausted", "JOURNAL_FAILED"),
+  );
+  restore();
+  await operations.tryAgain();
+  assert.equal(operations.failure, undefined);
+  await ended;
+  await operations.drain(0);
+});
+
 test("after requests of unknown outcome the journal takes no more until a restart has read it", async (t) => {
   const directory = await folder(t);
   const beforeRefused = (): Promise<void> => Promise.reject(new Error("libvirt is away"));

@@ -2,17 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import type { Step } from "../../../agent/state/operations.ts";
 import { deleteWork } from "../../../agent/vm/delete-work.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import type { WorkContext, WorkRun } from "../../../agent/vm/work.ts";
+import { steps } from "./steps.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 
-const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
-  durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
-  undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
-});
+const step = steps();
 const run: WorkRun = {
   operationId: "0193a0c0-0000-7000-8000-000000000001",
   vmId: ID,
@@ -25,6 +22,7 @@ const run: WorkRun = {
   done: new Set(),
 };
 const intent = { kind: "DELETE_VM", volumes: [], force: true } as const;
+const own = { origin: () => Promise.resolve({ isManaged: true, instance: "i" }) };
 
 test("a guest that stops by itself when it is about to be deleted by force is deleted, its plug not pulled", async () => {
   const done: string[] = [];
@@ -34,6 +32,7 @@ test("a guest that stops by itself when it is about to be deleted by force is de
     destroy: () => Promise.resolve(done.push("destroy")),
     undefine: () => Promise.resolve(done.push("undefine")),
     stamps: {
+      ...own,
       runNumber: () => {
         isOff = true;
         return Promise.resolve(undefined);
@@ -50,6 +49,7 @@ test("the watermark is raised before the domain goes, which does not go where th
   const domains = {
     state: () => Promise.resolve({ state: "stopped", stateReason: "" }),
     undefine: () => Promise.resolve(done.push("undefine")),
+    stamps: own,
   };
   const raise = (): Promise<void> => Promise.resolve(void done.push("raise"));
   const stage = { domains, table: new VmTable(), log: silentLog, watermark: { raise } };
@@ -70,6 +70,7 @@ test("a guest that is started while the watermark is raised is not deleted witho
     state: () => Promise.resolve({ state, stateReason: "" }),
     undefine: () => Promise.resolve(done.push("undefine")),
     destroy: () => Promise.resolve(done.push("destroy")),
+    stamps: own,
   };
   const raise = (): Promise<boolean> => {
     state = "running";
@@ -80,5 +81,41 @@ test("a guest that is started while the watermark is raised is not deleted witho
     deleteWork(() => [])(context as unknown as WorkContext, { ...intent, force: false }, run),
     { kind: "conflict" },
   );
+  assert.deepEqual(done, []);
+});
+
+test("a guest that is started as its domain goes runs on where its disks are kept, but for force", async () => {
+  for (const force of [false, true]) {
+    const done: string[] = [];
+    let state = "stopped";
+    const domains = {
+      state: () => Promise.resolve({ state, stateReason: "" }),
+      undefine: () => {
+        state = "running";
+        return Promise.resolve(done.push("undefine"));
+      },
+      destroy: () => Promise.resolve(done.push("destroy")),
+      stamps: own,
+    };
+    const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
+    const deleted = deleteWork(() => [])(context, { ...intent, force }, run);
+    if (force) await deleted;
+    else await assert.rejects(deleted, { reason: "VM_RUNNING", message: /started while it was deleted/ });
+    assert.deepEqual(done, force ? ["undefine", "destroy"] : ["undefine"]);
+  }
+});
+
+test("a domain that has come under the id meanwhile stays", async () => {
+  const done: string[] = [];
+  const another = { origin: () => Promise.resolve({ isManaged: true, instance: "j" }) };
+  const domains = {
+    state: () => Promise.resolve({ state: "stopped", stateReason: "" }),
+    undefine: () => Promise.resolve(done.push("undefine")),
+    stamps: another,
+  };
+  const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
+  await assert.rejects(deleteWork(() => [])(context, intent, run), { reason: "VM_REPLACED" });
+  const resumed = { ...run, resumed: true, standing: undefined };
+  assert.deepEqual(await deleteWork(() => [])(context, intent, resumed), { volumes_deleted: "0" });
   assert.deepEqual(done, []);
 });

@@ -5,6 +5,7 @@ import type { Step } from "../../../agent/state/operations.ts";
 import { FairPlaces } from "../../../agent/kernel/fair-places.ts";
 import { eraseDisks, inTurn, overwrites, receiptOf, type ErasedDisk } from "../../../agent/vm/erasure.ts";
 import type { Erasure, WorkContext } from "../../../agent/vm/work.ts";
+import { steps } from "./steps.ts";
 
 const sealed = { disk: "a", volume: { pool: "p", volume: "a.raw" }, encrypted: true };
 const plain = { disk: "b", volume: { pool: "p", volume: "b.raw" }, encrypted: false };
@@ -33,10 +34,7 @@ function hostWith(bytes: Readonly<Record<string, number>>, failure?: SocleError)
   return { context, did };
 }
 
-const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
-  durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
-  undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
-});
+const step = steps();
 const runAfter = (...done: string[]) => ({
   operationId: "op-1",
   instance: undefined,
@@ -93,14 +91,7 @@ test("whole disks are overwritten one at a time, and who waits says so; keys are
   const places = new FairPlaces({ places: 1, maxWaiting: 8 });
   const signal = new AbortController().signal;
   const told: string[] = [];
-  const telling = (who: string): Step =>
-    Object.assign(
-      async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-        told.push(`${who}: ${name}`);
-        return await work();
-      },
-      { undo: step.undo, durable: step.durable },
-    );
+  const telling = (who: string): Step => steps((name) => told.push(`${who}: ${name}`));
   let end: (failure: Error) => void = () => undefined;
   const long = new Promise<never>((_, reject) => (end = reject));
   const first = inTurn(places, "x", telling("first"), signal, () => long);

@@ -10,17 +10,25 @@ import type { LibvirtCalls } from "../../../agent/vm/certainty.ts";
 import { HypervisorLease, type HolderBefore } from "../../../agent/vm/hypervisor-lease.ts";
 import { FakeClock } from "../host/fake-clock.ts";
 
+const LEASE = "socle-agent-lease";
+
 /** Secrets as libvirt keeps them: one of a usage. */
 export class SecretStore {
+  /** The lease. */
   xml: string | undefined;
   uuid = "";
+  /** Who takes over the lease. */
+  readonly succession = { xml: undefined as string | undefined, uuid: "" };
   isSupported = true;
   /** What every call fails with. */
   failure: SocleError | undefined;
   /** No call is answered. */
   hangs = false;
-  /** So many of the next definitions are refused. */
+  /** So many of the next definitions are refused, of this usage alone where it is said. */
   refusals = 0;
+  refusedUsage: string | undefined;
+  /** Called before each call. */
+  before: (procedure: unknown) => Promise<void> = () => Promise.resolve();
   readonly events = new Topic<libvirt.LibvirtEvent>();
   readonly changes = new Topic<libvirt.LibvirtChange>();
 
@@ -28,25 +36,30 @@ export class SecretStore {
     events: this.events,
     changes: this.changes,
     openStream: () => Promise.reject(new Error("no streams")),
-    call: (async (procedure: unknown, args: { xml?: string; secret?: { uuid: string } }) => {
-      await Promise.resolve();
+    call: (async (procedure: unknown, args: CallArguments) => {
+      await this.before(procedure);
       if (this.hangs) await new Promise<never>(() => undefined);
       if (!this.isSupported) throw new SocleError("unsupported", "LIBVIRT_NO_SUPPORT", "no secrets");
       if (this.failure !== undefined) throw this.failure;
-      const secret = { uuid: this.uuid, usageType: 4, usageId: "socle-agent-lease" };
-      if (procedure === libvirt.secretDefineXml) {
-        if ((this.refusals -= 1) >= 0) throw noSpace;
-        const { uuid = "" } = parseSecret(args.xml ?? "");
-        if (this.xml !== undefined && uuid !== this.uuid)
+      const defined = args.xml === undefined ? undefined : parseSecret(args.xml);
+      const usageId = defined?.usage?.id ?? args.usageId ?? args.secret?.usageId ?? "";
+      const kept = usageId === LEASE ? this : this.succession;
+      const secret = { uuid: kept.uuid, usageType: 4, usageId };
+      if (defined !== undefined) {
+        const isRefused = this.refusals > 0 && (this.refusedUsage ?? usageId) === usageId;
+        if (isRefused) this.refusals -= 1;
+        if (isRefused) throw noSpace;
+        const { uuid = "" } = defined;
+        if (kept.xml !== undefined && uuid !== kept.uuid)
           throw new SocleError("internal", "LIBVIRT_INTERNAL", "already defined for use");
-        this.xml = args.xml;
-        this.uuid = uuid;
+        kept.xml = args.xml;
+        kept.uuid = uuid;
         return { secret: { ...secret, uuid } };
       }
-      if (this.xml === undefined || (args.secret !== undefined && args.secret.uuid !== this.uuid))
+      if (kept.xml === undefined || (args.secret !== undefined && args.secret.uuid !== kept.uuid))
         throw new SocleError("not_found", "LIBVIRT_NO_SECRET", "no secret");
-      if (procedure === libvirt.secretUndefine) this.xml = undefined;
-      return procedure === libvirt.secretGetXmlDesc ? { xml: this.xml } : { secret };
+      if (procedure === libvirt.secretUndefine) kept.xml = undefined;
+      return procedure === libvirt.secretGetXmlDesc ? { xml: kept.xml } : { secret };
     }) as unknown as LibvirtCalls["call"],
   };
 
@@ -59,6 +72,12 @@ export class SecretStore {
     const description = JSON.stringify({ ...this.lease(), ...change });
     this.xml = `<secret><uuid>${this.uuid}</uuid><description>${description.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</description><usage type='tls'><name>socle-agent-lease</name></usage></secret>`;
   }
+}
+
+interface CallArguments {
+  readonly xml?: string;
+  readonly usageId?: string;
+  readonly secret?: { readonly uuid: string; readonly usageId: string };
 }
 
 /** As libvirt/errors.ts reads libvirt's answer. */

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import type { Step } from "../../../agent/state/operations.ts";
 import { Domains } from "../../../agent/vm/domains.ts";
 import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
 import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
@@ -16,6 +15,7 @@ import type { Image } from "../../../agent/vm/volume-guard.ts";
 import { Volumes } from "../../../agent/vm/volumes.ts";
 import { ofSilence } from "../../../agent/vm/work.ts";
 import { answering, sleepingClock } from "./libvirt-answers.ts";
+import { steps } from "./steps.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const spec = checkSpec(
@@ -32,10 +32,7 @@ const spec = checkSpec(
   },
   { bridges: [], allowSpoofing: false },
 );
-const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
-  durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
-  undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
-});
+const step = steps();
 const off = {
   DOMAIN_GET_STATE: [{ state: 5, reason: 1 }],
   DOMAIN_CREATE_WITH_FLAGS: [{}],

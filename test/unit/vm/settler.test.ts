@@ -21,7 +21,7 @@ test("ends that a journal refuses are no errors of their own in the log: the jou
         yield* [];
       },
       untilPermitted: () => Promise.resolve(),
-      get: (id: string) => ({ id }),
+      get: (id: string) => ({ id, state: "running" }),
     };
     const vms = { endAgain: () => Promise.reject(full) };
     const table = { untilComplete: () => Promise.resolve() };
@@ -47,7 +47,7 @@ test("an outdated operation is never done again: it is ended by what libvirt has
       yield* [];
     },
     untilPermitted: () => Promise.resolve(),
-    get: (id: string) => ({ id }),
+    get: (id: string) => ({ id, state: "running" }),
   };
   const vms = {
     endAgain: ({ id }: { id: string }) => {
@@ -74,4 +74,33 @@ test("an outdated operation is never done again: it is ended by what libvirt has
   clock.advance(5000);
   await turns();
   assert.deepEqual(asked, ["end a", "end as decided b", "resume b", "end a"]);
+});
+
+test("an operation that a person settled meanwhile is left alone", async () => {
+  const asked: string[] = [];
+  const operations = {
+    failure: undefined,
+    interrupted: [{ id: "a" }],
+    // eslint-disable-next-line @typescript-eslint/require-await
+    watch: async function* () {
+      yield* [];
+    },
+    untilPermitted: () => Promise.resolve(),
+    get: (id: string) => ({ id, state: "succeeded" }),
+  };
+  const vms = {
+    endAgain: () => Promise.resolve(asked.push("end")),
+    endOutdated: () => Promise.resolve(asked.push("end outdated")),
+  };
+  const table = { untilComplete: () => Promise.resolve() };
+  for (const isOutdated of [true, false]) {
+    const watermark = { isOutdated: () => isOutdated };
+    const options = { operations, table, vms, watermark, clock: new FakeClock(), log: silentLog };
+    await new Settler(options as unknown as SettlerOptions).run(
+      new AbortController().signal,
+      () => undefined,
+    );
+    await new Promise(setImmediate);
+  }
+  assert.deepEqual(asked, []);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Clock } from "../../../agent/kernel/clock.ts";
-import { StopEscalation } from "../../../agent/vm/stop-escalation.ts";
+import { StopEscalation, type Cut } from "../../../agent/vm/stop-escalation.ts";
 
 const acme = "spiffe://cloud.example/scheduler/s/tenant/acme";
 const colleague = "spiffe://cloud.example/operator/o/tenant/acme";
@@ -19,13 +19,20 @@ function stage() {
     });
   const escalation = new StopEscalation({ sleep });
   let end = (): void => undefined;
-  let cut: AbortSignal | undefined;
+  let cut: Cut | undefined;
   const stop = (caller: string): Promise<void> =>
-    escalation.during("vm", caller, (signal) => {
-      cut = signal;
+    escalation.during("vm", caller, (given) => {
+      cut = given;
       return new Promise<void>((resolve) => (end = resolve));
     });
-  return { escalation, stop, sleeps, isCut: () => cut?.aborted, end: () => end() };
+  return {
+    escalation,
+    stop,
+    sleeps,
+    isCut: () => cut?.signal.aborted,
+    isWanted: () => cut?.isWanted(),
+    end: () => end(),
+  };
 }
 
 test("a tenant's forced stop does not cut the provider's stop short, the provider's cuts all", async () => {
@@ -82,6 +89,20 @@ test("a forced stop that has ended, or was cancelled, cuts nothing short", async
   sleeps[0]?.wake();
   await new Promise(setImmediate);
   assert.equal(isCut(), false, "it was cancelled meanwhile");
+  end();
+  await done;
+});
+
+test("who was cut short pulls no plug for a forced stop that was cancelled since", async () => {
+  const { escalation, stop, isCut, isWanted, end } = stage();
+  const done = stop(acme);
+  let isFirstWanted = true;
+  escalation.forced("vm", provider, 0, () => isFirstWanted);
+  assert.deepEqual([isCut(), isWanted()], [true, true]);
+  isFirstWanted = false;
+  assert.equal(isWanted(), false);
+  escalation.forced("vm", provider, 0, yes);
+  assert.equal(isWanted(), true, "another one is there");
   end();
   await done;
 });

@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import type { Step } from "../../../agent/state/operations.ts";
 import type { Domains } from "../../../agent/vm/domains.ts";
 import { stopWork } from "../../../agent/vm/power-works.ts";
 import type { Standing, Stamps } from "../../../agent/vm/stamps.ts";
+import type { Cut } from "../../../agent/vm/stop-escalation.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import type { VmState } from "../../../agent/vm/vm.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import type { WorkContext, WorkRun } from "../../../agent/vm/work.ts";
 import { sleepingClock } from "./libvirt-answers.ts";
+import { steps } from "./steps.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const OPERATION = "01J000000000000000000000AB";
@@ -21,10 +24,13 @@ const marked: Standing = {
 /** Started again by somebody else: the mark of this operation is gone with the run. */
 const another: Standing = { isManaged: true, runNumber: 8 };
 
+const uncut: Cut = { signal: new AbortController().signal, isWanted: () => false };
+
 /** Stops a VM that libvirt shows as `standing` once it was asked, while the table shows it as `seen`. */
 async function stop(
   { seen, standing, force }: { seen: VmState; standing: Standing; force: boolean },
   graceMs = 1000,
+  { cut = uncut, step = steps() }: { cut?: Cut; step?: Step } = {},
 ): Promise<{ outcome: unknown; destroyed: number; asked: number }> {
   let destroyed = 0;
   let asked = 0;
@@ -59,10 +65,6 @@ async function stop(
       },
       stamps,
     };
-  const step: Step = Object.assign(<T>(_name: string, work: () => Promise<T>): Promise<T> => work(), {
-    durable: <T>(_name: string, work: () => Promise<T>): Promise<T> => work(),
-    undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
-  });
   const context = { domains, table, clock: sleepingClock(), log: silentLog } as unknown as WorkContext;
   const run: WorkRun = {
     operationId: OPERATION,
@@ -76,9 +78,7 @@ async function stop(
     done: new Set(),
   };
   const intent = { kind: "STOP_VM", gracefulTimeoutMs: graceMs, force } as const;
-  const outcome = await stopWork(new AbortController().signal)(context, intent, run).catch(
-    (thrown: unknown) => thrown,
-  );
+  const outcome = await stopWork(cut)(context, intent, run).catch((thrown: unknown) => thrown);
   return { outcome, destroyed, asked };
 }
 
@@ -102,4 +102,27 @@ test("a guest that stopped while it was waited for and was started again by othe
     assert.equal((outcome as { state?: string }).state, "stopped", seen);
     assert.equal(destroyed, 0, seen);
   }
+});
+
+test("a stop that was cut short pulls the plug while the forced one is wanted, and says how long it waited", async () => {
+  for (const isWanted of [true, false]) {
+    const cut = { signal: AbortSignal.abort(), isWanted: () => isWanted };
+    const guest = { seen: "running", standing: marked, force: false } as const;
+    const { outcome, destroyed } = await stop(guest, 60_000, { cut });
+    assert.equal(destroyed, isWanted ? 1 : 0);
+    if (!isWanted) assert.match((outcome as Error).message, /did not stop within 10 s/);
+  }
+});
+
+test("a stop that may not go on does not ask its guest again", async () => {
+  let looks = 0;
+  const requireOpen = (): void => {
+    if ((looks += 1) > 2) throw new SocleError("outcome_unknown", "HYPERVISOR_IN_USE", "another agent");
+  };
+  const guest = { seen: "running", standing: marked, force: true } as const;
+  const { outcome, asked, destroyed } = await stop(guest, 600_000, {
+    step: Object.assign(steps(), { requireOpen }),
+  });
+  assert.deepEqual([asked, destroyed], [2, 0]);
+  assert.equal((outcome as SocleError).reason, "HYPERVISOR_IN_USE");
 });

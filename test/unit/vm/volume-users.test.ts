@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import type { Step } from "../../../agent/state/operations.ts";
 import { deleteWork } from "../../../agent/vm/delete-work.ts";
 import type { VmSpec } from "../../../agent/vm/spec.ts";
 import type { Vm } from "../../../agent/vm/vm.ts";
@@ -11,6 +10,7 @@ import { requireUnused } from "../../../agent/vm/volume-users.ts";
 import { Volumes, type Dependents } from "../../../agent/vm/volumes.ts";
 import type { IntentOf, WorkContext } from "../../../agent/vm/work.ts";
 import { answering, sleepingClock } from "./libvirt-answers.ts";
+import { steps } from "./steps.ts";
 
 const A = "aaaaaaaa-0000-4000-8000-000000000000";
 const B = "bbbbbbbb-0000-4000-8000-000000000000";
@@ -94,16 +94,8 @@ test("what came to use a disk while its deletion waited is seen before the plug 
   table.completed(1);
   const erase = { name: "a", tenant: "", disks: [], tpm: true, kept: [] };
   const intent: IntentOf<"DELETE_VM"> = { kind: "DELETE_VM", volumes: [root], force: true, erase };
-  const steps: string[] = [];
-  const telling = <T>(name: string, work: () => Promise<T>): Promise<T> => {
-    steps.push(name);
-    return work();
-  };
-  const undo = (_name: string, work: () => Promise<void>): Promise<void> => work();
-  const step: Step = Object.assign(telling, {
-    durable: <T>(name: string, work: () => Promise<T>) => telling(name, work),
-    undo,
-  });
+  const begun: string[] = [];
+  const step = steps((name) => begun.push(name));
   // What is not here would fail the work otherwise.
   const context = {
     table,
@@ -126,5 +118,5 @@ test("what came to use a disk while its deletion waited is seen before the plug 
     done: new Set<string>(),
   };
   await assert.rejects(deleteWork(() => [])(context, intent, run), { reason: "VOLUME_IN_USE" });
-  assert.deepEqual(steps, ["look for users"]);
+  assert.deepEqual(begun, ["look for users"]);
 });

@@ -203,6 +203,19 @@ export class RealHistory {
     });
   }
 
+  /** What another run of the agent began to change meanwhile is no copy of one moment: there is none then. */
+  async #snapshot(): Promise<void> {
+    const run = this.#run;
+    const { host } = this.#lane;
+    try {
+      const restore = await (this.#process?.whileHalted(() => host.snapshot()) ?? host.snapshot());
+      this.#restore = this.#run === run ? restore : undefined;
+    } catch (thrown) {
+      this.#restore = undefined;
+      if (this.#run === run) throw thrown;
+    }
+  }
+
   /** The process is killed here; nothing of it reaches libvirt after what is on its way. */
   #kill(detail: string, before?: () => Promise<void>): void {
     if (this.#agent === undefined) return;
@@ -264,7 +277,7 @@ export class RealHistory {
         await this.#stop();
         return;
       case "snapshot":
-        this.#restore = await host.snapshot();
+        await this.#snapshot();
         return;
       case "state_rolled_back":
         if (this.#restore === undefined) return;

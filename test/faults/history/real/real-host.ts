@@ -254,7 +254,10 @@ export class RealHost {
     return vols;
   }
 
-  /** A copy of the state directory, which `restore` puts in its place. Only while the agent is down may that be. */
+  /**
+   * A copy of the state directory, of one moment only where the agent does nothing meanwhile. What it returns puts the copy in
+   * its place, while the agent is down.
+   */
   async snapshot(): Promise<() => Promise<void>> {
     const copy = `${this.disk.stateDirectory}.copy`;
     await rm(copy, { recursive: true, force: true });
