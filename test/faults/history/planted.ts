@@ -174,11 +174,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "forced-no-more",
     what: "a stop is cut short by a forced one that has ended or was cancelled",
     edits: [
-      { file: "vm/stop-escalation.ts", find: " || !isWanted()) return;", replace: ") return;" },
+      { file: "vm/stop-escalation.ts", find: "if (!isWanted()) return;", replace: "" },
       {
         file: "vm/stop-escalation.ts",
-        find: "if (isWanted()) waiting.cut.abort();",
-        replace: "waiting.cut.abort();",
+        find: "waiting.forced.push(isWanted);",
+        replace: "waiting.forced.push(() => true);",
       },
     ],
     rules: effectRules,
@@ -385,8 +385,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "vm/power-works.ts",
-        find: "if (!force && !escalate.aborted) throw deaf;",
-        replace: 'if (!force && !escalate.aborted) return { state: "stopped", stopped_by: "guest" };',
+        find: "if (!force && !cut.isWanted()) throw deaf;",
+        replace: 'if (!force && !cut.isWanted()) return { state: "stopped", stopped_by: "guest" };',
       },
     ],
     rules: ["an end is true"],
