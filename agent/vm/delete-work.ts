@@ -60,11 +60,11 @@ export const deleteWork =
     if (!isGone) {
       await requireStillDeletable(context, intent, run);
       await step("undefine", () => domains.undefine(vmId), 0.3);
-      await endLastRun(context, intent, run);
     }
     for (const part of intent.keyedParts ?? [])
       await step(`forget key ${part}`, () => keys.forget(vmId, part));
     if (intent.keysUnknown === true) await step("forget keys", () => keys.forgetAll(vmId));
+    if (!isGone) await endLastRun(context, intent, run);
     await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
     const deleted = { volumes_deleted: String(intent.volumes.length) };
     return intent.erase === undefined || erased === undefined
@@ -75,16 +75,15 @@ export const deleteWork =
 /** All before this took time: others may have put another domain in its place, or started it. */
 async function requireStillDeletable(
   { domains }: WorkContext,
-  { volumes, force }: IntentOf<"DELETE_VM">,
+  { force }: IntentOf<"DELETE_VM">,
   run: WorkRun,
 ): Promise<void> {
   const origin = await domains.stamps.origin(run.vmId);
   if (origin !== undefined) requireSameVm(run, origin);
-  // Without its disks, which are gone by now, no guest runs on.
-  if (volumes.length === 0) requireDeletable(run.vmId, await domains.state(run.vmId), force);
+  requireDeletable(run.vmId, await domains.state(run.vmId), force);
 }
 
-/** Undefined, it cannot be started any more; what was started at the last moment, and has no disks any more, goes too. */
+/** Undefined, it cannot be started any more; what was started at the last moment ends by force alone. */
 async function endLastRun(
   { domains }: WorkContext,
   { volumes, force }: IntentOf<"DELETE_VM">,
@@ -92,9 +91,10 @@ async function endLastRun(
 ): Promise<void> {
   const last = await domains.state(vmId);
   if (last === undefined || !isActive(last)) return;
-  if (volumes.length === 0 && !force) {
+  if (!force) {
+    const disks = volumes.length === 0 ? "keeps its disks" : "its disks are deleted";
     const message =
-      `VM ${vmId} was started while it was deleted: it is ${last.state} and keeps its disks, but is gone once it stops. ` +
+      `VM ${vmId} was started while it was deleted: it is ${last.state}, ${disks}, and it is gone once it stops. ` +
       "Stop it to be done with it; to keep it, define it again (virsh dumpxml, virsh define)";
     throw new SocleError("conflict", "VM_RUNNING", message);
   }

@@ -130,19 +130,17 @@ export class Domains {
     this.#verdicts?.reportStartSuccess(id);
   }
 
-  /** Pulls the plug. Done when it is off, also when it was off before. */
-  async destroy(id: string): Promise<void> {
+  /**
+   * Pulls the plug. Done when it is off, also when it was off before. `requireWanted` is called before each try, of which
+   * there are more where an answer is lost, and throws where it is to be the last.
+   */
+  async destroy(id: string, requireWanted: () => void = () => undefined): Promise<void> {
     const isOff = async (): Promise<boolean> => !isActive(await this.state(id));
-    await this.#certainty.ensure(
-      () =>
-        unlessAlready(isOff, () =>
-          orGone(() =>
-            this.#libvirt.call(libvirt.domainDestroyFlags, { dom: reference(id), flags: 0 }, AHEAD),
-          ),
-        ),
-      isOff,
-      "again",
-    );
+    const pull = (): Promise<unknown> => {
+      requireWanted();
+      return this.#libvirt.call(libvirt.domainDestroyFlags, { dom: reference(id), flags: 0 }, AHEAD);
+    };
+    await this.#certainty.ensure(() => unlessAlready(isOff, () => orGone(pull)), isOff, "again");
   }
 
   /** Asks the guest to shut down, by its agent where one is connected, else by ACPI. */

@@ -250,7 +250,7 @@ export class HypervisorLease implements Service {
 
   async #take(): Promise<boolean> {
     const found = await this.#secrets.find();
-    if (found === undefined || this.#isMine(found)) return await this.#establish();
+    if (found === undefined || this.#isMine(found)) return await this.#establish(found);
     if ((await this.#isOver(found)) === undefined) return this.#refuseFor(found);
     return await this.#succession.alone(
       (requireAlone) => this.#succeed(requireAlone),
@@ -261,28 +261,30 @@ export class HypervisorLease implements Service {
   /** Takes over from a holder that is over, while no other agent does. */
   async #succeed(requireAlone: () => void): Promise<boolean> {
     const found = await this.#secrets.find();
-    if (found !== undefined && !this.#isMine(found)) {
-      const over = await this.#isOver(found);
-      if (over === undefined) return this.#refuseFor(found);
-      if (found.record !== undefined && !(await this.#follow(found.record))) return false;
-      requireAlone();
-      // In its place: were it removed first and libvirt refused the new one, the mark in it would be lost.
-      this.#uuid = over === "ended" ? found.secret.uuid : randomUUID();
-      // A silent holder may still write, which libvirt refuses once another secret has the usage.
-      if (over === "silent") await this.#secrets.remove(found.secret);
-    }
-    return await this.#establish();
+    if (found === undefined || this.#isMine(found)) return await this.#establish(found);
+    const over = await this.#isOver(found);
+    if (over === undefined) return this.#refuseFor(found);
+    if (found.record !== undefined && !(await this.#follow(found.record))) return false;
+    requireAlone();
+    // In its place: were it removed first and libvirt refused the new one, the mark in it would be lost.
+    if (over === "ended") return await this.#establish(found);
+    // It may still write, which libvirt refuses once another secret has the usage.
+    await this.#secrets.remove(found.secret);
+    return await this.#establish(undefined);
   }
 
-  async #establish(): Promise<boolean> {
+  /** In the place of `before`. Else with a uuid that no other agent writes: of two that do that, libvirt refuses one. */
+  async #establish(before: FoundLease | undefined): Promise<boolean> {
+    this.#uuid = before?.secret.uuid ?? randomUUID();
     try {
       await this.#define(false);
     } catch (thrown) {
       const now = await this.#secrets.find();
       if (now === undefined && this.#isHeld) throw thrown;
       if (now === undefined) return this.#unwritten(thrown);
-      if (now.secret.uuid !== this.#uuid) return this.#refuseFor(now);
-      if (!this.#isMine(now)) return this.#unwritten(thrown);
+      if (!this.#isMine(now))
+        return now.secret.uuid === this.#uuid ? this.#unwritten(thrown) : this.#refuseFor(now);
+      this.#uuid = now.secret.uuid;
     }
     this.#options.log.info({ lease: this.#uuid }, "this agent holds the lease of its libvirt");
     this.#allow("held");
@@ -293,13 +295,14 @@ export class HypervisorLease implements Service {
     const found = await this.#secrets.find();
     if (found === undefined) return await this.#take();
     if (!this.#isMine(found)) return this.#refuseFor(found);
+    this.#uuid = found.secret.uuid;
     // A write that timed out may have come after a later one.
     if ((found.record?.watermark ?? 0) < this.#options.watermark.value) this.#isBehind = true;
     return true;
   }
 
-  #isMine({ secret, record: lease }: FoundLease): boolean {
-    return secret.uuid === this.#uuid && lease?.holder === this.#holder;
+  #isMine({ record }: FoundLease): boolean {
+    return record?.holder === this.#holder;
   }
 
   /** The lease of the holder before stays, and with it what it knows: no change before libvirt takes the new one. */

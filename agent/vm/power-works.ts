@@ -167,8 +167,9 @@ export const stopWork = (cut: Cut): Work<"STOP_VM"> => {
     if (guestRun === undefined) return { state: "stopped", stopped_by: "unknown" };
     const isOver = async (): Promise<boolean> => !(await isInRun(context, run, guestRun));
     // Without force the guest alone decides, also in what an earlier version admitted with no time to do so.
+    let deaf: SocleError | undefined;
     if (gracefulTimeoutMs > 0 || !force) {
-      const deaf = await step(
+      deaf = await step(
         "ask guest",
         () => askToStop(context, run, isOver, gracefulTimeoutMs, AbortSignal.any([signal, cut.signal])),
         0.6,
@@ -179,10 +180,13 @@ export const stopWork = (cut: Cut): Work<"STOP_VM"> => {
       }
       if (await isOver()) return { state: "stopped", stopped_by: "unknown" };
       signal.throwIfAborted();
-      // Asked with nothing between it and the plug: the forced stop may be cancelled at any time.
-      if (!force && !cut.isWanted()) throw deaf;
     }
-    await step("pull plug", () => domains.destroy(vmId), 0.3);
+    // Also asked right before the plug: the forced stop may be cancelled at any time.
+    const requireForce = (): void => {
+      if (deaf !== undefined && !force && !cut.isWanted()) throw deaf;
+    };
+    requireForce();
+    await step("pull plug", () => domains.destroy(vmId, requireForce), 0.3);
     await stampComplete(context, run, false);
     await seen(table.until(vmId, (vm) => !isActiveVm(vm), AbortSignal.timeout(SEEN_WITHIN_MS)));
     return { state: "stopped", stopped_by: "force" };

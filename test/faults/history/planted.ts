@@ -385,7 +385,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "vm/power-works.ts",
-        find: "if (!force && !cut.isWanted()) throw deaf;",
+        find: "    requireForce();\n",
         replace: 'if (!force && !cut.isWanted()) return { state: "stopped", stopped_by: "guest" };',
       },
     ],

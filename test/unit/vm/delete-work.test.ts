@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { deleteWork } from "../../../agent/vm/delete-work.ts";
+import { noOtherNames } from "../../../agent/vm/storage-names.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import type { WorkContext, WorkRun } from "../../../agent/vm/work.ts";
 import { steps } from "./steps.ts";
@@ -118,4 +119,36 @@ test("a domain that has come under the id meanwhile stays", async () => {
   const resumed = { ...run, resumed: true, standing: undefined };
   assert.deepEqual(await deleteWork(() => [])(context, intent, resumed), { volumes_deleted: "0" });
   assert.deepEqual(done, []);
+});
+
+test("a guest that is started while its own disks are deleted is not ended without force, and stays to be deleted", async () => {
+  for (const force of [false, true]) {
+    const done: string[] = [];
+    let state = "stopped";
+    const domains = {
+      state: () => Promise.resolve({ state, stateReason: "" }),
+      undefine: () => Promise.resolve(done.push("undefine")),
+      destroy: () => {
+        state = "stopped";
+        return Promise.resolve(done.push("destroy"));
+      },
+      stamps: { ...own, begin: () => Promise.resolve() },
+    };
+    const volumes = {
+      dependents: () => Promise.resolve({ paths: [], overlays: [] }),
+      names: { of: () => Promise.resolve(noOtherNames) },
+      remove: () => {
+        state = "running";
+        return Promise.resolve(done.push("remove"));
+      },
+    };
+    const table = new VmTable();
+    table.completed(1);
+    const context = { domains, volumes, table, log: silentLog } as unknown as WorkContext;
+    const withDisk = { ...intent, force, volumes: [{ pool: "images", volume: "data.qcow2" }] };
+    const deleted = deleteWork(() => [])(context, withDisk, run);
+    if (force) await deleted;
+    else await assert.rejects(deleted, { reason: "VM_RUNNING" });
+    assert.deepEqual(done, force ? ["remove", "undefine", "destroy"] : ["remove"]);
+  }
 });

@@ -108,6 +108,17 @@ test("what may be done twice and had no effect is done again", async () => {
   assert.equal(called.filter((name) => name === "DOMAIN_DESTROY_FLAGS").length, 2);
 });
 
+test("a plug that nobody wants pulled any more is not pulled again after a lost answer", async () => {
+  const { calls, called } = answering({ DOMAIN_DESTROY_FLAGS: [lost(), {}], DOMAIN_GET_STATE: [RUNNING] });
+  const unwanted = new SocleError("timeout", "GUEST_DID_NOT_STOP", "it runs on");
+  let tries = 0;
+  const requireWanted = (): void => {
+    if ((tries += 1) > 1) throw unwanted;
+  };
+  await assert.rejects(new Domains(calls, sleepingClock()).destroy(ID, requireWanted), unwanted);
+  assert.equal(called.filter((name) => name === "DOMAIN_DESTROY_FLAGS").length, 1);
+});
+
 test("pulling the plug of a VM that is off, or gone, is done", async () => {
   const refusal = new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is not running");
   const off = answering({ DOMAIN_DESTROY_FLAGS: [refusal], DOMAIN_GET_STATE: [OFF] });

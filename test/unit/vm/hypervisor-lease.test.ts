@@ -431,3 +431,32 @@ test("libvirt is asked at once when it can be", async (t) => {
   assert.equal(only.reason(), undefined);
   await only.mark.raise();
 });
+
+test("of two agents that take a removed lease at once one gets it, also where one was refused in its place before", async (t) => {
+  const own = await processIdentity();
+  const store = new SecretStore();
+  await agent(t, store, { state: "a" }).start();
+  store.moveHolder({ process: { ...own, start: "1" } });
+  const refused = agent(t, store, { state: "b" });
+  store.refusals = 1;
+  store.refusedUsage = "socle-agent-lease";
+  await refused.start();
+  assert.equal(refused.reason(), "LEASE_UNWRITABLE");
+  const holder = agent(t, store, { state: "c" });
+  await holder.start();
+  await refused.pass(3000);
+  assert.deepEqual([refused.reason(), holder.reason()], ["HYPERVISOR_IN_USE", undefined]);
+  store.xml = undefined;
+  // Both find none before one of them writes its own.
+  const waiting: (() => void)[] = [];
+  store.before = async (procedure) => {
+    if (procedure !== libvirt.secretDefineXml) return;
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  };
+  const looks = [refused.pass(3000), holder.pass(3000)];
+  while (waiting.length < 2) await new Promise(setImmediate);
+  store.before = () => Promise.resolve();
+  for (const go of waiting.splice(0)) go();
+  await Promise.all(looks);
+  assert.equal([refused, holder].filter(({ reason }) => reason() === undefined).length, 1);
+});
