@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
+import { median } from "../bench/statistics.ts";
 import { eventually, within } from "../lab/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { find, type Crowd, type Guest } from "./crowd.ts";
@@ -36,6 +37,17 @@ export class Hanging {
     this.#crowd = crowd;
     this.#guests = crowd.guests;
     this.#hangMs = crowd.guests.length < MANY ? HANG_MS.few : HANG_MS.many;
+  }
+
+  /** The median of each answer while none hangs. */
+  async usualMs(): Promise<Map<string, number>> {
+    this.#run.say("none hangs");
+    const latenciesMs = new Map<string, number[]>();
+    const { vmId } = this.#guests[0] as Guest;
+    const measuring = new Measuring(this.#run, this.#host, new Set([vmId]), this.#crowd.pids, latenciesMs);
+    await pause(this.#hangMs);
+    await measuring.stop();
+    return new Map([...latenciesMs].map(([what, all]) => [what, median(all)]));
   }
 
   async alone(): Promise<void> {
