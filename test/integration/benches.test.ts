@@ -15,7 +15,7 @@ describe("a small run of the bench", { concurrency: 2, skip: libvirtdUnavailable
     const name = file.replace(".bench.ts", "");
     test(name, async () => {
       const args = ["--import", "tsx", join(directory, file), "--quick"];
-      const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 240_000 });
+      const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 600_000 });
       const line = stdout.trim().split("\n").at(-1) ?? "";
       const result = JSON.parse(line) as {
         bench: string;

@@ -9,6 +9,8 @@ import { eventually, within } from "./wait.ts";
 
 const chromium = "/usr/bin/chromium";
 const ANSWER_MS = 60_000;
+/** It reads 300 MB at its start: minutes where the disk stands still meanwhile. */
+const START_MS = 300_000;
 
 /** Why there can be no browser here; false when there can. */
 export function browserUnavailable(): string | false {
@@ -86,7 +88,7 @@ export class Browser {
     });
     const browser = new Browser(child, profile);
     try {
-      await browser.ask("Browser.getVersion");
+      await browser.ask("Browser.getVersion", {}, undefined, START_MS);
     } catch (cause) {
       const words = browser.#words;
       await browser.stop();
@@ -118,13 +120,18 @@ export class Browser {
     return page;
   }
 
-  async ask(method: string, params: object = {}, sessionId?: string): Promise<Record<string, unknown>> {
+  async ask(
+    method: string,
+    params: object = {},
+    sessionId?: string,
+    withinMs = ANSWER_MS,
+  ): Promise<Record<string, unknown>> {
     const id = (this.#lastId += 1);
     const answer = new Promise<Message>((resolve) => this.#waiting.set(id, resolve));
     const message = { id, method, params, ...(sessionId === undefined ? {} : { sessionId }) };
     (this.#process.stdio[3] as Writable).write(`${JSON.stringify(message)}\0`);
     try {
-      const { error, result = {} } = await within(answer, ANSWER_MS, `chromium to answer ${method}`);
+      const { error, result = {} } = await within(answer, withinMs, `chromium to answer ${method}`);
       if (error !== undefined) throw new Error(`${method}: ${error.message}`);
       return result;
     } finally {
