@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { AgentProcess } from "../lab/agent-process.ts";
 import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { eventually } from "../lab/wait.ts";
 
 const run = promisify(execFile);
 const repository = join(import.meta.dirname, "../..");
@@ -48,7 +49,11 @@ test("the bundled agent starts and answers its CLI", { skip: libvirtdUnavailable
   const agent = await AgentProcess.start({ bundle, config: { libvirt: { uri: libvirtd.uri } } });
   t.after(() => agent.stop());
   const args = [bundle, "--socket", agent.socketPath, "vm", "ls", "--json"];
-  const { stdout } = await run(process.execPath, args, { cwd: "/" });
-  assert.doesNotThrow(() => JSON.parse(stdout), stdout);
+  // Until the agent has seen its libvirt whole, the list says that it is not, and the CLI exits with 4.
+  const { stdout } = await eventually(() => run(process.execPath, args, { cwd: "/" }), {
+    what: "a whole list of VMs",
+  });
+  const { vms, complete } = JSON.parse(stdout) as { vms: unknown; complete: unknown };
+  assert.deepEqual([vms, complete], [[], true]);
   assert.equal(await agent.terminate(), 0, agent.words());
 });
