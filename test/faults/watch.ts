@@ -9,8 +9,8 @@ import type { SufferingHost } from "./host.ts";
 
 const LOOK_EVERY_MS = 100;
 /**
- * Reads are answered from memory: an answer that takes so many times the usual one has waited for something. What the machine
- * kept the agent, or who asks, from running is not counted.
+ * Reads are answered from memory: an answer that takes so many times the usual one has waited for something. Time in which the
+ * agent or the client was ready to run and had no processor is not counted.
  */
 export const LATE_TIMES = 100;
 /** Where the machine stood still for a moment an answer is late all the same: one in so many may be. */

@@ -51,23 +51,35 @@ async function putInPlace(copy: string, directory: string): Promise<void> {
   await rename(copy, directory);
 }
 
+/** An operation is in the copy without its end, which the agent has shown since. */
+async function copyWithoutEnd(t: TestContext): Promise<{
+  directory: string;
+  copy: string;
+  store: SecretStore;
+  first: Awaited<ReturnType<typeof agent>>;
+  id: string;
+}> {
+  const base = await folder(t);
+  const [directory, copy] = [join(base, "state"), join(base, "copy")];
+  const store = new SecretStore();
+  const first = await agent(t, directory, store);
+  const { operation } = await first.state.operations.begin(request("a"));
+  await cp(directory, copy, { recursive: true, verbatimSymlinks: true });
+  await first.state.operations.run(operation, deaf).ended;
+  assert.equal(first.state.operations.get(operation.id).state, "failed");
+  return { directory, copy, store, first, id: operation.id };
+}
+
 for (const when of ["while the agent runs", "while it is stopped"])
   test(`an operation whose end was shown is outdated in a copy that takes the state's place ${when}`, async (t) => {
-    const base = await folder(t);
-    const [directory, copy] = [join(base, "state"), join(base, "copy")];
-    const store = new SecretStore();
-    const first = await agent(t, directory, store);
-    const { operation } = await first.state.operations.begin(request("a"));
-    await cp(directory, copy, { recursive: true, verbatimSymlinks: true });
-    await first.state.operations.run(operation, deaf).ended;
-    assert.equal(first.state.operations.get(operation.id).state, "failed");
+    const { directory, copy, store, first, id: open } = await copyWithoutEnd(t);
     if (when === "while the agent runs") await putInPlace(copy, directory);
     await first.stop();
     if (when === "while it is stopped") await putInPlace(copy, directory);
     const second = await agent(t, directory, store);
     assert.deepEqual(
       second.state.operations.interrupted.map(({ id }) => [id, second.state.watermark.isOutdated(id)]),
-      [[operation.id, true]],
+      [[open, true]],
     );
     await second.stop();
   });
@@ -85,13 +97,7 @@ test("a request whose sync failed is outcome_unknown where libvirt refuses the m
 });
 
 test("a copy whose journal cannot be read is known as older still once it can be", async (t) => {
-  const base = await folder(t);
-  const [directory, copy] = [join(base, "state"), join(base, "copy")];
-  const store = new SecretStore();
-  const first = await agent(t, directory, store);
-  const { operation } = await first.state.operations.begin(request("a"));
-  await cp(directory, copy, { recursive: true, verbatimSymlinks: true });
-  await first.state.operations.run(operation, deaf).ended;
+  const { directory, copy, store, first, id } = await copyWithoutEnd(t);
   await first.stop();
   await putInPlace(copy, directory);
   const path = join(directory, "operations.journal");
@@ -109,7 +115,7 @@ test("a copy whose journal cannot be read is known as older still once it can be
   assert.equal(store.xml, lease);
   await writeFile(path, whole);
   const third = await agent(t, directory, store);
-  assert.equal(third.state.watermark.isOutdated(operation.id), true);
+  assert.equal(third.state.watermark.isOutdated(id), true);
   await third.stop();
 });
 

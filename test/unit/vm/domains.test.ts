@@ -108,7 +108,7 @@ test("what may be done twice and had no effect is done again", async () => {
   assert.equal(called.filter((name) => name === "DOMAIN_DESTROY_FLAGS").length, 2);
 });
 
-test("a plug that nobody wants pulled any more is not pulled again after a lost answer", async () => {
+test("a destroy whose answer was lost is not repeated once it is no longer wanted", async () => {
   const { calls, called } = answering({ DOMAIN_DESTROY_FLAGS: [lost(), {}], DOMAIN_GET_STATE: [RUNNING] });
   const unwanted = new SocleError("timeout", "GUEST_DID_NOT_STOP", "it runs on");
   let tries = 0;

@@ -12,6 +12,9 @@ import { FakeClock } from "../host/fake-clock.ts";
 
 const LEASE = "socle-agent-lease";
 
+/** A process in another PID namespace. */
+export const elsewhere = { pid: 1, start: "1", namespace: "pid:[1]" };
+
 /** Secrets as libvirt keeps them: one of a usage. */
 export class SecretStore {
   /** The lease. */

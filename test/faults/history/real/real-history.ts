@@ -3,22 +3,20 @@ import { AgentProcess } from "../../../lab/agent-process.ts";
 import { freePort } from "../../../lab/ports.ts";
 import type { Violation } from "../checker.ts";
 import { Recorder, type FaultKind, type History } from "../history.ts";
-import { isEnded } from "../requests.ts";
 import { Chance } from "../simulated/chance.ts";
-import { operationsIn, vmsIn, type Message } from "../simulated/reads.ts";
-import { callers, vmId, type Action, type FaultAction, type Schedule } from "../simulated/schedule.ts";
+import { operationsIn } from "../simulated/reads.ts";
+import { vmId, type Action, type FaultAction, type Schedule } from "../simulated/schedule.ts";
 import { SimulatedCallers } from "../simulated/simulated-callers.ts";
 import { changingProcedures, EffectLog } from "./effect-tap.ts";
 import { agentOptions, type Lane } from "./lane.ts";
 import { RealAgent } from "./real-agent.ts";
+import { RealReads } from "./real-reads.ts";
 
 const STARTS_AT_MOST = 10;
-const QUIET_WITHIN_MS = 75_000;
 /** One history of so many begins with the previous release, which is killed and upgraded. */
 const UPGRADES_IN = 4;
 /** In one history of so many, the agent waits as long as it wants for an answer that was lost silently: over a minute. */
 const PATIENT_IN = 8;
-const SEEN_WITHIN_MS = 10_000;
 
 export interface Played {
   readonly history: History;
@@ -36,6 +34,7 @@ export class RealHistory {
   readonly #recorder: Recorder;
   readonly #log: EffectLog;
   readonly #callers: SimulatedCallers;
+  readonly #reads: RealReads;
   readonly #failures: Violation[] = [];
   /** Faults that go on beside the schedule. */
   readonly #asides: Promise<void>[] = [];
@@ -67,6 +66,7 @@ export class RealHistory {
       () => this.#agent,
       (arrived) => arrived(),
     );
+    this.#reads = new RealReads(lane.host, this.#log, this.#callers, () => this.#agent);
     this.#log.onAnswered = (call) => {
       if (this.#killAtEffect) this.#kill(`behind ${call}`);
     };
@@ -348,64 +348,22 @@ export class RealHistory {
     await host.disk.fallSick("well");
     await this.#healDisk();
     await this.#starting;
-    await this.#untilQuiet();
+    await this.#reads.untilQuiet();
     // A journal that failed for good needs a restart, as its message says.
     if (this.#wasSick) {
       await this.#stop();
-      await this.#untilQuiet();
+      await this.#reads.untilQuiet();
     }
     this.#log.settle(await host.look());
-    await this.#untilSeen();
-    await this.#ask("ListOperations", { pageSize: 1000 }, 0);
+    await this.#reads.untilSeen();
+    await this.#reads.ask("ListOperations", { pageSize: 1000 }, 0);
     for (const [id, operation] of this.#callers.operations) {
       const first = this.#callers.first(id);
       if (first !== undefined)
-        await this.#ask("GetOperation", { operationId: operation }, first.caller, operation);
+        await this.#reads.ask("GetOperation", { operationId: operation }, first.caller, operation);
     }
-    await this.#ask("ListVms", { pageSize: 1000 }, 0);
+    await this.#reads.ask("ListVms", { pageSize: 1000 }, 0);
     const [domains, volumes] = [await host.domains(), await host.volumes()];
     this.#recorder.add({ event: "world", quiet: true, domains, volumes });
-  }
-
-  async #ask(method: string, request: object, caller: number, operation?: string): Promise<void> {
-    await new Promise<void>((done) => {
-      this.#callers.send(method, request, caller, operation === undefined ? {} : { operation }, done);
-    });
-  }
-
-  /** As long as an operation has no end, and no longer than the time there is: the checker judges what is left. */
-  async #untilQuiet(): Promise<void> {
-    const untilMs = performance.now() + QUIET_WITHIN_MS;
-    for (;;) {
-      const answer = await this.#unrecorded("ListOperations");
-      const open = answer && operationsIn("ListOperations", answer).some((operation) => !isEnded(operation));
-      const isQuiet = open === false && this.#log.open === 0 && this.#callers.waiting === 0;
-      if (isQuiet || performance.now() > untilMs) return;
-      await pause(50);
-    }
-  }
-
-  async #untilSeen(): Promise<void> {
-    const untilMs = performance.now() + SEEN_WITHIN_MS;
-    const states = (all: readonly (readonly [string, string])[]): string => JSON.stringify([...all].sort());
-    for (;;) {
-      const answer = await this.#unrecorded("ListVms");
-      const seen = states(vmsIn("ListVms", answer ?? {}).map(({ id, state }) => [id, state]));
-      const there = states((await this.#lane.host.domains()).map(({ vm, state }) => [vm, state]));
-      if (seen === there || performance.now() > untilMs) return;
-      await pause(50);
-    }
-  }
-
-  /** As the operator; undefined where the agent does not answer. */
-  #unrecorded(method: string): Promise<Message | undefined> {
-    return new Promise((resolve) => {
-      const [operator] = callers;
-      if (this.#agent === undefined || operator === undefined) resolve(undefined);
-      else {
-        const by = { caller: operator, controlEpoch: undefined, deliver: (arrived: () => void) => arrived() };
-        this.#agent.call(method, { pageSize: 1000 }, by, ({ response }) => resolve(response));
-      }
-    });
   }
 }

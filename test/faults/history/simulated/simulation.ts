@@ -1,9 +1,10 @@
 import { Recorder, type FaultKind, type History } from "../history.ts";
 import type { Violation } from "../checker.ts";
 import type { ModelLibvirt } from "../libvirt-model.ts";
+import { Armed } from "./armed.ts";
 import { Chance } from "./chance.ts";
 import { occupy } from "./machine.ts";
-import type { Action, FaultAction, Moment, Schedule } from "./schedule.ts";
+import type { Action, FaultAction, Schedule } from "./schedule.ts";
 import { SimulatedAgent } from "./simulated-agent.ts";
 import { SimulatedCallers } from "./simulated-callers.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
@@ -51,8 +52,7 @@ class Simulation {
   #isStarting = false;
   /** That the agent has while it lives. */
   readonly #names = new Set<string>();
-  /** What waits for its moment. */
-  #armed: { at: Moment; readonly what: string; readonly strike: () => void }[] = [];
+  readonly #armed = new Armed();
   #restore: (() => void) | undefined;
 
   constructor(schedule: Schedule) {
@@ -61,10 +61,7 @@ class Simulation {
     this.#chance = new Chance(seed ^ 0x51ed270b);
     this.#disk = new SimulatedDisk(this.#time, new Chance(seed ^ 0x2545f491));
     this.#recorder = new Recorder(() => this.#time.nowMs);
-    this.#host = new SimulatedHost(this.#time, this.#chance, this.#recorder, () => {
-      this.#strike("effect");
-      for (const armed of this.#armed) if (armed.at === "end") armed.at = "begin";
-    });
+    this.#host = new SimulatedHost(this.#time, this.#chance, this.#recorder, () => this.#armed.effect());
     this.#callers = new SimulatedCallers(
       schedule,
       this.#recorder,
@@ -76,8 +73,8 @@ class Simulation {
       },
     );
     this.#disk.onSync = (path) => {
-      this.#strike("sync");
-      if (path.includes("operations")) this.#strike("begin");
+      this.#armed.strike("sync");
+      if (path.includes("operations")) this.#armed.strike("begin");
     };
   }
 
@@ -123,7 +120,7 @@ class Simulation {
         callers.about(action.id, "GetOperation");
         return;
       case "cancel":
-        this.#at(action.at, "cancel", () => callers.about(action.id, "CancelOperation"));
+        this.#armed.at(action.at, "cancel", () => callers.about(action.id, "CancelOperation"));
         return;
       case "foreign":
         this.#host.foreign(action);
@@ -210,7 +207,7 @@ class Simulation {
 
   /** The agent dies here: nothing of it happens any more, and whoever waits for it gets no answer. */
   #kill(detail?: string): void {
-    this.#armed = [];
+    this.#armed.disarm();
     if (this.#agent === undefined && !this.#isStarting) return;
     const run = this.#run;
     const wasUp = this.#agent !== undefined;
@@ -254,23 +251,6 @@ class Simulation {
     await this.#start();
   }
 
-  /** Of one kind, the newest alone is armed. */
-  #at(at: Moment = "now", what: string, strike: () => void): void {
-    if (at === "now") strike();
-    else this.#armed = [...this.#armed.filter((one) => one.what !== what), { at, what, strike }];
-  }
-
-  /** What is armed for this moment comes, in the order in which it was armed. */
-  #strike(at: Moment): void {
-    for (const armed of this.#armed.filter((one) => one.at === at)) {
-      const index = this.#armed.indexOf(armed);
-      // A kill disarms what is behind it.
-      if (index < 0) return;
-      this.#armed.splice(index, 1);
-      armed.strike();
-    }
-  }
-
   async #fault(action: FaultAction): Promise<void> {
     const { fault, at = "now", forMs = 0, stepMs = 0 } = action;
     const { trouble } = this.#disk;
@@ -278,7 +258,7 @@ class Simulation {
       this.#recorder.add({ event: "fault", fault: known, ...(detail === undefined ? {} : { detail }) });
     switch (fault) {
       case "kill":
-        this.#at(at, "kill", () => this.#kill(at === "now" ? undefined : `at ${at}`));
+        this.#armed.at(at, "kill", () => this.#kill(at === "now" ? undefined : `at ${at}`));
         return;
       case "power_cut":
         this.#kill("the machine loses its power");
@@ -290,7 +270,7 @@ class Simulation {
         await this.#stop();
         return;
       case "snapshot":
-        this.#at(at, "snapshot", () => (this.#restore = this.#disk.snapshot()));
+        this.#armed.at(at, "snapshot", () => (this.#restore = this.#disk.snapshot()));
         return;
       case "state_rolled_back":
         if (this.#restore === undefined) return;
@@ -309,7 +289,7 @@ class Simulation {
         this.#time.set(forMs, () => this.#heal("hasNoInodes"), "world");
         return;
       case "sync_failed":
-        this.#at(at, "sync_failed", () => {
+        this.#armed.at(at, "sync_failed", () => {
           note(fault);
           trouble.failingSyncs = 1;
         });
@@ -349,7 +329,7 @@ class Simulation {
 
   /** All faults are over: waits until nothing is under way, then reads everything, and libvirt itself. */
   async #quieten(): Promise<void> {
-    this.#armed = [];
+    this.#armed.disarm();
     this.#host.loseNext = undefined;
     this.#host.secretsTrouble = undefined;
     this.#disk.trouble.failingSyncs = this.#disk.trouble.failingWrites = 0;
