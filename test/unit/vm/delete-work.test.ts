@@ -64,45 +64,51 @@ test("the watermark is raised before the domain goes, which does not go where th
   assert.deepEqual(done, ["raise", "undefine"]);
 });
 
-test("a guest that is started while the watermark is raised is not deleted without force, though its disks are kept", async () => {
+/** A VM that is off until somebody starts it at this moment of its deletion. */
+function startedAt(moment: "raise" | "remove" | "undefine") {
   const done: string[] = [];
   let state = "stopped";
-  const domains = {
-    state: () => Promise.resolve({ state, stateReason: "" }),
-    undefine: () => Promise.resolve(done.push("undefine")),
-    destroy: () => Promise.resolve(done.push("destroy")),
-    stamps: own,
-  };
-  const raise = (): Promise<boolean> => {
-    state = "running";
+  const step = (name: string) => (): Promise<unknown> => {
+    done.push(name);
+    if (name === moment) state = "running";
+    if (name === "destroy") state = "stopped";
     return Promise.resolve(true);
   };
-  const context = { domains, table: new VmTable(), log: silentLog, watermark: { raise } };
-  await assert.rejects(
-    deleteWork(() => [])(context as unknown as WorkContext, { ...intent, force: false }, run),
-    { kind: "conflict" },
-  );
-  assert.deepEqual(done, []);
-});
+  const domains = {
+    state: () => Promise.resolve({ state, stateReason: "" }),
+    undefine: step("undefine"),
+    destroy: step("destroy"),
+    stamps: { ...own, begin: () => Promise.resolve() },
+  };
+  const volumes = {
+    dependents: () => Promise.resolve({ paths: [], overlays: [] }),
+    names: { of: () => Promise.resolve(noOtherNames) },
+    remove: step("remove"),
+  };
+  const table = new VmTable();
+  table.completed(1);
+  const watermark = { raise: step("raise") };
+  const context = { domains, volumes, table, log: silentLog, watermark } as unknown as WorkContext;
+  return { context, done };
+}
 
-test("a guest that is started as its domain goes runs on where its disks are kept, but for force", async () => {
-  for (const force of [false, true]) {
-    const done: string[] = [];
-    let state = "stopped";
-    const domains = {
-      state: () => Promise.resolve({ state, stateReason: "" }),
-      undefine: () => {
-        state = "running";
-        return Promise.resolve(done.push("undefine"));
-      },
-      destroy: () => Promise.resolve(done.push("destroy")),
-      stamps: own,
-    };
-    const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
-    const deleted = deleteWork(() => [])(context, { ...intent, force }, run);
-    if (force) await deleted;
-    else await assert.rejects(deleted, { reason: "VM_RUNNING", message: /started while it was deleted/ });
-    assert.deepEqual(done, force ? ["undefine", "destroy"] : ["undefine"]);
+test("a guest that is started during its deletion is ended by force alone, whatever is left of its disks", async () => {
+  const disk = { pool: "images", volume: "data.qcow2" };
+  for (const [moment, volumes, gone, left] of [
+    ["raise", [], ["raise", "undefine", "destroy"], ["raise"]],
+    ["undefine", [], ["raise", "undefine", "destroy"], ["raise", "undefine"]],
+    ["remove", [disk], ["raise", "remove", "undefine", "destroy"], ["raise", "remove"]],
+    ["undefine", [disk], ["raise", "remove", "undefine", "destroy"], ["raise", "remove", "undefine"]],
+  ] as const) {
+    const forced = startedAt(moment);
+    await deleteWork(() => [])(forced.context, { ...intent, volumes }, run);
+    assert.deepEqual(forced.done, gone, moment);
+    const patient = startedAt(moment);
+    await assert.rejects(deleteWork(() => [])(patient.context, { ...intent, volumes, force: false }, run), {
+      reason: "VM_RUNNING",
+      message: moment === "undefine" ? /started while it was deleted/ : /stop it first/,
+    });
+    assert.deepEqual(patient.done, left, moment);
   }
 });
 
@@ -119,36 +125,4 @@ test("a domain that has come under the id meanwhile stays", async () => {
   const resumed = { ...run, resumed: true, standing: undefined };
   assert.deepEqual(await deleteWork(() => [])(context, intent, resumed), { volumes_deleted: "0" });
   assert.deepEqual(done, []);
-});
-
-test("a guest that is started while its own disks are deleted is not ended without force, and stays to be deleted", async () => {
-  for (const force of [false, true]) {
-    const done: string[] = [];
-    let state = "stopped";
-    const domains = {
-      state: () => Promise.resolve({ state, stateReason: "" }),
-      undefine: () => Promise.resolve(done.push("undefine")),
-      destroy: () => {
-        state = "stopped";
-        return Promise.resolve(done.push("destroy"));
-      },
-      stamps: { ...own, begin: () => Promise.resolve() },
-    };
-    const volumes = {
-      dependents: () => Promise.resolve({ paths: [], overlays: [] }),
-      names: { of: () => Promise.resolve(noOtherNames) },
-      remove: () => {
-        state = "running";
-        return Promise.resolve(done.push("remove"));
-      },
-    };
-    const table = new VmTable();
-    table.completed(1);
-    const context = { domains, volumes, table, log: silentLog } as unknown as WorkContext;
-    const withDisk = { ...intent, force, volumes: [{ pool: "images", volume: "data.qcow2" }] };
-    const deleted = deleteWork(() => [])(context, withDisk, run);
-    if (force) await deleted;
-    else await assert.rejects(deleted, { reason: "VM_RUNNING" });
-    assert.deepEqual(done, force ? ["remove", "undefine", "destroy"] : ["remove"]);
-  }
 });
