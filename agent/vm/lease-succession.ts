@@ -8,9 +8,9 @@ import { successionSchema, type FoundSuccession } from "./lease-record.ts";
 import { UniqueSecret } from "./unique-secret.ts";
 
 const usage = "socle-agent-lease-succession";
-/** Whoever takes this long to follow does not follow. */
+/** A takeover that has lasted this long is given up. */
 const WITHIN_MS = 30_000;
-/** So long after it was first seen, a succession was left behind by an agent of which nothing can be seen. */
+/** A succession secret that another agent has seen for this long belongs to no living takeover. */
 const LEFT_MS = 60_000;
 
 /**

@@ -154,7 +154,7 @@ export const graceOf = ({ state, stats }: Pick<Vm, "state" | "stats">, usualMs: 
 
 /**
  * Asks the guest, waits, asks again; when the time is over pulls the plug if asked to, else fails and leaves it running.
- * `cut`: somebody asks for force meanwhile.
+ * `cut`: the forced stops that may end the wait early.
  */
 export const stopWork = (cut: Cut): Work<"STOP_VM"> => {
   return async (context, { gracefulTimeoutMs, force }, run) => {
