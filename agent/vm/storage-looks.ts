@@ -26,7 +26,7 @@ export type Sight =
   | { readonly isSeen: false; readonly device?: number };
 
 /** A look that takes longer hangs (a dead NFS server). */
-export const LOOK_WITHIN_MS = 2000;
+export const LOOK_WITHIN_MS = 5000;
 /** Looks that hang at a time: one of them in a thread of this process, of which there are four, the others in children. */
 const MOST_HANGING = 8;
 const MOST_KEPT = 20_000;

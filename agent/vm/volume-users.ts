@@ -203,7 +203,7 @@ export function requireUsable(
 
 /**
  * Storage that cannot be identified may be another VM's. Throws `unavailable` STORAGE_UNIDENTIFIED where a look at the
- * VM's own storage hangs, or at another VM's on the same filesystem.
+ * VM's own storage hangs, or at another VM's on the same filesystem, or libvirt does not tell where the VM's own is.
  */
 function requireIdentified(
   id: string,
@@ -218,8 +218,12 @@ function requireIdentified(
   throw new SocleError(
     "unavailable",
     "STORAGE_UNIDENTIFIED",
-    `whether another VM uses ${doubt} is not known: its filesystem did not answer within ${LOOK_WITHIN_MS / 1000} s. ` +
-      "Check the mount (df) and its server, then retry",
+    `whether another VM uses ${doubt.at} is not known: ${
+      doubt.silent === "libvirt"
+        ? "libvirt did not tell where its pool is; retry"
+        : `its filesystem did not answer within ${LOOK_WITHIN_MS / 1000} s. ` +
+          "Check the mount (df) and its server, then retry"
+    }`,
     { details: { retryAfterMs: 5000 } },
   );
 }

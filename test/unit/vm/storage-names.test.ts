@@ -104,12 +104,12 @@ test("a directory that hangs holds one look, in doubt is what is there, and it i
   const same = await names.of([...dead, "/alive/1", "/beside/1"]);
   assert.deepEqual(asked, ["/dead"]);
   assert.deepEqual(byChild, ["/alive", "/alive/1", "/beside", "/beside/1"], "others are looked at meanwhile");
-  assert.equal(same.doubtOf(["/dead/1"], []), "/dead/1");
+  assert.deepEqual(same.doubtOf(["/dead/1"], []), { at: "/dead/1", silent: "filesystem" });
   assert.equal(same.doubtOf(["/alive/1"], dead), undefined, "another filesystem");
-  assert.equal(same.doubtOf(["/beside/1"], dead), "/beside/1", "the same filesystem at another place");
+  assert.equal(same.doubtOf(["/beside/1"], dead)?.at, "/beside/1", "the same filesystem at another place");
   answer();
   await new Promise((resolve) => setImmediate(resolve));
-  assert.equal((await names.of(["/dead/1"])).doubtOf(["/dead/1"], []), "/dead/1", "a new look hangs");
+  assert.equal((await names.of(["/dead/1"])).doubtOf(["/dead/1"], [])?.at, "/dead/1", "a new look hangs");
   assert.equal(asked.length, 2);
 });
 
@@ -123,7 +123,7 @@ test("directories of a filesystem that was seen before hang together", async () 
   delete files["/b"];
   nowMs += 61_000;
   const same = await names.of(["/a/1", "/b/1"]);
-  assert.deepEqual([same.doubtOf(["/a/1"], []), same.doubtOf(["/b/1"], [])], ["/a/1", "/b/1"]);
+  assert.deepEqual([same.doubtOf(["/a/1"], [])?.at, same.doubtOf(["/b/1"], [])?.at], ["/a/1", "/b/1"]);
   assert.equal(asked.length + byChild.length, 5);
 });
 
@@ -171,11 +171,34 @@ test("a filesystem's number in mountinfo is that of its files", () => {
   assert.equal(numberOf("259:300"), 0x11_032c);
 });
 
-test("a pool whose lookup libvirt does not answer leaves its volumes in doubt", async () => {
-  const silent = { call: () => Promise.reject(new SocleError("timeout", "LIBVIRT_TIMEOUT", "late")) };
-  const names = new StorageNames(silent as unknown as LibvirtCalls, clock);
-  const same = await names.of(["a/1", "b/1"]);
-  assert.equal(same.doubtOf(["a/1"], []), "a/1");
+test("a pool of which libvirt does not tell is in doubt until it does: a late one is asked for again after seconds", async (t) => {
+  const path = join(await folder(t), "images");
+  const told = pools({ images: path });
+  let nowMs = 0;
+  let asked = 0;
+  for (const { kind, againAfterMs } of [
+    { kind: "timeout", againAfterMs: 5000 },
+    { kind: "unavailable", againAfterMs: 0 },
+    { kind: "exhausted", againAfterMs: 0 },
+  ] as const) {
+    let isSilent = true;
+    const silent = {
+      call: (...call: [never, never]) => {
+        asked += 1;
+        return isSilent ? Promise.reject(new SocleError(kind, "LIBVIRT", "silent")) : told.call(...call);
+      },
+    };
+    const names = new StorageNames(silent as unknown as LibvirtCalls, { monotonicMs: () => nowMs });
+    const doubt = async (): Promise<unknown> => (await names.of(["images/1"])).doubtOf(["images/1"], []);
+    assert.deepEqual(await doubt(), { at: "images/1", silent: "libvirt" }, kind);
+    isSilent = false;
+    asked = 0;
+    nowMs += againAfterMs - 1;
+    if (againAfterMs > 0)
+      assert.ok((await doubt()) !== undefined && asked === 0, `${kind}: a pool that hangs delays all`);
+    nowMs += 1;
+    assert.equal(await doubt(), undefined, kind);
+  }
 });
 
 test("a volume through another pool over the same directory is in use", async (t) => {
