@@ -12,7 +12,7 @@ const LOOK_FOR_MS = 4000;
 const LOOK_EVERY_MS = 250;
 /** An agent's wait for an operation, and what may be added on a busy machine. */
 const WAIT_MS = 2000;
-const LATE_MS = 6000;
+const LATE_MS = 60_000;
 /** Far behind the end of the campaign. */
 const STOP_SECONDS = 7200;
 

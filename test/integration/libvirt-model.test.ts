@@ -85,7 +85,7 @@ test(
         assert.deepEqual(answered, expected);
         await setImmediate();
         const isHeard = (): boolean => real.lines.length >= model.lines.length;
-        await eventually(isHeard, { what: "the events", timeoutMs: 3000, intervalMs: 5 }).catch(
+        await eventually(isHeard, { what: "the events", timeoutMs: 30_000, intervalMs: 5 }).catch(
           () => undefined,
         );
         assert.deepEqual(model.lines.splice(0), real.lines.splice(0), "events");

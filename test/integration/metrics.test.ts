@@ -6,7 +6,6 @@ import { allCollectors } from "../../agent/metrics/collectors/index.ts";
 import { Exposition } from "../../agent/metrics/render.ts";
 import { metricsServer } from "../../agent/metrics/server.ts";
 import { Prometheus, prometheusUnavailable, promtoolComplaints } from "../lab/prometheus.ts";
-import { eventually } from "../lab/wait.ts";
 import {
   fixedReadings,
   fixedSources,
@@ -60,21 +59,17 @@ test("a real Prometheus scrapes it and gives the values back", { skip }, async (
   const prometheus = await Prometheus.start({ targets: [address], scrapeIntervalMs: 300 });
   t.after(() => prometheus.stop());
 
-  const cpu = await eventually(async () => {
-    const samples = await prometheus.query("socle_vm_cpu_seconds_total");
-    return samples.length === 100 && samples;
-  });
+  const cpu = await prometheus.queryUntil("socle_vm_cpu_seconds_total", 100);
   const seventh = "00000000-0000-4000-8000-000000000007";
   assert.equal(cpu.find(({ labels }) => labels["vm"] === seventh)?.value, 19.5);
-  const [joined] = await prometheus.query(
+  const [joined] = await prometheus.queryUntil(
     `socle_vm_memory_rss_bytes{vm="${seventh}"} * on (vm) group_left (name) socle_vm_info`,
   );
   assert.equal(joined?.labels["name"], name);
   assert.equal(joined.value, 250_000_007);
-  const [running] = await prometheus.query('sum(socle_vm_state{state="running"})');
+  const [running] = await prometheus.queryUntil('sum(socle_vm_state{state="running"})');
   assert.equal(running?.value, 100);
-  const [target] = await prometheus.targets();
-  assert.deepEqual([target?.health, target?.lastError], ["up", ""]);
+  await prometheus.targetsUp();
   // A counter is known as one: OpenMetrics was what it asked for and got.
   const response = await fetch(`${prometheus.url}/api/v1/targets/metadata?metric=socle_vm_cpu_seconds`);
   const { data } = (await response.json()) as { data: { type: string; unit: string }[] };

@@ -79,6 +79,31 @@ export class Prometheus {
     return result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }));
   }
 
+  /**
+   * The same, once it has `count` samples: a scrape that a busy machine keeps past its timeout leaves none until the next.
+   */
+  async queryUntil(expression: string, count = 1): Promise<Sample[]> {
+    return await eventually(
+      async () => {
+        const samples = await this.query(expression);
+        return samples.length === count && samples;
+      },
+      { what: `${count} of ${expression} in Prometheus`, timeoutMs: 60_000 },
+    );
+  }
+
+  /** Until all targets are up; throws with what Prometheus says of them. */
+  async targetsUp(): Promise<void> {
+    await eventually(
+      async () => {
+        const ill = (await this.targets()).filter(({ health }) => health !== "up");
+        if (ill.length > 0) throw new Error(JSON.stringify(ill));
+        return true;
+      },
+      { what: "all targets to be up", timeoutMs: 60_000 },
+    );
+  }
+
   async targets(): Promise<TargetHealth[]> {
     const data = await this.#get("/api/v1/targets?state=active");
     return (data as { activeTargets: TargetHealth[] }).activeTargets;

@@ -219,7 +219,7 @@ test("a certificate that is revoked, or runs out, ends its connections and opens
   const host = await secured(t);
   const { authority, directory, own, trust } = host;
   const [bad, good] = [await authority.issue("scheduler/s-1"), await authority.issue("scheduler/s-2")];
-  const brief = await authority.issue("scheduler/s-3", { notAfter: new Date(Date.now() + 3000) });
+  const brief = await authority.issue("scheduler/s-3", { notAfter: new Date(Date.now() + 6000) });
   const watches = [bad, good, brief].map((issued) => {
     const stream = host.clientOf(issued).stream(protos.vms.WatchVms, {});
     const watch = { ended: undefined as number | undefined };

@@ -113,9 +113,7 @@ describe("an agent that cannot be reached", () => {
     context.after(() => silent.close());
     await once(silent, "listening");
     const { port } = silent.address() as AddressInfo;
-    const startedMs = performance.now();
     const hung = await socle(["status", "--address", `127.0.0.1:${port}`]);
-    assert.ok(performance.now() - startedMs < 4000);
     assert.equal(hung.exitCode, 4);
     assert.match(hung.stderr, /said nothing for 3 s/);
   });
