@@ -11,8 +11,15 @@ import { RealStage } from "./history/real/real-stage.ts";
 
 /** Looks from seed 1 on instead of from a seed that shows the bug. */
 const isFromTheFirst = process.env["PLANTED_FROM_THE_FIRST"] === "1";
-const HISTORIES_AT_MOST = isFromTheFirst ? 100 : 8;
+const HISTORIES_AT_MOST = isFromTheFirst ? 100 : 40;
 const STAGES = 2;
+
+/**
+ * A seed gives the requests and faults, not the moments at which a real libvirt and machine come to them: one that shows
+ * the bug mostly is played again after each other seed.
+ */
+const seedOf = (firstSeed: number, turn: number): number =>
+  isFromTheFirst ? firstSeed + turn : firstSeed + (turn % 2 === 0 ? 0 : (turn + 1) / 2);
 
 const planted = plantedBugs.flatMap(({ realSeed, ...bug }) =>
   realSeed === undefined ? [] : [{ ...bug, firstSeed: isFromTheFirst ? 1 : realSeed }],
@@ -20,7 +27,7 @@ const planted = plantedBugs.flatMap(({ realSeed, ...bug }) =>
 
 describe(
   "the checker finds planted bugs in real histories",
-  { concurrency: STAGES, skip: libvirtdUnavailable(), timeout: isFromTheFirst ? 7_200_000 : 600_000 },
+  { concurrency: STAGES, skip: libvirtdUnavailable(), timeout: isFromTheFirst ? 7_200_000 : 2_400_000 },
   () => {
     const run = new CampaignRun("planted", HISTORIES_AT_MOST);
     const idle: RealStage[] = [];
@@ -32,13 +39,13 @@ describe(
           const root = await copyWith(edits, ["scripts/build.mjs"], (remove) => t.after(remove));
           await promisify(execFile)(process.execPath, [join(root, "scripts/build.mjs"), join(root, "built")]);
           const bundles = { bundle: join(root, "built/socle.js"), previous: undefined };
-          for (let seed = firstSeed; seed < firstSeed + HISTORIES_AT_MOST; seed += 1) {
+          for (let turn = 0; turn < HISTORIES_AT_MOST; turn += 1) {
+            const seed = seedOf(firstSeed, turn);
             const { violations } = await stage.play(seed, bundles);
             const caught = violations.find(({ rule }) => rules.includes(rule));
             if (caught === undefined) continue;
-            const histories = seed - firstSeed + 1;
             t.diagnostic(
-              `${name}: found in seed ${seed}, after ${histories} real histories, by "${caught.rule}"`,
+              `${name}: found in seed ${seed}, after ${turn + 1} real histories, by "${caught.rule}"`,
             );
             return;
           }
