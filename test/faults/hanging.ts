@@ -4,7 +4,7 @@ import { median } from "../bench/statistics.ts";
 import { eventually, within } from "../lab/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { find, type Crowd, type Guest } from "./crowd.ts";
-import { Measuring, OLD_MS, sampledAtMs } from "./measuring.ts";
+import { Measuring, OLD_MS, sampledAtMs, type Timings } from "./measuring.ts";
 import { wish, type SufferingHost } from "./host.ts";
 import { stateWord } from "./truth.ts";
 import type { Watch } from "./watch.ts";
@@ -20,7 +20,7 @@ const DESTROYED_WITHIN_MS = 40_000;
 
 /** Guests that are stopped by SIGSTOP, in the ways that matter, and what the agent says meanwhile. */
 export class Hanging {
-  readonly latenciesMs = new Map<string, number[]>();
+  readonly timings: Timings = new Map();
   /** The oldest data of a VM that answers. */
   oldestMs = 0;
   /** How long it took until a hung guest was shown as one. */
@@ -42,12 +42,12 @@ export class Hanging {
   /** The median of each answer while none hangs. */
   async usualMs(): Promise<Map<string, number>> {
     this.#run.say("none hangs");
-    const latenciesMs = new Map<string, number[]>();
+    const timings: Timings = new Map();
     const { vmId } = this.#guests[0] as Guest;
-    const measuring = new Measuring(this.#run, this.#host, new Set([vmId]), this.#crowd.pids, latenciesMs);
+    const measuring = new Measuring(this.#run, this.#host, new Set([vmId]), this.#crowd.pids, timings);
     await pause(this.#hangMs);
     await measuring.stop();
-    return new Map([...latenciesMs].map(([what, all]) => [what, median(all)]));
+    return new Map([...timings].map(([what, all]) => [what, median(all.map(({ tookMs }) => tookMs))]));
   }
 
   async alone(): Promise<void> {
@@ -178,7 +178,7 @@ export class Hanging {
   ): Promise<void> {
     const ids = hung.map(({ vmId }) => vmId);
     const pids = await Promise.all(ids.map(async (id) => (await this.#crowd.processOf(id)).pid));
-    const measuring = new Measuring(this.#run, this.#host, new Set(ids), this.#crowd.pids, this.latenciesMs);
+    const measuring = new Measuring(this.#run, this.#host, new Set(ids), this.#crowd.pids, this.timings);
     try {
       for (const pid of pids) process.kill(pid, "SIGSTOP");
       this.foundMs.push(await this.#found(ids));

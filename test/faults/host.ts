@@ -41,6 +41,12 @@ export const wish = (kind: Kind, vm: string, more: Partial<Wish> = {}): Wish => 
   ...more,
 });
 
+export interface Timed<T> {
+  readonly answer: T;
+  readonly ownMs: number;
+  readonly tookMs: number;
+}
+
 /** A host that is to suffer: a libvirtd of its own, the fault proxy before it, an agent behind that, and a witness. */
 export class SufferingHost {
   readonly libvirtd: Libvirtd;
@@ -111,15 +117,19 @@ export class SufferingHost {
     return this.#client.ask(this.#client.contract.vms.ListVms, { pageSize: 1000 });
   }
 
-  /** What the agent answers, and how long that took, less what the machine kept both of us from running. */
-  async timed<T>(ask: () => Promise<T>): Promise<[answer: T, ms: number]> {
+  /**
+   * The agent's answer, and how long it took: in all, and less the time in which the machine kept the agent or this
+   * process from running, which on a busy machine may be all of it.
+   */
+  async timed<T>(ask: () => Promise<T>): Promise<Timed<T>> {
     const { pid } = this.agent;
     const hindered = hinderedMs(pid, process.pid);
     const startMs = performance.now();
     const answer = await ask();
-    const ms = performance.now() - startMs;
-    // An agent that has ended meanwhile tells nothing.
-    return [answer, ms - Math.min(ms, Math.max(0, hinderedMs(pid, process.pid) - hindered))];
+    const tookMs = performance.now() - startMs;
+    // An agent that has ended meanwhile counts nothing.
+    const ownMs = tookMs - Math.min(tookMs, Math.max(0, hinderedMs(pid, process.pid) - hindered));
+    return { answer, ownMs, tookMs };
   }
 
   get(vm: string): Promise<Vm__Output> {

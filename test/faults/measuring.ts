@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { allHinderedMs } from "./hindrance.ts";
-import type { SufferingHost } from "./host.ts";
+import type { SufferingHost, Timed } from "./host.ts";
 
 /** Between the agent's rounds. */
 export const INTERVAL_MS = 2000;
@@ -15,6 +15,9 @@ const OLD_MS_BY_GUEST = 1500;
 /** As far back as ages are looked at. */
 const REMEMBER_MS = 120_000;
 
+/** By what was asked. */
+export type Timings = Map<string, Omit<Timed<unknown>, "answer">[]>;
+
 /** Asks for everything all the time, and looks how old the answers are. */
 export class Measuring {
   oldestMs = 0;
@@ -24,7 +27,7 @@ export class Measuring {
   readonly #run: CampaignRun;
   readonly #host: SufferingHost;
   readonly #hung: ReadonlySet<string>;
-  readonly #latenciesMs: Map<string, number[]>;
+  readonly #timings: Timings;
   readonly #old = new Set<string>();
   readonly #guestPids: readonly number[];
   /** How long they were kept from running in all, and when that was read. */
@@ -36,13 +39,13 @@ export class Measuring {
     host: SufferingHost,
     hung: ReadonlySet<string>,
     guestPids: readonly number[],
-    latenciesMs: Map<string, number[]>,
+    timings: Timings,
   ) {
     this.#run = run;
     this.#host = host;
     this.#hung = hung;
     this.#guestPids = guestPids;
-    this.#latenciesMs = latenciesMs;
+    this.#timings = timings;
     this.#done = this.#measure();
   }
 
@@ -109,11 +112,11 @@ export class Measuring {
   }
 
   async #timed<T>(what: string, ask: () => Promise<T>): Promise<T> {
-    const [answer, ms] = await this.#host.timed(ask);
+    const { answer, ...timing } = await this.#host.timed(ask);
     if (this.#isPaused) return answer;
-    const all = this.#latenciesMs.get(what) ?? [];
-    all.push(ms);
-    this.#latenciesMs.set(what, all);
+    const all = this.#timings.get(what) ?? [];
+    all.push(timing);
+    this.#timings.set(what, all);
     return answer;
   }
 }
