@@ -14,10 +14,11 @@ const maxSocketPath = 107;
 const backlog = 1024;
 const probeTimeoutMs = 1000;
 
-/** A listening socket that hands its connections on. Closing it leaves open connections alone. */
+/** A listening socket that hands its connections on. */
 export interface Listener {
   /** The TCP port; 0 for a unix socket. */
   readonly port: number;
+  /** Ends the connections that were not handed on yet; the others are not its own any more. */
   close(): void;
 }
 
@@ -40,7 +41,7 @@ export async function listenOnSocket(
   }
   await removeStale(path);
   const newcomers = new Newcomers();
-  const listener = await listen(path, { path }, (socket) => {
+  const listener = await listen(path, { path }, newcomers, (socket) => {
     admit(socket, operator, { places, newcomers, onConnection });
   });
   await chmod(path, 0o660);
@@ -64,7 +65,7 @@ export async function listenOnLoopback(
     throw new SocleError("unsupported", "NOT_LOOPBACK", message);
   }
   const newcomers = new Newcomers();
-  return await listen(address, { host, port }, (socket) => {
+  return await listen(address, { host, port }, newcomers, (socket) => {
     admit(socket, loopbackCaller(socket.remoteAddress ?? ""), { places, newcomers, onConnection });
   });
 }
@@ -84,9 +85,17 @@ export const isLoopback = (host: string): boolean =>
 async function listen(
   place: string,
   where: { path: string } | { host: string; port: number },
+  newcomers: Newcomers,
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
-  return await bind(createServer({ noDelay: true }, onConnection), place, where);
+  const listener = await bind(createServer({ noDelay: true }, onConnection), place, where);
+  return {
+    port: listener.port,
+    close() {
+      listener.close();
+      newcomers.close();
+    },
+  };
 }
 
 interface Entrance {

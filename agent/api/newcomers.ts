@@ -63,6 +63,11 @@ export class Newcomers {
     if (this.#waiting.size > this.#most)
       oldest?.(silent(`was the oldest of ${this.#most} that said nothing`));
   }
+
+  /** Closes those that have said nothing yet. */
+  close(): void {
+    for (const socket of this.#waiting.keys()) socket.destroy();
+  }
 }
 
 const silent = (why: string): SocleError =>

@@ -106,6 +106,7 @@ export async function listenOnTls(address: string, options: TlsListenerOptions):
       close() {
         over.abort();
         server.close();
+        for (const socket of handshakes.values()) socket.destroy();
       },
       callerOf: (peer) => open.get(peer)?.caller ?? nobody,
     };

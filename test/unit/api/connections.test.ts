@@ -1,5 +1,6 @@
 // How many connections a listener holds, and that no caller can take them all.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { connect as connectSecured } from "node:tls";
@@ -10,7 +11,7 @@ import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually, within } from "../../lab/wait.ts";
 import { Authority, installTrust, type Issued } from "../../scheduler/authority.ts";
 import { folder } from "../state/folder.ts";
 import { ApiClient, protos, startApi } from "./harness.ts";
@@ -102,8 +103,12 @@ test("over TLS a caller is who his certificate says, whatever address he comes f
   ] as const;
   assert.deepEqual([await by(first), await by(first), await by(first)], [true, true, false]);
   assert.deepEqual([await by(second), await by(second)], [true, true]);
+  const halfway = connect({ port: listener.port, host: "127.0.0.1" }).on("error", () => undefined);
   assert.equal(await by(third), false, "no place is left at all");
   assert.deepEqual([places.open, places.refused], [4, 2]);
+  const closed = once(halfway.resume(), "close");
+  listener.close();
+  await within(closed, 5000, "what has not proved who it is to end with the listener");
 });
 
 test("5,000 connections that say nothing keep nobody out, and are a few lines in the log", async (t) => {
@@ -131,6 +136,25 @@ test("5,000 connections that say nothing keep nobody out, and are a few lines in
   const seconds = Math.ceil((performance.now() - startMs) / 1000);
   const lines = logged.filter(({ reason }) => reason === "CONNECTION_SILENT");
   assert.ok(lines.length <= 2 * (seconds + 1), `${lines.length} lines in ${seconds} s`);
+});
+
+test("a connection that has said nothing yet ends when the agent stops, and is not taken after that", async (t) => {
+  const host = await startApi(t, { listen: "127.0.0.1:0" });
+  const { tcpPort, socket } = host;
+  const silent = [connect(socket), connect({ port: tcpPort ?? 0, host: "127.0.0.1" })];
+  const closed = silent.map((each) =>
+    once(
+      each.on("error", () => undefined),
+      "close",
+    ),
+  );
+  // The listeners accept in order: where the next one is answered, the silent one was accepted.
+  await new ApiClient(t, `unix:${socket}`).call(protos.host.GetHost, {});
+  await new ApiClient(t, `127.0.0.1:${tcpPort}`).call(protos.host.GetHost, {});
+  await host.stop();
+  // A session of HTTP/2 would keep the agent's process from ending for as long as its client likes.
+  for (const [index, each] of silent.entries())
+    assert.equal(await Promise.race([isTaken(t, each), closed[index]?.then(() => false)]), false);
 });
 
 test("a connection that does not speak HTTP/2, or not in time, is closed; one that speaks slowly is taken", async (t) => {
