@@ -25,7 +25,7 @@ import {
 export const deleteWork =
   (creations: () => Iterable<VmSpec>): Work<"DELETE_VM"> =>
   async (context, intent, run) => {
-    const { domains, table, volumes, keys } = context;
+    const { domains, table, volumes } = context;
     const { vmId, operationId, step, resumed, standing } = run;
     // The domain goes last. Where it is gone, so are its disks: any by their names now are of a later VM.
     const isGone = resumed && standing === undefined;
@@ -61,10 +61,7 @@ export const deleteWork =
       await requireStillDeletable(context, intent, run);
       await step("undefine", () => domains.undefine(vmId), 0.3);
     }
-    for (const part of intent.keyedParts ?? [])
-      await step(`forget key ${part}`, () => keys.forget(vmId, part));
-    if (intent.keysUnknown === true) await step("forget keys", () => keys.forgetAll(vmId));
-    if (!isGone) await endLastRun(context, intent, run);
+    await endTraces(context, intent, run, isGone);
     await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
     const deleted = { volumes_deleted: String(intent.volumes.length) };
     return intent.erase === undefined || erased === undefined
@@ -81,6 +78,28 @@ async function requireStillDeletable(
   const origin = await domains.stamps.origin(run.vmId);
   if (origin !== undefined) requireSameVm(run, origin);
   requireDeletable(run.vmId, await domains.state(run.vmId), force);
+}
+
+/**
+ * What outlives the domain. The VM is gone by now: where this cannot be done, cancelled or not, the deletion has not
+ * failed, and goes on later.
+ */
+async function endTraces(
+  context: WorkContext,
+  intent: IntentOf<"DELETE_VM">,
+  run: WorkRun,
+  isGone: boolean,
+): Promise<void> {
+  const { keys } = context;
+  const { vmId, step } = run;
+  try {
+    for (const part of intent.keyedParts ?? [])
+      await step(`forget key ${part}`, () => keys.forget(vmId, part));
+    if (intent.keysUnknown === true) await step("forget keys", () => keys.forgetAll(vmId));
+    if (!isGone) await endLastRun(context, intent, run);
+  } catch (thrown) {
+    throw thrown instanceof SocleError && thrown.reason !== "VM_RUNNING" ? notAllGone(thrown) : thrown;
+  }
 }
 
 /** Undefined, it cannot be started any more; what was started at the last moment ends by force alone. */
@@ -166,4 +185,12 @@ const stillThere = ({ reason, message }: SocleError): SocleError =>
     "outcome_unknown",
     reason,
     `the VM's domain is removed once the watermark of the state is recorded: ${message}`,
+  );
+
+const notAllGone = (error: SocleError): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    error.reason,
+    `the VM's domain is removed; what is left beside it is removed later: ${error.message}`,
+    { cause: error },
   );

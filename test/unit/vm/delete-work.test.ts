@@ -126,3 +126,30 @@ test("a domain that has come under the id meanwhile stays", async () => {
   assert.deepEqual(await deleteWork(() => [])(context, intent, resumed), { volumes_deleted: "0" });
   assert.deepEqual(done, []);
 });
+
+test("a deletion fails where libvirt is away while the domain is there, and is undecided once it is gone", async () => {
+  const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
+  for (const moment of ["raise", "undefine"] as const) {
+    const { context, done } = startedAt("undefine");
+    const { domains } = context;
+    const look = domains.state.bind(domains);
+    const state: typeof look = (id) => (done.includes(moment) ? Promise.reject(away) : look(id));
+    Object.assign(domains, { state });
+    await assert.rejects(deleteWork(() => [])(context, intent, run), {
+      kind: moment === "raise" ? "unavailable" : "outcome_unknown",
+    });
+    assert.equal(done.includes("undefine"), moment === "undefine");
+  }
+});
+
+test("a deletion whose domain is gone has not failed for a key that libvirt does not give up, nor is it cancelled", async () => {
+  const refused = new SocleError("internal", "LIBVIRT_SYSTEM_ERROR", "no secrets here");
+  for (const error of [refused, new SocleError("cancelled", "CANCELLED", "cancelled")]) {
+    const { context, done } = startedAt("raise");
+    const keys = { forget: (): Promise<void> => Promise.reject(error) };
+    const keyed = { ...intent, keyedParts: ["disk/root"] };
+    const deletion = deleteWork(() => [])({ ...context, keys } as unknown as WorkContext, keyed, run);
+    await assert.rejects(deletion, { kind: "outcome_unknown" });
+    assert.ok(done.includes("undefine"));
+  }
+});
