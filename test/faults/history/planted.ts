@@ -391,4 +391,16 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
     rules: ["an end is true"],
   },
+  {
+    name: "deleted-and-failed",
+    what: "a deletion fails where libvirt cannot be asked after the domain is gone",
+    edits: [
+      {
+        file: "vm/delete-work.ts",
+        find: 'thrown.reason !== "VM_RUNNING" ?',
+        replace: "thrown.reason === '' ?",
+      },
+    ],
+    rules: ["a failed deletion leaves the VM"],
+  },
 ];

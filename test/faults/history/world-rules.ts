@@ -1,7 +1,7 @@
 import type { Violation } from "./checker.ts";
 import type { History, WorldSeen } from "./history.ts";
 import { isForgetting, type Accepted, type Requests } from "./requests.ts";
-import { lifeAt, type StateSpan, type VmTimeline } from "./timeline.ts";
+import { lifeAt, type Effect, type StateSpan, type VmTimeline } from "./timeline.ts";
 
 /** Rules that compare libvirt's objects with the outcomes of operations. */
 export function worldRules(
@@ -26,7 +26,7 @@ const wantedStates: Readonly<Record<string, readonly StateSpan["state"][]>> = {
   DeleteVm: ["absent"],
 };
 
-/** An operation that succeeded came to what it is for while it lasted; a creation that failed left nothing. */
+/** An operation that succeeded came to what it is for while it lasted; one that failed did not: what it made is gone, what it was to remove is there. */
 function* endsAreTrue(
   history: History,
   { accepted }: Requests,
@@ -62,8 +62,35 @@ function* endsAreTrue(
           message: `${name} is ${end.state}, and its domain ${vm} is there`,
         };
     }
+    if ((end?.state === "failed" || end?.state === "cancelled") && method === "DeleteVm" && !isForgotten) {
+      const gone = timeline?.effects.find(
+        (effect) => effect.at > from && effect.at < endedAt && hasRemoved(effect, timeline),
+      );
+      const isUnclear = accepted.some(
+        (one) => one !== operation && mayRemove(one, vm) && one.from < endedAt && one.endedAt > from,
+      );
+      if (gone !== undefined && !isUnclear)
+        yield {
+          rule: "a failed deletion leaves the VM",
+          at: endedAt,
+          vm,
+          message: `${name} is ${end.state}, and its domain ${vm} is removed`,
+        };
+    }
   }
 }
+
+/** The agent's effect ended the VM's life: no guest ran on without a definition. */
+const hasRemoved = ({ by, call, at, endAt }: Effect, { effects, lives }: VmTimeline): boolean =>
+  by === "agent" &&
+  call === "undefine" &&
+  lives.some(({ to }) => to === at) &&
+  !effects.some((other) => other.call === "start" && other.at > at && other.at < endAt);
+
+const mayRemove = ({ request, operationId }: Accepted, vm: string): boolean =>
+  request.vm === vm &&
+  operationId !== undefined &&
+  (request.method === "DeleteVm" || request.method === "CreateVm");
 
 function spansBetween(spans: readonly StateSpan[], from: number, to: number): StateSpan[] {
   return spans.filter((span, index) => span.from <= to && (spans[index + 1]?.from ?? Infinity) >= from);

@@ -319,3 +319,11 @@ test("a call is done again where somebody else undid the first while it lasted",
   assert.deepEqual(rulesOf(twice((history) => history.foreign("start"))), []);
   assert.deepEqual(rulesOf(twice(() => undefined)), ["one operation at a time, each once"]);
 });
+
+test("a deletion that removed the VM has not failed, unless somebody else removed it", () => {
+  const history = build().created().accepted("d", "DeleteVm").effect("destroy");
+  const others = build().created().accepted("d", "DeleteVm").effect("destroy").foreign("undefine");
+  assert.deepEqual(rulesOf(others.ended("d", "DeleteVm", "failed")), []);
+  history.effect("undefine").ended("d", "DeleteVm", "failed");
+  assert.deepEqual(rulesOf(history), ["a failed deletion leaves the VM"]);
+});

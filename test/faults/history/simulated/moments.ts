@@ -29,6 +29,7 @@ export function withMoments(schedule: Schedule): Schedule {
   if (chance.is(0.05)) refusedInCopy(actions, chance);
   if (chance.is(0.2)) copyPutBack(actions, chance);
   if (chance.is(0.1)) forcedNoMore(actions, chance);
+  if (chance.is(0.1)) silentAfterEffect(actions, chance);
   return { ...schedule, actions };
 }
 
@@ -246,6 +247,20 @@ function forcedNoMore(actions: Action[], chance: Chance): void {
     actions.push(stop, forced, { afterMs: 3000, do: "cancel", id: forced.id });
     actions.push({ afterMs: 30_000, do: "look", id: stop.id });
   }
+}
+
+/** libvirt cannot be asked right after an effect of a deletion. */
+function silentAfterEffect(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const create = ask("CreateVm", { hasDisk: chance.is(0.3), leaveStopped: chance.is(0.6) });
+  const deletion = ask("DeleteVm", { force: true });
+  const silent = { at: "effect", ofRead: "DOMAIN_GET_STATE", silently: chance.is(0.3) } as const;
+  actions.push(
+    create,
+    fault("answer_lost", { afterMs: 3000, ...silent }),
+    { ...deletion, afterMs: chance.number() * 10 },
+    { afterMs: 40_000, do: "look", id: deletion.id },
+  );
 }
 
 /** Others change the VM faster than it is read. */

@@ -53,11 +53,13 @@ export type Moment = "now" | "effect" | "sync" | "begin" | "end";
 export interface FaultAction {
   readonly do: "fault";
   readonly fault: FaultKind | "power_cut" | "stop" | "snapshot";
-  /** Absent: now. Of kills, snapshots and failed syncs. */
+  /** Absent: now. Of kills, snapshots, failed syncs and lost answers. */
   readonly at?: Moment;
   readonly forMs?: number;
   readonly stepMs?: number;
   readonly silently?: boolean;
+  /** Of a lost answer: the procedure's that only reads. Absent: the next change's. */
+  readonly ofRead?: string;
   /** Of a rollback: the agent is not ended first. */
   readonly underAgent?: boolean;
 }

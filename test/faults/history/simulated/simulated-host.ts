@@ -14,16 +14,25 @@ const noSecrets: CallPlan = {
   },
 };
 
+/** What every VM boots, and nobody writes to. */
+export const bootVolume = { pool: "images", volume: "boot.img" };
+
+const CHANGE = "any change";
+
+interface Loss {
+  readonly silently: boolean;
+}
+
 /** How long a guest takes to shut down once it was asked to, at most. */
 const SHUTDOWN_WITHIN_MS = 8000;
 
 /** The host's libvirt, its guests, and those who use virsh beside the agent. Everything that changes is recorded. */
 export class SimulatedHost {
   readonly model: ModelHost;
-  /** The answer to the next changing call is lost. */
-  loseNext: Pick<FaultAction, "silently"> | undefined;
   /** libvirt's secret driver alone does not answer, or answers with an error. */
   secretsTrouble: "secrets_down" | "secrets_refused" | undefined;
+  /** By the procedure whose next answer to the agent is lost. */
+  #losses = new Map<string, Loss>();
   readonly #time: VirtualTime;
   readonly #chance: Chance;
   readonly #recorder: Recorder;
@@ -57,7 +66,18 @@ export class SimulatedHost {
       },
       eventDelayMs: () => this.#chance.number() * 5,
     });
-    this.model.addPool({ name: "images" });
+    const { path, volumes } = this.model.addPool({ name: bootVolume.pool });
+    const name = bootVolume.volume;
+    const bytes = { capacityBytes: 4096, allocationBytes: 4096 };
+    volumes.set(name, { name, path: `${path}/${name}`, format: "raw", mark: name, ...bytes });
+  }
+
+  lose({ ofRead = CHANGE, silently = false }: Pick<FaultAction, "ofRead" | "silently">): void {
+    this.#losses.set(ofRead, { silently });
+  }
+
+  loseNothing(): void {
+    this.#losses.clear();
   }
 
   /** Guests end with the machine's power; libvirt is there again when it is back. */
@@ -118,18 +138,24 @@ export class SimulatedHost {
     const chance = this.#chance;
     if (this.secretsTrouble !== undefined && procedure.startsWith("SECRET_"))
       return this.secretsTrouble === "secrets_down" ? { lose: "request", silently: true } : noSecrets;
-    if (!changes)
+    if (!changes) {
+      const lost = this.#take(procedure, procedure);
+      if (lost !== undefined) return { lose: "answer", ...lost };
       return chance.is(0.7) ? {} : { queueMs: chance.number() * 3, answerMs: chance.number() * 8 };
+    }
     const isSlow = procedure.startsWith("DOMAIN_CREATE") || procedure.startsWith("DOMAIN_DESTROY");
     const workMs = chance.number() * (isSlow ? 1500 : 30);
-    const lost = this.loseNext;
-    if (lost !== undefined) {
-      this.loseNext = undefined;
-      this.#recorder.add({ event: "fault", fault: "answer_lost", detail: procedure });
-      const { silently = false } = lost;
-      return { workMs, lose: chance.is(0.8) ? "answer" : "request", silently };
-    }
+    const lost = this.#take(CHANGE, procedure);
+    if (lost !== undefined) return { workMs, lose: chance.is(0.8) ? "answer" : "request", ...lost };
     if (chance.is(0.01)) return { workMs, refuse: { code: 1, message: "internal error: the model refuses" } };
     return { queueMs: chance.number() * 5, workMs };
+  }
+
+  #take(what: string, procedure: string): Loss | undefined {
+    const lost = this.#losses.get(what);
+    if (lost === undefined) return undefined;
+    this.#losses.delete(what);
+    this.#recorder.add({ event: "fault", fault: "answer_lost", detail: procedure });
+    return lost;
   }
 }

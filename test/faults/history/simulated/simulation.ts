@@ -299,7 +299,7 @@ class Simulation {
         trouble.failingWrites = 1;
         return;
       case "answer_lost":
-        this.#host.loseNext = action;
+        this.#armed.at(at, "answer_lost", () => this.#host.lose(action));
         return;
       case "clock_step":
         note(fault, `${stepMs} ms`);
@@ -330,7 +330,7 @@ class Simulation {
   /** All faults are over: waits until nothing is under way, then reads everything, and libvirt itself. */
   async #quieten(): Promise<void> {
     this.#armed.disarm();
-    this.#host.loseNext = undefined;
+    this.#host.loseNothing();
     this.#host.secretsTrouble = undefined;
     this.#disk.trouble.failingSyncs = this.#disk.trouble.failingWrites = 0;
     for (const what of ["isFull", "hasNoInodes"] as const) this.#heal(what);
