@@ -35,9 +35,11 @@ export class RealReads {
   async untilQuiet(): Promise<void> {
     const untilMs = performance.now() + QUIET_WITHIN_MS;
     for (;;) {
+      // Asked after the last answer: a call that is under way may still become an operation.
+      const areAnswered = this.#callers.waiting === 0;
       const answer = await this.#unrecorded("ListOperations");
       const open = answer && operationsIn("ListOperations", answer).some((operation) => !isEnded(operation));
-      const isQuiet = open === false && this.#log.open === 0 && this.#callers.waiting === 0;
+      const isQuiet = areAnswered && open === false && this.#log.open === 0;
       if (isQuiet || performance.now() > untilMs) return;
       await pause(50);
     }
