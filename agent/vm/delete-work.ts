@@ -61,7 +61,7 @@ export const deleteWork =
       await requireStillDeletable(context, intent, run);
       await step("undefine", () => domains.undefine(vmId), 0.3);
     }
-    await endTraces(context, intent, run, isGone);
+    await removeRest(context, intent, run, isGone);
     await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
     const deleted = { volumes_deleted: String(intent.volumes.length) };
     return intent.erase === undefined || erased === undefined
@@ -81,10 +81,10 @@ async function requireStillDeletable(
 }
 
 /**
- * What outlives the domain. The VM is gone by now: where this cannot be done, cancelled or not, the deletion has not
- * failed, and goes on later.
+ * Removes what outlives the domain. The VM is gone by now: an error or a cancellation here does not fail the deletion,
+ * which continues later. Throws `conflict` VM_RUNNING as `endLastRun` does, and `outcome_unknown` for all else.
  */
-async function endTraces(
+async function removeRest(
   context: WorkContext,
   intent: IntentOf<"DELETE_VM">,
   run: WorkRun,
@@ -191,6 +191,6 @@ const notAllGone = (error: SocleError): SocleError =>
   new SocleError(
     "outcome_unknown",
     error.reason,
-    `the VM's domain is removed; what is left beside it is removed later: ${error.message}`,
+    `the VM's domain is removed, the rest is not yet; the agent tries again: ${error.message}`,
     { cause: error },
   );

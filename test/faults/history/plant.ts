@@ -2,7 +2,28 @@ import assert from "node:assert/strict";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Edit } from "./planted.ts";
+
+/** A bug that the checker must find: replacements in a copy of the agent. */
+export interface PlantedBug {
+  readonly name: string;
+  /** What it does, for the report. */
+  readonly what: string;
+  readonly edits: readonly Edit[];
+  /** Rules by which it may be found. */
+  readonly rules: readonly string[];
+  /** Of a real history that shows it, where real histories do. */
+  readonly realSeed?: number;
+}
+
+export interface Edit {
+  /** Below agent/. */
+  readonly file: string;
+  /** Stands there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const effectRules = ["every effect has its operation", "one operation at a time, each once"];
 
 const repository = join(import.meta.dirname, "../../..");
 
@@ -27,7 +48,11 @@ async function plant(root: string, { file, find, replace }: Edit): Promise<void>
   const path = join(root, "agent", file);
   const text = await readFile(path, "utf8");
   const times = text.split(find).length - 1;
-  assert.equal(times, 1, `agent/${file} holds ${times} times: ${find}; adapt test/faults/history/planted.ts`);
+  assert.equal(
+    times,
+    1,
+    `agent/${file} holds ${times} times: ${find}; adapt test/faults/history/planted-*.ts`,
+  );
   await writeFile(
     path,
     text.replace(find, () => replace),

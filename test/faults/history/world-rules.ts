@@ -26,7 +26,10 @@ const wantedStates: Readonly<Record<string, readonly StateSpan["state"][]>> = {
   DeleteVm: ["absent"],
 };
 
-/** An operation that succeeded came to what it is for while it lasted; one that failed did not: what it made is gone, what it was to remove is there. */
+/**
+ * A VM was in the state that a successful operation is for while that lasted. A creation that failed leaves no domain, and
+ * a deletion that failed leaves the domain.
+ */
 function* endsAreTrue(
   history: History,
   { accepted }: Requests,

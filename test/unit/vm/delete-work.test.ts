@@ -127,7 +127,7 @@ test("a domain that has come under the id meanwhile stays", async () => {
   assert.deepEqual(done, []);
 });
 
-test("a deletion fails where libvirt is away while the domain is there, and is undecided once it is gone", async () => {
+test("without libvirt a deletion fails while the domain is there, and is outcome_unknown once it is removed", async () => {
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
   for (const moment of ["raise", "undefine"] as const) {
     const { context, done } = startedAt("undefine");
@@ -142,7 +142,7 @@ test("a deletion fails where libvirt is away while the domain is there, and is u
   }
 });
 
-test("a deletion whose domain is gone has not failed for a key that libvirt does not give up, nor is it cancelled", async () => {
+test("once the domain is removed, neither a key that libvirt keeps nor a cancellation fails the deletion", async () => {
   const refused = new SocleError("internal", "LIBVIRT_SYSTEM_ERROR", "no secrets here");
   for (const error of [refused, new SocleError("cancelled", "CANCELLED", "cancelled")]) {
     const { context, done } = startedAt("raise");

@@ -15,6 +15,9 @@ export const callers: readonly SimulatedCaller[] = [
 
 export const vmId = (vm: number): string => `00000000-0000-4000-8000-${String(vm + 1).padStart(12, "0")}`;
 
+/** Every VM boots from this volume, read-only: the agent refuses a VM that has nothing to boot from. */
+export const bootVolume = { pool: "images", volume: "bootsector.img" };
+
 /** A caller sends a request. */
 export interface CallAction {
   readonly do: "call";
@@ -58,7 +61,7 @@ export interface FaultAction {
   readonly forMs?: number;
   readonly stepMs?: number;
   readonly silently?: boolean;
-  /** Of a lost answer: the procedure's that only reads. Absent: the next change's. */
+  /** Of a lost answer: the procedure, one that only reads. Absent: the next change. */
   readonly ofRead?: string;
   /** Of a rollback: the agent is not ended first. */
   readonly underAgent?: boolean;

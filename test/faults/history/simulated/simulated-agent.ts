@@ -38,7 +38,6 @@ import { VmTable } from "../../../../agent/vm/vm-table.ts";
 import { Vms } from "../../../../agent/vm/vms.ts";
 import { Volumes } from "../../../../agent/vm/volumes.ts";
 import type { ModelLibvirt } from "../libvirt-model.ts";
-import { bootVolume } from "./simulated-host.ts";
 
 const protos = loadProtos(join(import.meta.dirname, "../../../../proto"));
 const shapes = new RequestShapes(protos.descriptorSet);
@@ -199,10 +198,7 @@ export class SimulatedAgent {
       method in protos.vms ? protos.vms[method as "GetVm"] : protos.operations[method as "GetOperation"];
     const handler = this.#handlers[method];
     if (handler === undefined) throw new Error(`there is no method ${method}`);
-    const call = new FakeCall(
-      by,
-      definition.requestDeserialize(definition.requestSerialize(bootable(method, request))),
-    );
+    const call = new FakeCall(by, definition.requestDeserialize(definition.requestSerialize(request)));
     this.#admission.onLeft = by.onPlaceLeft;
     handler(call, (error, bytes) => {
       by.deliver(() => {
@@ -212,14 +208,6 @@ export class SimulatedAgent {
       });
     });
   }
-}
-
-/** The agent refuses a VM that has nothing to boot. */
-function bootable(method: string, request: object): object {
-  if (method !== "CreateVm") return request;
-  const { spec, ...rest } = request as { spec: { disks: readonly object[] } };
-  const boot = { name: "boot", volume: bootVolume, readOnly: true };
-  return { ...rest, spec: { ...spec, disks: [boot, ...spec.disks] } };
 }
 
 export interface CallBy {

@@ -1,7 +1,7 @@
 import type { Vm } from "../../../../agent/vm/vm.ts";
 import type { Recorder, RequestBegin } from "../history.ts";
 import { isComplete, operationsIn, vmsIn } from "./reads.ts";
-import { callers, vmId, type Action, type CallAction, type Schedule } from "./schedule.ts";
+import { bootVolume, callers, vmId, type Action, type CallAction, type Schedule } from "./schedule.ts";
 import type { Answered, CallBy } from "./simulated-agent.ts";
 
 const MIB = 1024 ** 2;
@@ -209,6 +209,7 @@ export class SimulatedCallers {
     } = action;
     switch (method) {
       case "CreateVm": {
+        const boot = { name: "boot", volume: bootVolume, readOnly: true };
         const disk = { name: "root", newVolume: { pool: "images", capacityBytes: MIB } };
         const spec = {
           name: `vm-${vm}`,
@@ -217,7 +218,7 @@ export class SimulatedCallers {
           memoryBytes: 64 * MIB,
           accelerator: "ACCELERATOR_TCG",
           tenant: action.tenant ?? "",
-          disks: hasDisk ? [disk] : [],
+          disks: hasDisk ? [boot, disk] : [boot],
         };
         return { spec, leaveStopped };
       }

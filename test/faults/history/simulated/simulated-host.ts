@@ -2,7 +2,7 @@ import * as libvirt from "../../../../agent/libvirt/index.ts";
 import type { EffectCall, Recorder } from "../history.ts";
 import { ModelHost, type CallPlan, type ModelCall } from "../libvirt-model.ts";
 import type { Chance } from "./chance.ts";
-import { vmId, type FaultAction, type ForeignAction } from "./schedule.ts";
+import { bootVolume, vmId, type FaultAction, type ForeignAction } from "./schedule.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** As libvirt answers where its secret daemon is not there. */
@@ -13,9 +13,6 @@ const noSecrets: CallPlan = {
     message: "Failed to connect socket to '/var/run/libvirt/virtsecretd-sock': No such file or directory",
   },
 };
-
-/** What every VM boots, and nobody writes to. */
-export const bootVolume = { pool: "images", volume: "boot.img" };
 
 const CHANGE = "any change";
 
@@ -31,7 +28,7 @@ export class SimulatedHost {
   readonly model: ModelHost;
   /** libvirt's secret driver alone does not answer, or answers with an error. */
   secretsTrouble: "secrets_down" | "secrets_refused" | undefined;
-  /** By the procedure whose next answer to the agent is lost. */
+  /** By the procedure (or `CHANGE`) whose next answer to the agent is lost. */
   #losses = new Map<string, Loss>();
   readonly #time: VirtualTime;
   readonly #chance: Chance;
@@ -72,6 +69,7 @@ export class SimulatedHost {
     volumes.set(name, { name, path: `${path}/${name}`, format: "raw", mark: name, ...bytes });
   }
 
+  /** The next answer of this kind to the agent is lost. */
   lose({ ofRead = CHANGE, silently = false }: Pick<FaultAction, "ofRead" | "silently">): void {
     this.#losses.set(ofRead, { silently });
   }
@@ -138,24 +136,22 @@ export class SimulatedHost {
     const chance = this.#chance;
     if (this.secretsTrouble !== undefined && procedure.startsWith("SECRET_"))
       return this.secretsTrouble === "secrets_down" ? { lose: "request", silently: true } : noSecrets;
-    if (!changes) {
-      const lost = this.#take(procedure, procedure);
-      if (lost !== undefined) return { lose: "answer", ...lost };
+    const loss = this.#lossOf(changes ? CHANGE : procedure, procedure);
+    if (!changes && loss !== undefined) return { lose: "answer", ...loss };
+    if (!changes)
       return chance.is(0.7) ? {} : { queueMs: chance.number() * 3, answerMs: chance.number() * 8 };
-    }
     const isSlow = procedure.startsWith("DOMAIN_CREATE") || procedure.startsWith("DOMAIN_DESTROY");
     const workMs = chance.number() * (isSlow ? 1500 : 30);
-    const lost = this.#take(CHANGE, procedure);
-    if (lost !== undefined) return { workMs, lose: chance.is(0.8) ? "answer" : "request", ...lost };
+    if (loss !== undefined) return { workMs, lose: chance.is(0.8) ? "answer" : "request", ...loss };
     if (chance.is(0.01)) return { workMs, refuse: { code: 1, message: "internal error: the model refuses" } };
     return { queueMs: chance.number() * 5, workMs };
   }
 
-  #take(what: string, procedure: string): Loss | undefined {
-    const lost = this.#losses.get(what);
-    if (lost === undefined) return undefined;
+  #lossOf(what: string, procedure: string): Loss | undefined {
+    const loss = this.#losses.get(what);
+    if (loss === undefined) return undefined;
     this.#losses.delete(what);
     this.#recorder.add({ event: "fault", fault: "answer_lost", detail: procedure });
-    return lost;
+    return loss;
   }
 }

@@ -1,0 +1,223 @@
+import { effectRules, type PlantedBug } from "./plant.ts";
+
+/** Bugs in what is done to VMs and for whom. The first three are defects as they were in version 0.1.0. */
+export const effectBugs: readonly PlantedBug[] = [
+  {
+    name: "unsettled-replayed",
+    what: "an interrupted operation is done again whatever came after it, and later ones overtake it",
+    edits: [
+      {
+        file: "state/operations.ts",
+        find: "if (open !== undefined) throw unsettled(open);",
+        replace: "",
+      },
+      {
+        file: "state/operations.ts",
+        find: "if (older !== undefined) throw unsettled(older);",
+        replace: "",
+      },
+      {
+        file: "vm/works.ts",
+        find: "requireSameVm(run, standing);\n      requireNewest(run, standing);",
+        replace: "",
+      },
+      { file: "vm/works.ts", find: "if (origin !== undefined) requireSameVm(run, origin);", replace: "" },
+      {
+        file: "vm/works.ts",
+        find: "if (isComplete(run, standing)",
+        replace: "if (run.resumed === undefined",
+      },
+      {
+        file: "vm/guest-run.ts",
+        find: "if (!resumed) return await mark(context, run);",
+        replace: 'if (!resumed) return await mark(context, run);\n  if (resumed) return "marked";',
+      },
+      {
+        file: "vm/guest-run.ts",
+        find: 'return guestRun === "marked" ? isMarkedBy(run, standing) : standing?.runNumber === guestRun.number;',
+        replace: "return standing !== undefined || guestRun !== undefined;",
+      },
+      { file: "vm/settler.ts", find: "if (await vms.endAgain(operation)) return;", replace: "" },
+    ],
+    rules: [...effectRules, "an end is for good"],
+  },
+  {
+    name: "epoch-by-any-scheduler",
+    what: "a scheduler of one tenant raises the control epoch",
+    edits: [
+      {
+        file: "api/control-epoch.ts",
+        find: 'changes && caller.role === "scheduler" && caller.tenant === undefined;',
+        replace: 'changes && caller.role === "scheduler";',
+      },
+    ],
+    rules: ["the control epoch is raised by those who may"],
+    realSeed: 25,
+  },
+  {
+    name: "place-left-early",
+    what: "a call's admission place is given on before its answer is delivered",
+    edits: [
+      {
+        file: "api/calls.ts",
+        find: "live.holds(this.#admission.enter(live.caller.name, kind));",
+        replace: "this.#admission.enter(live.caller.name, kind)();",
+      },
+    ],
+    rules: ["a call has its place until its answer has left"],
+  },
+  {
+    name: "lease-unread",
+    what: "changes are taken before libvirt says how far its agent had come",
+    edits: [
+      {
+        file: "vm/hypervisor-lease.ts",
+        find: '} else if (error.reason === "LIBVIRT_NO_SUPPORT") {',
+        replace: "} else if (error.reason.length > 0) {",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
+    name: "forced-no-more",
+    what: "a stop is cut short by a forced one that has ended or was cancelled",
+    edits: [
+      { file: "vm/stop-escalation.ts", find: "if (!isWanted()) return;", replace: "" },
+      {
+        file: "vm/stop-escalation.ts",
+        find: "waiting.forced.push(isWanted);",
+        replace: "waiting.forced.push(() => true);",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
+    name: "read-backwards",
+    what: "a read of a VM that an event overtook replaces what is newer",
+    edits: [
+      {
+        file: "vm/observer.ts",
+        find: "if (this.#touchedAt.get(domain.uuid) !== before || this.#takenAt.get(domain.uuid) !== taken) return;",
+        replace: "void [before, taken];",
+      },
+    ],
+    rules: ["reads go forward"],
+  },
+  {
+    name: "undo-of-anothers-disk",
+    what: "a creation that fails removes volumes that it did not make",
+    edits: [
+      {
+        file: "vm/create-work.ts",
+        find: "made: new Set(isClaimed ? removals(spec, run, instance).keys() : []),",
+        replace: "made: new Set(removals(spec, run, instance).keys()),",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
+    name: "half-made-left",
+    what: "a creation that fails leaves what it made",
+    edits: [
+      {
+        file: "vm/create-work.ts",
+        find: "throw await takeBack(context, spec, run, making, error);",
+        replace: "throw error;",
+      },
+    ],
+    rules: ["a failed creation leaves nothing", "nothing is left of a VM that is gone"],
+  },
+  {
+    name: "stamp-ignored",
+    what: "an operation of a state directory that was rolled back is done again: neither the lease nor a stamp is asked",
+    edits: [
+      {
+        file: "vm/settler.ts",
+        find: "if (watermark?.isOutdated(id) === true) {",
+        replace: "if (watermark === undefined) {",
+      },
+      { file: "composition/state.ts", find: "isOutdated: (id) => watermark.isOutdated(id),", replace: "" },
+      { file: "vm/works.ts", find: "      requireNewest(run, standing);\n", replace: "" },
+    ],
+    rules: [...effectRules, "an end is for good"],
+  },
+  {
+    name: "etag-skipped",
+    what: "a delete that goes on after a restart does not compare its etag",
+    edits: [
+      {
+        file: "vm/delete-work.ts",
+        find: "requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));",
+        replace: "if (!resumed) requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));",
+      },
+    ],
+    rules: ["an etag holds"],
+  },
+  {
+    name: "rollback-unseen",
+    what: "a creation of a state directory that was rolled back is done again after its VM was deleted",
+    edits: [
+      {
+        file: "vm/settler.ts",
+        find: "if (watermark?.isOutdated(id) === true) {",
+        replace: "if (watermark === undefined) {",
+      },
+      { file: "composition/state.ts", find: "isOutdated: (id) => watermark.isOutdated(id),", replace: "" },
+    ],
+    rules: effectRules,
+  },
+  {
+    name: "two-at-once",
+    what: "operations of one VM do not wait for each other",
+    edits: [
+      {
+        file: "vm/works.ts",
+        find: "this.#lock.run(vmId, untilEnded, signal, order)",
+        replace: "this.#lock.run(`${vmId} ${Math.random()}`, untilEnded, signal, order)",
+      },
+      {
+        file: "state/operations.ts",
+        find: "if (older !== undefined) throw unsettled(older);",
+        replace: "",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
+    name: "tenant-unchecked",
+    what: "a caller of one tenant changes another's VMs",
+    edits: [
+      {
+        file: "api/tenancy.ts",
+        find: "if (vm === undefined || isOwn(vm)) return request;",
+        replace: "if (vm !== undefined || isOwn(vm)) return request;",
+      },
+    ],
+    rules: ["tenants are apart"],
+    realSeed: 3,
+  },
+  {
+    name: "stop-lies",
+    what: "a stop that the guest did not follow succeeds",
+    edits: [
+      {
+        file: "vm/power-works.ts",
+        find: "    requireForce();\n",
+        replace: 'if (!force && !cut.isWanted()) return { state: "stopped", stopped_by: "guest" };',
+      },
+    ],
+    rules: ["an end is true"],
+  },
+  {
+    name: "deleted-and-failed",
+    what: "a deletion fails where libvirt cannot be asked after the domain is gone",
+    edits: [
+      {
+        file: "vm/delete-work.ts",
+        find: 'thrown.reason !== "VM_RUNNING" ?',
+        replace: "thrown.reason === '' ?",
+      },
+    ],
+    rules: ["a failed deletion leaves the VM"],
+  },
+];
