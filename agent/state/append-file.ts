@@ -17,10 +17,24 @@ export const stateLost = (what: string): string =>
   `${what} was deleted, moved or replaced while the agent ran: changes are refused, reads and guests go on; put the state ` +
   "directory back as it was, or restore it from a backup, then restart the agent";
 
-/** Throws FileLost where `path` names another file than `file`, or none. The open handle keeps its inode from reuse. */
+interface FileIdentity {
+  readonly dev: number;
+  readonly ino: number;
+}
+
+/** An open handle keeps its inode from reuse: what it names is asked for once. */
+const identities = new WeakMap<FileHandle, FileIdentity>();
+
+async function identityOf(file: FileHandle): Promise<FileIdentity> {
+  const { dev, ino } = await file.stat();
+  identities.set(file, { dev, ino });
+  return { dev, ino };
+}
+
+/** Throws FileLost where `path` names another file than `file`, or none. */
 export async function requireSameFile(path: string, file: FileHandle): Promise<void> {
-  const held = await file.stat();
-  let found: { dev: number; ino: number };
+  const held = identities.get(file) ?? (await identityOf(file));
+  let found: FileIdentity;
   try {
     found = await stat(path);
   } catch (thrown) {

@@ -65,8 +65,13 @@ async function putInPlace(temporary: string, path: string): Promise<void> {
  */
 export async function replaceLink(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
-  await rm(temporary, { force: true });
-  await symlink(text, temporary);
+  try {
+    await symlink(text, temporary);
+  } catch {
+    // Of a process that ended between here and the rename.
+    await rm(temporary, { force: true });
+    await symlink(text, temporary);
+  }
   await putInPlace(temporary, path);
 }
 

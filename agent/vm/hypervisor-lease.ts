@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { hasEnded, ownIdentity } from "../kernel/process-identity.ts";
+import { hasEnded, ownIdentity, type ProcessIdentity } from "../kernel/process-identity.ts";
 import type { Service } from "../kernel/service.ts";
 import type * as libvirt from "../libvirt/index.ts";
 import type { Permit } from "../state/permit.ts";
@@ -63,6 +63,8 @@ export class HypervisorLease implements Service {
   readonly #holder = randomUUID();
   readonly #secrets: UniqueSecret<typeof leaseSchema>;
   readonly #succession: LeaseSuccession;
+  /** This process. */
+  #process: ProcessIdentity | undefined;
   /** Of the secret that this agent writes. */
   #uuid: string = randomUUID();
   /** Why it is not held, where libvirt or another agent is the reason. */
@@ -366,7 +368,7 @@ export class HypervisorLease implements Service {
       stateDirectory,
       holder: this.#holder,
       agentEpoch: agentEpoch(),
-      process: await ownIdentity(),
+      process: (this.#process ??= await ownIdentity()),
       beat: (this.#beat += 1),
       watermark: watermark.value,
       released,
