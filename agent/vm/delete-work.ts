@@ -17,6 +17,8 @@ import {
   type WorkRun,
 } from "./work.ts";
 
+type Seen = Awaited<ReturnType<WorkContext["domains"]["state"]>>;
+
 /**
  * The plug, the volumes that were made for it, and last the domain: whatever fails on the way, the VM is there to be
  * deleted again, and nothing is left that nobody knows of. Each is done when it is gone, however it went. `creations`: the
@@ -29,19 +31,17 @@ export const deleteWork =
     const { vmId, operationId, step, resumed, standing } = run;
     // The domain goes last. Where it is gone, so are its disks: any by their names now are of a later VM.
     const isGone = resumed && standing === undefined;
+    const before = isGone ? undefined : await deletable(context, intent, run);
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
-    const before = await domains.state(vmId);
-    requireDeletable(vmId, before, intent.force);
-    // Beside what comes before the domain goes. All earlier operations of the VM have their ends.
-    const raised = context.watermark?.raise().then(() => undefined, toSocleError);
     if (intent.volumes.length > 0 && !isGone)
       await step("look for users", () => requireOwn(context, vmId, intent.volumes, creations));
-    if (isActive(before)) {
-      const guestRun = await holdsRun(context, run, AGAIN);
-      if (guestRun === undefined && resumed) throw interrupted(`the VM was started since; ${AGAIN}`);
-      // One that is off by now, before its run could be marked, has stopped by itself.
-      if (guestRun !== undefined) await step("pull plug", () => domains.destroy(vmId), 0.3);
-    }
+    const guestRun = isActive(before) ? await holdsRun(context, run, AGAIN) : undefined;
+    if (isActive(before) && guestRun === undefined && resumed)
+      throw interrupted(`the VM was started since; ${AGAIN}`);
+    // Beside what comes before the domain goes. All earlier operations of the VM have their ends.
+    const raised = context.watermark?.raise().then(() => undefined, toSocleError);
+    // One that was off before its run could be marked has stopped by itself.
+    if (guestRun !== undefined) await step("pull plug", () => domains.destroy(vmId), 0.3);
     if (intent.volumes.length > 0 && !isGone) {
       step.requireOpen();
       await domains.stamps.begin(vmId, operationId);
@@ -58,7 +58,8 @@ export const deleteWork =
     const unraised = await raised;
     if (unraised !== undefined) throw stillThere(unraised);
     if (!isGone) {
-      await requireStillDeletable(context, intent, run);
+      // All before this took time: others may have put another domain in its place, or started it.
+      await deletable(context, intent, run);
       await step("undefine", () => domains.undefine(vmId), 0.3);
     }
     await removeRest(context, intent, run, isGone);
@@ -69,15 +70,16 @@ export const deleteWork =
       : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
   };
 
-/** All before this took time: others may have put another domain in its place, or started it. */
-async function requireStillDeletable(
+/** The state of the VM. Throws `conflict` VM_REPLACED, and VM_RUNNING as `requireDeletable` does. */
+async function deletable(
   { domains }: WorkContext,
   { force }: IntentOf<"DELETE_VM">,
   run: WorkRun,
-): Promise<void> {
-  const origin = await domains.stamps.origin(run.vmId);
+): Promise<Seen> {
+  const [origin, now] = await Promise.all([domains.stamps.origin(run.vmId), domains.state(run.vmId)]);
   if (origin !== undefined) requireSameVm(run, origin);
-  requireDeletable(run.vmId, await domains.state(run.vmId), force);
+  requireDeletable(run.vmId, now, force);
+  return now;
 }
 
 /**
@@ -148,7 +150,7 @@ async function requireOwn(
 }
 
 /** Throws `conflict` VM_RUNNING: a guest's plug is pulled only where that was asked for. */
-export function requireDeletable(vm: string, seen: Parameters<typeof isActive>[0], force: boolean): void {
+export function requireDeletable(vm: string, seen: Seen, force: boolean): void {
   if (!isActive(seen) || force) return;
   throw new SocleError(
     "conflict",

@@ -47,20 +47,21 @@ export const hasMarkedRun = ({ done }: Pick<WorkRun, "done">): boolean =>
 
 async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise<GuestRun | undefined> {
   const { vmId, operationId, step } = run;
-  const runNumber = await domains.stamps.runNumber(vmId);
-  if (runNumber === undefined) return undefined;
   // A guest that hangs may hold what marking needs, and must be stoppable all the same.
   if (table.get(vmId)?.stats?.unresponsive !== true)
     try {
       // In a step, since an operation that may not go on must not mark the run either.
       const mark = () => domains.stamps.mark(vmId, { operation: operationId, phase: "run" });
-      await step.durable(`${MARKED} ${runNumber}`, mark, 0);
+      await step.durable(MARKED, mark, 0);
       return "marked";
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (!error.reason.startsWith("LIBVIRT_")) throw thrown;
-      log.warn({ vm: vmId, operation: operationId, err: error }, "the guest's run could not be marked");
+      log.debug({ vm: vmId, operation: operationId, err: error }, "the guest's run could not be marked");
     }
+  const runNumber = await domains.stamps.runNumber(vmId);
+  if (runNumber === undefined) return undefined;
+  log.warn({ vm: vmId, operation: operationId, runNumber }, "the guest's run is known by its number alone");
   await step.durable(`${NUMBERED} ${runNumber}`, () => Promise.resolve(), 0);
   return { number: runNumber };
 }

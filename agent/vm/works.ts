@@ -152,11 +152,13 @@ export class Works {
 
   /**
    * Does the work on the VM that it was admitted for, and on no other that has its id. A resumed one has no effect either
-   * where a later operation had one, or where its own is on record as whole. A creation looks for itself.
+   * where a later operation had one, or where its own is on record as whole. A creation and a new deletion look for
+   * themselves.
    */
   async #bound(intent: Intent, caller: string, run: WorkRun): Promise<Result> {
     const { stamps } = this.#options.domains;
-    if (intent.kind === "CREATE_VM") return await this.#do(intent, caller, run);
+    if (intent.kind === "CREATE_VM" || (intent.kind === "DELETE_VM" && !run.resumed))
+      return await this.#do(intent, caller, run);
     if (!run.resumed) {
       const origin = await stamps.origin(run.vmId);
       if (origin !== undefined) requireSameVm(run, origin);

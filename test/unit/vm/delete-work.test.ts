@@ -34,10 +34,11 @@ test("a guest that stops by itself when it is about to be deleted by force is de
     undefine: () => Promise.resolve(done.push("undefine")),
     stamps: {
       ...own,
-      runNumber: () => {
+      mark: () => {
         isOff = true;
-        return Promise.resolve(undefined);
+        return Promise.reject(new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "is not running"));
       },
+      runNumber: () => Promise.resolve(undefined),
     },
   };
   const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;

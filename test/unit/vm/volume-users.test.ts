@@ -99,7 +99,10 @@ test("what came to use a disk while its deletion waited is seen before the plug 
   // What is not here would fail the work otherwise.
   const context = {
     table,
-    domains: { state: () => Promise.resolve({ state: "running" }) },
+    domains: {
+      state: () => Promise.resolve({ state: "running" }),
+      stamps: { origin: () => Promise.resolve({ isManaged: true, createdAtMs: 0 }) },
+    },
     volumes: {
       dependents: () => Promise.resolve(nothing),
       names: { of: () => Promise.resolve(noOtherNames) },
