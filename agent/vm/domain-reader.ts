@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../kernel/clock.ts";
 import { toSocleError, type ErrorKind, type SocleError } from "../kernel/errors.ts";
 import {
@@ -17,9 +18,11 @@ import {
   parseDomain,
   readVmMetadata,
   vmMetadataNamespace,
+  type DomainDocument,
   type DomainMetadata,
 } from "../libvirt/xml/index.ts";
 import { stateOf } from "./domain-state.ts";
+import { ownFacts, type OwnFacts } from "./stored-spec.ts";
 import { vmFromDomain, vmWithoutXml, withEtag, type DomainFacts } from "./vm-from-domain.ts";
 import type { Vm, VmDisk } from "./vm.ts";
 
@@ -37,6 +40,13 @@ const OF_LIBVIRT: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
 interface LastRead {
   readonly digest: string;
   readonly vm: Vm;
+  readonly own: Own | undefined;
+}
+
+/** What a domain's metadata contributes, and the metadata without the stamp. */
+interface Own {
+  readonly metadata: Omit<DomainMetadata, "stamp">;
+  readonly facts: OwnFacts;
 }
 
 /**
@@ -46,7 +56,10 @@ interface LastRead {
 export class DomainReader {
   readonly #libvirt: Pick<Libvirt, "call">;
   readonly #clock: Clock;
-  /** By id. The same XML is not parsed again, which for one near the parser's limits takes hundreds of ms. */
+  /**
+   * By id. The same XML is not parsed again, which for one near the parser's limits takes hundreds of ms; nor is the same spec
+   * validated again, which is most of the work for a usual one.
+   */
   readonly #last = new Map<string, LastRead>();
 
   constructor({ libvirt, clock }: { libvirt: Pick<Libvirt, "call">; clock: Clock }) {
@@ -104,9 +117,9 @@ export class DomainReader {
     const digest = createHash("sha256").update(xml).digest("base64");
     const last = this.#last.get(domain.uuid);
     if (last?.digest === digest) return withEtag({ ...last.vm, ...facts });
-    const vm = await this.#understood(domain, xml, facts, before);
-    if (vm !== undefined) this.#last.set(domain.uuid, { digest, vm });
-    return vm;
+    const read = await this.#understood(domain, xml, facts, before);
+    if (read.vm !== undefined) this.#last.set(domain.uuid, { digest, vm: read.vm, own: read.own });
+    return read.vm;
   }
 
   async #understood(
@@ -114,11 +127,13 @@ export class DomainReader {
     xml: string,
     facts: DomainFacts,
     before: Vm | undefined,
-  ): Promise<Vm | undefined> {
+  ): Promise<{ readonly vm: Vm | undefined; readonly own?: Own }> {
     try {
-      return vmFromDomain(parseDomain(xml), facts);
+      const document = parseDomain(xml);
+      const own = ownOf(document, this.#last.get(domain.uuid)?.own);
+      return { vm: vmFromDomain(document, facts, own.facts), own };
     } catch (thrown) {
-      return await this.#withoutXml(domain, facts, before, toSocleError(thrown));
+      return { vm: await this.#withoutXml(domain, facts, before, toSocleError(thrown)) };
     }
   }
 
@@ -169,4 +184,10 @@ export class DomainReader {
 
   #call: Libvirt["call"] = (procedure, args) =>
     this.#libvirt.call(procedure, args, { lane: "observation", timeoutMs: READ_TIMEOUT_MS });
+}
+
+function ownOf({ metadata: whole = {}, uuid }: DomainDocument, last: Own | undefined): Own {
+  const { stamp: _stamp, ...metadata } = whole;
+  if (last !== undefined && isDeepStrictEqual(metadata, last.metadata)) return last;
+  return { metadata, facts: ownFacts(metadata, uuid) };
 }

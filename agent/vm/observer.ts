@@ -4,8 +4,9 @@ import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Slice } from "../kernel/slice.ts";
 import type { Domain, DomainEvent, Libvirt, LibvirtEvent } from "../libvirt/index.ts";
-import type { EventKind, HostEvent } from "../state/event.ts";
+import type { HostEvent } from "../state/event.ts";
 import { DomainReader } from "./domain-reader.ts";
+import { changesVm, stateByEvent, toldEvents } from "./domain-events.ts";
 import { isActive } from "./domains.ts";
 import { EndedRuns } from "./ended-runs.ts";
 import { EventBudget } from "./event-budget.ts";
@@ -16,7 +17,7 @@ import { Sampler, type Sample } from "./sampler.ts";
 import { marked, type SampledAt } from "./stats.ts";
 import { withEtag } from "./vm-from-domain.ts";
 import type { VmTable } from "./vm-table.ts";
-import type { Vm, VmState, VmStats } from "./vm.ts";
+import type { Vm, VmStats } from "./vm.ts";
 
 export interface ObserverOptions {
   readonly libvirt: Pick<Libvirt, "call" | "events" | "changes" | "status">;
@@ -33,15 +34,6 @@ const NO_ID = -1;
 /** Data older than this many rounds, and a round that hung guests hold up, is not the truth any more. */
 const ROUNDS_TO_BLINDNESS = 3;
 const LONGEST_ROUND_MS = 15_000;
-
-const stateByEvent: Readonly<Record<string, VmState>> = {
-  started: "running",
-  resumed: "running",
-  pmsuspended: "suspended",
-  shutdown: "stopping",
-  stopped: "stopped",
-  crashed: "crashed",
-};
 
 /**
  * Keeps the table true: events tell at once what a VM became, a read of that one VM follows; one bulk call per interval
@@ -129,7 +121,7 @@ export class Observer implements Service {
     if (event.kind === "migration_iteration") this.#sampler.migrations.began(domain);
     if (event.kind === "io_error") this.#options.table.count(domain.uuid, "ioErrors");
     if (event.kind !== "lifecycle") this.#tellOn(event);
-    if (!changingEvents.has(event.kind)) return;
+    if (!changesVm(event)) return;
     this.#note(this.#touchedAt, domain.uuid);
     this.#endedRuns.saw(domain);
     if (event.kind === "lifecycle") this.#onLifecycle(domain, event.event, event.detail);
@@ -341,26 +333,6 @@ export class Observer implements Service {
     this.#options.tell({ kind: "vm_removed", ...about(vm) });
   }
 }
-
-/** The libvirt events other than lifecycle that are told on, by their kind. */
-const toldEvents: Readonly<Partial<Record<DomainEvent["kind"], EventKind>>> = {
-  reboot: "vm_rebooted",
-  watchdog: "vm_watchdog",
-  io_error: "vm_io_error",
-  agent_lifecycle: "vm_guest_agent",
-  memory_failure: "vm_memory_failure",
-  device_removed: "vm_device_removed",
-};
-
-/** Those after which what is known of a VM has changed. */
-const changingEvents: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["kind"]>([
-  "lifecycle",
-  "metadata_change",
-  "device_added",
-  "device_removed",
-  "balloon_change",
-  "tunable",
-]);
 
 /** Whether libvirt reports another size than the table has. */
 const isResized = (vm: Vm, { size: { vcpus, memoryBytes } }: Sample): boolean =>

@@ -16,8 +16,12 @@ export interface DomainFacts {
   readonly observedAtMs: number;
 }
 
-/** A libvirt domain as a VM. */
-export function vmFromDomain(document: DomainDocument, facts: DomainFacts): Vm {
+/** A libvirt domain as a VM. `own`: what its metadata contributes. */
+export function vmFromDomain(
+  document: DomainDocument,
+  facts: DomainFacts,
+  own = ownFacts(document.metadata, document.uuid),
+): Vm {
   return withEtag({
     id: document.uuid,
     name: document.name,
@@ -25,7 +29,7 @@ export function vmFromDomain(document: DomainDocument, facts: DomainFacts): Vm {
     observedAtMs: facts.observedAtMs,
     state: facts.state,
     stateReason: facts.stateReason,
-    ...ownFacts(document.metadata, document.uuid),
+    ...own,
     ...(document.metadata?.stamp === undefined ? {} : { newestOperation: document.metadata.stamp.operation }),
     ...(document.type === "kvm"
       ? { accelerator: "kvm" }

@@ -9,6 +9,7 @@ import { Observer } from "../../../agent/vm/observer.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import { eventually } from "../../lab/wait.ts";
 import { DomainStats } from "../../../agent/libvirt/index.ts";
+import { stampNamespace } from "../../../agent/libvirt/xml/index.ts";
 import { FakeHypervisor } from "./fake-hypervisor.ts";
 
 interface Watched {
@@ -117,12 +118,27 @@ test("what was known of a VM is kept when its XML is not readable any more", asy
   await eventually(() => table.complete, { what: "the list to be whole" });
   libvirt.garble("b");
   const dom = { name: "b", uuid: libvirt.idOf("b"), id: 2 };
-  libvirt.events.publish({ kind: "metadata_change", domain: dom, type: 0, nsuri: "" } as never);
+  libvirt.events.publish({ kind: "metadata_change", domain: dom, part: "element", namespace: "" } as never);
   await eventually(() => table.get("b")?.unreadable !== undefined, { what: "it to be found" });
   assert.deepEqual(
     table.get("b")?.disks.map(({ path }) => path),
     ["/images/b"],
   );
+});
+
+test("a domain is read again after a change of its metadata, and not after a stamp, which only this agent writes", async (t) => {
+  const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  for (const [name, namespace] of [
+    ["a", stampNamespace],
+    ["b", "urn:of-others:1"],
+  ] as const) {
+    libvirt.garble(name);
+    const domain = { name, uuid: libvirt.idOf(name), id: 2 };
+    libvirt.events.publish({ kind: "metadata_change", domain, part: "element", namespace } as never);
+  }
+  await eventually(() => table.get("b")?.unreadable !== undefined, { what: "b to be read" });
+  assert.equal(table.get("a")?.unreadable, undefined);
 });
 
 test("a size that is changed beside the agent is followed without an event, of a stopped VM too", async (t) => {
