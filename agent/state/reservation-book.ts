@@ -274,13 +274,18 @@ export class ReservationBook {
 
   #put(entry: Entry): void {
     const { reservation, requests } = entry.kept;
-    this.#unindex(reservation.id);
+    const { id } = reservation;
+    // Of those that come again only what changed is written anew: a reservation that is renewed for long has many.
+    const before = this.#entries.get(id)?.kept.requests ?? {};
+    const [old, now] = [requestsIn(before), requestsIn(requests)];
+    for (const request of old) if (!now.has(request)) this.#byRequest.delete(keyOf(request));
+    for (const request of now) if (!old.has(request)) this.#byRequest.set(keyOf(request), id);
+    this.#leave(id);
     if (reservation.state === "held") {
-      this.#held.add(reservation.id);
+      this.#held.add(id);
       this.#heldBy.add(reservation.caller);
-    } else this.#ended.add(reservation.id);
-    this.#entries.set(reservation.id, entry);
-    for (const request of Object.values(requests).flat()) this.#byRequest.set(keyOf(request), reservation.id);
+    } else this.#ended.add(id);
+    this.#entries.set(id, entry);
   }
 
   #leftMs({ reservation, deadline }: Kept): number {
@@ -303,17 +308,18 @@ export class ReservationBook {
   }
 
   #remove(id: string): void {
-    this.#unindex(id);
+    const requests = this.#entries.get(id)?.kept.requests ?? {};
+    for (const request of requestsIn(requests)) this.#byRequest.delete(keyOf(request));
+    this.#leave(id);
     this.#entries.delete(id);
     this.#ids.remove(id);
   }
 
-  #unindex(id: string): void {
-    const kept = this.#entries.get(id)?.kept;
-    if (kept === undefined) return;
-    for (const request of Object.values(kept.requests).flat()) this.#byRequest.delete(keyOf(request));
+  /** Neither held nor ended, until it is put again. */
+  #leave(id: string): void {
+    const caller = this.#entries.get(id)?.kept.reservation.caller;
     this.#ended.delete(id);
-    if (this.#held.delete(id)) this.#heldBy.remove(kept.reservation.caller);
+    if (this.#held.delete(id) && caller !== undefined) this.#heldBy.remove(caller);
   }
 
   #entry(id: string): Entry {
@@ -327,8 +333,7 @@ export class ReservationBook {
 function joined(before: Requests, added: Requests): Requests {
   const requests: Partial<Record<RequestKind, readonly ReservationRequest[]>> = { ...before };
   for (const [kind, more] of Object.entries(added) as [RequestKind, readonly ReservationRequest[]][]) {
-    const keys = new Set(more.map(keyOf));
-    const kept = (before[kind] ?? []).filter((request) => !keys.has(keyOf(request)));
+    const kept = (before[kind] ?? []).filter((one) => !more.some((other) => isSame(one, other)));
     requests[kind] = [...kept, ...more].slice(-MOST_RENEWALS);
   }
   return requests;
@@ -341,6 +346,11 @@ function asLists(requests: Requests | Readonly<Partial<Record<RequestKind, Reser
 
 const byId = (one: Entry, other: Entry): number =>
   one.kept.reservation.id < other.kept.reservation.id ? -1 : 1;
+
+const requestsIn = (requests: Requests): Set<ReservationRequest> => new Set(Object.values(requests).flat());
+
+const isSame = (one: ReservationRequest, other: ReservationRequest): boolean =>
+  one.requestId === other.requestId && one.caller === other.caller;
 
 const keyOf = ({ requestId, caller }: ReservationRequest): string => `${requestId} ${caller}`;
 
