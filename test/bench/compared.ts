@@ -1,4 +1,4 @@
-import type { Result, Run } from "./bench.ts";
+import { Run, type Result } from "./bench.ts";
 import { median, quantile } from "./statistics.ts";
 
 export type Figures = Readonly<Record<string, number>>;
@@ -7,7 +7,7 @@ export type Figures = Readonly<Record<string, number>>;
 export type Stage = (run: Run, bundle: string) => Promise<(share: number) => Promise<Figures>>;
 
 export interface Comparison {
-  /** Rounds of each side, an even number. */
+  /** Rounds of each side in one life, an even number. */
   readonly rounds: number;
   /** Of a whole run, what one round is. */
   readonly share: number;
@@ -16,10 +16,13 @@ export interface Comparison {
 }
 
 const MOST = 1.05;
+/** How V8 has compiled a process stays with it and moves its figures by more than MOST. */
+const LIVES = 5;
 
 /**
- * Measures this tree's agent beside the one of `against`, each with a libvirtd and guests of its own, in many short
- * rounds: this, that, that, this. Of each figure: both medians, and the median and quartiles of the ratios round by round.
+ * Measures this tree's agent beside the one of `against`, each with a libvirtd and guests of its own and started anew for
+ * each life, in many short rounds: this, that, that, this. Of each figure: both medians, and the median and quartiles of the
+ * ratios round by round.
  */
 export async function compared(
   run: Run,
@@ -28,16 +31,23 @@ export async function compared(
   { rounds, share, bounded }: Comparison,
 ): Promise<Result> {
   run.say(`against ${against}`);
-  const bundles = [await run.bundle(), await run.bundle(against)];
-  const sides: { measure: (share: number) => Promise<Figures>; found: Figures[] }[] = [];
-  for (const bundle of bundles) sides.push({ measure: await stage(run, bundle), found: [] });
-  const round = run.quick ? share * 0.1 : share;
-  // What V8 compiles late, it compiles here.
-  for (const { measure } of sides) await measure(round * 5);
-  for (let done = 0; done < (run.quick ? 2 : rounds); done += 1) {
-    for (const side of done % 2 === 0 ? sides : sides.toReversed())
-      side.found.push(await side.measure(round));
-    if ((done + 1) % 10 === 0) run.say(`${done + 1} rounds of each`);
+  const sides = [await run.bundle(), await run.bundle(against)].map((bundle) => ({
+    bundle,
+    found: [] as Figures[],
+  }));
+  for (let lives = 1; lives <= (run.quick ? 1 : LIVES); lives += 1) {
+    const life = new Run(run.quick);
+    run.cleanUp(() => life.end());
+    const staged = [];
+    for (const { bundle, found } of sides) staged.push({ measure: await stage(life, bundle), found });
+    const round = run.quick ? share * 0.1 : share;
+    // What V8 compiles late, it compiles here.
+    for (const { measure } of staged) await measure(round * 5);
+    for (let done = 0; done < (run.quick ? 2 : rounds); done += 1)
+      for (const { measure, found } of done % 2 === 0 ? staged : staged.toReversed())
+        found.push(await measure(round));
+    await life.end();
+    run.say(`${lives} of ${LIVES} lives: ${sides[0]?.found.length ?? 0} rounds of each`);
   }
   const [own = [], other = []] = sides.map(({ found }) => found);
   const figures: Record<string, number> = {};

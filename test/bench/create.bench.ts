@@ -23,7 +23,7 @@ interface Maker {
 
 await bench("create", besideVirsh, (run, against) =>
   compared(run, against, stage, {
-    rounds: 30,
+    rounds: 6,
     share: 1 / 20,
     bounded: ["createMs", "deleteMs"],
   }),

@@ -16,7 +16,7 @@ await bench(
   },
   (run, against) =>
     compared(run, against, stage, {
-      rounds: 30,
+      rounds: 6,
       share: 0.05,
       bounded: [
         "sequentialP50Ms",

@@ -44,8 +44,8 @@ await bench(
   },
   (run, against) =>
     compared(run, against, stage, {
-      rounds: 30,
-      share: 0.02,
+      rounds: 6,
+      share: 0.05,
       bounded: ["readAgentCpuMs", "readP50Ms", "changeAgentCpuMs", "changeP50Ms"],
     }),
 );
