@@ -46,6 +46,20 @@ test("a guest that stops by itself when it is about to be deleted by force is de
   assert.deepEqual(done, ["undefine"]);
 });
 
+test("a deletion whose domain was gone when it was resumed ends, and does nothing to what has come under its id", async () => {
+  const done: string[] = [];
+  const domains = {
+    state: () => Promise.resolve({ state: "running", stateReason: "" }),
+    destroy: () => Promise.resolve(done.push("destroy")),
+    undefine: () => Promise.resolve(done.push("undefine")),
+    stamps: { origin: () => Promise.resolve({ isManaged: false }) },
+  };
+  const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
+  const resumed = { ...run, resumed: true, done: new Set(["pull plug", "undefine"]) };
+  await deleteWork(() => [])(context, { ...intent, force: false }, resumed);
+  assert.deepEqual(done, []);
+});
+
 test("the watermark is raised before the domain goes, which does not go where that is not certain", async () => {
   const done: string[] = [];
   const domains = {
