@@ -19,14 +19,14 @@ export class Marks {
 }
 
 const MARK_BYTES = 16;
-/** Drawn ahead for many marks, since each draw by itself takes longer than the rest of an entry. */
-let drawn = Buffer.alloc(0);
-let used = 0;
+/** Random bytes for the next marks: one randomBytes call per mark costs more CPU time than encoding the entry. */
+let batch = Buffer.alloc(0);
+let usedBytes = 0;
 
 /** Of an entry that is about no tenant. */
 export function anybodysMark(): string {
-  if (used === drawn.length) [drawn, used] = [randomBytes(256 * MARK_BYTES), 0];
-  return drawn.toString("hex", used, (used += MARK_BYTES));
+  if (usedBytes === batch.length) [batch, usedBytes] = [randomBytes(256 * MARK_BYTES), 0];
+  return batch.toString("hex", usedBytes, (usedBytes += MARK_BYTES));
 }
 
 /** What the host's audit key signs for a tenant. Ed25519 signs the same text the same way each time (RFC 8032, 5.1.6). */

@@ -22,7 +22,7 @@ interface FileIdentity {
   readonly ino: number;
 }
 
-/** An open handle keeps its inode from reuse: what it names is asked for once. */
+/** Cached: an open handle keeps its inode, and the inode number is not reused meanwhile. */
 const identities = new WeakMap<FileHandle, FileIdentity>();
 
 async function identityOf(file: FileHandle): Promise<FileIdentity> {

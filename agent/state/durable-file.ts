@@ -67,8 +67,9 @@ export async function replaceLink(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   try {
     await symlink(text, temporary);
-  } catch {
-    // Of a process that ended between here and the rename.
+  } catch (thrown) {
+    if (!hasCode(thrown, "EEXIST")) throw thrown;
+    // Left by a process that ended before its rename.
     await rm(temporary, { force: true });
     await symlink(text, temporary);
   }
@@ -76,7 +77,9 @@ export async function replaceLink(path: string, text: string): Promise<void> {
 }
 
 export const isFullDisk = (thrown: unknown): boolean =>
-  thrown instanceof Error && "code" in thrown && (thrown.code === "ENOSPC" || thrown.code === "EDQUOT");
+  hasCode(thrown, "ENOSPC") || hasCode(thrown, "EDQUOT");
 
-export const isMissing = (thrown: unknown): boolean =>
-  thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
+export const isMissing = (thrown: unknown): boolean => hasCode(thrown, "ENOENT");
+
+const hasCode = (thrown: unknown, code: string): boolean =>
+  thrown instanceof Error && "code" in thrown && thrown.code === code;

@@ -275,7 +275,7 @@ export class ReservationBook {
   #put(entry: Entry): void {
     const { reservation, requests } = entry.kept;
     const { id } = reservation;
-    // Of those that come again only what changed is written anew: a reservation that is renewed for long has many.
+    // Only changed requests are indexed again: each renewal keeps up to 15 earlier ones.
     const before = this.#entries.get(id)?.kept.requests ?? {};
     const [old, now] = [requestsIn(before), requestsIn(requests)];
     for (const request of old) if (!now.has(request)) this.#byRequest.delete(keyOf(request));
@@ -315,7 +315,7 @@ export class ReservationBook {
     this.#ids.remove(id);
   }
 
-  /** Neither held nor ended, until it is put again. */
+  /** Removes it from the held and the ended ones. */
   #leave(id: string): void {
     const caller = this.#entries.get(id)?.kept.reservation.caller;
     this.#ended.delete(id);

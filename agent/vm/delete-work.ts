@@ -40,7 +40,7 @@ export const deleteWork =
       throw interrupted(`the VM was started since; ${AGAIN}`);
     // Beside what comes before the domain goes. All earlier operations of the VM have their ends.
     const raised = context.watermark?.raise().then(() => undefined, toSocleError);
-    // One that was off before its run could be marked has stopped by itself.
+    // Without a run to mark, the guest has stopped by itself.
     if (guestRun !== undefined) await step("pull plug", () => domains.destroy(vmId), 0.3);
     if (intent.volumes.length > 0 && !isGone) {
       step.requireOpen();
@@ -58,7 +58,7 @@ export const deleteWork =
     const unraised = await raised;
     if (unraised !== undefined) throw stillThere(unraised);
     if (!isGone) {
-      // All before this took time: others may have put another domain in its place, or started it.
+      // The steps above took time: another client may have started or replaced the domain.
       await deletable(context, intent, run);
       await step("undefine", () => domains.undefine(vmId), 0.3);
     }
@@ -70,7 +70,7 @@ export const deleteWork =
       : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
   };
 
-/** The state of the VM. Throws `conflict` VM_REPLACED, and VM_RUNNING as `requireDeletable` does. */
+/** Returns the VM's state. Throws `conflict` VM_REPLACED, and VM_RUNNING as `requireDeletable` does. */
 async function deletable(
   { domains }: WorkContext,
   { force }: IntentOf<"DELETE_VM">,

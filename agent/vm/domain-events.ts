@@ -3,7 +3,7 @@ import { stampNamespace } from "../libvirt/xml/index.ts";
 import type { EventKind } from "../state/event.ts";
 import type { VmState } from "./vm.ts";
 
-/** What a lifecycle event says that the VM became. */
+/** The VM's state after a lifecycle event. */
 export const stateByEvent: Readonly<Record<string, VmState>> = {
   started: "running",
   resumed: "running",
@@ -13,8 +13,8 @@ export const stateByEvent: Readonly<Record<string, VmState>> = {
   crashed: "crashed",
 };
 
-/** The libvirt events other than lifecycle that are told on, by their kind. */
-export const toldEvents: Readonly<Partial<Record<DomainEvent["kind"], EventKind>>> = {
+/** Event kinds published to subscribers, by libvirt's event kind. Lifecycle events are published as state changes. */
+export const publishedEvents: Readonly<Partial<Record<DomainEvent["kind"], EventKind>>> = {
   reboot: "vm_rebooted",
   watchdog: "vm_watchdog",
   io_error: "vm_io_error",
@@ -33,8 +33,8 @@ const changing: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["kind"]>(
 ]);
 
 /**
- * After it the VM is read again. Not after a stamp: no other agent stamps domains while this one holds the lease, and where
- * libvirt has none, what is not known here makes an interrupted operation give way to the other agent's.
+ * Whether the VM must be read again. A stamp needs no read: only the lease holder writes stamps. Without a lease, a missed
+ * stamp of another agent can only make an interrupted operation end as superseded.
  */
 export const changesVm = (event: DomainEvent): boolean =>
   changing.has(event.kind) && !(event.kind === "metadata_change" && event.namespace === stampNamespace);

@@ -47,6 +47,9 @@ export const hasMarkedRun = ({ done }: Pick<WorkRun, "done">): boolean =>
 
 async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise<GuestRun | undefined> {
   const { vmId, operationId, step } = run;
+  // Read before the mark can time out: the number must not be that of a run started meanwhile.
+  const numberRead = domains.stamps.runNumber(vmId);
+  numberRead.catch(() => undefined);
   // A guest that hangs may hold what marking needs, and must be stoppable all the same.
   if (table.get(vmId)?.stats?.unresponsive !== true)
     try {
@@ -57,11 +60,10 @@ async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (!error.reason.startsWith("LIBVIRT_")) throw thrown;
-      log.debug({ vm: vmId, operation: operationId, err: error }, "the guest's run could not be marked");
+      log.warn({ vm: vmId, operation: operationId, err: error }, "the guest's run could not be marked");
     }
-  const runNumber = await domains.stamps.runNumber(vmId);
+  const runNumber = await numberRead;
   if (runNumber === undefined) return undefined;
-  log.warn({ vm: vmId, operation: operationId, runNumber }, "the guest's run is known by its number alone");
   await step.durable(`${NUMBERED} ${runNumber}`, () => Promise.resolve(), 0);
   return { number: runNumber };
 }

@@ -63,7 +63,7 @@ export class HypervisorLease implements Service {
   readonly #holder = randomUUID();
   readonly #secrets: UniqueSecret<typeof leaseSchema>;
   readonly #succession: LeaseSuccession;
-  /** This process. */
+  /** Cached identity of this process. */
   #process: ProcessIdentity | undefined;
   /** Of the secret that this agent writes. */
   #uuid: string = randomUUID();

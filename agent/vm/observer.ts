@@ -6,7 +6,7 @@ import { Slice } from "../kernel/slice.ts";
 import type { Domain, DomainEvent, Libvirt, LibvirtEvent } from "../libvirt/index.ts";
 import type { HostEvent } from "../state/event.ts";
 import { DomainReader } from "./domain-reader.ts";
-import { changesVm, stateByEvent, toldEvents } from "./domain-events.ts";
+import { changesVm, stateByEvent, publishedEvents } from "./domain-events.ts";
 import { isActive } from "./domains.ts";
 import { EndedRuns } from "./ended-runs.ts";
 import { EventBudget } from "./event-budget.ts";
@@ -142,7 +142,7 @@ export class Observer implements Service {
 
   #tellOn(event: DomainEvent): void {
     const { kind: libvirtKind, domain, ...facts } = event;
-    const kind = toldEvents[libvirtKind];
+    const kind = publishedEvents[libvirtKind];
     if (kind === undefined) return;
     const details = Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, String(value)]));
     this.#options.tell({ kind, vmId: domain.uuid, vmName: domain.name, details });

@@ -16,7 +16,7 @@ export interface DomainFacts {
   readonly observedAtMs: number;
 }
 
-/** A libvirt domain as a VM. `own`: what its metadata contributes. */
+/** A libvirt domain as a VM. `own`: the facts of its metadata. */
 export function vmFromDomain(
   document: DomainDocument,
   facts: DomainFacts,

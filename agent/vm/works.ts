@@ -152,7 +152,7 @@ export class Works {
 
   /**
    * Does the work on the VM that it was admitted for, and on no other that has its id. A resumed one has no effect either
-   * where a later operation had one, or where its own is on record as whole. A creation and a new deletion look for
+   * where a later operation had one, or where its own is on record as whole. A creation and a new deletion check this
    * themselves.
    */
   async #bound(intent: Intent, caller: string, run: WorkRun): Promise<Result> {

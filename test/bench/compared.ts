@@ -7,7 +7,7 @@ export type Figures = Readonly<Record<string, number>>;
 export type Stage = (run: Run, bundle: string) => Promise<(share: number) => Promise<Figures>>;
 
 export interface Comparison {
-  /** Rounds of each side in one life, an even number. */
+  /** Rounds of each side per process, an even number. */
   readonly rounds: number;
   /** Of a whole run, what one round is. */
   readonly share: number;
@@ -16,13 +16,13 @@ export interface Comparison {
 }
 
 const MOST = 1.05;
-/** How V8 has compiled a process stays with it and moves its figures by more than MOST. */
-const LIVES = 5;
+/** Processes of each side. How V8 optimized one process lasts, and shifts its figures by more than MOST. */
+const PROCESSES = 5;
 
 /**
- * Measures this tree's agent beside the one of `against`, each with a libvirtd and guests of its own and started anew for
- * each life, in many short rounds: this, that, that, this. Of each figure: both medians, and the median and quartiles of the
- * ratios round by round.
+ * Measures this tree's agent beside the one of `against`, each with its own libvirtd and guests, in PROCESSES processes
+ * of each side and short alternating rounds: this, that, that, this. Returns both medians of each figure, and the median
+ * and quartiles of the ratios round by round.
  */
 export async function compared(
   run: Run,
@@ -35,19 +35,20 @@ export async function compared(
     bundle,
     found: [] as Figures[],
   }));
-  for (let lives = 1; lives <= (run.quick ? 1 : LIVES); lives += 1) {
-    const life = new Run(run.quick);
-    run.cleanUp(() => life.end());
+  const processes = run.quick ? 1 : PROCESSES;
+  for (let started = 1; started <= processes; started += 1) {
+    const inner = new Run(run.quick);
+    run.cleanUp(() => inner.end());
     const staged = [];
-    for (const { bundle, found } of sides) staged.push({ measure: await stage(life, bundle), found });
+    for (const { bundle, found } of sides) staged.push({ measure: await stage(inner, bundle), found });
     const round = run.quick ? share * 0.1 : share;
     // What V8 compiles late, it compiles here.
     for (const { measure } of staged) await measure(round * 5);
     for (let done = 0; done < (run.quick ? 2 : rounds); done += 1)
       for (const { measure, found } of done % 2 === 0 ? staged : staged.toReversed())
         found.push(await measure(round));
-    await life.end();
-    run.say(`${lives} of ${LIVES} lives: ${sides[0]?.found.length ?? 0} rounds of each`);
+    await inner.end();
+    run.say(`${started} of ${processes} processes of each: ${sides[0]?.found.length ?? 0} rounds`);
   }
   const [own = [], other = []] = sides.map(({ found }) => found);
   const figures: Record<string, number> = {};

@@ -61,7 +61,7 @@ test(
         continue;
       }
       compared += 1;
-      // Milliseconds times 0.001 and milliseconds by 1,000 differ in the last bit.
+      // node_exporter multiplies by 0.001, the agent divides by 1,000: the results differ in the last bit.
       const leeway = slack + 2 * Number.EPSILON * Math.abs(high);
       const [least, most] = [Math.min(low, high) - leeway, Math.max(low, high) + leeway];
       if (value < least || value > most)

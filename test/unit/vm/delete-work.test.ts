@@ -46,7 +46,7 @@ test("a guest that stops by itself when it is about to be deleted by force is de
   assert.deepEqual(done, ["undefine"]);
 });
 
-test("a deletion whose domain was gone when it was resumed ends, and does nothing to what has come under its id", async () => {
+test("a resumed deletion whose domain is gone succeeds and leaves a new domain with the same id alone", async () => {
   const done: string[] = [];
   const domains = {
     state: () => Promise.resolve({ state: "running", stateReason: "" }),

@@ -126,7 +126,7 @@ test("what was known of a VM is kept when its XML is not readable any more", asy
   );
 });
 
-test("a domain is read again after a change of its metadata, and not after a stamp, which only this agent writes", async (t) => {
+test("a metadata change makes the agent read the domain again; its own stamp does not", async (t) => {
   const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
   await eventually(() => table.complete, { what: "the list to be whole" });
   for (const [name, namespace] of [
