@@ -99,6 +99,7 @@ const noLimits = {
 
 /** Any bytes to any method of the real server: the answer is a word of the contract's, and it comes. */
 export async function grpc(cleanUp: CleanUp): Promise<{ target: FuzzTarget; api: Harness }> {
+  // startApi uses nothing of the test context but after().
   const api = await startApi({ after: cleanUp } as unknown as TestContext, { limits: noLimits });
   api.table.put(vm("a"));
   const answer = ({ requestId }: { requestId: string }) => Promise.resolve(ended(requestId));
@@ -207,6 +208,7 @@ export function scheduler(api: Harness): FuzzTarget {
       },
     };
     const session = new Session(
+      // The session uses only this part of a contact.
       contact as unknown as Contact,
       {
         state,

@@ -190,6 +190,7 @@ export class ModelLibvirt implements Service {
     this.#requireUp();
     settings.signal?.throwIfAborted();
     const stream = await this.#daemon.open(this, procedure, args);
+    // The model's stream has the methods that the agent calls; the class has private fields.
     return stream as unknown as LibvirtStream;
   }
 

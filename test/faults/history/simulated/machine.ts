@@ -171,6 +171,7 @@ const onDisk = [
 ] as const;
 
 function replaceFiles(): void {
+  // Module exports are typed read-only; the CommonJS object behind them is not.
   const target = fsPromises as unknown as Replaceable;
   for (const name of onDisk) {
     const real = target[name] as ((...args: unknown[]) => unknown) | undefined;

@@ -134,6 +134,7 @@ export class SimulatedAgent {
       reservations,
       controlEpochs: state.controlEpochs,
       audit,
+      // The simulated calls use only these services.
     } as unknown as Doors;
     this.#handlers = this.#handlersOf(doors);
   }
