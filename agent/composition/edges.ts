@@ -14,6 +14,7 @@ import { SchedulerLink } from "../scheduler/link.ts";
 import { ReportedState } from "../scheduler/state.ts";
 import { operationDrain } from "../state/operation-drain.ts";
 import { operationEvents } from "../state/operation-events.ts";
+import { Retention } from "../state/retention.ts";
 import type { People, Trust } from "../trust/index.ts";
 import { operationKinds } from "../vm/work.ts";
 import { buildAuditing, type Auditing } from "./audit.ts";
@@ -102,6 +103,7 @@ export function buildEdges(
       operationEvents(operations, events),
       ...auditing.services,
       operationDrain(operations, DRAIN_MS),
+      new Retention(clock, [operations, state.reservations]),
       settler,
       enrollment,
       api,

@@ -3,6 +3,7 @@ import { tooMany } from "./operation-refusals.ts";
 import type { Charged } from "./operation-index.ts";
 import type { OperationTable } from "./operation-table.ts";
 import { Permit } from "./permit.ts";
+import { MOST_FORGOTTEN_AT_ONCE } from "./retention.ts";
 
 export interface BoundsOptions {
   /** Without it nothing stands against an operation. */
@@ -32,9 +33,6 @@ export interface BoundsOptions {
 const reserve = { retained: 1000, running: 1000, perVm: 8 };
 /** Of each bound, as far as a tenant's own callers get: what they began never keeps the provider from the tenant's VMs. */
 const tenantsPart = { usual: 3 / 4, urgent: 7 / 8 };
-
-/** Beyond the bound of all, after a restart found forgotten ones in the journal again: at once, to bound the time it takes. */
-const MOST_FORGOTTEN_AT_ONCE = 100;
 
 /** The tenant of an operation's VM, and the kind of caller that begins it. */
 interface Admitted extends Charged {
@@ -69,6 +67,7 @@ export class OperationBounds {
     if (refusal !== undefined) throw refusal;
     const { maxRetained } = this.#max;
     const most = roomOf("retained", maxRetained, admitted);
+    // More than one is beyond the bound after a restart that found forgotten ones in the journal again.
     for (let at = 0; at < MOST_FORGOTTEN_AT_ONCE && table.size >= most; at += 1)
       if (!table.forgetEarly()) throw tooMany(`${maxRetained} operations are kept`, expiryOf(table));
   }

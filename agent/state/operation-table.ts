@@ -175,17 +175,19 @@ export class OperationTable {
     return true;
   }
 
-  forgetExpired(): void {
+  /** Removes at most so many whose retention has ended, the oldest first. Returns whether more of them are left. */
+  forgetExpired(most: number): boolean {
     const now = this.#clock.monotonicMs();
-    for (let next; (next = this.#expiries[this.#expired]) !== undefined; this.#expired += 1) {
-      if (next.atMonotonicMs > now) break;
-      const entry = this.#byId.get(next.id);
+    const isDue = (): boolean => (this.#expiries[this.#expired]?.atMonotonicMs ?? Infinity) <= now;
+    for (let forgotten = 0; forgotten < most && isDue(); forgotten += 1, this.#expired += 1) {
+      const entry = this.#byId.get(this.#expiries[this.#expired]?.id ?? "");
       if (entry !== undefined) this.remove(entry);
     }
     if (this.#expired > 1024 && this.#expired * 2 > this.#expiries.length) {
       this.#expiries.splice(0, this.#expired);
       this.#expired = 0;
     }
+    return isDue();
   }
 
   nextExpiryInMs(): number | undefined {
@@ -247,7 +249,7 @@ export class OperationTable {
       this.#forgettable.add(operation);
       this.#expiries.push({ id: operation.id, atMonotonicMs: this.#clock.monotonicMs() + leftMs });
     }
-    this.forgetExpired();
+    this.forgetExpired(Infinity);
   }
 
   /** Since it ended. The wall clock may have been stepped: it counts only where the host was booted anew since. */

@@ -22,6 +22,7 @@ import { OperationTally, type OperationTotals } from "./operation-tally.ts";
 import { OperationEnds, type EndSource } from "./operation-ends.ts";
 import { endOf, type Entry, type OperationTable } from "./operation-table.ts";
 import { OperationWaiters } from "./operation-waiters.ts";
+import { MOST_FORGOTTEN_AT_ONCE } from "./retention.ts";
 import { OperationRun, type Step } from "./operation-run.ts";
 
 export type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./operation-requests.ts";
@@ -138,7 +139,7 @@ export class Operations {
     const before = this.find(request);
     if (before !== undefined) return { operation: await before, fresh: false };
     if (this.#state !== "open") throw stopping();
-    this.#table.forgetExpired();
+    this.forgetExpired();
     this.#bounds.requireRoom(this.#table, request);
     const open = this.#table.withoutEndOf(request.vmId).find(isUnsettled);
     if (open !== undefined) throw unsettled(open);
@@ -215,6 +216,11 @@ export class Operations {
   #requireIdle({ recorded }: Entry): void {
     const isBusy = this.#runs.has(recorded.id) || this.#ending.has(recorded.id);
     if (isBusy || isDone(recorded)) throw notOpen(recorded);
+  }
+
+  /** As Retained. */
+  forgetExpired(): boolean {
+    return this.#table.forgetExpired(MOST_FORGOTTEN_AT_ONCE);
   }
 
   /** Operations with an unknown outcome and no running work, oldest first. */

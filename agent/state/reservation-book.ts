@@ -10,6 +10,7 @@ import { checkRequestId } from "./operation-refusals.ts";
 import { OrderedIds } from "./ordered-ids.ts";
 import type { Permit } from "./permit.ts";
 import type { Reservation, ReservationRequest, ReservationState } from "./reservation.ts";
+import { MOST_FORGOTTEN_AT_ONCE } from "./retention.ts";
 
 export interface ReservationBookOptions {
   readonly directory: string;
@@ -146,7 +147,7 @@ export class ReservationBook {
     for (const entry of entries.sort((a, b) => a.untilMs - b.untilMs)) this.#put(entry);
     const { newest } = this.#ids;
     if (newest !== undefined) this.#newIds.startAfter(newest);
-    this.#forget();
+    while (this.forgetExpired());
   }
 
   /** Set while the journal cannot be written. */
@@ -175,7 +176,7 @@ export class ReservationBook {
   admit(caller: string): void {
     const refusal = this.#options.permit?.refusal;
     if (refusal !== undefined) throw refusal;
-    this.#forget();
+    this.forgetExpired();
     const most = Math.ceil(this.#maxHeld / 2);
     if (this.#heldBy.of(caller) >= most) throw tooMany(`${most} reservations of this caller are held`);
     if (this.#held.size >= this.#maxHeld) throw tooMany(`${this.#maxHeld} reservations are held`);
@@ -299,12 +300,17 @@ export class ReservationBook {
     return isSameBoot ? Math.min(reservation.ttlMs, deadline.sinceBootMs - boot.ms()) : reservation.ttlMs;
   }
 
-  #forget(): void {
+  /** As Retained. */
+  forgetExpired(): boolean {
     const nowMs = this.#options.clock.monotonicMs();
+    let forgotten = 0;
     for (const id of this.#ended) {
-      if (this.#entry(id).untilMs > nowMs) break;
+      if (this.#entry(id).untilMs > nowMs) return false;
+      if (forgotten === MOST_FORGOTTEN_AT_ONCE) return true;
       this.#remove(id);
+      forgotten += 1;
     }
+    return false;
   }
 
   #remove(id: string): void {

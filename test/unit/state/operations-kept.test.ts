@@ -6,6 +6,9 @@ import { systemClock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { Operations } from "../../../agent/state/operations.ts";
+import { Retention } from "../../../agent/state/retention.ts";
+import { eventually } from "../../lab/wait.ts";
+import { FakeClock } from "../host/fake-clock.ts";
 import { folder } from "./folder.ts";
 import {
   never,
@@ -222,4 +225,22 @@ test("drain ends as soon as nothing runs any more", async (t) => {
   await operations.drain(60_000);
   assert.ok(performance.now() - start < 5000);
   assert.equal(operations.get(operation.id).state, "succeeded");
+});
+
+test("a day's operations are forgotten in parts, and no mutation waits for all of them", async (t) => {
+  const directory = await folder(t);
+  const time = new FakeClock();
+  const operations = await open(directory, { clock: time });
+  for (let at = 0; at < 250; at += 1) await done(operations, `r-${at}`, { vmId: `vm-${at}` });
+  time.advance(dayMs);
+  await operations.begin(request("next"));
+  assert.equal(operations.retained, 151, "one mutation forgets a part");
+  const stop = new AbortController();
+  const retention = new Retention(time, [operations]).run(stop.signal, () => undefined);
+  assert.equal(operations.retained, 51);
+  time.advance(20);
+  await eventually(() => operations.retained === 1, { what: "the rest to be forgotten without a mutation" });
+  stop.abort();
+  await retention;
+  await operations.drain(0);
 });
