@@ -150,17 +150,10 @@ export class HostRecord {
     if (this.#facts.controlEpoch < epoch) await this.#change({});
   }
 
-  /** Up or down. Counts at once; resolves when it is durable, and is undone where that fails. Throws as setScheduling does. */
+  /** Up or down. Counts once it is durable: no other change may write it before. Throws as setScheduling does. */
   async resetControlEpoch(epoch: number): Promise<void> {
     requireEpoch(epoch);
-    const before = this.#controlEpoch;
-    this.#controlEpoch = epoch;
-    try {
-      await this.#change({ controlEpoch: epoch });
-    } catch (thrown) {
-      this.#controlEpoch = Math.max(before, this.#controlEpoch);
-      throw thrown;
-    }
+    await this.#change({ controlEpoch: epoch });
   }
 
   #change(facts: Partial<Facts>): Promise<void> {
@@ -175,6 +168,7 @@ export class HostRecord {
         this.#waiting -= 1;
       }
       this.#facts = next;
+      if (facts.controlEpoch !== undefined) this.#controlEpoch = facts.controlEpoch;
     });
     this.#writing = change.catch(() => undefined);
     return change;

@@ -77,6 +77,28 @@ test("every bit of the file counts: one that is flipped is refused, or changes n
   }
 });
 
+test("a lower control epoch that was refused is in no other change, and none after a restart", async (t) => {
+  const directory = await folder(t);
+  const record = await HostRecord.open(directory);
+  await record.raiseControlEpoch(100);
+  const { failing } = await failingDisk(t, { of: /host\.json/ });
+  const third = (): Promise<void> => Promise.resolve(void (failing.write = 1));
+  failing.write = () => Promise.resolve(void (failing.write = third));
+  const [before, meanwhile, reset] = await Promise.allSettled([
+    record.setScheduling({ state: "cordoned", reason: "a" }),
+    record.setScheduling({ state: "cordoned", reason: "b" }),
+    record.resetControlEpoch(5),
+  ]);
+  assert.deepEqual(
+    [before.status, meanwhile.status, reset.status, record.controlEpoch],
+    ["fulfilled", "fulfilled", "rejected", 100],
+  );
+  const written = await readFile(join(directory, "host.json"), "utf8");
+  assert.equal((JSON.parse(written) as { controlEpoch: number }).controlEpoch, 100);
+  await record.resetControlEpoch(5);
+  assert.deepEqual([record.controlEpoch, (await HostRecord.open(directory)).controlEpoch], [5, 5]);
+});
+
 test("a record that is gone while the rest is there is not begun anew", async (t) => {
   const directory = await folder(t);
   await writeFile(join(directory, "operations.journal"), "");
