@@ -4,7 +4,7 @@ import { messageBytes } from "../kernel/message-bytes.ts";
 import type { CallClass } from "./admission.ts";
 import type { AuditBudget } from "./audit-budget.ts";
 import type { Doors } from "./doors.ts";
-import type { Caller } from "./identity.ts";
+import { accountOf, type Caller } from "./identity.ts";
 
 /**
  * What of a request goes into the audit log, by the path of its field; all else stays out: labels, command lines, tokens and
@@ -84,13 +84,15 @@ export class CallAudit {
     const about = this.#about(call, request);
     const atMs = this.#nowMs();
     // What relieves the host has a budget of its own.
-    const account = `${kind === "control" ? kind : "other"} ${call.caller.name}`;
+    const account = `${kind === "control" ? kind : "other"} ${accountOf(call.caller)}`;
     const credit = this.#budget.charge(account, 1 + Math.floor(messageBytes(about) / entryBytes));
     const of = await this.#log.record({ act: "call_admitted", ...about, outcome: "allowed" });
     const { arguments: _told, ...same } = about;
     return {
       ended: (answer, error) => {
-        if (error === undefined && !this.#isIdle(request, answer, atMs)) credit();
+        // A console changes nothing that bounds how many there are.
+        const isIdle = kind === "stream" || this.#isIdle(request, answer, atMs);
+        if (error === undefined && !isIdle) credit();
         const made = textsOf(answer, { operationId: "operation", vmId: "vm" });
         this.#log.note({ act: "call_ended", of, ...same, ...made, ...outcomeOf(error) });
       },

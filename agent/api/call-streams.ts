@@ -30,9 +30,9 @@ export class StreamWriter {
 
   /** Resolves when the next one may follow. Throws ANSWERS_NOT_TAKEN, and the signal's reason when the call is over. */
   async write(bytes: Buffer): Promise<void> {
-    const { signal, caller } = this.#live;
-    this.#outbox.requireRoom(caller.name);
-    const release = this.#outbox.hold(caller.name, bytes.length, () => this.#live.reset());
+    const { signal, account } = this.#live;
+    this.#outbox.requireRoom(account);
+    const release = this.#outbox.hold(account, bytes.length, () => this.#live.reset());
     this.#untaken.add(release);
     this.#ahead += bytes.length;
     const hasRoom = this.#call.write(bytes, () => {

@@ -138,7 +138,7 @@ export class Calls {
         const bytes = route.encode(response);
         admitted?.ended(response);
         // A caller that does not read the answer keeps its place and its bytes until the call is reset.
-        live.holds(this.#outbox.hold(live.caller.name, bytes.length, () => live.reset()));
+        live.holds(this.#outbox.hold(live.account, bytes.length, () => live.reset()));
         respond(null, bytes);
         this.#logCall(live, method.mutation, request);
       };
@@ -148,7 +148,7 @@ export class Calls {
         respond(error.status);
         this.#logCall(live, method.mutation, request, error);
       };
-      const { name } = live.caller;
+      const { account } = live;
       const answer = (): void => {
         this.#requireRoom(live, method.class);
         this.#identifyPerson(live, call.metadata, method.mutation);
@@ -162,7 +162,7 @@ export class Calls {
               admitted = admission;
               await this.#enforceEpoch(live, fenced);
               // Many are admitted at once, by one write to the audit log.
-              return await this.#inTurn(name, run);
+              return await this.#inTurn(account, run);
             })
           : run();
         if (response instanceof Promise) response.then(succeed).catch(fail);
@@ -174,7 +174,7 @@ export class Calls {
         fail(thrown);
         return;
       }
-      this.#turns.run(name, () => {
+      this.#turns.run(account, () => {
         try {
           answer();
         } catch (thrown) {
@@ -184,10 +184,10 @@ export class Calls {
     };
   }
 
-  /** Runs what is synchronous of `work` when it is the caller's turn. */
-  #inTurn(caller: string, work: () => unknown): Promise<unknown> {
+  /** Runs what is synchronous of `work` when it is the account's turn. */
+  #inTurn(account: string, work: () => unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#turns.run(caller, () => {
+      this.#turns.run(account, () => {
         try {
           resolve(work());
         } catch (thrown) {
@@ -268,12 +268,12 @@ export class Calls {
 
   /** Takes the call's place, which it has until its answer was taken. */
   #enter(live: LiveCall, kind: CallClass): void {
-    live.holds(this.#admission.enter(live.caller.name, kind));
+    live.holds(this.#admission.enter(live.account, kind));
   }
 
   /** While a caller has taken too few of its answers, only what relieves the host goes on. */
-  #requireRoom({ caller }: LiveCall, kind: CallClass): void {
-    if (kind !== "control") this.#outbox.requireRoom(caller.name);
+  #requireRoom({ account }: LiveCall, kind: CallClass): void {
+    if (kind !== "control") this.#outbox.requireRoom(account);
   }
 
   /** The person behind the call, from here on. */

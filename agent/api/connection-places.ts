@@ -5,10 +5,10 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { Throttle } from "../kernel/throttle.ts";
 import type { AuditDoor } from "./call-audit.ts";
-import { nobody, type Caller } from "./identity.ts";
+import { accountOf, nobody, type Caller } from "./identity.ts";
 
 export interface ConnectionPlacesOptions {
-  /** "one": all who come are the same caller, who may have all places; otherwise he may have half of them. */
+  /** "one": all connections are the same caller's, who may have all places. Otherwise `shares` bound them. */
   readonly callers: "one" | "many";
   /** Of all callers together; 256. */
   readonly most?: number;
@@ -17,11 +17,18 @@ export interface ConnectionPlacesOptions {
   readonly log: Logger;
 }
 
-/** The connections that a listener holds: so many in all, and of one caller, so that none of them keeps out all others. */
+/**
+ * Of all places, how many one caller may have, the callers of one tenant together, and those of all tenants together: no
+ * tenant keeps out another, and all tenants together do not keep out the provider.
+ */
+const shares = { caller: 1 / 2, tenant: 1 / 8, tenants: 1 / 2 };
+const TENANTS = "all tenants";
+
+/** The connections that a listener holds: so many in all, and of one account. */
 export class ConnectionPlaces {
   readonly #options: ConnectionPlacesOptions;
   readonly #most: number;
-  readonly #mostOfOne: number;
+  readonly #callers: ConnectionPlacesOptions["callers"];
   readonly #of = new Counts();
   readonly #refusals: Throttle;
   #open = 0;
@@ -31,7 +38,7 @@ export class ConnectionPlaces {
     this.#options = options;
     this.#refusals = new Throttle(options.clock ?? systemClock);
     this.#most = options.most ?? 256;
-    this.#mostOfOne = options.callers === "one" ? this.#most : this.#most / 2;
+    this.#callers = options.callers;
   }
 
   get open(): number {
@@ -44,16 +51,30 @@ export class ConnectionPlaces {
   }
 
   /** Holds a place until the connection is closed. Throws `exhausted` TOO_MANY_CONNECTIONS. */
-  take(socket: Socket, { name }: Pick<Caller, "name">): void {
-    if (this.#of.of(name) >= this.#mostOfOne)
-      throw tooMany(`${this.#mostOfOne} connections of ${name} are open already`);
+  take(socket: Socket, caller: Pick<Caller, "name" | "tenant">): void {
+    const bounds = this.#boundsOf(caller);
+    for (const [whose, most] of bounds)
+      if (this.#of.of(whose) >= most) throw tooMany(`${most} connections of ${whose} are open already`);
     if (this.#open >= this.#most) throw tooMany(`${this.#most} connections are open already`);
     this.#open += 1;
-    this.#of.add(name);
+    for (const [whose] of bounds) this.#of.add(whose);
     socket.once("close", () => {
       this.#open -= 1;
-      this.#of.remove(name);
+      for (const [whose] of bounds) this.#of.remove(whose);
     });
+  }
+
+  /** Under which names a connection of this caller counts, and how many there may be of each. */
+  #boundsOf(caller: Pick<Caller, "name" | "tenant">): readonly (readonly [whose: string, most: number])[] {
+    if (this.#callers === "one") return [];
+    const account = accountOf(caller);
+    const part = (share: number): number => Math.ceil(this.#most * share);
+    return caller.tenant === undefined
+      ? [[account, part(shares.caller)]]
+      : [
+          [account, part(shares.tenant)],
+          [TENANTS, part(shares.tenants)],
+        ];
   }
 
   /** Turns a connection away, and leaves a trace of it. */

@@ -11,6 +11,10 @@ export interface Caller {
   readonly behalf?: Behalf;
 }
 
+/** The owner of the bounds that a caller counts against: its tenant, however many certificates that has, else itself. */
+export const accountOf = ({ name, tenant }: Pick<Caller, "name" | "tenant">): string =>
+  tenant === undefined ? name : `tenant ${tenant}`;
+
 /** Finds out who calls from the call's peer (`address:port`; nothing useful on a unix socket). */
 export type Identify = (call: { getPeer(): string }) => Caller;
 

@@ -2,7 +2,7 @@ import { constants, type Http2Stream } from "node:http2";
 import { SocleError } from "../kernel/errors.ts";
 import type { AuditedCall } from "./call-audit.ts";
 import type { CallContext } from "./handler.ts";
-import type { Caller } from "./identity.ts";
+import { accountOf, type Caller } from "./identity.ts";
 
 /** What all calls of grpc-js have in common. */
 export interface ServerCall {
@@ -14,6 +14,8 @@ export class LiveCall implements CallContext, AuditedCall {
   readonly path: string;
   caller: Caller;
   peer: string | undefined;
+  /** As accountOf(). */
+  readonly account: string;
   readonly startedMs = performance.now();
   readonly #lasting: Set<LiveCall>;
   readonly #stream: Http2Stream;
@@ -29,6 +31,7 @@ export class LiveCall implements CallContext, AuditedCall {
   ) {
     this.path = path;
     this.caller = caller;
+    this.account = accountOf(caller);
     this.#lasting = from.lasting;
     this.#ended = from.stopReason;
     this.#stream = http2StreamOf(call);

@@ -187,7 +187,9 @@ export const configSchema = z.strictObject({
           waits: atOnce(256).describe("WaitOperation calls open at once."),
         })
         .prefault({})
-        .describe("What one caller may ask for; of each rate it may save up five seconds' worth."),
+        .describe(
+          "What one caller, or all callers of a tenant together, may ask for; of each rate it may save up five seconds' worth.",
+        ),
     })
     .prefault({}),
   metrics: z

@@ -5,7 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { AuditBudget } from "../../../agent/api/audit-budget.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
-import { ApiClient, errorOf, protos, startApi, vm } from "./harness.ts";
+import { ApiClient, errorOf, FakeConsole, protos, startApi, vm } from "./harness.ts";
 
 const { StartVm, StopVm, CreateVm, GetVm } = protos.vms;
 const limits = (more: object) =>
@@ -81,4 +81,22 @@ test("a budget fills up again", () => {
   budget.charge("a", 1);
   budget.charge("a", 1);
   assert.throws(() => budget.charge("a", 1), { reason: "AUDIT_BUDGET" });
+});
+
+test("consoles that are opened and closed again and again are recorded up to the budget", async (t) => {
+  const api = await startApi(t, { limits: limits({ failuresPerSecond: 0.1, streamsPerSecond: 1e6 }).limits });
+  api.table.put(vm("v"));
+  api.vms.openConsole = () => Promise.resolve(new FakeConsole());
+  const client = new ApiClient(t, `unix:${api.socket}`);
+  const ends: status[] = [];
+  for (let at = 0; at < 60; at += 1) {
+    const call = client.bidi(protos.vms.Console);
+    call.on("error", () => undefined).resume();
+    call.write({ vm: "v" });
+    call.end();
+    ends.push(await new Promise<status>((resolve) => call.once("status", ({ code }) => resolve(code))));
+  }
+  const opened = ends.filter((code) => code === status.OK).length;
+  assert.ok(opened >= 30 && opened < 45, `${opened} were opened`);
+  assert.equal(ends.at(-1), status.RESOURCE_EXHAUSTED);
 });

@@ -5,9 +5,11 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { connect as connectSecured } from "node:tls";
 import { ConnectionPlaces } from "../../../agent/api/connection-places.ts";
+import type { Caller } from "../../../agent/api/identity.ts";
 import { Newcomers } from "../../../agent/api/newcomers.ts";
 import { listenOnTls } from "../../../agent/api/tls-listener.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
+import type { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
@@ -66,6 +68,38 @@ test("on the socket all are the same operator, who may have every place", () => 
   const held = () => connect({ path: "/nonexistent" }).on("error", () => undefined);
   for (let place = 0; place < 4; place += 1) places.take(held(), operator);
   assert.throws(() => places.take(held(), operator), { reason: "TOO_MANY_CONNECTIONS", kind: "exhausted" });
+});
+
+test("no tenant keeps out another, however many certificates it has, nor do all tenants the provider", () => {
+  const places = new ConnectionPlaces({ callers: "many", most: 64, audit, log: silentLog });
+  const held = () => connect({ path: "/nonexistent" }).on("error", () => undefined);
+  const taken = (count: number, callerAt: (at: number) => Pick<Caller, "name" | "tenant">): number => {
+    let got = 0;
+    for (let at = 0; at < count; at += 1)
+      try {
+        places.take(held(), callerAt(at));
+        got += 1;
+      } catch (thrown) {
+        assert.equal((thrown as SocleError).reason, "TOO_MANY_CONNECTIONS");
+      }
+    return got;
+  };
+  assert.equal(
+    taken(40, (at) => ({ name: `red-${at}`, tenant: "red" })),
+    8,
+  );
+  assert.equal(
+    taken(1, () => ({ name: "blue-1", tenant: "blue" })),
+    1,
+  );
+  assert.equal(
+    taken(200, (at) => ({ name: `s-${at}`, tenant: `tenant-${at % 20}` })),
+    23,
+  );
+  assert.equal(
+    taken(40, () => ({ name: "the provider's scheduler" })),
+    32,
+  );
 });
 
 test("over TLS a caller is who his certificate says, whatever address he comes from", async (t) => {

@@ -5,6 +5,7 @@ import { connect as connectPlain } from "node:net";
 import { test, type TestContext } from "node:test";
 import { connect, createSecureContext, type SecureVersion } from "node:tls";
 import { credentials, status, type ChannelCredentials, type ServiceError } from "@grpc/grpc-js";
+import { configSchema, type Config } from "../../../agent/config/schema.ts";
 import { rolesOfMethod } from "../../../agent/api/roles.ts";
 import { createLog } from "../../../agent/kernel/log.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
@@ -19,7 +20,11 @@ const domain = "cloud.example";
 const log = createLog({ level: "error", destination: { write: () => undefined } });
 
 /** An API server whose trust a test changes at will. */
-async function secured(t: TestContext, listOf?: (authority: Authority) => Promise<string>) {
+async function secured(
+  t: TestContext,
+  listOf?: (authority: Authority) => Promise<string>,
+  limits?: Config["api"]["limits"],
+) {
   const directory = await folder(t);
   const authority = await Authority.make(domain);
   const own = await authority.issue("agent/host-1");
@@ -35,7 +40,11 @@ async function secured(t: TestContext, listOf?: (authority: Authority) => Promis
   const end = new AbortController();
   t.after(() => end.abort());
   await new Promise<void>((resolve) => void trust.run(end.signal, resolve));
-  const api = await startApi(t, { listen: "127.0.0.1:0" }, trust);
+  const api = await startApi(
+    t,
+    { listen: "127.0.0.1:0", ...(limits === undefined ? {} : { limits }) },
+    trust,
+  );
   const address = `127.0.0.1:${api.tcpPort ?? 0}`;
   const by = (issued: Issued, ca = authority): ChannelCredentials =>
     credentials.createFromSecureContext(
@@ -174,6 +183,22 @@ test("whoever is one tenant's is denied what tells of all, and sees nothing of o
   const { vms, totalSize } = await client.call(protos.vms.ListVms, {});
   assert.deepEqual([vms.map(({ vmId }) => vmId), totalSize], [["a"], 1]);
   assert.equal(await codeOf(client.call(protos.vms.GetVm, { vm: "b" })), status.NOT_FOUND);
+});
+
+test("the callers of one tenant share its limits, whichever certificate they come with, and nobody else's", async (t) => {
+  const api = configSchema.parse({ api: { limits: { readsPerSecond: 1 } } }).api;
+  const { authority, clientOf } = await secured(t, undefined, api.limits);
+  const lists = async (name: string, count: number): Promise<(number | undefined)[]> => {
+    const client = clientOf(await authority.issue(name));
+    const codes = [];
+    for (let at = 0; at < count; at += 1) codes.push(await codeOf(client.call(protos.vms.ListVms, {})));
+    return codes;
+  };
+  const { OK, RESOURCE_EXHAUSTED } = status;
+  assert.equal((await lists("scheduler/a/tenant/acme", 20)).at(-1), RESOURCE_EXHAUSTED);
+  assert.ok((await lists("scheduler/b/tenant/acme", 20)).includes(RESOURCE_EXHAUSTED));
+  assert.deepEqual(await lists("scheduler/a/tenant/other", 5), [OK, OK, OK, OK, OK]);
+  assert.deepEqual(await lists("scheduler/a", 5), [OK, OK, OK, OK, OK]);
 });
 
 test("TLS 1.2 is refused, after the certificates were replaced too; open streams go on", async (t) => {
