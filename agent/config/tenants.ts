@@ -39,7 +39,12 @@ const permissions = {
     .array(addressRange)
     .max(1024)
     .describe(
-      "IP addresses (CIDR) that the tenant's callers may put into allowed_addresses. Where there are any, each NIC has to name its own.",
+      "IP addresses (CIDR) that the tenant's callers may put into allowed_addresses. Each NIC has to name its own.",
+    ),
+  learnedAddresses: z
+    .boolean()
+    .describe(
+      "Whether the tenant's callers may have NICs without allowed_addresses, whose guest takes any address, also another's. For tenants with networks of their own.",
     ),
   allowSpoofing: z
     .boolean()
@@ -65,6 +70,7 @@ const rulesSchema = z.strictObject({
   bridges: permissions.bridges.default([]),
   macAddresses: permissions.macAddresses.default([]),
   addresses: permissions.addresses.default([]),
+  learnedAddresses: permissions.learnedAddresses.default(false),
   allowSpoofing: permissions.allowSpoofing.default(false),
   devices: permissions.devices.default([]),
   hugePages: permissions.hugePages.default(false),

@@ -11,6 +11,8 @@ export interface TenantPermissions {
   readonly macAddresses: readonly string[];
   /** IP addresses, or ranges of them (CIDR). */
   readonly addresses: readonly string[];
+  /** Whether the filter of a NIC without addresses may learn one from the guest. */
+  readonly learnedAddresses: boolean;
   readonly allowSpoofing: boolean;
   /** Aliases or PCI addresses. */
   readonly devices: readonly string[];
@@ -25,6 +27,7 @@ export const nothingPermitted: TenantPermissions = {
   bridges: [],
   macAddresses: [],
   addresses: [],
+  learnedAddresses: false,
   allowSpoofing: false,
   devices: [],
   hugePages: false,
@@ -39,7 +42,7 @@ export interface TenantPolicy {
 /**
  * Checks what a caller of one tenant asks for against the tenant's permissions. An unscoped caller is not bound by them:
  * what it puts into a spec, it vouches for. Throws `denied` NETWORK_NOT_ALLOWED, MAC_NOT_ALLOWED, ADDRESS_NOT_ALLOWED,
- * ADDRESS_REQUIRED (of a tenant with addresses: a filter without any lets the guest take one), SPOOFING_NOT_ALLOWED, DEVICE_NOT_ALLOWED, HUGE_PAGES_NOT_ALLOWED and DEDICATED_CPUS_NOT_ALLOWED.
+ * ADDRESS_REQUIRED, SPOOFING_NOT_ALLOWED, DEVICE_NOT_ALLOWED, HUGE_PAGES_NOT_ALLOWED and DEDICATED_CPUS_NOT_ALLOWED.
  */
 export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): void {
   const { tenant, nics, placement } = spec;
@@ -68,8 +71,8 @@ export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): 
         nic: name,
         address: foreign,
       });
-    if (permissions.addresses.length > 0 && nic.allowedAddresses.length === 0 && !allowSpoofing)
-      refuse("ADDRESS_REQUIRED", "have a NIC without allowed_addresses", "addresses", { nic: name });
+    if (!permissions.learnedAddresses && nic.allowedAddresses.length === 0 && !allowSpoofing)
+      refuse("ADDRESS_REQUIRED", "have a NIC without allowed_addresses", "learnedAddresses", { nic: name });
     if (allowSpoofing && !permissions.allowSpoofing)
       refuse("SPOOFING_NOT_ALLOWED", "have a NIC without the anti-spoofing filter", "allowSpoofing", {
         nic: name,

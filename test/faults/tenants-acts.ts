@@ -86,6 +86,7 @@ export const acts: readonly Act[] = [
   })),
   creation("networks", "a NIC on a bridge of the host", () => ({ nics: [{ name: "n", bridge: "virbr0" }] })),
   creation("addresses", "the victim's address", () => nic({ allowedAddresses: [VICTIM_ADDRESS] })),
+  creation("addresses", "any address that the guest takes", () => nic({})),
   creation("addresses", "a MAC of its own choice", () => nic({ mac: "52:54:00:66:00:07" })),
   creation("addresses", "a NIC without the anti-spoofing filter", () => nic({ allowSpoofing: true })),
   creation("devices", "a device of the host", () => ({ placement: { devices: ["0000:00:01.0"] } })),

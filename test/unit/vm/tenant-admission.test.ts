@@ -76,6 +76,15 @@ test("a caller of one tenant chooses addresses of its tenant's ranges alone", as
   assert.equal(await reason(create(nic(), scoped)), "denied ADDRESS_REQUIRED", "the guest would choose");
 });
 
+test("a caller of a tenant without addresses has no NIC whose guest would choose one, unless that is allowed", async (t) => {
+  const networks = ["acme-net"];
+  const { create } = await admission(t, { permissions: { networks } });
+  assert.equal(await reason(create(nic(), scoped)), "denied ADDRESS_REQUIRED");
+  assert.equal(await reason(create(nic())), "taken", "an unscoped caller vouches for it");
+  const learned = await admission(t, { permissions: { networks, learnedAddresses: true } });
+  assert.equal(await reason(learned.create(nic(), scoped)), "taken");
+});
+
 test("a MAC address is one NIC's on the host, whoever asks for it, also while its VM is being created", async (t) => {
   const { create, table } = await admission(t);
   const mac = "52:54:00:00:00:01";
