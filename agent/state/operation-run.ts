@@ -14,6 +14,8 @@ export interface Step {
   readonly durable: <T>(name: string, work: () => Promise<T>, weight?: number) => Promise<T>;
   /** Takes back what the step of this name did, also after cancel(): its outcome becomes "undone". */
   readonly undo: (name: string, work: () => Promise<void>) => Promise<void>;
+  /** From here on cancel() keeps no step from starting: before effects that nothing takes back. */
+  readonly commit: () => void;
   /** For what is done within or beside a step: throws what would keep a step from starting, cancel() apart. */
   readonly requireOpen: () => void;
 }
@@ -40,6 +42,7 @@ export class OperationRun {
   readonly step: Step;
   readonly #options: RunOptions;
   readonly #cancel = new AbortController();
+  #isCommitted = false;
   /** Steps of an earlier, interrupted run by name: done again, they keep their place in the list. */
   readonly #earlier: Map<string, number>;
 
@@ -53,6 +56,10 @@ export class OperationRun {
         durable: <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> =>
           this.#step(name, work, weight, "durably"),
         undo: (name: string, work: () => Promise<void>): Promise<void> => this.#undo(name, work),
+        commit: () => {
+          this.#cancel.signal.throwIfAborted();
+          this.#isCommitted = true;
+        },
         requireOpen: () => this.#requireOpen(),
       },
     );
@@ -72,7 +79,7 @@ export class OperationRun {
     weight: number,
     need: "lazily" | "durably",
   ): Promise<T> {
-    this.#cancel.signal.throwIfAborted();
+    if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
     const index = this.#start(name);
     let value: T;
     try {

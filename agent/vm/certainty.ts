@@ -3,7 +3,8 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import * as libvirt from "../libvirt/index.ts";
 
 /** What of the libvirt client the VM layer calls. */
-export type LibvirtCalls = Pick<libvirt.Libvirt, "call" | "openStream">;
+export type LibvirtCalls = Pick<libvirt.Libvirt, "call" | "openStream"> &
+  Partial<Pick<libvirt.Libvirt, "reconnects">>;
 
 /** How long an effect may stay hidden once libvirt has taken the call up. */
 const SETTLE_MS = 2000;
@@ -128,7 +129,7 @@ const notObserved = (lost: SocleError): SocleError =>
   new SocleError(
     "unavailable",
     "EFFECT_NOT_OBSERVED",
-    `libvirt's answer was lost, and it had no effect: ${lost.message}`,
+    `libvirt's answer was lost, and its effect is not there: ${lost.message}`,
     { cause: lost, details: { retryAfterMs: 1000 } },
   );
 

@@ -207,7 +207,15 @@ async function start(
     await checkVolumes(context, spec);
     await restoreKeys(context, spec);
   }
-  await domains.start(id, culpritOf(spec));
+  try {
+    await domains.start(id, culpritOf(spec));
+  } catch (thrown) {
+    if (toSocleError(thrown).reason !== "EFFECT_NOT_OBSERVED") throw thrown;
+    // It may have run, and ended with the libvirt that did not answer.
+    const after = await stateIfRun(domains, id, false);
+    if (after === undefined) throw thrown;
+    return after;
+  }
   return "running";
 }
 
@@ -295,12 +303,14 @@ function removals(
     const volume = { pool: source.pool, volume: volumeName(id, name, source.format) };
     all.set(
       diskStep({ name }),
-      unlessAnothers(({ volumes }) => volumes.remove(volume)),
+      unlessAnothers(async ({ volumes }) => {
+        await volumes.remove(volume);
+      }),
     );
   }
   return all.set(
     DEFINE,
-    unlessAnothers(({ domains }) => removeDomain(domains, id, resumed)),
+    unlessAnothers(({ domains }) => removeDomain(domains, { id, instance }, resumed)),
   );
 }
 
@@ -308,10 +318,15 @@ function removals(
  * Once undefined it cannot be started any more; one that came to run all the same goes with its end. What an agent asked
  * for before it died may still be coming: `mayCome`.
  */
-async function removeDomain(domains: WorkContext["domains"], id: string, mayCome: boolean): Promise<void> {
+async function removeDomain(
+  domains: WorkContext["domains"],
+  { id, instance }: { readonly id: string; readonly instance: string },
+  mayCome: boolean,
+): Promise<void> {
+  const isThere = async (): Promise<boolean> => (await domains.stamps.origin(id))?.instance === instance;
   if (mayCome) await domains.settledState(id);
-  await domains.undefine(id);
-  if (isActive(await domains.state(id))) await domains.destroy(id);
+  await domains.undefine(id, isThere);
+  if ((await isThere()) && isActive(await domains.state(id))) await domains.destroy(id);
 }
 
 const diskStep = ({ name }: Pick<DiskSpec, "name">): string => `volume ${name}`;

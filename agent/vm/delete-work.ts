@@ -1,9 +1,9 @@
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
-import { hasMarkedRun, holdsRun } from "./guest-run.ts";
+import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
 import type { VmSpec } from "./spec.ts";
-import { requireSameVm } from "./stamps.ts";
+import { isSameVm, requireSameVm } from "./stamps.ts";
 import { requireUnused, usersNow, volumeKey } from "./volume-users.ts";
 import type { Vm } from "./vm.ts";
 import { isSameBesideState } from "./vm-from-domain.ts";
@@ -28,7 +28,7 @@ export const deleteWork =
   (creations: () => Iterable<VmSpec>): Work<"DELETE_VM"> =>
   async (context, intent, run) => {
     const { domains, table, volumes } = context;
-    const { vmId, operationId, step, resumed, standing } = run;
+    const { vmId, step, resumed, standing } = run;
     // The domain goes last. Where it is gone, so are its disks: any by their names now are of a later VM.
     const isGone = resumed && standing === undefined;
     const before = isGone ? undefined : await deletable(context, intent, run);
@@ -38,33 +38,41 @@ export const deleteWork =
     const guestRun = isActive(before) ? await holdsRun(context, run, AGAIN) : undefined;
     if (isActive(before) && guestRun === undefined && resumed)
       throw interrupted(`the VM was started since; ${AGAIN}`);
+    // Nothing takes back what follows.
+    step.commit();
     // Beside what comes before the domain goes. All earlier operations of the VM have their ends.
     const raised = context.watermark?.raise().then(() => undefined, toSocleError);
     // Without a run to mark, the guest has stopped by itself.
-    if (guestRun !== undefined) await step("pull plug", () => domains.destroy(vmId), 0.3);
-    if (intent.volumes.length > 0 && !isGone) {
-      step.requireOpen();
-      await domains.stamps.begin(vmId, operationId);
-      // The VM may have been started since it was seen stopped.
-      const now = await domains.state(vmId);
-      requireDeletable(vmId, now, intent.force);
-      if (isActive(now) && resumed) throw interrupted(`the VM was started since; ${AGAIN}`);
-      if (isActive(now)) await step("pull plug", () => domains.destroy(vmId), 0.3);
+    if (guestRun !== undefined) {
+      const isOver = async (): Promise<boolean> => !(await isInRun(context, run, guestRun));
+      await step("pull plug", () => domains.destroy(vmId, { isOver }), 0.3);
     }
+    const hasDomain = !isGone && (await begin(context, intent, run));
+    // A guest that runs on an overwritten disk is harmed; on a deleted one it does not start.
+    const requireOff = async (): Promise<void> => {
+      if (hasDomain) await keepOff(context, intent, run);
+    };
     const erased =
-      intent.erase === undefined ? undefined : await eraseDisks(context, intent.erase, run, isGone);
-    for (const volume of isGone ? [] : intent.volumes)
-      await step(`delete volume ${volume.volume}`, () => volumes.remove(volume), 0.1);
+      intent.erase === undefined
+        ? undefined
+        : await eraseDisks(context, intent.erase, run, isGone ? "gone" : requireOff);
+    if (erased !== undefined) await requireOff();
+    let deletedVolumes = 0;
+    for (const volume of intent.volumes) {
+      const name = `delete volume ${volume.volume}`;
+      const isDeleted = isGone ? false : await step(name, () => volumes.remove(volume), 0.1);
+      if (isDeleted || run.done.has(name)) deletedVolumes += 1;
+    }
     const unraised = await raised;
     if (unraised !== undefined) throw stillThere(unraised);
-    if (!isGone) {
+    if (hasDomain) {
       // The steps above took time: another client may have started or replaced the domain.
-      await deletable(context, intent, run);
-      await step("undefine", () => domains.undefine(vmId), 0.3);
+      await deletable(context, intent, run, lostOf(deletedVolumes));
+      await step("undefine", () => domains.undefine(vmId, () => isThere(context, run)), 0.3);
     }
     await removeRest(context, intent, run, isGone);
     await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
-    const deleted = { volumes_deleted: String(intent.volumes.length) };
+    const deleted = { volumes_deleted: String(deletedVolumes) };
     return intent.erase === undefined || erased === undefined
       ? deleted
       : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
@@ -75,11 +83,57 @@ async function deletable(
   { domains }: WorkContext,
   { force }: IntentOf<"DELETE_VM">,
   run: WorkRun,
+  lost?: string,
 ): Promise<Seen> {
   const [origin, now] = await Promise.all([domains.stamps.origin(run.vmId), domains.state(run.vmId)]);
   if (origin !== undefined) requireSameVm(run, origin);
-  requireDeletable(run.vmId, now, force);
+  requireDeletable(run.vmId, now, force, lost);
   return now;
+}
+
+const lostOf = (volumes: number): string | undefined =>
+  volumes === 0 ? undefined : `${volumes} of its disks are deleted already`;
+
+/** Whether the VM's domain is there, and not another with its id. */
+async function isThere({ domains }: WorkContext, run: WorkRun): Promise<boolean> {
+  const origin = await domains.stamps.origin(run.vmId);
+  return origin !== undefined && isSameVm(run, origin);
+}
+
+/**
+ * Records on the domain that the deletion has begun, where it has disks to delete. False: there is no domain any more, as
+ * of one that was not persistent and has ended. Throws `conflict` VM_RUNNING as `requireDeletable` does.
+ */
+async function begin(
+  { domains }: WorkContext,
+  { volumes, force }: IntentOf<"DELETE_VM">,
+  { vmId, operationId, step, resumed }: WorkRun,
+): Promise<boolean> {
+  if (volumes.length === 0) return true;
+  step.requireOpen();
+  try {
+    await domains.stamps.begin(vmId, operationId);
+  } catch (thrown) {
+    if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
+    return false;
+  }
+  // The VM may have been started since it was seen stopped.
+  const now = await domains.state(vmId);
+  requireDeletable(vmId, now, force);
+  if (isActive(now) && resumed) throw interrupted(`the VM was started since; ${AGAIN}`);
+  if (isActive(now)) await step("pull plug", () => domains.destroy(vmId), 0.3);
+  return now !== undefined;
+}
+
+/** Ends a run that was started while disks were overwritten. Throws `conflict` VM_RUNNING without force. */
+async function keepOff(
+  { domains }: WorkContext,
+  { force }: IntentOf<"DELETE_VM">,
+  { vmId, step }: WorkRun,
+): Promise<void> {
+  const now = await domains.state(vmId);
+  requireDeletable(vmId, now, force, "its disks are overwritten already, or in part");
+  if (isActive(now)) await step("pull plug", () => domains.destroy(vmId), 0.3);
 }
 
 /**
@@ -106,12 +160,14 @@ async function removeRest(
 
 /** Undefined, it cannot be started any more; what was started at the last moment ends by force alone. */
 async function endLastRun(
-  { domains }: WorkContext,
+  context: WorkContext,
   { volumes, force }: IntentOf<"DELETE_VM">,
-  { vmId, step }: WorkRun,
+  run: WorkRun,
 ): Promise<void> {
+  const { domains } = context;
+  const { vmId, step } = run;
   const last = await domains.state(vmId);
-  if (last === undefined || !isActive(last)) return;
+  if (last === undefined || !isActive(last) || !(await isThere(context, run))) return;
   if (!force) {
     const disks = volumes.length === 0 ? "keeps its disks" : "its disks are deleted";
     const message =
@@ -149,14 +205,18 @@ async function requireOwn(
   requireUnused(vmId, own, await usersNow(context, creations, where), dependents);
 }
 
-/** Throws `conflict` VM_RUNNING: a guest's plug is pulled only where that was asked for. */
-export function requireDeletable(vm: string, seen: Seen, force: boolean): void {
+/**
+ * Throws `conflict` VM_RUNNING: a guest's plug is pulled only where that was asked for. `lost`: what a deletion during
+ * which it was started has done already.
+ */
+export function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string): void {
   if (!isActive(seen) || force) return;
-  throw new SocleError(
-    "conflict",
-    "VM_RUNNING",
-    `VM ${vm} is ${seen?.state ?? "running"}; stop it first, or delete it with force`,
-  );
+  const now = `VM ${vm} is ${seen?.state ?? "running"}`;
+  const message =
+    lost === undefined
+      ? `${now}; stop it first, or delete it with force`
+      : `${now}, since it was started while it was deleted, and ${lost}; stop it, then delete it again, or delete it with force`;
+  throw new SocleError("conflict", "VM_RUNNING", message);
 }
 
 /** Throws `conflict` ETAG_MISMATCH when the VM is not any more as the caller read it. */

@@ -100,13 +100,16 @@ export class Domains {
     );
   }
 
-  /** Done when it is not there, also when it was not there before. A VM that runs is only gone once it has ended. */
-  async undefine(id: string): Promise<void> {
+  /**
+   * Done when it is not there, also when it was not there before. A VM that runs is only gone once it has ended. `isThere`:
+   * whether the domain of this id is the one that is meant; after a lost answer it may be another.
+   */
+  async undefine(id: string, isThere: () => Promise<boolean>): Promise<void> {
     const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM, TPM } = libvirt.DomainUndefineFlag;
     const flags = MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM | TPM;
     await this.#certainty.ensure(
       () => orGone(() => this.#libvirt.call(libvirt.domainUndefineFlags, { dom: reference(id), flags })),
-      async () => (await this.state(id)) === undefined,
+      async () => !(await isThere()),
       "again",
     );
   }
@@ -131,11 +134,17 @@ export class Domains {
   }
 
   /**
-   * Pulls the plug. Done when it is off, also when it was off before. `requireWanted` is called before each try, of which
-   * there are more where an answer is lost, and throws where it is to be the last.
+   * Pulls the plug. Done when it is off, also when it was off before. `isOver`: whether the run that is meant has ended;
+   * after a lost answer the VM may be in another. `requireWanted` is called before each try, of which there are more where
+   * an answer is lost, and throws where it is to be the last.
    */
-  async destroy(id: string, requireWanted: () => void = () => undefined): Promise<void> {
-    const isOff = async (): Promise<boolean> => !isActive(await this.state(id));
+  async destroy(
+    id: string,
+    {
+      isOver: isOff = async () => !isActive(await this.state(id)),
+      requireWanted = () => undefined,
+    }: { readonly isOver?: () => Promise<boolean>; readonly requireWanted?: () => void } = {},
+  ): Promise<void> {
     const pull = (): Promise<unknown> => {
       requireWanted();
       return this.#libvirt.call(libvirt.domainDestroyFlags, { dom: reference(id), flags: 0 }, AHEAD);

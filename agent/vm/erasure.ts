@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FairPlaces } from "../kernel/fair-places.ts";
+import { SocleError } from "../kernel/errors.ts";
 import type { Step } from "../state/operations.ts";
 import { diskPart, TPM_PART } from "./guest-keys.ts";
 import type { Erasure, Intent, WorkContext, WorkRun } from "./work.ts";
@@ -43,14 +44,15 @@ export async function inTurn<T>(
 }
 
 /**
- * Makes the disks of a VM that is off unreadable; doing it again is safe. `isGone`: the VM is gone, and its disks with it:
- * what an earlier run did to them is on record.
+ * Makes the disks of a VM that is off unreadable; doing it again is safe. `state`: "gone" where the VM is gone, and its
+ * disks with it, so that only what an earlier run did to them is on record; otherwise called before each disk, and throws
+ * where the VM is not off. Throws `conflict` ERASURE_CANCELLED.
  */
 export async function eraseDisks(
   context: WorkContext,
   { disks, tpm }: Erasure,
   run: WorkRun,
-  isGone = false,
+  state: "gone" | (() => Promise<void>),
 ): Promise<ErasedDisk[]> {
   const { volumes } = context;
   const { vmId, step, done, signal } = run;
@@ -62,15 +64,16 @@ export async function eraseDisks(
     const name = `erase ${volume.volume}`;
     const wasDone = done.has(name);
     const method = encrypted ? "crypto-erase" : "overwrite";
-    if (isGone) {
+    if (state === "gone") {
       erased.push({ disk, ...volume, method: wasDone ? method : "absent" });
       continue;
     }
-    const bytes = await step(
-      name,
-      () => (encrypted ? volumes.overwriteHeader(volume, signal) : volumes.overwrite(volume, signal)),
-      0.2,
-    );
+    await state();
+    const overwrite = (): Promise<number | undefined> =>
+      encrypted ? volumes.overwriteHeader(volume, signal) : volumes.overwrite(volume, signal);
+    const bytes = await step(name, overwrite, 0.2).catch((thrown: unknown) => {
+      throw signal.aborted ? partlyErased(volume.volume) : thrown;
+    });
     const isAbsent = bytes === undefined && !wasDone;
     erased.push({
       disk,
@@ -81,6 +84,13 @@ export async function eraseDisks(
   }
   return erased;
 }
+
+const partlyErased = (volume: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "ERASURE_CANCELLED",
+    `the erasure was cancelled at ${volume}, which may be overwritten in part: delete the VM again`,
+  );
 
 /** Neither the domain nor libvirt has them any more. */
 async function destroyKeys(

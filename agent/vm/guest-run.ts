@@ -9,8 +9,8 @@ const MARKED = "mark run";
 /** The run could not be marked: the journal has libvirt's id of it. */
 const NUMBERED = "note run";
 
-/** Identifies a run of the guest: the operation's mark on it, else libvirt's domain id. */
-export type GuestRun = "marked" | { readonly number: number };
+/** Identifies a run of the guest: the operation's mark on it, else libvirt's domain id and what that was numbered in. */
+export type GuestRun = "marked" | { readonly number: number; readonly numbering: string };
 
 /**
  * The run of the guest that the operation is about: marks it at first, on the guest and then in the journal. Undefined:
@@ -26,16 +26,28 @@ export async function holdsRun(
   if (!resumed) return await mark(context, run);
   if (isMarkedBy(run, standing)) return "marked";
   const number = standing?.runNumber;
-  if (number !== undefined && done.has(`${NUMBERED} ${number}`)) return { number };
+  const { numbering } = context.domains.stamps;
+  if (number !== undefined && done.has(nameOf({ number, numbering }))) return { number, numbering };
+  // In another numbering, the same number says nothing.
+  if ([...done].some((name) => name.startsWith(NUMBERED) && !name.endsWith(numbering)))
+    throw interrupted(again);
   if (hasMarkedRun(run)) return undefined;
   throw interrupted(again);
 }
 
-/** Whether the guest is active and still in this run, by libvirt's word. */
+const nameOf = ({ number, numbering }: Exclude<GuestRun, string>): string =>
+  `${NUMBERED} ${number} of ${numbering}`;
+
+/**
+ * Whether the guest is active and still in this run, by libvirt's word. Throws `unavailable` INTERRUPTED where libvirt may
+ * have numbered runs anew since.
+ */
 export async function isInRun({ domains }: WorkContext, run: WorkRun, guestRun: GuestRun): Promise<boolean> {
   if (!isActive(await domains.state(run.vmId))) return false;
   const standing = await domains.stamps.standing(run.vmId);
-  return guestRun === "marked" ? isMarkedBy(run, standing) : standing?.runNumber === guestRun.number;
+  if (guestRun === "marked") return isMarkedBy(run, standing);
+  if (domains.stamps.numbering !== guestRun.numbering) throw interrupted("look at the VM, then ask again");
+  return standing?.runNumber === guestRun.number;
 }
 
 const isMarkedBy = ({ operationId }: Pick<WorkRun, "operationId">, standing: Standing | undefined): boolean =>
@@ -48,6 +60,7 @@ export const hasMarkedRun = ({ done }: Pick<WorkRun, "done">): boolean =>
 async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise<GuestRun | undefined> {
   const { vmId, operationId, step } = run;
   // Read before the mark can time out: the number must not be that of a run started meanwhile.
+  const { numbering } = domains.stamps;
   const numberRead = domains.stamps.runNumber(vmId);
   numberRead.catch(() => undefined);
   // A guest that hangs may hold what marking needs, and must be stoppable all the same.
@@ -64,8 +77,9 @@ async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise
     }
   const runNumber = await numberRead;
   if (runNumber === undefined) return undefined;
-  await step.durable(`${NUMBERED} ${runNumber}`, () => Promise.resolve(), 0);
-  return { number: runNumber };
+  const numbered = { number: runNumber, numbering };
+  await step.durable(nameOf(numbered), () => Promise.resolve(), 0);
+  return numbered;
 }
 
 /** Before an effect that does not end the guest's run: an older operation must not act on it after this one. */

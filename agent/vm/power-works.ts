@@ -186,7 +186,7 @@ export const stopWork = (cut: Cut): Work<"STOP_VM"> => {
       if (deaf !== undefined && !force && !cut.isWanted()) throw deaf;
     };
     requireForce();
-    await step("pull plug", () => domains.destroy(vmId, requireForce), 0.3);
+    await step("pull plug", () => domains.destroy(vmId, { isOver, requireWanted: requireForce }), 0.3);
     await stampComplete(context, run, false);
     await seen(table.until(vmId, (vm) => !isActiveVm(vm), AbortSignal.timeout(SEEN_WITHIN_MS)));
     return { state: "stopped", stopped_by: "force" };

@@ -256,6 +256,8 @@ export function checkSpec(input: unknown, policy: SpecPolicy): VmSpec {
   if (!parsed.success) {
     for (const issue of parsed.error.issues) fields[fieldPath(issue.path, "spec")] ??= issue.message;
   } else {
+    if (uuid.safeParse(parsed.data.name.toLowerCase()).success)
+      fields["spec.name"] = "must not be a UUID: where a VM is named, its id may stand too";
     parsed.data.nics.forEach((nic, index) => {
       if (nic.source.kind === "bridge" && !policy.bridges.includes(nic.source.bridge)) {
         fields[`spec.nics[${index}].bridge`] =

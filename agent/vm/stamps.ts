@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import * as libvirt from "../libvirt/index.ts";
@@ -40,12 +41,18 @@ export interface Standing extends Origin {
 
 /** The domains' records of operations, in a metadata element of their own. Reading them takes no job of the domain's. */
 export class Stamps {
+  readonly #started = randomUUID().slice(0, 8);
   readonly #libvirt: LibvirtCalls;
   readonly #certainty: Certainty;
 
   constructor(calls: LibvirtCalls, clock: Clock) {
     this.#libvirt = calls;
     this.#certainty = new Certainty(calls, clock);
+  }
+
+  /** Differs whenever libvirt may have been restarted, which begins the numbers of runs anew. */
+  get numbering(): string {
+    return `${this.#started}.${this.#libvirt.reconnects ?? 0}`;
   }
 
   /** Undefined: there is no domain. */
@@ -158,13 +165,19 @@ export interface Admitted {
   readonly createdAtMs: number;
 }
 
-/** The domain is the VM that the operation was admitted for. Throws `conflict` VM_REPLACED. */
-export function requireSameVm({ vmId, instance, createdAtMs }: Admitted, origin: Origin): void {
-  const isSame =
-    instance === undefined
-      ? origin.isManaged && (origin.createdAtMs ?? 0) <= createdAtMs
-      : origin.instance === instance;
-  if (isSame) return;
+/** Whether the domain is the VM that the operation was admitted for. */
+export const isSameVm = (
+  { instance, createdAtMs }: Pick<Admitted, "instance" | "createdAtMs">,
+  origin: Origin,
+): boolean =>
+  instance === undefined
+    ? origin.isManaged && (origin.createdAtMs ?? 0) <= createdAtMs
+    : origin.instance === instance;
+
+/** Throws `conflict` VM_REPLACED where `isSameVm` says no. */
+export function requireSameVm(admitted: Admitted, origin: Origin): void {
+  if (isSameVm(admitted, origin)) return;
+  const { vmId } = admitted;
   throw new SocleError(
     "conflict",
     "VM_REPLACED",

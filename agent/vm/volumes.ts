@@ -205,17 +205,20 @@ export class Volumes {
     }
   }
 
-  /** Done when it is not there, also when it was not there before. */
-  async remove(reference: VolumeRef): Promise<void> {
+  /** Done when it is not there, also when it was not there before. Returns whether it was. */
+  async remove(reference: VolumeRef): Promise<boolean> {
+    let wasThere = false;
     await this.#certainty.ensure(
       async () => {
         const vol = await this.#lookup(reference);
         if (vol === undefined) return;
+        wasThere = true;
         await orNone(() => this.#libvirt.call(libvirt.storageVolDelete, { vol, flags: 0 }));
       },
       async () => (await this.#lookup(reference)) === undefined,
       "again",
     );
+    return wasThere;
   }
 
   /**

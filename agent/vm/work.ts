@@ -226,4 +226,8 @@ export function outcomeUnknown(error: SocleError): SocleError {
 
 /** The end of a resumed operation that did nothing any more. */
 export const interrupted = (what: string): SocleError =>
-  new SocleError("unavailable", "INTERRUPTED", `the agent was stopped while this operation ran: ${what}`);
+  new SocleError(
+    "unavailable",
+    "INTERRUPTED",
+    `this operation was interrupted, by a stop of the agent or a lost answer: ${what}`,
+  );

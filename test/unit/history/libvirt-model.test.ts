@@ -68,7 +68,7 @@ test("the agent's domain and volume calls work on the model", async () => {
   assert.equal((await domains.state(uuid))?.state, "running");
   await domains.destroy(uuid);
   assert.deepEqual(await domains.state(uuid), { state: "stopped", stateReason: "DESTROYED" });
-  await domains.undefine(uuid);
+  await domains.undefine(uuid, async () => (await domains.state(uuid)) !== undefined);
   assert.equal(await domains.state(uuid), undefined);
   const name = "a.qcow2";
   const made = await volumes.make({ pool: "images", name, format: "qcow2", capacityBytes: 2 ** 20 }, false);

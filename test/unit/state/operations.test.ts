@@ -166,6 +166,14 @@ test("cancel is honest: cancelled when the work stopped, succeeded when it was t
   operations.cancel(third.id, "anna");
   assert.equal((await operations.wait(third.id, soonMs, never)).state, "failed");
   assert.throws(() => operations.cancel("nobody", "anna"), refusedAs("not_found", "OPERATION_NOT_FOUND"));
+  const committed = (await operations.begin(request("e"))).operation;
+  operations.run(committed, async (step, signal) => {
+    step.commit();
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    return await step("the rest", () => Promise.resolve({ whole: "yes" }));
+  });
+  operations.cancel(committed.id, "anna");
+  assert.equal((await operations.wait(committed.id, soonMs, never)).result["whole"], "yes");
   const fourth = (await operations.begin(request("d"))).operation;
   operations.run(fourth, () => Promise.resolve({}));
   await operations.wait(fourth.id, soonMs, never);

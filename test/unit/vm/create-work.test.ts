@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { buildDomain, buildVmMetadata } from "../../../agent/libvirt/xml/index.ts";
+import { buildDomain, buildVmMetadata, parseDomain } from "../../../agent/libvirt/xml/index.ts";
 import { unbound } from "../../../agent/state/placement.ts";
 import type { Step } from "../../../agent/state/operations.ts";
 import { createWork } from "../../../agent/vm/create-work.ts";
@@ -44,6 +44,7 @@ const disk = { path: "/images/d.qcow2", format: "qcow2" };
 const xml = buildDomain(
   domainDocument({ ...intent, placement: unbound, architecture: "x86_64", disks: [disk] }),
 );
+const ownMetadata = buildVmMetadata(parseDomain(xml).metadata?.socle ?? assert.fail("no metadata"));
 const volume = { vol: { pool: "images", name: `socle-${ID}-data.qcow2`, key: "k" } };
 const volumeXml =
   `<volume><name>socle-${ID}-data.qcow2</name><capacity>${MIB}</capacity>` +
@@ -55,6 +56,7 @@ const refusal = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "libvirt wi
 const silence = new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
 const OFF = { state: 5, reason: 0 };
 const OFF_AFTER_SHUTDOWN = { state: 5, reason: 1 };
+const OFF_AFTER_CRASH = { state: 5, reason: 3 };
 const RUNNING = { state: 1, reason: 1 };
 
 /** Nothing is there yet; all goes well. */
@@ -86,6 +88,7 @@ function steps(signal: AbortSignal, begun: string[]): Step {
   return Object.assign(step, {
     durable: <T>(name: string, work: () => Promise<T>): Promise<T> => step(`${name}, on the disk`, work),
     undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+    commit: () => undefined,
     requireOpen: () => undefined,
   });
 }
@@ -350,7 +353,12 @@ test("one that is cancelled after an interruption is taken back whole, its guest
     { resumed: true, done: CLAIMED, cancel: true },
   );
   const runs = await create(
-    { ...defined, DOMAIN_GET_STATE: [RUNNING], DOMAIN_DESTROY_FLAGS: [{}] },
+    {
+      ...defined,
+      DOMAIN_GET_STATE: [RUNNING],
+      DOMAIN_DESTROY_FLAGS: [{}],
+      DOMAIN_GET_METADATA: [{ metadata: ownMetadata }],
+    },
     { resumed: true, cancel: true },
   );
   for (const { error, called } of [halfMade, runs]) {
@@ -373,4 +381,16 @@ test("one that is cancelled before it made anything leaves what is there", async
   const { error, called } = await create(foreign, { resumed: true, done: CLAIMED, cancel: true });
   assert.equal(error?.reason, "VM_EXISTS");
   assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS") + count(called, "STORAGE_VOL_DELETE"), 0);
+});
+
+test("a guest that ran and ended with the libvirt that did not answer keeps its disks", async () => {
+  const lost = new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
+  const answers = { ...fresh, DOMAIN_CREATE_WITH_FLAGS: [lost] };
+  const looks = { DOMAIN_GET_STATE: [noDomain, OFF_AFTER_CRASH] };
+  const ran = await create({ ...answers, ...looks }, { state: "stopped" });
+  assert.deepEqual([ran.error, ran.result?.["state"]], [undefined, "stopped"]);
+  assert.equal(count(ran.called, "STORAGE_VOL_DELETE"), 0);
+  const didNotRun = await create({ ...answers, DOMAIN_GET_STATE: [noDomain, OFF] });
+  assert.equal(didNotRun.error?.reason, "EFFECT_NOT_OBSERVED");
+  assert.equal(count(didNotRun.called, "STORAGE_VOL_DELETE"), 1);
 });

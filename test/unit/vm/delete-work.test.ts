@@ -121,7 +121,7 @@ test("a guest that is started during its deletion is ended by force alone, whate
     const patient = startedAt(moment);
     await assert.rejects(deleteWork(() => [])(patient.context, { ...intent, volumes, force: false }, run), {
       reason: "VM_RUNNING",
-      message: moment === "undefine" ? /started while it was deleted/ : /stop it first/,
+      message: moment === "raise" ? /stop it first/ : /started while it was deleted/,
     });
     assert.deepEqual(patient.done, left, moment);
   }
@@ -167,4 +167,42 @@ test("once the domain is removed, neither a key that libvirt keeps nor a cancell
     await assert.rejects(deletion, { kind: "outcome_unknown" });
     assert.ok(done.includes("undefine"));
   }
+});
+
+test("the result counts the disks that were there and are deleted", async () => {
+  const disks = ["a.qcow2", "b.qcow2", "c.qcow2"].map((volume) => ({ pool: "images", volume }));
+  const { context } = startedAt("raise");
+  const remove = ({ volume }: { volume: string }): Promise<boolean> => Promise.resolve(volume === "a.qcow2");
+  Object.assign(context.volumes, { remove });
+  const earlier = new Set(["delete volume b.qcow2"]);
+  const deletion = { ...intent, volumes: disks };
+  const result = await deleteWork(() => [])(context, deletion, {
+    ...run,
+    done: earlier,
+  });
+  assert.equal(result["volumes_deleted"], "2");
+  const gone = { ...run, done: earlier, resumed: true, standing: undefined };
+  const rest = await deleteWork(() => [])(context, deletion, gone);
+  assert.equal(rest["volumes_deleted"], "1");
+});
+
+test("a VM whose domain goes with its run loses its disks too", async () => {
+  const { context, done } = startedAt("undefine");
+  const noDomain = new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain");
+  Object.assign(context.domains.stamps, { begin: () => Promise.reject(noDomain) });
+  const disk = { pool: "images", volume: "a.qcow2" };
+  const result = await deleteWork(() => [])(context, { ...intent, volumes: [disk] }, run);
+  assert.deepEqual([done, result["volumes_deleted"]], [["raise", "remove"], "1"]);
+});
+
+test("a deletion that has begun to have effects is not cancelled, and a guest is not ended that another domain has", async () => {
+  const { context, done } = startedAt("undefine");
+  let commits = 0;
+  const committing = Object.assign(steps(), { commit: () => (commits += 1) });
+  let looks = 0;
+  const origin = (): Promise<unknown> =>
+    Promise.resolve({ isManaged: true, instance: (looks += 1) > 2 ? "another" : "i" });
+  Object.assign(context.domains.stamps, { origin });
+  await deleteWork(() => [])(context, intent, { ...run, step: committing });
+  assert.deepEqual([commits, done], [1, ["raise", "undefine"]]);
 });

@@ -108,6 +108,19 @@ test("what may be done twice and had no effect is done again", async () => {
   assert.equal(called.filter((name) => name === "DOMAIN_DESTROY_FLAGS").length, 2);
 });
 
+test("an undefine or destroy whose answer was lost is not repeated on what came under the id since", async () => {
+  const { calls, called } = answering({
+    DOMAIN_UNDEFINE_FLAGS: [lost(), {}],
+    DOMAIN_DESTROY_FLAGS: [lost(), {}],
+    DOMAIN_GET_STATE: [RUNNING],
+  });
+  const domains = new Domains(calls, sleepingClock());
+  await domains.undefine(ID, () => Promise.resolve(false));
+  await domains.destroy(ID, { isOver: () => Promise.resolve(true) });
+  const changes = called.filter((name) => /DESTROY|UNDEFINE/.test(name));
+  assert.deepEqual(changes, ["DOMAIN_UNDEFINE_FLAGS", "DOMAIN_DESTROY_FLAGS"]);
+});
+
 test("a destroy whose answer was lost is not repeated once it is no longer wanted", async () => {
   const { calls, called } = answering({ DOMAIN_DESTROY_FLAGS: [lost(), {}], DOMAIN_GET_STATE: [RUNNING] });
   const unwanted = new SocleError("timeout", "GUEST_DID_NOT_STOP", "it runs on");
@@ -115,7 +128,7 @@ test("a destroy whose answer was lost is not repeated once it is no longer wante
   const requireWanted = (): void => {
     if ((tries += 1) > 1) throw unwanted;
   };
-  await assert.rejects(new Domains(calls, sleepingClock()).destroy(ID, requireWanted), unwanted);
+  await assert.rejects(new Domains(calls, sleepingClock()).destroy(ID, { requireWanted }), unwanted);
   assert.equal(called.filter((name) => name === "DOMAIN_DESTROY_FLAGS").length, 1);
 });
 

@@ -178,3 +178,8 @@ test("parts that do not fit each other are refused", () => {
 test("an unknown key is refused, not ignored", () => {
   assert.ok("spec" in refused({ ...good, emulator: "/bin/sh" }));
 });
+
+test("no VM is named like another's id, by which that one is found", () => {
+  assert.ok("spec.name" in refused({ ...good, name: "6f1c2f1e-0000-4000-8000-000000000001" }));
+  assert.ok("spec.name" in refused({ ...good, name: "6F1C2F1E-0000-4000-8000-00000000000A" }));
+});

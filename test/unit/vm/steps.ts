@@ -9,6 +9,7 @@ export function steps(begun: (name: string) => void = () => undefined): Step {
   return Object.assign(step, {
     durable: step,
     undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+    commit: () => undefined,
     requireOpen: () => undefined,
   });
 }
