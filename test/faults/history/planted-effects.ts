@@ -34,8 +34,8 @@ export const effectBugs: readonly PlantedBug[] = [
       },
       {
         file: "vm/guest-run.ts",
-        find: 'return guestRun === "marked" ? isMarkedBy(run, standing) : standing?.runNumber === guestRun.number;',
-        replace: "return standing !== undefined || guestRun !== undefined;",
+        find: 'if (guestRun === "marked") return isMarkedBy(run, standing);',
+        replace: "if (run !== undefined) return standing !== undefined || guestRun !== undefined;",
       },
       { file: "vm/settler.ts", find: "if (await vms.endAgain(operation)) return;", replace: "" },
     ],
@@ -60,8 +60,8 @@ export const effectBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "api/calls.ts",
-        find: "live.holds(this.#admission.enter(live.caller.name, kind));",
-        replace: "this.#admission.enter(live.caller.name, kind)();",
+        find: "live.holds(this.#admission.enter(live.account, kind));",
+        replace: "this.#admission.enter(live.account, kind)();",
       },
     ],
     rules: ["a call has its place until its answer has left"],
