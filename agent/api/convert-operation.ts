@@ -38,5 +38,6 @@ export function operationToProto(operation: Operation, errors: ErrorEncoder): Pr
     ticket: operation.behalf?.ticket ?? "",
     breakGlass: operation.behalf?.breakGlass ?? "",
     cancelledBy: operation.cancelledBy ?? "",
+    endDecided: operation.decided !== undefined && !isDone(operation),
   };
 }

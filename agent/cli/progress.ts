@@ -4,13 +4,16 @@ import type { Session } from "./session.ts";
 
 const repaintMs = 200;
 
+const decided = "  its end is decided; it shows once libvirt or the state directory records it";
+const unknown = "  libvirt does not answer: the agent finds out the outcome when it does";
+
 /** An operation's steps as they happen: a living line on a terminal, a line each elsewhere, nothing with --json. */
 export class Progress {
   readonly #session: Session;
   readonly #live: boolean;
   #printed = 0;
   #current: { readonly name: string; readonly sinceMs: number } | undefined;
-  #unknownTold = false;
+  readonly #noted = new Set<string>();
   readonly #timer: NodeJS.Timeout | undefined;
 
   constructor(session: Session) {
@@ -20,7 +23,7 @@ export class Progress {
     this.#timer?.unref();
   }
 
-  update({ steps, state }: Operation__Output): void {
+  update({ steps, state, endDecided }: Operation__Output): void {
     if (this.#session.json) return;
     for (const step of steps.slice(this.#printed)) {
       if (step.outcome === "") break;
@@ -35,10 +38,7 @@ export class Progress {
       current === undefined
         ? undefined
         : { name: printable(current.name), sinceMs: toMs(current.startedAt) ?? Date.now() };
-    if (state === "STATE_OUTCOME_UNKNOWN" && !this.#unknownTold) {
-      this.#unknownTold = true;
-      this.#line("  libvirt does not answer: what came of it will be found out when it does");
-    }
+    if (state === "STATE_OUTCOME_UNKNOWN") this.#note(endDecided ? decided : unknown);
     this.#repaint();
   }
 
@@ -46,6 +46,13 @@ export class Progress {
     clearInterval(this.#timer);
     this.#current = undefined;
     this.#repaint();
+  }
+
+  /** Prints a line that is printed once for an operation, however often it is true. */
+  #note(text: string): void {
+    if (this.#noted.has(text)) return;
+    this.#noted.add(text);
+    this.#line(text);
   }
 
   #line(text: string): void {

@@ -126,6 +126,8 @@ const nothing = (): void => undefined;
 
 function notRecorded(thrown: unknown): never {
   const { reason, message } = toSocleError(thrown);
-  const why = `the operation has ended; its end is shown once the watermark of the state is recorded: ${message}`;
+  const why =
+    `the end of the operation is decided, and shown once libvirt and the state directory record the watermark: ${message}; ` +
+    "make libvirt answer and the state directory writable (socle doctor says what is wrong), and the agent does the rest";
   throw new SocleError("outcome_unknown", reason, why, { cause: thrown });
 }

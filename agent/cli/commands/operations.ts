@@ -88,17 +88,20 @@ export const showOperation: Command = async (session, args) => {
 const said = (title: string, text: string): [string, string][] =>
   text === "" ? [] : [[title, printable(text)]];
 
-/** What a person can do where the agent does not find out what happened. */
-const unsettledHint = ({ operationId, state }: Operation__Output): [string, string][] =>
-  state === "STATE_OUTCOME_UNKNOWN"
-    ? [
-        ["meanwhile", "other changes of this VM are refused (OPERATION_UNSETTLED)"],
-        [
-          "to do",
-          `wait; or look at the VM and run: socle operations settle ${operationId} --as done|not-done`,
-        ],
-      ]
-    : [];
+/** What a person can do while the operation shows no end. */
+function withoutEndHint({ operationId, state, endDecided }: Operation__Output): [string, string][] {
+  if (state !== "STATE_OUTCOME_UNKNOWN") return [];
+  if (endDecided)
+    return [
+      ["end", "decided; it shows once libvirt or the state directory records it"],
+      ["meanwhile", "other changes of this VM are accepted"],
+      ["to do", "wait; if it lasts, socle doctor says what cannot record it. Nothing is to be settled"],
+    ];
+  return [
+    ["meanwhile", "other changes of this VM are refused (OPERATION_UNSETTLED)"],
+    ["to do", `wait; or look at the VM and run: socle operations settle ${operationId} --as done|not-done`],
+  ];
+}
 
 /** One operation with its steps. */
 export function renderOperation(
@@ -122,7 +125,7 @@ export function renderOperation(
     ["begun", `${formatAge(operation.createdAt, nowMs)} ago`],
     ["took", took(operation)],
     ...(error === undefined ? [] : [["error", paint("red", printable(error))] satisfies [string, string]]),
-    ...unsettledHint(operation),
+    ...withoutEndHint(operation),
     ...Object.entries(operation.result).map(([key, value]): [string, string] => [
       printable(key),
       printable(value),

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hostToProto } from "../../../agent/api/convert-host.ts";
+import { operationToProto } from "../../../agent/api/convert-operation.ts";
 import { specFromProto, specToProto } from "../../../agent/api/convert-spec.ts";
 import { durationMs, fromTimestamp, toTimestamp } from "../../../agent/api/convert-time.ts";
 import { vmToProto } from "../../../agent/api/convert-vm.ts";
+import { ErrorEncoder } from "../../../agent/api/errors.ts";
 import type { VmSpec as ProtoSpec } from "../../../agent/gen/socle/v1/VmSpec.ts";
 import type { VmSpec__Output } from "../../../agent/gen/socle/v1/VmSpec.ts";
 import type { SocleError } from "../../../agent/kernel/errors.ts";
+import type { Operation } from "../../../agent/state/operation.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import type { VmSpec } from "../../../agent/vm/spec.ts";
 import { unlisted } from "../host/unlisted.ts";
@@ -268,4 +271,26 @@ test("what VMs take is absent on the wire before they were listed, never zero", 
     [0, 0],
     "zero, which is known",
   );
+});
+
+test("an operation says that its end is decided until it shows that end", () => {
+  const begun: Operation = {
+    id: "o",
+    requestId: "r",
+    kind: "CREATE_VM",
+    vmId: "v",
+    caller: "unix:0",
+    state: "running",
+    steps: [],
+    progress: 0,
+    createdAtMs: 1000,
+    result: {},
+    intent: null,
+  };
+  const decided = { state: "succeeded" } as const;
+  const isDecided = (changes: Partial<Operation>): boolean | undefined =>
+    operationToProto({ ...begun, ...changes }, new ErrorEncoder(protos)).endDecided;
+  assert.equal(isDecided({ state: "outcome_unknown" }), false);
+  assert.equal(isDecided({ state: "outcome_unknown", decided }), true);
+  assert.equal(isDecided({ state: "succeeded" }), false);
 });

@@ -108,7 +108,7 @@ test("an outcome that is not known is said, not guessed", async (context) => {
   });
   const { exitCode, stderr } = await socle(["vm", "start", "web-1"], { socket });
   assert.equal(exitCode, 0);
-  assert.equal(stderr.match(/what came of it will be found out/g)?.length, 1);
+  assert.equal(stderr.match(/the agent finds out the outcome/g)?.length, 1);
 });
 
 test("stop says how long and how hard", async (context) => {

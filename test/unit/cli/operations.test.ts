@@ -92,6 +92,27 @@ test("an end that is newer than the command is told by its number", async (conte
   assert.match(stderr, /the operation ended as 4711/);
 });
 
+test("an operation whose end is decided and not recorded yet offers no settlement and bars nothing", async (context) => {
+  const decided = operation({ state: "STATE_OUTCOME_UNKNOWN", done: false, endDecided: true });
+  const socket = await fakeAgent(context, {
+    operations: {
+      GetOperation: (_call, done) => done(null, decided),
+      WatchOperations: (call) => {
+        call.write(decided);
+        call.write(operation());
+        call.end();
+      },
+    },
+  });
+  const { stdout } = await socle(["operations", "show", "op-1"], { socket });
+  assert.match(stdout, /^end +decided; it shows once libvirt or the state directory records it$/m);
+  assert.match(stdout, /^meanwhile +other changes of this VM are accepted$/m);
+  assert.doesNotMatch(stdout, /UNSETTLED|operations settle/);
+  const { stderr } = await socle(["operations", "wait", "op-1"], { socket });
+  assert.match(stderr, /its end is decided/);
+  assert.doesNotMatch(stderr, /libvirt does not answer/);
+});
+
 test("an operation whose outcome is unknown is shown with what to do, and settled by hand", async (context) => {
   const unknown = operation({ state: "STATE_OUTCOME_UNKNOWN", done: false });
   const asked: unknown[] = [];

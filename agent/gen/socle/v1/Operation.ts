@@ -63,6 +63,7 @@ export interface Operation {
   'ticket'?: (string);
   'breakGlass'?: (string);
   'instance'?: (string);
+  'endDecided'?: (boolean);
 }
 
 export interface Operation__Output {
@@ -84,4 +85,5 @@ export interface Operation__Output {
   'ticket': (string);
   'breakGlass': (string);
   'instance': (string);
+  'endDecided': (boolean);
 }
