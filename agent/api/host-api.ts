@@ -11,11 +11,13 @@ const maxReason = 256;
 
 export function hostService(doors: Doors): Methods<HostServiceHandlers> {
   const { host, vmView, position, controlEpochs } = doors;
-  const now = (): Host =>
-    withUsage(
+  const now = (): Host => ({
+    ...withUsage(
       withPosition(hostToProto(host.snapshot(), vmView.all(), vmView.complete), position()),
       host.usage(),
-    );
+    ),
+    controlEpoch: controlEpochs.controlEpoch,
+  });
   return {
     GetHost: unary(now),
     WatchHost: serverStream((_request, { signal }) => watchHost(doors, now, signal)),

@@ -126,11 +126,13 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .command("uncordon")
     .description("Let new VMs come again.")
     .action(bind(async () => (await import("./commands/cordon.ts")).uncordon));
-  program
+  const epoch = program
     .command("host")
     .description("Settings of this host that only an administrator on it may change.")
     .command("epoch")
-    .description("The highest control epoch that this host accepted: older schedulers are refused.")
+    .description("Print the highest control epoch that this host accepted: older schedulers are refused.")
+    .action(bind(async () => (await import("./commands/epoch.ts")).showEpoch));
+  epoch
     .command("reset")
     .description(
       "Set it, up or down, after a scheduler raised it wrongly. Only by the agent's unix socket; audited.",

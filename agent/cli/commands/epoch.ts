@@ -1,5 +1,16 @@
 import { randomUUID } from "node:crypto";
+import { SocleError } from "../../kernel/errors.ts";
 import type { Command } from "../session.ts";
+
+export const showEpoch: Command = async (session) => {
+  const agent = await session.agent();
+  const { controlEpoch } = await agent.ask(agent.contract.host.GetHost, {});
+  if (controlEpoch === undefined)
+    throw new SocleError("unsupported", "UNIMPLEMENTED", "the agent does not tell its control epoch");
+  if (session.json) session.printJson({ controlEpoch });
+  else session.print(controlEpoch === 0 ? "no control epoch was accepted yet (0)\n" : `${controlEpoch}\n`);
+  return undefined;
+};
 
 export const resetEpoch: Command = async (session, _args, options) => {
   const agent = await session.agent();

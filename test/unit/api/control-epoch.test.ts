@@ -148,6 +148,7 @@ test("over TLS no scheduler of one tenant, read or health check moves the epoch 
   const local = new ApiClient(t, `unix:${socket}`);
   const answer = await local.call(protos.host.ResetControlEpoch, reset);
   assert.deepEqual([answer.previousControlEpoch, answer.controlEpoch, record.controlEpoch], [7, 3, 3]);
+  assert.equal((await local.call(protos.host.GetHost, {})).controlEpoch, 3);
   const unsafe = local.call(protos.host.ResetControlEpoch, { ...reset, controlEpoch: 2 ** 53 });
   assert.equal((await errorOf(unsafe)).code, status.INVALID_ARGUMENT);
   await inCharge.call(protos.vms.PauseVm, { ...pause, requestId: "r3" }, 5000, epoch(4));

@@ -56,6 +56,20 @@ test("a reservation is made, renewed, released and listed", async (context) => {
   assert.equal((await run("reservation create --vcpus 2")).exitCode, 2);
 });
 
+test("host epoch prints the highest control epoch; an agent that does not tell it is older", async (context) => {
+  const run = async (told: object, ...options: string[]) => {
+    const socket = await fakeAgent(context, {
+      host: { GetHost: (_call, done) => done(null, host(told)) },
+    });
+    return await socle([...options, "host", "epoch"], { socket });
+  };
+  assert.equal((await run({ controlEpoch: 42 })).stdout, "42\n");
+  assert.deepEqual(JSON.parse((await run({ controlEpoch: 42 }, "--json")).stdout), { controlEpoch: 42 });
+  assert.match((await run({ controlEpoch: 0 })).stdout, /no control epoch was accepted yet \(0\)/);
+  const older = await run({});
+  assert.deepEqual([older.exitCode, /agent that is older/.test(older.stderr)], [1, true]);
+});
+
 test("host epoch reset sets the control epoch and shows the one before", async (context) => {
   const asked: number[] = [];
   const socket = await fakeAgent(context, {

@@ -8,6 +8,7 @@ import type { Health as _socle_v1_Health, Health__Output as _socle_v1_Health__Ou
 import type { VmCounts as _socle_v1_VmCounts, VmCounts__Output as _socle_v1_VmCounts__Output } from '../../socle/v1/VmCounts.ts';
 import type { LifecycleState as _socle_v1_LifecycleState, LifecycleState__Output as _socle_v1_LifecycleState__Output } from '../../socle/v1/LifecycleState.ts';
 import type { HostUsage as _socle_v1_HostUsage, HostUsage__Output as _socle_v1_HostUsage__Output } from '../../socle/v1/HostUsage.ts';
+import type { Long } from '@grpc/proto-loader';
 
 export interface Host {
   'identity'?: (_socle_v1_HostIdentity | null);
@@ -20,6 +21,8 @@ export interface Host {
   'schedulingReason'?: (string);
   'etag'?: (string);
   'usage'?: (_socle_v1_HostUsage | null);
+  'controlEpoch'?: (number | string | Long);
+  '_controlEpoch'?: "controlEpoch";
 }
 
 export interface Host__Output {
@@ -33,4 +36,6 @@ export interface Host__Output {
   'schedulingReason': (string);
   'etag': (string);
   'usage': (_socle_v1_HostUsage__Output | null);
+  'controlEpoch'?: (number);
+  '_controlEpoch'?: "controlEpoch";
 }
