@@ -1,38 +1,46 @@
 import type { Config } from "../../config/schema.ts";
-import { toSocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { Condition__Output } from "../../gen/socle/v1/Condition.ts";
+import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import { hintsFor } from "../errors.ts";
 import { because, isOpen } from "../commands/health.ts";
 import { enumWord } from "../format.ts";
 import type { Session } from "../session.ts";
+import { adviceOn } from "./advice.ts";
 import { speaker, type Finding } from "./finding.ts";
 
 const httpTimeoutMs = 3000;
+
+/** The host as the running agent reports it, or why it does not. */
+export async function askHost(session: Session): Promise<Host__Output | SocleError> {
+  try {
+    const agent = await session.agent();
+    return await agent.ask(agent.contract.host.GetHost, {});
+  } catch (thrown) {
+    return toSocleError(thrown);
+  }
+}
 
 /** What the agent says of itself, and whether it says anything. */
 export async function* examineAgent(
   session: Session,
   config: Config,
+  host: Host__Output | SocleError,
 ): AsyncGenerator<Finding, void, undefined> {
   const say = speaker("agent");
-  let host;
-  try {
-    const agent = await session.agent();
-    host = await agent.ask(agent.contract.host.GetHost, {});
-  } catch (thrown) {
-    const error = toSocleError(thrown);
-    yield say.fail(error.message, hintsFor(error).join(" "));
+  if (host instanceof SocleError) {
+    yield say.fail(host.message, hintsFor(host).join(" "));
     return;
   }
   const version = host.identity?.agentVersion ?? "";
   yield version === session.io.version
     ? say.ok(`it answers, version ${version}`)
     : say.warn(`it is version ${version}, this is ${session.io.version}`, "Restart it after an update.");
-  for (const { type, status, effect, reason, evidence } of (host.health?.conditions ?? []).filter(isOpen)) {
+  const open = (host.health?.conditions ?? []).filter(isOpen);
+  for (const condition of open) {
+    const { type, status, effect, reason, evidence } = condition;
     const found = `${type} ${enumWord(status, "TRUTH")} (${enumWord(effect, "EFFECT")}): ${reason} ${evidence}`;
-    const next =
-      reason === "NotWatched"
-        ? "Nobody looks; that is no fault of the host. The evidence says how to have it watched."
-        : (reasonAdvice[reason] ?? conditionAdvice[type] ?? "socle status shows all conditions.");
+    const next = adviceOn(condition);
     yield status === "TRUTH_TRUE" ? speaker("health").fail(found, next) : speaker("health").warn(found, next);
   }
   const schedulable = enumWord(host.health?.schedulable ?? "", "TRUTH");
@@ -42,7 +50,7 @@ export async function* examineAgent(
     const found = `schedulable ${schedulable}${by}: a scheduler puts no new VMs here`;
     yield speaker("health").warn(
       found,
-      isCordoned ? "It is cordoned: socle uncordon." : "What these conditions need stands above.",
+      isCordoned ? uncordonAdvice(open) : "What these conditions need stands above.",
     );
   }
   if (host.inventory?.complete === false) {
@@ -56,34 +64,13 @@ export async function* examineAgent(
     yield await checkScheduler(config.metrics.listen, config.scheduler.address);
 }
 
-const guestsOnKvm =
-  "It ends by itself when guests run on KVM (VMs that ask for the accelerator KVM may still be started). Was it that guest's own fault? socle health ack KvmUnavailable. Else look at dmesg.";
-const reasonAdvice: Readonly<Record<string, string | undefined>> = {
-  GuestFailedOnKvm: guestsOnKvm,
-  StartFailsOnKvm: guestsOnKvm,
-};
-
-const conditionAdvice: Readonly<Record<string, string | undefined>> = {
-  LibvirtUnresponsive:
-    "Look at libvirt: journalctl -u libvirtd; systemctl restart libvirtd leaves guests running.",
-  KvmUnavailable: "Check the firmware's virtualisation and /dev/kvm; or set vm.accelerator to tcg.",
-  ClockUnsynced:
-    "Let chrony or systemd-timesyncd keep the clock, where this agent can ask it; or set health.requireSyncedClock to false.",
-  DiskSpace: "Free space, or move volumes to another pool.",
-  MemoryPressure: "Stop or move VMs, or lower the overcommit ratio.",
-  Thermal: "Look at the fans, the air's way and the room; move VMs away.",
-  Fan: "Replace the fan that the evidence names.",
-  Psu: "Replace the power supply, or give it power again.",
-  MemoryUncorrected: "Move the VMs away, replace the DIMM, reboot, then acknowledge.",
-  MemoryCorrected: "Replace the DIMM that the evidence names at the next occasion.",
-  PcieErrors: "Reseat or replace the device that the evidence names.",
-  KernelFault: "Look at dmesg; a reboot may be due.",
-  CertificateExpiring:
-    "socle trust says why it was not renewed: can this host reach its authority? Else enroll it again.",
-  TrustRefused: "socle trust shows what was refused and why; correct the files, or the authority's answer.",
-  RevocationsExpired: "Put a newer ca.crl into the trust directory, or have the authority send one.",
-  AgentImpaired: "It is late where it should be prompt, mostly for want of CPU: look at the host's load.",
-};
+/** A cordon is kept in the state directory: the agent refuses to change it while it cannot read or write that. */
+function uncordonAdvice(open: readonly Condition__Output[]): string {
+  const bar = open.find(({ type }) => type === "StateUnreadable" || type === "StateUnwritable");
+  return bar === undefined
+    ? "It is cordoned: socle uncordon."
+    : `It is cordoned. socle uncordon may be refused until ${bar.type} is over: see to that first, as said above.`;
+}
 
 async function checkReadiness(listen: string): Promise<Finding> {
   const say = speaker("metrics");

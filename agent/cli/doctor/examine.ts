@@ -2,7 +2,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { Config } from "../../config/schema.ts";
 import { hintsFor } from "../errors.ts";
 import type { Session } from "../session.ts";
-import { examineAgent } from "./agent-checks.ts";
+import { askHost, examineAgent } from "./agent-checks.ts";
 import { speaker, type Finding } from "./finding.ts";
 import {
   checkClock,
@@ -23,11 +23,13 @@ export async function* examine(
   yield finding;
   yield await checkLibvirt(config.libvirt.uri, session.io.env.XDG_RUNTIME_DIR);
   yield await checkKvm(config.vm.accelerator);
-  yield await checkStateDirectory(config.state.directory);
+  // Asked before: a directory that is missing under a running agent is lost, not to be made.
+  const host = await askHost(session);
+  yield await checkStateDirectory(config.state.directory, !(host instanceof SocleError));
   yield await checkClock();
   const unit = await checkUnit(session.io.env);
   if (unit !== undefined) yield unit;
-  yield* examineAgent(session, config);
+  yield* examineAgent(session, config, host);
 }
 
 /** The configuration, or the defaults where it cannot be used: the other checks go on with those. */

@@ -79,7 +79,7 @@ export async function checkKvm(accelerator: "auto" | "kvm" | "tcg"): Promise<Fin
   }
 }
 
-export async function checkStateDirectory(directory: string): Promise<Finding> {
+export async function checkStateDirectory(directory: string, isAgentRunning: boolean): Promise<Finding> {
   const say = speaker("state");
   try {
     const [{ mode }, space] = await Promise.all([stat(directory), statfs(directory)]);
@@ -95,8 +95,16 @@ export async function checkStateDirectory(directory: string): Promise<Finding> {
       : say.warn(`others than its owner may enter ${directory}`, `chmod 0700 ${directory}`);
   } catch (cause) {
     const word = errorWord(cause);
+    if (word === "ENOENT" && isAgentRunning)
+      return say.fail(
+        `there is no ${directory}, and the agent runs`,
+        "Put it back as it was, or restore it from a backup; restart the agent only then: without it, it would begin with an empty state. Where the agent has another configuration, name that: --config FILE.",
+      );
     if (word === "ENOENT")
-      return say.warn(`there is no ${directory} yet`, "The agent makes it when it starts.");
+      return say.warn(
+        `there is no ${directory}`,
+        "The agent makes an empty one when it starts. If it ran here before, put its state directory back first.",
+      );
     return say.warn(
       `${directory} cannot be looked at: ${word}`,
       "Run socle doctor as root, or as the agent's user.",

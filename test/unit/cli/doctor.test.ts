@@ -4,9 +4,15 @@ import { mkdir, rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { checkLibvirt, checkUnit } from "../../../agent/cli/doctor/host-checks.ts";
+import { conditionAdvice } from "../../../agent/cli/doctor/advice.ts";
+import { checkLibvirt, checkStateDirectory, checkUnit } from "../../../agent/cli/doctor/host-checks.ts";
 import type { Finding } from "../../../agent/cli/doctor/finding.ts";
+import { configSchema } from "../../../agent/config/schema.ts";
+import type { Host } from "../../../agent/gen/socle/v1/Host.ts";
+import { hostConditions } from "../../../agent/host/conditions/table.ts";
 import { folder } from "../state/folder.ts";
+import { fakeAgent, socle } from "./fake-agent.ts";
+import { ago, host } from "./samples.ts";
 
 test("doctor connects to libvirt: a socket that a dead one left is no libvirt", async (t) => {
   const directory = await folder(t);
@@ -57,4 +63,48 @@ test("doctor tells of an agent with rights it should not have, and of a credenti
   await writeFile(join(directory, "systemctl"), "#!/bin/sh\necho LoadState=not-found\n");
   assert.equal(await checkUnit({ PATH: directory }), undefined);
   assert.equal(await checkUnit({ PATH: join(directory, "nothing") }), undefined);
+});
+
+test("doctor has a step for every condition", () => {
+  const types = Object.keys(hostConditions({ config: configSchema.parse({}), offersKvm: () => undefined }));
+  assert.deepEqual(
+    types.filter((type) => conditionAdvice[type] === undefined),
+    [],
+  );
+});
+
+test("doctor asks to put a state directory back that is missing under a running agent", async (t) => {
+  const missing = join(await folder(t), "moved");
+  const lost = await checkStateDirectory(missing, true);
+  assert.equal(lost.verdict, "fail");
+  assert.match(lost.next ?? "", /^Put it back as it was.*restart the agent only then/);
+  const fresh = await checkStateDirectory(missing, false);
+  assert.equal(fresh.verdict, "warn");
+  assert.match(fresh.next ?? "", /makes an empty one.*ran here before, put its state directory back first/);
+});
+
+test("doctor advises no uncordon that the agent refuses, and says what to do about each reason", async (t) => {
+  const condition = (type: string, reason: string) => ({
+    type,
+    reason,
+    status: "TRUTH_TRUE" as const,
+    effect: "EFFECT_NO_SCHEDULE" as const,
+    evidence: "seen",
+    since: ago(60),
+  });
+  const examined = async (...conditions: ReturnType<typeof condition>[]): Promise<string> => {
+    const health: Host["health"] = { ...host().health, conditions };
+    const socket = await fakeAgent(t, { host: { GetHost: (_call, done) => done(null, host({ health })) } });
+    return (await socle(["doctor", "--config", join(await folder(t), "none.yaml")], { socket })).stdout;
+  };
+  const unreadable = await examined(condition("StateUnreadable", "Unreadable"));
+  assert.match(unreadable, /socle uncordon may be refused until StateUnreadable is over/);
+  assert.doesNotMatch(unreadable, /It is cordoned: socle uncordon/);
+  const others = await examined(
+    condition("StateUnwritable", "JournalFull"),
+    condition("HypervisorInUse", "HeldByAnother"),
+    condition("AuditLog", "Damaged"),
+  );
+  assert.match(others, /Free space on the disk[^]*virsh secret-undefine[^]*socle health ack AuditLog/);
+  assert.match(await examined(condition("Fan", "Stopped")), /It is cordoned: socle uncordon\./);
 });
