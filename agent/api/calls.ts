@@ -352,17 +352,21 @@ interface Opened {
 function authorize(caller: Caller, { path, roles }: Route, isLocal: boolean): void {
   if (caller.role !== "none" && roles.has(caller.role)) {
     if (!isLocal && socketMethods.has(path)) {
-      const message = `${path} is for an administrator on the host: run socle there, by the agent's unix socket`;
+      const message = `${path} is for an administrator on the host: ${bySocket}`;
       throw new SocleError("denied", "SOCKET_ONLY", message);
     }
     if (caller.tenant === undefined || tenantMethods.has(path)) return;
     const message = `${path} tells of all tenants; your certificate is for ${caller.tenant} alone`;
     throw new SocleError("denied", "TENANT_DENIED", message);
   }
-  throw new SocleError("denied", "ROLE_DENIED", `the role ${caller.role} may not call ${path}`, {
+  const others = [...roles].join(", ");
+  const wayOut = socketMethods.has(path) ? `; ${bySocket}` : others === "" ? "" : `, but ${others} may`;
+  throw new SocleError("denied", "ROLE_DENIED", `the role ${caller.role} may not call ${path}${wayOut}`, {
     details: { metadata: { role: caller.role, method: path } },
   });
 }
+
+const bySocket = "run socle on the host, by the agent's unix socket";
 
 const maxLogged = 128;
 

@@ -313,6 +313,9 @@ test("an error over TLS says who may", async (t) => {
   const client = clientOf(await authority.issue("viewer/v"));
   const error = await errorOf(client.call(protos.vms.StopVm, { requestId: "r", vm: "a" }));
   assert.deepEqual([error.code, error.info.reason], [status.PERMISSION_DENIED, "ROLE_DENIED"]);
+  assert.match(error.message, /viewer may not call .*StopVm, but scheduler, operator, admin may/);
+  const reset = await errorOf(client.call(protos.host.ResetControlEpoch, { requestId: "r" }));
+  assert.match(reset.message, /viewer may not call .*; run socle on the host, by the agent's unix socket/);
 });
 
 /** The serial number of the certificate that the server shows. */
