@@ -20,7 +20,8 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   failed: "It failed, or a check of socle doctor or socle audit verify did.",
   usage: "The command line, a file or a value in it is not valid.",
   notFound: "There is no such VM, operation or file.",
-  unavailable: "The agent or libvirt does not answer.",
+  unavailable:
+    "The agent or libvirt does not answer, or something that the agent needs for it (its state, a key, a disk) does not work.",
   refused: "Refused: not allowed, in conflict with what is there, or no room.",
   timeout: "It did not end in time.",
   interrupted: "Interrupted with Ctrl-C, or by a reader of its output that went away before its end.",

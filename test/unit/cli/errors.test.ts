@@ -14,6 +14,7 @@ test("an error says what to do and exits by its kind", async (context) => {
       fields: { "spec.name": "must not contain '/'" },
     }),
     theirs: rpcError(contract, status.PERMISSION_DENIED, "theirs is not Socle's", { reason: "VM_UNMANAGED" }),
+    lost: rpcError(contract, status.UNAVAILABLE, "the state was moved", { reason: "STATE_LOST" }),
     bare: Object.assign(new Error("x"), { code: status.INTERNAL, details: "oops" }),
   };
   const socket = await fakeAgent(context, {
@@ -34,6 +35,7 @@ test("an error says what to do and exits by its kind", async (context) => {
     5,
     "socle: theirs is not Socle's\n  Socle did not make this VM and never touches it: use the tool that made it.\n",
   ]);
+  assert.deepEqual(await tell("lost"), [4, "socle: the state was moved\n"]);
   assert.deepEqual(await tell("bare"), [1, "socle: oops\n"]);
   const { stderr } = await socle(["vm", "show", "odd", "--json"], { socket });
   assert.deepEqual(JSON.parse(stderr), {
