@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { configKeys } from "./keys.ts";
+import { configKeys, keysAt, mayBeNull } from "./keys.ts";
 import { nearest } from "./nearest.ts";
 import type { Finding } from "./rules.ts";
 
@@ -25,11 +25,12 @@ export function explain(issue: z.core.$ZodIssue, value: unknown): Finding[] {
       return [{ path, text: `must be ${expected}, not ${kindOf(valueAt(value, path))}` }];
     }
     case "invalid_value": {
-      const allowed = issue.values.map(String);
+      const allowed = [...issue.values.map(String), ...(mayBeNull(path) ? ["null"] : [])];
       const given = valueAt(value, path);
       const near = typeof given === "string" ? nearest(given, allowed) : undefined;
       const hint = near === undefined ? "" : `; did you mean ${near}?`;
-      return [{ path, text: `must be one of ${allowed.join(", ")}${hint}` }];
+      const choice = allowed.length > 2 ? `one of ${allowed.join(", ")}` : allowed.join(" or ");
+      return [{ path, text: `must be ${choice}${hint}` }];
     }
     case "too_small":
       return [{ path, text: `must ${measure(issue.origin)}be at least ${issue.minimum}` }];
@@ -43,13 +44,10 @@ export function explain(issue: z.core.$ZodIssue, value: unknown): Finding[] {
 const measure = (origin: string): string => (origin === "string" || origin === "array" ? "in length " : "");
 
 function meant(path: readonly (string | number)[], key: string): string {
-  const keys = configKeys();
-  const here =
-    path.length === 0
-      ? [...new Set(keys.map(({ section }) => section))]
-      : keys.filter(({ section }) => section === path[0]).map(({ name }) => name);
+  const here = keysAt(path);
   const near = nearest(key, here);
   if (near !== undefined) return `; did you mean ${near}?`;
+  const keys = configKeys();
   const name = nearest(key, [...new Set(keys.map((known) => known.name))]);
   const elsewhere = keys.filter((known) => known.name === name);
   if (elsewhere.length === 0) return `; known: ${here.join(", ")}`;

@@ -36,6 +36,48 @@ export function configKeys(): ConfigKey[] {
   );
 }
 
+const nodeSchema = z.object({
+  type: z.string().optional(),
+  get properties() {
+    return z.record(z.string(), nodeSchema).optional();
+  },
+  /** Of a map with keys of the operator's own. */
+  get additionalProperties() {
+    return z.union([nodeSchema, z.boolean()]).optional();
+  },
+  get items() {
+    return nodeSchema.optional();
+  },
+  get anyOf() {
+    return z.array(nodeSchema).optional();
+  },
+});
+type Node = z.output<typeof nodeSchema>;
+
+/** What may stand at this place of the file: each alternative of the schema. */
+function nodesAt(path: readonly (string | number)[]): Node[] {
+  const alternatives = (node: Node): Node[] => [node, ...(node.anyOf ?? []).flatMap(alternatives)];
+  const below = (node: Node, step: string | number): Node | undefined => {
+    if (typeof step === "number") return node.items;
+    const { properties, additionalProperties: others } = node;
+    return properties?.[step] ?? (typeof others === "object" ? others : undefined);
+  };
+  let nodes = alternatives(nodeSchema.parse(z.toJSONSchema(configSchema, { io: "input" })));
+  for (const step of path)
+    nodes = nodes.flatMap((node) => {
+      const next = below(node, step);
+      return next === undefined ? [] : alternatives(next);
+    });
+  return nodes;
+}
+
+/** The keys that are known at this place of the file; none where an operator chooses them. */
+export const keysAt = (path: readonly (string | number)[]): string[] =>
+  nodesAt(path).flatMap(({ properties }) => Object.keys(properties ?? {}));
+
+export const mayBeNull = (path: readonly (string | number)[]): boolean =>
+  nodesAt(path).some(({ type }) => type === "null");
+
 const described = (name: string, key: z.output<typeof propertySchema>): Omit<ConfigKey, "section"> => ({
   name,
   description: key.description,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { exampleConfig } from "../../../agent/config/example.ts";
@@ -96,6 +96,34 @@ scheduler: yes
       "15:1: scheduler: must be a section of keys, not text",
     ],
   );
+});
+
+test("an unknown key is told the keys of its own level", () => {
+  const problem = (text: string): string =>
+    problemsOf(text)
+      .join()
+      .replace(/^\d+:\d+: /, "");
+  assert.match(
+    problem("tenants: {byName: {acme: {network: [a]}}}"),
+    /acme\.network: unknown key; did you mean networks\?/,
+  );
+  assert.match(
+    problem("tenants: {byName: {acme: {quotas: {colour: 3}}}}"),
+    /colour: unknown key; known: vms, vcpus,/,
+  );
+  assert.match(problem("api: {limits: {colour: 3}}"), /api\.limits\.colour: unknown key; known: (?!socket)/);
+  assert.match(problem("api: {colour: 3}"), /api\.colour: unknown key; known: socket, /);
+});
+
+test("where null is allowed, a wrong value is told so", () => {
+  assert.match(problemsOf("trust: {insecureLoopback: production}").join(), /must be development or null$/);
+});
+
+test("the YAML examples in README.md are valid", async () => {
+  const readme = await readFile(join(import.meta.dirname, "../../../README.md"), "utf8");
+  const examples = [...readme.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = ""]) => text);
+  assert.ok(examples.length >= 4, `${examples.length} examples`);
+  for (const text of examples) assert.deepEqual(problemsOf(text), [], text);
 });
 
 test("people are believed only by keys, an issuer and an audience, and cannot be required without", () => {
