@@ -247,7 +247,8 @@ function addOperations(program: Cli, bind: Bind): void {
     .command("settle")
     .description(
       "Say what became of one whose outcome is unknown, so that its VM can be changed again; nothing is executed. " +
-        "See to it that the agent does not work on it, and look at the VM before (virsh domstate).",
+        "It is refused while the agent works on it: wait until socle operations show has no step under way, " +
+        "and look at the VM (virsh domstate).",
     )
     .argument("<operation>", "Its id.")
     .addOption(
