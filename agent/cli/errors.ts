@@ -77,6 +77,19 @@ export function hintsFor({ message, reason, details: { fields = {}, retryAfterMs
   return hints;
 }
 
+const optionOfField: Readonly<Record<string, string>> = {
+  authority_fingerprint: "--authority-fingerprint",
+  erase_disks: "--erase",
+  keep_disks: "--keep-disks",
+  request_id: "--request-id",
+};
+
+/** The agent's words name fields of the contract, as its other clients know them: here they are options. */
+export const withOptions = (text: string): string =>
+  text
+    .replaceAll(/(?<![\w.-])[a-z]+(_[a-z]+)+(?![\w.-])/g, (word) => optionOfField[word] ?? word)
+    .replaceAll(/\bwith force\b/g, "with --force");
+
 export const usageError = (message: string, fields?: Readonly<Record<string, string>>): SocleError =>
   new SocleError("invalid", "USAGE", message, fields === undefined ? {} : { details: { fields } });
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { connect, type Agent, type Target } from "./client.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { SocleError } from "../kernel/errors.ts";
-import { exitCodeOf, hintsFor, usageError, type ExitCode } from "./errors.ts";
+import { exitCodeOf, hintsFor, usageError, withOptions, type ExitCode } from "./errors.ts";
 import { printable, printableJson } from "./format.ts";
 import { painter, type CliIo, type Paint } from "./io.ts";
 import { toJson } from "./json.ts";
@@ -93,7 +93,9 @@ export class Session {
       this.note(printableJson({ error: told }));
       return exitCode;
     }
-    const lines = [...message.split("\n"), ...hintsFor(error).map((hint) => `  ${hint}`)].map(printable);
+    const lines = [...message.split("\n"), ...hintsFor(error).map((hint) => `  ${hint}`)]
+      .map(withOptions)
+      .map(printable);
     this.note(`${this.paintNote("red", "socle:")} ${lines.join("\n")}`);
     return exitCode;
   }

@@ -1,4 +1,5 @@
 import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
+import { withOptions } from "../errors.ts";
 import { conclude, follow } from "../follow.ts";
 import { enumWord, formatAge, formatDuration, printable, toMs } from "../format.ts";
 import type { Paint } from "../io.ts";
@@ -80,7 +81,12 @@ export const showOperation: Command = async (session, args) => {
   }
   const error = operation.error === null ? undefined : fromStatus(agent.contract, operation.error);
   session.print(
-    renderOperation(operation, error && `${error.reason}: ${error.message}`, session.paint, session.nowMs()),
+    renderOperation(
+      operation,
+      error && `${error.reason}: ${withOptions(error.message)}`,
+      session.paint,
+      session.nowMs(),
+    ),
   );
   return undefined;
 };

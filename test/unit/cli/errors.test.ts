@@ -14,6 +14,10 @@ test("an error says what to do and exits by its kind", async (context) => {
       fields: { "spec.name": "must not contain '/'" },
     }),
     theirs: rpcError(contract, status.PERMISSION_DENIED, "theirs is not Socle's", { reason: "VM_UNMANAGED" }),
+    running: rpcError(contract, status.FAILED_PRECONDITION, "stop it first, or delete it with force", {
+      reason: "VM_RUNNING",
+      fields: { keep_disks: "or keep its disks (keep_disks)" },
+    }),
     lost: rpcError(contract, status.UNAVAILABLE, "the state was moved", { reason: "STATE_LOST" }),
     bare: Object.assign(new Error("x"), { code: status.INTERNAL, details: "oops" }),
   };
@@ -34,6 +38,10 @@ test("an error says what to do and exits by its kind", async (context) => {
   assert.deepEqual(await tell("theirs"), [
     5,
     "socle: theirs is not Socle's\n  Socle did not make this VM and never touches it: use the tool that made it.\n",
+  ]);
+  assert.deepEqual(await tell("running"), [
+    5,
+    "socle: stop it first, or delete it with --force\n  --keep-disks: or keep its disks (--keep-disks)\n",
   ]);
   assert.deepEqual(await tell("lost"), [4, "socle: the state was moved\n"]);
   assert.deepEqual(await tell("bare"), [1, "socle: oops\n"]);
