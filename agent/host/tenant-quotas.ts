@@ -66,7 +66,7 @@ export function requireWithinQuota(
     const limit = quota[key];
     if (limit === null || asked[key] === 0 || used[key] + asked[key] <= limit) continue;
     const { name, unit, format } = dimensions[key];
-    const message = `tenant ${tenant} would pass its quota of ${format(limit)} ${unit} on this host: ${format(used[key])} used, ${format(asked[key])} asked for; delete VMs or release reservations, or have the quota raised (tenants.*.quotas)`;
+    const message = `tenant ${tenant} would pass its quota of ${format(limit)} ${unit} on this host: ${format(used[key])} used, ${format(asked[key])} asked for; delete VMs or release reservations, or have the quota raised (tenants.byName.${tenant}.quotas, or tenants.default.quotas)`;
     const metadata = {
       tenant,
       dimension: name,

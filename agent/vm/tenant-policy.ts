@@ -47,7 +47,7 @@ export interface TenantPolicy {
 export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): void {
   const { tenant, nics, placement } = spec;
   const refuse = (reason: string, what: string, key: string, metadata: Record<string, string>): never => {
-    const message = `tenant ${tenant} may not ${what} on this host; ask its operator to allow it (tenants.*.${key})`;
+    const message = `tenant ${tenant} may not ${what} on this host; ask its operator to allow it (tenants.byName.${tenant}.${key}, or tenants.default.${key})`;
     throw new SocleError("denied", reason, message, { details: { metadata: { tenant, ...metadata } } });
   };
   const isOwnAddress = ipRanges(permissions.addresses);
