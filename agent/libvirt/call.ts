@@ -90,7 +90,7 @@ export class PendingCall {
   }
 
   expire(): void {
-    const message = `libvirt did not answer ${this.procedure.name} within ${this.#timeoutMs} ms`;
+    const message = `libvirt did not answer ${this.procedure.name} within ${Math.round(this.#timeoutMs)} ms`;
     this.#giveUp(new SocleError("timeout", "LIBVIRT_TIMEOUT", message));
   }
 

@@ -285,7 +285,7 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
   }
 
   #silent(): SocleError {
-    const message = `libvirt did not finish the stream within ${this.#options.timeoutMs} ms`;
+    const message = `libvirt did not finish the stream within ${Math.round(this.#options.timeoutMs)} ms`;
     return new SocleError("timeout", "LIBVIRT_TIMEOUT", message);
   }
 

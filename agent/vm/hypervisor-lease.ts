@@ -225,7 +225,7 @@ export class HypervisorLease implements Service {
       this.#refuseUntilMended(
         "LEASE_UNREADABLE",
         `${uri} does not say whether another agent uses it (${error.message}): changes are refused; see that its secrets ` +
-          `can be read and written (virsh -c ${uri} secret-list)`,
+          `can be read and written (virsh -c '${uri}' secret-list)`,
         error,
       );
     }
@@ -354,7 +354,7 @@ export class HypervisorLease implements Service {
         : `the agent with pid ${lease.process.pid} (PID namespace ${lease.process.namespace}) and state directory ${lease.stateDirectory}`;
     const message =
       `${uri} is driven by ${holder}: this agent changes nothing there. Stop that agent, and this one goes on by itself; ` +
-      `where it is gone for good and that cannot be seen from here: virsh -c ${uri} secret-undefine ${secret.uuid}`;
+      `where it is gone for good and that cannot be seen from here: virsh -c '${uri}' secret-undefine ${secret.uuid}`;
     const details = { metadata: { lease: secret.uuid, state_directory: lease?.stateDirectory ?? "" } };
     return this.#refuse(new SocleError("conflict", "HYPERVISOR_IN_USE", message, { details }));
   }
