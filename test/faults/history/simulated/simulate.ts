@@ -3,6 +3,7 @@
 //   simulate.ts --from SEED --count N [--shrink] [--until RULE]   --shrink: with the shortest history that shows it;
 //                                                              --until: ends at the first history that breaks it
 //   simulate.ts --show SEED                                         the whole history
+import { parseArgs } from "node:util";
 import { check, describe } from "../checker.ts";
 import { toLines } from "../history.ts";
 import { scheduleOf } from "./schedule.ts";
@@ -19,15 +20,44 @@ export interface Finding {
   readonly shown?: string;
 }
 
-const has = (option: string): boolean => process.argv.includes(option);
-const number = (option: string): number => Number(process.argv[process.argv.indexOf(option) + 1]);
-const untilRules: ReadonlySet<string> = new Set(
-  process.argv.flatMap((option, at) => (option === "--until" ? [process.argv[at + 1] ?? ""] : [])),
-);
+const usage = `usage: simulate.ts --from SEED --count N [--shrink] [--until RULE]...
+       simulate.ts --show SEED
+`;
+const options = optionsOf(process.argv.slice(2));
+const untilRules: ReadonlySet<string> = new Set(options.until);
 const print = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
-if (has("--show")) await showHistory(number("--show"));
-else await playAll(number("--from"), number("--count"));
+if (options.show !== undefined) await showHistory(options.show);
+else await playAll(options.from, options.count);
+
+function optionsOf(args: string[]) {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        from: { type: "string" },
+        count: { type: "string" },
+        show: { type: "string" },
+        shrink: { type: "boolean" },
+        until: { type: "string", multiple: true },
+      },
+    });
+    const { shrink = false, until = [] } = values;
+    const show = values.show === undefined ? undefined : whole(values.show, "--show");
+    if (show !== undefined) return { from: show, count: 1, show, shrink, until };
+    return { from: whole(values.from, "--from"), count: whole(values.count, "--count"), show, shrink, until };
+  } catch (thrown) {
+    process.stderr.write(
+      `simulate.ts: ${thrown instanceof Error ? thrown.message : String(thrown)}\n${usage}`,
+    );
+    return process.exit(2);
+  }
+}
+
+function whole(text: string | undefined, option: string): number {
+  if (text !== undefined && /^\d{1,15}$/.test(text)) return Number(text);
+  throw new Error(`${option} needs a whole number`);
+}
 
 async function showHistory(seed: number): Promise<void> {
   const { history, failures } = await simulate(withMoments(scheduleOf(seed)));
@@ -46,7 +76,7 @@ async function playAll(from: number, count: number): Promise<void> {
     const found = [...failures, ...check(history)];
     for (const rule of new Set(found.map((violation) => violation.rule))) {
       const message = found.find((violation) => violation.rule === rule)?.message ?? "";
-      const shrunk = has("--shrink") ? await shrink(schedule, rule) : undefined;
+      const shrunk = options.shrink ? await shrink(schedule, rule) : undefined;
       const shown = shrunk === undefined ? {} : { shown: describe(shrunk.history, shrunk.violation) };
       print({ seed, rule, message, ...shown } satisfies Finding);
     }
