@@ -24,6 +24,8 @@ export interface ConsoleStream extends AsyncIterable<Uint8Array> {
 /** What this host proves itself with. */
 export interface TrustFacts {
   readonly domain: string | null;
+  /** Where the API is served over TCP without TLS. */
+  readonly insecureListen?: string | undefined;
   readonly material?: Material | undefined;
   /** Absent where somebody else puts certificates there. */
   readonly renewsAtMs?: number | undefined;

@@ -20,9 +20,10 @@ export function trustService({ trust }: Doors): Methods<TrustServiceHandlers> {
   };
 }
 
-function stateToProto({ domain, material, renewsAtMs, problem }: TrustFacts): TrustState {
+function stateToProto({ domain, insecureListen, material, renewsAtMs, problem }: TrustFacts): TrustState {
   return {
     trustDomain: domain ?? "",
+    insecureListen: insecureListen ?? "",
     problem: problem?.message ?? "",
     renewsAt: renewsAtMs === undefined ? null : toTimestamp(renewsAtMs),
     ...(material === undefined

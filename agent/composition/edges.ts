@@ -138,6 +138,7 @@ function buildApi(
   const trustDoor: ApiDoors["trust"] = {
     state: () => ({
       domain: config.trust.domain,
+      insecureListen: config.trust.domain === null ? (config.api.listen ?? undefined) : undefined,
       material: trust.material,
       renewsAtMs: enrollment.renewsAtMs,
       problem: trust.problem ?? enrollment.failure,

@@ -35,7 +35,7 @@ export const showTrust: Command = async (session) => {
 };
 
 function tell(state: TrustState__Output): string {
-  if (state.trustDomain === "") return "no trust domain is configured: no TLS, the unix socket alone\n";
+  if (state.trustDomain === "") return withoutTls(state);
   const lines = [`trust domain  ${state.trustDomain}`];
   if (state.identity === "") lines.push("identity      none yet");
   else {
@@ -49,6 +49,12 @@ function tell(state: TrustState__Output): string {
   if (state.problem !== "") lines.push(`problem       ${state.problem}`);
   return lines.map((line) => `${printable(line)}\n`).join("");
 }
+
+const withoutTls = ({ insecureListen }: TrustState__Output): string =>
+  insecureListen === ""
+    ? "no trust domain is configured: no TLS, the unix socket alone\n"
+    : `no trust domain is configured: no TLS, the unix socket and ${printable(insecureListen)} ` +
+      "(trust.insecureLoopback), where every process of this machine is a scheduler\n";
 
 async function tokenOf(session: Session, options: Record<string, unknown>): Promise<string> {
   const { tokenFile } = options;

@@ -3,6 +3,19 @@ import test from "node:test";
 import type { EnrollHostRequest__Output } from "../../../agent/gen/socle/v1/EnrollHostRequest.ts";
 import { fakeAgent, socle } from "./fake-agent.ts";
 
+test("trust without a domain says whether TCP is open without TLS", async (context) => {
+  const told = async (state: object): Promise<string> => {
+    const socket = await fakeAgent(context, { trust: { GetTrust: (_call, done) => done(null, state) } });
+    return (await socle(["trust"], { socket })).stdout;
+  };
+  assert.match(await told({}), /no TLS, the unix socket alone$/m);
+  const open = await told({ insecureListen: "127.0.0.1:7440" });
+  assert.match(
+    open,
+    /no TLS, the unix socket and 127\.0\.0\.1:7440 \(trust\.insecureLoopback\).*is a scheduler$/m,
+  );
+});
+
 test("enroll sends the fingerprint that an administrator names; trust shows those in use", async (context) => {
   const asked: EnrollHostRequest__Output[] = [];
   const fingerprint = "ab".repeat(32);

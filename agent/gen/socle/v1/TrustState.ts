@@ -13,6 +13,7 @@ export interface TrustState {
   'problem'?: (string);
   'authorityFingerprints'?: (string)[];
   'revocationsUntil'?: (_google_protobuf_Timestamp | null);
+  'insecureListen'?: (string);
 }
 
 export interface TrustState__Output {
@@ -26,4 +27,5 @@ export interface TrustState__Output {
   'problem': (string);
   'authorityFingerprints': (string)[];
   'revocationsUntil': (_google_protobuf_Timestamp__Output | null);
+  'insecureListen': (string);
 }
