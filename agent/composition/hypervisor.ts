@@ -6,8 +6,10 @@ import type { Claim, ClaimRequest } from "../host/ledger.ts";
 import { Reservations } from "../host/reservations.ts";
 import type { TenantQuota } from "../host/tenant-quotas.ts";
 import { credentialPath } from "../kernel/credentials.ts";
+import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Libvirt } from "../libvirt/index.ts";
+import type { ControlFence } from "../state/control-fence.ts";
 import type { Trust } from "../trust/index.ts";
 import { Domains } from "../vm/domains.ts";
 import { footprintFeed } from "../vm/footprints.ts";
@@ -111,10 +113,13 @@ export function buildLease(
     stateDirectory: config.state.directory,
     stateId: record.stateId,
     agentEpoch: () => record.agentEpoch,
+    controlFence: () => record.controlFence,
     watermark,
-    async onFollow({ agentEpoch, watermark: mark, isOwn, isAhead }) {
-      // Which of its operations are outdated cannot be seen: the lease has to go on saying that some may be.
-      if (operations.failure?.reason === "STATE_UNREADABLE") throw operations.failure;
+    async onFollow({ agentEpoch, watermark: mark, controlFence, isOwn, isAhead }) {
+      // What the lease knows cannot be written down here, nor compared: it has to stay.
+      for (const { failure } of [record, operations])
+        if (failure?.reason === "STATE_UNREADABLE") throw failure;
+      await followFence(state, controlFence, isOwn, log);
       const [newest] = operations.list({ limit: 1 });
       if (isAhead && newest !== undefined) await watermark.outdate(newest.id);
       if (isAhead && isOwn) {
@@ -141,9 +146,28 @@ export function buildLease(
   });
 }
 
+/** The fence outlives a state directory that was rolled back, or lost. Throws what the host record throws. */
+async function followFence(
+  { record, audit }: State,
+  fence: ControlFence,
+  isOwn: boolean,
+  log: Logger,
+): Promise<void> {
+  const from = record.controlEpoch;
+  await record.followControlFence(fence, isOwn);
+  const to = record.controlEpoch;
+  if (from === to) return;
+  log.warn(
+    { from, to },
+    "the control epoch is taken from the agent's lease: the state directory had another",
+  );
+  audit.note({ act: "control_epoch_raised", reason: "LEASE_FOLLOWED", details: { from, to } });
+}
+
 const rolledBack = (directory: string): string =>
   `${directory} is older than what was done with it: it was rolled back. Operations without an end in it have no effect any more ` +
-  "and end as OPERATION_SUPERSEDED; see what became of their VMs, and ask again for what is still wanted";
+  "and end as OPERATION_SUPERSEDED; see what became of their VMs, and ask again for what is still wanted. A cordon since then is " +
+  "lost: where the host was cordoned, cordon it again";
 
 function buildHost(
   { config, version, environment, clock, log }: Basis,

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { AuditLog, type Actor } from "../audit/index.ts";
 import { tenantRules } from "../config/tenants.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { bootClock } from "../kernel/boot-clock.ts";
 import { ControlEpochs } from "../state/control-epochs.ts";
@@ -35,6 +36,7 @@ export interface State {
 
 const HOUR_MS = 3_600_000;
 const MIB = 2 ** 20;
+const PUBLISH_MS = 2000;
 
 /** Throws what opening its parts throws: a directory that cannot be used, is in use, or holds what cannot be read. */
 export async function openState({ config, version, clock, log }: Basis): Promise<State> {
@@ -92,13 +94,16 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     return {
       directory: taken,
       record,
-      controlEpochs: new ControlEpochs<Actor>(record, ({ from, to, by }) =>
-        audit.record({
-          act: "control_epoch_raised",
-          caller: by,
-          outcome: "allowed",
-          details: { from, to },
-        }),
+      controlEpochs: new ControlEpochs<Actor>(
+        record,
+        ({ from, to, by }) =>
+          audit.record({
+            act: "control_epoch_raised",
+            caller: by,
+            outcome: "allowed",
+            details: { from, to },
+          }),
+        () => published(watermark, clock),
       ),
       position: new Position({ agentEpoch }),
       operations,
@@ -123,6 +128,18 @@ export async function openState({ config, version, clock, log }: Basis): Promise
 }
 
 const nothing = (): void => undefined;
+
+/**
+ * Resolves when the lease in libvirt has what is durable now, or after a while: no command may depend on libvirt's secrets.
+ * The lease catches up with its next beat then. Never rejects.
+ */
+async function published(watermark: Watermark, clock: Clock): Promise<void> {
+  const over = new AbortController();
+  const late = clock.sleep(PUBLISH_MS, over.signal);
+  await Promise.race([watermark.raise(), late]).catch(nothing);
+  over.abort();
+  await late.catch(nothing);
+}
 
 function notRecorded(thrown: unknown): never {
   const { reason, message } = toSocleError(thrown);

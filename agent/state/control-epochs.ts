@@ -15,17 +15,28 @@ export interface ControlEpochChange<By> {
   readonly by: By;
 }
 
-type Kept = Pick<HostRecord, "controlEpoch" | "raiseControlEpoch" | "resetControlEpoch">;
+type Kept = Pick<HostRecord, "controlEpoch" | "controlFence" | "raiseControlEpoch" | "resetControlEpoch">;
 
 /** The highest control epoch that this host accepted: it fences schedulers that another one has replaced. */
 export class ControlEpochs<By> {
   readonly #record: Kept;
   readonly #audit: (change: ControlEpochChange<By>) => Promise<unknown>;
+  readonly #publish: () => Promise<void>;
+  /** The publication that the newest epoch is part of. */
+  #published: Promise<void> = Promise.resolve();
 
-  /** `audit` makes a raise durable in the audit log; a raise waits for it, and fails with it. */
-  constructor(record: Kept, audit: (change: ControlEpochChange<By>) => Promise<unknown>) {
+  /**
+   * `audit` makes a raise durable in the audit log; a raise waits for it, and fails with it. `publish` keeps the durable epoch
+   * outside of the state directory too, which may be rolled back; a change waits for it, and it never rejects.
+   */
+  constructor(
+    record: Kept,
+    audit: (change: ControlEpochChange<By>) => Promise<unknown>,
+    publish: () => Promise<void> = () => Promise.resolve(),
+  ) {
     this.#record = record;
     this.#audit = audit;
+    this.#publish = publish;
   }
 
   get controlEpoch(): number {
@@ -33,7 +44,7 @@ export class ControlEpochs<By> {
   }
 
   /**
-   * Resolves when the epoch is audited and durable. Throws `conflict` CONTROL_EPOCH_STALE below the highest,
+   * Resolves when the epoch is audited, durable and published. Throws `conflict` CONTROL_EPOCH_STALE below the highest,
    * CONTROL_EPOCH_TOO_FAR more than `maxControlEpochStep` above it, and what the audit log and the host record throw.
    */
   async raise(epoch: number, by: By): Promise<void> {
@@ -43,10 +54,14 @@ export class ControlEpochs<By> {
       await this.#audit({ from, to: epoch, by });
       requireControlEpoch(epoch, this.controlEpoch);
     }
-    await this.#record.raiseControlEpoch(epoch);
+    const isNew = epoch > this.#record.controlFence.epoch;
+    const durable = this.#record.raiseControlEpoch(epoch);
+    if (isNew) this.#published = durable.then(this.#publish, nothing);
+    await durable;
+    await this.#published;
   }
 
-  /** An administrator's decision, up or down. Resolves when it is durable, to the epoch before. */
+  /** An administrator's decision, up or down. Resolves when it is durable and published, to the epoch before. */
   async reset(epoch: number): Promise<number> {
     if (!Number.isSafeInteger(epoch) || epoch < 0) {
       const why = `must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
@@ -55,6 +70,7 @@ export class ControlEpochs<By> {
     }
     const before = this.controlEpoch;
     await this.#record.resetControlEpoch(epoch);
+    await (this.#published = this.#publish());
     return before;
   }
 }
@@ -78,3 +94,5 @@ export function requireCurrentEpoch(epoch: number, highest: number): void {
 
 export const controlEpochRefusal = (reason: string, message: string, highest: number): SocleError =>
   new SocleError("conflict", reason, message, { details: { metadata: { control_epoch: String(highest) } } });
+
+const nothing = (): void => undefined;

@@ -5,6 +5,7 @@ import { crc32 } from "node:zlib";
 import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import { FileLost, isFileLost, stateLost } from "./append-file.ts";
+import { isSameFence, laterFence, type ControlFence } from "./control-fence.ts";
 import { isFullDisk, replaceFile, replaceLink, UncertainWrite } from "./durable-file.ts";
 import { healthRecordSchema, type HealthRecord } from "./health-record.ts";
 
@@ -16,6 +17,8 @@ const factsSchema = z.strictObject({
   scheduling: z.strictObject({ state: z.enum(["active", "cordoned"]), reason: z.string() }),
   /** The highest that any scheduler had. */
   controlEpoch: z.number().int().min(0).default(0),
+  /** How often an administrator reset the control epoch. */
+  controlEpochResets: z.number().int().min(0).optional(),
   health: healthRecordSchema.optional(),
   /** Of this state directory; absent in what version 0.1.0 wrote. */
   stateId: z.uuid().optional(),
@@ -153,7 +156,22 @@ export class HostRecord {
   /** Up or down. Counts once it is durable: no other change may write it before. Throws as setScheduling does. */
   async resetControlEpoch(epoch: number): Promise<void> {
     requireEpoch(epoch);
-    await this.#change({ controlEpoch: epoch });
+    await this.#change({ controlEpoch: epoch, controlEpochResets: this.controlFence.resets + 1 });
+  }
+
+  /** As last made durable. */
+  get controlFence(): ControlFence {
+    const { controlEpoch: epoch, controlEpochResets: resets = 0 } = this.#facts;
+    return { epoch, resets };
+  }
+
+  /** Takes over a fence that is later than its own (laterFence). Throws as setScheduling does. */
+  async followControlFence(found: ControlFence, isOwn: boolean): Promise<void> {
+    const own = { ...this.controlFence, epoch: this.#controlEpoch };
+    const { epoch, resets } = laterFence(own, found, isOwn);
+    if (isSameFence(own, { epoch, resets })) return;
+    if (resets === own.resets) await this.raiseControlEpoch(epoch);
+    else await this.#change({ controlEpoch: epoch, controlEpochResets: resets });
   }
 
   #change(facts: Partial<Facts>): Promise<void> {

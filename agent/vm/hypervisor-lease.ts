@@ -5,10 +5,12 @@ import type { Logger } from "../kernel/log.ts";
 import { hasEnded, ownIdentity, type ProcessIdentity } from "../kernel/process-identity.ts";
 import type { Service } from "../kernel/service.ts";
 import type * as libvirt from "../libvirt/index.ts";
+import { isSameFence, type ControlFence } from "../state/control-fence.ts";
 import type { Permit } from "../state/permit.ts";
 import type { Watermark } from "../state/watermark.ts";
 import type { LibvirtCalls } from "./certainty.ts";
-import { leaseSchema, type FoundLease, type Lease } from "./lease-record.ts";
+import { fenceOf, leaseSchema, type FoundLease, type Lease } from "./lease-record.ts";
+import { inUse, isOfTheConnection, notAskedYet, unread, unrecorded } from "./lease-refusals.ts";
 import { LeaseSuccession } from "./lease-succession.ts";
 import { UniqueSecret } from "./unique-secret.ts";
 
@@ -19,6 +21,8 @@ export interface HypervisorLeaseOptions {
   /** Of the state directory: an agent that goes on with the state of the holder may take over from it. */
   readonly stateId: string;
   readonly agentEpoch: () => number;
+  /** As it is durable here. */
+  readonly controlFence: () => ControlFence;
   readonly watermark: Pick<Watermark, "value" | "publishBy" | "raise">;
   /** Called before the lease is taken over. Where it rejects, the lease is not taken. */
   readonly onFollow: (before: HolderBefore) => Promise<void>;
@@ -31,6 +35,7 @@ export interface HypervisorLeaseOptions {
 export interface HolderBefore {
   readonly agentEpoch: number;
   readonly watermark: number;
+  readonly controlFence: ControlFence;
   /** It had this state directory, or one of which this is a copy. */
   readonly isOwn: boolean;
   /** It did more since than this state directory knows. */
@@ -53,7 +58,8 @@ const PUBLISH_TRIES = 2;
  * all who reach that libvirt, from whatever namespace and with whatever state directory. A holder that ended is followed at
  * once where that can be seen (from the same PID namespace, in this boot or a later one); where it cannot, by an agent with the same
  * state after a minute without a beat, and by others once a person removed the secret. One agent at a time follows
- * (LeaseSuccession). The lease has the watermark of its holder's state, by which an older copy is known.
+ * (LeaseSuccession). The lease has the watermark of its holder's state, by which an older copy is known, and its control epoch,
+ * which an older copy must not undercut.
  */
 export class HypervisorLease implements Service {
   readonly name = "hypervisor lease";
@@ -299,8 +305,13 @@ export class HypervisorLease implements Service {
     if (!this.#isMine(found)) return this.#refuseFor(found);
     this.#uuid = found.secret.uuid;
     // A write that timed out may have come after a later one.
-    if ((found.record?.watermark ?? 0) < this.#options.watermark.value) this.#isBehind = true;
+    if (found.record !== undefined && this.#isOutdated(found.record)) this.#isBehind = true;
     return true;
+  }
+
+  #isOutdated(lease: Lease): boolean {
+    const { watermark, controlFence } = this.#options;
+    return lease.watermark < watermark.value || !isSameFence(fenceOf(lease), controlFence());
   }
 
   #isMine({ record }: FoundLease): boolean {
@@ -318,15 +329,17 @@ export class HypervisorLease implements Service {
   }
 
   /** False: what the holder before had come to could not be written down, so it must not be forgotten. */
-  async #follow({ stateId, agentEpoch, watermark }: Lease): Promise<boolean> {
+  async #follow(lease: Lease): Promise<boolean> {
+    const { stateId, agentEpoch, watermark } = lease;
     const own = this.#options;
     const isOwn = stateId === own.stateId;
     const isAhead = !isOwn || agentEpoch >= own.agentEpoch() || watermark > own.watermark.value;
     try {
-      await own.onFollow({ agentEpoch, watermark, isOwn, isAhead });
+      await own.onFollow({ agentEpoch, watermark, controlFence: fenceOf(lease), isOwn, isAhead });
       return true;
     } catch (thrown) {
-      const why = toSocleError(thrown).message;
+      const { reason, message: why } = toSocleError(thrown);
+      if (reason === "STATE_UNREADABLE") return this.#refuseUntilMended(reason, unread(own.uri), thrown);
       return this.#refuseUntilMended(
         "STATE_UNWRITABLE",
         `what the agent before did cannot be written down (${why}): changes are refused; check the disk of ${own.stateDirectory}`,
@@ -346,22 +359,14 @@ export class HypervisorLease implements Service {
     return isSilent ? "silent" : undefined;
   }
 
-  #refuseFor({ secret, record: lease }: FoundLease): false {
-    const { uri } = this.#options;
-    const holder =
-      lease === undefined
-        ? "an agent of another version"
-        : `the agent with pid ${lease.process.pid} (PID namespace ${lease.process.namespace}) and state directory ${lease.stateDirectory}`;
-    const message =
-      `${uri} is driven by ${holder}: this agent changes nothing there. Stop that agent, and this one goes on by itself; ` +
-      `where it is gone for good and that cannot be seen from here: virsh -c '${uri}' secret-undefine ${secret.uuid}`;
-    const details = { metadata: { lease: secret.uuid, state_directory: lease?.stateDirectory ?? "" } };
-    return this.#refuse(new SocleError("conflict", "HYPERVISOR_IN_USE", message, { details }));
+  #refuseFor(found: FoundLease): false {
+    return this.#refuse(inUse(this.#options.uri, found));
   }
 
   /** Refused by libvirt where another has the usage. */
   async #define(released: boolean, timeoutMs?: number): Promise<void> {
-    const { stateId, stateDirectory, agentEpoch, watermark } = this.#options;
+    const { stateId, stateDirectory, agentEpoch, watermark, controlFence } = this.#options;
+    const { epoch, resets } = controlFence();
     const lease: Lease = {
       socle: "lease",
       stateId,
@@ -371,28 +376,10 @@ export class HypervisorLease implements Service {
       process: (this.#process ??= await ownIdentity()),
       beat: (this.#beat += 1),
       watermark: watermark.value,
+      controlEpoch: epoch,
+      controlEpochResets: resets,
       released,
     };
     await this.#secrets.define(this.#uuid, lease, timeoutMs);
   }
 }
-
-/** libvirt was not reached, or did not answer. */
-const isOfTheConnection = ({ kind, details }: SocleError): boolean =>
-  details.metadata?.["libvirtCode"] === undefined &&
-  ["unavailable", "timeout", "outcome_unknown", "exhausted", "cancelled"].includes(kind);
-
-const unrecorded = (): SocleError =>
-  new SocleError(
-    "unavailable",
-    "LIBVIRT_UNRESPONSIVE",
-    "libvirt does not record the watermark of the state in time",
-  );
-
-const notAskedYet = (): SocleError =>
-  new SocleError(
-    "unavailable",
-    "LIBVIRT_UNAVAILABLE",
-    "libvirt has not said yet whether another agent uses it; retry, and where that lasts see the agent's log",
-    { details: { retryAfterMs: 2000 } },
-  );

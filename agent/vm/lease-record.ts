@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { ControlFence } from "../state/control-fence.ts";
 import type { Found } from "./unique-secret.ts";
 
 const process = z.object({ pid: z.number(), start: z.string(), bootId: z.string(), namespace: z.string() });
@@ -16,10 +17,18 @@ export const leaseSchema = z.looseObject({
   beat: z.number().int().min(0),
   /** Of the holder's state directory. */
   watermark: z.number().int().min(0).default(0),
+  /** ControlFence of the holder. Agents before it wrote none. */
+  controlEpoch: z.number().int().min(0).default(0),
+  controlEpochResets: z.number().int().min(0).default(0),
   /** The holder stopped in good order. */
   released: z.boolean(),
 });
 export type Lease = z.output<typeof leaseSchema>;
+
+export const fenceOf = ({ controlEpoch, controlEpochResets }: Lease): ControlFence => ({
+  epoch: controlEpoch,
+  resets: controlEpochResets,
+});
 
 /** Undefined record: it is none that this version knows. */
 export type FoundLease = Found<Lease>;

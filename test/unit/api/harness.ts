@@ -176,6 +176,9 @@ export function keptEpochs(from: number): Doors["controlEpochs"] & { readonly ra
       get controlEpoch() {
         return controlEpoch;
       },
+      get controlFence() {
+        return { epoch: controlEpoch, resets: 0 };
+      },
       raiseControlEpoch: (epoch) => {
         controlEpoch = Math.max(controlEpoch, epoch);
         return Promise.resolve();

@@ -99,6 +99,25 @@ test("a lower control epoch that was refused is in no other change, and none aft
   assert.deepEqual([record.controlEpoch, (await HostRecord.open(directory)).controlEpoch], [5, 5]);
 });
 
+test("a control epoch found elsewhere is taken where it is later: after more resets, or higher after as many", async (t) => {
+  for (const [own, resets, found, isOwn, expected] of [
+    [1, 0, { epoch: 7, resets: 0 }, true, { epoch: 7, resets: 0 }],
+    [7, 0, { epoch: 1, resets: 0 }, true, { epoch: 7, resets: 0 }],
+    [7, 0, { epoch: 2, resets: 1 }, true, { epoch: 2, resets: 1 }],
+    [2, 1, { epoch: 7, resets: 0 }, true, { epoch: 2, resets: 1 }],
+    [9, 0, { epoch: 7, resets: 3 }, false, { epoch: 9, resets: 3 }],
+    [2, 2, { epoch: 7, resets: 0 }, false, { epoch: 7, resets: 2 }],
+  ] as const) {
+    const directory = await folder(t);
+    const record = await HostRecord.open(directory);
+    for (let count = 0; count < resets; count += 1) await record.resetControlEpoch(own);
+    await record.raiseControlEpoch(own);
+    await record.followControlFence(found, isOwn);
+    for (const one of [record, await HostRecord.open(directory)])
+      assert.deepEqual([one.controlFence, one.controlEpoch], [expected, expected.epoch]);
+  }
+});
+
 test("a record that is gone while the rest is there is not begun anew", async (t) => {
   const directory = await folder(t);
   await writeFile(join(directory, "operations.journal"), "");

@@ -9,6 +9,7 @@ import { parseConfig } from "../../../agent/config/load.ts";
 import { systemClock as clock, type Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog as log } from "../../../agent/kernel/log.ts";
+import { processIdentity } from "../../../agent/kernel/process-identity.ts";
 import * as libvirt from "../../../agent/libvirt/index.ts";
 import type { HypervisorLease } from "../../../agent/vm/hypervisor-lease.ts";
 import { eventually } from "../../lab/wait.ts";
@@ -108,7 +109,7 @@ test("a copy whose journal cannot be read is known as older still once it can be
   await writeFile(path, damaged);
   const lease = store.xml;
   const second = await agent(t, directory, store, { waits: false });
-  await eventually(() => second.lease.failure?.reason === "STATE_UNWRITABLE", {
+  await eventually(() => second.lease.failure?.reason === "STATE_UNREADABLE", {
     what: "the lease to be refused",
   });
   await second.stop();
@@ -148,4 +149,104 @@ test("an older copy whose record cannot be written begins its event log anew onc
   assert.equal(state.events.recent(1000).filter(({ kind }) => kind === "resync").length, 1);
   restore();
   await stop();
+});
+
+const raisedBy = { name: "scheduler-1", role: "scheduler" };
+
+/** A state with control epoch 1, its copy, and then `change` in the state alone. Returns the agent that starts from the copy. */
+async function afterRollback(
+  t: TestContext,
+  change: (state: State, store: SecretStore) => Promise<unknown>,
+): Promise<Awaited<ReturnType<typeof agent>>> {
+  const base = await folder(t);
+  const [directory, copy] = [join(base, "state"), join(base, "copy")];
+  const store = new SecretStore();
+  const first = await agent(t, directory, store);
+  await first.state.controlEpochs.raise(1, raisedBy);
+  await cp(directory, copy, { recursive: true, verbatimSymlinks: true });
+  await change(first.state, store);
+  // As a kill leaves it: what the lease has now was written before.
+  const lease = store.xml;
+  await first.stop();
+  store.xml = lease;
+  store.moveHolder({ process: { ...(await processIdentity()), start: "1" } });
+  await putInPlace(copy, directory);
+  return await agent(t, directory, store);
+}
+
+test("a control epoch that was accepted fences in an older copy of the state too", async (t) => {
+  const { state, stop } = await afterRollback(t, (before) => before.controlEpochs.raise(7, raisedBy));
+  await assert.rejects(state.controlEpochs.raise(1, raisedBy), { reason: "CONTROL_EPOCH_STALE" });
+  await state.controlEpochs.raise(7, raisedBy);
+  assert.equal((await readFile(join(state.directory.path, "host.json"), "utf8")).includes('Epoch": 7'), true);
+  await stop();
+});
+
+test("an administrator's reset holds in an older copy of the state too", async (t) => {
+  const { state, stop } = await afterRollback(t, async (before) => {
+    await before.controlEpochs.raise(7, raisedBy);
+    assert.equal(await before.controlEpochs.reset(0), 7);
+  });
+  assert.deepEqual(state.record.controlFence, { epoch: 0, resets: 1 });
+  await stop();
+});
+
+test("a reset that libvirt did not record holds after a crash", async (t) => {
+  const directory = join(await folder(t), "state");
+  const store = new SecretStore();
+  const first = await agent(t, directory, store);
+  await first.state.controlEpochs.raise(7, raisedBy);
+  const lease = store.xml;
+  store.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
+  assert.equal(await first.state.controlEpochs.reset(2), 7);
+  await first.stop();
+  assert.equal(store.xml, lease);
+  store.failure = undefined;
+  store.moveHolder({ process: { ...(await processIdentity()), start: "1" } });
+  const second = await agent(t, directory, store);
+  assert.equal(second.state.controlEpochs.controlEpoch, 2);
+  assert.equal(store.lease()["controlEpoch"], 2);
+  await second.stop();
+});
+
+test("a raise is not refused while libvirt is away or does not answer, and reaches the lease later", async (t) => {
+  const store = new SecretStore();
+  const leaseClock = new FakeClock();
+  const { state } = await agent(t, join(await folder(t), "state"), store, { leaseClock });
+  store.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
+  await state.controlEpochs.raise(3, raisedBy);
+  assert.equal(store.lease()["controlEpoch"], 0);
+  store.failure = undefined;
+  await eventually(
+    () => {
+      leaseClock.advance(3000);
+      return store.lease()["controlEpoch"] === 3;
+    },
+    { what: "the lease to catch up" },
+  );
+  store.hangs = true;
+  await state.controlEpochs.raise(4, raisedBy);
+  assert.equal(state.record.controlFence.epoch, 4);
+  await state.close();
+});
+
+test("a lost host.json that is written anew by hand takes the control epoch of the lease", async (t) => {
+  const directory = join(await folder(t), "state");
+  const store = new SecretStore();
+  const first = await agent(t, directory, store);
+  await first.state.controlEpochs.raise(7, raisedBy);
+  await first.stop();
+  const path = join(directory, "host.json");
+  await rm(path);
+  const lease = store.xml;
+  const second = await agent(t, directory, store, { waits: false });
+  await eventually(() => second.lease.failure?.reason === "STATE_UNREADABLE", { what: "the refusal" });
+  assert.match(second.lease.failure?.message ?? "", /see the condition StateUnreadable/);
+  await second.stop();
+  assert.equal(store.xml, lease, "nothing in the lease is forgotten meanwhile");
+  await writeFile(path, '{"version":1,"agentEpoch":9,"scheduling":{"state":"active","reason":""}}');
+  const third = await agent(t, directory, store);
+  await assert.rejects(third.state.controlEpochs.raise(1, raisedBy), { reason: "CONTROL_EPOCH_STALE" });
+  assert.equal(third.state.controlEpochs.controlEpoch, 7);
+  await third.stop();
 });

@@ -4,6 +4,8 @@ import { SocleError } from "../../../agent/kernel/errors.ts";
 import { processIdentity } from "../../../agent/kernel/process-identity.ts";
 import { agent, elsewhere, SecretStore } from "./lease-stage.ts";
 
+const none = { epoch: 0, resets: 0 };
+
 /** As libvirt answers where its secret daemon is not there. */
 const noSecrets = new SocleError("internal", "LIBVIRT_SYSTEM_ERROR", "no socket of virtsecretd", {
   details: { metadata: { libvirtCode: "38" } },
@@ -44,7 +46,9 @@ test("a holder that ended is followed at once where that can be seen; its epoch 
       const next = agent(t, store, { state, epoch: 7 });
       await next.start();
       assert.equal(next.reason(), undefined, what);
-      assert.deepEqual(next.seen, [{ agentEpoch: 7, watermark: 0, isOwn: state === "a", isAhead: true }]);
+      assert.deepEqual(next.seen, [
+        { agentEpoch: 7, watermark: 0, controlFence: none, isOwn: state === "a", isAhead: true },
+      ]);
       const later = agent(t, store, { state, epoch: 8 });
       store.moveHolder({ process });
       await later.start();
@@ -155,14 +159,41 @@ test("an older copy of the state is known by the watermark in the lease, within 
   }
 });
 
-test("a lease of an agent without watermarks stands against none", async (t) => {
+test("a lease of an agent without watermarks and control epochs is read, and stands against none", async (t) => {
   const store = new SecretStore();
   await agent(t, store, { state: "a", epoch: 7 }).start();
   const own = await processIdentity();
-  store.moveHolder({ process: { ...own, start: "1" }, watermark: undefined });
+  const absent = { watermark: undefined, controlEpoch: undefined, controlEpochResets: undefined };
+  store.moveHolder({ process: { ...own, start: "1" }, ...absent });
   const next = agent(t, store, { state: "a", epoch: 8 });
   await next.start();
-  assert.deepEqual(next.seen, [{ agentEpoch: 7, watermark: 0, isOwn: true, isAhead: false }]);
+  const expected = { agentEpoch: 7, watermark: 0, controlFence: none, isOwn: true, isAhead: false };
+  assert.deepEqual(next.seen, [expected]);
+});
+
+test("the control epoch is in the lease with each write of it, and its next holder gets it", async (t) => {
+  const store = new SecretStore();
+  const holder = agent(t, store, { state: "a", epoch: 7, fence: { epoch: 3, resets: 1 } });
+  await holder.start();
+  const written = (): unknown[] => [store.lease()["controlEpoch"], store.lease()["controlEpochResets"]];
+  assert.deepEqual(written(), [3, 1]);
+  holder.setFence({ epoch: 9, resets: 1 });
+  await holder.mark.raise();
+  assert.deepEqual(written(), [9, 1]);
+  holder.setFence({ epoch: 2, resets: 2 });
+  store.refusals = 2;
+  await holder.mark.raise();
+  assert.deepEqual(written(), [9, 1], "libvirt did not take it");
+  await holder.pass(6000);
+  assert.deepEqual(written(), [2, 2], "a look notices that the lease has another");
+  const own = await processIdentity();
+  store.moveHolder({ process: { ...own, start: "1" } });
+  for (const state of ["a", "b"]) {
+    const next = agent(t, store, { state, epoch: 8 });
+    await next.start();
+    assert.deepEqual(next.seen[0]?.controlFence, { epoch: 2, resets: 2 });
+    store.moveHolder({ process: { ...own, start: "1" }, controlEpoch: 2, controlEpochResets: 2 });
+  }
 });
 
 test("where it cannot be written down what the holder before did, the lease stays with it, and nothing is changed", async (t) => {

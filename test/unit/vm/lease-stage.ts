@@ -5,6 +5,7 @@ import { silentLog } from "../../../agent/kernel/log.ts";
 import { Topic } from "../../../agent/kernel/topic.ts";
 import * as libvirt from "../../../agent/libvirt/index.ts";
 import { parseSecret } from "../../../agent/libvirt/xml/index.ts";
+import type { ControlFence } from "../../../agent/state/control-fence.ts";
 import { Permit } from "../../../agent/state/permit.ts";
 import type { LibvirtCalls } from "../../../agent/vm/certainty.ts";
 import { HypervisorLease, type HolderBefore } from "../../../agent/vm/hypervisor-lease.ts";
@@ -116,6 +117,7 @@ interface AgentOptions {
   readonly state: string;
   readonly epoch?: number;
   readonly mark?: number;
+  readonly fence?: ControlFence;
   /** What it cannot write down of the holder before. */
   readonly unwritable?: Error;
 }
@@ -125,12 +127,14 @@ export function agent(t: TestContext, store: SecretStore, options: AgentOptions)
   const permit = new Permit();
   const seen: HolderBefore[] = [];
   const mark = new Mark(options.mark ?? 0);
+  let fence = options.fence ?? { epoch: 0, resets: 0 };
   const lease = new HypervisorLease({
     libvirt: store.calls,
     uri: "qemu:///system",
     stateDirectory: `/state/${options.state}`,
     stateId: options.state,
     agentEpoch: () => options.epoch ?? 1,
+    controlFence: () => fence,
     watermark: mark,
     onFollow: (before) => {
       if (options.unwritable !== undefined) return Promise.reject(options.unwritable);
@@ -160,6 +164,7 @@ export function agent(t: TestContext, store: SecretStore, options: AgentOptions)
     permit,
     seen,
     mark,
+    setFence: (next: ControlFence) => void (fence = next),
     lease,
     looked,
     start: () =>
