@@ -155,7 +155,8 @@ export class DomainReader {
 
   /** Where its disks are, as the statistics tell: to see who else would write there. Empty where they do not tell. */
   async #disks(domain: Domain): Promise<readonly VmDisk[]> {
-    const args = { doms: [domain], stats: DomainStats.BLOCK, flags: DomainStatsFlag.NOWAIT };
+    const flags = DomainStatsFlag.NOWAIT | DomainStatsFlag.BACKING;
+    const args = { doms: [domain], stats: DomainStats.BLOCK, flags };
     try {
       const { retStats } = await this.#call(connectGetAllDomainStats, args);
       const fields = new Map(
@@ -165,7 +166,11 @@ export class DomainReader {
       );
       return [...fields].flatMap(([field, path]) => {
         const number = /^block\.(\d+)\.path$/.exec(field)?.[1];
-        return number === undefined ? [] : [{ device: fields.get(`block.${number}.name`) ?? "", path }];
+        if (number === undefined) return [];
+        const device = fields.get(`block.${number}.name`) ?? "";
+        // libvirt lists a disk before its backing images, under the same name.
+        const isBacking = number !== "0" && fields.get(`block.${Number(number) - 1}.name`) === device;
+        return [{ device, path, ...(isBacking ? ({ readOnly: true } as const) : {}) }];
       });
     } catch {
       return [];

@@ -1,10 +1,15 @@
 import { createHash } from "node:crypto";
 import type { Domain } from "../libvirt/index.ts";
-import { formatPciAddress, type DomainDocument, type DomainMetadata } from "../libvirt/xml/index.ts";
+import {
+  formatPciAddress,
+  type DiskSource,
+  type DomainDocument,
+  type DomainMetadata,
+} from "../libvirt/xml/index.ts";
 import type { Placement } from "../state/placement.ts";
 import { deviceName } from "./domain-document.ts";
 import { ownFacts, shortReason, storedPlacement } from "./stored-spec.ts";
-import type { Vm, VmDisk, VmState } from "./vm.ts";
+import type { Vm, VmDisk, VmImage, VmState } from "./vm.ts";
 
 /** Of huge pages whose size a domain does not say, on every machine whose kernel was not told otherwise at its boot. */
 const DEFAULT_HUGEPAGE_BYTES = 2 * 1024 ** 2;
@@ -41,14 +46,15 @@ export function vmFromDomain(
     ...onHost(document),
     disks: document.devices.disks.map((disk) => {
       const name = deviceName("disk", disk.alias);
+      const backing = (disk.backingChain ?? []).flatMap(({ source }) => imageOf(source) ?? []);
+      const mirror = imageOf(disk.mirror);
       return {
         device: disk.target.device,
         ...(name === undefined ? {} : { name }),
-        ...(disk.source !== undefined && "path" in disk.source ? { path: disk.source.path } : {}),
-        ...(disk.source?.type === "volume"
-          ? { volume: { pool: disk.source.pool, volume: disk.source.volume } }
-          : {}),
+        ...imageOf(disk.source),
         ...(disk.readOnly === true ? { readOnly: true } : {}),
+        ...(backing.length === 0 ? {} : { backing }),
+        ...(mirror === undefined ? {} : { mirror }),
       };
     }),
     nics: document.devices.interfaces.map((nic) => {
@@ -60,6 +66,13 @@ export function vmFromDomain(
       };
     }),
   });
+}
+
+/** Undefined: it is neither a file nor a volume of this host. */
+export function imageOf(source: DiskSource | undefined): VmImage | undefined {
+  if (source === undefined) return undefined;
+  if ("path" in source) return { path: source.path };
+  return source.type === "volume" ? { volume: { pool: source.pool, volume: source.volume } } : undefined;
 }
 
 /**

@@ -65,7 +65,14 @@ export interface VmDisk {
   /** Where libvirt finds it by its volume, as in domains that Socle did not make. */
   readonly volume?: VolumeRef;
   readonly readOnly?: true;
+  /** The images below it, which its guest only reads. Known while the domain runs. */
+  readonly backing?: readonly VmImage[];
+  /** The image that a block job copies it to. */
+  readonly mirror?: VmImage;
 }
+
+/** A file or a volume. */
+export type VmImage = Pick<VmDisk, "path" | "volume">;
 
 export interface VmNic {
   readonly name?: string;

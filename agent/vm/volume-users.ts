@@ -2,7 +2,7 @@ import { SocleError } from "../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "./spec.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
-import type { Vm } from "./vm.ts";
+import type { Vm, VmDisk, VmImage } from "./vm.ts";
 import type { VmTable } from "./vm-table.ts";
 import { vmOfVolume, volumeName } from "./volume-names.ts";
 import type { Dependents, ResolvedVolume, Volumes } from "./volumes.ts";
@@ -68,13 +68,17 @@ function placesOfSpec(spec: VmSpec): readonly Place[] {
 function placesOf({ spec, disks = [] }: Partial<Pick<Vm, "spec" | "disks">>): readonly Place[] {
   const named = spec === undefined ? [] : placesOfSpec(spec);
   if (disks.length === 0) return named;
-  const found = disks.flatMap(({ path, volume, readOnly }) =>
-    [path, volume && volumeKey(volume)].flatMap((at) =>
-      at === undefined ? [] : [{ at, writes: readOnly !== true }],
-    ),
-  );
-  return [...named, ...found];
+  return [...named, ...disks.flatMap(placesOfDisk)];
 }
+
+const placesOfDisk = ({ readOnly, backing = [], mirror, ...disk }: VmDisk): readonly Place[] => [
+  ...placesOfImage(disk, readOnly !== true),
+  ...backing.flatMap((image) => placesOfImage(image, false)),
+  ...(mirror === undefined ? [] : placesOfImage(mirror, true)),
+];
+
+const placesOfImage = ({ path, volume }: VmImage, writes: boolean): readonly Place[] =>
+  [path, volume && volumeKey(volume)].flatMap((at) => (at === undefined ? [] : [{ at, writes }]));
 
 /** Throws as `Volumes.resolve` does. */
 export async function lookAt(

@@ -82,6 +82,8 @@ export interface Disk {
   readonly alias?: string;
   /** Nearest first, as libvirt found it: only on parse. */
   readonly backingChain?: readonly BackingImage[];
+  /** The image that a block job copies the disk to: only on parse. */
+  readonly mirror?: DiskSource;
 }
 
 /** Zero is no limit. */

@@ -26,6 +26,7 @@ export function readDisk(element: XmlElement): Disk {
     )?.attr("uuid"),
     alias: element.child("alias")?.attr("name"),
     backingChain: readBackingChain(element),
+    mirror: readMirror(element.child("mirror")),
   });
 }
 
@@ -68,6 +69,10 @@ function readBackingChain(disk: XmlElement): BackingImage[] | undefined {
     );
   }
   return chain;
+}
+
+function readMirror(element: XmlElement | undefined): DiskSource | undefined {
+  return element === undefined ? undefined : readSource(element);
 }
 
 function readIoTune(element: XmlElement | undefined): IoTune | undefined {

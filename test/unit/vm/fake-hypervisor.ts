@@ -4,6 +4,7 @@ import { XdrReader } from "../../../agent/libvirt/xdr.ts";
 import { encoded } from "../libvirt/fake-daemon.ts";
 import {
   connectGetAllDomainStats,
+  DomainStatsFlag,
   type Domain,
   type Value,
   type LibvirtChange,
@@ -124,7 +125,9 @@ export class FakeHypervisor {
   #answer(name: string, args: Readonly<Record<string, unknown>>): unknown {
     if (name === "CONNECT_GET_ALL_DOMAIN_STATS") {
       const [one] = args["doms"] as readonly Domain[];
-      return one === undefined ? this.#stats(Number(args["stats"])) : blockStatsOf(one);
+      return one === undefined
+        ? this.#stats(Number(args["stats"]))
+        : blockStatsOf(one, Number(args["flags"]));
     }
     const { uuid } = args["dom"] as Domain;
     const guest = [...this.#guests.values()].find(({ dom }) => dom.uuid === uuid);
@@ -190,12 +193,15 @@ function paramsOf(groups: number, { condition, vcpus, memoryKib, stopped }: Gues
   return answers && !stopped ? [...readings, param("balloon.rss", 512)] : readings;
 }
 
-/** Where its disk is. */
-const blockStatsOf = (dom: Domain): unknown => {
+/** Where its disk is, and with the flag BACKING the image below it. */
+const blockStatsOf = (dom: Domain, flags: number): unknown => {
   const param = (field: string, value: string): unknown => ({ field, value: { type: "string", value } });
-  return {
-    retStats: [{ dom, params: [param("block.0.name", "vda"), param("block.0.path", `/images/${dom.name}`)] }],
-  };
+  const paths = [`/images/${dom.name}`, ...((flags & DomainStatsFlag.BACKING) !== 0 ? ["/images/base"] : [])];
+  const params = paths.flatMap((path, index) => [
+    param(`block.${index}.name`, "vda"),
+    param(`block.${index}.path`, path),
+  ]);
+  return { retStats: [{ dom, params }] };
 };
 
 const timeout = (): SocleError => new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");

@@ -102,8 +102,11 @@ test("a domain whose XML is refused is present, counted at libvirt's size, and n
   assert.match(unreadable ?? "", /type is missing/);
   assert.deepEqual(
     table.get("b")?.disks,
-    [{ device: "vda", path: "/images/b" }],
-    "whose disk it has is known",
+    [
+      { device: "vda", path: "/images/b" },
+      { device: "vda", path: "/images/base", readOnly: true },
+    ],
+    "whose disk it has is known, and the image below it",
   );
   const named = (): unknown[] =>
     warned.mock.calls.map(({ arguments: [facts] }) => (facts as { vm?: string }).vm);
@@ -122,7 +125,7 @@ test("what was known of a VM is kept when its XML is not readable any more", asy
   await eventually(() => table.get("b")?.unreadable !== undefined, { what: "it to be found" });
   assert.deepEqual(
     table.get("b")?.disks.map(({ path }) => path),
-    ["/images/b"],
+    ["/images/b", "/images/base"],
   );
 });
 

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
+import { parseDomain } from "../../../agent/libvirt/xml/index.ts";
 import { deleteWork } from "../../../agent/vm/delete-work.ts";
 import type { VmSpec } from "../../../agent/vm/spec.ts";
 import type { Vm } from "../../../agent/vm/vm.ts";
 import { noOtherNames } from "../../../agent/vm/storage-names.ts";
+import { vmFromDomain } from "../../../agent/vm/vm-from-domain.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import { requireUnused } from "../../../agent/vm/volume-users.ts";
 import { Volumes, type Dependents } from "../../../agent/vm/volumes.ts";
@@ -62,6 +64,25 @@ test("nor one that a domain that is not Socle's has open, nor one with a kept ov
   assert.match(refusal([], [], { paths: [], overlays: [overlayOfB] }), /volume socle-b.*, an overlay:/);
   const named = refusal([vmOf(B, "b", { spec: overlay })], [], { paths: [], overlays: [overlayOfB] });
   assert.match(named, /in use by VM b: /);
+});
+
+test("a disk below an image that a running domain has open, or that a block job copies to, is in use", () => {
+  const backing = (path: string, next = "<backingStore/>"): string =>
+    `<backingStore type="file"><format type="qcow2"/><source file="${path}"/>${next}</backingStore>`;
+  const running = (disk: string): Vm =>
+    vmFromDomain(
+      parseDomain(
+        `<domain type="qemu"><name>foreign</name><uuid>${B}</uuid><memory>1024</memory><vcpu>1</vcpu><os><type>hvm</type></os>` +
+          `<devices><disk type="file"><source file="/clones/c"/><target dev="vda"/>${disk}</disk></devices></domain>`,
+      ),
+      { state: "running", stateReason: "", observedAtMs: 1 },
+    );
+  const at = { paths: ["/p/root"], overlays: [] };
+  assert.equal(refusal([running(backing("/p/other"))], [], at), "");
+  assert.match(refusal([running(backing("/p/root"))], [], at), /in use by VM foreign:/);
+  assert.match(refusal([running(backing("/p/middle", backing("/p/root")))], [], at), /in use by VM foreign:/);
+  const mirror = `<mirror type="file" job="copy"><format type="qcow2"/><source file="/p/root"/></mirror>`;
+  assert.match(refusal([running(mirror)], [], at), /in use by VM foreign:/);
 });
 
 test("overlays are found by what libvirt reads in their headers; what it cannot read is none", async () => {
