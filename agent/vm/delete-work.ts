@@ -33,8 +33,10 @@ export const deleteWork =
     const isGone = resumed && standing === undefined;
     const before = isGone ? undefined : await deletable(context, intent, run);
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
-    if (intent.volumes.length > 0 && !isGone)
-      await step("look for users", () => requireOwn(context, vmId, intent.volumes, creations));
+    const unsearched =
+      intent.volumes.length > 0 && !isGone
+        ? await step("look for users", () => requireOwn(context, vmId, intent.volumes, creations))
+        : [];
     const guestRun = isActive(before) ? await holdsRun(context, run, AGAIN) : undefined;
     if (isActive(before) && guestRun === undefined && resumed)
       throw interrupted(`the VM was started since; ${AGAIN}`);
@@ -72,7 +74,10 @@ export const deleteWork =
     }
     await removeRest(context, intent, run, isGone);
     await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
-    const deleted = { volumes_deleted: String(deletedVolumes) };
+    const deleted = {
+      volumes_deleted: String(deletedVolumes),
+      ...(unsearched.length === 0 ? {} : { pools_not_searched: unsearched.join(",") }),
+    };
     return intent.erase === undefined || erased === undefined
       ? deleted
       : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
@@ -193,16 +198,26 @@ function requireUnchanged(wanted: string | undefined, vm: Vm | undefined, hasBeg
   requireEtag(wanted, vm);
 }
 
-/** Nobody else's guest runs on them, for all that libvirt knows. Throws `conflict` VOLUME_IN_USE. */
+/**
+ * Nobody else's guest runs on them, for all that libvirt knows. Returns the pools whose overlays are not known. Throws
+ * `conflict` VOLUME_IN_USE.
+ */
 async function requireOwn(
   context: WorkContext,
   vmId: string,
   own: IntentOf<"DELETE_VM">["volumes"],
   creations: () => Iterable<VmSpec>,
-): Promise<void> {
+): Promise<readonly string[]> {
   const dependents = await context.volumes.dependents(own);
   const where = [...own.map(volumeKey), ...dependents.paths];
   requireUnused(vmId, own, await usersNow(context, creations, where), dependents);
+  const { unsearched = [] } = dependents;
+  if (unsearched.length > 0)
+    context.log.warn(
+      { vm: vmId, pools: unsearched },
+      "pools were not searched for overlays of deleted disks",
+    );
+  return unsearched;
 }
 
 /**

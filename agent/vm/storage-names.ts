@@ -97,6 +97,13 @@ export class StorageNames {
     });
   }
 
+  /** `silent`: a look at the directory hangs. `none`: it is not there, or the agent may not look at it. */
+  async lookAt(directory: string): Promise<"seen" | "none" | "silent"> {
+    const sight = await this.#looks.at(join(directory, "any"));
+    if (!sight.isSeen) return "silent";
+    return sight.directory === undefined ? "none" : "seen";
+  }
+
   async #identityOf(at: string): Promise<Identity> {
     // What could not be seen is looked at again the next time.
     const keptMs = ({ silent }: Identity): number => (silent === undefined ? KEPT_MS : 0);

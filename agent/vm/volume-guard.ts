@@ -27,7 +27,7 @@ export type Look = (
 ) => Promise<{ isFile(): boolean; isSymbolicLink(): boolean; readonly nlink: number }>;
 
 /** Pools whose volumes are files that others may put there; in the others libvirt's own paths are links. */
-const directories: ReadonlySet<string> = new Set(["dir", "fs", "netfs", "vstorage"]);
+export const directories: ReadonlySet<string> = new Set(["dir", "fs", "netfs", "vstorage"]);
 /** As volumes are named in specs: neither a path nor anything that QEMU takes for a protocol. */
 const plainName = /^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$/;
 const MOST_OVERLAYS = 32;

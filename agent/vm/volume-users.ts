@@ -1,11 +1,12 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "./spec.ts";
+import type { Dependents } from "./overlay-search.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
 import type { Vm, VmDisk, VmImage } from "./vm.ts";
 import type { VmTable } from "./vm-table.ts";
 import { vmOfVolume, volumeName } from "./volume-names.ts";
-import type { Dependents, ResolvedVolume, Volumes } from "./volumes.ts";
+import type { ResolvedVolume, Volumes } from "./volumes.ts";
 
 /** Who may use a volume: the VMs of this host, and the specs of those that are being made. */
 export interface Users {
@@ -296,9 +297,10 @@ export function requireUnused(
   for (const vm of vms) if (isUsedBy(vm)) users.set(vm.id, `VM ${vm.name}`);
   for (const spec of creations) if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name}, in the making`);
   users.delete(vmId);
-  for (const { volume } of overlays) {
+  for (const { pool, volume } of overlays) {
     const owner = vmOfVolume(volume);
-    if (owner === undefined || !users.has(owner)) users.set(volume, `volume ${volume}, an overlay`);
+    if (owner === undefined || !users.has(owner))
+      users.set(volume, `volume ${volume} of pool ${pool}, an overlay`);
   }
   const places = [...own].map((at) => ({ at }));
   if (users.size === 0) requireIdentified(vmId, places, { vms, creations, same });

@@ -4,6 +4,7 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import * as libvirt from "../libvirt/index.ts";
 import { buildVolume, parseVolume } from "../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import { OverlaySearch, type Dependents } from "./overlay-search.ts";
 import type { VolumeRef } from "./spec.ts";
 import { StorageNames } from "./storage-names.ts";
 import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
@@ -31,12 +32,6 @@ export interface VolumeToMake {
   readonly secretUuid?: string;
 }
 
-/** Where volumes are, and what libvirt says is an overlay of them: an image may be one that no spec names. */
-export interface Dependents {
-  readonly paths: readonly string[];
-  readonly overlays: readonly VolumeRef[];
-}
-
 interface Found extends Image {
   readonly capacityBytes: number;
   /** Its bytes are what its name says: it was not cut short in its making. */
@@ -51,8 +46,6 @@ const LUKS_HEADER_BYTES = 16 * 1024 * 1024;
 /** 5 MB/s. */
 const SLOWEST_BYTES_PER_MS = 5000;
 
-const observing = { lane: "observation" } as const;
-
 /** How long a pool that cannot be refreshed is taken for a busy one. */
 const REFRESH_FOR_MS = 5000;
 const REFRESH_EVERY_MS = 250;
@@ -65,6 +58,7 @@ export class Volumes {
   readonly #certainty: Certainty;
   readonly #guard: Pick<VolumeGuard, "check">;
   readonly #clock: Clock;
+  readonly #overlays: OverlaySearch;
 
   constructor(calls: LibvirtCalls, clock: Clock, guard: Pick<VolumeGuard, "check"> = new VolumeGuard(calls)) {
     this.names = new StorageNames(calls, clock);
@@ -72,6 +66,7 @@ export class Volumes {
     this.#guard = guard;
     this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
+    this.#overlays = new OverlaySearch(calls, clock, this.names, (name) => this.#pool(name));
   }
 
   /**
@@ -169,40 +164,9 @@ export class Volumes {
     return await this.#findSurely(reference);
   }
 
-  /**
-   * Where those of them are that are there, and which volumes of their pools are overlays of them, as the overlays' own
-   * headers say. libvirt tells that a volume at a time: behind no command, and one after the other.
-   */
+  /** Where those of them are that are there, and their overlays. Throws as `OverlaySearch.of` does. */
   async dependents(references: readonly VolumeRef[]): Promise<Dependents> {
-    const paths: string[] = [];
-    const overlays: (VolumeRef & { backing: string })[] = [];
-    for (const pool of new Set(references.map((reference) => reference.pool))) {
-      const own = new Set(references.flatMap((named) => (named.pool === pool ? [named.volume] : [])));
-      const all = { pool: await this.#pool(pool), needResults: true, flags: 0 };
-      const { vols } = await this.#libvirt.call(libvirt.storagePoolListAllVolumes, all, observing);
-      for (const vol of vols) {
-        const { path, backing } = (await this.#described(vol)) ?? {};
-        if (own.has(vol.name)) paths.push(...(path === undefined ? [] : [path]));
-        else if (backing !== undefined) overlays.push({ pool, volume: vol.name, backing: backing.path });
-      }
-    }
-    const isOn = (path: string): boolean => paths.includes(path);
-    return {
-      paths,
-      overlays: overlays.flatMap(({ backing, ...overlay }) => (isOn(backing) ? [overlay] : [])),
-    };
-  }
-
-  /** Undefined where it is gone, or cannot be read by libvirt: then QEMU cannot open it either. */
-  async #described(vol: libvirt.StorageVol): Promise<ReturnType<typeof parseVolume> | undefined> {
-    try {
-      const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 }, observing);
-      return parseVolume(xml);
-    } catch (thrown) {
-      const { reason, kind } = toSocleError(thrown);
-      if (reason === "LIBVIRT_NO_STORAGE_VOL" || kind === "internal") return undefined;
-      throw thrown;
-    }
+    return await this.#overlays.of(references);
   }
 
   /** Done when it is not there, also when it was not there before. Returns whether it was. */

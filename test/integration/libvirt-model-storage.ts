@@ -22,6 +22,18 @@ export const storageSteps: readonly Step[] = [
   step("all", libvirt.connectListAllStoragePools, { needResults: true, flags: 0 }, ({ pools }) =>
     pools.map(({ name }) => name),
   ),
+  step(
+    "active",
+    libvirt.connectListAllStoragePools,
+    { needResults: true, flags: libvirt.StoragePoolListFlag.ACTIVE },
+    ({ pools }) => pools.map(({ name }) => name),
+  ),
+  step(
+    "inactive",
+    libvirt.connectListAllStoragePools,
+    { needResults: true, flags: libvirt.StoragePoolListFlag.INACTIVE },
+    ({ pools }) => pools.map(({ name }) => name),
+  ),
   step("there", libvirt.storagePoolLookupByName, { name: "images" }, ({ pool: { name } }) => name),
   step("missing", libvirt.storagePoolLookupByName, { name: "nowhere" }),
   step("there", libvirt.storagePoolGetXmlDesc, { pool, flags: 0 }, ({ xml }) => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { parseDomain } from "../../../agent/libvirt/xml/index.ts";
+import type { Dependents } from "../../../agent/vm/overlay-search.ts";
 import { deleteWork } from "../../../agent/vm/delete-work.ts";
 import type { VmSpec } from "../../../agent/vm/spec.ts";
 import type { Vm } from "../../../agent/vm/vm.ts";
@@ -9,9 +10,7 @@ import { noOtherNames } from "../../../agent/vm/storage-names.ts";
 import { vmFromDomain } from "../../../agent/vm/vm-from-domain.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import { requireUnused } from "../../../agent/vm/volume-users.ts";
-import { Volumes, type Dependents } from "../../../agent/vm/volumes.ts";
 import type { IntentOf, WorkContext } from "../../../agent/vm/work.ts";
-import { answering, sleepingClock } from "./libvirt-answers.ts";
 import { steps } from "./steps.ts";
 
 const A = "aaaaaaaa-0000-4000-8000-000000000000";
@@ -83,29 +82,6 @@ test("a disk below an image that a running domain has open, or that a block job 
   assert.match(refusal([running(backing("/p/middle", backing("/p/root")))], [], at), /in use by VM foreign:/);
   const mirror = `<mirror type="file" job="copy"><format type="qcow2"/><source file="/p/root"/></mirror>`;
   assert.match(refusal([running(mirror)], [], at), /in use by VM foreign:/);
-});
-
-test("overlays are found by what libvirt reads in their headers; what it cannot read is none", async () => {
-  const volume = (name: string, backing = ""): { xml: string } => ({
-    xml: `<volume><name>${name}</name><capacity>1</capacity><target><path>/p/${name}</path></target>${backing}</volume>`,
-  });
-  const on = (name: string): string => `<backingStore><path>/p/${name}</path></backingStore>`;
-  const names = ["kept.qcow2", root.volume, "broken", "other.qcow2"];
-  const { calls } = answering({
-    STORAGE_POOL_LOOKUP_BY_NAME: [{ pool: {} }],
-    STORAGE_POOL_IS_ACTIVE: [{ active: true }],
-    STORAGE_POOL_LIST_ALL_VOLUMES: [{ vols: names.map((name) => ({ pool: "p", name, key: name })) }],
-    STORAGE_VOL_GET_XML_DESC: [
-      volume("kept.qcow2", on(root.volume)),
-      volume(root.volume, on("base.qcow2")),
-      new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "cannot be read"),
-      volume("other.qcow2", on("base.qcow2")),
-    ],
-  });
-  assert.deepEqual(await new Volumes(calls, sleepingClock()).dependents([root]), {
-    paths: [`/p/${root.volume}`],
-    overlays: [{ pool: "p", volume: "kept.qcow2" }],
-  });
 });
 
 test("what came to use a disk while its deletion waited is seen before the plug is pulled or a key destroyed", async () => {

@@ -145,8 +145,11 @@ export function firstBytes({ format, capacityBytes, backing }: ModelVolume): Buf
 }
 
 export const storageCalls: readonly Entry[] = [
-  answering(libvirt.connectListAllStoragePools, (world) => {
-    const pools = [...world.pools.values()].map(poolReference);
+  answering(libvirt.connectListAllStoragePools, (world, { flags }) => {
+    const { ACTIVE, INACTIVE } = libvirt.StoragePoolListFlag;
+    const isAsked = ({ active }: ModelPool): boolean =>
+      (flags & (ACTIVE | INACTIVE)) === 0 || (flags & (active ? ACTIVE : INACTIVE)) !== 0;
+    const pools = [...world.pools.values()].filter(isAsked).map(poolReference);
     return { pools, ret: pools.length };
   }),
   answering(libvirt.storagePoolLookupByName, (world, { name }) => ({
