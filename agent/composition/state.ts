@@ -5,6 +5,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { bootClock } from "../kernel/boot-clock.ts";
 import { ControlEpochs } from "../state/control-epochs.ts";
+import { exists } from "../state/durable-file.ts";
 import { EventLog } from "../state/event-log.ts";
 import { HostRecord } from "../state/host-record.ts";
 import { asUnreadable } from "../state/journal-refusals.ts";
@@ -76,8 +77,11 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     const boot = await bootClock();
     const watermark = await Watermark.open(directory, (why) => permit.refuse("watermark", why));
     const journals = { directory, clock, boot, log, retentionMs, permit, onUnreadable };
+    const reservationsPath = join(directory, "reservations.journal");
     const operations = await Operations.open({
       ...journals,
+      // The operations' journal is made first.
+      mustExist: record.hasJournals || (await exists(reservationsPath)),
       isOutdated: (id) => watermark.isOutdated(id),
       async beforeRefused() {
         if (!(await watermark.raise())) throw new Error("libvirt refuses the watermark of the state");
@@ -90,7 +94,9 @@ export async function openState({ config, version, clock, log }: Basis): Promise
         return { kept: keptOperations, running: runningOperations };
       },
     });
-    const reservations = await ReservationBook.open(journals);
+    const reservations = await ReservationBook.open({ ...journals, mustExist: record.hasJournals });
+    // Where it cannot be written, the next start tries again.
+    if (!record.hasJournals) await record.journalsMade().catch(nothing);
     return {
       directory: taken,
       record,

@@ -1,4 +1,4 @@
-import { open, rename, rm, symlink, type FileHandle } from "node:fs/promises";
+import { access, open, rename, rm, symlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Makes the names in a directory durable: a rename is only safe from a power cut after this. */
@@ -74,6 +74,13 @@ export async function replaceLink(path: string, text: string): Promise<void> {
     await symlink(text, temporary);
   }
   await putInPlace(temporary, path);
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 export const isFullDisk = (thrown: unknown): boolean =>

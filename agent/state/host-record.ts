@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { access, readFile, readlink, rm, stat } from "node:fs/promises";
+import { readFile, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import { FileLost, isFileLost, stateLost } from "./append-file.ts";
 import { isSameFence, laterFence, type ControlFence } from "./control-fence.ts";
-import { isFullDisk, replaceFile, replaceLink, UncertainWrite } from "./durable-file.ts";
+import { exists, isFullDisk, replaceFile, replaceLink, UncertainWrite } from "./durable-file.ts";
 import { healthRecordSchema, type HealthRecord } from "./health-record.ts";
 
 const factsSchema = z.strictObject({
@@ -22,6 +22,8 @@ const factsSchema = z.strictObject({
   health: healthRecordSchema.optional(),
   /** Of this state directory; absent in what version 0.1.0 wrote. */
   stateId: z.uuid().optional(),
+  /** Its journals were made: one that is missing was lost. Absent before the first start has made them. */
+  hasJournals: z.literal(true).optional(),
 });
 type Facts = z.output<typeof factsSchema>;
 
@@ -33,8 +35,8 @@ const fresh: Facts = {
   scheduling: { state: "active", reason: "" },
   controlEpoch: 0,
 };
-/** What the directory holds of a host that ran before. */
-const companion = "operations.journal";
+/** What the directory holds of a host that ran before: made after the record. */
+const companions = ["operations.journal", "reservations.journal"];
 const maxWaiting = 64;
 
 /** The few facts about this host that must survive the agent, in one file that is replaced as a whole. */
@@ -55,7 +57,10 @@ export class HostRecord {
    */
   static async open(directory: string): Promise<HostRecord> {
     const path = join(directory, "host.json");
-    const before = await read(path, join(directory, companion));
+    const before = await read(
+      path,
+      companions.map((name) => join(directory, name)),
+    );
     const agentEpoch = Math.max(before.agentEpoch, await countedWithoutRoom(path)) + 1;
     const record = new HostRecord(path, { ...before, agentEpoch, stateId: before.stateId ?? randomUUID() });
     try {
@@ -70,7 +75,8 @@ export class HostRecord {
   /** In place of one that open() refused for `why`: it takes no change. Its host takes no VM, whatever its operator had said. */
   static unreadable(directory: string, why: SocleError, agentEpoch: number): HostRecord {
     const scheduling = { state: "cordoned", reason: "host.json cannot be read" } as const;
-    const record = new HostRecord(join(directory, "host.json"), { ...fresh, agentEpoch, scheduling });
+    const facts = { ...fresh, agentEpoch, scheduling, hasJournals: true } as const;
+    const record = new HostRecord(join(directory, "host.json"), facts);
     record.#unreadable = why;
     return record;
   }
@@ -104,6 +110,16 @@ export class HostRecord {
   /** As setScheduling. To be called before the epoch is shown to anybody, where it is found to have been higher before. */
   raiseAgentEpoch(agentEpoch: number): Promise<void> {
     return this.#change({ agentEpoch: Math.max(this.#facts.agentEpoch, agentEpoch) });
+  }
+
+  /** Its journals exist, unless they were lost. */
+  get hasJournals(): boolean {
+    return this.#facts.hasJournals === true;
+  }
+
+  /** As setScheduling. To be called once the journals are durable. */
+  journalsMade(): Promise<void> {
+    return this.#change({ hasJournals: true });
   }
 
   /** As last made durable. */
@@ -248,11 +264,14 @@ async function countedWithoutRoom(path: string): Promise<number> {
       cause: thrown,
     });
   }
-  if (!/^\d{1,15}$/.test(text)) throw corrupt(epochPath(path), "is damaged", undefined);
+  if (!/^\d{1,15}$/.test(text)) {
+    const message = `${epochPath(path)} is damaged. Remove it, and edit ${path} so: ${byHand}.`;
+    throw new SocleError("internal", "HOST_RECORD_CORRUPT", message);
+  }
   return Number(text);
 }
 
-async function read(path: string, companionPath: string): Promise<Facts> {
+async function read(path: string, companionPaths: readonly string[]): Promise<Facts> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -261,7 +280,8 @@ async function read(path: string, companionPath: string): Promise<Facts> {
       throw new SocleError("unavailable", "STATE_UNREADABLE", `${path} cannot be read`, { cause: thrown });
     }
     // A host that ran before has one: to begin anew would count its epochs again.
-    if (await exists(companionPath)) throw corrupt(path, "is missing", thrown);
+    if ((await Promise.all(companionPaths.map(exists))).includes(true))
+      throw corrupt(path, "is missing", thrown);
     return fresh;
   }
   try {
@@ -281,14 +301,21 @@ function requireVersion(path: string, { version }: { version?: unknown }): void 
   if (typeof version !== "number" || version <= 1) return;
   const message =
     `${path} is of version ${version}, which a later Socle wrote; this one reads version 1. Run that version of Socle, or ` +
-    "put back the file from a backup of before the upgrade, with a higher agentEpoch.";
+    `put back the file from a backup of before the upgrade, edited so: ${byHand}.`;
   throw new SocleError("internal", "HOST_RECORD_CORRUPT", message);
 }
 
+/** What an edit of the file must do: its checksum is that of the facts as the agent wrote them. */
+const byHand =
+  "raise its agentEpoch above the one the scheduler has seen, and remove its crc32 with the comma before it";
+
 function corrupt(path: string, what: string, cause: unknown): SocleError {
   const message =
-    `${path} ${what}. Put it back from a backup, or write a new one with a higher agentEpoch than the scheduler ` +
-    `has seen: {"version":1,"agentEpoch":N,"scheduling":{"state":"active","reason":""}}`;
+    `${path} ${what}. Put it back from a backup, edited so: ${byHand}. Where there is none, write a new one with an ` +
+    `agentEpoch N above the one the scheduler has seen and the control epoch E of the scheduler in charge: ` +
+    `{"version":1,"agentEpoch":N,"controlEpoch":E,"scheduling":{"state":"active","reason":""}}. With a lower E, a ` +
+    "scheduler that was replaced may command again: where E is not known, write 0, and run socle host epoch reset --to E " +
+    "before schedulers reach this host. A new file has no cordon: where the host was cordoned, cordon it again.";
   return new SocleError("internal", "HOST_RECORD_CORRUPT", message, { cause });
 }
 
@@ -302,10 +329,3 @@ const tooSlow = (path: string): SocleError =>
  * none.
  */
 const checksum = (written: object): string => crc32(JSON.stringify(written)).toString(16).padStart(8, "0");
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
-}

@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { SocleError } from "../kernel/errors.ts";
+import { corrupt } from "./journal-refusals.ts";
 
 // A journal is lines of `CRC32 SYNCED JSON`. CRC32 (8 hex digits) covers everything after it. SYNCED is how many
 // bytes of the file were on the disk for certain when the line was written: what tells a torn write (all damage
@@ -58,6 +58,7 @@ export interface Replayed {
  */
 export async function replayLines(
   path: string,
+  kind: string,
   file: FileHandle,
   onRecord: (record: unknown) => void,
 ): Promise<Replayed> {
@@ -80,23 +81,12 @@ export async function replayLines(
       bad ??= { record: records + 1, offset };
       const later = line ?? (ended ? lineInside(bytes) : undefined);
       if (bad.record === 1 || (later !== undefined && later.syncedBytes > bad.offset)) {
-        throw corrupt(path, bad.record, bad.offset);
+        throw corrupt(path, kind, bad.record, bad.offset);
       }
     }
   }
-  if (records === 0) throw corrupt(path, 1, 0);
+  if (records === 0) throw corrupt(path, kind, 1, 0);
   return { records, goodBytes, fileBytes, syncedBytes };
-}
-
-function corrupt(path: string, record: number, offset: number): SocleError {
-  return new SocleError(
-    "internal",
-    "JOURNAL_CORRUPT",
-    `${path}: record ${record} at byte ${offset} is damaged and was on the disk before; what it promised is not ` +
-      "guessed. Check the disk, then restore the file from a backup, or move it aside to start without " +
-      "the operations it held (guests are not affected).",
-    { details: { metadata: { path, record: String(record), offset: String(offset) } } },
-  );
 }
 
 /** A whole line behind damage that swallowed the newline before it. */

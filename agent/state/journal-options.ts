@@ -6,6 +6,8 @@ export interface JournalOptions {
   /** What the records are; a file of another kind or a newer version is refused. */
   readonly kind: string;
   readonly log: Logger;
+  /** The host had this file before: one that is missing was lost. Default: a missing file is made. */
+  readonly mustExist?: boolean;
   /** Called for every record that the file holds, in order. A record may come again after a compaction. */
   readonly replay: (record: unknown) => void;
   /** The least records that say the same as all appended so far (those not yet durable included). */
@@ -15,7 +17,7 @@ export interface JournalOptions {
   /** What every record is, when it is written and when it is read. Default: anything. */
   readonly schema?: z.ZodType;
   /**
-   * Called where the file is damaged or of another version: the journal takes no record then, and what was replayed is not
+   * Called where the file is damaged, lost or of another version: the journal takes no record then, and what was replayed is not
    * all. Without it open() throws.
    */
   readonly onUnreadable?: (why: SocleError) => void;

@@ -48,22 +48,49 @@ export const busy = (path: string): SocleError =>
     details: { retryAfterMs: 1000 },
   });
 
+/** What an operator writes in the place of a journal that cannot be restored. */
+export const beginAnew = "new";
+
+/** `what`: the records that the file held. */
+const startWithout = (path: string, what: string): string =>
+  `start without the ${what} it held (guests are not affected, but a request that is sent again may be carried out a second ` +
+  `time): echo ${beginAnew} > ${path}`;
+
+export function corrupt(path: string, kind: string, record: number, offset: number): SocleError {
+  return new SocleError(
+    "internal",
+    "JOURNAL_CORRUPT",
+    `${path}: record ${record} at byte ${offset} is damaged and was on the disk before; what it promised is not ` +
+      `guessed. Check the disk, then restore the file from a backup. Where there is none, move the file aside and ${startWithout(path, kind)}.`,
+    { details: { metadata: { path, record: String(record), offset: String(offset) } } },
+  );
+}
+
+export const missing = (path: string, kind: string): SocleError =>
+  new SocleError(
+    "internal",
+    "JOURNAL_MISSING",
+    `${path} is missing, and this host had one; what it promised is not guessed. Restore the file from a backup. Where there is ` +
+      `none, ${startWithout(path, kind)}.`,
+    { details: { metadata: { path } } },
+  );
+
 /** `written`: its first record. */
 export const wrongVersion = (path: string, kind: string, version: number, written: unknown): SocleError =>
   new SocleError(
     "internal",
     "JOURNAL_VERSION",
-    `${path} is not a ${kind} journal of version ${version} (it says ${JSON.stringify(written).slice(0, 200)}); run the ` +
-      "version of Socle that wrote it, or move the file aside",
+    `${path} is not a ${kind} journal of version ${version} (it says ${JSON.stringify(written).slice(0, 200)}). Run the ` +
+      `version of Socle that wrote it, or move the file aside and ${startWithout(path, kind)}.`,
     { details: { metadata: { path } } },
   );
 
-const unknownRecord = (path: string, record: unknown): SocleError =>
+const unknownRecord = (path: string, kind: string, record: unknown): SocleError =>
   new SocleError(
     "internal",
     "JOURNAL_VERSION",
-    `${path} holds a record that this version does not know: ${JSON.stringify(record).slice(0, 200)}; run the version of ` +
-      "Socle that wrote it, or move the file aside",
+    `${path} holds a record that this version does not know: ${JSON.stringify(record).slice(0, 200)}. Run the version of ` +
+      `Socle that wrote it, or move the file aside and ${startWithout(path, kind)}.`,
     { details: { metadata: { path } } },
   );
 
@@ -75,9 +102,14 @@ export const notReadable = (path: string): SocleError =>
     `a record does not fit the schema of ${path}; nothing was written`,
   );
 
-const unreadableReasons = new Set(["JOURNAL_CORRUPT", "JOURNAL_VERSION", "HOST_RECORD_CORRUPT"]);
+const unreadableReasons = new Set([
+  "JOURNAL_CORRUPT",
+  "JOURNAL_MISSING",
+  "JOURNAL_VERSION",
+  "HOST_RECORD_CORRUPT",
+]);
 
-/** Why changes are refused while a file is damaged or of another version; undefined for other errors. */
+/** Why changes are refused while a file is damaged, lost or of another version; undefined for other errors. */
 export function asUnreadable(thrown: unknown): SocleError | undefined {
   if (!(thrown instanceof SocleError) || !unreadableReasons.has(thrown.reason)) return undefined;
   const message = `changes are refused, reads and guests go on: ${thrown.message} Then restart the agent.`;
@@ -86,7 +118,11 @@ export function asUnreadable(thrown: unknown): SocleError | undefined {
 }
 
 /** The record as it is. Throws unknownRecord where it is none that the schema knows. */
-export function requireKnown(path: string, schema: z.ZodType | undefined, record: unknown): unknown {
-  if (schema?.safeParse(record).success === false) throw unknownRecord(path, record);
+export function requireKnown(
+  path: string,
+  { kind, schema }: { readonly kind: string; readonly schema?: z.ZodType },
+  record: unknown,
+): unknown {
+  if (schema?.safeParse(record).success === false) throw unknownRecord(path, kind, record);
   return record;
 }

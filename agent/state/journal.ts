@@ -1,8 +1,10 @@
-import { open, rm, type FileHandle } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
+import { devNull } from "node:os";
 import { SocleError } from "../kernel/errors.ts";
 import { AppendFile, writeAgain } from "./append-file.ts";
-import { isFullDisk, isMissing, replaceFile, UncertainWrite } from "./durable-file.ts";
+import { isFullDisk, UncertainWrite } from "./durable-file.ts";
 import { compactionPath, JournalCompaction } from "./journal-compaction.ts";
+import { openJournalFile } from "./journal-file.ts";
 import {
   encodeLine,
   isSeal,
@@ -19,6 +21,7 @@ import {
   cannotOpen,
   closed,
   journalFailed,
+  missing,
   notReadable,
   outcomeUnknown,
   requireKnown,
@@ -61,30 +64,20 @@ export class Journal {
   #isOutdated = false;
 
   /**
-   * Opens or creates the file and replays it. A torn tail is cut off and logged. A file of an earlier version is rewritten;
+   * Opens or creates the file (openJournalFile) and replays it. A torn tail is cut off and logged. A file of an earlier version is rewritten;
    * where that fails the journal is open for reading and `failure` says why. Throws `internal` JOURNAL_CORRUPT
-   * (damage before the last sync), `internal` JOURNAL_VERSION, and the file system's errors as `unavailable`.
+   * (damage before the last sync), JOURNAL_MISSING, JOURNAL_VERSION, and the file system's errors as `unavailable`.
    */
   static async open(path: string, options: JournalOptions): Promise<Journal> {
-    let file: FileHandle;
+    const file = await openJournalFile(path, options);
     try {
-      file = await open(path, "r+");
-    } catch (thrown) {
-      if (!isMissing(thrown)) throw cannotOpen(path, thrown);
-      try {
-        await replaceFile(path, encodeLine(header(options.kind), 0));
-        file = await open(path, "r+");
-      } catch (cause) {
-        throw cannotOpen(path, cause);
-      }
-    }
-    try {
+      if (file === undefined) throw missing(path, options.kind);
       await rm(compactionPath(path), { force: true });
       let first = true;
       let outdated = false as boolean;
-      const found = await replayLines(path, file, (record) => {
+      const found = await replayLines(path, options.kind, file, (record) => {
         if (first) outdated = isOutdated(path, options.kind, record);
-        else if (!isSeal(record)) options.replay(requireKnown(path, options.schema, record));
+        else if (!isSeal(record)) options.replay(requireKnown(path, options, record));
         first = false;
       });
       if (found.goodBytes < found.fileBytes) {
@@ -105,11 +98,13 @@ export class Journal {
       const unreadable = options.onUnreadable && asUnreadable(thrown);
       if (unreadable !== undefined) {
         options.onUnreadable?.(unreadable);
-        const journal = new Journal(path, new AppendFile(path, file, 0), options);
+        // With a failure it writes nothing.
+        const held = file ?? (await open(devNull, "r"));
+        const journal = new Journal(path, new AppendFile(path, held, 0), options);
         journal.#failure = unreadable;
         return journal;
       }
-      await file.close();
+      await file?.close();
       throw thrown instanceof SocleError ? thrown : cannotOpen(path, thrown);
     }
   }

@@ -46,12 +46,22 @@ const recordSchema = z.discriminatedUnion("t", [
 export async function openOperationJournal(
   options: OperationsOptions,
 ): Promise<{ journal: Journal; table: OperationTable }> {
-  const { clock, boot, log, directory, retentionMs, compactAboveBytes, onUnreadable, beforeRefused } =
-    options;
+  const {
+    clock,
+    boot,
+    log,
+    directory,
+    retentionMs,
+    compactAboveBytes,
+    onUnreadable,
+    beforeRefused,
+    mustExist = false,
+  } = options;
   let table = new OperationTable({ retentionMs, clock, boot });
   const journal = await Journal.open(`${directory}/operations.journal`, {
     kind: "operations",
     log,
+    mustExist,
     schema: recordSchema,
     replay: (record) => table.replay(record),
     live: () => table.live(),

@@ -27,6 +27,8 @@ export interface OperationsOptions extends BoundsOptions {
   readonly compactAboveBytes?: number;
   /** As Journal's. */
   readonly onUnreadable?: (why: SocleError) => void;
+  /** As Journal's. */
+  readonly mustExist?: boolean;
 }
 
 export interface BeginRequest {

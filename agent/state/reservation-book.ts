@@ -24,6 +24,8 @@ export interface ReservationBookOptions {
   readonly permit?: Permit;
   /** As Journal's. */
   readonly onUnreadable?: (why: SocleError) => void;
+  /** As Journal's. */
+  readonly mustExist?: boolean;
   /** Default 1,000. Half of them at most are one caller's. */
   readonly maxHeld?: number;
 }
@@ -110,6 +112,7 @@ export class ReservationBook {
     const journal = await Journal.open(`${options.directory}/reservations.journal`, {
       kind: "reservations",
       log: options.log,
+      mustExist: options.mustExist ?? false,
       replay: (record) => {
         const kept = record as Kept;
         const { id } = kept.reservation;

@@ -195,7 +195,7 @@ export const journals: FuzzTarget = {
     const written = new Set(records);
     try {
       // replayLines only reads from the handle.
-      await replayLines("fuzzed.journal", { read } as unknown as FileHandle, (record) => {
+      await replayLines("fuzzed.journal", "fuzzed", { read } as unknown as FileHandle, (record) => {
         const text = JSON.stringify(record);
         if (!written.has(text)) throw new Error(`a record was read that nobody wrote: ${text}`);
       });

@@ -223,7 +223,7 @@ suite("an agent that cannot start", () => {
       assert.equal(unreadable?.status, "TRUTH_TRUE");
       assert.match(
         unreadable.evidence,
-        /operations\.journal: record \d+ at byte \d+ is damaged.*backup.*move it aside/,
+        /operations\.journal: record \d+ at byte \d+ is damaged.*backup.*move the file aside/,
       );
       const room = { requestId: "four", vcpus: 1, memoryBytes: 2 ** 25, ttl: { seconds: 60 } };
       await assert.rejects(client.ask(client.contract.reservations.Reserve, room), /cannot be read|damaged/);

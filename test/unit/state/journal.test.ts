@@ -130,7 +130,10 @@ test("the error names the record, the byte and what to do, and the file is left 
   await assert.rejects(replayed(path), (error) => {
     assert.ok(isCorrupt(error));
     assert.deepEqual(error.details.metadata, { path, record: "4", offset: String(start) });
-    assert.match(error.message, /restore the file from a backup, or move it aside/);
+    assert.match(
+      error.message,
+      /restore the file from a backup. Where there is none, move the file aside and start without/,
+    );
     return true;
   });
   assert.deepEqual(await readFile(path), broken);

@@ -1,6 +1,6 @@
 // An agent whose state cannot be read starts all the same, changes nothing, and names the file and the way out.
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openState, type State } from "../../../agent/composition/state.ts";
@@ -50,14 +50,21 @@ for (const [name, damage, word] of [
   [
     "operations.journal",
     laterRecord("operations"),
-    /holds a record that this version does not know.*run the version/,
+    /holds a record that this version does not know.*Run the version/,
   ],
   [
     "operations.journal",
     laterVersion("operations"),
-    /not a operations journal of version 2.*run the version/,
+    /not a operations journal of version 2.*Run the version/,
   ],
-  ["reservations.journal", laterVersion("reservations"), /reservations\.journal is not .*run the version/],
+  [
+    "reservations.journal",
+    () => Buffer.from("{"),
+    /reservations\.journal: record 1 .*without the reservations/,
+  ],
+  ["operations.journal", () => undefined, /operations\.journal is missing.*without the operations/],
+  ["reservations.journal", () => undefined, /reservations\.journal is missing.*without the reservations/],
+  ["reservations.journal", laterVersion("reservations"), /reservations\.journal is not .*Run the version/],
   ["host.json", () => Buffer.from("{"), /host\.json is damaged. Put it back from a backup/],
   ["host.json", () => Buffer.from('{"version":2}'), /host\.json is of version 2, which a later Socle wrote/],
 ] as const) {
@@ -67,7 +74,7 @@ for (const [name, damage, word] of [
     const path = join(directory, name);
     const good = await readFile(path);
     const bad = damage(good);
-    await writeFile(path, bad);
+    await (bad === undefined ? rm(path) : writeFile(path, bad));
     const state = await openIn(directory);
     const isRefused = (error: unknown): boolean => {
       assert.ok(error instanceof SocleError, String(error));
@@ -92,7 +99,7 @@ for (const [name, damage, word] of [
     assert.equal(state.record.agentEpoch, 2, "no epoch comes again");
     assert.equal(state.events.append({ kind: "vm_removed", vmId: "a" }).agentEpoch, 2);
     await state.close();
-    assert.deepEqual(await readFile(path), bad, "it is left as it is");
+    assert.deepEqual(await readFile(path).catch(() => undefined), bad, "it is left as it is");
     await writeFile(path, good);
     const after = await openIn(directory);
     assert.equal(after.operations.interrupted.length, 3);
@@ -100,3 +107,118 @@ for (const [name, damage, word] of [
     await after.close();
   });
 }
+
+const refusalOf = async (directory: string): Promise<string> => {
+  const state = await openIn(directory);
+  await state.close();
+  return state.permit.refusal?.message ?? "";
+};
+
+for (const name of ["operations.journal", "reservations.journal"])
+  test(`a ${name} that cannot be restored begins anew by what its refusal says`, async (t) => {
+    const directory = await folder(t);
+    await usedState(directory);
+    const path = join(directory, name);
+    await rm(path);
+    const [, word = "", where] = /: echo (\w+) > (\S+)\. /.exec(await refusalOf(directory)) ?? [];
+    assert.equal(where, path);
+    assert.match(await refusalOf(directory), /is missing/, "as long as nothing is done");
+    await writeFile(path, `${word}\n`);
+    const state = await openIn(directory);
+    assert.equal(state.permit.refusal, undefined);
+    assert.equal((await state.operations.begin(request("new"))).fresh, true);
+    await state.close();
+    const again = await openIn(directory);
+    assert.ok(again.operations.list({ limit: 9 }).some(({ requestId }) => requestId === "new"));
+    await again.close();
+  });
+
+test("a first start that ended half-way is no loss: what it had not made yet is made", async (t) => {
+  for (const made of [["host.json"], ["host.json", "operations.journal"]]) {
+    const directory = await folder(t);
+    await (await openIn(directory)).close();
+    const path = join(directory, "host.json");
+    // As the first write of a first start leaves it.
+    const { hasJournals, crc32, ...first } = JSON.parse(await readFile(path, "utf8")) as Record<
+      string,
+      unknown
+    >;
+    assert.deepEqual([hasJournals, typeof crc32], [true, "string"]);
+    await writeFile(path, JSON.stringify(first));
+    for (const name of ["operations.journal", "reservations.journal"])
+      if (!made.includes(name)) await rm(join(directory, name));
+    const state = await openIn(directory);
+    assert.equal(state.permit.refusal, undefined);
+    await state.close();
+  }
+});
+
+test("a start that cannot make the journals leaves a state that the next start goes on with", async (t) => {
+  const directory = await folder(t);
+  for (const name of ["operations.journal", "reservations.journal"]) {
+    await mkdir(join(directory, `${name}.new`));
+    await assert.rejects(openIn(directory), { reason: "JOURNAL_UNREADABLE" });
+    await rm(join(directory, `${name}.new`), { recursive: true });
+  }
+  const state = await openIn(directory);
+  assert.equal(state.permit.refusal, undefined);
+  await state.close();
+});
+
+test("operations that were lost before an upgrade are missed where the reservations are there", async (t) => {
+  const directory = await folder(t);
+  await usedState(directory);
+  await writeFile(
+    join(directory, "host.json"),
+    '{"version":1,"agentEpoch":4,"scheduling":{"state":"active","reason":""}}',
+  );
+  await rm(join(directory, "operations.journal"));
+  assert.match(await refusalOf(directory), /operations\.journal is missing/);
+});
+
+test("journals that are lost together with host.json are not made before it is back", async (t) => {
+  const directory = await folder(t);
+  await usedState(directory);
+  const record = await readFile(join(directory, "host.json"));
+  for (const name of ["host.json", "operations.journal"]) await rm(join(directory, name));
+  const state = await openIn(directory);
+  assert.match(state.record.failure?.message ?? "", /host\.json is missing/);
+  assert.match(state.operations.failure?.message ?? "", /operations\.journal is missing/);
+  await state.close();
+  await writeFile(join(directory, "host.json"), record);
+  assert.match(await refusalOf(directory), /operations\.journal is missing/);
+});
+
+test("a host.json that is lost is written anew by what its refusal says, with its control epoch", async (t) => {
+  const directory = await folder(t);
+  await usedState(directory);
+  const path = join(directory, "host.json");
+  await rm(path);
+  const refusal = await refusalOf(directory);
+  assert.match(refusal, /socle host epoch reset --to E .*cordon it again/);
+  const [template = ""] = /\{"version.*\}/.exec(refusal) ?? [];
+  await writeFile(path, template.replace(":N", ":7").replace(":E", ":41"));
+  const state = await openIn(directory);
+  assert.equal(state.permit.refusal, undefined);
+  assert.deepEqual([state.record.agentEpoch, state.record.controlEpoch], [8, 41]);
+  await state.close();
+});
+
+test("a host.json of a backup is edited by what the refusal says, and read", async (t) => {
+  const directory = await folder(t);
+  await usedState(directory);
+  const path = join(directory, "host.json");
+  const backup = await readFile(path, "utf8");
+  await writeFile(path, '{"version":2}');
+  assert.match(
+    await refusalOf(directory),
+    /raise its agentEpoch .*remove its crc32 with the comma before it/,
+  );
+  const raised = backup.replace(/"agentEpoch": \d+/, '"agentEpoch": 9');
+  await writeFile(path, raised);
+  assert.match(await refusalOf(directory), /is damaged.*remove its crc32/);
+  await writeFile(path, raised.replace(/,\s*"crc32": "\w+"/, ""));
+  const state = await openIn(directory);
+  assert.deepEqual([state.permit.refusal, state.record.agentEpoch], [undefined, 10]);
+  await state.close();
+});

@@ -1,0 +1,36 @@
+import { open, readFile, stat, type FileHandle } from "node:fs/promises";
+import { isMissing, replaceFile } from "./durable-file.ts";
+import { encodeLine } from "./journal-format.ts";
+import type { JournalOptions } from "./journal-options.ts";
+import { beginAnew, cannotOpen } from "./journal-refusals.ts";
+import { header } from "./journal-version.ts";
+
+/**
+ * Opens the file of a journal, or makes one with its header: where there is none, unless it must exist, and where an operator
+ * wrote `beginAnew` into it. Undefined: it must exist and does not. Throws `unavailable` JOURNAL_UNREADABLE.
+ */
+export async function openJournalFile(
+  path: string,
+  { kind, mustExist = false, log }: JournalOptions,
+): Promise<FileHandle | undefined> {
+  try {
+    const found = await contentOf(path);
+    if (found === "nothing" && mustExist) return undefined;
+    if (found === "beginAnew") log.warn({ path }, "the journal begins anew: its file says so");
+    if (found !== "records") await replaceFile(path, encodeLine(header(kind), 0));
+    return await open(path, "r+");
+  } catch (cause) {
+    throw cannotOpen(path, cause);
+  }
+}
+
+async function contentOf(path: string): Promise<"nothing" | "beginAnew" | "records"> {
+  try {
+    const { size } = await stat(path);
+    if (size > 2 * beginAnew.length) return "records";
+    return (await readFile(path, "utf8")).trim() === beginAnew ? "beginAnew" : "records";
+  } catch (thrown) {
+    if (isMissing(thrown)) return "nothing";
+    throw thrown;
+  }
+}
