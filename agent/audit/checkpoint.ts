@@ -169,14 +169,20 @@ export class AuditKey {
 const headName = "head.json";
 
 /** The newest checkpoint, beside the log: whoever cuts the log's tail must have this one replaced too. */
-export async function readHead(directory: string): Promise<Checkpoint | undefined> {
+export async function findHead(directory: string): Promise<Checkpoint | "missing" | "damaged"> {
   const text = await readIfThere(join(directory, headName));
-  if (text === undefined) return undefined;
+  if (text === undefined) return "missing";
   try {
-    return parseCheckpoint(JSON.parse(text));
+    return parseCheckpoint(JSON.parse(text)) ?? "damaged";
   } catch {
-    return undefined;
+    return "damaged";
   }
+}
+
+/** As findHead; undefined where that finds no checkpoint. */
+export async function readHead(directory: string): Promise<Checkpoint | undefined> {
+  const head = await findHead(directory);
+  return typeof head === "string" ? undefined : head;
 }
 
 export const writeHead = async (directory: string, checkpoint: Checkpoint): Promise<void> =>

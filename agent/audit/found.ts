@@ -1,5 +1,5 @@
 import { truncate } from "node:fs/promises";
-import { readHead, type Checkpoint, type VerifyKey } from "./checkpoint.ts";
+import { findHead, type Checkpoint, type VerifyKey } from "./checkpoint.ts";
 import { beginning, follow, type ChainPoint } from "./follow.ts";
 import { linesOf, listSegments, parseHeader, type SegmentFile } from "./segment.ts";
 
@@ -26,20 +26,19 @@ export interface Found {
  */
 export async function findLog(directory: string, key: VerifyKey): Promise<Found> {
   const segments = await listSegments(directory);
-  const head = await readHead(directory);
-  const genuine = head !== undefined && key.vouches(head) ? head : undefined;
+  const head = await findHead(directory);
+  const genuine = typeof head !== "string" && key.vouches(head) ? head : undefined;
+  const why = `head.json is ${typeof head === "string" ? head : "not signed by this host's key"}`;
   const newest = segments.at(-1);
   if (newest === undefined) {
+    if (genuine === undefined && head !== "missing") return goOn(beginning, segments, why);
     if (genuine === undefined || genuine.sequence === 0)
       return { point: beginning, goesOn: false, segments, unsigned: 0, signedBytes: 0, tornBytes: 0 };
     return goOn(genuine, segments, `all entries up to ${genuine.sequence} are gone`);
   }
   const read = await readSegment(newest, genuine);
   const { point } = read;
-  if (genuine === undefined && (head !== undefined || point.sequence > 0)) {
-    const damage = head === undefined ? "head.json is missing" : "head.json is not signed by this host's key";
-    return goOn(point, segments, damage);
-  }
+  if (genuine === undefined && (head !== "missing" || point.sequence > 0)) return goOn(point, segments, why);
   const signed = genuine ?? beginning;
   if (read.bytes === 0)
     return goOn(signed, segments, `entries from ${newest.first} on are missing${read.why}`);

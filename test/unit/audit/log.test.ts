@@ -174,13 +174,16 @@ test("an agent killed before its first checkpoint raises no alarm; a head that i
   await log.record(started("a"));
   const killed = await folder(t);
   const cut = await folder(t);
-  for (const copy of [killed, cut]) await cp(directory, copy, { recursive: true });
+  const torn = await folder(t);
+  for (const copy of [killed, cut, torn]) await cp(directory, copy, { recursive: true });
   await rm(join(cut, "head.json"));
+  await writeFile(join(torn, "head.json"), "{");
   await log.close();
   for (const [copy, damage] of [
     [unused, undefined],
     [killed, undefined],
     [cut, "head.json is missing"],
+    [torn, "head.json is damaged"],
   ] as const) {
     const again = (await auditLog(copy)).log;
     assert.equal(again.state.damage, damage);
@@ -190,6 +193,18 @@ test("an agent killed before its first checkpoint raises no alarm; a head that i
     assert.deepEqual(vms, copy === unused ? ["b"] : ["a", "b"]);
     assert.equal((await verified(copy)).problem, undefined);
   }
+});
+
+test("a damaged head is damage also where all entries are gone", async (t) => {
+  const directory = await folder(t);
+  const { log } = await auditLog(directory);
+  await log.record(started("a"));
+  await log.close();
+  for (const name of await segmentsOf(directory)) await rm(join(directory, name));
+  await writeFile(join(directory, "head.json"), "{");
+  const again = (await auditLog(directory)).log;
+  assert.equal(again.state.damage, "head.json is damaged");
+  await again.close();
 });
 
 test("the audit key and the log are the agent's alone", async (t) => {
