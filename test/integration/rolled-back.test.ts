@@ -115,4 +115,23 @@ suite("a state directory that was rolled back", { skip: libvirtdUnavailable() },
     assert.equal((await endOf(newer)).state, "STATE_SUCCEEDED");
     assert.equal((await volumesOf(id)).length, 1);
   });
+
+  test("a control epoch that was accepted after the copy is in force after the rollback", async () => {
+    const reset = async (controlEpoch: number) => {
+      const { ResetControlEpoch } = host.client.contract.host;
+      const request = { requestId: randomUUID(), controlEpoch };
+      return (await host.client.ask(ResetControlEpoch, request)).previousControlEpoch;
+    };
+    await rm(copy, { recursive: true, force: true });
+    await host.agent.whileHalted(() => cp(state, copy, { recursive: true, verbatimSymlinks: true }));
+    assert.equal(await reset(7), 0);
+    // The lease has it once the call is answered.
+    await host.agent.kill();
+    await rm(state, { recursive: true });
+    await cp(copy, state, { recursive: true, verbatimSymlinks: true });
+    await startAgain();
+    const isTaken = ({ msg }: { msg: string }): boolean => /control epoch is taken from/.test(msg);
+    await host.agent.logged(isTaken, "the epoch to be taken");
+    assert.equal(await reset(0), 7);
+  });
 });
