@@ -2,6 +2,7 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
 import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
+import { requireDisksAsMade } from "./replaced-disks.ts";
 import type { VmSpec } from "./spec.ts";
 import { isSameVm, requireSameVm } from "./stamps.ts";
 import { requireUnused, usersNow, volumeKey } from "./volume-users.ts";
@@ -35,7 +36,7 @@ export const deleteWork =
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
     const unsearched =
       intent.volumes.length > 0 && !isGone
-        ? await step("look for users", () => requireOwn(context, vmId, intent.volumes, creations))
+        ? await step("look for users", () => requireOwn(context, vmId, intent, creations))
         : [];
     const guestRun = isActive(before) ? await holdsRun(context, run, AGAIN) : undefined;
     if (isActive(before) && guestRun === undefined && resumed)
@@ -54,6 +55,8 @@ export const deleteWork =
     const requireOff = async (): Promise<void> => {
       if (hasDomain) await keepOff(context, intent, run);
     };
+    // A snapshot may have been made since the first check.
+    if (intent.erase !== undefined && hasDomain) await requireDisksAsMade(context, vmId, intent.erase);
     const erased =
       intent.erase === undefined
         ? undefined
@@ -200,14 +203,15 @@ function requireUnchanged(wanted: string | undefined, vm: Vm | undefined, hasBeg
 
 /**
  * Nobody else's guest runs on them, for all that libvirt knows. Returns the pools whose overlays are not known. Throws
- * `conflict` VOLUME_IN_USE.
+ * `conflict` VOLUME_IN_USE, and as `requireDisksAsMade` does.
  */
 async function requireOwn(
   context: WorkContext,
   vmId: string,
-  own: IntentOf<"DELETE_VM">["volumes"],
+  { volumes: own, erase }: IntentOf<"DELETE_VM">,
   creations: () => Iterable<VmSpec>,
 ): Promise<readonly string[]> {
+  if (erase !== undefined) await requireDisksAsMade(context, vmId, erase);
   const dependents = await context.volumes.dependents(own);
   const where = [...own.map(volumeKey), ...dependents.paths];
   requireUnused(vmId, own, await usersNow(context, creations, where), dependents);

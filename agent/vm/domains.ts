@@ -54,9 +54,9 @@ export class Domains {
     });
   }
 
-  async document(id: string): Promise<DomainDocument | undefined> {
+  async document(id: string, as: "defined" | "running" = "defined"): Promise<DomainDocument | undefined> {
     return await orGone(async () => {
-      const flags = libvirt.DomainXmlFlag.INACTIVE;
+      const flags = as === "defined" ? libvirt.DomainXmlFlag.INACTIVE : 0;
       const { xml } = await this.#libvirt.call(libvirt.domainGetXmlDesc, { dom: reference(id), flags });
       return parseDomain(xml);
     });

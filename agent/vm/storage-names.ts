@@ -127,6 +127,8 @@ export class StorageNames {
       return { names: [], devices: sight.device === undefined ? [] : [sight.device], silent: "filesystem" };
     const { file, directory } = sight;
     const names = [
+      // Where the agent may not look, a pool and its directory still give a volume's path.
+      `path ${path}`,
       ...(file?.isFile() === true ? [`file ${file.dev}:${file.ino}`] : []),
       ...(file?.isBlockDevice() === true ? [`device ${file.rdev}`] : []),
       ...(directory === undefined ? [] : [`entry ${directory.dev}:${directory.ino}/${basename(path)}`]),

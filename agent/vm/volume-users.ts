@@ -210,7 +210,7 @@ export function requireUsable(
  * Storage that cannot be identified may be another VM's. Throws `unavailable` STORAGE_UNIDENTIFIED where a look at the
  * VM's own storage hangs, or at another VM's on the same filesystem, or libvirt does not tell where the VM's own is.
  */
-function requireIdentified(
+export function requireIdentified(
   id: string,
   places: Iterable<Pick<Place, "at">>,
   { vms, creations, same = noOtherNames }: Users,

@@ -98,6 +98,7 @@ test("what came to use a disk while its deletion waited is seen before the plug 
     table,
     domains: {
       state: () => Promise.resolve({ state: "running" }),
+      document: () => Promise.resolve(undefined),
       stamps: { origin: () => Promise.resolve({ isManaged: true, createdAtMs: 0 }) },
     },
     volumes: {
