@@ -253,10 +253,13 @@ test("the highest control epoch outlives the agent", async (t) => {
   const port = await freePort();
   const directory = await folder(t);
   const current = await startScheduler(t, { port, controlEpoch: 5 });
-  const before = await startAgent(t, { address: current.address, directory });
+  const fence = await HostRecord.open(directory);
+  const before = await startAgent(t, { address: current.address, directory, fence });
   await eventually(() => before.link.status.state === "connected");
   current.stop();
   await before.stop();
+  // The welcome's epoch is written while the agent goes on; the next one must not meet that write.
+  await fence.raiseControlEpoch(5);
   const old = await startScheduler(t, { port, controlEpoch: 4 });
   const after = await startAgent(t, { address: old.address, directory, agentEpoch: 2 });
   await eventually(() => after.logged.some(({ reason }) => reason === "CONTROL_EPOCH_STALE"));
