@@ -50,7 +50,7 @@ export const deleteWork =
       const isOver = async (): Promise<boolean> => !(await isInRun(context, run, guestRun));
       await step("pull plug", () => domains.destroy(vmId, { isOver }), 0.3);
     }
-    const hasDomain = !isGone && (await begin(context, intent, run));
+    const hasDomain = !isGone && (await begin(context, intent, run, guestRun !== undefined));
     // A guest that runs on an overwritten disk is harmed; on a deleted one it does not start.
     const requireOff = async (): Promise<void> => {
       if (hasDomain) await keepOff(context, intent, run);
@@ -109,20 +109,22 @@ async function isThere({ domains }: WorkContext, run: WorkRun): Promise<boolean>
 }
 
 /**
- * Records on the domain that the deletion has begun, where it has disks to delete. False: there is no domain any more, as
- * of one that was not persistent and has ended. Throws `conflict` VM_RUNNING as `requireDeletable` does.
+ * Records on the domain that the deletion has begun, where it has disks to delete. False: it went with the run that the
+ * deletion has ended (`hasEndedRun`), since it was not persistent. Throws `not_found` LIBVIRT_NO_DOMAIN where another client
+ * removed it, who may want its disks, and `conflict` VM_RUNNING as `requireDeletable` does.
  */
 async function begin(
   { domains }: WorkContext,
   { volumes, force }: IntentOf<"DELETE_VM">,
   { vmId, operationId, step, resumed }: WorkRun,
+  hasEndedRun: boolean,
 ): Promise<boolean> {
   if (volumes.length === 0) return true;
   step.requireOpen();
   try {
     await domains.stamps.begin(vmId, operationId);
   } catch (thrown) {
-    if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
+    if (!hasEndedRun || toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
     return false;
   }
   // The VM may have been started since it was seen stopped.
@@ -130,7 +132,7 @@ async function begin(
   requireDeletable(vmId, now, force);
   if (isActive(now) && resumed) throw interrupted(`the VM was started since; ${AGAIN}`);
   if (isActive(now)) await step("pull plug", () => domains.destroy(vmId), 0.3);
-  return now !== undefined;
+  return true;
 }
 
 /** Ends a run that was started while disks were overwritten. Throws `conflict` VM_RUNNING without force. */

@@ -80,9 +80,9 @@ test("the watermark is raised before the domain goes, which does not go where th
 });
 
 /** A VM that is off until somebody starts it at this moment of its deletion. */
-function startedAt(moment: "raise" | "remove" | "undefine") {
+function startedAt(moment: "raise" | "remove" | "undefine", before = "stopped") {
   const done: string[] = [];
-  let state = "stopped";
+  let state = before;
   const step = (name: string) => (): Promise<unknown> => {
     done.push(name);
     if (name === moment) state = "running";
@@ -187,12 +187,19 @@ test("the result counts the disks that were there and are deleted", async () => 
 });
 
 test("a VM whose domain goes with its run loses its disks too", async () => {
-  const { context, done } = startedAt("undefine");
   const noDomain = new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain");
-  Object.assign(context.domains.stamps, { begin: () => Promise.reject(noDomain) });
-  const disk = { pool: "images", volume: "a.qcow2" };
-  const result = await deleteWork(() => [])(context, { ...intent, volumes: [disk] }, run);
-  assert.deepEqual([done, result["volumes_deleted"]], [["raise", "remove"], "1"]);
+  const deletion = { ...intent, volumes: [{ pool: "images", volume: "a.qcow2" }] };
+  const transient = startedAt("undefine", "running");
+  const begin = (): Promise<void> => Promise.reject(noDomain);
+  const [mark, runNumber] = [() => Promise.resolve(), () => Promise.resolve(7)];
+  Object.assign(transient.context.domains.stamps, { begin, mark, runNumber });
+  const result = await deleteWork(() => [])(transient.context, deletion, run);
+  assert.deepEqual([transient.done, result["volumes_deleted"]], [["raise", "destroy", "remove"], "1"]);
+  // Somebody removed the domain of a VM that was off: the disks may be wanted.
+  const removed = startedAt("undefine");
+  Object.assign(removed.context.domains.stamps, { begin });
+  await assert.rejects(deleteWork(() => [])(removed.context, deletion, run), noDomain);
+  assert.deepEqual(removed.done, ["raise"]);
 });
 
 test("a deletion that has begun to have effects is not cancelled, and a guest is not ended that another domain has", async () => {
