@@ -73,7 +73,7 @@ suite("two agents on one libvirt", { skip: libvirtdUnavailable() }, () => {
     await host.libvirtd.startAgain();
     await until(
       "the second to change things again",
-      async () => (await create(client, randomUUID())) === undefined,
+      async () => (await create(client, `by-the-second-${randomUUID()}`)) === undefined,
     );
     await until(
       "the first to be refused by name again",
