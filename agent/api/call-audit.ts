@@ -90,7 +90,7 @@ export class CallAudit {
     const { arguments: _told, ...same } = about;
     return {
       ended: (answer, error) => {
-        // A console changes nothing that bounds how many there are.
+        // No quota bounds consoles, so each one is charged.
         const isIdle = kind === "stream" || this.#isIdle(request, answer, atMs);
         if (error === undefined && !isIdle) credit();
         const made = textsOf(answer, { operationId: "operation", vmId: "vm" });

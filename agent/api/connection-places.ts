@@ -17,10 +17,7 @@ export interface ConnectionPlacesOptions {
   readonly log: Logger;
 }
 
-/**
- * Of all places, how many one caller may have, the callers of one tenant together, and those of all tenants together: no
- * tenant keeps out another, and all tenants together do not keep out the provider.
- */
+/** Largest parts of all places, so that no tenant locks out another tenant, nor all tenants the provider. */
 const shares = { caller: 1 / 2, tenant: 1 / 8, tenants: 1 / 2 };
 const TENANTS = "all tenants";
 
@@ -64,7 +61,7 @@ export class ConnectionPlaces {
     });
   }
 
-  /** Under which names a connection of this caller counts, and how many there may be of each. */
+  /** The accounts that a connection of this caller is charged to, with their limits. */
   #boundsOf(caller: Pick<Caller, "name" | "tenant">): readonly (readonly [whose: string, most: number])[] {
     if (this.#callers === "one") return [];
     const account = accountOf(caller);

@@ -14,7 +14,7 @@ export interface Step {
   readonly durable: <T>(name: string, work: () => Promise<T>, weight?: number) => Promise<T>;
   /** Takes back what the step of this name did, also after cancel(): its outcome becomes "undone". */
   readonly undo: (name: string, work: () => Promise<void>) => Promise<void>;
-  /** From here on cancel() keeps no step from starting: before effects that nothing takes back. */
+  /** Makes later steps ignore cancel(). To be called before effects that cannot be undone. Throws once cancelled. */
   readonly commit: () => void;
   /** For what is done within or beside a step: throws what would keep a step from starting, cancel() apart. */
   readonly requireOpen: () => void;

@@ -211,7 +211,7 @@ async function start(
     await domains.start(id, culpritOf(spec));
   } catch (thrown) {
     if (toSocleError(thrown).reason !== "EFFECT_NOT_OBSERVED") throw thrown;
-    // It may have run, and ended with the libvirt that did not answer.
+    // The guest may have run and ended while libvirt was away.
     const after = await stateIfRun(domains, id, false);
     if (after === undefined) throw thrown;
     return after;

@@ -41,7 +41,7 @@ export const deleteWork =
     const guestRun = isActive(before) ? await holdsRun(context, run, AGAIN) : undefined;
     if (isActive(before) && guestRun === undefined && resumed)
       throw interrupted(`the VM was started since; ${AGAIN}`);
-    // Nothing takes back what follows.
+    // The following effects cannot be undone.
     step.commit();
     // Beside what comes before the domain goes. All earlier operations of the VM have their ends.
     const raised = context.watermark?.raise().then(() => undefined, toSocleError);
@@ -60,7 +60,7 @@ export const deleteWork =
     const erased =
       intent.erase === undefined
         ? undefined
-        : await eraseDisks(context, intent.erase, run, isGone ? "gone" : requireOff);
+        : await eraseDisks(context, intent.erase, run, { isGone, requireOff });
     if (erased !== undefined) await requireOff();
     let deletedVolumes = 0;
     for (const volume of intent.volumes) {
@@ -102,16 +102,16 @@ async function deletable(
 const lostOf = (volumes: number): string | undefined =>
   volumes === 0 ? undefined : `${volumes} of its disks are deleted already`;
 
-/** Whether the VM's domain is there, and not another with its id. */
+/** Whether the VM's own domain exists; another VM may have its id. */
 async function isThere({ domains }: WorkContext, run: WorkRun): Promise<boolean> {
   const origin = await domains.stamps.origin(run.vmId);
   return origin !== undefined && isSameVm(run, origin);
 }
 
 /**
- * Records on the domain that the deletion has begun, where it has disks to delete. False: it went with the run that the
- * deletion has ended (`hasEndedRun`), since it was not persistent. Throws `not_found` LIBVIRT_NO_DOMAIN where another client
- * removed it, who may want its disks, and `conflict` VM_RUNNING as `requireDeletable` does.
+ * Stamps the domain of a VM with own disks as being deleted. Returns false for a transient domain, which ended with the run
+ * that this deletion destroyed (`hasEndedRun`). Throws `not_found` LIBVIRT_NO_DOMAIN where another client undefined the domain
+ * and may want its disks, and `conflict` VM_RUNNING as `requireDeletable`.
  */
 async function begin(
   { domains }: WorkContext,
@@ -135,7 +135,7 @@ async function begin(
   return true;
 }
 
-/** Ends a run that was started while disks were overwritten. Throws `conflict` VM_RUNNING without force. */
+/** Destroys a run that another client started during the erasure. Throws `conflict` VM_RUNNING without force. */
 async function keepOff(
   { domains }: WorkContext,
   { force }: IntentOf<"DELETE_VM">,
@@ -204,7 +204,7 @@ function requireUnchanged(wanted: string | undefined, vm: Vm | undefined, hasBeg
 }
 
 /**
- * Nobody else's guest runs on them, for all that libvirt knows. Returns the pools whose overlays are not known. Throws
+ * Refuses volumes that other VMs use, as far as libvirt knows. Returns the pools that were not searched. Throws
  * `conflict` VOLUME_IN_USE, and as `requireDisksAsMade` does.
  */
 async function requireOwn(
@@ -227,8 +227,8 @@ async function requireOwn(
 }
 
 /**
- * Throws `conflict` VM_RUNNING: a guest's plug is pulled only where that was asked for. `lost`: what a deletion during
- * which it was started has done already.
+ * Throws `conflict` VM_RUNNING for a running guest, unless `force`. `lost`: the effects so far of a deletion during which
+ * the guest was started.
  */
 export function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string): void {
   if (!isActive(seen) || force) return;

@@ -102,7 +102,7 @@ export class Domains {
 
   /**
    * Done when it is not there, also when it was not there before. A VM that runs is only gone once it has ended. `isThere`:
-   * whether the domain of this id is the one that is meant; after a lost answer it may be another.
+   * whether the intended domain still exists; after a lost reply its id may belong to another.
    */
   async undefine(id: string, isThere: () => Promise<boolean>): Promise<void> {
     const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM, TPM } = libvirt.DomainUndefineFlag;
@@ -134,8 +134,8 @@ export class Domains {
   }
 
   /**
-   * Pulls the plug. Done when it is off, also when it was off before. `isOver`: whether the run that is meant has ended;
-   * after a lost answer the VM may be in another. `requireWanted` is called before each try, of which there are more where
+   * Pulls the plug. Done when it is off, also when it was off before. `isOver`: whether the intended run has ended;
+   * after a lost reply the VM may be in a later run. `requireWanted` is called before each try, of which there are more where
    * an answer is lost, and throws where it is to be the last.
    */
   async destroy(

@@ -44,15 +44,15 @@ export async function inTurn<T>(
 }
 
 /**
- * Makes the disks of a VM that is off unreadable; doing it again is safe. `state`: "gone" where the VM is gone, and its
- * disks with it, so that only what an earlier run did to them is on record; otherwise called before each disk, and throws
- * where the VM is not off. Throws `conflict` ERASURE_CANCELLED.
+ * Overwrites the disks of a VM, or their keys; repeating it is safe. `isGone`: the VM and its disks are gone, so only the
+ * record of an earlier run is used. `requireOff` runs before each disk and throws unless the VM is off. Throws `conflict`
+ * ERASURE_CANCELLED.
  */
 export async function eraseDisks(
   context: WorkContext,
   { disks, tpm }: Erasure,
   run: WorkRun,
-  state: "gone" | (() => Promise<void>),
+  { isGone, requireOff }: { readonly isGone: boolean; readonly requireOff: () => Promise<void> },
 ): Promise<ErasedDisk[]> {
   const { volumes } = context;
   const { vmId, step, done, signal } = run;
@@ -64,11 +64,11 @@ export async function eraseDisks(
     const name = `erase ${volume.volume}`;
     const wasDone = done.has(name);
     const method = encrypted ? "crypto-erase" : "overwrite";
-    if (state === "gone") {
+    if (isGone) {
       erased.push({ disk, ...volume, method: wasDone ? method : "absent" });
       continue;
     }
-    await state();
+    await requireOff();
     const overwrite = (): Promise<number | undefined> =>
       encrypted ? volumes.overwriteHeader(volume, signal) : volumes.overwrite(volume, signal);
     const bytes = await step(name, overwrite, 0.2).catch((thrown: unknown) => {

@@ -9,7 +9,7 @@ const MARKED = "mark run";
 /** The run could not be marked: the journal has libvirt's id of it. */
 const NUMBERED = "note run";
 
-/** Identifies a run of the guest: the operation's mark on it, else libvirt's domain id and what that was numbered in. */
+/** Identifies a run of the guest: the operation's mark on it, else libvirt's domain id within one numbering. */
 export type GuestRun = "marked" | { readonly number: number; readonly numbering: string };
 
 /**
@@ -28,7 +28,7 @@ export async function holdsRun(
   const number = standing?.runNumber;
   const { numbering } = context.domains.stamps;
   if (number !== undefined && done.has(nameOf({ number, numbering }))) return { number, numbering };
-  // In another numbering, the same number says nothing.
+  // Equal numbers of two numberings may be different runs.
   if ([...done].some((name) => name.startsWith(NUMBERED) && !name.endsWith(numbering)))
     throw interrupted(again);
   if (hasMarkedRun(run)) return undefined;

@@ -50,7 +50,7 @@ export class Stamps {
     this.#certainty = new Certainty(calls, clock);
   }
 
-  /** Differs whenever libvirt may have been restarted, which begins the numbers of runs anew. */
+  /** Changes with each connection to libvirt, since a restarted libvirt reuses the numbers of runs. */
   get numbering(): string {
     return `${this.#started}.${this.#libvirt.reconnects ?? 0}`;
   }

@@ -5,7 +5,7 @@ type Advice = Readonly<Record<string, string | undefined>>;
 /** What a person does about an open condition: by reason where that differs, else by type. */
 export function adviceOn({ type, reason }: Pick<Condition__Output, "type" | "reason">): string {
   if (reason === "NotWatched")
-    return "Nobody looks; that is no fault of the host. The evidence says how to have it watched.";
+    return "The agent cannot watch this, which is not a fault of the host. The evidence says how to enable it.";
   return (
     reasonAdvice[type]?.[reason] ??
     conditionAdvice[type] ??

@@ -185,7 +185,7 @@ test("whoever is one tenant's is denied what tells of all, and sees nothing of o
   assert.equal(await codeOf(client.call(protos.vms.GetVm, { vm: "b" })), status.NOT_FOUND);
 });
 
-test("the callers of one tenant share its limits, whichever certificate they come with, and nobody else's", async (t) => {
+test("callers of one tenant share its limits across certificates, and other callers keep theirs", async (t) => {
   const api = configSchema.parse({ api: { limits: { readsPerSecond: 1 } } }).api;
   const { authority, clientOf } = await secured(t, undefined, api.limits);
   const lists = async (name: string, count: number): Promise<(number | undefined)[]> => {

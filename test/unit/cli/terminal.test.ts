@@ -318,7 +318,7 @@ test("doctor says which hardware the agent cannot read, and why", async (context
   assert.doesNotMatch(stdout, /bmc cannot be read/);
   assert.match(
     stdout,
-    /^warn {2}health {6}DiskWear unknown \(none\): NotWatched not watched.*\n.*Nobody looks/m,
+    /^warn {2}health {6}DiskWear unknown \(none\): NotWatched not watched.*\n.*cannot watch this/m,
   );
   assert.match(stdout, /^warn {2}health {6}schedulable unknown \(by ClockUnsynced\)/m);
   assert.match(stdout, /ClockUnsynced unknown .*\n.*chrony/m);

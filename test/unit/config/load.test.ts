@@ -98,7 +98,7 @@ scheduler: yes
   );
 });
 
-test("an unknown key is told the keys of its own level", () => {
+test("an unknown key is refused with the known keys of its level", () => {
   const problem = (text: string): string =>
     problemsOf(text)
       .join()
@@ -115,7 +115,7 @@ test("an unknown key is told the keys of its own level", () => {
   assert.match(problem("api: {colour: 3}"), /api\.colour: unknown key; known: socket, /);
 });
 
-test("where null is allowed, a wrong value is told so", () => {
+test("a wrong value is refused with null among the allowed values", () => {
   assert.match(problemsOf("trust: {insecureLoopback: production}").join(), /must be development or null$/);
 });
 

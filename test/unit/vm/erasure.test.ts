@@ -50,7 +50,7 @@ const runAfter = (...done: string[]) => ({
 
 test("keys are destroyed before anything is overwritten, each disk as it can be", async () => {
   const { context, did } = hostWith({ "a.raw": 16, "b.raw": 100 });
-  const erased = await eraseDisks(context, erasure, runAfter(), isOff);
+  const erased = await eraseDisks(context, erasure, runAfter(), { isGone: false, requireOff: isOff });
   assert.deepEqual(did, ['metadata {"tenant":"red"}', 'forget "disk/a"', "header a.raw", "overwrite b.raw"]);
   assert.deepEqual(erased, [
     { disk: "a", pool: "p", volume: "a.raw", method: "crypto-erase", bytes: 16 },
@@ -60,14 +60,17 @@ test("keys are destroyed before anything is overwritten, each disk as it can be"
 
 test("after a crash it is done again; what an earlier run has erased and deleted is told as erased", async () => {
   const { context, did } = hostWith({ "b.raw": 100 });
-  const erased = await eraseDisks(context, erasure, runAfter("destroy keys", "erase a.raw"), isOff);
+  const erased = await eraseDisks(context, erasure, runAfter("destroy keys", "erase a.raw"), {
+    isGone: false,
+    requireOff: isOff,
+  });
   assert.ok(did.includes("overwrite b.raw"));
   assert.deepEqual(erased[0], { disk: "a", pool: "p", volume: "a.raw", method: "crypto-erase" });
 });
 
 test("a disk that was gone before is not told as erased", async () => {
   const { context } = hostWith({ "a.raw": 16 });
-  const [, gone] = await eraseDisks(context, erasure, runAfter(), isOff);
+  const [, gone] = await eraseDisks(context, erasure, runAfter(), { isGone: false, requireOff: isOff });
   assert.equal(gone?.method, "absent");
 });
 
@@ -76,20 +79,26 @@ test("a disk is overwritten only while the VM is off, and a cancelled erasure sa
   const running = new SocleError("conflict", "VM_RUNNING", "it is running");
   let looks = 0;
   const offOnce = (): Promise<void> => ((looks += 1) > 1 ? Promise.reject(running) : Promise.resolve());
-  await assert.rejects(eraseDisks(context, erasure, runAfter(), offOnce), running);
+  await assert.rejects(
+    eraseDisks(context, erasure, runAfter(), { isGone: false, requireOff: offOnce }),
+    running,
+  );
   assert.ok(did.includes("header a.raw") && !did.includes("overwrite b.raw"));
   const cancelled = { ...runAfter(), signal: AbortSignal.abort() };
   const failing = hostWith({}, new SocleError("cancelled", "CANCELLED", "cancelled"));
-  await assert.rejects(eraseDisks(failing.context, erasure, cancelled, isOff), {
-    kind: "conflict",
-    reason: "ERASURE_CANCELLED",
-  });
+  await assert.rejects(
+    eraseDisks(failing.context, erasure, cancelled, { isGone: false, requireOff: isOff }),
+    {
+      kind: "conflict",
+      reason: "ERASURE_CANCELLED",
+    },
+  );
 });
 
 test("without room to overwrite a thin disk nothing is told", async () => {
   const full = new SocleError("exhausted", "POOL_FULL", "storage pool p is full");
   const { context } = hostWith({}, full);
-  await assert.rejects(eraseDisks(context, erasure, runAfter(), isOff), full);
+  await assert.rejects(eraseDisks(context, erasure, runAfter(), { isGone: false, requireOff: isOff }), full);
 });
 
 test("the receipt begins with its kind, and its digest and signature are of its very bytes", () => {
