@@ -17,6 +17,7 @@ export function answerRules(
     ...epochsRise(history),
     ...tenantsAreApart(requests, byVm),
     ...controlEpochIsEarned(history, requests),
+    ...controlEpochHolds(requests),
     ...placesAreHeld(history),
   ];
 }
@@ -278,6 +279,30 @@ function* controlEpochIsEarned(history: History, { calls }: Requests): Generator
         at,
         message: `the control epoch rose from ${from} to ${epoch}, which no unscoped scheduler asked for by a change`,
       };
+  }
+}
+
+/** A change of a scheduler that was replaced is refused, also once an older copy of the state is in its place. */
+function* controlEpochHolds({ calls }: Requests): Generator<Violation> {
+  const changes = calls.filter(
+    ({ request, answer }) =>
+      request.role === "scheduler" && mutations.has(request.method) && answer?.outcome === "ok",
+  );
+  for (const { at, answerAt, request } of changes) {
+    const { controlEpoch = 0, caller, method, vm } = request;
+    const later = changes.find(
+      (other) =>
+        other.answerAt < at &&
+        (other.request.controlEpoch ?? 0) > controlEpoch &&
+        other.request.tenant === undefined,
+    );
+    if (later === undefined) continue;
+    yield {
+      rule: "a replaced scheduler commands nothing",
+      at: answerAt,
+      ...(vm === undefined ? {} : { vm }),
+      message: `${method} of ${caller} with control epoch ${controlEpoch} is taken on, and ${later.request.controlEpoch ?? 0} had been before`,
+    };
   }
 }
 

@@ -1,4 +1,4 @@
-import type { EffectCall, History } from "./history.ts";
+import type { EffectCall, Fault, History } from "./history.ts";
 import { isForgetting, type Accepted } from "./requests.ts";
 import { lifeAt, runAt, type Effect, type Life, type Run, type VmTimeline } from "./timeline.ts";
 import type { Violation } from "./checker.ts";
@@ -92,7 +92,8 @@ export function explainEffects(
     if (effect.by === "foreign") {
       // What somebody else undid may be done again.
       const undone = undoneBy[effect.call];
-      if (undone !== undefined && effect.changed) ways = ways.map((way) => without(way, undone));
+      if (undone !== undefined && effect.changed)
+        ways = ways.map((way) => (hasStopped(way) ? way : without(way, undone)));
       continue;
     }
     // An attempt that changes nothing does no harm: libvirt refuses it, as it refuses one by mistake.
@@ -111,6 +112,10 @@ export function explainEffects(
   }
   return undefined;
 }
+
+/** A stop ends the run that it was asked to end, and no later one. */
+const hasStopped = ({ current, done }: Way): boolean =>
+  current?.request.method === "StopVm" && done.has("destroy ");
 
 /** Effects are in the order of their begins: what somebody else undid while the call lasted may be done again by it. */
 function undoneWithin(way: Way, { call, at, endAt }: Effect, { effects }: VmTimeline): Way {
@@ -179,7 +184,10 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   const stamped = effect.call === "define" ? effect.operation : effect.stamp?.operation;
   if (stamped !== undefined && operationId !== undefined && stamped !== operationId)
     return "is not the one in the metadata";
-  if (request.method === "CreateVm") return undefined;
+  if (request.method === "CreateVm")
+    return effect.call === "volume_delete" && hasRunOn(operation, effect, context)
+      ? "started a guest that has written to it"
+      : undefined;
   const isPatient = request.method === "StopVm" && request.force === false;
   if (isPatient && effect.call === "destroy" && !isForcedMeanwhile(effect, context))
     return "is a stop without force";
@@ -193,6 +201,20 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
     return "was asked before the guest was started again by somebody else";
   return undefined;
 }
+
+/**
+ * The creation started its guest before. libvirt says so, until it is itself started again after the guest's end.
+ */
+function hasRunOn({ from }: Accepted, effect: Effect, { history, timeline }: Context): boolean {
+  const run = timeline.runs.find(({ by }) => by.by === "agent" && by.at > from && by.at < effect.at);
+  if (run === undefined) return false;
+  return !history.some(
+    (event, at) => event.event === "fault" && at > run.to && at < effect.at && isOfDaemon(event),
+  );
+}
+
+const isOfDaemon = ({ fault, detail }: Fault): boolean =>
+  fault === "libvirt_down" || (fault === "kill" && detail?.includes("power") === true);
 
 /**
  * A rollback made the agent forget the operation's end. The domain's newest stamp is still its own: writing it again

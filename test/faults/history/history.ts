@@ -190,6 +190,7 @@ export type FaultKind =
   | "clock_step"
   | "state_rolled_back"
   | "state_lost"
+  | "journal_lost"
   | "libvirt_down"
   | "secrets_down"
   | "secrets_refused"

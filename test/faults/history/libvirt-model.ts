@@ -22,7 +22,14 @@ import { forgetEphemeralSecrets } from "./model/objects.ts";
 import { effectFacts, worldDomain } from "./model/observed.ts";
 import { downloadOf } from "./model/storage.ts";
 import { ModelStream } from "./model/stream.ts";
-import { Refusal, World, type Entry, type HostFacts, type ModelPool } from "./model/world.ts";
+import {
+  Refusal,
+  World,
+  type Entry,
+  type HostFacts,
+  type ModelDomain,
+  type ModelPool,
+} from "./model/world.ts";
 
 export type { CallPlan, ModelCall, ModelHostOptions } from "./model/call-plan.ts";
 export { modelledProcedures } from "./model/calls.ts";
@@ -52,6 +59,8 @@ export class ModelHost implements Daemon {
   /** Counts the daemons: calls of one before are gone. */
   #daemon = 1;
   #isUp = true;
+  /** Whose QEMU died while there was no daemon. */
+  readonly #crashed = new Set<ModelDomain>();
   #wake: (() => void)[] = [];
   #takenUp: Promise<void> = Promise.resolve();
   #eventsSent: Promise<void> = Promise.resolve();
@@ -128,6 +137,8 @@ export class ModelHost implements Daemon {
       if (domain.isStarting) ended(this.world, domain, "FAILED");
       if (!isActive(domain)) domain.reason = DomainStateReason.SHUTOFF.UNKNOWN;
     }
+    for (const domain of this.#crashed) if (isActive(domain)) ended(this.world, domain, "CRASHED");
+    this.#crashed.clear();
     this.#isUp = true;
     for (const wake of this.#wake.splice(0)) wake();
   }
@@ -174,11 +185,12 @@ export class ModelHost implements Daemon {
     return true;
   }
 
-  /** QEMU dies. */
+  /** QEMU dies. A daemon that is away finds that when it is back. */
   guestCrashes(uuid: string): boolean {
     const domain = this.world.domains.get(uuid);
     if (domain === undefined || !isActive(domain)) return false;
-    ended(this.world, domain, "CRASHED");
+    if (this.#isUp) ended(this.world, domain, "CRASHED");
+    else this.#crashed.add(domain);
     return true;
   }
 

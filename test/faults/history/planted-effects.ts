@@ -220,4 +220,46 @@ export const effectBugs: readonly PlantedBug[] = [
     ],
     rules: ["a failed deletion leaves the VM"],
   },
+  {
+    name: "later-run-stopped",
+    what: "a forced stop whose answer was lost is repeated on a run that somebody started since",
+    edits: [
+      {
+        file: "vm/power-works.ts",
+        find: "domains.destroy(vmId, { isOver, requireWanted: requireForce })",
+        replace: "domains.destroy(vmId, { requireWanted: requireForce })",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
+    name: "written-disk-taken-back",
+    what: "a creation whose start was not answered removes the disk that its guest has run on",
+    edits: [
+      {
+        file: "vm/create-work.ts",
+        find: 'if (toSocleError(thrown).reason !== "EFFECT_NOT_OBSERVED") throw thrown;',
+        replace: "if (thrown !== undefined) throw thrown;",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
+    name: "cancelled-after-plug",
+    what: "a deletion is cancelled after its first effect",
+    edits: [{ file: "vm/delete-work.ts", find: "    step.commit();\n", replace: "" }],
+    rules: ["a cancelled deletion has done nothing"],
+  },
+  {
+    name: "fence-left",
+    what: "a start does not take the control epoch from libvirt's lease",
+    edits: [
+      {
+        file: "composition/hypervisor.ts",
+        find: "      await followFence(state, controlFence, isOwn, log);\n",
+        replace: "      void [followFence, controlFence, isOwn];\n",
+      },
+    ],
+    rules: ["a replaced scheduler commands nothing"],
+  },
 ];

@@ -93,6 +93,18 @@ export const stateBugs: readonly PlantedBug[] = [
     rules: ["a repeated request has one answer", ...effectRules],
   },
   {
+    name: "journal-begun-anew",
+    what: "a start without the journal of operations begins a new one",
+    edits: [
+      {
+        file: "state/journal-file.ts",
+        find: 'if (found === "nothing" && mustExist) return undefined;',
+        replace: "void mustExist;",
+      },
+    ],
+    rules: ["a repeated request has one answer", "what was acknowledged is kept", ...effectRules],
+  },
+  {
     name: "request-carried-out-twice",
     what: "a repeated request becomes another operation",
     edits: [

@@ -66,12 +66,22 @@ function* endsAreTrue(
         };
     }
     if ((end?.state === "failed" || end?.state === "cancelled") && method === "DeleteVm" && !isForgotten) {
-      const gone = timeline?.effects.find(
-        (effect) => effect.at > from && effect.at < endedAt && hasRemoved(effect, timeline),
+      const others = accepted.filter(
+        (one) => one !== operation && one.request.vm === vm && one.from < endedAt && one.endedAt > from,
       );
-      const isUnclear = accepted.some(
-        (one) => one !== operation && mayRemove(one, vm) && one.from < endedAt && one.endedAt > from,
+      const within = (timeline?.effects ?? []).filter(
+        ({ by, at }) => by === "agent" && at > from && at < endedAt,
       );
+      const done = within.find(({ changed, call }) => changed && deleting.has(call));
+      if (end.state === "cancelled" && done !== undefined && others.length === 0)
+        yield {
+          rule: "a cancelled deletion has done nothing",
+          at: endedAt,
+          vm,
+          message: `${name} is cancelled, after ${done.call} of VM ${vm}`,
+        };
+      const gone = within.find((effect) => timeline !== undefined && hasRemoved(effect, timeline));
+      const isUnclear = others.some((one) => mayRemove(one, vm));
       if (gone !== undefined && !isUnclear)
         yield {
           rule: "a failed deletion leaves the VM",

@@ -327,3 +327,43 @@ test("a deletion that removed the VM has not failed, unless somebody else remove
   history.effect("undefine").ended("d", "DeleteVm", "failed");
   assert.deepEqual(rulesOf(history), ["a failed deletion leaves the VM"]);
 });
+
+test("a stop that ended its run does not end the one that somebody started since", () => {
+  const history = build().created().accepted("s", "StopVm").effect("destroy").foreign("start");
+  assert.deepEqual(rulesOf(history), []);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["one operation at a time, each once"]);
+});
+
+test("a creation whose guest has run does not remove its disk, unless libvirt cannot know that it ran", () => {
+  const volume = { vm: undefined, volume: `images/socle-${VM}-disk.qcow2` } as never;
+  const takenBack = (daemonEnds: boolean): string[] => {
+    const history = build().accepted("c", "CreateVm").effect("volume_create", volume).effect("define");
+    history.effect("start").foreign("guest_stopped");
+    if (daemonEnds) history.recorder.add({ event: "fault", fault: "libvirt_down" });
+    return rulesOf(
+      history.effect("undefine").effect("volume_delete", volume).ended("c", "CreateVm", "failed"),
+    );
+  };
+  assert.deepEqual(takenBack(false), ["every effect has its operation"]);
+  assert.deepEqual(takenBack(true), []);
+});
+
+test("a deletion that is cancelled after its first effect is a violation, unless another operation may have had it", () => {
+  const cancelled = (history: HistoryBuilder): string[] =>
+    rulesOf(history.effect("destroy").ended("d", "DeleteVm", "cancelled"));
+  assert.deepEqual(cancelled(build().created().accepted("d", "DeleteVm")), [
+    "a cancelled deletion has done nothing",
+  ]);
+  assert.deepEqual(cancelled(build().created().accepted("s", "StopVm").accepted("d", "DeleteVm")), []);
+});
+
+test("a change with a lower control epoch than one before is a violation, also after a rollback", () => {
+  const history = build().created().accepted("s", "StopVm", { controlEpoch: 7 }).effect("destroy");
+  history.ended("s", "StopVm");
+  history.recorder.add({ event: "fault", fault: "state_rolled_back" });
+  history.restart().refused("StartVm", "CONTROL_EPOCH_STALE", { requestId: "r-a", controlEpoch: 6 });
+  assert.deepEqual(rulesOf(history), []);
+  assert.deepEqual(rulesOf(history.accepted("b", "StartVm", { controlEpoch: 6 })), [
+    "a replaced scheduler commands nothing",
+  ]);
+});

@@ -48,23 +48,25 @@ export interface AgainAction {
 }
 
 /**
- * With the next libvirt effect, the next sync, or the next sync of the operations' journal: `begin` the very next, `end` the
- * next behind an effect.
+ * With the agent's next effect on libvirt, also of one kind, the next sync, or the next sync of the operations' journal:
+ * `begin` the very next, `end` the next behind an effect.
  */
-export type Moment = "now" | "effect" | "sync" | "begin" | "end";
+export type Moment = "now" | "effect" | "start" | "destroy" | "sync" | "begin" | "end";
 
 export interface FaultAction {
   readonly do: "fault";
   readonly fault: FaultKind | "power_cut" | "stop" | "snapshot";
-  /** Absent: now. Of kills, snapshots, failed syncs and lost answers. */
+  /** Absent: now. Of kills, snapshots, failed syncs, lost answers and libvirt's end. */
   readonly at?: Moment;
   readonly forMs?: number;
   readonly stepMs?: number;
   readonly silently?: boolean;
-  /** Of a lost answer: the procedure, one that only reads. Absent: the next change. */
-  readonly ofRead?: string;
+  /** Of a lost answer: the procedure. Absent: the next change. */
+  readonly of?: string;
   /** Of a rollback: the agent is not ended first. */
   readonly underAgent?: boolean;
+  /** Of libvirt's end: the guests end while it is away. */
+  readonly withGuests?: boolean;
 }
 
 /** What somebody beside the agent does, or the guest. */
@@ -72,6 +74,8 @@ export interface ForeignAction {
   readonly do: "foreign";
   readonly act: "start" | "destroy" | "suspend" | "resume" | "undefine" | "guest_stopped";
   readonly vm: number;
+  /** Absent: now. */
+  readonly at?: Moment;
 }
 
 export type Action = { readonly afterMs: number } & (CallAction | AgainAction | FaultAction | ForeignAction);

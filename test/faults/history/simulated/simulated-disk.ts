@@ -32,7 +32,7 @@ export interface DiskTrouble {
 const root = "/simulated";
 
 /**
- * The files below /simulated, in memory, as node:fs/promises has them; there are no others. A write is there for the next reader at once, and
+ * The files below /simulated, in memory, as node:fs/promises has them, and /dev/null; there are no others. A write is there for the next reader at once, and
  * for the time after a power cut once it was synced, its name once its directory was. Each call takes a moment; the agent
  * that dies meanwhile never hears its end.
  */
@@ -47,6 +47,7 @@ export class SimulatedDisk {
   readonly #chance: Chance;
   #numbers = 0;
   #root = this.#make("directory", 0o755);
+  readonly #null = this.#make("file", 0o666);
 
   constructor(time: VirtualTime, chance: Chance) {
     this.#time = time;
@@ -77,6 +78,18 @@ export class SimulatedDisk {
     return () => {
       copies.clear();
       this.#root = copy(kept);
+    };
+  }
+
+  /** Takes a file away; the result puts it back. Undefined: it is not there. */
+  take(path: string): (() => void) | undefined {
+    const { entries, durableEntries } = this.#directory(path, "rename");
+    const name = basename(path);
+    const file = entries.get(name);
+    if (file === undefined) return undefined;
+    for (const names of [entries, durableEntries]) names.delete(name);
+    return () => {
+      for (const names of [entries, durableEntries]) names.set(name, file);
     };
   }
 
@@ -349,6 +362,7 @@ export class SimulatedDisk {
   }
 
   #find(path: string): Inode | undefined {
+    if (path === "/dev/null") return this.#null;
     if (path !== root && !path.startsWith(`${root}/`)) return undefined;
     let inode: Inode | undefined = this.#root;
     for (const name of path.slice(root.length).split("/")) if (name !== "") inode = inode?.entries.get(name);

@@ -70,8 +70,8 @@ export class SimulatedHost {
   }
 
   /** The next answer of this kind to the agent is lost. */
-  lose({ ofRead = CHANGE, silently = false }: Pick<FaultAction, "ofRead" | "silently">): void {
-    this.#losses.set(ofRead, { silently });
+  lose({ of = CHANGE, silently = false }: Pick<FaultAction, "of" | "silently">): void {
+    this.#losses.set(of, { silently });
   }
 
   loseNothing(): void {
@@ -83,6 +83,13 @@ export class SimulatedHost {
     for (const { vm } of this.model.domains) this.#guestEnds(vm, () => this.model.guestCrashes(vm));
     this.model.crashDaemon();
     this.model.startDaemon();
+  }
+
+  /** libvirt ends; `withGuests`: so do they before it is back, and it finds that. */
+  loseDaemon({ withGuests = false }: Pick<FaultAction, "withGuests">): void {
+    this.model.crashDaemon();
+    if (!withGuests) return;
+    for (const { vm } of this.model.domains) this.#guestEnds(vm, () => this.model.guestCrashes(vm));
   }
 
   foreign({ act, vm }: ForeignAction): void {
@@ -136,7 +143,8 @@ export class SimulatedHost {
     const chance = this.#chance;
     if (this.secretsTrouble !== undefined && procedure.startsWith("SECRET_"))
       return this.secretsTrouble === "secrets_down" ? { lose: "request", silently: true } : noSecrets;
-    const loss = this.#lossOf(changes ? CHANGE : procedure, procedure);
+    const loss =
+      this.#lossOf(procedure, procedure) ?? (changes ? this.#lossOf(CHANGE, procedure) : undefined);
     if (!changes && loss !== undefined) return { lose: "answer", ...loss };
     if (!changes)
       return chance.is(0.7) ? {} : { queueMs: chance.number() * 3, answerMs: chance.number() * 8 };

@@ -10,6 +10,7 @@ import { SimulatedCallers } from "./simulated-callers.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { VirtualTime } from "./virtual-time.ts";
+import { watchOperations, watchVms } from "./watchers.ts";
 
 const LIMIT_MS = 4 * 3_600_000;
 const QUIET_WITHIN_MS = 900_000;
@@ -19,6 +20,7 @@ const STOP_WITHIN_MS = 30_000;
 const RESTARTS_AT_MOST = 40;
 const RESTART_AFTER_MS = 2000;
 const OPERATOR = 0;
+const JOURNAL = "/simulated/socle/state/operations.journal";
 
 export interface Simulated {
   readonly history: History;
@@ -54,6 +56,7 @@ class Simulation {
   readonly #names = new Set<string>();
   readonly #armed = new Armed();
   #restore: (() => void) | undefined;
+  #putJournalBack: () => void = () => undefined;
 
   constructor(schedule: Schedule) {
     this.#schedule = schedule;
@@ -61,7 +64,10 @@ class Simulation {
     this.#chance = new Chance(seed ^ 0x51ed270b);
     this.#disk = new SimulatedDisk(this.#time, new Chance(seed ^ 0x2545f491));
     this.#recorder = new Recorder(() => this.#time.nowMs);
-    this.#host = new SimulatedHost(this.#time, this.#chance, this.#recorder, () => this.#armed.effect());
+    this.#host = new SimulatedHost(this.#time, this.#chance, this.#recorder, (call) => {
+      if (call === "start" || call === "destroy") this.#armed.strike(call);
+      this.#armed.effect();
+    });
     this.#callers = new SimulatedCallers(
       schedule,
       this.#recorder,
@@ -123,7 +129,7 @@ class Simulation {
         this.#armed.at(action.at, "cancel", () => callers.about(action.id, "CancelOperation"));
         return;
       case "foreign":
-        this.#host.foreign(action);
+        this.#armed.at(action.at, "foreign", () => this.#host.foreign(action));
         return;
       case "fault":
         await this.#fault(action);
@@ -173,36 +179,13 @@ class Simulation {
     const { agentEpoch } = agent.state.record;
     this.#recorder.add({ event: "agent_start", run, version: "simulated", agentEpoch });
     this.#callers.lookAtEpoch(agent);
-    void this.#watchOperations(agent);
-    void this.#watchVms(agent);
+    const isCurrent = (): boolean => this.#agent === agent;
+    void watchOperations(agent, isCurrent, this.#recorder);
+    void watchVms(agent, isCurrent, this.#callers);
     agent.start().catch((thrown: unknown) => {
       // What becomes of an agent's services once it was killed says nothing of it.
       if (this.#agent === agent) this.#fail("the agent serves", errorOf(thrown).message);
     });
-  }
-
-  /** As a caller of WatchVms: what it is shown of a VM goes forward like its other reads. */
-  async #watchVms(agent: SimulatedAgent): Promise<void> {
-    for await (const change of agent.table.subscribe(new AbortController().signal)) {
-      if (change.kind !== "item" || this.#agent !== agent) continue;
-      if (change.value.kind === "added" || change.value.kind === "changed")
-        this.#callers.shown(change.value.vm);
-    }
-  }
-
-  async #watchOperations(agent: SimulatedAgent): Promise<void> {
-    const states = new Map<string, string>();
-    for await (const change of agent.state.operations.watch(new AbortController().signal)) {
-      if (change.kind !== "item" || this.#agent !== agent) continue;
-      const { id, kind, vmId: vm, requestId, caller, state } = change.value;
-      if (states.get(id) === state) continue;
-      states.set(id, state);
-      const shown = state === "outcome_unknown" ? "unknown" : state;
-      this.#recorder.add({
-        event: "operation",
-        operation: { id, kind, vm, requestId, caller, state: shown },
-      });
-    }
   }
 
   /** The agent dies here: nothing of it happens any more, and whoever waits for it gets no answer. */
@@ -306,9 +289,16 @@ class Simulation {
         this.#time.wallMs += stepMs;
         return;
       case "libvirt_down":
+        this.#armed.at(at, fault, () => {
+          note(fault);
+          this.#host.loseDaemon(action);
+          this.#time.set(forMs, () => this.#host.model.startDaemon(), "world");
+        });
+        return;
+      case "journal_lost":
         note(fault);
-        this.#host.model.crashDaemon();
-        this.#time.set(forMs, () => this.#host.model.startDaemon(), "world");
+        this.#kill();
+        this.#journalAwayFor(forMs);
         return;
       case "secrets_down":
       case "secrets_refused":
@@ -319,6 +309,18 @@ class Simulation {
       default:
         throw new Error(`the simulation has no fault ${fault}`);
     }
+  }
+
+  /** Somebody moves the journal away, finds that the agent refuses changes, and puts it back. */
+  #journalAwayFor(ms: number): void {
+    const putBack = this.#disk.take(JOURNAL);
+    if (putBack === undefined) return;
+    this.#putJournalBack = (): void => {
+      this.#putJournalBack = () => undefined;
+      this.#kill();
+      putBack();
+    };
+    this.#time.set(ms, () => this.#putJournalBack(), "world");
   }
 
   #heal(what: "isFull" | "hasNoInodes"): void {
@@ -332,6 +334,7 @@ class Simulation {
     this.#armed.disarm();
     this.#host.loseNothing();
     this.#host.secretsTrouble = undefined;
+    this.#putJournalBack();
     this.#disk.trouble.failingSyncs = this.#disk.trouble.failingWrites = 0;
     for (const what of ["isFull", "hasNoInodes"] as const) this.#heal(what);
     const { model } = this.#host;

@@ -1,0 +1,208 @@
+import { askAbout, changesIn, fault, nextVm } from "./additions.ts";
+import type { Chance } from "./chance.ts";
+import { callers, type Action, type CallAction } from "./schedule.ts";
+
+const SCHEDULER = callers.findIndex(({ role, tenant }) => role === "scheduler" && tenant === undefined);
+
+/** Adds to the end of a schedule what happens in an order that chance hardly gives, most of it to a VM of its own. */
+export function tellStories(actions: Action[], chance: Chance): void {
+  if (chance.is(0.2)) repeatedLater(actions, chance);
+  if (chance.is(0.1)) etagOvertaken(actions, chance);
+  if (chance.is(0.2)) endUnrecorded(actions, chance);
+  if (chance.is(0.05)) refusedInCopy(actions, chance);
+  if (chance.is(0.2)) copyPutBack(actions, chance);
+  if (chance.is(0.1)) forcedNoMore(actions, chance);
+  if (chance.is(0.1)) silentAfterEffect(actions, chance);
+  if (chance.is(0.1)) startedUnanswered(actions, chance);
+  if (chance.is(0.1)) endedWithLibvirt(actions, chance);
+  if (chance.is(0.1)) deletionCancelled(actions, chance);
+  if (chance.is(0.1)) epochInCopy(actions, chance);
+  if (chance.is(0.1)) journalLost(actions, chance);
+}
+
+/** After a restart, requests are sent again that ended long before. */
+function repeatedLater(actions: Action[], chance: Chance): void {
+  const ids = changesIn(actions).flatMap((at) => (actions[at]?.do === "call" ? [actions[at].id] : []));
+  const again = Array.from({ length: 4 }, (): Action => ({ afterMs: 3000, do: "again", id: chance.of(ids) }));
+  actions.push(fault("kill", { afterMs: 20_000 }), ...again);
+}
+
+/** Somebody else changes a VM between the admission of its deletion with an etag and the first effect of that. */
+function etagOvertaken(actions: Action[], chance: Chance): void {
+  const vm = nextVm(actions);
+  const ask = askAbout(actions, vm);
+  actions.push(
+    ask("CreateVm", { hasDisk: true }),
+    ask("GetVm"),
+    ask("DeleteVm", { force: true, withEtag: true }),
+    fault("kill", { afterMs: 5 + chance.number() * 30 }),
+    { afterMs: 0, do: "foreign", act: "destroy", vm },
+  );
+}
+
+/** The watermark cannot be recorded, by libvirt or in the directory, when an operation ends; then the state goes back to before. */
+function endUnrecorded(actions: Action[], chance: Chance): void {
+  const vm = nextVm(actions);
+  const ask = askAbout(actions, vm);
+  const create = ask("CreateVm", { hasDisk: chance.is(0.5), leaveStopped: true });
+  const gracefulStop = ask("StopVm", { graceSeconds: 1 });
+  const forcedStop = ask("StopVm", { force: true, graceSeconds: 0 });
+  const away = [
+    fault("snapshot", { at: chance.of(["begin", "effect"]) }),
+    fault(chance.of(["secrets_down", "inodes_full"]), { forMs: 20_000 + chance.number() * 30_000 }),
+  ];
+  const restarted = (id: number): Action[] => [
+    fault("kill", { afterMs: 8000 }),
+    { afterMs: 4000, do: "look", id },
+  ];
+  const back = fault("state_rolled_back", { afterMs: chance.number() * 3000 });
+  if (chance.is(0.5))
+    actions.push(
+      ...[create, ...away, ...restarted(create.id)],
+      { afterMs: 0, do: "foreign", act: "undefine", vm },
+      back,
+    );
+  else
+    actions.push(
+      ...[ask("CreateVm"), gracefulStop, ...away],
+      ...(chance.is(0.5) ? [forcedStop, ask("StartVm")] : restarted(gracefulStop.id)),
+      { afterMs: 3000, do: "foreign", act: "start", vm },
+      back,
+    );
+}
+
+/** A copy of the state is made while a request is in it whose sync then fails, and put in the state's place. */
+function refusedInCopy(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  actions.push(
+    ask("CreateVm", { hasDisk: chance.is(0.5) }),
+    fault("snapshot", { at: "begin" }),
+    fault("sync_failed", { at: "begin" }),
+    fault("state_rolled_back", { afterMs: 5000 + chance.number() * 3000 }),
+  );
+}
+
+/** The state goes back to before an end that was shown: under the running agent, or while libvirt refuses its secrets. */
+function copyPutBack(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const create = ask("CreateVm", { hasDisk: chance.is(0.5), leaveStopped: true });
+  actions.push(create, fault("snapshot", { at: chance.of(["begin", "effect"]) }), {
+    afterMs: 3000,
+    do: "foreign",
+    act: "undefine",
+    vm: create.vm,
+  });
+  const afterMs = chance.number() * 20_000;
+  if (chance.is(0.5))
+    actions.push(
+      fault("state_rolled_back", { afterMs, underAgent: true }),
+      fault(chance.of(["stop", "kill"]), { afterMs: chance.number() * 20_000 }),
+    );
+  else
+    actions.push(
+      fault("secrets_refused", { afterMs, forMs: 20_000 + chance.number() * 30_000 }),
+      fault("state_rolled_back"),
+      { afterMs: 15_000, do: "look", id: create.id },
+    );
+}
+
+/** A stop waits for its guest while a forced one's request is repeated after its end, or one behind it is cancelled. */
+function forcedNoMore(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const patient = { force: false, graceSeconds: 60 };
+  actions.push(ask("CreateVm"));
+  if (chance.is(0.5)) {
+    const forced = ask("StopVm", { force: true, graceSeconds: 0 });
+    actions.push(forced, ask("StartVm"), ask("StopVm", patient), {
+      afterMs: 10_000,
+      do: "again",
+      id: forced.id,
+    });
+  } else {
+    const stop = ask("StopVm", patient);
+    const forced = ask("StopVm", { force: true, graceSeconds: 20 });
+    actions.push(stop, forced, { afterMs: 3000, do: "cancel", id: forced.id });
+    actions.push({ afterMs: 30_000, do: "look", id: stop.id });
+  }
+}
+
+/** libvirt cannot be asked right after an effect of a deletion. */
+function silentAfterEffect(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const create = ask("CreateVm", { hasDisk: chance.is(0.3), leaveStopped: chance.is(0.6) });
+  const deletion = ask("DeleteVm", { force: true });
+  const silent = { at: "effect", of: "DOMAIN_GET_STATE", silently: chance.is(0.3) } as const;
+  actions.push(
+    create,
+    fault("answer_lost", { afterMs: 3000, ...silent }),
+    { ...deletion, afterMs: chance.number() * 10 },
+    { afterMs: 40_000, do: "look", id: deletion.id },
+  );
+}
+
+/** The answer to a destroy is lost, and somebody starts the VM again before the agent has found out. */
+function startedUnanswered(actions: Action[], chance: Chance): void {
+  const vm = nextVm(actions);
+  const ask = askAbout(actions, vm);
+  const create = ask("CreateVm", { hasDisk: chance.is(0.3) });
+  const stop = ask("StopVm", { force: true, graceSeconds: 0 });
+  actions.push(
+    create,
+    fault("answer_lost", { afterMs: 3000, of: "DOMAIN_DESTROY_FLAGS" }),
+    { afterMs: 0, do: "foreign", act: "start", vm, at: "destroy" },
+    { ...stop, afterMs: chance.number() * 10 },
+    { afterMs: 20_000, do: "look", id: stop.id },
+  );
+}
+
+/** The guest of a creation ends with its libvirt, before the agent hears that it was started. */
+function endedWithLibvirt(actions: Action[], chance: Chance): void {
+  const create = askAbout(actions, nextVm(actions))("CreateVm", { hasDisk: true });
+  actions.push(
+    fault("libvirt_down", { at: "start", withGuests: true, forMs: chance.number() * 20_000 }),
+    create,
+    { afterMs: 30_000, do: "look", id: create.id },
+  );
+}
+
+/** A deletion is cancelled at its first effects. */
+function deletionCancelled(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const create = ask("CreateVm", { hasDisk: chance.is(0.7), leaveStopped: chance.is(0.3) });
+  const deletion = ask("DeleteVm", { force: true });
+  actions.push(
+    create,
+    deletion,
+    { afterMs: 0, do: "cancel", id: deletion.id, at: chance.of(["destroy", "effect"]) },
+    { afterMs: 20_000, do: "look", id: deletion.id },
+  );
+}
+
+/** A copy of the state from before the control epoch rose takes its place, and the replaced scheduler goes on. */
+function epochInCopy(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const epochs = actions.map((action) => (action.do === "call" ? (action.controlEpoch ?? 0) : 0));
+  const replaced = Math.max(1, ...epochs);
+  const as = (controlEpoch: number): Partial<CallAction> => ({ caller: SCHEDULER, controlEpoch });
+  actions.push(
+    ask("CreateVm", as(replaced)),
+    fault("snapshot", { afterMs: 2000 }),
+    ask("StopVm", { force: true, graceSeconds: 0, ...as(replaced + 1) }),
+    fault("state_rolled_back", { afterMs: 2000 + chance.number() * 20_000 }),
+    ask("StartVm", { ...as(replaced), afterMs: 10_000 }),
+  );
+}
+
+/** Requests are repeated while the journal of operations is away, and when it is back. */
+function journalLost(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const create = ask("CreateVm", { hasDisk: chance.is(0.5) });
+  const stop = ask("StopVm", { force: true, graceSeconds: 0 });
+  const again = (id: number): Action => ({ afterMs: 10_000, do: "again", id });
+  actions.push(
+    ...[create, stop],
+    fault("journal_lost", { afterMs: chance.number() * 10_000, forMs: 60_000 }),
+    ...[again(stop.id), ask("StartVm"), again(create.id)],
+    { afterMs: 40_000, do: "again", id: stop.id },
+  );
+}

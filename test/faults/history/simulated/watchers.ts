@@ -1,0 +1,32 @@
+import type { Recorder } from "../history.ts";
+import type { SimulatedAgent } from "./simulated-agent.ts";
+import type { SimulatedCallers } from "./simulated-callers.ts";
+
+/** As a caller of WatchVms: what it is shown of a VM goes forward like its other reads. Until the agent is not `isCurrent`. */
+export async function watchVms(
+  { table }: Pick<SimulatedAgent, "table">,
+  isCurrent: () => boolean,
+  callers: SimulatedCallers,
+): Promise<void> {
+  for await (const change of table.subscribe(new AbortController().signal)) {
+    if (change.kind !== "item" || !isCurrent()) continue;
+    if (change.value.kind === "added" || change.value.kind === "changed") callers.shown(change.value.vm);
+  }
+}
+
+/** Records each state of each operation as a watcher sees it. Until the agent is not `isCurrent`. */
+export async function watchOperations(
+  { state: { operations } }: Pick<SimulatedAgent, "state">,
+  isCurrent: () => boolean,
+  recorder: Recorder,
+): Promise<void> {
+  const states = new Map<string, string>();
+  for await (const change of operations.watch(new AbortController().signal)) {
+    if (change.kind !== "item" || !isCurrent()) continue;
+    const { id, kind, vmId: vm, requestId, caller, state } = change.value;
+    if (states.get(id) === state) continue;
+    states.set(id, state);
+    const shown = state === "outcome_unknown" ? "unknown" : state;
+    recorder.add({ event: "operation", operation: { id, kind, vm, requestId, caller, state: shown } });
+  }
+}
