@@ -26,6 +26,7 @@ export class Watermark {
   #failure: SocleError | undefined;
   readonly #onLost: ((why: SocleError) => void) | undefined;
   #publish: Publish | undefined;
+  #isCurrent: () => boolean = () => true;
   #raising: Promise<boolean> = Promise.resolve(true);
   /** Begins when the raise under way has ended. */
   #next: Promise<boolean> | undefined;
@@ -67,9 +68,13 @@ export class Watermark {
     return this.#mark.value;
   }
 
-  /** Without it nothing is raised. */
-  publishBy(publish: Publish): void {
+  /**
+   * Without it nothing is raised. `isCurrent`: the number outside was compared, and this state is not older. Before, a raise
+   * in a copy would hide that it is one.
+   */
+  publishBy(publish: Publish, isCurrent: () => boolean = () => true): void {
     this.#publish = publish;
+    this.#isCurrent = isCurrent;
   }
 
   /**
@@ -89,6 +94,7 @@ export class Watermark {
   }
 
   async #raise(): Promise<boolean> {
+    if (!this.#isCurrent()) return (await this.#publish?.()) ?? true;
     const failure = await this.#write((mark) => ({ ...mark, value: this.#highest + 1 })).then(
       () => undefined,
       toSocleError,

@@ -92,7 +92,10 @@ export class HypervisorLease implements Service {
     this.#secrets = new UniqueSecret(options.libvirt, usage, leaseSchema);
     this.#succession = new LeaseSuccession(options.libvirt, options.clock, this.#holder);
     options.permit.refuse(part, notAskedYet());
-    options.watermark.publishBy(() => this.#publish());
+    options.watermark.publishBy(
+      () => this.#publish(),
+      () => this.#isHeld || this.#isWithout,
+    );
   }
 
   /** Another agent holds it, or libvirt refuses to say so. */

@@ -17,7 +17,7 @@ export function answerRules(
     ...epochsRise(history),
     ...tenantsAreApart(requests, byVm),
     ...controlEpochIsEarned(history, requests),
-    ...controlEpochHolds(requests),
+    ...controlEpochHolds(history, requests),
     ...placesAreHeld(history),
   ];
 }
@@ -282,19 +282,41 @@ function* controlEpochIsEarned(history: History, { calls }: Requests): Generator
   }
 }
 
-/** A change of a scheduler that was replaced is refused, also once an older copy of the state is in its place. */
-function* controlEpochHolds({ calls }: Requests): Generator<Violation> {
+/** So long libvirt may stay away after it was last recorded to go. */
+const LIBVIRT_AWAY_MS = 60_000;
+const leaseTroubles: ReadonlySet<string> = new Set([
+  "libvirt_down",
+  "secrets_down",
+  "secrets_refused",
+  "answer_lost",
+]);
+
+/**
+ * A change of a scheduler that was replaced is refused, also once an older copy of the state is in its place. libvirt has the
+ * epoch then, unless it could not be asked when that rose.
+ */
+function* controlEpochHolds(history: History, { calls }: Requests): Generator<Violation> {
   const changes = calls.filter(
     ({ request, answer }) =>
       request.role === "scheduler" && mutations.has(request.method) && answer?.outcome === "ok",
   );
+  const couldNotBeKept = ({ at, answerAt }: Call): boolean =>
+    history.some(
+      (event, index) =>
+        event.event === "fault" &&
+        leaseTroubles.has(event.fault) &&
+        index < answerAt &&
+        event.atMs + LIBVIRT_AWAY_MS > (history[at]?.atMs ?? 0),
+    );
   for (const { at, answerAt, request } of changes) {
     const { controlEpoch = 0, caller, method, vm } = request;
+    const isForgotten = forgettings(history).some((one) => one < at);
     const later = changes.find(
       (other) =>
         other.answerAt < at &&
+        other.request.tenant === undefined &&
         (other.request.controlEpoch ?? 0) > controlEpoch &&
-        other.request.tenant === undefined,
+        !(isForgotten && couldNotBeKept(other)),
     );
     if (later === undefined) continue;
     yield {

@@ -75,6 +75,18 @@ export const stateBugs: readonly PlantedBug[] = [
     rules: effectRules,
   },
   {
+    name: "raised-unread",
+    what: "a copy of the state raises its watermark before it has read libvirt's",
+    edits: [
+      {
+        file: "state/watermark.ts",
+        find: "if (!this.#isCurrent()) return (await this.#publish?.()) ?? true;",
+        replace: "",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
     name: "request-forgotten-by-compaction",
     what: "a compacted journal no longer knows the requests of operations that ended",
     edits: [

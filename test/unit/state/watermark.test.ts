@@ -57,6 +57,21 @@ test("a failed write outside is the raise's, and the next one begins anew", asyn
   assert.equal(mark.value, 2);
 });
 
+test("before the number outside was compared, the one in the directory stays: a copy would not be older any more", async (t) => {
+  const { mark, reopen } = await marked(t);
+  const unread = new SocleError("unavailable", "LEASE_UNREADABLE", "not read yet");
+  let isRead = false;
+  mark.publishBy(
+    () => (isRead ? Promise.resolve(true) : Promise.reject(unread)),
+    () => isRead,
+  );
+  await assert.rejects(mark.raise(), unread);
+  assert.equal((await reopen()).value, 0);
+  isRead = true;
+  await mark.raise();
+  assert.equal((await reopen()).value, 1);
+});
+
 test("where the directory cannot be written the number stays, and the raise rejects", async (t) => {
   const { directory, mark, outside } = await marked(t);
   await mark.raise();

@@ -98,12 +98,16 @@ function copyPutBack(actions: Action[], chance: Chance): void {
       fault("state_rolled_back", { afterMs, underAgent: true }),
       fault(chance.of(["stop", "kill"]), { afterMs: chance.number() * 20_000 }),
     );
-  else
+  else {
+    const another = ask("CreateVm", { vm: create.vm + 1 });
+    const refused = chance.whole(0, 2);
     actions.push(
       fault("secrets_refused", { afterMs, forMs: 20_000 + chance.number() * 30_000 }),
       fault("state_rolled_back"),
+      ...Array.from({ length: refused }, (_, at) => ({ ...another, id: another.id + at })),
       { afterMs: 15_000, do: "look", id: create.id },
     );
+  }
 }
 
 /** A stop waits for its guest while a forced one's request is repeated after its end, or one behind it is cancelled. */
