@@ -17,9 +17,15 @@ export interface ConnectionPlacesOptions {
   readonly log: Logger;
 }
 
-/** Largest parts of all places, so that no tenant locks out another tenant, nor all tenants the provider. */
+/** Largest parts of all places: one tenant does not lock out the others, nor all tenants the provider. */
 const shares = { caller: 1 / 2, tenant: 1 / 8, tenants: 1 / 2 };
 const TENANTS = "all tenants";
+
+interface Held {
+  readonly socket: Socket;
+  readonly caller: Caller;
+  readonly release: () => void;
+}
 
 /** The connections that a listener holds: so many in all, and of one account. */
 export class ConnectionPlaces {
@@ -27,6 +33,8 @@ export class ConnectionPlaces {
   readonly #most: number;
   readonly #callers: ConnectionPlacesOptions["callers"];
   readonly #of = new Counts();
+  /** In the order in which they came. */
+  readonly #held = new Set<Held>();
   readonly #refusals: Throttle;
   #open = 0;
   #refused = 0;
@@ -47,18 +55,45 @@ export class ConnectionPlaces {
     return this.#refused;
   }
 
-  /** Holds a place until the connection is closed. Throws `exhausted` TOO_MANY_CONNECTIONS. */
-  take(socket: Socket, caller: Pick<Caller, "name" | "tenant">): void {
+  /**
+   * Holds a place until the connection is closed. Where all tenants have theirs, the tenant with the most gives one to a
+   * tenant that has fewer. Throws `exhausted` TOO_MANY_CONNECTIONS.
+   */
+  take(socket: Socket, caller: Caller): void {
     const bounds = this.#boundsOf(caller);
-    for (const [whose, most] of bounds)
-      if (this.#of.of(whose) >= most) throw tooMany(`${most} connections of ${whose} are open already`);
+    for (const [whose, most] of bounds) {
+      if (this.#of.of(whose) < most) continue;
+      if (whose === TENANTS && this.#displaceFor(accountOf(caller))) continue;
+      throw tooMany(`${most} connections of ${whose} are open already`);
+    }
     if (this.#open >= this.#most) throw tooMany(`${this.#most} connections are open already`);
     this.#open += 1;
     for (const [whose] of bounds) this.#of.add(whose);
-    socket.once("close", () => {
+    const release = (): void => {
+      if (!this.#held.delete(held)) return;
       this.#open -= 1;
       for (const [whose] of bounds) this.#of.remove(whose);
-    });
+    };
+    const held = { socket, caller, release };
+    this.#held.add(held);
+    socket.once("close", release);
+  }
+
+  /** Closes the newest connection of the tenant with the most. False where it has no more than the newcomer will have. */
+  #displaceFor(newcomer: string): boolean {
+    let newest: Held | undefined;
+    for (const held of this.#held) {
+      if (held.caller.tenant === undefined) continue;
+      if (newest === undefined || this.#countOf(held) >= this.#countOf(newest)) newest = held;
+    }
+    if (newest === undefined || this.#countOf(newest) <= this.#of.of(newcomer) + 1) return false;
+    newest.release();
+    this.refuse(newest.socket, tooMany("another tenant has fewer connections"), newest.caller);
+    return true;
+  }
+
+  #countOf({ caller }: Held): number {
+    return this.#of.of(accountOf(caller));
   }
 
   /** The accounts that a connection of this caller is charged to, with their limits. */

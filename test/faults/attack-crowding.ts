@@ -18,6 +18,9 @@ const GREEDY = ["greedy", "greedy-2", "greedy-3", "greedy-4", "greedy-5"];
 const KEPT_EACH = 4000;
 const MODEST = "modest";
 const WATCHED = "watched";
+/** Of so many tenants each: one more than it may have, and together more than all tenants may have. */
+const CONNECTIONS = 33;
+const CONNECTING = 5;
 const LISTS = 100;
 /** How much more a list of one operation may cost than a read of that operation. A scan of all is above 10 times. */
 const MOST_TIMES_A_READ = 5;
@@ -43,6 +46,7 @@ export async function crowding(stage: Stage): Promise<Theme> {
     ["a flood of refused changes", () => floodsAudit(spare, "viewer/flood", NONE)],
     ["a guest that resets without pause", () => floodsEvents(spare)],
     ["a tenant that fills its kept operations", () => filled().then(() => admitsOthers(spare))],
+    ["tenants that together hold every connection of tenants", () => admitsAnotherTenant(spare)],
     ["a viewer's lists beside thousands of kept operations", () => filled().then(() => listsOwn(spare))],
   ];
   const tries = attacks.map(([what, attack]) => ({ what, attack: () => spare.during(attack) }));
@@ -111,6 +115,29 @@ async function admitsOthers(spare: SpareHost): Promise<Outcome> {
   return (await host.witness.state("of-greedy")) === "paused"
     ? "refused"
     : { letThrough: "nothing is paused" };
+}
+
+/** A tenant that has no connection gets one while others hold all that tenants may have. */
+async function admitsAnotherTenant(spare: SpareHost): Promise<Outcome> {
+  const { path, requestSerialize } = spare.contract.vms.ListVms;
+  const ask = (by: Caller): Promise<Answer> => by.call(path, requestSerialize({ pageSize: 1 }));
+  const held: Caller[] = [];
+  try {
+    for (let tenant = 0; tenant < CONNECTING; tenant += 1) {
+      const holders = Array.from(
+        { length: CONNECTIONS },
+        (_, at) => `viewer/v-${at}/tenant/holder-${tenant}`,
+      );
+      // More handshakes at once from one address are cut short.
+      const own = await Promise.all(holders.map((holder) => spare.callerAs(holder)));
+      held.push(...own);
+      await Promise.all(own.map(ask));
+    }
+    const { code, message } = await withCaller(spare, "viewer/v/tenant/late", ask);
+    return code === status.OK ? "refused" : { letThrough: `it is answered ${status[code]} ${message}` };
+  } finally {
+    for (const caller of held) caller.close();
+  }
 }
 
 /** By the processor time of the agent's main thread, which answers all calls. */

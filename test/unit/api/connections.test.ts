@@ -64,38 +64,50 @@ test("who opens more connections than one caller may have is turned away; anothe
 
 test("on the socket all are the same operator, who may have every place", () => {
   const places = new ConnectionPlaces({ callers: "one", most: 4, audit, log: silentLog });
-  const operator = { name: "unix:operator" };
+  const operator = { name: "unix:operator", role: "operator" } as const;
   const held = () => connect({ path: "/nonexistent" }).on("error", () => undefined);
   for (let place = 0; place < 4; place += 1) places.take(held(), operator);
   assert.throws(() => places.take(held(), operator), { reason: "TOO_MANY_CONNECTIONS", kind: "exhausted" });
 });
 
 test("no tenant keeps out another, however many certificates it has, nor do all tenants the provider", () => {
-  const places = new ConnectionPlaces({ callers: "many", most: 64, audit, log: silentLog });
+  const displaced: string[] = [];
+  const noteRepeatable = (entry: { caller?: { name: string } }): void =>
+    void displaced.push(entry.caller?.name ?? "");
+  const places = new ConnectionPlaces({
+    callers: "many",
+    most: 64,
+    audit: { noteRepeatable },
+    log: silentLog,
+  });
   const held = () => connect({ path: "/nonexistent" }).on("error", () => undefined);
   const taken = (count: number, callerAt: (at: number) => Pick<Caller, "name" | "tenant">): number => {
     let got = 0;
     for (let at = 0; at < count; at += 1)
       try {
-        places.take(held(), callerAt(at));
+        places.take(held(), { role: "scheduler", ...callerAt(at) });
         got += 1;
       } catch (thrown) {
         assert.equal((thrown as SocleError).reason, "TOO_MANY_CONNECTIONS");
       }
     return got;
   };
+  const of =
+    (tenant: string) =>
+    (at: number): Pick<Caller, "name" | "tenant"> => ({ name: `${tenant}-${at}`, tenant });
+  for (const tenant of ["red", "green", "black", "grey"]) assert.equal(taken(40, of(tenant)), 8);
+  assert.equal(places.open, 32);
+  assert.deepEqual(displaced, []);
   assert.equal(
-    taken(40, (at) => ({ name: `red-${at}`, tenant: "red" })),
-    8,
+    taken(2, of("blue")),
+    2,
+    "they have all the places of tenants, and give to one that has fewer",
   );
-  assert.equal(
-    taken(1, () => ({ name: "blue-1", tenant: "blue" })),
-    1,
-  );
-  assert.equal(
-    taken(200, (at) => ({ name: `s-${at}`, tenant: `tenant-${at % 20}` })),
-    23,
-  );
+  assert.deepEqual(displaced, ["grey-7", "black-7"]);
+  assert.equal(taken(1, of("grey")), 0, "who gave one has no right to it");
+  assert.equal(taken(40, of("blue")), 4, "until it has as many as they, but for one");
+  assert.equal(places.open, 32);
+  assert.equal(taken(1, of("white")), 1);
   assert.equal(
     taken(40, () => ({ name: "the provider's scheduler" })),
     32,
