@@ -7,6 +7,7 @@ import { SocleError } from "../../agent/kernel/errors.ts";
 import { bootSector, linux } from "../lab/socle-host.ts";
 import { hostileImages, makeOverlay } from "./attack-images.ts";
 import { Outside } from "./attack-outside.ts";
+import { dependents } from "./attack-dependents.ts";
 import { sameStorage } from "./attack-same-storage.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
@@ -81,7 +82,7 @@ export async function storage(stage: Stage): Promise<Theme> {
             }),
           ),
       });
-  tries.push(...(await sameStorage(stage)));
+  tries.push(...(await sameStorage(stage)), ...(await dependents(stage)));
   return { name: "storage", tries };
 }
 
