@@ -192,6 +192,7 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   if (isPatient && effect.call === "destroy" && !isForcedMeanwhile(effect, context))
     return "is a stop without force";
   const { timeline, starts } = context;
+  if (isOnDisk.has(effect.call) && wasSeenRunning(effect, context)) return "must not write under its guest";
   const life = lifeAt(timeline, effect.at);
   if (life !== undefined && !existed(life, operation)) return "was asked of an earlier instance of this VM";
   const isAboutRun = effect.call === "destroy" || effect.call === "shutdown" || effect.call === "reset";
@@ -215,6 +216,20 @@ function hasRunOn({ from }: Accepted, effect: Effect, { history, timeline }: Con
 
 const isOfDaemon = ({ fault, detail }: Fault): boolean =>
   fault === "libvirt_down" || (fault === "kill" && detail?.includes("power") === true);
+
+const isOnDisk: ReadonlySet<EffectCall> = new Set(["volume_upload", "volume_wipe", "volume_delete"]);
+const isBeforeLook: ReadonlySet<EffectCall> = new Set(["destroy", "set_metadata", "volume_wipe"]);
+
+/** A guest runs since an effect of the agent's, or longer, after which the agent looks whether one does. */
+function wasSeenRunning({ at }: Effect, { history, timeline }: Context): boolean {
+  const run = runAt(timeline, at);
+  if (run === undefined) return false;
+  const msOf = (index: number): number => history[index]?.atMs ?? Infinity;
+  return timeline.effects.some(
+    ({ by, call, endAt }) =>
+      by === "agent" && isBeforeLook.has(call) && endAt < at && msOf(endAt) >= msOf(run.by.endAt),
+  );
+}
 
 /**
  * A rollback made the agent forget the operation's end. The domain's newest stamp is still its own: writing it again

@@ -251,6 +251,18 @@ export const effectBugs: readonly PlantedBug[] = [
     rules: ["a cancelled deletion has done nothing"],
   },
   {
+    name: "erased-under-guest",
+    what: "a deletion goes on when somebody starts the VM while its disk is overwritten",
+    edits: [
+      {
+        file: "vm/delete-work.ts",
+        find: "if (hasDomain) await keepOff(context, intent, run);",
+        replace: "void [hasDomain, keepOff];",
+      },
+    ],
+    rules: effectRules,
+  },
+  {
     name: "fence-left",
     what: "a start does not take the control epoch from libvirt's lease",
     edits: [

@@ -1,4 +1,4 @@
-import type { FaultKind, RequestBegin } from "../history.ts";
+import type { EffectCall, FaultKind, RequestBegin } from "../history.ts";
 import { Chance } from "./chance.ts";
 
 export interface SimulatedCaller {
@@ -34,6 +34,7 @@ export interface CallAction {
   readonly force?: boolean;
   readonly graceSeconds?: number;
   readonly keepDisks?: boolean;
+  readonly eraseDisks?: boolean;
   /** The etag that the caller read last. */
   readonly withEtag?: boolean;
   readonly controlEpoch?: number;
@@ -51,7 +52,7 @@ export interface AgainAction {
  * With the agent's next effect on libvirt, also of one kind, the next sync, or the next sync of the operations' journal:
  * `begin` the very next, `end` the next behind an effect.
  */
-export type Moment = "now" | "effect" | "start" | "destroy" | "sync" | "begin" | "end";
+export type Moment = "now" | "effect" | EffectCall | "sync" | "begin" | "end";
 
 export interface FaultAction {
   readonly do: "fault";

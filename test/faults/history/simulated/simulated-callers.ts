@@ -203,6 +203,7 @@ export class SimulatedCallers {
     const {
       force = false,
       keepDisks = false,
+      eraseDisks = false,
       graceSeconds = 5,
       hasDisk = false,
       leaveStopped = false,
@@ -228,7 +229,7 @@ export class SimulatedCallers {
         return { vm: subject, force };
       case "DeleteVm": {
         const etag = action.withEtag === true ? this.#etags.get(`${caller} ${vmId(vm)}`) : undefined;
-        return { vm: subject, force, keepDisks, ...(etag === undefined ? {} : { etag }) };
+        return { vm: subject, force, keepDisks, eraseDisks, ...(etag === undefined ? {} : { etag }) };
       }
       case "ListVms":
         return { pageSize: 1000 };

@@ -65,7 +65,7 @@ class Simulation {
     this.#disk = new SimulatedDisk(this.#time, new Chance(seed ^ 0x2545f491));
     this.#recorder = new Recorder(() => this.#time.nowMs);
     this.#host = new SimulatedHost(this.#time, this.#chance, this.#recorder, (call) => {
-      if (call === "start" || call === "destroy") this.#armed.strike(call);
+      this.#armed.strike(call);
       this.#armed.effect();
     });
     this.#callers = new SimulatedCallers(

@@ -18,6 +18,7 @@ export function tellStories(actions: Action[], chance: Chance): void {
   if (chance.is(0.1)) deletionCancelled(actions, chance);
   if (chance.is(0.1)) epochInCopy(actions, chance);
   if (chance.is(0.1)) journalLost(actions, chance);
+  if (chance.is(0.1)) erasedUnderway(actions, chance);
 }
 
 /** After a restart, requests are sent again that ended long before. */
@@ -208,5 +209,27 @@ function journalLost(actions: Action[], chance: Chance): void {
     fault("journal_lost", { afterMs: chance.number() * 10_000, forMs: 60_000 }),
     ...[again(stop.id), ask("StartVm"), again(create.id)],
     { afterMs: 40_000, do: "again", id: stop.id },
+  );
+}
+
+/** Somebody starts the VM while its disk is overwritten, the erasure is cancelled, or its agent dies. */
+function erasedUnderway(actions: Action[], chance: Chance): void {
+  const vm = nextVm(actions);
+  const ask = askAbout(actions, vm);
+  const create = ask("CreateVm", { hasDisk: true, leaveStopped: chance.is(0.4) });
+  const erasure = ask("DeleteVm", { force: chance.is(0.6), eraseDisks: true });
+  const at = chance.of(["destroy", "set_metadata", "volume_wipe"] as const);
+  const trouble: Action = chance.of([
+    { afterMs: 0, do: "foreign", act: "start", vm, at },
+    { afterMs: 0, do: "cancel", id: erasure.id, at },
+    fault("kill", { at }),
+    fault("answer_lost", { of: "STORAGE_VOL_WIPE" }),
+  ]);
+  actions.push(
+    create,
+    { ...trouble, afterMs: 3000 },
+    { ...erasure, afterMs: 0 },
+    { afterMs: 20_000, do: "look", id: erasure.id },
+    ask("DeleteVm", { force: true, eraseDisks: chance.is(0.5) }),
   );
 }
