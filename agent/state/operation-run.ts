@@ -16,6 +16,8 @@ export interface Step {
   readonly undo: (name: string, work: () => Promise<void>) => Promise<void>;
   /** Makes later steps ignore cancel(). To be called before effects that cannot be undone. Throws once cancelled. */
   readonly commit: () => void;
+  /** As `commit`, also once cancelled: an earlier run had such effects. */
+  readonly goOn: () => void;
   /** For what is done within or beside a step: throws what would keep a step from starting, cancel() apart. */
   readonly requireOpen: () => void;
 }
@@ -57,7 +59,10 @@ export class OperationRun {
           this.#step(name, work, weight, "durably"),
         undo: (name: string, work: () => Promise<void>): Promise<void> => this.#undo(name, work),
         commit: () => {
-          this.#cancel.signal.throwIfAborted();
+          if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
+          this.#isCommitted = true;
+        },
+        goOn: () => {
           this.#isCommitted = true;
         },
         requireOpen: () => this.#requireOpen(),

@@ -3,7 +3,7 @@ import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
 import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
 import { requireDisksAsMade } from "./replaced-disks.ts";
-import type { VmSpec } from "./spec.ts";
+import type { VmSpec, VolumeRef } from "./spec.ts";
 import { isSameVm, requireSameVm } from "./stamps.ts";
 import { requireUnused, usersNow, volumeKey } from "./volume-users.ts";
 import type { Vm } from "./vm.ts";
@@ -30,8 +30,10 @@ export const deleteWork =
   async (context, intent, run) => {
     const { domains, table, volumes } = context;
     const { vmId, step, resumed, standing } = run;
-    // The domain goes last. Where it is gone, so are its disks: any by their names now are of a later VM.
+    // The domain goes last. Where it is gone, so are its disks, unless it was somebody else who removed it.
     const isGone = resumed && standing === undefined;
+    if (isGone || hasBegun(run)) step.goOn();
+    if (isGone) await requireDisksGone(context, intent, run);
     const before = isGone ? undefined : await deletable(context, intent, run);
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
     const unsearched =
@@ -64,7 +66,7 @@ export const deleteWork =
     if (erased !== undefined) await requireOff();
     let deletedVolumes = 0;
     for (const volume of intent.volumes) {
-      const name = `delete volume ${volume.volume}`;
+      const name = deleteStep(volume);
       const isDeleted = isGone ? false : await step(name, () => volumes.remove(volume), 0.1);
       if (isDeleted || run.done.has(name)) deletedVolumes += 1;
     }
@@ -85,6 +87,28 @@ export const deleteWork =
       ? deleted
       : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
   };
+
+const deleteStep = ({ volume }: VolumeRef): string => `delete volume ${volume}`;
+
+/** Throws `conflict` DISKS_LEFT, and `outcome_unknown` where libvirt does not say whether they are there. */
+async function requireDisksGone(
+  { volumes }: WorkContext,
+  intent: IntentOf<"DELETE_VM">,
+  { vmId, done }: WorkRun,
+): Promise<void> {
+  const left: string[] = [];
+  try {
+    for (const volume of intent.volumes)
+      if (!done.has(deleteStep(volume)) && (await volumes.isThere(volume))) left.push(volumeKey(volume));
+  } catch (thrown) {
+    throw notAllGone(toSocleError(thrown));
+  }
+  if (left.length === 0) return;
+  const message =
+    `the domain of VM ${vmId} was removed during its deletion, and these of its disks are there: ${left.join(", ")}. ` +
+    "Where nobody wants them, delete them (virsh vol-delete NAME --pool POOL)";
+  throw new SocleError("conflict", "DISKS_LEFT", message);
+}
 
 /** Returns the VM's state. Throws `conflict` VM_REPLACED, and VM_RUNNING as `requireDeletable` does. */
 async function deletable(

@@ -23,7 +23,10 @@ export interface ErasedDisk {
 export const overwrites = (intent: Intent): boolean =>
   intent.kind === "DELETE_VM" && intent.erase?.disks.some(({ encrypted }) => !encrypted) === true;
 
-/** Does the work in a place of these; while it waits for one, that is the step that the operation is at. */
+/**
+ * Does the work in a place of these; while it waits for one, that is the step that the operation is at. Without a signal it
+ * is not cancelled before its turn, and has no step, which would be.
+ */
 export async function inTurn<T>(
   places: FairPlaces,
   owner: string,
@@ -33,10 +36,11 @@ export async function inTurn<T>(
 ): Promise<T> {
   let giveBack = (): void => undefined;
   try {
-    await step("wait for other erasures", async () => {
+    const wait = async (): Promise<void> => {
       await places.take(owner, signal);
       giveBack = () => places.giveBack();
-    });
+    };
+    await (signal === undefined ? wait() : step("wait for other erasures", wait));
     return await work();
   } finally {
     giveBack();

@@ -169,6 +169,16 @@ export class Volumes {
     return await this.#overlays.of(references);
   }
 
+  /** Without its pool it is not there. Throws `unavailable` POOL_INACTIVE. */
+  async isThere(reference: VolumeRef): Promise<boolean> {
+    try {
+      return (await this.#lookup(reference)) !== undefined;
+    } catch (thrown) {
+      if (toSocleError(thrown).reason === "POOL_NOT_FOUND") return false;
+      throw thrown;
+    }
+  }
+
   /** Done when it is not there, also when it was not there before. Returns whether it was. */
   async remove(reference: VolumeRef): Promise<boolean> {
     let wasThere = false;

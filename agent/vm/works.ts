@@ -81,10 +81,10 @@ export class Works {
     const { id, vmId, instance, caller, createdAtMs, steps } = operation;
     const hasEnded = (other: string): boolean => operations.hasEnded(other);
     const done = new Set(steps.filter(({ outcome }) => outcome === "done").map(({ name }) => name));
-    const isHalfMade = resumed && intent.kind === "CREATE_VM";
+    const mayBeHalfDone = resumed && (intent.kind === "CREATE_VM" || intent.kind === "DELETE_VM");
     const { ended } = operations.run(operation, async (step, signal) => {
-      // What an earlier run made is taken back by the work alone: it has its turn before it is cancelled.
-      const untilCancelled = isHalfMade ? undefined : signal;
+      // What an earlier run did the work alone knows: it has its turn before it is cancelled.
+      const untilCancelled = mayBeHalfDone ? undefined : signal;
       const run = { operationId: id, vmId, instance, createdAtMs, hasEnded, step, signal, resumed, done };
       const work = async (): Promise<Result> => {
         this.#requireTurn(operation, resumed);

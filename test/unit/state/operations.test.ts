@@ -174,6 +174,16 @@ test("cancel is honest: cancelled when the work stopped, succeeded when it was t
   });
   operations.cancel(committed.id, "anna");
   assert.equal((await operations.wait(committed.id, soonMs, never)).result["whole"], "yes");
+  const goingOn = (await operations.begin(request("f"))).operation;
+  operations.run(goingOn, async (step, signal) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    assert.throws(() => step.commit(), { kind: "cancelled" });
+    step.goOn();
+    step.commit();
+    return await step("the rest", () => Promise.resolve({ whole: "yes" }));
+  });
+  operations.cancel(goingOn.id, "anna");
+  assert.equal((await operations.wait(goingOn.id, soonMs, never)).result["whole"], "yes");
   const fourth = (await operations.begin(request("d"))).operation;
   operations.run(fourth, () => Promise.resolve({}));
   await operations.wait(fourth.id, soonMs, never);

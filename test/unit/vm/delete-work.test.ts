@@ -182,6 +182,7 @@ test("the result counts the disks that were there and are deleted", async () => 
   });
   assert.equal(result["volumes_deleted"], "2");
   const gone = { ...run, done: earlier, resumed: true, standing: undefined };
+  Object.assign(context.volumes, { isThere: () => Promise.resolve(false) });
   const rest = await deleteWork(() => [])(context, deletion, gone);
   assert.equal(rest["volumes_deleted"], "1");
 });
@@ -212,4 +213,47 @@ test("a deletion that has begun to have effects is not cancelled, and a guest is
   Object.assign(context.domains.stamps, { origin });
   await deleteWork(() => [])(context, intent, { ...run, step: committing });
   assert.deepEqual([commits, done], [1, ["raise", "undefine"]]);
+});
+
+test("a deletion whose domain somebody removed meanwhile fails where disks are left, and keeps their keys", async () => {
+  const { context } = startedAt("raise");
+  const asked: string[] = [];
+  const isThere = ({ volume }: { volume: string }): Promise<boolean> => {
+    asked.push(volume);
+    return Promise.resolve(volume === "b.qcow2");
+  };
+  const forgotten: string[] = [];
+  Object.assign(context.volumes, { isThere });
+  Object.assign(context, { keys: { forget: () => Promise.resolve(forgotten.push("key")) } });
+  const disks = ["a.qcow2", "b.qcow2", "c.qcow2"].map((volume) => ({ pool: "images", volume }));
+  const gone = { ...run, resumed: true, done: new Set(["delete volume a.qcow2"]) };
+  const deletion = { ...intent, volumes: disks, keyedParts: ["b"] };
+  await assert.rejects(
+    deleteWork(() => [])(context, deletion, gone),
+    ({ kind, reason, message }: SocleError) => {
+      assert.deepEqual([kind, reason], ["conflict", "DISKS_LEFT"]);
+      assert.match(message, /there: images\/b\.qcow2\./);
+      return true;
+    },
+  );
+  assert.deepEqual([asked, forgotten], [["b.qcow2", "c.qcow2"], []]);
+  const away = new SocleError("unavailable", "POOL_INACTIVE", "images is not active");
+  Object.assign(context.volumes, { isThere: () => Promise.reject(away) });
+  await assert.rejects(deleteWork(() => [])(context, deletion, gone), { kind: "outcome_unknown" });
+});
+
+test("a resumed deletion goes on although it is cancelled, where an earlier run has had an effect", async () => {
+  const goesOn = async (more: Partial<WorkRun>): Promise<boolean> => {
+    const { context } = startedAt("raise");
+    let isGoingOn = false;
+    const step = Object.assign(steps(), { goOn: () => (isGoingOn = true) });
+    await deleteWork(() => [])(context, intent, { ...run, step, resumed: true, ...more });
+    return isGoingOn;
+  };
+  const standing = { isManaged: true, instance: "i" };
+  const begun = { ...standing, config: { operation: run.operationId, phase: "begun" } } as const;
+  assert.equal(await goesOn({ standing }), false);
+  assert.equal(await goesOn({ standing: begun }), true);
+  assert.equal(await goesOn({ standing, done: new Set(["mark run"]) }), true);
+  assert.equal(await goesOn({}), true, "its domain is gone");
 });

@@ -33,6 +33,11 @@ export class Armed {
     for (const armed of this.#waiting) if (armed.at === "end") armed.at = "begin";
   }
 
+  /** The agent has ended: what waits for one that goes on stays. */
+  agentEnded(): void {
+    this.#waiting = this.#waiting.filter(({ at }) => at === "resume");
+  }
+
   disarm(): void {
     this.#waiting = [];
   }

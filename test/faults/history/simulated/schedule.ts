@@ -49,10 +49,10 @@ export interface AgainAction {
 }
 
 /**
- * With the agent's next effect on libvirt, also of one kind, the next sync, or the next sync of the operations' journal:
- * `begin` the very next, `end` the next behind an effect.
+ * With the agent's next effect on libvirt, also of one kind, the next sync, the next sync of the operations' journal (`begin`
+ * the very next, `end` the next behind an effect), or when an interrupted operation goes on.
  */
-export type Moment = "now" | "effect" | EffectCall | "sync" | "begin" | "end";
+export type Moment = "now" | "effect" | EffectCall | "sync" | "begin" | "end" | "resume";
 
 export interface FaultAction {
   readonly do: "fault";

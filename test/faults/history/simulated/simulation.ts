@@ -180,7 +180,7 @@ class Simulation {
     this.#recorder.add({ event: "agent_start", run, version: "simulated", agentEpoch });
     this.#callers.lookAtEpoch(agent);
     const isCurrent = (): boolean => this.#agent === agent;
-    void watchOperations(agent, isCurrent, this.#recorder);
+    void watchOperations(agent, isCurrent, this.#recorder, () => this.#armed.strike("resume"));
     void watchVms(agent, isCurrent, this.#callers);
     agent.start().catch((thrown: unknown) => {
       // What becomes of an agent's services once it was killed says nothing of it.
@@ -190,7 +190,7 @@ class Simulation {
 
   /** The agent dies here: nothing of it happens any more, and whoever waits for it gets no answer. */
   #kill(detail?: string): void {
-    this.#armed.disarm();
+    this.#armed.agentEnded();
     if (this.#agent === undefined && !this.#isStarting) return;
     const run = this.#run;
     const wasUp = this.#agent !== undefined;

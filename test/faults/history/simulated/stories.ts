@@ -223,11 +223,15 @@ function erasedUnderway(actions: Action[], chance: Chance): void {
     { afterMs: 0, do: "foreign", act: "start", vm, at },
     { afterMs: 0, do: "cancel", id: erasure.id, at },
     fault("kill", { at }),
+    fault("kill", { at }),
     fault("answer_lost", { of: "STORAGE_VOL_WIPE" }),
   ]);
   actions.push(
     create,
-    { ...trouble, afterMs: 3000 },
+    { afterMs: 3000, do: "cancel", id: erasure.id, at: "resume" },
+    // It has not looked at the VM then.
+    fault("answer_lost", { of: "DOMAIN_GET_METADATA", at: "resume" }),
+    trouble,
     { ...erasure, afterMs: 0 },
     { afterMs: 20_000, do: "look", id: erasure.id },
     ask("DeleteVm", { force: true, eraseDisks: chance.is(0.5) }),

@@ -14,13 +14,18 @@ export async function watchVms(
   }
 }
 
-/** Records each state of each operation as a watcher sees it. Until the agent is not `isCurrent`. */
+/**
+ * Records each state of each operation as a watcher sees it. Until the agent is not `isCurrent`. `onResume`: an interrupted
+ * one goes on.
+ */
 export async function watchOperations(
   { state: { operations } }: Pick<SimulatedAgent, "state">,
   isCurrent: () => boolean,
   recorder: Recorder,
+  onResume: () => void,
 ): Promise<void> {
   const states = new Map<string, string>();
+  const interrupted = new Set(operations.interrupted.map(({ id }) => id));
   for await (const change of operations.watch(new AbortController().signal)) {
     if (change.kind !== "item" || !isCurrent()) continue;
     const { id, kind, vmId: vm, requestId, caller, state } = change.value;
@@ -28,5 +33,6 @@ export async function watchOperations(
     states.set(id, state);
     const shown = state === "outcome_unknown" ? "unknown" : state;
     recorder.add({ event: "operation", operation: { id, kind, vm, requestId, caller, state: shown } });
+    if (state === "running" && interrupted.has(id)) onResume();
   }
 }
