@@ -27,10 +27,15 @@ export class SteppedClock {
     return { nodeOptions: ["--import", hook], environment: { SOCLE_CLOCK_OFFSET: this.#file } };
   }
 
-  /** Resolves when the agent sees it. */
+  /** Resolves when the agent sees it; one that has ended sees it at its next start. */
   async step(agent: AgentProcess, ms: number): Promise<void> {
     await this.stepWhileDown(ms);
-    agent.signal("SIGUSR2");
+    try {
+      agent.signal("SIGUSR2");
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === "ESRCH") return;
+      throw thrown;
+    }
     const applied = `${this.#file}.applied`;
     await eventually(async () => (await readFile(applied, "utf8")) === String(this.#offsetMs), {
       what: "the agent's clock to be stepped",

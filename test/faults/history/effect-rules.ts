@@ -194,7 +194,8 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   const { timeline, starts } = context;
   if (isOnDisk.has(effect.call) && wasSeenRunning(effect, context)) return "must not write under its guest";
   const life = lifeAt(timeline, effect.at);
-  if (life !== undefined && !existed(life, operation)) return "was asked of an earlier instance of this VM";
+  if (life !== undefined && !timeline.lives.some((one) => isSameVm(one, life) && existed(one, operation)))
+    return "was asked of an earlier instance of this VM";
   const isAboutRun = effect.call === "destroy" || effect.call === "shutdown" || effect.call === "reset";
   const run = isAboutRun ? runAt(timeline, effect.at) : undefined;
   const isMarked = run !== undefined && hasMarked(run, operation, effect, context);
@@ -247,6 +248,10 @@ function isForcedMeanwhile({ at }: Effect, { history, forced }: Context): boolea
     ({ from, endedAt }) => from < at && (endedAt > at || msOf(at) - msOf(endedAt) < CUT_WITHIN_MS),
   );
 }
+
+/** Its creation defined it again, after somebody else had removed it. */
+const isSameVm = (one: Life, other: Life): boolean =>
+  one === other || (one.instance !== undefined && one.instance === other.instance);
 
 /** The life lasted at some time while the operation was asked for. */
 function existed({ from, to }: Life, operation: Accepted): boolean {

@@ -379,3 +379,13 @@ test("a disk that is written to under a guest that was there to be seen is a vio
   assert.deepEqual(erased("nobody"), []);
   assert.deepEqual(erased("hand"), ["every effect has its operation"]);
 });
+
+test("a VM that its creation defines again is the one that an operation was asked of meanwhile", () => {
+  const again = (instance: string): string[] => {
+    const history = build().accepted("c", "CreateVm").effect("define", { instance: "i" });
+    history.accepted("p", "PauseVm").foreign("undefine").effect("define", { instance });
+    return rulesOf(history.effect("start").ended("c", "CreateVm").effect("suspend"));
+  };
+  assert.deepEqual(again("i"), []);
+  assert.deepEqual(again("another"), ["every effect has its operation"]);
+});
