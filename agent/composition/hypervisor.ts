@@ -67,7 +67,7 @@ export function buildHypervisor(
   const wrap = new KeyWrap({ file: config.vm.volumeKeyFile, environment });
   const vms = new Vms({
     domains: new Domains(libvirt, clock, host.reports),
-    volumes: new Volumes(libvirt, clock),
+    volumes: new Volumes(libvirt, clock, { log }),
     networks: new Networks(libvirt),
     keys: new GuestKeys(libvirt, clock, wrap),
     attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: record.hostId ?? "", ...rest }),

@@ -3,6 +3,7 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import * as libvirt from "../libvirt/index.ts";
 import { parsePool, parseVolume } from "../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "./certainty.ts";
+import { isGone, type PoolRefresh } from "./pool-refresh.ts";
 import type { VolumeRef } from "./spec.ts";
 import type { StorageNames } from "./storage-names.ts";
 import { directories } from "./volume-guard.ts";
@@ -46,12 +47,14 @@ const ALL_OTHERS = "others";
 
 /**
  * Finds the overlays of volumes in all active pools that hold files, as the overlays' own headers say. Not found: overlays
- * outside of any active pool, and those that another host made on shared storage since the last refresh of its pool.
+ * outside of any active pool, and those that another host made on shared storage since the last refresh of its pool. A pool
+ * that a refresh by the agent stopped is named as not searched.
  */
 export class OverlaySearch {
   readonly #libvirt: LibvirtCalls;
   readonly #clock: Clock;
   readonly #names: StorageNames;
+  readonly #pools: PoolRefresh;
   readonly #activePool: (name: string) => Promise<libvirt.StoragePool>;
   readonly #listings = new Map<string, SharedRun<Listing>>();
   /** By the pool's name. */
@@ -62,11 +65,13 @@ export class OverlaySearch {
     calls: LibvirtCalls,
     clock: Clock,
     names: StorageNames,
+    pools: PoolRefresh,
     activePool: (name: string) => Promise<libvirt.StoragePool>,
   ) {
     this.#libvirt = calls;
     this.#clock = clock;
     this.#names = names;
+    this.#pools = pools;
     this.#activePool = activePool;
   }
 
@@ -102,6 +107,8 @@ export class OverlaySearch {
     const unsearched: string[] = [];
     const pools = await this.#unlessSilent(ALL_OTHERS, () => this.#activePools());
     if (pools === undefined) return { found, unsearched: [ALL_OTHERS] };
+    const active = new Set(pools.map(({ name }) => name));
+    unsearched.push(...[...this.#pools.stopped].filter((name) => !active.has(name) && !ownPools.has(name)));
     for (const pool of pools.filter(({ name }) => !ownPools.has(name))) {
       const listing = await this.#unlessSilent(`pool ${pool.name}`, () =>
         this.#listed(`other ${pool.name}`, () => this.#listOther(pool)),
@@ -161,7 +168,9 @@ export class OverlaySearch {
       const isFresh = !local.has(type) || (sight === "seen" && (await this.#refresh(pool)));
       return { found: await this.#files(pool, OTHERS), isFresh };
     } catch (thrown) {
-      if (isGone(toSocleError(thrown))) return { found: [], isFresh: true };
+      // What a pool holds that the agent's own refresh stopped may still be used.
+      const isAnothersDoing = !this.#pools.stopped.has(pool.name);
+      if (isAnothersDoing && isGone(toSocleError(thrown))) return { found: [], isFresh: true };
       throw thrown;
     }
   }
@@ -172,10 +181,10 @@ export class OverlaySearch {
     );
   }
 
-  /** False: libvirt refused it, as it does while a volume of the pool is in the making. */
+  /** False: it failed, as it does while a volume of the pool is in the making. */
   async #refresh(pool: libvirt.StoragePool): Promise<boolean> {
     try {
-      await this.#libvirt.call(libvirt.storagePoolRefresh, { pool, flags: 0 }, REFRESH);
+      await this.#pools.refresh(pool, REFRESH);
       return true;
     } catch (thrown) {
       const error = toSocleError(thrown);
@@ -230,9 +239,6 @@ export class OverlaySearch {
       .map(({ pool, volume }) => ({ pool, volume }));
   }
 }
-
-const isGone = ({ reason }: SocleError): boolean =>
-  reason === "LIBVIRT_NO_STORAGE_POOL" || reason === "LIBVIRT_OPERATION_INVALID";
 
 /** Runs work one at a time. Callers that wait get one run together, which begins after each of them asked. */
 class SharedRun<T> {

@@ -1,10 +1,12 @@
 import { formatExactBytes } from "../kernel/bytes.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
+import { silentLog, type Logger } from "../kernel/log.ts";
 import * as libvirt from "../libvirt/index.ts";
 import { buildVolume, parseVolume } from "../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { OverlaySearch, type Dependents } from "./overlay-search.ts";
+import { PoolRefresh } from "./pool-refresh.ts";
 import type { VolumeRef } from "./spec.ts";
 import { StorageNames } from "./storage-names.ts";
 import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
@@ -58,15 +60,24 @@ export class Volumes {
   readonly #certainty: Certainty;
   readonly #guard: Pick<VolumeGuard, "check">;
   readonly #clock: Clock;
+  readonly #pools: PoolRefresh;
   readonly #overlays: OverlaySearch;
 
-  constructor(calls: LibvirtCalls, clock: Clock, guard: Pick<VolumeGuard, "check"> = new VolumeGuard(calls)) {
+  constructor(
+    calls: LibvirtCalls,
+    clock: Clock,
+    {
+      guard = new VolumeGuard(calls),
+      log = silentLog,
+    }: { readonly guard?: Pick<VolumeGuard, "check">; readonly log?: Logger } = {},
+  ) {
     this.names = new StorageNames(calls, clock);
     this.#libvirt = calls;
     this.#guard = guard;
     this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
-    this.#overlays = new OverlaySearch(calls, clock, this.names, (name) => this.#pool(name));
+    this.#pools = new PoolRefresh(calls, log);
+    this.#overlays = new OverlaySearch(calls, clock, this.names, this.#pools, (name) => this.#pool(name));
   }
 
   /**
@@ -84,7 +95,7 @@ export class Volumes {
     // What a pool on a network holds by another host's doing, libvirt knows from a refresh alone. A pool that is too busy
     // for one passes: libvirt makes no volume where there is a file.
     for (const name of new Set(references.map(({ pool }) => pool)))
-      await this.#refresh(await this.#pool(name)).catch(unlessBusy);
+      await this.#pools.refresh(await this.#pool(name)).catch(unlessBusy);
     for (const reference of references)
       if ((await this.#lookup(reference)) !== undefined) throw volumeExists(reference);
   }
@@ -132,7 +143,7 @@ export class Volumes {
     const pool = await this.#pool(volume.pool);
     // How much is free libvirt knows from the last refresh, which `requireAbsent` makes. One that is refused, since another
     // volume of the pool is in the making, is no reason to fail: that one's was not long ago.
-    if (mayBeThere) await this.#refresh(pool).catch(unlessBusy);
+    if (mayBeThere) await this.#pools.refresh(pool).catch(unlessBusy);
     const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
     if (available < Math.min(LEAST_FREE_BYTES, capacityBytes)) throw poolFull(volume.pool, available);
     const xml = buildVolume({
@@ -295,7 +306,7 @@ export class Volumes {
     const deadlineMs = this.#clock.monotonicMs() + REFRESH_FOR_MS;
     for (;;) {
       try {
-        await this.#refresh(pool);
+        await this.#pools.refresh(pool);
         return await this.#find(reference);
       } catch (thrown) {
         const error = unlessBusy(thrown);
@@ -303,10 +314,6 @@ export class Volumes {
         await this.#clock.sleep(REFRESH_EVERY_MS);
       }
     }
-  }
-
-  async #refresh(pool: libvirt.StoragePool): Promise<void> {
-    await this.#libvirt.call(libvirt.storagePoolRefresh, { pool, flags: 0 });
   }
 
   async #lookup(reference: VolumeRef): Promise<libvirt.StorageVol | undefined> {

@@ -126,7 +126,7 @@ async function create(
   table.put(withEtag({ ...seen, ...plain, id: ID, name: "made", state, vcpus: 1, memoryBytes: 1 }));
   const context = {
     domains: new Domains(calls, clock),
-    volumes: new Volumes(calls, clock, { check: () => Promise.resolve([]) }),
+    volumes: new Volumes(calls, clock, { guard: { check: () => Promise.resolve([]) } }),
     networks: new Networks(calls),
     keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
     attest: () => ({ text: "{}", signature: "" }),

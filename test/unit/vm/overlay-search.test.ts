@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
+import { createLog } from "../../../agent/kernel/log.ts";
 import type { LibvirtCalls } from "../../../agent/vm/certainty.ts";
 import { Volumes } from "../../../agent/vm/volumes.ts";
 import { sleepingClock } from "./libvirt-answers.ts";
@@ -20,6 +21,9 @@ interface Pool {
   busy?: number;
   /** The call that is not answered. */
   readonly hangs?: string;
+  /** Its refresh fails by a file that cannot be read, and libvirt stops it. A transient pool is gone then. */
+  readonly damaged?: "persistent" | "transient";
+  isStopped?: boolean;
 }
 
 interface Args {
@@ -30,7 +34,7 @@ interface Args {
 
 const timeout = (): SocleError => new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
 
-/** A libvirt with these pools, all of them active. `called`: procedure and pool. */
+/** A libvirt with these pools, active until it stops them. `called`: procedure and pool. */
 function libvirtWith(pools: Readonly<Record<string, Pool>>): { calls: LibvirtCalls; called: string[] } {
   const called: string[] = [];
   const volumeXml = (path: string, name: string, backing = ""): string =>
@@ -40,21 +44,31 @@ function libvirtWith(pools: Readonly<Record<string, Pool>>): { calls: LibvirtCal
     const name = asked ?? reference?.name ?? vol?.pool ?? "";
     called.push(`${procedure} ${name}`.trim());
     if (procedure === "CONNECT_LIST_ALL_STORAGE_POOLS")
-      return { pools: Object.keys(pools).map((pool) => ({ name: pool, uuid: "" })) };
+      return {
+        pools: Object.keys(pools)
+          .filter((pool) => pools[pool]?.isStopped !== true)
+          .map((pool) => ({ name: pool, uuid: "" })),
+      };
     const pool = pools[name];
-    if (pool === undefined) throw new SocleError("not_found", "LIBVIRT_NO_STORAGE_POOL", name);
+    if (pool === undefined || (pool.isStopped === true && pool.damaged === "transient"))
+      throw new SocleError("not_found", "LIBVIRT_NO_STORAGE_POOL", name);
     if (pool.hangs === procedure) throw timeout();
     const { path, type = "dir", volumes, unknown = {} } = pool;
     switch (procedure) {
       case "STORAGE_POOL_LOOKUP_BY_NAME":
         return { pool: { name, uuid: "" } };
       case "STORAGE_POOL_IS_ACTIVE":
-        return { active: true };
+        return { active: pool.isStopped !== true };
       case "STORAGE_POOL_GET_XML_DESC":
         return {
           xml: `<pool type="${type}"><name>${name}</name><target><path>${path}</path></target></pool>`,
         };
       case "STORAGE_POOL_REFRESH":
+        requireActive(name, pool);
+        if (pool.damaged !== undefined) {
+          pool.isStopped = true;
+          throw new SocleError("internal", "LIBVIRT_SYSTEM_ERROR", "cannot open volume: Input/output error");
+        }
         if ((pool.busy ?? 0) > 0) {
           pool.busy = (pool.busy ?? 0) - 1;
           throw new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "pool has asynchronous jobs running");
@@ -62,6 +76,7 @@ function libvirtWith(pools: Readonly<Record<string, Pool>>): { calls: LibvirtCal
         Object.assign(volumes, unknown);
         return {};
       case "STORAGE_POOL_LIST_ALL_VOLUMES":
+        requireActive(name, pool);
         return { vols: Object.keys(volumes).map((volume) => ({ pool: name, name: volume, key: volume })) };
       case "STORAGE_VOL_GET_XML_DESC":
         if (vol?.name === "broken") throw new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "cannot read");
@@ -72,6 +87,11 @@ function libvirtWith(pools: Readonly<Record<string, Pool>>): { calls: LibvirtCal
   const call = (procedure: { name: string }, args: Args): Promise<unknown> =>
     Promise.resolve().then(() => answer(procedure.name, args));
   return { calls: { call } as unknown as LibvirtCalls, called };
+}
+
+function requireActive(name: string, { isStopped = false }: Pool): void {
+  if (isStopped)
+    throw new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", `storage pool '${name}' is not active`);
 }
 
 const root = { pool: "p", volume: "root.qcow2" };
@@ -155,6 +175,53 @@ test("a pool that is busy is waited for shortly, and is named where it stays bus
   assert.deepEqual([soon.overlays.length, soon.unsearched], [1, []]);
   const never = await search({ p: { ...pool, volumes: { ...pool.volumes }, busy: 1000 } });
   assert.deepEqual([never.overlays.length, never.unsearched], [0, ["p"]]);
+});
+
+test("a pool that the agent's refresh stops is named until it is started again, and logged", async (t) => {
+  const path = await folder(t);
+  for (const [damaged, command] of [
+    ["persistent", /storage pool q .*virsh pool-start q/],
+    ["transient", /storage pool q .*virsh pool-create/],
+  ] as const) {
+    const logged: string[] = [];
+    const destination = { write: (line: string) => void logged.push(line) };
+    const pools: Record<string, Pool> = {
+      p: { path: `${path}/p`, volumes: { "root.qcow2": "" } },
+      q: { path: `${path}/q`, volumes: { "kept.qcow2": `${path}/p/root.qcow2` }, damaged },
+    };
+    const log = createLog({ level: "error", destination });
+    const volumes = new Volumes(libvirtWith(pools).calls, sleepingClock(), { log });
+    for (const when of ["as it is stopped", "later"]) {
+      const { overlays, unsearched } = await volumes.dependents([root]);
+      assert.deepEqual([overlays, unsearched], [[], ["q"]], `${damaged} ${when}`);
+    }
+    assert.equal(logged.length, 1);
+    assert.match(logged[0] ?? "", command);
+  }
+});
+
+test("a pool of the volumes that the agent's refresh stops fails the search with what starts it again", async (t) => {
+  const path = await folder(t);
+  const p: Pool = { path: `${path}/p`, volumes: { "root.qcow2": "" }, damaged: "persistent" };
+  await assert.rejects(search({ p }), {
+    kind: "unavailable",
+    reason: "POOL_INACTIVE",
+    message: /pool-start p/,
+  });
+});
+
+test("a pool that another stops during the search is not named", async (t) => {
+  const path = await folder(t);
+  const own: Pool = { path: `${path}/p`, volumes: { "root.qcow2": "" } };
+  const q: Pool = { path: `${path}/q`, volumes: {} };
+  const { calls } = libvirtWith({ p: own, q });
+  const call: LibvirtCalls["call"] = async (procedure, ...rest) => {
+    const answer = await calls.call(procedure, ...rest);
+    if (procedure.name === "CONNECT_LIST_ALL_STORAGE_POOLS") q.isStopped = true;
+    return answer;
+  };
+  const volumes = new Volumes({ ...calls, call }, sleepingClock());
+  assert.deepEqual((await volumes.dependents([root])).unsearched, []);
 });
 
 test("a pool on a network is not refreshed for another's volumes, nor one whose directory is not there", async (t) => {

@@ -74,7 +74,7 @@ async function start(
   );
   const context = {
     domains: new Domains(calls, clock),
-    volumes: new Volumes(calls, clock, guard),
+    volumes: new Volumes(calls, clock, { guard }),
     networks: new Networks(calls),
     keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
     attest: () => ({ text: "{}", signature: "" }),

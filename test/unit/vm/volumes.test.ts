@@ -40,7 +40,7 @@ test("a volume that was put into a pool is found once the pool is not busy any m
       return Promise.resolve([]);
     },
   };
-  await new Volumes(calls, sleepingClock(), guard).resolve({ pool: "images", volume: "new.qcow2" });
+  await new Volumes(calls, sleepingClock(), { guard }).resolve({ pool: "images", volume: "new.qcow2" });
   assert.deepEqual(checked, ["/images/new.qcow2"]);
 });
 
@@ -51,7 +51,7 @@ test("what an earlier run may have made is not adopted unless it is safe", async
     STORAGE_VOL_GET_XML_DESC: [{ xml }],
   });
   const guard = { check: () => Promise.reject(new SocleError("denied", "VOLUME_UNSAFE", "it is a link")) };
-  await assert.rejects(new Volumes(calls, sleepingClock(), guard).make(wanted, true), {
+  await assert.rejects(new Volumes(calls, sleepingClock(), { guard }).make(wanted, true), {
     reason: "VOLUME_UNSAFE",
   });
   assert.ok(!called.includes("STORAGE_VOL_DELETE"));
