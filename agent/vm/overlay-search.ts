@@ -7,26 +7,34 @@ import { isGone, type PoolRefresh } from "./pool-refresh.ts";
 import type { VolumeRef } from "./spec.ts";
 import type { StorageNames } from "./storage-names.ts";
 import { directories } from "./volume-guard.ts";
+import { volumeUnreadable } from "./volume-refusals.ts";
 
 /** Where volumes are, and what libvirt says is an overlay of them: an image may be one that no spec names. */
 export interface Dependents {
   readonly paths: readonly string[];
   readonly overlays: readonly VolumeRef[];
-  /** Pools whose overlays may be missing above, since libvirt or their storage did not answer. */
+  /** Pools whose overlays may be missing above, since libvirt or their storage did not answer, or not for a file. */
   readonly unsearched?: readonly string[];
 }
 
 /** A file of a pool. */
-interface Found {
-  readonly pool: string;
-  readonly volume: string;
+interface Found extends VolumeRef {
   readonly path: string;
   /** The path of the image that it is an overlay of. */
   readonly backing: string | undefined;
 }
 
-interface Listing {
+/** The files of a pool, as far as libvirt can read them. */
+interface Files {
   readonly found: readonly Found[];
+  readonly unreadable: readonly Unreadable[];
+}
+
+interface Unreadable extends VolumeRef {
+  readonly cause: SocleError;
+}
+
+interface Listing extends Files {
   /** False: the pool was too busy to be refreshed, so the listing is as old as its last refresh. */
   readonly isFresh: boolean;
 }
@@ -38,6 +46,7 @@ type Options = typeof observing | typeof OTHERS;
 const REFRESH = { lane: "observation", timeoutMs: 15_000 } as const;
 /** A pool that did not answer is not asked for this time: each call that hangs takes one of libvirt's workers. */
 const SILENT_MS = 60_000;
+const NO_FILES: Files = { found: [], unreadable: [] };
 const BUSY_FOR_MS = 2000;
 const BUSY_EVERY_MS = 250;
 /** Local storage. The refresh of a pool on a network may hang, and libvirt unmounts one whose refresh fails. */
@@ -75,19 +84,24 @@ export class OverlaySearch {
     this.#activePool = activePool;
   }
 
-  /** Throws what libvirt answers for the pools of the volumes. Other pools that do not answer are left out, and named. */
+  /**
+   * Throws what libvirt answers for the pools of the volumes, and `unavailable` VOLUME_UNREADABLE. Other pools that do not
+   * answer are left out, and named.
+   */
   async of(references: readonly VolumeRef[]): Promise<Dependents> {
     const found: Found[] = [];
     const unsearched: string[] = [];
     const ownPools = new Set(references.map(({ pool }) => pool));
+    const isOwn = (file: VolumeRef): boolean =>
+      references.some(({ pool, volume }) => pool === file.pool && volume === file.volume);
     for (const name of ownPools) {
       const listing = await this.#listed(`own ${name}`, () => this.#listOwn(name));
+      const unreadable = listing.unreadable.find(isOwn);
+      if (unreadable !== undefined) throw volumeUnreadable(unreadable, unreadable.cause);
       found.push(...listing.found);
-      if (!listing.isFresh) unsearched.push(name);
+      if (!isWhole(listing)) unsearched.push(name);
     }
-    const own = found.filter((file) =>
-      references.some(({ pool, volume }) => pool === file.pool && volume === file.volume),
-    );
+    const own = found.filter(isOwn);
     if (own.length > 0) {
       const others = await this.#inOthers(ownPools);
       found.push(...others.found);
@@ -114,7 +128,7 @@ export class OverlaySearch {
         this.#listed(`other ${pool.name}`, () => this.#listOther(pool)),
       );
       found.push(...(listing?.found ?? []));
-      if (listing?.isFresh !== true) unsearched.push(pool.name);
+      if (listing === undefined || !isWhole(listing)) unsearched.push(pool.name);
     }
     return { found, unsearched };
   }
@@ -153,7 +167,7 @@ export class OverlaySearch {
       const isThere = path === undefined || (await this.#names.lookAt(path)) === "seen";
       const isFresh = isThere && (await this.#refresh(pool));
       if (isFresh || !isThere || this.#clock.monotonicMs() >= deadlineMs)
-        return { found: await this.#files(pool, observing), isFresh };
+        return { ...(await this.#files(pool, observing)), isFresh };
       await this.#clock.sleep(BUSY_EVERY_MS);
     }
   }
@@ -161,16 +175,16 @@ export class OverlaySearch {
   async #listOther(pool: libvirt.StoragePool): Promise<Listing> {
     try {
       const { type, path } = await this.#described(pool, OTHERS);
-      if (!directories.has(type) || path === undefined) return { found: [], isFresh: true };
+      if (!directories.has(type) || path === undefined) return { ...NO_FILES, isFresh: true };
       const sight = await this.#names.lookAt(path);
       if (sight === "silent")
         throw new SocleError("timeout", "POOL_SILENT", `the storage of pool ${pool.name} hangs`);
       const isFresh = !local.has(type) || (sight === "seen" && (await this.#refresh(pool)));
-      return { found: await this.#files(pool, OTHERS), isFresh };
+      return { ...(await this.#files(pool, OTHERS)), isFresh };
     } catch (thrown) {
       // What a pool holds that the agent's own refresh stopped may still be used.
       const isAnothersDoing = !this.#pools.stopped.has(pool.name);
-      if (isAnothersDoing && isGone(toSocleError(thrown))) return { found: [], isFresh: true };
+      if (isAnothersDoing && isGone(toSocleError(thrown))) return { ...NO_FILES, isFresh: true };
       throw thrown;
     }
   }
@@ -196,30 +210,29 @@ export class OverlaySearch {
   }
 
   /** libvirt describes a volume at a time: in the observation lane, and one after the other. */
-  async #files(pool: libvirt.StoragePool, options: Options): Promise<Found[]> {
+  async #files(pool: libvirt.StoragePool, options: Options): Promise<Files> {
     const all = { pool, needResults: true, flags: 0 };
     const { vols } = await this.#libvirt.call(libvirt.storagePoolListAllVolumes, all, options);
     const found: Found[] = [];
+    const unreadable: Unreadable[] = [];
     for (const vol of vols) {
-      const { path, backing } = (await this.#image(vol, options)) ?? {};
-      if (path !== undefined) found.push({ pool: pool.name, volume: vol.name, path, backing: backing?.path });
+      const reference = { pool: pool.name, volume: vol.name };
+      try {
+        const { path, backing } = await this.#image(vol, options);
+        if (path !== undefined) found.push({ ...reference, path, backing: backing?.path });
+      } catch (thrown) {
+        const cause = toSocleError(thrown);
+        if (cause.kind === "internal") unreadable.push({ ...reference, cause });
+        else if (cause.reason !== "LIBVIRT_NO_STORAGE_VOL") throw cause;
+      }
     }
-    return found;
+    return { found, unreadable };
   }
 
-  /** Undefined where it is gone, or cannot be read by libvirt: then QEMU cannot open it either. */
-  async #image(
-    vol: libvirt.StorageVol,
-    options: Options,
-  ): Promise<ReturnType<typeof parseVolume> | undefined> {
-    try {
-      const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 }, options);
-      return parseVolume(xml);
-    } catch (thrown) {
-      const { reason, kind } = toSocleError(thrown);
-      if (reason === "LIBVIRT_NO_STORAGE_VOL" || kind === "internal") return undefined;
-      throw thrown;
-    }
+  async #image(vol: libvirt.StorageVol, options: Options): Promise<ReturnType<typeof parseVolume>> {
+    return parseVolume(
+      (await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 }, options)).xml,
+    );
   }
 
   /** Those of `found` that are overlays of what is at `paths`, whatever path their headers name it by. */
@@ -239,6 +252,9 @@ export class OverlaySearch {
       .map(({ pool, volume }) => ({ pool, volume }));
   }
 }
+
+/** No file of the pool can be missing in it. */
+const isWhole = ({ isFresh, unreadable }: Listing): boolean => isFresh && unreadable.length === 0;
 
 /** Runs work one at a time. Callers that wait get one run together, which begins after each of them asked. */
 class SharedRun<T> {

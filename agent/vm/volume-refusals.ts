@@ -28,3 +28,12 @@ export const poolFull = (pool: string, availableBytes: number): SocleError =>
       details: { metadata: { dimension: "storage", pool, availableBytes: String(availableBytes) } },
     },
   );
+
+export const volumeUnreadable = ({ pool, volume }: VolumeRef, cause: SocleError): SocleError =>
+  new SocleError(
+    "unavailable",
+    "VOLUME_UNREADABLE",
+    `libvirt cannot read volume ${volume} of pool ${pool}, so what is an overlay of it is not known: ${cause.message}. ` +
+      "Check its storage and try again; a deletion that keeps the disks (keep_disks) does not need to know",
+    { cause, details: { retryAfterMs: 5000, metadata: { pool, volume } } },
+  );

@@ -106,12 +106,12 @@ async function folder(t: TestContext): Promise<string> {
   return path;
 }
 
-test("an overlay is found by the header that libvirt reads; an image that libvirt cannot read is none", async (t) => {
+test("an overlay is found by the header that libvirt reads; a file that is no image is none", async (t) => {
   const path = join(await folder(t), "p");
   const volumes = {
     "kept.qcow2": `${path}/root.qcow2`,
     "root.qcow2": `${path}/base.qcow2`,
-    broken: "",
+    "notes.txt": "",
     "other.qcow2": `${path}/base.qcow2`,
   };
   assert.deepEqual(await search({ p: { path, volumes } }), {
@@ -119,6 +119,32 @@ test("an overlay is found by the header that libvirt reads; an image that libvir
     overlays: [{ pool: "p", volume: "kept.qcow2" }],
     unsearched: [],
   });
+});
+
+test("a pool with a file that libvirt cannot read is named: it may be an overlay", async (t) => {
+  const path = await folder(t);
+  const own = { "root.qcow2": "", "kept.qcow2": `${path}/p/root.qcow2` };
+  for (const [inOwn, inOther, named] of [
+    [{ ...own, broken: "" }, {}, ["p"]],
+    [own, { broken: "" }, ["q"]],
+  ] as const) {
+    const p = { path: `${path}/p`, volumes: { ...inOwn } };
+    const { overlays, unsearched } = await search({ p, q: { path: `${path}/q`, volumes: { ...inOther } } });
+    assert.deepEqual([overlays, unsearched], [[{ pool: "p", volume: "kept.qcow2" }], named]);
+  }
+});
+
+test("overlays of a volume that libvirt cannot read are not taken for none", async (t) => {
+  const path = await folder(t);
+  const p = { path: `${path}/p`, volumes: { broken: "", "kept.qcow2": `${path}/p/broken` } };
+  const volumes = new Volumes(libvirtWith({ p }).calls, sleepingClock());
+  await assert.rejects(volumes.dependents([{ pool: "p", volume: "broken" }]), {
+    kind: "unavailable",
+    reason: "VOLUME_UNREADABLE",
+    message: /volume broken of pool p.*cannot read.*keep_disks/,
+  });
+  // One that is gone has none.
+  assert.deepEqual((await volumes.dependents([{ pool: "p", volume: "gone" }])).overlays, []);
 });
 
 test("an overlay in another pool, one that libvirt does not know yet and one through a link are found", async (t) => {
