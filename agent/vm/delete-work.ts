@@ -2,7 +2,7 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { isActive } from "./domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
 import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
-import { requireDisksAsMade } from "./replaced-disks.ts";
+import { requireBackingAsMade, requireDisksAsMade } from "./replaced-disks.ts";
 import type { VmSpec, VolumeRef } from "./spec.ts";
 import { isSameVm, requireSameVm } from "./stamps.ts";
 import { requireUnused, usersNow, volumeKey } from "./volume-users.ts";
@@ -239,6 +239,7 @@ async function requireOwn(
 ): Promise<readonly string[]> {
   if (erase !== undefined) await requireDisksAsMade(context, vmId, erase);
   const dependents = await context.volumes.dependents(own);
+  if (erase !== undefined) await requireBackingAsMade(context, vmId, erase, dependents.backings);
   const where = [...own.map(volumeKey), ...dependents.paths];
   requireUnused(vmId, own, await usersNow(context, creations, where), dependents);
   const { unsearched = [] } = dependents;

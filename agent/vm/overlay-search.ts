@@ -13,8 +13,14 @@ import { volumeUnreadable } from "./volume-refusals.ts";
 export interface Dependents {
   readonly paths: readonly string[];
   readonly overlays: readonly VolumeRef[];
+  /** What the volumes are overlays of themselves, by their headers; one that is of none is not in it. */
+  readonly backings: readonly Backing[];
   /** Pools whose overlays may be missing above, since libvirt or their storage did not answer, or not for a file. */
   readonly unsearched?: readonly string[];
+}
+
+export interface Backing extends VolumeRef {
+  readonly backing: string;
 }
 
 /** A file of a pool. */
@@ -111,7 +117,10 @@ export class OverlaySearch {
       own.map(({ path }) => path),
       found,
     );
-    return { paths: own.map(({ path }) => path), overlays, unsearched };
+    const backings = own.flatMap(({ pool, volume, backing }) =>
+      backing === undefined ? [] : [{ pool, volume, backing }],
+    );
+    return { paths: own.map(({ path }) => path), overlays, backings, unsearched };
   }
 
   async #inOthers(

@@ -1,6 +1,8 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { Disk, DiskSource } from "../libvirt/xml/index.ts";
+import type { Backing } from "./overlay-search.ts";
 import { imageOf } from "./vm-from-domain.ts";
+import { formatOf } from "./volume-names.ts";
 import { requireIdentified, volumeKey } from "./volume-users.ts";
 import type { Erasure, WorkContext } from "./work.ts";
 
@@ -35,6 +37,33 @@ export async function requireDisksAsMade(
   }
 }
 
+/**
+ * libvirt tells the backing chain of a running VM alone; the headers of the volumes tell it of one that is off, too. A disk
+ * that was made an overlay has its base beneath, and others nothing: what else is there may hold what the guest wrote.
+ * Throws as `requireDisksAsMade` does.
+ */
+export async function requireBackingAsMade(
+  { volumes }: Pick<WorkContext, "volumes">,
+  vmId: string,
+  { name, disks }: Erasure,
+  backings: readonly Backing[],
+): Promise<void> {
+  for (const { disk, volume, baseVolume } of disks) {
+    const key = volumeKey(volume);
+    const backing = backings.find((found) => volumeKey(found) === key)?.backing;
+    // The bytes of a raw disk are its guest's, which may make them look like an overlay.
+    if (backing === undefined || formatOf(volume.volume) === "raw") continue;
+    if (baseVolume !== undefined) {
+      const base = volumeKey({ pool: volume.pool, volume: baseVolume });
+      const same = await volumes.names.of([base, backing]);
+      const baseNames = new Set([base, ...same(base)]);
+      if ([backing, ...same(backing)].some((found) => baseNames.has(found))) continue;
+      requireIdentified(vmId, [{ at: base }, { at: backing }], { vms: [], creations: [], same });
+    }
+    throw laidOver(name, disk, volume.volume, backing);
+  }
+}
+
 /** What the guest writes to. */
 const sourcesOf = ({ source, mirror }: Disk): DiskSource[] =>
   [source, mirror].filter((image) => image !== undefined);
@@ -59,4 +88,14 @@ const replaced = (vm: string, { target: { device } }: Disk, at: string): SocleEr
       "Commit or remove the snapshot (virsh blockcommit --active --pivot), end the block job or detach the disk; or delete " +
       "the VM without erasing its disks",
     { details: { metadata: { device, at } } },
+  );
+
+const laidOver = (vm: string, disk: string, volume: string, at: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "DISKS_REPLACED",
+    `volume ${volume} of disk ${disk} of VM ${vm} was not made an overlay of ${at} but is one, so erasing would leave behind ` +
+      "what the guest has written there. With the VM stopped, commit the overlay (qemu-img commit) and move that file back to " +
+      "the volume's name; or delete the VM without erasing its disks",
+    { details: { metadata: { disk, at } } },
   );

@@ -288,7 +288,7 @@ export function requireUnused(
   vmId: string,
   volumes: readonly VolumeRef[],
   { vms, creations, same = noOtherNames }: Users,
-  { paths, overlays }: Dependents,
+  { paths, overlays }: Pick<Dependents, "paths" | "overlays">,
 ): void {
   const own = new Set([...volumes.map(volumeKey), ...paths].flatMap((at) => [at, ...same(at)]));
   const isUsedBy = (has: Parameters<typeof placesOf>[0]): boolean =>

@@ -100,6 +100,8 @@ export interface Erasure {
   readonly disks: readonly {
     readonly disk: string;
     readonly volume: VolumeRef;
+    /** The volume of the same pool that it was made an overlay of. */
+    readonly baseVolume?: string;
     readonly encrypted: boolean;
   }[];
   /** It has a TPM, whose state goes with the domain. */
@@ -158,6 +160,7 @@ export const erasureOf = (spec: VmSpec): Erasure => ({
           {
             disk: name,
             volume: { pool: source.pool, volume: volumeName(spec.id, name, source.format) },
+            ...(source.baseVolume === undefined ? {} : { baseVolume: source.baseVolume }),
             encrypted: source.encryption !== undefined,
           },
         ]

@@ -117,6 +117,7 @@ test("an overlay is found by the header that libvirt reads; a file that is no im
   assert.deepEqual(await search({ p: { path, volumes } }), {
     paths: [`${path}/root.qcow2`],
     overlays: [{ pool: "p", volume: "kept.qcow2" }],
+    backings: [{ ...root, backing: `${path}/base.qcow2` }],
     unsearched: [],
   });
 });

@@ -138,7 +138,7 @@ test("by its path too, and what it is an overlay of: as VMs have it that Socle d
     const spec = specOf(EVIL, "evil", more);
     const volumes = {
       resolve: () => Promise.resolve(image),
-      dependents: () => Promise.resolve({ paths: [], overlays }),
+      dependents: () => Promise.resolve({ paths: [], overlays, backings: [] }),
     };
     try {
       requireUsable(spec, { vms, creations: [] }, tenantOnly, await lookAt(volumes, spec));

@@ -17,7 +17,7 @@ const A = "aaaaaaaa-0000-4000-8000-000000000000";
 const B = "bbbbbbbb-0000-4000-8000-000000000000";
 const root = { pool: "p", volume: `socle-${A}-root.qcow2` };
 const overlayOfB = { pool: "p", volume: `socle-${B}-root.qcow2` };
-const nothing: Dependents = { paths: [], overlays: [] };
+const nothing: Dependents = { paths: [], overlays: [], backings: [] };
 
 const specOf = (id: string, name: string, source: unknown): VmSpec =>
   ({ id, name, disks: [{ name: "root", source, readOnly: false }] }) as unknown as VmSpec;
@@ -37,7 +37,11 @@ const vmOf = (id: string, name: string, more: Partial<Vm> = {}): Vm =>
   }) as unknown as Vm;
 const a = vmOf(A, "a", { spec: specOf(A, "a", { kind: "new", pool: "p", format: "qcow2" }) });
 
-const refusal = (vms: readonly Vm[], creations: readonly VmSpec[] = [], dependents = nothing): string => {
+const refusal = (
+  vms: readonly Vm[],
+  creations: readonly VmSpec[] = [],
+  dependents: Parameters<typeof requireUnused>[3] = nothing,
+): string => {
   try {
     requireUnused(A, [root], { vms: [a, ...vms], creations }, dependents);
     return "";
