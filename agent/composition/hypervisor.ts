@@ -9,14 +9,13 @@ import { credentialPath } from "../kernel/credentials.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Libvirt } from "../libvirt/index.ts";
-import type { ControlFence } from "../state/control-fence.ts";
 import type { Trust } from "../trust/index.ts";
 import { Domains } from "../vm/domains.ts";
 import { footprintFeed } from "../vm/footprints.ts";
 import { GuestKeys } from "../vm/guest-keys.ts";
 import { keyWatch } from "../vm/key-watch.ts";
 import { KeyWrap } from "../vm/key-wrap.ts";
-import { HypervisorLease } from "../vm/hypervisor-lease.ts";
+import { HypervisorLease, type HolderBefore } from "../vm/hypervisor-lease.ts";
 import { KvmProbe } from "../vm/kvm-probe.ts";
 import { Networks } from "../vm/networks.ts";
 import { Observer } from "../vm/observer.ts";
@@ -115,11 +114,12 @@ export function buildLease(
     agentEpoch: () => record.agentEpoch,
     controlFence: () => record.controlFence,
     watermark,
-    async onFollow({ agentEpoch, watermark: mark, controlFence, isOwn, isAhead }) {
+    async onFollow(before) {
+      const { agentEpoch, watermark: mark, isOwn, isAhead } = before;
       // What the lease knows cannot be written down here, nor compared: it has to stay.
       for (const { failure } of [record, operations])
         if (failure?.reason === "STATE_UNREADABLE") throw failure;
-      await followFence(state, controlFence, isOwn, log);
+      await followFence(state, before, log);
       const [newest] = operations.list({ limit: 1 });
       if (isAhead && newest !== undefined) await watermark.outdate(newest.id);
       if (isAhead && isOwn) {
@@ -147,14 +147,9 @@ export function buildLease(
 }
 
 /** The fence outlives a state directory that was rolled back, or lost. Throws what the host record throws. */
-async function followFence(
-  { record, audit }: State,
-  fence: ControlFence,
-  isOwn: boolean,
-  log: Logger,
-): Promise<void> {
+async function followFence({ record, audit }: State, before: HolderBefore, log: Logger): Promise<void> {
   const from = record.controlEpoch;
-  await record.followControlFence(fence, isOwn);
+  await record.followControlFence(before.controlFence, before);
   const to = record.controlEpoch;
   if (from === to) return;
   log.warn(

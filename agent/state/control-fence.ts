@@ -7,6 +7,14 @@ export interface ControlFence {
   readonly resets: number;
 }
 
+/** Whose fence was found. */
+export interface FenceOrigin {
+  /** Of this state directory, or one of which this is a copy. */
+  readonly isOwn: boolean;
+  /** It was written before this process first looked for one: what this process decided is later. */
+  readonly isBeforeThisRun: boolean;
+}
+
 export const isSameFence = (a: ControlFence, b: ControlFence): boolean =>
   a.epoch === b.epoch && a.resets === b.resets;
 

@@ -5,7 +5,7 @@ import { crc32 } from "node:zlib";
 import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import { FileLost, isFileLost, stateLost } from "./append-file.ts";
-import { isSameFence, laterFence, type ControlFence } from "./control-fence.ts";
+import { isSameFence, laterFence, type ControlFence, type FenceOrigin } from "./control-fence.ts";
 import { exists, isFullDisk, replaceFile, replaceLink, UncertainWrite } from "./durable-file.ts";
 import { healthRecordSchema, type HealthRecord } from "./health-record.ts";
 
@@ -46,6 +46,13 @@ export class HostRecord {
   #writing: Promise<void> = Promise.resolve();
   #waiting = 0;
   #controlEpoch: number;
+  /** The highest that a scheduler had in this run, since its last reset. */
+  #acceptedEpoch = 0;
+  #hasReset = false;
+  /** Raises that are not written yet. */
+  readonly #raises = new Set<{ readonly epoch: number }>();
+  /** How many fences are taken over now. */
+  #follows = 0;
   #failure: SocleError | undefined;
   #unreadable: SocleError | undefined;
   /** The file that this process wrote last. */
@@ -94,7 +101,7 @@ export class HostRecord {
 
   /** Where the last write failed: finds out by another whether it does still, which `failure` says then. Never rejects. */
   async tryAgain(): Promise<void> {
-    if (this.#failure !== undefined) await this.#change({}).catch(() => undefined);
+    if (this.#failure !== undefined) await this.#change(() => ({})).catch(() => undefined);
   }
 
   /** +1 per start of the agent. */
@@ -109,7 +116,7 @@ export class HostRecord {
 
   /** As setScheduling. To be called before the epoch is shown to anybody, where it is found to have been higher before. */
   raiseAgentEpoch(agentEpoch: number): Promise<void> {
-    return this.#change({ agentEpoch: Math.max(this.#facts.agentEpoch, agentEpoch) });
+    return this.#change((now) => ({ agentEpoch: Math.max(now.agentEpoch, agentEpoch) }));
   }
 
   /** Its journals exist, unless they were lost. */
@@ -119,7 +126,7 @@ export class HostRecord {
 
   /** As setScheduling. To be called once the journals are durable. */
   journalsMade(): Promise<void> {
-    return this.#change({ hasJournals: true });
+    return this.#change(() => ({ hasJournals: true }));
   }
 
   /** As last made durable. */
@@ -139,12 +146,12 @@ export class HostRecord {
 
   /** Resolves when it is durable, and shows only then. Throws STATE_UNWRITABLE: `exhausted` on a full disk, `outcome_unknown` where a restart may find it, else `unavailable`; and STATE_LOST. */
   setScheduling(scheduling: Scheduling): Promise<void> {
-    return this.#change({ scheduling });
+    return this.#change(() => ({ scheduling }));
   }
 
   /** As setScheduling. */
   setHealth(health: HealthRecord): Promise<void> {
-    return this.#change({ health });
+    return this.#change(() => ({ health }));
   }
 
   /** As setScheduling. */
@@ -154,7 +161,7 @@ export class HostRecord {
       this.#facts = { ...this.#facts, hostId };
       return Promise.resolve();
     }
-    return this.#change({ hostId });
+    return this.#change(() => ({ hostId }));
   }
 
   /** The highest that any scheduler had, before it is durable too: one that is older is refused. */
@@ -166,13 +173,25 @@ export class HostRecord {
   async raiseControlEpoch(epoch: number): Promise<void> {
     requireEpoch(epoch);
     this.#controlEpoch = Math.max(this.#controlEpoch, epoch);
-    if (this.#facts.controlEpoch < epoch) await this.#change({});
+    this.#acceptedEpoch = Math.max(this.#acceptedEpoch, epoch);
+    // A fence that is taken over now may be lower than what is durable: the raise is written after it.
+    if (this.#facts.controlEpoch >= epoch && this.#follows === 0) return;
+    const raise = { epoch };
+    this.#raises.add(raise);
+    await this.#change(() => ({})).finally(() => this.#raises.delete(raise));
   }
 
   /** Up or down. Counts once it is durable: no other change may write it before. Throws as setScheduling does. */
   async resetControlEpoch(epoch: number): Promise<void> {
     requireEpoch(epoch);
-    await this.#change({ controlEpoch: epoch, controlEpochResets: this.controlFence.resets + 1 });
+    await this.#change(
+      ({ controlEpochResets: resets = 0 }) => ({ controlEpoch: epoch, controlEpochResets: resets + 1 }),
+      () => {
+        this.#countFrom(epoch);
+        this.#acceptedEpoch = this.#controlEpoch;
+        this.#hasReset = true;
+      },
+    );
   }
 
   /** As last made durable. */
@@ -181,28 +200,58 @@ export class HostRecord {
     return { epoch, resets };
   }
 
-  /** Takes over a fence that is later than its own (laterFence). Throws as setScheduling does. */
-  async followControlFence(found: ControlFence, isOwn: boolean): Promise<void> {
-    const own = { ...this.controlFence, epoch: this.#controlEpoch };
-    const { epoch, resets } = laterFence(own, found, isOwn);
-    if (isSameFence(own, { epoch, resets })) return;
-    if (resets === own.resets) await this.raiseControlEpoch(epoch);
-    else await this.#change({ controlEpoch: epoch, controlEpochResets: resets });
+  /**
+   * Takes over a fence that is later than its own (laterFence), though never an epoch below one that a scheduler had in this
+   * run. Throws as setScheduling does.
+   */
+  async followControlFence(found: ControlFence, origin: FenceOrigin): Promise<void> {
+    const later = this.#laterFence(found, origin);
+    if (isSameFence({ ...this.controlFence, epoch: this.#controlEpoch }, later)) return;
+    this.#controlEpoch = Math.max(this.#controlEpoch, later.epoch);
+    this.#follows += 1;
+    const followed = this.#change(
+      () => {
+        // A reset or a raise may have been written since the call.
+        const { epoch, resets } = this.#laterFence(found, origin);
+        const isCounted = resets !== this.controlFence.resets;
+        return { controlEpoch: epoch, ...(isCounted ? { controlEpochResets: resets } : {}) };
+      },
+      ({ controlEpoch }) => this.#countFrom(controlEpoch),
+    );
+    await followed.finally(() => (this.#follows -= 1));
   }
 
-  #change(facts: Partial<Facts>): Promise<void> {
+  #laterFence(found: ControlFence, { isOwn, isBeforeThisRun }: FenceOrigin): ControlFence {
+    const own = { ...this.controlFence, epoch: this.#controlEpoch };
+    // A rolled-back count of resets may be as low as that of the lease or lower: the reset in this run is later all the same.
+    if (isOwn && isBeforeThisRun && this.#hasReset)
+      return { epoch: own.epoch, resets: Math.max(own.resets, found.resets + 1) };
+    const later = laterFence(own, found, isOwn);
+    return { ...later, epoch: Math.max(later.epoch, this.#acceptedEpoch) };
+  }
+
+  /** Takes the epoch that was written, which may be lower, and the raises that are written after it. */
+  #countFrom(written: number): void {
+    this.#controlEpoch = Math.max(written, ...Array.from(this.#raises, ({ epoch }) => epoch));
+  }
+
+  /** Both are called when the changes before are written: `changeOf` for what to write, `onWritten` once that is durable. */
+  #change(
+    changeOf: (now: Facts) => Partial<Facts>,
+    onWritten: (written: Facts) => void = () => undefined,
+  ): Promise<void> {
     if (this.#unreadable !== undefined) return Promise.reject(this.#unreadable);
     if (this.#waiting >= maxWaiting) return Promise.reject(tooSlow(this.#path));
     this.#waiting += 1;
     const change = this.#writing.then(async () => {
-      const next = { ...this.#facts, controlEpoch: this.#controlEpoch, ...facts };
+      const next = { ...this.#facts, controlEpoch: this.#controlEpoch, ...changeOf(this.#facts) };
       try {
         await this.#write(next);
       } finally {
         this.#waiting -= 1;
       }
       this.#facts = next;
-      if (facts.controlEpoch !== undefined) this.#controlEpoch = facts.controlEpoch;
+      onWritten(next);
     });
     this.#writing = change.catch(() => undefined);
     return change;

@@ -5,11 +5,11 @@ import type { Logger } from "../kernel/log.ts";
 import { hasEnded, ownIdentity, type ProcessIdentity } from "../kernel/process-identity.ts";
 import type { Service } from "../kernel/service.ts";
 import type * as libvirt from "../libvirt/index.ts";
-import { isSameFence, type ControlFence } from "../state/control-fence.ts";
+import { isSameFence, type ControlFence, type FenceOrigin } from "../state/control-fence.ts";
 import type { Permit } from "../state/permit.ts";
 import type { Watermark } from "../state/watermark.ts";
 import type { LibvirtCalls } from "./certainty.ts";
-import { fenceOf, leaseSchema, type FoundLease, type Lease } from "./lease-record.ts";
+import { fenceOf, leaseSchema, writeOf, type FoundLease, type Lease } from "./lease-record.ts";
 import { inUse, isOfTheConnection, notAskedYet, unread, unrecorded } from "./lease-refusals.ts";
 import { LeaseSuccession } from "./lease-succession.ts";
 import { UniqueSecret } from "./unique-secret.ts";
@@ -32,12 +32,10 @@ export interface HypervisorLeaseOptions {
 }
 
 /** What the agent that held the lease before had come to. */
-export interface HolderBefore {
+export interface HolderBefore extends FenceOrigin {
   readonly agentEpoch: number;
   readonly watermark: number;
   readonly controlFence: ControlFence;
-  /** It had this state directory, or one of which this is a copy. */
-  readonly isOwn: boolean;
   /** It did more since than this state directory knows. */
   readonly isAhead: boolean;
 }
@@ -86,6 +84,9 @@ export class HypervisorLease implements Service {
   #beat = 0;
   /** Of the holder: its newest beat, and since when it is that. */
   #seen: { readonly uuid: string; readonly beat: number; readonly sinceMs: number } | undefined;
+
+  /** The write of the lease that this process found first, "" for none. */
+  #firstFound: string | undefined;
 
   constructor(options: HypervisorLeaseOptions) {
     this.#options = options;
@@ -261,6 +262,7 @@ export class HypervisorLease implements Service {
 
   async #take(): Promise<boolean> {
     const found = await this.#secrets.find();
+    this.#firstFound ??= found?.record === undefined ? "" : writeOf(found.record);
     if (found === undefined || this.#isMine(found)) return await this.#establish(found);
     if ((await this.#isOver(found)) === undefined) return this.#refuseFor(found);
     return await this.#succession.alone(
@@ -336,9 +338,11 @@ export class HypervisorLease implements Service {
     const { stateId, agentEpoch, watermark } = lease;
     const own = this.#options;
     const isOwn = stateId === own.stateId;
+    const isBeforeThisRun = writeOf(lease) === this.#firstFound;
     const isAhead = !isOwn || agentEpoch >= own.agentEpoch() || watermark > own.watermark.value;
     try {
-      await own.onFollow({ agentEpoch, watermark, controlFence: fenceOf(lease), isOwn, isAhead });
+      const controlFence = fenceOf(lease);
+      await own.onFollow({ agentEpoch, watermark, controlFence, isOwn, isBeforeThisRun, isAhead });
       return true;
     } catch (thrown) {
       const { reason, message: why } = toSocleError(thrown);

@@ -30,6 +30,9 @@ export const fenceOf = ({ controlEpoch, controlEpochResets }: Lease): ControlFen
   resets: controlEpochResets,
 });
 
+/** Of all writes of leases, this one alone. */
+export const writeOf = ({ holder, beat }: Lease): string => `${holder} ${beat}`;
+
 /** Undefined record: it is none that this version knows. */
 export type FoundLease = Found<Lease>;
 

@@ -268,8 +268,8 @@ export const effectBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "composition/hypervisor.ts",
-        find: "      await followFence(state, controlFence, isOwn, log);\n",
-        replace: "      void [followFence, controlFence, isOwn];\n",
+        find: "      await followFence(state, before, log);\n",
+        replace: "      void followFence;\n",
       },
     ],
     rules: ["a replaced scheduler commands nothing"],

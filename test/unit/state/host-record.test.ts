@@ -109,13 +109,101 @@ test("a control epoch found elsewhere is taken where it is later: after more res
     [2, 2, { epoch: 7, resets: 0 }, false, { epoch: 7, resets: 2 }],
   ] as const) {
     const directory = await folder(t);
+    const before = await HostRecord.open(directory);
+    for (let count = 0; count < resets; count += 1) await before.resetControlEpoch(own);
+    await before.raiseControlEpoch(own);
     const record = await HostRecord.open(directory);
-    for (let count = 0; count < resets; count += 1) await record.resetControlEpoch(own);
-    await record.raiseControlEpoch(own);
-    await record.followControlFence(found, isOwn);
+    await record.followControlFence(found, { isOwn, isBeforeThisRun: true });
     for (const one of [record, await HostRecord.open(directory)])
       assert.deepEqual([one.controlFence, one.controlEpoch], [expected, expected.epoch]);
   }
+});
+
+const ofOwnLease = { isOwn: true, isBeforeThisRun: true };
+
+test("a lease with more resets undercuts no scheduler that was accepted in this run", async (t) => {
+  for (const [kept, accepted] of [
+    [5, 7],
+    [9, 9],
+  ] as const) {
+    const directory = await folder(t);
+    await (await HostRecord.open(directory)).raiseControlEpoch(kept);
+    const record = await HostRecord.open(directory);
+    await record.raiseControlEpoch(accepted);
+    await record.followControlFence({ epoch: 6, resets: 1 }, ofOwnLease);
+    for (const one of [record, await HostRecord.open(directory)])
+      assert.deepEqual([one.controlFence, one.controlEpoch], [{ epoch: accepted, resets: 1 }, accepted]);
+  }
+});
+
+test("a reset in this run is later than the lease of before it, and not later than what came since", async (t) => {
+  for (const [found, isBeforeThisRun, expected] of [
+    [{ epoch: 9, resets: 0 }, true, { epoch: 4, resets: 1 }],
+    [{ epoch: 9, resets: 1 }, true, { epoch: 4, resets: 2 }],
+    [{ epoch: 9, resets: 4 }, true, { epoch: 4, resets: 5 }],
+    [{ epoch: 9, resets: 1 }, false, { epoch: 9, resets: 1 }],
+    [{ epoch: 2, resets: 2 }, false, { epoch: 4, resets: 2 }],
+  ] as const) {
+    const directory = await folder(t);
+    const record = await HostRecord.open(directory);
+    await record.raiseControlEpoch(12);
+    await record.resetControlEpoch(3);
+    await record.raiseControlEpoch(4);
+    for (let looks = 1; looks <= 2; looks += 1)
+      await record.followControlFence(found, { isOwn: true, isBeforeThisRun });
+    for (const one of [record, await HostRecord.open(directory)])
+      assert.deepEqual([one.controlFence, one.controlEpoch], [expected, expected.epoch]);
+  }
+});
+
+test("a raise during the write of a reset or of a lease's fence is written after it, and counts throughout", async (t) => {
+  type Write = (record: HostRecord) => Promise<void>;
+  const reset: Write = (record) => record.resetControlEpoch(5);
+  const follow =
+    (epoch: number, resets: number): Write =>
+    (record) =>
+      record.followControlFence({ epoch, resets }, ofOwnLease);
+  for (const [write, raised, during, after] of [
+    [reset, 60, 60, { epoch: 60, resets: 1 }],
+    [follow(50, 0), 60, 60, { epoch: 60, resets: 0 }],
+    [follow(50, 2), 60, 60, { epoch: 60, resets: 2 }],
+    [follow(6, 1), 40, 40, { epoch: 40, resets: 1 }],
+    // A raise to what is durable waits for no write, and the reset comes after it.
+    [reset, 40, 40, { epoch: 5, resets: 1 }],
+  ] as const) {
+    const directory = await folder(t);
+    await (await HostRecord.open(directory)).raiseControlEpoch(40);
+    const record = await HostRecord.open(directory);
+    const { failing, restore } = await failingDisk(t, { of: /host\.json\.new$/ });
+    let raise = Promise.resolve();
+    const seen: number[] = [];
+    failing.datasync = () => {
+      raise = record.raiseControlEpoch(raised);
+      seen.push(record.controlEpoch);
+      failing.datasync = () => Promise.resolve(void seen.push(record.controlEpoch));
+      return Promise.resolve();
+    };
+    await write(record);
+    await raise;
+    restore();
+    assert.deepEqual(new Set(seen), new Set([during]));
+    for (const one of [record, await HostRecord.open(directory)])
+      assert.deepEqual([one.controlFence, one.controlEpoch], [after, after.epoch]);
+  }
+});
+
+test("a reset that is called during the write of a lease's fence comes after it", async (t) => {
+  const directory = await folder(t);
+  const record = await HostRecord.open(directory);
+  const { failing } = await failingDisk(t, { of: /host\.json\.new$/ });
+  let reset = Promise.resolve();
+  failing.datasync = () => Promise.resolve(void (reset = record.resetControlEpoch(3)));
+  await record.followControlFence({ epoch: 50, resets: 4 }, ofOwnLease);
+  await reset;
+  assert.deepEqual([record.controlFence, record.controlEpoch], [{ epoch: 3, resets: 5 }, 3]);
+  const [, again] = await Promise.all([record.resetControlEpoch(7), record.resetControlEpoch(8)]);
+  assert.equal(again, undefined);
+  assert.deepEqual(record.controlFence, { epoch: 8, resets: 7 });
 });
 
 test("a record that is gone while the rest is there is not begun anew", async (t) => {

@@ -157,7 +157,9 @@ const raisedBy = { name: "scheduler-1", role: "scheduler" };
 async function afterRollback(
   t: TestContext,
   change: (state: State, store: SecretStore) => Promise<unknown>,
-): Promise<Awaited<ReturnType<typeof agent>>> {
+  start: (directory: string, store: SecretStore) => ReturnType<typeof agent> = (directory, store) =>
+    agent(t, directory, store),
+): ReturnType<typeof agent> {
   const base = await folder(t);
   const [directory, copy] = [join(base, "state"), join(base, "copy")];
   const store = new SecretStore();
@@ -171,7 +173,7 @@ async function afterRollback(
   store.xml = lease;
   store.moveHolder({ process: { ...(await processIdentity()), start: "1" } });
   await putInPlace(copy, directory);
-  return await agent(t, directory, store);
+  return await start(directory, store);
 }
 
 test("a control epoch that was accepted fences in an older copy of the state too", async (t) => {
@@ -190,6 +192,34 @@ test("an administrator's reset holds in an older copy of the state too", async (
   assert.deepEqual(state.record.controlFence, { epoch: 0, resets: 1 });
   await stop();
 });
+
+for (const [what, decide, fence] of [
+  ["a scheduler that was accepted", (state: State) => state.controlEpochs.raise(7, raisedBy), [7, 1]],
+  ["an administrator's reset", (state: State) => state.controlEpochs.reset(2), [2, 2]],
+] as const)
+  test(`${what} in an older copy while libvirt was away is not undone by the lease`, async (t) => {
+    const leaseClock = new FakeClock();
+    const { state, stop } = await afterRollback(
+      t,
+      async (before) => {
+        await before.controlEpochs.raise(9, raisedBy);
+        await before.controlEpochs.reset(6);
+      },
+      async (directory, store) => {
+        store.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
+        const second = await agent(t, directory, store, { waits: false, leaseClock });
+        await decide(second.state);
+        store.failure = undefined;
+        leaseClock.advance(3000);
+        await second.state.operations.untilPermitted(AbortSignal.timeout(soonMs));
+        assert.equal(store.lease()["controlEpoch"], fence[0]);
+        return second;
+      },
+    );
+    const [epoch, resets] = fence;
+    assert.deepEqual([state.record.controlFence, state.record.controlEpoch], [{ epoch, resets }, epoch]);
+    await stop();
+  });
 
 test("a reset that libvirt did not record holds after a crash", async (t) => {
   const directory = join(await folder(t), "state");

@@ -47,7 +47,14 @@ test("a holder that ended is followed at once where that can be seen; its epoch 
       await next.start();
       assert.equal(next.reason(), undefined, what);
       assert.deepEqual(next.seen, [
-        { agentEpoch: 7, watermark: 0, controlFence: none, isOwn: state === "a", isAhead: true },
+        {
+          agentEpoch: 7,
+          watermark: 0,
+          controlFence: none,
+          isOwn: state === "a",
+          isBeforeThisRun: true,
+          isAhead: true,
+        },
       ]);
       const later = agent(t, store, { state, epoch: 8 });
       store.moveHolder({ process });
@@ -79,6 +86,12 @@ test("in another PID namespace: with the same state after a minute of silence, w
       await next.pass(3000);
     }
     assert.equal(next.reason(), undefined);
+    if (state === "a")
+      assert.equal(
+        next.seen[0]?.isBeforeThisRun,
+        false,
+        "it may have decided since what the next does not know",
+      );
     await holder.pass(3000);
     assert.equal(holder.reason(), "HYPERVISOR_IN_USE", "the holder before changes nothing any more");
   }
@@ -167,7 +180,14 @@ test("a lease of an agent without watermarks and control epochs is read, and sta
   store.moveHolder({ process: { ...own, start: "1" }, ...absent });
   const next = agent(t, store, { state: "a", epoch: 8 });
   await next.start();
-  const expected = { agentEpoch: 7, watermark: 0, controlFence: none, isOwn: true, isAhead: false };
+  const expected = {
+    agentEpoch: 7,
+    watermark: 0,
+    controlFence: none,
+    isOwn: true,
+    isBeforeThisRun: true,
+    isAhead: false,
+  };
   assert.deepEqual(next.seen, [expected]);
 });
 
