@@ -242,6 +242,8 @@ export class HypervisorLease implements Service {
   }
 
   #allow(how: "held" | "without"): void {
+    // Before changes are permitted: each may raise the watermark at once.
+    this.#isHeld = how === "held";
     this.#isWithout = how === "without";
     this.#refusal = undefined;
     this.#options.permit.allow(part);
@@ -251,6 +253,7 @@ export class HypervisorLease implements Service {
     const { log, permit } = this.#options;
     if (this.#refusal?.message !== refusal.message) log.error(refusal.message);
     this.#refusal = refusal;
+    this.#isHeld = false;
     this.#isWithout = false;
     permit.refuse(part, refusal);
     return false;

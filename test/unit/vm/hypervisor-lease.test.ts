@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { processIdentity } from "../../../agent/kernel/process-identity.ts";
+import * as libvirt from "../../../agent/libvirt/index.ts";
 import { agent, elsewhere, SecretStore } from "./lease-stage.ts";
 
 const none = { epoch: 0, resets: 0 };
@@ -343,6 +344,26 @@ test("an operation waits seconds for the lease, also behind a look that hangs", 
   holder.advance(5000);
   await answer;
   assert.equal(holder.reason(), undefined, "it holds the lease still");
+});
+
+test("a change that is permitted at once after a takeover raises the mark, while the takeover still ends", async (t) => {
+  const store = new SecretStore();
+  await agent(t, store, { state: "a" }).start();
+  store.moveHolder({ process: { ...(await processIdentity()), start: "1" } });
+  const next = agent(t, store, { state: "a", epoch: 2 });
+  let raised: Promise<boolean> | undefined;
+  store.before = async (procedure) => {
+    if (procedure !== libvirt.secretUndefine || raised !== undefined) return;
+    assert.equal(next.reason(), undefined, "changes are permitted");
+    raised = next.mark.raise();
+    raised.catch(() => undefined);
+    await settled();
+  };
+  await next.start();
+  assert.equal(await raised, true);
+  assert.equal(store.lease()["watermark"], 1);
+  await next.stop();
+  assert.equal(store.lease()["released"], true);
 });
 
 /** All that can happen by now has happened. */
