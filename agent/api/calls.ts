@@ -162,7 +162,11 @@ export class Calls {
               admitted = admission;
               await this.#enforceEpoch(live, fenced);
               // Many are admitted at once, by one write to the audit log.
-              return await this.#inTurn(account, run);
+              return await this.#inTurn(account, () => {
+                // The turn may come after another scheduler took over.
+                checkControlEpoch(this.#controlEpochs, fenced);
+                return run();
+              });
             })
           : run();
         if (response instanceof Promise) response.then(succeed).catch(fail);

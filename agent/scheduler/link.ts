@@ -172,7 +172,7 @@ export class SchedulerLink implements Service {
         this.#terms = terms;
         // An older one is refused from then on. Where that fails, the next welcome or command tries again.
         controlEpochs.raise(terms.controlEpoch, actor()).catch((thrown: unknown) => {
-          this.#log.error({ err: thrown }, "the scheduler's control epoch was not written");
+          this.#log.error({ err: thrown }, "the scheduler's control epoch was not accepted");
         });
         this.#welcomedMs = this.#options.clock.monotonicMs();
         this.#isQuiet = false;

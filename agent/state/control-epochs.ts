@@ -44,8 +44,8 @@ export class ControlEpochs<By> {
   }
 
   /**
-   * Resolves when the epoch is audited, durable and published. Throws `conflict` CONTROL_EPOCH_STALE below the highest,
-   * CONTROL_EPOCH_TOO_FAR more than `maxControlEpochStep` above it, and what the audit log and the host record throw.
+   * Resolves when the epoch is audited, durable and published. Throws `conflict` CONTROL_EPOCH_STALE below the highest, also
+   * where that was raised meanwhile, CONTROL_EPOCH_TOO_FAR more than `maxControlEpochStep` above it, and what the audit log and the host record throw.
    */
   async raise(epoch: number, by: By): Promise<void> {
     requireControlEpoch(epoch, this.controlEpoch);
@@ -59,6 +59,8 @@ export class ControlEpochs<By> {
     if (isNew) this.#published = durable.then(this.#publish, nothing);
     await durable;
     await this.#published;
+    // Another scheduler may have taken over meanwhile.
+    requireCurrentEpoch(epoch, this.controlEpoch);
   }
 
   /** An administrator's decision, up or down. Resolves when it is durable and published, to the epoch before. */

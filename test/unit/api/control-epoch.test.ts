@@ -17,6 +17,7 @@ import { HostRecord } from "../../../agent/state/host-record.ts";
 import { replaceFile } from "../../../agent/state/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
 import { Authority, installTrust } from "../../scheduler/authority.ts";
+import { eventually } from "../../lab/wait.ts";
 import { folder } from "../state/folder.ts";
 import { ApiClient, errorOf, keptEpochs, protos, startApi, vm } from "./harness.ts";
 
@@ -100,6 +101,42 @@ test("a command whose scheduler was replaced while its admission was written has
   assert.equal(refused.info.metadata["control_epoch"], "6");
   assert.deepEqual(asked, []);
   assert.deepEqual(audited.at(-1)?.outcome, "refused");
+});
+
+test("a command whose scheduler was replaced while its call waited for its turn has no effect", async (t) => {
+  const kept = keptEpochs(0);
+  const epochs: typeof kept = {
+    raised: kept.raised,
+    get controlEpoch() {
+      return kept.controlEpoch;
+    },
+    async raise(epoch, by) {
+      await kept.raise(epoch, by);
+      void kept.raise(epoch + 1, by);
+    },
+    reset: (epoch) => kept.reset(epoch),
+  };
+  const { tcpPort, table, asked, audited } = await startApi(t, { listen: "127.0.0.1:0" }, undefined, epochs);
+  table.put(vm("a"));
+  const client = new ApiClient(t, `127.0.0.1:${tcpPort ?? 0}`);
+  const pause = { requestId: "r", vm: "a" };
+  const refused = await errorOf(client.call(protos.vms.PauseVm, pause, 2000, { [controlEpochKey]: "5" }));
+  assert.deepEqual([refused.info.reason, asked], ["CONTROL_EPOCH_STALE", []]);
+  assert.equal(audited.at(-1)?.outcome, "refused");
+});
+
+test("a scheduler that is replaced while its epoch is published is refused", async (t) => {
+  const record = await HostRecord.open(await folder(t));
+  const publications: (() => void)[] = [];
+  const epochs = new ControlEpochs<Actor>(
+    record,
+    () => Promise.resolve(),
+    () => new Promise((resolve) => publications.push(resolve)),
+  );
+  const [first, second] = [5, 6].map((epoch) => reasonOf(() => epochs.raise(epoch, scheduler)));
+  await eventually(() => publications.length === 2, { what: "both to be published" });
+  for (const publish of publications) publish();
+  assert.deepEqual([await first, await second], ["CONTROL_EPOCH_STALE", undefined]);
 });
 
 test("over TLS no scheduler of one tenant, read or health check moves the epoch of the host", async (t) => {
