@@ -105,6 +105,7 @@ export function buildLease(
   libvirt: Libvirt,
 ): HypervisorLease {
   const { record, position, events, operations, watermark, permit } = state;
+  const hadEvents = events.newestSequence > 0;
   let hasBegunAnew = false;
   return new HypervisorLease({
     libvirt,
@@ -122,15 +123,14 @@ export function buildLease(
       await followFence(state, before, log);
       const [newest] = operations.list({ limit: 1 });
       if (isAhead && newest !== undefined) await watermark.outdate(newest.id);
-      if (isAhead && isOwn) {
-        if (!hasBegunAnew) {
-          log.error(rolledBack(config.state.directory));
-          // Event numbers were given to other events since.
-          await events.beginAnew();
-        }
+      if (isAhead && (isOwn || hadEvents) && !hasBegunAnew) {
+        log.error((isOwn ? rolledBack : isPassedOver)(config.state.directory));
+        // Event numbers were given to other events since. The lease of another directory does not tell whether this one
+        // was rolled back before.
+        await events.beginAnew();
         hasBegunAnew = true;
-        await watermark.reach(mark);
       }
+      if (isAhead && isOwn) await watermark.reach(mark);
       if (agentEpoch < record.agentEpoch) return;
       log.warn(
         { before: agentEpoch, now: record.agentEpoch },
@@ -160,9 +160,14 @@ async function followFence({ record, audit }: State, before: HolderBefore, log: 
 }
 
 const rolledBack = (directory: string): string =>
-  `${directory} is older than what was done with it: it was rolled back. Operations without an end in it have no effect any more ` +
-  "and end as OPERATION_SUPERSEDED; see what became of their VMs, and ask again for what is still wanted. A cordon since then is " +
-  "lost: where the host was cordoned, cordon it again";
+  `${directory} is older than what was done with it: it was rolled back. ${lostWithOlder}`;
+
+const isPassedOver = (directory: string): string =>
+  `${directory} is older than what an agent with another state directory did with this libvirt. ${lostWithOlder}`;
+
+const lostWithOlder =
+  "Operations without an end in it have no effect any more and end as OPERATION_SUPERSEDED; see what became of their VMs, and " +
+  "ask again for what is still wanted. A cordon since then is lost: where the host was cordoned, cordon it again";
 
 function buildHost(
   { config, version, environment, clock, log }: Basis,

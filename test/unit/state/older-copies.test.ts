@@ -151,6 +151,25 @@ test("an older copy whose record cannot be written begins its event log anew onc
   await stop();
 });
 
+test("a state directory that comes back after another one begins its event log anew; a new one does not", async (t) => {
+  const base = await folder(t);
+  const [directory, other] = [join(base, "state"), join(base, "other")];
+  const store = new SecretStore();
+  const cordon = { kind: "scheduling_changed", reason: "", details: { state: "cordoned" } } as const;
+  const logIds: string[] = [];
+  const resyncs: number[] = [];
+  for (const path of [directory, other, directory, directory]) {
+    const { state, stop } = await agent(t, path, store);
+    state.events.append(cordon);
+    logIds.push(state.events.logId);
+    resyncs.push(state.events.recent(1000).filter(({ kind }) => kind === "resync").length);
+    await stop();
+  }
+  assert.equal(new Set(logIds).size, 3);
+  assert.equal(logIds[2], logIds[3]);
+  assert.deepEqual(resyncs, [0, 0, 1, 1]);
+});
+
 const raisedBy = { name: "scheduler-1", role: "scheduler" };
 
 /** A state with control epoch 1, its copy, and then `change` in the state alone. Returns the agent that starts from the copy. */
