@@ -205,9 +205,9 @@ export class HostRecord {
    * run. Throws as setScheduling does.
    */
   async followControlFence(found: ControlFence, origin: FenceOrigin): Promise<void> {
-    const later = this.#laterFence(found, origin);
-    if (isSameFence({ ...this.controlFence, epoch: this.#controlEpoch }, later)) return;
-    this.#controlEpoch = Math.max(this.#controlEpoch, later.epoch);
+    const durable = this.controlFence;
+    if (isSameFence(laterFence(durable, found, origin.isOwn), durable)) return;
+    this.#controlEpoch = Math.max(this.#controlEpoch, this.#laterFence(found, origin).epoch);
     this.#follows += 1;
     const followed = this.#change(
       () => {
@@ -223,7 +223,7 @@ export class HostRecord {
 
   #laterFence(found: ControlFence, { isOwn, isBeforeThisRun }: FenceOrigin): ControlFence {
     const own = { ...this.controlFence, epoch: this.#controlEpoch };
-    // A rolled-back count of resets may be as low as that of the lease or lower: the reset in this run is later all the same.
+    // A rolled-back count of resets may be no higher than the lease's: the reset in this run is later all the same.
     if (isOwn && isBeforeThisRun && this.#hasReset)
       return { epoch: own.epoch, resets: Math.max(own.resets, found.resets + 1) };
     const later = laterFence(own, found, isOwn);

@@ -192,6 +192,23 @@ test("a raise during the write of a reset or of a lease's fence is written after
   }
 });
 
+test("a lease's fence that could not be written counts, and is written by the next try", async (t) => {
+  for (const found of [
+    { epoch: 7, resets: 0 },
+    { epoch: 7, resets: 1 },
+  ]) {
+    const directory = await folder(t);
+    const record = await HostRecord.open(directory);
+    await mkdir(join(directory, "host.json.new"));
+    await assert.rejects(record.followControlFence(found, ofOwnLease));
+    assert.equal(record.controlEpoch, 7);
+    await rmdir(join(directory, "host.json.new"));
+    await record.followControlFence(found, ofOwnLease);
+    assert.deepEqual(record.controlFence, found);
+    assert.deepEqual((await HostRecord.open(directory)).controlFence, found);
+  }
+});
+
 test("a reset that is called during the write of a lease's fence comes after it", async (t) => {
   const directory = await folder(t);
   const record = await HostRecord.open(directory);
