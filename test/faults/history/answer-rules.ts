@@ -265,13 +265,14 @@ function* controlEpochIsEarned(history: History, { calls }: Requests): Generator
     isJudged = !isOfPrevious;
     if (!isRise) continue;
     const isEarned = calls.some(
-      ({ request, at: begun, answer }) =>
+      ({ request, at: begun, answerAt, answer }) =>
         begun < at &&
         request.controlEpoch === epoch &&
         request.role === "scheduler" &&
         request.tenant === undefined &&
         mutations.has(request.method) &&
-        answer?.reason !== "CONTROL_EPOCH_STALE",
+        // One that was refused after that was overtaken by a higher one.
+        (answer?.reason !== "CONTROL_EPOCH_STALE" || answerAt > at),
     );
     if (!isEarned || epoch - from > MOST_EPOCHS_AT_ONCE)
       yield {
