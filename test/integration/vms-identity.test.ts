@@ -125,7 +125,7 @@ suite(
       await change("delete", vm);
     });
 
-    test("an old deletion that finds no VM leaves the disk that a later one of that id kept", async () => {
+    test("an old deletion that finds no VM leaves the disk that a later one of that id kept, and says so", async () => {
       const id = "6f1c2f1e-0000-4000-8000-0000000000d2";
       const old = await create("keeper", { id });
       assert.ok(old.spec);
@@ -135,9 +135,10 @@ suite(
         rig.vms.delete({ requestId: requestId(), vm: id, keepDisks: true, force: true }, "tester"),
       );
       const end = await resumed(deletion);
-      assert.equal(end.state, "succeeded");
       const [volume] = volumes;
       assert.ok(volume);
+      assert.deepEqual([end.state, end.error?.reason], ["failed", "DISKS_LEFT"]);
+      assert.ok(end.error?.message.includes(`${volume.pool}/${volume.volume}`));
       assert.match(await stage.volumes(), new RegExp(volume.volume));
       await virsh(stage.libvirtd.uri, ["vol-delete", volume.volume, "--pool", volume.pool]);
     });
