@@ -124,7 +124,7 @@ export function buildLease(
       const [newest] = operations.list({ limit: 1 });
       if (isAhead && newest !== undefined) await watermark.outdate(newest.id);
       if (isAhead && (isOwn || hadEvents) && !hasBegunAnew) {
-        log.error((isOwn ? rolledBack : isPassedOver)(config.state.directory));
+        log.error((isOwn ? rolledBack : overtaken)(config.state.directory));
         // Event numbers were given to other events since. The lease of another directory does not tell whether this one
         // was rolled back before.
         await events.beginAnew();
@@ -162,7 +162,7 @@ async function followFence({ record, audit }: State, before: HolderBefore, log: 
 const rolledBack = (directory: string): string =>
   `${directory} is older than what was done with it: it was rolled back. ${lostWithOlder}`;
 
-const isPassedOver = (directory: string): string =>
+const overtaken = (directory: string): string =>
   `${directory} is older than what an agent with another state directory did with this libvirt. ${lostWithOlder}`;
 
 const lostWithOlder =

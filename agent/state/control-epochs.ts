@@ -45,7 +45,8 @@ export class ControlEpochs<By> {
 
   /**
    * Resolves when the epoch is audited, durable and published. Throws `conflict` CONTROL_EPOCH_STALE below the highest, also
-   * where that was raised meanwhile, CONTROL_EPOCH_TOO_FAR more than `maxControlEpochStep` above it, and what the audit log and the host record throw.
+   * where that was raised meanwhile, CONTROL_EPOCH_TOO_FAR more than `maxControlEpochStep` above it, and what the audit log
+   * and the host record throw.
    */
   async raise(epoch: number, by: By): Promise<void> {
     requireControlEpoch(epoch, this.controlEpoch);

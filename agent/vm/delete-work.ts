@@ -106,7 +106,7 @@ async function requireDisksGone(
   if (left.length === 0) return;
   const message =
     `the domain of VM ${vmId} was removed during its deletion, and these of its disks are there: ${left.join(", ")}. ` +
-    "Where nobody wants them, delete them (virsh vol-delete NAME --pool POOL)";
+    "If their data is not needed, delete them (virsh vol-delete NAME --pool POOL)";
   throw new SocleError("conflict", "DISKS_LEFT", message);
 }
 

@@ -84,7 +84,6 @@ export class HypervisorLease implements Service {
   #beat = 0;
   /** Of the holder: its newest beat, and since when it is that. */
   #seen: { readonly uuid: string; readonly beat: number; readonly sinceMs: number } | undefined;
-
   /** The write of the lease that this process found first, "" for none. */
   #firstFound: string | undefined;
 
