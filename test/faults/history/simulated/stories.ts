@@ -4,21 +4,26 @@ import { callers, type Action, type CallAction } from "./schedule.ts";
 
 const SCHEDULER = callers.findIndex(({ role, tenant }) => role === "scheduler" && tenant === undefined);
 
+/** In how large a share of the histories each is. */
+const stories: readonly (readonly [share: number, story: (actions: Action[], chance: Chance) => void])[] = [
+  [0.2, repeatedLater],
+  [0.1, etagOvertaken],
+  [0.2, endUnrecorded],
+  [0.05, refusedInCopy],
+  [0.2, copyPutBack],
+  [0.1, forcedNoMore],
+  [0.1, silentAfterEffect],
+  [0.1, startedUnanswered],
+  [0.1, endedWithLibvirt],
+  [0.1, deletionCancelled],
+  [0.1, epochInCopy],
+  [0.1, journalLost],
+  [0.1, erasedUnderway],
+];
+
 /** Adds to the end of a schedule what happens in an order that chance hardly gives, most of it to a VM of its own. */
 export function tellStories(actions: Action[], chance: Chance): void {
-  if (chance.is(0.2)) repeatedLater(actions, chance);
-  if (chance.is(0.1)) etagOvertaken(actions, chance);
-  if (chance.is(0.2)) endUnrecorded(actions, chance);
-  if (chance.is(0.05)) refusedInCopy(actions, chance);
-  if (chance.is(0.2)) copyPutBack(actions, chance);
-  if (chance.is(0.1)) forcedNoMore(actions, chance);
-  if (chance.is(0.1)) silentAfterEffect(actions, chance);
-  if (chance.is(0.1)) startedUnanswered(actions, chance);
-  if (chance.is(0.1)) endedWithLibvirt(actions, chance);
-  if (chance.is(0.1)) deletionCancelled(actions, chance);
-  if (chance.is(0.1)) epochInCopy(actions, chance);
-  if (chance.is(0.1)) journalLost(actions, chance);
-  if (chance.is(0.1)) erasedUnderway(actions, chance);
+  for (const [share, story] of stories) if (chance.is(share)) story(actions, chance);
 }
 
 /** After a restart, requests are sent again that ended long before. */
