@@ -74,7 +74,8 @@ export const deleteWork =
     if (unraised !== undefined) throw stillThere(unraised);
     if (hasDomain) {
       // The steps above took time: another client may have started or replaced the domain.
-      await deletable(context, intent, run, lostOf(deletedVolumes));
+      if (intent.force) await requireOwnDomain(context, run);
+      else await deletable(context, intent, run, lostOf(deletedVolumes));
       await step("undefine", () => domains.undefine(vmId, () => isThere(context, run)), 0.3);
     }
     await removeRest(context, intent, run, isGone);
@@ -112,15 +113,20 @@ async function requireDisksGone(
 
 /** Returns the VM's state. Throws `conflict` VM_REPLACED, and VM_RUNNING as `requireDeletable` does. */
 async function deletable(
-  { domains }: WorkContext,
+  context: WorkContext,
   { force }: IntentOf<"DELETE_VM">,
   run: WorkRun,
   lost?: string,
 ): Promise<Seen> {
-  const [origin, now] = await Promise.all([domains.stamps.origin(run.vmId), domains.state(run.vmId)]);
-  if (origin !== undefined) requireSameVm(run, origin);
+  const [, now] = await Promise.all([requireOwnDomain(context, run), context.domains.state(run.vmId)]);
   requireDeletable(run.vmId, now, force, lost);
   return now;
+}
+
+/** Throws `conflict` VM_REPLACED. */
+async function requireOwnDomain({ domains }: WorkContext, run: WorkRun): Promise<void> {
+  const origin = await domains.stamps.origin(run.vmId);
+  if (origin !== undefined) requireSameVm(run, origin);
 }
 
 const lostOf = (volumes: number): string | undefined =>

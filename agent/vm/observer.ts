@@ -125,7 +125,9 @@ export class Observer implements Service {
     this.#note(this.#touchedAt, domain.uuid);
     this.#endedRuns.saw(domain);
     if (event.kind === "lifecycle") this.#onLifecycle(domain, event.event, event.detail);
-    this.#refreshes.add(domain);
+    // While QEMU ends, libvirt holds the domain, and a read waits. The read after its end has all that this one would have.
+    const isEnding = event.kind === "lifecycle" && event.event === "shutdown";
+    if (!isEnding || this.#options.table.get(domain.uuid) === undefined) this.#refreshes.add(domain);
   }
 
   #onLifecycle(domain: Domain, event: string, detail: string): void {

@@ -149,7 +149,8 @@ test("without libvirt a deletion fails while the domain is there, and is outcome
     const { domains } = context;
     const look = domains.state.bind(domains);
     const state: typeof look = (id) => (done.includes(moment) ? Promise.reject(away) : look(id));
-    Object.assign(domains, { state });
+    const origin: typeof own.origin = () => (done.includes(moment) ? Promise.reject(away) : own.origin());
+    Object.assign(domains, { state, stamps: { origin } });
     await assert.rejects(deleteWork(() => [])(context, intent, run), {
       kind: moment === "raise" ? "unavailable" : "outcome_unknown",
     });

@@ -20,8 +20,7 @@ interface Watched {
   readonly rounds: (count: number) => Promise<void>;
 }
 
-/** An observer that looks every 5 ms. */
-async function observe(t: TestContext, libvirt: FakeHypervisor): Promise<Watched> {
+async function observe(t: TestContext, libvirt: FakeHypervisor, sampleIntervalMs = 5): Promise<Watched> {
   const table = new VmTable();
   const events: NewEvent[] = [];
   const kvm = {
@@ -30,7 +29,7 @@ async function observe(t: TestContext, libvirt: FakeHypervisor): Promise<Watched
     reportKvmSuccess: () => undefined,
   };
   const tell = (event: NewEvent): void => void events.push(event);
-  const options = { libvirt, table, tell, kvm, clock: systemClock, log: silentLog, sampleIntervalMs: 5 };
+  const options = { libvirt, table, tell, kvm, clock: systemClock, log: silentLog, sampleIntervalMs };
   const end = new AbortController();
   let done: Promise<void> = Promise.resolve();
   await new Promise<void>((ready) => {
@@ -142,6 +141,23 @@ test("a metadata change makes the agent read the domain again; its own stamp doe
   }
   await eventually(() => table.get("b")?.unreadable !== undefined, { what: "b to be read" });
   assert.equal(table.get("a")?.unreadable, undefined);
+});
+
+test("a guest that shuts down is stopping at once, and is read after its end", async (t) => {
+  const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]), 60_000);
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  const lifecycle = (name: string, event: "shutdown" | "stopped" | "suspended"): void => {
+    libvirt.garble(name);
+    const domain = { name, uuid: libvirt.idOf(name), id: 2 };
+    libvirt.events.publish({ kind: "lifecycle", domain, event, detail: "" } as never);
+  };
+  lifecycle("b", "shutdown");
+  lifecycle("a", "suspended");
+  await eventually(() => table.get("a")?.unreadable !== undefined, { what: "a to be read" });
+  assert.equal(table.get("b")?.state, "stopping");
+  assert.equal(table.get("b")?.unreadable, undefined);
+  lifecycle("b", "stopped");
+  await eventually(() => table.get("b")?.unreadable !== undefined, { what: "b to be read" });
 });
 
 test("a size that is changed beside the agent is followed without an event, of a stopped VM too", async (t) => {
