@@ -125,7 +125,7 @@ export class Observer implements Service {
     this.#note(this.#touchedAt, domain.uuid);
     this.#endedRuns.saw(domain);
     if (event.kind === "lifecycle") this.#onLifecycle(domain, event.event, event.detail);
-    // While QEMU ends, libvirt holds the domain, and a read waits. The read after its end has all that this one would have.
+    // libvirt locks the domain until QEMU has exited: a read would block, and the stopped event begins the same read.
     const isEnding = event.kind === "lifecycle" && event.event === "shutdown";
     if (!isEnding || this.#options.table.get(domain.uuid) === undefined) this.#refreshes.add(domain);
   }

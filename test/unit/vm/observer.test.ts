@@ -143,7 +143,7 @@ test("a metadata change makes the agent read the domain again; its own stamp doe
   assert.equal(table.get("a")?.unreadable, undefined);
 });
 
-test("a guest that shuts down is stopping at once, and is read after its end", async (t) => {
+test("a shutdown event changes the state at once; the VM is read again after its stopped event", async (t) => {
   const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]), 60_000);
   await eventually(() => table.complete, { what: "the list to be whole" });
   const lifecycle = (name: string, event: "shutdown" | "stopped" | "suspended"): void => {
