@@ -233,7 +233,7 @@ function* tenantsAreApart(
         };
       continue;
     }
-    const lives = (byVm.get(vm)?.lives ?? []).filter((life) => life.from <= askedTo && life.to >= from);
+    const lives = (byVm.get(vm)?.lives ?? []).filter((life) => life.from <= askedTo && life.goneBy >= from);
     if (lives.length > 0 && lives.every((life) => life.tenant !== undefined && life.tenant !== tenant))
       yield {
         rule,

@@ -13,8 +13,10 @@ export interface Effect extends Omit<EffectBegin, "event"> {
 export interface Life {
   readonly vm: string;
   readonly from: number;
-  /** Infinity: it lasts. */
+  /** When the effect that ends it begins. Infinity: it lasts. */
   to: number;
+  /** When that effect has its answer: until then a caller may still find the VM. */
+  goneBy: number;
   /** It goes with its run. */
   isUndefined: boolean;
   readonly instance: string | undefined;
@@ -114,13 +116,26 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
   const endRun = (): void => {
     if (isRunning) run.to = Math.max(at, run.from);
   };
+  const endLife = (ended: Life): void => {
+    ended.to = at;
+    ended.goneBy = effect.endAt;
+  };
   switch (call) {
     case "define":
       if (life !== undefined && life.to === Infinity) {
         life.isUndefined = false;
         return;
       }
-      lives.push({ vm, from: at, to: Infinity, isUndefined: false, instance, tenant, by: effect });
+      lives.push({
+        vm,
+        from: at,
+        to: Infinity,
+        goneBy: Infinity,
+        isUndefined: false,
+        instance,
+        tenant,
+        by: effect,
+      });
       become("stopped");
       return;
     case "undefine":
@@ -128,7 +143,7 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
       if (life === undefined) return;
       if (isRunning) life.isUndefined = true;
       else {
-        life.to = at;
+        endLife(life);
         become("absent");
       }
       return;
@@ -142,7 +157,7 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
     case "destroy":
     case "guest_stopped":
       endRun();
-      if (life?.isUndefined === true) life.to = at;
+      if (life?.isUndefined === true) endLife(life);
       become("stopped");
       if (life === undefined || life.to < Infinity) become("absent");
       return;

@@ -172,15 +172,6 @@ test("a start with the agent epoch of an earlier one is a violation", () => {
   assert.deepEqual(ready([7, 7]), ["agent epochs rise"]);
 });
 
-test("a tenant that reads or changes another's VM is a violation", () => {
-  const scoped = { caller: "t", tenant: "a" } as const;
-  assert.deepEqual(rulesOf(build().created().reads("running", 1, { tenant: "b" }, scoped)), [
-    "tenants are apart",
-  ]);
-  const history = build().accepted("c", "CreateVm").effect("define", { tenant: "b" }).ended("c", "CreateVm");
-  assert.deepEqual(rulesOf(history.accepted("s", "StartVm", scoped).effect("start")), ["tenants are apart"]);
-});
-
 test("a control epoch that no unscoped scheduler asked for by a change is a violation", () => {
   const raised = (more: object, method: string): string[] => {
     const history = build();
