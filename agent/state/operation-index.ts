@@ -9,7 +9,7 @@ export interface Selection {
   readonly onlyRunning?: boolean;
 }
 
-/** Of one VM, of one tenant, or of all. */
+/** Of one VM, of one tenant, of one VM for one tenant, or of all. */
 interface Group {
   readonly all: OrderedIds;
   readonly running: OrderedIds;
@@ -20,6 +20,8 @@ export class OperationIndex {
   readonly #everything: Group = newGroup();
   readonly #byVm = new Map<string, Group>();
   readonly #byTenant = new Map<string, Group>();
+  /** An id that VMs of several tenants had, one after the other, has operations of each. */
+  readonly #byVmOfTenant = new Map<string, Group>();
   readonly #heldOf = new Counts();
   readonly #runningOf = new Counts();
 
@@ -44,8 +46,9 @@ export class OperationIndex {
     for (const { all } of this.#groupsOf(operation)) all.remove(operation.id);
     this.#heldOf.remove(accountOf(operation));
     const { vmId, tenant = "" } = operation;
-    if (this.#byVm.get(vmId)?.all.size === 0) this.#byVm.delete(vmId);
-    if (this.#byTenant.get(tenant)?.all.size === 0) this.#byTenant.delete(tenant);
+    forgetEmpty(this.#byVm, vmId);
+    forgetEmpty(this.#byTenant, tenant);
+    forgetEmpty(this.#byVmOfTenant, `${vmId} ${tenant}`);
   }
 
   get newestId(): string | undefined {
@@ -69,14 +72,16 @@ export class OperationIndex {
   /** The fewest ids that hold all that are selected, newest first. */
   newestFirst({ vmId, tenant, onlyRunning = false }: Selection, afterId = "~"): Iterable<string> {
     let group: Group | undefined = this.#everything;
-    if (vmId !== undefined) group = this.#byVm.get(vmId);
+    if (vmId !== undefined && tenant !== undefined) group = this.#byVmOfTenant.get(`${vmId} ${tenant}`);
+    else if (vmId !== undefined) group = this.#byVm.get(vmId);
     else if (tenant !== undefined) group = this.#byTenant.get(tenant);
     return (onlyRunning ? group?.running : group?.all)?.below(afterId) ?? [];
   }
 
   #groupsOf({ vmId, tenant }: Operation): Group[] {
     const groups = [this.#everything, groupIn(this.#byVm, vmId)];
-    return tenant === undefined ? groups : [...groups, groupIn(this.#byTenant, tenant)];
+    if (tenant === undefined) return groups;
+    return [...groups, groupIn(this.#byTenant, tenant), groupIn(this.#byVmOfTenant, `${vmId} ${tenant}`)];
   }
 }
 
@@ -95,4 +100,8 @@ function groupIn(groups: Map<string, Group>, key: string): Group {
   let group = groups.get(key);
   if (group === undefined) groups.set(key, (group = newGroup()));
   return group;
+}
+
+function forgetEmpty(groups: Map<string, Group>, key: string): void {
+  if (groups.get(key)?.all.size === 0) groups.delete(key);
 }

@@ -197,13 +197,12 @@ export class OperationTable {
 
   /** Newest first. Visits no more than it may show. */
   list({ afterId, limit, ...selection }: Selection & { afterId?: string; limit: number }): Operation[] {
-    const { tenant, onlyRunning = false } = selection;
+    const { onlyRunning = false } = selection;
     const found: Operation[] = [];
     if (limit <= 0) return found;
     for (const id of this.#index.newestFirst(selection, afterId)) {
       const operation = this.#byId.get(id)?.shown;
-      if (operation === undefined || (tenant !== undefined && operation.tenant !== tenant)) continue;
-      if (onlyRunning && isDone(operation)) continue;
+      if (operation === undefined || (onlyRunning && isDone(operation))) continue;
       if (found.push(operation) >= limit) break;
     }
     return found;

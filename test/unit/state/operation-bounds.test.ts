@@ -91,6 +91,7 @@ test("a list visits no more than it shows, whatever is kept", (t) => {
   assert.equal(list({ tenant: "small", onlyRunning: true }, 50), 50);
   assert.equal(list({ vmId: "vm-7" }, 10), 10);
   assert.equal(list({ vmId: "vm-7", tenant: "large" }, 10), 10);
+  assert.equal(list({ vmId: "vm-0", tenant: "small" }, 50), 50, "beside 950 of another tenant on this id");
   assert.equal(list({ tenant: "nobody" }, 0), 0);
 });
 
