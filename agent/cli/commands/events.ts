@@ -19,7 +19,8 @@ interface Options {
 
 /**
  * Prints events, from now on or from where it is told, until the newest one or Ctrl-C (which is a good end). An agent
- * that goes away while it is followed is waited for, and gone on with where it was.
+ * that goes away while it is followed is waited for, and gone on with where it was; one that comes back with an older state
+ * has another log, which is shown from the agent's start on.
  */
 export const events: Command = async (session, _args, options: Options) => {
   const kinds = (options.kind ?? []).map(eventKind);
@@ -32,15 +33,22 @@ export const events: Command = async (session, _args, options: Options) => {
   const wanted = (event: Event__Output): boolean =>
     (kinds.length === 0 || kinds.includes(event.kind)) &&
     (options.vm === undefined || event.vmId === options.vm || event.vmName === options.vm) &&
-    (options.sinceStart !== true || event.agentEpoch >= (position?.agentEpoch ?? 0));
+    event.agentEpoch >= fromEpoch;
+  let fromEpoch = options.sinceStart === true ? (position?.agentEpoch ?? 0) : 0;
   let afterSequence = fromNow ? newest : (options.after ?? 0);
+  let logId = fromNow ? (position?.eventLogId ?? "") : "";
   const backoff = new Backoff({ baseMs: 500, capMs: 10_000 });
   let waiting = false;
+  let isReplaced = false;
   while (afterSequence < last) {
     try {
-      for await (const event of await subscribe(session, afterSequence)) {
+      if (isReplaced) {
+        fromEpoch = await epochNow(session);
+        [afterSequence, logId, isReplaced] = [0, "", false];
+      }
+      for await (const event of await subscribe(session, { afterSequence, logId })) {
         if (wanted(event)) await print(session, event);
-        afterSequence = event.sequence;
+        ({ sequence: afterSequence, logId } = event);
         waiting = false;
         backoff.reset();
         if (afterSequence >= last) return undefined;
@@ -48,7 +56,14 @@ export const events: Command = async (session, _args, options: Options) => {
       throw new SocleError("unavailable", "STREAM_ENDED", "the agent ended the stream of events");
     } catch (thrown) {
       if (session.interrupt.aborted) return undefined;
-      if (!(thrown instanceof SocleError) || thrown.kind !== "unavailable") throw thrown;
+      if (!(thrown instanceof SocleError)) throw thrown;
+      if (thrown.reason === "EVENT_LOG_REPLACED" && last === Infinity) {
+        const note = `${thrown.message}; its events since the agent's start follow`;
+        session.note(session.paintNote("yellow", note));
+        isReplaced = true;
+        continue;
+      }
+      if (thrown.kind !== "unavailable") throw thrown;
       if (!waiting) session.note(session.paintNote("yellow", `${thrown.message}; waiting for the agent`));
       waiting = true;
       await session.close();
@@ -58,9 +73,17 @@ export const events: Command = async (session, _args, options: Options) => {
   return undefined;
 };
 
-async function subscribe(session: Session, afterSequence: number): Promise<AsyncIterable<Event__Output>> {
+async function epochNow(session: Session): Promise<number> {
   const agent = await session.agent();
-  return agent.watch(agent.contract.events.Subscribe, { afterSequence });
+  return (await agent.ask(agent.contract.host.GetHost, {})).position?.agentEpoch ?? 0;
+}
+
+async function subscribe(
+  session: Session,
+  from: { readonly afterSequence: number; readonly logId: string },
+): Promise<AsyncIterable<Event__Output>> {
+  const agent = await session.agent();
+  return agent.watch(agent.contract.events.Subscribe, from);
 }
 
 async function print(session: Session, event: Event__Output): Promise<void> {

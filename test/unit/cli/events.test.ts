@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
+import { loadContract } from "../../../agent/cli/contract.ts";
 import type { SubscribeRequest__Output } from "../../../agent/gen/socle/v1/SubscribeRequest.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
+import { fakeAgent, protoDirectory, rpcError, socle } from "./fake-agent.ts";
 import { event, host } from "./samples.ts";
 
 test("events print a line each, begin where they are told and end with the newest", async (context) => {
@@ -84,4 +85,38 @@ test("events go on where they were when the agent comes back", async (context) =
   assert.equal(stdout.trim().split("\n").length, 2);
   assert.deepEqual(asked, [12, 13]);
   assert.equal(stderr, "the agent stops; waiting for the agent\n");
+});
+
+test("events of a state that was rolled back are not taken for those behind the last one", async (context) => {
+  const asked: string[] = [];
+  const contract = await loadContract(protoDirectory);
+  const socket = await fakeAgent(context, {
+    host: { GetHost: (_call, done) => done(null, host()) },
+    events: {
+      Subscribe: (call) => {
+        const { afterSequence, logId } = call.request;
+        asked.push(`${afterSequence} ${logId}`);
+        const refusal = { reason: "EVENT_LOG_REPLACED", metadata: { log_id: "log-2" } };
+        if (logId === "log-1" && afterSequence === 13)
+          call.emit("error", rpcError(contract, status.OUT_OF_RANGE, "another event log", refusal));
+        else if (asked.length === 1) {
+          call.write(event(13, { logId: "log-1" }));
+          call.emit("error", Object.assign(new Error("gone"), { code: status.UNAVAILABLE, details: "gone" }));
+        } else {
+          call.write(event(9, { logId: "log-2", agentEpoch: 2 }));
+          call.write(event(14, { logId: "log-2" }));
+        }
+      },
+    },
+  });
+  const { exitCode, stdout, stderr } = await socle(["events"], {
+    socket,
+    onStdout: (text) => {
+      if (text.includes(" 14 ")) process.emit("SIGINT");
+    },
+  });
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^[^\n]* 13 [^\n]*\n[^\n]* 14 [^\n]*\n$/);
+  assert.deepEqual(asked, ["12 ", "13 log-1", "0 "]);
+  assert.match(stderr, /another event log; its events since the agent's start follow\n$/);
 });
