@@ -48,9 +48,9 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
   function isClaimed(vm: Vm, otherwise = false): boolean {
     return hasNoSpec(vm) && (vm.claimedTenant === tenant || otherwise);
   }
-  function hidden(idOrName: string): Vm | undefined {
+  function hidden(idOrName: string, wasOwn = false): Vm | undefined {
     const vm = vmView.get(idOrName);
-    return vm !== undefined && isClaimed(vm) ? vm : undefined;
+    return vm !== undefined && isClaimed(vm, wasOwn && vm.claimedTenant === undefined) ? vm : undefined;
   }
   /** One that is gone is let pass: the request may be the repetition of one that was done. */
   const requireOwn = <Request extends { readonly vm: string }>(request: Request): Request => {

@@ -188,8 +188,11 @@ export interface VmView {
   /** Whether `all()` is the whole truth: a complete listing over a connection that is healthy now. */
   readonly complete: boolean;
   readonly observedAtMs: number;
-  /** Of a caller restricted to a tenant: a VM that may be its own, and is not shown since its spec is unreadable. */
-  hidden?(idOrName: string): Vm | undefined;
+  /**
+   * Of a caller restricted to a tenant: a VM that may be its own, and is not shown since its spec is unreadable. `wasOwn`:
+   * also one that names no tenant any more.
+   */
+  hidden?(idOrName: string, wasOwn?: boolean): Vm | undefined;
   /** How many managed VMs have an unreadable spec, and so neither tenant nor labels. */
   readonly specUnreadable: number;
   /** The last sampling round; undefined before the first. */

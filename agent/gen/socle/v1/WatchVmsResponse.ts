@@ -11,6 +11,7 @@ export const _socle_v1_WatchVmsResponse_Kind = {
   KIND_REMOVED: 'KIND_REMOVED',
   KIND_SYNCED: 'KIND_SYNCED',
   KIND_RESYNC: 'KIND_RESYNC',
+  KIND_UNREADABLE: 'KIND_UNREADABLE',
 } as const;
 
 export type _socle_v1_WatchVmsResponse_Kind =
@@ -26,15 +27,19 @@ export type _socle_v1_WatchVmsResponse_Kind =
   | 4
   | 'KIND_RESYNC'
   | 5
+  | 'KIND_UNREADABLE'
+  | 6
 
 export type _socle_v1_WatchVmsResponse_Kind__Output = typeof _socle_v1_WatchVmsResponse_Kind[keyof typeof _socle_v1_WatchVmsResponse_Kind]
 
 export interface WatchVmsResponse {
   'kind'?: (_socle_v1_WatchVmsResponse_Kind);
   'vm'?: (_socle_v1_Vm | null);
+  'specUnreadable'?: (number);
 }
 
 export interface WatchVmsResponse__Output {
   'kind': (_socle_v1_WatchVmsResponse_Kind__Output);
   'vm': (_socle_v1_Vm__Output | null);
+  'specUnreadable': (number);
 }
