@@ -34,6 +34,8 @@ const NO_ID = -1;
 /** Data older than this many rounds, and a round that hung guests hold up, is not the truth any more. */
 const ROUNDS_TO_BLINDNESS = 3;
 const LONGEST_ROUND_MS = 15_000;
+/** VMs that are read again without an event have a turn as often as there are rounds, and at least this often. */
+const LONGEST_TURN_MS = 10_000;
 
 /**
  * Keeps the table true: events tell at once what a VM became, a read of that one VM follows; one bulk call per interval
@@ -77,8 +79,12 @@ export class Observer implements Service {
     const changes = libvirt.changes.subscribe(signal);
     const end = (): void => this.#rest.abort();
     signal.addEventListener("abort", end, { once: true });
-    const sampling = this.#sample(signal, ready);
-    await Promise.all([this.#followEvents(events), this.#followConnection(changes), sampling]);
+    await Promise.all([
+      this.#followEvents(events),
+      this.#followConnection(changes),
+      this.#sample(signal, ready),
+      this.#readAgain(signal),
+    ]);
     signal.removeEventListener("abort", end);
     await this.#refreshes.settled();
   }
@@ -165,6 +171,16 @@ export class Observer implements Service {
     }
   }
 
+  async #readAgain(signal: AbortSignal): Promise<void> {
+    const { clock, table, sampleIntervalMs } = this.#options;
+    while (!signal.aborted) {
+      // Without sight of libvirt none has its turn: the list reads them all.
+      for (const { id, name } of this.#rota.next(table.complete ? table.all() : []))
+        this.#refreshes.add({ uuid: id, name, id: NO_ID });
+      await clock.sleep(Math.min(sampleIntervalMs, LONGEST_TURN_MS), signal).catch(() => undefined);
+    }
+  }
+
   async #sample(signal: AbortSignal, looked: () => void): Promise<void> {
     const { clock, log, sampleIntervalMs, libvirt, table } = this.#options;
     while (!signal.aborted) {
@@ -241,8 +257,6 @@ export class Observer implements Service {
     for (const { dom } of samples)
       if (table.get(dom.uuid)?.presence !== "present" && untouched(dom.uuid)) return hasReadings;
     table.completed(at.sampledAtMs);
-    for (const { id, name } of this.#rota.next(table.all()))
-      this.#refreshes.add({ uuid: id, name, id: NO_ID });
     this.#witness.sampled(table);
     for (const id of this.#touchedAt.keys())
       if (table.get(id) === undefined && untouched(id)) this.#touchedAt.delete(id);

@@ -2,12 +2,12 @@ import type { Clock } from "../kernel/clock.ts";
 import { isActive } from "./domains.ts";
 import type { Vm } from "./vm.ts";
 
-/** Below a minute by more than a round, so that no VM waits longer than a minute. */
+/** Below a minute by more than the time between two turns, so that no VM waits longer than a minute. */
 const EVERY_MS = 45_000;
 
 /**
  * Selects VMs to read again without an event: stopped VMs, whose definition can change without one (virsh attach-disk
- * --config), and unreadable VMs, which may have been repaired. The work is spread over the rounds.
+ * --config), and unreadable VMs, which may have been repaired. The work is spread over the turns.
  */
 export class RereadRota {
   readonly #clock: Pick<Clock, "monotonicMs">;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { systemClock } from "../../../agent/kernel/clock.ts";
+import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import type { NewEvent } from "../../../agent/state/event-log.ts";
@@ -20,7 +20,12 @@ interface Watched {
   readonly rounds: (count: number) => Promise<void>;
 }
 
-async function observe(t: TestContext, libvirt: FakeHypervisor, sampleIntervalMs = 5): Promise<Watched> {
+async function observe(
+  t: TestContext,
+  libvirt: FakeHypervisor,
+  sampleIntervalMs = 5,
+  clock: Clock = systemClock,
+): Promise<Watched> {
   const table = new VmTable();
   const events: NewEvent[] = [];
   const kvm = {
@@ -29,7 +34,7 @@ async function observe(t: TestContext, libvirt: FakeHypervisor, sampleIntervalMs
     reportKvmSuccess: () => undefined,
   };
   const tell = (event: NewEvent): void => void events.push(event);
-  const options = { libvirt, table, tell, kvm, clock: systemClock, log: silentLog, sampleIntervalMs };
+  const options = { libvirt, table, tell, kvm, clock, log: silentLog, sampleIntervalMs };
   const end = new AbortController();
   let done: Promise<void> = Promise.resolve();
   await new Promise<void>((ready) => {
@@ -176,6 +181,22 @@ test("a size that is changed beside the agent is followed without an event, of a
   const readings = libvirt.asked.filter((asked) => asked === "XML b").length;
   await rounds(3);
   assert.equal(libvirt.asked.filter((asked) => asked === "XML b").length, readings, "read once a change");
+});
+
+test("the definition of a stopped VM is read again within a minute, however far apart the rounds are", async (t) => {
+  const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.stop("b");
+  const speed = 1000;
+  const clock: Clock = {
+    now: () => systemClock.now() * speed,
+    monotonicMs: () => systemClock.monotonicMs() * speed,
+    sleep: (ms, signal) => systemClock.sleep(ms / speed, signal),
+  };
+  const { libvirt } = await observe(t, hypervisor, 300_000, clock);
+  const reads = (): number => libvirt.asked.filter((asked) => asked === "XML b").length;
+  const [before, rounds] = [reads(), libvirt.groups.length];
+  const isOften = (): boolean => reads() - before >= 3 * (libvirt.groups.length - rounds + 1);
+  await eventually(isOften, { what: "it to be read several times a round" });
 });
 
 test("a guest that hangs keeps its last readings and is shown as what it is; the others go on", async (t) => {
