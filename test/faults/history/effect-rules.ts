@@ -1,6 +1,6 @@
-import type { EffectCall, Fault, History } from "./history.ts";
+import type { EffectCall, History } from "./history.ts";
 import { isForgetting, type Accepted } from "./requests.ts";
-import { lifeAt, runAt, type Effect, type Life, type Run, type VmTimeline } from "./timeline.ts";
+import { isOfDaemon, lifeAt, runAt, type Effect, type Life, type Run, type VmTimeline } from "./timeline.ts";
 import type { Violation } from "./checker.ts";
 
 const callsOf: Readonly<Record<string, ReadonlySet<EffectCall>>> = {
@@ -214,9 +214,6 @@ function hasRunOn({ from }: Accepted, effect: Effect, { history, timeline }: Con
     (event, at) => event.event === "fault" && at > run.to && at < effect.at && isOfDaemon(event),
   );
 }
-
-const isOfDaemon = ({ fault, detail }: Fault): boolean =>
-  fault === "libvirt_down" || (fault === "kill" && detail?.includes("power") === true);
 
 const isOnDisk: ReadonlySet<EffectCall> = new Set(["volume_upload", "volume_wipe", "volume_delete"]);
 const isBeforeLook: ReadonlySet<EffectCall> = new Set(["destroy", "set_metadata", "volume_wipe"]);

@@ -1,4 +1,4 @@
-import type { EffectBegin, EffectEnd, History } from "./history.ts";
+import type { EffectBegin, EffectEnd, Fault, History } from "./history.ts";
 
 /** An effect with its end; positions are indexes in the history. */
 export interface Effect extends Omit<EffectBegin, "event"> {
@@ -77,7 +77,7 @@ export function timelines(history: History): Map<string, VmTimeline> {
     timeline.effects.push(effect);
   });
   for (const [vm, timeline] of all) {
-    for (const effect of timeline.effects.toSorted((a, b) => turnOf(a) - turnOf(b)))
+    for (const effect of timeline.effects.toSorted((a, b) => turnOf(a, history) - turnOf(b, history)))
       if (effect.changed) follow(timeline, vm, effect);
       else if (effect.call === "start") followFailedStart(timeline, effect);
     timeline.states.sort((a, b) => a.from - b.from);
@@ -87,10 +87,19 @@ export function timelines(history: History): Map<string, VmTimeline> {
 
 /**
  * When the effect comes after those that were begun while it lasted: a destroy ends the guest that runs at its end, also
- * one that somebody else started meanwhile.
+ * one that somebody else started meanwhile, and also where its answer was lost. With its daemon it ended before.
  */
-const turnOf = ({ call, outcome, at, endAt }: Effect): number =>
-  call === "destroy" && outcome === "ok" ? endAt : at;
+function turnOf({ call, changed, outcome, at, endAt }: Effect, history: History): number {
+  if (call !== "destroy" || !changed || endAt === Infinity) return at;
+  const isCutOff =
+    outcome === "lost" &&
+    history.slice(at, endAt).some((event) => event.event === "fault" && isOfDaemon(event));
+  return isCutOff ? at : endAt;
+}
+
+/** libvirt's daemon ends. */
+export const isOfDaemon = ({ fault, detail }: Fault): boolean =>
+  fault === "libvirt_down" || (fault === "kill" && detail?.includes("power") === true);
 
 /** While a start lasts the guest is shown as paused, also where nothing comes of it. */
 function followFailedStart({ effects, states, runs }: VmTimeline, { at, endAt }: Effect): void {
