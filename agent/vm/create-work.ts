@@ -36,6 +36,8 @@ interface Boot {
 interface Making {
   /** Its domain is there, by an earlier run: then so are its volumes, and it may have run on them since. */
   readonly isDefined: boolean;
+  /** An earlier run had defined its domain, which another client removed since: its guest may have run. */
+  readonly isRemoved: boolean;
   /** There was no volume by its names when an earlier run looked: any that is there now was made by this operation. */
   readonly isClaimed: boolean;
   /** The domain's stamp records that an earlier run completed, whatever the journal says. */
@@ -110,6 +112,7 @@ async function begin({ domains }: WorkContext, intent: IntentOf<"CREATE_VM">, ru
   const isClaimed = isDefined || (resumed && (done.has(CLAIM) || ownVolumes(spec).length === 0));
   return {
     isDefined,
+    isRemoved: !isDefined && resumed && done.has(DEFINE),
     isClaimed,
     isComplete: stamp?.operation === run.operationId && stamp.phase === "complete",
     instance,
@@ -333,42 +336,64 @@ const diskStep = ({ name }: Pick<DiskSpec, "name">): string => `volume ${name}`;
 
 /**
  * Takes back what was made, the last first, and gives the error that the creation fails with. While libvirt cannot be
- * asked it goes on trying: half a VM is not an end. What libvirt refuses to remove for a minute stays, and is named.
+ * asked it goes on trying: half a VM is not an end. What libvirt refuses to remove for a minute stays, and is named; so do
+ * disks on which a guest may have run whose domain another client removed, and their keys.
  */
 async function takeBack(
   context: WorkContext,
   spec: VmSpec,
   run: WorkRun,
-  { made, instance }: Making,
+  making: Making,
   cause: SocleError,
 ): Promise<SocleError> {
-  const { log, clock } = context;
+  const { domains } = context;
+  const { made, instance, isDefined, isRemoved } = making;
+  const deadlineMs = context.clock.monotonicMs() + INSIST_FOR_MS;
+  const mayHaveRun = isDefined || isRemoved || cause.reason === "EFFECT_NOT_OBSERVED";
+  let isWritten = isRemoved;
+  if (mayHaveRun && !isRemoved)
+    await insist(context, spec.id, deadlineMs, async () => {
+      isWritten = (await domains.state(spec.id)) === undefined;
+    });
+  const kept: string[] = [];
   const leftovers: string[] = [];
-  const deadlineMs = clock.monotonicMs() + INSIST_FOR_MS;
   for (const [name, remove] of [...removals(spec, run, instance)].reverse()) {
     if (!made.has(name)) continue;
-    let logged = "";
-    for (;;) {
-      const error = await run.step
-        .undo(name, () => remove(context))
-        .then(
-          () => undefined,
-          (thrown: unknown) => toSocleError(thrown),
-        );
-      if (error === undefined) break;
-      if (error.reason === "AGENT_STOPPING" || error.reason === "OPERATION_SUPERSEDED") throw error;
-      const isAway = ["unavailable", "timeout", "outcome_unknown"].includes(error.kind);
-      if (error.message !== logged)
-        log.warn({ vm: spec.id, err: error }, "what a failed create made could not be removed yet");
-      logged = error.message;
-      if (!isAway && clock.monotonicMs() >= deadlineMs) {
-        leftovers.push(error.message);
-        break;
-      }
-      await clock.sleep(INSIST_EVERY_MS);
-    }
+    const undo = (): Promise<void> => run.step.undo(name, () => remove(context));
+    if (isWritten && name !== DEFINE) kept.push(name);
+    else leftovers.push(...(await insist(context, spec.id, deadlineMs, undo)));
   }
-  if (leftovers.length === 0) return cause;
-  const message = `${cause.message}; what was made for it could not be removed: ${leftovers.join("; ")}`;
+  if (kept.length + leftovers.length === 0) return cause;
+  const because =
+    kept.length === 0
+      ? ""
+      : `; another client removed the domain, on whose disks its guest may have run: kept are ${kept.join(", ")}`;
+  const left =
+    leftovers.length === 0 ? "" : `; what was made for it could not be removed: ${leftovers.join("; ")}`;
+  const message = `${cause.message}${because}${left}`;
   return new SocleError(cause.kind, cause.reason, message, { cause, details: cause.details });
+}
+
+/** Tries until it is done, or libvirt refuses past the deadline; returns why it is not done. */
+async function insist(
+  { log, clock }: Pick<WorkContext, "log" | "clock">,
+  vmId: string,
+  deadlineMs: number,
+  work: () => Promise<void>,
+): Promise<string[]> {
+  let logged = "";
+  for (;;) {
+    const error = await work().then(
+      () => undefined,
+      (thrown: unknown) => toSocleError(thrown),
+    );
+    if (error === undefined) return [];
+    if (error.reason === "AGENT_STOPPING" || error.reason === "OPERATION_SUPERSEDED") throw error;
+    const isAway = ["unavailable", "timeout", "outcome_unknown"].includes(error.kind);
+    if (error.message !== logged)
+      log.warn({ vm: vmId, err: error }, "what a failed create made could not be removed yet");
+    logged = error.message;
+    if (!isAway && clock.monotonicMs() >= deadlineMs) return [error.message];
+    await clock.sleep(INSIST_EVERY_MS);
+  }
 }

@@ -1,163 +1,32 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Clock } from "../../../agent/kernel/clock.ts";
-import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
-import { silentLog } from "../../../agent/kernel/log.ts";
-import { buildDomain, buildVmMetadata, parseDomain } from "../../../agent/libvirt/xml/index.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { buildDomain, buildVmMetadata } from "../../../agent/libvirt/xml/index.ts";
 import { unbound } from "../../../agent/state/placement.ts";
-import type { Step } from "../../../agent/state/operations.ts";
-import { createWork } from "../../../agent/vm/create-work.ts";
 import { domainDocument } from "../../../agent/vm/domain-document.ts";
-import { Domains } from "../../../agent/vm/domains.ts";
-import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
-import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
-import { Networks } from "../../../agent/vm/networks.ts";
-import { checkSpec } from "../../../agent/vm/spec-check.ts";
-import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
-import type { VmState } from "../../../agent/vm/vm.ts";
-import { VmTable } from "../../../agent/vm/vm-table.ts";
-import { Volumes } from "../../../agent/vm/volumes.ts";
-import { answering, sleepingClock } from "./libvirt-answers.ts";
-
-const ID = "6f1c2f1e-0000-4000-8000-000000000001";
-const OPERATION = "0193a0c0-0000-7000-8000-000000000001";
-const MIB = 1024 * 1024;
-const spec = checkSpec(
-  {
-    name: "made",
-    id: ID,
-    vcpus: 1,
-    memoryBytes: 32 * MIB,
-    disks: [{ name: "data", source: { kind: "new", pool: "images", capacityBytes: MIB } }],
-  },
-  { bridges: [], allowSpoofing: false },
-);
-const intent = {
-  kind: "CREATE_VM",
+import {
+  CLAIMED,
+  OFF,
+  OFF_AFTER_CRASH,
+  OFF_AFTER_SHUTDOWN,
+  OPERATION,
+  RUNNING,
+  cancelled,
+  count,
+  create,
+  defined,
+  disk,
+  fresh,
+  intent,
+  noDomain,
+  noVolume,
+  ownMetadata,
+  refusal,
+  silence,
   spec,
-  accelerator: "tcg",
-  leaveStopped: false,
-  placementEpoch: 0,
-  createdAtMs: 0,
-} as const;
-const disk = { path: "/images/d.qcow2", format: "qcow2" };
-const xml = buildDomain(
-  domainDocument({ ...intent, placement: unbound, architecture: "x86_64", disks: [disk] }),
-);
-const ownMetadata = buildVmMetadata(parseDomain(xml).metadata?.socle ?? assert.fail("no metadata"));
-const volume = { vol: { pool: "images", name: `socle-${ID}-data.qcow2`, key: "k" } };
-const volumeXml =
-  `<volume><name>socle-${ID}-data.qcow2</name><capacity>${MIB}</capacity>` +
-  `<target><path>/images/d.qcow2</path><format type='qcow2'/></target></volume>`;
-
-const noDomain = new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no such domain");
-const noVolume = new SocleError("not_found", "LIBVIRT_NO_STORAGE_VOL", "no such volume");
-const refusal = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "libvirt will not");
-const silence = new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
-const OFF = { state: 5, reason: 0 };
-const OFF_AFTER_SHUTDOWN = { state: 5, reason: 1 };
-const OFF_AFTER_CRASH = { state: 5, reason: 3 };
-const RUNNING = { state: 1, reason: 1 };
-
-/** Nothing is there yet; all goes well. */
-const fresh = {
-  STORAGE_POOL_LOOKUP_BY_NAME: [{ pool: {} }],
-  STORAGE_POOL_IS_ACTIVE: [{ active: true }],
-  STORAGE_POOL_REFRESH: [{}],
-  STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
-  STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, noVolume, volume],
-  STORAGE_VOL_GET_XML_DESC: [{ xml: volumeXml }],
-  STORAGE_VOL_CREATE_XML: [volume],
-  STORAGE_VOL_DELETE: [{}],
-  DOMAIN_GET_XML_DESC: [noDomain],
-  DOMAIN_DEFINE_XML_FLAGS: [{}],
-  DOMAIN_CREATE_WITH_FLAGS: [{}],
-  DOMAIN_UNDEFINE_FLAGS: [{}],
-  DOMAIN_GET_STATE: [noDomain],
-};
-/** An earlier run got as far as the domain. */
-const defined = { ...fresh, DOMAIN_GET_XML_DESC: [{ xml }], STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
-
-/** As the journal's: none is begun once the operation was cancelled; which were, `begun` tells. */
-function steps(signal: AbortSignal, begun: string[]): Step {
-  const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-    signal.throwIfAborted();
-    begun.push(name);
-    return await work();
-  };
-  return Object.assign(step, {
-    durable: <T>(name: string, work: () => Promise<T>): Promise<T> => step(`${name}, on the disk`, work),
-    undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
-    commit: () => undefined,
-    goOn: () => undefined,
-    requireOpen: () => undefined,
-  });
-}
-
-const CLAIMED = ["resolve", "claim volumes"];
-const cancelled = new SocleError("cancelled", "CANCELLED", "the operation was cancelled");
-
-async function create(
-  answers: Readonly<Record<string, readonly unknown[]>>,
-  more: {
-    resumed?: boolean;
-    done?: readonly string[];
-    state?: VmState;
-    cancel?: boolean;
-    asked?: typeof intent;
-  } = {},
-): Promise<{
-  result?: Record<string, string>;
-  error?: SocleError;
-  called: string[];
-  begun: string[];
-}> {
-  const { resumed = false, done = [], state = "running", cancel = false, asked = intent } = more;
-  const { calls, called } = answering(answers);
-  const sleeping = sleepingClock();
-  // A sleep that may be cut short is a deadline: what it is set for comes before it.
-  const sleep: Clock["sleep"] = async (ms, signal) =>
-    signal === undefined ? await sleeping.sleep(ms) : await new Promise<void>(() => undefined);
-  const clock = { ...sleeping, sleep };
-  const table = new VmTable();
-  const seen = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
-  const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
-  // What the observer would have put there, so that nobody waits for it.
-  table.put(withEtag({ ...seen, ...plain, id: ID, name: "made", state, vcpus: 1, memoryBytes: 1 }));
-  const context = {
-    domains: new Domains(calls, clock),
-    volumes: new Volumes(calls, clock, { guard: { check: () => Promise.resolve([]) } }),
-    networks: new Networks(calls),
-    keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
-    attest: () => ({ text: "{}", signature: "" }),
-    table,
-    clock,
-    log: silentLog,
-    architecture: "x86_64",
-  };
-  const signal = cancel ? AbortSignal.abort(cancelled) : new AbortController().signal;
-  const begun: string[] = [];
-  const step = steps(signal, begun);
-  const run = {
-    operationId: OPERATION,
-    vmId: ID,
-    instance: undefined,
-    createdAtMs: 0,
-    step,
-    signal,
-    hasEnded: () => false,
-    resumed,
-    done: new Set(done),
-  };
-  try {
-    return { result: await createWork(() => [])(context, asked, run), called, begun };
-  } catch (thrown) {
-    return { error: toSocleError(thrown), called, begun };
-  }
-}
-
-const count = (called: readonly string[], name: string): number =>
-  called.filter((each) => each === name).length;
+  volume,
+  xml,
+} from "./creation.ts";
 
 test("one that was interrupted and runs is left alone: no volume, no definition, no start", async () => {
   const { result, called } = await create({ ...defined, DOMAIN_GET_STATE: [RUNNING] }, { resumed: true });
@@ -394,4 +263,25 @@ test("a guest that ran and ended with the libvirt that did not answer keeps its 
   const didNotRun = await create({ ...answers, DOMAIN_GET_STATE: [noDomain, OFF] });
   assert.equal(didNotRun.error?.reason, "EFFECT_NOT_OBSERVED");
   assert.equal(count(didNotRun.called, "STORAGE_VOL_DELETE"), 1);
+});
+
+test("disks on which a guest may have run are kept where another client removed its domain", async () => {
+  const lost = new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
+  const removed = { DOMAIN_GET_STATE: [noDomain], DOMAIN_CREATE_WITH_FLAGS: [noDomain] };
+  const found = { STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
+  const afterwards = [
+    await create({ ...defined, ...removed }, { resumed: true, done: CLAIMED }),
+    await create({ ...fresh, ...removed, DOMAIN_CREATE_WITH_FLAGS: [lost] }),
+    // Defined anew, it does not start.
+    await create(
+      { ...fresh, ...found, DOMAIN_CREATE_WITH_FLAGS: [refusal], DOMAIN_GET_STATE: [noDomain, OFF] },
+      { resumed: true, done: [...CLAIMED, "define"] },
+    ),
+  ];
+  for (const { error, called } of afterwards) {
+    assert.match(error?.message ?? "", /another client removed the domain.*kept are volume data/);
+    assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+  }
+  const neverRan = await create({ ...fresh, ...removed });
+  assert.equal(count(neverRan.called, "STORAGE_VOL_DELETE"), 1);
 });
