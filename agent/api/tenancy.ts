@@ -1,7 +1,7 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { Operation } from "../state/operation.ts";
 import { mayOverrule } from "../trust/index.ts";
-import { ASK_OPERATOR, hasNoSpec, requireReadable } from "../vm/unreadable.ts";
+import { ASK_PROVIDER, hasNoSpec, requireReadable } from "../vm/unreadable.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
 import type { Doors } from "./doors.ts";
 import type { Caller } from "./identity.ts";
@@ -56,7 +56,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
   const requireOwn = <Request extends { readonly vm: string }>(request: Request): Request => {
     const vm = vmView.get(request.vm);
     if (vm === undefined || isOwn(vm)) return request;
-    if (isClaimed(vm)) requireReadable(vm, ASK_OPERATOR);
+    if (isClaimed(vm)) requireReadable(vm, ASK_PROVIDER);
     throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${request.vm} on this host`);
   };
   const isMine = (operation: Operation): boolean =>

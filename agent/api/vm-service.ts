@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
 import { countWithin } from "../kernel/message-bytes.ts";
 import type { Operation } from "../state/operation.ts";
-import { ASK_OPERATOR, requireReadable } from "../vm/unreadable.ts";
+import { ASK_PROVIDER, requireReadable } from "../vm/unreadable.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
 import type { ListVmsRequest__Output } from "../gen/socle/v1/ListVmsRequest.ts";
 import type { ListVmsResponse } from "../gen/socle/v1/ListVmsResponse.ts";
@@ -85,7 +85,7 @@ function getVm(view: VmView, idOrName: string): Vm {
   const vm = view.get(idOrName);
   if (vm !== undefined) return vm;
   const hidden = view.hidden?.(idOrName);
-  if (hidden !== undefined) requireReadable(hidden, ASK_OPERATOR);
+  if (hidden !== undefined) requireReadable(hidden, ASK_PROVIDER);
   if (!view.complete) {
     const message = `libvirt does not tell which VMs are here now, so whether ${idOrName} is one is not known; try again`;
     throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });

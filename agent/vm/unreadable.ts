@@ -35,8 +35,8 @@ export const hasNoSpec = ({ managed, spec, unreadable }: Vm): boolean =>
   managed && spec === undefined && unreadable !== undefined;
 
 /** For a caller of the tenant that the metadata names. */
-export const ASK_OPERATOR =
-  "its tenant cannot be verified, so only an operator of this host can repair, stop or delete it";
+export const ASK_PROVIDER =
+  "its tenant cannot be verified, so only those who act for all tenants can repair, stop or delete it";
 
 /** For a delete that would take the disks with it. */
 export const KEEP_DISKS = "which disks were made for it is not known: delete it with keep_disks";

@@ -149,7 +149,12 @@ test("over TLS no scheduler of one tenant, read or health check moves the epoch 
   const record = await HostRecord.open(await folder(t));
   const audited: ControlEpochChange<Actor>[] = [];
   const epochs = new ControlEpochs<Actor>(record, (change) => Promise.resolve(audited.push(change)));
-  const { tcpPort, table, socket } = await startApi(t, { listen: "127.0.0.1:0" }, trust, epochs);
+  const {
+    tcpPort,
+    table,
+    socket,
+    audited: acts,
+  } = await startApi(t, { listen: "127.0.0.1:0" }, trust, epochs);
   table.put(vm("a", { tenant: "acme" }));
   const clientOf = async (holder: string): Promise<ApiClient> => {
     const { certificatePem: cert, keyPem: key } = await authority.issue(holder);
@@ -183,8 +188,16 @@ test("over TLS no scheduler of one tenant, read or health check moves the epoch 
   const remote = await errorOf(admin.call(protos.host.ResetControlEpoch, reset));
   assert.deepEqual([remote.code, remote.info.reason], [status.PERMISSION_DENIED, "SOCKET_ONLY"]);
   const local = new ApiClient(t, `unix:${socket}`);
+  const before = acts.length;
   const answer = await local.call(protos.host.ResetControlEpoch, reset);
   assert.deepEqual([answer.previousControlEpoch, answer.controlEpoch, record.controlEpoch], [7, 3, 3]);
+  assert.deepEqual(
+    acts.slice(before).map(({ act, outcome, caller, arguments: said }) => [act, outcome, caller?.name, said]),
+    [
+      ["call_admitted", "allowed", "unix:operator", { controlEpoch: 3 }],
+      ["call_ended", "done", "unix:operator", undefined],
+    ],
+  );
   assert.equal((await local.call(protos.host.GetHost, {})).controlEpoch, 3);
   const unsafe = local.call(protos.host.ResetControlEpoch, { ...reset, controlEpoch: 2 ** 53 });
   assert.equal((await errorOf(unsafe)).code, status.INVALID_ARGUMENT);

@@ -333,6 +333,34 @@ test("a person settles an operation whose outcome is unknown, and no other", asy
   assert.equal((await errorOf(settle("none", "OUTCOME_DONE"))).code, status.NOT_FOUND);
 });
 
+test("each settlement is in the audit log with its outcome, also one that is refused", async (t) => {
+  const { client, operations, audited } = await ask(t);
+  const { operation } = await operations.begin({ ...begin, requestId: "1", kind: "STOP_VM" });
+  await operations.run(operation, () =>
+    Promise.reject(new SocleError("outcome_unknown", "CALL_TIMEOUT", "no answer")),
+  ).ended;
+  const settle = () =>
+    client.call(protos.operations.SettleOperation, { operationId: operation.id, outcome: "OUTCOME_DONE" });
+  await settle();
+  await errorOf(settle());
+  const said = { operationId: operation.id, outcome: "OUTCOME_DONE" };
+  assert.deepEqual(
+    audited.map(({ act, outcome, reason, caller, arguments: about }) => [
+      act,
+      outcome,
+      reason,
+      caller?.name,
+      about,
+    ]),
+    [
+      ["call_admitted", "allowed", undefined, "unix:operator", said],
+      ["call_ended", "done", undefined, "unix:operator", undefined],
+      ["call_admitted", "allowed", undefined, "unix:operator", said],
+      ["call_ended", "refused", "OPERATION_NOT_OPEN", "unix:operator", undefined],
+    ],
+  );
+});
+
 test("tenants are listed with what they have and their quotas, those with the most VMs first", async (t) => {
   const { client } = await ask(t);
   const { tenants, totalSize } = await client.call(protos.host.ListTenants, {});
