@@ -133,7 +133,12 @@ export class OperationTable {
   }
 
   #recordedOf(ids: Iterable<string>): Operation[] {
-    return [...ids].flatMap((id) => this.#byId.get(id)?.recorded ?? []);
+    const found: Operation[] = [];
+    for (const id of ids) {
+      const recorded = this.#byId.get(id)?.recorded;
+      if (recorded !== undefined) found.push(recorded);
+    }
+    return found;
   }
 
   add({ operation, fingerprint }: { operation: Operation; fingerprint: string }): Entry {
