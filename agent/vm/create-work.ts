@@ -6,6 +6,7 @@ import { instanceOf } from "./instance.ts";
 import { diskPart, keyedParts, secretUuid, type SealedKeys } from "./guest-keys.ts";
 import { culpritOf } from "./start-fault.ts";
 import { stampComplete } from "./guest-run.ts";
+import { DEFINE, diskStep, KEYS, removals, takeBack, type Made } from "./take-back.ts";
 import { requireNewest } from "./stamps.ts";
 import type { VmState } from "./vm.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
@@ -16,14 +17,9 @@ import { lookAt, requireUsable, usersNow, volumeKey, whereOf, type Looked } from
 import { isUndecided, outcomeUnknown, ownVolumes, seen, SEEN_WITHIN_MS, volumesNamedBy } from "./work.ts";
 import type { IntentOf, Work, WorkContext, WorkRun } from "./work.ts";
 
-/** How long libvirt's refusals to remove what was made are taken for passing ones. */
-const INSIST_FOR_MS = 60_000;
-const INSIST_EVERY_MS = 1000;
-
 /** Steps that come in the lives of all that have what they make. */
 const CLAIM = "claim volumes";
-const KEYS = "keys";
-const DEFINE = "define";
+const START = "start";
 
 type Image = Pick<ResolvedVolume, "path" | "format">;
 
@@ -32,19 +28,11 @@ interface Boot {
   readonly initrdPath?: string;
 }
 
-/** What an operation makes under its VM's names, by the step that makes it. */
-interface Making {
-  /** Its domain is there, by an earlier run: then so are its volumes, and it may have run on them since. */
-  readonly isDefined: boolean;
-  /** An earlier run had defined its domain, which another client removed since: its guest may have run. */
-  readonly isRemoved: boolean;
+interface Making extends Made {
   /** There was no volume by its names when an earlier run looked: any that is there now was made by this operation. */
   readonly isClaimed: boolean;
   /** The domain's stamp records that an earlier run completed, whatever the journal says. */
   readonly isComplete: boolean;
-  readonly instance: string;
-  /** The steps whose effect may be there. Nothing else is taken back. */
-  readonly made: Set<string>;
 }
 
 /**
@@ -68,7 +56,7 @@ export const createWork =
       await define(context, intent, run, named, making);
       const state = intent.leaveStopped
         ? "stopped"
-        : await step("start", () => start(context, spec, run, isComplete), 0.5);
+        : await step(START, () => start(context, spec, run, isComplete), 0.5);
       // On the persistent definition: an older state directory must not start a guest again that has stopped since.
       await Promise.all([
         isComplete ? undefined : stampComplete(context, run, false),
@@ -106,13 +94,13 @@ async function begin({ domains }: WorkContext, intent: IntentOf<"CREATE_VM">, ru
   if (existing !== undefined && !isOurs) {
     throw vmExists(spec.id);
   }
+  if (existing === undefined && resumed && done.has(START)) throw removed(spec);
   const stamp = existing?.metadata?.stamp;
   requireNewest(run, { config: stamp });
   const isDefined = existing !== undefined;
   const isClaimed = isDefined || (resumed && (done.has(CLAIM) || ownVolumes(spec).length === 0));
   return {
     isDefined,
-    isRemoved: !isDefined && resumed && done.has(DEFINE),
     isClaimed,
     isComplete: stamp?.operation === run.operationId && stamp.phase === "complete",
     instance,
@@ -122,6 +110,15 @@ async function begin({ domains }: WorkContext, intent: IntentOf<"CREATE_VM">, ru
 
 const vmExists = (id: string): SocleError =>
   new SocleError("already_exists", "VM_EXISTS", `there is a domain ${id} already that is not this VM`);
+
+/** Its guest ran: it is not made again, and what the guest wrote stays. */
+function removed(spec: VmSpec): SocleError {
+  const disks = ownVolumes(spec).map(volumeKey).join(", ");
+  const kept =
+    disks === "" ? "" : `; its disks are kept: ${disks} (virsh vol-delete NAME --pool POOL removes one)`;
+  const message = `another client removed VM ${spec.name} before its creation was recorded as done${kept}`;
+  return new SocleError("conflict", "VM_REMOVED", message);
+}
 
 /** Its volumes and then its domain. */
 async function define(
@@ -203,7 +200,7 @@ async function start(
 ): Promise<VmState> {
   const { domains } = context;
   const { id } = spec;
-  const isOnRecord = isComplete || done.has("start");
+  const isOnRecord = isComplete || done.has(START);
   const before = resumed ? await stateIfRun(domains, id, isOnRecord) : undefined;
   if (before !== undefined) return before;
   if (resumed) {
@@ -273,127 +270,3 @@ const volumeToMake = (vmId: string, disk: string, source: NewDisk): VolumeToMake
   ...(source.baseVolume === undefined ? {} : { base: source.baseVolume }),
   ...(source.encryption === undefined ? {} : { secretUuid: secretUuid(vmId, diskPart(disk)) }),
 });
-
-type Removal = (context: WorkContext) => Promise<void>;
-
-/**
- * How each step's effect is removed, in the order of the steps; done also where there is none. What belongs to another
- * instance of the VM stays.
- */
-function removals(
-  spec: VmSpec,
-  { resumed }: Pick<WorkRun, "resumed">,
-  instance: string,
-): ReadonlyMap<string, Removal> {
-  const { id, disks } = spec;
-  const unlessAnothers =
-    (remove: Removal): Removal =>
-    async (context) => {
-      const origin = await context.domains.stamps.origin(id);
-      if (origin === undefined || origin.instance === instance) await remove(context);
-    };
-  const parts = keyedParts(spec);
-  const all = new Map<string, Removal>();
-  if (parts.length > 0)
-    all.set(
-      KEYS,
-      unlessAnothers(async ({ keys }) => {
-        for (const part of parts) await keys.forget(id, part);
-      }),
-    );
-  for (const { name, source } of disks) {
-    if (source.kind !== "new") continue;
-    const volume = { pool: source.pool, volume: volumeName(id, name, source.format) };
-    all.set(
-      diskStep({ name }),
-      unlessAnothers(async ({ volumes }) => {
-        await volumes.remove(volume);
-      }),
-    );
-  }
-  return all.set(
-    DEFINE,
-    unlessAnothers(({ domains }) => removeDomain(domains, { id, instance }, resumed)),
-  );
-}
-
-/**
- * Once undefined it cannot be started any more; one that came to run all the same goes with its end. What an agent asked
- * for before it died may still be coming: `mayCome`.
- */
-async function removeDomain(
-  domains: WorkContext["domains"],
-  { id, instance }: { readonly id: string; readonly instance: string },
-  mayCome: boolean,
-): Promise<void> {
-  const isThere = async (): Promise<boolean> => (await domains.stamps.origin(id))?.instance === instance;
-  if (mayCome) await domains.settledState(id);
-  await domains.undefine(id, isThere);
-  if ((await isThere()) && isActive(await domains.state(id))) await domains.destroy(id);
-}
-
-const diskStep = ({ name }: Pick<DiskSpec, "name">): string => `volume ${name}`;
-
-/**
- * Takes back what was made, the last first, and gives the error that the creation fails with. While libvirt cannot be
- * asked it goes on trying: half a VM is not an end. What libvirt refuses to remove for a minute stays, and is named; so do
- * disks on which a guest may have run whose domain another client removed, and their keys.
- */
-async function takeBack(
-  context: WorkContext,
-  spec: VmSpec,
-  run: WorkRun,
-  making: Making,
-  cause: SocleError,
-): Promise<SocleError> {
-  const { domains } = context;
-  const { made, instance, isDefined, isRemoved } = making;
-  const deadlineMs = context.clock.monotonicMs() + INSIST_FOR_MS;
-  const mayHaveRun = isDefined || isRemoved || cause.reason === "EFFECT_NOT_OBSERVED";
-  let isWritten = isRemoved;
-  if (mayHaveRun && !isRemoved)
-    await insist(context, spec.id, deadlineMs, async () => {
-      isWritten = (await domains.state(spec.id)) === undefined;
-    });
-  const kept: string[] = [];
-  const leftovers: string[] = [];
-  for (const [name, remove] of [...removals(spec, run, instance)].reverse()) {
-    if (!made.has(name)) continue;
-    const undo = (): Promise<void> => run.step.undo(name, () => remove(context));
-    if (isWritten && name !== DEFINE) kept.push(name);
-    else leftovers.push(...(await insist(context, spec.id, deadlineMs, undo)));
-  }
-  if (kept.length + leftovers.length === 0) return cause;
-  const because =
-    kept.length === 0
-      ? ""
-      : `; another client removed the domain, on whose disks its guest may have run: kept are ${kept.join(", ")}`;
-  const left =
-    leftovers.length === 0 ? "" : `; what was made for it could not be removed: ${leftovers.join("; ")}`;
-  const message = `${cause.message}${because}${left}`;
-  return new SocleError(cause.kind, cause.reason, message, { cause, details: cause.details });
-}
-
-/** Tries until it is done, or libvirt refuses past the deadline; returns why it is not done. */
-async function insist(
-  { log, clock }: Pick<WorkContext, "log" | "clock">,
-  vmId: string,
-  deadlineMs: number,
-  work: () => Promise<void>,
-): Promise<string[]> {
-  let logged = "";
-  for (;;) {
-    const error = await work().then(
-      () => undefined,
-      (thrown: unknown) => toSocleError(thrown),
-    );
-    if (error === undefined) return [];
-    if (error.reason === "AGENT_STOPPING" || error.reason === "OPERATION_SUPERSEDED") throw error;
-    const isAway = ["unavailable", "timeout", "outcome_unknown"].includes(error.kind);
-    if (error.message !== logged)
-      log.warn({ vm: vmId, err: error }, "what a failed create made could not be removed yet");
-    logged = error.message;
-    if (!isAway && clock.monotonicMs() >= deadlineMs) return [error.message];
-    await clock.sleep(INSIST_EVERY_MS);
-  }
-}
