@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { CampaignRun } from "./campaign.ts";
 import { describe } from "./history/checker.ts";
 import { toLines } from "./history/history.ts";
-import { previousRelease } from "./history/real/previous-release.ts";
+import { previousFigures, previousRelease, previousStartsIn } from "./history/real/previous-release.ts";
 import { RealStage, type Judged } from "./history/real/real-stage.ts";
 
 /** Each has a libvirtd of its own: an agent wants one to itself. More than cores: a history waits most of its time. */
@@ -14,17 +14,24 @@ const AROUND = 60;
 /** Of a history that breaks a rule, whole, for people. Not in the repository. */
 const histories = join(import.meta.dirname, "../../.cache/histories");
 
+export interface RealFigures extends ReturnType<typeof previousFigures> {
+  readonly played: number;
+  readonly msPerHistory: number;
+}
+
 /** Plays `count` schedules from `firstSeed` on against the real agent, libvirtd and QEMU, and checks each history. */
 export async function playReal(
   run: CampaignRun,
   { firstSeed, count }: { readonly firstSeed: number; readonly count: number },
-): Promise<{ readonly played: number; readonly msPerHistory: number }> {
-  const bundles = { bundle: await run.bundle(), previous: await previousRelease(run) };
+): Promise<RealFigures> {
+  const previous = await previousRelease(run);
+  const bundles = { bundle: await run.bundle(), previous: previous.bundle };
   const stages = await Promise.all(
     Array.from({ length: Math.min(STAGES, count) }, () => RealStage.open(run)),
   );
   const beganMs = performance.now();
   let next = firstSeed;
+  let previousStarts = 0;
   await Promise.all(
     stages.map(async (stage) => {
       while (next < firstSeed + count) {
@@ -32,13 +39,22 @@ export async function playReal(
         const seedBeganMs = performance.now();
         const judged = await stage.play(seed, bundles);
         run.tries += 1;
+        previousStarts += previousStartsIn(judged.history);
         const ms = Math.round(performance.now() - seedBeganMs);
         run.say(`real history ${seed}: ${judged.history.length} events, ${ms} ms`);
         await report(run, judged);
       }
     }),
   );
-  return { played: count, msPerHistory: Math.round((performance.now() - beganMs) / count) };
+  const msPerHistory = Math.round((performance.now() - beganMs) / count);
+  const figures = previousFigures(previousStarts, previous);
+  const { noPreviousBecause: why } = figures;
+  run.say(
+    why === undefined
+      ? `the previous release was started ${previousStarts} times`
+      : `the previous release was never started: ${why}`,
+  );
+  return { played: count, msPerHistory, ...figures };
 }
 
 async function report(run: CampaignRun, { seed, history, violations }: Judged): Promise<void> {

@@ -26,6 +26,6 @@ await campaign({ name: "interleave", count: 100_000 }, async (run) => {
   const minutes = (performance.now() - startMs) / 60_000;
   const perMinute = Math.round(simulated / minutes);
   const count = Math.ceil(run.count / SIMULATED_PER_REAL);
-  const { played: real, msPerHistory: msPerReal } = await playReal(run, { firstSeed, count });
-  return { seed: firstSeed, simulated, perMinute, real, msPerReal };
+  const { played: real, msPerHistory: msPerReal, ...previous } = await playReal(run, { firstSeed, count });
+  return { seed: firstSeed, simulated, perMinute, real, msPerReal, ...previous };
 });

@@ -6,6 +6,5 @@ import { playReal } from "../../interleave-real.ts";
 
 await campaign({ name: "interleave-real", count: 1000 }, async (run) => {
   const firstSeed = asked("--seed") ?? 1;
-  const { played, msPerHistory } = await playReal(run, { firstSeed, count: run.count });
-  return { seed: firstSeed, played, msPerHistory };
+  return { seed: firstSeed, ...(await playReal(run, { firstSeed, count: run.count })) };
 });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { CampaignRun } from "../../campaign.ts";
+import type { History } from "../history.ts";
 
 /** The last commit before the state directory and the metadata of domains got the formats of today: version 0.1.0. */
 const COMMIT = "1f4b0c1bb9b20bf0925c65e5a2430567943b3902";
@@ -11,20 +12,38 @@ const COMMIT = "1f4b0c1bb9b20bf0925c65e5a2430567943b3902";
 const repository = join(import.meta.dirname, "../../../..");
 const execute = promisify(execFile);
 
-/** The previous release, built from this repository's history; undefined where a clone is too shallow for it. */
-export async function previousRelease(run: CampaignRun): Promise<string | undefined> {
+/** Its bundle, or why there is none. */
+export type PreviousRelease =
+  { readonly bundle: string } | { readonly bundle: undefined; readonly why: string };
+
+export const previousStartsIn = (history: History): number =>
+  history.filter((event) => event.event === "agent_start" && event.version === "previous").length;
+
+/** For a result: a run that never started the previous release has not tried the upgrade, and says why. */
+export function previousFigures(
+  previousStarts: number,
+  previous: PreviousRelease,
+): { readonly previousStarts: number; readonly noPreviousBecause?: string } {
+  if (previousStarts > 0) return { previousStarts };
+  const why = previous.bundle === undefined ? previous.why : "no history that was played begins with it";
+  return { previousStarts, noPreviousBecause: why };
+}
+
+/** The previous release, built from this repository's history; none where a clone is too shallow for it. */
+export async function previousRelease(run: CampaignRun): Promise<PreviousRelease> {
   const directory = await mkdtemp(join(tmpdir(), "socle-previous-"));
   run.cleanUp(() => rm(directory, { recursive: true, force: true }));
   const archive = join(directory, "source.tar");
   try {
     await execute("git", ["-C", repository, "archive", `--output=${archive}`, COMMIT]);
   } catch {
-    run.say(`commit ${COMMIT} is not in this clone: no history begins with the previous release`);
-    return undefined;
+    const why = `commit ${COMMIT} is not in this clone`;
+    run.say(`${why}: no history begins with the previous release`);
+    return { bundle: undefined, why };
   }
   await execute("tar", ["-xf", archive, "-C", directory]);
   await symlink(join(repository, "node_modules"), join(directory, "node_modules"));
   const built = join(directory, "built");
   await execute(process.execPath, [join(directory, "scripts/build.mjs"), built]);
-  return join(built, "socle.js");
+  return { bundle: join(built, "socle.js") };
 }
