@@ -1,6 +1,14 @@
 import type { Violation } from "./checker.ts";
 import type { History, OperationRead } from "./history.ts";
-import { isEnded, isForgetting, mutations, type Call, type Requests, type Sight } from "./requests.ts";
+import {
+  forgettings,
+  isEnded,
+  isForgetting,
+  mutations,
+  type Call,
+  type Requests,
+  type Sight,
+} from "./requests.ts";
 import type { StateSpan, VmTimeline } from "./timeline.ts";
 
 /** What callers were answered, over the whole history. */
@@ -16,14 +24,9 @@ export function answerRules(
     ...readsGoForward(history, requests, byVm),
     ...epochsRise(history),
     ...tenantsAreApart(requests, byVm),
-    ...controlEpochIsEarned(history, requests),
-    ...controlEpochHolds(history, requests),
     ...placesAreHeld(history),
   ];
 }
-
-const forgettings = (history: History): number[] =>
-  history.flatMap((event, at) => (event.event === "fault" && isForgetting(event.fault) ? [at] : []));
 
 function* refusedStaysRefused(history: History, { accepted, sights }: Requests): Generator<Violation> {
   const shown = new Set<string>();
@@ -241,91 +244,6 @@ function* tenantsAreApart(
         vm,
         message: `${method} of ${caller} of ${tenant} is accepted for VM ${vm} of another tenant`,
       };
-  }
-}
-
-/** Higher than any epoch that an honest scheduler comes to. */
-const MOST_EPOCHS_AT_ONCE = 2 ** 32;
-
-/** Only a change by an unscoped scheduler raises the control epoch, and only to what the scheduler said. */
-function* controlEpochIsEarned(history: History, { calls }: Requests): Generator<Violation> {
-  const rule = "the control epoch is raised by those who may";
-  let before: number | undefined;
-  let isOfPrevious = false;
-  let isJudged = true;
-  for (const [at, event] of history.entries()) {
-    // In the previous release anybody raises it, and the next agent has what was raised last.
-    if (event.event === "agent_start") isOfPrevious = event.version === "previous";
-    if (isOfPrevious) isJudged = false;
-    if (event.event !== "control_epoch") continue;
-    const { epoch } = event;
-    const from = before ?? 0;
-    before = epoch;
-    const isRise = isJudged && epoch > from;
-    isJudged = !isOfPrevious;
-    if (!isRise) continue;
-    const isEarned = calls.some(
-      ({ request, at: begun, answerAt, answer }) =>
-        begun < at &&
-        request.controlEpoch === epoch &&
-        request.role === "scheduler" &&
-        request.tenant === undefined &&
-        mutations.has(request.method) &&
-        // One that was refused after that was overtaken by a higher one.
-        (answer?.reason !== "CONTROL_EPOCH_STALE" || answerAt > at),
-    );
-    if (!isEarned || epoch - from > MOST_EPOCHS_AT_ONCE)
-      yield {
-        rule,
-        at,
-        message: `the control epoch rose from ${from} to ${epoch}, which no unscoped scheduler asked for by a change`,
-      };
-  }
-}
-
-/** So long libvirt may stay away after it was last recorded to go. */
-const LIBVIRT_AWAY_MS = 60_000;
-const leaseTroubles: ReadonlySet<string> = new Set([
-  "libvirt_down",
-  "secrets_down",
-  "secrets_refused",
-  "answer_lost",
-]);
-
-/**
- * A change of a scheduler that was replaced is refused, also once an older copy of the state is in its place. libvirt has the
- * epoch then, unless it could not be asked when that rose.
- */
-function* controlEpochHolds(history: History, { calls }: Requests): Generator<Violation> {
-  const changes = calls.filter(
-    ({ request, answer }) =>
-      request.role === "scheduler" && mutations.has(request.method) && answer?.outcome === "ok",
-  );
-  const couldNotBeKept = ({ at, answerAt }: Call): boolean =>
-    history.some(
-      (event, index) =>
-        event.event === "fault" &&
-        leaseTroubles.has(event.fault) &&
-        index < answerAt &&
-        event.atMs + LIBVIRT_AWAY_MS > (history[at]?.atMs ?? 0),
-    );
-  for (const { at, answerAt, request } of changes) {
-    const { controlEpoch = 0, caller, method, vm } = request;
-    const isForgotten = forgettings(history).some((one) => one < at);
-    const later = changes.find(
-      (other) =>
-        other.answerAt < at &&
-        other.request.tenant === undefined &&
-        (other.request.controlEpoch ?? 0) > controlEpoch &&
-        !(isForgotten && couldNotBeKept(other)),
-    );
-    if (later === undefined) continue;
-    yield {
-      rule: "a replaced scheduler commands nothing",
-      at: answerAt,
-      ...(vm === undefined ? {} : { vm }),
-      message: `${method} of ${caller} with control epoch ${controlEpoch} is taken on, and ${later.request.controlEpoch ?? 0} had been before`,
-    };
   }
 }
 

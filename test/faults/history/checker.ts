@@ -1,5 +1,6 @@
 import { answerRules } from "./answer-rules.ts";
 import { explainEffects } from "./effect-rules.ts";
+import { epochRules } from "./epoch-rules.ts";
 import type { History } from "./history.ts";
 import { requestsOf } from "./requests.ts";
 import { timelines } from "./timeline.ts";
@@ -26,7 +27,8 @@ export function check(history: History): Violation[] {
     const found = explainEffects(history, vm, timeline, requests.accepted);
     if (found !== undefined) violations.push(found);
   }
-  violations.push(...answerRules(history, requests, byVm), ...worldRules(history, requests, byVm));
+  violations.push(...answerRules(history, requests, byVm), ...epochRules(history, requests));
+  violations.push(...worldRules(history, requests, byVm));
   return violations.sort((a, b) => a.at - b.at);
 }
 

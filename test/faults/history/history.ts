@@ -229,6 +229,8 @@ export interface AgentEnd {
 export interface ControlEpochSeen {
   readonly event: "control_epoch";
   readonly epoch: number;
+  /** The audit log, read beside the agent at the same time, has a raise to it. Absent: nobody looked. */
+  readonly isAudited?: boolean;
 }
 
 /** What libvirt has, asked beside the agent. `quiet`: the agent is up, connected, and nothing is under way. */

@@ -55,6 +55,50 @@ export const effectBugs: readonly PlantedBug[] = [
     realSeed: 25,
   },
   {
+    name: "epoch-by-reads",
+    what: "a read raises the control epoch",
+    edits: [
+      {
+        file: "api/control-epoch.ts",
+        find: 'changes && caller.role === "scheduler" && caller.tenant === undefined;',
+        replace: 'caller.role === "scheduler" && caller.tenant === undefined;',
+      },
+      {
+        file: "api/calls.ts",
+        find: "          : run();\n",
+        replace: "          : this.#enforceEpoch(live, fenced).then(run);\n",
+      },
+    ],
+    rules: ["the control epoch is raised by those who may"],
+    realSeed: 52,
+  },
+  {
+    name: "epoch-step-unbounded",
+    what: "a change raises the control epoch by any step",
+    edits: [
+      {
+        file: "state/control-epochs.ts",
+        find: "if (epoch - highest <= maxControlEpochStep) return;",
+        replace: "if (epoch >= highest) return;",
+      },
+    ],
+    rules: ["the control epoch is raised by those who may"],
+    realSeed: 28,
+  },
+  {
+    name: "epoch-unaudited",
+    what: "the control epoch is raised without an audit entry",
+    edits: [
+      {
+        file: "state/control-epochs.ts",
+        find: "await this.#audit({ from, to: epoch, by });",
+        replace: "void this.#audit;",
+      },
+    ],
+    rules: ["each raise of the control epoch is audited"],
+    realSeed: 25,
+  },
+  {
     name: "place-left-early",
     what: "a call's admission place is given on before its answer is delivered",
     edits: [

@@ -79,9 +79,7 @@ const isSame = (one: RequestBegin, other: RequestBegin): boolean =>
   one.caller === other.caller && one.requestId === other.requestId;
 
 function acceptedOf(calls: readonly Call[], sights: readonly Sight[], history: History): Accepted[] {
-  const rollbacks = history.flatMap(({ event, ...rest }, at) =>
-    event === "fault" && "fault" in rest && isForgetting(rest.fault) ? [at] : [],
-  );
+  const rollbacks = forgettings(history);
   const byKey = new Map<string, Accepted>();
   for (const { at, answerAt, request, answer } of calls) {
     if (!mutations.has(request.method) || request.requestId === undefined) continue;
@@ -133,3 +131,7 @@ function acceptedOf(calls: readonly Call[], sights: readonly Sight[], history: H
 /** Faults that make the agent forget, or remember what was otherwise since. */
 export const isForgetting = (fault: string): boolean =>
   fault === "state_rolled_back" || fault === "state_lost";
+
+/** Where they are in a history. */
+export const forgettings = (history: History): number[] =>
+  history.flatMap((event, at) => (event.event === "fault" && isForgetting(event.fault) ? [at] : []));

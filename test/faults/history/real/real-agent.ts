@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client, credentials, Metadata, type ChannelCredentials, type ServiceError } from "@grpc/grpc-js";
 import { fromRpcError } from "../../../../agent/cli/rpc-error.ts";
@@ -185,6 +185,17 @@ function recordIn(path: string): { agentEpoch: number; controlEpoch: number } {
     return { agentEpoch, controlEpoch };
   } catch {
     return { agentEpoch: 0, controlEpoch: 0 };
+  }
+}
+
+/** The audit log's files, as they are now; empty where there is none, as in the previous release. */
+export function auditLogIn(stateDirectory: string): string {
+  const directory = join(stateDirectory, "audit");
+  try {
+    const names = readdirSync(directory).filter((name) => name.endsWith(".log"));
+    return names.map((name) => readFileSync(join(directory, name), "latin1")).join("");
+  } catch {
+    return "";
   }
 }
 

@@ -9,7 +9,7 @@ import { vmId, type Action, type FaultAction, type Schedule } from "../simulated
 import { SimulatedCallers } from "../simulated/simulated-callers.ts";
 import { changingProcedures, EffectLog } from "./effect-tap.ts";
 import { agentOptions, type Lane } from "./lane.ts";
-import { RealAgent } from "./real-agent.ts";
+import { auditLogIn, RealAgent } from "./real-agent.ts";
 import { RealReads } from "./real-reads.ts";
 
 const STARTS_AT_MOST = 10;
@@ -65,6 +65,7 @@ export class RealHistory {
       this.#recorder,
       () => this.#agent,
       (arrived) => arrived(),
+      () => auditLogIn(lane.host.disk.stateDirectory),
     );
     this.#reads = new RealReads(lane.host, this.#log, this.#callers, () => this.#agent);
     this.#log.onAnswered = (call) => {

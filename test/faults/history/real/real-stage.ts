@@ -8,6 +8,7 @@ import type { CampaignRun } from "../../campaign.ts";
 import { SteppedClock } from "../../stepped-clock.ts";
 import { check, type Violation } from "../checker.ts";
 import type { History } from "../history.ts";
+import { withEpochProbes } from "../simulated/epoch-probes.ts";
 import { scheduleOf } from "../simulated/schedule.ts";
 import type { Lane } from "./lane.ts";
 import { Certificates } from "./real-agent.ts";
@@ -46,7 +47,7 @@ export class RealStage {
   async play(seed: number, bundles: Bundles): Promise<Judged> {
     const { history, failures } = await new RealHistory(
       { ...this.#lane, ...bundles },
-      scheduleOf(seed),
+      withEpochProbes(scheduleOf(seed)),
     ).play();
     return { seed, history, violations: [...failures, ...check(history)] };
   }

@@ -13,6 +13,10 @@ export const callers: readonly SimulatedCaller[] = [
   { name: "scheduler-of-blue", role: "scheduler", tenant: "blue" },
 ];
 
+/** Of `callers`, by their indexes: those without a tenant. */
+export const OPERATOR = 0;
+export const SCHEDULER = 1;
+
 export const vmId = (vm: number): string => `00000000-0000-4000-8000-${String(vm + 1).padStart(12, "0")}`;
 
 /** Every VM boots from this volume, read-only: the agent refuses a VM that has nothing to boot from. */

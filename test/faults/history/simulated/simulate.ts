@@ -6,7 +6,8 @@
 import { parseArgs } from "node:util";
 import { check, describe } from "../checker.ts";
 import { toLines } from "../history.ts";
-import { scheduleOf } from "./schedule.ts";
+import { scheduleOf, type Schedule } from "./schedule.ts";
+import { withEpochProbes } from "./epoch-probes.ts";
 import { withMoments } from "./moments.ts";
 import { shrink } from "./shrink.ts";
 import { simulate } from "./simulation.ts";
@@ -59,8 +60,12 @@ function whole(text: string | undefined, option: string): number {
   throw new Error(`${option} needs a whole number`);
 }
 
+function wholeScheduleOf(seed: number): Schedule {
+  return withEpochProbes(withMoments(scheduleOf(seed)));
+}
+
 async function showHistory(seed: number): Promise<void> {
-  const { history, failures } = await simulate(withMoments(scheduleOf(seed)));
+  const { history, failures } = await simulate(wholeScheduleOf(seed));
   process.stdout.write(toLines(history));
   for (const violation of [...failures, ...check(history)])
     process.stderr.write(`${describe(history, violation)}\n`);
@@ -70,7 +75,7 @@ async function playAll(from: number, count: number): Promise<void> {
   const startMs = performance.now();
   let histories = 0;
   for (let seed = from; seed < from + count; seed += 1) {
-    const schedule = withMoments(scheduleOf(seed));
+    const schedule = wholeScheduleOf(seed);
     const { history, failures } = await simulate(schedule);
     histories += 1;
     const found = [...failures, ...check(history)];

@@ -27,6 +27,7 @@ export class SimulatedCallers {
   readonly #recorder: Recorder;
   readonly #agent: () => CalledAgent | undefined;
   readonly #deliver: (arrived: () => void) => void;
+  readonly #auditLog: () => string;
   #seq = 0;
   /** Calls that have no answer yet. */
   readonly #open = new Set<number>();
@@ -38,14 +39,19 @@ export class SimulatedCallers {
   readonly #bodies = new Map<number, object>();
   #controlEpoch = 0;
 
-  /** `deliver` calls what it is given when an answer has come through. */
+  /**
+   * `deliver` calls what it is given when an answer has come through. `auditLog` reads the files of the agent's audit log as
+   * they are on its disk.
+   */
   constructor(
     schedule: Schedule,
     recorder: Recorder,
     agent: () => CalledAgent | undefined,
     deliver: (arrived: () => void) => void,
+    auditLog: () => string,
   ) {
     this.#deliver = deliver;
+    this.#auditLog = auditLog;
     this.#schedule = schedule;
     this.#recorder = recorder;
     this.#agent = agent;
@@ -163,7 +169,8 @@ export class SimulatedCallers {
     const { controlEpoch } = state.record;
     if (controlEpoch === this.#controlEpoch) return;
     this.#controlEpoch = controlEpoch;
-    this.#recorder.add({ event: "control_epoch", epoch: controlEpoch });
+    const isAudited = hasRaise(this.#auditLog(), controlEpoch);
+    this.#recorder.add({ event: "control_epoch", epoch: controlEpoch, isAudited });
   }
 
   #answered(
@@ -238,6 +245,12 @@ export class SimulatedCallers {
     }
   }
 }
+
+/** Each line of the audit log is a hash and the entry's JSON. */
+const hasRaise = (auditLog: string, epoch: number): boolean =>
+  auditLog
+    .split("\n")
+    .some((line) => line.includes('"act":"control_epoch_raised"') && line.includes(`"to":${epoch}}`));
 
 /** Kinds of errors after which a request may be carried out all the same. */
 const promisesNothing: ReadonlySet<string> = new Set(["outcome_unknown", "timeout", "internal", "cancelled"]);

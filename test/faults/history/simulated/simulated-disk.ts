@@ -93,6 +93,12 @@ export class SimulatedDisk {
     };
   }
 
+  /** Of all files in a directory, for the simulation: at once, and whoever is down. */
+  textIn(directory: string): string {
+    const files = [...(this.#find(directory)?.entries.values() ?? [])];
+    return files.map(({ bytes }) => bytes.toString("latin1")).join("");
+  }
+
   /** Empty again: somebody removed everything. */
   clear(): void {
     this.#root = this.#make("directory", 0o755);

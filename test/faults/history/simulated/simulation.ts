@@ -4,7 +4,7 @@ import type { ModelLibvirt } from "../libvirt-model.ts";
 import { Armed } from "./armed.ts";
 import { Chance } from "./chance.ts";
 import { occupy } from "./machine.ts";
-import type { Action, FaultAction, Schedule } from "./schedule.ts";
+import { OPERATOR, type Action, type FaultAction, type Schedule } from "./schedule.ts";
 import { SimulatedAgent } from "./simulated-agent.ts";
 import { SimulatedCallers } from "./simulated-callers.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
@@ -19,7 +19,7 @@ const ROUNDS_MS = 25_000;
 const STOP_WITHIN_MS = 30_000;
 const RESTARTS_AT_MOST = 40;
 const RESTART_AFTER_MS = 2000;
-const OPERATOR = 0;
+const AUDIT = "/simulated/socle/state/audit";
 const JOURNAL = "/simulated/socle/state/operations.journal";
 
 export interface Simulated {
@@ -77,6 +77,7 @@ class Simulation {
         const ms = this.#chance.is(0.9) ? this.#chance.number() * 2 : this.#chance.number() * 2000;
         this.#time.set(ms, arrived, "world");
       },
+      () => this.#disk.textIn(AUDIT),
     );
     this.#disk.onSync = (path) => {
       this.#armed.strike("sync");

@@ -1,8 +1,6 @@
 import { askAbout, changesIn, fault, nextVm } from "./additions.ts";
 import type { Chance } from "./chance.ts";
-import { callers, type Action, type CallAction } from "./schedule.ts";
-
-const SCHEDULER = callers.findIndex(({ role, tenant }) => role === "scheduler" && tenant === undefined);
+import { SCHEDULER, type Action, type CallAction } from "./schedule.ts";
 
 /** In how large a share of the histories each is. */
 const stories: readonly (readonly [share: number, story: (actions: Action[], chance: Chance) => void])[] = [
