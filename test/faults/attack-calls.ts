@@ -35,6 +35,8 @@ export interface Answer {
   readonly code: status;
   readonly reason: string;
   readonly message: string;
+  /** What the agent says about the reason, for programs. */
+  readonly metadata: Readonly<Record<string, string>>;
   /** The first message of the answer. */
   readonly bytes: Buffer | undefined;
 }
@@ -79,7 +81,7 @@ export class Caller {
         { deadline: Date.now() + timeoutMs },
       );
       const ok = (bytes: Buffer | undefined): void =>
-        resolve({ code: status.OK, reason: "", message: "", bytes });
+        resolve({ code: status.OK, reason: "", message: "", metadata: {}, bytes });
       call.on("data", (bytes: Buffer) => {
         ok(bytes);
         // A unary answer ends by itself. HTTP/2 servers close connections that reset many streams (CVE-2023-44487).
@@ -87,8 +89,8 @@ export class Caller {
       });
       call.on("end", () => ok(undefined));
       call.on("error", (error: ServiceError) => {
-        const { reason, message } = fromRpcError(this.#contract, error);
-        resolve({ code: error.code, reason, message, bytes: undefined });
+        const { reason, message, details } = fromRpcError(this.#contract, error);
+        resolve({ code: error.code, reason, message, metadata: details.metadata ?? {}, bytes: undefined });
       });
     });
   }

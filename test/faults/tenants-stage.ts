@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { credentials, status } from "@grpc/grpc-js";
 import { loadContract, type Contract } from "../../agent/cli/contract.ts";
+import type { Disk } from "../../agent/gen/socle/v1/Disk.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
 import { freePort } from "../lab/ports.ts";
@@ -16,7 +17,9 @@ import { SufferingHost } from "./host.ts";
 import type { GuestProcess } from "./witness.ts";
 
 export const MIB = 2 ** 20;
-export const HOSTILE = 8;
+const HOSTILE = 8;
+const hostileNames = Array.from({ length: HOSTILE }, (_, at) => `hostile-${at + 1}`);
+const PERMITTED = "permitted";
 /** What each hostile tenant may have. */
 export const QUOTA = {
   vms: 3,
@@ -26,11 +29,22 @@ export const QUOTA = {
   runningOperations: 8,
   keptOperations: 96,
 };
+/** Of the hostile tenants, so many may keep fewer operations, which they fill: the others keep room for what needs operations. */
+const HOARDERS = 2;
+export const KEPT_BY_HOARDERS = 32;
 const DOMAIN = "cloud.example";
 /** The network of hostile tenants, and the one that is the victim's alone. */
 export const COMMON_NETWORK = "common";
 export const VICTIM_NETWORK = "victims";
 export const VICTIM_ADDRESS = "10.66.0.7";
+/** What only the permitted tenant may ask for, and what only the provider may. */
+export const HOST_DEVICE = "0000:00:01.0";
+export const DEDICATED_CPU = 1;
+export const HOST_BRIDGE = "virbr0";
+/** Of a VM whose list takes many bytes. */
+const LABELS = { count: 64, keyLength: 63, valueLength: 255, longCharacter: "\u4e00" };
+/** The fewest that an agent holds, and more than all but a flood of events comes to. */
+const EVENTS = { fewest: 1000, perTry: 3 };
 /** A kernel that QEMU refuses to load. */
 export const BROKEN_KERNEL = "broken-kernel";
 
@@ -82,6 +96,10 @@ export interface Tenant {
   readonly vm: Vm__Output;
 }
 
+export interface HostileTenant extends Tenant {
+  readonly mostKept: number;
+}
+
 /** A host with a victim and its hostile neighbours, each with a certificate of its own and a VM that runs. */
 export class TenantsStage {
   readonly run: CampaignRun;
@@ -92,9 +110,15 @@ export class TenantsStage {
   readonly operator: TenantCaller;
   readonly victim: Tenant;
   readonly victimProcess: GuestProcess;
-  readonly hostile: readonly Tenant[];
+  readonly hostile: readonly HostileTenant[];
+  /** A caller of a tenant that has no VM, and may have what hostile ones may not. */
+  readonly permitted: TenantCaller;
+  /** Before there was any VM; monotonic. */
+  readonly startedMs: number;
 
-  private constructor(parts: Omit<TenantsStage, "succeeds" | "ended" | "auditBytes" | "auditText">) {
+  private constructor(
+    parts: Omit<TenantsStage, "ended" | "hoarders" | "others" | "auditBytes" | "auditText">,
+  ) {
     ({
       run: this.run,
       host: this.host,
@@ -105,7 +129,17 @@ export class TenantsStage {
       victim: this.victim,
       victimProcess: this.victimProcess,
       hostile: this.hostile,
+      permitted: this.permitted,
+      startedMs: this.startedMs,
     } = parts);
+  }
+
+  get hoarders(): readonly HostileTenant[] {
+    return this.hostile.filter(({ mostKept }) => mostKept === KEPT_BY_HOARDERS);
+  }
+
+  get others(): readonly HostileTenant[] {
+    return this.hostile.filter(({ mostKept }) => mostKept !== KEPT_BY_HOARDERS);
   }
 
   static async start(run: CampaignRun): Promise<TenantsStage> {
@@ -115,10 +149,15 @@ export class TenantsStage {
     const list = await authority.revocationList();
     await installTrust(trustDirectory, authority, await authority.issue("agent/host-1"), list);
     const port = await freePort();
+    const startedMs = performance.now();
     const host = await SufferingHost.start(run, {
       config: {
         trust: { domain: DOMAIN, directory: trustDirectory },
         api: { listen: `127.0.0.1:${port}` },
+        state: { maxEvents: EVENTS.fewest + EVENTS.perTry * run.count },
+        host: { dedicatedCpus: String(DEDICATED_CPU) },
+        // The provider may have both: what keeps a tenant from them is what is allowed to tenants.
+        vm: { bridges: [HOST_BRIDGE], allowSpoofing: true },
         tenants: {
           default: { networks: [COMMON_NETWORK], quotas: QUOTA },
           byName: {
@@ -128,6 +167,17 @@ export class TenantsStage {
               // Room for all that the campaign asks for itself: the default is what hostile tenants have.
               quotas: { vms: 8, keptOperations: 5000 },
             },
+            [PERMITTED]: {
+              devices: [HOST_DEVICE],
+              hugePages: true,
+              dedicatedCpus: true,
+              quotas: { vms: null, vcpus: null, memoryMiB: null, diskMiB: null },
+            },
+            ...Object.fromEntries(
+              hostileNames
+                .slice(-HOARDERS)
+                .map((name) => [name, { quotas: { keptOperations: KEPT_BY_HOARDERS } }]),
+            ),
           },
         },
       },
@@ -144,11 +194,15 @@ export class TenantsStage {
     const socket = `unix:${host.agent.socketPath}`;
     const operator = new TenantCaller("", new Caller(socket, credentials.createInsecure(), contract));
     run.cleanUp(() => operator.close());
-    const join_ = async (name: string, spec: Partial<VmSpec> = {}): Promise<Tenant> => {
+    const callerOf = async (name: string): Promise<TenantCaller> => {
       const issued = await authority.issue(`scheduler/${name}/tenant/${name}`);
       const by = credentialsOf(secureOptions(authority.certificatePem, issued));
       const caller = new TenantCaller(name, new Caller(address, by, contract), issued);
       run.cleanUp(() => caller.close());
+      return caller;
+    };
+    const join_ = async (name: string, spec: Partial<VmSpec>): Promise<Tenant> => {
+      const caller = await callerOf(name);
       const request = { requestId: randomUUID(), spec: { ...guest(`${name}-1`), ...spec } };
       const operation = await caller.get(contract.vms.CreateVm, request);
       await finished(operator, contract, operation.operationId);
@@ -157,8 +211,12 @@ export class TenantsStage {
     const victim = await join_("victim", { labels: { secret: "of-the-victim" } });
     const victimProcess = await host.witness.process(victim.vm.vmId);
     if (victimProcess === undefined) throw new Error("there is no QEMU of the victim's VM");
-    const hostile: Tenant[] = [];
-    for (let at = 1; at <= HOSTILE; at += 1) hostile.push(await join_(`hostile-${at}`));
+    const hostile: HostileTenant[] = [];
+    for (const name of hostileNames) {
+      const isHoarder = hostileNames.indexOf(name) >= hostileNames.length - HOARDERS;
+      const mostKept = isHoarder ? KEPT_BY_HOARDERS : QUOTA.keptOperations;
+      hostile.push({ ...(await join_(name, { labels: longLabels })), mostKept });
+    }
     return new TenantsStage({
       run,
       host,
@@ -169,6 +227,8 @@ export class TenantsStage {
       victim,
       victimProcess,
       hostile,
+      permitted: await callerOf(PERMITTED),
+      startedMs,
     });
   }
 
@@ -195,13 +255,26 @@ export class TenantsStage {
   }
 }
 
+export const BOOT_DISK: Disk = {
+  name: "boot",
+  volume: { pool: "images", volume: "bootsector.img" },
+  readOnly: true,
+};
+
+const longLabels = Object.fromEntries(
+  Array.from({ length: LABELS.count }, (_, at) => [
+    String(at).padStart(LABELS.keyLength, "k"),
+    LABELS.longCharacter.repeat(LABELS.valueLength),
+  ]),
+);
+
 /** A guest that prints and halts, with a small disk of its own. */
 export const guest = (name: string): VmSpec => ({
   name,
   vcpus: 1,
   memoryBytes: 32 * MIB,
   disks: [
-    { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true },
+    BOOT_DISK,
     { name: "data", newVolume: { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_QCOW2" } },
   ],
 });
