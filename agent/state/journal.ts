@@ -1,5 +1,6 @@
 import { open, rm } from "node:fs/promises";
 import { devNull } from "node:os";
+import { setImmediate } from "node:timers/promises";
 import { SocleError } from "../kernel/errors.ts";
 import { AppendFile, writeAgain } from "./append-file.ts";
 import { isFullDisk, UncertainWrite } from "./durable-file.ts";
@@ -223,6 +224,8 @@ export class Journal {
       }
       // What the snapshot may have is written by now, or it was given up.
       await this.#compactWhereDue(isSnapshotDone);
+      // Those who waited go on first; what they append makes a seal needless.
+      if (this.#pending.length === 0) await setImmediate();
       if (this.#pending.length === 0) await this.#seal();
     }
     this.#pumping = false;

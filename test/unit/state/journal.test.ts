@@ -127,9 +127,10 @@ test("the error names the record, the byte and what to do, and the file is left 
   broken[at + 1] = 0x58;
   await writeFile(path, broken);
   const start = whole.lastIndexOf("\n", at) + 1;
+  const record = whole.subarray(0, at).toString().split("\n").length;
   await assert.rejects(replayed(path), (error) => {
     assert.ok(isCorrupt(error));
-    assert.deepEqual(error.details.metadata, { path, record: "4", offset: String(start) });
+    assert.deepEqual(error.details.metadata, { path, record: String(record), offset: String(start) });
     assert.match(
       error.message,
       /restore the file from a backup. Where there is none, move the file aside and start without/,
