@@ -97,7 +97,7 @@ export async function takeBack(
 ): Promise<SocleError> {
   const deadlineMs = context.clock.monotonicMs() + INSIST_FOR_MS;
   const mayHaveRun = isDefined || cause.reason === "EFFECT_NOT_OBSERVED";
-  const isRemoved = mayHaveRun && (await isGone(context, spec.id));
+  const isRemoved = mayHaveRun && (await isGone(context, run));
   const kept: string[] = [];
   const leftovers: string[] = [];
   for (const [name, remove] of [...removals(spec, run, instance)].reverse()) {
@@ -118,13 +118,15 @@ export async function takeBack(
 }
 
 /** Asks libvirt until it answers. */
-async function isGone({ domains, clock }: WorkContext, vmId: string): Promise<boolean> {
-  for (;;)
+async function isGone({ domains, clock }: WorkContext, { vmId, step }: WorkRun): Promise<boolean> {
+  for (;;) {
+    step.requireOpen();
     try {
       return (await domains.state(vmId)) === undefined;
     } catch {
       await clock.sleep(INSIST_EVERY_MS);
     }
+  }
 }
 
 /** Tries until it is done, or libvirt refuses past the deadline; returns why it is not done. */
