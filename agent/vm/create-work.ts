@@ -6,7 +6,7 @@ import { instanceOf } from "./instance.ts";
 import { diskPart, keyedParts, secretUuid, type SealedKeys } from "./guest-keys.ts";
 import { culpritOf } from "./start-fault.ts";
 import { stampComplete } from "./guest-run.ts";
-import { DEFINE, diskStep, KEYS, removals, takeBack, type Made } from "./take-back.ts";
+import { DEFINE, diskStep, disksLeft, KEYS, removals, takeBack, type Made } from "./take-back.ts";
 import { requireNewest } from "./stamps.ts";
 import type { VmState } from "./vm.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
@@ -82,7 +82,7 @@ export const instanceMadeBy = (
 /** What there is of it. No step, since it is not to be cancelled: what an earlier run made must be known to go. */
 async function begin({ domains }: WorkContext, intent: IntentOf<"CREATE_VM">, run: WorkRun): Promise<Making> {
   const { spec } = intent;
-  const { resumed, done } = run;
+  const { resumed, done, cutOff } = run;
   const instance = instanceMadeBy(intent, run);
   const existing = await domains.document(spec.id).catch((thrown: unknown) => {
     // Whatever is wrong with libvirt, it says nothing of what an earlier run made.
@@ -94,7 +94,8 @@ async function begin({ domains }: WorkContext, intent: IntentOf<"CREATE_VM">, ru
   if (existing !== undefined && !isOurs) {
     throw vmExists(spec.id);
   }
-  if (existing === undefined && resumed && done.has(START)) throw removed(spec);
+  if (existing === undefined && resumed && (done.has(START) || cutOff?.has(START) === true))
+    throw removed(spec);
   const stamp = existing?.metadata?.stamp;
   requireNewest(run, { config: stamp });
   const isDefined = existing !== undefined;
@@ -111,14 +112,13 @@ async function begin({ domains }: WorkContext, intent: IntentOf<"CREATE_VM">, ru
 const vmExists = (id: string): SocleError =>
   new SocleError("already_exists", "VM_EXISTS", `there is a domain ${id} already that is not this VM`);
 
-/** Its guest ran: it is not made again, and what the guest wrote stays. */
-function removed(spec: VmSpec): SocleError {
-  const disks = ownVolumes(spec).map(volumeKey).join(", ");
-  const kept =
-    disks === "" ? "" : `; its disks are kept: ${disks} (virsh vol-delete NAME --pool POOL removes one)`;
-  const message = `another client removed VM ${spec.name} before its creation was recorded as done${kept}`;
-  return new SocleError("conflict", "VM_REMOVED", message);
-}
+/** Its guest ran, or may have: it is not made again, and what the guest wrote stays. */
+const removed = (spec: VmSpec): SocleError =>
+  new SocleError(
+    "conflict",
+    "VM_REMOVED",
+    `another client removed VM ${spec.name} before its creation was recorded as done${disksLeft(spec)}`,
+  );
 
 /** Its volumes and then its domain. */
 async function define(

@@ -81,6 +81,16 @@ export class Stamps {
     };
   }
 
+  /** Whether it has a persistent definition. A running domain lacks one where it was undefined. */
+  async isDefined(id: string): Promise<boolean> {
+    try {
+      return (await this.#metadata(id, vmMetadataNamespace, libvirt.DomainAffect.CONFIG)) !== NO_DOMAIN;
+    } catch (thrown) {
+      if (lacksDefinition(thrown)) return false;
+      throw thrown;
+    }
+  }
+
   async runNumber(id: string): Promise<number | undefined> {
     try {
       const { dom } = await this.#libvirt.call(libvirt.domainLookupByUuid, { uuid: id }, AHEAD);
@@ -135,8 +145,7 @@ export class Stamps {
       const xml = await this.#metadata(id, stampNamespace, flags);
       return xml === undefined || xml === NO_DOMAIN ? undefined : parseStamp(xml);
     } catch (thrown) {
-      const { kind, reason } = toSocleError(thrown);
-      if (kind === "conflict" || reason === "LIBVIRT_INVALID_ARG") return undefined;
+      if (lacksDefinition(thrown)) return undefined;
       throw thrown;
     }
   }
@@ -152,6 +161,12 @@ export class Stamps {
       throw thrown;
     }
   }
+}
+
+/** libvirt refused a call for the definition, live or persistent, that the domain does not have. */
+function lacksDefinition(thrown: unknown): boolean {
+  const { kind, reason } = toSocleError(thrown);
+  return kind === "conflict" || reason === "LIBVIRT_INVALID_ARG";
 }
 
 const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: OFF });

@@ -3,11 +3,12 @@ import { isActive } from "./domains.ts";
 import { keyedParts } from "./guest-keys.ts";
 import type { DiskSpec, VmSpec } from "./spec.ts";
 import { volumeName } from "./volume-names.ts";
-import type { WorkContext, WorkRun } from "./work.ts";
+import { volumeKey } from "./volume-users.ts";
+import { ownVolumes, type WorkContext, type WorkRun } from "./work.ts";
 
 // What a creation made is removed when the creation fails.
 
-/** How long libvirt's refusals to remove what was made are taken for passing ones. */
+/** For this long, a refusal of libvirt's to remove something is tried again. */
 const INSIST_FOR_MS = 60_000;
 const INSIST_EVERY_MS = 1000;
 
@@ -85,8 +86,8 @@ export const diskStep = ({ name }: Pick<DiskSpec, "name">): string => `volume ${
 
 /**
  * Takes back what was made, the last first, and gives the error that the creation fails with. While libvirt cannot be
- * asked it goes on trying: half a VM is not an end. What libvirt refuses to remove for a minute stays, and is named; so do
- * disks on which a guest may have run whose domain another client removed, and their keys.
+ * asked it goes on trying: half a VM is not an end. What libvirt refuses to remove for a minute stays, and is named. Nothing
+ * is removed where the guest may have run, or still runs, and another client undefined its domain.
  */
 export async function takeBack(
   context: WorkContext,
@@ -97,37 +98,49 @@ export async function takeBack(
 ): Promise<SocleError> {
   const deadlineMs = context.clock.monotonicMs() + INSIST_FOR_MS;
   const mayHaveRun = isDefined || cause.reason === "EFFECT_NOT_OBSERVED";
-  const isRemoved = mayHaveRun && (await isGone(context, run));
-  const kept: string[] = [];
+  if (mayHaveRun && (await isUndefined(context, run, deadlineMs)))
+    return because(cause, `another client undefined it, and its guest may have run${disksLeft(spec)}`);
   const leftovers: string[] = [];
   for (const [name, remove] of [...removals(spec, run, instance)].reverse()) {
     if (!made.has(name)) continue;
     const undo = (): Promise<void> => run.step.undo(name, () => remove(context));
-    if (isRemoved && name !== DEFINE) kept.push(name);
-    else leftovers.push(...(await insist(context, spec.id, deadlineMs, undo)));
+    const left = await insist(context, spec.id, deadlineMs, undo);
+    leftovers.push(...left);
+    // Its guest may run on the disks.
+    if (mayHaveRun && left.length > 0) break;
   }
-  if (kept.length + leftovers.length === 0) return cause;
-  const because =
-    kept.length === 0
-      ? ""
-      : `; another client removed the domain, on whose disks its guest may have run: kept are ${kept.join(", ")}`;
-  const left =
-    leftovers.length === 0 ? "" : `; what was made for it could not be removed: ${leftovers.join("; ")}`;
-  const message = `${cause.message}${because}${left}`;
-  return new SocleError(cause.kind, cause.reason, message, { cause, details: cause.details });
+  if (leftovers.length === 0) return cause;
+  return because(cause, `what was made for it could not be removed: ${leftovers.join("; ")}`);
 }
 
-/** Asks libvirt until it answers. */
-async function isGone({ domains, clock }: WorkContext, { vmId, step }: WorkRun): Promise<boolean> {
+const because = (cause: SocleError, more: string): SocleError =>
+  new SocleError(cause.kind, cause.reason, `${cause.message}; ${more}`, { cause, details: cause.details });
+
+/** For a message: the VM's own disks, and how to delete them. */
+export function disksLeft(spec: VmSpec): string {
+  const disks = ownVolumes(spec).map(volumeKey).join(", ");
+  return disks === "" ? "" : `; its disks were not deleted: ${disks} (virsh vol-delete NAME --pool POOL)`;
+}
+
+/** Whether another client undefined the domain. Also true where libvirt refuses to say past the deadline. */
+async function isUndefined(
+  { domains, clock }: WorkContext,
+  { vmId, step }: WorkRun,
+  deadlineMs: number,
+): Promise<boolean> {
   for (;;) {
     step.requireOpen();
     try {
-      return (await domains.state(vmId)) === undefined;
-    } catch {
+      return !(await domains.stamps.isDefined(vmId));
+    } catch (thrown) {
+      if (!isAway(toSocleError(thrown)) && clock.monotonicMs() >= deadlineMs) return true;
       await clock.sleep(INSIST_EVERY_MS);
     }
   }
 }
+
+const isAway = ({ kind }: SocleError): boolean =>
+  ["unavailable", "timeout", "outcome_unknown"].includes(kind);
 
 /** Tries until it is done, or libvirt refuses past the deadline; returns why it is not done. */
 async function insist(
@@ -144,11 +157,10 @@ async function insist(
     );
     if (error === undefined) return [];
     if (error.reason === "AGENT_STOPPING" || error.reason === "OPERATION_SUPERSEDED") throw error;
-    const isAway = ["unavailable", "timeout", "outcome_unknown"].includes(error.kind);
     if (error.message !== logged)
       log.warn({ vm: vmId, err: error }, "what a failed create made could not be removed yet");
     logged = error.message;
-    if (!isAway && clock.monotonicMs() >= deadlineMs) return [error.message];
+    if (!isAway(error) && clock.monotonicMs() >= deadlineMs) return [error.message];
     await clock.sleep(INSIST_EVERY_MS);
   }
 }

@@ -126,6 +126,8 @@ export interface WorkRun {
   readonly resumed: boolean;
   /** The steps that are on record as done by an earlier run. */
   readonly done: ReadonlySet<string>;
+  /** The steps in which an earlier run ended: their effects may be there. */
+  readonly cutOff?: ReadonlySet<string>;
   /** Of one that is resumed: what the domain has on record about operations; undefined where there is no domain. */
   readonly standing?: Standing | undefined;
 }

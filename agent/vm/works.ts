@@ -1,7 +1,7 @@
 import { FairPlaces } from "../kernel/fair-places.ts";
 import { KeyedLock } from "../kernel/keyed-lock.ts";
 import { toSocleError } from "../kernel/errors.ts";
-import type { Operation } from "../state/operation.ts";
+import type { Operation, OperationStep } from "../state/operation.ts";
 import type { Operations, Step } from "../state/operations.ts";
 import { tenantOfCaller } from "../trust/index.ts";
 import { createWork } from "./create-work.ts";
@@ -80,12 +80,25 @@ export class Works {
     const { operations, kvmProbe } = this.#options;
     const { id, vmId, instance, caller, createdAtMs, steps } = operation;
     const hasEnded = (other: string): boolean => operations.hasEnded(other);
-    const done = new Set(steps.filter(({ outcome }) => outcome === "done").map(({ name }) => name));
+    const stepsThat = (ended: OperationStep["outcome"]): Set<string> =>
+      new Set(steps.filter(({ outcome }) => outcome === ended).map(({ name }) => name));
+    const [done, cutOff] = [stepsThat("done"), stepsThat(undefined)];
     const mayBeHalfDone = resumed && (intent.kind === "CREATE_VM" || intent.kind === "DELETE_VM");
     const { ended } = operations.run(operation, async (step, signal) => {
       // What an earlier run did the work alone knows: it has its turn before it is cancelled.
       const untilCancelled = mayBeHalfDone ? undefined : signal;
-      const run = { operationId: id, vmId, instance, createdAtMs, hasEnded, step, signal, resumed, done };
+      const run = {
+        operationId: id,
+        vmId,
+        instance,
+        createdAtMs,
+        hasEnded,
+        step,
+        signal,
+        resumed,
+        done,
+        cutOff,
+      };
       const work = async (): Promise<Result> => {
         this.#requireTurn(operation, resumed);
         return await this.#placed(operation, intent, step, untilCancelled, () =>

@@ -260,31 +260,64 @@ test("a guest that ran and ended with the libvirt that did not answer keeps its 
   const ran = await create({ ...answers, ...looks }, { state: "stopped" });
   assert.deepEqual([ran.error, ran.result?.["state"]], [undefined, "stopped"]);
   assert.equal(count(ran.called, "STORAGE_VOL_DELETE"), 0);
-  const didNotRun = await create({ ...answers, DOMAIN_GET_STATE: [noDomain, OFF] });
+  const there = { DOMAIN_GET_STATE: [noDomain, OFF], DOMAIN_GET_METADATA: [{ metadata: ownMetadata }] };
+  const didNotRun = await create({ ...answers, ...there });
   assert.equal(didNotRun.error?.reason, "EFFECT_NOT_OBSERVED");
   assert.equal(count(didNotRun.called, "STORAGE_VOL_DELETE"), 1);
 });
 
-test("disks on which a guest may have run are kept where another client removed its domain", async () => {
+test("disks on which a guest may have run stay where another client undefined its domain", async () => {
   const lost = new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
-  const removed = { DOMAIN_GET_STATE: [noDomain], DOMAIN_CREATE_WITH_FLAGS: [noDomain] };
+  const transient = new SocleError(
+    "invalid",
+    "LIBVIRT_INVALID_ARG",
+    "transient domains have no persistent config",
+  );
+  const gone = { DOMAIN_GET_STATE: [noDomain], DOMAIN_CREATE_WITH_FLAGS: [noDomain] };
+  const cancelledLater = { resumed: true, done: CLAIMED, cancel: true };
   const afterwards = [
-    await create({ ...defined, ...removed }, { resumed: true, done: CLAIMED }),
-    await create({ ...fresh, ...removed, DOMAIN_CREATE_WITH_FLAGS: [lost] }),
+    await create({ ...defined, ...gone }, { resumed: true, done: CLAIMED }),
+    await create({ ...fresh, ...gone, DOMAIN_CREATE_WITH_FLAGS: [lost] }),
+    // It runs on.
+    await create(
+      {
+        ...defined,
+        DOMAIN_GET_STATE: [RUNNING],
+        DOMAIN_GET_METADATA: [transient],
+      },
+      cancelledLater,
+    ),
   ];
   for (const { error, called } of afterwards) {
-    assert.match(error?.message ?? "", /another client removed the domain.*kept are volume data/);
-    assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+    assert.match(error?.message ?? "", /undefined it.*not deleted: images\/socle-.*-data\.qcow2/);
+    assert.equal(count(called, "STORAGE_VOL_DELETE") + count(called, "DOMAIN_DESTROY_FLAGS"), 0);
   }
-  const neverRan = await create({ ...fresh, ...removed });
+  const neverRan = await create({ ...fresh, ...gone });
   assert.equal(count(neverRan.called, "STORAGE_VOL_DELETE"), 1);
 });
 
-test("a VM that ran and that another client removed is not made again, and its disks are kept", async () => {
-  const done = [...CLAIMED, "define", "start"];
-  const { error, called } = await create(fresh, { resumed: true, done });
-  assert.equal(error?.reason, "VM_REMOVED");
-  assert.match(error.message, /its disks are kept: images\/socle-.*-data\.qcow2/);
-  for (const change of ["STORAGE_VOL_CREATE_XML", "DOMAIN_DEFINE_XML_FLAGS", "STORAGE_VOL_DELETE"])
-    assert.equal(count(called, change), 0, change);
+test("the disks of a domain that ran and that libvirt does not undefine are left with it", async () => {
+  const { error, called } = await create(
+    {
+      ...defined,
+      DOMAIN_GET_STATE: [RUNNING],
+      DOMAIN_GET_METADATA: [{ metadata: ownMetadata }],
+      DOMAIN_UNDEFINE_FLAGS: [refusal],
+    },
+    { resumed: true, done: CLAIMED, cancel: true },
+  );
+  assert.match(error?.message ?? "", /could not be removed: libvirt will not/);
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
 });
+
+for (const [how, more] of [
+  ["ran", { done: [...CLAIMED, "define", "start"] }],
+  ["may have run", { done: [...CLAIMED, "define"], cutOff: ["start"] }],
+] as const)
+  test(`a VM that ${how} and that another client removed is not made again, and its disks stay`, async () => {
+    const { error, called } = await create(fresh, { resumed: true, ...more });
+    assert.equal(error?.reason, "VM_REMOVED");
+    assert.match(error.message, /its disks were not deleted: images\/socle-.*-data\.qcow2/);
+    for (const change of ["STORAGE_VOL_CREATE_XML", "DOMAIN_DEFINE_XML_FLAGS", "STORAGE_VOL_DELETE"])
+      assert.equal(count(called, change), 0, change);
+  });

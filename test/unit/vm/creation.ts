@@ -101,6 +101,7 @@ export async function create(
   more: {
     resumed?: boolean;
     done?: readonly string[];
+    cutOff?: readonly string[];
     state?: VmState;
     cancel?: boolean;
     asked?: typeof intent;
@@ -111,7 +112,7 @@ export async function create(
   called: string[];
   begun: string[];
 }> {
-  const { resumed = false, done = [], state = "running", cancel = false, asked = intent } = more;
+  const { resumed = false, done = [], cutOff = [], state = "running", cancel = false, asked = intent } = more;
   const { calls, called } = answering(answers);
   const sleeping = sleepingClock();
   // A sleep that may be cut short is a deadline: what it is set for comes before it.
@@ -147,6 +148,7 @@ export async function create(
     hasEnded: () => false,
     resumed,
     done: new Set(done),
+    cutOff: new Set(cutOff),
   };
   try {
     return { result: await createWork(() => [])(context, asked, run), called, begun };
