@@ -3,10 +3,13 @@ import type { WatchVmsResponse } from "../gen/socle/v1/WatchVmsResponse.ts";
 import { hasNoSpec } from "../vm/unreadable.ts";
 import { vmToProto } from "./convert-vm.ts";
 
+/** What a reader was sent of a VM last. */
+type Sent = Pick<Vm, "id" | "name" | "instance" | "etag">;
+
 /**
  * The matching VMs, then every change of them. What is sent is always the VM as it is now: a reader that falls behind
- * misses steps in between, never the end. A VM that begins or ceases to match is added or removed for this reader; of one
- * whose spec became unreadable that is not known.
+ * misses steps in between, never the end. A VM that begins or ceases to match is added or removed for this reader, and one
+ * whose spec became unreadable is reported as such: whether it matches is not known.
  */
 export async function* watchVms(
   view: VmView,
@@ -14,29 +17,30 @@ export async function* watchVms(
   signal: AbortSignal,
 ): AsyncGenerator<WatchVmsResponse, void, undefined> {
   const changes = view.subscribe(signal);
-  /** What this reader knows: id to etag. */
-  const known = new Map<string, string>();
+  const sent = new Map<string, Sent>();
   /** The VM that this reader knows, where its spec is unreadable now. */
-  const unreadable = (id: string): Vm | undefined => {
+  const unreadable = ({ id, instance }: Sent): Vm | undefined => {
     const vm = view.get(id);
-    return view.hidden?.(id, true) ?? (vm !== undefined && hasNoSpec(vm) ? vm : undefined);
+    const found = view.hidden?.(id, true) ?? (vm !== undefined && hasNoSpec(vm) ? vm : undefined);
+    const isSame = found?.instance === undefined || found.instance === instance;
+    return isSame ? found : undefined;
   };
-  function* show(vm: Vm): Generator<WatchVmsResponse, void, undefined> {
-    if (known.get(vm.id) === vm.etag) return;
-    known.set(vm.id, vm.etag);
-    yield { kind: "KIND_UNREADABLE", vm: named(vm) };
+  function* show(before: Sent, { etag }: Vm): Generator<WatchVmsResponse, void, undefined> {
+    if (sent.get(before.id)?.etag === etag) return;
+    sent.set(before.id, { ...before, etag });
+    yield { kind: "KIND_UNREADABLE", vm: named(before) };
   }
   function* everything(): Generator<WatchVmsResponse, void, undefined> {
-    const before = [...known.keys()];
-    known.clear();
+    const earlier = [...sent.values()];
+    sent.clear();
     for (const vm of view.all()) {
       if (!matches(vm)) continue;
-      known.set(vm.id, vm.etag);
+      sent.set(vm.id, vm);
       yield { kind: "KIND_ADDED", vm: vmToProto(vm) };
     }
-    for (const id of before) {
-      const vm = known.has(id) ? undefined : unreadable(id);
-      if (vm !== undefined) yield* show(vm);
+    for (const before of earlier) {
+      const vm = sent.has(before.id) ? undefined : unreadable(before);
+      if (vm !== undefined) yield* show(before, vm);
     }
     yield { kind: "KIND_SYNCED", specUnreadable: view.specUnreadable };
   }
@@ -49,21 +53,22 @@ export async function* watchVms(
     }
     const last = change.value.vm;
     const vm = view.get(last.id);
-    const before = known.get(last.id);
+    const before = sent.get(last.id);
     if (vm !== undefined && matches(vm)) {
-      if (before === vm.etag) continue;
-      known.set(vm.id, vm.etag);
+      if (before?.etag === vm.etag) continue;
+      sent.set(vm.id, vm);
       yield { kind: before === undefined ? "KIND_ADDED" : "KIND_CHANGED", vm: vmToProto(vm) };
     } else if (before !== undefined) {
-      const unknown = unreadable(last.id);
-      if (unknown !== undefined) yield* show(unknown);
+      const unknown = unreadable(before);
+      if (unknown !== undefined) yield* show(before, unknown);
       else {
-        known.delete(last.id);
-        yield { kind: "KIND_REMOVED", vm: vm === undefined ? named(last) : vmToProto(vm) };
+        sent.delete(last.id);
+        // It may be another tenant's by now.
+        const isRestricted = view.hidden !== undefined && vm === undefined;
+        yield { kind: "KIND_REMOVED", vm: isRestricted ? named(before) : vmToProto(vm ?? last) };
       }
     }
   }
 }
 
-/** What a reader knows already of a VM that it may not see any more: it may be another tenant's by now. */
-const named = ({ id, name }: Vm): { readonly vmId: string; readonly name: string } => ({ vmId: id, name });
+const named = ({ id, name }: Sent): { readonly vmId: string; readonly name: string } => ({ vmId: id, name });

@@ -48,7 +48,7 @@ async function watch(
 }
 
 const inWords = ({ kind, vm: of, specUnreadable }: WatchVmsResponse): string =>
-  [String(kind).slice("KIND_".length), of?.vmId, of?.tenant, specUnreadable]
+  [String(kind).slice("KIND_".length), of?.name?.replace("name-", ""), of?.tenant, specUnreadable]
     .filter((word) => word !== undefined)
     .join(" ");
 
@@ -67,12 +67,22 @@ for (const claimedTenant of ["acme", undefined])
     assert.deepEqual(await after(() => table.remove("a"), 1), ["REMOVED a"]);
   });
 
+test("a VM of another instance is not shown to who knew the one before", async (t) => {
+  const { table, after } = await watch(t, acme);
+  table.put(vm("a", { tenant: "acme", instance: "1" }));
+  await after(() => undefined, 2);
+  const other = vm("a", { ...spoiled, name: "secret", instance: "2" });
+  assert.deepEqual(await after(() => table.put(other), 1), ["REMOVED a"]);
+});
+
 test("a VM that became another tenant's is removed, and shows nothing of the other", async (t) => {
   const { table, after } = await watch(t, acme);
   table.put(vm("a", { tenant: "acme" }));
   table.put(vm("b", { tenant: "acme" }));
   await after(() => undefined, 3);
-  assert.deepEqual(await after(() => table.put(vm("a", { tenant: "evil" })), 1), ["REMOVED a"]);
+  assert.deepEqual(await after(() => table.put(vm("a", { tenant: "evil", name: "secret" })), 1), [
+    "REMOVED a",
+  ]);
   const claimed = vm("b", { ...spoiled, claimedTenant: "evil" });
   assert.deepEqual(await after(() => table.put(claimed), 1), ["REMOVED b"]);
 });
