@@ -224,7 +224,7 @@ export class Journal {
       }
       // What the snapshot may have is written by now, or it was given up.
       await this.#compactWhereDue(isSnapshotDone);
-      // Those who waited go on first; what they append makes a seal needless.
+      // Resolved appenders run first: their next append replaces the seal.
       if (this.#pending.length === 0) await setImmediate();
       if (this.#pending.length === 0) await this.#seal();
     }

@@ -34,7 +34,7 @@ const NO_ID = -1;
 /** Data older than this many rounds, and a round that hung guests hold up, is not the truth any more. */
 const ROUNDS_TO_BLINDNESS = 3;
 const LONGEST_ROUND_MS = 15_000;
-/** VMs that are read again without an event have a turn as often as there are rounds, and at least this often. */
+/** VMs that are read again without an event have a turn after each round, and at least this often. */
 const LONGEST_TURN_MS = 10_000;
 
 /**
@@ -79,12 +79,8 @@ export class Observer implements Service {
     const changes = libvirt.changes.subscribe(signal);
     const end = (): void => this.#rest.abort();
     signal.addEventListener("abort", end, { once: true });
-    await Promise.all([
-      this.#followEvents(events),
-      this.#followConnection(changes),
-      this.#sample(signal, ready),
-      this.#readAgain(signal),
-    ]);
+    const sampling = this.#sample(signal, ready);
+    await Promise.all([this.#followEvents(events), this.#followConnection(changes), sampling]);
     signal.removeEventListener("abort", end);
     await this.#refreshes.settled();
   }
@@ -171,16 +167,6 @@ export class Observer implements Service {
     }
   }
 
-  async #readAgain(signal: AbortSignal): Promise<void> {
-    const { clock, table, sampleIntervalMs } = this.#options;
-    while (!signal.aborted) {
-      // Without sight of libvirt none has its turn: the list reads them all.
-      for (const { id, name } of this.#rota.next(table.complete ? table.all() : []))
-        this.#refreshes.add({ uuid: id, name, id: NO_ID });
-      await clock.sleep(Math.min(sampleIntervalMs, LONGEST_TURN_MS), signal).catch(() => undefined);
-    }
-  }
-
   async #sample(signal: AbortSignal, looked: () => void): Promise<void> {
     const { clock, log, sampleIntervalMs, libvirt, table } = this.#options;
     while (!signal.aborted) {
@@ -196,9 +182,24 @@ export class Observer implements Service {
       if (libvirt.status.connected) await this.#round(signal);
       this.#checkSight();
       looked();
-      const restMs = Math.max(0, sampleIntervalMs - (clock.monotonicMs() - startMs));
-      await clock.sleep(restMs, this.#rest.signal).catch(() => undefined);
+      await this.#restUntil(startMs + sampleIntervalMs);
     }
+  }
+
+  async #restUntil(endMs: number): Promise<void> {
+    const { clock, table } = this.#options;
+    const { signal } = this.#rest;
+    for (;;) {
+      const restMs = Math.max(0, endMs - clock.monotonicMs());
+      await clock.sleep(Math.min(restMs, LONGEST_TURN_MS), signal).catch(() => undefined);
+      if (restMs <= LONGEST_TURN_MS || signal.aborted) return;
+      if (table.complete) this.#readAgain();
+    }
+  }
+
+  #readAgain(): void {
+    for (const { id, name } of this.#rota.next(this.#options.table.all()))
+      this.#refreshes.add({ uuid: id, name, id: NO_ID });
   }
 
   #checkSight(): void {
@@ -257,6 +258,7 @@ export class Observer implements Service {
     for (const { dom } of samples)
       if (table.get(dom.uuid)?.presence !== "present" && untouched(dom.uuid)) return hasReadings;
     table.completed(at.sampledAtMs);
+    this.#readAgain();
     this.#witness.sampled(table);
     for (const id of this.#touchedAt.keys())
       if (table.get(id) === undefined && untouched(id)) this.#touchedAt.delete(id);

@@ -18,9 +18,9 @@ interface Options {
 }
 
 /**
- * Prints events, from now on or from where it is told, until the newest one or Ctrl-C (which is a good end). An agent
- * that goes away while it is followed is waited for, and gone on with where it was; one that comes back with an older state
- * has another log, which is shown from the agent's start on.
+ * Prints events, from now on or from a given one, until the newest one or Ctrl-C (which is a good end). While it follows, it
+ * waits for an agent that goes away, then goes on behind the last event. Where the agent comes back with an older state, and
+ * so with another log, it shows that from the agent's start on.
  */
 export const events: Command = async (session, _args, options: Options) => {
   const kinds = (options.kind ?? []).map(eventKind);
