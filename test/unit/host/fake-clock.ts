@@ -42,6 +42,11 @@ export class FakeClock implements Clock {
     });
   }
 
+  /** What is left of each sleep. */
+  get sleepingMs(): readonly number[] {
+    return [...this.#sleepers].map(({ untilMs }) => untilMs - this.#nowMs);
+  }
+
   advance(ms: number): void {
     this.#nowMs += ms;
     for (const sleeper of this.#sleepers) {
