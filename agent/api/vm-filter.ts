@@ -24,3 +24,7 @@ export function vmFilter(filter: VmFilter__Output | null): (vm: Vm) => boolean {
     (managed === undefined || vm.managed === (managed === "managed")) &&
     labels.every(([key, value]) => Object.hasOwn(vm.labels, key) && vm.labels[key] === value);
 }
+
+/** What a VM must be whatever its spec says: all that is known of one with an unreadable spec. */
+export const withoutSpec = (filter: VmFilter__Output | null): VmFilter__Output | null =>
+  filter === null ? null : { ...filter, tenant: "", labels: {} };

@@ -19,7 +19,7 @@ import type { Caller } from "./identity.ts";
 import { bidi, control, mutation, serverStream, unary, type Methods } from "./handler.ts";
 import { doorsOf } from "./tenancy.ts";
 import { afterIdOf, pageSize, pageToken } from "./paging.ts";
-import { vmFilter } from "./vm-filter.ts";
+import { vmFilter, withoutSpec } from "./vm-filter.ts";
 import { watchVms } from "./vm-watch.ts";
 
 export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmServiceHandlers> {
@@ -45,7 +45,11 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
     GetVm: unary(({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm))),
     ListVms: unary((request, { caller }) => listVms(of(caller).vmView, request)),
     WatchVms: serverStream(({ filter }, { caller, signal }) =>
-      watchVms(of(caller).vmView, vmFilter(filter), signal),
+      watchVms(
+        of(caller).vmView,
+        { matches: vmFilter(filter), mayMatch: vmFilter(withoutSpec(filter)) },
+        signal,
+      ),
     ),
     StartVm: mutation((request, { caller }) => told(of(caller).vms.start(by(request, caller), caller.name))),
     StopVm: control(({ gracefulTimeout, ...request }, { caller }) => {

@@ -6,6 +6,12 @@ import { vmToProto } from "./convert-vm.ts";
 /** What a reader was sent of a VM last. */
 type Sent = Pick<Vm, "id" | "name" | "instance" | "etag">;
 
+export interface Matching {
+  readonly matches: (vm: Vm) => boolean;
+  /** Of a VM whose spec is unreadable: what else is known of it does not exclude it. */
+  readonly mayMatch: (vm: Vm) => boolean;
+}
+
 /**
  * The matching VMs, then every change of them. What is sent is always the VM as it is now: a reader that falls behind
  * misses steps in between, never the end. A VM that begins or ceases to match is added or removed for this reader, and one
@@ -13,7 +19,7 @@ type Sent = Pick<Vm, "id" | "name" | "instance" | "etag">;
  */
 export async function* watchVms(
   view: VmView,
-  matches: (vm: Vm) => boolean,
+  { matches, mayMatch }: Matching,
   signal: AbortSignal,
 ): AsyncGenerator<WatchVmsResponse, void, undefined> {
   const changes = view.subscribe(signal);
@@ -22,8 +28,8 @@ export async function* watchVms(
   const unreadable = ({ id, instance }: Sent): Vm | undefined => {
     const vm = view.get(id);
     const found = view.hidden?.(id, true) ?? (vm !== undefined && hasNoSpec(vm) ? vm : undefined);
-    const isSame = found?.instance === undefined || found.instance === instance;
-    return isSame ? found : undefined;
+    if (found === undefined || !mayMatch(found)) return undefined;
+    return found.instance === undefined || found.instance === instance ? found : undefined;
   };
   function* show(before: Sent, { etag }: Vm): Generator<WatchVmsResponse, void, undefined> {
     if (sent.get(before.id)?.etag === etag) return;

@@ -26,12 +26,13 @@ async function watch(
   t: TestContext,
   caller: Caller,
   matches: (vm: Vm) => boolean = () => true,
+  mayMatch: (vm: Vm) => boolean = () => true,
 ): Promise<Watcher> {
   const { table } = await startApi(t);
   const end = new AbortController();
   t.after(() => end.abort());
   const { vmView } = doorsOf({ vmView: table } as unknown as Doors)(caller);
-  const messages = watchVms(vmView, matches, end.signal);
+  const messages = watchVms(vmView, { matches, mayMatch }, end.signal);
   return {
     table,
     async after(change, count) {
@@ -95,4 +96,14 @@ test("whether a VM with an unreadable spec matches a filter is not known, and sa
   assert.deepEqual(await after(() => table.put(vm("a", { ...spoiled, labels: {} })), 1), ["UNREADABLE a"]);
   const other = vm("a", { labels: { app: "db" } });
   assert.deepEqual(await after(() => table.put(other), 1), ["REMOVED a "]);
+});
+
+test("a VM with an unreadable spec is removed where what else is known of it does not match", async (t) => {
+  const isRunning = ({ state }: Vm): boolean => state === "running";
+  const { table, after } = await watch(t, operator, isRunning, isRunning);
+  table.put(vm("a"));
+  await after(() => undefined, 2);
+  assert.deepEqual(await after(() => table.put(vm("a", { ...spoiled, state: "stopped" })), 1), [
+    "REMOVED a ",
+  ]);
 });
