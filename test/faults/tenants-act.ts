@@ -49,9 +49,12 @@ export function isCausedBy(answer: Answer, { code, reason, metadata = {} }: Caus
   );
 }
 
+export const isByBoundsOfCallers = ({ code, reason }: Pick<Answer, "code" | "reason">): boolean =>
+  code === status.RESOURCE_EXHAUSTED && BOUNDS_OF_CALLERS.has(reason);
+
 export function judge(answer: Answer, cause: Cause): Outcome {
   if (isCausedBy(answer, cause)) return "refused";
-  if (answer.code === status.RESOURCE_EXHAUSTED && BOUNDS_OF_CALLERS.has(answer.reason)) return "inert";
+  if (isByBoundsOfCallers(answer)) return "inert";
   return { letThrough: `answered ${told(answer)}, not ${cause.reason}` };
 }
 

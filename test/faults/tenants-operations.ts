@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { Outcome } from "./attack-tries.ts";
-import { isCausedBy, judge, told, type Act, type Cause } from "./tenants-act.ts";
+import { isByBoundsOfCallers, isCausedBy, judge, told, type Act, type Cause } from "./tenants-act.ts";
 import { KEPT_BY_HOARDERS, QUOTA, type Tenant, type TenantsStage } from "./tenants-stage.ts";
 
 /** Of a quota of operations, what the tenant's own callers get: the rest is the provider's. */
@@ -97,6 +97,8 @@ async function keepsTooMany(stage: TenantsStage, tenant: Tenant): Promise<Outcom
     const kept = (await operationsOf(stage, tenant)).length;
     const cause = tooMany(tenant, "kept_operations", limit, kept);
     // The provider's own operations go beyond the part that is the tenant's.
+    const isOther = isByBoundsOfCallers(answer) && answer.reason !== cause.reason;
+    if (isOther) return "inert";
     if (!isCausedBy(answer, cause)) return judgeKept(told(answer), kept, limit);
     return kept >= limit ? "refused" : judgeKept(told(answer), kept, limit);
   }
