@@ -2,8 +2,11 @@ import type { Procedure } from "../../agent/libvirt/procedure.ts";
 
 /** What happens to one call on its way to libvirt or back. */
 export type Fault =
-  /** libvirt gets it so much later, even if the caller has left by then: a daemon whose workers are all busy. */
-  | { readonly kind: "delay"; readonly ms: number }
+  /**
+   * libvirt gets it so much later, and not before `until`, even if the caller has left by then: a daemon whose workers are
+   * all busy.
+   */
+  | { readonly kind: "delay"; readonly ms: number; readonly until?: Promise<void> }
   /** libvirt never gets it, and nobody answers. */
   | { readonly kind: "hang" }
   /** libvirt never gets it, and an error with this virErrorNumber comes back. */

@@ -129,7 +129,10 @@ export class Passage {
   #strikeCall(frame: RawFrame, fault: Fault | undefined): void {
     switch (fault?.kind) {
       case "delay":
-        this.#later(pause(fault.ms), () => this.#toDaemon(frame));
+        this.#later(
+          pause(fault.ms).then(() => fault.until),
+          () => this.#toDaemon(frame),
+        );
         break;
       case "hang":
         break;

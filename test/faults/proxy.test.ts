@@ -81,12 +81,17 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
 
   test("a delayed call takes effect after its caller has given up and left", async () => {
     const short = await Libvirt.connect({ uri: proxy.uri, log: silentLog });
-    proxy.add({ procedure: domainDefineXmlFlags, fault: { kind: "delay", ms: 500 }, times: 1 });
+    let letThrough = (): void => undefined;
+    const until = new Promise<void>((resolve) => {
+      letThrough = resolve;
+    });
+    proxy.add({ procedure: domainDefineXmlFlags, fault: { kind: "delay", ms: 0, until }, times: 1 });
     const lost = short.call(domainDefineXmlFlags, { xml, flags: 0 }, { timeoutMs: 50 });
     await assert.rejects(lost, { kind: "outcome_unknown" });
     await short.close();
     assert.equal(await names(), "");
     assert.equal(proxy.held, 1);
+    letThrough();
     await eventually(async () => (await names()) === "proxied", { what: "the late effect" });
   });
 
