@@ -108,7 +108,7 @@ export async function tooMuch(stage: Stage, scale: number): Promise<Theme> {
     talks(stage, insider, [frame(frames.data, 0, 1, Buffer.alloc(2 ** 20))]),
   );
   add("what is no HTTP/2", () => talks(stage, insider, [Buffer.alloc(MIB, 0x20)], false));
-  add("answers that nobody reads", () =>
+  add("answers that the caller does not read", () =>
     floods(
       stage,
       insider,

@@ -29,7 +29,7 @@ export const hoarding: readonly Act[] = [
   },
 ];
 
-/** All that an unscoped caller is told of, newest first. */
+/** Every operation of the host, as an unscoped caller lists them: newest first. */
 async function allOperations({ operator, contract }: TenantsStage): Promise<Operation__Output[]> {
   const found: Operation__Output[] = [];
   let pageToken = "";
@@ -109,13 +109,13 @@ const judgeKept = (answer: string, kept: number, limit: number): Outcome => ({
   letThrough: `${kept} operations are kept, the limit is ${limit}, and one more is answered ${answer}`,
 });
 
-/** What an unscoped caller is told: no tenant's own callers have begun more than it may keep, nor have more under way. */
+/** Demands that no tenant's own callers have more operations kept, or running, than its quota, by an unscoped caller's list. */
 export async function checkOperations(stage: TenantsStage): Promise<void> {
   const found = byTenant(await allOperations(stage));
   for (const { name, mostKept } of stage.hostile) {
     const own = (found.get(name) ?? []).filter(({ caller }) => caller.endsWith(`/tenant/${name}`));
     const running = own.filter(({ done }) => !done).length;
-    stage.run.demand(own.length > 0, `no operation of ${name} is told`);
+    stage.run.demand(own.length > 0, `the list has no operation of ${name}`);
     stage.run.demand(
       own.length <= mostKept && running <= QUOTA.runningOperations,
       `${name} keeps ${own.length} operations of ${mostKept}, and has ${running} of ${QUOTA.runningOperations} under way`,

@@ -17,7 +17,7 @@ const AT_ONCE = 16;
 
 export const unreading: Act = {
   dimension: "memory",
-  what: "answers that nobody reads",
+  what: "answers that the caller does not read",
   attack: leavesUnread,
 };
 

@@ -229,7 +229,7 @@ export interface AgentEnd {
 export interface ControlEpochSeen {
   readonly event: "control_epoch";
   readonly epoch: number;
-  /** The audit log, read beside the agent at the same time, has a raise to it. Absent: nobody looked. */
+  /** Whether the audit log, read when the epoch was, has an entry of the raise to it. Absent: it was not read. */
   readonly isAudited?: boolean;
 }
 

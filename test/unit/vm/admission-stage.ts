@@ -7,15 +7,11 @@ import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { Operations, type OperationsOptions } from "../../../agent/state/operations.ts";
 import { ReservationBook } from "../../../agent/state/reservation-book.ts";
-import { Domains } from "../../../agent/vm/domains.ts";
-import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
-import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
-import { Networks } from "../../../agent/vm/networks.ts";
 import { nothingPermitted, type TenantPermissions } from "../../../agent/vm/tenant-policy.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import { Vms, type CreateRequest } from "../../../agent/vm/vms.ts";
-import { Volumes } from "../../../agent/vm/volumes.ts";
 import { folder } from "../state/folder.ts";
+import { workContext } from "./work-context.ts";
 
 export const GIB = 1024 ** 3;
 
@@ -73,16 +69,8 @@ export async function admission(
     openStream: () => new Promise<never>(() => undefined),
   };
   const vms = new Vms({
-    domains: new Domains(silent, systemClock),
-    volumes: new Volumes(silent, systemClock),
-    networks: new Networks(silent),
-    keys: new GuestKeys(silent, systemClock, new KeyWrap({ file: null, environment: {} })),
-    attest: () => ({ text: "{}", signature: "" }),
-    table,
+    ...workContext(silent, systemClock, table),
     operations,
-    clock: systemClock,
-    log: silentLog,
-    architecture: "x86_64",
     kvmProbe: { suspect: () => Promise.resolve() },
     host: hostDoorOf(
       {

@@ -1,22 +1,17 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
-import { silentLog } from "../../../agent/kernel/log.ts";
 import { buildDomain, buildVmMetadata, parseDomain } from "../../../agent/libvirt/xml/index.ts";
 import { unbound } from "../../../agent/state/placement.ts";
 import type { Step } from "../../../agent/state/operations.ts";
 import { createWork } from "../../../agent/vm/create-work.ts";
 import { domainDocument } from "../../../agent/vm/domain-document.ts";
-import { Domains } from "../../../agent/vm/domains.ts";
-import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
-import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
-import { Networks } from "../../../agent/vm/networks.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import type { VmState } from "../../../agent/vm/vm.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
-import { Volumes } from "../../../agent/vm/volumes.ts";
 import { answering, sleepingClock } from "./libvirt-answers.ts";
+import { workContext } from "./work-context.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 export const OPERATION = "0193a0c0-0000-7000-8000-000000000001";
@@ -122,19 +117,10 @@ export async function create(
   const table = new VmTable();
   const seen = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
   const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
-  // What the observer would have put there, so that nobody waits for it.
+  // As the observer would put it there: the work waits for it.
   table.put(withEtag({ ...seen, ...plain, id: ID, name: "made", state, vcpus: 1, memoryBytes: 1 }));
-  const context = {
-    domains: new Domains(calls, clock),
-    volumes: new Volumes(calls, clock, { guard: { check: () => Promise.resolve([]) } }),
-    networks: new Networks(calls),
-    keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
-    attest: () => ({ text: "{}", signature: "" }),
-    table,
-    clock,
-    log: silentLog,
-    architecture: "x86_64",
-  };
+  const guard = { check: () => Promise.resolve([]) };
+  const context = workContext(calls, clock, table, { guard });
   const signal = cancel ? AbortSignal.abort(cancelled) : new AbortController().signal;
   const begun: string[] = [];
   const step = steps(signal, begun);

@@ -1,21 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { silentLog } from "../../../agent/kernel/log.ts";
-import { Domains } from "../../../agent/vm/domains.ts";
-import { GuestKeys } from "../../../agent/vm/guest-keys.ts";
-import { KeyWrap } from "../../../agent/vm/key-wrap.ts";
-import { Networks } from "../../../agent/vm/networks.ts";
 import { graceOf, startWork } from "../../../agent/vm/power-works.ts";
 import { checkSpec } from "../../../agent/vm/spec-check.ts";
 import { withEtag } from "../../../agent/vm/vm-from-domain.ts";
 import type { VmStats } from "../../../agent/vm/vm.ts";
 import { VmTable } from "../../../agent/vm/vm-table.ts";
 import type { Image } from "../../../agent/vm/volume-guard.ts";
-import { Volumes } from "../../../agent/vm/volumes.ts";
 import { ofSilence } from "../../../agent/vm/work.ts";
 import { answering, sleepingClock } from "./libvirt-answers.ts";
 import { steps } from "./steps.ts";
+import { workContext } from "./work-context.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const spec = checkSpec(
@@ -72,17 +67,7 @@ async function start(
   table.put(
     withEtag({ ...seen, ...plain, id: ID, name: "web", state: "running", vcpus: 1, memoryBytes: 1, spec }),
   );
-  const context = {
-    domains: new Domains(calls, clock),
-    volumes: new Volumes(calls, clock, { guard }),
-    networks: new Networks(calls),
-    keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
-    attest: () => ({ text: "{}", signature: "" }),
-    table,
-    clock,
-    log: silentLog,
-    architecture: "x86_64",
-  };
+  const context = workContext(calls, clock, table, { guard });
   const { signal } = new AbortController();
   const run = {
     operationId: "0193a0c0-0000-7000-8000-000000000001",
