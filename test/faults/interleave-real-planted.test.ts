@@ -7,7 +7,7 @@ import { libvirtdUnavailable } from "../lab/libvirtd.ts";
 import { CampaignRun } from "./campaign.ts";
 import { copyWith } from "./history/plant.ts";
 import { plantedBugs } from "./history/planted.ts";
-import { RealStage } from "./history/real/real-stage.ts";
+import { realScheduleOf, RealStage } from "./history/real/real-stage.ts";
 
 /** Looks from seed 1 on instead of from a seed that shows the bug. */
 const isFromTheFirst = process.env["PLANTED_FROM_THE_FIRST"] === "1";
@@ -41,7 +41,7 @@ describe(
           const bundles = { bundle: join(root, "built/socle.js"), previous: undefined };
           for (let turn = 0; turn < HISTORIES_AT_MOST; turn += 1) {
             const seed = seedOf(firstSeed, turn);
-            const { violations } = await stage.play(seed, bundles);
+            const { violations } = await stage.play(realScheduleOf(seed), bundles);
             const caught = violations.find(({ rule }) => rules.includes(rule));
             if (caught === undefined) continue;
             t.diagnostic(

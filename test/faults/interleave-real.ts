@@ -5,12 +5,16 @@ import type { CampaignRun } from "./campaign.ts";
 import { describe } from "./history/checker.ts";
 import { toLines } from "./history/history.ts";
 import { previousFigures, previousRelease, previousStartsIn } from "./history/real/previous-release.ts";
-import { RealStage, type Judged } from "./history/real/real-stage.ts";
+import { realScheduleOf, RealStage } from "./history/real/real-stage.ts";
+import type { Schedule } from "./history/simulated/schedule.ts";
+import { shrink, type Played, type Shrinking } from "./history/simulated/shrink.ts";
 
 /** Each has a libvirtd of its own: an agent wants one to itself. More than cores: a history waits most of its time. */
 const STAGES = 3 * availableParallelism();
 /** Lines that are printed before a violation's event and behind it: the file has them all. */
 const AROUND = 60;
+/** Of a history that breaks a rule, to make it shorter. */
+const SHRINKING_PLAYS = 24;
 /** Of a history that breaks a rule, whole, for people. Not in the repository. */
 const histories = join(import.meta.dirname, "../../.cache/histories");
 
@@ -37,12 +41,13 @@ export async function playReal(
       while (next < firstSeed + count) {
         const seed = (next += 1) - 1;
         const seedBeganMs = performance.now();
-        const judged = await stage.play(seed, bundles);
+        const schedule = realScheduleOf(seed);
+        const played = await stage.play(schedule, bundles);
         run.tries += 1;
-        previousStarts += previousStartsIn(judged.history);
+        previousStarts += previousStartsIn(played.history);
         const ms = Math.round(performance.now() - seedBeganMs);
-        run.say(`real history ${seed}: ${judged.history.length} events, ${ms} ms`);
-        await report(run, judged);
+        run.say(`real history ${seed}: ${played.history.length} events, ${ms} ms`);
+        await report(run, schedule, played, (shorter) => stage.play(shorter, bundles));
       }
     }),
   );
@@ -57,11 +62,28 @@ export async function playReal(
   return { played: count, msPerHistory, ...figures };
 }
 
-async function report(run: CampaignRun, { seed, history, violations }: Judged): Promise<void> {
+async function report(
+  run: CampaignRun,
+  schedule: Schedule,
+  { history, violations }: Played,
+  play: Shrinking["play"],
+): Promise<void> {
   if (violations.length === 0) return;
+  const { seed } = schedule;
   const file = join(histories, `real-${seed}.jsonl`);
   await mkdir(histories, { recursive: true });
   await writeFile(file, toLines(history));
-  for (const violation of violations)
-    run.violation(`real history of --seed ${seed} (${file}): ${describe(history, violation, AROUND)}`);
+  for (const rule of new Set(violations.map((violation) => violation.rule))) {
+    // Moments differ from one play to the next: what does not show itself again is printed as it was first seen.
+    const shrunk = await shrink(schedule, rule, { play, mostPlays: SHRINKING_PLAYS });
+    const shown =
+      shrunk === undefined
+        ? violations
+            .filter((violation) => violation.rule === rule)
+            .map((violation) => describe(history, violation, AROUND))
+            .join("\n")
+        : `with the ${shrunk.schedule.actions.length} of its ${schedule.actions.length} actions that show it: ` +
+          describe(shrunk.history, shrunk.violation, AROUND);
+    run.violation(`real history of --seed ${seed} (${file}): ${shown}`);
+  }
 }

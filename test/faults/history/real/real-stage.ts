@@ -6,10 +6,11 @@ import { protoDirectory } from "../../../lab/socle-host.ts";
 import { installTrust } from "../../../scheduler/authority.ts";
 import type { CampaignRun } from "../../campaign.ts";
 import { SteppedClock } from "../../stepped-clock.ts";
-import { check, type Violation } from "../checker.ts";
-import type { History } from "../history.ts";
+import { check } from "../checker.ts";
 import { withEpochProbes } from "../simulated/epoch-probes.ts";
-import { scheduleOf } from "../simulated/schedule.ts";
+import { scheduleOf, type Schedule } from "../simulated/schedule.ts";
+import { withSecondTenant } from "../simulated/second-tenant.ts";
+import type { Played } from "../simulated/shrink.ts";
 import type { Lane } from "./lane.ts";
 import { Certificates } from "./real-agent.ts";
 import { RealHistory } from "./real-history.ts";
@@ -17,12 +18,6 @@ import { RealHost } from "./real-host.ts";
 
 /** The agents that a history runs. */
 export type Bundles = Pick<Lane, "bundle" | "previous">;
-
-export interface Judged {
-  readonly seed: number;
-  readonly history: History;
-  readonly violations: readonly Violation[];
-}
 
 /** A host on which real histories are played, one after the other: with a libvirtd, a disk and certificates of its own. */
 export class RealStage {
@@ -43,12 +38,12 @@ export class RealStage {
     this.#lane = lane;
   }
 
-  /** Plays the seed's schedule against the agent of `bundles`, and checks the history. */
-  async play(seed: number, bundles: Bundles): Promise<Judged> {
-    const { history, failures } = await new RealHistory(
-      { ...this.#lane, ...bundles },
-      withEpochProbes(scheduleOf(seed)),
-    ).play();
-    return { seed, history, violations: [...failures, ...check(history)] };
+  /** Plays the schedule against the agent of `bundles`, and checks the history. */
+  async play(schedule: Schedule, bundles: Bundles): Promise<Played> {
+    const { history, failures } = await new RealHistory({ ...this.#lane, ...bundles }, schedule).play();
+    return { history, violations: [...failures, ...check(history)] };
   }
 }
+
+/** What a real history of the seed plays. */
+export const realScheduleOf = (seed: number): Schedule => withEpochProbes(withSecondTenant(scheduleOf(seed)));

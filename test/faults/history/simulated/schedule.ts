@@ -11,11 +11,13 @@ export const callers: readonly SimulatedCaller[] = [
   { name: "unix:operator", role: "operator" },
   { name: "scheduler-1", role: "scheduler" },
   { name: "scheduler-of-blue", role: "scheduler", tenant: "blue" },
+  { name: "scheduler-of-red", role: "scheduler", tenant: "red" },
 ];
 
-/** Of `callers`, by their indexes: those without a tenant. */
+/** Of `callers`, by their indexes: those without a tenant, and the one that `withSecondTenant` adds calls of. */
 export const OPERATOR = 0;
 export const SCHEDULER = 1;
+export const SECOND_TENANT = 3;
 
 export const vmId = (vm: number): string => `00000000-0000-4000-8000-${String(vm + 1).padStart(12, "0")}`;
 
@@ -108,7 +110,7 @@ const kinds = [
   "libvirt_down",
 ] as const;
 
-/** The seed's: 1 to 3 VMs, 5 to 20 requests of three callers, up to 4 faults, and what goes on beside the agent. */
+/** The seed's: 1 to 3 VMs, 5 to 20 requests of the first three callers, up to 4 faults, and what goes on beside the agent. */
 export function scheduleOf(seed: number): Schedule {
   const chance = new Chance(seed);
   const vms = chance.whole(1, 3);
@@ -124,7 +126,7 @@ export function scheduleOf(seed: number): Schedule {
   const calls: CallAction[] = [];
   const requests = chance.whole(5, 20);
   for (let id = 0; id < requests; id += 1) {
-    const caller = chance.whole(0, callers.length - 1);
+    const caller = chance.whole(0, SECOND_TENANT - 1);
     const method = id < vms ? "CreateVm" : methodOf(chance);
     const isRaising = callers[caller]?.role === "scheduler" && chance.is(0.08);
     const action: CallAction = {
@@ -151,7 +153,7 @@ export function scheduleOf(seed: number): Schedule {
   return { seed, actions };
 }
 
-function methodOf(chance: Chance): string {
+export function methodOf(chance: Chance): string {
   return chance.of([
     "CreateVm",
     "CreateVm",
@@ -172,7 +174,7 @@ function methodOf(chance: Chance): string {
   ]);
 }
 
-function detailsOf(method: string, chance: Chance, tenant: string | undefined): Partial<CallAction> {
+export function detailsOf(method: string, chance: Chance, tenant: string | undefined): Partial<CallAction> {
   switch (method) {
     case "CreateVm":
       return {

@@ -1,7 +1,11 @@
-import { check, type Violation } from "../checker.ts";
+import type { Violation } from "../checker.ts";
 import type { History } from "../history.ts";
 import type { Action, Schedule } from "./schedule.ts";
-import { simulate } from "./simulation.ts";
+
+export interface Played {
+  readonly history: History;
+  readonly violations: readonly Violation[];
+}
 
 export interface Shrunk {
   readonly schedule: Schedule;
@@ -9,31 +13,39 @@ export interface Shrunk {
   readonly violation: Violation;
 }
 
+export interface Shrinking {
+  readonly play: (schedule: Schedule) => Promise<Played>;
+  readonly mostPlays: number;
+}
+
 /**
  * Leaves actions out as long as the same rule is broken without them (delta debugging): half of them, a quarter, down to
- * each one alone. Undefined: the schedule breaks no rule of that name.
+ * each one alone. Undefined: the schedule, played again, breaks no rule of that name.
  */
-export async function shrink(schedule: Schedule, rule: string, mostRuns = 200): Promise<Shrunk | undefined> {
-  let best = await broken(schedule, rule);
-  let runs = 1;
+export async function shrink(
+  schedule: Schedule,
+  rule: string,
+  { play, mostPlays }: Shrinking,
+): Promise<Shrunk | undefined> {
+  const broken = async (tried: Schedule): Promise<Shrunk | undefined> => {
+    const { history, violations } = await play(tried);
+    const violation = violations.find((found) => found.rule === rule);
+    return violation === undefined ? undefined : { schedule: tried, history, violation };
+  };
+  let best = await broken(schedule);
+  let plays = 1;
   for (let size = Math.ceil(schedule.actions.length / 2); best !== undefined && size >= 1;) {
     let isShorter = false;
-    for (let at = 0; at < best.schedule.actions.length && runs < mostRuns;) {
+    for (let at = 0; at < best.schedule.actions.length && plays < mostPlays;) {
       const actions: readonly Action[] = best.schedule.actions.toSpliced(at, size);
-      const tried: Shrunk | undefined = await broken({ ...schedule, actions }, rule);
-      runs += 1;
+      const tried: Shrunk | undefined = await broken({ ...schedule, actions });
+      plays += 1;
       if (tried === undefined) at += size;
       else [best, isShorter] = [tried, true];
     }
     if (size === 1 && !isShorter) break;
     size = Math.max(1, Math.floor(size / 2));
-    if (runs >= mostRuns) break;
+    if (plays >= mostPlays) break;
   }
   return best;
-}
-
-async function broken(schedule: Schedule, rule: string): Promise<Shrunk | undefined> {
-  const { history, failures } = await simulate(schedule);
-  const violation = [...failures, ...check(history)].find((found) => found.rule === rule);
-  return violation === undefined ? undefined : { schedule, history, violation };
 }

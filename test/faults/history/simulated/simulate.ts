@@ -9,7 +9,8 @@ import { toLines } from "../history.ts";
 import { scheduleOf, type Schedule } from "./schedule.ts";
 import { withEpochProbes } from "./epoch-probes.ts";
 import { withMoments } from "./moments.ts";
-import { shrink } from "./shrink.ts";
+import { withSecondTenant } from "./second-tenant.ts";
+import { shrink, type Played } from "./shrink.ts";
 import { simulate } from "./simulation.ts";
 
 /** As a line of the output. */
@@ -20,6 +21,8 @@ export interface Finding {
   /** For people: the shortest history that shows it. */
   readonly shown?: string;
 }
+
+const SHRINKING_PLAYS = 200;
 
 const usage = `usage: simulate.ts --from SEED --count N [--shrink] [--until RULE]...
        simulate.ts --show SEED
@@ -61,14 +64,18 @@ function whole(text: string | undefined, option: string): number {
 }
 
 function wholeScheduleOf(seed: number): Schedule {
-  return withEpochProbes(withMoments(scheduleOf(seed)));
+  return withEpochProbes(withSecondTenant(withMoments(scheduleOf(seed))));
+}
+
+async function played(schedule: Schedule): Promise<Played> {
+  const { history, failures } = await simulate(schedule);
+  return { history, violations: [...failures, ...check(history)] };
 }
 
 async function showHistory(seed: number): Promise<void> {
-  const { history, failures } = await simulate(wholeScheduleOf(seed));
+  const { history, violations } = await played(wholeScheduleOf(seed));
   process.stdout.write(toLines(history));
-  for (const violation of [...failures, ...check(history)])
-    process.stderr.write(`${describe(history, violation)}\n`);
+  for (const violation of violations) process.stderr.write(`${describe(history, violation)}\n`);
 }
 
 async function playAll(from: number, count: number): Promise<void> {
@@ -76,12 +83,13 @@ async function playAll(from: number, count: number): Promise<void> {
   let histories = 0;
   for (let seed = from; seed < from + count; seed += 1) {
     const schedule = wholeScheduleOf(seed);
-    const { history, failures } = await simulate(schedule);
+    const { violations: found } = await played(schedule);
     histories += 1;
-    const found = [...failures, ...check(history)];
     for (const rule of new Set(found.map((violation) => violation.rule))) {
       const message = found.find((violation) => violation.rule === rule)?.message ?? "";
-      const shrunk = options.shrink ? await shrink(schedule, rule) : undefined;
+      const shrunk = options.shrink
+        ? await shrink(schedule, rule, { play: played, mostPlays: SHRINKING_PLAYS })
+        : undefined;
       const shown = shrunk === undefined ? {} : { shown: describe(shrunk.history, shrunk.violation) };
       print({ seed, rule, message, ...shown } satisfies Finding);
     }
