@@ -26,6 +26,7 @@ import type { HostDoor, VmSize } from "../vm/host-door.ts";
 import { Vms } from "../vm/vms.ts";
 import { Volumes } from "../vm/volumes.ts";
 import type { Basis } from "./basis.ts";
+import { RevocationGuard } from "./revocations.ts";
 import type { State } from "./state.ts";
 
 /** This machine, its libvirt and its VMs. */
@@ -55,7 +56,8 @@ export function buildHypervisor(
   const { events, operations, watermark, audit, record } = state;
   const callTimeoutMs = config.libvirt.callTimeoutSeconds * 1000;
   const libvirt = new Libvirt({ uri: config.libvirt.uri, callTimeoutMs, environment, clock, log });
-  const lease = buildLease(basis, state, libvirt);
+  const revocations = new RevocationGuard(trust, state.permit);
+  const lease = buildLease(basis, state, { libvirt, revocations });
   const host = buildHost(basis, state, { libvirt, lease, trust, probePath });
   const reservations = new Reservations({ book: state.reservations, ledger: host.ledger, clock, log });
   const table = new VmTable();
@@ -94,7 +96,17 @@ export function buildHypervisor(
   const settler = new Settler({ operations, watermark, vms, table, clock, log });
   const volumeKey = keyWatch({ table, wrap, clock, tell: (lost) => host.reports.reportVolumeKey(lost) });
   const unreadable = unreadableWatch(table, (problem) => host.reports.reportUnreadableVms(problem));
-  const services = [libvirt, lease, unreadable, observer, host, footprints, reservations, volumeKey];
+  const services = [
+    libvirt,
+    revocations,
+    lease,
+    unreadable,
+    observer,
+    host,
+    footprints,
+    reservations,
+    volumeKey,
+  ];
   return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
 }
 
@@ -102,8 +114,12 @@ export function buildHypervisor(
 export function buildLease(
   { config, clock, log }: Pick<Basis, "config" | "clock" | "log">,
   state: State,
-  libvirt: Libvirt,
+  parts: {
+    readonly libvirt: Libvirt;
+    readonly revocations: Pick<RevocationGuard, "listTimes" | "note">;
+  },
 ): HypervisorLease {
+  const { libvirt, revocations } = parts;
   const { record, position, events, operations, watermark, permit } = state;
   const hadEvents = events.newestSequence > 0;
   let hasBegunAnew = false;
@@ -114,9 +130,11 @@ export function buildLease(
     stateId: record.stateId,
     agentEpoch: () => record.agentEpoch,
     controlFence: () => record.controlFence,
+    revocationLists: () => revocations.listTimes,
     watermark,
     async onFollow(before) {
-      const { agentEpoch, watermark: mark, isOwn, isAhead } = before;
+      const { agentEpoch, watermark: mark, isOwn, isAhead, revocationLists } = before;
+      revocations.note(revocationLists);
       // What the lease knows cannot be written down here, nor compared: it has to stay.
       for (const { failure } of [record, operations])
         if (failure?.reason === "STATE_UNREADABLE") throw failure;

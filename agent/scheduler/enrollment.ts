@@ -185,9 +185,11 @@ export class Enrollment implements Service {
     const { trust, clock } = this.#options;
     const { material } = trust;
     const dueMs = this.renewsAtMs;
-    if (material === undefined || dueMs === undefined || clock.now() < dueMs) return true;
+    if (material === undefined || dueMs === undefined) return true;
+    if (clock.now() < dueMs && trust.rolledBack === undefined) return true;
     try {
       await this.#renew(this.renewsFrom ?? "", material, signal);
+      if (trust.rolledBack !== undefined) throw trust.rolledBack;
       this.#failure = undefined;
       return true;
     } catch (thrown) {

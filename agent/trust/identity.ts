@@ -1,3 +1,4 @@
+import { createHash, type X509Certificate } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
 
 /** Who a certificate says that its holder is. */
@@ -44,3 +45,12 @@ export function mayOverrule(caller: string, other: string): boolean {
   const tenant = tenantOfCaller(caller);
   return tenant === undefined || tenant === tenantOfCaller(other);
 }
+
+/**
+ * SHA-256 of an authority's public key, lower-case hexadecimal. An authority is its key: its certificate is made anew from
+ * time to time.
+ */
+export const authorityKeyOf = ({ publicKey }: X509Certificate): string =>
+  createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }))
+    .digest("hex");

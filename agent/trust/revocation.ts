@@ -1,5 +1,6 @@
 import { webcrypto, type X509Certificate } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
+import { authorityKeyOf } from "./identity.ts";
 
 /** A serial number in one spelling: upper-case hexadecimal without leading zeros. */
 export const serialOf = (text: string): string => text.toUpperCase().replace(/^0+(?=.)/, "");
@@ -9,10 +10,23 @@ export interface RevocationList {
   readonly pem: string;
   /** The distinguished name of its authority. */
   readonly issuer: string;
+  /** `authorityKeyOf` its authority. */
+  readonly authority: string;
   readonly issuedAtMs: number;
   /** When the next one is due; undefined where the list does not say. */
   readonly nextAtMs: number | undefined;
   readonly serials: readonly string[];
+}
+
+/** When revocation lists were issued, wall clock, by `authorityKeyOf` their authority. */
+export type ListTimes = Readonly<Record<string, number>>;
+
+/** Of each authority the latest. */
+export function latestTimes(...all: readonly ListTimes[]): ListTimes {
+  const latest: Record<string, number> = {};
+  for (const [authority, atMs] of all.flatMap((times) => Object.entries(times)))
+    latest[authority] = Math.max(latest[authority] ?? atMs, atMs);
+  return latest;
 }
 
 /**
@@ -42,16 +56,18 @@ async function revocationListOf(pem: string, signers: readonly X509Certificate[]
   }
   const isSigned = await Promise.all(
     signers.map(async ({ raw }) => {
-      const signer = new x509.X509Certificate(raw);
-      if (signer.subject !== list.issuer) return false;
-      return await list.verify({ publicKey: signer }).catch(() => false);
+      const certificate = new x509.X509Certificate(raw);
+      if (certificate.subject !== list.issuer) return false;
+      return await list.verify({ publicKey: certificate }).catch(() => false);
     }),
   );
-  if (!isSigned.includes(true))
+  const signer = signers[isSigned.indexOf(true)];
+  if (signer === undefined)
     throw refused(`ca.crl holds a revocation list of "${list.issuer}", which no authority in ca.crt signed`);
   return {
     pem,
     issuer: list.issuer,
+    authority: authorityKeyOf(signer),
     issuedAtMs: list.thisUpdate.getTime(),
     nextAtMs: list.nextUpdate?.getTime(),
     serials,
@@ -89,7 +105,7 @@ export function successorLists(
 /** How far the clocks of a host and of its authority may differ. */
 export const maxSkewMs = 300_000;
 
-const utc = (ms: number): string => new Date(ms).toISOString();
+export const utc = (ms: number): string => new Date(ms).toISOString();
 
 const refused = (message: string, cause?: unknown): SocleError =>
   new SocleError("invalid", "TRUST_INVALID", message, cause === undefined ? {} : { cause });

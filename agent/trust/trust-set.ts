@@ -1,8 +1,17 @@
 import { createHash, createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
-import { identityOf } from "./identity.ts";
+import { authorityKeyOf, identityOf } from "./identity.ts";
 import { isIssuedBy, type Material } from "./material.ts";
-import { maxSkewMs, revocationListsOf, serialOf, successorLists, type RevocationList } from "./revocation.ts";
+import {
+  latestTimes,
+  maxSkewMs,
+  revocationListsOf,
+  serialOf,
+  successorLists,
+  utc,
+  type ListTimes,
+  type RevocationList,
+} from "./revocation.ts";
 
 /** The texts that belong together, in PEM form: they are checked as a whole and replaced as a whole. */
 export interface TrustTexts {
@@ -91,6 +100,33 @@ export function renewedTexts(next: TrustSet, current: TrustSet): TrustTexts {
   return { ...next.texts, authoritiesPem };
 }
 
+/** Whether lists of this authority, by `authorityKeyOf`, are heeded. */
+const heeds = ({ authorities, chain }: TrustSet, authority: string): boolean =>
+  [...authorities, ...chain.slice(1)].some((each) => authorityKeyOf(each) === authority);
+
+/** Of the lists in force and of those before them, without authorities that are not believed any more. */
+export function listTimesAfter(before: ListTimes, set: TrustSet): ListTimes {
+  const inForce = set.lists.map(({ authority, issuedAtMs }) => ({ [authority]: issuedAtMs }));
+  const heeded = Object.entries(latestTimes(before, ...inForce)).filter(([authority]) =>
+    heeds(set, authority),
+  );
+  return Object.fromEntries(heeded);
+}
+
+/** Undefined where the lists in force are as new as `times`. */
+export function listsRolledBack({ lists }: TrustSet, times: ListTimes): SocleError | undefined {
+  for (const [authority, atMs] of Object.entries(times)) {
+    const inForceMs = lists.filter((list) => list.authority === authority).map((list) => list.issuedAtMs);
+    if (inForceMs.some((each) => each >= atMs)) continue;
+    const now = inForceMs.length === 0 ? "is missing" : `is of ${utc(Math.max(...inForceMs))}`;
+    const message =
+      `the revocation list of the authority with the key ${authority} ${now}, and one of ${utc(atMs)} was in force here before: ` +
+      "what was revoked since is believed again. Changes are refused; put the newest ca.crl into the trust directory";
+    return new SocleError("unavailable", "REVOCATIONS_ROLLED_BACK", message);
+  }
+  return undefined;
+}
+
 /** SHA-256 of the certificate, lower-case hexadecimal, as enrollment tokens name an authority. */
 export const fingerprintOf = ({ raw }: X509Certificate): string =>
   createHash("sha256").update(raw).digest("hex");
@@ -167,15 +203,6 @@ function privateKeyOf(pem: string): KeyObject {
     throw refused("agent.key holds no private key in PEM form", cause);
   }
 }
-
-/**
- * SHA-256 of an authority's public key, lower-case hexadecimal. An authority is its key: its certificate is made anew from
- * time to time.
- */
-export const authorityKeyOf = ({ publicKey }: X509Certificate): string =>
-  createHash("sha256")
-    .update(publicKey.export({ type: "spki", format: "der" }))
-    .digest("hex");
 
 const refused = (message: string, cause?: unknown): SocleError =>
   new SocleError("invalid", "TRUST_INVALID", message, cause === undefined ? {} : { cause });

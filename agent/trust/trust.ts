@@ -4,10 +4,13 @@ import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Topic } from "../kernel/topic.ts";
 import type { Material } from "./material.ts";
+import { latestTimes, type ListTimes } from "./revocation.ts";
 import { TrustFiles, type ReplaceFile } from "./trust-files.ts";
 import {
   fingerprintOf,
   isSameSet,
+  listsRolledBack,
+  listTimesAfter,
   renewedTexts,
   successorOf,
   trustSetOf,
@@ -43,6 +46,7 @@ export class Trust implements Service {
   #current: TrustSet | undefined;
   #fileProblem: SocleError | undefined;
   #renewalProblem: SocleError | undefined;
+  #listTimes: ListTimes = {};
   #seen = "";
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -64,7 +68,23 @@ export class Trust implements Service {
 
   /** Why the files as they are now, or what the authority answered last, are not in use. */
   get problem(): SocleError | undefined {
-    return this.#fileProblem ?? this.#renewalProblem;
+    return this.#fileProblem ?? this.#renewalProblem ?? this.rolledBack;
+  }
+
+  /** Of the newest revocation lists that were ever in force on this host, as far as is known. */
+  get listTimes(): ListTimes {
+    return this.#listTimes;
+  }
+
+  /** What was in force before this start: the trust directory may be an older copy. */
+  noteListTimes(before: ListTimes): void {
+    const known = latestTimes(this.#listTimes, before);
+    this.#listTimes = this.#current === undefined ? known : listTimesAfter(known, this.#current);
+  }
+
+  /** A list in force is older than one that was in force before. */
+  get rolledBack(): SocleError | undefined {
+    return this.#current === undefined ? undefined : listsRolledBack(this.#current, this.#listTimes);
   }
 
   /** Also with files that cannot be used. */
@@ -196,6 +216,7 @@ export class Trust implements Service {
 
   #use(set: TrustSet): void {
     this.#current = set;
+    this.#listTimes = listTimesAfter(this.#listTimes, set);
     const { serial, notAfterMs, revoked, identity, roots } = set.material;
     const until = new Date(notAfterMs).toISOString();
     const authorities = roots.map(fingerprintOf);

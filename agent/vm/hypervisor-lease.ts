@@ -23,6 +23,8 @@ export interface HypervisorLeaseOptions {
   readonly agentEpoch: () => number;
   /** As it is durable here. */
   readonly controlFence: () => ControlFence;
+  /** `Trust.listTimes`. */
+  readonly revocationLists: () => Lease["revocationLists"];
   readonly watermark: Pick<Watermark, "value" | "publishBy" | "raise">;
   /** Called before the lease is taken over. Where it rejects, the lease is not taken. */
   readonly onFollow: (before: HolderBefore) => Promise<void>;
@@ -36,6 +38,7 @@ export interface HolderBefore extends FenceOrigin {
   readonly agentEpoch: number;
   readonly watermark: number;
   readonly controlFence: ControlFence;
+  readonly revocationLists: Lease["revocationLists"];
   /** It did more since than this state directory knows. */
   readonly isAhead: boolean;
 }
@@ -337,14 +340,14 @@ export class HypervisorLease implements Service {
 
   /** False: what the holder before had come to could not be written down, so it must not be forgotten. */
   async #follow(lease: Lease): Promise<boolean> {
-    const { stateId, agentEpoch, watermark } = lease;
+    const { stateId, agentEpoch, watermark, revocationLists } = lease;
     const own = this.#options;
     const isOwn = stateId === own.stateId;
     const isBeforeThisRun = writeOf(lease) === this.#firstFound;
     const isAhead = !isOwn || agentEpoch >= own.agentEpoch() || watermark > own.watermark.value;
     try {
-      const controlFence = fenceOf(lease);
-      await own.onFollow({ agentEpoch, watermark, controlFence, isOwn, isBeforeThisRun, isAhead });
+      const origin = { isOwn, isBeforeThisRun, isAhead };
+      await own.onFollow({ agentEpoch, watermark, controlFence: fenceOf(lease), revocationLists, ...origin });
       return true;
     } catch (thrown) {
       const { reason, message: why } = toSocleError(thrown);
@@ -374,7 +377,7 @@ export class HypervisorLease implements Service {
 
   /** Refused by libvirt where another has the usage. */
   async #define(released: boolean, timeoutMs?: number): Promise<void> {
-    const { stateId, stateDirectory, agentEpoch, watermark, controlFence } = this.#options;
+    const { stateId, stateDirectory, agentEpoch, watermark, controlFence, revocationLists } = this.#options;
     const { epoch, resets } = controlFence();
     const lease: Lease = {
       socle: "lease",
@@ -387,6 +390,7 @@ export class HypervisorLease implements Service {
       watermark: watermark.value,
       controlEpoch: epoch,
       controlEpochResets: resets,
+      revocationLists: revocationLists(),
       released,
     };
     await this.#secrets.define(this.#uuid, lease, timeoutMs);

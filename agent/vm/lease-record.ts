@@ -20,6 +20,8 @@ export const leaseSchema = z.looseObject({
   /** ControlFence of the holder. Agents before it wrote none. */
   controlEpoch: z.number().int().min(0).default(0),
   controlEpochResets: z.number().int().min(0).default(0),
+  /** `Trust.listTimes` of the holder. Agents before it wrote none. */
+  revocationLists: z.record(z.string(), z.number()).default({}),
   /** The holder stopped in good order. */
   released: z.boolean(),
 });

@@ -4,6 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
+import { authorityKeyOf } from "../../../agent/trust/index.ts";
 import { eventually } from "../../lab/wait.ts";
 import { Authority, fingerprintOf, writeRevocations } from "../../scheduler/authority.ts";
 import type { Enroller } from "../../scheduler/enroller.ts";
@@ -34,9 +35,9 @@ async function renewing(t: TestContext) {
       names.map(async (name) => `${name}\n${await readFile(join(directory, name), "utf8")}`),
     );
   };
-  /** The reason why the renewal failed, once it is due. */
-  const renew = async (): Promise<string | undefined> => {
-    offsetMs += 0.65 * HOUR_MS;
+  /** The reason why the renewal failed, where one was due after so long. */
+  const renew = async (afterMs = 0.65 * HOUR_MS): Promise<string | undefined> => {
+    offsetMs += afterMs;
     const before = rounds;
     const round = new AbortController();
     const running = enrollment.run(round.signal, () => undefined);
@@ -66,6 +67,23 @@ test("an authority whose certificate the host's revocation list names can neithe
   assert.equal(await reasonOf(enroll(token, enroller.address, own)), "CERTIFICATE_REVOKED");
   assert.equal(asked, 0, "it was sent nothing");
   assert.deepEqual(await contents(), before);
+});
+
+test("a host whose revocation list is an older one than before renews at once, until it has the newest", async (t) => {
+  const { authority, enroller, trust, renew } = await renewing(t);
+  const { serial } = trust.material ?? {};
+  assert.equal(await renew(0), undefined);
+  assert.equal(trust.material?.serial, serial, "nothing is due");
+  const [key] = trust.material?.roots.map(authorityKeyOf) ?? [];
+  assert.ok(key !== undefined);
+  trust.noteListTimes({ [key]: Date.now() - HOUR_MS });
+  assert.equal(await renew(0), "REVOCATIONS_ROLLED_BACK");
+  assert.notEqual(trust.material?.serial, serial);
+  authority.revoke("4711");
+  enroller.tamper = async () => ({ revocationLists: await authority.revocationList() });
+  assert.equal(await renew(0), undefined);
+  assert.equal(trust.rolledBack, undefined);
+  assert.deepEqual([...(trust.material?.revoked ?? [])], ["4711"]);
 });
 
 test("an answer whose sender is revoked while it answers is not taken", async (t) => {

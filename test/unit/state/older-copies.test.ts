@@ -19,6 +19,8 @@ import { failingDisk } from "./failing-disk.ts";
 import { folder } from "./folder.ts";
 import { refusedAs, request, soonMs } from "./operations-stage.ts";
 
+type Revocations = Parameters<typeof buildLease>[2]["revocations"];
+
 const defaults = parseConfig("", "defaults").config;
 const deaf = (): Promise<never> => Promise.reject(new SocleError("timeout", "GUEST_DEAF", "deaf"));
 
@@ -26,13 +28,20 @@ async function agent(
   t: TestContext,
   directory: string,
   store: SecretStore,
-  { waits = true, leaseClock = clock }: { waits?: boolean; leaseClock?: Clock } = {},
+  {
+    waits = true,
+    leaseClock = clock,
+    revocations = { listTimes: {}, note: () => undefined },
+  }: { waits?: boolean; leaseClock?: Clock; revocations?: Revocations } = {},
 ): Promise<{ state: State; lease: HypervisorLease; stop: () => Promise<void> }> {
   const config = { ...defaults, state: { ...defaults.state, directory } };
   const basis = { config, version: "test", environment: {}, clock, log };
   const state = await openState(basis);
   // The lease uses this much of it.
-  const lease = buildLease({ ...basis, clock: leaseClock }, state, store.calls as unknown as libvirt.Libvirt);
+  const lease = buildLease({ ...basis, clock: leaseClock }, state, {
+    libvirt: store.calls as unknown as libvirt.Libvirt,
+    revocations,
+  });
   const end = new AbortController();
   t.after(() => end.abort());
   const done = lease.run(end.signal, () => undefined);

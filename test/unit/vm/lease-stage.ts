@@ -135,6 +135,7 @@ export function agent(t: TestContext, store: SecretStore, options: AgentOptions)
     stateId: options.state,
     agentEpoch: () => options.epoch ?? 1,
     controlFence: () => fence,
+    revocationLists: () => ({}),
     watermark: mark,
     onFollow: (before) => {
       if (options.unwritable !== undefined) return Promise.reject(options.unwritable);

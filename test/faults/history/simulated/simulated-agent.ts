@@ -43,6 +43,8 @@ const protos = loadProtos(join(import.meta.dirname, "../../../../proto"));
 const shapes = new RequestShapes(protos.descriptorSet);
 const defaults = parseConfig("", "defaults").config;
 const config: Config = { ...defaults, state: { ...defaults.state, directory: "/simulated/socle/state" } };
+/** It has no trust domain. */
+const noRevocations = { listTimes: {}, note: (): void => undefined };
 const GIB = 1024 ** 3;
 const SERVICE_STOP_MS = 5000;
 const much = { perSecond: 1000, atOnce: 1000 };
@@ -120,7 +122,7 @@ export class SimulatedAgent {
     const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
     this.#services = [
       model,
-      buildLease({ config, clock, log }, state, libvirt),
+      buildLease({ config, clock, log }, state, { libvirt, revocations: noRevocations }),
       new Observer({ libvirt, table, tell, kvm, clock, log, sampleIntervalMs }),
       footprintFeed(table, (seen, complete) => ledger.setFootprints(seen, complete)),
       reservations,

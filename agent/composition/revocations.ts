@@ -1,0 +1,40 @@
+import type { Service } from "../kernel/service.ts";
+import type { Permit } from "../state/permit.ts";
+import type { Trust } from "../trust/index.ts";
+
+const part = "revocations";
+
+/** Refuses changes while a revocation list in force is older than one that was in force on this host before. */
+export class RevocationGuard implements Service {
+  readonly name = "revocation guard";
+  readonly #trust: Pick<Trust, "listTimes" | "noteListTimes" | "rolledBack" | "subscribe">;
+  readonly #permit: Permit;
+
+  constructor(trust: Trust, permit: Permit) {
+    this.#trust = trust;
+    this.#permit = permit;
+  }
+
+  /** As Trust's. */
+  get listTimes(): Trust["listTimes"] {
+    return this.#trust.listTimes;
+  }
+
+  /** Of the holder of the lease before; judged when this returns. */
+  note(before: Trust["listTimes"]): void {
+    this.#trust.noteListTimes(before);
+    this.#judge();
+  }
+
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const changes = this.#trust.subscribe(signal);
+    ready();
+    for await (const _ of changes) this.#judge();
+  }
+
+  #judge(): void {
+    const { rolledBack } = this.#trust;
+    if (rolledBack === undefined) this.#permit.allow(part);
+    else this.#permit.refuse(part, rolledBack);
+  }
+}

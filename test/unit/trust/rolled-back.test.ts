@@ -1,0 +1,108 @@
+// A trust directory that is put back to an older copy, over one libvirt's secrets.
+import assert from "node:assert/strict";
+import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { buildLease } from "../../../agent/composition/hypervisor.ts";
+import { RevocationGuard } from "../../../agent/composition/revocations.ts";
+import { openState } from "../../../agent/composition/state.ts";
+import { parseConfig } from "../../../agent/config/load.ts";
+import { systemClock as clock } from "../../../agent/kernel/clock.ts";
+import { silentLog as log } from "../../../agent/kernel/log.ts";
+import type * as libvirt from "../../../agent/libvirt/index.ts";
+import { replaceFile } from "../../../agent/state/durable-file.ts";
+import { Trust } from "../../../agent/trust/index.ts";
+import { eventually } from "../../lab/wait.ts";
+import { Authority, installTrust, writeRevocations } from "../../scheduler/authority.ts";
+import { folder } from "../state/folder.ts";
+import { SecretStore } from "../vm/lease-stage.ts";
+
+const domain = "cloud.example";
+const defaults = parseConfig("", "defaults").config;
+const hours = (count: number): Date => new Date(Date.now() + count * 3_600_000);
+
+/** An agent's trust, its guard and its lease, until it holds that. */
+async function agent(t: TestContext, base: string, store: SecretStore) {
+  const trust = new Trust({ replaceFile, directory: join(base, "trust"), domain, clock, log });
+  await trust.reload();
+  const config = { ...defaults, state: { ...defaults.state, directory: join(base, "state") } };
+  const state = await openState({ config, version: "test", environment: {}, clock, log });
+  const revocations = new RevocationGuard(trust, state.permit);
+  const parts = { libvirt: store.calls as unknown as libvirt.Libvirt, revocations };
+  const lease = buildLease({ config, clock, log }, state, parts);
+  const end = new AbortController();
+  t.after(() => end.abort());
+  const running = [revocations, lease].map((service) => service.run(end.signal, () => undefined));
+  const holds = (): boolean => store.lease()["agentEpoch"] === state.record.agentEpoch;
+  await eventually(holds, { what: "the lease" });
+  const stop = async (): Promise<void> => {
+    end.abort();
+    await Promise.all(running);
+    await state.close();
+  };
+  return { trust, stop, refusal: () => state.permit.refusal };
+}
+
+async function host(t: TestContext) {
+  const base = await folder(t);
+  const authority = await Authority.make(domain);
+  const own = await authority.issue("agent/host-1");
+  const [directory, copy] = [join(base, "trust"), join(base, "copy")];
+  const store = new SecretStore();
+  store.xml = undefined;
+  return {
+    authority,
+    directory,
+    start: () => agent(t, base, store),
+    install: (list?: string) => installTrust(directory, authority, own, list),
+    listOf: (issued: number) => authority.revocationList({ issuedAt: hours(issued), nextAt: hours(24) }),
+    copy: () => cp(directory, copy, { recursive: true }),
+    putCopyInPlace: async () => {
+      await rm(directory, { recursive: true });
+      await cp(copy, directory, { recursive: true });
+    },
+  };
+}
+
+for (const what of ["an older list", "no list"])
+  test(`a trust directory that was put back to ${what} changes nothing until it has the newest one`, async (t) => {
+    const { authority, directory, start, install, listOf, copy, putCopyInPlace } = await host(t);
+    await install(what === "no list" ? undefined : await listOf(-3));
+    const first = await start();
+    assert.equal(first.refusal(), undefined);
+    await copy();
+    authority.revoke("4711");
+    await writeRevocations(directory, await listOf(-2));
+    await first.trust.reload();
+    await first.stop();
+    await putCopyInPlace();
+
+    // Also the second start after it, whose lease was written by one that has the older list.
+    for (let starts = 0; starts < 2; starts += 1) {
+      const { trust, refusal, stop } = await start();
+      assert.equal(refusal()?.reason, "REVOCATIONS_ROLLED_BACK");
+      assert.match(trust.problem?.message ?? "", /put the newest ca\.crl/);
+      await stop();
+    }
+    const last = await start();
+    await writeRevocations(directory, await listOf(-2.5));
+    await last.trust.reload();
+    assert.equal(last.refusal()?.reason, "REVOCATIONS_ROLLED_BACK");
+    await writeRevocations(directory, await listOf(-1));
+    await last.trust.reload();
+    await eventually(() => last.refusal() === undefined, { what: "changes to be allowed" });
+    assert.equal(last.trust.problem, undefined);
+    await last.stop();
+  });
+
+test("an authority that is not believed any more leaves no list behind that could be missed", async (t) => {
+  const { directory, start, install, listOf } = await host(t);
+  await install(await listOf(-1));
+  await (await start()).stop();
+  const another = await Authority.make(domain);
+  await rm(join(directory, "ca.crl"));
+  await installTrust(directory, another, await another.issue("agent/host-1"));
+  const second = await start();
+  assert.deepEqual([second.trust.problem, second.refusal()], [undefined, undefined]);
+  await second.stop();
+});
