@@ -309,9 +309,7 @@ async function countedWithoutRoom(path: string): Promise<number> {
     text = await readlink(epochPath(path));
   } catch (thrown) {
     if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return 0;
-    throw new SocleError("unavailable", "STATE_UNREADABLE", `${epochPath(path)} cannot be read`, {
-      cause: thrown,
-    });
+    throw cannotRead(epochPath(path), thrown, `Else remove it, and edit ${path} so: ${byHand}.`);
   }
   if (!/^\d{1,15}$/.test(text)) {
     const message = `${epochPath(path)} is damaged. Remove it, and edit ${path} so: ${byHand}.`;
@@ -325,9 +323,8 @@ async function read(path: string, companionPaths: readonly string[]): Promise<Fa
   try {
     text = await readFile(path, "utf8");
   } catch (thrown) {
-    if (!(thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT")) {
-      throw new SocleError("unavailable", "STATE_UNREADABLE", `${path} cannot be read`, { cause: thrown });
-    }
+    if (!(thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT"))
+      throw cannotRead(path, thrown, `Where it is lost, put it back from a backup, edited so: ${byHand}.`);
     // A host that ran before has one: to begin anew would count its epochs again.
     if ((await Promise.all(companionPaths.map(exists))).includes(true))
       throw corrupt(path, "is missing", thrown);
@@ -366,6 +363,12 @@ function corrupt(path: string, what: string, cause: unknown): SocleError {
     "scheduler that was replaced may command again: where E is not known, write 0, and run socle host epoch reset --to E " +
     "before schedulers reach this host. A new file has no cordon: where the host was cordoned, cordon it again.";
   return new SocleError("internal", "HOST_RECORD_CORRUPT", message, { cause });
+}
+
+function cannotRead(path: string, cause: unknown, lastResort: string): SocleError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const message = `${path} cannot be read (${why}): check the disk, and the owner and mode of the file. ${lastResort}`;
+  return new SocleError("unavailable", "HOST_RECORD_UNREADABLE", message, { cause });
 }
 
 const tooSlow = (path: string): SocleError =>

@@ -1,13 +1,15 @@
 import { open, readFile, stat, type FileHandle } from "node:fs/promises";
+import { SocleError } from "../kernel/errors.ts";
 import { isMissing, replaceFile } from "./durable-file.ts";
 import { encodeLine } from "./journal-format.ts";
 import type { JournalOptions } from "./journal-options.ts";
-import { beginAnew, cannotOpen } from "./journal-refusals.ts";
+import { beginAnew, cannotMake, cannotOpen } from "./journal-refusals.ts";
 import { header } from "./journal-version.ts";
 
 /**
  * Opens the file of a journal, or makes one with its header: where there is none, unless it must exist, and where an operator
- * wrote `beginAnew` into it. Undefined: it must exist and does not. Throws `unavailable` JOURNAL_UNREADABLE.
+ * wrote `beginAnew` into it. Undefined: it must exist and does not. Throws `unavailable` JOURNAL_UNREADABLE, and
+ * STATE_UNWRITABLE where there is none and none can be made.
  */
 export async function openJournalFile(
   path: string,
@@ -17,10 +19,13 @@ export async function openJournalFile(
     const found = await contentOf(path);
     if (found === "nothing" && mustExist) return undefined;
     if (found === "beginAnew") log.warn({ path }, "the journal begins anew: its file says so");
-    if (found !== "records") await replaceFile(path, encodeLine(header(kind), 0));
+    if (found !== "records")
+      await replaceFile(path, encodeLine(header(kind), 0)).catch((cause: unknown) => {
+        throw found === "nothing" ? cannotMake(path, cause) : cause;
+      });
     return await open(path, "r+");
   } catch (cause) {
-    throw cannotOpen(path, cause);
+    throw cause instanceof SocleError ? cause : cannotOpen(path, cause);
   }
 }
 

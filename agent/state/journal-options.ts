@@ -17,8 +17,8 @@ export interface JournalOptions {
   /** What every record is, when it is written and when it is read. Default: anything. */
   readonly schema?: z.ZodType;
   /**
-   * Called where the file is damaged, lost or of another version: the journal takes no record then, and what was replayed is not
-   * all. Without it open() throws.
+   * Called where the file is damaged, lost, of another version or cannot be read: the journal takes no record then, and what was
+   * replayed is not all. Without it open() throws.
    */
   readonly onUnreadable?: (why: SocleError) => void;
   /**

@@ -33,9 +33,22 @@ export const outcomeUnknown = (path: string, cause: unknown): SocleError =>
   );
 
 export const cannotOpen = (path: string, cause: unknown): SocleError =>
-  new SocleError("unavailable", "JOURNAL_UNREADABLE", `${path} cannot be opened: ${textOf(cause)}`, {
-    cause,
-  });
+  new SocleError(
+    "unavailable",
+    "JOURNAL_UNREADABLE",
+    `${path} cannot be read (${textOf(cause)}): check the disk, and the owner and mode of the file; where it is lost, restore ` +
+      "it from a backup.",
+    { cause, details: { metadata: { path } } },
+  );
+
+/** A host that runs for the first time has no journal yet. */
+export const cannotMake = (path: string, cause: unknown): SocleError =>
+  new SocleError(
+    isFullDisk(cause) ? "exhausted" : "unavailable",
+    "STATE_UNWRITABLE",
+    `${path} cannot be made (${textOf(cause)}): ${isFullDisk(cause) ? "free space there" : "check the disk"}, then start the agent again`,
+    { cause, details: { metadata: { path } } },
+  );
 
 export const closed = (): SocleError =>
   new SocleError("unavailable", "AGENT_STOPPING", "the agent is stopping");
@@ -106,15 +119,22 @@ const unreadableReasons = new Set([
   "JOURNAL_CORRUPT",
   "JOURNAL_MISSING",
   "JOURNAL_VERSION",
+  "JOURNAL_UNREADABLE",
   "HOST_RECORD_CORRUPT",
+  "HOST_RECORD_UNREADABLE",
 ]);
 
-/** Why changes are refused while a file is damaged, lost or of another version; undefined for other errors. */
+/** Why changes are refused while a file is damaged, lost, of another version or cannot be read; undefined for other errors. */
 export function asUnreadable(thrown: unknown): SocleError | undefined {
   if (!(thrown instanceof SocleError) || !unreadableReasons.has(thrown.reason)) return undefined;
-  const message = `changes are refused, reads and guests go on: ${thrown.message} Then restart the agent.`;
-  const metadata = { ...thrown.details.metadata, problem: thrown.reason };
-  return new SocleError("unavailable", "STATE_UNREADABLE", message, { cause: thrown, details: { metadata } });
+  return refusesChanges(thrown);
+}
+
+/** `why` names the file and the way out, in whole sentences. */
+export function refusesChanges(why: SocleError): SocleError {
+  const message = `changes are refused, reads and guests go on: ${why.message} Then restart the agent.`;
+  const metadata = { ...why.details.metadata, problem: why.reason };
+  return new SocleError("unavailable", "STATE_UNREADABLE", message, { cause: why, details: { metadata } });
 }
 
 /** The record as it is. Throws unknownRecord where it is none that the schema knows. */

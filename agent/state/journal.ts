@@ -1,4 +1,4 @@
-import { open, rm } from "node:fs/promises";
+import { open, rm, type FileHandle } from "node:fs/promises";
 import { devNull } from "node:os";
 import { setImmediate } from "node:timers/promises";
 import { SocleError } from "../kernel/errors.ts";
@@ -67,11 +67,13 @@ export class Journal {
   /**
    * Opens or creates the file (openJournalFile) and replays it. A torn tail is cut off and logged. A file of an earlier version is rewritten;
    * where that fails the journal is open for reading and `failure` says why. Throws `internal` JOURNAL_CORRUPT
-   * (damage before the last sync), JOURNAL_MISSING, JOURNAL_VERSION, and the file system's errors as `unavailable`.
+   * (damage before the last sync), JOURNAL_MISSING, JOURNAL_VERSION, `unavailable` JOURNAL_UNREADABLE, and as
+   * openJournalFile. For all but STATE_UNWRITABLE `onUnreadable` is called instead, where there is one.
    */
   static async open(path: string, options: JournalOptions): Promise<Journal> {
-    const file = await openJournalFile(path, options);
+    let file: FileHandle | undefined;
     try {
+      file = await openJournalFile(path, options);
       if (file === undefined) throw missing(path, options.kind);
       await rm(compactionPath(path), { force: true });
       let first = true;
@@ -96,7 +98,8 @@ export class Journal {
       if (outdated) await journal.#rewrite().catch((thrown: unknown) => void journal.#fail(thrown));
       return journal;
     } catch (thrown) {
-      const unreadable = options.onUnreadable && asUnreadable(thrown);
+      const error = thrown instanceof SocleError ? thrown : cannotOpen(path, thrown);
+      const unreadable = options.onUnreadable && asUnreadable(error);
       if (unreadable !== undefined) {
         options.onUnreadable?.(unreadable);
         // With a failure it writes nothing.
@@ -106,7 +109,7 @@ export class Journal {
         return journal;
       }
       await file?.close();
-      throw thrown instanceof SocleError ? thrown : cannotOpen(path, thrown);
+      throw error;
     }
   }
 

@@ -1,6 +1,6 @@
 // An agent whose state cannot be read starts all the same, changes nothing, and names the file and the way out.
 import assert from "node:assert/strict";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openState, type State } from "../../../agent/composition/state.ts";
@@ -153,11 +153,48 @@ test("a first start that ended half-way is no loss: what it had not made yet is 
   }
 });
 
+for (const [name, word] of [
+  [
+    "operations.journal",
+    /operations\.journal cannot be read \(EISDIR.*\): check the disk.*from a backup\. Then restart/,
+  ],
+  ["reservations.journal", /reservations\.journal cannot be read \(EISDIR.*\): check the disk/],
+  ["host.json", /host\.json cannot be read \(EISDIR.*\): check the disk, .*raise its agentEpoch/],
+  ["host.json.epoch", /host\.json\.epoch cannot be read \(EINVAL.*\): check the disk, .*Else remove it/],
+] as const)
+  test(`a start with a ${name} that the file system does not give takes no change and says why`, async (t) => {
+    const directory = await folder(t);
+    await usedState(directory);
+    const path = join(directory, name);
+    await rename(path, `${path}.good`).catch(() => undefined);
+    await mkdir(path);
+    const state = await openIn(directory);
+    const failures = [state.record, state.operations, state.reservations].flatMap(
+      ({ failure }) => failure ?? [],
+    );
+    assert.deepEqual(
+      failures.map(({ kind, reason }) => [kind, reason]),
+      [["unavailable", "STATE_UNREADABLE"]],
+      "which the condition is made of",
+    );
+    assert.match(failures[0]?.message ?? "", word);
+    await assert.rejects(state.operations.begin(request("new")), failures[0]);
+    assert.throws(() => state.reservations.admit("caller"), failures[0]);
+    assert.equal(state.record.agentEpoch, 2, "no epoch comes again");
+    await state.close();
+    await rmdir(path);
+    await rename(`${path}.good`, path).catch(() => undefined);
+    const after = await openIn(directory);
+    assert.equal(after.permit.refusal, undefined);
+    assert.equal(after.operations.interrupted.length, 3);
+    await after.close();
+  });
+
 test("a start that cannot make the journals leaves a state that the next start goes on with", async (t) => {
   const directory = await folder(t);
   for (const name of ["operations.journal", "reservations.journal"]) {
     await mkdir(join(directory, `${name}.new`));
-    await assert.rejects(openIn(directory), { reason: "JOURNAL_UNREADABLE" });
+    await assert.rejects(openIn(directory), { reason: "STATE_UNWRITABLE" });
     await rm(join(directory, `${name}.new`), { recursive: true });
   }
   const state = await openIn(directory);
