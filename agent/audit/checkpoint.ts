@@ -10,9 +10,9 @@ import {
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { SocleError } from "../kernel/errors.ts";
 import { cut } from "./entry.ts";
 import { anybodysMark, Marks, proofText } from "./mark.ts";
+import { keyDamaged, keyInvalid, keyReadByOthers, reading } from "./refusals.ts";
 import { replaceFile } from "../state/durable-file.ts";
 
 const checkpointSchema = z.object({
@@ -104,37 +104,39 @@ export class AuditKey {
     this.public = new VerifyKey(createPublicKey(key));
   }
 
-  /** Reads the directory's key, or makes one (mode 0600). Throws `invalid` AUDIT_KEY_INVALID. */
+  /**
+   * Reads the directory's key, or makes one (mode 0600). Throws `invalid` AUDIT_KEY_INVALID, `unavailable` AUDIT_UNREADABLE, and
+   * where a file cannot be written the file system's errors.
+   */
   static async open(directory: string): Promise<AuditKey> {
     const path = join(directory, privateName);
-    let pem = await readIfThere(path);
+    let pem = await reading(path, () => readIfThere(path));
     if (pem === undefined) {
       const made = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
       pem = made.toString();
       await replaceFile(path, Buffer.from(pem));
     } else if (((await stat(path)).mode & 0o077) !== 0) {
-      throw keyInvalid(`${path} can be read by others: chmod 600, and think of who may have signed with it`);
+      throw keyReadByOthers(path);
     }
-    let key: AuditKey;
-    try {
-      key = new AuditKey(createPrivateKey(pem));
-    } catch (cause) {
-      throw keyInvalid(`${path} is no private key in PEM form`, cause);
-    }
+    const key = AuditKey.#of(pem, path);
     const publicPath = join(directory, publicName);
-    if ((await readIfThere(publicPath)) !== key.public.pem)
+    if ((await reading(publicPath, () => readIfThere(publicPath))) !== key.public.pem)
       await replaceFile(publicPath, Buffer.from(key.public.pem));
     return key;
   }
 
   /** The directory's key where this may read it; undefined where there is none. Throws `invalid` AUDIT_KEY_INVALID. */
   static async find(directory: string): Promise<AuditKey | undefined> {
-    const pem = await readIfThere(join(directory, privateName));
-    if (pem === undefined) return undefined;
+    const path = join(directory, privateName);
+    const pem = await readIfThere(path);
+    return pem === undefined ? undefined : AuditKey.#of(pem, path);
+  }
+
+  static #of(pem: string, path: string): AuditKey {
     try {
       return new AuditKey(createPrivateKey(pem));
     } catch (cause) {
-      throw keyInvalid(`${join(directory, privateName)} is no private key in PEM form`, cause);
+      throw keyDamaged(path, cause);
     }
   }
 
@@ -166,11 +168,14 @@ export class AuditKey {
   }
 }
 
-const headName = "head.json";
+export const headPath = (directory: string): string => join(directory, "head.json");
 
-/** The newest checkpoint, beside the log: whoever cuts the log's tail must have this one replaced too. */
+/**
+ * The newest checkpoint, beside the log: whoever cuts the log's tail must have this one replaced too. Throws the file
+ * system's errors.
+ */
 export async function findHead(directory: string): Promise<Checkpoint | "missing" | "damaged"> {
-  const text = await readIfThere(join(directory, headName));
+  const text = await readIfThere(headPath(directory));
   if (text === undefined) return "missing";
   try {
     return parseCheckpoint(JSON.parse(text)) ?? "damaged";
@@ -186,7 +191,7 @@ export async function readHead(directory: string): Promise<Checkpoint | undefine
 }
 
 export const writeHead = async (directory: string, checkpoint: Checkpoint): Promise<void> =>
-  await replaceFile(join(directory, headName), Buffer.from(`${JSON.stringify(checkpoint)}\n`));
+  await replaceFile(headPath(directory), Buffer.from(`${JSON.stringify(checkpoint)}\n`));
 
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
@@ -196,6 +201,3 @@ export async function readIfThere(path: string): Promise<string | undefined> {
     throw thrown;
   }
 }
-
-const keyInvalid = (message: string, cause?: unknown): SocleError =>
-  new SocleError("invalid", "AUDIT_KEY_INVALID", message, cause === undefined ? {} : { cause });

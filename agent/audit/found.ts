@@ -1,6 +1,7 @@
 import { truncate } from "node:fs/promises";
-import { findHead, type Checkpoint, type VerifyKey } from "./checkpoint.ts";
+import { findHead, headPath, type Checkpoint, type VerifyKey } from "./checkpoint.ts";
 import { beginning, follow, type ChainPoint } from "./follow.ts";
+import { reading } from "./refusals.ts";
 import { linesOf, listSegments, parseHeader, type SegmentFile } from "./segment.ts";
 
 /** What a start finds of the log. */
@@ -19,24 +20,33 @@ export interface Found {
   readonly damage?: string;
 }
 
+/** Of a log that has not begun, or that cannot be read. */
+export const nothingFound: Found = {
+  point: beginning,
+  goesOn: false,
+  segments: [],
+  unsigned: 0,
+  signedBytes: 0,
+  tornBytes: 0,
+};
+
 /**
  * Reads the newest segment and holds it against the newest checkpoint; the older ones are `verifyLog`'s. Where entries
  * are missing or changed that a checkpoint vouches for, the chain goes on from the checkpoint in a new segment, so that
- * the gap can be seen for good.
+ * the gap can be seen for good. Throws `unavailable` AUDIT_UNREADABLE for a file that cannot be read.
  */
 export async function findLog(directory: string, key: VerifyKey): Promise<Found> {
   const segments = await listSegments(directory);
-  const head = await findHead(directory);
+  const head = await reading(headPath(directory), () => findHead(directory));
   const genuine = typeof head !== "string" && key.vouches(head) ? head : undefined;
   const why = `head.json is ${typeof head === "string" ? head : "not signed by this host's key"}`;
   const newest = segments.at(-1);
   if (newest === undefined) {
     if (genuine === undefined && head !== "missing") return goOn(beginning, segments, why);
-    if (genuine === undefined || genuine.sequence === 0)
-      return { point: beginning, goesOn: false, segments, unsigned: 0, signedBytes: 0, tornBytes: 0 };
+    if (genuine === undefined || genuine.sequence === 0) return nothingFound;
     return goOn(genuine, segments, `all entries up to ${genuine.sequence} are gone`);
   }
-  const read = await readSegment(newest, genuine);
+  const read = await reading(newest.path, () => readSegment(newest, genuine));
   const { point } = read;
   if (genuine === undefined && (head !== "missing" || point.sequence > 0)) return goOn(point, segments, why);
   const signed = genuine ?? beginning;

@@ -7,9 +7,9 @@ import { isFullDisk, UncertainWrite } from "../state/durable-file.ts";
 import { digestOf, encodeLink, linked } from "./chain.ts";
 import { AuditKey, readHead, writeHead, type Attested, type Checkpoint } from "./checkpoint.ts";
 import { encodeEntry, type Act } from "./entry.ts";
-import { findLog, type Found } from "./found.ts";
+import { findLog, nothingFound, type Found } from "./found.ts";
 import { beginning, type ChainPoint } from "./follow.ts";
-import { auditFailed, busy, outcomeUnknown, stopping, unreadable } from "./refusals.ts";
+import { auditFailed, busy, notOpened, outcomeUnknown, stopping } from "./refusals.ts";
 import { readPage, type Page, type PageQuery } from "./page.ts";
 import { Repeats } from "./repeats.ts";
 import { Segments, type Keeping } from "./segments.ts";
@@ -32,6 +32,14 @@ export interface AuditState {
   readonly refused: number;
   /** What was found missing at the start. */
   readonly damage?: string | undefined;
+  /** Why it could not be read at the start: nothing is known of its entries then. */
+  readonly unreadable?: string | undefined;
+}
+
+/** What a log is written and signed with. */
+interface Files {
+  readonly key: AuditKey;
+  readonly segments: Segments;
 }
 
 interface Pending {
@@ -53,8 +61,8 @@ const checkpointEntries = 1000;
  */
 export class AuditLog {
   readonly #options: AuditLogOptions;
-  readonly #key: AuditKey;
-  readonly #segments: Segments;
+  /** The failure where the log could not be opened. */
+  readonly #files: Files | SocleError;
   readonly #damage: string | undefined;
   readonly #changes = new Topic<void>();
   readonly #over = new AbortController();
@@ -79,7 +87,10 @@ export class AuditLog {
   #refusedTold = 0;
   #isClosed = false;
 
-  /** Opens the log or begins it. Throws `invalid` AUDIT_KEY_INVALID and, for the rest, `unavailable` AUDIT_UNREADABLE. */
+  /**
+   * Opens the log or begins it. Where its key or a file cannot be read, they stay as they are and every method that needs them
+   * fails with `failure`: `unavailable` STATE_UNREADABLE, which names the file and the way out.
+   */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
     const { directory, clock, log } = options;
     try {
@@ -87,7 +98,7 @@ export class AuditLog {
       const key = await AuditKey.open(directory);
       const found = await findLog(directory, key.public);
       const segments = await Segments.open(directory, found, options, clock.now());
-      const audit = new AuditLog(options, key, segments, found);
+      const audit = new AuditLog(options, { key, segments }, found);
       const { tornBytes, damage } = found;
       if (tornBytes > 0) log.warn({ bytes: tornBytes }, "the audit log ended in a torn entry; it is cut off");
       if (damage !== undefined) {
@@ -96,14 +107,14 @@ export class AuditLog {
       }
       return audit;
     } catch (thrown) {
-      throw thrown instanceof SocleError ? thrown : unreadable(directory, thrown);
+      return new AuditLog(options, notOpened(directory, thrown), nothingFound);
     }
   }
 
-  private constructor(options: AuditLogOptions, key: AuditKey, segments: Segments, found: Found) {
+  private constructor(options: AuditLogOptions, files: Files | SocleError, found: Found) {
     this.#options = options;
-    this.#key = key;
-    this.#segments = segments;
+    this.#files = files;
+    if (files instanceof SocleError) this.#failure = files;
     this.#point = found.point;
     this.#syncedSequence = found.point.sequence;
     this.#unsigned = found.unsigned;
@@ -113,12 +124,14 @@ export class AuditLog {
   }
 
   get state(): AuditState {
+    const files = this.#files;
     return {
       sequence: this.#syncedSequence,
-      bytes: this.#segments.bytes,
+      bytes: files instanceof SocleError ? 0 : files.segments.bytes,
       waiting: this.#pending.length,
       refused: this.#refused,
       damage: this.#damage,
+      unreadable: files instanceof SocleError ? files.message : undefined,
     };
   }
 
@@ -127,9 +140,9 @@ export class AuditLog {
     return this.#failure ?? this.#full?.error;
   }
 
-  /** A statement of this host's, signed by its audit key. */
+  /** A statement of this host's, signed by its audit key. Throws why the log could not be opened. */
   attest(statement: Readonly<Record<string, unknown>>): Attested {
-    return this.#key.attest(statement, this.#options.clock.now());
+    return this.#opened.key.attest(statement, this.#options.clock.now());
   }
 
   get directory(): string {
@@ -170,9 +183,10 @@ export class AuditLog {
     this.#repeats.add(act);
   }
 
-  /** Some of the entries that are on the disk. Throws the file system's errors. */
-  page(query: PageQuery): Promise<Page> {
-    return readPage(this.#options.directory, query);
+  /** Some of the entries that are on the disk. Throws why the log could not be opened, and the file system's errors. */
+  async page(query: PageQuery): Promise<Page> {
+    if (this.#files instanceof SocleError) throw this.#files;
+    return await readPage(this.#options.directory, query);
   }
 
   /** Signs all that is on the disk now. Throws as `record` rejects. */
@@ -207,7 +221,12 @@ export class AuditLog {
     await this.#pumped;
     this.#wake(true);
     await this.#pumped;
-    await this.#segments.close();
+    if (!(this.#files instanceof SocleError)) await this.#files.segments.close();
+  }
+
+  get #opened(): Files {
+    if (this.#files instanceof SocleError) throw this.#files;
+    return this.#files;
   }
 
   #refuse(reject: ((error: SocleError) => void) | undefined, refusal: SocleError): void {
@@ -232,7 +251,7 @@ export class AuditLog {
     while (this.#failure === undefined && (this.#pending.length > 0 || this.#checkpointDue)) {
       const batch = this.#pending.splice(0, batchEntries);
       try {
-        if (this.#segments.isFull(this.#point, this.#options.clock.now())) await this.#turnOver();
+        if (this.#opened.segments.isFull(this.#point, this.#options.clock.now())) await this.#turnOver();
         await this.#write(batch);
       } catch (thrown) {
         this.#fail(thrown, batch);
@@ -244,11 +263,12 @@ export class AuditLog {
 
   async #write(batch: readonly Pending[]): Promise<void> {
     const { clock } = this.#options;
+    const { key, segments } = this.#opened;
     let point = this.#point;
     let text = "";
     const add = (act: Act): number => {
       const sequence = point.sequence + 1;
-      const json = encodeEntry(act, sequence, this.#key.markOf(act.tenant, sequence), clock.now());
+      const json = encodeEntry(act, sequence, key.markOf(act.tenant, sequence), clock.now());
       point = { sequence, hash: linked(point.hash, digestOf(json)) };
       text += encodeLink({ hash: point.hash, json });
       return point.sequence;
@@ -259,11 +279,11 @@ export class AuditLog {
     const unsigned = this.#unsigned + point.sequence - this.#point.sequence;
     const isDue = unsigned > 0 && (this.#checkpointDue || unsigned >= checkpointEntries);
     this.#checkpointDue = false;
-    const checkpoint = isDue ? this.#key.sign(point.sequence, point.hash, clock.now()) : undefined;
+    const checkpoint = isDue ? key.sign(point.sequence, point.hash, clock.now()) : undefined;
     if (checkpoint !== undefined) add({ act: "checkpoint", details: { ...checkpoint } });
     const isSynced = checkpoint !== undefined || batch.some(({ resolve }) => resolve !== undefined);
     if (this.#point.sequence === 0 && this.#damage === undefined) await this.#signBeginning();
-    await this.#segments.append(text, isSynced);
+    await segments.append(text, isSynced);
     this.#point = point;
     this.#unsigned = checkpoint === undefined ? unsigned : 0;
     if (this.#full !== undefined) this.#options.log.info("the audit log is written again");
@@ -293,7 +313,7 @@ export class AuditLog {
   async #signBeginning(): Promise<void> {
     const { directory, clock } = this.#options;
     if ((await readHead(directory)) !== undefined) return;
-    await writeHead(directory, this.#key.sign(beginning.sequence, beginning.hash, clock.now()));
+    await writeHead(directory, this.#opened.key.sign(beginning.sequence, beginning.hash, clock.now()));
   }
 
   #timeCheckpoint(): void {
@@ -310,7 +330,7 @@ export class AuditLog {
 
   #fail(cause: unknown, batch: readonly Pending[]): void {
     const { log, clock, directory } = this.#options;
-    const isFull = isFullDisk(cause) && !this.#segments.isFailed;
+    const isFull = isFullDisk(cause) && !this.#opened.segments.isFailed;
     const error = auditFailed(directory, cause, isFull);
     if (this.#full === undefined) log.error({ err: cause }, error.message);
     if (isFull) this.#full ??= { error, sinceMs: clock.now() };
@@ -337,16 +357,17 @@ export class AuditLog {
   /** Signs what there is, begins a new file, and lets those go that are over their time. */
   async #turnOver(): Promise<void> {
     const { clock, log } = this.#options;
+    const { segments } = this.#opened;
     this.#checkpointDue = true;
     await this.#write([]);
-    await this.#segments.begin(this.#point, clock.now());
-    const old = this.#segments.overTheirTime(clock.now());
+    await segments.begin(this.#point, clock.now());
+    const old = segments.overTheirTime(clock.now());
     if (old === undefined) return;
     const { sequence: through, hash } = old.through;
     // Told before it is done: a log that lacks entries without saying so was tampered with.
     this.#checkpointDue = true;
     await this.#write([{ act: { act: "segments_dropped", details: { through, hash } } }]);
-    await this.#segments.drop(old.count);
+    await segments.drop(old.count);
     log.info({ through }, "old audit entries were deleted");
   }
 }

@@ -1,6 +1,7 @@
 import { SocleError } from "../kernel/errors.ts";
 import { isFileLost, stateLost } from "../state/append-file.ts";
 import { isFullDisk } from "../state/durable-file.ts";
+import { refusesChanges } from "../state/journal-refusals.ts";
 
 // Why an act cannot be recorded, and so is not done.
 
@@ -50,12 +51,39 @@ export const stopping = (): SocleError =>
     details: { retryAfterMs: 2000 },
   });
 
-export const unreadable = (directory: string, cause: unknown): SocleError =>
-  new SocleError(
-    "unavailable",
-    "AUDIT_UNREADABLE",
-    `the audit log in ${directory} cannot be opened: ${textOf(cause)}`,
-    {
-      cause,
-    },
+export const keyReadByOthers = (path: string): SocleError =>
+  keyInvalid(`${path} can be read by others. Find out who may have signed with it, then: chmod 600 ${path}.`);
+
+export const keyDamaged = (path: string, cause: unknown): SocleError =>
+  keyInvalid(
+    `${path} is no private key in PEM form. Restore it from a backup. Where there is none, move it aside: the next start makes ` +
+      "a new key, and the condition AuditLog shows that the log goes on with another key.",
+    cause,
   );
+
+export const keyInvalid = (message: string, cause?: unknown): SocleError =>
+  new SocleError("invalid", "AUDIT_KEY_INVALID", message, cause === undefined ? {} : { cause });
+
+/** Throws what `read` throws as `unavailable` AUDIT_UNREADABLE: errors of the file system do not always name the file. */
+export async function reading<Content>(path: string, read: () => Promise<Content>): Promise<Content> {
+  try {
+    return await read();
+  } catch (cause) {
+    const mend =
+      "check the disk, and the owner and mode of the file and its directory; where it is lost, restore it from a backup.";
+    throw unreadable(`${path} cannot be read (${textOf(cause)}): ${mend}`, cause);
+  }
+}
+
+/** The failure of a log that could not be opened: STATE_UNREADABLE, as of other files of the state. */
+export function notOpened(directory: string, cause: unknown): SocleError {
+  if (cause instanceof SocleError) return refusesChanges(cause);
+  const mend = isFullDisk(cause)
+    ? "free space there."
+    : "check the disk, and the owner and mode of the directory.";
+  const message = `the audit log in ${directory} cannot be opened (${textOf(cause)}): ${mend}`;
+  return refusesChanges(unreadable(message, cause));
+}
+
+const unreadable = (message: string, cause: unknown): SocleError =>
+  new SocleError("unavailable", "AUDIT_UNREADABLE", message, { cause });

@@ -4,6 +4,7 @@ import { isFullDisk, syncDirectory } from "../state/durable-file.ts";
 import type { Found } from "./found.ts";
 import { genesis } from "./chain.ts";
 import type { ChainPoint } from "./follow.ts";
+import { reading } from "./refusals.ts";
 import { createSegment, readHeader, type SegmentFile } from "./segment.ts";
 
 export interface Keeping {
@@ -40,7 +41,7 @@ export class Segments {
   static async open(directory: string, found: Found, keeping: Keeping, nowMs: number): Promise<Segments> {
     const all: Owned[] = [];
     for (const segment of found.segments) {
-      const header = await readHeader(segment.path);
+      const header = await reading(segment.path, () => readHeader(segment.path));
       const bytes = (await stat(segment.path)).size;
       const beganMs = header === undefined ? Infinity : Date.parse(header.time);
       all.push({ ...segment, bytes, beganMs, previous: header?.previous ?? genesis });
@@ -49,8 +50,11 @@ export class Segments {
     if (found.goesOn) {
       const { path, bytes } = segments.#last;
       const file = await open(path, "r+");
-      await writeAgain(file, found.signedBytes, bytes);
       segments.#file = new AppendFile(path, file, bytes);
+      await writeAgain(file, found.signedBytes, bytes).catch(async (thrown: unknown) => {
+        await file.close();
+        throw thrown;
+      });
     } else {
       await segments.begin(found.point, nowMs).catch((thrown: unknown) => {
         if (!isFullDisk(thrown)) throw thrown;

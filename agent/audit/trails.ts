@@ -83,6 +83,8 @@ export function certificateTrail(audit: Pick<AuditLog, "note">, trust: Trust): S
 
 /** What is wrong with the log, each in words; absent: nothing. */
 export interface AuditTrouble {
+  /** Why it could not be read, so that nothing else is known of it. */
+  readonly unreadable?: string;
   readonly damaged?: string;
   readonly behind?: string;
 }
@@ -103,13 +105,14 @@ export function auditHealth(
     async run(signal, ready) {
       ready();
       for (;;) {
-        const { damage } = audit.state;
+        const { damage, unreadable } = audit.state;
         const behind = forwarders.flatMap(({ state }) =>
           state !== undefined && state.lagSeconds > behindSeconds
             ? [`${state.name} lacks ${state.lagEntries} entries, for ${Math.round(state.lagSeconds)} s`]
             : [],
         );
         report({
+          ...(unreadable === undefined ? {} : { unreadable }),
           ...(damage === undefined ? {} : { damaged: damage }),
           ...(behind.length === 0 ? {} : { behind: behind.join("; ") }),
         });

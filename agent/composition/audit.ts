@@ -42,7 +42,10 @@ export function buildAuditing(
     ...(journal ? [journalSink()] : []),
     ...(syslog === null ? [] : [syslogSink(splitAddress(syslog), hostname(), tls, isRevoked)]),
   ];
-  const forwarders = sinks.map((sink) => new Forwarder({ audit, sink, clock, log }));
+  // A forwarder of a log without entries would replace its cursor by 0, and repeat all of them after the next start.
+  const forwarders = (audit.state.unreadable === undefined ? sinks : []).map(
+    (sink) => new Forwarder({ audit, sink, clock, log }),
+  );
   return {
     services: [
       ...forwarders,
@@ -51,9 +54,10 @@ export function buildAuditing(
       certificateTrail(audit, trust),
     ],
     facts() {
-      const { sequence, bytes, refused } = audit.state;
+      const { sequence, bytes, refused, unreadable } = audit.state;
       const states = forwarders.flatMap(({ state }) => (state === undefined ? [] : [state]));
-      return { sequence, bytes, refused, writable: audit.failure === undefined, sinks: states };
+      const size = unreadable === undefined ? { sequence, bytes } : {};
+      return { ...size, refused, writable: audit.failure === undefined, sinks: states };
     },
   };
 }

@@ -73,6 +73,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
       clock,
       log,
     });
+    if (audit.failure !== undefined) onUnreadable(audit.failure);
     audit.note({ act: "agent_started", details: { version, agentEpoch } });
     const boot = await bootClock();
     const watermark = await Watermark.open(directory, (why) => permit.refuse("watermark", why));

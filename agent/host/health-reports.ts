@@ -68,10 +68,28 @@ export class HealthReports {
     this.#health.observe("VmStartFailures", "starts", this.#starts.succeeded(vmId), this.#now());
   }
 
-  /** What is wrong with the audit log, in words: it was tampered with, or is not told to whom it should be. */
-  reportAudit({ damaged, behind }: { readonly damaged?: string; readonly behind?: string }): void {
+  /**
+   * What is wrong with the audit log, in words: it cannot be read (then nothing else is known of it), was tampered with, or is
+   * not told to whom it should be.
+   */
+  reportAudit({
+    unreadable,
+    damaged,
+    behind,
+  }: {
+    readonly unreadable?: string;
+    readonly damaged?: string;
+    readonly behind?: string;
+  }): void {
     const verdict = (bad: string | undefined, fine: string) =>
       ({ kind: bad === undefined ? "good" : "bad", evidence: bad ?? fine }) as const;
+    this.#health.observe(
+      "AuditLog",
+      "unreadable",
+      verdict(unreadable, "the audit log was read"),
+      this.#now(),
+    );
+    if (unreadable !== undefined) return;
     this.#health.observe("AuditLog", "damaged", verdict(damaged, "the audit log was whole"), this.#now());
     this.#health.observe("AuditLog", "behind", verdict(behind, "it is told to all"), this.#now());
   }

@@ -57,8 +57,9 @@ export interface Load {
 
 /** The audit log, and who is told its entries. */
 export interface AuditFacts {
-  readonly sequence: number;
-  readonly bytes: number;
+  /** Both are absent where the log could not be read. */
+  readonly sequence?: number;
+  readonly bytes?: number;
   readonly writable: boolean;
   readonly refused: number;
   readonly sinks: readonly {

@@ -31,6 +31,7 @@ const reasonAdvice: Readonly<Record<string, Advice | undefined>> = {
       "See that libvirt shows and takes secrets (virsh secret-list) and that their disk has room; the agent then goes on by itself.",
   },
   AuditLog: {
+    Unreadable: "Do with the file what the evidence says, then restart the agent.",
     Damaged:
       "Run socle audit verify, compare with a checkpoint that was kept elsewhere, find out who did it, then: socle health ack AuditLog.",
     ForwardingBehind: "Can this host reach the sink that the evidence names, and does it take entries?",
@@ -72,7 +73,7 @@ export const conditionAdvice: Advice = {
   AgentImpaired: "It is late where it should be prompt, mostly for want of CPU: look at the host's load.",
   StateUnwritable: "Make the state directory writable as the evidence says, then restart the agent.",
   StateUnreadable:
-    "Do with the file what the evidence says (mostly: restore it from a backup, or run the version that wrote it), then restart the agent.",
+    "Do with the file what the evidence says (mostly: restore it from a backup, correct its owner or mode, or run the version that wrote it), then restart the agent.",
   HypervisorInUse: "See that this agent alone drives this libvirt; the evidence says what is in the way.",
   AuditLog: "Run socle audit verify; the evidence says what is wrong.",
   VolumeKey:

@@ -58,6 +58,7 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
       ),
     },
     AuditLog: {
+      unreadable: reported("Unreadable"),
       /** Whoever looks is to have seen it: the next start finds nothing wrong any more. */
       damaged: { ...reported("Damaged"), latch: "acknowledge" },
       behind: reported("ForwardingBehind"),

@@ -18,8 +18,8 @@ import { dayMs, keyOf, started } from "../audit/log-of.ts";
 import { folder } from "../state/folder.ts";
 import { ApiClient, errorOf, protos, startApi } from "./harness.ts";
 
-/** An API over an audit log of 60 entries in several segments, every third of the tenant red. */
-async function audited(t: TestContext) {
+/** An API over this audit log, for holders of certificates. */
+async function served(t: TestContext, log: AuditLog) {
   const directory = await folder(t);
   const authority = await Authority.make("cloud.example");
   await installTrust(directory, authority, await authority.issue("agent/host-1"));
@@ -31,7 +31,19 @@ async function audited(t: TestContext) {
     log: silentLog,
   });
   await trust.reload();
-  const logDirectory = join(directory, "audit");
+  const api = await startApi(t, { listen: "127.0.0.1:0" }, trust, undefined, {}, log);
+  const as = async (holder: string): Promise<ApiClient> => {
+    const { certificatePem: cert, keyPem: key } = await authority.issue(holder);
+    const context = createSecureContext({ ca: authority.certificatePem, cert, key });
+    const secured = credentials.createFromSecureContext(context, { checkServerIdentity: () => undefined });
+    return new ApiClient(t, `127.0.0.1:${api.tcpPort ?? 0}`, {}, secured);
+  };
+  return { api, as };
+}
+
+/** An API over an audit log of 60 entries in several segments, every third of the tenant red. */
+async function audited(t: TestContext) {
+  const logDirectory = join(await folder(t), "audit");
   const keeping = { retentionMs: 190 * dayMs, segmentBytes: 4000 };
   const log = await AuditLog.open({
     directory: logDirectory,
@@ -43,14 +55,7 @@ async function audited(t: TestContext) {
   for (let i = 1; i <= 60; i += 1) await log.record(started(i % 3 === 0 ? `red-${i}` : `blue-${i}`));
   // Else one is signed by itself a second later, while a test reads.
   await log.checkpoint();
-  const api = await startApi(t, { listen: "127.0.0.1:0" }, trust, undefined, {}, log);
-  const as = async (holder: string): Promise<ApiClient> => {
-    const { certificatePem: cert, keyPem: key } = await authority.issue(holder);
-    const context = createSecureContext({ ca: authority.certificatePem, cert, key });
-    const secured = credentials.createFromSecureContext(context, { checkServerIdentity: () => undefined });
-    return new ApiClient(t, `127.0.0.1:${api.tcpPort ?? 0}`, {}, secured);
-  };
-  return { api, log, logDirectory, as };
+  return { ...(await served(t, log)), log, logDirectory };
 }
 
 async function all(client: ApiClient, request: ListAuditEntriesRequest): Promise<AuditEntry__Output[]> {
@@ -132,6 +137,22 @@ test("a checkpoint is signed now, and the log must fit it from then on", async (
   assert.equal((await verifyLog(logDirectory, { key, anchors: [signed] })).problem, undefined);
   const signer = (await all(auditor, { afterSequence: sequence })).map(entryOf)[0];
   assert.deepEqual([signer?.act, signer?.caller?.role], ["call_admitted", "auditor"]);
+});
+
+test("of a log that could not be read, an auditor gets neither entries nor a checkpoint, but why", async (t) => {
+  const directory = await folder(t);
+  await writeFile(join(directory, "key.pem"), "no key", { mode: 0o600 });
+  const options = { directory, clock: systemClock, log: silentLog, retentionMs: dayMs };
+  const { as } = await served(t, await AuditLog.open(options));
+  const auditor = await as("auditor/a");
+  for (const call of [
+    () => auditor.call(protos.audit.ListAuditEntries, {}, 60_000),
+    () => auditor.call(protos.audit.SignCheckpoint, {}, 60_000),
+  ]) {
+    const { code, info, message } = await errorOf(call());
+    assert.deepEqual([code, info.reason], [status.UNAVAILABLE, "STATE_UNREADABLE"]);
+    assert.match(message, /key\.pem is no private key in PEM form/);
+  }
 });
 
 test("nobody else reads it, and a tenant's auditor sees that tenant alone", async (t) => {

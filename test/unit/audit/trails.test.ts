@@ -115,6 +115,9 @@ test("what is wrong with the log or a sink is reported, and that it is over", as
   sink = { ...sink, lagSeconds: 300 };
   clock.advance(5000);
   await eventually(() => reports.length === 3);
+  state = { unreadable: "chmod 600 key.pem" };
+  clock.advance(5000);
+  await eventually(() => reports.length === 4);
   assert.deepEqual(reports, [
     {},
     {
@@ -122,5 +125,6 @@ test("what is wrong with the log or a sink is reported, and that it is over", as
       behind: "syslog lacks 7 entries, for 301 s",
     },
     {},
+    { unreadable: "chmod 600 key.pem" },
   ]);
 });

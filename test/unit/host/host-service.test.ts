@@ -242,6 +242,19 @@ test("an audit log that was tampered with is told of until somebody has looked, 
   assert.equal(condition("AuditLog")?.status, "false");
 });
 
+test("an audit log that cannot be read is told of until it can, and damage that was found before stays held", async (context) => {
+  const { host, condition } = await start(context);
+  const unreadable = "changes are refused: chmod 600 key.pem";
+  host.reports.reportAudit({ unreadable });
+  const { status, effect, reason, evidence } = condition("AuditLog") ?? {};
+  assert.deepEqual([status, effect, reason, evidence], ["true", "degraded", "Unreadable", unreadable]);
+  host.reports.reportAudit({ damaged: "entries 3 to 9 are missing" });
+  assert.equal(condition("AuditLog")?.reason, "Damaged");
+  host.reports.reportAudit({ unreadable });
+  await host.acknowledge("AuditLog", "request-1");
+  assert.match(condition("AuditLog")?.evidence ?? "", /chmod 600.*entries 3 to 9/);
+});
+
 test("what is held is held by the next agent too, and an operator's acknowledgement lets it go", async (context) => {
   const record = new FakeRecord();
   const first = await start(context, { record });
