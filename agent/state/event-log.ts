@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../kernel/clock.ts";
@@ -38,7 +39,8 @@ const retryAfterMs = 10_000;
  * go on being told while the disk refuses. After a clean stop
  * the next start goes on with the next number. After a crash it goes on behind the block, and a `resync` event with
  * reason EVENTS_LOST names the numbers between (details lost_from, lost_to): the agent was blind meanwhile anyway, so who
- * follows must list again.
+ * follows must list again. Where the files cannot be used at the start, all events of the run stay in memory, under an id
+ * of their own.
  */
 export class EventLog {
   readonly #clock: Clock;
@@ -56,11 +58,15 @@ export class EventLog {
   #written: number;
   #writing: Promise<void> | undefined;
   #ended = false;
+  #isInMemory = false;
   /** Set while the disk refuses: events go on from memory, and it is tried again after this time. */
   #retryAtMonotonicMs: number | undefined;
   #failure: SocleError | undefined;
 
-  /** Opens also where the disk is full. Throws `unavailable` STATE_UNWRITABLE. */
+  /**
+   * Opens also where the disk is full, or the files cannot be used, as `failure` says then. Throws `unavailable`
+   * STATE_UNWRITABLE where they alone could tell the agent's epoch.
+   */
   static async open(options: EventLogOptions): Promise<EventLog> {
     const directory = join(options.directory, "events");
     const ring = new EventRing(options.maxEvents);
@@ -77,11 +83,21 @@ export class EventLog {
       return events;
     } catch (thrown) {
       await segments.close();
-      const why = thrown instanceof Error ? thrown.message : String(thrown);
-      throw new SocleError("unavailable", "STATE_UNWRITABLE", `${directory} cannot be used: ${why}`, {
-        cause: thrown,
-      });
+      const failure = unusable(directory, thrown);
+      if (options.agentEpoch === undefined) throw failure;
+      options.log.error({ err: thrown }, failure.message);
+      return EventLog.#inMemory(options, segments, failure);
     }
+  }
+
+  /** Writes nothing: which numbers the files have is not known. */
+  static #inMemory(options: EventLogOptions, segments: EventSegments, failure: SocleError): EventLog {
+    const ring = new EventRing(options.maxEvents);
+    const events = new EventLog(options, ring, segments, { logId: randomUUID(), next: 1 });
+    events.#reserved = Infinity;
+    events.#failure = failure;
+    events.#isInMemory = events.#ended = true;
+    return events;
   }
 
   private constructor(
@@ -121,7 +137,7 @@ export class EventLog {
    * an earlier number; subscribers that follow now get a RESYNC.
    */
   async beginAnew(): Promise<void> {
-    this.#logId = await this.#segments.beginAnew();
+    this.#logId = this.#isInMemory ? randomUUID() : await this.#segments.beginAnew();
     this.append({ kind: "resync", reason: logReplaced, details: { log_id: this.#logId } });
   }
 
@@ -320,4 +336,13 @@ export class EventLog {
     this.#failure = undefined;
     this.#log.info("events are written again");
   }
+}
+
+function unusable(directory: string, cause: unknown): SocleError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const mend = isFullDisk(cause)
+    ? "free space there"
+    : "check the disk, and the owner and mode of the directory";
+  const message = `${directory} cannot be used (${why}): events stay in memory; ${mend}, then restart the agent`;
+  return new SocleError("unavailable", "STATE_UNWRITABLE", message, { cause });
 }

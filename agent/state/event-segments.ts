@@ -76,9 +76,21 @@ export class EventSegments {
     ring.expire(last);
     let reserved = 0;
     let isDamaged = false;
+    let isUnread = false;
     let cleanNext: number | undefined;
     for (const first of this.#firsts) {
-      const bytes = await readFile(this.#path(first));
+      const path = this.#path(first);
+      const bytes = await readFile(path).catch((err: unknown) => {
+        this.#log.error(
+          { err, path },
+          "an event file cannot be read: its events are left out; check the disk",
+        );
+      });
+      if (bytes === undefined) {
+        isUnread = true;
+        cleanNext = undefined;
+        continue;
+      }
       let start = 0;
       let sinceTurn = 0;
       for (let end; (end = bytes.indexOf(0x0a, start)) !== -1; start = end + 1) {
@@ -93,10 +105,7 @@ export class EventSegments {
         if ("sequence" in record && record.sequence > last) {
           const told = record.reason === eventsLost && record.details?.["lost_from"] === String(last + 1);
           if (record.sequence !== last + 1 && !told) {
-            this.#log.warn(
-              { path: this.#path(first), after: last },
-              "events are missing; older ones are forgotten",
-            );
+            this.#log.warn({ path, after: last }, "events are missing; older ones are forgotten");
             ring.expire(record.sequence - 1);
           }
           ring.push(record);
@@ -106,9 +115,11 @@ export class EventSegments {
       }
     }
     // A mark that cannot be read any more may have taken numbers.
-    const behindMarks = cleanNext ?? Math.max(last, reserved) + 1 + (isDamaged ? reserveBlock : 0);
+    const behindMarks =
+      cleanNext ?? Math.max(last, reserved) + 1 + (isDamaged || isUnread ? reserveBlock : 0);
     const nextSequence = Math.max(behindMarks, (await this.#reservedWithoutRoom(behindMarks)) + 1);
-    const logId = (await this.#readLogId()) ?? (await this.beginAnew());
+    // How many numbers the marks of a whole file took is not known: one may come again under another id.
+    const logId = (isUnread ? undefined : await this.#readLogId()) ?? (await this.beginAnew());
     return nextSequence > last + 1 && this.#firsts.length > 0
       ? { logId, nextSequence, lost: { from: last + 1, to: nextSequence - 1 } }
       : { logId, nextSequence };
