@@ -134,7 +134,9 @@ export class AuditKey {
 
   static #of(pem: string, path: string): AuditKey {
     try {
-      return new AuditKey(createPrivateKey(pem));
+      const key = createPrivateKey(pem);
+      if (key.asymmetricKeyType !== "ed25519") throw new Error(`it is ${key.asymmetricKeyType ?? "another"}`);
+      return new AuditKey(key);
     } catch (cause) {
       throw keyDamaged(path, cause);
     }

@@ -56,7 +56,7 @@ export const keyReadByOthers = (path: string): SocleError =>
 
 export const keyDamaged = (path: string, cause: unknown): SocleError =>
   keyInvalid(
-    `${path} is no private key in PEM form. Restore it from a backup. Where there is none, move it aside: the next start makes ` +
+    `${path} is no Ed25519 private key in PEM form. Restore it from a backup. Where there is none, move it aside: the next start makes ` +
       "a new key, and the condition AuditLog shows that the log goes on with another key.",
     cause,
   );

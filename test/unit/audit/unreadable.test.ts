@@ -1,5 +1,6 @@
 // An audit log that cannot be read bars changes, names the file and the way out, and is left as it is.
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -70,8 +71,17 @@ const troubles: readonly [
   ],
   [
     "a damaged key",
-    /key\.pem is no private key in PEM form\. Restore it from a backup.*move it aside/,
+    /key\.pem is no Ed25519 private key in PEM form\. Restore it from a backup.*move it aside/,
     (directory) => overwrite(join(directory, "key.pem"), "-----BEGIN PRIVATE KEY-----\nA\n"),
+  ],
+  [
+    "a key of another kind",
+    /key\.pem is no Ed25519 private key in PEM form\. Restore it from a backup/,
+    (directory) =>
+      overwrite(
+        join(directory, "key.pem"),
+        generateKeyPairSync("x25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      ),
   ],
   [
     "a key that the file system does not give",
