@@ -53,6 +53,13 @@ export interface HealthOptions<Rules extends ConditionTable> {
   readonly onLatch?: () => void;
 }
 
+/** What an answer rests on beside the conditions. */
+interface HealthFacts {
+  readonly probing: boolean;
+  readonly cordoned: boolean;
+  readonly guests: Truth;
+}
+
 /** The host's conditions as they are, fed by probes. */
 export class Health<Rules extends ConditionTable = HostConditions> {
   readonly #options: HealthOptions<Rules>;
@@ -60,6 +67,8 @@ export class Health<Rules extends ConditionTable = HostConditions> {
   /** What its conditions remember of this machine. */
   readonly seen = new Seen();
   #bootId = "";
+  /** The last answer, until a condition changes. */
+  #answered: { readonly facts: HealthFacts; readonly health: HostHealth } | undefined;
 
   constructor(options: HealthOptions<Rules>) {
     this.#options = options;
@@ -216,13 +225,18 @@ export class Health<Rules extends ConditionTable = HostConditions> {
   /**
    * `alive`: false is never said by the agent itself; unknown when its own probes have stopped. `schedulable`: may new
    * VMs be put here. `safeToFence`: would cutting the power lose no guest; the agent answers when asked, it never asks
-   * for a fence.
+   * for a fence. The same object until something in it changes.
    */
-  answer(facts: {
-    readonly probing: boolean;
-    readonly cordoned: boolean;
-    readonly guests: Truth;
-  }): HostHealth {
+  answer(facts: HealthFacts): HostHealth {
+    const { facts: before, health } = this.#answered ?? {};
+    const { probing, cordoned, guests } = facts;
+    const isSame = before?.probing === probing && before.cordoned === cordoned && before.guests === guests;
+    if (isSame && health !== undefined) return health;
+    this.#answered = { facts, health: this.#answerOf(facts) };
+    return this.#answered.health;
+  }
+
+  #answerOf(facts: HealthFacts): HostHealth {
     const all = [...this.#held.values()];
     const state = worst(all.map(({ condition }) => condition.effect));
     return {
@@ -257,6 +271,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     const keptBefore = keptOf(held.triggers);
     change(held);
     held.condition = compose(type, held.triggers, before, at);
+    this.#answered = undefined;
     if (keptOf(held.triggers) !== keptBefore) this.#options.onLatch?.();
     if (sameCondition(before, held.condition)) return;
     const isFirst = !held.isTold;

@@ -15,7 +15,7 @@ import { FirstLook } from "./first-look.ts";
 import { Health } from "./health.ts";
 import { HealthReports } from "./health-reports.ts";
 import { HealthMemory, type HealthStore } from "./health-memory.ts";
-import type { Condition, HostSnapshot, HostUsage, HostView } from "./host.ts";
+import type { Condition, HostCapacity, HostSnapshot, HostUsage, HostView } from "./host.ts";
 import { Identity } from "./identity.ts";
 import { InventoryRound } from "./inventory-round.ts";
 import { assembleInventory, directoriesOf, emptyInventory, lasting, provesTraits } from "./inventory.ts";
@@ -104,7 +104,7 @@ export class HostService implements Service, HostView {
   #areTraitsKnown = false;
   readonly #storageLook: FirstLook;
   #inventoryReadAtMs: number | undefined;
-  #generation = 0;
+  #capacity: HostCapacity;
   #probedMs: number | undefined;
   #refreshSoon: () => void = () => undefined;
 
@@ -170,6 +170,7 @@ export class HostService implements Service, HostView {
       clock,
       changed: () => this.#nextGeneration(),
     });
+    this.#capacity = { generation: 0, ...this.ledger.capacity };
   }
 
   /** Ready once the machine has been read a first time; libvirt's part of it may be missing then. */
@@ -217,13 +218,14 @@ export class HostService implements Service, HostView {
     return [...this.ledger.tenantUse()].map(([tenant, use]) => ({ tenant, use, quota: quotaOf?.(tenant) }));
   }
 
+  /** Each part is the same object until something in it changes. */
   snapshot(): HostSnapshot {
     const { scheduling } = this.#options.record;
     return {
       identity: this.#identity.value,
       inventory: this.#inventory,
       ...(this.#inventoryReadAtMs === undefined ? {} : { inventoryReadAtMs: this.#inventoryReadAtMs }),
-      capacity: { generation: this.#generation, ...this.ledger.capacity },
+      capacity: this.#capacity,
       health: this.#health.answer({
         probing: this.#isProbing(),
         cordoned: scheduling.state === "cordoned",
@@ -300,7 +302,7 @@ export class HostService implements Service, HostView {
     this.#inventory = after;
     this.#areTraitsKnown = provesTraits(sources);
     this.#inventoryReadAtMs = readAtMs;
-    const generation = this.#generation;
+    const { generation } = this.#capacity;
     this.ledger.setCells(after.cells);
     const failing = this.#health.subjectsOn("PcieErrors", "fatal");
     const { deviceAliases } = this.#options.config.host;
@@ -316,7 +318,8 @@ export class HostService implements Service, HostView {
     if ([...volumes.values()].some((pool) => pool.kind === "failed" && pool.code === MORE_TO_READ))
       this.#refreshSoon();
     else if (sources.pools.kind === "read") this.#storageLook.had();
-    if (generation === this.#generation && lasting(before) !== lasting(after)) this.#nextGeneration();
+    if (generation === this.#capacity.generation && lasting(before) !== lasting(after))
+      this.#nextGeneration();
   }
 
   async #followConnection(signal: AbortSignal, probeSoon: () => void): Promise<void> {
@@ -369,7 +372,7 @@ export class HostService implements Service, HostView {
   }
 
   #nextGeneration(): void {
-    this.#generation += 1;
+    this.#capacity = { ...this.ledger.capacity, generation: this.#capacity.generation + 1 };
     this.#changes.publish();
   }
 

@@ -217,6 +217,7 @@ export interface HostUsage {
 
 /** The door that readers of the host use (api, scheduler link, metrics). */
 export interface HostView {
+  /** A part of it that did not change is the same object as before. */
   snapshot(): HostSnapshot;
   /** An item after every change of the snapshot other than readings that move all the time. */
   subscribe(signal: AbortSignal): AsyncIterable<{ readonly kind: "item" | "overflow" }>;

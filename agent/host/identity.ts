@@ -16,13 +16,20 @@ export class Identity {
   #system: Reading<OperatingSystem> = { kind: "failed", reason: "not read yet" };
   #versions: Versions | undefined;
   #probeFailure: string | undefined;
+  /** Made again once something in it changed. */
+  #value: HostIdentity | undefined;
 
   constructor(roots: Roots, fixed: Pick<HostIdentity, "agentVersion" | "agentStartedAtMs" | "labels">) {
     this.#roots = roots;
     this.#fixed = fixed;
   }
 
+  /** The same object until something in it changes. */
   get value(): HostIdentity {
+    return (this.#value ??= this.#gathered());
+  }
+
+  #gathered(): HostIdentity {
     const system = valueOf(this.#system);
     return {
       ...this.#fixed,
@@ -56,6 +63,7 @@ export class Identity {
       model: firmware?.productName ?? "",
       serial: firmware?.productSerial ?? "",
     };
+    this.#value = undefined;
   }
 
   /** From systeminformation, for as long as 10 s. */
@@ -63,6 +71,7 @@ export class Identity {
     const { identity, incompleteReason } = await identifyMachine(command, this.#roots, { signal });
     this.#machine = identity;
     this.#probeFailure = incompleteReason;
+    this.#value = undefined;
   }
 
   /**
@@ -75,12 +84,14 @@ export class Identity {
     libvirtUuid: string | undefined,
   ): Promise<string> {
     this.#id = configured ?? before ?? (await this.#chooseId(libvirtUuid));
+    this.#value = undefined;
     return this.#id;
   }
 
   /** Undefined, while libvirt is away, leaves what was known. */
   setVersions(versions: Versions | undefined): void {
     this.#versions = versions ?? this.#versions;
+    this.#value = undefined;
   }
 
   async #chooseId(libvirtUuid: string | undefined): Promise<string> {

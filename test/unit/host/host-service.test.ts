@@ -321,3 +321,19 @@ test("a host at rest changes nothing that a scheduler or a watcher is told, howe
   assert.equal(etags.size, 1);
   assert.equal(host.snapshot().capacity.generation, generation);
 });
+
+test("a part of the host is the same object until it changes, and shows each probe and each word at once", async (context) => {
+  const { host, clock, until, condition } = await start(context);
+  await until("a probe", () => condition("LibvirtUnresponsive")?.lastProbeMs === clock.now());
+  const [before, again] = [host.snapshot(), host.snapshot()];
+  for (const part of ["identity", "inventory", "capacity", "health"] as const)
+    assert.equal(again[part], before[part], part);
+  await host.setScheduling("cordoned", "");
+  assert.equal(host.snapshot().health.schedulable, "false");
+  clock.advance(60_000);
+  await until("the next probe", () => condition("LibvirtUnresponsive")?.lastProbeMs === clock.now());
+  host.ledger.setFootprints([], true);
+  assert.notEqual(host.snapshot().health, before.health);
+  assert.equal(host.snapshot().capacity.complete, true);
+  assert.equal(host.snapshot().capacity.generation, before.capacity.generation + 1);
+});
