@@ -24,8 +24,9 @@ export const configSchema = z.strictObject({
       id: uuid.optional().describe("The host's UUID. Default: libvirt's host uuid."),
       labels: z
         .record(z.string().max(63), z.string().max(255))
+        .refine((labels) => Object.keys(labels).length <= 64, "must be at most 64")
         .default({})
-        .describe("Labels told to the scheduler."),
+        .describe("Labels told to the scheduler, at most 64."),
       reservedCpus: z.number().int().min(0).default(0).describe("CPUs kept for the host itself."),
       reservedMemoryMiB: z
         .number()

@@ -51,6 +51,13 @@ test("what is written is taken, the rest is filled in", () => {
   assert.equal(config.host.reservedMemoryMiB, 1024);
 });
 
+test("a host has at most 64 labels", () => {
+  const labels = (count: number) =>
+    `host:\n  labels: {${Array.from({ length: count }, (_, at) => `l${at}: a`).join(", ")}}\n`;
+  assert.equal(Object.keys(parseConfig(labels(64), "x").config.host.labels).length, 64);
+  assert.match(problemsOf(labels(65)).join(), /host\.labels: must be at most 64/);
+});
+
 test("a device's name is for an address or a kind, and no two are for the same", () => {
   const aliases = (text: string) => `host:\n  deviceAliases: {${text}}\n`;
   const { config } = parseConfig(aliases("a100: 10de:20b0, nic0: '0000:3b:00.0'"), "x");
