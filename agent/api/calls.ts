@@ -23,6 +23,7 @@ import {
   type ControlEpochs,
   type FencedCall,
 } from "./control-epoch.ts";
+import { encodingOf } from "./encodings.ts";
 import type { ErrorEncoder, WireError } from "./errors.ts";
 import type { BidiMethod, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
 import type { Caller, Identify } from "./identity.ts";
@@ -104,7 +105,8 @@ export class Calls {
       const method = methods[name];
       const kind = requestStream ? "bidi" : responseStream ? "serverStream" : "unary";
       if (method?.kind !== kind) throw new Error(`${path} needs a ${kind} method`);
-      const route = { path, roles: new Set(rolesOfMethod[path] ?? []), encode: responseSerialize };
+      const encode = (response: unknown): Buffer => encodingOf(response) ?? responseSerialize(response);
+      const route = { path, roles: new Set(rolesOfMethod[path] ?? []), encode };
       implementation[name] = this.#handler(route, method);
     }
     // grpc-js leaves its implementations untyped; `Methods` has typed each of them.

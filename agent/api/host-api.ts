@@ -3,21 +3,26 @@ import { SocleError } from "../kernel/errors.ts";
 import type { Host } from "../gen/socle/v1/Host.ts";
 import type { HostServiceHandlers } from "../gen/socle/v1/HostService.ts";
 import type { ListTenantsResponse } from "../gen/socle/v1/ListTenantsResponse.ts";
-import { hostToProto, schedulingStates, withPosition, withUsage } from "./convert-host.ts";
+import { schedulingStates, usageToProto } from "./convert-host.ts";
 import type { Doors } from "./doors.ts";
 import { control, serverStream, unary, type Methods } from "./handler.ts";
+import { HostDocuments } from "./host-document.ts";
+import type { Protos } from "./protos.ts";
 
 const maxReason = 256;
 
-export function hostService(doors: Doors): Methods<HostServiceHandlers> {
+export function hostService(
+  doors: Doors,
+  protos: Pick<Protos, "host" | "hostParts">,
+): Methods<HostServiceHandlers> {
   const { host, vmView, position, controlEpochs } = doors;
-  const now = (): Host => ({
-    ...withUsage(
-      withPosition(hostToProto(host.snapshot(), vmView.all(), vmView.complete), position()),
-      host.usage(),
-    ),
-    controlEpoch: controlEpochs.controlEpoch,
-  });
+  const documents = new HostDocuments(protos);
+  const now = (): Promise<Host> =>
+    documents.make(host.snapshot(), vmView.all(), vmView.complete, {
+      position: position(),
+      usage: usageToProto(host.usage()),
+      controlEpoch: controlEpochs.controlEpoch,
+    });
   return {
     GetHost: unary(now),
     WatchHost: serverStream((_request, { signal }) => watchHost(doors, now, signal)),
@@ -27,12 +32,12 @@ export function hostService(doors: Doors): Methods<HostServiceHandlers> {
       if (state === undefined) throw wrong("state", "must be ACTIVE or CORDONED");
       if (request.reason.length > maxReason) throw wrong("reason", `must be at most ${maxReason} characters`);
       await host.setScheduling(state, request.reason);
-      return now();
+      return await now();
     }),
     AcknowledgeCondition: control(async ({ type, requestId }, { caller }) => {
       if (type === "BreakGlass" && caller.behalf?.breakGlass !== undefined) throw notBySame();
       await host.acknowledge(type, requestId);
-      return now();
+      return await now();
     }),
     ResetControlEpoch: control(async ({ controlEpoch }) => {
       const previousControlEpoch = await controlEpochs.reset(controlEpoch);
@@ -44,14 +49,14 @@ export function hostService(doors: Doors): Methods<HostServiceHandlers> {
 /** The host as it is, then again after every change; a slow reader gets the newest, not each. */
 async function* watchHost(
   { host }: Doors,
-  now: () => Host,
+  now: () => Promise<Host>,
   signal: AbortSignal,
 ): AsyncGenerator<Host, void, undefined> {
   const changes = host.subscribe(signal);
-  let told = now();
+  let told = await now();
   yield told;
   for await (const _ of changes) {
-    const next = now();
+    const next = await now();
     if (next.etag === told.etag) continue;
     told = next;
     yield told;

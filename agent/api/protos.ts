@@ -9,9 +9,12 @@ import type { ErrorInfo, ErrorInfo__Output } from "../gen/google/rpc/ErrorInfo.t
 import type { RetryInfo, RetryInfo__Output } from "../gen/google/rpc/RetryInfo.ts";
 import type { Status, Status__Output } from "../gen/google/rpc/Status.ts";
 import type { AuditServiceDefinition } from "../gen/socle/v1/AuditService.ts";
+import type { Capacity, Capacity__Output } from "../gen/socle/v1/Capacity.ts";
 import type { EnrollmentServiceDefinition } from "../gen/socle/v1/EnrollmentService.ts";
 import type { EventServiceDefinition } from "../gen/socle/v1/EventService.ts";
+import type { Health, Health__Output } from "../gen/socle/v1/Health.ts";
 import type { HostServiceDefinition } from "../gen/socle/v1/HostService.ts";
+import type { Inventory, Inventory__Output } from "../gen/socle/v1/Inventory.ts";
 import type { OperationServiceDefinition } from "../gen/socle/v1/OperationService.ts";
 import type { ReservationServiceDefinition } from "../gen/socle/v1/ReservationService.ts";
 import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
@@ -46,6 +49,12 @@ export interface Protos {
   readonly enrollment: EnrollmentServiceDefinition;
   readonly health: HealthDefinition;
   readonly reflection: ServerReflectionDefinition;
+  /** The large parts of a Host. */
+  readonly hostParts: {
+    readonly inventory: MessageTypeDefinition<Inventory, Inventory__Output>;
+    readonly capacity: MessageTypeDefinition<Capacity, Capacity__Output>;
+    readonly health: MessageTypeDefinition<Health, Health__Output>;
+  };
   readonly status: MessageTypeDefinition<Status, Status__Output>;
   readonly errorInfo: MessageTypeDefinition<ErrorInfo, ErrorInfo__Output>;
   readonly retryInfo: MessageTypeDefinition<RetryInfo, RetryInfo__Output>;
@@ -70,6 +79,11 @@ export function loadProtos(directory: string): Protos {
     enrollment: named(all, "socle.v1.EnrollmentService") as EnrollmentServiceDefinition,
     health: named(all, "grpc.health.v1.Health") as HealthDefinition,
     reflection: named(all, "grpc.reflection.v1.ServerReflection") as ServerReflectionDefinition,
+    hostParts: {
+      inventory: message("socle.v1.Inventory"),
+      capacity: message("socle.v1.Capacity"),
+      health: message("socle.v1.Health"),
+    },
     status: message("google.rpc.Status"),
     errorInfo: message("google.rpc.ErrorInfo"),
     retryInfo: message("google.rpc.RetryInfo"),

@@ -107,7 +107,7 @@ export class ApiServer implements Service {
     const services = [
       { definition: protos.vms, methods: vmService(doors, this.#errors) },
       { definition: protos.operations, methods: operationService(doors, this.#errors) },
-      { definition: protos.host, methods: hostService(doors) },
+      { definition: protos.host, methods: hostService(doors, protos) },
       { definition: protos.reservations, methods: reservationService(doors) },
       { definition: protos.events, methods: eventService(doors) },
       { definition: protos.trust, methods: trustService(doors) },

@@ -15,22 +15,25 @@ const known = new WeakMap<object, number>();
 export function messageBytes(message: object): number {
   let bytes = known.get(message);
   if (bytes === undefined) {
-    bytes = bytesOf(message);
+    bytes = bytesOf(message, true);
     known.set(message, bytes);
   }
   return bytes;
 }
 
-function bytesOf(value: unknown): number {
+/** The same of a value that holds no maps, and tighter: no names are counted. Not kept. */
+export const plainBytes = (value: unknown): number => bytesOf(value, false);
+
+function bytesOf(value: unknown, withNames: boolean): number {
   if (typeof value === "string") return headBytes + Buffer.byteLength(value);
   if (value === null || value === undefined) return 0;
   if (typeof value !== "object") return numberBytes;
   if (value instanceof Uint8Array) return headBytes + value.byteLength;
   let bytes = headBytes;
-  if (Array.isArray(value)) for (const each of value) bytes += bytesOf(each);
+  if (Array.isArray(value)) for (const each of value) bytes += bytesOf(each, withNames);
   else
     for (const [key, each] of Object.entries(value))
-      bytes += headBytes + Buffer.byteLength(key) + bytesOf(each);
+      bytes += (withNames ? headBytes + Buffer.byteLength(key) : 0) + bytesOf(each, withNames);
   return bytes;
 }
 

@@ -1,0 +1,78 @@
+import type { HostSnapshot } from "../host/host.ts";
+import { inSlices } from "../kernel/slice.ts";
+import type { Vm } from "../vm/vm.ts";
+import type { Host } from "../gen/socle/v1/Host.ts";
+import { convertHost } from "./convert-host.ts";
+import { setEncoding } from "./encodings.ts";
+import type { Protos } from "./protos.ts";
+
+type PartName = keyof Protos["hostParts"];
+
+/** Their numbers in the contract's Host. */
+const fieldNumbers: Readonly<Record<PartName, number>> = { inventory: 3, capacity: 4, health: 5 };
+const LENGTH_DELIMITED = 2;
+
+/**
+ * Makes a host's document in slices, with its encoding: a large host takes longer than one turn of the event loop may.
+ * A part that did not change is neither converted nor encoded again.
+ */
+export class HostDocuments {
+  readonly #protos: Pick<Protos, "host" | "hostParts">;
+  readonly #encoded = new WeakMap<object, Buffer>();
+
+  constructor(protos: Pick<Protos, "host" | "hostParts">) {
+    this.#protos = protos;
+  }
+
+  /** `more`: fields that only answers to a caller have. */
+  make(snapshot: HostSnapshot, vms: readonly Vm[], complete: boolean, more: Host): Promise<Host> {
+    return inSlices(this.#making(convertHost(snapshot, vms, complete), more));
+  }
+
+  *#making(
+    converting: Generator<undefined, Host, undefined>,
+    more: Host,
+  ): Generator<undefined, Host, undefined> {
+    const host = { ...(yield* converting), ...more };
+    const { inventory, capacity, health, ...rest } = host;
+    const encoded = [
+      yield* this.#part("inventory", inventory),
+      yield* this.#part("capacity", capacity),
+      yield* this.#part("health", health),
+      this.#protos.host.GetHost.responseSerialize(rest),
+    ];
+    yield;
+    setEncoding(host, Buffer.concat(encoded));
+    return host;
+  }
+
+  *#part(name: PartName, message: object | null | undefined): Generator<undefined, Buffer, undefined> {
+    if (message === null || message === undefined) return Buffer.alloc(0);
+    const before = this.#encoded.get(message);
+    if (before !== undefined) return before;
+    const pieces: Buffer[] = [];
+    for (const piece of piecesOf(message)) {
+      pieces.push(this.#protos.hostParts[name].serialize(piece));
+      yield;
+    }
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    const head = Buffer.from([(fieldNumbers[name] << 3) | LENGTH_DELIMITED, ...varint(bytes)]);
+    const encoded = Buffer.concat([head, ...pieces]);
+    this.#encoded.set(message, encoded);
+    yield;
+    return encoded;
+  }
+}
+
+/** Messages whose encodings, one after the other, are the message's: one of each object in its lists, and one of the rest. */
+function* piecesOf(message: object): Generator<object, void, undefined> {
+  const lists = Object.entries(message).filter(
+    ([, value]) => Array.isArray(value) && typeof value[0] === "object",
+  );
+  yield { ...message, ...Object.fromEntries(lists.map(([name]) => [name, []])) };
+  for (const [name, items] of lists) for (const item of items as object[]) yield { [name]: [item] };
+}
+
+function varint(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(Math.floor(value / 0x80))];
+}
