@@ -13,6 +13,7 @@ import { abortReason, type Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { FairTurns } from "../kernel/fair-turns.ts";
 import type { Logger } from "../kernel/log.ts";
+import { Slice } from "../kernel/slice.ts";
 import { Throttle } from "../kernel/throttle.ts";
 import type { Admission, CallClass } from "./admission.ts";
 import { actorOf, type AdmittedCall, type CallAudit } from "./call-audit.ts";
@@ -245,9 +246,11 @@ export class Calls {
       // Before the first response is asked for, which is when the method begins.
       if (changes) await this.#enforceEpoch(live, fenced);
       const writer = new StreamWriter(call, live, this.#outbox);
+      const slice = new Slice();
       for await (const response of opened.responses) {
         if (signal.aborted) break;
         await writer.write(route.encode(response));
+        if (slice.over) await slice.rest();
       }
       if (signal.aborted) throw abortReason(signal);
       call.end();

@@ -1,4 +1,5 @@
 import { SocleError } from "../kernel/errors.ts";
+import { Slice } from "../kernel/slice.ts";
 import type { HostEvent } from "../state/event.ts";
 import type { Event } from "../gen/socle/v1/Event.ts";
 import type { EventServiceHandlers } from "../gen/socle/v1/EventService.ts";
@@ -22,11 +23,13 @@ async function* subscribe(
   wants: (event: HostEvent) => boolean,
   logId: () => string,
 ): AsyncGenerator<Event, void, undefined> {
+  const slice = new Slice();
   for await (const event of events) {
     if (event.kind === "overflow") {
       const message = "events were dropped before they were read; list again, then subscribe from now";
       throw new SocleError("out_of_range", "EVENTS_EXPIRED", message);
     }
     if (wants(event)) yield { ...eventToProto(event), logId: logId() };
+    else if (slice.over) await slice.rest();
   }
 }

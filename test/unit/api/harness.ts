@@ -38,6 +38,8 @@ export interface Harness {
   readonly events: EventLog;
   readonly position: Position;
   readonly api: ApiServer;
+  /** What its services stand on. */
+  readonly doors: Doors;
   readonly logged: Record<string, unknown>[];
   /** What went into the audit log; a test may put another `record` in place of it. */
   readonly audited: Act[];
@@ -106,29 +108,30 @@ export async function startApi(
   };
   const reservations = await reservationsOf(directory, clock, log);
   const socket = join(directory, "agent.sock");
+  const doors: Doors = {
+    vmView: table,
+    vms,
+    operations,
+    reservations,
+    defaultAccelerator: () => "tcg",
+    events,
+    host,
+    controlEpochs,
+    audit: auditLog ?? {
+      state: { sequence: 0, bytes: 0, waiting: 0, refused: 0 },
+      page: () => Promise.reject(new Error("no audit log in this test")),
+      checkpoint: () => Promise.reject(new Error("no audit log in this test")),
+    },
+    trust: {
+      state: () => ({ domain: null }),
+      enroll: () => Promise.reject(new Error("no enrollment in this test")),
+    },
+    position: () => ({ bootId: "boot-1", agentEpoch: 7, generation: position.generation }),
+  };
   const api = new ApiServer({
     config: { ...configSchema.parse({}).api, socket, ...config },
     protos,
-    doors: {
-      vmView: table,
-      vms,
-      operations,
-      reservations,
-      defaultAccelerator: () => "tcg",
-      events,
-      host,
-      controlEpochs,
-      audit: auditLog ?? {
-        state: { sequence: 0, bytes: 0, waiting: 0, refused: 0 },
-        page: () => Promise.reject(new Error("no audit log in this test")),
-        checkpoint: () => Promise.reject(new Error("no audit log in this test")),
-      },
-      trust: {
-        state: () => ({ domain: null }),
-        enroll: () => Promise.reject(new Error("no enrollment in this test")),
-      },
-      position: () => ({ bootId: "boot-1", agentEpoch: 7, generation: position.generation }),
-    },
+    doors,
     trust,
     audit: auditLog ?? audit,
     people: {
@@ -164,7 +167,21 @@ export async function startApi(
   api.setServing(true);
   const { tcpPort } = api;
   const logs = { logged, audited, audit };
-  return { socket, tcpPort, table, host, operations, events, position, api, ...logs, asked, vms, stop };
+  return {
+    socket,
+    tcpPort,
+    table,
+    host,
+    operations,
+    events,
+    position,
+    api,
+    doors,
+    ...logs,
+    asked,
+    vms,
+    stop,
+  };
 }
 
 /** Control epochs in memory alone; `raised` lists each raise. */
