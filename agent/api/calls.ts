@@ -24,7 +24,7 @@ import {
   type ControlEpochs,
   type FencedCall,
 } from "./control-epoch.ts";
-import { encodingOf } from "./encodings.ts";
+import { encoded } from "./encodings.ts";
 import type { ErrorEncoder, WireError } from "./errors.ts";
 import type { BidiMethod, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
 import type { Caller, Identify } from "./identity.ts";
@@ -61,7 +61,7 @@ export interface Implementable {
 interface Route {
   readonly path: string;
   readonly roles: ReadonlySet<Role>;
-  readonly encode: (response: unknown) => Buffer;
+  readonly encode: (response: unknown) => Buffer | Promise<Buffer>;
 }
 
 /** Runs methods as grpc-js handlers. What is thrown becomes a status: nothing escapes to the process. */
@@ -106,7 +106,7 @@ export class Calls {
       const method = methods[name];
       const kind = requestStream ? "bidi" : responseStream ? "serverStream" : "unary";
       if (method?.kind !== kind) throw new Error(`${path} needs a ${kind} method`);
-      const encode = (response: unknown): Buffer => encodingOf(response) ?? responseSerialize(response);
+      const encode: Route["encode"] = (response) => encoded(response as object, responseSerialize);
       const route = { path, roles: new Set(rolesOfMethod[path] ?? []), encode };
       implementation[name] = this.#handler(route, method);
     }
@@ -139,6 +139,10 @@ export class Calls {
       let admitted: AdmittedCall | undefined;
       const succeed = (response: unknown): void => {
         const bytes = route.encode(response);
+        if (bytes instanceof Promise) bytes.then((whole) => send(response, whole)).catch(fail);
+        else send(response, bytes);
+      };
+      const send = (response: unknown, bytes: Buffer): void => {
         admitted?.ended(response);
         // A caller that does not read the answer keeps its place and its bytes until the call is reset.
         live.holds(this.#outbox.hold(live.account, bytes.length, () => live.reset()));
@@ -249,7 +253,7 @@ export class Calls {
       const slice = new Slice();
       for await (const response of opened.responses) {
         if (signal.aborted) break;
-        await writer.write(route.encode(response));
+        await writer.write(await route.encode(response));
         if (slice.over) await slice.rest();
       }
       if (signal.aborted) throw abortReason(signal);

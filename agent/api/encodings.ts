@@ -1,9 +1,43 @@
+import { inSlices } from "../kernel/slice.ts";
+
 const known = new WeakMap<object, Buffer>();
+/** A message with more objects in its lists takes long to encode. */
+const FEW_OBJECTS = 32;
+
+type Encode = (message: object) => Buffer;
 
 /** Gives a message its wire form, for those that are large and often asked for: it is sent as it is. */
 export function setEncoding(message: object, bytes: Buffer): void {
   known.set(message, bytes);
 }
 
-export const encodingOf = (message: unknown): Buffer | undefined =>
-  typeof message === "object" && message !== null ? known.get(message) : undefined;
+export const encodingOf = (message: object): Buffer | undefined => known.get(message);
+
+/** The wire form of a message, as it is known or by `encode`: in slices where that takes long. */
+export function encoded(message: object, encode: Encode): Buffer | Promise<Buffer> {
+  const objects = listsOf(message).reduce((sum, [, items]) => sum + items.length, 0);
+  return (
+    encodingOf(message) ?? (objects <= FEW_OBJECTS ? encode(message) : inSlices(encoding(message, encode)))
+  );
+}
+
+/**
+ * The wire form in steps: one for each object of its lists, one for the rest. The encodings of a message's parts, one behind
+ * the other, are an encoding of the message.
+ */
+export function* encoding(message: object, encode: Encode): Generator<undefined, Buffer, undefined> {
+  const lists = listsOf(message);
+  const pieces = [encode({ ...message, ...Object.fromEntries(lists.map(([name]) => [name, []])) })];
+  for (const [name, items] of lists)
+    for (const item of items) {
+      yield;
+      pieces.push(encode({ [name]: [item] }));
+    }
+  yield;
+  return Buffer.concat(pieces);
+}
+
+const listsOf = (message: object): (readonly [string, readonly object[]])[] =>
+  Object.entries(message).filter(
+    (entry): entry is [string, object[]] => Array.isArray(entry[1]) && typeof entry[1][0] === "object",
+  );

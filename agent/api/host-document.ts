@@ -3,7 +3,7 @@ import { inSlices } from "../kernel/slice.ts";
 import type { Vm } from "../vm/vm.ts";
 import type { Host } from "../gen/socle/v1/Host.ts";
 import { convertHost } from "./convert-host.ts";
-import { setEncoding } from "./encodings.ts";
+import { encoding, setEncoding } from "./encodings.ts";
 import type { Protos } from "./protos.ts";
 
 type PartName = keyof Protos["hostParts"];
@@ -50,27 +50,13 @@ export class HostDocuments {
     if (message === null || message === undefined) return Buffer.alloc(0);
     const before = this.#encoded.get(message);
     if (before !== undefined) return before;
-    const pieces: Buffer[] = [];
-    for (const piece of piecesOf(message)) {
-      pieces.push(this.#protos.hostParts[name].serialize(piece));
-      yield;
-    }
-    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
-    const head = Buffer.from([(fieldNumbers[name] << 3) | LENGTH_DELIMITED, ...varint(bytes)]);
-    const encoded = Buffer.concat([head, ...pieces]);
+    const bytes = yield* encoding(message, this.#protos.hostParts[name].serialize);
+    const head = Buffer.from([(fieldNumbers[name] << 3) | LENGTH_DELIMITED, ...varint(bytes.length)]);
+    const encoded = Buffer.concat([head, bytes]);
     this.#encoded.set(message, encoded);
     yield;
     return encoded;
   }
-}
-
-/** Messages whose encodings, one after the other, are the message's: one of each object in its lists, and one of the rest. */
-function* piecesOf(message: object): Generator<object, void, undefined> {
-  const lists = Object.entries(message).filter(
-    ([, value]) => Array.isArray(value) && typeof value[0] === "object",
-  );
-  yield { ...message, ...Object.fromEntries(lists.map(([name]) => [name, []])) };
-  for (const [name, items] of lists) for (const item of items as object[]) yield { [name]: [item] };
 }
 
 function varint(value: number): number[] {

@@ -1,5 +1,4 @@
 import { SocleError } from "../kernel/errors.ts";
-import { countWithin } from "../kernel/message-bytes.ts";
 import { isDone } from "../state/operation.ts";
 import type { ListOperationsRequest__Output } from "../gen/socle/v1/ListOperationsRequest.ts";
 import type { ListOperationsResponse } from "../gen/socle/v1/ListOperationsResponse.ts";
@@ -13,7 +12,7 @@ import type { ErrorEncoder } from "./errors.ts";
 import { control, serverStream, unary, wait, type Methods } from "./handler.ts";
 import type { Caller } from "./identity.ts";
 import { doorsOf } from "./tenancy.ts";
-import { afterIdOf, pageSize, pageToken } from "./paging.ts";
+import { afterIdOf, convertPage, pageSize, pageToken } from "./paging.ts";
 
 const outcomes = enumWords("OUTCOME_UNSPECIFIED", { done: "OUTCOME_DONE", "not done": "OUTCOME_NOT_DONE" });
 
@@ -56,11 +55,11 @@ export function operationService(doors: Doors, errors: ErrorEncoder): Methods<Op
 }
 
 /** Newest first. */
-function listOperations(
+async function listOperations(
   operations: Doors["operations"],
   request: ListOperationsRequest__Output,
   errors: ErrorEncoder,
-): ListOperationsResponse {
+): Promise<ListOperationsResponse> {
   const { vmId, onlyRunning } = request;
   const query = { vmId, onlyRunning };
   const afterId = afterIdOf(request.pageToken, query);
@@ -71,8 +70,7 @@ function listOperations(
     ...(vmId === "" ? {} : { vmId }),
     ...(afterId === undefined ? {} : { afterId }),
   });
-  const shown = found.slice(0, size).map((operation) => operationToProto(operation, errors));
-  const page = shown.slice(0, countWithin(shown));
+  const page = await convertPage(found.slice(0, size), (operation) => operationToProto(operation, errors));
   const last = found[page.length - 1];
   const nextPageToken = last === undefined || found.length === page.length ? "" : pageToken(last.id, query);
   return { operations: page, nextPageToken };

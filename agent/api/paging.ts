@@ -1,13 +1,36 @@
 import { createHash } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
+import { messageBytes, pageBytes } from "../kernel/message-bytes.ts";
+import { inSlices } from "../kernel/slice.ts";
 
 const USUAL = 100;
-/** Converting, measuring and encoding so many takes the event loop less than 2 ms. */
 const MOST = 250;
 
 /** How many items a page holds at most: 0 asks for the default, and more than the most are cut to it. */
 export function pageSize(asked: number): number {
   return asked === 0 ? USUAL : Math.min(asked, MOST);
+}
+
+/** The first items, converted, as many as there are bytes for in a page: at least one. In slices. */
+export const convertPage = <Item, Message extends object>(
+  items: readonly Item[],
+  convert: (item: Item) => Message,
+): Promise<Message[]> => inSlices(converting(items, convert));
+
+function* converting<Item, Message extends object>(
+  items: readonly Item[],
+  convert: (item: Item) => Message,
+): Generator<undefined, Message[], undefined> {
+  const page: Message[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const message = convert(item);
+    bytes += messageBytes(message);
+    if (page.length > 0 && bytes > pageBytes) break;
+    page.push(message);
+    yield;
+  }
+  return page;
 }
 
 /**

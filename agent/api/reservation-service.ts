@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { countWithin } from "../kernel/message-bytes.ts";
 import type { Reservation, ReservedRoom } from "../state/reservation.ts";
 import { checkRoom } from "../vm/spec-check.ts";
 import type { ListReservationsRequest__Output } from "../gen/socle/v1/ListReservationsRequest.ts";
@@ -14,7 +13,7 @@ import { durationMs, toDuration, toTimestamp } from "./convert-time.ts";
 import type { Doors } from "./doors.ts";
 import { control, mutation, unary, type Methods } from "./handler.ts";
 import type { Caller } from "./identity.ts";
-import { afterIdOf, pageSize, pageToken } from "./paging.ts";
+import { afterIdOf, convertPage, pageSize, pageToken } from "./paging.ts";
 
 const DEFAULT_TTL_MS = 60_000;
 
@@ -78,17 +77,16 @@ function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => "kvm"
   };
 }
 
-function list(
+async function list(
   reservations: Doors["reservations"],
   { includeEnded, pageToken: token, pageSize: asked }: ListReservationsRequest__Output,
   shown: (reservation: Reservation) => ProtoReservation,
-): ListReservationsResponse {
+): Promise<ListReservationsResponse> {
   const query = { includeEnded };
   const afterId = afterIdOf(token, query) ?? "";
   const size = pageSize(asked);
   const found = reservations.list({ includeEnded, afterId, limit: size + 1 });
-  const messages = found.slice(0, size).map(shown);
-  const page = messages.slice(0, countWithin(messages));
+  const page = await convertPage(found.slice(0, size), shown);
   const last = found[page.length - 1];
   const nextPageToken = last === undefined || page.length === found.length ? "" : pageToken(last.id, query);
   return { reservations: page, nextPageToken, totalSize: reservations.count(includeEnded) };

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
-import { countWithin } from "../kernel/message-bytes.ts";
 import type { Operation } from "../state/operation.ts";
 import { ASK_PROVIDER, requireReadable } from "../vm/unreadable.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
@@ -18,7 +17,7 @@ import type { ErrorEncoder } from "./errors.ts";
 import type { Caller } from "./identity.ts";
 import { bidi, control, mutation, serverStream, unary, type Methods } from "./handler.ts";
 import { doorsOf } from "./tenancy.ts";
-import { afterIdOf, pageSize, pageToken } from "./paging.ts";
+import { afterIdOf, convertPage, pageSize, pageToken } from "./paging.ts";
 import { vmFilter, withoutSpec } from "./vm-filter.ts";
 import { watchVms } from "./vm-watch.ts";
 
@@ -98,7 +97,7 @@ function getVm(view: VmView, idOrName: string): Vm {
 }
 
 /** Ordered by id, so that a page goes on where the one before ended whatever came or went meanwhile. */
-function listVms(view: VmView, request: ListVmsRequest__Output): ListVmsResponse {
+async function listVms(view: VmView, request: ListVmsRequest__Output): Promise<ListVmsResponse> {
   const { filter, pageToken: token } = request;
   const afterId = afterIdOf(token, filter);
   const matching = view.all().filter(vmFilter(filter));
@@ -112,11 +111,10 @@ function listVms(view: VmView, request: ListVmsRequest__Output): ListVmsResponse
   const head = { totalSize: matching.length, etag, observation, specUnreadable };
   if (request.etag === etag) return { ...head, notModified: true };
   const rest = afterId === undefined ? matching : matching.filter(({ id }) => id > afterId);
-  const vms = rest.slice(0, pageSize(request.pageSize)).map(vmToProto);
-  const page = rest.slice(0, countWithin(vms));
-  const last = page.at(-1);
-  const nextPageToken = last === undefined || page.length === rest.length ? "" : pageToken(last.id, filter);
-  return { ...head, vms: vms.slice(0, page.length), nextPageToken };
+  const vms = await convertPage(rest.slice(0, pageSize(request.pageSize)), vmToProto);
+  const last = rest[vms.length - 1];
+  const nextPageToken = last === undefined || vms.length === rest.length ? "" : pageToken(last.id, filter);
+  return { ...head, vms, nextPageToken };
 }
 
 function listEtag(vms: readonly Vm[], sight: string): string {
