@@ -56,6 +56,8 @@ class Simulation {
   readonly #names = new Set<string>();
   readonly #armed = new Armed();
   #restore: (() => void) | undefined;
+  /** The state was put back under this run: the epoch that it counted at its start is of the state before. */
+  #putBackUnder = 0;
   #putJournalBack: () => void = () => undefined;
 
   constructor(schedule: Schedule) {
@@ -177,8 +179,8 @@ class Simulation {
 
   #serve(agent: SimulatedAgent, run: number): void {
     this.#agent = agent;
-    const { agentEpoch } = agent.state.record;
-    this.#recorder.add({ event: "agent_start", run, version: "simulated", agentEpoch });
+    const epoch = this.#putBackUnder === run ? {} : { agentEpoch: agent.state.record.agentEpoch };
+    this.#recorder.add({ event: "agent_start", run, version: "simulated", ...epoch });
     this.#callers.lookAtEpoch(agent);
     const isCurrent = (): boolean => this.#agent === agent;
     void watchOperations(agent, isCurrent, this.#recorder, () => this.#armed.strike("resume"));
@@ -260,6 +262,7 @@ class Simulation {
         if (this.#restore === undefined) return;
         if (action.underAgent !== true) this.#kill();
         this.#restore();
+        this.#putBackUnder = this.#run;
         note(fault);
         return;
       case "disk_full":
