@@ -15,9 +15,10 @@ export class ByteCut {
     const converted: Message[] = [];
     let bytes = 0;
     for (const item of items) {
-      bytes += plainBytes(item);
+      const message = convert(item);
+      bytes += plainBytes(message);
       if (bytes > most) break;
-      converted.push(convert(item));
+      converted.push(message);
       yield;
     }
     this.#note(what, converted.length, items.length);

@@ -48,6 +48,8 @@ export interface CallsOptions {
   readonly turns: FairTurns;
   /** Whether they come over the host's own unix socket. */
   readonly isLocal: boolean;
+  /** Why changes that come otherwise are refused. */
+  readonly changesRefused: () => SocleError | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -76,6 +78,7 @@ export class Calls {
   readonly #shapes: RequestShapes;
   readonly #turns: FairTurns;
   readonly #isLocal: boolean;
+  readonly #changesRefused: () => SocleError | undefined;
   readonly #log: Logger;
   readonly #refusals: Throttle;
   /** Those that may last: streams, and calls that asked for their signal. */
@@ -93,6 +96,7 @@ export class Calls {
     this.#shapes = options.shapes;
     this.#turns = options.turns;
     this.#isLocal = options.isLocal;
+    this.#changesRefused = options.isLocal ? () => undefined : options.changesRefused;
     this.#log = options.log;
     this.#refusals = new Throttle(options.clock);
   }
@@ -292,6 +296,8 @@ export class Calls {
   /** The person behind the call, from here on. */
   #identifyPerson(live: LiveCall, metadata: Metadata, changes: boolean): void {
     const { caller } = live;
+    const refusal = changes ? this.#changesRefused() : undefined;
+    if (refusal !== undefined) throw refusal;
     live.caller = actingCaller(this.#people, { caller, metadata, isLocal: this.#isLocal, changes });
   }
 

@@ -58,15 +58,15 @@ const etagStepBytes = 2 ** 30;
 const KIB = 1024;
 /** What each list may have of a host's document, which is 1 MiB at most as a whole. */
 const most = {
-  cells: 112 * KIB,
-  storagePools: 64 * KIB,
-  networks: 32 * KIB,
-  devices: 256 * KIB,
-  texts: 16 * KIB,
-  cellCapacities: 64 * KIB,
-  deviceCapacities: 144 * KIB,
+  cells: 72 * KIB,
+  storagePools: 56 * KIB,
+  networks: 24 * KIB,
+  devices: 340 * KIB,
+  texts: 10 * KIB,
+  cellCapacities: 48 * KIB,
+  deviceCapacities: 200 * KIB,
   /** Of one condition. */
-  subjects: 3 * KIB,
+  subjects: 2 * KIB,
 };
 /** In characters. */
 const maxName = 256;

@@ -53,14 +53,15 @@ async function* watchHost(
   signal: AbortSignal,
 ): AsyncGenerator<Host, void, undefined> {
   const changes = host.subscribe(signal);
-  let told = await now();
-  yield told;
-  for await (const _ of changes) {
+  let etag: string | undefined;
+  const ifChanged = async function* (): AsyncGenerator<Host, void, undefined> {
     const next = await now();
-    if (next.etag === told.etag) continue;
-    told = next;
-    yield told;
-  }
+    if (next.etag === etag) return;
+    etag = next.etag;
+    yield next;
+  };
+  yield* ifChanged();
+  for await (const _ of changes) yield* ifChanged();
 }
 
 const MOST_TENANTS = 1000;

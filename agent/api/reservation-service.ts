@@ -26,8 +26,9 @@ const states = enumWords("STATE_UNSPECIFIED", {
 
 export function reservationService(doors: Doors): Methods<ReservationServiceHandlers> {
   const { reservations } = doors;
-  const shown = (reservation: Reservation): ProtoReservation =>
-    toProto(reservation, reservation.state === "held" ? reservations.leftMs(reservation.id) : undefined);
+  const leftMs = ({ state, id }: Reservation): number | undefined =>
+    state === "held" ? reservations.leftMs(id) : undefined;
+  const shown = (reservation: Reservation): ProtoReservation => toProto(reservation, leftMs(reservation));
   return {
     Reserve: mutation(async (request, { caller }) => {
       const ttlMs = request.ttl === null ? DEFAULT_TTL_MS : durationMs("ttl", request.ttl);
@@ -48,7 +49,7 @@ export function reservationService(doors: Doors): Methods<ReservationServiceHand
       );
     }),
     GetReservation: unary(({ reservationId }) => shown(reservations.get(reservationId))),
-    ListReservations: unary((request) => list(reservations, request, shown)),
+    ListReservations: unary((request) => list(reservations, request, leftMs)),
   };
 }
 
@@ -80,16 +81,19 @@ function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => "kvm"
 async function list(
   reservations: Doors["reservations"],
   { includeEnded, pageToken: token, pageSize: asked }: ListReservationsRequest__Output,
-  shown: (reservation: Reservation) => ProtoReservation,
+  leftMs: (reservation: Reservation) => number | undefined,
 ): Promise<ListReservationsResponse> {
   const query = { includeEnded };
   const afterId = afterIdOf(token, query) ?? "";
   const size = pageSize(asked);
   const found = reservations.list({ includeEnded, afterId, limit: size + 1 });
-  const page = await convertPage(found.slice(0, size), shown);
+  const totalSize = reservations.count(includeEnded);
+  // Reservations end while the page is made: it shows them as they were at one moment.
+  const seen = found.slice(0, size).map((reservation) => ({ reservation, leftMs: leftMs(reservation) }));
+  const page = await convertPage(seen, ({ reservation, leftMs: left }) => toProto(reservation, left));
   const last = found[page.length - 1];
   const nextPageToken = last === undefined || page.length === found.length ? "" : pageToken(last.id, query);
-  return { reservations: page, nextPageToken, totalSize: reservations.count(includeEnded) };
+  return { reservations: page, nextPageToken, totalSize };
 }
 
 function toProto(reservation: Reservation, leftMs: number | undefined): ProtoReservation {

@@ -198,7 +198,7 @@ export class ApiServer implements Service {
     kind: { identify: Identify; isLocal: boolean; hasReflection: boolean; age: ServerOptions },
     listen: (hand: (socket: Parameters<Injector["injectConnection"]>[0]) => void) => Promise<Listener>,
   ): Promise<Front> {
-    const { config, protos, doors, audit, people, clock } = this.#options;
+    const { config, protos, doors, trust, audit, people, clock } = this.#options;
     const calls = new Calls({
       errors: this.#errors,
       identify: kind.identify,
@@ -210,6 +210,8 @@ export class ApiServer implements Service {
       shapes: this.#shapes,
       turns: this.#turns,
       isLocal: kind.isLocal,
+      // Who is revoked is not known then.
+      changesRefused: () => trust.rolledBack,
       clock,
       log: this.#log,
     });

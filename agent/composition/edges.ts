@@ -141,7 +141,7 @@ function buildApi(
       insecureListen: config.trust.domain === null ? (config.api.listen ?? undefined) : undefined,
       material: trust.material,
       renewsAtMs: enrollment.renewsAtMs,
-      problem: trust.problem ?? enrollment.failure,
+      problem: trust.problem ?? trust.rolledBack ?? enrollment.failure,
     }),
     enroll: (address, token, fingerprint, signal) => enrollment.enroll(address, token, fingerprint, signal),
   };

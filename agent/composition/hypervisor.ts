@@ -9,7 +9,7 @@ import { credentialPath } from "../kernel/credentials.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/service.ts";
 import { Libvirt } from "../libvirt/index.ts";
-import type { Trust } from "../trust/index.ts";
+import { RevocationGuard, type Trust } from "../trust/index.ts";
 import { Domains } from "../vm/domains.ts";
 import { footprintFeed } from "../vm/footprints.ts";
 import { GuestKeys } from "../vm/guest-keys.ts";
@@ -26,7 +26,6 @@ import type { HostDoor, VmSize } from "../vm/host-door.ts";
 import { Vms } from "../vm/vms.ts";
 import { Volumes } from "../vm/volumes.ts";
 import type { Basis } from "./basis.ts";
-import { RevocationGuard } from "./revocations.ts";
 import type { State } from "./state.ts";
 
 /** This machine, its libvirt and its VMs. */
@@ -204,8 +203,9 @@ function buildHost(
     agentVersion: version,
     quotaOf: (tenant) => quotaOf(tenantRules(config.tenants, tenant).quotas),
     certificate: () => {
-      const { material, problem } = trust;
-      if (material !== undefined) return { kind: "read", value: { ...material, problem: problem?.message } };
+      const { material, problem, rolledBack } = trust;
+      const wrong = { problem: problem?.message, rolledBack: rolledBack?.message };
+      if (material !== undefined) return { kind: "read", value: { ...material, ...wrong } };
       if (problem !== undefined && problem.reason !== "NOT_ENROLLED")
         return { kind: "failed", reason: problem.message };
       const reason = trust.isRequired ? "this host is not enrolled" : "there is no trust domain";

@@ -15,25 +15,49 @@ const known = new WeakMap<object, number>();
 export function messageBytes(message: object): number {
   let bytes = known.get(message);
   if (bytes === undefined) {
-    bytes = bytesOf(message, true);
+    bytes = bytesOf(message);
     known.set(message, bytes);
   }
   return bytes;
 }
 
-/** The same of a value that holds no maps, and tighter: no names are counted. Not kept. */
-export const plainBytes = (value: unknown): number => bytesOf(value, false);
+/** The same of a value that holds no maps, and tighter: no names are counted, and numbers as long as they are. Not kept. */
+export function plainBytes(value: unknown): number {
+  if (value === null || value === undefined) return 0;
+  if (typeof value === "number") return tagBytes + varintBytes(value);
+  if (typeof value === "string") return withHead(Buffer.byteLength(value));
+  if (typeof value !== "object") return tagBytes + 1;
+  if (!Array.isArray(value)) return withHead(sumOf(Object.values(value)));
+  // Numbers stand side by side, without tags.
+  return typeof value[0] === "number"
+    ? withHead((value as number[]).reduce((sum, each) => sum + varintBytes(each), 0))
+    : sumOf(value);
+}
 
-function bytesOf(value: unknown, withNames: boolean): number {
+/** Of the first 2,047 fields of a message. */
+const tagBytes = 2;
+const withHead = (bytes: number): number => tagBytes + varintBytes(bytes) + bytes;
+const sumOf = (values: readonly unknown[]): number =>
+  values.reduce((sum: number, each) => sum + plainBytes(each), 0);
+
+/** What is no whole number from 0 up takes ten bytes at most. */
+function varintBytes(value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0) return 10;
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1;
+  return bytes;
+}
+
+function bytesOf(value: unknown): number {
   if (typeof value === "string") return headBytes + Buffer.byteLength(value);
   if (value === null || value === undefined) return 0;
   if (typeof value !== "object") return numberBytes;
   if (value instanceof Uint8Array) return headBytes + value.byteLength;
   let bytes = headBytes;
-  if (Array.isArray(value)) for (const each of value) bytes += bytesOf(each, withNames);
+  if (Array.isArray(value)) for (const each of value) bytes += bytesOf(each);
   else
     for (const [key, each] of Object.entries(value))
-      bytes += (withNames ? headBytes + Buffer.byteLength(key) : 0) + bytesOf(each, withNames);
+      bytes += headBytes + Buffer.byteLength(key) + bytesOf(each);
   return bytes;
 }
 

@@ -189,9 +189,8 @@ export class Enrollment implements Service {
     if (clock.now() < dueMs && trust.rolledBack === undefined) return true;
     try {
       await this.#renew(this.renewsFrom ?? "", material, signal);
-      if (trust.rolledBack !== undefined) throw trust.rolledBack;
       this.#failure = undefined;
-      return true;
+      return trust.rolledBack === undefined;
     } catch (thrown) {
       if (signal.aborted) return true;
       this.#failure = toSocleError(thrown);

@@ -171,7 +171,12 @@ export class SchedulerLink implements Service {
       onWelcome: (terms) => {
         this.#terms = terms;
         // An older one is refused from then on. Where that fails, the next welcome or command tries again.
-        controlEpochs.raise(terms.controlEpoch, actor()).catch((thrown: unknown) => {
+        const { rolledBack } = this.#options.trust;
+        const raised =
+          rolledBack === undefined
+            ? controlEpochs.raise(terms.controlEpoch, actor())
+            : Promise.reject(rolledBack);
+        raised.catch((thrown: unknown) => {
           this.#log.error({ err: thrown }, "the scheduler's control epoch was not accepted");
         });
         this.#welcomedMs = this.#options.clock.monotonicMs();

@@ -12,6 +12,7 @@ export { People } from "./people.ts";
 export type { Person } from "./person-token.ts";
 export { Trust } from "./trust.ts";
 export { files } from "./trust-files.ts";
+export { RevocationGuard } from "./revocation-guard.ts";
 export { serialOf, type ListTimes } from "./revocation.ts";
 export { fingerprintOf, type TrustTexts } from "./trust-set.ts";
 export { parseToken, type Token } from "./token.ts";

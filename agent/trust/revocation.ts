@@ -21,7 +21,7 @@ export interface RevocationList {
 /** When revocation lists were issued, wall clock, by `authorityKeyOf` their authority. */
 export type ListTimes = Readonly<Record<string, number>>;
 
-/** Of each authority the latest. */
+/** The later time of each authority. */
 export function latestTimes(...all: readonly ListTimes[]): ListTimes {
   const latest: Record<string, number> = {};
   for (const [authority, atMs] of all.flatMap((times) => Object.entries(times)))
@@ -84,7 +84,7 @@ export function successorLists(
   nowMs: number,
 ): readonly RevocationList[] {
   for (const list of next) {
-    const inForce = current.find(({ issuer }) => issuer === list.issuer);
+    const inForce = current.find(({ authority }) => authority === list.authority);
     if (inForce?.pem === list.pem) continue;
     const { issuer, issuedAtMs, nextAtMs } = list;
     if (inForce !== undefined && issuedAtMs < inForce.issuedAtMs)
@@ -98,7 +98,7 @@ export function successorLists(
         `the revocation list of "${issuer}" is of ${utc(issuedAtMs)}: is this host's clock right?`,
       );
   }
-  const kept = current.filter(({ issuer }) => !next.some((list) => list.issuer === issuer));
+  const kept = current.filter(({ authority }) => !next.some((list) => list.authority === authority));
   return [...next, ...kept];
 }
 

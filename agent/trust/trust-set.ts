@@ -100,17 +100,20 @@ export function renewedTexts(next: TrustSet, current: TrustSet): TrustTexts {
   return { ...next.texts, authoritiesPem };
 }
 
-/** Whether lists of this authority, by `authorityKeyOf`, are heeded. */
-const heeds = ({ authorities, chain }: TrustSet, authority: string): boolean =>
+/** Whether lists of this authority, by `authorityKeyOf`, count. */
+const believes = ({ authorities, chain }: TrustSet, authority: string): boolean =>
   [...authorities, ...chain.slice(1)].some((each) => authorityKeyOf(each) === authority);
 
-/** Of the lists in force and of those before them, without authorities that are not believed any more. */
-export function listTimesAfter(before: ListTimes, set: TrustSet): ListTimes {
-  const inForce = set.lists.map(({ authority, issuedAtMs }) => ({ [authority]: issuedAtMs }));
-  const heeded = Object.entries(latestTimes(before, ...inForce)).filter(([authority]) =>
-    heeds(set, authority),
-  );
-  return Object.fromEntries(heeded);
+/**
+ * The times of the lists in force and of those before them, without authorities that are not believed any more. A list from the
+ * future does not count: the right ones that follow it are older.
+ */
+export function listTimesAfter(before: ListTimes, set: TrustSet, nowMs: number): ListTimes {
+  const inForce = set.lists
+    .filter(({ issuedAtMs }) => issuedAtMs <= nowMs + maxSkewMs)
+    .map(({ authority, issuedAtMs }) => ({ [authority]: issuedAtMs }));
+  const all = Object.entries(latestTimes(before, ...inForce));
+  return Object.fromEntries(all.filter(([authority]) => believes(set, authority)));
 }
 
 /** Undefined where the lists in force are as new as `times`. */
@@ -121,7 +124,8 @@ export function listsRolledBack({ lists }: TrustSet, times: ListTimes): SocleErr
     const now = inForceMs.length === 0 ? "is missing" : `is of ${utc(Math.max(...inForceMs))}`;
     const message =
       `the revocation list of the authority with the key ${authority} ${now}, and one of ${utc(atMs)} was in force here before: ` +
-      "what was revoked since is believed again. Changes are refused; put the newest ca.crl into the trust directory";
+      "what was revoked since is believed again. Changes are refused; put the newest ca.crl, or one that the authority issues now, " +
+      "into the trust directory";
     return new SocleError("unavailable", "REVOCATIONS_ROLLED_BACK", message);
   }
   return undefined;

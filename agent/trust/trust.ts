@@ -68,7 +68,7 @@ export class Trust implements Service {
 
   /** Why the files as they are now, or what the authority answered last, are not in use. */
   get problem(): SocleError | undefined {
-    return this.#fileProblem ?? this.#renewalProblem ?? this.rolledBack;
+    return this.#fileProblem ?? this.#renewalProblem;
   }
 
   /** Of the newest revocation lists that were ever in force on this host, as far as is known. */
@@ -79,7 +79,7 @@ export class Trust implements Service {
   /** What was in force before this start: the trust directory may be an older copy. */
   noteListTimes(before: ListTimes): void {
     const known = latestTimes(this.#listTimes, before);
-    this.#listTimes = this.#current === undefined ? known : listTimesAfter(known, this.#current);
+    this.#listTimes = this.#current === undefined ? known : this.#timesAfter(known, this.#current);
   }
 
   /** A list in force is older than one that was in force before. */
@@ -216,7 +216,7 @@ export class Trust implements Service {
 
   #use(set: TrustSet): void {
     this.#current = set;
-    this.#listTimes = listTimesAfter(this.#listTimes, set);
+    this.#listTimes = this.#timesAfter(this.#listTimes, set);
     const { serial, notAfterMs, revoked, identity, roots } = set.material;
     const until = new Date(notAfterMs).toISOString();
     const authorities = roots.map(fingerprintOf);
@@ -225,6 +225,10 @@ export class Trust implements Service {
       "certificates are in use",
     );
     this.#changes.publish();
+  }
+
+  #timesAfter(before: ListTimes, set: TrustSet): ListTimes {
+    return listTimesAfter(before, set, this.#options.clock.now());
   }
 
   /** One change at a time. */

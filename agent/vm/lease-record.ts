@@ -4,6 +4,9 @@ import type { Found } from "./unique-secret.ts";
 
 const process = z.object({ pid: z.number(), start: z.string(), bootId: z.string(), namespace: z.string() });
 
+/** Of a Date. */
+const MAX_TIME_MS = 8.64e15;
+
 /** What the lease of a libvirt says of its holder. */
 export const leaseSchema = z.looseObject({
   socle: z.literal("lease"),
@@ -21,7 +24,9 @@ export const leaseSchema = z.looseObject({
   controlEpoch: z.number().int().min(0).default(0),
   controlEpochResets: z.number().int().min(0).default(0),
   /** `Trust.listTimes` of the holder. Agents before it wrote none. */
-  revocationLists: z.record(z.string(), z.number()).default({}),
+  revocationLists: z
+    .record(z.string().regex(/^[0-9a-f]{64}$/), z.number().int().min(0).max(MAX_TIME_MS))
+    .default({}),
   /** The holder stopped in good order. */
   released: z.boolean(),
 });

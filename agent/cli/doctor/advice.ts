@@ -69,6 +69,8 @@ export const conditionAdvice: Advice = {
   CertificateExpiring:
     "socle trust says why it was not renewed: can this host reach its authority? Else enroll it again.",
   TrustRefused: "socle trust shows what was refused and why; correct the files, or the authority's answer.",
+  RevocationsRolledBack:
+    "Put the newest ca.crl into the trust directory, or have the authority issue one; where it renews this host, it is asked at once.",
   RevocationsExpired: "Put a newer ca.crl into the trust directory, or have the authority send one.",
   AgentImpaired: "It is late where it should be prompt, mostly for want of CPU: look at the host's load.",
   StateUnwritable: "Make the state directory writable as the evidence says, then restart the agent.",

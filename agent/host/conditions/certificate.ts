@@ -27,6 +27,16 @@ export const certificateConditions = ({ config: { health } }: ConditionContext) 
             : { kind: "bad", evidence: `the last good set stays in use: ${problem}` },
       ),
     },
+    RevocationsRolledBack: {
+      older: watching(
+        "certificate",
+        { reason: "RevocationListOlder", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        ({ rolledBack }) =>
+          rolledBack === undefined
+            ? { kind: "good", evidence: "no revocation list is older than one before" }
+            : { kind: "bad", evidence: rolledBack },
+      ),
+    },
     RevocationsExpired: {
       expired: watching(
         "certificate",

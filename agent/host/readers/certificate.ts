@@ -9,6 +9,8 @@ export interface OwnCertificate {
   readonly revocationsUntilMs?: number | undefined;
   /** Why newer certificates or lists were refused. */
   readonly problem?: string | undefined;
+  /** Why the lists in force are known to be older than some before. */
+  readonly rolledBack?: string | undefined;
 }
 
 /** `certificate`: unsupported where nobody asks this host to prove itself, or it is not enrolled yet. */

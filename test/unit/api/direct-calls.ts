@@ -65,6 +65,7 @@ export class DirectCalls {
       },
       shapes: new RequestShapes(protos.descriptorSet),
       turns: new FairTurns(Infinity, () => 0),
+      changesRefused: () => undefined,
       isLocal: true,
       clock,
       log: silentLog,

@@ -6,11 +6,12 @@ import { test, type TestContext } from "node:test";
 import { connect, createSecureContext, type SecureVersion } from "node:tls";
 import { credentials, status, type ChannelCredentials, type ServiceError } from "@grpc/grpc-js";
 import { configSchema, type Config } from "../../../agent/config/schema.ts";
+import { controlEpochKey } from "../../../agent/api/control-epoch.ts";
 import { rolesOfMethod } from "../../../agent/api/roles.ts";
 import { createLog } from "../../../agent/kernel/log.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { replaceFile } from "../../../agent/state/durable-file.ts";
-import { Trust } from "../../../agent/trust/index.ts";
+import { authorityKeyOf, Trust } from "../../../agent/trust/index.ts";
 import { eventually } from "../../lab/wait.ts";
 import { Authority, installTrust, type Issued } from "../../scheduler/authority.ts";
 import { folder } from "../state/folder.ts";
@@ -129,6 +130,28 @@ test("who has a certificate of the domain is let in as what it says; nobody else
     const client = new ApiClient(t, address, {}, credential);
     assert.equal(await codeOf(client.call(protos.host.GetHost, {}, 2000)), status.UNAVAILABLE);
   }
+});
+
+test("with an older revocation list than before, changes come over the host's own socket alone", async (t) => {
+  const { authority, clientOf, trust, socket, table, doors } = await secured(t);
+  table.put(vm("a"));
+  const scheduler = clientOf(await authority.issue("scheduler/s-1"));
+  const [key] = trust.material?.roots.map(authorityKeyOf) ?? [];
+  assert.ok(key !== undefined);
+  trust.noteListTimes({ [key]: Date.now() });
+  const cordon = { requestId: "c", state: "LIFECYCLE_STATE_CORDONED" } as const;
+  const refused = [
+    await errorOf(
+      scheduler.call(protos.vms.StopVm, { requestId: "s", vm: "a" }, undefined, { [controlEpochKey]: "7" }),
+    ),
+    await errorOf(scheduler.call(protos.host.SetSchedulingState, cordon)),
+  ];
+  for (const { code, info } of refused)
+    assert.deepEqual([code, info.reason], [status.UNAVAILABLE, "REVOCATIONS_ROLLED_BACK"]);
+  assert.equal(doors.controlEpochs.controlEpoch, 0);
+  assert.equal((await scheduler.call(protos.vms.GetVm, { vm: "a" })).name, "name-a");
+  const operator = new ApiClient(t, `unix:${socket}`);
+  assert.equal((await operator.call(protos.host.SetSchedulingState, cordon)).schedulingState, cordon.state);
 });
 
 test("past the end of its revocation list a host lets in whom it let in, and nobody who is on the list", async (t) => {

@@ -63,12 +63,12 @@ test("how early is the operator's to say; a host that has nothing to prove has n
 });
 
 test("refused trust files and an expired revocation list degrade the host, and say so", () => {
-  const { TrustRefused, RevocationsExpired } = certificateConditions({
+  const { TrustRefused, RevocationsRolledBack, RevocationsExpired } = certificateConditions({
     config: configSchema.parse({}),
     offersKvm: () => undefined,
   });
   const health = new Health({
-    rules: { TrustRefused, RevocationsExpired },
+    rules: { TrustRefused, RevocationsRolledBack, RevocationsExpired },
     flapping: { flips: 3, withinMs: 1 },
     at: { wallMs: startMs, monotonicMs: 0 },
     onChange: () => undefined,
@@ -80,7 +80,7 @@ test("refused trust files and an expired revocation list degrade the host, and s
       ({ type, status, reason, evidence }) => `${type} ${status} ${reason}: ${evidence}`,
     );
   };
-  const [good, fresh] = look({ ...certificate, revocationsUntilMs: startMs + DAY }, 0.5);
+  const [good, , fresh] = look({ ...certificate, revocationsUntilMs: startMs + DAY }, 0.5);
   assert.match(good ?? "", /^TrustRefused false/);
   assert.match(fresh ?? "", /^RevocationsExpired false .*good until 2026-11-02/);
   const worse = look(
@@ -92,8 +92,11 @@ test("refused trust files and an expired revocation list degrade the host, and s
     /^TrustRefused true TrustSetRefused: .*last good set stays in use: ca\.crl is foreign/,
   );
   assert.match(
-    worse[1] ?? "",
+    worse[2] ?? "",
     /^RevocationsExpired true RevocationListExpired: .*expired 2026-11-02.*stay in force/,
   );
-  assert.match(look(certificate, 2).join("\n"), /TrustRefused false[^]*RevocationsExpired false/);
+  const older = look({ ...certificate, rolledBack: "the list is of May" }, 1.6);
+  assert.equal(older[1], "RevocationsRolledBack true RevocationListOlder: the list is of May");
+  const well = /TrustRefused false[^]*RolledBack false[^]*RevocationsExpired false/;
+  assert.match(look(certificate, 2).join("\n"), well);
 });

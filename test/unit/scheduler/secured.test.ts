@@ -5,7 +5,7 @@ import { ServerCredentials } from "@grpc/grpc-js";
 import { createLog } from "../../../agent/kernel/log.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { replaceFile } from "../../../agent/state/durable-file.ts";
-import { Trust } from "../../../agent/trust/index.ts";
+import { authorityKeyOf, Trust } from "../../../agent/trust/index.ts";
 import { eventually } from "../../lab/wait.ts";
 import { Authority, installTrust, type Issued } from "../../scheduler/authority.ts";
 import { folder } from "../state/folder.ts";
@@ -42,6 +42,21 @@ test("a host reports to a scheduler of its domain, and no longer once that one's
   await trust.reload();
   await eventually(() => !known.connected, { what: "the session to end" });
   await eventually(() => agent.link.status.state === "connecting");
+});
+
+test("a host whose revocation list is an older one than before takes no control epoch from a session", async (t) => {
+  const { authority, trust, schedulerBy } = await enrolled(t);
+  const [key] = trust.material?.roots.map(authorityKeyOf) ?? [];
+  assert.ok(key !== undefined);
+  trust.noteListTimes({ [key]: Date.now() });
+  const scheduler = await schedulerBy(await authority.issue("scheduler/s-1"));
+  const agent = await startAgent(t, { address: scheduler.address, trust });
+  await eventually(() => scheduler.hosts.get(hostId)?.connected);
+  const complaint = await eventually(() =>
+    agent.logged.find(({ msg }) => /control epoch was not accepted/.test(String(msg))),
+  );
+  assert.equal((complaint["err"] as { reason?: string }).reason, "REVOCATIONS_ROLLED_BACK");
+  assert.deepEqual(agent.raised, []);
 });
 
 test("nobody else is reported to", async (t) => {

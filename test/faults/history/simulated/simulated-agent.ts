@@ -161,6 +161,7 @@ export class SimulatedAgent {
         },
         brokeGlass: () => undefined,
       },
+      changesRefused: () => undefined,
       isLocal: true,
       clock,
       log: silentLog,

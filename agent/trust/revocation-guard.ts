@@ -1,6 +1,12 @@
+import type { SocleError } from "../kernel/errors.ts";
 import type { Service } from "../kernel/service.ts";
-import type { Permit } from "../state/permit.ts";
-import type { Trust } from "../trust/index.ts";
+import type { Trust } from "./trust.ts";
+
+/** `Permit` of the state: whether this agent may change anything. */
+interface Permit {
+  refuse(part: string, reason: SocleError): void;
+  allow(part: string): void;
+}
 
 const part = "revocations";
 
@@ -15,12 +21,12 @@ export class RevocationGuard implements Service {
     this.#permit = permit;
   }
 
-  /** As Trust's. */
+  /** `Trust.listTimes`. */
   get listTimes(): Trust["listTimes"] {
     return this.#trust.listTimes;
   }
 
-  /** Of the holder of the lease before; judged when this returns. */
+  /** Takes in what an agent before this one knew. When this returns, changes are refused where they have to be. */
   note(before: Trust["listTimes"]): void {
     this.#trust.noteListTimes(before);
     this.#judge();
