@@ -33,6 +33,8 @@ export interface TrustSet {
 }
 
 const maxCertificates = 32;
+/** Of all authorities that this host ever had lists of, the newest. */
+const maxListTimes = 64;
 
 /**
  * Checks that the parts of a set fit each other: key, chain, authorities, names, signatures of revocation lists. Dates are
@@ -100,25 +102,26 @@ export function renewedTexts(next: TrustSet, current: TrustSet): TrustTexts {
   return { ...next.texts, authoritiesPem };
 }
 
-/** Whether lists of this authority, by `authorityKeyOf`, count. */
-const believes = ({ authorities, chain }: TrustSet, authority: string): boolean =>
-  [...authorities, ...chain.slice(1)].some((each) => authorityKeyOf(each) === authority);
-
 /**
- * The times of the lists in force and of those before them, without authorities that are not believed any more. A list from the
- * future does not count: the right ones that follow it are older.
+ * The times of the lists in force and of those before them, also of authorities that are not believed now: they may come back
+ * with an older copy. A list from the future does not count: the right ones that follow it are older.
  */
-export function listTimesAfter(before: ListTimes, set: TrustSet, nowMs: number): ListTimes {
-  const inForce = set.lists
+export function listTimesAfter(before: ListTimes, { lists }: TrustSet, nowMs: number): ListTimes {
+  const inForce = lists
     .filter(({ issuedAtMs }) => issuedAtMs <= nowMs + maxSkewMs)
     .map(({ authority, issuedAtMs }) => ({ [authority]: issuedAtMs }));
-  const all = Object.entries(latestTimes(before, ...inForce));
-  return Object.fromEntries(all.filter(([authority]) => believes(set, authority)));
+  const newestFirst = Object.entries(latestTimes(before, ...inForce)).sort(
+    ([, one], [, other]) => other - one,
+  );
+  return Object.fromEntries(newestFirst.slice(0, maxListTimes));
 }
 
 /** Undefined where the lists in force are as new as `times`. */
-export function listsRolledBack({ lists }: TrustSet, times: ListTimes): SocleError | undefined {
+export function listsRolledBack(set: TrustSet, times: ListTimes): SocleError | undefined {
+  const { lists, authorities, chain } = set;
+  const believed = new Set([...authorities, ...chain.slice(1)].map(authorityKeyOf));
   for (const [authority, atMs] of Object.entries(times)) {
+    if (!believed.has(authority)) continue;
     const inForceMs = lists.filter((list) => list.authority === authority).map((list) => list.issuedAtMs);
     if (inForceMs.some((each) => each >= atMs)) continue;
     const now = inForceMs.length === 0 ? "is missing" : `is of ${utc(Math.max(...inForceMs))}`;

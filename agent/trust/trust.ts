@@ -47,6 +47,7 @@ export class Trust implements Service {
   #fileProblem: SocleError | undefined;
   #renewalProblem: SocleError | undefined;
   #listTimes: ListTimes = {};
+  #rolledBack: SocleError | undefined;
   #seen = "";
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -78,13 +79,13 @@ export class Trust implements Service {
 
   /** What was in force before this start: the trust directory may be an older copy. */
   noteListTimes(before: ListTimes): void {
-    const known = latestTimes(this.#listTimes, before);
-    this.#listTimes = this.#current === undefined ? known : this.#timesAfter(known, this.#current);
+    this.#listTimes = latestTimes(this.#listTimes, before);
+    this.#rolledBack = this.#judged();
   }
 
   /** A list in force is older than one that was in force before. */
   get rolledBack(): SocleError | undefined {
-    return this.#current === undefined ? undefined : listsRolledBack(this.#current, this.#listTimes);
+    return this.#rolledBack;
   }
 
   /** Also with files that cannot be used. */
@@ -216,7 +217,8 @@ export class Trust implements Service {
 
   #use(set: TrustSet): void {
     this.#current = set;
-    this.#listTimes = this.#timesAfter(this.#listTimes, set);
+    this.#listTimes = listTimesAfter(this.#listTimes, set, this.#options.clock.now());
+    this.#rolledBack = this.#judged();
     const { serial, notAfterMs, revoked, identity, roots } = set.material;
     const until = new Date(notAfterMs).toISOString();
     const authorities = roots.map(fingerprintOf);
@@ -227,8 +229,8 @@ export class Trust implements Service {
     this.#changes.publish();
   }
 
-  #timesAfter(before: ListTimes, set: TrustSet): ListTimes {
-    return listTimesAfter(before, set, this.#options.clock.now());
+  #judged(): SocleError | undefined {
+    return this.#current === undefined ? undefined : listsRolledBack(this.#current, this.#listTimes);
   }
 
   /** One change at a time. */

@@ -120,6 +120,36 @@ test("a list from the future does not make the right ones after it older ones", 
   await stop();
 });
 
+test("a copy from before its authority was exchanged is known as older, and so is the one after it", async (t) => {
+  const { directory, start, install, listOf, copy, putCopyInPlace } = await host(t);
+  await install(await listOf(-5));
+  await copy();
+  await writeRevocations(directory, await listOf(-4));
+  await (await start()).stop();
+  const next = await Authority.make(domain);
+  const own = await next.issue("agent/host-1");
+  const listOfNext = (issued: number): Promise<string> =>
+    next.revocationList({ issuedAt: hours(issued), nextAt: hours(24) });
+  const exchange = async (issued: number): Promise<void> => {
+    await rm(directory, { recursive: true });
+    await installTrust(directory, next, own, await listOfNext(issued));
+  };
+  await exchange(-2);
+  await (await start()).stop();
+
+  await putCopyInPlace();
+  const rolledBack = await start();
+  assert.equal(rolledBack.refusal()?.reason, "REVOCATIONS_ROLLED_BACK");
+  await rolledBack.stop();
+  await exchange(-3);
+  const older = await start();
+  assert.equal(older.refusal()?.reason, "REVOCATIONS_ROLLED_BACK");
+  await exchange(-2);
+  await older.trust.reload();
+  await eventually(() => older.refusal() === undefined, { what: "changes to be allowed" });
+  await older.stop();
+});
+
 test("an authority that is not believed any more leaves no list behind that could be missed", async (t) => {
   const { directory, start, install, listOf } = await host(t);
   await install(await listOf(-1));
