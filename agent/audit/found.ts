@@ -33,9 +33,9 @@ export const nothingFound: Found = {
 /**
  * Reads the newest segment and holds it against the newest checkpoint; the older ones are `verifyLog`'s. Where entries
  * are missing or changed that a checkpoint vouches for, the chain goes on from the checkpoint in a new segment, so that
- * the gap can be seen for good. Throws `unavailable` AUDIT_UNREADABLE for a file that cannot be read.
+ * the gap can be seen for good. `mustExist`: this host had a log before. Throws `unavailable` AUDIT_UNREADABLE for a file that cannot be read.
  */
-export async function findLog(directory: string, key: VerifyKey): Promise<Found> {
+export async function findLog(directory: string, key: VerifyKey, mustExist = false): Promise<Found> {
   const segments = await listSegments(directory);
   const head = await reading(headPath(directory), () => findHead(directory));
   const genuine = typeof head !== "string" && key.vouches(head) ? head : undefined;
@@ -43,6 +43,7 @@ export async function findLog(directory: string, key: VerifyKey): Promise<Found>
   const newest = segments.at(-1);
   if (newest === undefined) {
     if (genuine === undefined && head !== "missing") return goOn(beginning, segments, why);
+    if (genuine === undefined && mustExist) return goOn(beginning, segments, "the whole log is gone");
     if (genuine === undefined || genuine.sequence === 0) return nothingFound;
     return goOn(genuine, segments, `all entries up to ${genuine.sequence} are gone`);
   }

@@ -17,6 +17,8 @@ import { Segments, type Keeping } from "./segments.ts";
 export interface AuditLogOptions extends Keeping {
   /** The log's own, below the state directory. */
   readonly directory: string;
+  /** This host had one before: where there is none now, it was lost. */
+  readonly mustExist?: boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -96,7 +98,7 @@ export class AuditLog {
     try {
       await makeDirectory(directory, 0o700);
       const key = await AuditKey.open(directory);
-      const found = await findLog(directory, key.public);
+      const found = await findLog(directory, key.public, options.mustExist);
       const segments = await Segments.open(directory, found, options, clock.now());
       const audit = new AuditLog(options, { key, segments }, found);
       const { tornBytes, damage } = found;

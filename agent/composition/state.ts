@@ -68,6 +68,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     const retentionMs = operationRetentionHours * HOUR_MS;
     const audit = await AuditLog.open({
       directory: join(directory, "audit"),
+      mustExist: record.hasJournals,
       retentionMs: config.audit.retentionDays * 24 * HOUR_MS,
       maxBytes: config.audit.maxMiB === null ? undefined : config.audit.maxMiB * MIB,
       clock,

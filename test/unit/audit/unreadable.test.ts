@@ -183,6 +183,29 @@ test("a log that finds no room for its first files refuses changes until there i
   await again.close();
 });
 
+test("an audit log that is gone whole is damage once this host had one, and begins anew", async (t) => {
+  const directory = await folder(t);
+  const { config } = await loadConfig(undefined);
+  const basis = {
+    config: { ...config, state: { ...config.state, directory } },
+    version: "test",
+    environment: {},
+    clock: systemClock,
+    log: silentLog,
+  };
+  const first = await openState(basis);
+  assert.equal(first.audit.state.damage, undefined);
+  await first.close();
+  await rm(join(directory, "audit"), { recursive: true });
+  const second = await openState(basis);
+  assert.match(second.audit.state.damage ?? "", /the whole log is gone/);
+  assert.equal(second.permit.refusal, undefined);
+  await second.close();
+  const third = await openState(basis);
+  assert.equal(third.audit.state.damage, undefined, "the log says it from then on");
+  await third.close();
+});
+
 test("an agent whose audit key is refused starts read-only: no change, no entry, no sink", async (t) => {
   const directory = await folder(t);
   const { config } = await loadConfig(undefined);
