@@ -48,7 +48,7 @@ export interface CallsOptions {
   readonly turns: FairTurns;
   /** Whether they come over the host's own unix socket. */
   readonly isLocal: boolean;
-  /** Why changes that come otherwise are refused. */
+  /** Why changes over the network are refused. */
   readonly changesRefused: () => SocleError | undefined;
   readonly clock: Clock;
   readonly log: Logger;

@@ -55,7 +55,7 @@ export function buildHypervisor(
   const { events, operations, watermark, audit, record } = state;
   const callTimeoutMs = config.libvirt.callTimeoutSeconds * 1000;
   const libvirt = new Libvirt({ uri: config.libvirt.uri, callTimeoutMs, environment, clock, log });
-  const revocations = new RevocationGuard(trust, state.permit);
+  const revocations = new RevocationGuard(trust, state.permit, () => watermark.raise());
   const lease = buildLease(basis, state, { libvirt, revocations });
   const host = buildHost(basis, state, { libvirt, lease, trust, probePath });
   const reservations = new Reservations({ book: state.reservations, ledger: host.ledger, clock, log });

@@ -15,10 +15,14 @@ export class RevocationGuard implements Service {
   readonly name = "revocation guard";
   readonly #trust: Pick<Trust, "listTimes" | "noteListTimes" | "rolledBack" | "subscribe">;
   readonly #permit: Permit;
+  readonly #publish: () => Promise<boolean>;
+  #published = "";
 
-  constructor(trust: Trust, permit: Permit) {
+  /** `publish` keeps `listTimes` outside of the state directory, which may be rolled back; false where that is refused. */
+  constructor(trust: Trust, permit: Permit, publish: () => Promise<boolean>) {
     this.#trust = trust;
     this.#permit = permit;
+    this.#publish = publish;
   }
 
   /** `Trust.listTimes`. */
@@ -35,7 +39,18 @@ export class RevocationGuard implements Service {
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const changes = this.#trust.subscribe(signal);
     ready();
-    for await (const _ of changes) this.#judge();
+    for await (const _ of changes) {
+      this.#judge();
+      await this.#publishNew();
+    }
+  }
+
+  /** Never rejects: what could not be published is tried again with the next look. */
+  async #publishNew(): Promise<void> {
+    const times = JSON.stringify(this.listTimes);
+    if (times === this.#published) return;
+    const isPublished = await this.#publish().catch(() => false);
+    if (isPublished) this.#published = times;
   }
 
   #judge(): void {

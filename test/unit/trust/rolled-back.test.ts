@@ -6,7 +6,7 @@ import { test, type TestContext } from "node:test";
 import { buildLease } from "../../../agent/composition/hypervisor.ts";
 import { openState } from "../../../agent/composition/state.ts";
 import { parseConfig } from "../../../agent/config/load.ts";
-import { systemClock as clock } from "../../../agent/kernel/clock.ts";
+import { systemClock as clock, type Clock } from "../../../agent/kernel/clock.ts";
 import { silentLog as log } from "../../../agent/kernel/log.ts";
 import type * as libvirt from "../../../agent/libvirt/index.ts";
 import { replaceFile } from "../../../agent/state/durable-file.ts";
@@ -14,6 +14,7 @@ import { RevocationGuard, Trust } from "../../../agent/trust/index.ts";
 import { eventually } from "../../lab/wait.ts";
 import { Authority, installTrust, writeRevocations } from "../../scheduler/authority.ts";
 import { folder } from "../state/folder.ts";
+import { FakeClock } from "../host/fake-clock.ts";
 import { SecretStore } from "../vm/lease-stage.ts";
 
 const domain = "cloud.example";
@@ -21,14 +22,14 @@ const defaults = parseConfig("", "defaults").config;
 const hours = (count: number): Date => new Date(Date.now() + count * 3_600_000);
 
 /** An agent's trust, its guard and its lease, until it holds that. */
-async function agent(t: TestContext, base: string, store: SecretStore) {
+async function agent(t: TestContext, base: string, store: SecretStore, leaseClock: Clock = clock) {
   const trust = new Trust({ replaceFile, directory: join(base, "trust"), domain, clock, log });
   await trust.reload();
   const config = { ...defaults, state: { ...defaults.state, directory: join(base, "state") } };
   const state = await openState({ config, version: "test", environment: {}, clock, log });
-  const revocations = new RevocationGuard(trust, state.permit);
+  const revocations = new RevocationGuard(trust, state.permit, () => state.watermark.raise());
   const parts = { libvirt: store.calls as unknown as libvirt.Libvirt, revocations };
-  const lease = buildLease({ config, clock, log }, state, parts);
+  const lease = buildLease({ config, clock: leaseClock, log }, state, parts);
   const end = new AbortController();
   t.after(() => end.abort());
   const running = [revocations, lease].map((service) => service.run(end.signal, () => undefined));
@@ -52,7 +53,8 @@ async function host(t: TestContext) {
   return {
     authority,
     directory,
-    start: () => agent(t, base, store),
+    store,
+    start: (leaseClock?: Clock) => agent(t, base, store, leaseClock),
     install: (list?: string) => installTrust(directory, authority, own, list),
     listOf: (issued: number) => authority.revocationList({ issuedAt: hours(issued), nextAt: hours(24) }),
     copy: () => cp(directory, copy, { recursive: true }),
@@ -148,6 +150,19 @@ test("a copy from before its authority was exchanged is known as older, and so i
   await older.trust.reload();
   await eventually(() => older.refusal() === undefined, { what: "changes to be allowed" });
   await older.stop();
+});
+
+test("the lease has the time of a new list before its next beat", async (t) => {
+  const { directory, store, start, install, listOf } = await host(t);
+  await install(await listOf(-2));
+  const { trust, stop } = await start(new FakeClock());
+  await writeRevocations(directory, await listOf(-1));
+  await trust.reload();
+  const newest = (): number => Math.max(...Object.values(trust.listTimes));
+  const hasNewest = (): boolean =>
+    Object.values(store.lease()["revocationLists"] as object).includes(newest());
+  await eventually(hasNewest, { what: "the new list's time" });
+  await stop();
 });
 
 test("an authority that is not believed any more leaves no list behind that could be missed", async (t) => {
