@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
 import { eventually } from "../lab/wait.ts";
+import { decodeLine, isSeal } from "../../agent/state/journal-format.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { Compaction } from "./compaction.ts";
 import { Damage } from "./damage.ts";
@@ -97,8 +98,10 @@ export class DiskTrouble {
     await this.#disk.fill();
     const refused = await this.#refused();
     const { kind, reason, message } = refused;
-    const isClear = kind === "exhausted" && isOfTheDisk(reason) && message.includes("free space");
-    this.#run.demand(isClear, `refused with ${kind} ${reason}: ${message}`);
+    const isFull = kind === "exhausted" && isOfTheDisk(reason) && message.includes("free space");
+    // The last bytes took the begin of a change, and not its end.
+    const isBehindOne = reason === "OPERATION_UNSETTLED" && this.#open.length > 0;
+    this.#run.demand(isFull || isBehindOne, `refused with ${kind} ${reason}: ${message}`);
     await this.#host.list();
     const isFirst = this.counts.full === 1;
     if (isFirst) await this.#keepsVmsAway("TRUTH_TRUE");
@@ -184,6 +187,7 @@ export class DiskTrouble {
   }
 
   async #damage(work: (damage: Damage) => Promise<unknown>): Promise<void> {
+    await this.#isAtRest();
     await this.#kill();
     const damage = await Damage.make(this.#run, this.#disk.stateDirectory);
     try {
@@ -192,6 +196,16 @@ export class DiskTrouble {
       await damage.remove();
     }
     await this.#start();
+  }
+
+  /** Until the seal is behind the last record, damage to that passes for a torn write. */
+  async #isAtRest(): Promise<void> {
+    const path = join(this.#disk.stateDirectory, "operations.journal");
+    const hasSeal = async (): Promise<boolean> => {
+      const last = (await readFile(path)).toString("latin1").trimEnd().split("\n").at(-1) ?? "";
+      return isSeal(decodeLine(Buffer.from(last, "latin1"))?.record);
+    };
+    await eventually(hasSeal, { what: "the journal to be sealed", timeoutMs: WELL_WITHIN_MS });
   }
 
   async #flip(damage: Damage): Promise<void> {
