@@ -148,7 +148,8 @@ export class Calls {
       };
       const send = (response: unknown, bytes: Buffer): void => {
         admitted?.ended(response);
-        // A caller that does not read the answer keeps its place and its bytes until the call is reset.
+        // What is not read is held until the call is reset. Other answers may have been made meanwhile; what is done is told.
+        if (!method.mutation) this.#requireRoom(live, method.class);
         live.holds(this.#outbox.hold(live.account, bytes.length, () => live.reset()));
         respond(null, bytes);
         this.#logCall(live, method.mutation, request);
@@ -159,7 +160,6 @@ export class Calls {
         respond(error.status);
         this.#logCall(live, method.mutation, request, error);
       };
-      const { account } = live;
       const answer = (): void => {
         this.#requireRoom(live, method.class);
         this.#identifyPerson(live, call.metadata, method.mutation);
@@ -173,7 +173,7 @@ export class Calls {
               admitted = admission;
               await this.#enforceEpoch(live, fenced);
               // Many are admitted at once, by one write to the audit log.
-              return await this.#inTurn(account, () => {
+              return await this.#inTurn(live.account, () => {
                 // The turn may come after another scheduler took over.
                 checkControlEpoch(this.#controlEpochs, fenced);
                 return run();
@@ -189,7 +189,7 @@ export class Calls {
         fail(thrown);
         return;
       }
-      this.#turns.run(account, () => {
+      this.#turns.run(live.account, () => {
         try {
           answer();
         } catch (thrown) {

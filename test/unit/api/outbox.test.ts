@@ -69,6 +69,23 @@ test("a caller that does not read is refused beyond its budget; stops still get 
   assert.equal((await client.call(GetVm, { vm: "vm-1" })).vmId, "vm-1");
 });
 
+test("answers that are made side by side, in slices, stay within the caller's budget too", async (t) => {
+  const bytesOfOne = 512 * KIB;
+  const api = await startApi(t, {}, undefined, undefined, {}, undefined, { bytesOfOne });
+  const labels = Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`l-${at}`, "a".repeat(255)]));
+  for (let at = 0; at < 60; at += 1) api.table.put(vm(`vm-${at}`, { labels }));
+  const request = ListVms.requestSerialize({});
+  const silent = new RawClient(t, api.socket, 0);
+  const calls = 24;
+  for (let at = 0; at < calls; at += 1) silent.begin(ListVms.path, request);
+  await eventually(() => api.api.answerCounts.bytes >= bytesOfOne);
+  await eventually(() => openOf(api, "read") === api.api.answerCounts.answers, {
+    what: "all to be answered",
+  });
+  const { bytes, answers } = api.api.answerCounts;
+  assert.ok(answers < calls && bytes < bytesOfOne + bytes / answers, `${bytes} bytes in ${answers} answers`);
+});
+
 test("an answer that is not taken in time is abandoned: its call is reset and holds nothing", async (t) => {
   const api = await startApi(t, {}, undefined, undefined, {}, undefined, { takeWithinMs: 100 });
   const request = withLargeVm(api);
