@@ -148,7 +148,7 @@ export class Calls {
       };
       const send = (response: unknown, bytes: Buffer): void => {
         admitted?.ended(response);
-        // What is not read is held until the call is reset. Other answers may have been made meanwhile; what is done is told.
+        // An unread answer is held until its call is reset. Parallel calls share the room; a change was carried out already.
         if (!method.mutation) this.#requireRoom(live, method.class);
         live.holds(this.#outbox.hold(live.account, bytes.length, () => live.reset()));
         respond(null, bytes);

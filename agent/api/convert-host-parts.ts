@@ -127,7 +127,6 @@ export const digestOf = (value: unknown): string =>
 
 const shortened = (hash: Hash): string => hash.digest("base64url").slice(0, 22);
 
-// eslint-disable-next-line require-yield -- it is short
 function* convertIdentity(identity: HostIdentity): Converting<ProtoIdentity> {
   const { id, bootId: _, bootedAtMs, agentStartedAtMs, labels, ...names } = identity;
   const shortNames = Object.entries(names).map(([name, text]) => [name, cutText(text, maxName)] as const);
@@ -138,6 +137,7 @@ function* convertIdentity(identity: HostIdentity): Converting<ProtoIdentity> {
     agentStartedAt: toTimestamp(agentStartedAtMs),
     labels,
   };
+  yield;
   return { message, stable: identity };
 }
 

@@ -95,7 +95,7 @@ test("the document of the largest host has at most 1 MiB and says what it leaves
   }
 });
 
-test("a host of 512 CPUs, 200 pools and 2,048 devices is told whole", async () => {
+test("a host of 512 CPUs, 200 pools and 2,048 devices fits into its document", async () => {
   const snapshot = largeHost({ ...largeSize, devices: 2048 });
   const { inventory, capacity } = await new HostDocuments(protos).make(snapshot, [], true, more);
   assert.deepEqual([inventory?.incompleteReasons, capacity?.incompleteReasons], [[], []]);

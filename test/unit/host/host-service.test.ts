@@ -242,7 +242,7 @@ test("an audit log that was tampered with is told of until somebody has looked, 
   assert.equal(condition("AuditLog")?.status, "false");
 });
 
-test("an audit log that cannot be read is told of until it can, and damage that was found before stays held", async (context) => {
+test("AuditLog is true while the audit log cannot be read, and keeps damage that was found before", async (context) => {
   const { host, condition } = await start(context);
   const unreadable = "changes are refused: chmod 600 key.pem";
   host.reports.reportAudit({ unreadable });
