@@ -23,7 +23,7 @@ interface Maker {
 
 await bench("create", besideVirsh, (run, against) =>
   compared(run, against, stage, {
-    rounds: 6,
+    rounds: 12,
     share: 1 / 20,
     bounded: ["createMs", "deleteMs"],
   }),
