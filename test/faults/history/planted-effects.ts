@@ -295,6 +295,18 @@ export const effectBugs: readonly PlantedBug[] = [
     rules: ["a cancelled deletion has done nothing"],
   },
   {
+    name: "cancelled-half-done",
+    what: "a deletion that was interrupted after its first effect is cancelled when it goes on",
+    edits: [
+      {
+        file: "vm/delete-work.ts",
+        find: "if (isGone || hasBegun(run)) step.goOn();",
+        replace: "if (isGone) step.goOn();",
+      },
+    ],
+    rules: ["a cancelled deletion has done nothing"],
+  },
+  {
     name: "erased-under-guest",
     what: "a deletion goes on when somebody starts the VM while its disk is overwritten",
     edits: [

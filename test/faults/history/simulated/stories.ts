@@ -17,6 +17,7 @@ const stories: readonly (readonly [share: number, story: (actions: Action[], cha
   [0.1, epochInCopy],
   [0.1, journalLost],
   [0.1, erasedUnderway],
+  [0.05, deletionResumed],
 ];
 
 /** Adds to the end of a schedule what happens in an order that chance hardly gives, most of it to a VM of its own. */
@@ -238,5 +239,19 @@ function erasedUnderway(actions: Action[], chance: Chance): void {
     { ...erasure, afterMs: 0 },
     { afterMs: 20_000, do: "look", id: erasure.id },
     ask("DeleteVm", { force: true, eraseDisks: chance.is(0.5) }),
+  );
+}
+
+/** An agent dies within a deletion, which is cancelled as soon as the next agent goes on with it. */
+function deletionResumed(actions: Action[], chance: Chance): void {
+  const ask = askAbout(actions, nextVm(actions));
+  const create = ask("CreateVm", { hasDisk: chance.is(0.5), leaveStopped: chance.is(0.3) });
+  const deletion = ask("DeleteVm", { force: true });
+  actions.push(
+    create,
+    { afterMs: 3000, do: "cancel", id: deletion.id, at: "resume" },
+    fault("kill", { at: chance.of(["destroy", "effect"]) }),
+    { ...deletion, afterMs: 0 },
+    { afterMs: 20_000, do: "look", id: deletion.id },
   );
 }
