@@ -77,7 +77,8 @@ export function timelines(history: History): Map<string, VmTimeline> {
     timeline.effects.push(effect);
   });
   for (const [vm, timeline] of all) {
-    for (const effect of timeline.effects.toSorted((a, b) => turnOf(a, history) - turnOf(b, history)))
+    const turn = (effect: Effect): number => turnOf(effect, timeline.effects, history);
+    for (const effect of timeline.effects.toSorted((a, b) => turn(a) - turn(b)))
       if (effect.changed) follow(timeline, vm, effect);
       else if (effect.call === "start") followFailedStart(timeline, effect);
     timeline.states.sort((a, b) => a.from - b.from);
@@ -86,16 +87,25 @@ export function timelines(history: History): Map<string, VmTimeline> {
 }
 
 /**
- * When the effect comes after those that were begun while it lasted: a destroy ends the guest that runs at its end, also
- * one that somebody else started meanwhile, and also where its answer was lost. With its daemon it ended before.
+ * The position at which the effect counts. A destroy comes after the effects that began while it lasted: it ends the guest
+ * that runs at its end, also one that another client started meanwhile, and also where its answer was lost. With its
+ * daemon it ended before. An undefine comes after a start that began while it lasted: the domain still had its definition.
  */
-function turnOf({ call, changed, outcome, at, endAt }: Effect, history: History): number {
-  if (call !== "destroy" || !changed || endAt === Infinity) return at;
+function turnOf(effect: Effect, effects: readonly Effect[], history: History): number {
+  const { call, changed, outcome, at, endAt } = effect;
+  if (!changed || endAt === Infinity) return at;
+  if (call === "undefine") {
+    const next = effects.find((other) => other.changed && other.at > at && definesOrStarts.has(other.call));
+    return next?.call === "start" && next.at < endAt ? endAt : at;
+  }
+  if (call !== "destroy") return at;
   const isCutOff =
     outcome === "lost" &&
     history.slice(at, endAt).some((event) => event.event === "fault" && isOfDaemon(event));
   return isCutOff ? at : endAt;
 }
+
+const definesOrStarts: ReadonlySet<Effect["call"]> = new Set(["define", "start"]);
 
 /** libvirt's daemon ends. */
 export const isOfDaemon = ({ fault, detail }: Fault): boolean =>

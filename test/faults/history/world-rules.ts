@@ -94,11 +94,8 @@ function* endsAreTrue(
 }
 
 /** The agent's effect ended the VM's life: no guest ran on without a definition. */
-const hasRemoved = ({ by, call, at, endAt }: Effect, { effects, lives }: VmTimeline): boolean =>
-  by === "agent" &&
-  call === "undefine" &&
-  lives.some(({ to }) => to === at) &&
-  !effects.some((other) => other.call === "start" && other.at > at && other.at < endAt);
+const hasRemoved = ({ by, call, at }: Effect, { lives }: VmTimeline): boolean =>
+  by === "agent" && call === "undefine" && lives.some(({ to }) => to === at);
 
 const mayRemove = ({ request, operationId }: Accepted, vm: string): boolean =>
   request.vm === vm &&

@@ -228,6 +228,15 @@ test("a destroy ends the guest that runs at its end: the VM whose deletion it be
   assert.deepEqual(rulesOf(history.effect("undefine").ended("d", "DeleteVm")), []);
 });
 
+test("a guest that is started while its domain is undefined runs on", () => {
+  const history = build().created().foreign("guest_stopped").accepted("d", "DeleteVm");
+  history.recorder.add({ event: "effect", effect: 100, call: "undefine", by: "agent", vm: VM });
+  history.foreign("start");
+  history.recorder.add({ event: "effect_end", effect: 100, outcome: "ok", changed: true });
+  history.ended("d", "DeleteVm", "failed").accepted("s", "StartVm").ended("s", "StartVm");
+  assert.deepEqual(rulesOf(history), []);
+});
+
 test("a start whose answer was lost leaves a guest running that was started by hand meanwhile", () => {
   const history = build().created().foreign("guest_stopped").accepted("a", "StartVm");
   history.recorder.add({ event: "effect", effect: 100, call: "start", by: "agent", vm: VM });
