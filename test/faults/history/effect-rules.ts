@@ -52,6 +52,8 @@ const CUT_WITHIN_MS = 5000;
 /** The facts of a history that decide which operation an effect may belong to. */
 interface Context {
   readonly history: History;
+  /** Of this VM. */
+  readonly byKey: ReadonlyMap<string, Accepted>;
   /** Stops that may pull the plug. */
   readonly forced: readonly Accepted[];
   readonly timeline: VmTimeline;
@@ -63,6 +65,7 @@ interface Context {
 /** What a way to explain the effects so far has come to: the operation whose turn it is, and those that had theirs. */
 interface Way {
   readonly current: Accepted | undefined;
+  /** In the order of their turns. */
   readonly over: ReadonlySet<string>;
   readonly done: ReadonlySet<string>;
 }
@@ -80,6 +83,7 @@ export function explainEffects(
   const operations = accepted.filter(({ request }) => request.vm === vm);
   const context: Context = {
     history,
+    byKey: new Map(operations.map((operation) => [operation.key, operation])),
     forced: operations.filter(({ request }) => request.method === "StopVm" && request.force !== false),
     timeline,
     starts: history.flatMap((event, at) => (event.event === "agent_start" ? [at] : [])),
@@ -104,7 +108,9 @@ export function explainEffects(
       for (const operation of able) {
         // It changes nothing of whose turn it is.
         const isAgain = isStampAgain(operation, effect, context);
-        const taken = isAgain ? way : take(undoneWithin(way, effect, timeline), operation, effect);
+        const taken = isAgain
+          ? way
+          : take(undoneWithin(way, effect, timeline), { operation, effect, context });
         if (taken !== undefined) next.set(keyOf(taken), taken);
       }
     if (next.size === 0) return unexplained(effect, operations, able, { context, vm });
@@ -140,9 +146,16 @@ const undoneBy: Partial<Record<EffectCall, EffectCall>> = {
   suspend: "resume",
 };
 
-function take(way: Way, operation: Accepted, effect: Effect): Way | undefined {
+interface Turn {
+  readonly operation: Accepted;
+  readonly effect: Effect;
+  readonly context: Context;
+}
+
+function take(way: Way, turn: Turn): Way | undefined {
+  const { operation, effect } = turn;
   const isSame = way.current === operation;
-  if (!isSame && way.over.has(operation.key)) return undefined;
+  if (!isSame && way.over.has(operation.key) && !mayGoOn(way, turn)) return undefined;
   const over = isSame || way.current === undefined ? way.over : new Set([...way.over, way.current.key]);
   const before = isSame ? way.done : new Set<string>();
   const thing = `${effect.call} ${effect.volume ?? ""}`;
@@ -162,6 +175,20 @@ function take(way: Way, operation: Accepted, effect: Effect): Way | undefined {
     done.delete(thing);
   }
   return { current: operation, over, done };
+}
+
+/**
+ * A rollback made the agent forget the turns that others had since. No end was shown before it, neither of this operation
+ * nor of theirs: an end that libvirt cannot keep is not shown, for this reason.
+ */
+function mayGoOn({ current, over }: Way, { operation, effect, context }: Turn): boolean {
+  const turns = [...over];
+  const since = turns.slice(turns.indexOf(operation.key)).flatMap((key) => context.byKey.get(key) ?? []);
+  const concerned = current === undefined ? since : [...since, current];
+  return context.rollbacks.some(
+    (rollback) =>
+      rollback < effect.at && concerned.every(({ from, endedAt }) => from < rollback && endedAt > rollback),
+  );
 }
 
 const isTakenBack = ({ request }: Accepted, { call }: Effect): boolean =>

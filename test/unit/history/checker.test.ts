@@ -124,6 +124,18 @@ test("an operation that is carried out twice is a violation", () => {
   assert.deepEqual(rulesOf(history.restart().effect("reset")), ["one operation at a time, each once"]);
 });
 
+test("an older copy of the state goes on with an operation where no end was shown since", () => {
+  const rulesWith = (shown: "an end" | "no end"): string[] => {
+    const history = build().created().accepted("p", "PauseVm").effect("suspend");
+    history.accepted("r", "ResumeVm").effect("resume");
+    if (shown === "an end") history.ended("r", "ResumeVm");
+    history.recorder.add({ event: "fault", fault: "state_rolled_back" });
+    return rulesOf(history.restart().effect("suspend"));
+  };
+  assert.deepEqual(rulesWith("no end"), []);
+  assert.deepEqual(rulesWith("an end"), ["one operation at a time, each once"]);
+});
+
 test("a creation that takes back what it did not make is a violation", () => {
   const volume = `images/socle-${VM}-disk.qcow2`;
   const history = build().accepted("c", "CreateVm").effect("volume_create", { volume });
