@@ -178,16 +178,29 @@ function take(way: Way, turn: Turn): Way | undefined {
 }
 
 /**
- * A rollback made the agent forget the turns that others had since. No end was shown before it, neither of this operation
- * nor of theirs: an end that libvirt cannot keep is not shown, for this reason.
+ * After a rollback the agent goes on with the operation, although others had their turns since. It cannot know of them:
+ * their marks went with the runs that they marked. No end of any of them was shown before the rollback.
  */
 function mayGoOn({ current, over }: Way, { operation, effect, context }: Turn): boolean {
   const turns = [...over];
   const since = turns.slice(turns.indexOf(operation.key)).flatMap((key) => context.byKey.get(key) ?? []);
   const concerned = current === undefined ? since : [...since, current];
-  return context.rollbacks.some(
+  const isForgotten = context.rollbacks.some(
     (rollback) =>
       rollback < effect.at && concerned.every(({ from, endedAt }) => from < rollback && endedAt > rollback),
+  );
+  return isForgotten && concerned.every((one) => one === operation || isMarkGone(one, effect, context));
+}
+
+/** The operation has marked runs of the guest that are over, and nothing else. */
+function isMarkGone({ operationId }: Accepted, { at }: Effect, { timeline }: Context): boolean {
+  const run = runAt(timeline, at);
+  const stamps = timeline.effects.filter(
+    ({ stamp }) => stamp !== undefined && stamp.operation === operationId,
+  );
+  return (
+    stamps.length > 0 &&
+    stamps.every((effect) => effect.stamp?.phase === "run" && runAt(timeline, effect.at) !== run)
   );
 }
 

@@ -124,18 +124,6 @@ test("an operation that is carried out twice is a violation", () => {
   assert.deepEqual(rulesOf(history.restart().effect("reset")), ["one operation at a time, each once"]);
 });
 
-test("an older copy of the state goes on with an operation where no end was shown since", () => {
-  const rulesWith = (shown: "an end" | "no end"): string[] => {
-    const history = build().created().accepted("p", "PauseVm").effect("suspend");
-    history.accepted("r", "ResumeVm").effect("resume");
-    if (shown === "an end") history.ended("r", "ResumeVm");
-    history.recorder.add({ event: "fault", fault: "state_rolled_back" });
-    return rulesOf(history.restart().effect("suspend"));
-  };
-  assert.deepEqual(rulesWith("no end"), []);
-  assert.deepEqual(rulesWith("an end"), ["one operation at a time, each once"]);
-});
-
 test("a creation that takes back what it did not make is a violation", () => {
   const volume = `images/socle-${VM}-disk.qcow2`;
   const history = build().accepted("c", "CreateVm").effect("volume_create", { volume });
@@ -229,33 +217,6 @@ test("an operation that succeeded without what it is for is a violation", () => 
   assert.deepEqual(rulesOf(build().created().accepted("s", "StopVm").ended("s", "StopVm")), [
     "an end is true",
   ]);
-});
-
-test("a destroy ends the guest that runs at its end: the VM whose deletion it belongs to is gone", () => {
-  const history = build().created().accepted("d", "DeleteVm");
-  const slow = { effect: 100, call: "destroy", by: "agent", vm: VM } as const;
-  history.recorder.add({ event: "effect", ...slow });
-  history.foreign("destroy").foreign("start");
-  history.recorder.add({ event: "effect_end", effect: 100, outcome: "ok", changed: true });
-  assert.deepEqual(rulesOf(history.effect("undefine").ended("d", "DeleteVm")), []);
-});
-
-test("a guest that is started while its domain is undefined runs on", () => {
-  const history = build().created().foreign("guest_stopped").accepted("d", "DeleteVm");
-  history.recorder.add({ event: "effect", effect: 100, call: "undefine", by: "agent", vm: VM });
-  history.foreign("start");
-  history.recorder.add({ event: "effect_end", effect: 100, outcome: "ok", changed: true });
-  history.ended("d", "DeleteVm", "failed").accepted("s", "StartVm").ended("s", "StartVm");
-  assert.deepEqual(rulesOf(history), []);
-});
-
-test("a start whose answer was lost leaves a guest running that was started by hand meanwhile", () => {
-  const history = build().created().foreign("guest_stopped").accepted("a", "StartVm");
-  history.recorder.add({ event: "effect", effect: 100, call: "start", by: "agent", vm: VM });
-  history.foreign("start");
-  history.recorder.add({ event: "effect_end", effect: 100, outcome: "lost", changed: false });
-  history.ended("a", "StartVm").accepted("b", "StartVm").ended("b", "StartVm");
-  assert.deepEqual(rulesOf(history), []);
 });
 
 test("a creation that failed and left its domain is a violation", () => {
