@@ -106,6 +106,7 @@ export class HostService implements Service, HostView {
   #inventoryReadAtMs: number | undefined;
   #capacity: HostCapacity;
   #probedMs: number | undefined;
+  #isLibvirtSilent = false;
   #refreshSoon: () => void = () => undefined;
 
   constructor(options: HostServiceOptions) {
@@ -351,6 +352,12 @@ export class HostService implements Service, HostView {
     const verdict = await probeLibvirt(this.#facts, this.#clock, { signal, timeoutMs });
     this.#health.observe("LibvirtUnresponsive", "probe", verdict, this.#now());
     this.#probedMs = this.#clock.monotonicMs();
+    const wasSilent = this.#isLibvirtSilent;
+    this.#isLibvirtSilent = verdict.kind !== "good";
+    if (!wasSilent || this.#isLibvirtSilent) return;
+    // What a look at the host missed meanwhile is not left for the end of the period.
+    this.#round.endRests();
+    this.#refreshSoon();
   }
 
   /** What time alone changes. */

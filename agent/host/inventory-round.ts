@@ -49,6 +49,11 @@ export class InventoryRound {
     this.#domain = NOT_ASKED;
   }
 
+  /** libvirt answers again after it did not: pools that were left alone because of that are read again. */
+  endRests(): void {
+    this.#volumes.endRests();
+  }
+
   get hostUuid(): string | undefined {
     return valueOf(this.#capabilities)?.hostUuid;
   }

@@ -32,6 +32,11 @@ export class VolumeSizes {
     this.#monotonicMs = monotonicMs;
   }
 
+  /** libvirt answers again after it did not: what a question of that time waited for was no volume. */
+  endRests(): void {
+    this.#restUntilMs.clear();
+  }
+
   /** By pool, of those that are active. `spaces`: those asked for, of pools that lie in a filesystem. */
   async read(
     pools: readonly PoolFacts[],

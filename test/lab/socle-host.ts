@@ -67,8 +67,10 @@ export class SocleHost {
   async sees(timeoutMs = 30_000): Promise<void> {
     const isComplete = async (): Promise<boolean> => {
       const unread = (await this.host()).inventory?.incompleteReasons ?? [];
-      const areVmsSeen = (await this.list()).observation?.presence === "PRESENCE_PRESENT";
-      return areVmsSeen && !unread.some((reason) => /not been read yet|storage pool/.test(reason));
+      const { presence } = (await this.list()).observation ?? {};
+      const arePoolsSeen = !unread.some((reason) => /not been read yet|storage pool/.test(reason));
+      if (presence === "PRESENCE_PRESENT" && arePoolsSeen) return true;
+      throw new Error(`VMs: ${presence}; not read of the host: ${unread.join("; ") || "nothing"}`);
     };
     await eventually(isComplete, { what: "the VMs and the pools to be seen", timeoutMs });
   }

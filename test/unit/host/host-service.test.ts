@@ -6,7 +6,9 @@ import { configSchema } from "../../../agent/config/schema.ts";
 import { FilesystemProbe } from "../../../agent/hardware/filesystem.ts";
 import { HostService } from "../../../agent/host/host-service.ts";
 import type { Condition } from "../../../agent/host/host.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
 import { createLog, silentLog } from "../../../agent/kernel/log.ts";
+import { Topic } from "../../../agent/kernel/topic.ts";
 import { Libvirt } from "../../../agent/libvirt/index.ts";
 import { machine } from "../hardware/fixture.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -15,14 +17,20 @@ import { FakeRecord } from "./fake-record.ts";
 const server = await machine("two-sockets");
 const libvirtUuid = "11111111-2222-4333-8444-555555555555";
 
-/** A host on the two-socket server, whose libvirt is not there. */
+/** A host on the two-socket server, whose libvirt is not there unless it is given. */
 async function start(
   context: test.TestContext,
   {
     configuredId = libvirtUuid,
     record = new FakeRecord(),
     bmc = "auto",
-  }: { configuredId?: string | null; record?: FakeRecord; bmc?: "auto" | "off" } = {},
+    libvirt = new Libvirt({ uri: "test:///default", log: silentLog }),
+  }: {
+    configuredId?: string | null;
+    record?: FakeRecord;
+    bmc?: "auto" | "off";
+    libvirt?: Pick<Libvirt, "call" | "status" | "changes" | "events">;
+  } = {},
 ) {
   const clock = new FakeClock();
   const conditions: Condition[] = [];
@@ -33,7 +41,7 @@ async function start(
       host: { id: configuredId ?? undefined, labels: { zone: "a" } },
       bmc: { interface: bmc },
     }),
-    libvirt: new Libvirt({ uri: "test:///default", log: silentLog }),
+    libvirt,
     record,
     clock,
     log: createLog({
@@ -111,6 +119,52 @@ test("a probe that fails three times makes it unschedulable and tells the event 
   assert.ok(
     conditions.some(({ type, effect }) => type === "LibvirtUnresponsive" && effect === "no_schedule"),
   );
+});
+
+test("what libvirt did not tell while it was silent is read as soon as it answers again", async (context) => {
+  const answers: Readonly<Record<string, unknown>> = {
+    CONNECT_GET_LIB_VERSION: { libVer: 11_003_000 },
+    CONNECT_LIST_ALL_STORAGE_POOLS: { pools: [{ name: "disks" }] },
+    STORAGE_POOL_GET_XML_DESC: { xml: "<pool type='logical'><name>disks</name></pool>" },
+    STORAGE_POOL_GET_INFO: { state: 2, capacity: 100, allocation: 0, available: 100 },
+    STORAGE_POOL_GET_AUTOSTART: { autostart: 1 },
+    STORAGE_POOL_LOOKUP_BY_NAME: { pool: { name: "disks" } },
+    STORAGE_POOL_LIST_ALL_VOLUMES: { vols: [{ pool: "disks", name: "web", key: "k" }] },
+    STORAGE_VOL_GET_INFO: { capacity: 10 },
+  };
+  const silentOn = new Set<string>();
+  const libvirt: NonNullable<Parameters<typeof start>[1]>["libvirt"] = {
+    status: { connected: false, sinceMs: 0 },
+    changes: new Topic(),
+    events: new Topic(),
+    call<R>({ name }: { readonly name: string }): Promise<R> {
+      if (answers[name] !== undefined && !silentOn.has(name)) return Promise.resolve(answers[name] as R);
+      return Promise.reject(new SocleError("timeout", "LIBVIRT_TIMEOUT", `${name} was not answered`));
+    },
+  };
+  const { host, clock, until, condition } = await start(context, { libvirt });
+  const promised = (): unknown[] =>
+    host.snapshot().inventory.storagePools.map((pool) => [pool.presence, pool.provisionedBytes]);
+  const probed = async (status: string): Promise<void> =>
+    await until(`a probe: ${status}`, () => {
+      const { lastProbeMs, evidence = "" } = condition("LibvirtUnresponsive") ?? {};
+      return lastProbeMs === clock.now() && evidence.includes(status);
+    });
+  await probed("libvirt answered");
+  assert.deepEqual(promised(), [["present", 10]]);
+  // It falls silent while the volumes are read: they would be left alone for ten minutes.
+  silentOn.add("STORAGE_VOL_GET_INFO").add("CONNECT_GET_LIB_VERSION");
+  for (let look = 1; look <= 3; look += 1) {
+    clock.advance(60_000);
+    await probed("not answered");
+    await until(`look ${look}`, () => host.snapshot().inventoryReadAtMs === clock.now());
+    assert.deepEqual(promised(), [["present", undefined]]);
+  }
+  silentOn.clear();
+  clock.advance(10_000);
+  await probed("libvirt answered");
+  clock.advance(200);
+  await until("the volumes", () => promised().join() === "present,10");
 });
 
 test("sensors: the fixture's stalled memory and missing /dev/kvm", async (context) => {

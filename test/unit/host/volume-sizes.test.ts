@@ -120,6 +120,14 @@ test("a pool with a volume that hangs is left alone for ten minutes, then the ot
   assert.deepEqual(await look(), { web: 11, db: 20 });
 });
 
+test("a pool that rests because libvirt as a whole was silent is read again once libvirt answers", async () => {
+  const { look, change, sizes } = libvirt({ web: failed("no answer", "timeout") });
+  await look();
+  change({ web: 10 });
+  sizes.endRests();
+  assert.deepEqual(await look(), { web: 10 });
+});
+
 test("a pool of many volumes leaves the pools after it their share of each look", async () => {
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`v${index}`, 10]));
   const { sizes } = libvirt(many, 3);
