@@ -180,8 +180,8 @@ export class Calls {
               });
             })
           : run();
-        if (response instanceof Promise) response.then(succeed).catch(fail);
-        else succeed(response);
+        if (!(response instanceof Promise)) succeed(response);
+        else response.then((made) => this.#inTurn(live.account, () => succeed(made))).catch(fail);
       };
       try {
         this.#enter(live, method.class);

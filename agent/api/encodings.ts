@@ -1,8 +1,10 @@
+import { messageBytes } from "../kernel/message-bytes.ts";
 import { inSlices } from "../kernel/slice.ts";
 
 const known = new WeakMap<object, Buffer>();
-/** A message with more objects in its lists takes long to encode. */
+/** A message with more in its lists takes long to encode. */
 const FEW_OBJECTS = 32;
+const FEW_BYTES = 32 * 1024;
 
 type Encode = (message: object) => Buffer;
 
@@ -15,10 +17,12 @@ export const encodingOf = (message: object): Buffer | undefined => known.get(mes
 
 /** The wire form of a message, as it is known or by `encode`: in slices where that takes long. */
 export function encoded(message: object, encode: Encode): Buffer | Promise<Buffer> {
-  const objects = listsOf(message).reduce((sum, [, items]) => sum + items.length, 0);
-  return (
-    encodingOf(message) ?? (objects <= FEW_OBJECTS ? encode(message) : inSlices(encoding(message, encode)))
-  );
+  return encodingOf(message) ?? (isLong(message) ? inSlices(encoding(message, encode)) : encode(message));
+}
+
+function isLong(message: object): boolean {
+  const items = listsOf(message).flatMap(([, each]) => each);
+  return items.length > FEW_OBJECTS || items.reduce((sum, item) => sum + messageBytes(item), 0) > FEW_BYTES;
 }
 
 /**

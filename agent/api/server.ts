@@ -63,7 +63,7 @@ const connectionAge: ServerOptions = {
 };
 
 /** Work of unary calls in one turn of the event loop; the next requests are read in between. */
-const TURN_MS = 1;
+export const TURN_MS = 1;
 
 interface Front {
   readonly calls: Calls;

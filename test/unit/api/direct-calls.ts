@@ -16,6 +16,7 @@ import { reflection } from "../../../agent/api/reflection.ts";
 import { RequestShapes } from "../../../agent/api/request-shapes.ts";
 import { reservationService } from "../../../agent/api/reservation-service.ts";
 import type { Role } from "../../../agent/api/roles.ts";
+import { TURN_MS } from "../../../agent/api/server.ts";
 import { trustService } from "../../../agent/api/trust-service.ts";
 import { vmService } from "../../../agent/api/vm-service.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
@@ -37,6 +38,7 @@ const limits = {
 
 /** The agent's services without their sockets: calls go straight to the handlers that gRPC would call. */
 export class DirectCalls {
+  readonly #outbox = new Outbox(outboxBounds, clock);
   /** By path. */
   readonly #methods = new Map<
     string,
@@ -53,7 +55,7 @@ export class DirectCalls {
       errors,
       identify: () => ({ name: "caller", role: this.#role() }),
       admission: new Admission(limits, clock),
-      outbox: new Outbox(outboxBounds, clock),
+      outbox: this.#outbox,
       controlEpochs: doors.controlEpochs,
       audit: new CallAudit(audit, doors, { budget: new AuditBudget(1e9, clock), nowMs: () => clock.now() }),
       people: {
@@ -64,7 +66,7 @@ export class DirectCalls {
         brokeGlass: () => undefined,
       },
       shapes: new RequestShapes(protos.descriptorSet),
-      turns: new FairTurns(Infinity, () => 0),
+      turns: new FairTurns(TURN_MS, () => performance.now()),
       changesRefused: () => undefined,
       isLocal: true,
       clock,
@@ -90,6 +92,11 @@ export class DirectCalls {
       };
       calls.serve({ addService }, service);
     }
+  }
+
+  /** Ends the timer that would keep the process for a minute. */
+  close(): void {
+    this.#outbox.close();
   }
 
   /** Who calls from now on. */
