@@ -2,7 +2,9 @@ import { readFile } from "node:fs/promises";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { Journal } from "../../../agent/state/journal.ts";
+import { seal } from "../../../agent/state/journal-format.ts";
 import type { JournalOptions } from "../../../agent/state/journal-options.ts";
+import { eventually } from "../../lab/wait.ts";
 
 export const options: JournalOptions = {
   kind: "test",
@@ -18,11 +20,18 @@ export async function replayed(path: string, more: Partial<JournalOptions> = {})
   return records;
 }
 
-/** A journal of these groups, each durable before the next, left as a killed agent leaves it. */
+/** A journal of these groups, each durable before the next and the last one sealed, left as a killed agent leaves it. */
 export async function killedJournal(path: string, groups: unknown[][]): Promise<Buffer> {
   const journal = await Journal.open(path, options);
   for (const group of groups) await Promise.all(group.map((record) => journal.append(record)));
-  const bytes = await readFile(path);
+  // An append resolves before the seal behind it is written.
+  const bytes = await eventually(
+    async () => {
+      const read = await readFile(path);
+      return read.toString("latin1").endsWith(` ${seal}\n`) && read;
+    },
+    { what: "the seal behind the last group", intervalMs: 1 },
+  );
   await journal.close();
   return bytes;
 }
