@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from "node:util";
 import * as libvirt from "../../agent/libvirt/index.ts";
 import { parseDomain, parseNetwork, parseSecret } from "../../agent/libvirt/xml/index.ts";
+import { eventually } from "../lab/wait.ts";
 import { storageSteps } from "./libvirt-model-storage.ts";
 import { answerOf, step, uuidOf, type Procedure, type Side, type Step } from "./libvirt-model-step.ts";
 
@@ -148,6 +150,23 @@ const stats = (what: string): Step =>
         }),
   );
 
+/** libvirt may be asking QEMU something by itself at that moment, as after the reset before: asked until it is not. */
+const control = (what: string, number: number): Step => {
+  const { JOB, OCCUPIED } = libvirt.DomainControlState;
+  const busyStates = new Set<number>([JOB, OCCUPIED]);
+  const asked = step(what, libvirt.domainGetControlInfo, { dom: dom(number), flags: 0 }, ({ state: now }) =>
+    busyStates.has(now) ? "busy" : now,
+  );
+  const atRest = async (side: Side): Promise<unknown> => {
+    const answer = await asked.run(side);
+    return isDeepStrictEqual(answer, { ok: "busy" }) ? undefined : answer;
+  };
+  return {
+    ...asked,
+    run: (side) => eventually(() => atRest(side), { what: "libvirt to have no job of its own" }),
+  };
+};
+
 /** Every call that needs a guest, on a domain that is off, that runs, and that is not there. */
 const onGuest = (what: string, number: number): readonly Step[] => [
   state(what, number),
@@ -160,7 +179,7 @@ const onGuest = (what: string, number: number): readonly Step[] => [
   step(what, libvirt.domainResume, { dom: dom(number) }),
   state(`${what}, resumed`, number),
   step(`${what}, again`, libvirt.domainResume, { dom: dom(number) }),
-  step(what, libvirt.domainGetControlInfo, { dom: dom(number), flags: 0 }, (info) => info.state),
+  control(what, number),
   step(what, libvirt.domainGetJobStats, { dom: dom(number), flags: 0 }, ({ type }) => type),
   step(what, libvirt.domainIsActive, { dom: dom(number) }),
   step(what, libvirt.domainGetInfo, { dom: dom(number) }, ({ state: now, maxMem, nrVirtCpu }) => [
