@@ -2,7 +2,7 @@ import { messageBytes } from "../kernel/message-bytes.ts";
 import { inSlices } from "../kernel/slice.ts";
 
 const known = new WeakMap<object, Buffer>();
-/** A message with more in its lists takes long to encode. */
+/** A message whose lists hold more than either is encoded in slices. */
 const FEW_OBJECTS = 32;
 const FEW_BYTES = 32 * 1024;
 

@@ -355,7 +355,7 @@ export class HostService implements Service, HostView {
     const wasSilent = this.#isLibvirtSilent;
     this.#isLibvirtSilent = verdict.kind !== "good";
     if (!wasSilent || this.#isLibvirtSilent) return;
-    // What a look at the host missed meanwhile is not left for the end of the period.
+    // The last inventory may lack what libvirt did not answer: read it again before the period ends.
     this.#round.endRests();
     this.#refreshSoon();
   }

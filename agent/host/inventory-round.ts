@@ -49,7 +49,7 @@ export class InventoryRound {
     this.#domain = NOT_ASKED;
   }
 
-  /** libvirt answers again after it did not: pools that were left alone because of that are read again. */
+  /** After a hang of libvirt itself: the next round reads the volumes of every pool again. */
   endRests(): void {
     this.#volumes.endRests();
   }

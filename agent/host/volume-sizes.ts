@@ -32,7 +32,7 @@ export class VolumeSizes {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** libvirt answers again after it did not: what a question of that time waited for was no volume. */
+  /** After a hang of libvirt itself: a timeout during it does not show that a volume hangs. */
   endRests(): void {
     this.#restUntilMs.clear();
   }

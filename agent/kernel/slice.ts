@@ -1,14 +1,14 @@
 /** The longest piece of work between two turns of the event loop. */
 const sliceMs = 0.5;
 /**
- * Work that rests, in the order in which it goes on: one piece a turn. All of them in the same turn would hold the event
- * loop as long as one piece that never rests.
+ * Work that rests, oldest first. One piece resumes in each turn of the event loop: if all of them resumed in the same
+ * turn, together they would block the loop.
  */
 const resting: (() => void)[] = [];
 
-function goOn(): void {
+function resumeNext(): void {
   resting.shift()?.();
-  if (resting.length > 0) setImmediate(goOn);
+  if (resting.length > 0) setImmediate(resumeNext);
 }
 
 /** Keeps long work from holding the event loop: ask `over` now and then, and `rest` when it is. */
@@ -19,11 +19,11 @@ export class Slice {
     return performance.now() - this.#startedMs > sliceMs;
   }
 
-  /** Lets everything else that waits have its turn, other work that rests as well. */
+  /** Resumes after I/O and all work that rests already. */
   async rest(): Promise<void> {
     await new Promise<void>((resolve) => {
       resting.push(resolve);
-      if (resting.length === 1) setImmediate(goOn);
+      if (resting.length === 1) setImmediate(resumeNext);
     });
     this.#startedMs = performance.now();
   }
@@ -32,7 +32,7 @@ export class Slice {
 /** Runs work that yields wherever the event loop may have its turn, and gives its result. */
 export async function inSlices<T>(steps: Generator<undefined, T, undefined>): Promise<T> {
   const slice = new Slice();
-  // The first pieces of many that come together would be one long piece as well.
+  // Concurrent calls start in the same turn: their first pieces must not run together either.
   await slice.rest();
   for (;;) {
     const step = steps.next();

@@ -150,7 +150,7 @@ const stats = (what: string): Step =>
         }),
   );
 
-/** libvirt may be asking QEMU something by itself at that moment, as after the reset before: asked until it is not. */
+/** The state of the monitor at rest. libvirt itself occupies the monitor for a moment, as after a reset. */
 const control = (what: string, number: number): Step => {
   const { JOB, OCCUPIED } = libvirt.DomainControlState;
   const busyStates = new Set<number>([JOB, OCCUPIED]);
@@ -163,7 +163,7 @@ const control = (what: string, number: number): Step => {
   };
   return {
     ...asked,
-    run: (side) => eventually(() => atRest(side), { what: "libvirt to have no job of its own" }),
+    run: (side) => eventually(() => atRest(side), { what: "libvirt to leave the monitor" }),
   };
 };
 

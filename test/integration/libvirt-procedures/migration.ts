@@ -16,7 +16,7 @@ export const migration: Proofs = {
       params: [],
     });
     await on.refuses(p.domainAbortJob, { dom }, "LIBVIRT_OPERATION_INVALID");
-    // libvirt may still be asking QEMU something by itself.
+    // After the start libvirt itself occupies the monitor for a moment.
     const isAtRest = async (): Promise<boolean> =>
       (await on.answers(p.domainGetControlInfo, { dom, flags: 0 })).state === p.DomainControlState.OK;
     await eventually(isAtRest, { what: "the monitor to be free" });

@@ -94,7 +94,7 @@ export class DirectCalls {
     }
   }
 
-  /** Ends the timer that would keep the process for a minute. */
+  /** Stops the outbox timer, which keeps the process alive for a minute. */
   close(): void {
     this.#outbox.close();
   }

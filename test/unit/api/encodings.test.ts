@@ -11,13 +11,13 @@ const listOf = (vms: number, name: string) => ({
   vms: Array.from({ length: vms }, () => ({ name })),
 });
 
-test("what is short is encoded at once, what has many objects or large ones in slices", () => {
+test("a short message is encoded at once, one with many or large objects in slices", () => {
   assert.ok(encoded(listOf(3, "web"), encode) instanceof Buffer);
   assert.ok(encoded(listOf(100, "web"), encode) instanceof Promise);
   assert.ok(encoded(listOf(3, "x".repeat(50_000)), encode) instanceof Promise);
 });
 
-test("the pieces are the same message", async () => {
+test("a message encoded in slices decodes to the same message", async () => {
   const message = listOf(100, "web");
   assert.deepEqual(responseDeserialize(await encoded(message, encode)), responseDeserialize(encode(message)));
 });

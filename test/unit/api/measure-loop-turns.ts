@@ -15,7 +15,7 @@ interface Call {
   readonly as?: Role;
   /** A stream is left after so many. */
   readonly messages?: number;
-  /** So many of one caller come together. */
+  /** Concurrent calls of one caller; 1 by default. */
   readonly atOnce?: number;
 }
 

@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { hostToProto } from "../../../agent/api/convert-host.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
 import { FilesystemProbe } from "../../../agent/hardware/filesystem.ts";
-import { HostService } from "../../../agent/host/host-service.ts";
+import { HostService, type HostServiceOptions } from "../../../agent/host/host-service.ts";
 import type { Condition } from "../../../agent/host/host.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { createLog, silentLog } from "../../../agent/kernel/log.ts";
@@ -17,7 +17,7 @@ import { FakeRecord } from "./fake-record.ts";
 const server = await machine("two-sockets");
 const libvirtUuid = "11111111-2222-4333-8444-555555555555";
 
-/** A host on the two-socket server, whose libvirt is not there unless it is given. */
+/** A host on the two-socket server. Unless `libvirt` is given, libvirt is unreachable. */
 async function start(
   context: test.TestContext,
   {
@@ -29,7 +29,7 @@ async function start(
     configuredId?: string | null;
     record?: FakeRecord;
     bmc?: "auto" | "off";
-    libvirt?: Pick<Libvirt, "call" | "status" | "changes" | "events">;
+    libvirt?: HostServiceOptions["libvirt"];
   } = {},
 ) {
   const clock = new FakeClock();
@@ -121,7 +121,7 @@ test("a probe that fails three times makes it unschedulable and tells the event 
   );
 });
 
-test("what libvirt did not tell while it was silent is read as soon as it answers again", async (context) => {
+test("the inventory is read again as soon as libvirt answers after a hang", async (context) => {
   const answers: Readonly<Record<string, unknown>> = {
     CONNECT_GET_LIB_VERSION: { libVer: 11_003_000 },
     CONNECT_LIST_ALL_STORAGE_POOLS: { pools: [{ name: "disks" }] },
@@ -133,7 +133,7 @@ test("what libvirt did not tell while it was silent is read as soon as it answer
     STORAGE_VOL_GET_INFO: { capacity: 10 },
   };
   const silentOn = new Set<string>();
-  const libvirt: NonNullable<Parameters<typeof start>[1]>["libvirt"] = {
+  const libvirt: HostServiceOptions["libvirt"] = {
     status: { connected: false, sinceMs: 0 },
     changes: new Topic(),
     events: new Topic(),
@@ -152,7 +152,7 @@ test("what libvirt did not tell while it was silent is read as soon as it answer
     });
   await probed("libvirt answered");
   assert.deepEqual(promised(), [["present", 10]]);
-  // It falls silent while the volumes are read: they would be left alone for ten minutes.
+  // libvirt hangs while the volumes are read: without the reread their pool rests for ten minutes.
   silentOn.add("STORAGE_VOL_GET_INFO").add("CONNECT_GET_LIB_VERSION");
   for (let look = 1; look <= 3; look += 1) {
     clock.advance(60_000);

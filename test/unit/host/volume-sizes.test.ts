@@ -120,7 +120,7 @@ test("a pool with a volume that hangs is left alone for ten minutes, then the ot
   assert.deepEqual(await look(), { web: 11, db: 20 });
 });
 
-test("a pool that rests because libvirt as a whole was silent is read again once libvirt answers", async () => {
+test("a pool whose read timed out is read again after a hang of libvirt itself", async () => {
   const { look, change, sizes } = libvirt({ web: failed("no answer", "timeout") });
   await look();
   change({ web: 10 });

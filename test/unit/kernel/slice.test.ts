@@ -8,7 +8,7 @@ function workHard(): void {
   while (performance.now() < endMs);
 }
 
-test("of work in slices that comes together, one slice is done in a turn of the event loop, each in its turn", async () => {
+test("concurrent work runs one slice in each turn of the event loop, in round-robin order", async () => {
   let turn = 0;
   let isOver = false;
   const count = (): void => {

@@ -24,7 +24,7 @@ export async function replayed(path: string, more: Partial<JournalOptions> = {})
 export async function killedJournal(path: string, groups: unknown[][]): Promise<Buffer> {
   const journal = await Journal.open(path, options);
   for (const group of groups) await Promise.all(group.map((record) => journal.append(record)));
-  // An append resolves before the seal behind it is written.
+  // append() resolves before the journal writes the seal.
   const bytes = await eventually(
     async () => {
       const read = await readFile(path);
