@@ -106,7 +106,7 @@ export class HostService implements Service, HostView {
   #inventoryReadAtMs: number | undefined;
   #capacity: HostCapacity;
   #probedMs: number | undefined;
-  #isLibvirtSilent = false;
+  #hasLastProbeFailed = false;
   #refreshSoon: () => void = () => undefined;
 
   constructor(options: HostServiceOptions) {
@@ -352,12 +352,10 @@ export class HostService implements Service, HostView {
     const verdict = await probeLibvirt(this.#facts, this.#clock, { signal, timeoutMs });
     this.#health.observe("LibvirtUnresponsive", "probe", verdict, this.#now());
     this.#probedMs = this.#clock.monotonicMs();
-    const wasSilent = this.#isLibvirtSilent;
-    this.#isLibvirtSilent = verdict.kind !== "good";
-    if (!wasSilent || this.#isLibvirtSilent) return;
+    const isAnswering = verdict.kind === "good";
     // The last inventory may lack what libvirt did not answer: read it again before the period ends.
-    this.#round.endRests();
-    this.#refreshSoon();
+    if (isAnswering && this.#hasLastProbeFailed) this.#refreshSoon();
+    this.#hasLastProbeFailed = !isAnswering;
   }
 
   /** What time alone changes. */

@@ -49,11 +49,6 @@ export class InventoryRound {
     this.#domain = NOT_ASKED;
   }
 
-  /** After a hang of libvirt itself: the next round reads the volumes of every pool again. */
-  endRests(): void {
-    this.#volumes.endRests();
-  }
-
   get hostUuid(): string | undefined {
     return valueOf(this.#capabilities)?.hostUuid;
   }

@@ -6,6 +6,8 @@ import type { VolumeCapacities } from "./storage-ledger.ts";
 /** The volumes of all pools together take no more of a round. */
 const ROUND_MS = 2000;
 const ANSWER_MS = 5000;
+/** libvirt answers a probe at once, also while volumes hang. */
+const PROBE_MS = 2000;
 /** A question that hangs keeps a thread of libvirt's: a pool that has one is left alone for so long. */
 const REST_MS = 600_000;
 
@@ -18,23 +20,18 @@ export const MORE_TO_READ = "again";
  * on where the last one had to end.
  */
 export class VolumeSizes {
-  readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeBytes">;
+  readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeBytes" | "probe">;
   readonly #monotonicMs: () => number;
   /** By pool and volume, those asked last at the end: its size, or why it was never told. */
   #pools = new Map<string, Map<string, number | string>>();
   readonly #restUntilMs = new Map<string, number>();
 
   constructor(
-    facts: Pick<LibvirtFacts, "volumes" | "volumeBytes">,
+    facts: Pick<LibvirtFacts, "volumes" | "volumeBytes" | "probe">,
     monotonicMs: () => number = () => performance.now(),
   ) {
     this.#facts = facts;
     this.#monotonicMs = monotonicMs;
-  }
-
-  /** After a hang of libvirt itself: a timeout during it does not show that a volume hangs. */
-  endRests(): void {
-    this.#restUntilMs.clear();
   }
 
   /** By pool, of those that are active. `spaces`: those asked for, of pools that lie in a filesystem. */
@@ -81,6 +78,8 @@ export class VolumeSizes {
       const found = await this.#facts.volumeBytes(volume, { ...patience, timeoutMs: ANSWER_MS });
       const code = found.kind === "failed" ? found.code : undefined;
       if (found.kind !== "read" && OF_LIBVIRT.has(code)) return found;
+      // While libvirt itself hangs, a timeout does not show that the volume does.
+      if (code === "timeout" && !(await this.#answers(patience.signal))) return found;
       const before = known.get(name);
       known.delete(name);
       if (found.kind === "read") known.set(name, found.value);
@@ -106,5 +105,12 @@ export class VolumeSizes {
     if (first === undefined) return { kind: "read", value: { bytes } };
     const missing = `${unreadable.length} cannot be read, the first is ${first.join(": ")}`;
     return { kind: "read", value: { bytes, missing } };
+  }
+
+  #answers(signal: AbortSignal): Promise<boolean> {
+    return this.#facts.probe(signal, PROBE_MS).then(
+      () => true,
+      () => false,
+    );
   }
 }
