@@ -1,5 +1,4 @@
 import {
-  status,
   type Metadata,
   type sendUnaryData,
   type Server,
@@ -14,9 +13,9 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { FairTurns } from "../kernel/fair-turns.ts";
 import type { Logger } from "../kernel/log.ts";
 import { Slice } from "../kernel/slice.ts";
-import { Throttle } from "../kernel/throttle.ts";
 import type { Admission, CallClass } from "./admission.ts";
 import { actorOf, type AdmittedCall, type CallAudit } from "./call-audit.ts";
+import { CallLog, subjectOf } from "./call-log.ts";
 import { again, readAll, StreamWriter } from "./call-streams.ts";
 import {
   checkControlEpoch,
@@ -25,7 +24,7 @@ import {
   type FencedCall,
 } from "./control-epoch.ts";
 import { encoded } from "./encodings.ts";
-import type { ErrorEncoder, WireError } from "./errors.ts";
+import type { ErrorEncoder } from "./errors.ts";
 import type { BidiMethod, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
 import type { Caller, Identify } from "./identity.ts";
 import { LiveCall, type ServerCall } from "./live-call.ts";
@@ -63,7 +62,7 @@ export interface Implementable {
 interface Route {
   readonly path: string;
   readonly roles: ReadonlySet<Role>;
-  readonly encode: (response: unknown) => Buffer | Promise<Buffer>;
+  readonly encode: (response: unknown, account: string) => Buffer | Promise<Buffer>;
 }
 
 /** Runs methods as grpc-js handlers. What is thrown becomes a status: nothing escapes to the process. */
@@ -79,8 +78,7 @@ export class Calls {
   readonly #turns: FairTurns;
   readonly #isLocal: boolean;
   readonly #changesRefused: () => SocleError | undefined;
-  readonly #log: Logger;
-  readonly #refusals: Throttle;
+  readonly #log: CallLog;
   /** Those that may last: streams, and calls that asked for their signal. */
   readonly #lasting = new Set<LiveCall>();
   #stopReason: SocleError | undefined;
@@ -97,8 +95,7 @@ export class Calls {
     this.#turns = options.turns;
     this.#isLocal = options.isLocal;
     this.#changesRefused = options.isLocal ? () => undefined : options.changesRefused;
-    this.#log = options.log;
-    this.#refusals = new Throttle(options.clock);
+    this.#log = new CallLog(options.log, options.clock);
   }
 
   /** Adds a service to a grpc-js server. Throws when a method is missing or of another kind. */
@@ -110,7 +107,8 @@ export class Calls {
       const method = methods[name];
       const kind = requestStream ? "bidi" : responseStream ? "serverStream" : "unary";
       if (method?.kind !== kind) throw new Error(`${path} needs a ${kind} method`);
-      const encode: Route["encode"] = (response) => encoded(response as object, responseSerialize);
+      const encode: Route["encode"] = (response, account) =>
+        encoded(response as object, responseSerialize, account);
       const route = { path, roles: new Set(rolesOfMethod[path] ?? []), encode };
       implementation[name] = this.#handler(route, method);
     }
@@ -141,8 +139,10 @@ export class Calls {
       const received = call.request;
       const request = received instanceof Malformed ? undefined : received;
       let admitted: AdmittedCall | undefined;
+      // A caller that gave a read up has given its place back with it: no more is done for that read.
+      const isWanted = (): boolean => method.mutation || !live.isGone;
       const succeed = (response: unknown): void => {
-        const bytes = route.encode(response);
+        const bytes = route.encode(response, live.account);
         if (bytes instanceof Promise) bytes.then((whole) => send(response, whole)).catch(fail);
         else send(response, bytes);
       };
@@ -152,13 +152,13 @@ export class Calls {
         if (!method.mutation) this.#requireRoom(live, method.class);
         live.holds(this.#outbox.hold(live.account, bytes.length, () => live.reset()));
         respond(null, bytes);
-        this.#logCall(live, method.mutation, request);
+        this.#log.answered(live, method.mutation, request);
       };
       const fail = (thrown: unknown): void => {
         this.#auditFailure(live, { changes: method.mutation, admitted, request, thrown });
         const error = this.#errors.encode(thrown);
         respond(error.status);
-        this.#logCall(live, method.mutation, request, error);
+        this.#log.answered(live, method.mutation, request, error);
       };
       const answer = (): void => {
         this.#requireRoom(live, method.class);
@@ -181,7 +181,8 @@ export class Calls {
             })
           : run();
         if (!(response instanceof Promise)) succeed(response);
-        else response.then((made) => this.#inTurn(live.account, () => succeed(made))).catch(fail);
+        else
+          response.then((made) => this.#inTurn(live.account, () => isWanted() && succeed(made))).catch(fail);
       };
       try {
         this.#enter(live, method.class);
@@ -190,6 +191,7 @@ export class Calls {
         return;
       }
       this.#turns.run(live.account, () => {
+        if (!isWanted()) return;
         try {
           answer();
         } catch (thrown) {
@@ -254,22 +256,22 @@ export class Calls {
       // Before the first response is asked for, which is when the method begins.
       if (changes) await this.#enforceEpoch(live, fenced);
       const writer = new StreamWriter(call, live, this.#outbox);
-      const slice = new Slice();
+      const slice = new Slice(live.account);
       for await (const response of opened.responses) {
         if (signal.aborted) break;
-        await writer.write(await route.encode(response));
+        await writer.write(await route.encode(response, live.account));
         if (slice.over) await slice.rest();
       }
       if (signal.aborted) throw abortReason(signal);
       call.end();
       admitted?.ended(undefined);
-      this.#logCall(live, false, undefined);
+      this.#log.answered(live, false, undefined);
     } catch (thrown) {
       this.#auditFailure(live, { changes, admitted, request: undefined, thrown });
       const error = this.#errors.encode(thrown);
       // The status goes out behind what has been written; on a call that is over already it goes nowhere.
       if (!call.cancelled) call.emit("error", error.status);
-      this.#logCall(live, false, undefined, error);
+      this.#log.answered(live, false, undefined, error);
     } finally {
       live.end();
     }
@@ -328,39 +330,6 @@ export class Calls {
     if (admitted !== undefined) admitted.ended(undefined, thrown);
     else if (changes || isDenied) this.#audit.refused(live, request, thrown);
   }
-
-  #logCall(live: LiveCall, isMutation: boolean, request: unknown, error?: WireError): void {
-    const { path, caller } = live;
-    if (error?.id !== undefined) {
-      this.#log.error(
-        { method: path, caller: caller.name, errorId: error.id, err: error.cause },
-        "call failed",
-      );
-      return;
-    }
-    // What is refused for being too much must not become as much in the log: metrics count it.
-    const level = isMutation && error?.status.code !== status.RESOURCE_EXHAUSTED ? "info" : "debug";
-    if (!this.#log.isLevelEnabled(level)) return;
-    // Refusals cost their caller nothing: one line a second of each kind, with the number of the others.
-    const others = error && this.#refusals.pass(`${path} ${caller.name} ${error.reason}`);
-    if (error !== undefined && others === undefined) return;
-    const code = status[error?.status.code ?? status.OK];
-    const durationMs = Math.round((performance.now() - live.startedMs) * 1000) / 1000;
-    const { person } = caller.behalf ?? {};
-    const fields = {
-      method: path,
-      caller: caller.name,
-      person,
-      code,
-      reason: error?.reason,
-      durationMs,
-      others: others === 0 ? undefined : others,
-    };
-    this.#log[level](
-      { ...fields, ...subjectOf(request) },
-      error === undefined ? "call" : error.status.details,
-    );
-  }
 }
 
 interface Opened {
@@ -386,15 +355,3 @@ function authorize(caller: Caller, { path, roles }: Route, isLocal: boolean): vo
 }
 
 const bySocket = "run socle on the host, by the agent's unix socket";
-
-const maxLogged = 128;
-
-/** What the log says of a request, cut: callers choose how long it is. */
-function subjectOf(request: unknown): { vm?: string; requestId?: string } {
-  if (typeof request !== "object" || request === null) return {};
-  const { vm, requestId } = request as { vm?: unknown; requestId?: unknown };
-  return {
-    ...(typeof vm === "string" ? { vm: vm.slice(0, maxLogged) } : {}),
-    ...(typeof requestId === "string" ? { requestId: requestId.slice(0, maxLogged) } : {}),
-  };
-}

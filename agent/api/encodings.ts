@@ -2,7 +2,7 @@ import { messageBytes } from "../kernel/message-bytes.ts";
 import { inSlices } from "../kernel/slice.ts";
 
 const known = new WeakMap<object, Buffer>();
-/** A message whose lists hold more than either is encoded in slices. */
+/** A message whose lists hold more than FEW_OBJECTS objects or FEW_BYTES bytes is encoded in slices. */
 const FEW_OBJECTS = 32;
 const FEW_BYTES = 32 * 1024;
 
@@ -15,9 +15,11 @@ export function setEncoding(message: object, bytes: Buffer): void {
 
 export const encodingOf = (message: object): Buffer | undefined => known.get(message);
 
-/** The wire form of a message, as it is known or by `encode`: in slices where that takes long. */
-export function encoded(message: object, encode: Encode): Buffer | Promise<Buffer> {
-  return encodingOf(message) ?? (isLong(message) ? inSlices(encoding(message, encode)) : encode(message));
+/** The wire form of a message, as it is known or by `encode`: in slices of the account where that takes long. */
+export function encoded(message: object, encode: Encode, account: string): Buffer | Promise<Buffer> {
+  const known = encodingOf(message);
+  if (known !== undefined) return known;
+  return isLong(message) ? inSlices(encoding(message, encode), account) : encode(message);
 }
 
 function isLong(message: object): boolean {

@@ -9,21 +9,28 @@ import { serverStream, type Methods } from "./handler.ts";
 
 export function eventService({ events }: Doors): Methods<EventServiceHandlers> {
   return {
-    Subscribe: serverStream(({ afterSequence, fromNow, kinds, logId }, { signal }) => {
+    Subscribe: serverStream(({ afterSequence, fromNow, kinds, logId }, { signal, account }) => {
       const wanted = new Set(kinds.map((kind) => eventKinds.fromProto("kinds", kind)));
       const from = { afterSequence, logId, fromNow: fromNow && afterSequence === 0 };
       const wants = (event: HostEvent): boolean => wanted.size === 0 || wanted.has(event.kind);
-      return subscribe(events.subscribe(from, signal), wants, () => events.logId);
+      return subscribe(events.subscribe(from, signal), { wants, logId: () => events.logId, account });
     }),
   };
 }
 
 async function* subscribe(
   events: AsyncIterable<HostEvent | { readonly kind: "overflow" }>,
-  wants: (event: HostEvent) => boolean,
-  logId: () => string,
+  {
+    wants,
+    logId,
+    account,
+  }: {
+    readonly wants: (event: HostEvent) => boolean;
+    readonly logId: () => string;
+    readonly account: string;
+  },
 ): AsyncGenerator<Event, void, undefined> {
-  const slice = new Slice();
+  const slice = new Slice(account);
   for await (const event of events) {
     if (event.kind === "overflow") {
       const message = "events were dropped before they were read; list again, then subscribe from now";

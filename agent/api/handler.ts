@@ -5,6 +5,8 @@ import type { Caller } from "./identity.ts";
 /** What a method's function gets beside the request. */
 export interface CallContext {
   readonly caller: Caller;
+  /** Whose turns of the event loop the call's work takes: as accountOf(). */
+  readonly account: string;
   /** Aborts when the call is over: answered, cancelled, past its deadline, or ended because the agent stops. */
   readonly signal: AbortSignal;
 }

@@ -5,7 +5,7 @@ import type { HostServiceHandlers } from "../gen/socle/v1/HostService.ts";
 import type { ListTenantsResponse } from "../gen/socle/v1/ListTenantsResponse.ts";
 import { schedulingStates, usageToProto } from "./convert-host.ts";
 import type { Doors } from "./doors.ts";
-import { control, serverStream, unary, type Methods } from "./handler.ts";
+import { control, serverStream, unary, type CallContext, type Methods } from "./handler.ts";
 import { HostDocuments } from "./host-document.ts";
 import type { Protos } from "./protos.ts";
 
@@ -17,27 +17,29 @@ export function hostService(
 ): Methods<HostServiceHandlers> {
   const { host, vmView, position, controlEpochs } = doors;
   const documents = new HostDocuments(protos);
-  const now = (): Promise<Host> =>
-    documents.make(host.snapshot(), vmView.all(), vmView.complete, {
+  const now = ({ account }: Pick<CallContext, "account">): Promise<Host> => {
+    const more = {
       position: position(),
       usage: usageToProto(host.usage()),
       controlEpoch: controlEpochs.controlEpoch,
-    });
+    };
+    return documents.make(host.snapshot(), vmView.all(), vmView.complete, { more, account });
+  };
   return {
-    GetHost: unary(now),
-    WatchHost: serverStream((_request, { signal }) => watchHost(doors, now, signal)),
+    GetHost: unary((_request, context) => now(context)),
+    WatchHost: serverStream((_request, context) => watchHost(doors, () => now(context), context.signal)),
     ListTenants: unary(() => listTenants(host.tenants())),
-    SetSchedulingState: control(async (request) => {
+    SetSchedulingState: control(async (request, context) => {
       const state = schedulingStates.fromProto("state", request.state);
       if (state === undefined) throw wrong("state", "must be ACTIVE or CORDONED");
       if (request.reason.length > maxReason) throw wrong("reason", `must be at most ${maxReason} characters`);
       await host.setScheduling(state, request.reason);
-      return await now();
+      return await now(context);
     }),
-    AcknowledgeCondition: control(async ({ type, requestId }, { caller }) => {
-      if (type === "BreakGlass" && caller.behalf?.breakGlass !== undefined) throw notBySame();
+    AcknowledgeCondition: control(async ({ type, requestId }, context) => {
+      if (type === "BreakGlass" && context.caller.behalf?.breakGlass !== undefined) throw notBySame();
       await host.acknowledge(type, requestId);
-      return await now();
+      return await now(context);
     }),
     ResetControlEpoch: control(async ({ controlEpoch }) => {
       const previousControlEpoch = await controlEpochs.reset(controlEpoch);

@@ -24,9 +24,14 @@ export class HostDocuments {
     this.#protos = protos;
   }
 
-  /** `more`: fields that only answers to a caller have. */
-  make(snapshot: HostSnapshot, vms: readonly Vm[], complete: boolean, more: Host): Promise<Host> {
-    return inSlices(this.#making(convertHost(snapshot, vms, complete), more));
+  /** `more`: fields that only answers to a caller have. `account`: whose slices it is made in. */
+  make(
+    snapshot: HostSnapshot,
+    vms: readonly Vm[],
+    complete: boolean,
+    { more, account }: { readonly more: Host; readonly account: string },
+  ): Promise<Host> {
+    return inSlices(this.#making(convertHost(snapshot, vms, complete), more), account);
   }
 
   *#making(

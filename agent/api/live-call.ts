@@ -52,8 +52,13 @@ export class LiveCall implements CallContext, AuditedCall {
 
   /** Calls `release` once the caller has taken the answer, or is gone: what is held for a call is held until then. */
   holds(release: () => void): void {
-    if (this.#stream.closed || this.#stream.destroyed) release();
+    if (this.isGone) release();
     else this.#held.push(release);
+  }
+
+  /** Its caller has gone, or has all of the answer. */
+  get isGone(): boolean {
+    return this.#stream.closed || this.#stream.destroyed;
   }
 
   /** Ends what the call's method does. The answer, where there is one, still goes out. */

@@ -1,5 +1,5 @@
 import { SocleError } from "../kernel/errors.ts";
-import { isDone } from "../state/operation.ts";
+import { isDone, type Operation } from "../state/operation.ts";
 import type { ListOperationsRequest__Output } from "../gen/socle/v1/ListOperationsRequest.ts";
 import type { ListOperationsResponse } from "../gen/socle/v1/ListOperationsResponse.ts";
 import type { Operation as ProtoOperation } from "../gen/socle/v1/Operation.ts";
@@ -32,7 +32,9 @@ export function operationService(doors: Doors, errors: ErrorEncoder): Methods<Op
     GetOperation: unary(({ operationId }, { caller }) =>
       operationToProto(of(caller).get(operationId), errors),
     ),
-    ListOperations: unary((request, { caller }) => listOperations(of(caller), request, errors)),
+    ListOperations: unary((request, { caller, account }) =>
+      listOperations(of(caller), request, { errors, account }),
+    ),
     WaitOperation: wait(async ({ operationId, timeout }, { caller, signal }) => {
       const timeoutMs = timeout === null ? defaultWaitMs : durationMs("timeout", timeout);
       const operation = await of(caller).wait(operationId, Math.min(timeoutMs, maxWaitMs), signal);
@@ -58,7 +60,7 @@ export function operationService(doors: Doors, errors: ErrorEncoder): Methods<Op
 async function listOperations(
   operations: Doors["operations"],
   request: ListOperationsRequest__Output,
-  errors: ErrorEncoder,
+  { errors, account }: { readonly errors: ErrorEncoder; readonly account: string },
 ): Promise<ListOperationsResponse> {
   const { vmId, onlyRunning } = request;
   const query = { vmId, onlyRunning };
@@ -70,7 +72,8 @@ async function listOperations(
     ...(vmId === "" ? {} : { vmId }),
     ...(afterId === undefined ? {} : { afterId }),
   });
-  const page = await convertPage(found.slice(0, size), (operation) => operationToProto(operation, errors));
+  const convert = (operation: Operation): ProtoOperation => operationToProto(operation, errors);
+  const page = await convertPage(found.slice(0, size), convert, account);
   const last = found[page.length - 1];
   const nextPageToken = last === undefined || found.length === page.length ? "" : pageToken(last.id, query);
   return { operations: page, nextPageToken };

@@ -11,11 +11,12 @@ export function pageSize(asked: number): number {
   return asked === 0 ? USUAL : Math.min(asked, MOST);
 }
 
-/** The first items, converted, as many as there are bytes for in a page: at least one. In slices. */
+/** The first items, converted, as many as there are bytes for in a page: at least one. In slices of the account. */
 export const convertPage = <Item, Message extends object>(
   items: readonly Item[],
   convert: (item: Item) => Message,
-): Promise<Message[]> => inSlices(converting(items, convert));
+  account: string,
+): Promise<Message[]> => inSlices(converting(items, convert), account);
 
 function* converting<Item, Message extends object>(
   items: readonly Item[],

@@ -49,7 +49,7 @@ export function reservationService(doors: Doors): Methods<ReservationServiceHand
       );
     }),
     GetReservation: unary(({ reservationId }) => shown(reservations.get(reservationId))),
-    ListReservations: unary((request) => list(reservations, request, leftMs)),
+    ListReservations: unary((request, { account }) => list(reservations, request, { leftMs, account })),
   };
 }
 
@@ -81,7 +81,10 @@ function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => "kvm"
 async function list(
   reservations: Doors["reservations"],
   { includeEnded, pageToken: token, pageSize: asked }: ListReservationsRequest__Output,
-  leftMs: (reservation: Reservation) => number | undefined,
+  {
+    leftMs,
+    account,
+  }: { readonly leftMs: (reservation: Reservation) => number | undefined; readonly account: string },
 ): Promise<ListReservationsResponse> {
   const query = { includeEnded };
   const afterId = afterIdOf(token, query) ?? "";
@@ -90,7 +93,9 @@ async function list(
   const totalSize = reservations.count(includeEnded);
   // Reservations end while the page is made: it shows them as they were at one moment.
   const seen = found.slice(0, size).map((reservation) => ({ reservation, leftMs: leftMs(reservation) }));
-  const page = await convertPage(seen, ({ reservation, leftMs: left }) => toProto(reservation, left));
+  const convert = (shown: (typeof seen)[number]): ProtoReservation =>
+    toProto(shown.reservation, shown.leftMs);
+  const page = await convertPage(seen, convert, account);
   const last = found[page.length - 1];
   const nextPageToken = last === undefined || page.length === found.length ? "" : pageToken(last.id, query);
   return { reservations: page, nextPageToken, totalSize };

@@ -42,7 +42,7 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
       ),
     ),
     GetVm: unary(({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm))),
-    ListVms: unary((request, { caller }) => listVms(of(caller).vmView, request)),
+    ListVms: unary((request, { caller, account }) => listVms(of(caller).vmView, request, account)),
     WatchVms: serverStream(({ filter }, { caller, signal }) =>
       watchVms(
         of(caller).vmView,
@@ -97,7 +97,11 @@ function getVm(view: VmView, idOrName: string): Vm {
 }
 
 /** Ordered by id, so that a page goes on where the one before ended whatever came or went meanwhile. */
-async function listVms(view: VmView, request: ListVmsRequest__Output): Promise<ListVmsResponse> {
+async function listVms(
+  view: VmView,
+  request: ListVmsRequest__Output,
+  account: string,
+): Promise<ListVmsResponse> {
   const { filter, pageToken: token } = request;
   const afterId = afterIdOf(token, filter);
   const matching = view.all().filter(vmFilter(filter));
@@ -111,7 +115,7 @@ async function listVms(view: VmView, request: ListVmsRequest__Output): Promise<L
   const head = { totalSize: matching.length, etag, observation, specUnreadable };
   if (request.etag === etag) return { ...head, notModified: true };
   const rest = afterId === undefined ? matching : matching.filter(({ id }) => id > afterId);
-  const vms = await convertPage(rest.slice(0, pageSize(request.pageSize)), vmToProto);
+  const vms = await convertPage(rest.slice(0, pageSize(request.pageSize)), vmToProto, account);
   const last = rest[vms.length - 1];
   const nextPageToken = last === undefined || vms.length === rest.length ? "" : pageToken(last.id, filter);
   return { ...head, vms, nextPageToken };

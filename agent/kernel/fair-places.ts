@@ -1,5 +1,6 @@
 import { abortReason } from "./clock.ts";
 import { SocleError } from "./errors.ts";
+import { FairQueue } from "./fair-queue.ts";
 
 interface Waiter {
   readonly grant: () => void;
@@ -12,10 +13,8 @@ interface Waiter {
 export class FairPlaces {
   readonly #places: number;
   readonly #maxWaiting: number;
-  /** By owner, in the order of their turns. */
-  readonly #waiters = new Map<string, Waiter[]>();
+  readonly #waiters = new FairQueue<Waiter>();
   #taken = 0;
-  #waiting = 0;
 
   constructor(options: { readonly places: number; readonly maxWaiting: number }) {
     this.#places = options.places;
@@ -27,7 +26,7 @@ export class FairPlaces {
   }
 
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiters.length;
   }
 
   /** Runs `work` in a place. Throws `exhausted` when too many wait; the signal's reason when it aborts first. */
@@ -47,14 +46,14 @@ export class FairPlaces {
       this.#taken += 1;
       return Promise.resolve();
     }
-    if (this.#waiting >= this.#maxWaiting) {
+    if (this.#waiters.length >= this.#maxWaiting) {
       const message = `${this.#maxWaiting} wait for their turn already; try again later`;
       const details = { retryAfterMs: 1000 };
       return Promise.reject(new SocleError("exhausted", "TOO_MANY_WAITING", message, { details }));
     }
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
-        this.#leave(owner, waiter);
+        this.#waiters.remove(owner, waiter);
         reject(abortReason(signal));
       };
       const waiter: Waiter = {
@@ -63,33 +62,15 @@ export class FairPlaces {
           resolve();
         },
       };
-      const own = this.#waiters.get(owner);
-      if (own === undefined) this.#waiters.set(owner, [waiter]);
-      else own.push(waiter);
-      this.#waiting += 1;
+      this.#waiters.push(owner, waiter);
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
 
-  #leave(owner: string, waiter: Waiter): void {
-    const own = this.#waiters.get(owner) ?? [];
-    own.splice(own.indexOf(waiter), 1);
-    if (own.length === 0) this.#waiters.delete(owner);
-    this.#waiting -= 1;
-  }
-
   /** To the first of the owner whose turn it is, who then goes to the end. */
   giveBack(): void {
-    const next = this.#waiters.entries().next();
-    if (next.done === true) {
-      this.#taken -= 1;
-      return;
-    }
-    const [owner, own] = next.value;
-    const waiter = own.shift();
-    this.#waiters.delete(owner);
-    if (own.length > 0) this.#waiters.set(owner, own);
-    this.#waiting -= 1;
-    waiter?.grant();
+    const next = this.#waiters.shift();
+    if (next === undefined) this.#taken -= 1;
+    else next.grant();
   }
 }

@@ -1,3 +1,5 @@
+import { FairQueue } from "./fair-queue.ts";
+
 /**
  * Shares the event loop between owners: synchronous work runs at once while this turn of the loop has time left. What is
  * left waits for the next turns, in which owners take turns, so that the burst of one delays its own work first.
@@ -5,8 +7,8 @@
 export class FairTurns {
   readonly #turnMs: number;
   readonly #nowMs: () => number;
-  /** By owner, in the order of their turns. Bounded by whoever calls run(). */
-  readonly #waiting = new Map<string, (() => void)[]>();
+  /** Bounded by whoever calls run(). */
+  readonly #waiting = new FairQueue<() => void>();
   #spentMs = 0;
   #isScheduled = false;
 
@@ -18,12 +20,8 @@ export class FairTurns {
 
   /** Runs `work`, which must not throw, now or in a later turn. */
   run(owner: string, work: () => void): void {
-    if (this.#waiting.size === 0 && this.#spentMs < this.#turnMs) this.#do(work);
-    else {
-      const own = this.#waiting.get(owner);
-      if (own === undefined) this.#waiting.set(owner, [work]);
-      else own.push(work);
-    }
+    if (this.#waiting.length === 0 && this.#spentMs < this.#turnMs) this.#do(work);
+    else this.#waiting.push(owner, work);
     this.#schedule();
   }
 
@@ -34,7 +32,7 @@ export class FairTurns {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || (this.#waiting.size === 0 && this.#spentMs === 0)) return;
+    if (this.#isScheduled || (this.#waiting.length === 0 && this.#spentMs === 0)) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
@@ -45,13 +43,9 @@ export class FairTurns {
   #turn(): void {
     this.#spentMs = 0;
     while (this.#spentMs < this.#turnMs) {
-      const next = this.#waiting.entries().next();
-      if (next.done === true) return;
-      const [owner, own] = next.value;
-      this.#waiting.delete(owner);
-      const work = own.shift();
-      if (own.length > 0) this.#waiting.set(owner, own);
-      if (work !== undefined) this.#do(work);
+      const work = this.#waiting.shift();
+      if (work === undefined) return;
+      this.#do(work);
     }
     this.#schedule();
   }

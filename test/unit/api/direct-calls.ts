@@ -46,7 +46,11 @@ export class DirectCalls {
   >();
   readonly #role: () => Role;
 
-  constructor(doors: Doors, audit: AuditDoor) {
+  constructor(
+    doors: Doors,
+    audit: AuditDoor,
+    { turns = new FairTurns(TURN_MS, () => performance.now()) }: { readonly turns?: FairTurns } = {},
+  ) {
     let role: Role = "operator";
     this.#role = () => role;
     this.as = (next) => (role = next);
@@ -66,7 +70,7 @@ export class DirectCalls {
         brokeGlass: () => undefined,
       },
       shapes: new RequestShapes(protos.descriptorSet),
-      turns: new FairTurns(TURN_MS, () => performance.now()),
+      turns,
       changesRefused: () => undefined,
       isLocal: true,
       clock,
@@ -107,10 +111,26 @@ export class DirectCalls {
     return [...this.#methods.keys()].sort();
   }
 
-  /** Resolves with the number of messages; rejects with the call's status. A stream is left after `messages`. */
-  call(path: string, request: object, messages = Infinity): Promise<number> {
+  /** A call whose caller gives up as soon as it was received. `answered` runs when it is answered all the same. */
+  giveUp(path: string, request: object, answered: () => void): void {
+    const { definition, handler } = this.#method(path);
+    const { requestSerialize, requestDeserialize } = definition;
+    const received: unknown = requestDeserialize(requestSerialize(request));
+    const call = new DirectCall(received, Infinity, answered, answered);
+    handler(call, answered);
+    call.call.stream.closed = true;
+    call.call.stream.emit("close");
+  }
+
+  #method(path: string): { readonly definition: ServiceDefinition[string]; readonly handler: Handler } {
     const method = this.#methods.get(path);
     if (method === undefined) throw new Error(`no service has ${path}`);
+    return method;
+  }
+
+  /** Resolves with the number of messages; rejects with the call's status. A stream is left after `messages`. */
+  call(path: string, request: object, messages = Infinity): Promise<number> {
+    const method = this.#method(path);
     const { requestSerialize, requestDeserialize, responseStream } = method.definition;
     return new Promise((resolve, reject) => {
       const call = new DirectCall(requestDeserialize(requestSerialize(request)), messages, resolve, reject);

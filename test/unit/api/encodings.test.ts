@@ -12,12 +12,15 @@ const listOf = (vms: number, name: string) => ({
 });
 
 test("a short message is encoded at once, one with many or large objects in slices", () => {
-  assert.ok(encoded(listOf(3, "web"), encode) instanceof Buffer);
-  assert.ok(encoded(listOf(100, "web"), encode) instanceof Promise);
-  assert.ok(encoded(listOf(3, "x".repeat(50_000)), encode) instanceof Promise);
+  assert.ok(encoded(listOf(3, "web"), encode, "caller") instanceof Buffer);
+  assert.ok(encoded(listOf(100, "web"), encode, "caller") instanceof Promise);
+  assert.ok(encoded(listOf(3, "x".repeat(50_000)), encode, "caller") instanceof Promise);
 });
 
 test("a message encoded in slices decodes to the same message", async () => {
   const message = listOf(100, "web");
-  assert.deepEqual(responseDeserialize(await encoded(message, encode)), responseDeserialize(encode(message)));
+  assert.deepEqual(
+    responseDeserialize(await encoded(message, encode, "caller")),
+    responseDeserialize(encode(message)),
+  );
 });

@@ -12,6 +12,7 @@ import { largeHost, largeSize } from "./large-host.ts";
 const { responseDeserialize: decode, responseSerialize: encode } = protos.host.GetHost;
 const huge = { cells: 64, cpusPerCell: 128, devices: 8000, pools: 2000, networks: 4000, subjects: 8000 };
 const more = { position: { bootId: "b", agentEpoch: 7, generation: 3 }, controlEpoch: 9 };
+const account = "caller";
 
 /** Documents, and the names of the parts that were encoded, by each message that was. */
 function counted() {
@@ -35,13 +36,13 @@ function counted() {
       health: counting("health", health),
     },
   });
-  const make = (snapshot: HostSnapshot) => documents.make(snapshot, [], true, more);
+  const make = (snapshot: HostSnapshot) => documents.make(snapshot, [], true, { more, account });
   return { make, encoded: () => [...new Set(parts.splice(0))] };
 }
 
 test("a document made in steps is encoded as it would be at once", async () => {
   for (const snapshot of [hostSnapshot, largeHost()]) {
-    const host = await new HostDocuments(protos).make(snapshot, [], true, more);
+    const host = await new HostDocuments(protos).make(snapshot, [], true, { more, account });
     const bytes = encodingOf(host) ?? Buffer.alloc(0);
     assert.deepEqual(decode(bytes), decode(encode({ ...hostToProto(snapshot, [], true), ...more })));
   }
@@ -78,7 +79,7 @@ test("a large host takes a step for each of its devices, pools, cells and condit
 });
 
 test("the document of the largest host has at most 1 MiB and says what it leaves out", async () => {
-  const host = await new HostDocuments(protos).make(largeHost(huge), [], true, more);
+  const host = await new HostDocuments(protos).make(largeHost(huge), [], true, { more, account });
   const bytes = encodingOf(host) ?? Buffer.alloc(0);
   assert.ok(bytes.length <= pageBytes, `${bytes.length} bytes`);
   const { inventory, capacity, health } = decode(bytes);
@@ -97,7 +98,7 @@ test("the document of the largest host has at most 1 MiB and says what it leaves
 
 test("a host of 512 CPUs, 200 pools and 2,048 devices fits into its document", async () => {
   const snapshot = largeHost({ ...largeSize, devices: 2048 });
-  const { inventory, capacity } = await new HostDocuments(protos).make(snapshot, [], true, more);
+  const { inventory, capacity } = await new HostDocuments(protos).make(snapshot, [], true, { more, account });
   assert.deepEqual([inventory?.incompleteReasons, capacity?.incompleteReasons], [[], []]);
   assert.deepEqual([inventory?.devices?.length, capacity?.devices?.length], [2048, 2048]);
 });

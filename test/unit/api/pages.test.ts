@@ -90,7 +90,11 @@ test("audit entries are read in pages of at most 1 MiB", async (t) => {
   for (let at = 0; at < 60; at += 1) await log.record({ act: "call_refused", vm: `vm-${at}`, details });
   const { run } = auditService(log).ListAuditEntries;
   const request = { pageSize: 1000, afterSequence: 0, tenant: "", vm: "", since: null, until: null };
-  const context = { caller: { name: "a", role: "auditor" as const }, signal: new AbortController().signal };
+  const context = {
+    caller: { name: "a", role: "auditor" as const },
+    account: "a",
+    signal: new AbortController().signal,
+  };
   const pages = await collect(async (pageToken) => {
     const { entries = [], nextPageToken = "" } = await run({ ...request, pageToken }, context);
     return { entries, nextPageToken };

@@ -1,0 +1,67 @@
+import { status } from "@grpc/grpc-js";
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/log.ts";
+import { Throttle } from "../kernel/throttle.ts";
+import type { WireError } from "./errors.ts";
+import type { LiveCall } from "./live-call.ts";
+
+/** The log's lines of calls: changes at info, reads at debug, defects as errors. */
+export class CallLog {
+  readonly #log: Logger;
+  readonly #refusals: Throttle;
+
+  constructor(log: Logger, clock: Clock) {
+    this.#log = log;
+    this.#refusals = new Throttle(clock);
+  }
+
+  /** `error`: what the call was answered with, unless it succeeded. */
+  answered(
+    { path, caller, startedMs }: Pick<LiveCall, "path" | "caller" | "startedMs">,
+    isMutation: boolean,
+    request: unknown,
+    error?: WireError,
+  ): void {
+    if (error?.id !== undefined) {
+      this.#log.error(
+        { method: path, caller: caller.name, errorId: error.id, err: error.cause },
+        "call failed",
+      );
+      return;
+    }
+    // What is refused for being too much must not become as much in the log: metrics count it.
+    const level = isMutation && error?.status.code !== status.RESOURCE_EXHAUSTED ? "info" : "debug";
+    if (!this.#log.isLevelEnabled(level)) return;
+    // Refusals cost their caller nothing: one line a second of each kind, with the number of the others.
+    const others = error && this.#refusals.pass(`${path} ${caller.name} ${error.reason}`);
+    if (error !== undefined && others === undefined) return;
+    const code = status[error?.status.code ?? status.OK];
+    const durationMs = Math.round((performance.now() - startedMs) * 1000) / 1000;
+    const { person } = caller.behalf ?? {};
+    const fields = {
+      method: path,
+      caller: caller.name,
+      person,
+      code,
+      reason: error?.reason,
+      durationMs,
+      others: others === 0 ? undefined : others,
+    };
+    this.#log[level](
+      { ...fields, ...subjectOf(request) },
+      error === undefined ? "call" : error.status.details,
+    );
+  }
+}
+
+const maxLogged = 128;
+
+/** What the log says of a request, cut: callers choose how long it is. */
+export function subjectOf(request: unknown): { vm?: string; requestId?: string } {
+  if (typeof request !== "object" || request === null) return {};
+  const { vm, requestId } = request as { vm?: unknown; requestId?: unknown };
+  return {
+    ...(typeof vm === "string" ? { vm: vm.slice(0, maxLogged) } : {}),
+    ...(typeof requestId === "string" ? { requestId: requestId.slice(0, maxLogged) } : {}),
+  };
+}

@@ -1,0 +1,52 @@
+// How calls share the turns of the event loop, by a clock on which each piece of work takes a whole turn.
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { FairTurns } from "../../../agent/kernel/fair-turns.ts";
+import { protos } from "./client.ts";
+import { DirectCalls } from "./direct-calls.ts";
+import { startApi } from "./harness.ts";
+
+const CALLS = 10;
+const begin = { caller: "c", vmId: "v", fingerprint: "f", intent: {} };
+
+async function start(t: TestContext) {
+  const { doors, audit, operations } = await startApi(t);
+  let nowMs = 0;
+  const calls = new DirectCalls(doors, audit, { turns: new FairTurns(1, () => (nowMs += 1)) });
+  t.after(() => calls.close());
+  return { calls, operations };
+}
+
+test("answers that are ready at the same moment are encoded in turns of the event loop", async (t) => {
+  const { calls, operations } = await start(t);
+  const { operation } = await operations.begin({ ...begin, requestId: "1", kind: "START_VM" });
+  const request = { operationId: operation.id, timeout: { seconds: 60 } };
+  const answered: number[] = [];
+  for (let call = 0; call < CALLS; call += 1)
+    void calls.call(protos.operations.WaitOperation.path, request).then(() => answered.push(call));
+  // Each begins in a turn of its own, too.
+  for (let turn = 0; turn <= CALLS; turn += 1) await nextTurn();
+  assert.deepEqual(answered, []);
+  operations.run(operation, () => Promise.resolve({}));
+  let mostInTurn = 0;
+  while (answered.length < CALLS) {
+    const before = answered.length;
+    await nextTurn();
+    mostInTurn = Math.max(mostInTurn, answered.length - before);
+  }
+  // The first is answered at once, in a turn that has time left.
+  assert.ok(mostInTurn <= 2, `${mostInTurn} of ${CALLS} in one turn`);
+});
+
+test("a read whose caller gave up before its turn is not done", async (t) => {
+  const { calls } = await start(t);
+  const answers: string[] = [];
+  const { path } = protos.vms.ListVms;
+  await calls.call(path, {});
+  void calls.call(path, {}).then(() => answers.push("kept"));
+  for (let call = 0; call < CALLS; call += 1) calls.giveUp(path, {}, () => answers.push("given up"));
+  void calls.call(path, {}).then(() => answers.push("last"));
+  for (let turn = 0; turn < 10 * CALLS; turn += 1) await nextTurn();
+  assert.deepEqual(answers, ["kept", "last"]);
+});
