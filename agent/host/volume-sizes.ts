@@ -79,7 +79,8 @@ export class VolumeSizes {
       const code = found.kind === "failed" ? found.code : undefined;
       if (found.kind !== "read" && OF_LIBVIRT.has(code)) return found;
       // While libvirt itself hangs, a timeout does not show that the volume does.
-      if (code === "timeout" && !(await this.#answers(patience.signal))) return found;
+      if (found.kind !== "read" && code === "timeout" && !(await this.#answers(patience.signal)))
+        return found;
       const before = known.get(name);
       known.delete(name);
       if (found.kind === "read") known.set(name, found.value);

@@ -156,7 +156,7 @@ function take(way: Way, turn: Turn): Way | undefined {
   const { operation, effect } = turn;
   const isSame = way.current === operation;
   if (!isSame && way.over.has(operation.key) && !mayGoOn(way, turn)) return undefined;
-  const over = isSame || way.current === undefined ? way.over : new Set([...way.over, way.current.key]);
+  const over = isSame || way.current === undefined ? way.over : withLast(way.over, way.current.key);
   const before = isSame ? way.done : new Set<string>();
   const thing = `${effect.call} ${effect.volume ?? ""}`;
   const isOnce = onceOnly.has(effect.call) && (effect.changed || effect.call === "reboot");
@@ -175,6 +175,13 @@ function take(way: Way, turn: Turn): Way | undefined {
     done.delete(thing);
   }
   return { current: operation, over, done };
+}
+
+/** The operation may have had an earlier turn as well: its last one counts. */
+function withLast(over: ReadonlySet<string>, key: string): ReadonlySet<string> {
+  const turns = new Set(over);
+  turns.delete(key);
+  return turns.add(key);
 }
 
 /**

@@ -192,7 +192,7 @@ test("a reader that falls far behind costs a bounded queue, is told so, and ends
   }
   call.resume();
   const last = new Map<string, string | undefined>();
-  // What is sent before the reader blocks may be several snapshots: the newest is the one it has to end with.
+  // The server may send several snapshots before the reader blocks; the test waits for the newest.
   const count = (kind: string): number => told.filter((message) => message.kind === kind).length;
   await eventually(() => {
     for (const { vm: of } of told) if (of !== null) last.set(of.vmId, of.labels["round"]);
