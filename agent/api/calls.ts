@@ -139,8 +139,8 @@ export class Calls {
       const received = call.request;
       const request = received instanceof Malformed ? undefined : received;
       let admitted: AdmittedCall | undefined;
-      // A caller that gave a read up has given its place back with it: no more is done for that read.
       const isWanted = (): boolean => method.mutation || !live.isGone;
+      let finish = (): void => undefined;
       const succeed = (response: unknown): void => {
         const bytes = route.encode(response, live.account);
         if (bytes instanceof Promise) bytes.then((whole) => send(response, whole)).catch(fail);
@@ -152,12 +152,14 @@ export class Calls {
         if (!method.mutation) this.#requireRoom(live, method.class);
         live.holds(this.#outbox.hold(live.account, bytes.length, () => live.reset()));
         respond(null, bytes);
+        finish();
         this.#log.answered(live, method.mutation, request);
       };
       const fail = (thrown: unknown): void => {
         this.#auditFailure(live, { changes: method.mutation, admitted, request, thrown });
         const error = this.#errors.encode(thrown);
         respond(error.status);
+        finish();
         this.#log.answered(live, method.mutation, request, error);
       };
       const answer = (): void => {
@@ -182,18 +184,20 @@ export class Calls {
           : run();
         if (!(response instanceof Promise)) succeed(response);
         else
-          response.then((made) => this.#inTurn(live.account, () => isWanted() && succeed(made))).catch(fail);
+          response
+            .then((made) => this.#inTurn(live.account, () => (isWanted() ? succeed(made) : finish())))
+            .catch(fail);
       };
       try {
-        this.#enter(live, method.class);
+        finish = live.holdsPlace(this.#admission.enter(live.account, method.class));
       } catch (thrown) {
         fail(thrown);
         return;
       }
       this.#turns.run(live.account, () => {
-        if (!isWanted()) return;
         try {
-          answer();
+          if (isWanted()) answer();
+          else finish();
         } catch (thrown) {
           fail(thrown);
         }
@@ -244,7 +248,7 @@ export class Calls {
     const live = this.#begin(route, call);
     let admitted: AdmittedCall | undefined;
     try {
-      this.#enter(live, "stream");
+      live.holds(this.#admission.enter(live.account, "stream"));
       this.#requireRoom(live, "stream");
       this.#identifyPerson(live, call.metadata, changes);
       const { caller, signal } = live;
@@ -283,11 +287,6 @@ export class Calls {
     const peer = call.getPeer();
     if (/:\d+$/.test(peer)) live.peer = peer;
     return live;
-  }
-
-  /** Takes the call's place, which it has until its answer was taken. */
-  #enter(live: LiveCall, kind: CallClass): void {
-    live.holds(this.#admission.enter(live.account, kind));
   }
 
   /** While a caller has taken too few of its answers, only what relieves the host goes on. */

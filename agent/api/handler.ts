@@ -12,7 +12,7 @@ export interface CallContext {
 }
 
 /**
- * A method as a service file declares it: a plain function from request to response. call.ts turns it into what
+ * A method as a service file declares it: a plain function from request to response. calls.ts turns it into what
  * grpc-js wants and owns errors, identity, roles, deadlines, backpressure and the log.
  */
 export type Method<Request, Response> =

@@ -61,6 +61,19 @@ export class LiveCall implements CallContext, AuditedCall {
     return this.#stream.closed || this.#stream.destroyed;
   }
 
+  /**
+   * Holds the call's place until its caller has taken the answer, or is gone, and the returned function was called: no work
+   * goes on for the call any more. A caller that gives up is not let in again before.
+   */
+  holdsPlace(release: () => void): () => void {
+    const waits = new Set(["caller", "work"]);
+    const ended = (what: string): void => {
+      if (waits.delete(what) && waits.size === 0) release();
+    };
+    this.holds(() => ended("caller"));
+    return () => ended("work");
+  }
+
   /** Ends what the call's method does. The answer, where there is one, still goes out. */
   end(reason: Error = callOver): void {
     this.#ended ??= reason;

@@ -7,7 +7,7 @@ import type { VolumeCapacities } from "./storage-ledger.ts";
 const ROUND_MS = 2000;
 const ANSWER_MS = 5000;
 /** libvirt answers a probe at once, also while volumes hang. */
-const PROBE_MS = 2000;
+const PROBE_MS = 1000;
 /** A question that hangs keeps a thread of libvirt's: a pool that has one is left alone for so long. */
 const REST_MS = 600_000;
 

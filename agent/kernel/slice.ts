@@ -51,7 +51,8 @@ export class Slice {
 /** Runs work that yields wherever the event loop may have its turn, and gives its result. `account`: as of a Slice. */
 export async function inSlices<T>(steps: Generator<undefined, T, undefined>, account?: string): Promise<T> {
   const slice = new Slice(account);
-  // Calls that came together begin in the same turn: their first pieces must not run together.
+  // Calls that came together begin in the same turn: their first pieces must not run together. What the agent itself does
+  // in slices comes one at a time.
   if (account !== undefined) await slice.rest();
   for (;;) {
     const step = steps.next();

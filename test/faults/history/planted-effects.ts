@@ -104,8 +104,8 @@ export const effectBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "api/calls.ts",
-        find: "live.holds(this.#admission.enter(live.account, kind));",
-        replace: "this.#admission.enter(live.account, kind)();",
+        find: "finish = live.holdsPlace(this.#admission.enter(live.account, method.class));",
+        replace: "this.#admission.enter(live.account, method.class)();",
       },
     ],
     rules: ["a call has its place until its answer has left"],

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { status } from "@grpc/grpc-js";
 import { FairTurns } from "../../../agent/kernel/fair-turns.ts";
 import { protos } from "./client.ts";
 import { DirectCalls } from "./direct-calls.ts";
@@ -10,10 +11,11 @@ import { startApi } from "./harness.ts";
 const CALLS = 10;
 const begin = { caller: "c", vmId: "v", fingerprint: "f", intent: {} };
 
-async function start(t: TestContext) {
+async function start(t: TestContext, readsAtOnce = 100) {
   const { doors, audit, operations } = await startApi(t);
   let nowMs = 0;
-  const calls = new DirectCalls(doors, audit, { turns: new FairTurns(1, () => (nowMs += 1)) });
+  const turns = new FairTurns(1, () => (nowMs += 1));
+  const calls = new DirectCalls(doors, audit, { turns, readsAtOnce });
   t.after(() => calls.close());
   return { calls, operations };
 }
@@ -49,4 +51,16 @@ test("a read whose caller gave up before its turn is not done", async (t) => {
   void calls.call(path, {}).then(() => answers.push("last"));
   for (let turn = 0; turn < 10 * CALLS; turn += 1) await nextTurn();
   assert.deepEqual(answers, ["kept", "last"]);
+});
+
+test("a read whose caller gave up keeps its place until its work has ended", async (t) => {
+  const { calls } = await start(t, 1);
+  const { path } = protos.vms.ListVms;
+  await calls.call(path, {});
+  const answers: string[] = [];
+  calls.giveUp(path, {}, () => answers.push("given up"));
+  await assert.rejects(calls.call(path, {}), { code: status.RESOURCE_EXHAUSTED });
+  for (let turn = 0; turn < CALLS; turn += 1) await nextTurn();
+  await calls.call(path, {});
+  assert.deepEqual(answers, []);
 });

@@ -49,7 +49,10 @@ export class DirectCalls {
   constructor(
     doors: Doors,
     audit: AuditDoor,
-    { turns = new FairTurns(TURN_MS, () => performance.now()) }: { readonly turns?: FairTurns } = {},
+    {
+      turns = new FairTurns(TURN_MS, () => performance.now()),
+      readsAtOnce = unlimited.atOnce,
+    }: { readonly turns?: FairTurns; readonly readsAtOnce?: number } = {},
   ) {
     let role: Role = "operator";
     this.#role = () => role;
@@ -58,7 +61,7 @@ export class DirectCalls {
     const calls = new Calls({
       errors,
       identify: () => ({ name: "caller", role: this.#role() }),
-      admission: new Admission(limits, clock),
+      admission: new Admission({ ...limits, read: { ...unlimited, atOnce: readsAtOnce } }, clock),
       outbox: this.#outbox,
       controlEpochs: doors.controlEpochs,
       audit: new CallAudit(audit, doors, { budget: new AuditBudget(1e9, clock), nowMs: () => clock.now() }),

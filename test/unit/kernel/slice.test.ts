@@ -39,7 +39,7 @@ test("concurrent work of callers runs one slice in each turn of the event loop, 
   assert.equal(order(), "a b c d a b c d a b c d");
 });
 
-test("much work of one caller delays that of another by one slice of each", async (t) => {
+test("much work of one caller delays another caller by one slice before each of its own", async (t) => {
   const { working, order } = stage(t);
   const many = ["a1", "a2", "a3", "a4"].map((work) => inSlices(working(work), "a"));
   await Promise.all([...many, inSlices(working("b"), "b")]);
