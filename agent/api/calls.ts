@@ -12,7 +12,7 @@ import { abortReason, type Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { FairTurns } from "../kernel/fair-turns.ts";
 import type { Logger } from "../kernel/log.ts";
-import { Slice } from "../kernel/slice.ts";
+import type { Slice } from "../kernel/slice.ts";
 import type { Admission, CallClass } from "./admission.ts";
 import { actorOf, type AdmittedCall, type CallAudit } from "./call-audit.ts";
 import { CallLog, subjectOf } from "./call-log.ts";
@@ -62,7 +62,7 @@ export interface Implementable {
 interface Route {
   readonly path: string;
   readonly roles: ReadonlySet<Role>;
-  readonly encode: (response: unknown, account: string) => Buffer | Promise<Buffer>;
+  readonly encode: (response: unknown, slice: () => Slice) => Buffer | Promise<Buffer>;
 }
 
 /** Runs methods as grpc-js handlers. What is thrown becomes a status: nothing escapes to the process. */
@@ -107,8 +107,8 @@ export class Calls {
       const method = methods[name];
       const kind = requestStream ? "bidi" : responseStream ? "serverStream" : "unary";
       if (method?.kind !== kind) throw new Error(`${path} needs a ${kind} method`);
-      const encode: Route["encode"] = (response, account) =>
-        encoded(response as object, responseSerialize, account);
+      const encode: Route["encode"] = (response, slice) =>
+        encoded(response as object, responseSerialize, slice);
       const route = { path, roles: new Set(rolesOfMethod[path] ?? []), encode };
       implementation[name] = this.#handler(route, method);
     }
@@ -142,7 +142,7 @@ export class Calls {
       const isWanted = (): boolean => method.mutation || !live.isGone;
       let finish = (): void => undefined;
       const succeed = (response: unknown): void => {
-        const bytes = route.encode(response, live.account);
+        const bytes = route.encode(response, () => live.slice());
         if (bytes instanceof Promise) bytes.then((whole) => send(response, whole)).catch(fail);
         else send(response, bytes);
       };
@@ -260,10 +260,10 @@ export class Calls {
       // Before the first response is asked for, which is when the method begins.
       if (changes) await this.#enforceEpoch(live, fenced);
       const writer = new StreamWriter(call, live, this.#outbox);
-      const slice = new Slice(live.account);
+      const slice = live.slice();
       for await (const response of opened.responses) {
         if (signal.aborted) break;
-        await writer.write(await route.encode(response, live.account));
+        await writer.write(await route.encode(response, () => live.slice()));
         if (slice.over) await slice.rest();
       }
       if (signal.aborted) throw abortReason(signal);
@@ -282,7 +282,7 @@ export class Calls {
   }
 
   #begin({ path }: Route, call: ServerCall & { getPeer(): string }): LiveCall {
-    const from = { lasting: this.#lasting, stopReason: this.#stopReason };
+    const from = { lasting: this.#lasting, stopReason: this.#stopReason, turns: this.#turns };
     const live = new LiveCall(path, this.#identify(call), call, from);
     const peer = call.getPeer();
     if (/:\d+$/.test(peer)) live.peer = peer;

@@ -1,5 +1,5 @@
 import { messageBytes } from "../kernel/message-bytes.ts";
-import { inSlices } from "../kernel/slice.ts";
+import { inSlices, type Slice } from "../kernel/slice.ts";
 
 const known = new WeakMap<object, Buffer>();
 /** A message whose lists hold more than FEW_OBJECTS objects or FEW_BYTES bytes is encoded in slices. */
@@ -15,11 +15,11 @@ export function setEncoding(message: object, bytes: Buffer): void {
 
 export const encodingOf = (message: object): Buffer | undefined => known.get(message);
 
-/** The wire form of a message, as it is known or by `encode`: in slices of the account where that takes long. */
-export function encoded(message: object, encode: Encode, account: string): Buffer | Promise<Buffer> {
+/** The wire form of a message, as it is known or by `encode`: in slices where that takes long. */
+export function encoded(message: object, encode: Encode, slice: () => Slice): Buffer | Promise<Buffer> {
   const known = encodingOf(message);
   if (known !== undefined) return known;
-  return isLong(message) ? inSlices(encoding(message, encode), account) : encode(message);
+  return isLong(message) ? inSlices(encoding(message, encode), slice()) : encode(message);
 }
 
 function isLong(message: object): boolean {

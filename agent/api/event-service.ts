@@ -1,5 +1,5 @@
 import { SocleError } from "../kernel/errors.ts";
-import { Slice } from "../kernel/slice.ts";
+import type { Slice } from "../kernel/slice.ts";
 import type { HostEvent } from "../state/event.ts";
 import type { Event } from "../gen/socle/v1/Event.ts";
 import type { EventServiceHandlers } from "../gen/socle/v1/EventService.ts";
@@ -9,11 +9,15 @@ import { serverStream, type Methods } from "./handler.ts";
 
 export function eventService({ events }: Doors): Methods<EventServiceHandlers> {
   return {
-    Subscribe: serverStream(({ afterSequence, fromNow, kinds, logId }, { signal, account }) => {
+    Subscribe: serverStream(({ afterSequence, fromNow, kinds, logId }, context) => {
       const wanted = new Set(kinds.map((kind) => eventKinds.fromProto("kinds", kind)));
       const from = { afterSequence, logId, fromNow: fromNow && afterSequence === 0 };
       const wants = (event: HostEvent): boolean => wanted.size === 0 || wanted.has(event.kind);
-      return subscribe(events.subscribe(from, signal), { wants, logId: () => events.logId, account });
+      return subscribe(events.subscribe(from, context.signal), {
+        wants,
+        logId: () => events.logId,
+        slice: context.slice(),
+      });
     }),
   };
 }
@@ -23,14 +27,13 @@ async function* subscribe(
   {
     wants,
     logId,
-    account,
+    slice,
   }: {
     readonly wants: (event: HostEvent) => boolean;
     readonly logId: () => string;
-    readonly account: string;
+    readonly slice: Slice;
   },
 ): AsyncGenerator<Event, void, undefined> {
-  const slice = new Slice(account);
   for await (const event of events) {
     if (event.kind === "overflow") {
       const message = "events were dropped before they were read; list again, then subscribe from now";

@@ -1,12 +1,13 @@
 import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall } from "@grpc/grpc-js";
+import type { Slice } from "../kernel/slice.ts";
 import type { CallClass } from "./admission.ts";
 import type { Caller } from "./identity.ts";
 
 /** What a method's function gets beside the request. */
 export interface CallContext {
   readonly caller: Caller;
-  /** Whose turns of the event loop the call's work takes: as accountOf(). */
-  readonly account: string;
+  /** For work that takes long: callers take turns in slices. */
+  slice(): Slice;
   /** Aborts when the call is over: answered, cancelled, past its deadline, or ended because the agent stops. */
   readonly signal: AbortSignal;
 }

@@ -17,13 +17,16 @@ export function hostService(
 ): Methods<HostServiceHandlers> {
   const { host, vmView, position, controlEpochs } = doors;
   const documents = new HostDocuments(protos);
-  const now = ({ account }: Pick<CallContext, "account">): Promise<Host> => {
+  const now = (context: Pick<CallContext, "slice">): Promise<Host> => {
     const more = {
       position: position(),
       usage: usageToProto(host.usage()),
       controlEpoch: controlEpochs.controlEpoch,
     };
-    return documents.make(host.snapshot(), vmView.all(), vmView.complete, { more, account });
+    return documents.make(host.snapshot(), vmView.all(), vmView.complete, {
+      more,
+      slice: context.slice(),
+    });
   };
   return {
     GetHost: unary((_request, context) => now(context)),

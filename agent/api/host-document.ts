@@ -1,5 +1,5 @@
 import type { HostSnapshot } from "../host/host.ts";
-import { inSlices } from "../kernel/slice.ts";
+import { inSlices, type Slice } from "../kernel/slice.ts";
 import type { Vm } from "../vm/vm.ts";
 import type { Host } from "../gen/socle/v1/Host.ts";
 import { convertHost } from "./convert-host.ts";
@@ -24,14 +24,14 @@ export class HostDocuments {
     this.#protos = protos;
   }
 
-  /** `more`: fields that only answers to a caller have. `account`: whose slices it is made in. */
+  /** `more`: fields that only answers to a caller have. */
   make(
     snapshot: HostSnapshot,
     vms: readonly Vm[],
     complete: boolean,
-    { more, account }: { readonly more: Host; readonly account: string },
+    { more, slice }: { readonly more: Host; readonly slice: Slice },
   ): Promise<Host> {
-    return inSlices(this.#making(convertHost(snapshot, vms, complete), more), account);
+    return inSlices(this.#making(convertHost(snapshot, vms, complete), more), slice);
   }
 
   *#making(

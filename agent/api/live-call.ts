@@ -1,5 +1,7 @@
 import { constants, type Http2Stream } from "node:http2";
 import { SocleError } from "../kernel/errors.ts";
+import type { FairTurns } from "../kernel/fair-turns.ts";
+import { Slice } from "../kernel/slice.ts";
 import type { AuditedCall } from "./call-audit.ts";
 import type { CallContext } from "./handler.ts";
 import { accountOf, type Caller } from "./identity.ts";
@@ -19,6 +21,7 @@ export class LiveCall implements CallContext, AuditedCall {
   readonly startedMs = performance.now();
   readonly #lasting: Set<LiveCall>;
   readonly #stream: Http2Stream;
+  readonly #turns: FairTurns;
   #abort: AbortController | undefined;
   #ended: Error | undefined;
   #held: (() => void)[] = [];
@@ -27,12 +30,13 @@ export class LiveCall implements CallContext, AuditedCall {
     path: string,
     caller: Caller,
     call: ServerCall,
-    from: { lasting: Set<LiveCall>; stopReason: Error | undefined },
+    from: { lasting: Set<LiveCall>; stopReason: Error | undefined; turns: FairTurns },
   ) {
     this.path = path;
     this.caller = caller;
     this.account = accountOf(caller);
     this.#lasting = from.lasting;
+    this.#turns = from.turns;
     this.#ended = from.stopReason;
     this.#stream = http2StreamOf(call);
     // The first comes when the status was handed to the connection, or the caller gave up; the second whatever happens.
@@ -48,6 +52,10 @@ export class LiveCall implements CallContext, AuditedCall {
       else this.#abort.abort(this.#ended);
     }
     return this.#abort.signal;
+  }
+
+  slice(): Slice {
+    return Slice.thatRests(() => this.#turns.rest(this.account));
   }
 
   /** Calls `release` once the caller has taken the answer, or is gone: what is held for a call is held until then. */

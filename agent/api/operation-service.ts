@@ -1,4 +1,5 @@
 import { SocleError } from "../kernel/errors.ts";
+import type { Slice } from "../kernel/slice.ts";
 import { isDone, type Operation } from "../state/operation.ts";
 import type { ListOperationsRequest__Output } from "../gen/socle/v1/ListOperationsRequest.ts";
 import type { ListOperationsResponse } from "../gen/socle/v1/ListOperationsResponse.ts";
@@ -32,8 +33,8 @@ export function operationService(doors: Doors, errors: ErrorEncoder): Methods<Op
     GetOperation: unary(({ operationId }, { caller }) =>
       operationToProto(of(caller).get(operationId), errors),
     ),
-    ListOperations: unary((request, { caller, account }) =>
-      listOperations(of(caller), request, { errors, account }),
+    ListOperations: unary((request, context) =>
+      listOperations(of(context.caller), request, { errors, slice: context.slice() }),
     ),
     WaitOperation: wait(async ({ operationId, timeout }, { caller, signal }) => {
       const timeoutMs = timeout === null ? defaultWaitMs : durationMs("timeout", timeout);
@@ -60,7 +61,7 @@ export function operationService(doors: Doors, errors: ErrorEncoder): Methods<Op
 async function listOperations(
   operations: Doors["operations"],
   request: ListOperationsRequest__Output,
-  { errors, account }: { readonly errors: ErrorEncoder; readonly account: string },
+  { errors, slice }: { readonly errors: ErrorEncoder; readonly slice: Slice },
 ): Promise<ListOperationsResponse> {
   const { vmId, onlyRunning } = request;
   const query = { vmId, onlyRunning };
@@ -73,7 +74,7 @@ async function listOperations(
     ...(afterId === undefined ? {} : { afterId }),
   });
   const convert = (operation: Operation): ProtoOperation => operationToProto(operation, errors);
-  const page = await convertPage(found.slice(0, size), convert, account);
+  const page = await convertPage(found.slice(0, size), convert, slice);
   const last = found[page.length - 1];
   const nextPageToken = last === undefined || found.length === page.length ? "" : pageToken(last.id, query);
   return { operations: page, nextPageToken };

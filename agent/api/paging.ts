@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
 import { messageBytes, pageBytes } from "../kernel/message-bytes.ts";
-import { inSlices } from "../kernel/slice.ts";
+import { inSlices, type Slice } from "../kernel/slice.ts";
 
 const USUAL = 100;
 const MOST = 250;
@@ -11,12 +11,12 @@ export function pageSize(asked: number): number {
   return asked === 0 ? USUAL : Math.min(asked, MOST);
 }
 
-/** The first items, converted, as many as there are bytes for in a page: at least one. In slices of the account. */
+/** The first items, converted, as many as there are bytes for in a page: at least one. In slices. */
 export const convertPage = <Item, Message extends object>(
   items: readonly Item[],
   convert: (item: Item) => Message,
-  account: string,
-): Promise<Message[]> => inSlices(converting(items, convert), account);
+  slice: Slice,
+): Promise<Message[]> => inSlices(converting(items, convert), slice);
 
 function* converting<Item, Message extends object>(
   items: readonly Item[],

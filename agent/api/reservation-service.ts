@@ -1,3 +1,4 @@
+import type { Slice } from "../kernel/slice.ts";
 import { createHash } from "node:crypto";
 import type { Reservation, ReservedRoom } from "../state/reservation.ts";
 import { checkRoom } from "../vm/spec-check.ts";
@@ -49,7 +50,9 @@ export function reservationService(doors: Doors): Methods<ReservationServiceHand
       );
     }),
     GetReservation: unary(({ reservationId }) => shown(reservations.get(reservationId))),
-    ListReservations: unary((request, { account }) => list(reservations, request, { leftMs, account })),
+    ListReservations: unary((request, context) =>
+      list(reservations, request, { leftMs, slice: context.slice() }),
+    ),
   };
 }
 
@@ -83,8 +86,8 @@ async function list(
   { includeEnded, pageToken: token, pageSize: asked }: ListReservationsRequest__Output,
   {
     leftMs,
-    account,
-  }: { readonly leftMs: (reservation: Reservation) => number | undefined; readonly account: string },
+    slice,
+  }: { readonly leftMs: (reservation: Reservation) => number | undefined; readonly slice: Slice },
 ): Promise<ListReservationsResponse> {
   const query = { includeEnded };
   const afterId = afterIdOf(token, query) ?? "";
@@ -95,7 +98,7 @@ async function list(
   const seen = found.slice(0, size).map((reservation) => ({ reservation, leftMs: leftMs(reservation) }));
   const convert = (shown: (typeof seen)[number]): ProtoReservation =>
     toProto(shown.reservation, shown.leftMs);
-  const page = await convertPage(seen, convert, account);
+  const page = await convertPage(seen, convert, slice);
   const last = found[page.length - 1];
   const nextPageToken = last === undefined || page.length === found.length ? "" : pageToken(last.id, query);
   return { reservations: page, nextPageToken, totalSize };

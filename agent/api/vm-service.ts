@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
+import type { Slice } from "../kernel/slice.ts";
 import type { Operation } from "../state/operation.ts";
 import { ASK_PROVIDER, requireReadable } from "../vm/unreadable.ts";
 import type { Vm, VmView } from "../vm/vm.ts";
@@ -42,7 +43,7 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
       ),
     ),
     GetVm: unary(({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm))),
-    ListVms: unary((request, { caller, account }) => listVms(of(caller).vmView, request, account)),
+    ListVms: unary((request, context) => listVms(of(context.caller).vmView, request, context.slice())),
     WatchVms: serverStream(({ filter }, { caller, signal }) =>
       watchVms(
         of(caller).vmView,
@@ -100,7 +101,7 @@ function getVm(view: VmView, idOrName: string): Vm {
 async function listVms(
   view: VmView,
   request: ListVmsRequest__Output,
-  account: string,
+  slice: Slice,
 ): Promise<ListVmsResponse> {
   const { filter, pageToken: token } = request;
   const afterId = afterIdOf(token, filter);
@@ -115,7 +116,7 @@ async function listVms(
   const head = { totalSize: matching.length, etag, observation, specUnreadable };
   if (request.etag === etag) return { ...head, notModified: true };
   const rest = afterId === undefined ? matching : matching.filter(({ id }) => id > afterId);
-  const vms = await convertPage(rest.slice(0, pageSize(request.pageSize)), vmToProto, account);
+  const vms = await convertPage(rest.slice(0, pageSize(request.pageSize)), vmToProto, slice);
   const last = rest[vms.length - 1];
   const nextPageToken = last === undefined || vms.length === rest.length ? "" : pageToken(last.id, filter);
   return { ...head, vms, nextPageToken };

@@ -9,6 +9,7 @@ export class FairTurns {
   readonly #nowMs: () => number;
   /** Bounded by whoever calls run(). */
   readonly #waiting = new FairQueue<() => void>();
+  readonly #resting = new FairQueue<() => void>();
   #spentMs = 0;
   #isScheduled = false;
 
@@ -25,6 +26,17 @@ export class FairTurns {
     this.#schedule();
   }
 
+  /**
+   * For work in slices: resolves when its owner may go on, one piece of all owners in each turn of the loop. If all that
+   * rest resumed in the same turn, together they would block the loop.
+   */
+  rest(owner: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resting.push(owner, resolve);
+      this.#schedule();
+    });
+  }
+
   #do(work: () => void): void {
     const startMs = this.#nowMs();
     work();
@@ -32,7 +44,8 @@ export class FairTurns {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || (this.#waiting.length === 0 && this.#spentMs === 0)) return;
+    const isIdle = this.#waiting.length + this.#resting.length === 0 && this.#spentMs === 0;
+    if (this.#isScheduled || isIdle) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
@@ -44,9 +57,10 @@ export class FairTurns {
     this.#spentMs = 0;
     while (this.#spentMs < this.#turnMs) {
       const work = this.#waiting.shift();
-      if (work === undefined) return;
+      if (work === undefined) break;
       this.#do(work);
     }
+    this.#resting.shift()?.();
     this.#schedule();
   }
 }

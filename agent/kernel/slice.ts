@@ -1,62 +1,42 @@
-import { FairQueue } from "./fair-queue.ts";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** After this time sliced work gives the event loop a turn. */
 const sliceMs = 0.5;
-/**
- * Work that rests. Each turn of the event loop resumes one piece of the agent's own and one of callers': if all of them
- * resumed in the same turn, together they would block the loop.
- */
-const own: (() => void)[] = [];
-const ofCallers = new FairQueue<() => void>();
-let isScheduled = false;
-
-function resume(): void {
-  isScheduled = false;
-  own.shift()?.();
-  ofCallers.shift()?.();
-  schedule();
-}
-
-function schedule(): void {
-  if (isScheduled || own.length + ofCallers.length === 0) return;
-  isScheduled = true;
-  setImmediate(resume);
-}
 
 /** Keeps long work from holding the event loop: ask `over` now and then, and `rest` when it is. */
 export class Slice {
-  readonly #account: string | undefined;
-  #startedMs = performance.now();
+  readonly #rest: () => Promise<unknown>;
+  #startedMs: number;
 
-  /** `account`: the caller that the work is for; without one it is the agent's own, which waits for no caller's. */
-  constructor(account?: string) {
-    this.#account = account;
+  /** By itself the work is the agent's own: it begins at once, and rests one turn of the event loop. */
+  constructor(rest: () => Promise<unknown> = nextTurn, startedMs = performance.now()) {
+    this.#rest = rest;
+    this.#startedMs = startedMs;
+  }
+
+  /** Of work that rests before it begins: calls that came together begin in the same turn of the event loop. */
+  static thatRests(rest: () => Promise<unknown>): Slice {
+    return new Slice(rest, -Infinity);
   }
 
   get over(): boolean {
     return performance.now() - this.#startedMs > sliceMs;
   }
 
-  /** Resumes after I/O, and when it is the work's turn: accounts take turns. */
   async rest(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      if (this.#account === undefined) own.push(resolve);
-      else ofCallers.push(this.#account, resolve);
-      schedule();
-    });
+    await this.#rest();
     this.#startedMs = performance.now();
   }
 }
 
-/** Runs work that yields wherever the event loop may have its turn, and gives its result. `account`: as of a Slice. */
-export async function inSlices<T>(steps: Generator<undefined, T, undefined>, account?: string): Promise<T> {
-  const slice = new Slice(account);
-  // Calls that came together begin in the same turn: their first pieces must not run together. What the agent itself does
-  // in slices comes one at a time.
-  if (account !== undefined) await slice.rest();
+/** Runs work that yields wherever the event loop may have its turn, and gives its result. */
+export async function inSlices<T>(
+  steps: Generator<undefined, T, undefined>,
+  slice: Slice = new Slice(),
+): Promise<T> {
   for (;;) {
+    if (slice.over) await slice.rest();
     const step = steps.next();
     if (step.done === true) return step.value;
-    if (slice.over) await slice.rest();
   }
 }

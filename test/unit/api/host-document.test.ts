@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { convertHost, hostToProto } from "../../../agent/api/convert-host.ts";
 import { encodingOf } from "../../../agent/api/encodings.ts";
 import { HostDocuments } from "../../../agent/api/host-document.ts";
+import { Slice } from "../../../agent/kernel/slice.ts";
 import { pageBytes } from "../../../agent/kernel/message-bytes.ts";
 import type { HostSnapshot } from "../../../agent/host/host.ts";
 import { ApiClient, hostSnapshot, protos, startApi } from "./harness.ts";
@@ -12,7 +13,6 @@ import { largeHost, largeSize } from "./large-host.ts";
 const { responseDeserialize: decode, responseSerialize: encode } = protos.host.GetHost;
 const huge = { cells: 64, cpusPerCell: 128, devices: 8000, pools: 2000, networks: 4000, subjects: 8000 };
 const more = { position: { bootId: "b", agentEpoch: 7, generation: 3 }, controlEpoch: 9 };
-const account = "caller";
 
 /** Documents, and the names of the parts that were encoded, by each message that was. */
 function counted() {
@@ -36,13 +36,13 @@ function counted() {
       health: counting("health", health),
     },
   });
-  const make = (snapshot: HostSnapshot) => documents.make(snapshot, [], true, { more, account });
+  const make = (snapshot: HostSnapshot) => documents.make(snapshot, [], true, { more, slice: new Slice() });
   return { make, encoded: () => [...new Set(parts.splice(0))] };
 }
 
 test("a document made in steps is encoded as it would be at once", async () => {
   for (const snapshot of [hostSnapshot, largeHost()]) {
-    const host = await new HostDocuments(protos).make(snapshot, [], true, { more, account });
+    const host = await new HostDocuments(protos).make(snapshot, [], true, { more, slice: new Slice() });
     const bytes = encodingOf(host) ?? Buffer.alloc(0);
     assert.deepEqual(decode(bytes), decode(encode({ ...hostToProto(snapshot, [], true), ...more })));
   }
@@ -79,7 +79,7 @@ test("a large host takes a step for each of its devices, pools, cells and condit
 });
 
 test("the document of the largest host has at most 1 MiB and says what it leaves out", async () => {
-  const host = await new HostDocuments(protos).make(largeHost(huge), [], true, { more, account });
+  const host = await new HostDocuments(protos).make(largeHost(huge), [], true, { more, slice: new Slice() });
   const bytes = encodingOf(host) ?? Buffer.alloc(0);
   assert.ok(bytes.length <= pageBytes, `${bytes.length} bytes`);
   const { inventory, capacity, health } = decode(bytes);
@@ -98,7 +98,10 @@ test("the document of the largest host has at most 1 MiB and says what it leaves
 
 test("a host of 512 CPUs, 200 pools and 2,048 devices fits into its document", async () => {
   const snapshot = largeHost({ ...largeSize, devices: 2048 });
-  const { inventory, capacity } = await new HostDocuments(protos).make(snapshot, [], true, { more, account });
+  const { inventory, capacity } = await new HostDocuments(protos).make(snapshot, [], true, {
+    more,
+    slice: new Slice(),
+  });
   assert.deepEqual([inventory?.incompleteReasons, capacity?.incompleteReasons], [[], []]);
   assert.deepEqual([inventory?.devices?.length, capacity?.devices?.length], [2048, 2048]);
 });

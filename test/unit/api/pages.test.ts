@@ -6,6 +6,7 @@ import { auditService } from "../../../agent/api/audit-service.ts";
 import { AuditLog } from "../../../agent/audit/index.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
+import { Slice } from "../../../agent/kernel/slice.ts";
 import { dayMs } from "../audit/log-of.ts";
 import { folder } from "../state/folder.ts";
 import { ApiClient, protos, startApi, vm } from "./harness.ts";
@@ -92,7 +93,7 @@ test("audit entries are read in pages of at most 1 MiB", async (t) => {
   const request = { pageSize: 1000, afterSequence: 0, tenant: "", vm: "", since: null, until: null };
   const context = {
     caller: { name: "a", role: "auditor" as const },
-    account: "a",
+    slice: () => new Slice(),
     signal: new AbortController().signal,
   };
   const pages = await collect(async (pageToken) => {

@@ -380,6 +380,7 @@ class Simulation {
     );
     const endMs = this.#time.nowMs + 10_000;
     while (!asking.isOver && this.#time.nowMs < endMs) await this.#time.sleep(1);
+    if (!asking.isOver) this.#fail("reads are answered when all is quiet", `${method} got no answer`);
   }
 
   #fail(rule: string, message: string): void {
