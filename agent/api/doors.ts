@@ -58,10 +58,10 @@ export interface Doors {
       signal: AbortSignal,
     ): Promise<ConsoleStream>;
   };
-  readonly operations: Pick<Operations, "get" | "list" | "wait" | "cancel" | "watch">;
+  readonly operations: Pick<Operations, "get" | "list" | "wait" | "cancel" | "watch" | "failure">;
   readonly reservations: Pick<
     Reservations,
-    "reserve" | "renew" | "release" | "get" | "list" | "count" | "leftMs"
+    "reserve" | "renew" | "release" | "get" | "list" | "count" | "leftMs" | "failure"
   >;
   /** What a VM runs on where nobody says. */
   readonly defaultAccelerator: () => "kvm" | "tcg";

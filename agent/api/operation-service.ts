@@ -1,6 +1,7 @@
 import { SocleError } from "../kernel/errors.ts";
 import type { Slice } from "../kernel/slice.ts";
 import { isDone, type Operation } from "../state/operation.ts";
+import { requireReadWhole } from "../state/journal-refusals.ts";
 import type { ListOperationsRequest__Output } from "../gen/socle/v1/ListOperationsRequest.ts";
 import type { ListOperationsResponse } from "../gen/socle/v1/ListOperationsResponse.ts";
 import type { Operation as ProtoOperation } from "../gen/socle/v1/Operation.ts";
@@ -63,6 +64,7 @@ async function listOperations(
   request: ListOperationsRequest__Output,
   { errors, slice }: { readonly errors: ErrorEncoder; readonly slice: Slice },
 ): Promise<ListOperationsResponse> {
+  requireReadWhole(operations.failure, "the list of operations");
   const { vmId, onlyRunning } = request;
   const query = { vmId, onlyRunning };
   const afterId = afterIdOf(request.pageToken, query);

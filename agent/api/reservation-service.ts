@@ -1,6 +1,7 @@
 import type { Slice } from "../kernel/slice.ts";
 import { createHash } from "node:crypto";
 import type { Reservation, ReservedRoom } from "../state/reservation.ts";
+import { requireReadWhole } from "../state/journal-refusals.ts";
 import { checkRoom } from "../vm/spec-check.ts";
 import type { ListReservationsRequest__Output } from "../gen/socle/v1/ListReservationsRequest.ts";
 import type { ListReservationsResponse } from "../gen/socle/v1/ListReservationsResponse.ts";
@@ -89,6 +90,7 @@ async function list(
     slice,
   }: { readonly leftMs: (reservation: Reservation) => number | undefined; readonly slice: Slice },
 ): Promise<ListReservationsResponse> {
+  requireReadWhole(reservations.failure, "the list of reservations");
   const query = { includeEnded };
   const afterId = afterIdOf(token, query) ?? "";
   const size = pageSize(asked);

@@ -96,6 +96,9 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
       wait: async (id, timeoutMs, signal) => await operations.wait(requireMine(id), timeoutMs, signal),
       cancel: (id, by) => operations.cancel(requireOwnAct(id), by),
       watch: (signal) => filtered(operations.watch(signal), isMine),
+      get failure() {
+        return operations.failure;
+      },
     },
   };
 }

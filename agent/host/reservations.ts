@@ -169,7 +169,12 @@ export class Reservations implements Service {
     return await this.#end(id, () => this.#book.end(id, "released", { request }));
   }
 
-  /** Throws `not_found` RESERVATION_NOT_FOUND. */
+  /** As of their journal. */
+  get failure(): SocleError | undefined {
+    return this.#book.failure;
+  }
+
+  /** Throws `not_found` RESERVATION_NOT_FOUND, and as requireReadWhole. */
   get(id: string): Reservation {
     return this.#book.get(id);
   }

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { SocleError } from "../kernel/errors.ts";
+import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { isFileLost, stateLost } from "./append-file.ts";
 import { isFullDisk } from "./durable-file.ts";
 
@@ -135,6 +135,17 @@ export function refusesChanges(why: SocleError): SocleError {
   const message = `changes are refused, reads and guests go on: ${why.message} Then restart the agent.`;
   const metadata = { ...why.details.metadata, problem: why.reason };
   return new SocleError("unavailable", "STATE_UNREADABLE", message, { cause: why, details: { metadata } });
+}
+
+/**
+ * Throws `unavailable` STATE_UNREADABLE where `failure` is that a journal was not read to its end: it may hold more than is
+ * known. `what`: what is not known then.
+ */
+export function requireReadWhole(failure: SocleError | undefined, what: string): void {
+  if (failure?.reason !== "STATE_UNREADABLE") return;
+  const { cause, details } = failure;
+  const message = `${what} is not known: ${toSocleError(cause).message} Then restart the agent.`;
+  throw new SocleError("unavailable", "STATE_UNREADABLE", message, { cause, details });
 }
 
 /** The record as it is. Throws unknownRecord where it is none that the schema knows. */

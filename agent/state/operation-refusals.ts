@@ -1,4 +1,5 @@
 import { SocleError } from "../kernel/errors.ts";
+import { requireReadWhole } from "./journal-refusals.ts";
 import type { Operation } from "./operation.ts";
 
 // Why a request about an operation is refused.
@@ -15,7 +16,9 @@ export function checkRequestId(requestId: string): void {
   );
 }
 
-export function notFound(id: string): never {
+/** `failure`: of the journal. Throws as requireReadWhole where that says that it is not known. */
+export function notFound(id: string, failure: SocleError | undefined): never {
+  requireReadWhole(failure, `whether there is an operation ${id}`);
   throw new SocleError(
     "not_found",
     "OPERATION_NOT_FOUND",

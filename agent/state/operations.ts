@@ -320,9 +320,9 @@ export class Operations {
     }
   }
 
-  /** Throws `not_found` OPERATION_NOT_FOUND. */
+  /** Throws `not_found` OPERATION_NOT_FOUND, and as requireReadWhole. */
   get(id: string): Operation {
-    return this.#entry(id).shown ?? notFound(id);
+    return this.#entry(id).shown ?? notFound(id, this.failure);
   }
 
   /** The operation is running or queued, and was not cancelled. */
@@ -395,6 +395,6 @@ export class Operations {
   }
 
   #entry(id: string): Entry {
-    return this.#table.get(id) ?? notFound(id);
+    return this.#table.get(id) ?? notFound(id, this.failure);
   }
 }

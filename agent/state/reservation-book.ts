@@ -4,6 +4,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { Counts } from "../kernel/counts.ts";
 import { isUncertain, SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
+import { requireReadWhole } from "./journal-refusals.ts";
 import { Journal } from "./journal.ts";
 import { OperationIds } from "./operation-id.ts";
 import { checkRequestId } from "./operation-refusals.ts";
@@ -218,7 +219,7 @@ export class ReservationBook {
     return ended;
   }
 
-  /** Throws `not_found` RESERVATION_NOT_FOUND. */
+  /** Throws `not_found` RESERVATION_NOT_FOUND, and as requireReadWhole. */
   get(id: string): Reservation {
     return this.#entry(id).kept.reservation;
   }
@@ -334,6 +335,7 @@ export class ReservationBook {
   #entry(id: string): Entry {
     const entry = this.#entries.get(id);
     if (entry !== undefined) return entry;
+    requireReadWhole(this.failure, `whether there is a reservation ${id}`);
     throw new SocleError("not_found", "RESERVATION_NOT_FOUND", `there is no reservation ${id} on this host`);
   }
 }

@@ -227,6 +227,8 @@ suite("an agent that cannot start", () => {
       );
       const room = { requestId: "four", vcpus: 1, memoryBytes: 2 ** 25, ttl: { seconds: 60 } };
       await assert.rejects(client.ask(client.contract.reservations.Reserve, room), /cannot be read|damaged/);
+      const list = client.ask(client.contract.operations.ListOperations, {});
+      await assert.rejects(list, /the list of operations is not known: .*operations\.journal/);
       client.close();
       assert.equal(await agent.terminate(), 0);
       assert.deepEqual(await readFile(path), damaged);

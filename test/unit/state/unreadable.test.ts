@@ -85,6 +85,19 @@ for (const [name, damage, word] of [
     };
     await assert.rejects(state.operations.begin(request("new")), isRefused);
     assert.throws(() => state.reservations.admit("caller"), isRefused);
+    const get = { "operations.journal": state.operations, "reservations.journal": state.reservations };
+    for (const [journal, book] of Object.entries(get))
+      assert.throws(
+        () => book.get("none"),
+        journal === name
+          ? {
+              kind: "unavailable",
+              reason: "STATE_UNREADABLE",
+              message: /^whether there is .* none is not known: /,
+            }
+          : { kind: "not_found" },
+        "what it may hold is not said to be absent",
+      );
     if (name === "host.json") {
       await assert.rejects(state.record.setScheduling({ state: "active", reason: "" }), isRefused);
       assert.equal(state.record.scheduling.state, "cordoned");
