@@ -226,7 +226,11 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   const { request, from, endedAt, operationId, end } = operation;
   if (callsOf[request.method]?.has(effect.call) !== true) return `is a ${request.method}`;
   if (effect.at < from) return "was asked later";
-  if (effect.at > endedAt && !isStampAgain(operation, effect, context))
+  if (
+    effect.at > endedAt &&
+    !isStampAgain(operation, effect, context) &&
+    !isLateStamp(operation, effect, context)
+  )
     return `had ended before (${end?.state ?? ""})`;
   const stamped = effect.call === "define" ? effect.operation : effect.stamp?.operation;
   if (stamped !== undefined && operationId !== undefined && stamped !== operationId)
@@ -283,6 +287,18 @@ function wasSeenRunning({ at }: Effect, { history, timeline }: Context): boolean
 function isStampAgain({ operationId, endedAt }: Accepted, effect: Effect, { rollbacks }: Context): boolean {
   const isOwn = effect.stamp !== undefined && effect.operation === operationId;
   return isOwn && rollbacks.some((rollback) => rollback > endedAt && rollback < effect.at);
+}
+
+/**
+ * The stamp of a whole effect was asked for before the end, which does not wait for it where its answer was lost. It must
+ * not replace what a later effect has on record.
+ */
+function isLateStamp({ operationId, endedAt }: Accepted, effect: Effect, context: Context): boolean {
+  const { timeline, starts } = context;
+  const { stamp } = effect;
+  if (stamp?.phase !== "complete" || stamp.operation !== operationId) return false;
+  if (starts.some((start) => start > endedAt && start < effect.at)) return false;
+  return !timeline.effects.some(({ by, at }) => by === "agent" && at > endedAt && at < effect.at);
 }
 
 /** A forced stop of the VM is open, or was just before. */

@@ -107,6 +107,19 @@ test("an operation that has ended stamps its domain again only after a rollback,
   assert.deepEqual(stamped(true, "later"), ["every effect has its operation"]);
 });
 
+test("the stamp of a whole effect may follow its operation's end, unless it replaces what came since", () => {
+  const stamp = { operation: "p", phase: "complete" };
+  const paused = (): HistoryBuilder =>
+    build().created().accepted("p", "PauseVm").effect("suspend").ended("p", "PauseVm");
+  assert.deepEqual(rulesOf(paused().effect("set_metadata", { stamp })), []);
+  const replaced = paused().accepted("s", "StopVm").effect("destroy");
+  assert.deepEqual(rulesOf(replaced.effect("set_metadata", { stamp })), ["every effect has its operation"]);
+  const begun = { operation: "p", phase: "begun" };
+  assert.deepEqual(rulesOf(paused().effect("set_metadata", { stamp: begun })), [
+    "every effect has its operation",
+  ]);
+});
+
 test("effects of two operations that interleave are a violation", () => {
   const history = build()
     .created()
@@ -237,6 +250,12 @@ test("a delete with an etag that had stamped the VM goes on when somebody else c
     build().created().reads("running", 3).accepted("d", "DeleteVm", { etag: "running 3" });
   const begun = deleting().effect("set_metadata", { stamp }).foreign("destroy").restart();
   assert.deepEqual(rulesOf(begun.effect("undefine")), []);
+  const refused = deleting().refusedEffect("set_metadata", { stamp });
+  assert.deepEqual(
+    rulesOf(refused.foreign("destroy").restart().effect("undefine")),
+    [],
+    "libvirt refused it",
+  );
   const late = deleting().foreign("destroy").restart().effect("set_metadata", { stamp });
   assert.deepEqual(rulesOf(late), ["an etag holds"]);
 });

@@ -74,11 +74,25 @@ export class HistoryBuilder {
   }
 
   effect(call: EffectCall, more: Partial<EffectBegin> = {}): this {
-    this.#effect += 1;
-    const effect = this.#effect;
-    this.recorder.add({ event: "effect", effect, call, by: "agent", vm: VM, ...more });
-    this.recorder.add({ event: "effect_end", effect, outcome: "ok", changed: true });
+    this.recorder.add({ event: "effect_end", effect: this.#begin(call, more), outcome: "ok", changed: true });
     return this;
+  }
+
+  /** What libvirt refuses. */
+  refusedEffect(call: EffectCall, more: Partial<EffectBegin> = {}): this {
+    this.recorder.add({
+      event: "effect_end",
+      effect: this.#begin(call, more),
+      outcome: "error",
+      changed: false,
+    });
+    return this;
+  }
+
+  #begin(call: EffectCall, more: Partial<EffectBegin>): number {
+    this.#effect += 1;
+    this.recorder.add({ event: "effect", effect: this.#effect, call, by: "agent", vm: VM, ...more });
+    return this.#effect;
   }
 
   foreign(call: EffectCall): this {
