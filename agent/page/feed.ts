@@ -172,6 +172,8 @@ export class Feed {
 
   #operations(): string {
     const { operations } = this.#sources;
+    // Its journal was not read whole: which there are is not known.
+    if (operations.failure?.reason === "STATE_UNREADABLE") return "null";
     const running = operations.list({ onlyRunning: true, limit: RUNNING_SHOWN });
     const ended = operations.list({ limit: RUNNING_SHOWN }).filter(({ state }) => state !== "running");
     const shown = [...running, ...ended.slice(0, ENDED_SHOWN)];

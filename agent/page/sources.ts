@@ -7,7 +7,7 @@ import type { SampledVms } from "../vm/vm.ts";
 export interface PageSources {
   readonly vms: SampledVms;
   readonly host: HostView & { usage(): HostUsage };
-  readonly operations: Pick<Operations, "list" | "watch">;
+  readonly operations: Pick<Operations, "list" | "watch" | "failure">;
   readonly events: Pick<EventLog, "subscribe" | "recent">;
   readonly links: () => PageLinks;
   /** How often VM statistics are read. */

@@ -129,6 +129,7 @@ export class PageStage {
         usage: () => this.usage,
       },
       operations: {
+        failure: undefined,
         list: ({ onlyRunning = false, limit }) =>
           this.operations.filter(({ state }) => !onlyRunning || state === "running").slice(0, limit),
         watch: (signal) => operationChanges.subscribe(signal),

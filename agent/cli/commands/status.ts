@@ -13,12 +13,15 @@ import { vmCountsText } from "../vm-sight.ts";
 import { allReservations, reservationColumns } from "./reservations.ts";
 import { operationColumns } from "./operations.ts";
 
+const UNREAD = "unknown: the agent could not read their journal (condition StateUnreadable)";
+
 export const status: Command = async (session) => {
   const agent = await session.agent();
-  const [host, { operations }, reservations] = await Promise.all([
+  const listed = agent.ask(agent.contract.operations.ListOperations, { onlyRunning: true });
+  const [host, operations, reservations] = await Promise.all([
     agent.ask(agent.contract.host.GetHost, {}),
-    agent.ask(agent.contract.operations.ListOperations, { onlyRunning: true }),
-    allReservations(agent, false).catch(noneOfOlder),
+    listed.then((list) => list.operations).catch(unknownIfUnread),
+    allReservations(agent, false).catch(noneOfOlder).catch(unknownIfUnread),
   ]);
   if (session.json) session.printJson({ host, operations, reservations });
   else session.print(renderStatus({ host, operations, reservations }, session.paint, session.nowMs()));
@@ -31,18 +34,27 @@ function noneOfOlder(thrown: unknown): Reservation__Output[] {
   return [];
 }
 
+/** Null where the agent could not read its journal: the rest of the host is shown all the same. */
+function unknownIfUnread(thrown: unknown): null {
+  if (toSocleError(thrown).reason !== "STATE_UNREADABLE") throw thrown;
+  return null;
+}
+
 /** What a person sees of a host. */
 export function renderStatus(
   seen: {
     readonly host: Host__Output;
-    readonly operations: readonly Operation__Output[];
-    readonly reservations: readonly Reservation__Output[];
+    /** Null: unknown. */
+    readonly operations: readonly Operation__Output[] | null;
+    readonly reservations: readonly Reservation__Output[] | null;
   },
   paint: Paint,
   nowMs: number,
 ): string {
   const { host, operations, reservations } = seen;
-  const parts = [renderFields(summary(host, paint, nowMs), paint)];
+  const unknown = Object.entries({ operations, reservations }).filter(([, list]) => list === null);
+  const unread = unknown.map(([name]): [string, string] => [name, paint("yellow", UNREAD)]);
+  const parts = [renderFields([...summary(host, paint, nowMs), ...unread], paint)];
   const conditions = host.health?.conditions ?? [];
   if (conditions.length > 0) parts.push(renderTable(conditionColumns(nowMs), conditions, paint));
   const capacity = (host.capacity?.cells ?? []).flatMap(({ cell, resources }) =>
@@ -65,8 +77,10 @@ export function renderStatus(
       ),
     );
   }
-  if (reservations.length > 0) parts.push(renderTable(reservationColumns(nowMs), reservations, paint));
-  if (operations.length > 0) parts.push(renderTable(operationColumns(operations, nowMs), operations, paint));
+  if (reservations !== null && reservations.length > 0)
+    parts.push(renderTable(reservationColumns(nowMs), reservations, paint));
+  if (operations !== null && operations.length > 0)
+    parts.push(renderTable(operationColumns(operations, nowMs), operations, paint));
   return parts.join("\n");
 }
 

@@ -9,9 +9,11 @@ import { ago } from "./ages.js";
 /** @param {Store} store */
 export function drawActivity({ operations, events }) {
   const place = byId("operations");
-  rebuild(place, operations, () =>
-    operations.length === 0 ? [h("li", { class: "none" }, "none under way")] : operations.map(drawOperation),
-  );
+  rebuild(place, operations, () => {
+    if (operations === null) return [h("li", { class: "none" }, "unknown")];
+    if (operations.length === 0) return [h("li", { class: "none" }, "none under way")];
+    return operations.map(drawOperation);
+  });
   rebuild(byId("events"), [events[0]?.sequence, events.length], () =>
     events.length === 0 ? [h("li", { class: "none" }, "none yet")] : events.map(drawEvent),
   );

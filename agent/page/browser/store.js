@@ -16,7 +16,7 @@ export class Store {
   host;
   /** @type {Map<number, Vm>} */
   vms = new Map();
-  /** @type {readonly Operation[]} */
+  /** Null: unknown. @type {readonly Operation[] | null} */
   operations = [];
   /** The newest first. @type {HostEvent[]} */
   events = [];
@@ -65,7 +65,7 @@ export class Store {
   takePatch(patch) {
     this.#hear(patch.now);
     if (patch.host) this.host = patch.host;
-    if (patch.operations) this.operations = patch.operations;
+    if (patch.operations !== undefined) this.operations = patch.operations;
     for (const vm of patch.put ?? []) this.vms.set(vm.key, vm);
     for (const key of patch.gone ?? []) {
       this.vms.delete(key);

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { status } from "@grpc/grpc-js";
+import { loadContract } from "../../../agent/cli/contract.ts";
 import type { Inventory } from "../../../agent/gen/socle/v1/Inventory.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
+import { fakeAgent, protoDirectory, rpcError, socle } from "./fake-agent.ts";
 import { ago, host, operation, vmId } from "./samples.ts";
 
 test("status shows the host, its conditions, its capacity and what is under way", async (context) => {
@@ -46,6 +48,28 @@ OPERATION  KIND      STATE    STEP    PROGRESS   AGE  TOOK  VM
 op-1       START_VM  running  define       50%  1m5s     -  ${vmId}
 `,
   );
+});
+
+test("status shows a host whose journals could not be read, and that its operations are unknown", async (context) => {
+  const contract = await loadContract(protoDirectory);
+  const unread = rpcError(contract, status.UNAVAILABLE, "the list is not known", {
+    reason: "STATE_UNREADABLE",
+  });
+  const socket = await fakeAgent(context, {
+    host: { GetHost: (_call, done) => done(null, host()) },
+    operations: { ListOperations: (_call, done) => done(unread) },
+    reservations: { ListReservations: (_call, done) => done(unread) },
+  });
+  const text = await socle(["status"], { socket });
+  assert.equal(text.exitCode, 0, text.stderr);
+  for (const name of ["operations", "reservations"])
+    assert.match(text.stdout, new RegExp(`^${name} +unknown: .*StateUnreadable`, "m"));
+  assert.match(text.stdout, /^DiskSpace /m);
+  const { operations, reservations } = JSON.parse((await socle(["status", "--json"], { socket })).stdout) as {
+    operations: unknown;
+    reservations: unknown;
+  };
+  assert.deepEqual([operations, reservations], [null, null]);
 });
 
 test("status says of a host that takes no VMs that it takes none, though nobody cordoned it", async (context) => {
