@@ -189,7 +189,10 @@ export class Calls {
             .catch(fail);
       };
       try {
-        finish = live.holdsPlace(this.#admission.enter(live.account, method.class));
+        const leave = this.#admission.enter(live.account, method.class);
+        // Others go on whoever waits for them, and must not keep stops and health checks out where they hang.
+        if (method.class === "read" || method.class === "wait") finish = live.holdsPlace(leave);
+        else live.holds(leave);
       } catch (thrown) {
         fail(thrown);
         return;

@@ -27,7 +27,7 @@ export class FairTurns {
   }
 
   /**
-   * For work in slices: resolves when its owner may go on, one piece of all owners in each turn of the loop. If all that
+   * For work in slices: resolves when its owner may go on: one piece in each turn of the loop, and owners take turns. If all that
    * rest resumed in the same turn, together they would block the loop.
    */
   rest(owner: string): Promise<void> {

@@ -8,7 +8,10 @@ export class Slice {
   readonly #rest: () => Promise<unknown>;
   #startedMs: number;
 
-  /** By itself the work is the agent's own: it begins at once, and rests one turn of the event loop. */
+  /**
+   * By itself the work is the agent's own: it begins at once, and rests one turn of the event loop. Few of these are under way
+   * at once (a round's reading of libvirt, scrapes), and each adds one slice to a turn.
+   */
   constructor(rest: () => Promise<unknown> = nextTurn, startedMs = performance.now()) {
     this.#rest = rest;
     this.#startedMs = startedMs;

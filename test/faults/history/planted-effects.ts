@@ -104,8 +104,8 @@ export const effectBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "api/calls.ts",
-        find: "finish = live.holdsPlace(this.#admission.enter(live.account, method.class));",
-        replace: "this.#admission.enter(live.account, method.class)();",
+        find: "const leave = this.#admission.enter(live.account, method.class);",
+        replace: "this.#admission.enter(live.account, method.class)(); const leave = () => undefined;",
       },
     ],
     rules: ["a call has its place until its answer has left"],
