@@ -48,6 +48,8 @@ const onceOnly: ReadonlySet<EffectCall> = new Set([
 
 /** A forced stop that was cancelled may have cut another one short just before. */
 const CUT_WITHIN_MS = 5000;
+/** libvirt has what was sent in its queue still when the connection is lost. */
+const LATE_STAMP_WITHIN_MS = 5000;
 
 /** The facts of a history that decide which operation an effect may belong to. */
 interface Context {
@@ -290,15 +292,21 @@ function isStampAgain({ operationId, endedAt }: Accepted, effect: Effect, { roll
 }
 
 /**
- * The stamp of a whole effect was asked for before the end, which does not wait for it where its answer was lost. It must
- * not replace what a later effect has on record.
+ * The stamp of a whole effect comes soon after the end, which did not wait for it because its answer was lost: libvirt carries
+ * it out all the same. It must not replace the record of another operation, nor reach another instance.
  */
-function isLateStamp({ operationId, endedAt }: Accepted, effect: Effect, context: Context): boolean {
-  const { timeline, starts } = context;
-  const { stamp } = effect;
-  if (stamp?.phase !== "complete" || stamp.operation !== operationId) return false;
-  if (starts.some((start) => start > endedAt && start < effect.at)) return false;
-  return !timeline.effects.some(({ by, at }) => by === "agent" && at > endedAt && at < effect.at);
+function isLateStamp(operation: Accepted, effect: Effect, context: Context): boolean {
+  const { history, timeline, starts, byKey } = context;
+  const { operationId, from, endedAt } = operation;
+  if (effect.stamp?.phase !== "complete" || effect.stamp.operation !== operationId) return false;
+  const msOf = (index: number): number => history[index]?.atMs ?? Infinity;
+  const isBetween = (at: number): boolean => at > from && at < effect.at;
+  return (
+    msOf(effect.at) - msOf(endedAt) < LATE_STAMP_WITHIN_MS &&
+    lifeAt(timeline, endedAt) === lifeAt(timeline, effect.at) &&
+    !starts.some((start) => start > endedAt && start < effect.at) &&
+    ![...byKey.values()].some((other) => other !== operation && isBetween(other.from))
+  );
 }
 
 /** A forced stop of the VM is open, or was just before. */

@@ -123,12 +123,13 @@ function* etagsHold(
     if (readAt === undefined) continue;
     const effects = byVm.get(vm)?.effects ?? [];
     const first = effects.find(
-      // Its stamp precedes whatever else it does, also where libvirt refuses that, and then the state is its own to change.
+      // Its stamp precedes whatever else it does, and then the state is its own to change. Where libvirt refuses to mark the
+      // run, the agent notes its number instead, in its own journal: no history shows whether it came to that.
       // A destroy whose answer was lost may have been what ended the guest.
       ({ by, at, changed, outcome, call, stamp }) =>
         by === "agent" &&
         at > from &&
-        ((stamp !== undefined && stamp.operation === operationId) ||
+        ((stamp !== undefined && stamp.operation === operationId && (changed || stamp.phase === "run")) ||
           (changed ? deleting.has(call) : call === "destroy" && outcome === "lost")),
     );
     if (first === undefined || first.at > firstEnd(accepted, request)) continue;
