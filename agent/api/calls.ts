@@ -190,7 +190,7 @@ export class Calls {
       };
       try {
         const leave = this.#admission.enter(live.account, method.class);
-        // Others go on whoever waits for them, and must not keep stops and health checks out where they hang.
+        // A change that hangs must not keep the place: stops and health checks share its class.
         if (method.class === "read" || method.class === "wait") finish = live.holdsPlace(leave);
         else live.holds(leave);
       } catch (thrown) {

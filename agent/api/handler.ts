@@ -6,7 +6,7 @@ import type { Caller } from "./identity.ts";
 /** What a method's function gets beside the request. */
 export interface CallContext {
   readonly caller: Caller;
-  /** For work that takes long: callers take turns in slices. */
+  /** For long work: a slice that rests until it is its caller's turn. */
   slice(): Slice;
   /** Aborts when the call is over: answered, cancelled, past its deadline, or ended because the agent stops. */
   readonly signal: AbortSignal;
