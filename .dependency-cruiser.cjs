@@ -1,11 +1,30 @@
-// The house's layers (agent/README.md). Each imports only what stands to its left:
-// kernel <- {libvirt, hardware, state, trust} <- {vm, host, audit} <- {api, scheduler, metrics, page} <- agent <- main
+// The layers of agent/ (agent/README.md). A room imports only the layers to its left:
+// kernel <- {libvirt, hardware, state, trust} <- {vm, host, audit} <- http <- {api, scheduler, metrics, page} <- agent <- main
+// The contract and its generated types belong to the edges: api, scheduler and cli.
 const layers = [
   ["kernel"],
   ["libvirt", "hardware", "state", "trust"],
   ["vm", "host", "audit"],
+  ["http"],
   ["api", "scheduler", "metrics", "page"],
 ];
+// The floors of a room, lowest first. A floor imports its own files, lower floors and the files of the room's own folder
+// that `ground` names; those import no floor. Floors in one list are siblings.
+const floors = {
+  kernel: { ground: "[^/]+\\.ts", floors: [["text"], ["concurrency"], ["lifecycle"]] },
+  libvirt: { ground: "", floors: [["rpc"], ["protocol", "xml"], ["client"]] },
+  hardware: {
+    ground: "[^/]+\\.ts",
+    floors: [["privileged"], ["cpu", "memory", "storage", "sensors", "bmc", "pci", "network"], ["system"]],
+  },
+  state: { ground: "", floors: [["journal"], ["records"], ["operations"], ["events", "reservations"]] },
+  vm: {
+    ground: "",
+    floors: [["model"], ["hypervisor"], ["keys"], ["storage", "observation"], ["operations"]],
+  },
+  host: { ground: "host\\.ts", floors: [["capacity"], ["inventory"], ["identity", "health"]] },
+  api: { ground: "", floors: [["limits"], ["convert"], ["auth"], ["services"]] },
+};
 const allowedBelow = (index) => layers.slice(0, index).flat();
 const layerRules = layers.flatMap((siblings, index) =>
   siblings.map((name) => ({
@@ -14,10 +33,37 @@ const layerRules = layers.flatMap((siblings, index) =>
     from: { path: `^agent/${name}/` },
     to: {
       path: "^agent/",
-      pathNot: `^agent/(${[name, ...allowedBelow(index), ...(index === 3 ? ["gen"] : []), ...(index > 0 ? ["config/schema"] : [])].join("|")})`,
+      pathNot: `^agent/(${[name, ...allowedBelow(index), ...(["api", "scheduler"].includes(name) ? ["contract", "gen"] : []), ...(index > 0 ? ["config/schema"] : [])].join("|")})`,
     },
   })),
 );
+const within = (room, names) => `^agent/${room}/(${names.map((name) => `${name}/`).join("|")})`;
+const floorRules = Object.entries(floors).flatMap(([room, { ground, floors }]) => [
+  ...floors.flatMap((siblings, index) =>
+    siblings.map((name) => ({
+      name: `${room}-${name}-imports-only-downwards`,
+      severity: "error",
+      from: { path: within(room, [name]) },
+      to: {
+        path: `^agent/${room}/`,
+        pathNot: [
+          within(room, [name, ...floors.slice(0, index).flat()]),
+          ...(ground === "" ? [] : [`^agent/${room}/${ground}$`]),
+        ],
+      },
+    })),
+  ),
+  ...(ground === ""
+    ? []
+    : [
+        {
+          name: `${room}-ground-imports-no-floor`,
+          severity: "error",
+          from: { path: `^agent/${room}/${ground}$` },
+          to: { path: within(room, floors.flat()) },
+        },
+      ]),
+]);
 const only = (name, packages, places) => ({
   name,
   severity: "error",
@@ -34,6 +80,7 @@ module.exports = {
       to: { circular: true, dependencyTypesNot: ["type-only"] },
     },
     ...layerRules,
+    ...floorRules,
     {
       name: "composition-is-the-root-s",
       severity: "error",
@@ -47,10 +94,16 @@ module.exports = {
       to: { path: "^agent/", pathNot: "^agent/(config|kernel)/" },
     },
     {
+      name: "contract-imports-kernel-and-gen-alone",
+      severity: "error",
+      from: { path: "^agent/contract/" },
+      to: { path: "^agent/", pathNot: "^agent/(contract|kernel|gen)/" },
+    },
+    {
       name: "cli-is-a-client",
       severity: "error",
       from: { path: "^agent/cli/" },
-      to: { path: "^agent/", pathNot: "^agent/((cli|kernel|gen|config)/|audit/index\\.ts$)" },
+      to: { path: "^agent/", pathNot: "^agent/((cli|kernel|contract|gen|config)/|audit/index\\.ts$)" },
     },
     {
       name: "the-browser-is-elsewhere",
@@ -87,19 +140,19 @@ module.exports = {
       "node_modules/@peculiar/x509|^(node:)?tls$",
       "trust/|audit/sinks\\.ts|api/tls-listener\\.ts|scheduler/(credentials|authority-link)\\.ts",
     ),
-    only("grpc-stays-at-the-edges", "node_modules/@grpc|^agent/gen/", "api/|scheduler/|cli/|gen/"),
+    only("grpc-stays-at-the-edges", "node_modules/@grpc|^agent/gen/", "api/|scheduler/|cli/|contract/|gen/"),
     only("prom-client-stays-in-metrics", "node_modules/prom-client", "metrics/"),
     // The doctor knocks at libvirt's door.
     only(
       "sockets-stay-in-their-rooms",
       "^(node:)?net$",
-      "libvirt/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|metrics/|hardware/(privileged|helper)\\.ts|kernel/(sd-notify|ip-ranges|process-name)\\.ts|cli/doctor/host-checks\\.ts",
+      "libvirt/rpc/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|http/|metrics/|hardware/privileged/|kernel/(lifecycle|text)/(sd-notify|ip-ranges|process-name)\\.ts|cli/doctor/host-checks\\.ts",
     ),
     // The doctor asks systemd of the unit, as a person would.
     only(
       "children-are-hardware-s",
       "^(node:)?child_process$",
-      "hardware/|kernel/sd-notify\\.ts|cli/doctor/host-checks\\.ts",
+      "hardware/|kernel/lifecycle/sd-notify\\.ts|cli/doctor/host-checks\\.ts",
     ),
   ],
   options: {

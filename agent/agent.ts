@@ -8,9 +8,9 @@ import { loadConfig } from "./config/load.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { credentialPath } from "./kernel/credentials.ts";
 import { createLog, type Logger } from "./kernel/log.ts";
-import { SdNotify } from "./kernel/sd-notify.ts";
-import { runServices, type Service } from "./kernel/service.ts";
-import { replaceFile } from "./state/durable-file.ts";
+import { SdNotify } from "./kernel/lifecycle/sd-notify.ts";
+import { runServices, type Service } from "./kernel/lifecycle/service.ts";
+import { replaceFile } from "./state/journal/durable-file.ts";
 import { Trust } from "./trust/index.ts";
 
 export interface AgentOptions {

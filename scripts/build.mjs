@@ -18,8 +18,8 @@ const result = await build({
   absWorkingDir: root,
   entryPoints: {
     socle: "agent/main.ts",
-    "inventory-probe": "agent/hardware/inventory-probe.ts",
-    "hardware-helper": "agent/hardware/helper.ts",
+    "inventory-probe": "agent/hardware/system/inventory-probe.ts",
+    "hardware-helper": "agent/hardware/privileged/helper.ts",
   },
   outdir: dist,
   bundle: true,

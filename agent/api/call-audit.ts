@@ -1,10 +1,10 @@
 import type { Act, Actor, AuditLog } from "../audit/index.ts";
 import { toSocleError, type ErrorKind } from "../kernel/errors.ts";
-import { messageBytes } from "../kernel/message-bytes.ts";
-import type { CallClass } from "./admission.ts";
-import type { AuditBudget } from "./audit-budget.ts";
-import type { Doors } from "./doors.ts";
-import { accountOf, type Caller } from "./identity.ts";
+import { messageBytes } from "../kernel/text/message-bytes.ts";
+import type { CallClass } from "./limits/admission.ts";
+import type { AuditBudget } from "./limits/audit-budget.ts";
+import type { Doors } from "./services/doors.ts";
+import { accountOf, type Caller } from "./auth/identity.ts";
 
 /**
  * What of a request goes into the audit log, by the path of its field; all else stays out: labels, command lines, tokens and

@@ -1,8 +1,8 @@
 import { status } from "@grpc/grpc-js";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
-import { Throttle } from "../kernel/throttle.ts";
-import type { WireError } from "./errors.ts";
+import { Throttle } from "../kernel/concurrency/throttle.ts";
+import type { WireError } from "./convert/errors.ts";
 import type { LiveCall } from "./live-call.ts";
 
 /** The log's lines of calls: changes at info, reads at debug, defects as errors. */

@@ -1,7 +1,7 @@
 import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
 import { abortReason } from "../kernel/clock.ts";
 import type { LiveCall } from "./live-call.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Outbox } from "./limits/outbox.ts";
 import { requestOf, type Malformed } from "./wire.ts";
 
 type Writable = ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;

@@ -10,10 +10,10 @@ import {
 } from "@grpc/grpc-js";
 import { abortReason, type Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
-import type { FairTurns } from "../kernel/fair-turns.ts";
+import type { FairTurns } from "../kernel/concurrency/fair-turns.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { Slice } from "../kernel/slice.ts";
-import type { Admission, CallClass } from "./admission.ts";
+import type { Slice } from "../kernel/concurrency/slice.ts";
+import type { Admission, CallClass } from "./limits/admission.ts";
 import { actorOf, type AdmittedCall, type CallAudit } from "./call-audit.ts";
 import { CallLog, subjectOf } from "./call-log.ts";
 import { again, readAll, StreamWriter } from "./call-streams.ts";
@@ -22,16 +22,16 @@ import {
   enforceControlEpoch,
   type ControlEpochs,
   type FencedCall,
-} from "./control-epoch.ts";
-import { encoded } from "./encodings.ts";
-import type { ErrorEncoder } from "./errors.ts";
-import type { BidiMethod, Method, ServerStreamMethod, UnaryMethod } from "./handler.ts";
-import type { Caller, Identify } from "./identity.ts";
+} from "./auth/control-epoch.ts";
+import { encoded } from "./limits/encodings.ts";
+import type { ErrorEncoder } from "./convert/errors.ts";
+import type { BidiMethod, Method, ServerStreamMethod, UnaryMethod } from "./services/handler.ts";
+import type { Caller, Identify } from "./auth/identity.ts";
 import { LiveCall, type ServerCall } from "./live-call.ts";
-import type { Outbox } from "./outbox.ts";
-import { actingCaller, type PeopleDoor } from "./people.ts";
-import type { RequestShapes } from "./request-shapes.ts";
-import { type Role, rolesOfMethod, socketMethods, tenantMethods } from "./roles.ts";
+import type { Outbox } from "./limits/outbox.ts";
+import { actingCaller, type PeopleDoor } from "./auth/people.ts";
+import type { RequestShapes } from "./limits/request-shapes.ts";
+import { type Role, rolesOfMethod, socketMethods, tenantMethods } from "./auth/roles.ts";
 import { Malformed, requestOf, wired } from "./wire.ts";
 
 export interface CallsOptions {

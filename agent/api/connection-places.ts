@@ -3,9 +3,9 @@ import { systemClock, type Clock } from "../kernel/clock.ts";
 import { Counts } from "../kernel/counts.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { Throttle } from "../kernel/throttle.ts";
+import { Throttle } from "../kernel/concurrency/throttle.ts";
 import type { AuditDoor } from "./call-audit.ts";
-import { accountOf, nobody, type Caller } from "./identity.ts";
+import { accountOf, nobody, type Caller } from "./auth/identity.ts";
 
 export interface ConnectionPlacesOptions {
   /** "one": all connections are the same caller's, who may have all places. Otherwise `shares` bound them. */

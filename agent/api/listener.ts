@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
 import type { ConnectionPlaces } from "./connection-places.ts";
-import { loopbackCaller, operator, type Caller } from "./identity.ts";
+import { loopbackCaller, operator, type Caller } from "./auth/identity.ts";
 import { Newcomers } from "./newcomers.ts";
 
 /** The longest path that fits a sockaddr_un. */

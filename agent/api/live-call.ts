@@ -1,10 +1,10 @@
 import { constants, type Http2Stream } from "node:http2";
 import { SocleError } from "../kernel/errors.ts";
-import type { FairTurns } from "../kernel/fair-turns.ts";
-import { Slice } from "../kernel/slice.ts";
+import type { FairTurns } from "../kernel/concurrency/fair-turns.ts";
+import { Slice } from "../kernel/concurrency/slice.ts";
 import type { AuditedCall } from "./call-audit.ts";
-import type { CallContext } from "./handler.ts";
-import { accountOf, type Caller } from "./identity.ts";
+import type { CallContext } from "./services/handler.ts";
+import { accountOf, type Caller } from "./auth/identity.ts";
 
 /** What all calls of grpc-js have in common. */
 export interface ServerCall {

@@ -5,9 +5,9 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { chainOf, peerOf, requireValid, type Peer, type Trust } from "../trust/index.ts";
 import { addressOf, type ConnectionPlaces } from "./connection-places.ts";
-import { nobody, type Caller } from "./identity.ts";
+import { nobody, type Caller } from "./auth/identity.ts";
 import { bind, splitAddress, type Listener } from "./listener.ts";
-import { isRole } from "./roles.ts";
+import { isRole } from "./auth/roles.ts";
 
 export interface TlsListenerOptions {
   readonly trust: Trust;

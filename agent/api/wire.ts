@@ -1,6 +1,6 @@
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import { SocleError } from "../kernel/errors.ts";
-import type { RequestShapes } from "./request-shapes.ts";
+import type { RequestShapes } from "./limits/request-shapes.ts";
 
 /** A request that is no message of the contract: its call is refused like any other, by whom it came from. */
 export class Malformed {

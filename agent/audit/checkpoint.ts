@@ -13,7 +13,7 @@ import * as z from "zod";
 import { cut } from "./entry.ts";
 import { anybodysMark, Marks, proofText } from "./mark.ts";
 import { keyDamaged, keyInvalid, keyReadByOthers, reading } from "./refusals.ts";
-import { replaceFile } from "../state/durable-file.ts";
+import { replaceFile } from "../state/journal/durable-file.ts";
 
 const checkpointSchema = z.object({
   /** The entry it vouches for, and with it for all before. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Behalf } from "../state/operation.ts";
+import type { Behalf } from "../state/operations/operation.ts";
 
 /** Who did it, as the API knows them. */
 export interface Actor extends Behalf {

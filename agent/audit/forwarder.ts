@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import type { Socket } from "node:net";
-import { Backoff } from "../kernel/backoff.ts";
+import { Backoff } from "../kernel/concurrency/backoff.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { Service } from "../kernel/service.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
 import * as z from "zod";
-import { replaceFile } from "../state/durable-file.ts";
+import { replaceFile } from "../state/journal/durable-file.ts";
 import { readIfThere } from "./checkpoint.ts";
 import type { AuditLog } from "./log.ts";
 import { Tail, type TailEntry } from "./tail.ts";

@@ -1,7 +1,7 @@
 import { SocleError } from "../kernel/errors.ts";
-import { isFileLost, stateLost } from "../state/append-file.ts";
-import { isFullDisk } from "../state/durable-file.ts";
-import { refusesChanges } from "../state/journal-refusals.ts";
+import { isFileLost, stateLost } from "../state/journal/append-file.ts";
+import { isFullDisk } from "../state/journal/durable-file.ts";
+import { refusesChanges } from "../state/journal/refusals.ts";
 
 // Why an act cannot be recorded, and so is not done.
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { Clock } from "../kernel/clock.ts";
-import { messageBytes } from "../kernel/message-bytes.ts";
+import { messageBytes } from "../kernel/text/message-bytes.ts";
 import type { Act } from "./entry.ts";
 
 const windowMs = 10_000;

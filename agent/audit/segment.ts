@@ -1,7 +1,7 @@
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { replaceFile } from "../state/durable-file.ts";
+import { replaceFile } from "../state/journal/durable-file.ts";
 
 // The log is files of lines, each named for its first entry; the first line says where the chain stood.
 

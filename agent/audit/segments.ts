@@ -1,6 +1,6 @@
 import { open, rm, stat } from "node:fs/promises";
-import { AppendFile, writeAgain } from "../state/append-file.ts";
-import { isFullDisk, syncDirectory } from "../state/durable-file.ts";
+import { AppendFile, writeAgain } from "../state/journal/append-file.ts";
+import { isFullDisk, syncDirectory } from "../state/journal/durable-file.ts";
 import type { Found } from "./found.ts";
 import { genesis } from "./chain.ts";
 import type { ChainPoint } from "./follow.ts";

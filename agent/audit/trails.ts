@@ -1,7 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
-import type { Service } from "../kernel/service.ts";
-import { isDone, type Operation } from "../state/operation.ts";
-import type { Operations } from "../state/operations.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
+import { isDone, type Operation } from "../state/operations/operation.ts";
+import type { Operations } from "../state/operations/operations.ts";
 import { fingerprintOf, type Trust } from "../trust/index.ts";
 import type { Forwarder } from "./forwarder.ts";
 import type { AuditLog } from "./log.ts";

@@ -10,9 +10,9 @@ export type Target =
 
 /** What is said with every call, beside the request. */
 export interface Said {
-  /** By the authority of the scheduler that has it; api/control-epoch.ts reads it. */
+  /** By the authority of the scheduler that has it; api/auth/control-epoch.ts reads it. */
   readonly controlEpoch?: number | undefined;
-  /** Who acts, by a signed token, and why; api/people.ts reads these. */
+  /** Who acts, by a signed token, and why; api/auth/people.ts reads these. */
   readonly person?: string | undefined;
   readonly ticket?: string | undefined;
   readonly breakGlass?: string | undefined;

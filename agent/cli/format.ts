@@ -1,6 +1,6 @@
 import type { Timestamp__Output } from "../gen/google/protobuf/Timestamp.ts";
 
-export { formatBytes } from "../kernel/bytes.ts";
+export { formatBytes } from "../kernel/text/bytes.ts";
 
 const factors: ReadonlyMap<string, number> = new Map([
   ["", 1],

@@ -10,7 +10,7 @@ import {
   operationTrail,
   syslogSink,
 } from "../audit/index.ts";
-import type { Service } from "../kernel/service.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
 import type { AuditFacts } from "../metrics/sources.ts";
 import { files, serialOf, type Trust } from "../trust/index.ts";
 import type { Basis } from "./basis.ts";

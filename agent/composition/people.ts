@@ -1,5 +1,5 @@
 import type { AuditLog } from "../audit/index.ts";
-import type { PeopleDoor } from "../api/people.ts";
+import type { PeopleDoor } from "../api/auth/people.ts";
 import { People } from "../trust/index.ts";
 import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";

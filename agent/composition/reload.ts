@@ -3,7 +3,7 @@ import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { SdNotify } from "../kernel/sd-notify.ts";
+import type { SdNotify } from "../kernel/lifecycle/sd-notify.ts";
 import type { People, Trust } from "../trust/index.ts";
 import { readPeopleKeys } from "./people.ts";
 

@@ -1,37 +1,43 @@
 import type { Config } from "../config/schema.ts";
-import { FilesystemProbe } from "../hardware/filesystem.ts";
+import { FilesystemProbe } from "../hardware/storage/filesystem.ts";
 import type { Reading } from "../hardware/reading.ts";
 import { systemRoots, type Roots } from "../hardware/roots.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { Service } from "../kernel/service.ts";
-import { Topic } from "../kernel/topic.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
+import { Topic } from "../kernel/concurrency/topic.ts";
 import type { Libvirt } from "../libvirt/index.ts";
-import { INVENTORY_PERIOD_SECONDS } from "./conditions/hypervisor.ts";
-import { hostConditions } from "./conditions/table.ts";
+import { INVENTORY_PERIOD_SECONDS } from "./health/conditions/hypervisor.ts";
+import { hostConditions } from "./health/conditions/table.ts";
 import { parseCpuSet } from "../libvirt/xml/index.ts";
-import { devicesForGuests } from "./devices.ts";
-import { FirstLook } from "./first-look.ts";
-import { Health } from "./health.ts";
-import { HealthReports } from "./health-reports.ts";
-import { HealthMemory, type HealthStore } from "./health-memory.ts";
+import { devicesForGuests } from "./inventory/devices.ts";
+import { FirstLook } from "./inventory/first-look.ts";
+import { Health } from "./health/health.ts";
+import { HealthReports } from "./health/health-reports.ts";
+import { HealthMemory, type HealthStore } from "./health/health-memory.ts";
 import type { Condition, HostCapacity, HostSnapshot, HostUsage, HostView } from "./host.ts";
-import { Identity } from "./identity.ts";
-import { InventoryRound } from "./inventory-round.ts";
-import { assembleInventory, directoriesOf, emptyInventory, lasting, provesTraits } from "./inventory.ts";
-import { Ledger } from "./ledger.ts";
-import { LibvirtFacts } from "./libvirt-facts.ts";
-import { probeLibvirt } from "./libvirt-probe.ts";
-import type { OwnCertificate } from "./readers/certificate.ts";
-import type { WatchedJournal } from "./readers/journals.ts";
-import { Readers } from "./readers/readers.ts";
-import { hostReaders, type HostReadings } from "./readers/table.ts";
-import { judgePools } from "./pool-verdicts.ts";
-import { Rounds } from "./rounds.ts";
-import type { TenantQuota, TenantShare } from "./tenant-quotas.ts";
-import type { Moment } from "./trigger.ts";
-import { Usage } from "./usage.ts";
-import { MORE_TO_READ } from "./volume-sizes.ts";
+import { Identity } from "./identity/identity.ts";
+import { InventoryRound } from "./inventory/inventory-round.ts";
+import {
+  assembleInventory,
+  directoriesOf,
+  emptyInventory,
+  lasting,
+  provesTraits,
+} from "./inventory/inventory.ts";
+import { Ledger } from "./capacity/ledger.ts";
+import { LibvirtFacts } from "./inventory/libvirt-facts.ts";
+import { probeLibvirt } from "./health/libvirt-probe.ts";
+import type { OwnCertificate } from "./health/readers/certificate.ts";
+import type { WatchedJournal } from "./health/readers/journals.ts";
+import { Readers } from "./health/readers/readers.ts";
+import { hostReaders, type HostReadings } from "./health/readers/table.ts";
+import { judgePools } from "./health/pool-verdicts.ts";
+import { Rounds } from "./health/rounds.ts";
+import type { TenantQuota, TenantShare } from "./capacity/tenant-quotas.ts";
+import type { Moment } from "./health/trigger.ts";
+import { Usage } from "./health/usage.ts";
+import { MORE_TO_READ } from "./inventory/volume-sizes.ts";
 
 type Scheduling = HostSnapshot["scheduling"];
 
@@ -50,7 +56,7 @@ export interface HostServiceOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly agentVersion: string;
-  /** Runs inventory-probe: `probeCommand(path)` of hardware/identity.ts. */
+  /** Runs inventory-probe: `probeCommand(path)` of hardware/system/identity.ts. */
   readonly identityCommand: readonly [string, ...string[]];
   /** Told of every change of a condition, for the event log; as HealthOptions.onChange. Must not throw. */
   readonly onConditionChange: (condition: Condition, isFirst: boolean) => void;

@@ -1,5 +1,5 @@
-import type { CacheGroup } from "../hardware/cpu-topology.ts";
-import type { PciFunction } from "../hardware/pci.ts";
+import type { CacheGroup } from "../hardware/cpu/cpu-topology.ts";
+import type { PciFunction } from "../hardware/pci/pci.ts";
 
 /** What this machine is, has and how it is. All of it is answered from memory. */
 export interface HostSnapshot {

@@ -6,12 +6,12 @@ export {
   type LibvirtChange,
   type LibvirtOptions,
   type LibvirtStatus,
-} from "./client.ts";
-export type { CallOutcome, CallTotals } from "./call-meter.ts";
-export type { Environment } from "./locate.ts";
-export { OutcomeUnknown, type LateReply } from "./errors.ts";
-export type { LibvirtStream } from "./stream.ts";
-export type { DomainEvent, LibvirtEvent, LifecycleEvent, ObjectEvent, ResyncEvent } from "./events.ts";
-export { event, procedure, type EventProcedure, type Family, type Procedure } from "./procedure.ts";
-export type { ParameterLists, TypedParameter, TypedValue, Value } from "./xdr.ts";
+} from "./client/client.ts";
+export type { CallOutcome, CallTotals } from "./client/call-meter.ts";
+export type { Environment } from "./client/locate.ts";
+export { OutcomeUnknown, type LateReply } from "./rpc/errors.ts";
+export type { LibvirtStream } from "./rpc/stream.ts";
+export type { DomainEvent, LibvirtEvent, LifecycleEvent, ObjectEvent, ResyncEvent } from "./client/events.ts";
+export { event, procedure, type EventProcedure, type Family, type Procedure } from "./rpc/procedure.ts";
+export type { ParameterLists, TypedParameter, TypedValue, Value } from "./rpc/xdr.ts";
 export * from "./protocol/index.ts";

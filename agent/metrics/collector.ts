@@ -1,5 +1,5 @@
-import { isFresh, type Sampled } from "../host/readers/reader.ts";
-import type { HostReadings, HostValue, ReaderName } from "../host/readers/table.ts";
+import { isFresh, type Sampled } from "../host/health/readers/reader.ts";
+import type { HostReadings, HostValue, ReaderName } from "../host/health/readers/table.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Distribution } from "../kernel/histogram.ts";
 import type { Family, HistogramFamily } from "./family.ts";

@@ -1,4 +1,4 @@
-import { choicesIn } from "../kernel/accept.ts";
+import { choicesIn } from "../http/accept.ts";
 import type { Format } from "./family.ts";
 
 /**

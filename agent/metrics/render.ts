@@ -4,7 +4,7 @@ import type { Logger } from "../kernel/log.ts";
 import type { Collector, FamilyText } from "./collector.ts";
 import { gauge, header, trailers, type Family, type Format } from "./family.ts";
 import { Samples } from "./samples.ts";
-import { Slice } from "../kernel/slice.ts";
+import { Slice } from "../kernel/concurrency/slice.ts";
 import type { Sources } from "./sources.ts";
 
 /** Which collectors a scrape asks for: those in `collect` (all when empty) that are not in `exclude`. */

@@ -1,4 +1,4 @@
-import { ownText } from "../kernel/own-text.ts";
+import { ownText } from "../kernel/text/own-text.ts";
 import { formatValue, samplePrefix, type Family } from "./family.ts";
 
 type Label = string | number;

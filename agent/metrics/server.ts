@@ -3,16 +3,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Writable } from "node:stream";
 import { constants, createGzip } from "node:zlib";
-import { acceptsGzip } from "../kernel/accept.ts";
+import { acceptsGzip } from "../http/accept.ts";
 import { SocleError, toSocleError, type ErrorKind } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { Places } from "../kernel/places.ts";
-import type { Service } from "../kernel/service.ts";
-import { Slice } from "../kernel/slice.ts";
+import { Places } from "../kernel/concurrency/places.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
+import { Slice } from "../kernel/concurrency/slice.ts";
 import { contentTypes } from "./family.ts";
 import { negotiateFormat } from "./negotiate.ts";
 import type { Exposition } from "./render.ts";
-import { inTurn, keepPlaces } from "./visitors.ts";
+import { inTurn, keepPlaces } from "../http/visitors.ts";
 
 /** Why the agent is not ready yet or not any more. */
 export interface NotReady {

@@ -1,9 +1,9 @@
 import type { HostView } from "../host/host.ts";
-import type { HostReadings } from "../host/readers/table.ts";
-import type { TenantShare } from "../host/tenant-quotas.ts";
+import type { HostReadings } from "../host/health/readers/table.ts";
+import type { TenantShare } from "../host/capacity/tenant-quotas.ts";
 import type { CallTotals } from "../libvirt/index.ts";
-import type { OperationTotals } from "../state/operation-tally.ts";
-import type { VmIncidents, VmView } from "../vm/vm.ts";
+import type { OperationTotals } from "../state/operations/tally.ts";
+import type { VmIncidents, VmView } from "../vm/model/vm.ts";
 
 /** Where collectors read. Everything here answers from memory, at once: no scrape waits for libvirt or a sensor. */
 export interface Sources {

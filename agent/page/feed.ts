@@ -1,5 +1,5 @@
 import type { Clock } from "../kernel/clock.ts";
-import type { HostEvent } from "../state/event.ts";
+import type { HostEvent } from "../state/events/event.ts";
 import { channels, type History } from "./history.ts";
 import type { Listener } from "./listener.ts";
 import { showEvent, showHost, showOperation, showVm } from "./shown.ts";

@@ -1,4 +1,4 @@
-import type { Vm, VmView } from "../vm/vm.ts";
+import type { Vm, VmView } from "../vm/model/vm.ts";
 
 /** Ten minutes at the default interval. */
 export const ROUNDS_KEPT = 60;

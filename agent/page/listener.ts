@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, createGzip, type Gzip } from "node:zlib";
-import { acceptsGzip } from "../kernel/accept.ts";
+import { acceptsGzip } from "../http/accept.ts";
 
 /** Of what was written to a browser and did not leave yet; more and it is behind. */
 const MOST_BUFFERED_BYTES = 512 * 1024;

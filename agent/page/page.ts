@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
-import { acceptsGzip } from "../kernel/accept.ts";
+import { acceptsGzip } from "../http/accept.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
-import { Places } from "../kernel/places.ts";
-import type { Service } from "../kernel/service.ts";
+import { Places } from "../kernel/concurrency/places.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
 import { loadAssets, type Asset } from "./assets.ts";
 import { Feed } from "./feed.ts";
 import { History, type Values } from "./history.ts";

@@ -1,7 +1,7 @@
 import type { HostSnapshot, HostUsage, ResourceCapacity } from "../host/host.ts";
-import type { HostEvent } from "../state/event.ts";
-import { isDone, type Operation } from "../state/operation.ts";
-import type { Vm } from "../vm/vm.ts";
+import type { HostEvent } from "../state/events/event.ts";
+import { isDone, type Operation } from "../state/operations/operation.ts";
+import type { Vm } from "../vm/model/vm.ts";
 import { publicEvidence, publicHealth, type ShownHealth } from "./public-health.ts";
 import { rangesOf } from "./ranges.ts";
 import type { PageLinks, PageSources } from "./sources.ts";

@@ -1,7 +1,7 @@
 import type { HostUsage, HostView } from "../host/host.ts";
-import type { EventLog } from "../state/event-log.ts";
-import type { Operations } from "../state/operations.ts";
-import type { SampledVms } from "../vm/vm.ts";
+import type { EventLog } from "../state/events/event-log.ts";
+import type { Operations } from "../state/operations/operations.ts";
+import type { SampledVms } from "../vm/model/vm.ts";
 
 /** Where the page reads. Everything here answers from memory, at once. */
 export interface PageSources {

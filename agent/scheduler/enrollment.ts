@@ -2,17 +2,17 @@ import { createHash, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { Backoff } from "../kernel/backoff.ts";
+import { Backoff } from "../kernel/concurrency/backoff.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { readCredential, type Environment } from "../kernel/credentials.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
-import type { Service } from "../kernel/service.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
 import type { Certification__Output } from "../gen/socle/v1/Certification.ts";
 import type { EnrollmentServiceDefinition } from "../gen/socle/v1/EnrollmentService.ts";
-import { replaceFile } from "../state/durable-file.ts";
+import { replaceFile } from "../state/journal/durable-file.ts";
 import {
   authorityKeyOf,
   newHostKey,

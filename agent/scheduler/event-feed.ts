@@ -1,6 +1,6 @@
 import { SocleError } from "../kernel/errors.ts";
-import type { EventLog } from "../state/event-log.ts";
-import type { HostEvent } from "../state/event.ts";
+import type { EventLog } from "../state/events/event-log.ts";
+import type { HostEvent } from "../state/events/event.ts";
 
 export type Events = Pick<EventLog, "subscribe" | "newestSequence" | "oldestSequence" | "logId">;
 

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Config } from "../config/schema.ts";
-import { Backoff } from "../kernel/backoff.ts";
+import { Backoff } from "../kernel/concurrency/backoff.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { Service } from "../kernel/service.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
 import type { Peer, Trust } from "../trust/index.ts";
 import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
 import { Contact } from "./contact.ts";

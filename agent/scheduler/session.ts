@@ -1,16 +1,16 @@
 import { abortReason, type Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
-import { countWithin, messageBytes, pageBytes } from "../kernel/message-bytes.ts";
+import { countWithin, messageBytes, pageBytes } from "../kernel/text/message-bytes.ts";
 import type { HostIdentity } from "../host/host.ts";
-import type { HostEvent } from "../state/event.ts";
-import type { Position } from "../state/position.ts";
+import type { HostEvent } from "../state/events/event.ts";
+import type { Position } from "../state/records/position.ts";
 import type { Event } from "../gen/socle/v1/Event.ts";
 import type { Host } from "../gen/socle/v1/Host.ts";
 import type { Position as PositionMessage } from "../gen/socle/v1/Position.ts";
 import type { ReportPart } from "../gen/socle/v1/ReportPart.ts";
 import type { SchedulerMessage__Output } from "../gen/socle/v1/SchedulerMessage.ts";
 import type { Welcome__Output } from "../gen/socle/v1/Welcome.ts";
-import { requireControlEpoch, requireCurrentEpoch } from "../state/control-epochs.ts";
+import { requireControlEpoch, requireCurrentEpoch } from "../state/records/control-epochs.ts";
 import {
   ackOf,
   comeBackOf,

@@ -1,5 +1,5 @@
 import type { SocleError } from "../kernel/errors.ts";
-import type { Service } from "../kernel/service.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
 import type { Trust } from "./trust.ts";
 
 /** `Permit` of the state: whether this agent may change anything. */

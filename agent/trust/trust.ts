@@ -1,8 +1,8 @@
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import type { Service } from "../kernel/service.ts";
-import { Topic } from "../kernel/topic.ts";
+import type { Service } from "../kernel/lifecycle/service.ts";
+import { Topic } from "../kernel/concurrency/topic.ts";
 import type { Material } from "./material.ts";
 import { latestTimes, type ListTimes } from "./revocation.ts";
 import { TrustFiles, type ReplaceFile } from "./trust-files.ts";

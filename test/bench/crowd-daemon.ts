@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import * as p from "../../agent/libvirt/index.ts";
-import { encoded, FakeDaemon } from "../unit/libvirt/fake-daemon.ts";
+import { encoded, FakeDaemon } from "../support/libvirt/fake-daemon.ts";
 import { recordedGuests, type RecordedGuest } from "./recorded-guests.ts";
 
 const NO_SUPPORT = 3;

@@ -1,4 +1,4 @@
-import { unbound } from "../../agent/state/placement.ts";
+import { unbound } from "../../agent/state/reservations/placement.ts";
 import { randomUUID } from "node:crypto";
 import { silentLog } from "../../agent/kernel/log.ts";
 import {
@@ -8,10 +8,10 @@ import {
   Libvirt,
 } from "../../agent/libvirt/index.ts";
 import { buildDomain } from "../../agent/libvirt/xml/index.ts";
-import { domainDocument } from "../../agent/vm/domain-document.ts";
-import type { VmSpec } from "../../agent/vm/spec.ts";
-import { guestFilesIn } from "../lab/guest.ts";
-import { Libvirtd } from "../lab/libvirtd.ts";
+import { domainDocument } from "../../agent/vm/observation/domain-document.ts";
+import type { VmSpec } from "../../agent/vm/model/spec.ts";
+import { guestFilesIn } from "../support/guest.ts";
+import { Libvirtd } from "../support/libvirtd.ts";
 import type { Run } from "./bench.ts";
 
 /** QEMU starts on two cores: more at once take longer in all. */

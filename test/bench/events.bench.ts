@@ -1,7 +1,7 @@
 // from libvirt's event to the message that a subscriber of the agent gets
 import type { Agent } from "../../agent/cli/client.ts";
 import { domainResume, domainSuspend, type Libvirt } from "../../agent/libvirt/index.ts";
-import { within } from "../lab/wait.ts";
+import { within } from "../support/wait.ts";
 import { bench } from "./bench.ts";
 import { startCrowd } from "./crowd.ts";
 import { connectTo, startShippedAgent } from "./shipped-agent.ts";

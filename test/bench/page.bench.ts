@@ -1,7 +1,7 @@
 // The status page in Chromium: first paint, all there with 1,000 VMs, bytes over the wire
 import { request, type IncomingMessage } from "node:http";
-import { Browser } from "../lab/browser.ts";
-import { hostOf, PageStage, vmOf } from "../lab/page-stage.ts";
+import { Browser } from "../support/browser.ts";
+import { hostOf, PageStage, vmOf } from "../support/page-stage.ts";
 import { bench } from "./bench.ts";
 import { median } from "./statistics.ts";
 

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { spawnBound } from "../lab/bound-child.ts";
-import { unpackHost, unpackTree } from "../lab/tree.ts";
+import { spawnBound } from "../support/bound-child.ts";
+import { unpackHost, unpackTree } from "../support/tree.ts";
 import type { Run } from "./bench.ts";
 
 const hosts = join(import.meta.dirname, "..", "fixtures", "hosts");

@@ -2,7 +2,7 @@
 // they booted (their readings, as the bulk-stats reply holds them, and their XML). scrape-1000 makes its crowd of it.
 //
 //   node --import tsx test/bench/record-guests.ts
-import { unbound } from "../../agent/state/placement.ts";
+import { unbound } from "../../agent/state/reservations/placement.ts";
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -16,11 +16,11 @@ import {
   Libvirt,
 } from "../../agent/libvirt/index.ts";
 import { buildDomain } from "../../agent/libvirt/xml/index.ts";
-import { domainDocument } from "../../agent/vm/domain-document.ts";
-import type { VmSpec } from "../../agent/vm/spec.ts";
-import { bootedMarker, guestFilesIn } from "../lab/guest.ts";
-import { Libvirtd } from "../lab/libvirtd.ts";
-import { eventually } from "../lab/wait.ts";
+import { domainDocument } from "../../agent/vm/observation/domain-document.ts";
+import type { VmSpec } from "../../agent/vm/model/spec.ts";
+import { bootedMarker, guestFilesIn } from "../support/guest.ts";
+import { Libvirtd } from "../support/libvirtd.ts";
+import { eventually } from "../support/wait.ts";
 import { recordedGuests, type RecordedGuest } from "./recorded-guests.ts";
 
 const GUESTS = 3;

@@ -1,7 +1,7 @@
 // CPU of a sampling round with 100 guests, and of all readers of a rack server at rest
 import { setTimeout as pause } from "node:timers/promises";
-import type { AgentProcess } from "../lab/agent-process.ts";
-import { Libvirtd } from "../lab/libvirtd.ts";
+import type { AgentProcess } from "../support/agent-process.ts";
+import { Libvirtd } from "../support/libvirtd.ts";
 import { bench, type Run } from "./bench.ts";
 import { startCrowd } from "./crowd.ts";
 import { cpuMs, cpuMsWithChildren } from "./processes.ts";

@@ -1,9 +1,9 @@
 // /metrics with 50 guests, against Debian's prometheus-libvirt-exporter on the same libvirtd
 import { setTimeout as pause } from "node:timers/promises";
-import type { AgentProcess } from "../lab/agent-process.ts";
-import { spawnBound } from "../lab/bound-child.ts";
-import { freePort } from "../lab/ports.ts";
-import { eventually } from "../lab/wait.ts";
+import type { AgentProcess } from "../support/agent-process.ts";
+import { spawnBound } from "../support/bound-child.ts";
+import { freePort } from "../support/ports.ts";
+import { eventually } from "../support/wait.ts";
 import { bench, type Run } from "./bench.ts";
 import { startCrowd } from "./crowd.ts";
 import { cpuMs } from "./processes.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connect, type Agent } from "../../agent/cli/client.ts";
-import { AgentProcess, type AgentProcessOptions } from "../lab/agent-process.ts";
+import { AgentProcess, type AgentProcessOptions } from "../support/agent-process.ts";
 import type { Run } from "./bench.ts";
 
 const repository = join(import.meta.dirname, "../..");

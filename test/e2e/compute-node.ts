@@ -2,8 +2,8 @@ import { execFile, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { spawnBound } from "../lab/bound-child.ts";
-import { eventually } from "../lab/wait.ts";
+import { spawnBound } from "../support/bound-child.ts";
+import { eventually } from "../support/wait.ts";
 
 export interface Ended {
   readonly code: number;

@@ -4,7 +4,7 @@ import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import { ComputeNode } from "./compute-node.ts";
 
 const repository = join(import.meta.dirname, "../..");

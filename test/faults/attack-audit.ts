@@ -3,7 +3,7 @@ import { createHash, generateKeyPairSync, randomInt, randomUUID, sign } from "no
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { digestOf } from "../../agent/audit/chain.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
 

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import { Authority, fingerprintOf, putTrustFile, writeRevocations } from "../scheduler/authority.ts";
 import { Enroller } from "../scheduler/enroller.ts";
 import type { Answer, Caller } from "./attack-calls.ts";

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { status } from "@grpc/grpc-js";
 import { systemClock } from "../../agent/kernel/clock.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { Issued } from "../scheduler/authority.ts";
 import type { Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";

@@ -16,8 +16,8 @@ import {
 import { fromRpcError } from "../../agent/cli/rpc-error.ts";
 import { loadContract, type Contract } from "../../agent/cli/contract.ts";
 import { loaderOptions } from "../../agent/gen/loader-options.ts";
-import { loadProtos } from "../../agent/api/protos.ts";
-import { protoDirectory } from "../lab/socle-host.ts";
+import { loadProtos } from "../../agent/contract/load.ts";
+import { protoDirectory } from "../support/socle-host.ts";
 import type { Issued } from "../scheduler/authority.ts";
 
 const REFLECTION = "grpc.reflection.v1.ServerReflection";

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme } from "./attack-tries.ts";
 

@@ -4,7 +4,7 @@ import { connect, type ConnectionOptions } from "node:tls";
 import { credentials, status } from "@grpc/grpc-js";
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
-import { within } from "../lab/wait.ts";
+import { within } from "../support/wait.ts";
 import { writeRevocations, type Authority, type Issued, type IssueOptions } from "../scheduler/authority.ts";
 import { Caller, credentialsOf, secureOptions } from "./attack-calls.ts";
 import { DOMAIN, type Stage } from "./attack-stage.ts";

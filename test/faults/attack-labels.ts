@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { bootSector, clientOf } from "../lab/socle-host.ts";
-import { virsh } from "../lab/virsh.ts";
-import { eventually, within } from "../lab/wait.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { bootSector, clientOf } from "../support/socle-host.ts";
+import { virsh } from "../support/virsh.ts";
+import { eventually, within } from "../support/wait.ts";
 import type { KnownHost } from "../scheduler/host.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { heldBytes, MOST_HELD_BYTES } from "./attack-answers.ts";

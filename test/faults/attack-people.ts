@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
-import { annsClaims, encoded, hmacToken, IdentityProvider } from "../unit/trust/identity-provider.ts";
+import { annsClaims, encoded, hmacToken, IdentityProvider } from "../support/trust/identity-provider.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import * as protocol from "../../agent/libvirt/protocol/index.ts";
 import { toSocleError } from "../../agent/kernel/errors.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme } from "./attack-tries.ts";

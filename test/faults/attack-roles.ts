@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js";
-import { rolesOfMethod, socketMethods, tenantMethods } from "../../agent/api/roles.ts";
+import { rolesOfMethod, socketMethods, tenantMethods } from "../../agent/api/auth/roles.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";

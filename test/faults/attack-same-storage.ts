@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { toSocleError } from "../../agent/kernel/errors.ts";
-import { bootSector } from "../lab/socle-host.ts";
+import { bootSector } from "../support/socle-host.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Try } from "./attack-tries.ts";
 import type { SpareHost } from "./attack-spare-host.ts";

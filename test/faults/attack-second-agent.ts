@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Agent } from "../../agent/cli/client.ts";
 import { toSocleError } from "../../agent/kernel/errors.ts";
-import type { AgentProcess } from "../lab/agent-process.ts";
-import { clientOf } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import type { AgentProcess } from "../support/agent-process.ts";
+import { clientOf } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";

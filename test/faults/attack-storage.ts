@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
-import { bootSector, linux } from "../lab/socle-host.ts";
+import { bootSector, linux } from "../support/socle-host.ts";
 import { hostileImages, makeOverlay } from "./attack-images.ts";
 import { Outside } from "./attack-outside.ts";
 import { dependents } from "./attack-dependents.ts";

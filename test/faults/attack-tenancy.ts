@@ -5,7 +5,7 @@ import { status } from "@grpc/grpc-js";
 import type { Nic } from "../../agent/gen/socle/v1/Nic.ts";
 import type { PlacementWish } from "../../agent/gen/socle/v1/PlacementWish.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
-import { bootSector, linux } from "../lab/socle-host.ts";
+import { bootSector, linux } from "../support/socle-host.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
-import { pythonTrees, type Tree } from "../unit/libvirt/xml/oracles.ts";
+import { pythonTrees, type Tree } from "../support/libvirt/xml/oracles.ts";
 import type { Caller, Described, Served, ServedContract } from "./attack-calls.ts";
 import { Outside } from "./attack-outside.ts";
 import type { Stage } from "./attack-stage.ts";

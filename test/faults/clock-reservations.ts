@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Reservation__Output } from "../../agent/gen/socle/v1/Reservation.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { SufferingHost } from "./host.ts";
 

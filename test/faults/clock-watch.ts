@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { ClockReservations } from "./clock-reservations.ts";
 import type { Crowd, Guest } from "./crowd.ts";

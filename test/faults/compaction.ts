@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { silentLog } from "../../agent/kernel/log.ts";
-import { Journal } from "../../agent/state/journal.ts";
+import { Journal } from "../../agent/state/journal/journal.ts";
 import type { CampaignRun } from "./campaign.ts";
 
 interface Written {

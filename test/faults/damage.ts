@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { toSocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
-import { EventLog } from "../../agent/state/event-log.ts";
-import type { HostEvent } from "../../agent/state/event.ts";
-import { HostRecord } from "../../agent/state/host-record.ts";
-import { Operations } from "../../agent/state/operations.ts";
+import { EventLog } from "../../agent/state/events/event-log.ts";
+import type { HostEvent } from "../../agent/state/events/event.ts";
+import { HostRecord } from "../../agent/state/records/host-record.ts";
+import { Operations } from "../../agent/state/operations/operations.ts";
 import type { CampaignRun } from "./campaign.ts";
 
 const log = silentLog;

@@ -1,4 +1,4 @@
-import type { Procedure } from "../../agent/libvirt/procedure.ts";
+import type { Procedure } from "../../agent/libvirt/rpc/procedure.ts";
 
 /** What happens to one call on its way to libvirt or back. */
 export type Fault =

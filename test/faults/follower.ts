@@ -1,8 +1,8 @@
 import { connect, type Agent } from "../../agent/cli/client.ts";
 import type { Event__Output } from "../../agent/gen/socle/v1/Event.ts";
 import { systemClock } from "../../agent/kernel/clock.ts";
-import { protoDirectory } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { protoDirectory } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { SufferingHost } from "./host.ts";
 import { stateWord } from "./truth.ts";

@@ -1,6 +1,6 @@
-import { remoteError } from "../../agent/libvirt/errors.ts";
-import type { EventProcedure, Procedure } from "../../agent/libvirt/procedure.ts";
-import { XdrReader, XdrWriter, type Codec } from "../../agent/libvirt/xdr.ts";
+import { remoteError } from "../../agent/libvirt/rpc/errors.ts";
+import type { EventProcedure, Procedure } from "../../agent/libvirt/rpc/procedure.ts";
+import { XdrReader, XdrWriter, type Codec } from "../../agent/libvirt/rpc/xdr.ts";
 
 // Whole frames as the proxy handles them, both ways; the agent's own parser takes only what a daemon may send.
 

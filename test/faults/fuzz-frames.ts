@@ -4,14 +4,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
-import { Connection, decodeWhole } from "../../agent/libvirt/connection.ts";
-import { libvirtError, remoteError } from "../../agent/libvirt/errors.ts";
-import { readEvent } from "../../agent/libvirt/event-sources.ts";
-import { FrameError, FrameParser, FrameStatus, FrameType, type Frame } from "../../agent/libvirt/frame.ts";
-import type { Procedure } from "../../agent/libvirt/procedure.ts";
+import { Connection, decodeWhole } from "../../agent/libvirt/rpc/connection.ts";
+import { libvirtError, remoteError } from "../../agent/libvirt/rpc/errors.ts";
+import { readEvent } from "../../agent/libvirt/client/event-sources.ts";
+import {
+  FrameError,
+  FrameParser,
+  FrameStatus,
+  FrameType,
+  type Frame,
+} from "../../agent/libvirt/rpc/frame.ts";
+import type { Procedure } from "../../agent/libvirt/rpc/procedure.ts";
 import * as protocol from "../../agent/libvirt/protocol/index.ts";
-import { XdrError, XdrWriter, type Codec } from "../../agent/libvirt/xdr.ts";
-import { fixture } from "../unit/libvirt/xml/oracles.ts";
+import { XdrError, XdrWriter, type Codec } from "../../agent/libvirt/rpc/xdr.ts";
+import { fixture } from "../support/libvirt/xml/oracles.ts";
 import type { Chance } from "./fuzz-chance.ts";
 import type { CleanUp, FuzzTarget } from "./fuzz-target.ts";
 

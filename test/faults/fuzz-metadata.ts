@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { vmToProto } from "../../agent/api/convert-vm.ts";
+import { vmToProto } from "../../agent/api/convert/vm.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import { parseDomain } from "../../agent/libvirt/xml/index.ts";
-import { unbound } from "../../agent/state/placement.ts";
-import { checkSpec, specSchema } from "../../agent/vm/spec-check.ts";
-import { vmFromDomain, vmWithoutXml } from "../../agent/vm/vm-from-domain.ts";
-import type { Vm } from "../../agent/vm/vm.ts";
-import { protos } from "../unit/api/harness.ts";
+import { unbound } from "../../agent/state/reservations/placement.ts";
+import { checkSpec, specSchema } from "../../agent/vm/model/spec-check.ts";
+import { vmFromDomain, vmWithoutXml } from "../../agent/vm/observation/vm-from-domain.ts";
+import type { Vm } from "../../agent/vm/model/vm.ts";
+import { protos } from "../support/api/harness.ts";
 import type { Chance } from "./fuzz-chance.ts";
 import type { FuzzTarget } from "./fuzz-target.ts";
 

@@ -1,17 +1,17 @@
 import type { TestContext } from "node:test";
 import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
-import { hostToProto } from "../../agent/api/convert-host.ts";
-import { vmToProto } from "../../agent/api/convert-vm.ts";
-import { eventToProto } from "../../agent/api/convert-event.ts";
+import { hostToProto } from "../../agent/api/convert/host.ts";
+import { vmToProto } from "../../agent/api/convert/vm.ts";
+import { eventToProto } from "../../agent/api/convert/event.ts";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import type { Contact } from "../../agent/scheduler/contact.ts";
 import { Session } from "../../agent/scheduler/session.ts";
 import { ReportedState } from "../../agent/scheduler/state.ts";
-import type { Operation } from "../../agent/state/operation.ts";
-import { checkSpec } from "../../agent/vm/spec-check.ts";
-import { hostSnapshot, protos, startApi, vm, type Harness } from "../unit/api/harness.ts";
+import type { Operation } from "../../agent/state/operations/operation.ts";
+import { checkSpec } from "../../agent/vm/model/spec-check.ts";
+import { hostSnapshot, protos, startApi, vm, type Harness } from "../support/api/harness.ts";
 import type { Chance } from "./fuzz-chance.ts";
 import type { CleanUp, FuzzTarget } from "./fuzz-target.ts";
 

@@ -3,12 +3,12 @@ import { exampleConfig } from "../../agent/config/example.ts";
 import { parseConfig } from "../../agent/config/load.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import * as xml from "../../agent/libvirt/xml/index.ts";
-import { encodeLine, replayLines } from "../../agent/state/journal-format.ts";
-import { domainDocument } from "../../agent/vm/domain-document.ts";
-import { unbound, type Placement } from "../../agent/state/placement.ts";
-import { checkSpec } from "../../agent/vm/spec-check.ts";
-import { fixture } from "../unit/libvirt/xml/oracles.ts";
-import { fullDomain } from "../unit/libvirt/xml/samples.ts";
+import { encodeLine, replayLines } from "../../agent/state/journal/format.ts";
+import { domainDocument } from "../../agent/vm/observation/domain-document.ts";
+import { unbound, type Placement } from "../../agent/state/reservations/placement.ts";
+import { checkSpec } from "../../agent/vm/model/spec-check.ts";
+import { fixture } from "../support/libvirt/xml/oracles.ts";
+import { fullDomain } from "../support/libvirt/xml/samples.ts";
 import type { FuzzTarget } from "./fuzz-target.ts";
 
 /** Refused as it should be: by a reason of its own, not for want of one. */

@@ -4,7 +4,7 @@
 //
 // Tells what it does as lines of JSON; the number of the input under way stands in the file MARK, where there is one.
 import { openSync, writeSync } from "node:fs";
-import { within } from "../lab/wait.ts";
+import { within } from "../support/wait.ts";
 import { Chance } from "./fuzz-chance.ts";
 import { connections, frames } from "./fuzz-frames.ts";
 import { grpc, scheduler } from "./fuzz-services.ts";

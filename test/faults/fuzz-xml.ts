@@ -1,4 +1,4 @@
-import { pythonTrees, type Tree } from "../unit/libvirt/xml/oracles.ts";
+import { pythonTrees, type Tree } from "../support/libvirt/xml/oracles.ts";
 
 /**
  * What may stand in what, in domain XML that Socle writes. Written down once more on purpose: it is no use to ask the

@@ -5,7 +5,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { once } from "node:events";
-import { spawnBound } from "../lab/bound-child.ts";
+import { spawnBound } from "../support/bound-child.ts";
 import { asked, campaign, type CampaignRun } from "./campaign.ts";
 
 const HEAP_MIB = 512;

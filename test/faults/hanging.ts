@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
 import { median } from "../bench/statistics.ts";
-import { eventually, within } from "../lab/wait.ts";
+import { eventually, within } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { find, type Crowd, type Guest } from "./crowd.ts";
 import { Measuring, OLD_MS, sampledAtMs, type Timings } from "./measuring.ts";

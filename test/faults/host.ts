@@ -8,12 +8,12 @@ import type { ListVmsResponse__Output } from "../../agent/gen/socle/v1/ListVmsRe
 import type { ListReservationsResponse__Output } from "../../agent/gen/socle/v1/ListReservationsResponse.ts";
 import type { Reservation__Output } from "../../agent/gen/socle/v1/Reservation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
-import { AgentProcess, type AgentProcessOptions } from "../lab/agent-process.ts";
-import { guestFilesIn } from "../lab/guest.ts";
-import { Libvirtd } from "../lab/libvirtd.ts";
-import { clientOf } from "../lab/socle-host.ts";
-import { virsh } from "../lab/virsh.ts";
-import { eventually } from "../lab/wait.ts";
+import { AgentProcess, type AgentProcessOptions } from "../support/agent-process.ts";
+import { guestFilesIn } from "../support/guest.ts";
+import { Libvirtd } from "../support/libvirtd.ts";
+import { clientOf } from "../support/socle-host.ts";
+import { virsh } from "../support/virsh.ts";
+import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { hinderedMs } from "./hindrance.ts";
 import { FaultProxy } from "./proxy.ts";

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { CampaignRun } from "./campaign.ts";
 import { copyWith } from "./history/plant.ts";
 import { plantedBugs } from "./history/planted.ts";

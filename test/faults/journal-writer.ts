@@ -1,6 +1,6 @@
 // Writes a journal that is compacted again and again, and says of each record that it is on the disk: `KEY NUMBER`.
 import { silentLog } from "../../agent/kernel/log.ts";
-import { Journal } from "../../agent/state/journal.ts";
+import { Journal } from "../../agent/state/journal/journal.ts";
 
 const RECORDS = 150;
 const KEYS = 10;

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { Kind, SufferingHost } from "./host.ts";
 import type { Watch } from "./watch.ts";
 

@@ -6,11 +6,11 @@ import { after, before, suite, test, type TestContext } from "node:test";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
-import { Domains } from "../../agent/vm/domains.ts";
-import { guestFilesIn, guestXml } from "../lab/guest.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { virsh } from "../lab/virsh.ts";
-import { eventually } from "../lab/wait.ts";
+import { Domains } from "../../agent/vm/hypervisor/domains.ts";
+import { guestFilesIn, guestXml } from "../support/guest.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { virsh } from "../support/virsh.ts";
+import { eventually } from "../support/wait.ts";
 import { Witness, type GuestProcess } from "./witness.ts";
 
 // libvirt's ordinary workers take one call after the other, and a hung guest can hold them all; states are told by

@@ -1,5 +1,5 @@
 import { systemClock } from "../../agent/kernel/clock.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { wish, type Kind, type SufferingHost } from "./host.ts";
 

@@ -1,7 +1,7 @@
 import type { Host__Output } from "../../agent/gen/socle/v1/Host.ts";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { parseDomain } from "../../agent/libvirt/xml/index.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { SufferingHost } from "./host.ts";
 import type { Promised, Promises } from "./promises.ts";

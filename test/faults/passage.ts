@@ -5,7 +5,7 @@ import {
   connectListAllDomains,
   connectListAllStoragePools,
 } from "../../agent/libvirt/index.ts";
-import type { Procedure } from "../../agent/libvirt/procedure.ts";
+import type { Procedure } from "../../agent/libvirt/rpc/procedure.ts";
 import type { Fault, ProxyLane } from "./fault.ts";
 import { CALL, FrameCutter, refusal, REMOTE_PROGRAM, REPLY, truncated, type RawFrame } from "./frames.ts";
 

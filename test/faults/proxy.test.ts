@@ -12,10 +12,10 @@ import {
   Libvirt,
   type LibvirtEvent,
 } from "../../agent/libvirt/index.ts";
-import { guestXml } from "../lab/guest.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { virsh } from "../lab/virsh.ts";
-import { eventually } from "../lab/wait.ts";
+import { guestXml } from "../support/guest.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { virsh } from "../support/virsh.ts";
+import { eventually } from "../support/wait.ts";
 import { FaultProxy } from "./proxy.ts";
 
 suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), timeout: 120_000 }, () => {

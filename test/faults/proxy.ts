@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
-import type { EventProcedure } from "../../agent/libvirt/procedure.ts";
+import type { EventProcedure } from "../../agent/libvirt/rpc/procedure.ts";
 import { ActiveRule, type Fault, type ProxyLane, type Rule } from "./fault.ts";
 import { eventFrame } from "./frames.ts";
 import { Passage, type Tap } from "./passage.ts";

@@ -5,7 +5,7 @@ import type { Contract } from "../../agent/cli/contract.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
-import { bootSector, protoDirectory } from "../lab/socle-host.ts";
+import { bootSector, protoDirectory } from "../support/socle-host.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { SufferingHost } from "./host.ts";
 import type { Promised, Promises } from "./promises.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
 
 /** A campaign of a few tries as a test: it must keep every promise. */
 export function shortRun(name: string, count: number, { timeoutMs = 280_000 } = {}): void {

@@ -3,8 +3,8 @@ import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { AgentProcessOptions } from "../lab/agent-process.ts";
-import { fill } from "../lab/small-disk.ts";
+import type { AgentProcessOptions } from "../support/agent-process.ts";
+import { fill } from "../support/small-disk.ts";
 import type { CampaignRun } from "./campaign.ts";
 
 /** Holds what a full run leaves in the audit log, of which nothing is thrown away. */

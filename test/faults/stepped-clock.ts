@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AgentProcess, AgentProcessOptions } from "../lab/agent-process.ts";
-import { eventually } from "../lab/wait.ts";
+import type { AgentProcess, AgentProcessOptions } from "../support/agent-process.ts";
+import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 
 /** The wall clock as an agent sees it: the real one of this machine, which is everybody's, is left alone. */

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { connect, type Agent } from "../../agent/cli/client.ts";
 import type { Event__Output } from "../../agent/gen/socle/v1/Event.ts";
-import { protoDirectory } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { protoDirectory } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 import type { Act } from "./tenants-act.ts";
 import type { TenantsStage } from "./tenants-stage.ts";
 

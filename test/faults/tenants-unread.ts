@@ -1,7 +1,7 @@
 import { connect, constants, type ClientHttp2Session, type IncomingHttpHeaders } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import { fromStatus } from "../../agent/cli/rpc-error.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { Outcome } from "./attack-tries.ts";
 import type { Act } from "./tenants-act.ts";
 import { MIB, type Tenant, type TenantsStage } from "./tenants-stage.ts";

@@ -1,7 +1,7 @@
 // A process of its own: reads the victim's VM again and again, and measures how long each answer takes.
 import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../agent/cli/contract.ts";
-import { protoDirectory } from "../lab/socle-host.ts";
+import { protoDirectory } from "../support/socle-host.ts";
 import { Caller, credentialsOf, secureOptions } from "./attack-calls.ts";
 import { hinderedMs } from "./hindrance.ts";
 import { TenantCaller } from "./tenants-stage.ts";

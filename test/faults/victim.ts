@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { wish, type Kind, type SufferingHost, type Wish } from "./host.ts";
 import type { Act, Killer, Trap } from "./killer.ts";

@@ -1,7 +1,7 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import { eventually } from "../lab/wait.ts";
-import type { AgentProcess } from "../lab/agent-process.ts";
+import { eventually } from "../support/wait.ts";
+import type { AgentProcess } from "../support/agent-process.ts";
 import type { CampaignRun } from "./campaign.ts";
 
 const SAMPLES = 8;

@@ -2,7 +2,7 @@ import { connect, type Agent } from "../../agent/cli/client.ts";
 import type { Event__Output } from "../../agent/gen/socle/v1/Event.ts";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
 import { systemClock } from "../../agent/kernel/clock.ts";
-import { protoDirectory } from "../lab/socle-host.ts";
+import { protoDirectory } from "../support/socle-host.ts";
 import { median } from "../bench/statistics.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { SufferingHost } from "./host.ts";

@@ -1,5 +1,5 @@
 import * as libvirt from "../../agent/libvirt/index.ts";
-import type { Procedure } from "../../agent/libvirt/procedure.ts";
+import type { Procedure } from "../../agent/libvirt/rpc/procedure.ts";
 import type { Fault, ProxyLane } from "./fault.ts";
 import type { Kind } from "./host.ts";
 

@@ -1,4 +1,4 @@
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { wish, type Kind, type SufferingHost } from "./host.ts";
 import { isRight, stateWord } from "./truth.ts";

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Libvirtd } from "../lab/libvirtd.ts";
-import { virsh } from "../lab/virsh.ts";
+import type { Libvirtd } from "../support/libvirtd.ts";
+import { virsh } from "../support/virsh.ts";
 
 /** A guest's process, told from any other that the kernel may give the same number. */
 export interface GuestProcess {

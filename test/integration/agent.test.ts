@@ -9,11 +9,11 @@ import { NoRoom, Scheduler } from "../scheduler/scheduler.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
-import { bootedMarker } from "../lab/guest.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { Prometheus, prometheusUnavailable } from "../lab/prometheus.ts";
-import { bootSector, linux, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { bootedMarker } from "../support/guest.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { Prometheus, prometheusUnavailable } from "../support/prometheus.ts";
+import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 const MIB = 2 ** 20;
 const CRASHES = 10;

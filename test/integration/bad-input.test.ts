@@ -10,11 +10,11 @@ import type { Agent } from "../../agent/cli/client.ts";
 import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { SocleError, type ErrorKind } from "../../agent/kernel/errors.ts";
-import { spawnBound } from "../lab/bound-child.ts";
-import { bootedMarker } from "../lab/guest.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { bootSector, linux, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { spawnBound } from "../support/bound-child.ts";
+import { bootedMarker } from "../support/guest.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 const MIB = 2 ** 20;
 
@@ -292,7 +292,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
       const child = spawnBound(process.execPath, [
         "--import",
         "tsx",
-        join(import.meta.dirname, "../lab/streaming-client.ts"),
+        join(import.meta.dirname, "../support/streaming-client.ts"),
         host.agent.socketPath,
         "watched",
       ]);

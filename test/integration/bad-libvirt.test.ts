@@ -8,15 +8,15 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import type { Agent } from "../../agent/cli/client.ts";
 import type { Event__Output } from "../../agent/gen/socle/v1/Event.ts";
-import { INVENTORY_PERIOD_SECONDS } from "../../agent/host/conditions/hypervisor.ts";
+import { INVENTORY_PERIOD_SECONDS } from "../../agent/host/health/conditions/hypervisor.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { bootSector, clientOf, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
-import { FakeDaemon } from "../unit/libvirt/fake-daemon.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, clientOf, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
+import { FakeDaemon } from "../support/libvirt/fake-daemon.ts";
 
 const skip = libvirtdUnavailable();
 /** So that what takes three probes takes three seconds. */

@@ -11,11 +11,11 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
-import { HostRecord } from "../../agent/state/host-record.ts";
-import { Operations } from "../../agent/state/operations.ts";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { freePort } from "../lab/ports.ts";
-import { clientOf } from "../lab/socle-host.ts";
+import { HostRecord } from "../../agent/state/records/host-record.ts";
+import { Operations } from "../../agent/state/operations/operations.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { freePort } from "../support/ports.ts";
+import { clientOf } from "../support/socle-host.ts";
 
 const main = join(import.meta.dirname, "../../agent/main.ts");
 /** Whether a libvirt is there does not matter: the agent starts without. */

@@ -4,7 +4,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
 
 const directory = join(import.meta.dirname, "../bench");
 const files = (await readdir(directory)).filter((name) => name.endsWith(".bench.ts"));

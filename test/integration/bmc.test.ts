@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import test from "node:test";
-import { Bmc } from "../../agent/hardware/bmc.ts";
+import { Bmc } from "../../agent/hardware/bmc/bmc.ts";
 import { systemRoots } from "../../agent/hardware/roots.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { allCollectors } from "../../agent/metrics/collectors/index.ts";
 import { Exposition } from "../../agent/metrics/render.ts";
-import { bmcUnavailable, SimulatedBmc } from "../lab/bmc.ts";
-import { promtoolComplaints } from "../lab/prometheus.ts";
-import { unpackHost } from "../lab/tree.ts";
-import { eventually } from "../lab/wait.ts";
-import { HostOfTree } from "../unit/host/host-of-tree.ts";
-import { fixedSources } from "../unit/metrics/fixed-sources.ts";
+import { bmcUnavailable, SimulatedBmc } from "../support/bmc.ts";
+import { promtoolComplaints } from "../support/prometheus.ts";
+import { unpackHost } from "../support/tree.ts";
+import { eventually } from "../support/wait.ts";
+import { HostOfTree } from "../support/host/host-of-tree.ts";
+import { fixedSources } from "../support/metrics/fixed-sources.ts";
 
 const skip = bmcUnavailable();
 const { signal } = new AbortController();

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { eventually } from "../lab/wait.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { eventually } from "../support/wait.ts";
 
 const run = promisify(execFile);
 const repository = join(import.meta.dirname, "../..");

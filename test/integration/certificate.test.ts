@@ -3,8 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { eventually } from "../lab/wait.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { eventually } from "../support/wait.ts";
 import { Authority, installTrust } from "../scheduler/authority.ts";
 
 const DAY_MS = 86_400_000;

@@ -3,11 +3,11 @@ import { execFile, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { guestFilesIn } from "../lab/guest.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { virsh } from "../lab/virsh.ts";
-import { eventually, within } from "../lab/wait.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { guestFilesIn } from "../support/guest.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { virsh } from "../support/virsh.ts";
+import { eventually, within } from "../support/wait.ts";
 
 const repository = join(import.meta.dirname, "../..");
 const main = ["--import", "tsx", join(repository, "agent/main.ts")];

@@ -8,11 +8,11 @@ import { systemClock } from "../../agent/kernel/clock.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { domainLookupByName, Libvirt } from "../../agent/libvirt/index.ts";
-import { Consoles } from "../../agent/vm/consoles.ts";
-import { Domains } from "../../agent/vm/domains.ts";
-import { guestXml } from "../lab/guest.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { virsh } from "../lab/virsh.ts";
+import { Consoles } from "../../agent/vm/hypervisor/consoles.ts";
+import { Domains } from "../../agent/vm/hypervisor/domains.ts";
+import { guestXml } from "../support/guest.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { virsh } from "../support/virsh.ts";
 
 const ROUNDS = 150;
 const LIVES = 10;

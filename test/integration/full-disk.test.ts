@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Condition__Output } from "../../agent/gen/socle/v1/Condition.ts";
 import type { Host__Output } from "../../agent/gen/socle/v1/Host.ts";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { fill, smallDisk } from "../lab/small-disk.ts";
-import { clientOf } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { fill, smallDisk } from "../support/small-disk.ts";
+import { clientOf } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 /** Above the time between two looks at the state. */
 const SOON_MS = 30_000;

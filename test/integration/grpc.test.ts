@@ -9,11 +9,11 @@ import { promisify } from "node:util";
 import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
 import type { WatchVmsResponse__Output } from "../../agent/gen/socle/v1/WatchVmsResponse.ts";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { bootedMarker, guestXml } from "../lab/guest.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { bootSector, linux, SocleHost } from "../lab/socle-host.ts";
-import { eventually, within } from "../lab/wait.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { bootedMarker, guestXml } from "../support/guest.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
+import { eventually, within } from "../support/wait.ts";
 import { operationService, vmService } from "../scheduler/contract.ts";
 
 suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {

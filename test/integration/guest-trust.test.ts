@@ -14,10 +14,10 @@ import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
-import { GuestShell } from "../lab/guest-shell.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { bootSector, linux, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { GuestShell } from "../support/guest-shell.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 const run = promisify(execFile);
 /** Where two machines write the same bytes, both stand out. */

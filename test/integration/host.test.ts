@@ -8,18 +8,18 @@ import test, { after, before } from "node:test";
 import { promisify } from "node:util";
 import { configSchema } from "../../agent/config/schema.ts";
 import { parseNumberList } from "../../agent/hardware/reading.ts";
-import { probeCommand } from "../../agent/hardware/identity.ts";
+import { probeCommand } from "../../agent/hardware/system/identity.ts";
 import { HostService } from "../../agent/host/host-service.ts";
 import type { HostSnapshot } from "../../agent/host/host.ts";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
-import { FakeRecord } from "../unit/host/fake-record.ts";
-import { eventually } from "../lab/wait.ts";
+import { FakeRecord } from "../support/host/fake-record.ts";
+import { eventually } from "../support/wait.ts";
 
 const run = promisify(execFile);
 const name = `socle-host-test-${process.pid}`;
-const probe = join(import.meta.dirname, "../../agent/hardware/inventory-probe.ts");
+const probe = join(import.meta.dirname, "../../agent/hardware/system/inventory-probe.ts");
 
 let directory: string;
 let libvirt: Libvirt;

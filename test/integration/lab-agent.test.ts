@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 
 const skip = libvirtdUnavailable();
 

@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { Prometheus, prometheusUnavailable, promtoolComplaints } from "../lab/prometheus.ts";
-import { freePort } from "../lab/ports.ts";
-import { eventually } from "../lab/wait.ts";
+import { Prometheus, prometheusUnavailable, promtoolComplaints } from "../support/prometheus.ts";
+import { freePort } from "../support/ports.ts";
+import { eventually } from "../support/wait.ts";
 
 const skip = prometheusUnavailable();
 const exposition = '# HELP lab_answer What it is.\n# TYPE lab_answer gauge\nlab_answer{vm="a"} 42\n';

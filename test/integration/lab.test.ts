@@ -6,10 +6,10 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
-import { bootedMarker, guestFilesIn, guestXml } from "../lab/guest.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { virsh } from "../lab/virsh.ts";
-import { eventually } from "../lab/wait.ts";
+import { bootedMarker, guestFilesIn, guestXml } from "../support/guest.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { virsh } from "../support/virsh.ts";
+import { eventually } from "../support/wait.ts";
 
 const skip = libvirtdUnavailable();
 
@@ -92,7 +92,7 @@ test("nothing is left of a private libvirtd whose test was killed", { skip }, as
       "tsx",
       "--input-type=module",
       "--eval",
-      `const { Libvirtd } = await import(${JSON.stringify(join(import.meta.dirname, "../lab/libvirtd.ts"))});
+      `const { Libvirtd } = await import(${JSON.stringify(join(import.meta.dirname, "../support/libvirtd.ts"))});
        const libvirtd = await Libvirtd.start();
        console.log(JSON.stringify({ directory: libvirtd.directory, pid: await libvirtd.pid() }));
        setInterval(() => undefined, 1000);`,

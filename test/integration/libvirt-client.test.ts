@@ -10,10 +10,10 @@ import { SocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import * as p from "../../agent/libvirt/index.ts";
 import { Libvirt, type LibvirtEvent, type LibvirtOptions } from "../../agent/libvirt/index.ts";
-import { bootedMarker, guestFilesIn, guestXml, type GuestFiles } from "../lab/guest.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { virsh } from "../lab/virsh.ts";
-import { eventually, within } from "../lab/wait.ts";
+import { bootedMarker, guestFilesIn, guestXml, type GuestFiles } from "../support/guest.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { virsh } from "../support/virsh.ts";
+import { eventually, within } from "../support/wait.ts";
 
 const skip = libvirtdUnavailable();
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as libvirt from "../../agent/libvirt/index.ts";
 import { parseDomain, parseNetwork, parseSecret } from "../../agent/libvirt/xml/index.ts";
-import { eventually } from "../lab/wait.ts";
+import { eventually } from "../support/wait.ts";
 import { storageSteps } from "./libvirt-model-storage.ts";
 import { answerOf, step, uuidOf, type Procedure, type Side, type Step } from "./libvirt-model-step.ts";
 

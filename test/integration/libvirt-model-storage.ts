@@ -1,6 +1,6 @@
 import * as libvirt from "../../agent/libvirt/index.ts";
 import { parsePool, parseVolume } from "../../agent/libvirt/xml/index.ts";
-import { readQcow2Header } from "../../agent/vm/qcow2-header.ts";
+import { readQcow2Header } from "../../agent/vm/storage/qcow2-header.ts";
 import { answerOf, step, uuidOf, type Side, type Step } from "./libvirt-model-step.ts";
 
 export const pool: libvirt.StoragePool = { name: "images", uuid: uuidOf(800) };

@@ -10,14 +10,14 @@ import { SocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import * as p from "../../agent/libvirt/index.ts";
 import { Libvirt, type LibvirtEvent } from "../../agent/libvirt/index.ts";
-import { locate, parseUri } from "../../agent/libvirt/locate.ts";
-import type { Family } from "../../agent/libvirt/procedure.ts";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { guestFilesIn, guestXml, type GuestFiles } from "../lab/guest.ts";
-import { Libvirtd, modularUnavailable } from "../lab/libvirtd.ts";
-import { clientOf } from "../lab/socle-host.ts";
-import { virsh } from "../lab/virsh.ts";
-import { eventually } from "../lab/wait.ts";
+import { locate, parseUri } from "../../agent/libvirt/client/locate.ts";
+import type { Family } from "../../agent/libvirt/rpc/procedure.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { guestFilesIn, guestXml, type GuestFiles } from "../support/guest.ts";
+import { Libvirtd, modularUnavailable } from "../support/libvirtd.ts";
+import { clientOf } from "../support/socle-host.ts";
+import { virsh } from "../support/virsh.ts";
+import { eventually } from "../support/wait.ts";
 
 const MIB = 2 ** 20;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { connect } from "./libvirt-procedures/connect.ts";
 import { device } from "./libvirt-procedures/device.ts";
 import { domain } from "./libvirt-procedures/domain.ts";

@@ -23,8 +23,8 @@ import {
   vmMetadataKey,
   vmMetadataNamespace,
 } from "../../agent/libvirt/xml/index.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { virsh } from "../lab/virsh.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { virsh } from "../support/virsh.ts";
 import { domain, mebibyte, socle } from "./xml-sample.ts";
 
 /** That `actual` says all that `expected` says; libvirt may add members, and devices of its own after the given ones. */

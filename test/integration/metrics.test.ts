@@ -5,7 +5,7 @@ import { silentLog } from "../../agent/kernel/log.ts";
 import { allCollectors } from "../../agent/metrics/collectors/index.ts";
 import { Exposition } from "../../agent/metrics/render.ts";
 import { metricsServer } from "../../agent/metrics/server.ts";
-import { Prometheus, prometheusUnavailable, promtoolComplaints } from "../lab/prometheus.ts";
+import { Prometheus, prometheusUnavailable, promtoolComplaints } from "../support/prometheus.ts";
 import {
   fixedReadings,
   fixedSources,
@@ -13,8 +13,8 @@ import {
   stats,
   vm,
   vmView,
-} from "../unit/metrics/fixed-sources.ts";
-import { scrapeSickServer } from "../unit/metrics/sick-server.ts";
+} from "../support/metrics/fixed-sources.ts";
+import { scrapeSickServer } from "../support/metrics/sick-server.ts";
 
 const skip = prometheusUnavailable();
 

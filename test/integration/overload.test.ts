@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { test } from "node:test";
-import { loadProtos } from "../../agent/api/protos.ts";
+import { loadProtos } from "../../agent/contract/load.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { freePort } from "../lab/ports.ts";
-import { bootSector, protoDirectory, SocleHost } from "../lab/socle-host.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { freePort } from "../support/ports.ts";
+import { bootSector, protoDirectory, SocleHost } from "../support/socle-host.ts";
 import { callAgent, operationService, vmService } from "../scheduler/contract.ts";
 
 /** Or as many as a small machine has vCPUs to sell. */

@@ -5,10 +5,10 @@ import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { eventually } from "../lab/wait.ts";
-import { socle, type Ran } from "../unit/cli/fake-agent.ts";
-import { annsClaims, audience, encoded, issuer } from "../unit/trust/identity-provider.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { eventually } from "../support/wait.ts";
+import { socle, type Ran } from "../support/cli/fake-agent.ts";
+import { annsClaims, audience, encoded, issuer } from "../support/trust/identity-provider.ts";
 
 const openssl = (...args: string[]): Buffer => execFileSync("openssl", args, { timeout: 60_000 });
 

@@ -9,9 +9,9 @@ import type { PlacementWish } from "../../agent/gen/socle/v1/PlacementWish.ts";
 import type { Reservation__Output } from "../../agent/gen/socle/v1/Reservation.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { bootSector, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 const MIB = 2 ** 20;
 const unavailable =

@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
-import { Operations } from "../../agent/state/operations.ts";
-import { checkSpec } from "../../agent/vm/spec-check.ts";
-import type { Intent } from "../../agent/vm/work.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { bootSector, SocleHost } from "../lab/socle-host.ts";
+import { Operations } from "../../agent/state/operations/operations.ts";
+import { checkSpec } from "../../agent/vm/model/spec-check.ts";
+import type { Intent } from "../../agent/vm/operations/work.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, SocleHost } from "../support/socle-host.ts";
 
 const MIB = 2 ** 20;
 

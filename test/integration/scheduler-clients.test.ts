@@ -4,11 +4,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
-import { spawnBound } from "../lab/bound-child.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { freePort } from "../lab/ports.ts";
-import { linux, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { spawnBound } from "../support/bound-child.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { freePort } from "../support/ports.ts";
+import { linux, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 // The two clients that the README points at, as their readers would run them.
 const repository = join(import.meta.dirname, "../..");

@@ -3,10 +3,10 @@ import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { callAgent, operationService, vmService } from "../scheduler/contract.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { freePort } from "../lab/ports.ts";
-import { linux, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { freePort } from "../support/ports.ts";
+import { linux, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 const skip = libvirtdUnavailable();
 

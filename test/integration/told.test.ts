@@ -5,10 +5,10 @@ import { after, before, suite, test } from "node:test";
 import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
 import type { Event__Output } from "../../agent/gen/socle/v1/Event.ts";
 import type { VmStats__Output } from "../../agent/gen/socle/v1/VmStats.ts";
-import { bootedMarker } from "../lab/guest.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { linux, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { bootedMarker } from "../support/guest.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { linux, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 const patient = { timeoutMs: 120_000 };
 

@@ -5,10 +5,10 @@ import { after, before, suite, test } from "node:test";
 import type { Agent } from "../../agent/cli/client.ts";
 import type { Host__Output } from "../../agent/gen/socle/v1/Host.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
-import { AgentProcess } from "../lab/agent-process.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { bootSector, clientOf, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { AgentProcess } from "../support/agent-process.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, clientOf, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 suite("two agents on one libvirt", { skip: libvirtdUnavailable() }, () => {
   let host: SocleHost;

@@ -5,19 +5,19 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { readCpuTopology } from "../../agent/hardware/cpu-topology.ts";
-import { readMemory } from "../../agent/hardware/memory.ts";
-import { readNuma } from "../../agent/hardware/numa.ts";
-import { readOfflineCpus, readPoisonedPages } from "../../agent/hardware/out-of-use.ts";
+import { readCpuTopology } from "../../agent/hardware/cpu/cpu-topology.ts";
+import { readMemory } from "../../agent/hardware/memory/memory.ts";
+import { readNuma } from "../../agent/hardware/memory/numa.ts";
+import { readOfflineCpus, readPoisonedPages } from "../../agent/hardware/memory/out-of-use.ts";
 import { valueOf, type Reading } from "../../agent/hardware/reading.ts";
 import type { Roots } from "../../agent/hardware/roots.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
-import { GuestShell } from "../lab/guest-shell.ts";
-import { guestFilesIn, guestXml } from "../lab/guest.ts";
-import { Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { unpackTree } from "../lab/tree.ts";
-import { virsh } from "../lab/virsh.ts";
+import { GuestShell } from "../support/guest-shell.ts";
+import { guestFilesIn, guestXml } from "../support/guest.ts";
+import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { unpackTree } from "../support/tree.ts";
+import { virsh } from "../support/virsh.ts";
 
 const MIB = 2 ** 20;
 const CELL_MIB = 128;
@@ -35,7 +35,7 @@ const cpu = `<cpu mode='maximum'>
   </numa>
 </cpu>`;
 
-/** Writes files and links as test/lab/tree.ts takes them; what has no value is left out. */
+/** Writes files and links as test/support/tree.ts takes them; what has no value is left out. */
 const record = `record() { for f in "$@"; do p=\${f#/}
   if [ -L "$f" ]; then echo "@ $p -> $(readlink "$f")"
   elif [ -f "$f" ] && v=$(cat "$f" 2>/dev/null); then echo "@ $p"; echo "$v"; fi; done; }`;

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
 import { toSocleError } from "../../agent/kernel/errors.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { bootSector, SocleHost } from "../lab/socle-host.ts";
-import { eventually } from "../lab/wait.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 
 const patient = { timeoutMs: 30_000 };
 

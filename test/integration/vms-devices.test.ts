@@ -6,10 +6,10 @@ import { basename, join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { toSocleError } from "../../agent/kernel/errors.ts";
-import { type CreateRequest } from "../../agent/vm/vms.ts";
-import { type Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { eventually } from "../lab/wait.ts";
-import { virsh } from "../lab/virsh.ts";
+import { type CreateRequest } from "../../agent/vm/operations/vms.ts";
+import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { eventually } from "../support/wait.ts";
+import { virsh } from "../support/virsh.ts";
 import { linux, MIB, requestId, VmStage, type Rig } from "./vms-stage.ts";
 
 suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {

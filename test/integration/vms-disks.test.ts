@@ -3,11 +3,11 @@ import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { toSocleError } from "../../agent/kernel/errors.ts";
-import { guestXml } from "../lab/guest.ts";
-import { type Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { eventually } from "../lab/wait.ts";
-import { virsh } from "../lab/virsh.ts";
-import type { CreateRequest } from "../../agent/vm/vms.ts";
+import { guestXml } from "../support/guest.ts";
+import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { eventually } from "../support/wait.ts";
+import { virsh } from "../support/virsh.ts";
+import type { CreateRequest } from "../../agent/vm/operations/vms.ts";
 import { MIB, requestId, VmStage, type Rig } from "./vms-stage.ts";
 
 const attached = (volume: string, readOnly = false): object => ({

@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
-import { Operations } from "../../agent/state/operations.ts";
-import type { Operation } from "../../agent/state/operation.ts";
-import type { Vm } from "../../agent/vm/vm.ts";
-import { ownVolumes, type Intent } from "../../agent/vm/work.ts";
-import { libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { virsh } from "../lab/virsh.ts";
+import { Operations } from "../../agent/state/operations/operations.ts";
+import type { Operation } from "../../agent/state/operations/operation.ts";
+import type { Vm } from "../../agent/vm/model/vm.ts";
+import { ownVolumes, type Intent } from "../../agent/vm/operations/work.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { virsh } from "../support/virsh.ts";
 import { linux, MIB, requestId, VmStage, Rig } from "./vms-stage.ts";
 
 const stopIntent = { kind: "STOP_VM", gracefulTimeoutMs: 0, force: true } as const;

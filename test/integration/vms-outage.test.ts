@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
-import { Operations } from "../../agent/state/operations.ts";
-import { checkSpec } from "../../agent/vm/spec-check.ts";
-import { type Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { eventually, within } from "../lab/wait.ts";
-import { virsh } from "../lab/virsh.ts";
+import { Operations } from "../../agent/state/operations/operations.ts";
+import { checkSpec } from "../../agent/vm/model/spec-check.ts";
+import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { eventually, within } from "../support/wait.ts";
+import { virsh } from "../support/virsh.ts";
 import { linux, requestId, VmStage, Rig } from "./vms-stage.ts";
 
 suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
-import { bootedMarker } from "../lab/guest.ts";
-import { type Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { eventually } from "../lab/wait.ts";
-import { virsh } from "../lab/virsh.ts";
+import { bootedMarker } from "../support/guest.ts";
+import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { eventually } from "../support/wait.ts";
+import { virsh } from "../support/virsh.ts";
 import { linux, MIB, requestId, VmStage, type Rig } from "./vms-stage.ts";
 
 suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {

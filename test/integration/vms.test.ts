@@ -3,10 +3,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { SocleError } from "../../agent/kernel/errors.ts";
-import { guestXml, bootedMarker } from "../lab/guest.ts";
-import { type Libvirtd, libvirtdUnavailable } from "../lab/libvirtd.ts";
-import { eventually } from "../lab/wait.ts";
-import { virsh } from "../lab/virsh.ts";
+import { guestXml, bootedMarker } from "../support/guest.ts";
+import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { eventually } from "../support/wait.ts";
+import { virsh } from "../support/virsh.ts";
 import { linux, MIB, requestId, VmStage, type Rig } from "./vms-stage.ts";
 
 suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {

@@ -1,7 +1,7 @@
 import { Client, credentials } from "@grpc/grpc-js";
 import type { ConsoleRequest } from "../../agent/gen/socle/v1/ConsoleRequest.ts";
 import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
-import { bootedMarker } from "../lab/guest.ts";
+import { bootedMarker } from "../support/guest.ts";
 import { epochOf, vmService } from "../scheduler/contract.ts";
 
 const QUESTION = "uname -srm; echo socle-demo: $((6 * 7))";

@@ -1,5 +1,5 @@
 import type { Event__Output } from "../../agent/gen/socle/v1/Event.ts";
-import type { AgentProcess } from "../lab/agent-process.ts";
+import type { AgentProcess } from "../support/agent-process.ts";
 import type { KnownHost } from "../scheduler/host.ts";
 
 const colour = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { Backoff } from "../../kernel/backoff.ts";
+import { Backoff } from "../../kernel/concurrency/backoff.ts";
 import { systemClock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Event__Output } from "../../gen/socle/v1/Event.ts";

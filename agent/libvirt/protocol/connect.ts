@@ -1,4 +1,4 @@
-import { procedure, type Procedure } from "../procedure.ts";
+import { procedure, type Procedure } from "../rpc/procedure.ts";
 import {
   array,
   bool,
@@ -11,8 +11,8 @@ import {
   typedParameters,
   uhyper,
   uint,
-} from "../xdr.ts";
-import type { ParameterLists, StructOf } from "../xdr.ts";
+} from "../rpc/xdr.ts";
+import type { ParameterLists, StructOf } from "../rpc/xdr.ts";
 import { domain, type Domain } from "./objects.ts";
 
 const read = { idempotent: true } as const;

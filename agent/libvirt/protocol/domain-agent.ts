@@ -1,6 +1,6 @@
 /** What the guest agent answers inside a domain. A guest without one answers nothing: give these a deadline. */
-import { procedure } from "../procedure.ts";
-import { array, hyper, int, optional, string, struct, typedParameters, uhyper, uint } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { array, hyper, int, optional, string, struct, typedParameters, uhyper, uint } from "../rpc/xdr.ts";
 import { domain } from "./objects.ts";
 
 const read = { idempotent: true } as const;

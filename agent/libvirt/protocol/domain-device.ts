@@ -1,6 +1,17 @@
 /** Devices of a domain: changing them, and what passes through them. */
-import { procedure } from "../procedure.ts";
-import { array, bool, hyper, int, optional, string, struct, typedParameters, uhyper, uint } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import {
+  array,
+  bool,
+  hyper,
+  int,
+  optional,
+  string,
+  struct,
+  typedParameters,
+  uhyper,
+  uint,
+} from "../rpc/xdr.ts";
 import { domain } from "./objects.ts";
 
 const read = { idempotent: true } as const;

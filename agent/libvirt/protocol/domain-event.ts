@@ -1,5 +1,5 @@
-import { event, procedure } from "../procedure.ts";
-import { array, hyper, int, optional, string, struct, typedParameters, uhyper, uint } from "../xdr.ts";
+import { event, procedure } from "../rpc/procedure.ts";
+import { array, hyper, int, optional, string, struct, typedParameters, uhyper, uint } from "../rpc/xdr.ts";
 import { domain } from "./objects.ts";
 
 export const connectDomainEventCallbackRegisterAny = procedure(

@@ -1,6 +1,6 @@
 /** Work that takes a domain a while. */
-import { procedure } from "../procedure.ts";
-import { int, typedParameters, uhyper, uint } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { int, typedParameters, uhyper, uint } from "../rpc/xdr.ts";
 import { domain } from "./objects.ts";
 
 const read = { idempotent: true } as const;

@@ -3,8 +3,8 @@
  * does it all, the source daemon talking to the destination's; otherwise: begin (source), prepare (destination),
  * perform (source), finish (destination), confirm (source), each handing its cookie to the next.
  */
-import { procedure } from "../procedure.ts";
-import { bool, opaque, optional, string, typedParameters, uhyper, uint } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { bool, opaque, optional, string, typedParameters, uhyper, uint } from "../rpc/xdr.ts";
 import { domain } from "./objects.ts";
 
 const read = { idempotent: true } as const;

@@ -1,6 +1,6 @@
 /** Snapshots, checkpoints, and backups of a domain. */
-import { procedure } from "../procedure.ts";
-import { array, bool, int, optional, string, uint } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { array, bool, int, optional, string, uint } from "../rpc/xdr.ts";
 import { domain, domainCheckpoint, domainSnapshot } from "./objects.ts";
 
 const read = { idempotent: true } as const;

@@ -1,6 +1,6 @@
 /** CPUs and memory of a domain. A `cpumap` has one bit a CPU, the lowest bit of the first byte being CPU 0. */
-import { procedure } from "../procedure.ts";
-import { array, int, opaque, string, struct, typedParameters, uhyper, uint } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { array, int, opaque, string, struct, typedParameters, uhyper, uint } from "../rpc/xdr.ts";
 import { domain } from "./objects.ts";
 
 const read = { idempotent: true } as const;

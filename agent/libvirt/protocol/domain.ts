@@ -1,6 +1,6 @@
 /** Finding, defining, running and ending a domain. */
-import { procedure } from "../procedure.ts";
-import { array, bool, int, optional, string, uhyper, uint, uuid } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { array, bool, int, optional, string, uhyper, uint, uuid } from "../rpc/xdr.ts";
 import { domain } from "./objects.ts";
 
 const read = { idempotent: true } as const;

@@ -1,6 +1,6 @@
 /** The host's own network interfaces, where libvirt was built to see them. */
-import { procedure } from "../procedure.ts";
-import { array, bool, string, uint } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { array, bool, string, uint } from "../rpc/xdr.ts";
 import { hostInterface } from "./objects.ts";
 
 const read = { family: "interface", idempotent: true } as const;

@@ -1,5 +1,16 @@
-import { procedure } from "../procedure.ts";
-import { array, bool, hyper, int, optional, string, struct, typedParameters, uint, uuid } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import {
+  array,
+  bool,
+  hyper,
+  int,
+  optional,
+  string,
+  struct,
+  typedParameters,
+  uint,
+  uuid,
+} from "../rpc/xdr.ts";
 import { network, networkPort } from "./objects.ts";
 
 const read = { family: "network", idempotent: true } as const;

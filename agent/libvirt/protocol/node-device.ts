@@ -1,6 +1,6 @@
 /** Devices of the host. Detaching, re-attaching and resetting are the hypervisor driver's. */
-import { procedure } from "../procedure.ts";
-import { array, bool, int, optional, string, uint } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { array, bool, int, optional, string, uint } from "../rpc/xdr.ts";
 import { nodeDevice } from "./objects.ts";
 
 const read = { family: "nodedev", idempotent: true } as const;

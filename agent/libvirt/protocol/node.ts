@@ -1,6 +1,17 @@
 /** The machine the daemon runs on. */
-import { procedure } from "../procedure.ts";
-import { array, bool, chars, int, opaque, string, struct, typedParameters, uhyper, uint } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import {
+  array,
+  bool,
+  chars,
+  int,
+  opaque,
+  string,
+  struct,
+  typedParameters,
+  uhyper,
+  uint,
+} from "../rpc/xdr.ts";
 
 const read = { idempotent: true } as const;
 

@@ -1,5 +1,5 @@
-import { procedure } from "../procedure.ts";
-import { array, bool, string, uint, uuid } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { array, bool, string, uint, uuid } from "../rpc/xdr.ts";
 import { nwfilter, nwfilterBinding } from "./objects.ts";
 
 const read = { family: "nwfilter", idempotent: true } as const;

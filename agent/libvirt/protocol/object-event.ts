@@ -1,6 +1,6 @@
 /** Events of networks, pools, host devices and secrets. */
-import { event, procedure } from "../procedure.ts";
-import { int, optional, string } from "../xdr.ts";
+import { event, procedure } from "../rpc/procedure.ts";
+import { int, optional, string } from "../rpc/xdr.ts";
 import { network, nodeDevice, secret, storagePool } from "./objects.ts";
 
 export const connectNetworkEventRegisterAny = procedure(

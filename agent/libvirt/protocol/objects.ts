@@ -1,5 +1,5 @@
 /** How libvirt names its objects on the wire: what a lookup gives and what other calls take. */
-import { int, string, struct, uuid, type Value } from "../xdr.ts";
+import { int, string, struct, uuid, type Value } from "../rpc/xdr.ts";
 
 /** `id` is -1 while the domain does not run. */
 export const domain = struct({ name: string(), uuid, id: int });

@@ -1,6 +1,6 @@
 /** QEMU's own program, numbered apart. A domain that was given a monitor command by hand is tainted. */
-import { event, procedure } from "../procedure.ts";
-import { hyper, int, optional, string, uint } from "../xdr.ts";
+import { event, procedure } from "../rpc/procedure.ts";
+import { hyper, int, optional, string, uint } from "../rpc/xdr.ts";
 import { domain } from "./objects.ts";
 
 const qemu = { program: "qemu" } as const;

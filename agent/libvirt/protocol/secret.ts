@@ -1,5 +1,5 @@
-import { procedure } from "../procedure.ts";
-import { array, bool, int, opaque, string, uint, uuid } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { array, bool, int, opaque, string, uint, uuid } from "../rpc/xdr.ts";
 import { secret } from "./objects.ts";
 
 const read = { family: "secret", idempotent: true } as const;

@@ -1,5 +1,5 @@
-import { procedure } from "../procedure.ts";
-import { array, bool, optional, string, uhyper, uint, uuid } from "../xdr.ts";
+import { procedure } from "../rpc/procedure.ts";
+import { array, bool, optional, string, uhyper, uint, uuid } from "../rpc/xdr.ts";
 import { storagePool, storageVol } from "./objects.ts";
 
 const read = { family: "storage", idempotent: true } as const;

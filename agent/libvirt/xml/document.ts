@@ -1,6 +1,6 @@
 import { SaxesParser, type SaxesOptions, type SaxesTagNS } from "saxes";
 import { SocleError } from "../../kernel/errors.ts";
-import { ownText } from "../../kernel/own-text.ts";
+import { ownText } from "../../kernel/text/own-text.ts";
 import { XmlElement } from "./element.ts";
 
 // Why saxes: of the parsers in plain JavaScript, it and slimdom alone refuse all 52 malformed documents of the tests

@@ -1,4 +1,4 @@
-import { parseCpuSet } from "./cpuset.ts";
+import { parseCpuSet } from "./domain/cpuset.ts";
 import { unexpected } from "./unexpected.ts";
 import { bytesPerUnit } from "./units.ts";
 

@@ -1,5 +1,5 @@
-export { parseDomain } from "./domain-parse.ts";
-export { buildDisk, buildDomain, buildHostDevice, buildInterface } from "./domain-build.ts";
+export { parseDomain } from "./domain/parse.ts";
+export { buildDisk, buildDomain, buildHostDevice, buildInterface } from "./domain/build.ts";
 export {
   buildStamp,
   buildVmMetadata,
@@ -10,17 +10,17 @@ export {
   stampNamespace,
   vmMetadataKey,
   vmMetadataNamespace,
-} from "./domain-metadata.ts";
-export { formatCpuSet, parseCpuSet } from "./cpuset.ts";
+} from "./domain/metadata.ts";
+export { formatCpuSet, parseCpuSet } from "./domain/cpuset.ts";
 export { formatPciAddress, parsePciName, type PciAddress } from "./pci-address.ts";
-export { noDevices } from "./domain-devices.ts";
-export type * from "./domain.ts";
-export type * from "./domain-devices.ts";
-export * from "./capabilities.ts";
-export * from "./domain-capabilities.ts";
-export * from "./network.ts";
-export * from "./node-device.ts";
-export type { Permissions } from "./permissions.ts";
-export * from "./secret.ts";
-export * from "./pool.ts";
-export * from "./volume.ts";
+export { noDevices } from "./domain/devices.ts";
+export type * from "./domain/domain.ts";
+export type * from "./domain/devices.ts";
+export * from "./host/capabilities.ts";
+export * from "./host/domain-capabilities.ts";
+export * from "./network/network.ts";
+export * from "./host/node-device.ts";
+export type { Permissions } from "./storage/permissions.ts";
+export * from "./storage/secret.ts";
+export * from "./storage/pool.ts";
+export * from "./storage/volume.ts";

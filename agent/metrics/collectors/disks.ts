@@ -1,4 +1,4 @@
-import { raidStates } from "../../hardware/raid.ts";
+import { raidStates } from "../../hardware/storage/raid.ts";
 import { valueOf } from "../../hardware/reading.ts";
 import { collector, freshOfSeveral, ofReader } from "../collector.ts";
 import { counter, gauge } from "../family.ts";

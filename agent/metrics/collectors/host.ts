@@ -1,4 +1,4 @@
-import { NOT_PRESENT, NOT_WATCHED } from "../../host/health.ts";
+import { NOT_PRESENT, NOT_WATCHED } from "../../host/health/health.ts";
 import type { Condition, DeviceCapacity, Effect, Truth } from "../../host/host.ts";
 import { collector } from "../collector.ts";
 import { gauge } from "../family.ts";

@@ -1,6 +1,6 @@
-import { bmcSensorStates, powerSuppliesOf, psuStates, selSeverities } from "../../hardware/bmc-text.ts";
-import { kernelFaultKinds } from "../../hardware/kernel-fault.ts";
-import { pcieSeverities } from "../../hardware/pcie.ts";
+import { bmcSensorStates, powerSuppliesOf, psuStates, selSeverities } from "../../hardware/bmc/bmc-text.ts";
+import { kernelFaultKinds } from "../../hardware/system/kernel-fault.ts";
+import { pcieSeverities } from "../../hardware/pci/pcie.ts";
 import { isNotWatched } from "../../hardware/reading.ts";
 import { collector, fresh, freshOfSeveral, ofReader } from "../collector.ts";
 import { counter, gauge } from "../family.ts";

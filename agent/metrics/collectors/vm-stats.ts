@@ -1,6 +1,6 @@
-import { isFresh } from "../../host/readers/reader.ts";
+import { isFresh } from "../../host/health/readers/reader.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import type { DiskStats, NicStats, VcpuStats, Vm, VmStats } from "../../vm/vm.ts";
+import type { DiskStats, NicStats, VcpuStats, Vm, VmStats } from "../../vm/model/vm.ts";
 import { collector, type Collector } from "../collector.ts";
 import { counter, gauge, type Family } from "../family.ts";
 import type { Sources } from "../sources.ts";

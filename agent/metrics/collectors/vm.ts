@@ -1,4 +1,4 @@
-import type { VmState } from "../../vm/vm.ts";
+import type { VmState } from "../../vm/model/vm.ts";
 import { collector } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Clock } from "../../../agent/kernel/clock.ts";
-import type { PendingCall } from "../../../agent/libvirt/call.ts";
-import { unanswered, unreachable } from "../../../agent/libvirt/errors.ts";
+import type { PendingCall } from "../../../agent/libvirt/rpc/call.ts";
+import { unanswered, unreachable } from "../../../agent/libvirt/rpc/errors.ts";
 import {
   DomainState,
   DomainStateReason,

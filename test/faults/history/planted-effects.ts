@@ -7,37 +7,41 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "an interrupted operation is done again whatever came after it, and later ones overtake it",
     edits: [
       {
-        file: "state/operations.ts",
+        file: "state/operations/operations.ts",
         find: "if (open !== undefined) throw unsettled(open);",
         replace: "",
       },
       {
-        file: "state/operations.ts",
+        file: "state/operations/operations.ts",
         find: "if (older !== undefined) throw unsettled(older);",
         replace: "",
       },
       {
-        file: "vm/works.ts",
+        file: "vm/operations/works.ts",
         find: "requireSameVm(run, standing);\n      requireNewest(run, standing);",
         replace: "",
       },
-      { file: "vm/works.ts", find: "if (origin !== undefined) requireSameVm(run, origin);", replace: "" },
       {
-        file: "vm/works.ts",
+        file: "vm/operations/works.ts",
+        find: "if (origin !== undefined) requireSameVm(run, origin);",
+        replace: "",
+      },
+      {
+        file: "vm/operations/works.ts",
         find: "if (isComplete(run, standing)",
         replace: "if (run.resumed === undefined",
       },
       {
-        file: "vm/guest-run.ts",
+        file: "vm/operations/guest-run.ts",
         find: "if (!resumed) return await mark(context, run);",
         replace: 'if (!resumed) return await mark(context, run);\n  if (resumed) return "marked";',
       },
       {
-        file: "vm/guest-run.ts",
+        file: "vm/operations/guest-run.ts",
         find: 'if (guestRun === "marked") return isMarkedBy(run, standing);',
         replace: "if (run !== undefined) return standing !== undefined || guestRun !== undefined;",
       },
-      { file: "vm/settler.ts", find: "if (await vms.endAgain(operation)) return;", replace: "" },
+      { file: "vm/operations/recovery.ts", find: "if (await vms.endAgain(operation)) return;", replace: "" },
     ],
     rules: [...effectRules, "an end is for good"],
   },
@@ -46,7 +50,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a scheduler of one tenant raises the control epoch",
     edits: [
       {
-        file: "api/control-epoch.ts",
+        file: "api/auth/control-epoch.ts",
         find: 'changes && caller.role === "scheduler" && caller.tenant === undefined;',
         replace: 'changes && caller.role === "scheduler";',
       },
@@ -59,7 +63,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a read raises the control epoch",
     edits: [
       {
-        file: "api/control-epoch.ts",
+        file: "api/auth/control-epoch.ts",
         find: 'changes && caller.role === "scheduler" && caller.tenant === undefined;',
         replace: 'caller.role === "scheduler" && caller.tenant === undefined;',
       },
@@ -77,7 +81,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a change raises the control epoch by any step",
     edits: [
       {
-        file: "state/control-epochs.ts",
+        file: "state/records/control-epochs.ts",
         find: "if (epoch - highest <= maxControlEpochStep) return;",
         replace: "if (epoch >= highest) return;",
       },
@@ -90,7 +94,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "the control epoch is raised without an audit entry",
     edits: [
       {
-        file: "state/control-epochs.ts",
+        file: "state/records/control-epochs.ts",
         find: "await this.#audit({ from, to: epoch, by });",
         replace: "void this.#audit;",
       },
@@ -115,7 +119,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "changes are taken before libvirt says how far its agent had come",
     edits: [
       {
-        file: "vm/hypervisor-lease.ts",
+        file: "vm/hypervisor/hypervisor-lease.ts",
         find: '} else if (error.reason === "LIBVIRT_NO_SUPPORT") {',
         replace: "} else if (error.reason.length > 0) {",
       },
@@ -126,9 +130,9 @@ export const effectBugs: readonly PlantedBug[] = [
     name: "forced-no-more",
     what: "a stop is cut short by a forced one that has ended or was cancelled",
     edits: [
-      { file: "vm/stop-escalation.ts", find: "if (!isWanted()) return;", replace: "" },
+      { file: "vm/operations/stop-escalation.ts", find: "if (!isWanted()) return;", replace: "" },
       {
-        file: "vm/stop-escalation.ts",
+        file: "vm/operations/stop-escalation.ts",
         find: "waiting.forced.push(isWanted);",
         replace: "waiting.forced.push(() => true);",
       },
@@ -140,7 +144,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a read of a VM that an event overtook replaces what is newer",
     edits: [
       {
-        file: "vm/observer.ts",
+        file: "vm/observation/observer.ts",
         find: "if (this.#touchedAt.get(domain.uuid) !== before || this.#takenAt.get(domain.uuid) !== taken) return;",
         replace: "void [before, taken];",
       },
@@ -152,7 +156,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a creation that fails removes volumes that it did not make",
     edits: [
       {
-        file: "vm/create-work.ts",
+        file: "vm/operations/create.ts",
         find: "made: new Set(isClaimed ? removals(spec, run, instance).keys() : []),",
         replace: "made: new Set(removals(spec, run, instance).keys()),",
       },
@@ -164,7 +168,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a creation that fails leaves what it made",
     edits: [
       {
-        file: "vm/create-work.ts",
+        file: "vm/operations/create.ts",
         find: "throw await takeBack(context, spec, run, making, error);",
         replace: "throw error;",
       },
@@ -176,12 +180,12 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "an operation of a state directory that was rolled back is done again: neither the lease nor a stamp is asked",
     edits: [
       {
-        file: "vm/settler.ts",
+        file: "vm/operations/recovery.ts",
         find: "if (watermark?.isOutdated(id) === true) {",
         replace: "if (watermark === undefined) {",
       },
       { file: "composition/state.ts", find: "isOutdated: (id) => watermark.isOutdated(id),", replace: "" },
-      { file: "vm/works.ts", find: "      requireNewest(run, standing);\n", replace: "" },
+      { file: "vm/operations/works.ts", find: "      requireNewest(run, standing);\n", replace: "" },
     ],
     rules: [...effectRules, "an end is for good"],
   },
@@ -190,7 +194,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a delete that goes on after a restart does not compare its etag",
     edits: [
       {
-        file: "vm/delete-work.ts",
+        file: "vm/operations/delete.ts",
         find: "requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));",
         replace: "if (!resumed) requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));",
       },
@@ -202,7 +206,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a creation of a state directory that was rolled back is done again after its VM was deleted",
     edits: [
       {
-        file: "vm/settler.ts",
+        file: "vm/operations/recovery.ts",
         find: "if (watermark?.isOutdated(id) === true) {",
         replace: "if (watermark === undefined) {",
       },
@@ -215,12 +219,12 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "operations of one VM do not wait for each other",
     edits: [
       {
-        file: "vm/works.ts",
+        file: "vm/operations/works.ts",
         find: "this.#lock.run(vmId, untilEnded, signal, order)",
         replace: "this.#lock.run(`${vmId} ${Math.random()}`, untilEnded, signal, order)",
       },
       {
-        file: "state/operations.ts",
+        file: "state/operations/operations.ts",
         find: "if (older !== undefined) throw unsettled(older);",
         replace: "",
       },
@@ -232,7 +236,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a caller of one tenant changes another's VMs",
     edits: [
       {
-        file: "api/tenancy.ts",
+        file: "api/services/tenancy.ts",
         find: "if (vm === undefined || isOwn(vm)) return request;",
         replace: "if (vm !== undefined || isOwn(vm)) return request;",
       },
@@ -245,7 +249,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a stop that the guest did not follow succeeds",
     edits: [
       {
-        file: "vm/power-works.ts",
+        file: "vm/operations/power.ts",
         find: "    requireForce();\n",
         replace: 'if (!force && !cut.isWanted()) return { state: "stopped", stopped_by: "guest" };',
       },
@@ -257,7 +261,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a deletion fails where libvirt cannot be asked after the domain is gone",
     edits: [
       {
-        file: "vm/delete-work.ts",
+        file: "vm/operations/delete.ts",
         find: 'thrown.reason !== "VM_RUNNING" ?',
         replace: "thrown.reason === '' ?",
       },
@@ -269,7 +273,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a forced stop whose answer was lost is repeated on a run that somebody started since",
     edits: [
       {
-        file: "vm/power-works.ts",
+        file: "vm/operations/power.ts",
         find: "domains.destroy(vmId, { isOver, requireWanted: requireForce })",
         replace: "domains.destroy(vmId, { requireWanted: requireForce })",
       },
@@ -281,7 +285,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a creation whose start was not answered removes the disk that its guest has run on",
     edits: [
       {
-        file: "vm/create-work.ts",
+        file: "vm/operations/create.ts",
         find: 'if (toSocleError(thrown).reason !== "EFFECT_NOT_OBSERVED") throw thrown;',
         replace: "if (thrown !== undefined) throw thrown;",
       },
@@ -291,7 +295,7 @@ export const effectBugs: readonly PlantedBug[] = [
   {
     name: "cancelled-after-plug",
     what: "a deletion is cancelled after its first effect",
-    edits: [{ file: "vm/delete-work.ts", find: "    step.commit();\n", replace: "" }],
+    edits: [{ file: "vm/operations/delete.ts", find: "    step.commit();\n", replace: "" }],
     rules: ["a cancelled deletion has done nothing"],
   },
   {
@@ -299,7 +303,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a deletion that was interrupted after its first effect is cancelled when it goes on",
     edits: [
       {
-        file: "vm/delete-work.ts",
+        file: "vm/operations/delete.ts",
         find: "if (isGone || hasBegun(run)) step.goOn();",
         replace: "if (isGone) step.goOn();",
       },
@@ -311,7 +315,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a deletion goes on when somebody starts the VM while its disk is overwritten",
     edits: [
       {
-        file: "vm/delete-work.ts",
+        file: "vm/operations/delete.ts",
         find: "if (hasDomain) await keepOff(context, intent, run);",
         replace: "void [hasDomain, keepOff];",
       },

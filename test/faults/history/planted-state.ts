@@ -7,7 +7,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "what a failed sync leaves in a journal is not cut off",
     edits: [
       {
-        file: "state/append-file.ts",
+        file: "state/journal/append-file.ts",
         find: "await this.#cut(isWritten ? this.#syncedBytes : this.#bytes, cause);",
         replace: "",
       },
@@ -19,7 +19,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "the end of an operation is shown before it is on the disk",
     edits: [
       {
-        file: "state/operation-ends.ts",
+        file: "state/operations/ends.ts",
         find: 'await this.#journal.append({ t: "end", id, ...whole }, "must");',
         replace: 'this.#journal.appendLazily({ t: "end", id, ...whole });',
       },
@@ -31,7 +31,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "a restart shows an end that libvirt has no record of",
     edits: [
       {
-        file: "state/operation-table.ts",
+        file: "state/operations/operation-table.ts",
         find: 't === "decided" ? { ...entry.recorded, decided: end } : withEnd(entry.recorded, end);',
         replace: "t.length > 0 ? withEnd(entry.recorded, end) : entry.recorded;",
       },
@@ -43,7 +43,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "an end is shown whose watermark the state directory refused",
     edits: [
       {
-        file: "state/watermark.ts",
+        file: "state/records/watermark.ts",
         find: "if (failure !== undefined) throw failure;",
         replace: "void failure;",
       },
@@ -67,7 +67,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "the watermark of a copy that is put in the place of the state is raised",
     edits: [
       {
-        file: "state/watermark.ts",
+        file: "state/records/watermark.ts",
         find: "if ((await textOf(this.#path)) !== this.#text) throw new FileLost(this.#path);",
         replace: "void FileLost;",
       },
@@ -79,7 +79,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "a copy of the state raises its watermark before it has read libvirt's",
     edits: [
       {
-        file: "state/watermark.ts",
+        file: "state/records/watermark.ts",
         find: "if (!this.#isCurrent()) return (await this.#publish?.()) ?? true;",
         replace: "",
       },
@@ -91,12 +91,12 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "a compacted journal no longer knows the requests of operations that ended",
     edits: [
       {
-        file: "state/journal.ts",
+        file: "state/journal/journal.ts",
         find: "const defaultCompactAboveBytes = 8 * 1024 * 1024;",
         replace: "const defaultCompactAboveBytes = 2 * 1024;",
       },
       {
-        file: "state/operation-table.ts",
+        file: "state/operations/operation-table.ts",
         find: "this.#byRequest.set(`${operation.requestId} ${operation.caller}`, entry);",
         replace:
           "if (!isDone(operation)) this.#byRequest.set(`${operation.requestId} ${operation.caller}`, entry);",
@@ -109,7 +109,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "a start without the journal of operations begins a new one",
     edits: [
       {
-        file: "state/journal-file.ts",
+        file: "state/journal/journal-file.ts",
         find: 'if (found === "nothing" && mustExist) return undefined;',
         replace: "void mustExist;",
       },
@@ -121,7 +121,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "a repeated request becomes another operation",
     edits: [
       {
-        file: "state/operation-table.ts",
+        file: "state/operations/operation-table.ts",
         find: "return this.#byRequest.get(`${requestId} ${caller}`);",
         replace: "return requestId === caller ? this.#byRequest.get(caller) : undefined;",
       },
@@ -134,7 +134,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "an operation is acknowledged before it is on the disk",
     edits: [
       {
-        file: "state/operations.ts",
+        file: "state/operations/operations.ts",
         find: "      await entry.durable;\n",
         replace: "      entry.durable.catch(() => undefined);\n",
       },
@@ -146,7 +146,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "appends to journals are not synced",
     edits: [
       {
-        file: "state/append-file.ts",
+        file: "state/journal/append-file.ts",
         find: "        await this.#file.datasync();\n        await this.requireSame();",
         replace: "        await this.requireSame();",
       },
@@ -170,7 +170,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "a start has the agent epoch of the one before",
     edits: [
       {
-        file: "state/host-record.ts",
+        file: "state/records/host-record.ts",
         find: "Math.max(before.agentEpoch, await countedWithoutRoom(path)) + 1;",
         replace: "Math.max(before.agentEpoch, await countedWithoutRoom(path), 1);",
       },
@@ -182,7 +182,7 @@ export const stateBugs: readonly PlantedBug[] = [
     what: "a cancel shows an end that is not on the disk yet",
     edits: [
       {
-        file: "state/operations.ts",
+        file: "state/operations/operations.ts",
         find: "if (isDone(entry.recorded) || entry.recorded.decided !== undefined) return operation;",
         replace: "entry.recorded = { ...entry.recorded, ...entry.recorded.decided };",
       },

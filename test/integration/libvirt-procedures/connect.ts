@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { hostname } from "node:os";
 import { systemClock } from "../../../agent/kernel/clock.ts";
-import { Connection } from "../../../agent/libvirt/connection.ts";
+import { Connection } from "../../../agent/libvirt/rpc/connection.ts";
 import * as p from "../../../agent/libvirt/index.ts";
-import { within } from "../../lab/wait.ts";
+import { within } from "../../support/wait.ts";
 import { lines, names, type Proofs } from "./world.ts";
 
 const tcg = { emulator: null, arch: null, machine: null, virttype: "qemu" };

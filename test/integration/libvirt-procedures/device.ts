@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import * as p from "../../../agent/libvirt/index.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually } from "../../support/wait.ts";
 import { ullong, valueOf, type Proofs, type World } from "./world.ts";
 
 const MIB = 1024 * 1024;

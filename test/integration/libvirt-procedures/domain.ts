@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import * as p from "../../../agent/libvirt/index.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually } from "../../support/wait.ts";
 import { lines, printed, type Proofs } from "./world.ts";
 
 const KEY_A = 30;

@@ -1,12 +1,12 @@
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { decodeWhole } from "../../../agent/libvirt/connection.ts";
-import type { Frame } from "../../../agent/libvirt/frame.ts";
+import { decodeWhole } from "../../../agent/libvirt/rpc/connection.ts";
+import type { Frame } from "../../../agent/libvirt/rpc/frame.ts";
 import * as p from "../../../agent/libvirt/index.ts";
 import type { EventProcedure } from "../../../agent/libvirt/index.ts";
-import { programNumbers } from "../../../agent/libvirt/procedure.ts";
-import { openSession, type Session } from "../../../agent/libvirt/session.ts";
-import { eventually } from "../../lab/wait.ts";
+import { programNumbers } from "../../../agent/libvirt/rpc/procedure.ts";
+import { openSession, type Session } from "../../../agent/libvirt/client/session.ts";
+import { eventually } from "../../support/wait.ts";
 import { everyEvent, type Caller, type Ledger } from "./ledger.ts";
 
 interface Heard {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as p from "../../../agent/libvirt/index.ts";
-import { guestXml } from "../../lab/guest.ts";
-import { eventually } from "../../lab/wait.ts";
+import { guestXml } from "../../support/guest.ts";
+import { eventually } from "../../support/wait.ts";
 import { uint, valueOf, type Proofs } from "./world.ts";
 
 const mac = "52:54:00:5c:1e:01";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as p from "../../../agent/libvirt/index.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually } from "../../support/wait.ts";
 import { text, ullong, valueOf, type Proofs } from "./world.ts";
 
 const nothing = new Uint8Array(0);

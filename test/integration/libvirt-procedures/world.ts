@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { Libvirt, type TypedParameter } from "../../../agent/libvirt/index.ts";
-import { guestFilesIn, guestXml, type GuestFiles, type GuestXmlOptions } from "../../lab/guest.ts";
-import { Libvirtd } from "../../lab/libvirtd.ts";
-import { virsh } from "../../lab/virsh.ts";
+import { guestFilesIn, guestXml, type GuestFiles, type GuestXmlOptions } from "../../support/guest.ts";
+import { Libvirtd } from "../../support/libvirtd.ts";
+import { virsh } from "../../support/virsh.ts";
 import { Ears } from "./ears.ts";
 import { Ledger, type Proof } from "./ledger.ts";
 

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
-import { AuditBudget } from "../../../agent/api/audit-budget.ts";
+import { AuditBudget } from "../../../agent/api/limits/audit-budget.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
-import { ApiClient, errorOf, FakeConsole, protos, startApi, vm } from "./harness.ts";
+import { ApiClient, errorOf, FakeConsole, protos, startApi, vm } from "../../support/api/harness.ts";
 
 const { StartVm, StopVm, CreateVm, GetVm } = protos.vms;
 const limits = (more: object) =>

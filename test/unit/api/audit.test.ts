@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { auditedFields } from "../../../agent/api/call-audit.ts";
-import { rolesOfMethod } from "../../../agent/api/roles.ts";
-import { ApiClient, errorOf, FakeConsole, protos, startApi, vm } from "./harness.ts";
-import { eventually } from "../../lab/wait.ts";
+import { rolesOfMethod } from "../../../agent/api/auth/roles.ts";
+import { ApiClient, errorOf, FakeConsole, protos, startApi, vm } from "../../support/api/harness.ts";
+import { eventually } from "../../support/wait.ts";
 
 const secret = "hunter2-s3cr3t";
 

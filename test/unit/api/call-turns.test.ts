@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
-import { FairTurns } from "../../../agent/kernel/fair-turns.ts";
-import { protos } from "./client.ts";
-import { DirectCalls } from "./direct-calls.ts";
-import { startApi } from "./harness.ts";
+import { FairTurns } from "../../../agent/kernel/concurrency/fair-turns.ts";
+import { protos } from "../../support/api/client.ts";
+import { DirectCalls } from "../../support/api/direct-calls.ts";
+import { startApi } from "../../support/api/harness.ts";
 
 const CALLS = 10;
 const begin = { caller: "c", vmId: "v", fingerprint: "f", intent: {} };

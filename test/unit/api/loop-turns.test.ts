@@ -18,7 +18,7 @@ interface Measured {
 }
 
 test("no call takes a turn that is longer than that of a page, with much kept", async (t) => {
-  const script = join(import.meta.dirname, "measure-loop-turns.ts");
+  const script = join(import.meta.dirname, "../../support/api/measure-loop-turns.ts");
   const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", script]);
   const { pageMs, pages, listed, handled, served } = JSON.parse(stdout) as Measured;
   assert.deepEqual(listed, served, "each method of the contract has its calls in measure-loop-turns.ts");

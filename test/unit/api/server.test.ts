@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { status, type ServiceError } from "@grpc/grpc-js";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { rolesOfMethod } from "../../../agent/api/roles.ts";
-import { freePort } from "../../lab/ports.ts";
-import { eventually, within } from "../../lab/wait.ts";
-import { folder } from "../state/folder.ts";
-import { ApiClient, errorOf, FakeConsole, protos, startApi, vm } from "./harness.ts";
+import { rolesOfMethod } from "../../../agent/api/auth/roles.ts";
+import { freePort } from "../../support/ports.ts";
+import { eventually, within } from "../../support/wait.ts";
+import { folder } from "../../support/state/folder.ts";
+import { ApiClient, errorOf, FakeConsole, protos, startApi, vm } from "../../support/api/harness.ts";
 
 test("a socket left behind by a crash is replaced, with a mode for owner and group", async (t) => {
   const socket = join(await folder(t), "agent.sock");

@@ -14,8 +14,8 @@ import {
 } from "../../../agent/audit/index.ts";
 import { contentOf, encodeLink, genesis, linked } from "../../../agent/audit/chain.ts";
 import { writeHead } from "../../../agent/audit/checkpoint.ts";
-import { folder } from "../state/folder.ts";
-import { auditLog, keyOf, started } from "./log-of.ts";
+import { folder } from "../../support/state/folder.ts";
+import { auditLog, keyOf, started } from "../../support/audit/log-of.ts";
 
 const time = new Date(0).toISOString();
 

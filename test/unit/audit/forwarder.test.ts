@@ -8,11 +8,11 @@ import { Forwarder, journalSink, syslogSink, type AuditLog, type Entry } from ".
 import type { Sink } from "../../../agent/audit/forwarder.ts";
 import { digestOf, genesis, linked } from "../../../agent/audit/chain.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually } from "../../support/wait.ts";
 import { Authority } from "../../scheduler/authority.ts";
-import { FakeClock } from "../host/fake-clock.ts";
-import { folder } from "../state/folder.ts";
-import { auditLog, started } from "./log-of.ts";
+import { FakeClock } from "../../support/host/fake-clock.ts";
+import { folder } from "../../support/state/folder.ts";
+import { auditLog, started } from "../../support/audit/log-of.ts";
 
 /** Takes what is sent to it, on a unix socket, as long as the test lets it. */
 class Collector {

@@ -14,10 +14,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { verifyLog, type AuditLog, type Entry } from "../../../agent/audit/index.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { failingDisk } from "../state/failing-disk.ts";
-import { folder } from "../state/folder.ts";
-import { fill as fillDisk, smallDisk } from "../../lab/small-disk.ts";
-import { auditLog, dayMs, keyOf, started, verified } from "./log-of.ts";
+import { failingDisk } from "../../support/state/failing-disk.ts";
+import { folder } from "../../support/state/folder.ts";
+import { fill as fillDisk, smallDisk } from "../../support/small-disk.ts";
+import { auditLog, dayMs, keyOf, started, verified } from "../../support/audit/log-of.ts";
 
 const segmentsOf = async (directory: string): Promise<string[]> =>
   (await readdir(directory)).filter((name) => name.startsWith("audit-")).sort();

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { open } from "node:fs/promises";
 import { test, type TestContext } from "node:test";
 import { matches, textMatcher, type Act, type Entry, type Page } from "../../../agent/audit/index.ts";
-import { folder } from "../state/folder.ts";
-import { auditLog, started } from "./log-of.ts";
+import { folder } from "../../support/state/folder.ts";
+import { auditLog, started } from "../../support/audit/log-of.ts";
 
 const ENTRIES = 12_000;
 const any = { tenant: "", vm: "", sinceMs: -Infinity, untilMs: Infinity };

@@ -15,9 +15,9 @@ import {
 } from "../../../agent/audit/index.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { digestOf } from "../../../agent/audit/chain.ts";
-import { FakeClock } from "../host/fake-clock.ts";
-import { folder } from "../state/folder.ts";
-import { auditLog, keyOf, started } from "./log-of.ts";
+import { FakeClock } from "../../support/host/fake-clock.ts";
+import { folder } from "../../support/state/folder.ts";
+import { auditLog, keyOf, started } from "../../support/audit/log-of.ts";
 
 interface Victim {
   readonly directory: string;

@@ -11,15 +11,15 @@ import {
 } from "../../../agent/audit/index.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import type { Service } from "../../../agent/kernel/service.ts";
-import { Operations } from "../../../agent/state/operations.ts";
+import type { Service } from "../../../agent/kernel/lifecycle/service.ts";
+import { Operations } from "../../../agent/state/operations/operations.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
-import { replaceFile } from "../../../agent/state/durable-file.ts";
+import { replaceFile } from "../../../agent/state/journal/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually } from "../../support/wait.ts";
 import { Authority, installTrust } from "../../scheduler/authority.ts";
-import { FakeClock } from "../host/fake-clock.ts";
-import { folder } from "../state/folder.ts";
+import { FakeClock } from "../../support/host/fake-clock.ts";
+import { folder } from "../../support/state/folder.ts";
 
 async function run(t: TestContext, service: Service): Promise<void> {
   const end = new AbortController();

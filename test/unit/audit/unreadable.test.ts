@@ -10,12 +10,12 @@ import { openState } from "../../../agent/composition/state.ts";
 import { loadConfig } from "../../../agent/config/load.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { createLog, silentLog } from "../../../agent/kernel/log.ts";
-import { replaceFile } from "../../../agent/state/durable-file.ts";
+import { replaceFile } from "../../../agent/state/journal/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
-import { failingDisk } from "../state/failing-disk.ts";
-import { folder } from "../state/folder.ts";
-import { request } from "../state/operations-stage.ts";
-import { auditLog, started, verified } from "./log-of.ts";
+import { failingDisk } from "../../support/state/failing-disk.ts";
+import { folder } from "../../support/state/folder.ts";
+import { request } from "../../support/state/operations-stage.ts";
+import { auditLog, started, verified } from "../../support/audit/log-of.ts";
 
 const query = { after: 0, through: 9, limit: 9, bytes: 1e6, isWanted: () => true };
 

@@ -5,9 +5,9 @@ import { test, type TestContext } from "node:test";
 import { AuditLog } from "../../../agent/audit/index.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
-import { folder } from "../state/folder.ts";
-import { socle } from "./fake-agent.ts";
-import { nowMs } from "./samples.ts";
+import { folder } from "../../support/state/folder.ts";
+import { socle } from "../../support/cli/fake-agent.ts";
+import { nowMs } from "../../support/cli/samples.ts";
 
 /** A log of three acts an hour apart, the last of them now; and its folder. */
 async function logOf(t: TestContext): Promise<string> {

@@ -5,9 +5,9 @@ import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../../agent/cli/contract.ts";
 import type { DeleteVmRequest__Output } from "../../../agent/gen/socle/v1/DeleteVmRequest.ts";
 import type { StopVmRequest__Output } from "../../../agent/gen/socle/v1/StopVmRequest.ts";
-import { fakeAgent, protoDirectory, rpcError, rpcStatus, socle } from "./fake-agent.ts";
-import { operation, vm, vmId } from "./samples.ts";
-import { running, endsWith } from "./change-stage.ts";
+import { fakeAgent, protoDirectory, rpcError, rpcStatus, socle } from "../../support/cli/fake-agent.ts";
+import { operation, vm, vmId } from "../../support/cli/samples.ts";
+import { running, endsWith } from "../../support/cli/change-stage.ts";
 
 test("a change is followed to its end: steps on stderr, the outcome on stdout", async (context) => {
   const requestIds: string[] = [];

@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../../agent/cli/contract.ts";
-import { fakeAgent, protoDirectory, rpcError, socle } from "./fake-agent.ts";
+import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 
 /** A terminal that remembers how it was set. */
 function terminal(): PassThrough & { isTTY: boolean; modes: boolean[]; setRawMode(raw: boolean): unknown } {

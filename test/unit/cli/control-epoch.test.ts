@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { controlEpochKey as keyOfApi } from "../../../agent/api/control-epoch.ts";
-import { breakGlassKey, personKey, ticketKey } from "../../../agent/api/people.ts";
+import { controlEpochKey as keyOfApi } from "../../../agent/api/auth/control-epoch.ts";
+import { breakGlassKey, personKey, ticketKey } from "../../../agent/api/auth/people.ts";
 import { metadataKeys } from "../../../agent/cli/client.ts";
-import { keptEpochs, startApi, vm } from "../api/harness.ts";
-import { noTrust } from "../trust/no-trust.ts";
-import { socle } from "./fake-agent.ts";
+import { keptEpochs, startApi, vm } from "../../support/api/harness.ts";
+import { noTrust } from "../../support/trust/no-trust.ts";
+import { socle } from "../../support/cli/fake-agent.ts";
 
 test("over TCP a person commands by a scheduler's control epoch, on the socket by none", async (t) => {
   const ofApi = { controlEpoch: keyOfApi, person: personKey, ticket: ticketKey, breakGlass: breakGlassKey };

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import test, { type TestContext } from "node:test";
 import type { CreateVmRequest__Output } from "../../../agent/gen/socle/v1/CreateVmRequest.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
-import { operation } from "./samples.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { operation } from "../../support/cli/samples.ts";
 
 async function creator(context: TestContext): Promise<{ socket: string; asked: CreateVmRequest__Output[] }> {
   const asked: CreateVmRequest__Output[] = [];

@@ -9,10 +9,10 @@ import { checkLibvirt, checkStateDirectory, checkUnit } from "../../../agent/cli
 import type { Finding } from "../../../agent/cli/doctor/finding.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
 import type { Host } from "../../../agent/gen/socle/v1/Host.ts";
-import { hostConditions } from "../../../agent/host/conditions/table.ts";
-import { folder } from "../state/folder.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
-import { ago, host } from "./samples.ts";
+import { hostConditions } from "../../../agent/host/health/conditions/table.ts";
+import { folder } from "../../support/state/folder.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { ago, host } from "../../support/cli/samples.ts";
 
 test("doctor connects to libvirt: a socket that a dead one left is no libvirt", async (t) => {
   const directory = await folder(t);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../../agent/cli/contract.ts";
-import { fakeAgent, protoDirectory, rpcError, socle } from "./fake-agent.ts";
+import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 
 test("an error says what to do and exits by its kind", async (context) => {
   const contract = await loadContract(protoDirectory);

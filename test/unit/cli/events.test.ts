@@ -3,8 +3,8 @@ import test from "node:test";
 import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../../agent/cli/contract.ts";
 import type { SubscribeRequest__Output } from "../../../agent/gen/socle/v1/SubscribeRequest.ts";
-import { fakeAgent, protoDirectory, rpcError, socle } from "./fake-agent.ts";
-import { event, host } from "./samples.ts";
+import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
+import { event, host } from "../../support/cli/samples.ts";
 
 test("events print a line each, begin where they are told and end with the newest", async (context) => {
   const asked: SubscribeRequest__Output[] = [];

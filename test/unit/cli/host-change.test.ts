@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Health } from "../../../agent/gen/socle/v1/Health.ts";
 import type { Reservation } from "../../../agent/gen/socle/v1/Reservation.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
-import { ago, host } from "./samples.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { ago, host } from "../../support/cli/samples.ts";
 
 test("a reservation is made, renewed, released and listed", async (context) => {
   const asked: unknown[] = [];

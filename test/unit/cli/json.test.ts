@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { durationFields, toJson } from "../../../agent/cli/json.ts";
-import { protoDirectory } from "./fake-agent.ts";
+import { protoDirectory } from "../../support/cli/fake-agent.ts";
 
 test("a point in time is told from a length of time", () => {
   const at = { seconds: 1_700_000_000, nanos: 5e8 };

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
-import { fakeAgent, socle } from "./fake-agent.ts";
-import { ago, event, host, operation, vm } from "./samples.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { ago, event, host, operation, vm } from "../../support/cli/samples.ts";
 
 const main = join(import.meta.dirname, "..", "..", "..", "agent", "main.ts");
 

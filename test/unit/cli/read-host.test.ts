@@ -3,8 +3,8 @@ import test from "node:test";
 import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../../agent/cli/contract.ts";
 import type { Inventory } from "../../../agent/gen/socle/v1/Inventory.ts";
-import { fakeAgent, protoDirectory, rpcError, socle } from "./fake-agent.ts";
-import { ago, host, operation, vmId } from "./samples.ts";
+import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
+import { ago, host, operation, vmId } from "../../support/cli/samples.ts";
 
 test("status shows the host, its conditions, its capacity and what is under way", async (context) => {
   const running = operation({

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { ListVmsRequest__Output } from "../../../agent/gen/socle/v1/ListVmsRequest.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
-import { ago, vm, vmId } from "./samples.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { ago, vm, vmId } from "../../support/cli/samples.ts";
 
 test("vm ls reads all pages, and filters", async (context) => {
   const asked: ListVmsRequest__Output[] = [];

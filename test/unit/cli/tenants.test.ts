@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fakeAgent, socle } from "./fake-agent.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 
 const GIB = 1024 ** 3;
 

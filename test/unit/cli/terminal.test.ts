@@ -22,9 +22,9 @@ import { silentLog } from "../../../agent/kernel/log.ts";
 import { allCollectors } from "../../../agent/metrics/collectors/index.ts";
 import { Exposition } from "../../../agent/metrics/render.ts";
 import { metricsServer } from "../../../agent/metrics/server.ts";
-import { fixedReadings, fixedSources } from "../metrics/fixed-sources.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
-import { host } from "./samples.ts";
+import { fixedReadings, fixedSources } from "../../support/metrics/fixed-sources.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { host } from "../../support/cli/samples.ts";
 
 describe("quantities", () => {
   test("sizes are written and read", () => {

@@ -4,9 +4,9 @@ import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { runCli } from "../../../agent/cli/index.ts";
 import type { Vm } from "../../../agent/gen/socle/v1/Vm.ts";
-import { eventually } from "../../lab/wait.ts";
-import { fakeAgent, protoDirectory, socle } from "./fake-agent.ts";
-import { ago, host, nowMs, vm } from "./samples.ts";
+import { eventually } from "../../support/wait.ts";
+import { fakeAgent, protoDirectory, socle } from "../../support/cli/fake-agent.ts";
+import { ago, host, nowMs, vm } from "../../support/cli/samples.ts";
 
 const rated = (name: string, cpuCores: number, changes: Partial<Vm> = {}): Vm =>
   vm({

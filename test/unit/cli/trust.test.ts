@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { EnrollHostRequest__Output } from "../../../agent/gen/socle/v1/EnrollHostRequest.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 
 test("trust without a domain says whether TCP is open without TLS", async (context) => {
   const told = async (state: object): Promise<string> => {

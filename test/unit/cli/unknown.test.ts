@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Host } from "../../../agent/gen/socle/v1/Host.ts";
 import type { ListVmsResponse } from "../../../agent/gen/socle/v1/ListVmsResponse.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
-import { ago, host, vm } from "./samples.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { ago, host, vm } from "../../support/cli/samples.ts";
 
 const agentWith = (context: TestContext, listed: ListVmsResponse, changes: Partial<Host>): Promise<string> =>
   fakeAgent(context, {

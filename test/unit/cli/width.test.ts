@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Colour } from "../../../agent/cli/io.ts";
 import { renderFields, renderTable } from "../../../agent/cli/table.ts";
-import { fakeAgent, socle } from "./fake-agent.ts";
-import { ago, host, operation, vm } from "./samples.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { ago, host, operation, vm } from "../../support/cli/samples.ts";
 
 const evidence =
   "hwmon0/temp1 measures 96.0 degrees, which is less than 3 below where the hardware protects itself, by its own word";

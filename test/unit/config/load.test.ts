@@ -7,7 +7,7 @@ import { configKeys } from "../../../agent/config/keys.ts";
 import { loadConfig, parseConfig } from "../../../agent/config/load.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { folder } from "../state/folder.ts";
+import { folder } from "../../support/state/folder.ts";
 
 const defaults = configSchema.parse({});
 

@@ -3,10 +3,10 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { readCpuTopology } from "../../../agent/hardware/cpu-topology.ts";
-import { readPciFunctions } from "../../../agent/hardware/pci.ts";
-import { pcieReader } from "../../../agent/hardware/pcie.ts";
-import { throttlingReader } from "../../../agent/hardware/throttling.ts";
+import { readCpuTopology } from "../../../agent/hardware/cpu/cpu-topology.ts";
+import { readPciFunctions } from "../../../agent/hardware/pci/pci.ts";
+import { pcieReader } from "../../../agent/hardware/pci/pcie.ts";
+import { throttlingReader } from "../../../agent/hardware/cpu/throttling.ts";
 
 test("readers of one directory at the same time each get their own answer", async (context) => {
   const sysRoot = await mkdtemp(join(tmpdir(), "socle-keys-"));

@@ -3,17 +3,17 @@ import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { cpuActivityReader, readCpuModel } from "../../../agent/hardware/cpu.ts";
-import { readDmi } from "../../../agent/hardware/dmi.ts";
-import { readKvm } from "../../../agent/hardware/kvm.ts";
-import { readMemory } from "../../../agent/hardware/memory.ts";
-import { readNetworkInterfaces } from "../../../agent/hardware/network.ts";
-import { readNuma } from "../../../agent/hardware/numa.ts";
-import { readPressure } from "../../../agent/hardware/pressure.ts";
+import { cpuActivityReader, readCpuModel } from "../../../agent/hardware/cpu/cpu.ts";
+import { readDmi } from "../../../agent/hardware/system/dmi.ts";
+import { readKvm } from "../../../agent/hardware/cpu/kvm.ts";
+import { readMemory } from "../../../agent/hardware/memory/memory.ts";
+import { readNetworkInterfaces } from "../../../agent/hardware/network/network.ts";
+import { readNuma } from "../../../agent/hardware/memory/numa.ts";
+import { readPressure } from "../../../agent/hardware/system/pressure.ts";
 import { valueOf, type Reading } from "../../../agent/hardware/reading.ts";
-import { readMachineId, readOperatingSystem } from "../../../agent/hardware/system.ts";
-import { unpackHost } from "../../lab/tree.ts";
-import { machine, MIB } from "./fixture.ts";
+import { readMachineId, readOperatingSystem } from "../../../agent/hardware/system/system.ts";
+import { unpackHost } from "../../support/tree.ts";
+import { machine, MIB } from "../../support/hardware/fixture.ts";
 
 const server = await machine("two-sockets");
 const vm = await machine("small-vm");

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import test, { type TestContext } from "node:test";
-import { readCpuFrequency } from "../../../agent/hardware/cpu-frequency.ts";
-import { meaningful } from "../../../agent/hardware/dmi.ts";
-import { readPciFunctions } from "../../../agent/hardware/pci.ts";
-import { readRaid } from "../../../agent/hardware/raid.ts";
+import { readCpuFrequency } from "../../../agent/hardware/cpu/cpu-frequency.ts";
+import { meaningful } from "../../../agent/hardware/system/dmi.ts";
+import { readPciFunctions } from "../../../agent/hardware/pci/pci.ts";
+import { readRaid } from "../../../agent/hardware/storage/raid.ts";
 import { parseNumberList, reading, valueOf } from "../../../agent/hardware/reading.ts";
-import { unpackHost } from "../../lab/tree.ts";
+import { unpackHost } from "../../support/tree.ts";
 
 /** Has the kernel answer so for every file whose path has these words in it. */
 function answer(context: TestContext, words: string, code: string): void {

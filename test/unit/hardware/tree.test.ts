@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { unpackTree } from "../../lab/tree.ts";
+import { unpackTree } from "../../support/tree.ts";
 
 test("files, links, empty directories and what cannot be read come out of one text", async (context) => {
   const root = await mkdtemp(join(tmpdir(), "socle-tree-"));

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { hostToProto } from "../../../agent/api/convert-host.ts";
+import { hostToProto } from "../../../agent/api/convert/host.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
-import { FilesystemProbe } from "../../../agent/hardware/filesystem.ts";
+import { FilesystemProbe } from "../../../agent/hardware/storage/filesystem.ts";
 import { HostService, type HostServiceOptions } from "../../../agent/host/host-service.ts";
 import type { Condition } from "../../../agent/host/host.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { createLog, silentLog } from "../../../agent/kernel/log.ts";
-import { Topic } from "../../../agent/kernel/topic.ts";
+import { Topic } from "../../../agent/kernel/concurrency/topic.ts";
 import { Libvirt } from "../../../agent/libvirt/index.ts";
-import { machine } from "../hardware/fixture.ts";
-import { FakeClock } from "./fake-clock.ts";
-import { FakeRecord } from "./fake-record.ts";
+import { machine } from "../../support/hardware/fixture.ts";
+import { FakeClock } from "../../support/host/fake-clock.ts";
+import { FakeRecord } from "../../support/host/fake-record.ts";
 
 const server = await machine("two-sockets");
 const libvirtUuid = "11111111-2222-4333-8444-555555555555";

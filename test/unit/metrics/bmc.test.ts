@@ -5,7 +5,7 @@ import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { hostBmc } from "../../../agent/metrics/collectors/sensors.ts";
 import { Exposition } from "../../../agent/metrics/render.ts";
-import { fixedReadings, fixedSources } from "./fixed-sources.ts";
+import { fixedReadings, fixedSources } from "../../support/metrics/fixed-sources.ts";
 
 /** The line that says whether the BMC answers, after a look that failed with this code. */
 async function up(code?: string): Promise<string | undefined> {

@@ -5,9 +5,9 @@ import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { collector, type Collector } from "../../../agent/metrics/collector.ts";
 import { gauge } from "../../../agent/metrics/family.ts";
 import { Exposition } from "../../../agent/metrics/render.ts";
-import { FakeClock } from "../host/fake-clock.ts";
-import { fixedSources, nowMs } from "./fixed-sources.ts";
-import { everything, exposition, samples, stillClock, text } from "./scraping.ts";
+import { FakeClock } from "../../support/host/fake-clock.ts";
+import { fixedSources, nowMs } from "../../support/metrics/fixed-sources.ts";
+import { everything, exposition, samples, stillClock, text } from "../../support/metrics/scraping.ts";
 
 describe("collectors", () => {
   const answer = collector("answer", { value: gauge("answer", "The answer.") }, (_, emit) => {

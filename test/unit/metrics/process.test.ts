@@ -4,7 +4,7 @@ import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { processCollector } from "../../../agent/metrics/collectors/process.ts";
 import { Exposition } from "../../../agent/metrics/render.ts";
-import { fixedSources } from "./fixed-sources.ts";
+import { fixedSources } from "../../support/metrics/fixed-sources.ts";
 
 async function scrape(exposition: Exposition): Promise<ReadonlyMap<string, number>> {
   const text = Buffer.concat(

@@ -5,9 +5,9 @@ import test, { describe } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { systemClock } from "../../../agent/kernel/clock.ts";
-import { eventually } from "../../lab/wait.ts";
-import { fixedReadings, fixedValues, vm, vmView } from "./fixed-sources.ts";
-import { everything, exposition, samples, text } from "./scraping.ts";
+import { eventually } from "../../support/wait.ts";
+import { fixedReadings, fixedValues, vm, vmView } from "../../support/metrics/fixed-sources.ts";
+import { everything, exposition, samples, text } from "../../support/metrics/scraping.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;

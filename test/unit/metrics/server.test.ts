@@ -14,8 +14,8 @@ import { collector, type Collector } from "../../../agent/metrics/collector.ts";
 import { gauge } from "../../../agent/metrics/family.ts";
 import { Exposition } from "../../../agent/metrics/render.ts";
 import { metricsServer, whyNotReady, type NotReady } from "../../../agent/metrics/server.ts";
-import { eventually } from "../../lab/wait.ts";
-import { fixedSources } from "./fixed-sources.ts";
+import { eventually } from "../../support/wait.ts";
+import { fixedSources } from "../../support/metrics/fixed-sources.ts";
 
 interface Started {
   readonly port: number;

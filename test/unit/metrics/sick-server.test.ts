@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { allCollectors } from "../../../agent/metrics/collectors/index.ts";
-import { scrapeSickServer } from "./sick-server.ts";
+import { scrapeSickServer } from "../../support/metrics/sick-server.ts";
 
 const fixtures = join(import.meta.dirname, "..", "..", "fixtures", "metrics");
 

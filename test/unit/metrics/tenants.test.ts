@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { exposition, text } from "./scraping.ts";
+import { exposition, text } from "../../support/metrics/scraping.ts";
 
 test("however many tenants have something here, a bounded number is shown: those with the most VMs", async () => {
   const tenants = Array.from({ length: 1000 }, (_, index) => ({

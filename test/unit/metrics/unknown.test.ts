@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { unlisted } from "../host/unlisted.ts";
+import { unlisted } from "../../support/host/unlisted.ts";
 import {
   fixedReadings,
   fixedSources,
@@ -10,8 +10,8 @@ import {
   stats,
   vm,
   vmView,
-} from "./fixed-sources.ts";
-import { exposition, samples, text } from "./scraping.ts";
+} from "../../support/metrics/fixed-sources.ts";
+import { exposition, samples, text } from "../../support/metrics/scraping.ts";
 
 const id = "00000000-0000-4000-8000-000000000001";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { get, type IncomingMessage } from "node:http";
 import test, { type TestContext } from "node:test";
-import { PageStage, vmOf } from "../../lab/page-stage.ts";
+import { PageStage, vmOf } from "../../support/page-stage.ts";
 
 interface State {
   readonly events: readonly { readonly kind: string; readonly vm: string; readonly details: object }[];

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { History, ROUNDS_KEPT } from "../../../agent/page/history.ts";
 import { rangesOf } from "../../../agent/page/ranges.ts";
-import type { Vm } from "../../../agent/vm/vm.ts";
-import { stats, vm } from "../metrics/fixed-sources.ts";
+import type { Vm } from "../../../agent/vm/model/vm.ts";
+import { stats, vm } from "../../support/metrics/fixed-sources.ts";
 
 const sampled = (index: number, atMs: number, cpuCores: number): Vm =>
   vm(index, { stats: stats(index, { sampledAtMs: atMs, rssBytes: 1000, rates: { cpuCores } }) });

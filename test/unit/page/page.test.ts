@@ -4,8 +4,8 @@ import { get, type IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { PageStage, vmOf } from "../../lab/page-stage.ts";
-import { within } from "../../lab/wait.ts";
+import { PageStage, vmOf } from "../../support/page-stage.ts";
+import { within } from "../../support/wait.ts";
 
 interface Told {
   readonly event: string;

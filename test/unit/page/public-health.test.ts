@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { publicEvidence, publicHealth } from "../../../agent/page/public-health.ts";
 import { showEvent } from "../../../agent/page/shown.ts";
-import { well } from "../../lab/page-stage.ts";
+import { well } from "../../support/page-stage.ts";
 
 const libvirtWords =
   "VM 6f1c: internal error: qemu unexpectedly closed the monitor: -blockdev /var/lib/secret/tenant-a.qcow2: Permission denied";

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { ackOf, comeBackOf, reportDigestOf } from "../../../agent/scheduler/answers.ts";
-import { maxControlEpochStep } from "../../../agent/state/control-epochs.ts";
-import { HostRecord } from "../../../agent/state/host-record.ts";
-import { eventually } from "../../lab/wait.ts";
-import { folder } from "../state/folder.ts";
-import { hostId, inStep, startAgent, startScheduler } from "./harness.ts";
+import { maxControlEpochStep } from "../../../agent/state/records/control-epochs.ts";
+import { HostRecord } from "../../../agent/state/records/host-record.ts";
+import { eventually } from "../../support/wait.ts";
+import { folder } from "../../support/state/folder.ts";
+import { hostId, inStep, startAgent, startScheduler } from "../../support/scheduler/harness.ts";
 
 test("a welcome out of bounds ends the session, writes nothing, and the agent starts again", async (t) => {
   const scheduler = await startScheduler(t, { controlEpoch: 3 });

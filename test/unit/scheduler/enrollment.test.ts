@@ -6,10 +6,17 @@ import { test } from "node:test";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { renewalMs } from "../../../agent/scheduler/enrollment.ts";
 import type { Material } from "../../../agent/trust/index.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually } from "../../support/wait.ts";
 import { Authority, fingerprintOf } from "../../scheduler/authority.ts";
 import { Enroller } from "../../scheduler/enroller.ts";
-import { domain, failureOf, hostId, HOUR_MS, reasonOf, stage } from "./enrollment-stage.ts";
+import {
+  domain,
+  failureOf,
+  hostId,
+  HOUR_MS,
+  reasonOf,
+  stage,
+} from "../../support/scheduler/enrollment-stage.ts";
 
 test("a host enrolls with a token, once; its key stays in one file that nobody else may read", async (t) => {
   const { authority, enroller, directory, logged, trust, enroll } = await stage(t);

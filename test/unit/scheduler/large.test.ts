@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { VmTable } from "../../../agent/vm/vm-table.ts";
-import { eventually } from "../../lab/wait.ts";
-import { vm } from "../api/harness.ts";
-import { hostId, inStep, startAgent, startScheduler } from "./harness.ts";
+import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
+import { eventually } from "../../support/wait.ts";
+import { vm } from "../../support/api/harness.ts";
+import { hostId, inStep, startAgent, startScheduler } from "../../support/scheduler/harness.ts";
 
 const labels = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`label-${at}`, "漢".repeat(255)]));
 

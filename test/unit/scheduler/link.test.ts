@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { spreadShare } from "../../../agent/scheduler/link.ts";
-import { HostRecord } from "../../../agent/state/host-record.ts";
-import { VmTable } from "../../../agent/vm/vm-table.ts";
-import { freePort } from "../../lab/ports.ts";
-import { eventually, within } from "../../lab/wait.ts";
-import { vm } from "../api/harness.ts";
-import { folder } from "../state/folder.ts";
-import { hostId, inStep, startAgent, startScheduler } from "./harness.ts";
+import { HostRecord } from "../../../agent/state/records/host-record.ts";
+import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
+import { freePort } from "../../support/ports.ts";
+import { eventually, within } from "../../support/wait.ts";
+import { vm } from "../../support/api/harness.ts";
+import { folder } from "../../support/state/folder.ts";
+import { hostId, inStep, startAgent, startScheduler } from "../../support/scheduler/harness.ts";
 
 const names = (vms: ReadonlyMap<string, unknown>): string[] => [...vms.keys()].sort();
 

@@ -5,10 +5,17 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { authorityKeyOf } from "../../../agent/trust/index.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually } from "../../support/wait.ts";
 import { Authority, fingerprintOf, writeRevocations } from "../../scheduler/authority.ts";
 import type { Enroller } from "../../scheduler/enroller.ts";
-import { domain, failureOf, hostId, HOUR_MS, reasonOf, stage } from "./enrollment-stage.ts";
+import {
+  domain,
+  failureOf,
+  hostId,
+  HOUR_MS,
+  reasonOf,
+  stage,
+} from "../../support/scheduler/enrollment-stage.ts";
 
 /** A host that is enrolled, and one round of its renewal. */
 async function renewing(t: TestContext) {

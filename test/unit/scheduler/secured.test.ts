@@ -4,12 +4,12 @@ import { test, type TestContext } from "node:test";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { createLog } from "../../../agent/kernel/log.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
-import { replaceFile } from "../../../agent/state/durable-file.ts";
+import { replaceFile } from "../../../agent/state/journal/durable-file.ts";
 import { authorityKeyOf, Trust } from "../../../agent/trust/index.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually } from "../../support/wait.ts";
 import { Authority, installTrust, type Issued } from "../../scheduler/authority.ts";
-import { folder } from "../state/folder.ts";
-import { hostId, startAgent, startScheduler } from "./harness.ts";
+import { folder } from "../../support/state/folder.ts";
+import { hostId, startAgent, startScheduler } from "../../support/scheduler/harness.ts";
 
 const domain = "cloud.example";
 const log = createLog({ level: "error", destination: { write: () => undefined } });

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hostToProto } from "../../../agent/api/convert-host.ts";
-import { vmToProto } from "../../../agent/api/convert-vm.ts";
+import { hostToProto } from "../../../agent/api/convert/host.ts";
+import { vmToProto } from "../../../agent/api/convert/vm.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { ReportedState } from "../../../agent/scheduler/state.ts";
-import { Position } from "../../../agent/state/position.ts";
-import { VmTable } from "../../../agent/vm/vm-table.ts";
-import { FakeHost, vm } from "../api/harness.ts";
+import { Position } from "../../../agent/state/records/position.ts";
+import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
+import { FakeHost, vm } from "../../support/api/harness.ts";
 
 test("a host that cannot be converted costs its own part of the report, and is not hidden", () => {
   const table = new VmTable();

@@ -6,10 +6,10 @@ import { test } from "node:test";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { EventLog } from "../../../agent/state/event-log.ts";
-import { HostRecord } from "../../../agent/state/host-record.ts";
-import { openStateDirectory } from "../../../agent/state/state-directory.ts";
-import { fill, smallDisk } from "../../lab/small-disk.ts";
+import { EventLog } from "../../../agent/state/events/event-log.ts";
+import { HostRecord } from "../../../agent/state/records/host-record.ts";
+import { openStateDirectory } from "../../../agent/state/records/state-directory.ts";
+import { fill, smallDisk } from "../../support/small-disk.ts";
 
 const refusal = (error: unknown): boolean =>
   error instanceof SocleError && error.kind === "exhausted" && error.reason === "STATE_UNWRITABLE";

@@ -8,9 +8,9 @@ import { loadConfig } from "../../../agent/config/load.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { encodeLine } from "../../../agent/state/journal-format.ts";
-import { folder } from "./folder.ts";
-import { request } from "./operations-stage.ts";
+import { encodeLine } from "../../../agent/state/journal/format.ts";
+import { folder } from "../../support/state/folder.ts";
+import { request } from "../../support/state/operations-stage.ts";
 
 async function openIn(directory: string): Promise<State> {
   const { config } = await loadConfig(undefined);

@@ -10,15 +10,15 @@ import { loadConfig } from "../../../agent/config/load.ts";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { Journal } from "../../../agent/state/journal.ts";
-import { decodeLine } from "../../../agent/state/journal-format.ts";
+import { Journal } from "../../../agent/state/journal/journal.ts";
+import { decodeLine } from "../../../agent/state/journal/format.ts";
 import { parseDomain } from "../../../agent/libvirt/xml/index.ts";
-import { storedPlacement } from "../../../agent/vm/stored-spec.ts";
-import { vmFromDomain } from "../../../agent/vm/vm-from-domain.ts";
-import { keyOf } from "../audit/log-of.ts";
-import { failingDisk } from "./failing-disk.ts";
-import { folder } from "./folder.ts";
-import { options } from "./journal-stage.ts";
+import { storedPlacement } from "../../../agent/vm/model/stored-spec.ts";
+import { vmFromDomain } from "../../../agent/vm/observation/vm-from-domain.ts";
+import { keyOf } from "../../support/audit/log-of.ts";
+import { failingDisk } from "../../support/state/failing-disk.ts";
+import { folder } from "../../support/state/folder.ts";
+import { options } from "../../support/state/journal-stage.ts";
 
 const release = join(import.meta.dirname, "../../fixtures/release-0.1.0");
 const VM = "6f2f0c4e-8c1b-4f0e-9a54-6a3f3c1b2a01";
@@ -102,7 +102,7 @@ test("the state directory of 0.1.0 is carried over: host, operations, reservatio
 
 const journals = ["operations", "reservations"] as const;
 
-/** checkHeader() of agent/state/journal.ts as commit 5936a4a, from which 0.1.0 was made, has it. */
+/** checkHeader() of agent/state/journal/journal.ts as commit 5936a4a, from which 0.1.0 was made, has it. */
 function checkHeaderAs010(path: string, kind: string, record: unknown): void {
   const formatVersion = 1;
   const { journal, version } = record as { journal?: unknown; version?: unknown };

@@ -5,8 +5,15 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { People } from "../../../agent/trust/index.ts";
-import { folder } from "../state/folder.ts";
-import { annsClaims, audience, encoded, hmacToken, IdentityProvider, issuer } from "./identity-provider.ts";
+import { folder } from "../../support/state/folder.ts";
+import {
+  annsClaims,
+  audience,
+  encoded,
+  hmacToken,
+  IdentityProvider,
+  issuer,
+} from "../../support/trust/identity-provider.ts";
 
 const hostId = "11111111-2222-4333-8444-555555555555";
 

@@ -9,13 +9,13 @@ import { parseConfig } from "../../../agent/config/load.ts";
 import { systemClock as clock, type Clock } from "../../../agent/kernel/clock.ts";
 import { silentLog as log } from "../../../agent/kernel/log.ts";
 import type * as libvirt from "../../../agent/libvirt/index.ts";
-import { replaceFile } from "../../../agent/state/durable-file.ts";
+import { replaceFile } from "../../../agent/state/journal/durable-file.ts";
 import { RevocationGuard, Trust } from "../../../agent/trust/index.ts";
-import { eventually } from "../../lab/wait.ts";
+import { eventually } from "../../support/wait.ts";
 import { Authority, installTrust, writeRevocations } from "../../scheduler/authority.ts";
-import { folder } from "../state/folder.ts";
-import { FakeClock } from "../host/fake-clock.ts";
-import { SecretStore } from "../vm/lease-stage.ts";
+import { folder } from "../../support/state/folder.ts";
+import { FakeClock } from "../../support/host/fake-clock.ts";
+import { SecretStore } from "../../support/vm/lease-stage.ts";
 
 const domain = "cloud.example";
 const defaults = parseConfig("", "defaults").config;

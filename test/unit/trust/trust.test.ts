@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createLog } from "../../../agent/kernel/log.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
-import { replaceFile } from "../../../agent/state/durable-file.ts";
+import { replaceFile } from "../../../agent/state/journal/durable-file.ts";
 import { identityOf, Trust } from "../../../agent/trust/index.ts";
 import { Authority, fingerprintOf, installTrust, writeRevocations } from "../../scheduler/authority.ts";
-import { folder } from "../state/folder.ts";
+import { folder } from "../../support/state/folder.ts";
 
 const domain = "cloud.example";
 const log = createLog({ level: "error", destination: { write: () => undefined } });

@@ -1,7 +1,7 @@
 /** All calls that the model answers, and how their results and errors reach a client. */
-import { libvirtError } from "../../../../agent/libvirt/errors.ts";
+import { libvirtError } from "../../../../agent/libvirt/rpc/errors.ts";
 import { connectGetAllDomainStats, type Procedure } from "../../../../agent/libvirt/index.ts";
-import { XdrReader, XdrWriter } from "../../../../agent/libvirt/xdr.ts";
+import { XdrReader, XdrWriter } from "../../../../agent/libvirt/rpc/xdr.ts";
 import { domainCalls } from "./domains.ts";
 import { objectCalls } from "./objects.ts";
 import { statisticsCalls } from "./statistics.ts";

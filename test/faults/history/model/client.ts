@@ -1,11 +1,11 @@
 import { setMaxListeners } from "node:events";
 import type { Clock } from "../../../../agent/kernel/clock.ts";
-import type { Service } from "../../../../agent/kernel/service.ts";
-import { Topic } from "../../../../agent/kernel/topic.ts";
+import type { Service } from "../../../../agent/kernel/lifecycle/service.ts";
+import { Topic } from "../../../../agent/kernel/concurrency/topic.ts";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { PendingCall } from "../../../../agent/libvirt/call.ts";
-import { CallMeter, type CallTotals } from "../../../../agent/libvirt/call-meter.ts";
-import { unreachable } from "../../../../agent/libvirt/errors.ts";
+import { PendingCall } from "../../../../agent/libvirt/rpc/call.ts";
+import { CallMeter, type CallTotals } from "../../../../agent/libvirt/client/call-meter.ts";
+import { unreachable } from "../../../../agent/libvirt/rpc/errors.ts";
 import type {
   CallSettings,
   LibvirtChange,
@@ -14,7 +14,7 @@ import type {
   LibvirtStream,
   Procedure,
 } from "../../../../agent/libvirt/index.ts";
-import { XdrError, XdrWriter } from "../../../../agent/libvirt/xdr.ts";
+import { XdrError, XdrWriter } from "../../../../agent/libvirt/rpc/xdr.ts";
 import type { ModelStream } from "./stream.ts";
 
 /** What a client needs of its host. */
@@ -40,7 +40,7 @@ export interface ModelLibvirtOptions {
   readonly reconnectAfterMs?: number;
 }
 
-/** The surface of `Libvirt` (agent/libvirt/client.ts) over the model. */
+/** The surface of `Libvirt` (agent/libvirt/client/client.ts) over the model. */
 export class ModelLibvirt implements Service {
   readonly name = "libvirt";
   readonly readyWithinMs = 1000;

@@ -1,5 +1,5 @@
 import * as libvirt from "../../../../agent/libvirt/index.ts";
-import { XdrReader } from "../../../../agent/libvirt/xdr.ts";
+import { XdrReader } from "../../../../agent/libvirt/rpc/xdr.ts";
 import type { RawFrame } from "../../frames.ts";
 import type { Tap } from "../../passage.ts";
 import type { EffectBegin, EffectCall, Recorder } from "../history.ts";

@@ -1,5 +1,5 @@
 import type { Contract } from "../../../../agent/cli/contract.ts";
-import type { AgentProcessOptions } from "../../../lab/agent-process.ts";
+import type { AgentProcessOptions } from "../../../support/agent-process.ts";
 import type { SteppedClock } from "../../stepped-clock.ts";
 import { DOMAIN, type Certificates } from "./real-agent.ts";
 import type { RealHost } from "./real-host.ts";

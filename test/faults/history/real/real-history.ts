@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { AgentProcess } from "../../../lab/agent-process.ts";
-import { freePort } from "../../../lab/ports.ts";
+import { AgentProcess } from "../../../support/agent-process.ts";
+import { freePort } from "../../../support/ports.ts";
 import type { Violation } from "../checker.ts";
 import { Recorder, type FaultKind, type History } from "../history.ts";
 import { Chance } from "../simulated/chance.ts";

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadContract } from "../../../../agent/cli/contract.ts";
-import { protoDirectory } from "../../../lab/socle-host.ts";
+import { protoDirectory } from "../../../support/socle-host.ts";
 import { installTrust } from "../../../scheduler/authority.ts";
 import type { CampaignRun } from "../../campaign.ts";
 import { SteppedClock } from "../../stepped-clock.ts";

@@ -1,4 +1,4 @@
-import type { Vm } from "../../../../agent/vm/vm.ts";
+import type { Vm } from "../../../../agent/vm/model/vm.ts";
 import type { Recorder, RequestBegin } from "../history.ts";
 import { isComplete, operationsIn, vmsIn } from "./reads.ts";
 import { bootVolume, callers, vmId, type Action, type CallAction, type Schedule } from "./schedule.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import * as protocol from "../../../../agent/libvirt/protocol/index.ts";
-import type { EventProcedure, Procedure, Program } from "../../../../agent/libvirt/procedure.ts";
+import type { EventProcedure, Procedure, Program } from "../../../../agent/libvirt/rpc/procedure.ts";
 
 /** Every procedure of libvirt 11.3 with its number, from its remote_protocol.x and qemu_protocol.x. */
 const numbers = JSON.parse(

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { EventProcedure } from "../../../../agent/libvirt/procedure.ts";
+import type { EventProcedure } from "../../../../agent/libvirt/rpc/procedure.ts";
 import * as protocol from "../../../../agent/libvirt/protocol/index.ts";
-import { XdrReader } from "../../../../agent/libvirt/xdr.ts";
+import { XdrReader } from "../../../../agent/libvirt/rpc/xdr.ts";
 
 // What libvirt's remote_protocol.x says of each message, written here in the plainest XDR there is: words, 64-bit
 // words, and text padded to words. Many of these events cannot be provoked at will on a real host.

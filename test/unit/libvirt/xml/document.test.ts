@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { maxDocumentBytes, parseDocument } from "../../../../agent/libvirt/xml/document.ts";
-import { fixture, noPython, pythonTrees, treeOf } from "./oracles.ts";
+import { fixture, noPython, pythonTrees, treeOf } from "../../../support/libvirt/xml/oracles.ts";
 
 const fixtures = readdirSync(join(import.meta.dirname, "../../../fixtures/xml")).map((name) =>
   name.replace(/\.xml$/, ""),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { formatCpuSet, parseCpuSet } from "../../../../agent/libvirt/xml/cpuset.ts";
+import { formatCpuSet, parseCpuSet } from "../../../../agent/libvirt/xml/domain/cpuset.ts";
 import { parseDocument } from "../../../../agent/libvirt/xml/document.ts";
 import { bytesPerUnit } from "../../../../agent/libvirt/xml/units.ts";
 

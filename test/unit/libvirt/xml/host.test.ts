@@ -6,7 +6,7 @@ import {
   parseDomainCapabilities,
   parseNodeDevice,
 } from "../../../../agent/libvirt/xml/index.ts";
-import { fixture } from "./oracles.ts";
+import { fixture } from "../../../support/libvirt/xml/oracles.ts";
 
 const mebibyte = 1024 ** 2;
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { domainRules } from "../../../../agent/libvirt/xml/domain-rules.ts";
+import { domainRules } from "../../../../agent/libvirt/xml/domain/rules.ts";
 import {
   buildDisk,
   buildDomain,
@@ -21,8 +21,14 @@ import {
   parseVolume,
 } from "../../../../agent/libvirt/xml/index.ts";
 import type { ElementRule } from "../../../../agent/libvirt/xml/writer.ts";
-import { noPython, pythonTrees, type Tree } from "./oracles.ts";
-import { fullDomain, fullNetwork, fullPool, fullSecret, fullVolume } from "./samples.ts";
+import { noPython, pythonTrees, type Tree } from "../../../support/libvirt/xml/oracles.ts";
+import {
+  fullDomain,
+  fullNetwork,
+  fullPool,
+  fullSecret,
+  fullVolume,
+} from "../../../support/libvirt/xml/samples.ts";
 
 // Names, paths and labels come from whoever may create a VM. Every string of every document is replaced in turn by
 // a third of what an attacker would try, each by another (the fuzz campaign tries the rest); the outcome is a refusal, or a document in which another parser finds the very elements

@@ -10,8 +10,8 @@ import {
   parseSecret,
   parseVolume,
 } from "../../../../agent/libvirt/xml/index.ts";
-import { fixture, noXmllint, schemaComplaints } from "./oracles.ts";
-import { fullNetwork, fullPool, fullSecret, fullVolume } from "./samples.ts";
+import { fixture, noXmllint, schemaComplaints } from "../../../support/libvirt/xml/oracles.ts";
+import { fullNetwork, fullPool, fullSecret, fullVolume } from "../../../support/libvirt/xml/samples.ts";
 
 describe("a storage pool", () => {
   it("is read with its sizes", () => {

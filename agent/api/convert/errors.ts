@@ -1,0 +1,118 @@
+import { randomBytes } from "node:crypto";
+import { Metadata, status, type StatusObject } from "@grpc/grpc-js";
+import { toSocleError, type ErrorKind, type SocleError } from "../../kernel/errors.ts";
+import type { OperationError } from "../../state/operations/operation.ts";
+import type { Status } from "../../gen/google/rpc/Status.ts";
+import { toDuration } from "./time.ts";
+import type { Protos } from "../../contract/load.ts";
+
+const codes: Readonly<Record<ErrorKind, status>> = {
+  not_found: status.NOT_FOUND,
+  already_exists: status.ALREADY_EXISTS,
+  conflict: status.FAILED_PRECONDITION,
+  invalid: status.INVALID_ARGUMENT,
+  denied: status.PERMISSION_DENIED,
+  unauthenticated: status.UNAUTHENTICATED,
+  unavailable: status.UNAVAILABLE,
+  timeout: status.DEADLINE_EXCEEDED,
+  outcome_unknown: status.UNKNOWN,
+  exhausted: status.RESOURCE_EXHAUSTED,
+  out_of_range: status.OUT_OF_RANGE,
+  cancelled: status.CANCELLED,
+  unsupported: status.UNIMPLEMENTED,
+  internal: status.INTERNAL,
+};
+
+export const errorDomain = "socle";
+const anyPrefix = "type.googleapis.com/";
+// Trailers share one header block with a usual limit of 8 KiB.
+const maxText = 512;
+/** What of a text that is cut is its end. */
+const endOfText = 160;
+const maxViolations = 10;
+const maxMetadata = 16;
+
+/** What a client gets for an error, and what the log gets when the client must not see it. */
+export interface WireError {
+  readonly status: StatusObject;
+  readonly reason: string;
+  /** Of an internal error: names it in the log and to the client. */
+  readonly id?: string;
+  readonly cause?: Error;
+}
+
+/** Turns errors into gRPC statuses with google.rpc details. */
+export class ErrorEncoder {
+  readonly #protos: Protos;
+
+  constructor(protos: Protos) {
+    this.#protos = protos;
+  }
+
+  /** Any thrown value as a gRPC status. What an internal error says stays here: the client gets an id to ask about. */
+  encode(thrown: unknown): WireError {
+    const error = toSocleError(thrown);
+    const internal = error.kind === "internal";
+    const id = internal ? randomBytes(6).toString("hex") : undefined;
+    const code = codes[error.kind];
+    const message = wireText(
+      id === undefined ? error.message : `internal error ${id}; the agent's log says what happened`,
+    );
+    const metadata = new Metadata();
+    const details = internal
+      ? [this.#errorInfo(error.reason, { error_id: id ?? "" })]
+      : [this.#errorInfo(error.reason, error.details.metadata ?? {}), ...this.#further(error)];
+    metadata.set("grpc-status-details-bin", this.#protos.status.serialize({ code, message, details }));
+    const encoded = { status: { code, details: message, metadata }, reason: error.reason };
+    return id === undefined ? encoded : { ...encoded, id, cause: asError(thrown) };
+  }
+
+  /** A failed operation's error as the google.rpc.Status that stands in it. */
+  operationError(error: OperationError): Status {
+    const details = [this.#errorInfo(error.reason, error.metadata)];
+    return { code: codeOfKind(error.kind), message: wireText(error.message), details };
+  }
+
+  #errorInfo(
+    reason: string,
+    metadata: Readonly<Record<string, string>>,
+  ): { type_url: string; value: Buffer } {
+    const entries = Object.entries(metadata).slice(0, maxMetadata);
+    const texts = Object.fromEntries(entries.map(([key, value]) => [key, wireText(value)]));
+    const value = this.#protos.errorInfo.serialize({ reason, domain: errorDomain, metadata: texts });
+    return { type_url: `${anyPrefix}google.rpc.ErrorInfo`, value };
+  }
+
+  #further(error: SocleError): { type_url: string; value: Buffer }[] {
+    const further = [];
+    const { retryAfterMs, fields } = error.details;
+    if (retryAfterMs !== undefined) {
+      const value = this.#protos.retryInfo.serialize({ retryDelay: toDuration(retryAfterMs) });
+      further.push({ type_url: `${anyPrefix}google.rpc.RetryInfo`, value });
+    }
+    if (fields !== undefined) {
+      const fieldViolations = Object.entries(fields)
+        .slice(0, maxViolations)
+        .map(([field, description]) => ({ field: wireText(field), description: wireText(description) }));
+      const value = this.#protos.badRequest.serialize({ fieldViolations });
+      further.push({ type_url: `${anyPrefix}google.rpc.BadRequest`, value });
+    }
+    return further;
+  }
+}
+
+function codeOfKind(kind: string): status {
+  return Object.hasOwn(codes, kind) ? codes[kind as ErrorKind] : status.UNKNOWN;
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+// Cut in the middle, where the words of others stand (QEMU's can be long): what to do about it is at the end.
+// Half a surrogate pair (a caller's, echoed) makes grpc-js throw while it writes the trailers, outside of any handler.
+function wireText(text: string): string {
+  const short =
+    text.length > maxText ? `${text.slice(0, maxText - endOfText - 1)}…${text.slice(-endOfText)}` : text;
+  return short.replace(/\p{Cs}/gu, "\ufffd");
+}

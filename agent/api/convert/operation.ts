@@ -1,0 +1,43 @@
+import { isDone, type Operation } from "../../state/operations/operation.ts";
+import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
+import { enumWords } from "./enum.ts";
+import { toTimestamp } from "./time.ts";
+import type { ErrorEncoder } from "./errors.ts";
+
+const states = enumWords("STATE_UNSPECIFIED", {
+  running: "STATE_RUNNING",
+  succeeded: "STATE_SUCCEEDED",
+  failed: "STATE_FAILED",
+  cancelled: "STATE_CANCELLED",
+  outcome_unknown: "STATE_OUTCOME_UNKNOWN",
+});
+
+export function operationToProto(operation: Operation, errors: ErrorEncoder): ProtoOperation {
+  const { error, endedAtMs } = operation;
+  return {
+    operationId: operation.id,
+    requestId: operation.requestId,
+    kind: operation.kind,
+    vmId: operation.vmId,
+    instance: operation.instance ?? "",
+    caller: operation.caller,
+    state: states.toProto(operation.state),
+    done: isDone(operation),
+    steps: operation.steps.map((step) => ({
+      name: step.name,
+      startedAt: toTimestamp(step.startedAtMs),
+      endedAt: step.endedAtMs === undefined ? null : toTimestamp(step.endedAtMs),
+      outcome: step.outcome ?? "",
+    })),
+    progress: operation.progress,
+    error: error === undefined ? null : errors.operationError(error),
+    createdAt: toTimestamp(operation.createdAtMs),
+    endedAt: endedAtMs === undefined ? null : toTimestamp(endedAtMs),
+    result: operation.result,
+    person: operation.behalf?.person ?? "",
+    ticket: operation.behalf?.ticket ?? "",
+    breakGlass: operation.behalf?.breakGlass ?? "",
+    cancelledBy: operation.cancelledBy ?? "",
+    endDecided: operation.decided !== undefined && !isDone(operation),
+  };
+}

@@ -1,0 +1,38 @@
+import type { Placement as ProtoPlacement } from "../../gen/socle/v1/Placement.ts";
+import type { PlacementWish as ProtoWish, PlacementWish__Output } from "../../gen/socle/v1/PlacementWish.ts";
+import { PLAIN_PAGE_BYTES, type Placement, type PlacementWish } from "../../state/reservations/placement.ts";
+import { enumWords } from "./enum.ts";
+
+const cellPolicies = enumWords("CELL_POLICY_UNSPECIFIED", {
+  any: "CELL_POLICY_ANY",
+  strict: "CELL_POLICY_STRICT",
+});
+
+/** As the caller said it, unchecked. `field` is where it stands in the request. */
+export function wishFromProto(field: string, wish: PlacementWish__Output): Readonly<Record<string, unknown>> {
+  const { cell, cellPolicy, pageSizeBytes, dedicatedCpus, isolatedEmulator, devices } = wish;
+  const policy = cellPolicies.fromProto(`${field}.cellPolicy`, cellPolicy);
+  return {
+    dedicatedCpus,
+    isolatedEmulator,
+    devices,
+    ...(policy === undefined ? {} : { cellPolicy: policy }),
+    ...(cell === undefined ? {} : { cell }),
+    ...(pageSizeBytes === 0 ? {} : { pageSizeBytes }),
+  };
+}
+
+export const wishToProto = ({ cellPolicy, devices, ...same }: PlacementWish): ProtoWish => ({
+  ...same,
+  cellPolicy: cellPolicies.toProto(cellPolicy),
+  devices: [...devices],
+});
+
+export const placementToProto = (placement: Placement): ProtoPlacement => ({
+  cells: [...placement.cells],
+  vcpuCpus: [...placement.vcpuCpus],
+  sharedCpus: [...placement.sharedCpus],
+  emulatorCpus: [...placement.emulatorCpus],
+  pageSizeBytes: placement.hugepageBytes ?? PLAIN_PAGE_BYTES,
+  devices: [...placement.devices],
+});

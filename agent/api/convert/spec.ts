@@ -1,0 +1,140 @@
+import { SocleError } from "../../kernel/errors.ts";
+import type { DiskSpec, NicSpec, VmSpec } from "../../vm/model/spec.ts";
+import type { Disk, Disk__Output } from "../../gen/socle/v1/Disk.ts";
+import type { Nic, Nic__Output } from "../../gen/socle/v1/Nic.ts";
+import type { VmSpec as ProtoSpec, VmSpec__Output } from "../../gen/socle/v1/VmSpec.ts";
+import { wishFromProto, wishToProto } from "./placement.ts";
+import { enumWords } from "./enum.ts";
+
+export const accelerators = enumWords("ACCELERATOR_UNSPECIFIED", {
+  kvm: "ACCELERATOR_KVM",
+  tcg: "ACCELERATOR_TCG",
+});
+const firmwares = enumWords("FIRMWARE_UNSPECIFIED", {
+  bios: "FIRMWARE_BIOS",
+  uefi: "FIRMWARE_UEFI",
+  "uefi-secure-boot": "FIRMWARE_UEFI_SECURE_BOOT",
+});
+const launchSecurities = enumWords("LAUNCH_SECURITY_UNSPECIFIED", {
+  sev: "LAUNCH_SECURITY_SEV",
+  "sev-snp": "LAUNCH_SECURITY_SEV_SNP",
+  tdx: "LAUNCH_SECURITY_TDX",
+});
+const cpuModes = enumWords("CPU_MODE_UNSPECIFIED", {
+  "host-passthrough": "CPU_MODE_HOST_PASSTHROUGH",
+  "host-model": "CPU_MODE_HOST_MODEL",
+  custom: "CPU_MODE_CUSTOM",
+});
+const formats = enumWords("DISK_FORMAT_UNSPECIFIED", { qcow2: "DISK_FORMAT_QCOW2", raw: "DISK_FORMAT_RAW" });
+const encryptions = enumWords("VOLUME_ENCRYPTION_UNSPECIFIED", { luks: "VOLUME_ENCRYPTION_LUKS" });
+
+/** A spec with everything left out that the caller did not say. vm/ checks it; here only its shape changes. */
+export type SpecInput = Readonly<Record<string, unknown>>;
+
+export function specFromProto(spec: VmSpec__Output | null): SpecInput {
+  if (spec === null) {
+    const fields = { spec: "must be given" };
+    throw new SocleError("invalid", "SPEC_INVALID", "spec must be given", { details: { fields } });
+  }
+  return given({
+    name: spec.name,
+    id: said(spec.vmId),
+    vcpus: spec.vcpus,
+    cpuTopology: spec.cpuTopology ?? undefined,
+    cpuMode: cpuModes.fromProto("spec.cpuMode", spec.cpuMode),
+    cpuModel: said(spec.cpuModel),
+    memoryBytes: spec.memoryBytes,
+    accelerator: accelerators.fromProto("spec.accelerator", spec.accelerator),
+    firmware: firmwares.fromProto("spec.firmware", spec.firmware),
+    disks: spec.disks.map(diskFromProto),
+    nics: spec.nics.map(nicFromProto),
+    kernelBoot:
+      spec.kernelBoot === null
+        ? undefined
+        : given({
+            kernel: spec.kernelBoot.kernel ?? undefined,
+            initrd: spec.kernelBoot.initrd ?? undefined,
+            commandLine: spec.kernelBoot.commandLine,
+          }),
+    tpm: spec.tpm || undefined,
+    launchSecurity: launchSecurities.fromProto("spec.launchSecurity", spec.launchSecurity),
+    guestAgent: spec.guestAgent,
+    tenant: spec.tenant,
+    labels: spec.labels,
+    autostart: spec.autostart,
+    placement: spec.placement === null ? undefined : wishFromProto("spec.placement", spec.placement),
+  });
+}
+
+function diskFromProto(disk: Disk__Output, index: number): SpecInput {
+  const { name, readOnly, volume, newVolume } = disk;
+  const field = `spec.disks[${index}]`;
+  if (volume != null) return { name, source: { kind: "volume", volume }, readOnly };
+  if (newVolume == null) throw sourceMissing(field, "a volume or a new volume");
+  const source = given({
+    kind: "new",
+    pool: newVolume.pool,
+    capacityBytes: newVolume.capacityBytes === 0 ? undefined : newVolume.capacityBytes,
+    format: formats.fromProto(`${field}.format`, newVolume.format),
+    baseVolume: said(newVolume.baseVolume),
+    encryption: encryptions.fromProto(`${field}.encryption`, newVolume.encryption),
+  });
+  return { name, source, readOnly };
+}
+
+function nicFromProto(nic: Nic__Output, index: number): SpecInput {
+  const { name, network, bridge, allowSpoofing, allowedAddresses } = nic;
+  const source =
+    nic.source === "network"
+      ? { kind: "network", network }
+      : nic.source === "bridge"
+        ? { kind: "bridge", bridge }
+        : undefined;
+  if (source === undefined) throw sourceMissing(`spec.nics[${index}]`, "a network or a bridge");
+  return given({ name, source, mac: said(nic.mac), allowSpoofing, allowedAddresses });
+}
+
+function sourceMissing(field: string, what: string): SocleError {
+  const fields = { [field]: `must have ${what}` };
+  return new SocleError("invalid", "SPEC_INVALID", `${field} must have ${what}`, { details: { fields } });
+}
+
+export function specToProto(spec: VmSpec): ProtoSpec {
+  const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, launchSecurity, ...same } =
+    spec;
+  return {
+    ...same,
+    vmId: id,
+    ...(cpuMode === undefined ? {} : { cpuMode: cpuModes.toProto(cpuMode) }),
+    ...(accelerator === undefined ? {} : { accelerator: accelerators.toProto(accelerator) }),
+    firmware: firmwares.toProto(firmware),
+    ...(launchSecurity === undefined ? {} : { launchSecurity: launchSecurities.toProto(launchSecurity) }),
+    disks: disks.map(diskToProto),
+    nics: nics.map(nicToProto),
+    kernelBoot: kernelBoot ?? null,
+    placement: placement === undefined ? null : wishToProto(placement),
+  };
+}
+
+function diskToProto({ name, readOnly, source }: DiskSpec): Disk {
+  if (source.kind === "volume") return { name, readOnly, volume: source.volume };
+  const { kind: _, format, encryption, ...same } = source;
+  const newVolume = {
+    ...same,
+    format: formats.toProto(format),
+    ...(encryption === undefined ? {} : { encryption: encryptions.toProto(encryption) }),
+  };
+  return { name, readOnly, newVolume };
+}
+
+function nicToProto({ source, allowedAddresses, ...same }: NicSpec): Nic {
+  const where = source.kind === "network" ? { network: source.network } : { bridge: source.bridge };
+  return { ...same, ...where, allowedAddresses: [...allowedAddresses] };
+}
+
+/** In proto3 an empty string is one that was not said. */
+const said = (text: string): string | undefined => (text === "" ? undefined : text);
+
+function given(fields: Record<string, unknown>): SpecInput {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

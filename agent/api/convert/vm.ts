@@ -1,0 +1,82 @@
+import { withoutUndefined } from "../../kernel/defined.ts";
+import { toSocleError } from "../../kernel/errors.ts";
+import type { Vm, VmStats } from "../../vm/model/vm.ts";
+import type { Vm as ProtoVm } from "../../gen/socle/v1/Vm.ts";
+import type { VmStats as ProtoStats } from "../../gen/socle/v1/VmStats.ts";
+import { enumWords } from "./enum.ts";
+import { accelerators, specToProto } from "./spec.ts";
+import { toTimestamp } from "./time.ts";
+
+export const vmStates = enumWords("VM_STATE_UNSPECIFIED", {
+  running: "VM_STATE_RUNNING",
+  paused: "VM_STATE_PAUSED",
+  stopping: "VM_STATE_STOPPING",
+  stopped: "VM_STATE_STOPPED",
+  crashed: "VM_STATE_CRASHED",
+  suspended: "VM_STATE_SUSPENDED",
+  unknown: "VM_STATE_UNKNOWN",
+});
+
+export const presences = enumWords("PRESENCE_UNSPECIFIED", {
+  present: "PRESENCE_PRESENT",
+  absent: "PRESENCE_ABSENT",
+  unknown: "PRESENCE_UNKNOWN",
+});
+
+const made = new WeakMap<Vm, ProtoVm>();
+
+/**
+ * A VM as the contract shows it. Records are immutable, so each is converted once, however often it is asked for. Never
+ * throws: a VM that cannot be converted is shown as unreadable, so that it costs no list, watch or report.
+ */
+export function vmToProto(vm: Vm): ProtoVm {
+  let proto = made.get(vm);
+  if (proto === undefined) {
+    proto = converted(vm);
+    made.set(vm, proto);
+  }
+  return proto;
+}
+
+function converted(vm: Vm): ProtoVm {
+  try {
+    return convert(vm);
+  } catch (thrown) {
+    const { spec: _, stats: __, ...rest } = vm;
+    const reason = `it cannot be shown: ${toSocleError(thrown).message}`;
+    return convert({ ...rest, tenant: "", labels: {}, unreadable: vm.unreadable ?? reason });
+  }
+}
+
+function convert(vm: Vm): ProtoVm {
+  return {
+    vmId: vm.id,
+    name: vm.name,
+    state: vmStates.toProto(vm.state),
+    stateReason: vm.stateReason,
+    managed: vm.managed,
+    observation: { presence: presences.toProto(vm.presence), observedAt: toTimestamp(vm.observedAtMs) },
+    spec: vm.spec === undefined ? null : specToProto(vm.spec),
+    stats: vm.stats === undefined ? null : statsToProto(vm.stats),
+    vcpus: vm.vcpus,
+    memoryBytes: vm.memoryBytes,
+    ...(vm.accelerator === undefined ? {} : { accelerator: accelerators.toProto(vm.accelerator) }),
+    tenant: vm.tenant,
+    labels: vm.labels,
+    createdAt: vm.createdAtMs === undefined ? null : toTimestamp(vm.createdAtMs),
+    placementEpoch: vm.placementEpoch,
+    etag: vm.etag,
+    instance: vm.instance ?? "",
+    unreadable: vm.unreadable ?? "",
+  };
+}
+
+function statsToProto(stats: VmStats): ProtoStats {
+  const { cpuSeconds, balloonBytes, rssBytes, rates } = stats;
+  return {
+    sampledAt: toTimestamp(stats.sampledAtMs),
+    ...withoutUndefined({ cpuSeconds, memoryBalloonBytes: balloonBytes, memoryRssBytes: rssBytes }),
+    unresponsive: stats.unresponsive,
+    rates: rates === undefined ? null : withoutUndefined(rates),
+  };
+}

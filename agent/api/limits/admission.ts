@@ -1,0 +1,130 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { Counts } from "../../kernel/counts.ts";
+import { SocleError } from "../../kernel/errors.ts";
+
+/** What a call costs: each class has its own share, so that none of them is kept out by another. */
+export type CallClass =
+  /** Answered from memory. */
+  | "read"
+  /** Stays until an operation has ended. */
+  | "wait"
+  | "mutation"
+  /** Stays for as long as its caller likes. */
+  | "stream"
+  /** Health, stops and cancels: what must get through when nothing else does. */
+  | "control";
+
+export interface ClassLimit {
+  /** Of one caller, on average; he may save up `burstSeconds` of them. */
+  readonly perSecond: number;
+  /** Of one caller, open at once. */
+  readonly atOnce: number;
+}
+
+export type Limits = Readonly<Record<CallClass, ClassLimit>>;
+
+const classes: readonly CallClass[] = ["read", "wait", "mutation", "stream", "control"];
+const burstSeconds = 5;
+/** Of all callers together, open at once: so many times what one may have. */
+const callersAtOnce = 16;
+const maxCallers = 1024;
+
+interface Bucket {
+  tokens: number;
+  /** On the monotonic clock. */
+  filledMs: number;
+}
+
+type Shares = Readonly<Record<CallClass, Bucket>>;
+
+/** Decides which calls get in, by caller and class, before anything is done for them. */
+export class Admission {
+  readonly #limits: Limits;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  /** In the order of their last call. */
+  readonly #callers = new Map<string, Shares>();
+  readonly #open = new Counts();
+  readonly #refused = new Counts();
+
+  constructor(limits: Limits, clock: Pick<Clock, "monotonicMs">) {
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  /** For metrics: open now and refused since the start, by class. */
+  get counts(): readonly { readonly kind: CallClass; readonly open: number; readonly refused: number }[] {
+    return classes.map((kind) => ({ kind, open: this.#open.of(kind), refused: this.#refused.of(kind) }));
+  }
+
+  /** Lets a call in; what is given back is to be called once, when it is over. Throws `exhausted`, with its time to retry. */
+  enter(caller: string, kind: CallClass): () => void {
+    const refusal = this.#refusal(caller, kind);
+    if (refusal !== undefined) {
+      this.#refused.add(kind);
+      throw refusal;
+    }
+    const own = `${kind} ${caller}`;
+    this.#open.add(own);
+    this.#open.add(kind);
+    return () => {
+      this.#open.remove(own);
+      this.#open.remove(kind);
+    };
+  }
+
+  #refusal(caller: string, kind: CallClass): SocleError | undefined {
+    const { perSecond, atOnce } = this.#limits[kind];
+    const own = this.#open.of(`${kind} ${caller}`);
+    if (own >= atOnce) return tooMany(kind, `${atOnce} of them are open`);
+    if (this.#open.of(kind) >= callersAtOnce * atOnce)
+      return tooMany(kind, `${callersAtOnce * atOnce} of them are open, of all callers`);
+    const bucket = this.#shares(caller)[kind];
+    const nowMs = this.#clock.monotonicMs();
+    const earned = ((nowMs - bucket.filledMs) / 1000) * perSecond;
+    bucket.tokens = Math.min(perSecond * burstSeconds, bucket.tokens + earned);
+    bucket.filledMs = nowMs;
+    if (bucket.tokens < 1) return tooFast(kind, perSecond, ((1 - bucket.tokens) / perSecond) * 1000);
+    bucket.tokens -= 1;
+    return undefined;
+  }
+
+  #shares(caller: string): Shares {
+    const known = this.#callers.get(caller);
+    const shares = known ?? this.#newShares();
+    this.#callers.delete(caller);
+    this.#callers.set(caller, shares);
+    if (this.#callers.size > maxCallers) {
+      const [oldest] = this.#callers.keys();
+      if (oldest !== undefined) this.#callers.delete(oldest);
+    }
+    return shares;
+  }
+
+  #newShares(): Shares {
+    const filledMs = this.#clock.monotonicMs();
+    const full = (kind: CallClass): Bucket => ({
+      tokens: this.#limits[kind].perSecond * burstSeconds,
+      filledMs,
+    });
+    return {
+      read: full("read"),
+      wait: full("wait"),
+      mutation: full("mutation"),
+      stream: full("stream"),
+      control: full("control"),
+    };
+  }
+}
+
+const tooMany = (kind: CallClass, why: string): SocleError =>
+  new SocleError("exhausted", "TOO_MANY_CALLS", `too many ${kind} calls: ${why}; try again later`, {
+    details: { retryAfterMs: 1000, metadata: { call_class: kind } },
+  });
+
+const tooFast = (kind: CallClass, perSecond: number, retryAfterMs: number): SocleError =>
+  new SocleError(
+    "exhausted",
+    "RATE_LIMITED",
+    `more than ${perSecond} ${kind} calls a second, which is the limit of one caller; slow down`,
+    { details: { retryAfterMs: Math.ceil(retryAfterMs), metadata: { call_class: kind } } },
+  );

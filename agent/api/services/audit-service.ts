@@ -1,0 +1,64 @@
+import { matches, textMatcher, type AuditLog } from "../../audit/index.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import { pageBytes } from "../../kernel/text/message-bytes.ts";
+import type { AuditServiceHandlers } from "../../gen/socle/v1/AuditService.ts";
+import type { ListAuditEntriesRequest__Output } from "../../gen/socle/v1/ListAuditEntriesRequest.ts";
+import type { ListAuditEntriesResponse } from "../../gen/socle/v1/ListAuditEntriesResponse.ts";
+import { fromTimestamp } from "../convert/time.ts";
+import { mutation, unary, type Methods } from "./handler.ts";
+import type { Caller } from "../auth/identity.ts";
+import { afterIdOf, pageSize, pageToken } from "../limits/paging.ts";
+
+export type AuditReader = Pick<AuditLog, "page" | "checkpoint" | "state">;
+
+export function auditService(audit: AuditReader): Methods<AuditServiceHandlers> {
+  return {
+    // It reads the disk: as few at a time as there may be streams.
+    ListAuditEntries: {
+      ...unary((request, { caller }) => listEntries(audit, withTenant(request, caller))),
+      class: "stream",
+    },
+    SignCheckpoint: mutation(() => audit.checkpoint()),
+  };
+}
+
+/** Whoever is one tenant's has no other's to ask for. */
+function withTenant(
+  request: ListAuditEntriesRequest__Output,
+  { tenant }: Caller,
+): ListAuditEntriesRequest__Output {
+  if (tenant === undefined) return request;
+  if (request.tenant === "" || request.tenant === tenant) return { ...request, tenant };
+  throw new SocleError("denied", "TENANT_DENIED", `your certificate is for the tenant ${tenant} alone`);
+}
+
+async function listEntries(
+  audit: AuditReader,
+  request: ListAuditEntriesRequest__Output,
+): Promise<ListAuditEntriesResponse> {
+  const { pageToken: token, pageSize: asked, ...query } = request;
+  const after = Number(afterIdOf(token, query) ?? request.afterSequence);
+  const through = audit.state.sequence;
+  const limit = pageSize(asked);
+  const { tenant, vm, since, until } = query;
+  const filter = {
+    tenant,
+    vm,
+    sinceMs: since === null ? -Infinity : fromTimestamp(since),
+    untilMs: until === null ? Infinity : fromTimestamp(until),
+  };
+  const { entries, read, oldest } = await audit.page({
+    after,
+    through,
+    limit,
+    bytes: pageBytes,
+    mayBeWanted: textMatcher(filter),
+    isWanted: (entry) => matches(entry, filter),
+  });
+  return {
+    entries: entries.map(({ previous, ...entry }) => ({ ...entry, previousHash: previous })),
+    nextPageToken: read < through ? pageToken(String(read), query) : "",
+    oldestSequence: oldest,
+    newestSequence: through,
+  };
+}

@@ -1,0 +1,47 @@
+import { SocleError } from "../../kernel/errors.ts";
+import { Topic } from "../../kernel/concurrency/topic.ts";
+import type { HealthHandlers } from "../../gen/grpc/health/v1/Health.ts";
+import type { HealthCheckResponse } from "../../gen/grpc/health/v1/HealthCheckResponse.ts";
+import { probe, serverStream, type Methods } from "./handler.ts";
+
+/** Whether the agent serves, as grpc.health.v1 tells it: for the agent as a whole ("") and for each service's name. */
+export class Health {
+  readonly #names: ReadonlySet<string>;
+  readonly #changes = new Topic<void>();
+  #serving = false;
+
+  constructor(serviceNames: readonly string[]) {
+    this.#names = new Set(["", ...serviceNames]);
+  }
+
+  setServing(serving: boolean): void {
+    if (serving === this.#serving) return;
+    this.#serving = serving;
+    this.#changes.publish();
+  }
+
+  methods(): Methods<HealthHandlers> {
+    return {
+      Check: probe(({ service }) => {
+        if (this.#names.has(service)) return this.#status(service);
+        throw new SocleError("not_found", "SERVICE_UNKNOWN", `this agent has no service ${service}`);
+      }),
+      Watch: serverStream(({ service }, { signal }) => this.#watch(service, signal)),
+    };
+  }
+
+  async *#watch(service: string, signal: AbortSignal): AsyncGenerator<HealthCheckResponse, void, undefined> {
+    const changes = this.#changes.subscribe(signal, 4);
+    let told = this.#status(service);
+    yield told;
+    for await (const _ of changes) {
+      const now = this.#status(service);
+      if (now.status !== told.status) yield (told = now);
+    }
+  }
+
+  #status(service: string): HealthCheckResponse {
+    if (!this.#names.has(service)) return { status: "SERVICE_UNKNOWN" };
+    return { status: this.#serving ? "SERVING" : "NOT_SERVING" };
+  }
+}

@@ -1,0 +1,97 @@
+import { dimensions, type TenantShare } from "../../host/capacity/tenant-quotas.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Host } from "../../gen/socle/v1/Host.ts";
+import type { HostServiceHandlers } from "../../gen/socle/v1/HostService.ts";
+import type { ListTenantsResponse } from "../../gen/socle/v1/ListTenantsResponse.ts";
+import { schedulingStates, usageToProto } from "../convert/host.ts";
+import type { Doors } from "./doors.ts";
+import { control, serverStream, unary, type CallContext, type Methods } from "./handler.ts";
+import { HostDocuments } from "./host-document.ts";
+import type { Protos } from "../../contract/load.ts";
+
+const maxReason = 256;
+
+export function hostService(
+  doors: Doors,
+  protos: Pick<Protos, "host" | "hostParts">,
+): Methods<HostServiceHandlers> {
+  const { host, vmView, position, controlEpochs } = doors;
+  const documents = new HostDocuments(protos);
+  const now = (context: Pick<CallContext, "slice">): Promise<Host> => {
+    const more = {
+      position: position(),
+      usage: usageToProto(host.usage()),
+      controlEpoch: controlEpochs.controlEpoch,
+    };
+    return documents.make(host.snapshot(), vmView.all(), vmView.complete, {
+      more,
+      slice: context.slice(),
+    });
+  };
+  return {
+    GetHost: unary((_request, context) => now(context)),
+    WatchHost: serverStream((_request, context) => watchHost(doors, () => now(context), context.signal)),
+    ListTenants: unary(() => listTenants(host.tenants())),
+    SetSchedulingState: control(async (request, context) => {
+      const state = schedulingStates.fromProto("state", request.state);
+      if (state === undefined) throw wrong("state", "must be ACTIVE or CORDONED");
+      if (request.reason.length > maxReason) throw wrong("reason", `must be at most ${maxReason} characters`);
+      await host.setScheduling(state, request.reason);
+      return await now(context);
+    }),
+    AcknowledgeCondition: control(async ({ type, requestId }, context) => {
+      if (type === "BreakGlass" && context.caller.behalf?.breakGlass !== undefined) throw notBySame();
+      await host.acknowledge(type, requestId);
+      return await now(context);
+    }),
+    ResetControlEpoch: control(async ({ controlEpoch }) => {
+      const previousControlEpoch = await controlEpochs.reset(controlEpoch);
+      return { controlEpoch, previousControlEpoch };
+    }),
+  };
+}
+
+/** The host as it is, then again after every change; a slow reader gets the newest, not each. */
+async function* watchHost(
+  { host }: Doors,
+  now: () => Promise<Host>,
+  signal: AbortSignal,
+): AsyncGenerator<Host, void, undefined> {
+  const changes = host.subscribe(signal);
+  let etag: string | undefined;
+  const ifChanged = async function* (): AsyncGenerator<Host, void, undefined> {
+    const next = await now();
+    if (next.etag === etag) return;
+    etag = next.etag;
+    yield next;
+  };
+  yield* ifChanged();
+  for await (const _ of changes) yield* ifChanged();
+}
+
+const MOST_TENANTS = 1000;
+
+function listTenants(shares: readonly TenantShare[]): ListTenantsResponse {
+  const shown = [...shares].sort((a, b) => b.use.vms - a.use.vms).slice(0, MOST_TENANTS);
+  const keys = Object.keys(dimensions) as (keyof typeof dimensions)[];
+  const tenants = shown.map(({ tenant, use, quota }) => ({
+    tenant,
+    dimensions: keys.map((key) => {
+      const limit = quota?.[key] ?? null;
+      return { name: dimensions[key].name, used: use[key], limited: limit !== null, limit: limit ?? 0 };
+    }),
+  }));
+  return { tenants, totalSize: shares.length };
+}
+
+const notBySame = (): SocleError =>
+  new SocleError(
+    "denied",
+    "BREAK_GLASS_UNSEEN",
+    "break-glass does not acknowledge break-glass: whoever looks after this host is to see it",
+  );
+
+function wrong(field: string, why: string): SocleError {
+  const details = { fields: { [field]: why } };
+  return new SocleError("invalid", "REQUEST_INVALID", `${field} ${why}`, { details });
+}

@@ -1,0 +1,119 @@
+import { SocleError } from "../../kernel/errors.ts";
+import type { Slice } from "../../kernel/concurrency/slice.ts";
+import { isDone, type Operation } from "../../state/operations/operation.ts";
+import { requireReadWhole } from "../../state/journal/refusals.ts";
+import type { ListOperationsRequest__Output } from "../../gen/socle/v1/ListOperationsRequest.ts";
+import type { ListOperationsResponse } from "../../gen/socle/v1/ListOperationsResponse.ts";
+import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
+import type { OperationServiceHandlers } from "../../gen/socle/v1/OperationService.ts";
+import { enumWords } from "../convert/enum.ts";
+import { operationToProto } from "../convert/operation.ts";
+import { durationMs } from "../convert/time.ts";
+import type { Doors } from "./doors.ts";
+import type { ErrorEncoder } from "../convert/errors.ts";
+import { control, serverStream, unary, wait, type Methods } from "./handler.ts";
+import type { Caller } from "../auth/identity.ts";
+import { doorsOf } from "./tenancy.ts";
+import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
+
+const outcomes = enumWords("OUTCOME_UNSPECIFIED", { done: "OUTCOME_DONE", "not done": "OUTCOME_NOT_DONE" });
+
+const outcomeMissing = (): SocleError => {
+  const problem = "must say whether the operation's effect happened: OUTCOME_DONE or OUTCOME_NOT_DONE";
+  return new SocleError("invalid", "OUTCOME_MISSING", `outcome ${problem}`, {
+    details: { fields: { outcome: problem } },
+  });
+};
+
+const defaultWaitMs = 30_000;
+const maxWaitMs = 300_000;
+
+export function operationService(doors: Doors, errors: ErrorEncoder): Methods<OperationServiceHandlers> {
+  const of = (caller: Caller): Doors["operations"] => doorsOf(doors)(caller).operations;
+  return {
+    GetOperation: unary(({ operationId }, { caller }) =>
+      operationToProto(of(caller).get(operationId), errors),
+    ),
+    ListOperations: unary((request, context) =>
+      listOperations(of(context.caller), request, { errors, slice: context.slice() }),
+    ),
+    WaitOperation: wait(async ({ operationId, timeout }, { caller, signal }) => {
+      const timeoutMs = timeout === null ? defaultWaitMs : durationMs("timeout", timeout);
+      const operation = await of(caller).wait(operationId, Math.min(timeoutMs, maxWaitMs), signal);
+      return operationToProto(operation, errors);
+    }),
+    CancelOperation: control(({ operationId }, { caller }) =>
+      operationToProto(of(caller).cancel(operationId, caller.name), errors),
+    ),
+    SettleOperation: control(async ({ operationId, outcome }, { caller }) => {
+      const as = outcomes.fromProto("outcome", outcome);
+      if (as === undefined) throw outcomeMissing();
+      return operationToProto(await doors.vms.settle(operationId, as, caller.name), errors);
+    }),
+    WatchOperations: serverStream(({ operationId }, { caller, signal }) =>
+      operationId === ""
+        ? watchAll(of(caller), errors, signal)
+        : watchOne(of(caller), operationId, errors, signal),
+    ),
+  };
+}
+
+/** Newest first. */
+async function listOperations(
+  operations: Doors["operations"],
+  request: ListOperationsRequest__Output,
+  { errors, slice }: { readonly errors: ErrorEncoder; readonly slice: Slice },
+): Promise<ListOperationsResponse> {
+  requireReadWhole(operations.failure, "the list of operations");
+  const { vmId, onlyRunning } = request;
+  const query = { vmId, onlyRunning };
+  const afterId = afterIdOf(request.pageToken, query);
+  const size = pageSize(request.pageSize);
+  const found = operations.list({
+    onlyRunning,
+    limit: size + 1,
+    ...(vmId === "" ? {} : { vmId }),
+    ...(afterId === undefined ? {} : { afterId }),
+  });
+  const convert = (operation: Operation): ProtoOperation => operationToProto(operation, errors);
+  const page = await convertPage(found.slice(0, size), convert, slice);
+  const last = found[page.length - 1];
+  const nextPageToken = last === undefined || found.length === page.length ? "" : pageToken(last.id, query);
+  return { operations: page, nextPageToken };
+}
+
+async function* watchAll(
+  operations: Doors["operations"],
+  errors: ErrorEncoder,
+  signal: AbortSignal,
+): AsyncGenerator<ProtoOperation, void, undefined> {
+  for await (const change of operations.watch(signal)) {
+    if (change.kind === "overflow") {
+      const message =
+        "changes of operations came faster than they were read; list the operations, then watch again";
+      throw new SocleError("out_of_range", "WATCH_OVERFLOW", message);
+    }
+    yield operationToProto(change.value, errors);
+  }
+}
+
+async function* watchOne(
+  operations: Doors["operations"],
+  id: string,
+  errors: ErrorEncoder,
+  signal: AbortSignal,
+): AsyncGenerator<ProtoOperation, void, undefined> {
+  const changes = operations.watch(signal);
+  let told = operations.get(id);
+  yield operationToProto(told, errors);
+  if (isDone(told)) return;
+  for await (const change of changes) {
+    if (change.kind === "item" && change.value.id !== id) continue;
+    // Records are immutable: one that was told already is the same object.
+    const now = operations.get(id);
+    if (now === told) continue;
+    told = now;
+    yield operationToProto(told, errors);
+    if (isDone(told)) return;
+  }
+}

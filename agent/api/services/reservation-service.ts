@@ -1,0 +1,135 @@
+import type { Slice } from "../../kernel/concurrency/slice.ts";
+import { createHash } from "node:crypto";
+import type { Reservation, ReservedRoom } from "../../state/reservations/reservation.ts";
+import { requireReadWhole } from "../../state/journal/refusals.ts";
+import { checkRoom } from "../../vm/model/spec-check.ts";
+import type { ListReservationsRequest__Output } from "../../gen/socle/v1/ListReservationsRequest.ts";
+import type { ListReservationsResponse } from "../../gen/socle/v1/ListReservationsResponse.ts";
+import type { Reservation as ProtoReservation } from "../../gen/socle/v1/Reservation.ts";
+import type { ReservationServiceHandlers } from "../../gen/socle/v1/ReservationService.ts";
+import type { ReserveRequest__Output } from "../../gen/socle/v1/ReserveRequest.ts";
+import { enumWords } from "../convert/enum.ts";
+import { placementToProto, wishFromProto, wishToProto } from "../convert/placement.ts";
+import { accelerators } from "../convert/spec.ts";
+import { durationMs, toDuration, toTimestamp } from "../convert/time.ts";
+import type { Doors } from "./doors.ts";
+import { control, mutation, unary, type Methods } from "./handler.ts";
+import type { Caller } from "../auth/identity.ts";
+import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
+
+const DEFAULT_TTL_MS = 60_000;
+
+const states = enumWords("STATE_UNSPECIFIED", {
+  held: "STATE_HELD",
+  consumed: "STATE_CONSUMED",
+  released: "STATE_RELEASED",
+  expired: "STATE_EXPIRED",
+});
+
+export function reservationService(doors: Doors): Methods<ReservationServiceHandlers> {
+  const { reservations } = doors;
+  const leftMs = ({ state, id }: Reservation): number | undefined =>
+    state === "held" ? reservations.leftMs(id) : undefined;
+  const shown = (reservation: Reservation): ProtoReservation => toProto(reservation, leftMs(reservation));
+  return {
+    Reserve: mutation(async (request, { caller }) => {
+      const ttlMs = request.ttl === null ? DEFAULT_TTL_MS : durationMs("ttl", request.ttl);
+      const room = (): ReservedRoom => checkRoom(roomOf(request, doors.defaultAccelerator));
+      return shown(await reservations.reserve(asked("RESERVE", request, caller), room, ttlMs));
+    }),
+    RenewReservation: mutation(async (request, { caller }) => {
+      const ttlMs = request.ttl === null ? undefined : durationMs("ttl", request.ttl);
+      const { reservationId } = request;
+      return shown(
+        await reservations.renew(asked("RENEW", request, caller), reservationId, ttlMs, asker(caller)),
+      );
+    }),
+    ReleaseReservation: control(async (request, { caller }) => {
+      const { reservationId } = request;
+      return shown(
+        await reservations.release(asked("RELEASE", request, caller), reservationId, asker(caller)),
+      );
+    }),
+    GetReservation: unary(({ reservationId }) => shown(reservations.get(reservationId))),
+    ListReservations: unary((request, context) =>
+      list(reservations, request, { leftMs, slice: context.slice() }),
+    ),
+  };
+}
+
+const asker = ({ name, role }: Caller): { caller: string; mayAll: boolean } => ({
+  caller: name,
+  mayAll: role === "operator" || role === "admin",
+});
+
+/** Who asks, and a digest of what: messages have their fields in the contract's order. */
+function asked(kind: string, request: { readonly requestId: string }, caller: Caller) {
+  const { requestId, ...body } = request;
+  const fingerprint = createHash("sha256")
+    .update(`${kind}\n${JSON.stringify(body)}`)
+    .digest("hex");
+  return { requestId, caller: caller.name, fingerprint };
+}
+
+function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => "kvm" | "tcg"): unknown {
+  const { vcpus, memoryBytes, tenant, wish } = request;
+  return {
+    vcpus,
+    memoryBytes,
+    tenant,
+    accelerator: accelerators.fromProto("accelerator", request.accelerator) ?? defaultAccelerator(),
+    wish: wish === null ? {} : wishFromProto("wish", wish),
+  };
+}
+
+async function list(
+  reservations: Doors["reservations"],
+  { includeEnded, pageToken: token, pageSize: asked }: ListReservationsRequest__Output,
+  {
+    leftMs,
+    slice,
+  }: { readonly leftMs: (reservation: Reservation) => number | undefined; readonly slice: Slice },
+): Promise<ListReservationsResponse> {
+  requireReadWhole(reservations.failure, "the list of reservations");
+  const query = { includeEnded };
+  const afterId = afterIdOf(token, query) ?? "";
+  const size = pageSize(asked);
+  const found = reservations.list({ includeEnded, afterId, limit: size + 1 });
+  const totalSize = reservations.count(includeEnded);
+  // Reservations end while the page is made: it shows them as they were at one moment.
+  const seen = found.slice(0, size).map((reservation) => ({ reservation, leftMs: leftMs(reservation) }));
+  const convert = (shown: (typeof seen)[number]): ProtoReservation =>
+    toProto(shown.reservation, shown.leftMs);
+  const page = await convertPage(seen, convert, slice);
+  const last = found[page.length - 1];
+  const nextPageToken = last === undefined || page.length === found.length ? "" : pageToken(last.id, query);
+  return { reservations: page, nextPageToken, totalSize };
+}
+
+function toProto(reservation: Reservation, leftMs: number | undefined): ProtoReservation {
+  const {
+    id,
+    state,
+    accelerator,
+    wish,
+    placement,
+    ttlMs,
+    createdAtMs,
+    endedAtMs,
+    vmId = "",
+    ...same
+  } = reservation;
+  return {
+    ...same,
+    reservationId: id,
+    state: states.toProto(state),
+    accelerator: accelerators.toProto(accelerator),
+    wish: wishToProto(wish),
+    placement: placementToProto(placement),
+    ttl: toDuration(ttlMs),
+    remaining: leftMs === undefined ? null : toDuration(leftMs),
+    createdAt: toTimestamp(createdAtMs),
+    endedAt: endedAtMs === undefined ? null : toTimestamp(endedAtMs),
+    vmId,
+  };
+}

@@ -1,0 +1,122 @@
+import { SocleError } from "../../kernel/errors.ts";
+import type { Operation } from "../../state/operations/operation.ts";
+import { mayOverrule } from "../../trust/index.ts";
+import { ASK_PROVIDER, hasNoSpec, requireReadable } from "../../vm/model/unreadable.ts";
+import type { Vm, VmView } from "../../vm/model/vm.ts";
+import type { Doors } from "./doors.ts";
+import type { Caller } from "../auth/identity.ts";
+
+type Reachable = Pick<Doors, "vmView" | "vms" | "operations">;
+
+/** The doors as a caller may use them: whoever is one tenant's sees and changes that tenant's VMs alone. */
+export function doorsOf(doors: Doors): (caller: Caller) => Reachable {
+  return ({ tenant, name }) => (tenant === undefined ? doors : tenantDoors(doors, tenant, name));
+}
+
+/**
+ * What is another's is as if it were not there. A new VM is the tenant's, and so must be what it writes to: which volumes
+ * it may have, vm/storage/volume-users.ts says.
+ */
+function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
+  const { vmView, vms, operations } = doors;
+  const isOwn = (vm: Vm | undefined): vm is Vm => vm?.managed === true && vm.tenant === tenant;
+  const view: VmView = {
+    get complete() {
+      return vmView.complete;
+    },
+    get observedAtMs() {
+      return vmView.observedAtMs;
+    },
+    get specUnreadable() {
+      return vmView.all().filter((vm) => isClaimed(vm, vm.claimedTenant === undefined)).length;
+    },
+    get lastSample() {
+      return vmView.lastSample;
+    },
+    get lastReadings() {
+      return vmView.lastReadings;
+    },
+    get: (idOrName) => own(vmView.get(idOrName)),
+    hidden,
+    all: () => vmView.all().filter(isOwn),
+    subscribe: (signal) => vmView.subscribe(signal),
+  };
+  function own(vm: Vm | undefined): Vm | undefined {
+    return isOwn(vm) ? vm : undefined;
+  }
+  /** A VM with an unreadable spec, which may belong to the tenant: neither shown nor reported as absent. */
+  function isClaimed(vm: Vm, otherwise = false): boolean {
+    return hasNoSpec(vm) && (vm.claimedTenant === tenant || otherwise);
+  }
+  function hidden(idOrName: string, wasOwn = false): Vm | undefined {
+    const vm = vmView.get(idOrName);
+    return vm !== undefined && isClaimed(vm, wasOwn && vm.claimedTenant === undefined) ? vm : undefined;
+  }
+  /** One that is gone is let pass: the request may be the repetition of one that was done. */
+  const requireOwn = <Request extends { readonly vm: string }>(request: Request): Request => {
+    const vm = vmView.get(request.vm);
+    if (vm === undefined || isOwn(vm)) return request;
+    if (isClaimed(vm)) requireReadable(vm, ASK_PROVIDER);
+    throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${request.vm} on this host`);
+  };
+  const isMine = (operation: Operation): boolean =>
+    operation.caller === caller ||
+    (operation.tenant === undefined ? isOwn(vmView.get(operation.vmId)) : operation.tenant === tenant);
+  const requireMine = (id: string): string => {
+    if (isMine(operations.get(id))) return id;
+    throw noOperation(id);
+  };
+  /** A tenant sees what the provider does to its VMs, and does not cancel it. */
+  const requireOwnAct = (id: string): string => {
+    const { caller: other } = operations.get(requireMine(id));
+    if (mayOverrule(caller, other)) return id;
+    const message = `operation ${id} was begun by the provider; your certificate may cancel those of the tenant ${tenant} alone`;
+    throw new SocleError("denied", "OPERATION_DENIED", message);
+  };
+  return {
+    vmView: view,
+    vms: {
+      create: async (request, by) => {
+        requireTenant(request.spec["tenant"], tenant);
+        return await vms.create({ ...request, spec: { ...request.spec, tenant }, tenantOnly: true }, by);
+      },
+      start: async (request, by) => await vms.start(requireOwn(request), by),
+      stop: async (request, by) => await vms.stop(requireOwn(request), by),
+      reboot: async (request, by) => await vms.reboot(requireOwn(request), by),
+      pause: async (request, by) => await vms.pause(requireOwn(request), by),
+      resume: async (request, by) => await vms.resume(requireOwn(request), by),
+      delete: async (request, by) => await vms.delete(requireOwn(request), by),
+      settle: (id) => Promise.reject(noOperation(id)),
+      openConsole: async (vm, options, signal) =>
+        await vms.openConsole(requireOwn({ vm }).vm, options, signal),
+    },
+    operations: {
+      get: (id) => operations.get(requireMine(id)),
+      list: (options) => operations.list({ ...options, tenant }),
+      wait: async (id, timeoutMs, signal) => await operations.wait(requireMine(id), timeoutMs, signal),
+      cancel: (id, by) => operations.cancel(requireOwnAct(id), by),
+      watch: (signal) => filtered(operations.watch(signal), isMine),
+      get failure() {
+        return operations.failure;
+      },
+    },
+  };
+}
+
+const noOperation = (id: string): SocleError =>
+  new SocleError("not_found", "OPERATION_NOT_FOUND", `there is no operation ${id}`);
+
+function requireTenant(asked: unknown, tenant: string): void {
+  if (asked === undefined || asked === "" || asked === tenant) return;
+  throw new SocleError("denied", "TENANT_DENIED", `your certificate is for the tenant ${tenant} alone`);
+}
+
+async function* filtered<Item extends { readonly kind: string }>(
+  items: AsyncIterable<Item>,
+  isMine: (operation: Operation) => boolean,
+): AsyncGenerator<Item, void, undefined> {
+  for await (const item of items) {
+    if ("value" in item && !isMine(item.value as Operation)) continue;
+    yield item;
+  }
+}

@@ -1,0 +1,47 @@
+import { SocleError } from "../../kernel/errors.ts";
+import type { TrustServiceHandlers } from "../../gen/socle/v1/TrustService.ts";
+import type { TrustState } from "../../gen/socle/v1/TrustState.ts";
+import { fingerprintOf } from "../../trust/index.ts";
+import { toTimestamp } from "../convert/time.ts";
+import type { Doors, TrustFacts } from "./doors.ts";
+import { mutation, unary, type Methods } from "./handler.ts";
+
+export function trustService({ trust }: Doors): Methods<TrustServiceHandlers> {
+  return {
+    GetTrust: unary(() => stateToProto(trust.state())),
+    EnrollHost: mutation(async ({ address, token, authorityFingerprint }, { signal }) => {
+      if (!/^\S+:\d{1,5}$/.test(address)) throw wrong("address", "must be ADDRESS:PORT");
+      const fingerprint = authorityFingerprint.replaceAll(":", "").toLowerCase();
+      if (!/^([0-9a-f]{64})?$/.test(fingerprint))
+        throw wrong("authority_fingerprint", "must be a SHA-256 in hexadecimal, 64 digits");
+      await trust.enroll(address, token, fingerprint === "" ? null : fingerprint, signal);
+      return stateToProto(trust.state());
+    }),
+  };
+}
+
+function stateToProto({ domain, insecureListen, material, renewsAtMs, problem }: TrustFacts): TrustState {
+  return {
+    trustDomain: domain ?? "",
+    insecureListen: insecureListen ?? "",
+    problem: problem?.message ?? "",
+    renewsAt: renewsAtMs === undefined ? null : toTimestamp(renewsAtMs),
+    ...(material === undefined
+      ? {}
+      : {
+          identity: material.identity.uri,
+          serial: material.serial,
+          notBefore: toTimestamp(material.notBeforeMs),
+          notAfter: toTimestamp(material.notAfterMs),
+          revoked: material.revoked.size,
+          authorityFingerprints: material.roots.map(fingerprintOf),
+          revocationsUntil:
+            material.revocationsUntilMs === undefined ? null : toTimestamp(material.revocationsUntilMs),
+        }),
+  };
+}
+
+function wrong(field: string, why: string): SocleError {
+  const details = { fields: { [field]: why } };
+  return new SocleError("invalid", "REQUEST_INVALID", `${field} ${why}`, { details });
+}

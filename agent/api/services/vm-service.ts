@@ -1,0 +1,129 @@
+import { createHash } from "node:crypto";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Slice } from "../../kernel/concurrency/slice.ts";
+import type { Operation } from "../../state/operations/operation.ts";
+import { ASK_PROVIDER, requireReadable } from "../../vm/model/unreadable.ts";
+import type { Vm, VmView } from "../../vm/model/vm.ts";
+import type { ListVmsRequest__Output } from "../../gen/socle/v1/ListVmsRequest.ts";
+import type { ListVmsResponse } from "../../gen/socle/v1/ListVmsResponse.ts";
+import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
+import type { VmServiceHandlers } from "../../gen/socle/v1/VmService.ts";
+import { runConsole } from "./console.ts";
+import { operationToProto } from "../convert/operation.ts";
+import { specFromProto } from "../convert/spec.ts";
+import { durationMs, toTimestamp } from "../convert/time.ts";
+import { presences, vmToProto } from "../convert/vm.ts";
+import type { Doors } from "./doors.ts";
+import type { ErrorEncoder } from "../convert/errors.ts";
+import type { Caller } from "../auth/identity.ts";
+import { bidi, control, mutation, serverStream, unary, type Methods } from "./handler.ts";
+import { doorsOf } from "./tenancy.ts";
+import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
+import { vmFilter, withoutSpec } from "./vm-filter.ts";
+import { watchVms } from "./vm-watch.ts";
+
+export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmServiceHandlers> {
+  const of = doorsOf(doors);
+  const told = async (operation: Promise<Operation>): Promise<ProtoOperation> =>
+    operationToProto(await operation, errors);
+  return {
+    CreateVm: mutation(({ spec, reservationId, ...request }, { caller }) =>
+      told(
+        of(caller).vms.create(
+          by(
+            {
+              ...request,
+              spec: specFromProto(spec),
+              reservationId: reservationId === "" ? undefined : reservationId,
+            },
+            caller,
+          ),
+          caller.name,
+        ),
+      ),
+    ),
+    GetVm: unary(({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm))),
+    ListVms: unary((request, context) => listVms(of(context.caller).vmView, request, context.slice())),
+    WatchVms: serverStream(({ filter }, { caller, signal }) =>
+      watchVms(
+        of(caller).vmView,
+        { matches: vmFilter(filter), mayMatch: vmFilter(withoutSpec(filter)) },
+        signal,
+      ),
+    ),
+    StartVm: mutation((request, { caller }) => told(of(caller).vms.start(by(request, caller), caller.name))),
+    StopVm: control(({ gracefulTimeout, ...request }, { caller }) => {
+      const gracefulTimeoutMs =
+        gracefulTimeout === null ? undefined : durationMs("graceful_timeout", gracefulTimeout);
+      return told(of(caller).vms.stop(by({ ...request, gracefulTimeoutMs }, caller), caller.name));
+    }),
+    RebootVm: mutation((request, { caller }) =>
+      told(of(caller).vms.reboot(by(request, caller), caller.name)),
+    ),
+    PauseVm: mutation((request, { caller }) => told(of(caller).vms.pause(by(request, caller), caller.name))),
+    ResumeVm: mutation((request, { caller }) =>
+      told(of(caller).vms.resume(by(request, caller), caller.name)),
+    ),
+    DeleteVm: mutation(({ etag, eraseDisks, ...request }, { caller }) =>
+      told(
+        of(caller).vms.delete(
+          by(
+            { ...request, ...(eraseDisks ? { eraseDisks } : {}), etag: etag === "" ? undefined : etag },
+            caller,
+          ),
+          caller.name,
+        ),
+      ),
+    ),
+    Console: {
+      ...bidi((requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal)),
+      mutation: true,
+    },
+  };
+}
+
+const by = <Request>(request: Request, { behalf }: Caller) =>
+  behalf === undefined ? request : { ...request, behalf };
+
+function getVm(view: VmView, idOrName: string): Vm {
+  const vm = view.get(idOrName);
+  if (vm !== undefined) return vm;
+  const hidden = view.hidden?.(idOrName);
+  if (hidden !== undefined) requireReadable(hidden, ASK_PROVIDER);
+  if (!view.complete) {
+    const message = `libvirt does not tell which VMs are here now, so whether ${idOrName} is one is not known; try again`;
+    throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
+  }
+  throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
+}
+
+/** Ordered by id, so that a page goes on where the one before ended whatever came or went meanwhile. */
+async function listVms(
+  view: VmView,
+  request: ListVmsRequest__Output,
+  slice: Slice,
+): Promise<ListVmsResponse> {
+  const { filter, pageToken: token } = request;
+  const afterId = afterIdOf(token, filter);
+  const matching = view.all().filter(vmFilter(filter));
+  const { specUnreadable } = view;
+  const etag = listEtag(matching, `${view.complete ? "complete" : "unknown"} ${specUnreadable}`);
+  const observation = {
+    presence: presences.toProto(view.complete ? "present" : "unknown"),
+    // 0: they were never listed.
+    observedAt: view.observedAtMs === 0 ? null : toTimestamp(view.observedAtMs),
+  };
+  const head = { totalSize: matching.length, etag, observation, specUnreadable };
+  if (request.etag === etag) return { ...head, notModified: true };
+  const rest = afterId === undefined ? matching : matching.filter(({ id }) => id > afterId);
+  const vms = await convertPage(rest.slice(0, pageSize(request.pageSize)), vmToProto, slice);
+  const last = rest[vms.length - 1];
+  const nextPageToken = last === undefined || vms.length === rest.length ? "" : pageToken(last.id, filter);
+  return { ...head, vms, nextPageToken };
+}
+
+function listEtag(vms: readonly Vm[], sight: string): string {
+  const hash = createHash("sha256").update(sight);
+  for (const { id, etag } of vms) hash.update(`\n${id} ${etag}`);
+  return hash.digest("base64url").slice(0, 22);
+}

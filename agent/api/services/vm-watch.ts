@@ -1,0 +1,80 @@
+import type { Vm, VmView } from "../../vm/model/vm.ts";
+import type { WatchVmsResponse } from "../../gen/socle/v1/WatchVmsResponse.ts";
+import { hasNoSpec } from "../../vm/model/unreadable.ts";
+import { vmToProto } from "../convert/vm.ts";
+
+/** What a reader was sent of a VM last. */
+type Sent = Pick<Vm, "id" | "name" | "instance" | "etag">;
+
+export interface Matching {
+  readonly matches: (vm: Vm) => boolean;
+  /** Of a VM whose spec is unreadable: what else is known of it does not exclude it. */
+  readonly mayMatch: (vm: Vm) => boolean;
+}
+
+/**
+ * The matching VMs, then every change of them. What is sent is always the VM as it is now: a reader that falls behind
+ * misses steps in between, never the end. A VM that begins or ceases to match is added or removed for this reader, and one
+ * whose spec became unreadable is reported as such: whether it matches is not known.
+ */
+export async function* watchVms(
+  view: VmView,
+  { matches, mayMatch }: Matching,
+  signal: AbortSignal,
+): AsyncGenerator<WatchVmsResponse, void, undefined> {
+  const changes = view.subscribe(signal);
+  const sent = new Map<string, Sent>();
+  /** The VM that this reader knows, where its spec is unreadable now. */
+  const unreadable = ({ id, instance }: Sent): Vm | undefined => {
+    const vm = view.get(id);
+    const found = view.hidden?.(id, true) ?? (vm !== undefined && hasNoSpec(vm) ? vm : undefined);
+    if (found === undefined || !mayMatch(found)) return undefined;
+    return found.instance === undefined || found.instance === instance ? found : undefined;
+  };
+  function* show(before: Sent, { etag }: Vm): Generator<WatchVmsResponse, void, undefined> {
+    if (sent.get(before.id)?.etag === etag) return;
+    sent.set(before.id, { ...before, etag });
+    yield { kind: "KIND_UNREADABLE", vm: named(before) };
+  }
+  function* everything(): Generator<WatchVmsResponse, void, undefined> {
+    const earlier = [...sent.values()];
+    sent.clear();
+    for (const vm of view.all()) {
+      if (!matches(vm)) continue;
+      sent.set(vm.id, vm);
+      yield { kind: "KIND_ADDED", vm: vmToProto(vm) };
+    }
+    for (const before of earlier) {
+      const vm = sent.has(before.id) ? undefined : unreadable(before);
+      if (vm !== undefined) yield* show(before, vm);
+    }
+    yield { kind: "KIND_SYNCED", specUnreadable: view.specUnreadable };
+  }
+  yield* everything();
+  for await (const change of changes) {
+    if (change.kind === "overflow" || change.value.kind === "resync") {
+      yield { kind: "KIND_RESYNC" };
+      yield* everything();
+      continue;
+    }
+    const last = change.value.vm;
+    const vm = view.get(last.id);
+    const before = sent.get(last.id);
+    if (vm !== undefined && matches(vm)) {
+      if (before?.etag === vm.etag) continue;
+      sent.set(vm.id, vm);
+      yield { kind: before === undefined ? "KIND_ADDED" : "KIND_CHANGED", vm: vmToProto(vm) };
+    } else if (before !== undefined) {
+      const unknown = unreadable(before);
+      if (unknown !== undefined) yield* show(before, unknown);
+      else {
+        sent.delete(last.id);
+        // It may be another tenant's by now.
+        const isRestricted = view.hidden !== undefined && vm === undefined;
+        yield { kind: "KIND_REMOVED", vm: isRestricted ? named(before) : vmToProto(vm ?? last) };
+      }
+    }
+  }
+}
+
+const named = ({ id, name }: Sent): { readonly vmId: string; readonly name: string } => ({ vmId: id, name });

@@ -1,0 +1,115 @@
+import { machine } from "node:os";
+import { join } from "node:path";
+import { parseWhole, readText, readTextIfThere, reading, type Reading } from "../reading.ts";
+import type { Roots } from "../roots.ts";
+import { numberOf, Risen } from "../walk.ts";
+
+/** Columns of a cpu line of /proc/stat (proc_stat(5)). `guest` is in `user` too, `guest_nice` in `nice`. */
+export const cpuModes = [
+  "user",
+  "nice",
+  "system",
+  "idle",
+  "iowait",
+  "irq",
+  "softirq",
+  "steal",
+  "guest",
+  "guest_nice",
+] as const;
+export type CpuMode = (typeof cpuModes)[number];
+
+/** USER_HZ: 100 on every architecture that libvirt runs QEMU on. */
+const TICKS_PER_SECOND = 100;
+
+/** What the CPUs did, all of them together, since boot. What this kernel does not tell is absent. */
+export interface CpuActivity {
+  /** Never less than before. */
+  readonly secondsByMode: Readonly<Partial<Record<CpuMode, number>>>;
+  readonly contextSwitches?: number;
+  readonly interrupts?: number;
+  readonly forks?: number;
+  /** Tasks that run or want to, now. */
+  readonly running?: number;
+  /** Tasks that wait for a disk and cannot be interrupted, now. */
+  readonly blocked?: number;
+}
+
+/** What the kernel tells of waiting and of CPUs that go offline may fall (proc_stat(5)). */
+export function cpuActivityReader(roots: Roots): () => Promise<Reading<CpuActivity>> {
+  const path = join(roots.procRoot, "stat");
+  const counts = new Risen();
+  const read = async (): Promise<CpuActivity> => {
+    const stat = await readText(path);
+    const columns = /^cpu\s+(.*)$/m.exec(stat)?.[1]?.split(/\s+/);
+    if (columns === undefined) throw new Error(`${path} has no cpu line`);
+    const secondsByMode: Partial<Record<CpuMode, number>> = {};
+    cpuModes.forEach((mode, column) => {
+      const told = Number(columns[column]);
+      // A difference below zero shows as nearly 2^64.
+      const ticks = counts.of(mode, Number.isSafeInteger(told) ? told : undefined);
+      if (ticks !== undefined) secondsByMode[mode] = ticks / TICKS_PER_SECOND;
+    });
+    // Of interrupts the sum stands first, and one for each source behind it.
+    const first = (name: string): number | undefined =>
+      numberOf(new RegExp(`^${name} (\\d+)`, "m").exec(stat)?.[1]);
+    const numbers = {
+      contextSwitches: first("ctxt"),
+      interrupts: first("intr"),
+      forks: first("processes"),
+      running: first("procs_running"),
+      blocked: first("procs_blocked"),
+    };
+    const told = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined));
+    return { secondsByMode, ...told };
+  };
+  return () => reading(path, read);
+}
+
+export interface CpuModel {
+  /** As uname -m. */
+  readonly architecture: string;
+  readonly vendor: string;
+  readonly model: string;
+  readonly sockets: number;
+  readonly cores: number;
+  readonly threads: number;
+  readonly maxFrequencyHertz?: number;
+}
+
+/** From /proc/cpuinfo; counts are of online CPUs. Where an architecture says no ids, each CPU counts as a core of socket 0. */
+export function readCpuModel(roots: Roots): Promise<Reading<CpuModel>> {
+  const path = join(roots.procRoot, "cpuinfo");
+  return reading(path, async () => {
+    const cpus = (await readText(path))
+      .split(/\n\s*\n/)
+      .map(fieldsOf)
+      .filter((fields) => fields.has("processor"));
+    if (cpus.length === 0) throw new Error(`${path} names no processor`);
+    const socketOf = (cpu: Map<string, string>): string => cpu.get("physical id") ?? "0";
+    const cores = cpus.map((cpu) => `${socketOf(cpu)}/${cpu.get("core id") ?? cpu.get("processor") ?? ""}`);
+    const maxKiloHertz = await readTextIfThere(
+      join(roots.sysRoot, "devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"),
+    );
+    return {
+      architecture: machine(),
+      vendor: cpus[0]?.get("vendor_id") ?? cpus[0]?.get("CPU implementer") ?? "",
+      model: cpus[0]?.get("model name") ?? "",
+      sockets: new Set(cpus.map(socketOf)).size,
+      cores: new Set(cores).size,
+      threads: cpus.length,
+      ...(maxKiloHertz === undefined
+        ? {}
+        : { maxFrequencyHertz: parseWhole(maxKiloHertz, "cpuinfo_max_freq") * 1000 }),
+    };
+  });
+}
+
+function fieldsOf(block: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of block.split("\n")) {
+    const colon = line.indexOf(":");
+    if (colon > 0) fields.set(line.slice(0, colon).trim(), line.slice(colon + 1).trim());
+  }
+  return fields;
+}

@@ -1,0 +1,25 @@
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { readTextIfThere, reading, type Reading } from "../reading.ts";
+import type { Roots } from "../roots.ts";
+
+export interface Kvm {
+  /** Guests may run guests of their own; undefined where the module does not say. */
+  readonly nested?: boolean;
+}
+
+/** Opens /dev/kvm, as QEMU would. Unsupported: there is none; failed: it cannot be opened, and why. */
+export function readKvm(roots: Roots): Promise<Reading<Kvm>> {
+  const path = join(roots.devRoot, "kvm");
+  return reading(path, async () => {
+    const device = await open(path, "r+");
+    await device.close();
+    const modules = await Promise.all(
+      ["kvm_intel", "kvm_amd", "kvm"].map((name) =>
+        readTextIfThere(join(roots.sysRoot, "module", name, "parameters/nested")),
+      ),
+    );
+    const nested = modules.find((parameter) => parameter !== undefined);
+    return nested === undefined ? {} : { nested: nested === "Y" || nested === "1" };
+  });
+}

@@ -1,0 +1,80 @@
+import { join } from "node:path";
+import { readText, readTextIfThere, reading, type Reading } from "../reading.ts";
+import type { Roots } from "../roots.ts";
+import { numberOf } from "../walk.ts";
+
+export interface NetworkTraffic {
+  readonly bytes: number;
+  readonly packets: number;
+  readonly errors: number;
+  readonly drops: number;
+}
+
+export interface NetworkInterface {
+  readonly name: string;
+  readonly receive: NetworkTraffic;
+  readonly transmit: NetworkTraffic;
+  /** Whether frames can pass: operstate. Undefined where the driver does not tell (loopback, many tap devices). */
+  readonly up?: boolean;
+  /** Undefined without a link, or where the driver does not know. */
+  readonly speedBytesPerSecond?: number;
+}
+
+/** Names that libvirt keeps for the host's end of its guests' NICs, whose traffic is shown with each guest. */
+const GUEST_END = /^(vnet|macvtap)\d+$/;
+
+/** Words of operstate for an interface without a link (Documentation/networking/operstates.rst). */
+const LINKLESS = new Set(["down", "lowerlayerdown", "notpresent"]);
+
+/** Every interface of this network namespace but the guests' ends, in the kernel's order. One whose line is none is left out. */
+export function readNetworkInterfaces(roots: Roots): Promise<Reading<readonly NetworkInterface[]>> {
+  const path = join(roots.procRoot, "net/dev");
+  return reading(path, async () => {
+    const lines = (await readText(path)).split("\n").slice(2);
+    const interfaces: NetworkInterface[] = [];
+    // One after the other: `speed` takes the kernel's one network lock, and must not hold all of libuv's threads.
+    for (const line of lines) {
+      const name = line.slice(0, line.lastIndexOf(":")).trim();
+      if (GUEST_END.test(name)) continue;
+      const found = await readInterface(roots, name, line);
+      if (found !== undefined) interfaces.push(found);
+    }
+    return interfaces;
+  });
+}
+
+async function readInterface(
+  roots: Roots,
+  name: string,
+  line: string,
+): Promise<NetworkInterface | undefined> {
+  // The kernel counts in 64 bits: past 2^53 a counter is rounded.
+  const columns = line
+    .slice(line.lastIndexOf(":") + 1)
+    .trim()
+    .split(/\s+/)
+    .map(numberOf);
+  const receive = traffic(columns.slice(0, 4));
+  const transmit = traffic(columns.slice(8, 12));
+  if (receive === undefined || transmit === undefined) return undefined;
+  const operstate = await readTextIfThere(join(roots.sysRoot, "class/net", name, "operstate"));
+  // Some drivers tell a speed without a link, and of thousands of idle functions it is half of the work.
+  const megabits = LINKLESS.has(operstate ?? "")
+    ? NaN
+    : Number(await readTextIfThere(join(roots.sysRoot, "class/net", name, "speed")));
+  return {
+    name,
+    receive,
+    transmit,
+    ...(operstate === undefined || operstate === "unknown" ? {} : { up: operstate === "up" }),
+    // -1: unknown.
+    ...(megabits > 0 ? { speedBytesPerSecond: (megabits * 1e6) / 8 } : {}),
+  };
+}
+
+function traffic(columns: readonly (number | undefined)[]): NetworkTraffic | undefined {
+  const [bytes, packets, errors, drops] = columns;
+  if (bytes === undefined || packets === undefined || errors === undefined || drops === undefined)
+    return undefined;
+  return { bytes, packets, errors, drops };
+}

@@ -1,0 +1,88 @@
+import { SocleError } from "../../kernel/errors.ts";
+import { OneChild, runChild, type Child } from "../privileged/child.ts";
+import type { Reading } from "../reading.ts";
+
+/** A GPU that the host itself drives; one handed to a guest is the guest's to watch. What its driver does not tell is absent. */
+export interface Gpu {
+  readonly uuid: string;
+  readonly model: string;
+  readonly pciAddress: string;
+  readonly driver: string;
+  readonly temperatureCelsius?: number;
+  readonly powerWatts?: number;
+  readonly utilizationRatio?: number;
+  readonly memoryTotalBytes?: number;
+  readonly memoryUsedBytes?: number;
+  /** Of its memory, since the driver was loaded; absent without ECC. */
+  readonly uncorrectedErrors?: number;
+}
+
+const FIELDS = [
+  "uuid",
+  "name",
+  "pci.bus_id",
+  "driver_version",
+  "temperature.gpu",
+  "power.draw",
+  "utilization.gpu",
+  "memory.total",
+  "memory.used",
+  "ecc.errors.uncorrected.volatile.total",
+];
+const TIMEOUT_MS = 20_000;
+const MIB = 1024 ** 2;
+
+type NvidiaSmi = (argv: readonly [string, ...string[]], signal: AbortSignal) => Child;
+
+const nvidiaSmi: NvidiaSmi = (argv, signal) =>
+  runChild(argv, { timeoutMs: TIMEOUT_MS, maxOutputBytes: 256 * 1024, signal });
+
+/** Asks NVIDIA's driver, in a child: one whose card fell off the bus may hang. One child at a time. */
+export class GpuProbe {
+  readonly #run: NvidiaSmi;
+  readonly #children = new OneChild();
+
+  /** `run` for tests alone. */
+  constructor(run: NvidiaSmi = nvidiaSmi) {
+    this.#run = run;
+  }
+
+  /** Unsupported without nvidia-smi, or where it finds no driver or no card. */
+  async read(signal: AbortSignal): Promise<Reading<readonly Gpu[]>> {
+    const query = ["nvidia-smi", `--query-gpu=${FIELDS.join(",")}`, "--format=csv,noheader,nounits"] as const;
+    const { output } = this.#children.of("nvidia-smi", () => this.#run(query, signal));
+    try {
+      const lines = (await output).stdout.split("\n").filter((line) => line.trim() !== "");
+      return { kind: "read", value: lines.map(parseLine) };
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const isAbsent =
+        (cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED") ||
+        /No devices were found|couldn't communicate with the NVIDIA driver/.test(reason);
+      return isAbsent ? { kind: "unsupported", reason } : { kind: "failed", reason };
+    }
+  }
+}
+
+function parseLine(line: string): Gpu {
+  const columns = line.split(",").map((column) => column.trim());
+  const [uuid, model, pciAddress, driver, temperature, power, utilization, total, used, errors] = columns;
+  if (columns.length !== FIELDS.length || uuid === undefined || model === undefined) {
+    throw new Error(`nvidia-smi said ${JSON.stringify(line.slice(0, 200))}`);
+  }
+  const numbers = {
+    temperatureCelsius: number(temperature),
+    powerWatts: number(power),
+    utilizationRatio: number(utilization, 0.01),
+    memoryTotalBytes: number(total, MIB),
+    memoryUsedBytes: number(used, MIB),
+    uncorrectedErrors: number(errors),
+  };
+  const known = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined));
+  return { uuid, model, pciAddress: pciAddress ?? "", driver: driver ?? "", ...known };
+}
+
+/** "[N/A]", "[Not Supported]" and the like are no number. */
+function number(text = "", unit = 1): number | undefined {
+  return /^-?[\d.]+$/.test(text) ? Number(text) * unit : undefined;
+}

@@ -1,0 +1,99 @@
+import { readdir, readlink } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { isAbsent, parseWhole, readText, reading, type Reading } from "../reading.ts";
+import type { Roots } from "../roots.ts";
+
+/** A function of a PCI device, as sysfs shows it. What does not apply to it is absent. */
+export interface PciFunction {
+  /** 0000:3b:00.0 */
+  readonly address: string;
+  /** Class, subclass and interface: 0x020000 is Ethernet. */
+  readonly classCode: number;
+  readonly vendorId: number;
+  readonly productId: number;
+  readonly driver?: string;
+  readonly iommuGroup?: number;
+  readonly cell?: number;
+  /** Of one that can have virtual functions: those it may have, and those it has. */
+  readonly virtualFunctions?: { readonly max: number; readonly enabled: number };
+  /** Of a virtual function: the device it belongs to. */
+  readonly parent?: string;
+}
+
+export interface PciFunctions {
+  readonly functions: readonly PciFunction[];
+  /** What of them could not be read, and why. */
+  readonly unread: readonly string[];
+}
+
+/** Drivers that keep a function for a guest: vfio-pci, and those that know its device, such as mlx5_vfio_pci. */
+export const VFIO_DRIVER = /^(.*[-_])?vfio[-_]pci$/;
+
+/** Memory, bridges and what else belongs to the board itself: nothing that could be given to a guest. */
+const BOARD_CLASSES: ReadonlySet<number> = new Set([0x05, 0x06, 0x08]);
+const AT_ONCE = 8;
+const TIMEOUT_MS = 5000;
+
+/** All functions that could be given to a guest, in the order of their addresses. */
+export function readPciFunctions(roots: Roots): Promise<Reading<PciFunctions>> {
+  const directory = join(roots.sysRoot, "bus/pci/devices");
+  const read = async (): Promise<PciFunctions> => {
+    const addresses = await readdir(directory);
+    const functions: PciFunction[] = [];
+    const unread: string[] = [];
+    // libuv has four file threads, which others want as well.
+    const work = async (): Promise<void> => {
+      for (let address = addresses.pop(); address !== undefined; address = addresses.pop()) {
+        const found = await readFunction(directory, address, unread);
+        if (found !== undefined) functions.push(found);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    functions.sort((a, b) => (a.address < b.address ? -1 : 1));
+    return { functions, unread: unread.sort() };
+  };
+  return reading(directory, read, TIMEOUT_MS);
+}
+
+/** Undefined: it is gone since it was listed, it is the board's, or what it is could not be read. */
+async function readFunction(
+  directory: string,
+  address: string,
+  unread: string[],
+): Promise<PciFunction | undefined> {
+  const part = async <T>(name: string, read: (path: string) => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read(join(directory, address, name));
+    } catch (thrown) {
+      if (!isAbsent(thrown)) unread.push(`${name} of PCI device ${address}: ${String(thrown)}`);
+      return undefined;
+    }
+  };
+  const number = (name: string): Promise<number | undefined> =>
+    part(name, async (file) => parseWhole(await readText(file), file));
+  const target = (name: string): Promise<string | undefined> =>
+    part(name, async (link) => basename(await readlink(link)));
+
+  const classCode = await number("class");
+  if (classCode === undefined || BOARD_CLASSES.has(classCode >> 16)) return undefined;
+  const [vendorId, productId] = [await number("vendor"), await number("device")];
+  if (vendorId === undefined || productId === undefined) return undefined;
+  const driver = await target("driver");
+  const group = await target("iommu_group");
+  const cell = await number("numa_node");
+  const parent = await target("physfn");
+  const max = await number("sriov_totalvfs");
+  const enabled = max === undefined || max === 0 ? undefined : await number("sriov_numvfs");
+  return {
+    address,
+    classCode,
+    vendorId,
+    productId,
+    ...(driver === undefined ? {} : { driver }),
+    ...(group === undefined ? {} : { iommuGroup: Number(group) }),
+    // -1: of no cell in particular.
+    ...(cell === undefined || cell < 0 ? {} : { cell }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(max === undefined || enabled === undefined ? {} : { virtualFunctions: { max, enabled } }),
+  };
+}

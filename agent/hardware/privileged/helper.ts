@@ -1,0 +1,61 @@
+/**
+ * The hardware helper, run by socle-hardware.service with the rights that the agent does not have: answers the questions
+ * of `Answers`, and nothing else, over the socket that systemd hands it. A file of its own with no library in it, so
+ * that what runs with those rights is short enough to be read.
+ */
+import { createServer, type Socket } from "node:net";
+import { Answers } from "./answers.ts";
+import { errorCode } from "../reading.ts";
+import { systemRoots } from "../roots.ts";
+
+/** sd_listen_fds(3). */
+const SOCKET_FD = 3;
+const MAX_CONNECTIONS = 8;
+const MAX_QUESTION_BYTES = 64;
+const QUESTION_TIMEOUT_MS = 5000;
+/** Of an agent that is gone: systemd starts the helper again when somebody asks. */
+const IDLE_MS = 10 * 60_000;
+
+// Node would open its debugger to whoever sends it.
+process.on("SIGUSR1", () => undefined);
+
+const answers = new Answers(systemRoots);
+const server = createServer(serve);
+server.maxConnections = MAX_CONNECTIONS;
+server.listen({ fd: SOCKET_FD });
+const idle = setTimeout(() => process.exit(0), IDLE_MS);
+
+function serve(socket: Socket): void {
+  idle.refresh();
+  const gone = new AbortController();
+  let question = "";
+  const timer = setTimeout(() => socket.destroy(), QUESTION_TIMEOUT_MS);
+  const take = (piece: string): void => {
+    question += piece;
+    const end = question.indexOf("\n");
+    if (end < 0 && question.length <= MAX_QUESTION_BYTES) return;
+    clearTimeout(timer);
+    socket.off("data", take);
+    void reply(socket, question.slice(0, end < 0 ? MAX_QUESTION_BYTES : end), gone.signal);
+  };
+  socket.setEncoding("utf8").on("data", take);
+  socket.on("error", () => socket.destroy());
+  socket.on("close", () => {
+    clearTimeout(timer);
+    gone.abort();
+  });
+}
+
+async function reply(socket: Socket, question: string, signal: AbortSignal): Promise<void> {
+  let document: object;
+  try {
+    document = { answer: (await answers.answer(question, signal).output).stdout };
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const reason = cause instanceof Error && "reason" in cause ? String(cause.reason) : "NOT_READ";
+    document = { error: { reason, message, code: errorCode(cause) } };
+    // What cannot be read the agent tells. Nobody but it is to ask, and it asks nothing else.
+    if (reason === "QUESTION_UNKNOWN") process.stderr.write(`refused: ${JSON.stringify(question)}\n`);
+  }
+  if (!socket.destroyed) socket.end(JSON.stringify(document));
+}

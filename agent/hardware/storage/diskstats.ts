@@ -1,0 +1,94 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { parseWhole, readText, readTextIfThere, reading, type Reading } from "../reading.ts";
+import type { Roots } from "../roots.ts";
+import { entriesOf } from "../walk.ts";
+
+/** What a disk of the host did since it was found; of all programs together, guests among them. */
+export interface DiskIo {
+  /** As in /dev: nvme0n1, sda, md0, dm-3. */
+  readonly device: string;
+  readonly read: DiskRequests;
+  readonly write: DiskRequests;
+  /** Given to the device and not answered yet. */
+  readonly inProgress: number;
+  /** Time with at least one request under way: its rate is the utilisation. */
+  readonly busySeconds: number;
+  /** Time of all requests under way added up: its rate is the length of the queue. */
+  readonly weightedSeconds: number;
+  /** Absent before kernel 4.18. */
+  readonly discard?: DiskRequests;
+  /** Absent before kernel 5.5. */
+  readonly flush?: Pick<DiskRequests, "ops" | "seconds">;
+}
+
+export interface DiskRequests {
+  readonly ops: number;
+  /** Requests that were joined to a neighbour before they were given to the device. */
+  readonly merged: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** Whatever the device's own sectors are, these have 512 bytes. */
+const SECTOR_BYTES = 512;
+/** Memory, files and drives for media. */
+const NO_DISK = /^(loop|ram|zram|fd|sr)\d+$/;
+
+/** Whole disks, arrays and mapped devices (Documentation/admin-guide/iostats.rst); partitions are part of theirs. */
+export function readDiskIo(roots: Roots): Promise<Reading<readonly DiskIo[]>> {
+  const path = join(roots.procRoot, "diskstats");
+  return reading(path, async () => {
+    // Sysfs lists partitions below their disk.
+    const whole = new Set(await readdir(join(roots.sysRoot, "block")));
+    const lines = (await readText(path)).split("\n").filter((line) => line !== "");
+    return lines.flatMap((line) => {
+      const [, , device = "", ...columns] = line.trim().split(/\s+/);
+      if (!whole.has(device.replaceAll("/", "!")) || NO_DISK.test(device)) return [];
+      return [ioOf(device, columns)];
+    });
+  });
+}
+
+/** A device that the kernel maps onto others, such as a logical volume, a disk that it encrypts, or the paths to one. */
+export interface MappedDevice {
+  /** dm-3 */
+  readonly device: string;
+  /** As in /dev/mapper. */
+  readonly name: string;
+}
+
+/** One that goes while it is looked at, or has no name yet, is left out. */
+export function readMappedDevices({ sysRoot }: Roots): Promise<Reading<readonly MappedDevice[]>> {
+  const block = join(sysRoot, "block");
+  return reading(`${block}/dm`, async () => {
+    const found: MappedDevice[] = [];
+    // One after the other: a host of many volumes has thousands.
+    for (const device of await entriesOf(block)) {
+      if (!/^dm-\d+$/.test(device)) continue;
+      const name = (await readTextIfThere(join(block, device, "dm/name"))) ?? "";
+      if (name !== "") found.push({ device, name });
+    }
+    return found;
+  });
+}
+
+function ioOf(device: string, columns: readonly string[]): DiskIo {
+  const at = (column: number): number => parseWhole(columns[column], `diskstats ${device}`);
+  const requests = (column: number): DiskRequests => ({
+    ops: at(column),
+    merged: at(column + 1),
+    bytes: at(column + 2) * SECTOR_BYTES,
+    seconds: at(column + 3) / 1000,
+  });
+  return {
+    device,
+    read: requests(0),
+    write: requests(4),
+    inProgress: at(8),
+    busySeconds: at(9) / 1000,
+    weightedSeconds: at(10) / 1000,
+    ...(columns.length > 11 ? { discard: requests(11) } : {}),
+    ...(columns.length > 15 ? { flush: { ops: at(15), seconds: at(16) / 1000 } } : {}),
+  };
+}

@@ -1,0 +1,72 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { parseWhole, readTextIfThere, reading, type Reading } from "../reading.ts";
+import type { Roots } from "../roots.ts";
+
+export const raidStates = [
+  "active",
+  "inactive",
+  "broken",
+  "recovering",
+  "resync",
+  "reshape",
+  "check",
+] as const;
+export type RaidState = (typeof raidStates)[number];
+
+/** A software RAID array of the kernel's md driver. */
+export interface RaidArray {
+  readonly name: string;
+  /** raid1, raid5, ... */
+  readonly level: string;
+  readonly state: RaidState;
+  /** How many members it is made for; absent while it does not run and has not looked. */
+  readonly disks?: number;
+  /** How many of these it has not in sync now; absent without redundancy (raid0). */
+  readonly degradedDisks?: number;
+}
+
+/** Empty where there is no array. Containers of external metadata (IMSM, DDF) are no arrays: they hold them, and are never active. */
+export function readRaid(roots: Roots): Promise<Reading<readonly RaidArray[]>> {
+  const block = join(roots.sysRoot, "block");
+  return reading(`${block}/md`, async () => {
+    const names = (await readdir(block)).filter((name) => /^md(\d+|_.+)$/.test(name)).sort();
+    const arrays = await Promise.all(names.map((name) => readArray(name, join(block, name, "md"))));
+    return arrays.filter((array) => array !== undefined);
+  });
+}
+
+async function readArray(name: string, directory: string): Promise<RaidArray | undefined> {
+  const text = (file: string): Promise<string | undefined> => readTextIfThere(join(directory, file));
+  const [arrayState, metadata, level, degraded, action, raidDisks] = await Promise.all(
+    ["array_state", "metadata_version", "level", "degraded", "sync_action", "raid_disks"].map(text),
+  );
+  const isContainer = /^external:[^/-]/.test(metadata ?? "");
+  // "clear": a device without an array, left behind by one that was stopped. None: it went while it was read.
+  if (isContainer || arrayState === undefined || arrayState === "clear") return undefined;
+  const count = (raw: string | undefined, what: string): number | undefined =>
+    raw === undefined || raw === "" ? undefined : parseWhole(raw.split(" ")[0], `${what} of ${name}`);
+  // While it is reshaped: "4 (3)", after and before.
+  const disks = count(raidDisks, "raid_disks");
+  const degradedDisks = count(degraded, "degraded");
+  return {
+    name,
+    level: level ?? "",
+    state: stateOf(arrayState, action),
+    ...(disks === undefined ? {} : { disks }),
+    ...(degradedDisks === undefined ? {} : { degradedDisks }),
+  };
+}
+
+const ACTIONS: Readonly<Record<string, RaidState>> = {
+  recover: "recovering",
+  resync: "resync",
+  reshape: "reshape",
+  check: "check",
+  repair: "check",
+};
+
+function stateOf(arrayState: string, action = "idle"): RaidState {
+  if (arrayState === "inactive" || arrayState === "broken") return arrayState;
+  return ACTIONS[action] ?? "active";
+}

@@ -1,0 +1,45 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { readTextIfThere, reading, type Reading } from "../reading.ts";
+import type { Roots } from "../roots.ts";
+
+/** What the firmware calls the machine. A field that it leaves empty, or that only root may read, is absent. */
+export interface Dmi {
+  readonly systemVendor?: string;
+  readonly productName?: string;
+  readonly productSerial?: string;
+  readonly boardVendor?: string;
+  readonly boardName?: string;
+  readonly biosVersion?: string;
+}
+
+const files = {
+  systemVendor: "sys_vendor",
+  productName: "product_name",
+  productSerial: "product_serial",
+  boardVendor: "board_vendor",
+  boardName: "board_name",
+  biosVersion: "bios_version",
+} as const satisfies Record<keyof Dmi, string>;
+
+export function readDmi(roots: Roots): Promise<Reading<Dmi>> {
+  const directory = join(roots.sysRoot, "class/dmi/id");
+  return reading(directory, async () => {
+    await readdir(directory);
+    const fields = await Promise.all(
+      Object.entries(files).map(async ([field, file]) => [
+        field,
+        meaningful(await readTextIfThere(join(directory, file))),
+      ]),
+    );
+    return Object.fromEntries(fields.filter(([, value]) => value !== undefined)) as Dmi;
+  });
+}
+
+/** A firmware's text, or undefined where its maker left the form's own words. */
+export function meaningful(text: string | undefined): string | undefined {
+  const words = text?.trim() ?? "";
+  const placeholder =
+    /^(|-|none|n\/?a|unknown|undefined|default string|not (specified|applicable|available|present)|to be filled by o\.?e\.?m\.?|0+|x+|0?123456789|system (serial number|product name|manufacturer))$/i;
+  return placeholder.test(words) ? undefined : words;
+}

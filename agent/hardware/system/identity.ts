@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import * as z from "zod";
+import { runChild, type ChildOptions } from "../privileged/child.ts";
+import { meaningful, readDmi } from "./dmi.ts";
+import { Privileged } from "../privileged/privileged.ts";
+import { isNotWatched, reading, valueOf, type Reading } from "../reading.ts";
+import type { Roots } from "../roots.ts";
+
+/** Who made this machine. A field that nothing knows is "". */
+export interface MachineIdentity {
+  readonly vendor: string;
+  readonly model: string;
+  readonly serial: string;
+}
+
+export interface IdentifiedMachine {
+  readonly identity: MachineIdentity;
+  /** Why it is not systeminformation's answer but the firmware's alone, or has no serial number. */
+  readonly incompleteReason?: string;
+}
+
+const PROBE_TIMEOUT_MS = 10_000;
+const SERIAL_TIMEOUT_MS = 10_000;
+const text = z.string().max(512).catch("");
+const probeLine = z.object({ vendor: text, model: text, serial: text, boardVendor: text, boardModel: text });
+
+/**
+ * The command that runs the probe: Node itself on `probePath`. From source it needs the loader that this process was
+ * started with (`--import tsx`); a debugger's port can only be had once.
+ */
+export function probeCommand(probePath: string): readonly [string, ...string[]] {
+  const loader = process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
+  return [process.execPath, ...(probePath.endsWith(".ts") ? loader : []), probePath];
+}
+
+/** Asks systeminformation in a child, for at most 10 s; what it does not say is filled in from the firmware's tables. */
+export async function identifyMachine(
+  command: readonly [string, ...string[]],
+  roots: Roots,
+  options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+): Promise<IdentifiedMachine> {
+  const child = { timeoutMs: PROBE_TIMEOUT_MS, maxOutputBytes: 65_536, ...options };
+  const [probed, dmi] = await Promise.all([runProbe(command, child), readDmi(roots)]);
+  const said = valueOf(probed);
+  const firmware = valueOf(dmi);
+  const known = meaningful(said?.serial) ?? firmware?.productSerial;
+  const serial = known === undefined ? await askSerial(roots, options.signal) : undefined;
+  const identity = {
+    vendor:
+      meaningful(said?.vendor) ??
+      firmware?.systemVendor ??
+      meaningful(said?.boardVendor) ??
+      firmware?.boardVendor ??
+      "",
+    model:
+      meaningful(said?.model) ??
+      firmware?.productName ??
+      meaningful(said?.boardModel) ??
+      firmware?.boardName ??
+      "",
+    serial: known ?? (serial?.kind === "read" ? (meaningful(serial.value) ?? "") : ""),
+  };
+  const reasons = [
+    ...(probed.kind === "read" ? [] : [`systeminformation: ${probed.reason}`]),
+    // Where nobody may look, the operator wants it so.
+    ...(serial?.kind === "failed" && !isNotWatched(serial) ? [`serial number: ${serial.reason}`] : []),
+  ];
+  return { identity, ...(reasons.length === 0 ? {} : { incompleteReason: reasons.join("; ") }) };
+}
+
+/** The kernel shows it to root alone. */
+async function askSerial(roots: Roots, signal = new AbortController().signal): Promise<Reading<string>> {
+  const privileged = new Privileged(roots);
+  const ask = async (): Promise<string> => (await privileged.ask("serial", signal).output).stdout;
+  return await reading(join(roots.sysRoot, "class/dmi/id/product_serial"), ask, SERIAL_TIMEOUT_MS);
+}
+
+async function runProbe(
+  command: readonly [string, ...string[]],
+  options: ChildOptions,
+): Promise<Reading<z.output<typeof probeLine>>> {
+  try {
+    const { stdout } = await runChild(command, options).output;
+    return { kind: "read", value: probeLine.parse(JSON.parse(stdout)) };
+  } catch (cause) {
+    return { kind: "failed", reason: cause instanceof Error ? cause.message : String(cause) };
+  }
+}

@@ -1,0 +1,48 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { readTextIfThere, reading, type Reading } from "../reading.ts";
+import type { Roots } from "../roots.ts";
+
+/** A hardware watchdog: it resets the machine when nobody pets it. What its driver does not tell is absent. */
+export interface Watchdog {
+  readonly name: string;
+  /** Its driver's name for it, e.g. iTCO_wdt. */
+  readonly identity: string;
+  readonly active?: boolean;
+  readonly timeoutSeconds?: number;
+  readonly timeLeftSeconds?: number;
+  /** It was this watchdog that reset the machine before this boot. */
+  readonly causedLastBoot?: boolean;
+}
+
+/** WDIOF_CARDRESET of linux/watchdog.h: the last reboot was the card's doing. */
+const CARD_RESET = 0x20;
+
+/** Unsupported by a kernel without the watchdog class; empty where there is none. */
+export function readWatchdogs(roots: Roots): Promise<Reading<readonly Watchdog[]>> {
+  const directory = join(roots.sysRoot, "class/watchdog");
+  return reading(directory, async () => {
+    const names = (await readdir(directory)).filter((name) => /^watchdog\d+$/.test(name)).sort();
+    return Promise.all(names.map((name) => readWatchdog(name, join(directory, name))));
+  });
+}
+
+async function readWatchdog(name: string, directory: string): Promise<Watchdog> {
+  const text = (file: string): Promise<string | undefined> => readTextIfThere(join(directory, file));
+  const number = async (file: string): Promise<number | undefined> => {
+    const value = await text(file);
+    return value === undefined || value === "" || !Number.isFinite(Number(value)) ? undefined : Number(value);
+  };
+  const [identity, state] = await Promise.all(["identity", "state"].map(text));
+  const [timeoutSeconds, timeLeftSeconds, bootStatus] = await Promise.all(
+    ["timeout", "timeleft", "bootstatus"].map(number),
+  );
+  return {
+    name,
+    identity: identity ?? "",
+    ...(state === undefined ? {} : { active: state === "active" }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(timeLeftSeconds === undefined ? {} : { timeLeftSeconds }),
+    ...(bootStatus === undefined ? {} : { causedLastBoot: (bootStatus & CARD_RESET) !== 0 }),
+  };
+}

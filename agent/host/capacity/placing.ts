@@ -1,0 +1,217 @@
+import { formatExactBytes } from "../../kernel/text/bytes.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import { PLAIN_PAGE_BYTES, type Placement, type PlacementWish } from "../../state/reservations/placement.ts";
+import { pickCpus, type Core } from "./cpu-pools.ts";
+import { memoryOf, qemuOverheadBytes, resourceNames, type ResourceName, type VmSize } from "./demand.ts";
+import type { DeviceCapacity } from "../host.ts";
+
+export type Amounts = Readonly<Record<ResourceName, number>>;
+
+/** What a cell still has. */
+export interface CellRoom {
+  readonly id: number;
+  readonly free: Amounts;
+  readonly cores: readonly Core[];
+  readonly sharedCpus: readonly number[];
+}
+
+/** What a host still has. */
+export interface Room {
+  readonly cells: readonly CellRoom[];
+  readonly devices: readonly DeviceCapacity[];
+  /** Some CPUs are dedicated: those that share are kept off them. */
+  readonly hasDedicated: boolean;
+}
+
+interface Wanted {
+  readonly size: VmSize;
+  readonly wish: PlacementWish;
+  readonly amounts: Amounts;
+  readonly cpus: number;
+  readonly room: Room;
+}
+
+/**
+ * Where a VM goes: the first cell that has all it needs, its devices too where there is one. One that insists on no cell
+ * may be spread over several when none has all of it; one that asks for nothing particular is bound to none. Throws `exhausted` NO_CAPACITY that names the
+ * dimension, `invalid` NO_SUCH_DEVICE.
+ */
+export function findPlace(room: Room, size: VmSize, wish: PlacementWish): Placement {
+  const wanted: Wanted = { size, wish, amounts: amountsOf(size, wish), cpus: cpusOf(size, wish), room };
+  requireDevices(wanted);
+  const candidates = room.cells.filter(({ id }) => wish.cell === undefined || id === wish.cell);
+  const isStrict = wish.cellPolicy === "strict";
+  const wantsOne = isStrict || wish.dedicatedCpus || wish.pageSizeBytes !== PLAIN_PAGE_BYTES;
+  const fitting = wantsOne || wish.devices.length > 0 ? candidates.filter((cell) => fits(cell, wanted)) : [];
+  const near = fitting.find(({ id }) => hasDevices(room, wish, id));
+  const one = near ?? (wantsOne ? fitting[0] : undefined);
+  if (one !== undefined) return placed(wanted, [one], true);
+  const all = sum(candidates);
+  const short = resourceNames.find((name) => wanted.amounts[name] > 0 && wanted.amounts[name] > all[name]);
+  if (short !== undefined) throw noCapacity(wanted, candidates, short, all);
+  if (!isStrict) return placed(wanted, candidates, false);
+  const least = leastShort(candidates, wanted);
+  if (least === undefined)
+    throw noDevice(wanted, wish.devices[0] ?? "", "is not on a cell that has the rest");
+  throw noCapacity(wanted, candidates, least.name, least.cell.free);
+}
+
+/** What a VM takes of each resource, QEMU's own share included. */
+function amountsOf(size: VmSize, wish: PlacementWish): Amounts {
+  const huge = wish.pageSizeBytes === PLAIN_PAGE_BYTES ? {} : { hugepageBytes: wish.pageSizeBytes };
+  const { resource, amount } = memoryOf({ ...size, ...huge });
+  const amounts = {
+    cpu: 0,
+    cpu_dedicated: 0,
+    memory: qemuOverheadBytes({ ...size, ...huge }),
+    memory_2m: 0,
+    memory_1g: 0,
+  };
+  amounts[resource] += amount;
+  amounts[wish.dedicatedCpus ? "cpu_dedicated" : "cpu"] += cpusOf(size, wish);
+  return amounts;
+}
+
+const cpusOf = ({ vcpus }: VmSize, { dedicatedCpus, isolatedEmulator }: PlacementWish): number =>
+  vcpus + (dedicatedCpus && isolatedEmulator ? 1 : 0);
+
+function fits(cell: CellRoom, { amounts, wish, cpus, room }: Wanted): boolean {
+  return (
+    resourceNames.every((name) => amounts[name] === 0 || amounts[name] <= cell.free[name]) &&
+    (!wish.dedicatedCpus || pickCpus(cell.cores, cpus) !== undefined) &&
+    pickDevices(room, wish, cell.id) !== undefined
+  );
+}
+
+function placed({ size, wish, cpus, room }: Wanted, cells: readonly CellRoom[], bound: boolean): Placement {
+  const shared = cells.flatMap(({ sharedCpus }) => sharedCpus);
+  const picked = wish.dedicatedCpus
+    ? pickCpus(
+        cells.flatMap(({ cores }) => cores),
+        cpus,
+      )
+    : [];
+  if (picked === undefined) throw new Error("fewer dedicated CPUs are free than the ledger counts");
+  const devices = pickDevices(room, wish, bound ? cells[0]?.id : undefined);
+  if (devices === undefined) throw new Error("fewer devices are free than were found");
+  const vcpuCpus = picked.slice(0, size.vcpus);
+  const own = picked.slice(size.vcpus);
+  const others = shared.length > 0 ? shared : room.cells.flatMap(({ sharedCpus }) => sharedCpus);
+  const confined = bound || room.hasDedicated;
+  return {
+    cells: bound ? cells.map(({ id }) => id) : [],
+    strict: wish.cellPolicy === "strict",
+    vcpuCpus,
+    sharedCpus: !wish.dedicatedCpus && confined ? shared : [],
+    // Without a CPU of their own QEMU's threads run where others share, so that the vCPUs are alone on theirs.
+    emulatorCpus: wish.dedicatedCpus ? (own.length > 0 ? own : others) : [],
+    ...(wish.pageSizeBytes === PLAIN_PAGE_BYTES ? {} : { hugepageBytes: wish.pageSizeBytes }),
+    devices,
+  };
+}
+
+/**
+ * The address of a free device for each name, no two the same; undefined where there are not so many. An alias may be
+ * that of several: those on the VM's cell go before, and with a strict cell policy no others will do.
+ */
+function pickDevices({ devices }: Room, wish: PlacementWish, cell?: number): string[] | undefined {
+  const isNear = (device: DeviceCapacity): boolean => cell === undefined || (device.cell ?? cell) === cell;
+  const free = devices.filter((device) => device.state === "free");
+  const near = free.filter(isNear);
+  const others = wish.cellPolicy === "strict" ? [] : free.filter((device) => !isNear(device));
+  const left = new Set([...near, ...others]);
+  const picked = new Map<number, string>();
+  // Addresses first: what an alias gets must not be one of them.
+  for (const by of ["address", "alias"] as const)
+    for (const [index, name] of wish.devices.entries()) {
+      if (picked.has(index)) continue;
+      const found = [...left].find((device) => device[by] === name);
+      if (found === undefined) continue;
+      left.delete(found);
+      picked.set(index, found.address);
+    }
+  const addresses = wish.devices.map((_, index) => picked.get(index));
+  return addresses.every((address) => address !== undefined) ? addresses : undefined;
+}
+
+/** Whether its devices are to be had on that cell. Where none of them is known to be on any, that speaks for no cell. */
+function hasDevices(room: Room, wish: PlacementWish, cell: number): boolean {
+  const picked = pickDevices(room, { ...wish, cellPolicy: "strict" }, cell) ?? [];
+  return room.devices.some((device) => device.cell === cell && picked.includes(device.address));
+}
+
+/** That there are so many free, on whatever cells. */
+function requireDevices(wanted: Wanted): void {
+  const { room, wish } = wanted;
+  const names = new Set(wish.devices);
+  const called = (name: string): DeviceCapacity[] =>
+    room.devices.filter(({ address, alias }) => address === name || alias === name);
+  for (const name of names)
+    if (called(name).length === 0)
+      throw new SocleError("invalid", "NO_SUCH_DEVICE", `this host has no device ${name} to give to a VM`);
+  if (pickDevices(room, wish) !== undefined) return;
+  for (const name of names) {
+    const states = called(name).map(({ state }) => state);
+    const count = wish.devices.filter((each) => each === name).length;
+    if (states.filter((state) => state === "free").length >= count) continue;
+    throw noDevice(
+      wanted,
+      name,
+      states.length === 1 ? `is ${states[0] ?? ""}` : `is not free ${count} times`,
+    );
+  }
+  throw noDevice(wanted, wish.devices[0] ?? "", "is wanted by another name as well");
+}
+
+function sum(cells: readonly CellRoom[]): Amounts {
+  const free = { cpu: 0, cpu_dedicated: 0, memory: 0, memory_2m: 0, memory_1g: 0 };
+  for (const cell of cells) for (const name of resourceNames) free[name] += cell.free[name];
+  return free;
+}
+
+/** The cell that is short of the fewest resources, and the first of these. */
+function leastShort(
+  cells: readonly CellRoom[],
+  { amounts }: Wanted,
+): { cell: CellRoom; name: ResourceName } | undefined {
+  const shortages = cells.map((cell) => ({
+    cell,
+    names: resourceNames.filter((name) => amounts[name] > 0 && amounts[name] > cell.free[name]),
+  }));
+  const [best] = shortages.sort((a, b) => a.names.length - b.names.length);
+  const name = best?.names[0];
+  return best === undefined || name === undefined ? undefined : { cell: best.cell, name };
+}
+
+function noCapacity(
+  { amounts, wish }: Wanted,
+  cells: readonly CellRoom[],
+  short: ResourceName,
+  free: Amounts,
+): SocleError {
+  const where = wish.cell === undefined ? "" : ` on cell ${wish.cell}`;
+  const inOne = wish.cellPolicy === "strict" && wish.cell === undefined ? " on any one cell" : "";
+  const withShare = short === "memory" ? " (QEMU's own share included)" : "";
+  const inWords = (amount: number): string =>
+    short.startsWith("memory") ? formatExactBytes(amount) : String(amount);
+  const text =
+    `not enough ${short}${where}${inOne}: ${inWords(amounts[short])} wanted${withShare}, ${inWords(free[short])} available; ` +
+    `choose another host, or a smaller VM`;
+  const metadata = {
+    dimension: short,
+    wanted: String(amounts[short]),
+    cells: wish.cell === undefined ? "" : cells.map(({ id }) => id).join(","),
+    ...Object.fromEntries(resourceNames.map((name) => [`free_${name}`, String(free[name])])),
+  };
+  return new SocleError("exhausted", "NO_CAPACITY", text, { details: { metadata } });
+}
+
+function noDevice({ wish }: Wanted, name: string, why: string): SocleError {
+  const metadata = {
+    dimension: "device",
+    wanted: name,
+    cells: wish.cell === undefined ? "" : String(wish.cell),
+  };
+  const text = `device ${name} ${why}; choose another device, or another host`;
+  return new SocleError("exhausted", "NO_CAPACITY", text, { details: { metadata } });
+}

@@ -1,0 +1,100 @@
+import type { Config } from "../../../config/schema.ts";
+import { powerSuppliesOf, type BmcSensor } from "../../../hardware/bmc/bmc-text.ts";
+import type { Fan } from "../../../hardware/sensors/hwmon.ts";
+import type { Seen } from "../seen.ts";
+import type { TriggerRule, Verdict } from "../trigger.ts";
+import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+import { allAnswered } from "./thermal.ts";
+
+/** A part of which a machine has several, and can lose one. */
+export interface Part {
+  readonly name: string;
+  readonly isLost: boolean;
+  /** Nothing is known of it now. */
+  readonly isUnknown?: boolean;
+  /** Its loss counts for two: the machine itself says that it cannot go on so. */
+  readonly isBeyondRecovery?: boolean;
+}
+
+export const fanAndPsuConditions = ({ config }: ConditionContext) => {
+  const { lostOne, lostTwo } = rulesOf(config);
+  return {
+    Fan: {
+      lost: watching("sensors", lostOne("Fan"), ({ fans: ofChips, unread, silent }) =>
+        allAnswered([...silent, ...unread.fans], lostVerdict(ofChips.map(ofChip), 1)),
+      ),
+      lostMore: watching("sensors", lostTwo("Fan"), ({ fans: ofChips, unread, silent }) =>
+        allAnswered([...silent, ...unread.fans], lostVerdict(ofChips.map(ofChip), 2)),
+      ),
+      bmcLost: watching("bmc", lostOne("Fan"), (sensors, _, seen) =>
+        lostVerdict(fansOfBmc(sensors, seen), 1),
+      ),
+      bmcLostMore: watching("bmc", lostTwo("Fan"), (sensors, _, seen) =>
+        lostVerdict(fansOfBmc(sensors, seen), 2),
+      ),
+    },
+    Psu: {
+      lost: watching("bmc", lostOne("Psu"), (sensors, _, seen) => lostVerdict(supplies(sensors, seen), 1)),
+      lostMore: watching("bmc", lostTwo("Psu"), (sensors, _, seen) =>
+        lostVerdict(supplies(sensors, seen), 2),
+      ),
+    },
+  } satisfies ConditionTable;
+};
+
+function rulesOf({ health }: Config) {
+  const leave = { probes: 2, forMs: health.partGoodSeconds * SECOND };
+  const lostOne = (part: string): TriggerRule => ({
+    reason: `${part}Lost`,
+    effect: "degraded",
+    enter: { probes: 2, forMs: health.partLostSeconds * SECOND },
+    leave,
+  });
+  const lostTwo = (part: string): TriggerRule => ({
+    reason: `Several${part}sLost`,
+    effect: "no_schedule",
+    enter: { probes: 2, forMs: 0 },
+    leave,
+  });
+  return { lostOne, lostTwo };
+}
+
+const ofChip = ({ chip, sensor, isFailed }: Fan): Part => ({ name: `${chip} ${sensor}`, isLost: isFailed });
+
+/** By the state that the BMC gives it, with a value or without. A header that never told of a fan has none. */
+function fansOfBmc(sensors: readonly BmcSensor[], seen: Seen): Part[] {
+  return sensors.flatMap(({ name, kind, state }) => {
+    if (kind !== "Fan") return [];
+    const isUnknown = state === "unavailable";
+    if (!isUnknown) seen.add("bmcFan", name);
+    if (!seen.has("bmcFan", name)) return [];
+    const isBeyondRecovery = state === "non_recoverable";
+    return [{ name, isLost: isBeyondRecovery || state === "critical", isUnknown, isBeyondRecovery }];
+  });
+}
+
+/** One that was there before and is gone is lost; a slot that was always empty, or never told, is not. */
+function supplies(sensors: readonly BmcSensor[], seen: Seen): Part[] {
+  return powerSuppliesOf(sensors).flatMap(({ name, state, isBeyondRecovery }) => {
+    const isUnknown = state === "unknown";
+    if (state !== "absent" && !isUnknown) seen.add("psu", name);
+    const wasThere = seen.has("psu", name);
+    if (isUnknown && !wasThere) return [];
+    const isLost = state === "failed" || (state === "absent" && wasThere);
+    return [{ name, isLost, isUnknown, isBeyondRecovery }];
+  });
+}
+
+export function lostVerdict(parts: readonly Part[], limit: number): Verdict {
+  if (parts.length === 0) return { kind: "absent", evidence: "nothing tells of any" };
+  const lost = parts.filter(({ isLost }) => isLost);
+  const count = lost.some(({ isBeyondRecovery }) => isBeyondRecovery)
+    ? Math.max(2, lost.length)
+    : lost.length;
+  if (count >= limit)
+    return { kind: "bad", evidence: `${lost.map(({ name }) => name).join(", ")} of ${parts.length} failed` };
+  const unknown = parts.filter(({ isUnknown }) => isUnknown === true);
+  if (unknown.length > 0)
+    return { kind: "unknown", evidence: `no reading of ${unknown.map(({ name }) => name).join(", ")}` };
+  return { kind: "good", evidence: `${parts.length - lost.length} of ${parts.length} work` };
+}

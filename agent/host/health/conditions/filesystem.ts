@@ -1,0 +1,78 @@
+import type { FilesystemSpace } from "../../../hardware/storage/filesystem.ts";
+import type { WatchedMount } from "../../../hardware/storage/mount-watch.ts";
+import type { Reading } from "../../../hardware/reading.ts";
+import type { Verdict } from "../trigger.ts";
+import {
+  atOnce,
+  below,
+  each,
+  percent,
+  streak,
+  watching,
+  type ConditionContext,
+  type ConditionTable,
+  type Verdicts,
+} from "./condition.ts";
+
+/** One that turned read-only lost writes: somebody has to look, also when it takes them again. */
+const heldOnce = { enter: atOnce, leave: atOnce, latch: "acknowledge" } as const;
+
+export const filesystemConditions = ({ config }: ConditionContext) =>
+  ({
+    DiskSpace: {
+      space: watching(
+        "filesystems",
+        {
+          reason: "FilesystemAlmostFull",
+          effect: "no_schedule",
+          enter: atOnce,
+          leave: streak(2, config.health.diskSpaceGoodSeconds),
+        },
+        (filesystems) => spaceVerdicts(filesystems, config.health.diskSpaceMinRatio, config.health.headroom),
+      ),
+    },
+    FilesystemReadOnly: {
+      any: watching(
+        "mounts",
+        { ...heldOnce, reason: "FilesystemReadOnly", effect: "no_schedule" },
+        (mounts) => readOnlyVerdicts(mounts),
+      ),
+      vms: watching("mounts", { ...heldOnce, reason: "VmFilesystemReadOnly", effect: "evacuate" }, (mounts) =>
+        readOnlyVerdicts(mounts.filter(({ holdsVms }) => holdsVms)),
+      ),
+    },
+  }) satisfies ConditionTable;
+
+/** By path; one that does not answer is unknown. */
+export function spaceVerdicts(
+  filesystems: ReadonlyMap<string, Reading<FilesystemSpace>>,
+  minRatio: number,
+  headroom: number,
+): Verdicts {
+  return new Map(
+    [...filesystems].map(([path, space]) => [path, spaceVerdict(path, space, minRatio, headroom)]),
+  );
+}
+
+function spaceVerdict(
+  path: string,
+  space: Reading<FilesystemSpace>,
+  minRatio: number,
+  headroom: number,
+): Verdict {
+  if (space.kind !== "read") return { kind: "unknown", evidence: space.reason };
+  const { availableRatio } = space.value;
+  const evidence = `${path} has ${percent(availableRatio)} free, at least ${percent(minRatio)} wanted`;
+  return { kind: below(availableRatio, minRatio, headroom), evidence };
+}
+
+export function readOnlyVerdicts(mounts: readonly WatchedMount[]): Verdicts {
+  return each(
+    mounts,
+    ({ mountPoint }) => mountPoint,
+    ({ mountPoint, type, source, readOnly }) => ({
+      kind: readOnly ? "bad" : "good",
+      evidence: `${mountPoint} (${type} on ${source}) ${readOnly ? "turned read-only" : "is writable"}`,
+    }),
+  );
+}

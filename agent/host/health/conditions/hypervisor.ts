@@ -1,0 +1,126 @@
+import type { Config } from "../../../config/schema.ts";
+import type { Kvm } from "../../../hardware/cpu/kvm.ts";
+import type { Reading } from "../../../hardware/reading.ts";
+import type { Verdict } from "../trigger.ts";
+import {
+  atOnce,
+  staleAfter,
+  streak,
+  watchingReading,
+  type ConditionContext,
+  type ConditionTable,
+} from "./condition.ts";
+
+export const INVENTORY_PERIOD_SECONDS = 60;
+
+export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
+  ({
+    LibvirtUnresponsive: {
+      probe: {
+        reason: "ProbeFailed",
+        effect: "no_schedule",
+        enter: streak(config.health.libvirtProbeFailures, 0),
+        leave: streak(3, config.health.libvirtGoodSeconds),
+        staleAfterMs: staleAfter(
+          config.health.libvirtProbeSeconds + config.health.libvirtProbeTimeoutSeconds,
+        ),
+      },
+    },
+    KvmUnavailable: {
+      device: watchingReading(
+        "kvm",
+        {
+          reason: "DeviceCannotBeOpened",
+          effect: "no_schedule",
+          enter: atOnce,
+          leave: { probes: 2, forMs: 0 },
+        },
+        (kvm, _, seen) => {
+          const wasUsable = seen.has("kvm", "usable");
+          const verdict = kvmVerdict(kvm, config.vm.accelerator, offersKvm(), wasUsable);
+          if (verdict.kind === "good" && (kvm.kind === "read" || offersKvm() === true))
+            seen.add("kvm", "usable");
+          return verdict;
+        },
+      ),
+      /** A device that opens proves little: only a guest that runs proves that guests run. */
+      guest: {
+        reason: "GuestFailedOnKvm",
+        effect: "no_schedule",
+        enter: atOnce,
+        leave: { probes: 2, forMs: 0 },
+        offUntilReported: true,
+        endsWhenSeen: true,
+      },
+      /** Guests that run already say nothing against it: only one that was started since does. */
+      start: {
+        reason: "StartFailsOnKvm",
+        effect: "no_schedule",
+        enter: atOnce,
+        leave: atOnce,
+        offUntilReported: true,
+        endsWhenSeen: true,
+      },
+    },
+    VmStartFailures: {
+      starts: {
+        reason: "StartsFail",
+        effect: "no_schedule",
+        enter: atOnce,
+        leave: atOnce,
+        offUntilReported: true,
+      },
+    },
+    /** Known VMs all the same: the host can run others. */
+    VmUnreadable: {
+      metadata: {
+        reason: "CannotBeRead",
+        effect: "degraded",
+        enter: atOnce,
+        leave: atOnce,
+        offUntilReported: true,
+      },
+    },
+    StoragePool: {
+      pool: {
+        reason: "PoolFails",
+        effect: "no_schedule",
+        // Looks come in bursts when pools change: those are not so many looks.
+        enter: streak(config.health.poolFailures, config.health.poolFailures > 1 ? 20 : 0),
+        leave: streak(2, config.health.poolGoodSeconds),
+        staleAfterMs: staleAfter(INVENTORY_PERIOD_SECONDS),
+      },
+    },
+  }) satisfies ConditionTable;
+
+/**
+ * `offered`: libvirt's word on whether QEMU can use KVM, which counts where the agent itself may not open the device
+ * (it needs the group kvm for that, QEMU has it already). `wasUsable`: since the host booted.
+ */
+export function kvmVerdict(
+  kvm: Reading<Kvm>,
+  accelerator: Config["vm"]["accelerator"],
+  offered: boolean | undefined,
+  wasUsable: boolean,
+): Verdict {
+  if (accelerator === "tcg")
+    return { kind: "good", evidence: "not wanted: guests are emulated by configuration" };
+  switch (kvm.kind) {
+    case "read":
+      return { kind: "good", evidence: "/dev/kvm opens" };
+    case "unsupported":
+      if (accelerator === "kvm") return { kind: "bad", evidence: `kvm is configured: ${kvm.reason}` };
+      if (wasUsable)
+        return { kind: "bad", evidence: "/dev/kvm is gone, and was usable since the host booted" };
+      return { kind: "good", evidence: "there is no /dev/kvm: guests are emulated" };
+    case "failed":
+      if (kvm.code !== "EACCES" && kvm.code !== "EPERM") return { kind: "bad", evidence: kvm.reason };
+      if (offered === true) {
+        return { kind: "good", evidence: "libvirt offers KVM (the agent itself is not in group kvm)" };
+      }
+      return {
+        kind: offered === false ? "bad" : "unknown",
+        evidence: `${kvm.reason}; add the agent's user to group kvm`,
+      };
+  }
+}

@@ -1,0 +1,47 @@
+import type { KernelFaultKind } from "../../../hardware/system/kernel-fault.ts";
+import type { KernelLog } from "../../../hardware/system/kernel-log.ts";
+import type { Verdict } from "../trigger.ts";
+import { atOnce, MINUTE, SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+
+const FAULTS: ReadonlySet<KernelFaultKind> = new Set(["oops", "lockup", "hung_task"]);
+/** QEMU, libvirt's daemons, and the threads of both, by their tasks' names: at most 15 characters (prio-rpc-libvir). */
+const HYPERVISOR_TASK =
+  /^(qemu|kvm|CPU \d+\/KVM|IO (mon_)?iothread|vhost|libvirtd|virt[a-z]+d$|(prio-)?rpc-(libvir|virt))/;
+
+export const kernelFaultConditions = ({ config }: ConditionContext) => {
+  const withinMs = config.health.kernelFaultSeconds * SECOND;
+  return {
+    KernelFault: {
+      any: watching(
+        "kernelLog",
+        { reason: "KernelFault", effect: "degraded", enter: atOnce, leave: atOnce },
+        (log) => faultVerdict(log, withinMs, () => true),
+      ),
+      hypervisor: watching(
+        "kernelLog",
+        { reason: "KernelFaultOfHypervisor", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        (log) => faultVerdict(log, withinMs, (task) => HYPERVISOR_TASK.test(task)),
+      ),
+    },
+  } satisfies ConditionTable;
+};
+
+/** So long after the last one, and with the next boot, it is over. */
+export function faultVerdict(
+  { faults }: KernelLog,
+  withinMs: number,
+  isMeant: (task: string) => boolean,
+): Verdict {
+  const found = faults.filter(
+    ({ kind, ageMs, task }) => FAULTS.has(kind) && ageMs < withinMs && isMeant(task ?? ""),
+  );
+  const newest = found.at(-1);
+  const window = `within ${minutes(withinMs)} min`;
+  if (newest === undefined) return { kind: "good", evidence: `no oops, lockup or hung task ${window}` };
+  return {
+    kind: "bad",
+    evidence: `${found.length} ${window}; ${minutes(newest.ageMs)} min ago: ${newest.text}`,
+  };
+}
+
+const minutes = (ms: number): number => Math.floor(ms / MINUTE);

@@ -1,0 +1,69 @@
+import type { MemoryInfo } from "../../../hardware/memory/memory.ts";
+import type { Pressure } from "../../../hardware/system/pressure.ts";
+import type { Verdict } from "../trigger.ts";
+import {
+  above,
+  atOnce,
+  below,
+  percent,
+  streak,
+  watching,
+  type ConditionContext,
+  type ConditionTable,
+} from "./condition.ts";
+
+const MIB = 1024 ** 2;
+
+export const memoryConditions = ({ config: { health } }: ConditionContext) => {
+  const leave = streak(2, health.memoryGoodSeconds);
+  const maxRatio = { degraded: health.memoryStalledRatio, no_schedule: health.memoryStalledBadlyRatio };
+  // The kernel's average over 60 s is the duration.
+  const stalls = (reason: string, effect: keyof typeof maxRatio) =>
+    watching("pressure", { reason, effect, enter: atOnce, leave }, (pressure) =>
+      stallVerdict(pressure.get("memory"), maxRatio[effect], health.headroom),
+    );
+  return {
+    MemoryPressure: {
+      available: watching(
+        "memory",
+        {
+          reason: "LittleMemoryAvailable",
+          effect: "degraded",
+          enter: streak(2, health.memorySeconds),
+          leave,
+        },
+        (memory) =>
+          memoryVerdict(memory, {
+            minBytes: health.memoryMinMiB * MIB,
+            minRatio: health.memoryMinRatio,
+            headroom: health.headroom,
+          }),
+      ),
+      stalled: stalls("TasksStallOnMemory", "degraded"),
+      stalledBadly: stalls("TasksStallBadlyOnMemory", "no_schedule"),
+    },
+  } satisfies ConditionTable;
+};
+
+/** `minBytes` or that ratio of the memory not set aside as huge pages, whichever is more, should be available. */
+export function memoryVerdict(
+  { totalBytes, availableBytes, hugetlbBytes }: MemoryInfo,
+  limits: { readonly minBytes: number; readonly minRatio: number; readonly headroom: number },
+): Verdict {
+  const limitBytes = Math.max(limits.minBytes, (totalBytes - hugetlbBytes) * limits.minRatio);
+  const evidence = `${mib(availableBytes)} MiB available, at least ${mib(limitBytes)} MiB wanted`;
+  return { kind: below(availableBytes, limitBytes, limits.headroom), evidence };
+}
+
+/** All tasks at once waiting for memory, on average over a minute. */
+export function stallVerdict(pressure: Pressure | undefined, limitRatio: number, headroom: number): Verdict {
+  const ratio = pressure?.stalled?.avg60Ratio;
+  if (ratio === undefined)
+    return { kind: "unknown", evidence: "the kernel does not tell of stalls on memory" };
+  const evidence = `all tasks at once waited for memory ${percent(ratio)} of the last minute`;
+  return { kind: above(ratio, limitRatio, headroom), evidence };
+}
+
+function mib(bytes: number): number {
+  return Math.floor(bytes / MIB);
+}

@@ -1,0 +1,124 @@
+import type { BmcSensor } from "../../../hardware/bmc/bmc-text.ts";
+import type { Temperature } from "../../../hardware/sensors/hwmon.ts";
+import type { Seen } from "../seen.ts";
+import type { TriggerRule, Verdict } from "../trigger.ts";
+import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+
+/** A temperature in one shape, of a chip of the host or of a sensor of the BMC. */
+export interface Heat {
+  readonly name: string;
+  readonly celsius: number;
+  readonly criticalCelsius?: number;
+  /** Absent where nothing tells what is too hot. */
+  readonly isAlarming?: boolean;
+}
+
+export const thermalConditions = ({ config }: ConditionContext) => {
+  const { thermalMarginCelsius, thermalGoodMarginCelsius, thermalSeconds, thermalGoodSeconds } =
+    config.health;
+  const margins = { enterCelsius: thermalMarginCelsius, leaveCelsius: thermalGoodMarginCelsius };
+  const leave = { probes: 2, forMs: thermalGoodSeconds * SECOND };
+  const hot: TriggerRule = {
+    reason: "NearCriticalTemperature",
+    effect: "no_schedule",
+    enter: { probes: 2, forMs: thermalSeconds * SECOND },
+    leave,
+  };
+  const alarm: TriggerRule = {
+    reason: "CriticalTemperature",
+    effect: "evacuate",
+    enter: { probes: 2, forMs: 0 },
+    leave,
+  };
+  return {
+    Thermal: {
+      hot: watching("sensors", hot, ({ temperatures, unread, silent }) =>
+        allAnswered([...silent, ...unread.temperatures], hotVerdict(temperatures.map(ofChip), margins)),
+      ),
+      alarm: watching("sensors", alarm, ({ temperatures, unread, silent }) =>
+        allAnswered([...silent, ...unread.temperatures], alarmVerdict(temperatures.map(ofChip))),
+      ),
+      bmcHot: watching("bmc", hot, (sensors, _, seen) => {
+        const { heats, mute } = heatsOfBmc(sensors, seen);
+        return allAnswered(mute, hotVerdict(heats, margins));
+      }),
+      bmcAlarm: watching("bmc", alarm, (sensors, _, seen) => {
+        const { heats, mute } = heatsOfBmc(sensors, seen);
+        return allAnswered(mute, alarmVerdict(heats));
+      }),
+    },
+  } satisfies ConditionTable;
+};
+
+/** Nothing is wrong only where every chip and sensor said so. */
+export function allAnswered(mute: readonly string[], verdict: Verdict): Verdict {
+  if (mute.length === 0 || verdict.kind === "bad") return verdict;
+  return { kind: "unknown", evidence: `no answer from ${mute.join(", ")}` };
+}
+
+const ofChip = ({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Temperature): Heat => ({
+  name: `${chip} ${sensor}`,
+  celsius,
+  ...(criticalAlarm === undefined ? {} : { isAlarming: criticalAlarm }),
+  ...(criticalCelsius === undefined
+    ? {}
+    : { criticalCelsius, isAlarming: criticalAlarm === true || celsius >= criticalCelsius }),
+});
+
+/** `mute`: those that measured before and do not now; the sensor of an empty slot never does. */
+function heatsOfBmc(sensors: readonly BmcSensor[], seen: Seen): { heats: Heat[]; mute: string[] } {
+  const heats = sensors.flatMap(ofBmc);
+  for (const { name, criticalCelsius } of heats)
+    if (criticalCelsius !== undefined) seen.add("bmcTemperature", name);
+  const mute = sensors.filter(
+    ({ name, measured }) => measured === undefined && seen.has("bmcTemperature", name),
+  );
+  return { heats, mute: mute.map(({ name }) => name) };
+}
+
+function ofBmc({ name, state, measured }: BmcSensor): Heat[] {
+  if (measured?.unit !== "degrees C") return [];
+  const { value, upperCritical } = measured;
+  const isCritical = state === "critical" || state === "non_recoverable";
+  return [
+    {
+      name,
+      celsius: value,
+      // Below the lower threshold it is cold, not hot.
+      isAlarming: isCritical && (upperCritical === undefined || value >= upperCritical),
+      ...(upperCritical === undefined ? {} : { criticalCelsius: upperCritical }),
+    },
+  ];
+}
+
+/** The one with the least room to its critical point decides. */
+export function hotVerdict(
+  heats: readonly Heat[],
+  margins: { readonly enterCelsius: number; readonly leaveCelsius: number },
+): Verdict {
+  const bounded = heats.flatMap(({ name, celsius, criticalCelsius }) =>
+    criticalCelsius === undefined
+      ? []
+      : [{ name, celsius, criticalCelsius, room: criticalCelsius - celsius }],
+  );
+  if (bounded.length === 0) return noneTells(heats);
+  const hottest = bounded.reduce((a, b) => (b.room < a.room ? b : a));
+  const evidence = `${hottest.name} has ${hottest.celsius} °C, ${hottest.criticalCelsius} °C is critical`;
+  if (hottest.room <= margins.enterCelsius) return { kind: "bad", evidence };
+  return { kind: hottest.room < margins.leaveCelsius ? "between" : "good", evidence };
+}
+
+const noneTells = ({ length }: readonly Heat[]): Verdict => ({
+  kind: "absent",
+  evidence: `none of ${length} sensors says what is too hot`,
+});
+
+export function alarmVerdict(heats: readonly Heat[]): Verdict {
+  if (heats.every(({ isAlarming }) => isAlarming === undefined)) return noneTells(heats);
+  const alarming = heats.filter(({ isAlarming }) => isAlarming === true);
+  if (alarming.length === 0) return { kind: "good", evidence: "no temperature is critical" };
+  const evidence = alarming
+    .map(({ name, celsius }) => `${name} has ${celsius} °C, which is critical`)
+    .join("; ");
+  return { kind: "bad", evidence };
+}

@@ -1,0 +1,123 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/log.ts";
+import type { HealthRecord, SeenLogs } from "../../state/records/health-record.ts";
+import { checkRequestId } from "../../state/operations/refusals.ts";
+import type { ConditionTable } from "./conditions/condition.ts";
+import type { Health } from "./health.ts";
+
+/** Where it is written. Setting resolves when it is durable. */
+export interface HealthStore {
+  readonly health: HealthRecord;
+  setHealth(health: HealthRecord): Promise<void>;
+}
+
+type Held = Pick<Health<ConditionTable>, "restore" | "latches" | "leftOn" | "seen" | "acknowledge">;
+
+/** So many requests that were carried out are known again. By no clock: one that is stepped would forget them. */
+const MOST_REQUESTS = 1000;
+
+/** What of the host's health outlives the agent: that which holds conditions, who was answered, what of logs was seen. */
+export class HealthMemory {
+  readonly #health: Held;
+  readonly #store: HealthStore;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #requests: HealthRecord["acknowledgements"] = [];
+  #seenLogs: SeenLogs = {};
+  #isDue = false;
+  #bootId = "";
+  #seenKept: Held["seen"]["all"];
+
+  constructor(options: { health: Held; store: HealthStore; clock: Clock; log: Logger }) {
+    this.#health = options.health;
+    this.#seenKept = options.health.seen.all;
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** Holds again what an earlier agent held. To be called before anything is observed. */
+  recall(bootId: string): void {
+    const { latches, leftOn = [], acknowledgements, seen, seenLogs = {} } = this.#store.health;
+    this.#seenLogs = seenLogs;
+    this.#bootId = bootId;
+    if (bootId !== "" && seen?.bootId === bootId) this.#health.seen.restore(seen.names);
+    this.#seenKept = this.#health.seen.all;
+    this.#requests = acknowledgements;
+    const at = { wallMs: this.#clock.now(), monotonicMs: this.#clock.monotonicMs() };
+    for (const { condition, trigger } of this.#health.restore([...latches, ...leftOn], bootId, at))
+      this.#log.warn({ condition, trigger }, "this version has no such condition: what held it is forgotten");
+  }
+
+  get seen(): Held["seen"] {
+    return this.#health.seen;
+  }
+
+  get seenLogs(): SeenLogs {
+    return this.#seenLogs;
+  }
+
+  keepSeen(seen: SeenLogs): void {
+    this.#seenLogs = { ...this.#seenLogs, ...seen };
+    this.keep();
+  }
+
+  /**
+   * Something else is to be kept: once with all that comes together with it, since half of it would be a record that
+   * lost the rest. A write that fails is tried again by `retry`.
+   */
+  keep(): void {
+    this.#isDue = true;
+    queueMicrotask(() => void this.retry());
+  }
+
+  /** To be called from time to time: what was seen for the first time is written then. */
+  async retry(): Promise<void> {
+    if (!this.#isDue && this.#seenKept === this.#health.seen.all) return;
+    try {
+      await this.#write();
+    } catch (thrown) {
+      this.#log.error({ err: thrown }, "what outlives the agent of the host's health is not durable yet");
+    }
+  }
+
+  /**
+   * Durable when it resolves. Throws as Health.acknowledge does, `conflict` REQUEST_ID_REUSED, `invalid`
+   * REQUEST_ID_INVALID and `unavailable` STATE_UNWRITABLE. The same request again does nothing more.
+   */
+  async acknowledge(condition: string, requestId: string): Promise<void> {
+    checkRequestId(requestId);
+    const nowMs = this.#clock.now();
+    const before = this.#requests.find((request) => request.requestId === requestId);
+    if (before === undefined) {
+      const at = { wallMs: nowMs, monotonicMs: this.#clock.monotonicMs() };
+      this.#health.acknowledge(condition, at);
+      this.#requests = [...this.#requests, { requestId, condition, atMs: nowMs }].slice(-MOST_REQUESTS);
+      this.#isDue = true;
+    } else if (before.condition !== condition) {
+      const message = `request id ${requestId} was used for condition ${before.condition}; use a new id for a new request`;
+      throw new SocleError("conflict", "REQUEST_ID_REUSED", message);
+    }
+    if (this.#isDue) await this.#write();
+  }
+
+  async #write(): Promise<void> {
+    this.#isDue = false;
+    try {
+      const { latches, leftOn, seen } = this.#health;
+      this.#seenKept = seen.all;
+      const names = Object.fromEntries(Object.entries(seen.all).map(([what, all]) => [what, [...all]]));
+      await this.#store.setHealth({
+        latches: [...latches],
+        leftOn: [...leftOn],
+        acknowledgements: this.#requests,
+        seenLogs: this.#seenLogs,
+        seen: { bootId: this.#bootId, names },
+      });
+    } catch (thrown) {
+      this.#isDue = true;
+      throw thrown;
+    }
+  }
+}

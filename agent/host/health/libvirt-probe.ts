@@ -1,0 +1,22 @@
+import type { Clock } from "../../kernel/clock.ts";
+import type { LibvirtFacts } from "../inventory/libvirt-facts.ts";
+import type { Verdict } from "./trigger.ts";
+
+/** Whether libvirt answers. Rejects only when the signal aborts. */
+export async function probeLibvirt(
+  facts: LibvirtFacts,
+  clock: Clock,
+  { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<Verdict> {
+  const startedMs = clock.monotonicMs();
+  try {
+    await facts.probe(signal, timeoutMs);
+    return {
+      kind: "good",
+      evidence: `libvirt answered in ${Math.round(clock.monotonicMs() - startedMs)} ms`,
+    };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return { kind: "bad", evidence: thrown instanceof Error ? thrown.message : String(thrown) };
+  }
+}

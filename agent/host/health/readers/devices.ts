@@ -1,0 +1,44 @@
+import { readBonds } from "../../../hardware/network/bonding.ts";
+import { readDisks } from "../../../hardware/storage/disks.ts";
+import { readMappedDevices } from "../../../hardware/storage/diskstats.ts";
+import { readFirmware } from "../../../hardware/system/firmware.ts";
+import { GpuProbe } from "../../../hardware/pci/gpu.ts";
+import { readKsm } from "../../../hardware/memory/ksm.ts";
+import { MountWatch } from "../../../hardware/storage/mount-watch.ts";
+import { readRaid } from "../../../hardware/storage/raid.ts";
+import { SmartProbe } from "../../../hardware/storage/smart.ts";
+import { readSriov } from "../../../hardware/pci/sriov.ts";
+import { readTimeSync } from "../../../hardware/system/time-sync.ts";
+import { readWatchdogs } from "../../../hardware/system/watchdog.ts";
+import { reader, type Reader, type ReaderContext } from "./reader.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** Disks, links and what else is plugged into the machine. */
+export const deviceReaders = ({ roots, watchedPaths, vmPaths }: ReaderContext) => {
+  const smart = new SmartProbe(roots);
+  const mounts = new MountWatch(roots);
+  const gpus = new GpuProbe();
+  return {
+    disks: reader(MINUTE, () => readDisks(roots)),
+    mappedDevices: reader(MINUTE, () => readMappedDevices(roots)),
+    // Each disk has its own, much shorter deadline.
+    diskHealth: inChild("smart", 10 * MINUTE, 5 * MINUTE, (signal) => smart.read(signal)),
+    raid: reader(10 * SECOND, () => readRaid(roots)),
+    mounts: inChild("mounts", 10 * SECOND, 8 * SECOND, () => mounts.read(watchedPaths(), vmPaths())),
+    bonds: reader(10 * SECOND, () => readBonds(roots)),
+    sriov: reader(MINUTE, () => readSriov(roots)),
+    ksm: reader(10 * SECOND, () => readKsm(roots)),
+    clock: inChild("clock", MINUTE, 25 * SECOND, (signal) => readTimeSync(signal)),
+    watchdogs: reader(MINUTE, () => readWatchdogs(roots)),
+    firmware: reader(10 * MINUTE, () => readFirmware(roots)),
+    // nvidia-smi takes a second of a CPU where nothing else keeps the driver awake.
+    gpus: inChild("gpu", 5 * MINUTE, 30 * SECOND, (signal) => gpus.read(signal)),
+  };
+};
+
+/** A reader that starts programs, in a lane of its own. */
+function inChild<T>(lane: string, everyMs: number, deadlineMs: number, read: Reader<T>["read"]): Reader<T> {
+  return { everyMs, lane, deadlineMs, read };
+}

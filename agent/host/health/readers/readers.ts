@@ -1,0 +1,149 @@
+import { setMaxListeners } from "node:events";
+import type { Reading } from "../../../hardware/reading.ts";
+import type { Clock } from "../../../kernel/clock.ts";
+import type { Reader, ReadingsOf, ReaderState, ReaderTable, Sampled, ValueOf } from "./reader.ts";
+
+const DEFAULT_DEADLINE_MS = 5000;
+const NOT_YET: Reading<never> = { kind: "failed", reason: "not read yet" };
+
+/** What is known of one reader. */
+interface Kept {
+  readonly name: string;
+  readonly reader: Reader<unknown>;
+  /** Monotonic: when it is to be read next. */
+  dueMs: number;
+  last: Reading<unknown>;
+  lookedAtMs?: number;
+  tookMs?: number;
+  newest?: { readonly value: unknown; readonly readAtMs: number; readonly monotonicMs: number };
+  /** A look that outlived its deadline: there is no second one until it ends. */
+  isStuck: boolean;
+}
+
+/**
+ * Reads the machine at a steady pace, so that nothing else has to wait for a sensor. Each reader has its own period and
+ * deadline; those of one lane run one after the other. A look that fails leaves the value before in its place, with its
+ * time: it is shown until it is too old.
+ */
+export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
+  readonly #clock: Clock;
+  readonly #onRead: (name: keyof T & string) => void;
+  readonly #kept: ReadonlyMap<string, Kept>;
+
+  /** `onRead` is called after each look, well or not. Must not throw. */
+  constructor(
+    table: T,
+    options: { readonly clock: Clock; readonly onRead: (name: keyof T & string) => void },
+  ) {
+    this.#clock = options.clock;
+    this.#onRead = options.onRead;
+    const keep = ([name, reader]: [string, Reader<unknown>]): [string, Kept] => [
+      name,
+      { name, reader, dueMs: -Infinity, last: NOT_YET, isStuck: false },
+    ];
+    this.#kept = new Map(Object.entries(table).map(keep));
+  }
+
+  /** Ends with the signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    const lanes = new Map<string, Kept[]>();
+    for (const kept of this.#kept.values()) {
+      const lane = kept.reader.lane ?? "files";
+      lanes.set(lane, [...(lanes.get(lane) ?? []), kept]);
+    }
+    const stop = new AbortController();
+    signal.addEventListener("abort", () => stop.abort(signal.reason), { once: true });
+    if (signal.aborted) stop.abort(signal.reason);
+    // Each lane listens once, sleeping or reading.
+    setMaxListeners(lanes.size, stop.signal);
+    await Promise.all([...lanes.values()].map((lane) => this.#runLane(lane, stop.signal)));
+    for (const { reader } of this.#kept.values()) await reader.close?.();
+  }
+
+  newest<N extends keyof T & string>(name: N): Sampled<ValueOf<T[N]>> | undefined {
+    const kept = this.#kept.get(name);
+    if (kept?.newest === undefined) return undefined;
+    const { value, readAtMs, monotonicMs } = kept.newest;
+    return {
+      // Only `#look` writes it, from this reader's own answer.
+      value: value as ValueOf<T[N]>,
+      readAtMs,
+      ageMs: this.#clock.monotonicMs() - monotonicMs,
+      intervalMs: kept.reader.everyMs,
+    };
+  }
+
+  last<N extends keyof T & string>(name: N): Reading<ValueOf<T[N]>> {
+    return (this.#kept.get(name)?.last ?? NOT_YET) as Reading<ValueOf<T[N]>>;
+  }
+
+  states(): readonly ReaderState[] {
+    return [...this.#kept.values()].map(({ name, last, lookedAtMs, tookMs }) => ({
+      name,
+      state: lookedAtMs === undefined ? "pending" : last.kind,
+      reason: last.kind === "read" ? "" : last.reason,
+      ...(lookedAtMs === undefined ? {} : { lookedAtMs }),
+      ...(tookMs === undefined ? {} : { tookMs }),
+    }));
+  }
+
+  async #runLane(lane: readonly Kept[], signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const next = lane.reduce((a, b) => (b.dueMs < a.dueMs ? b : a));
+      const waitMs = next.dueMs - this.#clock.monotonicMs();
+      if (waitMs > 0) await this.#clock.sleep(waitMs, signal).catch(() => undefined);
+      else await this.#look(next, signal);
+    }
+  }
+
+  async #look(kept: Kept, signal: AbortSignal): Promise<void> {
+    const startedMs = this.#clock.monotonicMs();
+    const last: Reading<unknown> = kept.isStuck
+      ? { kind: "failed", reason: "an earlier look still hangs" }
+      : await this.#withDeadline(kept, signal);
+    if (signal.aborted) return;
+    const nowMs = this.#clock.monotonicMs();
+    kept.last = last;
+    kept.lookedAtMs = this.#clock.now();
+    kept.tookMs = nowMs - startedMs;
+    if (last.kind === "read") {
+      kept.newest = { value: last.value, readAtMs: kept.lookedAtMs, monotonicMs: nowMs };
+    } else if (last.kind === "unsupported") {
+      delete kept.newest;
+    }
+    // A steady pace, but no catching up after a standstill.
+    const nextMs = kept.dueMs + kept.reader.everyMs;
+    kept.dueMs = nextMs > nowMs ? nextMs : startedMs + kept.reader.everyMs;
+    this.#onRead(kept.name);
+  }
+
+  /** In real time, whatever the clock says: a reader that hangs does so in the real world. */
+  #withDeadline(kept: Kept, signal: AbortSignal): Promise<Reading<unknown>> {
+    const { read, deadlineMs = DEFAULT_DEADLINE_MS } = kept.reader;
+    const giveUp = new AbortController();
+    return new Promise((resolve) => {
+      const end = (last: Reading<unknown>): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+        kept.isStuck = !isOver;
+        resolve(last);
+        giveUp.abort();
+      };
+      const onAbort = (): void => end(NOT_YET);
+      const timer = setTimeout(
+        () => end({ kind: "failed", reason: `no answer within ${deadlineMs} ms` }),
+        deadlineMs,
+      );
+      signal.addEventListener("abort", onAbort, { once: true });
+      let isOver = false;
+      const over = (last: Reading<unknown>): void => {
+        isOver = true;
+        kept.isStuck = false;
+        end(last);
+      };
+      read(giveUp.signal).then(over, (cause: unknown) => {
+        over({ kind: "failed", reason: cause instanceof Error ? cause.message : String(cause) });
+      });
+    });
+  }
+}

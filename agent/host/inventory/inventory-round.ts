@@ -1,0 +1,172 @@
+import type { Config } from "../../config/schema.ts";
+import { readCpuModel } from "../../hardware/cpu/cpu.ts";
+import { readCpuTopology } from "../../hardware/cpu/cpu-topology.ts";
+import type { FilesystemProbe, FilesystemSpace } from "../../hardware/storage/filesystem.ts";
+import { readKvm } from "../../hardware/cpu/kvm.ts";
+import { readMemory } from "../../hardware/memory/memory.ts";
+import { readMounts } from "../../hardware/storage/mounts.ts";
+import { readNuma } from "../../hardware/memory/numa.ts";
+import { readOfflineCpus, readPoisonedPages } from "../../hardware/memory/out-of-use.ts";
+import { readPciFunctions, type PciFunctions } from "../../hardware/pci/pci.ts";
+import { valueOf, type Reading } from "../../hardware/reading.ts";
+import type { Roots } from "../../hardware/roots.ts";
+import type { DomainCapabilities, HostCapabilities } from "../../libvirt/xml/index.ts";
+import { productKey, type DeviceNames } from "./devices.ts";
+import { directoriesOf, type InventorySources } from "./inventory.ts";
+import type { LibvirtFacts, Patience } from "./libvirt-facts.ts";
+import { offeredTypes } from "./traits.ts";
+import { VolumeSizes } from "./volume-sizes.ts";
+
+const NOT_ASKED = { kind: "failed", reason: "libvirt was not asked yet" } as const;
+
+/** Reads everything that the inventory is made of. */
+export class InventoryRound {
+  readonly #roots: Roots;
+  readonly #facts: LibvirtFacts;
+  readonly #filesystems: FilesystemProbe;
+  readonly #volumes: VolumeSizes;
+  readonly #accelerator: Config["vm"]["accelerator"];
+  #capabilities: Reading<HostCapabilities> = NOT_ASKED;
+  #domain: Reading<DomainCapabilities> = NOT_ASKED;
+  readonly #names = new Map<string, DeviceNames>();
+
+  constructor(options: {
+    readonly roots: Roots;
+    readonly facts: LibvirtFacts;
+    readonly filesystems: FilesystemProbe;
+    readonly accelerator: Config["vm"]["accelerator"];
+  }) {
+    this.#accelerator = options.accelerator;
+    this.#roots = options.roots;
+    this.#facts = options.facts;
+    this.#filesystems = options.filesystems;
+    this.#volumes = new VolumeSizes(options.facts);
+  }
+
+  /** Capabilities are long, and change only with the machine or its libvirt: they are asked for once a connection. */
+  forgetCapabilities(): void {
+    this.#capabilities = NOT_ASKED;
+    this.#domain = NOT_ASKED;
+  }
+
+  get hostUuid(): string | undefined {
+    return valueOf(this.#capabilities)?.hostUuid;
+  }
+
+  /** Whether libvirt says that QEMU can use KVM; undefined where it could not be asked. */
+  get offersKvm(): boolean | undefined {
+    const capabilities = valueOf(this.#capabilities);
+    return capabilities === undefined ? undefined : offeredTypes(capabilities).has("kvm");
+  }
+
+  /** Of libvirt, what it does not answer in time is missing. */
+  async read(
+    signal: AbortSignal,
+    timeoutMs: number,
+  ): Promise<Omit<InventorySources, "reasons" | "kvmFails" | "thinRatio">> {
+    const patience = patienceOf(signal, timeoutMs);
+    const functions = readPciFunctions(this.#roots);
+    const [
+      { capabilities, domain },
+      nodes,
+      offlineCpus,
+      poisonedPages,
+      memory,
+      cpu,
+      topology,
+      mounts,
+      pci,
+      names,
+      kvm,
+      memoryBytes,
+      pools,
+      networks,
+    ] = await Promise.all([
+      this.#offers(patience),
+      readNuma(this.#roots),
+      readOfflineCpus(this.#roots),
+      readPoisonedPages(this.#roots),
+      readMemory(this.#roots),
+      readCpuModel(this.#roots),
+      readCpuTopology(this.#roots),
+      readMounts(this.#roots),
+      functions,
+      functions.then((pci) => this.#namesOf(pci, patience)),
+      readKvm(this.#roots),
+      this.#facts.memoryBytes(patience),
+      this.#facts.pools(patience),
+      this.#facts.networks(patience),
+    ]);
+    const details = (valueOf(pools) ?? []).flatMap((pool) => valueOf(pool.details) ?? []);
+    const spaces = await this.spaces(directoriesOf(details));
+    // Time of their own: one pool that hangs takes all of what its details may.
+    const volumes = await this.#volumes.read(valueOf(pools) ?? [], spaces, patienceOf(signal, timeoutMs));
+    return {
+      nodes,
+      offlineCpus,
+      poisonedPages,
+      memory,
+      cpu,
+      topology,
+      mounts,
+      pci,
+      names,
+      kvm,
+      capabilities,
+      domain,
+      versions: this.#facts.versions,
+      memoryBytes,
+      pools,
+      networks,
+      spaces,
+      volumes,
+    };
+  }
+
+  async #offers(
+    patience: Patience,
+  ): Promise<{ capabilities: Reading<HostCapabilities>; domain: Reading<DomainCapabilities> }> {
+    if (this.#capabilities.kind !== "read") this.#capabilities = await this.#facts.capabilities(patience);
+    const capabilities = this.#capabilities;
+    if (capabilities.kind !== "read") return { capabilities, domain: capabilities };
+    if (this.#domain.kind !== "read") {
+      const isKvm = this.#accelerator !== "tcg" && offeredTypes(capabilities.value).has("kvm");
+      const { arch } = capabilities.value.cpu;
+      this.#domain = await this.#facts.domainCapabilities(arch, isKvm ? "kvm" : "qemu", patience);
+    }
+    return { capabilities, domain: this.#domain };
+  }
+
+  /** Of each product once; one that libvirt cannot tell now is asked for again. */
+  async #namesOf(pci: Reading<PciFunctions>, patience: Patience): Promise<ReadonlyMap<string, DeviceNames>> {
+    const strangers = new Map<string, string>();
+    for (const found of valueOf(pci)?.functions ?? []) {
+      const key = productKey(found);
+      if (!this.#names.has(key)) strangers.set(key, found.address);
+    }
+    for (const [key, address] of strangers) {
+      const names = await this.#facts.deviceNames(address, patience);
+      if (names.kind !== "read") break;
+      this.#names.set(key, names.value);
+    }
+    return this.#names;
+  }
+
+  /** Space by path, one filesystem after the other. */
+  async spaces(paths: Iterable<string>): Promise<Map<string, Reading<FilesystemSpace>>> {
+    const spaces = new Map<string, Reading<FilesystemSpace>>();
+    for (const path of new Set(paths)) spaces.set(path, await this.#filesystems.read(path));
+    return spaces;
+  }
+}
+
+/** What is left of the time is for the next question. */
+function patienceOf(signal: AbortSignal, timeoutMs: number): Patience {
+  const deadlineMs = performance.now() + timeoutMs;
+  return {
+    signal,
+    get timeoutMs() {
+      return Math.max(1, deadlineMs - performance.now());
+    },
+  };
+}

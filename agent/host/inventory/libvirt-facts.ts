@@ -1,0 +1,252 @@
+import type { Reading } from "../../hardware/reading.ts";
+import { toSocleError } from "../../kernel/errors.ts";
+import {
+  connectGetCapabilities,
+  connectGetDomainCapabilities,
+  connectGetLibVersion,
+  connectListAllNetworks,
+  connectListAllStoragePools,
+  networkGetXmlDesc,
+  networkIsActive,
+  nodeDeviceGetXmlDesc,
+  nodeGetMemoryStats,
+  StoragePoolState,
+  storagePoolGetAutostart,
+  storagePoolGetInfo,
+  storagePoolGetXmlDesc,
+  storagePoolListAllVolumes,
+  storagePoolLookupByName,
+  storageVolGetInfo,
+  type Libvirt,
+  type Network,
+  type StoragePool,
+  type StorageVol,
+} from "../../libvirt/index.ts";
+import {
+  parseCapabilities,
+  parseDomainCapabilities,
+  parseNetwork,
+  parseNodeDevice,
+  parsePool,
+  type DomainCapabilities,
+  type HostCapabilities,
+  type PoolSource,
+} from "../../libvirt/xml/index.ts";
+import type { DeviceNames } from "./devices.ts";
+import type { HostNetwork } from "../host.ts";
+
+export interface Versions {
+  readonly libvirt: string;
+  readonly hypervisor?: string;
+}
+
+/** A pool as libvirt shows it. */
+export interface PoolFacts {
+  readonly name: string;
+  readonly details: Reading<PoolDetails>;
+}
+
+/** Sizes are as of the pool's last refresh, and 0 while it is inactive. */
+export interface PoolDetails {
+  readonly type: string;
+  readonly active: boolean;
+  /** False where libvirt has it running and cannot reach what is behind it. */
+  readonly accessible: boolean;
+  /** It is to be started with the host. */
+  readonly autostart: boolean;
+  readonly path?: string;
+  readonly source?: PoolSource;
+  readonly capacityBytes: number;
+  readonly allocatedBytes: number;
+  readonly availableBytes: number;
+}
+
+/** A network as libvirt shows it. */
+export interface NetworkFacts extends Omit<HostNetwork, "presence" | "observedAtMs"> {
+  /** Why its XML cannot be read; its bridge is not known then. */
+  readonly problem?: string;
+}
+
+/** How long an answer is waited for, all calls that it takes together. */
+export interface Patience {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+interface Options extends Patience {
+  readonly lane: "observation";
+}
+
+/** Codes of what libvirt itself could not be asked: they say nothing of one pool or volume. */
+export const OF_LIBVIRT: ReadonlySet<string | undefined> = new Set(["unavailable", "exhausted", "cancelled"]);
+
+const usablePoolStates = new Set<number>([StoragePoolState.RUNNING, StoragePoolState.DEGRADED]);
+
+/** Asks libvirt what the host has, over the lane that commands never wait for. */
+export class LibvirtFacts {
+  readonly #libvirt: Pick<Libvirt, "call" | "status">;
+
+  constructor(libvirt: Pick<Libvirt, "call" | "status">) {
+    this.#libvirt = libvirt;
+  }
+
+  /** The cheapest call there is. Rejects when libvirt does not answer it in time. */
+  async probe(signal: AbortSignal, timeoutMs: number): Promise<void> {
+    await this.#libvirt.call(connectGetLibVersion, {}, { signal, timeoutMs, lane: "observation" });
+  }
+
+  /** Undefined while libvirt is not connected. */
+  get versions(): Versions | undefined {
+    const { status } = this.#libvirt;
+    if (!status.connected) return undefined;
+    const { libVersion, hypervisorVersion } = status;
+    return {
+      libvirt: versionText(libVersion),
+      ...(hypervisorVersion === undefined ? {} : { hypervisor: versionText(hypervisorVersion) }),
+    };
+  }
+
+  capabilities(patience: Patience): Promise<Reading<HostCapabilities>> {
+    return this.#ask(patience, async (options) => {
+      const { capabilities } = await this.#libvirt.call(connectGetCapabilities, {}, options);
+      return parseCapabilities(capabilities);
+    });
+  }
+
+  /** What guests of this type get by default. */
+  domainCapabilities(
+    arch: string,
+    virttype: "kvm" | "qemu",
+    patience: Patience,
+  ): Promise<Reading<DomainCapabilities>> {
+    return this.#ask(patience, async (options) => {
+      const machine = arch === "x86_64" ? "q35" : "virt";
+      const args = { emulatorbin: null, arch, machine, virttype, flags: 0 };
+      const { capabilities } = await this.#libvirt.call(connectGetDomainCapabilities, args, options);
+      return parseDomainCapabilities(capabilities);
+    });
+  }
+
+  /** `address` as sysfs spells it. */
+  deviceNames(address: string, patience: Patience): Promise<Reading<DeviceNames>> {
+    return this.#ask(patience, async (options) => {
+      const name = `pci_${address.replaceAll(/[:.]/g, "_")}`;
+      const { xml } = await this.#libvirt.call(nodeDeviceGetXmlDesc, { name, flags: 0 }, options);
+      const { capability } = parseNodeDevice(xml);
+      if (capability.type !== "pci") return {};
+      const [vendor, product] = [capability.vendor.name, capability.product.name];
+      return { ...(vendor === undefined ? {} : { vendor }), ...(product === undefined ? {} : { product }) };
+    });
+  }
+
+  /** Of the whole machine. Its node info is not asked: that leaves out memory plugged in after the boot. */
+  memoryBytes(patience: Patience): Promise<Reading<number>> {
+    return this.#ask(patience, async (options) => {
+      const all = { cellNum: -1, flags: 0 };
+      const { nparams } = await this.#libvirt.call(nodeGetMemoryStats, { ...all, nparams: 0 }, options);
+      const { params } = await this.#libvirt.call(nodeGetMemoryStats, { ...all, nparams }, options);
+      const total = params.find(({ field }) => field === "total");
+      if (total === undefined) throw new Error("libvirt's memory statistics have no total");
+      return total.value * 1024;
+    });
+  }
+
+  pools(patience: Patience): Promise<Reading<readonly PoolFacts[]>> {
+    return this.#ask(patience, async (options) => {
+      const list = { needResults: true, flags: 0 };
+      const { pools } = await this.#libvirt.call(connectListAllStoragePools, list, options);
+      const facts = pools.map(async (pool) => {
+        const details = await this.#ask(options, () => this.#pool(pool, options));
+        return { name: pool.name, details };
+      });
+      return (await Promise.all(facts)).filter(({ details }) => !isGone(details));
+    });
+  }
+
+  async #pool(pool: StoragePool, options: Options): Promise<PoolDetails> {
+    const { xml } = await this.#libvirt.call(storagePoolGetXmlDesc, { pool, flags: 0 }, options);
+    const info = await this.#libvirt.call(storagePoolGetInfo, { pool }, options);
+    const { autostart } = await this.#libvirt.call(storagePoolGetAutostart, { pool }, options);
+    const { type, path, source } = parsePool(xml);
+    return {
+      type,
+      active: usablePoolStates.has(info.state),
+      accessible: info.state !== StoragePoolState.INACCESSIBLE,
+      autostart,
+      ...(path === undefined ? {} : { path }),
+      ...(source === undefined ? {} : { source }),
+      capacityBytes: info.capacity,
+      allocatedBytes: info.allocation,
+      availableBytes: info.available,
+    };
+  }
+
+  /** As of the pool's last refresh. */
+  volumes(poolName: string, patience: Patience): Promise<Reading<readonly StorageVol[]>> {
+    return this.#ask(patience, async (options) => {
+      const { pool } = await this.#libvirt.call(storagePoolLookupByName, { name: poolName }, options);
+      const list = { pool, needResults: true, flags: 0 };
+      return (await this.#libvirt.call(storagePoolListAllVolumes, list, options)).vols;
+    });
+  }
+
+  /** What it may grow to. libvirt looks at the volume itself for that. */
+  volumeBytes(vol: StorageVol, patience: Patience): Promise<Reading<number>> {
+    return this.#ask(patience, async (options) => {
+      return (await this.#libvirt.call(storageVolGetInfo, { vol }, options)).capacity;
+    });
+  }
+
+  networks(patience: Patience): Promise<Reading<readonly NetworkFacts[]>> {
+    return this.#ask(patience, async (options) => {
+      const list = { needResults: true, flags: 0 };
+      const { nets } = await this.#libvirt.call(connectListAllNetworks, list, options);
+      const facts = nets.map((net) => this.#ask(options, () => this.#network(net, options)));
+      const there = (await Promise.all(facts)).filter((network) => !isGone(network));
+      return there.map((network) => {
+        if (network.kind !== "read") throw new Error(network.reason);
+        return network.value;
+      });
+    });
+  }
+
+  async #network(net: Network, options: Options): Promise<NetworkFacts> {
+    const { active } = await this.#libvirt.call(networkIsActive, { net }, options);
+    const { xml } = await this.#libvirt.call(networkGetXmlDesc, { net, flags: 0 }, options);
+    try {
+      return { name: net.name, bridge: parseNetwork(xml).bridge?.name ?? "", active };
+    } catch (thrown) {
+      return { name: net.name, bridge: "", active, problem: toSocleError(thrown).message };
+    }
+  }
+
+  async #ask<T>({ signal, timeoutMs }: Patience, ask: (options: Options) => Promise<T>): Promise<Reading<T>> {
+    const deadlineMs = performance.now() + timeoutMs;
+    const options: Options = {
+      signal,
+      lane: "observation",
+      // What is left for the next call.
+      get timeoutMs() {
+        return Math.max(1, deadlineMs - performance.now());
+      },
+    };
+    try {
+      return { kind: "read", value: await ask(options) };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const { kind, message } = toSocleError(thrown);
+      if (kind === "unsupported") return { kind, reason: message };
+      return { kind: "failed", reason: message, code: kind };
+    }
+  }
+}
+
+/** It was listed and is gone since: it has nothing to be missing. */
+function isGone(found: Reading<unknown>): boolean {
+  return found.kind === "failed" && found.code === "not_found";
+}
+
+/** libvirt counts versions as major * 1,000,000 + minor * 1,000 + micro. */
+function versionText(version: number): string {
+  return [Math.floor(version / 1_000_000), Math.floor(version / 1000) % 1000, version % 1000].join(".");
+}

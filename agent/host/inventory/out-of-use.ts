@@ -1,0 +1,39 @@
+import type { MemoryInfo } from "../../hardware/memory/memory.ts";
+import type { ByNode } from "../../hardware/memory/out-of-use.ts";
+import { valueOf, type Reading } from "../../hardware/reading.ts";
+import type { Part } from "./cells.ts";
+import type { NumaCell } from "../host.ts";
+import { spread } from "../capacity/spread.ts";
+
+/**
+ * The cells with what of them cannot be used. The kernel counts poisoned memory for the whole machine: it lies where the
+ * nodes say that they lost pages; where none does, each cell bears of it in proportion to its size. What could not be
+ * read this time stays as last known.
+ */
+export function withOutOfUse(
+  cells: readonly NumaCell[],
+  sources: {
+    readonly offlineCpus: Reading<ByNode<readonly number[]>>;
+    readonly poisonedPages: Reading<ByNode<number>>;
+    readonly memory: Reading<MemoryInfo>;
+    readonly before: readonly NumaCell[];
+  },
+): Part<readonly NumaCell[]> {
+  const { offlineCpus, memory, before } = sources;
+  const known = (id: number): NumaCell | undefined => before.find((cell) => cell.id === id);
+  const pages = valueOf(sources.poisonedPages);
+  const lostPages = cells.map(({ id }) => pages?.get(id) ?? 0);
+  const weights = lostPages.some((lost) => lost > 0) ? lostPages : cells.map((cell) => cell.memoryBytes);
+  const lost = spread(valueOf(memory)?.bytesByName.get("HardwareCorrupted") ?? 0, weights);
+  const value = cells.map((cell, index): NumaCell => {
+    const offline =
+      offlineCpus.kind === "failed" ? known(cell.id)?.offlineCpus : valueOf(offlineCpus)?.get(cell.id);
+    const poisonedBytes = memory.kind === "failed" ? known(cell.id)?.poisonedBytes : lost[index];
+    return {
+      ...cell,
+      ...(offline === undefined ? {} : { offlineCpus: offline }),
+      ...(poisonedBytes === undefined || poisonedBytes === 0 ? {} : { poisonedBytes }),
+    };
+  });
+  return { value, reasons: offlineCpus.kind === "failed" ? [`offline CPUs: ${offlineCpus.reason}`] : [] };
+}

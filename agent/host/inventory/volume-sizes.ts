@@ -1,0 +1,117 @@
+import type { FilesystemSpace } from "../../hardware/storage/filesystem.ts";
+import type { Reading } from "../../hardware/reading.ts";
+import { OF_LIBVIRT, type LibvirtFacts, type Patience, type PoolFacts } from "./libvirt-facts.ts";
+import type { VolumeCapacities } from "../capacity/storage-ledger.ts";
+
+/** The volumes of all pools together take no more of a round. */
+const ROUND_MS = 2000;
+const ANSWER_MS = 5000;
+/** libvirt answers a probe at once, also while volumes hang. */
+const PROBE_MS = 1000;
+/** A question that hangs keeps a thread of libvirt's: a pool that has one is left alone for so long. */
+const REST_MS = 600_000;
+
+/** The code of a pool of which a round had no time to ask for all volumes: the next look goes on. */
+export const MORE_TO_READ = "again";
+
+/**
+ * What the volumes of each pool may grow to. libvirt tells it of one volume at a time, and looks at the
+ * volume for that: they are asked one after the other, those first that were not asked for longest, and each round goes
+ * on where the last one had to end.
+ */
+export class VolumeSizes {
+  readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeBytes" | "probe">;
+  readonly #monotonicMs: () => number;
+  /** By pool and volume, those asked last at the end: its size, or why it was never told. */
+  #pools = new Map<string, Map<string, number | string>>();
+  readonly #restUntilMs = new Map<string, number>();
+
+  constructor(
+    facts: Pick<LibvirtFacts, "volumes" | "volumeBytes" | "probe">,
+    monotonicMs: () => number = () => performance.now(),
+  ) {
+    this.#facts = facts;
+    this.#monotonicMs = monotonicMs;
+  }
+
+  /** By pool, of those that are active. `spaces`: those asked for, of pools that lie in a filesystem. */
+  async read(
+    pools: readonly PoolFacts[],
+    spaces: ReadonlyMap<string, Reading<FilesystemSpace>>,
+    patience: Patience,
+  ): Promise<ReadonlyMap<string, Reading<VolumeCapacities>>> {
+    const endMs = this.#monotonicMs() + Math.min(ROUND_MS, patience.timeoutMs);
+    const sizes = new Map<string, Reading<VolumeCapacities>>();
+    const before = this.#pools;
+    this.#pools = new Map();
+    for (const [index, { name, details }] of pools.entries()) {
+      const known = before.get(name) ?? new Map<string, number | string>();
+      this.#pools.set(name, known);
+      if (details.kind !== "read" || !details.value.active) continue;
+      const space = spaces.get(details.value.path ?? "");
+      // What does not answer the agent would hang libvirt as well; what only the agent may not look at is libvirt's to tell.
+      const hangs = space?.kind === "failed" && space.code === "timeout";
+      // A large pool leaves the ones after it their share.
+      const leftMs = Math.max(0, endMs - this.#monotonicMs());
+      const untilMs = this.#monotonicMs() + leftMs / (pools.length - index);
+      sizes.set(name, hangs ? space : await this.#read(name, known, patience, untilMs));
+    }
+    return sizes;
+  }
+
+  async #read(
+    pool: string,
+    known: Map<string, number | string>,
+    patience: Patience,
+    untilMs: number,
+  ): Promise<Reading<VolumeCapacities>> {
+    if (this.#monotonicMs() < (this.#restUntilMs.get(pool) ?? -Infinity))
+      return { kind: "failed", reason: "one of them did not answer, they are asked again later" };
+    const listed = await this.#facts.volumes(pool, patience);
+    if (listed.kind !== "read") return listed;
+    const volumes = new Map(listed.value.map((volume) => [volume.name, volume]));
+    for (const name of known.keys()) if (!volumes.has(name)) known.delete(name);
+    const inTurn = [...[...volumes.keys()].filter((name) => !known.has(name)), ...known.keys()];
+    for (const name of inTurn) {
+      const volume = volumes.get(name);
+      if (volume === undefined || this.#monotonicMs() >= untilMs) break;
+      const found = await this.#facts.volumeBytes(volume, { ...patience, timeoutMs: ANSWER_MS });
+      const code = found.kind === "failed" ? found.code : undefined;
+      if (found.kind !== "read" && OF_LIBVIRT.has(code)) return found;
+      // While libvirt itself hangs, a timeout does not show that the volume does.
+      if (found.kind !== "read" && code === "timeout" && !(await this.#answers(patience.signal)))
+        return found;
+      const before = known.get(name);
+      known.delete(name);
+      if (found.kind === "read") known.set(name, found.value);
+      else if (code === "not_found") volumes.delete(name);
+      else if (code !== "timeout") known.set(name, found.reason);
+      else {
+        known.set(name, before ?? found.reason);
+        this.#restUntilMs.set(pool, this.#monotonicMs() + REST_MS);
+        // The others are asked before it the next time; one that hangs then, too, is one that cannot be read.
+        if (typeof before !== "string") return found;
+        break;
+      }
+    }
+    if (known.size < volumes.size) {
+      const reason = `${known.size} of ${volumes.size} were read so far`;
+      return { kind: "failed", reason, code: MORE_TO_READ };
+    }
+    const unreadable = [...known].filter(([, found]) => typeof found === "string");
+    const [first] = unreadable;
+    const bytes = new Map(
+      [...known].flatMap(([name, found]) => (typeof found === "number" ? [[name, found]] : [])),
+    );
+    if (first === undefined) return { kind: "read", value: { bytes } };
+    const missing = `${unreadable.length} cannot be read, the first is ${first.join(": ")}`;
+    return { kind: "read", value: { bytes, missing } };
+  }
+
+  #answers(signal: AbortSignal): Promise<boolean> {
+    return this.#facts.probe(signal, PROBE_MS).then(
+      () => true,
+      () => false,
+    );
+  }
+}

@@ -1,0 +1,31 @@
+import type { Clock } from "../clock.ts";
+
+const maxKinds = 256;
+
+/** Lets one of a kind through in each interval, and counts the others. */
+export class Throttle {
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #intervalMs: number;
+  /** In the order in which they were let through. */
+  readonly #kinds = new Map<string, { readonly atMs: number; held: number }>();
+
+  constructor(clock: Pick<Clock, "monotonicMs">, intervalMs = 1000) {
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
+  }
+
+  /** How many of this kind were held back since the one before; undefined: this one is held back. */
+  pass(kind: string): number | undefined {
+    const nowMs = this.#clock.monotonicMs();
+    const last = this.#kinds.get(kind);
+    if (last !== undefined && nowMs - last.atMs < this.#intervalMs) {
+      last.held += 1;
+      return undefined;
+    }
+    this.#kinds.delete(kind);
+    this.#kinds.set(kind, { atMs: nowMs, held: 0 });
+    const [oldest] = this.#kinds.keys();
+    if (this.#kinds.size > maxKinds && oldest !== undefined) this.#kinds.delete(oldest);
+    return last?.held ?? 0;
+  }
+}

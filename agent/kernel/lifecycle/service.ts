@@ -1,0 +1,100 @@
+import { SocleError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+
+/**
+ * A part of the agent that runs. `run` calls `ready` once it does its job, works until the signal aborts, then
+ * cleans up and returns. Returning or throwing before the abort is a failure of the whole agent.
+ */
+export interface Service {
+  readonly name: string;
+  /** Its readiness hangs on something outside of the agent: the others wait no longer than this for it. */
+  readonly readyWithinMs?: number;
+  /** How long it may take to stop, where that is not what all others get. */
+  readonly stopTimeoutMs?: number;
+  run(signal: AbortSignal, ready: () => void): Promise<void>;
+}
+
+export interface ServicesOptions {
+  readonly log: Logger;
+  /** How long one service may take to stop before it is left behind, in milliseconds. */
+  readonly stopTimeoutMs: number;
+}
+
+/**
+ * Starts services in order (each when the one before is ready), runs until `signal` aborts or one fails, and stops
+ * them in reverse order. Rejects with the first failure. `onReady` is called when all are ready, or were waited for.
+ */
+export async function runServices(
+  services: readonly Service[],
+  signal: AbortSignal,
+  onReady: () => void,
+  options: ServicesOptions,
+): Promise<void> {
+  const { log, stopTimeoutMs } = options;
+  const started: { service: Service; stop: AbortController; done: Promise<void> }[] = [];
+  let failure: Error | undefined;
+  const failed = new AbortController();
+  const fail = (service: Service, cause: unknown): void => {
+    log.error({ service: service.name, err: cause }, "service failed");
+    failure ??= asFailure(service, cause);
+    failed.abort();
+  };
+  const ending = AbortSignal.any([signal, failed.signal]);
+  const ended = new Promise<void>((resolve) => {
+    if (ending.aborted) resolve();
+    else ending.addEventListener("abort", () => resolve(), { once: true });
+  });
+
+  for (const service of services) {
+    if (ending.aborted) break;
+    const stop = new AbortController();
+    let isReady: () => void = () => undefined;
+    const readiness = new Promise<void>((resolve) => {
+      isReady = resolve;
+    });
+    // Async, so that a run that throws at the call is a failure like any other.
+    const run = async (): Promise<void> => service.run(stop.signal, isReady);
+    const done = run().then(
+      () => {
+        if (!stop.signal.aborted) fail(service, new Error("it ended by itself"));
+      },
+      (cause: unknown) => {
+        if (!stop.signal.aborted) fail(service, cause);
+        else log.warn({ service: service.name, err: cause }, "service failed while stopping");
+      },
+    );
+    started.push({ service, stop, done });
+    const isInTime = await settles(Promise.race([readiness, ended]), service.readyWithinMs);
+    if (!isInTime)
+      log.warn({ service: service.name }, "service is not ready yet; the others start without it");
+  }
+  if (!ending.aborted) onReady();
+  await ended;
+
+  for (const { service, stop, done } of started.reverse()) {
+    stop.abort();
+    const timeoutMs = service.stopTimeoutMs ?? stopTimeoutMs;
+    if (!(await settles(done, timeoutMs))) {
+      log.warn({ service: service.name, timeoutMs }, "service did not stop in time and is left behind");
+    }
+  }
+  if (failure !== undefined) throw failure;
+}
+
+/** What a service says itself is said in its own words; anything else with its name. */
+function asFailure(service: Service, cause: unknown): Error {
+  if (cause instanceof SocleError) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new Error(`service ${service.name} failed: ${why}`, { cause });
+}
+
+/** Whether the promise settled within the time; without one it is waited for. */
+async function settles(promise: Promise<void>, timeoutMs: number | undefined): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<"late">((resolve) => {
+    if (timeoutMs !== undefined) timer = setTimeout(() => resolve("late"), timeoutMs);
+  });
+  const first = await Promise.race([promise, late]);
+  clearTimeout(timer);
+  return first !== "late";
+}

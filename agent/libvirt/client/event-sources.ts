@@ -1,0 +1,219 @@
+import { SocleError } from "../../kernel/errors.ts";
+import { decodeWhole, type CallOptions, type Connection } from "../rpc/connection.ts";
+import { namer, type LibvirtEvent, type LifecycleEvent } from "./events.ts";
+import { QEMU_PROGRAM, type Frame } from "../rpc/frame.ts";
+import type { EventProcedure, Family } from "../rpc/procedure.ts";
+import { BlockJobStatus, BlockJobType } from "../protocol/domain-block-constants.ts";
+import { connectDomainEventCallbackRegisterAny, domainEvents } from "../protocol/domain-event.ts";
+import * as constants from "../protocol/event-constants.ts";
+import * as objects from "../protocol/object-event.ts";
+import type { Domain } from "../protocol/objects.ts";
+
+const KIB = 1024;
+
+interface Source {
+  readonly family: Family;
+  readonly eventId: number;
+  readonly name: string;
+  readonly number: number;
+  readonly read: (frame: Frame) => LibvirtEvent;
+}
+
+function source<T>(
+  family: Family,
+  { eventId, event }: { readonly eventId: number; readonly event: EventProcedure<T> },
+  convert: (message: T) => LibvirtEvent,
+): Source {
+  const { name, number, body } = event;
+  return { family, eventId, name, number, read: (frame) => convert(decodeWhole(body, frame)) };
+}
+
+function domainSource<T extends { readonly dom: Domain }>(
+  entry: { readonly eventId: number; readonly event: EventProcedure<T> },
+  convert: (message: T) => LibvirtEvent,
+): Source {
+  return source("hypervisor", entry, convert);
+}
+
+const eventName = namer(constants.DomainEventType);
+const detailNames = new Map(
+  Object.entries(constants.DomainEventDetail).map(([type, details]) => [type.toLowerCase(), namer(details)]),
+);
+const watchdogAction = namer(constants.WatchdogAction);
+const ioErrorAction = namer(constants.IoErrorAction);
+const blockJobType = namer(BlockJobType);
+const blockJobStatus = namer(BlockJobStatus);
+const agentState = namer(constants.AgentState);
+const agentReason = namer(constants.AgentStateReason);
+const failureRecipient = namer(constants.MemoryFailureRecipient);
+const failureAction = namer(constants.MemoryFailureAction);
+const networkEvent = namer(constants.NetworkEventType);
+const poolEvent = namer(constants.StoragePoolEventType);
+const deviceEvent = namer(constants.NodeDeviceEventType);
+const secretEvent = namer(constants.SecretEventType);
+/** virDomainMetadataType of libvirt-domain.h. */
+const metadataPart = namer({ DESCRIPTION: 0, TITLE: 1, ELEMENT: 2 });
+
+/** What is registered for, everywhere. RTC changes, graphics, trays and media are left out: nobody here needs them. */
+const sources: readonly Source[] = [
+  domainSource(domainEvents.lifecycle, ({ dom, event, detail }) => lifecycle(dom, event, detail)),
+  domainSource(domainEvents.reboot, ({ dom }) => ({ kind: "reboot", domain: dom })),
+  domainSource(domainEvents.watchdog, ({ dom, action }) => {
+    return { kind: "watchdog", domain: dom, action: watchdogAction(action) };
+  }),
+  domainSource(domainEvents.ioErrorReason, ({ dom, srcPath, devAlias, action, reason }) => {
+    return {
+      kind: "io_error",
+      domain: dom,
+      path: srcPath,
+      device: devAlias,
+      action: ioErrorAction(action),
+      reason,
+    };
+  }),
+  domainSource(domainEvents.controlError, ({ dom }) => ({ kind: "control_error", domain: dom })),
+  domainSource(domainEvents.blockJob2, ({ dom, dst, type, status }) => {
+    return {
+      kind: "block_job",
+      domain: dom,
+      disk: dst,
+      job: blockJobType(type),
+      status: blockJobStatus(status),
+    };
+  }),
+  domainSource(domainEvents.balloonChange, ({ dom, actual }) => {
+    return { kind: "balloon_change", domain: dom, memoryBytes: actual * KIB };
+  }),
+  domainSource(domainEvents.deviceAdded, ({ dom, devAlias }) => {
+    return { kind: "device_added", domain: dom, device: devAlias };
+  }),
+  domainSource(domainEvents.deviceRemoved, ({ dom, devAlias }) => {
+    return { kind: "device_removed", domain: dom, device: devAlias };
+  }),
+  domainSource(domainEvents.deviceRemovalFailed, ({ dom, devAlias }) => {
+    return { kind: "device_removal_failed", domain: dom, device: devAlias };
+  }),
+  domainSource(domainEvents.tunable, ({ dom, params }) => ({
+    kind: "tunable",
+    domain: dom,
+    parameters: params,
+  })),
+  domainSource(domainEvents.agentLifecycle, ({ dom, state, reason }) => {
+    return { kind: "agent_lifecycle", domain: dom, state: agentState(state), reason: agentReason(reason) };
+  }),
+  domainSource(domainEvents.migrationIteration, ({ dom, iteration }) => {
+    return { kind: "migration_iteration", domain: dom, iteration };
+  }),
+  domainSource(domainEvents.jobCompleted, ({ dom, params }) => {
+    return { kind: "job_completed", domain: dom, parameters: params };
+  }),
+  domainSource(domainEvents.metadataChange, ({ dom, type, nsuri }) => {
+    return { kind: "metadata_change", domain: dom, part: metadataPart(type), namespace: nsuri };
+  }),
+  domainSource(domainEvents.blockThreshold, ({ dom, dev, path, threshold, excess }) => {
+    const bytes = { thresholdBytes: threshold, excessBytes: excess };
+    return { kind: "block_threshold", domain: dom, device: dev, path, ...bytes };
+  }),
+  domainSource(domainEvents.memoryFailure, ({ dom, recipient, action, flags }) => ({
+    kind: "memory_failure",
+    domain: dom,
+    recipient: failureRecipient(recipient),
+    action: failureAction(action),
+    actionRequired: (flags & constants.MemoryFailureFlag.ACTION_REQUIRED) !== 0,
+    recursive: (flags & constants.MemoryFailureFlag.RECURSIVE) !== 0,
+  })),
+  domainSource(domainEvents.memoryDeviceSizeChange, ({ dom, alias, size }) => {
+    return { kind: "memory_device_size_change", domain: dom, device: alias, sizeBytes: size * KIB };
+  }),
+  source("network", objects.networkEvents.lifecycle, ({ net, event }) => {
+    return { kind: "network", network: net, event: networkEvent(event) };
+  }),
+  source("storage", objects.storagePoolEvents.lifecycle, ({ pool, event }) => {
+    return { kind: "storage_pool", pool, event: poolEvent(event) };
+  }),
+  source("storage", objects.storagePoolEvents.refresh, ({ pool }) => {
+    return { kind: "storage_pool", pool, event: "refreshed" };
+  }),
+  source("nodedev", objects.nodeDeviceEvents.lifecycle, ({ dev, event }) => {
+    return { kind: "node_device", device: dev, event: deviceEvent(event) };
+  }),
+  source("nodedev", objects.nodeDeviceEvents.update, ({ dev }) => {
+    return { kind: "node_device", device: dev, event: "updated" };
+  }),
+  source("secret", objects.secretEvents.lifecycle, ({ secret, event }) => {
+    return { kind: "secret", secret, event: secretEvent(event) };
+  }),
+  source("secret", objects.secretEvents.valueChanged, ({ secret }) => {
+    return { kind: "secret", secret, event: "value_changed" };
+  }),
+];
+
+const byNumber = new Map(sources.map((each) => [each.number, each]));
+
+/** Every family that has events. */
+export const eventFamilies: readonly Family[] = [...new Set(sources.map(({ family }) => family))];
+
+/**
+ * Registers for all events of the given families. What the daemon or driver does not know is left out and named in
+ * the result; anything else that fails is thrown.
+ */
+export async function registerEvents(
+  connection: Connection,
+  families: readonly Family[],
+  options: CallOptions,
+): Promise<readonly string[]> {
+  const leftOut: string[] = [];
+  const wanted = sources.filter(({ family }) => families.includes(family));
+  await Promise.all(
+    wanted.map(async ({ family, eventId, name }) => {
+      try {
+        await register(connection, family, eventId, options);
+      } catch (thrown) {
+        // libvirt's own answer, whatever it is: "no support", or "invalid argument" for an event it never heard of.
+        if (!(thrown instanceof SocleError) || thrown.details.metadata?.libvirtCode === undefined)
+          throw thrown;
+        leftOut.push(name);
+      }
+    }),
+  );
+  return leftOut;
+}
+
+/** The event in a message, or nothing when it is of a kind that is not registered for. Throws when it is unreadable. */
+export function readEvent(frame: Frame): LibvirtEvent | undefined {
+  return frame.program === QEMU_PROGRAM ? undefined : byNumber.get(frame.procedure)?.read(frame);
+}
+
+async function register(
+  connection: Connection,
+  family: Family,
+  eventId: number,
+  options: CallOptions,
+): Promise<void> {
+  switch (family) {
+    case "network":
+      await connection.call(objects.connectNetworkEventRegisterAny, { eventId, net: null }, options);
+      break;
+    case "storage":
+      await connection.call(objects.connectStoragePoolEventRegisterAny, { eventId, pool: null }, options);
+      break;
+    case "nodedev":
+      await connection.call(objects.connectNodeDeviceEventRegisterAny, { eventId, dev: null }, options);
+      break;
+    case "secret":
+      await connection.call(objects.connectSecretEventRegisterAny, { eventId, secret: null }, options);
+      break;
+    default:
+      await connection.call(connectDomainEventCallbackRegisterAny, { eventId, dom: null }, options);
+  }
+}
+
+function lifecycle(domain: Domain, type: number, detail: number): LifecycleEvent {
+  const event = eventName(type);
+  return {
+    kind: "lifecycle",
+    domain,
+    event,
+    detail: detailNames.get(event)?.(detail) ?? "unknown",
+  };
+}

@@ -1,0 +1,125 @@
+import type { Family } from "../rpc/procedure.ts";
+import type { BlockJobStatus, BlockJobType } from "../protocol/domain-block-constants.ts";
+import type * as constants from "../protocol/event-constants.ts";
+import type { Domain, Network, NodeDevice, Secret, StoragePool } from "../protocol/objects.ts";
+import type { TypedParameter } from "../rpc/xdr.ts";
+
+/** Names in lower snake case for the numbers of a table; `unknown` for one that is newer than it. */
+export type NameOf<T> = Lowercase<Extract<keyof T, string>> | "unknown";
+
+export function namer<T extends Readonly<Record<string, number>>>(table: T): (value: number) => NameOf<T> {
+  const names = new Map(
+    Object.entries(table).map(([name, value]) => [value, name.toLowerCase() as NameOf<T>]),
+  );
+  return (value) => names.get(value) ?? "unknown";
+}
+
+type Details = typeof constants.DomainEventDetail;
+
+/** `event` with its own `detail`s, e.g. `stopped` by `shutdown`, `destroyed`, `crashed`, `migrated`, ... */
+export type LifecycleEvent =
+  | {
+      [Type in keyof Details]: {
+        readonly kind: "lifecycle";
+        readonly domain: Domain;
+        readonly event: Lowercase<Type>;
+        readonly detail: NameOf<Details[Type]>;
+      };
+    }[keyof Details]
+  | {
+      readonly kind: "lifecycle";
+      readonly domain: Domain;
+      readonly event: "unknown";
+      readonly detail: "unknown";
+    };
+
+/** What libvirt tells about a domain. `domain.id` is -1 while it does not run. */
+export type DomainEvent =
+  | LifecycleEvent
+  | ({ readonly domain: Domain } & (
+      | { readonly kind: "reboot" }
+      | { readonly kind: "watchdog"; readonly action: NameOf<typeof constants.WatchdogAction> }
+      | {
+          readonly kind: "io_error";
+          readonly path: string;
+          readonly device: string;
+          readonly action: NameOf<typeof constants.IoErrorAction>;
+          /** `enospc`, or empty. */
+          readonly reason: string;
+        }
+      | { readonly kind: "control_error" }
+      | {
+          readonly kind: "block_job";
+          /** Target of the disk, e.g. `vda`. */
+          readonly disk: string;
+          readonly job: NameOf<typeof BlockJobType>;
+          readonly status: NameOf<typeof BlockJobStatus>;
+        }
+      | { readonly kind: "balloon_change"; readonly memoryBytes: number }
+      | { readonly kind: "device_added"; readonly device: string }
+      | { readonly kind: "device_removed"; readonly device: string }
+      | { readonly kind: "device_removal_failed"; readonly device: string }
+      | { readonly kind: "tunable"; readonly parameters: readonly TypedParameter[] }
+      | {
+          readonly kind: "agent_lifecycle";
+          readonly state: NameOf<typeof constants.AgentState>;
+          readonly reason: NameOf<typeof constants.AgentStateReason>;
+        }
+      | { readonly kind: "migration_iteration"; readonly iteration: number }
+      | { readonly kind: "job_completed"; readonly parameters: readonly TypedParameter[] }
+      | {
+          readonly kind: "metadata_change";
+          readonly part: "description" | "title" | "element" | "unknown";
+          readonly namespace: string | null;
+        }
+      | {
+          readonly kind: "block_threshold";
+          readonly device: string;
+          readonly path: string | null;
+          readonly thresholdBytes: number;
+          readonly excessBytes: number;
+        }
+      | {
+          readonly kind: "memory_failure";
+          readonly recipient: NameOf<typeof constants.MemoryFailureRecipient>;
+          readonly action: NameOf<typeof constants.MemoryFailureAction>;
+          readonly actionRequired: boolean;
+          readonly recursive: boolean;
+        }
+      | { readonly kind: "memory_device_size_change"; readonly device: string; readonly sizeBytes: number }
+    ));
+
+export type ObjectEvent =
+  | {
+      readonly kind: "network";
+      readonly network: Network;
+      readonly event: NameOf<typeof constants.NetworkEventType>;
+    }
+  | {
+      readonly kind: "storage_pool";
+      readonly pool: StoragePool;
+      readonly event: NameOf<typeof constants.StoragePoolEventType> | "refreshed";
+    }
+  | {
+      readonly kind: "node_device";
+      readonly device: NodeDevice;
+      readonly event: NameOf<typeof constants.NodeDeviceEventType> | "updated";
+    }
+  | {
+      readonly kind: "secret";
+      readonly secret: Secret;
+      readonly event: NameOf<typeof constants.SecretEventType> | "value_changed";
+    };
+
+/**
+ * Events may have been missed, or the daemon of one driver was lost or is there at last: whoever keeps a picture made
+ * of events must list again. It may be said more than once of the same loss.
+ */
+export interface ResyncEvent {
+  readonly kind: "resync";
+  /** Whose objects; "hypervisor" is domains, and everything where libvirt is one daemon. */
+  readonly family: Family;
+  readonly reason: "reconnected" | "disconnected" | "unreadable_event";
+}
+
+export type LibvirtEvent = DomainEvent | ObjectEvent | ResyncEvent;

@@ -1,0 +1,390 @@
+import { connect, type Socket } from "node:net";
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import { inSlices } from "../../kernel/concurrency/slice.ts";
+import { PendingCall } from "./call.ts";
+import { CallQueue } from "./call-queue.ts";
+import { Deadlines } from "./deadlines.ts";
+import { libvirtError, remoteError, unreachable } from "./errors.ts";
+import { beginFrame, endFrame, FrameError, FrameParser, FrameStatus, FrameType } from "./frame.ts";
+import { KEEPALIVE_PROGRAM, type Frame, type FrameHeader } from "./frame.ts";
+import { programNumbers, type Procedure } from "./procedure.ts";
+import { stepsOf, XdrError, XdrWriter, type Codec } from "./xdr.ts";
+
+export interface ConnectionOptions {
+  readonly socketPath: string;
+  readonly clock: Clock;
+  /** Calls on their way at once. The daemon takes 5 (`max_client_requests`), its own keepalive counted in. */
+  readonly maxInFlight: number;
+  /** Of these places, those that urgent calls alone may take. */
+  readonly reserved?: number;
+  /** Calls that may wait for a place; more are refused with `exhausted`. */
+  readonly maxQueued: number;
+  readonly onEvent?: (frame: Frame) => void;
+  readonly onStream?: (frame: Frame) => void;
+}
+
+export interface CallOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Goes before all that wait. */
+  readonly urgent?: boolean | undefined;
+}
+
+const PING = 1;
+const PONG = 2;
+const READ_BYTES = 128 * 1024;
+const MAX_SERIAL = 0xffffffff;
+
+/**
+ * One socket to one daemon: calls go out pipelined and are matched to their replies by serial. Whatever breaks the
+ * connection fails every call on it; it is never repaired, only replaced.
+ */
+export class Connection {
+  /** Why it ended. */
+  readonly closed: Promise<SocleError>;
+  /**
+   * Half of its places are held by calls that were given up and are still unanswered (a guest that hangs, most
+   * likely). It writes no new calls any more and wants to be replaced.
+   */
+  readonly worn: Promise<void>;
+  readonly #options: ConnectionOptions;
+  readonly #socket: Socket;
+  readonly #writer = new XdrWriter(16 * 1024);
+  readonly #parser = new FrameParser((frame) => this.#receive(frame));
+  readonly #deadlines: Deadlines;
+  readonly #inFlight = new Map<number, PendingCall>();
+  readonly #ending = new AbortController();
+  readonly #queue: CallQueue;
+  #serial = 0;
+  #abandoned = 0;
+  #isWorn = false;
+  #retired = false;
+  #flushing = false;
+  #heard = false;
+  #error: SocleError | undefined;
+  #resolveClosed: (error: SocleError) => void = () => undefined;
+  #resolveWorn: () => void = () => undefined;
+
+  /** Connects the socket; nothing is said on it yet. Throws `unavailable`, `denied`, or the signal's reason. */
+  static async open(options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
+    signal.throwIfAborted();
+    const connection = new Connection(options);
+    const socket = connection.#socket;
+    const onAbort = (): void =>
+      connection.close(unreachable("CLOSED", "the connection was closed while it opened"));
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      const connected = new Promise<"connected">((resolve) =>
+        socket.once("connect", () => resolve("connected")),
+      );
+      const outcome = await Promise.race([connected, connection.closed]);
+      signal.throwIfAborted();
+      if (outcome !== "connected") throw outcome;
+      return connection;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  private constructor(options: ConnectionOptions) {
+    this.#options = options;
+    const { maxInFlight: places, maxQueued, reserved = 0 } = options;
+    this.#queue = new CallQueue({ maxQueued, places, reserved });
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    this.worn = new Promise((resolve) => {
+      this.#resolveWorn = resolve;
+    });
+    this.#deadlines = new Deadlines(options.clock, (nowMs) => this.#expire(nowMs));
+    // One buffer for all that is read: whatever outlives the handling of its frame is copied out by the codecs.
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback: (bytes: number, buffer: Uint8Array): boolean => {
+        this.#read(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
+        return true;
+      },
+    };
+    this.#socket = connect({ path: options.socketPath, onread });
+    this.#socket.on("error", (cause) => this.close(socketError(cause, options.socketPath)));
+    this.#socket.on("close", () => this.close(unreachable("DISCONNECTED", "libvirt closed the connection")));
+  }
+
+  get isClosed(): boolean {
+    return this.#error !== undefined;
+  }
+
+  call<A, R>(procedure: Procedure<A, R>, args: A, options: CallOptions): Promise<R> {
+    return this.send(procedure, args, options).result as Promise<R>;
+  }
+
+  send<A, R>(procedure: Procedure<A, R>, args: A, options: CallOptions): PendingCall {
+    const nowMs = this.#options.clock.monotonicMs();
+    const call = new PendingCall(procedure, args, options, nowMs);
+    this.submit(call);
+    return call;
+  }
+
+  /** Takes a call that was not written yet: one that is new, or one from the queue of a retired connection. */
+  submit(call: PendingCall): void {
+    if (call.settled) return;
+    if (this.#error !== undefined) {
+      call.lose(this.#error);
+      return;
+    }
+    call.onAbandoned = () => this.#abandon();
+    if (!this.#queue.push(call)) {
+      const message = `${this.#options.maxQueued} calls wait for libvirt already; try again later`;
+      call.fail(
+        new SocleError("exhausted", "LIBVIRT_QUEUE_FULL", message, { details: { retryAfterMs: 1000 } }),
+      );
+      return;
+    }
+    this.#deadlines.add(call.deadlineMs);
+    this.#pump();
+    if (!this.#flushing && this.#writer.length > 0) {
+      this.#flushing = true;
+      queueMicrotask(() => this.#flush());
+    }
+  }
+
+  /** Hands back the calls that were not written; the connection closes once nobody waits for it any more. */
+  retire(): PendingCall[] {
+    const waiting = this.#queue.waiting();
+    this.#queue.clear();
+    this.#retired = true;
+    this.#closeIfDone();
+    return waiting;
+  }
+
+  /** Fails every call that is not settled with `why`, or `outcome_unknown` where it changes something and was sent. */
+  close(why: SocleError): void {
+    if (this.#error !== undefined) return;
+    this.#error = why;
+    this.#socket.destroy();
+    this.#deadlines.close();
+    this.#ending.abort();
+    for (const call of this.#inFlight.values()) call.lose(why);
+    for (const call of this.#queue.waiting()) call.lose(why);
+    this.#inFlight.clear();
+    this.#queue.clear();
+    this.#resolveClosed(why);
+  }
+
+  /**
+   * Pings the daemon whenever it was silent for `intervalMs`, and closes the connection after `count` pings without
+   * a sign of life. Only after the daemon said that it knows keepalive.
+   */
+  async keepAlive(intervalMs: number, count: number): Promise<void> {
+    let missed = 0;
+    while (!this.isClosed) {
+      await this.#options.clock.sleep(intervalMs, this.#ending.signal).catch(() => undefined);
+      missed = this.#heard ? 0 : missed + 1;
+      this.#heard = false;
+      if (missed > count) {
+        const message = `libvirt showed no sign of life for ${(intervalMs * missed) / 1000} s`;
+        this.close(unreachable("UNRESPONSIVE", message));
+      } else if (missed > 0) {
+        this.#sendKeepalive(PING);
+      }
+    }
+  }
+
+  /** Sends a message of a stream; resolves once the socket took it, so a daemon that reads slowly slows us down. */
+  sendStream(header: FrameHeader, data: Uint8Array): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    this.#flush();
+    endFrame(this.#writer, beginFrame(this.#writer, header), data.byteLength);
+    const head = this.#writer.take();
+    return new Promise((resolve, reject) => {
+      const taken = (failure?: Error | null): void => {
+        if (failure == null) resolve();
+        else reject(this.#error ?? unreachable("DISCONNECTED", "libvirt closed the connection", failure));
+      };
+      this.#socket.cork();
+      if (data.byteLength === 0) this.#socket.write(head, taken);
+      else {
+        this.#socket.write(head);
+        this.#socket.write(data, taken);
+      }
+      this.#socket.uncork();
+    });
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.isClosed) return;
+    this.#heard = true;
+    try {
+      this.#parser.push(chunk);
+    } catch (thrown) {
+      if (!(thrown instanceof FrameError)) throw thrown;
+      this.close(unreachable("PROTOCOL_ERROR", `libvirt sent what is no message: ${thrown.message}`, thrown));
+      return;
+    }
+    this.#flush();
+  }
+
+  #receive(frame: Frame): void {
+    if (this.isClosed) return;
+    if (frame.program === KEEPALIVE_PROGRAM) {
+      if (frame.procedure === PING) this.#sendKeepalive(PONG);
+    } else if (frame.type === FrameType.REPLY) {
+      this.#answer(frame);
+    } else if (frame.type === FrameType.MESSAGE) {
+      this.#options.onEvent?.(frame);
+    } else {
+      this.#options.onStream?.(frame);
+    }
+  }
+
+  #answer(frame: Frame): void {
+    const call = this.#inFlight.get(frame.serial);
+    if (call === undefined)
+      throw new FrameError(`a reply to serial ${frame.serial}, which is not on its way`);
+    const { procedure } = call;
+    if (frame.procedure !== procedure.number || frame.program !== programNumbers[procedure.program]) {
+      throw new FrameError(`a reply of procedure ${frame.procedure} to ${procedure.name}`);
+    }
+    if (frame.status === FrameStatus.CONTINUE) throw new FrameError("a reply that is to be continued");
+    this.#inFlight.delete(frame.serial);
+    if (call.settled) this.#abandoned -= 1;
+    call.onAbandoned = undefined;
+    // What is larger than the buffer for reading was gathered in one of its own, and may wait there.
+    if (frame.body.remaining > READ_BYTES) void settleInSlices(call, frame);
+    else settle(call, frame);
+    this.#closeIfDone();
+    this.#pump();
+  }
+
+  #pump(): void {
+    while (!this.#isWorn) {
+      const call = this.#queue.next(this.#inFlight.size);
+      if (call === undefined) return;
+      this.#write(call);
+    }
+  }
+
+  #write(call: PendingCall): void {
+    do this.#serial = this.#serial === MAX_SERIAL ? 1 : this.#serial + 1;
+    while (this.#inFlight.has(this.#serial));
+    const start = this.#writer.length;
+    try {
+      beginFrame(this.#writer, {
+        program: programNumbers[call.procedure.program],
+        procedure: call.procedure.number,
+        type: FrameType.CALL,
+        serial: this.#serial,
+        status: FrameStatus.OK,
+      });
+      call.encode(this.#writer);
+      endFrame(this.#writer, start);
+    } catch (thrown) {
+      this.#writer.truncate(start);
+      if (!(thrown instanceof XdrError)) throw thrown;
+      call.fail(badArgument(call, thrown));
+      return;
+    }
+    call.serial = this.#serial;
+    this.#inFlight.set(this.#serial, call);
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    if (this.#writer.length > 0 && !this.isClosed) this.#socket.write(this.#writer.take());
+  }
+
+  #sendKeepalive(procedure: number): void {
+    const header = { program: KEEPALIVE_PROGRAM, procedure, type: FrameType.MESSAGE, serial: 0, status: 0 };
+    endFrame(this.#writer, beginFrame(this.#writer, header));
+    this.#flush();
+  }
+
+  #abandon(): void {
+    this.#abandoned += 1;
+    if (this.#abandoned * 2 >= this.#options.maxInFlight && !this.#isWorn) {
+      this.#isWorn = true;
+      this.#resolveWorn();
+    }
+    this.#closeIfDone();
+  }
+
+  #closeIfDone(): void {
+    if (this.#retired && this.#inFlight.size === this.#abandoned) {
+      this.close(unreachable("CLOSED", "the connection was replaced"));
+    }
+  }
+
+  #expire(nowMs: number): number {
+    let next = Infinity;
+    for (const call of [...this.#inFlight.values(), ...this.#queue.waiting()]) {
+      if (call.settled) continue;
+      if (call.deadlineMs <= nowMs) call.expire();
+      else next = Math.min(next, call.deadlineMs);
+    }
+    return next;
+  }
+}
+
+function settle(call: PendingCall, frame: Frame): void {
+  try {
+    if (frame.status === FrameStatus.ERROR) {
+      call.fail(libvirtError(decodeWhole(remoteError, frame), call.procedure.name));
+    } else {
+      call.succeed(decodeWhole(call.procedure.result, frame));
+    }
+  } catch (thrown) {
+    call.lose(badReply(call, thrown));
+  }
+}
+
+/** The readings of a thousand guests are megabytes: decoded at once, they would hold the event loop up. */
+async function settleInSlices(call: PendingCall, frame: Frame): Promise<void> {
+  if (frame.status === FrameStatus.ERROR) {
+    settle(call, frame);
+    return;
+  }
+  try {
+    const value = await inSlices(stepsOf(call.procedure.result, frame.body));
+    frame.body.finish();
+    call.succeed(value);
+  } catch (thrown) {
+    call.lose(badReply(call, thrown));
+  }
+}
+
+function badReply(call: PendingCall, thrown: unknown): SocleError {
+  const problem = thrown instanceof Error ? thrown.message : String(thrown);
+  const message = `libvirt's answer to ${call.procedure.name} cannot be read: ${problem}`;
+  return new SocleError("internal", "LIBVIRT_BAD_REPLY", message, { cause: thrown });
+}
+
+export function decodeWhole<T>(codec: Codec<T>, frame: Frame): T {
+  const value = codec.decode(frame.body);
+  frame.body.finish();
+  return value;
+}
+
+function badArgument(call: PendingCall, thrown: XdrError): SocleError {
+  const message = `${call.procedure.name} cannot be sent: ${thrown.message}`;
+  return new SocleError("invalid", "LIBVIRT_BAD_ARGUMENT", message, {
+    cause: thrown,
+    details: { fields: { [thrown.path]: thrown.problem } },
+  });
+}
+
+function socketError(cause: NodeJS.ErrnoException, path: string): SocleError {
+  if (cause.code === "EACCES" || cause.code === "EPERM") {
+    const message = `may not open ${path}: run as root or as a member of the group that owns it (libvirt)`;
+    return new SocleError("denied", "LIBVIRT_SOCKET_DENIED", message, { cause });
+  }
+  return unreachable("DISCONNECTED", `the connection to ${path} failed: ${cause.message}`, cause);
+}

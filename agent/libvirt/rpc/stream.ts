@@ -1,0 +1,358 @@
+import { abortReason, type Clock } from "../../kernel/clock.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { decodeWhole, type Connection } from "./connection.ts";
+import { libvirtError, remoteError, unanswered, unreachable } from "./errors.ts";
+import { FrameStatus, FrameType, type Frame } from "./frame.ts";
+import { programNumbers, type Procedure } from "./procedure.ts";
+import { hyper, struct, uint, XdrError, XdrWriter } from "./xdr.ts";
+
+/** VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX: what every daemon takes in one message of a stream. */
+const PIECE_BYTES = 262120;
+/** With this much unread, nothing more is read from the socket; the daemon then stops too. */
+const UNREAD_MAX_BYTES = 1024 * 1024;
+/** How long `abort` waits for libvirt's word, and how long the connection does. */
+const ABORT_TIMEOUT_MS = 2000;
+const LINGER_MS = 60_000;
+const streamHole = struct({ length: hyper, flags: uint });
+const nothing = new Uint8Array(0);
+
+export interface StreamOptions {
+  readonly clock: Clock;
+  /** For opening the stream and for the daemon's word that it is finished. Data may flow as long as it likes. */
+  readonly timeoutMs: number;
+  /** How long nothing may move while data is waited for, or the daemon to take some; Infinity: as long as it likes. */
+  readonly stallTimeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A stream of bytes from libvirt, to it, or both, on a connection of its own, so that one who reads slowly holds up
+ * nobody else. Reading: iterate, once; the end comes when libvirt says so, an error of the stream is thrown there.
+ * Leaving the loop early aborts the stream. Holes of sparse streams read as zeros.
+ *
+ * The connection is only closed once libvirt has ended the stream: a libvirt (11.3 for one) that has something to send
+ * on a stream whose client has just left waits for itself for ever, with its event loop, and answers nobody any more.
+ */
+export class LibvirtStream implements AsyncIterable<Buffer> {
+  readonly #procedure: Procedure<unknown, unknown>;
+  readonly #options: StreamOptions;
+  readonly #unread: (Buffer | { holeBytes: number })[] = [];
+  #unreadBytes = 0;
+  #connection: Connection | undefined;
+  #serial = 0;
+  #ended = false;
+  #error: SocleError | undefined;
+  #finished = false;
+  #discarding = false;
+  /** libvirt has ended it, well or not: nothing more comes. */
+  #over = false;
+  #stopping: Promise<void> | undefined;
+  #wake: (() => void)[] = [];
+
+  /** Opens a connection with `connect` and the stream on it. `connect` passes on the connection's stream messages. */
+  static async open<A, R>(
+    connect: (onStream: (frame: Frame) => void) => Promise<Connection>,
+    procedure: Procedure<A, R>,
+    args: A,
+    options: StreamOptions,
+  ): Promise<LibvirtStream> {
+    if (procedure.stream === undefined) throw new TypeError(`${procedure.name} opens no stream`);
+    const stream = new LibvirtStream(procedure, options);
+    const connection = await connect((frame) => stream.#receive(frame));
+    const { signal, timeoutMs } = options;
+    const call = connection.send(procedure, args, { timeoutMs });
+    const opened = call.result.then(
+      () => stream.#attach(connection, call.serial ?? 0),
+      (thrown: unknown) => {
+        connection.close(unreachable("CLOSED", "the stream could not be opened"));
+        throw thrown;
+      },
+    );
+    // Who gives up is let go at once; what libvirt opens all the same is ended as any stream is.
+    await unlessAborted(opened, signal);
+    return stream;
+  }
+
+  private constructor(procedure: Procedure<unknown, unknown>, options: StreamOptions) {
+    this.#procedure = procedure;
+    this.#options = options;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      for (;;) {
+        const next = this.#take();
+        if (next !== undefined) yield next;
+        else if (this.#error !== undefined) throw this.#error;
+        else if (this.#ended) break;
+        else await this.#moving(this.#change());
+      }
+      if (!this.#finished) await this.finish();
+    } finally {
+      if (!this.#finished) await this.abort();
+    }
+  }
+
+  /** Resolves once the socket took all of it; `data` must not change before. */
+  async write(data: Uint8Array): Promise<void> {
+    for (let at = 0; at < data.byteLength; at += PIECE_BYTES) {
+      await this.#send(FrameStatus.CONTINUE, data.subarray(at, at + PIECE_BYTES));
+    }
+  }
+
+  /** So much is passed over, on a stream that was opened as a sparse one. In a file, nothing stays behind the hole. */
+  async writeHole(bytes: number): Promise<void> {
+    const body = new XdrWriter();
+    streamHole.encode(body, { length: bytes, flags: 0 });
+    await this.#send(FrameStatus.CONTINUE, body.take(), FrameType.STREAM_HOLE);
+  }
+
+  /**
+   * Says that nothing more follows, waits for the daemon's word that all went well, and closes. What was not read yet
+   * is dropped. A written stream whose daemon falls silent here is `outcome_unknown`.
+   */
+  async finish(): Promise<void> {
+    if (this.#finished) return;
+    this.#discard();
+    try {
+      await this.#send(FrameStatus.OK, nothing);
+      const answered = await this.#until(
+        () => this.#over || this.#error !== undefined,
+        this.#options.timeoutMs,
+      );
+      if (this.#over && this.#error === undefined) return;
+      const why = this.#error ?? this.#silent();
+      const isLost = !answered || this.#connection?.isClosed === true;
+      throw isLost && this.#procedure.stream === "write" ? unanswered(this.#procedure, true, why) : why;
+    } finally {
+      this.#close();
+    }
+  }
+
+  /**
+   * Ends the stream before its end, for `why`; libvirt drops what it has of it. Resolves when libvirt says so, which
+   * frees the console or the volume, or when it does not for 2 s. Never throws.
+   */
+  abort(
+    why = new SocleError("cancelled", "LIBVIRT_STREAM_ABORTED", "the stream was aborted"),
+  ): Promise<void> {
+    return this.#stop(why);
+  }
+
+  /** Resolves once its connection has ended. */
+  get ended(): Promise<unknown> {
+    return this.#connection?.closed ?? Promise.resolve();
+  }
+
+  #stop(why: SocleError): Promise<void> {
+    this.#stopping ??= this.#end(why);
+    return this.#stopping;
+  }
+
+  async #end(why: SocleError): Promise<void> {
+    const connection = this.#connection;
+    if (this.#finished || connection === undefined) return;
+    this.#fail(why);
+    // Data may still be ahead of libvirt's word.
+    this.#discard();
+    const isOver = (): boolean => this.#over || connection.isClosed;
+    if (!isOver()) {
+      connection.sendStream(this.#header(FrameStatus.ERROR), nothing).catch(() => undefined);
+      await this.#until(isOver, ABORT_TIMEOUT_MS);
+    }
+    this.#finished = true;
+    void this.#until(isOver, LINGER_MS).then(() => this.#close());
+  }
+
+  #attach(connection: Connection, serial: number): void {
+    this.#connection = connection;
+    this.#serial = serial;
+    const { signal } = this.#options;
+    const onAbort = (): void => void this.#stop(cancelled(signal));
+    void connection.closed.then((why) => {
+      signal?.removeEventListener("abort", onAbort);
+      if (this.#finished) this.#changed();
+      else this.#fail(why);
+    });
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true });
+  }
+
+  #receive(frame: Frame): void {
+    try {
+      if (frame.type === FrameType.STREAM_HOLE) {
+        const { length: holeBytes } = decodeWhole(streamHole, frame);
+        if (!this.#discarding) this.#unread.push({ holeBytes });
+      } else if (frame.status === FrameStatus.ERROR) {
+        this.#over = true;
+        this.#fail(brokenOr(libvirtError(decodeWhole(remoteError, frame), this.#procedure.name)));
+      } else if (frame.status === FrameStatus.OK) {
+        this.#over = true;
+      } else if (frame.body.remaining === 0) {
+        this.#ended = true;
+      } else if (!this.#discarding) {
+        this.#keep(frame.body.rest());
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof XdrError)) throw thrown;
+      this.#fail(
+        new SocleError("internal", "LIBVIRT_BAD_REPLY", `a message of the stream: ${thrown.message}`),
+      );
+    }
+    this.#changed();
+  }
+
+  #keep(data: Buffer): void {
+    this.#unread.push(data);
+    this.#unreadBytes += data.length;
+    if (this.#unreadBytes >= UNREAD_MAX_BYTES) this.#connection?.pause();
+  }
+
+  #take(): Buffer | undefined {
+    const next = this.#unread[0];
+    if (next === undefined) return undefined;
+    if (!("holeBytes" in next)) {
+      this.#unread.shift();
+      const wasFull = this.#unreadBytes >= UNREAD_MAX_BYTES;
+      this.#unreadBytes -= next.length;
+      if (wasFull && this.#unreadBytes < UNREAD_MAX_BYTES) this.#connection?.resume();
+      return next;
+    }
+    const length = Math.min(next.holeBytes, PIECE_BYTES);
+    next.holeBytes -= length;
+    if (next.holeBytes <= 0) this.#unread.shift();
+    return length > 0 ? Buffer.alloc(length) : this.#take();
+  }
+
+  async #send(status: number, data: Uint8Array, type: number = FrameType.STREAM): Promise<void> {
+    const connection = this.#open();
+    try {
+      await this.#moving(connection.sendStream({ ...this.#header(status), type }, data));
+    } catch (thrown) {
+      throw this.#error ?? toSocleError(thrown);
+    }
+  }
+
+  /** Ends the stream with `timeout` where libvirt holds it up for too long: storage that is gone hangs it for ever. */
+  async #moving(moved: Promise<void>): Promise<void> {
+    const { stallTimeoutMs, clock } = this.#options;
+    if (stallTimeoutMs === Infinity) {
+      await moved;
+      return;
+    }
+    const done = new AbortController();
+    const late = clock.sleep(stallTimeoutMs, done.signal).then(
+      () => true,
+      () => false,
+    );
+    try {
+      if ((await Promise.race([moved, late])) !== true) return;
+    } finally {
+      done.abort();
+    }
+    // It fails once the connection closes: nobody asks any more.
+    moved.catch(() => undefined);
+    const stalled = new SocleError(
+      "timeout",
+      "LIBVIRT_TIMEOUT",
+      `nothing moved on the stream of ${this.#procedure.name} for ${stallTimeoutMs} ms; is its storage there?`,
+    );
+    void this.#stop(stalled);
+    throw stalled;
+  }
+
+  #open(): Connection {
+    if (this.#error !== undefined) throw this.#error;
+    if (!this.#finished && this.#connection !== undefined) return this.#connection;
+    throw new SocleError("conflict", "LIBVIRT_STREAM_FINISHED", "the stream is finished");
+  }
+
+  #header(status: number): {
+    program: number;
+    procedure: number;
+    type: number;
+    serial: number;
+    status: number;
+  } {
+    const { program, number } = this.#procedure;
+    return {
+      program: programNumbers[program],
+      procedure: number,
+      type: FrameType.STREAM,
+      serial: this.#serial,
+      status,
+    };
+  }
+
+  #silent(): SocleError {
+    const message = `libvirt did not finish the stream within ${Math.round(this.#options.timeoutMs)} ms`;
+    return new SocleError("timeout", "LIBVIRT_TIMEOUT", message);
+  }
+
+  /** False when the time is up first. */
+  async #until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+    const done = new AbortController();
+    const late = this.#options.clock.sleep(timeoutMs, done.signal).then(
+      () => true,
+      () => true,
+    );
+    try {
+      while (!condition()) if ((await Promise.race([this.#change(), late])) === true) return condition();
+      return true;
+    } finally {
+      done.abort();
+    }
+  }
+
+  #discard(): void {
+    this.#discarding = true;
+    this.#unread.length = 0;
+    this.#unreadBytes = 0;
+    this.#connection?.resume();
+  }
+
+  #fail(error: SocleError): void {
+    this.#error ??= error;
+    this.#changed();
+  }
+
+  #close(): void {
+    this.#finished = true;
+    this.#connection?.close(unreachable("CLOSED", "the stream is finished"));
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#wake.push(resolve));
+  }
+
+  #changed(): void {
+    const waiting = this.#wake;
+    this.#wake = [];
+    for (const wake of waiting) wake();
+  }
+}
+
+async function unlessAborted(opened: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  const done = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(cancelled(signal));
+    if (signal?.aborted === true) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true, signal: done.signal });
+  });
+  opened.catch(() => undefined);
+  await Promise.race([opened, aborted]).finally(() => done.abort());
+}
+
+function cancelled(signal: AbortSignal | undefined): SocleError {
+  const cause = abortReason(signal);
+  return cause instanceof SocleError
+    ? cause
+    : new SocleError("cancelled", "CANCELLED", "the caller gave up", { cause });
+}
+
+/** A stream that ran is ended with the daemon's own error when its other end goes, or somebody takes a console over. */
+function brokenOr(error: SocleError): SocleError {
+  if (error.reason !== "LIBVIRT_RPC") return error;
+  const message = "libvirt ended the stream: its other end is gone, or was taken over";
+  return unreachable("STREAM_BROKEN", message, error);
+}

@@ -1,0 +1,253 @@
+import { SocleError } from "../../../kernel/errors.ts";
+import { formatCpuSet } from "./cpuset.ts";
+import { deviceRules } from "./device-rules.ts";
+import { deviceNodes, diskNode, hostDeviceNode, interfaceNode } from "./devices-build.ts";
+import type { Disk, HostDevice, Interface } from "./devices.ts";
+import { stampNode, vmMetadataNode } from "./metadata.ts";
+import { domainRules } from "./rules.ts";
+import type {
+  CpuTune,
+  DomainClock,
+  DomainCpu,
+  DomainDocument,
+  DomainFeatures,
+  DomainOs,
+  MemoryBacking,
+  NumaTune,
+} from "./domain.ts";
+import { flagNode, node, nodeIfAny, on, textNode, write, yes, type XmlNode } from "../writer.ts";
+
+/**
+ * The domain as libvirt is to define it, through the allow-list of domain-rules.ts. Throws `invalid`/XML_VALUE_REFUSED
+ * with the element's path for a value that may not be written, `unsupported`/DOMAIN_NOT_WRITABLE for a document that
+ * holds what Socle only reads.
+ */
+export function buildDomain(domain: DomainDocument): string {
+  refuseReadOnly(domain);
+  const { socle, stamp } = domain.metadata ?? {};
+  return write(
+    domainRules,
+    node("domain", { type: domain.type }, [
+      textNode("name", domain.name),
+      textNode("uuid", domain.uuid),
+      textNode("title", domain.title),
+      textNode("description", domain.description),
+      socle && node("metadata", {}, [vmMetadataNode(socle), stamp && stampNode(stamp)]),
+      domain.maxMemory &&
+        node("maxMemory", { slots: domain.maxMemory.slots, unit: "KiB" }, kibibytes(domain.maxMemory.bytes)),
+      node("memory", { unit: "KiB" }, kibibytes(domain.memoryBytes)),
+      domain.currentMemoryBytes === undefined
+        ? undefined
+        : node("currentMemory", { unit: "KiB" }, kibibytes(domain.currentMemoryBytes)),
+      domain.memoryHardLimitBytes === undefined
+        ? undefined
+        : node("memtune", {}, [node("hard_limit", { unit: "KiB" }, kibibytes(domain.memoryHardLimitBytes))]),
+      memoryBackingNode(domain.memoryBacking),
+      vcpuNode(domain.vcpus),
+      textNode("iothreads", domain.iothreads),
+      cpuTuneNode(domain.cpuTune),
+      numaTuneNode(domain.numaTune),
+      osNode(domain.os),
+      featuresNode(domain.features),
+      cpuNode(domain.cpu),
+      clockNode(domain.clock),
+      textNode("on_poweroff", domain.onPoweroff),
+      textNode("on_reboot", domain.onReboot),
+      textNode("on_crash", domain.onCrash),
+      node("devices", {}, deviceNodes(domain.devices)),
+      domain.launchSecurity &&
+        node("launchSecurity", { type: domain.launchSecurity.type }, [
+          textNode("policy", hexadecimal(domain.launchSecurity.policy)),
+        ]),
+    ]),
+  );
+}
+
+/** A single device, for attach, update and detach. Throws as `buildDomain`. */
+export function buildDisk(disk: Disk): string {
+  return write({ root: "disk", rule: deviceRules.disk }, diskNode(disk));
+}
+
+export function buildInterface(networkInterface: Interface): string {
+  return write({ root: "interface", rule: deviceRules.interface }, interfaceNode(networkInterface));
+}
+
+export function buildHostDevice(device: HostDevice): string {
+  return write({ root: "hostdev", rule: deviceRules.hostdev }, hostDeviceNode(device));
+}
+
+function refuseReadOnly(domain: DomainDocument): void {
+  const found = [
+    domain.hasCommandLine === true ? "qemu:commandline" : undefined,
+    domain.metadata?.foreign === true ? "metadata of others" : undefined,
+    domain.metadata?.problem === undefined ? undefined : "metadata of Socle's that cannot be read",
+    domain.launchSecurity?.hasMore === true ? "launchSecurity" : undefined,
+    domain.features?.hyperv === true ? "features/hyperv" : undefined,
+    domain.devices.graphics.length > 0 ? "devices/graphics" : undefined,
+  ].filter((name) => name !== undefined);
+  if (found.length === 0) return;
+  throw new SocleError(
+    "unsupported",
+    "DOMAIN_NOT_WRITABLE",
+    `the domain holds what Socle reads but does not write: ${found.join(", ")}`,
+  );
+}
+
+const hexadecimal = (value: number | undefined): string | undefined =>
+  value === undefined ? undefined : `0x${value.toString(16).padStart(4, "0")}`;
+
+/** libvirt counts guest memory in KiB; a rest is rounded up, as libvirt does. */
+function kibibytes(bytes: number): number {
+  return Math.ceil(bytes / 1024);
+}
+
+function memoryBackingNode(backing: MemoryBacking | undefined): XmlNode | undefined {
+  if (backing === undefined) return undefined;
+  const pages = backing.hugePages?.map((page) =>
+    page.pageSizeBytes === undefined
+      ? undefined
+      : node("page", {
+          size: kibibytes(page.pageSizeBytes),
+          unit: "KiB",
+          nodeset: page.guestCells && formatCpuSet(page.guestCells),
+        }),
+  );
+  return node("memoryBacking", {}, [
+    pages && node("hugepages", {}, pages),
+    flagNode("nosharepages", backing.noSharePages),
+    flagNode("locked", backing.locked),
+    nodeIfAny("source", { type: backing.source }),
+    nodeIfAny("access", { mode: backing.access }),
+    nodeIfAny("allocation", { mode: backing.allocation }),
+  ]);
+}
+
+function vcpuNode({ max, current, cpuSet }: DomainDocument["vcpus"]): XmlNode {
+  const attributes = {
+    placement: "static",
+    current: current === max ? undefined : current,
+    cpuset: cpuSet && formatCpuSet(cpuSet),
+  };
+  return node("vcpu", attributes, max);
+}
+
+function cpuTuneNode(tune: CpuTune | undefined): XmlNode | undefined {
+  if (tune === undefined) return undefined;
+  return node("cputune", {}, [
+    textNode("shares", tune.shares),
+    textNode("period", tune.periodMicros),
+    textNode("quota", tune.quotaMicros),
+    ...(tune.vcpuPins ?? []).map(({ vcpu, cpuSet }) =>
+      node("vcpupin", { vcpu, cpuset: formatCpuSet(cpuSet) }),
+    ),
+    tune.emulatorPin && node("emulatorpin", { cpuset: formatCpuSet(tune.emulatorPin) }),
+    ...(tune.iothreadPins ?? []).map(({ iothread, cpuSet }) =>
+      node("iothreadpin", { iothread, cpuset: formatCpuSet(cpuSet) }),
+    ),
+  ]);
+}
+
+function numaTuneNode(tune: NumaTune | undefined): XmlNode | undefined {
+  if (tune === undefined) return undefined;
+  const { memory } = tune;
+  return node("numatune", {}, [
+    memory &&
+      node("memory", {
+        mode: memory.mode,
+        placement: memory.placement,
+        nodeset: memory.nodeSet && formatCpuSet(memory.nodeSet),
+      }),
+    ...(tune.memNodes ?? []).map(({ guestCell, mode, nodeSet }) =>
+      node("memnode", { cellid: guestCell, mode, nodeset: formatCpuSet(nodeSet) }),
+    ),
+  ]);
+}
+
+function osNode(os: DomainOs): XmlNode {
+  const feature = (name: string, enabled: boolean | undefined) =>
+    enabled === undefined ? undefined : node("feature", { enabled: yes(enabled), name });
+  const { loader, nvram } = os;
+  return node("os", { firmware: os.firmware }, [
+    node("type", { arch: os.arch, machine: os.machine }, os.type),
+    nodeIfAny("firmware", {}, [
+      feature("enrolled-keys", os.enrolledKeys),
+      feature("secure-boot", os.secureBoot),
+    ]),
+    loader &&
+      node(
+        "loader",
+        {
+          readonly: yes(loader.readOnly),
+          type: loader.type,
+          secure: yes(loader.secure),
+          format: loader.format,
+        },
+        loader.path ?? [],
+      ),
+    nvram && node("nvram", { template: nvram.template, format: nvram.format }, nvram.path ?? []),
+    textNode("kernel", os.kernel),
+    textNode("initrd", os.initrd),
+    textNode("cmdline", os.commandLine),
+    ...(os.bootDevices ?? []).map((dev) => node("boot", { dev })),
+  ]);
+}
+
+function featuresNode(features: DomainFeatures | undefined): XmlNode | undefined {
+  if (features === undefined) return undefined;
+  const toggled = (name: string, state: boolean | undefined) => nodeIfAny(name, { state: on(state) });
+  const cache = features.tcgCacheBytes;
+  return node("features", {}, [
+    flagNode("acpi", features.acpi),
+    flagNode("apic", features.apic),
+    flagNode("pae", features.pae),
+    nodeIfAny("kvm", {}, [toggled("hidden", features.kvmHidden)]),
+    toggled("vmport", features.vmport),
+    toggled("smm", features.smm),
+    nodeIfAny("ioapic", { driver: features.ioapic }),
+    cache === undefined
+      ? undefined
+      : node("tcg", {}, [node("tb-cache", { unit: "MiB" }, Math.ceil(cache / 1024 ** 2))]),
+  ]);
+}
+
+function cpuNode(cpu: DomainCpu | undefined): XmlNode | undefined {
+  if (cpu === undefined) return undefined;
+  const { model, topology } = cpu;
+  return node("cpu", { mode: cpu.mode, match: cpu.match, check: cpu.check, migratable: on(cpu.migratable) }, [
+    model && node("model", { fallback: model.fallback }, model.name),
+    textNode("vendor", cpu.vendor),
+    topology && node("topology", { ...topology }),
+    ...(cpu.features ?? []).map(({ name, policy }) => node("feature", { policy, name })),
+    cpu.cells &&
+      node(
+        "numa",
+        {},
+        cpu.cells.map((cell) =>
+          node("cell", {
+            id: cell.id,
+            cpus: cell.cpus && formatCpuSet(cell.cpus),
+            memory: kibibytes(cell.memoryBytes),
+            unit: "KiB",
+            memAccess: cell.memoryAccess,
+          }),
+        ),
+      ),
+  ]);
+}
+
+function clockNode(clock: DomainClock | undefined): XmlNode | undefined {
+  if (clock === undefined) return undefined;
+  return node(
+    "clock",
+    { offset: clock.offset },
+    (clock.timers ?? []).map((timer) =>
+      node("timer", {
+        name: timer.name,
+        present: yes(timer.present),
+        tickpolicy: timer.tickPolicy,
+        mode: timer.mode,
+        frequency: timer.frequencyHz,
+      }),
+    ),
+  );
+}

@@ -1,0 +1,219 @@
+import { SocleError } from "../../../kernel/errors.ts";
+import type {
+  Channel,
+  CharacterDevice,
+  Controller,
+  Disk,
+  DomainDevices,
+  HostDevice,
+  Interface,
+  IoTune,
+  MemoryBalloon,
+  Rng,
+  Tpm,
+} from "./devices.ts";
+import { pciAddressAttributes } from "../pci-address.ts";
+import { flagNode, node, nodeIfAny, on, textNode, yes, type XmlNode } from "../writer.ts";
+
+export function deviceNodes(devices: DomainDevices): (XmlNode | undefined)[] {
+  const { vsock } = devices;
+  return [
+    textNode("emulator", devices.emulator),
+    ...devices.disks.map(diskNode),
+    ...devices.controllers.map(controllerNode),
+    ...devices.interfaces.map(interfaceNode),
+    ...devices.serials.map((serial) => characterNode("serial", serial)),
+    ...devices.consoles.map((console) => characterNode("console", console)),
+    ...devices.channels.map(channelNode),
+    ...devices.inputs.map(({ type, bus }) => node("input", { type, bus })),
+    ...devices.tpms.map(tpmNode),
+    ...devices.videos.map(({ model, vramBytes, heads }) =>
+      node("video", {}, [
+        node("model", {
+          type: model,
+          vram: vramBytes === undefined ? undefined : Math.ceil(vramBytes / 1024),
+          heads,
+        }),
+      ]),
+    ),
+    ...devices.hostDevices.map(hostDeviceNode),
+    ...devices.watchdogs.map(({ model, action }) => node("watchdog", { model, action })),
+    devices.memoryBalloon && memoryBalloonNode(devices.memoryBalloon),
+    ...devices.rngs.map(rngNode),
+    ...devices.panics.map(({ model }) => node("panic", { model })),
+    vsock &&
+      node("vsock", { model: vsock.model }, [
+        nodeIfAny("cid", { auto: yes(vsock.autoCid), address: vsock.cid }),
+      ]),
+  ];
+}
+
+export function diskNode(disk: Disk): XmlNode {
+  const secret = disk.encryptionSecretUuid;
+  const encryption =
+    secret === undefined
+      ? undefined
+      : node("encryption", { format: "luks" }, [node("secret", { type: "passphrase", uuid: secret })]);
+  return node("disk", { type: disk.source?.type ?? "file", device: disk.device }, [
+    nodeIfAny("driver", {
+      name: disk.format === undefined ? undefined : "qemu",
+      type: disk.format,
+      cache: disk.cache,
+      io: disk.io,
+      discard: disk.discard,
+      detect_zeroes: disk.detectZeroes,
+      iothread: disk.iothread,
+      queues: disk.queues,
+    }),
+    disk.source && node("source", diskSourceAttributes(disk.source), [encryption]),
+    node("target", { dev: disk.target.device, bus: disk.target.bus }),
+    disk.ioTune && ioTuneNode(disk.ioTune),
+    flagNode("readonly", disk.readOnly),
+    flagNode("shareable", disk.shareable),
+    textNode("serial", disk.serial),
+    bootNode(disk.bootOrder),
+    aliasNode(disk.alias),
+  ]);
+}
+
+function diskSourceAttributes(source: NonNullable<Disk["source"]>): XmlNode["attributes"] {
+  switch (source.type) {
+    case "file":
+      return { file: source.path };
+    case "block":
+      return { dev: source.path };
+    case "volume":
+      return { pool: source.pool, volume: source.volume };
+    default:
+      throw notWritable(`a disk of type ${source.type === "other" ? source.kind : source.type}`);
+  }
+}
+
+function ioTuneNode(tune: IoTune): XmlNode {
+  return node("iotune", {}, [
+    textNode("total_bytes_sec", tune.totalBytesPerSecond),
+    textNode("read_bytes_sec", tune.readBytesPerSecond),
+    textNode("write_bytes_sec", tune.writeBytesPerSecond),
+    textNode("total_iops_sec", tune.totalOpsPerSecond),
+    textNode("read_iops_sec", tune.readOpsPerSecond),
+    textNode("write_iops_sec", tune.writeOpsPerSecond),
+  ]);
+}
+
+export function interfaceNode(networkInterface: Interface): XmlNode {
+  const { source, filter } = networkInterface;
+  const managed = source.type === "hostdev" ? yes(source.managed) : undefined;
+  return node("interface", { type: source.type, managed }, [
+    networkInterface.mac === undefined ? undefined : node("mac", { address: networkInterface.mac }),
+    interfaceSourceNode(source),
+    nodeIfAny("target", { dev: networkInterface.targetDevice }),
+    nodeIfAny("model", { type: networkInterface.model }),
+    nodeIfAny("driver", { queues: networkInterface.queues }),
+    filter &&
+      node(
+        "filterref",
+        { filter: filter.name },
+        filter.parameters.map(({ name, value }) => node("parameter", { name, value })),
+      ),
+    nodeIfAny("mtu", { size: networkInterface.mtuBytes }),
+    bootNode(networkInterface.bootOrder),
+    nodeIfAny("link", { state: networkInterface.linkState }),
+    aliasNode(networkInterface.alias),
+  ]);
+}
+
+function interfaceSourceNode(source: Interface["source"]): XmlNode | undefined {
+  switch (source.type) {
+    case "network":
+      return node("source", { network: source.network, portgroup: source.portGroup });
+    case "bridge":
+      return node("source", { bridge: source.bridge });
+    case "hostdev":
+      return node("source", {}, [node("address", { type: "pci", ...pciAddressAttributes(source.address) })]);
+    case "ethernet":
+    case "user":
+      return undefined;
+    default:
+      throw notWritable(`an interface of type ${source.type === "other" ? source.kind : source.type}`);
+  }
+}
+
+function controllerNode(controller: Controller): XmlNode {
+  return node("controller", { type: controller.type, index: controller.index, model: controller.model }, [
+    nodeIfAny("driver", { iothread: controller.iothread, queues: controller.queues }),
+    aliasNode(controller.alias),
+  ]);
+}
+
+function characterNode(name: "serial" | "console", device: CharacterDevice): XmlNode {
+  const { target, log } = device;
+  // The path of a pty is the running guest's, found by libvirt anew at each start.
+  const source =
+    device.type === "unix" ? nodeIfAny("source", { mode: device.mode, path: device.path }) : undefined;
+  return node(name, { type: device.type }, [
+    source,
+    log && node("log", { file: log.path, append: on(log.append) }),
+    target &&
+      node("target", { type: target.type, port: target.port }, [nodeIfAny("model", { name: target.model })]),
+    aliasNode(device.alias),
+  ]);
+}
+
+function channelNode(channel: Channel): XmlNode {
+  return node("channel", { type: channel.type }, [
+    nodeIfAny("source", { mode: channel.mode, path: channel.path }),
+    node("target", { type: channel.targetType, name: channel.targetName }),
+    aliasNode(channel.alias),
+  ]);
+}
+
+function rngNode(rng: Rng): XmlNode {
+  return node("rng", { model: rng.model }, [
+    rng.rate && node("rate", { bytes: rng.rate.bytes, period: rng.rate.periodMs }),
+    node("backend", { model: rng.backend }, rng.path ?? []),
+  ]);
+}
+
+function memoryBalloonNode(balloon: MemoryBalloon): XmlNode {
+  return node(
+    "memballoon",
+    {
+      model: balloon.model,
+      autodeflate: on(balloon.autoDeflate),
+      freePageReporting: on(balloon.freePageReporting),
+    },
+    [nodeIfAny("stats", { period: balloon.statsPeriodSeconds })],
+  );
+}
+
+function tpmNode(tpm: Tpm): XmlNode {
+  return node("tpm", { model: tpm.model }, [
+    node("backend", { type: tpm.backend, version: tpm.version }, [
+      nodeIfAny("encryption", { secret: tpm.encryptionSecretUuid }),
+    ]),
+  ]);
+}
+
+export function hostDeviceNode(device: HostDevice): XmlNode {
+  if (device.type !== "pci") throw notWritable(`a host device of type ${device.type}`);
+  return node("hostdev", { mode: "subsystem", type: "pci", managed: yes(device.managed) }, [
+    nodeIfAny("driver", { name: device.driver }),
+    node("source", {}, [node("address", pciAddressAttributes(device.address))]),
+    bootNode(device.bootOrder),
+    nodeIfAny("rom", { bar: on(device.rom) }),
+    aliasNode(device.alias),
+  ]);
+}
+
+function bootNode(order: number | undefined): XmlNode | undefined {
+  return nodeIfAny("boot", { order });
+}
+
+/** Only aliases that a user gave ("ua-") survive a define; libvirt makes up the others at each start. */
+function aliasNode(alias: string | undefined): XmlNode | undefined {
+  return alias?.startsWith("ua-") === true ? node("alias", { name: alias }) : undefined;
+}
+
+function notWritable(what: string): SocleError {
+  return new SocleError("unsupported", "DOMAIN_NOT_WRITABLE", `Socle reads but does not write ${what}`);
+}

@@ -1,0 +1,348 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/log.ts";
+import { isFileLost, stateLost } from "../journal/append-file.ts";
+import { isFullDisk } from "../journal/durable-file.ts";
+import { EventRing } from "./event-ring.ts";
+import { EventSegments, eventsLost, reserveBlock } from "./event-segments.ts";
+import type { HostEvent } from "./event.ts";
+
+export interface EventLogOptions {
+  readonly directory: string;
+  readonly maxEvents: number;
+  /** Undefined: one above that of the newest event held. */
+  readonly agentEpoch: number | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
+
+/** Where a subscription starts. Neither, or afterSequence 0: with the oldest held. */
+export interface SubscribeFrom {
+  readonly afterSequence?: number;
+  /** Of the log that afterSequence is a number of; absent: not known. */
+  readonly logId?: string;
+  readonly fromNow?: boolean;
+}
+
+const logReplaced = "EVENT_LOG_REPLACED";
+const batchEvents = 500;
+const retryAfterMs = 10_000;
+
+/**
+ * The host's events, numbered over its whole life. They are told at once and written behind, without a sync each; so
+ * that no number is ever told twice with another event, numbers are taken in durable blocks beforehand; of those events
+ * go on being told while the disk refuses. After a clean stop
+ * the next start goes on with the next number. After a crash it goes on behind the block, and a `resync` event with
+ * reason EVENTS_LOST names the numbers between (details lost_from, lost_to): the agent was blind meanwhile anyway, so who
+ * follows must list again. Where the files cannot be used at the start, all events of the run stay in memory, under an id
+ * of their own.
+ */
+export class EventLog {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  agentEpoch: number;
+  readonly #segmentEvents: number;
+  readonly #ring: EventRing;
+  readonly #segments: EventSegments;
+  #logId: string;
+  /** Subscribers that wait for more. */
+  readonly #sleepers = new Set<() => void>();
+  #newest: number;
+  #told: number;
+  #reserved: number;
+  #written: number;
+  #writing: Promise<void> | undefined;
+  #ended = false;
+  #isInMemory = false;
+  /** Set while the disk refuses: events go on from memory, and it is tried again after this time. */
+  #retryAtMonotonicMs: number | undefined;
+  #failure: SocleError | undefined;
+
+  /**
+   * Opens also where the disk is full, or the files cannot be used, as `failure` says then. Throws `unavailable`
+   * STATE_UNWRITABLE where they alone could tell the agent's epoch.
+   */
+  static async open(options: EventLogOptions): Promise<EventLog> {
+    const directory = join(options.directory, "events");
+    const ring = new EventRing(options.maxEvents);
+    const segments = new EventSegments(directory, options.log);
+    try {
+      const { logId, nextSequence, lost } = await segments.load(ring);
+      const events = new EventLog(options, ring, segments, { logId, next: nextSequence });
+      await events.#start(nextSequence);
+      if (lost !== undefined) {
+        options.log.warn(lost, "the agent was not stopped cleanly; events with these numbers may be lost");
+        const details = { lost_from: String(lost.from), lost_to: String(lost.to) };
+        events.append({ kind: "resync", reason: eventsLost, details });
+      }
+      return events;
+    } catch (thrown) {
+      await segments.close();
+      const failure = unusable(directory, thrown);
+      if (options.agentEpoch === undefined) throw failure;
+      options.log.error({ err: thrown }, failure.message);
+      return EventLog.#inMemory(options, segments, failure);
+    }
+  }
+
+  /** Writes nothing: which numbers the files have is not known. */
+  static #inMemory(options: EventLogOptions, segments: EventSegments, failure: SocleError): EventLog {
+    const ring = new EventRing(options.maxEvents);
+    const events = new EventLog(options, ring, segments, { logId: randomUUID(), next: 1 });
+    events.#reserved = Infinity;
+    events.#failure = failure;
+    events.#isInMemory = events.#ended = true;
+    return events;
+  }
+
+  private constructor(
+    options: EventLogOptions,
+    ring: EventRing,
+    segments: EventSegments,
+    { logId, next }: { logId: string; next: number },
+  ) {
+    this.#logId = logId;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.agentEpoch = options.agentEpoch ?? (ring.newest?.agentEpoch ?? 0) + 1;
+    this.#segmentEvents = Math.max(256, Math.ceil(options.maxEvents / 4));
+    this.#ring = ring;
+    this.#segments = segments;
+    this.#newest = this.#told = this.#written = next - 1;
+    this.#reserved = this.#newest + reserveBlock;
+  }
+
+  async #start(first: number): Promise<void> {
+    try {
+      await this.#segments.startSegment(first, this.#reserved);
+    } catch (thrown) {
+      if (!isFullDisk(thrown)) throw thrown;
+      await this.#segments.reserveWithoutRoom(this.#reserved);
+      this.#refused(thrown);
+    }
+  }
+
+  /** The log's identity. It changes when published numbers may be used again for other events. */
+  get logId(): string {
+    return this.#logId;
+  }
+
+  /**
+   * The state was rolled back: published numbers may be used again for other events. Rejects subscribers that resume with
+   * an earlier number; subscribers that follow now get a RESYNC.
+   */
+  async beginAnew(): Promise<void> {
+    this.#logId = this.#isInMemory ? randomUUID() : await this.#segments.beginAnew();
+    this.append({ kind: "resync", reason: logReplaced, details: { log_id: this.#logId } });
+  }
+
+  /** Why events are not written: they are told from memory. */
+  get failure(): SocleError | undefined {
+    return this.#failure;
+  }
+
+  /** Where they are not: finds out by a write whether they can be, which `failure` says then. Never rejects. */
+  async tryAgain(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+    if (this.#failure === undefined || this.#ended) return;
+    this.#writing = this.#write();
+    await this.#writing;
+  }
+
+  /** The oldest held; one above the newest when none is. */
+  get oldestSequence(): number {
+    return this.#ring.oldest?.sequence ?? this.#told + 1;
+  }
+
+  /** The newest that subscribers have been told; 0 before the first. */
+  get newestSequence(): number {
+    return this.#told;
+  }
+
+  /** The newest that have been told, at most so many, in their order. */
+  recent(limit: number): readonly HostEvent[] {
+    return this.#ring.after(this.#told - limit, this.#told, limit);
+  }
+
+  /** Numbers the event and tells it to subscribers. Never waits, never throws. */
+  append(event: NewEvent): HostEvent {
+    this.#newest += 1;
+    const numbered: HostEvent = {
+      sequence: this.#newest,
+      agentEpoch: this.agentEpoch,
+      timeMs: this.#clock.now(),
+      ...event,
+    };
+    this.#ring.push(numbered);
+    this.#tell();
+    this.#wakeWriter();
+    return numbered;
+  }
+
+  /**
+   * Events held after a sequence number, then new ones as they come, none missing, none twice, until the signal aborts.
+   * `overflow`: the subscriber was so slow that events fell out of the ring; it lists again and gets what comes from
+   * then on. Throws `out_of_range` EVENTS_EXPIRED (metadata oldest_sequence) and SEQUENCE_AHEAD, at the call.
+   */
+  subscribe(
+    from: SubscribeFrom,
+    signal: AbortSignal,
+  ): AsyncIterable<HostEvent | { readonly kind: "overflow" }> {
+    return this.#follow(this.#startOf(from), signal);
+  }
+
+  #startOf({ afterSequence = 0, fromNow = false, logId = "" }: SubscribeFrom): number {
+    if (fromNow) return this.#told;
+    if (afterSequence === 0) return this.#ring.expiredThrough;
+    const metadata = {
+      log_id: this.#logId,
+      oldest_sequence: String(this.oldestSequence),
+      newest_sequence: String(this.newestSequence),
+    };
+    if (logId !== "" && logId !== this.#logId) {
+      const message = `event ${afterSequence} is of another event log (${logId}, now ${this.#logId}): this host's state was rolled back or begun anew; list again`;
+      throw new SocleError("out_of_range", logReplaced, message, { details: { metadata } });
+    }
+    if (afterSequence > this.#told) {
+      const message = `the newest event is ${this.#told}, not yet ${afterSequence}: this host's events began anew; list again`;
+      throw new SocleError("out_of_range", "SEQUENCE_AHEAD", message, { details: { metadata } });
+    }
+    if (afterSequence < this.#ring.expiredThrough) {
+      const message = `events after ${afterSequence} are no longer held, the oldest is ${this.oldestSequence}; list again`;
+      throw new SocleError("out_of_range", "EVENTS_EXPIRED", message, { details: { metadata } });
+    }
+    return afterSequence;
+  }
+
+  async *#follow(
+    start: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<HostEvent | { readonly kind: "overflow" }, void, undefined> {
+    let cursor = start;
+    let wake: (() => void) | undefined;
+    const onAbort = (): void => wake?.();
+    const over = (): boolean => signal.aborted;
+    signal.addEventListener("abort", onAbort);
+    try {
+      while (!over()) {
+        if (cursor < this.#ring.expiredThrough) {
+          // What fell out before it was told is told to nobody.
+          cursor = Math.max(this.#told, this.#ring.expiredThrough);
+          yield { kind: "overflow" };
+          continue;
+        }
+        const batch = this.#ring.after(cursor, this.#told, batchEvents);
+        for (const event of batch) {
+          if (over()) return;
+          cursor = event.sequence;
+          yield event;
+        }
+        if (batch.length > 0) continue;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          this.#sleepers.add(resolve);
+        });
+        if (wake !== undefined) this.#sleepers.delete(wake);
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      if (wake !== undefined) this.#sleepers.delete(wake);
+    }
+  }
+
+  #tell(): void {
+    const told = Math.min(this.#newest, this.#reserved);
+    if (told === this.#told) return;
+    this.#told = told;
+    for (const wake of this.#sleepers) wake();
+    this.#sleepers.clear();
+  }
+
+  /** At stop: makes all of it durable and says that nothing is missing. What is appended afterwards stays in memory. */
+  async flush(): Promise<void> {
+    if (this.#ended) return;
+    while (this.#writing !== undefined) await this.#writing;
+    this.#ended = true;
+    try {
+      if (this.#retryAtMonotonicMs !== undefined) await this.#recover();
+      const rest = this.#ring.after(this.#written, Infinity, Infinity);
+      await this.#segments.write(rest, { clean: true, next: this.#newest + 1 });
+      this.#reserved = this.#newest;
+    } catch (thrown) {
+      this.#log.warn({ err: thrown }, "the newest events could not be written");
+    }
+    this.#tell();
+    await this.#segments.close();
+  }
+
+  #wakeWriter(): void {
+    if (this.#writing !== undefined || this.#ended) return;
+    if (this.#retryAtMonotonicMs !== undefined && this.#clock.monotonicMs() < this.#retryAtMonotonicMs)
+      return;
+    this.#writing = this.#write();
+  }
+
+  async #write(): Promise<void> {
+    await nextTurn(); // subscribers first; and a burst goes into one write
+    try {
+      if (this.#retryAtMonotonicMs !== undefined) await this.#recover();
+      for (;;) {
+        const events = this.#ring.after(this.#written, Infinity, batchEvents);
+        const reserve = this.#newest + reserveBlock / 2 > this.#reserved;
+        const last = events.at(-1);
+        if (last === undefined && !reserve) break;
+        const through = reserve ? this.#newest + reserveBlock : this.#reserved;
+        if (last !== undefined && this.#segments.eventsInSegment >= this.#segmentEvents) {
+          await this.#segments.startSegment(events[0]?.sequence ?? last.sequence, through);
+          await this.#segments.dropBefore(this.oldestSequence);
+          await this.#segments.write(events);
+        } else {
+          await this.#segments.write(events, reserve ? { reserved: through } : undefined);
+        }
+        this.#written = last?.sequence ?? this.#written;
+        this.#reserved = through;
+        this.#tell();
+      }
+    } catch (thrown) {
+      this.#refused(thrown);
+      this.#tell();
+    }
+    this.#writing = undefined;
+  }
+
+  #refused(cause: unknown): void {
+    const kept = "they are told from memory and kept until the disk is well";
+    if (this.#retryAtMonotonicMs === undefined)
+      this.#log.error({ err: cause }, `events cannot be written; ${kept}`);
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const kind = isFullDisk(cause) ? "exhausted" : "unavailable";
+    this.#failure = isFileLost(cause)
+      ? new SocleError("unavailable", "STATE_LOST", stateLost("the event log"), { cause })
+      : new SocleError(kind, "STATE_UNWRITABLE", `events cannot be written (${why}): ${kept}`, { cause });
+    this.#retryAtMonotonicMs = this.#clock.monotonicMs() + retryAfterMs;
+  }
+
+  /** After a failed write: a new file, since the old one may end in a part of a line. */
+  async #recover(): Promise<void> {
+    const reserved = this.#newest + reserveBlock;
+    await this.#segments.startSegment(this.#written + 1, reserved);
+    this.#reserved = reserved;
+    this.#retryAtMonotonicMs = undefined;
+    this.#failure = undefined;
+    this.#log.info("events are written again");
+  }
+}
+
+function unusable(directory: string, cause: unknown): SocleError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const mend = isFullDisk(cause)
+    ? "free space there"
+    : "check the disk, and the owner and mode of the directory";
+  const message = `${directory} cannot be used (${why}): events stay in memory; ${mend}, then restart the agent`;
+  return new SocleError("unavailable", "STATE_UNWRITABLE", message, { cause });
+}

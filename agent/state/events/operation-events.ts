@@ -1,0 +1,30 @@
+import type { Service } from "../../kernel/lifecycle/service.ts";
+import type { EventLog } from "./event-log.ts";
+import { isDone } from "../operations/operation.ts";
+import type { Operations } from "../operations/operations.ts";
+
+/** Tells the end of every operation in the event log. */
+export function operationEvents(operations: Operations, events: EventLog): Service {
+  return {
+    name: "operation-events",
+    async run(signal, ready) {
+      const changes = operations.watch(signal);
+      ready();
+      for await (const change of changes) {
+        if (change.kind === "overflow") {
+          events.append({ kind: "resync", reason: "OPERATIONS_OVERFLOW" });
+        } else if (isDone(change.value)) {
+          const { id, kind, vmId, state, error, cancelledBy } = change.value;
+          const details = {
+            operation: id,
+            operation_kind: kind,
+            state,
+            ...(error === undefined ? {} : { error: error.reason }),
+            ...(cancelledBy === undefined ? {} : { cancelled_by: cancelledBy }),
+          };
+          events.append({ kind: "operation_ended", vmId, details });
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,31 @@
+import { open, readFile } from "node:fs/promises";
+import { AppendFile } from "./append-file.ts";
+import { replaceFile } from "./durable-file.ts";
+import { encodeLine } from "./format.ts";
+import { wrongVersion } from "./refusals.ts";
+
+// The lines of version 2 are those of version 1. The number keeps Socle 0.1.0, which reads version 1 alone, from replaying
+// records that it would act on wrongly.
+
+const currentVersion = 2;
+const readVersions = [1, currentVersion];
+
+/** A journal's first record. All versions' have the same length: what later lines say of offsets holds after a rewrite. */
+export const header = (kind: string, version = currentVersion): string =>
+  JSON.stringify({ journal: kind, version });
+
+/** Whether an earlier version wrote the file that begins with `record`. Throws JOURNAL_VERSION for a version not read. */
+export function isOutdated(path: string, kind: string, record: unknown): boolean {
+  const written = JSON.stringify(record);
+  const version = readVersions.find((one) => written === header(kind, one));
+  if (version === undefined) throw wrongVersion(path, kind, currentVersion, record);
+  return version !== currentVersion;
+}
+
+/** Replaces the file by one with the same records and the current header, and opens it. Throws what replaceFile throws. */
+export async function rewriteAsCurrent(path: string, kind: string, length: number): Promise<AppendFile> {
+  const bytes = (await readFile(path)).subarray(0, length);
+  encodeLine(header(kind), 0).copy(bytes);
+  await replaceFile(path, bytes);
+  return new AppendFile(path, await open(path, "r+"), length);
+}

@@ -1,0 +1,122 @@
+import type { SocleError } from "../../kernel/errors.ts";
+import { tooMany } from "./refusals.ts";
+import type { Charged } from "./operation-index.ts";
+import type { OperationTable } from "./operation-table.ts";
+import { Permit } from "./permit.ts";
+import { MOST_FORGOTTEN_AT_ONCE } from "./retention.ts";
+
+export interface BoundsOptions {
+  /** Without it nothing stands against an operation. */
+  readonly permit?: Permit;
+  /**
+   * Ended and running ones together. At the bound the oldest ended ones of the tenant with the most are forgotten early,
+   * of those that its own callers began; where there are none, new ones are refused. Default 50,000 (about 2.3 kB each).
+   */
+  readonly maxRetained?: number;
+  /** Default 10,000. */
+  readonly maxRunning?: number;
+  /** Of one caller, so that what one asks for leaves room for others. Default 20,000. */
+  readonly maxRetainedPerCaller?: number;
+  /** Per tenant, for operations on its VMs by any caller; they do not count as their caller's. Default 5000; `quotaOf` has precedence. */
+  readonly maxRetainedPerTenant?: number;
+  /** Default 500. */
+  readonly maxRunningPerTenant?: number;
+  /** Default 1000. */
+  readonly maxRunningPerCaller?: number;
+  /** Under way and waiting for one VM. Default 16. */
+  readonly maxRunningPerVm?: number;
+  /** What the configuration says of a tenant's operations; null: the defaults. */
+  readonly quotaOf?: (tenant: string) => { readonly kept: number | null; readonly running: number | null };
+}
+
+/** Beyond each bound there is room for what relieves the host: stops get through when nothing else does. */
+const reserve = { retained: 1000, running: 1000, perVm: 8 };
+/** Of each bound, as far as a tenant's own callers get: what they began never keeps the provider from the tenant's VMs. */
+const tenantsPart = { usual: 3 / 4, urgent: 7 / 8 };
+
+/** The tenant of an operation's VM, and the kind of caller that begins it. */
+interface Admitted extends Charged {
+  readonly vmId: string;
+  readonly urgent?: boolean | undefined;
+  readonly byTenant?: boolean | undefined;
+}
+
+/** How many operations there may be. */
+export class OperationBounds {
+  readonly #max: Required<Omit<BoundsOptions, "permit" | "quotaOf">>;
+  readonly #quotaOf: BoundsOptions["quotaOf"];
+  readonly permit: Permit;
+
+  constructor(options: BoundsOptions) {
+    this.permit = options.permit ?? new Permit();
+    this.#quotaOf = options.quotaOf;
+    this.#max = {
+      maxRetained: options.maxRetained ?? 50_000,
+      maxRunning: options.maxRunning ?? 10_000,
+      maxRetainedPerCaller: options.maxRetainedPerCaller ?? 20_000,
+      maxRetainedPerTenant: options.maxRetainedPerTenant ?? 5000,
+      maxRunningPerTenant: options.maxRunningPerTenant ?? 500,
+      maxRunningPerCaller: options.maxRunningPerCaller ?? 1000,
+      maxRunningPerVm: options.maxRunningPerVm ?? 16,
+    };
+  }
+
+  /** Makes room for one more operation. Throws why there is none: TOO_MANY_OPERATIONS, or what the permit refuses with. */
+  requireRoom(table: OperationTable, admitted: Admitted): void {
+    const refusal = this.#refusal(table, admitted);
+    if (refusal !== undefined) throw refusal;
+    const { maxRetained } = this.#max;
+    const most = roomOf("retained", maxRetained, admitted);
+    // More than one is beyond the bound after a restart that found forgotten ones in the journal again.
+    for (let at = 0; at < MOST_FORGOTTEN_AT_ONCE && table.size >= most; at += 1)
+      if (!table.forgetEarly()) throw tooMany(`${maxRetained} operations are kept`, expiryOf(table));
+  }
+
+  #refusal(table: OperationTable, admitted: Admitted): SocleError | undefined {
+    const { vmId, ...who } = admitted;
+    if (this.permit.refusal !== undefined) return this.permit.refusal;
+    const max = this.#max;
+    const room = (kind: keyof typeof reserve, bound: number): number => roomOf(kind, bound, admitted);
+    const isTenants = who.tenant !== undefined;
+    const whose = isTenants ? `the tenant ${who.tenant}` : "this caller";
+    const quota = who.tenant === undefined ? undefined : this.#quotaOf?.(who.tenant);
+    const dimension = (name: string, { limit, used }: { limit: number; used: number }) =>
+      who.tenant === undefined
+        ? {}
+        : { tenant: who.tenant, dimension: name, limit: String(limit), used: String(used) };
+    const retained = isTenants ? (quota?.kept ?? max.maxRetainedPerTenant) : max.maxRetainedPerCaller;
+    const kept = { limit: room("retained", retained), used: table.heldOf(who) };
+    if (kept.used >= kept.limit)
+      return tooMany(
+        `${kept.used} operations of ${whose} are kept`,
+        expiryOf(table),
+        dimension("kept_operations", kept),
+      );
+    if (table.unfinished >= room("running", max.maxRunning))
+      return tooMany(`${max.maxRunning} operations are under way`, 1000);
+    const running = isTenants ? (quota?.running ?? max.maxRunningPerTenant) : max.maxRunningPerCaller;
+    const unfinished = { limit: room("running", running), used: table.unfinishedOf(who) };
+    if (unfinished.used >= unfinished.limit)
+      return tooMany(
+        `${unfinished.used} operations of ${whose} are under way`,
+        1000,
+        dimension("running_operations", unfinished),
+      );
+    if (table.unfinishedFor(vmId) >= room("perVm", max.maxRunningPerVm))
+      return tooMany(`${max.maxRunningPerVm} operations of this VM are under way`, 1000);
+    return undefined;
+  }
+}
+
+/** The part of a bound that this caller may use. */
+function roomOf(
+  kind: keyof typeof reserve,
+  bound: number,
+  { urgent = false, byTenant = false }: Pick<Admitted, "urgent" | "byTenant">,
+): number {
+  return byTenant
+    ? Math.ceil(bound * tenantsPart[urgent ? "urgent" : "usual"])
+    : bound + (urgent ? reserve[kind] : 0);
+}
+
+const expiryOf = (table: OperationTable): number => table.nextExpiryInMs() ?? 60_000;

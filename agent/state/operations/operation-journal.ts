@@ -1,0 +1,82 @@
+import * as z from "zod";
+import { Journal } from "../journal/journal.ts";
+import type { OperationsOptions } from "./requests.ts";
+import { OperationTable } from "./operation-table.ts";
+
+const text = z.string();
+const count = z.number().int().min(0);
+const step = z.looseObject({ name: text, startedAtMs: z.number(), endedAtMs: z.number().optional() });
+const state = z.enum(["running", "succeeded", "failed", "cancelled", "outcome_unknown"]);
+const error = z.looseObject({ kind: text, reason: text, message: text, metadata: z.record(text, text) });
+const result = z.record(text, text);
+const ending = {
+  state,
+  progress: z.number().min(0).max(1),
+  result,
+  error: error.optional(),
+  endedAtMs: z.number().optional(),
+  endedSinceBoot: z.looseObject({ bootId: text, ms: z.number() }).optional(),
+  cancelledBy: text.optional(),
+};
+
+/** What the journal holds. Fields that a later version adds are kept; a record of another kind is refused. */
+const recordSchema = z.discriminatedUnion("t", [
+  z.looseObject({
+    t: z.literal("begin"),
+    fingerprint: text,
+    operation: z.looseObject({
+      ...ending,
+      id: text,
+      requestId: text,
+      kind: text,
+      vmId: text,
+      instance: text.optional(),
+      tenant: text.optional(),
+      caller: text,
+      steps: z.array(step),
+      createdAtMs: z.number(),
+      decided: z.looseObject(ending).optional(),
+    }),
+  }),
+  z.looseObject({ t: z.literal("step"), id: text, index: count, step, progress: z.number().min(0).max(1) }),
+  z.looseObject({ t: z.enum(["decided", "end"]), id: text, ...ending }),
+]);
+
+/** The journal of operations, and the table of what it holds. Throws what Journal.open throws. */
+export async function openOperationJournal(
+  options: OperationsOptions,
+): Promise<{ journal: Journal; table: OperationTable }> {
+  const {
+    clock,
+    boot,
+    log,
+    directory,
+    retentionMs,
+    compactAboveBytes,
+    onUnreadable,
+    beforeRefused,
+    mustExist = false,
+  } = options;
+  let table = new OperationTable({ retentionMs, clock, boot });
+  const journal = await Journal.open(`${directory}/operations.journal`, {
+    kind: "operations",
+    log,
+    mustExist,
+    schema: recordSchema,
+    replay: (record) => table.replay(record),
+    live: () => table.live(),
+    ...(compactAboveBytes === undefined ? {} : { compactAboveBytes }),
+    ...(beforeRefused === undefined ? {} : { beforeRefused }),
+    ...(onUnreadable === undefined
+      ? {}
+      : {
+          onUnreadable: (why) => {
+            // Half of it would show states that are not the last ones.
+            table = new OperationTable({ retentionMs, clock, boot });
+            onUnreadable(why);
+          },
+        }),
+  });
+  table.replayed();
+  return { journal, table };
+}

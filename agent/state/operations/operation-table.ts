@@ -1,0 +1,290 @@
+import type { Clock } from "../../kernel/clock.ts";
+import type { BootClock } from "../../kernel/boot-clock.ts";
+import { toSocleError } from "../../kernel/errors.ts";
+import { Forgettable } from "./forgettable.ts";
+import { OperationIndex, type Charged, type Selection } from "./operation-index.ts";
+import { errorOf, isDone, type End, type Operation, type OperationStep } from "./operation.ts";
+import type { Outcome } from "./requests.ts";
+
+/** What the journal holds. Each may be replayed more than once: a later one of the same operation wins. */
+export type OperationRecord =
+  | { readonly t: "begin"; readonly operation: Operation; readonly fingerprint: string }
+  | {
+      readonly t: "step";
+      readonly id: string;
+      readonly index: number;
+      readonly step: OperationStep;
+      readonly progress: number;
+    }
+  | EndRecord;
+
+/** `decided`: the operation has this end, and shows it once the journal holds the same as `end`. */
+type EndRecord = { readonly t: "decided" | "end"; readonly id: string } & End;
+
+export interface Entry {
+  readonly fingerprint: string;
+  /** As it will be once all that was appended to the journal is durable. */
+  recorded: Operation;
+  /** As others see it; undefined until its begin is durable. */
+  shown: Operation | undefined;
+  durable: Promise<void>;
+}
+
+/** The end of an operation that was found out, or that a person knows. */
+export const endOf = (outcome: Outcome): End =>
+  outcome.state === "succeeded"
+    ? { state: "succeeded", progress: 1, result: outcome.result ?? {} }
+    : { state: outcome.state, error: errorOf(toSocleError(outcome.error)) };
+
+/** The operation with this end in place of what it had; its intent is let go once it is done. */
+export function withEnd(operation: Operation, end: End): Operation {
+  const next: { -readonly [Key in keyof Operation]: Operation[Key] } = { ...operation };
+  delete next.error;
+  Object.assign(next, end);
+  if (!isDone(next)) return next;
+  delete next.decided;
+  next.intent = null;
+  return next;
+}
+
+/** The fields of an ended operation that the journal's record of the end holds. */
+export const wholeEnd = (operation: Operation): End => {
+  const { state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = operation;
+  return {
+    state,
+    progress,
+    result,
+    ...(error === undefined ? {} : { error }),
+    ...(endedAtMs === undefined ? {} : { endedAtMs }),
+    ...(endedSinceBoot === undefined ? {} : { endedSinceBoot }),
+    ...(cancelledBy === undefined ? {} : { cancelledBy }),
+  };
+};
+
+/** All operations held, by id and by who asked for them, and what replay makes of the journal's records. */
+export class OperationTable {
+  readonly #retentionMs: number;
+  readonly #clock: Clock;
+  readonly #boot: BootClock | undefined;
+  /** In the order of ids, which is that of begin. */
+  readonly #byId = new Map<string, Entry>();
+  readonly #byRequest = new Map<string, Entry>();
+  readonly #index = new OperationIndex();
+  readonly #forgettable = new Forgettable();
+  /** Those without an end, in the order of ids. */
+  readonly #unfinished = new Set<string>();
+  /** Ended ones in the order in which they expire. */
+  readonly #expiries: { id: string; atMonotonicMs: number }[] = [];
+  #expired = 0;
+
+  constructor(options: { retentionMs: number; clock: Clock; boot?: BootClock | undefined }) {
+    this.#boot = options.boot;
+    this.#retentionMs = options.retentionMs;
+    this.#clock = options.clock;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get unfinished(): number {
+    return this.#unfinished.size;
+  }
+
+  /** Of this tenant, or this caller, ended ones included. */
+  heldOf(who: Charged): number {
+    return this.#index.heldOf(who);
+  }
+
+  unfinishedOf(who: Charged): number {
+    return this.#index.runningOf(who);
+  }
+
+  /** Under way and waiting for this VM. */
+  unfinishedFor(vmId: string): number {
+    return this.#index.runningFor(vmId);
+  }
+
+  get(id: string): Entry | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Its end is durable. */
+  hasEnded(id: string): boolean {
+    const operation = this.#byId.get(id)?.shown;
+    return operation !== undefined && isDone(operation);
+  }
+
+  byRequest(caller: string, requestId: string): Entry | undefined {
+    return this.#byRequest.get(`${requestId} ${caller}`);
+  }
+
+  newestId(): string | undefined {
+    return this.#index.newestId;
+  }
+
+  withoutEnd(): Operation[] {
+    return this.#recordedOf(this.#unfinished);
+  }
+
+  /** Of this VM. */
+  withoutEndOf(vmId: string): Operation[] {
+    return this.#recordedOf([...this.#index.newestFirst({ vmId, onlyRunning: true })].reverse());
+  }
+
+  #recordedOf(ids: Iterable<string>): Operation[] {
+    const found: Operation[] = [];
+    for (const id of ids) {
+      const recorded = this.#byId.get(id)?.recorded;
+      if (recorded !== undefined) found.push(recorded);
+    }
+    return found;
+  }
+
+  add({ operation, fingerprint }: { operation: Operation; fingerprint: string }): Entry {
+    const entry: Entry = { fingerprint, recorded: operation, shown: undefined, durable: Promise.resolve() };
+    this.#byId.set(operation.id, entry);
+    this.#byRequest.set(`${operation.requestId} ${operation.caller}`, entry);
+    this.#index.add(operation);
+    this.#unfinished.add(operation.id);
+    if (isDone(operation)) this.#finish(operation);
+    return entry;
+  }
+
+  remove({ recorded }: Entry): void {
+    const { id, requestId, caller } = recorded;
+    this.#finish(recorded);
+    this.#byId.delete(id);
+    // A forgotten operation's request id may be a newer one's.
+    const request = `${requestId} ${caller}`;
+    if (this.#byRequest.get(request)?.recorded.id === id) this.#byRequest.delete(request);
+    this.#index.remove(recorded);
+    this.#forgettable.remove(recorded);
+  }
+
+  #finish(operation: Operation): void {
+    if (this.#unfinished.delete(operation.id)) this.#index.finish(operation);
+  }
+
+  ended({ recorded }: Entry): void {
+    this.#finish(recorded);
+    this.#forgettable.add(recorded);
+    this.#expiries.push({ id: recorded.id, atMonotonicMs: this.#clock.monotonicMs() + this.#retentionMs });
+  }
+
+  /** Removes the oldest ended operation of the tenant with the most, before its retention ends. False: no operation has ended. */
+  forgetEarly(): boolean {
+    const entry = this.#byId.get(this.#forgettable.next ?? "");
+    if (entry === undefined) return false;
+    this.remove(entry);
+    return true;
+  }
+
+  /** Removes at most so many whose retention has ended, the oldest first. Returns whether more of them are left. */
+  forgetExpired(most: number): boolean {
+    const now = this.#clock.monotonicMs();
+    const isDue = (): boolean => (this.#expiries[this.#expired]?.atMonotonicMs ?? Infinity) <= now;
+    for (let forgotten = 0; forgotten < most && isDue(); forgotten += 1, this.#expired += 1) {
+      const entry = this.#byId.get(this.#expiries[this.#expired]?.id ?? "");
+      if (entry !== undefined) this.remove(entry);
+    }
+    if (this.#expired > 1024 && this.#expired * 2 > this.#expiries.length) {
+      this.#expiries.splice(0, this.#expired);
+      this.#expired = 0;
+    }
+    return isDue();
+  }
+
+  nextExpiryInMs(): number | undefined {
+    const next = this.#expiries[this.#expired];
+    return next === undefined ? undefined : next.atMonotonicMs - this.#clock.monotonicMs();
+  }
+
+  /** Newest first. Visits no more than it may show. */
+  list({ afterId, limit, ...selection }: Selection & { afterId?: string; limit: number }): Operation[] {
+    const { onlyRunning = false } = selection;
+    const found: Operation[] = [];
+    if (limit <= 0) return found;
+    for (const id of this.#index.newestFirst(selection, afterId)) {
+      const operation = this.#byId.get(id)?.shown;
+      if (operation === undefined || (onlyRunning && isDone(operation))) continue;
+      if (found.push(operation) >= limit) break;
+    }
+    return found;
+  }
+
+  /** Takes what the journal's schema has passed: no other kind of record gets here. */
+  replay(record: unknown): void {
+    const known = record as OperationRecord;
+    if (known.t === "begin") {
+      if (!this.#byId.has(known.operation.id)) this.add(known);
+      return;
+    }
+    const entry = this.#byId.get(known.id);
+    if (entry === undefined) return; // forgotten before the journal was compacted
+    if (known.t === "step") {
+      // A step before it may be missing: steps are recorded lazily, and lost where the disk was full.
+      const { steps } = entry.recorded;
+      const index = Math.min(known.index, steps.length);
+      entry.recorded = {
+        ...entry.recorded,
+        steps: steps.toSpliced(index, 1, known.step),
+        progress: known.progress,
+      };
+      return;
+    }
+    const { t, id: _same, ...end } = known;
+    entry.recorded = t === "decided" ? { ...entry.recorded, decided: end } : withEnd(entry.recorded, end);
+  }
+
+  /** After the last record: forgets what is past its time, shows the rest. */
+  replayed(): void {
+    const ended: { operation: Operation; ageMs: number }[] = [];
+    for (const entry of this.#byId.values()) {
+      if (!isDone(entry.recorded)) entry.recorded = interrupted(entry.recorded);
+      entry.shown = entry.recorded;
+      if (!isDone(entry.recorded)) continue;
+      this.#finish(entry.recorded);
+      ended.push({ operation: entry.recorded, ageMs: this.#ageMs(entry.recorded) });
+    }
+    ended.sort((a, b) => b.ageMs - a.ageMs);
+    for (const { operation, ageMs } of ended) {
+      const leftMs = this.#retentionMs - ageMs;
+      this.#forgettable.add(operation);
+      this.#expiries.push({ id: operation.id, atMonotonicMs: this.#clock.monotonicMs() + leftMs });
+    }
+    this.forgetExpired(Infinity);
+  }
+
+  /** Since it ended. The wall clock may have been stepped: it counts only where the host was booted anew since. */
+  #ageMs({ endedAtMs, endedSinceBoot }: Operation): number {
+    const isThisBoot = this.#boot !== undefined && endedSinceBoot?.bootId === this.#boot.bootId;
+    if (isThisBoot) return Math.max(0, this.#boot.ms() - endedSinceBoot.ms);
+    const now = this.#clock.now();
+    return Math.max(0, now - (endedAtMs ?? now));
+  }
+
+  /** Excludes operations whose begin is not durable: it may still be refused. */
+  *live(): Generator<OperationRecord> {
+    for (const { recorded, shown, fingerprint } of this.#byId.values()) {
+      if (shown === undefined) continue;
+      yield { t: "begin", operation: recorded, fingerprint };
+    }
+  }
+}
+
+/** As it is shown until its outcome is found out. */
+const interrupted = (operation: Operation): Operation =>
+  operation.state === "outcome_unknown"
+    ? operation
+    : {
+        ...operation,
+        state: "outcome_unknown",
+        error: {
+          kind: "outcome_unknown",
+          reason: "INTERRUPTED",
+          message:
+            "the agent stopped while this operation ran; its outcome is found out as soon as libvirt answers",
+          metadata: {},
+        },
+      };

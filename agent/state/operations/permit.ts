@@ -1,0 +1,38 @@
+import type { SocleError } from "../../kernel/errors.ts";
+
+/** Whether this agent may change anything on its host: only while no part of the agent refuses. */
+export class Permit {
+  readonly #reasons = new Map<string, SocleError>();
+  readonly #waiting = new Set<() => void>();
+
+  /** Why every new change is refused. */
+  get refusal(): SocleError | undefined {
+    return this.#reasons.values().next().value;
+  }
+
+  /** `part` refuses until it allows. */
+  refuse(part: string, reason: SocleError): void {
+    this.#reasons.set(part, reason);
+  }
+
+  allow(part: string): void {
+    this.#reasons.delete(part);
+    if (this.#reasons.size > 0) return;
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+
+  /** Resolves once nothing stands against a change, or the signal aborts. */
+  async untilAllowed(signal: AbortSignal): Promise<void> {
+    if (this.refusal === undefined || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        signal.removeEventListener("abort", end);
+        this.#waiting.delete(end);
+        resolve();
+      };
+      this.#waiting.add(end);
+      signal.addEventListener("abort", end, { once: true });
+    });
+  }
+}

@@ -1,0 +1,70 @@
+import { SocleError } from "../../kernel/errors.ts";
+import { requireReadWhole } from "../journal/refusals.ts";
+import type { Operation } from "./operation.ts";
+
+// Why a request about an operation is refused.
+
+export function checkRequestId(requestId: string): void {
+  if (/^[\x21-\x7e]{1,128}$/.test(requestId)) return;
+  throw new SocleError(
+    "invalid",
+    "REQUEST_ID_INVALID",
+    "the request id must be 1 to 128 printable ASCII characters",
+    {
+      details: { fields: { request_id: "must be 1 to 128 printable ASCII characters without spaces" } },
+    },
+  );
+}
+
+/** `failure`: of the journal. Throws as requireReadWhole where that says that it is not known. */
+export function notFound(id: string, failure: SocleError | undefined): never {
+  requireReadWhole(failure, `whether there is an operation ${id}`);
+  throw new SocleError(
+    "not_found",
+    "OPERATION_NOT_FOUND",
+    `there is no operation ${id}; ended ones are kept for a time`,
+  );
+}
+
+export const notOpen = (operation: Operation): SocleError =>
+  new SocleError(
+    "conflict",
+    "OPERATION_NOT_OPEN",
+    `operation ${operation.id} is ${operation.state} and needs no other end`,
+  );
+
+export const notCancellable = ({ id, state }: Operation): SocleError =>
+  new SocleError("conflict", "NOT_CANCELLABLE", `operation ${id} cannot be cancelled: it is ${state}`);
+
+/** The operation that must have an end before anything else is done to its VM. */
+export const unsettled = ({ id, kind }: Pick<Operation, "id" | "kind">): SocleError =>
+  new SocleError(
+    "conflict",
+    "OPERATION_UNSETTLED",
+    `the outcome of operation ${id} (${kind}) of this VM is not known yet, and nothing else is done to the VM before it is; ` +
+      `the agent finds it out as soon as it can: retry, or look (socle operations show ${id}) and settle it by hand ` +
+      `(socle operations settle ${id} --as done|not-done)`,
+    { details: { metadata: { operation_id: id, operation_kind: kind }, retryAfterMs: 5000 } },
+  );
+
+export const reused = (requestId: string, operationId: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "REQUEST_ID_REUSED",
+    `request id ${requestId} was used for another request (operation ${operationId}); use a new id for a new request`,
+    { details: { metadata: { operation_id: operationId } } },
+  );
+
+export const stopping = (): SocleError =>
+  new SocleError("unavailable", "AGENT_STOPPING", "the agent is stopping; try again when it is back", {
+    details: { retryAfterMs: 2000 },
+  });
+
+export const tooMany = (
+  why: string,
+  retryAfterMs: number,
+  metadata: Readonly<Record<string, string>> = {},
+): SocleError =>
+  new SocleError("exhausted", "TOO_MANY_OPERATIONS", `${why}, which is the limit; try again later`, {
+    details: { retryAfterMs: Math.max(1000, Math.ceil(retryAfterMs)), metadata },
+  });

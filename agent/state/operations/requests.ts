@@ -1,0 +1,67 @@
+import type { BootClock } from "../../kernel/boot-clock.ts";
+import type { Clock } from "../../kernel/clock.ts";
+import type { SocleError } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/log.ts";
+import type { BoundsOptions } from "./bounds.ts";
+import type { Selection } from "./operation-index.ts";
+import type { Behalf, Operation } from "./operation.ts";
+
+export interface OperationsOptions extends BoundsOptions {
+  readonly directory: string;
+  readonly clock: Clock;
+  /** Without it, retention over restarts is on the wall clock. */
+  readonly boot?: BootClock;
+  readonly log: Logger;
+  /**
+   * Returns the step that must succeed before this end is shown, or undefined for none. The end is durable as decided before
+   * the step runs. While the step fails the operation is `outcome_unknown`; endAgain() retries it.
+   */
+  readonly beforeShown?: (ended: Operation) => (() => Promise<void>) | undefined;
+  /** The state is older than what was done with this operation: nothing more is done for it. */
+  readonly isOutdated?: (id: string) => boolean;
+  /** As Journal's. */
+  readonly beforeRefused?: () => Promise<void>;
+  /** How long an ended operation and its request id are kept. */
+  readonly retentionMs: number;
+  /** As Journal's. */
+  readonly compactAboveBytes?: number;
+  /** As Journal's. */
+  readonly onUnreadable?: (why: SocleError) => void;
+  /** As Journal's. */
+  readonly mustExist?: boolean;
+}
+
+export interface BeginRequest {
+  readonly requestId: string;
+  /** The caller. Request ids are per caller: the same id of another caller is another request. */
+  readonly caller: string;
+  readonly behalf?: Behalf | undefined;
+  /** Upper snake: CREATE_VM. */
+  readonly kind: string;
+  readonly vmId: string;
+  /** The instance of the VM that it is for. */
+  readonly instance?: string | undefined;
+  /** The newest operation that the VM's domain has on record: this one sorts after it, whatever the journal has lost. */
+  readonly newestOperation?: string | undefined;
+  /** The VM's tenant, whose bounds the operation counts against. Without one, the caller's bounds. */
+  readonly tenant?: string | undefined;
+  /** The caller is restricted to that tenant: it may use a part of each bound, the provider the whole. */
+  readonly byTenant?: boolean | undefined;
+  /** Digest of the request's body without its id. */
+  readonly fingerprint: string;
+  /** JSON; kept until the operation is done. */
+  readonly intent: unknown;
+  /** It relieves the host, as a stop does: it is accepted when the bound is reached for others. */
+  readonly urgent?: boolean;
+}
+
+/** How an operation ended. */
+export type Outcome =
+  | { readonly state: "succeeded"; readonly result?: Readonly<Record<string, string>> }
+  | { readonly state: "failed" | "cancelled"; readonly error: unknown };
+
+export interface ListOptions extends Selection {
+  /** Continues after the last operation of the previous page. */
+  readonly afterId?: string;
+  readonly limit: number;
+}

@@ -1,0 +1,153 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Operation, OperationStep } from "./operation.ts";
+import type { Permit } from "./permit.ts";
+
+/**
+ * Runs a named part of an operation and records its start and end. `weight` is its share of the whole (0 to 1, default
+ * 0.1) for the progress shown. Does not start once cancel() was asked or the agent has stopped; what has started is
+ * never cut short.
+ */
+export interface Step {
+  <T>(name: string, work: () => Promise<T>, weight?: number): Promise<T>;
+  /** As a step; that it is done is on the disk when this resolves. Throws the journal's errors as well. */
+  readonly durable: <T>(name: string, work: () => Promise<T>, weight?: number) => Promise<T>;
+  /** Takes back what the step of this name did, also after cancel(): its outcome becomes "undone". */
+  readonly undo: (name: string, work: () => Promise<void>) => Promise<void>;
+  /** Makes later steps ignore cancel(). To be called before effects that cannot be undone. Throws once cancelled. */
+  readonly commit: () => void;
+  /** As `commit`, also once cancelled: an earlier run had such effects. */
+  readonly goOn: () => void;
+  /** For what is done within or beside a step: throws what would keep a step from starting, cancel() apart. */
+  readonly requireOpen: () => void;
+}
+
+interface RunOptions {
+  readonly clock: Clock;
+  readonly operation: () => Operation;
+  /** False once ends can no longer be recorded. */
+  readonly mayStart: () => boolean;
+  /** Without it no step starts, and the outcome is unknown until it is there again. */
+  readonly permit: Permit;
+  /** Once it is true no step starts: what happened is found out, not done. */
+  readonly isOutdated: () => boolean;
+  /** Resolves when it is durable. */
+  readonly change: (
+    change: Pick<Operation, "steps" | "progress">,
+    stepIndex: number,
+    need: "lazily" | "durably",
+  ) => Promise<void>;
+}
+
+/** One operation being worked on. */
+export class OperationRun {
+  readonly step: Step;
+  readonly #options: RunOptions;
+  readonly #cancel = new AbortController();
+  #isCommitted = false;
+  /** Steps of an earlier, interrupted run by name: done again, they keep their place in the list. */
+  readonly #earlier: Map<string, number>;
+
+  constructor(options: RunOptions) {
+    this.#options = options;
+    this.#earlier = new Map(options.operation().steps.map(({ name }, index) => [name, index]));
+    this.step = Object.assign(
+      <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> =>
+        this.#step(name, work, weight, "lazily"),
+      {
+        durable: <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> =>
+          this.#step(name, work, weight, "durably"),
+        undo: (name: string, work: () => Promise<void>): Promise<void> => this.#undo(name, work),
+        commit: () => {
+          if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
+          this.#isCommitted = true;
+        },
+        goOn: () => {
+          this.#isCommitted = true;
+        },
+        requireOpen: () => this.#requireOpen(),
+      },
+    );
+  }
+
+  get signal(): AbortSignal {
+    return this.#cancel.signal;
+  }
+
+  cancel(): void {
+    this.#cancel.abort(new SocleError("cancelled", "CANCELLED", "the operation was cancelled"));
+  }
+
+  async #step<T>(
+    name: string,
+    work: () => Promise<T>,
+    weight: number,
+    need: "lazily" | "durably",
+  ): Promise<T> {
+    if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
+    const index = this.#start(name);
+    let value: T;
+    try {
+      value = await work();
+    } catch (thrown) {
+      void this.#finish(index, "failed", 0);
+      throw thrown;
+    }
+    const kept = this.#finish(index, "done", weight, need);
+    if (need === "durably") await kept;
+    return value;
+  }
+
+  async #undo(name: string, work: () => Promise<void>): Promise<void> {
+    const done = this.#options.operation().steps.findLastIndex((step) => step.name === name);
+    const index = done === -1 ? this.#start(name) : done;
+    if (done !== -1) this.#requireOpen();
+    await work();
+    void this.#finish(index, "undone", 0);
+  }
+
+  #requireOpen(): void {
+    const { mayStart, permit, isOutdated } = this.#options;
+    // First: nothing that is refused for now can be tried again.
+    if (!mayStart())
+      throw new SocleError("unavailable", "AGENT_STOPPING", "the agent stopped before this step");
+    if (isOutdated())
+      throw new SocleError(
+        "outcome_unknown",
+        "OPERATION_SUPERSEDED",
+        "another agent has driven this libvirt since the operation began: what became of it is found out",
+      );
+    if (permit.refusal !== undefined) {
+      const { reason, message } = permit.refusal;
+      throw new SocleError("outcome_unknown", reason, message, { cause: permit.refusal });
+    }
+  }
+
+  #start(name: string): number {
+    this.#requireOpen();
+    const { steps, progress } = this.#options.operation();
+    const index = this.#earlier.get(name) ?? steps.length;
+    this.#earlier.delete(name);
+    const step: OperationStep = { name, startedAtMs: this.#options.clock.now() };
+    void this.#options.change({ steps: steps.toSpliced(index, 1, step), progress }, index, "lazily");
+    return index;
+  }
+
+  #finish(
+    index: number,
+    outcome: "done" | "failed" | "undone",
+    weight: number,
+    need: "lazily" | "durably" = "lazily",
+  ): Promise<void> {
+    const { steps, progress } = this.#options.operation();
+    const endedAtMs = this.#options.clock.now();
+    return this.#options.change(
+      {
+        steps: steps.map((step, at) => (at === index ? { ...step, endedAtMs, outcome } : step)),
+        progress: Math.min(0.99, progress + weight),
+      },
+      index,
+      need,
+    );
+  }
+}

@@ -1,0 +1,37 @@
+import { abortReason, type Clock } from "../../kernel/clock.ts";
+
+// A timer of more than 2^31 ms would fire at once.
+const MAX_WAIT_MS = 86_400_000;
+
+/** Callers that wait for the end of an operation. */
+export class OperationWaiters {
+  readonly #clock: Clock;
+  readonly #waiters = new Map<string, Set<() => void>>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  ended(id: string): void {
+    for (const done of this.#waiters.get(id) ?? []) done();
+  }
+
+  /** Resolves when the operation has ended or the time is over; rejects with the signal's reason. */
+  async until(id: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw abortReason(signal);
+    const over = new AbortController();
+    const waiters = this.#waiters.get(id) ?? new Set();
+    this.#waiters.set(id, waiters);
+    const end = (): void => over.abort();
+    waiters.add(end);
+    signal.addEventListener("abort", end);
+    try {
+      await this.#clock.sleep(Math.min(timeoutMs, MAX_WAIT_MS), over.signal).catch(() => undefined);
+      signal.throwIfAborted();
+    } finally {
+      signal.removeEventListener("abort", end);
+      waiters.delete(end);
+      if (waiters.size === 0) this.#waiters.delete(id);
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import { Topic } from "../../kernel/concurrency/topic.ts";
+
+/** Where this agent's report stands: a generation counts the changes within one epoch. */
+export class Position {
+  agentEpoch: number;
+  readonly changes = new Topic<number>();
+  #generation = 0;
+
+  constructor(options: { agentEpoch: number }) {
+    this.agentEpoch = options.agentEpoch;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Something that is reported has changed: the new generation. */
+  bump(): number {
+    this.#generation += 1;
+    this.changes.publish(this.#generation);
+    return this.#generation;
+  }
+}

@@ -1,0 +1,49 @@
+import { KeyedLock } from "../../kernel/concurrency/keyed-lock.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { LibvirtStream } from "../../libvirt/index.ts";
+import type { Domains } from "./domains.ts";
+
+/**
+ * The guests' serial consoles, each held by one caller at a time. Who takes one over gets it once its holder's stream
+ * has ended in good order: a libvirt (11.3 for one) that has to cut a stream off itself, while the guest speaks on it,
+ * may crash.
+ */
+export class Consoles {
+  readonly #domains: Pick<Domains, "console">;
+  readonly #lock = new KeyedLock({ maxWaiting: 16 });
+  readonly #held = new Map<string, LibvirtStream>();
+
+  constructor(domains: Pick<Domains, "console">) {
+    this.#domains = domains;
+  }
+
+  /** Ends with the signal. Throws `conflict` CONSOLE_IN_USE while it is held and not forced. */
+  async open(id: string, force: boolean, signal: AbortSignal): Promise<LibvirtStream> {
+    return await this.#lock.run(
+      id,
+      async () => {
+        if (force) await this.#held.get(id)?.abort(takenOver());
+        const stream = await this.#open(id, force, signal);
+        this.#held.set(id, stream);
+        void stream.ended.then(() => {
+          if (this.#held.get(id) === stream) this.#held.delete(id);
+        });
+        return stream;
+      },
+      signal,
+    );
+  }
+
+  /** Whoever else holds it, virsh for one, is cut off by libvirt. */
+  async #open(id: string, force: boolean, signal: AbortSignal): Promise<LibvirtStream> {
+    try {
+      return await this.#domains.console(id, false, signal);
+    } catch (thrown) {
+      if (!force || !(thrown instanceof SocleError) || thrown.reason !== "CONSOLE_IN_USE") throw thrown;
+      return await this.#domains.console(id, true, signal);
+    }
+  }
+}
+
+const takenOver = (): SocleError =>
+  new SocleError("unavailable", "CONSOLE_TAKEN_OVER", "somebody else took the console over");

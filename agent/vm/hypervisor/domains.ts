@@ -1,0 +1,266 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { KeyedLock } from "../../kernel/concurrency/keyed-lock.ts";
+import {
+  buildDomain,
+  buildVmMetadata,
+  parseDomain,
+  vmMetadataKey,
+  vmMetadataNamespace,
+} from "../../libvirt/xml/index.ts";
+import type { DomainDocument, VmMetadata } from "../../libvirt/xml/index.ts";
+import * as libvirt from "../../libvirt/index.ts";
+import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import { stateOf } from "./domain-state.ts";
+import { startFaultOf, type Culprit } from "./start-fault.ts";
+import { Stamps } from "./stamps.ts";
+import type { VmState } from "../model/vm.ts";
+
+const NO_ID = -1;
+/** What stops a guest, or only looks, gets through however many are being made. */
+const AHEAD = { urgent: true } as const;
+
+/** Who is told how starts end, to see by that whether this host can start VMs. */
+export interface StartVerdicts {
+  reportStartFailure(failure: Culprit & { readonly fault: "host" | "unclear"; readonly why: string }): void;
+  reportStartSuccess(vmId: string): void;
+}
+
+/** libvirt's domains, one call a method. Addressed by id (UUID) alone. */
+export class Domains {
+  readonly #libvirt: LibvirtCalls;
+  readonly #certainty: Certainty;
+  readonly stamps: Stamps;
+  readonly #verdicts: StartVerdicts | undefined;
+  /**
+   * libxml2 sets up what it validates by at the first document, unguarded (xmlSchemaInitTypes): of two at once in a
+   * libvirtd just started, one may be refused for types that are not there yet. As many may wait as for libvirt itself.
+   */
+  readonly #validation = new KeyedLock({ maxWaiting: 8192 });
+
+  constructor(calls: LibvirtCalls, clock: Clock, verdicts?: StartVerdicts) {
+    this.#libvirt = calls;
+    this.#certainty = new Certainty(calls, clock);
+    this.stamps = new Stamps(calls, clock);
+    this.#verdicts = verdicts;
+  }
+
+  /** undefined: libvirt says that there is none. */
+  async state(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
+    return await orGone(async () => {
+      const args = { dom: reference(id), flags: 0 };
+      const { state, reason } = await this.#libvirt.call(libvirt.domainGetState, args, AHEAD);
+      return stateOf(state, reason);
+    });
+  }
+
+  async document(id: string, as: "defined" | "running" = "defined"): Promise<DomainDocument | undefined> {
+    return await orGone(async () => {
+      const flags = as === "defined" ? libvirt.DomainXmlFlag.INACTIVE : 0;
+      const { xml } = await this.#libvirt.call(libvirt.domainGetXmlDesc, { dom: reference(id), flags });
+      return parseDomain(xml);
+    });
+  }
+
+  /**
+   * Its state once all that was asked of libvirt before has come through, also by an agent that has died since.
+   * Throws `outcome_unknown` when that takes longer than a minute.
+   */
+  async settledState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
+    await this.#certainty.quiet();
+    return await this.restingState(id);
+  }
+
+  /** Its state, once it neither starts nor shuts down. Throws as `settledState` does. */
+  async restingState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
+    return await this.#certainty.once(
+      () => this.state(id),
+      (seen) => !isOnItsWay(seen),
+    );
+  }
+
+  /** Its state, once a start that somebody asked for has succeeded or failed. Throws as `settledState` does. */
+  async steadyState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
+    return await this.#certainty.once(
+      () => this.state(id),
+      (seen) => !isStarting(seen),
+    );
+  }
+
+  /** Does nothing when it is defined already. libvirt refuses a name that another domain has. */
+  async define(document: DomainDocument): Promise<void> {
+    const args = { xml: buildDomain(document), flags: libvirt.DomainDefineFlag.VALIDATE };
+    await this.#certainty.ensure(
+      () =>
+        this.#validation.run("libvirt to validate", () =>
+          this.#libvirt.call(libvirt.domainDefineXmlFlags, args),
+        ),
+      async () => (await this.state(document.uuid)) !== undefined,
+      "again",
+    );
+  }
+
+  /**
+   * Done when it is not there, also when it was not there before. A VM that runs is only gone once it has ended. `isThere`:
+   * whether the intended domain still exists; after a lost reply its id may belong to another.
+   */
+  async undefine(id: string, isThere: () => Promise<boolean>): Promise<void> {
+    const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM, TPM } = libvirt.DomainUndefineFlag;
+    const flags = MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM | TPM;
+    await this.#certainty.ensure(
+      () => orGone(() => this.#libvirt.call(libvirt.domainUndefineFlags, { dom: reference(id), flags })),
+      async () => !(await isThere()),
+      "again",
+    );
+  }
+
+  /** Done when it runs, also when it ran before. `culprit`: on whom a failure casts doubt, beside the host. */
+  async start(id: string, culprit: Culprit = { vmId: id, tenant: "", image: id }): Promise<void> {
+    const runs = async (): Promise<boolean | undefined> => {
+      const seen = await this.state(id);
+      return isOnItsWay(seen) ? undefined : isActive(seen);
+    };
+    const create = (): Promise<unknown> =>
+      this.#libvirt.call(libvirt.domainCreateWithFlags, { dom: reference(id), flags: 0 });
+    try {
+      await this.#certainty.ensure(() => unlessAlready(runs, create), runs, "once");
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      const fault = startFaultOf(error);
+      if (fault !== "vm") this.#verdicts?.reportStartFailure({ ...culprit, fault, why: error.message });
+      throw thrown;
+    }
+    this.#verdicts?.reportStartSuccess(id);
+  }
+
+  /**
+   * Pulls the plug. Done when it is off, also when it was off before. `isOver`: whether the intended run has ended;
+   * after a lost reply the VM may be in a later run. `requireWanted` is called before each try, of which there are more where
+   * an answer is lost, and throws where it is to be the last.
+   */
+  async destroy(
+    id: string,
+    {
+      isOver: isOff = async () => !isActive(await this.state(id)),
+      requireWanted = () => undefined,
+    }: { readonly isOver?: () => Promise<boolean>; readonly requireWanted?: () => void } = {},
+  ): Promise<void> {
+    const pull = (): Promise<unknown> => {
+      requireWanted();
+      return this.#libvirt.call(libvirt.domainDestroyFlags, { dom: reference(id), flags: 0 }, AHEAD);
+    };
+    await this.#certainty.ensure(() => unlessAlready(isOff, () => orGone(pull)), isOff, "again");
+  }
+
+  /** Asks the guest to shut down, by its agent where one is connected, else by ACPI. */
+  async shutdown(id: string): Promise<void> {
+    await this.#asked(() =>
+      this.#libvirt.call(libvirt.domainShutdownFlags, { dom: reference(id), flags: 0 }, AHEAD),
+    );
+  }
+
+  async reboot(id: string): Promise<void> {
+    await this.#asked(() => this.#libvirt.call(libvirt.domainReboot, { dom: reference(id), flags: 0 }));
+  }
+
+  async reset(id: string): Promise<void> {
+    await this.#libvirt.call(libvirt.domainReset, { dom: reference(id), flags: 0 });
+  }
+
+  async suspend(id: string): Promise<void> {
+    await this.#certainty.ensure(
+      () => this.#libvirt.call(libvirt.domainSuspend, { dom: reference(id) }),
+      async () => (await this.state(id))?.state === "paused",
+      "again",
+    );
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.#certainty.ensure(
+      () => this.#libvirt.call(libvirt.domainResume, { dom: reference(id) }),
+      async () => (await this.state(id))?.state === "running",
+      "again",
+    );
+  }
+
+  async setAutostart(id: string, on: boolean): Promise<void> {
+    await this.#libvirt.call(libvirt.domainSetAutostart, { dom: reference(id), autostart: on });
+  }
+
+  /** Writes Socle's facts into the domain, live and persistent. */
+  async setMetadata(id: string, metadata: VmMetadata, active: boolean): Promise<void> {
+    await this.#libvirt.call(libvirt.domainSetMetadata, {
+      dom: reference(id),
+      type: libvirt.DomainMetadataType.ELEMENT,
+      metadata: buildVmMetadata(metadata),
+      key: vmMetadataKey,
+      uri: vmMetadataNamespace,
+      flags: active ? libvirt.DomainAffect.LIVE | libvirt.DomainAffect.CONFIG : libvirt.DomainAffect.CONFIG,
+    });
+  }
+
+  /** The guest's serial console. Without `force`, `conflict` CONSOLE_IN_USE while somebody holds it. */
+  async console(id: string, force: boolean, signal: AbortSignal): Promise<libvirt.LibvirtStream> {
+    const flags = force ? libvirt.DomainConsoleFlag.FORCE : libvirt.DomainConsoleFlag.SAFE;
+    try {
+      return await this.#libvirt.openStream(
+        libvirt.domainOpenConsole,
+        { dom: reference(id), devName: null, flags },
+        { signal, stallTimeoutMs: Infinity },
+      );
+    } catch (thrown) {
+      // What SAFE refuses has no number of its own; all else that can fail here has another one.
+      if (force || toSocleError(thrown).reason !== "LIBVIRT_OPERATION_FAILED") throw thrown;
+      const message = "somebody holds this VM's console; take it over with force";
+      throw new SocleError("conflict", "CONSOLE_IN_USE", message, { cause: thrown });
+    }
+  }
+
+  /** A request to the guest: sending it twice does no harm, so a lost answer counts as sent. */
+  async #asked(ask: () => Promise<unknown>): Promise<void> {
+    try {
+      await ask();
+    } catch (thrown) {
+      if (toSocleError(thrown).kind !== "outcome_unknown") throw thrown;
+    }
+  }
+}
+
+export function isActive(seen: { state: VmState } | undefined): boolean {
+  return seen !== undefined && seen.state !== "stopped" && seen.state !== "crashed";
+}
+
+/** libvirt is at it: it may yet fail. */
+const isStarting = (seen: { stateReason: string } | undefined): boolean =>
+  seen?.stateReason === "STARTING_UP";
+
+/**
+ * Neither started nor not, yet. A libvirt that is started anew ends a QEMU that the one before had not wholly started;
+ * while it does, the domain is shutting down, as one that ran would be.
+ */
+const isOnItsWay = (seen: { state: VmState; stateReason: string } | undefined): boolean =>
+  isStarting(seen) || seen?.state === "stopping";
+
+/** libvirt finds a domain by its UUID; the name is not looked at. */
+const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: NO_ID });
+
+async function orGone<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (thrown) {
+    if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN") return undefined;
+    throw thrown;
+  }
+}
+
+/** What libvirt refuses because of the state that the domain is in is done, where that is the state that was wanted. */
+async function unlessAlready(
+  is: () => Promise<boolean | undefined>,
+  call: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await call();
+  } catch (thrown) {
+    if (toSocleError(thrown).kind !== "conflict" || (await is()) !== true) throw thrown;
+  }
+}

@@ -1,0 +1,78 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../../kernel/clock.ts";
+import { toSocleError, type SocleError } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/log.ts";
+import { DomainCreateFlag, domainCreateXml, domainDestroyFlags } from "../../libvirt/index.ts";
+import { buildDomain, noDevices } from "../../libvirt/xml/index.ts";
+import type { LibvirtCalls } from "./certainty.ts";
+import type { KvmVerdicts } from "./kvm-witness.ts";
+
+export interface KvmProbeOptions {
+  readonly libvirt: LibvirtCalls;
+  readonly verdicts: KvmVerdicts;
+  readonly architecture: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const NAME_PREFIX = "socle-kvm-probe-";
+const MEMORY_BYTES = 16 * 1024 * 1024;
+const AT_MOST_EVERY_MS = 60_000;
+const START_TIMEOUT_MS = 30_000;
+
+/**
+ * Tells a KVM that cannot even start a guest from a guest that cannot be started. When a start under KVM fails and
+ * QEMU itself gave up, the emptiest guest there is (no disk, no network, never run) is started and thrown away: where
+ * that fails as well, it is KVM's fault, and libvirt's words are the evidence.
+ */
+export class KvmProbe {
+  readonly #options: KvmProbeOptions;
+  #lastMs: number | undefined;
+
+  constructor(options: KvmProbeOptions) {
+    this.#options = options;
+  }
+
+  /** To be called with what a start under KVM threw. Never throws; does nothing for other failures or too soon again. */
+  async suspect(vmId: string, failure: SocleError): Promise<void> {
+    const { verdicts, clock, log } = this.#options;
+    if (failure.kind !== "internal") return;
+    if (this.#lastMs !== undefined && clock.monotonicMs() - this.#lastMs < AT_MOST_EVERY_MS) return;
+    this.#lastMs = clock.monotonicMs();
+    try {
+      await this.#startNothing();
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      log.warn({ vm: vmId, err: error }, "an empty guest cannot be started under KVM either");
+      if (error.kind !== "internal") return;
+      verdicts.reportKvmStartFailure({
+        vmId,
+        evidence: `an empty guest could not be started under KVM either: ${error.message}`,
+      });
+    }
+  }
+
+  async #startNothing(): Promise<void> {
+    const { libvirt, architecture } = this.#options;
+    const uuid = randomUUID();
+    const name = `${NAME_PREFIX}${uuid.slice(0, 8)}`;
+    const xml = buildDomain({
+      type: "kvm",
+      name,
+      uuid,
+      memoryBytes: MEMORY_BYTES,
+      vcpus: { max: 1, current: 1 },
+      cpu: { mode: "host-model" },
+      os: { type: "hvm", arch: architecture, machine: architecture === "x86_64" ? "q35" : "virt" },
+      devices: {
+        ...noDevices,
+        controllers: [{ type: "usb", model: "none" }],
+        memoryBalloon: { model: "none" },
+      },
+    });
+    // AUTODESTROY: gone with the connection, should the agent die meanwhile.
+    const flags = DomainCreateFlag.PAUSED | DomainCreateFlag.AUTODESTROY;
+    await libvirt.call(domainCreateXml, { xmlDesc: xml, flags }, { timeoutMs: START_TIMEOUT_MS });
+    await libvirt.call(domainDestroyFlags, { dom: { name, uuid, id: -1 }, flags: 0 });
+  }
+}

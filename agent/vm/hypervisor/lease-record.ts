@@ -1,0 +1,53 @@
+import * as z from "zod";
+import type { ControlFence } from "../../state/records/control-fence.ts";
+import type { Found } from "./unique-secret.ts";
+
+const process = z.object({ pid: z.number(), start: z.string(), bootId: z.string(), namespace: z.string() });
+
+/** Of a Date. */
+const MAX_TIME_MS = 8.64e15;
+
+/** What the lease of a libvirt says of its holder. */
+export const leaseSchema = z.looseObject({
+  socle: z.literal("lease"),
+  stateId: z.string(),
+  stateDirectory: z.string(),
+  /** Of one start of an agent. */
+  holder: z.string().optional(),
+  agentEpoch: z.number().int().min(0),
+  process,
+  /** Counts up while the holder lives. */
+  beat: z.number().int().min(0),
+  /** Of the holder's state directory. */
+  watermark: z.number().int().min(0).default(0),
+  /** ControlFence of the holder. Agents before it wrote none. */
+  controlEpoch: z.number().int().min(0).default(0),
+  controlEpochResets: z.number().int().min(0).default(0),
+  /** `Trust.listTimes` of the holder. Agents before it wrote none. */
+  revocationLists: z
+    .record(z.string().regex(/^[0-9a-f]{64}$/), z.number().int().min(0).max(MAX_TIME_MS))
+    .default({}),
+  /** The holder stopped in good order. */
+  released: z.boolean(),
+});
+export type Lease = z.output<typeof leaseSchema>;
+
+export const fenceOf = ({ controlEpoch, controlEpochResets }: Lease): ControlFence => ({
+  epoch: controlEpoch,
+  resets: controlEpochResets,
+});
+
+/** Of all writes of leases, this one alone. */
+export const writeOf = ({ holder, beat }: Lease): string => `${holder} ${beat}`;
+
+/** Undefined record: it is none that this version knows. */
+export type FoundLease = Found<Lease>;
+
+/** Who takes over from a holder that is over. */
+export const successionSchema = z.looseObject({
+  socle: z.literal("succession"),
+  /** As Lease's. */
+  holder: z.string(),
+  process,
+});
+export type FoundSuccession = Found<z.output<typeof successionSchema>>;

@@ -1,0 +1,68 @@
+import type * as z from "zod";
+import { toSocleError } from "../../kernel/errors.ts";
+import * as libvirt from "../../libvirt/index.ts";
+import { buildSecret, parseSecret } from "../../libvirt/xml/index.ts";
+import type { LibvirtCalls } from "./certainty.ts";
+
+export interface Found<T> {
+  readonly secret: libvirt.Secret;
+  /** Undefined where the schema does not know it. */
+  readonly record: T | undefined;
+}
+
+const CALL_MS = 10_000;
+
+/** A record that libvirt keeps once: in the description of a secret without a value, whose usage libvirt gives to one alone. */
+export class UniqueSecret<S extends z.ZodType> {
+  readonly #libvirt: Pick<LibvirtCalls, "call">;
+  readonly #usage: string;
+  readonly #schema: S;
+
+  constructor(calls: Pick<LibvirtCalls, "call">, usage: string, schema: S) {
+    this.#libvirt = calls;
+    this.#usage = usage;
+    this.#schema = schema;
+  }
+
+  async find(): Promise<Found<z.output<S>> | undefined> {
+    const usageType = libvirt.SecretUsage.TLS;
+    try {
+      const { secret } = await this.#call(libvirt.secretLookupByUsage, { usageType, usageId: this.#usage });
+      const { xml } = await this.#call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
+      return { secret, record: this.#read(parseSecret(xml).description) };
+    } catch (thrown) {
+      if (isNoSecret(thrown)) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** Replaces the secret of this uuid. libvirt refuses it where one of another uuid has the usage. */
+  async define(uuid: string, record: z.output<S>, timeoutMs?: number): Promise<void> {
+    const usage = { type: "tls", id: this.#usage } as const;
+    const xml = buildSecret({ uuid, private: true, description: JSON.stringify(record), usage });
+    await this.#call(libvirt.secretDefineXml, { xml, flags: 0 }, timeoutMs);
+  }
+
+  /** This one alone: another agent may have its own there by now. */
+  async remove(secret: libvirt.Secret): Promise<void> {
+    try {
+      await this.#call(libvirt.secretUndefine, { secret });
+    } catch (thrown) {
+      if (!isNoSecret(thrown)) throw thrown;
+    }
+  }
+
+  #read(description: string | undefined): z.output<S> | undefined {
+    try {
+      return this.#schema.safeParse(JSON.parse(description ?? "")).data;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #call<A, R>(procedure: libvirt.Procedure<A, R>, args: A, timeoutMs = CALL_MS): Promise<R> {
+    return this.#libvirt.call(procedure, args, { timeoutMs });
+  }
+}
+
+const isNoSecret = (thrown: unknown): boolean => toSocleError(thrown).reason === "LIBVIRT_NO_SECRET";

@@ -1,0 +1,124 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { Clock } from "../../kernel/clock.ts";
+import { toSocleError } from "../../kernel/errors.ts";
+import * as libvirt from "../../libvirt/index.ts";
+import { buildSecret, parseSecret } from "../../libvirt/xml/index.ts";
+import { Certainty, type LibvirtCalls } from "../hypervisor/certainty.ts";
+import type { KeyWrap } from "./key-wrap.ts";
+import type { SealedKeys } from "../model/sealed-keys.ts";
+
+const PASSPHRASE_BYTES = 32;
+
+/**
+ * The passphrases of guests' encrypted disks and TPMs. libvirt gets each as a secret that it keeps in memory alone and gives to
+ * nobody but QEMU; on disk there is only the sealed form (key-wrap.ts), in the domain's own metadata.
+ */
+export class GuestKeys {
+  readonly #libvirt: LibvirtCalls;
+  readonly #certainty: Certainty;
+  readonly #wrap: KeyWrap;
+
+  constructor(calls: LibvirtCalls, clock: Clock, wrap: KeyWrap) {
+    this.#libvirt = calls;
+    this.#certainty = new Certainty(calls, clock);
+    this.#wrap = wrap;
+  }
+
+  /** Throws as `KeyWrap.check`: without a volume key nothing can be encrypted here. */
+  async check(): Promise<void> {
+    await this.#wrap.check();
+  }
+
+  /** A new passphrase, which libvirt has when this resolves; gives its sealed form. */
+  async make(vmId: string, part: string): Promise<string> {
+    // Text, since QEMU takes passphrases in UTF-8 alone.
+    const passphrase = randomBytes(PASSPHRASE_BYTES).toString("base64url");
+    const sealed = await this.#wrap.wrap(passphrase, purposeOf(vmId, part));
+    await this.#give(vmId, part, passphrase);
+    return sealed;
+  }
+
+  /** libvirt has them again, whatever it had before: it forgets them when it is restarted. Throws as `KeyWrap.unwrap`. */
+  async restore(vmId: string, keys: SealedKeys): Promise<void> {
+    for (const [part, sealed] of Object.entries(keys))
+      await this.#give(vmId, part, await this.#wrap.unwrap(sealed, purposeOf(vmId, part)));
+  }
+
+  /** libvirt does not have it any more, also where it did not have it before. */
+  async forget(vmId: string, part: string): Promise<void> {
+    const uuid = secretUuid(vmId, part);
+    await this.#certainty.ensure(
+      async () => {
+        try {
+          const { secret } = await this.#libvirt.call(libvirt.secretLookupByUuid, { uuid });
+          await this.#libvirt.call(libvirt.secretUndefine, { secret });
+        } catch (thrown) {
+          if (toSocleError(thrown).reason !== "LIBVIRT_NO_SECRET") throw thrown;
+        }
+      },
+      () => Promise.resolve(false),
+      "again",
+    );
+  }
+
+  /** As `forget`, for a VM whose parts are not known: all secrets that were made for it. */
+  async forgetAll(vmId: string): Promise<void> {
+    const all = { needResults: true, flags: 0 };
+    const { secrets } = await this.#libvirt
+      .call(libvirt.connectListAllSecrets, all)
+      .catch((thrown: unknown) => {
+        // A libvirt without a secret driver has none.
+        if (toSocleError(thrown).kind === "unsupported") return { secrets: [] };
+        throw thrown;
+      });
+    for (const secret of secrets) {
+      // Guests' secrets have a UUID of their own kind: others need not be looked at.
+      if (secret.uuid[14] !== "8") continue;
+      const part = await this.#partOf(vmId, secret);
+      if (part !== undefined) await this.forget(vmId, part);
+    }
+  }
+
+  /** By the description, which the UUID must bear out: whoever may define secrets may describe them as another VM's. */
+  async #partOf(vmId: string, secret: libvirt.Secret): Promise<string | undefined> {
+    try {
+      const { xml } = await this.#libvirt.call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
+      const { description = "" } = parseSecret(xml);
+      const part = description.slice("Socle: ".length, -` of VM ${vmId}`.length);
+      return descriptionOf(vmId, part) === description && secretUuid(vmId, part) === secret.uuid
+        ? part
+        : undefined;
+    } catch (thrown) {
+      if (toSocleError(thrown).reason === "LIBVIRT_NO_SECRET") return undefined;
+      throw thrown;
+    }
+  }
+
+  async #give(vmId: string, part: string, passphrase: string): Promise<void> {
+    const description = descriptionOf(vmId, part);
+    const xml = buildSecret({ uuid: secretUuid(vmId, part), ephemeral: true, private: true, description });
+    const value = Buffer.from(passphrase);
+    // Both may be done any number of times, so nobody has to find out whether a lost answer was a yes.
+    await this.#certainty.ensure(
+      async () => {
+        const { secret } = await this.#libvirt.call(libvirt.secretDefineXml, { xml, flags: 0 });
+        await this.#libvirt.call(libvirt.secretSetValue, { secret, value, flags: 0 });
+      },
+      () => Promise.resolve(false),
+      "again",
+    );
+  }
+}
+
+/** Bound to the VM and the part: a sealed key that is moved to another's metadata opens nothing. */
+const purposeOf = (vmId: string, part: string): string => `socle guest key 1 ${vmId} ${part}`;
+
+const descriptionOf = (vmId: string, part: string): string => `Socle: ${part} of VM ${vmId}`;
+
+/** The libvirt secret's, the same at any time and on any host: a UUID of the kind that RFC 9562 leaves to its maker (8). */
+export function secretUuid(vmId: string, part: string): string {
+  const bytes = createHash("sha256").update(purposeOf(vmId, part)).digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}

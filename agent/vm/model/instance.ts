@@ -1,0 +1,22 @@
+import { createHash } from "node:crypto";
+import type { VmMetadata } from "../../libvirt/xml/index.ts";
+
+const uuid = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/;
+
+/**
+ * The instance of a VM: a VM that is created again with the same id has another. VMs made by version 0.1.0 have none in
+ * their metadata; theirs follows from what that version wrote once, at creation.
+ */
+export function instanceOf(
+  id: string,
+  { instance, createdAt, specDigest }: Pick<VmMetadata, "instance" | "createdAt" | "specDigest">,
+): string {
+  if (instance !== undefined && uuid.test(instance)) return instance;
+  const hash = createHash("sha256").update(`socle instance 1\n${id}\n${createdAt}\n${specDigest}`).digest();
+  hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x80, 6);
+  hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = hash.toString("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join(
+    "-",
+  );
+}

@@ -1,0 +1,99 @@
+import { SocleError } from "../../kernel/errors.ts";
+import { ipRanges } from "../../kernel/text/ip-ranges.ts";
+import { PLAIN_PAGE_BYTES } from "../../state/reservations/placement.ts";
+import type { VmSpec } from "./spec.ts";
+
+/** What the callers of one tenant may ask for. What does not stand here is denied. */
+export interface TenantPermissions {
+  readonly networks: readonly string[];
+  readonly bridges: readonly string[];
+  /** MAC addresses, or the first bytes of them. */
+  readonly macAddresses: readonly string[];
+  /** IP addresses, or ranges of them (CIDR). */
+  readonly addresses: readonly string[];
+  /** Whether the filter of a NIC without addresses may learn one from the guest. */
+  readonly learnedAddresses: boolean;
+  readonly allowSpoofing: boolean;
+  /** Aliases or PCI addresses. */
+  readonly devices: readonly string[];
+  readonly hugePages: boolean;
+  readonly dedicatedCpus: boolean;
+  /** Whether a deleted VM's disks may be kept, where they count against no quota. */
+  readonly keepDisks: boolean;
+}
+
+export const nothingPermitted: TenantPermissions = {
+  networks: [],
+  bridges: [],
+  macAddresses: [],
+  addresses: [],
+  learnedAddresses: false,
+  allowSpoofing: false,
+  devices: [],
+  hugePages: false,
+  dedicatedCpus: false,
+  keepDisks: true,
+};
+
+export interface TenantPolicy {
+  readonly permissionsOf: (tenant: string) => TenantPermissions;
+}
+
+/**
+ * Checks what a caller of one tenant asks for against the tenant's permissions. An unscoped caller is not bound by them:
+ * what it puts into a spec, it vouches for. Throws `denied` NETWORK_NOT_ALLOWED, MAC_NOT_ALLOWED, ADDRESS_NOT_ALLOWED,
+ * ADDRESS_REQUIRED, SPOOFING_NOT_ALLOWED, DEVICE_NOT_ALLOWED, HUGE_PAGES_NOT_ALLOWED and DEDICATED_CPUS_NOT_ALLOWED.
+ */
+export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): void {
+  const { tenant, nics, placement } = spec;
+  const refuse = (reason: string, what: string, key: string, metadata: Record<string, string>): never => {
+    const message = `tenant ${tenant} may not ${what} on this host; ask its operator to allow it (tenants.byName.${tenant}.${key}, or tenants.default.${key})`;
+    throw new SocleError("denied", reason, message, { details: { metadata: { tenant, ...metadata } } });
+  };
+  const isOwnAddress = ipRanges(permissions.addresses);
+  for (const nic of nics) {
+    const { name, source, mac, allowSpoofing } = nic;
+    if (source.kind === "network" && !permissions.networks.includes(source.network))
+      refuse("NETWORK_NOT_ALLOWED", `put a NIC on network ${source.network}`, "networks", {
+        nic: name,
+        network: source.network,
+      });
+    if (source.kind === "bridge" && !permissions.bridges.includes(source.bridge))
+      refuse("NETWORK_NOT_ALLOWED", `put a NIC on bridge ${source.bridge}`, "bridges", {
+        nic: name,
+        bridge: source.bridge,
+      });
+    if (mac !== undefined && !permissions.macAddresses.some((own) => isWithin(mac, own)))
+      refuse("MAC_NOT_ALLOWED", `choose the MAC address ${mac}`, "macAddresses", { nic: name, mac });
+    const foreign = nic.allowedAddresses.find((address) => !isOwnAddress(address));
+    if (foreign !== undefined)
+      refuse("ADDRESS_NOT_ALLOWED", `choose the address ${foreign}`, "addresses", {
+        nic: name,
+        address: foreign,
+      });
+    if (!permissions.learnedAddresses && nic.allowedAddresses.length === 0 && !allowSpoofing)
+      refuse("ADDRESS_REQUIRED", "have a NIC without allowed_addresses", "learnedAddresses", { nic: name });
+    if (allowSpoofing && !permissions.allowSpoofing)
+      refuse("SPOOFING_NOT_ALLOWED", "have a NIC without the anti-spoofing filter", "allowSpoofing", {
+        nic: name,
+      });
+  }
+  if (placement === undefined) return;
+  const device = placement.devices.find((wanted) => !permissions.devices.includes(wanted));
+  if (device !== undefined) refuse("DEVICE_NOT_ALLOWED", `use the device ${device}`, "devices", { device });
+  if (placement.pageSizeBytes !== PLAIN_PAGE_BYTES && !permissions.hugePages)
+    refuse("HUGE_PAGES_NOT_ALLOWED", "use huge pages", "hugePages", {
+      page_size_bytes: String(placement.pageSizeBytes),
+    });
+  if (placement.dedicatedCpus && !permissions.dedicatedCpus)
+    refuse("DEDICATED_CPUS_NOT_ALLOWED", "use dedicated CPUs", "dedicatedCpus", {});
+}
+
+const isWithin = (mac: string, range: string): boolean => mac === range || mac.startsWith(`${range}:`);
+
+/** Throws `denied` DISKS_NOT_KEPT: disks that a tenant's caller left behind would pass the tenant's quota of disks. */
+export function requireDisksGo(tenant: string, { keepDisks }: TenantPermissions): void {
+  if (keepDisks) return;
+  const message = `tenant ${tenant} has a quota of disks on this host, so its callers may not keep a deleted VM's disks; delete them too, or have the provider keep them`;
+  throw new SocleError("denied", "DISKS_NOT_KEPT", message, { details: { metadata: { tenant } } });
+}

@@ -1,0 +1,258 @@
+import { createHash } from "node:crypto";
+import {
+  noDevices,
+  parsePciName,
+  type Disk,
+  type DomainDocument,
+  type Interface,
+} from "../../libvirt/xml/index.ts";
+import type { Placement } from "../../state/reservations/placement.ts";
+import { secretUuid } from "../keys/guest-keys.ts";
+import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
+import type { Accelerator, LaunchSecurity, NicSpec, VmSpec } from "../model/spec.ts";
+
+/** What libvirt said about the volumes a spec names, and what was decided for it at admission. */
+export interface ResolvedSpec {
+  readonly spec: VmSpec;
+  readonly accelerator: Accelerator;
+  /** x86_64, aarch64. */
+  readonly architecture: string;
+  /** In the order of spec.disks. */
+  readonly disks: readonly { readonly path: string; readonly format: string }[];
+  /** The sealed passphrases of those that are encrypted. */
+  readonly keys?: SealedKeys;
+  readonly kernelPath?: string;
+  readonly initrdPath?: string;
+  readonly placement: Placement;
+  readonly placementEpoch: number;
+  readonly createdAtMs: number;
+  readonly instance?: string;
+  /** The operation that makes it. */
+  readonly operationId?: string;
+  /** How much its QEMU may take beyond what the guest and QEMU itself are known to need; undefined: no limit is set. */
+  readonly memoryHeadroomBytes?: number;
+}
+
+const MIB = 1024 * 1024;
+const TCG_CACHE_BYTES = 32 * MIB;
+/** The nwfilter that libvirt ships against MAC, ARP and IP spoofing. */
+export const ANTI_SPOOFING_FILTER = "clean-traffic";
+const GUEST_AGENT_CHANNEL = "org.qemu.guest_agent.0";
+const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-" } as const;
+
+/** The libvirt domain for a spec. Whatever the spec does not say is Socle's choice, made here. */
+export function domainDocument(resolved: ResolvedSpec): DomainDocument {
+  const { spec, accelerator, architecture } = resolved;
+  const x86 = architecture === "x86_64";
+  const uefi = spec.firmware !== "bios";
+  const secure = spec.firmware === "uefi-secure-boot";
+  return {
+    type: accelerator === "kvm" ? "kvm" : "qemu",
+    name: spec.name,
+    uuid: spec.id,
+    metadata: {
+      socle: {
+        tenant: spec.tenant,
+        labels: spec.labels,
+        spec: JSON.stringify(spec),
+        specDigest: specDigest(spec),
+        placementEpoch: resolved.placementEpoch,
+        createdAt: new Date(resolved.createdAtMs).toISOString(),
+        ...(resolved.instance === undefined ? {} : { instance: resolved.instance }),
+        accelerator,
+        placement: JSON.stringify(resolved.placement),
+        ...(resolved.keys === undefined ? {} : { keys: resolved.keys }),
+      },
+      ...(resolved.operationId === undefined
+        ? {}
+        : { stamp: { operation: resolved.operationId, phase: "begun" } }),
+    },
+    memoryBytes: spec.memoryBytes,
+    ...(resolved.memoryHeadroomBytes === undefined
+      ? {}
+      : { memoryHardLimitBytes: hardLimit(spec, resolved.memoryHeadroomBytes) }),
+    ...(spec.launchSecurity === undefined
+      ? {}
+      : { launchSecurity: { type: spec.launchSecurity, policy: launchPolicies[spec.launchSecurity] } }),
+    ...whereOnHost(spec, resolved.placement),
+    ...cpu(spec, accelerator),
+    os: {
+      type: "hvm",
+      arch: architecture,
+      machine: x86 ? "q35" : "virt",
+      ...(uefi ? { firmware: "efi", secureBoot: secure, enrolledKeys: secure } : {}),
+      ...(resolved.kernelPath === undefined ? {} : { kernel: resolved.kernelPath }),
+      ...(resolved.initrdPath === undefined ? {} : { initrd: resolved.initrdPath }),
+      ...(spec.kernelBoot === undefined || spec.kernelBoot.commandLine === ""
+        ? {}
+        : { commandLine: spec.kernelBoot.commandLine }),
+    },
+    features: {
+      acpi: true,
+      ...(x86 ? { apic: true } : {}),
+      ...(secure ? { smm: true } : {}),
+      // The translator's cache is host memory on top of the guest's: bounded, so that a VM's footprint can be told.
+      ...(accelerator === "tcg" ? { tcgCacheBytes: TCG_CACHE_BYTES } : {}),
+    },
+    clock: {
+      offset: "utc",
+      ...(x86
+        ? {
+            timers: [
+              { name: "rtc", tickPolicy: "catchup" },
+              { name: "pit", tickPolicy: "delay" },
+              { name: "hpet", present: false },
+            ],
+          }
+        : {}),
+    },
+    onPoweroff: "destroy",
+    onReboot: "restart",
+    onCrash: "destroy",
+    devices: {
+      ...noDevices,
+      disks: spec.disks.map((disk, index): Disk => {
+        const at = resolved.disks[index];
+        if (at === undefined) throw new Error(`disk ${disk.name} was not resolved`);
+        return {
+          device: "disk",
+          source: { type: "file", path: at.path },
+          format: at.format,
+          cache: "none",
+          io: "native",
+          discard: "unmap",
+          target: { device: `vd${letters(index)}`, bus: "virtio" },
+          serial: disk.name,
+          alias: `${ALIAS_PREFIX.disk}${disk.name}`,
+          ...(disk.readOnly ? { readOnly: true } : {}),
+          ...(disk.source.kind === "new" && disk.source.encryption !== undefined
+            ? { encryptionSecretUuid: secretUuid(spec.id, diskPart(disk.name)) }
+            : {}),
+          ...(index === 0 && spec.kernelBoot === undefined ? { bootOrder: 1 } : {}),
+        };
+      }),
+      interfaces: spec.nics.map((nic) => nicDevice(spec, nic)),
+      // Without one libvirt adds a USB controller, which wakes the host up a thousand times a second.
+      controllers: [{ type: "usb", model: "none" }],
+      serials: [{ type: "pty", target: { port: 0 } }],
+      consoles: [{ type: "pty", target: { type: "serial", port: 0 } }],
+      channels: spec.guestAgent
+        ? [{ type: "unix", mode: "bind", targetType: "virtio", targetName: GUEST_AGENT_CHANNEL }]
+        : [],
+      rngs: [{ model: "virtio", backend: "random", path: "/dev/urandom" }],
+      hostDevices: resolved.placement.devices.map((address) => ({
+        type: "pci",
+        managed: true,
+        address: parsePciName(address),
+      })),
+      tpms:
+        spec.tpm === undefined
+          ? []
+          : [
+              {
+                model: x86 ? "tpm-crb" : "tpm-tis",
+                backend: "emulator",
+                version: "2.0",
+                encryptionSecretUuid: secretUuid(spec.id, TPM_PART),
+              },
+            ],
+      memoryBalloon: { model: "virtio", statsPeriodSeconds: 10, freePageReporting: true },
+      panics: x86 ? [{ model: "isa" }] : [],
+    },
+  };
+}
+
+/** The spec's own name of a device, from the alias that `domainDocument` gave it. */
+export function deviceName(kind: keyof typeof ALIAS_PREFIX, alias: string | undefined): string | undefined {
+  const prefix = ALIAS_PREFIX[kind];
+  return alias?.startsWith(prefix) ? alias.slice(prefix.length) : undefined;
+}
+
+/** SHA-256 of the spec's canonical JSON (checkSpec fixes the order of its keys), in hex. */
+export function specDigest(spec: VmSpec): string {
+  return createHash("sha256").update(JSON.stringify(spec)).digest("hex");
+}
+
+/** By AMD's and Intel's terms: the host may not debug the guest, nor share its key. */
+const launchPolicies: Readonly<Record<LaunchSecurity, number>> = {
+  // NODBG, NOKS.
+  sev: 0x3,
+  // Reserved (must be one) and SMT.
+  "sev-snp": 0x30000,
+  // SEPT_VE_DISABLE, which Linux insists on; without DEBUG.
+  tdx: 0x10000000,
+};
+
+/** Page tables are 1/512 of what they map, and may be there twice; each vCPU has a stack and its buffers. */
+function hardLimit({ memoryBytes, vcpus }: VmSpec, headroomBytes: number): number {
+  const known = memoryBytes + memoryBytes / 256 + vcpus * 8 * MIB + TCG_CACHE_BYTES;
+  return Math.ceil((known + headroomBytes) / MIB) * MIB;
+}
+
+/** What the ledger gave it, in libvirt's terms. */
+function whereOnHost(
+  spec: VmSpec,
+  { cells, strict, vcpuCpus, sharedCpus, emulatorCpus, hugepageBytes }: Placement,
+): Pick<DomainDocument, "vcpus" | "cpuTune" | "numaTune" | "memoryBacking"> {
+  const vcpus = { max: spec.vcpus, current: spec.vcpus };
+  const vcpuPins = vcpuCpus.map((cpu, vcpu) => ({ vcpu, cpuSet: [cpu] }));
+  return {
+    vcpus: sharedCpus.length === 0 ? vcpus : { ...vcpus, cpuSet: sharedCpus },
+    ...(vcpuPins.length === 0
+      ? {}
+      : { cpuTune: { vcpuPins, emulatorPin: emulatorCpus.length > 0 ? emulatorCpus : vcpuCpus } }),
+    ...(cells.length === 0
+      ? {}
+      : { numaTune: { memory: { mode: strict ? "strict" : "preferred", nodeSet: cells } } }),
+    ...(hugepageBytes === undefined
+      ? {}
+      : { memoryBacking: { hugePages: [{ pageSizeBytes: hugepageBytes }] } }),
+  };
+}
+
+function cpu(spec: VmSpec, accelerator: Accelerator): Pick<DomainDocument, "cpu"> {
+  const topology = spec.cpuTopology === undefined ? {} : { topology: spec.cpuTopology };
+  const mode = spec.cpuMode ?? (accelerator === "kvm" ? "host-model" : undefined);
+  if (mode === undefined) return spec.cpuTopology === undefined ? {} : { cpu: topology };
+  const model =
+    spec.cpuModel === undefined ? {} : { model: { name: spec.cpuModel, fallback: "forbid" as const } };
+  return { cpu: { mode, ...model, ...topology } };
+}
+
+function nicDevice(spec: VmSpec, nic: NicSpec): Interface {
+  return {
+    source:
+      nic.source.kind === "network"
+        ? { type: "network", network: nic.source.network }
+        : { type: "bridge", bridge: nic.source.bridge },
+    mac: macOf(spec.id, nic),
+    model: "virtio",
+    alias: `${ALIAS_PREFIX.nic}${nic.name}`,
+    ...(nic.allowSpoofing
+      ? {}
+      : {
+          filter: {
+            name: ANTI_SPOOFING_FILTER,
+            parameters: nic.allowedAddresses.map((value) => ({ name: "IP", value })),
+          },
+        }),
+  };
+}
+
+/** As it is in the domain: the spec's, else one derived from its names. */
+export const macOf = (vmId: string, { mac, name }: Pick<NicSpec, "mac" | "name">): string =>
+  mac ?? derivedMac(vmId, name);
+
+/** Locally administered unicast, the same for the same NIC of the same VM on every host. */
+function derivedMac(vmId: string, nicName: string): string {
+  const digest = createHash("sha256").update(`${vmId}/${nicName}`).digest();
+  // fe is what libvirt gives the host's end of a tap device.
+  const first = ((digest[0] ?? 0) & 0b11111000) | 0b010;
+  return [first, ...digest.subarray(1, 6)].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+}
+
+/** 0 -> a, 25 -> z, 26 -> aa. */
+function letters(index: number): string {
+  const letter = String.fromCharCode(97 + (index % 26));
+  return index < 26 ? letter : letters(Math.floor(index / 26) - 1) + letter;
+}

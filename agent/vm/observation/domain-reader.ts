@@ -1,0 +1,199 @@
+import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../../kernel/clock.ts";
+import { toSocleError, type ErrorKind, type SocleError } from "../../kernel/errors.ts";
+import {
+  connectGetAllDomainStats,
+  domainGetInfo,
+  domainGetMetadata,
+  domainGetState,
+  domainGetXmlDesc,
+  DomainMetadataType,
+  DomainStats,
+  DomainStatsFlag,
+  type Domain,
+  type Libvirt,
+} from "../../libvirt/index.ts";
+import {
+  parseDomain,
+  readVmMetadata,
+  vmMetadataNamespace,
+  type DomainDocument,
+  type DomainMetadata,
+} from "../../libvirt/xml/index.ts";
+import { stateOf } from "../hypervisor/domain-state.ts";
+import { ownFacts, type OwnFacts } from "../model/stored-spec.ts";
+import { vmFromDomain, vmWithoutXml, withEtag, type DomainFacts } from "./vm-from-domain.ts";
+import type { Vm, VmDisk } from "../model/vm.ts";
+
+const READ_TIMEOUT_MS = 5000;
+const KIB = 1024;
+/** Failures that concern libvirt as a whole, not the one domain. */
+const OF_LIBVIRT: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
+  "unavailable",
+  "timeout",
+  "outcome_unknown",
+  "exhausted",
+  "cancelled",
+]);
+
+interface LastRead {
+  readonly digest: string;
+  readonly vm: Vm;
+  readonly validated: Validated | undefined;
+}
+
+/** The facts of a domain's metadata, with the metadata they were validated from. */
+interface Validated {
+  readonly metadata: Omit<DomainMetadata, "stamp">;
+  readonly facts: OwnFacts;
+}
+
+/**
+ * Reads one domain as a VM. A domain whose XML is rejected is listed as well, with the size that libvirt reports and the
+ * reason in `unreadable`: otherwise its CPUs would be allocated twice.
+ */
+export class DomainReader {
+  readonly #libvirt: Pick<Libvirt, "call">;
+  readonly #clock: Clock;
+  /**
+   * By id. Unchanged XML is not parsed again: near the parser's limits that takes hundreds of ms. Unchanged metadata is not
+   * validated again: that is a third of reading a usual domain.
+   */
+  readonly #last = new Map<string, LastRead>();
+
+  constructor({ libvirt, clock }: { libvirt: Pick<Libvirt, "call">; clock: Clock }) {
+    this.#libvirt = libvirt;
+    this.#clock = clock;
+  }
+
+  /** Undefined: libvirt has no such domain. Throws while libvirt does not answer. `before`: the VM as last read. */
+  async read(domain: Domain, before: Vm | undefined): Promise<Vm | undefined> {
+    try {
+      const [{ state, reason }, xml] = await Promise.all([
+        this.#call(domainGetState, { dom: domain, flags: 0 }),
+        this.#xml(domain, before),
+      ]);
+      const facts = { ...stateOf(state, reason), observedAtMs: this.#clock.now() };
+      return await this.#fromXml(domain, xml, facts, before);
+    } catch (thrown) {
+      if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
+      this.#last.delete(domain.uuid);
+      return undefined;
+    }
+  }
+
+  /** A domain whose QEMU does not answer, so that libvirt keeps its XML back. Undefined: its size is not known. */
+  async readSilent(
+    domain: Domain,
+    size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined },
+    facts: DomainFacts,
+    before: Vm | undefined,
+  ): Promise<Vm | undefined> {
+    if (before !== undefined) return withEtag({ ...before, ...facts, presence: "present" });
+    return vmWithoutXml({ domain, size, facts, metadata: await this.#metadata(domain) });
+  }
+
+  /** The XML, or why libvirt cannot give it for this domain. */
+  async #xml(domain: Domain, before: Vm | undefined): Promise<string | SocleError> {
+    try {
+      return (await this.#call(domainGetXmlDesc, { dom: domain, flags: 0 })).xml;
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      const isOfDomain = !OF_LIBVIRT.has(error.kind) && error.reason !== "LIBVIRT_NO_DOMAIN";
+      // A VM that was read before stays as it was: the failure may pass.
+      if (isOfDomain && before === undefined) return error;
+      throw thrown;
+    }
+  }
+
+  async #fromXml(
+    domain: Domain,
+    xml: string | SocleError,
+    facts: DomainFacts,
+    before: Vm | undefined,
+  ): Promise<Vm | undefined> {
+    if (typeof xml !== "string") return await this.#withoutXml(domain, facts, before, xml);
+    const digest = createHash("sha256").update(xml).digest("base64");
+    const last = this.#last.get(domain.uuid);
+    if (last?.digest === digest) return withEtag({ ...last.vm, ...facts });
+    const read = await this.#understood(domain, xml, facts, before);
+    if (read.vm !== undefined)
+      this.#last.set(domain.uuid, { digest, vm: read.vm, validated: read.validated });
+    return read.vm;
+  }
+
+  async #understood(
+    domain: Domain,
+    xml: string,
+    facts: DomainFacts,
+    before: Vm | undefined,
+  ): Promise<{ readonly vm: Vm | undefined; readonly validated?: Validated }> {
+    try {
+      const document = parseDomain(xml);
+      const validated = validate(document, this.#last.get(domain.uuid)?.validated);
+      return { vm: vmFromDomain(document, facts, validated.facts), validated };
+    } catch (thrown) {
+      return { vm: await this.#withoutXml(domain, facts, before, toSocleError(thrown)) };
+    }
+  }
+
+  async #withoutXml(
+    domain: Domain,
+    facts: DomainFacts,
+    before: Vm | undefined,
+    { message }: SocleError,
+  ): Promise<Vm | undefined> {
+    const [{ maxMem, nrVirtCpu }, metadata, disks] = await Promise.all([
+      this.#call(domainGetInfo, { dom: domain }),
+      this.#metadata(domain),
+      this.#disks(domain),
+    ]);
+    const size = { vcpus: nrVirtCpu, memoryBytes: maxMem * KIB };
+    return vmWithoutXml({ domain, size, facts, metadata, disks, before, problem: message });
+  }
+
+  /** Where its disks are, as the statistics tell: to see who else would write there. Empty where they do not tell. */
+  async #disks(domain: Domain): Promise<readonly VmDisk[]> {
+    const flags = DomainStatsFlag.NOWAIT | DomainStatsFlag.BACKING;
+    const args = { doms: [domain], stats: DomainStats.BLOCK, flags };
+    try {
+      const { retStats } = await this.#call(connectGetAllDomainStats, args);
+      const fields = new Map(
+        retStats.flatMap(({ params }) =>
+          params.map(({ field, value }) => [field, String(value.value)] as const),
+        ),
+      );
+      return [...fields].flatMap(([field, path]) => {
+        const number = /^block\.(\d+)\.path$/.exec(field)?.[1];
+        if (number === undefined) return [];
+        const device = fields.get(`block.${number}.name`) ?? "";
+        // libvirt lists a disk before its backing images, under the same name.
+        const isBacking = number !== "0" && fields.get(`block.${Number(number) - 1}.name`) === device;
+        return [{ device, path, ...(isBacking ? ({ readOnly: true } as const) : {}) }];
+      });
+    } catch {
+      return [];
+    }
+  }
+
+  /** Socle's own element, which libvirt gives by itself: what else the domain holds does not matter to it. */
+  async #metadata(domain: Domain): Promise<DomainMetadata | undefined> {
+    const args = { dom: domain, type: DomainMetadataType.ELEMENT, uri: vmMetadataNamespace, flags: 0 };
+    try {
+      return readVmMetadata((await this.#call(domainGetMetadata, args)).metadata);
+    } catch (thrown) {
+      if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN_METADATA") return undefined;
+      throw thrown;
+    }
+  }
+
+  #call: Libvirt["call"] = (procedure, args) =>
+    this.#libvirt.call(procedure, args, { lane: "observation", timeoutMs: READ_TIMEOUT_MS });
+}
+
+function validate({ metadata: whole = {}, uuid }: DomainDocument, last: Validated | undefined): Validated {
+  const { stamp: _stamp, ...metadata } = whole;
+  if (last !== undefined && isDeepStrictEqual(metadata, last.metadata)) return last;
+  return { metadata, facts: ownFacts(metadata, uuid) };
+}

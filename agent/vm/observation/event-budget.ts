@@ -1,0 +1,100 @@
+import type { Clock } from "../../kernel/clock.ts";
+import type { EventKind, HostEvent } from "../../state/events/event.ts";
+
+type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
+
+/** Events of one VM in a burst, and one more in each such time. */
+const BURST = 60;
+const REFILL_MS = 10_000;
+/** Events that a VM may have again before its drops are summed up, so that a flood is a summary a minute. */
+const RECOVERED = 6;
+
+/** A guest cannot cause these. */
+const UNBUDGETED: ReadonlySet<EventKind> = new Set<EventKind>(["vm_defined", "vm_removed"]);
+
+interface Budget {
+  left: number;
+  atMs: number;
+  dropped: number;
+  last: NewEvent;
+}
+
+/**
+ * A budget of events per VM. A guest that reboots in a loop would push the events of all other VMs out of the event log.
+ * What is over the budget is dropped, and summed up by a `vm_events_dropped` event with the VM's newest state.
+ */
+export class EventBudget {
+  readonly #publish: (event: NewEvent) => void;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #budgets = new Map<string, Budget>();
+
+  constructor(publish: (event: NewEvent) => void, clock: Pick<Clock, "monotonicMs">) {
+    this.#publish = publish;
+    this.#clock = clock;
+  }
+
+  readonly publish = (event: NewEvent): void => {
+    const { vmId, kind } = event;
+    if (vmId === undefined || UNBUDGETED.has(kind)) {
+      if (kind === "vm_removed" && vmId !== undefined) this.#forget(vmId);
+      this.#publish(event);
+      return;
+    }
+    const budget = this.#of(vmId, event);
+    this.#sumUp(vmId, budget);
+    budget.last = event;
+    if (budget.dropped > 0 || budget.left < 1) budget.dropped += 1;
+    else {
+      budget.left -= 1;
+      this.#publish(event);
+    }
+  };
+
+  /** To be called from time to time: sums up the drops of VMs that went quiet, and forgets full budgets. */
+  settle(): void {
+    for (const [vmId, budget] of this.#budgets) {
+      this.#refill(budget);
+      this.#sumUp(vmId, budget);
+      if (budget.left >= BURST) this.#budgets.delete(vmId);
+    }
+  }
+
+  #of(vmId: string, event: NewEvent): Budget {
+    let budget = this.#budgets.get(vmId);
+    if (budget === undefined) {
+      budget = { left: BURST, atMs: this.#clock.monotonicMs(), dropped: 0, last: event };
+      this.#budgets.set(vmId, budget);
+    }
+    this.#refill(budget);
+    return budget;
+  }
+
+  #refill(budget: Budget): void {
+    const nowMs = this.#clock.monotonicMs();
+    budget.left = Math.min(BURST, budget.left + (nowMs - budget.atMs) / REFILL_MS);
+    budget.atMs = nowMs;
+  }
+
+  #sumUp(vmId: string, budget: Budget): void {
+    if (budget.dropped === 0 || budget.left < RECOVERED) return;
+    const { vmName, vmState, reason } = budget.last;
+    this.#publish({
+      kind: "vm_events_dropped",
+      vmId,
+      ...(vmName === undefined ? {} : { vmName }),
+      ...(vmState === undefined ? {} : { vmState }),
+      ...(reason === undefined ? {} : { reason }),
+      details: { dropped: String(budget.dropped), last_kind: budget.last.kind },
+    });
+    budget.left -= 1;
+    budget.dropped = 0;
+  }
+
+  #forget(vmId: string): void {
+    const budget = this.#budgets.get(vmId);
+    if (budget === undefined) return;
+    budget.left = BURST;
+    this.#sumUp(vmId, budget);
+    this.#budgets.delete(vmId);
+  }
+}

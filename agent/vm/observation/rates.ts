@@ -1,0 +1,51 @@
+import type { VmRates, VmStats } from "../model/vm.ts";
+
+/** No counter is compared over more than this: the mean over a gap so long says nothing of now. */
+const LONGEST_MS = 300_000;
+
+/**
+ * How fast the counters went up between two samplings of a guest. What was not read both times, or went down (the guest
+ * began anew), is undefined; so is all of it when nothing is known.
+ */
+export function ratesBetween(before: VmStats | undefined, after: VmStats): VmRates | undefined {
+  if (before === undefined || after.unresponsive) return undefined;
+  const elapsedMs = after.sampledAtMonotonicMs - before.sampledAtMonotonicMs;
+  if (elapsedMs <= 0 || elapsedMs > LONGEST_MS) return undefined;
+  // Each is made when it is asked for.
+  const { disks: disksBefore, nics: nicsBefore } = before;
+  const { disks: disksAfter, nics: nicsAfter } = after;
+  const disks = (bytes: "readBytes" | "writeBytes"): number | undefined =>
+    summed(disksBefore, disksAfter, (disk) => disk[bytes], elapsedMs);
+  const nics = (bytes: "receiveBytes" | "transmitBytes"): number | undefined =>
+    summed(nicsBefore, nicsAfter, (nic) => nic[bytes], elapsedMs);
+  const rates = {
+    cpuCores: rate(before.cpuSeconds, after.cpuSeconds, elapsedMs),
+    diskReadBytesPerSecond: disks("readBytes"),
+    diskWriteBytesPerSecond: disks("writeBytes"),
+    receiveBytesPerSecond: nics("receiveBytes"),
+    transmitBytesPerSecond: nics("transmitBytes"),
+  };
+  return Object.values(rates).every((value) => value === undefined) ? undefined : rates;
+}
+
+function rate(from: number | undefined, to: number | undefined, elapsedMs: number): number | undefined {
+  return from === undefined || to === undefined || to < from ? undefined : ((to - from) * 1000) / elapsedMs;
+}
+
+/** Of all devices together; undefined unless it is known of each, and they are the same ones. */
+function summed<Device extends { readonly device: string }>(
+  before: readonly Device[],
+  after: readonly Device[],
+  bytes: (device: Device) => number | undefined,
+  elapsedMs: number,
+): number | undefined {
+  if (before.length !== after.length || after.length === 0) return undefined;
+  let sum = 0;
+  for (const [index, device] of after.entries()) {
+    const was = before[index];
+    const each = was?.device === device.device ? rate(bytes(was), bytes(device), elapsedMs) : undefined;
+    if (each === undefined) return undefined;
+    sum += each;
+  }
+  return sum;
+}

@@ -1,0 +1,205 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { toSocleError } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/log.ts";
+import {
+  allDomainStatsAs,
+  DomainControlState,
+  domainGetControlInfo,
+  DomainStats,
+  DomainStatsFlag,
+  type Domain,
+  type DomainStatsRecord,
+  type Libvirt,
+} from "../../libvirt/index.ts";
+import { isActive } from "../hypervisor/domains.ts";
+import { stateOf } from "../hypervisor/domain-state.ts";
+import { MigrationWatch, type MigrationProgress } from "./migration-watch.ts";
+import { Shapes } from "./stat-fields.ts";
+import { RoundValues, SampledStats, type SampledAt } from "./stats.ts";
+import type { VmStats } from "../model/vm.ts";
+
+/** One domain as libvirt told of it. */
+interface Listed {
+  readonly dom: Domain;
+  readonly seen: ReturnType<typeof stateOf>;
+  /** Undefined where states alone were told. */
+  readonly stats: VmStats | undefined;
+  /** Its size now, by the bulk call; undefined where libvirt does not tell. Also of one that is stopped. */
+  readonly size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined };
+  /** One that runs, and of which libvirt did not tell what it tells of a guest that answers. */
+  readonly isSuspect: boolean;
+}
+
+/** One domain as a round found it. */
+export interface Sample extends Listed {
+  /** Its QEMU does not answer libvirt: whatever needs an answer of it would wait, and hold one of libvirt's workers. */
+  readonly silent: boolean;
+  /** While it migrates away. */
+  readonly migration: MigrationProgress | undefined;
+}
+
+/** What a round found, and when libvirt told it. */
+export interface Round {
+  readonly at: SampledAt;
+  readonly samples: readonly Sample[];
+  /** Whether guests could be asked for readings: too many hang, or libvirt is slow, and then states are all there is. */
+  readonly hasReadings: boolean;
+}
+
+interface Told extends Pick<Round, "at" | "hasReadings"> {
+  readonly listed: readonly Listed[];
+}
+
+/** The groups that are shown; each costs the daemon time (perf, iothread and dirtyrate are not asked for). */
+const GROUPS =
+  DomainStats.STATE |
+  DomainStats.CPU_TOTAL |
+  DomainStats.BALLOON |
+  DomainStats.VCPU |
+  DomainStats.INTERFACE |
+  DomainStats.BLOCK;
+/** What is told of the group STATE. */
+const STATE_FIELDS = 2;
+/** Only told of a guest whose job libvirt could get, which is one that nothing else waits for. */
+const NEEDS_JOB = "balloon.rss";
+/** How long a bulk call is waited for: so many times what the last ones took, within these bounds. */
+const PATIENCE = { times: 4, firstMs: 2000, leastMs: 1000, mostMs: 8000 } as const;
+const ATTEMPTS = 4;
+/** A monitor that is busy for as long is one that does not answer. Below the least patience, so that it is found. */
+const SILENT_AFTER_MS = 500;
+/** Each silent guest holds one of libvirt's 20 workers, and so does each call that met one: no more are risked. */
+const MOST_HELD = 12;
+const CONTROL_TIMEOUT_MS = 2000;
+
+/**
+ * Reads all domains at once. A hung guest holds up the first call that meets it, and by that its own job, so that
+ * the next call passes it by (NOWAIT). Which ones are hung libvirt tells at once, whatever its workers wait for.
+ */
+export class Sampler {
+  readonly migrations: MigrationWatch;
+  readonly #libvirt: Pick<Libvirt, "call">;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #patienceMs: number = PATIENCE.firstMs;
+  readonly #shapes = new Shapes();
+  /** How many values the last round had. */
+  #valuesExpected = 0;
+  #silent: ReadonlySet<string> = new Set();
+
+  constructor({ libvirt, clock, log }: { libvirt: Pick<Libvirt, "call">; clock: Clock; log: Logger }) {
+    this.#libvirt = libvirt;
+    this.migrations = new MigrationWatch(libvirt);
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /**
+   * Every domain with its state, which no guest is asked for and which is told at once, or with its readings too.
+   * Throws what the bulk call throws.
+   */
+  async sample(what: "states" | "readings", signal: AbortSignal): Promise<Round> {
+    const { at, listed, hasReadings } = await (what === "states" ? this.#states(signal) : this.#list(signal));
+    const silent = new Set<string>();
+    // A driver without readings (libvirt's test driver) has no guests that could hang.
+    const suspects = listed.filter(
+      ({ isSuspect, stats }) => isSuspect && (!hasReadings || stats !== undefined),
+    );
+    await Promise.all(
+      suspects.map(async ({ dom }) => {
+        if (await this.#isSilent(dom, signal)) silent.add(dom.uuid);
+      }),
+    );
+    this.#tell(silent);
+    this.#silent = silent;
+    const migrations = await this.migrations.progress(silent, signal);
+    const samples = listed.map((each) => {
+      const { uuid } = each.dom;
+      return { ...each, silent: silent.has(uuid), migration: migrations.get(uuid) };
+    });
+    return { at, samples, hasReadings };
+  }
+
+  /** With readings, or where too many guests hang, without: states are told without asking any guest. */
+  async #list(signal: AbortSignal): Promise<Told> {
+    const attempts = Math.min(ATTEMPTS, MOST_HELD - this.#silent.size);
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      // The last is for a daemon that is slow as a whole.
+      const timeoutMs = attempt < ATTEMPTS ? this.#patienceMs : PATIENCE.mostMs;
+      const startMs = this.#clock.monotonicMs();
+      try {
+        const told = await this.#bulk(GROUPS, timeoutMs, signal);
+        this.#patienceMs = within(PATIENCE.times * (this.#clock.monotonicMs() - startMs));
+        return { ...told, hasReadings: true };
+      } catch (thrown) {
+        if (toSocleError(thrown).kind !== "timeout") throw thrown;
+        this.#log.warn(
+          { timeoutMs },
+          "a sampling round was held up; it is tried again, past guests that hang",
+        );
+      }
+    }
+    return await this.#states(signal);
+  }
+
+  async #states(signal: AbortSignal): Promise<Told> {
+    return { ...(await this.#bulk(DomainStats.STATE, PATIENCE.mostMs, signal)), hasReadings: false };
+  }
+
+  async #bulk(stats: number, timeoutMs: number, signal: AbortSignal): Promise<Omit<Told, "hasReadings">> {
+    const now = (): SampledAt => ({
+      sampledAtMs: this.#clock.now(),
+      sampledAtMonotonicMs: this.#clock.monotonicMs(),
+    });
+    let at: SampledAt | undefined;
+    const values = new RoundValues(this.#valuesExpected);
+    const procedure = allDomainStatsAs((record) => this.#taken(record, values, (at ??= now())));
+    const args = { doms: [], stats, flags: DomainStatsFlag.NOWAIT };
+    const options = { lane: "observation", timeoutMs, signal } as const;
+    const { retStats: listed } = await this.#libvirt.call(procedure, args, options);
+    this.#shapes.keep(new Set(listed.map(({ dom }) => dom.uuid)));
+    this.#valuesExpected = values.total;
+    return { at: at ?? now(), listed };
+  }
+
+  #taken({ dom, params }: DomainStatsRecord, values: RoundValues, at: SampledAt): Listed {
+    const shape = this.#shapes.of(dom, params);
+    const { places } = shape.layout;
+    const valueOf = (name: string): unknown => params.values[places.get(name) ?? -1];
+    const seen = stateOf(Number(valueOf("state.state")), Number(valueOf("state.reason")));
+    const numberOf = (name: string): number | undefined => {
+      const value = valueOf(name);
+      return typeof value === "number" ? value : undefined;
+    };
+    const memoryKib = numberOf("balloon.maximum");
+    const hasReadings = params.fields.length > STATE_FIELDS;
+    return {
+      dom,
+      seen,
+      stats: hasReadings ? new SampledStats(shape, values.take(params.values), at) : undefined,
+      size: {
+        vcpus: numberOf("vcpu.current"),
+        memoryBytes: memoryKib === undefined ? undefined : memoryKib * 1024,
+      },
+      isSuspect: !places.has(NEEDS_JOB) && isActive(seen),
+    };
+  }
+
+  async #isSilent(dom: Domain, signal: AbortSignal): Promise<boolean> {
+    const options = { lane: "observation", timeoutMs: CONTROL_TIMEOUT_MS, signal } as const;
+    try {
+      const control = await this.#libvirt.call(domainGetControlInfo, { dom, flags: 0 }, options);
+      return control.state === DomainControlState.OCCUPIED && control.stateTime >= SILENT_AFTER_MS;
+    } catch {
+      return false; // It has ended meanwhile, or libvirt cannot be asked, which the next round finds.
+    }
+  }
+
+  #tell(silent: ReadonlySet<string>): void {
+    for (const vm of silent)
+      if (!this.#silent.has(vm)) this.#log.warn({ vm }, "a guest does not answer libvirt any more");
+    for (const vm of this.#silent)
+      if (!silent.has(vm)) this.#log.info({ vm }, "the guest answers libvirt again");
+  }
+}
+
+const within = (ms: number): number => Math.min(PATIENCE.mostMs, Math.max(PATIENCE.leastMs, ms));

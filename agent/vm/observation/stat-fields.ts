@@ -1,0 +1,185 @@
+import type { Domain, ParameterLists } from "../../libvirt/index.ts";
+
+/** A number that libvirt tells: by which name, and what makes it of our unit. Its value is times / per of it. */
+export interface Reading {
+  readonly name: string;
+  readonly times: number;
+  readonly per: number;
+}
+
+const count = (name: string): Reading => ({ name, times: 1, per: 1 });
+const kibibytes = (name: string): Reading => ({ name, times: 1024, per: 1 });
+const wholeSeconds = (name: string): Reading => ({ name, times: 1000, per: 1 });
+/** Divided, not multiplied by 1e-9: the nearest double, so that 1.94 s does not read 1.9400000000000002. */
+const nanoseconds = (name: string): Reading => ({ name, times: 1, per: 1e9 });
+
+/** What is read of a domain. Names and units: libvirt-domain.h, VIR_DOMAIN_STATS_*. */
+export const vmReadings = {
+  cpuSeconds: nanoseconds("cpu.time"),
+  cpuUserSeconds: nanoseconds("cpu.user"),
+  cpuSystemSeconds: nanoseconds("cpu.system"),
+  balloonBytes: kibibytes("balloon.current"),
+  balloonMaximumBytes: kibibytes("balloon.maximum"),
+  rssBytes: kibibytes("balloon.rss"),
+  guestSaidAtMs: wholeSeconds("balloon.last-update"),
+  guestAvailableBytes: kibibytes("balloon.available"),
+  guestUsableBytes: kibibytes("balloon.usable"),
+  guestUnusedBytes: kibibytes("balloon.unused"),
+  guestDiskCachesBytes: kibibytes("balloon.disk_caches"),
+  guestSwapInBytes: kibibytes("balloon.swap_in"),
+  guestSwapOutBytes: kibibytes("balloon.swap_out"),
+  guestMajorFaults: count("balloon.major_fault"),
+  guestMinorFaults: count("balloon.minor_fault"),
+} as const;
+
+/** Of what a domain has several of, after `prefix.N.`. */
+export const vcpuReadings = {
+  seconds: nanoseconds("time"),
+  waitSeconds: nanoseconds("wait"),
+  delaySeconds: nanoseconds("delay"),
+} as const;
+export const nicReadings = {
+  receiveBytes: count("rx.bytes"),
+  receivePackets: count("rx.pkts"),
+  receiveErrors: count("rx.errs"),
+  receiveDrops: count("rx.drop"),
+  transmitBytes: count("tx.bytes"),
+  transmitPackets: count("tx.pkts"),
+  transmitErrors: count("tx.errs"),
+  transmitDrops: count("tx.drop"),
+} as const;
+export const diskReadings = {
+  readOps: count("rd.reqs"),
+  readBytes: count("rd.bytes"),
+  readSeconds: nanoseconds("rd.times"),
+  writeOps: count("wr.reqs"),
+  writeBytes: count("wr.bytes"),
+  writeSeconds: nanoseconds("wr.times"),
+  flushOps: count("fl.reqs"),
+  flushSeconds: nanoseconds("fl.times"),
+  capacityBytes: count("capacity"),
+  allocatedBytes: count("allocation"),
+  physicalBytes: count("physical"),
+} as const;
+
+export type ReadingTable = Readonly<Record<string, Reading>>;
+
+/** Where each reading of a table, in its order, lies among a domain's values; undefined: it is not told. */
+export type Places = readonly (number | undefined)[];
+
+/** One of several. It is there where what tells it is: a vCPU's state, a device's name. */
+interface PartLayout {
+  readonly index: number;
+  readonly told: number;
+  readonly at: Places;
+}
+
+/** The names of a domain's parameters in their order, and where each is. */
+class Layout {
+  readonly names: readonly string[];
+  readonly places: ReadonlyMap<string, number>;
+  readonly vm: Places;
+  /** A vCPU that is not there has no state: their numbers need not follow one another. */
+  readonly vcpus: readonly PartLayout[];
+  readonly nics: readonly PartLayout[];
+  readonly disks: readonly PartLayout[];
+
+  constructor(names: readonly string[]) {
+    this.names = names;
+    this.places = new Map(names.map((name, place) => [name, place]));
+    this.vm = this.#placesOf(vmReadings);
+    this.vcpus = this.#partsOf(/^vcpu\.(\d+)\.state$/, "vcpu", vcpuReadings);
+    this.nics = this.#partsOf(/^net\.(\d+)\.name$/, "net", nicReadings);
+    this.disks = this.#partsOf(/^block\.(\d+)\.name$/, "block", diskReadings);
+  }
+
+  #placesOf(table: ReadingTable, prefix = ""): Places {
+    return Object.values(table).map(({ name }) => this.places.get(`${prefix}${name}`));
+  }
+
+  #partsOf(telling: RegExp, prefix: string, table: ReadingTable): PartLayout[] {
+    return this.names
+      .flatMap((name, told) => {
+        const number = telling.exec(name)?.[1];
+        return number === undefined
+          ? []
+          : [{ index: Number(number), told, at: this.#placesOf(table, `${prefix}.${number}.`) }];
+      })
+      .sort((a, b) => a.index - b.index);
+  }
+}
+
+/** What the values of one domain mean, from one round to the next. */
+export class Shape {
+  readonly layout: Layout;
+  readonly vm: Places;
+  readonly vcpus: readonly { readonly index: number; readonly at: Places }[];
+  readonly nics: readonly { readonly device: string; readonly at: Places }[];
+  readonly disks: readonly { readonly device: string; readonly at: Places }[];
+
+  constructor(layout: Layout, values: ParameterLists["values"]) {
+    const named = ({ told, at }: PartLayout): { device: string; at: Places }[] => {
+      const device = String(values[told] ?? "");
+      return device === "" ? [] : [{ device, at }];
+    };
+    this.layout = layout;
+    this.vm = layout.vm;
+    this.vcpus = layout.vcpus;
+    this.nics = layout.nics.flatMap((nic) => named(nic));
+    this.disks = layout.disks.flatMap((disk) => named(disk));
+  }
+
+  /** These are parameters of the same names, and devices of the same names. */
+  fits({ fields, values }: ParameterLists): boolean {
+    const { names, nics, disks } = this.layout;
+    if (names.length !== fields.length) return false;
+    for (let place = 0; place < names.length; place += 1) if (fields[place] !== names[place]) return false;
+    return areNamed(this.nics, nics, values) && areNamed(this.disks, disks, values);
+  }
+}
+
+function areNamed(
+  named: readonly { readonly device: string }[],
+  parts: readonly PartLayout[],
+  values: ParameterLists["values"],
+): boolean {
+  if (named.length !== parts.length) return false;
+  for (let index = 0; index < parts.length; index += 1)
+    if (values[parts[index]?.told ?? -1] !== named[index]?.device) return false;
+  return true;
+}
+
+/**
+ * Finds readings by place, without an index of each domain's own: a domain has the same names in the same order from one
+ * round to the next, and so have domains that are alike.
+ */
+export class Shapes {
+  readonly #byDomain = new Map<string, Shape>();
+  readonly #layouts = new Map<string, Layout>();
+
+  of({ uuid }: Domain, parameters: ParameterLists): Shape {
+    const known = this.#byDomain.get(uuid);
+    if (known?.fits(parameters) === true) return known;
+    const shape = new Shape(this.#layoutOf(parameters.fields), parameters.values);
+    this.#byDomain.set(uuid, shape);
+    return shape;
+  }
+
+  /** Forgets the shapes of domains that are not among so many any more. */
+  keep(listed: ReadonlySet<string>): void {
+    if (this.#byDomain.size <= listed.size) return;
+    for (const uuid of this.#byDomain.keys()) if (!listed.has(uuid)) this.#byDomain.delete(uuid);
+    const used = new Set([...this.#byDomain.values()].map(({ layout }) => layout));
+    for (const [key, layout] of this.#layouts) if (!used.has(layout)) this.#layouts.delete(key);
+  }
+
+  #layoutOf(fields: readonly string[]): Layout {
+    const key = fields.join("\n");
+    let layout = this.#layouts.get(key);
+    if (layout === undefined) {
+      layout = new Layout([...fields]);
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+}

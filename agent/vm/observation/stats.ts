@@ -1,0 +1,177 @@
+import type { ParameterLists } from "../../libvirt/index.ts";
+import {
+  diskReadings,
+  nicReadings,
+  vcpuReadings,
+  vmReadings,
+  type Places,
+  type ReadingTable,
+  type Shape,
+} from "./stat-fields.ts";
+import type { DiskStats, NicStats, VcpuStats, VmStats } from "../model/vm.ts";
+
+export type SampledAt = Pick<VmStats, "sampledAtMs" | "sampledAtMonotonicMs">;
+
+/** What the agent adds to the readings of one sampling. */
+export type StatMarks = Partial<
+  Pick<VmStats, "unresponsive" | "migrationProcessedBytes" | "migrationRemainingBytes" | "rates">
+>;
+
+/** The same readings with other marks. */
+export function marked(stats: VmStats, marks: StatMarks): VmStats {
+  return stats instanceof SampledStats ? stats.with(marks) : { ...stats, ...marks };
+}
+
+/** Numbers that follow one another, and where those of one domain begin. */
+class Values {
+  readonly #numbers: Float64Array;
+  readonly #start: number;
+
+  constructor(numbers: Float64Array, start: number) {
+    this.#numbers = numbers;
+    this.#start = start;
+  }
+
+  /** Undefined where it was not told. */
+  at(place: number | undefined): number | undefined {
+    if (place === undefined) return undefined;
+    const value = this.#numbers[this.#start + place];
+    return value === undefined || Number.isNaN(value) ? undefined : value;
+  }
+}
+
+const LEAST_VALUES = 1024;
+
+/**
+ * The readings of one round, all in a few arrays of numbers: as objects those of a thousand domains would be some sixty
+ * thousand things, which the collector of garbage carries along until the next round.
+ */
+export class RoundValues {
+  #numbers: Float64Array;
+  #used = 0;
+  #total = 0;
+
+  /** `expected`: how many there were the last time. */
+  constructor(expected: number) {
+    this.#numbers = new Float64Array(expected);
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Keeps those that are numbers. */
+  take(values: ParameterLists["values"]): Values {
+    const count = values.length;
+    if (this.#used + count > this.#numbers.length) {
+      this.#numbers = new Float64Array(Math.max(count, LEAST_VALUES));
+      this.#used = 0;
+    }
+    const start = this.#used;
+    for (let place = 0; place < count; place += 1) {
+      const value = values[place];
+      this.#numbers[start + place] = typeof value === "number" ? value : NaN;
+    }
+    this.#used += count;
+    this.#total += count;
+    return new Values(this.#numbers, start);
+  }
+}
+
+type Readings<Table> = { readonly [Member in keyof Table]: number | undefined };
+
+/** A class with a getter for each reading of the table, made of the number that was told whenever it is asked for. */
+function readingsOf<Table extends ReadingTable>(
+  table: Table,
+): new (places: Places, values: Values) => Readings<Table> {
+  class Told {
+    readonly #places: Places;
+    readonly #values: Values;
+
+    constructor(places: Places, values: Values) {
+      this.#places = places;
+      this.#values = values;
+    }
+
+    static {
+      for (const [index, [member, { times, per }]] of Object.entries(table).entries()) {
+        Object.defineProperty(this.prototype, member, {
+          get(this: Told) {
+            const value = this.#values.at(this.#places[index]);
+            return value === undefined ? undefined : (value * times) / per;
+          },
+        });
+      }
+    }
+  }
+  return Told as new (places: Places, values: Values) => Told & Readings<Table>;
+}
+
+class SampledVcpu extends readingsOf(vcpuReadings) implements VcpuStats {
+  readonly index: number;
+
+  constructor(index: number, places: Places, values: Values) {
+    super(places, values);
+    this.index = index;
+  }
+}
+
+class SampledNic extends readingsOf(nicReadings) implements NicStats {
+  readonly device: string;
+
+  constructor(device: string, places: Places, values: Values) {
+    super(places, values);
+    this.device = device;
+  }
+}
+
+class SampledDisk extends readingsOf(diskReadings) implements DiskStats {
+  readonly device: string;
+
+  constructor(device: string, places: Places, values: Values) {
+    super(places, values);
+    this.device = device;
+  }
+}
+
+/** What virConnectGetAllDomainStats told of one domain. */
+export class SampledStats extends readingsOf(vmReadings) implements VmStats {
+  readonly sampledAtMs: number;
+  readonly sampledAtMonotonicMs: number;
+  readonly unresponsive: boolean;
+  readonly migrationProcessedBytes: number | undefined;
+  readonly migrationRemainingBytes: number | undefined;
+  readonly rates: VmStats["rates"];
+  readonly #shape: Shape;
+  readonly #values: Values;
+
+  constructor(shape: Shape, values: Values, at: SampledAt, marks: StatMarks = {}) {
+    super(shape.vm, values);
+    this.sampledAtMs = at.sampledAtMs;
+    this.sampledAtMonotonicMs = at.sampledAtMonotonicMs;
+    this.unresponsive = marks.unresponsive ?? false;
+    this.migrationProcessedBytes = marks.migrationProcessedBytes;
+    this.migrationRemainingBytes = marks.migrationRemainingBytes;
+    this.rates = marks.rates;
+    this.#shape = shape;
+    this.#values = values;
+  }
+
+  with(marks: StatMarks): SampledStats {
+    const { unresponsive, migrationProcessedBytes, migrationRemainingBytes, rates } = this;
+    const before = { unresponsive, migrationProcessedBytes, migrationRemainingBytes, rates };
+    return new SampledStats(this.#shape, this.#values, this, { ...before, ...marks });
+  }
+
+  get vcpus(): readonly VcpuStats[] {
+    return this.#shape.vcpus.map(({ index, at }) => new SampledVcpu(index, at, this.#values));
+  }
+
+  get nics(): readonly NicStats[] {
+    return this.#shape.nics.map(({ device, at }) => new SampledNic(device, at, this.#values));
+  }
+
+  get disks(): readonly DiskStats[] {
+    return this.#shape.disks.map(({ device, at }) => new SampledDisk(device, at, this.#values));
+  }
+}

@@ -1,0 +1,195 @@
+import { createHash } from "node:crypto";
+import type { Domain } from "../../libvirt/index.ts";
+import {
+  formatPciAddress,
+  type DiskSource,
+  type DomainDocument,
+  type DomainMetadata,
+} from "../../libvirt/xml/index.ts";
+import type { Placement } from "../../state/reservations/placement.ts";
+import { deviceName } from "./domain-document.ts";
+import { ownFacts, shortReason, storedPlacement } from "../model/stored-spec.ts";
+import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
+
+/** Of huge pages whose size a domain does not say, on every machine whose kernel was not told otherwise at its boot. */
+const DEFAULT_HUGEPAGE_BYTES = 2 * 1024 ** 2;
+
+/** What libvirt says of a domain besides its XML. */
+export interface DomainFacts {
+  readonly state: VmState;
+  readonly stateReason: string;
+  readonly observedAtMs: number;
+}
+
+/** A libvirt domain as a VM. `own`: the facts of its metadata. */
+export function vmFromDomain(
+  document: DomainDocument,
+  facts: DomainFacts,
+  own = ownFacts(document.metadata, document.uuid),
+): Vm {
+  return withEtag({
+    id: document.uuid,
+    name: document.name,
+    presence: "present",
+    observedAtMs: facts.observedAtMs,
+    state: facts.state,
+    stateReason: facts.stateReason,
+    ...own,
+    ...(document.metadata?.stamp === undefined ? {} : { newestOperation: document.metadata.stamp.operation }),
+    ...(document.type === "kvm"
+      ? { accelerator: "kvm" }
+      : document.type === "qemu"
+        ? { accelerator: "tcg" }
+        : {}),
+    vcpus: document.vcpus.current,
+    memoryBytes: document.memoryBytes,
+    ...onHost(document),
+    disks: document.devices.disks.map((disk) => {
+      const name = deviceName("disk", disk.alias);
+      const backing = (disk.backingChain ?? []).flatMap(({ source }) => imageOf(source) ?? []);
+      const mirror = imageOf(disk.mirror);
+      return {
+        device: disk.target.device,
+        ...(name === undefined ? {} : { name }),
+        ...imageOf(disk.source),
+        ...(disk.readOnly === true ? { readOnly: true } : {}),
+        ...(backing.length === 0 ? {} : { backing }),
+        ...(mirror === undefined ? {} : { mirror }),
+      };
+    }),
+    nics: document.devices.interfaces.map((nic) => {
+      const name = deviceName("nic", nic.alias);
+      return {
+        mac: nic.mac ?? "",
+        ...(name === undefined ? {} : { name }),
+        ...(nic.targetDevice === undefined ? {} : { device: nic.targetDevice }),
+      };
+    }),
+  });
+}
+
+/** Undefined: it is neither a file nor a volume of this host. */
+export function imageOf(source: DiskSource | undefined): VmImage | undefined {
+  if (source === undefined) return undefined;
+  if ("path" in source) return { path: source.path };
+  return source.type === "volume" ? { volume: { pool: source.pool, volume: source.volume } } : undefined;
+}
+
+/**
+ * A domain whose XML libvirt does not give (its QEMU hangs) or that cannot be read (`problem` says why): known by its
+ * size, by what Socle wrote into it and by what was read of it before. Undefined: its size is not known.
+ */
+export function vmWithoutXml(known: {
+  readonly domain: Domain;
+  readonly size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined };
+  readonly facts: DomainFacts;
+  readonly metadata: DomainMetadata | undefined;
+  readonly disks?: readonly VmDisk[];
+  readonly before?: Vm | undefined;
+  readonly problem?: string;
+}): Vm | undefined {
+  const { domain, size, facts, metadata, disks = [], before, problem } = known;
+  const own = ownFacts(metadata, domain.uuid);
+  const vcpus = size.vcpus ?? own.spec?.vcpus;
+  const memoryBytes = size.memoryBytes ?? own.spec?.memoryBytes;
+  if (vcpus === undefined || memoryBytes === undefined) return undefined;
+  const { accelerator = metadata?.socle?.accelerator } = before ?? {};
+  const reasons = [own.unreadable, problem].filter((reason) => reason !== undefined);
+  return withEtag({
+    id: domain.uuid,
+    name: domain.name,
+    presence: "present",
+    ...facts,
+    ...own,
+    ...(before?.newestOperation === undefined ? {} : { newestOperation: before.newestOperation }),
+    ...(accelerator === undefined ? {} : { accelerator }),
+    vcpus,
+    memoryBytes,
+    ...(before === undefined ? asPlaced(storedPlacement(metadata)) : onHostBefore(before)),
+    disks: [...(before?.disks ?? []), ...disks.filter(({ path }) => !isIn(before?.disks, path))],
+    nics: before?.nics ?? [],
+    ...(reasons.length === 0 ? {} : { unreadable: shortReason(reasons.join("; ")) }),
+  });
+}
+
+const isIn = (disks: readonly VmDisk[] = [], path: string | undefined): boolean =>
+  disks.some((disk) => disk.path === path);
+
+type OnHost = Pick<Vm, "cells" | "hugepageBytes" | "vcpuPins" | "emulatorPin" | "devices">;
+
+/** Where on the host a domain is, or is to run, as its XML says. */
+function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: DomainDocument): OnHost {
+  const pins = new Map(cpuTune?.vcpuPins?.map(({ vcpu, cpuSet }) => [vcpu, cpuSet]));
+  const ofVcpus = Array.from({ length: vcpus.current }, (_, vcpu) => pins.get(vcpu) ?? vcpus.cpuSet);
+  const vcpuPins = ofVcpus.filter((cpuSet) => cpuSet !== undefined);
+  const emulatorPin = cpuTune?.emulatorPin ?? vcpus.cpuSet;
+  const ofGuestCells = numaTune?.memNodes?.flatMap(({ nodeSet }) => nodeSet) ?? [];
+  const hugepages = memoryBacking?.hugePages?.[0];
+  const addresses = [
+    ...devices.hostDevices.flatMap((device) => (device.type === "pci" ? [device.address] : [])),
+    ...devices.interfaces.flatMap(({ source }) => (source.type === "hostdev" ? [source.address] : [])),
+  ];
+  return {
+    cells: numaTune?.memory?.nodeSet ?? [...new Set(ofGuestCells)].sort((a, b) => a - b),
+    ...(hugepages === undefined ? {} : { hugepageBytes: hugepages.pageSizeBytes ?? DEFAULT_HUGEPAGE_BYTES }),
+    ...(vcpuPins.length === 0 ? {} : { vcpuPins }),
+    ...(emulatorPin === undefined ? {} : { emulatorPin }),
+    ...(addresses.length === 0 ? {} : { devices: addresses.map(formatPciAddress) }),
+  };
+}
+
+/** The same from what Socle decided when it made the VM, where the XML cannot be had. */
+function asPlaced(placement: Placement | undefined): OnHost {
+  if (placement === undefined) return { cells: [] };
+  const { cells, vcpuCpus, emulatorCpus, hugepageBytes, devices } = placement;
+  return {
+    cells,
+    ...(hugepageBytes === undefined ? {} : { hugepageBytes }),
+    ...(vcpuCpus.length === 0 ? {} : { vcpuPins: vcpuCpus.map((cpu) => [cpu]) }),
+    ...(emulatorCpus.length === 0 ? {} : { emulatorPin: emulatorCpus }),
+    ...(devices.length === 0 ? {} : { devices }),
+  };
+}
+
+function onHostBefore({ cells, hugepageBytes, vcpuPins, emulatorPin, devices }: Vm): OnHost {
+  return {
+    cells,
+    ...(hugepageBytes === undefined ? {} : { hugepageBytes }),
+    ...(vcpuPins === undefined ? {} : { vcpuPins }),
+    ...(emulatorPin === undefined ? {} : { emulatorPin }),
+    ...(devices === undefined ? {} : { devices }),
+  };
+}
+
+const UNSEEN = "-unseen";
+
+/** Of an etag: how much covers what the VM is, and not the state it is in. */
+const LASTING_LENGTH = 11;
+
+/** The same VM with an etag over all that is not a reading. Its first part stays the same over starts and stops. */
+export function withEtag(vm: Omit<Vm, "etag">): Vm {
+  const { id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes } = vm;
+  const lasting = [id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes];
+  const all = {
+    ...vm,
+    presence: undefined,
+    observedAtMs: undefined,
+    stats: undefined,
+    etag: undefined,
+    newestOperation: undefined,
+  };
+  const etag = digest(lasting).slice(0, LASTING_LENGTH) + digest(all).slice(0, LASTING_LENGTH);
+  return { ...vm, etag: vm.presence === "present" ? etag : `${etag}${UNSEEN}` };
+}
+
+const digest = (value: unknown): string =>
+  createHash("sha256").update(JSON.stringify(value)).digest("base64url");
+
+/** Whether two etags are of the same VM with the same specification, in whatever state. */
+export const isSameBesideState = (a: string, b: string): boolean =>
+  a.slice(0, LASTING_LENGTH) === b.slice(0, LASTING_LENGTH);
+
+/** The same VM, as last seen. Its etag is not made anew: when libvirt goes it is all VMs at once. */
+export function unseen(vm: Vm): Vm {
+  return vm.presence === "unknown" ? vm : { ...vm, presence: "unknown", etag: `${vm.etag}${UNSEEN}` };
+}

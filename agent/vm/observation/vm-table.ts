@@ -1,0 +1,192 @@
+import { abortReason } from "../../kernel/clock.ts";
+import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
+import { Topic } from "../../kernel/concurrency/topic.ts";
+import type { SampledVms, Vm, VmChange, VmIncidents, VmStats, VmView } from "../model/vm.ts";
+import { isActive } from "../hypervisor/domains.ts";
+import { ratesBetween } from "./rates.ts";
+import { marked } from "./stats.ts";
+import { hasNoSpec } from "../model/unreadable.ts";
+import { unseen } from "./vm-from-domain.ts";
+
+const noIncidents: VmIncidents = { panics: 0, ioErrors: 0 };
+
+/**
+ * The one table of VMs, as last seen in libvirt. The observer writes it; everybody reads it without waiting. A VM
+ * leaves it only when a complete listing, or libvirt's own word, says that it is gone.
+ */
+export class VmTable implements SampledVms {
+  readonly #vms = new Map<string, Vm>();
+  readonly #idByName = new Map<string, string>();
+  /** Kept in memory alone: a counter that starts again at zero is understood, one that falls to an older value is not. */
+  readonly #incidents = new Map<string, VmIncidents>();
+  readonly #changes = new Topic<VmChange>();
+  readonly #rounds = new Topic<void>();
+  readonly #waiters = new Set<() => void>();
+  /** All ids in order, and the VMs in that order; made again when they are asked for. */
+  #ids: readonly string[] | undefined;
+  #sorted: readonly Vm[] | undefined;
+  #complete = false;
+  #observedAtMs = 0;
+  #lastSample: VmView["lastSample"];
+  #lastReadings: VmView["lastReadings"];
+
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  get observedAtMs(): number {
+    return this.#observedAtMs;
+  }
+
+  get specUnreadable(): number {
+    return this.all().reduce((sum, vm) => (hasNoSpec(vm) ? sum + 1 : sum), 0);
+  }
+
+  get lastSample(): VmView["lastSample"] {
+    return this.#lastSample;
+  }
+
+  get lastReadings(): VmView["lastReadings"] {
+    return this.#lastReadings;
+  }
+
+  get(idOrName: string): Vm | undefined {
+    return this.#vms.get(idOrName) ?? this.#vms.get(this.#idByName.get(idOrName) ?? "");
+  }
+
+  all(): readonly Vm[] {
+    this.#ids ??= [...this.#vms.keys()].sort();
+    this.#sorted ??= this.#ids.flatMap((id) => this.#vms.get(id) ?? []);
+    return this.#sorted;
+  }
+
+  /** What befell a VM since it is in the table. */
+  incidents(id: string): VmIncidents {
+    return this.#incidents.get(id) ?? noIncidents;
+  }
+
+  /** Of a VM that is in the table. */
+  count(id: string, incident: keyof VmIncidents): void {
+    if (!this.#vms.has(id)) return;
+    const before = this.incidents(id);
+    this.#incidents.set(id, { ...before, [incident]: before[incident] + 1 });
+  }
+
+  subscribe(signal: AbortSignal): AsyncIterable<QueueItem<VmChange>> {
+    return this.#changes.subscribe(signal, 4096);
+  }
+
+  rounds(signal: AbortSignal): AsyncIterable<QueueItem<void>> {
+    return this.#rounds.subscribe(signal, 4);
+  }
+
+  /** Takes what libvirt just said. Readers are told only when more than readings changed. */
+  put(vm: Vm): void {
+    const before = this.#vms.get(vm.id);
+    if (before !== undefined && before.name !== vm.name) this.#forgetName(before);
+    // Readings outlive a change of state, not the guest.
+    this.#vms.set(vm.id, { ...vm, stats: isActive(vm) ? (vm.stats ?? before?.stats) : undefined });
+    this.#idByName.set(vm.name, vm.id);
+    this.#sorted = undefined;
+    if (before === undefined) {
+      this.#ids = undefined;
+      this.#tell({ kind: "added", vm });
+    } else if (before.etag !== vm.etag) this.#tell({ kind: "changed", vm });
+  }
+
+  /** Readings of `stats.sampledAtMs`, which are older than the look at the VM itself where it does not answer. */
+  putStats(id: string, stats: VmStats, observedAtMs = stats.sampledAtMs): void {
+    const vm = this.#vms.get(id);
+    if (vm === undefined || !isActive(vm)) return;
+    const rated = marked(stats, { rates: ratesBetween(vm.stats, stats) });
+    this.#vms.set(id, { ...vm, stats: rated, observedAtMs });
+    this.#sorted = undefined;
+  }
+
+  /** libvirt told of it, and nothing new. */
+  seen(id: string, observedAtMs: number): void {
+    const vm = this.#vms.get(id);
+    if (vm?.presence !== "present") return;
+    this.#vms.set(id, { ...vm, observedAtMs });
+    this.#sorted = undefined;
+  }
+
+  /** libvirt said that it is gone. */
+  remove(id: string): void {
+    const vm = this.#vms.get(id);
+    if (vm === undefined) return;
+    this.#vms.delete(id);
+    this.#ids = undefined;
+    this.#incidents.delete(id);
+    this.#forgetName(vm);
+    this.#sorted = undefined;
+    this.#tell({ kind: "removed", vm });
+  }
+
+  /** A listing is complete over a healthy connection: who is not in the table is absent. */
+  completed(atMs: number): void {
+    this.#observedAtMs = atMs;
+    if (this.#complete) return;
+    this.#complete = true;
+    this.#tell({ kind: "resync" });
+  }
+
+  sampled(sample: NonNullable<VmView["lastSample"]>): void {
+    this.#lastSample = sample;
+    if (sample.ok) this.#lastReadings = sample;
+    this.#rounds.publish();
+  }
+
+  /** libvirt cannot be asked any more: nobody is absent, everybody is unknown, as last seen. */
+  loseSight(): void {
+    if (!this.#complete && [...this.#vms.values()].every((vm) => vm.presence === "unknown")) return;
+    this.#complete = false;
+    for (const [id, vm] of this.#vms) this.#vms.set(id, unseen(vm));
+    this.#sorted = undefined;
+    this.#tell({ kind: "resync" });
+  }
+
+  /**
+   * Resolves with the VM once it is as asked (undefined: it is gone); rejects with the signal's reason. It looks at
+   * once, then after every change: no polling.
+   */
+  async until(id: string, is: (vm: Vm | undefined) => boolean, signal: AbortSignal): Promise<Vm | undefined> {
+    while (!is(this.#vms.get(id))) await this.#nextChange(signal);
+    return this.#vms.get(id);
+  }
+
+  /** Resolves once the table is the whole truth; rejects with the signal's reason. */
+  async untilComplete(signal: AbortSignal): Promise<void> {
+    while (!this.#complete) await this.#nextChange(signal);
+  }
+
+  /** Unless it is another VM's by now. */
+  #forgetName({ id, name }: Vm): void {
+    if (this.#idByName.get(name) === id) this.#idByName.delete(name);
+  }
+
+  #nextChange(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.reject(abortReason(signal));
+    return new Promise((resolve, reject) => {
+      const forget = (): void => {
+        this.#waiters.delete(wake);
+        signal.removeEventListener("abort", giveUp);
+      };
+      const wake = (): void => {
+        forget();
+        resolve();
+      };
+      const giveUp = (): void => {
+        forget();
+        reject(abortReason(signal));
+      };
+      this.#waiters.add(wake);
+      signal.addEventListener("abort", giveUp, { once: true });
+    });
+  }
+
+  #tell(change: VmChange): void {
+    this.#changes.publish(change);
+    for (const wake of [...this.#waiters]) wake();
+  }
+}

@@ -1,0 +1,273 @@
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { unbound } from "../../state/reservations/placement.ts";
+import { domainDocument, specDigest } from "../observation/domain-document.ts";
+import { isActive } from "../hypervisor/domains.ts";
+import { instanceOf } from "../model/instance.ts";
+import { secretUuid } from "../keys/guest-keys.ts";
+import { diskPart, keyedParts, type SealedKeys } from "../model/sealed-keys.ts";
+import { culpritOf } from "../hypervisor/start-fault.ts";
+import { stampComplete } from "./guest-run.ts";
+import { DEFINE, diskStep, disksLeft, KEYS, removals, takeBack, type Made } from "./creation-rollback.ts";
+import { requireNewest } from "../hypervisor/stamps.ts";
+import type { VmState } from "../model/vm.ts";
+import type { DiskSpec, VmSpec, VolumeRef } from "../model/spec.ts";
+import { checkVolumes, restoreKeys } from "./power.ts";
+import type { ResolvedVolume, VolumeToMake } from "../storage/volumes.ts";
+import { volumeName } from "../model/volume-names.ts";
+import { lookAt, requireUsable, usersNow, volumeKey, whereOf, type Looked } from "../storage/volume-users.ts";
+import { isUndecided, outcomeUnknown, ownVolumes, seen, SEEN_WITHIN_MS, volumesNamedBy } from "./work.ts";
+import type { IntentOf, Work, WorkContext, WorkRun } from "./work.ts";
+
+/** Steps that come in the lives of all that have what they make. */
+const CLAIM = "claim volumes";
+const START = "start";
+
+type Image = Pick<ResolvedVolume, "path" | "format">;
+
+interface Boot {
+  readonly kernelPath?: string;
+  readonly initrdPath?: string;
+}
+
+interface Making extends Made {
+  /** There was no volume by its names when an earlier run looked: any that is there now was made by this operation. */
+  readonly isClaimed: boolean;
+  /** The domain's stamp records that an earlier run completed, whatever the journal says. */
+  readonly isComplete: boolean;
+}
+
+/**
+ * Volumes, then the domain, then its start. What fails for certain is taken back whole: nothing is left half-made.
+ * `creations`: the VMs that are being made, who may be about to use the volumes that it names.
+ */
+export const createWork =
+  (creations: () => Iterable<VmSpec>): Work<"CREATE_VM"> =>
+  async (context, intent, run) => {
+    const { table } = context;
+    const { spec } = intent;
+    const { step } = run;
+    let making: Making | undefined;
+    try {
+      making = await begin(context, intent, run);
+      const { isComplete } = making;
+      // What is defined already was looked at by an earlier run, and may have run since.
+      const named = making.isDefined
+        ? new Map<string, ResolvedVolume>()
+        : await step("resolve", () => resolve(context, intent, creations));
+      await define(context, intent, run, named, making);
+      const state = intent.leaveStopped
+        ? "stopped"
+        : await step(START, () => start(context, spec, run, isComplete), 0.5);
+      // On the persistent definition: an older state directory must not start a guest again that has stopped since.
+      await Promise.all([
+        isComplete ? undefined : stampComplete(context, run, false),
+        seen(table.until(spec.id, (vm) => vm?.state === state, AbortSignal.timeout(SEEN_WITHIN_MS))),
+      ]);
+      return { state, accelerator: intent.accelerator };
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      // While it is not known what happened, nothing is taken back: the operation is settled by observation.
+      if (making === undefined || isUndecided(error, run)) throw error;
+      throw await takeBack(context, spec, run, making, error);
+    }
+  };
+
+/** The instance of the VM that a creation makes. */
+export const instanceMadeBy = (
+  { spec, createdAtMs }: Pick<IntentOf<"CREATE_VM">, "spec" | "createdAtMs">,
+  { instance }: Pick<WorkRun, "instance">,
+): string =>
+  instance ??
+  instanceOf(spec.id, { createdAt: new Date(createdAtMs).toISOString(), specDigest: specDigest(spec) });
+
+/** What there is of it. No step, since it is not to be cancelled: what an earlier run made must be known to go. */
+async function begin({ domains }: WorkContext, intent: IntentOf<"CREATE_VM">, run: WorkRun): Promise<Making> {
+  const { spec } = intent;
+  const { resumed, done, cutOff } = run;
+  const instance = instanceMadeBy(intent, run);
+  const existing = await domains.document(spec.id).catch((thrown: unknown) => {
+    // Whatever is wrong with libvirt, it says nothing of what an earlier run made.
+    throw resumed ? outcomeUnknown(toSocleError(thrown)) : thrown;
+  });
+  // Only what an earlier run of this very operation defined is taken for its own.
+  const socle = existing?.metadata?.socle;
+  const isOurs = resumed && socle !== undefined && instanceOf(spec.id, socle) === instance;
+  if (existing !== undefined && !isOurs) {
+    throw vmExists(spec.id);
+  }
+  if (existing === undefined && resumed && (done.has(START) || cutOff?.has(START) === true))
+    throw removed(spec);
+  const stamp = existing?.metadata?.stamp;
+  requireNewest(run, { config: stamp });
+  const isDefined = existing !== undefined;
+  const isClaimed = isDefined || (resumed && (done.has(CLAIM) || ownVolumes(spec).length === 0));
+  return {
+    isDefined,
+    isClaimed,
+    isComplete: stamp?.operation === run.operationId && stamp.phase === "complete",
+    instance,
+    made: new Set(isClaimed ? removals(spec, run, instance).keys() : []),
+  };
+}
+
+const vmExists = (id: string): SocleError =>
+  new SocleError("already_exists", "VM_EXISTS", `there is a domain ${id} already that is not this VM`);
+
+/** Its guest ran, or may have: it is not made again, and what the guest wrote stays. */
+const removed = (spec: VmSpec): SocleError =>
+  new SocleError(
+    "conflict",
+    "VM_REMOVED",
+    `another client removed VM ${spec.name} before its creation was recorded as done${disksLeft(spec)}`,
+  );
+
+/** Its volumes and then its domain. */
+async function define(
+  context: WorkContext,
+  intent: IntentOf<"CREATE_VM">,
+  run: WorkRun,
+  named: ReadonlyMap<string, ResolvedVolume>,
+  { isDefined, isClaimed, instance, made }: Making,
+): Promise<void> {
+  const { domains, volumes, architecture, memoryHeadroomBytes } = context;
+  const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch } = intent;
+  const { step } = run;
+  const own = ownVolumes(spec);
+  // On the disk before anything is made: what is there afterwards was made by this operation, and was nobody's before.
+  if (!isClaimed && own.length > 0) await step.durable(CLAIM, () => volumes.requireAbsent(own), 0);
+  const make = <T>(name: string, work: () => Promise<T>, weight?: number): Promise<T> =>
+    step(
+      name,
+      () => {
+        made.add(name);
+        return work();
+      },
+      weight,
+    );
+  const parts = keyedParts(spec);
+  // Only once it stands in the domain is a passphrase kept: until then each run makes new ones, and volumes to them.
+  const keys =
+    isDefined || parts.length === 0 ? undefined : await make(KEYS, () => makeKeys(context, spec.id, parts));
+  const disks: Image[] = [];
+  for (const { name, source } of isDefined ? [] : spec.disks) {
+    if (source.kind === "volume") disks.push(imageOf(named, source.volume));
+    else {
+      const volume = volumeToMake(spec.id, name, source);
+      const at = diskStep({ name });
+      // Only what libvirt says that it made for this creation is its own to take back.
+      disks.push(await step(at, () => volumes.make(volume, isClaimed, () => made.add(at))));
+    }
+  }
+  const document = {
+    spec,
+    accelerator,
+    architecture,
+    placement,
+    placementEpoch,
+    createdAtMs,
+    instance,
+    operationId: run.operationId,
+    disks,
+    ...bootOf(named, spec),
+    ...(keys === undefined ? {} : { keys }),
+    ...(memoryHeadroomBytes === undefined ? {} : { memoryHeadroomBytes }),
+  };
+  await make(
+    DEFINE,
+    async () => {
+      if (!isDefined) {
+        // libvirt would define a domain that came meanwhile anew.
+        if ((await domains.state(spec.id)) !== undefined && !run.resumed) throw vmExists(spec.id);
+        await domains.define(domainDocument(document));
+      }
+      if (spec.autostart) await domains.setAutostart(spec.id, true);
+    },
+    0.2,
+  );
+}
+
+async function makeKeys({ keys }: WorkContext, vmId: string, parts: readonly string[]): Promise<SealedKeys> {
+  const made: Record<string, string> = {};
+  for (const part of parts) made[part] = await keys.make(vmId, part);
+  return made;
+}
+
+/** Starts it once in its life: one that ran before the operation was interrupted, and stopped since, stays stopped. */
+async function start(
+  context: WorkContext,
+  spec: VmSpec,
+  { resumed, done }: WorkRun,
+  isComplete: boolean,
+): Promise<VmState> {
+  const { domains } = context;
+  const { id } = spec;
+  const isOnRecord = isComplete || done.has(START);
+  const before = resumed ? await stateIfRun(domains, id, isOnRecord) : undefined;
+  if (before !== undefined) return before;
+  if (resumed) {
+    await checkVolumes(context, spec);
+    await restoreKeys(context, spec);
+  }
+  try {
+    await domains.start(id, culpritOf(spec));
+  } catch (thrown) {
+    if (toSocleError(thrown).reason !== "EFFECT_NOT_OBSERVED") throw thrown;
+    // The guest may have run and ended while libvirt was away.
+    const after = await stateIfRun(domains, id, false);
+    if (after === undefined) throw thrown;
+    return after;
+  }
+  return "running";
+}
+
+/**
+ * Its state if it was started before. libvirt says why a VM is off that ran, or that its start failed, but forgets that
+ * when it is restarted itself; then only our own record tells, where it was written in time.
+ */
+async function stateIfRun(
+  domains: WorkContext["domains"],
+  id: string,
+  isOnRecord: boolean,
+): Promise<VmState | undefined> {
+  const settled = await domains.settledState(id);
+  if (settled === undefined) return undefined;
+  const hasRun = isOnRecord || isActive(settled) || !["UNKNOWN", "FAILED"].includes(settled.stateReason);
+  return hasRun ? settled.state : undefined;
+}
+
+/** What the spec names is there and may be used: changes nothing. Gives its volumes, by `volumeKey`. */
+export async function resolve(
+  context: Pick<WorkContext, "volumes" | "networks" | "table">,
+  { spec, tenantOnly, leaveStopped }: Pick<IntentOf<"CREATE_VM">, "spec" | "tenantOnly" | "leaveStopped">,
+  creations: () => Iterable<VmSpec>,
+): Promise<Looked["found"]> {
+  if (!leaveStopped) await context.networks.check(spec);
+  if (volumesNamedBy(spec).length === 0) return new Map();
+  const looked = await lookAt(context.volumes, spec);
+  requireUsable(spec, await usersNow(context, creations, whereOf(spec, looked)), tenantOnly, looked);
+  return looked.found;
+}
+
+function imageOf(named: ReadonlyMap<string, ResolvedVolume>, volume: VolumeRef): ResolvedVolume {
+  const image = named.get(volumeKey(volume));
+  if (image === undefined) throw new Error(`volume ${volumeKey(volume)} was not looked at`);
+  return image;
+}
+
+function bootOf(named: ReadonlyMap<string, ResolvedVolume>, { kernelBoot }: VmSpec): Boot {
+  if (kernelBoot === undefined) return {};
+  const { kernel, initrd } = kernelBoot;
+  const initrdPath = initrd === undefined ? undefined : imageOf(named, initrd).path;
+  return { kernelPath: imageOf(named, kernel).path, ...(initrdPath === undefined ? {} : { initrdPath }) };
+}
+
+type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;
+
+const volumeToMake = (vmId: string, disk: string, source: NewDisk): VolumeToMake => ({
+  pool: source.pool,
+  name: volumeName(vmId, disk, source.format),
+  format: source.format,
+  ...(source.capacityBytes === undefined ? {} : { capacityBytes: source.capacityBytes }),
+  ...(source.baseVolume === undefined ? {} : { base: source.baseVolume }),
+  ...(source.encryption === undefined ? {} : { secretUuid: secretUuid(vmId, diskPart(disk)) }),
+});

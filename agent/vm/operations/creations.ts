@@ -1,0 +1,111 @@
+import { SocleError } from "../../kernel/errors.ts";
+import { unbound } from "../../state/reservations/placement.ts";
+import type { HostDoor, RoomClaim, VmSize } from "../model/vm-host.ts";
+import type { Accelerator, DiskSpec, VmSpec } from "../model/spec.ts";
+import type { VmTable } from "../observation/vm-table.ts";
+import { volumeName } from "../model/volume-names.ts";
+import type { Volumes } from "../storage/volumes.ts";
+import type { Intent } from "./work.ts";
+
+/** What a creation holds until it has ended: its VM's id and name, and room for it. */
+export interface Taken {
+  readonly begun: () => Promise<void>;
+  readonly ended: (how: "made" | "not made" | "unknown") => void;
+}
+
+export const nothingTaken: Taken = { begun: () => Promise.resolve(), ended: () => undefined };
+
+/** The VMs that are being created, which are not in the table yet. */
+export class Creations {
+  readonly #host: Pick<HostDoor, "reclaim">;
+  readonly #table: Pick<VmTable, "get">;
+  /** By name and by id. */
+  readonly #specs = new Map<string, VmSpec>();
+
+  constructor({ host, table }: { host: Pick<HostDoor, "reclaim">; table: Pick<VmTable, "get"> }) {
+    this.#host = host;
+    this.#table = table;
+  }
+
+  specs(): Iterable<VmSpec> {
+    return new Set(this.#specs.values());
+  }
+
+  /** Throws `already_exists` VM_EXISTS. */
+  requireFree(spec: VmSpec): void {
+    for (const key of [spec.id, spec.name]) {
+      if (this.#table.get(key) === undefined && !this.#specs.has(key)) continue;
+      throw new SocleError("already_exists", "VM_EXISTS", `there is a VM ${key} on this host already`);
+    }
+  }
+
+  /** A VM's id, name and room are its own until its creation has ended. */
+  take(spec: VmSpec, room: RoomClaim): Taken {
+    const { id, name } = spec;
+    this.#specs.set(id, spec).set(name, spec);
+    return {
+      begun: () => room.begun(),
+      ended: (how) => {
+        // It may be there where that is not known: then observation finds it, and counts it.
+        if (how === "not made") room.release();
+        else room.consume();
+        // It goes on once libvirt can be asked, and takes what it finds under its names for its own.
+        if (how === "unknown") return;
+        for (const key of [id, name]) if (this.#specs.get(key) === spec) this.#specs.delete(key);
+      },
+    };
+  }
+
+  /** Releases what a creation holds that ended without its work; a later creation with the same id or name keeps its own. */
+  ended(intent: Intent, how: "made" | "not made"): void {
+    if (intent.kind === "CREATE_VM" && this.#specs.get(intent.spec.id) === intent.spec)
+      this.takeAgain(intent).ended(how);
+  }
+
+  /** What a creation held that was interrupted, or whose outcome is unknown. */
+  takeAgain(intent: Intent): Taken {
+    if (intent.kind !== "CREATE_VM") return nothingTaken;
+    const { spec, accelerator, placement = unbound, reservationId } = intent;
+    const promised = { ...sizeOf(spec, accelerator), placement };
+    return this.take(
+      spec,
+      this.#host.reclaim(reservationId === undefined ? promised : { ...promised, reservationId }),
+    );
+  }
+}
+
+/** With the capacity of every disk: where none is given it is the base volume's, as it is now. Throws as Volumes.resolve. */
+export async function sized(spec: VmSpec, volumes: Pick<Volumes, "resolve">): Promise<VmSpec> {
+  const disks = spec.disks.map(async (disk): Promise<DiskSpec> => {
+    const { source } = disk;
+    if (source.kind !== "new" || source.capacityBytes !== undefined || source.baseVolume === undefined)
+      return disk;
+    const { capacityBytes } = await volumes.resolve({ pool: source.pool, volume: source.baseVolume });
+    return { ...disk, source: { ...source, capacityBytes } };
+  });
+  return { ...spec, disks: await Promise.all(disks) };
+}
+
+export const sizeOf = (
+  { id, tenant, vcpus, memoryBytes, placement, disks }: VmSpec,
+  accelerator: Accelerator,
+): VmSize => ({
+  vmId: id,
+  tenant,
+  vcpus,
+  memoryBytes,
+  accelerator,
+  ...(placement === undefined ? {} : { wish: placement }),
+  volumes: disks.flatMap(({ name, source }) =>
+    source.kind === "new"
+      ? [
+          {
+            pool: source.pool,
+            volume: volumeName(id, name, source.format),
+            // Absent in what was begun before a creation was given it.
+            capacityBytes: source.capacityBytes ?? 0,
+          },
+        ]
+      : [],
+  ),
+});

@@ -1,0 +1,310 @@
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { isActive } from "../hypervisor/domains.ts";
+import { eraseDisks, receiptOf } from "./erasure.ts";
+import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
+import { requireBackingAsMade, requireDisksAsMade } from "./replaced-disks.ts";
+import type { VmSpec, VolumeRef } from "../model/spec.ts";
+import { isSameVm, requireSameVm } from "../hypervisor/stamps.ts";
+import { requireUnused, usersNow, volumeKey } from "../storage/volume-users.ts";
+import type { Vm } from "../model/vm.ts";
+import { isSameBesideState } from "../observation/vm-from-domain.ts";
+import {
+  interrupted,
+  seen,
+  SEEN_WITHIN_MS,
+  type IntentOf,
+  type Work,
+  type WorkContext,
+  type WorkRun,
+} from "./work.ts";
+
+type Seen = Awaited<ReturnType<WorkContext["domains"]["state"]>>;
+
+/**
+ * The plug, the volumes that were made for it, and last the domain: whatever fails on the way, the VM is there to be
+ * deleted again, and nothing is left that nobody knows of. Each is done when it is gone, however it went. `creations`: the
+ * VMs that are being made, who may be about to use its volumes.
+ */
+export const deleteWork =
+  (creations: () => Iterable<VmSpec>): Work<"DELETE_VM"> =>
+  async (context, intent, run) => {
+    const { domains, table, volumes } = context;
+    const { vmId, step, resumed, standing } = run;
+    // The domain goes last. Where it is gone, so are its disks, unless it was somebody else who removed it.
+    const isGone = resumed && standing === undefined;
+    if (isGone || hasBegun(run)) step.goOn();
+    if (isGone) await requireDisksGone(context, intent, run);
+    const before = isGone ? undefined : await deletable(context, intent, run);
+    requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
+    const unsearched =
+      intent.volumes.length > 0 && !isGone
+        ? await step("look for users", () => requireOwn(context, vmId, intent, creations))
+        : [];
+    const guestRun = isActive(before) ? await holdsRun(context, run, AGAIN) : undefined;
+    if (isActive(before) && guestRun === undefined && resumed)
+      throw interrupted(`the VM was started since; ${AGAIN}`);
+    // The following effects cannot be undone.
+    step.commit();
+    // Beside what comes before the domain goes. All earlier operations of the VM have their ends.
+    const raised = context.watermark?.raise().then(() => undefined, toSocleError);
+    // Without a run to mark, the guest has stopped by itself.
+    if (guestRun !== undefined) {
+      const isOver = async (): Promise<boolean> => !(await isInRun(context, run, guestRun));
+      await step("pull plug", () => domains.destroy(vmId, { isOver }), 0.3);
+    }
+    const hasDomain = !isGone && (await begin(context, intent, run, guestRun !== undefined));
+    // A guest that runs on an overwritten disk is harmed; on a deleted one it does not start.
+    const requireOff = async (): Promise<void> => {
+      if (hasDomain) await keepOff(context, intent, run);
+    };
+    // A snapshot may have been made since the first check.
+    if (intent.erase !== undefined && hasDomain) await requireDisksAsMade(context, vmId, intent.erase);
+    const erased =
+      intent.erase === undefined
+        ? undefined
+        : await eraseDisks(context, intent.erase, run, { isGone, requireOff });
+    if (erased !== undefined) await requireOff();
+    let deletedVolumes = 0;
+    for (const volume of intent.volumes) {
+      const name = deleteStep(volume);
+      const isDeleted = isGone ? false : await step(name, () => volumes.remove(volume), 0.1);
+      if (isDeleted || run.done.has(name)) deletedVolumes += 1;
+    }
+    const unraised = await raised;
+    if (unraised !== undefined) throw stillThere(unraised);
+    if (hasDomain) {
+      // The steps above took time: another client may have started or replaced the domain.
+      if (intent.force) await requireOwnDomain(context, run);
+      else await deletable(context, intent, run, lostOf(deletedVolumes));
+      await step("undefine", () => domains.undefine(vmId, () => isThere(context, run)), 0.3);
+    }
+    await removeRest(context, intent, run, isGone);
+    await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
+    const deleted = {
+      volumes_deleted: String(deletedVolumes),
+      ...(unsearched.length === 0 ? {} : { pools_not_searched: unsearched.join(",") }),
+    };
+    return intent.erase === undefined || erased === undefined
+      ? deleted
+      : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
+  };
+
+const deleteStep = ({ volume }: VolumeRef): string => `delete volume ${volume}`;
+
+/** Throws `conflict` DISKS_LEFT, and `outcome_unknown` where libvirt does not say whether they are there. */
+async function requireDisksGone(
+  { volumes }: WorkContext,
+  intent: IntentOf<"DELETE_VM">,
+  { vmId, done }: WorkRun,
+): Promise<void> {
+  const left: string[] = [];
+  try {
+    for (const volume of intent.volumes)
+      if (!done.has(deleteStep(volume)) && (await volumes.isThere(volume))) left.push(volumeKey(volume));
+  } catch (thrown) {
+    throw notAllGone(toSocleError(thrown));
+  }
+  if (left.length === 0) return;
+  const message =
+    `the domain of VM ${vmId} was removed during its deletion, and these of its disks are there: ${left.join(", ")}. ` +
+    "If their data is not needed, delete them (virsh vol-delete NAME --pool POOL)";
+  throw new SocleError("conflict", "DISKS_LEFT", message);
+}
+
+/** Returns the VM's state. Throws `conflict` VM_REPLACED, and VM_RUNNING as `requireDeletable` does. */
+async function deletable(
+  context: WorkContext,
+  { force }: IntentOf<"DELETE_VM">,
+  run: WorkRun,
+  lost?: string,
+): Promise<Seen> {
+  const [, now] = await Promise.all([requireOwnDomain(context, run), context.domains.state(run.vmId)]);
+  requireDeletable(run.vmId, now, force, lost);
+  return now;
+}
+
+/** Throws `conflict` VM_REPLACED. */
+async function requireOwnDomain({ domains }: WorkContext, run: WorkRun): Promise<void> {
+  const origin = await domains.stamps.origin(run.vmId);
+  if (origin !== undefined) requireSameVm(run, origin);
+}
+
+const lostOf = (volumes: number): string | undefined =>
+  volumes === 0 ? undefined : `${volumes} of its disks are deleted already`;
+
+/** Whether the VM's own domain exists; another VM may have its id. */
+async function isThere({ domains }: WorkContext, run: WorkRun): Promise<boolean> {
+  const origin = await domains.stamps.origin(run.vmId);
+  return origin !== undefined && isSameVm(run, origin);
+}
+
+/**
+ * Stamps the domain of a VM with own disks as being deleted. Returns false for a transient domain, which ended with the run
+ * that this deletion destroyed (`hasEndedRun`). Throws `not_found` LIBVIRT_NO_DOMAIN where another client undefined the domain
+ * and may want its disks, and `conflict` VM_RUNNING as `requireDeletable`.
+ */
+async function begin(
+  { domains }: WorkContext,
+  { volumes, force }: IntentOf<"DELETE_VM">,
+  { vmId, operationId, step, resumed }: WorkRun,
+  hasEndedRun: boolean,
+): Promise<boolean> {
+  if (volumes.length === 0) return true;
+  step.requireOpen();
+  try {
+    await domains.stamps.begin(vmId, operationId);
+  } catch (thrown) {
+    if (!hasEndedRun || toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
+    return false;
+  }
+  // The VM may have been started since it was seen stopped.
+  const now = await domains.state(vmId);
+  requireDeletable(vmId, now, force);
+  if (isActive(now) && resumed) throw interrupted(`the VM was started since; ${AGAIN}`);
+  if (isActive(now)) await step("pull plug", () => domains.destroy(vmId), 0.3);
+  return true;
+}
+
+/** Destroys a run that another client started during the erasure. Throws `conflict` VM_RUNNING without force. */
+async function keepOff(
+  { domains }: WorkContext,
+  { force }: IntentOf<"DELETE_VM">,
+  { vmId, step }: WorkRun,
+): Promise<void> {
+  const now = await domains.state(vmId);
+  requireDeletable(vmId, now, force, "its disks are overwritten already, or in part");
+  if (isActive(now)) await step("pull plug", () => domains.destroy(vmId), 0.3);
+}
+
+/**
+ * Removes what outlives the domain. The VM is gone by now: an error or a cancellation here does not fail the deletion,
+ * which continues later. Throws `conflict` VM_RUNNING as `endLastRun` does, and `outcome_unknown` for all else.
+ */
+async function removeRest(
+  context: WorkContext,
+  intent: IntentOf<"DELETE_VM">,
+  run: WorkRun,
+  isGone: boolean,
+): Promise<void> {
+  const { keys } = context;
+  const { vmId, step } = run;
+  try {
+    for (const part of intent.keyedParts ?? [])
+      await step(`forget key ${part}`, () => keys.forget(vmId, part));
+    if (intent.keysUnknown === true) await step("forget keys", () => keys.forgetAll(vmId));
+    if (!isGone) await endLastRun(context, intent, run);
+  } catch (thrown) {
+    throw thrown instanceof SocleError && thrown.reason !== "VM_RUNNING" ? notAllGone(thrown) : thrown;
+  }
+}
+
+/** Undefined, it cannot be started any more; what was started at the last moment ends by force alone. */
+async function endLastRun(
+  context: WorkContext,
+  { volumes, force }: IntentOf<"DELETE_VM">,
+  run: WorkRun,
+): Promise<void> {
+  const { domains } = context;
+  const { vmId, step } = run;
+  const last = await domains.state(vmId);
+  if (last === undefined || !isActive(last) || !(await isThere(context, run))) return;
+  if (!force) {
+    const disks = volumes.length === 0 ? "keeps its disks" : "its disks are deleted";
+    const message =
+      `VM ${vmId} was started while it was deleted: it is ${last.state}, ${disks}, and it is gone once it stops. ` +
+      "Stop it to be done with it; to keep it, define it again (virsh dumpxml, virsh define)";
+    throw new SocleError("conflict", "VM_RUNNING", message);
+  }
+  await step("end run", () => domains.destroy(vmId), 0);
+}
+
+const AGAIN = "delete the VM again if it should go";
+
+/** An earlier run of this work may have changed the VM. */
+const hasBegun = (run: WorkRun): boolean =>
+  hasMarkedRun(run) || run.standing?.config?.operation === run.operationId;
+
+/**
+ * What was so at admission may have changed while the operation waited for its turn. One that has begun changed the
+ * VM's state itself: the rest of the VM must still be as it was.
+ */
+function requireUnchanged(wanted: string | undefined, vm: Vm | undefined, hasBegun: boolean): void {
+  if (hasBegun && wanted !== undefined && vm !== undefined && isSameBesideState(wanted, vm.etag)) return;
+  requireEtag(wanted, vm);
+}
+
+/**
+ * Refuses volumes that other VMs use, as far as libvirt knows. Returns the pools that were not searched. Throws
+ * `conflict` VOLUME_IN_USE, and as `requireDisksAsMade` does.
+ */
+async function requireOwn(
+  context: WorkContext,
+  vmId: string,
+  { volumes: own, erase }: IntentOf<"DELETE_VM">,
+  creations: () => Iterable<VmSpec>,
+): Promise<readonly string[]> {
+  if (erase !== undefined) await requireDisksAsMade(context, vmId, erase);
+  const dependents = await context.volumes.dependents(own);
+  if (erase !== undefined) await requireBackingAsMade(context, vmId, erase, dependents.backings);
+  const where = [...own.map(volumeKey), ...dependents.paths];
+  requireUnused(vmId, own, await usersNow(context, creations, where), dependents);
+  const { unsearched = [] } = dependents;
+  if (unsearched.length > 0)
+    context.log.warn(
+      { vm: vmId, pools: unsearched },
+      "pools were not searched for overlays of deleted disks",
+    );
+  return unsearched;
+}
+
+/**
+ * Throws `conflict` VM_RUNNING for a running guest, unless `force`. `lost`: the effects so far of a deletion during which
+ * the guest was started.
+ */
+export function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string): void {
+  if (!isActive(seen) || force) return;
+  const now = `VM ${vm} is ${seen?.state ?? "running"}`;
+  const message =
+    lost === undefined
+      ? `${now}; stop it first, or delete it with force`
+      : `${now}, since it was started while it was deleted, and ${lost}; stop it, then delete it again, or delete it with force`;
+  throw new SocleError("conflict", "VM_RUNNING", message);
+}
+
+/** Throws `conflict` ETAG_MISMATCH when the VM is not any more as the caller read it. */
+export function requireEtag(
+  wanted: string | undefined,
+  vm: { readonly etag: string; readonly name: string } | undefined,
+): void {
+  if (wanted === undefined || vm === undefined || vm.etag === wanted) return;
+  throw new SocleError("conflict", "ETAG_MISMATCH", `VM ${vm.name} changed since it was read; read it again`);
+}
+
+export function keptAndErased(): SocleError {
+  const message = "the disks are either kept or erased: not both";
+  return new SocleError("invalid", "ERASED_DISKS_KEPT", message, {
+    details: { fields: { erase_disks: message } },
+  });
+}
+
+export function keptWithoutKey(vm: string): SocleError {
+  const message = `the encrypted disks of VM ${vm} cannot be kept: their keys go with it; delete them too`;
+  return new SocleError("invalid", "ENCRYPTED_DISKS_KEPT", message, {
+    details: { fields: { keep_disks: message } },
+  });
+}
+
+const stillThere = ({ reason, message }: SocleError): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    reason,
+    `the VM's domain is removed once the watermark of the state is recorded: ${message}`,
+  );
+
+const notAllGone = (error: SocleError): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    error.reason,
+    `the VM's domain is removed, the rest is not yet; the agent tries again: ${error.message}`,
+    { cause: error },
+  );

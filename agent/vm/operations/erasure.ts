@@ -1,0 +1,136 @@
+import { createHash } from "node:crypto";
+import type { FairPlaces } from "../../kernel/concurrency/fair-places.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Step } from "../../state/operations/operations.ts";
+import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
+import type { Erasure, Intent, WorkContext, WorkRun } from "./work.ts";
+
+/** What was done to a disk, as the receipt tells it. */
+export interface ErasedDisk {
+  readonly disk: string;
+  readonly pool: string;
+  readonly volume: string;
+  /**
+   * crypto-erase: its key was destroyed and its header overwritten. overwrite: all its bytes were, with zeros. absent: it
+   * was not there any more, and nothing is said of it.
+   */
+  readonly method: "crypto-erase" | "overwrite" | "absent";
+  /** How many bytes were overwritten; absent where an earlier run of the operation did it. */
+  readonly bytes?: number;
+}
+
+/** Whether it overwrites a disk whole. */
+export const overwrites = (intent: Intent): boolean =>
+  intent.kind === "DELETE_VM" && intent.erase?.disks.some(({ encrypted }) => !encrypted) === true;
+
+/**
+ * Does the work in a place of these; while it waits for one, that is the step that the operation is at. Without a signal it
+ * is not cancelled before its turn, and has no step, which would be.
+ */
+export async function inTurn<T>(
+  places: FairPlaces,
+  owner: string,
+  step: Step,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  let giveBack = (): void => undefined;
+  try {
+    const wait = async (): Promise<void> => {
+      await places.take(owner, signal);
+      giveBack = () => places.giveBack();
+    };
+    await (signal === undefined ? wait() : step("wait for other erasures", wait));
+    return await work();
+  } finally {
+    giveBack();
+  }
+}
+
+/**
+ * Overwrites the disks of a VM, or their keys; repeating it is safe. `isGone`: the VM and its disks are gone, so only the
+ * record of an earlier run is used. `requireOff` runs before each disk and throws unless the VM is off. Throws `conflict`
+ * ERASURE_CANCELLED.
+ */
+export async function eraseDisks(
+  context: WorkContext,
+  { disks, tpm }: Erasure,
+  run: WorkRun,
+  { isGone, requireOff }: { readonly isGone: boolean; readonly requireOff: () => Promise<void> },
+): Promise<ErasedDisk[]> {
+  const { volumes } = context;
+  const { vmId, step, done, signal } = run;
+  const parts = disks.flatMap(({ disk, encrypted }) => (encrypted ? [diskPart(disk)] : []));
+  if (tpm) parts.push(TPM_PART);
+  if (parts.length > 0) await step("destroy keys", () => destroyKeys(context, parts, vmId));
+  const erased: ErasedDisk[] = [];
+  for (const { disk, volume, encrypted } of disks) {
+    const name = `erase ${volume.volume}`;
+    const wasDone = done.has(name);
+    const method = encrypted ? "crypto-erase" : "overwrite";
+    if (isGone) {
+      erased.push({ disk, ...volume, method: wasDone ? method : "absent" });
+      continue;
+    }
+    await requireOff();
+    const overwrite = (): Promise<number | undefined> =>
+      encrypted ? volumes.overwriteHeader(volume, signal) : volumes.overwrite(volume, signal);
+    const bytes = await step(name, overwrite, 0.2).catch((thrown: unknown) => {
+      throw signal.aborted ? partlyErased(volume.volume) : thrown;
+    });
+    const isAbsent = bytes === undefined && !wasDone;
+    erased.push({
+      disk,
+      ...volume,
+      method: isAbsent ? "absent" : method,
+      ...(bytes === undefined ? {} : { bytes }),
+    });
+  }
+  return erased;
+}
+
+const partlyErased = (volume: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "ERASURE_CANCELLED",
+    `the erasure was cancelled at ${volume}, which may be overwritten in part: delete the VM again`,
+  );
+
+/** Neither the domain nor libvirt has them any more. */
+async function destroyKeys(
+  { domains, keys }: WorkContext,
+  parts: readonly string[],
+  vmId: string,
+): Promise<void> {
+  const socle = (await domains.document(vmId))?.metadata?.socle;
+  if (socle?.keys !== undefined) {
+    const { keys: _destroyed, ...others } = socle;
+    await domains.setMetadata(vmId, others, false);
+  }
+  for (const part of parts) await keys.forget(vmId, part);
+}
+
+/** The operation's result for those who must show later what became of a tenant's data. */
+export function receiptOf(
+  { attest }: WorkContext,
+  { name, tenant, tpm, kept }: Erasure,
+  disks: readonly ErasedDisk[],
+  { vmId, operationId }: WorkRun,
+): Record<string, string> {
+  const statement = {
+    receipt: "socle erasure 1",
+    vm: vmId,
+    name,
+    tenant,
+    operation: operationId,
+    disks,
+    ...(tpm ? { tpm: "crypto-erase" } : {}),
+    kept,
+  };
+  const { text, signature } = attest(statement);
+  return {
+    receipt: text,
+    receipt_signature: signature,
+    receipt_sha256: createHash("sha256").update(text).digest("hex"),
+  };
+}

@@ -1,0 +1,105 @@
+import { toSocleError } from "../../kernel/errors.ts";
+import { isActive } from "../hypervisor/domains.ts";
+import type { Standing } from "../hypervisor/stamps.ts";
+import { interrupted, type WorkContext, type WorkRun } from "./work.ts";
+
+// A guest that was stopped and started again is the same VM in another run. What ends a run marks it before.
+
+const MARKED = "mark run";
+/** The run could not be marked: the journal has libvirt's id of it. */
+const NUMBERED = "note run";
+
+/** Identifies a run of the guest: the operation's mark on it, else libvirt's domain id within one numbering. */
+export type GuestRun = "marked" | { readonly number: number; readonly numbering: string };
+
+/**
+ * The run of the guest that the operation is about: marks it at first, on the guest and then in the journal. Undefined:
+ * that run has ended since. Throws `unavailable` INTERRUPTED where an interrupted operation had not marked it yet, and so
+ * had no effect.
+ */
+export async function holdsRun(
+  context: WorkContext,
+  run: WorkRun,
+  again: string,
+): Promise<GuestRun | undefined> {
+  const { resumed, standing, done } = run;
+  if (!resumed) return await mark(context, run);
+  if (isMarkedBy(run, standing)) return "marked";
+  const number = standing?.runNumber;
+  const { numbering } = context.domains.stamps;
+  if (number !== undefined && done.has(nameOf({ number, numbering }))) return { number, numbering };
+  // Equal numbers of two numberings may be different runs.
+  if ([...done].some((name) => name.startsWith(NUMBERED) && !name.endsWith(numbering)))
+    throw interrupted(again);
+  if (hasMarkedRun(run)) return undefined;
+  throw interrupted(again);
+}
+
+const nameOf = ({ number, numbering }: Exclude<GuestRun, string>): string =>
+  `${NUMBERED} ${number} of ${numbering}`;
+
+/**
+ * Whether the guest is active and still in this run, by libvirt's word. Throws `unavailable` INTERRUPTED where libvirt may
+ * have numbered runs anew since.
+ */
+export async function isInRun({ domains }: WorkContext, run: WorkRun, guestRun: GuestRun): Promise<boolean> {
+  if (!isActive(await domains.state(run.vmId))) return false;
+  const standing = await domains.stamps.standing(run.vmId);
+  if (guestRun === "marked") return isMarkedBy(run, standing);
+  if (domains.stamps.numbering !== guestRun.numbering) throw interrupted("look at the VM, then ask again");
+  return standing?.runNumber === guestRun.number;
+}
+
+const isMarkedBy = ({ operationId }: Pick<WorkRun, "operationId">, standing: Standing | undefined): boolean =>
+  standing?.live?.operation === operationId && standing.live.phase === "run";
+
+/** An earlier run of the operation may have had an effect. */
+export const hasMarkedRun = ({ done }: Pick<WorkRun, "done">): boolean =>
+  [...done].some((name) => name.startsWith(MARKED) || name.startsWith(NUMBERED));
+
+async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise<GuestRun | undefined> {
+  const { vmId, operationId, step } = run;
+  // Read before the mark can time out: the number must not be that of a run started meanwhile.
+  const { numbering } = domains.stamps;
+  const numberRead = domains.stamps.runNumber(vmId);
+  numberRead.catch(() => undefined);
+  // A guest that hangs may hold what marking needs, and must be stoppable all the same.
+  if (table.get(vmId)?.stats?.unresponsive !== true)
+    try {
+      // In a step, since an operation that may not go on must not mark the run either.
+      const mark = () => domains.stamps.mark(vmId, { operation: operationId, phase: "run" });
+      await step.durable(MARKED, mark, 0);
+      return "marked";
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (!error.reason.startsWith("LIBVIRT_")) throw thrown;
+      log.warn({ vm: vmId, operation: operationId, err: error }, "the guest's run could not be marked");
+    }
+  const runNumber = await numberRead;
+  if (runNumber === undefined) return undefined;
+  const numbered = { number: runNumber, numbering };
+  await step.durable(nameOf(numbered), () => Promise.resolve(), 0);
+  return numbered;
+}
+
+/** Before an effect that does not end the guest's run: an older operation must not act on it after this one. */
+export async function stampRun(
+  { domains, log }: WorkContext,
+  { vmId, operationId, step }: WorkRun,
+): Promise<void> {
+  step.requireOpen();
+  await domains.stamps.mark(vmId, { operation: operationId, phase: "begun" }).catch((thrown: unknown) => {
+    log.warn({ vm: vmId, operation: operationId, err: toSocleError(thrown) }, "the VM could not be stamped");
+  });
+}
+
+/** After the effect, which needs no stamp to be true: the stamp spares a resumed operation from having it again. */
+export async function stampComplete(
+  { domains, log }: WorkContext,
+  { vmId, operationId }: WorkRun,
+  isActive: boolean,
+): Promise<void> {
+  await domains.stamps.complete(vmId, operationId, isActive).catch((thrown: unknown) => {
+    log.warn({ vm: vmId, operation: operationId, err: toSocleError(thrown) }, "the VM could not be stamped");
+  });
+}

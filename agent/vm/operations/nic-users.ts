@@ -1,0 +1,85 @@
+import { SocleError } from "../../kernel/errors.ts";
+import { canonicalAddress } from "../../kernel/text/ip-ranges.ts";
+import { macOf } from "../observation/domain-document.ts";
+import type { NicSpec, VmSpec } from "../model/spec.ts";
+import type { Vm } from "../model/vm.ts";
+import type { Users } from "../storage/volume-users.ts";
+
+/** Who has MAC addresses and filter addresses: a VM, or one that is being created. */
+interface Holder {
+  readonly id: string;
+  readonly name: string;
+  /** Undefined: Socle did not create it. */
+  readonly tenant: string | undefined;
+  readonly macs: readonly string[];
+  readonly addresses: readonly string[];
+}
+
+/** A spec does not change, and is compared with every later creation. */
+const ofSpec = new WeakMap<VmSpec, Pick<Holder, "macs" | "addresses">>();
+
+function nicsOf(spec: VmSpec): Pick<Holder, "macs" | "addresses"> {
+  const known = ofSpec.get(spec);
+  if (known !== undefined) return known;
+  const found = {
+    macs: spec.nics.map((nic) => macOf(spec.id, nic)),
+    addresses: spec.nics.flatMap(addressesOf),
+  };
+  ofSpec.set(spec, found);
+  return found;
+}
+
+function* holdersOf({ vms, creations }: Users): Generator<Holder> {
+  for (const vm of vms) yield holderOf(vm);
+  for (const spec of creations) yield { id: spec.id, name: spec.name, tenant: spec.tenant, ...nicsOf(spec) };
+}
+
+function holderOf({ id, name, managed, tenant, spec, nics }: Vm): Holder {
+  const { macs, addresses } = spec === undefined ? { macs: [], addresses: [] } : nicsOf(spec);
+  return {
+    id,
+    name,
+    tenant: managed ? tenant : undefined,
+    macs: [...macs, ...nics.map(({ mac }) => mac.toLowerCase())],
+    addresses,
+  };
+}
+
+/** The same address of two networks is two: tenants' private networks overlap. */
+const addressesOf = ({ source, allowedAddresses }: NicSpec): string[] =>
+  allowedAddresses.map((address) => {
+    const at = source.kind === "network" ? `network ${source.network}` : `bridge ${source.bridge}`;
+    return `${canonicalAddress(address)} on ${at}`;
+  });
+
+/**
+ * Throws `conflict` MAC_IN_USE where a NIC of a new VM would have the MAC address of another one on this host, and
+ * ADDRESS_IN_USE where it would have the filter address that another tenant's VM has on the same network or bridge. The
+ * VMs of one tenant may share an address, as pairs with a virtual IP do. `tenantOnly`: another tenant's VM is not named.
+ */
+export function requireNicsFree(spec: VmSpec, users: Users, tenantOnly = false): void {
+  const { macs, addresses } = nicsOf(spec);
+  const twice = macs.find((mac, index) => macs.indexOf(mac) !== index);
+  if (twice !== undefined) throw inUse("MAC_IN_USE", `MAC address ${twice}`, "another NIC of this VM", {});
+  if (macs.length === 0) return;
+  for (const holder of holdersOf(users)) {
+    if (holder.id === spec.id) continue;
+    const isHidden = tenantOnly && holder.tenant !== spec.tenant;
+    const by = isHidden ? "a VM that is not yours" : `VM ${holder.name}`;
+    const whose: Record<string, string> = isHidden ? {} : { users: holder.id };
+    const mac = macs.find((own) => holder.macs.includes(own));
+    if (mac !== undefined) throw inUse("MAC_IN_USE", `MAC address ${mac}`, by, { mac, ...whose });
+    if (holder.tenant === spec.tenant) continue;
+    const address = addresses.find((own) => holder.addresses.includes(own));
+    if (address !== undefined)
+      throw inUse("ADDRESS_IN_USE", `address ${address}`, by, {
+        address: address.split(" ")[0] ?? "",
+        ...whose,
+      });
+  }
+}
+
+function inUse(reason: string, what: string, by: string, metadata: Record<string, string>): SocleError {
+  const message = `${what} is in use by ${by}; choose another`;
+  return new SocleError("conflict", reason, message, { details: { metadata } });
+}

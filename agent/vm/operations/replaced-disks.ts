@@ -1,0 +1,101 @@
+import { SocleError } from "../../kernel/errors.ts";
+import type { Disk, DiskSource } from "../../libvirt/xml/index.ts";
+import type { Backing } from "../storage/overlay-search.ts";
+import { imageOf } from "../observation/vm-from-domain.ts";
+import { formatOf } from "../model/volume-names.ts";
+import { requireIdentified, volumeKey } from "../storage/volume-users.ts";
+import type { Erasure, WorkContext } from "./work.ts";
+
+/**
+ * The guest writes to the volumes of its spec alone, so erasing those erases its data. Throws `conflict` DISKS_REPLACED, as
+ * after an external snapshot, and `unavailable` STORAGE_UNIDENTIFIED where the storage does not answer.
+ */
+export async function requireDisksAsMade(
+  { domains, volumes }: Pick<WorkContext, "domains" | "volumes">,
+  vmId: string,
+  { name, disks, kept }: Erasure,
+): Promise<void> {
+  if (disks.length === 0) return;
+  const document = await domains.document(vmId, "running");
+  const written = (document?.devices.disks ?? []).filter(({ readOnly }) => readOnly !== true);
+  const own = disks.map(({ volume }) => volumeKey(volume));
+  const named = [...own, ...kept.map(volumeKey)];
+  const same = await volumes.names.of([...named, ...written.flatMap(imagesOf).map(placeOf)]);
+  const namesOf = (ats: readonly string[]): string[] => ats.flatMap((at) => [at, ...same(at)]);
+  const [ownNames, allNames] = [new Set(namesOf(own)), new Set(namesOf(named))];
+  const isIn = (names: ReadonlySet<string>, source: DiskSource): boolean =>
+    namesOf([placeOf(source)]).some((found) => names.has(found));
+  for (const disk of written) {
+    // An attached volume stays, and what it is an overlay of with it.
+    const [source] = imagesOf(disk);
+    const mayBeBelow = source !== undefined && isIn(ownNames, source) ? imagesOf(disk) : sourcesOf(disk);
+    const elsewhere = mayBeBelow.find((image) => !isIn(allNames, image));
+    if (elsewhere === undefined) continue;
+    const places = named.map((at) => ({ at }));
+    requireIdentified(vmId, places, { vms: [], creations: [], same });
+    throw replaced(name, disk, placeOf(elsewhere));
+  }
+}
+
+/**
+ * libvirt tells the backing chain of a running VM alone; the headers of the volumes tell it of one that is off, too. A disk
+ * that was made an overlay has its base beneath, and others nothing: what else is there may hold what the guest wrote.
+ * Throws as `requireDisksAsMade` does.
+ */
+export async function requireBackingAsMade(
+  { volumes }: Pick<WorkContext, "volumes">,
+  vmId: string,
+  { name, disks }: Erasure,
+  backings: readonly Backing[],
+): Promise<void> {
+  for (const { disk, volume, baseVolume } of disks) {
+    const key = volumeKey(volume);
+    const backing = backings.find((found) => volumeKey(found) === key)?.backing;
+    // The bytes of a raw disk are its guest's, which may make them look like an overlay.
+    if (backing === undefined || formatOf(volume.volume) === "raw") continue;
+    if (baseVolume !== undefined) {
+      const base = volumeKey({ pool: volume.pool, volume: baseVolume });
+      const same = await volumes.names.of([base, backing]);
+      const baseNames = new Set([base, ...same(base)]);
+      if ([backing, ...same(backing)].some((found) => baseNames.has(found))) continue;
+      requireIdentified(vmId, [{ at: base }, { at: backing }], { vms: [], creations: [], same });
+    }
+    throw laidOver(name, disk, volume.volume, backing);
+  }
+}
+
+/** What the guest writes to. */
+const sourcesOf = ({ source, mirror }: Disk): DiskSource[] =>
+  [source, mirror].filter((image) => image !== undefined);
+
+/** And the image right below it: what is below that one is also below the base volume of the spec. */
+const imagesOf = (disk: Disk): DiskSource[] => [
+  ...sourcesOf(disk),
+  ...(disk.backingChain ?? []).slice(0, 1).flatMap(({ source }) => source ?? []),
+];
+
+/** Storage on the network has no other names. */
+function placeOf(source: DiskSource): string {
+  const { path, volume } = imageOf(source) ?? {};
+  return path ?? (volume === undefined ? `storage of type ${source.type}` : volumeKey(volume));
+}
+
+const replaced = (vm: string, { target: { device } }: Disk, at: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "DISKS_REPLACED",
+    `disk ${device} of VM ${vm} has data in ${at}, which is no volume of its spec, so erasing would leave that data behind. ` +
+      "Commit or remove the snapshot (virsh blockcommit --active --pivot), end the block job or detach the disk; or delete " +
+      "the VM without erasing its disks",
+    { details: { metadata: { device, at } } },
+  );
+
+const laidOver = (vm: string, disk: string, volume: string, at: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "DISKS_REPLACED",
+    `volume ${volume} of disk ${disk} of VM ${vm} was not made an overlay of ${at} but is one, so erasing would leave behind ` +
+      "what the guest has written there. With the VM stopped, commit the overlay (qemu-img commit) and move that file back to " +
+      "the volume's name; or delete the VM without erasing its disks",
+    { details: { metadata: { disk, at } } },
+  );

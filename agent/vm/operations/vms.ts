@@ -1,0 +1,362 @@
+import { randomUUID } from "node:crypto";
+import { isUncertain, SocleError } from "../../kernel/errors.ts";
+import type { LibvirtStream } from "../../libvirt/index.ts";
+import type { Behalf, Operation } from "../../state/operations/operation.ts";
+import { unsettled } from "../../state/operations/refusals.ts";
+import type { BeginRequest, Operations, Outcome } from "../../state/operations/operations.ts";
+import { tenantOfCaller } from "../../trust/index.ts";
+import { chooseAccelerator } from "../model/accelerator.ts";
+import { Consoles } from "../hypervisor/consoles.ts";
+import { resolve } from "./create.ts";
+import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
+import { keptAndErased, keptWithoutKey, requireDeletable, requireEtag } from "./delete.ts";
+import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
+import type { HostDoor } from "../model/vm-host.ts";
+import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
+import { forceRequired, graceOf } from "./power.ts";
+import { requireNicsFree } from "./nic-users.ts";
+import { chargedTo, fingerprintOf, notAsked, requireNameable, validated, whoAsks } from "./request.ts";
+import { requireAbilities } from "../model/requirements.ts";
+import { checkSpec, type SpecPolicy } from "../model/spec-check.ts";
+import type { Accelerator, VmSpec } from "../model/spec.ts";
+import { requireDisksGo, requirePermitted, type TenantPolicy } from "../model/tenant-policy.ts";
+import type { Vm } from "../model/vm.ts";
+import { outdatedOutcome } from "./outdated.ts";
+import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
+import { going, requireUnused, requireUsable } from "../storage/volume-users.ts";
+import { erasureOf, nameIn, ownVolumes, volumesNamedBy, type Intent, type WorkContext } from "./work.ts";
+import { Works } from "./works.ts";
+
+export interface VmsOptions extends WorkContext {
+  readonly operations: Operations;
+  readonly host: HostDoor;
+  readonly kvmProbe: Pick<KvmProbe, "suspect">;
+  readonly policy: SpecPolicy &
+    TenantPolicy & { readonly accelerator: "auto" | Accelerator; readonly gracefulStopMs: number };
+}
+
+/** Every mutation carries these. `vm` is an id or a name. */
+export interface Mutation {
+  readonly requestId: string;
+  /** No part of what makes a request the same. */
+  readonly behalf?: Behalf | undefined;
+  readonly vm: string;
+}
+
+export interface CreateRequest {
+  readonly requestId: string;
+  readonly behalf?: Behalf | undefined;
+  /** Anything: it is checked here. Without `id` one is chosen. */
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly leaveStopped: boolean;
+  readonly validateOnly: boolean;
+  readonly placementEpoch: number;
+  /** Its room was reserved before. */
+  readonly reservationId?: string | undefined;
+  /** Who asks may know and have the VMs of the spec's tenant alone. */
+  readonly tenantOnly?: boolean;
+}
+
+/** What is left to do with a VM that cannot be read. */
+const RELIEVING: ReadonlySet<Intent["kind"]> = new Set<Intent["kind"]>(["STOP_VM", "DELETE_VM"]);
+
+/**
+ * What may be done to VMs. Every mutation is an operation: refused at once with a SocleError, or durable when it
+ * resolves, its work going on by itself, one at a time per VM.
+ */
+export class Vms {
+  readonly #options: VmsOptions;
+  readonly #creations: Creations;
+  readonly #works: Works;
+  readonly #consoles: Consoles;
+
+  constructor(options: VmsOptions) {
+    this.#options = options;
+    this.#consoles = new Consoles(options.domains);
+    this.#creations = new Creations(options);
+    this.#works = new Works(options, () => this.#creations.specs());
+    // What an interrupted create may have begun is nobody else's to take until it is settled.
+    for (const { intent } of options.operations.interrupted) this.#creations.takeAgain(intent as Intent);
+  }
+
+  /**
+   * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what requirePermitted (tenant-policy.ts), requireUsable
+   * (volume-users.ts), requireNicsFree (nic-users.ts), HostDoor.claim and Operations.begin throw, what Volumes.resolve throws for the base of a disk that has no capacity of its own, `conflict`
+   * KVM_UNAVAILABLE, and `unavailable` LIBVIRT_UNAVAILABLE.
+   */
+  async create(request: CreateRequest, caller: string): Promise<Operation> {
+    const { operations, host, policy, clock } = this.#options;
+    const fingerprint = fingerprintOf("CREATE_VM", { ...request, ...notAsked });
+    const find = (): Promise<Operation> | undefined =>
+      operations.find({ ...request, caller, kind: "CREATE_VM", fingerprint });
+    const held = find();
+    if (held !== undefined) return await held;
+    const checked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
+    const { tenantOnly = false } = request;
+    if (tenantOnly) requirePermitted(checked, policy.permissionsOf(checked.tenant));
+    this.#requireSettled(checked);
+    this.#requireSight();
+    this.#requireFree(checked, tenantOnly);
+    await requireAbilities(checked, this.#options);
+    if (checked.disks.some(({ source }) => source.kind === "new")) await host.storageRead();
+    const asked = await sized(checked, this.#options.volumes);
+    // From here on nothing is waited for until all is taken: another may have come meanwhile, or this very one again.
+    const meanwhile = find();
+    if (meanwhile !== undefined) return await meanwhile;
+    this.#requireFree(asked, tenantOnly);
+    const needed = asked.launchSecurity === undefined ? undefined : "kvm";
+    const accelerator = asked.accelerator ?? needed ?? this.defaultAccelerator();
+    const { reservationId, leaveStopped, placementEpoch } = request;
+    const room = host.claim({
+      ...sizeOf(asked, accelerator),
+      ...(reservationId === undefined
+        ? {}
+        : { reservation: { id: reservationId, caller, tenant: asked.tenant } }),
+    });
+    const spec = room.wish === undefined ? asked : { ...asked, placement: room.wish };
+    const taken = this.#creations.take(spec, room);
+    try {
+      if (request.validateOnly) {
+        await this.#works.inPlace(caller, () => this.#lookOver(spec, request));
+        taken.ended("not made");
+        return validated(request.requestId, spec.id, caller, clock.now());
+      }
+      const intent: Intent = {
+        kind: "CREATE_VM",
+        spec,
+        accelerator,
+        leaveStopped,
+        placement: room.placement,
+        ...(reservationId === undefined ? {} : { reservationId }),
+        ...(tenantOnly ? { tenantOnly } : {}),
+        placementEpoch,
+        createdAtMs: clock.now(),
+      };
+      const of = { vmId: spec.id, instance: randomUUID(), ...chargedTo(spec) };
+      return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, taken);
+    } catch (thrown) {
+      taken.ended(isUncertain(thrown) ? "unknown" : "not made");
+      throw thrown;
+    }
+  }
+
+  async start(request: Mutation & { readonly placementEpoch: number }, caller: string): Promise<Operation> {
+    return await this.#mutate(request, caller, "START_VM", () => ({
+      kind: "START_VM",
+      placementEpoch: request.placementEpoch,
+    }));
+  }
+
+  /** `gracefulTimeoutMs` undefined: the host's configuration says. Throws `invalid` FORCE_REQUIRED for 0 without force. */
+  async stop(
+    request: Mutation & { readonly gracefulTimeoutMs?: number | undefined; readonly force: boolean },
+    caller: string,
+  ): Promise<Operation> {
+    const { gracefulTimeoutMs = this.#options.policy.gracefulStopMs, force } = request;
+    if (gracefulTimeoutMs === 0 && !force) throw forceRequired();
+    const operation = await this.#mutate(request, caller, "STOP_VM", (vm) => ({
+      kind: "STOP_VM",
+      gracefulTimeoutMs:
+        force && request.gracefulTimeoutMs === undefined ? graceOf(vm, gracefulTimeoutMs) : gracefulTimeoutMs,
+      force,
+    }));
+    // Only now, when it is durable, may it cut short one that still waits for the guest.
+    if (force) this.#works.escalate(operation, caller, gracefulTimeoutMs);
+    return operation;
+  }
+
+  async reboot(request: Mutation & { readonly force: boolean }, caller: string): Promise<Operation> {
+    return await this.#mutate(request, caller, "REBOOT_VM", () => ({
+      kind: "REBOOT_VM",
+      force: request.force,
+    }));
+  }
+
+  async pause(request: Mutation, caller: string): Promise<Operation> {
+    return await this.#mutate(request, caller, "PAUSE_VM", () => ({ kind: "PAUSE_VM" }));
+  }
+
+  async resume(request: Mutation, caller: string): Promise<Operation> {
+    return await this.#mutate(request, caller, "RESUME_VM", () => ({ kind: "RESUME_VM" }));
+  }
+
+  /**
+   * Throws `conflict` VM_RUNNING without `force`, ETAG_MISMATCH when the VM changed since it was read, VOLUME_IN_USE when
+   * its disks are another's too.
+   */
+  async delete(
+    request: Mutation & {
+      readonly keepDisks: boolean;
+      readonly eraseDisks?: boolean;
+      readonly force: boolean;
+      readonly etag?: string | undefined;
+    },
+    caller: string,
+  ): Promise<Operation> {
+    const { etag, force, keepDisks, eraseDisks = false } = request;
+    if (keepDisks && eraseDisks) throw keptAndErased();
+    return await this.#mutate(request, caller, "DELETE_VM", (vm) => {
+      requireEtag(etag, vm);
+      requireDeletable(vm.name, vm, force);
+      if (keepDisks && tenantOfCaller(caller) !== undefined)
+        requireDisksGo(vm.tenant, this.#options.policy.permissionsOf(vm.tenant));
+      const { spec } = vm;
+      if (spec === undefined && !keepDisks) requireReadable(vm, KEEP_DISKS);
+      const parts = spec === undefined ? [] : keyedParts(spec);
+      if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
+      const volumes = keepDisks || spec === undefined ? [] : ownVolumes(spec);
+      // Overlays that no spec names are looked for by the work.
+      const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
+      requireUnused(vm.id, volumes, users, { paths: [], overlays: [] });
+      return {
+        kind: "DELETE_VM",
+        name: vm.name,
+        volumes,
+        force,
+        ...(parts.length === 0 ? {} : { keyedParts: parts }),
+        ...(spec === undefined ? { keysUnknown: true as const } : {}),
+        ...(eraseDisks && spec !== undefined ? { erase: erasureOf(spec) } : {}),
+        ...(etag === undefined ? {} : { etag }),
+      };
+    });
+  }
+
+  /** The guest's serial console; ends with the signal. Throws `conflict` when it is held by another and not forced. */
+  async openConsole(
+    vm: string,
+    options: { readonly force: boolean },
+    signal: AbortSignal,
+  ): Promise<LibvirtStream> {
+    const managed = this.#managed(vm);
+    requireReadable(managed);
+    return await this.#consoles.open(managed.id, options.force, signal);
+  }
+
+  /** Works on an operation that was interrupted, or whose outcome is unknown, until it has an end. */
+  resumeOperation(operation: Operation): void {
+    const intent = operation.intent as Intent;
+    this.#works.run(operation, intent, true, this.#creations.takeAgain(intent));
+  }
+
+  /**
+   * Ends an operation whose outcome is unknown by what a person found out; nothing is done for it. Throws as
+   * Operations.settle().
+   */
+  async settle(id: string, as: "done" | "not done", caller: string): Promise<Operation> {
+    const { operations } = this.#options;
+    const intent = operations.get(id).intent as Intent;
+    const by = { settled_by: caller };
+    const error = (): SocleError =>
+      new SocleError("conflict", "SETTLED_BY_PERSON", `it was settled as not done by ${caller}`, {
+        details: { metadata: by },
+      });
+    const outcome: Outcome =
+      as === "done" ? { state: "succeeded", result: by } : { state: "failed", error: error() };
+    const isOutdated = this.#options.watermark?.isOutdated(id) === true;
+    const settled = isOutdated ? operations.settleOutdated(id, outcome) : operations.settle(id, outcome);
+    return await this.#settled(settled, intent);
+  }
+
+  async #settled<T extends Operation | undefined>(settled: Promise<T>, intent: Intent): Promise<T> {
+    const operation = await settled;
+    if (operation !== undefined)
+      this.#creations.ended(intent, operation.state === "succeeded" ? "made" : "not made");
+    return operation;
+  }
+
+  /** As Operations.endAgain(). False: its end is not known. */
+  async endAgain({ id, intent }: Operation): Promise<boolean> {
+    return (await this.#settled(this.#options.operations.endAgain(id), intent as Intent)) !== undefined;
+  }
+
+  /** As settle(), for one that a rolled back state directory has without its end: by what libvirt has. Throws libvirt's errors. */
+  async endOutdated({ id, vmId, instance, createdAtMs, intent }: Operation): Promise<Operation> {
+    const of = { operationId: id, vmId, instance, createdAtMs };
+    const outcome = await outdatedOutcome(this.#options.domains, of, intent as Intent);
+    const settled = this.#options.operations.settleOutdated(id, outcome);
+    return await this.#settled(settled, intent as Intent);
+  }
+
+  async #mutate(
+    request: Mutation,
+    caller: string,
+    kind: Intent["kind"],
+    decide: (vm: Vm) => Intent,
+  ): Promise<Operation> {
+    requireNameable(request.vm);
+    const fingerprint = fingerprintOf(kind, { ...request, ...notAsked });
+    const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
+    if (held !== undefined) return await held;
+    const vm = this.#managed(request.vm);
+    if (!RELIEVING.has(kind)) requireReadable(vm);
+    const intent = decide(vm);
+    const { newestOperation } = vm;
+    const of = { vmId: vm.id, instance: vm.instance, newestOperation, ...chargedTo(vm) };
+    return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, nothingTaken);
+  }
+
+  async #begin(
+    request: Omit<BeginRequest, "kind" | "urgent"> & { readonly intent: Intent },
+    taken: Taken,
+  ): Promise<Operation> {
+    const { kind } = request.intent;
+    const urgent = kind === "STOP_VM";
+    const { operation, fresh } = await this.#options.operations.begin({ ...request, kind, urgent });
+    if (fresh) this.#works.run(operation, request.intent, false, taken);
+    else taken.ended("not made");
+    return operation;
+  }
+
+  /** How many have a place in which VMs are made, started or deleted, and how many wait for one. */
+  get places(): { readonly taken: number; readonly waiting: number } {
+    return this.#works.places;
+  }
+
+  /** Absent is only said over a complete list; otherwise it is not known. */
+  #managed(idOrName: string): Vm {
+    const { table } = this.#options;
+    const vm = table.get(idOrName);
+    if (vm === undefined) {
+      this.#requireSight();
+      throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
+    }
+    if (vm.managed) return vm;
+    const message = `VM ${vm.name} was not made by Socle; it is shown, never touched`;
+    throw new SocleError("denied", "VM_UNMANAGED", message, { details: { metadata: { vm_id: vm.id } } });
+  }
+
+  /** Throws `conflict` OPERATION_UNSETTLED while the outcome of an operation of a VM with this id or name is not known. */
+  #requireSettled({ id, name }: Pick<VmSpec, "id" | "name">): void {
+    const open = this.#options.operations
+      .unsettled()
+      .find(({ vmId, intent }) => vmId === id || nameIn(intent as Intent) === name);
+    if (open !== undefined) throw unsettled(open);
+  }
+
+  #requireSight(): void {
+    if (this.#options.table.complete) return;
+    const message =
+      "libvirt does not tell which VMs are here now, and none is made before it does; try again, and where that lasts see the agent's log";
+    throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
+  }
+
+  /** Throws `conflict` KVM_UNAVAILABLE. */
+  defaultAccelerator(): Accelerator {
+    return chooseAccelerator(this.#options.policy.accelerator, this.#options.host.kvm());
+  }
+
+  /** Its names are free, and so is what it names, for all that is known without asking libvirt. */
+  #requireFree(spec: VmSpec, tenantOnly: boolean): void {
+    this.#creations.requireFree(spec);
+    for (const named of volumesNamedBy(spec)) if (this.#works.isGoing(named)) throw going(named);
+    const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
+    requireUsable(spec, users, tenantOnly);
+    requireNicsFree(spec, users, tenantOnly);
+  }
+
+  async #lookOver(spec: VmSpec, { leaveStopped, tenantOnly }: CreateRequest): Promise<void> {
+    const asked = { spec, leaveStopped, ...(tenantOnly === true ? { tenantOnly } : {}) };
+    await resolve(this.#options, asked, () => this.#creations.specs());
+    await this.#options.volumes.requireAbsent(ownVolumes(spec));
+  }
+}

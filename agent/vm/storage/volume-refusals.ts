@@ -1,0 +1,39 @@
+import { formatExactBytes } from "../../kernel/text/bytes.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { VolumeRef } from "../model/spec.ts";
+
+export const volumeExists = ({ pool, volume }: VolumeRef, cause?: unknown): SocleError =>
+  new SocleError(
+    "already_exists",
+    "VOLUME_EXISTS",
+    `there is a volume ${volume} in pool ${pool} already, which this creation did not make; name it as the disk's ` +
+      "volume to use it, or delete it",
+    { cause, details: { metadata: { pool, volume } } },
+  );
+
+export const poolBusy = ({ pool, volume }: VolumeRef, cause: SocleError): SocleError =>
+  new SocleError(
+    "unavailable",
+    "POOL_BUSY",
+    `storage pool ${pool} is too busy to look whether volume ${volume} is there: ${cause.message}`,
+    { cause, details: { retryAfterMs: 5000 } },
+  );
+
+export const poolFull = (pool: string, availableBytes: number): SocleError =>
+  new SocleError(
+    "exhausted",
+    "POOL_FULL",
+    `storage pool ${pool} is full: ${formatExactBytes(availableBytes)} are available`,
+    {
+      details: { metadata: { dimension: "storage", pool, availableBytes: String(availableBytes) } },
+    },
+  );
+
+export const volumeUnreadable = ({ pool, volume }: VolumeRef, cause: SocleError): SocleError =>
+  new SocleError(
+    "unavailable",
+    "VOLUME_UNREADABLE",
+    `libvirt cannot read volume ${volume} of pool ${pool}, so what is an overlay of it is not known: ${cause.message}. ` +
+      "Check its storage and try again; a deletion that keeps the disks (keep_disks) does not need to know",
+    { cause, details: { retryAfterMs: 5000, metadata: { pool, volume } } },
+  );

@@ -1,0 +1,329 @@
+import { SocleError } from "../../kernel/errors.ts";
+import type { VmSpec, VolumeRef } from "../model/spec.ts";
+import type { Dependents } from "./overlay-search.ts";
+import { LOOK_WITHIN_MS } from "./storage-looks.ts";
+import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
+import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
+import { vmOfVolume, volumeName } from "../model/volume-names.ts";
+import type { ResolvedVolume, Volumes } from "./volumes.ts";
+
+/** Who may use a volume: the VMs of this host, and the specs of those that are being made. */
+export interface Users {
+  readonly vms: readonly Vm[];
+  readonly creations: Iterable<VmSpec>;
+  /** Absent: storage is told apart by path and by pool and volume alone, as at admission, which does not wait. */
+  readonly same?: SameStorage;
+}
+
+/** Bytes that a VM has: `at` is a volume's pool and name, or a path. What is read alone may be read by many. */
+interface Place {
+  readonly at: string;
+  readonly writes: boolean;
+}
+
+/** The volumes that a spec names, as they are in their pools now. */
+export interface Looked {
+  /** By `volumeKey`. */
+  readonly found: ReadonlyMap<string, ResolvedVolume>;
+  /** Where they are, and what they are overlays of. */
+  readonly places: readonly Place[];
+  /** Overlays of what is to be written, which would be spoilt by that. */
+  readonly overlays: readonly VolumeRef[];
+}
+
+const MOST_NAMED = 5;
+/** How long the table may take to be whole again after a reconnect. */
+const SIGHT_WITHIN_MS = 30_000;
+
+/** One text for a volume. */
+export const volumeKey = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
+
+/** All volumes that a spec is about; `writes` of what its guest may change. */
+function* volumesOf(spec: VmSpec): Generator<VolumeRef & { writes: boolean; named: boolean }> {
+  for (const { name, source, readOnly } of spec.disks) {
+    const writes = !readOnly;
+    if (source.kind === "volume") {
+      yield { ...source.volume, writes, named: true };
+      continue;
+    }
+    const { pool, baseVolume, format } = source;
+    yield { pool, volume: volumeName(spec.id, name, format), writes, named: false };
+    if (baseVolume !== undefined) yield { pool, volume: baseVolume, writes: false, named: true };
+  }
+  for (const volume of [spec.kernelBoot?.kernel, spec.kernelBoot?.initrd])
+    if (volume !== undefined) yield { ...volume, writes: false, named: true };
+}
+
+/** A spec does not change, and is asked for with every creation beside it. */
+const placesBySpec = new WeakMap<VmSpec, readonly Place[]>();
+
+function placesOfSpec(spec: VmSpec): readonly Place[] {
+  const known = placesBySpec.get(spec);
+  if (known !== undefined) return known;
+  const places = [...volumesOf(spec)].map(({ writes, ...volume }) => ({ at: volumeKey(volume), writes }));
+  placesBySpec.set(spec, places);
+  return places;
+}
+
+function placesOf({ spec, disks = [] }: Partial<Pick<Vm, "spec" | "disks">>): readonly Place[] {
+  const named = spec === undefined ? [] : placesOfSpec(spec);
+  if (disks.length === 0) return named;
+  return [...named, ...disks.flatMap(placesOfDisk)];
+}
+
+const placesOfDisk = ({ readOnly, backing = [], mirror, ...disk }: VmDisk): readonly Place[] => [
+  ...placesOfImage(disk, readOnly !== true),
+  ...backing.flatMap((image) => placesOfImage(image, false)),
+  ...(mirror === undefined ? [] : placesOfImage(mirror, true)),
+];
+
+const placesOfImage = ({ path, volume }: VmImage, writes: boolean): readonly Place[] =>
+  [path, volume && volumeKey(volume)].flatMap((at) => (at === undefined ? [] : [{ at, writes }]));
+
+/** Throws as `Volumes.resolve` does. */
+export async function lookAt(
+  volumes: Pick<Volumes, "resolve" | "dependents">,
+  spec: VmSpec,
+): Promise<Looked> {
+  const found = new Map<string, ResolvedVolume>();
+  const places: Place[] = [];
+  const written: VolumeRef[] = [];
+  for (const { pool, volume, writes, named } of volumesOf(spec)) {
+    if (!named) continue;
+    const key = volumeKey({ pool, volume });
+    const image = found.get(key) ?? (await volumes.resolve({ pool, volume }));
+    found.set(key, image);
+    places.push({ at: image.path, writes });
+    for (const { name, path } of image.beneath)
+      for (const at of [path, volumeKey({ pool, volume: name })]) places.push({ at, writes: false });
+    if (writes) written.push({ pool, volume });
+  }
+  const { overlays } = written.length === 0 ? { overlays: [] } : await volumes.dependents(written);
+  return { found, places, overlays };
+}
+
+/**
+ * `own`: where the storage is that is asked about. Throws `unavailable` LIBVIRT_UNAVAILABLE where it is not known in time
+ * which VMs are here.
+ */
+export async function usersNow(
+  {
+    table,
+    volumes,
+  }: { readonly table: Pick<SampledVms, "all" | "untilComplete">; readonly volumes: Pick<Volumes, "names"> },
+  creations: () => Iterable<VmSpec>,
+  own: Iterable<string>,
+): Promise<Users> {
+  await table.untilComplete(AbortSignal.timeout(SIGHT_WITHIN_MS)).catch((cause: unknown) => {
+    const message = "which VMs are here is not known now, nor who uses the disks; try again";
+    throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { cause });
+  });
+  const [vms, specs] = [table.all(), [...creations()]];
+  const theirs = [...vms.flatMap(storageOf), ...specs.flatMap(namedIn)];
+  return { vms, creations: specs, same: await volumes.names.of([...own, ...theirs]) };
+}
+
+/** Where a VM's storage is: by its disks, which of a managed VM include the volumes made for it, and by its spec. */
+const storageOf = (vm: Vm): readonly string[] => {
+  if (vm.disks.length === 0) return placesOf(vm).map(({ at }) => at);
+  const ofDisks = placesOf({ disks: vm.disks }).map(({ at }) => at);
+  return vm.spec === undefined ? ofDisks : [...ofDisks, ...namedIn(vm.spec)];
+};
+
+/** The volumes that a spec names. Those that are made for it have a name that no other VM has. */
+const namedIn = (spec: VmSpec): readonly string[] =>
+  [...volumesOf(spec)].filter(({ named }) => named).map(volumeKey);
+
+/** Where the storage of a spec is, as far as it was looked at. */
+export const whereOf = (spec: VmSpec, looked?: Pick<Looked, "places">): readonly string[] =>
+  [...placesOfSpec(spec), ...(looked?.places ?? [])].map(({ at }) => at);
+
+interface Conflict {
+  readonly user: string;
+  readonly id: string;
+  readonly tenant: string | undefined;
+  readonly at: string;
+  readonly writes: boolean;
+}
+
+/** Who else has some of these bytes, where one of both writes them: one of them for each. */
+function* conflictsOf(
+  id: string,
+  places: Iterable<Place>,
+  { vms, creations, same = noOtherNames }: Users,
+): Generator<Conflict> {
+  const mine = new Map<string, boolean>();
+  for (const { at, writes } of places)
+    for (const name of [at, ...same(at)]) mine.set(name, writes || mine.get(name) === true);
+  const clashes = (name: string, writes: boolean): boolean => {
+    const writesToo = mine.get(name);
+    return writesToo !== undefined && (writes || writesToo);
+  };
+  const clash = (has: Parameters<typeof placesOf>[0]): Place | undefined =>
+    placesOf(has).find(
+      ({ at, writes }) =>
+        clashes(at, writes) || (same !== noOtherNames && same(at).some((name) => clashes(name, writes))),
+    );
+  for (const vm of vms) {
+    const place = vm.id === id ? undefined : clash(vm);
+    const tenant = vm.managed ? vm.tenant : undefined;
+    if (place !== undefined) yield { ...place, id: vm.id, tenant, user: `VM ${vm.name}` };
+  }
+  for (const spec of creations) {
+    const place = spec.id === id ? undefined : clash({ spec });
+    const user = `VM ${spec.name}, in the making`;
+    if (place !== undefined) yield { ...place, id: spec.id, tenant: spec.tenant, user };
+  }
+}
+
+/**
+ * Throws `conflict` VOLUME_IN_USE where another VM has what a new VM's spec names and one of both would write to it: two
+ * that write spoil it, and who reads what another writes reads neither this nor that. `looked`: as far as it is known yet.
+ *
+ * `tenantOnly`: who asks may know and have his tenant's VMs alone. Throws `denied` VOLUME_DENIED for what is another's, and
+ * for what is not known to be his: to write to, each volume that no VM of his has; to read, one that was made for a VM.
+ */
+export function requireUsable(
+  spec: VmSpec,
+  users: Users,
+  tenantOnly = false,
+  looked?: Pick<Looked, "places" | "overlays">,
+): void {
+  const places = [...placesOf({ spec }), ...(looked?.places ?? [])];
+  const conflicts = [...conflictsOf(spec.id, places, users)];
+  const foreign = conflicts.find(({ tenant }) => tenantOnly && tenant !== spec.tenant);
+  if (foreign !== undefined) throw denied(foreign.at, "is in use by a VM that is not yours");
+  const [conflict] = conflicts;
+  // A disk that is kept is nobody's: only who may have them all can use it again.
+  const orFree = tenantOnly ? "" : ", or stop and delete that VM and keep its disks (keep_disks)";
+  if (conflict !== undefined)
+    throw inUse(
+      conflict,
+      conflict.writes ? `which writes to it: name another, or a copy${orFree}` : `so ${READ_ONLY}`,
+    );
+  requireIdentified(spec.id, places, users);
+  if (tenantOnly) requireOwn(spec, users.vms);
+  const [overlay] = looked?.overlays ?? [];
+  if (overlay === undefined) return;
+  throw inUse({ user: `volume ${overlay.volume}, an overlay of it`, id: overlay.volume }, `so ${READ_ONLY}`);
+}
+
+/**
+ * Storage that cannot be identified may be another VM's. Throws `unavailable` STORAGE_UNIDENTIFIED where a look at the
+ * VM's own storage hangs, or at another VM's on the same filesystem, or libvirt does not tell where the VM's own is.
+ */
+export function requireIdentified(
+  id: string,
+  places: Iterable<Pick<Place, "at">>,
+  { vms, creations, same = noOtherNames }: Users,
+): void {
+  const doubt = same.doubtOf(
+    [...places].map(({ at }) => at),
+    storageBeside(id, vms, creations),
+  );
+  if (doubt === undefined) return;
+  throw new SocleError(
+    "unavailable",
+    "STORAGE_UNIDENTIFIED",
+    `whether another VM uses ${doubt.at} is not known: ${
+      doubt.silent === "libvirt"
+        ? "libvirt did not tell where its pool is; retry"
+        : `its filesystem did not answer within ${LOOK_WITHIN_MS / 1000} s. ` +
+          "Check the mount (df) and its server, then retry"
+    }`,
+    { details: { retryAfterMs: 5000 } },
+  );
+}
+
+function* storageBeside(id: string, vms: readonly Vm[], creations: Iterable<VmSpec>): Generator<string> {
+  for (const vm of vms) if (vm.id !== id) yield* storageOf(vm);
+  for (const spec of creations) if (spec.id !== id) yield* namedIn(spec);
+}
+
+/** What is in the making proves nothing: a volume by the name that it asks for may be there, and then is not its own. */
+function requireOwn(spec: VmSpec, vms: Users["vms"]): void {
+  for (const { named, writes, ...volume } of volumesOf(spec)) {
+    const key = volumeKey(volume);
+    const isMadeForVm = vmOfVolume(volume.volume) !== undefined;
+    if (!named || !(writes || isMadeForVm)) continue;
+    const has = (vm: Vm): boolean => placesOf(vm).some(({ at }) => at === key);
+    if (vms.some((vm) => vm.managed && vm.tenant === spec.tenant && has(vm))) continue;
+    if (isMadeForVm) throw denied(key, "was made for a VM that is not yours, or is gone");
+    throw denied(
+      key,
+      "is not known to be yours, so you may only read it: attach it read-only, or make a new disk over it (base_volume)",
+    );
+  }
+}
+
+/** Throws `conflict` VOLUME_IN_USE where a guest that runs has a disk of this VM's open, and one of both writes. */
+export async function requireDisksFree(
+  vm: Vm,
+  others: readonly Vm[],
+  names: Pick<StorageNames, "of">,
+): Promise<void> {
+  const same = await names.of([vm, ...others].flatMap(storageOf));
+  const [conflict] = conflictsOf(vm.id, placesOf(vm), { vms: others, creations: [], same });
+  if (conflict !== undefined)
+    throw inUse(conflict, `which ${conflict.writes ? "writes to" : "reads"} it: stop that one first`);
+  requireIdentified(vm.id, placesOf(vm), { vms: others, creations: [], same });
+}
+
+const READ_ONLY = "nobody may write to it: attach it read-only, or make a new disk over it (base_volume)";
+
+const denied = (at: string, why: string): SocleError =>
+  new SocleError("denied", "VOLUME_DENIED", `the volume ${at} ${why}`);
+
+function inUse(
+  { user, id, at }: Pick<Conflict, "user" | "id"> & { at?: string },
+  advice: string,
+): SocleError {
+  const message = `the volume${at === undefined ? "" : ` ${at}`} is in use by ${user}, ${advice}`;
+  return new SocleError("conflict", "VOLUME_IN_USE", message, { details: { metadata: { users: id } } });
+}
+
+/**
+ * Throws `conflict` VOLUME_IN_USE where another than `vmId` has one of its volumes attached, or an overlay of it: without
+ * the bytes under it a guest reads zeros or does not start any more.
+ */
+export function requireUnused(
+  vmId: string,
+  volumes: readonly VolumeRef[],
+  { vms, creations, same = noOtherNames }: Users,
+  { paths, overlays }: Pick<Dependents, "paths" | "overlays">,
+): void {
+  const own = new Set([...volumes.map(volumeKey), ...paths].flatMap((at) => [at, ...same(at)]));
+  const isUsedBy = (has: Parameters<typeof placesOf>[0]): boolean =>
+    placesOf(has).some(({ at }) => own.has(at) || same(at).some((name) => own.has(name)));
+  const users = new Map<string, string>();
+  for (const vm of vms) if (isUsedBy(vm)) users.set(vm.id, `VM ${vm.name}`);
+  for (const spec of creations) if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name}, in the making`);
+  users.delete(vmId);
+  for (const { pool, volume } of overlays) {
+    const owner = vmOfVolume(volume);
+    if (owner === undefined || !users.has(owner))
+      users.set(volume, `volume ${volume} of pool ${pool}, an overlay`);
+  }
+  const places = [...own].map((at) => ({ at }));
+  if (users.size === 0) requireIdentified(vmId, places, { vms, creations, same });
+  else throw usedBy(users);
+}
+
+function usedBy(users: ReadonlyMap<string, string>): SocleError {
+  const names = [...users.values()];
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
+  const message =
+    `disks of the VM are in use by ${names.slice(0, MOST_NAMED).join("; ")}${more}: ` +
+    "delete those first, or delete the VM and keep its disks (keep_disks)";
+  return new SocleError("conflict", "VOLUME_IN_USE", message, {
+    details: { metadata: { users: [...users.keys()].slice(0, MOST_NAMED).join(",") } },
+  });
+}
+
+/** A volume that goes with its VM is nobody's to build on. */
+export const going = (named: VolumeRef): SocleError =>
+  new SocleError(
+    "conflict",
+    "VOLUME_IN_USE",
+    `volume ${named.volume} of pool ${named.pool} is being deleted with its VM; name another`,
+  );

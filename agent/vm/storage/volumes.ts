@@ -1,0 +1,366 @@
+import { formatExactBytes } from "../../kernel/text/bytes.ts";
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { silentLog, type Logger } from "../../kernel/log.ts";
+import * as libvirt from "../../libvirt/index.ts";
+import { buildVolume, parseVolume } from "../../libvirt/xml/index.ts";
+import { Certainty, type LibvirtCalls } from "../hypervisor/certainty.ts";
+import { OverlaySearch, type Dependents } from "./overlay-search.ts";
+import { PoolRefresh } from "./pool-refresh.ts";
+import type { VolumeRef } from "../model/spec.ts";
+import { StorageNames } from "./storage-names.ts";
+import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
+import { formatOf } from "../model/volume-names.ts";
+import { poolBusy, poolFull, volumeExists } from "./volume-refusals.ts";
+
+export interface ResolvedVolume {
+  readonly path: string;
+  /** As its name says: qcow2 for NAME.qcow2, else raw. */
+  readonly format: string;
+  readonly capacityBytes: number;
+  /** What it is an overlay of, the nearest first: images of its pool. */
+  readonly beneath: readonly Beneath[];
+}
+
+export interface VolumeToMake {
+  readonly pool: string;
+  readonly name: string;
+  readonly format: "qcow2" | "raw";
+  /** Absent: the base's. */
+  readonly capacityBytes?: number;
+  /** A volume of the same pool that the new one is an overlay of. */
+  readonly base?: string;
+  /** The libvirt secret that holds its passphrase: it is encrypted with LUKS. */
+  readonly secretUuid?: string;
+}
+
+interface Found extends Image {
+  readonly capacityBytes: number;
+  /** Its bytes are what its name says: it was not cut short in its making. */
+  readonly isWhole: boolean;
+}
+
+/** A pool must keep this much free, or the first write of a guest would stop it. */
+const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+
+/** More than any header of LUKS takes, with that of the image format before it: both stand at the beginning. */
+const LUKS_HEADER_BYTES = 16 * 1024 * 1024;
+/** 5 MB/s. */
+const SLOWEST_BYTES_PER_MS = 5000;
+
+/** How long a pool that cannot be refreshed is taken for a busy one. */
+const REFRESH_FOR_MS = 5000;
+const REFRESH_EVERY_MS = 250;
+
+/** The volumes of libvirt's storage pools. */
+export class Volumes {
+  /** Which of them are the same storage. */
+  readonly names: StorageNames;
+  readonly #libvirt: LibvirtCalls;
+  readonly #certainty: Certainty;
+  readonly #guard: Pick<VolumeGuard, "check">;
+  readonly #clock: Clock;
+  readonly #pools: PoolRefresh;
+  readonly #overlays: OverlaySearch;
+
+  constructor(
+    calls: LibvirtCalls,
+    clock: Clock,
+    {
+      guard = new VolumeGuard(calls),
+      log = silentLog,
+    }: { readonly guard?: Pick<VolumeGuard, "check">; readonly log?: Logger } = {},
+  ) {
+    this.names = new StorageNames(calls, clock);
+    this.#libvirt = calls;
+    this.#guard = guard;
+    this.#clock = clock;
+    this.#certainty = new Certainty(calls, clock);
+    this.#pools = new PoolRefresh(calls, log);
+    this.#overlays = new OverlaySearch(calls, clock, this.names, this.#pools, (name) => this.#pool(name));
+  }
+
+  /**
+   * Throws `not_found` POOL_NOT_FOUND or VOLUME_NOT_FOUND, `unavailable` POOL_INACTIVE or POOL_BUSY, and what `VolumeGuard`
+   * throws for one that leads elsewhere. `base`: the volume that it was to be made an overlay of.
+   */
+  async resolve(reference: VolumeRef, base?: string): Promise<ResolvedVolume> {
+    const found = await this.#findSurely(reference);
+    const beneath = await this.#guard.check(await this.#pool(reference.pool), found, base);
+    return { ...found, beneath };
+  }
+
+  /** Throws `already_exists` VOLUME_EXISTS where there is one of them, and as `resolve` does for their pools. */
+  async requireAbsent(references: readonly VolumeRef[]): Promise<void> {
+    // What a pool on a network holds by another host's doing, libvirt knows from a refresh alone. A pool that is too busy
+    // for one passes: libvirt makes no volume where there is a file.
+    for (const name of new Set(references.map(({ pool }) => pool)))
+      await this.#pools.refresh(await this.#pool(name)).catch(unlessBusy);
+    for (const reference of references)
+      if ((await this.#lookup(reference)) !== undefined) throw volumeExists(reference);
+  }
+
+  async #findSurely(reference: VolumeRef): Promise<Found> {
+    const found = (await this.#find(reference)) ?? (await this.#findAnew(reference));
+    if (found === undefined) {
+      throw new SocleError(
+        "not_found",
+        "VOLUME_NOT_FOUND",
+        `there is no volume ${reference.volume} in pool ${reference.pool}`,
+      );
+    }
+    return found;
+  }
+
+  /**
+   * Makes it. `mayBeThere`: an earlier run of the same operation may have made it, and then it is adopted. One that is
+   * not what it should be was cut short in its making and is made anew, and so is an encrypted one, whose passphrase
+   * nobody knows any more. Otherwise, right after `requireAbsent`, throws `already_exists` VOLUME_EXISTS for what is there,
+   * whosever it is, and leaves it alone. Throws `exhausted` POOL_FULL. `made` is called once the volume is there by this operation.
+   */
+  async make(
+    volume: VolumeToMake,
+    mayBeThere: boolean,
+    made: () => void = () => undefined,
+  ): Promise<Omit<ResolvedVolume, "beneath">> {
+    const reference = { pool: volume.pool, volume: volume.name };
+    const base =
+      volume.base === undefined ? undefined : await this.resolve({ pool: volume.pool, volume: volume.base });
+    const capacityBytes = volume.capacityBytes ?? base?.capacityBytes ?? 0;
+    if (base !== undefined && capacityBytes < base.capacityBytes) {
+      const message = `volume ${volume.name} must not be smaller than its base volume (${formatExactBytes(base.capacityBytes)})`;
+      throw new SocleError("invalid", "VOLUME_TOO_SMALL", message);
+    }
+    const existing = await this.#find(reference);
+    if (existing !== undefined && !mayBeThere) throw volumeExists(reference);
+    if (existing !== undefined) made();
+    const isKnown = existing?.isWhole === true && volume.secretUuid === undefined;
+    if (isKnown && existing.capacityBytes >= capacityBytes) {
+      await this.#guard.check(await this.#pool(volume.pool), existing, volume.base);
+      return existing;
+    }
+    if (existing !== undefined) await this.remove(reference);
+    const pool = await this.#pool(volume.pool);
+    // How much is free libvirt knows from the last refresh, which `requireAbsent` makes. One that is refused, since another
+    // volume of the pool is in the making, is no reason to fail: that one's was not long ago.
+    if (mayBeThere) await this.#pools.refresh(pool).catch(unlessBusy);
+    const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
+    if (available < Math.min(LEAST_FREE_BYTES, capacityBytes)) throw poolFull(volume.pool, available);
+    const xml = buildVolume({
+      name: volume.name,
+      capacityBytes,
+      allocationBytes: 0,
+      format: volume.format,
+      ...(base === undefined ? {} : { backing: { path: base.path, format: base.format } }),
+      ...(volume.secretUuid === undefined ? {} : { encryptionSecretUuid: volume.secretUuid }),
+    });
+    let tries = 0;
+    const create = async (): Promise<void> => {
+      tries += 1;
+      await this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 });
+    };
+    try {
+      await this.#certainty.ensure(
+        create,
+        async () => (await this.#lookup(reference)) !== undefined,
+        "again",
+      );
+    } catch (thrown) {
+      // By the first try, which was answered, nothing of ours can be there.
+      if (tries > 1 || !tellsOfAnother.has(toSocleError(thrown).reason)) throw thrown;
+      await this.#pool(volume.pool);
+      throw volumeExists(reference, thrown);
+    }
+    made();
+    return await this.#findSurely(reference);
+  }
+
+  /** Where those of them are that are there, and their overlays. Throws as `OverlaySearch.of` does. */
+  async dependents(references: readonly VolumeRef[]): Promise<Dependents> {
+    return await this.#overlays.of(references);
+  }
+
+  /** Without its pool it is not there. Throws `unavailable` POOL_INACTIVE. */
+  async isThere(reference: VolumeRef): Promise<boolean> {
+    try {
+      return (await this.#lookup(reference)) !== undefined;
+    } catch (thrown) {
+      if (toSocleError(thrown).reason === "POOL_NOT_FOUND") return false;
+      throw thrown;
+    }
+  }
+
+  /** Done when it is not there, also when it was not there before. Returns whether it was. */
+  async remove(reference: VolumeRef): Promise<boolean> {
+    let wasThere = false;
+    await this.#certainty.ensure(
+      async () => {
+        const vol = await this.#lookup(reference);
+        if (vol === undefined) return;
+        wasThere = true;
+        await orNone(() => this.#libvirt.call(libvirt.storageVolDelete, { vol, flags: 0 }));
+      },
+      async () => (await this.#lookup(reference)) === undefined,
+      "again",
+    );
+    return wasThere;
+  }
+
+  /**
+   * Overwrites all bytes of it with zeros, to the disk, and gives how many; undefined where it is not there. Throws
+   * `exhausted` POOL_FULL where a thin one has no room to be written whole.
+   *
+   * libvirt's own wipe only cuts a sparse file off and lets it grow again, which overwrites nothing; and what an upload
+   * has written may still be in memory when the file is deleted, and is then never written. So: holes are filled by an
+   * upload, and what has none is wiped, which writes and syncs.
+   */
+  async overwrite(reference: VolumeRef, signal?: AbortSignal): Promise<number | undefined> {
+    const found = await this.#measured(reference);
+    if (found === undefined) return undefined;
+    const { vol, bytes, holeBytes } = found;
+    if (holeBytes > 0) {
+      const pool = await this.#pool(reference.pool);
+      const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
+      if (available < holeBytes + LEAST_FREE_BYTES) throw poolFull(reference.pool, available);
+      await this.#writeZeros(vol, bytes, { signal });
+    }
+    await this.#wipe(vol, bytes);
+    return bytes;
+  }
+
+  /**
+   * Overwrites the header of an encrypted one with zeros, to the disk, and gives how many bytes that were; undefined
+   * where it is not there. Of a file, nothing is left behind the header: so the rest needs not be overwritten to sync.
+   */
+  async overwriteHeader(reference: VolumeRef, signal?: AbortSignal): Promise<number | undefined> {
+    const found = await this.#measured(reference);
+    if (found === undefined) return undefined;
+    const { vol, isFile } = found;
+    const bytes = Math.min(found.bytes, LUKS_HEADER_BYTES);
+    await this.#writeZeros(vol, bytes, { cutBehind: isFile, signal });
+    // A block device is synced by the kernel when the last who has it open closes it.
+    if (isFile) await this.#wipe(vol, bytes);
+    return bytes;
+  }
+
+  async #measured(
+    reference: VolumeRef,
+  ): Promise<{ vol: libvirt.StorageVol; bytes: number; holeBytes: number; isFile: boolean } | undefined> {
+    const vol = await this.#lookup(reference);
+    if (vol === undefined) return undefined;
+    const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 });
+    const { physicalBytes, capacityBytes, allocationBytes, type } = parseVolume(xml);
+    const bytes = physicalBytes ?? capacityBytes;
+    return { vol, bytes, holeBytes: bytes - (allocationBytes ?? 0), isFile: type === "file" };
+  }
+
+  async #writeZeros(
+    vol: libvirt.StorageVol,
+    bytes: number,
+    { cutBehind = false, signal }: { cutBehind?: boolean; signal: AbortSignal | undefined },
+  ): Promise<void> {
+    const flags = cutBehind ? libvirt.StorageVolUploadFlag.SPARSE_STREAM : 0;
+    const args = { vol, offset: 0, length: cutBehind ? 0 : bytes, flags };
+    const stream = await this.#libvirt.openStream(libvirt.storageVolUpload, args, { signal });
+    const zeros = Buffer.alloc(Math.min(bytes, 1024 * 1024));
+    for (let left = bytes; left > 0; left -= zeros.length)
+      await stream.write(left < zeros.length ? zeros.subarray(0, left) : zeros);
+    if (cutBehind) await stream.writeHole(1);
+    await stream.finish();
+  }
+
+  async #wipe(vol: libvirt.StorageVol, bytes: number): Promise<void> {
+    const algorithm = libvirt.StorageVolWipeAlgorithm.ZERO;
+    const timeoutMs = 60_000 + bytes / SLOWEST_BYTES_PER_MS;
+    const slowly = { timeoutMs, lane: "slow" } as const;
+    await this.#certainty.ensure(
+      () => this.#libvirt.call(libvirt.storageVolWipePattern, { vol, algorithm, flags: 0 }, slowly),
+      () => Promise.resolve(false),
+      "again",
+    );
+  }
+
+  async #find(reference: VolumeRef): Promise<Found | undefined> {
+    const vol = await this.#lookup(reference);
+    if (vol === undefined) return undefined;
+    const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 });
+    const { path, format: probed, capacityBytes, type } = parseVolume(xml);
+    if (path === undefined) {
+      throw new SocleError(
+        "unsupported",
+        "VOLUME_HAS_NO_PATH",
+        `volume ${reference.volume} of pool ${reference.pool} has no path`,
+      );
+    }
+    const name = reference.volume;
+    const format = formatOf(name);
+    return { vol, name, path, format, type, capacityBytes, isWhole: format === "raw" || probed === format };
+  }
+
+  /**
+   * libvirt knows a pool as it was when it was last refreshed; a file that somebody put there may have come since. Of the
+   * volumes that it makes itself it knows without, and refuses to refresh while one of the pool is in the making.
+   */
+  async #findAnew(reference: VolumeRef): Promise<Found | undefined> {
+    const pool = await this.#pool(reference.pool);
+    const deadlineMs = this.#clock.monotonicMs() + REFRESH_FOR_MS;
+    for (;;) {
+      try {
+        await this.#pools.refresh(pool);
+        return await this.#find(reference);
+      } catch (thrown) {
+        const error = unlessBusy(thrown);
+        if (this.#clock.monotonicMs() >= deadlineMs) throw poolBusy(reference, error);
+        await this.#clock.sleep(REFRESH_EVERY_MS);
+      }
+    }
+  }
+
+  async #lookup(reference: VolumeRef): Promise<libvirt.StorageVol | undefined> {
+    const pool = await this.#pool(reference.pool);
+    return await orNone(
+      async () =>
+        (await this.#libvirt.call(libvirt.storageVolLookupByName, { pool, name: reference.volume })).vol,
+    );
+  }
+
+  async #pool(name: string): Promise<libvirt.StoragePool> {
+    try {
+      const { pool } = await this.#libvirt.call(libvirt.storagePoolLookupByName, { name });
+      const { active } = await this.#libvirt.call(libvirt.storagePoolIsActive, { pool });
+      if (active) return pool;
+    } catch (thrown) {
+      if (toSocleError(thrown).reason !== "LIBVIRT_NO_STORAGE_POOL") throw thrown;
+      throw new SocleError("not_found", "POOL_NOT_FOUND", `there is no storage pool ${name} on this host`, {
+        cause: thrown,
+      });
+    }
+    throw new SocleError(
+      "unavailable",
+      "POOL_INACTIVE",
+      `storage pool ${name} is not active; start it (virsh pool-start ${name})`,
+    );
+  }
+}
+
+/** How libvirt refuses to make a volume by the name of another, and by the path of a file that is none yet. */
+const tellsOfAnother: ReadonlySet<string> = new Set([
+  "LIBVIRT_STORAGE_VOL_EXIST",
+  "LIBVIRT_OPERATION_INVALID",
+]);
+
+/** Throws it again unless it may be libvirt's refusal of a pool that is busy, which is its word for everything. */
+function unlessBusy(thrown: unknown): SocleError {
+  const error = toSocleError(thrown);
+  if (error.kind !== "internal") throw error;
+  return error;
+}
+
+async function orNone<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (thrown) {
+    if (toSocleError(thrown).reason === "LIBVIRT_NO_STORAGE_VOL") return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,122 @@
+import type { TestContext } from "node:test";
+import type { Doors } from "../../../agent/api/services/doors.ts";
+import { AuditLog } from "../../../agent/audit/index.ts";
+import { systemClock as clock } from "../../../agent/kernel/clock.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { EventLog } from "../../../agent/state/events/event-log.ts";
+import { anywhere } from "../../../agent/state/reservations/placement.ts";
+import { dayMs, started } from "../audit/log-of.ts";
+import { folder } from "../state/folder.ts";
+import { open, request } from "../state/operations-stage.ts";
+import { FakeConsole, startApi, vm } from "./harness.ts";
+import { largeHost, largeSize } from "./large-host.ts";
+
+export const kept = {
+  operations: 50_000,
+  vms: 1000,
+  events: 50_000,
+  reservations: 1000,
+  auditEntries: 20_000,
+  tenants: 1000,
+};
+
+const inGroups = async (
+  count: number,
+  size: number,
+  each: (at: number) => Promise<unknown>,
+): Promise<void> => {
+  for (let from = 0; from < count; from += size) {
+    const group = Array.from({ length: Math.min(size, count - from) }, (_, at) => each(from + at));
+    await Promise.all(group);
+  }
+};
+
+/** What the API's services stand on, with as much in it as an agent keeps. */
+export async function fullAgent(t: TestContext) {
+  const api = await startApi(t);
+  const operations = await open(await folder(t), {
+    maxRetainedPerTenant: Infinity,
+    maxRetained: 2 * kept.operations,
+  });
+  t.after(() => operations.drain(0));
+  let doneId = "";
+  await inGroups(kept.operations, 5000, async (at) => {
+    const more = { vmId: `vm-${at % kept.vms}`, tenant: `tenant-${at % 20}`, caller: `caller-${at % 100}` };
+    const { operation } = await operations.begin(request(`request-${at}`, more));
+    await operations.settle(operation.id, { state: "succeeded" });
+    doneId = operation.id;
+  });
+
+  const labels = Object.fromEntries(Array.from({ length: 8 }, (_, at) => [`label-${at}`, "a value"]));
+  for (let at = 0; at < kept.vms; at += 1)
+    api.table.put(vm(`vm-${at}`, { labels, tenant: `tenant-${at % 20}` }));
+
+  const events = await EventLog.open({
+    directory: await folder(t),
+    maxEvents: kept.events,
+    agentEpoch: 7,
+    clock,
+    log: silentLog,
+  });
+  t.after(() => events.flush());
+  for (let at = 1; at < kept.events; at += 1) events.append({ kind: "vm_state_changed", vmId: `vm-${at}` });
+  events.append({ kind: "resync" });
+
+  let reservationId = "";
+  await inGroups(kept.reservations, 4, async (at) => {
+    const room = {
+      vcpus: 1,
+      memoryBytes: 2 ** 20,
+      accelerator: "tcg" as const,
+      tenant: "",
+      wish: anywhere,
+    };
+    const by = { caller: "caller", fingerprint: "f" };
+    const { id } = await api.doors.reservations.reserve(
+      { requestId: `a-${at}`, ...by },
+      () => room,
+      3_600_000,
+    );
+    if (at > 0)
+      await api.doors.reservations.release({ requestId: `b-${at}`, ...by }, id, {
+        caller: "caller",
+        mayAll: true,
+      });
+    else reservationId = id;
+  });
+
+  const audit = await AuditLog.open({
+    directory: await folder(t),
+    clock,
+    log: silentLog,
+    retentionMs: dayMs,
+  });
+  t.after(() => audit.close());
+  await inGroups(kept.auditEntries, 5000, (at) => audit.record(started(`vm-${at}`)));
+
+  const use = { vms: 2, vcpus: 4, memoryBytes: 2 ** 30, diskBytes: 2 ** 31 };
+  const tenants = Array.from({ length: kept.tenants }, (_, at) => ({ tenant: `tenant-${at}`, use }));
+  api.host.change(largeHost({ ...largeSize, devices: 1000 }));
+  api.vms.openConsole = () => {
+    const stream = new FakeConsole();
+    stream.end();
+    return Promise.resolve(stream);
+  };
+  const { host } = api;
+  const doors: Doors = {
+    ...api.doors,
+    operations,
+    events,
+    audit,
+    host: {
+      snapshot: () => host.snapshot(),
+      subscribe: (signal) => host.subscribe(signal),
+      usage: () => host.usage(),
+      tenants: () => tenants,
+      setScheduling: (state, reason) => host.setScheduling(state, reason),
+      acknowledge: (condition) => host.acknowledge(condition),
+    },
+    trust: { ...api.doors.trust, enroll: () => Promise.resolve() },
+  };
+  return { api, doors, audit: api.audit, doneId, reservationId };
+}

@@ -1,0 +1,245 @@
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import type { Doors } from "../../../agent/api/services/doors.ts";
+import type { AuditDoor } from "../../../agent/api/call-audit.ts";
+import type { Act, Actor, AuditLog } from "../../../agent/audit/index.ts";
+import type { OutboxBounds } from "../../../agent/api/limits/outbox.ts";
+import type { PeopleDoor } from "../../../agent/api/auth/people.ts";
+import { ApiServer } from "../../../agent/api/server.ts";
+import { configSchema, type Config } from "../../../agent/config/schema.ts";
+import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
+import { createLog, type Logger } from "../../../agent/kernel/log.ts";
+import { Ledger } from "../../../agent/host/capacity/ledger.ts";
+import { Reservations } from "../../../agent/host/capacity/reservations.ts";
+import { ControlEpochs } from "../../../agent/state/records/control-epochs.ts";
+import { ReservationBook } from "../../../agent/state/reservations/reservation-book.ts";
+import { EventLog } from "../../../agent/state/events/event-log.ts";
+import type { Behalf } from "../../../agent/state/operations/operation.ts";
+import { Operations } from "../../../agent/state/operations/operations.ts";
+import { Position } from "../../../agent/state/records/position.ts";
+import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
+import type { Trust } from "../../../agent/trust/index.ts";
+import { noTrust } from "../trust/no-trust.ts";
+import { protos } from "./client.ts";
+import { FakeHost } from "./fakes.ts";
+
+export * from "./client.ts";
+export * from "./fakes.ts";
+
+export interface Harness {
+  readonly socket: string;
+  readonly tcpPort: number | undefined;
+  readonly table: VmTable;
+  readonly host: FakeHost;
+  readonly operations: Operations;
+  readonly events: EventLog;
+  readonly position: Position;
+  readonly api: ApiServer;
+  /** What its services stand on. */
+  readonly doors: Doors;
+  readonly logged: Record<string, unknown>[];
+  /** What went into the audit log; a test may put another `record` in place of it. */
+  readonly audited: Act[];
+  readonly audit: { -readonly [Name in keyof AuditDoor]: AuditDoor[Name] };
+  /** What the fake of vm/operations/vms.ts was asked, by method. */
+  readonly asked: [string, unknown, string][];
+  /** What a test puts in place of a door's method. */
+  readonly vms: { -readonly [Name in keyof Doors["vms"]]: Doors["vms"][Name] };
+  stop(): Promise<void>;
+}
+
+/** An API server on a socket of its own, over real tables and logs, with fakes for what needs a hypervisor. */
+export async function startApi(
+  t: TestContext,
+  config: Partial<Config["api"]> = {},
+  trust: Trust = noTrust,
+  controlEpochs: Doors["controlEpochs"] = keptEpochs(0),
+  people: Partial<PeopleDoor> = {},
+  auditLog?: AuditLog,
+  outbox: Partial<OutboxBounds> = {},
+): Promise<Harness> {
+  const directory = await mkdtemp(join(tmpdir(), "socle-api-"));
+  const logged: Record<string, unknown>[] = [];
+  const log: Logger = createLog({
+    level: "debug",
+    destination: { write: (line) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
+  });
+  const clock = systemClock;
+  const operations = await Operations.open({ directory, clock, log, retentionMs: 3_600_000 });
+  const events = await EventLog.open({ directory, maxEvents: 1000, agentEpoch: 7, clock, log });
+  const table = new VmTable();
+  table.completed(1_700_000_000_000);
+  const host = new FakeHost();
+  const audited: Act[] = [];
+  const note = (act: Act): void => void audited.push(act);
+  const audit: Harness["audit"] = {
+    note,
+    noteRepeatable: note,
+    record: (act) => Promise.resolve(audited.push(act)),
+  };
+  const position = new Position({ agentEpoch: 7 });
+  const asked: Harness["asked"] = [];
+  const mutate =
+    (kind: string) => async (request: { requestId: string; behalf?: Behalf | undefined }, caller: string) => {
+      asked.push([kind, request, caller]);
+      const { requestId, behalf } = request;
+      const begun = { requestId, caller, behalf, kind, vmId: "v", fingerprint: "f", intent: {} };
+      return (await operations.begin(begun)).operation;
+    };
+  const vms: Harness["vms"] = {
+    create: mutate("CREATE_VM"),
+    start: mutate("START_VM"),
+    stop: mutate("STOP_VM"),
+    reboot: mutate("REBOOT_VM"),
+    pause: mutate("PAUSE_VM"),
+    resume: mutate("RESUME_VM"),
+    delete: mutate("DELETE_VM"),
+    settle: async (id, as, caller) =>
+      await operations.settle(
+        id,
+        as === "done"
+          ? { state: "succeeded", result: { settled_by: caller } }
+          : { state: "failed", error: new SocleError("conflict", "SETTLED_BY_PERSON", caller) },
+      ),
+    openConsole: () => Promise.reject(new Error("no console in this test")),
+  };
+  const reservations = await reservationsOf(directory, clock, log);
+  const socket = join(directory, "agent.sock");
+  const doors: Doors = {
+    vmView: table,
+    vms,
+    operations,
+    reservations,
+    defaultAccelerator: () => "tcg",
+    events,
+    host,
+    controlEpochs,
+    audit: auditLog ?? {
+      state: { sequence: 0, bytes: 0, waiting: 0, refused: 0 },
+      page: () => Promise.reject(new Error("no audit log in this test")),
+      checkpoint: () => Promise.reject(new Error("no audit log in this test")),
+    },
+    trust: {
+      state: () => ({ domain: null }),
+      enroll: () => Promise.reject(new Error("no enrollment in this test")),
+    },
+    position: () => ({ bootId: "boot-1", agentEpoch: 7, generation: position.generation }),
+  };
+  const api = new ApiServer({
+    config: { ...configSchema.parse({}).api, socket, ...config },
+    protos,
+    doors,
+    trust,
+    audit: auditLog ?? audit,
+    people: {
+      rules: configSchema.parse({}).people,
+      verify: () => {
+        throw new Error("no people in this test");
+      },
+      brokeGlass: () => undefined,
+      ...people,
+    },
+    clock,
+    log,
+    stopTimeoutMs: 500,
+    outbox,
+  });
+  const end = new AbortController();
+  let done: Promise<void> = Promise.resolve();
+  const stop = async (): Promise<void> => {
+    end.abort();
+    await done.catch(() => undefined);
+    await operations.drain(0);
+    await events.flush();
+  };
+  // In this order: an event that is still being written would make its directory anew.
+  t.after(async () => {
+    await stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+  await new Promise<void>((resolve, reject) => {
+    done = api.run(end.signal, resolve);
+    done.catch(reject);
+  });
+  api.setServing(true);
+  const { tcpPort } = api;
+  const logs = { logged, audited, audit };
+  return {
+    socket,
+    tcpPort,
+    table,
+    host,
+    operations,
+    events,
+    position,
+    api,
+    doors,
+    ...logs,
+    asked,
+    vms,
+    stop,
+  };
+}
+
+/** Control epochs in memory alone; `raised` lists each raise. */
+export function keptEpochs(from: number): Doors["controlEpochs"] & { readonly raised: number[] } {
+  const raised: number[] = [];
+  let controlEpoch = from;
+  const epochs = new ControlEpochs<Actor>(
+    {
+      get controlEpoch() {
+        return controlEpoch;
+      },
+      get controlFence() {
+        return { epoch: controlEpoch, resets: 0 };
+      },
+      raiseControlEpoch: (epoch) => {
+        controlEpoch = Math.max(controlEpoch, epoch);
+        return Promise.resolve();
+      },
+      resetControlEpoch: (epoch) => {
+        controlEpoch = epoch;
+        return Promise.resolve();
+      },
+    },
+    ({ to }) => Promise.resolve(raised.push(to)),
+  );
+  return {
+    raised,
+    get controlEpoch() {
+      return controlEpoch;
+    },
+    raise: (epoch, by) => epochs.raise(epoch, by),
+    reset: (epoch) => epochs.reset(epoch),
+  };
+}
+
+/** Of a host with one cell of four CPUs, two of them dedicated, and 16 GiB. */
+async function reservationsOf(directory: string, clock: Clock, log: Logger): Promise<Reservations> {
+  const policy = {
+    reservedCpus: 0,
+    reservedMemoryBytes: 0,
+    cpuOvercommitRatio: 4,
+    memoryOvercommitRatio: 1,
+    dedicatedCpus: [2, 3],
+  };
+  const ledger = new Ledger({
+    policy,
+    scheduling: () => ({ state: "active", reason: "" }),
+    clock,
+    changed: () => undefined,
+  });
+  ledger.setCells([{ id: 0, cpus: [0, 1, 2, 3], memoryBytes: 2 ** 34, pages: [], distances: [10] }]);
+  ledger.setFootprints([], true);
+  const boot = { bootId: "boot-1", ms: () => clock.monotonicMs() };
+  const book = await ReservationBook.open({ directory, clock, boot, log, retentionMs: 3_600_000 });
+  return new Reservations({
+    book,
+    ledger,
+    clock,
+    log,
+  });
+}

@@ -1,0 +1,149 @@
+// Run by loop-turns.test.ts in a process of its own: the test runner follows every promise, which takes more time than the
+// calls do. Prints as JSON how long each call holds the event loop on an agent that keeps much.
+import type { TestContext } from "node:test";
+import { vmToProto } from "../../../agent/api/convert/vm.ts";
+import type { Role } from "../../../agent/api/auth/roles.ts";
+import { DirectCalls } from "./direct-calls.ts";
+import { fullAgent, kept } from "./full-agent.ts";
+import { protos } from "./client.ts";
+
+const ROUNDS = 5;
+const PAGE = 250;
+
+interface Call {
+  readonly request: object;
+  readonly as?: Role;
+  /** A stream is left after so many. */
+  readonly messages?: number;
+  /** Concurrent calls of one caller; 1 by default. */
+  readonly atOnce?: number;
+}
+
+/** How long the event loop is held while `work` runs: its turns in the mean, weighted by their time, in milliseconds. */
+async function turnMs(work: () => Promise<unknown>): Promise<number> {
+  const turns: number[] = [];
+  let isOver = false;
+  let lastMs = performance.now();
+  const turned = new Promise<void>((resolve) => {
+    const look = (): void => {
+      const nowMs = performance.now();
+      turns.push(nowMs - lastMs);
+      lastMs = nowMs;
+      if (isOver) resolve();
+      else setImmediate(look);
+    };
+    setImmediate(look);
+  });
+  await work();
+  isOver = true;
+  await turned;
+  const sum = (of: (turn: number) => number): number => turns.reduce((all, turn) => all + of(turn), 0);
+  return sum((turn) => turn ** 2) / sum((turn) => turn);
+}
+
+/** What other processes and collections of garbage add differs from round to round. */
+async function leastOf(work: () => Promise<unknown>): Promise<number> {
+  const turns: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) turns.push(await turnMs(work));
+  return Math.min(...turns);
+}
+
+const served = Object.entries(protos)
+  .filter(([name]) => !["scheduler", "enrollment"].includes(name))
+  .flatMap(([, service]) => Object.values(service as object) as { readonly path?: string }[])
+  .flatMap(({ path }) => (path === undefined ? [] : [path]));
+
+const cleanups: (() => unknown)[] = [];
+// As much of a test as the stages use.
+const t = { after: (cleanup: () => unknown) => cleanups.push(cleanup) } as unknown as TestContext;
+const { doors, audit, doneId, reservationId, api } = await fullAgent(t);
+const calls = new DirectCalls(doors, audit);
+let requests = 0;
+const mutation = (more: object): Call => ({ request: { requestId: "", ...more } });
+const vm = "vm-500";
+const table: Readonly<Record<string, readonly Call[]>> = {
+  "/socle.v1.VmService/CreateVm": [mutation({ spec: { name: "new", vcpus: 1, memoryBytes: 2 ** 30 } })],
+  "/socle.v1.VmService/GetVm": [{ request: { vm } }],
+  "/socle.v1.VmService/ListVms": [
+    { request: { pageSize: 1000 } },
+    { request: { pageSize: 250 }, atOnce: 30 },
+    { request: { filter: { labels: { none: "such" } } } },
+  ],
+  "/socle.v1.VmService/WatchVms": [{ request: {}, messages: kept.vms + 1 }],
+  "/socle.v1.VmService/StartVm": [mutation({ vm })],
+  "/socle.v1.VmService/StopVm": [mutation({ vm })],
+  "/socle.v1.VmService/RebootVm": [mutation({ vm })],
+  "/socle.v1.VmService/PauseVm": [mutation({ vm })],
+  "/socle.v1.VmService/ResumeVm": [mutation({ vm })],
+  "/socle.v1.VmService/DeleteVm": [mutation({ vm })],
+  "/socle.v1.VmService/Console": [{ request: { open: { vm } } }],
+  "/socle.v1.OperationService/GetOperation": [{ request: { operationId: doneId } }],
+  "/socle.v1.OperationService/ListOperations": [
+    { request: { pageSize: 1000 } },
+    { request: { onlyRunning: true } },
+    { request: { vmId: "none" } },
+  ],
+  "/socle.v1.OperationService/WaitOperation": [{ request: { operationId: doneId } }],
+  "/socle.v1.OperationService/CancelOperation": [{ request: { operationId: doneId } }],
+  "/socle.v1.OperationService/SettleOperation": [
+    { request: { operationId: doneId, outcome: "OUTCOME_DONE" } },
+  ],
+  "/socle.v1.OperationService/WatchOperations": [{ request: { operationId: doneId } }],
+  "/socle.v1.HostService/GetHost": [{ request: {} }],
+  "/socle.v1.HostService/WatchHost": [{ request: {}, messages: 1 }],
+  "/socle.v1.HostService/ListTenants": [{ request: {} }],
+  "/socle.v1.HostService/SetSchedulingState": [mutation({ state: "LIFECYCLE_STATE_CORDONED" })],
+  "/socle.v1.HostService/AcknowledgeCondition": [mutation({ type: "none" })],
+  "/socle.v1.HostService/ResetControlEpoch": [mutation({ controlEpoch: 0 })],
+  "/socle.v1.ReservationService/Reserve": [mutation({ vcpus: 1, memoryBytes: 2 ** 20 })],
+  "/socle.v1.ReservationService/RenewReservation": [mutation({ reservationId })],
+  "/socle.v1.ReservationService/ReleaseReservation": [mutation({ reservationId: "none" })],
+  "/socle.v1.ReservationService/GetReservation": [{ request: { reservationId } }],
+  "/socle.v1.ReservationService/ListReservations": [
+    { request: {} },
+    { request: { includeEnded: true, pageSize: 1000 } },
+  ],
+  "/socle.v1.EventService/Subscribe": [
+    { request: {}, messages: kept.events },
+    { request: { kinds: ["EVENT_KIND_RESYNC"] }, messages: 1 },
+  ],
+  "/socle.v1.TrustService/GetTrust": [{ request: {} }],
+  "/socle.v1.TrustService/EnrollHost": [mutation({ address: "a:1", token: "t" })],
+  "/socle.v1.AuditService/ListAuditEntries": [
+    { request: { pageSize: 1000 }, as: "auditor" },
+    { request: { tenant: "none" }, as: "auditor" },
+  ],
+  "/socle.v1.AuditService/SignCheckpoint": [{ request: {}, as: "auditor" }],
+  "/grpc.health.v1.Health/Check": [{ request: {} }],
+  "/grpc.health.v1.Health/Watch": [{ request: {}, messages: 1 }],
+  "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": [
+    { request: { fileContainingSymbol: "socle.v1.VmService" } },
+  ],
+};
+const page = api.table.all().slice(0, PAGE);
+const pageMs = await leastOf(async () => {
+  protos.vms.ListVms.responseSerialize({ vms: page.map(vmToProto) });
+  await Promise.resolve();
+});
+const found: Record<string, number> = {};
+for (const [path, each] of Object.entries(table))
+  for (const { request, as = "operator", messages, atOnce = 1 } of each) {
+    calls.as(as);
+    const askOne = async (): Promise<void> => {
+      const fresh = "requestId" in request ? { ...request, requestId: `fresh-${(requests += 1)}` } : request;
+      // A refusal is an answer, too.
+      await calls.call(path, fresh, messages).catch(() => undefined);
+    };
+    const ask = async (): Promise<void> => {
+      await Promise.all(Array.from({ length: atOnce }, askOne));
+    };
+    await ask();
+    const pages = (await leastOf(ask)) / pageMs;
+    found[`${path} ${JSON.stringify(request)}`] = Math.round(pages * 100) / 100;
+  }
+const listed = Object.keys(table).sort();
+calls.close();
+for (const cleanup of cleanups.reverse()) await cleanup();
+process.stdout.write(
+  JSON.stringify({ pageMs, pages: found, listed, handled: calls.paths, served: served.sort() }),
+);

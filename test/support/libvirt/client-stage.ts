@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+import type { QueueItem } from "../../../agent/kernel/concurrency/bounded-queue.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import type { Topic } from "../../../agent/kernel/concurrency/topic.ts";
+import { Libvirt, type LibvirtOptions } from "../../../agent/libvirt/client/client.ts";
+import * as p from "../../../agent/libvirt/protocol/index.ts";
+import { eventually } from "../wait.ts";
+import { encoded, type FakeDaemon, type Client, type Received } from "./fake-daemon.ts";
+
+export const dom: p.Domain = { name: "vm", uuid: "00112233-4455-6677-8899-aabbccddeeff", id: 1 };
+export const register = p.connectDomainEventCallbackRegisterAny.number;
+export const quick: Omit<LibvirtOptions, "uri"> = { log: silentLog, backoff: { baseMs: 10, capMs: 20 } };
+
+export async function connect(
+  t: TestContext,
+  daemon: FakeDaemon,
+  options: Partial<LibvirtOptions> = {},
+): Promise<Libvirt> {
+  const libvirt = await Libvirt.connect({ ...quick, uri: daemon.uri, ...options });
+  t.after(() => libvirt.close());
+  return libvirt;
+}
+
+/** Everything that is published from now on. */
+export function heard<T>(t: TestContext, topic: Topic<T>, capacity?: number): QueueItem<T>[] {
+  const items: QueueItem<T>[] = [];
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const queue = topic.subscribe(stop.signal, capacity);
+  void (async () => {
+    for await (const item of queue) items.push(item);
+  })();
+  return items;
+}
+
+export function values<T>(items: readonly QueueItem<T>[]): T[] {
+  return items.flatMap((item) => (item.kind === "item" ? [item.value] : []));
+}
+
+export function replyHostname(call: Received, name = "host"): void {
+  call.reply(encoded(p.connectGetHostname.result, { hostname: name }));
+}
+
+export function reason(thrown: unknown): string {
+  assert.ok(thrown instanceof SocleError, String(thrown));
+  return `${thrown.kind} ${thrown.reason}`;
+}
+
+/** The client of the connection that listens to events. */
+export async function listener(daemon: FakeDaemon): Promise<Client> {
+  return eventually(() => daemon.open.find((client) => client.asked(register).length > 0));
+}

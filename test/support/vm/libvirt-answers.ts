@@ -1,0 +1,38 @@
+import type { Clock } from "../../../agent/kernel/clock.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import type { Procedure } from "../../../agent/libvirt/index.ts";
+import type { LibvirtCalls } from "../../../agent/vm/hypervisor/certainty.ts";
+
+/** A clock whose time passes only in sleeps. */
+export function sleepingClock(): Clock {
+  let nowMs = 0;
+  return {
+    now: () => nowMs,
+    monotonicMs: () => nowMs,
+    sleep: (ms) => {
+      nowMs += ms;
+      return Promise.resolve();
+    },
+  };
+}
+
+/** A libvirt that gives these answers, by procedure, one after the other (the last one again and again). */
+export function answering(answers: Readonly<Record<string, readonly unknown[]>>): {
+  calls: LibvirtCalls;
+  called: string[];
+} {
+  const called: string[] = [];
+  // The question that shows how far libvirt's queue has got: any answer will do.
+  const all = {
+    DOMAIN_GET_METADATA: [new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain")],
+    ...answers,
+  };
+  const left = new Map(Object.entries(all).map(([name, list]) => [name, [...list]]));
+  const call = <A, R>(procedure: Procedure<A, R>): Promise<R> => {
+    called.push(procedure.name);
+    const list = left.get(procedure.name) ?? [];
+    const answer = list.length > 1 ? list.shift() : list[0];
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as R);
+  };
+  return { calls: { call, openStream: () => Promise.reject(new Error("no streams here")) }, called };
+}

@@ -1,0 +1,16 @@
+import type { Step } from "../../../agent/state/operations/operations.ts";
+
+/** Steps that keep nothing; `begun` hears the name of each before its work. */
+export function steps(begun: (name: string) => void = () => undefined): Step {
+  const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    begun(name);
+    return await work();
+  };
+  return Object.assign(step, {
+    durable: step,
+    undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+    commit: () => undefined,
+    goOn: () => undefined,
+    requireOpen: () => undefined,
+  });
+}

@@ -1,0 +1,29 @@
+import type { Clock } from "../../../agent/kernel/clock.ts";
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { Domains } from "../../../agent/vm/hypervisor/domains.ts";
+import { GuestKeys } from "../../../agent/vm/keys/guest-keys.ts";
+import { KeyWrap } from "../../../agent/vm/keys/key-wrap.ts";
+import { Networks } from "../../../agent/vm/hypervisor/networks.ts";
+import type { VmTable } from "../../../agent/vm/observation/vm-table.ts";
+import { Volumes } from "../../../agent/vm/storage/volumes.ts";
+import type { WorkContext } from "../../../agent/vm/operations/work.ts";
+
+/** What works act on, over a libvirt of the test's. */
+export function workContext(
+  calls: ConstructorParameters<typeof Volumes>[0],
+  clock: Clock,
+  table: VmTable,
+  volumes?: ConstructorParameters<typeof Volumes>[2],
+): WorkContext {
+  return {
+    domains: new Domains(calls, clock),
+    volumes: new Volumes(calls, clock, volumes),
+    networks: new Networks(calls),
+    keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
+    attest: () => ({ text: "{}", signature: "" }),
+    table,
+    clock,
+    log: silentLog,
+    architecture: "x86_64",
+  };
+}

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+import { status, type ServiceError } from "@grpc/grpc-js";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { eventually } from "../../../support/wait.ts";
+import { ApiClient, FakeConsole, protos, startApi } from "../../../support/api/harness.ts";
+
+test("a console carries both ways, and ends with either side", async (t) => {
+  const { socket, vms } = await startApi(t);
+  const client = new ApiClient(t, `unix:${socket}`);
+  const guest = new FakeConsole();
+  const opened: unknown[] = [];
+  vms.openConsole = (name, options) => {
+    opened.push([name, options]);
+    return Promise.resolve(guest);
+  };
+  const call = client.bidi(protos.vms.Console);
+  let output = "";
+  call.on("data", ({ output: bytes }: { output: Buffer }) => (output += bytes.toString()));
+  call.write({ vm: "web", force: true, input: Buffer.from("hello") });
+  guest.say("login: ");
+  await eventually(() => output === "login: ");
+  call.write({ input: Buffer.from("root\n") });
+  await eventually(() => guest.typed.length === 2);
+  assert.deepEqual([opened, guest.typed], [[["web", { force: true }]], ["hello", "root\n"]]);
+  const endOf = once(call, "status");
+  call.end();
+  const [ended] = (await endOf) as [{ code: number }];
+  assert.deepEqual([ended.code, guest.aborted], [status.OK, true]);
+
+  const second = new FakeConsole();
+  vms.openConsole = () => Promise.resolve(second);
+  const other = client.bidi(protos.vms.Console);
+  other.resume();
+  other.write({ vm: "web" });
+  second.say("bye");
+  second.end();
+  const [over] = (await once(other, "status")) as [{ code: number }];
+  assert.equal(over.code, status.OK, "the guest ended it");
+});
+
+test("a console that cannot be had says why", async (t) => {
+  const { socket, vms } = await startApi(t);
+  const client = new ApiClient(t, `unix:${socket}`);
+  const failure = async (first: object): Promise<ServiceError> => {
+    const call = client.bidi(protos.vms.Console);
+    call.resume();
+    call.write(first);
+    const [error] = (await once(call, "error")) as [ServiceError];
+    return error;
+  };
+  assert.equal((await failure({ input: Buffer.from("x") })).code, status.INVALID_ARGUMENT);
+  vms.openConsole = () => Promise.reject(new SocleError("conflict", "CONSOLE_HELD", "another has it"));
+  assert.match((await failure({ vm: "v" })).details, /another has it/);
+});

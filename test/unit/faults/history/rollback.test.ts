@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { check } from "../../../faults/history/checker.ts";
+import { HistoryBuilder } from "../../../support/history/told-history.ts";
+
+interface Between {
+  /** Of the stop, before the rollback. */
+  readonly endShown?: boolean;
+  readonly guestEnds?: boolean;
+  readonly marks?: "run" | "complete" | "nothing";
+}
+
+/** A deletion was interrupted, a stop had its turn, and the state goes back to before the stop. */
+function rulesWith({ endShown = false, guestEnds = true, marks = "run" }: Between): string[] {
+  const history = new HistoryBuilder().created().accepted("d", "DeleteVm");
+  history
+    .effect("set_metadata", { stamp: { operation: "d", phase: "run" } })
+    .accepted("s", "StopVm", { force: false });
+  if (marks !== "nothing") history.effect("set_metadata", { stamp: { operation: "s", phase: marks } });
+  history.effect("shutdown");
+  if (guestEnds) history.foreign("guest_stopped");
+  if (endShown) history.ended("s", "StopVm");
+  history.recorder.add({ event: "fault", fault: "state_rolled_back" });
+  history.restart();
+  if (!guestEnds) history.effect("destroy");
+  history.effect("undefine");
+  return check(history.history).map(({ rule }) => rule);
+}
+
+const outOfTurn = ["one operation at a time, each once"];
+
+test("an older state goes on with an operation where nothing is left of the one that had its turn since", () => {
+  assert.deepEqual(rulesWith({}), []);
+});
+
+test("an older state that goes on where the end of a later operation was shown is a violation", () => {
+  assert.deepEqual(rulesWith({ endShown: true }), outOfTurn);
+});
+
+test("an older state that goes on where a later operation's mark is there is a violation", () => {
+  assert.deepEqual(rulesWith({ marks: "complete" }), outOfTurn);
+  assert.deepEqual(rulesWith({ guestEnds: false }), outOfTurn);
+});
+
+test("an older state that goes on where a later operation left no mark is a violation", () => {
+  assert.deepEqual(rulesWith({ marks: "nothing" }), outOfTurn);
+});

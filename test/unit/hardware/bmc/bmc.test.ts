@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { BmcLog, type BmcLogSeen } from "../../../../agent/hardware/bmc/bmc-log.ts";
+import { Bmc } from "../../../../agent/hardware/bmc/bmc.ts";
+import type { runChild } from "../../../../agent/hardware/privileged/child.ts";
+import { systemRoots } from "../../../../agent/hardware/roots.ts";
+
+/** A BMC's event log as ipmitool tells of it: so many entries at most, the oldest makes room for a new one. */
+class Log {
+  readonly asked: string[] = [];
+  tellsTimes = true;
+  overflows = false;
+  readonly #size: number;
+  #entries: string[] = [];
+  #last = 0;
+  #seconds = 0;
+  #seen: BmcLogSeen | undefined;
+  #reader = this.#start();
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  add(event: string): void {
+    this.#last += 1;
+    this.#seconds += 1;
+    const id = this.#last.toString(16);
+    this.#entries.push(`${id},11/25/2026,${this.#time()},Power Supply PS1,${event},Asserted`);
+    this.#entries = this.#entries.slice(-this.#size);
+  }
+
+  clear(): void {
+    this.#entries = [];
+    this.#last = 0;
+    this.#seconds += 1;
+  }
+
+  /** An operator takes one out by its place. */
+  remove(index: number): void {
+    this.#entries.splice(index, 1);
+    this.#seconds += 1;
+  }
+
+  /** Another agent goes on with what the one before kept. */
+  restart(): void {
+    this.#reader = this.#start();
+  }
+
+  #start(): BmcLog {
+    return new BmcLog({ seen: () => this.#seen, keep: (seen) => (this.#seen = seen) });
+  }
+
+  /** What the agent counts of critical entries after one more look. */
+  async critical(): Promise<number | undefined> {
+    this.asked.length = 0;
+    return (await this.#reader.look((question) => Promise.resolve(this.#ask(question)))).counts.get(
+      "critical",
+    );
+  }
+
+  async overflowed(): Promise<boolean | undefined> {
+    return (await this.#reader.look((question) => Promise.resolve(this.#ask(question)))).overflowed;
+  }
+
+  #ask(question: string): string {
+    this.asked.push(question);
+    if (question === "log-info") {
+      const added = this.tellsTimes ? `11/25/2026 ${this.#time()}` : "Not Available";
+      return `SEL Information\nEntries          : ${this.#entries.length}\nLast Add Time    : ${added}\nLast Del Time    : Not Available\nOverflow         : ${this.overflows}\n`;
+    }
+    return this.#entries.slice(-Number(question.split(" ")[1])).join("\n");
+  }
+
+  #time(): string {
+    return new Date(this.#seconds * 1000).toISOString().slice(11, 19);
+  }
+}
+
+const failure = "Failure detected";
+
+test("what was in the log before the agent does not count; what comes does, once", async () => {
+  const log = new Log(100);
+  for (let entry = 0; entry < 30; entry += 1) log.add(failure);
+  assert.equal(await log.critical(), 0);
+  log.add(failure);
+  log.add("Presence detected");
+  assert.equal(await log.critical(), 1);
+  assert.equal(await log.critical(), 1);
+  assert.deepEqual(log.asked, ["log-info"], "a log that did not change is not read");
+});
+
+test("a log that lost entries for want of room is told, until it is cleared", async () => {
+  const log = new Log(100);
+  assert.equal(await log.overflowed(), false);
+  log.overflows = true;
+  assert.equal(await log.overflowed(), true);
+  log.clear();
+  log.overflows = false;
+  assert.equal(await log.overflowed(), false);
+});
+
+test("in a full log a new entry takes the place of the oldest one: its length says nothing", async () => {
+  for (const tellsTimes of [true, false]) {
+    const log = new Log(50);
+    log.tellsTimes = tellsTimes;
+    for (let entry = 0; entry < 60; entry += 1) log.add(failure);
+    assert.equal(await log.critical(), 0);
+    log.add(failure);
+    assert.equal(await log.critical(), 1);
+    // More than are looked at by default.
+    for (let entry = 0; entry < 40; entry += 1) log.add(failure);
+    assert.equal(await log.critical(), 41);
+    assert.equal(await log.critical(), 41);
+    // And more than the log holds: those that are left.
+    for (let entry = 0; entry < 70; entry += 1) log.add(failure);
+    assert.equal(await log.critical(), 91);
+  }
+});
+
+test("a log that was cleared is all new, also when it is longer than before by the next look", async () => {
+  const log = new Log(100);
+  for (let entry = 0; entry < 3; entry += 1) log.add(failure);
+  assert.equal(await log.critical(), 0);
+  log.clear();
+  for (let entry = 0; entry < 5; entry += 1) log.add(failure);
+  assert.equal(await log.critical(), 5);
+  log.clear();
+  assert.equal(await log.critical(), 5);
+  log.add(failure);
+  assert.equal(await log.critical(), 6);
+});
+
+test("entries that are taken out make no others new", async () => {
+  const log = new Log(100);
+  for (let entry = 0; entry < 5; entry += 1) log.add(failure);
+  assert.equal(await log.critical(), 0);
+  log.remove(4);
+  log.remove(0);
+  assert.equal(await log.critical(), 0);
+  log.add(failure);
+  assert.equal(await log.critical(), 1);
+});
+
+test("what came while no agent ran is counted by the next one, once, and nothing else anew", async () => {
+  for (const before of [0, 30]) {
+    const log = new Log(100);
+    for (let entry = 0; entry < before; entry += 1) log.add(failure);
+    assert.equal(await log.critical(), 0);
+    log.add(failure);
+    assert.equal(await log.critical(), 1);
+    log.restart();
+    assert.equal(await log.critical(), 1);
+    for (let entry = 0; entry < 20; entry += 1) log.add(failure);
+    log.restart();
+    assert.equal(await log.critical(), 21);
+    log.clear();
+    log.add(failure);
+    log.restart();
+    assert.equal(await log.critical(), 22);
+  }
+});
+
+/** A BMC whose ipmitool says this. */
+function bmcThatSays(stdout: string): Bmc {
+  const run: typeof runChild = () => ({
+    output: Promise.resolve({ stdout, stderr: "" }),
+    gone: Promise.resolve(),
+  });
+  const lan = { interface: "lanplus", address: "127.0.0.1", port: 623 } as const;
+  return new Bmc(
+    { ...lan, user: "socle", passwordFile: "/nonexistent", cipherSuite: 17, timeoutSeconds: 1 },
+    systemRoots,
+    undefined,
+    run,
+  );
+}
+
+/** As ipmitool 1.8.19 prints it. */
+const dcmi = (watts: number, state: string): string => `
+    Instantaneous power reading:                   ${watts} Watts
+    Minimum during sampling period:                 10 Watts
+    Maximum during sampling period:                468 Watts
+    Average power reading over sample period:      210 Watts
+    IPMI timestamp:                           11/25/2026 00:40:00 UTC    Sampling period:                          00000001 Seconds.
+    Power reading state is:                   ${state}
+
+`;
+
+test("the power that DCMI tells; where it is not measured there is none, rather than zero watts", async () => {
+  const { signal } = new AbortController();
+  assert.deepEqual(await bmcThatSays(dcmi(212, "activated")).power(signal), { kind: "read", value: 212 });
+  for (const said of [dcmi(0, "deactivated"), dcmi(212, "deactivated"), dcmi(0, "activated"), ""])
+    assert.deepEqual(await bmcThatSays(said).power(signal), {
+      kind: "unsupported",
+      reason: "the BMC tells no power by DCMI",
+    });
+});
+
+test("a BMC over the network without a password is a failure that says how to give it one", async () => {
+  const lan = { interface: "lanplus", address: "127.0.0.1", port: 623, user: "socle" } as const;
+  const bmc = new Bmc({ ...lan, passwordFile: null, cipherSuite: 17, timeoutSeconds: 1 }, systemRoots);
+  const sensors = await bmc.sensors(new AbortController().signal);
+  assert.ok(sensors.kind === "failed");
+  assert.match(sensors.reason, /bmc\.passwordFile, or give the credential socle-bmc-password/);
+});
+
+test("ipmitool over the network is told the password's file, never the password", async () => {
+  const asked: string[] = [];
+  const run: typeof runChild = (argv) => {
+    asked.push(argv.join(" "));
+    return {
+      output: Promise.resolve({ stdout: dcmi(212, "activated"), stderr: "" }),
+      gone: Promise.resolve(),
+    };
+  };
+  const lan = { interface: "lanplus", address: "10.0.0.17", port: 623, user: "monitor" } as const;
+  const access = { ...lan, passwordFile: "/run/credentials/x", cipherSuite: 17, timeoutSeconds: 1 };
+  await new Bmc(access, systemRoots, undefined, run).power(new AbortController().signal);
+  assert.deepEqual(asked, [
+    "ipmitool -I lanplus -H 10.0.0.17 -p 623 -U monitor -f /run/credentials/x -C 17 -N 2 -R 2 dcmi power reading",
+  ]);
+});

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { runChild } from "../../../../agent/hardware/privileged/child.ts";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+
+const limits = { timeoutMs: 10_000, maxOutputBytes: 1000 };
+
+function ofKind(kind: string, said?: RegExp) {
+  return (thrown: unknown): boolean => {
+    assert.ok(thrown instanceof SocleError);
+    assert.equal(thrown.kind, kind);
+    if (said !== undefined) assert.match(thrown.message, said);
+    return true;
+  };
+}
+
+/** A killed process that nobody has reaped yet is gone too. */
+async function stateOf(pid: number): Promise<"alive" | "gone"> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ") Z");
+  return stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z") ? "gone" : "alive";
+}
+
+test("what a program writes", async () => {
+  const { stdout, stderr } = await runChild(["sh", "-c", "echo out; echo err >&2"], limits).output;
+  assert.deepEqual([stdout, stderr], ["out\n", "err\n"]);
+});
+
+test("an exit code other than 0 is an error with the program's own words", async () => {
+  await assert.rejects(
+    runChild(["sh", "-c", "echo why >&2; exit 3"], limits).output,
+    ofKind("internal", /3: why/),
+  );
+});
+
+test("a program that is not there", async () => {
+  await assert.rejects(runChild(["/nonexistent/program"], limits).output, ofKind("unavailable", /ENOENT/));
+});
+
+test("too much output ends it", async () => {
+  await assert.rejects(runChild(["yes"], limits).output, ofKind("exhausted"));
+});
+
+test("a late program is killed together with what it started", async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), "socle-child-"));
+  context.after(() => rm(directory, { recursive: true }));
+  const pidFile = join(directory, "grandchild");
+  const late = runChild(["sh", "-c", `sleep 60 & echo $! > ${pidFile}; wait`], { ...limits, timeoutMs: 500 });
+  await assert.rejects(late.output, ofKind("timeout", /500 ms/));
+  const patience = new AbortController();
+  await Promise.race([late.gone, setTimeout(5000, undefined, { signal: patience.signal })]);
+  patience.abort();
+  const grandchild = Number(await readFile(pidFile, "utf8"));
+  const deadline = Date.now() + 5000;
+  while ((await stateOf(grandchild)) === "alive" && Date.now() < deadline) await setTimeout(20);
+  assert.equal(await stateOf(grandchild), "gone");
+});
+
+test("a signal ends it", async () => {
+  const stop = new AbortController();
+  const { output } = runChild(["sleep", "60"], { ...limits, signal: stop.signal });
+  stop.abort();
+  await assert.rejects(output, ofKind("cancelled"));
+});
+
+test("one that was given up before it was started is never started", async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), "socle-child-"));
+  context.after(() => rm(directory, { recursive: true, force: true }));
+  const trace = join(directory, "started");
+  const giveUp = new AbortController();
+  const child = runChild(["touch", trace], { ...limits, signal: giveUp.signal });
+  giveUp.abort();
+  await assert.rejects(child.output, ofKind("cancelled"));
+  await child.gone;
+  await assert.rejects(readFile(trace), /ENOENT/);
+});
+
+test("the environment of the agent is not handed down", async () => {
+  process.env["SOCLE_TEST_SECRET"] = "x";
+  const { stdout } = await runChild(["env"], limits).output;
+  delete process.env["SOCLE_TEST_SECRET"];
+  assert.doesNotMatch(stdout, /SOCLE_TEST_SECRET/);
+});

@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { StoragePool } from "../../../../agent/host/host.ts";
+import {
+  StorageLedger,
+  type NewVolume,
+  type VolumeCapacities,
+} from "../../../../agent/host/capacity/storage-ledger.ts";
+import type { Reading } from "../../../../agent/hardware/reading.ts";
+import { toSocleError, type SocleError } from "../../../../agent/kernel/errors.ts";
+
+const GIB = 1024 ** 3;
+
+function pool(name: string, parts: Partial<StoragePool> = {}): StoragePool {
+  const seen = { presence: "present", observedAtMs: 0, active: true, type: "dir" } as const;
+  return { ...seen, name, capacityBytes: 100 * GIB, thinRatio: 1, ...parts };
+}
+
+const disk = (gib: number, { of = "images", volume = "disk" } = {}): NewVolume[] => [
+  { pool: of, volume, capacityBytes: gib * GIB },
+];
+
+type Volumes = Readonly<Record<string, number>> | string;
+
+/** Volumes in GiB by pool, or why they could not be read. */
+function look(ledger: StorageLedger, pools: readonly StoragePool[], of: Record<string, Volumes>, atMs = 0) {
+  const read = ([name, found]: [string, Volumes]): [string, Reading<VolumeCapacities>] => [
+    name,
+    typeof found === "string"
+      ? { kind: "failed", reason: found }
+      : {
+          kind: "read",
+          value: { bytes: new Map(Object.entries(found).map(([volume, gib]) => [volume, gib * GIB])) },
+        },
+  ];
+  ledger.see({
+    pools: new Map(pools.map((each) => [each.name, each])),
+    volumes: new Map(Object.entries(of).map(read)),
+    startedAtMs: atMs,
+  });
+}
+
+function ledgerOf(volumes: Volumes = {}, parts: Partial<StoragePool> = {}): StorageLedger {
+  const ledger = new StorageLedger();
+  look(ledger, [pool("images", parts)], { images: volumes });
+  return ledger;
+}
+
+function refusal(work: () => void): SocleError {
+  try {
+    work();
+  } catch (thrown) {
+    return toSocleError(thrown);
+  }
+  assert.fail("it was accepted");
+}
+
+const isFull = (ledger: StorageLedger, gib: number): boolean => {
+  try {
+    ledger.claim("probe", disk(gib, { volume: "probe" }));
+    ledger.release("probe");
+    return false;
+  } catch (thrown) {
+    assert.equal(toSocleError(thrown).reason, "NO_CAPACITY");
+    return true;
+  }
+};
+
+test("a thin disk of 10 TiB on a pool of 100 GiB is refused, with the dimension, the pool and the numbers", () => {
+  const ledger = ledgerOf({ base: 30 });
+  const refused = refusal(() => ledger.claim("vm", disk(10 * 1024)));
+  assert.deepEqual([refused.kind, refused.reason], ["exhausted", "NO_CAPACITY"]);
+  assert.match(refused.message, /: 10 TiB wanted, 70 GiB available \(30 GiB are promised of 100 GiB, sold/);
+  assert.deepEqual(refused.details.metadata, {
+    dimension: "storage",
+    pool: "images",
+    wanted: String(10 * 1024 * GIB),
+    free_storage: String(70 * GIB),
+  });
+});
+
+test("as much is sold as the thin ratio says, to the last byte", () => {
+  const ledger = ledgerOf({ base: 30 }, { thinRatio: 2 });
+  assert.ok(isFull(ledger, 170 + 1 / GIB));
+  assert.ok(!isFull(ledger, 170));
+});
+
+test("of two that come at once the second does not get the last space; what the first gives back it can have", () => {
+  const ledger = ledgerOf();
+  ledger.claim("one", disk(60, { volume: "one" }));
+  assert.ok(isFull(ledger, 60));
+  ledger.release("one");
+  assert.ok(!isFull(ledger, 60));
+});
+
+test("all disks of a VM count together, and one that does not fit takes nothing", () => {
+  const ledger = ledgerOf();
+  const two = [...disk(60, { volume: "a" }), ...disk(60, { volume: "b" })];
+  assert.equal(refusal(() => ledger.claim("vm", two)).details.metadata?.["wanted"], String(120 * GIB));
+  assert.ok(!isFull(ledger, 100));
+});
+
+test("a volume counts once, in the making, made, and seen; also by a look that began before it was made", () => {
+  const ledger = ledgerOf();
+  const counts60 = () => isFull(ledger, 41) && !isFull(ledger, 40);
+  ledger.claim("vm", disk(60));
+  look(ledger, [pool("images")], { images: { disk: 60 } }, 1000);
+  assert.ok(counts60());
+  ledger.made("vm", 2000);
+  look(ledger, [pool("images")], { images: {} }, 1500);
+  assert.ok(counts60());
+  look(ledger, [pool("images")], { images: "no answer" }, 3000);
+  assert.ok(counts60());
+  look(ledger, [pool("images")], { images: { disk: 60 } }, 4000);
+  assert.ok(counts60());
+  look(ledger, [pool("images")], { images: {} }, 5000);
+  assert.ok(!isFull(ledger, 100));
+});
+
+test("what was promised before the agent's death counts, whether there is room or not", () => {
+  const ledger = new StorageLedger();
+  ledger.reclaim("vm", disk(120));
+  look(ledger, [pool("images")], { images: {} });
+  assert.ok(isFull(ledger, 1));
+  ledger.release("vm");
+  assert.ok(!isFull(ledger, 100));
+});
+
+test("the room of a deleted volume is free at once", () => {
+  const ledger = ledgerOf({ disk: 60 });
+  ledger.claim("vm", disk(40, { volume: "new" }));
+  ledger.made("vm", 0);
+  ledger.deleted(
+    [
+      { pool: "images", volume: "disk" },
+      { pool: "images", volume: "new" },
+    ],
+    0,
+  );
+  assert.ok(!isFull(ledger, 100));
+});
+
+test("pools in one filesystem have its bytes once", () => {
+  const ledger = new StorageLedger();
+  const same = { sharedId: "local:8:1" };
+  const mountedThere = pool("mounted", { ...same, capacityBytes: GIB });
+  look(ledger, [pool("images", same), pool("isos", same), pool("other"), mountedThere], {
+    images: { a: 30 },
+    isos: { b: 30 },
+    other: { c: 90 },
+    mounted: { d: 1 },
+  });
+  assert.ok(isFull(ledger, 41));
+  const both = [...disk(30, { of: "isos" }), ...disk(30)];
+  assert.equal(refusal(() => ledger.claim("vm", both)).details.metadata?.["wanted"], String(60 * GIB));
+  assert.ok(!isFull(ledger, 40));
+});
+
+test("while it is not known what a pool promised nothing is said to fit, nor not to; once known, it stays so", () => {
+  const ledger = new StorageLedger();
+  const unknown = (why: RegExp) => {
+    const refused = refusal(() => ledger.claim("vm", disk(1)));
+    assert.deepEqual([refused.kind, refused.reason], ["unavailable", "CAPACITY_UNKNOWN"]);
+    assert.match(refused.message, why);
+  };
+  unknown(/has not been read yet/);
+  look(ledger, [pool("images")], { images: "3 of 5 were read so far" });
+  unknown(/3 of 5 were read so far/);
+  ledger.see({ pools: new Map([["images", undefined]]), volumes: new Map(), startedAtMs: 0 });
+  unknown(/has not been read yet/);
+  look(ledger, [pool("images")], { images: { base: 30 } });
+  look(ledger, [pool("images")], { images: "no answer" });
+  assert.ok(isFull(ledger, 71));
+  assert.ok(!isFull(ledger, 70));
+});
+
+test("a VM without new disks asks nothing of a pool; one that is gone or inactive is for the creation to tell", () => {
+  new StorageLedger().claim("vm", []);
+  const { capacityBytes: _, ...inactive } = pool("images", { active: false });
+  const ledger = new StorageLedger();
+  look(ledger, [inactive], {});
+  ledger.claim("vm", [...disk(1), ...disk(1, { of: "nowhere" })]);
+});
+
+test("a look that began before a volume was deleted does not bring it back", () => {
+  const ledger = ledgerOf({ disk: 90 });
+  ledger.deleted([{ pool: "images", volume: "disk" }], 50);
+  look(ledger, [pool("images")], { images: { disk: 90 } }, 40);
+  assert.equal(isFull(ledger, 100), false);
+  // Somebody made one of that name again, which a look that began later has seen.
+  look(ledger, [pool("images")], { images: { disk: 90 } }, 60);
+  assert.equal(isFull(ledger, 11), true);
+});

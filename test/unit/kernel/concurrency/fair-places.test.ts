@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { FairPlaces } from "../../../../agent/kernel/concurrency/fair-places.ts";
+
+/** Work that ends when it is told to, one by one, and who began in which order. */
+function stage(places: FairPlaces) {
+  const begun: string[] = [];
+  const ends: (() => void)[] = [];
+  const add = (owner: string, name: string, signal?: AbortSignal): Promise<void> =>
+    places.run(
+      owner,
+      () => {
+        begun.push(name);
+        return new Promise<void>((resolve) => ends.push(resolve));
+      },
+      signal,
+    );
+  const endOne = async (): Promise<void> => {
+    ends.shift()?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { begun, add, endOne };
+}
+
+test("owners take turns: who asks for many waits behind himself", async () => {
+  const places = new FairPlaces({ places: 2, maxWaiting: 100 });
+  const { begun, add, endOne } = stage(places);
+  const all = ["a1", "a2", "a3", "a4", "a5"].map((name) => add("a", name));
+  all.push(add("b", "b1"), add("b", "b2"));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(begun, ["a1", "a2"]);
+  assert.deepEqual([places.taken, places.waiting], [2, 5]);
+  for (let turn = 0; turn < 7; turn += 1) await endOne();
+  await Promise.all(all);
+  assert.deepEqual(begun, ["a1", "a2", "a3", "b1", "a4", "b2", "a5"]);
+  assert.deepEqual([places.taken, places.waiting], [0, 0]);
+});
+
+test("who gives up waiting takes no place, and too many that wait are refused", async () => {
+  const places = new FairPlaces({ places: 1, maxWaiting: 1 });
+  const { begun, add, endOne } = stage(places);
+  const first = add("a", "first");
+  const over = new AbortController();
+  const second = add("a", "second", over.signal);
+  await assert.rejects(
+    add("b", "third"),
+    (thrown) =>
+      thrown instanceof SocleError && thrown.kind === "exhausted" && thrown.details.retryAfterMs === 1000,
+  );
+  over.abort();
+  await assert.rejects(second);
+  const fourth = add("b", "fourth");
+  await endOne();
+  await endOne();
+  await Promise.all([first, fourth]);
+  assert.deepEqual(begun, ["first", "fourth"]);
+});
+
+test("work that fails gives its place on", async () => {
+  const places = new FairPlaces({ places: 1, maxWaiting: 1 });
+  const failing = places.run("a", () => Promise.reject(new Error("no")));
+  const next = places.run("a", () => Promise.resolve(7));
+  await assert.rejects(failing, /no/);
+  assert.equal(await next, 7);
+});

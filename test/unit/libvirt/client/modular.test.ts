@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import type { Lane } from "../../../../agent/libvirt/client/client.ts";
+import * as p from "../../../../agent/libvirt/protocol/index.ts";
+import { eventually } from "../../../support/wait.ts";
+import { connect, dom, heard, replyHostname, values } from "../../../support/libvirt/client-stage.ts";
+import { encoded, FakeDaemon } from "../../../support/libvirt/fake-daemon.ts";
+
+describe("modular daemons", () => {
+  async function modular(
+    t: TestContext,
+  ): Promise<{ directory: string; start: (name: string) => Promise<FakeDaemon> }> {
+    const directory = await mkdtemp(join(tmpdir(), "socle-modular-"));
+    t.after(() => rm(directory, { recursive: true, force: true }));
+    return {
+      directory,
+      start: (name) => FakeDaemon.start(t, { socketPath: join(directory, `${name}-sock`) }),
+    };
+  }
+
+  it("each answer for their own driver, under its URI, and tell its events", async (t) => {
+    const { directory, start } = await modular(t);
+    const qemu = await start("virtqemud");
+    const storage = await start("virtstoraged");
+    storage.on(p.connectListAllStoragePools, (call) =>
+      call.reply(encoded(p.connectListAllStoragePools.result, { pools: [], ret: 0 })),
+    );
+    const libvirt = await connect(t, qemu, { uri: "qemu:///system", runDirectory: directory });
+    const events = heard(t, libvirt.events);
+    await libvirt.call(p.connectListAllStoragePools, { needResults: true, flags: 0 });
+    const asked = storage.clients.find(
+      (client) => client.asked(p.connectListAllStoragePools.number).length === 1,
+    );
+    assert.deepEqual(asked?.asked(1)[0]?.args(p.connectOpen), { name: "storage:///system", flags: 0 });
+    const numbers = qemu.clients.flatMap(({ received }) => received.map(({ procedure }) => procedure));
+    assert.ok(
+      !numbers.includes(p.connectStoragePoolEventRegisterAny.number),
+      "virtqemud is not asked for pools",
+    );
+
+    const ear = await eventually(() =>
+      storage.open.find((client) => client.asked(p.connectStoragePoolEventRegisterAny.number).length === 2),
+    );
+    ear.event(p.storagePoolEventRefresh, { callbackId: 1, pool: { name: "pool", uuid: dom.uuid } });
+    await eventually(() => events.length === 1);
+    ear.socket.destroy();
+    await eventually(() => events.length === 3);
+    assert.deepEqual(values(events).slice(1), [
+      { kind: "resync", family: "storage", reason: "disconnected" },
+      { kind: "resync", family: "storage", reason: "reconnected" },
+    ]);
+    assert.equal(libvirt.status.connected, true);
+  });
+
+  it("that are missing fail their own calls, with what was tried, until they are there", async (t) => {
+    const { directory, start } = await modular(t);
+    const qemu = await start("virtqemud");
+    const libvirt = await connect(t, qemu, { uri: "qemu:///system", runDirectory: directory });
+    const list = (): Promise<unknown> =>
+      libvirt.call(p.connectListAllNetworks, { needResults: true, flags: 0 });
+    const events = heard(t, libvirt.events);
+    await assert.rejects(list(), /tried .*virtnetworkd-sock/);
+    const network = await start("virtnetworkd");
+    network.on(p.connectListAllNetworks, (call) =>
+      call.reply(encoded(p.connectListAllNetworks.result, { nets: [], ret: 0 })),
+    );
+    // Each lane says so, the last of them once everything can be asked and heard.
+    await eventually(() => events.length === 2);
+    const told = { kind: "resync", family: "network", reason: "reconnected" };
+    assert.deepEqual(values(events), [told, told]);
+    await list();
+  });
+
+  it("that one lane found are there for all: no call fails by a delay that another lane does not have", async (t) => {
+    const { directory, start } = await modular(t);
+    const qemu = await start("virtqemud");
+    const hours = { baseMs: 36_000_000, capMs: 36_000_000 };
+    const libvirt = await connect(t, qemu, {
+      uri: "qemu:///system",
+      runDirectory: directory,
+      backoff: hours,
+    });
+    const list = (lane: Lane): Promise<unknown> =>
+      libvirt.call(p.connectListAllNetworks, { needResults: true, flags: 0 }, { lane });
+    await assert.rejects(list("command"), /tried .*virtnetworkd-sock/);
+    const network = await start("virtnetworkd");
+    network.on(p.connectListAllNetworks, (call) =>
+      call.reply(encoded(p.connectListAllNetworks.result, { nets: [], ret: 0 })),
+    );
+    await assert.rejects(list("command"), { kind: "unavailable" }, "its next attempt is hours away");
+    await list("observation");
+    await list("command");
+    await eventually(() => network.clients.length === 3, { what: "the events' lane" });
+
+    // A daemon that drops whoever it lets in: its lanes do not drive each other on.
+    network.on(p.connectGetLibVersion, (call) => {
+      call.reply(encoded(p.connectGetLibVersion.result, { libVer: 11_003_000 }));
+      call.client.socket.end();
+    });
+    network.dropAll();
+    await list("slow").catch(() => undefined);
+    qemu.on(p.connectGetHostname, (call) => replyHostname(call));
+    for (let i = 0; i < 100; i++) await libvirt.call(p.connectGetHostname, {});
+    assert.ok(network.clients.length <= 6, `${network.clients.length} connections`);
+  });
+});

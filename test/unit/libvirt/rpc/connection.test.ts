@@ -1,0 +1,373 @@
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import { systemClock } from "../../../../agent/kernel/clock.ts";
+import { SocleError, type ErrorKind } from "../../../../agent/kernel/errors.ts";
+import { Connection, type ConnectionOptions } from "../../../../agent/libvirt/rpc/connection.ts";
+import { OutcomeUnknown, unreachable } from "../../../../agent/libvirt/rpc/errors.ts";
+import * as p from "../../../../agent/libvirt/protocol/index.ts";
+import { eventually, within } from "../../../support/wait.ts";
+import {
+  encoded,
+  FakeDaemon,
+  frame,
+  KEEPALIVE,
+  type Client,
+  type Received,
+} from "../../../support/libvirt/fake-daemon.ts";
+
+const dom: p.Domain = { name: "vm", uuid: "00112233-4455-6677-8899-aabbccddeeff", id: 1 };
+const patient = { timeoutMs: 10_000 };
+
+async function connected(
+  t: TestContext,
+  options: Partial<ConnectionOptions> = {},
+): Promise<{ daemon: FakeDaemon; connection: Connection; client: Client }> {
+  const daemon = await FakeDaemon.start(t);
+  const connection = await Connection.open(
+    { socketPath: daemon.socketPath, clock: systemClock, maxInFlight: 4, maxQueued: 100, ...options },
+    new AbortController().signal,
+  );
+  t.after(() => connection.close(unreachable("CLOSED", "the test is over")));
+  const client = await eventually(() => daemon.clients[0], { what: "the client to arrive" });
+  return { daemon, connection, client };
+}
+
+function is(kind: ErrorKind, reason?: string): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof SocleError, String(error));
+    assert.equal(error.kind, kind, error.message);
+    if (reason !== undefined) assert.equal(error.reason, reason);
+    return true;
+  };
+}
+
+function hostname(
+  connection: Connection,
+  options: { timeoutMs: number; signal?: AbortSignal } = patient,
+): Promise<string> {
+  return connection.call(p.connectGetHostname, {}, options).then((result) => result.hostname);
+}
+
+function replyHostname(call: Received, name = "host"): void {
+  call.reply(encoded(p.connectGetHostname.result, { hostname: name }));
+}
+
+describe("calls", () => {
+  it("are matched to their replies by serial, whatever the order", async (t) => {
+    const { connection, client } = await connected(t);
+    const results = Promise.all(["a", "b", "c"].map(() => hostname(connection)));
+    const calls = await eventually(() => client.received.length === 3 && client.received);
+    for (const [i, call] of [...calls.entries()].reverse()) replyHostname(call, `host-${i}`);
+    assert.deepEqual(await results, ["host-0", "host-1", "host-2"]);
+  });
+
+  it("carry their arguments", async (t) => {
+    const { connection, client, daemon } = await connected(t);
+    daemon.on(p.domainGetXmlDesc, (call) =>
+      call.reply(encoded(p.domainGetXmlDesc.result, { xml: "<domain/>" })),
+    );
+    assert.deepEqual(await connection.call(p.domainGetXmlDesc, { dom, flags: 3 }, patient), {
+      xml: "<domain/>",
+    });
+    assert.deepEqual(client.received[0]?.args(p.domainGetXmlDesc), { dom, flags: 3 });
+  });
+
+  it("never have more than maxInFlight on their way, the rest waits in order", async (t) => {
+    const { connection, client, daemon } = await connected(t);
+    let most = 0;
+    let answered = 0;
+    daemon.on(p.connectGetHostname, (call) => {
+      most = Math.max(most, client.received.length - answered);
+      setImmediate(() => {
+        answered += 1;
+        replyHostname(call, String(answered));
+      });
+    });
+    const results = await Promise.all(Array.from({ length: 50 }, () => hostname(connection)));
+    assert.equal(most, 4);
+    assert.deepEqual(
+      results,
+      Array.from({ length: 50 }, (_, i) => String(i + 1)),
+    );
+  });
+
+  it("beyond the queue's bound are refused, and take no place", async (t) => {
+    const { connection, client, daemon } = await connected(t, { maxQueued: 2 });
+    const accepted = Array.from({ length: 6 }, () => hostname(connection));
+    await assert.rejects(hostname(connection), is("exhausted", "LIBVIRT_QUEUE_FULL"));
+    const first = await eventually(() => client.received.length === 4 && client.received.slice());
+    daemon.on(p.connectGetHostname, (call) => replyHostname(call));
+    for (const call of first) replyHostname(call);
+    assert.equal((await within(Promise.all(accepted), 5000, "the calls")).length, 6);
+  });
+
+  it("whose arguments cannot be written fail alone, naming the field", async (t) => {
+    const { connection, daemon } = await connected(t);
+    daemon.on(p.connectGetHostname, (call) => replyHostname(call));
+    const bad = connection.call(p.domainGetXmlDesc, { dom: { ...dom, uuid: "x" }, flags: 0 }, patient);
+    await assert.rejects(bad, (error: unknown) => {
+      is("invalid", "LIBVIRT_BAD_ARGUMENT")(error);
+      assert.ok(error instanceof SocleError && error.details.fields?.["dom.uuid"] !== undefined);
+      return true;
+    });
+    assert.equal(await hostname(connection), "host");
+  });
+
+  it("may share one signal by the thousand", async (t) => {
+    const { connection, daemon } = await connected(t, { maxQueued: 2000 });
+    daemon.on(p.connectGetHostname, (call) => replyHostname(call));
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): number => warnings.push(warning);
+    process.on("warning", onWarning);
+    t.after(() => process.off("warning", onWarning));
+    const { signal } = new AbortController();
+    await Promise.all(
+      Array.from({ length: 1000 }, () => hostname(connection, { timeoutMs: 10_000, signal })),
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(warnings, []);
+  });
+});
+
+describe("a call that gets no answer in time", () => {
+  it("is a timeout when it only reads; its late reply is swallowed and the connection goes on", async (t) => {
+    const { connection, client, daemon } = await connected(t);
+    await assert.rejects(hostname(connection, { timeoutMs: 20 }), is("timeout", "LIBVIRT_TIMEOUT"));
+    const late = client.received[0];
+    daemon.on(p.connectGetHostname, (call) => {
+      if (late !== undefined) replyHostname(late, "late");
+      replyHostname(call, "in time");
+    });
+    assert.equal(await hostname(connection), "in time");
+    // It was one late reply that was owed; another to the same call is a lie.
+    await assert.rejects(hostname(connection), is("unavailable", "LIBVIRT_PROTOCOL_ERROR"));
+  });
+
+  it("is an unknown outcome when it changes something", async (t) => {
+    const { connection } = await connected(t);
+    const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
+    await assert.rejects(start, is("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN"));
+  });
+
+  it("of which the outcome is unknown tells it when the answer comes late, or that it never will", async (t) => {
+    const { connection, client } = await connected(t);
+    const giveUp = async (): Promise<OutcomeUnknown> => {
+      const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
+      const lost: unknown = await start.catch((thrown: unknown) => thrown);
+      assert.ok(lost instanceof OutcomeUnknown);
+      return lost;
+    };
+    const done = await giveUp();
+    client.received[0]?.reply(encoded(p.domainCreateWithFlags.result, { dom }));
+    assert.deepEqual(await done.reply, { kind: "done" });
+    const refused = await giveUp();
+    client.received[1]?.fail(55, "already running");
+    const reply = await refused.reply;
+    assert.equal(reply.kind === "refused" && reply.error.reason, "LIBVIRT_OPERATION_INVALID");
+    const never = await giveUp();
+    client.socket.destroy();
+    assert.deepEqual(await never.reply, { kind: "none" });
+  });
+
+  it("is a timeout when it was never sent, even if it changes something; and is never sent then", async (t) => {
+    const { connection, client, daemon } = await connected(t, { maxInFlight: 1 });
+    const first = hostname(connection);
+    const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
+    await assert.rejects(start, is("timeout", "LIBVIRT_TIMEOUT"));
+    daemon.on(p.connectGetHostname, (call) => replyHostname(call));
+    const waiting = client.received[0];
+    assert.ok(waiting);
+    replyHostname(waiting);
+    await first;
+    await hostname(connection);
+    assert.deepEqual(client.asked(p.domainCreateWithFlags.number), []);
+  });
+
+  it("is cancelled when its caller's signal aborts, unless it changes something and was sent", async (t) => {
+    const { connection } = await connected(t);
+    const stop = new AbortController();
+    const read = hostname(connection, { timeoutMs: 10_000, signal: stop.signal });
+    const change = connection.call(
+      p.domainCreateWithFlags,
+      { dom, flags: 0 },
+      { timeoutMs: 10_000, signal: stop.signal },
+    );
+    stop.abort();
+    await assert.rejects(read, is("cancelled"));
+    await assert.rejects(change, is("outcome_unknown"));
+    await assert.rejects(hostname(connection, { timeoutMs: 10_000, signal: stop.signal }), is("cancelled"));
+  });
+
+  it("gives its place back with its late reply: however many there are, the connection is not worn", async (t) => {
+    const { connection, client, daemon } = await connected(t);
+    daemon.on(p.connectGetUri, (call) => call.reply(encoded(p.connectGetUri.result, { uri: "" })));
+    for (let rounds = 1; rounds <= 4; rounds += 1) {
+      await assert.rejects(hostname(connection, { timeoutMs: 10 }), is("timeout"));
+      const late = await eventually(() => client.asked(p.connectGetHostname.number)[rounds - 1]);
+      replyHostname(late);
+      await connection.call(p.connectGetUri, {}, patient);
+    }
+    const state = await Promise.race([connection.worn.then(() => "worn"), Promise.resolve("fresh")]);
+    assert.equal(state, "fresh");
+  });
+
+  it("keeps its place; with half of the places so held, the connection is worn and writes nothing new", async (t) => {
+    const { connection, client, daemon } = await connected(t);
+    const slow = hostname(connection);
+    await assert.rejects(hostname(connection, { timeoutMs: 20 }));
+    await assert.rejects(hostname(connection, { timeoutMs: 20 }));
+    await within(connection.worn, 1000, "the connection to be worn");
+    daemon.on(p.connectGetHostname, (call) => replyHostname(call, "moved"));
+    const next = hostname(connection);
+
+    const other = await Connection.open(
+      { socketPath: daemon.socketPath, clock: systemClock, maxInFlight: 4, maxQueued: 100 },
+      new AbortController().signal,
+    );
+    t.after(() => other.close(unreachable("CLOSED", "the test is over")));
+    for (const call of connection.retire()) other.submit(call);
+    assert.equal(await next, "moved");
+    assert.equal(client.received.length, 3, "the worn connection wrote nothing new");
+    assert.equal(connection.isClosed, false, "a live call is still on its way");
+    const first = client.received[0];
+    assert.ok(first);
+    replyHostname(first, "slow");
+    assert.equal(await slow, "slow");
+    assert.equal((await connection.closed).reason, "LIBVIRT_CLOSED");
+  });
+});
+
+describe("the end of the connection", () => {
+  it("fails every call: unknown where it changed something and was sent, unavailable otherwise", async (t) => {
+    const { connection, client } = await connected(t, { maxInFlight: 2 });
+    const read = hostname(connection);
+    const change = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, patient);
+    const unsent = connection.call(p.domainDestroyFlags, { dom, flags: 0 }, patient);
+    await eventually(() => client.received.length === 2);
+    client.socket.destroy();
+    await assert.rejects(read, is("unavailable", "LIBVIRT_DISCONNECTED"));
+    await assert.rejects(change, is("outcome_unknown"));
+    await assert.rejects(unsent, is("unavailable", "LIBVIRT_DISCONNECTED"));
+    await assert.rejects(hostname(connection), is("unavailable", "LIBVIRT_DISCONNECTED"));
+  });
+
+  it("comes with a frame that is cut in the middle", async (t) => {
+    const { connection, client } = await connected(t);
+    const read = hostname(connection);
+    const call = await eventually(() => client.received[0]);
+    client.send(call.replyFrame(encoded(p.connectGetHostname.result, { hostname: "host" })).subarray(0, 33));
+    client.socket.end();
+    await assert.rejects(read, is("unavailable", "LIBVIRT_DISCONNECTED"));
+  });
+
+  const lies: readonly [string, (call: Received) => Buffer][] = [
+    [
+      "a length that no frame has",
+      (call) => frame({ procedure: call.procedure, type: 1, serial: call.serial, length: 5 }),
+    ],
+    [
+      "a reply that nobody waits for",
+      (call) => frame({ procedure: call.procedure, type: 1, serial: call.serial + 9 }),
+    ],
+    ["a reply of another procedure", (call) => frame({ procedure: 14, type: 1, serial: call.serial })],
+    [
+      "a reply of another program",
+      (call) => frame({ program: 0x20008087, procedure: call.procedure, type: 1, serial: call.serial }),
+    ],
+    [
+      "a reply to be continued",
+      (call) => frame({ procedure: call.procedure, type: 1, serial: call.serial, status: 2 }),
+    ],
+    ["words that are no frame", () => Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
+  ];
+  for (const [name, lie] of lies) {
+    it(`comes with ${name}`, async (t) => {
+      const { connection, client } = await connected(t);
+      const read = hostname(connection);
+      client.send(lie(await eventually(() => client.received[0])));
+      await assert.rejects(read, is("unavailable", "LIBVIRT_PROTOCOL_ERROR"));
+      assert.equal((await connection.closed).reason, "LIBVIRT_PROTOCOL_ERROR");
+    });
+  }
+
+  it("may be larger than what is read at a time, and cannot be read for as many reasons then", async (t) => {
+    const { connection, daemon } = await connected(t);
+    const domains = Array.from({ length: 10_000 }, (_, id) => ({ ...dom, id }));
+    const whole = encoded(p.connectListAllDomains.result, { domains, ret: domains.length });
+    daemon.on(p.connectGetHostname, (call) => replyHostname(call));
+    daemon.on(p.connectListAllDomains, (call) => call.reply(whole));
+    const list = (): Promise<{ domains: readonly p.Domain[] }> =>
+      connection.call(p.connectListAllDomains, { needResults: true, flags: 0 }, patient);
+    assert.deepEqual((await list()).domains, domains);
+    for (const body of [whole.subarray(0, -4), Buffer.concat([whole, Buffer.alloc(4)])]) {
+      daemon.on(p.connectListAllDomains, (call) => call.reply(body));
+      await assert.rejects(list(), is("internal", "LIBVIRT_BAD_REPLY"));
+    }
+    assert.equal(await hostname(connection), "host");
+  });
+
+  it("does not come with a body that cannot be read: that fails its call", async (t) => {
+    const { connection, daemon } = await connected(t);
+    daemon.on(p.domainGetXmlDesc, (call) => call.reply(Buffer.from([0xff, 0xff, 0xff, 0xff])));
+    daemon.on(p.connectGetHostname, (call) => replyHostname(call));
+    daemon.on(p.connectGetUri, (call) =>
+      call.reply(Buffer.concat([encoded(p.connectGetUri.result, { uri: "" }), Buffer.alloc(4)])),
+    );
+    daemon.on(p.domainCreateWithFlags, (call) => call.reply(Buffer.alloc(1)));
+    daemon.on(p.connectGetType, (call) => call.reply(Buffer.alloc(3), 1));
+    const bad = connection.call(p.domainGetXmlDesc, { dom, flags: 0 }, patient);
+    await assert.rejects(bad, is("internal", "LIBVIRT_BAD_REPLY"));
+    await assert.rejects(connection.call(p.connectGetUri, {}, patient), is("internal", "LIBVIRT_BAD_REPLY"));
+    await assert.rejects(connection.call(p.connectGetType, {}, patient), is("internal", "LIBVIRT_BAD_REPLY"));
+    // It says "ok": the guest may well run.
+    await assert.rejects(
+      connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, patient),
+      is("outcome_unknown"),
+    );
+    assert.equal(await hostname(connection), "host");
+  });
+
+  it("while it opens is told apart: no socket, no permission asked, given up", async (t) => {
+    const daemon = await FakeDaemon.start(t);
+    const options = { clock: systemClock, maxInFlight: 4, maxQueued: 100 };
+    const nowhere = Connection.open(
+      { ...options, socketPath: `${daemon.socketPath}-not` },
+      new AbortController().signal,
+    );
+    await assert.rejects(nowhere, is("unavailable", "LIBVIRT_DISCONNECTED"));
+    const reason = new Error("enough");
+    const given = Connection.open({ ...options, socketPath: daemon.socketPath }, AbortSignal.abort(reason));
+    await assert.rejects(given, reason);
+  });
+});
+
+describe("keepalive", () => {
+  it("answers the daemon's pings", async (t) => {
+    const { client } = await connected(t);
+    client.send(frame({ program: KEEPALIVE, procedure: 1, type: 2 }));
+    const pong = await eventually(() => client.received[0]);
+    assert.deepEqual([pong.program, pong.procedure, pong.type, pong.status], [KEEPALIVE, 2, 2, 0]);
+  });
+
+  it("gives a silent daemon up after its pings, and fails what is on its way", async (t) => {
+    const { connection, client } = await connected(t);
+    void connection.keepAlive(10, 2);
+    const read = hostname(connection);
+    await assert.rejects(read, is("unavailable", "LIBVIRT_UNRESPONSIVE"));
+    assert.equal(
+      client.received.filter(({ program, procedure }) => program === KEEPALIVE && procedure === 1).length,
+      2,
+    );
+  });
+
+  it("lets a daemon live that shows any sign of life", async (t) => {
+    const { connection, client } = await connected(t);
+    void connection.keepAlive(15, 1);
+    for (let rounds = 0; rounds < 5; rounds += 1) {
+      const pings = client.received.length;
+      await eventually(() => client.received.length > pings, { intervalMs: 1 });
+      client.send(frame({ program: KEEPALIVE, procedure: 2, type: 2 }));
+    }
+    assert.equal(connection.isClosed, false);
+  });
+});

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
+
+const policy = { bridges: ["br0"], allowSpoofing: false };
+const good = {
+  name: "web-1",
+  id: "6f1c2f1e-0000-4000-8000-000000000001",
+  vcpus: 2,
+  memoryBytes: 512 * 1024 * 1024,
+  disks: [{ name: "root", source: { kind: "new", pool: "default", capacityBytes: 1 << 30 } }],
+};
+
+/** The fields that are refused, with the words. */
+function refused(input: unknown): Readonly<Record<string, string>> {
+  try {
+    checkSpec(input, policy);
+  } catch (thrown) {
+    assert.ok(thrown instanceof SocleError);
+    assert.equal(thrown.kind, "invalid");
+    assert.equal(thrown.reason, "SPEC_INVALID");
+    return thrown.details.fields ?? {};
+  }
+  return {};
+}
+
+test("a spec that says only what it must gets its defaults", () => {
+  assert.deepEqual(checkSpec(good, policy), {
+    ...good,
+    firmware: "bios",
+    disks: [{ ...good.disks[0], source: { ...good.disks[0]?.source, format: "qcow2" }, readOnly: false }],
+    nics: [],
+    guestAgent: false,
+    tenant: "",
+    labels: {},
+    autostart: false,
+  });
+});
+
+test("the same spec gives the same JSON whatever the order its keys came in", () => {
+  const turned = Object.fromEntries(Object.entries(good).reverse());
+  assert.equal(JSON.stringify(checkSpec(turned, policy)), JSON.stringify(checkSpec(good, policy)));
+});
+
+test("every wrong field is named, all at once", () => {
+  const fields = refused({
+    ...good,
+    vcpus: 0,
+    memoryBytes: 1000,
+    nics: [{ name: "A", source: { kind: "network", network: "../etc" } }],
+  });
+  assert.deepEqual(Object.keys(fields).sort(), [
+    "spec.memoryBytes",
+    "spec.nics[0].name",
+    "spec.nics[0].network",
+    "spec.vcpus",
+  ]);
+});
+
+test("a device is named once by its address; an alias as often as devices of its kind are wanted", () => {
+  const named = (...devices: string[]) => refused({ ...good, placement: { devices } });
+  assert.deepEqual(named("a100", "a100", "0000:3b:00.0"), {});
+  assert.deepEqual(named("0000:3b:00.0", "0000:3b:00.0"), {
+    "spec.placement.devices": "must not name a device twice",
+  });
+});
+
+const hostile = [
+  "",
+  "a b",
+  "../../etc/passwd",
+  "/etc/passwd",
+  "a/b",
+  "x\u0000y",
+  "x\ny",
+  "x\u001b[2J",
+  "<disk/>",
+  "a&b",
+  "a'\"b",
+  "]]>",
+  "\u202e",
+  "-rf",
+  ".",
+  "..",
+  "x".repeat(5000),
+];
+const volume = (pool: string, name: string): unknown => ({
+  name: "root",
+  source: { kind: "volume", volume: { pool, volume: name } },
+});
+const places: Readonly<Record<string, (text: string) => unknown>> = {
+  "spec.name": (text) => ({ ...good, name: text }),
+  "spec.id": (text) => ({ ...good, id: text }),
+  "spec.disks[0].name": (text) => ({ ...good, disks: [{ ...good.disks[0], name: text }] }),
+  "spec.disks[0].volume.pool": (text) => ({ ...good, disks: [volume(text, "v")] }),
+  "spec.disks[0].volume.volume": (text) => ({ ...good, disks: [volume("p", text)] }),
+  "spec.disks[0].baseVolume": (text) => ({
+    ...good,
+    disks: [{ name: "root", source: { kind: "new", pool: "p", baseVolume: text } }],
+  }),
+  "spec.kernelBoot.kernel.volume": (text) => ({
+    ...good,
+    kernelBoot: { kernel: { pool: "p", volume: text } },
+  }),
+  "spec.nics[0].network": (text) => ({
+    ...good,
+    nics: [{ name: "n", source: { kind: "network", network: text } }],
+  }),
+  "spec.nics[0].bridge": (text) => ({
+    ...good,
+    nics: [{ name: "n", source: { kind: "bridge", bridge: text } }],
+  }),
+  "spec.nics[0].mac": (text) => ({
+    ...good,
+    nics: [{ name: "n", source: { kind: "network", network: "d" }, mac: text }],
+  }),
+  "spec.nics[0].allowedAddresses[0]": (text) => ({
+    ...good,
+    nics: [{ name: "n", source: { kind: "network", network: "d" }, allowedAddresses: [text] }],
+  }),
+  "spec.cpuModel": (text) => ({ ...good, cpuMode: "custom", cpuModel: text }),
+};
+for (const [field, place] of Object.entries(places)) {
+  test(`hostile text in ${field} is refused, and the field is named`, () => {
+    for (const text of hostile)
+      assert.ok(field in refused(place(text)), `${JSON.stringify(text)} was let through`);
+  });
+}
+
+test("a disk whose key libvirt cannot have yet at the host's boot is not started then", () => {
+  const source = { kind: "new", pool: "p", capacityBytes: 2 ** 20, encryption: "luks" };
+  const sealed = { ...good, disks: [{ name: "root", source }] };
+  assert.deepEqual(refused(sealed), {});
+  assert.ok("spec.disks[0].encryption" in refused({ ...sealed, autostart: true }));
+  assert.ok("spec.tpm" in refused({ ...good, tpm: true, autostart: true }));
+});
+
+test("encrypted memory needs UEFI without secure boot, and KVM", () => {
+  const sealed = { ...good, firmware: "uefi", launchSecurity: "sev-snp" };
+  assert.deepEqual(refused(sealed), {});
+  for (const more of [{ firmware: "bios" }, { firmware: "uefi-secure-boot" }, { accelerator: "tcg" }])
+    assert.ok("spec.launchSecurity" in refused({ ...sealed, ...more }), JSON.stringify(more));
+});
+
+test("control characters are refused where free text is allowed", () => {
+  for (const text of ["x\u0000", "x\u0007", "x\u2028", "\ud800", "\uffff"]) {
+    assert.ok("spec.labels.note" in refused({ ...good, labels: { note: text } }), JSON.stringify(text));
+    const kernelBoot = { kernel: { pool: "p", volume: "k" }, commandLine: text };
+    assert.ok("spec.kernelBoot.commandLine" in refused({ ...good, kernelBoot }), JSON.stringify(text));
+  }
+  assert.deepEqual(refused({ ...good, labels: { note: "naïve <b> & 'q' \u{1f600}" } }), {});
+});
+
+test("what the host's configuration does not allow is refused", () => {
+  const nic = { name: "n", source: { kind: "bridge", bridge: "br1" }, allowSpoofing: true };
+  assert.deepEqual(Object.keys(refused({ ...good, nics: [nic] })), [
+    "spec.nics[0].bridge",
+    "spec.nics[0].allowSpoofing",
+  ]);
+  assert.deepEqual(
+    refused({ ...good, nics: [{ name: "n", source: { kind: "bridge", bridge: "br0" } }] }),
+    {},
+  );
+});
+
+test("parts that do not fit each other are refused", () => {
+  assert.ok("spec.cpuTopology" in refused({ ...good, cpuTopology: { sockets: 1, cores: 3, threads: 1 } }));
+  assert.ok("spec.cpuModel" in refused({ ...good, cpuMode: "custom" }));
+  assert.ok("spec.disks" in refused({ ...good, disks: [] }));
+  assert.ok("spec.disks[1].name" in refused({ ...good, disks: [good.disks[0], good.disks[0]] }));
+  const noSize = { name: "root", source: { kind: "new", pool: "p" } };
+  assert.ok("spec.disks[0].capacityBytes" in refused({ ...good, disks: [noSize] }));
+  const multicast = { name: "n", source: { kind: "network", network: "d" }, mac: "53:54:00:00:00:01" };
+  assert.ok("spec.nics[0].mac" in refused({ ...good, nics: [multicast] }));
+});
+
+test("an unknown key is refused, not ignored", () => {
+  assert.ok("spec" in refused({ ...good, emulator: "/bin/sh" }));
+});
+
+test("no VM is named like another's id, by which that one is found", () => {
+  assert.ok("spec.name" in refused({ ...good, name: "6f1c2f1e-0000-4000-8000-000000000001" }));
+  assert.ok("spec.name" in refused({ ...good, name: "6F1C2F1E-0000-4000-8000-00000000000A" }));
+});

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { buildDomain, parseDomain } from "../../../../agent/libvirt/xml/index.ts";
+import { unbound, type Placement } from "../../../../agent/state/reservations/placement.ts";
+import { domainDocument, type ResolvedSpec } from "../../../../agent/vm/observation/domain-document.ts";
+import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
+import { vmFromDomain, vmWithoutXml } from "../../../../agent/vm/observation/vm-from-domain.ts";
+import type { Vm } from "../../../../agent/vm/model/vm.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+const resolved = (
+  changes: Record<string, unknown> = {},
+  decided: Partial<ResolvedSpec> = {},
+): ResolvedSpec => ({
+  spec: checkSpec(
+    {
+      name: "web-1",
+      id: ID,
+      vcpus: 2,
+      memoryBytes: 512 * 1024 * 1024,
+      disks: [
+        { name: "root", source: { kind: "new", pool: "default", capacityBytes: 1 << 30 } },
+        {
+          name: "data",
+          source: { kind: "volume", volume: { pool: "default", volume: "data.raw" } },
+          readOnly: true,
+        },
+      ],
+      nics: [
+        { name: "front", source: { kind: "network", network: "default" }, allowedAddresses: ["192.0.2.7"] },
+      ],
+      labels: { note: "a <b> & 'c'" },
+      tenant: "blue",
+      ...changes,
+    },
+    { bridges: [], allowSpoofing: true },
+  ),
+  accelerator: "kvm",
+  architecture: "x86_64",
+  disks: [
+    { path: "/pool/root.qcow2", format: "qcow2" },
+    { path: "/pool/data.raw", format: "raw" },
+  ],
+  placement: unbound,
+  placementEpoch: 3,
+  createdAtMs: Date.UTC(2026, 0, 2),
+  ...decided,
+});
+/** Without the white space between elements. */
+const xmlOf = (each: ResolvedSpec): string => buildDomain(domainDocument(each)).replaceAll(/>\s+</g, "><");
+
+test("a VM comes back from its domain as it was asked for, though the state directory is lost", () => {
+  const asked = resolved();
+  const vm = vmFromDomain(parseDomain(xmlOf(asked)), {
+    state: "stopped",
+    stateReason: "UNKNOWN",
+    observedAtMs: 5,
+  });
+  assert.equal(vm.managed, true);
+  assert.deepEqual(vm.spec, asked.spec);
+  assert.deepEqual(
+    {
+      tenant: vm.tenant,
+      labels: vm.labels,
+      epoch: vm.placementEpoch,
+      created: vm.createdAtMs,
+      accelerator: vm.accelerator,
+    },
+    {
+      tenant: "blue",
+      labels: { note: "a <b> & 'c'" },
+      epoch: 3,
+      created: Date.UTC(2026, 0, 2),
+      accelerator: "kvm",
+    },
+  );
+  assert.deepEqual(
+    vm.disks.map(({ name, device, path }) => ({ name, device, path })),
+    [
+      { name: "root", device: "vda", path: "/pool/root.qcow2" },
+      { name: "data", device: "vdb", path: "/pool/data.raw" },
+    ],
+  );
+});
+
+test("which volume keys opened a VM is told without what they sealed", () => {
+  const keys = { "disk/root": "v1.aaaa.c2VhbGVk", "disk/data": "v1.bbbb.c2VhbGVk", tpm: "v1.aaaa.c2VhbGVk" };
+  const vm = vmFromDomain(parseDomain(xmlOf(resolved({}, { keys }))), {
+    state: "stopped",
+    stateReason: "UNKNOWN",
+    observedAtMs: 5,
+  });
+  assert.deepEqual(vm.sealedBy, ["aaaa", "bbbb"]);
+  assert.ok(!JSON.stringify(vm).includes("c2VhbGVk"));
+});
+
+test("a NIC is filtered against spoofing unless the spec asks otherwise", () => {
+  const filtered = xmlOf(resolved());
+  assert.match(
+    filtered,
+    /<filterref filter=["']clean-traffic["']><parameter name=["']IP["'] value=["']192\.0\.2\.7["']\/?>/,
+  );
+  const open = resolved({
+    nics: [{ name: "front", source: { kind: "network", network: "default" }, allowSpoofing: true }],
+  });
+  assert.doesNotMatch(xmlOf(open), /filterref/);
+});
+
+test("a NIC's address is its own on every host, local, and never a multicast or a tap device's", () => {
+  const macs = Array.from({ length: 200 }, (_, index) => {
+    const id = `6f1c2f1e-0000-4000-8000-${String(index).padStart(12, "0")}`;
+    return domainDocument(resolved({ id })).devices.interfaces[0]?.mac ?? "";
+  });
+  assert.equal(new Set(macs).size, 200);
+  for (const mac of macs) {
+    const first = Number.parseInt(mac.slice(0, 2), 16);
+    assert.equal(first & 0b11, 0b10, mac);
+    assert.notEqual(first, 0xfe);
+  }
+  const again = domainDocument(resolved()).devices.interfaces[0]?.mac;
+  assert.equal(domainDocument(resolved()).devices.interfaces[0]?.mac, again);
+});
+
+test("emulated and KVM guests differ in what they must", () => {
+  assert.match(xmlOf(resolved()), /<domain type=["']kvm["']/);
+  assert.match(xmlOf(resolved()), /<cpu mode=["']host-model["']/);
+  const emulated = xmlOf(resolved({}, { accelerator: "tcg" }));
+  assert.match(emulated, /<domain type=["']qemu["']/);
+  assert.doesNotMatch(emulated, /host-model/);
+  assert.match(emulated, /<tb-cache/);
+});
+
+test("the first disk boots, unless a kernel does", () => {
+  assert.match(xmlOf(resolved()), /<boot order=["']1["']/);
+  const kernelBoot = { kernel: { pool: "p", volume: "k" }, commandLine: "console=ttyS0 quiet" };
+  const booted = xmlOf(resolved({ kernelBoot }, { kernelPath: "/pool/k", initrdPath: "/pool/i" }));
+  assert.doesNotMatch(booted, /<boot order/);
+  assert.match(
+    booted,
+    /<kernel>\/pool\/k<\/kernel><initrd>\/pool\/i<\/initrd><cmdline>console=ttyS0 quiet<\/cmdline>/,
+  );
+});
+
+test("metadata that is another domain's makes a VM unmanaged", () => {
+  const xml = xmlOf(resolved());
+  const facts = { state: "running", stateReason: "BOOTED", observedAtMs: 0 } as const;
+  const copied = xml.replace(`<uuid>${ID}</uuid>`, "<uuid>6f1c2f1e-0000-4000-8000-0000000000ff</uuid>");
+  assert.equal(vmFromDomain(parseDomain(copied), facts).managed, false);
+});
+
+test("every disk that a spec may have gets a device name of its own", () => {
+  const count = 24;
+  const many = Array.from({ length: count }, (_, index) => ({
+    name: `d${index}`,
+    source: { kind: "volume", volume: { pool: "p", volume: `v${index}` } },
+  }));
+  const paths = many.map((_, index) => ({ path: `/pool/v${index}`, format: "raw" }));
+  const devices = domainDocument(resolved({ disks: many }, { disks: paths })).devices.disks.map(
+    ({ target }) => target.device,
+  );
+  assert.equal(new Set(devices).size, count);
+  assert.deepEqual([devices[0], devices[23]], ["vda", "vdx"]);
+});
+
+const placed: Placement = {
+  cells: [1],
+  strict: true,
+  vcpuCpus: [6, 14],
+  sharedCpus: [],
+  emulatorCpus: [4, 12],
+  hugepageBytes: 2 ** 30,
+  devices: ["0000:3b:00.1"],
+};
+const facts = { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 } as const;
+
+test("a VM is bound to what it was given: its CPUs, its cell, its pages, its devices", () => {
+  const xml = xmlOf(resolved({ memoryBytes: 2 ** 30 }, { placement: placed }));
+  for (const part of [
+    "<memoryBacking><hugepages><page size='1048576' unit='KiB'/></hugepages></memoryBacking>",
+    "<vcpu placement='static'>2</vcpu>",
+    "<vcpupin vcpu='0' cpuset='6'/><vcpupin vcpu='1' cpuset='14'/><emulatorpin cpuset='4,12'/>",
+    "<numatune><memory mode='strict' nodeset='1'/></numatune>",
+    "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x3b' slot='0x00' function='0x1'/></source>",
+  ])
+    assert.ok(xml.replaceAll('"', "'").includes(part), `${part}\nis not in\n${xml}`);
+});
+
+test("where no CPU is left to share, QEMU's own threads run on the vCPUs' and on nobody else's", () => {
+  const placement: Placement = { ...unbound, vcpuCpus: [2, 3] };
+  const xml = xmlOf(resolved({ placement: { dedicatedCpus: true } }, { placement }));
+  assert.match(xml, /<emulatorpin cpuset="2-3"\/>/);
+});
+
+test("what a VM takes of its host is read back from its domain, and from what was decided where that is silent", () => {
+  const document = parseDomain(xmlOf(resolved({ memoryBytes: 2 ** 30 }, { placement: placed })));
+  const taken = {
+    cells: [1],
+    hugepageBytes: 2 ** 30,
+    vcpuPins: [[6], [14]],
+    emulatorPin: [4, 12],
+    devices: ["0000:3b:00.1"],
+  };
+  const of = ({ cells, hugepageBytes, vcpuPins, emulatorPin, devices }: Vm): unknown => ({
+    cells,
+    hugepageBytes,
+    vcpuPins,
+    emulatorPin,
+    devices,
+  });
+  assert.deepEqual(of(vmFromDomain(document, facts)), taken);
+  const domain = { uuid: ID, name: "web-1", id: 3 };
+  const size = { vcpus: undefined, memoryBytes: undefined };
+  const silent = vmWithoutXml({ domain, size, facts, metadata: document.metadata });
+  assert.ok(silent !== undefined);
+  assert.deepEqual(of(silent), taken);
+  // How large a stranger is that nobody tells of is not known, and not zero.
+  assert.equal(vmWithoutXml({ domain, size, facts, metadata: undefined }), undefined);
+});
+
+test("those that share are confined to the CPUs that are shared, QEMU's threads with them", () => {
+  const xml = xmlOf(resolved({}, { placement: { ...unbound, sharedCpus: [0, 1, 8] } }));
+  assert.match(xml, /<vcpu placement=['"]static['"] cpuset=['"]0-1,8['"]>2<\/vcpu>/);
+  assert.doesNotMatch(xml, /cputune|numatune|hugepages/);
+  assert.deepEqual(vmFromDomain(parseDomain(xml), facts).vcpuPins, [
+    [0, 1, 8],
+    [0, 1, 8],
+  ]);
+});
+
+test("memory that the host may not read is asked for with a policy that forbids debugging", () => {
+  const policies = { sev: "0x0003", "sev-snp": "0x30000", tdx: "0x10000000" };
+  for (const [launchSecurity, policy] of Object.entries(policies)) {
+    const document = domainDocument(resolved({ firmware: "uefi", launchSecurity }));
+    const xml = buildDomain(document);
+    assert.match(xml, new RegExp(`<launchSecurity type="${launchSecurity}">\\s*<policy>${policy}</policy>`));
+    assert.deepEqual(parseDomain(xml).launchSecurity, document.launchSecurity);
+  }
+  assert.doesNotMatch(buildDomain(domainDocument(resolved())), /launchSecurity|memtune/);
+});
+
+test("a memory limit leaves more than the guest, its page tables and the headroom", () => {
+  const GIB = 2 ** 30;
+  const document = domainDocument(resolved({ memoryBytes: 64 * GIB }, { memoryHeadroomBytes: GIB }));
+  const limit = parseDomain(buildDomain(document)).memoryHardLimitBytes ?? 0;
+  assert.ok(limit >= 65 * GIB + (64 * GIB) / 512 && limit <= 66 * GIB, String(limit));
+});
+
+test("a TPM is emulated, and its state encrypted by the VM's own secret", () => {
+  const xml = buildDomain(domainDocument(resolved({ tpm: true })));
+  assert.match(
+    xml,
+    /<tpm model="tpm-crb">\s*<backend type="emulator" version="2\.0">\s*<encryption secret="[\da-f-]{36}"/,
+  );
+});

@@ -1,0 +1,304 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { systemClock, type Clock } from "../../../../agent/kernel/clock.ts";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../../agent/kernel/log.ts";
+import type { NewEvent } from "../../../../agent/state/events/event-log.ts";
+import { Observer } from "../../../../agent/vm/observation/observer.ts";
+import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
+import { eventually } from "../../../support/wait.ts";
+import { DomainStats } from "../../../../agent/libvirt/index.ts";
+import { stampNamespace } from "../../../../agent/libvirt/xml/index.ts";
+import { FakeHypervisor } from "../../../support/vm/fake-hypervisor.ts";
+
+interface Watched {
+  readonly libvirt: FakeHypervisor;
+  readonly table: VmTable;
+  readonly events: NewEvent[];
+  /** Until so many rounds more have ended. */
+  readonly rounds: (count: number) => Promise<void>;
+}
+
+async function observe(
+  t: TestContext,
+  libvirt: FakeHypervisor,
+  sampleIntervalMs = 5,
+  clock: Clock = systemClock,
+): Promise<Watched> {
+  const table = new VmTable();
+  const events: NewEvent[] = [];
+  const kvm = {
+    reportKvmFailure: () => undefined,
+    reportKvmStartFailure: () => undefined,
+    reportKvmSuccess: () => undefined,
+  };
+  const tell = (event: NewEvent): void => void events.push(event);
+  const options = { libvirt, table, tell, kvm, clock, log: silentLog, sampleIntervalMs };
+  const end = new AbortController();
+  let done: Promise<void> = Promise.resolve();
+  await new Promise<void>((ready) => {
+    done = new Observer(options).run(end.signal, ready);
+  });
+  t.after(async () => {
+    end.abort();
+    await done;
+  });
+  const rounds = async (count: number): Promise<void> => {
+    const before = libvirt.groups.length;
+    await eventually(() => libvirt.groups.length >= before + count, { what: `${count} rounds` });
+  };
+  return { libvirt, table, events, rounds };
+}
+
+test("a VM that a list leaves out is not gone before libvirt says so of that VM", async (t) => {
+  const { libvirt, table, events, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
+  assert.equal(table.all().length, 2);
+  libvirt.leaveOut("b");
+  await rounds(3);
+  assert.equal(table.get("b")?.presence, "present");
+  assert.equal(table.lastSample?.ok, false);
+  assert.equal(events.length, 0);
+  libvirt.remove("b");
+  await eventually(() => table.get("b") === undefined, { what: "the VM to be gone" });
+  assert.deepEqual(
+    events.map(({ kind, vmName }) => [kind, vmName]),
+    [["vm_removed", "b"]],
+  );
+});
+
+test("a round that libvirt's end overtakes says nothing of who is there, also where nobody was", async (t) => {
+  const libvirt = new FakeHypervisor([]);
+  const { table } = await observe(t, libvirt);
+  await eventually(() => table.complete, { what: "a whole list" });
+  const call = libvirt.call.bind(libvirt);
+  t.mock.method(libvirt, "call", async (...asked: Parameters<typeof call>) => {
+    const answer = await call(...asked);
+    Object.assign(libvirt.status, { connected: false });
+    const error = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirtd was killed");
+    libvirt.changes.publish({ kind: "disconnected", error });
+    // It is told of before what it had answered has been taken.
+    await eventually(() => !table.complete, { what: "the loss to be seen" });
+    return answer;
+  });
+  await eventually(() => !libvirt.status.connected, { what: "a round to be overtaken" });
+  await eventually(() => !table.complete, { what: "the loss to be seen" });
+  const deadline = performance.now() + 100;
+  while (performance.now() < deadline) {
+    assert.equal(table.complete, false);
+    await setImmediate();
+  }
+});
+
+test("a domain whose XML is refused is present, counted at libvirt's size, and named in the log once", async (t) => {
+  const warned = t.mock.method(silentLog, "warn");
+  const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.resize("b", { vcpus: 6, memoryKib: 8192 });
+  hypervisor.garble("b");
+  const { libvirt, table, rounds } = await observe(t, hypervisor);
+  await rounds(3);
+  assert.ok(table.complete, "one domain must not keep the list from being whole");
+  const { presence, state, vcpus, memoryBytes, managed, unreadable } = table.get("b") ?? {};
+  assert.deepEqual(
+    { presence, state, vcpus, memoryBytes, managed },
+    { presence: "present", state: "running", vcpus: 6, memoryBytes: 8192 * 1024, managed: false },
+  );
+  assert.match(unreadable ?? "", /type is missing/);
+  assert.deepEqual(
+    table.get("b")?.disks,
+    [
+      { device: "vda", path: "/images/b" },
+      { device: "vda", path: "/images/base", readOnly: true },
+    ],
+    "whose disk it has is known, and the image below it",
+  );
+  const named = (): unknown[] =>
+    warned.mock.calls.map(({ arguments: [facts] }) => (facts as { vm?: string }).vm);
+  assert.deepEqual(named(), [libvirt.idOf("b")]);
+  libvirt.goOn("b");
+  await eventually(() => table.get("b")?.unreadable === undefined, { what: "it to be read again" });
+  assert.equal(table.get("b")?.disks.length, 1);
+});
+
+test("what was known of a VM is kept when its XML is not readable any more", async (t) => {
+  const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  libvirt.garble("b");
+  const dom = { name: "b", uuid: libvirt.idOf("b"), id: 2 };
+  libvirt.events.publish({ kind: "metadata_change", domain: dom, part: "element", namespace: "" } as never);
+  await eventually(() => table.get("b")?.unreadable !== undefined, { what: "it to be found" });
+  assert.deepEqual(
+    table.get("b")?.disks.map(({ path }) => path),
+    ["/images/b", "/images/base"],
+  );
+});
+
+test("a metadata change makes the agent read the domain again; its own stamp does not", async (t) => {
+  const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  for (const [name, namespace] of [
+    ["a", stampNamespace],
+    ["b", "urn:of-others:1"],
+  ] as const) {
+    libvirt.garble(name);
+    const domain = { name, uuid: libvirt.idOf(name), id: 2 };
+    libvirt.events.publish({ kind: "metadata_change", domain, part: "element", namespace } as never);
+  }
+  await eventually(() => table.get("b")?.unreadable !== undefined, { what: "b to be read" });
+  assert.equal(table.get("a")?.unreadable, undefined);
+});
+
+test("a shutdown event changes the state at once; the VM is read again after its stopped event", async (t) => {
+  const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]), 60_000);
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  const lifecycle = (name: string, event: "shutdown" | "stopped" | "suspended"): void => {
+    libvirt.garble(name);
+    const domain = { name, uuid: libvirt.idOf(name), id: 2 };
+    libvirt.events.publish({ kind: "lifecycle", domain, event, detail: "" } as never);
+  };
+  lifecycle("b", "shutdown");
+  lifecycle("a", "suspended");
+  await eventually(() => table.get("a")?.unreadable !== undefined, { what: "a to be read" });
+  assert.equal(table.get("b")?.state, "stopping");
+  assert.equal(table.get("b")?.unreadable, undefined);
+  lifecycle("b", "stopped");
+  await eventually(() => table.get("b")?.unreadable !== undefined, { what: "b to be read" });
+});
+
+test("a size that is changed beside the agent is followed without an event, of a stopped VM too", async (t) => {
+  const hypervisor = new FakeHypervisor(["a", "b", "c"]);
+  hypervisor.stop("c");
+  const { libvirt, table, rounds } = await observe(t, hypervisor);
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  for (const name of ["b", "c"]) libvirt.resize(name, { vcpus: 4, memoryKib: 4096 });
+  await rounds(3);
+  const sizes = ["a", "b", "c"].map((name) => [table.get(name)?.vcpus, table.get(name)?.memoryBytes]);
+  assert.deepEqual(sizes, [
+    [1, 2048 * 1024],
+    [4, 4096 * 1024],
+    [4, 4096 * 1024],
+  ]);
+  const readings = libvirt.asked.filter((asked) => asked === "XML b").length;
+  await rounds(3);
+  assert.equal(libvirt.asked.filter((asked) => asked === "XML b").length, readings, "read once a change");
+});
+
+test("the definition of a stopped VM is read again within a minute, however far apart the rounds are", async (t) => {
+  const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.stop("b");
+  const speed = 1000;
+  const clock: Clock = {
+    now: () => systemClock.now() * speed,
+    monotonicMs: () => systemClock.monotonicMs() * speed,
+    sleep: (ms, signal) => systemClock.sleep(ms / speed, signal),
+  };
+  const { libvirt } = await observe(t, hypervisor, 300_000, clock);
+  const reads = (): number => libvirt.asked.filter((asked) => asked === "XML b").length;
+  const [before, rounds] = [reads(), libvirt.groups.length];
+  const isOften = (): boolean => reads() - before >= 3 * (libvirt.groups.length - rounds + 1);
+  await eventually(isOften, { what: "it to be read several times a round" });
+});
+
+test("a guest that hangs keeps its last readings and is shown as what it is; the others go on", async (t) => {
+  const { libvirt, table, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
+  await eventually(() => table.get("b")?.stats !== undefined, { what: "readings" });
+  libvirt.hang("b");
+  await eventually(() => table.get("b")?.stats?.unresponsive === true, { what: "it to be found" });
+  const [a, b] = [table.get("a")?.stats, table.get("b")];
+  await rounds(3);
+  assert.equal(table.get("b")?.stats?.sampledAtMs, b?.stats?.sampledAtMs);
+  assert.equal(b?.stats?.rssBytes, 512 * 1024);
+  assert.ok((table.get("a")?.stats?.sampledAtMs ?? 0) > (a?.sampledAtMs ?? Infinity));
+  libvirt.goOn("b");
+  await eventually(() => table.get("b")?.stats?.unresponsive === false, { what: "it to be well" });
+});
+
+test("that a guest stops answering and that it answers again is told once each, however long it lasts", async (t) => {
+  const { libvirt, table, events, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
+  await eventually(() => table.get("b")?.stats !== undefined, { what: "readings" });
+  const told = (): unknown[] => events.map(({ kind, vmName, vmState }) => [kind, vmName, vmState]);
+  libvirt.hang("b");
+  await eventually(() => events.length > 0, { what: "it to be told" });
+  await rounds(3);
+  assert.deepEqual(told(), [["vm_unresponsive", "b", "running"]]);
+  libvirt.goOn("b");
+  await eventually(() => events.length > 1, { what: "it to be told" });
+  await rounds(3);
+  assert.deepEqual(told().slice(1), [["vm_responsive", "b", "running"]]);
+});
+
+test("where too many hang no more are asked, which is no round that read anything", async (t) => {
+  const names = Array.from({ length: 14 }, (_, index) => `g${index}`);
+  const { libvirt, table, rounds } = await observe(t, new FakeHypervisor([...names, "well"]));
+  await eventually(() => table.get("well")?.stats !== undefined, { what: "readings" });
+  for (const name of names) libvirt.hang(name);
+  await eventually(() => table.lastSample?.ok === false, { what: "rounds without readings" });
+  const last = table.lastReadings?.atMonotonicMs;
+  const before = table.get("well")?.stats?.sampledAtMonotonicMs;
+  await rounds(3);
+  assert.equal(table.lastReadings?.atMonotonicMs, last);
+  assert.equal(table.get("well")?.stats?.sampledAtMonotonicMs, before);
+  assert.ok(table.complete, "who is there is known all the same");
+  for (const name of names) libvirt.goOn(name);
+  await eventually(() => table.lastSample?.ok === true, { what: "readings again" });
+});
+
+test("who is there is known, and read in full, before a guest that hangs has held anything up", async (t) => {
+  const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.hang("b");
+  const { libvirt, table } = await observe(t, hypervisor);
+  await eventually(() => table.get("b")?.stats?.unresponsive === true, { what: "it to be found" });
+  assert.equal(table.get("b")?.disks.length, 1);
+  assert.ok(table.complete);
+  assert.deepEqual(libvirt.groups.slice(0, 1), [DomainStats.STATE]);
+});
+
+test("a guest that hung before the first look is known all the same, and read in full once it answers", async (t) => {
+  const hypervisor = new FakeHypervisor(["a", "b"]);
+  hypervisor.resize("b", { vcpus: 3, memoryKib: 2048 });
+  hypervisor.stick("b");
+  const { libvirt, table, events } = await observe(t, hypervisor);
+  await eventually(() => table.complete, { what: "the list to be whole" });
+  const { presence, vcpus, memoryBytes, managed, disks } = table.get("b") ?? {};
+  assert.deepEqual(
+    { presence, vcpus, memoryBytes, managed, disks },
+    { presence: "present", vcpus: 3, memoryBytes: 2048 * 1024, managed: false, disks: [] },
+  );
+  assert.ok(!libvirt.asked.includes("XML b"), "its XML would have been waited for");
+  assert.deepEqual(events, [], "who hangs since before is in the list");
+  libvirt.goOn("b");
+  await eventually(() => table.get("b")?.disks.length === 1, { what: "it to be read in full" });
+});
+
+test("panics and storage errors are counted from zero on, each once, until the VM is gone", async (t) => {
+  const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
+  const id = libvirt.idOf("b");
+  assert.deepEqual(table.incidents(id), { panics: 0, ioErrors: 0 });
+  const domain = { name: "b", uuid: id, id: 2 };
+  const failed = { path: "/images/b", device: "vda", action: "pause", reason: "enospc" } as const;
+  libvirt.events.publish({ kind: "io_error", domain, ...failed });
+  libvirt.events.publish({ kind: "lifecycle", domain, event: "crashed", detail: "panicked" });
+  await eventually(() => table.incidents(id).panics === 1, { what: "the panic to be counted" });
+  assert.deepEqual(table.incidents(id), { panics: 1, ioErrors: 1 });
+  assert.deepEqual(table.incidents(libvirt.idOf("a")), { panics: 0, ioErrors: 0 });
+  libvirt.remove("b");
+  await eventually(() => table.get(id) === undefined, { what: "the VM to be gone" });
+  assert.deepEqual(table.incidents(id), { panics: 0, ioErrors: 0 });
+});
+
+test("an event that a read has overtaken does not show a guest running again that has ended", async (t) => {
+  const { libvirt, table, events, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
+  const id = libvirt.idOf("b");
+  const run = (number: number) =>
+    ({ kind: "lifecycle", domain: { name: "b", uuid: id, id: number } }) as const;
+  const states = (): (string | undefined)[] => events.map(({ vmState }) => vmState);
+  // Suspended, resumed and destroyed at once: the read after the first event finds it off.
+  libvirt.stop("b");
+  libvirt.events.publish({ ...run(2), event: "suspended", detail: "paused" });
+  await eventually(() => table.get(id)?.state === "stopped", { what: "the read" });
+  libvirt.events.publish({ ...run(2), event: "resumed", detail: "unpaused" });
+  await rounds(3);
+  assert.deepEqual(states(), ["stopped"]);
+  libvirt.events.publish({ ...run(3), event: "started", detail: "booted" });
+  await eventually(() => states().includes("running"), { what: "the next run" });
+});

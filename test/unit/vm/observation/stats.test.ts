@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { Shapes } from "../../../../agent/vm/observation/stat-fields.ts";
+import { marked, RoundValues, SampledStats } from "../../../../agent/vm/observation/stats.ts";
+import type { VmStats } from "../../../../agent/vm/model/vm.ts";
+import { recordedGuests, type RecordedGuest } from "../../../bench/recorded-guests.ts";
+
+const at = { sampledAtMs: 5, sampledAtMonotonicMs: 7 };
+const dom = { name: "a", uuid: "a", id: 1 };
+
+type Told = ReadonlyMap<string, number | string | boolean>;
+
+function sampled(told: Told, shapes = new Shapes(), round = new RoundValues(0)): SampledStats {
+  const params = { fields: [...told.keys()], values: [...told.values()] };
+  return new SampledStats(shapes.of(dom, params), round.take(params.values), at);
+}
+
+/** With what it tells when it is asked as members of its own. What is undefined is left out. */
+function plain(told: object): Record<string, unknown> {
+  const getters: string[] = [];
+  for (let from = told; from !== Object.prototype; from = Object.getPrototypeOf(from) as object)
+    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(from)))
+      if (property.get !== undefined) getters.push(name);
+  const asked = getters.map((name) => [name, (told as Record<string, unknown>)[name]] as const);
+  const of = (value: unknown): unknown =>
+    Array.isArray(value) ? value.map((part: object) => plain(part)) : value;
+  return Object.fromEntries(
+    [...Object.entries(told), ...asked]
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, of(value)]),
+  );
+}
+
+test("what a real libvirt told of a real guest, in base units", async () => {
+  const recorded = JSON.parse(await readFile(recordedGuests, "utf8")) as RecordedGuest[];
+  const guest = recorded.find(({ dom }) => dom.name === "bench-2");
+  const fields = new Map(guest?.params.map(({ field, value }) => [field, value.value]));
+  const { vcpus, nics, disks, ...rest } = plain(sampled(fields));
+  assert.deepEqual(rest, {
+    ...at,
+    unresponsive: false,
+    cpuSeconds: 11.984186,
+    cpuUserSeconds: 11.047298,
+    cpuSystemSeconds: 0.936888,
+    balloonBytes: 96 * 2 ** 20,
+    balloonMaximumBytes: 96 * 2 ** 20,
+    rssBytes: 191728 * 1024,
+    guestAvailableBytes: 56400 * 1024,
+    guestUsableBytes: 33652 * 1024,
+    guestUnusedBytes: 34664 * 1024,
+    guestDiskCachesBytes: 2752 * 1024,
+    guestSwapInBytes: 0,
+    guestSwapOutBytes: 0,
+    guestMajorFaults: 0,
+    guestMinorFaults: 624,
+    guestSaidAtMs: 1795560287000,
+  });
+  assert.deepEqual(vcpus, [
+    { index: 0, seconds: 7.49, waitSeconds: 0, delaySeconds: 12.796815627 },
+    { index: 1, seconds: 3.6, waitSeconds: 0, delaySeconds: 10.629457406 },
+  ]);
+  assert.deepEqual(nics, [
+    {
+      device: "vnet2",
+      receiveBytes: 2188,
+      receivePackets: 26,
+      receiveErrors: 0,
+      receiveDrops: 0,
+      transmitBytes: 266,
+      transmitPackets: 3,
+      transmitErrors: 0,
+      transmitDrops: 0,
+    },
+  ]);
+  const [disk] = disks as Record<string, unknown>[];
+  assert.deepEqual(
+    [disk?.["device"], disk?.["readSeconds"], disk?.["physicalBytes"]],
+    ["vda", 735472 / 1e9, 1052672],
+  );
+});
+
+test("what was not told stays away, and what has no name or state is not there", () => {
+  const stats = sampled(
+    new Map<string, number | string>([
+      ["vcpu.current", 2],
+      ["vcpu.maximum", 4],
+      ["vcpu.0.state", 1],
+      ["vcpu.0.time", 1e9],
+      ["vcpu.2.state", 1],
+      ["vcpu.2.time", 2e9],
+      ["net.count", 2],
+      ["net.0.name", ""],
+      ["net.1.name", "vnet1"],
+      ["block.count", 4e9],
+    ]),
+  );
+  assert.deepEqual(plain(stats), {
+    ...at,
+    unresponsive: false,
+    vcpus: [
+      { index: 0, seconds: 1 },
+      { index: 2, seconds: 2 },
+    ],
+    nics: [{ device: "vnet1" }],
+    disks: [],
+  });
+});
+
+test("readings stay as they were told when the next ones come, and when they are marked", () => {
+  const shapes = new Shapes();
+  const round = new RoundValues(3);
+  const told = (device: string, bytes: number): Told =>
+    new Map<string, number | string>([
+      ["cpu.time", bytes * 1e9],
+      ["net.count", 1],
+      ["net.0.name", device],
+      ["net.0.rx.bytes", bytes],
+    ]);
+  const seen = (stats: VmStats): unknown[] => [
+    stats.cpuSeconds,
+    stats.nics.map(({ device, receiveBytes }) => [device, receiveBytes]),
+  ];
+  const first = sampled(told("vnet0", 1), shapes, round);
+  const second = sampled(told("vnet0", 2), shapes, round);
+  const renamed = sampled(told("vnet7", 3), shapes, round);
+  const fewer = sampled(new Map([["cpu.time", 4e9]]), shapes, new RoundValues(1000));
+  const hung = marked(second, { unresponsive: true });
+  assert.deepEqual([first, second, renamed, fewer, hung].map(seen), [
+    [1, [["vnet0", 1]]],
+    [2, [["vnet0", 2]]],
+    [3, [["vnet7", 3]]],
+    [4, []],
+    [2, [["vnet0", 2]]],
+  ]);
+  assert.deepEqual([second.unresponsive, hung.unresponsive, hung.sampledAtMs], [false, true, 5]);
+});

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
+import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
+import type { Vm } from "../../../../agent/vm/model/vm.ts";
+import { vm as anyVm } from "../../../support/api/fakes.ts";
+
+const vm = (id: string, changes: Partial<Vm> = {}): Vm => anyVm(id, { observedAtMs: 1, ...changes });
+
+/** The kinds of change that were told while `act` ran. */
+async function told(table: VmTable, act: () => void): Promise<string[]> {
+  const end = new AbortController();
+  const changes = table.subscribe(end.signal);
+  act();
+  end.abort();
+  const kinds: string[] = [];
+  for await (const item of changes) kinds.push(item.kind === "item" ? item.value.kind : item.kind);
+  return kinds;
+}
+
+test("readers are told of additions, changes and removals, not of readings or repetitions", async () => {
+  const table = new VmTable();
+  const kinds = await told(table, () => {
+    table.put(vm("b"));
+    table.put(vm("a"));
+    table.put(vm("a", { observedAtMs: 2 }));
+    table.putStats("a", {
+      sampledAtMs: 3,
+      sampledAtMonotonicMs: 3,
+      unresponsive: false,
+      vcpus: [],
+      nics: [],
+      disks: [],
+    });
+    table.put(vm("a", { state: "paused", stateReason: "USER" }));
+    table.remove("b");
+    table.remove("b");
+  });
+  assert.deepEqual(kinds, ["added", "added", "changed", "removed"]);
+  assert.deepEqual(
+    table.all().map(({ id, state, observedAtMs, stats }) => ({
+      id,
+      state,
+      observedAtMs,
+      sampled: stats?.sampledAtMs,
+    })),
+    [{ id: "a", state: "paused", observedAtMs: 1, sampled: 3 }],
+  );
+});
+
+test("a VM is found by its name also after it was renamed, and not by the old one", () => {
+  const table = new VmTable();
+  table.put(vm("a"));
+  table.put(vm("a", { name: "other" }));
+  assert.equal(table.get("other")?.id, "a");
+  assert.equal(table.get("name-a"), undefined);
+});
+
+test("a name that passes from one VM to another is the new one's, in whatever order that is seen", () => {
+  const table = new VmTable();
+  table.put(vm("a", { name: "x" }));
+  table.put(vm("b", { name: "y" }));
+  table.put(vm("a", { name: "y" }));
+  table.put(vm("b", { name: "z" }));
+  assert.deepEqual(
+    ["x", "y", "z"].map((name) => table.get(name)?.id),
+    [undefined, "a", "b"],
+  );
+});
+
+test("losing sight makes every VM unknown and none absent", async () => {
+  const table = new VmTable();
+  table.put(vm("a"));
+  table.completed(10);
+  assert.equal(table.complete, true);
+  const kinds = await told(table, () => table.loseSight());
+  assert.deepEqual(kinds, ["resync"]);
+  assert.equal(table.complete, false);
+  assert.deepEqual(
+    table.all().map(({ id, presence, state }) => ({ id, presence, state })),
+    [{ id: "a", presence: "unknown", state: "running" }],
+  );
+});
+
+test("a VM that is lost from sight is another one to who asks by etag, and seen again the same", () => {
+  const table = new VmTable();
+  const known = withEtag(vm("a"));
+  table.put(known);
+  table.loseSight();
+  const lost = table.get("a");
+  assert.notEqual(lost?.etag, known.etag);
+  assert.equal(withEtag({ ...known, presence: "unknown" }).etag, lost?.etag);
+  assert.equal(withEtag({ ...known, ...lost, presence: "present" }).etag, known.etag);
+});
+
+test("until resolves at the change, at once where it is so already, and rejects when given up", async () => {
+  const table = new VmTable();
+  table.put(vm("a"));
+  const never = new AbortController();
+  assert.equal((await table.until("a", (seen) => seen?.state === "running", never.signal))?.id, "a");
+  const gone = table.until("a", (seen) => seen === undefined, never.signal);
+  table.remove("a");
+  assert.equal(await gone, undefined);
+  const waiting = table.until("a", (seen) => seen !== undefined, never.signal);
+  never.abort(new Error("enough"));
+  await assert.rejects(waiting, /enough/);
+});

@@ -1,0 +1,323 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { buildDomain, buildVmMetadata } from "../../../../agent/libvirt/xml/index.ts";
+import { unbound } from "../../../../agent/state/reservations/placement.ts";
+import { domainDocument } from "../../../../agent/vm/observation/domain-document.ts";
+import {
+  CLAIMED,
+  OFF,
+  OFF_AFTER_CRASH,
+  OFF_AFTER_SHUTDOWN,
+  OPERATION,
+  RUNNING,
+  cancelled,
+  count,
+  create,
+  defined,
+  disk,
+  fresh,
+  intent,
+  noDomain,
+  noVolume,
+  ownMetadata,
+  refusal,
+  silence,
+  spec,
+  volume,
+  xml,
+} from "../../../support/vm/creation.ts";
+
+test("one that was interrupted and runs is left alone: no volume, no definition, no start", async () => {
+  const { result, called } = await create({ ...defined, DOMAIN_GET_STATE: [RUNNING] }, { resumed: true });
+  assert.equal(result?.["state"], "running");
+  for (const change of ["STORAGE_VOL_CREATE_XML", "DOMAIN_DEFINE_XML_FLAGS", "DOMAIN_CREATE_WITH_FLAGS"])
+    assert.equal(count(called, change), 0, change);
+});
+
+test("one that was interrupted before its start is started", async () => {
+  const { result, called } = await create({ ...defined, DOMAIN_GET_STATE: [OFF] }, { resumed: true });
+  assert.equal(result?.["state"], "running");
+  assert.equal(count(called, "DOMAIN_CREATE_WITH_FLAGS"), 1);
+});
+
+test("one that ran and stopped since is not started a second time", async () => {
+  const told = await create(
+    { ...defined, DOMAIN_GET_STATE: [OFF_AFTER_SHUTDOWN] },
+    { resumed: true, state: "stopped" },
+  );
+  // libvirt was restarted and has forgotten why it is off; the record of the step has not.
+  const recorded = await create(
+    { ...defined, DOMAIN_GET_STATE: [OFF] },
+    { resumed: true, done: ["start"], state: "stopped" },
+  );
+  for (const { result, called } of [told, recorded]) {
+    assert.equal(result?.["state"], "stopped");
+    assert.equal(count(called, "DOMAIN_CREATE_WITH_FLAGS"), 0);
+  }
+});
+
+test("a creation stamps its domain as complete, and an older state directory does not start the VM again", async () => {
+  const made = await create(fresh);
+  assert.equal(count(made.called, "DOMAIN_SET_METADATA"), 1);
+  const phase = async (of: "begun" | "complete") => {
+    const stamp = { operation: OPERATION, phase: of };
+    const document = domainDocument({
+      ...intent,
+      placement: unbound,
+      architecture: "x86_64",
+      disks: [disk],
+    });
+    const stamped = buildDomain({ ...document, metadata: { ...document.metadata, stamp } });
+    // libvirt was restarted and no longer knows why the domain is off; the journal was rolled back.
+    const answers = { ...defined, DOMAIN_GET_XML_DESC: [{ xml: stamped }], DOMAIN_GET_STATE: [OFF] };
+    const resumed = await create(answers, {
+      resumed: true,
+      state: of === "complete" ? "stopped" : "running",
+    });
+    const [starts, stamps] = ["DOMAIN_CREATE_WITH_FLAGS", "DOMAIN_SET_METADATA"].map((call) =>
+      count(resumed.called, call),
+    );
+    return { state: resumed.result?.["state"], starts, stamps };
+  };
+  assert.deepEqual(await phase("begun"), { state: "running", starts: 1, stamps: 1 });
+  assert.deepEqual(await phase("complete"), { state: "stopped", starts: 0, stamps: 0 });
+});
+
+test("while libvirt is silent, an interrupted one is neither failed nor taken back", async () => {
+  for (const [procedure, kind] of [
+    ["DOMAIN_GET_XML_DESC", "outcome_unknown"],
+    ["DOMAIN_GET_STATE", "timeout"],
+  ] as const) {
+    const { error, called } = await create({ ...defined, [procedure]: [silence] }, { resumed: true });
+    assert.equal(error?.kind, kind);
+    assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+    assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS"), 0);
+  }
+});
+
+test("one whose earlier run is not known is undecided, whatever libvirt answers instead", async () => {
+  const { error, called } = await create(
+    { ...defined, DOMAIN_GET_XML_DESC: [refusal] },
+    { resumed: true, done: CLAIMED },
+  );
+  assert.equal(error?.kind, "outcome_unknown");
+  assert.match(error.message, /libvirt will not/);
+  assert.equal(count(called, "STORAGE_VOL_DELETE") + count(called, "DOMAIN_UNDEFINE_FLAGS"), 0);
+  const first = await create({ ...fresh, DOMAIN_GET_XML_DESC: [refusal] });
+  assert.equal(first.error, refusal);
+});
+
+test("what was made is taken back, however long libvirt is away meanwhile", async () => {
+  const away = Array.from({ length: 100 }, () => silence);
+  const { error, called } = await create({
+    ...fresh,
+    STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, noVolume, volume, ...away, volume],
+    DOMAIN_CREATE_WITH_FLAGS: [refusal],
+    DOMAIN_UNDEFINE_FLAGS: [silence, refusal, {}],
+  });
+  assert.equal(error, refusal);
+  assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS"), 3);
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
+});
+
+test("what libvirt refuses to remove for good is named, and the rest is taken back", async () => {
+  const { error, called } = await create({
+    ...fresh,
+    DOMAIN_CREATE_WITH_FLAGS: [new SocleError("invalid", "LIBVIRT_NO_NETWORK", "no network")],
+    DOMAIN_UNDEFINE_FLAGS: [refusal],
+  });
+  assert.equal(error?.reason, "LIBVIRT_NO_NETWORK");
+  assert.match(error.message, /no network; what was made for it could not be removed: libvirt will not/);
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
+});
+
+test("a disk that was there before is neither adopted nor deleted, and no key is made", async () => {
+  const [disk] = spec.disks;
+  assert.ok(disk?.source.kind === "new");
+  const sealed = {
+    ...intent,
+    spec: { ...spec, disks: [{ ...disk, source: { ...disk.source, encryption: "luks" } }] },
+  };
+  for (const asked of [intent, sealed] as (typeof intent)[]) {
+    // An earlier run that came to nothing is no proof that it made what is there.
+    for (const resumed of [false, true]) {
+      const there = { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
+      const { error, called } = await create(there, { asked, resumed, done: resumed ? ["resolve"] : [] });
+      assert.equal(error?.reason, "VOLUME_EXISTS");
+      for (const change of [
+        "STORAGE_VOL_DELETE",
+        "STORAGE_VOL_CREATE_XML",
+        "SECRET_DEFINE_XML",
+        "SECRET_UNDEFINE",
+      ])
+        assert.equal(count(called, change), 0, change);
+    }
+  }
+});
+
+test("a disk that libvirt refused to make is not taken back: it may be another agent's", async () => {
+  const { error, called } = await create({ ...fresh, STORAGE_VOL_CREATE_XML: [refusal] });
+  assert.equal(error, refusal);
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+});
+
+test("what another VM with this id has by then is left alone when the creation is taken back", async () => {
+  const other = { tenant: "", labels: {}, spec: "{}", specDigest: "", placementEpoch: 0, createdAt: "" };
+  const metadata = buildVmMetadata({ ...other, instance: "6f1c2f1e-0000-4000-8000-0000000000ff" });
+  const { error, called } = await create({
+    ...fresh,
+    DOMAIN_CREATE_WITH_FLAGS: [refusal],
+    DOMAIN_GET_METADATA: [{ metadata }],
+  });
+  assert.equal(error, refusal);
+  for (const change of ["STORAGE_VOL_DELETE", "DOMAIN_UNDEFINE_FLAGS", "DOMAIN_DESTROY_FLAGS"])
+    assert.equal(count(called, change), 0, change);
+});
+
+test("a domain that came before this one was defined is not defined anew", async () => {
+  const { error, called } = await create({ ...fresh, DOMAIN_GET_STATE: [OFF] });
+  assert.equal(error?.reason, "VM_EXISTS");
+  assert.equal(count(called, "DOMAIN_DEFINE_XML_FLAGS"), 0);
+});
+
+test("that the names were free is on the disk before anything is made", async () => {
+  const { begun } = await create(fresh);
+  assert.deepEqual(begun, ["resolve", "claim volumes, on the disk", "volume data", "define", "start"]);
+});
+
+test("a disk that came between the look and the making is left alone, also when the rest is taken back", async () => {
+  const { error, called } = await create({ ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, volume] });
+  assert.equal(error?.reason, "VOLUME_EXISTS");
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+});
+
+test("one that was interrupted adopts the volume that it made, and takes it back where it fails", async () => {
+  const interrupted = { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
+  const well = await create(interrupted, { resumed: true, done: CLAIMED });
+  assert.equal(well.result?.["state"], "running");
+  assert.equal(count(well.called, "STORAGE_VOL_CREATE_XML"), 0);
+  const failed = await create(
+    { ...interrupted, DOMAIN_DEFINE_XML_FLAGS: [refusal] },
+    { resumed: true, done: CLAIMED },
+  );
+  assert.equal(failed.error, refusal);
+  assert.equal(count(failed.called, "STORAGE_VOL_DELETE"), 1);
+});
+
+test("one whose volume was made with no answer is undecided, and takes nothing back", async () => {
+  const lost = new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "lost");
+  const away = Array.from({ length: 1000 }, () => silence);
+  const { error, called } = await create({
+    ...fresh,
+    STORAGE_VOL_CREATE_XML: [lost],
+    STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, noVolume, ...away],
+  });
+  assert.equal(error?.kind, "outcome_unknown");
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+});
+
+test("one that is cancelled after an interruption is taken back whole, its guest too", async () => {
+  const halfMade = await create(
+    { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] },
+    { resumed: true, done: CLAIMED, cancel: true },
+  );
+  const runs = await create(
+    {
+      ...defined,
+      DOMAIN_GET_STATE: [RUNNING],
+      DOMAIN_DESTROY_FLAGS: [{}],
+      DOMAIN_GET_METADATA: [{ metadata: ownMetadata }],
+    },
+    { resumed: true, cancel: true },
+  );
+  for (const { error, called } of [halfMade, runs]) {
+    assert.equal(error, cancelled);
+    assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
+    assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS"), 1);
+  }
+  assert.equal(count(runs.called, "DOMAIN_DESTROY_FLAGS"), 1);
+});
+
+test("one that is cancelled before it made anything leaves what is there", async () => {
+  for (const resumed of [false, true]) {
+    const there = { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
+    const { error, called } = await create(there, { resumed, cancel: true });
+    assert.equal(error, cancelled);
+    assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+  }
+  // A domain of another, which nobody could have made under this id but by hand.
+  const foreign = { ...defined, DOMAIN_GET_XML_DESC: [{ xml: xml.replace(/(specDigest>)/, "$1other") }] };
+  const { error, called } = await create(foreign, { resumed: true, done: CLAIMED, cancel: true });
+  assert.equal(error?.reason, "VM_EXISTS");
+  assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS") + count(called, "STORAGE_VOL_DELETE"), 0);
+});
+
+test("a guest that ran and ended with the libvirt that did not answer keeps its disks", async () => {
+  const lost = new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
+  const answers = { ...fresh, DOMAIN_CREATE_WITH_FLAGS: [lost] };
+  const looks = { DOMAIN_GET_STATE: [noDomain, OFF_AFTER_CRASH] };
+  const ran = await create({ ...answers, ...looks }, { state: "stopped" });
+  assert.deepEqual([ran.error, ran.result?.["state"]], [undefined, "stopped"]);
+  assert.equal(count(ran.called, "STORAGE_VOL_DELETE"), 0);
+  const there = { DOMAIN_GET_STATE: [noDomain, OFF], DOMAIN_GET_METADATA: [{ metadata: ownMetadata }] };
+  const didNotRun = await create({ ...answers, ...there });
+  assert.equal(didNotRun.error?.reason, "EFFECT_NOT_OBSERVED");
+  assert.equal(count(didNotRun.called, "STORAGE_VOL_DELETE"), 1);
+});
+
+test("disks on which a guest may have run stay where another client undefined its domain", async () => {
+  const lost = new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
+  const transient = new SocleError(
+    "invalid",
+    "LIBVIRT_INVALID_ARG",
+    "transient domains have no persistent config",
+  );
+  const gone = { DOMAIN_GET_STATE: [noDomain], DOMAIN_CREATE_WITH_FLAGS: [noDomain] };
+  const cancelledLater = { resumed: true, done: CLAIMED, cancel: true };
+  const afterwards = [
+    await create({ ...defined, ...gone }, { resumed: true, done: CLAIMED }),
+    await create({ ...fresh, ...gone, DOMAIN_CREATE_WITH_FLAGS: [lost] }),
+    // It runs on.
+    await create(
+      {
+        ...defined,
+        DOMAIN_GET_STATE: [RUNNING],
+        DOMAIN_GET_METADATA: [transient],
+      },
+      cancelledLater,
+    ),
+  ];
+  for (const { error, called } of afterwards) {
+    assert.match(error?.message ?? "", /undefined it.*not deleted: images\/socle-.*-data\.qcow2/);
+    assert.equal(count(called, "STORAGE_VOL_DELETE") + count(called, "DOMAIN_DESTROY_FLAGS"), 0);
+  }
+  const neverRan = await create({ ...fresh, ...gone });
+  assert.equal(count(neverRan.called, "STORAGE_VOL_DELETE"), 1);
+});
+
+test("the disks of a domain that ran and that libvirt does not undefine are left with it", async () => {
+  const { error, called } = await create(
+    {
+      ...defined,
+      DOMAIN_GET_STATE: [RUNNING],
+      DOMAIN_GET_METADATA: [{ metadata: ownMetadata }],
+      DOMAIN_UNDEFINE_FLAGS: [refusal],
+    },
+    { resumed: true, done: CLAIMED, cancel: true },
+  );
+  assert.match(error?.message ?? "", /could not be removed: libvirt will not/);
+  assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
+});
+
+for (const [how, more] of [
+  ["ran", { done: [...CLAIMED, "define", "start"] }],
+  ["may have run", { done: [...CLAIMED, "define"], cutOff: ["start"] }],
+] as const)
+  test(`a VM that ${how} and that another client removed is not made again, and its disks stay`, async () => {
+    const { error, called } = await create(fresh, { resumed: true, ...more });
+    assert.equal(error?.reason, "VM_REMOVED");
+    assert.match(error.message, /its disks were not deleted: images\/socle-.*-data\.qcow2/);
+    for (const change of ["STORAGE_VOL_CREATE_XML", "DOMAIN_DEFINE_XML_FLAGS", "STORAGE_VOL_DELETE"])
+      assert.equal(count(called, change), 0, change);
+  });

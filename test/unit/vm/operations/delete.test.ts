@@ -1,0 +1,260 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { silentLog } from "../../../../agent/kernel/log.ts";
+import { deleteWork } from "../../../../agent/vm/operations/delete.ts";
+import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
+import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
+import type { WorkContext, WorkRun } from "../../../../agent/vm/operations/work.ts";
+import { steps } from "../../../support/vm/steps.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+
+const step = steps();
+const run: WorkRun = {
+  operationId: "0193a0c0-0000-7000-8000-000000000001",
+  vmId: ID,
+  instance: "i",
+  createdAtMs: 0,
+  step,
+  signal: new AbortController().signal,
+  hasEnded: () => false,
+  resumed: false,
+  done: new Set(),
+};
+const intent = { kind: "DELETE_VM", volumes: [], force: true } as const;
+const own = { origin: () => Promise.resolve({ isManaged: true, instance: "i" }) };
+
+test("a guest that stops by itself when it is about to be deleted by force is deleted, its plug not pulled", async () => {
+  const done: string[] = [];
+  let isOff = false;
+  const domains = {
+    state: () => Promise.resolve({ state: isOff ? "stopped" : "running", stateReason: "" }),
+    destroy: () => Promise.resolve(done.push("destroy")),
+    undefine: () => Promise.resolve(done.push("undefine")),
+    stamps: {
+      ...own,
+      mark: () => {
+        isOff = true;
+        return Promise.reject(new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "is not running"));
+      },
+      runNumber: () => Promise.resolve(undefined),
+    },
+  };
+  const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
+  assert.deepEqual(await deleteWork(() => [])(context, intent, run), { volumes_deleted: "0" });
+  assert.deepEqual(done, ["undefine"]);
+});
+
+test("a resumed deletion whose domain is gone succeeds and leaves a new domain with the same id alone", async () => {
+  const done: string[] = [];
+  const domains = {
+    state: () => Promise.resolve({ state: "running", stateReason: "" }),
+    destroy: () => Promise.resolve(done.push("destroy")),
+    undefine: () => Promise.resolve(done.push("undefine")),
+    stamps: { origin: () => Promise.resolve({ isManaged: false }) },
+  };
+  const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
+  const resumed = { ...run, resumed: true, done: new Set(["pull plug", "undefine"]) };
+  await deleteWork(() => [])(context, { ...intent, force: false }, resumed);
+  assert.deepEqual(done, []);
+});
+
+test("the watermark is raised before the domain goes, which does not go where that is not certain", async () => {
+  const done: string[] = [];
+  const domains = {
+    state: () => Promise.resolve({ state: "stopped", stateReason: "" }),
+    undefine: () => Promise.resolve(done.push("undefine")),
+    stamps: own,
+  };
+  const raise = (): Promise<void> => Promise.resolve(void done.push("raise"));
+  const stage = { domains, table: new VmTable(), log: silentLog, watermark: { raise } };
+  await deleteWork(() => [])(stage as unknown as WorkContext, intent, run);
+  assert.deepEqual(done, ["raise", "undefine"]);
+  const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
+  const failing = { ...stage, watermark: { raise: () => Promise.reject(away) } };
+  await assert.rejects(deleteWork(() => [])(failing as unknown as WorkContext, intent, run), {
+    kind: "outcome_unknown",
+  });
+  assert.deepEqual(done, ["raise", "undefine"]);
+});
+
+/** A VM that is off until somebody starts it at this moment of its deletion. */
+function startedAt(moment: "raise" | "remove" | "undefine", before = "stopped") {
+  const done: string[] = [];
+  let state = before;
+  const step = (name: string) => (): Promise<unknown> => {
+    done.push(name);
+    if (name === moment) state = "running";
+    if (name === "destroy") state = "stopped";
+    return Promise.resolve(true);
+  };
+  const domains = {
+    state: () => Promise.resolve({ state, stateReason: "" }),
+    undefine: step("undefine"),
+    destroy: step("destroy"),
+    stamps: { ...own, begin: () => Promise.resolve() },
+  };
+  const volumes = {
+    dependents: () => Promise.resolve({ paths: [], overlays: [] }),
+    names: { of: () => Promise.resolve(noOtherNames) },
+    remove: step("remove"),
+  };
+  const table = new VmTable();
+  table.completed(1);
+  const watermark = { raise: step("raise") };
+  const context = { domains, volumes, table, log: silentLog, watermark } as unknown as WorkContext;
+  return { context, done };
+}
+
+test("a guest that is started during its deletion is ended by force alone, whatever is left of its disks", async () => {
+  const disk = { pool: "images", volume: "data.qcow2" };
+  for (const [moment, volumes, gone, left] of [
+    ["raise", [], ["raise", "undefine", "destroy"], ["raise"]],
+    ["undefine", [], ["raise", "undefine", "destroy"], ["raise", "undefine"]],
+    ["remove", [disk], ["raise", "remove", "undefine", "destroy"], ["raise", "remove"]],
+    ["undefine", [disk], ["raise", "remove", "undefine", "destroy"], ["raise", "remove", "undefine"]],
+  ] as const) {
+    const forced = startedAt(moment);
+    await deleteWork(() => [])(forced.context, { ...intent, volumes }, run);
+    assert.deepEqual(forced.done, gone, moment);
+    const patient = startedAt(moment);
+    await assert.rejects(deleteWork(() => [])(patient.context, { ...intent, volumes, force: false }, run), {
+      reason: "VM_RUNNING",
+      message: moment === "raise" ? /stop it first/ : /started while it was deleted/,
+    });
+    assert.deepEqual(patient.done, left, moment);
+  }
+});
+
+test("a domain that has come under the id meanwhile stays", async () => {
+  const done: string[] = [];
+  const another = { origin: () => Promise.resolve({ isManaged: true, instance: "j" }) };
+  const domains = {
+    state: () => Promise.resolve({ state: "stopped", stateReason: "" }),
+    undefine: () => Promise.resolve(done.push("undefine")),
+    stamps: another,
+  };
+  const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
+  await assert.rejects(deleteWork(() => [])(context, intent, run), { reason: "VM_REPLACED" });
+  const resumed = { ...run, resumed: true, standing: undefined };
+  assert.deepEqual(await deleteWork(() => [])(context, intent, resumed), { volumes_deleted: "0" });
+  assert.deepEqual(done, []);
+});
+
+test("without libvirt a deletion fails while the domain is there, and is outcome_unknown once it is removed", async () => {
+  const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
+  for (const moment of ["raise", "undefine"] as const) {
+    const { context, done } = startedAt("undefine");
+    const { domains } = context;
+    const look = domains.state.bind(domains);
+    const state: typeof look = (id) => (done.includes(moment) ? Promise.reject(away) : look(id));
+    const origin: typeof own.origin = () => (done.includes(moment) ? Promise.reject(away) : own.origin());
+    Object.assign(domains, { state, stamps: { origin } });
+    await assert.rejects(deleteWork(() => [])(context, intent, run), {
+      kind: moment === "raise" ? "unavailable" : "outcome_unknown",
+    });
+    assert.equal(done.includes("undefine"), moment === "undefine");
+  }
+});
+
+test("once the domain is removed, neither a key that libvirt keeps nor a cancellation fails the deletion", async () => {
+  const refused = new SocleError("internal", "LIBVIRT_SYSTEM_ERROR", "no secrets here");
+  for (const error of [refused, new SocleError("cancelled", "CANCELLED", "cancelled")]) {
+    const { context, done } = startedAt("raise");
+    const keys = { forget: (): Promise<void> => Promise.reject(error) };
+    const keyed = { ...intent, keyedParts: ["disk/root"] };
+    const deletion = deleteWork(() => [])({ ...context, keys } as unknown as WorkContext, keyed, run);
+    await assert.rejects(deletion, { kind: "outcome_unknown" });
+    assert.ok(done.includes("undefine"));
+  }
+});
+
+test("the result counts the disks that were there and are deleted", async () => {
+  const disks = ["a.qcow2", "b.qcow2", "c.qcow2"].map((volume) => ({ pool: "images", volume }));
+  const { context } = startedAt("raise");
+  const remove = ({ volume }: { volume: string }): Promise<boolean> => Promise.resolve(volume === "a.qcow2");
+  Object.assign(context.volumes, { remove });
+  const earlier = new Set(["delete volume b.qcow2"]);
+  const deletion = { ...intent, volumes: disks };
+  const result = await deleteWork(() => [])(context, deletion, {
+    ...run,
+    done: earlier,
+  });
+  assert.equal(result["volumes_deleted"], "2");
+  const gone = { ...run, done: earlier, resumed: true, standing: undefined };
+  Object.assign(context.volumes, { isThere: () => Promise.resolve(false) });
+  const rest = await deleteWork(() => [])(context, deletion, gone);
+  assert.equal(rest["volumes_deleted"], "1");
+});
+
+test("a VM whose domain goes with its run loses its disks too", async () => {
+  const noDomain = new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain");
+  const deletion = { ...intent, volumes: [{ pool: "images", volume: "a.qcow2" }] };
+  const transient = startedAt("undefine", "running");
+  const begin = (): Promise<void> => Promise.reject(noDomain);
+  const [mark, runNumber] = [() => Promise.resolve(), () => Promise.resolve(7)];
+  Object.assign(transient.context.domains.stamps, { begin, mark, runNumber });
+  const result = await deleteWork(() => [])(transient.context, deletion, run);
+  assert.deepEqual([transient.done, result["volumes_deleted"]], [["raise", "destroy", "remove"], "1"]);
+  // Somebody removed the domain of a VM that was off: the disks may be wanted.
+  const removed = startedAt("undefine");
+  Object.assign(removed.context.domains.stamps, { begin });
+  await assert.rejects(deleteWork(() => [])(removed.context, deletion, run), noDomain);
+  assert.deepEqual(removed.done, ["raise"]);
+});
+
+test("a deletion that has begun to have effects is not cancelled, and a guest is not ended that another domain has", async () => {
+  const { context, done } = startedAt("undefine");
+  let commits = 0;
+  const committing = Object.assign(steps(), { commit: () => (commits += 1) });
+  let looks = 0;
+  const origin = (): Promise<unknown> =>
+    Promise.resolve({ isManaged: true, instance: (looks += 1) > 2 ? "another" : "i" });
+  Object.assign(context.domains.stamps, { origin });
+  await deleteWork(() => [])(context, intent, { ...run, step: committing });
+  assert.deepEqual([commits, done], [1, ["raise", "undefine"]]);
+});
+
+test("a deletion whose domain somebody removed meanwhile fails where disks are left, and keeps their keys", async () => {
+  const { context } = startedAt("raise");
+  const asked: string[] = [];
+  const isThere = ({ volume }: { volume: string }): Promise<boolean> => {
+    asked.push(volume);
+    return Promise.resolve(volume === "b.qcow2");
+  };
+  const forgotten: string[] = [];
+  Object.assign(context.volumes, { isThere });
+  Object.assign(context, { keys: { forget: () => Promise.resolve(forgotten.push("key")) } });
+  const disks = ["a.qcow2", "b.qcow2", "c.qcow2"].map((volume) => ({ pool: "images", volume }));
+  const gone = { ...run, resumed: true, done: new Set(["delete volume a.qcow2"]) };
+  const deletion = { ...intent, volumes: disks, keyedParts: ["b"] };
+  await assert.rejects(
+    deleteWork(() => [])(context, deletion, gone),
+    ({ kind, reason, message }: SocleError) => {
+      assert.deepEqual([kind, reason], ["conflict", "DISKS_LEFT"]);
+      assert.match(message, /there: images\/b\.qcow2\./);
+      return true;
+    },
+  );
+  assert.deepEqual([asked, forgotten], [["b.qcow2", "c.qcow2"], []]);
+  const away = new SocleError("unavailable", "POOL_INACTIVE", "images is not active");
+  Object.assign(context.volumes, { isThere: () => Promise.reject(away) });
+  await assert.rejects(deleteWork(() => [])(context, deletion, gone), { kind: "outcome_unknown" });
+});
+
+test("a resumed deletion goes on although it is cancelled, where an earlier run has had an effect", async () => {
+  const goesOn = async (more: Partial<WorkRun>): Promise<boolean> => {
+    const { context } = startedAt("raise");
+    let isGoingOn = false;
+    const step = Object.assign(steps(), { goOn: () => (isGoingOn = true) });
+    await deleteWork(() => [])(context, intent, { ...run, step, resumed: true, ...more });
+    return isGoingOn;
+  };
+  const standing = { isManaged: true, instance: "i" };
+  const begun = { ...standing, config: { operation: run.operationId, phase: "begun" } } as const;
+  assert.equal(await goesOn({ standing }), false);
+  assert.equal(await goesOn({ standing: begun }), true);
+  assert.equal(await goesOn({ standing, done: new Set(["mark run"]) }), true);
+  assert.equal(await goesOn({}), true, "its domain is gone");
+});

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { silentLog, type Logger } from "../../../../agent/kernel/log.ts";
+import { Settler, type SettlerOptions } from "../../../../agent/vm/operations/recovery.ts";
+import { FakeClock } from "../../../support/host/fake-clock.ts";
+
+test("ends that a journal refuses are no errors of their own in the log: the journal's failure is there once", async () => {
+  const full = new SocleError("exhausted", "JOURNAL_FAILED", "no space");
+  for (const [failure, errors] of [
+    [full, 0],
+    [undefined, 2],
+  ] as const) {
+    let logged = 0;
+    const log = Object.assign(Object.create(silentLog) as Logger, { error: () => (logged += 1) });
+    const operations = {
+      failure,
+      interrupted: [{ id: "a" }, { id: "b" }],
+      // eslint-disable-next-line @typescript-eslint/require-await
+      watch: async function* () {
+        yield* [];
+      },
+      untilPermitted: () => Promise.resolve(),
+      get: (id: string) => ({ id, state: "running" }),
+    };
+    const vms = { endAgain: () => Promise.reject(full) };
+    const table = { untilComplete: () => Promise.resolve() };
+    const options = { operations, table, vms, clock: new FakeClock(), log };
+    await new Settler(options as unknown as SettlerOptions).run(
+      new AbortController().signal,
+      () => undefined,
+    );
+    await new Promise(setImmediate);
+    assert.equal(logged, errors);
+  }
+});
+
+test("an outdated operation is never done again: it is ended by what libvirt has, whatever was decided, however late that answers", async () => {
+  const clock = new FakeClock();
+  const asked: string[] = [];
+  let isAway = true;
+  const operations = {
+    failure: undefined,
+    interrupted: [{ id: "a" }, { id: "b" }],
+    // eslint-disable-next-line @typescript-eslint/require-await
+    watch: async function* () {
+      yield* [];
+    },
+    untilPermitted: () => Promise.resolve(),
+    get: (id: string) => ({ id, state: "running" }),
+  };
+  const vms = {
+    endAgain: ({ id }: { id: string }) => {
+      asked.push(`end as decided ${id}`);
+      return Promise.resolve(false);
+    },
+    resumeOperation: ({ id }: { id: string }) => asked.push(`resume ${id}`),
+    endOutdated: ({ id }: { id: string }) => {
+      asked.push(`end ${id}`);
+      if (isAway) return Promise.reject(new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away"));
+      return Promise.resolve({ id, state: "failed" });
+    },
+  };
+  const table = { untilComplete: () => Promise.resolve() };
+  const watermark = { isOutdated: (id: string) => id === "a" };
+  const options = { operations, watermark, table, vms, clock, log: silentLog };
+  const turns = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  };
+  await new Settler(options as unknown as SettlerOptions).run(new AbortController().signal, () => undefined);
+  await turns();
+  assert.deepEqual(asked, ["end a", "end as decided b", "resume b"]);
+  isAway = false;
+  clock.advance(5000);
+  await turns();
+  assert.deepEqual(asked, ["end a", "end as decided b", "resume b", "end a"]);
+});
+
+test("an operation that a person settled meanwhile is left alone", async () => {
+  const asked: string[] = [];
+  const operations = {
+    failure: undefined,
+    interrupted: [{ id: "a" }],
+    // eslint-disable-next-line @typescript-eslint/require-await
+    watch: async function* () {
+      yield* [];
+    },
+    untilPermitted: () => Promise.resolve(),
+    get: (id: string) => ({ id, state: "succeeded" }),
+  };
+  const vms = {
+    endAgain: () => Promise.resolve(asked.push("end")),
+    endOutdated: () => Promise.resolve(asked.push("end outdated")),
+  };
+  const table = { untilComplete: () => Promise.resolve() };
+  for (const isOutdated of [true, false]) {
+    const watermark = { isOutdated: () => isOutdated };
+    const options = { operations, table, vms, watermark, clock: new FakeClock(), log: silentLog };
+    await new Settler(options as unknown as SettlerOptions).run(
+      new AbortController().signal,
+      () => undefined,
+    );
+    await new Promise(setImmediate);
+  }
+  assert.deepEqual(asked, []);
+});

@@ -1,0 +1,210 @@
+// What images say of other files, and which of them the host opens.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
+import type { LibvirtStream, Procedure } from "../../../../agent/libvirt/index.ts";
+import { readQcow2Header } from "../../../../agent/vm/storage/qcow2-header.ts";
+import { VolumeGuard, type Look } from "../../../../agent/vm/storage/volume-guard.ts";
+import { formatOf } from "../../../../agent/vm/model/volume-names.ts";
+
+interface HeaderOptions {
+  readonly version?: number;
+  readonly hasDataFile?: boolean;
+  readonly backing?: string;
+  readonly formats?: readonly string[];
+  /** Where the name is said to be. */
+  readonly nameAt?: number;
+}
+
+/** As QEMU's docs/interop/qcow2.txt says. */
+function header({
+  version = 3,
+  hasDataFile = false,
+  backing,
+  formats = [],
+  nameAt,
+}: HeaderOptions = {}): Buffer {
+  const head = Buffer.alloc(version === 2 ? 72 : 104);
+  head.writeUInt32BE(0x514649fb, 0);
+  head.writeUInt32BE(version, 4);
+  head.writeUInt32BE(16, 20);
+  if (version === 3) {
+    head.writeBigUInt64BE(hasDataFile ? 4n : 0n, 72);
+    head.writeUInt32BE(104, 100);
+  }
+  const extensions = formats.map((format) => {
+    const bytes = Buffer.alloc(8 + Math.ceil(format.length / 8) * 8);
+    bytes.writeUInt32BE(0xe2792aca, 0);
+    bytes.writeUInt32BE(format.length, 4);
+    bytes.write(format, 8);
+    return bytes;
+  });
+  const before = Buffer.concat([head, ...extensions, Buffer.alloc(8)]);
+  if (backing !== undefined) {
+    before.writeBigUInt64BE(BigInt(nameAt ?? before.length), 8);
+    before.writeUInt32BE(Buffer.byteLength(backing), 16);
+  }
+  return Buffer.concat([before, Buffer.from(backing ?? ""), Buffer.alloc(4096)]);
+}
+
+const overlay = (backing: string, format = "qcow2"): Buffer => header({ backing, formats: [format] });
+
+interface Put {
+  readonly bytes?: Buffer;
+  readonly type?: string;
+  readonly is?: "file" | "link" | "other" | "unseen";
+  readonly names?: number;
+}
+
+/** The reason for which a volume of such a pool is refused; "safe" where it is not. */
+async function judged(
+  volume: string,
+  files: Readonly<Record<string, Put>>,
+  { poolType = "dir", base }: { readonly poolType?: string; readonly base?: string } = {},
+): Promise<string> {
+  const put = (name: string): Put => files[name] ?? {};
+  const answers: Record<string, (args: { name?: string; vol?: { name: string } }) => unknown> = {
+    STORAGE_POOL_GET_XML_DESC: () => ({ xml: `<pool type='${poolType}'><name>images</name></pool>` }),
+    STORAGE_VOL_LOOKUP_BY_NAME: ({ name = "" }) => {
+      if (files[name] === undefined) throw new SocleError("not_found", "LIBVIRT_NO_STORAGE_VOL", "none");
+      return { vol: { pool: "images", name, key: "" } };
+    },
+    STORAGE_VOL_GET_XML_DESC: ({ vol }) => {
+      const name = vol?.name ?? "";
+      const path = `<target><path>/images/${name}</path></target>`;
+      return {
+        xml: `<volume type='${put(name).type ?? "file"}'><name>x</name><capacity>1</capacity>${path}</volume>`,
+      };
+    },
+  };
+  const call = <A, R>({ name }: Procedure<A, R>, args: A): Promise<R> =>
+    Promise.resolve().then(() => answers[name]?.(args as { name?: string }) as R);
+  const openStream = (_procedure: unknown, args: unknown): Promise<LibvirtStream> => {
+    const { vol } = args as { vol: { name: string } };
+    const pieces = [put(vol.name).bytes ?? header()];
+    return Promise.resolve(pieces as unknown as LibvirtStream);
+  };
+  const look: Look = (path) => {
+    const { is = "file", names = 1 } = put(path.slice("/images/".length));
+    if (is === "unseen") return Promise.reject(new Error("EACCES"));
+    return Promise.resolve({
+      isFile: () => is === "file",
+      isSymbolicLink: () => is === "link",
+      nlink: names,
+    });
+  };
+  const vol = { pool: "images", name: volume, key: "" };
+  const image = {
+    vol,
+    name: volume,
+    path: `/images/${volume}`,
+    format: formatOf(volume),
+    type: put(volume).type,
+  };
+  try {
+    await new VolumeGuard({ call, openStream }, look).check({ name: "images", uuid: "" }, image, base);
+    return "safe";
+  } catch (thrown) {
+    return toSocleError(thrown).reason;
+  }
+}
+
+const ID = "11111111-1111-4111-8111-111111111111";
+const OTHER = "22222222-2222-4222-8222-222222222222";
+
+test("images and overlays of their own pool are opened", async () => {
+  assert.equal(await judged("a.img", {}), "safe");
+  assert.equal(await judged("a.qcow2", {}), "safe");
+  assert.equal(await judged("a.qcow2", { "a.qcow2": { bytes: Buffer.from("no qcow2") } }), "safe");
+  const chain = {
+    "a.qcow2": { bytes: overlay("/images/b.qcow2") },
+    "b.qcow2": { bytes: overlay("c.img", "raw") },
+    "c.img": { bytes: overlay("/etc/shadow", "raw") },
+  };
+  assert.equal(await judged("a.qcow2", chain), "safe", "the raw one's bytes are its guest's");
+});
+
+test("a VM's own disk is behind an image only where the request names it as its base, whatever the image is called", async () => {
+  const [others, own] = [`socle-${OTHER}-root.qcow2`, `socle-${ID}-root.qcow2`];
+  const files = {
+    [others]: {},
+    [own]: { bytes: overlay(others) },
+    "above.qcow2": { bytes: overlay(own) },
+  };
+  assert.equal(await judged(own, files), "VOLUME_UNSAFE", "its name is its bringer's choice");
+  assert.equal(await judged(own, files, { base: others }), "safe", "as it was asked for by name");
+  assert.equal(await judged(own, files, { base: "base.qcow2" }), "VOLUME_UNSAFE", "another was asked for");
+  assert.equal(
+    await judged("above.qcow2", files, { base: own }),
+    "VOLUME_UNSAFE",
+    "behind what was asked for",
+  );
+});
+
+test("an overlay of what is no volume of its pool is refused, however deep and however it says so", async () => {
+  for (const backing of [
+    "/etc/shadow",
+    "../x",
+    "/images/../x",
+    "/images/./b.qcow2",
+    "/images/b/c.qcow2",
+    "/imagesx/b.qcow2",
+    "file:b.qcow2",
+    "file:/images/b.qcow2",
+    "nbd://127.0.0.1/b.qcow2",
+    'json:{"driver":"file","filename":"/images/b.qcow2"}',
+    "b.qcow2\0",
+    ".b.qcow2",
+    "-b.qcow2",
+    "there-is-none.qcow2",
+  ]) {
+    const files = { "a.qcow2": { bytes: overlay("b.qcow2") }, "b.qcow2": { bytes: overlay(backing) } };
+    assert.equal(await judged("b.qcow2", files), "BACKING_OUTSIDE_POOL", backing);
+    assert.equal(await judged("a.qcow2", files), "BACKING_OUTSIDE_POOL", `${backing}, two deep`);
+  }
+});
+
+test("an image that leads elsewhere by other ways is refused, and one behind which it stands", async () => {
+  const bad: Readonly<Record<string, Put>> = {
+    "link.qcow2": { is: "link" },
+    "device.qcow2": { is: "other" },
+    "block.qcow2": { type: "block" },
+    "folder.qcow2": { type: "dir" },
+    "names.qcow2": { names: 2 },
+    "data.qcow2": { bytes: header({ hasDataFile: true }) },
+    "confused.qcow2": { bytes: overlay("c.img", "qcow2") },
+    "probed.qcow2": { bytes: header({ backing: "c.img" }) },
+    "twice.qcow2": { bytes: header({ backing: "c.img", formats: ["raw", "qcow2"] }) },
+    "beyond.qcow2": { bytes: header({ backing: "c.img", nameAt: 2 ** 40 }) },
+    "before.qcow2": { bytes: header({ backing: "c.img", nameAt: 8 }) },
+    "self.qcow2": { bytes: overlay("self.qcow2") },
+    "thief.qcow2": { bytes: overlay(`socle-${OTHER}-root.qcow2`) },
+    [`socle-${OTHER}-root.qcow2`]: {},
+    "c.img": {},
+  };
+  for (const name of Object.keys(bad).slice(0, -2)) {
+    assert.equal(await judged(name, bad), "VOLUME_UNSAFE", name);
+    const above = { ...bad, "above.qcow2": { bytes: overlay(name) } };
+    assert.equal(await judged("above.qcow2", above), "VOLUME_UNSAFE", `an overlay of ${name}`);
+  }
+  assert.equal(await judged("a.img", { "a.img": { is: "unseen" } }), "VOLUME_UNSEEN");
+});
+
+test("where libvirt's own paths are links they are no matter; what headers say is", async () => {
+  const files = {
+    "a.img": { is: "link", type: "block" },
+    "b.qcow2": { is: "link", bytes: overlay("/etc/shadow") },
+  } as const;
+  assert.equal(await judged("a.img", files, { poolType: "logical" }), "safe");
+  assert.equal(await judged("b.qcow2", files, { poolType: "logical" }), "BACKING_OUTSIDE_POOL");
+});
+
+test("headers of both versions are read, and those of no version are none", () => {
+  assert.deepEqual(readQcow2Header(header({ version: 2, backing: "b", formats: ["raw"] })), {
+    hasDataFile: false,
+    backing: { file: "b", format: "raw" },
+  });
+  assert.equal(readQcow2Header(header({ version: 4 })), undefined);
+  assert.equal(readQcow2Header(header().subarray(0, 60)), undefined);
+  assert.throws(() => readQcow2Header(header().subarray(0, 80)), RangeError);
+});

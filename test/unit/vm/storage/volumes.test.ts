@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { Volumes } from "../../../../agent/vm/storage/volumes.ts";
+import { answering, sleepingClock } from "../../../support/vm/libvirt-answers.ts";
+
+const none = new SocleError("not_found", "LIBVIRT_NO_STORAGE_VOL", "no such volume");
+const busy = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "the pool has asynchronous jobs running");
+const pool = { STORAGE_POOL_LOOKUP_BY_NAME: [{ pool: {} }], STORAGE_POOL_IS_ACTIVE: [{ active: true }] };
+const made = { vol: { pool: "images", name: "new.qcow2", key: "k" } };
+const xml =
+  "<volume><name>new.qcow2</name><capacity>1048576</capacity>" +
+  "<target><path>/images/new.qcow2</path><format type='qcow2'/></target></volume>";
+const wanted = { pool: "images", name: "new.qcow2", format: "qcow2", capacityBytes: 1_048_576 } as const;
+
+test("a volume is made also while others are made in its pool, which libvirt then refuses to refresh", async () => {
+  const { calls } = answering({
+    ...pool,
+    STORAGE_VOL_LOOKUP_BY_NAME: [none, made],
+    STORAGE_VOL_GET_XML_DESC: [{ xml }],
+    STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
+    STORAGE_VOL_CREATE_XML: [made],
+    STORAGE_POOL_REFRESH: [busy],
+  });
+  const { path } = await new Volumes(calls, sleepingClock()).make(wanted, false);
+  assert.equal(path, "/images/new.qcow2");
+});
+
+test("a volume that was put into a pool is found once the pool is not busy any more", async () => {
+  const { calls } = answering({
+    ...pool,
+    STORAGE_VOL_LOOKUP_BY_NAME: [none, made],
+    STORAGE_VOL_GET_XML_DESC: [{ xml }],
+    STORAGE_POOL_REFRESH: [busy, busy, {}],
+  });
+  const checked: string[] = [];
+  const guard = {
+    check: (_pool: object, { path }: { path: string }) => {
+      checked.push(path);
+      return Promise.resolve([]);
+    },
+  };
+  await new Volumes(calls, sleepingClock(), { guard }).resolve({ pool: "images", volume: "new.qcow2" });
+  assert.deepEqual(checked, ["/images/new.qcow2"]);
+});
+
+test("what an earlier run may have made is not adopted unless it is safe", async () => {
+  const { calls, called } = answering({
+    ...pool,
+    STORAGE_VOL_LOOKUP_BY_NAME: [made],
+    STORAGE_VOL_GET_XML_DESC: [{ xml }],
+  });
+  const guard = { check: () => Promise.reject(new SocleError("denied", "VOLUME_UNSAFE", "it is a link")) };
+  await assert.rejects(new Volumes(calls, sleepingClock(), { guard }).make(wanted, true), {
+    reason: "VOLUME_UNSAFE",
+  });
+  assert.ok(!called.includes("STORAGE_VOL_DELETE"));
+});
+
+test("what was there before is neither adopted nor deleted, encrypted or too small or as it should be", async () => {
+  for (const more of [{}, { capacityBytes: 2 ** 30 }, { secretUuid: "s" }]) {
+    const { calls, called } = answering({
+      ...pool,
+      STORAGE_VOL_LOOKUP_BY_NAME: [made],
+      STORAGE_VOL_GET_XML_DESC: [{ xml }],
+    });
+    await assert.rejects(new Volumes(calls, sleepingClock()).make({ ...wanted, ...more }, false), {
+      kind: "already_exists",
+      reason: "VOLUME_EXISTS",
+      message: /new\.qcow2 in pool images .* name it as the disk's volume to use it, or delete it/,
+    });
+    assert.ok(!called.includes("STORAGE_VOL_DELETE") && !called.includes("STORAGE_VOL_CREATE_XML"));
+  }
+});
+
+test("a volume that another host put into a shared pool is seen before it is claimed", async () => {
+  const { calls, called } = answering({
+    ...pool,
+    STORAGE_POOL_REFRESH: [{}],
+    STORAGE_VOL_LOOKUP_BY_NAME: [made],
+  });
+  const claim = new Volumes(calls, sleepingClock()).requireAbsent([{ pool: "images", volume: "new.qcow2" }]);
+  await assert.rejects(claim, { reason: "VOLUME_EXISTS" });
+  assert.ok(called.indexOf("STORAGE_POOL_REFRESH") < called.indexOf("STORAGE_VOL_LOOKUP_BY_NAME"));
+});
+
+test("a file that libvirt finds only when it makes the volume is another's; one that a lost answer left is not", async () => {
+  const refusals = ["LIBVIRT_STORAGE_VOL_EXIST", "LIBVIRT_OPERATION_INVALID"].map(
+    (reason) => new SocleError("conflict", reason, "it exists already"),
+  );
+  const answers = {
+    ...pool,
+    STORAGE_VOL_GET_XML_DESC: [{ xml }],
+    STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
+  };
+  for (const refusal of refusals) {
+    const there = { ...answers, STORAGE_VOL_LOOKUP_BY_NAME: [none], STORAGE_VOL_CREATE_XML: [refusal] };
+    const { calls } = answering(there);
+    await assert.rejects(new Volumes(calls, sleepingClock()).make(wanted, false), {
+      reason: "VOLUME_EXISTS",
+    });
+  }
+  const lost = new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "lost");
+  const ours = { STORAGE_VOL_LOOKUP_BY_NAME: [none, made], STORAGE_VOL_CREATE_XML: [lost, refusals[0]] };
+  const { calls } = answering({ ...answers, ...ours });
+  assert.equal((await new Volumes(calls, sleepingClock()).make(wanted, false)).path, "/images/new.qcow2");
+});
+
+test("in a pool that stays busy nothing is said to be missing", async () => {
+  const { calls } = answering({
+    ...pool,
+    STORAGE_VOL_LOOKUP_BY_NAME: [none],
+    STORAGE_POOL_REFRESH: [busy],
+  });
+  const found = new Volumes(calls, sleepingClock()).resolve({ pool: "images", volume: "new.qcow2" });
+  await assert.rejects(found, { kind: "unavailable", reason: "POOL_BUSY" });
+});
+
+test("a volume that was cut short in its making is made anew", async () => {
+  const torn = xml.replace("1048576", "0");
+  const { calls, called } = answering({
+    ...pool,
+    STORAGE_VOL_LOOKUP_BY_NAME: [made],
+    STORAGE_VOL_GET_XML_DESC: [{ xml: torn }, { xml }],
+    STORAGE_POOL_REFRESH: [{}],
+    STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
+    STORAGE_VOL_DELETE: [{}],
+    STORAGE_VOL_CREATE_XML: [made],
+  });
+  await new Volumes(calls, sleepingClock()).make(wanted, true);
+  const changes = called.filter((name) => name === "STORAGE_VOL_DELETE" || name === "STORAGE_VOL_CREATE_XML");
+  assert.deepEqual(changes, ["STORAGE_VOL_DELETE", "STORAGE_VOL_CREATE_XML"]);
+});
