@@ -1,45 +1,10 @@
 import type { Act, Actor, AuditLog } from "../audit/index.ts";
 import { toSocleError, type ErrorKind } from "../kernel/errors.ts";
 import { messageBytes } from "../kernel/text/message-bytes.ts";
-import type { CallClass } from "./limits/admission.ts";
 import type { AuditBudget } from "./limits/audit-budget.ts";
+import { methods, type CallClass } from "../contract/methods.ts";
 import type { Doors } from "./services/doors.ts";
 import { accountOf, type Caller } from "./auth/identity.ts";
-
-/**
- * What of a request goes into the audit log, by the path of its field; all else stays out: labels, command lines, tokens and
- * what is typed into a console may hold secrets. The VM, the tenant and the request id are told for each.
- */
-export const auditedFields: Readonly<Record<string, readonly string[]>> = {
-  "/socle.v1.VmService/CreateVm": [
-    "spec.name",
-    "spec.vcpus",
-    "spec.memoryBytes",
-    "spec.disks.length",
-    "spec.nics.length",
-    "leaveStopped",
-    "validateOnly",
-    "placementEpoch",
-    "reservationId",
-  ],
-  "/socle.v1.VmService/StartVm": ["placementEpoch"],
-  "/socle.v1.VmService/StopVm": ["force", "gracefulTimeout.seconds"],
-  "/socle.v1.VmService/RebootVm": ["force"],
-  "/socle.v1.VmService/PauseVm": [],
-  "/socle.v1.VmService/ResumeVm": [],
-  "/socle.v1.VmService/DeleteVm": ["keepDisks", "eraseDisks", "force"],
-  "/socle.v1.VmService/Console": ["force"],
-  "/socle.v1.OperationService/CancelOperation": ["operationId"],
-  "/socle.v1.OperationService/SettleOperation": ["operationId", "outcome"],
-  "/socle.v1.HostService/SetSchedulingState": ["state", "reason"],
-  "/socle.v1.HostService/AcknowledgeCondition": ["type"],
-  "/socle.v1.HostService/ResetControlEpoch": ["controlEpoch"],
-  "/socle.v1.ReservationService/Reserve": ["vcpus", "memoryBytes", "ttl.seconds"],
-  "/socle.v1.ReservationService/RenewReservation": ["reservationId", "ttl.seconds"],
-  "/socle.v1.ReservationService/ReleaseReservation": ["reservationId"],
-  "/socle.v1.TrustService/EnrollHost": ["address", "authorityFingerprint"],
-  "/socle.v1.AuditService/SignCheckpoint": [],
-};
 
 /** The call that an entry is about. */
 export interface AuditedCall {
@@ -112,7 +77,7 @@ export class CallAudit {
   }
 
   #about({ path, caller, peer }: AuditedCall, request: unknown): Omit<Act, "act"> {
-    const told = (auditedFields[path] ?? []).flatMap((field) => {
+    const told = (methods[path]?.audit ?? []).flatMap((field) => {
       const value = valueAt(request, field);
       const isTold = typeof value === "number" || typeof value === "boolean" || typeof value === "string";
       if (!isTold || value === "" || value === false || value === 0) return [];

@@ -13,7 +13,9 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { FairTurns } from "../kernel/concurrency/fair-turns.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Slice } from "../kernel/concurrency/slice.ts";
-import type { Admission, CallClass } from "./limits/admission.ts";
+import { methods as rows, type CallClass, type Method } from "../contract/methods.ts";
+import type { Admission } from "./limits/admission.ts";
+import { authorize } from "./auth/authorize.ts";
 import { actorOf, type AdmittedCall, type CallAudit } from "./call-audit.ts";
 import { CallLog, subjectOf } from "./call-log.ts";
 import { again, readAll, StreamWriter } from "./call-streams.ts";
@@ -25,13 +27,12 @@ import {
 } from "./auth/control-epoch.ts";
 import { encoded } from "./limits/encodings.ts";
 import type { ErrorEncoder } from "./convert/errors.ts";
-import type { BidiMethod, Method, ServerStreamMethod, UnaryMethod } from "./services/handler.ts";
-import type { Caller, Identify } from "./auth/identity.ts";
+import type { BidiMethod, ServerStreamMethod, UnaryMethod } from "./services/handler.ts";
+import type { Identify } from "./auth/identity.ts";
 import { LiveCall, type ServerCall } from "./live-call.ts";
 import type { Outbox } from "./limits/outbox.ts";
 import { actingCaller, type PeopleDoor } from "./auth/people.ts";
 import type { RequestShapes } from "./limits/request-shapes.ts";
-import { type Role, rolesOfMethod, socketMethods, tenantMethods } from "./auth/roles.ts";
 import { Malformed, requestOf, wired } from "./wire.ts";
 
 export interface CallsOptions {
@@ -56,12 +57,12 @@ export interface CallsOptions {
 /** A service of the contract and what does its work (a `Methods` of its Handlers). */
 export interface Implementable {
   readonly definition: ServiceDefinition;
-  readonly methods: Readonly<Record<string, Method<never, unknown>>>;
+  readonly methods: Readonly<Record<string, (request: never, context: never) => unknown>>;
 }
 
 interface Route {
   readonly path: string;
-  readonly roles: ReadonlySet<Role>;
+  readonly method: Method;
   readonly encode: (response: unknown, slice: () => Slice) => Buffer | Promise<Buffer>;
 }
 
@@ -98,21 +99,28 @@ export class Calls {
     this.#log = new CallLog(options.log, options.clock);
   }
 
-  /** Adds a service to a grpc-js server. Throws when a method is missing or of another kind. */
+  /** Adds a service to a grpc-js server. Throws when a method has no implementation or no row in contract/methods.ts. */
   serve(server: Pick<Server, "addService">, { definition, methods }: Implementable): void {
     const implementation: Record<string, unknown> = {};
     for (const [name, { path, requestStream, responseStream, responseSerialize }] of Object.entries(
       definition,
     )) {
-      const method = methods[name];
-      const kind = requestStream ? "bidi" : responseStream ? "serverStream" : "unary";
-      if (method?.kind !== kind) throw new Error(`${path} needs a ${kind} method`);
+      const run: unknown = methods[name];
+      const method = rows[path];
+      if (run === undefined || method === undefined)
+        throw new Error(
+          `${path} has no ${run === undefined ? "implementation" : "row in contract/methods.ts"}`,
+        );
       const encode: Route["encode"] = (response, slice) =>
         encoded(response as object, responseSerialize, slice);
-      const route = { path, roles: new Set(rolesOfMethod[path] ?? []), encode };
-      implementation[name] = this.#handler(route, method);
+      const route = { path, method, encode };
+      // `Methods` has typed each of them by the contract.
+      if (requestStream) implementation[name] = this.#bidi(route, run as BidiMethod<unknown, unknown>);
+      else if (responseStream)
+        implementation[name] = this.#serverStream(route, run as ServerStreamMethod<unknown, unknown>);
+      else implementation[name] = this.#unary(route, run as UnaryMethod<unknown, unknown>);
     }
-    // grpc-js leaves its implementations untyped; `Methods` has typed each of them.
+    // grpc-js leaves its implementations untyped.
     server.addService(wired(definition, this.#shapes), implementation as UntypedServiceImplementation);
   }
 
@@ -122,24 +130,15 @@ export class Calls {
     for (const live of this.#lasting) live.end(reason);
   }
 
-  #handler(route: Route, method: Method<never, unknown>) {
-    switch (method.kind) {
-      case "unary":
-        return this.#unary(route, method);
-      case "serverStream":
-        return this.#serverStream(route, method);
-      case "bidi":
-        return this.#bidi(route, method);
-    }
-  }
-
-  #unary<Request>(route: Route, method: UnaryMethod<Request, unknown>) {
+  #unary<Request>(route: Route, run: UnaryMethod<Request, unknown>) {
+    const { class: kind, audit } = route.method;
+    const changes = audit !== undefined;
     return (call: ServerUnaryCall<Request | Malformed, unknown>, respond: sendUnaryData<unknown>): void => {
       const live = this.#begin(route, call);
       const received = call.request;
       const request = received instanceof Malformed ? undefined : received;
       let admitted: AdmittedCall | undefined;
-      const isWanted = (): boolean => method.mutation || !live.isGone;
+      const isWanted = (): boolean => changes || !live.isGone;
       let finish = (): void => undefined;
       const succeed = (response: unknown): void => {
         const bytes = route.encode(response, () => live.slice());
@@ -149,39 +148,38 @@ export class Calls {
       const send = (response: unknown, bytes: Buffer): void => {
         admitted?.ended(response);
         // An unread answer is held until its call is reset. Parallel calls share the room; a change was carried out already.
-        if (!method.mutation) this.#requireRoom(live, method.class);
+        if (!changes) this.#requireRoom(live, kind);
         live.holds(this.#outbox.hold(live.account, bytes.length, () => live.reset()));
         respond(null, bytes);
         finish();
-        this.#log.answered(live, method.mutation, request);
+        this.#log.answered(live, changes, request);
       };
       const fail = (thrown: unknown): void => {
-        this.#auditFailure(live, { changes: method.mutation, admitted, request, thrown });
+        this.#auditFailure(live, { changes, admitted, request, thrown });
         const error = this.#errors.encode(thrown);
         respond(error.status);
         finish();
-        this.#log.answered(live, method.mutation, request, error);
+        this.#log.answered(live, changes, request, error);
       };
       const answer = (): void => {
-        this.#requireRoom(live, method.class);
-        this.#identifyPerson(live, call.metadata, method.mutation);
-        authorize(live.caller, route, this.#isLocal);
+        this.#requireRoom(live, kind);
+        this.#identifyPerson(live, call.metadata, changes);
+        authorize(live.caller, route.path, route.method, this.#isLocal);
         const asked = requestOf(received);
-        const fenced = { caller: live.caller, metadata: call.metadata, changes: method.mutation };
+        const fenced = { caller: live.caller, metadata: call.metadata, changes };
         checkControlEpoch(this.#controlEpochs, fenced);
-        const run = (): unknown => method.run(asked, live);
-        const response = method.mutation
-          ? this.#admit(live, asked, method.class).then(async (admission) => {
+        const response = changes
+          ? this.#admit(live, asked, kind).then(async (admission) => {
               admitted = admission;
               await this.#enforceEpoch(live, fenced);
               // Many are admitted at once, by one write to the audit log.
               return await this.#inTurn(live.account, () => {
                 // The turn may come after another scheduler took over.
                 checkControlEpoch(this.#controlEpochs, fenced);
-                return run();
+                return run(asked, live);
               });
             })
-          : run();
+          : run(asked, live);
         if (!(response instanceof Promise)) succeed(response);
         else
           response
@@ -189,9 +187,9 @@ export class Calls {
             .catch(fail);
       };
       try {
-        const leave = this.#admission.enter(live.account, method.class);
+        const leave = this.#admission.enter(live.account, kind);
         // A change that hangs must not keep the place: stops and health checks share its class.
-        if (method.class === "read" || method.class === "wait") finish = live.holdsPlace(leave);
+        if (kind === "read" || kind === "wait") finish = live.holdsPlace(leave);
         else live.holds(leave);
       } catch (thrown) {
         fail(thrown);
@@ -221,23 +219,23 @@ export class Calls {
     });
   }
 
-  #serverStream<Request>(route: Route, method: ServerStreamMethod<Request, unknown>) {
+  #serverStream<Request>(route: Route, run: ServerStreamMethod<Request, unknown>) {
     return (call: ServerWritableStream<Request | Malformed, Buffer>): void => {
-      void this.#stream(call, route, false, (live) =>
-        Promise.resolve({ responses: method.run(requestOf(call.request), live) }),
+      void this.#stream(call, route, (live) =>
+        Promise.resolve({ responses: run(requestOf(call.request), live) }),
       );
     };
   }
 
-  #bidi<Request>(route: Route, method: BidiMethod<Request, unknown>) {
+  #bidi<Request>(route: Route, run: BidiMethod<Request, unknown>) {
     return (call: ServerDuplexStream<Request | Malformed, Buffer>): void => {
-      void this.#stream(call, route, method.mutation, async (live) => {
+      void this.#stream(call, route, async (live) => {
         const requests = readAll(call, live.signal);
-        if (!method.mutation) return { responses: method.run(requests, live) };
+        if (route.method.audit === undefined) return { responses: run(requests, live) };
         // The first message says what it is about.
         const first = await requests.next();
         const admitted = await this.#admit(live, first.value, "stream");
-        return { admitted, responses: method.run(again(first, requests), live) };
+        return { admitted, responses: run(again(first, requests), live) };
       });
     };
   }
@@ -245,17 +243,17 @@ export class Calls {
   async #stream(
     call: ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>,
     route: Route,
-    changes: boolean,
     open: (live: LiveCall) => Promise<Opened>,
   ): Promise<void> {
     const live = this.#begin(route, call);
+    const changes = route.method.audit !== undefined;
     let admitted: AdmittedCall | undefined;
     try {
       live.holds(this.#admission.enter(live.account, "stream"));
       this.#requireRoom(live, "stream");
       this.#identifyPerson(live, call.metadata, changes);
       const { caller, signal } = live;
-      authorize(caller, route, this.#isLocal);
+      authorize(caller, route.path, route.method, this.#isLocal);
       const fenced = { caller, metadata: call.metadata, changes };
       checkControlEpoch(this.#controlEpochs, fenced);
       const opened = await open(live);
@@ -338,22 +336,3 @@ interface Opened {
   readonly responses: AsyncIterable<unknown>;
   readonly admitted?: AdmittedCall;
 }
-
-function authorize(caller: Caller, { path, roles }: Route, isLocal: boolean): void {
-  if (caller.role !== "none" && roles.has(caller.role)) {
-    if (!isLocal && socketMethods.has(path)) {
-      const message = `${path} is for an administrator on the host: ${bySocket}`;
-      throw new SocleError("denied", "SOCKET_ONLY", message);
-    }
-    if (caller.tenant === undefined || tenantMethods.has(path)) return;
-    const message = `${path} tells of all tenants; your certificate is for ${caller.tenant} alone`;
-    throw new SocleError("denied", "TENANT_DENIED", message);
-  }
-  const others = [...roles].join(", ");
-  const wayOut = socketMethods.has(path) ? `; ${bySocket}` : others === "" ? "" : `, but ${others} may`;
-  throw new SocleError("denied", "ROLE_DENIED", `the role ${caller.role} may not call ${path}${wayOut}`, {
-    details: { metadata: { role: caller.role, method: path } },
-  });
-}
-
-const bySocket = "run socle on the host, by the agent's unix socket";

@@ -23,7 +23,7 @@ import { listenOnLoopback, listenOnSocket, type Listener } from "./listener.ts";
 import { operationService } from "./services/operation-service.ts";
 import { Outbox, outboxBounds, type OutboxBounds } from "./limits/outbox.ts";
 import type { BrokenGlass, PeopleDoor } from "./auth/people.ts";
-import type { Protos } from "../contract/load.ts";
+import type { Contract } from "../contract/load.ts";
 import { reflection } from "./services/reflection.ts";
 import { RequestShapes } from "./limits/request-shapes.ts";
 import { reservationService } from "./services/reservation-service.ts";
@@ -33,7 +33,7 @@ import { vmService } from "./services/vm-service.ts";
 
 export interface ApiServerOptions {
   readonly config: Config["api"];
-  readonly protos: Protos;
+  readonly protos: Contract;
   readonly doors: Doors;
   /** By which those who come over TCP prove who they are; where it is not required, loopback is all there is. */
   readonly trust: Trust;

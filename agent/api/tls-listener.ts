@@ -7,7 +7,7 @@ import { chainOf, peerOf, requireValid, type Peer, type Trust } from "../trust/i
 import { addressOf, type ConnectionPlaces } from "./connection-places.ts";
 import { nobody, type Caller } from "./auth/identity.ts";
 import { bind, splitAddress, type Listener } from "./listener.ts";
-import { isRole } from "./auth/roles.ts";
+import { isRole } from "../contract/methods.ts";
 
 export interface TlsListenerOptions {
   readonly trust: Trust;

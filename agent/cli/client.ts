@@ -1,7 +1,7 @@
 import { access, constants } from "node:fs/promises";
 import type * as grpc from "@grpc/grpc-js";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
-import { loadContract, type Contract } from "./contract.ts";
+import type { Contract } from "../contract/load.ts";
 import { interrupted } from "./errors.ts";
 import { fromRpcError, isRpcError } from "./rpc-error.ts";
 
@@ -73,7 +73,7 @@ export async function connect(
   if (target.kind === "socket") await checkSocket(target.path);
   const [{ Client, Metadata, credentials, connectivityState }, contract] = await Promise.all([
     import("@grpc/grpc-js"),
-    loadContract(protoDirectory),
+    import("../contract/load.ts").then(({ loadContract }) => loadContract(protoDirectory)),
   ]);
   const client = new Client(
     target.kind === "socket" ? `unix:${target.path}` : target.address,

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
 import type { Operation__Output } from "../gen/socle/v1/Operation.ts";
 import type { Agent, Method } from "./client.ts";
-import type { Contract } from "./contract.ts";
+import type { Contract } from "../contract/load.ts";
 import type { ExitCode } from "./errors.ts";
 import { enumWord, formatDuration, printable, toMs } from "./format.ts";
 import { Progress } from "./progress.ts";

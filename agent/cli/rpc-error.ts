@@ -1,6 +1,6 @@
 import { SocleError, type ErrorKind } from "../kernel/errors.ts";
 import type { Status__Output } from "../gen/google/rpc/Status.ts";
-import type { Contract } from "./contract.ts";
+import type { Contract } from "../contract/load.ts";
 
 /** By gRPC status code; what is not here is internal. */
 const kinds: ReadonlyMap<number, ErrorKind> = new Map([

@@ -1,7 +1,7 @@
 import { eventToProto } from "../api/convert/event.ts";
 import { hostToProto } from "../api/convert/host.ts";
 import { vmToProto } from "../api/convert/vm.ts";
-import { loadProtos, type Protos } from "../contract/load.ts";
+import { loadContract, type Contract } from "../contract/load.ts";
 import { ApiServer } from "../api/server.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
 import { allCollectors } from "../metrics/collectors/index.ts";
@@ -47,7 +47,7 @@ export function buildEdges(
   const { config, clock, log } = basis;
   const { position, operations, events } = state;
   const { host, table, settler } = hypervisor;
-  const protos = loadProtos(protoDirectory);
+  const protos = loadContract(protoDirectory);
   const reported = new ReportedState({
     vms: table,
     host,
@@ -122,7 +122,7 @@ function buildApi(
   basis: Basis,
   state: State,
   parts: { hypervisor: Hypervisor; trust: Trust; people: People; enrollment: Enrollment },
-  protos: Protos,
+  protos: Contract,
 ): ApiServer {
   const { config, clock, log } = basis;
   const { record, position, operations, events, audit } = state;

@@ -37,7 +37,7 @@ const protoFiles = [
 ];
 
 /** The contract, loaded: each service's methods with their encodings, and the messages that errors are made of. */
-export interface Protos {
+export interface Contract {
   readonly audit: AuditServiceDefinition;
   readonly vms: VmServiceDefinition;
   readonly operations: OperationServiceDefinition;
@@ -59,12 +59,12 @@ export interface Protos {
   readonly errorInfo: MessageTypeDefinition<ErrorInfo, ErrorInfo__Output>;
   readonly retryInfo: MessageTypeDefinition<RetryInfo, RetryInfo__Output>;
   readonly badRequest: MessageTypeDefinition<BadRequest, BadRequest__Output>;
-  /** The contract as a google.protobuf.FileDescriptorSet, which is what reflection tells. Made by `buf build`. */
+  /** The contract as a google.protobuf.FileDescriptorSet, which reflection serves. Made by `buf build`. */
   readonly descriptorSet: Buffer;
 }
 
-/** Reads the contract from the directory that holds `socle/v1`. Throws what the file system or the parser says. */
-export function loadProtos(directory: string): Protos {
+/** Loads the contract, for servers and clients alike, from the directory that holds `socle/v1`. Throws as the file system or the parser. */
+export function loadContract(directory: string): Contract {
   const all = loadSync(protoFiles, { ...loaderOptions, includeDirs: [directory] });
   const message = <Input, Output>(name: string) => named(all, name) as MessageTypeDefinition<Input, Output>;
   return {
@@ -92,7 +92,7 @@ export function loadProtos(directory: string): Protos {
   };
 }
 
-// What proto-loader calls it tells nothing of its messages: the generated types do, for the same files.
+// proto-loader gives no types: the generated ones are of the same files.
 function named(all: PackageDefinition, name: string): unknown {
   const definition = all[name];
   if (definition === undefined) throw new Error(`the contract has no ${name}: are all .proto files there?`);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
 import { Client, credentials, Metadata, type ChannelCredentials, type ServiceError } from "@grpc/grpc-js";
-import { loadProtos, type Protos } from "../../agent/contract/load.ts";
+import { loadContract, type Contract } from "../../agent/contract/load.ts";
 import { AuditLog } from "../../agent/audit/index.ts";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
@@ -65,7 +65,7 @@ async function stage(run: Run, bundle: string): Promise<(share: number) => Promi
     api: { listen: address, limits: { readsPerSecond: 1_000_000, mutationsPerSecond: 1_000_000 } },
   };
   const agent = await startShippedAgent(run, config, { bundle });
-  const contract = loadProtos(join(import.meta.dirname, "../../proto"));
+  const contract = loadContract(join(import.meta.dirname, "../../proto"));
   const secured = connect(
     run,
     contract,
@@ -141,7 +141,7 @@ async function temporary(run: Run): Promise<string> {
 
 type Connection = ReturnType<typeof connect>;
 
-function connect(run: Run, contract: Protos, address: string, by: ChannelCredentials) {
+function connect(run: Run, contract: Contract, address: string, by: ChannelCredentials) {
   const client = new Client(address, by, {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.ssl_target_name_override": "agent",

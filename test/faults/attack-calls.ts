@@ -14,9 +14,8 @@ import {
   type PackageDefinition,
 } from "@grpc/proto-loader";
 import { fromRpcError } from "../../agent/cli/rpc-error.ts";
-import { loadContract, type Contract } from "../../agent/cli/contract.ts";
+import { loadContract, type Contract } from "../../agent/contract/load.ts";
 import { loaderOptions } from "../../agent/gen/loader-options.ts";
-import { loadProtos } from "../../agent/contract/load.ts";
 import { protoDirectory } from "../support/socle-host.ts";
 import type { Issued } from "../scheduler/authority.ts";
 
@@ -127,9 +126,9 @@ export class ServedContract {
     const caller = new Caller(
       `unix:${socketPath}`,
       credentials.createInsecure(),
-      await loadContract(protoDirectory),
+      loadContract(protoDirectory),
     );
-    const { ServerReflectionInfo: info } = loadProtos(protoDirectory).reflection;
+    const { ServerReflectionInfo: info } = loadContract(protoDirectory).reflection;
     const ask = async (request: Parameters<typeof info.requestSerialize>[0]) => {
       const { bytes, message } = await caller.call(info.path, info.requestSerialize(request));
       if (bytes === undefined) throw new Error(`the agent's reflection does not answer: ${message}`);

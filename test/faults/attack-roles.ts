@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js";
-import { rolesOfMethod, socketMethods, tenantMethods } from "../../agent/api/auth/roles.ts";
+import { methods } from "../../agent/contract/methods.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
@@ -29,7 +29,7 @@ export async function roles(stage: Stage): Promise<Theme> {
   const { authority, provider, run, served } = stage;
   // Behind each stands a person, so that it is the role that is judged.
   const metadata = { "socle-person": provider.token() };
-  const all = [...new Set(Object.values(rolesOfMethod).flat())].sort();
+  const all = [...new Set(Object.values(methods).flatMap(({ roles }) => roles))].sort();
   const tries: Try[] = [];
   const callers: Caller[] = [];
   const callerOf = async (holder: string): Promise<Caller> => {
@@ -42,14 +42,15 @@ export async function roles(stage: Stage): Promise<Theme> {
     const tenants = await callerOf(`${role}/somebody/tenant/acme`);
     for (const method of served.methods) {
       const { path } = method;
-      const allowed = (rolesOfMethod[path] ?? []).includes(role);
+      const { roles: allowedRoles = [], tenancy, socketOnly } = methods[path] ?? {};
+      const allowed = allowedRoles.includes(role);
       // What the contract itself says of who may change something: those who only look may not.
       const changes = served.request(method).message.field.some(({ name }) => name === "request_id");
       if (changes && allowed && ["viewer", "metrics", "auditor"].includes(role))
         run.violation(`roles: the table lets ${role} change something by ${path}`);
       for (const [who, by, may] of [
-        [role, caller, allowed && !socketMethods.has(path)],
-        [`${role} of a tenant`, tenants, allowed && tenantMethods.has(path)],
+        [role, caller, allowed && socketOnly !== true],
+        [`${role} of a tenant`, tenants, allowed && tenancy === "own"],
       ] as const) {
         const what = `${who} at ${path}`;
         if (!may)

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { loadContract, type Contract } from "../../agent/cli/contract.ts";
+import { loadContract, type Contract } from "../../agent/contract/load.ts";
 import { fromStatus } from "../../agent/cli/rpc-error.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
@@ -68,7 +68,7 @@ export class SpareHost {
         },
       },
     });
-    const contract = await loadContract(protoDirectory);
+    const contract = loadContract(protoDirectory);
     return new SpareHost({ host, disk, contract, authority, address, copies });
   }
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
-import { loadContract, type Contract } from "../../agent/cli/contract.ts";
+import { loadContract, type Contract } from "../../agent/contract/load.ts";
 import { freePort } from "../support/ports.ts";
 import { protoDirectory } from "../support/socle-host.ts";
 import { Authority, installTrust, type Issued } from "../scheduler/authority.ts";
@@ -97,7 +97,7 @@ export class Stage {
       if (process === undefined) throw new Error(`there is no QEMU of ${name}`);
       bystanders.set(vmId, process);
     }
-    const contract = await loadContract(protoDirectory);
+    const contract = loadContract(protoDirectory);
     const served = await ServedContract.ask(host.agent.socketPath);
     return new Stage({
       run,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { connect, type Agent, type Method } from "../../agent/cli/client.ts";
-import type { Contract } from "../../agent/cli/contract.ts";
+import type { Contract } from "../../agent/contract/load.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { credentials, status } from "@grpc/grpc-js";
-import { loadContract, type Contract } from "../../agent/cli/contract.ts";
+import { loadContract, type Contract } from "../../agent/contract/load.ts";
 import type { Disk } from "../../agent/gen/socle/v1/Disk.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
@@ -189,7 +189,7 @@ export class TenantsStage {
     }
     await writeFile(join(host.libvirtd.imagesDirectory, BROKEN_KERNEL), "no kernel at all");
     await host.witness.virsh("pool-refresh", "images");
-    const contract = await loadContract(protoDirectory);
+    const contract = loadContract(protoDirectory);
     const address = `127.0.0.1:${port}`;
     const socket = `unix:${host.agent.socketPath}`;
     const operator = new TenantCaller("", new Caller(socket, credentials.createInsecure(), contract));

@@ -1,6 +1,6 @@
 // A process of its own: reads the victim's VM again and again, and measures how long each answer takes.
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../agent/cli/contract.ts";
+import { loadContract } from "../../agent/contract/load.ts";
 import { protoDirectory } from "../support/socle-host.ts";
 import { Caller, credentialsOf, secureOptions } from "./attack-calls.ts";
 import { hinderedMs } from "./hindrance.ts";
@@ -33,7 +33,7 @@ let times: number[] = [];
 let failures: string[] = [];
 
 async function measure({ address, ca, issued, vmId, agentPid }: VictimOptions): Promise<never> {
-  const contract = await loadContract(protoDirectory);
+  const contract = loadContract(protoDirectory);
   const by = credentialsOf(secureOptions(ca, issued));
   const caller = new TenantCaller("victim", new Caller(address, by, contract), issued);
   for (;;) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { test } from "node:test";
-import { loadProtos } from "../../agent/contract/load.ts";
+import { loadContract } from "../../agent/contract/load.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
@@ -35,7 +35,7 @@ test(
     });
     t.after(() => host.stop());
     const { vms, operations } = host.client.contract;
-    const { health } = loadProtos(protoDirectory);
+    const { health } = loadContract(protoDirectory);
     const { vmId } = await host.create(bootSector("victim"));
 
     const crowd = await Promise.all(

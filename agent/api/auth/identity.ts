@@ -1,5 +1,5 @@
 import type { Behalf } from "../../state/operations/operation.ts";
-import type { Role } from "./roles.ts";
+import type { Role } from "../../contract/methods.ts";
 
 /** Who calls. `name` stands in operations and in the log, and is part of what makes a request id the same. */
 export interface Caller {

@@ -4,7 +4,7 @@ import { toSocleError, type ErrorKind, type SocleError } from "../../kernel/erro
 import type { OperationError } from "../../state/operations/operation.ts";
 import type { Status } from "../../gen/google/rpc/Status.ts";
 import { toDuration } from "./time.ts";
-import type { Protos } from "../../contract/load.ts";
+import type { Contract } from "../../contract/load.ts";
 
 const codes: Readonly<Record<ErrorKind, status>> = {
   not_found: status.NOT_FOUND,
@@ -43,9 +43,9 @@ export interface WireError {
 
 /** Turns errors into gRPC statuses with google.rpc details. */
 export class ErrorEncoder {
-  readonly #protos: Protos;
+  readonly #protos: Contract;
 
-  constructor(protos: Protos) {
+  constructor(protos: Contract) {
     this.#protos = protos;
   }
 

@@ -1,18 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
+import type { CallClass } from "../../contract/methods.ts";
 import { Counts } from "../../kernel/counts.ts";
 import { SocleError } from "../../kernel/errors.ts";
-
-/** What a call costs: each class has its own share, so that none of them is kept out by another. */
-export type CallClass =
-  /** Answered from memory. */
-  | "read"
-  /** Stays until an operation has ended. */
-  | "wait"
-  | "mutation"
-  /** Stays for as long as its caller likes. */
-  | "stream"
-  /** Health, stops and cancels: what must get through when nothing else does. */
-  | "control";
 
 export interface ClassLimit {
   /** Of one caller, on average; he may save up `burstSeconds` of them. */

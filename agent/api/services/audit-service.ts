@@ -5,7 +5,7 @@ import type { AuditServiceHandlers } from "../../gen/socle/v1/AuditService.ts";
 import type { ListAuditEntriesRequest__Output } from "../../gen/socle/v1/ListAuditEntriesRequest.ts";
 import type { ListAuditEntriesResponse } from "../../gen/socle/v1/ListAuditEntriesResponse.ts";
 import { fromTimestamp } from "../convert/time.ts";
-import { mutation, unary, type Methods } from "./handler.ts";
+import type { Methods } from "./handler.ts";
 import type { Caller } from "../auth/identity.ts";
 import { afterIdOf, pageSize, pageToken } from "../limits/paging.ts";
 
@@ -13,12 +13,8 @@ export type AuditReader = Pick<AuditLog, "page" | "checkpoint" | "state">;
 
 export function auditService(audit: AuditReader): Methods<AuditServiceHandlers> {
   return {
-    // It reads the disk: as few at a time as there may be streams.
-    ListAuditEntries: {
-      ...unary((request, { caller }) => listEntries(audit, withTenant(request, caller))),
-      class: "stream",
-    },
-    SignCheckpoint: mutation(() => audit.checkpoint()),
+    ListAuditEntries: (request, { caller }) => listEntries(audit, withTenant(request, caller)),
+    SignCheckpoint: () => audit.checkpoint(),
   };
 }
 

@@ -5,11 +5,11 @@ import type { Event } from "../../gen/socle/v1/Event.ts";
 import type { EventServiceHandlers } from "../../gen/socle/v1/EventService.ts";
 import { eventKinds, eventToProto } from "../convert/event.ts";
 import type { Doors } from "./doors.ts";
-import { serverStream, type Methods } from "./handler.ts";
+import type { Methods } from "./handler.ts";
 
 export function eventService({ events }: Doors): Methods<EventServiceHandlers> {
   return {
-    Subscribe: serverStream(({ afterSequence, fromNow, kinds, logId }, context) => {
+    Subscribe: ({ afterSequence, fromNow, kinds, logId }, context) => {
       const wanted = new Set(kinds.map((kind) => eventKinds.fromProto("kinds", kind)));
       const from = { afterSequence, logId, fromNow: fromNow && afterSequence === 0 };
       const wants = (event: HostEvent): boolean => wanted.size === 0 || wanted.has(event.kind);
@@ -18,7 +18,7 @@ export function eventService({ events }: Doors): Methods<EventServiceHandlers> {
         logId: () => events.logId,
         slice: context.slice(),
       });
-    }),
+    },
   };
 }
 

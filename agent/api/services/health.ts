@@ -2,7 +2,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import { Topic } from "../../kernel/concurrency/topic.ts";
 import type { HealthHandlers } from "../../gen/grpc/health/v1/Health.ts";
 import type { HealthCheckResponse } from "../../gen/grpc/health/v1/HealthCheckResponse.ts";
-import { probe, serverStream, type Methods } from "./handler.ts";
+import type { Methods } from "./handler.ts";
 
 /** Whether the agent serves, as grpc.health.v1 tells it: for the agent as a whole ("") and for each service's name. */
 export class Health {
@@ -22,11 +22,11 @@ export class Health {
 
   methods(): Methods<HealthHandlers> {
     return {
-      Check: probe(({ service }) => {
+      Check: ({ service }) => {
         if (this.#names.has(service)) return this.#status(service);
         throw new SocleError("not_found", "SERVICE_UNKNOWN", `this agent has no service ${service}`);
-      }),
-      Watch: serverStream(({ service }, { signal }) => this.#watch(service, signal)),
+      },
+      Watch: ({ service }, { signal }) => this.#watch(service, signal),
     };
   }
 

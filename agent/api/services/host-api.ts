@@ -5,15 +5,15 @@ import type { HostServiceHandlers } from "../../gen/socle/v1/HostService.ts";
 import type { ListTenantsResponse } from "../../gen/socle/v1/ListTenantsResponse.ts";
 import { schedulingStates, usageToProto } from "../convert/host.ts";
 import type { Doors } from "./doors.ts";
-import { control, serverStream, unary, type CallContext, type Methods } from "./handler.ts";
+import type { CallContext, Methods } from "./handler.ts";
 import { HostDocuments } from "./host-document.ts";
-import type { Protos } from "../../contract/load.ts";
+import type { Contract } from "../../contract/load.ts";
 
 const maxReason = 256;
 
 export function hostService(
   doors: Doors,
-  protos: Pick<Protos, "host" | "hostParts">,
+  protos: Pick<Contract, "host" | "hostParts">,
 ): Methods<HostServiceHandlers> {
   const { host, vmView, position, controlEpochs } = doors;
   const documents = new HostDocuments(protos);
@@ -29,25 +29,25 @@ export function hostService(
     });
   };
   return {
-    GetHost: unary((_request, context) => now(context)),
-    WatchHost: serverStream((_request, context) => watchHost(doors, () => now(context), context.signal)),
-    ListTenants: unary(() => listTenants(host.tenants())),
-    SetSchedulingState: control(async (request, context) => {
+    GetHost: (_request, context) => now(context),
+    WatchHost: (_request, context) => watchHost(doors, () => now(context), context.signal),
+    ListTenants: () => listTenants(host.tenants()),
+    SetSchedulingState: async (request, context) => {
       const state = schedulingStates.fromProto("state", request.state);
       if (state === undefined) throw wrong("state", "must be ACTIVE or CORDONED");
       if (request.reason.length > maxReason) throw wrong("reason", `must be at most ${maxReason} characters`);
       await host.setScheduling(state, request.reason);
       return await now(context);
-    }),
-    AcknowledgeCondition: control(async ({ type, requestId }, context) => {
+    },
+    AcknowledgeCondition: async ({ type, requestId }, context) => {
       if (type === "BreakGlass" && context.caller.behalf?.breakGlass !== undefined) throw notBySame();
       await host.acknowledge(type, requestId);
       return await now(context);
-    }),
-    ResetControlEpoch: control(async ({ controlEpoch }) => {
+    },
+    ResetControlEpoch: async ({ controlEpoch }) => {
       const previousControlEpoch = await controlEpochs.reset(controlEpoch);
       return { controlEpoch, previousControlEpoch };
-    }),
+    },
   };
 }
 

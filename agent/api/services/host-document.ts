@@ -4,9 +4,9 @@ import type { Vm } from "../../vm/model/vm.ts";
 import type { Host } from "../../gen/socle/v1/Host.ts";
 import { convertHost } from "../convert/host.ts";
 import { encoding, setEncoding } from "../limits/encodings.ts";
-import type { Protos } from "../../contract/load.ts";
+import type { Contract } from "../../contract/load.ts";
 
-type PartName = keyof Protos["hostParts"];
+type PartName = keyof Contract["hostParts"];
 
 /** Their numbers in the contract's Host. */
 const fieldNumbers: Readonly<Record<PartName, number>> = { inventory: 3, capacity: 4, health: 5 };
@@ -17,10 +17,10 @@ const LENGTH_DELIMITED = 2;
  * A part that did not change is neither converted nor encoded again.
  */
 export class HostDocuments {
-  readonly #protos: Pick<Protos, "host" | "hostParts">;
+  readonly #protos: Pick<Contract, "host" | "hostParts">;
   readonly #encoded = new WeakMap<object, Buffer>();
 
-  constructor(protos: Pick<Protos, "host" | "hostParts">) {
+  constructor(protos: Pick<Contract, "host" | "hostParts">) {
     this.#protos = protos;
   }
 

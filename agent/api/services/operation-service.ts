@@ -11,7 +11,7 @@ import { operationToProto } from "../convert/operation.ts";
 import { durationMs } from "../convert/time.ts";
 import type { Doors } from "./doors.ts";
 import type { ErrorEncoder } from "../convert/errors.ts";
-import { control, serverStream, unary, wait, type Methods } from "./handler.ts";
+import type { Methods } from "./handler.ts";
 import type { Caller } from "../auth/identity.ts";
 import { doorsOf } from "./tenancy.ts";
 import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
@@ -31,30 +31,25 @@ const maxWaitMs = 300_000;
 export function operationService(doors: Doors, errors: ErrorEncoder): Methods<OperationServiceHandlers> {
   const of = (caller: Caller): Doors["operations"] => doorsOf(doors)(caller).operations;
   return {
-    GetOperation: unary(({ operationId }, { caller }) =>
-      operationToProto(of(caller).get(operationId), errors),
-    ),
-    ListOperations: unary((request, context) =>
+    GetOperation: ({ operationId }, { caller }) => operationToProto(of(caller).get(operationId), errors),
+    ListOperations: (request, context) =>
       listOperations(of(context.caller), request, { errors, slice: context.slice() }),
-    ),
-    WaitOperation: wait(async ({ operationId, timeout }, { caller, signal }) => {
+    WaitOperation: async ({ operationId, timeout }, { caller, signal }) => {
       const timeoutMs = timeout === null ? defaultWaitMs : durationMs("timeout", timeout);
       const operation = await of(caller).wait(operationId, Math.min(timeoutMs, maxWaitMs), signal);
       return operationToProto(operation, errors);
-    }),
-    CancelOperation: control(({ operationId }, { caller }) =>
+    },
+    CancelOperation: ({ operationId }, { caller }) =>
       operationToProto(of(caller).cancel(operationId, caller.name), errors),
-    ),
-    SettleOperation: control(async ({ operationId, outcome }, { caller }) => {
+    SettleOperation: async ({ operationId, outcome }, { caller }) => {
       const as = outcomes.fromProto("outcome", outcome);
       if (as === undefined) throw outcomeMissing();
       return operationToProto(await doors.vms.settle(operationId, as, caller.name), errors);
-    }),
-    WatchOperations: serverStream(({ operationId }, { caller, signal }) =>
+    },
+    WatchOperations: ({ operationId }, { caller, signal }) =>
       operationId === ""
         ? watchAll(of(caller), errors, signal)
         : watchOne(of(caller), operationId, errors, signal),
-    ),
   };
 }
 

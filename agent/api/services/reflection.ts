@@ -3,7 +3,7 @@ import type { ServerReflectionHandlers } from "../../gen/grpc/reflection/v1/Serv
 import type { ServerReflectionRequest__Output } from "../../gen/grpc/reflection/v1/ServerReflectionRequest.ts";
 import type { ServerReflectionResponse } from "../../gen/grpc/reflection/v1/ServerReflectionResponse.ts";
 import { descriptorFiles, withImports, type DescriptorFile } from "./descriptor-files.ts";
-import { bidi, type Methods } from "./handler.ts";
+import type { Methods } from "./handler.ts";
 
 /** grpc.reflection.v1: tools read the contract from the running agent. `services` are those that it lists. */
 export function reflection(
@@ -12,11 +12,11 @@ export function reflection(
 ): Methods<ServerReflectionHandlers> {
   const files = descriptorFiles(descriptorSet);
   return {
-    ServerReflectionInfo: bidi(async function* (requests) {
+    ServerReflectionInfo: async function* (requests) {
       for await (const request of requests) {
         yield { validHost: request.host, originalRequest: request, ...answer(files, services, request) };
       }
-    }),
+    },
   };
 }
 

@@ -13,7 +13,7 @@ import { placementToProto, wishFromProto, wishToProto } from "../convert/placeme
 import { accelerators } from "../convert/spec.ts";
 import { durationMs, toDuration, toTimestamp } from "../convert/time.ts";
 import type { Doors } from "./doors.ts";
-import { control, mutation, unary, type Methods } from "./handler.ts";
+import type { Methods } from "./handler.ts";
 import type { Caller } from "../auth/identity.ts";
 import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
 
@@ -32,28 +32,26 @@ export function reservationService(doors: Doors): Methods<ReservationServiceHand
     state === "held" ? reservations.leftMs(id) : undefined;
   const shown = (reservation: Reservation): ProtoReservation => toProto(reservation, leftMs(reservation));
   return {
-    Reserve: mutation(async (request, { caller }) => {
+    Reserve: async (request, { caller }) => {
       const ttlMs = request.ttl === null ? DEFAULT_TTL_MS : durationMs("ttl", request.ttl);
       const room = (): ReservedRoom => checkRoom(roomOf(request, doors.defaultAccelerator));
       return shown(await reservations.reserve(asked("RESERVE", request, caller), room, ttlMs));
-    }),
-    RenewReservation: mutation(async (request, { caller }) => {
+    },
+    RenewReservation: async (request, { caller }) => {
       const ttlMs = request.ttl === null ? undefined : durationMs("ttl", request.ttl);
       const { reservationId } = request;
       return shown(
         await reservations.renew(asked("RENEW", request, caller), reservationId, ttlMs, asker(caller)),
       );
-    }),
-    ReleaseReservation: control(async (request, { caller }) => {
+    },
+    ReleaseReservation: async (request, { caller }) => {
       const { reservationId } = request;
       return shown(
         await reservations.release(asked("RELEASE", request, caller), reservationId, asker(caller)),
       );
-    }),
-    GetReservation: unary(({ reservationId }) => shown(reservations.get(reservationId))),
-    ListReservations: unary((request, context) =>
-      list(reservations, request, { leftMs, slice: context.slice() }),
-    ),
+    },
+    GetReservation: ({ reservationId }) => shown(reservations.get(reservationId)),
+    ListReservations: (request, context) => list(reservations, request, { leftMs, slice: context.slice() }),
   };
 }
 

@@ -4,19 +4,19 @@ import type { TrustState } from "../../gen/socle/v1/TrustState.ts";
 import { fingerprintOf } from "../../trust/index.ts";
 import { toTimestamp } from "../convert/time.ts";
 import type { Doors, TrustFacts } from "./doors.ts";
-import { mutation, unary, type Methods } from "./handler.ts";
+import type { Methods } from "./handler.ts";
 
 export function trustService({ trust }: Doors): Methods<TrustServiceHandlers> {
   return {
-    GetTrust: unary(() => stateToProto(trust.state())),
-    EnrollHost: mutation(async ({ address, token, authorityFingerprint }, { signal }) => {
+    GetTrust: () => stateToProto(trust.state()),
+    EnrollHost: async ({ address, token, authorityFingerprint }, { signal }) => {
       if (!/^\S+:\d{1,5}$/.test(address)) throw wrong("address", "must be ADDRESS:PORT");
       const fingerprint = authorityFingerprint.replaceAll(":", "").toLowerCase();
       if (!/^([0-9a-f]{64})?$/.test(fingerprint))
         throw wrong("authority_fingerprint", "must be a SHA-256 in hexadecimal, 64 digits");
       await trust.enroll(address, token, fingerprint === "" ? null : fingerprint, signal);
       return stateToProto(trust.state());
-    }),
+    },
   };
 }
 

@@ -16,7 +16,7 @@ import { presences, vmToProto } from "../convert/vm.ts";
 import type { Doors } from "./doors.ts";
 import type { ErrorEncoder } from "../convert/errors.ts";
 import type { Caller } from "../auth/identity.ts";
-import { bidi, control, mutation, serverStream, unary, type Methods } from "./handler.ts";
+import type { Methods } from "./handler.ts";
 import { doorsOf } from "./tenancy.ts";
 import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
 import { vmFilter, withoutSpec } from "./vm-filter.ts";
@@ -27,7 +27,7 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
   const told = async (operation: Promise<Operation>): Promise<ProtoOperation> =>
     operationToProto(await operation, errors);
   return {
-    CreateVm: mutation(({ spec, reservationId, ...request }, { caller }) =>
+    CreateVm: ({ spec, reservationId, ...request }, { caller }) =>
       told(
         of(caller).vms.create(
           by(
@@ -41,30 +41,24 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
           caller.name,
         ),
       ),
-    ),
-    GetVm: unary(({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm))),
-    ListVms: unary((request, context) => listVms(of(context.caller).vmView, request, context.slice())),
-    WatchVms: serverStream(({ filter }, { caller, signal }) =>
+    GetVm: ({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm)),
+    ListVms: (request, context) => listVms(of(context.caller).vmView, request, context.slice()),
+    WatchVms: ({ filter }, { caller, signal }) =>
       watchVms(
         of(caller).vmView,
         { matches: vmFilter(filter), mayMatch: vmFilter(withoutSpec(filter)) },
         signal,
       ),
-    ),
-    StartVm: mutation((request, { caller }) => told(of(caller).vms.start(by(request, caller), caller.name))),
-    StopVm: control(({ gracefulTimeout, ...request }, { caller }) => {
+    StartVm: (request, { caller }) => told(of(caller).vms.start(by(request, caller), caller.name)),
+    StopVm: ({ gracefulTimeout, ...request }, { caller }) => {
       const gracefulTimeoutMs =
         gracefulTimeout === null ? undefined : durationMs("graceful_timeout", gracefulTimeout);
       return told(of(caller).vms.stop(by({ ...request, gracefulTimeoutMs }, caller), caller.name));
-    }),
-    RebootVm: mutation((request, { caller }) =>
-      told(of(caller).vms.reboot(by(request, caller), caller.name)),
-    ),
-    PauseVm: mutation((request, { caller }) => told(of(caller).vms.pause(by(request, caller), caller.name))),
-    ResumeVm: mutation((request, { caller }) =>
-      told(of(caller).vms.resume(by(request, caller), caller.name)),
-    ),
-    DeleteVm: mutation(({ etag, eraseDisks, ...request }, { caller }) =>
+    },
+    RebootVm: (request, { caller }) => told(of(caller).vms.reboot(by(request, caller), caller.name)),
+    PauseVm: (request, { caller }) => told(of(caller).vms.pause(by(request, caller), caller.name)),
+    ResumeVm: (request, { caller }) => told(of(caller).vms.resume(by(request, caller), caller.name)),
+    DeleteVm: ({ etag, eraseDisks, ...request }, { caller }) =>
       told(
         of(caller).vms.delete(
           by(
@@ -74,11 +68,7 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
           caller.name,
         ),
       ),
-    ),
-    Console: {
-      ...bidi((requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal)),
-      mutation: true,
-    },
+    Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }
 

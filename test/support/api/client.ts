@@ -9,9 +9,9 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import type { MethodDefinition } from "@grpc/proto-loader";
-import { loadProtos } from "../../../agent/contract/load.ts";
+import { loadContract } from "../../../agent/contract/load.ts";
 
-export const protos = loadProtos(fileURLToPath(new URL("../../../proto", import.meta.url)));
+export const protos = loadContract(fileURLToPath(new URL("../../../proto", import.meta.url)));
 
 /** What a client needs of a method. */
 type Callable<Request, Response> = Pick<

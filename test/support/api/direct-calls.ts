@@ -15,7 +15,7 @@ import { Outbox, outboxBounds } from "../../../agent/api/limits/outbox.ts";
 import { reflection } from "../../../agent/api/services/reflection.ts";
 import { RequestShapes } from "../../../agent/api/limits/request-shapes.ts";
 import { reservationService } from "../../../agent/api/services/reservation-service.ts";
-import type { Role } from "../../../agent/api/auth/roles.ts";
+import type { Role } from "../../../agent/contract/methods.ts";
 import { TURN_MS } from "../../../agent/api/server.ts";
 import { trustService } from "../../../agent/api/services/trust-service.ts";
 import { vmService } from "../../../agent/api/services/vm-service.ts";

@@ -2,7 +2,7 @@
 // calls do. Prints as JSON how long each call holds the event loop on an agent that keeps much.
 import type { TestContext } from "node:test";
 import { vmToProto } from "../../../agent/api/convert/vm.ts";
-import type { Role } from "../../../agent/api/auth/roles.ts";
+import type { Role } from "../../../agent/contract/methods.ts";
 import { DirectCalls } from "./direct-calls.ts";
 import { fullAgent, kept } from "./full-agent.ts";
 import { protos } from "./client.ts";

@@ -11,7 +11,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { loadContract, type Contract } from "../../../agent/cli/contract.ts";
+import { loadContract, type Contract } from "../../../agent/contract/load.ts";
 import { runCli, type CliIo } from "../../../agent/cli/index.ts";
 import type { EventServiceHandlers } from "../../../agent/gen/socle/v1/EventService.ts";
 import type { HostServiceHandlers } from "../../../agent/gen/socle/v1/HostService.ts";
@@ -36,7 +36,7 @@ export interface FakeHandlers {
 
 /** Serves the handlers on a unix socket of its own; returns its path. Ends with the test. */
 export async function fakeAgent(context: TestContext, handlers: FakeHandlers): Promise<string> {
-  const contract = await loadContract(protoDirectory);
+  const contract = loadContract(protoDirectory);
   const server = new Server();
   const implemented = (given: object | undefined): UntypedServiceImplementation =>
     (given ?? {}) as UntypedServiceImplementation;

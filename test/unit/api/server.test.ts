@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { status, type ServiceError } from "@grpc/grpc-js";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { rolesOfMethod } from "../../../agent/api/auth/roles.ts";
+import { methods } from "../../../agent/contract/methods.ts";
 import { freePort } from "../../support/ports.ts";
 import { eventually, within } from "../../support/wait.ts";
 import { folder } from "../../support/state/folder.ts";
@@ -153,13 +153,13 @@ test("on TCP a caller is a scheduler, and may not do what only operators may", a
   assert.equal(cordoned.schedulingState, "LIFECYCLE_STATE_CORDONED");
 });
 
-test("every method of the contract that the agent serves has its roles, and no other has", () => {
+test("every method that the agent serves has a row in the table of methods, and no other has", () => {
   const { audit, vms, operations, host, reservations, events, trust, health, reflection } = protos;
   const served = [audit, vms, operations, host, reservations, events, trust, health, reflection].flatMap(
     (definition) => Object.values(definition).map(({ path }) => path),
   );
-  assert.deepEqual(Object.keys(rolesOfMethod).sort(), served.sort());
-  for (const path of served) assert.ok((rolesOfMethod[path]?.length ?? 0) > 0, path);
+  assert.deepEqual(Object.keys(methods).sort(), served.sort());
+  for (const path of served) assert.ok((methods[path]?.roles.length ?? 0) > 0, path);
 });
 
 test("a deadline and a cancellation reach the work", async (t) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/cli/contract.ts";
+import { loadContract } from "../../../agent/contract/load.ts";
 import type { DeleteVmRequest__Output } from "../../../agent/gen/socle/v1/DeleteVmRequest.ts";
 import type { StopVmRequest__Output } from "../../../agent/gen/socle/v1/StopVmRequest.ts";
 import { fakeAgent, protoDirectory, rpcError, rpcStatus, socle } from "../../support/cli/fake-agent.ts";
@@ -48,7 +48,7 @@ test("--no-wait prints the operation's id", async (context) => {
 });
 
 test("a failed operation exits by its error's kind, and says what was undone", async (context) => {
-  const contract = await loadContract(protoDirectory);
+  const contract = loadContract(protoDirectory);
   const error = rpcStatus(contract, status.RESOURCE_EXHAUSTED, "cell 0 has 1 GiB left", {
     reason: "CAPACITY",
   });
@@ -206,7 +206,7 @@ test("rm --dry-run shows what would be destroyed and asks for nothing", async (c
 });
 
 test("an answer that never came tells how to ask again without doing it twice", async (context) => {
-  const contract = await loadContract(protoDirectory);
+  const contract = loadContract(protoDirectory);
   const late = rpcError(contract, status.DEADLINE_EXCEEDED, "too late", { reason: "DEADLINE" });
   const socket = await fakeAgent(context, { vms: { ResumeVm: (_call, done) => done(late) } });
   const { exitCode, stderr } = await socle(["vm", "resume", "web-1", "--request-id", "r7"], { socket });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/cli/contract.ts";
+import { loadContract } from "../../../agent/contract/load.ts";
 import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 
 /** A terminal that remembers how it was set. */
@@ -49,7 +49,7 @@ test("console carries keys and output as they are, until Ctrl-]", async (context
 });
 
 test("console gives the terminal back when the agent refuses or goes away", async (context) => {
-  const contract = await loadContract(protoDirectory);
+  const contract = loadContract(protoDirectory);
   const socket = await fakeAgent(context, {
     vms: {
       Console: (call) => {

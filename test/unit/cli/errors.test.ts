@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/cli/contract.ts";
+import { loadContract } from "../../../agent/contract/load.ts";
 import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 
 test("an error says what to do and exits by its kind", async (context) => {
-  const contract = await loadContract(protoDirectory);
+  const contract = loadContract(protoDirectory);
   const errors = {
     gone: rpcError(contract, status.NOT_FOUND, "there is no VM gone", { reason: "VM_NOT_FOUND" }),
     full: rpcError(contract, status.RESOURCE_EXHAUSTED, "no room", { reason: "CAPACITY", retrySeconds: 30 }),

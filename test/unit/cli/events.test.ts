@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/cli/contract.ts";
+import { loadContract } from "../../../agent/contract/load.ts";
 import type { SubscribeRequest__Output } from "../../../agent/gen/socle/v1/SubscribeRequest.ts";
 import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 import { event, host } from "../../support/cli/samples.ts";
@@ -89,7 +89,7 @@ test("events go on where they were when the agent comes back", async (context) =
 
 test("events of a state that was rolled back are not taken for those behind the last one", async (context) => {
   const asked: string[] = [];
-  const contract = await loadContract(protoDirectory);
+  const contract = loadContract(protoDirectory);
   const socket = await fakeAgent(context, {
     host: { GetHost: (_call, done) => done(null, host()) },
     events: {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/cli/contract.ts";
+import { loadContract } from "../../../agent/contract/load.ts";
 import { fakeAgent, protoDirectory, socle } from "../../support/cli/fake-agent.ts";
 import { ago, operation, vmId } from "../../support/cli/samples.ts";
 
 test("operations are listed and shown with their steps and their error", async (context) => {
-  const contract = await loadContract(protoDirectory);
+  const contract = loadContract(protoDirectory);
   const failed = operation({
     state: "STATE_FAILED",
     error: {

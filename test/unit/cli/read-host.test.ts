@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/cli/contract.ts";
+import { loadContract } from "../../../agent/contract/load.ts";
 import type { Inventory } from "../../../agent/gen/socle/v1/Inventory.ts";
 import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 import { ago, host, operation, vmId } from "../../support/cli/samples.ts";
@@ -51,7 +51,7 @@ op-1       START_VM  running  define       50%  1m5s     -  ${vmId}
 });
 
 test("status shows a host whose journals could not be read, and that its operations are unknown", async (context) => {
-  const contract = await loadContract(protoDirectory);
+  const contract = loadContract(protoDirectory);
   const unread = rpcError(contract, status.UNAVAILABLE, "the list is not known", {
     reason: "STATE_UNREADABLE",
   });

@@ -1,4 +1,4 @@
-import type { Contract } from "../../../../agent/cli/contract.ts";
+import type { Contract } from "../../../../agent/contract/load.ts";
 import type { AgentProcessOptions } from "../../../support/agent-process.ts";
 import type { SteppedClock } from "../../stepped-clock.ts";
 import { DOMAIN, type Certificates } from "./real-agent.ts";

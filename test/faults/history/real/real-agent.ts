@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client, credentials, Metadata, type ChannelCredentials, type ServiceError } from "@grpc/grpc-js";
 import { fromRpcError } from "../../../../agent/cli/rpc-error.ts";
-import type { Contract } from "../../../../agent/cli/contract.ts";
+import type { Contract } from "../../../../agent/contract/load.ts";
 import type { AgentProcess } from "../../../support/agent-process.ts";
 import { Authority, type Issued } from "../../../scheduler/authority.ts";
 import { credentialsOf, secureOptions } from "../../attack-calls.ts";

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadContract } from "../../../../agent/cli/contract.ts";
+import { loadContract } from "../../../../agent/contract/load.ts";
 import { protoDirectory } from "../../../support/socle-host.ts";
 import { installTrust } from "../../../scheduler/authority.ts";
 import type { CampaignRun } from "../../campaign.ts";
@@ -29,7 +29,7 @@ export class RealStage {
     const certificates = await Certificates.make();
     const { authority, host: issued } = certificates;
     await installTrust(trustDirectory, authority, issued, await authority.revocationList());
-    const [clock, contract] = [await SteppedClock.make(run), await loadContract(protoDirectory)];
+    const [clock, contract] = [await SteppedClock.make(run), loadContract(protoDirectory)];
     const host = await RealHost.start(run);
     return new RealStage({ host, clock, certificates, trustDirectory, contract });
   }

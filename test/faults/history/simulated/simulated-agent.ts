@@ -11,7 +11,7 @@ import { ErrorEncoder } from "../../../../agent/api/convert/errors.ts";
 import { nobody, type Caller } from "../../../../agent/api/auth/identity.ts";
 import { outboxBounds, Outbox } from "../../../../agent/api/limits/outbox.ts";
 import { operationService } from "../../../../agent/api/services/operation-service.ts";
-import { loadProtos } from "../../../../agent/contract/load.ts";
+import { loadContract } from "../../../../agent/contract/load.ts";
 import { FairTurns } from "../../../../agent/kernel/concurrency/fair-turns.ts";
 import { RequestShapes } from "../../../../agent/api/limits/request-shapes.ts";
 import { vmService } from "../../../../agent/api/services/vm-service.ts";
@@ -39,7 +39,7 @@ import { Vms } from "../../../../agent/vm/operations/vms.ts";
 import { Volumes } from "../../../../agent/vm/storage/volumes.ts";
 import type { ModelLibvirt } from "../libvirt-model.ts";
 
-const protos = loadProtos(join(import.meta.dirname, "../../../../proto"));
+const protos = loadContract(join(import.meta.dirname, "../../../../proto"));
 const shapes = new RequestShapes(protos.descriptorSet);
 const defaults = parseConfig("", "defaults").config;
 const config: Config = { ...defaults, state: { ...defaults.state, directory: "/simulated/socle/state" } };

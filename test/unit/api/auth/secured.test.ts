@@ -7,7 +7,7 @@ import { connect, createSecureContext, type SecureVersion } from "node:tls";
 import { credentials, status, type ChannelCredentials, type ServiceError } from "@grpc/grpc-js";
 import { configSchema, type Config } from "../../../../agent/config/schema.ts";
 import { controlEpochKey } from "../../../../agent/api/auth/control-epoch.ts";
-import { rolesOfMethod } from "../../../../agent/api/auth/roles.ts";
+import { methods } from "../../../../agent/contract/methods.ts";
 import { createLog } from "../../../../agent/kernel/log.ts";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { replaceFile } from "../../../../agent/state/journal/durable-file.ts";
@@ -176,7 +176,7 @@ test("each method is open to its roles, and denied to all others", async (t) => 
   let tries = 0;
   for (const role of roles) {
     const { client } = clientOf(await authority.issue(`${role}/somebody`));
-    for (const [path, allowed] of Object.entries(rolesOfMethod)) {
+    for (const [path, { roles: allowed }] of Object.entries(methods)) {
       if (allowed.includes(role)) continue;
       tries += 1;
       const code = await new Promise<number | undefined>((resolve) => {
@@ -338,7 +338,7 @@ test("an error over TLS says who may", async (t) => {
   assert.deepEqual([error.code, error.info.reason], [status.PERMISSION_DENIED, "ROLE_DENIED"]);
   assert.match(error.message, /viewer may not call .*StopVm, but scheduler, operator, admin may/);
   const reset = await errorOf(client.call(protos.host.ResetControlEpoch, { requestId: "r" }));
-  assert.match(reset.message, /viewer may not call .*; run socle on the host, by the agent's unix socket/);
+  assert.match(reset.message, /viewer may not call .*; run socle on the host, over the agent's unix socket/);
 });
 
 /** The serial number of the certificate that the server shows. */

@@ -89,7 +89,7 @@ test("audit entries are read in pages of at most 1 MiB", async (t) => {
   t.after(() => log.close());
   const details = Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`d-${at}`, "漢".repeat(500)]));
   for (let at = 0; at < 60; at += 1) await log.record({ act: "call_refused", vm: `vm-${at}`, details });
-  const { run } = auditService(log).ListAuditEntries;
+  const { ListAuditEntries: list } = auditService(log);
   const request = { pageSize: 1000, afterSequence: 0, tenant: "", vm: "", since: null, until: null };
   const context = {
     caller: { name: "a", role: "auditor" as const },
@@ -97,7 +97,7 @@ test("audit entries are read in pages of at most 1 MiB", async (t) => {
     signal: new AbortController().signal,
   };
   const pages = await collect(async (pageToken) => {
-    const { entries = [], nextPageToken = "" } = await run({ ...request, pageToken }, context);
+    const { entries = [], nextPageToken = "" } = await list({ ...request, pageToken }, context);
     return { entries, nextPageToken };
   });
   const seen = pages.flatMap(({ entries }) =>

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { vmToProto } from "../../../../agent/api/convert/vm.ts";
-import { loadProtos } from "../../../../agent/contract/load.ts";
+import { loadContract } from "../../../../agent/contract/load.ts";
 import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
 import { vmFromDomain } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
@@ -76,7 +76,7 @@ function vmOf({ spec, tenant = "blue", labels, placement, specDigest, epoch = "3
 
 /** As it goes over the wire. */
 function onTheWire(vm: Vm): Record<string, unknown> {
-  const { GetVm } = loadProtos("proto").vms;
+  const { GetVm } = loadContract("proto").vms;
   return GetVm.responseDeserialize(GetVm.responseSerialize(vmToProto(vm))) as never;
 }
 

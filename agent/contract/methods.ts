@@ -1,0 +1,128 @@
+const allRoles = ["viewer", "metrics", "scheduler", "operator", "auditor", "admin"] as const;
+
+/** A caller has exactly one role. */
+export type Role = (typeof allRoles)[number];
+
+export const isRole = (name: string): name is Role => (allRoles as readonly string[]).includes(name);
+
+/** Each class has its own rate and its own number of calls in flight, so that no class starves another. */
+export type CallClass =
+  /** Answered from memory. */
+  | "read"
+  /** Open until an operation ends. */
+  | "wait"
+  | "mutation"
+  /** Open as long as the caller wants; also a call that reads the disk. */
+  | "stream"
+  /** Health checks, and mutations that relieve the host or are an operator's decision. */
+  | "control";
+
+/** All that the agent knows about a method beside its messages. */
+export interface Method {
+  /** The roles that may call it. */
+  readonly roles: readonly Role[];
+  /**
+   * `own`: a caller of one tenant sees and changes its own tenant's objects alone. `denied`: it exposes all tenants, so a
+   * caller of one tenant may not call it.
+   */
+  readonly tenancy: "own" | "denied";
+  readonly class: CallClass;
+  /**
+   * Present for a method that changes something: the request's fields that the audit log records, besides VM, tenant and
+   * request id. Labels, command lines, tokens and console input may hold secrets and are never listed.
+   */
+  readonly audit?: readonly string[];
+  /** Only over the unix socket: it changes whom the host obeys, or what it takes for true. */
+  readonly socketOnly?: boolean;
+}
+
+const readers: readonly Role[] = ["viewer", "scheduler", "operator", "auditor", "admin"];
+const movers: readonly Role[] = ["scheduler", "operator", "admin"];
+const operators: readonly Role[] = ["operator", "admin"];
+
+const vms = { roles: movers, tenancy: "own", class: "mutation" } as const;
+const vmReads = { roles: readers, tenancy: "own" } as const;
+const hostReads = { roles: readers, tenancy: "denied" } as const;
+// A scheduler must not take back what an operator decided about the host.
+const hostChanges = { roles: operators, tenancy: "denied", class: "control" } as const;
+const reservations = { roles: movers, tenancy: "denied", class: "mutation" } as const;
+// Separation of duties: roles that change something cannot read the audit log, and the reverse.
+const auditors: readonly Role[] = ["auditor"];
+
+const creation = [
+  "spec.name",
+  "spec.vcpus",
+  "spec.memoryBytes",
+  "spec.disks.length",
+  "spec.nics.length",
+  "leaveStopped",
+  "validateOnly",
+  "placementEpoch",
+  "reservationId",
+];
+
+/** One row per method, by its full name. A method without a row is denied to every caller. */
+export const methods: Readonly<Record<string, Method>> = {
+  "/socle.v1.VmService/CreateVm": { ...vms, audit: creation },
+  "/socle.v1.VmService/GetVm": { ...vmReads, class: "read" },
+  "/socle.v1.VmService/ListVms": { ...vmReads, class: "read" },
+  "/socle.v1.VmService/WatchVms": { ...vmReads, class: "stream" },
+  "/socle.v1.VmService/StartVm": { ...vms, audit: ["placementEpoch"] },
+  "/socle.v1.VmService/StopVm": { ...vms, class: "control", audit: ["force", "gracefulTimeout.seconds"] },
+  "/socle.v1.VmService/RebootVm": { ...vms, audit: ["force"] },
+  "/socle.v1.VmService/PauseVm": { ...vms, audit: [] },
+  "/socle.v1.VmService/ResumeVm": { ...vms, audit: [] },
+  "/socle.v1.VmService/DeleteVm": { ...vms, audit: ["keepDisks", "eraseDisks", "force"] },
+  "/socle.v1.VmService/Console": { ...vms, class: "stream", audit: ["force"] },
+  "/socle.v1.OperationService/GetOperation": { ...vmReads, class: "read" },
+  "/socle.v1.OperationService/ListOperations": { ...vmReads, class: "read" },
+  "/socle.v1.OperationService/WaitOperation": { ...vmReads, class: "wait" },
+  "/socle.v1.OperationService/WatchOperations": { ...vmReads, class: "stream" },
+  "/socle.v1.OperationService/CancelOperation": { ...vms, class: "control", audit: ["operationId"] },
+  "/socle.v1.OperationService/SettleOperation": {
+    ...hostChanges,
+    audit: ["operationId", "outcome"],
+    socketOnly: true,
+  },
+  "/socle.v1.HostService/GetHost": { ...hostReads, class: "read" },
+  "/socle.v1.HostService/WatchHost": { ...hostReads, class: "stream" },
+  "/socle.v1.HostService/ListTenants": { ...hostReads, class: "read" },
+  "/socle.v1.HostService/SetSchedulingState": { ...hostChanges, audit: ["state", "reason"] },
+  "/socle.v1.HostService/AcknowledgeCondition": { ...hostChanges, audit: ["type"] },
+  "/socle.v1.HostService/ResetControlEpoch": { ...hostChanges, audit: ["controlEpoch"], socketOnly: true },
+  "/socle.v1.ReservationService/Reserve": { ...reservations, audit: ["vcpus", "memoryBytes", "ttl.seconds"] },
+  "/socle.v1.ReservationService/RenewReservation": {
+    ...reservations,
+    audit: ["reservationId", "ttl.seconds"],
+  },
+  "/socle.v1.ReservationService/ReleaseReservation": {
+    ...reservations,
+    class: "control",
+    audit: ["reservationId"],
+  },
+  "/socle.v1.ReservationService/GetReservation": { ...hostReads, class: "read" },
+  "/socle.v1.ReservationService/ListReservations": { ...hostReads, class: "read" },
+  "/socle.v1.EventService/Subscribe": { ...hostReads, class: "stream" },
+  "/socle.v1.TrustService/GetTrust": { ...hostReads, class: "read" },
+  "/socle.v1.TrustService/EnrollHost": {
+    ...hostChanges,
+    class: "mutation",
+    audit: ["address", "authorityFingerprint"],
+    socketOnly: true,
+  },
+  // It reads the disk: as few at a time as streams.
+  "/socle.v1.AuditService/ListAuditEntries": { roles: auditors, tenancy: "own", class: "stream" },
+  "/socle.v1.AuditService/SignCheckpoint": {
+    roles: auditors,
+    tenancy: "denied",
+    class: "mutation",
+    audit: [],
+  },
+  "/grpc.health.v1.Health/Check": { roles: allRoles, tenancy: "own", class: "control" },
+  "/grpc.health.v1.Health/Watch": { roles: allRoles, tenancy: "own", class: "stream" },
+  "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": {
+    roles: allRoles,
+    tenancy: "denied",
+    class: "stream",
+  },
+};
