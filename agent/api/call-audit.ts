@@ -5,6 +5,7 @@ import type { AuditBudget } from "./limits/audit-budget.ts";
 import { methods, type CallClass } from "../contract/methods.ts";
 import type { Doors } from "./services/doors.ts";
 import { accountOf, type Caller } from "./auth/identity.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** The call that an entry is about. */
 export interface AuditedCall {
@@ -108,10 +109,10 @@ export class CallAudit {
       textAt(request, "spec.tenant") ??
       textAt(request, "tenant") ??
       this.#tenantOfReservation(request);
-    return {
-      ...(id === undefined || id === "" ? {} : { vm: short(id) }),
-      ...(tenant === undefined || tenant === "" ? {} : { tenant: short(tenant) }),
-    };
+    return defined({
+      vm: id === undefined || id === "" ? undefined : short(id),
+      tenant: tenant === undefined || tenant === "" ? undefined : short(tenant),
+    });
   }
 
   #vmOfOperation(request: unknown): string | undefined {
@@ -138,14 +139,7 @@ export function actorOf(
   { name, role, tenant, certificateSerial, behalf }: Caller,
   peer: string | undefined,
 ): Actor {
-  return {
-    name,
-    role,
-    ...(tenant === undefined ? {} : { tenant }),
-    ...(certificateSerial === undefined ? {} : { certificateSerial }),
-    ...(peer === undefined ? {} : { peer }),
-    ...behalf,
-  };
+  return defined({ name, role, tenant, certificateSerial, peer, ...behalf });
 }
 
 const outcomes: Partial<Record<ErrorKind, Act["outcome"]>> = {

@@ -4,6 +4,7 @@ import type { Logger } from "../kernel/log.ts";
 import { Throttle } from "../kernel/concurrency/throttle.ts";
 import type { WireError } from "./convert/errors.ts";
 import type { LiveCall } from "./live-call.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** The log's lines of calls: changes at info, reads at debug, defects as errors. */
 export class CallLog {
@@ -60,8 +61,8 @@ const maxLogged = 128;
 export function subjectOf(request: unknown): { vm?: string; requestId?: string } {
   if (typeof request !== "object" || request === null) return {};
   const { vm, requestId } = request as { vm?: unknown; requestId?: unknown };
-  return {
-    ...(typeof vm === "string" ? { vm: vm.slice(0, maxLogged) } : {}),
-    ...(typeof requestId === "string" ? { requestId: requestId.slice(0, maxLogged) } : {}),
-  };
+  return defined({
+    vm: typeof vm === "string" ? vm.slice(0, maxLogged) : undefined,
+    requestId: typeof requestId === "string" ? requestId.slice(0, maxLogged) : undefined,
+  });
 }

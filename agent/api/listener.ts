@@ -7,6 +7,7 @@ import { makeDirectory } from "../kernel/make-directory.ts";
 import type { ConnectionPlaces } from "./connection-places.ts";
 import { loopbackCaller, operator, type Caller } from "./auth/identity.ts";
 import { Newcomers } from "./newcomers.ts";
+import { codeOf, messageOf } from "../kernel/thrown.ts";
 
 /** The longest path that fits a sockaddr_un. */
 const maxSocketPath = 107;
@@ -175,10 +176,4 @@ function inUse(place: string, cause?: unknown): SocleError {
 
 function cannotListen(place: string, why: string, cause?: unknown): SocleError {
   return new SocleError("invalid", "LISTEN_FAILED", `cannot listen on ${place}: ${why}`, { cause });
-}
-
-const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
-
-function codeOf(thrown: unknown): unknown {
-  return thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
 }

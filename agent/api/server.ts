@@ -30,6 +30,7 @@ import { reservationService } from "./services/reservation-service.ts";
 import { listenOnTls, type TlsListener } from "./tls-listener.ts";
 import { trustService } from "./services/trust-service.ts";
 import { vmService } from "./services/vm-service.ts";
+import { aborted, within } from "../kernel/concurrency/deadline.ts";
 
 export interface ApiServerOptions {
   readonly config: Config["api"];
@@ -245,12 +246,7 @@ export class ApiServer implements Service {
     });
     const message = "the agent stops; connect again in a moment";
     calls.stop(new SocleError("unavailable", "AGENT_STOPPING", message, { details: { retryAfterMs: 1000 } }));
-    const over = new AbortController();
-    const late = this.#options.clock
-      .sleep(this.#options.stopTimeoutMs ?? 2000, over.signal)
-      .catch(() => undefined);
-    await Promise.race([finished, late]);
-    over.abort();
+    await within(this.#options.clock, this.#options.stopTimeoutMs ?? 2000, finished);
     server.forceShutdown();
   }
 }
@@ -268,11 +264,4 @@ const limitsOf = (config: Config["api"]["limits"]): Limits => ({
 /** The full name of a service, from the path of one of its methods: `/package.Service/Method`. */
 function nameOf(definition: Implementable["definition"]): string {
   return Object.values(definition)[0]?.path.split("/")[1] ?? "";
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

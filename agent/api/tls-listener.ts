@@ -8,6 +8,7 @@ import { addressOf, type ConnectionPlaces } from "./connection-places.ts";
 import { nobody, type Caller } from "./auth/identity.ts";
 import { bind, splitAddress, type Listener } from "./listener.ts";
 import { isRole } from "../contract/methods.ts";
+import { defined } from "../kernel/defined.ts";
 
 export interface TlsListenerOptions {
   readonly trust: Trust;
@@ -146,7 +147,7 @@ function callerFrom({ identity, serial }: Peer): Caller {
   if (!isRole(role)) {
     throw new SocleError("denied", "CERTIFICATE_ROLE", `${uri} has no role that may call a host's agent`);
   }
-  return { name: uri, role, certificateSerial: serial, ...(tenant === undefined ? {} : { tenant }) };
+  return defined({ name: uri, role, certificateSerial: serial, tenant });
 }
 
 const handshakeFailed = (cause: Error): SocleError =>

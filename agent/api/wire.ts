@@ -1,6 +1,7 @@
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import { SocleError } from "../kernel/errors.ts";
 import type { RequestShapes } from "./limits/request-shapes.ts";
+import { messageOf } from "../kernel/thrown.ts";
 
 /** A request that is no message of the contract: its call is refused like any other, by whom it came from. */
 export class Malformed {
@@ -37,7 +38,7 @@ function decoder(decode: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown
       return request;
     } catch (thrown) {
       if (thrown instanceof SocleError) return new Malformed(thrown);
-      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      const why = messageOf(thrown);
       const message = `the request is not a message of this contract: ${why}`;
       return new Malformed(new SocleError("invalid", "REQUEST_MALFORMED", message, { cause: thrown }));
     }

@@ -14,6 +14,7 @@ import { cut } from "./entry.ts";
 import { anybodysMark, Marks, proofText } from "./mark.ts";
 import { keyDamaged, keyInvalid, keyReadByOthers, reading } from "./refusals.ts";
 import { replaceFile } from "../state/journal/durable-file.ts";
+import { codeOf } from "../kernel/thrown.ts";
 
 const checkpointSchema = z.object({
   /** The entry it vouches for, and with it for all before. */
@@ -199,7 +200,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+    if (codeOf(thrown) === "ENOENT") return undefined;
     throw thrown;
   }
 }

@@ -6,6 +6,7 @@ import { decodeEntry, type Entry } from "./entry.ts";
 import type { ChainPoint, Followed } from "./follow.ts";
 import { Marks } from "./mark.ts";
 import { linesOf } from "./segment.ts";
+import { defined } from "../kernel/defined.ts";
 
 // A tenant's entries with what proves them: a line of JSON that says whose they are, then a line for each stretch of the
 // chain, one behind the other. A stretch ends in a signed checkpoint. Of others' entries it has digests alone, which say
@@ -69,13 +70,13 @@ export class TenantExport {
   ) {
     this.#tenant = tenant;
     this.#write = write;
-    const head: z.output<typeof headSchema> = {
+    const head: z.output<typeof headSchema> = defined({
       export: "socle-audit",
       version: 2,
       tenant,
       publicKey: key.pem,
-      ...(proof === undefined ? {} : { proof: proof.toString("base64") }),
-    };
+      proof: proof === undefined ? undefined : proof.toString("base64"),
+    });
     write(JSON.stringify(head));
   }
 
@@ -91,7 +92,7 @@ export class TenantExport {
     const isOwn = isWanted && entry.tenant === this.#tenant;
     if (isOwn) this.#own += 1;
     const { mark } = entry;
-    this.#entries.push(isOwn ? { json } : { digest, ...(mark === undefined ? {} : { mark }) });
+    this.#entries.push(isOwn ? { json } : defined({ digest, mark }));
   }
 
   /** Writes what a checkpoint vouches for. To be called behind the last entry. */
@@ -191,14 +192,14 @@ class ExportCheck {
 
   get report(): ExportReport {
     const incomplete = this.#incomplete();
-    return {
+    return defined({
       tenant: this.#tenant,
       entries: this.#entries,
       first: this.#first ?? 0,
       last: this.#point?.sequence ?? 0,
-      ...(this.#fingerprint === undefined ? {} : { marks: this.#fingerprint }),
-      ...(incomplete === undefined ? {} : { incomplete }),
-    };
+      marks: this.#fingerprint,
+      incomplete,
+    });
   }
 
   #incomplete(): string | undefined {

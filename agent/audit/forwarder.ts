@@ -9,6 +9,7 @@ import { replaceFile } from "../state/journal/durable-file.ts";
 import { readIfThere } from "./checkpoint.ts";
 import type { AuditLog } from "./log.ts";
 import { Tail, type TailEntry } from "./tail.ts";
+import { toError } from "../kernel/thrown.ts";
 
 /** Where entries are told as well. */
 export interface Sink {
@@ -127,7 +128,7 @@ export class Forwarder implements Service {
     this.#isConnected = true;
     try {
       await this.#follow(socket, ending);
-      if (!signal.aborted) throw asError(over.signal.reason);
+      if (!signal.aborted) throw toError(over.signal.reason);
       this.#confirmed = this.#sent;
     } finally {
       over.abort();
@@ -194,7 +195,7 @@ async function readCursor(path: string, newest: number): Promise<number> {
 /** Resolves when the kernel has taken it all. */
 function written(socket: Socket, text: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(asError(signal.reason));
+    const onAbort = (): void => reject(toError(signal.reason));
     if (signal.aborted) onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
     socket.write(text, (error) => {
@@ -224,5 +225,3 @@ async function within<T>(
     done.abort();
   }
 }
-
-const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));

@@ -2,10 +2,9 @@ import { SocleError } from "../kernel/errors.ts";
 import { isFileLost, stateLost } from "../state/journal/append-file.ts";
 import { isFullDisk } from "../state/journal/durable-file.ts";
 import { refusesChanges } from "../state/journal/refusals.ts";
+import { messageOf } from "../kernel/thrown.ts";
 
 // Why an act cannot be recorded, and so is not done.
-
-const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 /** `isPassing`: acts are recorded again once there is space. */
 export function auditFailed(directory: string, cause: unknown, isPassing: boolean): SocleError {
@@ -21,7 +20,7 @@ export function auditFailed(directory: string, cause: unknown, isPassing: boolea
   return new SocleError(
     isFull ? "exhausted" : "unavailable",
     "AUDIT_FAILED",
-    `the audit log in ${directory} cannot be written (${textOf(cause)}): changes are refused, reads and guests go on; ${mend}`,
+    `the audit log in ${directory} cannot be written (${messageOf(cause)}): changes are refused, reads and guests go on; ${mend}`,
     { cause, details },
   );
 }
@@ -31,7 +30,7 @@ export const outcomeUnknown = (directory: string, cause: unknown): SocleError =>
   new SocleError(
     "outcome_unknown",
     "AUDIT_FAILED",
-    `the audit log in ${directory} cannot be written (${textOf(cause)}): the change was not begun, but the log may name it ` +
+    `the audit log in ${directory} cannot be written (${messageOf(cause)}): the change was not begun, but the log may name it ` +
       "after a restart; check the disk, then restart the agent",
     { cause, details: { metadata: { directory } } },
   );
@@ -71,7 +70,7 @@ export async function reading<Content>(path: string, read: () => Promise<Content
   } catch (cause) {
     const mend =
       "check the disk, and the owner and mode of the file and its directory; where it is lost, restore it from a backup.";
-    throw unreadable(`${path} cannot be read (${textOf(cause)}): ${mend}`, cause);
+    throw unreadable(`${path} cannot be read (${messageOf(cause)}): ${mend}`, cause);
   }
 }
 
@@ -81,7 +80,7 @@ export function notOpened(directory: string, cause: unknown): SocleError {
   const mend = isFullDisk(cause)
     ? "free space there."
     : "check the disk, and the owner and mode of the directory.";
-  const message = `the audit log in ${directory} cannot be opened (${textOf(cause)}): ${mend}`;
+  const message = `the audit log in ${directory} cannot be opened (${messageOf(cause)}): ${mend}`;
   return refusesChanges(unreadable(message, cause));
 }
 

@@ -2,6 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Clock } from "../kernel/clock.ts";
 import { messageBytes } from "../kernel/text/message-bytes.ts";
 import type { Act } from "./entry.ts";
+import { defined } from "../kernel/defined.ts";
 
 const windowMs = 10_000;
 const maxKinds = 1024;
@@ -83,12 +84,12 @@ export class Repeats {
     const name = isRoom || this.#accounts.has(caller?.name ?? "") ? (caller?.name ?? "") : "others";
     const known = this.#accounts.get(name);
     if (known !== undefined) return known;
-    const rest: Act = {
+    const rest: Act = defined({
       act,
       caller: { name, role: name === caller?.name ? caller.role : "none" },
-      ...(outcome === undefined ? {} : { outcome }),
+      outcome,
       reason: "OVER_AUDIT_BUDGET",
-    };
+    });
     const account = { act: rest, untold: 0, entries: 0, bytes: 0 };
     this.#keep(this.#accounts, name, account, budgetMs);
     return account;

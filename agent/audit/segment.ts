@@ -2,6 +2,7 @@ import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { replaceFile } from "../state/journal/durable-file.ts";
+import { codeOf } from "../kernel/thrown.ts";
 
 // The log is files of lines, each named for its first entry; the first line says where the chain stood.
 
@@ -27,7 +28,7 @@ const nameOf = (first: number): string => `audit-${String(first).padStart(12, "0
 /** In their order. A directory that is not there has none. */
 export async function listSegments(directory: string): Promise<SegmentFile[]> {
   const names = await readdir(directory).catch((thrown: unknown): string[] => {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return [];
+    if (codeOf(thrown) === "ENOENT") return [];
     throw thrown;
   });
   return names

@@ -7,6 +7,7 @@ import {
 } from "node:tls";
 import type { Sink } from "./forwarder.ts";
 import type { TailEntry } from "./tail.ts";
+import { codeOf, toError } from "../kernel/thrown.ts";
 
 /** With the entry's text as it was hashed: who has it can check the chain by himself. */
 const messageOf = ({ hash, json }: TailEntry): string => `{"hash":"${hash}","entry":${json}}`;
@@ -25,7 +26,7 @@ export function journalSink(path = "/run/systemd/journal/stdout"): Sink {
         socket.write("socle-audit\n\n5\n1\n0\n0\n0\n");
         return socket;
       } catch (thrown) {
-        if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+        if (codeOf(thrown) === "ENOENT") return undefined;
         throw thrown;
       }
     },
@@ -79,7 +80,7 @@ function connected(socket: Socket, event: "connect" | "secureConnect", signal: A
     const give = (reason: unknown): void => {
       signal.removeEventListener("abort", onAbort);
       socket.destroy();
-      reject(reason instanceof Error ? reason : new Error(String(reason)));
+      reject(toError(reason));
     };
     const onAbort = (): void => give(signal.reason);
     if (signal.aborted) onAbort();

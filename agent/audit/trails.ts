@@ -5,6 +5,7 @@ import type { Operations } from "../state/operations/operations.ts";
 import { fingerprintOf, type Trust } from "../trust/index.ts";
 import type { Forwarder } from "./forwarder.ts";
 import type { AuditLog } from "./log.ts";
+import { defined } from "../kernel/defined.ts";
 
 // Acts that no call tells of.
 
@@ -40,16 +41,16 @@ export function operationTrail(
 const endOf = (operation: Operation, tenant: string | undefined): Parameters<AuditLog["note"]>[0] => {
   const { id, kind, vmId, caller, behalf, requestId, state, error, result } = operation;
   const receipt = result["receipt_sha256"];
-  return {
+  return defined({
     act: "operation_ended",
     requestId,
-    ...(vmId === "" ? {} : { vm: vmId }),
-    ...(tenant === undefined ? {} : { tenant }),
+    vm: vmId === "" ? undefined : vmId,
+    tenant,
     outcome: state === "succeeded" ? "done" : state === "cancelled" ? "cancelled" : "failed",
-    ...(error === undefined ? {} : { reason: error.reason }),
+    reason: error?.reason,
     operation: id,
     details: { kind, by: caller, ...behalf, ...(receipt === undefined ? {} : { receipt }) },
-  };
+  });
 };
 
 /** Each certificate that this host proves itself with from then on, and each set of files that was refused. */
@@ -111,11 +112,13 @@ export function auditHealth(
             ? [`${state.name} lacks ${state.lagEntries} entries, for ${Math.round(state.lagSeconds)} s`]
             : [],
         );
-        report({
-          ...(unreadable === undefined ? {} : { unreadable }),
-          ...(damage === undefined ? {} : { damaged: damage }),
-          ...(behind.length === 0 ? {} : { behind: behind.join("; ") }),
-        });
+        report(
+          defined({
+            unreadable,
+            damaged: damage,
+            behind: behind.length === 0 ? undefined : behind.join("; "),
+          }),
+        );
         try {
           await clock.sleep(lookMs, signal);
         } catch {

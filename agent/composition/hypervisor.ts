@@ -27,6 +27,7 @@ import { Vms } from "../vm/operations/vms.ts";
 import { Volumes } from "../vm/storage/volumes.ts";
 import type { Basis } from "./basis.ts";
 import type { State } from "./state.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** This machine, its libvirt and its VMs. */
 export interface Hypervisor {
@@ -65,32 +66,33 @@ export function buildHypervisor(
   const observer = new Observer({ libvirt, table, tell, kvm: host.reports, clock, log, sampleIntervalMs });
   const architecture = ARCHITECTURES[arch()] ?? arch();
   const wrap = new KeyWrap({ file: config.vm.volumeKeyFile, environment });
-  const vms = new Vms({
-    domains: new Domains(libvirt, clock, host.reports),
-    volumes: new Volumes(libvirt, clock, { log }),
-    networks: new Networks(libvirt),
-    keys: new GuestKeys(libvirt, clock, wrap),
-    attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: record.hostId ?? "", ...rest }),
-    table,
-    operations,
-    watermark,
-    clock,
-    log,
-    architecture,
-    ...(config.vm.memoryHeadroomMiB === null
-      ? {}
-      : { memoryHeadroomBytes: config.vm.memoryHeadroomMiB * MIB }),
-    kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
-    host: hostDoorOf(host, reservations),
-    policy: {
-      ...config.vm,
-      gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
-      permissionsOf: (tenant) => {
-        const rules = tenantRules(config.tenants, tenant);
-        return { ...rules, keepDisks: rules.quotas.diskMiB === null };
+  const vms = new Vms(
+    defined({
+      domains: new Domains(libvirt, clock, host.reports),
+      volumes: new Volumes(libvirt, clock, { log }),
+      networks: new Networks(libvirt),
+      keys: new GuestKeys(libvirt, clock, wrap),
+      attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: record.hostId ?? "", ...rest }),
+      table,
+      operations,
+      watermark,
+      clock,
+      log,
+      architecture,
+      memoryHeadroomBytes:
+        config.vm.memoryHeadroomMiB === null ? undefined : config.vm.memoryHeadroomMiB * MIB,
+      kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
+      host: hostDoorOf(host, reservations),
+      policy: {
+        ...config.vm,
+        gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
+        permissionsOf: (tenant) => {
+          const rules = tenantRules(config.tenants, tenant);
+          return { ...rules, keepDisks: rules.quotas.diskMiB === null };
+        },
       },
-    },
-  });
+    }),
+  );
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
   const settler = new Settler({ operations, watermark, vms, table, clock, log });
   const volumeKey = keyWatch({ table, wrap, clock, tell: (lost) => host.reports.reportVolumeKey(lost) });

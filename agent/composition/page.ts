@@ -4,6 +4,7 @@ import type { PageSources } from "../page/sources.ts";
 import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import type { State } from "./state.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** The status page, which the metrics' server serves; undefined where it is switched off. */
 export function buildPage(
@@ -15,10 +16,7 @@ export function buildPage(
   if (metrics.listen === null || !metrics.page) return undefined;
   const links = (): ReturnType<PageSources["links"]> => {
     const scheduler = parts.links.scheduler();
-    return {
-      libvirt: parts.links.libvirt().connected,
-      ...(scheduler === undefined ? {} : { scheduler: scheduler.connected }),
-    };
+    return defined({ libvirt: parts.links.libvirt().connected, scheduler: scheduler?.connected });
   };
   const nowMs = (): number => clock.now();
   const sources = { vms, host, operations, events, links, sampleIntervalMs, nowMs };

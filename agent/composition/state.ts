@@ -17,6 +17,7 @@ import { Watermark } from "../state/records/watermark.ts";
 import { openStateDirectory, type StateDirectory } from "../state/records/state-directory.ts";
 import { isShownByWatermarkAlone } from "../vm/operations/outdated.ts";
 import type { Basis } from "./basis.ts";
+import { within } from "../kernel/concurrency/deadline.ts";
 
 /** What survives the agent, read back from the state directory, which is this process's alone until `close`. */
 export interface State {
@@ -90,7 +91,9 @@ export async function openState({ config, version, clock, log }: Basis): Promise
       },
       // Also shown where libvirt refuses the number: no operation may depend on the disk of its secrets.
       beforeShown: (ended) =>
-        isShownByWatermarkAlone(ended) ? () => watermark.raise().then(nothing, notRecorded) : undefined,
+        isShownByWatermarkAlone(ended)
+          ? () => watermark.raise().then(() => undefined, notRecorded)
+          : undefined,
       quotaOf: (tenant) => {
         const { keptOperations, runningOperations } = tenantRules(config.tenants, tenant).quotas;
         return { kept: keptOperations, running: runningOperations };
@@ -98,7 +101,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     });
     const reservations = await ReservationBook.open({ ...journals, mustExist: record.hasJournals });
     // Where it cannot be written, the next start tries again.
-    if (!record.hasJournals) await record.journalsMade().catch(nothing);
+    if (!record.hasJournals) await record.journalsMade().catch(() => undefined);
     return {
       directory: taken,
       record,
@@ -135,18 +138,12 @@ export async function openState({ config, version, clock, log }: Basis): Promise
   }
 }
 
-const nothing = (): void => undefined;
-
 /**
  * Resolves when the lease in libvirt has what is durable now, or after a while: no command may depend on libvirt's secrets.
  * The lease catches up with its next beat then. Never rejects.
  */
 async function published(watermark: Watermark, clock: Clock): Promise<void> {
-  const over = new AbortController();
-  const late = clock.sleep(PUBLISH_MS, over.signal);
-  await Promise.race([watermark.raise(), late]).catch(nothing);
-  over.abort();
-  await late.catch(nothing);
+  await within(clock, PUBLISH_MS, watermark.raise()).catch(() => undefined);
 }
 
 function notRecorded(thrown: unknown): never {

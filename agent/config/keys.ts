@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { configSchema } from "./schema.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** One key of the configuration, as the schema says it. */
 export interface ConfigKey {
@@ -78,13 +79,14 @@ export const keysAt = (path: readonly (string | number)[]): string[] =>
 export const mayBeNull = (path: readonly (string | number)[]): boolean =>
   nodesAt(path).some(({ type }) => type === "null");
 
-const described = (name: string, key: z.output<typeof propertySchema>): Omit<ConfigKey, "section"> => ({
-  name,
-  description: key.description,
-  ...(key.default === undefined ? {} : { defaultValue: key.default }),
-  allowed: allowedBy(key),
-  inner: Object.entries(key.properties ?? {}).map(([inner, property]) => described(inner, property)),
-});
+const described = (name: string, key: z.output<typeof propertySchema>): Omit<ConfigKey, "section"> =>
+  defined({
+    name,
+    description: key.description,
+    defaultValue: key.default,
+    allowed: allowedBy(key),
+    inner: Object.entries(key.properties ?? {}).map(([inner, property]) => described(inner, property)),
+  });
 
 function allowedBy({ enum: values, minimum, maximum }: z.output<typeof propertySchema>): string {
   if (values !== undefined) return `One of ${values.join(", ")}.`;

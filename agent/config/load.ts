@@ -4,6 +4,7 @@ import { ConfigDocument } from "./document.ts";
 import { explain } from "./explain.ts";
 import { crossCheck, type Finding } from "./rules.ts";
 import { configSchema, type Config } from "./schema.ts";
+import { messageOf } from "../kernel/thrown.ts";
 
 const maxBytes = 1024 * 1024;
 const maxShown = 50;
@@ -79,7 +80,7 @@ async function readText(path: string): Promise<string> {
     if (bytes.length > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const why = messageOf(thrown);
     const message = `the configuration ${path} cannot be read: ${why}; \`socle config show --example\` prints one to start from`;
     throw new SocleError("invalid", "CONFIG_UNREADABLE", message, { cause: thrown });
   }

@@ -1,4 +1,7 @@
 import { readFile } from "node:fs/promises";
+import { codeOf, messageOf } from "../kernel/thrown.ts";
+import { LATE, within } from "../kernel/concurrency/deadline.ts";
+import { systemClock } from "../kernel/clock.ts";
 
 /**
  * What a reader found. `unsupported`: this machine does not have it, which is no fault. `failed`: it is there and
@@ -52,19 +55,10 @@ export async function reading<T>(
   }
   const shared = inFlight.get(key) as Promise<Reading<T>> | undefined;
   const run = shared ?? start(key, read);
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Reading<T>>((resolve) => {
-    const reason = `${key} did not answer within ${timeoutMs} ms`;
-    timer = setTimeout(() => {
-      stuck.add(key);
-      resolve({ kind: "failed", reason });
-    }, timeoutMs);
-  });
-  try {
-    return await Promise.race([run, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const answer = await within(systemClock, timeoutMs, run);
+  if (answer !== LATE) return answer;
+  stuck.add(key);
+  return { kind: "failed", reason: `${key} did not answer within ${timeoutMs} ms` };
 }
 
 function start<T>(key: string, read: () => Promise<T>): Promise<Reading<T>> {
@@ -79,7 +73,7 @@ function start<T>(key: string, read: () => Promise<T>): Promise<Reading<T>> {
 }
 
 function notRead<T>(cause: unknown): Reading<T> {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   const code = errorCode(cause);
   if (!isAbsent(cause)) return { kind: "failed", reason, code };
   const isFile = code === "ENOENT" && cause instanceof Error && "path" in cause;
@@ -93,7 +87,7 @@ export function isAbsent(cause: unknown): boolean {
 
 /** The system's name of an error (ENOENT, EACCES), or "". */
 export function errorCode(cause: unknown): string {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
+  return codeOf(cause) ?? "";
 }
 
 /** A file's text without the white space around it. */

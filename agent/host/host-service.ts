@@ -38,6 +38,7 @@ import type { TenantQuota, TenantShare } from "./capacity/tenant-quotas.ts";
 import type { Moment } from "./health/trigger.ts";
 import { Usage } from "./health/usage.ts";
 import { MORE_TO_READ } from "./inventory/volume-sizes.ts";
+import { defined } from "../kernel/defined.ts";
 
 type Scheduling = HostSnapshot["scheduling"];
 
@@ -170,13 +171,15 @@ export class HostService implements Service, HostView {
       memoryOvercommitRatio: config.host.memoryOvercommitRatio,
       dedicatedCpus: parseCpuSet(config.host.dedicatedCpus),
     };
-    this.ledger = new Ledger({
-      policy,
-      scheduling: () => options.record.scheduling,
-      ...(options.quotaOf === undefined ? {} : { quotaOf: options.quotaOf }),
-      clock,
-      changed: () => this.#nextGeneration(),
-    });
+    this.ledger = new Ledger(
+      defined({
+        policy,
+        scheduling: () => options.record.scheduling,
+        quotaOf: options.quotaOf,
+        clock,
+        changed: () => this.#nextGeneration(),
+      }),
+    );
     this.#capacity = { generation: 0, ...this.ledger.capacity };
   }
 
@@ -228,10 +231,10 @@ export class HostService implements Service, HostView {
   /** Each part is the same object until something in it changes. */
   snapshot(): HostSnapshot {
     const { scheduling } = this.#options.record;
-    return {
+    return defined({
       identity: this.#identity.value,
       inventory: this.#inventory,
-      ...(this.#inventoryReadAtMs === undefined ? {} : { inventoryReadAtMs: this.#inventoryReadAtMs }),
+      inventoryReadAtMs: this.#inventoryReadAtMs,
       capacity: this.#capacity,
       health: this.#health.answer({
         probing: this.#isProbing(),
@@ -239,7 +242,7 @@ export class HostService implements Service, HostView {
         guests: this.ledger.guests,
       }),
       scheduling,
-    };
+    });
   }
 
   subscribe(signal: AbortSignal): AsyncIterable<{ readonly kind: "item" | "overflow" }> {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "./errors.ts";
+import { messageOf } from "./thrown.ts";
 
 /** Each secret that systemd may hand to the agent, by the name that the unit's LoadCredentialEncrypted= gives it. */
 export type CredentialName =
@@ -39,7 +40,7 @@ export async function readCredential(
       await file.close();
     }
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     const message = `the credential ${name} cannot be read: ${why}; see LoadCredentialEncrypted= of the unit`;
     throw new SocleError("invalid", "CREDENTIAL_UNREADABLE", message, { cause });
   }

@@ -1,3 +1,24 @@
+/** T, with `undefined` allowed for each member that T may lack. */
+type Undefinable<T> = T extends unknown
+  ? {
+      [K in keyof T]: string extends K
+        ? T[K] | undefined
+        : Partial<Pick<T, K>> extends Pick<T, K>
+          ? T[K] | undefined
+          : T[K];
+    }
+  : never;
+
+/**
+ * The object without its undefined members, which an optional member may not have under exactOptionalPropertyTypes. T is
+ * what the context expects: a member that T does not have is a type error, as in any literal.
+ */
+export function defined<T extends object>(value: NoInfer<Undefinable<T>>): T {
+  const members: Record<string, unknown> = {};
+  for (const [name, member] of Object.entries(value)) if (member !== undefined) members[name] = member;
+  return members as T;
+}
+
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 /** The same without its undefined members: for messages, where a member that is there has a value. */

@@ -1,3 +1,4 @@
+import { messageOf } from "./thrown.ts";
 /** What went wrong, in the terms a caller can act on. api/ maps kinds to gRPC status; nobody matches message text. */
 export type ErrorKind =
   | "not_found"
@@ -58,6 +59,6 @@ export function toSocleError(thrown: unknown): SocleError {
   if (thrown instanceof Error && thrown.name === "AbortError") {
     return new SocleError("cancelled", "CANCELLED", "the caller gave up", { cause: thrown });
   }
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const message = messageOf(thrown);
   return new SocleError("internal", "INTERNAL", message, { cause: thrown });
 }

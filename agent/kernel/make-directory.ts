@@ -1,5 +1,6 @@
 import { mkdir, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { codeOf } from "./thrown.ts";
 
 /**
  * Makes a directory and those above it; one that is there stays as it is. Node's own recursive mkdir never returns where
@@ -34,7 +35,7 @@ async function hasMade(path: string, mode: number): Promise<boolean> {
     await syncName(path);
     return true;
   } catch (thrown) {
-    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+    const code = codeOf(thrown);
     if (code === "ENOENT" && dirname(path) !== path) return false;
     if (code === "EEXIST" && (await stat(path)).isDirectory()) return true;
     throw thrown;

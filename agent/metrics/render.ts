@@ -6,6 +6,7 @@ import { gauge, header, trailers, type Family, type Format } from "./family.ts";
 import { Samples } from "./samples.ts";
 import { Slice } from "../kernel/concurrency/slice.ts";
 import type { Sources } from "./sources.ts";
+import { within } from "../kernel/concurrency/deadline.ts";
 
 /** Which collectors a scrape asks for: those in `collect` (all when empty) that are not in `exclude`. */
 export interface Selection {
@@ -97,9 +98,7 @@ export class Exposition {
     const { clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     const run = this.#join(selection, deadlineMs);
-    const done = new AbortController();
-    const late = clock.sleep(timeoutMs, done.signal).catch(() => undefined);
-    await Promise.race([run.end, late]).finally(() => done.abort());
+    await within(clock, timeoutMs, run.end);
     return this.#textsOf(run);
   }
 

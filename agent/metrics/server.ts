@@ -13,6 +13,8 @@ import { contentTypes } from "./family.ts";
 import { negotiateFormat } from "./negotiate.ts";
 import type { Exposition } from "./render.ts";
 import { inTurn, keepPlaces } from "../http/visitors.ts";
+import { codeOf } from "../kernel/thrown.ts";
+import { aborted } from "../kernel/concurrency/deadline.ts";
 
 /** Why the agent is not ready yet or not any more. */
 export interface NotReady {
@@ -286,7 +288,7 @@ async function listen(server: Server, address: string): Promise<void> {
   try {
     await once(server, "listening");
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    const code = codeOf(cause) ?? "";
     const why =
       {
         EADDRINUSE: "another program has this port: stop it, or change metrics.listen",
@@ -295,11 +297,4 @@ async function listen(server: Server, address: string): Promise<void> {
       }[code] ?? "change metrics.listen";
     throw new SocleError("unavailable", "METRICS_ADDRESS", `cannot listen on ${address}: ${why}`, { cause });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

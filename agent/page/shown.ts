@@ -5,6 +5,7 @@ import type { Vm } from "../vm/model/vm.ts";
 import { publicEvidence, publicHealth, type ShownHealth } from "./public-health.ts";
 import { rangesOf } from "./ranges.ts";
 import type { PageLinks, PageSources } from "./sources.ts";
+import { defined } from "../kernel/defined.ts";
 
 // What the page shows to whoever reaches it, without a login: what /metrics tells already (names and tenants of VMs, the
 // machine, its health), how the host is laid out, and what is going on. Left out, so that it never gets there: labels,
@@ -118,29 +119,31 @@ export interface ShownEvent {
 export function showHost({ host, links, vms }: PageSources): ShownHost {
   const { identity, inventory, capacity, health, scheduling } = host.snapshot();
   const { libvirtVersion, hypervisorVersion, bootedAtMs } = identity;
-  return {
+  return defined({
     name: identity.hostname,
     machine: [identity.vendor, identity.model].filter((word) => word !== "").join(" "),
     os: identity.os,
     kernel: identity.kernel,
-    ...(libvirtVersion === undefined ? {} : { libvirt: libvirtVersion }),
-    ...(hypervisorVersion === undefined ? {} : { hypervisor: hypervisorVersion }),
+    libvirt: libvirtVersion,
+    hypervisor: hypervisorVersion,
     agentVersion: identity.agentVersion,
     agentStartedAtMs: identity.agentStartedAtMs,
-    ...(bootedAtMs === undefined ? {} : { bootedAtMs }),
+    bootedAtMs,
     health: publicHealth(health),
     scheduling,
     incomplete: inventory.complete ? 0 : inventory.incompleteReasons.length,
     cpu: inventory.cpu,
-    cells: inventory.cells.map(({ id, cpus, offlineCpus = [], siblings, memoryBytes, distances }) => ({
-      id,
-      cpus: rangesOf(cpus),
-      offlineCpus: rangesOf(offlineCpus),
-      ...(siblings === undefined ? {} : { cores: siblings }),
-      memoryBytes,
-      distances,
-      resources: capacity.cells.find((cell) => cell.id === id)?.resources ?? [],
-    })),
+    cells: inventory.cells.map(({ id, cpus, offlineCpus = [], siblings, memoryBytes, distances }) =>
+      defined({
+        id,
+        cpus: rangesOf(cpus),
+        offlineCpus: rangesOf(offlineCpus),
+        cores: siblings,
+        memoryBytes,
+        distances,
+        resources: capacity.cells.find((cell) => cell.id === id)?.resources ?? [],
+      }),
+    ),
     dedicatedCpus: rangesOf(capacity.dedicatedCpus),
     devices: inventory.devices
       .filter(({ parent }) => parent === undefined)
@@ -150,7 +153,7 @@ export function showHost({ host, links, vms }: PageSources): ShownHost {
     usage: host.usage(),
     links: links(),
     vms: { complete: vms.complete, atMs: vms.observedAtMs },
-  };
+  });
 }
 
 function showDevice(
@@ -159,15 +162,15 @@ function showDevice(
 ): ShownDevice {
   const state = offered.find(({ address }) => address === device.address)?.state;
   const { address, kind, vendor, product, driver = "", cell, virtualFunctions } = device;
-  return {
+  return defined({
     address,
     kind,
     name: [vendor, product].filter((word) => word !== undefined).join(" "),
     driver,
-    ...(cell === undefined ? {} : { cell }),
-    ...(state === undefined ? {} : { state }),
-    ...(virtualFunctions === undefined ? {} : { virtualFunctions }),
-  };
+    cell,
+    state,
+    virtualFunctions,
+  });
 }
 
 export function showVm(vm: Vm, key: number): ShownVm {
@@ -195,17 +198,17 @@ export function showVm(vm: Vm, key: number): ShownVm {
 
 export function showOperation(operation: Operation, nameOf: (vmId: string) => string): ShownOperation {
   const { id, kind, vmId, state, progress, createdAtMs, endedAtMs, steps, error } = operation;
-  return {
+  return defined({
     id,
     kind,
     vm: nameOf(vmId),
     state,
     progress,
     createdAtMs,
-    ...(isDone(operation) && endedAtMs !== undefined ? { endedAtMs } : {}),
+    endedAtMs: isDone(operation) && endedAtMs !== undefined ? endedAtMs : undefined,
     steps,
-    ...(error === undefined ? {} : { failure: error.reason }),
-  };
+    failure: error?.reason,
+  });
 }
 
 /** Of these kinds the details are Socle's own words. */

@@ -13,6 +13,7 @@ import type { ReportPart } from "../gen/socle/v1/ReportPart.ts";
 import type { ReportResponse__Output } from "../gen/socle/v1/ReportResponse.ts";
 import type { SchedulerMessage__Output } from "../gen/socle/v1/SchedulerMessage.ts";
 import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
+import { messageOf } from "../kernel/thrown.ts";
 
 const channelOptions: ChannelOptions = {
   "grpc.keepalive_time_ms": 20_000,
@@ -53,7 +54,7 @@ export class Contact {
     } catch (thrown) {
       client.close();
       if (signals.dial.aborted) throw abortReason(signals.dial);
-      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      const why = messageOf(thrown);
       const message = `no scheduler answers at ${address}: ${why}; is it there, and in the unit's IPAddressAllow=?`;
       throw new SocleError("unavailable", "SCHEDULER_UNREACHABLE", message, { cause: thrown });
     }
@@ -199,7 +200,7 @@ async function ready(client: Client, timeoutMs: number, signal: AbortSignal): Pr
 }
 
 function lost(thrown: unknown): SocleError {
-  const why = thrown instanceof Error ? thrown.message : String(thrown);
+  const why = messageOf(thrown);
   const message = `the session with the scheduler was lost: ${why}`;
   return new SocleError("unavailable", "SESSION_LOST", message, { cause: thrown });
 }

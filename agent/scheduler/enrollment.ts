@@ -24,6 +24,8 @@ import {
   type TrustTexts,
 } from "../trust/index.ts";
 import { askAuthority, authorityAt } from "./authority-link.ts";
+import { defined } from "../kernel/defined.ts";
+import { codeOf } from "../kernel/thrown.ts";
 
 export interface EnrollmentOptions {
   /** The trust directory, and the domain that this host is to be of. */
@@ -227,7 +229,7 @@ export class Enrollment implements Service {
     try {
       return recordSchema.parse(JSON.parse(await readFile(this.#path(recordFile), "utf8")));
     } catch (thrown) {
-      if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return [];
+      if (codeOf(thrown) === "ENOENT") return [];
       this.#log.error(
         { err: thrown },
         `${recordFile} is damaged: certificates are not renewed; enroll this host again`,
@@ -258,12 +260,12 @@ export function renewalMs({ notBeforeMs, notAfterMs }: Material, hostId: string)
 /** What the authority answered, with the key that it does not know. */
 function textsOf(certification: Certification__Output | null, keyPem: string): TrustTexts {
   const { certificateChain = "", authorities = "", revocationLists = "" } = certification ?? {};
-  return {
+  return defined({
     certificatePem: certificateChain,
     keyPem,
     authoritiesPem: authorities,
-    ...(revocationLists === "" ? {} : { revocationsPem: revocationLists }),
-  };
+    revocationsPem: revocationLists === "" ? undefined : revocationLists,
+  });
 }
 
 function alreadyEnrolled(): SocleError {

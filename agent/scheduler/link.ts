@@ -10,6 +10,8 @@ import { Contact } from "./contact.ts";
 import { contactCredentials, type ContactCredentials } from "./credentials.ts";
 import type { ComeBack, Terms } from "./answers.ts";
 import { Session, type SessionOptions } from "./session.ts";
+import { defined } from "../kernel/defined.ts";
+import { aborted } from "../kernel/concurrency/deadline.ts";
 
 export interface SchedulerLinkOptions extends Omit<
   SessionOptions,
@@ -81,11 +83,7 @@ export class SchedulerLink implements Service {
     this.#options = options;
     this.#log = options.log.child({ component: "scheduler" });
     this.#contactTimeoutMs = options.contactTimeoutMs ?? 10_000;
-    this.#backoff = new Backoff({
-      baseMs: firstDelayMs,
-      capMs: maxDelayMs,
-      ...(options.random === undefined ? {} : { random: options.random }),
-    });
+    this.#backoff = new Backoff(defined({ baseMs: firstDelayMs, capMs: maxDelayMs, random: options.random }));
     this.#status = { state: "disabled", sinceMs: options.clock.now(), connects: 0 };
   }
 
@@ -230,12 +228,12 @@ export class SchedulerLink implements Service {
 function actorOf(address: string, peer: () => Peer | undefined): () => SchedulerActor {
   return () => {
     const { identity, serial } = peer() ?? {};
-    return {
+    return defined({
       name: identity?.uri ?? `tcp:${address}`,
       role: "scheduler",
-      ...(serial === undefined ? {} : { certificateSerial: serial }),
+      certificateSerial: serial,
       peer: address,
-    };
+    });
   };
 }
 
@@ -250,11 +248,4 @@ function requireLoopback(address: string): void {
   if (host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host)) return;
   const message = `${address} is not a loopback address: without trust.domain the agent reports to loopback only`;
   throw new SocleError("unsupported", "NOT_LOOPBACK", message);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -23,6 +23,8 @@ import {
 import type { Contact } from "./contact.ts";
 import { followEvents, type Events } from "./event-feed.ts";
 import type { ReportedState, StateChange } from "./state.ts";
+import { defined } from "../kernel/defined.ts";
+import { LATE, within } from "../kernel/concurrency/deadline.ts";
 
 export interface SessionOptions {
   readonly state: ReportedState;
@@ -132,27 +134,19 @@ export class Session {
 
   /** Reports that the agent stops and waits until the scheduler has read it: for a second at most. */
   static async sayGoodbye(contact: Contact, clock: Clock): Promise<void> {
-    const over = new AbortController();
-    const said = contact
+    const goodbye = contact
       .send({ goodbye: { reason: "the agent stops", expectedDowntime: null } })
-      .then(() => contact.finish())
-      .catch(() => undefined);
-    await Promise.race([said, clock.sleep(goodbyeTimeoutMs, over.signal).catch(() => undefined)]);
-    over.abort();
+      .then(() => contact.finish());
+    await within(clock, goodbyeTimeoutMs, goodbye).catch(() => undefined);
   }
 
   async #welcome(
     messages: AsyncIterator<SchedulerMessage__Output, unknown>,
     signal: AbortSignal,
   ): Promise<Welcome__Output> {
-    const over = new AbortController();
-    const onEnd = (): void => over.abort();
-    signal.addEventListener("abort", onEnd, { once: true });
-    const late = this.#options.clock
-      .sleep(this.#options.contactTimeoutMs, over.signal)
-      .catch(() => undefined);
-    const first = await Promise.race([messages.next(), late]).finally(onEnd);
-    if (first !== undefined && first.done !== true && first.value.welcome != null) return first.value.welcome;
+    const { clock, contactTimeoutMs } = this.#options;
+    const first = await within(clock, contactTimeoutMs, messages.next(), signal);
+    if (first !== LATE && first.done !== true && first.value.welcome != null) return first.value.welcome;
     const message = "the scheduler did not welcome this host";
     throw new SocleError("unavailable", "SCHEDULER_SILENT", message);
   }
@@ -277,13 +271,13 @@ export class Session {
       // Another scheduler may take over during a session.
       requireCurrentEpoch(terms.controlEpoch, this.#options.fence.controlEpoch);
       await this.#contact.send({
-        heartbeat: {
+        heartbeat: defined({
           agentEpoch: position.agentEpoch,
           heartbeatSequence,
           generation: this.#told?.generation ?? 0,
           digest: this.#told?.digest ?? "",
-          ...(state.host.health?.state === undefined ? {} : { health: state.host.health.state }),
-        },
+          health: state.host.health?.state === undefined ? undefined : state.host.health.state,
+        }),
       });
       await clock.sleep(terms.heartbeatMs, signal);
     }

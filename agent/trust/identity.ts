@@ -1,5 +1,6 @@
 import { createHash, type X509Certificate } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** Who a certificate says that its holder is. */
 export interface Identity {
@@ -34,7 +35,7 @@ export function identityOf(subjectAltName: string | undefined): Identity {
 export function parseIdentity(uri: string): Identity | undefined {
   const [, domain, role, name, tenant] = form.exec(uri) ?? [];
   if (domain === undefined || role === undefined || name === undefined) return undefined;
-  return { uri, domain, role, name, ...(tenant === undefined ? {} : { tenant }) };
+  return defined({ uri, domain, role, name, tenant });
 }
 
 /** The tenant that a caller is bound to, by its name in operations; undefined: it is bound to none. */

@@ -2,6 +2,8 @@ import { createHash, createPublicKey, type JsonWebKey, type KeyObject } from "no
 import { readFile, stat } from "node:fs/promises";
 import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
+import { defined } from "../kernel/defined.ts";
+import { messageOf } from "../kernel/thrown.ts";
 
 /** A key of the identity provider, with the one algorithm that it signs by. */
 export interface PersonKey {
@@ -43,7 +45,7 @@ async function readText(path: string): Promise<string> {
     return await readFile(path, "utf8");
   } catch (thrown) {
     if (thrown instanceof SocleError) throw thrown;
-    throw refused(path, `cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    throw refused(path, `cannot be read: ${messageOf(thrown)}`);
   }
 }
 
@@ -74,7 +76,7 @@ function keysOfSet(text: string, path: string): PersonKey[] {
     const key = publicKey(() => createPublicKey({ key: jwk as JsonWebKey, format: "jwk" }), path);
     const alg = algorithmOf(key);
     if (alg === undefined) return [];
-    return [{ alg, key, ...(typeof jwk.kid === "string" ? { kid: jwk.kid } : {}) }];
+    return [defined({ alg, key, kid: typeof jwk.kid === "string" ? jwk.kid : undefined })];
   });
 }
 

@@ -2,6 +2,7 @@ import { verify } from "node:crypto";
 import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import type { PersonKey } from "./person-keys.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** Somebody who acts, as the identity provider says. */
 export interface Person {
@@ -81,7 +82,7 @@ export function verifyPerson(
     throw invalid("is not for this host (aud)");
   requireCurrent(claims, rules, nowMs);
   const { sub: name, jti, ticket } = claims;
-  return { name, token: jti, ...(ticket === undefined ? {} : { ticket }) };
+  return defined({ name, token: jti, ticket });
 }
 
 function requireCurrent(

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import type { TrustTexts } from "./trust-set.ts";
+import { defined } from "../kernel/defined.ts";
+import { codeOf, messageOf } from "../kernel/thrown.ts";
 
 /**
  * The files of a trust directory: key and certificate together, as enrollment writes them, or each by itself. The
@@ -70,12 +72,12 @@ export class TrustFiles {
       throw refused(`${path} is damaged or of another version: it is not used`, cause);
     }
     const { certificate, key, authorities, revocations, installing } = kept;
-    const texts = {
+    const texts = defined<TrustTexts>({
       certificatePem: certificate,
       keyPem: key ?? (await readNeeded(this.#keyPath)),
       authoritiesPem: authorities,
-      ...(revocations === null ? {} : { revocationsPem: revocations }),
-    };
+      revocationsPem: revocations ?? undefined,
+    });
     return { texts, installing };
   }
 
@@ -172,8 +174,8 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    if (codeOf(thrown) === "ENOENT") return undefined;
+    const why = messageOf(thrown);
     throw refused(`${path} cannot be read: ${why}`, thrown);
   }
 }

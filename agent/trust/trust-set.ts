@@ -12,6 +12,7 @@ import {
   type ListTimes,
   type RevocationList,
 } from "./revocation.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** The texts that belong together, in PEM form: they are checked as a whole and replaced as a whole. */
 export interface TrustTexts {
@@ -146,15 +147,15 @@ function withLists(set: Omit<TrustSet, "material" | "lists">, lists: readonly Re
   const [own] = chain;
   if (own === undefined) throw refused("agent.crt holds no certificate");
   // Normalized: only what was checked is kept, in one order.
-  const texts: TrustTexts = {
+  const texts: TrustTexts = defined({
     certificatePem: chain.map(String).join(""),
     keyPem: set.texts.keyPem.trim(),
     authoritiesPem: authorities.map(String).join(""),
-    ...(lists.length === 0 ? {} : { revocationsPem: lists.map(({ pem }) => `${pem}\n`).join("") }),
-  };
+    revocationsPem: lists.length === 0 ? undefined : lists.map(({ pem }) => `${pem}\n`).join(""),
+  });
   const identity = identityOf(own.subjectAltName);
   const dues = lists.flatMap(({ nextAtMs }) => (nextAtMs === undefined ? [] : [nextAtMs]));
-  const material: Material = {
+  const material: Material = defined({
     identity,
     domain: identity.domain,
     serial: serialOf(own.serialNumber),
@@ -162,14 +163,14 @@ function withLists(set: Omit<TrustSet, "material" | "lists">, lists: readonly Re
     notAfterMs: Date.parse(own.validTo),
     roots: authorities,
     revoked: new Set(lists.flatMap(({ serials }) => serials)),
-    ...(dues.length === 0 ? {} : { revocationsUntilMs: Math.min(...dues) }),
+    revocationsUntilMs: dues.length === 0 ? undefined : Math.min(...dues),
     tls: {
       cert: texts.certificatePem,
       key: texts.keyPem,
       ca: texts.authoritiesPem,
       minVersion: "TLSv1.3",
     },
-  };
+  });
   return { texts, material, chain, authorities, lists };
 }
 

@@ -5,6 +5,7 @@ import type { OperationError } from "../../state/operations/operation.ts";
 import type { Status } from "../../gen/google/rpc/Status.ts";
 import { toDuration } from "./time.ts";
 import type { Contract } from "../../contract/load.ts";
+import { toError } from "../../kernel/thrown.ts";
 
 const codes: Readonly<Record<ErrorKind, status>> = {
   not_found: status.NOT_FOUND,
@@ -106,7 +107,7 @@ function codeOfKind(kind: string): status {
 }
 
 function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
+  return toError(thrown);
 }
 
 // Cut in the middle, where the words of others stand (QEMU's can be long): what to do about it is at the end.

@@ -4,6 +4,7 @@ import type { Event } from "../../gen/socle/v1/Event.ts";
 import { enumWords } from "./enum.ts";
 import { toTimestamp } from "./time.ts";
 import { vmStates } from "./vm.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export const eventKinds = enumWords("EVENT_KIND_UNSPECIFIED", {
   vm_defined: "EVENT_KIND_VM_DEFINED",
@@ -30,7 +31,7 @@ export const eventKinds = enumWords("EVENT_KIND_UNSPECIFIED", {
 
 export function eventToProto(event: HostEvent): Event {
   const { vmState } = event;
-  return {
+  return defined({
     sequence: event.sequence,
     agentEpoch: event.agentEpoch,
     time: toTimestamp(event.timeMs),
@@ -38,8 +39,8 @@ export function eventToProto(event: HostEvent): Event {
     vmId: event.vmId ?? "",
     vmName: event.vmName ?? "",
     // The event log keeps the state as text, of the VM's own words.
-    ...(vmState === undefined ? {} : { vmState: vmStates.toProto(vmState as VmState) }),
+    vmState: vmState === undefined ? undefined : vmStates.toProto(vmState as VmState),
     reason: event.reason ?? "",
     details: event.details ?? {},
-  };
+  });
 }

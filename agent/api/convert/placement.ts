@@ -2,6 +2,7 @@ import type { Placement as ProtoPlacement } from "../../gen/socle/v1/Placement.t
 import type { PlacementWish as ProtoWish, PlacementWish__Output } from "../../gen/socle/v1/PlacementWish.ts";
 import { PLAIN_PAGE_BYTES, type Placement, type PlacementWish } from "../../state/reservations/placement.ts";
 import { enumWords } from "./enum.ts";
+import { defined } from "../../kernel/defined.ts";
 
 const cellPolicies = enumWords("CELL_POLICY_UNSPECIFIED", {
   any: "CELL_POLICY_ANY",
@@ -12,14 +13,14 @@ const cellPolicies = enumWords("CELL_POLICY_UNSPECIFIED", {
 export function wishFromProto(field: string, wish: PlacementWish__Output): Readonly<Record<string, unknown>> {
   const { cell, cellPolicy, pageSizeBytes, dedicatedCpus, isolatedEmulator, devices } = wish;
   const policy = cellPolicies.fromProto(`${field}.cellPolicy`, cellPolicy);
-  return {
+  return defined({
     dedicatedCpus,
     isolatedEmulator,
     devices,
-    ...(policy === undefined ? {} : { cellPolicy: policy }),
-    ...(cell === undefined ? {} : { cell }),
-    ...(pageSizeBytes === 0 ? {} : { pageSizeBytes }),
-  };
+    cellPolicy: policy,
+    cell,
+    pageSizeBytes: pageSizeBytes === 0 ? undefined : pageSizeBytes,
+  });
 }
 
 export const wishToProto = ({ cellPolicy, devices, ...same }: PlacementWish): ProtoWish => ({

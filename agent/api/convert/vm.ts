@@ -6,6 +6,7 @@ import type { VmStats as ProtoStats } from "../../gen/socle/v1/VmStats.ts";
 import { enumWords } from "./enum.ts";
 import { accelerators, specToProto } from "./spec.ts";
 import { toTimestamp } from "./time.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export const vmStates = enumWords("VM_STATE_UNSPECIFIED", {
   running: "VM_STATE_RUNNING",
@@ -49,7 +50,7 @@ function converted(vm: Vm): ProtoVm {
 }
 
 function convert(vm: Vm): ProtoVm {
-  return {
+  return defined({
     vmId: vm.id,
     name: vm.name,
     state: vmStates.toProto(vm.state),
@@ -60,7 +61,7 @@ function convert(vm: Vm): ProtoVm {
     stats: vm.stats === undefined ? null : statsToProto(vm.stats),
     vcpus: vm.vcpus,
     memoryBytes: vm.memoryBytes,
-    ...(vm.accelerator === undefined ? {} : { accelerator: accelerators.toProto(vm.accelerator) }),
+    accelerator: vm.accelerator === undefined ? undefined : accelerators.toProto(vm.accelerator),
     tenant: vm.tenant,
     labels: vm.labels,
     createdAt: vm.createdAtMs === undefined ? null : toTimestamp(vm.createdAtMs),
@@ -68,7 +69,7 @@ function convert(vm: Vm): ProtoVm {
     etag: vm.etag,
     instance: vm.instance ?? "",
     unreadable: vm.unreadable ?? "",
-  };
+  });
 }
 
 function statsToProto(stats: VmStats): ProtoStats {

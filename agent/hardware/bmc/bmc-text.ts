@@ -1,4 +1,5 @@
 import { numberOf, unique } from "../walk.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export type BmcSensorState = "ok" | "non_critical" | "critical" | "non_recoverable" | "unavailable";
 
@@ -59,26 +60,26 @@ function parseSensor(columns: readonly string[]): BmcSensor | undefined {
     const states = columns.slice(4).filter((state) => state !== "");
     const state = STATES[third] ?? "unavailable";
     const isRead = state !== "unavailable" && !states.includes("No Reading");
-    return { name, entity: fourth, state, ...(isRead ? { states } : {}) };
+    return defined({ name, entity: fourth, state, states: isRead ? states : undefined });
   }
   const value = numberOf(second);
   // One without a value may be without its unit's column too.
   const at = columns.findIndex((column, index) => index >= 2 && /^\d+\.\d+$/.test(column));
   const [state, entity, kind] = at < 0 ? [fourth, "", ""] : [columns[at - 1], columns[at], columns[at + 2]];
-  const told = {
+  const told = defined<BmcSensor>({
     name,
     entity: entity ?? "",
     state: STATES[state ?? ""] ?? ("unavailable" as const),
-    ...(kind === undefined || kind === "" ? {} : { kind }),
-  };
+    kind: kind === undefined || kind === "" ? undefined : kind,
+  });
   if (value === undefined) return told;
   const upperCritical = numberOf(columns[UPPER_CRITICAL]);
-  const measured = {
+  const measured = defined<NonNullable<BmcSensor["measured"]>>({
     value,
     unit: third,
     // A BMC without the threshold leaves 0 there.
-    ...(upperCritical === undefined || upperCritical === 0 ? {} : { upperCritical }),
-  };
+    upperCritical: upperCritical === undefined || upperCritical === 0 ? undefined : upperCritical,
+  });
   return { ...told, measured };
 }
 

@@ -16,6 +16,7 @@ import type { LogMark } from "../log-mark.ts";
 import { Privileged } from "../privileged/privileged.ts";
 import { errorCode, NOT_INSTALLED, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 export interface BmcAccess {
   /** auto: the host's own device where there is one; off: the BMC is left alone. */
@@ -87,7 +88,7 @@ export class Bmc {
     try {
       return { kind: "read", value: await read() };
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       const isMissing =
         cause instanceof SocleError && (cause.kind === "unsupported" || /Invalid command/.test(reason));
       if (isMissing) return { kind: "unsupported", reason };

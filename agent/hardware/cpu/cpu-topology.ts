@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseNumberList, parseWhole, readText, readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export interface CpuTopology {
   /** Hardware threads of one core together; one that is alone, alone. Ascending. */
@@ -61,11 +62,11 @@ async function lastCache(directory: string): Promise<CacheGroup | undefined> {
     if (level === undefined || cpus === undefined || type === "Instruction") continue;
     if (last !== undefined && parseWhole(level, "cache level") <= last.level) continue;
     const size = /^(\d+)K$/.exec((await file("size")) ?? "")?.[1];
-    last = {
+    last = defined({
       level: parseWhole(level, "cache level"),
-      ...(size === undefined ? {} : { sizeBytes: Number(size) * 1024 }),
+      sizeBytes: size === undefined ? undefined : Number(size) * 1024,
       cpus: parseNumberList(cpus, "cache cpus"),
-    };
+    });
   }
   return last;
 }

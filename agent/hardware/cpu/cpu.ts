@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseWhole, readText, readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { numberOf, Risen } from "../walk.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** Columns of a cpu line of /proc/stat (proc_stat(5)). `guest` is in `user` too, `guest_nice` in `nice`. */
 export const cpuModes = [
@@ -91,17 +92,16 @@ export function readCpuModel(roots: Roots): Promise<Reading<CpuModel>> {
     const maxKiloHertz = await readTextIfThere(
       join(roots.sysRoot, "devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"),
     );
-    return {
+    return defined({
       architecture: machine(),
       vendor: cpus[0]?.get("vendor_id") ?? cpus[0]?.get("CPU implementer") ?? "",
       model: cpus[0]?.get("model name") ?? "",
       sockets: new Set(cpus.map(socketOf)).size,
       cores: new Set(cores).size,
       threads: cpus.length,
-      ...(maxKiloHertz === undefined
-        ? {}
-        : { maxFrequencyHertz: parseWhole(maxKiloHertz, "cpuinfo_max_freq") * 1000 }),
-    };
+      maxFrequencyHertz:
+        maxKiloHertz === undefined ? undefined : parseWhole(maxKiloHertz, "cpuinfo_max_freq") * 1000,
+    });
   });
 }
 

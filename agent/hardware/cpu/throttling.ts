@@ -3,6 +3,7 @@ import { readFilesByChild } from "../privileged/child-files.ts";
 import { reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { entriesOf, notHere, numberOf, rescanned, Risen } from "../walk.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export interface SocketThrottles {
   readonly socket: string;
@@ -51,11 +52,7 @@ export function throttlingReader(
           (sum, count) => (sum === undefined || count === undefined ? undefined : sum + count),
           0,
         );
-        return {
-          socket,
-          ...(ofPackage === undefined ? {} : { package: ofPackage }),
-          ...(cores === undefined ? {} : { cores }),
-        };
+        return defined({ socket, package: ofPackage, cores });
       });
     });
 }

@@ -3,6 +3,7 @@ import { readFilesByChild } from "../privileged/child-files.ts";
 import { reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { entriesOf, notHere, numberOf, rescanned } from "../walk.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** Errors of one memory module since the driver was loaded. */
 export interface MemoryModule {
@@ -38,11 +39,7 @@ export function memoryErrorsReader(
       return modules.map(({ dimm, corrected, uncorrected }): MemoryModule => {
         const correctedErrors = numberOf(texts.get(corrected));
         const uncorrectedErrors = numberOf(texts.get(uncorrected));
-        return {
-          dimm,
-          ...(correctedErrors === undefined ? {} : { correctedErrors }),
-          ...(uncorrectedErrors === undefined ? {} : { uncorrectedErrors }),
-        };
+        return defined({ dimm, correctedErrors, uncorrectedErrors });
       });
     });
 }

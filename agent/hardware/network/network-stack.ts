@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseWhole, readText, readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** How the kernel's network is filled, in this network namespace; a part that this kernel does not have is absent. */
 export interface NetworkStack {
@@ -29,9 +30,9 @@ export function networkStackReader(roots: Roots): () => Promise<Reading<NetworkS
     const sockets6 = await proc("net/sockstat6");
     const entries = await proc("sys/net/netfilter/nf_conntrack_count");
     const limit = await proc("sys/net/netfilter/nf_conntrack_max");
-    return {
+    return defined({
       softnet: { dropped: sum("dropped"), squeezed: sum("squeezed") },
-      ...(sockets === undefined ? {} : { tcp: parseTcp(sockets, sockets6) }),
+      tcp: sockets === undefined ? undefined : parseTcp(sockets, sockets6),
       ...(entries === undefined || limit === undefined
         ? {}
         : {
@@ -40,7 +41,7 @@ export function networkStackReader(roots: Roots): () => Promise<Reading<NetworkS
               limit: parseWhole(limit, "nf_conntrack_max"),
             },
           }),
-    };
+    });
   };
   return () => reading(path, read);
 }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { readText, readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { numberOf } from "../walk.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export interface NetworkTraffic {
   readonly bytes: number;
@@ -62,14 +63,14 @@ async function readInterface(
   const megabits = LINKLESS.has(operstate ?? "")
     ? NaN
     : Number(await readTextIfThere(join(roots.sysRoot, "class/net", name, "speed")));
-  return {
+  return defined({
     name,
     receive,
     transmit,
-    ...(operstate === undefined || operstate === "unknown" ? {} : { up: operstate === "up" }),
+    up: operstate === undefined || operstate === "unknown" ? undefined : operstate === "up",
     // -1: unknown.
-    ...(megabits > 0 ? { speedBytesPerSecond: (megabits * 1e6) / 8 } : {}),
-  };
+    speedBytesPerSecond: megabits > 0 ? (megabits * 1e6) / 8 : undefined,
+  });
 }
 
 function traffic(columns: readonly (number | undefined)[]): NetworkTraffic | undefined {

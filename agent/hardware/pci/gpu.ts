@@ -1,6 +1,7 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { OneChild, runChild, type Child } from "../privileged/child.ts";
 import type { Reading } from "../reading.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 /** A GPU that the host itself drives; one handed to a guest is the guest's to watch. What its driver does not tell is absent. */
 export interface Gpu {
@@ -55,7 +56,7 @@ export class GpuProbe {
       const lines = (await output).stdout.split("\n").filter((line) => line.trim() !== "");
       return { kind: "read", value: lines.map(parseLine) };
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       const isAbsent =
         (cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED") ||
         /No devices were found|couldn't communicate with the NVIDIA driver/.test(reason);

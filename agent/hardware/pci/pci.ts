@@ -2,6 +2,7 @@ import { readdir, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { isAbsent, parseWhole, readText, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** A function of a PCI device, as sysfs shows it. What does not apply to it is absent. */
 export interface PciFunction {
@@ -84,16 +85,16 @@ async function readFunction(
   const parent = await target("physfn");
   const max = await number("sriov_totalvfs");
   const enabled = max === undefined || max === 0 ? undefined : await number("sriov_numvfs");
-  return {
+  return defined({
     address,
     classCode,
     vendorId,
     productId,
-    ...(driver === undefined ? {} : { driver }),
-    ...(group === undefined ? {} : { iommuGroup: Number(group) }),
+    driver,
+    iommuGroup: group === undefined ? undefined : Number(group),
     // -1: of no cell in particular.
-    ...(cell === undefined || cell < 0 ? {} : { cell }),
-    ...(parent === undefined ? {} : { parent }),
-    ...(max === undefined || enabled === undefined ? {} : { virtualFunctions: { max, enabled } }),
-  };
+    cell: cell === undefined || cell < 0 ? undefined : cell,
+    parent,
+    virtualFunctions: max === undefined || enabled === undefined ? undefined : { max, enabled },
+  });
 }

@@ -7,6 +7,7 @@ import { createServer, type Socket } from "node:net";
 import { Answers } from "./answers.ts";
 import { errorCode } from "../reading.ts";
 import { systemRoots } from "../roots.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 /** sd_listen_fds(3). */
 const SOCKET_FD = 3;
@@ -51,7 +52,7 @@ async function reply(socket: Socket, question: string, signal: AbortSignal): Pro
   try {
     document = { answer: (await answers.answer(question, signal).output).stdout };
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const message = messageOf(cause);
     const reason = cause instanceof Error && "reason" in cause ? String(cause.reason) : "NOT_READ";
     document = { error: { reason, message, code: errorCode(cause) } };
     // What cannot be read the agent tells. Nobody but it is to ask, and it asks nothing else.

@@ -5,6 +5,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import { reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { entriesOf, notHere, numberOf, rescanned, unique } from "../walk.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export interface Temperature {
   readonly chip: string;
@@ -219,13 +220,15 @@ function assemble(
           break;
         }
         const alarm = moving("crit_alarm");
-        sensors.temperatures.push({
-          chip,
-          sensor,
-          celsius: millidegrees / 1000,
-          ...(probe.criticalCelsius === undefined ? {} : { criticalCelsius: probe.criticalCelsius }),
-          ...(alarm === undefined ? {} : { criticalAlarm: alarm === 1 }),
-        });
+        sensors.temperatures.push(
+          defined({
+            chip,
+            sensor,
+            celsius: millidegrees / 1000,
+            criticalCelsius: probe.criticalCelsius,
+            criticalAlarm: alarm === undefined ? undefined : alarm === 1,
+          }),
+        );
         break;
       }
       case "fan": {
@@ -238,7 +241,7 @@ function assemble(
           if (!RESTING_FANS.test(chip)) sensors.unread.fans.push(name);
           break;
         }
-        sensors.fans.push({ chip, sensor, isFailed, ...(rpm === undefined ? {} : { rpm }) });
+        sensors.fans.push(defined({ chip, sensor, isFailed, rpm }));
         break;
       }
       case "in": {
@@ -293,18 +296,20 @@ async function findChips(
     for (const [prefix, kind] of prefixes) {
       const critical = numberOf(texts.get(join(directory, `${prefix}_crit`)));
       const criticalCelsius = kind === "temp" ? plausible(critical) : undefined;
-      probes.push({
-        kind,
-        chip,
-        sensor: unique(labels, texts.get(join(directory, `${prefix}_label`)) || prefix),
-        directory,
-        prefix,
-        files: MOVING[kind]
-          .filter((attribute) => attribute !== "crit_alarm" || !KEEPS_ALARM.test(chip))
-          .map((attribute) => `${prefix}_${attribute}`)
-          .filter((file) => files.includes(file)),
-        ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
-      });
+      probes.push(
+        defined({
+          kind,
+          chip,
+          sensor: unique(labels, texts.get(join(directory, `${prefix}_label`)) || prefix),
+          directory,
+          prefix,
+          files: MOVING[kind]
+            .filter((attribute) => attribute !== "crit_alarm" || !KEEPS_ALARM.test(chip))
+            .map((attribute) => `${prefix}_${attribute}`)
+            .filter((file) => files.includes(file)),
+          criticalCelsius,
+        }),
+      );
     }
   }
 }
@@ -339,15 +344,17 @@ async function findZones(
     const critical = point?.replace(/_type$/, "_temp");
     const criticalCelsius =
       critical === undefined ? undefined : plausible(numberOf(texts.get(join(directory, critical))));
-    probes.push({
-      kind: "zone",
-      chip: entry,
-      sensor: type ?? entry,
-      directory,
-      prefix: "",
-      files: ["temp"],
-      ...(criticalCelsius === undefined ? {} : { criticalCelsius }),
-    });
+    probes.push(
+      defined({
+        kind: "zone",
+        chip: entry,
+        sensor: type ?? entry,
+        directory,
+        prefix: "",
+        files: ["temp"],
+        criticalCelsius,
+      }),
+    );
   }
 }
 

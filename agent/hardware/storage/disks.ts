@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { entriesOf } from "../walk.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** A disk that may tell of its own health: an NVMe controller, or a SCSI or SATA disk. Never a partition or a virtio disk. */
 export interface Disk {
@@ -39,14 +40,14 @@ async function readController(name: string, directory: string): Promise<Disk | u
     ["model", "serial", "firmware_rev", "state", "device/power/runtime_status"].map(text),
   );
   if (model === undefined) return undefined;
-  return {
+  return defined({
     name,
     model,
     serial: serial ?? "",
     firmware: firmware ?? "",
-    ...(state === undefined ? {} : { state }),
+    state,
     asleep: power === "suspended",
-  };
+  });
 }
 
 async function readScsi(name: string, device: string): Promise<Disk | undefined> {

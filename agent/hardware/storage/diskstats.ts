@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseWhole, readText, readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { entriesOf } from "../walk.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What a disk of the host did since it was found; of all programs together, guests among them. */
 export interface DiskIo {
@@ -81,14 +82,14 @@ function ioOf(device: string, columns: readonly string[]): DiskIo {
     bytes: at(column + 2) * SECTOR_BYTES,
     seconds: at(column + 3) / 1000,
   });
-  return {
+  return defined({
     device,
     read: requests(0),
     write: requests(4),
     inProgress: at(8),
     busySeconds: at(9) / 1000,
     weightedSeconds: at(10) / 1000,
-    ...(columns.length > 11 ? { discard: requests(11) } : {}),
-    ...(columns.length > 15 ? { flush: { ops: at(15), seconds: at(16) / 1000 } } : {}),
-  };
+    discard: columns.length > 11 ? requests(11) : undefined,
+    flush: columns.length > 15 ? { ops: at(15), seconds: at(16) / 1000 } : undefined,
+  });
 }

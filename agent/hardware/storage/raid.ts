@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseWhole, readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export const raidStates = [
   "active",
@@ -49,13 +50,7 @@ async function readArray(name: string, directory: string): Promise<RaidArray | u
   // While it is reshaped: "4 (3)", after and before.
   const disks = count(raidDisks, "raid_disks");
   const degradedDisks = count(degraded, "degraded");
-  return {
-    name,
-    level: level ?? "",
-    state: stateOf(arrayState, action),
-    ...(disks === undefined ? {} : { disks }),
-    ...(degradedDisks === undefined ? {} : { degradedDisks }),
-  };
+  return defined({ name, level: level ?? "", state: stateOf(arrayState, action), disks, degradedDisks });
 }
 
 const ACTIONS: Readonly<Record<string, RaidState>> = {

@@ -6,6 +6,7 @@ import { Privileged } from "../privileged/privileged.ts";
 import { HIDDEN, isNotWatched, NOT_INSTALLED, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { parseSmartReport, type DiskHealth } from "./smart-report.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 export interface ExaminedDisk {
   readonly disk: Disk;
@@ -83,7 +84,7 @@ export class SmartProbe {
       if (cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED") {
         return { kind: "failed", reason: "smartctl is not installed", code: NOT_INSTALLED };
       }
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       return { kind: "failed", reason: `${device}: ${why}` };
     }
   }

@@ -5,6 +5,8 @@ import { meaningful, readDmi } from "./dmi.ts";
 import { Privileged } from "../privileged/privileged.ts";
 import { isNotWatched, reading, valueOf, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
+import { defined } from "../../kernel/defined.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 /** Who made this machine. A field that nothing knows is "". */
 export interface MachineIdentity {
@@ -65,7 +67,7 @@ export async function identifyMachine(
     // Where nobody may look, the operator wants it so.
     ...(serial?.kind === "failed" && !isNotWatched(serial) ? [`serial number: ${serial.reason}`] : []),
   ];
-  return { identity, ...(reasons.length === 0 ? {} : { incompleteReason: reasons.join("; ") }) };
+  return defined({ identity, incompleteReason: reasons.length === 0 ? undefined : reasons.join("; ") });
 }
 
 /** The kernel shows it to root alone. */
@@ -83,6 +85,6 @@ async function runProbe(
     const { stdout } = await runChild(command, options).output;
     return { kind: "read", value: probeLine.parse(JSON.parse(stdout)) };
   } catch (cause) {
-    return { kind: "failed", reason: cause instanceof Error ? cause.message : String(cause) };
+    return { kind: "failed", reason: messageOf(cause) };
   }
 }

@@ -1,3 +1,4 @@
+import { defined } from "../../kernel/defined.ts";
 export const kernelFaultKinds = [
   "oops",
   "lockup",
@@ -128,13 +129,13 @@ function faultOf(text: string, atMs: number): KernelFault | undefined {
     const match = pattern.exec(text);
     if (match === null) continue;
     const task = match.groups?.["task"] ?? /\[([^\]]+):\d+\]$/.exec(kind === "lockup" ? text : "")?.[1];
-    return {
+    return defined({
       kind,
       atMs,
       text: text.slice(0, TEXT_CHARACTERS),
-      ...(task === undefined ? {} : { task }),
-      ...(kind === "machine_check" ? { isUncorrected: isUncorrected(text) } : {}),
-    };
+      task,
+      isUncorrected: kind === "machine_check" ? isUncorrected(text) : undefined,
+    });
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { readText, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export type PressureResource = "cpu" | "memory" | "io";
 
@@ -25,7 +26,7 @@ export function readPressure(roots: Roots, resource: PressureResource): Promise<
     const waiting = parseStall(text, "some");
     if (waiting === undefined) throw new Error(`${path} has no line "some"`);
     const stalled = parseStall(text, "full");
-    return { waiting, ...(stalled === undefined ? {} : { stalled }) };
+    return defined({ waiting, stalled });
   });
 }
 

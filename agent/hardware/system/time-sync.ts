@@ -2,6 +2,8 @@ import { machine } from "node:os";
 import { SocleError } from "../../kernel/errors.ts";
 import { runChild, type ChildOutput } from "../privileged/child.ts";
 import type { Reading } from "../reading.ts";
+import { defined } from "../../kernel/defined.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 /** How well this machine's clock is kept. */
 export interface TimeSync {
@@ -35,7 +37,7 @@ export async function readTimeSync(signal: AbortSignal, ask: Run = run): Promise
     } catch (cause) {
       if (signal.aborted) return { kind: "failed", reason: "given up" };
       isMissing &&= cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED";
-      reasons.add(cause instanceof Error ? cause.message : String(cause));
+      reasons.add(messageOf(cause));
     }
   }
   const reason = `nobody tells how well the clock is kept: ${[...reasons].join("; ")}`;
@@ -62,7 +64,7 @@ async function chrony(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   const isHeard = silentSeconds < QUESTIONS_LOST * Math.max(betweenSeconds, MOST_BETWEEN_QUESTIONS_SECONDS);
   const synced = leap !== "Not synchronised" && isHeard;
   // What it says before it knows the time is no measurement.
-  return { source: "chrony", synced, ...(synced ? { offsetSeconds } : {}) };
+  return defined({ source: "chrony", synced, offsetSeconds: synced ? offsetSeconds : undefined });
 }
 
 /** Only where timesyncd is the one that keeps the clock. The offset is the one it found when it last asked its server. */
@@ -126,5 +128,5 @@ async function kernel(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   const synced = state !== TIME_ERROR;
   const offsetSeconds = offset / ((status & STA_NANO) === 0 ? 1e6 : 1e9);
   // With nobody keeping the clock the kernel's offset is what it was once told, or nothing.
-  return { source: "kernel", synced, ...(synced ? { offsetSeconds } : {}) };
+  return defined({ source: "kernel", synced, offsetSeconds: synced ? offsetSeconds : undefined });
 }

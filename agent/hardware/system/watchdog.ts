@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** A hardware watchdog: it resets the machine when nobody pets it. What its driver does not tell is absent. */
 export interface Watchdog {
@@ -37,12 +38,12 @@ async function readWatchdog(name: string, directory: string): Promise<Watchdog> 
   const [timeoutSeconds, timeLeftSeconds, bootStatus] = await Promise.all(
     ["timeout", "timeleft", "bootstatus"].map(number),
   );
-  return {
+  return defined({
     name,
     identity: identity ?? "",
-    ...(state === undefined ? {} : { active: state === "active" }),
-    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
-    ...(timeLeftSeconds === undefined ? {} : { timeLeftSeconds }),
-    ...(bootStatus === undefined ? {} : { causedLastBoot: (bootStatus & CARD_RESET) !== 0 }),
-  };
+    active: state === undefined ? undefined : state === "active",
+    timeoutSeconds,
+    timeLeftSeconds,
+    causedLastBoot: bootStatus === undefined ? undefined : (bootStatus & CARD_RESET) !== 0,
+  });
 }

@@ -17,6 +17,7 @@ import {
   type TenantQuota,
   type TenantUse,
 } from "./tenant-quotas.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What a VM that is being made, or that is to come, will take. */
 export interface ClaimRequest extends VmSize {
@@ -388,11 +389,8 @@ const notRead = "the host's cells have not been read yet";
 const notListed = "libvirt has not listed the VMs yet: what they take is not known";
 const seenLast = "libvirt does not answer: what VMs take is as it was seen last";
 
-const sizeOf = ({ vcpus, memoryBytes, emulated }: VmSize): VmSize => ({
-  vcpus,
-  memoryBytes,
-  ...(emulated === undefined ? {} : { emulated }),
-});
+const sizeOf = ({ vcpus, memoryBytes, emulated }: VmSize): VmSize =>
+  defined({ vcpus, memoryBytes, emulated });
 
 const bytesOf = (volumes: readonly NewVolume[]): number =>
   volumes.reduce((bytes, { capacityBytes }) => bytes + capacityBytes, 0);

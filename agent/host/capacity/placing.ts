@@ -4,6 +4,7 @@ import { PLAIN_PAGE_BYTES, type Placement, type PlacementWish } from "../../stat
 import { pickCpus, type Core } from "./cpu-pools.ts";
 import { memoryOf, qemuOverheadBytes, resourceNames, type ResourceName, type VmSize } from "./demand.ts";
 import type { DeviceCapacity } from "../host.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export type Amounts = Readonly<Record<ResourceName, number>>;
 
@@ -98,16 +99,16 @@ function placed({ size, wish, cpus, room }: Wanted, cells: readonly CellRoom[], 
   const own = picked.slice(size.vcpus);
   const others = shared.length > 0 ? shared : room.cells.flatMap(({ sharedCpus }) => sharedCpus);
   const confined = bound || room.hasDedicated;
-  return {
+  return defined({
     cells: bound ? cells.map(({ id }) => id) : [],
     strict: wish.cellPolicy === "strict",
     vcpuCpus,
     sharedCpus: !wish.dedicatedCpus && confined ? shared : [],
     // Without a CPU of their own QEMU's threads run where others share, so that the vCPUs are alone on theirs.
     emulatorCpus: wish.dedicatedCpus ? (own.length > 0 ? own : others) : [],
-    ...(wish.pageSizeBytes === PLAIN_PAGE_BYTES ? {} : { hugepageBytes: wish.pageSizeBytes }),
+    hugepageBytes: wish.pageSizeBytes === PLAIN_PAGE_BYTES ? undefined : wish.pageSizeBytes,
     devices,
-  };
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { LibvirtFacts } from "../inventory/libvirt-facts.ts";
 import type { Verdict } from "./trigger.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 /** Whether libvirt answers. Rejects only when the signal aborts. */
 export async function probeLibvirt(
@@ -17,6 +18,6 @@ export async function probeLibvirt(
     };
   } catch (thrown) {
     signal.throwIfAborted();
-    return { kind: "bad", evidence: thrown instanceof Error ? thrown.message : String(thrown) };
+    return { kind: "bad", evidence: messageOf(thrown) };
   }
 }

@@ -1,4 +1,5 @@
 import type { Effect, Truth } from "../host.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** One instant on both clocks: durations are measured on the monotonic one, the other is for people. */
 export interface Moment {
@@ -93,14 +94,14 @@ const NEVER = 0;
 
 export function initialState(rule: TriggerRule, at: Moment): TriggerState {
   const off = rule.offUntilReported === true;
-  return {
+  return defined({
     status: off ? "false" : "unknown",
     evidence: off ? "nothing of the kind was reported" : "not probed yet",
     lastProbe: { ...at, wallMs: NEVER },
     unknownProbes: 0,
     flipsMs: [],
-    ...(off ? { lastKnown: "false" as const } : {}),
-  };
+    lastKnown: off ? ("false" as const) : undefined,
+  });
 }
 
 /** A trigger that an earlier agent left on. */

@@ -2,6 +2,7 @@ import type { CpuActivity } from "../../hardware/cpu/cpu.ts";
 import type { HostUsage } from "../host.ts";
 import { isFresh, type Sampled } from "./readers/reader.ts";
 import type { HostReadings, HostValue } from "./readers/table.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What of the machine is in use: `look` at each new reading of its CPUs, `now` at any time. */
 export class Usage {
@@ -22,16 +23,16 @@ export class Usage {
 
   now(): HostUsage {
     const [memory, cells, cpu] = [this.#newest("memory"), this.#newest("cells"), this.#newest("cpu")];
-    return {
+    return defined({
       readAtMs: Math.max(memory?.readAtMs ?? 0, cpu?.readAtMs ?? 0),
-      ...(cpu === undefined || this.#busyRatio === undefined ? {} : { cpuBusyRatio: this.#busyRatio }),
+      cpuBusyRatio: cpu === undefined || this.#busyRatio === undefined ? undefined : this.#busyRatio,
       ...(memory === undefined
         ? {}
         : { memoryTotalBytes: memory.value.totalBytes, memoryAvailableBytes: memory.value.availableBytes }),
       cells: (cells?.value ?? []).flatMap(({ id, memory: of }) =>
         of.kind === "read" ? [{ id, memoryFreeBytes: of.value.freeBytes }] : [],
       ),
-    };
+    });
   }
 
   #newest<N extends "memory" | "cells" | "cpu">(name: N): Sampled<HostValue<N>> | undefined {

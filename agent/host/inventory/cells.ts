@@ -4,6 +4,7 @@ import type { NumaNode } from "../../hardware/memory/numa.ts";
 import { valueOf, type Reading } from "../../hardware/reading.ts";
 import type { HostCapabilities } from "../../libvirt/xml/index.ts";
 import type { NumaCell } from "../host.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** A part of the inventory, with why it is not all there. */
 export interface Part<T> {
@@ -136,7 +137,8 @@ function sharingOf(topology: CpuTopology | undefined, cpus: readonly number[]): 
   };
 }
 
-const pick = (known: NumaCell | undefined): Sharing => ({
-  ...(known?.siblings === undefined ? {} : { siblings: known.siblings }),
-  ...(known?.caches === undefined ? {} : { caches: known.caches }),
-});
+const pick = (known: NumaCell | undefined): Sharing =>
+  defined({
+    siblings: known?.siblings === undefined ? undefined : known.siblings,
+    caches: known?.caches === undefined ? undefined : known.caches,
+  });

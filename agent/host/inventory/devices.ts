@@ -3,6 +3,7 @@ import type { Reading } from "../../hardware/reading.ts";
 import type { Part } from "./cells.ts";
 import type { PciDevice } from "../host.ts";
 import type { HostDevice } from "../capacity/ledger.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** Names of a vendor's product, as libvirt knows them. */
 export interface DeviceNames {
@@ -74,14 +75,14 @@ export function devicesForGuests(
     if (group.some((member) => member.driver !== undefined && !isKeptFromHost(member.driver))) return [];
     const alias = aliasOf.get(address) ?? aliasOf.get(idsOf(device));
     return [
-      {
+      defined({
         address,
-        ...(alias === undefined ? {} : { alias }),
-        ...(cell === undefined ? {} : { cell }),
+        alias,
+        cell,
         iommuGroup,
         group: group.map((member) => member.address),
         healthy: !failing.has(address) && !failing.has(parent),
-      },
+      }),
     ];
   });
 }

@@ -18,6 +18,7 @@ import { withOutOfUse } from "./out-of-use.ts";
 import { sharedIdOf } from "./shared-id.ts";
 import type { VolumeCapacities } from "../capacity/storage-ledger.ts";
 import { traitsOf } from "./traits.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What of an inventory is not a reading that moves all the time: two that are equal in it are the same to anyone. */
 export function lasting(inventory: HostInventory): string {
@@ -120,17 +121,17 @@ export function assembleInventory(
     ...devices.reasons,
     ...unreadNetworks(sources.networks),
   ];
-  return {
+  return defined({
     complete: reasons.length === 0,
     incompleteReasons: reasons,
-    ...(cpu === undefined ? {} : { cpu }),
+    cpu,
     cells: cells.value,
     storagePools: pools.value,
     networks: assembleNetworks(sources.networks, before.networks, nowMs),
     devices: devices.value,
     traits: traitsOf({ ...sources, cells: cells.value, devices: devices.value }),
-    ...(compatibility === undefined ? {} : { compatibility }),
-  };
+    compatibility,
+  });
 }
 
 /** Whether a trait that was not found is one that this host has not. */
@@ -181,12 +182,7 @@ function assemblePools(
     }
     const { type, active, path, source, capacityBytes, allocatedBytes, availableBytes } = details.value;
     const told = { capacityBytes, allocatedBytes, availableBytes };
-    const described = {
-      type,
-      ...(source === undefined ? {} : { source }),
-      ...(path === undefined ? {} : { path }),
-    };
-    const sharedId = sharedIdOf(described, valueOf(sources.mounts) ?? []);
+    const sharedId = sharedIdOf(defined({ type, source, path }), valueOf(sources.mounts) ?? []);
     const known = before.find((pool) => pool.name === name)?.sharedId;
     const volumes = active ? sources.volumes.get(name) : undefined;
     const missing = volumes?.kind === "failed" ? volumes.reason : valueOf(volumes ?? unread)?.missing;

@@ -34,6 +34,7 @@ import {
 } from "../../libvirt/xml/index.ts";
 import type { DeviceNames } from "./devices.ts";
 import type { HostNetwork } from "../host.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export interface Versions {
   readonly libvirt: string;
@@ -100,10 +101,10 @@ export class LibvirtFacts {
     const { status } = this.#libvirt;
     if (!status.connected) return undefined;
     const { libVersion, hypervisorVersion } = status;
-    return {
+    return defined({
       libvirt: versionText(libVersion),
-      ...(hypervisorVersion === undefined ? {} : { hypervisor: versionText(hypervisorVersion) }),
-    };
+      hypervisor: hypervisorVersion === undefined ? undefined : versionText(hypervisorVersion),
+    });
   }
 
   capabilities(patience: Patience): Promise<Reading<HostCapabilities>> {
@@ -135,7 +136,7 @@ export class LibvirtFacts {
       const { capability } = parseNodeDevice(xml);
       if (capability.type !== "pci") return {};
       const [vendor, product] = [capability.vendor.name, capability.product.name];
-      return { ...(vendor === undefined ? {} : { vendor }), ...(product === undefined ? {} : { product }) };
+      return defined({ vendor, product });
     });
   }
 
@@ -168,17 +169,17 @@ export class LibvirtFacts {
     const info = await this.#libvirt.call(storagePoolGetInfo, { pool }, options);
     const { autostart } = await this.#libvirt.call(storagePoolGetAutostart, { pool }, options);
     const { type, path, source } = parsePool(xml);
-    return {
+    return defined({
       type,
       active: usablePoolStates.has(info.state),
       accessible: info.state !== StoragePoolState.INACCESSIBLE,
       autostart,
-      ...(path === undefined ? {} : { path }),
-      ...(source === undefined ? {} : { source }),
+      path,
+      source,
       capacityBytes: info.capacity,
       allocatedBytes: info.allocation,
       availableBytes: info.available,
-    };
+    });
   }
 
   /** As of the pool's last refresh. */

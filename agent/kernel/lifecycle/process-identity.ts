@@ -1,4 +1,5 @@
 import { readFile, readlink } from "node:fs/promises";
+import { codeOf } from "../thrown.ts";
 
 /** Who a process is, beyond its pid, which the kernel uses again. */
 export interface ProcessIdentity {
@@ -66,6 +67,6 @@ function isThere(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (thrown) {
-    return !(thrown instanceof Error && "code" in thrown && thrown.code === "ESRCH");
+    return codeOf(thrown) !== "ESRCH";
   }
 }

@@ -1,5 +1,8 @@
 import { SocleError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { messageOf } from "../thrown.ts";
+import { systemClock } from "../clock.ts";
+import { LATE, within } from "../concurrency/deadline.ts";
 
 /**
  * A part of the agent that runs. `run` calls `ready` once it does its job, works until the signal aborts, then
@@ -84,17 +87,13 @@ export async function runServices(
 /** What a service says itself is said in its own words; anything else with its name. */
 function asFailure(service: Service, cause: unknown): Error {
   if (cause instanceof SocleError) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new Error(`service ${service.name} failed: ${why}`, { cause });
 }
 
 /** Whether the promise settled within the time; without one it is waited for. */
 async function settles(promise: Promise<void>, timeoutMs: number | undefined): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<"late">((resolve) => {
-    if (timeoutMs !== undefined) timer = setTimeout(() => resolve("late"), timeoutMs);
-  });
-  const first = await Promise.race([promise, late]);
-  clearTimeout(timer);
-  return first !== "late";
+  if (timeoutMs !== undefined) return (await within(systemClock, timeoutMs, promise)) !== LATE;
+  await promise;
+  return true;
 }

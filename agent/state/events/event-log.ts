@@ -9,6 +9,7 @@ import { isFullDisk } from "../journal/durable-file.ts";
 import { EventRing } from "./event-ring.ts";
 import { EventSegments, eventsLost, reserveBlock } from "./event-segments.ts";
 import type { HostEvent } from "./event.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 export interface EventLogOptions {
   readonly directory: string;
@@ -319,7 +320,7 @@ export class EventLog {
     const kept = "they are told from memory and kept until the disk is well";
     if (this.#retryAtMonotonicMs === undefined)
       this.#log.error({ err: cause }, `events cannot be written; ${kept}`);
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     const kind = isFullDisk(cause) ? "exhausted" : "unavailable";
     this.#failure = isFileLost(cause)
       ? new SocleError("unavailable", "STATE_LOST", stateLost("the event log"), { cause })
@@ -339,7 +340,7 @@ export class EventLog {
 }
 
 function unusable(directory: string, cause: unknown): SocleError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   const mend = isFullDisk(cause)
     ? "free space there"
     : "check the disk, and the owner and mode of the directory";

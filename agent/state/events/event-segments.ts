@@ -11,6 +11,7 @@ import { replaceLink, syncDirectory } from "../journal/durable-file.ts";
 import type { EventRing } from "./event-ring.ts";
 import type { HostEvent } from "./event.ts";
 import { decodeLine, encodeLine } from "../journal/format.ts";
+import { codeOf } from "../../kernel/thrown.ts";
 
 // Files of checksummed lines, named by the first sequence they may hold. A line is an event, `{"reserved":N}` (numbers
 // up to N may have been told to somebody, written or not) or, last, `{"clean":true,"next":N}` (none but those written).
@@ -170,7 +171,7 @@ export class EventSegments {
       // A damaged link may have taken numbers, as a damaged mark may.
       return Number.isSafeInteger(reserved) ? reserved : through + reserveBlock;
     } catch (thrown) {
-      if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return 0;
+      if (codeOf(thrown) === "ENOENT") return 0;
       throw thrown;
     }
   }

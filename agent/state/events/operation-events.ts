@@ -2,6 +2,7 @@ import type { Service } from "../../kernel/lifecycle/service.ts";
 import type { EventLog } from "./event-log.ts";
 import { isDone } from "../operations/operation.ts";
 import type { Operations } from "../operations/operations.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** Tells the end of every operation in the event log. */
 export function operationEvents(operations: Operations, events: EventLog): Service {
@@ -15,13 +16,13 @@ export function operationEvents(operations: Operations, events: EventLog): Servi
           events.append({ kind: "resync", reason: "OPERATIONS_OVERFLOW" });
         } else if (isDone(change.value)) {
           const { id, kind, vmId, state, error, cancelledBy } = change.value;
-          const details = {
+          const details = defined<Record<string, string>>({
             operation: id,
             operation_kind: kind,
             state,
-            ...(error === undefined ? {} : { error: error.reason }),
-            ...(cancelledBy === undefined ? {} : { cancelled_by: cancelledBy }),
-          };
+            error: error?.reason,
+            cancelled_by: cancelledBy,
+          });
           events.append({ kind: "operation_ended", vmId, details });
         }
       }

@@ -1,5 +1,6 @@
 import { stat, type FileHandle } from "node:fs/promises";
 import { isFullDisk, UncertainWrite, writeFully } from "./durable-file.ts";
+import { toError } from "../../kernel/thrown.ts";
 
 /** The path no longer names the file that this process has open: it was deleted, moved or replaced. */
 export class FileLost extends Error {
@@ -115,7 +116,7 @@ export class AppendFile {
         await this.requireSame();
       }
     } catch (thrown) {
-      const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
+      const cause = toError(thrown);
       if (isWritten || !isFullDisk(cause)) this.#failure = cause;
       this.#cutBytes = isWritten ? bytes.length : 0;
       await this.#cut(isWritten ? this.#syncedBytes : this.#bytes, cause);

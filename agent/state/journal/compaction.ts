@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppendFile } from "./append-file.ts";
 import { syncDirectory, writeFully } from "./durable-file.ts";
 import { encodeLine } from "./format.ts";
+import { toError } from "../../kernel/thrown.ts";
 
 const chunkBytes = 128 * 1024;
 const maxAppendedBytes = 64 * 1024 * 1024;
@@ -26,7 +27,7 @@ export class JournalCompaction {
     this.#path = compactionPath(journalPath);
     this.#done = this.#snapshot(records).then(
       () => onDone(),
-      (failure: unknown) => onDone(failure instanceof Error ? failure : new Error(String(failure))),
+      (failure: unknown) => onDone(toError(failure)),
     );
   }
 

@@ -1,5 +1,6 @@
 import { access, open, rename, rm, symlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
+import { codeOf, messageOf } from "../../kernel/thrown.ts";
 
 /** Makes the names in a directory durable: a rename is only safe from a power cut after this. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -24,10 +25,10 @@ export class UncertainWrite extends Error {
   readonly code: string | undefined;
 
   constructor(path: string, cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     super(`${why}; what was written to ${path} could not be taken back`, { cause });
     this.name = "UncertainWrite";
-    this.code = cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
+    this.code = codeOf(cause);
   }
 }
 
@@ -68,7 +69,7 @@ export async function replaceLink(path: string, text: string): Promise<void> {
   try {
     await symlink(text, temporary);
   } catch (thrown) {
-    if (!hasCode(thrown, "EEXIST")) throw thrown;
+    if (codeOf(thrown) !== "EEXIST") throw thrown;
     // Left by a process that ended before its rename.
     await rm(temporary, { force: true });
     await symlink(text, temporary);
@@ -83,10 +84,9 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
-export const isFullDisk = (thrown: unknown): boolean =>
-  hasCode(thrown, "ENOSPC") || hasCode(thrown, "EDQUOT");
+export const isFullDisk = (thrown: unknown): boolean => {
+  const code = codeOf(thrown);
+  return code === "ENOSPC" || code === "EDQUOT";
+};
 
-export const isMissing = (thrown: unknown): boolean => hasCode(thrown, "ENOENT");
-
-const hasCode = (thrown: unknown, code: string): boolean =>
-  thrown instanceof Error && "code" in thrown && thrown.code === code;
+export const isMissing = (thrown: unknown): boolean => codeOf(thrown) === "ENOENT";

@@ -21,6 +21,7 @@ import {
   tooLarge,
 } from "./refusals.ts";
 import { header, isOutdated, rewriteAsCurrent } from "./version.ts";
+import { toError } from "../../kernel/thrown.ts";
 
 const maxPendingBytes = 64 * 1024 * 1024;
 const defaultCompactAboveBytes = 8 * 1024 * 1024;
@@ -350,7 +351,7 @@ export class Journal {
       this.#file = await compaction.takeOver(this.#path);
     } catch (thrown) {
       // Both files have all that was acknowledged; which of them is the journal after a restart is not known.
-      old.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      old.fail(toError(thrown));
       this.#fail(thrown);
       return;
     }

@@ -2,10 +2,9 @@ import type * as z from "zod";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isFileLost, stateLost } from "./append-file.ts";
 import { isFullDisk } from "./durable-file.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 // Why a record is refused.
-
-const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 /** `isPassing`: appends go on by themselves once there is space. */
 export function journalFailed(path: string, cause: unknown, isPassing: boolean): SocleError {
@@ -16,7 +15,7 @@ export function journalFailed(path: string, cause: unknown, isPassing: boolean):
   return new SocleError(
     isFullDisk(cause) ? "exhausted" : "unavailable",
     "JOURNAL_FAILED",
-    `${path} cannot be written (${textOf(cause)}): changes are refused, reads and guests go on; ${mend}` +
+    `${path} cannot be written (${messageOf(cause)}): changes are refused, reads and guests go on; ${mend}` +
       (isPassing ? ", then changes go on by themselves" : ", then restart the agent"),
     { cause, details },
   );
@@ -27,7 +26,7 @@ export const outcomeUnknown = (path: string, cause: unknown): SocleError =>
   new SocleError(
     "outcome_unknown",
     "JOURNAL_FAILED",
-    `${path} cannot be written (${textOf(cause)}): whether this change is carried out after a restart is unknown; check ` +
+    `${path} cannot be written (${messageOf(cause)}): whether this change is carried out after a restart is unknown; check ` +
       "the disk, restart the agent, then repeat the request with the same request id to learn its outcome",
     { cause, details: { metadata: { path } } },
   );
@@ -36,7 +35,7 @@ export const cannotOpen = (path: string, cause: unknown): SocleError =>
   new SocleError(
     "unavailable",
     "JOURNAL_UNREADABLE",
-    `${path} cannot be read (${textOf(cause)}): check the disk, and the owner and mode of the file; where it is lost, restore ` +
+    `${path} cannot be read (${messageOf(cause)}): check the disk, and the owner and mode of the file; where it is lost, restore ` +
       "it from a backup.",
     { cause, details: { metadata: { path } } },
   );
@@ -46,7 +45,7 @@ export const cannotMake = (path: string, cause: unknown): SocleError =>
   new SocleError(
     isFullDisk(cause) ? "exhausted" : "unavailable",
     "STATE_UNWRITABLE",
-    `${path} cannot be made (${textOf(cause)}): ${isFullDisk(cause) ? "free space there" : "check the disk"}, then start the agent again`,
+    `${path} cannot be made (${messageOf(cause)}): ${isFullDisk(cause) ? "free space there" : "check the disk"}, then start the agent again`,
     { cause, details: { metadata: { path } } },
   );
 

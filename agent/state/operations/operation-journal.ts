@@ -2,6 +2,7 @@ import * as z from "zod";
 import { Journal } from "../journal/journal.ts";
 import type { OperationsOptions } from "./requests.ts";
 import { OperationTable } from "./operation-table.ts";
+import { defined } from "../../kernel/defined.ts";
 
 const text = z.string();
 const count = z.number().int().min(0);
@@ -58,25 +59,28 @@ export async function openOperationJournal(
     mustExist = false,
   } = options;
   let table = new OperationTable({ retentionMs, clock, boot });
-  const journal = await Journal.open(`${directory}/operations.journal`, {
-    kind: "operations",
-    log,
-    mustExist,
-    schema: recordSchema,
-    replay: (record) => table.replay(record),
-    live: () => table.live(),
-    ...(compactAboveBytes === undefined ? {} : { compactAboveBytes }),
-    ...(beforeRefused === undefined ? {} : { beforeRefused }),
-    ...(onUnreadable === undefined
-      ? {}
-      : {
-          onUnreadable: (why) => {
-            // Half of it would show states that are not the last ones.
-            table = new OperationTable({ retentionMs, clock, boot });
-            onUnreadable(why);
-          },
-        }),
-  });
+  const journal = await Journal.open(
+    `${directory}/operations.journal`,
+    defined({
+      kind: "operations",
+      log,
+      mustExist,
+      schema: recordSchema,
+      replay: (record) => table.replay(record),
+      live: () => table.live(),
+      compactAboveBytes,
+      beforeRefused,
+      ...(onUnreadable === undefined
+        ? {}
+        : {
+            onUnreadable: (why) => {
+              // Half of it would show states that are not the last ones.
+              table = new OperationTable({ retentionMs, clock, boot });
+              onUnreadable(why);
+            },
+          }),
+    }),
+  );
   table.replayed();
   return { journal, table };
 }

@@ -5,6 +5,7 @@ import { Forgettable } from "./forgettable.ts";
 import { OperationIndex, type Charged, type Selection } from "./operation-index.ts";
 import { errorOf, isDone, type End, type Operation, type OperationStep } from "./operation.ts";
 import type { Outcome } from "./requests.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What the journal holds. Each may be replayed more than once: a later one of the same operation wins. */
 export type OperationRecord =
@@ -50,15 +51,7 @@ export function withEnd(operation: Operation, end: End): Operation {
 /** The fields of an ended operation that the journal's record of the end holds. */
 export const wholeEnd = (operation: Operation): End => {
   const { state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = operation;
-  return {
-    state,
-    progress,
-    result,
-    ...(error === undefined ? {} : { error }),
-    ...(endedAtMs === undefined ? {} : { endedAtMs }),
-    ...(endedSinceBoot === undefined ? {} : { endedSinceBoot }),
-    ...(cancelledBy === undefined ? {} : { cancelledBy }),
-  };
+  return defined({ state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy });
 };
 
 /** All operations held, by id and by who asked for them, and what replay makes of the journal's records. */

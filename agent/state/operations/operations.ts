@@ -24,6 +24,7 @@ import { endOf, type Entry, type OperationTable } from "./operation-table.ts";
 import { OperationWaiters } from "./waiters.ts";
 import { MOST_FORGOTTEN_AT_ONCE } from "./retention.ts";
 import { OperationRun, type Step } from "./run.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./requests.ts";
 export type { Step } from "./run.ts";
@@ -144,23 +145,23 @@ export class Operations {
     const open = this.#table.withoutEndOf(request.vmId).find(isUnsettled);
     if (open !== undefined) throw unsettled(open);
     if (request.newestOperation !== undefined) this.#ids.startAfterSeen(request.newestOperation);
-    const operation: Operation = {
+    const operation: Operation = defined({
       id: this.#ids.next(),
       requestId: request.requestId,
       kind: request.kind,
       vmId: request.vmId,
-      ...(request.instance === undefined ? {} : { instance: request.instance }),
-      ...(request.tenant === undefined ? {} : { tenant: request.tenant }),
-      ...(request.byTenant === true ? { byTenant: true } : {}),
+      instance: request.instance,
+      tenant: request.tenant,
+      byTenant: request.byTenant === true ? true : undefined,
       caller: request.caller,
-      ...(request.behalf === undefined ? {} : { behalf: request.behalf }),
+      behalf: request.behalf,
       state: "running",
       steps: [],
       progress: 0,
       createdAtMs: this.#clock.now(),
       result: {},
       intent: request.intent,
-    };
+    });
     const record = { t: "begin" as const, operation, fingerprint: request.fingerprint };
     const entry = this.#table.add(record);
     entry.durable = this.#journal.append(record);

@@ -8,6 +8,8 @@ import { FileLost, isFileLost, stateLost } from "../journal/append-file.ts";
 import { isSameFence, laterFence, type ControlFence, type FenceOrigin } from "./control-fence.ts";
 import { exists, isFullDisk, replaceFile, replaceLink, UncertainWrite } from "../journal/durable-file.ts";
 import { healthRecordSchema, type HealthRecord } from "./health-record.ts";
+import { defined } from "../../kernel/defined.ts";
+import { codeOf, messageOf } from "../../kernel/thrown.ts";
 
 const factsSchema = z.strictObject({
   version: z.literal(1),
@@ -214,7 +216,7 @@ export class HostRecord {
         // A reset or a raise may have been written since the call.
         const { epoch, resets } = this.#laterFence(found, origin);
         const isCounted = resets !== this.controlFence.resets;
-        return { controlEpoch: epoch, ...(isCounted ? { controlEpochResets: resets } : {}) };
+        return defined({ controlEpoch: epoch, controlEpochResets: isCounted ? resets : undefined });
       },
       ({ controlEpoch }) => this.#countFrom(controlEpoch),
     );
@@ -279,7 +281,7 @@ export class HostRecord {
 
 function unwritable(path: string, cause: unknown): SocleError {
   if (isFileLost(cause)) return new SocleError("unavailable", "STATE_LOST", stateLost(path), { cause });
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   const isFull = isFullDisk(cause);
   const mend = isFull ? "free space there" : "check the disk";
   const message = `${path} cannot be written (${why}): changes are refused, reads and guests go on; ${mend}, then try again`;
@@ -308,7 +310,7 @@ async function countedWithoutRoom(path: string): Promise<number> {
   try {
     text = await readlink(epochPath(path));
   } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return 0;
+    if (codeOf(thrown) === "ENOENT") return 0;
     throw cannotRead(epochPath(path), thrown, `Else remove it, and edit ${path} so: ${byHand}.`);
   }
   if (!/^\d{1,15}$/.test(text)) {
@@ -323,7 +325,7 @@ async function read(path: string, companionPaths: readonly string[]): Promise<Fa
   try {
     text = await readFile(path, "utf8");
   } catch (thrown) {
-    if (!(thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT"))
+    if (codeOf(thrown) !== "ENOENT")
       throw cannotRead(path, thrown, `Where it is lost, put it back from a backup, edited so: ${byHand}.`);
     // A host that ran before has one: to begin anew would count its epochs again.
     if ((await Promise.all(companionPaths.map(exists))).includes(true))
@@ -366,7 +368,7 @@ function corrupt(path: string, what: string, cause: unknown): SocleError {
 }
 
 function cannotRead(path: string, cause: unknown, lastResort: string): SocleError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   const message = `${path} cannot be read (${why}): check the disk, and the owner and mode of the file. ${lastResort}`;
   return new SocleError("unavailable", "HOST_RECORD_UNREADABLE", message, { cause });
 }

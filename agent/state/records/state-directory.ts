@@ -21,6 +21,7 @@ import { makeDirectory } from "../../kernel/make-directory.ts";
 import type { Logger } from "../../kernel/log.ts";
 import { requireSameFile, stateLost } from "../journal/append-file.ts";
 import { isFullDisk, replaceLink, writeFully } from "../journal/durable-file.ts";
+import { codeOf, messageOf } from "../../kernel/thrown.ts";
 
 export interface StateDirectory {
   readonly path: string;
@@ -159,7 +160,7 @@ async function takeLock(directory: string): Promise<string> {
     try {
       await symlink(identity, own);
     } catch (thrown) {
-      if (thrown instanceof Error && "code" in thrown && thrown.code === "EEXIST") continue;
+      if (codeOf(thrown) === "EEXIST") continue;
       throw thrown;
     }
     const numbers = await lockNumbers(directory);
@@ -208,9 +209,9 @@ async function identityOf(pid: number): Promise<string | undefined> {
 
 function unwritable(path: string, cause: unknown): SocleError {
   const { username, uid } = userInfo();
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const code = codeOf(cause) ?? "";
   if (["ENOSPC", "EDQUOT", "EROFS", "EIO"].includes(code)) return cannotWrite(path, cause);
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new SocleError(
     "unavailable",
     "STATE_UNWRITABLE",
@@ -221,7 +222,7 @@ function unwritable(path: string, cause: unknown): SocleError {
 }
 
 function cannotWrite(path: string, cause: unknown): SocleError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   const isFull = isFullDisk(cause);
   return new SocleError(
     isFull ? "exhausted" : "unavailable",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { FileLost, isFileLost, stateLost } from "../journal/append-file.ts";
 import { replaceLink, UncertainWrite } from "../journal/durable-file.ts";
+import { codeOf, messageOf } from "../../kernel/thrown.ts";
 
 /** Writes `value` outside of the state directory. Resolves with false where that was refused, rejects where it may have failed. */
 type Publish = () => Promise<boolean>;
@@ -160,7 +161,7 @@ async function textOf(path: string): Promise<string> {
   try {
     return await readlink(path);
   } catch (thrown) {
-    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+    const code = codeOf(thrown);
     if (code === "ENOENT" || code === "EINVAL") return "";
     throw thrown;
   }
@@ -168,7 +169,7 @@ async function textOf(path: string): Promise<string> {
 
 function unwritable(path: string, cause: unknown): SocleError {
   if (isFileLost(cause)) return new SocleError("unavailable", "STATE_LOST", stateLost(path), { cause });
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   const message = `${path} cannot be written (${why}): check the disk and its free inodes`;
   return new SocleError("unavailable", "STATE_UNWRITABLE", message, { cause });
 }

@@ -12,6 +12,7 @@ import { OrderedIds } from "../operations/ordered-ids.ts";
 import type { Permit } from "../operations/permit.ts";
 import type { Reservation, ReservationRequest, ReservationState } from "./reservation.ts";
 import { MOST_FORGOTTEN_AT_ONCE } from "../operations/retention.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export interface ReservationBookOptions {
   readonly directory: string;
@@ -110,26 +111,28 @@ export class ReservationBook {
   static async open(options: ReservationBookOptions): Promise<ReservationBook> {
     const found = new Map<string, Kept>();
     let live = (): Iterable<Kept> => found.values();
-    const journal = await Journal.open(`${options.directory}/reservations.journal`, {
-      kind: "reservations",
-      log: options.log,
-      mustExist: options.mustExist ?? false,
-      replay: (record) => {
-        const kept = record as Kept;
-        const { id } = kept.reservation;
-        found.set(id, { ...kept, requests: joined(found.get(id)?.requests ?? {}, asLists(kept.requests)) });
-      },
-      live: () => live(),
-      schema: keptSchema,
-      ...(options.onUnreadable === undefined
-        ? {}
-        : {
-            onUnreadable: (why) => {
-              found.clear();
-              options.onUnreadable?.(why);
-            },
-          }),
-    });
+    const journal = await Journal.open(
+      `${options.directory}/reservations.journal`,
+      defined({
+        kind: "reservations",
+        log: options.log,
+        mustExist: options.mustExist ?? false,
+        replay: (record) => {
+          const kept = record as Kept;
+          const { id } = kept.reservation;
+          found.set(id, { ...kept, requests: joined(found.get(id)?.requests ?? {}, asLists(kept.requests)) });
+        },
+        live: () => live(),
+        schema: keptSchema,
+        onUnreadable:
+          options.onUnreadable === undefined
+            ? undefined
+            : (why) => {
+                found.clear();
+                options.onUnreadable?.(why);
+              },
+      }),
+    );
     const book = new ReservationBook(options, journal, found.values());
     // Changes that are not durable may yet be refused.
     live = () => [...book.#entries.values()].flatMap(({ settled }) => settled ?? []);

@@ -13,6 +13,7 @@ import { fenceOf, leaseSchema, writeOf, type FoundLease, type Lease } from "./le
 import { inUse, isOfTheConnection, notAskedYet, unread, unrecorded } from "./lease-refusals.ts";
 import { LeaseSuccession } from "./lease-succession.ts";
 import { UniqueSecret } from "./unique-secret.ts";
+import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 
 export interface HypervisorLeaseOptions {
   readonly libvirt: LibvirtCalls & Pick<libvirt.Libvirt, "events" | "changes">;
@@ -183,14 +184,9 @@ export class HypervisorLease implements Service {
     if (this.#isWithout) return true;
     if (!this.#isHeld && !this.#isOthers) throw this.#refusal ?? notAskedYet();
     const { clock } = this.#options;
-    const over = new AbortController();
-    const late = clock.sleep(PUBLISH_MS, over.signal).then(() => Promise.reject(unrecorded()));
-    try {
-      return await Promise.race([this.#write(clock.monotonicMs() + PUBLISH_MS), late]);
-    } finally {
-      over.abort();
-      late.catch(() => undefined);
-    }
+    const written = await within(clock, PUBLISH_MS, this.#write(clock.monotonicMs() + PUBLISH_MS));
+    if (written === LATE) throw unrecorded();
+    return written;
   }
 
   async #write(deadlineMs: number): Promise<boolean> {

@@ -13,6 +13,7 @@ import {
 } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { instanceOf } from "../model/instance.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** A guest that hangs holds its domain's job, which writing takes: no stop waits longer than this for it. */
 const QUICKLY = { urgent: true, timeoutMs: 2000 } as const;
@@ -61,7 +62,7 @@ export class Stamps {
     if (xml === NO_DOMAIN) return undefined;
     if (xml === undefined) return { isManaged: false };
     const { socle, instance } = readVmMetadata(xml);
-    if (socle === undefined) return { isManaged: true, ...(instance === undefined ? {} : { instance }) };
+    if (socle === undefined) return defined({ isManaged: true, instance });
     const createdAtMs = Date.parse(socle.createdAt);
     return { isManaged: true, instance: instanceOf(id, socle), createdAtMs };
   }

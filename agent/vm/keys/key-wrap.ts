@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:
 import { open } from "node:fs/promises";
 import { credentialPath, type CredentialName, type Environment } from "../../kernel/credentials.ts";
 import { SocleError } from "../../kernel/errors.ts";
+import { codeOf } from "../../kernel/thrown.ts";
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -99,7 +100,7 @@ export class KeyWrap {
     } catch (thrown) {
       found.fill(0);
       if (thrown instanceof SocleError) throw thrown;
-      const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
+      const code = codeOf(thrown) ?? "";
       throw code === "ENOENT" ? missing(path) : unusable(`${path} cannot be read (${code})`, thrown);
     }
     return found.subarray(0, KEY_BYTES);

@@ -5,11 +5,13 @@ import {
   type Disk,
   type DomainDocument,
   type Interface,
+  type VmMetadata,
 } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
 import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
 import type { Accelerator, LaunchSecurity, NicSpec, VmSpec } from "../model/spec.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What libvirt said about the volumes a spec names, and what was decided for it at admission. */
 export interface ResolvedSpec {
@@ -46,34 +48,33 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
   const x86 = architecture === "x86_64";
   const uefi = spec.firmware !== "bios";
   const secure = spec.firmware === "uefi-secure-boot";
-  return {
+  return defined({
     type: accelerator === "kvm" ? "kvm" : "qemu",
     name: spec.name,
     uuid: spec.id,
-    metadata: {
-      socle: {
+    metadata: defined({
+      socle: defined<VmMetadata>({
         tenant: spec.tenant,
         labels: spec.labels,
         spec: JSON.stringify(spec),
         specDigest: specDigest(spec),
         placementEpoch: resolved.placementEpoch,
         createdAt: new Date(resolved.createdAtMs).toISOString(),
-        ...(resolved.instance === undefined ? {} : { instance: resolved.instance }),
+        instance: resolved.instance,
         accelerator,
         placement: JSON.stringify(resolved.placement),
-        ...(resolved.keys === undefined ? {} : { keys: resolved.keys }),
-      },
-      ...(resolved.operationId === undefined
-        ? {}
-        : { stamp: { operation: resolved.operationId, phase: "begun" } }),
-    },
+        keys: resolved.keys,
+      }),
+      stamp:
+        resolved.operationId === undefined ? undefined : { operation: resolved.operationId, phase: "begun" },
+    }),
     memoryBytes: spec.memoryBytes,
-    ...(resolved.memoryHeadroomBytes === undefined
-      ? {}
-      : { memoryHardLimitBytes: hardLimit(spec, resolved.memoryHeadroomBytes) }),
-    ...(spec.launchSecurity === undefined
-      ? {}
-      : { launchSecurity: { type: spec.launchSecurity, policy: launchPolicies[spec.launchSecurity] } }),
+    memoryHardLimitBytes:
+      resolved.memoryHeadroomBytes === undefined ? undefined : hardLimit(spec, resolved.memoryHeadroomBytes),
+    launchSecurity:
+      spec.launchSecurity === undefined
+        ? undefined
+        : { type: spec.launchSecurity, policy: launchPolicies[spec.launchSecurity] },
     ...whereOnHost(spec, resolved.placement),
     ...cpu(spec, accelerator),
     os: {
@@ -87,13 +88,13 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
         ? {}
         : { commandLine: spec.kernelBoot.commandLine }),
     },
-    features: {
+    features: defined({
       acpi: true,
-      ...(x86 ? { apic: true } : {}),
-      ...(secure ? { smm: true } : {}),
+      apic: x86 ? true : undefined,
+      smm: secure ? true : undefined,
       // The translator's cache is host memory on top of the guest's: bounded, so that a VM's footprint can be told.
-      ...(accelerator === "tcg" ? { tcgCacheBytes: TCG_CACHE_BYTES } : {}),
-    },
+      tcgCacheBytes: accelerator === "tcg" ? TCG_CACHE_BYTES : undefined,
+    }),
     clock: {
       offset: "utc",
       ...(x86
@@ -114,7 +115,7 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
       disks: spec.disks.map((disk, index): Disk => {
         const at = resolved.disks[index];
         if (at === undefined) throw new Error(`disk ${disk.name} was not resolved`);
-        return {
+        return defined({
           device: "disk",
           source: { type: "file", path: at.path },
           format: at.format,
@@ -124,12 +125,13 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
           target: { device: `vd${letters(index)}`, bus: "virtio" },
           serial: disk.name,
           alias: `${ALIAS_PREFIX.disk}${disk.name}`,
-          ...(disk.readOnly ? { readOnly: true } : {}),
-          ...(disk.source.kind === "new" && disk.source.encryption !== undefined
-            ? { encryptionSecretUuid: secretUuid(spec.id, diskPart(disk.name)) }
-            : {}),
-          ...(index === 0 && spec.kernelBoot === undefined ? { bootOrder: 1 } : {}),
-        };
+          readOnly: disk.readOnly ? true : undefined,
+          encryptionSecretUuid:
+            disk.source.kind === "new" && disk.source.encryption !== undefined
+              ? secretUuid(spec.id, diskPart(disk.name))
+              : undefined,
+          bootOrder: index === 0 && spec.kernelBoot === undefined ? 1 : undefined,
+        });
       }),
       interfaces: spec.nics.map((nic) => nicDevice(spec, nic)),
       // Without one libvirt adds a USB controller, which wakes the host up a thousand times a second.
@@ -159,7 +161,7 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
       memoryBalloon: { model: "virtio", statsPeriodSeconds: 10, freePageReporting: true },
       panics: x86 ? [{ model: "isa" }] : [],
     },
-  };
+  });
 }
 
 /** The spec's own name of a device, from the alias that `domainDocument` gave it. */
@@ -196,18 +198,17 @@ function whereOnHost(
 ): Pick<DomainDocument, "vcpus" | "cpuTune" | "numaTune" | "memoryBacking"> {
   const vcpus = { max: spec.vcpus, current: spec.vcpus };
   const vcpuPins = vcpuCpus.map((cpu, vcpu) => ({ vcpu, cpuSet: [cpu] }));
-  return {
+  return defined({
     vcpus: sharedCpus.length === 0 ? vcpus : { ...vcpus, cpuSet: sharedCpus },
-    ...(vcpuPins.length === 0
-      ? {}
-      : { cpuTune: { vcpuPins, emulatorPin: emulatorCpus.length > 0 ? emulatorCpus : vcpuCpus } }),
-    ...(cells.length === 0
-      ? {}
-      : { numaTune: { memory: { mode: strict ? "strict" : "preferred", nodeSet: cells } } }),
-    ...(hugepageBytes === undefined
-      ? {}
-      : { memoryBacking: { hugePages: [{ pageSizeBytes: hugepageBytes }] } }),
-  };
+    cpuTune:
+      vcpuPins.length === 0
+        ? undefined
+        : { vcpuPins, emulatorPin: emulatorCpus.length > 0 ? emulatorCpus : vcpuCpus },
+    numaTune:
+      cells.length === 0 ? undefined : { memory: { mode: strict ? "strict" : "preferred", nodeSet: cells } },
+    memoryBacking:
+      hugepageBytes === undefined ? undefined : { hugePages: [{ pageSizeBytes: hugepageBytes }] },
+  });
 }
 
 function cpu(spec: VmSpec, accelerator: Accelerator): Pick<DomainDocument, "cpu"> {

@@ -1,5 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { EventKind, HostEvent } from "../../state/events/event.ts";
+import { defined } from "../../kernel/defined.ts";
 
 type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
 
@@ -78,14 +79,16 @@ export class EventBudget {
   #sumUp(vmId: string, budget: Budget): void {
     if (budget.dropped === 0 || budget.left < RECOVERED) return;
     const { vmName, vmState, reason } = budget.last;
-    this.#publish({
-      kind: "vm_events_dropped",
-      vmId,
-      ...(vmName === undefined ? {} : { vmName }),
-      ...(vmState === undefined ? {} : { vmState }),
-      ...(reason === undefined ? {} : { reason }),
-      details: { dropped: String(budget.dropped), last_kind: budget.last.kind },
-    });
+    this.#publish(
+      defined({
+        kind: "vm_events_dropped",
+        vmId,
+        vmName,
+        vmState,
+        reason,
+        details: { dropped: String(budget.dropped), last_kind: budget.last.kind },
+      }),
+    );
     budget.left -= 1;
     budget.dropped = 0;
   }

@@ -1,4 +1,5 @@
 import { domainGetJobStats, JobOperation, type Domain, type Libvirt } from "../../libvirt/index.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** How far a migration out of this host has got, of memory and disks together. */
 export interface MigrationProgress {
@@ -52,9 +53,9 @@ export class MigrationWatch {
     if (fields.get("operation") !== JobOperation.MIGRATION_OUT) return undefined;
     const processedBytes = fields.get("data_processed");
     const remainingBytes = fields.get("data_remaining");
-    return {
-      ...(typeof processedBytes === "number" ? { processedBytes } : {}),
-      ...(typeof remainingBytes === "number" ? { remainingBytes } : {}),
-    };
+    return defined({
+      processedBytes: typeof processedBytes === "number" ? processedBytes : undefined,
+      remainingBytes: typeof remainingBytes === "number" ? remainingBytes : undefined,
+    });
   }
 }

@@ -10,6 +10,7 @@ import type { Placement } from "../../state/reservations/placement.ts";
 import { deviceName } from "./domain-document.ts";
 import { ownFacts, shortReason, storedPlacement } from "../model/stored-spec.ts";
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** Of huge pages whose size a domain does not say, on every machine whose kernel was not told otherwise at its boot. */
 const DEFAULT_HUGEPAGE_BYTES = 2 * 1024 ** 2;
@@ -48,22 +49,18 @@ export function vmFromDomain(
       const name = deviceName("disk", disk.alias);
       const backing = (disk.backingChain ?? []).flatMap(({ source }) => imageOf(source) ?? []);
       const mirror = imageOf(disk.mirror);
-      return {
+      return defined({
         device: disk.target.device,
-        ...(name === undefined ? {} : { name }),
+        name,
         ...imageOf(disk.source),
         ...(disk.readOnly === true ? { readOnly: true } : {}),
         ...(backing.length === 0 ? {} : { backing }),
         ...(mirror === undefined ? {} : { mirror }),
-      };
+      });
     }),
     nics: document.devices.interfaces.map((nic) => {
       const name = deviceName("nic", nic.alias);
-      return {
-        mac: nic.mac ?? "",
-        ...(name === undefined ? {} : { name }),
-        ...(nic.targetDevice === undefined ? {} : { device: nic.targetDevice }),
-      };
+      return defined({ mac: nic.mac ?? "", name, device: nic.targetDevice });
     }),
   });
 }
@@ -129,36 +126,30 @@ function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: DomainDocu
     ...devices.hostDevices.flatMap((device) => (device.type === "pci" ? [device.address] : [])),
     ...devices.interfaces.flatMap(({ source }) => (source.type === "hostdev" ? [source.address] : [])),
   ];
-  return {
+  return defined({
     cells: numaTune?.memory?.nodeSet ?? [...new Set(ofGuestCells)].sort((a, b) => a - b),
-    ...(hugepages === undefined ? {} : { hugepageBytes: hugepages.pageSizeBytes ?? DEFAULT_HUGEPAGE_BYTES }),
-    ...(vcpuPins.length === 0 ? {} : { vcpuPins }),
-    ...(emulatorPin === undefined ? {} : { emulatorPin }),
-    ...(addresses.length === 0 ? {} : { devices: addresses.map(formatPciAddress) }),
-  };
+    hugepageBytes: hugepages === undefined ? undefined : (hugepages.pageSizeBytes ?? DEFAULT_HUGEPAGE_BYTES),
+    vcpuPins: vcpuPins.length === 0 ? undefined : vcpuPins,
+    emulatorPin,
+    devices: addresses.length === 0 ? undefined : addresses.map(formatPciAddress),
+  });
 }
 
 /** The same from what Socle decided when it made the VM, where the XML cannot be had. */
 function asPlaced(placement: Placement | undefined): OnHost {
   if (placement === undefined) return { cells: [] };
   const { cells, vcpuCpus, emulatorCpus, hugepageBytes, devices } = placement;
-  return {
+  return defined({
     cells,
-    ...(hugepageBytes === undefined ? {} : { hugepageBytes }),
-    ...(vcpuCpus.length === 0 ? {} : { vcpuPins: vcpuCpus.map((cpu) => [cpu]) }),
-    ...(emulatorCpus.length === 0 ? {} : { emulatorPin: emulatorCpus }),
-    ...(devices.length === 0 ? {} : { devices }),
-  };
+    hugepageBytes,
+    vcpuPins: vcpuCpus.length === 0 ? undefined : vcpuCpus.map((cpu) => [cpu]),
+    emulatorPin: emulatorCpus.length === 0 ? undefined : emulatorCpus,
+    devices: devices.length === 0 ? undefined : devices,
+  });
 }
 
 function onHostBefore({ cells, hugepageBytes, vcpuPins, emulatorPin, devices }: Vm): OnHost {
-  return {
-    cells,
-    ...(hugepageBytes === undefined ? {} : { hugepageBytes }),
-    ...(vcpuPins === undefined ? {} : { vcpuPins }),
-    ...(emulatorPin === undefined ? {} : { emulatorPin }),
-    ...(devices === undefined ? {} : { devices }),
-  };
+  return defined({ cells, hugepageBytes, vcpuPins, emulatorPin, devices });
 }
 
 const UNSEEN = "-unseen";

@@ -1,3 +1,4 @@
+import { defined } from "../../kernel/defined.ts";
 /** What a qcow2 image says of other files: QEMU opens whatever stands here. */
 export interface Qcow2Header {
   /** Its guest's data is in another file. */
@@ -36,7 +37,7 @@ export function readQcow2Header(bytes: Buffer): Qcow2Header | undefined {
     throw new RangeError("a name that is not in the header");
   const file = bytes.toString("latin1", nameAt, nameEnd);
   const format = backingFormat(bytes.subarray(headerBytes, nameAt));
-  return { hasDataFile, backing: { file, ...(format === undefined ? {} : { format }) } };
+  return { hasDataFile, backing: defined({ file, format }) };
 }
 
 /** Extensions are a type and a length of four bytes each, and as many bytes, filled up to a multiple of eight. */

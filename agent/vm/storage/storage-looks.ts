@@ -5,6 +5,10 @@ import { runChild } from "../../hardware/privileged/child.ts";
 import { mountOf, readMounts } from "../../hardware/storage/mounts.ts";
 import { systemRoots } from "../../hardware/roots.ts";
 import { toSocleError } from "../../kernel/errors.ts";
+import { codeOf } from "../../kernel/thrown.ts";
+import { defined } from "../../kernel/defined.ts";
+import { systemClock } from "../../kernel/clock.ts";
+import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 
 /** The part of stat's answer that is used here. */
 export interface FileFacts {
@@ -72,11 +76,7 @@ export class StorageLooks {
     if (folder !== undefined) this.#devices.set(directory, folder.dev);
     const file = await this.#answer(path, directory);
     if (file === "none") return await this.#unseen(directory);
-    return {
-      isSeen: true,
-      ...(file === undefined ? {} : { file }),
-      ...(folder === undefined ? {} : { directory: folder }),
-    };
+    return defined({ isSeen: true, file, directory: folder });
   }
 
   #isHanging(directory: string): boolean {
@@ -93,17 +93,12 @@ export class StorageLooks {
   }
 
   async #answer(path: string, directory: string): Promise<FileFacts | undefined | "none"> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(() => resolve("late"), this.#looks.withinMs);
-    });
     const { look, lookByChild: byChild } = this.#looks;
     const looking = (this.#hanging.size === 0 ? look : byChild)(path).catch((thrown: unknown) =>
-      thrown instanceof Error && "code" in thrown && NOT_THERE.has(String(thrown.code)) ? undefined : "none",
+      NOT_THERE.has(codeOf(thrown) ?? "") ? undefined : "none",
     );
-    const found = await Promise.race([looking, late]);
-    clearTimeout(timer);
-    if (found !== "late") return found;
+    const found = await within(systemClock, this.#looks.withinMs, looking);
+    if (found !== LATE) return found;
     // A link may lead from a filesystem that answers to one that does not: a file speaks for its directory alone.
     const device = path === directory ? this.#devices.get(directory) : undefined;
     const hanging = { directory, device };

@@ -12,6 +12,7 @@ import { StorageNames } from "./storage-names.ts";
 import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
 import { formatOf } from "../model/volume-names.ts";
 import { poolBusy, poolFull, volumeExists } from "./volume-refusals.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export interface ResolvedVolume {
   readonly path: string;
@@ -146,14 +147,16 @@ export class Volumes {
     if (mayBeThere) await this.#pools.refresh(pool).catch(unlessBusy);
     const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
     if (available < Math.min(LEAST_FREE_BYTES, capacityBytes)) throw poolFull(volume.pool, available);
-    const xml = buildVolume({
-      name: volume.name,
-      capacityBytes,
-      allocationBytes: 0,
-      format: volume.format,
-      ...(base === undefined ? {} : { backing: { path: base.path, format: base.format } }),
-      ...(volume.secretUuid === undefined ? {} : { encryptionSecretUuid: volume.secretUuid }),
-    });
+    const xml = buildVolume(
+      defined({
+        name: volume.name,
+        capacityBytes,
+        allocationBytes: 0,
+        format: volume.format,
+        backing: base === undefined ? undefined : { path: base.path, format: base.format },
+        encryptionSecretUuid: volume.secretUuid,
+      }),
+    );
     let tries = 0;
     const create = async (): Promise<void> => {
       tries += 1;

@@ -3,6 +3,7 @@ import type { Temperature } from "../../../hardware/sensors/hwmon.ts";
 import type { Seen } from "../seen.ts";
 import type { TriggerRule, Verdict } from "../trigger.ts";
 import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+import { defined } from "../../../kernel/defined.ts";
 
 /** A temperature in one shape, of a chip of the host or of a sensor of the BMC. */
 export interface Heat {
@@ -56,14 +57,15 @@ export function allAnswered(mute: readonly string[], verdict: Verdict): Verdict 
   return { kind: "unknown", evidence: `no answer from ${mute.join(", ")}` };
 }
 
-const ofChip = ({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Temperature): Heat => ({
-  name: `${chip} ${sensor}`,
-  celsius,
-  ...(criticalAlarm === undefined ? {} : { isAlarming: criticalAlarm }),
-  ...(criticalCelsius === undefined
-    ? {}
-    : { criticalCelsius, isAlarming: criticalAlarm === true || celsius >= criticalCelsius }),
-});
+const ofChip = ({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Temperature): Heat =>
+  defined({
+    name: `${chip} ${sensor}`,
+    celsius,
+    isAlarming: criticalAlarm,
+    ...(criticalCelsius === undefined
+      ? {}
+      : { criticalCelsius, isAlarming: criticalAlarm === true || celsius >= criticalCelsius }),
+  });
 
 /** `mute`: those that measured before and do not now; the sensor of an empty slot never does. */
 function heatsOfBmc(sensors: readonly BmcSensor[], seen: Seen): { heats: Heat[]; mute: string[] } {
@@ -81,13 +83,13 @@ function ofBmc({ name, state, measured }: BmcSensor): Heat[] {
   const { value, upperCritical } = measured;
   const isCritical = state === "critical" || state === "non_recoverable";
   return [
-    {
+    defined({
       name,
       celsius: value,
       // Below the lower threshold it is cold, not hot.
       isAlarming: isCritical && (upperCritical === undefined || value >= upperCritical),
-      ...(upperCritical === undefined ? {} : { criticalCelsius: upperCritical }),
-    },
+      criticalCelsius: upperCritical,
+    }),
   ];
 }
 

@@ -2,6 +2,8 @@ import { setMaxListeners } from "node:events";
 import type { Reading } from "../../../hardware/reading.ts";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { Reader, ReadingsOf, ReaderState, ReaderTable, Sampled, ValueOf } from "./reader.ts";
+import { defined } from "../../../kernel/defined.ts";
+import { messageOf } from "../../../kernel/thrown.ts";
 
 const DEFAULT_DEADLINE_MS = 5000;
 const NOT_YET: Reading<never> = { kind: "failed", reason: "not read yet" };
@@ -78,13 +80,15 @@ export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
   }
 
   states(): readonly ReaderState[] {
-    return [...this.#kept.values()].map(({ name, last, lookedAtMs, tookMs }) => ({
-      name,
-      state: lookedAtMs === undefined ? "pending" : last.kind,
-      reason: last.kind === "read" ? "" : last.reason,
-      ...(lookedAtMs === undefined ? {} : { lookedAtMs }),
-      ...(tookMs === undefined ? {} : { tookMs }),
-    }));
+    return [...this.#kept.values()].map(({ name, last, lookedAtMs, tookMs }) =>
+      defined({
+        name,
+        state: lookedAtMs === undefined ? "pending" : last.kind,
+        reason: last.kind === "read" ? "" : last.reason,
+        lookedAtMs,
+        tookMs,
+      }),
+    );
   }
 
   async #runLane(lane: readonly Kept[], signal: AbortSignal): Promise<void> {
@@ -142,7 +146,7 @@ export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
         end(last);
       };
       read(giveUp.signal).then(over, (cause: unknown) => {
-        over({ kind: "failed", reason: cause instanceof Error ? cause.message : String(cause) });
+        over({ kind: "failed", reason: messageOf(cause) });
       });
     });
   }
