@@ -4,6 +4,8 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Contract } from "../contract/load.ts";
 import { interrupted } from "./errors.ts";
 import { fromRpcError, isRpcError } from "./rpc-error.ts";
+import { defined } from "../kernel/defined.ts";
+import { codeOf } from "../kernel/thrown.ts";
 
 export type Target =
   { readonly kind: "socket"; readonly path: string } | { readonly kind: "tcp"; readonly address: string };
@@ -78,14 +80,14 @@ export async function connect(
   const client = new Client(
     target.kind === "socket" ? `unix:${target.path}` : target.address,
     credentials.createInsecure(),
-    {
+    defined({
       "grpc.max_receive_message_length": maxMessageBytes,
       "grpc.max_send_message_length": maxMessageBytes,
       "grpc.enable_http_proxy": 0,
       "grpc.service_config_disable_resolution": 1,
       "grpc.enable_channelz": 0,
-      ...(target.kind === "socket" ? { "grpc.default_authority": "localhost" } : {}),
-    },
+      "grpc.default_authority": target.kind === "socket" ? "localhost" : undefined,
+    }),
   );
   try {
     await firstContact(client.getChannel(), connectivityState, target, interrupt);
@@ -166,7 +168,7 @@ async function checkSocket(path: string): Promise<void> {
   try {
     await access(path, constants.R_OK | constants.W_OK);
   } catch (cause) {
-    const denied = cause instanceof Error && "code" in cause && cause.code === "EACCES";
+    const denied = codeOf(cause) === "EACCES";
     throw denied
       ? new SocleError("denied", "SOCKET_DENIED", `this user may not use the agent's socket ${path}`, {
           cause,

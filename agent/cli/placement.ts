@@ -1,6 +1,7 @@
 import type { Placement__Output } from "../gen/socle/v1/Placement.ts";
 import type { PlacementWish } from "../gen/socle/v1/PlacementWish.ts";
 import { formatBytes } from "./format.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** What flags say of where a VM is to be. */
 export interface PlacementFlags {
@@ -20,14 +21,14 @@ export function withPlacementFlags(
   { dedicatedCpus, strict, cell, pageSize, isolateEmulator, device }: PlacementFlags,
 ): PlacementWish | undefined {
   const isStrict = strict === true || cell !== undefined;
-  const said: PlacementWish = {
-    ...(dedicatedCpus === undefined ? {} : { dedicatedCpus }),
-    ...(isStrict ? { cellPolicy: "CELL_POLICY_STRICT" } : {}),
-    ...(cell === undefined ? {} : { cell }),
-    ...(pageSize === undefined ? {} : { pageSizeBytes: pageSize }),
-    ...(isolateEmulator === undefined ? {} : { isolatedEmulator: isolateEmulator }),
-    ...(device === undefined ? {} : { devices: [...device] }),
-  };
+  const said: PlacementWish = defined({
+    dedicatedCpus,
+    cellPolicy: isStrict ? "CELL_POLICY_STRICT" : undefined,
+    cell,
+    pageSizeBytes: pageSize,
+    isolatedEmulator: isolateEmulator,
+    devices: device === undefined ? undefined : [...device],
+  });
   return wish || Object.keys(said).length > 0 ? { ...wish, ...said } : undefined;
 }
 

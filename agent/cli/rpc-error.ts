@@ -1,6 +1,7 @@
 import { SocleError, type ErrorKind } from "../kernel/errors.ts";
 import type { Status__Output } from "../gen/google/rpc/Status.ts";
 import type { Contract } from "../contract/load.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** By gRPC status code; what is not here is internal. */
 const kinds: ReadonlyMap<number, ErrorKind> = new Map([
@@ -64,6 +65,6 @@ export function fromStatus(contract: Contract, status: Status__Output, cause?: u
   const message = status.message === "" ? `the agent answered with status ${status.code}` : status.message;
   return new SocleError(kinds.get(status.code) ?? "internal", reason, message, {
     cause,
-    details: { metadata, fields, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    details: defined({ metadata, fields, retryAfterMs }),
   });
 }

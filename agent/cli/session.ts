@@ -6,6 +6,7 @@ import { exitCodeOf, hintsFor, usageError, withOptions, type ExitCode } from "./
 import { printable, printableJson } from "./format.ts";
 import { painter, type CliIo, type Paint } from "./io.ts";
 import { toJson } from "./json.ts";
+import { messageOf } from "../kernel/thrown.ts";
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -107,7 +108,7 @@ async function readPerson(path: string): Promise<string> {
   try {
     text = (await readFile(path, "utf8")).trim();
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const why = messageOf(thrown);
     throw usageError(`--person-file ${path} cannot be read: ${why}`);
   }
   if (/^[\w.-]+$/.test(text)) return text;

@@ -1,4 +1,5 @@
 import { Option, type Command as Cli } from "commander";
+import type { ChangeMethod } from "./commands/vm-change.ts";
 import { addMutationOptions, addPlacementOptions, collect, duration, size, whole } from "./options.ts";
 import type { Bind } from "./session.ts";
 
@@ -71,7 +72,9 @@ export function addVm(program: Cli, bind: Bind): void {
   const change = (name: string, description: string): Cli =>
     addMutationOptions(vm.command(name).description(description)).argument("<vm>", "Its name or id.");
   const changes = () => import("./commands/vm-change.ts");
-  change("start", "Start a VM.").action(bind(async () => (await changes()).startVm));
+  const act = (command: Cli, method: ChangeMethod, fields?: readonly string[]): Cli =>
+    command.action(bind(async () => (await changes()).changeVm(method, fields)));
+  act(change("start", "Start a VM."), "StartVm");
   change("stop", "Ask the guest to shut down.")
     .addOption(
       new Option("--grace <duration>", "How long the guest may take, e.g. 90s.").argParser(
@@ -83,11 +86,13 @@ export function addVm(program: Cli, bind: Bind): void {
       "Pull the plug if it does not stop in time (10 s for a guest that is paused or unresponsive, where --grace does not say); with --grace 0 at once. Nothing else cuts power.",
     )
     .action(bind(async () => (await changes()).stopVm));
-  change("reboot", "Ask the guest to reboot.")
-    .option("--force", "Reset it instead of asking.")
-    .action(bind(async () => (await changes()).rebootVm));
-  change("pause", "Stop a VM's CPUs.").action(bind(async () => (await changes()).pauseVm));
-  change("resume", "Let a paused VM run on.").action(bind(async () => (await changes()).resumeVm));
+  act(
+    change("reboot", "Ask the guest to reboot.").option("--force", "Reset it instead of asking."),
+    "RebootVm",
+    ["force"],
+  );
+  act(change("pause", "Stop a VM's CPUs."), "PauseVm");
+  act(change("resume", "Let a paused VM run on."), "ResumeVm");
   change("rm", "Delete a VM and the disks that were made for it.")
     .alias("delete")
     .option("--keep-disks", "Leave its disks where they are.")

@@ -16,13 +16,14 @@ import { operationDrain } from "../state/operations/drain.ts";
 import { operationEvents } from "../state/events/operation-events.ts";
 import { Retention } from "../state/operations/retention.ts";
 import type { People, Trust } from "../trust/index.ts";
-import { operationKinds } from "../vm/operations/work.ts";
+import { operationKinds } from "../vm/operations/registry.ts";
 import { buildAuditing, type Auditing } from "./audit.ts";
 import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { buildPage } from "./page.ts";
 import { peopleDoor } from "./people.ts";
 import type { State } from "./state.ts";
+import { defined } from "../kernel/defined.ts";
 
 /** How long operations under way may go on once the agent is to stop; what is left is settled by the next start. */
 const DRAIN_MS = 10_000;
@@ -200,11 +201,7 @@ function metricsSources(
     scheduler: () => {
       const { state, connects, lastAckAtMs } = scheduler.status;
       if (state === "disabled") return undefined;
-      return {
-        connected: state === "connected",
-        connects,
-        ...(lastAckAtMs === undefined ? {} : { lastAckAtMs }),
-      };
+      return defined({ connected: state === "connected", connects, lastAckAtMs });
     },
     agent: () => ({
       version,

@@ -8,7 +8,7 @@ import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Operations } from "../../agent/state/operations/operations.ts";
 import { checkSpec } from "../../agent/vm/model/spec-check.ts";
-import type { Intent } from "../../agent/vm/operations/work.ts";
+import type { Intent } from "../../agent/vm/operations/registry.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { bootSector, SocleHost } from "../support/socle-host.ts";
 

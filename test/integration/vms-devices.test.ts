@@ -38,7 +38,7 @@ suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(),
     const root = rig.table.get(vm)?.spec?.disks[0]?.source;
     assert.equal(root?.kind === "new" && root.capacityBytes, 3 * MIB);
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm, keepDisks: false, force: true }, "tester"),
+      rig.vms.begin("DELETE_VM", { requestId: requestId(), vm, keepDisks: false, force: true }, "tester"),
     );
     await virsh(libvirtd.uri, ["vol-delete", "base.qcow2", "images"]);
   });
@@ -73,7 +73,11 @@ suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(),
       new RegExp(`${nic.device}.*front.*virtio.*${nic.mac}`),
     );
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm: vmId, keepDisks: false, force: true }, "tester"),
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: vmId, keepDisks: false, force: true },
+        "tester",
+      ),
     );
     await virsh(libvirtd.uri, ["net-destroy", "front"]);
   });
@@ -109,7 +113,11 @@ suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(),
     const { vmId } = await rig.succeeds(rig.vms.create(withDisk("evil.img"), "tester"));
     assert.match(await virsh(libvirtd.uri, ["dumpxml", "evil"]), /<driver name='qemu' type='raw'/);
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm: vmId, keepDisks: true, force: true }, "tester"),
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: vmId, keepDisks: true, force: true },
+        "tester",
+      ),
     );
   });
 
@@ -134,12 +142,12 @@ suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(),
     await rename(path, link);
     await symlink(link, path);
     const start = { requestId: requestId(), vm: spec.id, placementEpoch: 0 };
-    const kept = await rig.done(await rig.vms.start(start, "tester"));
+    const kept = await rig.done(await rig.vms.begin("START_VM", start, "tester"));
     assert.equal(kept.error?.reason, "VOLUME_UNSAFE");
     assert.equal(await virsh(libvirtd.uri, ["domstate", "left"]), "shut off");
     await rename(link, path);
     const keep = { requestId: requestId(), vm: spec.id, keepDisks: true, force: false };
-    await rig.succeeds(rig.vms.delete(keep, "tester"));
+    await rig.succeeds(rig.vms.begin("DELETE_VM", keep, "tester"));
     const { ino } = await stat(path);
     const larger = [{ name: "data", source: { kind: "new", pool: "images", capacityBytes: 2 * MIB } }];
     for (const more of [{}, { disks: larger }]) {

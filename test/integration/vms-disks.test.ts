@@ -152,7 +152,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     await virsh(libvirtd.uri, ["create", xml]);
     await eventually(() => rig.table.get("thief")?.state === "running", { what: "the domain to be seen" });
     const start = { requestId: requestId(), vm: "red", placementEpoch: 0 };
-    const end = await rig.done(await rig.vms.start(start, "tester"));
+    const end = await rig.done(await rig.vms.begin("START_VM", start, "tester"));
     assert.equal(end.error?.reason, "VOLUME_IN_USE");
     assert.match(end.error.message, /^[^\n]*b1\.img is in use by VM thief[^\n]*$/);
     await virsh(libvirtd.uri, ["destroy", "thief"]);

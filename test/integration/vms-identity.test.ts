@@ -9,7 +9,8 @@ import { silentLog } from "../../agent/kernel/log.ts";
 import { Operations } from "../../agent/state/operations/operations.ts";
 import type { Operation } from "../../agent/state/operations/operation.ts";
 import type { Vm } from "../../agent/vm/model/vm.ts";
-import { ownVolumes, type Intent } from "../../agent/vm/operations/work.ts";
+import type { Intent } from "../../agent/vm/operations/registry.ts";
+import { ownVolumes } from "../../agent/vm/operations/work.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { linux, MIB, requestId, VmStage, Rig } from "./vms-stage.ts";
@@ -53,10 +54,14 @@ suite(
     const change = async (kind: "start" | "stop" | "delete", vm: Vm): Promise<Operation> => {
       const request = { requestId: requestId(), vm: vm.id };
       if (kind === "start")
-        return await rig.succeeds(rig.vms.start({ ...request, placementEpoch: 0 }, "tester"));
+        return await rig.succeeds(rig.vms.begin("START_VM", { ...request, placementEpoch: 0 }, "tester"));
       if (kind === "stop")
-        return await rig.succeeds(rig.vms.stop({ ...request, gracefulTimeoutMs: 0, force: true }, "tester"));
-      return await rig.succeeds(rig.vms.delete({ ...request, keepDisks: false, force: true }, "tester"));
+        return await rig.succeeds(
+          rig.vms.begin("STOP_VM", { ...request, gracefulTimeoutMs: 0, force: true }, "tester"),
+        );
+      return await rig.succeeds(
+        rig.vms.begin("DELETE_VM", { ...request, keepDisks: false, force: true }, "tester"),
+      );
     };
 
     /** A journal in which the operation has begun, and done these steps, and has no end: as a crash or a rollback leaves it. */
@@ -132,7 +137,11 @@ suite(
       const volumes = ownVolumes(old.spec);
       const deletion = await interrupted(old, { kind: "DELETE_VM", volumes, force: true });
       await rig.succeeds(
-        rig.vms.delete({ requestId: requestId(), vm: id, keepDisks: true, force: true }, "tester"),
+        rig.vms.begin(
+          "DELETE_VM",
+          { requestId: requestId(), vm: id, keepDisks: true, force: true },
+          "tester",
+        ),
       );
       const end = await resumed(deletion);
       const [volume] = volumes;

@@ -35,7 +35,7 @@ suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), ti
       { presence: "unknown", state: "running" },
     );
     await assert.rejects(
-      rig.vms.start({ requestId: requestId(), vm: "nobody", placementEpoch: 0 }, "tester"),
+      rig.vms.begin("START_VM", { requestId: requestId(), vm: "nobody", placementEpoch: 0 }, "tester"),
       {
         kind: "unavailable",
         reason: "LIBVIRT_UNAVAILABLE",
@@ -64,7 +64,11 @@ suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), ti
       "the suspend to be seen",
     );
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm: vmId, keepDisks: false, force: true }, "tester"),
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: vmId, keepDisks: false, force: true },
+        "tester",
+      ),
     );
   });
 
@@ -103,7 +107,11 @@ suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), ti
       assert.equal(end.id, begun.operation.id);
       assert.equal(await virsh(libvirtd.uri, ["domstate", "phoenix"]), "running");
       await next.succeeds(
-        next.vms.delete({ requestId: requestId(), vm: id, keepDisks: false, force: true }, "tester"),
+        next.vms.begin(
+          "DELETE_VM",
+          { requestId: requestId(), vm: id, keepDisks: false, force: true },
+          "tester",
+        ),
       );
     } finally {
       await next.stop();

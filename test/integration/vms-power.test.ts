@@ -32,7 +32,8 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
       rig.vms.create({ ...deaf, leaveStopped: false, validateOnly: false, placementEpoch: 0 }, "tester"),
     );
     const failed = await rig.done(
-      await rig.vms.stop(
+      await rig.vms.begin(
+        "STOP_VM",
         { requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 500, force: false },
         "tester",
       ),
@@ -42,35 +43,49 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
       { state: "failed", reason: "GUEST_DID_NOT_STOP" },
     );
     await assert.rejects(
-      rig.vms.stop({ requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 0, force: false }, "tester"),
+      rig.vms.begin(
+        "STOP_VM",
+        { requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 0, force: false },
+        "tester",
+      ),
       { kind: "invalid", reason: "FORCE_REQUIRED" },
     );
     assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf"]), "running");
 
     // One that waits for the guest is cut short by one that does not.
-    const patient = await rig.vms.stop(
+    const patient = await rig.vms.begin(
+      "STOP_VM",
       { requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 3_600_000, force: false },
       "tester",
     );
     await eventually(() => rig.operations.get(patient.id).steps.length > 0, {
       what: "the patient stop to begin",
     });
-    const forced = await rig.vms.stop(
+    const forced = await rig.vms.begin(
+      "STOP_VM",
       { requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 0, force: true },
       "tester",
     );
     assert.equal((await rig.done(forced)).state, "succeeded");
     assert.equal((await rig.done(patient)).result["stopped_by"], "force");
     assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf"]), "shut off");
-    await rig.succeeds(rig.vms.start({ requestId: requestId(), vm: "deaf", placementEpoch: 0 }, "tester"));
-    await rig.succeeds(rig.vms.pause({ requestId: requestId(), vm: "deaf" }, "tester"));
+    await rig.succeeds(
+      rig.vms.begin("START_VM", { requestId: requestId(), vm: "deaf", placementEpoch: 0 }, "tester"),
+    );
+    await rig.succeeds(rig.vms.begin("PAUSE_VM", { requestId: requestId(), vm: "deaf" }, "tester"));
     assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf", "--reason"]), "paused (user)");
     assert.equal(rig.table.get("deaf")?.stateReason, "USER");
-    await rig.succeeds(rig.vms.resume({ requestId: requestId(), vm: "deaf" }, "tester"));
+    await rig.succeeds(rig.vms.begin("RESUME_VM", { requestId: requestId(), vm: "deaf" }, "tester"));
     assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf"]), "running");
-    await rig.succeeds(rig.vms.reboot({ requestId: requestId(), vm: "deaf", force: true }, "tester"));
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm: "deaf", keepDisks: false, force: true }, "tester"),
+      rig.vms.begin("REBOOT_VM", { requestId: requestId(), vm: "deaf", force: true }, "tester"),
+    );
+    await rig.succeeds(
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: "deaf", keepDisks: false, force: true },
+        "tester",
+      ),
     );
     assert.ok(existsSync(stage.files.bootSector), "a disk that was not made for the VM must stay");
   });
@@ -79,14 +94,20 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
     const request = { ...linux("placed"), leaveStopped: true, placementEpoch: 7 };
     await rig.succeeds(rig.vms.create(request, "tester"));
     const stale = await rig.done(
-      await rig.vms.start({ requestId: requestId(), vm: "placed", placementEpoch: 6 }, "tester"),
+      await rig.vms.begin("START_VM", { requestId: requestId(), vm: "placed", placementEpoch: 6 }, "tester"),
     );
     assert.equal(stale.error?.reason, "STALE_PLACEMENT_EPOCH");
     assert.equal(await virsh(libvirtd.uri, ["domstate", "placed"]), "shut off");
-    await rig.succeeds(rig.vms.start({ requestId: requestId(), vm: "placed", placementEpoch: 8 }, "tester"));
+    await rig.succeeds(
+      rig.vms.begin("START_VM", { requestId: requestId(), vm: "placed", placementEpoch: 8 }, "tester"),
+    );
     assert.match(await virsh(libvirtd.uri, ["metadata", "placed", "urn:socle:vm:1"]), /<placementEpoch>8</);
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm: "placed", keepDisks: false, force: true }, "tester"),
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: "placed", keepDisks: false, force: true },
+        "tester",
+      ),
     );
   });
 
@@ -120,7 +141,11 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
         assert.match(rig.kvmFailures.join(), /VM kvm was stopped by an internal error of KVM/);
       }
       await rig.succeeds(
-        rig.vms.delete({ requestId: requestId(), vm: vmId, keepDisks: false, force: true }, "tester"),
+        rig.vms.begin(
+          "DELETE_VM",
+          { requestId: requestId(), vm: vmId, keepDisks: false, force: true },
+          "tester",
+        ),
       );
     },
   );
@@ -138,8 +163,13 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
         "tester",
       ),
     );
-    const started = await rig.vms.start({ requestId: requestId(), vm: "raced", placementEpoch: 0 }, "tester");
-    const deleted = await rig.vms.delete(
+    const started = await rig.vms.begin(
+      "START_VM",
+      { requestId: requestId(), vm: "raced", placementEpoch: 0 },
+      "tester",
+    );
+    const deleted = await rig.vms.begin(
+      "DELETE_VM",
       { requestId: requestId(), vm: "raced", keepDisks: false, force: false },
       "tester",
     );
@@ -147,7 +177,11 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
     assert.equal((await rig.done(deleted)).error?.reason, "VM_RUNNING");
     assert.equal(await virsh(libvirtd.uri, ["domstate", "raced"]), "running");
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm: "raced", keepDisks: false, force: true }, "tester"),
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: "raced", keepDisks: false, force: true },
+        "tester",
+      ),
     );
   });
 });

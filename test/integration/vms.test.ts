@@ -55,16 +55,28 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     assert.match(said, /socle-guest: booted/);
 
     await assert.rejects(
-      rig.vms.delete({ requestId: requestId(), vm: "life", keepDisks: false, force: false }, "tester"),
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: "life", keepDisks: false, force: false },
+        "tester",
+      ),
       { kind: "conflict", reason: "VM_RUNNING" },
     );
     const stopped = await rig.succeeds(
-      rig.vms.stop({ requestId: requestId(), vm: "life", gracefulTimeoutMs: 40_000, force: false }, "tester"),
+      rig.vms.begin(
+        "STOP_VM",
+        { requestId: requestId(), vm: "life", gracefulTimeoutMs: 40_000, force: false },
+        "tester",
+      ),
     );
     assert.equal(stopped.result["stopped_by"], "guest");
     assert.equal(await virsh(libvirtd.uri, ["domstate", "life"]), "shut off");
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm: "life", keepDisks: false, force: false }, "tester"),
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: "life", keepDisks: false, force: false },
+        "tester",
+      ),
     );
     assert.equal(rig.table.get("life"), undefined);
     assert.deepEqual(await stage.domains(), []);
@@ -99,7 +111,11 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
       reason: "VM_EXISTS",
     });
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm: first.vmId, keepDisks: false, force: true }, "tester"),
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: first.vmId, keepDisks: false, force: true },
+        "tester",
+      ),
     );
   });
 
@@ -141,12 +157,15 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     assert.deepEqual({ managed: vm.managed, state: vm.state }, { managed: false, state: "stopped" });
     const refused = { kind: "denied", reason: "VM_UNMANAGED" };
     const request = { requestId: requestId(), vm: "foreign" };
-    await assert.rejects(rig.vms.start({ ...request, placementEpoch: 0 }, "tester"), refused);
-    await assert.rejects(rig.vms.stop({ ...request, force: true }, "tester"), refused);
-    await assert.rejects(rig.vms.pause(request, "tester"), refused);
-    await assert.rejects(rig.vms.resume(request, "tester"), refused);
-    await assert.rejects(rig.vms.reboot({ ...request, force: true }, "tester"), refused);
-    await assert.rejects(rig.vms.delete({ ...request, keepDisks: false, force: true }, "tester"), refused);
+    await assert.rejects(rig.vms.begin("START_VM", { ...request, placementEpoch: 0 }, "tester"), refused);
+    await assert.rejects(rig.vms.begin("STOP_VM", { ...request, force: true }, "tester"), refused);
+    await assert.rejects(rig.vms.begin("PAUSE_VM", request, "tester"), refused);
+    await assert.rejects(rig.vms.begin("RESUME_VM", request, "tester"), refused);
+    await assert.rejects(rig.vms.begin("REBOOT_VM", { ...request, force: true }, "tester"), refused);
+    await assert.rejects(
+      rig.vms.begin("DELETE_VM", { ...request, keepDisks: false, force: true }, "tester"),
+      refused,
+    );
     await assert.rejects(rig.vms.openConsole("foreign", { force: true }, AbortSignal.timeout(1000)), refused);
     await virsh(libvirtd.uri, ["undefine", "foreign"]);
     await eventually(() => rig.table.get("foreign") === undefined, { what: "the foreign VM to be gone" });
@@ -154,7 +173,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
 
   test("a VM unknown to a complete list is not found", async () => {
     await assert.rejects(
-      rig.vms.start({ requestId: requestId(), vm: "nobody", placementEpoch: 0 }, "tester"),
+      rig.vms.begin("START_VM", { requestId: requestId(), vm: "nobody", placementEpoch: 0 }, "tester"),
       (thrown) => {
         return (
           thrown instanceof SocleError && thrown.kind === "not_found" && thrown.reason === "VM_NOT_FOUND"
@@ -175,7 +194,11 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     assert.equal(stats.balloonBytes, 128 * MIB);
     assert.equal(stats.vcpus.length, 1);
     await rig.succeeds(
-      rig.vms.delete({ requestId: requestId(), vm: vmId, keepDisks: false, force: true }, "tester"),
+      rig.vms.begin(
+        "DELETE_VM",
+        { requestId: requestId(), vm: vmId, keepDisks: false, force: true },
+        "tester",
+      ),
     );
   });
 });

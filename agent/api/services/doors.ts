@@ -1,4 +1,4 @@
-import type { CreateRequest, Mutation } from "../../vm/operations/vms.ts";
+import type { CreateRequest, Vms } from "../../vm/operations/vms.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import type { Operations } from "../../state/operations/operations.ts";
 import type { EventLog } from "../../state/events/event-log.ts";
@@ -11,8 +11,6 @@ import type { VmView } from "../../vm/model/vm.ts";
 import type { AuditReader } from "./audit-service.ts";
 import type { ControlEpochs } from "../auth/control-epoch.ts";
 import type { Position } from "../../gen/socle/v1/Position.ts";
-
-type Mutate<Request> = (request: Request, caller: string) => Promise<Operation>;
 
 /** A guest's console: iterate for its output. */
 export interface ConsoleStream extends AsyncIterable<Uint8Array> {
@@ -36,20 +34,8 @@ export interface TrustFacts {
 export interface Doors {
   readonly vmView: VmView;
   readonly vms: {
-    create: Mutate<CreateRequest>;
-    start: Mutate<Mutation & { readonly placementEpoch: number }>;
-    stop: Mutate<Mutation & { readonly gracefulTimeoutMs?: number | undefined; readonly force: boolean }>;
-    reboot: Mutate<Mutation & { readonly force: boolean }>;
-    pause: Mutate<Mutation>;
-    resume: Mutate<Mutation>;
-    delete: Mutate<
-      Mutation & {
-        readonly keepDisks: boolean;
-        readonly eraseDisks?: boolean;
-        readonly force: boolean;
-        readonly etag?: string | undefined;
-      }
-    >;
+    create: (request: CreateRequest, caller: string) => Promise<Operation>;
+    begin: Vms["begin"];
     /** A person says what became of an operation whose outcome is unknown. */
     settle(id: string, as: "done" | "not done", caller: string): Promise<Operation>;
     openConsole(

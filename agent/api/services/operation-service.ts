@@ -15,6 +15,7 @@ import type { Methods } from "./handler.ts";
 import type { Caller } from "../auth/identity.ts";
 import { doorsOf } from "./tenancy.ts";
 import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
+import { defined } from "../../kernel/defined.ts";
 
 const outcomes = enumWords("OUTCOME_UNSPECIFIED", { done: "OUTCOME_DONE", "not done": "OUTCOME_NOT_DONE" });
 
@@ -64,12 +65,9 @@ async function listOperations(
   const query = { vmId, onlyRunning };
   const afterId = afterIdOf(request.pageToken, query);
   const size = pageSize(request.pageSize);
-  const found = operations.list({
-    onlyRunning,
-    limit: size + 1,
-    ...(vmId === "" ? {} : { vmId }),
-    ...(afterId === undefined ? {} : { afterId }),
-  });
+  const found = operations.list(
+    defined({ onlyRunning, limit: size + 1, vmId: vmId === "" ? undefined : vmId, afterId }),
+  );
   const convert = (operation: Operation): ProtoOperation => operationToProto(operation, errors);
   const page = await convertPage(found.slice(0, size), convert, slice);
   const last = found[page.length - 1];

@@ -80,12 +80,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
         requireTenant(request.spec["tenant"], tenant);
         return await vms.create({ ...request, spec: { ...request.spec, tenant }, tenantOnly: true }, by);
       },
-      start: async (request, by) => await vms.start(requireOwn(request), by),
-      stop: async (request, by) => await vms.stop(requireOwn(request), by),
-      reboot: async (request, by) => await vms.reboot(requireOwn(request), by),
-      pause: async (request, by) => await vms.pause(requireOwn(request), by),
-      resume: async (request, by) => await vms.resume(requireOwn(request), by),
-      delete: async (request, by) => await vms.delete(requireOwn(request), by),
+      begin: async (kind, request, by) => await vms.begin(kind, requireOwn(request), by),
       settle: (id) => Promise.reject(noOperation(id)),
       openConsole: async (vm, options, signal) =>
         await vms.openConsole(requireOwn({ vm }).vm, options, signal),

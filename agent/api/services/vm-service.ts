@@ -8,6 +8,8 @@ import type { ListVmsRequest__Output } from "../../gen/socle/v1/ListVmsRequest.t
 import type { ListVmsResponse } from "../../gen/socle/v1/ListVmsResponse.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
 import type { VmServiceHandlers } from "../../gen/socle/v1/VmService.ts";
+import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
+import type { Mutation } from "../../vm/operations/vms.ts";
 import { runConsole } from "./console.ts";
 import { operationToProto } from "../convert/operation.ts";
 import { specFromProto } from "../convert/spec.ts";
@@ -26,6 +28,11 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
   const of = doorsOf(doors);
   const told = async (operation: Promise<Operation>): Promise<ProtoOperation> =>
     operationToProto(await operation, errors);
+  const begin = <Kind extends Exclude<OperationKind, "CREATE_VM">>(
+    kind: Kind,
+    request: Mutation & RequestOf<Kind>,
+    caller: Caller,
+  ): Promise<ProtoOperation> => told(of(caller).vms.begin(kind, by(request, caller), caller.name));
   return {
     CreateVm: ({ spec, reservationId, ...request }, { caller }) =>
       told(
@@ -49,24 +56,20 @@ export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmService
         { matches: vmFilter(filter), mayMatch: vmFilter(withoutSpec(filter)) },
         signal,
       ),
-    StartVm: (request, { caller }) => told(of(caller).vms.start(by(request, caller), caller.name)),
-    StopVm: ({ gracefulTimeout, ...request }, { caller }) => {
+    StartVm: (request, { caller }) => begin("START_VM", request, caller),
+    StopVm({ gracefulTimeout, ...request }, { caller }) {
       const gracefulTimeoutMs =
         gracefulTimeout === null ? undefined : durationMs("graceful_timeout", gracefulTimeout);
-      return told(of(caller).vms.stop(by({ ...request, gracefulTimeoutMs }, caller), caller.name));
+      return begin("STOP_VM", { ...request, gracefulTimeoutMs }, caller);
     },
-    RebootVm: (request, { caller }) => told(of(caller).vms.reboot(by(request, caller), caller.name)),
-    PauseVm: (request, { caller }) => told(of(caller).vms.pause(by(request, caller), caller.name)),
-    ResumeVm: (request, { caller }) => told(of(caller).vms.resume(by(request, caller), caller.name)),
+    RebootVm: (request, { caller }) => begin("REBOOT_VM", request, caller),
+    PauseVm: (request, { caller }) => begin("PAUSE_VM", request, caller),
+    ResumeVm: (request, { caller }) => begin("RESUME_VM", request, caller),
     DeleteVm: ({ etag, eraseDisks, ...request }, { caller }) =>
-      told(
-        of(caller).vms.delete(
-          by(
-            { ...request, ...(eraseDisks ? { eraseDisks } : {}), etag: etag === "" ? undefined : etag },
-            caller,
-          ),
-          caller.name,
-        ),
+      begin(
+        "DELETE_VM",
+        { ...request, ...(eraseDisks ? { eraseDisks } : {}), etag: etag === "" ? undefined : etag },
+        caller,
       ),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };

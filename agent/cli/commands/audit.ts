@@ -20,6 +20,7 @@ import { exitCodes, usageError } from "../errors.ts";
 import { printable } from "../format.ts";
 import type { Command, Session } from "../session.ts";
 import { renderTable, type Column } from "../table.ts";
+import { codeOf, messageOf } from "../../kernel/thrown.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -268,8 +269,8 @@ async function readable<T>(path: string, read: () => Promise<T>): Promise<T> {
     return await read();
   } catch (cause) {
     if (cause instanceof SocleError) throw cause;
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const code = codeOf(cause);
+    const why = messageOf(cause);
     if (code === "EACCES")
       throw new SocleError(
         "denied",

@@ -5,6 +5,7 @@ import { enumWord, formatAge, formatBytes, formatDuration, toDuration, toMs } fr
 import { placementText, withPlacementFlags, type PlacementFlags } from "../placement.ts";
 import type { Command, Session } from "../session.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
+import { defined } from "../../kernel/defined.ts";
 
 interface Options {
   readonly all?: boolean;
@@ -63,15 +64,18 @@ export const reservationColumns = (nowMs: number): Column<Reservation__Output>[]
 export const createReservation: Command = async (session, _args, options: CreateOptions) => {
   const agent = await session.agent();
   const { requestId = randomUUID(), vcpus = 0, memory = 0, accelerator, tenant = "", ttl } = options;
-  const made = await agent.ask(agent.contract.reservations.Reserve, {
-    requestId,
-    vcpus,
-    memoryBytes: memory,
-    tenant,
-    ...(accelerator === undefined ? {} : { accelerator: accelerators[accelerator] }),
-    wish: withPlacementFlags(undefined, options) ?? null,
-    ttl: ttl === undefined ? null : toDuration(ttl),
-  });
+  const made = await agent.ask(
+    agent.contract.reservations.Reserve,
+    defined({
+      requestId,
+      vcpus,
+      memoryBytes: memory,
+      tenant,
+      accelerator: accelerator === undefined ? undefined : accelerators[accelerator],
+      wish: withPlacementFlags(undefined, options) ?? null,
+      ttl: ttl === undefined ? null : toDuration(ttl),
+    }),
+  );
   tell(session, made);
   return undefined;
 };

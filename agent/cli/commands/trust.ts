@@ -5,6 +5,8 @@ import { usageError } from "../errors.ts";
 import { formatTime, printable } from "../format.ts";
 import type { Command, Session } from "../session.ts";
 import { SocleError } from "../../kernel/errors.ts";
+import { defined } from "../../kernel/defined.ts";
+import { messageOf } from "../../kernel/thrown.ts";
 
 export const enroll: Command = async (session, _args, options) => {
   const token = await tokenOf(session, options);
@@ -14,11 +16,11 @@ export const enroll: Command = async (session, _args, options) => {
   const { authorityFingerprint } = options;
   const state = await agent.ask(
     agent.contract.trust.EnrollHost,
-    {
+    defined({
       address,
       token,
-      ...(typeof authorityFingerprint === "string" ? { authorityFingerprint } : {}),
-    },
+      authorityFingerprint: typeof authorityFingerprint === "string" ? authorityFingerprint : undefined,
+    }),
     { timeoutMs: 60_000 },
   );
   if (session.json) session.printJson(state);
@@ -63,7 +65,7 @@ async function tokenOf(session: Session, options: Record<string, unknown>): Prom
   try {
     return (await readFile(tokenFile, "utf8")).trim();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new SocleError("invalid", "TOKEN_UNREADABLE", `the token cannot be read: ${why}`, { cause });
   }
 }

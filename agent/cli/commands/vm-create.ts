@@ -6,6 +6,7 @@ import { usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import type { Command, Session } from "../session.ts";
 import { parseSpecFile, withFlags, type SpecFlags } from "../vm-spec.ts";
+import { codeOf } from "../../kernel/thrown.ts";
 
 type Options = MutationOptions &
   SpecFlags & {
@@ -47,7 +48,7 @@ const unreadable = new Map([
 async function readSpec(session: Session, file: string): Promise<VmSpec> {
   if (file === "-") return parseSpecFile(await text(session.io.stdin), "stdin");
   const words = await readFile(file, "utf8").catch((cause: unknown) => {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    const code = codeOf(cause) ?? "";
     const message = `${file} cannot be read: ${unreadable.get(code) ?? code}`;
     throw new SocleError(code === "ENOENT" ? "not_found" : "invalid", "FILE_UNREADABLE", message, { cause });
   });

@@ -12,6 +12,7 @@ import {
   checkStateDirectory,
   checkUnit,
 } from "./host-checks.ts";
+import { codeOf } from "../../kernel/thrown.ts";
 
 /** Every check in the order in which things depend on each other. Never throws: a check that cannot be made says so. */
 export async function* examine(
@@ -46,7 +47,7 @@ async function checkConfig(path: string): Promise<{ config: Config; finding: Fin
   } catch (thrown) {
     const { config } = await loadConfig(undefined);
     if (!(thrown instanceof SocleError)) throw thrown;
-    const missing = thrown.cause instanceof Error && "code" in thrown.cause && thrown.cause.code === "ENOENT";
+    const missing = codeOf(thrown.cause) === "ENOENT";
     const finding = missing
       ? say.warn(`there is no ${path}`, `Make one: socle config show --example > ${path}`)
       : say.fail(

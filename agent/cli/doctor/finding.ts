@@ -1,3 +1,5 @@
+import { defined } from "../../kernel/defined.ts";
+import { codeOf, messageOf } from "../../kernel/thrown.ts";
 /** What a check found, and what to do about it. */
 export interface Finding {
   /** The check's name: node, config, socket, agent, ... */
@@ -14,12 +16,10 @@ type Say = (found: string, next?: string) => Finding;
 export function speaker(check: string): { readonly ok: Say; readonly warn: Say; readonly fail: Say } {
   const as =
     (verdict: Finding["verdict"]): Say =>
-    (found, next) => ({ check, verdict, found, ...(next === undefined ? {} : { next }) });
+    (found, next) =>
+      defined({ check, verdict, found, next });
   return { ok: as("ok"), warn: as("warn"), fail: as("fail") };
 }
 
 /** The system's name of an error (ENOENT, EACCES), or its message. */
-export function errorWord(cause: unknown): string {
-  if (cause instanceof Error && "code" in cause && typeof cause.code === "string") return cause.code;
-  return cause instanceof Error ? cause.message : String(cause);
-}
+export const errorWord = (cause: unknown): string => codeOf(cause) ?? messageOf(cause);

@@ -9,6 +9,7 @@ import { sealerOf } from "./sealed-keys.ts";
 import { fieldPath, specSchema } from "./spec-check.ts";
 import type { VmSpec } from "./spec.ts";
 import type { Vm } from "./vm.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What a domain's metadata contributes to its VM. */
 export type OwnFacts = Pick<
@@ -28,7 +29,7 @@ export type OwnFacts = Pick<
 const MAX_REASON_CHARACTERS = 200;
 
 const ids = z.array(z.int().min(0).max(16_383)).max(16_384);
-const placementSchema = z.object({
+export const placementSchema = z.object({
   cells: ids,
   strict: z.boolean().default(false),
   vcpuCpus: ids,
@@ -113,11 +114,11 @@ function rest({ createdAt, placementEpoch, keys = {} }: VmMetadata): Partial<Own
 } {
   const createdAtMs = Date.parse(createdAt);
   const sealedBy = [...new Set(Object.values(keys).map(sealerOf))];
-  return {
+  return defined({
     placementEpoch,
-    ...(Number.isNaN(createdAtMs) ? {} : { createdAtMs }),
-    ...(sealedBy.length === 0 ? {} : { sealedBy }),
-  };
+    createdAtMs: Number.isNaN(createdAtMs) ? undefined : createdAtMs,
+    sealedBy: sealedBy.length === 0 ? undefined : sealedBy,
+  });
 }
 
 /** A domain that was copied with its metadata (virt-clone) is not the VM that Socle made. */

@@ -1,5 +1,6 @@
+import * as z from "zod";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { unbound } from "../../state/reservations/placement.ts";
+import { unbound, type Placement } from "../../state/reservations/placement.ts";
 import { domainDocument, specDigest } from "../observation/domain-document.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { instanceOf } from "../model/instance.ts";
@@ -10,13 +11,17 @@ import { stampComplete } from "./guest-run.ts";
 import { DEFINE, diskStep, disksLeft, KEYS, removals, takeBack, type Made } from "./creation-rollback.ts";
 import { requireNewest } from "../hypervisor/stamps.ts";
 import type { VmState } from "../model/vm.ts";
-import type { DiskSpec, VmSpec, VolumeRef } from "../model/spec.ts";
-import { checkVolumes, restoreKeys } from "./power.ts";
+import type { Accelerator, DiskSpec, VmSpec, VolumeRef } from "../model/spec.ts";
+import { checkVolumes, restoreKeys } from "./start.ts";
 import type { ResolvedVolume, VolumeToMake } from "../storage/volumes.ts";
 import { volumeName } from "../model/volume-names.ts";
 import { lookAt, requireUsable, usersNow, volumeKey, whereOf, type Looked } from "../storage/volume-users.ts";
 import { isUndecided, outcomeUnknown, ownVolumes, seen, SEEN_WITHIN_MS, volumesNamedBy } from "./work.ts";
-import type { IntentOf, Work, WorkContext, WorkRun } from "./work.ts";
+import type { WorkContext, WorkRun } from "./work.ts";
+import { defineOperation } from "./definition.ts";
+import { specSchema } from "../model/spec-check.ts";
+import { placementSchema } from "../model/stored-spec.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** Steps that come in the lives of all that have what they make. */
 const CLAIM = "claim volumes";
@@ -36,13 +41,42 @@ interface Making extends Made {
   readonly isComplete: boolean;
 }
 
-/**
- * Volumes, then the domain, then its start. What fails for certain is taken back whole: nothing is left half-made.
- * `creations`: the VMs that are being made, who may be about to use the volumes that it names.
- */
-export const createWork =
-  (creations: () => Iterable<VmSpec>): Work<"CREATE_VM"> =>
-  async (context, intent, run) => {
+/** What a creation was asked to make, and where the ledger put it. */
+export interface CreateIntent {
+  readonly spec: VmSpec;
+  readonly accelerator: Accelerator;
+  readonly leaveStopped: boolean;
+  /** Absent in what was begun before there was placement. */
+  readonly placement?: Placement;
+  /** The reservation that it takes the place of. */
+  readonly reservationId?: string;
+  /** The caller may know and have the VMs of the spec's tenant alone. */
+  readonly tenantOnly?: true;
+  readonly placementEpoch: number;
+  readonly createdAtMs: number;
+}
+
+const intent: z.ZodType<CreateIntent> = z.object({
+  spec: specSchema,
+  accelerator: z.enum(["kvm", "tcg"]),
+  leaveStopped: z.boolean(),
+  placement: placementSchema.exactOptional(),
+  reservationId: z.string().exactOptional(),
+  tenantOnly: z.literal(true).exactOptional(),
+  placementEpoch: z.number(),
+  createdAtMs: z.number(),
+});
+
+/** Volumes, then the domain, then its start. What fails for certain is taken back whole: nothing is left half-made. */
+export const createVm = defineOperation({
+  kind: "CREATE_VM",
+  intent,
+  lane: "heavy",
+  mayLeaveHalf: true,
+  checksInstance: "always",
+  nameIn: ({ spec }) => spec.name,
+  startsUnder: ({ accelerator }) => accelerator,
+  async run(context, intent, run) {
     const { table } = context;
     const { spec } = intent;
     const { step } = run;
@@ -53,7 +87,7 @@ export const createWork =
       // What is defined already was looked at by an earlier run, and may have run since.
       const named = making.isDefined
         ? new Map<string, ResolvedVolume>()
-        : await step("resolve", () => resolve(context, intent, creations));
+        : await step("resolve", () => resolve(context, intent, context.creations));
       await define(context, intent, run, named, making);
       const state = intent.leaveStopped
         ? "stopped"
@@ -70,18 +104,19 @@ export const createWork =
       if (making === undefined || isUndecided(error, run)) throw error;
       throw await takeBack(context, spec, run, making, error);
     }
-  };
+  },
+});
 
 /** The instance of the VM that a creation makes. */
 export const instanceMadeBy = (
-  { spec, createdAtMs }: Pick<IntentOf<"CREATE_VM">, "spec" | "createdAtMs">,
+  { spec, createdAtMs }: Pick<CreateIntent, "spec" | "createdAtMs">,
   { instance }: Pick<WorkRun, "instance">,
 ): string =>
   instance ??
   instanceOf(spec.id, { createdAt: new Date(createdAtMs).toISOString(), specDigest: specDigest(spec) });
 
 /** What there is of it. No step, since it is not to be cancelled: what an earlier run made must be known to go. */
-async function begin({ domains }: WorkContext, intent: IntentOf<"CREATE_VM">, run: WorkRun): Promise<Making> {
+async function begin({ domains }: WorkContext, intent: CreateIntent, run: WorkRun): Promise<Making> {
   const { spec } = intent;
   const { resumed, done, cutOff } = run;
   const instance = instanceMadeBy(intent, run);
@@ -124,7 +159,7 @@ const removed = (spec: VmSpec): SocleError =>
 /** Its volumes and then its domain. */
 async function define(
   context: WorkContext,
-  intent: IntentOf<"CREATE_VM">,
+  intent: CreateIntent,
   run: WorkRun,
   named: ReadonlyMap<string, ResolvedVolume>,
   { isDefined, isClaimed, instance, made }: Making,
@@ -238,7 +273,7 @@ async function stateIfRun(
 /** What the spec names is there and may be used: changes nothing. Gives its volumes, by `volumeKey`. */
 export async function resolve(
   context: Pick<WorkContext, "volumes" | "networks" | "table">,
-  { spec, tenantOnly, leaveStopped }: Pick<IntentOf<"CREATE_VM">, "spec" | "tenantOnly" | "leaveStopped">,
+  { spec, tenantOnly, leaveStopped }: Pick<CreateIntent, "spec" | "tenantOnly" | "leaveStopped">,
   creations: () => Iterable<VmSpec>,
 ): Promise<Looked["found"]> {
   if (!leaveStopped) await context.networks.check(spec);
@@ -258,16 +293,17 @@ function bootOf(named: ReadonlyMap<string, ResolvedVolume>, { kernelBoot }: VmSp
   if (kernelBoot === undefined) return {};
   const { kernel, initrd } = kernelBoot;
   const initrdPath = initrd === undefined ? undefined : imageOf(named, initrd).path;
-  return { kernelPath: imageOf(named, kernel).path, ...(initrdPath === undefined ? {} : { initrdPath }) };
+  return defined({ kernelPath: imageOf(named, kernel).path, initrdPath });
 }
 
 type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;
 
-const volumeToMake = (vmId: string, disk: string, source: NewDisk): VolumeToMake => ({
-  pool: source.pool,
-  name: volumeName(vmId, disk, source.format),
-  format: source.format,
-  ...(source.capacityBytes === undefined ? {} : { capacityBytes: source.capacityBytes }),
-  ...(source.baseVolume === undefined ? {} : { base: source.baseVolume }),
-  ...(source.encryption === undefined ? {} : { secretUuid: secretUuid(vmId, diskPart(disk)) }),
-});
+const volumeToMake = (vmId: string, disk: string, source: NewDisk): VolumeToMake =>
+  defined({
+    pool: source.pool,
+    name: volumeName(vmId, disk, source.format),
+    format: source.format,
+    capacityBytes: source.capacityBytes,
+    base: source.baseVolume,
+    secretUuid: source.encryption === undefined ? undefined : secretUuid(vmId, diskPart(disk)),
+  });

@@ -5,7 +5,8 @@ import type { Accelerator, DiskSpec, VmSpec } from "../model/spec.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import { volumeName } from "../model/volume-names.ts";
 import type { Volumes } from "../storage/volumes.ts";
-import type { Intent } from "./work.ts";
+import type { Intent } from "./registry.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What a creation holds until it has ended: its VM's id and name, and room for it. */
 export interface Taken {
@@ -89,23 +90,24 @@ export async function sized(spec: VmSpec, volumes: Pick<Volumes, "resolve">): Pr
 export const sizeOf = (
   { id, tenant, vcpus, memoryBytes, placement, disks }: VmSpec,
   accelerator: Accelerator,
-): VmSize => ({
-  vmId: id,
-  tenant,
-  vcpus,
-  memoryBytes,
-  accelerator,
-  ...(placement === undefined ? {} : { wish: placement }),
-  volumes: disks.flatMap(({ name, source }) =>
-    source.kind === "new"
-      ? [
-          {
-            pool: source.pool,
-            volume: volumeName(id, name, source.format),
-            // Absent in what was begun before a creation was given it.
-            capacityBytes: source.capacityBytes ?? 0,
-          },
-        ]
-      : [],
-  ),
-});
+): VmSize =>
+  defined({
+    vmId: id,
+    tenant,
+    vcpus,
+    memoryBytes,
+    accelerator,
+    wish: placement,
+    volumes: disks.flatMap(({ name, source }) =>
+      source.kind === "new"
+        ? [
+            {
+              pool: source.pool,
+              volume: volumeName(id, name, source.format),
+              // Absent in what was begun before a creation was given it.
+              capacityBytes: source.capacityBytes ?? 0,
+            },
+          ]
+        : [],
+    ),
+  });

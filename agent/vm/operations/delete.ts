@@ -1,3 +1,4 @@
+import * as z from "zod";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
@@ -8,26 +9,117 @@ import { isSameVm, requireSameVm } from "../hypervisor/stamps.ts";
 import { requireUnused, usersNow, volumeKey } from "../storage/volume-users.ts";
 import type { Vm } from "../model/vm.ts";
 import { isSameBesideState } from "../observation/vm-from-domain.ts";
+import { defineOperation } from "./definition.ts";
+import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
+import { requireDisksGo } from "../model/tenant-policy.ts";
+import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
 import {
+  erasureOf,
   interrupted,
+  ownVolumes,
   seen,
   SEEN_WITHIN_MS,
-  type IntentOf,
-  type Work,
+  type Erasure,
   type WorkContext,
   type WorkRun,
 } from "./work.ts";
+import { defined } from "../../kernel/defined.ts";
 
 type Seen = Awaited<ReturnType<WorkContext["domains"]["state"]>>;
 
+export interface DeleteIntent {
+  /** Absent in operations of version 0.1.0. */
+  readonly name?: string;
+  readonly volumes: readonly VolumeRef[];
+  readonly force: boolean;
+  /** The parts of the VM that are encrypted. Absent: none. */
+  readonly keyedParts?: readonly string[];
+  /** Its spec could not be read: which of its parts are encrypted is unknown. */
+  readonly keysUnknown?: true;
+  /** The volumes are made unreadable before. */
+  readonly erase?: Erasure;
+  /** The VM as its deleter saw it. */
+  readonly etag?: string;
+}
+
+const volume = z.object({ pool: z.string(), volume: z.string() });
+
+const intent: z.ZodType<DeleteIntent> = z.object({
+  name: z.string().exactOptional(),
+  volumes: z.array(volume),
+  force: z.boolean(),
+  keyedParts: z.array(z.string()).exactOptional(),
+  keysUnknown: z.literal(true).exactOptional(),
+  erase: z
+    .object({
+      name: z.string(),
+      tenant: z.string(),
+      disks: z.array(
+        z.object({
+          disk: z.string(),
+          volume,
+          baseVolume: z.string().exactOptional(),
+          encrypted: z.boolean(),
+        }),
+      ),
+      tpm: z.boolean(),
+      kept: z.array(volume),
+    })
+    .exactOptional(),
+  etag: z.string().exactOptional(),
+});
+
+export interface DeleteRequest {
+  readonly keepDisks: boolean;
+  readonly eraseDisks?: boolean;
+  readonly force: boolean;
+  readonly etag?: string | undefined;
+}
+
 /**
  * The plug, the volumes that were made for it, and last the domain: whatever fails on the way, the VM is there to be
- * deleted again, and nothing is left that nobody knows of. Each is done when it is gone, however it went. `creations`: the
- * VMs that are being made, who may be about to use its volumes.
+ * deleted again, and nothing is left without an owner. Each is done when it is gone, however it went.
  */
-export const deleteWork =
-  (creations: () => Iterable<VmSpec>): Work<"DELETE_VM"> =>
-  async (context, intent, run) => {
+export const deleteVm = defineOperation({
+  kind: "DELETE_VM",
+  intent,
+  lane: ({ erase }) => (erase?.disks.some(({ encrypted }) => !encrypted) === true ? "erasure" : "heavy"),
+  acceptsUnreadable: true,
+  mayLeaveHalf: true,
+  checksInstance: "in its first run",
+  nameIn: ({ name }) => name,
+  removes: ({ volumes }) => volumes,
+  /**
+   * Throws `conflict` VM_RUNNING without `force`, ETAG_MISMATCH when the VM changed since it was read, VOLUME_IN_USE when
+   * its disks are another's too, SPEC_UNREADABLE, and `invalid` for disks that can be neither kept nor erased.
+   */
+  admit(
+    { etag, force, keepDisks, eraseDisks = false }: DeleteRequest,
+    vm,
+    { byTenant, policy, table, creations },
+  ) {
+    if (keepDisks && eraseDisks) throw keptAndErased();
+    requireEtag(etag, vm);
+    requireDeletable(vm.name, vm, force);
+    if (keepDisks && byTenant) requireDisksGo(vm.tenant, policy.permissionsOf(vm.tenant));
+    const { spec } = vm;
+    if (spec === undefined && !keepDisks) requireReadable(vm, KEEP_DISKS);
+    const parts = spec === undefined ? [] : keyedParts(spec);
+    if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
+    const volumes = keepDisks || spec === undefined ? [] : ownVolumes(spec);
+    // Overlays that no spec names are looked for by the run.
+    requireUnused(vm.id, volumes, { vms: table.all(), creations: creations() }, { paths: [], overlays: [] });
+    return defined({
+      name: vm.name,
+      volumes,
+      force,
+      keyedParts: parts.length === 0 ? undefined : parts,
+      keysUnknown: spec === undefined ? true : undefined,
+      erase: eraseDisks && spec !== undefined ? erasureOf(spec) : undefined,
+      etag,
+    });
+  },
+  async run(context, intent, run) {
     const { domains, table, volumes } = context;
     const { vmId, step, resumed, standing } = run;
     // The domain goes last. Where it is gone, so are its disks, unless it was somebody else who removed it.
@@ -38,7 +130,7 @@ export const deleteWork =
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
     const unsearched =
       intent.volumes.length > 0 && !isGone
-        ? await step("look for users", () => requireOwn(context, vmId, intent, creations))
+        ? await step("look for users", () => requireOwn(context, vmId, intent, context.creations))
         : [];
     const guestRun = isActive(before) ? await holdsRun(context, run, AGAIN) : undefined;
     if (isActive(before) && guestRun === undefined && resumed)
@@ -80,21 +172,22 @@ export const deleteWork =
     }
     await removeRest(context, intent, run, isGone);
     await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
-    const deleted = {
+    const deleted = defined<Record<string, string>>({
       volumes_deleted: String(deletedVolumes),
-      ...(unsearched.length === 0 ? {} : { pools_not_searched: unsearched.join(",") }),
-    };
+      pools_not_searched: unsearched.length === 0 ? undefined : unsearched.join(","),
+    });
     return intent.erase === undefined || erased === undefined
       ? deleted
       : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
-  };
+  },
+});
 
 const deleteStep = ({ volume }: VolumeRef): string => `delete volume ${volume}`;
 
 /** Throws `conflict` DISKS_LEFT, and `outcome_unknown` where libvirt does not say whether they are there. */
 async function requireDisksGone(
   { volumes }: WorkContext,
-  intent: IntentOf<"DELETE_VM">,
+  intent: DeleteIntent,
   { vmId, done }: WorkRun,
 ): Promise<void> {
   const left: string[] = [];
@@ -114,7 +207,7 @@ async function requireDisksGone(
 /** Returns the VM's state. Throws `conflict` VM_REPLACED, and VM_RUNNING as `requireDeletable` does. */
 async function deletable(
   context: WorkContext,
-  { force }: IntentOf<"DELETE_VM">,
+  { force }: DeleteIntent,
   run: WorkRun,
   lost?: string,
 ): Promise<Seen> {
@@ -145,7 +238,7 @@ async function isThere({ domains }: WorkContext, run: WorkRun): Promise<boolean>
  */
 async function begin(
   { domains }: WorkContext,
-  { volumes, force }: IntentOf<"DELETE_VM">,
+  { volumes, force }: DeleteIntent,
   { vmId, operationId, step, resumed }: WorkRun,
   hasEndedRun: boolean,
 ): Promise<boolean> {
@@ -168,7 +261,7 @@ async function begin(
 /** Destroys a run that another client started during the erasure. Throws `conflict` VM_RUNNING without force. */
 async function keepOff(
   { domains }: WorkContext,
-  { force }: IntentOf<"DELETE_VM">,
+  { force }: DeleteIntent,
   { vmId, step }: WorkRun,
 ): Promise<void> {
   const now = await domains.state(vmId);
@@ -182,7 +275,7 @@ async function keepOff(
  */
 async function removeRest(
   context: WorkContext,
-  intent: IntentOf<"DELETE_VM">,
+  intent: DeleteIntent,
   run: WorkRun,
   isGone: boolean,
 ): Promise<void> {
@@ -201,7 +294,7 @@ async function removeRest(
 /** Undefined, it cannot be started any more; what was started at the last moment ends by force alone. */
 async function endLastRun(
   context: WorkContext,
-  { volumes, force }: IntentOf<"DELETE_VM">,
+  { volumes, force }: DeleteIntent,
   run: WorkRun,
 ): Promise<void> {
   const { domains } = context;
@@ -240,7 +333,7 @@ function requireUnchanged(wanted: string | undefined, vm: Vm | undefined, hasBeg
 async function requireOwn(
   context: WorkContext,
   vmId: string,
-  { volumes: own, erase }: IntentOf<"DELETE_VM">,
+  { volumes: own, erase }: DeleteIntent,
   creations: () => Iterable<VmSpec>,
 ): Promise<readonly string[]> {
   if (erase !== undefined) await requireDisksAsMade(context, vmId, erase);
@@ -261,7 +354,7 @@ async function requireOwn(
  * Throws `conflict` VM_RUNNING for a running guest, unless `force`. `lost`: the effects so far of a deletion during which
  * the guest was started.
  */
-export function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string): void {
+function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string): void {
   if (!isActive(seen) || force) return;
   const now = `VM ${vm} is ${seen?.state ?? "running"}`;
   const message =
@@ -272,7 +365,7 @@ export function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: 
 }
 
 /** Throws `conflict` ETAG_MISMATCH when the VM is not any more as the caller read it. */
-export function requireEtag(
+function requireEtag(
   wanted: string | undefined,
   vm: { readonly etag: string; readonly name: string } | undefined,
 ): void {
@@ -280,14 +373,14 @@ export function requireEtag(
   throw new SocleError("conflict", "ETAG_MISMATCH", `VM ${vm.name} changed since it was read; read it again`);
 }
 
-export function keptAndErased(): SocleError {
+function keptAndErased(): SocleError {
   const message = "the disks are either kept or erased: not both";
   return new SocleError("invalid", "ERASED_DISKS_KEPT", message, {
     details: { fields: { erase_disks: message } },
   });
 }
 
-export function keptWithoutKey(vm: string): SocleError {
+function keptWithoutKey(vm: string): SocleError {
   const message = `the encrypted disks of VM ${vm} cannot be kept: their keys go with it; delete them too`;
   return new SocleError("invalid", "ENCRYPTED_DISKS_KEPT", message, {
     details: { fields: { keep_disks: message } },

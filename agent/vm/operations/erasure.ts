@@ -3,7 +3,8 @@ import type { FairPlaces } from "../../kernel/concurrency/fair-places.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
-import type { Erasure, Intent, WorkContext, WorkRun } from "./work.ts";
+import type { Erasure, WorkContext, WorkRun } from "./work.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What was done to a disk, as the receipt tells it. */
 export interface ErasedDisk {
@@ -18,10 +19,6 @@ export interface ErasedDisk {
   /** How many bytes were overwritten; absent where an earlier run of the operation did it. */
   readonly bytes?: number;
 }
-
-/** Whether it overwrites a disk whole. */
-export const overwrites = (intent: Intent): boolean =>
-  intent.kind === "DELETE_VM" && intent.erase?.disks.some(({ encrypted }) => !encrypted) === true;
 
 /**
  * Does the work in a place of these; while it waits for one, that is the step that the operation is at. Without a signal it
@@ -117,16 +114,16 @@ export function receiptOf(
   disks: readonly ErasedDisk[],
   { vmId, operationId }: WorkRun,
 ): Record<string, string> {
-  const statement = {
+  const statement = defined<Record<string, unknown>>({
     receipt: "socle erasure 1",
     vm: vmId,
     name,
     tenant,
     operation: operationId,
     disks,
-    ...(tpm ? { tpm: "crypto-erase" } : {}),
+    tpm: tpm ? "crypto-erase" : undefined,
     kept,
-  };
+  });
   const { text, signature } = attest(statement);
   return {
     receipt: text,

@@ -4,7 +4,7 @@ import type { Outcome } from "../../state/operations/operations.ts";
 import { instanceMadeBy } from "./create.ts";
 import type { Domains } from "../hypervisor/domains.ts";
 import { isComplete, type Admitted } from "../hypervisor/stamps.ts";
-import { stateAfter, type Intent } from "./work.ts";
+import { definitionOf, type Intent } from "./registry.ts";
 
 /**
  * Whether only the watermark keeps an older copy of the state from doing it again: nothing in libvirt shows a change that
@@ -29,11 +29,11 @@ export async function outdatedOutcome(
     const isMade = standing !== undefined && standing.instance === instanceMadeBy(intent, operation);
     if (isMade && now !== undefined)
       return { state: "succeeded", result: { state: now.state, accelerator: intent.accelerator } };
-  } else if (intent.kind !== "DELETE_VM") {
-    const isSame = standing !== undefined && standing.instance === operation.instance;
-    if (isSame && isComplete(operation, standing))
-      return { state: "succeeded", result: { state: stateAfter[intent.kind] } };
   }
+  const { endState } = definitionOf(intent.kind);
+  const isSame = standing !== undefined && standing.instance === operation.instance;
+  if (endState !== undefined && isSame && isComplete(operation, standing))
+    return { state: "succeeded", result: { state: endState } };
   return { state: "failed", error: superseded(vmId) };
 }
 

@@ -7,25 +7,32 @@ import type { BeginRequest, Operations, Outcome } from "../../state/operations/o
 import { tenantOfCaller } from "../../trust/index.ts";
 import { chooseAccelerator } from "../model/accelerator.ts";
 import { Consoles } from "../hypervisor/consoles.ts";
-import { resolve } from "./create.ts";
+import { resolve, type CreateIntent } from "./create.ts";
 import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
-import { keptAndErased, keptWithoutKey, requireDeletable, requireEtag } from "./delete.ts";
-import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import type { HostDoor } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
-import { forceRequired, graceOf } from "./power.ts";
 import { requireNicsFree } from "./nic-users.ts";
 import { chargedTo, fingerprintOf, notAsked, requireNameable, validated, whoAsks } from "./request.ts";
 import { requireAbilities } from "../model/requirements.ts";
 import { checkSpec, type SpecPolicy } from "../model/spec-check.ts";
 import type { Accelerator, VmSpec } from "../model/spec.ts";
-import { requireDisksGo, requirePermitted, type TenantPolicy } from "../model/tenant-policy.ts";
+import { requirePermitted, type TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm } from "../model/vm.ts";
 import { outdatedOutcome } from "./outdated.ts";
-import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
-import { going, requireUnused, requireUsable } from "../storage/volume-users.ts";
-import { erasureOf, nameIn, ownVolumes, volumesNamedBy, type Intent, type WorkContext } from "./work.ts";
-import { Works } from "./works.ts";
+import { requireReadable } from "../model/unreadable.ts";
+import { going, requireUsable } from "../storage/volume-users.ts";
+import type { Admission } from "./definition.ts";
+import {
+  definitionOf,
+  intentOf,
+  newIntent,
+  type Intent,
+  type OperationKind,
+  type RequestOf,
+} from "./registry.ts";
+import { OperationRunner } from "./runner.ts";
+import { ownVolumes, volumesNamedBy, type WorkContext } from "./work.ts";
+import { defined } from "../../kernel/defined.ts";
 
 export interface VmsOptions extends WorkContext {
   readonly operations: Operations;
@@ -57,9 +64,6 @@ export interface CreateRequest {
   readonly tenantOnly?: boolean;
 }
 
-/** What is left to do with a VM that cannot be read. */
-const RELIEVING: ReadonlySet<Intent["kind"]> = new Set<Intent["kind"]>(["STOP_VM", "DELETE_VM"]);
-
 /**
  * What may be done to VMs. Every mutation is an operation: refused at once with a SocleError, or durable when it
  * resolves, its work going on by itself, one at a time per VM.
@@ -67,16 +71,19 @@ const RELIEVING: ReadonlySet<Intent["kind"]> = new Set<Intent["kind"]>(["STOP_VM
 export class Vms {
   readonly #options: VmsOptions;
   readonly #creations: Creations;
-  readonly #works: Works;
+  readonly #runner: OperationRunner;
   readonly #consoles: Consoles;
 
   constructor(options: VmsOptions) {
     this.#options = options;
     this.#consoles = new Consoles(options.domains);
     this.#creations = new Creations(options);
-    this.#works = new Works(options, () => this.#creations.specs());
+    this.#runner = new OperationRunner(options, () => this.#creations.specs());
     // What an interrupted create may have begun is nobody else's to take until it is settled.
-    for (const { intent } of options.operations.interrupted) this.#creations.takeAgain(intent as Intent);
+    for (const operation of options.operations.interrupted) {
+      const intent = readIntent(operation);
+      if (intent !== undefined) this.#creations.takeAgain(intent);
+    }
   }
 
   /**
@@ -117,21 +124,21 @@ export class Vms {
     const taken = this.#creations.take(spec, room);
     try {
       if (request.validateOnly) {
-        await this.#works.inPlace(caller, () => this.#lookOver(spec, request));
+        await this.#runner.inPlace(caller, () => this.#lookOver(spec, request));
         taken.ended("not made");
         return validated(request.requestId, spec.id, caller, clock.now());
       }
-      const intent: Intent = {
-        kind: "CREATE_VM",
+      const admitted = defined<CreateIntent>({
         spec,
         accelerator,
         leaveStopped,
         placement: room.placement,
-        ...(reservationId === undefined ? {} : { reservationId }),
-        ...(tenantOnly ? { tenantOnly } : {}),
+        reservationId,
+        tenantOnly: tenantOnly ? tenantOnly : undefined,
         placementEpoch,
         createdAtMs: clock.now(),
-      };
+      });
+      const intent = newIntent("CREATE_VM", admitted);
       const of = { vmId: spec.id, instance: randomUUID(), ...chargedTo(spec) };
       return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, taken);
     } catch (thrown) {
@@ -140,85 +147,45 @@ export class Vms {
     }
   }
 
-  async start(request: Mutation & { readonly placementEpoch: number }, caller: string): Promise<Operation> {
-    return await this.#mutate(request, caller, "START_VM", () => ({
-      kind: "START_VM",
-      placementEpoch: request.placementEpoch,
-    }));
-  }
-
-  /** `gracefulTimeoutMs` undefined: the host's configuration says. Throws `invalid` FORCE_REQUIRED for 0 without force. */
-  async stop(
-    request: Mutation & { readonly gracefulTimeoutMs?: number | undefined; readonly force: boolean },
+  /**
+   * Begins an operation on a VM that exists. Throws what the admission of its definition throws, `not_found` VM_NOT_FOUND,
+   * `denied` VM_UNMANAGED, `conflict` SPEC_UNREADABLE, `unavailable` LIBVIRT_UNAVAILABLE, and what Operations.begin throws.
+   */
+  async begin<Kind extends Exclude<OperationKind, "CREATE_VM">>(
+    kind: Kind,
+    request: Mutation & RequestOf<Kind>,
     caller: string,
   ): Promise<Operation> {
-    const { gracefulTimeoutMs = this.#options.policy.gracefulStopMs, force } = request;
-    if (gracefulTimeoutMs === 0 && !force) throw forceRequired();
-    const operation = await this.#mutate(request, caller, "STOP_VM", (vm) => ({
-      kind: "STOP_VM",
-      gracefulTimeoutMs:
-        force && request.gracefulTimeoutMs === undefined ? graceOf(vm, gracefulTimeoutMs) : gracefulTimeoutMs,
-      force,
-    }));
-    // Only now, when it is durable, may it cut short one that still waits for the guest.
-    if (force) this.#works.escalate(operation, caller, gracefulTimeoutMs);
+    requireNameable(request.vm);
+    const fingerprint = fingerprintOf(kind, { ...request, ...notAsked });
+    const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
+    const operation = await (held ?? this.#admit(kind, request, caller, fingerprint));
+    // Only now, when it is durable, may it cut short a stop that still waits for the guest.
+    const intent = readIntent(operation);
+    const graceMs = intent === undefined ? undefined : definitionOf(kind).cutsStopAfterMs?.(intent);
+    if (graceMs !== undefined) this.#runner.escalate(operation, caller, graceMs);
     return operation;
   }
 
-  async reboot(request: Mutation & { readonly force: boolean }, caller: string): Promise<Operation> {
-    return await this.#mutate(request, caller, "REBOOT_VM", () => ({
-      kind: "REBOOT_VM",
-      force: request.force,
-    }));
-  }
-
-  async pause(request: Mutation, caller: string): Promise<Operation> {
-    return await this.#mutate(request, caller, "PAUSE_VM", () => ({ kind: "PAUSE_VM" }));
-  }
-
-  async resume(request: Mutation, caller: string): Promise<Operation> {
-    return await this.#mutate(request, caller, "RESUME_VM", () => ({ kind: "RESUME_VM" }));
-  }
-
-  /**
-   * Throws `conflict` VM_RUNNING without `force`, ETAG_MISMATCH when the VM changed since it was read, VOLUME_IN_USE when
-   * its disks are another's too.
-   */
-  async delete(
-    request: Mutation & {
-      readonly keepDisks: boolean;
-      readonly eraseDisks?: boolean;
-      readonly force: boolean;
-      readonly etag?: string | undefined;
-    },
+  async #admit(
+    kind: OperationKind,
+    request: Mutation,
     caller: string,
+    fingerprint: string,
   ): Promise<Operation> {
-    const { etag, force, keepDisks, eraseDisks = false } = request;
-    if (keepDisks && eraseDisks) throw keptAndErased();
-    return await this.#mutate(request, caller, "DELETE_VM", (vm) => {
-      requireEtag(etag, vm);
-      requireDeletable(vm.name, vm, force);
-      if (keepDisks && tenantOfCaller(caller) !== undefined)
-        requireDisksGo(vm.tenant, this.#options.policy.permissionsOf(vm.tenant));
-      const { spec } = vm;
-      if (spec === undefined && !keepDisks) requireReadable(vm, KEEP_DISKS);
-      const parts = spec === undefined ? [] : keyedParts(spec);
-      if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
-      const volumes = keepDisks || spec === undefined ? [] : ownVolumes(spec);
-      // Overlays that no spec names are looked for by the work.
-      const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
-      requireUnused(vm.id, volumes, users, { paths: [], overlays: [] });
-      return {
-        kind: "DELETE_VM",
-        name: vm.name,
-        volumes,
-        force,
-        ...(parts.length === 0 ? {} : { keyedParts: parts }),
-        ...(spec === undefined ? { keysUnknown: true as const } : {}),
-        ...(eraseDisks && spec !== undefined ? { erase: erasureOf(spec) } : {}),
-        ...(etag === undefined ? {} : { etag }),
-      };
-    });
+    const { acceptsUnreadable, admit } = definitionOf(kind);
+    const vm = this.#managed(request.vm);
+    if (acceptsUnreadable !== true) requireReadable(vm);
+    const intent = newIntent(kind, admit?.(request, vm, this.#admission(caller)) ?? {});
+    const { newestOperation } = vm;
+    const of = { vmId: vm.id, instance: vm.instance, newestOperation, ...chargedTo(vm) };
+    return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, nothingTaken);
+  }
+
+  #admission(caller: string): Admission {
+    const { policy, table } = this.#options;
+    const creations = () => this.#creations.specs();
+    return { byTenant: tenantOfCaller(caller) !== undefined, policy, table, creations };
   }
 
   /** The guest's serial console; ends with the signal. Throws `conflict` when it is held by another and not forced. */
@@ -234,8 +201,8 @@ export class Vms {
 
   /** Works on an operation that was interrupted, or whose outcome is unknown, until it has an end. */
   resumeOperation(operation: Operation): void {
-    const intent = operation.intent as Intent;
-    this.#works.run(operation, intent, true, this.#creations.takeAgain(intent));
+    const intent = intentOf(operation);
+    this.#runner.run(operation, intent, true, this.#creations.takeAgain(intent));
   }
 
   /**
@@ -244,7 +211,7 @@ export class Vms {
    */
   async settle(id: string, as: "done" | "not done", caller: string): Promise<Operation> {
     const { operations } = this.#options;
-    const intent = operations.get(id).intent as Intent;
+    const intent = readIntent(operations.get(id));
     const by = { settled_by: caller };
     const error = (): SocleError =>
       new SocleError("conflict", "SETTLED_BY_PERSON", `it was settled as not done by ${caller}`, {
@@ -257,42 +224,29 @@ export class Vms {
     return await this.#settled(settled, intent);
   }
 
-  async #settled<T extends Operation | undefined>(settled: Promise<T>, intent: Intent): Promise<T> {
+  async #settled<T extends Operation | undefined>(
+    settled: Promise<T>,
+    intent: Intent | undefined,
+  ): Promise<T> {
     const operation = await settled;
-    if (operation !== undefined)
+    if (operation !== undefined && intent !== undefined)
       this.#creations.ended(intent, operation.state === "succeeded" ? "made" : "not made");
     return operation;
   }
 
   /** As Operations.endAgain(). False: its end is not known. */
-  async endAgain({ id, intent }: Operation): Promise<boolean> {
-    return (await this.#settled(this.#options.operations.endAgain(id), intent as Intent)) !== undefined;
+  async endAgain(operation: Operation): Promise<boolean> {
+    const ended = this.#options.operations.endAgain(operation.id);
+    return (await this.#settled(ended, readIntent(operation))) !== undefined;
   }
 
   /** As settle(), for one that a rolled back state directory has without its end: by what libvirt has. Throws libvirt's errors. */
-  async endOutdated({ id, vmId, instance, createdAtMs, intent }: Operation): Promise<Operation> {
+  async endOutdated(operation: Operation): Promise<Operation> {
+    const { id, vmId, instance, createdAtMs } = operation;
+    const intent = intentOf(operation);
     const of = { operationId: id, vmId, instance, createdAtMs };
-    const outcome = await outdatedOutcome(this.#options.domains, of, intent as Intent);
-    const settled = this.#options.operations.settleOutdated(id, outcome);
-    return await this.#settled(settled, intent as Intent);
-  }
-
-  async #mutate(
-    request: Mutation,
-    caller: string,
-    kind: Intent["kind"],
-    decide: (vm: Vm) => Intent,
-  ): Promise<Operation> {
-    requireNameable(request.vm);
-    const fingerprint = fingerprintOf(kind, { ...request, ...notAsked });
-    const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
-    if (held !== undefined) return await held;
-    const vm = this.#managed(request.vm);
-    if (!RELIEVING.has(kind)) requireReadable(vm);
-    const intent = decide(vm);
-    const { newestOperation } = vm;
-    const of = { vmId: vm.id, instance: vm.instance, newestOperation, ...chargedTo(vm) };
-    return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, nothingTaken);
+    const outcome = await outdatedOutcome(this.#options.domains, of, intent);
+    return await this.#settled(this.#options.operations.settleOutdated(id, outcome), intent);
   }
 
   async #begin(
@@ -300,16 +254,16 @@ export class Vms {
     taken: Taken,
   ): Promise<Operation> {
     const { kind } = request.intent;
-    const urgent = kind === "STOP_VM";
+    const urgent = definitionOf(kind).urgent === true;
     const { operation, fresh } = await this.#options.operations.begin({ ...request, kind, urgent });
-    if (fresh) this.#works.run(operation, request.intent, false, taken);
+    if (fresh) this.#runner.run(operation, request.intent, false, taken);
     else taken.ended("not made");
     return operation;
   }
 
   /** How many have a place in which VMs are made, started or deleted, and how many wait for one. */
   get places(): { readonly taken: number; readonly waiting: number } {
-    return this.#works.places;
+    return this.#runner.places;
   }
 
   /** Absent is only said over a complete list; otherwise it is not known. */
@@ -329,7 +283,7 @@ export class Vms {
   #requireSettled({ id, name }: Pick<VmSpec, "id" | "name">): void {
     const open = this.#options.operations
       .unsettled()
-      .find(({ vmId, intent }) => vmId === id || nameIn(intent as Intent) === name);
+      .find((operation) => operation.vmId === id || nameIn(operation) === name);
     if (open !== undefined) throw unsettled(open);
   }
 
@@ -348,15 +302,32 @@ export class Vms {
   /** Its names are free, and so is what it names, for all that is known without asking libvirt. */
   #requireFree(spec: VmSpec, tenantOnly: boolean): void {
     this.#creations.requireFree(spec);
-    for (const named of volumesNamedBy(spec)) if (this.#works.isGoing(named)) throw going(named);
+    for (const named of volumesNamedBy(spec)) if (this.#runner.isGoing(named)) throw going(named);
     const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
     requireUsable(spec, users, tenantOnly);
     requireNicsFree(spec, users, tenantOnly);
   }
 
   async #lookOver(spec: VmSpec, { leaveStopped, tenantOnly }: CreateRequest): Promise<void> {
-    const asked = { spec, leaveStopped, ...(tenantOnly === true ? { tenantOnly } : {}) };
-    await resolve(this.#options, asked, () => this.#creations.specs());
+    await resolve(
+      this.#options,
+      defined({ spec, leaveStopped, tenantOnly: tenantOnly === true ? tenantOnly : undefined }),
+      () => this.#creations.specs(),
+    );
     await this.#options.volumes.requireAbsent(ownVolumes(spec));
   }
+}
+
+/** Undefined where this version cannot read it: what it holds is unknown then. */
+function readIntent(operation: Operation): Intent | undefined {
+  try {
+    return intentOf(operation);
+  } catch {
+    return undefined;
+  }
+}
+
+function nameIn(operation: Operation): string | undefined {
+  const intent = readIntent(operation);
+  return intent === undefined ? undefined : definitionOf(intent.kind).nameIn?.(intent);
 }

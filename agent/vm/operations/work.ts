@@ -1,17 +1,18 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
-import type { Placement } from "../../state/reservations/placement.ts";
+import type { StopEscalation } from "./stop-escalation.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import type { Watermark } from "../../state/records/watermark.ts";
 import type { Domains } from "../hypervisor/domains.ts";
 import type { Standing } from "../hypervisor/stamps.ts";
 import type { GuestKeys } from "../keys/guest-keys.ts";
 import type { Networks } from "../hypervisor/networks.ts";
-import type { Accelerator, VmSpec, VolumeRef } from "../model/spec.ts";
+import type { VmSpec, VolumeRef } from "../model/spec.ts";
 import { volumeName } from "../model/volume-names.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import type { Volumes } from "../storage/volumes.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** What the works of all kinds of operation stand on. */
 export interface WorkContext {
@@ -35,63 +36,12 @@ export interface WorkContext {
   readonly memoryHeadroomBytes?: number;
 }
 
-/** What was asked and what was decided at admission: all a work needs, also when it goes on after a crash. JSON. */
-export type Intent =
-  | {
-      readonly kind: "CREATE_VM";
-      readonly spec: VmSpec;
-      readonly accelerator: Accelerator;
-      readonly leaveStopped: boolean;
-      /** Absent in what was begun before there was placement. */
-      readonly placement?: Placement;
-      /** The reservation that it takes the place of. */
-      readonly reservationId?: string;
-      /** Who asked may know and have the tenant's VMs alone. */
-      readonly tenantOnly?: true;
-      readonly placementEpoch: number;
-      readonly createdAtMs: number;
-    }
-  | { readonly kind: "START_VM"; readonly placementEpoch: number }
-  | { readonly kind: "STOP_VM"; readonly gracefulTimeoutMs: number; readonly force: boolean }
-  | { readonly kind: "REBOOT_VM"; readonly force: boolean }
-  | { readonly kind: "PAUSE_VM" }
-  | { readonly kind: "RESUME_VM" }
-  | {
-      readonly kind: "DELETE_VM";
-      /** Absent in operations of version 0.1.0. */
-      readonly name?: string;
-      readonly volumes: readonly VolumeRef[];
-      readonly force: boolean;
-      /** What of it is encrypted. Absent: nothing. */
-      readonly keyedParts?: readonly string[];
-      /** Its spec could not be read: which of its parts are encrypted is not known. */
-      readonly keysUnknown?: true;
-      /** The volumes are made unreadable before. */
-      readonly erase?: Erasure;
-      /** The VM as its deleter saw it. */
-      readonly etag?: string;
-    };
-
-export const operationKinds = [
-  "CREATE_VM",
-  "START_VM",
-  "STOP_VM",
-  "REBOOT_VM",
-  "PAUSE_VM",
-  "RESUME_VM",
-  "DELETE_VM",
-] as const satisfies readonly Intent["kind"][];
-
-export type IntentOf<K extends Intent["kind"]> = Extract<Intent, { kind: K }>;
-
-/** The state that a VM is in once an operation of this kind is done. */
-export const stateAfter = {
-  START_VM: "running",
-  STOP_VM: "stopped",
-  REBOOT_VM: "running",
-  PAUSE_VM: "paused",
-  RESUME_VM: "running",
-} as const;
+/** What a run stands on beside that: the state that the runs of all operations share. */
+export interface RunContext extends WorkContext {
+  /** The specs of the VMs that are being created, and may be about to use volumes. */
+  readonly creations: () => Iterable<VmSpec>;
+  readonly escalation: StopEscalation;
+}
 
 /** What is to be erased of a VM, and what the receipt tells beside that. */
 export interface Erasure {
@@ -113,6 +63,7 @@ export interface Erasure {
 export interface WorkRun {
   readonly operationId: string;
   readonly vmId: string;
+  readonly caller: string;
   /** Of the VM that it was admitted for; undefined in operations of version 0.1.0. */
   readonly instance: string | undefined;
   /** When the operation was admitted. */
@@ -132,19 +83,6 @@ export interface WorkRun {
   readonly standing?: Standing | undefined;
 }
 
-/** Does one kind of operation; its answer is the operation's result. Doing it again after any interruption is safe. */
-export type Work<K extends Intent["kind"]> = (
-  context: WorkContext,
-  intent: IntentOf<K>,
-  run: WorkRun,
-) => Promise<Record<string, string>>;
-
-/** The name of the VM, as far as the intent has it. */
-export function nameIn(intent: Intent): string | undefined {
-  if (intent.kind === "CREATE_VM") return intent.spec.name;
-  return intent.kind === "DELETE_VM" ? intent.name : undefined;
-}
-
 /** The volumes that were made for a VM and go with it. */
 export function ownVolumes(spec: VmSpec): VolumeRef[] {
   return spec.disks.flatMap(({ name, source }) =>
@@ -159,12 +97,12 @@ export const erasureOf = (spec: VmSpec): Erasure => ({
   disks: spec.disks.flatMap(({ name, source }) =>
     source.kind === "new"
       ? [
-          {
+          defined({
             disk: name,
             volume: { pool: source.pool, volume: volumeName(spec.id, name, source.format) },
-            ...(source.baseVolume === undefined ? {} : { baseVolume: source.baseVolume }),
+            baseVolume: source.baseVolume,
             encrypted: source.encryption !== undefined,
-          },
+          }),
         ]
       : [],
   ),

@@ -17,19 +17,19 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "",
       },
       {
-        file: "vm/operations/works.ts",
+        file: "vm/operations/runner.ts",
         find: "requireSameVm(run, standing);\n      requireNewest(run, standing);",
         replace: "",
       },
       {
-        file: "vm/operations/works.ts",
+        file: "vm/operations/runner.ts",
         find: "if (origin !== undefined) requireSameVm(run, origin);",
         replace: "",
       },
       {
-        file: "vm/operations/works.ts",
-        find: "if (isComplete(run, standing)",
-        replace: "if (run.resumed === undefined",
+        file: "vm/operations/runner.ts",
+        find: "endState !== undefined && isComplete(run, standing)",
+        replace: "endState !== undefined && run.resumed === undefined",
       },
       {
         file: "vm/operations/guest-run.ts",
@@ -69,8 +69,8 @@ export const effectBugs: readonly PlantedBug[] = [
       },
       {
         file: "api/calls.ts",
-        find: "          : run();\n",
-        replace: "          : this.#enforceEpoch(live, fenced).then(run);\n",
+        find: "          : run(asked, live);\n",
+        replace: "          : this.#enforceEpoch(live, fenced).then(() => run(asked, live));\n",
       },
     ],
     rules: ["the control epoch is raised by those who may"],
@@ -108,8 +108,8 @@ export const effectBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "api/calls.ts",
-        find: "const leave = this.#admission.enter(live.account, method.class);",
-        replace: "this.#admission.enter(live.account, method.class)(); const leave = () => undefined;",
+        find: "const leave = this.#admission.enter(live.account, kind);",
+        replace: "this.#admission.enter(live.account, kind)(); const leave = () => undefined;",
       },
     ],
     rules: ["a call has its place until its answer has left"],
@@ -185,7 +185,7 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "if (watermark === undefined) {",
       },
       { file: "composition/state.ts", find: "isOutdated: (id) => watermark.isOutdated(id),", replace: "" },
-      { file: "vm/operations/works.ts", find: "      requireNewest(run, standing);\n", replace: "" },
+      { file: "vm/operations/runner.ts", find: "      requireNewest(run, standing);\n", replace: "" },
     ],
     rules: [...effectRules, "an end is for good"],
   },
@@ -219,7 +219,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "operations of one VM do not wait for each other",
     edits: [
       {
-        file: "vm/operations/works.ts",
+        file: "vm/operations/runner.ts",
         find: "this.#lock.run(vmId, untilEnded, signal, order)",
         replace: "this.#lock.run(`${vmId} ${Math.random()}`, untilEnded, signal, order)",
       },
@@ -249,7 +249,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a stop that the guest did not follow succeeds",
     edits: [
       {
-        file: "vm/operations/power.ts",
+        file: "vm/operations/stop.ts",
         find: "    requireForce();\n",
         replace: 'if (!force && !cut.isWanted()) return { state: "stopped", stopped_by: "guest" };',
       },
@@ -273,7 +273,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a forced stop whose answer was lost is repeated on a run that somebody started since",
     edits: [
       {
-        file: "vm/operations/power.ts",
+        file: "vm/operations/stop.ts",
         find: "domains.destroy(vmId, { isOver, requireWanted: requireForce })",
         replace: "domains.destroy(vmId, { requireWanted: requireForce })",
       },

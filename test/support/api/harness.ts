@@ -91,12 +91,7 @@ export async function startApi(
     };
   const vms: Harness["vms"] = {
     create: mutate("CREATE_VM"),
-    start: mutate("START_VM"),
-    stop: mutate("STOP_VM"),
-    reboot: mutate("REBOOT_VM"),
-    pause: mutate("PAUSE_VM"),
-    resume: mutate("RESUME_VM"),
-    delete: mutate("DELETE_VM"),
+    begin: (kind, request, caller) => mutate(kind)(request, caller),
     settle: async (id, as, caller) =>
       await operations.settle(
         id,

@@ -4,7 +4,7 @@ import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
 import { buildDomain, buildVmMetadata, parseDomain } from "../../../agent/libvirt/xml/index.ts";
 import { unbound } from "../../../agent/state/reservations/placement.ts";
 import type { Step } from "../../../agent/state/operations/operations.ts";
-import { createWork } from "../../../agent/vm/operations/create.ts";
+import { createVm } from "../../../agent/vm/operations/create.ts";
 import { domainDocument } from "../../../agent/vm/observation/domain-document.ts";
 import { checkSpec } from "../../../agent/vm/model/spec-check.ts";
 import { withEtag } from "../../../agent/vm/observation/vm-from-domain.ts";
@@ -127,6 +127,7 @@ export async function create(
   const run = {
     operationId: OPERATION,
     vmId: ID,
+    caller: "caller",
     instance: undefined,
     createdAtMs: 0,
     step,
@@ -137,7 +138,7 @@ export async function create(
     cutOff: new Set(cutOff),
   };
   try {
-    return { result: await createWork(() => [])(context, asked, run), called, begun };
+    return { result: await createVm.run(context, asked, run), called, begun };
   } catch (thrown) {
     return { error: toSocleError(thrown), called, begun };
   }

@@ -6,7 +6,8 @@ import { KeyWrap } from "../../../agent/vm/keys/key-wrap.ts";
 import { Networks } from "../../../agent/vm/hypervisor/networks.ts";
 import type { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import { Volumes } from "../../../agent/vm/storage/volumes.ts";
-import type { WorkContext } from "../../../agent/vm/operations/work.ts";
+import { StopEscalation } from "../../../agent/vm/operations/stop-escalation.ts";
+import type { RunContext } from "../../../agent/vm/operations/work.ts";
 
 /** What works act on, over a libvirt of the test's. */
 export function workContext(
@@ -14,7 +15,7 @@ export function workContext(
   clock: Clock,
   table: VmTable,
   volumes?: ConstructorParameters<typeof Volumes>[2],
-): WorkContext {
+): RunContext {
   return {
     domains: new Domains(calls, clock),
     volumes: new Volumes(calls, clock, volumes),
@@ -25,5 +26,7 @@ export function workContext(
     clock,
     log: silentLog,
     architecture: "x86_64",
+    creations: () => [],
+    escalation: new StopEscalation(clock),
   };
 }

@@ -13,7 +13,7 @@ const limits = (more: object) =>
 
 test("the largest field that is taken is cut in the audit log and in the agent's own", async (t) => {
   const api = await startApi(t);
-  api.vms.start = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
+  api.vms.begin = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
   const client = new ApiClient(t, `unix:${api.socket}`);
   const text = "x".repeat(250_000);
   await errorOf(client.call(StartVm, { requestId: "r", vm: text }));
@@ -28,7 +28,11 @@ test("the largest field that is taken is cut in the audit log and in the agent's
 test("changes that fail are recorded up to a budget, then refused before they are admitted", async (t) => {
   const config = limits({ failuresPerSecond: 0.1 });
   const api = await startApi(t, { limits: config.limits });
-  api.vms.start = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
+  const { begin } = api.vms;
+  api.vms.begin = (kind, request, caller) =>
+    kind === "STOP_VM"
+      ? begin(kind, request, caller)
+      : Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
   const client = new ApiClient(t, `unix:${api.socket}`);
   const errors = [];
   for (let at = 0; at < 200; at += 1)
@@ -60,7 +64,7 @@ test("changes that succeed cost nothing of the budget; a request that is repeate
 
 test("refusals of a kind are one line a second in the agent's log, with the number of the others", async (t) => {
   const api = await startApi(t);
-  api.vms.start = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
+  api.vms.begin = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
   const client = new ApiClient(t, `unix:${api.socket}`);
   const startMs = performance.now();
   for (let at = 0; at < 40; at += 1) await errorOf(client.call(StartVm, { requestId: `r-${at}`, vm: "v" }));

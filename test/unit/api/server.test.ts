@@ -58,7 +58,7 @@ test("errors say what went wrong, for people and for programs", async (t) => {
   const unknown = await errorOf(client.call(protos.vms.GetVm, { vm: "nobody" }));
   assert.deepEqual([unknown.code, unknown.info.reason, unknown.retryMs], [14, "LIBVIRT_UNAVAILABLE", 2000]);
 
-  vms.start = () => {
+  vms.begin = () => {
     const details = {
       fields: { "spec.disks[0].name": "is wrong" },
       metadata: { a: "b" },
@@ -75,7 +75,7 @@ test("errors say what went wrong, for people and for programs", async (t) => {
 
 test("an unexpected error is told by an id alone, which the log explains", async (t) => {
   const { socket, vms, logged } = await startApi(t);
-  vms.start = () => {
+  vms.begin = () => {
     throw new TypeError("secret inner text");
   };
   const client = new ApiClient(t, `unix:${socket}`);
@@ -98,7 +98,7 @@ test("text that cannot be sent does not end the agent", async (t) => {
 
 test("of a long message both ends are told: what to do stands after the words of others", async (t) => {
   const { socket, vms } = await startApi(t);
-  vms.start = () => {
+  vms.begin = () => {
     const message = `QEMU gave up (${"x".repeat(5000)}); repair it, or ask for the TCG accelerator`;
     throw new SocleError("conflict", "KVM_UNAVAILABLE", message);
   };

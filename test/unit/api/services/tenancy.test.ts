@@ -46,8 +46,8 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
     }
   };
   const others = { requestId: "r", vm: otherId, placementEpoch: 0, force: true, keepDisks: false };
-  for (const act of ["start", "stop", "reboot", "pause", "resume", "delete"] as const) {
-    assert.equal(await reasonOf(() => acme.vms[act](others, caller.name)), "VM_NOT_FOUND", act);
+  for (const kind of ["START_VM", "STOP_VM", "REBOOT_VM", "PAUSE_VM", "RESUME_VM", "DELETE_VM"] as const) {
+    assert.equal(await reasonOf(() => acme.vms.begin(kind, others, caller.name)), "VM_NOT_FOUND", kind);
   }
   const signal = new AbortController().signal;
   assert.equal(await reasonOf(() => acme.vms.openConsole(otherId, { force: true }, signal)), "VM_NOT_FOUND");
@@ -156,7 +156,7 @@ test("a VM whose spec cannot be read is no tenant's, and the one that it names i
     ],
   );
   const stop = { requestId: "r", vm: ownId, force: true };
-  await assert.rejects(acme.vms.stop(stop, caller.name), { reason: "SPEC_UNREADABLE" });
-  await assert.rejects(evil.vms.stop(stop, caller.name), { reason: "VM_NOT_FOUND" });
+  await assert.rejects(acme.vms.begin("STOP_VM", stop, caller.name), { reason: "SPEC_UNREADABLE" });
+  await assert.rejects(evil.vms.begin("STOP_VM", stop, caller.name), { reason: "VM_NOT_FOUND" });
   assert.equal(asked.length, 0);
 });

@@ -216,7 +216,7 @@ test("a tenant's caller does not leave disks behind that its quota would not cou
   const kept = async (caller: string, keepDisks: boolean): Promise<string> => {
     const { vms, table } = await admission(t, { permissions: { keepDisks: false } });
     table.put(own);
-    return await reason(vms.delete({ requestId: "r", vm: OWN, keepDisks, force: false }, caller));
+    return await reason(vms.begin("DELETE_VM", { requestId: "r", vm: OWN, keepDisks, force: false }, caller));
   };
   const scheduler = "spiffe://cloud.example/scheduler/s";
   assert.equal(await kept(`${scheduler}/tenant/acme`, true), "denied DISKS_NOT_KEPT");

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
-import { deleteWork } from "../../../../agent/vm/operations/delete.ts";
+import { deleteVm, type DeleteIntent } from "../../../../agent/vm/operations/delete.ts";
 import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
-import type { WorkContext, WorkRun } from "../../../../agent/vm/operations/work.ts";
+import type { RunContext, WorkRun } from "../../../../agent/vm/operations/work.ts";
 import { steps } from "../../../support/vm/steps.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
@@ -14,6 +14,7 @@ const step = steps();
 const run: WorkRun = {
   operationId: "0193a0c0-0000-7000-8000-000000000001",
   vmId: ID,
+  caller: "caller",
   instance: "i",
   createdAtMs: 0,
   step,
@@ -22,7 +23,8 @@ const run: WorkRun = {
   resumed: false,
   done: new Set(),
 };
-const intent = { kind: "DELETE_VM", volumes: [], force: true } as const;
+const noCreations = { creations: () => [] };
+const intent: DeleteIntent = { volumes: [], force: true };
 const own = { origin: () => Promise.resolve({ isManaged: true, instance: "i" }) };
 
 test("a guest that stops by itself when it is about to be deleted by force is deleted, its plug not pulled", async () => {
@@ -41,8 +43,8 @@ test("a guest that stops by itself when it is about to be deleted by force is de
       runNumber: () => Promise.resolve(undefined),
     },
   };
-  const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
-  assert.deepEqual(await deleteWork(() => [])(context, intent, run), { volumes_deleted: "0" });
+  const context = { domains, table: new VmTable(), log: silentLog, ...noCreations } as unknown as RunContext;
+  assert.deepEqual(await deleteVm.run(context, intent, run), { volumes_deleted: "0" });
   assert.deepEqual(done, ["undefine"]);
 });
 
@@ -54,9 +56,9 @@ test("a resumed deletion whose domain is gone succeeds and leaves a new domain w
     undefine: () => Promise.resolve(done.push("undefine")),
     stamps: { origin: () => Promise.resolve({ isManaged: false }) },
   };
-  const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
+  const context = { domains, table: new VmTable(), log: silentLog, ...noCreations } as unknown as RunContext;
   const resumed = { ...run, resumed: true, done: new Set(["pull plug", "undefine"]) };
-  await deleteWork(() => [])(context, { ...intent, force: false }, resumed);
+  await deleteVm.run(context, { ...intent, force: false }, resumed);
   assert.deepEqual(done, []);
 });
 
@@ -68,12 +70,12 @@ test("the watermark is raised before the domain goes, which does not go where th
     stamps: own,
   };
   const raise = (): Promise<void> => Promise.resolve(void done.push("raise"));
-  const stage = { domains, table: new VmTable(), log: silentLog, watermark: { raise } };
-  await deleteWork(() => [])(stage as unknown as WorkContext, intent, run);
+  const stage = { domains, table: new VmTable(), log: silentLog, watermark: { raise }, ...noCreations };
+  await deleteVm.run(stage as unknown as RunContext, intent, run);
   assert.deepEqual(done, ["raise", "undefine"]);
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
   const failing = { ...stage, watermark: { raise: () => Promise.reject(away) } };
-  await assert.rejects(deleteWork(() => [])(failing as unknown as WorkContext, intent, run), {
+  await assert.rejects(deleteVm.run(failing as unknown as RunContext, intent, run), {
     kind: "outcome_unknown",
   });
   assert.deepEqual(done, ["raise", "undefine"]);
@@ -103,7 +105,14 @@ function startedAt(moment: "raise" | "remove" | "undefine", before = "stopped") 
   const table = new VmTable();
   table.completed(1);
   const watermark = { raise: step("raise") };
-  const context = { domains, volumes, table, log: silentLog, watermark } as unknown as WorkContext;
+  const context = {
+    domains,
+    volumes,
+    table,
+    log: silentLog,
+    watermark,
+    ...noCreations,
+  } as unknown as RunContext;
   return { context, done };
 }
 
@@ -116,10 +125,10 @@ test("a guest that is started during its deletion is ended by force alone, whate
     ["undefine", [disk], ["raise", "remove", "undefine", "destroy"], ["raise", "remove", "undefine"]],
   ] as const) {
     const forced = startedAt(moment);
-    await deleteWork(() => [])(forced.context, { ...intent, volumes }, run);
+    await deleteVm.run(forced.context, { ...intent, volumes }, run);
     assert.deepEqual(forced.done, gone, moment);
     const patient = startedAt(moment);
-    await assert.rejects(deleteWork(() => [])(patient.context, { ...intent, volumes, force: false }, run), {
+    await assert.rejects(deleteVm.run(patient.context, { ...intent, volumes, force: false }, run), {
       reason: "VM_RUNNING",
       message: moment === "raise" ? /stop it first/ : /started while it was deleted/,
     });
@@ -135,10 +144,10 @@ test("a domain that has come under the id meanwhile stays", async () => {
     undefine: () => Promise.resolve(done.push("undefine")),
     stamps: another,
   };
-  const context = { domains, table: new VmTable(), log: silentLog } as unknown as WorkContext;
-  await assert.rejects(deleteWork(() => [])(context, intent, run), { reason: "VM_REPLACED" });
+  const context = { domains, table: new VmTable(), log: silentLog, ...noCreations } as unknown as RunContext;
+  await assert.rejects(deleteVm.run(context, intent, run), { reason: "VM_REPLACED" });
   const resumed = { ...run, resumed: true, standing: undefined };
-  assert.deepEqual(await deleteWork(() => [])(context, intent, resumed), { volumes_deleted: "0" });
+  assert.deepEqual(await deleteVm.run(context, intent, resumed), { volumes_deleted: "0" });
   assert.deepEqual(done, []);
 });
 
@@ -151,7 +160,7 @@ test("without libvirt a deletion fails while the domain is there, and is outcome
     const state: typeof look = (id) => (done.includes(moment) ? Promise.reject(away) : look(id));
     const origin: typeof own.origin = () => (done.includes(moment) ? Promise.reject(away) : own.origin());
     Object.assign(domains, { state, stamps: { origin } });
-    await assert.rejects(deleteWork(() => [])(context, intent, run), {
+    await assert.rejects(deleteVm.run(context, intent, run), {
       kind: moment === "raise" ? "unavailable" : "outcome_unknown",
     });
     assert.equal(done.includes("undefine"), moment === "undefine");
@@ -164,7 +173,7 @@ test("once the domain is removed, neither a key that libvirt keeps nor a cancell
     const { context, done } = startedAt("raise");
     const keys = { forget: (): Promise<void> => Promise.reject(error) };
     const keyed = { ...intent, keyedParts: ["disk/root"] };
-    const deletion = deleteWork(() => [])({ ...context, keys } as unknown as WorkContext, keyed, run);
+    const deletion = deleteVm.run({ ...context, keys } as unknown as RunContext, keyed, run);
     await assert.rejects(deletion, { kind: "outcome_unknown" });
     assert.ok(done.includes("undefine"));
   }
@@ -177,14 +186,14 @@ test("the result counts the disks that were there and are deleted", async () => 
   Object.assign(context.volumes, { remove });
   const earlier = new Set(["delete volume b.qcow2"]);
   const deletion = { ...intent, volumes: disks };
-  const result = await deleteWork(() => [])(context, deletion, {
+  const result = await deleteVm.run(context, deletion, {
     ...run,
     done: earlier,
   });
   assert.equal(result["volumes_deleted"], "2");
   const gone = { ...run, done: earlier, resumed: true, standing: undefined };
   Object.assign(context.volumes, { isThere: () => Promise.resolve(false) });
-  const rest = await deleteWork(() => [])(context, deletion, gone);
+  const rest = await deleteVm.run(context, deletion, gone);
   assert.equal(rest["volumes_deleted"], "1");
 });
 
@@ -195,12 +204,12 @@ test("a VM whose domain goes with its run loses its disks too", async () => {
   const begin = (): Promise<void> => Promise.reject(noDomain);
   const [mark, runNumber] = [() => Promise.resolve(), () => Promise.resolve(7)];
   Object.assign(transient.context.domains.stamps, { begin, mark, runNumber });
-  const result = await deleteWork(() => [])(transient.context, deletion, run);
+  const result = await deleteVm.run(transient.context, deletion, run);
   assert.deepEqual([transient.done, result["volumes_deleted"]], [["raise", "destroy", "remove"], "1"]);
   // Somebody removed the domain of a VM that was off: the disks may be wanted.
   const removed = startedAt("undefine");
   Object.assign(removed.context.domains.stamps, { begin });
-  await assert.rejects(deleteWork(() => [])(removed.context, deletion, run), noDomain);
+  await assert.rejects(deleteVm.run(removed.context, deletion, run), noDomain);
   assert.deepEqual(removed.done, ["raise"]);
 });
 
@@ -212,7 +221,7 @@ test("a deletion that has begun to have effects is not cancelled, and a guest is
   const origin = (): Promise<unknown> =>
     Promise.resolve({ isManaged: true, instance: (looks += 1) > 2 ? "another" : "i" });
   Object.assign(context.domains.stamps, { origin });
-  await deleteWork(() => [])(context, intent, { ...run, step: committing });
+  await deleteVm.run(context, intent, { ...run, step: committing });
   assert.deepEqual([commits, done], [1, ["raise", "undefine"]]);
 });
 
@@ -229,18 +238,15 @@ test("a deletion whose domain somebody removed meanwhile fails where disks are l
   const disks = ["a.qcow2", "b.qcow2", "c.qcow2"].map((volume) => ({ pool: "images", volume }));
   const gone = { ...run, resumed: true, done: new Set(["delete volume a.qcow2"]) };
   const deletion = { ...intent, volumes: disks, keyedParts: ["b"] };
-  await assert.rejects(
-    deleteWork(() => [])(context, deletion, gone),
-    ({ kind, reason, message }: SocleError) => {
-      assert.deepEqual([kind, reason], ["conflict", "DISKS_LEFT"]);
-      assert.match(message, /there: images\/b\.qcow2\./);
-      return true;
-    },
-  );
+  await assert.rejects(deleteVm.run(context, deletion, gone), ({ kind, reason, message }: SocleError) => {
+    assert.deepEqual([kind, reason], ["conflict", "DISKS_LEFT"]);
+    assert.match(message, /there: images\/b\.qcow2\./);
+    return true;
+  });
   assert.deepEqual([asked, forgotten], [["b.qcow2", "c.qcow2"], []]);
   const away = new SocleError("unavailable", "POOL_INACTIVE", "images is not active");
   Object.assign(context.volumes, { isThere: () => Promise.reject(away) });
-  await assert.rejects(deleteWork(() => [])(context, deletion, gone), { kind: "outcome_unknown" });
+  await assert.rejects(deleteVm.run(context, deletion, gone), { kind: "outcome_unknown" });
 });
 
 test("a resumed deletion goes on although it is cancelled, where an earlier run has had an effect", async () => {
@@ -248,7 +254,7 @@ test("a resumed deletion goes on although it is cancelled, where an earlier run 
     const { context } = startedAt("raise");
     let isGoingOn = false;
     const step = Object.assign(steps(), { goOn: () => (isGoingOn = true) });
-    await deleteWork(() => [])(context, intent, { ...run, step, resumed: true, ...more });
+    await deleteVm.run(context, intent, { ...run, step, resumed: true, ...more });
     return isGoingOn;
   };
   const standing = { isManaged: true, instance: "i" };

@@ -3,13 +3,8 @@ import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import type { Step } from "../../../../agent/state/operations/operations.ts";
 import { FairPlaces } from "../../../../agent/kernel/concurrency/fair-places.ts";
-import {
-  eraseDisks,
-  inTurn,
-  overwrites,
-  receiptOf,
-  type ErasedDisk,
-} from "../../../../agent/vm/operations/erasure.ts";
+import { eraseDisks, inTurn, receiptOf, type ErasedDisk } from "../../../../agent/vm/operations/erasure.ts";
+import { deleteVm, type DeleteIntent } from "../../../../agent/vm/operations/delete.ts";
 import type { Erasure, WorkContext } from "../../../../agent/vm/operations/work.ts";
 import { steps } from "../../../support/vm/steps.ts";
 
@@ -44,6 +39,7 @@ const step = steps();
 const isOff = (): Promise<void> => Promise.resolve();
 const runAfter = (...done: string[]) => ({
   operationId: "op-1",
+  caller: "caller",
   instance: undefined,
   createdAtMs: 0,
   vmId: "vm-1",
@@ -138,8 +134,12 @@ test("whole disks are overwritten one at a time, and who waits says so; keys are
   assert.equal(await second, "erased");
   assert.deepEqual([places.taken, places.waiting], [0, 0]);
 
-  const deletion = { kind: "DELETE_VM", volumes: [], force: false } as const;
-  assert.equal(overwrites({ ...deletion, erase: erasure }), true);
-  assert.equal(overwrites({ ...deletion, erase: { ...erasure, disks: [sealed] } }), false);
-  assert.equal(overwrites(deletion), false);
+  const laneOf = (intent: DeleteIntent) => {
+    const { lane } = deleteVm;
+    return typeof lane === "function" ? lane(intent) : lane;
+  };
+  const deletion: DeleteIntent = { volumes: [], force: false };
+  assert.equal(laneOf({ ...deletion, erase: erasure }), "erasure");
+  assert.equal(laneOf({ ...deletion, erase: { ...erasure, disks: [sealed] } }), "heavy");
+  assert.equal(laneOf(deletion), "heavy");
 });

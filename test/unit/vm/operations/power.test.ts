@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { graceOf, startWork } from "../../../../agent/vm/operations/power.ts";
+import { startVm } from "../../../../agent/vm/operations/start.ts";
+import { graceOf } from "../../../../agent/vm/operations/stop.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { VmStats } from "../../../../agent/vm/model/vm.ts";
@@ -72,6 +73,7 @@ async function start(
   const run = {
     operationId: "0193a0c0-0000-7000-8000-000000000001",
     vmId: ID,
+    caller: "caller",
     instance: undefined,
     createdAtMs: 0,
     step,
@@ -80,9 +82,7 @@ async function start(
     resumed: false,
     done: new Set<string>(),
   };
-  const outcome = await startWork(context, { kind: "START_VM", placementEpoch: 0 }, run).catch(
-    (thrown: unknown) => thrown,
-  );
+  const outcome = await startVm.run(context, { placementEpoch: 0 }, run).catch((thrown: unknown) => thrown);
   return { outcome, started: called.filter((name) => name === "DOMAIN_CREATE_WITH_FLAGS").length };
 }
 

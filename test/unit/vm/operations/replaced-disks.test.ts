@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
-import { deleteWork } from "../../../../agent/vm/operations/delete.ts";
+import { deleteVm } from "../../../../agent/vm/operations/delete.ts";
 import { requireBackingAsMade, requireDisksAsMade } from "../../../../agent/vm/operations/replaced-disks.ts";
 import type { Backing } from "../../../../agent/vm/storage/overlay-search.ts";
 import type { VmSpec } from "../../../../agent/vm/model/spec.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
-import { erasureOf, type Erasure, type WorkContext } from "../../../../agent/vm/operations/work.ts";
+import { erasureOf, type Erasure, type RunContext } from "../../../../agent/vm/operations/work.ts";
 import { steps } from "../../../support/vm/steps.ts";
 
 const ID = "aaaaaaaa-0000-4000-8000-000000000000";
@@ -33,7 +33,7 @@ const over = (path: string): Backing[] => [{ ...volume("own.qcow2"), backing: pa
  * A VM with these disks, in a pool at /p that the agent may not look into or, `silent`, does not answer. `backings`: what
  * libvirt reads in the volumes' headers.
  */
-function contextWith(disks: string, silent = false, backings: Backing[] = []): WorkContext {
+function contextWith(disks: string, silent = false, backings: Backing[] = []): RunContext {
   const document = parseDomain(
     `<domain type="qemu"><name>web</name><uuid>${ID}</uuid><memory>1024</memory><os><type>hvm</type></os>` +
       `<devices>${disks}</devices></domain>`,
@@ -52,7 +52,8 @@ function contextWith(disks: string, silent = false, backings: Backing[] = []): W
       dependents: () => Promise.resolve({ paths: [], overlays: [], backings }),
     },
     table: new VmTable(),
-  } as unknown as WorkContext;
+    creations: () => [],
+  } as unknown as RunContext;
 }
 
 test("a VM whose disks are those of its spec may be erased", async () => {
@@ -147,6 +148,7 @@ test("the deletion of a VM whose disks were replaced fails before any effect", a
   const run = {
     operationId: "0193a0c0-0000-7000-8000-000000000001",
     vmId: ID,
+    caller: "caller",
     instance: undefined,
     createdAtMs: 0,
     step: steps((name) => begun.push(name)),
@@ -161,7 +163,7 @@ test("the deletion of a VM whose disks were replaced fails before any effect", a
     contextWith(file("/p/own.qcow2"), false, over("/p/old.qcow2")),
   ]) {
     begun = [];
-    await assert.rejects(deleteWork(() => [])(context, intent, run), { reason: "DISKS_REPLACED" });
+    await assert.rejects(deleteVm.run(context, intent, run), { reason: "DISKS_REPLACED" });
     assert.deepEqual(begun, ["look for users"]);
   }
 });

@@ -4,13 +4,13 @@ import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import type { Step } from "../../../../agent/state/operations/operations.ts";
 import type { Domains } from "../../../../agent/vm/hypervisor/domains.ts";
-import { stopWork } from "../../../../agent/vm/operations/power.ts";
+import { stopVm } from "../../../../agent/vm/operations/stop.ts";
 import type { Standing, Stamps } from "../../../../agent/vm/hypervisor/stamps.ts";
-import type { Cut } from "../../../../agent/vm/operations/stop-escalation.ts";
+import type { Cut, StopEscalation } from "../../../../agent/vm/operations/stop-escalation.ts";
 import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { VmState } from "../../../../agent/vm/model/vm.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
-import type { WorkContext, WorkRun } from "../../../../agent/vm/operations/work.ts";
+import type { RunContext, WorkRun } from "../../../../agent/vm/operations/work.ts";
 import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 import { steps } from "../../../support/vm/steps.ts";
 
@@ -65,10 +65,18 @@ async function stop(
       },
       stamps,
     };
-  const context = { domains, table, clock: sleepingClock(), log: silentLog } as unknown as WorkContext;
+  const escalation: Pick<StopEscalation, "during"> = { during: (_vm, _caller, stop) => stop(cut) };
+  const context = {
+    domains,
+    table,
+    clock: sleepingClock(),
+    log: silentLog,
+    escalation,
+  } as unknown as RunContext;
   const run: WorkRun = {
     operationId: OPERATION,
     vmId: ID,
+    caller: "caller",
     instance: "i",
     createdAtMs: 0,
     step,
@@ -77,8 +85,8 @@ async function stop(
     resumed: false,
     done: new Set(),
   };
-  const intent = { kind: "STOP_VM", gracefulTimeoutMs: graceMs, force } as const;
-  const outcome = await stopWork(cut)(context, intent, run).catch((thrown: unknown) => thrown);
+  const intent = { gracefulTimeoutMs: graceMs, force };
+  const outcome = await stopVm.run(context, intent, run).catch((thrown: unknown) => thrown);
   return { outcome, destroyed, asked };
 }
 

@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
 import type { Dependents } from "../../../../agent/vm/storage/overlay-search.ts";
-import { deleteWork } from "../../../../agent/vm/operations/delete.ts";
+import { deleteVm, type DeleteIntent } from "../../../../agent/vm/operations/delete.ts";
 import type { VmSpec } from "../../../../agent/vm/model/spec.ts";
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
 import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
 import { vmFromDomain } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { requireUnused } from "../../../../agent/vm/storage/volume-users.ts";
-import type { IntentOf, WorkContext } from "../../../../agent/vm/operations/work.ts";
+import type { RunContext } from "../../../../agent/vm/operations/work.ts";
 import { steps } from "../../../support/vm/steps.ts";
 
 const A = "aaaaaaaa-0000-4000-8000-000000000000";
@@ -94,12 +94,13 @@ test("what came to use a disk while its deletion waited is seen before the plug 
   table.put(vmOf(B, "b", { spec: overlay }));
   table.completed(1);
   const erase = { name: "a", tenant: "", disks: [], tpm: true, kept: [] };
-  const intent: IntentOf<"DELETE_VM"> = { kind: "DELETE_VM", volumes: [root], force: true, erase };
+  const intent: DeleteIntent = { volumes: [root], force: true, erase };
   const begun: string[] = [];
   const step = steps((name) => begun.push(name));
   // What is not here would fail the work otherwise.
   const context = {
     table,
+    creations: () => [],
     domains: {
       state: () => Promise.resolve({ state: "running" }),
       document: () => Promise.resolve(undefined),
@@ -109,11 +110,12 @@ test("what came to use a disk while its deletion waited is seen before the plug 
       dependents: () => Promise.resolve(nothing),
       names: { of: () => Promise.resolve(noOtherNames) },
     },
-  } as unknown as WorkContext;
+  } as unknown as RunContext;
   const signal = new AbortController().signal;
   const run = {
     operationId: "0193a0c0-0000-7000-8000-000000000001",
     vmId: A,
+    caller: "caller",
     instance: undefined,
     createdAtMs: 0,
     step,
@@ -122,6 +124,6 @@ test("what came to use a disk while its deletion waited is seen before the plug 
     resumed: false,
     done: new Set<string>(),
   };
-  await assert.rejects(deleteWork(() => [])(context, intent, run), { reason: "VOLUME_IN_USE" });
+  await assert.rejects(deleteVm.run(context, intent, run), { reason: "VOLUME_IN_USE" });
   assert.deepEqual(begun, ["look for users"]);
 });

@@ -4,13 +4,12 @@ import { toSocleError } from "../../kernel/errors.ts";
 import type { Operation, OperationStep } from "../../state/operations/operation.ts";
 import type { Operations, Step } from "../../state/operations/operations.ts";
 import { tenantOfCaller } from "../../trust/index.ts";
-import { createWork } from "./create.ts";
 import type { Taken } from "./creations.ts";
-import { deleteWork } from "./delete.ts";
-import { inTurn, overwrites } from "./erasure.ts";
+import type { Lane, Result } from "./definition.ts";
+import { inTurn } from "./erasure.ts";
+import { definitionOf, type AnyDefinition, type Intent } from "./registry.ts";
 import type { HostDoor } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
-import { pauseWork, rebootWork, resumeWork, startWork, stopWork } from "./power.ts";
 import type { VmSpec, VolumeRef } from "../model/spec.ts";
 import { isComplete, requireNewest, requireSameVm } from "../hypervisor/stamps.ts";
 import { StopEscalation } from "./stop-escalation.ts";
@@ -18,29 +17,25 @@ import { volumeKey } from "../storage/volume-users.ts";
 import {
   ofSilence,
   outcomeUnknown,
-  stateAfter,
   undecided,
-  type Intent,
+  type RunContext,
   type WorkContext,
   type WorkRun,
 } from "./work.ts";
 
-interface WorksOptions extends WorkContext {
+interface RunnerOptions extends WorkContext {
   readonly operations: Operations;
   readonly host: Pick<HostDoor, "deleted">;
   readonly kvmProbe: Pick<KvmProbe, "suspect">;
 }
 
-type Result = Record<string, string>;
-
 /** More would only wait for each other in libvirt. */
 const MADE_AT_ONCE = 8;
 
-/** Does the works of operations: of one VM one at a time, in order, and each on the VM that it was admitted for. */
-export class Works {
-  readonly #options: WorksOptions;
-  /** The VMs that are being made. */
-  readonly #creations: () => Iterable<VmSpec>;
+/** Runs operations: those of one VM one at a time, in order, and each on the VM that it was admitted for. */
+export class OperationRunner {
+  readonly #options: RunnerOptions;
+  readonly #context: RunContext;
   /** As many wait as operations of one VM may be under way. */
   readonly #lock = new KeyedLock({ maxWaiting: 64 });
   /** What makes VMs run takes libvirt's time: a few at once, so that what stops them finds it free. */
@@ -49,12 +44,10 @@ export class Works {
   readonly #overwriting = new FairPlaces({ places: 1, maxWaiting: 1000 });
   /** Volumes that are being deleted with their VM. */
   readonly #going = new Set<string>();
-  readonly #escalation: StopEscalation;
 
-  constructor(options: WorksOptions, creations: () => Iterable<VmSpec>) {
+  constructor(options: RunnerOptions, creations: () => Iterable<VmSpec>) {
     this.#options = options;
-    this.#creations = creations;
-    this.#escalation = new StopEscalation(options.clock);
+    this.#context = { ...options, creations, escalation: new StopEscalation(options.clock) };
   }
 
   /** How many have a place in which VMs are made, started or deleted, and how many wait for one. */
@@ -69,7 +62,7 @@ export class Works {
   /** As StopEscalation.forced. */
   escalate({ id, vmId }: Operation, caller: string, gracefulTimeoutMs: number): void {
     const { operations } = this.#options;
-    this.#escalation.forced(vmId, caller, gracefulTimeoutMs, () => operations.isWanted(id));
+    this.#context.escalation.forced(vmId, caller, gracefulTimeoutMs, () => operations.isWanted(id));
   }
 
   async inPlace<T>(caller: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -77,19 +70,21 @@ export class Works {
   }
 
   run(operation: Operation, intent: Intent, resumed: boolean, taken: Taken): void {
-    const { operations, kvmProbe } = this.#options;
+    const { operations, kvmProbe, table } = this.#options;
+    const definition = definitionOf(intent.kind);
     const { id, vmId, instance, caller, createdAtMs, steps } = operation;
     const hasEnded = (other: string): boolean => operations.hasEnded(other);
     const stepsThat = (ended: OperationStep["outcome"]): Set<string> =>
       new Set(steps.filter(({ outcome }) => outcome === ended).map(({ name }) => name));
     const [done, cutOff] = [stepsThat("done"), stepsThat(undefined)];
-    const mayBeHalfDone = resumed && (intent.kind === "CREATE_VM" || intent.kind === "DELETE_VM");
+    const mayBeHalfDone = resumed && definition.mayLeaveHalf === true;
     const { ended } = operations.run(operation, async (step, signal) => {
       // What an earlier run did the work alone knows: it has its turn before it is cancelled.
       const untilCancelled = mayBeHalfDone ? undefined : signal;
       const run = {
         operationId: id,
         vmId,
+        caller,
         instance,
         createdAtMs,
         hasEnded,
@@ -101,8 +96,8 @@ export class Works {
       };
       const work = async (): Promise<Result> => {
         this.#requireTurn(operation, resumed);
-        return await this.#placed(operation, intent, step, untilCancelled, () =>
-          this.#bound(intent, caller, run),
+        return await this.#placed(caller, laneOf(definition, intent), step, untilCancelled, () =>
+          this.#bound(definition, intent, run),
         );
       };
       try {
@@ -113,7 +108,7 @@ export class Works {
       } catch (thrown) {
         const error = ofSilence(undecided(toSocleError(thrown), resumed));
         taken.ended(error.kind === "outcome_unknown" ? "unknown" : "not made");
-        if (this.#startsUnderKvm(vmId, intent)) await kvmProbe.suspect(vmId, error);
+        if (definition.startsUnder?.(intent, table.get(vmId)) === "kvm") await kvmProbe.suspect(vmId, error);
         throw error;
       }
     });
@@ -147,20 +142,14 @@ export class Works {
   }
 
   async #placed<T>(
-    { kind, caller }: Pick<Operation, "kind" | "caller">,
-    intent: Intent,
+    caller: string,
+    lane: Lane,
     step: Step,
     signal: AbortSignal | undefined,
     work: () => Promise<T>,
   ): Promise<T> {
-    if (overwrites(intent)) return await inTurn(this.#overwriting, caller, step, signal, work);
-    const isHeavy = kind === "CREATE_VM" || kind === "START_VM" || kind === "DELETE_VM";
-    return isHeavy ? await this.#places.run(caller, work, signal) : await work();
-  }
-
-  #startsUnderKvm(vmId: string, intent: Intent): boolean {
-    if (intent.kind === "CREATE_VM") return intent.accelerator === "kvm";
-    return intent.kind === "START_VM" && this.#options.table.get(vmId)?.accelerator === "kvm";
+    if (lane === "erasure") return await inTurn(this.#overwriting, caller, step, signal, work);
+    return lane === "heavy" ? await this.#places.run(caller, work, signal) : await work();
   }
 
   /**
@@ -168,51 +157,38 @@ export class Works {
    * where a later operation had one, or where its own is on record as whole. A creation and a new deletion check this
    * themselves.
    */
-  async #bound(intent: Intent, caller: string, run: WorkRun): Promise<Result> {
-    const { stamps } = this.#options.domains;
-    if (intent.kind === "CREATE_VM" || (intent.kind === "DELETE_VM" && !run.resumed))
-      return await this.#do(intent, caller, run);
+  async #bound(definition: AnyDefinition, intent: Intent, run: WorkRun): Promise<Result> {
+    const { stamps } = this.#context.domains;
+    const { checksInstance, endState } = definition;
+    if (checksInstance === "always" || (checksInstance === "in its first run" && !run.resumed))
+      return await this.#do(definition, intent, run);
     if (!run.resumed) {
       const origin = await stamps.origin(run.vmId);
       if (origin !== undefined) requireSameVm(run, origin);
-      return await this.#do(intent, caller, run);
+      return await this.#do(definition, intent, run);
     }
     const standing = await stamps.standing(run.vmId);
     if (standing !== undefined) {
       requireSameVm(run, standing);
       requireNewest(run, standing);
-      if (isComplete(run, standing) && intent.kind !== "DELETE_VM") return { state: stateAfter[intent.kind] };
+      if (endState !== undefined && isComplete(run, standing)) return { state: endState };
     }
-    return await this.#do(intent, caller, { ...run, standing });
+    return await this.#do(definition, intent, { ...run, standing });
   }
 
-  async #do(intent: Intent, caller: string, run: WorkRun): Promise<Result> {
-    const context = this.#options;
-    switch (intent.kind) {
-      case "CREATE_VM":
-        return await createWork(this.#creations)(context, intent, run);
-      case "START_VM":
-        return await startWork(context, intent, run);
-      case "STOP_VM":
-        return await this.#escalation.during(run.vmId, caller, (cut) => stopWork(cut)(context, intent, run));
-      case "REBOOT_VM":
-        return await rebootWork(context, intent, run);
-      case "PAUSE_VM":
-        return await pauseWork(context, intent, run);
-      case "RESUME_VM":
-        return await resumeWork(context, intent, run);
-      case "DELETE_VM": {
-        // From here on they are refused to new VMs; those in the making by now are seen by the work.
-        const volumes = intent.volumes.map(volumeKey);
-        for (const volume of volumes) this.#going.add(volume);
-        try {
-          const result = await deleteWork(this.#creations)(context, intent, run);
-          context.host.deleted(intent.volumes);
-          return result;
-        } finally {
-          for (const volume of volumes) this.#going.delete(volume);
-        }
-      }
+  async #do(definition: AnyDefinition, intent: Intent, run: WorkRun): Promise<Result> {
+    const removed = definition.removes?.(intent) ?? [];
+    // From here on they are refused to new VMs; those in the making by now are seen by the run.
+    for (const volume of removed) this.#going.add(volumeKey(volume));
+    try {
+      const result = await definition.run(this.#context, intent, run);
+      if (removed.length > 0) this.#options.host.deleted(removed);
+      return result;
+    } finally {
+      for (const volume of removed) this.#going.delete(volumeKey(volume));
     }
   }
 }
+
+const laneOf = ({ lane }: AnyDefinition, intent: Intent): Lane =>
+  typeof lane === "function" ? lane(intent) : lane;

@@ -1,0 +1,70 @@
+import { SocleError } from "../../kernel/errors.ts";
+import type { Operation } from "../../state/operations/operation.ts";
+import { createVm } from "./create.ts";
+import type { OperationDefinition } from "./definition.ts";
+import { deleteVm } from "./delete.ts";
+import { pauseVm } from "./pause.ts";
+import { rebootVm } from "./reboot.ts";
+import { resumeVm } from "./resume.ts";
+import { startVm } from "./start.ts";
+import { stopVm } from "./stop.ts";
+
+/** Every kind of operation. */
+const definitions = [createVm, startVm, stopVm, rebootVm, pauseVm, resumeVm, deleteVm] as const;
+type Definitions = (typeof definitions)[number];
+
+export type OperationKind = Definitions["kind"];
+type DefinitionOf<Kind extends OperationKind> = Extract<Definitions, { readonly kind: Kind }>;
+type PartsOf<Definition> =
+  Definition extends OperationDefinition<infer Kind, infer Intent, infer Request>
+    ? { readonly intent: { readonly kind: Kind } & Intent; readonly request: Request }
+    : never;
+
+export type Intent<Kind extends OperationKind = OperationKind> = PartsOf<DefinitionOf<Kind>>["intent"];
+/** What a caller may ask of a VM by an operation of this kind, beside the VM itself. */
+export type RequestOf<Kind extends OperationKind> = PartsOf<DefinitionOf<Kind>>["request"];
+
+/** A definition, seen without its types: of an intent, only the definition of its own kind may be asked. */
+export type AnyDefinition = OperationDefinition<OperationKind, object, object>;
+
+const byKind: ReadonlyMap<string, AnyDefinition> = new Map(
+  definitions.map((definition) => [definition.kind, definition as unknown as AnyDefinition]),
+);
+
+export const operationKinds: readonly OperationKind[] = definitions.map(({ kind }) => kind);
+
+export function definitionOf(kind: OperationKind): AnyDefinition {
+  const found = byKind.get(kind);
+  if (found === undefined) throw new Error(`there is no operation of the kind ${kind}`);
+  return found;
+}
+
+/** By the object that the journal holds: who holds something for an intent is known by the object. */
+const read = new WeakMap<object, Intent>();
+
+/** An intent to be journalled, of what the definition of its kind admitted. */
+export function newIntent(kind: OperationKind, admitted: object): Intent {
+  const intent = { kind, ...admitted } as Intent;
+  read.set(intent, intent);
+  return intent;
+}
+
+/**
+ * The intent that the journal holds, the same object each time. Throws `internal` INTENT_UNREADABLE for a kind or a form of which this version knows
+ * nothing: a newer version wrote it.
+ */
+export function intentOf({ id, kind, intent }: Pick<Operation, "id" | "kind" | "intent">): Intent {
+  const key = typeof intent === "object" && intent !== null ? intent : {};
+  const known = read.get(key);
+  if (known !== undefined) return known;
+  const parsed = byKind.get(kind)?.intent.safeParse(intent);
+  if (parsed?.success === true) {
+    const found = { kind, ...parsed.data } as Intent;
+    read.set(key, found);
+    return found;
+  }
+  const why =
+    parsed === undefined ? `the kind ${kind} is not known` : (parsed.error.issues[0]?.message ?? "");
+  const message = `the intent of operation ${id} cannot be read by this version (${why}): run the version that wrote it, or settle it (socle operation settle)`;
+  throw new SocleError("internal", "INTENT_UNREADABLE", message);
+}

@@ -1,0 +1,122 @@
+import * as z from "zod";
+import { LATE, within } from "../../kernel/concurrency/deadline.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { VmMetadata } from "../../libvirt/xml/index.ts";
+import { isActive } from "../hypervisor/domains.ts";
+import { culpritOf } from "../hypervisor/start-fault.ts";
+import { keyedParts } from "../model/sealed-keys.ts";
+import type { VmSpec } from "../model/spec.ts";
+import { volumeName } from "../model/volume-names.ts";
+import { requireDisksFree } from "../storage/volume-users.ts";
+import { defineOperation } from "./definition.ts";
+import { stampComplete } from "./guest-run.ts";
+import { isActiveVm, present } from "./vm-state.ts";
+import { interrupted, seen, SEEN_WITHIN_MS, type WorkContext } from "./work.ts";
+
+/** More than libvirt takes to say that a pool's storage does not answer. */
+const LOOK_FOR_MS = 60_000;
+
+export const startVm = defineOperation({
+  kind: "START_VM",
+  intent: z.object({ placementEpoch: z.number() }),
+  lane: "heavy",
+  endState: "running",
+  startsUnder: (_intent, vm) => vm?.accelerator,
+  admit: ({ placementEpoch }: { readonly placementEpoch: number }) => ({ placementEpoch }),
+  async run(context, { placementEpoch }, run) {
+    const { domains, table, volumes } = context;
+    const { vmId, operationId, step, resumed } = run;
+    // One that shuts down is started once it is off: that it is not off yet is no answer to who wants it to run.
+    const before = present(vmId, await domains.restingState(vmId));
+    // One that goes on has been checked, or has not begun: what it may have started is not refused afterwards.
+    if (!resumed)
+      await step("placement", () => checkPlacement(context, vmId, placementEpoch, isActive(before)));
+    if (isActive(before)) return { state: before.state, was: before.state };
+    if (resumed) {
+      // Another agent, or this one before it gave up, may have asked libvirt to start it: that may still be coming.
+      const after = await domains.settledState(vmId);
+      if (isActive(after)) return { state: "running", was: before.state };
+      throw interrupted("the VM is stopped; start it again if it should run");
+    }
+    const vm = table.get(vmId);
+    if (vm !== undefined) await requireDisksFree(vm, table.all().filter(isActive), volumes.names);
+    const spec = vm?.spec;
+    if (spec !== undefined) await step("check volumes", () => checkVolumes(context, spec));
+    if (spec !== undefined && keyedParts(spec).length > 0)
+      await step("keys", () => restoreKeys(context, spec));
+    step.requireOpen();
+    await domains.stamps.begin(vmId, operationId);
+    const culprit = spec === undefined ? undefined : culpritOf(spec);
+    await step("start", () => domains.start(vmId, culprit), 0.8);
+    await stampComplete(context, run, true);
+    await seen(table.until(vmId, isActiveVm, AbortSignal.timeout(SEEN_WITHIN_MS)));
+    return { state: "running", was: before.state };
+  },
+});
+
+/**
+ * What a VM is about to open is still what it was made with: who may write into a pool may have put another file in its
+ * place since. Throws as `Volumes.resolve`, and `unavailable` LIBVIRT_STORAGE_SILENT where storage does not answer in time.
+ */
+export async function checkVolumes({ volumes, clock }: WorkContext, spec: VmSpec): Promise<void> {
+  const { id, name, disks, kernelBoot } = spec;
+  const look = async (): Promise<void> => {
+    if (kernelBoot !== undefined) await volumes.resolve(kernelBoot.kernel);
+    if (kernelBoot?.initrd !== undefined) await volumes.resolve(kernelBoot.initrd);
+    for (const { name: disk, source } of disks) {
+      if (source.kind === "volume") await volumes.resolve(source.volume);
+      else {
+        const own = { pool: source.pool, volume: volumeName(id, disk, source.format) };
+        await volumes.resolve(own, source.baseVolume);
+      }
+    }
+  };
+  const looked = await within(clock, LOOK_FOR_MS, look()).catch((thrown: unknown) => {
+    const error = toSocleError(thrown);
+    throw error.reason === "LIBVIRT_TIMEOUT" ? unseen(name, error.message, error) : error;
+  });
+  if (looked === LATE) throw unseen(name, `the storage did not answer within ${LOOK_FOR_MS / 1000} s`);
+}
+
+const unseen = (vm: string, why: string, cause?: SocleError): SocleError =>
+  new SocleError(
+    "unavailable",
+    "LIBVIRT_STORAGE_SILENT",
+    `the volumes of VM ${vm} could not be looked at, so it is not started: ${why}; see to their pools (virsh pool-list), then start it again`,
+    { cause, details: { retryAfterMs: 5000 } },
+  );
+
+/**
+ * libvirt has the passphrases of a VM's encrypted disks again: it keeps them in memory alone. Throws what
+ * `GuestKeys.restore` throws, and `conflict` KEYS_MISSING where the domain has lost one.
+ */
+export async function restoreKeys({ domains, keys }: WorkContext, spec: VmSpec): Promise<void> {
+  const parts = keyedParts(spec);
+  if (parts.length === 0) return;
+  const sealed = (await domains.document(spec.id))?.metadata?.socle?.keys ?? {};
+  const lost = parts.filter((part) => sealed[part] === undefined);
+  if (lost.length > 0) {
+    const message = `the domain does not hold the keys of ${lost.join(", ")} any more: they were erased, or its metadata was changed`;
+    throw new SocleError("conflict", "KEYS_MISSING", message);
+  }
+  await keys.restore(spec.id, sealed);
+}
+
+/** A start from a placement that has been overtaken is refused; a newer one is written down before it takes effect. */
+async function checkPlacement(
+  { domains, table }: WorkContext,
+  vmId: string,
+  epoch: number,
+  isActive: boolean,
+): Promise<void> {
+  // Epochs only go up. A guest that hangs does not let its XML be read: nothing is asked where nothing is new.
+  if (epoch === 0 || table.get(vmId)?.placementEpoch === epoch) return;
+  const socle = (await domains.document(vmId))?.metadata?.socle;
+  if (socle === undefined || socle.placementEpoch === epoch) return;
+  if (epoch < socle.placementEpoch) {
+    const message = `the VM was placed anew (epoch ${socle.placementEpoch}) since this request's epoch ${epoch}`;
+    throw new SocleError("conflict", "STALE_PLACEMENT_EPOCH", message);
+  }
+  const metadata: VmMetadata = { ...socle, placementEpoch: epoch };
+  await domains.setMetadata(vmId, metadata, isActive);
+}

@@ -1,0 +1,169 @@
+import * as z from "zod";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { isActive } from "../hypervisor/domains.ts";
+import type { Vm } from "../model/vm.ts";
+import { defineOperation } from "./definition.ts";
+import { holdsRun, isInRun, stampComplete } from "./guest-run.ts";
+import type { Cut } from "./stop-escalation.ts";
+import { isActiveVm, known } from "./vm-state.ts";
+import { seen, SEEN_WITHIN_MS, type WorkContext, type WorkRun } from "./work.ts";
+
+/** A guest that was busy booting misses the power button: it is pressed again this often. */
+const ASK_AGAIN_MS = 10_000;
+/** Where the table is behind libvirt: how long it has to catch up. */
+const LOOK_AGAIN_MS = 250;
+/** How long one is waited for that is known not to answer: what held it up may have been a moment. */
+const DEAF_GRACE_MS = 10_000;
+interface StopRequest {
+  /** Undefined: the host's configuration decides. */
+  readonly gracefulTimeoutMs?: number | undefined;
+  readonly force: boolean;
+}
+
+const intent = z.object({ gracefulTimeoutMs: z.number(), force: z.boolean() });
+type StopIntent = z.output<typeof intent>;
+
+export const stopVm = defineOperation({
+  kind: "STOP_VM",
+  intent,
+  lane: "command",
+  urgent: true,
+  acceptsUnreadable: true,
+  endState: "stopped",
+  cutsStopAfterMs: ({ force, gracefulTimeoutMs }) => (force ? gracefulTimeoutMs : undefined),
+  /** Throws `invalid` FORCE_REQUIRED for no time without force. */
+  admit({ force, gracefulTimeoutMs }: StopRequest, vm, { policy: { gracefulStopMs } }) {
+    if (gracefulTimeoutMs === 0 && !force) throw forceRequired();
+    return {
+      gracefulTimeoutMs: gracefulTimeoutMs ?? (force ? graceOf(vm, gracefulStopMs) : gracefulStopMs),
+      force,
+    };
+  },
+  run: (context, intent, run) =>
+    context.escalation.during(run.vmId, run.caller, (cut) => stop(cut)(context, intent, run)),
+});
+
+/** How long a stop by force waits for the guest where nobody said: one that cannot hear is not given all of `usualMs`. */
+export const graceOf = ({ state, stats }: Pick<Vm, "state" | "stats">, usualMs: number): number =>
+  state === "paused" || stats?.unresponsive === true ? Math.min(DEAF_GRACE_MS, usualMs) : usualMs;
+
+/**
+ * Asks the guest, waits, asks again; when the time is over pulls the plug if asked to, else fails and leaves it running.
+ * `cut`: the forced stops that may end the wait early.
+ */
+const stop = (cut: Cut) => {
+  return async (context: WorkContext, { gracefulTimeoutMs, force }: StopIntent, run: WorkRun) => {
+    const { domains, table } = context;
+    const { vmId, step, signal } = run;
+    const before = await known(context, vmId);
+    if (!isActive(before)) return { state: "stopped", stopped_by: "already" };
+    // Who started the VM again did not ask for that run to end.
+    const guestRun = await holdsRun(context, run, "stop the VM again if it should be off");
+    if (guestRun === undefined) return { state: "stopped", stopped_by: "unknown" };
+    const isOver = async (): Promise<boolean> => !(await isInRun(context, run, guestRun));
+    // Without force the guest alone decides, also in what an earlier version admitted with no time to do so.
+    let deaf: SocleError | undefined;
+    if (gracefulTimeoutMs > 0 || !force) {
+      deaf = await step(
+        "ask guest",
+        () => askToStop(context, run, isOver, gracefulTimeoutMs, AbortSignal.any([signal, cut.signal])),
+        0.6,
+      );
+      if (deaf === undefined) {
+        await stampComplete(context, run, false);
+        return { state: "stopped", stopped_by: "guest" };
+      }
+      if (await isOver()) return { state: "stopped", stopped_by: "unknown" };
+      signal.throwIfAborted();
+    }
+    // Also asked right before the plug: the forced stop may be cancelled at any time.
+    const requireForce = (): void => {
+      if (deaf !== undefined && !force && !cut.isWanted()) throw deaf;
+    };
+    requireForce();
+    await step("pull plug", () => domains.destroy(vmId, { isOver, requireWanted: requireForce }), 0.3);
+    await stampComplete(context, run, false);
+    await seen(table.until(vmId, (vm) => !isActiveVm(vm), AbortSignal.timeout(SEEN_WITHIN_MS)));
+    return { state: "stopped", stopped_by: "force" };
+  };
+};
+
+/**
+ * Asks again and again until the guest has stopped by itself, the time is over or the signal aborts; gives why it did
+ * not. A guest that cannot be asked (paused, hung, its agent silent) is one that does not stop. `isOver`: libvirt's word,
+ * since the table may be older than the run.
+ */
+async function askToStop(
+  { domains, table, clock }: WorkContext,
+  { vmId, step }: Pick<WorkRun, "vmId" | "step">,
+  isOver: () => Promise<boolean>,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<SocleError | undefined> {
+  const over = new AbortController();
+  const seenStopped = (): Promise<boolean> =>
+    table
+      .until(vmId, (vm) => vm !== undefined && !isActive(vm), AbortSignal.any([signal, over.signal]))
+      .then(
+        () => true,
+        () => false,
+      );
+  let stopped = seenStopped();
+  const beganMs = clock.monotonicMs();
+  let askAtMs = beganMs;
+  const deadlineMs = askAtMs + timeoutMs;
+  let refusal: unknown;
+  let asking: Promise<void> | undefined;
+  const ask = async (): Promise<void> => {
+    refusal = undefined;
+    await domains.shutdown(vmId).catch((thrown: unknown) => (refusal = thrown));
+    asking = undefined;
+  };
+  try {
+    for (;;) {
+      if (clock.monotonicMs() >= askAtMs) {
+        // Another agent may drive libvirt by now.
+        step.requireOpen();
+        // A hung guest keeps the question waiting: the time goes on all the same.
+        asking ??= ask();
+        askAtMs = clock.monotonicMs() + ASK_AGAIN_MS;
+      }
+      const leftMs = Math.min(deadlineMs, askAtMs) - clock.monotonicMs();
+      const pause = new AbortController();
+      const later = clock.sleep(Math.max(0, leftMs), pause.signal).then(
+        () => false,
+        () => false,
+      );
+      const isStopped = await Promise.race([stopped, later]);
+      pause.abort();
+      if (isStopped) {
+        if (await isOver()) {
+          // Its late effect must not meet the next run.
+          await asking;
+          return undefined;
+        }
+        await clock.sleep(LOOK_AGAIN_MS, signal).catch(() => undefined);
+        stopped = seenStopped();
+      }
+      if (signal.aborted || clock.monotonicMs() >= deadlineMs) break;
+    }
+  } finally {
+    over.abort();
+  }
+  // The table may be blind: libvirt has the last word.
+  const waitedMs = Math.min(timeoutMs, clock.monotonicMs() - beganMs);
+  return (await isOver()) ? undefined : didNotStop(waitedMs, refusal);
+}
+
+function forceRequired(): SocleError {
+  const message =
+    "graceful_timeout is 0 without force: only force cuts the power of a guest. Set force, or allow time";
+  const fields = { graceful_timeout: "must be more than 0 without force" };
+  return new SocleError("invalid", "FORCE_REQUIRED", message, { details: { fields } });
+}
+
+function didNotStop(afterMs: number, refusal: unknown): SocleError {
+  const why = refusal === undefined ? "" : ` (it could not be asked: ${toSocleError(refusal).message})`;
+  const message = `the guest did not stop within ${Math.round(afterMs / 100) / 10} s and runs on${why}; stop it with force to pull its plug`;
+  return new SocleError("timeout", "GUEST_DID_NOT_STOP", message, { cause: refusal });
+}

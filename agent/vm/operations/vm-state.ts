@@ -1,0 +1,28 @@
+import { SocleError } from "../../kernel/errors.ts";
+import { isActive } from "../hypervisor/domains.ts";
+import type { VmState } from "../model/vm.ts";
+import type { WorkContext } from "./work.ts";
+
+// A VM's state by libvirt, as the works of operations need it. Each throws `not_found` VM_NOT_FOUND where it is gone.
+
+/** Its state once all that an earlier run asked for has come through. */
+export async function settled({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> {
+  return present(vmId, await domains.settledState(vmId));
+}
+
+export async function known({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> {
+  return present(vmId, await domains.steadyState(vmId));
+}
+
+export function present(vmId: string, state: { state: VmState } | undefined): { state: VmState } {
+  if (state !== undefined) return state;
+  throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
+}
+
+export const isActiveVm = (vm: { state: VmState } | undefined): boolean => isActive(vm);
+
+export function requireState(state: VmState, needed: readonly VmState[], participle: string): void {
+  if (needed.includes(state)) return;
+  const message = `the VM is ${state}; only one that is ${needed.join(" or ")} can be ${participle}`;
+  throw new SocleError("conflict", "VM_STATE", message, { details: { metadata: { state } } });
+}
