@@ -12,7 +12,9 @@ const bundled = typeof SOCLE_VERSION === "string";
 const version = bundled ? SOCLE_VERSION : packageVersion();
 const protoDirectory = bundled ? join(here, "proto") : join(here, "..", "proto");
 const pageDirectory = join(here, bundled ? "page" : "page/browser");
-const probePath = bundled ? join(here, "inventory-probe.js") : join(here, "hardware", "inventory-probe.ts");
+const probePath = bundled
+  ? join(here, "inventory-probe.js")
+  : join(here, "hardware/system/inventory-probe.ts");
 
 async function startAgent(configPath: string): Promise<number> {
   // Node would open its debugger to whoever sends it.
