@@ -9,7 +9,7 @@ export function adviceOn({ type, reason }: Pick<Condition__Output, "type" | "rea
   return (
     reasonAdvice[type]?.[reason] ??
     conditionAdvice[type] ??
-    "This command is older than the condition: its evidence, and the README of the agent's version, say more."
+    "This command is older than the condition. See its evidence, and runbooks.md of the agent's version."
   );
 }
 
