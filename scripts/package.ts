@@ -115,7 +115,10 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
     );
 
   const doc = "usr/share/doc/socle";
-  await take("README.md", `${doc}/README.md`);
+  // They keep their places, so that links between them lead somewhere.
+  const pages = (await readdir(root)).filter((name) => name.endsWith(".md"));
+  for (const page of [...pages, "systemd/README.md", "systemd/runbooks.md", "agent/page/page.png"])
+    await take(page, `${doc}/${page}`);
   await put(`${doc}/copyright`, await copyright(libraries));
   await put(`${doc}/sbom.cdx.json`, `${JSON.stringify(sbom(libraries), null, 2)}\n`);
   await put(`${doc}/changelog.Debian.gz`, gzipSync(changelog(), { level: 9 }));

@@ -52,6 +52,10 @@ test("it is for every architecture and holds what a host needs, the configuratio
     "usr/share/bash-completion/completions/socle",
     "usr/share/man/man1/socle.1.gz",
     "usr/share/socle/prometheus/socle.rules.yaml",
+    "usr/share/doc/socle/README.md",
+    "usr/share/doc/socle/systemd/README.md",
+    "usr/share/doc/socle/systemd/runbooks.md",
+    "usr/share/doc/socle/agent/page/page.png",
   ])
     assert.notEqual(await raw(path), "", path);
   await run("md5sum", ["--check", "--quiet", "DEBIAN/md5sums"], { cwd: join(work, "raw") });
