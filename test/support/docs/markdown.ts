@@ -1,0 +1,47 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+export const repository = join(import.meta.dirname, "../../..");
+
+/** A file of the repository, by its path in it. */
+export const textOf = (path: string): string => readFileSync(join(repository, path), "utf8");
+
+/**
+ * The cells of the rows of the first table below a heading, without its header. Throws where there is no such heading or
+ * no table below it.
+ */
+export function tableBelow(markdown: string, heading: string): string[][] {
+  const all = markdown.split("\n");
+  const start = all.indexOf(heading);
+  if (start < 0) throw new Error(`no heading "${heading}"`);
+  const lines = all.slice(start + 1);
+  const first = lines.findIndex((line) => line.startsWith("|"));
+  if (first < 0) throw new Error(`no table below "${heading}"`);
+  const end = lines.findIndex((line, index) => index > first && !line.startsWith("|"));
+  return lines.slice(first + 2, end < 0 ? undefined : end).map(cells);
+}
+
+/** What stands between backticks. */
+export const codeIn = (text: string): string[] =>
+  [...text.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
+
+/** The fenced block that follows the marker `<!-- NAME -->`, without its fences. */
+export function blockAfter(markdown: string, name: string): string {
+  const [, after] = markdown.split(`<!-- ${name} -->`);
+  const [, block] = /^\s*```\w*\n([\s\S]*?)^```$/m.exec(after ?? "") ?? [];
+  if (block === undefined) throw new Error(`no fenced block after <!-- ${name} -->`);
+  return block;
+}
+
+/** The targets of the links to files of the repository, without their anchors. */
+export function fileLinks(markdown: string): string[] {
+  const prose = markdown.replace(/^```[\s\S]*?^```$/gm, "");
+  const targets = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
+  return targets.filter((target) => !/^(\w+:|#)/.test(target)).map((target) => target.replace(/#.*$/, ""));
+}
+
+const cells = (row: string): string[] =>
+  row
+    .replace(/^\||\|$/g, "")
+    .split(/(?<!\\)\|/)
+    .map((cell) => cell.trim().replaceAll("\\|", "|"));
