@@ -58,6 +58,17 @@ for (const [language, command] of Object.entries(clients)) {
   });
 }
 
+const shortestSkip = unavailable !== false ? unavailable : noPython;
+test("the shortest scheduler prints the VMs that a host reports", { skip: shortestSkip }, async (t) => {
+  const port = await freePort();
+  const host = await startHost(t, port);
+  const { vmId } = await host.beginCreate(linux("first"), { leaveStopped: true });
+  const said = run(t, ["/usr/bin/python3", "test/clients/shortest.py"], port, "");
+  await eventually(() => said.includes(`vm ${vmId} first`), { what: "the VM", timeoutMs: 60_000 }).catch(
+    (thrown: unknown) => assert.fail(`${String(thrown)}\n${said.join("\n")}`),
+  );
+});
+
 /** A host that reports to a scheduler on `port`. */
 async function startHost(t: TestContext, port: number): Promise<SocleHost> {
   const api = { listen: `127.0.0.1:${await freePort()}` };
