@@ -33,11 +33,22 @@ export function blockAfter(markdown: string, name: string): string {
   return block;
 }
 
-/** The targets of the links to files of the repository, without their anchors. */
-export function fileLinks(markdown: string): string[] {
+export interface FileLink {
+  /** Relative to the document; empty: the document itself. */
+  readonly path: string;
+  readonly anchor: string;
+}
+
+/** The links that lead to files and headings of the repository, outside of fenced blocks. */
+export function fileLinks(markdown: string): FileLink[] {
   const prose = markdown.replace(/^```[\s\S]*?^```$/gm, "");
   const targets = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
-  return targets.filter((target) => !/^(\w+:|#)/.test(target)).map((target) => target.replace(/#.*$/, ""));
+  return targets
+    .filter((target) => !/^\w+:/.test(target))
+    .map((target) => {
+      const [path = "", anchor = ""] = target.split("#");
+      return { path, anchor };
+    });
 }
 
 const cells = (row: string): string[] =>

@@ -19,5 +19,6 @@ for (const record of records) {
 }
 
 test("the index of decisions has each record", () => {
-  assert.deepEqual(fileLinks(textOf("agent/decisions/README.md")), records.toSorted());
+  const linked = fileLinks(textOf("agent/decisions/README.md")).map(({ path }) => path);
+  assert.deepEqual(linked, records.toSorted());
 });
