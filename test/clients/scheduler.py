@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A scheduler in a few lines: shows the hosts that report to it, and creates one VM on the first of them.
+"""A small scheduler: prints what hosts report to it, and creates one VM on the first host.
 
     python3 test/clients/scheduler.py 127.0.0.1:7450 [spec.json]
 
-Needs python3-grpcio and python3-protobuf. The messages are made from proto/contract.binpb, which is the contract as
-protoc would describe it: nothing is compiled.
+Needs python3-grpcio and python3-protobuf. The messages come from the descriptor set proto/contract.binpb: nothing is
+compiled.
 """
 import hashlib
 import json
@@ -22,8 +22,8 @@ contract = Path(__file__).resolve().parents[2] / "proto" / "contract.binpb"
 files = descriptor_pb2.FileDescriptorSet.FromString(contract.read_bytes())
 messages = message_factory.GetMessages(files.file)
 
-control_epoch = 1  # goes up when another scheduler takes over: said in the welcome, and with every command
-agents = {}  # host id: address of its agent
+control_epoch = 1  # +1 per takeover; sent in the welcome and with every command
+agents = {}  # address of the agent, by host id
 
 
 def message(name):
@@ -31,17 +31,17 @@ def message(name):
 
 
 def name_of(of, field):
-    """The name of an enum's value, as the contract writes it."""
+    """The name of an enum value in the contract."""
     return of.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(of, field)].name
 
 
-def say(*words):
-    sys.stdout.write(" ".join(map(str, words)) + "\n")  # one write: several threads say something
+def log(*words):
+    sys.stdout.write(" ".join(map(str, words)) + "\n")  # one write: threads log at the same time
     sys.stdout.flush()
 
 
 def digest_of(host_etag, vms):
-    """What both sides must hold: proto/socle/v1/scheduler.proto says how it is made."""
+    """The digest of a host's state: see "Digests" in proto/README.md."""
     lines = sorted(f"vm {vm.vm_id} {vm.etag}\n" for vm in vms)
     return hashlib.sha256("".join([f"host {host_etag}\n", *lines]).encode()).hexdigest()
 
@@ -51,22 +51,22 @@ def session(requests, _context):
     for request in requests:
         if request.HasField("hello"):
             hello = request.hello
-            say("host", hello.hostname, hello.host_id + ", agent", hello.agent_version)
+            log("host", hello.hostname, hello.host_id + ", agent", hello.agent_version)
             agents[hello.host_id] = hello.agent_address
-            answer = message("SchedulerMessage")()  # we hold nothing of this host: it answers with a report
+            answer = message("SchedulerMessage")()  # no known_digest: the agent sends a report
             answer.welcome.heartbeat_interval.seconds = 5
             answer.welcome.control_epoch = control_epoch
             yield answer
         elif request.HasField("delta"):
             for vm in request.delta.changed_vms:
-                say("vm", vm.name, name_of(vm, "state"))
+                log("vm", vm.name, name_of(vm, "state"))
             yield message("SchedulerMessage")(
                 ack={"generation": request.delta.generation, "event_sequence": sequence}
             )
         elif request.HasField("heartbeat"):
-            say("heartbeat", request.heartbeat.heartbeat_sequence, "generation", request.heartbeat.generation)
+            log("heartbeat", request.heartbeat.heartbeat_sequence, "generation", request.heartbeat.generation)
         for event in request.events.events:
-            say("event", event.sequence, name_of(event, "kind"), event.vm_name, event.reason)
+            log("event", event.sequence, name_of(event, "kind"), event.vm_name, event.reason)
             sequence = event.sequence
             yield message("SchedulerMessage")(ack={"event_sequence": sequence})
 
@@ -76,7 +76,7 @@ def report(parts, _context):
     first, last = parts[0], parts[-1]
     vms = [vm for part in parts for vm in part.vms]
     digest = digest_of(first.host.etag, vms)
-    say("report of", len(vms), "VMs, digest", "agrees" if digest == last.digest else "differs")
+    log("report of", len(vms), "VMs, digest", "agrees" if digest == last.digest else "differs")
     if len(sys.argv) > 2 and agents.get(last.host_id):
         threading.Thread(target=create, args=(agents[last.host_id], sys.argv.pop(2)), daemon=True).start()
     return message("ReportResponse")(digest=digest, generation=first.position.generation)
@@ -95,24 +95,24 @@ def create(agent, spec_file):
 
         while True:
             try:
-                # The same request id with the same spec gives the same operation, however often it is sent: so it can
-                # be sent again when the host is not ready yet, or when its answer was lost.
+                # The same request id and spec return the same operation. So the request can be sent again when the
+                # host is not ready, or when its answer was lost.
                 begun = call("VmService/CreateVm", request)
                 wait = message("WaitOperationRequest")(operation_id=begun.operation_id, timeout={"seconds": 120})
                 ended = call("OperationService/WaitOperation", wait)
-                say("created", ended.vm_id, name_of(ended, "state"), ended.error.message)
+                log("created", ended.vm_id, name_of(ended, "state"), ended.error.message)
                 return
             except grpc.RpcError as error:
-                say("refused:", error.code().name, error.details())
+                log("refused:", error.code().name, error.details())
                 for detail in details_of(error):
-                    say("refused because", " ".join(str(detail).split()))
+                    log("refused because", " ".join(str(detail).split()))
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
                     return
             time.sleep(2)
 
 
 def details_of(error):
-    """The google.rpc details of an error: ErrorInfo always, RetryInfo and BadRequest where they help."""
+    """The google.rpc details of an error: always ErrorInfo, sometimes RetryInfo and BadRequest."""
     for key, value in error.trailing_metadata():
         if key == "grpc-status-details-bin":
             for packed in messages["google.rpc.Status"].FromString(value).details:
@@ -132,7 +132,7 @@ def main():
     }
     handler = grpc.method_handlers_generic_handler("socle.v1.SchedulerService", methods)
     server.add_generic_rpc_handlers((handler,))
-    say("listening on port", server.add_insecure_port(address))
+    log("listening on port", server.add_insecure_port(address))
     server.start()
     server.wait_for_termination()
 

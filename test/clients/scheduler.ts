@@ -1,4 +1,4 @@
-// A scheduler in a few lines: shows the hosts that report to it, and creates one VM on the first of them.
+// A small scheduler: prints what hosts report to it, and creates one VM on the first host.
 //
 //   node --import tsx test/clients/scheduler.ts 127.0.0.1:7450 [spec.json]
 import { createHash, randomUUID } from "node:crypto";
@@ -23,11 +23,11 @@ const protos = grpc.loadPackageDefinition(
     oneofs: true,
     includeDirs: [fileURLToPath(new URL("../../proto", import.meta.url))],
   }),
-  // grpc-js does not know what it loaded; the generated types do.
+  // grpc-js returns untyped definitions; the generated types describe them.
 ) as unknown as OperationProtos & SchedulerProtos & VmProtos;
 const { OperationService, SchedulerService, VmService } = protos.socle.v1;
 
-// Goes up when another scheduler takes over: said in the welcome, and with every command.
+// +1 per takeover; sent in the welcome and with every command.
 const controlEpoch = 1;
 const [address = "127.0.0.1:7450", specFile] = process.argv.slice(2);
 const agents = new Map<string, string>();
@@ -40,7 +40,7 @@ const handlers: SchedulerServiceHandlers = {
       if (hello != null) {
         console.log(`host ${hello.hostname} ${hello.hostId}, agent ${hello.agentVersion}`);
         agents.set(hello.hostId, hello.agentAddress);
-        // We hold nothing of this host: it answers with a report.
+        // No knownDigest: the agent sends a report.
         call.write({ welcome: { heartbeatInterval: { seconds: 5 }, controlEpoch } });
       } else if (delta != null) {
         for (const vm of delta.changedVms) console.log(`vm ${vm.name} ${vm.state}`);
@@ -75,7 +75,7 @@ const handlers: SchedulerServiceHandlers = {
   },
 };
 
-/** What both sides must hold: proto/socle/v1/scheduler.proto says how it is made. */
+/** The digest of a host's state: see "Digests" in proto/README.md. */
 function digestOf(hostEtag: string, vms: readonly Vm__Output[]): string {
   const lines = vms.map(({ vmId, etag }) => `vm ${vmId} ${etag}\n`).sort();
   return createHash("sha256")
@@ -96,8 +96,8 @@ function create(agent: string, file: string): void {
   };
   const command = new grpc.Metadata();
   command.set("socle-control-epoch", String(controlEpoch));
-  // The same request id with the same spec gives the same operation, however often it is sent: so it can be sent again
-  // when the host is not ready yet, or when its answer was lost.
+  // The same request id and spec return the same operation. So the request can be sent again when the host is not
+  // ready, or when its answer was lost.
   const request = { requestId: randomUUID(), spec };
   const send = (): void => {
     vms.createVm(request, command, (error, begun) => {

@@ -28,7 +28,7 @@ def session(requests, _context):
     answer = message("SchedulerMessage")
     for request in requests:
         if request.HasField("hello"):
-            # An empty known_digest: the scheduler knows nothing of this host yet, so the host sends a report.
+            # No known_digest: the agent sends a report.
             yield answer(welcome={"heartbeat_interval": {"seconds": 5}, "control_epoch": 1})
         elif request.HasField("delta"):
             show(request.delta.changed_vms)
@@ -38,7 +38,7 @@ def session(requests, _context):
 def report(parts, _context):
     for part in parts:
         show(part.vms)
-    # A scheduler that keeps the state computes this digest itself: see "Digests".
+    # A scheduler that keeps the state computes this digest itself: see "Digests" in proto/README.md.
     return message("ReportResponse")(digest=part.digest, generation=part.position.generation)
 
 

@@ -33,6 +33,10 @@ export function blockAfter(markdown: string, name: string): string {
   return block;
 }
 
+/** The same document with other lines in the fenced block that follows the marker `<!-- NAME -->`. */
+export const withBlock = (markdown: string, name: string, lines: string): string =>
+  markdown.replace(`${blockAfter(markdown, name)}\`\`\``, () => `${lines}\`\`\``);
+
 export interface FileLink {
   /** Relative to the document; empty: the document itself. */
   readonly path: string;
