@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
+import { compatibilityOf } from "../../../agent/host/inventory/compatibility.ts";
+import { parseCapabilities, parseDomainCapabilities } from "../../../agent/libvirt/xml/index.ts";
 import { stateDigest } from "../../../agent/scheduler/digest.ts";
 import {
   blockAfter,
@@ -34,4 +37,34 @@ test("the digests in proto/README.md are those that the agent computes", () => {
     });
     assert.equal(stateDigest(codeIn(etag)[0] ?? "", vms), codeIn(expected)[0]);
   }
+});
+
+test("the compatibility digest in proto/README.md is that of its lines, and of a host with these facts", () => {
+  const [, expected = ""] = /^Digest: `([0-9a-f]{64})`$/m.exec(manual) ?? [];
+  assert.equal(createHash("sha256").update(blockAfter(manual, "compatibility")).digest("hex"), expected);
+  const capabilities = parseCapabilities(`<capabilities>
+    <host>
+      <uuid>6f2f0c4e-8c1b-4f0e-9a54-6a3f3c1b2a01</uuid>
+      <cpu>
+        <arch>x86_64</arch><model>EPYC</model><vendor>AMD</vendor>
+        <feature name="x2apic"/><feature name="aes"/>
+        <maxphysaddr mode="emulate" bits="48"/>
+      </cpu>
+    </host>
+    <guest>
+      <os_type>hvm</os_type>
+      <arch name="x86_64"><machine canonical="pc-q35-10.0">q35</machine><machine>pc-q35-10.0</machine></arch>
+    </guest>
+  </capabilities>`);
+  const domain = parseDomainCapabilities(`<domainCapabilities>
+    <path>/usr/bin/qemu</path><domain>kvm</domain><machine>pc-q35-10.0</machine><arch>x86_64</arch>
+    <cpu>
+      <mode name="host-model" supported="yes">
+        <model fallback="forbid">EPYC</model><vendor>AMD</vendor>
+        <feature policy="require" name="x2apic"/><feature policy="disable" name="svm"/>
+      </mode>
+    </cpu>
+  </domainCapabilities>`);
+  const facts = { capabilities, domain, libvirtVersion: "11.3.0", hypervisorVersion: "10.0.2" };
+  assert.equal(compatibilityOf(facts).digest, expected);
 });
