@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
+import { parseConfig } from "../../../agent/config/load.ts";
 import { compatibilityOf } from "../../../agent/host/inventory/compatibility.ts";
 import { parseCapabilities, parseDomainCapabilities } from "../../../agent/libvirt/xml/index.ts";
 import { stateDigest } from "../../../agent/scheduler/digest.ts";
@@ -15,17 +16,26 @@ import {
   withBlock,
 } from "../../support/docs/markdown.ts";
 
-let manual = textOf("proto/README.md");
+const manual = textOf("proto/README.md");
 
-for (const client of ["test/clients/shortest.py", "test/clients/scheduler.py", "test/clients/scheduler.ts"]) {
-  test(`proto/README.md has ${client} as it is tested (else: UPDATE_GOLDEN=1)`, async () => {
-    if (process.env["UPDATE_GOLDEN"] === "1") {
-      manual = withBlock(manual, client, textOf(client));
-      await writeFile(join(repository, "proto/README.md"), manual);
-    }
-    assert.equal(blockAfter(manual, client), textOf(client));
+for (const [page, client] of [
+  ["proto/README.md", "test/clients/shortest.py"],
+  ["proto/clients.md", "test/clients/scheduler.py"],
+  ["proto/clients.md", "test/clients/scheduler.ts"],
+] as const) {
+  test(`${page} has ${client} as it is tested (else: UPDATE_GOLDEN=1)`, async () => {
+    const code = textOf(client);
+    if (process.env["UPDATE_GOLDEN"] === "1")
+      await writeFile(join(repository, page), withBlock(textOf(page), client, code));
+    assert.equal(blockAfter(textOf(page), client), code);
   });
 }
+
+test("the configurations in proto/README.md are valid", () => {
+  const examples = [...manual.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = ""]) => text);
+  assert.notEqual(examples.length, 0);
+  for (const text of examples) assert.doesNotThrow(() => parseConfig(text, "proto/README.md"), text);
+});
 
 test("the digests in proto/README.md are those that the agent computes", () => {
   const vectors = tableBelow(manual, "## Digests");
