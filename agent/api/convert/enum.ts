@@ -1,26 +1,33 @@
 import { SocleError } from "../../kernel/errors.ts";
 
-/** A domain's words and the contract's names for them, both ways. */
-export interface EnumWords<Word extends string, Name extends string> {
-  toProto(word: Word): Name;
+type Upper<Word extends string> = Word extends `${infer Head}${"-" | " "}${infer Tail}`
+  ? `${Uppercase<Head>}_${Upper<Tail>}`
+  : Uppercase<Word>;
+
+/** The agent's words for the values of a protobuf enum, both ways. */
+export interface EnumWords<Prefix extends string, Word extends string> {
+  toProto<W extends Word>(word: W): `${Prefix}_${Upper<W>}`;
   /**
-   * Undefined for the contract's zero (UNSPECIFIED). Throws `invalid` for what the contract does not know, which comes
-   * from a newer caller and must not be taken for something else.
+   * Undefined for the contract's zero (UNSPECIFIED). Throws `invalid` UNKNOWN_VALUE for a value that this agent does not
+   * know: a newer caller sent it, and it must not be taken for another.
    */
   fromProto(field: string, name: string | number): Word | undefined;
 }
 
-export function enumWords<Word extends string, Name extends string>(
-  unspecified: string,
-  names: Readonly<Record<Word, Name>>,
-): EnumWords<Word, Name> {
-  const words = new Map<string | number, Word>();
-  for (const word in names) words.set(names[word], word);
+/** By the style of the contract, `VM_STATE` and "running" give `VM_STATE_RUNNING`. */
+export function enumWords<const Prefix extends string, const Word extends string>(
+  prefix: Prefix,
+  all: readonly Word[],
+): EnumWords<Prefix, Word> {
+  const nameOf = <W extends string>(word: W) =>
+    `${prefix}_${word.toUpperCase().replaceAll(/[- ]/g, "_") as Upper<W>}` as const;
+  const names = new Map(all.map((word) => [word, nameOf(word)]));
+  const words = new Map<string | number, Word>(all.map((word) => [nameOf(word), word]));
   return {
-    toProto: (word) => names[word],
+    toProto: <W extends Word>(word: W) => (names.get(word) ?? nameOf(word)) as `${Prefix}_${Upper<W>}`,
     fromProto(field, name) {
       const word = words.get(name);
-      if (word !== undefined || name === unspecified) return word;
+      if (word !== undefined || name === `${prefix}_UNSPECIFIED`) return word;
       const fields = { [field]: `${name} is not known here` };
       throw new SocleError("invalid", "UNKNOWN_VALUE", `${field}: ${name} is not known to this agent`, {
         details: { fields },

@@ -21,36 +21,26 @@ import { enumWords } from "./enum.ts";
 import { toTimestamp } from "./time.ts";
 import { presences } from "./vm.ts";
 
-const truths = enumWords("TRUTH_UNSPECIFIED", {
-  true: "TRUTH_TRUE",
-  false: "TRUTH_FALSE",
-  unknown: "TRUTH_UNKNOWN",
-});
+const truths = enumWords("TRUTH", ["true", "false", "unknown"]);
 
-export const effects = enumWords("EFFECT_UNSPECIFIED", {
-  none: "EFFECT_NONE",
-  degraded: "EFFECT_DEGRADED",
-  no_schedule: "EFFECT_NO_SCHEDULE",
-  evacuate: "EFFECT_EVACUATE",
-  fence_requested: "EFFECT_FENCE_REQUESTED",
-});
+export const effects = enumWords("EFFECT", [
+  "none",
+  "degraded",
+  "no_schedule",
+  "evacuate",
+  "fence_requested",
+]);
 
-const deviceKinds = enumWords("PCI_DEVICE_KIND_UNSPECIFIED", {
-  network: "PCI_DEVICE_KIND_NETWORK",
-  storage: "PCI_DEVICE_KIND_STORAGE",
-  gpu: "PCI_DEVICE_KIND_GPU",
-  accelerator: "PCI_DEVICE_KIND_ACCELERATOR",
-  usb: "PCI_DEVICE_KIND_USB",
-  other: "PCI_DEVICE_KIND_OTHER",
-});
+const deviceKinds = enumWords("PCI_DEVICE_KIND", [
+  "network",
+  "storage",
+  "gpu",
+  "accelerator",
+  "usb",
+  "other",
+]);
 
-const deviceStates = enumWords("DEVICE_STATE_UNSPECIFIED", {
-  free: "DEVICE_STATE_FREE",
-  allocated: "DEVICE_STATE_ALLOCATED",
-  claimed: "DEVICE_STATE_CLAIMED",
-  unhealthy: "DEVICE_STATE_UNHEALTHY",
-  unknown: "DEVICE_STATE_UNKNOWN",
-});
+const deviceStates = enumWords("DEVICE_STATE", ["free", "allocated", "claimed", "unhealthy", "unknown"]);
 
 /** Pools' bytes count in the etag in steps of this size: they move with every write of a thin volume. */
 const etagStepBytes = 2 ** 30;

@@ -7,10 +7,7 @@ import { enumWords } from "./enum.ts";
 import { digestOf, hostParts } from "./host-parts.ts";
 import { toTimestamp } from "./time.ts";
 
-export const schedulingStates = enumWords("LIFECYCLE_STATE_UNSPECIFIED", {
-  active: "LIFECYCLE_STATE_ACTIVE",
-  cordoned: "LIFECYCLE_STATE_CORDONED",
-});
+export const schedulingStates = enumWords("LIFECYCLE_STATE", ["active", "cordoned"]);
 
 /** The host as the contract shows it, without its position, which is nobody's but the asker's. */
 export function hostToProto(...host: Parameters<typeof convertHost>): Host {

@@ -4,13 +4,7 @@ import { enumWords } from "./enum.ts";
 import { toTimestamp } from "./time.ts";
 import type { ErrorEncoder } from "./errors.ts";
 
-const states = enumWords("STATE_UNSPECIFIED", {
-  running: "STATE_RUNNING",
-  succeeded: "STATE_SUCCEEDED",
-  failed: "STATE_FAILED",
-  cancelled: "STATE_CANCELLED",
-  outcome_unknown: "STATE_OUTCOME_UNKNOWN",
-});
+const states = enumWords("STATE", ["running", "succeeded", "failed", "cancelled", "outcome_unknown"]);
 
 export function operationToProto(operation: Operation, errors: ErrorEncoder): ProtoOperation {
   const { error, endedAtMs } = operation;

@@ -4,10 +4,7 @@ import { PLAIN_PAGE_BYTES, type Placement, type PlacementWish } from "../../stat
 import { enumWords } from "./enum.ts";
 import { defined } from "../../kernel/defined.ts";
 
-const cellPolicies = enumWords("CELL_POLICY_UNSPECIFIED", {
-  any: "CELL_POLICY_ANY",
-  strict: "CELL_POLICY_STRICT",
-});
+const cellPolicies = enumWords("CELL_POLICY", ["any", "strict"]);
 
 /** As the caller said it, unchecked. `field` is where it stands in the request. */
 export function wishFromProto(field: string, wish: PlacementWish__Output): Readonly<Record<string, unknown>> {

@@ -6,27 +6,12 @@ import type { VmSpec as ProtoSpec, VmSpec__Output } from "../../gen/socle/v1/VmS
 import { wishFromProto, wishToProto } from "./placement.ts";
 import { enumWords } from "./enum.ts";
 
-export const accelerators = enumWords("ACCELERATOR_UNSPECIFIED", {
-  kvm: "ACCELERATOR_KVM",
-  tcg: "ACCELERATOR_TCG",
-});
-const firmwares = enumWords("FIRMWARE_UNSPECIFIED", {
-  bios: "FIRMWARE_BIOS",
-  uefi: "FIRMWARE_UEFI",
-  "uefi-secure-boot": "FIRMWARE_UEFI_SECURE_BOOT",
-});
-const launchSecurities = enumWords("LAUNCH_SECURITY_UNSPECIFIED", {
-  sev: "LAUNCH_SECURITY_SEV",
-  "sev-snp": "LAUNCH_SECURITY_SEV_SNP",
-  tdx: "LAUNCH_SECURITY_TDX",
-});
-const cpuModes = enumWords("CPU_MODE_UNSPECIFIED", {
-  "host-passthrough": "CPU_MODE_HOST_PASSTHROUGH",
-  "host-model": "CPU_MODE_HOST_MODEL",
-  custom: "CPU_MODE_CUSTOM",
-});
-const formats = enumWords("DISK_FORMAT_UNSPECIFIED", { qcow2: "DISK_FORMAT_QCOW2", raw: "DISK_FORMAT_RAW" });
-const encryptions = enumWords("VOLUME_ENCRYPTION_UNSPECIFIED", { luks: "VOLUME_ENCRYPTION_LUKS" });
+export const accelerators = enumWords("ACCELERATOR", ["kvm", "tcg"]);
+const firmwares = enumWords("FIRMWARE", ["bios", "uefi", "uefi-secure-boot"]);
+const launchSecurities = enumWords("LAUNCH_SECURITY", ["sev", "sev-snp", "tdx"]);
+const cpuModes = enumWords("CPU_MODE", ["host-passthrough", "host-model", "custom"]);
+const formats = enumWords("DISK_FORMAT", ["qcow2", "raw"]);
+const encryptions = enumWords("VOLUME_ENCRYPTION", ["luks"]);
 
 /** A spec with everything left out that the caller did not say. vm/ checks it; here only its shape changes. */
 export type SpecInput = Readonly<Record<string, unknown>>;

@@ -8,21 +8,17 @@ import { accelerators, specToProto } from "./spec.ts";
 import { toTimestamp } from "./time.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export const vmStates = enumWords("VM_STATE_UNSPECIFIED", {
-  running: "VM_STATE_RUNNING",
-  paused: "VM_STATE_PAUSED",
-  stopping: "VM_STATE_STOPPING",
-  stopped: "VM_STATE_STOPPED",
-  crashed: "VM_STATE_CRASHED",
-  suspended: "VM_STATE_SUSPENDED",
-  unknown: "VM_STATE_UNKNOWN",
-});
+export const vmStates = enumWords("VM_STATE", [
+  "running",
+  "paused",
+  "stopping",
+  "stopped",
+  "crashed",
+  "suspended",
+  "unknown",
+]);
 
-export const presences = enumWords("PRESENCE_UNSPECIFIED", {
-  present: "PRESENCE_PRESENT",
-  absent: "PRESENCE_ABSENT",
-  unknown: "PRESENCE_UNKNOWN",
-});
+export const presences = enumWords("PRESENCE", ["present", "absent", "unknown"]);
 
 const made = new WeakMap<Vm, ProtoVm>();
 

@@ -17,7 +17,7 @@ import { doorsOf } from "./tenancy.ts";
 import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
 import { defined } from "../../kernel/defined.ts";
 
-const outcomes = enumWords("OUTCOME_UNSPECIFIED", { done: "OUTCOME_DONE", "not done": "OUTCOME_NOT_DONE" });
+const outcomes = enumWords("OUTCOME", ["done", "not done"]);
 
 const outcomeMissing = (): SocleError => {
   const problem = "must say whether the operation's effect happened: OUTCOME_DONE or OUTCOME_NOT_DONE";

@@ -19,12 +19,7 @@ import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts
 
 const DEFAULT_TTL_MS = 60_000;
 
-const states = enumWords("STATE_UNSPECIFIED", {
-  held: "STATE_HELD",
-  consumed: "STATE_CONSUMED",
-  released: "STATE_RELEASED",
-  expired: "STATE_EXPIRED",
-});
+const states = enumWords("STATE", ["held", "consumed", "released", "expired"]);
 
 export function reservationService(doors: Doors): Methods<ReservationServiceHandlers> {
   const { reservations } = doors;

@@ -3,10 +3,7 @@ import type { VmFilter__Output } from "../../gen/socle/v1/VmFilter.ts";
 import { enumWords } from "../convert/enum.ts";
 import { vmStates } from "../convert/vm.ts";
 
-const managedFilters = enumWords("MANAGED_FILTER_UNSPECIFIED", {
-  managed: "MANAGED_FILTER_MANAGED",
-  unmanaged: "MANAGED_FILTER_UNMANAGED",
-});
+const managedFilters = enumWords("MANAGED_FILTER", ["managed", "unmanaged"]);
 
 export const everyVm = (): boolean => true;
 
