@@ -10,7 +10,7 @@ import { Operations } from "../../agent/state/operations/operations.ts";
 import type { Operation } from "../../agent/state/operations/operation.ts";
 import type { Vm } from "../../agent/vm/model/vm.ts";
 import type { Intent } from "../../agent/vm/operations/registry.ts";
-import { ownVolumes } from "../../agent/vm/operations/work.ts";
+import { ownVolumes } from "../../agent/vm/model/volume-names.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { linux, MIB, requestId, VmStage, Rig } from "./vms-stage.ts";

@@ -1,9 +1,57 @@
+import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
+
 /**
  * The volume made for a VM's disk. The VM's id in it keeps it from being made for another; that no other takes it by its
  * name while a VM has it, volume-users.ts sees to.
  */
-export const volumeName = (vmId: string, diskName: string, format: string): string =>
+const volumeName = (vmId: string, diskName: string, format: string): string =>
   `socle-${vmId}-${diskName}.${format}`;
+
+export type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;
+
+/** A disk whose volume is made for the VM and goes with it. */
+export interface OwnDisk {
+  readonly disk: string;
+  readonly volume: VolumeRef;
+  readonly source: NewDisk;
+  readonly readOnly: boolean;
+}
+
+/** `source`: the disk's. */
+export const ownDisk = (vmId: string, { name, readOnly }: DiskSpec, source: NewDisk): OwnDisk => ({
+  disk: name,
+  volume: { pool: source.pool, volume: volumeName(vmId, name, source.format) },
+  source,
+  readOnly,
+});
+
+export const ownDisks = ({ id, disks }: Pick<VmSpec, "id" | "disks">): OwnDisk[] =>
+  disks.flatMap((disk) => (disk.source.kind === "new" ? [ownDisk(id, disk, disk.source)] : []));
+
+/** The volumes that are made for a VM and go with it. */
+export const ownVolumes = (spec: Pick<VmSpec, "id" | "disks">): VolumeRef[] =>
+  ownDisks(spec).map(({ volume }) => volume);
+
+/** The volumes that a spec names: they must be there before. */
+export const namedVolumes = ({ kernelBoot, disks }: Pick<VmSpec, "kernelBoot" | "disks">): VolumeRef[] => [
+  ...(kernelBoot === undefined ? [] : [kernelBoot.kernel]),
+  ...(kernelBoot?.initrd === undefined ? [] : [kernelBoot.initrd]),
+  ...disks.flatMap(({ source }) => {
+    if (source.kind === "volume") return [source.volume];
+    return source.baseVolume === undefined ? [] : [{ pool: source.pool, volume: source.baseVolume }];
+  }),
+];
+
+/** All volumes that a spec is about. `writes`: its guest may change it. `named`: the spec names it. */
+export const volumesOf = (spec: VmSpec): (VolumeRef & { writes: boolean; named: boolean })[] => {
+  const written = spec.disks.flatMap(({ source, readOnly }) =>
+    source.kind === "volume" && !readOnly ? [source.volume] : [],
+  );
+  return [
+    ...ownDisks(spec).map(({ volume, readOnly }) => ({ ...volume, writes: !readOnly, named: false })),
+    ...namedVolumes(spec).map((volume) => ({ ...volume, writes: written.includes(volume), named: true })),
+  ];
+};
 
 /** The id of the VM that a volume was made for; undefined where it was made for none. */
 export const vmOfVolume = (volume: string): string | undefined => /^socle-([0-9a-f-]{36})-/.exec(volume)?.[1];

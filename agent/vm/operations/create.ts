@@ -11,12 +11,12 @@ import { stampComplete } from "./guest-run.ts";
 import { DEFINE, diskStep, disksLeft, KEYS, removals, takeBack, type Made } from "./creation-rollback.ts";
 import { requireNewest } from "../hypervisor/stamps.ts";
 import type { VmState } from "../model/vm.ts";
-import type { Accelerator, DiskSpec, VmSpec, VolumeRef } from "../model/spec.ts";
+import type { Accelerator, VmSpec, VolumeRef } from "../model/spec.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import type { ResolvedVolume, VolumeToMake } from "../storage/volumes.ts";
-import { volumeName } from "../model/volume-names.ts";
+import { namedVolumes, ownDisk, ownVolumes, type OwnDisk } from "../model/volume-names.ts";
 import { lookAt, requireUsable, usersNow, volumeKey, whereOf, type Looked } from "../storage/volume-users.ts";
-import { isUndecided, outcomeUnknown, ownVolumes, seen, SEEN_WITHIN_MS, volumesNamedBy } from "./work.ts";
+import { isUndecided, outcomeUnknown, seen, SEEN_WITHIN_MS } from "./work.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
 import { defineOperation } from "./definition.ts";
 import { specSchema } from "../model/spec-check.ts";
@@ -184,11 +184,12 @@ async function define(
   const keys =
     isDefined || parts.length === 0 ? undefined : await make(KEYS, () => makeKeys(context, spec.id, parts));
   const disks: Image[] = [];
-  for (const { name, source } of isDefined ? [] : spec.disks) {
+  for (const disk of isDefined ? [] : spec.disks) {
+    const { source } = disk;
     if (source.kind === "volume") disks.push(imageOf(named, source.volume));
     else {
-      const volume = volumeToMake(spec.id, name, source);
-      const at = diskStep({ name });
+      const volume = volumeToMake(spec.id, ownDisk(spec.id, disk, source));
+      const at = diskStep(disk);
       // Only what libvirt says that it made for this creation is its own to take back.
       disks.push(await step(at, () => volumes.make(volume, isClaimed, () => made.add(at))));
     }
@@ -277,7 +278,7 @@ export async function resolve(
   creations: () => Iterable<VmSpec>,
 ): Promise<Looked["found"]> {
   if (!leaveStopped) await context.networks.check(spec);
-  if (volumesNamedBy(spec).length === 0) return new Map();
+  if (namedVolumes(spec).length === 0) return new Map();
   const looked = await lookAt(context.volumes, spec);
   requireUsable(spec, await usersNow(context, creations, whereOf(spec, looked)), tenantOnly, looked);
   return looked.found;
@@ -296,12 +297,10 @@ function bootOf(named: ReadonlyMap<string, ResolvedVolume>, { kernelBoot }: VmSp
   return defined({ kernelPath: imageOf(named, kernel).path, initrdPath });
 }
 
-type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;
-
-const volumeToMake = (vmId: string, disk: string, source: NewDisk): VolumeToMake =>
+const volumeToMake = (vmId: string, { disk, volume: { pool, volume }, source }: OwnDisk): VolumeToMake =>
   defined({
-    pool: source.pool,
-    name: volumeName(vmId, disk, source.format),
+    pool,
+    name: volume,
     format: source.format,
     capacityBytes: source.capacityBytes,
     base: source.baseVolume,

@@ -2,9 +2,9 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { DiskSpec, VmSpec } from "../model/spec.ts";
-import { volumeName } from "../model/volume-names.ts";
+import { ownDisks, ownVolumes } from "../model/volume-names.ts";
 import { volumeKey } from "../storage/volume-users.ts";
-import { ownVolumes, type WorkContext, type WorkRun } from "./work.ts";
+import type { WorkContext, WorkRun } from "./work.ts";
 
 // What a creation made is removed when the creation fails.
 
@@ -35,7 +35,7 @@ export function removals(
   { resumed }: Pick<WorkRun, "resumed">,
   instance: string,
 ): ReadonlyMap<string, Removal> {
-  const { id, disks } = spec;
+  const { id } = spec;
   const unlessAnothers =
     (remove: Removal): Removal =>
     async (context) => {
@@ -51,16 +51,13 @@ export function removals(
         for (const part of parts) await keys.forget(id, part);
       }),
     );
-  for (const { name, source } of disks) {
-    if (source.kind !== "new") continue;
-    const volume = { pool: source.pool, volume: volumeName(id, name, source.format) };
+  for (const { disk: name, volume } of ownDisks(spec))
     all.set(
       diskStep({ name }),
       unlessAnothers(async ({ volumes }) => {
         await volumes.remove(volume);
       }),
     );
-  }
   return all.set(
     DEFINE,
     unlessAnothers(({ domains }) => removeDomain(domains, { id, instance }, resumed)),

@@ -3,7 +3,7 @@ import { unbound } from "../../state/reservations/placement.ts";
 import type { HostDoor, RoomClaim, VmSize } from "../model/vm-host.ts";
 import type { Accelerator, DiskSpec, VmSpec } from "../model/spec.ts";
 import type { VmTable } from "../observation/vm-table.ts";
-import { volumeName } from "../model/volume-names.ts";
+import { ownDisks } from "../model/volume-names.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import type { Intent } from "./registry.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -98,16 +98,9 @@ export const sizeOf = (
     memoryBytes,
     accelerator,
     wish: placement,
-    volumes: disks.flatMap(({ name, source }) =>
-      source.kind === "new"
-        ? [
-            {
-              pool: source.pool,
-              volume: volumeName(id, name, source.format),
-              // Absent in what was begun before a creation was given it.
-              capacityBytes: source.capacityBytes ?? 0,
-            },
-          ]
-        : [],
-    ),
+    // Absent in what was begun before a creation was given it.
+    volumes: ownDisks({ id, disks }).map(({ volume, source: { capacityBytes = 0 } }) => ({
+      ...volume,
+      capacityBytes,
+    })),
   });

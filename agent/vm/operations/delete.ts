@@ -10,13 +10,13 @@ import { requireUnused, usersNow, volumeKey } from "../storage/volume-users.ts";
 import type { Vm } from "../model/vm.ts";
 import { isSameBesideState } from "../observation/vm-from-domain.ts";
 import { defineOperation } from "./definition.ts";
+import { ownVolumes } from "../model/volume-names.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
 import {
   erasureOf,
   interrupted,
-  ownVolumes,
   seen,
   SEEN_WITHIN_MS,
   type Erasure,

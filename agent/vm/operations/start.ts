@@ -6,7 +6,7 @@ import { isActive } from "../hypervisor/domains.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { VmSpec } from "../model/spec.ts";
-import { volumeName } from "../model/volume-names.ts";
+import { ownDisk } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
@@ -63,12 +63,10 @@ export async function checkVolumes({ volumes, clock }: WorkContext, spec: VmSpec
   const look = async (): Promise<void> => {
     if (kernelBoot !== undefined) await volumes.resolve(kernelBoot.kernel);
     if (kernelBoot?.initrd !== undefined) await volumes.resolve(kernelBoot.initrd);
-    for (const { name: disk, source } of disks) {
+    for (const disk of disks) {
+      const { source } = disk;
       if (source.kind === "volume") await volumes.resolve(source.volume);
-      else {
-        const own = { pool: source.pool, volume: volumeName(id, disk, source.format) };
-        await volumes.resolve(own, source.baseVolume);
-      }
+      else await volumes.resolve(ownDisk(id, disk, source).volume, source.baseVolume);
     }
   };
   const looked = await within(clock, LOOK_FOR_MS, look()).catch((thrown: unknown) => {

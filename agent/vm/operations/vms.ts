@@ -31,7 +31,8 @@ import {
   type RequestOf,
 } from "./registry.ts";
 import { OperationRunner } from "./runner.ts";
-import { ownVolumes, volumesNamedBy, type WorkContext } from "./work.ts";
+import { namedVolumes, ownVolumes } from "../model/volume-names.ts";
+import type { WorkContext } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
 
 export interface VmsOptions extends WorkContext {
@@ -302,7 +303,7 @@ export class Vms {
   /** Its names are free, and so is what it names, for all that is known without asking libvirt. */
   #requireFree(spec: VmSpec, tenantOnly: boolean): void {
     this.#creations.requireFree(spec);
-    for (const named of volumesNamedBy(spec)) if (this.#runner.isGoing(named)) throw going(named);
+    for (const named of namedVolumes(spec)) if (this.#runner.isGoing(named)) throw going(named);
     const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
     requireUsable(spec, users, tenantOnly);
     requireNicsFree(spec, users, tenantOnly);

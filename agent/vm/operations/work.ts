@@ -9,7 +9,7 @@ import type { Standing } from "../hypervisor/stamps.ts";
 import type { GuestKeys } from "../keys/guest-keys.ts";
 import type { Networks } from "../hypervisor/networks.ts";
 import type { VmSpec, VolumeRef } from "../model/spec.ts";
-import { volumeName } from "../model/volume-names.ts";
+import { namedVolumes, ownDisks } from "../model/volume-names.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -83,42 +83,16 @@ export interface WorkRun {
   readonly standing?: Standing | undefined;
 }
 
-/** The volumes that were made for a VM and go with it. */
-export function ownVolumes(spec: VmSpec): VolumeRef[] {
-  return spec.disks.flatMap(({ name, source }) =>
-    source.kind === "new" ? [{ pool: source.pool, volume: volumeName(spec.id, name, source.format) }] : [],
-  );
-}
-
 /** Its own volumes by disk, and those that it shared with others. */
 export const erasureOf = (spec: VmSpec): Erasure => ({
   name: spec.name,
   tenant: spec.tenant,
-  disks: spec.disks.flatMap(({ name, source }) =>
-    source.kind === "new"
-      ? [
-          defined({
-            disk: name,
-            volume: { pool: source.pool, volume: volumeName(spec.id, name, source.format) },
-            baseVolume: source.baseVolume,
-            encrypted: source.encryption !== undefined,
-          }),
-        ]
-      : [],
+  disks: ownDisks(spec).map(({ disk, volume, source: { baseVolume, encryption } }) =>
+    defined({ disk, volume, baseVolume, encrypted: encryption !== undefined }),
   ),
   tpm: spec.tpm !== undefined,
-  kept: volumesNamedBy(spec),
+  kept: namedVolumes(spec),
 });
-
-/** The volumes that a spec names: they must be there before. */
-export const volumesNamedBy = ({ kernelBoot, disks }: VmSpec): VolumeRef[] => [
-  ...(kernelBoot === undefined ? [] : [kernelBoot.kernel]),
-  ...(kernelBoot?.initrd === undefined ? [] : [kernelBoot.initrd]),
-  ...disks.flatMap(({ source }) => {
-    if (source.kind === "volume") return [source.volume];
-    return source.baseVolume === undefined ? [] : [{ pool: source.pool, volume: source.baseVolume }];
-  }),
-];
 
 /**
  * Waits until readers see what was just done, so that a Get after the operation shows it. The effect itself is certain

@@ -4,7 +4,7 @@ import type { Dependents } from "./overlay-search.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
 import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
-import { vmOfVolume, volumeName } from "../model/volume-names.ts";
+import { vmOfVolume, volumesOf } from "../model/volume-names.ts";
 import type { ResolvedVolume, Volumes } from "./volumes.ts";
 
 /** Who may use a volume: the VMs of this host, and the specs of those that are being made. */
@@ -37,22 +37,6 @@ const SIGHT_WITHIN_MS = 30_000;
 
 /** One text for a volume. */
 export const volumeKey = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
-
-/** All volumes that a spec is about; `writes` of what its guest may change. */
-function* volumesOf(spec: VmSpec): Generator<VolumeRef & { writes: boolean; named: boolean }> {
-  for (const { name, source, readOnly } of spec.disks) {
-    const writes = !readOnly;
-    if (source.kind === "volume") {
-      yield { ...source.volume, writes, named: true };
-      continue;
-    }
-    const { pool, baseVolume, format } = source;
-    yield { pool, volume: volumeName(spec.id, name, format), writes, named: false };
-    if (baseVolume !== undefined) yield { pool, volume: baseVolume, writes: false, named: true };
-  }
-  for (const volume of [spec.kernelBoot?.kernel, spec.kernelBoot?.initrd])
-    if (volume !== undefined) yield { ...volume, writes: false, named: true };
-}
 
 /** A spec does not change, and is asked for with every creation beside it. */
 const placesBySpec = new WeakMap<VmSpec, readonly Place[]>();
