@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["node_modules", "dist", ".cache", "agent/gen", "test/fixtures"] },
+  { ignores: ["node_modules", "dist", ".cache", "agent/gen", "agent/libvirt/protocol", "test/fixtures"] },
   js.configs.recommended,
   {
     files: ["**/*.ts"],

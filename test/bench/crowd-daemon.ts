@@ -46,7 +46,7 @@ export async function startCrowdDaemon(
   daemon.answersPings = true;
   let rounds = 0;
   const reply = (stats: number): Buffer => {
-    const isState = stats === p.DomainStats.STATE;
+    const isState = stats === p.DomainStatsTypes.STATE;
     const retStats = crowd.map(({ dom, params }) => ({
       dom,
       params: params
@@ -59,7 +59,7 @@ export async function startCrowdDaemon(
   const waiting: (() => void)[] = [];
   daemon.on(p.connectGetAllDomainStats, (call) => {
     const { stats } = call.args(p.connectGetAllDomainStats);
-    if (stats === p.DomainStats.STATE) {
+    if (stats === p.DomainStatsTypes.STATE) {
       call.reply(reply(stats));
       return;
     }

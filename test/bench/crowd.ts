@@ -2,7 +2,7 @@ import { unbound } from "../../agent/state/reservations/placement.ts";
 import { randomUUID } from "node:crypto";
 import { silentLog } from "../../agent/kernel/log.ts";
 import {
-  DomainCreateFlag,
+  DomainCreateFlags,
   domainCreateWithFlags,
   domainDefineXmlFlags,
   Libvirt,
@@ -62,7 +62,7 @@ async function startPaused(libvirt: Libvirt, spec: VmSpec, bootSector: string): 
     createdAtMs: Date.now(),
   });
   const { dom } = await libvirt.call(domainDefineXmlFlags, { xml: buildDomain(document), flags: 0 });
-  await libvirt.call(domainCreateWithFlags, { dom, flags: DomainCreateFlag.PAUSED });
+  await libvirt.call(domainCreateWithFlags, { dom, flags: DomainCreateFlags.START_PAUSED });
 }
 
 const specOf = (name: string): VmSpec => ({

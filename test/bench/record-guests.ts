@@ -9,8 +9,8 @@ import { dirname, join } from "node:path";
 import { silentLog } from "../../agent/kernel/log.ts";
 import {
   connectGetAllDomainStats,
-  DomainStats,
-  DomainStatsFlag,
+  DomainStatsTypes,
+  ConnectGetAllDomainStatsFlags,
   domainCreateXml,
   domainGetXmlDesc,
   Libvirt,
@@ -58,13 +58,13 @@ try {
       words.includes(bootedMarker),
     );
   await eventually(booted, { what: "the guests to boot", timeoutMs: 120_000, intervalMs: 500 });
-  const { STATE, CPU_TOTAL, BALLOON, VCPU, INTERFACE, BLOCK } = DomainStats;
+  const { STATE, CPU_TOTAL, BALLOON, VCPU, INTERFACE, BLOCK } = DomainStatsTypes;
   const stats = STATE | CPU_TOTAL | BALLOON | VCPU | INTERFACE | BLOCK;
   const ask = async (): Promise<RecordedGuest[]> => {
     const { retStats } = await libvirt.call(connectGetAllDomainStats, {
       doms: [],
       stats,
-      flags: DomainStatsFlag.NOWAIT,
+      flags: ConnectGetAllDomainStatsFlags.NOWAIT,
     });
     return await Promise.all(
       retStats.map(async ({ dom, params }) => ({

@@ -165,7 +165,7 @@ describe("against a real libvirtd", { skip }, () => {
     data.copy(expected, 4096);
     assert.ok((await readFile(join(directory, "v.img"))).equals(expected));
 
-    for (const flags of [0, p.StorageVolDownloadFlag.SPARSE_STREAM]) {
+    for (const flags of [0, p.StorageVolDownloadFlags.SPARSE_STREAM]) {
       const download = await libvirt.openStream(p.storageVolDownload, { vol, offset: 0, length: 0, flags });
       const chunks: Buffer[] = [];
       for await (const chunk of download) chunks.push(chunk);
@@ -189,9 +189,12 @@ describe("against a real libvirtd", { skip }, () => {
   it("reads a guest's console and types on it, until the guest is gone", async (t) => {
     const libvirt = await connect(t, libvirtd.uri);
     const xmlDesc = guestXml({ name: "console", boot: { linux: files } });
-    const { dom } = await libvirt.call(p.domainCreateXml, { xmlDesc, flags: p.DomainCreateFlag.PAUSED });
+    const { dom } = await libvirt.call(p.domainCreateXml, {
+      xmlDesc,
+      flags: p.DomainCreateFlags.START_PAUSED,
+    });
     const console = await libvirt.openStream(p.domainOpenConsole, { dom, devName: null, flags: 0 });
-    const options = { dom, devName: null, flags: p.DomainConsoleFlag.SAFE };
+    const options = { dom, devName: null, flags: p.DomainConsoleFlags.SAFE };
     await assert.rejects(libvirt.openStream(p.domainOpenConsole, options), /Active console session exists/);
     let said = "";
     const reading = (async () => {
@@ -208,7 +211,7 @@ describe("against a real libvirtd", { skip }, () => {
 
   it("keeps going beside a guest that hangs", async (t) => {
     const libvirt = await connect(t, libvirtd.uri);
-    const create = { xmlDesc: sector("hangs"), flags: p.DomainCreateFlag.PAUSED };
+    const create = { xmlDesc: sector("hangs"), flags: p.DomainCreateFlags.START_PAUSED };
     const { dom: hangs } = await libvirt.call(p.domainCreateXml, create);
     const { dom: fine } = await libvirt.call(p.domainCreateXml, { ...create, xmlDesc: sector("fine") });
     const qemu = (await readFile(join(libvirtd.directory, "run/libvirt/qemu/hangs.pid"), "utf8")).trim();

@@ -35,7 +35,7 @@ const xmlView = ({ xml }: { xml: string }) => {
   const hasId = /^<domain[^>]* id='\d+'/m.test(xml);
   return { name, uuid, type, memoryBytes, currentMemoryBytes, current, max, metadata, disks, hasId };
 };
-const inactive = { flags: libvirt.DomainXmlFlag.INACTIVE };
+const inactive = { flags: libvirt.DomainXMLFlags.INACTIVE };
 const shownAs = { flags: 0 };
 
 const metadata = (number: number, text: string | null, flags: number) => ({
@@ -55,7 +55,7 @@ const element = (number: number, flags: number) => ({
 });
 const metadataView = ({ metadata: xml }: { metadata: string }): string =>
   xml.replaceAll(/\s+/g, "").replaceAll("'", '"');
-const { LIVE, CONFIG } = libvirt.DomainAffect;
+const { LIVE, CONFIG } = libvirt.DomainModificationImpact;
 
 const secretUuid = uuidOf(900);
 const secret: libvirt.Secret = { uuid: secretUuid, usageType: 0, usageId: "" };
@@ -89,7 +89,7 @@ const hostSteps: readonly Step[] = [
   step("missing", libvirt.networkLookupByName, { name: "nowhere" }),
 ];
 
-const leased = { usageType: libvirt.SecretUsage.TLS, usageId: "socle-agent-lease" };
+const leased = { usageType: libvirt.SecretUsageType.TLS, usageId: "socle-agent-lease" };
 const leaseSecret: libvirt.Secret = { uuid: uuidOf(901), ...leased };
 const leaseXml = (number: number, description: string, name = leased.usageId): string =>
   `<secret ephemeral='no' private='yes'><uuid>${uuidOf(number)}</uuid><description>${description}</description>
@@ -238,7 +238,7 @@ const domainSteps: readonly Step[] = [
   destroy("running", 1),
   state("destroyed", 1),
   xml("after its end", 1, shownAs),
-  start("paused", 1, libvirt.DomainCreateFlag.PAUSED),
+  start("paused", 1, libvirt.DomainCreateFlags.START_PAUSED),
   state("started paused", 1),
   undefine("running", 1),
   ...onGuest("transient", 1),

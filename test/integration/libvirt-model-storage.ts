@@ -25,13 +25,13 @@ export const storageSteps: readonly Step[] = [
   step(
     "active",
     libvirt.connectListAllStoragePools,
-    { needResults: true, flags: libvirt.StoragePoolListFlag.ACTIVE },
+    { needResults: true, flags: libvirt.ConnectListAllStoragePoolsFlags.ACTIVE },
     ({ pools }) => pools.map(({ name }) => name),
   ),
   step(
     "inactive",
     libvirt.connectListAllStoragePools,
-    { needResults: true, flags: libvirt.StoragePoolListFlag.INACTIVE },
+    { needResults: true, flags: libvirt.ConnectListAllStoragePoolsFlags.INACTIVE },
     ({ pools }) => pools.map(({ name }) => name),
   ),
   step("there", libvirt.storagePoolLookupByName, { name: "images" }, ({ pool: { name } }) => name),

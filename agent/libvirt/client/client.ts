@@ -174,7 +174,7 @@ export class Libvirt implements Service {
     const beganAtMs = this.#meter.began();
     try {
       const { signal, lane = "command", timeoutMs = this.#options.callTimeoutMs ?? 30_000 } = settings;
-      const isCommands = procedure.idempotent && lane === "command";
+      const isCommands = procedure.onlyReads && lane === "command";
       const again = { clock: this.#clock, timeoutMs, signal, mayRepeat: () => isCommands && !!this.#running };
       const once = (ms: number) => this.#callOnce(procedure, args, { ...settings, lane, timeoutMs: ms });
       const result = await readAgain(once, again);

@@ -3,11 +3,9 @@ import { decodeWhole, type CallOptions, type Connection } from "../rpc/connectio
 import { namer, type LibvirtEvent, type LifecycleEvent } from "./events.ts";
 import { QEMU_PROGRAM, type Frame } from "../rpc/frame.ts";
 import type { EventProcedure, Family } from "../rpc/procedure.ts";
-import { BlockJobStatus, BlockJobType } from "../protocol/domain-block-constants.ts";
-import { connectDomainEventCallbackRegisterAny, domainEvents } from "../protocol/domain-event.ts";
-import * as constants from "../protocol/event-constants.ts";
-import * as objects from "../protocol/object-event.ts";
-import type { Domain } from "../protocol/objects.ts";
+import * as protocol from "../protocol/index.ts";
+import { domainEvents } from "../protocol/index.ts";
+import { DomainEventDetail } from "./domain-reasons.ts";
 
 const KIB = 1024;
 
@@ -28,31 +26,30 @@ function source<T>(
   return { family, eventId, name, number, read: (frame) => convert(decodeWhole(body, frame)) };
 }
 
-function domainSource<T extends { readonly dom: Domain }>(
+function domainSource<T extends { readonly dom: protocol.Domain }>(
   entry: { readonly eventId: number; readonly event: EventProcedure<T> },
   convert: (message: T) => LibvirtEvent,
 ): Source {
   return source("hypervisor", entry, convert);
 }
 
-const eventName = namer(constants.DomainEventType);
+const eventName = namer(protocol.DomainEventType);
 const detailNames = new Map(
-  Object.entries(constants.DomainEventDetail).map(([type, details]) => [type.toLowerCase(), namer(details)]),
+  Object.entries(DomainEventDetail).map(([type, details]) => [type.toLowerCase(), namer(details)]),
 );
-const watchdogAction = namer(constants.WatchdogAction);
-const ioErrorAction = namer(constants.IoErrorAction);
-const blockJobType = namer(BlockJobType);
-const blockJobStatus = namer(BlockJobStatus);
-const agentState = namer(constants.AgentState);
-const agentReason = namer(constants.AgentStateReason);
-const failureRecipient = namer(constants.MemoryFailureRecipient);
-const failureAction = namer(constants.MemoryFailureAction);
-const networkEvent = namer(constants.NetworkEventType);
-const poolEvent = namer(constants.StoragePoolEventType);
-const deviceEvent = namer(constants.NodeDeviceEventType);
-const secretEvent = namer(constants.SecretEventType);
-/** virDomainMetadataType of libvirt-domain.h. */
-const metadataPart = namer({ DESCRIPTION: 0, TITLE: 1, ELEMENT: 2 });
+const watchdogAction = namer(protocol.DomainEventWatchdogAction);
+const ioErrorAction = namer(protocol.DomainEventIOErrorAction);
+const blockJobType = namer(protocol.DomainBlockJobType);
+const blockJobStatus = namer(protocol.ConnectDomainEventBlockJobStatus);
+const agentState = namer(protocol.ConnectDomainEventAgentLifecycleState);
+const agentReason = namer(protocol.ConnectDomainEventAgentLifecycleReason);
+const failureRecipient = namer(protocol.DomainMemoryFailureRecipientType);
+const failureAction = namer(protocol.DomainMemoryFailureActionType);
+const networkEvent = namer(protocol.NetworkEventLifecycleType);
+const poolEvent = namer(protocol.StoragePoolEventLifecycleType);
+const deviceEvent = namer(protocol.NodeDeviceEventLifecycleType);
+const secretEvent = namer(protocol.SecretEventLifecycleType);
+const metadataPart = namer(protocol.DomainMetadataType);
 
 /** What is registered for, everywhere. RTC changes, graphics, trays and media are left out: nobody here needs them. */
 const sources: readonly Source[] = [
@@ -119,31 +116,31 @@ const sources: readonly Source[] = [
     domain: dom,
     recipient: failureRecipient(recipient),
     action: failureAction(action),
-    actionRequired: (flags & constants.MemoryFailureFlag.ACTION_REQUIRED) !== 0,
-    recursive: (flags & constants.MemoryFailureFlag.RECURSIVE) !== 0,
+    actionRequired: (flags & protocol.DomainMemoryFailureFlags.ACTION_REQUIRED) !== 0,
+    recursive: (flags & protocol.DomainMemoryFailureFlags.RECURSIVE) !== 0,
   })),
   domainSource(domainEvents.memoryDeviceSizeChange, ({ dom, alias, size }) => {
     return { kind: "memory_device_size_change", domain: dom, device: alias, sizeBytes: size * KIB };
   }),
-  source("network", objects.networkEvents.lifecycle, ({ net, event }) => {
+  source("network", protocol.networkEvents.lifecycle, ({ net, event }) => {
     return { kind: "network", network: net, event: networkEvent(event) };
   }),
-  source("storage", objects.storagePoolEvents.lifecycle, ({ pool, event }) => {
+  source("storage", protocol.storagePoolEvents.lifecycle, ({ pool, event }) => {
     return { kind: "storage_pool", pool, event: poolEvent(event) };
   }),
-  source("storage", objects.storagePoolEvents.refresh, ({ pool }) => {
+  source("storage", protocol.storagePoolEvents.refresh, ({ pool }) => {
     return { kind: "storage_pool", pool, event: "refreshed" };
   }),
-  source("nodedev", objects.nodeDeviceEvents.lifecycle, ({ dev, event }) => {
+  source("nodedev", protocol.nodeDeviceEvents.lifecycle, ({ dev, event }) => {
     return { kind: "node_device", device: dev, event: deviceEvent(event) };
   }),
-  source("nodedev", objects.nodeDeviceEvents.update, ({ dev }) => {
+  source("nodedev", protocol.nodeDeviceEvents.update, ({ dev }) => {
     return { kind: "node_device", device: dev, event: "updated" };
   }),
-  source("secret", objects.secretEvents.lifecycle, ({ secret, event }) => {
+  source("secret", protocol.secretEvents.lifecycle, ({ secret, event }) => {
     return { kind: "secret", secret, event: secretEvent(event) };
   }),
-  source("secret", objects.secretEvents.valueChanged, ({ secret }) => {
+  source("secret", protocol.secretEvents.valueChanged, ({ secret }) => {
     return { kind: "secret", secret, event: "value_changed" };
   }),
 ];
@@ -192,23 +189,23 @@ async function register(
 ): Promise<void> {
   switch (family) {
     case "network":
-      await connection.call(objects.connectNetworkEventRegisterAny, { eventId, net: null }, options);
+      await connection.call(protocol.connectNetworkEventRegisterAny, { eventId, net: null }, options);
       break;
     case "storage":
-      await connection.call(objects.connectStoragePoolEventRegisterAny, { eventId, pool: null }, options);
+      await connection.call(protocol.connectStoragePoolEventRegisterAny, { eventId, pool: null }, options);
       break;
     case "nodedev":
-      await connection.call(objects.connectNodeDeviceEventRegisterAny, { eventId, dev: null }, options);
+      await connection.call(protocol.connectNodeDeviceEventRegisterAny, { eventId, dev: null }, options);
       break;
     case "secret":
-      await connection.call(objects.connectSecretEventRegisterAny, { eventId, secret: null }, options);
+      await connection.call(protocol.connectSecretEventRegisterAny, { eventId, secret: null }, options);
       break;
     default:
-      await connection.call(connectDomainEventCallbackRegisterAny, { eventId, dom: null }, options);
+      await connection.call(protocol.connectDomainEventCallbackRegisterAny, { eventId, dom: null }, options);
   }
 }
 
-function lifecycle(domain: Domain, type: number, detail: number): LifecycleEvent {
+function lifecycle(domain: protocol.Domain, type: number, detail: number): LifecycleEvent {
   const event = eventName(type);
   return {
     kind: "lifecycle",

@@ -1,7 +1,7 @@
 import type { Family } from "../rpc/procedure.ts";
-import type { BlockJobStatus, BlockJobType } from "../protocol/domain-block-constants.ts";
-import type * as constants from "../protocol/event-constants.ts";
-import type { Domain, Network, NodeDevice, Secret, StoragePool } from "../protocol/objects.ts";
+import type * as protocol from "../protocol/index.ts";
+import type { Domain, Network, NodeDevice, Secret, StoragePool } from "../protocol/index.ts";
+import type { DomainEventDetail } from "./domain-reasons.ts";
 import type { TypedParameter } from "../rpc/xdr.ts";
 
 /** Names in lower snake case for the numbers of a table; `unknown` for one that is newer than it. */
@@ -14,7 +14,7 @@ export function namer<T extends Readonly<Record<string, number>>>(table: T): (va
   return (value) => names.get(value) ?? "unknown";
 }
 
-type Details = typeof constants.DomainEventDetail;
+type Details = typeof DomainEventDetail;
 
 /** `event` with its own `detail`s, e.g. `stopped` by `shutdown`, `destroyed`, `crashed`, `migrated`, ... */
 export type LifecycleEvent =
@@ -38,12 +38,12 @@ export type DomainEvent =
   | LifecycleEvent
   | ({ readonly domain: Domain } & (
       | { readonly kind: "reboot" }
-      | { readonly kind: "watchdog"; readonly action: NameOf<typeof constants.WatchdogAction> }
+      | { readonly kind: "watchdog"; readonly action: NameOf<typeof protocol.DomainEventWatchdogAction> }
       | {
           readonly kind: "io_error";
           readonly path: string;
           readonly device: string;
-          readonly action: NameOf<typeof constants.IoErrorAction>;
+          readonly action: NameOf<typeof protocol.DomainEventIOErrorAction>;
           /** `enospc`, or empty. */
           readonly reason: string;
         }
@@ -52,8 +52,8 @@ export type DomainEvent =
           readonly kind: "block_job";
           /** Target of the disk, e.g. `vda`. */
           readonly disk: string;
-          readonly job: NameOf<typeof BlockJobType>;
-          readonly status: NameOf<typeof BlockJobStatus>;
+          readonly job: NameOf<typeof protocol.DomainBlockJobType>;
+          readonly status: NameOf<typeof protocol.ConnectDomainEventBlockJobStatus>;
         }
       | { readonly kind: "balloon_change"; readonly memoryBytes: number }
       | { readonly kind: "device_added"; readonly device: string }
@@ -62,8 +62,8 @@ export type DomainEvent =
       | { readonly kind: "tunable"; readonly parameters: readonly TypedParameter[] }
       | {
           readonly kind: "agent_lifecycle";
-          readonly state: NameOf<typeof constants.AgentState>;
-          readonly reason: NameOf<typeof constants.AgentStateReason>;
+          readonly state: NameOf<typeof protocol.ConnectDomainEventAgentLifecycleState>;
+          readonly reason: NameOf<typeof protocol.ConnectDomainEventAgentLifecycleReason>;
         }
       | { readonly kind: "migration_iteration"; readonly iteration: number }
       | { readonly kind: "job_completed"; readonly parameters: readonly TypedParameter[] }
@@ -81,8 +81,8 @@ export type DomainEvent =
         }
       | {
           readonly kind: "memory_failure";
-          readonly recipient: NameOf<typeof constants.MemoryFailureRecipient>;
-          readonly action: NameOf<typeof constants.MemoryFailureAction>;
+          readonly recipient: NameOf<typeof protocol.DomainMemoryFailureRecipientType>;
+          readonly action: NameOf<typeof protocol.DomainMemoryFailureActionType>;
           readonly actionRequired: boolean;
           readonly recursive: boolean;
         }
@@ -93,22 +93,22 @@ export type ObjectEvent =
   | {
       readonly kind: "network";
       readonly network: Network;
-      readonly event: NameOf<typeof constants.NetworkEventType>;
+      readonly event: NameOf<typeof protocol.NetworkEventLifecycleType>;
     }
   | {
       readonly kind: "storage_pool";
       readonly pool: StoragePool;
-      readonly event: NameOf<typeof constants.StoragePoolEventType> | "refreshed";
+      readonly event: NameOf<typeof protocol.StoragePoolEventLifecycleType> | "refreshed";
     }
   | {
       readonly kind: "node_device";
       readonly device: NodeDevice;
-      readonly event: NameOf<typeof constants.NodeDeviceEventType> | "updated";
+      readonly event: NameOf<typeof protocol.NodeDeviceEventLifecycleType> | "updated";
     }
   | {
       readonly kind: "secret";
       readonly secret: Secret;
-      readonly event: NameOf<typeof constants.SecretEventType> | "value_changed";
+      readonly event: NameOf<typeof protocol.SecretEventLifecycleType> | "value_changed";
     };
 
 /**

@@ -7,12 +7,13 @@ import type { Endpoint } from "./locate.ts";
 import {
   authList,
   authPolkit,
+  AuthType,
   connectGetLibVersion,
   connectGetVersion,
   connectOpen,
-} from "../protocol/connect.ts";
-import { connectSupportsFeature } from "../protocol/connect.ts";
-import { AuthType, DriverFeature } from "../protocol/constants.ts";
+  connectSupportsFeature,
+  DriverFeature,
+} from "../protocol/index.ts";
 
 /** libvirt 7.0.0: the oldest whose procedures and event callbacks are all known to be as declared here. */
 const OLDEST_LIBVIRT = 7_000_000;

@@ -1,136 +1,96 @@
-/** Snapshots, checkpoints, and backups of a domain. */
+// Generated from libvirt 11.3.0 by scripts/gen-libvirt; do not edit.
 import { procedure } from "../rpc/procedure.ts";
-import { array, bool, int, optional, string, uint } from "../rpc/xdr.ts";
-import { domain, domainCheckpoint, domainSnapshot } from "./objects.ts";
+import { array, bool, int, text, uint } from "../rpc/xdr.ts";
+import { domain, domainSnapshot } from "./structs.ts";
 
-const read = { idempotent: true } as const;
-
-export const domainSnapshotCreateXml = procedure(
+export const domainSnapshotCreateXml = /* @__PURE__ */ procedure(
   "DOMAIN_SNAPSHOT_CREATE_XML",
   185,
-  { dom: domain, xmlDesc: string(), flags: uint },
+  { dom: domain, xmlDesc: text, flags: uint },
   { snap: domainSnapshot },
+  { since: "0.8.0" },
 );
-export const domainSnapshotGetXmlDesc = procedure(
+export const domainSnapshotGetXmlDesc = /* @__PURE__ */ procedure(
   "DOMAIN_SNAPSHOT_GET_XML_DESC",
   186,
   { snap: domainSnapshot, flags: uint },
-  { xml: string() },
-  read,
+  { xml: text },
+  { since: "0.8.0", onlyReads: true },
 );
-export const domainListAllSnapshots = procedure(
-  "DOMAIN_LIST_ALL_SNAPSHOTS",
-  274,
-  { dom: domain, needResults: bool, flags: uint },
-  { snapshots: array(domainSnapshot, 16384), ret: int },
-  read,
+export const domainSnapshotNum = /* @__PURE__ */ procedure(
+  "DOMAIN_SNAPSHOT_NUM",
+  187,
+  { dom: domain, flags: uint },
+  { num: int },
+  { since: "0.8.0", onlyReads: true },
 );
-export const domainSnapshotListAllChildren = procedure(
-  "DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN",
-  275,
-  { snap: domainSnapshot, needResults: bool, flags: uint },
-  { snapshots: array(domainSnapshot, 16384), ret: int },
-  read,
+export const domainSnapshotListNames = /* @__PURE__ */ procedure(
+  "DOMAIN_SNAPSHOT_LIST_NAMES",
+  188,
+  { dom: domain, maxnames: int, flags: uint },
+  { names: /* @__PURE__ */ array(text, 16384) },
+  { since: "0.8.0", onlyReads: true },
 );
-export const domainSnapshotLookupByName = procedure(
+export const domainSnapshotLookupByName = /* @__PURE__ */ procedure(
   "DOMAIN_SNAPSHOT_LOOKUP_BY_NAME",
   189,
-  { dom: domain, name: string(), flags: uint },
+  { dom: domain, name: text, flags: uint },
   { snap: domainSnapshot },
-  read,
+  { since: "0.8.0", onlyReads: true },
 );
-export const domainSnapshotGetParent = procedure(
-  "DOMAIN_SNAPSHOT_GET_PARENT",
-  244,
-  { snap: domainSnapshot, flags: uint },
-  { snap: domainSnapshot },
-  read,
-);
-export const domainSnapshotIsCurrent = procedure(
-  "DOMAIN_SNAPSHOT_IS_CURRENT",
-  271,
-  { snap: domainSnapshot, flags: uint },
-  { current: bool },
-  read,
-);
-export const domainHasCurrentSnapshot = procedure(
-  "DOMAIN_HAS_CURRENT_SNAPSHOT",
-  190,
-  { dom: domain, flags: uint },
-  { result: bool },
-  read,
-);
-export const domainSnapshotCurrent = procedure(
+export const domainSnapshotCurrent = /* @__PURE__ */ procedure(
   "DOMAIN_SNAPSHOT_CURRENT",
   191,
   { dom: domain, flags: uint },
   { snap: domainSnapshot },
+  { since: "0.8.0", onlyReads: true },
 );
-export const domainRevertToSnapshot = procedure(
-  "DOMAIN_REVERT_TO_SNAPSHOT",
-  192,
-  { snap: domainSnapshot, flags: uint },
-  {},
-);
-export const domainSnapshotDelete = procedure(
+export const domainSnapshotDelete = /* @__PURE__ */ procedure(
   "DOMAIN_SNAPSHOT_DELETE",
   193,
   { snap: domainSnapshot, flags: uint },
   {},
+  { since: "0.8.0" },
 );
-
-export const domainCheckpointCreateXml = procedure(
-  "DOMAIN_CHECKPOINT_CREATE_XML",
-  411,
-  { dom: domain, xmlDesc: string(), flags: uint },
-  { checkpoint: domainCheckpoint },
+export const domainSnapshotGetParent = /* @__PURE__ */ procedure(
+  "DOMAIN_SNAPSHOT_GET_PARENT",
+  244,
+  { snap: domainSnapshot, flags: uint },
+  { snap: domainSnapshot },
+  { since: "0.9.7", onlyReads: true },
 );
-export const domainCheckpointGetXmlDesc = procedure(
-  "DOMAIN_CHECKPOINT_GET_XML_DESC",
-  412,
-  { checkpoint: domainCheckpoint, flags: uint },
-  { xml: string() },
-  read,
+export const domainSnapshotNumChildren = /* @__PURE__ */ procedure(
+  "DOMAIN_SNAPSHOT_NUM_CHILDREN",
+  246,
+  { snap: domainSnapshot, flags: uint },
+  { num: int },
+  { since: "0.9.7", onlyReads: true },
 );
-export const domainListAllCheckpoints = procedure(
-  "DOMAIN_LIST_ALL_CHECKPOINTS",
-  413,
-  { dom: domain, needResults: bool, flags: uint },
-  { checkpoints: array(domainCheckpoint, 16384), ret: int },
-  read,
+export const domainSnapshotListChildrenNames = /* @__PURE__ */ procedure(
+  "DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES",
+  247,
+  { snap: domainSnapshot, maxnames: int, flags: uint },
+  { names: /* @__PURE__ */ array(text, 16384) },
+  { since: "0.9.7", onlyReads: true },
 );
-export const domainCheckpointLookupByName = procedure(
-  "DOMAIN_CHECKPOINT_LOOKUP_BY_NAME",
-  415,
-  { dom: domain, name: string(), flags: uint },
-  { checkpoint: domainCheckpoint },
-  read,
+export const domainSnapshotIsCurrent = /* @__PURE__ */ procedure(
+  "DOMAIN_SNAPSHOT_IS_CURRENT",
+  271,
+  { snap: domainSnapshot, flags: uint },
+  { current: bool },
+  { since: "0.9.13", onlyReads: true },
 );
-export const domainCheckpointGetParent = procedure(
-  "DOMAIN_CHECKPOINT_GET_PARENT",
-  416,
-  { checkpoint: domainCheckpoint, flags: uint },
-  { parent: domainCheckpoint },
-  read,
+export const domainSnapshotHasMetadata = /* @__PURE__ */ procedure(
+  "DOMAIN_SNAPSHOT_HAS_METADATA",
+  272,
+  { snap: domainSnapshot, flags: uint },
+  { metadata: bool },
+  { since: "0.9.13", onlyReads: true },
 );
-export const domainCheckpointDelete = procedure(
-  "DOMAIN_CHECKPOINT_DELETE",
-  417,
-  { checkpoint: domainCheckpoint, flags: uint },
-  {},
-);
-
-// A backup runs as the job of the domain.
-export const domainBackupBegin = procedure(
-  "DOMAIN_BACKUP_BEGIN",
-  421,
-  { dom: domain, backupXml: string(), checkpointXml: optional(string()), flags: uint },
-  {},
-);
-export const domainBackupGetXmlDesc = procedure(
-  "DOMAIN_BACKUP_GET_XML_DESC",
-  422,
-  { dom: domain, flags: uint },
-  { xml: string() },
-  read,
+export const domainSnapshotListAllChildren = /* @__PURE__ */ procedure(
+  "DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN",
+  275,
+  { snapshot: domainSnapshot, needResults: bool, flags: uint },
+  { snapshots: /* @__PURE__ */ array(domainSnapshot, 16384), ret: int },
+  { since: "0.9.13", onlyReads: true },
 );

@@ -1,81 +1,75 @@
+// Generated from libvirt 11.3.0 by scripts/gen-libvirt; do not edit.
 import { procedure } from "../rpc/procedure.ts";
-import { array, bool, string, uint, uuid } from "../rpc/xdr.ts";
-import { nwfilter, nwfilterBinding } from "./objects.ts";
+import { text, uint, uuid } from "../rpc/xdr.ts";
+import { nwfilter, nwfilterBinding } from "./structs.ts";
 
-const read = { family: "nwfilter", idempotent: true } as const;
-const change = { family: "nwfilter" } as const;
-
-export const connectListAllNwfilters = procedure(
-  "CONNECT_LIST_ALL_NWFILTERS",
-  286,
-  { needResults: bool, flags: uint },
-  { filters: array(nwfilter, 16384), ret: uint },
-  read,
-);
-export const nwfilterLookupByName = procedure(
+export const nwfilterLookupByName = /* @__PURE__ */ procedure(
   "NWFILTER_LOOKUP_BY_NAME",
   175,
-  { name: string() },
+  { name: text },
   { nwfilter },
-  read,
+  { since: "0.8.0", family: "nwfilter", onlyReads: true },
 );
-export const nwfilterLookupByUuid = procedure("NWFILTER_LOOKUP_BY_UUID", 176, { uuid }, { nwfilter }, read);
-export const nwfilterDefineXml = procedure(
-  "NWFILTER_DEFINE_XML",
-  180,
-  { xml: string() },
+export const nwfilterLookupByUuid = /* @__PURE__ */ procedure(
+  "NWFILTER_LOOKUP_BY_UUID",
+  176,
+  { uuid },
   { nwfilter },
-  change,
+  { since: "0.8.0", family: "nwfilter", onlyReads: true },
 );
-export const nwfilterDefineXmlFlags = procedure(
-  "NWFILTER_DEFINE_XML_FLAGS",
-  431,
-  { xml: string(), flags: uint },
-  { nwfilter },
-  change,
-);
-export const nwfilterGetXmlDesc = procedure(
+export const nwfilterGetXmlDesc = /* @__PURE__ */ procedure(
   "NWFILTER_GET_XML_DESC",
   177,
   { nwfilter, flags: uint },
-  { xml: string() },
-  read,
+  { xml: text },
+  { since: "0.8.0", family: "nwfilter", onlyReads: true },
 );
-export const nwfilterUndefine = procedure("NWFILTER_UNDEFINE", 181, { nwfilter }, {}, change);
-
-// A binding is a filter at work on a tap device.
-export const connectListAllNwfilterBindings = procedure(
-  "CONNECT_LIST_ALL_NWFILTER_BINDINGS",
-  401,
-  { needResults: bool, flags: uint },
-  { bindings: array(nwfilterBinding, 16384), ret: uint },
-  read,
+export const nwfilterDefineXml = /* @__PURE__ */ procedure(
+  "NWFILTER_DEFINE_XML",
+  180,
+  { xml: text },
+  { nwfilter },
+  { since: "0.8.0", family: "nwfilter" },
 );
-export const nwfilterBindingLookupByPortDev = procedure(
+export const nwfilterUndefine = /* @__PURE__ */ procedure(
+  "NWFILTER_UNDEFINE",
+  181,
+  { nwfilter },
+  {},
+  { since: "0.8.0", family: "nwfilter" },
+);
+export const nwfilterBindingLookupByPortDev = /* @__PURE__ */ procedure(
   "NWFILTER_BINDING_LOOKUP_BY_PORT_DEV",
   397,
-  { name: string() },
+  { name: text },
   { nwfilter: nwfilterBinding },
-  read,
+  { since: "4.5.0", family: "nwfilter", onlyReads: true },
 );
-export const nwfilterBindingGetXmlDesc = procedure(
+export const nwfilterBindingGetXmlDesc = /* @__PURE__ */ procedure(
   "NWFILTER_BINDING_GET_XML_DESC",
   398,
   { nwfilter: nwfilterBinding, flags: uint },
-  { xml: string() },
-  read,
+  { xml: text },
+  { since: "4.5.0", family: "nwfilter", onlyReads: true },
 );
-export const nwfilterBindingCreateXml = procedure(
+export const nwfilterBindingCreateXml = /* @__PURE__ */ procedure(
   "NWFILTER_BINDING_CREATE_XML",
   399,
-  { xml: string(), flags: uint },
+  { xml: text, flags: uint },
   { nwfilter: nwfilterBinding },
-  change,
+  { since: "4.5.0", family: "nwfilter" },
 );
-export const nwfilterBindingDelete = procedure(
+export const nwfilterBindingDelete = /* @__PURE__ */ procedure(
   "NWFILTER_BINDING_DELETE",
   400,
   { nwfilter: nwfilterBinding },
   {},
-  change,
+  { since: "4.5.0", family: "nwfilter" },
+);
+export const nwfilterDefineXmlFlags = /* @__PURE__ */ procedure(
+  "NWFILTER_DEFINE_XML_FLAGS",
+  431,
+  { xml: text, flags: uint },
+  { nwfilter },
+  { since: "7.7.0", family: "nwfilter" },
 );

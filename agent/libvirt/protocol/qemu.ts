@@ -1,49 +1,53 @@
-/** QEMU's own program, numbered apart. A domain that was given a monitor command by hand is tainted. */
+// Generated from libvirt 11.3.0 by scripts/gen-libvirt; do not edit.
 import { event, procedure } from "../rpc/procedure.ts";
-import { hyper, int, optional, string, uint } from "../rpc/xdr.ts";
-import { domain } from "./objects.ts";
+import { hyper, int, optional, optionalText, text, uint } from "../rpc/xdr.ts";
+import { domain } from "./structs.ts";
 
-const qemu = { program: "qemu" } as const;
-
-export const domainMonitorCommand = procedure(
+export const domainMonitorCommand = /* @__PURE__ */ procedure(
   "DOMAIN_MONITOR_COMMAND",
   1,
-  { dom: domain, cmd: string(), flags: uint },
-  { result: string() },
-  qemu,
+  { dom: domain, cmd: text, flags: uint },
+  { result: text },
+  { since: "0.8.3", program: "qemu" },
 );
-/** `timeout` is seconds, or -2 block, -1 default, 0 no wait. */
-export const domainAgentCommand = procedure(
+export const domainAttach = /* @__PURE__ */ procedure(
+  "DOMAIN_ATTACH",
+  2,
+  { pidValue: uint, flags: uint },
+  { dom: domain },
+  { since: "0.9.4", program: "qemu" },
+);
+export const domainAgentCommand = /* @__PURE__ */ procedure(
   "DOMAIN_AGENT_COMMAND",
   3,
-  { dom: domain, cmd: string(), timeout: int, flags: uint },
-  { result: optional(string()) },
-  qemu,
+  { dom: domain, cmd: text, timeout: int, flags: uint },
+  { result: optionalText },
+  { since: "0.10.0", program: "qemu" },
 );
-export const connectDomainMonitorEventRegister = procedure(
+export const connectDomainMonitorEventRegister = /* @__PURE__ */ procedure(
   "CONNECT_DOMAIN_MONITOR_EVENT_REGISTER",
   4,
-  { dom: optional(domain), event: optional(string()), flags: uint },
+  { dom: /* @__PURE__ */ optional(domain), event: optionalText, flags: uint },
   { callbackId: int },
-  qemu,
+  { since: "1.2.3", program: "qemu" },
 );
-export const connectDomainMonitorEventDeregister = procedure(
+export const connectDomainMonitorEventDeregister = /* @__PURE__ */ procedure(
   "CONNECT_DOMAIN_MONITOR_EVENT_DEREGISTER",
   5,
   { callbackId: int },
   {},
-  qemu,
+  { since: "1.2.3", program: "qemu" },
 );
-export const domainMonitorEvent = event(
+export const domainMonitorEvent = /* @__PURE__ */ event(
   "DOMAIN_MONITOR_EVENT",
   6,
-  {
-    callbackId: int,
-    dom: domain,
-    event: string(),
-    seconds: hyper,
-    micros: uint,
-    details: optional(string()),
-  },
-  qemu,
+  { callbackId: int, dom: domain, event: text, seconds: hyper, micros: uint, details: optionalText },
+  { since: "1.2.3", program: "qemu" },
+);
+export const domainMonitorCommandWithFiles = /* @__PURE__ */ procedure(
+  "DOMAIN_MONITOR_COMMAND_WITH_FILES",
+  7,
+  { dom: domain, cmd: text, flags: uint },
+  { result: text },
+  { since: "8.2.0", program: "qemu" },
 );

@@ -1,51 +1,66 @@
-import { procedure } from "../rpc/procedure.ts";
-import { array, bool, int, opaque, string, uint, uuid } from "../rpc/xdr.ts";
-import { secret } from "./objects.ts";
+// Generated from libvirt 11.3.0 by scripts/gen-libvirt; do not edit.
+import { event, procedure } from "../rpc/procedure.ts";
+import { int, opaque, text, uint, uuid } from "../rpc/xdr.ts";
+import { secret } from "./structs.ts";
 
-const read = { family: "secret", idempotent: true } as const;
-const change = { family: "secret" } as const;
-
-export const connectListAllSecrets = procedure(
-  "CONNECT_LIST_ALL_SECRETS",
-  287,
-  { needResults: bool, flags: uint },
-  { secrets: array(secret, 16384), ret: uint },
-  read,
-);
-export const secretLookupByUuid = procedure("SECRET_LOOKUP_BY_UUID", 141, { uuid }, { secret }, read);
-export const secretLookupByUsage = procedure(
-  "SECRET_LOOKUP_BY_USAGE",
-  147,
-  { usageType: int, usageId: string() },
+export const secretLookupByUuid = /* @__PURE__ */ procedure(
+  "SECRET_LOOKUP_BY_UUID",
+  141,
+  { uuid },
   { secret },
-  read,
+  { since: "0.7.1", family: "secret", onlyReads: true },
 );
-export const secretDefineXml = procedure(
+export const secretDefineXml = /* @__PURE__ */ procedure(
   "SECRET_DEFINE_XML",
   142,
-  { xml: string(), flags: uint },
+  { xml: text, flags: uint },
   { secret },
-  change,
+  { since: "0.7.1", family: "secret" },
 );
-export const secretGetXmlDesc = procedure(
+export const secretGetXmlDesc = /* @__PURE__ */ procedure(
   "SECRET_GET_XML_DESC",
   143,
   { secret, flags: uint },
-  { xml: string() },
-  read,
+  { xml: text },
+  { since: "0.7.1", family: "secret", onlyReads: true },
 );
-export const secretSetValue = procedure(
+export const secretSetValue = /* @__PURE__ */ procedure(
   "SECRET_SET_VALUE",
   144,
-  { secret, value: opaque(65536), flags: uint },
+  { secret, value: /* @__PURE__ */ opaque(65536), flags: uint },
   {},
-  change,
+  { since: "0.7.1", family: "secret" },
 );
-export const secretGetValue = procedure(
+export const secretGetValue = /* @__PURE__ */ procedure(
   "SECRET_GET_VALUE",
   145,
   { secret, flags: uint },
-  { value: opaque(65536) },
-  read,
+  { value: /* @__PURE__ */ opaque(65536) },
+  { since: "0.7.1", family: "secret", onlyReads: true },
 );
-export const secretUndefine = procedure("SECRET_UNDEFINE", 146, { secret }, {}, change);
+export const secretUndefine = /* @__PURE__ */ procedure(
+  "SECRET_UNDEFINE",
+  146,
+  { secret },
+  {},
+  { since: "0.7.1", family: "secret" },
+);
+export const secretLookupByUsage = /* @__PURE__ */ procedure(
+  "SECRET_LOOKUP_BY_USAGE",
+  147,
+  { usageType: int, usageId: text },
+  { secret },
+  { since: "0.7.1", family: "secret", onlyReads: true },
+);
+export const secretEventLifecycle = /* @__PURE__ */ event(
+  "SECRET_EVENT_LIFECYCLE",
+  382,
+  { callbackId: int, secret, event: int, detail: int },
+  { since: "3.0.0" },
+);
+export const secretEventValueChanged = /* @__PURE__ */ event(
+  "SECRET_EVENT_VALUE_CHANGED",
+  383,
+  { callbackId: int, secret },
+  { since: "3.0.0" },
+);

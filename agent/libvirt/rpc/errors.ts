@@ -167,7 +167,7 @@ export function unanswered(
   why: SocleError,
   reply: Promise<LateReply> = Promise.resolve({ kind: "none" }),
 ): SocleError {
-  return !written || procedure.idempotent ? why : new OutcomeUnknown(procedure.name, why, reply);
+  return !written || procedure.onlyReads ? why : new OutcomeUnknown(procedure.name, why, reply);
 }
 
 /** The connection, or the daemon behind it, is not there. */

@@ -16,10 +16,12 @@ export interface Procedure<A, R> {
   readonly family: Family;
   readonly args: Codec<A>;
   readonly result: Codec<R>;
-  /** Asking twice does no harm: a lost reply is a plain timeout, not an unknown outcome. */
-  readonly idempotent: boolean;
-  /** The procedure opens a stream: libvirt sends to us, we send to libvirt, or both. */
+  /** A repeated call does no harm: without a reply it ends with a timeout, not with an unknown outcome. */
+  readonly onlyReads: boolean;
+  /** The procedure opens a stream: libvirt sends to the client, the client to libvirt, or both. */
   readonly stream?: "read" | "write" | "both";
+  /** The libvirt release that brought the public function, or the procedure where it has no function. */
+  readonly since?: string;
 }
 
 /** A message that libvirt sends by itself. */
@@ -28,6 +30,7 @@ export interface EventProcedure<T> {
   readonly number: number;
   readonly program: Program;
   readonly body: Codec<T>;
+  readonly since?: string;
 }
 
 /** A body: a codec, or the fields of a struct (`{}` for no body). */
@@ -35,15 +38,16 @@ export type Body = Codec<unknown> | Fields;
 export type BodyOf<B> = B extends Codec<infer T> ? T : B extends Fields ? StructOf<B> : never;
 
 export interface ProcedureOptions {
-  readonly idempotent?: boolean;
+  readonly onlyReads?: boolean;
   readonly program?: Program;
   readonly family?: Family;
   readonly stream?: "read" | "write" | "both";
+  readonly since?: string;
 }
 
 /**
- * Declares a procedure. `name` and `number` are libvirt's (REMOTE_PROC_ or QEMU_PROC_ left out). Without options: a
- * mutation of the remote program, answered by the hypervisor's daemon.
+ * Declares a procedure. `name` and `number` are libvirt's, without REMOTE_PROC_ or QEMU_PROC_. Defaults: a mutation of
+ * the remote program, answered by the hypervisor's daemon.
  */
 export function procedure<const A extends Body, const R extends Body>(
   name: string,
@@ -52,25 +56,18 @@ export function procedure<const A extends Body, const R extends Body>(
   result: R,
   options: ProcedureOptions = {},
 ): Procedure<BodyOf<A>, BodyOf<R>> {
-  return {
-    name,
-    number,
-    program: options.program ?? "remote",
-    family: options.family ?? "hypervisor",
-    args: codecOf(args),
-    result: codecOf(result),
-    idempotent: options.idempotent ?? false,
-    ...(options.stream === undefined ? {} : { stream: options.stream }),
-  };
+  const { program = "remote", family = "hypervisor", onlyReads = false, ...rest } = options;
+  const [argsCodec, resultCodec] = [codecOf(args), codecOf(result)];
+  return { name, number, program, family, args: argsCodec, result: resultCodec, onlyReads, ...rest };
 }
 
 export function event<const B extends Body>(
   name: string,
   number: number,
   body: B,
-  options: { readonly program?: Program } = {},
+  options: { readonly program?: Program; readonly since?: string } = {},
 ): EventProcedure<BodyOf<B>> {
-  return { name, number, program: options.program ?? "remote", body: codecOf(body) };
+  return { name, number, program: "remote", body: codecOf(body), ...options };
 }
 
 function codecOf<B extends Body>(body: B): Codec<BodyOf<B>> {

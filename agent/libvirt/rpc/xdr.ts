@@ -180,6 +180,10 @@ export function optional<T>(codec: Codec<T>): Codec<T | null> {
   };
 }
 
+/** libvirt's remote_nonnull_string and remote_string. */
+export const text = /* @__PURE__ */ string();
+export const optionalText = /* @__PURE__ */ optional(text);
+
 /** Fields one after another, in the order they are written here. */
 export function struct<F extends Fields>(fields: F): Codec<StructOf<F>> {
   const names = Object.keys(fields);
@@ -258,7 +262,6 @@ export interface TypedParameter {
 
 /** VIR_TYPED_PARAM_* of libvirt-common.h. */
 const tags = { int: 1, uint: 2, llong: 3, ullong: 4, double: 5, boolean: 6, string: 7 } as const;
-const text = string();
 
 const typedValue: Codec<TypedValue> = {
   encode(writer, { type, value }) {

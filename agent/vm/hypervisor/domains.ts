@@ -56,7 +56,7 @@ export class Domains {
 
   async document(id: string, as: "defined" | "running" = "defined"): Promise<DomainDocument | undefined> {
     return await orGone(async () => {
-      const flags = as === "defined" ? libvirt.DomainXmlFlag.INACTIVE : 0;
+      const flags = as === "defined" ? libvirt.DomainXMLFlags.INACTIVE : 0;
       const { xml } = await this.#libvirt.call(libvirt.domainGetXmlDesc, { dom: reference(id), flags });
       return parseDomain(xml);
     });
@@ -89,7 +89,7 @@ export class Domains {
 
   /** Does nothing when it is defined already. libvirt refuses a name that another domain has. */
   async define(document: DomainDocument): Promise<void> {
-    const args = { xml: buildDomain(document), flags: libvirt.DomainDefineFlag.VALIDATE };
+    const args = { xml: buildDomain(document), flags: libvirt.DomainDefineFlags.VALIDATE };
     await this.#certainty.ensure(
       () =>
         this.#validation.run("libvirt to validate", () =>
@@ -105,7 +105,8 @@ export class Domains {
    * whether the intended domain still exists; after a lost reply its id may belong to another.
    */
   async undefine(id: string, isThere: () => Promise<boolean>): Promise<void> {
-    const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM, TPM } = libvirt.DomainUndefineFlag;
+    const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM, TPM } =
+      libvirt.DomainUndefineFlagsValues;
     const flags = MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM | TPM;
     await this.#certainty.ensure(
       () => orGone(() => this.#libvirt.call(libvirt.domainUndefineFlags, { dom: reference(id), flags })),
@@ -195,13 +196,15 @@ export class Domains {
       metadata: buildVmMetadata(metadata),
       key: vmMetadataKey,
       uri: vmMetadataNamespace,
-      flags: active ? libvirt.DomainAffect.LIVE | libvirt.DomainAffect.CONFIG : libvirt.DomainAffect.CONFIG,
+      flags: active
+        ? libvirt.DomainModificationImpact.LIVE | libvirt.DomainModificationImpact.CONFIG
+        : libvirt.DomainModificationImpact.CONFIG,
     });
   }
 
   /** The guest's serial console. Without `force`, `conflict` CONSOLE_IN_USE while somebody holds it. */
   async console(id: string, force: boolean, signal: AbortSignal): Promise<libvirt.LibvirtStream> {
-    const flags = force ? libvirt.DomainConsoleFlag.FORCE : libvirt.DomainConsoleFlag.SAFE;
+    const flags = force ? libvirt.DomainConsoleFlags.FORCE : libvirt.DomainConsoleFlags.SAFE;
     try {
       return await this.#libvirt.openStream(
         libvirt.domainOpenConsole,

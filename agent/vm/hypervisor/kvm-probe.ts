@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
 import { toSocleError, type SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
-import { DomainCreateFlag, domainCreateXml, domainDestroyFlags } from "../../libvirt/index.ts";
+import { DomainCreateFlags, domainCreateXml, domainDestroyFlags } from "../../libvirt/index.ts";
 import { buildDomain, noDevices } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "./certainty.ts";
 import type { KvmVerdicts } from "./kvm-witness.ts";
@@ -71,7 +71,7 @@ export class KvmProbe {
       },
     });
     // AUTODESTROY: gone with the connection, should the agent die meanwhile.
-    const flags = DomainCreateFlag.PAUSED | DomainCreateFlag.AUTODESTROY;
+    const flags = DomainCreateFlags.START_PAUSED | DomainCreateFlags.START_AUTODESTROY;
     await libvirt.call(domainCreateXml, { xmlDesc: xml, flags }, { timeoutMs: START_TIMEOUT_MS });
     await libvirt.call(domainDestroyFlags, { dom: { name, uuid, id: -1 }, flags: 0 });
   }

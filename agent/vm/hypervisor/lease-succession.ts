@@ -61,7 +61,7 @@ export class LeaseSuccession {
       });
     } finally {
       // Where it stays, this agent or the next removes it.
-      const secret = { uuid, usageType: libvirt.SecretUsage.TLS, usageId: usage };
+      const secret = { uuid, usageType: libvirt.SecretUsageType.TLS, usageId: usage };
       await this.#secrets.remove(secret).catch(() => undefined);
     }
   }

@@ -58,7 +58,7 @@ export class Stamps {
 
   /** Undefined: there is no domain. */
   async origin(id: string): Promise<Origin | undefined> {
-    const xml = await this.#metadata(id, vmMetadataNamespace, libvirt.DomainAffect.CURRENT);
+    const xml = await this.#metadata(id, vmMetadataNamespace, libvirt.DomainModificationImpact.CURRENT);
     if (xml === NO_DOMAIN) return undefined;
     if (xml === undefined) return { isManaged: false };
     const { socle, instance } = readVmMetadata(xml);
@@ -72,8 +72,9 @@ export class Stamps {
     const origin = await this.origin(id);
     if (origin === undefined) return undefined;
     const runNumber = await this.runNumber(id);
-    const config = await this.#stamp(id, libvirt.DomainAffect.CONFIG);
-    const live = runNumber === undefined ? undefined : await this.#stamp(id, libvirt.DomainAffect.LIVE);
+    const config = await this.#stamp(id, libvirt.DomainModificationImpact.CONFIG);
+    const live =
+      runNumber === undefined ? undefined : await this.#stamp(id, libvirt.DomainModificationImpact.LIVE);
     return {
       ...origin,
       ...(config === undefined ? {} : { config }),
@@ -85,7 +86,9 @@ export class Stamps {
   /** Whether it has a persistent definition. A running domain lacks one where it was undefined. */
   async isDefined(id: string): Promise<boolean> {
     try {
-      return (await this.#metadata(id, vmMetadataNamespace, libvirt.DomainAffect.CONFIG)) !== NO_DOMAIN;
+      return (
+        (await this.#metadata(id, vmMetadataNamespace, libvirt.DomainModificationImpact.CONFIG)) !== NO_DOMAIN
+      );
     } catch (thrown) {
       if (lacksDefinition(thrown)) return false;
       throw thrown;
@@ -104,7 +107,7 @@ export class Stamps {
 
   /** On the persistent definition: certain when it resolves. */
   async begin(id: string, operation: string): Promise<void> {
-    const { CONFIG } = libvirt.DomainAffect;
+    const { CONFIG } = libvirt.DomainModificationImpact;
     await this.#certainty.ensure(
       () => this.#set(id, { operation, phase: "begun" }, CONFIG),
       async () => (await this.#stamp(id, CONFIG))?.operation === operation,
@@ -114,12 +117,12 @@ export class Stamps {
 
   /** On this run of the guest. Throws where that takes long. */
   async mark(id: string, stamp: OperationStamp): Promise<void> {
-    await this.#set(id, stamp, libvirt.DomainAffect.LIVE, QUICKLY);
+    await this.#set(id, stamp, libvirt.DomainModificationImpact.LIVE, QUICKLY);
   }
 
   /** Wherever the domain is defined. Throws where that takes long. */
   async complete(id: string, operation: string, isActive: boolean): Promise<void> {
-    const { LIVE, CONFIG } = libvirt.DomainAffect;
+    const { LIVE, CONFIG } = libvirt.DomainModificationImpact;
     await this.#set(id, { operation, phase: "complete" }, isActive ? LIVE | CONFIG : CONFIG, QUICKLY);
   }
 

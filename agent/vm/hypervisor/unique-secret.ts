@@ -25,7 +25,7 @@ export class UniqueSecret<S extends z.ZodType> {
   }
 
   async find(): Promise<Found<z.output<S>> | undefined> {
-    const usageType = libvirt.SecretUsage.TLS;
+    const usageType = libvirt.SecretUsageType.TLS;
     try {
       const { secret } = await this.#call(libvirt.secretLookupByUsage, { usageType, usageId: this.#usage });
       const { xml } = await this.#call(libvirt.secretGetXmlDesc, { secret, flags: 0 });

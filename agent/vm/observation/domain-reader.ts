@@ -9,8 +9,8 @@ import {
   domainGetState,
   domainGetXmlDesc,
   DomainMetadataType,
-  DomainStats,
-  DomainStatsFlag,
+  DomainStatsTypes,
+  ConnectGetAllDomainStatsFlags,
   type Domain,
   type Libvirt,
 } from "../../libvirt/index.ts";
@@ -155,8 +155,8 @@ export class DomainReader {
 
   /** Where its disks are, as the statistics tell: to see who else would write there. Empty where they do not tell. */
   async #disks(domain: Domain): Promise<readonly VmDisk[]> {
-    const flags = DomainStatsFlag.NOWAIT | DomainStatsFlag.BACKING;
-    const args = { doms: [domain], stats: DomainStats.BLOCK, flags };
+    const flags = ConnectGetAllDomainStatsFlags.NOWAIT | ConnectGetAllDomainStatsFlags.BACKING;
+    const args = { doms: [domain], stats: DomainStatsTypes.BLOCK, flags };
     try {
       const { retStats } = await this.#call(connectGetAllDomainStats, args);
       const fields = new Map(

@@ -1,4 +1,4 @@
-import { domainGetJobStats, JobOperation, type Domain, type Libvirt } from "../../libvirt/index.ts";
+import { domainGetJobStats, DomainJobOperation, type Domain, type Libvirt } from "../../libvirt/index.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** How far a migration out of this host has got, of memory and disks together. */
@@ -50,7 +50,7 @@ export class MigrationWatch {
       .call(domainGetJobStats, { dom, flags: 0 }, options)
       .catch(() => undefined);
     const fields = new Map(job?.params.map(({ field, value }) => [field, value.value]));
-    if (fields.get("operation") !== JobOperation.MIGRATION_OUT) return undefined;
+    if (fields.get("operation") !== DomainJobOperation.MIGRATION_OUT) return undefined;
     const processedBytes = fields.get("data_processed");
     const remainingBytes = fields.get("data_remaining");
     return defined({

@@ -5,10 +5,10 @@ import {
   allDomainStatsAs,
   DomainControlState,
   domainGetControlInfo,
-  DomainStats,
-  DomainStatsFlag,
+  DomainStatsTypes,
+  ConnectGetAllDomainStatsFlags,
   type Domain,
-  type DomainStatsRecord,
+  type DomainStatsLists,
   type Libvirt,
 } from "../../libvirt/index.ts";
 import { isActive } from "../hypervisor/domains.ts";
@@ -52,12 +52,12 @@ interface Told extends Pick<Round, "at" | "hasReadings"> {
 
 /** The groups that are shown; each costs the daemon time (perf, iothread and dirtyrate are not asked for). */
 const GROUPS =
-  DomainStats.STATE |
-  DomainStats.CPU_TOTAL |
-  DomainStats.BALLOON |
-  DomainStats.VCPU |
-  DomainStats.INTERFACE |
-  DomainStats.BLOCK;
+  DomainStatsTypes.STATE |
+  DomainStatsTypes.CPU_TOTAL |
+  DomainStatsTypes.BALLOON |
+  DomainStatsTypes.VCPU |
+  DomainStatsTypes.INTERFACE |
+  DomainStatsTypes.BLOCK;
 /** What is told of the group STATE. */
 const STATE_FIELDS = 2;
 /** Only told of a guest whose job libvirt could get, which is one that nothing else waits for. */
@@ -142,7 +142,7 @@ export class Sampler {
   }
 
   async #states(signal: AbortSignal): Promise<Told> {
-    return { ...(await this.#bulk(DomainStats.STATE, PATIENCE.mostMs, signal)), hasReadings: false };
+    return { ...(await this.#bulk(DomainStatsTypes.STATE, PATIENCE.mostMs, signal)), hasReadings: false };
   }
 
   async #bulk(stats: number, timeoutMs: number, signal: AbortSignal): Promise<Omit<Told, "hasReadings">> {
@@ -153,7 +153,7 @@ export class Sampler {
     let at: SampledAt | undefined;
     const values = new RoundValues(this.#valuesExpected);
     const procedure = allDomainStatsAs((record) => this.#taken(record, values, (at ??= now())));
-    const args = { doms: [], stats, flags: DomainStatsFlag.NOWAIT };
+    const args = { doms: [], stats, flags: ConnectGetAllDomainStatsFlags.NOWAIT };
     const options = { lane: "observation", timeoutMs, signal } as const;
     const { retStats: listed } = await this.#libvirt.call(procedure, args, options);
     this.#shapes.keep(new Set(listed.map(({ dom }) => dom.uuid)));
@@ -161,7 +161,7 @@ export class Sampler {
     return { at: at ?? now(), listed };
   }
 
-  #taken({ dom, params }: DomainStatsRecord, values: RoundValues, at: SampledAt): Listed {
+  #taken({ dom, params }: DomainStatsLists, values: RoundValues, at: SampledAt): Listed {
     const shape = this.#shapes.of(dom, params);
     const { places } = shape.layout;
     const valueOf = (name: string): unknown => params.values[places.get(name) ?? -1];

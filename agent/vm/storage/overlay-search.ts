@@ -143,7 +143,7 @@ export class OverlaySearch {
   }
 
   async #activePools(): Promise<readonly libvirt.StoragePool[]> {
-    const list = { needResults: true, flags: libvirt.StoragePoolListFlag.ACTIVE };
+    const list = { needResults: true, flags: libvirt.ConnectListAllStoragePoolsFlags.ACTIVE };
     return (await this.#libvirt.call(libvirt.connectListAllStoragePools, list, OTHERS)).pools;
   }
 

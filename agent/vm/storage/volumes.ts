@@ -262,7 +262,7 @@ export class Volumes {
     bytes: number,
     { cutBehind = false, signal }: { cutBehind?: boolean; signal: AbortSignal | undefined },
   ): Promise<void> {
-    const flags = cutBehind ? libvirt.StorageVolUploadFlag.SPARSE_STREAM : 0;
+    const flags = cutBehind ? libvirt.StorageVolUploadFlags.SPARSE_STREAM : 0;
     const args = { vol, offset: 0, length: cutBehind ? 0 : bytes, flags };
     const stream = await this.#libvirt.openStream(libvirt.storageVolUpload, args, { signal });
     const zeros = Buffer.alloc(Math.min(bytes, 1024 * 1024));

@@ -318,7 +318,7 @@ export class ModelHost implements Daemon {
     return (
       this.#options.plan?.({
         procedure: procedure.name,
-        changes: !procedure.idempotent,
+        changes: !procedure.onlyReads,
         by,
         ...(agentRun === undefined ? {} : { agentRun }),
         ...effect?.of(args),

@@ -87,10 +87,10 @@ export const connect: Proofs = {
     const cpu = /<host>[^]*?(<cpu>[^]*?<\/cpu>)/.exec(capabilities)?.[1];
     assert.ok(cpu);
     const compared = await on.answers(p.connectCompareCpu, { xml: cpu, flags: 0 });
-    assert.equal(compared.result, p.CpuCompare.IDENTICAL);
+    assert.equal(compared.result, p.CPUCompareResult.IDENTICAL);
     const qemu64 = "<cpu mode='custom' match='exact'><model>qemu64</model></cpu>";
     const hypervisor = await on.answers(p.connectCompareHypervisorCpu, { ...tcg, xmlCpu: qemu64, flags: 0 });
-    assert.equal(hypervisor.result, p.CpuCompare.SUPERSET);
+    assert.equal(hypervisor.result, p.CPUCompareResult.SUPERSET);
     const base = await on.answers(p.connectBaselineCpu, { xmlCpus: [cpu], flags: 0 });
     assert.match(base.cpu, /^<cpu mode='custom'[^]*<model /);
     const runnable = await on.answers(p.connectBaselineHypervisorCpu, { ...tcg, xmlCpus: [cpu], flags: 0 });
@@ -103,21 +103,25 @@ export const connect: Proofs = {
     const first = all[0].dom;
     const { dom: running } = await on.answers(p.domainCreateWithFlags, {
       dom: first,
-      flags: p.DomainCreateFlag.PAUSED,
+      flags: p.DomainCreateFlags.START_PAUSED,
     });
     const listed = await on.answers(p.connectListAllDomains, { needResults: true, flags: 0 });
     assert.deepEqual(names(listed.domains), lines(await virsh("list", "--all", "--name")));
     assert.equal(listed.ret, listed.domains.length);
     const active = await on.answers(p.connectListAllDomains, {
       needResults: true,
-      flags: p.DomainListFlag.ACTIVE,
+      flags: p.ConnectListAllDomainsFlags.ACTIVE,
     });
     assert.deepEqual(active.domains, [running]);
 
     const { retStats } = await on.answers(p.connectGetAllDomainStats, {
       doms: [],
-      stats: p.flags(p.DomainStats.STATE, p.DomainStats.CPU_TOTAL, p.DomainStats.BLOCK),
-      flags: p.flags(p.DomainStatsFlag.ACTIVE, p.DomainStatsFlag.NOWAIT, p.DomainStatsFlag.ENFORCE_STATS),
+      stats: p.flags(p.DomainStatsTypes.STATE, p.DomainStatsTypes.CPU_TOTAL, p.DomainStatsTypes.BLOCK),
+      flags: p.flags(
+        p.ConnectGetAllDomainStatsFlags.ACTIVE,
+        p.ConnectGetAllDomainStatsFlags.NOWAIT,
+        p.ConnectGetAllDomainStatsFlags.ENFORCE_STATS,
+      ),
     });
     const [record] = retStats;
     assert.equal(retStats.length, 1);
@@ -135,7 +139,7 @@ export const connect: Proofs = {
 
     const some = await on.answers(p.connectGetAllDomainStats, {
       doms: all.map(({ dom }) => dom),
-      stats: p.DomainStats.STATE,
+      stats: p.DomainStatsTypes.STATE,
       flags: 0,
     });
     assert.equal(some.retStats.length, 2);

@@ -7,7 +7,7 @@ import { eventually } from "../../support/wait.ts";
 import { ullong, valueOf, type Proofs, type World } from "./world.ts";
 
 const MIB = 1024 * 1024;
-const live = p.DomainAffect.LIVE;
+const live = p.DomainModificationImpact.LIVE;
 
 export async function makeDisk(path: string, ...more: readonly string[]): Promise<void> {
   await promisify(execFile)("qemu-img", ["create", "-q", "-f", "qcow2", path, ...more]);
@@ -35,7 +35,10 @@ export async function withDisks(
     if ((await on.answers(p.domainIsActive, { dom })).active) {
       await on.answers(p.domainDestroyFlags, { dom, flags: 0 });
     }
-    const flags = p.flags(p.DomainUndefineFlag.SNAPSHOTS_METADATA, p.DomainUndefineFlag.CHECKPOINTS_METADATA);
+    const flags = p.flags(
+      p.DomainUndefineFlagsValues.SNAPSHOTS_METADATA,
+      p.DomainUndefineFlagsValues.CHECKPOINTS_METADATA,
+    );
     await on.answers(p.domainUndefineFlags, { dom, flags });
     for (const file of [base, top]) await rm(file);
   }
@@ -45,7 +48,10 @@ export async function withDisks(
 async function ready({ ears }: World, dom: p.Domain, type: number): Promise<void> {
   await ears.hear(
     p.domainEventBlockJob2,
-    (heard) => heard.dom.uuid === dom.uuid && heard.type === type && heard.status === p.BlockJobStatus.READY,
+    (heard) =>
+      heard.dom.uuid === dom.uuid &&
+      heard.type === type &&
+      heard.status === p.ConnectDomainEventBlockJobStatus.READY,
   );
 }
 
@@ -62,15 +68,18 @@ export const device: Proofs = {
       const { on, virsh, path, ears } = world;
       const extra = path("socle-proc-extra.qcow2");
       await makeDisk(extra, "8M");
-      const both = p.flags(p.DomainDeviceModifyFlag.LIVE, p.DomainDeviceModifyFlag.CONFIG);
+      const both = p.flags(p.DomainDeviceModifyFlags.LIVE, p.DomainDeviceModifyFlags.CONFIG);
       const disk = { dom, xml: diskXml(extra, "vdc") };
       await on.answers(p.domainAttachDeviceFlags, { ...disk, flags: both });
       assert.match(await virsh("domblklist", dom.name), /vdc\s+\S+extra\.qcow2/);
-      const { devAlias } = await ears.hear(p.domainEventDeviceAdded, (heard) => heard.dom.uuid === dom.uuid);
+      const { devAlias } = await ears.hear(
+        p.domainEventCallbackDeviceAdded,
+        (heard) => heard.dom.uuid === dom.uuid,
+      );
       const changed = { dom, xml: disk.xml.replace("<source", "<serial>PROC</serial><source") };
-      await on.answers(p.domainUpdateDeviceFlags, { ...changed, flags: p.DomainDeviceModifyFlag.CONFIG });
+      await on.answers(p.domainUpdateDeviceFlags, { ...changed, flags: p.DomainDeviceModifyFlags.CONFIG });
       assert.match(await virsh("dumpxml", "--inactive", dom.name), /<serial>PROC<\/serial>/);
-      await on.answers(p.domainDetachDeviceFlags, { ...disk, flags: p.DomainDeviceModifyFlag.CONFIG });
+      await on.answers(p.domainDetachDeviceFlags, { ...disk, flags: p.DomainDeviceModifyFlags.CONFIG });
       assert.doesNotMatch(await virsh("domblklist", "--inactive", dom.name), /vdc/);
       // Asked of the guest's firmware alone, nobody lets go of it; that libvirt took the request is what is to see.
       await on.answers(p.domainDetachDeviceAlias, { dom, alias: devAlias, flags: live });
@@ -93,13 +102,13 @@ export const device: Proofs = {
       const theirs = /rd_req (\d+)/.exec(await virsh("domblkstat", dom.name, "vda"))?.[1];
       assert.equal(String(await readOperations()), theirs);
 
-      const size = { dom, disk: "vdb", size: 16 * MIB, flags: p.BlockResizeFlag.BYTES };
+      const size = { dom, disk: "vdb", size: 16 * MIB, flags: p.DomainBlockResizeFlags.BYTES };
       await on.answers(p.domainBlockResize, size);
       assert.match(await virsh("domblkinfo", dom.name, "vdb"), new RegExp(`Capacity:\\s+${16 * MIB}$`, "m"));
 
       const limit = [ullong("total_iops_sec", 500)];
       await on.answers(p.domainSetBlockIoTune, { dom, disk: "vdb", params: limit, flags: live });
-      const ask = { dom, disk: "vdb", flags: p.flags(live, p.TypedParameterFlag.STRING_OKAY) };
+      const ask = { dom, disk: "vdb", flags: p.flags(live, p.TypedParameterFlags.PARAM_STRING_OKAY) };
       const count = await on.answers(p.domainGetBlockIoTune, { ...ask, nparams: 0 });
       const tune = await on.answers(p.domainGetBlockIoTune, { ...ask, nparams: count.nparams });
       assert.equal(valueOf(tune.params, "total_iops_sec"), 500);
@@ -109,7 +118,7 @@ export const device: Proofs = {
       await on.answers(p.domainSetBlockThreshold, { dom, dev: "vdb", threshold: MIB, flags: 0 });
       const all = await on.answers(p.connectGetAllDomainStats, {
         doms: [dom],
-        stats: p.DomainStats.BLOCK,
+        stats: p.DomainStatsTypes.BLOCK,
         flags: 0,
       });
       assert.equal(valueOf(all.retStats[0]?.params ?? [], "block.1.threshold"), MIB);
@@ -126,28 +135,28 @@ export const device: Proofs = {
         ...disk,
         destxml: `<disk type='file'><source file='${copy}'/><driver type='qcow2'/></disk>`,
         params: [ullong("bandwidth", 100 * MIB)],
-        flags: p.BlockCopyFlag.TRANSIENT_JOB,
+        flags: p.DomainBlockCopyFlags.TRANSIENT_JOB,
       });
-      await ready(world, dom, p.BlockJobType.COPY);
+      await ready(world, dom, p.DomainBlockJobType.COPY);
       const job = await on.answers(p.domainGetBlockJobInfo, {
         ...disk,
-        flags: p.BlockJobInfoFlag.BANDWIDTH_BYTES,
+        flags: p.DomainBlockJobInfoFlags.BANDWIDTH_BYTES,
       });
-      assert.deepEqual([job.found, job.type, job.bandwidth], [true, p.BlockJobType.COPY, 100 * MIB]);
+      assert.deepEqual([job.found, job.type, job.bandwidth], [true, p.DomainBlockJobType.COPY, 100 * MIB]);
       await on.answers(p.domainBlockJobSetSpeed, { ...disk, bandwidth: 50, flags: 0 });
       assert.match(await virsh("blockjob", dom.name, "vdb"), /50\.000 MiB\/s/);
-      await on.answers(p.domainBlockJobAbort, { ...disk, flags: p.BlockJobAbortFlag.PIVOT });
+      await on.answers(p.domainBlockJobAbort, { ...disk, flags: p.DomainBlockJobAbortFlags.PIVOT });
       assert.match(await virsh("domblklist", dom.name), /vdb\s+\S+copy\.qcow2/);
 
       await on.answers(p.domainSnapshotCreateXml, {
         dom,
         xmlDesc: `<domainsnapshot><disks><disk name='vda' snapshot='no'/><disk name='vdb' snapshot='external'><source file='${path("socle-proc-over.qcow2")}'/></disk></disks></domainsnapshot>`,
-        flags: p.flags(p.SnapshotCreateFlag.DISK_ONLY, p.SnapshotCreateFlag.NO_METADATA),
+        flags: p.flags(p.DomainSnapshotCreateFlags.DISK_ONLY, p.DomainSnapshotCreateFlags.NO_METADATA),
       });
       const commit = { dom, disk: "vdb", base: null, top: null, bandwidth: 0 };
-      await on.answers(p.domainBlockCommit, { ...commit, flags: p.BlockCommitFlag.ACTIVE });
-      await ready(world, dom, p.BlockJobType.ACTIVE_COMMIT);
-      await on.answers(p.domainBlockJobAbort, { ...disk, flags: p.BlockJobAbortFlag.PIVOT });
+      await on.answers(p.domainBlockCommit, { ...commit, flags: p.DomainBlockCommitFlags.ACTIVE });
+      await ready(world, dom, p.DomainBlockJobType.ACTIVE_COMMIT);
+      await on.answers(p.domainBlockJobAbort, { ...disk, flags: p.DomainBlockJobAbortFlags.PIVOT });
       assert.match(await virsh("domblklist", dom.name), /vdb\s+\S+copy\.qcow2/);
 
       const pull = { ...disk, bandwidth: 0, flags: 0 };
@@ -163,15 +172,15 @@ export const device: Proofs = {
     const source = path("socle-proc-missing.iso");
     const devices = `<disk type='file' device='cdrom'><source file='${source}' startupPolicy='optional'/><target dev='hda' bus='ide'/></disk>`;
     const xmlDesc = xml("socle-proc-disc", { devices });
-    const { dom } = await on.answers(p.domainCreateXml, { xmlDesc, flags: p.DomainCreateFlag.PAUSED });
-    const missing = await ears.hear(p.domainEventDiskChange, (heard) => heard.dom.uuid === dom.uuid);
+    const { dom } = await on.answers(p.domainCreateXml, { xmlDesc, flags: p.DomainCreateFlags.START_PAUSED });
+    const missing = await ears.hear(p.domainEventCallbackDiskChange, (heard) => heard.dom.uuid === dom.uuid);
     assert.deepEqual(missing, {
       callbackId: missing.callbackId,
       dom: { ...dom, id: missing.dom.id },
       oldSrcPath: source,
       newSrcPath: null,
       devAlias: "ide0-0-0",
-      reason: p.DiskChangeReason.CHANGE_MISSING_ON_START,
+      reason: p.ConnectDomainEventDiskChangeReason.CHANGE_MISSING_ON_START,
     });
     await on.answers(p.domainDestroyFlags, { dom, flags: 0 });
   },

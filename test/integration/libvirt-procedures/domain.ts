@@ -5,13 +5,13 @@ import { eventually } from "../../support/wait.ts";
 import { lines, printed, type Proofs } from "./world.ts";
 
 const KEY_A = 30;
-const config = p.DomainAffect.CONFIG;
-const both = p.flags(p.DomainAffect.LIVE, p.DomainAffect.CONFIG);
+const config = p.DomainModificationImpact.CONFIG;
+const both = p.flags(p.DomainModificationImpact.LIVE, p.DomainModificationImpact.CONFIG);
 
 export const domain: Proofs = {
   "a domain is defined, found, renamed and undefined": async ({ on, xml, virsh, ears }) => {
     const name = "socle-proc-name";
-    const define = { xml: xml(name), flags: p.DomainDefineFlag.VALIDATE };
+    const define = { xml: xml(name), flags: p.DomainDefineFlags.VALIDATE };
     const { dom } = await on.answers(p.domainDefineXmlFlags, define);
     assert.deepEqual(dom, { name, uuid: dom.uuid, id: -1 });
     assert.deepEqual(await on.answers(p.domainLookupByName, { name }), { dom });
@@ -34,20 +34,23 @@ export const domain: Proofs = {
     assert.equal(renamed.dom.name, "socle-proc-renamed");
     assert.equal(await virsh("domname", dom.uuid), "socle-proc-renamed");
     await ears.hear(
-      p.domainEventLifecycle,
+      p.domainEventCallbackLifecycle,
       (heard) =>
         heard.dom.uuid === dom.uuid &&
         heard.event === p.DomainEventType.DEFINED &&
         heard.detail === p.DomainEventDetail.DEFINED.RENAMED,
     );
-    await on.answers(p.domainUndefineFlags, { dom: renamed.dom, flags: p.DomainUndefineFlag.MANAGED_SAVE });
+    await on.answers(p.domainUndefineFlags, {
+      dom: renamed.dom,
+      flags: p.DomainUndefineFlagsValues.MANAGED_SAVE,
+    });
     await on.refuses(p.domainLookupByUuid, { uuid: dom.uuid }, "LIBVIRT_NO_DOMAIN");
   },
 
   "a guest runs, pauses, is shaken and ended": async ({ on, xml, virsh, ears }) => {
     const name = "socle-proc-run";
     const defined = await on.answers(p.domainDefineXmlFlags, { xml: xml(name), flags: 0 });
-    const create = { ...defined, flags: p.DomainCreateFlag.PAUSED };
+    const create = { ...defined, flags: p.DomainCreateFlags.START_PAUSED };
     const { dom } = await on.answers(p.domainCreateWithFlags, create);
     assert.equal(String(dom.id), await virsh("domid", name));
     assert.deepEqual(await on.answers(p.domainLookupById, { id: dom.id }), { dom });
@@ -70,32 +73,32 @@ export const domain: Proofs = {
     const info = await on.answers(p.domainGetInfo, { dom });
     assert.deepEqual([info.state, info.maxMem, info.nrVirtCpu], [p.DomainState.RUNNING, 32 * 1024, 1]);
     assert.ok(info.cpuTime > 0);
-    const { xml: shown } = await on.answers(p.domainGetXmlDesc, { dom, flags: p.DomainXmlFlag.SECURE });
+    const { xml: shown } = await on.answers(p.domainGetXmlDesc, { dom, flags: p.DomainXMLFlags.SECURE });
     assert.equal(shown.trim(), await virsh("dumpxml", "--security-info", name));
     const { msgs } = await on.answers(p.domainGetMessages, { dom, flags: p.DomainMessageType.TAINTING });
     assert.deepEqual(msgs, ["tainted: running with undesirable elevated privileges"]);
 
     await on.answers(p.domainReset, { dom, flags: 0 });
-    await on.answers(p.domainReboot, { dom, flags: p.DomainShutdownFlag.ACPI_POWER_BTN });
+    await on.answers(p.domainReboot, { dom, flags: p.DomainShutdownFlagValues.ACPI_POWER_BTN });
     await on.answers(p.domainInjectNmi, { dom, flags: 0 });
     const keys = { codeset: p.KeycodeSet.LINUX, holdtime: 10, keycodes: [KEY_A], flags: 0 };
     await on.answers(p.domainSendKey, { dom, ...keys });
     await on.answers(p.domainSetLifecycleAction, {
       dom,
-      type: p.DomainLifecycleKind.CRASH,
+      type: p.DomainLifecycle.CRASH,
       action: p.DomainLifecycleAction.PRESERVE,
       flags: both,
     });
     assert.match(await virsh("dumpxml", name), /<on_crash>preserve<\/on_crash>/);
     // A guest of one boot sector has nobody to hear the button; that libvirt pressed it is all there is to see.
-    await on.answers(p.domainShutdownFlags, { dom, flags: p.DomainShutdownFlag.ACPI_POWER_BTN });
+    await on.answers(p.domainShutdownFlags, { dom, flags: p.DomainShutdownFlagValues.ACPI_POWER_BTN });
 
-    await on.answers(p.domainDestroyFlags, { dom, flags: p.DomainDestroyFlag.GRACEFUL });
+    await on.answers(p.domainDestroyFlags, { dom, flags: p.DomainDestroyFlagsValues.GRACEFUL });
     assert.equal(await stateOf(), `SHUTOFF ${p.DomainStateReason.SHUTOFF.DESTROYED}`);
     await on.refuses(p.domainDestroyFlags, { dom, flags: 0 }, "LIBVIRT_OPERATION_INVALID");
     for (const event of ["DEFINED", "STARTED", "SUSPENDED", "RESUMED", "STOPPED"] as const) {
       await ears.hear(
-        p.domainEventLifecycle,
+        p.domainEventCallbackLifecycle,
         (heard) => heard.dom.uuid === dom.uuid && heard.event === p.DomainEventType[event],
       );
     }
@@ -115,7 +118,7 @@ export const domain: Proofs = {
     assert.equal(metadata, '<note text="f&#xFC;r &quot;alle&quot;"/>');
     assert.equal(metadata, await virsh("metadata", name, "urn:socle-proc"));
     await ears.hear(
-      p.domainEventMetadataChange,
+      p.domainEventCallbackMetadataChange,
       (heard) => heard.dom.uuid === dom.uuid && heard.nsuri === "urn:socle-proc",
     );
     await on.answers(p.domainSetMetadata, { ...element, key: "proc", metadata: null, flags: config });
@@ -127,7 +130,7 @@ export const domain: Proofs = {
     const name = "socle-proc-save";
     const defined = await on.answers(p.domainDefineXmlFlags, { xml: xml(name), flags: 0 });
     let { dom } = await on.answers(p.domainCreateWithFlags, { ...defined, flags: 0 });
-    await on.answers(p.domainManagedSave, { dom, flags: p.DomainSaveFlag.PAUSED });
+    await on.answers(p.domainManagedSave, { dom, flags: p.DomainSaveRestoreFlags.PAUSED });
     assert.deepEqual(await on.answers(p.domainHasManagedSaveImage, { dom, flags: 0 }), { result: true });
     const { xml: saved } = await on.answers(p.domainManagedSaveGetXmlDesc, { dom, flags: 0 });
     assert.equal(saved.trim(), await virsh("managedsave-dumpxml", name));
@@ -155,7 +158,7 @@ export const domain: Proofs = {
     const channel = "<channel type='unix'><target type='virtio' name='socle.proc'/></channel>";
     const { dom } = await on.answers(p.domainCreateXml, {
       xmlDesc: xml("socle-proc-console", { devices: channel }),
-      flags: p.DomainCreateFlag.PAUSED,
+      flags: p.DomainCreateFlags.START_PAUSED,
     });
     assert.deepEqual(await on.answers(p.domainIsPersistent, { dom }), { persistent: false });
     const console = await libvirt.openStream(p.domainOpenConsole, { dom, devName: null, flags: 0 });
@@ -166,7 +169,7 @@ export const domain: Proofs = {
       heard += piece.toString();
       if (heard.includes("socle-guest: booted from its boot sector")) break;
     }
-    const open = { dom, name: "socle.proc", flags: p.DomainChannelFlag.FORCE };
+    const open = { dom, name: "socle.proc", flags: p.DomainChannelFlags.FORCE };
     const stream = await libvirt.openStream(p.domainOpenChannel, open);
     ledger.answered(p.domainOpenChannel);
     await stream.write(Buffer.from("hello"));
@@ -187,7 +190,7 @@ export const domain: Proofs = {
     const status = { dom, cmd: '{"execute":"query-status"}', flags };
     const { result } = await on.answers(p.domainMonitorCommand, status);
     assert.match(result, /"status":"running"/);
-    const human = { dom, cmd: "info status", flags: p.MonitorCommandFlag.HMP };
+    const human = { dom, cmd: "info status", flags: p.DomainQemuMonitorCommandFlags.HMP };
     assert.equal((await on.answers(p.domainMonitorCommand, human)).result.trim(), "VM status: running");
     await on.answers(p.domainMonitorCommand, { dom, cmd: '{"execute":"stop"}', flags });
     await ears.hear(p.domainMonitorEvent, (heard) => heard.dom.uuid === dom.uuid && heard.event === "STOP");

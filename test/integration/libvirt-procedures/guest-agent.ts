@@ -34,8 +34,9 @@ export const guestAgent: Proofs = {
       flags: 0,
     });
     await ears.hear(
-      p.domainEventAgentLifecycle,
-      (heard) => heard.dom.uuid === dom.uuid && heard.state === p.AgentState.CONNECTED,
+      p.domainEventCallbackAgentLifecycle,
+      (heard) =>
+        heard.dom.uuid === dom.uuid && heard.state === p.ConnectDomainEventAgentLifecycleState.CONNECTED,
       60_000,
     );
     await eventually(async () => (await readFile(consoleLog, "utf8")).includes("socle-guest: address"), {
@@ -47,9 +48,16 @@ export const guestAgent: Proofs = {
     assert.deepEqual(await on.answers(p.domainAgentSetResponseTimeout, wait), { result: 0 });
     const ping = await on.answers(p.domainAgentCommand, { ...wait, cmd: '{"execute":"guest-ping"}' });
     assert.equal(ping.result, '{"return":{}}');
-    const { hostname } = await on.answers(p.domainGetHostname, { dom, flags: p.DomainHostnameFlag.AGENT });
+    const { hostname } = await on.answers(p.domainGetHostname, {
+      dom,
+      flags: p.DomainGetHostnameFlags.AGENT,
+    });
     assert.equal(hostname, await virsh("domhostname", dom.name, "--source", "agent"));
-    const info = await on.answers(p.domainGetGuestInfo, { dom, types: p.GuestInfoType.HOSTNAME, flags: 0 });
+    const info = await on.answers(p.domainGetGuestInfo, {
+      dom,
+      types: p.DomainGuestInfoTypes.HOSTNAME,
+      flags: 0,
+    });
     assert.equal(valueOf(info.params, "hostname"), hostname);
     const vcpus = await on.answers(p.domainGetGuestVcpus, { dom, flags: 0 });
     assert.deepEqual(
@@ -81,12 +89,12 @@ export const guestAgent: Proofs = {
     const [lease] = leases;
     assert.deepEqual([leases.length, lease?.mac, lease?.iface, lease?.prefix], [1, mac, "sprocg", 24]);
     assert.match(await virsh("net-dhcp-leases", net.name), new RegExp(`${mac}.*${lease?.ipaddr}/24`));
-    for (const source of [p.InterfaceAddressesSource.LEASE, p.InterfaceAddressesSource.AGENT]) {
+    for (const source of [p.DomainInterfaceAddressesSource.LEASE, p.DomainInterfaceAddressesSource.AGENT]) {
       const { ifaces } = await on.answers(p.domainInterfaceAddresses, { dom, source, flags: 0 });
       const addresses = ifaces.filter(({ hwaddr }) => hwaddr === mac).flatMap(({ addrs }) => addrs);
       assert.ok(addresses.some(({ addr, prefix }) => addr === lease?.ipaddr && prefix === 24));
     }
-    const ports = await on.answers(p.networkListAllPorts, { net, needResults: true, flags: 0 });
+    const ports = await on.answers(p.networkListAllPorts, { network: net, needResults: true, flags: 0 });
     assert.equal(ports.ret, 1);
     const [tap] = /\bvnet\d+\b/.exec(await virsh("domiflist", dom.name)) ?? [];
     assert.ok(tap);
@@ -94,7 +102,7 @@ export const guestAgent: Proofs = {
     assert.equal(bound.nwfilter.filtername, "no-mac-spoofing");
     const traffic = await on.answers(p.domainInterfaceStats, { dom, device: tap });
     assert.ok(traffic.rxPackets > 0 && traffic.txPackets > 0 && traffic.rxDrop === 0);
-    const limits = { dom, device: tap, flags: p.DomainAffect.LIVE };
+    const limits = { dom, device: tap, flags: p.DomainModificationImpact.LIVE };
     const count = await on.answers(p.domainGetInterfaceParameters, { ...limits, nparams: 0 });
     const current = await on.answers(p.domainGetInterfaceParameters, { ...limits, nparams: count.nparams });
     assert.equal(valueOf(current.params, "inbound.average"), 0);
@@ -108,28 +116,35 @@ export const guestAgent: Proofs = {
       assert.match(await virsh("domiftune", dom.name, tap), /inbound\.average: 1000$/m);
     }
 
-    await on.answers(p.domainSetMemoryFlags, { dom, memory: 150 * 1024, flags: p.DomainMemoryFlag.LIVE });
-    await ears.hear(p.domainEventBalloonChange, ({ actual }) => actual === 150 * 1024);
+    await on.answers(p.domainSetMemoryFlags, { dom, memory: 150 * 1024, flags: p.DomainMemoryModFlags.LIVE });
+    await ears.hear(p.domainEventCallbackBalloonChange, ({ actual }) => actual === 150 * 1024);
     const port = /port='(\d+)' autoport/.exec(await virsh("dumpxml", dom.name))?.[1];
     const greeting = `exec 3<>/dev/tcp/127.0.0.1/${port}; head -c 3 <&3`;
     assert.equal(await host.run("bash", ["-c", greeting]), "RFB");
-    const caller = await ears.hear(p.domainEventGraphics, (heard) => heard.dom.uuid === dom.uuid);
-    assert.deepEqual([caller.phase, caller.local.service], [p.GraphicsPhase.CONNECT, port]);
+    const caller = await ears.hear(p.domainEventCallbackGraphics, (heard) => heard.dom.uuid === dom.uuid);
+    assert.deepEqual([caller.phase, caller.local.service], [p.DomainEventGraphicsPhase.CONNECT, port]);
     await on.answers(p.domainUpdateDeviceFlags, {
       dom,
       xml: `<disk type='file' device='cdrom'><source file='${files.bootSector}'/><target dev='hda' bus='ide'/></disk>`,
-      flags: p.DomainDeviceModifyFlag.LIVE,
+      flags: p.DomainDeviceModifyFlags.LIVE,
     });
-    await ears.hear(p.domainEventTrayChange, ({ reason }) => reason === p.TrayChangeReason.CLOSE);
-    await on.answers(p.domainDetachDeviceAlias, { dom, alias: "net0", flags: p.DomainDeviceModifyFlag.LIVE });
-    await ears.hear(p.domainEventDeviceRemoved, ({ devAlias }) => devAlias === "net0");
+    await ears.hear(
+      p.domainEventCallbackTrayChange,
+      ({ reason }) => reason === p.DomainEventTrayChangeReason.CLOSE,
+    );
+    await on.answers(p.domainDetachDeviceAlias, {
+      dom,
+      alias: "net0",
+      flags: p.DomainDeviceModifyFlags.LIVE,
+    });
+    await ears.hear(p.domainEventCallbackDeviceRemoved, ({ devAlias }) => devAlias === "net0");
 
     // libvirt returns an error when the agent's socket closes before the guest's shutdown event. The lifecycle event
     // below proves the shutdown.
-    const byAgent = { dom, flags: p.DomainShutdownFlag.GUEST_AGENT };
+    const byAgent = { dom, flags: p.DomainShutdownFlagValues.GUEST_AGENT };
     await on.answersUnless(p.domainShutdownFlags, byAgent, ["LIBVIRT_INTERNAL_ERROR"]);
     await ears.hear(
-      p.domainEventLifecycle,
+      p.domainEventCallbackLifecycle,
       (heard) =>
         heard.dom.uuid === dom.uuid &&
         heard.event === p.DomainEventType.STOPPED &&
@@ -158,8 +173,8 @@ export const guestAgent: Proofs = {
     });
     const mine = (heard: { dom: p.Domain }): boolean => heard.dom.uuid === dom.uuid;
     const connected = (heard: { dom: p.Domain; state: number }): boolean =>
-      mine(heard) && heard.state === p.AgentState.CONNECTED;
-    await ears.hear(p.domainEventAgentLifecycle, connected, 60_000);
+      mine(heard) && heard.state === p.ConnectDomainEventAgentLifecycleState.CONNECTED;
+    await ears.hear(p.domainEventCallbackAgentLifecycle, connected, 60_000);
     const inGuest = async (script: string): Promise<void> => {
       const cmd = JSON.stringify({
         execute: "guest-exec",
@@ -168,23 +183,23 @@ export const guestAgent: Proofs = {
       await on.answers(p.domainAgentCommand, { dom, cmd, timeout: 20, flags: 0 });
     };
     await inGuest("watchdog -T 2 -t 60 -F /dev/watchdog");
-    const bark = await ears.hear(p.domainEventWatchdog, mine, 20_000);
-    assert.equal(bark.action, p.WatchdogAction.NONE);
+    const bark = await ears.hear(p.domainEventCallbackWatchdog, mine, 20_000);
+    assert.equal(bark.action, p.DomainEventWatchdogAction.NONE);
 
     const threshold = 512 * 1024;
     await on.answers(p.domainSetBlockThreshold, { dom, dev: "vdb", threshold, flags: 0 });
     await inGuest("dd if=/dev/zero of=/dev/vda bs=64k count=32 conv=fsync");
     const exceeded = await ears.hear(p.domainEventBlockThreshold, mine);
     assert.deepEqual([exceeded.dev, exceeded.threshold], ["vdb", threshold]);
-    const failed = await ears.hear(p.domainEventIoErrorReason, mine);
+    const failed = await ears.hear(p.domainEventCallbackIoErrorReason, mine);
     assert.deepEqual(
       [failed.srcPath, failed.devAlias, failed.action, failed.reason],
-      [disk, "virtio-disk1", p.IoErrorAction.PAUSE, "enospc"],
+      [disk, "virtio-disk1", p.DomainEventIOErrorAction.PAUSE, "enospc"],
     );
-    await ears.hear(p.domainEventIoError, mine);
+    await ears.hear(p.domainEventCallbackIoError, mine);
     assert.equal(await virsh("domstate", dom.name, "--reason"), "paused (I/O error)");
     const { errors } = await on.answers(p.domainGetDiskErrors, { dom, maxerrors: 8, flags: 0 });
-    assert.deepEqual(errors, [{ disk: "vdb", error: p.DiskError.NO_SPACE }]);
+    assert.deepEqual(errors, [{ disk: "vdb", error: p.DomainDiskErrorCode.NO_SPACE }]);
     await on.answers(p.domainDestroyFlags, { dom, flags: 0 });
   },
 };

@@ -10,9 +10,9 @@ const MIB = 1024 * 1024;
 export const migration: Proofs = {
   "jobs, the monitor's health and the dirty rate of a guest": async ({ on, xml }) => {
     const { dom } = await on.answers(p.domainCreateXml, { xmlDesc: xml("socle-proc-job"), flags: 0 });
-    assert.equal((await on.answers(p.domainGetJobInfo, { dom })).type, p.JobType.NONE);
+    assert.equal((await on.answers(p.domainGetJobInfo, { dom })).type, p.DomainJobType.NONE);
     assert.deepEqual(await on.answers(p.domainGetJobStats, { dom, flags: 0 }), {
-      type: p.JobType.NONE,
+      type: p.DomainJobType.NONE,
       params: [],
     });
     await on.refuses(p.domainAbortJob, { dom }, "LIBVIRT_OPERATION_INVALID");
@@ -20,12 +20,16 @@ export const migration: Proofs = {
     const isAtRest = async (): Promise<boolean> =>
       (await on.answers(p.domainGetControlInfo, { dom, flags: 0 })).state === p.DomainControlState.OK;
     await eventually(isAtRest, { what: "the monitor to be free" });
-    await on.answers(p.domainStartDirtyRateCalc, { dom, seconds: 1, flags: p.DirtyRateMode.PAGE_SAMPLING });
+    await on.answers(p.domainStartDirtyRateCalc, {
+      dom,
+      seconds: 1,
+      flags: p.DomainDirtyRateCalcFlags.PAGE_SAMPLING,
+    });
     const measured = async (): Promise<boolean> => {
-      const ask = { doms: [dom], stats: p.DomainStats.DIRTYRATE, flags: 0 };
+      const ask = { doms: [dom], stats: p.DomainStatsTypes.DIRTYRATE, flags: 0 };
       const { retStats } = await on.answers(p.connectGetAllDomainStats, ask);
       const status = valueOf(retStats[0]?.params ?? [], "dirtyrate.calc_status");
-      return status === p.DirtyRateStatus.MEASURED;
+      return status === p.DomainDirtyRateStatus.MEASURED;
     };
     await eventually(measured, { what: "a dirty rate" });
 
@@ -45,14 +49,14 @@ export const migration: Proofs = {
     const { on, onDestination, xml, host, destination, ears } = world;
     const name = "socle-proc-migrate";
     const { dom } = await on.answers(p.domainCreateXml, { xmlDesc: xml(name), flags: 0 });
-    const uri = text(p.MigrateParam.URI, `unix://${join(host.directory, "forth.sock")}`);
-    const destinationName = text(p.MigrateParam.DEST_NAME, name);
-    const { LIVE, CHANGE_PROTECTION, UNSAFE, PEER2PEER, POSTCOPY } = p.MigrateFlag;
+    const uri = text(p.VIR_MIGRATE_PARAM_URI, `unix://${join(host.directory, "forth.sock")}`);
+    const destinationName = text(p.VIR_MIGRATE_PARAM_DEST_NAME, name);
+    const { LIVE, CHANGE_PROTECTION, UNSAFE, PEER2PEER, POSTCOPY } = p.DomainMigrateFlags;
     const flags = p.flags(LIVE, CHANGE_PROTECTION, UNSAFE);
 
     const begun = await on.answers(p.domainMigrateBegin3Params, { dom, params: [], flags });
     const prepared = await onDestination.answers(p.domainMigratePrepare3Params, {
-      params: [uri, destinationName, text(p.MigrateParam.DEST_XML, begun.xml)],
+      params: [uri, destinationName, text(p.VIR_MIGRATE_PARAM_DEST_XML, begun.xml)],
       cookieIn: begun.cookieOut,
       flags,
     });
@@ -83,14 +87,14 @@ export const migration: Proofs = {
       state: p.DomainState.RUNNING,
       reason: p.DomainStateReason.RUNNING.MIGRATED,
     });
-    await ears.hear(p.domainEventMigrationIteration, (heard) => heard.dom.uuid === dom.uuid);
+    await ears.hear(p.domainEventCallbackMigrationIteration, (heard) => heard.dom.uuid === dom.uuid);
 
     // Slow enough to be caught under way, until post-copy hands the guest over at once.
-    const slow = ullong(p.MigrateParam.BANDWIDTH, 1);
+    const slow = ullong(p.VIR_MIGRATE_PARAM_BANDWIDTH, 1);
     const back = onDestination.answers(p.domainMigratePerform3Params, {
       dom: there,
       dconnuri: host.uri.replace("qemu:", "qemu+unix:"),
-      params: [text(p.MigrateParam.URI, `unix://${join(host.directory, "back.sock")}`), slow],
+      params: [text(p.VIR_MIGRATE_PARAM_URI, `unix://${join(host.directory, "back.sock")}`), slow],
       cookieIn: nothing,
       flags: p.flags(LIVE, UNSAFE, PEER2PEER, POSTCOPY),
     });

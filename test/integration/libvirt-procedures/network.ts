@@ -13,7 +13,7 @@ export const network: Proofs = {
     const name = "socle-proc-life";
     const { net } = await on.answers(p.networkDefineXmlFlags, {
       xml: networkXml(name, 1),
-      flags: p.NetworkDefineFlag.VALIDATE,
+      flags: p.NetworkDefineFlags.VALIDATE,
     });
     assert.deepEqual(await on.answers(p.networkDefineXml, { xml: networkXml(name, 1, net.uuid) }), { net });
     await on.answers(p.networkCreate, { net });
@@ -32,7 +32,7 @@ export const network: Proofs = {
       section: p.NetworkUpdateSection.IP_DHCP_HOST,
       parentIndex: -1,
       xml: "<host mac='52:54:00:aa:bb:01' ip='10.199.1.30'/>",
-      flags: p.flags(p.NetworkUpdateFlag.AFFECT_LIVE, p.NetworkUpdateFlag.AFFECT_CONFIG),
+      flags: p.flags(p.NetworkUpdateFlags.LIVE, p.NetworkUpdateFlags.CONFIG),
     });
     const { xml } = await on.answers(p.networkGetXmlDesc, { net, flags: 0 });
     assert.match(xml, /<host mac='52:54:00:aa:bb:01' ip='10\.199\.1\.30'\/>/);
@@ -42,12 +42,12 @@ export const network: Proofs = {
     assert.deepEqual(await on.answers(p.networkLookupByUuid, { uuid: net.uuid }), { net });
     const listed = await on.answers(p.connectListAllNetworks, {
       needResults: true,
-      flags: p.NetworkListFlag.ACTIVE,
+      flags: p.ConnectListAllNetworksFlags.ACTIVE,
     });
     assert.deepEqual(names(listed.nets), lines(await virsh("net-list", "--name")));
 
     const element = p.DomainMetadataType.ELEMENT;
-    const both = p.flags(p.NetworkUpdateFlag.AFFECT_LIVE, p.NetworkUpdateFlag.AFFECT_CONFIG);
+    const both = p.flags(p.NetworkUpdateFlags.LIVE, p.NetworkUpdateFlags.CONFIG);
     const note = {
       type: element,
       metadata: "<note a='1'/>",
@@ -55,10 +55,10 @@ export const network: Proofs = {
       uri: "urn:socle-proc",
       flags: both,
     };
-    await on.answers(p.networkSetMetadata, { net, ...note });
-    await ears.hear(p.networkEventMetadataChange, ({ nsuri }) => nsuri === "urn:socle-proc");
+    await on.answers(p.networkSetMetadata, { network: net, ...note });
+    await ears.hear(p.networkEventCallbackMetadataChange, ({ nsuri }) => nsuri === "urn:socle-proc");
     const { metadata } = await on.answers(p.networkGetMetadata, {
-      net,
+      network: net,
       type: element,
       uri: "urn:socle-proc",
       flags: 0,
@@ -70,7 +70,7 @@ export const network: Proofs = {
     await on.refuses(p.networkLookupByName, { name }, "LIBVIRT_NO_NETWORK");
     for (const event of ["DEFINED", "STARTED", "STOPPED", "UNDEFINED"] as const) {
       const isIt = (heard: { net: p.Network; event: number }): boolean =>
-        heard.net.uuid === net.uuid && heard.event === p.NetworkEventType[event];
+        heard.net.uuid === net.uuid && heard.event === p.NetworkEventLifecycleType[event];
       await ears.hear(p.networkEventLifecycle, isIt);
     }
   },
@@ -81,17 +81,17 @@ export const network: Proofs = {
     await on.answers(p.networkDestroy, first);
     const { net } = await on.answers(p.networkCreateXmlFlags, {
       xml: networkXml("socle-proc-ports", 2),
-      flags: p.NetworkDefineFlag.VALIDATE,
+      flags: p.NetworkDefineFlags.VALIDATE,
     });
     const uuid = randomUUID();
     const xml =
       `<networkport><uuid>${uuid}</uuid><owner><name>socle-proc-owner</name><uuid>${randomUUID()}</uuid></owner>` +
       `<mac address='52:54:00:7b:35:93'/></networkport>`;
-    const { port } = await on.answers(p.networkPortCreateXml, { net, xml, flags: 0 });
+    const { port } = await on.answers(p.networkPortCreateXml, { network: net, xml, flags: 0 });
     assert.deepEqual(port, { net, uuid });
-    const listed = await on.answers(p.networkListAllPorts, { net, needResults: true, flags: 0 });
+    const listed = await on.answers(p.networkListAllPorts, { network: net, needResults: true, flags: 0 });
     assert.deepEqual(listed, { ports: [port], ret: 1 });
-    assert.deepEqual(await on.answers(p.networkPortLookupByUuid, { net, uuid }), { port });
+    assert.deepEqual(await on.answers(p.networkPortLookupByUuid, { network: net, uuid }), { port });
     const described = await on.answers(p.networkPortGetXmlDesc, { port, flags: 0 });
     assert.equal(described.xml.trim(), await virsh("net-port-dumpxml", net.name, uuid));
     await on.answers(p.networkPortSetParameters, { port, params: [uint("inbound.average", 1000)], flags: 0 });
@@ -101,7 +101,7 @@ export const network: Proofs = {
     const leases = await on.answers(p.networkGetDhcpLeases, { net, mac: null, needResults: true, flags: 0 });
     assert.deepEqual(leases, { leases: [], ret: 0 });
     await on.answers(p.networkPortDelete, { port, flags: 0 });
-    await on.refuses(p.networkPortLookupByUuid, { net, uuid }, "LIBVIRT_NO_NETWORK_PORT");
+    await on.refuses(p.networkPortLookupByUuid, { network: net, uuid }, "LIBVIRT_NO_NETWORK_PORT");
     await on.answers(p.networkDestroy, { net });
   },
 

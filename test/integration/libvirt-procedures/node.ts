@@ -65,7 +65,7 @@ export const node: Proofs = {
     const { counts } = await on.answers(p.nodeGetFreePages, { pages: [4], ...cell });
     assert.equal(counts.length, 1);
     near(counts[0], Number.parseInt(printed(await virsh("freepages", "0", "4"), "4KiB") ?? "", 10));
-    const none = { pageSizes: [2048], pageCounts: [0], ...cell, flags: p.AllocPagesFlag.ADD };
+    const none = { pageSizes: [2048], pageCounts: [0], ...cell, flags: p.NodeAllocPagesFlags.ADD };
     assert.deepEqual(await on.answers(p.nodeAllocPages, none), { ret: 1 });
 
     const { nparams } = await on.answers(p.nodeGetMemoryParameters, { nparams: 0, flags: 0 });
@@ -82,7 +82,7 @@ export const node: Proofs = {
     assert.deepEqual(names(listed.devices), lines(await virsh("nodedev-list")));
     const nets = await on.answers(p.connectListAllNodeDevices, {
       needResults: true,
-      flags: p.NodeDeviceListFlag.CAP_NET,
+      flags: p.ConnectListAllNodeDeviceFlags.CAP_NET,
     });
     assert.deepEqual(names(nets.devices), lines(await virsh("nodedev-list", "net")));
     const { dev } = await on.answers(p.nodeDeviceLookupByName, { name: "computer" });

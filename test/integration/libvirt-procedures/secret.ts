@@ -9,7 +9,7 @@ export const secret: Proofs = {
       xml: `<secret ephemeral='yes' private='no'><usage type='volume'><volume>${usageId}</volume></usage></secret>`,
       flags: 0,
     });
-    assert.deepEqual(secret, { uuid: secret.uuid, usageType: p.SecretUsage.VOLUME, usageId });
+    assert.deepEqual(secret, { uuid: secret.uuid, usageType: p.SecretUsageType.VOLUME, usageId });
     await on.refuses(p.secretGetValue, { secret, flags: 0 }, "LIBVIRT_NO_SECRET");
     const value = Buffer.from([0, 255, 1, 128, 7]);
     await on.answers(p.secretSetValue, { secret, value, flags: 0 });
@@ -21,7 +21,7 @@ export const secret: Proofs = {
     const { xml } = await on.answers(p.secretGetXmlDesc, { secret, flags: 0 });
     assert.equal(xml.trim(), await virsh("secret-dumpxml", secret.uuid));
     assert.deepEqual(await on.answers(p.secretLookupByUuid, { uuid: secret.uuid }), { secret });
-    const usage = { usageType: p.SecretUsage.VOLUME, usageId };
+    const usage = { usageType: p.SecretUsageType.VOLUME, usageId };
     assert.deepEqual(await on.answers(p.secretLookupByUsage, usage), { secret });
     const listed = await on.answers(p.connectListAllSecrets, { needResults: true, flags: 0 });
     assert.deepEqual(listed, { secrets: [secret], ret: 1 });
@@ -29,7 +29,7 @@ export const secret: Proofs = {
 
     await on.answers(p.secretUndefine, { secret });
     await on.refuses(p.secretLookupByUuid, { uuid: secret.uuid }, "LIBVIRT_NO_SECRET");
-    for (const event of [p.SecretEventType.DEFINED, p.SecretEventType.UNDEFINED]) {
+    for (const event of [p.SecretEventLifecycleType.DEFINED, p.SecretEventLifecycleType.UNDEFINED]) {
       await ears.hear(
         p.secretEventLifecycle,
         (heard) => heard.secret.uuid === secret.uuid && heard.event === event,

@@ -17,7 +17,7 @@ export const snapshot: Proofs = {
       const { on, virsh, path } = world;
       const make = async (name: string): Promise<p.DomainSnapshot> => {
         const xmlDesc = snapshotXml(name, path(`socle-proc-${name}.qcow2`));
-        const flags = p.SnapshotCreateFlag.DISK_ONLY;
+        const flags = p.DomainSnapshotCreateFlags.DISK_ONLY;
         return (await on.answers(p.domainSnapshotCreateXml, { dom, xmlDesc, flags })).snap;
       };
       assert.deepEqual(await on.answers(p.domainHasCurrentSnapshot, { dom, flags: 0 }), { result: false });
@@ -37,14 +37,14 @@ export const snapshot: Proofs = {
         current: true,
       });
       assert.deepEqual(await on.answers(p.domainSnapshotGetParent, { snap: two, flags: 0 }), { snap: one });
-      const children = { snap: one, needResults: true, flags: 0 };
+      const children = { snapshot: one, needResults: true, flags: 0 };
       assert.deepEqual(await on.answers(p.domainSnapshotListAllChildren, children), {
         snapshots: [two],
         ret: 1,
       });
-      await on.answers(p.domainRevertToSnapshot, { snap: one, flags: p.SnapshotRevertFlag.FORCE });
+      await on.answers(p.domainRevertToSnapshot, { snap: one, flags: p.DomainSnapshotRevertFlags.FORCE });
       assert.equal(await virsh("domstate", dom.name, "--reason"), "shut off (from snapshot)");
-      const forget = p.SnapshotDeleteFlag.METADATA_ONLY;
+      const forget = p.DomainSnapshotDeleteFlags.METADATA_ONLY;
       for (const snap of [two, one]) await on.answers(p.domainSnapshotDelete, { snap, flags: forget });
       await on.refuses(p.domainSnapshotCurrent, { dom, flags: 0 }, "LIBVIRT_NO_DOMAIN_SNAPSHOT");
       await on.refuses(
@@ -66,22 +66,30 @@ export const snapshot: Proofs = {
       const listed = await on.answers(p.domainListAllCheckpoints, { dom, needResults: true, flags: 0 });
       assert.equal(listed.ret, 2);
       assert.deepEqual(names(listed.checkpoints), lines(await virsh("checkpoint-list", dom.name, "--name")));
-      const flags = p.CheckpointXmlFlag.NO_DOMAIN;
+      const flags = p.DomainCheckpointXMLFlags.NO_DOMAIN;
       const { xml } = await on.answers(p.domainCheckpointGetXmlDesc, { checkpoint: one, flags });
       assert.equal(xml.trim(), await virsh("checkpoint-dumpxml", "--no-domain", dom.name, "one"));
       const byName = await on.answers(p.domainCheckpointLookupByName, { dom, name: "one", flags: 0 });
       assert.deepEqual(byName, { checkpoint: one });
       const parent = await on.answers(p.domainCheckpointGetParent, { checkpoint: two, flags: 0 });
       assert.deepEqual(parent, { parent: one });
+      const children = { checkpoint: one, needResults: true, flags: 0 };
+      assert.deepEqual(await on.answers(p.domainCheckpointListAllChildren, children), {
+        checkpoints: [two],
+        ret: 1,
+      });
 
       const target = path("socle-proc-backup.qcow2");
       const push = `<domainbackup mode='push'><disks><disk name='vda' backup='no'/><disk name='vdb' type='file'><target file='${target}'/><driver type='qcow2'/></disk></disks></domainbackup>`;
       await on.answers(p.domainBackupBegin, { dom, backupXml: push, checkpointXml: null, flags: 0 });
-      const completed = await ears.hear(p.domainEventJobCompleted, (heard) => heard.dom.uuid === dom.uuid);
-      assert.equal(valueOf(completed.params, "operation"), p.JobOperation.BACKUP);
+      const completed = await ears.hear(
+        p.domainEventCallbackJobCompleted,
+        (heard) => heard.dom.uuid === dom.uuid,
+      );
+      assert.equal(valueOf(completed.params, "operation"), p.DomainJobOperation.BACKUP);
       assert.ok((await stat(target)).size > 0);
-      const done = await on.answers(p.domainGetJobStats, { dom, flags: p.JobStatsFlag.COMPLETED });
-      assert.equal(done.type, p.JobType.COMPLETED);
+      const done = await on.answers(p.domainGetJobStats, { dom, flags: p.DomainGetJobStatsFlags.COMPLETED });
+      assert.equal(done.type, p.DomainJobType.COMPLETED);
       assert.equal(valueOf(done.params, "disk_total"), 8 * 1024 * 1024);
       await on.refuses(p.domainBackupGetXmlDesc, { dom, flags: 0 }, "LIBVIRT_NO_DOMAIN_BACKUP");
 
@@ -90,12 +98,12 @@ export const snapshot: Proofs = {
       await on.answers(p.domainBackupBegin, begin);
       const shown = await on.answers(p.domainBackupGetXmlDesc, { dom, flags: 0 });
       assert.equal(shown.xml.trim(), await virsh("backup-dumpxml", dom.name));
-      assert.equal((await on.answers(p.domainGetJobInfo, { dom })).type, p.JobType.UNBOUNDED);
+      assert.equal((await on.answers(p.domainGetJobInfo, { dom })).type, p.DomainJobType.UNBOUNDED);
       assert.match(await virsh("domjobinfo", dom.name), /Operation:\s+Backup/);
       await on.answers(p.domainAbortJob, { dom });
       // libvirt calls that a success all the same.
       await ears.hear(
-        p.domainEventJobCompleted,
+        p.domainEventCallbackJobCompleted,
         (heard) => heard.dom.uuid === dom.uuid && valueOf(heard.params, "errmsg") === "Operation canceled",
       );
       await on.answers(p.domainBackupBegin, begin);

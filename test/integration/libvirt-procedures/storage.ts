@@ -33,7 +33,7 @@ export const storage: Proofs = {
     const directory = path("socle-proc-life");
     const name = "socle-proc-life";
     const { pool } = await on.answers(p.storagePoolDefineXml, { xml: poolXml(name, directory), flags: 0 });
-    await on.answers(p.storagePoolBuild, { pool, flags: p.StoragePoolBuildFlag.NEW });
+    await on.answers(p.storagePoolBuild, { pool, flags: p.StoragePoolBuildFlags.NEW });
     assert.ok((await stat(directory)).isDirectory());
     assert.deepEqual(await on.answers(p.storagePoolIsActive, { pool }), { active: false });
     await on.answers(p.storagePoolCreate, { pool, flags: 0 });
@@ -48,7 +48,7 @@ export const storage: Proofs = {
     assert.equal(String(info.capacity), printed(shown, "Capacity"));
     assert.equal(printed(shown, "State"), "running");
     assert.equal(printed(shown, "Autostart"), "yes");
-    const { xml } = await on.answers(p.storagePoolGetXmlDesc, { pool, flags: p.StorageXmlFlag.INACTIVE });
+    const { xml } = await on.answers(p.storagePoolGetXmlDesc, { pool, flags: p.StorageXMLFlags.INACTIVE });
     assert.equal(xml.trim(), await virsh("pool-dumpxml", "--inactive", name));
 
     assert.deepEqual(await on.answers(p.storagePoolLookupByName, { name }), { pool });
@@ -58,13 +58,13 @@ export const storage: Proofs = {
     assert.deepEqual(names(listed.pools), lines(await virsh("pool-list", "--all", "--name")));
 
     await on.answers(p.storagePoolDestroy, { pool });
-    await on.answers(p.storagePoolDelete, { pool, flags: p.StoragePoolDeleteFlag.NORMAL });
+    await on.answers(p.storagePoolDelete, { pool, flags: p.StoragePoolDeleteFlags.NORMAL });
     await assert.rejects(stat(directory));
     await on.answers(p.storagePoolUndefine, { pool });
     await on.refuses(p.storagePoolLookupByName, { name }, "LIBVIRT_NO_STORAGE_POOL");
     for (const event of ["DEFINED", "STARTED", "STOPPED", "DELETED", "UNDEFINED"] as const) {
       const isIt = (heard: { pool: p.StoragePool; event: number }): boolean =>
-        heard.pool.uuid === pool.uuid && heard.event === p.StoragePoolEventType[event];
+        heard.pool.uuid === pool.uuid && heard.event === p.StoragePoolEventLifecycleType[event];
       await ears.hear(p.storagePoolEventLifecycle, isIt);
     }
   },
@@ -90,11 +90,11 @@ export const storage: Proofs = {
       assert.equal(`${info.allocation} bytes`, printed(shown, "Allocation"));
       const physical = await on.answers(p.storageVolGetInfoFlags, {
         vol: cloned.vol,
-        flags: p.StorageVolInfoFlag.GET_PHYSICAL,
+        flags: p.StorageVolInfoFlags.GET_PHYSICAL,
       });
       assert.equal(physical.allocation, (await stat(join(directory, "b.qcow2"))).size);
 
-      assert.deepEqual(await on.answers(p.storageVolGetPath, { vol }), { path });
+      assert.deepEqual(await on.answers(p.storageVolGetPath, { vol }), { name: path });
       const { xml } = await on.answers(p.storageVolGetXmlDesc, { vol, flags: 0 });
       assert.equal(xml.trim(), await virsh("vol-dumpxml", path));
       assert.deepEqual(await on.answers(p.storageVolLookupByName, { pool, name: "a.raw" }), { vol });
@@ -108,7 +108,7 @@ export const storage: Proofs = {
       const listed = await on.answers(p.storagePoolListAllVolumes, { pool, needResults: true, flags: 0 });
       assert.deepEqual(names(listed.vols), ["a.raw", "b.qcow2", "late.raw"]);
       assert.equal(listed.ret, 3);
-      await on.answers(p.storageVolDelete, { vol, flags: p.StorageVolDeleteFlag.NORMAL });
+      await on.answers(p.storageVolDelete, { vol, flags: p.StorageVolDeleteFlags.NORMAL });
       await on.refuses(p.storageVolLookupByName, { pool, name: "a.raw" }, "LIBVIRT_NO_STORAGE_VOL");
     }),
 

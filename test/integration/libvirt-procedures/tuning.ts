@@ -3,8 +3,8 @@ import * as p from "../../../agent/libvirt/index.ts";
 import type { Procedure, TypedParameter } from "../../../agent/libvirt/index.ts";
 import { text, uint, ullong, valueOf, type Proofs, type World } from "./world.ts";
 
-const live = p.DomainAffect.LIVE;
-const config = p.DomainAffect.CONFIG;
+const live = p.DomainModificationImpact.LIVE;
+const config = p.DomainModificationImpact.CONFIG;
 const cpuOnly = (cpu: number): Uint8Array => Buffer.from([1 << cpu]);
 
 /** A running guest with room to grow: one of two vCPUs, 48 of 64 MiB, an I/O thread. */
@@ -32,9 +32,9 @@ export const tuning: Proofs = {
   "vCPUs are counted, plugged, pinned and measured": (world) =>
     withGuest(world, async (dom) => {
       const { on, virsh } = world;
-      const maximum = p.flags(p.DomainVcpuFlag.CONFIG, p.DomainVcpuFlag.MAXIMUM);
+      const maximum = p.flags(p.DomainVcpuFlags.CONFIG, p.DomainVcpuFlags.MAXIMUM);
       assert.deepEqual(await on.answers(p.domainGetVcpusFlags, { dom, flags: maximum }), { num: 2 });
-      await on.answers(p.domainSetVcpusFlags, { dom, nvcpus: 2, flags: p.DomainVcpuFlag.LIVE });
+      await on.answers(p.domainSetVcpusFlags, { dom, nvcpus: 2, flags: p.DomainVcpuFlags.LIVE });
       assert.deepEqual(await on.answers(p.domainGetVcpusFlags, { dom, flags: live }), { num: 2 });
       assert.equal(await virsh("vcpucount", dom.name, "--live", "--active"), "2");
       await on.answers(p.domainSetVcpu, { dom, cpumap: "1", state: 1, flags: config });
@@ -55,7 +55,7 @@ export const tuning: Proofs = {
       assert.deepEqual([num, cpumaps[1]], [2, 1]);
       assert.match(await virsh("vcpupin", dom.name, "--vcpu", "1"), /1\s+0$/m);
       await world.ears.hear(
-        p.domainEventTunable,
+        p.domainEventCallbackTunable,
         (heard) => heard.dom.uuid === dom.uuid && valueOf(heard.params, "cputune.vcpupin1") === "0",
       );
       await on.answers(p.domainPinEmulator, { dom, cpumap: cpuOnly(0), flags: live });
@@ -83,7 +83,7 @@ export const tuning: Proofs = {
       assert.match(await virsh("iothreadinfo", dom.name), /^ ?5\s+0$/m);
       const { retStats } = await on.answers(p.connectGetAllDomainStats, {
         doms: [dom],
-        stats: p.DomainStats.IOTHREAD,
+        stats: p.DomainStatsTypes.IOTHREAD,
         flags: 0,
       });
       assert.equal(valueOf(retStats[0]?.params ?? [], "iothread.5.poll-max-ns"), 12345);
@@ -94,16 +94,24 @@ export const tuning: Proofs = {
     withGuest(world, async (dom) => {
       const { on, virsh } = world;
       assert.deepEqual(await on.answers(p.domainGetMaxMemory, { dom }), { memory: 64 * 1024 });
-      await on.answers(p.domainSetMemoryFlags, { dom, memory: 40 * 1024, flags: p.DomainMemoryFlag.CONFIG });
+      await on.answers(p.domainSetMemoryFlags, {
+        dom,
+        memory: 40 * 1024,
+        flags: p.DomainMemoryModFlags.CONFIG,
+      });
       assert.match(await virsh("dumpxml", "--inactive", dom.name), /<currentMemory unit='KiB'>40960</);
-      await on.answers(p.domainSetMemoryFlags, { dom, memory: 40 * 1024, flags: p.DomainMemoryFlag.LIVE });
+      await on.answers(p.domainSetMemoryFlags, {
+        dom,
+        memory: 40 * 1024,
+        flags: p.DomainMemoryModFlags.LIVE,
+      });
       await on.answers(p.domainSetMemoryStatsPeriod, { dom, period: 3, flags: live });
       assert.match(await virsh("dumpxml", dom.name), /<stats period='3'\/>/);
       const { stats } = await on.answers(p.domainMemoryStats, { dom, maxStats: 16, flags: 0 });
-      const actual = stats.find(({ tag }) => tag === p.DomainMemoryStat.ACTUAL_BALLOON);
+      const actual = stats.find(({ tag }) => tag === p.DomainMemoryStatTags.ACTUAL_BALLOON);
       const theirs = /^actual (\d+)$/m.exec(await virsh("dommemstat", dom.name))?.[1];
       assert.equal(String(actual?.val), theirs);
-      assert.ok(stats.some(({ tag, val }) => tag === p.DomainMemoryStat.RSS && val > 10_000));
+      assert.ok(stats.some(({ tag, val }) => tag === p.DomainMemoryStatTags.RSS && val > 10_000));
     }),
 
   "limits and shares are read as they were set": (world) =>
@@ -116,7 +124,7 @@ export const tuning: Proofs = {
       ];
       for (const [get, set, wanted] of groups) {
         await on.answers(set, { dom, params: [wanted], flags: config });
-        const flags = p.flags(config, p.TypedParameterFlag.STRING_OKAY);
+        const flags = p.flags(config, p.TypedParameterFlags.PARAM_STRING_OKAY);
         const { nparams } = await on.answers(get, { dom, nparams: 0, flags });
         const { params } = await on.answers(get, { dom, nparams, flags });
         assert.equal(valueOf(params, wanted.field), wanted.value.value, wanted.field);

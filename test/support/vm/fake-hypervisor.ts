@@ -4,7 +4,7 @@ import { XdrReader } from "../../../agent/libvirt/rpc/xdr.ts";
 import { encoded } from "../libvirt/fake-daemon.ts";
 import {
   connectGetAllDomainStats,
-  DomainStatsFlag,
+  ConnectGetAllDomainStatsFlags,
   type Domain,
   type Value,
   type LibvirtChange,
@@ -196,7 +196,10 @@ function paramsOf(groups: number, { condition, vcpus, memoryKib, stopped }: Gues
 /** Where its disk is, and with the flag BACKING the image below it. */
 const blockStatsOf = (dom: Domain, flags: number): unknown => {
   const param = (field: string, value: string): unknown => ({ field, value: { type: "string", value } });
-  const paths = [`/images/${dom.name}`, ...((flags & DomainStatsFlag.BACKING) !== 0 ? ["/images/base"] : [])];
+  const paths = [
+    `/images/${dom.name}`,
+    ...((flags & ConnectGetAllDomainStatsFlags.BACKING) !== 0 ? ["/images/base"] : []),
+  ];
   const params = paths.flatMap((path, index) => [
     param(`block.${index}.name`, "vda"),
     param(`block.${index}.path`, path),

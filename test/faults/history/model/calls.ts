@@ -20,7 +20,7 @@ export const modelledProcedures: readonly string[] = [...entries.keys()];
 
 /** Calls that have workers of their own: `@priority: high` in remote_protocol.x. */
 export const isPriority = ({ procedure }: Entry): boolean =>
-  procedure.idempotent && !passesQueue.has(procedure.name);
+  procedure.onlyReads && !passesQueue.has(procedure.name);
 const passesQueue: ReadonlySet<string> = new Set(["DOMAIN_GET_METADATA"]);
 
 export function entryOf({ name }: Procedure<never, never> | Procedure<unknown, unknown>): Entry {

@@ -7,7 +7,7 @@ import { answering, referenceTo, Refusal, type Entry, type ModelDomain, type Sub
 
 const State = libvirt.DomainState;
 const Reason = libvirt.DomainStateReason;
-const { CONFIG } = libvirt.DomainAffect;
+const { CONFIG } = libvirt.DomainModificationImpact;
 
 const ofDomain = ({ dom }: { dom: libvirt.Domain }): Subject => ({ vm: dom.uuid });
 const ofXml = (xml: string): Subject => {
@@ -20,7 +20,7 @@ const ofXml = (xml: string): Subject => {
 
 const matches = (domain: ModelDomain, flags: number): boolean => {
   const both = (flags & (1 | 2)) === 0 || (flags & (1 | 2)) === (1 | 2);
-  return both || ((flags & libvirt.DomainListFlag.ACTIVE) !== 0) === isActive(domain);
+  return both || ((flags & libvirt.ConnectListAllDomainsFlags.ACTIVE) !== 0) === isActive(domain);
 };
 
 export const domainCalls: readonly Entry[] = [
@@ -49,7 +49,7 @@ export const domainCalls: readonly Entry[] = [
   answering(libvirt.domainIsActive, (world, { dom }) => ({ active: isActive(world.domain(dom)) })),
   answering(libvirt.domainGetXmlDesc, (world, { dom, flags }) => {
     const domain = world.domain(dom);
-    const inactive = (flags & libvirt.DomainXmlFlag.INACTIVE) !== 0;
+    const inactive = (flags & libvirt.DomainXMLFlags.INACTIVE) !== 0;
     return { xml: writeXml(inactive ? domain.config : shown(domain)) };
   }),
   answering(libvirt.domainDefineXmlFlags, (world, { xml }) => ({ dom: referenceTo(define(world, xml)) }), {
@@ -74,7 +74,7 @@ export const domainCalls: readonly Entry[] = [
     libvirt.domainCreateWithFlags,
     (world, { dom, flags }) => {
       const domain = world.domain(dom);
-      started(world, domain, (flags & libvirt.DomainCreateFlag.PAUSED) !== 0);
+      started(world, domain, (flags & libvirt.DomainCreateFlags.START_PAUSED) !== 0);
       // The name is the one that the caller gave.
       return { dom: { ...referenceTo(domain), name: dom.name } };
     },
@@ -90,7 +90,7 @@ export const domainCalls: readonly Entry[] = [
       const domain = { ...fresh(uuid, name, config), isPersistent: false };
       beginStart(world, domain);
       world.domains.set(uuid, domain);
-      started(world, domain, (flags & libvirt.DomainCreateFlag.PAUSED) !== 0);
+      started(world, domain, (flags & libvirt.DomainCreateFlags.START_PAUSED) !== 0);
       return { dom: referenceTo(domain) };
     },
     { call: "start", of: ({ xmlDesc }) => ofXml(xmlDesc) },
@@ -210,7 +210,7 @@ export const domainCalls: readonly Entry[] = [
     for (const config of affected(domain, flags)) {
       const vcpu = find(config, "vcpu");
       if (vcpu === undefined) continue;
-      if ((flags & libvirt.DomainVcpuFlag.MAXIMUM) !== 0) {
+      if ((flags & libvirt.DomainVcpuFlags.MAXIMUM) !== 0) {
         vcpu.text = String(nvcpus);
         continue;
       }
@@ -222,7 +222,7 @@ export const domainCalls: readonly Entry[] = [
   }),
   answering(libvirt.domainSetMemoryFlags, (world, { dom, memory, flags }) => {
     const domain = world.domain(dom);
-    const isMaximum = (flags & libvirt.DomainMemoryFlag.MAXIMUM) !== 0;
+    const isMaximum = (flags & libvirt.DomainMemoryModFlags.MAXIMUM) !== 0;
     if (isMaximum && isActive(domain) && (flags & CONFIG) === 0)
       throw new Refusal(55, "cannot resize the maximum memory on an active domain");
     for (const config of affected(domain, flags)) {

@@ -6,7 +6,7 @@ import { Refusal, type ModelDomain, type World } from "./world.ts";
 
 const State = libvirt.DomainState;
 const Reason = libvirt.DomainStateReason;
-const { LIVE, CONFIG } = libvirt.DomainAffect;
+const { LIVE, CONFIG } = libvirt.DomainModificationImpact;
 
 export const isActive = ({ id }: Pick<ModelDomain, "id">): boolean => id >= 0;
 

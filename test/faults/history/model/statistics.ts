@@ -1,7 +1,7 @@
 /** The bulk statistics: of each domain the fields that the agent reads. */
 import {
   connectGetAllDomainStats,
-  DomainStats,
+  DomainStatsTypes,
   type TypedParameter,
 } from "../../../../agent/libvirt/index.ts";
 import { memoryKib, sourcesOf, vcpusOf } from "./definition.ts";
@@ -28,20 +28,20 @@ function readings(domain: ModelDomain, groups: number): TypedParameter[] {
   const nics = all(find(config, "devices"), "interface");
   const files = sourcesOf(config);
   return [
-    ...(has(DomainStats.STATE)
+    ...(has(DomainStatsTypes.STATE)
       ? [number("state.state", domain.state, "int"), number("state.reason", domain.reason, "int")]
       : []),
-    ...(has(DomainStats.CPU_TOTAL) && running
+    ...(has(DomainStatsTypes.CPU_TOTAL) && running
       ? ["time", "user", "system"].map((name) => number(`cpu.${name}`, 0))
       : []),
-    ...(has(DomainStats.BALLOON)
+    ...(has(DomainStatsTypes.BALLOON)
       ? [
           number("balloon.current", memory),
           number("balloon.maximum", memory),
           ...(running ? [number("balloon.rss", memory)] : []),
         ]
       : []),
-    ...(has(DomainStats.VCPU)
+    ...(has(DomainStatsTypes.VCPU)
       ? [
           number("vcpu.current", current, "uint"),
           number("vcpu.maximum", max, "uint"),
@@ -53,13 +53,13 @@ function readings(domain: ModelDomain, groups: number): TypedParameter[] {
             : []),
         ]
       : []),
-    ...(has(DomainStats.INTERFACE) && running
+    ...(has(DomainStatsTypes.INTERFACE) && running
       ? [
           number("net.count", nics.length, "uint"),
           ...nics.map((nic, index) => text(`net.${index}.name`, find(nic, "target")?.attributes.dev ?? "")),
         ]
       : []),
-    ...(has(DomainStats.BLOCK)
+    ...(has(DomainStatsTypes.BLOCK)
       ? [
           number("block.count", files.length, "uint"),
           ...files.map((_, index) => text(`block.${index}.name`, targetOf(domain, index))),

@@ -146,7 +146,7 @@ export function firstBytes({ format, capacityBytes, backing }: ModelVolume): Buf
 
 export const storageCalls: readonly Entry[] = [
   answering(libvirt.connectListAllStoragePools, (world, { flags }) => {
-    const { ACTIVE, INACTIVE } = libvirt.StoragePoolListFlag;
+    const { ACTIVE, INACTIVE } = libvirt.ConnectListAllStoragePoolsFlags;
     const isAsked = ({ active }: ModelPool): boolean =>
       (flags & (ACTIVE | INACTIVE)) === 0 || (flags & (active ? ACTIVE : INACTIVE)) !== 0;
     const pools = [...world.pools.values()].filter(isAsked).map(poolReference);

@@ -181,7 +181,7 @@ export class RealHost {
   /** A new daemon shows a guest that the one before had not wholly started as running, until it has ended it. */
   async #untilFoundAgain(): Promise<void> {
     const isFound = async (): Promise<boolean> => {
-      const flags = libvirt.DomainListFlag.ACTIVE;
+      const flags = libvirt.ConnectListAllDomainsFlags.ACTIVE;
       const { domains } = await this.#direct.call(libvirt.connectListAllDomains, {
         needResults: true,
         flags,
@@ -222,7 +222,7 @@ export class RealHost {
   }
 
   async #domain(dom: libvirt.Domain): Promise<WorldDomain> {
-    const flags = libvirt.DomainXmlFlag.INACTIVE;
+    const flags = libvirt.DomainXMLFlags.INACTIVE;
     const [{ state }, { xml }] = await Promise.all([
       this.#direct.call(libvirt.domainGetState, { dom, flags: 0 }),
       this.#direct.call(libvirt.domainGetXmlDesc, { dom, flags }),

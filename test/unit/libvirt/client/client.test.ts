@@ -147,7 +147,7 @@ describe("a loss", () => {
       } else {
         assert.equal(registrations(), registered * 2, "events are registered again");
         assert.deepEqual(values(events), [{ kind: "resync", family: "hypervisor", reason: "reconnected" }]);
-        (await listener(daemon)).event(p.domainEventReboot, { callbackId: 1, dom });
+        (await listener(daemon)).event(p.domainEventCallbackReboot, { callbackId: 1, dom });
         await eventually(() => values(events).some(({ kind }) => kind === "reboot"));
       }
     });
@@ -246,10 +246,10 @@ describe("events", () => {
     const events = heard(t, libvirt.events);
     const client = await listener(daemon);
     const pool: p.StoragePool = { name: "pool", uuid: dom.uuid };
-    client.event(p.domainEventLifecycle, { callbackId: 1, dom, event: 5, detail: 1 });
-    client.event(p.domainEventLifecycle, { callbackId: 1, dom, event: 99, detail: 1 });
-    client.event(p.domainEventLifecycle, { callbackId: 1, dom, event: 2, detail: 99 });
-    client.event(p.domainEventIoErrorReason, {
+    client.event(p.domainEventCallbackLifecycle, { callbackId: 1, dom, event: 5, detail: 1 });
+    client.event(p.domainEventCallbackLifecycle, { callbackId: 1, dom, event: 99, detail: 1 });
+    client.event(p.domainEventCallbackLifecycle, { callbackId: 1, dom, event: 2, detail: 99 });
+    client.event(p.domainEventCallbackIoErrorReason, {
       callbackId: 1,
       dom,
       srcPath: "/d",
@@ -257,14 +257,14 @@ describe("events", () => {
       action: 1,
       reason: "enospc",
     });
-    client.event(p.domainEventBalloonChange, { callbackId: 1, dom, actual: 1024 });
+    client.event(p.domainEventCallbackBalloonChange, { callbackId: 1, dom, actual: 1024 });
     client.event(p.domainEventBlockJob2, { callbackId: 1, dom, dst: "vda", type: 2, status: 3 });
-    client.event(p.domainEventAgentLifecycle, { callbackId: 1, dom, state: 1, reason: 2 });
+    client.event(p.domainEventCallbackAgentLifecycle, { callbackId: 1, dom, state: 1, reason: 2 });
     client.event(p.domainEventMemoryFailure, { callbackId: 1, dom, recipient: 1, action: 2, flags: 1 });
-    client.event(p.domainEventMetadataChange, { callbackId: 1, dom, type: 2, nsuri: "urn:x" });
+    client.event(p.domainEventCallbackMetadataChange, { callbackId: 1, dom, type: 2, nsuri: "urn:x" });
     client.event(p.storagePoolEventLifecycle, { callbackId: 1, pool, event: 2, detail: 0 });
     client.event(p.storagePoolEventRefresh, { callbackId: 1, pool });
-    client.event(p.domainEventTrayChange, { callbackId: 1, dom, devAlias: "cd", reason: 0 });
+    client.event(p.domainEventCallbackTrayChange, { callbackId: 1, dom, devAlias: "cd", reason: 0 });
     client.event(p.secretEventLifecycle, {
       callbackId: 1,
       secret: { uuid: dom.uuid, usageType: 0, usageId: "" },
@@ -300,8 +300,11 @@ describe("events", () => {
     const libvirt = await connect(t, daemon);
     const events = heard(t, libvirt.events);
     const client = await listener(daemon);
-    client.event({ ...p.domainEventReboot, body: p.connectGetHostname.result }, { hostname: "no domain" });
-    client.event(p.domainEventReboot, { callbackId: 1, dom });
+    client.event(
+      { ...p.domainEventCallbackReboot, body: p.connectGetHostname.result },
+      { hostname: "no domain" },
+    );
+    client.event(p.domainEventCallbackReboot, { callbackId: 1, dom });
     await eventually(() => events.length === 2);
     assert.deepEqual(
       values(events).map(({ kind }) => kind),
@@ -316,7 +319,7 @@ describe("events", () => {
     const queue = libvirt.events.subscribe(stop.signal, 10);
     const fast = heard(t, libvirt.events);
     const client = await listener(daemon);
-    for (let i = 0; i < 25; i += 1) client.event(p.domainEventReboot, { callbackId: 1, dom });
+    for (let i = 0; i < 25; i += 1) client.event(p.domainEventCallbackReboot, { callbackId: 1, dom });
     await eventually(() => fast.length === 25);
     stop.abort();
     const first = await queue[Symbol.asyncIterator]().next();
@@ -329,7 +332,7 @@ describe("events", () => {
     daemon.on(p.connectNodeDeviceEventRegisterAny, (call) => call.fail(39, "unknown procedure"));
     const libvirt = await connect(t, daemon);
     const events = heard(t, libvirt.events);
-    (await listener(daemon)).event(p.domainEventReboot, { callbackId: 1, dom });
+    (await listener(daemon)).event(p.domainEventCallbackReboot, { callbackId: 1, dom });
     await eventually(() => events.length === 1);
   });
 });

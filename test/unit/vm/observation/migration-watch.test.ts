@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { JobOperation, type Libvirt } from "../../../../agent/libvirt/index.ts";
+import { DomainJobOperation, type Libvirt } from "../../../../agent/libvirt/index.ts";
 import { MigrationWatch } from "../../../../agent/vm/observation/migration-watch.ts";
 
 const { signal } = new AbortController();
@@ -20,7 +20,7 @@ function watch(...answers: unknown[]): { migrations: MigrationWatch; left: unkno
 }
 
 test("who migrates is asked for its progress until it does not migrate any more", async () => {
-  const { migrations, left } = watch(job(JobOperation.MIGRATION_OUT), { type: 0, params: [] }, job(5));
+  const { migrations, left } = watch(job(DomainJobOperation.MIGRATION_OUT), { type: 0, params: [] }, job(5));
   assert.equal((await migrations.progress(new Set(), signal)).size, 0);
   assert.equal(left.length, 3, "nobody migrates: nobody is asked");
   migrations.began(dom);
@@ -32,7 +32,7 @@ test("who migrates is asked for its progress until it does not migrate any more"
 });
 
 test("a guest that does not answer is not asked, and a job that is no migration is none", async () => {
-  const { migrations, left } = watch(job(JobOperation.SAVE));
+  const { migrations, left } = watch(job(DomainJobOperation.SAVE));
   migrations.began(dom);
   assert.equal((await migrations.progress(new Set([dom.uuid]), signal)).size, 0);
   assert.equal(left.length, 1);

@@ -8,7 +8,7 @@ import type { NewEvent } from "../../../../agent/state/events/event-log.ts";
 import { Observer } from "../../../../agent/vm/observation/observer.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { eventually } from "../../../support/wait.ts";
-import { DomainStats } from "../../../../agent/libvirt/index.ts";
+import { DomainStatsTypes } from "../../../../agent/libvirt/index.ts";
 import { stampNamespace } from "../../../../agent/libvirt/xml/index.ts";
 import { FakeHypervisor } from "../../../support/vm/fake-hypervisor.ts";
 
@@ -250,7 +250,7 @@ test("who is there is known, and read in full, before a guest that hangs has hel
   await eventually(() => table.get("b")?.stats?.unresponsive === true, { what: "it to be found" });
   assert.equal(table.get("b")?.disks.length, 1);
   assert.ok(table.complete);
-  assert.deepEqual(libvirt.groups.slice(0, 1), [DomainStats.STATE]);
+  assert.deepEqual(libvirt.groups.slice(0, 1), [DomainStatsTypes.STATE]);
 });
 
 test("a guest that hung before the first look is known all the same, and read in full once it answers", async (t) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
-import { DomainStats } from "../../../../agent/libvirt/index.ts";
+import { DomainStatsTypes } from "../../../../agent/libvirt/index.ts";
 import { Sampler } from "../../../../agent/vm/observation/sampler.ts";
 import { FakeHypervisor } from "../../../support/vm/fake-hypervisor.ts";
 import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
@@ -50,7 +50,7 @@ test("so many hung guests that libvirt would run out of workers are not asked an
   for (const name of names) libvirt.hang(name);
   for (let round = 0; round < 6; round += 1) await rounds.sample("readings", signal);
   assert.equal(libvirt.heldWorkers, 12);
-  assert.equal(libvirt.groups.at(-1), DomainStats.STATE);
+  assert.equal(libvirt.groups.at(-1), DomainStatsTypes.STATE);
   const { samples, hasReadings } = await rounds.sample("readings", signal);
   assert.equal(samples.length, names.length);
   assert.equal(hasReadings, false);
