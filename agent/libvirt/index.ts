@@ -15,6 +15,29 @@ export type { DomainEvent, LibvirtEvent, LifecycleEvent, ObjectEvent, ResyncEven
 export { allDomainStatsAs, type DomainStatsLists } from "./client/domain-stats.ts";
 export { DomainEventDetail, DomainStateReason } from "./client/domain-reasons.ts";
 export { flags } from "./rpc/flags.ts";
-export { event, procedure, type EventProcedure, type Family, type Procedure } from "./rpc/procedure.ts";
-export type { ParameterLists, TypedParameter, TypedValue, Value } from "./rpc/xdr.ts";
+/** For the procedures of another libvirt: how they are declared, and with which codecs. */
+export { event, procedure } from "./rpc/procedure.ts";
+export type { EventProcedure, Family, Procedure, ProcedureOptions } from "./rpc/procedure.ts";
+export {
+  array,
+  bool,
+  chars,
+  double,
+  empty,
+  fixedOpaque,
+  hyper,
+  int,
+  opaque,
+  optional,
+  optionalText,
+  string,
+  struct,
+  text,
+  typedParameter,
+  typedParameters,
+  uhyper,
+  uint,
+  uuid,
+} from "./rpc/xdr.ts";
+export type { Codec, ParameterLists, TypedParameter, TypedValue, Value } from "./rpc/xdr.ts";
 export * from "./protocol/index.ts";

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import type { Domain, Procedure } from "../../../../agent/libvirt/index.ts";
+import { connect, dom } from "../../../support/libvirt/client-stage.ts";
+import { encoded, FakeDaemon } from "../../../support/libvirt/fake-daemon.ts";
+
+const repository = join(import.meta.dirname, "../../../..");
+
+/** The module that the client's README shows for a procedure of another libvirt. */
+async function readmeModule(directory: string): Promise<Record<string, unknown>> {
+  const readme = await readFile(join(repository, "agent/libvirt/README.md"), "utf8");
+  const example = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].find(([, code]) =>
+    code?.includes(" procedure("),
+  );
+  const code = (example?.[1] ?? "").replace('"./', `"${pathToFileURL(repository).href}/`);
+  const file = join(directory, "example.mts");
+  await writeFile(file, code);
+  return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
+}
+
+test("the README's procedure of another libvirt is called with the exported codecs", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "socle-readme-"));
+  t.after(() => rm(directory, { recursive: true }));
+  const { domainGetTitle } = await readmeModule(directory);
+  const procedure = domainGetTitle as Procedure<{ dom: Domain; flags: number }, { title: string }>;
+
+  const daemon = await FakeDaemon.start(t);
+  daemon.on(procedure, (call) => {
+    assert.deepEqual([call.procedure, call.args(procedure)], [1000, { dom, flags: 7 }]);
+    call.reply(encoded(procedure.result, { title: "a title" }));
+  });
+  const libvirt = await connect(t, daemon);
+  assert.deepEqual(await libvirt.call(procedure, { dom, flags: 7 }), { title: "a title" });
+  assert.equal(procedure.onlyReads, true);
+});
