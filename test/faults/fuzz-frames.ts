@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
-import { Connection, decodeWhole } from "../../agent/libvirt/rpc/connection.ts";
+import { Connection } from "../../agent/libvirt/rpc/connection.ts";
 import { libvirtError, remoteError } from "../../agent/libvirt/rpc/errors.ts";
 import { readEvent } from "../../agent/libvirt/client/event-sources.ts";
 import {
+  decodeWhole,
   FrameError,
   FrameParser,
   FrameStatus,
@@ -168,6 +169,7 @@ export async function connections(cleanUp: CleanUp): Promise<FuzzTarget> {
     maxQueued: 8,
     onEvent: ignore,
     onStream: ignore,
+    onStreamData: ignore,
   };
   return {
     name: "connection",

@@ -14,7 +14,7 @@ import { locate, parseUri, type Environment, type Target } from "./locate.ts";
 import type { Family, Procedure } from "../rpc/procedure.ts";
 import { readAgain } from "./read-again.ts";
 import { openSession, type Session, type SessionOptions } from "./session.ts";
-import { LibvirtStream } from "../rpc/stream.ts";
+import { LibvirtStream, type StreamReceiver } from "../rpc/stream.ts";
 
 export interface LibvirtOptions {
   /** `qemu:///system`, `qemu:///session`, `test:///default`, `test:///file.xml`; `?socket=/path` for another socket. */
@@ -212,9 +212,9 @@ export class Libvirt implements Service {
     const { callTimeoutMs = 30_000 } = this.#options;
     const { timeoutMs = callTimeoutMs, stallTimeoutMs = callTimeoutMs } = settings;
     const { signal, release } = either(settings.signal, running);
-    const connect = async (onStream: (frame: Frame) => void): Promise<Session["connection"]> => {
+    const connect = async (receiver: StreamReceiver): Promise<Session["connection"]> => {
       const endpoint = await this.#locate(this.#modular ? procedure.family : "hypervisor");
-      const { connection } = await openSession(endpoint, { ...this.#sessionOptions(), onStream }, signal);
+      const { connection } = await openSession(endpoint, { ...this.#sessionOptions(), ...receiver }, signal);
       this.#streaming.add(connection);
       void connection.closed.then(() => {
         this.#streaming.delete(connection);

@@ -1,7 +1,7 @@
 import { SocleError } from "../../kernel/errors.ts";
-import { decodeWhole, type CallOptions, type Connection } from "../rpc/connection.ts";
+import type { CallOptions, Connection } from "../rpc/connection.ts";
 import { namer, type LibvirtEvent, type LifecycleEvent } from "./events.ts";
-import { QEMU_PROGRAM, type Frame } from "../rpc/frame.ts";
+import { decodeWhole, QEMU_PROGRAM, type Frame } from "../rpc/frame.ts";
 import type { EventProcedure, Family } from "../rpc/procedure.ts";
 import * as protocol from "../protocol/index.ts";
 import { domainEvents } from "../protocol/index.ts";

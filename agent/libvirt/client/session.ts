@@ -28,6 +28,7 @@ export interface SessionOptions {
   readonly keepalive?: { readonly intervalMs: number; readonly count: number };
   readonly onEvent?: (frame: Frame) => void;
   readonly onStream?: (frame: Frame) => void;
+  readonly onStreamData?: (chunk: Buffer) => void;
 }
 
 /** A connection over which a driver is open. Versions are major * 1,000,000 + minor * 1,000 + micro. */

@@ -1,15 +1,16 @@
 import { connect, type Socket } from "node:net";
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import { inSlices } from "../../kernel/concurrency/slice.ts";
 import { PendingCall } from "./call.ts";
 import { CallQueue } from "./call-queue.ts";
 import { Deadlines } from "./deadlines.ts";
-import { libvirtError, remoteError, unreachable } from "./errors.ts";
+import { unreachable } from "./errors.ts";
 import { beginFrame, endFrame, FrameError, FrameParser, FrameStatus, FrameType } from "./frame.ts";
 import { KEEPALIVE_PROGRAM, type Frame, type FrameHeader } from "./frame.ts";
 import { programNumbers, type Procedure } from "./procedure.ts";
-import { stepsOf, XdrError, XdrWriter, type Codec } from "./xdr.ts";
+import { badArgument, settle, settleInSlices } from "./reply.ts";
+import { StreamChunks } from "./stream-chunks.ts";
+import { XdrError, XdrWriter } from "./xdr.ts";
 
 export interface ConnectionOptions {
   readonly socketPath: string;
@@ -21,7 +22,10 @@ export interface ConnectionOptions {
   /** Calls that may wait for a place; more are refused with `exhausted`. */
   readonly maxQueued: number;
   readonly onEvent?: (frame: Frame) => void;
+  /** Messages of a stream; its data too, where `onStreamData` does not take that. */
   readonly onStream?: (frame: Frame) => void;
+  /** Data of a stream, in chunks of any size that are the receiver's to keep. */
+  readonly onStreamData?: (chunk: Buffer) => void;
 }
 
 export interface CallOptions {
@@ -34,6 +38,7 @@ export interface CallOptions {
 const PING = 1;
 const PONG = 2;
 const READ_BYTES = 128 * 1024;
+const nothing = new Uint8Array(0);
 const MAX_SERIAL = 0xffffffff;
 
 /**
@@ -51,7 +56,8 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
   readonly #writer = new XdrWriter(16 * 1024);
-  readonly #parser = new FrameParser((frame) => this.#receive(frame));
+  readonly #parser: FrameParser;
+  readonly #chunks: StreamChunks | undefined;
   readonly #deadlines: Deadlines;
   readonly #inFlight = new Map<number, PendingCall>();
   readonly #ending = new AbortController();
@@ -98,9 +104,15 @@ export class Connection {
       this.#resolveWorn = resolve;
     });
     this.#deadlines = new Deadlines(options.clock, (nowMs) => this.#expire(nowMs));
+    const chunks = options.onStreamData && new StreamChunks(options.onStreamData);
+    this.#chunks = chunks;
+    this.#parser = new FrameParser(
+      (frame) => this.#receive(frame),
+      chunks && ((part, leftBytes) => chunks.add(part, leftBytes)),
+    );
     // One buffer for all that is read: whatever outlives the handling of its frame is copied out by the codecs.
     const onread = {
-      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      buffer: chunks === undefined ? Buffer.allocUnsafeSlow(READ_BYTES) : () => chunks.next(),
       callback: (bytes: number, buffer: Uint8Array): boolean => {
         this.#read(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
         return true;
@@ -162,6 +174,7 @@ export class Connection {
   close(why: SocleError): void {
     if (this.#error !== undefined) return;
     this.#error = why;
+    this.#chunks?.flush();
     this.#socket.destroy();
     this.#deadlines.close();
     this.#ending.abort();
@@ -191,25 +204,31 @@ export class Connection {
     }
   }
 
-  /** Sends a message of a stream; resolves once the socket took it, so a daemon that reads slowly slows us down. */
-  sendStream(header: FrameHeader, data: Uint8Array): Promise<void> {
-    if (this.#error !== undefined) return Promise.reject(this.#error);
+  /**
+   * Sends messages of a stream that have the same header, one for each of `bodies`, at least one. `onTaken` is called once
+   * the socket took them all, so a daemon that reads slowly slows the caller down, or with why it will not.
+   */
+  sendStream(
+    header: FrameHeader,
+    bodies: readonly Uint8Array[],
+    onTaken?: (failure?: SocleError) => void,
+  ): void {
+    if (this.#error !== undefined) {
+      onTaken?.(this.#error);
+      return;
+    }
     this.#flush();
-    endFrame(this.#writer, beginFrame(this.#writer, header), data.byteLength);
-    const head = this.#writer.take();
-    return new Promise((resolve, reject) => {
-      const taken = (failure?: Error | null): void => {
-        if (failure == null) resolve();
-        else reject(this.#error ?? unreachable("DISCONNECTED", "libvirt closed the connection", failure));
-      };
-      this.#socket.cork();
-      if (data.byteLength === 0) this.#socket.write(head, taken);
-      else {
-        this.#socket.write(head);
-        this.#socket.write(data, taken);
-      }
-      this.#socket.uncork();
+    this.#socket.cork();
+    for (const body of bodies) {
+      endFrame(this.#writer, beginFrame(this.#writer, header), body.byteLength);
+      this.#socket.write(this.#writer.take());
+      if (body.byteLength > 0) this.#socket.write(body);
+    }
+    this.#socket.write(nothing, (failure) => {
+      if (failure == null) onTaken?.();
+      else onTaken?.(this.#error ?? unreachable("DISCONNECTED", "libvirt closed the connection", failure));
     });
+    this.#socket.uncork();
   }
 
   pause(): void {
@@ -242,6 +261,7 @@ export class Connection {
     } else if (frame.type === FrameType.MESSAGE) {
       this.#options.onEvent?.(frame);
     } else {
+      this.#chunks?.flush();
       this.#options.onStream?.(frame);
     }
   }
@@ -332,53 +352,6 @@ export class Connection {
     }
     return next;
   }
-}
-
-function settle(call: PendingCall, frame: Frame): void {
-  try {
-    if (frame.status === FrameStatus.ERROR) {
-      call.fail(libvirtError(decodeWhole(remoteError, frame), call.procedure.name));
-    } else {
-      call.succeed(decodeWhole(call.procedure.result, frame));
-    }
-  } catch (thrown) {
-    call.lose(badReply(call, thrown));
-  }
-}
-
-/** The readings of a thousand guests are megabytes: decoded at once, they would hold the event loop up. */
-async function settleInSlices(call: PendingCall, frame: Frame): Promise<void> {
-  if (frame.status === FrameStatus.ERROR) {
-    settle(call, frame);
-    return;
-  }
-  try {
-    const value = await inSlices(stepsOf(call.procedure.result, frame.body));
-    frame.body.finish();
-    call.succeed(value);
-  } catch (thrown) {
-    call.lose(badReply(call, thrown));
-  }
-}
-
-function badReply(call: PendingCall, thrown: unknown): SocleError {
-  const problem = thrown instanceof Error ? thrown.message : String(thrown);
-  const message = `libvirt's answer to ${call.procedure.name} cannot be read: ${problem}`;
-  return new SocleError("internal", "LIBVIRT_BAD_REPLY", message, { cause: thrown });
-}
-
-export function decodeWhole<T>(codec: Codec<T>, frame: Frame): T {
-  const value = codec.decode(frame.body);
-  frame.body.finish();
-  return value;
-}
-
-function badArgument(call: PendingCall, thrown: XdrError): SocleError {
-  const message = `${call.procedure.name} cannot be sent: ${thrown.message}`;
-  return new SocleError("invalid", "LIBVIRT_BAD_ARGUMENT", message, {
-    cause: thrown,
-    details: { fields: { [thrown.path]: thrown.problem } },
-  });
 }
 
 function socketError(cause: NodeJS.ErrnoException, path: string): SocleError {

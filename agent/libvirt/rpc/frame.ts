@@ -1,3 +1,4 @@
+import type { Codec } from "./xdr.ts";
 import { MESSAGE_MAX_BYTES, XdrReader, type XdrWriter } from "./xdr-buffer.ts";
 
 /** virNetMessageType of libvirt's virnetprotocol.x, without those that carry file descriptors. */
@@ -25,8 +26,18 @@ export interface Frame extends FrameHeader {
   readonly body: XdrReader;
 }
 
+/** Takes a part of a stream's data, as it lies in the chunk, and the number of bytes that follow in its frame. */
+export type DataReceiver = (part: Buffer, leftBytes: number) => void;
+
 /** A header no libvirt daemon would send. Nothing behind it can be trusted: the connection has to end. */
 export class FrameError extends Error {}
+
+/** The body, all of it. Throws XdrError when it is not what the codec reads. */
+export function decodeWhole<T>(codec: Codec<T>, frame: Frame): T {
+  const value = codec.decode(frame.body);
+  frame.body.finish();
+  return value;
+}
 
 /** Starts a frame and returns where; `endFrame` completes it once the body is written. */
 export function beginFrame(writer: XdrWriter, header: FrameHeader): number {
@@ -48,24 +59,31 @@ export function endFrame(writer: XdrWriter, start: number, extraBytes = 0): void
 
 /**
  * Cuts a byte stream into frames, wherever the chunks happen to end. A frame that lies whole in its chunk is read in
- * place; only one that is cut is gathered in a buffer of its own, after its length was checked.
+ * place; only one that is cut is gathered in a buffer of its own, after its length was checked. With `onData`, the data
+ * of streams is passed there in parts, as it lies in the chunks, and gathered nowhere.
  */
 export class FrameParser {
   readonly #onFrame: (frame: Frame) => void;
+  readonly #onData: DataReceiver | undefined;
   readonly #header = Buffer.alloc(HEADER_BYTES);
   #headerFilled = 0;
   #body: Buffer | undefined;
   #bodyFilled = 0;
+  /** Bytes of a stream's data that are still to come in this frame. */
+  #dataLeft = 0;
 
-  constructor(onFrame: (frame: Frame) => void) {
+  constructor(onFrame: (frame: Frame) => void, onData?: DataReceiver) {
     this.#onFrame = onFrame;
+    this.#onData = onData;
   }
 
   /** Throws FrameError at a bad header. */
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.#body !== undefined) {
+      if (this.#dataLeft > 0) {
+        at = this.#passData(chunk, at);
+      } else if (this.#body !== undefined) {
         at = this.#fillBody(this.#body, chunk, at);
       } else if (this.#headerFilled === 0 && chunk.length - at >= HEADER_BYTES) {
         at = this.#startBody(chunk, at, chunk, at + HEADER_BYTES);
@@ -82,6 +100,13 @@ export class FrameParser {
   /** The header is complete at `headerAt` of `header`; the body begins at `at` of `chunk`. */
   #startBody(header: Buffer, headerAt: number, chunk: Buffer, at: number): number {
     const bodyBytes = checkHeader(header, headerAt) - HEADER_BYTES;
+    if (this.#onData !== undefined && isData(header, headerAt)) {
+      this.#dataLeft = bodyBytes;
+      if (bodyBytes > 0) {
+        this.#headerFilled = 0;
+        return at;
+      }
+    }
     if (chunk.length - at >= bodyBytes) {
       this.#headerFilled = 0;
       this.#onFrame(frameOf(header, headerAt, new XdrReader(chunk, at, at + bodyBytes)));
@@ -92,6 +117,13 @@ export class FrameParser {
     this.#body = Buffer.allocUnsafeSlow(bodyBytes);
     this.#bodyFilled = 0;
     return this.#fillBody(this.#body, chunk, at);
+  }
+
+  #passData(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#dataLeft);
+    this.#dataLeft -= end - at;
+    this.#onData?.(chunk.subarray(at, end), this.#dataLeft);
+    return end;
   }
 
   #fillBody(body: Buffer, chunk: Buffer, at: number): number {
@@ -105,6 +137,12 @@ export class FrameParser {
     }
     return at + taken;
   }
+}
+
+function isData(header: Buffer, at: number): boolean {
+  return (
+    header.readInt32BE(at + 16) === FrameType.STREAM && header.readInt32BE(at + 24) === FrameStatus.CONTINUE
+  );
 }
 
 function frameOf(header: Buffer, at: number, body: XdrReader): Frame {

@@ -1,13 +1,16 @@
 import { abortReason, type Clock } from "../../kernel/clock.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { decodeWhole, type Connection } from "./connection.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Connection, ConnectionOptions } from "./connection.ts";
 import { libvirtError, remoteError, unanswered, unreachable } from "./errors.ts";
-import { FrameStatus, FrameType, type Frame } from "./frame.ts";
+import { decodeWhole, FrameStatus, FrameType, type Frame } from "./frame.ts";
+import { StallWatch } from "./stall-watch.ts";
+import { STREAM_MESSAGE_MAX_BYTES } from "./stream-chunks.ts";
 import { programNumbers, type Procedure } from "./procedure.ts";
 import { hyper, struct, uint, XdrError, XdrWriter } from "./xdr.ts";
 
-/** VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX: what every daemon takes in one message of a stream. */
-const PIECE_BYTES = 262120;
+const PIECE_BYTES = STREAM_MESSAGE_MAX_BYTES;
+/** Pieces that are written at once: what the daemon takes meanwhile counts as one step of the stream. */
+const PIECES_AT_ONCE = 8;
 /** With this much unread, nothing more is read from the socket; the daemon then stops too. */
 const UNREAD_MAX_BYTES = 1024 * 1024;
 /** How long `abort` waits for libvirt's word, and how long the connection does. */
@@ -15,6 +18,9 @@ const ABORT_TIMEOUT_MS = 2000;
 const LINGER_MS = 60_000;
 const streamHole = struct({ length: hyper, flags: uint });
 const nothing = new Uint8Array(0);
+
+/** Takes the messages of a stream from its connection. */
+export type StreamReceiver = Required<Pick<ConnectionOptions, "onStream" | "onStreamData">>;
 
 export interface StreamOptions {
   readonly clock: Clock;
@@ -48,17 +54,22 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
   #over = false;
   #stopping: Promise<void> | undefined;
   #wake: (() => void)[] = [];
+  readonly #stallWatch: StallWatch;
+  readonly #rejectWrites = new Set<(why: SocleError) => void>();
 
   /** Opens a connection with `connect` and the stream on it. `connect` passes on the connection's stream messages. */
   static async open<A, R>(
-    connect: (onStream: (frame: Frame) => void) => Promise<Connection>,
+    connect: (receiver: StreamReceiver) => Promise<Connection>,
     procedure: Procedure<A, R>,
     args: A,
     options: StreamOptions,
   ): Promise<LibvirtStream> {
     if (procedure.stream === undefined) throw new TypeError(`${procedure.name} opens no stream`);
     const stream = new LibvirtStream(procedure, options);
-    const connection = await connect((frame) => stream.#receive(frame));
+    const connection = await connect({
+      onStream: (frame) => stream.#receive(frame),
+      onStreamData: (chunk) => stream.#keep(chunk),
+    });
     const { signal, timeoutMs } = options;
     const call = connection.send(procedure, args, { timeoutMs });
     const opened = call.result.then(
@@ -76,6 +87,7 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
   private constructor(procedure: Procedure<unknown, unknown>, options: StreamOptions) {
     this.#procedure = procedure;
     this.#options = options;
+    this.#stallWatch = new StallWatch(options.clock, options.stallTimeoutMs, () => this.#stalled());
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
@@ -85,7 +97,7 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
         if (next !== undefined) yield next;
         else if (this.#error !== undefined) throw this.#error;
         else if (this.#ended) break;
-        else await this.#moving(this.#change());
+        else await this.#arrival();
       }
       if (!this.#finished) await this.finish();
     } finally {
@@ -95,16 +107,18 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
 
   /** Resolves once the socket took all of it; `data` must not change before. */
   async write(data: Uint8Array): Promise<void> {
-    for (let at = 0; at < data.byteLength; at += PIECE_BYTES) {
-      await this.#send(FrameStatus.CONTINUE, data.subarray(at, at + PIECE_BYTES));
-    }
+    const pieces: Uint8Array[] = [];
+    for (let at = 0; at < data.byteLength; at += PIECE_BYTES)
+      pieces.push(data.subarray(at, at + PIECE_BYTES));
+    for (let at = 0; at < pieces.length; at += PIECES_AT_ONCE)
+      await this.#send(FrameStatus.CONTINUE, pieces.slice(at, at + PIECES_AT_ONCE));
   }
 
   /** So much is passed over, on a stream that was opened as a sparse one. In a file, nothing stays behind the hole. */
   async writeHole(bytes: number): Promise<void> {
     const body = new XdrWriter();
     streamHole.encode(body, { length: bytes, flags: 0 });
-    await this.#send(FrameStatus.CONTINUE, body.take(), FrameType.STREAM_HOLE);
+    await this.#send(FrameStatus.CONTINUE, [body.take()], FrameType.STREAM_HOLE);
   }
 
   /**
@@ -115,7 +129,7 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
     if (this.#finished) return;
     this.#discard();
     try {
-      await this.#send(FrameStatus.OK, nothing);
+      await this.#send(FrameStatus.OK, [nothing]);
       const answered = await this.#until(
         () => this.#over || this.#error !== undefined,
         this.#options.timeoutMs,
@@ -157,10 +171,11 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
     this.#discard();
     const isOver = (): boolean => this.#over || connection.isClosed;
     if (!isOver()) {
-      connection.sendStream(this.#header(FrameStatus.ERROR), nothing).catch(() => undefined);
+      connection.sendStream(this.#header(FrameStatus.ERROR), [nothing]);
       await this.#until(isOver, ABORT_TIMEOUT_MS);
     }
     this.#finished = true;
+    this.#stallWatch.close();
     void this.#until(isOver, LINGER_MS).then(() => this.#close());
   }
 
@@ -188,10 +203,8 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
         this.#fail(brokenOr(libvirtError(decodeWhole(remoteError, frame), this.#procedure.name)));
       } else if (frame.status === FrameStatus.OK) {
         this.#over = true;
-      } else if (frame.body.remaining === 0) {
+      } else {
         this.#ended = true;
-      } else if (!this.#discarding) {
-        this.#keep(frame.body.rest());
       }
     } catch (thrown) {
       if (!(thrown instanceof XdrError)) throw thrown;
@@ -203,9 +216,11 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
   }
 
   #keep(data: Buffer): void {
+    if (this.#discarding) return;
     this.#unread.push(data);
     this.#unreadBytes += data.length;
     if (this.#unreadBytes >= UNREAD_MAX_BYTES) this.#connection?.pause();
+    this.#changed();
   }
 
   #take(): Buffer | undefined {
@@ -224,41 +239,37 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
     return length > 0 ? Buffer.alloc(length) : this.#take();
   }
 
-  async #send(status: number, data: Uint8Array, type: number = FrameType.STREAM): Promise<void> {
+  async #send(status: number, bodies: readonly Uint8Array[], type: number = FrameType.STREAM): Promise<void> {
     const connection = this.#open();
+    this.#stallWatch.begin();
     try {
-      await this.#moving(connection.sendStream({ ...this.#header(status), type }, data));
-    } catch (thrown) {
-      throw this.#error ?? toSocleError(thrown);
+      await new Promise<void>((resolve, reject) => {
+        this.#rejectWrites.add(reject);
+        connection.sendStream({ ...this.#header(status), type }, bodies, (failure) => {
+          this.#rejectWrites.delete(reject);
+          if (failure === undefined) resolve();
+          else reject(this.#error ?? failure);
+        });
+      });
+    } finally {
+      this.#stallWatch.end();
     }
   }
 
-  /** Ends the stream with `timeout` where libvirt holds it up for too long: storage that is gone hangs it for ever. */
-  async #moving(moved: Promise<void>): Promise<void> {
-    const { stallTimeoutMs, clock } = this.#options;
-    if (stallTimeoutMs === Infinity) {
-      await moved;
-      return;
-    }
-    const done = new AbortController();
-    const late = clock.sleep(stallTimeoutMs, done.signal).then(
-      () => true,
-      () => false,
-    );
+  async #arrival(): Promise<void> {
+    this.#stallWatch.begin();
     try {
-      if ((await Promise.race([moved, late])) !== true) return;
+      await this.#change();
     } finally {
-      done.abort();
+      this.#stallWatch.end();
     }
-    // It fails once the connection closes: nobody asks any more.
-    moved.catch(() => undefined);
-    const stalled = new SocleError(
-      "timeout",
-      "LIBVIRT_TIMEOUT",
-      `nothing moved on the stream of ${this.#procedure.name} for ${stallTimeoutMs} ms; is its storage there?`,
-    );
-    void this.#stop(stalled);
-    throw stalled;
+  }
+
+  /** libvirt holds the stream up for too long: storage that is gone would hang it for ever. */
+  #stalled(): void {
+    const { name } = this.#procedure;
+    const message = `nothing moved on the stream of ${name} for ${this.#options.stallTimeoutMs} ms; is its storage there?`;
+    void this.#stop(new SocleError("timeout", "LIBVIRT_TIMEOUT", message));
   }
 
   #open(): Connection {
@@ -313,11 +324,14 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
 
   #fail(error: SocleError): void {
     this.#error ??= error;
+    for (const reject of this.#rejectWrites) reject(this.#error);
+    this.#rejectWrites.clear();
     this.#changed();
   }
 
   #close(): void {
     this.#finished = true;
+    this.#stallWatch.close();
     this.#connection?.close(unreachable("CLOSED", "the stream is finished"));
   }
 

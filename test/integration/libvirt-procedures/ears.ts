@@ -1,7 +1,6 @@
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { decodeWhole } from "../../../agent/libvirt/rpc/connection.ts";
-import type { Frame } from "../../../agent/libvirt/rpc/frame.ts";
+import { decodeWhole, type Frame } from "../../../agent/libvirt/rpc/frame.ts";
 import * as p from "../../../agent/libvirt/index.ts";
 import type { EventProcedure } from "../../../agent/libvirt/index.ts";
 import { programNumbers } from "../../../agent/libvirt/rpc/procedure.ts";
