@@ -81,7 +81,9 @@ export const configSchema = z.strictObject({
         )
         .default("qemu:///system")
         .describe("qemu:///system, qemu:///session or test:///..., with ?socket=PATH if it is elsewhere."),
-      callTimeoutSeconds: seconds(1, 600).default(30).describe("Deadline of one call."),
+      callTimeoutSeconds: seconds(1, 600)
+        .default(35)
+        .describe("Deadline of one call. Above 30: libvirt waits 30 s for a busy guest before it refuses."),
     })
     .prefault({}),
   vm: z

@@ -30,7 +30,7 @@ const MOST_OF_GIVING_UP = 0.7;
 /** The agent must read its pools before the next inventory period reads them anyway. */
 const WITHIN_PERIOD_MS = (INVENTORY_PERIOD_SECONDS * 1000 * 2) / 3;
 /** How long a read would take that waits for a libvirt that hangs: `libvirt.callTimeoutSeconds`. */
-const LIBVIRT_CALL_MS = 30_000;
+const LIBVIRT_CALL_MS = 35_000;
 
 const condition = async (client: Agent, type: string) => {
   const { health: told } = await client.ask(client.contract.host.GetHost, {});

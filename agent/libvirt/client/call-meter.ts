@@ -16,7 +16,7 @@ export type CallOutcome = (typeof outcomes)[number];
 /** The kinds of error of a call without an answer; every other one is a refusal. */
 const unanswered: ReadonlySet<ErrorKind> = new Set<ErrorKind>(outcomes.slice(2) as ErrorKind[]);
 
-/** From a look into the daemon's memory to the longest deadline there is by default. */
+/** From a look into the daemon's memory to the 30 s that libvirt waits for a busy guest. */
 const boundsSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** Since the client was made; an outcome that never was is there, as zero. */

@@ -10,62 +10,29 @@ import { eventFamilies, readEvent, registerEvents } from "./event-sources.ts";
 import type { LibvirtEvent, ResyncEvent } from "./events.ts";
 import type { Frame } from "../rpc/frame.ts";
 import { Link } from "./link.ts";
-import { locate, parseUri, type Environment, type Target } from "./locate.ts";
+import { locate, parseUri, type Target } from "./locate.ts";
+import { CALL_TIMEOUT_MS } from "./options.ts";
+import type {
+  CallSettings,
+  Lane,
+  LibvirtChange,
+  LibvirtOptions,
+  LibvirtStatus,
+  StreamSettings,
+} from "./options.ts";
 import type { Family, Procedure } from "../rpc/procedure.ts";
 import { readAgain } from "./read-again.ts";
 import { openSession, type Session, type SessionOptions } from "./session.ts";
 import { LibvirtStream, type StreamReceiver } from "../rpc/stream.ts";
 
-export interface LibvirtOptions {
-  /** `qemu:///system`, `qemu:///session`, `test:///default`, `test:///file.xml`; `?socket=/path` for another socket. */
-  readonly uri: string;
-  readonly log: Logger;
-  readonly clock?: Clock;
-  /** For `qemu:///session`: the process's environment, or what of it matters. */
-  readonly environment?: Environment;
-  /** Where the system daemons keep their sockets; `/run/libvirt`. */
-  readonly runDirectory?: string;
-  /** For a call that says nothing else: 30 s. */
-  readonly callTimeoutMs?: number;
-  /** From the socket to the open session: 10 s. */
-  readonly connectTimeoutMs?: number;
-  /** Calls on their way at once, per connection: 4, one below what a daemon takes, which keepalive needs. */
-  readonly maxInFlight?: number;
-  /** Calls that may wait for a place, per connection: 8192. */
-  readonly maxQueued?: number;
-  /** A daemon that is silent for intervalMs * (count + 1) is given up: 5 s and 5, as libvirt's own client does. */
-  readonly keepalive?: { readonly intervalMs: number; readonly count: number };
-  /** Between attempts to connect: 100 ms, growing to 10 s. */
-  readonly backoff?: { readonly baseMs: number; readonly capMs: number };
-}
-
-/** Commands never wait behind the observation's bulk calls, nor behind those that take hours: a `slow` one has a lane too. */
-export type Lane = "command" | "observation" | "slow";
-
-export type LibvirtStatus =
-  | {
-      readonly connected: true;
-      readonly sinceMs: number;
-      readonly libVersion: number;
-      readonly hypervisorVersion?: number;
-    }
-  | { readonly connected: false; readonly sinceMs: number; readonly error?: SocleError };
-
-export type LibvirtChange =
-  { readonly kind: "connected" } | { readonly kind: "disconnected"; readonly error: SocleError };
-
-export interface CallSettings {
-  readonly signal?: AbortSignal | undefined;
-  readonly timeoutMs?: number | undefined;
-  /** `command` when not said. */
-  readonly lane?: Lane | undefined;
-  /** Goes before all that wait, and on the command lane has a place that no other call takes. */
-  readonly urgent?: boolean | undefined;
-}
-
-export interface StreamSettings extends Omit<CallSettings, "lane"> {
-  readonly stallTimeoutMs?: number | undefined;
-}
+export type {
+  CallSettings,
+  Lane,
+  LibvirtChange,
+  LibvirtOptions,
+  LibvirtStatus,
+  StreamSettings,
+} from "./options.ts";
 
 const STREAMS_END_WITHIN_MS = 3000;
 const lanes = ["events", "command", "observation"] as const;
@@ -173,7 +140,11 @@ export class Libvirt implements Service {
   async call<A, R>(procedure: Procedure<A, R>, args: A, settings: CallSettings = {}): Promise<R> {
     const beganAtMs = this.#meter.began();
     try {
-      const { signal, lane = "command", timeoutMs = this.#options.callTimeoutMs ?? 30_000 } = settings;
+      const {
+        signal,
+        lane = "command",
+        timeoutMs = this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS,
+      } = settings;
       const isCommands = procedure.onlyReads && lane === "command";
       const again = { clock: this.#clock, timeoutMs, signal, mayRepeat: () => isCommands && !!this.#running };
       const once = (ms: number) => this.#callOnce(procedure, args, { ...settings, lane, timeoutMs: ms });
@@ -209,7 +180,7 @@ export class Libvirt implements Service {
   ): Promise<LibvirtStream> {
     const running = this.#running;
     if (running === undefined) throw closed();
-    const { callTimeoutMs = 30_000 } = this.#options;
+    const { callTimeoutMs = CALL_TIMEOUT_MS } = this.#options;
     const { timeoutMs = callTimeoutMs, stallTimeoutMs = callTimeoutMs } = settings;
     const { signal, release } = either(settings.signal, running);
     const connect = async (receiver: StreamReceiver): Promise<Session["connection"]> => {

@@ -162,7 +162,7 @@ export class ModelLibvirt implements Service {
   async #call<A, R>(procedure: Procedure<A, R>, args: A, settings: CallSettings): Promise<unknown> {
     if (this.#isDead) return await never();
     this.#requireUp();
-    const timeoutMs = settings.timeoutMs ?? this.options.callTimeoutMs ?? 30_000;
+    const timeoutMs = settings.timeoutMs ?? this.options.callTimeoutMs ?? 35_000;
     const { signal, urgent } = settings;
     const { clock } = this.#daemon;
     const call = new PendingCall(procedure, args, { timeoutMs, signal, urgent }, clock.monotonicMs());

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { Libvirt } from "../../../../agent/libvirt/client/client.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
 import { eventually, within } from "../../../support/wait.ts";
+import { FakeClock } from "../../../support/host/fake-clock.ts";
 import {
   connect,
   dom,
@@ -117,6 +118,19 @@ describe("connecting", () => {
       );
     }
   });
+});
+
+it("gives a refusal as it is that libvirt makes after its own 30 s of waiting for a guest", async (t) => {
+  const daemon = await FakeDaemon.start(t);
+  const clock = new FakeClock();
+  const libvirt = await connect(t, daemon, { clock });
+  const calls: Received[] = [];
+  daemon.on(p.domainManagedSave, (call) => calls.push(call));
+  const saved = libvirt.call(p.domainManagedSave, { dom, flags: 0 }).catch(reason);
+  const call = await eventually(() => calls[0]);
+  clock.advance(30_000);
+  call.fail(68, "cannot acquire state change lock");
+  assert.equal(await saved, "timeout LIBVIRT_OPERATION_TIMEOUT");
 });
 
 describe("a loss", () => {
