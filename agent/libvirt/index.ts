@@ -1,12 +1,13 @@
 /** The only door to the client. `./xml/index.ts` is the one to libvirt's XML. */
-export {
-  Libvirt,
-  type CallSettings,
-  type Lane,
-  type LibvirtChange,
-  type LibvirtOptions,
-  type LibvirtStatus,
-} from "./client/client.ts";
+export { Libvirt } from "./client/client.ts";
+export type {
+  CallSettings,
+  Lane,
+  LibvirtChange,
+  LibvirtOptions,
+  LibvirtStatus,
+  StreamSettings,
+} from "./client/options.ts";
 export type { CallOutcome, CallTotals } from "./client/call-meter.ts";
 export type { Environment } from "./client/locate.ts";
 export { OutcomeUnknown, type LateReply } from "./rpc/errors.ts";

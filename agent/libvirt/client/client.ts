@@ -25,15 +25,6 @@ import { readAgain } from "./read-again.ts";
 import { openSession, type Session, type SessionOptions } from "./session.ts";
 import { LibvirtStream, type StreamReceiver } from "../rpc/stream.ts";
 
-export type {
-  CallSettings,
-  Lane,
-  LibvirtChange,
-  LibvirtOptions,
-  LibvirtStatus,
-  StreamSettings,
-} from "./options.ts";
-
 const STREAMS_END_WITHIN_MS = 3000;
 const lanes = ["events", "command", "observation"] as const;
 type AnyLane = (typeof lanes)[number] | Lane;

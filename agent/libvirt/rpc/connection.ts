@@ -256,7 +256,7 @@ export class Connection {
     if (this.isClosed) return;
     if (frame.program === KEEPALIVE_PROGRAM) {
       if (frame.procedure === PING) this.#sendKeepalive(PONG);
-    } else if (frame.type === FrameType.REPLY) {
+    } else if (frame.type === FrameType.REPLY || frame.type === FrameType.REPLY_WITH_FDS) {
       this.#answer(frame);
     } else if (frame.type === FrameType.MESSAGE) {
       this.#options.onEvent?.(frame);

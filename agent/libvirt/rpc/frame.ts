@@ -1,8 +1,15 @@
 import type { Codec } from "./xdr.ts";
 import { MESSAGE_MAX_BYTES, XdrReader, type XdrWriter } from "./xdr-buffer.ts";
 
-/** virNetMessageType of libvirt's virnetprotocol.x, without those that carry file descriptors. */
-export const FrameType = { CALL: 0, REPLY: 1, MESSAGE: 2, STREAM: 3, STREAM_HOLE: 6 } as const;
+/** virNetMessageType of libvirt's virnetprotocol.x. CALL_WITH_FDS (4) is never sent: Node cannot pass descriptors. */
+export const FrameType = {
+  CALL: 0,
+  REPLY: 1,
+  MESSAGE: 2,
+  STREAM: 3,
+  REPLY_WITH_FDS: 5,
+  STREAM_HOLE: 6,
+} as const;
 /** virNetMessageStatus. */
 export const FrameStatus = { OK: 0, ERROR: 1, CONTINUE: 2 } as const;
 
@@ -11,6 +18,8 @@ export const QEMU_PROGRAM = 0x20008087;
 export const KEEPALIVE_PROGRAM = 0x6b656570;
 const VERSION = 1;
 const HEADER_BYTES = 28;
+/** VIR_NET_MESSAGE_NUM_FDS_MAX. */
+const DESCRIPTORS_MAX = 32;
 const FRAME_MAX_BYTES = MESSAGE_MAX_BYTES + 4;
 
 export interface FrameHeader {
@@ -71,6 +80,8 @@ export class FrameParser {
   #bodyFilled = 0;
   /** Bytes of a stream's data that are still to come in this frame. */
   #dataLeft = 0;
+  /** Bytes to pass over: each descriptor comes with one, behind its frame. The kernel closes the descriptor itself. */
+  #skipLeft = 0;
 
   constructor(onFrame: (frame: Frame) => void, onData?: DataReceiver) {
     this.#onFrame = onFrame;
@@ -81,7 +92,11 @@ export class FrameParser {
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.#dataLeft > 0) {
+      if (this.#skipLeft > 0) {
+        const skipped = Math.min(this.#skipLeft, chunk.length - at);
+        this.#skipLeft -= skipped;
+        at += skipped;
+      } else if (this.#dataLeft > 0) {
         at = this.#passData(chunk, at);
       } else if (this.#body !== undefined) {
         at = this.#fillBody(this.#body, chunk, at);
@@ -109,7 +124,7 @@ export class FrameParser {
     }
     if (chunk.length - at >= bodyBytes) {
       this.#headerFilled = 0;
-      this.#onFrame(frameOf(header, headerAt, new XdrReader(chunk, at, at + bodyBytes)));
+      this.#handOver(frameOf(header, headerAt, new XdrReader(chunk, at, at + bodyBytes)));
       return at + bodyBytes;
     }
     if (header !== this.#header) header.copy(this.#header, 0, headerAt, headerAt + HEADER_BYTES);
@@ -117,6 +132,11 @@ export class FrameParser {
     this.#body = Buffer.allocUnsafeSlow(bodyBytes);
     this.#bodyFilled = 0;
     return this.#fillBody(this.#body, chunk, at);
+  }
+
+  #handOver(frame: Frame): void {
+    this.#skipLeft = descriptorsOf(frame);
+    this.#onFrame(frame);
   }
 
   #passData(chunk: Buffer, at: number): number {
@@ -133,10 +153,18 @@ export class FrameParser {
     if (this.#bodyFilled === body.length) {
       this.#body = undefined;
       this.#headerFilled = 0;
-      this.#onFrame(frameOf(this.#header, 0, new XdrReader(body)));
+      this.#handOver(frameOf(this.#header, 0, new XdrReader(body)));
     }
     return at + taken;
   }
+}
+
+/** The number of descriptors that come with a frame; it stands before the body. */
+function descriptorsOf(frame: Frame): number {
+  if (frame.type !== FrameType.REPLY_WITH_FDS) return 0;
+  const count = frame.body.remaining < 4 ? Infinity : frame.body.uint();
+  if (count > DESCRIPTORS_MAX) throw new FrameError(`a frame with ${count} descriptors`);
+  return count;
 }
 
 function isData(header: Buffer, at: number): boolean {
@@ -172,6 +200,7 @@ function checkHeader(header: Buffer, at: number): number {
     type !== FrameType.REPLY &&
     type !== FrameType.MESSAGE &&
     type !== FrameType.STREAM &&
+    type !== FrameType.REPLY_WITH_FDS &&
     type !== FrameType.STREAM_HOLE
   ) {
     throw new FrameError(`a frame of type ${type}`);

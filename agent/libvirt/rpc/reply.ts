@@ -2,7 +2,7 @@ import { inSlices } from "../../kernel/concurrency/slice.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { PendingCall } from "./call.ts";
 import { libvirtError, remoteError } from "./errors.ts";
-import { decodeWhole, FrameStatus, type Frame } from "./frame.ts";
+import { decodeWhole, FrameStatus, FrameType, type Frame } from "./frame.ts";
 import { stepsOf, type XdrError } from "./xdr.ts";
 
 /** Settles the call with what the frame says. */
@@ -10,6 +10,8 @@ export function settle(call: PendingCall, frame: Frame): void {
   try {
     if (frame.status === FrameStatus.ERROR) {
       call.fail(libvirtError(decodeWhole(remoteError, frame), call.procedure.name));
+    } else if (frame.type === FrameType.REPLY_WITH_FDS) {
+      call.fail(withDescriptors(call));
     } else {
       call.succeed(decodeWhole(call.procedure.result, frame));
     }
@@ -20,7 +22,7 @@ export function settle(call: PendingCall, frame: Frame): void {
 
 /** As settle(): the readings of a thousand guests are megabytes, and decoded at once would hold the event loop up. */
 export async function settleInSlices(call: PendingCall, frame: Frame): Promise<void> {
-  if (frame.status === FrameStatus.ERROR) {
+  if (frame.status === FrameStatus.ERROR || frame.type === FrameType.REPLY_WITH_FDS) {
     settle(call, frame);
     return;
   }
@@ -31,6 +33,11 @@ export async function settleInSlices(call: PendingCall, frame: Frame): Promise<v
   } catch (thrown) {
     call.lose(badReply(call, thrown));
   }
+}
+
+function withDescriptors({ procedure }: PendingCall): SocleError {
+  const message = `libvirt answered ${procedure.name} with file descriptors, which Node cannot receive; they are closed`;
+  return new SocleError("unsupported", "LIBVIRT_DESCRIPTORS_UNSUPPORTED", message);
 }
 
 function badReply(call: PendingCall, thrown: unknown): SocleError {

@@ -4,7 +4,8 @@ import type { QueueItem } from "../../../agent/kernel/concurrency/bounded-queue.
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import type { Topic } from "../../../agent/kernel/concurrency/topic.ts";
-import { Libvirt, type LibvirtOptions } from "../../../agent/libvirt/client/client.ts";
+import { Libvirt } from "../../../agent/libvirt/client/client.ts";
+import type { LibvirtOptions } from "../../../agent/libvirt/client/options.ts";
 import * as p from "../../../agent/libvirt/protocol/index.ts";
 import { eventually } from "../wait.ts";
 import { encoded, type FakeDaemon, type Client, type Received } from "./fake-daemon.ts";

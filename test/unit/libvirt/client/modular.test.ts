@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import type { Lane } from "../../../../agent/libvirt/client/client.ts";
+import type { Lane } from "../../../../agent/libvirt/client/options.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
 import { eventually } from "../../../support/wait.ts";
 import { connect, dom, heard, replyHostname, values } from "../../../support/libvirt/client-stage.ts";

@@ -278,6 +278,11 @@ describe("the end of the connection", () => {
       "a reply to be continued",
       (call) => frame({ procedure: call.procedure, type: 1, serial: call.serial, status: 2 }),
     ],
+    [
+      "more descriptors than libvirt sends",
+      (call) =>
+        frame({ procedure: call.procedure, type: 5, serial: call.serial }, Buffer.from([0, 0, 0, 33])),
+    ],
     ["words that are no frame", () => Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
   ];
   for (const [name, lie] of lies) {

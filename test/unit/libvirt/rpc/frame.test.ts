@@ -87,7 +87,7 @@ describe("the frame parser", () => {
     ["of an unknown program", { ...good, program: 0x20008088 }],
     ["of another version", { ...good, version: 2 }],
     ["that is a call", { ...good, type: FrameType.CALL }],
-    ["with file descriptors", { ...good, type: 5 }],
+    ["of a call with file descriptors", { ...good, type: 4 }],
     ["of an unknown status", { ...good, status: 3 }],
     ["of a negative status", { ...good, status: -1 }],
   ];
