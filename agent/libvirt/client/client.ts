@@ -168,7 +168,7 @@ export class Libvirt implements Service {
     procedure: Procedure<A, R>,
     args: A,
     settings: StreamSettings = {},
-  ): Promise<LibvirtStream> {
+  ): Promise<LibvirtStream<R>> {
     const running = this.#running;
     if (running === undefined) throw closed();
     const { callTimeoutMs = CALL_TIMEOUT_MS } = this.#options;

@@ -39,13 +39,15 @@ export interface StreamOptions {
  * The connection is only closed once libvirt has ended the stream: a libvirt (11.3 for one) that has something to send
  * on a stream whose client has just left waits for itself for ever, with its event loop, and answers nobody any more.
  */
-export class LibvirtStream implements AsyncIterable<Buffer> {
+export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
   readonly #procedure: Procedure<unknown, unknown>;
   readonly #options: StreamOptions;
   readonly #unread: (Buffer | { holeBytes: number })[] = [];
   #unreadBytes = 0;
   #connection: Connection | undefined;
   #serial = 0;
+  /** Set before `open` hands the stream out. */
+  #reply: R | undefined;
   #ended = false;
   #error: SocleError | undefined;
   #finished = false;
@@ -63,9 +65,9 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
     procedure: Procedure<A, R>,
     args: A,
     options: StreamOptions,
-  ): Promise<LibvirtStream> {
+  ): Promise<LibvirtStream<R>> {
     if (procedure.stream === undefined) throw new TypeError(`${procedure.name} opens no stream`);
-    const stream = new LibvirtStream(procedure, options);
+    const stream = new LibvirtStream<R>(procedure, options);
     const connection = await connect({
       onStream: (frame) => stream.#receive(frame),
       onStreamData: (chunk) => stream.#keep(chunk),
@@ -73,7 +75,10 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
     const { signal, timeoutMs } = options;
     const call = connection.send(procedure, args, { timeoutMs });
     const opened = call.result.then(
-      () => stream.#attach(connection, call.serial ?? 0),
+      (reply) => {
+        stream.#reply = reply as R;
+        stream.#attach(connection, call.serial ?? 0);
+      },
       (thrown: unknown) => {
         connection.close(unreachable("CLOSED", "the stream could not be opened"));
         throw thrown;
@@ -151,6 +156,11 @@ export class LibvirtStream implements AsyncIterable<Buffer> {
     why = new SocleError("cancelled", "LIBVIRT_STREAM_ABORTED", "the stream was aborted"),
   ): Promise<void> {
     return this.#stop(why);
+  }
+
+  /** What libvirt answered to the call that opened it, e.g. the MIME type of a screenshot. */
+  get reply(): R {
+    return this.#reply as R;
   }
 
   /** Resolves once its connection has ended. */

@@ -185,13 +185,13 @@ export class ModelLibvirt implements Service {
     procedure: Procedure<A, R>,
     args: A,
     settings: CallSettings = {},
-  ): Promise<LibvirtStream> {
+  ): Promise<LibvirtStream<R>> {
     if (this.#isDead) return await never();
     this.#requireUp();
     settings.signal?.throwIfAborted();
     const stream = await this.#daemon.open(this, procedure, args);
     // The model's stream has the methods that the agent calls; the class has private fields.
-    return stream as unknown as LibvirtStream;
+    return stream as unknown as LibvirtStream<R>;
   }
 
   #requireUp(): void {

@@ -79,10 +79,10 @@ async function judged(
   };
   const call = <A, R>({ name }: Procedure<A, R>, args: A): Promise<R> =>
     Promise.resolve().then(() => answers[name]?.(args as { name?: string }) as R);
-  const openStream = (_procedure: unknown, args: unknown): Promise<LibvirtStream> => {
+  const openStream = <A, R>(_procedure: Procedure<A, R>, args: A): Promise<LibvirtStream<R>> => {
     const { vol } = args as { vol: { name: string } };
     const pieces = [put(vol.name).bytes ?? header()];
-    return Promise.resolve(pieces as unknown as LibvirtStream);
+    return Promise.resolve(pieces as unknown as LibvirtStream<R>);
   };
   const look: Look = (path) => {
     const { is = "file", names = 1 } = put(path.slice("/images/".length));
