@@ -6,10 +6,12 @@ export type {
   LibvirtChange,
   LibvirtOptions,
   LibvirtStatus,
+  PinSettings,
   StreamSettings,
 } from "./client/options.ts";
 export type { CallOutcome, CallTotals } from "./client/call-meter.ts";
 export type { Environment } from "./client/locate.ts";
+export type { PinnedSession } from "./client/pinned-session.ts";
 export { OutcomeUnknown, type LateReply } from "./rpc/errors.ts";
 export type { LibvirtStream } from "./rpc/stream.ts";
 export type { DomainEvent, LibvirtEvent, LifecycleEvent, ObjectEvent, ResyncEvent } from "./client/events.ts";

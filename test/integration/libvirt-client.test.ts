@@ -10,19 +10,12 @@ import { SocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import * as p from "../../agent/libvirt/index.ts";
 import { Libvirt, type LibvirtEvent, type LibvirtOptions } from "../../agent/libvirt/index.ts";
-import { uint } from "../../agent/libvirt/rpc/xdr.ts";
 import { bootedMarker, guestFilesIn, guestXml, type GuestFiles } from "../support/guest.ts";
 import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { eventually, within } from "../support/wait.ts";
 
 const skip = libvirtdUnavailable();
-const openGraphicsFd = p.procedure(
-  "DOMAIN_OPEN_GRAPHICS_FD",
-  343,
-  { dom: p.domain, idx: uint, flags: uint },
-  {},
-);
 
 async function connect(t: TestContext, uri: string, options: Partial<LibvirtOptions> = {}): Promise<Libvirt> {
   const libvirt = await Libvirt.connect({ uri, log: silentLog, ...options });
@@ -214,20 +207,6 @@ describe("against a real libvirtd", { skip }, () => {
     await eventually(() => said.includes("typed-42"), { timeoutMs: 30_000, what: "the shell's answer" });
     await libvirt.call(p.domainDestroyFlags, { dom, flags: 0 });
     await within(reading.catch(reason), 10_000, "the console to end");
-  });
-
-  it("drops the descriptors of a reply, and no other call is lost by them", async (t) => {
-    const libvirt = await connect(t, libvirtd.uri);
-    const graphics = "<graphics type='vnc' socket='/run/libvirt/qemu/screen.vnc'/>";
-    const xmlDesc = sector("screen").replace("</devices>", `${graphics}</devices>`);
-    const { dom } = await libvirt.call(p.domainCreateXml, { xmlDesc, flags: p.DomainCreateFlag.PAUSED });
-    t.after(() => virsh(libvirtd.uri, ["destroy", "screen"]));
-    const changes = Array.from({ length: 8 }, () => libvirt.call(p.domainSuspend, { dom }));
-    const opened = libvirt.call(openGraphicsFd, { dom, idx: 0, flags: 0 });
-    assert.equal(await opened.catch(reason), "unsupported LIBVIRT_DESCRIPTORS_UNSUPPORTED");
-    await Promise.all(changes);
-    await libvirt.call(p.domainResume, { dom });
-    assert.equal(libvirt.reconnects, 0);
   });
 
   it("keeps going beside a guest that hangs", async (t) => {

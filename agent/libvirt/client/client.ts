@@ -18,9 +18,11 @@ import type {
   LibvirtChange,
   LibvirtOptions,
   LibvirtStatus,
+  PinSettings,
   StreamSettings,
 } from "./options.ts";
 import type { Family, Procedure } from "../rpc/procedure.ts";
+import { PinnedSession } from "./pinned-session.ts";
 import { readAgain } from "./read-again.ts";
 import { openSession, type Session, type SessionOptions } from "./session.ts";
 import { LibvirtStream, type StreamReceiver } from "../rpc/stream.ts";
@@ -197,6 +199,25 @@ export class Libvirt implements Service {
     }
   }
 
+  /** Opens a session of the caller's own, which is never replaced. It ends by its `close`, or with this client. */
+  async pin({ signal: asked, family = "hypervisor" }: PinSettings = {}): Promise<PinnedSession> {
+    const running = this.#running;
+    if (running === undefined) throw closed();
+    const { signal, release } = either(asked, running);
+    try {
+      const endpoint = await this.#locate(this.#modular ? family : "hypervisor");
+      const options = { ...this.#sessionOptions(), keepalive: this.#keepalive(), reserved: 1, pinned: true };
+      const { connection } = await openSession(endpoint, options, signal);
+      const onAbort = (): void => connection.close(closed());
+      running.addEventListener("abort", onAbort, { once: true });
+      if (running.aborted) onAbort();
+      void connection.closed.then(() => running.removeEventListener("abort", onAbort));
+      return new PinnedSession(connection, this.#meter, this.#options.callTimeoutMs);
+    } finally {
+      release();
+    }
+  }
+
   /** Streams end themselves by the signal; what libvirt has not ended in time is left to it. */
   async #endStreams(): Promise<void> {
     if (this.#streaming.size === 0) return;
@@ -260,11 +281,10 @@ export class Libvirt implements Service {
         "libvirt runs as one daemon now; its drivers have no sockets of their own",
       );
     }
-    const keepalive = this.#options.keepalive ?? { intervalMs: 5000, count: 5 };
     const onEvent = (frame: Frame): void => this.#onEvent(family, frame);
     const options = {
       ...this.#sessionOptions(),
-      keepalive,
+      keepalive: this.#keepalive(),
       reserved: lane === "command" ? 1 : 0,
       ...(lane === "events" ? { onEvent } : {}),
     };
@@ -286,6 +306,10 @@ export class Libvirt implements Service {
   #locate(family: Family): ReturnType<typeof locate> {
     const { environment = {}, runDirectory = "/run/libvirt" } = this.#options;
     return locate(this.#target, family, { environment, runDirectory });
+  }
+
+  #keepalive(): NonNullable<LibvirtOptions["keepalive"]> {
+    return this.#options.keepalive ?? { intervalMs: 5000, count: 5 };
   }
 
   #sessionOptions(): SessionOptions {

@@ -1,6 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
+import type { Family } from "../rpc/procedure.ts";
 import type { Environment } from "./locate.ts";
 
 /** Above VIR_JOB_WAIT_TIME: a refusal that libvirt makes after 30 s must not become an unknown outcome. */
@@ -51,6 +52,13 @@ export interface CallSettings {
   readonly lane?: Lane | undefined;
   /** Goes before all that wait, and on the command lane has a place that no other call takes. */
   readonly urgent?: boolean | undefined;
+}
+
+export interface PinSettings {
+  /** For opening the session alone. */
+  readonly signal?: AbortSignal | undefined;
+  /** Whose daemon, where each driver has its own: the hypervisor's by default. */
+  readonly family?: Family | undefined;
 }
 
 export interface StreamSettings extends Omit<CallSettings, "lane"> {

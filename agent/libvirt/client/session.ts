@@ -22,6 +22,7 @@ export interface SessionOptions {
   readonly clock: Clock;
   readonly maxInFlight: number;
   readonly reserved?: number;
+  readonly pinned?: boolean;
   readonly maxQueued: number;
   /** For the whole way from the socket to the open session. */
   readonly connectTimeoutMs: number;

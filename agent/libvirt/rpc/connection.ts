@@ -21,6 +21,8 @@ export interface ConnectionOptions {
   readonly reserved?: number;
   /** Calls that may wait for a place; more are refused with `exhausted`. */
   readonly maxQueued: number;
+  /** Never worn: calls that were given up hold their places, but the connection goes on with the rest. */
+  readonly pinned?: boolean;
   readonly onEvent?: (frame: Frame) => void;
   /** Messages of a stream; its data too, where `onStreamData` does not take that. */
   readonly onStream?: (frame: Frame) => void;
@@ -330,7 +332,8 @@ export class Connection {
 
   #abandon(): void {
     this.#abandoned += 1;
-    if (this.#abandoned * 2 >= this.#options.maxInFlight && !this.#isWorn) {
+    const { maxInFlight, pinned = false } = this.#options;
+    if (this.#abandoned * 2 >= maxInFlight && !pinned && !this.#isWorn) {
       this.#isWorn = true;
       this.#resolveWorn();
     }
