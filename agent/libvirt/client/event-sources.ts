@@ -45,13 +45,17 @@ const agentState = namer(protocol.ConnectDomainEventAgentLifecycleState);
 const agentReason = namer(protocol.ConnectDomainEventAgentLifecycleReason);
 const failureRecipient = namer(protocol.DomainMemoryFailureRecipientType);
 const failureAction = namer(protocol.DomainMemoryFailureActionType);
+const graphicsPhase = namer(protocol.DomainEventGraphicsPhase);
+const graphicsFamily = namer(protocol.DomainEventGraphicsAddressType);
+const diskChangeReason = namer(protocol.ConnectDomainEventDiskChangeReason);
+const trayChange = namer(protocol.DomainEventTrayChangeReason);
 const networkEvent = namer(protocol.NetworkEventLifecycleType);
 const poolEvent = namer(protocol.StoragePoolEventLifecycleType);
 const deviceEvent = namer(protocol.NodeDeviceEventLifecycleType);
 const secretEvent = namer(protocol.SecretEventLifecycleType);
 const metadataPart = namer(protocol.DomainMetadataType);
 
-/** What is registered for, everywhere. RTC changes, graphics, trays and media are left out: nobody here needs them. */
+/** What is registered for, everywhere. RTC changes and changes of power are left out. */
 const sources: readonly Source[] = [
   domainSource(domainEvents.lifecycle, ({ dom, event, detail }) => lifecycle(dom, event, detail)),
   domainSource(domainEvents.reboot, ({ dom }) => ({ kind: "reboot", domain: dom })),
@@ -121,6 +125,25 @@ const sources: readonly Source[] = [
   })),
   domainSource(domainEvents.memoryDeviceSizeChange, ({ dom, alias, size }) => {
     return { kind: "memory_device_size_change", domain: dom, device: alias, sizeBytes: size * KIB };
+  }),
+  domainSource(domainEvents.graphics, ({ dom, phase, local, remote, authScheme, subject }) => ({
+    kind: "graphics",
+    domain: dom,
+    phase: graphicsPhase(phase),
+    local: { ...local, family: graphicsFamily(local.family) },
+    remote: { ...remote, family: graphicsFamily(remote.family) },
+    authentication: authScheme,
+    identities: subject,
+  })),
+  domainSource(domainEvents.diskChange, ({ dom, devAlias, reason, oldSrcPath, newSrcPath }) => {
+    const paths = { oldPath: oldSrcPath, newPath: newSrcPath };
+    return { kind: "disk_change", domain: dom, device: devAlias, reason: diskChangeReason(reason), ...paths };
+  }),
+  domainSource(domainEvents.trayChange, ({ dom, devAlias, reason }) => {
+    return { kind: "tray_change", domain: dom, device: devAlias, tray: trayChange(reason) };
+  }),
+  domainSource(domainEvents.nicMacChange, ({ dom, alias, oldMac, newMac }) => {
+    return { kind: "nic_mac_change", domain: dom, device: alias, oldMac, newMac };
   }),
   source("network", protocol.networkEvents.lifecycle, ({ net, event }) => {
     return { kind: "network", network: net, event: networkEvent(event) };

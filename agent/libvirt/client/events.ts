@@ -33,6 +33,13 @@ export type LifecycleEvent =
       readonly detail: "unknown";
     };
 
+/** One end of a connection to a screen: an address and a port, or the path of a unix socket as `node`. */
+export interface GraphicsAddress {
+  readonly family: NameOf<typeof protocol.DomainEventGraphicsAddressType>;
+  readonly node: string;
+  readonly service: string;
+}
+
 /** What libvirt tells about a domain. `domain.id` is -1 while it does not run. */
 export type DomainEvent =
   | LifecycleEvent
@@ -85,6 +92,34 @@ export type DomainEvent =
           readonly action: NameOf<typeof protocol.DomainMemoryFailureActionType>;
           readonly actionRequired: boolean;
           readonly recursive: boolean;
+        }
+      | {
+          readonly kind: "graphics";
+          /** A viewer connects, has authenticated, or is gone. */
+          readonly phase: NameOf<typeof protocol.DomainEventGraphicsPhase>;
+          readonly local: GraphicsAddress;
+          readonly remote: GraphicsAddress;
+          /** e.g. `vnc`, `x509`, `none`. */
+          readonly authentication: string;
+          readonly identities: readonly { readonly type: string; readonly name: string }[];
+        }
+      | {
+          readonly kind: "disk_change";
+          readonly device: string;
+          readonly reason: NameOf<typeof protocol.ConnectDomainEventDiskChangeReason>;
+          readonly oldPath: string | null;
+          readonly newPath: string | null;
+        }
+      | {
+          readonly kind: "tray_change";
+          readonly device: string;
+          readonly tray: NameOf<typeof protocol.DomainEventTrayChangeReason>;
+        }
+      | {
+          readonly kind: "nic_mac_change";
+          readonly device: string;
+          readonly oldMac: string;
+          readonly newMac: string;
         }
       | { readonly kind: "memory_device_size_change"; readonly device: string; readonly sizeBytes: number }
     ));

@@ -278,7 +278,7 @@ describe("events", () => {
     client.event(p.domainEventCallbackMetadataChange, { callbackId: 1, dom, type: 2, nsuri: "urn:x" });
     client.event(p.storagePoolEventLifecycle, { callbackId: 1, pool, event: 2, detail: 0 });
     client.event(p.storagePoolEventRefresh, { callbackId: 1, pool });
-    client.event(p.domainEventCallbackTrayChange, { callbackId: 1, dom, devAlias: "cd", reason: 0 });
+    client.event(p.domainEventCallbackRtcChange, { callbackId: 1, dom, offset: 0 });
     client.event(p.secretEventLifecycle, {
       callbackId: 1,
       secret: { uuid: dom.uuid, usageType: 0, usageId: "" },
