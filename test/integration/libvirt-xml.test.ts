@@ -83,6 +83,8 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
         locked: true,
       },
       maxMemory: { bytes: 1024 * mebibyte, slots: 4 },
+      // The cells and the memory devices.
+      memoryBytes: (256 + 128 + 64) * mebibyte,
       numaTune: { memNodes: [{ guestCell: 1, mode: "preferred", nodeSet: [0] }] },
       cpu: { ...domain.cpu, mode: "custom", vendor: "AMD" },
       features: { acpi: true, apic: true, pae: true, kvmHidden: true, ioapic: "qemu" },
@@ -101,6 +103,20 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
         ],
         memoryBalloon: { model: "none" },
         rngs: [{ model: "virtio", backend: "builtin" }],
+        memoryDevices: [
+          { model: "dimm", sizeBytes: 128 * mebibyte, guestCell: 0, alias: "ua-dimm" },
+          {
+            model: "virtio-mem",
+            sizeBytes: 64 * mebibyte,
+            guestCell: 1,
+            blockBytes: 2 * mebibyte,
+            requestedBytes: 32 * mebibyte,
+          },
+        ],
+        graphics: [
+          { type: "vnc", socket: "/run/libvirt/qemu/socle.sock" },
+          { type: "vnc", autoPort: true, listen: "127.0.0.1" },
+        ],
         vsock: { model: "virtio", autoCid: true },
       },
     };

@@ -1,5 +1,12 @@
 export { parseDomain } from "./domain/parse.ts";
-export { buildDisk, buildDomain, buildHostDevice, buildInterface } from "./domain/build.ts";
+export {
+  buildDisk,
+  buildDomain,
+  buildGraphics,
+  buildHostDevice,
+  buildInterface,
+  buildMemoryDevice,
+} from "./domain/build.ts";
 export {
   buildStamp,
   buildVmMetadata,

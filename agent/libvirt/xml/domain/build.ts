@@ -1,8 +1,15 @@
 import { SocleError } from "../../../kernel/errors.ts";
 import { formatCpuSet } from "./cpuset.ts";
 import { deviceRules } from "./device-rules.ts";
-import { deviceNodes, diskNode, hostDeviceNode, interfaceNode } from "./devices-build.ts";
-import type { Disk, HostDevice, Interface } from "./devices.ts";
+import {
+  deviceNodes,
+  diskNode,
+  graphicsNode,
+  hostDeviceNode,
+  interfaceNode,
+  memoryDeviceNode,
+} from "./devices-build.ts";
+import type { Disk, Graphics, HostDevice, Interface, MemoryDevice } from "./devices.ts";
 import { stampNode, vmMetadataNode } from "./metadata.ts";
 import { domainRules } from "./rules.ts";
 import type {
@@ -76,6 +83,14 @@ export function buildHostDevice(device: HostDevice): string {
   return write({ root: "hostdev", rule: deviceRules.hostdev }, hostDeviceNode(device));
 }
 
+export function buildMemoryDevice(device: MemoryDevice): string {
+  return write({ root: "memory", rule: deviceRules.memory }, memoryDeviceNode(device));
+}
+
+export function buildGraphics(graphics: Graphics): string {
+  return write({ root: "graphics", rule: deviceRules.graphics }, graphicsNode(graphics));
+}
+
 function refuseReadOnly(domain: DomainDocument): void {
   const found = [
     domain.hasCommandLine === true ? "qemu:commandline" : undefined,
@@ -83,7 +98,7 @@ function refuseReadOnly(domain: DomainDocument): void {
     domain.metadata?.problem === undefined ? undefined : "metadata of Socle's that cannot be read",
     domain.launchSecurity?.hasMore === true ? "launchSecurity" : undefined,
     domain.features?.hyperv === true ? "features/hyperv" : undefined,
-    domain.devices.graphics.length > 0 ? "devices/graphics" : undefined,
+    domain.devices.graphics.some(({ type }) => type !== "vnc") ? "devices/graphics" : undefined,
   ].filter((name) => name !== undefined);
   if (found.length === 0) return;
   throw new SocleError(

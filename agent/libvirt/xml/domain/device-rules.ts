@@ -9,6 +9,7 @@ const pciAddress: ElementRule = {
 const alias: ElementRule = { attributes: { name: "word" } };
 const bootOrder: ElementRule = { attributes: { order: "integer" } };
 const integer: ElementRule = { text: "integer" };
+const kibibytes: ElementRule = { attributes: { unit: ["KiB"] }, text: "integer" };
 
 const disk: ElementRule = {
   attributes: { type: ["file", "block", "volume"], device: ["disk", "cdrom"] },
@@ -124,6 +125,23 @@ export const deviceRules = {
       freePageReporting: onOff,
     },
     children: { stats: { attributes: { period: "integer" } } },
+  },
+  memory: {
+    attributes: { model: ["dimm", "virtio-mem"], access: ["shared", "private"], discard: yesNo },
+    children: {
+      source: { children: { pagesize: kibibytes, nodemask: { text: "set" } } },
+      target: { children: { size: kibibytes, node: integer, block: kibibytes, requested: kibibytes } },
+      alias,
+    },
+  },
+  // On TCP, a screen is for this host alone: a relay on the host authenticates its callers.
+  graphics: {
+    attributes: { type: ["vnc"], port: "integer", autoport: yesNo, passwd: "text" },
+    children: {
+      listen: {
+        attributes: { type: ["socket", "address"], socket: "path", address: ["127.0.0.1", "::1"] },
+      },
+    },
   },
   watchdog: {
     attributes: {

@@ -1,14 +1,17 @@
 import { SocleError } from "../../../kernel/errors.ts";
+import { formatCpuSet } from "./cpuset.ts";
 import type {
   Channel,
   CharacterDevice,
   Controller,
   Disk,
   DomainDevices,
+  Graphics,
   HostDevice,
   Interface,
   IoTune,
   MemoryBalloon,
+  MemoryDevice,
   Rng,
   Tpm,
 } from "./devices.ts";
@@ -27,6 +30,7 @@ export function deviceNodes(devices: DomainDevices): (XmlNode | undefined)[] {
     ...devices.channels.map(channelNode),
     ...devices.inputs.map(({ type, bus }) => node("input", { type, bus })),
     ...devices.tpms.map(tpmNode),
+    ...devices.graphics.map(graphicsNode),
     ...devices.videos.map(({ model, vramBytes, heads }) =>
       node("video", {}, [
         node("model", {
@@ -40,6 +44,7 @@ export function deviceNodes(devices: DomainDevices): (XmlNode | undefined)[] {
     ...devices.watchdogs.map(({ model, action }) => node("watchdog", { model, action })),
     devices.memoryBalloon && memoryBalloonNode(devices.memoryBalloon),
     ...devices.rngs.map(rngNode),
+    ...devices.memoryDevices.map(memoryDeviceNode),
     ...devices.panics.map(({ model }) => node("panic", { model })),
     vsock &&
       node("vsock", { model: vsock.model }, [
@@ -171,6 +176,39 @@ function rngNode(rng: Rng): XmlNode {
   return node("rng", { model: rng.model }, [
     rng.rate && node("rate", { bytes: rng.rate.bytes, period: rng.rate.periodMs }),
     node("backend", { model: rng.backend }, rng.path ?? []),
+  ]);
+}
+
+export function memoryDeviceNode(device: MemoryDevice): XmlNode {
+  const { model, access, discard, pageSizeBytes, hostCells, blockBytes, requestedBytes } = device;
+  if (model !== "dimm" && model !== "virtio-mem") throw notWritable(`a memory device of model ${model}`);
+  return node("memory", { model, access, discard: yes(discard) }, [
+    nodeIfAny("source", {}, [
+      kibibytesNode("pagesize", pageSizeBytes),
+      textNode("nodemask", hostCells && formatCpuSet(hostCells)),
+    ]),
+    node("target", {}, [
+      kibibytesNode("size", device.sizeBytes),
+      textNode("node", device.guestCell),
+      kibibytesNode("block", blockBytes),
+      kibibytesNode("requested", requestedBytes),
+    ]),
+    aliasNode(device.alias),
+  ]);
+}
+
+function kibibytesNode(name: string, bytes: number | undefined): XmlNode | undefined {
+  return bytes === undefined ? undefined : node(name, { unit: "KiB" }, Math.ceil(bytes / 1024));
+}
+
+export function graphicsNode({ type, port, autoPort, listen, socket, password }: Graphics): XmlNode {
+  if (type !== "vnc") throw notWritable(`graphics of type ${type}`);
+  if (socket !== undefined)
+    return node("graphics", { type, passwd: password }, [node("listen", { type: "socket", socket })]);
+  // The port of a running guest is libvirt's own choice where the port is automatic.
+  const chosen = autoPort === true ? undefined : port;
+  return node("graphics", { type, port: chosen, autoport: yes(autoPort), passwd: password }, [
+    listen === undefined ? undefined : node("listen", { type: "address", address: listen }),
   ]);
 }
 

@@ -1,4 +1,5 @@
 import { flag, type XmlElement } from "../element.ts";
+import { parseCpuSet } from "./cpuset.ts";
 import { readDisk } from "./disk-parse.ts";
 import { readInterface } from "./interface-parse.ts";
 import { parsePciAddress } from "../pci-address.ts";
@@ -12,6 +13,7 @@ import {
   type Graphics,
   type HostDevice,
   type MemoryBalloon,
+  type MemoryDevice,
   type Rng,
   type Tpm,
   type Video,
@@ -30,6 +32,7 @@ export function parseDevices(devices: XmlElement | undefined): DomainDevices {
     consoles: devices.all("console").map(readCharacterDevice),
     channels: devices.all("channel").map(readChannel),
     rngs: devices.all("rng").map(readRng),
+    memoryDevices: devices.all("memory").map(readMemoryDevice),
     memoryBalloon: readMemoryBalloon(devices.child("memballoon")),
     watchdogs: devices
       .all("watchdog")
@@ -143,11 +146,35 @@ function readTpm(element: XmlElement): Tpm {
   });
 }
 
+function readMemoryDevice(element: XmlElement): MemoryDevice {
+  const target = element.child("target");
+  const nodeMask = element.textAt("source/nodemask");
+  return present<MemoryDevice>({
+    model: element.attr("model") ?? "",
+    access: oneOf(element.attr("access"), ["shared", "private"]),
+    discard: element.flagAttr("discard"),
+    sizeBytes: target?.bytesAt("size") ?? 0,
+    guestCell: target?.integerAt("node"),
+    pageSizeBytes: element.bytesAt("source/pagesize"),
+    hostCells:
+      nodeMask === undefined ? undefined : parseCpuSet(nodeMask, () => `${element.path}/source/nodemask`),
+    blockBytes: target?.bytesAt("block"),
+    requestedBytes: target?.bytesAt("requested"),
+    currentBytes: target?.bytesAt("current"),
+    alias: aliasOf(element),
+  });
+}
+
 function readGraphics(element: XmlElement): Graphics {
+  const port = element.integerAttr("port");
   return present<Graphics>({
     type: element.attr("type") ?? "",
-    port: element.integerAttr("port"),
+    // -1 stands for a port that libvirt has not chosen yet.
+    port: port === undefined || port < 0 ? undefined : port,
+    autoPort: element.flagAttr("autoport"),
     listen: element.attr("listen") ?? element.child("listen")?.attr("address"),
+    socket: element.attr("socket") ?? element.child("listen")?.attr("socket"),
+    password: element.attr("passwd"),
   });
 }
 

@@ -9,10 +9,11 @@ export interface DomainDevices {
   readonly consoles: readonly CharacterDevice[];
   readonly channels: readonly Channel[];
   readonly rngs: readonly Rng[];
+  readonly memoryDevices: readonly MemoryDevice[];
   readonly memoryBalloon?: MemoryBalloon;
   readonly watchdogs: readonly Watchdog[];
   readonly tpms: readonly Tpm[];
-  /** Read only: Socle's VMs have none. */
+  /** vnc is written; other types are read only. */
   readonly graphics: readonly Graphics[];
   readonly videos: readonly Video[];
   readonly hostDevices: readonly HostDevice[];
@@ -30,6 +31,7 @@ export const noDevices: DomainDevices = {
   consoles: [],
   channels: [],
   rngs: [],
+  memoryDevices: [],
   watchdogs: [],
   tpms: [],
   graphics: [],
@@ -84,6 +86,16 @@ export interface Disk {
   readonly backingChain?: readonly BackingImage[];
   /** The image that a block job copies the disk to: only on parse. */
   readonly mirror?: DiskSource;
+  /** Of the block job of the mirror: only on parse. */
+  readonly mirrorJob?: MirrorJob;
+}
+
+export interface MirrorJob {
+  /** copy, active-commit. */
+  readonly job?: string;
+  readonly format?: string;
+  /** yes: the copy is complete and may be pivoted to; absent: it is not. */
+  readonly ready?: string;
 }
 
 /** Zero is no limit. */
@@ -192,10 +204,36 @@ export interface Tpm {
   readonly encryptionSecretUuid?: string;
 }
 
+/** Memory beside that of the NUMA cells; the domain's memoryBytes includes it. */
+export interface MemoryDevice {
+  /** dimm and virtio-mem are written; nvdimm, virtio-pmem and sgx-epc are read only. */
+  readonly model: string;
+  readonly access?: "shared" | "private";
+  readonly discard?: boolean;
+  readonly sizeBytes: number;
+  readonly guestCell?: number;
+  readonly pageSizeBytes?: number;
+  readonly hostCells?: readonly number[];
+  /** virtio-mem: the unit in which it grows and shrinks. */
+  readonly blockBytes?: number;
+  /** virtio-mem: how much of it the guest may use. */
+  readonly requestedBytes?: number;
+  /** virtio-mem: how much of it the guest uses; only on parse. */
+  readonly currentBytes?: number;
+  readonly alias?: string;
+}
+
+/** A screen. Without `socket` it is on TCP; only loopback addresses are written. */
 export interface Graphics {
   readonly type: string;
   readonly port?: number;
+  /** libvirt chooses the port at start. */
+  readonly autoPort?: boolean;
   readonly listen?: string;
+  /** A unix socket. */
+  readonly socket?: string;
+  /** Of VNC, at most 8 characters count. libvirt gives it with the flag SECURE alone. */
+  readonly password?: string;
 }
 
 export interface Video {

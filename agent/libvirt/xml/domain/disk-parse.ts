@@ -1,10 +1,11 @@
 import type { XmlElement } from "../element.ts";
 import { present } from "../present.ts";
-import type { BackingImage, Disk, DiskSource, IoTune } from "./devices.ts";
+import type { BackingImage, Disk, DiskSource, IoTune, MirrorJob } from "./devices.ts";
 
 export function readDisk(element: XmlElement): Disk {
   const driver = element.child("driver");
   const target = element.child("target");
+  const mirror = element.child("mirror");
   return present<Disk>({
     device: element.attr("device") ?? "disk",
     source: readSource(element),
@@ -26,7 +27,14 @@ export function readDisk(element: XmlElement): Disk {
     )?.attr("uuid"),
     alias: element.child("alias")?.attr("name"),
     backingChain: readBackingChain(element),
-    mirror: readMirror(element.child("mirror")),
+    mirror: mirror && readSource(mirror),
+    mirrorJob:
+      mirror &&
+      present<MirrorJob>({
+        job: mirror.attr("job"),
+        format: mirror.child("format")?.attr("type"),
+        ready: mirror.attr("ready"),
+      }),
   });
 }
 
@@ -69,10 +77,6 @@ function readBackingChain(disk: XmlElement): BackingImage[] | undefined {
     );
   }
   return chain;
-}
-
-function readMirror(element: XmlElement | undefined): DiskSource | undefined {
-  return element === undefined ? undefined : readSource(element);
 }
 
 function readIoTune(element: XmlElement | undefined): IoTune | undefined {

@@ -214,6 +214,30 @@ export const fullDomain: DomainDocument = {
         alias: "ua-agent",
       },
     ],
+    memoryDevices: [
+      {
+        model: "dimm",
+        access: "private",
+        discard: true,
+        sizeBytes: 128 * mebibyte,
+        guestCell: 0,
+        pageSizeBytes: 2 * mebibyte,
+        hostCells: [0, 1],
+        alias: "ua-dimm0",
+      },
+      {
+        model: "virtio-mem",
+        sizeBytes: 256 * mebibyte,
+        guestCell: 0,
+        blockBytes: 2 * mebibyte,
+        requestedBytes: 64 * mebibyte,
+      },
+    ],
+    graphics: [
+      { type: "vnc", socket: "/run/libvirt/qemu/screen.sock", password: "secret1" },
+      { type: "vnc", autoPort: true, listen: "127.0.0.1" },
+      { type: "vnc", port: 5907, autoPort: false, listen: "::1" },
+    ],
     rngs: [
       { model: "virtio", backend: "random", path: "/dev/urandom", rate: { bytes: 1024, periodMs: 1000 } },
     ],

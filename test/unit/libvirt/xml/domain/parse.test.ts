@@ -288,7 +288,10 @@ describe("an unmanaged domain of an OpenStack host", () => {
         encryptionSecretUuid: "6dd3e4a5-1d76-44ce-961f-f119f5aad935",
       },
     ]);
-    assert.deepEqual(devices.graphics, [{ type: "vnc", port: 5901, listen: "10.0.0.7" }, { type: "spice" }]);
+    assert.deepEqual(devices.graphics, [
+      { type: "vnc", port: 5901, autoPort: true, listen: "10.0.0.7" },
+      { type: "spice" },
+    ]);
     assert.deepEqual(devices.channels[0]?.state, "connected");
     assert.deepEqual(devices.rngs, [{ model: "virtio", backend: "egd" }]);
     assert.deepEqual(devices.vsock, { model: "virtio", autoCid: false, cid: 41 });
