@@ -3,26 +3,33 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import {
+  buildBackup,
+  buildCheckpoint,
   buildDomain,
   buildNetwork,
   buildPool,
   buildSecret,
+  buildSnapshot,
   buildVmMetadata,
   buildVolume,
   type DomainDocument,
   noDevices,
+  parseBackup,
   parseCapabilities,
+  parseCheckpoint,
   parseDomain,
   parseDomainCapabilities,
   parseNetwork,
   parseNodeDevice,
   parsePool,
   parseSecret,
+  parseSnapshot,
   parseVmMetadata,
   parseVolume,
   vmMetadataKey,
   vmMetadataNamespace,
 } from "../../agent/libvirt/xml/index.ts";
+import { guestFilesIn, guestXml } from "../support/guest.ts";
 import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { domain, mebibyte, socle } from "./xml-sample.ts";
@@ -259,6 +266,58 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
       } finally {
         await client("net-undefine", network.name);
       }
+    }
+  });
+
+  it("takes snapshots, checkpoints and backups of a guest", async () => {
+    const at = (name: string): string => join(libvirtd.imagesDirectory, name);
+    const image = at("points.qcow2");
+    await libvirtd.run("qemu-img", ["create", "-q", "-f", "qcow2", image, "16M"]);
+    const disk = `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${image}'/><target dev='vdb' bus='virtio'/></disk>`;
+    const { bootSector } = await guestFilesIn(libvirtd.imagesDirectory);
+    const xml = guestXml({ name: "points", boot: { bootSector }, devices: disk });
+    await client("define", await file("points.xml", xml));
+    await client("start", "points", "--paused");
+    try {
+      const checkpoint = {
+        name: "k1",
+        description: "first",
+        disks: [{ name: "vdb", checkpoint: "bitmap" }],
+      } as const;
+      await client("checkpoint-create", "points", await file("checkpoint.xml", buildCheckpoint(checkpoint)));
+      const seen = parseCheckpoint(await client("checkpoint-dumpxml", "points", "k1"));
+      assertHolds(
+        seen.disks?.find(({ name }) => name === "vdb"),
+        { checkpoint: "bitmap" },
+        "checkpoint",
+      );
+      const backup = {
+        mode: "pull",
+        incremental: "k1",
+        // QEMU binds it, as its own user.
+        socket: "/var/lib/libvirt/qemu/points.sock",
+        disks: [{ name: "vdb", backup: true, target: { type: "file", path: at("scratch.qcow2") } }],
+      } as const;
+      await client("backup-begin", "points", await file("backup.xml", buildBackup(backup)));
+      const running = parseBackup(await client("backup-dumpxml", "points"));
+      assert.deepEqual([running.mode, running.incremental, running.socket], ["pull", "k1", backup.socket]);
+      await client("domjobabort", "points");
+      await client("checkpoint-delete", "points", "k1");
+      const overlay = { type: "file", path: at("points.over.qcow2"), format: "qcow2" } as const;
+      const snapshot = {
+        name: "s1",
+        memory: { snapshot: "no" },
+        disks: [
+          { name: "vda", snapshot: "no" },
+          { name: "vdb", snapshot: "external", overlay },
+        ],
+      } as const;
+      const made = await file("snapshot.xml", buildSnapshot(snapshot));
+      await client("snapshot-create", "points", made, "--validate", "--disk-only");
+      assertHolds(parseSnapshot(await client("snapshot-dumpxml", "points", "s1")), snapshot, "snapshot");
+    } finally {
+      await client("destroy", "points");
+      await client("undefine", "points", "--snapshots-metadata", "--checkpoints-metadata");
     }
   });
 

@@ -21,6 +21,10 @@ export {
 export { formatCpuSet, parseCpuSet } from "./domain/cpuset.ts";
 export { formatPciAddress, parsePciName, type PciAddress } from "./pci-address.ts";
 export { noDevices } from "./domain/devices.ts";
+export * from "./domain/backup.ts";
+export type { BlockTarget } from "./domain/block-target.ts";
+export * from "./domain/checkpoint.ts";
+export * from "./domain/snapshot.ts";
 export type * from "./domain/domain.ts";
 export type * from "./domain/devices.ts";
 export * from "./host/capabilities.ts";
