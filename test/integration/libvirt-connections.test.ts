@@ -5,18 +5,10 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import * as p from "../../agent/libvirt/index.ts";
-import { uint } from "../../agent/libvirt/rpc/xdr.ts";
 import { guestFilesIn, guestXml, type GuestFiles } from "../support/guest.ts";
 import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
-
-const openGraphicsFd = p.procedure(
-  "DOMAIN_OPEN_GRAPHICS_FD",
-  343,
-  { dom: p.domain, idx: uint, flags: uint },
-  {},
-);
 
 function reason(thrown: unknown): string {
   assert.ok(thrown instanceof SocleError, String(thrown));
@@ -44,10 +36,13 @@ describe("connections to a real libvirtd", { skip: libvirtdUnavailable() }, () =
     const libvirt = await connect(t);
     const graphics = "<graphics type='vnc' socket='/run/libvirt/qemu/screen.vnc'/>";
     const xmlDesc = sector("screen").replace("</devices>", `${graphics}</devices>`);
-    const { dom } = await libvirt.call(p.domainCreateXml, { xmlDesc, flags: p.DomainCreateFlag.PAUSED });
+    const { dom } = await libvirt.call(p.domainCreateXml, {
+      xmlDesc,
+      flags: p.DomainCreateFlags.START_PAUSED,
+    });
     t.after(() => virsh(libvirtd.uri, ["destroy", "screen"]));
     const changes = Array.from({ length: 8 }, () => libvirt.call(p.domainSuspend, { dom }));
-    const opened = libvirt.call(openGraphicsFd, { dom, idx: 0, flags: 0 });
+    const opened = libvirt.call(p.domainOpenGraphicsFd, { dom, idx: 0, flags: 0 });
     assert.equal(await opened.catch(reason), "unsupported LIBVIRT_DESCRIPTORS_UNSUPPORTED");
     await Promise.all(changes);
     await libvirt.call(p.domainResume, { dom });
@@ -61,7 +56,7 @@ describe("connections to a real libvirtd", { skip: libvirtdUnavailable() }, () =
     await libvirtd.run("kill", ["-STOP", qemu]);
     t.after(() => libvirtd.run("kill", ["-KILL", qemu]));
     const session = await libvirt.pin();
-    const flags = p.DomainCreateFlag.AUTODESTROY;
+    const flags = p.DomainCreateFlags.START_AUTODESTROY;
     const { dom: tied } = await session.call(p.domainCreateXml, { xmlDesc: sector("tied"), flags });
     const given = Array.from({ length: 2 }, () =>
       session.call(p.domainMemoryStats, { dom: hangs, maxStats: 16, flags: 0 }, { timeoutMs: 100 }),

@@ -1,27 +1,19 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
-import { procedure } from "../../../../agent/libvirt/rpc/procedure.ts";
-import { uint } from "../../../../agent/libvirt/rpc/xdr.ts";
 import { connect, dom, reason } from "../../../support/libvirt/client-stage.ts";
 import { encoded, FakeDaemon, frame, type Received } from "../../../support/libvirt/fake-daemon.ts";
 import { eventually } from "../../../support/wait.ts";
 
 const REPLY_WITH_FDS = 5;
-const domainOpenGraphicsFd = procedure(
-  "DOMAIN_OPEN_GRAPHICS_FD",
-  343,
-  { dom: p.domain, idx: uint, flags: uint },
-  {},
-);
 
 it("a reply with descriptors fails its own call as unsupported, and no other call of its connection", async (t) => {
   const daemon = await FakeDaemon.start(t);
   const libvirt = await connect(t, daemon);
   const calls: Received[] = [];
-  daemon.on(domainOpenGraphicsFd, (call) => calls.push(call));
+  daemon.on(p.domainOpenGraphicsFd, (call) => calls.push(call));
   daemon.on(p.domainCreateWithFlags, (call) => calls.push(call));
-  const open = libvirt.call(domainOpenGraphicsFd, { dom, idx: 0, flags: 0 });
+  const open = libvirt.call(p.domainOpenGraphicsFd, { dom, idx: 0, flags: 0 });
   const change = libvirt.call(p.domainCreateWithFlags, { dom, flags: 0 });
   await eventually(() => calls.length === 2);
   const [opening, creating] = calls;

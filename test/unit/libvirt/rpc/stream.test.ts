@@ -5,8 +5,7 @@ import { silentLog } from "../../../../agent/kernel/log.ts";
 import { Libvirt } from "../../../../agent/libvirt/client/client.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
 import type { LibvirtStream } from "../../../../agent/libvirt/rpc/stream.ts";
-import { procedure } from "../../../../agent/libvirt/rpc/procedure.ts";
-import { hyper, optional, string, struct, uint } from "../../../../agent/libvirt/rpc/xdr.ts";
+import { hyper, struct, uint } from "../../../../agent/libvirt/rpc/xdr.ts";
 import { eventually } from "../../../support/wait.ts";
 import { encoded, errorBody, FakeDaemon, type Received } from "../../../support/libvirt/fake-daemon.ts";
 
@@ -70,18 +69,11 @@ async function text(stream: LibvirtStream): Promise<string> {
 
 describe("reading a stream", () => {
   it("keeps what libvirt answered to the call that opened it", async (t) => {
-    const screenshot = procedure(
-      "DOMAIN_SCREENSHOT",
-      211,
-      { dom: p.domain, screen: uint, flags: uint },
-      { mime: optional(string()) },
-      { idempotent: true, stream: "read" },
-    );
     const daemon = await FakeDaemon.start(t);
-    daemon.on(screenshot, (call) => {
+    daemon.on(p.domainScreenshot, (call) => {
       if (call.type !== 0) call.stream(OK);
       else {
-        call.reply(encoded(screenshot.result, { mime: "image/png" }));
+        call.reply(encoded(p.domainScreenshot.result, { mime: "image/png" }));
         call.stream(CONTINUE, Buffer.from("pixels"));
         call.stream(CONTINUE);
       }
@@ -89,7 +81,7 @@ describe("reading a stream", () => {
     const libvirt = await Libvirt.connect({ uri: daemon.uri, log: silentLog });
     t.after(() => libvirt.close());
     const dom = { name: "vm", uuid: "00112233-4455-6677-8899-aabbccddeeff", id: 1 };
-    const stream = await libvirt.openStream(screenshot, { dom, screen: 0, flags: 0 });
+    const stream = await libvirt.openStream(p.domainScreenshot, { dom, screen: 0, flags: 0 });
     assert.deepEqual(stream.reply, { mime: "image/png" });
     assert.equal(await text(stream), "pixels");
   });
