@@ -1,10 +1,29 @@
 #!/usr/bin/env bash
-# Boots the Debian root of $1 with systemd as PID 1, $2 bound to /mnt in it. What it writes is gone when it ends.
-# systemd wants a cgroup2 of its own, which the machine need not have mounted; the hardware helper wants the kernel's log,
-# and what a host's root may.
+# Boots the Debian root of $1 with systemd as PID 1, $2 bound to /mnt in it; with a command after them, runs that there
+# and boots nothing. The root `/` is this machine's own Debian, without its VMs, networks and pools. What the node writes
+# is in memory, and is gone when it ends.
+# systemd needs a cgroup2 of its own, which the machine need not have mounted. The hardware helper needs the kernel's log
+# and the capabilities of a host's root.
 exec unshare --mount --propagation private bash -c '
+  set -euo pipefail
+  root=$1 shared=$2 node=$3 parts=/run/systemd/nspawn
+  shift 3
   umount -R -l /sys/fs/cgroup
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
-  exec systemd-nspawn -D "$0" --bind-ro="$1:/mnt" --volatile=overlay --machine=socle-e2e --register=no --keep-unit \
-    --bind-ro=/dev/kmsg --capability=CAP_SYSLOG,CAP_SYS_RAWIO,CAP_BPF,CAP_PERFMON --boot --console=pipe --private-network --kill-signal=SIGRTMIN+3
-' "$1" "$2"
+  mkdir -p $parts
+  mount -t tmpfs tmpfs $parts
+  mkdir $parts/changes $parts/work $parts/node
+  mount -t overlay overlay $parts/node -o "lowerdir=$root,upperdir=$parts/changes,workdir=$parts/work"
+  rm -f $parts/node/usr/sbin/policy-rc.d
+  options=()
+  if [ "$root" = / ]; then
+    for directory in /etc/libvirt/{qemu,storage,secrets} /var/lib/libvirt /var/log /etc/socle /var/lib/socle; do
+      options+=("--tmpfs=$directory")
+    done
+    [ -x /usr/bin/node ] || options+=("--bind-ro=$node:/usr/bin/node")
+  fi
+  if [ $# -gt 0 ]; then options+=(--as-pid2 "$@"); else options+=(--boot fstab=no); fi
+  exec systemd-nspawn -D $parts/node --bind-ro="$shared:/mnt" --machine=socle-e2e --register=no --keep-unit --link-journal=no \
+    --bind-ro=/dev/kmsg --capability=CAP_SYSLOG,CAP_SYS_RAWIO,CAP_BPF,CAP_PERFMON --private-network \
+    --console=pipe --kill-signal=SIGRTMIN+3 "${options[@]}"
+' boot-node "$1" "$2" "$(command -v node)" "${@:3}"

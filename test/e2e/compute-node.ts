@@ -1,5 +1,6 @@
-import { execFile, type ChildProcess } from "node:child_process";
+import { execFile, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { spawnBound } from "../support/bound-child.ts";
@@ -9,6 +10,24 @@ export interface Ended {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+const bootNode = join(import.meta.dirname, "boot-node.sh");
+/** The root directory of this machine: the node has the packages that scripts/setup --tests installs. */
+export const thisMachine = "/";
+
+/** Why no compute node boots from this machine's own root; false where one does. Runs a command in a container to see. */
+export function nodeUnavailable(): string | false {
+  if (process.getuid?.() !== 0) return "a container that boots systemd needs root";
+  for (const program of ["/usr/bin/systemd-nspawn", "/usr/lib/systemd/systemd", "/usr/sbin/libvirtd"])
+    if (!existsSync(program)) return `${program} is not installed: run scripts/setup --tests`;
+  const probe = spawnSync(bootNode, [thisMachine, import.meta.dirname, "/usr/bin/node", "--version"], {
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  if (probe.status === 0) return false;
+  const why = probe.stderr.trim().split("\n").at(-1) ?? "";
+  return `no container starts on this machine: ${why || `exit ${probe.status ?? probe.signal}`}`;
 }
 
 /** A Debian of its own with systemd as PID 1. */
@@ -23,7 +42,7 @@ export class ComputeNode {
 
   /** Boots the root directory; `shared` is /mnt there, for reading. What is written is gone after `stop`. */
   static async boot(root: string, shared: string): Promise<ComputeNode> {
-    const container = spawnBound(join(import.meta.dirname, "boot-node.sh"), [root, shared]);
+    const container = spawnBound(bootNode, [root, shared]);
     let words = "";
     for (const output of [container.stdout, container.stderr])
       output.on("data", (chunk: Buffer) => (words = (words + chunk.toString()).slice(-4000)));

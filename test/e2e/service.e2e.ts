@@ -6,11 +6,13 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { eventually } from "../support/wait.ts";
 import { ComputeNode } from "./compute-node.ts";
+import { InstalledAgent, qemuOf } from "./installed-agent.ts";
 
 const repository = join(import.meta.dirname, "../..");
 const cache = join(repository, ".cache");
 const [first, second] = ["socle_0.1.0-1_all.deb", "socle_0.1.0-2_all.deb"];
 let node: ComputeNode;
+let agent: InstalledAgent;
 let shared = "";
 
 before(async () => {
@@ -19,21 +21,13 @@ before(async () => {
   for (const file of ["vmlinuz", "initrd", "bootsector.img"])
     await copyFile(join(cache, "guest", file), join(shared, file));
   node = await ComputeNode.boot(join(cache, "e2e/node"), shared);
+  agent = new InstalledAgent(node);
 });
 after(async () => {
   await node.stop();
   await rm(shared, { recursive: true, force: true });
 });
 
-const property = async (name: string): Promise<string> =>
-  (await node.run("systemctl", "show", "-P", name, "socle-agent")).trim();
-const mainPid = async (): Promise<number> => Number(await property("MainPID"));
-const agentReady = async (): Promise<boolean> =>
-  (await property("ActiveState")) === "active" && (await node.try("socle", "status")).code === 0;
-/** The guest's QEMU and when it began, as the node's kernel tells: the same pair is the same guest. */
-const qemuOf = async (guest: string): Promise<string> =>
-  (await node.run("pgrep", "-f", `guest=${guest},`)).trim() +
-  (await node.run("ps", "-C", "qemu-system-x86_64,qemu-system-x86", "-o", "pid=,lstart="));
 const operations = async (): Promise<readonly { operationId: string; state: string }[]> => {
   const list = JSON.parse(await node.run("socle", "--json", "operations", "ls")) as {
     operations: { operationId: string; state: string }[];
@@ -65,11 +59,11 @@ const [privateAddress, publicAddress] = ["10.99.0.1", "203.0.113.9"];
 
 test("apt installs it: the service is READY, as a user of its own, in its sandbox", async () => {
   await node.run("apt-get", "install", "-y", "-q", `/mnt/${first}`);
-  await eventually(agentReady, { what: "the agent to be ready", timeoutMs: 60_000 });
-  assert.equal(await property("Type"), "notify-reload");
-  assert.match(await property("StatusText"), /0 VMs/);
-  assert.equal((await node.run("ps", "-o", "user=", "-p", String(await mainPid()))).trim(), "socle");
-  assert.match(await node.run("grep", "CapEff", `/proc/${await mainPid()}/status`), /0{16}$/m);
+  await agent.ready();
+  assert.equal(await agent.property("Type"), "notify-reload");
+  assert.match(await agent.property("StatusText"), /0 VMs/);
+  assert.equal((await node.run("ps", "-o", "user=", "-p", String(await agent.mainPid()))).trim(), "socle");
+  assert.match(await node.run("grep", "CapEff", `/proc/${await agent.mainPid()}/status`), /0{16}$/m);
   const exposure = await node.run("systemd-analyze", "security", "--no-pager", "socle-agent");
   const level = Number(/exposure level for socle-agent.service: ([\d.]+)/.exec(exposure)?.[1]);
   assert.ok(level <= 1.2, `exposure ${level}`);
@@ -162,7 +156,7 @@ test("it speaks to this host and to private networks, and to others once a drop-
     "/etc/socle/agent.yaml",
   );
   await node.run("systemctl", "restart", "socle-agent");
-  await eventually(agentReady, { what: "the agent to be ready", timeoutMs: 60_000 });
+  await agent.ready();
   assert.equal(await scraped(privateAddress), "200");
   assert.match(await scraped(publicAddress), /Timeout/);
   const dropIn = "/etc/systemd/system/socle-agent.service.d/networks.conf";
@@ -170,7 +164,7 @@ test("it speaks to this host and to private networks, and to others once a drop-
   await node.run("sh", "-c", `printf '[Service]\\nIPAddressAllow=${publicAddress}\\n' >${dropIn}`);
   await node.run("systemctl", "daemon-reload");
   await node.run("systemctl", "restart", "socle-agent");
-  await eventually(agentReady, { what: "the agent to be ready", timeoutMs: 60_000 });
+  await agent.ready();
   assert.equal(await scraped(publicAddress), "200");
 });
 
@@ -180,24 +174,21 @@ test("secrets come from systemd's credential store; a crash leaves no core, and 
   const encrypt = `printf canary-of-the-bmc | systemd-creds encrypt --with-key=host --name=socle-bmc-password - ${store}/socle-bmc-password`;
   await node.run("sh", "-c", encrypt);
   await node.run("systemctl", "restart", "socle-agent");
-  await eventually(agentReady, { what: "the agent to be ready", timeoutMs: 60_000 });
+  await agent.ready();
   const given = "/run/credentials/socle-agent.service/socle-bmc-password";
   assert.equal(await node.run("runuser", "-u", "socle", "--", "cat", given), "canary-of-the-bmc");
   assert.notEqual((await node.try("runuser", "-u", "nobody", "--", "cat", given)).code, 0);
 
-  const pid = await mainPid();
+  const pid = await agent.mainPid();
   assert.match(await node.run("cat", `/proc/${pid}/limits`), /Max core file size\s+0\s+0\s/);
   assert.match(await node.run("cat", `/proc/${pid}/coredump_filter`), /^0+\s*$/);
   await node.run("kill", "-USR1", String(pid));
-  assert.equal(await agentReady(), true);
-  assert.equal(await mainPid(), pid);
+  assert.equal(await agent.answers(), true);
+  assert.equal(await agent.mainPid(), pid);
   assert.doesNotMatch(await node.run("ss", "-Hltn"), /:9229\b/);
   const pattern = (await node.run("cat", "/proc/sys/kernel/core_pattern")).trim();
   await node.run("kill", "-SEGV", String(pid));
-  await eventually(async () => (await mainPid()) !== pid && (await agentReady()), {
-    what: "the agent to be started again",
-    timeoutMs: 60_000,
-  });
+  await agent.replaced(pid, "the agent to be started again");
   assert.match(await node.run("journalctl", "-u", "socle-agent", "--no-pager"), /status=11\/SEGV/, pattern);
   const core = ["/", "/var/lib/socle", "/var/lib/systemd/coredump", "/tmp"].join(" ");
   assert.equal(
@@ -216,7 +207,7 @@ test("a credential that cannot be decrypted keeps it from starting, as doctor te
   );
   await node.run("rm", broken);
   // Nobody starts it: systemd goes on trying.
-  await eventually(agentReady, { what: "the agent to be started", timeoutMs: 120_000 });
+  await agent.ready("the agent to be started");
 });
 
 test("a drop-in that gives the agent capabilities is told by doctor, and taken back by the upgrade", async () => {
@@ -230,7 +221,7 @@ test("a drop-in that gives the agent capabilities is told by doctor, and taken b
   await node.run("sh", "-c", `printf '%s\\n' "$@" >${dropIn}`, "sh", ...lines);
   await node.run("systemctl", "daemon-reload");
   await node.run("systemctl", "restart", "socle-agent");
-  await eventually(agentReady, { what: "the agent to be ready", timeoutMs: 60_000 });
+  await agent.ready();
   assert.match(await node.run("socle", "doctor"), /^warn +unit .*CapEff 0*400220002\b/m);
 });
 
@@ -287,37 +278,30 @@ test("a guest boots through it, as libvirt and its own console tell", async () =
 });
 
 test("an agent whose event loop is stuck is killed by the watchdog and started again; nothing is lost", async () => {
-  const guests = await qemuOf("linux");
-  const before = { pid: await mainPid(), operations: await operations() };
+  const guests = await qemuOf(node, "linux");
+  const before = { pid: await agent.mainPid(), operations: await operations() };
   await node.run("kill", "-STOP", String(before.pid));
-  await eventually(async () => (await mainPid()) !== before.pid && (await agentReady()), {
-    what: "the watchdog to have it started again",
-    timeoutMs: 120_000,
-    intervalMs: 500,
-  });
-  assert.ok(Number(await property("NRestarts")) >= 1);
+  await agent.replaced(before.pid, "the watchdog to have it started again");
+  assert.ok(Number(await agent.property("NRestarts")) >= 1);
   assert.match(await node.run("journalctl", "-u", "socle-agent", "--no-pager"), /[Ww]atchdog timeout/);
-  assert.equal(await qemuOf("linux"), guests);
+  assert.equal(await qemuOf(node, "linux"), guests);
   const ended = new Map((await operations()).map(({ operationId, state }) => [operationId, state]));
   assert.equal(before.operations.length, 2);
   for (const { operationId, state } of before.operations) assert.equal(ended.get(operationId), state);
 });
 
 test("an upgrade in the middle of an operation: the guests run on, and the operation comes to its end", async () => {
-  const guests = await qemuOf("linux");
-  const old = await mainPid();
+  const guests = await qemuOf(node, "linux");
+  const old = await agent.mainPid();
   // This guest does not hear the power button, so that its stop takes its whole grace.
   await node.run("socle", "vm", "stop", "deaf", "--grace", "45s", "--force", "--no-wait");
   await node.run("apt-get", "install", "-y", "-q", `/mnt/${second}`);
   assert.match(await node.run("dpkg-query", "-W", "socle"), /0\.1\.0-2/);
-  await eventually(async () => (await mainPid()) !== old && (await agentReady()), {
-    what: "the new agent",
-    timeoutMs: 60_000,
-  });
-  assert.match(await node.run("grep", "CapEff", `/proc/${await mainPid()}/status`), /0{16}$/m);
+  await agent.replaced(old, "the new agent");
+  assert.match(await node.run("grep", "CapEff", `/proc/${await agent.mainPid()}/status`), /0{16}$/m);
   assert.match(await node.run("socle", "doctor"), /^ok +unit .*without capabilities/m);
   assert.equal((await node.run("virsh", "domstate", "deaf")).trim(), "running");
-  assert.equal(await qemuOf("linux"), guests);
+  assert.equal(await qemuOf(node, "linux"), guests);
   await eventually(async () => (await node.run("virsh", "domstate", "deaf")).trim() === "shut off", {
     what: "the guest to be stopped, as was asked for",
     timeoutMs: 120_000,
@@ -339,7 +323,7 @@ test("journald holds its logs, a JSON document a line", async () => {
 });
 
 test("it is removed and purged: the guests run on, and whoever does it is told so", async () => {
-  const guests = await qemuOf("linux");
+  const guests = await qemuOf(node, "linux");
   const removed = await node.run("apt-get", "remove", "-y", "-q", "socle");
   assert.match(removed, /guests of this host run on/);
   assert.equal((await node.try("systemctl", "is-active", "socle-agent")).stdout.trim(), "inactive");
@@ -350,6 +334,6 @@ test("it is removed and purged: the guests run on, and whoever does it is told s
   assert.match(purged, /encrypted disks open by the volume key alone/);
   assert.equal((await node.run("ls", "/etc/socle")).trim(), "volume.key");
   assert.deepEqual((await node.run("ls", "/var/lib/socle")).trim(), "audit");
-  assert.equal(await qemuOf("linux"), guests);
+  assert.equal(await qemuOf(node, "linux"), guests);
   assert.equal((await node.run("virsh", "domstate", "linux")).trim(), "running");
 });

@@ -1,0 +1,85 @@
+// The short form of service.e2e.ts, for every run of scripts/test: the package under a real systemd, in a container that
+// boots from this machine's own root. scripts/e2e runs the long form on a Debian made for it.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { promisify } from "node:util";
+import { guestFilesIn } from "../support/guest.ts";
+import { ComputeNode, nodeUnavailable, thisMachine } from "./compute-node.ts";
+import { InstalledAgent, qemuOf } from "./installed-agent.ts";
+
+const run = promisify(execFile);
+const images = "/var/lib/libvirt/images";
+
+suite("the package under systemd", { skip: nodeUnavailable() }, () => {
+  let node: ComputeNode;
+  let agent: InstalledAgent;
+  let shared = "";
+
+  before(async () => {
+    shared = await mkdtemp(join(tmpdir(), "socle-e2e-"));
+    await Promise.all([
+      run(join(import.meta.dirname, "../../scripts/package"), ["--output", shared]),
+      guestFilesIn(shared),
+    ]);
+    node = await ComputeNode.boot(thisMachine, shared);
+    agent = new InstalledAgent(node);
+  });
+  after(async () => {
+    // libvirt-guests would wait for a guest that ignores the power button.
+    await node.try("virsh", "destroy", "guest");
+    await node.stop();
+    await rm(shared, { recursive: true, force: true });
+  });
+
+  const pidOf = async (unit: string): Promise<string> =>
+    (await node.run("systemctl", "show", "-P", "MainPID", unit)).trim();
+
+  test("the installed service becomes ready in its sandbox and answers socle status", async () => {
+    // The machine may have Node from elsewhere than Debian, which the dependency on nodejs does not accept.
+    await node.run("sh", "-c", "dpkg --install --force-depends /mnt/socle_*.deb");
+    await agent.ready();
+    assert.equal(await agent.property("Type"), "notify-reload");
+    assert.match(await agent.property("StatusText"), /0 VMs/);
+    assert.match(await node.run("socle", "status"), /\S/);
+    const status = await node.run("cat", `/proc/${await agent.mainPid()}/status`);
+    assert.match(status, /^CapEff:\t0{16}$/m);
+    assert.match(status, /^NoNewPrivs:\t1$/m);
+    assert.doesNotMatch(status, /^Uid:\t0\b/m);
+  });
+
+  test("systemd restarts a killed agent, and the guest and libvirtd run on", async () => {
+    await node.run("mkdir", "-p", images);
+    await node.run("cp", "/mnt/bootsector.img", images);
+    await node.run("virsh", "pool-define-as", "default", "dir", "--target", images);
+    await node.run("virsh", "pool-start", "default");
+    const size = ["--vcpus", "1", "--memory", "32MiB", "--accelerator", "tcg"];
+    await node.run(
+      "socle",
+      ...["vm", "create", "--name", "guest", ...size, "--disk", "default/bootsector.img"],
+    );
+    assert.equal((await node.run("virsh", "domstate", "guest")).trim(), "running");
+    const [guest, libvirtd, killed] = [
+      await qemuOf(node, "guest"),
+      await pidOf("libvirtd"),
+      await agent.mainPid(),
+    ];
+
+    await node.run("kill", "-KILL", String(killed));
+    await agent.replaced(killed, "systemd to restart the agent");
+    assert.equal(await agent.property("NRestarts"), "1");
+    assert.match(await node.run("socle", "vm", "ls"), /\bguest\b.*running/i);
+    assert.equal(await qemuOf(node, "guest"), guest);
+    assert.equal(await pidOf("libvirtd"), libvirtd);
+
+    await node.run("systemctl", "stop", "socle-agent");
+    assert.equal(await agent.property("ActiveState"), "inactive");
+    assert.equal(await agent.property("Result"), "success");
+    assert.equal(await qemuOf(node, "guest"), guest);
+    assert.equal((await node.run("virsh", "domstate", "guest")).trim(), "running");
+    assert.equal(await pidOf("libvirtd"), libvirtd);
+  });
+});
