@@ -44,17 +44,18 @@ export async function copyWith(
   return root;
 }
 
-async function plant(root: string, { file, find, replace }: Edit): Promise<void> {
-  const path = join(root, "agent", file);
-  const text = await readFile(path, "utf8");
+async function plant(root: string, edit: Edit): Promise<void> {
+  await writeFile(join(root, "agent", edit.file), await planted(edit, root));
+}
+
+/** The file with the bug in it. Throws where the agent's code has changed, and the edit has to follow. */
+export async function planted({ file, find, replace }: Edit, root = repository): Promise<string> {
+  const text = await readFile(join(root, "agent", file), "utf8");
   const times = text.split(find).length - 1;
   assert.equal(
     times,
     1,
     `agent/${file} holds ${times} times: ${find}; adapt test/faults/history/planted-*.ts`,
   );
-  await writeFile(
-    path,
-    text.replace(find, () => replace),
-  );
+  return text.replace(find, () => replace);
 }
