@@ -1,6 +1,25 @@
 import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
+// Machines differ in speed and are shared: a test asserts ratios within one run, or counts. A deadline only ends a test
+// that would wait for ever.
+const boundsInMilliseconds = [
+  {
+    selector: 'CallExpression[callee.name="within"] > Literal[value<30000]',
+    message: "A deadline of a test is at least 30 s.",
+  },
+  {
+    selector:
+      'CallExpression[callee.name="eventually"] > ObjectExpression > Property[key.name="timeoutMs"] > Literal[value<30000]',
+    message: "A deadline of a test is at least 30 s.",
+  },
+  {
+    selector:
+      'CallExpression[callee.object.name="assert"] > BinaryExpression[operator=/^[<>]/]:matches([left.name=/Ms$/], :has(CallExpression[callee.object.name="performance"])) > Literal[value>0]',
+    message: "Assert a ratio to a reference of the same run, or a count, in place of milliseconds.",
+  },
+];
+
 export default tseslint.config(
   { ignores: ["node_modules", "dist", ".cache", "agent/gen", "agent/libvirt/protocol", "test/fixtures"] },
   js.configs.recommended,
@@ -33,6 +52,7 @@ export default tseslint.config(
         },
       ],
       "no-console": "off",
+      "no-restricted-syntax": ["error", ...boundsInMilliseconds],
     },
   },
   // TypeScript knows what a browser has (agent/page/browser/tsconfig.json).

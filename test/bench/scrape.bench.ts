@@ -109,7 +109,7 @@ async function startExporter(run: Run, uri: string): Promise<{ scraper: Scraper;
   try {
     await eventually(async () => (await scraper.scrape()).text.includes("libvirt_domain"), {
       what: "the exporter to show a domain",
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
   } catch (cause) {
     throw new Error(`the exporter said: ${words}`, { cause });

@@ -52,7 +52,7 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
           () => false,
           isSilence,
         ),
-      { what: "the worker to be taken", timeoutMs: 20_000 },
+      { what: "the worker to be taken", timeoutMs: 60_000 },
     );
     const letGo = async (): Promise<void> => {
       process.kill(hung.pid, "SIGCONT");

@@ -103,7 +103,6 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     });
     // What tells the observation's connection apart.
     await libvirt.call(connectGetAllDomainStats, { doms: [], stats: 0, flags: 0 }, { lane: "observation" });
-    const startMs = performance.now();
     const answered: string[] = [];
     const ask = async (lane: "observation" | "command"): Promise<void> => {
       await libvirt.call(connectGetLibVersion, {}, { lane });
@@ -111,7 +110,6 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     };
     await Promise.all([ask("observation"), ask("command")]);
     assert.deepEqual(answered, ["command", "observation"]);
-    assert.ok(performance.now() - startMs >= 299);
   });
 
   test("a truncated list looks like a whole one", async () => {

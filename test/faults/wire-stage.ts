@@ -10,6 +10,8 @@ import { isSame, type GuestProcess } from "./witness.ts";
 const LASTING_MS = 8000;
 /** An operation has an end this long after the fault is over; the agent looks for a lost effect for a minute. */
 const END_WITHIN_MS = 90_000;
+/** A connection may need none of the calls that the fault waits for: the round goes on without. */
+const STRIKES_WITHIN_MS = 4000;
 
 /** The VMs that a try is played with: one that every operation falls on, and one that must not notice anything. */
 export class Stage {
@@ -57,11 +59,12 @@ export class Stage {
       await this.#operate(each.act === "STOP_GRACEFULLY" ? "STOP" : each.act, each.act === "STOP_GRACEFULLY");
     await over;
     if (each.act === "OBSERVE" || each.act === "CONNECT")
-      await eventually(() => rule.struck > 0, { what: "the fault to strike", timeoutMs: 4000 }).catch(
-        () => undefined,
-      );
+      await eventually(() => rule.struck > 0, {
+        what: "the fault to strike",
+        timeoutMs: STRIKES_WITHIN_MS,
+      }).catch(() => undefined);
     proxy.remove(rule);
-    await eventually(() => proxy.held === 0, { what: "all that is held back to pass", timeoutMs: 20_000 });
+    await eventually(() => proxy.held === 0, { what: "all that is held back to pass", timeoutMs: 60_000 });
     await this.#settled();
     await this.#restore();
     const process = await witness.process(this.#bystander.vmId);
@@ -113,7 +116,7 @@ export class Stage {
     const begun = await this.#host.begin(wish(kind, name, { gracefulSeconds: gracefully ? 1 : 0 }));
     const end = await this.#host.ended(begun, END_WITHIN_MS);
     if (!end.done) this.#run.violation(`no end: ${this.#host.tell(end)}`);
-    await eventually(() => this.#host.proxy.held === 0, { what: "late effects", timeoutMs: 20_000 });
+    await eventually(() => this.#host.proxy.held === 0, { what: "late effects", timeoutMs: 60_000 });
     await pause(300);
     const state = await witness.state(name);
     const starts = (await witness.starts(name)) - startsBefore;

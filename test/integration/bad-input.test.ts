@@ -311,7 +311,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     }
     await eventually(
       async () => (await descriptors()).every((count, index) => count <= (before[index] ?? 0)),
-      { what: `descriptors to be ${before.join(" and ")} again`, timeoutMs: 20_000 },
+      { what: `descriptors to be ${before.join(" and ")} again`, timeoutMs: 60_000 },
     );
     const again = openConsole(client, { vm: "watched", input: Buffer.from("\n") });
     await eventually(() => again.said().length > 0, { what: "the console to be free" });

@@ -29,8 +29,6 @@ const vm = { sampleIntervalSeconds: 1 };
 const MOST_OF_GIVING_UP = 0.7;
 /** The agent must read its pools before the next inventory period reads them anyway. */
 const WITHIN_PERIOD_MS = (INVENTORY_PERIOD_SECONDS * 1000 * 2) / 3;
-/** How long a read would take that waits for a libvirt that hangs: `libvirt.callTimeoutSeconds`. */
-const LIBVIRT_CALL_MS = 35_000;
 
 const condition = async (client: Agent, type: string) => {
   const { health: told } = await client.ask(client.contract.host.GetHost, {});
@@ -107,14 +105,14 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
     await libvirtd.startAgain();
     await eventually(async () => (await presence(client)) === "PRESENCE_PRESENT", {
       what: "the list to be complete",
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
     const back = await eventually(
       async () => {
         const host = await client.ask(client.contract.host.GetHost, {});
         return host.inventory?.complete === true && host;
       },
-      { what: "the inventory to be complete", timeoutMs: 20_000 },
+      { what: "the inventory to be complete", timeoutMs: 60_000 },
     );
     assert.equal(back.identity?.hostId, hostId, "the host is who it was");
     await agent.terminate();
@@ -185,7 +183,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
       assert.equal(early.observation?.presence, "PRESENCE_PRESENT", "a moment of silence is no outage");
       await eventually(
         async () => (await condition(client, "LibvirtUnresponsive"))?.status === "TRUTH_TRUE",
-        { what: "LibvirtUnresponsive", timeoutMs: 20_000 },
+        { what: "LibvirtUnresponsive", timeoutMs: 60_000 },
       );
       const unknown = await eventually(
         async () => {
@@ -199,15 +197,14 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
         [["steady", "PRESENCE_UNKNOWN"]],
         "it is shown as last seen",
       );
-      assert.ok(
-        slowestMs.read < LIBVIRT_CALL_MS,
-        `a read took ${slowestMs.read} ms, as long as libvirt's silence`,
-      );
       const isPoolUnread = async (): Promise<boolean> =>
         (await host.host()).inventory?.incompleteReasons.some((reason) => /storage pool/.test(reason)) ===
         true;
       await eventually(isPoolUnread, { what: "a read of the pools to fail", timeoutMs: 90_000 });
       const givenUpMs = await givingUp;
+      // A read that waited for libvirt would take as long as a client that waits for it, or longer.
+      const waited = slowestMs.read / givenUpMs;
+      assert.ok(waited < 1, `a read took ${waited.toFixed(2)} of the time to give libvirt up`);
       await libvirtd.kill("SIGCONT");
       await host.sees(WITHIN_PERIOD_MS);
       const [steady] = (await host.list()).vms;
@@ -232,7 +229,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
       const requestId = randomUUID();
       const begun = await eventually(
         () => host.beginCreate(bootSector("after"), { requestId }).catch(unlessUnavailable),
-        { what: "a creation to be admitted", timeoutMs: 20_000 },
+        { what: "a creation to be admitted", timeoutMs: 60_000 },
       );
       assert.equal((await host.end(begun)).state, "STATE_SUCCEEDED");
       await agent.kill();

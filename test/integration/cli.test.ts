@@ -162,10 +162,10 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
 
   test("events end with Ctrl-C and with a reader that goes away", async () => {
     const follow = spawn(process.execPath, [...main, "events", "--since-start"], { env: environment() });
-    await within(new Promise((resolve) => follow.stdout.once("data", resolve)), 20_000, "the first event");
+    await within(new Promise((resolve) => follow.stdout.once("data", resolve)), 60_000, "the first event");
     const ended = new Promise((resolve) => follow.once("exit", (code) => resolve(code)));
     follow.kill("SIGINT");
-    assert.equal(await within(ended, 10_000, "events to end"), 0);
+    assert.equal(await within(ended, 60_000, "events to end"), 0);
 
     const piped = spawn(
       "bash",
@@ -185,11 +185,11 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     const gone = new Promise((resolve) => piped.once("exit", (code) => resolve(code)));
     let words = "";
     piped.stderr.on("data", (chunk: Buffer) => (words += chunk.toString()));
-    await within(new Promise((resolve) => piped.stdout.once("data", resolve)), 20_000, "the first event");
+    await within(new Promise((resolve) => piped.stdout.once("data", resolve)), 60_000, "the first event");
     // The next event finds that nobody reads any more.
     await good("vm create --name pipe --vcpus 1 --memory 32MiB --disk new:images:1MiB --leave-stopped");
     await good("vm rm pipe --yes");
-    assert.equal(await within(gone, 20_000, "the pipe to end"), 0, words);
+    assert.equal(await within(gone, 60_000, "the pipe to end"), 0, words);
     assert.equal(words, "");
   });
 

@@ -69,19 +69,31 @@ describe("against a real libvirtd", { skip }, () => {
     const file = join(libvirtd.directory, "thousand.xml");
     await writeFile(file, `<node>${domains.join("")}</node>`);
     const libvirt = await connect(t, `test://${file}?socket=${libvirtd.socketPath}`);
-    const round = async (): Promise<number> => {
+    const info = (dom: p.Domain): Promise<{ maxMem: number }> => libvirt.call(p.domainGetInfo, { dom });
+    const together = (domains: readonly p.Domain[]) => Promise.all(domains.map(info));
+    const oneByOne = async (domains: readonly p.Domain[]) => {
+      const infos = [];
+      for (const dom of domains) infos.push(await info(dom));
+      return infos;
+    };
+    const round = async (ask: typeof together): Promise<number> => {
       const startMs = performance.now();
       const listed = await libvirt.call(p.connectListAllDomains, { needResults: true, flags: 0 });
-      const infos = await Promise.all(listed.domains.map((dom) => libvirt.call(p.domainGetInfo, { dom })));
+      const infos = await ask(listed.domains);
       assert.equal(infos.length, 1000);
       for (const [i, { name }] of listed.domains.entries()) {
         assert.equal(infos[i]?.maxMem, 65536 + Number(name.replace("thousand-", "")));
       }
       return performance.now() - startMs;
     };
-    const rounds = [await round(), await round(), await round(), await round(), await round()];
-    t.diagnostic(`list + 1,000 infos: ${rounds.map((ms) => ms.toFixed(0)).join(", ")} ms`);
-    assert.ok(Math.min(...rounds) < 1000, "a thousand calls take well under a second");
+    const [pipelined, single] = [[] as number[], [] as number[]];
+    for (let turn = 0; turn < 5; turn += 1) {
+      pipelined.push(await round(together));
+      single.push(await round(oneByOne));
+    }
+    const share = Math.min(...pipelined) / Math.min(...single);
+    t.diagnostic(`1,000 infos pipelined take ${share.toFixed(2)} of the time of one after the other`);
+    assert.ok(share < 0.8, `${share.toFixed(2)} of the time of one after the other`);
   });
 
   it("tells what virsh does: guests, pools and networks", async (t) => {
@@ -206,7 +218,7 @@ describe("against a real libvirtd", { skip }, () => {
     await console.write(Buffer.from("echo typed-$((6 * 7))\n"));
     await eventually(() => said.includes("typed-42"), { timeoutMs: 30_000, what: "the shell's answer" });
     await libvirt.call(p.domainDestroyFlags, { dom, flags: 0 });
-    await within(reading.catch(reason), 10_000, "the console to end");
+    await within(reading.catch(reason), 60_000, "the console to end");
   });
 
   it("keeps going beside a guest that hangs", async (t) => {
@@ -223,9 +235,9 @@ describe("against a real libvirtd", { skip }, () => {
     const stats = (dom: p.Domain, timeoutMs: number): Promise<unknown> =>
       libvirt.call(p.domainMemoryStats, { dom, maxStats: 16, flags: 0 }, { timeoutMs });
     const hung = Array.from({ length: 6 }, () => stats(hangs, 300).catch(reason));
-    const behind = Array.from({ length: 100 }, () => stats(fine, 20_000));
+    const behind = Array.from({ length: 100 }, () => stats(fine, 60_000));
     assert.deepEqual(new Set(await Promise.all(hung)), new Set(["timeout LIBVIRT_TIMEOUT"]));
-    await within(Promise.all(behind), 15_000, "the other guest's statistics");
+    await within(Promise.all(behind), 60_000, "the other guest's statistics");
     const change = libvirt.call(p.domainResume, { dom: hangs }, { timeoutMs: 300 });
     assert.equal(await change.catch(reason), "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");
     assert.equal(libvirt.status.connected, true);
@@ -302,7 +314,7 @@ describe("a libvirtd that", { skip }, () => {
     await libvirtd.kill("SIGSTOP");
     // On the command lane it would be sent again until libvirt is back.
     const read = libvirt.call(p.connectGetHostname, {}, { lane: "observation" }).catch(reason);
-    assert.equal(await within(read, 5000, "the call to fail"), "unavailable LIBVIRT_UNRESPONSIVE");
+    assert.equal(await within(read, 60_000, "the call to fail"), "unavailable LIBVIRT_UNRESPONSIVE");
     await libvirtd.kill("SIGCONT");
     await eventually(() => libvirt.status.connected);
     assert.ok((await libvirt.call(p.connectGetHostname, {})).hostname.length > 0);

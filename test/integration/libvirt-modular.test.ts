@@ -320,7 +320,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     await host.startAgain();
     await eventually(async () => (await incomplete()) === "", {
       what: "pools to be known",
-      timeoutMs: 15_000,
+      timeoutMs: 60_000,
     });
 
     await succeeds(await client.ask(vms.DeleteVm, { requestId: randomUUID(), vm, force: true }));

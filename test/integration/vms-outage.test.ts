@@ -57,10 +57,10 @@ suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), ti
     // Events are registered anew: a change made behind the agent's back is seen without a round.
     await within(
       Promise.all([
-        rig.table.until(vmId, (vm) => vm?.state === "paused", AbortSignal.timeout(5000)),
+        rig.table.until(vmId, (vm) => vm?.state === "paused", AbortSignal.timeout(60_000)),
         virsh(libvirtd.uri, ["suspend", "survivor"]),
       ]),
-      5000,
+      60_000,
       "the suspend to be seen",
     );
     await rig.succeeds(

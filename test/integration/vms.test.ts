@@ -189,7 +189,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
         const now = rig.table.get(vmId)?.stats;
         return (now?.cpuSeconds ?? 0) > 0 && (now?.rssBytes ?? 0) > 10 * MIB ? now : undefined;
       },
-      { what: "a sample", timeoutMs: 15_000 },
+      { what: "a sample", timeoutMs: 60_000 },
     );
     assert.equal(stats.balloonBytes, 128 * MIB);
     assert.equal(stats.vcpus.length, 1);

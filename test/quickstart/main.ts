@@ -120,7 +120,7 @@ async function demonstrate(): Promise<void> {
     () => [...scheduler.hosts.values()].find((each) => each.host?.health?.schedulable === "TRUTH_TRUE"),
     {
       what: "the host to register and to be found healthy",
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
       signal: stopped.signal,
     },
   );
@@ -267,7 +267,7 @@ async function vmMetrics(address: string, vmId: string): Promise<readonly string
         ? lines
         : undefined;
     },
-    { what: "the VM's metrics", timeoutMs: 15_000, intervalMs: 100, signal: stopped.signal },
+    { what: "the VM's metrics", timeoutMs: 60_000, intervalMs: 100, signal: stopped.signal },
   );
 }
 

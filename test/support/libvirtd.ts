@@ -165,7 +165,7 @@ export class Libvirtd {
     const ended = once(this.#host, "exit");
     this.#host.ref();
     this.#host.stdin.end();
-    await within(ended, 20_000, `the namespaces of ${this.directory} to end`);
+    await within(ended, 60_000, `the namespaces of ${this.directory} to end`);
   }
 
   async #ready(): Promise<void> {

@@ -113,7 +113,7 @@ export class Prometheus {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       const ended = once(this.#process, "exit");
       this.#process.kill("SIGKILL");
-      await within(ended, 10_000, "Prometheus to end");
+      await within(ended, 60_000, "Prometheus to end");
     }
     await rm(this.#directory, { recursive: true, force: true });
   }

@@ -22,7 +22,7 @@ export const connect: Proofs = {
       AbortSignal.timeout(10_000),
     );
     const on = ledger.by({
-      call: (procedure, args) => connection.call(procedure, args, { timeoutMs: 10_000 }),
+      call: (procedure, args) => connection.call(procedure, args, { timeoutMs: 60_000 }),
     });
     assert.deepEqual(await on.answers(p.authList, {}), { types: [p.AuthType.NONE] });
     await on.answers(p.connectOpen, { name: "qemu:///system", flags: 0 });
@@ -35,7 +35,7 @@ export const connect: Proofs = {
     // of the worker that took the call, of whatever that was.
     await on.refuses(p.authPolkit, {});
     await on.answers(p.connectClose, {});
-    await within(connection.closed, 10_000, "the daemon to close the connection");
+    await within(connection.closed, 60_000, "the daemon to close the connection");
   },
 
   "the daemon and the hypervisor say who they are": async ({ on, host, virsh }) => {

@@ -60,6 +60,7 @@ export async function startApi(
   people: Partial<PeopleDoor> = {},
   auditLog?: AuditLog,
   outbox: Partial<OutboxBounds> = {},
+  clock: Clock = systemClock,
 ): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), "socle-api-"));
   const logged: Record<string, unknown>[] = [];
@@ -67,7 +68,6 @@ export async function startApi(
     level: "debug",
     destination: { write: (line) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
   });
-  const clock = systemClock;
   const operations = await Operations.open({ directory, clock, log, retentionMs: 3_600_000 });
   const events = await EventLog.open({ directory, maxEvents: 1000, agentEpoch: 7, clock, log });
   const table = new VmTable();

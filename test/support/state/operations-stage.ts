@@ -10,7 +10,7 @@ export const never = new AbortController().signal;
 
 export const dayMs = 86_400_000;
 
-export const soonMs = 10_000;
+export const soonMs = 60_000;
 
 export const open = (directory: string, options: Partial<OperationsOptions> = {}): Promise<Operations> =>
   Operations.open({ directory, clock: systemClock, log: silentLog, retentionMs: dayMs, ...options });

@@ -132,7 +132,7 @@ function start(
 }
 
 const shows = (terminal: Terminal, what: string, is: () => boolean): Promise<boolean> =>
-  eventually(is, { what: `${what}; it shows:\n${terminal.lines.join("\n")}`, timeoutMs: 20_000 });
+  eventually(is, { what: `${what}; it shows:\n${terminal.lines.join("\n")}`, timeoutMs: 60_000 });
 
 test("the busiest come first, what is not known last and never as zero; keys sort and filter", async (context) => {
   const { socket } = await agentOf(context);

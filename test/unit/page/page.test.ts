@@ -70,7 +70,7 @@ async function watch(
           if (is(next.value)) return next.value;
         }
       };
-      return within(found(), 20_000, "the stream to tell it");
+      return within(found(), 60_000, "the stream to tell it");
     },
   };
 }
@@ -259,7 +259,7 @@ test("so many may watch and no more, and of one address half of them; one that l
   const room = async (): Promise<void> => {
     while ((await statusFrom("127.0.0.4")) !== 200);
   };
-  await within(room(), 10_000, "room for one more");
+  await within(room(), 60_000, "room for one more");
 });
 
 test("who refuses gzip is sent none", async (context) => {

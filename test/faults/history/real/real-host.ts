@@ -15,6 +15,8 @@ import type { ForeignAction } from "../simulated/schedule.ts";
 import type { EffectLog, Looked } from "./effect-tap.ts";
 
 const POOL = "images";
+/** Guests that a caller has asked to shut down may need longer: the history goes on without. */
+const FOUND_WITHIN_MS = 10_000;
 const boot = "bootsector.img";
 type AsVirsh = (client: libvirt.Libvirt, dom: libvirt.Domain) => Promise<unknown>;
 
@@ -153,7 +155,7 @@ export class RealHost {
     await this.#libvirtd.run("sh", ["-c", `kill -TERM ${pid}`]).catch(() => undefined);
     await eventually(async () => (await this.look()).domains.get(vm)?.isRunning !== true, {
       what: "the guest's end",
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
       intervalMs: 20,
     });
   }
@@ -192,7 +194,9 @@ export class RealHost {
       return !states.some(isOnItsWay);
     };
     // One that a caller has asked to shut down may take its time.
-    await eventually(isFound, { what: "guests to be found again", timeoutMs: 10_000 }).catch(() => undefined);
+    await eventually(isFound, { what: "guests to be found again", timeoutMs: FOUND_WITHIN_MS }).catch(
+      () => undefined,
+    );
   }
 
   async look(): Promise<Looked> {

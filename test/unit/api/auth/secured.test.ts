@@ -9,13 +9,13 @@ import { configSchema, type Config } from "../../../../agent/config/schema.ts";
 import { controlEpochKey } from "../../../../agent/api/auth/control-epoch.ts";
 import { methods } from "../../../../agent/contract/methods.ts";
 import { createLog } from "../../../../agent/kernel/log.ts";
-import { systemClock } from "../../../../agent/kernel/clock.ts";
+import { systemClock, type Clock } from "../../../../agent/kernel/clock.ts";
 import { replaceFile } from "../../../../agent/state/journal/durable-file.ts";
 import { authorityKeyOf, Trust } from "../../../../agent/trust/index.ts";
 import { eventually } from "../../../support/wait.ts";
 import { Authority, installTrust, type Issued } from "../../../scheduler/authority.ts";
 import { folder } from "../../../support/state/folder.ts";
-import { ApiClient, errorOf, protos, startApi, vm } from "../../../support/api/harness.ts";
+import { ApiClient, errorOf, keptEpochs, protos, startApi, vm } from "../../../support/api/harness.ts";
 
 const domain = "cloud.example";
 const log = createLog({ level: "error", destination: { write: () => undefined } });
@@ -25,6 +25,7 @@ async function secured(
   t: TestContext,
   listOf?: (authority: Authority) => Promise<string>,
   limits?: Config["api"]["limits"],
+  clock: Clock = systemClock,
 ) {
   const directory = await folder(t);
   const authority = await Authority.make(domain);
@@ -45,6 +46,11 @@ async function secured(
     t,
     { listen: "127.0.0.1:0", ...(limits === undefined ? {} : { limits }) },
     trust,
+    keptEpochs(0),
+    {},
+    undefined,
+    {},
+    clock,
   );
   const address = `127.0.0.1:${api.tcpPort ?? 0}`;
   const by = (issued: Issued, ca = authority): ChannelCredentials =>
@@ -210,7 +216,9 @@ test("whoever is one tenant's is denied what tells of all, and sees nothing of o
 
 test("callers of one tenant share its limits across certificates, and other callers keep theirs", async (t) => {
   const api = configSchema.parse({ api: { limits: { readsPerSecond: 1 } } }).api;
-  const { authority, clientOf } = await secured(t, undefined, api.limits);
+  // Time stands still, and no limit is renewed.
+  const clock = { ...systemClock, monotonicMs: () => 0 };
+  const { authority, clientOf } = await secured(t, undefined, api.limits, clock);
   const lists = async (name: string, count: number): Promise<(number | undefined)[]> => {
     const client = clientOf(await authority.issue(name));
     const codes = [];
@@ -264,10 +272,11 @@ test("TLS 1.2 is refused, after the certificates were replaced too; open streams
 });
 
 test("a certificate that is revoked, or runs out, ends its connections and opens no other", async (t) => {
-  const host = await secured(t);
+  let aheadMs = 0;
+  const host = await secured(t, undefined, undefined, { ...systemClock, now: () => Date.now() + aheadMs });
   const { authority, directory, own, trust } = host;
   const [bad, good] = [await authority.issue("scheduler/s-1"), await authority.issue("scheduler/s-2")];
-  const brief = await authority.issue("scheduler/s-3", { notAfter: new Date(Date.now() + 6000) });
+  const brief = await authority.issue("scheduler/s-3", { notAfter: new Date(Date.now() + 3_600_000) });
   const watches = [bad, good, brief].map((issued) => {
     const stream = host.clientOf(issued).stream(protos.vms.WatchVms, {});
     const watch = { ended: undefined as number | undefined };
@@ -284,6 +293,7 @@ test("a certificate that is revoked, or runs out, ends its connections and opens
   assert.equal(ends()[1], undefined);
   assert.equal(await codeOf(host.clientOf(bad).call(protos.host.GetHost, {})), status.UNAVAILABLE);
   assert.equal(await codeOf(host.clientOf(good).call(protos.host.GetHost, {})), status.OK);
+  aheadMs = 2 * 3_600_000;
   await eventually(
     () => {
       host.look();
@@ -292,6 +302,7 @@ test("a certificate that is revoked, or runs out, ends its connections and opens
     { what: "the expired one's stream to end" },
   );
   assert.equal(ends()[1], undefined);
+  assert.equal(await codeOf(host.clientOf(brief).call(protos.host.GetHost, {})), status.UNAVAILABLE);
 });
 
 test("those who connect and say nothing keep nobody out", async (t) => {

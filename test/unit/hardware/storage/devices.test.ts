@@ -11,7 +11,7 @@ import { unpackHost } from "../../../support/tree.ts";
 import { GIB } from "../../../support/hardware/fixture.ts";
 
 const never = new AbortController().signal;
-const limits = { timeoutMs: 10_000, maxOutputBytes: 65_536 };
+const limits = { timeoutMs: 60_000, maxOutputBytes: 65_536 };
 
 test("1 GiB huge pages of both cells, and which of them are free", async (context) => {
   const cells = valueOf(await readNuma(await unpackHost(context, "worn-compute-node"))) ?? [];

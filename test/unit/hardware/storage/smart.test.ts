@@ -10,7 +10,7 @@ import { SmartProbe } from "../../../../agent/hardware/storage/smart.ts";
 import { notRead } from "../../../../agent/host/health/conditions/condition.ts";
 import { unpackHost } from "../../../support/tree.ts";
 
-const limits = { timeoutMs: 10_000, maxOutputBytes: 1024 ** 2, anyExitCode: true };
+const limits = { timeoutMs: 60_000, maxOutputBytes: 1024 ** 2, anyExitCode: true };
 const never = new AbortController().signal;
 
 /** A smartctl that says what was recorded for a device, and which devices it was asked about. */

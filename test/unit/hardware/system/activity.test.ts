@@ -51,7 +51,7 @@ test("what an old kernel does not count of a disk is absent, and what is no numb
 
 test("load, threads and what the kernel counts of them; systemd's limit of open files is no failure", async () => {
   const pageBytes = Number(
-    (await runChild(["getconf", "PAGESIZE"], { timeoutMs: 10_000, maxOutputBytes: 100 }).output).stdout,
+    (await runChild(["getconf", "PAGESIZE"], { timeoutMs: 60_000, maxOutputBytes: 100 }).output).stdout,
   );
   assert.deepEqual(valueOf(await readActivity(server)), {
     loadAverage: { 1: 12.41, 5: 9.87, 15: 8.02 },

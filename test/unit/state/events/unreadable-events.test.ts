@@ -57,7 +57,7 @@ test("events stay in memory where their directory cannot be used, and the files 
   assert.notEqual(log.logId, before.logId);
   for (let index = 0; index < 3; index += 1) log.append({ kind: "vm_defined" });
   const told: number[] = [];
-  for await (const event of log.subscribe({}, AbortSignal.timeout(5000))) {
+  for await (const event of log.subscribe({}, AbortSignal.timeout(60_000))) {
     if (event.kind !== "overflow") told.push(event.sequence);
     if (told.length === 3) break;
   }

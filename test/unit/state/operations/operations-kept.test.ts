@@ -218,12 +218,10 @@ test("drain takes no more, waits for what runs, and leaves the rest to the next 
 });
 
 test("drain ends as soon as nothing runs any more", async (t) => {
-  const operations = await open(await folder(t));
+  const operations = await open(await folder(t), { clock: new FakeClock() });
   const { operation } = await operations.begin(request("a"));
   operations.run(operation, nothing);
-  const start = performance.now();
   await operations.drain(60_000);
-  assert.ok(performance.now() - start < 5000);
   assert.equal(operations.get(operation.id).state, "succeeded");
 });
 

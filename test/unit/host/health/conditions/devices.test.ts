@@ -19,7 +19,7 @@ const never = new AbortController().signal;
 
 test("a worn disk degrades the host, one that fails keeps new VMs away, and both are named", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
-  const limits = { timeoutMs: 10_000, maxOutputBytes: 1024 ** 2, anyExitCode: true };
+  const limits = { timeoutMs: 60_000, maxOutputBytes: 1024 ** 2, anyExitCode: true };
   const probe = new SmartProbe(host, (disk) =>
     runChild(["cat", join(host.root, "smartctl", `${disk}.json`)], limits),
   );
