@@ -19,7 +19,7 @@ import type { Procedure } from "../../agent/libvirt/rpc/procedure.ts";
 import * as protocol from "../../agent/libvirt/protocol/index.ts";
 import { XdrError, XdrWriter, type Codec } from "../../agent/libvirt/rpc/xdr.ts";
 import { fixture } from "../support/libvirt/xml/oracles.ts";
-import type { Chance } from "./fuzz-chance.ts";
+import { Chance } from "./fuzz-chance.ts";
 import type { CleanUp, FuzzTarget } from "./fuzz-target.ts";
 
 const PROGRAM = 0x20008086;
@@ -133,9 +133,11 @@ function read(received: Frame): void {
 export const frames: FuzzTarget = {
   name: "frames",
   share: 560,
-  feed: (chance) => {
+  make: (chance) => Buffer.concat(Array.from({ length: 1 + chance.below(2) }, () => input(chance))),
+  feed: (bytes) => {
     const parser = new FrameParser(read);
-    const bytes = Buffer.concat(Array.from({ length: 1 + chance.below(2) }, () => input(chance)));
+    // Into which pieces a socket cuts it follows from the input, so that the same input is read the same way again.
+    const chance = new Chance(bytes.length, bytes.at(-1) ?? 0);
     try {
       for (let at = 0; at < bytes.length;) {
         const length = chance.is(50) ? bytes.length : 1 + chance.below(bytes.length / MOST_PIECES + 1);
@@ -174,9 +176,12 @@ export async function connections(cleanUp: CleanUp): Promise<FuzzTarget> {
   return {
     name: "connection",
     share: 15,
-    feed: async (chance) => {
+    make: (chance) => {
       const bytes = input(chance);
       if (chance.is(70) && bytes.length >= 24) bytes.writeUInt32BE(1, 20);
+      return bytes;
+    },
+    feed: async (bytes) => {
       answer = bytes;
       const asked = byNumber.get(bytes.length < 16 ? 0 : bytes.readInt32BE(12)) ?? protocol.authList;
       const connection = await Connection.open(options, none);

@@ -27,11 +27,14 @@ export const metadata = (spec: object): FuzzTarget => {
   return {
     name: "metadata",
     share: 40,
-    feed: (chance) => {
+    make: (chance) => {
       const text = JSON.stringify(chance.is(90) ? chance.mutatedValue(stored) : stored);
+      return Buffer.from(domainOf(text, chance));
+    },
+    feed: (text) => {
       let document: ReturnType<typeof parseDomain>;
       try {
-        document = parseDomain(domainOf(text, chance));
+        document = parseDomain(text.toString());
       } catch (thrown) {
         if (!(thrown instanceof SocleError) || thrown.reason === "INTERNAL") throw thrown;
         return;

@@ -1,4 +1,5 @@
 import type { TestContext } from "node:test";
+import { deserialize, serialize } from "node:v8";
 import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import { hostToProto } from "../../agent/api/convert/host.ts";
 import { vmToProto } from "../../agent/api/convert/vm.ts";
@@ -71,6 +72,19 @@ const methods: readonly Method[] = [
     seeds: [requestSerialize(seed), requestSerialize({})],
   }));
 
+interface Asked {
+  readonly path: string;
+  readonly request: Uint8Array;
+}
+
+/** What a scheduler sends in a session. */
+interface Talk {
+  readonly messages: readonly Uint8Array[];
+  /** Of a report; absent: the right one. */
+  readonly digest: string | undefined;
+  readonly controlEpoch: number;
+}
+
 const ended = (requestId: string): Operation => ({
   id: "operation",
   requestId,
@@ -117,11 +131,18 @@ export async function grpc(cleanUp: CleanUp): Promise<{ target: FuzzTarget; api:
     "grpc.use_local_subchannel_pool": 1,
   });
   cleanUp(() => client.close());
-  const feed = async (chance: Chance): Promise<void> => {
+  const make = (chance: Chance): Buffer => {
+    const { path, seeds } = chance.of(methods);
+    const request = chance.is(15) ? chance.bytes(chance.below(200)) : chance.mutated(chance.of(seeds));
+    return serialize({ path, request } satisfies Asked);
+  };
+  const feed = async (input: Buffer): Promise<void> => {
     // The log of it all is kept by the harness.
     api.logged.length = 0;
-    const method = chance.of(methods);
-    const request = chance.is(15) ? chance.bytes(chance.below(200)) : chance.mutated(chance.of(method.seeds));
+    const asked = deserialize(input) as Asked;
+    const request = Buffer.from(asked.request);
+    const method = methods.find(({ path }) => path === asked.path);
+    if (method === undefined) return;
     const error = await ask(client, method, request);
     const isGarbled = error?.details.startsWith("Error deserializing request") === true;
     if (error === undefined || error.code === status.CANCELLED || isGarbled) return;
@@ -131,7 +152,7 @@ export async function grpc(cleanUp: CleanUp): Promise<{ target: FuzzTarget; api:
     );
     if (isCrash || !isOurs) throw new Error(`${method.path}: ${error.message}`);
   };
-  return { target: { name: "grpc", share: 50, feed }, api };
+  return { target: { name: "grpc", share: 50, make, feed }, api };
 }
 
 /** How it ended; a stream that has begun to talk is left. */
@@ -189,20 +210,27 @@ export function scheduler(api: Harness): FuzzTarget {
     { resync: {} },
     { comeBack: { delay: duration, address: "127.0.0.1:1" } },
   ].map((word) => responseSerialize(word));
-  const feed = async (chance: Chance): Promise<void> => {
-    const messages = [
-      words[0] as Buffer,
-      ...Array.from({ length: chance.below(4) }, () => chance.of(words)),
-    ].map((bytes) => {
+  const make = (chance: Chance): Buffer => {
+    const first = words[0] as Buffer;
+    const said = [first, ...Array.from({ length: chance.below(4) }, () => chance.of(words))];
+    return serialize({
+      messages: said.map((bytes) => (chance.is(60) ? chance.mutated(bytes) : bytes)),
+      digest: chance.is(50) ? undefined : chance.text(),
+      controlEpoch: chance.below(3),
+    } satisfies Talk);
+  };
+  const feed = async (input: Buffer): Promise<void> => {
+    const talk = deserialize(input) as Talk;
+    const messages = talk.messages.flatMap((bytes) => {
       try {
-        return responseDeserialize(chance.is(60) ? chance.mutated(bytes) : bytes);
+        return [responseDeserialize(Buffer.from(bytes))];
       } catch {
-        return responseDeserialize(bytes); // grpc-js refuses it before the session sees it.
+        return []; // grpc-js refuses it before the session sees it.
       }
     });
     const contact = {
       send: () => Promise.resolve(),
-      report: () => Promise.resolve({ digest: chance.is(50) ? state.digest : chance.text() }),
+      report: () => Promise.resolve({ digest: talk.digest ?? state.digest }),
       async *messages() {
         for (const message of messages) yield await Promise.resolve(message);
       },
@@ -219,7 +247,7 @@ export function scheduler(api: Harness): FuzzTarget {
         identity: () => hostSnapshot.identity,
         agentAddress: () => "",
         contactTimeoutMs: ANSWER_WITHIN_MS,
-        fence: { controlEpoch: chance.below(3) },
+        fence: { controlEpoch: talk.controlEpoch },
         onWelcome: ({ heartbeatMs, reconnectSpreadMs }) => {
           if (!(heartbeatMs >= 100 && heartbeatMs <= 300_000))
             throw new Error(`a heartbeat every ${heartbeatMs} ms`);
@@ -237,5 +265,5 @@ export function scheduler(api: Harness): FuzzTarget {
       if (!(thrown instanceof SocleError) || thrown.reason === "INTERNAL") throw thrown;
     }
   };
-  return { name: "scheduler", share: 40, feed };
+  return { name: "scheduler", share: 40, make, feed };
 }

@@ -1,12 +1,13 @@
 import type { Chance } from "./fuzz-chance.ts";
 
-/** What is fed. */
+/** A part of the agent that reads what others wrote. */
 export interface FuzzTarget {
   readonly name: string;
   /** Of a thousand inputs. */
   readonly share: number;
-  /** Makes one input and feeds it. Whatever it throws is a violation: what may be refused is caught here. */
-  readonly feed: (chance: Chance) => void | Promise<void>;
+  readonly make: (chance: Chance) => Buffer;
+  /** Feeds one input. Whatever it throws is a violation: a refusal that the contract allows is caught in it. */
+  readonly feed: (input: Buffer) => void | Promise<void>;
 }
 
 /** Takes what undoes something, for the end. */

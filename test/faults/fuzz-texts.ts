@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { deserialize, serialize } from "node:v8";
 import { exampleConfig } from "../../agent/config/example.ts";
 import { parseConfig } from "../../agent/config/load.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
@@ -35,27 +36,34 @@ const readers: readonly (readonly [fixture: string, parse: (text: string) => unk
   ["node-device-mdev", xml.parseNodeDevice],
 ];
 interface Source {
+  readonly name: string;
   readonly text: string;
   readonly parse: (text: string) => unknown;
 }
 // The fixtures hold what Socle reads and does not write; its own domain shows that a changed one is still written right.
 const documents: readonly Source[] = [
-  ...readers.map(([name, parse]) => ({ text: fixture(name), parse })),
-  { text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
-  { text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
+  ...readers.map(([name, parse]) => ({ name, text: fixture(name), parse })),
+  { name: "own", text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
+  { name: "own", text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
 ];
 
 /** libvirt's XML: read, and where it is a domain's still, written again. */
 export const libvirtXml = (built: Built): FuzzTarget => ({
   name: "xml",
   share: 100,
-  feed: (chance) => {
-    const { text, parse } = chance.of(documents);
+  // Its first line names what it is meant for.
+  make: (chance) => {
+    const { name, text } = chance.of(documents);
     const changed = chance.is(80)
       ? chance.mutatedText(text, /(?<=>)|(?=<)|(?<=[='" ])|(?=['"])/)
       : chance.mutated(Buffer.from(text)).toString();
+    return Buffer.from(`${name}\n${changed}`);
+  },
+  feed: (input) => {
+    const [name = "", ...lines] = input.toString().split("\n");
+    const parse = documents.find((each) => each.name === name)?.parse ?? xml.parseDomain;
     try {
-      const document = parse(changed);
+      const document = parse(lines.join("\n"));
       if (parse === xml.parseDomain) built(xml.buildDomain(document as xml.DomainDocument));
     } catch (thrown) {
       refusal(thrown);
@@ -123,24 +131,37 @@ const bound: Placement = {
   devices: ["0000:3b:00.0"],
 };
 
+interface Wish {
+  readonly asked: unknown;
+  readonly accelerator: "kvm" | "tcg";
+  readonly architecture: string;
+  readonly placement: Placement;
+  readonly placementEpoch: number;
+}
+
 /** What a tenant asks for, through the check to the domain that libvirt would get. */
 export const specs = (built: Built): FuzzTarget => ({
   name: "spec",
   share: 110,
-  feed: (chance) => {
+  make: (chance) =>
+    serialize({
+      asked: chance.mutatedValue(wholeSpec),
+      accelerator: chance.of(["kvm", "tcg"] as const),
+      architecture: chance.of(["x86_64", "aarch64"]),
+      placement: chance.of([unbound, bound]),
+      placementEpoch: chance.below(5),
+    } satisfies Wish),
+  feed: (input) => {
     try {
-      const asked = chance.mutatedValue(wholeSpec) as Record<string, unknown>;
+      const { asked, ...wish } = deserialize(input) as Wish;
       const checked = checkSpec(asked, { bridges: ["br0"], allowSpoofing: true });
       built(
         xml.buildDomain(
           domainDocument({
+            ...wish,
             spec: checked,
-            accelerator: chance.of(["kvm", "tcg"] as const),
-            architecture: chance.of(["x86_64", "aarch64"]),
             disks: checked.disks.map(({ name }) => ({ path: `/images/${name}`, format: "qcow2" })),
             ...(checked.kernelBoot === undefined ? {} : { kernelPath: "/images/vmlinuz" }),
-            placement: chance.of([unbound, bound]),
-            placementEpoch: chance.below(5),
             createdAtMs: 1_700_000_000_000,
           }),
         ),
@@ -156,12 +177,13 @@ const example = exampleConfig().replaceAll(/^#( *\w+:)/gm, "$1");
 export const configuration: FuzzTarget = {
   name: "config",
   share: 25,
-  feed: (chance) => {
-    const text = chance.is(80)
-      ? chance.mutatedText(example, /(?<=\n)|(?<=: )|(?=:)/)
-      : chance.mutated(Buffer.from(example)).toString();
+  make: (chance) =>
+    chance.is(80)
+      ? Buffer.from(chance.mutatedText(example, /(?<=\n)|(?<=: )|(?=:)/))
+      : chance.mutated(Buffer.from(example)),
+  feed: (input) => {
     try {
-      parseConfig(text, "fuzzed.yaml");
+      parseConfig(input.toString(), "fuzzed.yaml");
     } catch (thrown) {
       refusal(thrown);
     }
@@ -186,8 +208,8 @@ const journal = (() => {
 export const journals: FuzzTarget = {
   name: "journal",
   share: 60,
-  feed: async (chance) => {
-    const bytes = chance.mutated(journal);
+  make: (chance) => chance.mutated(journal),
+  feed: async (bytes) => {
     const read = (into: Buffer, _offset: number, length: number, position: number) =>
       Promise.resolve({
         bytesRead: bytes.copy(into, 0, position, Math.min(bytes.length, position + length)),

@@ -6,11 +6,8 @@
 import { openSync, writeSync } from "node:fs";
 import { within } from "../support/wait.ts";
 import { Chance } from "./fuzz-chance.ts";
-import { connections, frames } from "./fuzz-frames.ts";
-import { grpc, scheduler } from "./fuzz-services.ts";
 import type { FuzzTarget } from "./fuzz-target.ts";
-import { metadata } from "./fuzz-metadata.ts";
-import { configuration, journals, libvirtXml, specs, wholeSpec } from "./fuzz-texts.ts";
+import { allTargets } from "./fuzz-targets.ts";
 import { foreignElements } from "./fuzz-xml.ts";
 
 /** Of processor time, for one input: whoever takes longer hangs, by any measure. */
@@ -64,7 +61,7 @@ async function feed(targets: readonly FuzzTarget[]): Promise<void> {
   fed[target] = (fed[target] ?? 0) + 1;
   const before = process.cpuUsage();
   try {
-    const feeding = chosen.feed(chance);
+    const feeding = chosen.feed(chosen.make(chance));
     if (feeding !== undefined) await within(feeding, SETTLES_WITHIN_MS, "its end");
   } catch (thrown) {
     violation(text(thrown));
@@ -74,18 +71,7 @@ async function feed(targets: readonly FuzzTarget[]): Promise<void> {
   if (ms > HANGS_AFTER_MS) violation(`took ${Math.round(ms)} ms of processor time`);
 }
 
-const { target: grpcTarget, api } = await grpc((each) => undo.push(each));
-const targets = [
-  frames,
-  await connections((each) => undo.push(each)),
-  libvirtXml(take),
-  specs(take),
-  metadata(wholeSpec),
-  configuration,
-  journals,
-  grpcTarget,
-  scheduler(api),
-];
+const targets = await allTargets(take, (each) => undo.push(each));
 const warm = from + (to - from) / 4;
 let warmBytes = 0;
 for (; input < to; input += step) {
