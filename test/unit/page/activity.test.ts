@@ -80,8 +80,8 @@ const operationOf = (vmId: string): PageStage["operations"][number] => ({
 
 test("names of the code are shown as words", async () => {
   // The browser's files are checked by a project of their own.
-  const path: string = "../../../agent/page/browser/format.js";
-  const { words } = (await import(path)) as { words: (name: string) => string };
+  const { href } = new URL("../../../agent/page/browser/format.js", import.meta.url);
+  const { words } = (await import(href)) as { words: (name: string) => string };
   assert.deepEqual(["GuestFailedOnKvm", "ProbeFailed", "IO_ERROR", "vm_io_error"].map(words), [
     "guest failed on kvm",
     "probe failed",

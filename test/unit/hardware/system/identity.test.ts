@@ -4,7 +4,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
-import { identifyMachine, probeCommand } from "../../../../agent/hardware/system/identity.ts";
+import { identifyMachine } from "../../../../agent/hardware/system/identity.ts";
 import { unpackHost } from "../../../support/tree.ts";
 import { machine } from "../../../support/hardware/fixture.ts";
 
@@ -52,6 +52,7 @@ test("the serial number that only root may read is the helper's to tell, and a h
 
 test("the real probe answers in a child of its own", async () => {
   const probe = join(import.meta.dirname, "../../../../agent/hardware/system/inventory-probe.ts");
-  const found = await identifyMachine(probeCommand(probe), small);
+  const command = [process.execPath, "--import", import.meta.resolve("tsx"), probe] as const;
+  const found = await identifyMachine(command, small);
   assert.equal(found.incompleteReason, undefined);
 });

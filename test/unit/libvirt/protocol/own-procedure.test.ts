@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { tsImport } from "tsx/esm/api";
 import type { Domain, Procedure } from "../../../../agent/libvirt/index.ts";
 import { connect, dom } from "../../../support/libvirt/client-stage.ts";
 import { encoded, FakeDaemon } from "../../../support/libvirt/fake-daemon.ts";
@@ -19,7 +20,7 @@ async function readmeModule(directory: string): Promise<Record<string, unknown>>
   const code = (example?.[1] ?? "").replace('"./', `"${pathToFileURL(repository).href}/`);
   const file = join(directory, "example.mts");
   await writeFile(file, code);
-  return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
+  return (await tsImport(pathToFileURL(file).href, import.meta.url)) as Record<string, unknown>;
 }
 
 test("the README's procedure of another libvirt is called with the exported codecs", async (t) => {
