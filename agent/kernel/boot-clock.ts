@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
 
-/** Time since the kernel booted: it goes on over the agent's restarts, and no step of the wall clock moves it. */
+/** Time since the kernel booted. It continues across agent restarts and ignores steps of the wall clock. */
 export interface BootClock {
   readonly bootId: string;
-  /** Milliseconds; only to be compared under the same boot id. */
+  /** Milliseconds. Compare them only under the same boot id. */
   ms(): number;
 }
 
-/** Throws what reading the kernel's boot id throws. */
+/** Throws if the kernel's boot id cannot be read. */
 export async function bootClock(): Promise<BootClock> {
   const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
   // CLOCK_MONOTONIC, which all processes of a boot share.

@@ -1,6 +1,6 @@
 /** Time as the agent sees it. Injected, so that tests drive it. */
 export interface Clock {
-  /** Wall clock, milliseconds since the Unix epoch. For showing and storing, never for measuring. */
+  /** Wall clock, milliseconds since the Unix epoch. For display and storage, never for durations. */
   now(): number;
   /** Monotonic milliseconds from an arbitrary start. For durations, deadlines and expiry. */
   monotonicMs(): number;
@@ -8,7 +8,7 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** Node fires a timer that is set for longer after 1 ms. */
+/** Longest timer of Node: a longer one fires after 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
@@ -44,7 +44,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** What a signal was aborted with, always as an Error. */
+/** The reason of an aborted signal, always as an Error. */
 export function abortReason(signal: AbortSignal | undefined): Error {
   const reason: unknown = signal?.reason;
   return reason instanceof Error ? reason : new DOMException("aborted", "AbortError");

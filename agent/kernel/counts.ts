@@ -1,4 +1,4 @@
-/** How many there are of each key. A key without any costs nothing. */
+/** A counter for each key. A key with a count of zero costs nothing. */
 export class Counts {
   readonly #counts = new Map<string, number>();
 
@@ -16,7 +16,7 @@ export class Counts {
     else this.#counts.delete(key);
   }
 
-  /** Keys that have any, with how many. */
+  /** Keys with a count above zero, and that count. */
   entries(): IterableIterator<[string, number]> {
     return this.#counts.entries();
   }

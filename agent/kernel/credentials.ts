@@ -4,17 +4,17 @@ import { join } from "node:path";
 import { SocleError } from "./errors.ts";
 import { messageOf } from "./thrown.ts";
 
-/** Each secret that systemd may hand to the agent, by the name that the unit's LoadCredentialEncrypted= gives it. */
+/** The secrets that systemd may pass to the agent, by their names in the unit's LoadCredentialEncrypted=. */
 export type CredentialName =
   "socle-agent-key" | "socle-enrollment-token" | "socle-bmc-password" | "socle-volume-key";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** systemd takes no larger one. */
+/** systemd's limit for a credential. */
 const MAX_BYTES = 1024 * 1024;
 
 /**
  * The file of a credential (systemd.exec(5), CREDENTIALS_DIRECTORY): in memory that is never swapped, for this service
- * alone. Undefined where the unit was given none of that name. It stays as it is while the service runs.
+ * only. Undefined if the unit has none of that name. It does not change while the service runs.
  */
 export function credentialPath(environment: Environment, name: CredentialName): string | undefined {
   const directory = environment["CREDENTIALS_DIRECTORY"];
@@ -23,7 +23,7 @@ export function credentialPath(environment: Environment, name: CredentialName): 
   return existsSync(path) ? path : undefined;
 }
 
-/** Its bytes as they are, a line's end included. Throws `invalid` CREDENTIAL_UNREADABLE, which says nothing of them. */
+/** The raw bytes, a trailing newline included. Throws `invalid` CREDENTIAL_UNREADABLE, which never contains them. */
 export async function readCredential(
   environment: Environment,
   name: CredentialName,

@@ -1,12 +1,12 @@
 import { messageOf } from "./thrown.ts";
-/** What went wrong, in the terms a caller can act on. api/ maps kinds to gRPC status; nobody matches message text. */
+/** Kinds of failure that a caller can act on. api/ maps kinds to gRPC status; no code matches message text. */
 export type ErrorKind =
   | "not_found"
   | "already_exists"
   | "conflict"
   | "invalid"
   | "denied"
-  /** Who asks did not say who he is, or not so that it can be believed. */
+  /** Caller credentials are missing or invalid. */
   | "unauthenticated"
   | "unavailable"
   | "timeout"
@@ -18,9 +18,9 @@ export type ErrorKind =
   | "internal";
 
 export interface ErrorDetails {
-  /** Field path to what is wrong with it, for `invalid`: `{ "spec.disks[0].name": "must not contain '/'" }`. */
+  /** Problems by field path, for `invalid`: `{ "spec.disks[0].name": "must not contain '/'" }`. */
   readonly fields?: Readonly<Record<string, string>>;
-  /** When a retry helps: wait at least this long. */
+  /** If a retry helps: the least delay before it. */
   readonly retryAfterMs?: number;
   /** Facts for programs, e.g. `{ dimension: "memory", availableBytes: "1024" }`. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -28,7 +28,7 @@ export interface ErrorDetails {
 
 /**
  * The one error class of the agent. `reason` is a stable UPPER_SNAKE identifier for programs (the contract's
- * ErrorInfo.reason), `message` a sentence for people that says what to do.
+ * ErrorInfo.reason), `message` a sentence for people with what to do.
  */
 export class SocleError extends Error {
   readonly kind: ErrorKind;
@@ -49,7 +49,7 @@ export class SocleError extends Error {
   }
 }
 
-/** Whether what failed with this error may have taken effect. */
+/** Whether an action that failed with this error may have taken effect. */
 export const isUncertain = (thrown: unknown): boolean =>
   thrown instanceof SocleError && thrown.kind === "outcome_unknown";
 

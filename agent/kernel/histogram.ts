@@ -1,12 +1,12 @@
-/** How long things took: of each bound how many took no longer, each counted once, at the least bound it is within. */
+/** Durations by upper bound: each is counted once, at the least bound that it does not exceed. */
 export interface Distribution {
   readonly boundsSeconds: readonly number[];
-  /** One more than there are bounds: the last is of those above them all. */
+  /** One more than the bounds: the last counts durations above all bounds. */
   readonly counts: readonly number[];
   readonly sumSeconds: number;
 }
 
-/** Counts durations by bounds, which ascend. */
+/** Counts durations by ascending bounds. */
 export class Histogram implements Distribution {
   readonly boundsSeconds: readonly number[];
   readonly counts: number[];

@@ -7,7 +7,7 @@ export interface LogOptions {
   readonly destination?: DestinationStream;
 }
 
-/** What waits for a reader of stdout that is slow or has stopped; lines beyond it are dropped. */
+/** Most bytes buffered for a slow or stopped reader of stdout; further lines are dropped. */
 const maxWaitingBytes = 4 * 1024 * 1024;
 
 /** JSON lines on stdout. Fields used across the agent: `component`, `vm`, `operation`, `caller`, `err`. */
@@ -27,5 +27,5 @@ export function createLog(options: LogOptions): Logger {
   );
 }
 
-/** A log that says nothing, for tests and for the CLI. */
+/** A log without output, for tests and for the CLI. */
 export const silentLog: Logger = pino({ level: "silent" });

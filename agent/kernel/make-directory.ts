@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import { codeOf } from "./thrown.ts";
 
 /**
- * Makes a directory and those above it; one that is there stays as it is. Node's own recursive mkdir never returns where
- * the kernel answers ENOENT below a directory that exists, as it does under /proc.
+ * Makes a directory and its parents; an existing one is left as it is. Node's own recursive mkdir never returns if
+ * the kernel answers ENOENT below a directory that exists, as under /proc.
  */
 export async function makeDirectory(path: string, mode: number): Promise<void> {
   if (await hasMade(path, mode)) return;
@@ -14,8 +14,8 @@ export async function makeDirectory(path: string, mode: number): Promise<void> {
 }
 
 /**
- * Makes the new directory's name durable: what is synced in it later is lost in a power cut when its own name is. A parent
- * that this user cannot open is left as it is.
+ * Makes the new directory's name durable: without it, a power cut also loses files synced in the directory. A parent
+ * that this user cannot open is skipped.
  */
 async function syncName(path: string): Promise<void> {
   const parent = await open(dirname(path), "r").catch(() => undefined);
@@ -28,7 +28,7 @@ async function syncName(path: string): Promise<void> {
   }
 }
 
-/** False when what it would lie in is not there. */
+/** False when the parent does not exist. */
 async function hasMade(path: string, mode: number): Promise<boolean> {
   try {
     await mkdir(path, { mode });

@@ -1,4 +1,4 @@
-// What can be read of a thrown value, which may be anything.
+// Reads of a thrown value, which may have any type.
 
 export const messageOf = (thrown: unknown): string =>
   thrown instanceof Error ? thrown.message : String(thrown);
@@ -6,6 +6,6 @@ export const messageOf = (thrown: unknown): string =>
 export const toError = (thrown: unknown): Error =>
   thrown instanceof Error ? thrown : new Error(String(thrown));
 
-/** Node's code of a failed system call ("ENOENT") or of its own ("ERR_..."); undefined where there is none. */
+/** Node's code of a failed system call ("ENOENT") or of its own ("ERR_..."); undefined if there is none. */
 export const codeOf = (thrown: unknown): string | undefined =>
   thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;

@@ -1,6 +1,6 @@
 /**
- * Delays before the next try: exponential with full jitter (each delay is uniform between 0 and the current
- * ceiling), so that many hosts that lost the same peer do not come back at once.
+ * Retry delays: exponential backoff with full jitter (each delay is uniform between 0 and the current
+ * ceiling), so that many hosts that lost the same peer do not reconnect at once.
  */
 export class Backoff {
   readonly #baseMs: number;

@@ -1,7 +1,6 @@
 /**
- * A queue between a producer that cannot wait and one consumer that may be slow. When it is full the oldest items
- * are not silently lost: everything is dropped, `overflowed` is set, and the consumer's next read yields an
- * `overflow` so that it lists again.
+ * A queue between a producer that cannot wait and one consumer that may be slow. A full queue drops all its items
+ * and sets `overflowed`. The consumer's next read then yields an `overflow` item, so that it lists again.
  */
 export type QueueItem<T> =
   { readonly kind: "item"; readonly value: T } | { readonly kind: "overflow"; readonly dropped: number };
@@ -33,7 +32,7 @@ export class BoundedQueue<T> implements AsyncIterable<QueueItem<T>> {
     this.#wake?.();
   }
 
-  /** Ends the queue: what is in it is still delivered, then iteration finishes. */
+  /** Ends the queue: queued items are still delivered, then iteration finishes. */
   close(): void {
     this.#closed = true;
     this.#wake?.();

@@ -3,8 +3,8 @@ import type { Clock } from "../clock.ts";
 export const LATE: unique symbol = Symbol("late");
 
 /**
- * What `work` settles with, or LATE when it takes longer than `timeoutMs`, or the signal aborts first. Late work goes on;
- * how it settles is ignored.
+ * Settles as `work` does, or with LATE after `timeoutMs` or when the signal aborts first. Late work continues;
+ * its outcome is ignored.
  */
 export async function within<T>(
   clock: Pick<Clock, "sleep">,

@@ -7,8 +7,8 @@ interface Waiter {
 }
 
 /**
- * A bounded number of places that are shared fairly: owners take turns, and whoever asks for many waits behind himself
- * alone. Those of one owner are served in their order.
+ * A bounded number of places, shared fairly: owners take turns, so an owner with many requests delays only itself.
+ * Requests of one owner are served in order.
  */
 export class FairPlaces {
   readonly #places: number;
@@ -29,7 +29,7 @@ export class FairPlaces {
     return this.#waiters.length;
   }
 
-  /** Runs `work` in a place. Throws `exhausted` when too many wait; the signal's reason when it aborts first. */
+  /** Runs `work` in a place. Throws `exhausted` when too many wait, or the signal's reason if it aborts first. */
   async run<T>(owner: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.take(owner, signal);
     try {
@@ -39,7 +39,7 @@ export class FairPlaces {
     }
   }
 
-  /** For who cannot use `run`: resolves with a place, of which each is to be given back once. Throws as `run`. */
+  /** Where `run` does not fit: resolves with a place, which the caller releases exactly once. Throws as `run`. */
   take(owner: string, signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(abortReason(signal));
     if (this.#taken < this.#places) {
@@ -67,7 +67,7 @@ export class FairPlaces {
     });
   }
 
-  /** To the first of the owner whose turn it is, who then goes to the end. */
+  /** Serves the next owner's first request, then moves that owner to the end. */
   giveBack(): void {
     const next = this.#waiters.shift();
     if (next === undefined) this.#taken -= 1;

@@ -1,4 +1,4 @@
-/** A queue in which owners take turns, so that what one adds delays that owner first. Each owner's items keep their order. */
+/** A queue in which owners take turns, so that a burst delays its own owner first. Each owner's items keep their order. */
 export class FairQueue<T> {
   /** By owner, in the order of their turns. No list is empty. */
   readonly #items = new Map<string, T[]>();
@@ -15,7 +15,7 @@ export class FairQueue<T> {
     this.#length += 1;
   }
 
-  /** The first item of the owner whose turn it is, who then goes to the end. */
+  /** Returns the next owner's first item and moves that owner to the end. */
   shift(): T | undefined {
     const next = this.#items.entries().next();
     if (next.done === true) return undefined;
@@ -27,7 +27,7 @@ export class FairQueue<T> {
     return item;
   }
 
-  /** Takes an item out of its turn. */
+  /** Removes an item out of turn. */
   remove(owner: string, item: T): void {
     const own = this.#items.get(owner) ?? [];
     const at = own.indexOf(item);

@@ -1,19 +1,19 @@
 import { FairQueue } from "./fair-queue.ts";
 
 /**
- * Shares the event loop between owners: synchronous work runs at once while this turn of the loop has time left. What is
- * left waits for the next turns, in which owners take turns, so that the burst of one delays its own work first.
+ * Shares the event loop between owners: synchronous work runs at once while this turn of the loop has time left. The
+ * rest waits for later turns, in which owners alternate, so that a burst delays its own owner first.
  */
 export class FairTurns {
   readonly #turnMs: number;
   readonly #nowMs: () => number;
-  /** Bounded by whoever calls run(). */
+  /** Callers of run() bound it. */
   readonly #waiting = new FairQueue<() => void>();
   readonly #resting = new FairQueue<() => void>();
   #spentMs = 0;
   #isScheduled = false;
 
-  /** `turnMs`: work of one turn of the event loop. `nowMs`: a monotonic clock. */
+  /** `turnMs`: time for work in one turn of the event loop. `nowMs`: a monotonic clock. */
   constructor(turnMs: number, nowMs: () => number) {
     this.#turnMs = turnMs;
     this.#nowMs = nowMs;
@@ -27,8 +27,8 @@ export class FairTurns {
   }
 
   /**
-   * For work in slices: resolves when its owner may go on: one piece in each turn of the loop, and owners take turns. If all that
-   * rest resumed in the same turn, together they would block the loop.
+   * For sliced work: resolves when its owner may continue. One slice runs in each turn of the loop, and owners alternate:
+   * if all resumed in the same turn, together they would block the loop.
    */
   rest(owner: string): Promise<void> {
     return new Promise((resolve) => {

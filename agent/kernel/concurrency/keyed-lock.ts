@@ -6,7 +6,7 @@ interface Waiter {
   readonly ahead: boolean;
 }
 
-/** One holder per key, first come first served, those `ahead` before all others, with a bound on those who wait. Keys cost nothing while unheld. */
+/** One holder per key, in FIFO order, `ahead` waiters first, with a bound on waiters. Keys cost nothing while unheld. */
 export class KeyedLock {
   readonly #waiters = new Map<string, Waiter[]>();
   readonly #maxWaiting: number;
@@ -19,7 +19,7 @@ export class KeyedLock {
     return this.#waiters.has(key);
   }
 
-  /** Runs `work` alone for `key`. Throws `exhausted` when too many wait; the signal's reason when it aborts first. */
+  /** Runs `work` exclusively for `key`. Throws `exhausted` when too many wait, or the signal's reason if it aborts first. */
   async run<T>(
     key: string,
     work: () => Promise<T>,

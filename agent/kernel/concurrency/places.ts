@@ -1,6 +1,6 @@
 import { Counts } from "../counts.ts";
 
-/** So many at once in all, and half of them of one who asks: so nobody keeps out all others. */
+/** A semaphore. One client holds at most half of the permits, so it cannot lock out the others. */
 export class Places {
   readonly #most: number;
   readonly #of = new Counts();
@@ -10,7 +10,7 @@ export class Places {
     this.#most = most;
   }
 
-  /** What gives the place back, to be called once; undefined: there is none for him. */
+  /** Returns the release function, to be called once; undefined when no permit is free for this client. */
   take(who: string): (() => void) | undefined {
     if (this.#taken >= this.#most || this.#of.of(who) >= this.#most / 2) return undefined;
     this.#taken += 1;

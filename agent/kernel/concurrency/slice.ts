@@ -1,23 +1,23 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** After this time sliced work gives the event loop a turn. */
+/** Sliced work yields to the event loop after this time. */
 const sliceMs = 0.5;
 
-/** Keeps long work from holding the event loop: ask `over` now and then, and `rest` when it is. */
+/** Keeps long work from blocking the event loop: check `over` regularly, and await `rest` when it is true. */
 export class Slice {
   readonly #rest: () => Promise<unknown>;
   #startedMs: number;
 
   /**
-   * By itself the work is the agent's own: it begins at once, and rests one turn of the event loop. Few of these are under way
-   * at once (a round's reading of libvirt, scrapes), and each adds one slice to a turn.
+   * The default is for the agent's own work: it begins at once, and rests for one turn of the event loop. Few of these run
+   * at once (a round that reads libvirt, scrapes), and each adds one slice to a turn.
    */
   constructor(rest: () => Promise<unknown> = nextTurn, startedMs = performance.now()) {
     this.#rest = rest;
     this.#startedMs = startedMs;
   }
 
-  /** Of work that rests before it begins: calls that came together begin in the same turn of the event loop. */
+  /** For work that rests before it begins: calls that arrive together begin in the same turn of the event loop. */
   static thatRests(rest: () => Promise<unknown>): Slice {
     return new Slice(rest, -Infinity);
   }
@@ -32,7 +32,7 @@ export class Slice {
   }
 }
 
-/** Runs work that yields wherever the event loop may have its turn, and gives its result. */
+/** Runs work that yields at each point where the event loop may take a turn, and returns its result. */
 export async function inSlices<T>(
   steps: Generator<undefined, T, undefined>,
   slice: Slice = new Slice(),

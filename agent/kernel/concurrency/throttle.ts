@@ -2,11 +2,11 @@ import type { Clock } from "../clock.ts";
 
 const maxKinds = 256;
 
-/** Lets one of a kind through in each interval, and counts the others. */
+/** Passes one item of a kind in each interval, and counts the others. */
 export class Throttle {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #intervalMs: number;
-  /** In the order in which they were let through. */
+  /** In the order in which they passed. */
   readonly #kinds = new Map<string, { readonly atMs: number; held: number }>();
 
   constructor(clock: Pick<Clock, "monotonicMs">, intervalMs = 1000) {
@@ -14,7 +14,7 @@ export class Throttle {
     this.#intervalMs = intervalMs;
   }
 
-  /** How many of this kind were held back since the one before; undefined: this one is held back. */
+  /** How many of this kind were suppressed since the last one passed; undefined: this one is suppressed. */
   pass(kind: string): number | undefined {
     const nowMs = this.#clock.monotonicMs();
     const last = this.#kinds.get(kind);

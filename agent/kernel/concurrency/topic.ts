@@ -1,6 +1,6 @@
 import { BoundedQueue, type QueueItem } from "./bounded-queue.ts";
 
-/** One publisher, any number of subscribers, each behind its own bounded queue: a slow one costs only itself. */
+/** One publisher, any number of subscribers, each with its own bounded queue: a slow subscriber delays only itself. */
 export class Topic<T> {
   readonly #queues = new Set<BoundedQueue<T>>();
 
@@ -14,7 +14,7 @@ export class Topic<T> {
 
   /**
    * Subscribes at once (nothing published after the call is missed); ends when the signal aborts or the reader leaves its
-   * loop. An `overflow` item says that the subscriber was too slow and must read the current state again.
+   * loop. An `overflow` item means that the subscriber was too slow and must read the current state again.
    */
   subscribe(signal: AbortSignal, capacity = 1024): AsyncIterable<QueueItem<T>> {
     const queue = new BoundedQueue<T>(capacity);

@@ -1,17 +1,17 @@
 import { readFile, readlink } from "node:fs/promises";
 import { codeOf } from "../thrown.ts";
 
-/** Who a process is, beyond its pid, which the kernel uses again. */
+/** Identifies a process beyond its pid, which the kernel reuses. */
 export interface ProcessIdentity {
   readonly pid: number;
-  /** In clock ticks since the boot. */
+  /** In clock ticks since boot. */
   readonly start: string;
   readonly bootId: string;
-  /** The PID namespace in which `pid` counts. */
+  /** The PID namespace of `pid`. */
   readonly namespace: string;
 }
 
-/** Of a process in this one's PID namespace; undefined where there is none, or /proc does not show it. */
+/** Identity of a process in this PID namespace; undefined if there is none, or /proc does not show it. */
 export async function processIdentity(pid = process.pid): Promise<ProcessIdentity | undefined> {
   try {
     const { state, start } = await lookAt(pid);
@@ -23,8 +23,8 @@ export async function processIdentity(pid = process.pid): Promise<ProcessIdentit
 }
 
 /**
- * The identity of this process. Where /proc belongs to another PID namespace it is one that `hasEnded` reports as running.
- * Throws where there is no /proc.
+ * The identity of this process. If /proc belongs to another PID namespace, `hasEnded` reports that identity as running.
+ * Throws without /proc.
  */
 export const ownIdentity = async (): Promise<ProcessIdentity> =>
   (await processIdentity()) ?? {
@@ -38,8 +38,8 @@ const bootId = async (): Promise<string> =>
   (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
 
 /**
- * Whether the process has ended for certain; one in another PID namespace cannot be looked at, and its boot may seem another
- * (systemd-nspawn shows a boot id of its own). The kernel's first PID namespace has the same name in every boot.
+ * Whether the process has certainly ended. A process in another PID namespace is invisible, and its boot id may differ
+ * (systemd-nspawn shows one of its own). The kernel's first PID namespace has the same name in every boot.
  */
 export async function hasEnded(other: ProcessIdentity): Promise<boolean> {
   const own = await processIdentity();
@@ -49,14 +49,14 @@ export async function hasEnded(other: ProcessIdentity): Promise<boolean> {
     const { state, start } = await lookAt(other.pid);
     return isDead(state) || start !== other.start;
   } catch {
-    // /proc hides other users' processes where it is mounted so (hidepid, systemd's ProtectProc=): the kernel knows them.
+    // /proc may hide other users' processes (hidepid, systemd's ProtectProc=); kill(2) still finds them.
     return !isThere(other.pid);
   }
 }
 
 async function lookAt(pid: number): Promise<{ state: string; start: string }> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-  // proc(5): the command, in parentheses, may hold anything; the start time is field 22, the 20th behind it.
+  // proc(5): the command, in parentheses, may contain any text; the start time is field 22, the 20th after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return { state: fields[0] ?? "", start: fields[19] ?? "" };
 }

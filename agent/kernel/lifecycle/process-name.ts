@@ -2,12 +2,12 @@ import { randomBytes } from "node:crypto";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { createServer } from "node:net";
 
-/** A name that one process of a user at a time has. */
+/** A name that at most one process of a user holds at a time. */
 export interface ProcessName {
   release(): void;
 }
 
-/** Another process of this user, or of root, has the name. */
+/** Another process of this user, or of root, holds the name. */
 export class ProcessNameTaken extends Error {
   readonly pid: number;
 
@@ -18,10 +18,10 @@ export class ProcessNameTaken extends Error {
 }
 
 /**
- * Takes the name in the kernel (an abstract unix socket): it is free again when this process has ended, however it ends.
- * It holds within one network namespace, as far as /proc shows the other process. Abstract sockets have no owner that
- * keeps others out, so that each process adds a suffix of its own, and one of another user counts for nothing. `foreign`:
- * there are such ones, or they cannot be seen from here. Throws ProcessNameTaken.
+ * Claims the name in the kernel (an abstract unix socket), which frees it when this process ends, however it ends.
+ * It holds within one network namespace, if /proc shows the other process. Abstract sockets have no access control, so
+ * each process adds its own suffix, and sockets of other users are ignored. `foreign`: there are sockets of other users,
+ * or /proc hides their owners. Throws ProcessNameTaken.
  */
 export async function takeProcessName(name: string): Promise<ProcessName & { readonly foreign: boolean }> {
   // A longer name than 107 bytes is cut.
@@ -34,7 +34,7 @@ export async function takeProcessName(name: string): Promise<ProcessName & { rea
   server.unref();
   const release = (): void => void server.close();
   try {
-    // Taken before it is looked: of two at the same time one at least sees the other.
+    // Claim first, then look: of two processes at the same time, at least one sees the other.
     const others = await inodesOf(name, own);
     const pid = others.size === 0 ? undefined : await holderOf(others);
     if (pid !== undefined) throw new ProcessNameTaken(name, pid);
@@ -45,7 +45,7 @@ export async function takeProcessName(name: string): Promise<ProcessName & { rea
   }
 }
 
-/** Of the sockets of other processes by this name. None where /proc is another PID namespace's. */
+/** Inodes of other processes' sockets of this name. None if /proc is of another PID namespace. */
 async function inodesOf(name: string, own: string): Promise<ReadonlySet<string>> {
   const text = await readFile("/proc/net/unix", "latin1").catch(() => "");
   const inodes = new Set<string>();
@@ -58,13 +58,13 @@ async function inodesOf(name: string, own: string): Promise<ReadonlySet<string>>
   return inodes;
 }
 
-/** A process of this user, or of root, that has one of these sockets, as far as it can be seen. */
+/** A visible process of this user, or of root, that has one of these sockets. */
 async function holderOf(inodes: ReadonlySet<string>): Promise<number | undefined> {
   const user = process.geteuid?.();
   for (const pid of await readdir("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
     try {
-      // /proc/PID itself may be root's where the process is another user's: proc(5).
+      // root may own /proc/PID of another user's process: proc(5).
       const [, uid] = /^Uid:\t\d+\t(\d+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8")) ?? [];
       if (uid !== String(user) && uid !== "0") continue;
       for (const fd of await readdir(`/proc/${pid}/fd`)) {
@@ -73,7 +73,7 @@ async function holderOf(inodes: ReadonlySet<string>): Promise<number | undefined
         if (inode !== undefined && inodes.has(inode)) return Number(pid);
       }
     } catch {
-      // It has ended, or is not shown.
+      // The process has ended, or is hidden.
     }
   }
   return undefined;

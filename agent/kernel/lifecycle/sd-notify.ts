@@ -16,14 +16,14 @@ const firstPassedFd = 3;
 const execTimeoutMs = 10_000;
 
 /**
- * Tells systemd how the agent is, as sd_notify(3) says. Does nothing where NOTIFY_SOCKET is unset. Never throws: a
- * service manager that cannot be reached is logged once.
+ * Reports the agent's state to systemd by sd_notify(3). Does nothing if NOTIFY_SOCKET is unset. Never throws: an
+ * unreachable service manager is logged once.
  *
- * Node has no unix datagram sockets. systemd (253 and later) hands one over: OpenFile= opens a socket in the file system
+ * Node has no unix datagram sockets. systemd (253 and later) passes one: OpenFile= opens a socket in the file system
  * by connecting to it, and on that descriptor a plain write() is a datagram. It carries this process's credentials, so
  * NotifyAccess=main suffices. Measured: 0.06 ms a message, the connection outlives daemon-reexec, and nothing else is
- * needed for a watchdog ping: no fork, no memory, no thread of the pool, all of which are short just when it matters.
- * The write is synchronous and would wait only for a service manager that has stopped reading altogether.
+ * needed for a watchdog ping: no fork, memory or pool thread, all of which may be short when a ping matters most.
+ * The write is synchronous and blocks only if the service manager has stopped reading altogether.
  *
  * An older systemd ignores OpenFile=. There each message runs systemd-notify(1), which needs NotifyAccess=all; starting it
  * stops the event loop for about 10 ms at 100 MB RSS.
@@ -47,7 +47,7 @@ export class SdNotify {
     this.#watchdogMs = forUs && usec > 0 && Number.isFinite(usec) ? usec / 1000 : undefined;
   }
 
-  /** Start, or a reload, is done. */
+  /** A start or a reload is complete. */
   ready(status: string): Promise<void> {
     return this.#send(`READY=1\n${statusLine(status)}`);
   }
@@ -69,7 +69,7 @@ export class SdNotify {
 
   /**
    * Pings the watchdog at half its time until the signal aborts; returns at once where none is set. The ping runs on the
-   * event loop, so an agent that hangs is found out.
+   * event loop, so a hung agent misses it.
    */
   async runWatchdog(signal: AbortSignal): Promise<void> {
     if (this.#watchdogMs === undefined || this.#environment["NOTIFY_SOCKET"] === undefined) return;
@@ -79,7 +79,7 @@ export class SdNotify {
     }
   }
 
-  /** Resolves when the message was taken, one after the other. */
+  /** Resolves when the message was written. Messages are written one after another. */
   #send(message: string): Promise<void> {
     if (this.#environment["NOTIFY_SOCKET"] === undefined) return Promise.resolve();
     this.#sending = this.#sending.then(async () => {
@@ -118,10 +118,10 @@ export class SdNotify {
   }
 }
 
-// More lines would be more assignments.
+// A second line would be another assignment.
 const statusLine = (text: string): string => `STATUS=${text.replaceAll(/[\r\n]+/g, " ")}`;
 
-/** The descriptor with our name among those that sd_listen_fds(3) describes. */
+/** The descriptor with our name among those of sd_listen_fds(3). */
 function passedSocket(environment: SdNotifyOptions["environment"]): number | undefined {
   if (environment["LISTEN_PID"] !== String(process.pid)) return undefined;
   const index = (environment["LISTEN_FDNAMES"] ?? "").split(":").indexOf(socketName);

@@ -5,27 +5,27 @@ import { systemClock } from "../clock.ts";
 import { LATE, within } from "../concurrency/deadline.ts";
 
 /**
- * A part of the agent that runs. `run` calls `ready` once it does its job, works until the signal aborts, then
- * cleans up and returns. Returning or throwing before the abort is a failure of the whole agent.
+ * A running part of the agent. `run` calls `ready` once it works, runs until the signal aborts, then
+ * cleans up and returns. Returning or throwing before the abort fails the whole agent.
  */
 export interface Service {
   readonly name: string;
-  /** Its readiness hangs on something outside of the agent: the others wait no longer than this for it. */
+  /** Readiness depends on something outside the agent: other services wait at most this long for it. */
   readonly readyWithinMs?: number;
-  /** How long it may take to stop, where that is not what all others get. */
+  /** How long it may take to stop, if not the default. */
   readonly stopTimeoutMs?: number;
   run(signal: AbortSignal, ready: () => void): Promise<void>;
 }
 
 export interface ServicesOptions {
   readonly log: Logger;
-  /** How long one service may take to stop before it is left behind, in milliseconds. */
+  /** How long one service may take to stop before it is abandoned, in milliseconds. */
   readonly stopTimeoutMs: number;
 }
 
 /**
  * Starts services in order (each when the one before is ready), runs until `signal` aborts or one fails, and stops
- * them in reverse order. Rejects with the first failure. `onReady` is called when all are ready, or were waited for.
+ * them in reverse order. Rejects with the first failure. Calls `onReady` when all are ready or their waits are over.
  */
 export async function runServices(
   services: readonly Service[],
@@ -55,7 +55,7 @@ export async function runServices(
     const readiness = new Promise<void>((resolve) => {
       isReady = resolve;
     });
-    // Async, so that a run that throws at the call is a failure like any other.
+    // Async, so that a synchronous throw of run is a failure like any other.
     const run = async (): Promise<void> => service.run(stop.signal, isReady);
     const done = run().then(
       () => {
@@ -84,14 +84,14 @@ export async function runServices(
   if (failure !== undefined) throw failure;
 }
 
-/** What a service says itself is said in its own words; anything else with its name. */
+/** A SocleError of a service as it is; any other error with the service's name. */
 function asFailure(service: Service, cause: unknown): Error {
   if (cause instanceof SocleError) return cause;
   const why = messageOf(cause);
   return new Error(`service ${service.name} failed: ${why}`, { cause });
 }
 
-/** Whether the promise settled within the time; without one it is waited for. */
+/** Whether the promise settled within the time; without a time, waits until it does. */
 async function settles(promise: Promise<void>, timeoutMs: number | undefined): Promise<boolean> {
   if (timeoutMs !== undefined) return (await within(systemClock, timeoutMs, promise)) !== LATE;
   await promise;

@@ -3,10 +3,10 @@ const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
 /** 1536 MiB as "1.5 GiB". */
 export const formatBytes = (bytes: number): string => scaled(bytes).text;
 
-/** The same with the exact figure behind it where the words are not exact: "1.5 GiB (1610612737 bytes)". */
+/** The same, followed by the exact figure if rounded: "1.5 GiB (1610612737 bytes)". */
 export function formatExactBytes(bytes: number): string {
-  const { text, bytes: said } = scaled(bytes);
-  return said === bytes ? text : `${text} (${bytes} bytes)`;
+  const { text, bytes: rounded } = scaled(bytes);
+  return rounded === bytes ? text : `${text} (${bytes} bytes)`;
 }
 
 function scaled(bytes: number): { readonly text: string; readonly bytes: number } {

@@ -1,7 +1,7 @@
-/** Bytes that a page, a report's part or a delta may have on the wire: a quarter of what gRPC clients accept by default. */
+/** Most bytes of a page, a report part or a delta on the wire: a quarter of gRPC clients' default limit. */
 export const pageBytes = 2 ** 20;
 
-/** Tag and longest varint, and no number is longer. */
+/** Tag and longest varint; no number is longer. */
 const numberBytes = 12;
 /** Tag and length. */
 const headBytes = 6;
@@ -9,8 +9,8 @@ const headBytes = 6;
 const known = new WeakMap<object, number>();
 
 /**
- * An upper bound of the bytes that a message, given as a plain object, has on the wire. Names of fields are counted as if
- * they were keys of a map. Kept by object: messages are not changed once they are made.
+ * An upper bound of the wire size in bytes of a message, given as a plain object. Field names are counted as if
+ * they were map keys. Cached by object: messages never change once made.
  */
 export function messageBytes(message: object): number {
   let bytes = known.get(message);
@@ -21,26 +21,26 @@ export function messageBytes(message: object): number {
   return bytes;
 }
 
-/** The same of a value that holds no maps, and tighter: no names are counted, and numbers as long as they are. Not kept. */
+/** A tighter bound for a value without maps: field names are not counted, numbers at their real length. Not cached. */
 export function plainBytes(value: unknown): number {
   if (value === null || value === undefined) return 0;
   if (typeof value === "number") return tagBytes + varintBytes(value);
   if (typeof value === "string") return withHead(Buffer.byteLength(value));
   if (typeof value !== "object") return tagBytes + 1;
   if (!Array.isArray(value)) return withHead(sumOf(Object.values(value)));
-  // Numbers stand side by side, without tags.
+  // Packed numbers have no tags.
   return typeof value[0] === "number"
     ? withHead((value as number[]).reduce((sum, each) => sum + varintBytes(each), 0))
     : sumOf(value);
 }
 
-/** Of the first 2,047 fields of a message. */
+/** Tag size of the first 2,047 fields of a message. */
 const tagBytes = 2;
 const withHead = (bytes: number): number => tagBytes + varintBytes(bytes) + bytes;
 const sumOf = (values: readonly unknown[]): number =>
   values.reduce((sum: number, each) => sum + plainBytes(each), 0);
 
-/** What is no whole number from 0 up takes ten bytes at most. */
+/** Anything but a non-negative integer takes at most ten bytes. */
 function varintBytes(value: number): number {
   if (!Number.isSafeInteger(value) || value < 0) return 10;
   let bytes = 1;
@@ -61,7 +61,7 @@ function bytesOf(value: unknown): number {
   return bytes;
 }
 
-/** How many of the first `items` fit into `most` bytes: at least one, so that a list always gets on. */
+/** How many of the first `items` fit into `most` bytes: at least one, so that a list always advances. */
 export function countWithin(items: readonly object[], most = pageBytes): number {
   let bytes = 0;
   const over = items.findIndex((item) => (bytes += messageBytes(item)) > most);

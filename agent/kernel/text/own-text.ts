@@ -1,9 +1,9 @@
-/** V8 makes no slice of less. */
+/** V8 makes no slices shorter than this. */
 const SHORTEST_SLICE = 13;
 
 /**
- * The same text, which keeps no other in memory. To V8 a part of a string is a slice that holds the whole of it, and a
- * string that was put together holds its parts: what is kept for long, of a document that is not, is better copied.
+ * A copy of the text that keeps no other string in memory. In V8 a substring keeps its whole parent, and a concatenated
+ * string keeps its parts. Copy texts that outlive their document.
  */
 export function ownText(text: string): string {
   return text.length < SHORTEST_SLICE ? text : Buffer.from(text, "utf8").toString("utf8");
