@@ -10,7 +10,7 @@ const celsius = (byDefault: number, words: string) =>
 const count = (byDefault: number, words: string) =>
   z.number().int().min(1).max(1_000_000_000).default(byDefault).describe(words);
 
-/** When the conditions of the hardware and the clock are entered and left. */
+/** Thresholds to enter and leave the conditions of hardware and clock. */
 export const deviceThresholds = {
   diskWearMaxRatio: z
     .number()
@@ -27,18 +27,26 @@ export const deviceThresholds = {
     .min(0)
     .max(DAY_SECONDS)
     .default(0.05)
-    .describe("ClockUnsynced: the clock may be this far from the reference."),
+    .describe("ClockUnsynced: largest allowed offset from the reference."),
   requireSyncedClock: z
     .boolean()
     .default(true)
-    .describe("ClockUnsynced: whether somebody must keep the host's clock. False for trying it out."),
-  clockUnsyncedSeconds: seconds(600, "ClockUnsynced: unsynced, or too far off and not shrinking, this long."),
+    .describe(
+      "ClockUnsynced: whether a time service must keep the clock synchronised. false: for trials only.",
+    ),
+  clockUnsyncedSeconds: seconds(
+    600,
+    "ClockUnsynced: unsynced, or too large an offset that does not shrink, for this long to enter.",
+  ),
   clockGoodSeconds: seconds(600, "ClockUnsynced: good for this long to leave."),
-  thermalMarginCelsius: celsius(5, "Thermal: entered so far below a sensor's critical point, or nearer."),
-  thermalGoodMarginCelsius: celsius(10, "Thermal: left so far below it, or further."),
-  thermalSeconds: seconds(60, "Thermal: so hot for this long to enter."),
+  thermalMarginCelsius: celsius(
+    5,
+    "Thermal: entered at this distance to a sensor's critical point, or less.",
+  ),
+  thermalGoodMarginCelsius: celsius(10, "Thermal: left at this distance to it, or more."),
+  thermalSeconds: seconds(60, "Thermal: too hot for this long to enter."),
   thermalGoodSeconds: seconds(600, "Thermal: cool for this long to leave."),
-  partLostSeconds: seconds(60, "Fan and Psu: one lost for this long to enter."),
+  partLostSeconds: seconds(60, "Fan and Psu: a part lost for this long to enter."),
   partGoodSeconds: seconds(600, "Fan and Psu: good for this long to leave."),
   memoryCorrectedPerDay: count(50, "MemoryCorrected, degraded: more errors of a DIMM within 24 h."),
   memoryCorrectedPerHour: count(1000, "MemoryCorrected, evacuate: more of them within an hour."),
@@ -50,12 +58,12 @@ export const deviceThresholds = {
     .max(1_000_000_000)
     .default(0)
     .describe("PcieErrors: more nonfatal errors of a device than this, within pcieNonfatalSeconds."),
-  pcieNonfatalSeconds: seconds(600, "PcieErrors: within how long nonfatal errors are counted."),
+  pcieNonfatalSeconds: seconds(600, "PcieErrors: window in which nonfatal errors are counted."),
   pcieCorrectedPerHour: count(
     100,
     "PcieErrors: more corrected errors of a device an hour, for pcieCorrectedSeconds.",
   ),
-  pcieCorrectedSeconds: seconds(7200, "PcieErrors: so many corrected ones for this long to enter."),
+  pcieCorrectedSeconds: seconds(7200, "PcieErrors: that rate of corrected errors for this long to enter."),
   pcieCleanSeconds: seconds(3600, "PcieErrors: without an error of a device for this long to leave."),
-  kernelFaultSeconds: seconds(3600, "KernelFault: so long after the last oops, lockup or hung task."),
+  kernelFaultSeconds: seconds(3600, "KernelFault: time without an oops, lockup or hung task to leave."),
 };

@@ -13,21 +13,21 @@ import type { Finding } from "./rules.ts";
 import { configSchema } from "./schema.ts";
 
 const plainWords: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: "this key stands here twice",
-  MULTIPLE_DOCS: "a second document begins here; the configuration is one",
+  DUPLICATE_KEY: "duplicate key",
+  MULTIPLE_DOCS: "a second document begins here; the configuration must be one document",
 };
 
-/** A YAML text as a plain value, and where in the text each key stands. */
+/** A YAML text as a plain value, with the position of each key. */
 export class ConfigDocument {
-  /** What is wrong with it as YAML. */
+  /** Problems with its YAML. */
   readonly findings: readonly Finding[];
-  /** Its structure cannot be trusted: `value` is empty. */
+  /** The text cannot be parsed reliably: `value` is empty. */
   readonly broken: boolean;
   readonly value: unknown;
   readonly #name: string;
   readonly #lines = new LineCounter();
   readonly #document: Document.Parsed | undefined;
-  /** Offsets of findings that are about a place, not a key. */
+  /** Offsets of findings about a position, not a key. */
   readonly #offsets = new Map<Finding, number>();
 
   constructor(text: string, name: string) {
@@ -47,7 +47,7 @@ export class ConfigDocument {
         prettyErrors: false,
         stringKeys: true,
         uniqueKeys: true,
-        logLevel: "error", // "silent" would also take the first of several documents without a word
+        logLevel: "error", // "silent" would also accept the first of several documents without a warning
       });
       this.#document = document;
       for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
@@ -64,7 +64,7 @@ export class ConfigDocument {
       });
       if (!broken) value = withoutEmptySections(document.toJS({ maxAliasCount: 0 }));
     } catch (thrown) {
-      // Only the parser's own limits end here, e.g. brackets nested so deep that the stack is full.
+      // Only the parser's own limits end here, e.g. brackets nested so deep that the stack overflows.
       broken = true;
       found(
         0,
@@ -75,8 +75,8 @@ export class ConfigDocument {
     this.value = value;
   }
 
-  /** `FILE:LINE:COLUMN: section.key: what is wrong`. */
-  told(finding: Finding): string {
+  /** `FILE:LINE:COLUMN: section.key: problem`. */
+  format(finding: Finding): string {
     const { line, col } = this.#lines.linePos(this.#offsetOf(finding));
     const place = line > 0 ? `${this.#name}:${line}:${col}` : this.#name;
     const key = finding.path.join(".");
@@ -87,7 +87,7 @@ export class ConfigDocument {
     return [...findings].sort((a, b) => this.#offsetOf(a) - this.#offsetOf(b));
   }
 
-  /** Where the key itself stands, or the nearest one above it that is written out. */
+  /** The position of the key, or of its nearest ancestor in the text. */
   #offsetOf(finding: Finding): number {
     const known = this.#offsets.get(finding);
     if (known !== undefined) return known;
@@ -113,7 +113,7 @@ export class ConfigDocument {
   }
 }
 
-/** `api:` with nothing below it, as in a file whose keys are all commented out, is an empty section. */
+/** `api:` with nothing below it (all its keys commented out) is an empty section. */
 function withoutEmptySections(value: unknown): unknown {
   if (value === null) return {};
   if (typeof value !== "object" || Array.isArray(value)) return value;

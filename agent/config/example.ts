@@ -4,11 +4,11 @@ import { configKeys, type ConfigKey } from "./keys.ts";
 const inline = { collectionStyle: "flow", flowCollectionPadding: false } as const;
 
 const heading = [
-  "Configuration of the Socle agent. Every key may be left out: what is written here are the defaults.",
+  "Configuration of the Socle agent. Every key is optional; this file shows the defaults.",
   "Check a changed file with `socle config check FILE`; `systemctl reload socle-agent` applies what it can.",
 ];
 
-/** A configuration file with every key, its words and its default: read back, it is exactly the defaults. */
+/** A configuration file with every key, its description and its default. Parsed, it equals the defaults. */
 export function exampleConfig(): string {
   const lines = heading.map((text) => `# ${text}`);
   let current = "";

@@ -14,7 +14,7 @@ const typeWords: Readonly<Record<string, string>> = {
   null: "nothing",
 };
 
-/** The schema's complaint in an operator's words; unknown keys one by one, with the key that may be meant. */
+/** The schema's issue as a message for operators. Unknown keys are listed one by one, with a likely correction. */
 export function explain(issue: z.core.$ZodIssue, value: unknown): Finding[] {
   const path = issue.path.map((step) => (typeof step === "symbol" ? step.toString() : step));
   switch (issue.code) {

@@ -10,21 +10,26 @@ const ratio = (max: number, byDefault: number, words: string) =>
 const absolutePath = z.string().regex(/^\/[^\0]*$/, "must be an absolute path");
 const day = 86_400;
 
-/** When a health condition is entered and left. */
+/** Thresholds to enter and leave health conditions. */
 export const healthSchema = z.strictObject({
   paths: z
     .array(absolutePath)
     .default([])
     .describe("Further filesystems to watch; the state directory and the pools are always watched."),
-  flips: count(2, 100, 3, "A condition that changes so often within flapSeconds is held until acknowledged."),
-  flapSeconds: seconds(60, day, 1800, "Within how long flips are counted."),
+  flips: count(
+    2,
+    100,
+    3,
+    "A condition that changes this often within flapSeconds is held until acknowledged.",
+  ),
+  flapSeconds: seconds(60, day, 1800, "Window in which flips are counted."),
   headroom: z
     .number()
     .min(1)
     .max(10)
     .default(1.5)
     .describe(
-      "DiskSpace, MemoryPressure, ClockUnsynced: left at so many times the room they are entered at.",
+      "DiskSpace, MemoryPressure, ClockUnsynced: left at this multiple of the margin at which they are entered.",
     ),
   libvirtProbeSeconds: seconds(1, 300, 10, "How often libvirt is probed."),
   libvirtProbeTimeoutSeconds: seconds(1, 60, 5, "Deadline of the probe."),
@@ -36,34 +41,34 @@ export const healthSchema = z.strictObject({
     0,
     Number.MAX_SAFE_INTEGER,
     2048,
-    "MemoryPressure: least available memory (or memoryMinRatio of all, the larger).",
+    "MemoryPressure: least available memory (or memoryMinRatio of all memory, if larger).",
   ),
-  memoryMinRatio: ratio(0.9, 0.03, "MemoryPressure: least available of what is not in huge pages."),
+  memoryMinRatio: ratio(0.9, 0.03, "MemoryPressure: least available share of memory outside huge pages."),
   memoryStalledRatio: ratio(
     1,
     0.1,
-    "MemoryPressure, degraded: all tasks waited for memory this part of a minute.",
+    "MemoryPressure, degraded: share of a minute in which all tasks waited for memory.",
   ),
-  memoryStalledBadlyRatio: ratio(1, 0.2, "MemoryPressure, no_schedule: the same, worse."),
+  memoryStalledBadlyRatio: ratio(1, 0.2, "MemoryPressure, no_schedule: the same share, higher."),
   memorySeconds: seconds(0, day, 60, "MemoryPressure: too little for this long to enter."),
   memoryGoodSeconds: seconds(0, day, 300, "MemoryPressure: enough, with headroom, for this long to leave."),
-  eventLoopLagMaxSeconds: seconds(0.1, 60, 1, "AgentImpaired: most that the event loop may lag (p99)."),
+  eventLoopLagMaxSeconds: seconds(0.1, 60, 1, "AgentImpaired: largest allowed event-loop lag (p99)."),
   eventLoopLagSeconds: seconds(0, day, 60, "AgentImpaired: lag for this long to enter."),
   eventLoopGoodSeconds: seconds(0, day, 120, "AgentImpaired: no lag for this long to leave."),
   vmStartFailures: count(
     1,
     1000,
     3,
-    "VmStartFailures: so many VMs that could not be started, by no fault of their own; of each tenant, and of each image, one counts.",
+    "VmStartFailures: this many VMs that failed to start through no fault of their own; one per tenant and image counts.",
   ),
-  vmStartFailureSeconds: seconds(1, day, 600, "VmStartFailures: within this long."),
-  vmStartGoodSeconds: seconds(1, day, 1800, "VmStartFailures: without another for this long to leave."),
+  vmStartFailureSeconds: seconds(1, day, 600, "VmStartFailures: window in which failures are counted."),
+  vmStartGoodSeconds: seconds(1, day, 1800, "VmStartFailures: no further failure for this long to leave."),
   certificateMinLifeRatio: ratio(
     1,
     0.25,
-    "CertificateExpiring: least of its life that the host's certificate should have left.",
+    "CertificateExpiring: least remaining share of the host certificate's lifetime.",
   ),
-  poolFailures: count(1, 100, 3, "StoragePool: so many looks in a row that find a pool out of order."),
+  poolFailures: count(1, 100, 3, "StoragePool: failed checks of a pool in a row to enter."),
   poolGoodSeconds: seconds(0, day, 120, "StoragePool: good for this long to leave."),
   ...deviceThresholds,
 });

@@ -2,16 +2,16 @@ import * as z from "zod";
 import { configSchema } from "./schema.ts";
 import { defined } from "../kernel/defined.ts";
 
-/** One key of the configuration, as the schema says it. */
+/** One key of the configuration, from the schema. */
 export interface ConfigKey {
   readonly section: string;
   readonly name: string;
   readonly description: string;
-  /** Absent: the key is left out unless it is set. */
+  /** Absent: the key has no default. */
   readonly defaultValue?: unknown;
-  /** What is allowed, in words; "" where the description says it all. */
+  /** Allowed values as a sentence; "" if the description covers them. */
   readonly allowed: string;
-  /** The keys below it, where it is a map of fixed ones: `api.limits`. */
+  /** The keys below it, if it is a map of fixed keys: `api.limits`. */
   readonly inner: readonly Omit<ConfigKey, "section">[];
 }
 
@@ -42,7 +42,7 @@ const nodeSchema = z.object({
   get properties() {
     return z.record(z.string(), nodeSchema).optional();
   },
-  /** Of a map with keys of the operator's own. */
+  /** For a map whose keys the operator chooses. */
   get additionalProperties() {
     return z.union([nodeSchema, z.boolean()]).optional();
   },
@@ -55,7 +55,7 @@ const nodeSchema = z.object({
 });
 type Node = z.output<typeof nodeSchema>;
 
-/** What may stand at this place of the file: each alternative of the schema. */
+/** The schema's alternatives at this path of the file. */
 function nodesAt(path: readonly (string | number)[]): Node[] {
   const alternatives = (node: Node): Node[] => [node, ...(node.anyOf ?? []).flatMap(alternatives)];
   const below = (node: Node, step: string | number): Node | undefined => {
@@ -72,7 +72,7 @@ function nodesAt(path: readonly (string | number)[]): Node[] {
   return nodes;
 }
 
-/** The keys that are known at this place of the file; none where an operator chooses them. */
+/** The known keys at this path of the file; none if the operator chooses them. */
 export const keysAt = (path: readonly (string | number)[]): string[] =>
   nodesAt(path).flatMap(({ properties }) => Object.keys(properties ?? {}));
 

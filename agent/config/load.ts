@@ -11,31 +11,31 @@ const maxShown = 50;
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** Sentences for the operator, each with its place in the file. */
+  /** Messages for the operator, each with its position in the file. */
   readonly warnings: readonly string[];
 }
 
 /**
- * The configuration in a YAML file; without a path, the defaults. Throws one `invalid` CONFIG_INVALID that names every
- * problem as `FILE:LINE:COLUMN: key: what is wrong` (details.fields: by key), CONFIG_UNREADABLE when there is no reading it.
+ * The configuration in a YAML file; without a path, the defaults. Throws `invalid` CONFIG_UNREADABLE, or CONFIG_INVALID
+ * with every problem as `FILE:LINE:COLUMN: key: problem` (details.fields: by key).
  */
 export async function loadConfig(path: string | undefined): Promise<LoadedConfig> {
   return parseConfig(path === undefined ? "" : await readText(path), path ?? "defaults");
 }
 
-/** The same from a text; `name` is what messages call the file. */
+/** The same from a text; messages call the file `name`. */
 export function parseConfig(text: string, name: string): LoadedConfig {
   const document = new ConfigDocument(text, name);
   if (document.broken) throw invalid(name, document, document.findings);
   const parsed = configSchema.safeParse(document.value);
   const issues = parsed.error?.issues ?? [];
   const findings = [...document.findings, ...issues.flatMap((issue) => explain(issue, document.value))];
-  // All problems at once: the keys that are right are checked against each other even where others are wrong.
+  // Reports all problems at once: valid keys are checked against each other even if other keys are invalid.
   const usable = parsed.success ? parsed : configSchema.safeParse(without(document.value, findings));
   const { problems, warnings } = usable.success ? crossCheck(usable.data) : { problems: [], warnings: [] };
   const all = [...findings, ...problems];
   if (!parsed.success || all.length > 0) throw invalid(name, document, all);
-  return { config: parsed.data, warnings: warnings.map((warning) => document.told(warning)) };
+  return { config: parsed.data, warnings: warnings.map((warning) => document.format(warning)) };
 }
 
 function without(value: unknown, findings: readonly Finding[]): unknown {
@@ -54,7 +54,7 @@ function without(value: unknown, findings: readonly Finding[]): unknown {
 function invalid(name: string, document: ConfigDocument, findings: readonly Finding[]): SocleError {
   const count = findings.length === 1 ? "1 problem" : `${findings.length} problems`;
   const shown = document.inOrder(findings).slice(0, maxShown);
-  const lines = shown.map((finding) => `  ${document.told(finding)}`);
+  const lines = shown.map((finding) => `  ${document.format(finding)}`);
   if (findings.length > shown.length) lines.push(`  and ${findings.length - shown.length} more`);
   const fields = Object.fromEntries(shown.map(({ path, text }) => [path.join("."), text]));
   return new SocleError("invalid", "CONFIG_INVALID", [`${name} has ${count}:`, ...lines].join("\n"), {

@@ -1,4 +1,4 @@
-/** The candidate that is the fewest edits away, when it is near enough to be what was meant. */
+/** The candidate with the fewest edits, if it is near enough to be a likely correction. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const lower = word.toLowerCase();
   let best: { candidate: string; distance: number } | undefined;
@@ -10,7 +10,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best !== undefined && best.distance <= bound ? best.candidate : undefined;
 }
 
-/** Levenshtein's distance: insertions, deletions and replacements. Long words are cut: they are near nothing. */
+/** Levenshtein distance: insertions, deletions and replacements. Long words are cut: they match nothing. */
 function editDistance(a: string, b: string): number {
   const from = a.slice(0, 64);
   const to = b.slice(0, 64);

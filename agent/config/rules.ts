@@ -1,7 +1,7 @@
 import { relative } from "node:path";
 import type { Config } from "./schema.ts";
 
-/** Something about the key at `path`, for the operator. */
+/** A problem or warning about the key at `path`, for the operator. */
 export interface Finding {
   readonly path: readonly (string | number)[];
   readonly text: string;
@@ -10,10 +10,10 @@ export interface Finding {
 // sun_path of unix(7) holds 108 bytes, the closing NUL included.
 const maxSocketPathBytes = 107;
 
-/** Of the package: a purge, and whoever sets a host up anew, deletes them. */
+/** Folders of the package: a purge, or setting up the host anew, deletes them. */
 const packageFolders = ["/etc/socle", "/var/lib/socle", "/run/socle"];
 
-/** What single keys cannot know: problems make the configuration refused, warnings do not. */
+/** Checks across keys: problems reject the configuration, warnings do not. */
 export function crossCheck(config: Config): { problems: Finding[]; warnings: Finding[] } {
   const problems: Finding[] = [];
   const warnings: Finding[] = [];
@@ -70,18 +70,21 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
   }
 
   if (config.trust.enrollAt !== null && config.trust.domain === null)
-    problems.push({ path: ["trust", "enrollAt"], text: "needs trust.domain: what the host is to be of" });
+    problems.push({ path: ["trust", "enrollAt"], text: "needs trust.domain, the domain to enroll in" });
   if (audit.syslog !== null && audit.syslogAuthorities === null && config.trust.domain === null) {
-    const text = "is needed for syslog without trust.domain: whose certificate the collector's may be";
+    const text = "is needed for syslog without trust.domain: it verifies the collector's certificate";
     problems.push({ path: ["audit", "syslogAuthorities"], text });
   }
   if (people.keys !== null) {
     for (const key of ["issuer", "audience"] as const) {
       if (people[key] === null)
-        problems.push({ path: ["people", key], text: "is needed for people.keys: which tokens are meant" });
+        problems.push({
+          path: ["people", key],
+          text: "is needed for people.keys: tokens are checked against it",
+        });
     }
   } else if (people.required !== "off") {
-    const text = "is needed where people.required asks for tokens: by what they are checked";
+    const text = "is needed if people.required demands tokens: it verifies them";
     problems.push({ path: ["people", "keys"], text });
   }
   if (bmc.interface === "lanplus") {
@@ -119,7 +122,7 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
   return { problems, warnings };
 }
 
-/** What a tenant is allowed must exist on this host. */
+/** A tenant's allow-lists must name bridges and devices of this host. */
 function tenantProblems({ host, tenants, vm }: Config): Finding[] {
   const entries = [
     [["default"], tenants.default] as const,
@@ -147,7 +150,7 @@ interface Address {
   readonly port: number;
 }
 
-/** The URL parser knows what an IPv4, an IPv6 and a host name are, and brings each into one spelling. */
+/** The URL parser distinguishes IPv4, IPv6 and host names, and normalises each. */
 function parseAddress(text: string): Address | undefined {
   if (!URL.canParse(`http://${text}`)) return undefined;
   const port = Number(text.slice(text.lastIndexOf(":") + 1));
@@ -159,7 +162,7 @@ const isLoopback = ({ host }: Address): boolean =>
 
 const isAny = ({ host }: Address): boolean => host === "0.0.0.0" || host === "[::]";
 
-/** Whether two listeners cannot both have it. Port 0 is a free one each time. */
+/** Whether two listeners conflict. Port 0 picks a free port each time. */
 const collide = (a: Address, b: Address): boolean =>
   a.port === b.port && a.port !== 0 && (a.host === b.host || isAny(a) || isAny(b));
 

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { healthSchema } from "./health.ts";
 import { tenantsSchema } from "./tenants.ts";
 
-// Every key has its default here and its words in `describe`: `socle config show --defaults` and the man page print them.
+// Each key's default and description are here: `socle config show --defaults` and the man page print them.
 
 const seconds = (min: number, max: number) => z.number().min(min).max(max);
 const perSecond = (usual: number) => z.number().min(0.1).max(1_000_000).default(usual);
@@ -26,7 +26,7 @@ export const configSchema = z.strictObject({
         .record(z.string().max(63), z.string().max(255))
         .refine((labels) => Object.keys(labels).length <= 64, "must be at most 64")
         .default({})
-        .describe("Labels told to the scheduler, at most 64."),
+        .describe("Labels reported to the scheduler, at most 64."),
       reservedCpus: z.number().int().min(0).default(0).describe("CPUs kept for the host itself."),
       reservedMemoryMiB: z
         .number()
@@ -38,7 +38,7 @@ export const configSchema = z.strictObject({
         .string()
         .regex(/^(\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*)?$/, "must be a CPU list, for example 2-7,10")
         .default("")
-        .describe("CPUs that are given to one VM each, as a list: 2-7,10. All others are shared."),
+        .describe("CPUs that serve one VM each, as a list: 2-7,10. All others are shared."),
       deviceAliases: z
         .record(
           z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/),
@@ -52,21 +52,21 @@ export const configSchema = z.strictObject({
         )
         .refine(
           (aliases) => new Set(Object.values(aliases)).size === Object.keys(aliases).length,
-          "must not have two names for the same",
+          "must not have two names for one device",
         )
         .default({})
         .describe(
-          "Names for devices that VMs are given, each for a PCI address (0000:3b:00.0) or for all of a kind by VENDOR:DEVICE (10de:20b0). A VM that asks for a kind gets one that is free.",
+          "Names for devices that VMs may use: each for a PCI address (0000:3b:00.0), or for all devices of a VENDOR:DEVICE (10de:20b0). A VM that requests a VENDOR:DEVICE gets a free one.",
         ),
-      cpuOvercommitRatio: z.number().min(0.1).max(64).default(4).describe("vCPUs sold per CPU."),
-      memoryOvercommitRatio: z.number().min(0.1).max(4).default(1).describe("Guest memory sold per memory."),
+      cpuOvercommitRatio: z.number().min(0.1).max(64).default(4).describe("vCPUs per CPU."),
+      memoryOvercommitRatio: z.number().min(0.1).max(4).default(1).describe("Guest memory per host memory."),
       storageOvercommitRatio: z
         .number()
         .min(0.1)
         .max(64)
         .default(1)
         .describe(
-          "Bytes that the volumes of a storage pool may grow to, per byte of it; a new disk beyond that is refused.",
+          "Bytes that volumes may grow to, per byte of their storage pool; a new disk beyond that is rejected.",
         ),
     })
     .prefault({}),
@@ -77,10 +77,10 @@ export const configSchema = z.strictObject({
         .max(1024)
         .regex(
           /^(qemu|test)(\+unix)?:\/\/\//,
-          "must be a libvirt on this host, over its unix socket: qemu:///system",
+          "must be libvirt on this host, over its unix socket: qemu:///system",
         )
         .default("qemu:///system")
-        .describe("qemu:///system, qemu:///session or test:///..., with ?socket=PATH if it is elsewhere."),
+        .describe("qemu:///system, qemu:///session or test:///..., with ?socket=PATH for another socket."),
       callTimeoutSeconds: seconds(1, 600)
         .default(35)
         .describe("Deadline of one call. Above 30: libvirt waits 30 s for a busy guest before it refuses."),
@@ -91,15 +91,15 @@ export const configSchema = z.strictObject({
       accelerator: z
         .enum(["auto", "kvm", "tcg"])
         .default("auto")
-        .describe("auto: KVM where /dev/kvm is, else TCG (emulated, slow)."),
+        .describe("auto: KVM if /dev/kvm exists, else TCG (emulated, slow)."),
       bridges: z
         .array(z.string().max(15))
         .default([])
-        .describe("Host bridges that NICs may be put on. For callers of one tenant, tenants narrows that."),
+        .describe("Host bridges that NICs may use. The key tenants narrows this for callers of one tenant."),
       allowSpoofing: z
         .boolean()
         .default(false)
-        .describe("Whether a spec may ask for a NIC without the anti-spoofing filter."),
+        .describe("Whether a spec may request a NIC without the anti-spoofing filter."),
       memoryHeadroomMiB: z
         .number()
         .int()
@@ -107,17 +107,17 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "Limits the memory of new VMs' QEMUs to what guest and QEMU are known to need and so much more, in MiB. The kernel ends a guest whose QEMU passes it, so leave room: 1024. null: no limit.",
+          "Limits a new VM's QEMU to the memory that guest and QEMU need, plus this headroom in MiB. The kernel kills a QEMU above the limit, so leave room: 1024. null: no limit.",
         ),
       volumeKeyFile: absolutePath
         .nullable()
         .default(null)
         .describe(
-          "Holds the volume key, 32 random bytes that seal the passphrases of encrypted disks; of the agent's user alone, and not in /etc/socle or the state directory, which a purge deletes. null: the systemd credential socle-volume-key, where there is one.",
+          "File with the volume key: 32 random bytes that seal the passphrases of encrypted disks. Only the agent's user may read it. Keep it outside /etc/socle and the state directory, which a purge deletes. null: the systemd credential socle-volume-key, if any.",
         ),
       gracefulStopSeconds: seconds(1, 3600)
         .default(90)
-        .describe("How long a guest may take to shut down where the request does not say."),
+        .describe("How long a guest may take to shut down, unless the request sets a time."),
       sampleIntervalSeconds: seconds(1, 300).default(10).describe("How often VM statistics are read."),
     })
     .prefault({}),
@@ -127,7 +127,7 @@ export const configSchema = z.strictObject({
       interface: z
         .enum(["auto", "open", "lanplus", "off"])
         .default("auto")
-        .describe("How ipmitool reaches the BMC. auto: /dev/ipmi0 where it is; lanplus: over the network."),
+        .describe("How ipmitool reaches the BMC. auto: /dev/ipmi0 if it exists; lanplus: over the network."),
       address: z
         .string()
         .max(253)
@@ -147,19 +147,19 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "The file that holds its password, for lanplus. Default: the credential socle-bmc-password, where systemd hands it over.",
+          "The file with its password, for lanplus. Default: the systemd credential socle-bmc-password, if any.",
         ),
       cipherSuite: z.number().int().min(0).max(17).default(17).describe("RMCP+ cipher suite, for lanplus."),
       timeoutSeconds: seconds(1, 120)
         .default(30)
-        .describe("Deadline of one question: ten seconds are normal with a hundred sensors."),
+        .describe("Deadline of one query: ten seconds are normal with a hundred sensors."),
     })
     .prefault({}),
   api: z
     .strictObject({
       socket: absolutePath
         .default("/run/socle/agent.sock")
-        .describe("The unix socket for the host's own operator. Its directory's mode is the access control."),
+        .describe("The unix socket for the host's operator. The mode of its directory controls access."),
       listen: hostPort
         .nullable()
         .default(null)
@@ -179,19 +179,19 @@ export const configSchema = z.strictObject({
         .describe("Streams per connection."),
       limits: z
         .strictObject({
-          readsPerSecond: perSecond(1000).describe("Reads, and waits begun."),
+          readsPerSecond: perSecond(1000).describe("Reads, and new waits."),
           mutationsPerSecond: perSecond(50).describe("Mutations other than stops and cancels."),
-          streamsPerSecond: perSecond(50).describe("Watches, subscriptions and consoles begun."),
+          streamsPerSecond: perSecond(50).describe("New watches, subscriptions and consoles."),
           controlsPerSecond: perSecond(200).describe("Health checks, stops, cancels and cordons."),
           failuresPerSecond: perSecond(2).describe(
-            "Changes that fail or change nothing, which the audit log records; 300 s of them may be saved up.",
+            "Mutations that fail or change nothing, which the audit log records; a burst may use 300 s' worth.",
           ),
           streams: atOnce(64).describe("Watches, subscriptions and consoles open at once."),
           waits: atOnce(256).describe("WaitOperation calls open at once."),
         })
         .prefault({})
         .describe(
-          "What one caller, or all callers of a tenant together, may ask for; of each rate it may save up five seconds' worth.",
+          "Limits of one caller, or of all callers of a tenant together; a burst may use five seconds' worth of a rate.",
         ),
     })
     .prefault({}),
@@ -201,16 +201,18 @@ export const configSchema = z.strictObject({
         .nullable()
         .default("127.0.0.1:9177")
         .describe(
-          "Address of the status page, /metrics, /healthz and /readyz; null switches them off. Plain HTTP for whoever reaches it, also with trust.domain: bind it to loopback or a management network.",
+          "Address of the status page, /metrics, /healthz and /readyz; null switches them off. Plain HTTP for any client, also with trust.domain: bind it to loopback or a management network.",
         ),
       page: z
         .boolean()
         .default(true)
-        .describe("The status page at /, for whoever reaches the address: read-only, and without a login."),
+        .describe(
+          "The status page at /, for any client that reaches the address: read-only, without a login.",
+        ),
       disabledCollectors: z
         .array(z.string().max(63))
         .default([])
-        .describe("Collectors that are left out of a scrape."),
+        .describe("Collectors to omit from a scrape."),
     })
     .prefault({}),
   scheduler: z
@@ -235,25 +237,25 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "The cloud's trust domain. With it, all gRPC over TCP is TLS 1.3 and both sides prove that they are of the domain: spiffe://DOMAIN/ROLE/NAME. null: no TLS, the unix socket alone (but see insecureLoopback).",
+          "The cloud's trust domain. With it, all gRPC over TCP is mutual TLS 1.3 with certificates of the domain: spiffe://DOMAIN/ROLE/NAME. null: no TLS, only the unix socket (but see insecureLoopback).",
         ),
       insecureLoopback: z
         .literal("development")
         .nullable()
         .default(null)
         .describe(
-          "development: without trust.domain, loopback TCP is opened without TLS. Every process of this machine is then the scheduler, and can pose as it: never where others have an account. null: the unix socket alone.",
+          "development: without trust.domain, opens loopback TCP without TLS. Every process of this machine can then act as the scheduler: never use it on a shared machine. null: only the unix socket.",
         ),
       directory: absolutePath
         .default("/var/lib/socle/trust")
         .describe(
-          "Holds agent.crt, agent.key, ca.crt and, if any, ca.crl; read again when they change. The credential socle-agent-key goes before agent.key.",
+          "Directory of agent.crt, agent.key, ca.crt and optionally ca.crl; re-read when they change. The credential socle-agent-key takes precedence over agent.key.",
         ),
       enrollAt: hostPort
         .nullable()
         .default(null)
         .describe(
-          "Where a host without a certificate enrolls by itself, by the credential socle-enrollment-token; null: socle enroll does it.",
+          "Where a host without a certificate enrolls automatically, with the credential socle-enrollment-token. null: only by socle enroll.",
         ),
     })
     .prefault({}),
@@ -263,33 +265,33 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "The identity provider's public keys (PEM, or a JWK set; Ed25519 or P-256), by which people's tokens are checked; read again on reload. null: no token is believed.",
+          "The identity provider's public keys (PEM, or a JWK set; Ed25519 or P-256), which verify people's tokens; re-read on reload. null: no token is accepted.",
         ),
-      issuer: claim.describe("Who tokens must be of (iss)."),
+      issuer: claim.describe("Required issuer of tokens (iss)."),
       audience: claim.describe(
-        "Who they must be for (aud): a name of the whole fleet; this host's UUID does as well.",
+        "Required audience of tokens (aud): a name for the whole fleet. This host's UUID is also accepted.",
       ),
       required: z
         .enum(["off", "network", "everywhere"])
         .default("off")
         .describe(
-          "Where changes are refused without a person's token; everywhere: at the unix socket as well.",
+          "Where mutations without a person's token are rejected. everywhere: also at the unix socket.",
         ),
       requiredOf: z
         .array(z.enum(["operator", "admin", "scheduler", "auditor"]))
         .default(["operator", "admin"])
-        .describe("The roles that a token is required of."),
+        .describe("The roles that need a token."),
       maxAgeMinutes: z
         .number()
         .min(1)
         .max(1440)
         .default(60)
-        .describe("Tokens that were issued longer ago are refused, also where they say that they are valid."),
+        .describe("Older tokens are rejected, even before they expire."),
       breakGlass: z
         .boolean()
         .default(true)
         .describe(
-          "Whether who is at the unix socket may act without a token by socle --break-glass REASON, which is told to all.",
+          "Whether callers at the unix socket may act without a token by socle --break-glass REASON. Each use sets a condition and is audited.",
         ),
     })
     .prefault({}),
@@ -310,7 +312,7 @@ export const configSchema = z.strictObject({
         .min(1000)
         .max(1000000)
         .default(10000)
-        .describe("Events held for subscribers that come back."),
+        .describe("Events kept for subscribers that reconnect."),
     })
     .prefault({}),
   audit: z
@@ -320,7 +322,7 @@ export const configSchema = z.strictObject({
         .min(1)
         .max(3650)
         .default(190)
-        .describe("Entries of the audit log are kept for so long at least; half a year has 184 days."),
+        .describe("How long audit entries are kept at least; half a year has 184 days."),
       maxMiB: z
         .number()
         .int()
@@ -328,22 +330,20 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "Where the audit log takes more, its oldest entries go before their time; null: none do, and once the disk is full changes are refused.",
+          "A larger audit log loses its oldest entries early. null: it loses none, and mutations are rejected once the disk is full.",
         ),
       journal: z
         .boolean()
         .default(true)
-        .describe("Whether systemd's journal is told each entry too: journalctl -t socle-audit."),
+        .describe("Whether each entry also goes to systemd's journal: journalctl -t socle-audit."),
       syslog: hostPort
         .nullable()
         .default(null)
-        .describe("A collector that is told each entry by syslog over TLS (RFC 5425); null: none."),
+        .describe("A collector that receives each entry by syslog over TLS (RFC 5425); null: none."),
       syslogAuthorities: absolutePath
         .nullable()
         .default(null)
-        .describe(
-          "The authorities that its certificate may be of, in PEM form. Default: ca.crt of trust.directory.",
-        ),
+        .describe("The authorities (PEM) that verify its certificate. Default: ca.crt of trust.directory."),
     })
     .prefault({}),
   health: healthSchema.prefault({}),
@@ -352,10 +352,10 @@ export const configSchema = z.strictObject({
       level: z
         .enum(["trace", "debug", "info", "warn", "error"])
         .default("info")
-        .describe("Least level that is logged."),
+        .describe("Lowest level that is logged."),
     })
     .prefault({}),
 });
 
-/** The agent's whole configuration, every default filled in. */
+/** The agent's whole configuration with all defaults. */
 export type Config = z.output<typeof configSchema>;

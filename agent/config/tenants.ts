@@ -14,46 +14,46 @@ const addressRange = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
 });
 
 const quotas = {
-  vms: limit.describe("VMs, and reservations for them."),
+  vms: limit.describe("VMs and reservations."),
   vcpus: limit.describe("vCPUs of all VMs and reservations."),
   memoryMiB: limit.describe("Guest memory of all VMs and reservations, in MiB."),
   diskMiB: limit.describe(
-    "Capacity of the disks that were made for the tenant's VMs, in MiB. With it, the tenant's callers may not keep disks of VMs that they delete.",
+    "Capacity of the disks of the tenant's VMs, in MiB. With a limit, the tenant's callers cannot keep the disks of deleted VMs.",
   ),
   runningOperations: limit.describe(
-    "Operations on the tenant's VMs that have not ended; null: 500. The tenant's own callers get three quarters of them, so that the provider is not kept from the VMs.",
+    "Unfinished operations on the tenant's VMs; null: 500. The tenant's own callers may use three quarters, so that the provider can still act.",
   ),
   keptOperations: limit.describe(
-    "Operations on the tenant's VMs that are kept, ended ones included; null: 5000. The tenant's own callers get three quarters of them.",
+    "Stored operations on the tenant's VMs, including ended ones; null: 5000. The tenant's own callers may use three quarters.",
   ),
 };
 
 const permissions = {
-  networks: names.describe("libvirt networks that the tenant's callers may put NICs on."),
-  bridges: names.describe("Host bridges, of vm.bridges, that the tenant's callers may put NICs on."),
+  networks: names.describe("libvirt networks for NICs of the tenant's callers."),
+  bridges: names.describe("Host bridges of vm.bridges for NICs of the tenant's callers."),
   macAddresses: z
     .array(macRange)
     .max(1024)
-    .describe("MAC addresses that the tenant's callers may choose: whole ones, or their first bytes."),
+    .describe("MAC addresses that the tenant's callers may choose: full addresses or prefixes."),
   addresses: z
     .array(addressRange)
     .max(1024)
     .describe(
-      "IP addresses (CIDR) that the tenant's callers may put into allowed_addresses. Each NIC has to name its own.",
+      "IP addresses (CIDR) that the tenant's callers may list in allowed_addresses. Each NIC must list its own.",
     ),
   learnedAddresses: z
     .boolean()
     .describe(
-      "Whether the tenant's callers may have NICs without allowed_addresses, whose guest takes any address, also another's. For tenants with networks of their own.",
+      "Whether the tenant's callers may create NICs without allowed_addresses. Their guests can take any address, even of other guests. Only for tenants with their own networks.",
     ),
   allowSpoofing: z
     .boolean()
-    .describe("Whether the tenant's callers may ask for NICs without the anti-spoofing filter."),
+    .describe("Whether the tenant's callers may request NICs without the anti-spoofing filter."),
   devices: names.describe(
     "Names of host.deviceAliases, or PCI addresses, that the tenant's callers may use.",
   ),
-  hugePages: z.boolean().describe("Whether the tenant's callers may ask for huge pages."),
-  dedicatedCpus: z.boolean().describe("Whether the tenant's callers may ask for dedicated CPUs."),
+  hugePages: z.boolean().describe("Whether the tenant's callers may request huge pages."),
+  dedicatedCpus: z.boolean().describe("Whether the tenant's callers may request dedicated CPUs."),
 };
 
 const quotasSchema = z.strictObject({
@@ -77,7 +77,7 @@ const rulesSchema = z.strictObject({
   dedicatedCpus: permissions.dedicatedCpus.default(false),
   quotas: quotasSchema
     .prefault({})
-    .describe("What the tenant may take of this host, whoever asks for it; null: no limit of its own."),
+    .describe("Limits of the tenant on this host, for every caller; null: no limit of its own."),
 });
 
 const tenantName = z
@@ -91,7 +91,7 @@ export const tenantsSchema = z.strictObject({
   default: rulesSchema
     .prefault({})
     .describe(
-      "What a tenant may do where byName does not say. The allow-lists bind callers whose certificate is for the tenant alone; quotas bind the tenant whoever asks.",
+      "Rules for tenants and keys that byName does not set. The allow-lists bind callers with a certificate of that tenant only; quotas bind the tenant for every caller.",
     ),
   byName: z
     .record(
@@ -100,14 +100,14 @@ export const tenantsSchema = z.strictObject({
       { error: ({ code }) => (code === "invalid_key" ? "must be a tenant's name" : undefined) },
     )
     .default({})
-    .describe("The same keys by tenant. A key that is left out is as in tenants.default."),
+    .describe("The same keys by tenant. A missing key is taken from tenants.default."),
 });
 
 type Tenants = z.output<typeof tenantsSchema>;
-/** What one tenant may do and take. */
+/** Permissions and limits of one tenant. */
 export type TenantRules = z.output<typeof rulesSchema>;
 
-/** The rules of one tenant: its own keys over the default ones. */
+/** The rules of one tenant: its own keys override the defaults. */
 export function tenantRules({ default: usual, byName }: Tenants, tenant: string): TenantRules {
   const own = Object.hasOwn(byName, tenant) ? byName[tenant] : undefined;
   return {

@@ -87,7 +87,7 @@ suite("an agent that cannot start", () => {
     [
       "a libvirt on another host",
       "libvirt:\n  uri: qemu+ssh://other/system\n",
-      /agent\.yaml:2:3: libvirt\.uri: must be a libvirt on this host/,
+      /agent\.yaml:2:3: libvirt\.uri: must be libvirt on this host/,
     ],
   ];
   for (const [what, text, says] of malformed) {

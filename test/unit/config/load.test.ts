@@ -67,7 +67,7 @@ test("a device's name is for an address or a kind, and no two are for the same",
     problemsOf(aliases("'0000:3b:00.0': 10de:20b0")).join(),
     /deviceAliases\.0000:3b:00\.0: must be a name/,
   );
-  assert.match(problemsOf(aliases("a: 10de:20b0, b: 10de:20b0")).join(), /two names for the same/);
+  assert.match(problemsOf(aliases("a: 10de:20b0, b: 10de:20b0")).join(), /two names for one device/);
 });
 
 test("every problem is told at once, with its place, its key and what to write instead", () => {
@@ -135,7 +135,7 @@ test("people are believed only by keys, an issuer and an audience, and cannot be
 });
 
 test("a key that stands twice is refused, not the last one taken", () => {
-  assert.deepEqual(problemsOf("log:\n  level: info\n  level: debug\n"), ["3:3: this key stands here twice"]);
+  assert.deepEqual(problemsOf("log:\n  level: info\n  level: debug\n"), ["3:3: duplicate key"]);
 });
 
 test("without trust.domain only loopback; metrics may be seen from elsewhere, with a warning", () => {
