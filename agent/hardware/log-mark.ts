@@ -1,4 +1,4 @@
-/** How far a log was seen, kept for the next agent. */
+/** The last position read in a log, kept across restarts of the agent. */
 export interface LogMark<T> {
   readonly seen: () => T | undefined;
   readonly keep: (seen: T) => void;

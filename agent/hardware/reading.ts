@@ -4,8 +4,8 @@ import { LATE, within } from "../kernel/concurrency/deadline.ts";
 import { systemClock } from "../kernel/clock.ts";
 
 /**
- * What a reader found. `unsupported`: this machine does not have it, which is no fault. `failed`: it is there and
- * could not be read, with the system's `code` (EACCES) where it gave one. Neither ever turns into a zero.
+ * The result of a reader. `unsupported`: this machine lacks the hardware, which is no fault. `failed`: it exists but
+ * could not be read, with the system's `code` (EACCES) if any. Neither is ever reported as zero.
  */
 export type Reading<T> =
   | { readonly kind: "read"; readonly value: T }
@@ -16,10 +16,10 @@ export function valueOf<T>(reading: Reading<T>): T | undefined {
   return reading.kind === "read" ? reading.value : undefined;
 }
 
-/** What a kernel answers to who may not look. */
+/** errno values that mean "permission denied". */
 const DENIED = new Set(["EACCES", "EPERM"]);
 
-/** The agent may not look, has nothing to look with, or cannot look behind what stands before it. */
+/** Permission is denied, the program is not installed, or a controller hides the device. */
 export function isNotWatched(reading: Reading<unknown>): boolean {
   if (reading.kind !== "failed") return false;
   return reading.code === NOT_INSTALLED || reading.code === HIDDEN || DENIED.has(reading.code ?? "");
@@ -27,21 +27,21 @@ export function isNotWatched(reading: Reading<unknown>): boolean {
 
 /** The code of a reading whose program is not installed. */
 export const NOT_INSTALLED = "ENOENT";
-/** The code of a reading of what its controller hides, and watches by itself. */
+/** The code of a reading of a device that its controller hides and monitors itself. */
 export const HIDDEN = "EREMOTE";
 
 const READ_TIMEOUT_MS = 2000;
-/** What a kernel answers for something this machine or this kernel does not have. */
+/** errno values that mean "this machine or kernel does not have it". */
 const ABSENT = new Set(["ENOENT", "ENOTDIR", "ENODEV", "ENXIO", "EOPNOTSUPP", "ENOTSUP"]);
-/** Each holds one of libuv's four file threads, of which the journal needs the others. */
+/** Each stuck read holds one of libuv's four file threads; the journal needs the others. */
 const MAX_STUCK = 2;
 const inFlight = new Map<string, Promise<Reading<unknown>>>();
 const stuck = new Set<string>();
 
 /**
- * Runs one reader under a deadline. Readers of the same `key` share the run that is under way: a file that the kernel
- * does not answer for holds one of libuv's four file threads, never two. While it is stuck past its deadline the answer
- * is `failed` at once; and so it is for all others while two are stuck.
+ * Runs one reader under a deadline. Readers of the same `key` share a running read, so that a hung file holds one of
+ * libuv's four file threads, never two. While a read is stuck past its deadline, further reads of its key return `failed`
+ * at once; while two are stuck, reads of all keys do.
  */
 export async function reading<T>(
   key: string,
@@ -49,9 +49,9 @@ export async function reading<T>(
   timeoutMs = READ_TIMEOUT_MS,
 ): Promise<Reading<T>> {
   // Only this function writes the map, and a key always belongs to the same reader: its type is T.
-  if (stuck.has(key)) return { kind: "failed", reason: `${key} has still not answered an earlier question` };
+  if (stuck.has(key)) return { kind: "failed", reason: `${key}: an earlier read is still stuck` };
   if (stuck.size >= MAX_STUCK) {
-    return { kind: "failed", reason: `${key} was not read: ${[...stuck].join(" and ")} do not answer` };
+    return { kind: "failed", reason: `${key} was not read: reads of ${[...stuck].join(" and ")} are stuck` };
   }
   const shared = inFlight.get(key) as Promise<Reading<T>> | undefined;
   const run = shared ?? start(key, read);
@@ -80,7 +80,7 @@ function notRead<T>(cause: unknown): Reading<T> {
   return { kind: "unsupported", reason: isFile ? `there is no ${String(cause.path)}` : reason };
 }
 
-/** The system's answer is that there is no such thing, or no more. */
+/** Whether the error means that the file or device does not exist (any more). */
 export function isAbsent(cause: unknown): boolean {
   return ABSENT.has(errorCode(cause));
 }
@@ -90,15 +90,15 @@ export function errorCode(cause: unknown): string {
   return codeOf(cause) ?? "";
 }
 
-/** A file's text without the white space around it. */
+/** A file's trimmed text. */
 export async function readText(path: string): Promise<string> {
   return (await readFile(path, "utf8")).trim();
 }
 
-/** What a kernel answers of something that has no value now: a speed without a link, a CPU or an array that just goes. */
+/** errno values for "no value now": a speed without a link, a CPU or an array that is being removed. */
 const NO_VALUE = new Set(["EINVAL", "EBUSY", "EAGAIN", "ENODATA"]);
 
-/** As `readText`, but undefined for a file that is not there, has no value, or is not the agent's to read. */
+/** As `readText`, but undefined for a file that does not exist, has no value, or that the agent may not read. */
 export async function readTextIfThere(path: string): Promise<string | undefined> {
   try {
     return await readText(path);
@@ -109,7 +109,7 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
   }
 }
 
-/** A whole number that a file must hold. */
+/** Parses a whole number; throws on any other text. */
 export function parseWhole(text: string | undefined, what: string): number {
   const value = Number(text);
   if (text === undefined || text.trim() === "" || !Number.isSafeInteger(value)) {
@@ -118,7 +118,7 @@ export function parseWhole(text: string | undefined, what: string): number {
   return value;
 }
 
-/** The kernel's lists of numbers, e.g. "0-3,8": ascending. The empty text is the empty list. */
+/** Parses the kernel's number lists, e.g. "0-3,8": ascending. An empty text is an empty list. */
 export function parseNumberList(text: string, what: string): number[] {
   const numbers: number[] = [];
   for (const range of text.split(",").filter((part) => part.trim() !== "")) {

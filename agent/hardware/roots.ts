@@ -1,4 +1,4 @@
-/** Where the kernel's files are. Injected, so that tests read a tree in the shape of another machine. */
+/** Directories of the kernel's files. Injected, so that tests can read the tree of another machine. */
 export interface Roots {
   readonly procRoot: string;
   readonly sysRoot: string;

@@ -3,7 +3,7 @@ import { isAbsent } from "./reading.ts";
 
 const RESCAN_MS = 5 * 60_000;
 
-/** What there is on a machine changes rarely: it is looked for every five minutes, or `now`, and handed out meanwhile. */
+/** Caches a scan: a machine's devices change rarely, so it scans every five minutes, or `now`. */
 export function rescanned<T>(
   monotonicMs: () => number,
   scan: (signal: AbortSignal) => Promise<T>,
@@ -17,10 +17,10 @@ export function rescanned<T>(
   };
 }
 
-/** Made once: localeCompare makes one for each two that it compares, which holds a large machine's agent up for 100 ms. */
+/** Made once: localeCompare makes one per comparison, which blocks the agent of a large machine for 100 ms. */
 const natural = new Intl.Collator("en", { numeric: true });
 
-/** A directory's entries in natural order (cpu2 before cpu10); none for one that is not there. */
+/** A directory's entries in natural order (cpu2 before cpu10); empty if it does not exist. */
 export async function entriesOf(directory: string): Promise<string[]> {
   try {
     return (await readdir(directory)).sort(natural.compare);
@@ -30,13 +30,13 @@ export async function entriesOf(directory: string): Promise<string[]> {
   }
 }
 
-/** A number that a file holds; undefined where it holds none. */
+/** The number in a file's text; undefined if there is none. */
 export function numberOf(text: string | undefined): number | undefined {
   const value = Number(text);
   return text === undefined || text === "" || !Number.isFinite(value) ? undefined : value;
 }
 
-/** Two of the same name must not be the same series. */
+/** Numbers duplicate names, so that each is its own metric series. */
 export function unique(taken: Set<string>, name: string): string {
   let free = name;
   for (let number = 2; taken.has(free); number += 1) free = `${name} ${number}`;
@@ -44,11 +44,11 @@ export function unique(taken: Set<string>, name: string): string {
   return free;
 }
 
-/** Holds up counters that the kernel lets fall, or does not tell for a while: a fall would be taken for a new start. */
-export class Risen {
+/** Keeps counters monotonic where the kernel lowers or omits them: a drop would look like a counter reset. */
+export class MonotonicCounters {
   readonly #highest = new Map<string, number>();
 
-  /** The highest that it was seen at; undefined where it never was. */
+  /** The highest value so far; undefined before the first. */
   of(counter: string, count: number | undefined): number | undefined {
     const before = this.#highest.get(counter);
     if (count === undefined || (before !== undefined && before >= count)) return before;
@@ -57,7 +57,7 @@ export class Risen {
   }
 }
 
-/** This machine does not have it: what `reading` turns into `unsupported`. */
+/** An error that `reading` reports as `unsupported`: this machine does not have it. */
 export function notHere(what: string): Error {
   return Object.assign(new Error(what), { code: "ENODEV" });
 }

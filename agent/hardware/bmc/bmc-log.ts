@@ -5,33 +5,33 @@ import type { LogMark } from "../log-mark.ts";
 type Ask = (question: BmcQuestion) => Promise<string>;
 
 export interface BmcEvents {
-  /** In the log now. */
+  /** Entries in the log now. */
   readonly entries: number;
-  /** That came since an agent first looked, by severity. */
+  /** Entries added since an agent's first read, by severity. */
   readonly counts: ReadonlyMap<SelSeverity, number>;
-  /** It was full, and entries were lost; undefined where the BMC does not say. */
+  /** The log was full and lost entries; undefined if the BMC does not report it. */
   readonly overflowed: boolean | undefined;
 }
 
-/** The newest entries are enough to find the last one that was seen, but after a storm. */
+/** Read first: these newest entries include the last known one, except after a burst. */
 const FEW = 16;
-/** A whole log would take minutes: of a storm between two looks so many are counted. */
+/** Most entries counted between two reads: reading a whole log would take minutes. */
 const MOST = 200;
 
-/** Its newest entries, and what was counted up to them. */
+/** The newest entries read, and the counts up to them. */
 export interface BmcLogSeen {
   readonly entries: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
 }
 
 /**
- * The BMC's event log, of which only what is new is read. What was there before the first look ever is not counted; what
- * came while no agent ran is. Its length alone says little: a full log takes a new entry for its oldest one, and it can
- * be cleared and filled again between two looks. So entries are known by what they say, their number and time included.
+ * Reads new entries of the BMC's event log. Entries from before the very first read are not counted; entries added while
+ * no agent ran are. The length is no reliable mark: a full log replaces its oldest entry, and it can be cleared and
+ * refilled between two reads. So entries are compared by their text, with number and time.
  */
 export class BmcLog {
   readonly #memory: LogMark<BmcLogSeen> | undefined;
-  /** The newest that were seen, in their order; undefined before the first look ever. */
+  /** The newest known entries, in order; undefined before the very first read. */
   #known: readonly string[] | undefined;
   #counts = new Map<SelSeverity, number>();
   #last: { readonly entries: number; readonly changed: string | undefined } | undefined;
@@ -65,7 +65,7 @@ export class BmcLog {
       const count = Math.min(wanted, MOST, entries);
       const listed = count === 0 ? [] : parseSel(await ask(`log ${count}`));
       if (listed.length === 0 && count > 0)
-        throw new Error(`the BMC has ${entries} entries in its log and lists none`);
+        throw new Error(`the BMC reports ${entries} log entries but lists none`);
       const texts = listed.map(({ text }) => text);
       const seen = texts.findLastIndex((text) => known?.includes(text) === true);
       if (known !== undefined && seen < 0 && count < Math.min(MOST, entries)) continue;

@@ -3,22 +3,22 @@ import { defined } from "../../kernel/defined.ts";
 
 export type BmcSensorState = "ok" | "non_critical" | "critical" | "non_recoverable" | "unavailable";
 
-/** A sensor of the BMC, as `ipmitool -v -c sdr elist` tells of it. */
+/** A BMC sensor in the output of `ipmitool -v -c sdr elist`. */
 export interface BmcSensor {
   readonly name: string;
-  /** What it belongs to: 10.1 is the first power supply. */
+  /** IPMI entity: 10.1 is the first power supply. */
   readonly entity: string;
   readonly state: BmcSensorState;
-  /** Fan, Temperature, Voltage, ...: of a sensor that is made to measure, whether it has a value now or not. */
+  /** Fan, Temperature, Voltage, ...: of an analog sensor, with or without a current value. */
   readonly kind?: string;
-  /** What it measured. */
+  /** The measured value. */
   readonly measured?: {
     readonly value: number;
     /** degrees C, RPM, Volts, Amps, Watts, ... */
     readonly unit: string;
     readonly upperCritical?: number;
   };
-  /** Of one that has states, and told them: "Presence detected", "Failure detected". */
+  /** Reported states of a discrete sensor: "Presence detected", "Failure detected". */
   readonly states?: readonly string[];
 }
 
@@ -33,10 +33,10 @@ const STATES: Readonly<Record<string, BmcSensorState>> = {
   "Lower Non-Recoverable": "non_recoverable",
   "Upper Non-Recoverable": "non_recoverable",
 };
-/** Columns of a sensor that measures: name, value, unit, state, entity, its name, kind, three nominal values, thresholds. */
+/** Columns of an analog sensor: name, value, unit, state, entity, entity name, kind, three nominal values, thresholds. */
 const UPPER_CRITICAL = 11;
 
-/** Two sensors of the same name are told apart by what they belong to, or else by a number. */
+/** Makes duplicate sensor names unique by their entity, or else by a number. */
 export function parseSensors(csv: string): readonly BmcSensor[] {
   const sensors = csv.split("\n").flatMap((line) => {
     const columns = line.split(",").map((column) => column.trim());
@@ -55,7 +55,7 @@ export function parseSensors(csv: string): readonly BmcSensor[] {
 function parseSensor(columns: readonly string[]): BmcSensor | undefined {
   const [name = "", second = "", third = "", fourth = ""] = columns;
   if (name === "") return undefined;
-  // One with states gives its number in place of a value: 06h.
+  // A discrete sensor has its number in place of a value: 06h.
   if (/^[0-9A-F]{2}h$/.test(second)) {
     const states = columns.slice(4).filter((state) => state !== "");
     const state = STATES[third] ?? "unavailable";
@@ -63,29 +63,29 @@ function parseSensor(columns: readonly string[]): BmcSensor | undefined {
     return defined({ name, entity: fourth, state, states: isRead ? states : undefined });
   }
   const value = numberOf(second);
-  // One without a value may be without its unit's column too.
+  // A sensor without a value may lack the unit column too.
   const at = columns.findIndex((column, index) => index >= 2 && /^\d+\.\d+$/.test(column));
   const [state, entity, kind] = at < 0 ? [fourth, "", ""] : [columns[at - 1], columns[at], columns[at + 2]];
-  const told = defined<BmcSensor>({
+  const unmeasured = defined<BmcSensor>({
     name,
     entity: entity ?? "",
     state: STATES[state ?? ""] ?? ("unavailable" as const),
     kind: kind === undefined || kind === "" ? undefined : kind,
   });
-  if (value === undefined) return told;
+  if (value === undefined) return unmeasured;
   const upperCritical = numberOf(columns[UPPER_CRITICAL]);
   const measured = defined<NonNullable<BmcSensor["measured"]>>({
     value,
     unit: third,
-    // A BMC without the threshold leaves 0 there.
+    // A BMC without the threshold writes 0.
     upperCritical: upperCritical === undefined || upperCritical === 0 ? undefined : upperCritical,
   });
-  return { ...told, measured };
+  return { ...unmeasured, measured };
 }
 
 /**
- * How many entries the event log has (throws where it is not said); where they are told, when it was changed last and
- * whether it lost entries for want of room (IPMI 2.0, 31.2: operation support, bit 7).
+ * The number of entries in the event log (throws if missing) and, if reported, its last change and whether
+ * entries were lost to overflow (IPMI 2.0, 31.2: operation support, bit 7).
  */
 export function parseSelInfo(text: string): {
   readonly entries: number;
@@ -94,20 +94,20 @@ export function parseSelInfo(text: string): {
 } {
   const entries = numberOf(/^Entries\s*:\s*(\d+)/m.exec(text)?.[1]);
   if (entries === undefined)
-    throw new Error(`the BMC does not say how long its log is: ${text.slice(0, 100)}`);
+    throw new Error(`the BMC does not report the length of its log: ${text.slice(0, 100)}`);
   const [added, deleted] = ["Add", "Del"].map(
     (what) => new RegExp(`^Last ${what} Time\\s*: (.*)$`, "m").exec(text)?.[1],
   );
-  const isTold = added !== undefined && !/not available|unknown|pre-?init/i.test(added);
+  const isReported = added !== undefined && !/not available|unknown|pre-?init/i.test(added);
   const overflow = /^Overflow\s*:\s*(true|false)/m.exec(text)?.[1];
   return {
     entries,
-    changed: isTold ? `${added}, ${deleted ?? ""}` : undefined,
+    changed: isReported ? `${added}, ${deleted ?? ""}` : undefined,
     overflowed: overflow === undefined ? undefined : overflow === "true",
   };
 }
 
-/** Watts by `ipmitool dcmi power reading`; undefined where it measures none: it is switched off, or says 0. */
+/** Watts from `ipmitool dcmi power reading`; undefined if power reading is deactivated or 0. */
 export function parseDcmiPower(text: string): number | undefined {
   const watts = numberOf(/Instantaneous power reading:\s*(\d+) Watts/.exec(text)?.[1]);
   const isOff = /Power reading state is:\s*deactivated/.test(text);
@@ -126,7 +126,7 @@ export type ChassisFault = (typeof chassisFaults)[number];
 
 export interface Chassis {
   readonly isOn: boolean;
-  /** Only of what the controller tells. */
+  /** Only faults that the controller reports on. */
   readonly faults: ReadonlyMap<ChassisFault, boolean>;
 }
 
@@ -139,30 +139,30 @@ const CHASSIS_FAULTS: Readonly<Record<ChassisFault, string>> = {
   intrusion: "Chassis Intrusion",
 };
 
-/** By `ipmitool chassis status`. */
+/** Parses `ipmitool chassis status`. */
 export function parseChassis(text: string): Chassis {
-  const told = new Map(
+  const fields = new Map(
     text.split("\n").map((line) => {
       const [name = "", value = ""] = line.split(":", 2).map((part) => part.trim());
       return [name, value];
     }),
   );
-  const power = told.get("System Power");
+  const power = fields.get("System Power");
   if (power !== "on" && power !== "off")
-    throw new Error(`the BMC does not say whether the machine is on: ${text.slice(0, 100)}`);
+    throw new Error(`the BMC does not report whether the machine is on: ${text.slice(0, 100)}`);
   const faults = new Map<ChassisFault, boolean>();
   for (const fault of chassisFaults) {
-    const is = told.get(CHASSIS_FAULTS[fault]);
+    const is = fields.get(CHASSIS_FAULTS[fault]);
     if (is === "true" || is === "active") faults.set(fault, true);
     if (is === "false" || is === "inactive") faults.set(fault, false);
   }
   return { isOn: power === "on", faults };
 }
 
-/** By `ipmitool mc info`. */
+/** Parses `ipmitool mc info`. */
 export function parseBmcFirmware(text: string): string {
   const version = /^Firmware Revision\s*: (\S+)$/m.exec(text)?.[1];
-  if (version === undefined) throw new Error(`the BMC does not say its version: ${text.slice(0, 100)}`);
+  if (version === undefined) throw new Error(`the BMC does not report its version: ${text.slice(0, 100)}`);
   return version;
 }
 
@@ -175,18 +175,18 @@ const WARNING =
   /\b(non-critical|correctable|predictive failure|redundancy (lost|degraded)|degraded|limit reached|low)\b/i;
 
 export interface SelEntry {
-  /** All of it: its number, time, sensor and event. */
+  /** The whole entry: number, time, sensor and event. */
   readonly text: string;
   readonly severity: SelSeverity;
 }
 
-/** The entries that `ipmitool -c sel elist` lists, oldest first. */
+/** Parses `ipmitool -c sel elist`, oldest entry first. */
 export function parseSel(csv: string): SelEntry[] {
   const lines = csv.split("\n").filter((line) => /^\s*[0-9a-f]+,/i.test(line));
   return lines.map((line) => ({ text: line.trim(), severity: severityOf(line) }));
 }
 
-/** What ends (is deasserted) is information. */
+/** A deasserted event is information. */
 function severityOf(line: string): SelSeverity {
   if (/,\s*Deasserted/i.test(line)) return "info";
   const words = line.split(",").slice(3).join(",");
@@ -199,19 +199,19 @@ export type PsuState = (typeof psuStates)[number];
 
 export interface PowerSupply {
   readonly name: string;
-  /** `failing`: it says that it will fail; `unknown`: the BMC has no reading of it, which is not to say that it is away. */
+  /** `failing`: a predicted failure; `unknown`: the BMC has no reading, so it may still be present. */
   readonly state: PsuState;
   readonly isBeyondRecovery: boolean;
 }
 
-/** What a supply tells of itself (IPMI 2.0, table 42-3, type 8). Others tell whether it is switched on, or to spare. */
+/** States of a power supply (IPMI 2.0, table 42-3, type 8). Other sensors report power or redundancy. */
 const OF_A_SUPPLY =
   /presence detected|failure|ac lost|input lost|out-of-range|config(uration)? error|supply inactive/i;
 
 /**
- * By entity 10: a sensor that has a supply's states is a supply, and what is measured of the same entity is of that one;
- * where nothing of it has states, all that is measured of an entity is one supply. Its fans and its heat are judged as
- * such.
+ * Power supplies are entity 10: each discrete sensor with a supply's states is a supply, and owns the analog sensors of
+ * its entity. Without discrete sensors, the analog sensors of an entity are one supply. Fans and temperatures are judged
+ * elsewhere.
  */
 export function powerSuppliesOf(sensors: readonly BmcSensor[]): PowerSupply[] {
   const all = sensors.filter(
@@ -230,23 +230,23 @@ export function powerSuppliesOf(sensors: readonly BmcSensor[]): PowerSupply[] {
     .filter((sensor) => hasStates(sensor) || isFirst(sensor))
     .map((sensor) => {
       const measures = all.filter((other) => !hasStates(other) && other.entity === sensor.entity);
-      const says = hasStates(sensor)
+      const ownState = hasStates(sensor)
         ? psuStateOf(sensor.states?.join(", "))
         : measures.every(({ state }) => state === "unavailable")
           ? "unknown"
           : "ok";
       const states = [sensor, ...(isFirst(sensor) ? measures : [])].map(({ state }) => state);
-      // Of an empty slot nothing is measured, whatever its thresholds.
-      const isThere = says !== "absent";
+      // Ignore analog sensors of an empty slot, whatever their thresholds.
+      const isThere = ownState !== "absent";
       const isBeyondRecovery = isThere && states.includes("non_recoverable");
       const isCritical = isBeyondRecovery || (isThere && states.includes("critical"));
-      return { name: sensor.name, state: isCritical ? "failed" : says, isBeyondRecovery };
+      return { name: sensor.name, state: isCritical ? "failed" : ownState, isBeyondRecovery };
     });
 }
 
-function psuStateOf(said: string | undefined): PsuState {
-  if (said === undefined) return "unknown";
-  if (/failure detected|ac lost|input lost|out-of-range|config error/i.test(said)) return "failed";
-  if (/predictive failure/i.test(said)) return "failing";
-  return /presence detected/i.test(said) ? "ok" : "absent";
+function psuStateOf(states: string | undefined): PsuState {
+  if (states === undefined) return "unknown";
+  if (/failure detected|ac lost|input lost|out-of-range|config error/i.test(states)) return "failed";
+  if (/predictive failure/i.test(states)) return "failing";
+  return /presence detected/i.test(states) ? "ok" : "absent";
 }

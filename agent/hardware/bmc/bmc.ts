@@ -19,7 +19,7 @@ import type { Roots } from "../roots.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
 export interface BmcAccess {
-  /** auto: the host's own device where there is one; off: the BMC is left alone. */
+  /** auto: the host's own device, if any; off: the BMC is not used. */
   readonly interface: "auto" | "open" | "lanplus" | "off";
   /** For lanplus. */
   readonly address: string | null;
@@ -27,13 +27,13 @@ export interface BmcAccess {
   readonly user: string | null;
   readonly passwordFile: string | null;
   readonly cipherSuite: number;
-  /** Of one call of ipmitool. */
+  /** Deadline of one ipmitool call. */
   readonly timeoutSeconds: number;
 }
 
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
-/** The machine's management controller, asked through ipmitool: one question at a time, each killed at its deadline. */
+/** Queries the BMC through ipmitool: one call at a time, each killed at its deadline. */
 export class Bmc {
   readonly #access: BmcAccess;
   readonly #device: string;
@@ -42,7 +42,7 @@ export class Bmc {
   readonly #children = new OneChild();
   readonly #log: BmcLog;
 
-  /** `run` for tests alone. */
+  /** `run`: only for tests. */
   constructor(access: BmcAccess, roots: Roots, memory?: LogMark<BmcLogSeen>, run = runChild) {
     this.#access = access;
     this.#run = run;
@@ -51,32 +51,32 @@ export class Bmc {
     this.#privileged = new Privileged(roots);
   }
 
-  /** Every sensor that the BMC describes. */
+  /** All sensors of the BMC. */
   sensors(signal: AbortSignal): Promise<Reading<readonly BmcSensor[]>> {
     return this.#reading(async () => parseSensors(await this.#ask("sensors", signal)));
   }
 
-  /** Its event log: only what came since the last look is read. */
+  /** The event log; reads only entries added since the last call. */
   events(signal: AbortSignal): Promise<Reading<BmcEvents>> {
     return this.#reading(() => this.#log.look((question) => this.#ask(question, signal)));
   }
 
-  /** What the whole machine draws, in watts, where the BMC knows DCMI. */
+  /** Power of the whole machine in watts, if the BMC supports DCMI. */
   power(signal: AbortSignal): Promise<Reading<number>> {
     return this.#reading(async () => {
       const watts = parseDcmiPower(await this.#ask("power", signal));
       if (watts === undefined)
-        throw new SocleError("unsupported", "NO_DCMI", "the BMC tells no power by DCMI");
+        throw new SocleError("unsupported", "NO_DCMI", "the BMC reports no power over DCMI");
       return watts;
     });
   }
 
-  /** Whether the machine is on, by its controller's word, and what of it has failed. */
+  /** Power state and chassis faults, as reported by the BMC. */
   chassis(signal: AbortSignal): Promise<Reading<Chassis>> {
     return this.#reading(async () => parseChassis(await this.#ask("chassis", signal)));
   }
 
-  /** The version of its own firmware. */
+  /** The BMC's firmware version. */
   firmware(signal: AbortSignal): Promise<Reading<string>> {
     return this.#reading(async () => parseBmcFirmware(await this.#ask("firmware", signal)));
   }
@@ -92,7 +92,7 @@ export class Bmc {
       const isMissing =
         cause instanceof SocleError && (cause.kind === "unsupported" || /Invalid command/.test(reason));
       if (isMissing) return { kind: "unsupported", reason };
-      // Where the BMC was configured, it is wanted: not to have ipmitool, or the rights, is a fault then.
+      // With a configured BMC, missing ipmitool or missing rights are faults.
       if (kind !== "auto") return { kind: "failed", reason };
       if (cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED")
         return { kind: "failed", reason: "ipmitool is not installed", code: NOT_INSTALLED };
@@ -103,7 +103,7 @@ export class Bmc {
     }
   }
 
-  /** By stat(2): access(2) is denied to a unit that may not open the device, even where it is only to be there. */
+  /** By stat(2): access(2) fails for a unit that may not open the device, even if it exists. */
   #hasDevice(): Promise<boolean> {
     return stat(this.#device).then(
       () => true,
@@ -127,12 +127,12 @@ export class Bmc {
     }
   }
 
-  /** The password stays in its file. */
+  /** ipmitool reads the password from its file. */
   #overLan(question: BmcQuestion, signal: AbortSignal): Child {
     const { address, port, user, passwordFile, cipherSuite, timeoutSeconds } = this.#access;
     if (passwordFile === null) {
       const message =
-        "the BMC's password is not known: set bmc.passwordFile, or give the credential socle-bmc-password";
+        "the BMC's password is missing: set bmc.passwordFile, or provide the credential socle-bmc-password";
       throw new SocleError("invalid", "BMC_PASSWORD_MISSING", message);
     }
     const target = [

@@ -5,9 +5,9 @@ import type { Roots } from "../roots.ts";
 import { defined } from "../../kernel/defined.ts";
 
 export interface CpuTopology {
-  /** Hardware threads of one core together; one that is alone, alone. Ascending. */
+  /** Hardware threads grouped by core; a single thread is a group of one. Ascending. */
   readonly cores: readonly (readonly number[])[];
-  /** Last-level caches, and who shares each. Empty where the kernel does not know. */
+  /** Last-level caches and the CPUs that share each. Empty if the kernel does not report them. */
   readonly caches: readonly CacheGroup[];
 }
 
@@ -19,7 +19,7 @@ export interface CacheGroup {
 
 const TIMEOUT_MS = 5000;
 
-/** Of the CPUs that are online. */
+/** Topology of the online CPUs. */
 export function readCpuTopology(roots: Roots): Promise<Reading<CpuTopology>> {
   const directory = join(roots.sysRoot, "devices/system/cpu");
   const read = async (): Promise<CpuTopology> => {
@@ -28,7 +28,7 @@ export function readCpuTopology(roots: Roots): Promise<Reading<CpuTopology>> {
     const caches = new Map<string, CacheGroup>();
     const inCore = new Set<number>();
     const inCache = new Set<number>();
-    // One after the other, and one of each group alone: a large machine has thousands of these files.
+    // Sequential, and only one CPU of each group: a large machine has thousands of these files.
     for (const cpu of online) {
       if (!inCore.has(cpu)) {
         const list = await readTextIfThere(join(directory, `cpu${cpu}/topology/thread_siblings_list`));
@@ -47,13 +47,13 @@ export function readCpuTopology(roots: Roots): Promise<Reading<CpuTopology>> {
   return reading(directory, read, TIMEOUT_MS);
 }
 
-/** The highest level that holds data; undefined where the kernel shows none. */
+/** The highest-level data cache; undefined if the kernel shows none. */
 async function lastCache(directory: string): Promise<CacheGroup | undefined> {
   let names: string[];
   try {
     names = await readdir(directory);
   } catch {
-    return undefined; // a virtual machine's kernel often knows of none
+    return undefined; // the kernel of a virtual machine often has none
   }
   let last: CacheGroup | undefined;
   for (const name of names.filter((candidate) => candidate.startsWith("index"))) {

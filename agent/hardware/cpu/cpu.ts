@@ -2,7 +2,7 @@ import { machine } from "node:os";
 import { join } from "node:path";
 import { parseWhole, readText, readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
-import { numberOf, Risen } from "../walk.ts";
+import { numberOf, MonotonicCounters } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** Columns of a cpu line of /proc/stat (proc_stat(5)). `guest` is in `user` too, `guest_nice` in `nice`. */
@@ -23,35 +23,35 @@ export type CpuMode = (typeof cpuModes)[number];
 /** USER_HZ: 100 on every architecture that libvirt runs QEMU on. */
 const TICKS_PER_SECOND = 100;
 
-/** What the CPUs did, all of them together, since boot. What this kernel does not tell is absent. */
+/** Activity of all CPUs since boot. Values that this kernel does not report are absent. */
 export interface CpuActivity {
-  /** Never less than before. */
+  /** Monotonic. */
   readonly secondsByMode: Readonly<Partial<Record<CpuMode, number>>>;
   readonly contextSwitches?: number;
   readonly interrupts?: number;
   readonly forks?: number;
-  /** Tasks that run or want to, now. */
+  /** Runnable tasks now. */
   readonly running?: number;
-  /** Tasks that wait for a disk and cannot be interrupted, now. */
+  /** Tasks in uninterruptible disk wait now. */
   readonly blocked?: number;
 }
 
-/** What the kernel tells of waiting and of CPUs that go offline may fall (proc_stat(5)). */
+/** Keeps counters monotonic: iowait, and counters of CPUs going offline, may drop (proc_stat(5)). */
 export function cpuActivityReader(roots: Roots): () => Promise<Reading<CpuActivity>> {
   const path = join(roots.procRoot, "stat");
-  const counts = new Risen();
+  const counts = new MonotonicCounters();
   const read = async (): Promise<CpuActivity> => {
     const stat = await readText(path);
     const columns = /^cpu\s+(.*)$/m.exec(stat)?.[1]?.split(/\s+/);
     if (columns === undefined) throw new Error(`${path} has no cpu line`);
     const secondsByMode: Partial<Record<CpuMode, number>> = {};
     cpuModes.forEach((mode, column) => {
-      const told = Number(columns[column]);
-      // A difference below zero shows as nearly 2^64.
-      const ticks = counts.of(mode, Number.isSafeInteger(told) ? told : undefined);
+      const value = Number(columns[column]);
+      // A negative difference shows as nearly 2^64.
+      const ticks = counts.of(mode, Number.isSafeInteger(value) ? value : undefined);
       if (ticks !== undefined) secondsByMode[mode] = ticks / TICKS_PER_SECOND;
     });
-    // Of interrupts the sum stands first, and one for each source behind it.
+    // The interrupt line has the sum first, then one count per source.
     const first = (name: string): number | undefined =>
       numberOf(new RegExp(`^${name} (\\d+)`, "m").exec(stat)?.[1]);
     const numbers = {
@@ -61,14 +61,14 @@ export function cpuActivityReader(roots: Roots): () => Promise<Reading<CpuActivi
       running: first("procs_running"),
       blocked: first("procs_blocked"),
     };
-    const told = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined));
-    return { secondsByMode, ...told };
+    const reported = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined));
+    return { secondsByMode, ...reported };
   };
   return () => reading(path, read);
 }
 
 export interface CpuModel {
-  /** As uname -m. */
+  /** As from uname -m. */
   readonly architecture: string;
   readonly vendor: string;
   readonly model: string;
@@ -78,7 +78,7 @@ export interface CpuModel {
   readonly maxFrequencyHertz?: number;
 }
 
-/** From /proc/cpuinfo; counts are of online CPUs. Where an architecture says no ids, each CPU counts as a core of socket 0. */
+/** From /proc/cpuinfo, for online CPUs. On architectures without ids, each CPU counts as a core of socket 0. */
 export function readCpuModel(roots: Roots): Promise<Reading<CpuModel>> {
   const path = join(roots.procRoot, "cpuinfo");
   return reading(path, async () => {

@@ -4,11 +4,11 @@ import { readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 
 export interface Kvm {
-  /** Guests may run guests of their own; undefined where the module does not say. */
+  /** Nested virtualization is enabled; undefined if the module does not report it. */
   readonly nested?: boolean;
 }
 
-/** Opens /dev/kvm, as QEMU would. Unsupported: there is none; failed: it cannot be opened, and why. */
+/** Opens /dev/kvm, as QEMU would. Unsupported: it does not exist; failed: it cannot be opened. */
 export function readKvm(roots: Roots): Promise<Reading<Kvm>> {
   const path = join(roots.devRoot, "kvm");
   return reading(path, async () => {

@@ -2,33 +2,33 @@ import { join } from "node:path";
 import { readFilesByChild } from "../privileged/child-files.ts";
 import { reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
-import { entriesOf, notHere, numberOf, rescanned, Risen } from "../walk.ts";
+import { entriesOf, notHere, numberOf, rescanned, MonotonicCounters } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
 export interface SocketThrottles {
   readonly socket: string;
-  /** Times since boot that the whole package, and that its cores, were slowed down for heat. Absent: not told. */
+  /** Thermal throttling events since boot, of the package and of its cores. Absent if not reported. */
   readonly package?: number;
   readonly cores?: number;
 }
 
 interface Socket {
   readonly packageFile: string;
-  /** By the core's number. */
+  /** By core number. */
   readonly coreFiles: ReadonlyMap<string, string>;
 }
 
-/** /sys/devices/system/cpu/cpu*\/thermal_throttle: one file a package and one a core, whichever of its threads. */
+/** /sys/devices/system/cpu/cpu*\/thermal_throttle: one file per package and one per core, read from any thread. */
 export function throttlingReader(
   { sysRoot }: Roots,
   monotonicMs: () => number,
 ): (signal: AbortSignal) => Promise<Reading<readonly SocketThrottles[]>> {
   const root = join(sysRoot, "devices/system/cpu");
   const sockets = new Map<string, Socket>();
-  const counts = new Risen();
+  const counts = new MonotonicCounters();
   const scan = rescanned(monotonicMs, async (signal) => {
     for (const [socket, { packageFile, coreFiles }] of await findSockets(root, signal)) {
-      // A core that went offline stays, with what it counted.
+      // Keep an offline core and its count.
       const before = sockets.get(socket)?.coreFiles ?? [];
       sockets.set(socket, { packageFile, coreFiles: new Map([...before, ...coreFiles]) });
     }
@@ -36,7 +36,7 @@ export function throttlingReader(
   return (signal) =>
     reading(`throttling of ${root}`, async () => {
       await scan(signal);
-      if (sockets.size === 0) throw notHere("the CPUs do not count their throttling");
+      if (sockets.size === 0) throw notHere("the CPUs do not count throttling");
       const files = [...sockets.values()].flatMap(({ packageFile, coreFiles }) => [
         packageFile,
         ...coreFiles.values(),
@@ -47,7 +47,7 @@ export function throttlingReader(
       return [...sockets].map(([socket, { packageFile, coreFiles }]) => {
         const ofPackage = countOf(socket, packageFile);
         const ofCores = [...coreFiles].map(([core, file]) => countOf(`${socket}/${core}`, file));
-        // What a core adds that could not be read at first would look like so many new ones.
+        // A core that becomes readable later would look like new events.
         const cores = ofCores.reduce<number | undefined>(
           (sum, count) => (sum === undefined || count === undefined ? undefined : sum + count),
           0,
@@ -57,7 +57,7 @@ export function throttlingReader(
     });
 }
 
-/** What is online, by socket. */
+/** Files of online CPUs, by socket. */
 async function findSockets(root: string, signal: AbortSignal): Promise<ReadonlyMap<string, Socket>> {
   const cpus = (await entriesOf(root)).filter((entry) => /^cpu\d+$/.test(entry));
   const fileOf = (cpu: string, name: string): string => join(root, cpu, name);

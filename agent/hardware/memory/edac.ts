@@ -7,9 +7,9 @@ import { defined } from "../../kernel/defined.ts";
 
 /** Errors of one memory module since the driver was loaded. */
 export interface MemoryModule {
-  /** The board's own words for the slot where the firmware gives them, else mc0/dimm3; unique. */
+  /** The board's slot label if the firmware has one, else mc0/dimm3; unique. */
   readonly dimm: string;
-  /** Absent where it could not be read. */
+  /** Absent if unreadable. */
   readonly correctedErrors?: number;
   readonly uncorrectedErrors?: number;
 }
@@ -22,7 +22,7 @@ interface Module {
 
 /**
  * Counters of the memory controllers (Documentation/driver-api/edac.rst): per module, or per row of chips where the
- * driver knows no modules. What a controller cannot tell the module of is `mc0/unattributed`.
+ * driver knows no modules. Errors without a known module count as `mc0/unattributed`.
  */
 export function memoryErrorsReader(
   { sysRoot }: Roots,
@@ -70,7 +70,7 @@ async function findModules(root: string, signal: AbortSignal): Promise<readonly 
   return labelled(modules, await readFilesByChild(root, modules.map(labelFile), signal));
 }
 
-/** A label that two modules share is of no use: it is what the firmware's maker left there. */
+/** Ignores a label that two modules share: it is a placeholder of the firmware. */
 function labelled(modules: readonly Module[], texts: ReadonlyMap<string, string>): readonly Module[] {
   const labels = modules.map((module) => texts.get(labelFile(module)) ?? "");
   return modules.map((module, index) => {
@@ -80,7 +80,7 @@ function labelled(modules: readonly Module[], texts: ReadonlyMap<string, string>
   });
 }
 
-/** Of a row of chips, the label of its first channel. */
+/** For a row of chips, the label of its first channel. */
 const labelFile = ({ corrected }: Module): string =>
   corrected.endsWith("dimm_ce_count")
     ? corrected.replace(/dimm_ce_count$/, "dimm_label")

@@ -3,13 +3,13 @@ import { pageBytes } from "./page-size.ts";
 import { parseWhole, readText, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 
-/** Kernel samepage merging: equal pages of guests kept once. */
+/** Kernel samepage merging: equal pages of guests are stored once. */
 export interface SamePages {
-  /** What the pages would take that are now kept once. */
+  /** Memory that the merged pages would use unmerged. */
   readonly savedBytes: number;
 }
 
-/** Unsupported by a kernel without KSM. */
+/** Unsupported on a kernel without KSM. */
 export function readKsm(roots: Roots): Promise<Reading<SamePages>> {
   const directory = join(roots.sysRoot, "kernel/mm/ksm");
   return reading(directory, async () => {

@@ -4,11 +4,11 @@ import type { Roots } from "../roots.ts";
 
 export interface MemoryInfo {
   readonly totalBytes: number;
-  /** What could be given to programs without swapping: MemAvailable, the kernel's own estimate. */
+  /** Memory available to programs without swapping: MemAvailable, the kernel's own estimate. */
   readonly availableBytes: number;
-  /** Set aside as huge pages of any size: part of the total, never of what is available. */
+  /** Reserved as huge pages of any size: part of the total, never of the available memory. */
   readonly hugetlbBytes: number;
-  /** Every line of meminfo that is in kB, by the kernel's name, in bytes. */
+  /** Each kB line of meminfo by the kernel's name, in bytes. */
   readonly bytesByName: ReadonlyMap<string, number>;
 }
 
@@ -31,8 +31,8 @@ export function readMemory(roots: Roots): Promise<Reading<MemoryInfo>> {
 }
 
 /**
- * The lines in kB of /proc/meminfo or, with their "Node 0" in front, of a node's meminfo. A difference that the kernel
- * computed below zero, as it sometimes does, is no number of bytes: it is left out.
+ * The kB lines of /proc/meminfo or, with the prefix "Node 0", of a node's meminfo. Negative differences, which the kernel
+ * sometimes computes, are omitted.
  */
 export function parseMeminfo(text: string): Map<string, number> {
   const bytesByName = new Map<string, number>();

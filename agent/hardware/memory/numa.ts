@@ -5,13 +5,13 @@ import { parseNumberList, parseWhole, readText, reading, type Reading } from "..
 import type { Roots } from "../roots.ts";
 import { entriesOf } from "../walk.ts";
 
-/** A NUMA node as sysfs shows it, each part read by itself: one that fails does not take the others with it. */
+/** A NUMA node in sysfs. Each part is read separately, so that one failure does not affect the others. */
 export interface NumaNode {
   readonly id: number;
-  /** Online CPUs. Empty for a node that is memory alone. */
+  /** Online CPUs. Empty for a memory-only node. */
   readonly cpus: Reading<readonly number[]>;
   readonly memory: Reading<NodeMemory>;
-  /** Distance to node i at index i, as the firmware says (10: itself). */
+  /** Distance to node i at index i, as the firmware reports it (10: itself). */
   readonly distances: Reading<readonly number[]>;
   readonly hugepages: Reading<readonly HugepagePool[]>;
 }
@@ -24,12 +24,12 @@ export interface NodeMemory {
 
 export interface HugepagePool {
   readonly sizeBytes: number;
-  /** Pages in the pool. */
+  /** Total pages in the pool. */
   readonly total: number;
   readonly free: number;
 }
 
-/** All nodes, ascending. A kernel that knows nothing of NUMA has one, node 0: the whole machine. */
+/** All nodes, ascending. A kernel without NUMA has one, node 0: the whole machine. */
 export function readNuma(roots: Roots): Promise<Reading<readonly NumaNode[]>> {
   const directory = join(roots.sysRoot, "devices/system/node");
   return reading(directory, async () => {
@@ -64,7 +64,7 @@ function wholeMachine(roots: Roots): NodePaths {
   };
 }
 
-/** Ascending; none of a kernel that knows nothing of NUMA. */
+/** Node ids, ascending; empty on a kernel without NUMA. */
 export async function nodeIds(directory: string): Promise<number[]> {
   return (await entriesOf(directory)).flatMap((name) => /^node(\d+)$/.exec(name)?.[1] ?? []).map(Number);
 }

@@ -4,12 +4,12 @@ import { parseNumberList, parseWhole, readText, readTextIfThere, reading, type R
 import type { Roots } from "../roots.ts";
 import { entriesOf } from "../walk.ts";
 
-/** What each NUMA node has and cannot be used, by its id; a node that has nothing of the kind is not in it. */
+/** Unusable CPUs or memory by NUMA node id; nodes without any are absent. */
 export type ByNode<T> = ReadonlyMap<number, T>;
 
 /**
- * CPUs that are in the machine and not online: taken out by the kernel or by an operator. Threads that are off because
- * the machine runs without them (nosmt) are none of its CPUs.
+ * Present CPUs that the kernel or an operator took offline. Threads that are off because the machine runs without SMT
+ * (nosmt) do not count.
  */
 export function readOfflineCpus({ sysRoot }: Roots): Promise<Reading<ByNode<readonly number[]>>> {
   const cpus = join(sysRoot, "devices/system/cpu");
@@ -24,7 +24,7 @@ export function readOfflineCpus({ sysRoot }: Roots): Promise<Reading<ByNode<read
   });
 }
 
-/** A node keeps the links to its CPUs that are offline. A kernel that knows nothing of NUMA has one node. */
+/** A node keeps links to its offline CPUs. A kernel without NUMA has one node. */
 async function byNode(directory: string, cpus: readonly number[]): Promise<ByNode<readonly number[]>> {
   const found = new Map<number, readonly number[]>();
   for (const id of await nodeIds(directory)) {
@@ -38,8 +38,8 @@ async function byNode(directory: string, cpus: readonly number[]): Promise<ByNod
 }
 
 /**
- * Pages that lost data and were taken out of use since boot (Documentation/ABI/testing/sysfs-memory-page-offline and
- * sysfs-devices-node, memory_failure: Linux 6.4). It says where they are; /proc/meminfo says how many bytes.
+ * Poisoned pages taken out of use since boot (Documentation/ABI/testing/sysfs-memory-page-offline and
+ * sysfs-devices-node, memory_failure: Linux 6.4), by node. /proc/meminfo has their total bytes.
  */
 export function readPoisonedPages({ sysRoot }: Roots): Promise<Reading<ByNode<number>>> {
   const directory = join(sysRoot, "devices/system/node");

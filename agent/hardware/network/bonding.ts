@@ -10,11 +10,11 @@ export interface Bond {
 
 export interface BondSlave {
   readonly name: string;
-  /** The bond counts on it, and its link is up. */
+  /** The bond uses it, and its link is up. */
   readonly up: boolean;
 }
 
-/** Unsupported without the bonding driver; empty where nothing is bonded. */
+/** Unsupported without the bonding driver; empty without bonds. */
 export function readBonds(roots: Roots): Promise<Reading<readonly Bond[]>> {
   const net = join(roots.sysRoot, "class/net");
   const masters = join(net, "bonding_masters");
@@ -29,12 +29,12 @@ async function readMasters(path: string): Promise<string> {
   try {
     return await readText(path);
   } catch (cause) {
-    if (isAbsent(cause)) throw notHere("nothing is bonded, the kernel's bonding driver is not loaded");
+    if (isAbsent(cause)) throw notHere("no bonds: the kernel's bonding driver is not loaded");
     throw cause;
   }
 }
 
-/** Undefined: it went while it was looked at. */
+/** Undefined if the bond disappeared during the read. */
 async function readBond(net: string, name: string): Promise<Bond | undefined> {
   const slaves = await readTextIfThere(join(net, name, "bonding/slaves"));
   if (slaves === undefined) return undefined;
@@ -42,8 +42,8 @@ async function readBond(net: string, name: string): Promise<Bond | undefined> {
 }
 
 /**
- * Without link monitoring (miimon 0) the bond takes every slave for up, so the interface's own word counts too. One whose
- * device went is down.
+ * Without link monitoring (miimon 0) the bond treats every slave as up, so the interface's own state counts too. A slave
+ * without a device is down.
  */
 async function readSlave(net: string, name: string): Promise<BondSlave> {
   const [mii, operstate] = await Promise.all([

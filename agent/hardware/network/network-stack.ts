@@ -3,17 +3,17 @@ import { parseWhole, readText, readTextIfThere, reading, type Reading } from "..
 import type { Roots } from "../roots.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** How the kernel's network is filled, in this network namespace; a part that this kernel does not have is absent. */
+/** Usage of the kernel's network tables in this network namespace; parts that this kernel lacks are absent. */
 export interface NetworkStack {
-  /** Of all CPUs since boot: packets that found a CPU's queue full, and turns that ended with packets left. */
+  /** Of all CPUs since boot: packets dropped at a full queue, and polls that ended with packets left. */
   readonly softnet: { readonly dropped: number; readonly squeezed: number };
   readonly tcp?: {
     readonly inUse: number;
-    /** Without a process that has them open. */
+    /** Sockets that no process has open. */
     readonly orphaned: number;
     readonly timeWait: number;
   };
-  /** Absent where nothing tracks connections. */
+  /** Absent without connection tracking. */
   readonly conntrack?: { readonly entries: number; readonly limit: number };
 }
 
@@ -22,7 +22,7 @@ export function networkStackReader(roots: Roots): () => Promise<Reading<NetworkS
   const proc = (file: string): Promise<string | undefined> => readTextIfThere(join(roots.procRoot, file));
   const softnetByCpu = new Map<string, NetworkStack["softnet"]>();
   const read = async (): Promise<NetworkStack> => {
-    // One that goes offline is told no more: what it counted stays counted.
+    // The kernel omits offline CPUs: keep their counts.
     for (const [cpu, counts] of parseSoftnet(await readText(path))) softnetByCpu.set(cpu, counts);
     const sum = (count: "dropped" | "squeezed"): number =>
       [...softnetByCpu.values()].reduce((total, counts) => total + counts[count], 0);
@@ -47,21 +47,21 @@ export function networkStackReader(roots: Roots): () => Promise<Reading<NetworkS
 }
 
 /**
- * A line per CPU that is online, in hexadecimal: processed, dropped, squeezed, ...; the 13th column is the CPU, since Linux
- * 5.10 (net/core/net-procfs.c). Without it the line's number has to do.
+ * A line per online CPU, in hexadecimal: processed, dropped, squeezed, ...; the 13th column is the CPU, since Linux
+ * 5.10 (net/core/net-procfs.c). Older kernels: the line number.
  */
 function parseSoftnet(text: string): [cpu: string, counts: NetworkStack["softnet"]][] {
   return text.split("\n").map((line, number) => {
     const columns = line.trim().split(" ");
     const [, dropped = "", squeezed = ""] = columns;
     if (columns.length < 3 || !columns.every((column) => /^[0-9a-f]{8}$/.test(column)))
-      throw new Error(`softnet_stat is not understood: ${JSON.stringify(line.slice(0, 40))}`);
+      throw new Error(`cannot parse softnet_stat: ${JSON.stringify(line.slice(0, 40))}`);
     const counts = { dropped: Number.parseInt(dropped, 16), squeezed: Number.parseInt(squeezed, 16) };
     return [columns[12] ?? `line ${number}`, counts];
   });
 }
 
-/** Sockets of IPv4 and of IPv6 are counted apart but for those that no process has. */
+/** The kernel counts IPv4 and IPv6 sockets separately, except orphaned ones. */
 function parseTcp(text: string, text6 = ""): NonNullable<NetworkStack["tcp"]> {
   const [, inUse, orphaned, timeWait] = /^TCP: inuse (\d+) orphan (\d+) tw (\d+) /m.exec(text) ?? [];
   const inUse6 = /^TCP6: inuse (\d+)$/m.exec(text6)?.[1] ?? "0";

@@ -15,25 +15,25 @@ export interface NetworkInterface {
   readonly name: string;
   readonly receive: NetworkTraffic;
   readonly transmit: NetworkTraffic;
-  /** Whether frames can pass: operstate. Undefined where the driver does not tell (loopback, many tap devices). */
+  /** Whether frames can pass (operstate). Undefined if the driver does not report it (loopback, many tap devices). */
   readonly up?: boolean;
-  /** Undefined without a link, or where the driver does not know. */
+  /** Undefined without a link, or if the driver does not report it. */
   readonly speedBytesPerSecond?: number;
 }
 
-/** Names that libvirt keeps for the host's end of its guests' NICs, whose traffic is shown with each guest. */
+/** Names that libvirt gives to the host's end of guest NICs; that traffic is shown with each guest. */
 const GUEST_END = /^(vnet|macvtap)\d+$/;
 
-/** Words of operstate for an interface without a link (Documentation/networking/operstates.rst). */
+/** operstate values of an interface without a link (Documentation/networking/operstates.rst). */
 const LINKLESS = new Set(["down", "lowerlayerdown", "notpresent"]);
 
-/** Every interface of this network namespace but the guests' ends, in the kernel's order. One whose line is none is left out. */
+/** All interfaces of this network namespace except guest NICs, in the kernel's order. Malformed lines are skipped. */
 export function readNetworkInterfaces(roots: Roots): Promise<Reading<readonly NetworkInterface[]>> {
   const path = join(roots.procRoot, "net/dev");
   return reading(path, async () => {
     const lines = (await readText(path)).split("\n").slice(2);
     const interfaces: NetworkInterface[] = [];
-    // One after the other: `speed` takes the kernel's one network lock, and must not hold all of libuv's threads.
+    // Sequential: `speed` takes the kernel's global network lock, and must not block all of libuv's threads.
     for (const line of lines) {
       const name = line.slice(0, line.lastIndexOf(":")).trim();
       if (GUEST_END.test(name)) continue;
@@ -49,7 +49,7 @@ async function readInterface(
   name: string,
   line: string,
 ): Promise<NetworkInterface | undefined> {
-  // The kernel counts in 64 bits: past 2^53 a counter is rounded.
+  // The kernel counts in 64 bits: above 2^53 a counter is rounded.
   const columns = line
     .slice(line.lastIndexOf(":") + 1)
     .trim()
@@ -59,7 +59,7 @@ async function readInterface(
   const transmit = traffic(columns.slice(8, 12));
   if (receive === undefined || transmit === undefined) return undefined;
   const operstate = await readTextIfThere(join(roots.sysRoot, "class/net", name, "operstate"));
-  // Some drivers tell a speed without a link, and of thousands of idle functions it is half of the work.
+  // Skip without a link: some drivers still report a speed, and with thousands of idle functions it is half of the work.
   const megabits = LINKLESS.has(operstate ?? "")
     ? NaN
     : Number(await readTextIfThere(join(roots.sysRoot, "class/net", name, "speed")));

@@ -3,7 +3,7 @@ import { OneChild, runChild, type Child } from "../privileged/child.ts";
 import type { Reading } from "../reading.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
-/** A GPU that the host itself drives; one handed to a guest is the guest's to watch. What its driver does not tell is absent. */
+/** A GPU driven by the host; passed-through GPUs are not monitored. Values that the driver does not report are absent. */
 export interface Gpu {
   readonly uuid: string;
   readonly model: string;
@@ -14,7 +14,7 @@ export interface Gpu {
   readonly utilizationRatio?: number;
   readonly memoryTotalBytes?: number;
   readonly memoryUsedBytes?: number;
-  /** Of its memory, since the driver was loaded; absent without ECC. */
+  /** Memory errors since the driver was loaded; absent without ECC. */
   readonly uncorrectedErrors?: number;
 }
 
@@ -38,17 +38,17 @@ type NvidiaSmi = (argv: readonly [string, ...string[]], signal: AbortSignal) => 
 const nvidiaSmi: NvidiaSmi = (argv, signal) =>
   runChild(argv, { timeoutMs: TIMEOUT_MS, maxOutputBytes: 256 * 1024, signal });
 
-/** Asks NVIDIA's driver, in a child: one whose card fell off the bus may hang. One child at a time. */
+/** Queries NVIDIA's driver in a child, which may hang if the card fell off the bus. One child at a time. */
 export class GpuProbe {
   readonly #run: NvidiaSmi;
   readonly #children = new OneChild();
 
-  /** `run` for tests alone. */
+  /** `run`: only for tests. */
   constructor(run: NvidiaSmi = nvidiaSmi) {
     this.#run = run;
   }
 
-  /** Unsupported without nvidia-smi, or where it finds no driver or no card. */
+  /** Unsupported without nvidia-smi, or if it finds no driver or no card. */
   async read(signal: AbortSignal): Promise<Reading<readonly Gpu[]>> {
     const query = ["nvidia-smi", `--query-gpu=${FIELDS.join(",")}`, "--format=csv,noheader,nounits"] as const;
     const { output } = this.#children.of("nvidia-smi", () => this.#run(query, signal));
@@ -69,7 +69,7 @@ function parseLine(line: string): Gpu {
   const columns = line.split(",").map((column) => column.trim());
   const [uuid, model, pciAddress, driver, temperature, power, utilization, total, used, errors] = columns;
   if (columns.length !== FIELDS.length || uuid === undefined || model === undefined) {
-    throw new Error(`nvidia-smi said ${JSON.stringify(line.slice(0, 200))}`);
+    throw new Error(`unexpected output of nvidia-smi: ${JSON.stringify(line.slice(0, 200))}`);
   }
   const numbers = {
     temperatureCelsius: number(temperature),
@@ -83,7 +83,7 @@ function parseLine(line: string): Gpu {
   return { uuid, model, pciAddress: pciAddress ?? "", driver: driver ?? "", ...known };
 }
 
-/** "[N/A]", "[Not Supported]" and the like are no number. */
+/** "[N/A]", "[Not Supported]" and similar are not numbers. */
 function number(text = "", unit = 1): number | undefined {
   return /^-?[\d.]+$/.test(text) ? Number(text) * unit : undefined;
 }

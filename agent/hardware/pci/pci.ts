@@ -4,7 +4,7 @@ import { isAbsent, parseWhole, readText, reading, type Reading } from "../readin
 import type { Roots } from "../roots.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** A function of a PCI device, as sysfs shows it. What does not apply to it is absent. */
+/** A PCI function in sysfs. Members that do not apply are absent. */
 export interface PciFunction {
   /** 0000:3b:00.0 */
   readonly address: string;
@@ -15,34 +15,34 @@ export interface PciFunction {
   readonly driver?: string;
   readonly iommuGroup?: number;
   readonly cell?: number;
-  /** Of one that can have virtual functions: those it may have, and those it has. */
+  /** With SR-IOV: the maximum of virtual functions, and those enabled. */
   readonly virtualFunctions?: { readonly max: number; readonly enabled: number };
-  /** Of a virtual function: the device it belongs to. */
+  /** Of a virtual function: its physical function. */
   readonly parent?: string;
 }
 
 export interface PciFunctions {
   readonly functions: readonly PciFunction[];
-  /** What of them could not be read, and why. */
+  /** What could not be read, and why. */
   readonly unread: readonly string[];
 }
 
-/** Drivers that keep a function for a guest: vfio-pci, and those that know its device, such as mlx5_vfio_pci. */
+/** Drivers that keep a function for a guest: vfio-pci and its device-specific variants, such as mlx5_vfio_pci. */
 export const VFIO_DRIVER = /^(.*[-_])?vfio[-_]pci$/;
 
-/** Memory, bridges and what else belongs to the board itself: nothing that could be given to a guest. */
+/** Classes of the board itself (memory, bridges, ...), which cannot be assigned to a guest. */
 const BOARD_CLASSES: ReadonlySet<number> = new Set([0x05, 0x06, 0x08]);
 const AT_ONCE = 8;
 const TIMEOUT_MS = 5000;
 
-/** All functions that could be given to a guest, in the order of their addresses. */
+/** All functions that can be assigned to a guest, ordered by address. */
 export function readPciFunctions(roots: Roots): Promise<Reading<PciFunctions>> {
   const directory = join(roots.sysRoot, "bus/pci/devices");
   const read = async (): Promise<PciFunctions> => {
     const addresses = await readdir(directory);
     const functions: PciFunction[] = [];
     const unread: string[] = [];
-    // libuv has four file threads, which others want as well.
+    // libuv has four file threads, which other reads need too.
     const work = async (): Promise<void> => {
       for (let address = addresses.pop(); address !== undefined; address = addresses.pop()) {
         const found = await readFunction(directory, address, unread);
@@ -56,7 +56,7 @@ export function readPciFunctions(roots: Roots): Promise<Reading<PciFunctions>> {
   return reading(directory, read, TIMEOUT_MS);
 }
 
-/** Undefined: it is gone since it was listed, it is the board's, or what it is could not be read. */
+/** Undefined: it disappeared after the listing, belongs to the board, or its class is unreadable. */
 async function readFunction(
   directory: string,
   address: string,
@@ -92,7 +92,7 @@ async function readFunction(
     productId,
     driver,
     iommuGroup: group === undefined ? undefined : Number(group),
-    // -1: of no cell in particular.
+    // -1: no specific cell.
     cell: cell === undefined || cell < 0 ? undefined : cell,
     parent,
     virtualFunctions: max === undefined || enabled === undefined ? undefined : { max, enabled },

@@ -11,21 +11,21 @@ export type PcieSeverity = (typeof pcieSeverities)[number];
 export interface PcieDevice {
   /** Its address: 0000:5e:00.0. */
   readonly device: string;
-  /** Errors it reported since boot; a severity that it does not count is absent. */
+  /** Errors reported since boot; severities that it does not count are absent. */
   readonly errors: Readonly<Partial<Record<PcieSeverity, number>>>;
-  /** Lanes in use and lanes it has; absent for what is not an endpoint, or has no link. */
+  /** Lanes in use and lanes available; absent for a non-endpoint, or without a link. */
   readonly linkWidth?: number;
   readonly linkWidthMax?: number;
 }
 
-/** Devices whose lanes matter by themselves: storage, network, display, processors, accelerators. */
+/** Classes whose link width matters: storage, network, display, processors, accelerators. */
 const ENDPOINT = /^0x(01|02|03|0b|12)/;
-/** A device that is gone answers with ones. */
+/** A removed device reads as all ones. */
 const NO_WIDTH = new Set([0, 255]);
 
 /**
  * Advanced error reporting (Documentation/ABI/testing/sysfs-bus-pci-devices-aer_stats) and link widths of every device
- * that counts errors. Virtual functions are left out: their port is their parent's.
+ * that counts errors. Virtual functions are omitted: they share their parent's port.
  */
 export function pcieReader(
   { sysRoot }: Roots,
@@ -38,10 +38,10 @@ export function pcieReader(
       `errors of ${root}`,
       async () => {
         const found = await readDevices(root, await devicesOf(signal), signal);
-        // One that tells nothing may have been pulled.
+        // A device without values may have been removed.
         const isWhole = found.every(({ errors }) => Object.keys(errors).length > 0);
         const devices = isWhole ? found : await readDevices(root, await devicesOf(signal, "now"), signal);
-        if (devices.length === 0) throw notHere("no PCI device that counts its errors (AER)");
+        if (devices.length === 0) throw notHere("no PCI device counts errors (AER)");
         return devices;
       },
       SCAN_TIMEOUT_MS,
@@ -50,7 +50,7 @@ export function pcieReader(
 
 const SCAN_TIMEOUT_MS = 15_000;
 
-/** The files of each device that are worth reading. */
+/** The relevant files of each device. */
 async function findDevices(
   root: string,
   signal: AbortSignal,

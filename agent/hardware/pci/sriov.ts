@@ -5,22 +5,22 @@ import { parseWhole, readTextIfThere, reading, type Reading } from "../reading.t
 import type { Roots } from "../roots.ts";
 import { entriesOf } from "../walk.ts";
 
-/** A NIC that can be split into virtual functions (SR-IOV). */
+/** A NIC with SR-IOV virtual functions. */
 export interface SriovFunctions {
   /** The physical function's interface. */
   readonly interfaceName: string;
-  /** The most it can have, those that it has, and those of them that are handed to guests (by a driver of VFIO). */
+  /** Virtual functions: the maximum, those enabled, and those of guests (with a VFIO driver). */
   readonly total: number;
   readonly enabled: number;
   readonly assigned: number;
 }
 
-/** Empty where no NIC can do it. */
+/** Empty without an SR-IOV NIC. */
 export function readSriov(roots: Roots): Promise<Reading<readonly SriovFunctions[]>> {
   const net = join(roots.sysRoot, "class/net");
   return reading(`${net} sriov`, async () => {
     const found: SriovFunctions[] = [];
-    // One after the other: a host of many guests has thousands of interfaces, and others want libuv's threads as well.
+    // Sequential: a host with many guests has thousands of interfaces, and other reads need libuv's threads too.
     for (const name of (await readdir(net)).sort()) {
       const functions = await readFunction(name, join(net, name, "device"));
       if (functions !== undefined) found.push(functions);
@@ -34,7 +34,7 @@ async function readFunction(interfaceName: string, device: string): Promise<Srio
   const enabled = await readTextIfThere(join(device, "sriov_numvfs"));
   if (total === undefined || enabled === undefined) return undefined;
   const entries = await entriesOf(device);
-  // It went while it was looked at.
+  // The interface disappeared during the read.
   if (entries.length === 0) return undefined;
   const links = entries.filter((name) => /^virtfn\d+$/.test(name));
   const drivers = await Promise.all(links.map((link) => target(join(device, link, "driver"))));

@@ -7,16 +7,16 @@ import { KernelLogTail } from "./kernel-log-tail.ts";
 import { readText } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 
-/** Deadlines: what an agent gives one question it says by leaving; these end what nobody waits for. */
+/** Upper bounds of a child's run time; an agent with a shorter deadline disconnects, which aborts the child. */
 const DISK_TIMEOUT_MS = 20_000;
 const BMC_TIMEOUT_MS = 120_000;
 const MAX_REPORT_BYTES = 1024 ** 2;
 const MAX_BMC_BYTES = 4 * 1024 ** 2;
 
-/** What is asked of a BMC, whichever way leads there. */
+/** Queries of a BMC, local or over the network. */
 export type BmcQuestion = "sensors" | "log-info" | `log ${number}` | "power" | "chassis" | "firmware";
 
-/** ipmitool's arguments for it, behind those that say which BMC. Undefined: it is no such question. */
+/** ipmitool's arguments for a query, after those that select the BMC. Undefined for an unknown query. */
 export function ipmitoolArguments(question: string): readonly string[] | undefined {
   if (question === "sensors") return ["-v", "-c", "sdr", "elist"];
   if (question === "log-info") return ["sel", "info"];
@@ -28,19 +28,19 @@ export function ipmitoolArguments(question: string): readonly string[] | undefin
 }
 
 /**
- * All that the agent asks of this machine with more rights than its own, each a line of text:
+ * All queries that need more rights than the agent has, each a line of text:
  *
- *     smart DISK            smartctl's report of nvme0, sda, ...; one that sleeps is not woken
- *     bmc sensors           what ipmitool says over /dev/ipmi0; also: bmc log-info, log 16, power,
+ *     smart DISK            smartctl's report of nvme0, sda, ...; does not wake a sleeping disk
+ *     bmc sensors           ipmitool's output over /dev/ipmi0; also: bmc log-info, log 16, power,
  *                           chassis, firmware
  *     energy                the CPUs' energy counters, as `readEnergyCounters`
- *     serial                the machine's serial number, as its firmware has it
- *     kernel-log [NUMBER]   the kernel's log behind the record of this number, as `KernelLogTail`
+ *     serial                the machine's serial number from its firmware
+ *     kernel-log [NUMBER]   the kernel's log after this record, as `KernelLogTail`
  */
 export type Question =
   `smart ${string}` | `bmc ${BmcQuestion}` | "energy" | "serial" | "kernel-log" | `kernel-log ${number}`;
 
-/** Answers them. Nothing that is asked becomes a program, an option or a path but a disk's name, and numbers. */
+/** Answers queries. Of a query's text, only disk names and numbers reach a command line or a path. */
 export class Answers {
   readonly #roots: Roots;
   readonly #log: KernelLogTail;
@@ -62,16 +62,17 @@ export class Answers {
       const command = ipmitoolArguments(rest);
       if (command !== undefined) return this.#bmc(command, signal);
     }
-    if (question === "energy") return this.#children.of(subject, () => told(readEnergyCounters(this.#roots)));
+    if (question === "energy")
+      return this.#children.of(subject, () => withoutChild(readEnergyCounters(this.#roots)));
     if (question === "serial") {
       const file = join(this.#roots.sysRoot, "class/dmi/id/product_serial");
-      return this.#children.of(subject, () => told(readText(file)));
+      return this.#children.of(subject, () => withoutChild(readText(file)));
     }
     if (/^kernel-log( \d{1,15})?$/.test(question)) {
       const after = rest === "" ? undefined : Number(rest);
-      return this.#children.of(subject, () => told(this.#log.read(after)));
+      return this.#children.of(subject, () => withoutChild(this.#log.read(after)));
     }
-    return told(Promise.reject(new SocleError("invalid", "QUESTION_UNKNOWN", "there is no such question")));
+    return withoutChild(Promise.reject(new SocleError("invalid", "QUESTION_UNKNOWN", "unknown query")));
   }
 
   async close(): Promise<void> {
@@ -93,8 +94,8 @@ export class Answers {
   #bmc(command: readonly string[], signal: AbortSignal): Child {
     const device = join(this.#roots.devRoot, "ipmi0");
     return this.#children.of("bmc", () => {
-      // Tried first: ipmitool's own words tell of another device than this one. By opening it, since access(2) knows
-      // nothing of the capabilities of who is not root.
+      // Open the device first: ipmitool's own error names another device, and access(2) ignores the capabilities of a
+      // non-root process.
       const child = openAndClose(device).then(() =>
         this.#run(["ipmitool", "-I", "open", ...command], {
           timeoutMs: BMC_TIMEOUT_MS,
@@ -117,7 +118,7 @@ async function openAndClose(path: string): Promise<void> {
   await (await open(path, "r+")).close();
 }
 
-function told(answer: Promise<string>): Child {
+function withoutChild(answer: Promise<string>): Child {
   const output = answer.then((stdout): ChildOutput => ({ stdout, stderr: "" }));
   const gone = output.then(
     () => undefined,

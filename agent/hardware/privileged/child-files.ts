@@ -1,6 +1,6 @@
 import { OneChild, runChild } from "./child.ts";
 
-/** Paths handed to one child: far from what a command line may hold. */
+/** Paths per child: far below the limit of a command line. */
 const PATHS_PER_CHILD = 400;
 const TIMEOUT_MS = 4000;
 
@@ -9,14 +9,14 @@ const children = new OneChild();
 export interface ChildFilesOptions {
   readonly pattern?: string;
   readonly timeoutMs?: number;
-  /** For tests alone. */
+  /** Only for tests. */
   readonly run?: typeof runChild;
 }
 
 /**
- * The first line of each file that matches, read by a child: files of sick hardware may never answer, and would take a
- * thread of this process with them. A file that cannot be read is left out. Each `group` of files has one child at a
- * time. Rejects as `OneChild`.
+ * The first matching line of each file, read by a child: reads of broken hardware may never return, and would block a
+ * thread of this process. Unreadable files are omitted. Each `group` of files has one child at a time. Rejects as
+ * `OneChild`.
  */
 export async function readFilesByChild(
   group: string,
@@ -32,13 +32,13 @@ export async function readFilesByChild(
         timeoutMs,
         maxOutputBytes: 1024 * 1024,
         signal,
-        // 1: all of them are empty; 2: some could not be read.
+        // 1: all are empty; 2: some were unreadable.
         anyExitCode: true,
       }),
     );
     const wanted = new Set(some);
     for (const line of (await output).stdout.split("\n")) {
-      // A PCI address has colons of its own.
+      // A PCI address contains colons too.
       for (let colon = line.indexOf(":"); colon > 0; colon = line.indexOf(":", colon + 1)) {
         const path = line.slice(0, colon);
         if (!wanted.has(path)) continue;

@@ -4,10 +4,10 @@ import { SocleError } from "../../kernel/errors.ts";
 
 export interface ChildOptions {
   readonly timeoutMs: number;
-  /** Of stdout and stderr each. */
+  /** Limit for stdout and stderr each. */
   readonly maxOutputBytes: number;
   readonly signal?: AbortSignal;
-  /** Every exit code is an answer, not only 0: some programs say with it what they found. */
+  /** Accepts every exit code: some programs encode results in it. */
   readonly anyExitCode?: boolean;
 }
 
@@ -18,29 +18,29 @@ export interface ChildOutput {
 
 export interface Child {
   /**
-   * What it wrote, once it exits with 0, or with any code where that was asked for. Rejects with `timeout`, `cancelled`
-   * (by the signal), `exhausted` (too much output), `unavailable` (it could not be started) or `internal` (it failed).
-   * It settles by the deadline even if the process does not die.
+   * The output after exit code 0 (or any code with `anyExitCode`). Rejects with `timeout`, `cancelled`
+   * (by the signal), `exhausted` (too much output), `unavailable` (not started) or `internal` (failed).
+   * Settles by the deadline even if the process does not die.
    */
   readonly output: Promise<ChildOutput>;
-  /** Resolves when the process is truly gone: one that sits in a dead filesystem outlives its own kill. */
+  /** Resolves when the process has exited: a process stuck in a dead filesystem survives SIGKILL. */
   readonly gone: Promise<void>;
 }
 
-/** The caller's environment is not handed down: a child gets what it needs to find programs and to speak English. */
+/** Children do not inherit the agent's environment, only a PATH and English output. */
 const ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
 
-/** Starts one child per thing, until it is truly gone: what sits in a driver or a dead filesystem is not joined by others. */
+/** Runs at most one child per subject until it exits, so that stuck children do not accumulate. */
 export class OneChild {
-  /** Wall clock of when the child of a thing was started. */
+  /** Start time (wall clock) of a subject's child. */
   readonly #startedMs = new Map<string, number>();
 
-  /** As `start`, but rejects with `timeout` CHILD_STUCK, at once and without a child, while an earlier one lives. */
+  /** As `start`, but rejects at once with `timeout` CHILD_STUCK while an earlier child lives. */
   of(thing: string, start: () => Child): Child {
     const earlierMs = this.#startedMs.get(thing);
     if (earlierMs !== undefined) {
       const since = new Date(earlierMs).toISOString();
-      const message = `an earlier question of ${thing} is still not answered, since ${since}`;
+      const message = `an earlier child for ${thing} still runs, since ${since}`;
       return {
         output: Promise.reject(new SocleError("timeout", "CHILD_STUCK", message)),
         gone: Promise.resolve(),
@@ -49,7 +49,7 @@ export class OneChild {
     const child = start();
     this.#startedMs.set(thing, Date.now());
     const gone = child.gone.then(() => void this.#startedMs.delete(thing));
-    // Of a child that ended it is known by the next turn: whoever has the answer may ask the next question.
+    // The exit arrives by the next turn: a caller that has the output may start the next child.
     const output = child.output.finally(() => Promise.race([gone, nextTurn()]));
     return { output, gone };
   }
@@ -58,9 +58,8 @@ export class OneChild {
 let lastTurn: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs a program without a shell, in a process group of its own that is killed whole at the deadline. One is started in
- * a turn of the event loop, however many are wanted: fork() copies the page tables of the whole agent, which takes
- * milliseconds.
+ * Runs a program without a shell, in its own process group, which is killed at the deadline. At most one child starts
+ * per turn of the event loop: fork() copies the page tables of the whole agent, which takes milliseconds.
  */
 export function runChild(argv: readonly [string, ...string[]], options: ChildOptions): Child {
   const turn = lastTurn.then(() => nextTurn());
@@ -74,7 +73,7 @@ export function runChild(argv: readonly [string, ...string[]], options: ChildOpt
 
 function start(argv: readonly [string, ...string[]], options: ChildOptions): Child {
   const [program, ...args] = argv;
-  const givenUp = (): SocleError => new SocleError("cancelled", "CANCELLED", `${program} was given up`);
+  const givenUp = (): SocleError => new SocleError("cancelled", "CANCELLED", `${program} was cancelled`);
   if (options.signal?.aborted === true) throw givenUp();
   const child = spawn(program, args, {
     detached: true,
@@ -94,7 +93,7 @@ function start(argv: readonly [string, ...string[]], options: ChildOptions): Chi
     const giveUp = (error: SocleError): void => {
       settle();
       killGroup(child.pid);
-      // A process that cannot be killed must not keep the agent from ending.
+      // An unkillable process must not keep the agent from exiting.
       child.stdout.destroy();
       child.stderr.destroy();
       child.unref();
@@ -123,10 +122,10 @@ function start(argv: readonly [string, ...string[]], options: ChildOptions): Chi
         resolve(texts);
         return;
       }
-      const how = code === null ? `was ended by ${signal ?? "a signal"}` : `exited with ${code}`;
-      const said = texts.stderr.trim().slice(0, 500);
+      const how = code === null ? `was killed by ${signal ?? "a signal"}` : `exited with ${code}`;
+      const stderr = texts.stderr.trim().slice(0, 500);
       reject(
-        new SocleError("internal", "CHILD_FAILED", `${program} ${how}${said === "" ? "" : `: ${said}`}`),
+        new SocleError("internal", "CHILD_FAILED", `${program} ${how}${stderr === "" ? "" : `: ${stderr}`}`),
       );
     });
   });
@@ -138,6 +137,6 @@ function killGroup(pid: number | undefined): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // ESRCH: the whole group is gone, which is what was wanted.
+    // ESRCH: the whole group has exited already.
   }
 }

@@ -4,9 +4,9 @@ import type { Roots } from "../roots.ts";
 import { entriesOf, notHere } from "../walk.ts";
 
 /**
- * The CPUs' energy counters (Documentation/power/powercap/powercap.rst), a line each: the zone's directory, its name, its
- * microjoules and where they wrap, with tabs between. What one does not tell now, or because it went, is empty. The counts
- * are root's alone to read: rejects where none of them is told.
+ * The CPUs' energy counters (Documentation/power/powercap/powercap.rst), tab-separated lines: the zone's directory, its
+ * name, its microjoules and their wrap value. Unreadable fields are empty. Only root may read the counts: rejects if no
+ * zone is readable.
  */
 export async function readEnergyCounters({ sysRoot }: Roots): Promise<string> {
   const root = join(sysRoot, "class/powercap");
@@ -16,9 +16,9 @@ export async function readEnergyCounters({ sysRoot }: Roots): Promise<string> {
     entries.map(async (entry) => {
       const files = ["name", "energy_uj", "max_energy_range_uj"].map((file) => join(root, entry, file));
       const texts = await Promise.allSettled(files.map(readText));
-      const told = texts.map((text) => (text.status === "fulfilled" ? text.value : ""));
+      const values = texts.map((text) => (text.status === "fulfilled" ? text.value : ""));
       const failed = texts.find((text) => text.status === "rejected");
-      return { line: [entry, ...told].join("\t"), failed };
+      return { line: [entry, ...values].join("\t"), failed };
     }),
   );
   const failures = zones.flatMap(({ failed }) => failed ?? []);

@@ -1,7 +1,7 @@
 /**
- * The hardware helper, run by socle-hardware.service with the rights that the agent does not have: answers the questions
- * of `Answers`, and nothing else, over the socket that systemd hands it. A file of its own with no library in it, so
- * that what runs with those rights is short enough to be read.
+ * The hardware helper. socle-hardware.service runs it with rights that the agent lacks. It serves only the queries
+ * of `Answers`, over the socket that systemd passes. A separate file without libraries, so that the code with those
+ * rights stays short enough to review.
  */
 import { createServer, type Socket } from "node:net";
 import { Answers } from "./answers.ts";
@@ -14,10 +14,10 @@ const SOCKET_FD = 3;
 const MAX_CONNECTIONS = 8;
 const MAX_QUESTION_BYTES = 64;
 const QUESTION_TIMEOUT_MS = 5000;
-/** Of an agent that is gone: systemd starts the helper again when somebody asks. */
+/** Exit when idle this long: systemd starts the helper again for the next query. */
 const IDLE_MS = 10 * 60_000;
 
-// Node would open its debugger to whoever sends it.
+// By default, this signal makes Node open its debugger.
 process.on("SIGUSR1", () => undefined);
 
 const answers = new Answers(systemRoots);
@@ -55,7 +55,7 @@ async function reply(socket: Socket, question: string, signal: AbortSignal): Pro
     const message = messageOf(cause);
     const reason = cause instanceof Error && "reason" in cause ? String(cause.reason) : "NOT_READ";
     document = { error: { reason, message, code: errorCode(cause) } };
-    // What cannot be read the agent tells. Nobody but it is to ask, and it asks nothing else.
+    // The agent reports failed reads. Log unknown queries, which only another client would send.
     if (reason === "QUESTION_UNKNOWN") process.stderr.write(`refused: ${JSON.stringify(question)}\n`);
   }
   if (!socket.destroyed) socket.end(JSON.stringify(document));

@@ -4,23 +4,23 @@ import { join } from "node:path";
 import { errorCode } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 
-/** The kernel does not hand out a record into less. */
+/** The kernel rejects reads of a record into a smaller buffer. */
 const RECORD_BYTES = 16_384;
-/** One look hands out no more; the rest waits for the next one. */
+/** Limits of one read; the next read returns the rest. */
 const RECORDS_PER_LOOK = 5000;
 const CHARACTERS_PER_LOOK = 1024 ** 2;
 
-/** A record's number, of "3,1234,5678901,-;words"; undefined for a further line of one. */
+/** The record number in "3,1234,5678901,-;words"; undefined for a continuation line. */
 export function recordNumber(record: string): number | undefined {
   const number = /^\d+,(\d+),/.exec(record)?.[1];
   return number === undefined ? undefined : Number(number);
 }
 
-/** The kernel's own log (Documentation/ABI/testing/dev-kmsg), from a record on. */
+/** Reads the kernel's log (Documentation/ABI/testing/dev-kmsg) from a given record on. */
 export class KernelLogTail {
   readonly #path: string;
   #file: FileHandle | undefined;
-  /** The last record that was handed out: the file stands behind it. */
+  /** The last record returned; the file position is after it. */
   #last: number | undefined;
 
   constructor({ devRoot }: Roots) {
@@ -28,11 +28,11 @@ export class KernelLogTail {
   }
 
   /**
-   * The records behind the one of this number, as the kernel gives them; without one, all that it still has. Rejects
-   * with EPERM where kernel.dmesg_restrict wants CAP_SYSLOG.
+   * The raw records after this number; without a number, all records in the kernel's buffer. Rejects
+   * with EPERM if kernel.dmesg_restrict requires CAP_SYSLOG.
    */
   async read(after: number | undefined): Promise<string> {
-    // Whoever comes again reads on; anybody else is read to from the oldest record.
+    // The same reader continues at the file position; for another position, start at the oldest record.
     if (after !== this.#last) await this.close();
     this.#file ??= await open(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
     const buffer = Buffer.alloc(RECORD_BYTES);
@@ -40,7 +40,7 @@ export class KernelLogTail {
     for (let records = 0; records < RECORDS_PER_LOOK && text.length < CHARACTERS_PER_LOOK;) {
       const piece = await this.#next(this.#file, buffer);
       if (piece === "") break;
-      // The device gives one record at a time; of a file that stands for it, a piece holds several.
+      // The device returns one record per read; a regular file in tests returns several.
       const newest = piece.split("\n").findLast((line) => recordNumber(line) !== undefined);
       const number = newest === undefined ? undefined : recordNumber(newest);
       if (after !== undefined && number !== undefined && number <= after) continue;
@@ -58,7 +58,7 @@ export class KernelLogTail {
     await file?.close();
   }
 
-  /** "" at the log's end. */
+  /** "" at the end of the log. */
   async #next(file: FileHandle, buffer: Buffer): Promise<string> {
     for (;;) {
       try {
@@ -66,7 +66,7 @@ export class KernelLogTail {
         return buffer.toString("utf8", 0, bytesRead);
       } catch (cause) {
         if (errorCode(cause) === "EAGAIN") return "";
-        // EPIPE: records were overwritten before they were read; the next one is the oldest there is.
+        // EPIPE: records were overwritten before they were read; the next read returns the oldest record.
         if (errorCode(cause) !== "EPIPE") throw cause;
       }
     }

@@ -8,7 +8,7 @@ import type { Child, ChildOutput } from "./child.ts";
 
 import type { Roots } from "../roots.ts";
 
-/** Longer than the helper gives any question. */
+/** Longer than the helper's own deadlines. */
 const TIMEOUT_MS = 130_000;
 const MAX_ANSWER_BYTES = 16 * 1024 ** 2;
 
@@ -18,13 +18,13 @@ const answerSchema = z.union([
 ]);
 
 /**
- * Asks what needs more rights than the agent has: the hardware helper (socle-hardware.socket) where it is enabled, this
- * process itself elsewhere, which may then be denied. To disable it is the operator's decision; a helper that is enabled
- * and gone is a fault to be told, and nothing is asked past it.
+ * Sends privileged queries to the hardware helper (socle-hardware.socket) if it is enabled. Otherwise this process
+ * answers them itself, and may be denied. An enabled helper that does not answer is a reported fault, without a
+ * fallback.
  */
 export class Privileged {
   readonly #socket: string;
-  /** What `systemctl enable` makes and `systemctl disable` deletes. */
+  /** The link that `systemctl enable` makes and `systemctl disable` deletes. */
   readonly #enabled: string;
   readonly #answers: Answers;
 
@@ -34,12 +34,12 @@ export class Privileged {
     this.#answers = new Answers(roots);
   }
 
-  /** As `Answers.answer`; `unavailable` HELPER_FAILED where the helper does not answer. */
+  /** As `Answers.answer`; `unavailable` HELPER_FAILED if the helper does not answer. */
   ask(question: Question, signal: AbortSignal): Child {
     if (!existsSync(this.#enabled) && !existsSync(this.#socket))
       return this.#answers.answer(question, signal);
     const output = askHelper(this.#socket, question, signal);
-    // What the helper started is the helper's to wait for.
+    // The helper waits for its own children.
     const gone = output.then(
       () => undefined,
       () => undefined,
@@ -52,7 +52,7 @@ export class Privileged {
   }
 }
 
-/** One question a connection: a line there, a document of JSON back. To leave is to give it up. */
+/** One query per connection: a line of text, answered by a JSON document. Disconnecting cancels it. */
 function askHelper(path: string, question: Question, signal: AbortSignal): Promise<ChildOutput> {
   return new Promise((resolve, reject) => {
     const failed = (why: string): void => {
@@ -67,20 +67,20 @@ function askHelper(path: string, question: Question, signal: AbortSignal): Promi
     socket.on("connect", () => socket.write(`${question}\n`));
     socket.on("data", (piece: string) => {
       text += piece;
-      if (text.length > MAX_ANSWER_BYTES) failed("says too much");
+      if (text.length > MAX_ANSWER_BYTES) failed("sent too large an answer");
     });
-    socket.on("error", (cause) => failed(`cannot be asked: ${cause.message}`));
+    socket.on("error", (cause) => failed(`cannot be reached: ${cause.message}`));
     socket.on("end", () => {
       socket.destroy();
       const parsed = answerSchema.safeParse(parseJson(text));
-      if (!parsed.success) failed("gave no answer");
+      if (!parsed.success) failed("sent no valid answer");
       else if ("answer" in parsed.data) resolve({ stdout: parsed.data.answer, stderr: "" });
       else reject(errorOf(parsed.data.error));
     });
   });
 }
 
-/** The system's code, where it has one, is what readers go by. */
+/** Keeps the system's error code, which readers check. */
 function errorOf({ reason, message, code }: { reason: string; message: string; code: string }): Error {
   const error = new SocleError("internal", reason, message);
   return code === "" ? error : Object.assign(error, { code });

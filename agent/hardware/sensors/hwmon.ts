@@ -11,18 +11,18 @@ export interface Temperature {
   readonly chip: string;
   readonly sensor: string;
   readonly celsius: number;
-  /** Where the hardware protects itself; absent where the chip does not say, or says nonsense. */
+  /** The hardware's own critical point; absent if the chip reports none or an implausible one. */
   readonly criticalCelsius?: number;
-  /** The chip itself says that it is over the critical point. */
+  /** The chip reports that the critical point is exceeded. */
   readonly criticalAlarm?: boolean;
 }
 
 export interface Fan {
   readonly chip: string;
   readonly sensor: string;
-  /** Absent where it cannot be read. */
+  /** Absent if unreadable. */
   readonly rpm?: number;
-  /** The chip says so, or it turned before and stands still. */
+  /** The chip reports a fault, or a fan that turned before now stands still. */
   readonly isFailed: boolean;
 }
 
@@ -44,20 +44,20 @@ export interface Power {
   readonly watts: number;
 }
 
-/** What the kernel's drivers measure (Documentation/hwmon/sysfs-interface.rst) and its thermal zones. */
+/** Readings of the kernel's hwmon drivers (Documentation/hwmon/sysfs-interface.rst) and its thermal zones. */
 export interface Sensors {
   readonly temperatures: readonly Temperature[];
   readonly fans: readonly Fan[];
   readonly voltages: readonly Voltage[];
   readonly currents: readonly Current[];
   readonly powers: readonly Power[];
-  /** Sensors with a critical point, and fans, that could not be read: chip and sensor. */
+  /** Unreadable fans and sensors with a critical point: chip and sensor. */
   readonly unread: { readonly temperatures: readonly string[]; readonly fans: readonly string[] };
-  /** Chips that do not answer: they are left alone until the next look for chips. */
+  /** Chips that do not answer: skipped until the next scan. */
   readonly silent: readonly string[];
 }
 
-/** A directory of sensors. Its number may become another chip's: it is known again by its name and its device. */
+/** A directory of sensors. Its number may be reused: name and device identify the chip. */
 interface Chip {
   readonly chip: string;
   readonly directory: string;
@@ -72,31 +72,31 @@ interface Found {
   readonly silent: Set<string>;
 }
 
-/** One sensor's files: those that stay as they are were read when it was found. */
+/** One sensor's files. Constant files are read only during the scan. */
 interface Probe {
   readonly kind: "temp" | "fan" | "in" | "curr" | "power" | "zone";
   readonly chip: string;
   readonly sensor: string;
   readonly directory: string;
-  /** The files' common beginning: temp1, fan2. */
+  /** Common prefix of the files: temp1, fan2. */
   readonly prefix: string;
   readonly files: readonly string[];
   readonly criticalCelsius?: number;
 }
 
-/** Those that were seen turning since the host booted; a header on the board without a fan never is. */
+/** Fans seen turning since boot; an empty fan header never turns. */
 export interface SeenFans {
   has(name: string): boolean;
   add(name: string): unknown;
 }
 
-/** The first look asks each chip for all that it has. */
+/** The first read reads all files of each chip. */
 const SCAN_TIMEOUT_MS = 15_000;
-/** Graphics cards stop their fans when they have nothing to do. */
+/** Idle graphics cards stop their fans. */
 const RESTING_FANS = /^(amdgpu|radeon|nouveau|i915|xe)/;
-/** The processor's own register keeps the alarm until the next boot (Documentation/hwmon/coretemp.rst): it was, which is not to say that it is. */
+/** coretemp latches the alarm until the next boot (Documentation/hwmon/coretemp.rst), so it does not show the present. */
 const KEEPS_ALARM = /^coretemp/;
-/** What moves. */
+/** Files whose values change. */
 const MOVING = {
   temp: ["input", "crit_alarm", "fault"],
   fan: ["input", "alarm", "fault"],
@@ -105,7 +105,7 @@ const MOVING = {
   power: ["input", "average"],
 } as const;
 
-/** Which chips there are is looked at every five minutes, or when one is another; their values at every look, by a child. */
+/** Scans for chips every five minutes, or when a chip was replaced. A child reads the values each time. */
 export function sensorsReader(
   roots: Roots,
   monotonicMs: () => number,
@@ -129,14 +129,14 @@ export function sensorsReader(
           texts = await readMoving(root, found, signal);
         }
         const { probes, silent } = found;
-        if (probes.length + silent.size === 0) throw notHere("no sensor chip and no thermal zone");
+        if (probes.length + silent.size === 0) throw notHere("no sensor chips and no thermal zones");
         return { ...assemble(probes, texts, { turned, silent }), silent: [...silent] };
       },
       SCAN_TIMEOUT_MS,
     );
 }
 
-/** Whether every chip that answered is the one that was found there. */
+/** Whether each chip that answered is still the one of the scan. */
 async function areSame({ chips, silent }: Found, texts: ReadonlyMap<string, string>): Promise<boolean> {
   for (const { chip, directory, nameFile, name, device } of chips) {
     if (silent.has(chip)) continue;
@@ -145,7 +145,7 @@ async function areSame({ chips, silent }: Found, texts: ReadonlyMap<string, stri
   return true;
 }
 
-/** All chips at once; when one holds that up, each by itself, to find out which. */
+/** Reads all chips at once; if that hangs, each chip separately, to find the stuck one. */
 async function readMoving(
   root: string,
   { chips, probes, silent }: Found,
@@ -213,7 +213,7 @@ function assemble(
       case "temp": {
         const millidegrees = kind === "zone" ? valueOf("temp") : moving("input");
         if (millidegrees === undefined || isFaulty) {
-          // One without a critical point decides nothing, read or not.
+          // Readings without a critical point have no effect on conditions.
           const decides =
             probe.criticalCelsius !== undefined || probe.files.some((file) => /_crit_alarm$/.test(file));
           if (decides) sensors.unread.temperatures.push(`${chip} ${sensor}`);
@@ -358,13 +358,13 @@ async function findZones(
   }
 }
 
-/** Never by the number of the hwmon directory, which changes from boot to boot: "coretemp" of device "coretemp.0" is coretemp.0, "k10temp" of 0000:00:18.3 is k10temp-0000:00:18.3. */
+/** Independent of the hwmon directory's number, which changes between boots: "coretemp" of device "coretemp.0" is coretemp.0, "k10temp" of 0000:00:18.3 is k10temp-0000:00:18.3. */
 function chipName(name: string, device: string): string {
   if (device === "") return name;
   return device.startsWith(name) ? device : `${name}-${device}`;
 }
 
-/** Drivers hand on what a chip holds, and some hold 0 or 65261. */
+/** Drivers pass on raw chip values, some of which are 0 or 65261. */
 function plausible(millidegrees: number | undefined): number | undefined {
   if (millidegrees === undefined || millidegrees < 40_000 || millidegrees > 150_000) return undefined;
   return millidegrees / 1000;

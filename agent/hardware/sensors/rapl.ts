@@ -7,11 +7,11 @@ import { numberOf, unique } from "../walk.ts";
 export interface EnergyZone {
   /** package-0, package-0/dram, psys. */
   readonly zone: string;
-  /** Since the agent's first look at it, over all wraps of the counter. */
+  /** Since the agent's first read, across counter wraps. */
   readonly joules: number;
 }
 
-/** The helper may have to be started first. */
+/** Includes the start of the helper. */
 const LOOK_TIMEOUT_MS = 10_000;
 
 interface Counter {
@@ -20,8 +20,7 @@ interface Counter {
 }
 
 /**
- * The CPUs' own count of the energy they used. The counter wraps within minutes to hours: it must be read more often
- * than that.
+ * Energy use from the CPUs' own counters (RAPL). They wrap within minutes to hours and must be read more often.
  */
 export function energyReader(roots: Roots): (signal: AbortSignal) => Promise<Reading<readonly EnergyZone[]>> {
   const privileged = new Privileged(roots);
@@ -34,7 +33,7 @@ export function energyReader(roots: Roots): (signal: AbortSignal) => Promise<Rea
       const [entry = "", name = "", ...numbers] = line.split("\t");
       names.set(entry, name);
       const parent = names.get(entry.replace(/^(intel-rapl:\d+):\d+$/, "$1"));
-      // Older kernels call the platform's zone psys in each socket.
+      // Older kernels report the platform zone psys in each socket.
       const zone = unique(taken, parent === undefined || parent === name ? name : `${parent}/${name}`);
       const [microjoules, range] = numbers.map(numberOf);
       if (name === "" || microjoules === undefined || range === undefined) continue;

@@ -4,21 +4,21 @@ import type { Roots } from "../roots.ts";
 import { entriesOf } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** A disk that may tell of its own health: an NVMe controller, or a SCSI or SATA disk. Never a partition or a virtio disk. */
+/** A disk that may report its health: an NVMe controller, or a SCSI or SATA disk. Never a partition or a virtio disk. */
 export interface Disk {
   /** As in /dev: nvme0, sda. */
   readonly name: string;
   readonly model: string;
-  /** "" where sysfs does not say (SCSI). */
+  /** "" if sysfs has none (SCSI). */
   readonly serial: string;
   readonly firmware: string;
-  /** Of an NVMe controller, the kernel's word: live, resetting, connecting, deleting, dead. */
+  /** The kernel's state of an NVMe controller: live, resetting, connecting, deleting, dead. */
   readonly state?: string;
-  /** The kernel has put it to sleep: to ask it anything would wake it. */
+  /** Runtime-suspended by the kernel: any query would wake it. */
   readonly asleep: boolean;
 }
 
-/** From sysfs alone, which wakes nothing and needs no rights. Empty on a machine that has only virtual disks. */
+/** From sysfs only, which wakes no disk and needs no rights. Empty on a machine with only virtual disks. */
 export function readDisks(roots: Roots): Promise<Reading<readonly Disk[]>> {
   const nvme = join(roots.sysRoot, "class/nvme");
   const block = join(roots.sysRoot, "block");
@@ -33,7 +33,7 @@ export function readDisks(roots: Roots): Promise<Reading<readonly Disk[]>> {
   });
 }
 
-/** Undefined: it went while it was looked at. So of SCSI. */
+/** Undefined if it disappeared during the read. The same for SCSI. */
 async function readController(name: string, directory: string): Promise<Disk | undefined> {
   const text = (file: string): Promise<string | undefined> => readTextIfThere(join(directory, file));
   const [model, serial, firmware, state, power] = await Promise.all(
@@ -56,7 +56,7 @@ async function readScsi(name: string, device: string): Promise<Disk | undefined>
     ["vendor", "model", "rev", "power/runtime_status"].map(text),
   );
   if (model === undefined) return undefined;
-  // A SATA disk's vendor is only its bus.
+  // The vendor of a SATA disk is only its bus name.
   const maker = vendor === undefined || vendor === "ATA" ? "" : `${vendor} `;
   return {
     name,

@@ -5,17 +5,17 @@ import type { Roots } from "../roots.ts";
 import { entriesOf } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What a disk of the host did since it was found; of all programs together, guests among them. */
+/** I/O counters of a host disk since it was found, for all programs including guests. */
 export interface DiskIo {
   /** As in /dev: nvme0n1, sda, md0, dm-3. */
   readonly device: string;
   readonly read: DiskRequests;
   readonly write: DiskRequests;
-  /** Given to the device and not answered yet. */
+  /** Requests in flight. */
   readonly inProgress: number;
-  /** Time with at least one request under way: its rate is the utilisation. */
+  /** Time with at least one request in flight: its rate is the utilisation. */
   readonly busySeconds: number;
-  /** Time of all requests under way added up: its rate is the length of the queue. */
+  /** Summed time of all requests in flight: its rate is the queue length. */
   readonly weightedSeconds: number;
   /** Absent before kernel 4.18. */
   readonly discard?: DiskRequests;
@@ -25,22 +25,22 @@ export interface DiskIo {
 
 export interface DiskRequests {
   readonly ops: number;
-  /** Requests that were joined to a neighbour before they were given to the device. */
+  /** Requests merged with a neighbour before they reached the device. */
   readonly merged: number;
   readonly bytes: number;
   readonly seconds: number;
 }
 
-/** Whatever the device's own sectors are, these have 512 bytes. */
+/** diskstats counts sectors of 512 bytes on every device. */
 const SECTOR_BYTES = 512;
-/** Memory, files and drives for media. */
+/** RAM disks, loop devices and removable-media drives. */
 const NO_DISK = /^(loop|ram|zram|fd|sr)\d+$/;
 
-/** Whole disks, arrays and mapped devices (Documentation/admin-guide/iostats.rst); partitions are part of theirs. */
+/** Whole disks, arrays and mapped devices (Documentation/admin-guide/iostats.rst), without partitions. */
 export function readDiskIo(roots: Roots): Promise<Reading<readonly DiskIo[]>> {
   const path = join(roots.procRoot, "diskstats");
   return reading(path, async () => {
-    // Sysfs lists partitions below their disk.
+    // sysfs lists partitions below their disk.
     const whole = new Set(await readdir(join(roots.sysRoot, "block")));
     const lines = (await readText(path)).split("\n").filter((line) => line !== "");
     return lines.flatMap((line) => {
@@ -51,7 +51,7 @@ export function readDiskIo(roots: Roots): Promise<Reading<readonly DiskIo[]>> {
   });
 }
 
-/** A device that the kernel maps onto others, such as a logical volume, a disk that it encrypts, or the paths to one. */
+/** A device-mapper device, such as a logical volume, an encrypted disk or a multipath device. */
 export interface MappedDevice {
   /** dm-3 */
   readonly device: string;
@@ -59,12 +59,12 @@ export interface MappedDevice {
   readonly name: string;
 }
 
-/** One that goes while it is looked at, or has no name yet, is left out. */
+/** Omits devices that disappear during the read or have no name yet. */
 export function readMappedDevices({ sysRoot }: Roots): Promise<Reading<readonly MappedDevice[]>> {
   const block = join(sysRoot, "block");
   return reading(`${block}/dm`, async () => {
     const found: MappedDevice[] = [];
-    // One after the other: a host of many volumes has thousands.
+    // Sequential: a host with many volumes has thousands.
     for (const device of await entriesOf(block)) {
       if (!/^dm-\d+$/.test(device)) continue;
       const name = (await readTextIfThere(join(block, device, "dm/name"))) ?? "";

@@ -5,21 +5,21 @@ import { parseWhole, type Reading } from "../reading.ts";
 export interface FilesystemSpace {
   readonly sizeBytes: number;
   readonly usedBytes: number;
-  /** Free to anyone but root, who may have blocks set aside. */
+  /** Free for unprivileged users; root may have reserved blocks. */
   readonly availableBytes: number;
-  /** available / (used + available): what df shows as the rest to 100%. */
+  /** available / (used + available): 100% minus df's Use%. */
   readonly availableRatio: number;
 }
 
-/** coreutils' stat, saying: size of a block, blocks, free blocks, blocks free to anyone. */
+/** coreutils' stat, printing: block size, blocks, free blocks, blocks free to unprivileged users. */
 function statfs(path: string, timeoutMs: number): Child {
   return runChild(["stat", "-f", "-c", "%S %b %f %a", "--", path], { timeoutMs, maxOutputBytes: 4096 });
 }
 
 /**
- * Asks for a filesystem's space in a child process: statfs on a dead NFS never returns, and in this process it would
- * hold a file thread for ever. One child a path: who asks meanwhile shares its answer, and while one is stuck past its
- * deadline the answer is `failed`, at once and without another child. Either has the code `timeout`.
+ * Reads a filesystem's space in a child process: statfs on a dead NFS never returns, and in this process it would
+ * block a file thread forever. One child per path: concurrent callers share its answer. While a child is stuck past its
+ * deadline, reads return `failed` at once, without another child. Both have the code `timeout`.
  */
 export class FilesystemProbe {
   readonly #timeoutMs: number;
@@ -27,7 +27,7 @@ export class FilesystemProbe {
   readonly #inFlight = new Map<string, Promise<Reading<FilesystemSpace>>>();
   readonly #children = new OneChild();
 
-  /** `statfs` for tests alone. */
+  /** `statfs`: only for tests. */
   constructor(options: { timeoutMs: number; statfs?: (path: string, timeoutMs: number) => Child }) {
     this.#timeoutMs = options.timeoutMs;
     this.#statfs = options.statfs ?? statfs;
@@ -58,14 +58,14 @@ function parseStatfs(text: string, path: string): FilesystemSpace {
     .split(" ")
     .map((word) => parseWhole(word, `statfs of ${path}`));
   if (blockBytes === undefined || blocks === undefined || free === undefined || available === undefined) {
-    throw new Error(`stat said ${JSON.stringify(text.slice(0, 100))}`);
+    throw new Error(`unexpected output of stat: ${JSON.stringify(text.slice(0, 100))}`);
   }
   const usable = blocks - free + available;
   return {
     sizeBytes: blocks * blockBytes,
     usedBytes: (blocks - free) * blockBytes,
     availableBytes: available * blockBytes,
-    // A filesystem without blocks (proc, some FUSE) has nothing that could run out.
+    // A filesystem without blocks (proc, some FUSE) cannot run full.
     availableRatio: usable > 0 ? available / usable : 1,
   };
 }

@@ -9,30 +9,30 @@ export interface WatchedMount {
   readonly type: string;
   readonly source: string;
   readonly readOnly: boolean;
-  /** Disks of VMs lie on it. */
+  /** It holds disks of VMs. */
   readonly holdsVms: boolean;
 }
 
 /**
- * Finds filesystems that turned read-only: those that hold the agent's or the VMs' data, those that fstab wants
- * writable, and those on a disk that were writable once since the agent started.
+ * Finds filesystems that turned read-only: those with data of the agent or of VMs, those that fstab mounts
+ * writable, and those on a disk that were writable since the agent started.
  */
 export class MountWatch {
   readonly #roots: Roots;
-  /** Devices of filesystems that were seen writable. */
+  /** Devices of filesystems seen writable. */
   #writable = new Set<string>();
-  /** Where paths lead that may go over symbolic links. */
+  /** Resolved targets of paths that may contain symbolic links. */
   readonly #targets = new Map<string, string>();
   readonly #children = new OneChild();
   readonly #realpath: typeof realpath;
 
-  /** `ask` for tests alone. */
+  /** `ask`: only for tests. */
   constructor(roots: Roots, ask = realpath) {
     this.#roots = roots;
     this.#realpath = ask;
   }
 
-  /** `paths`: must be writable; `vmPaths`: and VMs have their disks there. */
+  /** `paths`: must be writable; `vmPaths`: also hold disks of VMs. */
   async read(paths: Iterable<string>, vmPaths: Iterable<string>): Promise<Reading<readonly WatchedMount[]>> {
     const mounts = await readMounts(this.#roots);
     if (mounts.kind !== "read") return mounts;
@@ -69,8 +69,8 @@ export class MountWatch {
   }
 
   /**
-   * Asked in a child, once it answers: on the way there may be a filesystem that does not, and then the path is taken as
-   * written for now.
+   * Resolved by a child, since a filesystem on the way may hang. Until the child answers, the path is used
+   * unresolved.
    */
   async #targetOf(path: string): Promise<string> {
     const known = this.#targets.get(path);

@@ -2,20 +2,20 @@ import { join } from "node:path";
 import { readText, readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 
-/** A filesystem as it is mounted in this process's view. */
+/** A mounted filesystem in this process's mount namespace. */
 export interface Mount {
   readonly mountPoint: string;
-  /** MAJOR:MINOR: the same for every place that one filesystem is mounted at. */
+  /** MAJOR:MINOR: the same for all mounts of one filesystem. */
   readonly device: string;
   readonly type: string;
   readonly source: string;
-  /** The filesystem itself takes no writes, wherever it is mounted. Not: this one place of it is read-only. */
+  /** The filesystem itself is read-only, not only this mount of it. */
   readonly readOnly: boolean;
 }
 
 /**
- * What is mounted, from mountinfo (proc_pid_mountinfo(5)). Of its two sets of options only the last, the filesystem's
- * own, tells of a broken one: a hardened service sees nearly every place bound read-only, on healthy filesystems.
+ * Mounts from mountinfo (proc_pid_mountinfo(5)). Only the filesystem's own options, its last field, show a broken
+ * filesystem: in a hardened service nearly every mount is read-only.
  */
 export function readMounts(roots: Roots): Promise<Reading<readonly Mount[]>> {
   const path = join(roots.procRoot, "self/mountinfo");
@@ -25,7 +25,7 @@ export function readMounts(roots: Roots): Promise<Reading<readonly Mount[]>> {
       const [, , device, , mountPoint] = place.split(" ");
       const [type, source, options] = filesystem.split(" ");
       if (device === undefined || mountPoint === undefined || type === undefined || source === undefined) {
-        throw new Error(`${path} has a line ${JSON.stringify(line.slice(0, 100))}`);
+        throw new Error(`${path} has a malformed line: ${JSON.stringify(line.slice(0, 100))}`);
       }
       return {
         mountPoint: unescape(mountPoint),
@@ -38,14 +38,14 @@ export function readMounts(roots: Roots): Promise<Reading<readonly Mount[]>> {
   );
 }
 
-/** Newer kernels leave an ext4 that met an error mounted "rw" and say so with words of their own. */
+/** Newer kernels keep an ext4 with errors mounted "rw" and add options of their own. */
 const TAKES_NO_WRITES = new Set(["ro", "emergency_ro", "shutdown"]);
 
-/** The mount that a path is on. */
+/** The mount of a path. */
 export function mountOf(mounts: readonly Mount[], path: string): Mount | undefined {
   const holds = ({ mountPoint }: Mount): boolean =>
     mountPoint === "/" || path === mountPoint || path.startsWith(`${mountPoint}/`);
-  // Of two at one place the later one is on top.
+  // The later of two mounts at one place is on top.
   return mounts
     .filter(holds)
     .reduce<Mount | undefined>(
@@ -54,7 +54,7 @@ export function mountOf(mounts: readonly Mount[], path: string): Mount | undefin
     );
 }
 
-/** Where fstab(5) wants a writable filesystem at boot. Empty without an fstab. */
+/** Mount points that fstab(5) mounts writable at boot. Empty without an fstab. */
 export async function readWantedWritable(roots: Roots): Promise<ReadonlySet<string>> {
   const lines = ((await readTextIfThere(join(roots.etcRoot, "fstab"))) ?? "").split("\n");
   const wanted = lines.flatMap((line) => {
@@ -66,7 +66,7 @@ export async function readWantedWritable(roots: Roots): Promise<ReadonlySet<stri
   return new Set(wanted);
 }
 
-/** The kernel writes spaces, tabs, newlines and backslashes as three octal digits. */
+/** The kernel escapes spaces, tabs, newlines and backslashes as three octal digits. */
 function unescape(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }

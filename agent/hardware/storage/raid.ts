@@ -21,13 +21,13 @@ export interface RaidArray {
   /** raid1, raid5, ... */
   readonly level: string;
   readonly state: RaidState;
-  /** How many members it is made for; absent while it does not run and has not looked. */
+  /** Number of configured members; absent while the array is not assembled. */
   readonly disks?: number;
-  /** How many of these it has not in sync now; absent without redundancy (raid0). */
+  /** Members that are missing or out of sync; absent without redundancy (raid0). */
   readonly degradedDisks?: number;
 }
 
-/** Empty where there is no array. Containers of external metadata (IMSM, DDF) are no arrays: they hold them, and are never active. */
+/** Empty without arrays. Containers of external metadata (IMSM, DDF) are not arrays: they hold them, and are never active. */
 export function readRaid(roots: Roots): Promise<Reading<readonly RaidArray[]>> {
   const block = join(roots.sysRoot, "block");
   return reading(`${block}/md`, async () => {
@@ -43,11 +43,11 @@ async function readArray(name: string, directory: string): Promise<RaidArray | u
     ["array_state", "metadata_version", "level", "degraded", "sync_action", "raid_disks"].map(text),
   );
   const isContainer = /^external:[^/-]/.test(metadata ?? "");
-  // "clear": a device without an array, left behind by one that was stopped. None: it went while it was read.
+  // "clear": the leftover device of a stopped array. Undefined: it disappeared during the read.
   if (isContainer || arrayState === undefined || arrayState === "clear") return undefined;
   const count = (raw: string | undefined, what: string): number | undefined =>
     raw === undefined || raw === "" ? undefined : parseWhole(raw.split(" ")[0], `${what} of ${name}`);
-  // While it is reshaped: "4 (3)", after and before.
+  // During a reshape: "4 (3)", after and before.
   const disks = count(raidDisks, "raid_disks");
   const degradedDisks = count(degraded, "degraded");
   return defined({ name, level: level ?? "", state: stateOf(arrayState, action), disks, degradedDisks });

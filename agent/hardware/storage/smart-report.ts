@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { SocleError } from "../../kernel/errors.ts";
 
-/** What a disk warns of; the first six are the bits of NVMe's critical warning, the last is a SATA or SCSI disk's verdict on itself. */
+/** Warnings of a disk: the first six are bits of NVMe's critical warning, the last is the self-assessment of a SATA or SCSI disk. */
 export const diskWarnings = [
   "spare",
   "temperature",
@@ -13,32 +13,32 @@ export const diskWarnings = [
 ] as const;
 export type DiskWarning = (typeof diskWarnings)[number];
 
-/** What a disk says of itself. What it does not say is absent. */
+/** Self-reported health of a disk. Values that it does not report are absent. */
 export interface DiskHealth {
-  /** Of the writes it is made for; may go past 1. */
+  /** Used share of the rated writes; may exceed 1. */
   readonly wearRatio?: number;
-  /** Spare blocks left, and how many the maker wants there to be. */
+  /** Remaining spare blocks, and the vendor's threshold. */
   readonly spareRatio?: number;
   readonly spareThresholdRatio?: number;
-  /** Data that could not be read back, since it was made. */
+  /** Unrecoverable read errors, since manufacture. */
   readonly mediaErrors?: number;
   readonly temperatureCelsius?: number;
-  /** These since it was made. */
+  /** Since manufacture. */
   readonly powerOnSeconds?: number;
   readonly powerCycles?: number;
   readonly unsafeShutdowns?: number;
   readonly readBytes?: number;
   readonly writtenBytes?: number;
-  /** Of a SATA or SCSI disk: sectors that it replaced, that it could not read and will replace when they are written, and that its own tests could not read. */
+  /** Of a SATA or SCSI disk: reallocated sectors, pending sectors (unreadable until rewritten), and sectors that its self-tests could not read. */
   readonly reallocatedSectors?: number;
   readonly pendingSectors?: number;
   readonly uncorrectableSectors?: number;
-  /** Only of those that this kind of disk can tell. */
+  /** Only warnings that this kind of disk can report. */
   readonly warnings: ReadonlyMap<DiskWarning, boolean>;
 }
 
 const whole = z.number().int().min(0);
-/** What is shown and decides nothing: one that makes no sense costs itself alone. */
+/** Informational values: an implausible value is dropped without affecting the others. */
 const shown = z.number().min(0).optional().catch(undefined);
 const uncorrected = z.object({ total_uncorrected_errors: shown }).optional();
 const report = z.object({
@@ -72,7 +72,7 @@ const report = z.object({
           id: whole,
           name: z.string(),
           value: whole,
-          // 64 bits, which some makers use for times and temperatures too.
+          // 64 bits, in which some vendors also encode times and temperatures.
           raw: z.object({ value: z.number().min(0), string: z.string().optional() }),
         }),
       ),
@@ -86,34 +86,39 @@ type Report = z.output<typeof report>;
 export type SmartReport =
   | { readonly kind: "health"; readonly health: DiskHealth }
   | { readonly kind: "asleep" }
-  /** It is not one that tells: a virtual disk, a LUN. */
+  /** The device reports no health: a virtual disk, a LUN. */
   | { readonly kind: "silent"; readonly reason: string }
-  /** It is a volume that a RAID controller makes of disks. */
+  /** The device is a volume of a RAID controller. */
   | { readonly kind: "hidden"; readonly reason: string }
   | { readonly kind: "denied"; readonly reason: string };
 
 const COMMAND_LINE_WRONG = 1;
 const NOT_OPENED = 2;
 
-/** What `smartctl --json -n standby -a` wrote. Throws where that is no report, or one of a failure. */
+/** Parses `smartctl --json -n standby -a`. Throws if the output is no report, or reports a failure. */
 export function parseSmartReport(text: string): SmartReport {
   const parsed = report.parse(JSON.parse(text));
   const { exit_status: exit, messages = [] } = parsed.smartctl;
-  const said = messages.map((message) => message.string).join("; ");
-  // Higher bits tell of the disk and come with a report.
+  const output = messages.map((message) => message.string).join("; ");
+  // Higher bits describe the disk and come with a report.
   if ((exit & NOT_OPENED) !== 0) {
-    if (/\b(STANDBY|SLEEP|IDLE)\b.* mode/i.test(said)) return { kind: "asleep" };
-    if (/Permission denied|Operation not permitted/i.test(said)) return { kind: "denied", reason: said };
+    if (/\b(STANDBY|SLEEP|IDLE)\b.* mode/i.test(output)) return { kind: "asleep" };
+    if (/Permission denied|Operation not permitted/i.test(output)) return { kind: "denied", reason: output };
   }
-  // smartctl names the option that leads to the disks behind it.
-  if ((exit & NOT_OPENED) !== 0 && /\b(option|adding) '-d /i.test(said))
-    return { kind: "hidden", reason: said };
-  if ((exit & COMMAND_LINE_WRONG) !== 0 && /device type/i.test(said)) return { kind: "silent", reason: said };
+  // smartctl names the option that reaches the disks behind the controller.
+  if ((exit & NOT_OPENED) !== 0 && /\b(option|adding) '-d /i.test(output))
+    return { kind: "hidden", reason: output };
+  if ((exit & COMMAND_LINE_WRONG) !== 0 && /device type/i.test(output))
+    return { kind: "silent", reason: output };
   const health = healthOf(parsed);
   if (health !== undefined) return { kind: "health", health };
   if ((exit & (COMMAND_LINE_WRONG | NOT_OPENED)) === 0)
-    return { kind: "silent", reason: "it tells nothing of its health" };
-  throw new SocleError("unavailable", "DISK_NOT_READ", said === "" ? `smartctl ended with ${exit}` : said);
+    return { kind: "silent", reason: "it reports no health" };
+  throw new SocleError(
+    "unavailable",
+    "DISK_NOT_READ",
+    output === "" ? `smartctl ended with ${exit}` : output,
+  );
 }
 
 function healthOf(parsed: Report): DiskHealth | undefined {
@@ -138,7 +143,7 @@ function healthOf(parsed: Report): DiskHealth | undefined {
   return { ...known, warnings: warningsOf(nvme?.critical_warning, status?.passed) };
 }
 
-/** smartctl's own verdict on an NVMe disk is nothing but its critical warning. */
+/** smartctl's own verdict on an NVMe disk only repeats the critical warning. */
 function warningsOf(
   criticalWarning: number | undefined,
   passed: boolean | undefined,
@@ -151,7 +156,7 @@ function warningsOf(
   );
 }
 
-/** Attributes whose normalised value starts at 100 and counts down as the flash wears; makers' names, as their numbers have other meanings elsewhere. */
+/** Wear attributes whose normalised value counts down from 100. Matched by name, since vendors reuse the numbers. */
 const LIFE_LEFT =
   /^(Media_Wearout_Indicator|Wear_Leveling_Count|SSD_Life_Left|Percent_Lifetime_Remain|Percent_Life_Remaining|Remaining_Lifetime_Perc)$/;
 
@@ -177,7 +182,7 @@ function mediaErrors(parsed: Report): number | undefined {
   );
 }
 
-/** NVMe counts in thousands of 512 bytes, whatever its sectors are. */
+/** NVMe counts in units of 1,000 x 512 bytes for every sector size. */
 const DATA_UNIT_BYTES = 512_000;
 /** ATA attributes. */
 const REPORTED_UNCORRECTABLE = 187;
@@ -185,7 +190,7 @@ const REALLOCATED = 5;
 const PENDING = 197;
 const OFFLINE_UNCORRECTABLE = 198;
 
-/** Some makers keep more in the raw value than the count: smartctl's text begins with the count. */
+/** Some vendors encode more than the count in the raw value; smartctl's text begins with the count. */
 function countOf(parsed: Report, attribute: number): number | undefined {
   const raw = parsed.ata_smart_attributes?.table.find(({ id }) => id === attribute)?.raw;
   const counted = /^\d+/.exec(raw?.string ?? "")?.[0];

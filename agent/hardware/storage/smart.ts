@@ -10,16 +10,16 @@ import { messageOf } from "../../kernel/thrown.ts";
 
 export interface ExaminedDisk {
   readonly disk: Disk;
-  /** Of a disk that sleeps: what it said before it did, but its temperature. */
+  /** Of a sleeping disk: its last report, without the temperature. */
   readonly health: Reading<DiskHealth>;
 }
 
-/** Of a disk by its name. */
+/** Reads a disk by its name. */
 type Smartctl = (disk: string, signal: AbortSignal) => Child;
 
 /**
- * Asks each disk how it is, through smartctl: one disk at a time, and never one that sleeps. One
- * whose child sits in a dead disk's driver is asked again only once that is gone.
+ * Reads the health of each disk through smartctl, one disk at a time, and never wakes a sleeping disk. A disk whose child
+ * is stuck in the driver is read again only after that child exits.
  */
 export class SmartProbe {
   readonly #roots: Roots;
@@ -27,14 +27,14 @@ export class SmartProbe {
   readonly #children = new OneChild();
   #before = new Map<string, DiskHealth>();
 
-  /** `smartctl` for tests alone. */
+  /** `smartctl`: only for tests. */
   constructor(roots: Roots, smartctl?: Smartctl) {
     const privileged = new Privileged(roots);
     this.#roots = roots;
     this.#smartctl = smartctl ?? ((disk, signal) => privileged.ask(`smart ${disk}`, signal));
   }
 
-  /** Unsupported: no disk here tells how it is. Failed, with its code: none could be asked, for want of rights or of smartctl, or behind a RAID controller. */
+  /** Unsupported: no disk reports its health. Failed, with a code: no rights, no smartctl, or all disks behind a RAID controller. */
   async read(signal: AbortSignal): Promise<Reading<readonly ExaminedDisk[]>> {
     const disks = await readDisks(this.#roots);
     if (disks.kind !== "read") return disks;
@@ -54,7 +54,7 @@ export class SmartProbe {
     const reasons = new Set(examined.map(({ health }) => (health.kind === "read" ? "" : health.reason)));
     return {
       kind: "unsupported",
-      reason: reasons.size === 0 ? "there is no disk that tells its health" : [...reasons].join("; "),
+      reason: reasons.size === 0 ? "no disk reports its health" : [...reasons].join("; "),
     };
   }
 
@@ -76,7 +76,7 @@ export class SmartProbe {
         case "denied":
           return {
             kind: "failed",
-            reason: `the agent may not ask ${device}: ${report.reason}`,
+            reason: `the agent may not query ${device}: ${report.reason}`,
             code: "EACCES",
           };
       }
@@ -92,11 +92,11 @@ export class SmartProbe {
   #asleep(disk: Disk): Reading<DiskHealth> {
     const before = this.#before.get(keyOf(disk));
     if (before !== undefined) {
-      // What it wore and lost stays; how warm it is, it does not tell.
+      // Wear and error counts stay valid during sleep; the temperature does not.
       const { temperatureCelsius: _, ...value } = before;
       return { kind: "read", value };
     }
-    return { kind: "unsupported", reason: `${disk.name} sleeps, and is not woken to be asked` };
+    return { kind: "unsupported", reason: `${disk.name} is asleep and is not woken for a query` };
   }
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 
-/** What the firmware calls the machine. A field that it leaves empty, or that only root may read, is absent. */
+/** The machine's identity in its firmware. Empty fields, and fields that only root may read, are absent. */
 export interface Dmi {
   readonly systemVendor?: string;
   readonly productName?: string;
@@ -36,7 +36,7 @@ export function readDmi(roots: Roots): Promise<Reading<Dmi>> {
   });
 }
 
-/** A firmware's text, or undefined where its maker left the form's own words. */
+/** A firmware text, or undefined for the vendor's placeholder. */
 export function meaningful(text: string | undefined): string | undefined {
   const words = text?.trim() ?? "";
   const placeholder =

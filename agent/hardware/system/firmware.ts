@@ -10,7 +10,7 @@ export interface Firmware {
   readonly version: string;
 }
 
-/** Every firmware whose version the kernel tells without being asked for it over a bus. */
+/** Firmware versions that the kernel knows without a bus query. */
 export async function readFirmware(roots: Roots): Promise<Reading<readonly Firmware[]>> {
   const text = async (path: string): Promise<string | undefined> =>
     meaningful(await readTextIfThere(join(roots.sysRoot, path)));
@@ -30,5 +30,5 @@ export async function readFirmware(roots: Roots): Promise<Reading<readonly Firmw
     version === undefined ? [] : [{ component, version }],
   );
   if (value.length > 0) return { kind: "read", value };
-  return { kind: "unsupported", reason: "no firmware here tells its version" };
+  return { kind: "unsupported", reason: "no firmware reports its version" };
 }

@@ -8,7 +8,7 @@ import type { Roots } from "../roots.ts";
 import { defined } from "../../kernel/defined.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
-/** Who made this machine. A field that nothing knows is "". */
+/** Vendor, model and serial number of this machine. Unknown fields are "". */
 export interface MachineIdentity {
   readonly vendor: string;
   readonly model: string;
@@ -17,7 +17,7 @@ export interface MachineIdentity {
 
 export interface IdentifiedMachine {
   readonly identity: MachineIdentity;
-  /** Why it is not systeminformation's answer but the firmware's alone, or has no serial number. */
+  /** Why systeminformation's answer, or the serial number, is missing. */
   readonly incompleteReason?: string;
 }
 
@@ -27,15 +27,15 @@ const text = z.string().max(512).catch("");
 const probeLine = z.object({ vendor: text, model: text, serial: text, boardVendor: text, boardModel: text });
 
 /**
- * The command that runs the probe: Node itself on `probePath`. From source it needs the loader that this process was
- * started with (`--import tsx`); a debugger's port can only be had once.
+ * The command that runs the probe: Node on `probePath`. From source it needs this process's loader (`--import tsx`),
+ * but no debugger option, since its port is in use.
  */
 export function probeCommand(probePath: string): readonly [string, ...string[]] {
   const loader = process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
   return [process.execPath, ...(probePath.endsWith(".ts") ? loader : []), probePath];
 }
 
-/** Asks systeminformation in a child, for at most 10 s; what it does not say is filled in from the firmware's tables. */
+/** Runs systeminformation in a child for at most 10 s; the firmware's tables fill in missing fields. */
 export async function identifyMachine(
   command: readonly [string, ...string[]],
   roots: Roots,
@@ -43,34 +43,34 @@ export async function identifyMachine(
 ): Promise<IdentifiedMachine> {
   const child = { timeoutMs: PROBE_TIMEOUT_MS, maxOutputBytes: 65_536, ...options };
   const [probed, dmi] = await Promise.all([runProbe(command, child), readDmi(roots)]);
-  const said = valueOf(probed);
+  const reported = valueOf(probed);
   const firmware = valueOf(dmi);
-  const known = meaningful(said?.serial) ?? firmware?.productSerial;
+  const known = meaningful(reported?.serial) ?? firmware?.productSerial;
   const serial = known === undefined ? await askSerial(roots, options.signal) : undefined;
   const identity = {
     vendor:
-      meaningful(said?.vendor) ??
+      meaningful(reported?.vendor) ??
       firmware?.systemVendor ??
-      meaningful(said?.boardVendor) ??
+      meaningful(reported?.boardVendor) ??
       firmware?.boardVendor ??
       "",
     model:
-      meaningful(said?.model) ??
+      meaningful(reported?.model) ??
       firmware?.productName ??
-      meaningful(said?.boardModel) ??
+      meaningful(reported?.boardModel) ??
       firmware?.boardName ??
       "",
     serial: known ?? (serial?.kind === "read" ? (meaningful(serial.value) ?? "") : ""),
   };
   const reasons = [
     ...(probed.kind === "read" ? [] : [`systeminformation: ${probed.reason}`]),
-    // Where nobody may look, the operator wants it so.
+    // Without permission to read it, the operator accepts a missing serial number.
     ...(serial?.kind === "failed" && !isNotWatched(serial) ? [`serial number: ${serial.reason}`] : []),
   ];
   return defined({ identity, incompleteReason: reasons.length === 0 ? undefined : reasons.join("; ") });
 }
 
-/** The kernel shows it to root alone. */
+/** Only root may read it. */
 async function askSerial(roots: Roots, signal = new AbortController().signal): Promise<Reading<string>> {
   const privileged = new Privileged(roots);
   const ask = async (): Promise<string> => (await privileged.ask("serial", signal).output).stdout;

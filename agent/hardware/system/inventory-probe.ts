@@ -1,6 +1,6 @@
 /**
- * The child that asks systeminformation who this machine is, once, and prints it as one line of JSON. A child, because
- * it starts a dozen programs and some of its calls stop the event loop. Never networkInterfaces(): seconds of it.
+ * Child process that prints this machine's identity from systeminformation as one line of JSON. A child, because
+ * the library starts a dozen programs and some calls block the event loop. Never networkInterfaces(): it takes seconds.
  */
 import { baseboard, system } from "systeminformation";
 

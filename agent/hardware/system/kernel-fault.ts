@@ -13,16 +13,16 @@ export interface KernelFault {
   readonly kind: KernelFaultKind;
   /** Since boot. */
   readonly atMs: number;
-  /** The kernel's words. */
+  /** The kernel's message. */
   readonly text: string;
-  /** The name of the task that it is about, where the kernel says. */
+  /** Name of the affected task, if the kernel reports it. */
   readonly task?: string;
   /** Of a machine check: data was lost. */
   readonly isUncorrected?: boolean;
 }
 
 const FAULTS_KEPT = 64;
-/** The lines of one fault come together: what of its kind follows so soon is counted as the same one. */
+/** Window for the lines of one fault: further lines of its kind within it count as the same fault. */
 const SAME_FAULT_MS = 1000;
 const TEXT_CHARACTERS = 200;
 /** IA32_MCi_STATUS: the error was not corrected. */
@@ -36,7 +36,7 @@ const PATTERNS: readonly (readonly [KernelFaultKind, RegExp])[] = [
   ["hung_task", /^INFO: task (?<task>.+):\d+ blocked( in I\/O wait)? for more than \d+ seconds/],
   [
     "oops",
-    // What the processor itself refuses, "divide error: 0000 [#1]", by the number that the kernel gives each death.
+    // CPU exceptions, "divide error: 0000 [#1]", matched by the kernel's oops counter.
     /^(BUG: |kernel BUG at |Oops|general protection fault|Internal error: )|[Uu]nable to handle kernel |: [0-9a-f]{4,16} \[#\d+\]/,
   ],
   ["machine_check", /\bMachine [Cc]heck\b|^Memory failure: 0x|^\[Hardware Error\]: .*\bMC\d+_STATUS\[/],
@@ -48,24 +48,24 @@ const PATTERNS: readonly (readonly [KernelFaultKind, RegExp])[] = [
 ];
 
 /**
- * What the firmware reports (APEI) comes in parts: first how bad it is, behind that of what. A bus that lost a packet has
- * lost no memory: what becomes of that, the device's own counters tell (pcie.ts).
+ * Firmware reports (APEI) come in parts: first the severity, then the section type. A bus error loses no memory: the
+ * device's own counters cover it (pcie.ts).
  */
 const REPORT = /^(\{\d+\})\[Hardware Error\]: +event severity: (\w+)/;
 const REPORT_PART = /^(\{\d+\})\[Hardware Error\]: +section[_ ]type: (.*)/;
 
-/** What was counted before, up to this record of the log. */
+/** Counts up to this record of the log. */
 export interface CountedFaults {
   readonly record: number;
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** What went wrong, out of the kernel's log, a record after the other. */
+/** Collects faults from the kernel's log, record by record. */
 export class KernelFaults {
   readonly #counts: Map<KernelFaultKind, number>;
   readonly #countedTo: number;
   #newest: readonly KernelFault[] = [];
-  /** The firmware's report whose parts come now. */
+  /** The firmware report that is being read. */
   #report: { readonly id: string; readonly severity: string } | undefined;
 
   constructor(before: CountedFaults = { record: -1, counts: {} }) {
@@ -82,10 +82,10 @@ export class KernelFaults {
     return this.#newest;
   }
 
-  /** `record`: as /dev/kmsg gives it, "3,1234,5678901,-;words", its further lines left out. */
+  /** `record`: as in /dev/kmsg, "3,1234,5678901,-;words", without continuation lines. */
   take(record: string): void {
     const [, priority, number, microseconds, text] = /^(\d+),(\d+),(\d+),[^;]*;(.*)/.exec(record) ?? [];
-    // Anyone may write into the log, under another facility than the kernel's own.
+    // User space can also write to the log, under other facilities than the kernel's.
     if (text === undefined || Number(priority) >= 8) return;
     const atMs = Number(microseconds) / 1000;
     const before = this.#newest.at(-1);
@@ -106,8 +106,8 @@ export class KernelFaults {
   }
 
   #reported(text: string, atMs: number): KernelFault | undefined {
-    const [, id, told = ""] = REPORT.exec(text) ?? [];
-    if (id !== undefined) this.#report = { id, severity: told };
+    const [, id, reportSeverity = ""] = REPORT.exec(text) ?? [];
+    if (id !== undefined) this.#report = { id, severity: reportSeverity };
     const [, of, part = ""] = REPORT_PART.exec(text) ?? [];
     if (of === undefined || of !== this.#report?.id) return undefined;
     const { severity } = this.#report;
@@ -142,7 +142,7 @@ function faultOf(text: string, atMs: number): KernelFault | undefined {
 
 function isUncorrected(text: string): boolean {
   if (/Exception|^Memory failure/.test(text)) return true;
-  // AMD's, as the kernel decodes them (drivers/edac/mce_amd.c): UE, CE, or "-" for deferred: lost, and not used yet.
+  // AMD's, decoded by the kernel (drivers/edac/mce_amd.c): UE, CE, or "-" for deferred: lost but not yet used.
   if (/_STATUS\[[^|]*\|(UE|-)\|/.test(text)) return true;
   const [, status] = /Bank \d+: ([0-9a-f]{16})/.exec(text) ?? [];
   return status !== undefined && (BigInt(`0x${status}`) & STATUS_UNCORRECTED) !== 0n;

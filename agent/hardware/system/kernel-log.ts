@@ -7,9 +7,9 @@ import { readText, readTextIfThere, reading, type Reading } from "../reading.ts"
 import type { Roots } from "../roots.ts";
 
 export interface KernelLog {
-  /** Since boot, as far back as the kernel's buffer went when an agent first started in it. */
+  /** Since boot, or since the oldest record in the kernel's buffer when an agent first started. */
   readonly counts: ReadonlyMap<KernelFaultKind, number>;
-  /** The newest ones, oldest first. */
+  /** The newest faults, oldest first. */
   readonly faults: readonly (KernelFault & { readonly ageMs: number })[];
 }
 
@@ -20,8 +20,8 @@ export interface KernelLogSeen extends CountedFaults {
 const LOOK_TIMEOUT_MS = 10_000;
 
 /**
- * What went wrong by the kernel's own log: each look reads on from where the last one ended. `failed` with EPERM where
- * nobody may: kernel.dmesg_restrict wants CAP_SYSLOG.
+ * Reads faults from the kernel's log; each read continues where the last one ended. `failed` with EPERM if
+ * kernel.dmesg_restrict requires CAP_SYSLOG.
  */
 export function kernelLogReader(
   roots: Roots,
@@ -44,11 +44,11 @@ export function kernelLogReader(
       last = recordNumber(record) ?? last;
       seen.take(record);
     }
-    // Between faults the log moves on unkept: there is nothing in it to count again.
+    // The position is stored only with a fault: records without faults may be read twice.
     if (last !== undefined && total(seen) !== countedBefore)
       memory?.keep({ bootId, record: last, counts: Object.fromEntries(seen.counts) });
     const upMs = Number.parseFloat(await readText(join(roots.procRoot, "uptime"))) * 1000;
-    if (Number.isNaN(upMs)) throw new Error(`${roots.procRoot}/uptime does not say how long the kernel runs`);
+    if (Number.isNaN(upMs)) throw new Error(`${roots.procRoot}/uptime has no uptime`);
     return {
       counts: new Map(seen.counts),
       faults: seen.newest.map((fault) => ({ ...fault, ageMs: Math.max(0, upMs - fault.atMs) })),

@@ -9,7 +9,7 @@ export type PressureResource = "cpu" | "memory" | "io";
 export interface Pressure {
   /** At least one task waited. */
   readonly waiting: PressureStall;
-  /** All tasks waited at once: nothing got done. Absent for cpu before kernel 5.13. */
+  /** All tasks waited at once. Absent for cpu before kernel 5.13. */
   readonly stalled?: PressureStall;
 }
 
@@ -18,7 +18,7 @@ export interface PressureStall {
   readonly totalSeconds: number;
 }
 
-/** Unsupported on a kernel without PSI, or started with psi=0. */
+/** Unsupported on a kernel without PSI, or booted with psi=0. */
 export function readPressure(roots: Roots, resource: PressureResource): Promise<Reading<Pressure>> {
   const path = join(roots.procRoot, "pressure", resource);
   return reading(path, async () => {
@@ -30,7 +30,7 @@ export function readPressure(roots: Roots, resource: PressureResource): Promise<
   });
 }
 
-/** Of each resource that this kernel tells of. */
+/** For each resource that this kernel reports. */
 export async function readPressures(roots: Roots): Promise<Reading<ReadonlyMap<PressureResource, Pressure>>> {
   const value = new Map<PressureResource, Pressure>();
   for (const resource of ["cpu", "memory", "io"] as const) {

@@ -6,9 +6,9 @@ export interface OperatingSystem {
   readonly hostname: string;
   /** e.g. "Debian GNU/Linux 13 (trixie)". */
   readonly os: string;
-  /** The kernel's release, as uname -r. */
+  /** The kernel's release, as from uname -r. */
   readonly kernel: string;
-  /** Changes with every boot: all guests of the one before are gone. */
+  /** Changes with every boot, which ends all guests. */
   readonly bootId: string;
   readonly bootedAtMs: number;
 }
@@ -40,12 +40,12 @@ function osName(osRelease: string): string {
   return quoted.replace(/^(["'])(.*)\1$/, "$2").replace(/\\(.)/g, "$1");
 }
 
-/** The secret machine id of machine-id(5): 32 hex digits. Never shown: derive from it. */
+/** The machine id of machine-id(5): 32 hex digits. Confidential: derive ids from it, never show it. */
 export function readMachineId(roots: Roots): Promise<Reading<string>> {
   const path = join(roots.etcRoot, "machine-id");
   return reading(path, async () => {
     const id = await readText(path);
-    if (!/^[0-9a-f]{32}$/.test(id)) throw new Error(`${path} holds no machine id`);
+    if (!/^[0-9a-f]{32}$/.test(id)) throw new Error(`${path} has no machine id`);
     return id;
   });
 }

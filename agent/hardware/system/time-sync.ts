@@ -5,28 +5,28 @@ import type { Reading } from "../reading.ts";
 import { defined } from "../../kernel/defined.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
-/** How well this machine's clock is kept. */
+/** Synchronisation state of this machine's clock. */
 export interface TimeSync {
-  /** Who says so: chrony, timesyncd, or the kernel. */
+  /** The reporting source: chrony, timesyncd, or the kernel. */
   readonly source: "chrony" | "timesyncd" | "kernel";
-  /** Something keeps the clock, and has been able to lately. */
+  /** A time service keeps the clock, and reached its servers recently. */
   readonly synced: boolean;
-  /** Reference time minus this clock: positive while this clock is behind. Absent where the source does not tell. */
+  /** Reference time minus this clock: positive while this clock is behind. Absent if the source does not report it. */
   readonly offsetSeconds?: number;
 }
 
-/** Runs a program to its end; rejects where it fails, as `runChild` does. */
+/** Runs a program to completion; rejects on failure, as `runChild` does. */
 type Run = (argv: readonly [string, ...string[]], signal: AbortSignal) => Promise<ChildOutput>;
 
 const run: Run = (argv, signal) => runChild(argv, { timeoutMs: 5000, maxOutputBytes: 65_536, signal }).output;
 
-/** x86-64 and arm64 (asm/unistd.h); Node has no call of its own for it. */
+/** Syscall numbers of x86-64 and arm64 (asm/unistd.h); Node has no such call. */
 const ADJTIMEX_NUMBERS: Readonly<Record<string, number>> = { x86_64: 159, aarch64: 171 };
 
 /**
- * Asks whoever keeps the clock, best informed first: chrony (over its command port on loopback, which needs no rights),
+ * Queries time services, most precise first: chrony (over its command port on loopback, which needs no rights),
  * systemd-timesyncd and timedated (over D-Bus), then the kernel itself (adjtimex(2), by perl: a hardened service may not
- * call it). Unsupported where the programs for all of them are missing.
+ * call it). Unsupported if the programs for all sources are missing.
  */
 export async function readTimeSync(signal: AbortSignal, ask: Run = run): Promise<Reading<TimeSync>> {
   const reasons = new Set<string>();
@@ -35,19 +35,19 @@ export async function readTimeSync(signal: AbortSignal, ask: Run = run): Promise
     try {
       return { kind: "read", value: await source(ask, signal) };
     } catch (cause) {
-      if (signal.aborted) return { kind: "failed", reason: "given up" };
+      if (signal.aborted) return { kind: "failed", reason: "cancelled" };
       isMissing &&= cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED";
       reasons.add(messageOf(cause));
     }
   }
-  const reason = `nobody tells how well the clock is kept: ${[...reasons].join("; ")}`;
+  const reason = `no time service reports the clock's state: ${[...reasons].join("; ")}`;
   return { kind: isMissing ? "unsupported" : "failed", reason };
 }
 
-/** What makes NTP take a server for unreachable (RFC 5905, 9.2): so many questions in a row without an answer. */
-const QUESTIONS_LOST = 8;
-/** As rarely as chrony asks, unless it is told to ask more rarely still. */
-const MOST_BETWEEN_QUESTIONS_SECONDS = 1024;
+/** Unanswered polls in a row after which NTP considers a server unreachable (RFC 5905, 9.2). */
+const LOST_POLLS = 8;
+/** chrony's default longest poll interval. */
+const LONGEST_POLL_SECONDS = 1024;
 
 async function chrony(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   const { stdout } = await ask(["chronyc", "-n", "-c", "tracking"], signal);
@@ -57,21 +57,21 @@ async function chrony(ask: Run, signal: AbortSignal): Promise<TimeSync> {
     Number(columns[column]),
   );
   if (leap === undefined || !Number.isFinite(heardAtSeconds + offsetSeconds + betweenSeconds)) {
-    throw new Error(`chronyc said ${JSON.stringify(stdout.slice(0, 100))}`);
+    throw new Error(`unexpected output of chronyc: ${JSON.stringify(stdout.slice(0, 100))}`);
   }
-  // Once it knew the time it goes on saying so, however long its servers have been away.
+  // chrony keeps reporting a synchronised clock long after it lost its servers.
   const silentSeconds = Date.now() / 1000 - heardAtSeconds;
-  const isHeard = silentSeconds < QUESTIONS_LOST * Math.max(betweenSeconds, MOST_BETWEEN_QUESTIONS_SECONDS);
+  const isHeard = silentSeconds < LOST_POLLS * Math.max(betweenSeconds, LONGEST_POLL_SECONDS);
   const synced = leap !== "Not synchronised" && isHeard;
-  // What it says before it knows the time is no measurement.
+  // Before synchronisation its offset is not a measurement.
   return defined({ source: "chrony", synced, offsetSeconds: synced ? offsetSeconds : undefined });
 }
 
-/** Only where timesyncd is the one that keeps the clock. The offset is the one it found when it last asked its server. */
+/** Only if timesyncd keeps the clock. The offset is from its last poll of the server. */
 async function timesyncd(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   const { stdout } = await ask(["timedatectl", "timesync-status"], signal);
   const offset = /^ *Offset: ([+-])(.*)$/m.exec(stdout);
-  if (offset === null) throw new Error("timesyncd has heard from no server");
+  if (offset === null) throw new Error("timesyncd has no answer from a server");
   const { synced } = await timedated(ask, signal);
   const offsetSeconds = (offset[1] === "-" ? -1 : 1) * timespanSeconds(offset[2] ?? "");
   return { source: "timesyncd", synced, offsetSeconds };
@@ -91,16 +91,18 @@ function timespanSeconds(text: string): number {
   return text.split(" ").reduce((sum, part) => {
     const [, count, unit = ""] = /^([\d.]+)([a-z]+)$/.exec(part) ?? [];
     const seconds = Number(count) * (UNIT_SECONDS[unit] ?? NaN);
-    if (!Number.isFinite(seconds)) throw new Error(`timedatectl said an offset of ${JSON.stringify(text)}`);
+    if (!Number.isFinite(seconds))
+      throw new Error(`unexpected offset from timedatectl: ${JSON.stringify(text)}`);
     return sum + seconds;
   }, 0);
 }
 
 async function timedated(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   const { stdout } = await ask(["timedatectl", "show", "--property=NTPSynchronized"], signal);
-  const said = /^NTPSynchronized=(yes|no)$/m.exec(stdout)?.[1];
-  if (said === undefined) throw new Error(`timedatectl said ${JSON.stringify(stdout.slice(0, 100))}`);
-  return { source: "kernel", synced: said === "yes" };
+  const answer = /^NTPSynchronized=(yes|no)$/m.exec(stdout)?.[1];
+  if (answer === undefined)
+    throw new Error(`unexpected output of timedatectl: ${JSON.stringify(stdout.slice(0, 100))}`);
+  return { source: "kernel", synced: answer === "yes" };
 }
 
 /** Prints what adjtimex(2) returned, and of struct timex the offset and the status. With modes 0 it only reads. */
@@ -114,7 +116,7 @@ const STA_NANO = 0x2000;
 
 async function kernel(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   const number = ADJTIMEX_NUMBERS[machine()];
-  if (number === undefined) throw new Error(`adjtimex is not known on ${machine()}`);
+  if (number === undefined) throw new Error(`no adjtimex syscall number for ${machine()}`);
   const { stdout } = await ask(["perl", "-e", ADJTIMEX, String(number)], signal);
   const [state, offset, status] = stdout.trim().split(" ").map(Number);
   if (
@@ -123,10 +125,10 @@ async function kernel(ask: Run, signal: AbortSignal): Promise<TimeSync> {
     status === undefined ||
     Number.isNaN(state + offset + status)
   ) {
-    throw new Error(`adjtimex said ${JSON.stringify(stdout.slice(0, 100))}`);
+    throw new Error(`unexpected output of adjtimex: ${JSON.stringify(stdout.slice(0, 100))}`);
   }
   const synced = state !== TIME_ERROR;
   const offsetSeconds = offset / ((status & STA_NANO) === 0 ? 1e6 : 1e9);
-  // With nobody keeping the clock the kernel's offset is what it was once told, or nothing.
+  // Without a time service, the kernel's offset is stale or zero.
   return defined({ source: "kernel", synced, offsetSeconds: synced ? offsetSeconds : undefined });
 }

@@ -4,22 +4,22 @@ import { readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** A hardware watchdog: it resets the machine when nobody pets it. What its driver does not tell is absent. */
+/** A hardware watchdog. Values that its driver does not report are absent. */
 export interface Watchdog {
   readonly name: string;
-  /** Its driver's name for it, e.g. iTCO_wdt. */
+  /** Driver name, e.g. iTCO_wdt. */
   readonly identity: string;
   readonly active?: boolean;
   readonly timeoutSeconds?: number;
   readonly timeLeftSeconds?: number;
-  /** It was this watchdog that reset the machine before this boot. */
+  /** This watchdog caused the last reset of the machine. */
   readonly causedLastBoot?: boolean;
 }
 
-/** WDIOF_CARDRESET of linux/watchdog.h: the last reboot was the card's doing. */
+/** WDIOF_CARDRESET of linux/watchdog.h: the watchdog caused the last reboot. */
 const CARD_RESET = 0x20;
 
-/** Unsupported by a kernel without the watchdog class; empty where there is none. */
+/** Unsupported on a kernel without the watchdog class; empty without a watchdog. */
 export function readWatchdogs(roots: Roots): Promise<Reading<readonly Watchdog[]>> {
   const directory = join(roots.sysRoot, "class/watchdog");
   return reading(directory, async () => {

@@ -298,10 +298,10 @@ test("doctor says which hardware the agent cannot read, and why", async (context
   const diskWear = {
     ...some,
     ...({ type: "DiskWear", status: "TRUTH_UNKNOWN", effect: "EFFECT_NONE", reason: "NotWatched" } as const),
-    evidence: "not watched: the agent may not ask /dev/nvme0; socle-hardware.socket has it read",
+    evidence: "not watched: the agent may not query /dev/nvme0; enable socle-hardware.socket to have it read",
   };
   const clock = { ...some, type: "ClockUnsynced", status: "TRUTH_UNKNOWN", reason: "Unknown" } as const;
-  const psu = { ...diskWear, type: "Psu", reason: "NotPresent", evidence: "not here: no BMC" } as const;
+  const psu = { ...diskWear, type: "Psu", reason: "NotPresent", evidence: "not present: no BMC" } as const;
   const health = {
     ...seen.health,
     schedulable: "TRUTH_UNKNOWN" as const,

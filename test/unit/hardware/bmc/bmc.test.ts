@@ -192,7 +192,7 @@ test("the power that DCMI tells; where it is not measured there is none, rather 
   for (const said of [dcmi(0, "deactivated"), dcmi(212, "deactivated"), dcmi(0, "activated"), ""])
     assert.deepEqual(await bmcThatSays(said).power(signal), {
       kind: "unsupported",
-      reason: "the BMC tells no power by DCMI",
+      reason: "the BMC reports no power over DCMI",
     });
 });
 
@@ -201,7 +201,7 @@ test("a BMC over the network without a password is a failure that says how to gi
   const bmc = new Bmc({ ...lan, passwordFile: null, cipherSuite: 17, timeoutSeconds: 1 }, systemRoots);
   const sensors = await bmc.sensors(new AbortController().signal);
   assert.ok(sensors.kind === "failed");
-  assert.match(sensors.reason, /bmc\.passwordFile, or give the credential socle-bmc-password/);
+  assert.match(sensors.reason, /bmc\.passwordFile, or provide the credential socle-bmc-password/);
 });
 
 test("ipmitool over the network is told the password's file, never the password", async () => {

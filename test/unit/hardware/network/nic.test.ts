@@ -51,7 +51,7 @@ test("a machine without the bonding driver", async (context) => {
   const host = await unpackHost(context, "worn-compute-node", { "sys/class/net/bonding_masters": null });
   assert.deepEqual(await readBonds(host), {
     kind: "unsupported",
-    reason: "nothing is bonded, the kernel's bonding driver is not loaded",
+    reason: "no bonds: the kernel's bonding driver is not loaded",
   });
 });
 

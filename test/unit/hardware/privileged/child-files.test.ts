@@ -22,7 +22,7 @@ test("files whose child outlived its kill get no second one until it is gone; ot
   for (const round of [1, 2]) {
     await assert.rejects(
       look(),
-      { reason: "CHILD_STUCK", message: /stuck files is still not answered, since 20/ },
+      { reason: "CHILD_STUCK", message: /stuck files still runs, since 20/ },
       `round ${round}`,
     );
   }

@@ -184,16 +184,16 @@ test("a helper that says nothing, refuses or is gone is a failure that tells whe
     assert.ok(found.kind === "failed" && !isNotWatched(found), JSON.stringify(found));
     assert.match(found.reason, why);
   };
-  await fails(/the hardware helper cannot be asked: connect ENOENT/);
+  await fails(/the hardware helper cannot be reached: connect ENOENT/);
   const server = createServer((connection) => connection.resume().end()).listen(socket);
   await once(server, "listening");
-  await fails(/the hardware helper gave no answer; see: systemctl status socle-hardware\.socket/);
+  await fails(/the hardware helper sent no valid answer; see: systemctl status socle-hardware\.socket/);
   // Its socket's file may be there yet.
   await rename(socket, `${socket}.kept`);
   server.close();
   await rename(`${socket}.kept`, socket);
   await rm(join(roots.etcRoot, "systemd"), { recursive: true });
-  await fails(/cannot be asked: connect ECONNREFUSED/);
+  await fails(/cannot be reached: connect ECONNREFUSED/);
   await rm(socket);
   assert.equal((await energy(signal)).kind, "read");
 });

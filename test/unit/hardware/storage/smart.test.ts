@@ -121,7 +121,7 @@ test("without smartctl, or without disks, there is nothing to say", async (conte
   assert.deepEqual(missing, { kind: "failed", reason: "smartctl is not installed", code: "ENOENT" });
   const virtual = await unpackHost(context, "worn-compute-node", { "sys/class/nvme": null });
   const none = await new SmartProbe(virtual).read(never);
-  assert.deepEqual(none, { kind: "unsupported", reason: "there is no disk that tells its health" });
+  assert.deepEqual(none, { kind: "unsupported", reason: "no disk reports its health" });
 });
 
 test("disks that the agent may not ask are denied, not without an answer", async (context) => {
@@ -129,7 +129,7 @@ test("disks that the agent may not ask are denied, not without an answer", async
   const denied = report(2, {}, "Smartctl open device: /dev/nvme0 failed: Permission denied");
   const all = await new SmartProbe(host, () => runChild(["echo", denied], limits)).read(never);
   assert.ok(all.kind === "failed" && all.code === "EACCES", JSON.stringify(all));
-  assert.match(all.reason, /may not ask .*nvme0.*Permission denied/);
+  assert.match(all.reason, /may not query .*nvme0.*Permission denied/);
 });
 
 test("disks behind a RAID controller are not watched, which is neither well nor a failure", async (context) => {

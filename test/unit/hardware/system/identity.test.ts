@@ -35,7 +35,7 @@ test("the serial number that only root may read is the helper's to tell, and a h
   const socket = join(roots.runRoot, "socle-hardware.sock");
   const gone = await identifyMachine(["echo", "{}"], roots);
   assert.equal(gone.identity.serial, "");
-  assert.match(gone.incompleteReason ?? "", /^serial number: the hardware helper cannot be asked/);
+  assert.match(gone.incompleteReason ?? "", /^serial number: the hardware helper cannot be reached/);
   await mkdir(roots.runRoot, { recursive: true });
   const asked: string[] = [];
   const helper = createServer((connection) =>
