@@ -6,20 +6,20 @@ import { spread } from "./spread.ts";
 
 export type CellCapacity = HostCapacity["cells"][number];
 
-/** What of the machine is not sold, and how often the rest is. */
+/** Resources kept for the host, and overcommit ratios of the rest. */
 export interface CapacityPolicy {
   readonly reservedCpus: number;
   readonly reservedMemoryBytes: number;
   readonly cpuOvercommitRatio: number;
   readonly memoryOvercommitRatio: number;
-  /** Of these, each is for one VM alone. */
+  /** CPUs that serve one VM each. */
   readonly dedicatedCpus: readonly number[];
 }
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-/** What one VM may ask for at least, and in steps of what. Of "memory", of that which is in no pool of huge pages. */
+/** Minimum and step of one VM's request. "memory" is memory outside huge-page pools. */
 const granularity: Readonly<Record<ResourceName, { readonly min: number; readonly step: number }>> = {
   cpu: { min: 1, step: 1 },
   cpu_dedicated: { min: 1, step: 1 },
@@ -32,12 +32,11 @@ const hugepageBytesOf = (resource: ResourceName): number | undefined =>
   resource === "memory_2m" || resource === "memory_1g" ? granularity[resource].step : undefined;
 
 /**
- * The capacity of each cell, ascending by id. What is kept for the host is taken of every cell in proportion to its
- * size, since its daemons run, and allocate, on all of them. What is bound to cells is counted there first, those bound
- * to fewer cells before those bound to more; a VM that may use any cell comes last, and lies where room is left, in
- * proportion to it: that is where the kernel puts it. The same demands always give the same answer, in whatever order
- * they come. A demand on cells that this machine does not have counts as one on any: never not at all.
- * `allocated`: undefined where it is not known.
+ * The capacity of each cell, ascending by id. The host's share is taken from every cell in proportion to its size, since
+ * daemons run and allocate on all cells. Demands bound to cells are counted there first, those on fewer cells before
+ * those on more. Unbound VMs come last and count in proportion to the free room, where the kernel puts them. The result
+ * does not depend on the order of demands. A demand on cells that this machine lacks counts as unbound.
+ * `allocated`: undefined if unknown.
  */
 export function capacityOf(
   cells: readonly NumaCell[],
@@ -88,7 +87,7 @@ export function capacityOf(
   }));
 }
 
-/** A dedicated CPU counts once for each that has it to himself, and once where it is only used by those that share. */
+/** A dedicated CPU counts once for each VM that owns it, and once if only sharing VMs use it. */
 function cpusTaken(pools: CpuPools, ids: readonly number[], demands: DemandTotals): number[] {
   const owners = new Map(demands.ownCpus);
   for (const cpu of demands.usedCpus.keys()) if (!owners.has(cpu)) owners.set(cpu, 1);
@@ -114,7 +113,7 @@ function sharesOf(
   return [allocatedAmounts, place(resource, ids, partsOf(claimed), free)];
 }
 
-/** CPUs that are offline, and memory that lost data. The kernel itself takes a huge page that lost any out of its pool. */
+/** Offline CPUs and poisoned memory. The kernel itself removes a poisoned huge page from its pool. */
 function unhealthyOf(cell: NumaCell, resource: ResourceName, pools: CpuPools): number {
   if (resource === "cpu") return pools.offline(cell.id).shared;
   if (resource === "cpu_dedicated") return pools.offline(cell.id).dedicated;
@@ -143,13 +142,13 @@ function reservedOf(
   return usable.map(() => 0);
 }
 
-/** Dedicated CPUs and huge pages are there or not: they are never sold twice. */
+/** Dedicated CPUs and huge pages are never overcommitted. */
 function ratioOf(resource: ResourceName, policy: CapacityPolicy): number {
   if (resource === "cpu") return policy.cpuOvercommitRatio;
   return resource === "memory" ? policy.memoryOvercommitRatio : 1;
 }
 
-/** What the machine does not have, huge pages of a size or dedicated CPUs, is left out, unless somebody wants it. */
+/** Omits resources that the machine lacks (huge pages of a size, dedicated CPUs), unless a VM demands them. */
 function isShown(cell: NumaCell, row: ResourceCapacity): boolean {
   if ((row.allocated ?? 0) + row.claimed > 0) return true;
   if (row.resource === "cpu_dedicated") return row.total > 0;
@@ -157,7 +156,7 @@ function isShown(cell: NumaCell, row: ResourceCapacity): boolean {
   return size === undefined || cell.pages.some((pool) => pool.sizeBytes === size);
 }
 
-/** How much of each cell the demands take, given what is free on each before them. Huge pages are whole. */
+/** The demands' share of each cell, given the free amount before them. Huge pages are whole. */
 function place(
   resource: DemandPart["resource"],
   ids: readonly number[],

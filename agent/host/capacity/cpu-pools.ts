@@ -1,6 +1,6 @@
 import type { NumaCell } from "../host.ts";
 
-/** Which CPUs VMs share and which are given to one VM each, by NUMA cell. */
+/** Shared and dedicated CPUs by NUMA cell. */
 export class CpuPools {
   /** All CPUs of the host. */
   readonly count: number;
@@ -9,7 +9,7 @@ export class CpuPools {
   readonly #configured: ReadonlySet<number>;
   readonly #cells: readonly NumaCell[];
 
-  /** What of `dedicated` the host does not have is left out. */
+  /** Ignores CPUs of `dedicated` that the host lacks. */
   constructor(cells: readonly NumaCell[], dedicated: readonly number[]) {
     for (const { id, cpus } of cells) for (const cpu of cpus) this.#cellOf.set(cpu, id);
     this.count = this.#cellOf.size;
@@ -26,7 +26,7 @@ export class CpuPools {
     return this.#dedicated.has(cpu);
   }
 
-  /** Ascending. Without an id, of all cells. */
+  /** Ascending. Without an id: of all cells. */
   dedicated(cell?: number): number[] {
     return this.#of(cell).filter((cpu) => this.#dedicated.has(cpu));
   }
@@ -35,7 +35,7 @@ export class CpuPools {
     return this.#of(cell).filter((cpu) => !this.#dedicated.has(cpu));
   }
 
-  /** How many of the CPUs that are offline would be shared, and how many dedicated. */
+  /** Offline CPUs, counted as shared and as dedicated. */
   offline(cell: number): { readonly shared: number; readonly dedicated: number } {
     const offline = this.#cells.find(({ id }) => id === cell)?.offlineCpus ?? [];
     const dedicated = offline.filter((cpu) => this.#configured.has(cpu)).length;
@@ -46,13 +46,13 @@ export class CpuPools {
     return this.#cellOf.get(cpu);
   }
 
-  /** The cells that any of the CPUs is of, ascending. */
+  /** The cells of these CPUs, ascending. */
   cellsOf(cpus: readonly number[]): number[] {
     const cells = new Set(cpus.flatMap((cpu) => this.#cellOf.get(cpu) ?? []));
     return [...cells].sort((a, b) => a - b);
   }
 
-  /** The cores of a cell that have dedicated CPUs; all of a core's CPUs, the shared ones too, are its. */
+  /** The cores of a cell that have dedicated CPUs, each with all its CPUs, shared ones too. */
   dedicatedCores(cell: number, taken: ReadonlySet<number>): Core[] {
     const siblings = this.#cells.find(({ id }) => id === cell)?.siblings ?? [];
     const cores = new Map<number, Core & { free: number[] }>();
@@ -71,15 +71,15 @@ export class CpuPools {
   }
 }
 
-/** A core: its CPUs, and the dedicated ones of them that nobody has. */
+/** A core: its CPUs, and its free dedicated CPUs. */
 export interface Core {
   readonly cpus: readonly number[];
   readonly free: readonly number[];
 }
 
 /**
- * So many free CPUs, hardware threads of a core side by side: whole cores first, so that nobody else runs on a core of
- * theirs, and the rest from a core that is broken already where there is one. Undefined when there are not so many.
+ * Picks this many free CPUs, hardware threads of a core side by side. Whole cores come first, so that no other VM runs
+ * on them; the rest comes from a partly used core, if any. Undefined if too few are free.
  */
 export function pickCpus(cores: readonly Core[], count: number): number[] | undefined {
   const picked: number[] = [];

@@ -1,8 +1,8 @@
 import type { Demand, DemandPart } from "./demand.ts";
 
 /**
- * What many VMs take together, kept up as they come and go: what a thousand take need not be added up again for the
- * sake of one. Amounts are whole numbers, so that what is taken off is exactly what was added.
+ * Incremental sum of the demands of many VMs: one change does not need a new sum over thousands. Amounts are integers,
+ * so that removals are exact.
  */
 export class DemandTotals {
   readonly #parts = new Map<string, DemandPart>();
@@ -17,22 +17,22 @@ export class DemandTotals {
     this.#change(demand, 1);
   }
 
-  /** Of one that was added. */
+  /** Removes a demand that was added. */
   remove(demand: Demand): void {
     this.#change(demand, -1);
   }
 
-  /** One for each resource and set of cells. */
+  /** One entry per resource and set of cells. */
   get parts(): Iterable<DemandPart> {
     return this.#parts.values();
   }
 
-  /** Dedicated CPUs that VMs have to themselves, and how many VMs each. */
+  /** Dedicated CPUs used exclusively, with the number of VMs each. */
   get ownCpus(): ReadonlyMap<number, number> {
     return this.#ownCpus;
   }
 
-  /** Dedicated CPUs that VMs may run on among others, and how many VMs each. */
+  /** Dedicated CPUs used by sharing VMs, with the number of VMs each. */
   get usedCpus(): ReadonlyMap<number, number> {
     return this.#usedCpus;
   }

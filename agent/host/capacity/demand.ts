@@ -14,36 +14,36 @@ export const resourceNames: readonly ResourceName[] = [
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-/** How large a VM is, wherever it may be put. */
+/** A VM's size, independent of its placement. */
 export interface VmSize {
   readonly vcpus: number;
   readonly memoryBytes: number;
-  /** Emulated (TCG): QEMU then keeps the code it has translated as well. */
+  /** Emulated (TCG): QEMU then also caches translated code. */
   readonly emulated?: boolean;
 }
 
-/** What a VM takes of the host, defined or running, made by Socle or not. */
+/** A VM's resource use, defined or running, managed by Socle or not. */
 export interface Footprint extends VmSize {
   readonly id: string;
-  /** Absent or empty: no tenant's. */
+  /** Absent or empty: no tenant. */
   readonly tenant?: string;
-  /** Capacity of the disks that were made for it. */
+  /** Capacity of the disks created for it. */
   readonly diskBytes?: number;
-  /** Cells that it is bound to; empty: it may use any. */
+  /** Cells that it is bound to; empty: any. */
   readonly cells: readonly number[];
   /** Size of the huge pages behind its memory. */
   readonly hugepageBytes?: number;
-  /** The host CPUs of each vCPU that is bound to some; one that is not listed may run on any. */
+  /** The host CPUs of each pinned vCPU; unlisted vCPUs may run on any CPU. */
   readonly vcpuPins?: readonly (readonly number[])[];
-  /** The host CPUs that QEMU's own threads are bound to. */
+  /** The host CPUs of QEMU's own threads. */
   readonly emulatorPin?: readonly number[];
-  /** PCI addresses of the host's devices that it has. */
+  /** PCI addresses of its host devices. */
   readonly devices?: readonly string[];
-  /** It has a process now. */
+  /** Its QEMU process exists. */
   readonly active: boolean;
 }
 
-/** An amount of a resource (cpu in vCPUs, the others in bytes) wanted of some cells; no cells: of any. */
+/** An amount of a resource (cpu in vCPUs, the others in bytes) on some cells; no cells: on any. */
 export interface DemandPart {
   readonly resource: Exclude<ResourceName, "cpu_dedicated">;
   readonly amount: number;
@@ -52,20 +52,20 @@ export interface DemandPart {
 
 export interface Demand {
   readonly parts: readonly DemandPart[];
-  /** Dedicated CPUs that it has to itself. */
+  /** Dedicated CPUs that it uses exclusively. */
   readonly ownCpus: readonly number[];
-  /** Dedicated CPUs that it may run on among others: nobody else can have them to himself. */
+  /** Dedicated CPUs that it shares: no other VM can use them exclusively. */
   readonly usedCpus: readonly number[];
   readonly devices: readonly string[];
 }
 
-/** Bytes of a page by the resource that such memory is counted in. Other sizes are counted as plain memory. */
+/** Page size in bytes by resource. Other page sizes count as plain memory. */
 const hugepageResources = new Map<number, DemandPart["resource"]>([
   [2 * MIB, "memory_2m"],
   [GIB, "memory_1g"],
 ]);
 
-/** What a VM of this size takes where it was put. */
+/** The footprint of a VM of this size at this placement. */
 export function placedFootprint(id: string, size: VmSize, placement: Placement): Footprint {
   const { cells, vcpuCpus, sharedCpus, emulatorCpus, hugepageBytes, devices } = placement;
   const own = vcpuCpus.map((cpu) => [cpu]);
@@ -83,8 +83,8 @@ export function placedFootprint(id: string, size: VmSize, placement: Placement):
 }
 
 /**
- * What a VM takes, each thing where it is: a vCPU whose CPUs are all dedicated ones has these; any other one shares,
- * on the cells of its CPUs, and those of the VM's memory where it is bound to none.
+ * A VM's demand by location. A vCPU pinned only to dedicated CPUs owns them; any other vCPU shares the cells of its CPUs
+ * or, if unpinned, the cells of the VM's memory.
  */
 export function demandOf(vm: Omit<Footprint, "id" | "active">, pools: CpuPools): Demand {
   const { vcpuPins = [], emulatorPin = [], cells, devices = [] } = vm;
@@ -98,7 +98,7 @@ export function demandOf(vm: Omit<Footprint, "id" | "active">, pools: CpuPools):
       for (const cpu of pin) own.add(cpu);
       continue;
     }
-    // A set that names every CPU binds to none.
+    // A set of all CPUs binds to no cell.
     if (pin.length < pools.count) for (const cpu of dedicated) used.add(cpu);
     const pinCells = pools.cellsOf(pin);
     if (pinCells.length === 0) unpinned += 1;
@@ -111,7 +111,7 @@ export function demandOf(vm: Omit<Footprint, "id" | "active">, pools: CpuPools):
   return { parts, ownCpus: [...own], usedCpus: [...used].filter((cpu) => !own.has(cpu)), devices };
 }
 
-/** A VM's memory in whole pages of their size. */
+/** A VM's memory in whole pages. */
 export function memoryOf({
   memoryBytes,
   hugepageBytes,
@@ -122,7 +122,7 @@ export function memoryOf({
 }
 
 /**
- * What QEMU itself takes beside the guest's memory: 64 MiB, 1 MiB a vCPU, 1/256 of the guest's memory, and 64 MiB
+ * QEMU's own memory beside the guest's: 64 MiB, 1 MiB per vCPU, 1/256 of the guest's memory, and 64 MiB
  * when it emulates.
  *
  * Measured with QEMU 10.0 (q35, virtio net, serial and balloon; resident size less the guest's preallocated memory):

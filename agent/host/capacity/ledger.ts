@@ -19,15 +19,15 @@ import {
 } from "./tenant-quotas.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What a VM that is being made, or that is to come, will take. */
+/** Resources for a VM that is being created, or for a reservation. */
 export interface ClaimRequest extends VmSize {
-  /** The VM's id, or the reservation's. */
+  /** The id of the VM or the reservation. */
   readonly holder: string;
-  /** The tenant whose quota it counts against; empty: none. */
+  /** The tenant whose quota it uses; empty: none. */
   readonly tenant?: string;
-  /** Absent: anywhere. */
+  /** Absent: any cell. */
   readonly wish?: PlacementWish;
-  /** That are to be made for it. */
+  /** Volumes to create for it. */
   readonly volumes?: readonly NewVolume[];
 }
 
@@ -52,24 +52,24 @@ interface Allocated {
   readonly demand: Demand;
 }
 
-/** A device of this host that may be given to VMs. */
+/** A device of this host that VMs may use. */
 export interface HostDevice {
   readonly address: string;
-  /** That of one device, or of all of a kind. */
+  /** Alias of one device, or of all devices of a kind. */
   readonly alias?: string;
   readonly cell?: number;
   readonly iommuGroup: number;
-  /** Addresses of all that are in the group, offered or not: whoever has one of them has the group. */
+  /** Addresses of all devices in the group, offered or not: the holder of any device holds the group. */
   readonly group: readonly string[];
   readonly healthy: boolean;
 }
 
-/** A consumed claim whose VM is still not seen after this long, by a complete listing, was for a VM that is gone. */
+/** A consumed claim expires after this time if complete listings do not include its VM. */
 const UNSEEN_MS = 60_000;
 
 /**
- * Who has what of this host: the truth about capacity. Everything is synchronous, so a check and its commit are one
- * step. A VM is counted once at every moment: as claimed until it is among the footprints, as allocated from then on.
+ * The authoritative record of this host's capacity. All methods are synchronous, so that a check and its commit are one
+ * step. A VM is counted once at every moment: as claimed until it is among the footprints, then as allocated.
  */
 export class Ledger {
   readonly #policy: CapacityPolicy;
@@ -83,11 +83,11 @@ export class Ledger {
   #pools: CpuPools;
   #devices: readonly HostDevice[] = [];
   #footprints: ReadonlyMap<string, Allocated> = new Map<string, Allocated>();
-  /** The list that they were told in. */
-  #told: readonly Footprint[] | undefined;
-  /** Of all footprints. */
+  /** The list of the last setFootprints(). */
+  #listed: readonly Footprint[] | undefined;
+  /** Sum of all footprints. */
   #allocated = new DemandTotals();
-  /** Of the VMs: whether they were listed ever, and whether that is how it is now. */
+  /** VM listing: none yet, current, or outdated. */
   #sight: "none" | "whole" | "lost" = "none";
   #capacity: Omit<HostCapacity, "generation"> = {
     complete: false,
@@ -97,11 +97,11 @@ export class Ledger {
     devices: [],
   };
 
-  /** `scheduling`: the operator's word. `changed` is called after each change of `capacity`. */
+  /** `scheduling`: set by the operator. `changed` is called after each change of `capacity`. */
   constructor(options: {
     readonly policy: CapacityPolicy;
     readonly scheduling: () => HostSnapshot["scheduling"];
-    /** Absent: there are none. */
+    /** Absent: no quotas. */
     readonly quotaOf?: (tenant: string) => TenantQuota | undefined;
     readonly clock: Pick<Clock, "monotonicMs">;
     readonly changed: () => void;
@@ -118,7 +118,7 @@ export class Ledger {
     return this.#capacity;
   }
 
-  /** Whether any guest has a process here. */
+  /** Whether any guest runs here. */
   get guests(): Truth {
     for (const { footprint } of this.#footprints.values()) if (footprint.active) return "true";
     return this.#sight === "whole" ? "false" : "unknown";
@@ -148,21 +148,21 @@ export class Ledger {
     this.#storage.see(look);
   }
 
-  /** Volumes that are gone with their VM. */
+  /** Volumes deleted with their VM. */
   deleted(volumes: readonly VolumeName[]): void {
     this.#storage.deleted(volumes, this.#clock.monotonicMs());
   }
 
   /**
-   * All VMs there are, as last seen. `complete`: one that is not among them is not there. A footprint that is the very
-   * object it was the last time is taken for unchanged, and so is the list.
+   * All VMs as last seen. `complete`: a VM that is not listed does not exist. An identical footprint or list object counts
+   * as unchanged.
    */
   setFootprints(footprints: readonly Footprint[], complete: boolean): void {
     const before = this.#sight;
     if (complete) this.#sight = "whole";
     else if (this.#sight === "whole") this.#sight = "lost";
-    const isNews = footprints !== this.#told || this.#sight !== before;
-    this.#told = footprints;
+    const isNews = footprints !== this.#listed || this.#sight !== before;
+    this.#listed = footprints;
     const claims = this.#claims.size;
     const ids = isNews ? new Set(footprints.map(({ id }) => id)) : this.#footprints;
     const nowMs = this.#clock.monotonicMs();
@@ -175,20 +175,20 @@ export class Ledger {
     else if (this.#claims.size < claims) this.#recount();
   }
 
-  /** Throws `conflict` HOST_CORDONED on a host that takes no new VMs. */
+  /** Throws `conflict` HOST_CORDONED on a cordoned host. */
   requireOpen(): void {
     const { state, reason } = this.#scheduling();
     if (state !== "cordoned") return;
     const why = reason === "" ? "" : ` (${reason})`;
-    const message = `this host takes no new VMs${why}; socle uncordon lets them in`;
+    const message = `this host accepts no new VMs${why}; run socle uncordon to accept them again`;
     throw new SocleError("conflict", "HOST_CORDONED", message);
   }
 
   /**
-   * Takes what the VM needs, and says where, or throws: as `requireOpen`, `exhausted` NO_CAPACITY when it does not fit (`metadata.dimension`
-   * says what is short, `free_*` what there is), as requireWithinQuota for its tenant, `conflict` CLAIM_EXISTS when the holder has a claim, `invalid` for a cell
-   * or a device that the host does not have, `unavailable` CAPACITY_UNKNOWN before the host, its VMs and the volumes have
-   * been read.
+   * Claims and places the VM's resources. Throws as `requireOpen` and, for its tenant, `requireWithinQuota`; `exhausted`
+   * NO_CAPACITY (`metadata.dimension` is short, `free_*` is available), `conflict` CLAIM_EXISTS for a second claim of the
+   * holder, `invalid` for a cell or device that the host lacks, `unavailable` CAPACITY_UNKNOWN before the host, its VMs
+   * and volumes have been read.
    */
   claim(request: ClaimRequest): Claim {
     const { holder, tenant = "", wish = anywhere, volumes = [] } = request;
@@ -197,7 +197,7 @@ export class Ledger {
     this.requireOpen();
     this.#requireKnown(wish);
     if (this.#claimOf(holder) !== undefined)
-      throw new SocleError("conflict", "CLAIM_EXISTS", `VM ${holder} is being made already`);
+      throw new SocleError("conflict", "CLAIM_EXISTS", `VM ${holder} is already being created`);
     this.#requireWithinQuota(tenant, useOf(size, diskBytes));
     const { devices, cells } = this.#capacity;
     const taken = new Set(this.#demands().flatMap(({ ownCpus, usedCpus }) => [...ownCpus, ...usedCpus]));
@@ -211,7 +211,7 @@ export class Ledger {
     return this.#take({ holder, tenant, diskBytes }, size, placement);
   }
 
-  /** What was promised before, by an agent that has died since: it is taken whether there is room or not. */
+  /** Claims again what an earlier agent promised, even without room. */
   reclaim(request: Omit<ClaimRequest, "wish"> & { readonly placement: Placement }): Claim {
     const { holder, tenant = "", volumes = [], placement } = request;
     this.#storage.reclaim(holder, volumes);
@@ -223,12 +223,12 @@ export class Ledger {
   }
 
   /**
-   * The claim goes to another holder, as it is: a reservation's to the VM that it was made for. `volumes`: what that one
-   * needs besides, since nothing is reserved in a pool; throws for them as `claim` does.
+   * Transfers the claim unchanged to another holder: from a reservation to its VM. `volumes`: the VM's volumes, since
+   * reservations do not cover storage; throws for them as `claim` does.
    */
   transfer(claim: Claim, holder: string, volumes: readonly NewVolume[] = []): Claim {
     const held = this.#claims.get(claim.id);
-    if (held === undefined) throw new Error(`there is no claim ${claim.id}`);
+    if (held === undefined) throw new Error(`claim ${claim.id} does not exist`);
     const diskBytes = bytesOf(volumes);
     this.#requireWithinQuota(held.tenant, { ...noUse, diskBytes });
     this.#storage.claim(holder, volumes);
@@ -239,15 +239,15 @@ export class Ledger {
     return moved;
   }
 
-  /** Gives a claim back: the VM is not made after all. One that is gone already is no error. */
+  /** Releases a claim whose VM is not created. A claim that no longer exists is no error. */
   release(claim: Claim): void {
     this.#storage.release(claim.holder);
     if (this.#claims.delete(claim.id)) this.#recount();
   }
 
   /**
-   * The VM is made, or may be: its footprint takes the claim's place when it is among the footprints. Where it is not
-   * for a minute, it was not made.
+   * The VM was, or may have been, created: its footprint replaces the claim once listed. If it is not listed within a
+   * minute, it was not created.
    */
   consume(claim: Claim): void {
     this.#storage.made(claim.holder, this.#clock.monotonicMs());
@@ -270,7 +270,7 @@ export class Ledger {
     return claim;
   }
 
-  /** Of each tenant that has a VM or a claim. A VM is counted once, as in the capacity. */
+  /** Use of each tenant with a VM or a claim. A VM is counted once, as in the capacity. */
   tenantUse(): ReadonlyMap<string, TenantUse> {
     const allocated = [...this.#footprints.values()].map(({ footprint }) => footprint);
     const claimed = this.#claimed().map(({ size, tenant, diskBytes }) => ({ ...size, tenant, diskBytes }));
@@ -311,7 +311,7 @@ export class Ledger {
     return { id, free, cores, sharedCpus: this.#pools.shared(id) };
   }
 
-  /** Of all VMs, and of the claims of those that are not among them. */
+  /** Demands of all VMs, and of claims whose VM is not listed. */
   #demands(): Demand[] {
     return [...this.#footprints.values(), ...this.#claimed()].map(({ demand }) => demand);
   }
@@ -381,13 +381,13 @@ export class Ledger {
   }
 }
 
-/** What of the cells a VM's demand depends on. */
+/** The properties of cells that affect demands. */
 const cpusOf = (cells: readonly NumaCell[]): string =>
   JSON.stringify(cells.map(({ id, cpus }) => [id, cpus]));
 
 const notRead = "the host's cells have not been read yet";
-const notListed = "libvirt has not listed the VMs yet: what they take is not known";
-const seenLast = "libvirt does not answer: what VMs take is as it was seen last";
+const notListed = "libvirt has not listed the VMs yet: their resource use is unknown";
+const seenLast = "libvirt does not answer: the resource use of VMs is as last seen";
 
 const sizeOf = ({ vcpus, memoryBytes, emulated }: VmSize): VmSize =>
   defined({ vcpus, memoryBytes, emulated });

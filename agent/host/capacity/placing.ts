@@ -8,7 +8,7 @@ import { defined } from "../../kernel/defined.ts";
 
 export type Amounts = Readonly<Record<ResourceName, number>>;
 
-/** What a cell still has. */
+/** Free resources of a cell. */
 export interface CellRoom {
   readonly id: number;
   readonly free: Amounts;
@@ -16,11 +16,11 @@ export interface CellRoom {
   readonly sharedCpus: readonly number[];
 }
 
-/** What a host still has. */
+/** Free resources of a host. */
 export interface Room {
   readonly cells: readonly CellRoom[];
   readonly devices: readonly DeviceCapacity[];
-  /** Some CPUs are dedicated: those that share are kept off them. */
+  /** Some CPUs are dedicated: sharing VMs do not run on them. */
   readonly hasDedicated: boolean;
 }
 
@@ -33,9 +33,9 @@ interface Wanted {
 }
 
 /**
- * Where a VM goes: the first cell that has all it needs, its devices too where there is one. One that insists on no cell
- * may be spread over several when none has all of it; one that asks for nothing particular is bound to none. Throws `exhausted` NO_CAPACITY that names the
- * dimension, `invalid` NO_SUCH_DEVICE.
+ * Places a VM on the first cell with all that it needs, if possible with its devices. Without a strict cell policy, it
+ * may spread over several cells; without special requirements, it is bound to none. Throws `exhausted` NO_CAPACITY
+ * naming the dimension, `invalid` NO_SUCH_DEVICE.
  */
 export function findPlace(room: Room, size: VmSize, wish: PlacementWish): Placement {
   const wanted: Wanted = { size, wish, amounts: amountsOf(size, wish), cpus: cpusOf(size, wish), room };
@@ -53,11 +53,11 @@ export function findPlace(room: Room, size: VmSize, wish: PlacementWish): Placem
   if (!isStrict) return placed(wanted, candidates, false);
   const least = leastShort(candidates, wanted);
   if (least === undefined)
-    throw noDevice(wanted, wish.devices[0] ?? "", "is not on a cell that has the rest");
+    throw noDevice(wanted, wish.devices[0] ?? "", "is not on a cell with the other resources");
   throw noCapacity(wanted, candidates, least.name, least.cell.free);
 }
 
-/** What a VM takes of each resource, QEMU's own share included. */
+/** A VM's amount of each resource, with QEMU's own share. */
 function amountsOf(size: VmSize, wish: PlacementWish): Amounts {
   const huge = wish.pageSizeBytes === PLAIN_PAGE_BYTES ? {} : { hugepageBytes: wish.pageSizeBytes };
   const { resource, amount } = memoryOf({ ...size, ...huge });
@@ -104,7 +104,7 @@ function placed({ size, wish, cpus, room }: Wanted, cells: readonly CellRoom[], 
     strict: wish.cellPolicy === "strict",
     vcpuCpus,
     sharedCpus: !wish.dedicatedCpus && confined ? shared : [],
-    // Without a CPU of their own QEMU's threads run where others share, so that the vCPUs are alone on theirs.
+    // QEMU's own threads run on shared CPUs, so that the vCPUs have theirs exclusively.
     emulatorCpus: wish.dedicatedCpus ? (own.length > 0 ? own : others) : [],
     hugepageBytes: wish.pageSizeBytes === PLAIN_PAGE_BYTES ? undefined : wish.pageSizeBytes,
     devices,
@@ -112,8 +112,8 @@ function placed({ size, wish, cpus, room }: Wanted, cells: readonly CellRoom[], 
 }
 
 /**
- * The address of a free device for each name, no two the same; undefined where there are not so many. An alias may be
- * that of several: those on the VM's cell go before, and with a strict cell policy no others will do.
+ * A distinct free device for each name; undefined if too few are free. An alias may match several devices: those on the
+ * VM's cell come first, and a strict cell policy allows no others.
  */
 function pickDevices({ devices }: Room, wish: PlacementWish, cell?: number): string[] | undefined {
   const isNear = (device: DeviceCapacity): boolean => cell === undefined || (device.cell ?? cell) === cell;
@@ -122,7 +122,7 @@ function pickDevices({ devices }: Room, wish: PlacementWish, cell?: number): str
   const others = wish.cellPolicy === "strict" ? [] : free.filter((device) => !isNear(device));
   const left = new Set([...near, ...others]);
   const picked = new Map<number, string>();
-  // Addresses first: what an alias gets must not be one of them.
+  // Addresses first: an alias must not take a device requested by address.
   for (const by of ["address", "alias"] as const)
     for (const [index, name] of wish.devices.entries()) {
       if (picked.has(index)) continue;
@@ -135,13 +135,13 @@ function pickDevices({ devices }: Room, wish: PlacementWish, cell?: number): str
   return addresses.every((address) => address !== undefined) ? addresses : undefined;
 }
 
-/** Whether its devices are to be had on that cell. Where none of them is known to be on any, that speaks for no cell. */
+/** Whether the devices are free on that cell. False if no device is known to be on a cell. */
 function hasDevices(room: Room, wish: PlacementWish, cell: number): boolean {
   const picked = pickDevices(room, { ...wish, cellPolicy: "strict" }, cell) ?? [];
   return room.devices.some((device) => device.cell === cell && picked.includes(device.address));
 }
 
-/** That there are so many free, on whatever cells. */
+/** Throws unless enough devices are free, on any cells. */
 function requireDevices(wanted: Wanted): void {
   const { room, wish } = wanted;
   const names = new Set(wish.devices);
@@ -149,7 +149,7 @@ function requireDevices(wanted: Wanted): void {
     room.devices.filter(({ address, alias }) => address === name || alias === name);
   for (const name of names)
     if (called(name).length === 0)
-      throw new SocleError("invalid", "NO_SUCH_DEVICE", `this host has no device ${name} to give to a VM`);
+      throw new SocleError("invalid", "NO_SUCH_DEVICE", `this host has no device ${name} for VMs`);
   if (pickDevices(room, wish) !== undefined) return;
   for (const name of names) {
     const states = called(name).map(({ state }) => state);
@@ -161,7 +161,7 @@ function requireDevices(wanted: Wanted): void {
       states.length === 1 ? `is ${states[0] ?? ""}` : `is not free ${count} times`,
     );
   }
-  throw noDevice(wanted, wish.devices[0] ?? "", "is wanted by another name as well");
+  throw noDevice(wanted, wish.devices[0] ?? "", "is also requested by another name");
 }
 
 function sum(cells: readonly CellRoom[]): Amounts {
@@ -170,7 +170,7 @@ function sum(cells: readonly CellRoom[]): Amounts {
   return free;
 }
 
-/** The cell that is short of the fewest resources, and the first of these. */
+/** The cell that lacks the fewest resources, and its first lacking resource. */
 function leastShort(
   cells: readonly CellRoom[],
   { amounts }: Wanted,

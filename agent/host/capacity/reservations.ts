@@ -16,58 +16,58 @@ export interface ReservationsOptions {
   readonly log: Logger;
 }
 
-/** Who asks; one who may all may renew and release what others reserved. */
+/** The caller. One with all rights may renew and release the reservations of others. */
 export interface Asker {
   readonly caller: string;
   readonly mayAll: boolean;
 }
 
-/** What a VM that is to take a reservation's place asks for; what it leaves open is as reserved. */
+/** A VM's request to consume a reservation; unset members are as reserved. */
 export interface Taker {
   readonly vmId: string;
   readonly caller: string;
   readonly room: Omit<ReservedRoom, "wish"> & { readonly wish?: PlacementWish };
-  /** That are to be made for it: nothing is reserved in a pool. */
+  /** Volumes to create for it: reservations do not cover storage. */
   readonly volumes?: readonly NewVolume[];
 }
 
-/** A reservation that a VM is about to take. */
+/** A reservation that a VM is about to consume. */
 export interface Taken {
   readonly claim: Claim;
   readonly wish: PlacementWish;
-  /** The VM has it from now on, whatever happens: durable when it resolves. */
+  /** The VM consumes it for good: durable when it resolves. */
   consume(): Promise<void>;
-  /** The VM is not made after all: it is held again, as long as its time lasts. */
+  /** The VM is not created: the reservation is held again until it expires. */
   giveBack(): void;
 }
 
 export const MIN_TTL_MS = 1000;
 export const MAX_TTL_MS = 3_600_000;
 const IDLE_MS = 60_000;
-/** How long the journal is left alone after it refused an expiry. */
+/** Delay before another write after the journal rejected an expiry. */
 const AGAIN_MS = 1000;
 
 export interface ReservationQuery {
   readonly includeEnded: boolean;
-  /** "": from the first. */
+  /** "": from the beginning. */
   readonly afterId: string;
   readonly limit: number;
 }
 
-/** Claims with a time to live: each checked and taken in one synchronous step, and durable before it is told. */
+/** Claims with a time to live. Each is checked and claimed in one synchronous step, and durable before it is returned. */
 export class Reservations implements Service {
   readonly name = "reservations";
   readonly #book: ReservationBook;
   readonly #ledger: Ledger;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** By reservation. */
+  /** By reservation id. */
   readonly #claims = new Map<string, Claim>();
-  /** Those that a VM is about to take: they do not expire meanwhile. */
+  /** Reservations that a VM is about to consume: they do not expire meanwhile. */
   readonly #taken = new Set<string>();
-  /** By reservation, the VMs that took theirs under an earlier agent, until that is on record. */
+  /** By reservation, VMs that consumed it under an earlier agent, until that is recorded. */
   readonly #unrecorded = new Map<string, string>();
-  /** The journal did not take an end the last time. */
+  /** The journal rejected the last end of a reservation. */
   #isRefused = false;
   #wake = new AbortController();
 
@@ -82,7 +82,7 @@ export class Reservations implements Service {
     }
   }
 
-  /** Ends those whose time is over. */
+  /** Ends expired reservations. */
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     ready();
     while (!signal.aborted) {
@@ -97,7 +97,7 @@ export class Reservations implements Service {
     }
   }
 
-  /** Their room is free once their end is durable. False: the journal did not take one. */
+  /** Frees the claims once the ends are durable. False: the journal rejected an end. */
   async expire(): Promise<boolean> {
     const over = [...this.#claims.keys()].filter((id) => !this.#taken.has(id) && this.#isOver(id));
     const ends = over.map((id) => this.#end(id, () => this.#book.end(id, "expired")));
@@ -105,17 +105,15 @@ export class Reservations implements Service {
     const results = await Promise.allSettled([...ends, ...used]);
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined && !this.#isRefused)
-      this.#log.warn(
-        { err: failed.reason },
-        "a reservation's end cannot be recorded; it is tried until it is",
-      );
+      this.#log.warn({ err: failed.reason }, "the end of a reservation cannot be recorded; retrying");
     this.#isRefused = failed !== undefined;
     return failed === undefined;
   }
 
   /**
-   * `roomOf` is asked for a new one alone, never for one that is only repeated. Throws what the ledger throws for a claim (NO_CAPACITY, TENANT_QUOTA_EXCEEDED, ...), `exhausted` TOO_MANY_RESERVATIONS, `invalid`
-   * TTL_INVALID, `conflict` REQUEST_ID_REUSED, and the journal's errors.
+   * `roomOf` is called only for a new request, never for a repeated one. Throws as the ledger for a claim (NO_CAPACITY,
+   * TENANT_QUOTA_EXCEEDED, ...), `exhausted` TOO_MANY_RESERVATIONS, `invalid` TTL_INVALID, `conflict` REQUEST_ID_REUSED,
+   * and the journal's errors.
    */
   async reserve(
     request: ReservationRequest,
@@ -145,7 +143,7 @@ export class Reservations implements Service {
     return reservation;
   }
 
-  /** Its time begins anew. Throws as `release`, and `invalid` TTL_INVALID. */
+  /** Restarts its time to live. Throws as `release`, and `invalid` TTL_INVALID. */
   async renew(
     request: ReservationRequest,
     id: string,
@@ -169,7 +167,7 @@ export class Reservations implements Service {
     return await this.#end(id, () => this.#book.end(id, "released", { request }));
   }
 
-  /** As of their journal. */
+  /** From their journal. */
   get failure(): SocleError | undefined {
     return this.#book.failure;
   }
@@ -179,7 +177,7 @@ export class Reservations implements Service {
     return this.#book.get(id);
   }
 
-  /** Those held, or with `includeEnded` all that are kept, in the order in which they were made: so many after `afterId`. */
+  /** Held reservations, or with `includeEnded` all stored ones, oldest first: a page after `afterId`. */
   list({ includeEnded, afterId, limit }: ReservationQuery): readonly Reservation[] {
     const found: Reservation[] = [];
     if (limit > 0)
@@ -188,19 +186,19 @@ export class Reservations implements Service {
     return found;
   }
 
-  /** How many are held, or with `includeEnded` kept. */
+  /** Number of held reservations, or with `includeEnded` of all stored ones. */
   count(includeEnded: boolean): number {
     return this.#book.count(includeEnded);
   }
 
-  /** Of a held one. */
+  /** Placement of a held reservation. */
   leftMs(id: string): number {
     return Math.max(0, this.#book.leftMs(id));
   }
 
   /**
-   * For a VM that is about to be made in its place. Throws as `release` (a VM's reservation must be of its own caller and
-   * tenant), `conflict` RESERVATION_MISMATCH naming what is not as reserved, HOST_CORDONED, and what the ledger throws for its volumes.
+   * For a VM about to be created from it. Throws as `release` (caller and tenant must be those of the reservation),
+   * `conflict` RESERVATION_MISMATCH naming the differences, HOST_CORDONED, and as the ledger for volumes.
    */
   take(id: string, { vmId, caller, room, volumes }: Taker): Taken {
     const held = this.#held(id, { caller, mayAll: false });
@@ -227,8 +225,8 @@ export class Reservations implements Service {
   }
 
   /**
-   * What an agent before this one let a VM take, and may not have written down here any more. Its room is the VM's from
-   * now on; where the journal does not take that it is used up, `run` goes on trying.
+   * Consumes a reservation that an earlier agent gave to a VM, possibly without recording it. The claim goes to the VM; if
+   * the journal rejects the end, `run` retries.
    */
   taken(id: string, vmId: string): void {
     const claim = this.#claims.get(id);
@@ -252,7 +250,7 @@ export class Reservations implements Service {
     const { state } = reservation;
     if (state === "held" && !this.#taken.has(id) && !this.#isOver(id)) return reservation;
     const what = state !== "held" ? state : this.#taken.has(id) ? "being consumed" : "expired";
-    const message = `reservation ${id} is ${what}; reserve anew`;
+    const message = `reservation ${id} is ${what}; make a new reservation`;
     throw new SocleError("conflict", "RESERVATION_ENDED", message, {
       details: { metadata: { state: what } },
     });
@@ -276,7 +274,7 @@ export class Reservations implements Service {
 
   #claimOf(id: string): Claim {
     const claim = this.#claims.get(id);
-    if (claim === undefined) throw new Error(`reservation ${id} holds nothing`);
+    if (claim === undefined) throw new Error(`reservation ${id} has no claim`);
     return claim;
   }
 }
@@ -306,12 +304,12 @@ function checkTtl(ttlMs: number): void {
 }
 
 const foreign = (id: string, whose: "caller" | "tenant"): SocleError =>
-  new SocleError("denied", "RESERVATION_FOREIGN", `reservation ${id} is another ${whose}'s`);
+  new SocleError("denied", "RESERVATION_FOREIGN", `reservation ${id} belongs to another ${whose}`);
 
 const mismatch = (id: string, names: readonly string[]): SocleError =>
   new SocleError(
     "conflict",
     "RESERVATION_MISMATCH",
-    `the VM is not what reservation ${id} is for: ${names.join(", ")} differ`,
+    `the VM does not match reservation ${id}: ${names.join(", ")} differ`,
     { details: { metadata: { fields: names.join(",") } } },
   );

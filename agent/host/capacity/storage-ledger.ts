@@ -8,23 +8,23 @@ export interface VolumeName {
   readonly volume: string;
 }
 
-/** A volume that is to be made. */
+/** A volume to be created. */
 export interface NewVolume extends VolumeName {
   readonly capacityBytes: number;
 }
 
-/** What the volumes of a pool may grow to. */
+/** Maximum sizes of a pool's volumes. */
 export interface VolumeCapacities {
   readonly bytes: ReadonlyMap<string, number>;
-  /** Why it is not all of them: what libvirt lists and cannot open. No guest can, either, so it counts as nothing. */
+  /** Why volumes are missing: libvirt lists but cannot open them. No guest can open them either, so they count as 0. */
   readonly missing?: string;
 }
 
-/** One look at all pools. */
+/** A reading of all pools. */
 export interface StorageLook {
-  /** Of all that libvirt lists; undefined: nothing is known of it. */
+  /** All pools that libvirt lists; undefined: the pool is unknown. */
   readonly pools: ReadonlyMap<string, StoragePool | undefined>;
-  /** By pool, of those that are active. */
+  /** By pool, for active pools. */
   readonly volumes: ReadonlyMap<string, Reading<VolumeCapacities>>;
   /** On the monotonic clock. */
   readonly startedAtMs: number;
@@ -32,19 +32,18 @@ export interface StorageLook {
 
 interface Promised extends NewVolume {
   readonly holder: string;
-  /** It is made, or may be: a look that began later has seen it. */
+  /** The volume was, or may have been, created: a reading that began later includes it. */
   endedAtMs?: number;
 }
 
 /**
- * What the storage pools have promised: the volumes that were seen in them, and those that are being made. A volume is
- * counted once at every moment, since both are known by their names. A pool whose volumes cannot be read now counts as
- * they were read last.
+ * Storage promised by the pools: existing volumes, and volumes being created. Matching by name counts each volume once
+ * at every moment. A pool whose volumes cannot be read keeps its last reading.
  */
 export class StorageLedger {
   readonly #promised = new Map<string, Promised>();
   readonly #volumes = new Map<string, Map<string, number>>();
-  /** Volumes that were deleted, and when, on the monotonic clock: a look that began before may still tell of them. */
+  /** Deleted volumes and their (monotonic) time: a reading that began before may still list them. */
   readonly #deleted = new Map<string, VolumeName & { readonly atMs: number }>();
   #pools: StorageLook["pools"] | undefined;
   #unread = new Map<string, string>();
@@ -66,15 +65,15 @@ export class StorageLedger {
   }
 
   /**
-   * Checks all and takes all, or nothing. Throws `exhausted` NO_CAPACITY naming the pool, `unavailable` CAPACITY_UNKNOWN
-   * while it is not known what a pool has promised. Of a pool that is not there or not active the creation itself tells.
+   * Claims all volumes or none. Throws `exhausted` NO_CAPACITY naming the pool, `unavailable` CAPACITY_UNKNOWN while a
+   * pool's promised storage is unknown. A missing or inactive pool fails later, at the creation.
    */
   claim(holder: string, volumes: readonly NewVolume[]): void {
     for (const pool of new Set(volumes.map((volume) => volume.pool))) this.#check(pool, volumes);
     this.reclaim(holder, volumes);
   }
 
-  /** Takes what was promised before, whether there is room or not. */
+  /** Claims earlier promised volumes again, even without room. */
   reclaim(holder: string, volumes: readonly NewVolume[]): void {
     for (const volume of volumes) {
       this.#promised.set(keyOf(volume), { ...volume, holder });
@@ -82,18 +81,18 @@ export class StorageLedger {
     }
   }
 
-  /** They are not made. */
+  /** The volumes will not be created. */
   release(holder: string): void {
     for (const [key, promised] of this.#promised) if (promised.holder === holder) this.#promised.delete(key);
   }
 
-  /** They are made, or may be: the next look counts what is there. */
+  /** The volumes were, or may have been, created: the next reading counts them. */
   made(holder: string, nowMs: number): void {
     for (const promised of this.#promised.values())
       if (promised.holder === holder) promised.endedAtMs ??= nowMs;
   }
 
-  /** They were deleted: their room is free before the next look. */
+  /** The volumes were deleted: frees their room before the next reading. */
   deleted(volumes: readonly VolumeName[], nowMs: number): void {
     for (const { pool, volume } of volumes) {
       const key = keyOf({ pool, volume });
@@ -116,14 +115,14 @@ export class StorageLedger {
     if (wanted <= free) return;
     const message =
       `not enough storage in pool ${name}: ${formatExactBytes(wanted)} wanted, ${formatExactBytes(free)} available ` +
-      `(${formatBytes(promised)} are promised of ${formatBytes(capacityBytes)}, sold ${thinRatio} times: host.storageOvercommitRatio); choose another pool or host, or smaller disks`;
+      `(${formatBytes(promised)} promised of ${formatBytes(capacityBytes)} x ${thinRatio}: host.storageOvercommitRatio); choose another pool or host, or smaller disks`;
     const metadata = { dimension: "storage", pool: name, wanted: String(wanted), free_storage: String(free) };
     throw new SocleError("exhausted", "NO_CAPACITY", message, { details: { metadata } });
   }
 
   /**
-   * The pools that have the same bytes, once and all together. Of a directory that the agent may not look into, it does
-   * not know for certain which filesystem it is in: libvirt's word on its size tells.
+   * Groups pools that share the same storage. The filesystem of a directory that the agent may not read is uncertain:
+   * its size as reported by libvirt decides.
    */
   #sameStorage({ name, sharedId, capacityBytes }: StoragePool): ReadonlySet<string> {
     const names = new Set([name]);
@@ -142,7 +141,7 @@ export class StorageLedger {
     for (const pool of pools) {
       const seen = this.#volumes.get(pool);
       if (seen === undefined && this.#pools?.get(pool)?.active === true)
-        throw unknown(pool, this.#unread.get(pool) ?? "they have not been read yet");
+        throw unknown(pool, this.#unread.get(pool) ?? "not read yet");
       for (const each of seen?.values() ?? []) bytes += each;
     }
     return bytes;
@@ -158,6 +157,6 @@ const unknown = (pool: string, why: string): SocleError =>
   new SocleError(
     "unavailable",
     "CAPACITY_UNKNOWN",
-    `what the volumes of storage pool ${pool} may grow to is not known: ${why}; try again, and see socle inventory`,
+    `the maximum size of volumes in storage pool ${pool} is unknown: ${why}; try again, and see socle inventory`,
     { details: { retryAfterMs: 2000, metadata: { dimension: "storage", pool } } },
   );

@@ -1,19 +1,19 @@
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError } from "../../kernel/errors.ts";
 
-/** What the VMs of one tenant take: those that are there, those that are being created, and what is reserved. */
+/** Resource use of one tenant: existing VMs, VMs being created, and reservations. */
 export interface TenantUse {
   readonly vms: number;
   readonly vcpus: number;
   readonly memoryBytes: number;
-  /** Capacity of the disks that were made for them. */
+  /** Capacity of the disks created for its VMs. */
   readonly diskBytes: number;
 }
 
-/** The most that one tenant may take of this host; null: no limit. */
+/** Limits of one tenant on this host; null: no limit. */
 export type TenantQuota = { readonly [Dimension in keyof TenantUse]: number | null };
 
-/** What a tenant has of this host. */
+/** A tenant's use and quota on this host. */
 export interface TenantShare {
   readonly tenant: string;
   readonly use: TenantUse;
@@ -29,13 +29,13 @@ export const dimensions = {
 
 export const noUse: TenantUse = { vms: 0, vcpus: 0, memoryBytes: 0, diskBytes: 0 };
 
-/** What one VM takes. */
+/** Resource use of one VM. */
 export const useOf = (
   { vcpus, memoryBytes }: Pick<TenantUse, "vcpus" | "memoryBytes">,
   diskBytes: number,
 ): TenantUse => ({ vms: 1, vcpus, memoryBytes, diskBytes });
 
-/** What these VMs take, by their tenant. One without a tenant counts for none. */
+/** Use of these VMs by tenant. VMs without a tenant are not counted. */
 export function useByTenant(
   vms: Iterable<Pick<TenantUse, "vcpus" | "memoryBytes"> & { tenant?: string; diskBytes?: number }>,
 ): ReadonlyMap<string, TenantUse> {
@@ -54,8 +54,8 @@ export function useByTenant(
 }
 
 /**
- * Throws `exhausted` TENANT_QUOTA_EXCEEDED naming the first dimension in which the tenant would pass its quota. What is
- * not asked for is not refused, also where a quota was lowered below what the tenant has.
+ * Throws `exhausted` TENANT_QUOTA_EXCEEDED naming the first dimension in which the tenant would exceed its quota. Only
+ * requested dimensions are checked: a quota may have been lowered below the tenant's use.
  */
 export function requireWithinQuota(
   tenant: string,
@@ -66,7 +66,7 @@ export function requireWithinQuota(
     const limit = quota[key];
     if (limit === null || asked[key] === 0 || used[key] + asked[key] <= limit) continue;
     const { name, unit, format } = dimensions[key];
-    const message = `tenant ${tenant} would pass its quota of ${format(limit)} ${unit} on this host: ${format(used[key])} used, ${format(asked[key])} asked for; delete VMs or release reservations, or have the quota raised (tenants.byName.${tenant}.quotas, or tenants.default.quotas)`;
+    const message = `tenant ${tenant} would exceed its quota of ${format(limit)} ${unit} on this host: ${format(used[key])} used, ${format(asked[key])} requested; delete VMs or release reservations, or raise the quota (tenants.byName.${tenant}.quotas, or tenants.default.quotas)`;
     const metadata = {
       tenant,
       dimension: name,

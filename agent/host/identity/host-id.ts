@@ -1,12 +1,12 @@
 import { createHmac, randomUUID } from "node:crypto";
 
-/** Names this use of the machine id: other programs derive other ids from it. Never change it. */
+/** Application id for this derivation: other programs derive other ids. Never change it. */
 const APPLICATION_ID = Buffer.from("3c1f0b8e5d6a4f0f9a3de0c57b1a2f46", "hex");
 
 /**
- * The UUID of a host that has none yet: libvirt's host uuid, else one derived from the machine id, else a new one.
- * libvirt takes its own from the firmware, and where there is none makes a new one at each start of its daemon: so
- * without firmware tables the machine id goes first.
+ * The UUID of a new host: libvirt's host uuid, else one derived from the machine id, else a random one.
+ * libvirt's uuid comes from the firmware; without firmware tables it changes at each start of the daemon, so the
+ * machine id comes first.
  */
 export function chooseHostId(sources: {
   readonly libvirtUuid?: string | undefined;
@@ -21,8 +21,8 @@ export function chooseHostId(sources: {
 }
 
 /**
- * HMAC-SHA256 of the application's id, keyed by the machine id, cut to 128 bits and marked as a version 4 UUID: the
- * way of sd_id128_get_machine_app_specific(3). The machine id is a secret that cannot be found from it.
+ * HMAC-SHA256 of the application id, keyed by the machine id, cut to 128 bits and marked as a version 4 UUID, as in
+ * sd_id128_get_machine_app_specific(3). The secret machine id cannot be derived from it.
  */
 function deriveHostId(machineId: string): string {
   const bytes = createHmac("sha256", Buffer.from(machineId, "hex"))

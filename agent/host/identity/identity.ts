@@ -7,7 +7,7 @@ import { chooseHostId } from "./host-id.ts";
 import type { HostIdentity } from "../host.ts";
 import type { Versions } from "../inventory/libvirt-facts.ts";
 
-/** Who this host is, gathered from several places as they answer. */
+/** The host's identity, collected from several sources as they answer. */
 export class Identity {
   readonly #roots: Roots;
   readonly #fixed: Pick<HostIdentity, "agentVersion" | "agentStartedAtMs" | "labels">;
@@ -16,7 +16,7 @@ export class Identity {
   #system: Reading<OperatingSystem> = { kind: "failed", reason: "not read yet" };
   #versions: Versions | undefined;
   #probeFailure: string | undefined;
-  /** Made again once something in it changed. */
+  /** Rebuilt after a change. */
   #value: HostIdentity | undefined;
 
   constructor(roots: Roots, fixed: Pick<HostIdentity, "agentVersion" | "agentStartedAtMs" | "labels">) {
@@ -24,7 +24,7 @@ export class Identity {
     this.#fixed = fixed;
   }
 
-  /** The same object until something in it changes. */
+  /** The same object until a change. */
   get value(): HostIdentity {
     return (this.#value ??= this.#gathered());
   }
@@ -45,7 +45,7 @@ export class Identity {
     };
   }
 
-  /** What is missing from it, and why. */
+  /** Missing parts, with the reason. */
   get reasons(): readonly string[] {
     return [
       ...(this.#system.kind === "read" ? [] : [`operating system: ${this.#system.reason}`]),
@@ -53,7 +53,7 @@ export class Identity {
     ];
   }
 
-  /** From the kernel's files, at once. */
+  /** From the kernel's files, without delay. */
   async readSystem(): Promise<void> {
     const [system, dmi] = await Promise.all([readOperatingSystem(this.#roots), readDmi(this.#roots)]);
     this.#system = system;
@@ -66,7 +66,7 @@ export class Identity {
     this.#value = undefined;
   }
 
-  /** From systeminformation, for as long as 10 s. */
+  /** From systeminformation, which takes up to 10 s. */
   async probeMachine(command: readonly [string, ...string[]], signal: AbortSignal): Promise<void> {
     const { identity, incompleteReason } = await identifyMachine(command, this.#roots, { signal });
     this.#machine = identity;
@@ -75,8 +75,8 @@ export class Identity {
   }
 
   /**
-   * Once for the host's life: one that changes its id is another host to everyone. The configured id goes before the
-   * one it had, and that before anything the machine or libvirt (undefined: it could not be asked) says.
+   * Set once for the host's life, since other systems take a new id for a new host. Precedence: the configured id, the
+   * stored id, then ids from libvirt (undefined: unreachable) or the machine.
    */
   async decideId(
     configured: string | undefined,
@@ -88,7 +88,7 @@ export class Identity {
     return this.#id;
   }
 
-  /** Undefined, while libvirt is away, leaves what was known. */
+  /** Undefined while libvirt is unreachable: keeps the known values. */
   setVersions(versions: Versions | undefined): void {
     this.#versions = versions ?? this.#versions;
     this.#value = undefined;

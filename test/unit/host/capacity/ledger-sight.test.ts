@@ -115,7 +115,7 @@ test("what VMs take is not known before they were listed, and told as it was see
   ledger.setFootprints([seen({ ...small, holder: "vm-b" })], false);
   assert.deepEqual([cpu()?.allocated, cpu()?.available], [2, 0]);
   assert.equal(ledger.capacity.complete, false);
-  assert.match(ledger.capacity.incompleteReasons.join(), /as it was seen last/);
+  assert.match(ledger.capacity.incompleteReasons.join(), /as last seen/);
 });
 
 test("a change is told once, and what changes nothing is not", () => {
