@@ -22,7 +22,7 @@ import {
   assembleInventory,
   directoriesOf,
   emptyInventory,
-  lasting,
+  changeKey,
   provesTraits,
 } from "./inventory/inventory.ts";
 import { Ledger } from "./capacity/ledger.ts";
@@ -42,7 +42,7 @@ import { defined } from "../kernel/defined.ts";
 
 type Scheduling = HostSnapshot["scheduling"];
 
-/** What outlives the agent: who this host is, and an operator's word. Setting resolves when it is durable. */
+/** State that outlives the agent: host id and scheduling state. Setting resolves when it is durable. */
 export interface LastingFacts extends HealthStore {
   readonly hostId: string | undefined;
   setHostId(hostId: string): Promise<void>;
@@ -59,21 +59,21 @@ export interface HostServiceOptions {
   readonly agentVersion: string;
   /** Runs inventory-probe: `probeCommand(path)` of hardware/system/identity.ts. */
   readonly identityCommand: readonly [string, ...string[]];
-  /** Told of every change of a condition, for the event log; as HealthOptions.onChange. Must not throw. */
+  /** Called after every change of a condition, for the event log; as HealthOptions.onChange. Must not throw. */
   readonly onConditionChange: (condition: Condition, isFirst: boolean) => void;
-  /** An operator's word changed, and is durable. Must not throw. */
+  /** The scheduling state changed, and is durable. Must not throw. */
   readonly onSchedulingChange?: (scheduling: Scheduling) => void;
-  /** What each tenant may take; absent: there are no quotas. */
+  /** Quota of each tenant; absent: no quotas. */
   readonly quotaOf?: (tenant: string) => TenantQuota;
-  /** What this host proves itself with; absent: nothing. */
+  /** This host's certificate; absent: none. */
   readonly certificate?: () => Reading<OwnCertificate>;
   readonly roots?: Roots;
   readonly filesystems?: FilesystemProbe;
-  /** What changes of this host and its VMs are recorded in. */
+  /** Journals that record changes of this host and its VMs. */
   readonly journals?: readonly WatchedJournal[];
 }
 
-const noCertificate = { kind: "unsupported", reason: "nothing is to be proved" } as const;
+const noCertificate = { kind: "unsupported", reason: "there is no trust domain" } as const;
 
 export type KvmState =
   | { readonly kind: "usable" }
@@ -83,19 +83,19 @@ export type KvmState =
 const HEALTH_PERIOD_MS = 10_000;
 const INVENTORY_PERIOD_MS = INVENTORY_PERIOD_SECONDS * 1000;
 const STATFS_TIMEOUT_MS = 5000;
-/** A new disk waits so long for the pools, where the agent has just started. */
+/** Longest wait of a new disk for the first reading of the pools after the agent's start. */
 const STORAGE_READ_WITHIN_MS = 5000;
-/** For libvirt's part of one look at the host; the first one holds up the agent's start. */
+/** Deadline of libvirt's part of a round; the first round delays the agent's start. */
 const LOOK_TIMEOUT_MS = 10_000;
 const FIRST_LOOK_TIMEOUT_MS = 1000;
 const MIB = 1024 ** 2;
 
-/** What this machine is, has and how it is: read in the background, answered from memory. */
+/** Identity, inventory, capacity and health of this machine, read in the background and answered from memory. */
 export class HostService implements Service, HostView {
   readonly name = "host";
-  /** Where others tell what they find of this host's health. */
+  /** Receives health reports from other parts of the agent. */
   readonly reports: HealthReports;
-  /** Who has what of this host, and gets it. */
+  /** Claims and allocations of this host's capacity. */
   readonly ledger: Ledger;
   readonly #options: HostServiceOptions;
   readonly #clock: Clock;
@@ -138,7 +138,7 @@ export class HostService implements Service, HostView {
       onChange: (condition, isFirst) => {
         log.info({ condition }, "condition changed");
         options.onConditionChange(condition, isFirst);
-        // What the host can do is in its inventory, and which of its devices work in its capacity.
+        // Traits depend on conditions (KVM), and capacity depends on failing devices.
         if (["KvmUnavailable", "PcieErrors"].includes(condition.type)) this.#refreshSoon();
         this.#changes.publish();
       },
@@ -183,7 +183,7 @@ export class HostService implements Service, HostView {
     this.#capacity = { generation: 0, ...this.ledger.capacity };
   }
 
-  /** Ready once the machine has been read a first time; libvirt's part of it may be missing then. */
+  /** Ready after the first reading of the machine, which may lack libvirt's part. */
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { log, config } = this.#options;
     const rounds = new Rounds(this.#clock, log.child({ component: "host" }), signal);
@@ -222,13 +222,13 @@ export class HostService implements Service, HostView {
     return this.#usage.now();
   }
 
-  /** Those that have VMs or reservations here. */
+  /** Tenants with VMs or reservations here. */
   tenants(): readonly TenantShare[] {
     const { quotaOf } = this.#options;
     return [...this.ledger.tenantUse()].map(([tenant, use]) => ({ tenant, use, quota: quotaOf?.(tenant) }));
   }
 
-  /** Each part is the same object until something in it changes. */
+  /** Each part is the same object until it changes. */
   snapshot(): HostSnapshot {
     const { scheduling } = this.#options.record;
     return defined({
@@ -249,19 +249,19 @@ export class HostService implements Service, HostView {
     return this.#changes.subscribe(signal, 16);
   }
 
-  /** Once all pools were read a first time, for a few seconds at most. */
+  /** Resolves after the first reading of all pools, or after a few seconds. */
   async storageRead(): Promise<void> {
     await this.#storageLook.wait();
   }
 
-  /** Whether guests can run on KVM here; `broken`: it is there, and what happened shows that it does not work. */
+  /** Whether guests can run on KVM here; `broken`: present, but guests failed on it. */
   kvm(): KvmState {
     const failing = this.#failingKvm();
     if (failing !== undefined) return { kind: "broken", evidence: failing.evidence };
     return this.#inventory.traits.includes("kvm") ? { kind: "usable" } : { kind: "absent" };
   }
 
-  /** Undefined: what it rests on could not be read. */
+  /** Undefined if its sources could not be read. */
   trait(name: string): boolean | undefined {
     return this.#inventory.traits.includes(name) || (this.#areTraitsKnown ? false : undefined);
   }
@@ -275,7 +275,7 @@ export class HostService implements Service, HostView {
     if (before.state !== state || before.reason !== reason) onSchedulingChange?.({ state, reason });
   }
 
-  /** An operator has seen why a condition is held. As HealthMemory.acknowledge. */
+  /** Acknowledges a latched condition. As HealthMemory.acknowledge. */
   async acknowledge(condition: string, requestId: string): Promise<void> {
     await this.#memory.acknowledge(condition, requestId);
   }
@@ -287,7 +287,7 @@ export class HostService implements Service, HostView {
     if (hostId === before) return;
     if (before !== undefined) {
       const message =
-        "host.id of the configuration is not the id this host had: to a scheduler it is another host";
+        "the configured host.id differs from this host's stored id: schedulers take it for another host";
       log.warn({ component: "host", before, hostId }, message);
     }
     await record.setHostId(hostId);
@@ -317,18 +317,18 @@ export class HostService implements Service, HostView {
     const failing = this.#health.subjectsOn("PcieErrors", "fatal");
     const { deviceAliases } = this.#options.config.host;
     this.ledger.setDevices(devicesForGuests(after.devices, failing, deviceAliases));
-    // A list that could not be had says nothing about any pool.
+    // Without a list, the state of all pools is unknown.
     if (sources.pools.kind === "read") {
       const known = new Map(after.storagePools.map((pool) => [pool.name, pool]));
       const pools = new Map(sources.pools.value.map(({ name }) => [name, known.get(name)]));
       this.ledger.setStorage({ pools, volumes: sources.volumes, startedAtMs });
     }
-    // New disks wait for it.
+    // New disks wait for this reading.
     const { volumes } = sources;
     if ([...volumes.values()].some((pool) => pool.kind === "failed" && pool.code === MORE_TO_READ))
       this.#refreshSoon();
     else if (sources.pools.kind === "read") this.#storageLook.had();
-    if (generation === this.#capacity.generation && lasting(before) !== lasting(after))
+    if (generation === this.#capacity.generation && changeKey(before) !== changeKey(after))
       this.#nextGeneration();
   }
 
@@ -342,7 +342,7 @@ export class HostService implements Service, HostView {
     }
   }
 
-  /** Pools and networks that come and go. What is missed (an overflow, a resync) is a reason to look as well. */
+  /** Watches for added and removed pools and networks. Missed events (an overflow, a resync) also trigger a round. */
   async #followEvents(signal: AbortSignal): Promise<void> {
     const telling = new Set(["storage_pool", "network", "resync"]);
     for await (const event of this.#options.libvirt.events.subscribe(signal)) {
@@ -362,12 +362,12 @@ export class HostService implements Service, HostView {
     this.#health.observe("LibvirtUnresponsive", "probe", verdict, this.#now());
     this.#probedMs = this.#clock.monotonicMs();
     const isAnswering = verdict.kind === "good";
-    // The last inventory may lack what libvirt did not answer: read it again before the period ends.
+    // The last inventory may lack libvirt's part: read it again before the period ends.
     if (isAnswering && this.#hasLastProbeFailed) this.#refreshSoon();
     this.#hasLastProbeFailed = !isAnswering;
   }
 
-  /** What time alone changes. */
+  /** Updates state that changes with time only. */
   async #ageHealth(): Promise<void> {
     this.reports.age();
     this.#health.age(this.#now());
@@ -378,7 +378,7 @@ export class HostService implements Service, HostView {
     return this.#health.conditions.find(({ type, status }) => type === "KvmUnavailable" && status === "true");
   }
 
-  /** libvirt was probed lately, well or not: the agent's own rounds go on. */
+  /** libvirt was probed recently, with any result: the agent's own rounds continue. */
   #isProbing(): boolean {
     const { libvirtProbeSeconds, libvirtProbeTimeoutSeconds } = this.#options.config.health;
     const limitMs = 3 * (libvirtProbeSeconds + libvirtProbeTimeoutSeconds) * 1000;

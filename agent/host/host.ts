@@ -1,15 +1,15 @@
 import type { CacheGroup } from "../hardware/cpu/cpu-topology.ts";
 import type { PciFunction } from "../hardware/pci/pci.ts";
 
-/** What this machine is, has and how it is. All of it is answered from memory. */
+/** Identity, inventory, capacity and health of this machine. Answered from memory. */
 export interface HostSnapshot {
   readonly identity: HostIdentity;
   readonly inventory: HostInventory;
-  /** Wall clock of when the machine was looked at last; absent before the first time. */
+  /** Wall clock of the last observation; absent before the first. */
   readonly inventoryReadAtMs?: number;
   readonly capacity: HostCapacity;
   readonly health: HostHealth;
-  /** An operator's word; never changed automatically. */
+  /** Set by an operator; never changed automatically. */
   readonly scheduling: { readonly state: "active" | "cordoned"; readonly reason: string };
 }
 
@@ -32,7 +32,7 @@ export interface HostIdentity {
 }
 
 export interface HostInventory {
-  /** False when any part could not be read; `incompleteReasons` says which and why. */
+  /** False if any part could not be read; `incompleteReasons` has the reasons. */
   readonly complete: boolean;
   readonly incompleteReasons: readonly string[];
   readonly cpu?: {
@@ -49,28 +49,28 @@ export interface HostInventory {
   readonly networks: readonly HostNetwork[];
   readonly devices: readonly PciDevice[];
   readonly traits: readonly string[];
-  /** Absent until libvirt has said what a guest would get. */
+  /** Absent until libvirt has reported domain capabilities. */
   readonly compatibility?: Compatibility;
 }
 
-/** A PCI function that could be given to a guest; the board's own (bridges, memory) are left out. */
+/** A PCI function that can be assigned to a guest, without those of the board (bridges, memory). */
 export interface PciDevice extends PciFunction {
   readonly kind: "network" | "storage" | "gpu" | "accelerator" | "usb" | "other";
-  /** Names, where libvirt knows them. */
+  /** Names, if libvirt knows them. */
   readonly vendor?: string;
   readonly product?: string;
 }
 
-/** What a guest depends on when it moves: two hosts with the same digest give it the same. */
+/** Properties that a migrating guest depends on: hosts with the same digest are compatible. */
 export interface Compatibility {
   readonly digest: string;
   readonly accelerator: "kvm" | "tcg";
-  /** What host-model means here. */
+  /** The CPU model of host-model on this host. */
   readonly cpuModel: string;
   readonly cpuVendor: string;
-  /** Beyond the model, as policy:name (require:aes, disable:svm); ascending. */
+  /** Features beyond the model, as policy:name (require:aes, disable:svm); ascending. */
   readonly cpuFeatures: readonly string[];
-  /** Of the host's own CPU, for guests that get it as it is; ascending. */
+  /** Features of the host CPU, for guests with host-passthrough; ascending. */
   readonly hostCpuFeatures: readonly string[];
   /** Without aliases; ascending. */
   readonly machineTypes: readonly string[];
@@ -78,18 +78,18 @@ export interface Compatibility {
 
 export interface NumaCell {
   readonly id: number;
-  /** Those that are online. */
+  /** Online CPUs. */
   readonly cpus: readonly number[];
-  /** Those that are there and not online; absent: none. */
+  /** Present but offline CPUs; absent: none. */
   readonly offlineCpus?: readonly number[];
   readonly memoryBytes: number;
-  /** Of it, what lost data and is not used any more; absent: none. */
+  /** Poisoned memory, out of use; absent: none. */
   readonly poisonedBytes?: number;
   readonly pages: readonly { readonly sizeBytes: number; readonly total: number; readonly free?: number }[];
   readonly distances: readonly number[];
-  /** Hardware threads by core; absent where nobody says: each CPU counts as a core of its own then. */
+  /** Hardware threads by core; absent if unknown: each CPU then counts as a core. */
   readonly siblings?: readonly (readonly number[])[];
-  /** Last-level caches with those who share each, where they are known. */
+  /** Last-level caches with the CPUs that share each, if known. */
   readonly caches?: readonly CacheGroup[];
 }
 
@@ -99,16 +99,16 @@ export interface StoragePool {
   readonly active: boolean;
   readonly presence: "present" | "unknown";
   readonly observedAtMs: number;
-  /** Sizes are absent where they are not known: the pool is inactive, or was never read. */
+  /** Sizes are absent if unknown: the pool is inactive, or was never read. */
   readonly capacityBytes?: number;
   readonly allocatedBytes?: number;
   readonly availableBytes?: number;
-  /** What its volumes may grow to, all together; absent where it could not be read. */
+  /** Total size that its volumes may grow to; absent if unreadable. */
   readonly provisionedBytes?: number;
   readonly path?: string;
-  /** Pools with the same one, on whatever host, are the same storage: it counts once. Absent: alone of its kind. */
+  /** Pools with the same id, on any host, are the same storage and count once. Absent: not shared. */
   readonly sharedId?: string;
-  /** Bytes of thin volumes sold per byte that is there. */
+  /** Overcommit ratio for thin volumes. */
   readonly thinRatio?: number;
 }
 
@@ -116,52 +116,52 @@ export interface HostNetwork {
   readonly name: string;
   readonly bridge: string;
   readonly active: boolean;
-  /** "unknown": as it was seen last. */
+  /** "unknown": as last seen. */
   readonly presence: "present" | "unknown";
   readonly observedAtMs: number;
 }
 
 export interface HostCapacity {
   readonly generation: number;
-  /** False while what VMs take is not known, or only as it was seen last; `incompleteReasons` says which. */
+  /** False while the resource use of VMs is unknown or outdated; see `incompleteReasons`. */
   readonly complete: boolean;
   readonly incompleteReasons: readonly string[];
   readonly cells: readonly { readonly id: number; readonly resources: readonly ResourceCapacity[] }[];
-  /** The CPUs that are given to one VM each. Configuration. */
+  /** CPUs that serve one VM each, by configuration. */
   readonly dedicatedCpus: readonly number[];
   readonly devices: readonly DeviceCapacity[];
 }
 
-/** A device of the host that a VM can be given. */
+/** A host device that a VM can use. */
 export interface DeviceCapacity {
-  /** PCI address as sysfs spells it. */
+  /** PCI address as in sysfs. */
   readonly address: string;
-  /** The operator's name for it, or for all of its kind. */
+  /** The operator's alias for it, or for all of its kind. */
   readonly alias?: string;
-  /** Its NUMA cell, where it has one. */
+  /** Its NUMA cell, if any. */
   readonly cell?: number;
-  /** All devices of one group go to the same VM. */
+  /** All devices of a group go to the same VM. */
   readonly iommuGroup: number;
-  /** "unknown": nobody is known to have it, and the VMs were not listed yet. */
+  /** "unknown": no known holder, but the VMs were not listed yet. */
   readonly state: "free" | "allocated" | "claimed" | "unhealthy" | "unknown";
-  /** Of the VM or reservation that has it, or another of its IOMMU group. */
+  /** The VM or reservation that holds it, or another device of its IOMMU group. */
   readonly holder?: string;
 }
 
-/** available = (total - reserved - unhealthy) * overcommitRatio - allocated - claimed; shown as it is when negative. */
+/** available = (total - reserved - unhealthy) * overcommitRatio - allocated - claimed; may be negative. */
 export interface ResourceCapacity {
-  /** cpu in vCPUs that share CPUs, cpu_dedicated in CPUs for one VM alone, the others in bytes. */
+  /** cpu in vCPUs on shared CPUs, cpu_dedicated in exclusive CPUs, the others in bytes. */
   readonly resource: "cpu" | "cpu_dedicated" | "memory" | "memory_2m" | "memory_1g";
   readonly total: number;
   readonly reserved: number;
-  /** Absent, as is `available`, before the VMs were listed a first time. */
+  /** Absent, as is `available`, before the first VM listing. */
   readonly allocated?: number;
   readonly claimed: number;
-  /** There and not usable: CPUs that are offline, memory that lost data. */
+  /** Present but unusable: offline CPUs, poisoned memory. */
   readonly unhealthy: number;
   readonly overcommitRatio: number;
   readonly available?: number;
-  /** Bounds of one VM's request: the least, the most on a host without VMs, and the step. */
+  /** Bounds of one VM's request: minimum, maximum on a host without VMs, and step. */
   readonly min: number;
   readonly max: number;
   readonly step: number;
@@ -174,20 +174,20 @@ export interface Condition {
   /** LibvirtUnresponsive, KvmUnavailable, DiskSpace, MemoryPressure, AgentImpaired, ... */
   readonly type: string;
   readonly status: Truth;
-  /** What a scheduler should do because of it, now: "none" while the status is false, or nobody watches it. */
+  /** What a scheduler should do now: "none" while the status is false, or the condition is not watched. */
   readonly effect: Effect;
   /** Upper camel, e.g. ProbeFailed. */
   readonly reason: string;
   readonly evidence: string;
-  /** What it is true of, where that is not the host as a whole: disks, DIMMs, pools, ... Ascending. */
+  /** Affected subjects, if not the whole host: disks, DIMMs, pools, ... Ascending. */
   readonly subjects: readonly string[];
   readonly sinceMs: number;
   readonly lastProbeMs: number;
   /** Held until an operator acknowledges it. */
   readonly latched: boolean;
-  /** An operator has; it is held until the reboot alone. */
+  /** Acknowledged by an operator; held only until the reboot. */
   readonly acknowledged: boolean;
-  /** Held until the host was rebooted. */
+  /** Held until the host reboots. */
   readonly untilReboot: boolean;
 }
 
@@ -195,30 +195,30 @@ export interface HostHealth {
   /** The worst effect of all conditions. */
   readonly state: Effect;
   readonly conditions: readonly Condition[];
-  /** The agent and its probes work. A dead host does not answer: false is never said. */
+  /** The agent and its probes work. Never false, since a dead host does not answer. */
   readonly alive: Truth;
-  /** New VMs may be put here: no condition forbids it, none that could is unknown, and nobody cordoned the host. */
+  /** New VMs may be placed here: no condition forbids it or is unknown, and the host is not cordoned. */
   readonly schedulable: Truth;
-  /** The conditions for which it is not true: those that forbid it, then those that could and are unknown. */
+  /** The conditions that prevent scheduling: first those that forbid it, then unknown ones that could. */
   readonly notSchedulableBy: readonly string[];
-  /** Cutting the power would lose no guest. Answered when asked: the agent never asks for a fence on metrics. */
+  /** Cutting the power would lose no guest. The agent itself never requests a fence because of metrics. */
   readonly safeToFence: Truth;
 }
 
-/** What of the machine is in use now. A part that could not be read, or lately was not, is absent. */
+/** Current resource use of the machine. Parts without a recent reading are absent. */
 export interface HostUsage {
   readonly readAtMs: number;
-  /** 0 to 1, of all CPUs together, between the last two readings. */
+  /** 0 to 1, average of all CPUs between the last two readings. */
   readonly cpuBusyRatio?: number;
   readonly memoryTotalBytes?: number;
   readonly memoryAvailableBytes?: number;
   readonly cells: readonly { readonly id: number; readonly memoryFreeBytes: number }[];
 }
 
-/** The door that readers of the host use (api, scheduler link, metrics). */
+/** The read interface for api, scheduler link and metrics. */
 export interface HostView {
-  /** A part of it that did not change is the same object as before. */
+  /** Unchanged parts are the same objects as before. */
   snapshot(): HostSnapshot;
-  /** An item after every change of the snapshot other than readings that move all the time. */
+  /** Yields an item after every change of the snapshot, except for continuously changing readings. */
   subscribe(signal: AbortSignal): AsyncIterable<{ readonly kind: "item" | "overflow" }>;
 }

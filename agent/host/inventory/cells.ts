@@ -6,24 +6,24 @@ import type { HostCapabilities } from "../../libvirt/xml/index.ts";
 import type { NumaCell } from "../host.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** A part of the inventory, with why it is not all there. */
+/** A part of the inventory, with the reasons for missing values. */
 export interface Part<T> {
   readonly value: T;
   readonly reasons: readonly string[];
 }
 
-/** A smaller difference between the machine's memory and that of its cells is memory coming or going. */
+/** Tolerance between the machine's memory and the sum of its cells: hotplug may be under way. */
 const MEMORY_TOLERANCE_RATIO = 0.01;
 
 /**
- * The NUMA cells: from sysfs, else from libvirt's capabilities, else as last known. A cell of which the CPUs or the
- * memory are known from nowhere is left out, never shown as empty.
+ * The NUMA cells: from sysfs, else from libvirt's capabilities, else as last known. A cell with unknown CPUs or memory
+ * is omitted, never shown as empty.
  */
 export function assembleCells(sources: {
   readonly nodes: Reading<readonly NumaNode[]>;
   readonly capabilities: Reading<HostCapabilities>;
   readonly topology: Reading<CpuTopology>;
-  /** Of the whole machine, where known. */
+  /** Of the whole machine, if known. */
   readonly machineMemoryBytes: number | undefined;
   readonly before: readonly NumaCell[];
 }): Part<readonly NumaCell[]> {
@@ -36,11 +36,10 @@ export function assembleCells(sources: {
   }
   const topology = topologyOf(sources);
   const reasons: string[] = [];
-  if (sources.nodes.kind === "failed")
-    reasons.push(`NUMA cells are as libvirt told them: ${sources.nodes.reason}`);
+  if (sources.nodes.kind === "failed") reasons.push(`NUMA cells are from libvirt: ${sources.nodes.reason}`);
   const cells = ids.flatMap((id): NumaCell[] => {
     const node = nodes?.find((other) => other.id === id);
-    const told = fromLibvirt.find((other) => other.id === id);
+    const reported = fromLibvirt.find((other) => other.id === id);
     const known = sources.before.find((other) => other.id === id);
     const part = <T>(
       name: string,
@@ -54,27 +53,27 @@ export function assembleCells(sources: {
     const cpus = part(
       "CPUs",
       node?.cpus,
-      told?.cpus.map((cpu) => cpu.id),
+      reported?.cpus.map((cpu) => cpu.id),
       known?.cpus,
     );
     const memory = part("memory", node?.memory);
-    const memoryBytes = memory?.totalBytes ?? told?.memoryBytes ?? known?.memoryBytes;
+    const memoryBytes = memory?.totalBytes ?? reported?.memoryBytes ?? known?.memoryBytes;
     if (cpus === undefined || memoryBytes === undefined) {
       reasons.push(
-        `NUMA cell ${id} is left out: its ${cpus === undefined ? "CPUs" : "memory"} could not be read`,
+        `NUMA cell ${id} is omitted: its ${cpus === undefined ? "CPUs" : "memory"} could not be read`,
       );
       return [];
     }
     const pages = part(
       "huge pages",
       node?.hugepages,
-      told === undefined ? undefined : hugepagesOf(told),
+      reported === undefined ? undefined : hugepagesOf(reported),
       known?.pages,
     );
     const distances = part(
       "distances",
       node?.distances,
-      told?.distances.map(({ value }) => value),
+      reported?.distances.map(({ value }) => value),
       known?.distances,
     );
     const shared = sharingOf(topology, cpus) ?? pick(known);
@@ -84,8 +83,8 @@ export function assembleCells(sources: {
 }
 
 /**
- * A kernel may count memory that was plugged in later for the machine and for no node. With one cell it can be nowhere
- * else; with several the cells' own counts are kept, which are then too low rather than too high.
+ * A kernel may count hot-plugged memory for the machine but for no node. A single cell gets all of it; with several
+ * cells, their own counts are kept, which are then too low rather than too high.
  */
 function withMachineMemory(
   cells: readonly NumaCell[],
@@ -102,7 +101,7 @@ function withMachineMemory(
   return { value: cells, reasons: [...reasons, difference] };
 }
 
-/** Without the smallest size, which is that of plain pages. */
+/** Without the smallest size, that of plain pages. */
 function hugepagesOf(cell: HostCapabilities["cells"][number]): NumaCell["pages"] {
   const smallest = Math.min(...cell.pages.map(({ sizeBytes }) => sizeBytes));
   return cell.pages
@@ -110,7 +109,7 @@ function hugepagesOf(cell: HostCapabilities["cells"][number]): NumaCell["pages"]
     .map(({ sizeBytes, count }) => ({ sizeBytes, total: count }));
 }
 
-/** Which CPUs are one core, and which share a cache: from sysfs, else as libvirt tells it. */
+/** CPUs grouped by core and by shared cache: from sysfs, else from libvirt. */
 function topologyOf(sources: {
   readonly topology: Reading<CpuTopology>;
   readonly capabilities: Reading<HostCapabilities>;
@@ -127,7 +126,7 @@ function topologyOf(sources: {
 
 type Sharing = Pick<NumaCell, "siblings" | "caches">;
 
-/** A cache that reaches over several cells is named in each. */
+/** A cache that spans several cells is listed in each. */
 function sharingOf(topology: CpuTopology | undefined, cpus: readonly number[]): Sharing | undefined {
   if (topology === undefined) return undefined;
   const isHere = (group: readonly number[]): boolean => group.some((cpu) => cpus.includes(cpu));

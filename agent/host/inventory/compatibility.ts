@@ -4,17 +4,17 @@ import type { Compatibility } from "../host.ts";
 
 export interface CompatibilityFacts {
   readonly capabilities: HostCapabilities;
-  /** Of the domain type that guests get here unless they ask for another. */
+  /** Capabilities of the default domain type on this host. */
   readonly domain: DomainCapabilities;
   readonly libvirtVersion: string;
   readonly hypervisorVersion: string;
 }
 
 /**
- * What a guest depends on when it moves. The digest is the lower-case hexadecimal SHA-256 of these lines in UTF-8, each
- * ended by a line feed, lists in ascending order of their bytes: `arch`, `accelerator`, `cpu VENDOR MODEL`, a `feature
- * POLICY:NAME` each of host-model, for KVM `host-cpu BITS` (physical address bits; 0: not known) and a `host-feature
- * NAME` each, a `machine NAME` each, `qemu VERSION`, `libvirt VERSION`. The contract documents it (Compatibility.digest).
+ * Properties that a migrating guest depends on. The digest is the lower-case hexadecimal SHA-256 of these UTF-8 lines,
+ * each ended by a line feed, lists in ascending byte order: `arch`, `accelerator`, `cpu VENDOR MODEL`, one `feature
+ * POLICY:NAME` per feature of host-model, for KVM `host-cpu BITS` (physical address bits; 0: unknown) and `host-feature
+ * NAME` lines, `machine NAME` lines, `qemu VERSION`, `libvirt VERSION`. The contract documents it (Compatibility.digest).
  */
 export function compatibilityOf(facts: CompatibilityFacts): Compatibility {
   const { capabilities, domain, libvirtVersion, hypervisorVersion } = facts;
@@ -46,7 +46,7 @@ export function compatibilityOf(facts: CompatibilityFacts): Compatibility {
   return { digest, accelerator, cpuModel, cpuVendor, cpuFeatures, hostCpuFeatures, machineTypes };
 }
 
-/** An alias (q35) means another machine with each QEMU. */
+/** An alias (q35) stands for a different machine type in each QEMU version. */
 function machinesOf({ guests }: HostCapabilities, arch: string): string[] {
   const own = guests.filter((guest) => guest.arch === arch && guest.osType === "hvm");
   return own.flatMap(({ machines }) => machines.map(({ name, canonical }) => canonical ?? name));

@@ -5,17 +5,17 @@ import type { PciDevice } from "../host.ts";
 import type { HostDevice } from "../capacity/ledger.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** Names of a vendor's product, as libvirt knows them. */
+/** Vendor and product names from libvirt. */
 export interface DeviceNames {
   readonly vendor?: string;
   readonly product?: string;
 }
 
-/** The same for every function of one product. */
+/** Key of a product, the same for all its functions. */
 export const productKey = (of: { readonly vendorId: number; readonly productId: number }): string =>
   `${of.vendorId.toString(16)}:${of.productId.toString(16)}`;
 
-/** By class code (PCI Code and ID Assignment): the first that fits. */
+/** By class code (PCI Code and ID Assignment): the first match. */
 const kinds: readonly (readonly [mask: number, code: number, kind: PciDevice["kind"]])[] = [
   [0xff0000, 0x010000, "storage"],
   [0xff0000, 0x020000, "network"],
@@ -26,7 +26,7 @@ const kinds: readonly (readonly [mask: number, code: number, kind: PciDevice["ki
   [0xffff00, 0x0c0300, "usb"],
 ];
 
-/** Screens of management controllers: made for people who look at the host from afar, not for guests. */
+/** Vendors of management controllers' display adapters, which serve remote consoles, not guests. */
 const screenVendors: ReadonlySet<number> = new Set([0x102b, 0x1a03]);
 
 function kindOf({ classCode, vendorId }: PciFunction): PciDevice["kind"] {
@@ -34,7 +34,7 @@ function kindOf({ classCode, vendorId }: PciFunction): PciDevice["kind"] {
   return kind === "gpu" && screenVendors.has(vendorId) ? "other" : kind;
 }
 
-/** The devices after one more look; as last known where the kernel could not list them. */
+/** The devices of a new reading, or the last known ones if the kernel could not list them. */
 export function assembleDevices(
   functions: Reading<PciFunctions>,
   names: ReadonlyMap<string, DeviceNames>,
@@ -48,14 +48,14 @@ export function assembleDevices(
   return { value, reasons: functions.value.unread };
 }
 
-/** It is kept for guests, or from all. VFIO gives a group to nobody while a member has another driver. */
+/** Drivers that keep a device for guests, or from all use. VFIO refuses a group while a member has another driver. */
 const isKeptFromHost = (driver: string): boolean => VFIO_DRIVER.test(driver) || driver === "pci-stub";
 
 /**
- * Those that the operator took from the host for its guests, by giving them, and all else in their IOMMU groups, to
- * vfio-pci. All others stay the host's own; without a group a device can be given to nobody. `failing`: addresses of
- * devices that are not to be relied on, each with its virtual functions. `aliases`: the operator's name of a device by its
- * address or, with its vendor and product (10de:20b0), of all of a kind; that of the address goes before.
+ * Devices for guests: the operator bound them, and all devices in their IOMMU groups, to vfio-pci. All others stay with
+ * the host; a device without a group cannot be assigned. `failing`: addresses of unreliable devices, including their
+ * virtual functions. `aliases`: the operator's names by address or by vendor and product (10de:20b0); an address takes
+ * precedence.
  */
 export function devicesForGuests(
   devices: readonly PciDevice[],
@@ -87,6 +87,6 @@ export function devicesForGuests(
   });
 }
 
-/** As lspci -n writes them. */
+/** As in lspci -n. */
 const idsOf = ({ vendorId, productId }: PciDevice): string =>
   [vendorId, productId].map((id) => id.toString(16).padStart(4, "0")).join(":");

@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { Clock } from "../../kernel/clock.ts";
 
-/** Something that the agent has to have looked at once; who needs it waits for that, but not for long. */
+/** A gate for the first reading of something: callers wait for it, up to a limit. */
 export class FirstLook {
   readonly #clock: Clock;
   readonly #patienceMs: number;
@@ -10,16 +10,16 @@ export class FirstLook {
   constructor(clock: Clock, patienceMs: number) {
     this.#clock = clock;
     this.#patienceMs = patienceMs;
-    // Many creations may wait at once; Node would take eleven for a leak.
+    // Many creations may wait at once; Node warns of a leak from eleven listeners on.
     setMaxListeners(0, this.#had.signal);
   }
 
-  /** It was looked at. */
+  /** The first reading is done. */
   had(): void {
     this.#had.abort();
   }
 
-  /** Resolves once it was looked at, or when that takes too long. */
+  /** Resolves after the first reading, or at the limit. */
   async wait(): Promise<void> {
     await this.#clock.sleep(this.#patienceMs, this.#had.signal).catch(() => undefined);
   }

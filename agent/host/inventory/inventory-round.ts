@@ -17,9 +17,9 @@ import type { LibvirtFacts, Patience } from "./libvirt-facts.ts";
 import { offeredTypes } from "./traits.ts";
 import { VolumeSizes } from "./volume-sizes.ts";
 
-const NOT_ASKED = { kind: "failed", reason: "libvirt was not asked yet" } as const;
+const NOT_ASKED = { kind: "failed", reason: "libvirt has not been queried yet" } as const;
 
-/** Reads everything that the inventory is made of. */
+/** Reads all sources of the inventory. */
 export class InventoryRound {
   readonly #roots: Roots;
   readonly #facts: LibvirtFacts;
@@ -43,7 +43,7 @@ export class InventoryRound {
     this.#volumes = new VolumeSizes(options.facts);
   }
 
-  /** Capabilities are long, and change only with the machine or its libvirt: they are asked for once a connection. */
+  /** Capabilities are large, and change only with the machine or its libvirt: read once per connection. */
   forgetCapabilities(): void {
     this.#capabilities = NOT_ASKED;
     this.#domain = NOT_ASKED;
@@ -53,13 +53,13 @@ export class InventoryRound {
     return valueOf(this.#capabilities)?.hostUuid;
   }
 
-  /** Whether libvirt says that QEMU can use KVM; undefined where it could not be asked. */
+  /** Whether libvirt reports that QEMU can use KVM; undefined if unreachable. */
   get offersKvm(): boolean | undefined {
     const capabilities = valueOf(this.#capabilities);
     return capabilities === undefined ? undefined : offeredTypes(capabilities).has("kvm");
   }
 
-  /** Of libvirt, what it does not answer in time is missing. */
+  /** Parts that libvirt does not answer in time are missing. */
   async read(
     signal: AbortSignal,
     timeoutMs: number,
@@ -99,7 +99,7 @@ export class InventoryRound {
     ]);
     const details = (valueOf(pools) ?? []).flatMap((pool) => valueOf(pool.details) ?? []);
     const spaces = await this.spaces(directoriesOf(details));
-    // Time of their own: one pool that hangs takes all of what its details may.
+    // A separate deadline: one hung pool uses up the deadline of its details.
     const volumes = await this.#volumes.read(valueOf(pools) ?? [], spaces, patienceOf(signal, timeoutMs));
     return {
       nodes,
@@ -137,7 +137,7 @@ export class InventoryRound {
     return { capabilities, domain: this.#domain };
   }
 
-  /** Of each product once; one that libvirt cannot tell now is asked for again. */
+  /** Reads each product once; retries products that libvirt could not answer. */
   async #namesOf(pci: Reading<PciFunctions>, patience: Patience): Promise<ReadonlyMap<string, DeviceNames>> {
     const strangers = new Map<string, string>();
     for (const found of valueOf(pci)?.functions ?? []) {
@@ -152,7 +152,7 @@ export class InventoryRound {
     return this.#names;
   }
 
-  /** Space by path, one filesystem after the other. */
+  /** Filesystem space by path, read sequentially. */
   async spaces(paths: Iterable<string>): Promise<Map<string, Reading<FilesystemSpace>>> {
     const spaces = new Map<string, Reading<FilesystemSpace>>();
     for (const path of new Set(paths)) spaces.set(path, await this.#filesystems.read(path));
@@ -160,7 +160,7 @@ export class InventoryRound {
   }
 }
 
-/** What is left of the time is for the next question. */
+/** The remaining time is for the next call. */
 function patienceOf(signal: AbortSignal, timeoutMs: number): Patience {
   const deadlineMs = performance.now() + timeoutMs;
   return {

@@ -20,8 +20,8 @@ import type { VolumeCapacities } from "../capacity/storage-ledger.ts";
 import { traitsOf } from "./traits.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What of an inventory is not a reading that moves all the time: two that are equal in it are the same to anyone. */
-export function lasting(inventory: HostInventory): string {
+/** Equal for inventories that differ only in continuously changing readings. */
+export function changeKey(inventory: HostInventory): string {
   const cells = inventory.cells.map((cell) => ({
     ...cell,
     pages: cell.pages.map(({ sizeBytes, total }) => ({ sizeBytes, total })),
@@ -33,7 +33,7 @@ export function lasting(inventory: HostInventory): string {
   return JSON.stringify({ ...inventory, cells, storagePools, networks });
 }
 
-/** Everything that was read in one round. */
+/** All readings of one round. */
 export interface InventorySources {
   readonly nodes: Reading<readonly NumaNode[]>;
   readonly offlineCpus: Reading<ByNode<readonly number[]>>;
@@ -43,25 +43,25 @@ export interface InventorySources {
   readonly topology: Reading<CpuTopology>;
   readonly mounts: Reading<readonly Mount[]>;
   readonly pci: Reading<PciFunctions>;
-  /** By product, as productKey spells it. */
+  /** By productKey. */
   readonly names: ReadonlyMap<string, DeviceNames>;
   readonly kvm: Reading<Kvm>;
   readonly capabilities: Reading<HostCapabilities>;
-  /** Of the domain type that guests get here unless they ask for another. */
+  /** Capabilities of the default domain type on this host. */
   readonly domain: Reading<DomainCapabilities>;
   readonly versions: Versions | undefined;
   readonly memoryBytes: Reading<number>;
   readonly pools: Reading<readonly PoolFacts[]>;
   readonly networks: Reading<readonly NetworkFacts[]>;
-  /** Space by path, of the pools that are directories. */
+  /** Filesystem space by path, for directory pools. */
   readonly spaces: ReadonlyMap<string, Reading<FilesystemSpace>>;
-  /** By pool, of those that are active. */
+  /** By pool, for active pools. */
   readonly volumes: ReadonlyMap<string, Reading<VolumeCapacities>>;
-  /** Guests were seen to fail on KVM: a device that opens proves nothing then. */
+  /** Guests failed on KVM: an openable device then proves nothing. */
   readonly kvmFails: boolean;
-  /** Configured: how often a pool's bytes are sold. */
+  /** Configured overcommit ratio of pools. */
   readonly thinRatio: number;
-  /** What is known to be missing from elsewhere. */
+  /** Missing parts reported by other readings. */
   readonly reasons: readonly string[];
 }
 
@@ -75,7 +75,7 @@ export const emptyInventory: HostInventory = {
   traits: [],
 };
 
-/** Pools that lie in a mounted filesystem, whose space can be asked for. */
+/** Pools in a mounted filesystem, whose space can be read. */
 const directoryPools = new Set(["dir", "fs", "netfs"]);
 
 export function directoriesOf(pools: readonly Pick<StoragePool, "type" | "active" | "path">[]): string[] {
@@ -84,7 +84,7 @@ export function directoriesOf(pools: readonly Pick<StoragePool, "type" | "active
   );
 }
 
-/** The inventory after one more round. A part that could not be read this time stays as last known, with the reason. */
+/** The inventory after a round. Unreadable parts keep their last known values, with the reason. */
 export function assembleInventory(
   sources: InventorySources,
   before: HostInventory,
@@ -134,7 +134,7 @@ export function assembleInventory(
   });
 }
 
-/** Whether a trait that was not found is one that this host has not. */
+/** Whether the absence of a trait is certain, rather than unreadable. */
 export const provesTraits = (
   sources: Pick<InventorySources, "capabilities" | "domain" | "nodes" | "pci">,
 ): boolean =>
@@ -155,7 +155,7 @@ function assembleCompatibility({
   });
 }
 
-/** "a, b: why" for parts that failed for the same reason. What the machine does not have is not missing. */
+/** "a, b: why" for parts that failed for the same reason. Unsupported parts do not count as missing. */
 function failures(parts: Readonly<Record<string, Reading<unknown>>>): string[] {
   const namesByReason = new Map<string, string[]>();
   for (const [name, part] of Object.entries(parts)) {
@@ -171,7 +171,7 @@ function assemblePools(
   nowMs: number,
 ): Part<readonly StoragePool[]> {
   const pools = valueOf(sources.pools);
-  // A list that could not be had says nothing about any pool.
+  // Without a list, the state of all pools is unknown.
   if (pools === undefined) return { value: before.map(unknownNow), reasons: [] };
   const reasons: string[] = [];
   const value = pools.flatMap(({ name, details }): StoragePool[] => {
@@ -181,7 +181,7 @@ function assemblePools(
       return known === undefined ? [] : [unknownNow(known)];
     }
     const { type, active, path, source, capacityBytes, allocatedBytes, availableBytes } = details.value;
-    const told = { capacityBytes, allocatedBytes, availableBytes };
+    const libvirtSizes = { capacityBytes, allocatedBytes, availableBytes };
     const sharedId = sharedIdOf(defined({ type, source, path }), valueOf(sources.mounts) ?? []);
     const known = before.find((pool) => pool.name === name)?.sharedId;
     const volumes = active ? sources.volumes.get(name) : undefined;
@@ -195,8 +195,8 @@ function assemblePools(
         thinRatio: sources.thinRatio,
         ...withSharedId(sources.mounts.kind === "read" ? sharedId : (sharedId ?? known)),
         ...(path === undefined ? {} : { path }),
-        // libvirt's own sizes are as of the pool's last refresh; the filesystem's are of now.
-        ...(active && (space === undefined ? told : sizesOf(space))),
+        // libvirt's sizes are from the pool's last refresh; the filesystem's are current.
+        ...(active && (space === undefined ? libvirtSizes : sizesOf(space))),
         ...(volumes?.kind === "read" && missing === undefined
           ? { provisionedBytes: sum(volumes.value.bytes.values()) }
           : {}),
@@ -211,9 +211,9 @@ const sum = (amounts: Iterable<number>): number => [...amounts].reduce((all, amo
 const withSharedId = (sharedId: string | undefined): { sharedId?: string } =>
   sharedId === undefined ? {} : { sharedId };
 
-const unread = { kind: "failed", reason: "not asked" } as const;
+const unread = { kind: "failed", reason: "not read" } as const;
 
-/** A list that could not be had says nothing about any network. */
+/** Without a list, the state of all networks is unknown. */
 function assembleNetworks(
   networks: InventorySources["networks"],
   before: readonly HostNetwork[],

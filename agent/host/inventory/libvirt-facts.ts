@@ -41,19 +41,19 @@ export interface Versions {
   readonly hypervisor?: string;
 }
 
-/** A pool as libvirt shows it. */
+/** A pool as reported by libvirt. */
 export interface PoolFacts {
   readonly name: string;
   readonly details: Reading<PoolDetails>;
 }
 
-/** Sizes are as of the pool's last refresh, and 0 while it is inactive. */
+/** Sizes are from the pool's last refresh, and 0 while it is inactive. */
 export interface PoolDetails {
   readonly type: string;
   readonly active: boolean;
-  /** False where libvirt has it running and cannot reach what is behind it. */
+  /** False if the pool is active but libvirt cannot reach its storage. */
   readonly accessible: boolean;
-  /** It is to be started with the host. */
+  /** Autostart: it starts with the host. */
   readonly autostart: boolean;
   readonly path?: string;
   readonly source?: PoolSource;
@@ -62,13 +62,13 @@ export interface PoolDetails {
   readonly availableBytes: number;
 }
 
-/** A network as libvirt shows it. */
+/** A network as reported by libvirt. */
 export interface NetworkFacts extends Omit<HostNetwork, "presence" | "observedAtMs"> {
-  /** Why its XML cannot be read; its bridge is not known then. */
+  /** Why its XML cannot be read; its bridge is then unknown. */
   readonly problem?: string;
 }
 
-/** How long an answer is waited for, all calls that it takes together. */
+/** Deadline of a reading, for all its calls together. */
 export interface Patience {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
@@ -78,12 +78,12 @@ interface Options extends Patience {
   readonly lane: "observation";
 }
 
-/** Codes of what libvirt itself could not be asked: they say nothing of one pool or volume. */
+/** Codes of failures of libvirt itself, independent of a pool or volume. */
 export const OF_LIBVIRT: ReadonlySet<string | undefined> = new Set(["unavailable", "exhausted", "cancelled"]);
 
 const usablePoolStates = new Set<number>([StoragePoolState.RUNNING, StoragePoolState.DEGRADED]);
 
-/** Asks libvirt what the host has, over the lane that commands never wait for. */
+/** Reads host facts from libvirt, over the lane that commands never wait for. */
 export class LibvirtFacts {
   readonly #libvirt: Pick<Libvirt, "call" | "status">;
 
@@ -91,7 +91,7 @@ export class LibvirtFacts {
     this.#libvirt = libvirt;
   }
 
-  /** The cheapest call there is. Rejects when libvirt does not answer it in time. */
+  /** The cheapest call. Rejects if libvirt does not answer in time. */
   async probe(signal: AbortSignal, timeoutMs: number): Promise<void> {
     await this.#libvirt.call(connectGetLibVersion, {}, { signal, timeoutMs, lane: "observation" });
   }
@@ -114,7 +114,7 @@ export class LibvirtFacts {
     });
   }
 
-  /** What guests of this type get by default. */
+  /** Domain capabilities of this type's default machine. */
   domainCapabilities(
     arch: string,
     virttype: "kvm" | "qemu",
@@ -128,7 +128,7 @@ export class LibvirtFacts {
     });
   }
 
-  /** `address` as sysfs spells it. */
+  /** `address` as in sysfs. */
   deviceNames(address: string, patience: Patience): Promise<Reading<DeviceNames>> {
     return this.#ask(patience, async (options) => {
       const name = `pci_${address.replaceAll(/[:.]/g, "_")}`;
@@ -140,7 +140,7 @@ export class LibvirtFacts {
     });
   }
 
-  /** Of the whole machine. Its node info is not asked: that leaves out memory plugged in after the boot. */
+  /** Memory of the whole machine. Not from node info, which omits hot-plugged memory. */
   memoryBytes(patience: Patience): Promise<Reading<number>> {
     return this.#ask(patience, async (options) => {
       const all = { cellNum: -1, flags: 0 };
@@ -182,7 +182,7 @@ export class LibvirtFacts {
     });
   }
 
-  /** As of the pool's last refresh. */
+  /** From the pool's last refresh. */
   volumes(poolName: string, patience: Patience): Promise<Reading<readonly StorageVol[]>> {
     return this.#ask(patience, async (options) => {
       const { pool } = await this.#libvirt.call(storagePoolLookupByName, { name: poolName }, options);
@@ -191,7 +191,7 @@ export class LibvirtFacts {
     });
   }
 
-  /** What it may grow to. libvirt looks at the volume itself for that. */
+  /** The size that it may grow to. libvirt inspects the volume itself for that. */
   volumeBytes(vol: StorageVol, patience: Patience): Promise<Reading<number>> {
     return this.#ask(patience, async (options) => {
       return (await this.#libvirt.call(storageVolGetInfo, { vol }, options)).capacity;
@@ -226,7 +226,7 @@ export class LibvirtFacts {
     const options: Options = {
       signal,
       lane: "observation",
-      // What is left for the next call.
+      // The remaining time is for the next call.
       get timeoutMs() {
         return Math.max(1, deadlineMs - performance.now());
       },
@@ -242,12 +242,12 @@ export class LibvirtFacts {
   }
 }
 
-/** It was listed and is gone since: it has nothing to be missing. */
+/** It disappeared after the listing, so nothing is missing. */
 function isGone(found: Reading<unknown>): boolean {
   return found.kind === "failed" && found.code === "not_found";
 }
 
-/** libvirt counts versions as major * 1,000,000 + minor * 1,000 + micro. */
+/** libvirt encodes versions as major * 1,000,000 + minor * 1,000 + micro. */
 function versionText(version: number): string {
   return [Math.floor(version / 1_000_000), Math.floor(version / 1000) % 1000, version % 1000].join(".");
 }

@@ -6,9 +6,9 @@ import type { NumaCell } from "../host.ts";
 import { spread } from "../capacity/spread.ts";
 
 /**
- * The cells with what of them cannot be used. The kernel counts poisoned memory for the whole machine: it lies where the
- * nodes say that they lost pages; where none does, each cell bears of it in proportion to its size. What could not be
- * read this time stays as last known.
+ * NUMA cells with their offline CPUs and poisoned memory. The kernel counts poisoned memory for the whole machine: it is
+ * attributed to nodes that report lost pages, else to all cells in proportion to their size. Unreadable parts keep their
+ * last known values.
  */
 export function withOutOfUse(
   cells: readonly NumaCell[],

@@ -2,20 +2,20 @@ import { createHash } from "node:crypto";
 import { mountOf, type Mount } from "../../hardware/storage/mounts.ts";
 import type { PoolSource } from "../../libvirt/xml/index.ts";
 
-/** Ports that are left out where they are the usual ones. */
+/** Default ports, omitted from the id. */
 const usualPorts: Readonly<Record<string, readonly string[]>> = {
   netfs: ["2049"],
   iscsi: ["3260"],
   rbd: ["6789", "3300"],
   gluster: ["24007"],
 };
-/** Filesystems that other hosts can have mounted as well. */
+/** Filesystems that several hosts can mount. */
 const networkFilesystem = /^(nfs\d?|cifs|smb3|ceph|glusterfs|fuse\.glusterfs|lustre|gpfs|beegfs|ocfs2|gfs2)$/;
 
 /**
- * What storage a pool is, the same on every host that has it: SHA-256 over its kind and source, 32 hexadecimal digits.
- * Directories in one filesystem of this host share its space: `local:` and the filesystem's device. Undefined: the pool
- * is not known to be anyone else's, or its source says too little.
+ * Identifies a pool's storage, the same on every host that has it: SHA-256 over its kind and source, 32 hexadecimal
+ * digits. Directories in one local filesystem share its space: `local:` and the filesystem's device. Undefined: the pool
+ * is not known to be shared, or its source is incomplete.
  */
 export function sharedIdOf(
   { type, source = {}, path }: { type: string; source?: PoolSource; path?: string },
@@ -41,7 +41,7 @@ export function sharedIdOf(
   }
 }
 
-/** An NFS export that somebody else mounted is the same storage as a pool that mounts it. */
+/** A directory in an NFS mount is the same storage as a pool that mounts the export. */
 function ofFilesystem(mount: Mount | undefined): string | undefined {
   if (mount === undefined) return undefined;
   if (!networkFilesystem.test(mount.type)) return `local:${mount.device}`;
@@ -51,7 +51,7 @@ function ofFilesystem(mount: Mount | undefined): string | undefined {
   return digestOf("netfs", [host.toLowerCase(), withoutSlash(directory)]);
 }
 
-/** In whatever order they are written. */
+/** Sorted, so that the order of hosts does not matter. */
 function hostsOf(type: string, { hosts = [] }: PoolSource): string | undefined {
   if (hosts.length === 0) return undefined;
   const usual = usualPorts[type === "iscsi-direct" ? "iscsi" : type] ?? [];

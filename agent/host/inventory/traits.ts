@@ -5,7 +5,7 @@ import type { NumaCell, PciDevice } from "../host.ts";
 
 export interface TraitFacts {
   readonly kvm: Reading<Kvm>;
-  /** Guests were seen to fail on KVM: a device that opens proves nothing then. */
+  /** Guests failed on KVM: an openable device then proves nothing. */
   readonly kvmFails: boolean;
   readonly capabilities: Reading<HostCapabilities>;
   readonly domain: Reading<DomainCapabilities>;
@@ -16,8 +16,8 @@ export interface TraitFacts {
 const MIB = 1024 ** 2;
 
 /**
- * What this host can do, ascending; each proved: by the device that opens, by the pages and devices that are there, or
- * by libvirt's word on what its emulator can do with the firmware and software that is installed.
+ * Capabilities of this host, ascending. Each has evidence: an openable device, existing pages and devices, or libvirt's
+ * report on its emulator with the installed firmware and software.
  */
 export function traitsOf(facts: TraitFacts): string[] {
   const types = offeredTypes(valueOf(facts.capabilities));

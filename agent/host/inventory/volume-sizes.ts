@@ -3,26 +3,25 @@ import type { Reading } from "../../hardware/reading.ts";
 import { OF_LIBVIRT, type LibvirtFacts, type Patience, type PoolFacts } from "./libvirt-facts.ts";
 import type { VolumeCapacities } from "../capacity/storage-ledger.ts";
 
-/** The volumes of all pools together take no more of a round. */
+/** Longest time per round for the volumes of all pools. */
 const ROUND_MS = 2000;
 const ANSWER_MS = 5000;
-/** libvirt answers a probe at once, also while volumes hang. */
+/** Deadline of the probe: libvirt answers it at once, even while volumes hang. */
 const PROBE_MS = 1000;
-/** A question that hangs keeps a thread of libvirt's: a pool that has one is left alone for so long. */
+/** A hung call occupies a libvirt worker: its pool is skipped for this time. */
 const REST_MS = 600_000;
 
-/** The code of a pool of which a round had no time to ask for all volumes: the next look goes on. */
+/** The code of a pool whose volumes did not fit into one round: the next round continues. */
 export const MORE_TO_READ = "again";
 
 /**
- * What the volumes of each pool may grow to. libvirt tells it of one volume at a time, and looks at the
- * volume for that: they are asked one after the other, those first that were not asked for longest, and each round goes
- * on where the last one had to end.
+ * Maximum sizes of each pool's volumes. libvirt reports one volume per call and inspects it for that. So volumes are
+ * queried sequentially, least recently queried first, and each round continues where the last one ended.
  */
 export class VolumeSizes {
   readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeBytes" | "probe">;
   readonly #monotonicMs: () => number;
-  /** By pool and volume, those asked last at the end: its size, or why it was never told. */
+  /** By pool and volume, most recently queried last: its size, or why it was never read. */
   #pools = new Map<string, Map<string, number | string>>();
   readonly #restUntilMs = new Map<string, number>();
 
@@ -34,7 +33,7 @@ export class VolumeSizes {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** By pool, of those that are active. `spaces`: those asked for, of pools that lie in a filesystem. */
+  /** By pool, for active pools. `spaces`: filesystem space of directory pools. */
   async read(
     pools: readonly PoolFacts[],
     spaces: ReadonlyMap<string, Reading<FilesystemSpace>>,
@@ -49,9 +48,9 @@ export class VolumeSizes {
       this.#pools.set(name, known);
       if (details.kind !== "read" || !details.value.active) continue;
       const space = spaces.get(details.value.path ?? "");
-      // What does not answer the agent would hang libvirt as well; what only the agent may not look at is libvirt's to tell.
+      // Storage that hangs the agent would hang libvirt too; storage that only the agent may not read, libvirt can report.
       const hangs = space?.kind === "failed" && space.code === "timeout";
-      // A large pool leaves the ones after it their share.
+      // A large pool leaves time for the pools after it.
       const leftMs = Math.max(0, endMs - this.#monotonicMs());
       const untilMs = this.#monotonicMs() + leftMs / (pools.length - index);
       sizes.set(name, hangs ? space : await this.#read(name, known, patience, untilMs));
@@ -66,7 +65,7 @@ export class VolumeSizes {
     untilMs: number,
   ): Promise<Reading<VolumeCapacities>> {
     if (this.#monotonicMs() < (this.#restUntilMs.get(pool) ?? -Infinity))
-      return { kind: "failed", reason: "one of them did not answer, they are asked again later" };
+      return { kind: "failed", reason: "a volume did not answer; the pool is skipped for a while" };
     const listed = await this.#facts.volumes(pool, patience);
     if (listed.kind !== "read") return listed;
     const volumes = new Map(listed.value.map((volume) => [volume.name, volume]));
@@ -78,7 +77,7 @@ export class VolumeSizes {
       const found = await this.#facts.volumeBytes(volume, { ...patience, timeoutMs: ANSWER_MS });
       const code = found.kind === "failed" ? found.code : undefined;
       if (found.kind !== "read" && OF_LIBVIRT.has(code)) return found;
-      // While libvirt itself hangs, a timeout does not show that the volume does.
+      // While libvirt itself hangs, a timeout does not prove that the volume hangs.
       if (found.kind !== "read" && code === "timeout" && !(await this.#answers(patience.signal)))
         return found;
       const before = known.get(name);
@@ -89,7 +88,7 @@ export class VolumeSizes {
       else {
         known.set(name, before ?? found.reason);
         this.#restUntilMs.set(pool, this.#monotonicMs() + REST_MS);
-        // The others are asked before it the next time; one that hangs then, too, is one that cannot be read.
+        // Query the other volumes first next time; a volume that hangs again is unreadable.
         if (typeof before !== "string") return found;
         break;
       }

@@ -34,7 +34,7 @@ export class HostOfTree {
       roots,
       config,
       clock,
-      certificate: () => ({ kind: "unsupported", reason: "nothing is to be proved" }),
+      certificate: () => ({ kind: "unsupported", reason: "there is no trust domain" }),
       filesystems,
       journals,
       memory: { seen: this.health.seen, seenLogs: {}, keepSeen: () => undefined },

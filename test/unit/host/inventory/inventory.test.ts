@@ -10,7 +10,7 @@ import { DemandTotals } from "../../../../agent/host/capacity/demand-totals.ts";
 import {
   assembleInventory,
   emptyInventory,
-  lasting,
+  changeKey,
   type InventorySources,
 } from "../../../../agent/host/inventory/inventory.ts";
 import type { PoolFacts } from "../../../../agent/host/inventory/libvirt-facts.ts";
@@ -186,10 +186,7 @@ test("sysfs away: libvirt's cells, without its plain pages", async () => {
     emptyInventory,
     1,
   );
-  assert.deepEqual(
-    [complete, incompleteReasons[0]],
-    [false, "NUMA cells are as libvirt told them: timed out"],
-  );
+  assert.deepEqual([complete, incompleteReasons[0]], [false, "NUMA cells are from libvirt: timed out"]);
 });
 
 test("a cell of which nothing tells the memory is left out, not shown as empty", async () => {
@@ -280,7 +277,7 @@ test("a volume more is a change, unlike how far the others are written to", asyn
   const pools = { kind: "read", value: [pool("a", true)] } as const;
   const sold = async (value: number) => {
     const volumes = new Map([["a", holding(value)]]);
-    return lasting(assembleInventory(await sources({ pools, volumes }), emptyInventory, 1));
+    return changeKey(assembleInventory(await sources({ pools, volumes }), emptyInventory, 1));
   };
   assert.notEqual(await sold(1), await sold(2));
 });
@@ -299,7 +296,7 @@ test("readings that move all the time are no change", async () => {
     storagePools: before.storagePools.map((found) => ({ ...found, availableBytes: 1, observedAtMs: 9 })),
     cells: before.cells.map((cell) => ({ ...cell, pages: cell.pages.map((page) => ({ ...page, free: 0 })) })),
   };
-  assert.equal(lasting(after), lasting(before));
+  assert.equal(changeKey(after), changeKey(before));
   const inactive = before.storagePools.map((found) => ({ ...found, active: false }));
-  assert.notEqual(lasting({ ...before, storagePools: inactive }), lasting(before));
+  assert.notEqual(changeKey({ ...before, storagePools: inactive }), changeKey(before));
 });

@@ -106,7 +106,7 @@ test("a pool with a volume that hangs is left alone for ten minutes, then the ot
   const hang = failed("no answer", "timeout");
   const { look, asked, pass, change } = libvirt({ web: hang, db: 20 });
   assert.deepEqual(await look(), hang);
-  const rests = { kind: "failed", reason: "one of them did not answer, they are asked again later" };
+  const rests = { kind: "failed", reason: "a volume did not answer; the pool is skipped for a while" };
   assert.deepEqual(await look(), rests);
   assert.deepEqual(asked, ["web"]);
   pass(600_000);
