@@ -6,7 +6,7 @@ import { checkRequestId } from "../../state/operations/refusals.ts";
 import type { ConditionTable } from "./conditions/condition.ts";
 import type { Health } from "./health.ts";
 
-/** Where it is written. Setting resolves when it is durable. */
+/** Its storage. Setting resolves when it is durable. */
 export interface HealthStore {
   readonly health: HealthRecord;
   setHealth(health: HealthRecord): Promise<void>;
@@ -14,10 +14,10 @@ export interface HealthStore {
 
 type Held = Pick<Health<ConditionTable>, "restore" | "latches" | "leftOn" | "seen" | "acknowledge">;
 
-/** So many requests that were carried out are known again. By no clock: one that is stepped would forget them. */
+/** Number of request ids kept. Not limited by time: a stepped clock would drop them. */
 const MOST_REQUESTS = 1000;
 
-/** What of the host's health outlives the agent: that which holds conditions, who was answered, what of logs was seen. */
+/** Health state that outlives the agent: latches, answered request ids, and log positions. */
 export class HealthMemory {
   readonly #health: Held;
   readonly #store: HealthStore;
@@ -37,7 +37,7 @@ export class HealthMemory {
     this.#log = options.log;
   }
 
-  /** Holds again what an earlier agent held. To be called before anything is observed. */
+  /** Restores the state of an earlier agent. Call it before the first observation. */
   recall(bootId: string): void {
     const { latches, leftOn = [], acknowledgements, seen, seenLogs = {} } = this.#store.health;
     this.#seenLogs = seenLogs;
@@ -47,7 +47,7 @@ export class HealthMemory {
     this.#requests = acknowledgements;
     const at = { wallMs: this.#clock.now(), monotonicMs: this.#clock.monotonicMs() };
     for (const { condition, trigger } of this.#health.restore([...latches, ...leftOn], bootId, at))
-      this.#log.warn({ condition, trigger }, "this version has no such condition: what held it is forgotten");
+      this.#log.warn({ condition, trigger }, "this version has no such condition: its latch is dropped");
   }
 
   get seen(): Held["seen"] {
@@ -64,27 +64,27 @@ export class HealthMemory {
   }
 
   /**
-   * Something else is to be kept: once with all that comes together with it, since half of it would be a record that
-   * lost the rest. A write that fails is tried again by `retry`.
+   * Stores changed state. Changes of one turn are written together, since a partial record would lose the rest. `retry`
+   * repeats a failed write.
    */
   keep(): void {
     this.#isDue = true;
     queueMicrotask(() => void this.retry());
   }
 
-  /** To be called from time to time: what was seen for the first time is written then. */
+  /** Call it periodically: writes newly seen hardware and retries failed writes. */
   async retry(): Promise<void> {
     if (!this.#isDue && this.#seenKept === this.#health.seen.all) return;
     try {
       await this.#write();
     } catch (thrown) {
-      this.#log.error({ err: thrown }, "what outlives the agent of the host's health is not durable yet");
+      this.#log.error({ err: thrown }, "the host's health state is not durable yet");
     }
   }
 
   /**
-   * Durable when it resolves. Throws as Health.acknowledge does, `conflict` REQUEST_ID_REUSED, `invalid`
-   * REQUEST_ID_INVALID and `unavailable` STATE_UNWRITABLE. The same request again does nothing more.
+   * Durable when it resolves. Throws as Health.acknowledge, `conflict` REQUEST_ID_REUSED, `invalid`
+   * REQUEST_ID_INVALID and `unavailable` STATE_UNWRITABLE. A repeated request has no effect.
    */
   async acknowledge(condition: string, requestId: string): Promise<void> {
     checkRequestId(requestId);

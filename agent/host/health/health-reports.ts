@@ -5,7 +5,7 @@ import type { Moment, Verdict } from "./trigger.ts";
 
 type KvmFailure = Pick<Failure, "vmId" | "tenant" | "image"> & { readonly evidence: string };
 
-/** What no reader finds: others tell of it, as it happens to them. */
+/** Health reports from other parts of the agent, for faults that no reader detects. */
 export class HealthReports {
   readonly #health: Pick<Health, "observe">;
   readonly #now: () => Moment;
@@ -31,8 +31,8 @@ export class HealthReports {
   }
 
   /**
-   * A KVM guest ended paused with an internal error soon after its start, and none shows that KVM works. A guest can
-   * bring that on: those of one tenant alone prove nothing.
+   * A KVM guest paused with an internal error soon after its start, and no guest shows that KVM works. A guest can
+   * cause that, so guests of a single tenant prove nothing.
    */
   reportKvmFailure({ evidence, ...culprit }: KvmFailure): void {
     const { monotonicMs } = this.#now();
@@ -42,12 +42,12 @@ export class HealthReports {
     this.#kvm("guest", { kind: isProof ? kind : "between", ...fails });
   }
 
-  /** Not even an empty guest can be started under KVM: those that run already say nothing against that. */
+  /** Not even an empty guest starts under KVM; guests that already run do not disprove it. */
   reportKvmStartFailure(failure: { readonly vmId: string; readonly evidence: string }): void {
     this.#kvm("start", kvmFails(failure));
   }
 
-  /** KVM guests run, well past their start; `isNew`: one of them was started not long ago. */
+  /** KVM guests run, well past their start; `isNew`: at least one started recently. */
   reportKvmSuccess({ running, isNew }: { readonly running: number; readonly isNew: boolean }): void {
     this.#kvmFailures.clear();
     this.#kvm("guest", { kind: "good", evidence: `guests that run well on KVM now: ${running}` });
@@ -58,7 +58,7 @@ export class HealthReports {
     this.#health.observe("KvmUnavailable", trigger, verdict, this.#now());
   }
 
-  /** A VM could not be started, and that may be the host's fault. */
+  /** A VM failed to start, possibly because of the host. */
   reportStartFailure(failure: Failure): void {
     const now = this.#now();
     this.#health.observe("VmStartFailures", "starts", this.#starts.failed(failure, now.monotonicMs), now);
@@ -69,8 +69,8 @@ export class HealthReports {
   }
 
   /**
-   * What is wrong with the audit log, in words: it cannot be read (then nothing else is known of it), was tampered with, or is
-   * not told to whom it should be.
+   * Problems of the audit log as texts: it cannot be read (then the others are unknown), was tampered with, or its
+   * forwarding is behind.
    */
   reportAudit({
     unreadable,
@@ -91,39 +91,39 @@ export class HealthReports {
     );
     if (unreadable !== undefined) return;
     this.#health.observe("AuditLog", "damaged", verdict(damaged, "the audit log was whole"), this.#now());
-    this.#health.observe("AuditLog", "behind", verdict(behind, "it is told to all"), this.#now());
+    this.#health.observe("AuditLog", "behind", verdict(behind, "all entries are forwarded"), this.#now());
   }
 
-  /** What guests cannot be started for want of their volume key, in words. */
+  /** Guests that cannot start without their volume key, as a text. */
   reportVolumeKey(lost: string | undefined): void {
     const fine = "the passphrases of all guests can be opened";
     const verdict = { kind: lost === undefined ? "good" : "bad", evidence: lost ?? fine } as const;
     this.#health.observe("VolumeKey", "lost", verdict, this.#now());
   }
 
-  /** Which VMs cannot be read, in words; undefined: all can be. */
+  /** Unreadable VMs, as a text; undefined: none. */
   reportUnreadableVms(problem: string | undefined): void {
     const evidence = problem ?? "all VMs can be read";
     const verdict = { kind: problem === undefined ? "good" : "bad", evidence } as const;
     this.#health.observe("VmUnreadable", "metadata", verdict, this.#now());
   }
 
-  /** Somebody changed something without saying who he is. */
+  /** A change was made by break-glass, without a person's token. */
   reportBreakGlass({ reason, method }: { readonly reason: string; readonly method: string }): void {
     const now = this.#now();
     const time = new Date(now.wallMs).toISOString();
-    const evidence = `last ${method} at ${time}, because: ${reason}; socle audit show tells of each`;
+    const evidence = `last ${method} at ${time}, because: ${reason}; socle audit show lists each use`;
     this.#health.observe("BreakGlass", "used", { kind: "bad", evidence }, now);
   }
 
-  /** What time alone changes. */
+  /** Updates conditions that change with time only. */
   age(): void {
     const now = this.#now();
     this.#health.observe("VmStartFailures", "starts", this.#starts.verdict(now.monotonicMs), now);
   }
 }
 
-/** That nobody finds out by himself that it is over, somebody has to know. */
+/** The evidence names how the condition ends, since no probe detects that. */
 function kvmFails({ vmId, evidence }: { readonly vmId: string; readonly evidence: string }): Verdict {
   const how = "it ends when guests run on KVM, or with socle health ack KvmUnavailable";
   return { kind: "bad", evidence: `VM ${vmId}: ${evidence} (${how})` };

@@ -4,11 +4,11 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { Latch, LeftOn } from "../../state/records/health-record.ts";
 import type { Condition, Effect, HostHealth, Truth } from "../host.ts";
 import type { HostReadings, ReaderName } from "./readers/table.ts";
-import { Seen } from "./seen.ts";
+import { SeenHardware } from "./seen.ts";
 import {
   acknowledge,
   aged,
-  canBeSeen,
+  canAcknowledge,
   heldState,
   initialState,
   step,
@@ -19,15 +19,15 @@ import {
 } from "./trigger.ts";
 
 const effects: readonly Effect[] = ["none", "degraded", "no_schedule", "evacuate", "fence_requested"];
-/** Of a trigger that is about the host as a whole. */
+/** The subject of a trigger for the whole host. */
 const WHOLE = "";
 const MOST_EVIDENCE = 8;
-/** The reason of a condition that is unknown because the agent may not look: it has no effect, and hides nothing. */
+/** The reason of a condition that is unknown because the agent may not read it: it has no effect. */
 export const NOT_WATCHED = "NotWatched";
-/** The same where this machine has nothing of the kind to look at. */
+/** The same for hardware that this machine does not have. */
 export const NOT_PRESENT = "NotPresent";
 
-/** A trigger, and how it stands with each of its subjects: a DIMM, a disk, a pool. */
+/** A trigger with the state of each of its subjects: a DIMM, a disk, a pool. */
 interface HeldTrigger {
   readonly name: string;
   readonly rule: Trigger;
@@ -37,7 +37,7 @@ interface HeldTrigger {
 interface Held {
   readonly triggers: readonly HeldTrigger[];
   condition: Condition;
-  isTold: boolean;
+  isPublished: boolean;
 }
 
 export interface HealthOptions<Rules extends ConditionTable> {
@@ -45,29 +45,29 @@ export interface HealthOptions<Rules extends ConditionTable> {
   readonly flapping: Flapping;
   readonly at: Moment;
   /**
-   * Told of every change of a condition other than its evidence and probe times. `isFirst`: before it nothing was known of
-   * it, in this agent's life or from the one before.
+   * Called after every change of a condition other than its evidence and probe times. `isFirst`: the first known state,
+   * in this agent's life and from the one before.
    */
   readonly onChange: (condition: Condition, isFirst: boolean) => void;
-  /** Told when there is something else to keep over a restart of the agent. */
+  /** Called when the state to keep over a restart changes. */
   readonly onLatch?: () => void;
 }
 
-/** What an answer rests on beside the conditions. */
+/** Inputs of the health answer beside the conditions. */
 interface HealthFacts {
   readonly probing: boolean;
   readonly cordoned: boolean;
   readonly guests: Truth;
 }
 
-/** The host's conditions as they are, fed by probes. */
+/** The host's conditions, updated by probes. */
 export class Health<Rules extends ConditionTable = HostConditions> {
   readonly #options: HealthOptions<Rules>;
   readonly #held = new Map<string, Held>();
-  /** What its conditions remember of this machine. */
-  readonly seen = new Seen();
+  /** Hardware seen since boot. */
+  readonly seen = new SeenHardware();
   #bootId = "";
-  /** The last answer, until a condition changes. */
+  /** The cached answer, until a condition changes. */
   #answered: { readonly facts: HealthFacts; readonly health: HostHealth } | undefined;
 
   constructor(options: HealthOptions<Rules>) {
@@ -77,7 +77,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
         return { name, rule, states: new Map([[WHOLE, initialState(rule, options.at)]]) };
       });
       const condition = compose(type, triggers, undefined, options.at);
-      this.#held.set(type, { triggers, condition, isTold: condition.status !== "unknown" });
+      this.#held.set(type, { triggers, condition, isPublished: condition.status !== "unknown" });
     }
   }
 
@@ -86,9 +86,9 @@ export class Health<Rules extends ConditionTable = HostConditions> {
   }
 
   /**
-   * A verdict of the host as a whole; of a trigger with subjects, the same for each of them. Verdicts of all its subjects
-   * there are, by name: one that is not among them any more was taken out or replaced, and nothing is wrong with it,
-   * unless it is latched. Where the subjects could not be listed, one verdict says so of all.
+   * Applies one verdict for the whole host (or for all subjects of a trigger), or verdicts for all subjects by name. A
+   * subject without a verdict was removed or replaced: it is dropped unless latched. If the subjects could not be listed,
+   * one verdict applies to all.
    */
   observe<T extends keyof Rules & string>(
     type: T,
@@ -101,14 +101,14 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     });
   }
 
-  /** What one of its triggers is on for; empty also where it is on for the host as a whole. */
+  /** The subjects that a trigger is on for; also empty if it is on for the whole host. */
   subjectsOn<T extends keyof Rules & string>(type: T, trigger: keyof Rules[T] & string): ReadonlySet<string> {
     const { states } = this.#held.get(type)?.triggers.find(({ name }) => name === trigger) ?? {};
     const on = [...(states ?? [])].filter(([subject, { status }]) => status === "true" && subject !== WHOLE);
     return new Set(on.map(([subject]) => subject));
   }
 
-  /** Lets every trigger that watches this reader judge its newest look. */
+  /** Updates all triggers that watch this reader with its newest reading. */
   judge(reader: ReaderName, readings: HostReadings, at: Moment): void {
     if (readings.last(reader).kind === "read") this.seen.add("reader", reader);
     for (const [type, { triggers }] of this.#held) {
@@ -121,7 +121,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     }
   }
 
-  /** What was probed too long ago is unknown. To be called from time to time. */
+  /** Marks conditions without a recent probe as unknown. Call it periodically. */
   age(at: Moment): void {
     for (const type of this.#held.keys()) {
       this.#change(type, at, ({ triggers }) => {
@@ -132,8 +132,8 @@ export class Health<Rules extends ConditionTable = HostConditions> {
   }
 
   /**
-   * An operator has seen why a condition is held: it then leaves by its own rule, after the reboot where it waits for
-   * one; one that ends when it is seen is over. Throws `not_found` CONDITION_UNKNOWN and `conflict` CONDITION_NOT_LATCHED.
+   * Acknowledges a latched condition: it then leaves by its own rule, after a required reboot; a trigger with `endsOnAcknowledge`
+   * ends at once. Throws `not_found` CONDITION_UNKNOWN and `conflict` CONDITION_NOT_LATCHED.
    */
   acknowledge(type: string, at: Moment): void {
     const held = this.#held.get(type);
@@ -146,23 +146,23 @@ export class Health<Rules extends ConditionTable = HostConditions> {
       );
     }
     const { condition, triggers: all } = held;
-    if (!all.some(({ rule, states }) => [...states.values()].some((state) => canBeSeen(rule, state)))) {
+    if (!all.some(({ rule, states }) => [...states.values()].some((state) => canAcknowledge(rule, state)))) {
       const why = condition.acknowledged ? "acknowledged already and waits for a reboot" : "not held";
       throw new SocleError("conflict", "CONDITION_NOT_LATCHED", `condition ${type} is ${why}`);
     }
     this.#change(type, at, ({ triggers }) => {
       for (const { rule, states } of triggers)
         for (const [subject, state] of states)
-          if (canBeSeen(rule, state)) states.set(subject, acknowledge(rule, state));
+          if (canAcknowledge(rule, state)) states.set(subject, acknowledge(rule, state));
     });
   }
 
-  /** What is held, with the boot that it came in: to be kept over restarts of the agent. */
+  /** Latches, with the boot in which they were set: to be kept over restarts of the agent. */
   get latches(): readonly Latch[] {
     return this.#kept((_, { latch }) => latch);
   }
 
-  /** What is on without being held, and stays on until it leaves by its rule: to be kept over restarts of the agent. */
+  /** Triggers that are on without a latch, until they leave by their rule: to be kept over restarts of the agent. */
   get leftOn(): readonly LeftOn[] {
     return this.#kept((rule, state) => (isLeftOn(rule, state) ? {} : undefined));
   }
@@ -187,7 +187,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     );
   }
 
-  /** What an earlier agent held or left on; answers with those that this version has no condition for. */
+  /** Restores state of an earlier agent; returns entries for which this version has no condition. */
   restore(all: readonly (Latch | LeftOn)[], bootId: string, at: Moment): readonly LeftOn[] {
     this.#bootId = bootId;
     return all.filter((kept) => {
@@ -197,8 +197,8 @@ export class Health<Rules extends ConditionTable = HostConditions> {
       const isSameBoot = bootId !== "" && bootId === kept.bootId;
       const isLatched = "cause" in kept;
       if (!isLatched && !isSameBoot) return false;
-      held.isTold = true;
-      // Since when it is on, it was on before this agent came.
+      held.isPublished = true;
+      // It was on before this agent started.
       held.condition = {
         ...held.condition,
         sinceMs: kept.sinceMs,
@@ -223,9 +223,9 @@ export class Health<Rules extends ConditionTable = HostConditions> {
   }
 
   /**
-   * `alive`: false is never said by the agent itself; unknown when its own probes have stopped. `schedulable`: may new
-   * VMs be put here. `safeToFence`: would cutting the power lose no guest; the agent answers when asked, it never asks
-   * for a fence. The same object until something in it changes.
+   * `alive`: never false from the agent itself; unknown when its own probes have stopped. `schedulable`: new VMs may be
+   * placed here. `safeToFence`: cutting the power would lose no guest; the agent itself never requests a fence. The same
+   * object until a change.
    */
   answer(facts: HealthFacts): HostHealth {
     const { facts: before, health } = this.#answered ?? {};
@@ -274,19 +274,19 @@ export class Health<Rules extends ConditionTable = HostConditions> {
     this.#answered = undefined;
     if (keptOf(held.triggers) !== keptBefore) this.#options.onLatch?.();
     if (sameCondition(before, held.condition)) return;
-    const isFirst = !held.isTold;
-    held.isTold = true;
+    const isFirst = !held.isPublished;
+    held.isPublished = true;
     this.#options.onChange(held.condition, isFirst);
   }
 }
 
-/** What still holds a latch that was kept; after the reboot that it waited for, only what is not acknowledged. */
+/** The restored latch; after its required reboot, only an unacknowledged latch remains. */
 function latchAfter({ cause, acknowledged }: Latch, isRebooted: boolean): TriggerState["latch"] {
   if (cause !== "reboot_and_acknowledge" || !isRebooted) return { cause, acknowledged };
   return acknowledged ? undefined : { cause: "acknowledge", acknowledged };
 }
 
-/** Between its thresholds it is as it was, and leaving takes its time, whoever looks; what was reported may not be again. */
+/** Whether the next agent must keep it on: a probe between thresholds changes nothing, and a report may not be repeated. */
 const isLeftOn = (
   { watches, looksBackMs, offUntilReported }: Trigger,
   { status, latch }: TriggerState,
@@ -295,7 +295,7 @@ const isLeftOn = (
   status === "true" &&
   latch === undefined;
 
-/** What is kept over restarts, to see whether it changed. */
+/** The state kept over restarts, to detect changes. */
 function keptOf(triggers: readonly HeldTrigger[]): string {
   const kept = triggers.flatMap(({ name, rule, states }) =>
     [...states].flatMap(([subject, state]) =>
@@ -318,7 +318,7 @@ function compose(
   const on = inStatus("true");
   const unknown = inStatus("unknown");
   const isUnwatched = unknown.every(({ state }) => state.isUnwatched === true);
-  // What is not there says nothing; where there is nothing at all, nobody has seen that anything is well.
+  // Absent subjects do not count; with no other subject, the condition is unknown.
   const well = inStatus("false").filter(({ state }) => state.isAbsent !== true);
   const status: Truth =
     on.length > 0 ? "true" : unknown.length > 0 || well.length === 0 ? "unknown" : "false";
@@ -328,15 +328,15 @@ function compose(
     unknown: unknown.length === 0 ? NOT_PRESENT : isUnwatched ? NOT_WATCHED : "Unknown",
     false: "Healthy",
   };
-  const told = { true: on, unknown: unknown.length > 0 ? unknown : inStatus("false"), false: well };
+  const shown = { true: on, unknown: unknown.length > 0 ? unknown : inStatus("false"), false: well };
   const latched = on.filter(({ state }) => state.latch !== undefined);
   const condition = {
     type,
     status,
-    // Unknown is not healthy; but what nobody is to watch says nothing against the host.
+    // Unknown is not healthy, but a condition that is deliberately not watched has no effect.
     effect: status === "unknown" && !isUnwatched ? ("degraded" as const) : effect,
     reason: reasons[status],
-    evidence: joined(told[status].map(({ state }) => state.evidence)),
+    evidence: joined(shown[status].map(({ state }) => state.evidence)),
     subjects: [...new Set(on.map(({ subject }) => subject))].filter((subject) => subject !== WHOLE).sort(),
     lastProbeMs: Math.max(...all.map(({ state }) => state.lastProbe.wallMs)),
     latched: latched.length > 0,
@@ -348,9 +348,9 @@ function compose(
 }
 
 function joined(evidence: readonly string[]): string {
-  const told = [...new Set(evidence)];
-  const more = told.length > MOST_EVIDENCE ? `; and ${told.length - MOST_EVIDENCE} more` : "";
-  return told.slice(0, MOST_EVIDENCE).join("; ") + more;
+  const distinct = [...new Set(evidence)];
+  const more = distinct.length > MOST_EVIDENCE ? `; and ${distinct.length - MOST_EVIDENCE} more` : "";
+  return distinct.slice(0, MOST_EVIDENCE).join("; ") + more;
 }
 
 function schedulable(
@@ -373,7 +373,7 @@ function schedulable(
   };
 }
 
-/** Only a complete look at libvirt that shows no guest makes it safe. Guests live on while libvirt is away. */
+/** Safe only if a complete VM listing shows no running guest. Guests keep running while libvirt is unreachable. */
 function safeToFence(guests: Truth, libvirtUnresponsive: Truth | undefined): Truth {
   if (guests === "true") return "false";
   return guests === "false" && libvirtUnresponsive === "false" ? "true" : "unknown";
@@ -383,9 +383,9 @@ function worst(found: readonly Effect[]): Effect {
   return effects[Math.max(0, ...found.map((effect) => effects.indexOf(effect)))] ?? "none";
 }
 
-/** All but its evidence and when it was probed. */
+/** Compares all but evidence and probe time. */
 function sameCondition(a: Condition, b: Condition): boolean {
-  const told = ({ evidence: _, lastProbeMs: __, ...condition }: Condition): string =>
+  const compared = ({ evidence: _, lastProbeMs: __, ...condition }: Condition): string =>
     JSON.stringify(condition);
-  return told(a) === told(b);
+  return compared(a) === compared(b);
 }

@@ -3,7 +3,7 @@ import type { LibvirtFacts } from "../inventory/libvirt-facts.ts";
 import type { Verdict } from "./trigger.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
-/** Whether libvirt answers. Rejects only when the signal aborts. */
+/** Probes whether libvirt answers. Rejects only when the signal aborts. */
 export async function probeLibvirt(
   facts: LibvirtFacts,
   clock: Clock,

@@ -4,7 +4,7 @@ import type { Verdicts } from "./conditions/condition.ts";
 import { OF_LIBVIRT, type PoolFacts } from "../inventory/libvirt-facts.ts";
 import type { Verdict } from "./trigger.ts";
 
-/** How a look at all storage pools found them. */
+/** A reading of all storage pools. */
 export function judgePools({
   pools,
   spaces,
@@ -18,7 +18,7 @@ export function judgePools({
 
 type Spaces = ReadonlyMap<string, Reading<FilesystemSpace>>;
 
-/** How each storage pool is, by name. `spaces`: those asked for, of pools that lie in a filesystem. */
+/** Verdicts by pool name. `spaces`: filesystem space of directory pools. */
 export function poolVerdicts(pools: readonly PoolFacts[], spaces: Spaces): Verdicts {
   return new Map(pools.map((pool) => [pool.name, verdictOn(pool, spaces)]));
 }
@@ -28,15 +28,13 @@ function verdictOn({ name, details }: PoolFacts, spaces: Spaces): Verdict {
     kind,
     evidence: `storage pool ${name} ${what}`,
   });
-  if (details.kind === "unsupported") return say("absent", `cannot be asked: ${details.reason}`);
+  if (details.kind === "unsupported") return say("absent", `cannot be queried: ${details.reason}`);
   if (details.kind === "failed")
     return say(OF_LIBVIRT.has(details.code) ? "unknown" : "bad", `does not answer: ${details.reason}`);
   const { active, accessible, autostart, path } = details.value;
   if (!accessible) return say("bad", "cannot be reached");
   if (!active)
-    return autostart
-      ? say("bad", "is to start with the host and is not active")
-      : say("good", "is not in use");
+    return autostart ? say("bad", "is set to autostart but is not active") : say("good", "is not in use");
   const space = path === undefined ? undefined : spaces.get(path);
   return space?.kind === "failed" ? say("bad", `does not answer: ${space.reason}`) : say("good", "is well");
 }

@@ -2,18 +2,18 @@ import type { Clock } from "../../kernel/clock.ts";
 import type { Logger } from "../../kernel/log.ts";
 
 export interface Round {
-  /** The first run has ended, well or not. */
+  /** Resolves after the first run, also a failed one. */
   readonly first: Promise<void>;
-  /** Ends with the signal. */
+  /** Runs until the signal aborts. */
   readonly done: Promise<void>;
-  /** Runs again soon instead of at the end of the period; calls that come together make one run. */
+  /** Runs again soon instead of at the end of the period; concurrent calls share one run. */
   readonly soon: () => void;
 }
 
-/** What comes together within this time is one reason to look again. */
+/** Requests within this time share one run. */
 const GATHER_MS = 200;
 
-/** Work that is done again and again until a signal aborts. A run that fails is logged, and the next one comes. */
+/** Periodic work until a signal aborts. Failed runs are logged and do not stop later runs. */
 export class Rounds {
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -52,7 +52,7 @@ export class Rounds {
     return { first, done: run(), soon: () => wake.abort() };
   }
 
-  /** True when all of the time went by. */
+  /** True if the full time passed. */
   async #slept(ms: number, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#clock.sleep(ms, signal);

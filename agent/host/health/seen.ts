@@ -1,26 +1,26 @@
-/** Each a list of names. */
+/** Lists of names by kind. */
 type What = "reader" | "bondSlave" | "psu" | "fan" | "bmcFan" | "bmcTemperature" | "bmcAccess" | "kvm";
 
 const MOST_NAMES = 1000;
 
 /**
- * What this machine was seen to have since it booted, over restarts of the agent: what is gone is not the same as what
- * never was there.
+ * Hardware seen since boot, kept over restarts of the agent: it distinguishes removed hardware from hardware that was
+ * never present.
  */
-export class Seen {
+export class SeenHardware {
   #all: Readonly<Record<string, readonly string[]>> = {};
 
-  /** To be kept. The same object until something changes. */
+  /** The state to keep. The same object until a change. */
   get all(): Readonly<Record<string, readonly string[]>> {
     return this.#all;
   }
 
-  /** What an earlier agent of the same boot saw. */
+  /** Restores the state of an earlier agent of the same boot. */
   restore(all: Readonly<Record<string, readonly string[]>>): void {
     this.#all = all;
   }
 
-  /** How the BMC is reached, by configuration. What was seen of it another way is not lost: the operator chose so. */
+  /** The configured path to the BMC. A change of it clears what was seen over another path. */
   reachBmcBy(access: string): void {
     if (this.has("bmcAccess", access)) return;
     this.remove("reader", "bmc");

@@ -1,10 +1,10 @@
 import type { Verdict } from "./trigger.ts";
 
 export interface StartFailureLimits {
-  /** So many failures that are independent of each other. */
+  /** Number of independent failures. */
   readonly vms: number;
   readonly withinMs: number;
-  /** Without another failure for this long, or after one success, all is well again. */
+  /** Good after this long without a failure, or after one success. */
   readonly goodAfterMs: number;
 }
 
@@ -13,21 +13,21 @@ export interface Failure {
   readonly vmId: string;
   /** Empty: the provider's own VM. */
   readonly tenant: string;
-  /** What it boots. */
+  /** The image that it boots. */
   readonly image: string;
-  /** host: the host is at fault for certain. unclear: that, or what the tenant boots. */
+  /** host: certainly the host's fault. unclear: the host's, or that of the tenant's image. */
   readonly fault: "host" | "unclear";
   readonly why: string;
 }
 
 const MOST_NAMED = 5;
-/** More are counted as so many: only the last are kept. */
+/** Most failures kept; older ones are dropped. */
 const MOST_KEPT = 1000;
 
 /**
- * How many failures speak against the host. Each that is certainly the host's does, and each of the provider's own VMs.
- * Of the others one a tenant and one an image, where they are of several: a tenant alone, by whatever he boots, does not
- * speak against the host.
+ * Number of failures that count against the host: all that are certainly the host's, and all of the provider's own VMs.
+ * Of the others, one per tenant and one per image count, if several are affected. A single tenant, with any images,
+ * does not count.
  */
 export function independent(failures: Iterable<Omit<Failure, "why">>): number {
   const [certain, tenants, images] = [new Set<string>(), new Set<string>(), new Set<string>()];
@@ -43,7 +43,7 @@ export function independent(failures: Iterable<Omit<Failure, "why">>): number {
   return certain.size + (several > 1 ? several : 0);
 }
 
-/** Failures of different VMs, each VM's last one, as long as they count. */
+/** The last failure of each VM, while it counts. */
 export class RecentFailures {
   readonly #failures = new Map<string, Failure & { readonly atMs: number }>();
 
@@ -58,7 +58,7 @@ export class RecentFailures {
     this.#failures.clear();
   }
 
-  /** Those of the last `withinMs`; what is older than `forgetMs` is forgotten. */
+  /** Failures of the last `withinMs`; drops those older than `forgetMs`. */
   within(withinMs: number, forgetMs: number, nowMs: number): readonly Failure[] {
     for (const [vmId, { atMs }] of this.#failures) if (nowMs - atMs >= forgetMs) this.#failures.delete(vmId);
     return [...this.#failures.values()].filter(({ atMs }) => nowMs - atMs < withinMs);
@@ -69,12 +69,12 @@ export class RecentFailures {
   }
 }
 
-/** Whether VMs can be started here, by what happened to those that were to be. */
+/** Judges from start attempts whether VMs can start on this host. */
 export class StartFailures {
   readonly #limits: StartFailureLimits;
   readonly #failures = new RecentFailures();
 
-  /** Before it there may have been failures that another agent saw: it was quiet only once it was so for long. */
+  /** Start of the quiet time. An earlier agent may have seen failures before it. */
   #watchedSinceMs: number;
 
   constructor(limits: StartFailureLimits, nowMs: number) {
@@ -93,7 +93,7 @@ export class StartFailures {
     return { kind: "good", evidence: `VM ${vmId} was started` };
   }
 
-  /** As time goes by. */
+  /** The verdict at this time. */
   verdict(nowMs: number): Verdict {
     const { vms, withinMs, goodAfterMs } = this.#limits;
     const recent = this.#failures.within(withinMs, Math.max(withinMs, goodAfterMs), nowMs);

@@ -1,19 +1,19 @@
 import type { Effect, Truth } from "../host.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** One instant on both clocks: durations are measured on the monotonic one, the other is for people. */
+/** One instant on both clocks: monotonic for durations, wall for display. */
 export interface Moment {
   readonly wallMs: number;
   readonly monotonicMs: number;
 }
 
-/** So many probes in a row that say the same, the first of them so long ago. */
+/** Minimum number of equal results in a row, over a minimum time. */
 export interface Streak {
   readonly probes: number;
   readonly forMs: number;
 }
 
-/** One way in which a condition comes true. */
+/** The rule of a trigger, which makes a condition true. */
 export interface TriggerRule {
   /** Upper camel: the condition's reason while this trigger is on. */
   readonly reason: string;
@@ -21,62 +21,62 @@ export interface TriggerRule {
   readonly enter: Streak;
   readonly leave: Streak;
   /**
-   * It is off until somebody reports otherwise, rather than unknown until it is probed. The next agent of the same boot
-   * finds it as it was left: nobody may report it again.
+   * Off until reported, rather than unknown until probed. The next agent of the same boot restores its state, since the
+   * report may not be repeated.
    */
   readonly offUntilReported?: boolean;
-  /** Once on, it stays so until an operator acknowledges it, or until that and a reboot; then it leaves by its rule. */
+  /** Once on, it is held until an operator acknowledges it (and the host reboots); then it leaves by its rule. */
   readonly latch?: "acknowledge" | "reboot_and_acknowledge";
-  /** An operator's acknowledgement ends it, held or not: no probe may ever find that it is over. */
-  readonly endsWhenSeen?: boolean;
+  /** An acknowledgement ends it, latched or not, since no probe may detect its end. */
+  readonly endsOnAcknowledge?: boolean;
   /**
-   * Its judge looks back so far, which that of the next agent cannot: what one agent leaves on stays on with the next one
-   * of the same boot, for at least so long.
+   * History that its judge uses. The next agent lacks that history: on the same boot, it keeps the trigger on for at least
+   * this long.
    */
   readonly looksBackMs?: number;
-  /** Without a probe for this long, what was fine is unknown. */
+  /** Without a probe for this long, false becomes unknown. */
   readonly staleAfterMs?: number;
 }
 
 /**
- * What a probe says: past the threshold to enter, past the one to leave, between the two, or it could not tell.
- * `unwatched`: it was not let look, or has nothing to look with. `absent`: this machine has nothing of the kind to look
- * at, which is no fault and moves its state as a good one does, but nobody has seen that anything is well.
+ * Result of a probe: past the threshold to enter, past the one to leave, between both, or unknown.
+ * `unwatched`: no permission or no tool to probe. `absent`: this machine lacks the hardware. That is no fault and acts as
+ * `good`, but does not count as healthy.
  */
 export interface Verdict {
   readonly kind: "bad" | "between" | "good" | "absent" | "unknown" | "unwatched";
   readonly evidence: string;
 }
 
-/** So many changes between on and off within this time, and it is held on until somebody has looked. */
+/** This many flips within this time latch the trigger until it is acknowledged. */
 export interface Flapping {
   readonly flips: number;
   readonly withinMs: number;
 }
 
-/** Why a trigger is held on, whatever its probes say. */
+/** Why a trigger is held on, regardless of probes. */
 export interface TriggerLatch {
   readonly cause: "flapping" | "acknowledge" | "reboot_and_acknowledge";
-  /** An operator has seen it, and it waits for the reboot. */
+  /** Acknowledged; it waits for the reboot. */
   readonly acknowledged: boolean;
 }
 
 export interface TriggerState {
   readonly status: Truth;
   readonly evidence: string;
-  /** While it is on, and its probes find less by now: the evidence that it came on with. */
+  /** While it is on, but probes are better now: the evidence with which it turned on. */
   readonly cause?: string;
-  /** Its wall clock is 0 before the first probe: since then it is silent. */
+  /** Wall time is 0 before the first probe. */
   readonly lastProbe: Moment;
   readonly latch?: TriggerLatch;
-  /** On the monotonic clock: it does not leave before. */
+  /** Monotonic time before which it does not leave. */
   readonly stayUntilMs?: number;
   readonly bad?: RunningStreak;
   readonly good?: RunningStreak;
   readonly unknownProbes: number;
-  /** It is unknown because nobody looks, which is the operator's choice. */
+  /** Unknown because it is not probed, by the operator's choice. */
   readonly isUnwatched?: true;
-  /** There is nothing of the kind to look at. */
+  /** This machine lacks the hardware. */
   readonly isAbsent?: true;
   readonly lastKnown?: "true" | "false";
   /** Monotonic times of the last changes between true and false. */
@@ -88,7 +88,7 @@ interface RunningStreak {
   readonly sinceMs: number;
 }
 
-/** So many probes in a row that could not tell, and what was known no longer counts. */
+/** After this many unknown probes in a row, false becomes unknown. */
 const UNKNOWN_AFTER_PROBES = 3;
 const NEVER = 0;
 
@@ -96,7 +96,7 @@ export function initialState(rule: TriggerRule, at: Moment): TriggerState {
   const off = rule.offUntilReported === true;
   return defined({
     status: off ? "false" : "unknown",
-    evidence: off ? "nothing of the kind was reported" : "not probed yet",
+    evidence: off ? "nothing was reported" : "not probed yet",
     lastProbe: { ...at, wallMs: NEVER },
     unknownProbes: 0,
     flipsMs: [],
@@ -132,9 +132,9 @@ export function step(
   const { bad, good, isUnwatched: _, isAbsent: __, cause = state.evidence, ...rest } = state;
   const { evidence } = verdict;
   const isHeld = state.latch !== undefined || at.monotonicMs < (state.stayUntilMs ?? -Infinity);
-  const tells = state.status !== "true" || verdict.kind === "bad";
-  // While somebody is to look, what it came on for is the evidence, not a probe that finds less.
-  const seen = tells
+  const replacesEvidence = state.status !== "true" || verdict.kind === "bad";
+  // While latched, keep the evidence with which it turned on, not that of a better probe.
+  const seen = replacesEvidence
     ? { ...rest, evidence, lastProbe: at }
     : isHeld
       ? { ...rest, evidence: cause, lastProbe: at }
@@ -143,8 +143,8 @@ export function step(
     turn(rule, { ...next, evidence }, to, at, flapping);
   switch (verdict.kind) {
     case "unwatched":
-      // What is on stays on: that nobody looks any more mends nothing. But what only an earlier agent saw does not wait
-      // for ever for somebody to look, where that is the operator's choice.
+      // A trigger that is on stays on: a missing probe proves no recovery. But state that only an earlier agent
+      // observed does not stay on forever if the operator disabled the probe.
       return state.status === "true" && (state.latch !== undefined || state.lastProbe.wallMs !== NEVER)
         ? { ...seen, unknownProbes: 0 }
         : { ...seen, unknownProbes: 0, status: "unknown", isUnwatched: true };
@@ -175,7 +175,7 @@ export function step(
   }
 }
 
-/** A probe that has stopped says nothing of now. What is on stays on. */
+/** Marks the state unknown after its probe stopped. A trigger that is on stays on. */
 export function aged(rule: TriggerRule, state: TriggerState, at: Moment): TriggerState {
   const { staleAfterMs } = rule;
   const silentMs = at.monotonicMs - state.lastProbe.monotonicMs;
@@ -183,22 +183,28 @@ export function aged(rule: TriggerRule, state: TriggerState, at: Moment): Trigge
   return { ...state, status: "unknown", evidence: `not probed for ${Math.round(silentMs / 1000)} s` };
 }
 
-/** Whether an operator's acknowledgement changes anything. */
-export const canBeSeen = (rule: TriggerRule, { status, latch }: TriggerState): boolean =>
-  (latch !== undefined && !latch.acknowledged) || (rule.endsWhenSeen === true && status === "true");
+/** Whether an acknowledgement has an effect. */
+export const canAcknowledge = (rule: TriggerRule, { status, latch }: TriggerState): boolean =>
+  (latch !== undefined && !latch.acknowledged) || (rule.endsOnAcknowledge === true && status === "true");
 
-/** An operator has seen it: it may leave by its own rule, once the host was rebooted where it asks for that too. */
+/** Acknowledges the trigger: it may leave by its own rule, after a required reboot. */
 export function acknowledge(rule: TriggerRule, state: TriggerState): TriggerState {
   const { latch, ...rest } = state;
-  if (rule.endsWhenSeen === true && state.status === "true") {
+  if (rule.endsOnAcknowledge === true && state.status === "true") {
     const { bad: _, good: __, cause: ___, ...seen } = rest;
-    return { ...seen, status: "false", lastKnown: "false", evidence: "an operator has seen it", flipsMs: [] };
+    return {
+      ...seen,
+      status: "false",
+      lastKnown: "false",
+      evidence: "acknowledged by an operator",
+      flipsMs: [],
+    };
   }
   if (latch?.cause === "reboot_and_acknowledge") return { ...rest, latch: { ...latch, acknowledged: true } };
   return { ...rest, flipsMs: [] };
 }
 
-/** What its probes find while it is on and they find less than it came on with. */
+/** Evidence of a better probe while the trigger is on. */
 function foundNow(rule: TriggerRule, good: RunningStreak | undefined, verdict: Verdict, at: Moment): string {
   switch (verdict.kind) {
     case "absent":
@@ -207,14 +213,14 @@ function foundNow(rule: TriggerRule, good: RunningStreak | undefined, verdict: V
       const utc = (monotonicMs: number): string =>
         `${new Date(at.wallMs + monotonicMs - at.monotonicMs).toISOString().slice(0, 19)}Z`;
       const { forMs } = rule.leave;
-      const until = forMs > 0 ? `${utc(sinceMs + forMs)} at the earliest` : "it was looked at again";
+      const until = forMs > 0 ? `${utc(sinceMs + forMs)} at the earliest` : "the next probe";
       return `${verdict.evidence}, ${verdict.kind === "good" ? "well" : "so"} since ${utc(sinceMs)} (held until ${until})`;
     }
     case "unknown":
     case "unwatched":
-      return `not known now: ${verdict.evidence}`;
+      return `unknown now: ${verdict.evidence}`;
     default:
-      return `${verdict.evidence}, which is not yet enough to end it`;
+      return `${verdict.evidence}, not yet enough to end it`;
   }
 }
 
@@ -240,7 +246,7 @@ function turn(
   const status = flaps ? "true" : to;
   const latch = status === "true" ? latchOf(rule, flaps) : undefined;
   const minutes = Math.round(flapping.withinMs / 60_000);
-  const story = `changed ${flipsMs.length} times within ${minutes} min, at last: ${state.evidence}`;
+  const story = `changed ${flipsMs.length} times within ${minutes} min, most recently: ${state.evidence}`;
   const evidence = flaps ? story : state.evidence;
   return { ...state, status, lastKnown: status, evidence, flipsMs, ...(latch && { latch }) };
 }

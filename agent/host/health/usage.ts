@@ -4,7 +4,7 @@ import { isFresh, type Sampled } from "./readers/reader.ts";
 import type { HostReadings, HostValue } from "./readers/table.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What of the machine is in use: `look` at each new reading of its CPUs, `now` at any time. */
+/** Resource use of the machine: call `look` at each new CPU reading, `now` at any time. */
 export class Usage {
   readonly #readings: HostReadings;
   #cpu: CpuActivity | undefined;
@@ -41,12 +41,12 @@ export class Usage {
   }
 }
 
-/** 0 to 1: what the CPUs did that was not idling, between two readings. Undefined where nothing was counted. */
+/** 0 to 1: non-idle share of CPU time between two readings. Undefined if no time was counted. */
 export function busyRatio(before: CpuActivity | undefined, after: CpuActivity): number | undefined {
   if (before === undefined) return undefined;
   let [whole, idle] = [0, 0];
   for (const [mode, seconds] of Object.entries(after.secondsByMode)) {
-    // A guest's time is in user and nice already.
+    // user and nice already include guest time.
     if (mode.startsWith("guest")) continue;
     const passed = seconds - (before.secondsByMode[mode as keyof CpuActivity["secondsByMode"]] ?? seconds);
     whole += passed;

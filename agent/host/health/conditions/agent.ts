@@ -16,7 +16,7 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
         ({ p99Ms }) => lagVerdict(p99Ms, health.eventLoopLagMaxSeconds * SECOND),
       ),
     },
-    /** Nothing can be changed on this host, which a scheduler should know before it asks. */
+    /** This host rejects all changes, which a scheduler should know in advance. */
     StateUnwritable: {
       full: watching(
         "journals",
@@ -28,14 +28,14 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
         { reason: "JournalFailed", effect: "no_schedule", enter: atOnce, leave: atOnce },
         (failures) => journalVerdict(failures.filter(isOther)),
       ),
-      /** What is acknowledged would be gone at the next start. */
+      /** Acknowledged changes would be lost at the next start. */
       lost: watching(
         "journals",
         { reason: "StateLost", effect: "no_schedule", enter: atOnce, leave: atOnce },
         (failures) => journalVerdict(failures.filter(isLost)),
       ),
     },
-    /** The agent started without a part of its state, and takes no change. */
+    /** The agent started without a part of its state, and rejects changes. */
     StateUnreadable: {
       unreadable: watching(
         "journals",
@@ -50,7 +50,7 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
         { reason: "HeldByAnother", effect: "no_schedule", enter: atOnce, leave: atOnce },
         (failures) => leaseVerdict(failures.filter(isInUse)),
       ),
-      /** libvirt does not say who drives it, or does not let this agent say so. */
+      /** The lease in libvirt cannot be read or written. */
       refused: watching(
         "journals",
         { reason: "LeaseRefused", effect: "no_schedule", enter: atOnce, leave: atOnce },
@@ -59,15 +59,15 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
     },
     AuditLog: {
       unreadable: reported("Unreadable"),
-      /** Whoever looks is to have seen it: the next start finds nothing wrong any more. */
+      /** Latched for an auditor: the next start no longer finds the damage. */
       damaged: { ...reported("Damaged"), latch: "acknowledge" },
       behind: reported("ForwardingBehind"),
     },
-    /** Told before a guest is to be started, which then fails. New VMs are no worse off: they are sealed by what is there. */
+    /** Reported before a start fails. New VMs are not affected: their passphrases are sealed with the present key. */
     VolumeKey: { lost: reported("Lost") },
     BreakGlass: {
-      /** Somebody who may is to have seen it. */
-      used: { ...reported("Used"), latch: "acknowledge", endsWhenSeen: true },
+      /** Latched until an authorised person acknowledges it. */
+      used: { ...reported("Used"), latch: "acknowledge", endsOnAcknowledge: true },
     },
   }) satisfies ConditionTable;
 
@@ -88,17 +88,17 @@ const isOther = (failure: SocleError): boolean =>
 const leaseVerdict = (failures: readonly SocleError[]): Verdict =>
   failures.length === 0 ? { kind: "good", evidence: "no other agent is known" } : journalVerdict(failures);
 
-/** Of the files that could not be read at the start. */
+/** Failures to read files at the start. */
 const readVerdict = (failures: readonly SocleError[]): Verdict =>
   failures.length === 0 ? { kind: "good", evidence: "the state was read whole" } : journalVerdict(failures);
 
-/** Of the journals that cannot be written. */
+/** Failures to write journals. */
 export const journalVerdict = (failures: readonly SocleError[]): Verdict =>
   failures.length === 0
     ? { kind: "good", evidence: "changes can be recorded" }
     : { kind: "bad", evidence: failures.map(({ message }) => message).join("; ") };
 
-/** `lagMs`: the event loop's delay that 99 of 100 turns in the last window stayed under. */
+/** `lagMs`: 99th percentile of the event loop's delay in the last window. */
 export function lagVerdict(lagMs: number, limitMs: number): Verdict {
   const evidence = `the agent's event loop lagged ${Math.round(lagMs)} ms (p99), ${limitMs} ms is the limit`;
   return { kind: lagMs > limitMs ? "bad" : "good", evidence };

@@ -1,5 +1,5 @@
 import type { Bond } from "../../../hardware/network/bonding.ts";
-import type { Seen } from "../seen.ts";
+import type { SeenHardware } from "../seen.ts";
 import {
   each,
   streak,
@@ -29,12 +29,12 @@ export const bondConditions = ({ config }: ConditionContext) => {
 };
 
 /**
- * One whose card falls off the bus leaves its bond: it counts until the bond has as many links again, or is itself taken
- * away. A bond that never had any is not in use.
+ * A link whose card falls off the bus leaves its bond. It counts as missing until the bond has as many links again, or is
+ * removed. A bond that never had links is unused.
  */
 export function bondVerdicts(
   bonds: readonly Bond[],
-  seen: Seen,
+  seen: SeenHardware,
   isBad: (up: number, all: number) => boolean,
 ): Verdicts {
   const judged = bonds.map(({ name, slaves }) => {
@@ -62,8 +62,8 @@ export function bondVerdicts(
   );
 }
 
-/** No interface has a slash in its name. */
-function linksSeen(seen: Seen, bond: string): readonly string[] {
+/** Interface names contain no slash. */
+function linksSeen(seen: SeenHardware, bond: string): readonly string[] {
   return seen.names("bondSlave").flatMap((entry) => {
     const [name, link = ""] = entry.split("/");
     return name === bond ? [link] : [];

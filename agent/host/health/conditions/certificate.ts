@@ -2,7 +2,7 @@ import type { OwnCertificate } from "../readers/certificate.ts";
 import type { Moment, Verdict } from "../trigger.ts";
 import { atOnce, percent, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 
-/** Without a valid certificate no scheduler reaches this host, and guests run on. */
+/** Without a valid certificate no scheduler can reach this host; guests keep running. */
 export const certificateConditions = ({ config: { health } }: ConditionContext) =>
   ({
     CertificateExpiring: {
@@ -46,7 +46,7 @@ export const certificateConditions = ({ config: { health } }: ConditionContext) 
     },
   }) satisfies ConditionTable;
 
-/** It is renewed at about half of its life: with little left, that has failed for long. */
+/** Renewal is due at about half of its life: little remaining life means that renewals have failed for long. */
 export function expiryVerdict(
   { notBeforeMs, notAfterMs }: OwnCertificate,
   nowMs: number,
@@ -68,7 +68,7 @@ export function validityVerdict({ notBeforeMs, notAfterMs }: OwnCertificate, { w
   return { kind: "good", evidence: `the host's certificate is valid until ${utc(notAfterMs)}` };
 }
 
-/** Handshakes go on by the entries it has: certificates that were revoked since are unknown to this host. */
+/** Handshakes still use the expired list, which lacks certificates revoked since. */
 export function revocationsVerdict({ revocationsUntilMs }: OwnCertificate, { wallMs }: Moment): Verdict {
   if (revocationsUntilMs === undefined) return { kind: "good", evidence: "no revocation list expires" };
   const when = utc(revocationsUntilMs);

@@ -35,14 +35,14 @@ export const clockConditions = ({ config }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-const NOT_WANTED: Verdict = { kind: "good", evidence: "nobody needs to keep the clock, by configuration" };
+const NOT_WANTED: Verdict = { kind: "good", evidence: "the configuration requires no time service" };
 
-/** It has to shrink by this part of the limit within half the window to count: a clock that drifts is noisy too. */
+/** Least decrease of an offset within half the window, as a share of the limit: drifting clocks are noisy too. */
 const LEAST_MENDED = 0.1;
 
 /**
- * Remembers the offsets of a window: one that shrinks over it is being mended, however large. `isWanted`: somebody is to
- * keep the clock.
+ * Keeps the offsets of a window: a shrinking offset is being corrected, however large. `isWanted`: a time service is
+ * required.
  */
 export function offsetJudge(options: {
   readonly maxSeconds: number;
@@ -52,7 +52,7 @@ export function offsetJudge(options: {
 }): (reading: Reading<TimeSync>, at: Moment) => Verdict {
   const { maxSeconds, windowMs, headroom, isWanted } = options;
   let seen: readonly { readonly atMs: number; readonly offsetSeconds: number }[] = [];
-  /** From the first half of the window to the second. The largest of each: a single dip proves nothing. */
+  /** Compares the largest offsets of both halves of the window, since a single dip proves nothing. */
   const shrinks = (nowMs: number): boolean => {
     const largest = (of: typeof seen): number =>
       Math.max(0, ...of.map(({ offsetSeconds }) => Math.abs(offsetSeconds)));
@@ -65,10 +65,10 @@ export function offsetJudge(options: {
     if (reading.kind !== "read") return { kind: "unknown", evidence: reading.reason };
     const { offsetSeconds, source, synced } = reading.value;
     if (offsetSeconds === undefined) {
-      // Before it knows the time it knows no offset either, which is not the same as none.
-      return { kind: synced || !isWanted ? "good" : "unknown", evidence: `${source} tells no offset` };
+      // Before synchronisation the offset is unknown, not zero.
+      return { kind: synced || !isWanted ? "good" : "unknown", evidence: `${source} reports no offset` };
     }
-    // On the other side of the right time it does not shrink any more: it grows again.
+    // Ignore offsets of the other sign: past zero the offset grows again.
     const isSameSide = (one: { offsetSeconds: number }): boolean =>
       Math.sign(one.offsetSeconds) === Math.sign(offsetSeconds);
     seen = [...seen.filter((one) => isSameSide(one) && atMs - one.atMs < windowMs), { atMs, offsetSeconds }];
@@ -80,10 +80,10 @@ export function offsetJudge(options: {
   };
 }
 
-/** Where nobody can be asked it is not known, which is not the same as fine. */
+/** Unknown, not good, if no time service answers. */
 export function syncVerdict(reading: Reading<TimeSync>): Verdict {
   if (reading.kind !== "read") return { kind: "unknown", evidence: reading.reason };
   const { source, synced } = reading.value;
   if (synced) return { kind: "good", evidence: `${source} keeps the clock` };
-  return { kind: "bad", evidence: `${source} says that the clock is not synchronised` };
+  return { kind: "bad", evidence: `${source} reports that the clock is not synchronised` };
 }

@@ -1,39 +1,39 @@
 import type { Config } from "../../../config/schema.ts";
 import { HIDDEN, isNotWatched, NOT_INSTALLED, type Reading } from "../../../hardware/reading.ts";
 import type { HostReadings, HostValue, ReaderName } from "../readers/table.ts";
-import type { Seen } from "../seen.ts";
+import type { SeenHardware } from "../seen.ts";
 import type { Moment, Streak, TriggerRule, Verdict } from "../trigger.ts";
 
-/** What conditions are made with: thresholds, and what they ask about beside the readers. */
+/** Inputs of conditions beside the readers: thresholds and queries. */
 export interface ConditionContext {
   readonly config: Config;
-  /** Whether libvirt says that QEMU can use KVM; undefined where it could not be asked. */
+  /** Whether libvirt reports that QEMU can use KVM; undefined if unreachable. */
   readonly offersKvm: () => boolean | undefined;
 }
 
-/** One way in which a condition comes true. */
+/** A cause that makes a condition true. */
 export interface Trigger extends TriggerRule {
-  /** The reader that decides it; absent: somebody reports it by `Health.observe`. */
+  /** The reader that decides it; absent: reported through `Health.observe`. */
   readonly watches?: {
     readonly reader: ReaderName;
-    readonly judge: (readings: HostReadings, at: Moment, seen: Seen) => Verdict | Verdicts;
+    readonly judge: (readings: HostReadings, at: Moment, seen: SeenHardware) => Verdict | Verdicts;
   };
 }
 
-/** By subject, where a condition is about each of several: a disk, a DIMM, a filesystem. Each is counted by itself. */
+/** Verdicts by subject (a disk, a DIMM, a filesystem). Each subject is tracked separately. */
 export type Verdicts = ReadonlyMap<string, Verdict>;
 
-/** Each condition comes true by any of its triggers, with the worst effect of those that are on. */
+/** A condition is true if any of its triggers is on, with the worst effect of those. */
 export type ConditionTable = Readonly<Record<string, Readonly<Record<string, Trigger>>>>;
 
-/** A disk may sleep, and a host be asked no longer to prove itself: what they have nothing of any more is not lost. */
+/** Readers whose subjects may end without a fault: disks may sleep, and TLS may be switched off. */
 const MAY_END: ReadonlySet<ReaderName> = new Set(["diskHealth", "certificate"]);
 
-/** A trigger that each look of a reader decides. What this machine never had is no fault; what it lost is not known. */
+/** A trigger decided by each reading. Hardware that was never present is no fault; lost hardware is unknown. */
 export function watching<N extends ReaderName>(
   reader: N,
   rule: TriggerRule,
-  judge: (value: HostValue<N>, at: Moment, seen: Seen) => Verdict | Verdicts,
+  judge: (value: HostValue<N>, at: Moment, seen: SeenHardware) => Verdict | Verdicts,
 ): Trigger {
   return watchingReading(reader, rule, (reading, at, seen) => {
     switch (reading.kind) {
@@ -41,8 +41,8 @@ export function watching<N extends ReaderName>(
         return judge(reading.value, at, seen);
       case "unsupported":
         if (seen.has("reader", reader) && !MAY_END.has(reader))
-          return { kind: "unknown", evidence: `gone, and was here since the host booted: ${reading.reason}` };
-        return { kind: "absent", evidence: `not here: ${reading.reason}` };
+          return { kind: "unknown", evidence: `gone, but was present since boot: ${reading.reason}` };
+        return { kind: "absent", evidence: `not present: ${reading.reason}` };
       case "failed":
         return notRead(reading);
     }
@@ -54,18 +54,18 @@ const WATCHED_BY: Readonly<Record<string, string>> = {
   [HIDDEN]: "the controller's own tool watches them",
 };
 
-/** Nothing was looked at, or the look failed. Where the operator can have it looked at, the evidence says how. */
+/** A failed or missing reading. The evidence names what the operator can do to have it read. */
 export function notRead(reading: Extract<Reading<unknown>, { kind: "failed" }>): Verdict {
   if (!isNotWatched(reading)) return { kind: "unknown", evidence: reading.reason };
-  const how = WATCHED_BY[reading.code ?? ""] ?? "socle-hardware.socket has it read";
+  const how = WATCHED_BY[reading.code ?? ""] ?? "enable socle-hardware.socket to have it read";
   return { kind: "unwatched", evidence: `not watched: ${reading.reason}; ${how}` };
 }
 
-/** The same for a judge that makes its own of what is unsupported or failed. */
+/** As `watching`, for a judge that handles unsupported and failed readings itself. */
 export function watchingReading<N extends ReaderName>(
   reader: N,
   rule: TriggerRule,
-  judge: (reading: Reading<HostValue<N>>, at: Moment, seen: Seen) => Verdict | Verdicts,
+  judge: (reading: Reading<HostValue<N>>, at: Moment, seen: SeenHardware) => Verdict | Verdicts,
 ): Trigger {
   return {
     ...rule,
@@ -77,15 +77,15 @@ export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 export const atOnce = { probes: 1, forMs: 0 };
-/** So many probes in a row that say the same, over at least so long. */
+/** Minimum number of equal results in a row, over a minimum time. */
 export const streak = (probes: number, forSeconds: number): Streak => ({
   probes,
   forMs: forSeconds * SECOND,
 });
-/** Three rounds of a probe, and what may hold one up. */
+/** Three probe periods, plus a margin for a delayed probe. */
 export const staleAfter = (periodSeconds: number): number => (3 * periodSeconds + 30) * SECOND;
 
-/** Leaving takes `headroom` times the room of entering, so that a value on the edge does not flap. */
+/** To leave, a value needs `headroom` times the limit, so that it does not flap at the edge. */
 export function below(value: number, limit: number, headroom: number): "bad" | "between" | "good" {
   if (value < limit) return "bad";
   return value > limit * headroom ? "good" : "between";
@@ -96,7 +96,7 @@ export function above(value: number, limit: number, headroom: number): "bad" | "
   return value > limit / headroom ? "between" : "good";
 }
 
-/** A verdict for each; those without one are no subjects of the condition. */
+/** A verdict by name; items without a verdict are not subjects of the condition. */
 export function each<T>(
   all: readonly T[],
   nameOf: (one: T) => string,

@@ -16,8 +16,8 @@ import {
 } from "./condition.ts";
 
 /**
- * One that failed has to be replaced, which nobody but an operator knows: it may fall off the bus, and then there is
- * nothing left to ask.
+ * A failed disk must be replaced, which only an operator can confirm: it may fall off the bus, and is then
+ * unreadable.
  */
 const untilReplaced = { enter: atOnce, leave: atOnce, latch: "acknowledge" } as const;
 
@@ -31,7 +31,7 @@ export const diskConditions = ({ config }: ConditionContext) => {
         (disks) => wearVerdicts(disks, config.health.diskWearMaxRatio),
       ),
     },
-    /** The effect is the nearest there is to "no local storage": a VM's disk must not be put there. */
+    /** The closest effect to "no local storage": new VM disks must not be placed there. */
     DiskFailing: {
       health: watching(
         "diskHealth",
@@ -67,7 +67,7 @@ export function wearVerdicts(disks: readonly ExaminedDisk[], maxRatio: number): 
   });
 }
 
-/** Warnings by which data is in danger; a disk that is only too hot, or lost its backup capacitor, serves on. */
+/** Warnings of data loss. A disk that is too hot, or lost its backup capacitor, stays usable. */
 const FATAL: readonly (readonly [DiskWarning, string])[] = [
   ["spare", "its spare blocks are used up"],
   ["reliability", "it is not reliable any more"],
@@ -77,16 +77,16 @@ const FATAL: readonly (readonly [DiskWarning, string])[] = [
 
 export function failingVerdicts(disks: readonly ExaminedDisk[]): Verdicts {
   return ofDisks(disks, ({ disk, health: { warnings, spareRatio, spareThresholdRatio } }) => {
-    const said = FATAL.flatMap(([warning, words]) => (warnings.get(warning) === true ? [words] : []));
+    const fatal = FATAL.flatMap(([warning, words]) => (warnings.get(warning) === true ? [words] : []));
     const isShort =
       spareRatio !== undefined && spareThresholdRatio !== undefined && spareRatio < spareThresholdRatio;
     const reasons = isShort
       ? [
-          ...said,
+          ...fatal,
           `${percent(spareRatio)} of its spare blocks are left, ${percent(spareThresholdRatio)} is the least`,
         ]
-      : said;
-    if (reasons.length === 0) return { kind: "good", evidence: `${nameOf(disk)} says it is well` };
+      : fatal;
+    if (reasons.length === 0) return { kind: "good", evidence: `${nameOf(disk)} reports no problem` };
     return { kind: "bad", evidence: `${nameOf(disk)}: ${reasons.join(", ")}` };
   });
 }
@@ -102,8 +102,8 @@ export function missingVerdicts(arrays: readonly RaidArray[]): Verdicts {
   return each(arrays, arrayName, ({ name, level, state, disks, degradedDisks = 0 }) => {
     if (degradedDisks === 0) return { kind: "good", evidence: `${name} is whole` };
     const of = disks === undefined ? "" : ` of ${disks}`;
-    const mending = state === "recovering" ? ", and is taking one back" : "";
-    return { kind: "bad", evidence: `${name} (${level}) misses ${degradedDisks}${of} disks${mending}` };
+    const rebuilding = state === "recovering" ? " and is rebuilding" : "";
+    return { kind: "bad", evidence: `${name} (${level}) lacks ${degradedDisks}${of} disks${rebuilding}` };
   });
 }
 
@@ -116,10 +116,10 @@ export function inactiveVerdicts(arrays: readonly RaidArray[]): Verdicts {
 
 const arrayName = ({ name }: RaidArray): string => name;
 
-/** Of those that tell how they are; one that should and did not is unknown. */
+/** Verdicts for disks that report their health; a failed reading is unknown. */
 function ofDisks(
   disks: readonly ExaminedDisk[],
-  judge: (told: { disk: Disk; health: DiskHealth }) => Verdict | undefined,
+  judge: (reported: { disk: Disk; health: DiskHealth }) => Verdict | undefined,
 ): Verdicts {
   return each(
     disks,
@@ -132,7 +132,7 @@ function ofDisks(
   );
 }
 
-/** Enough to find it in the rack, and to tell it from the one that takes its place. */
+/** Enough to find the disk in the rack, and to distinguish it from its replacement. */
 function nameOf({ name, model, serial }: Disk): string {
   return `${name} (${[model, serial === "" ? "" : `serial ${serial}`].filter((word) => word !== "").join(", ")})`;
 }

@@ -1,18 +1,18 @@
 import type { Config } from "../../../config/schema.ts";
 import { powerSuppliesOf, type BmcSensor } from "../../../hardware/bmc/bmc-text.ts";
 import type { Fan } from "../../../hardware/sensors/hwmon.ts";
-import type { Seen } from "../seen.ts";
+import type { SeenHardware } from "../seen.ts";
 import type { TriggerRule, Verdict } from "../trigger.ts";
 import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 import { allAnswered } from "./thermal.ts";
 
-/** A part of which a machine has several, and can lose one. */
+/** A redundant part: a machine has several and can lose one. */
 export interface Part {
   readonly name: string;
   readonly isLost: boolean;
-  /** Nothing is known of it now. */
+  /** Its state is unknown now. */
   readonly isUnknown?: boolean;
-  /** Its loss counts for two: the machine itself says that it cannot go on so. */
+  /** Counts as two lost parts: the BMC reports a non-recoverable state. */
   readonly isBeyondRecovery?: boolean;
 }
 
@@ -61,8 +61,8 @@ function rulesOf({ health }: Config) {
 
 const ofChip = ({ chip, sensor, isFailed }: Fan): Part => ({ name: `${chip} ${sensor}`, isLost: isFailed });
 
-/** By the state that the BMC gives it, with a value or without. A header that never told of a fan has none. */
-function fansOfBmc(sensors: readonly BmcSensor[], seen: Seen): Part[] {
+/** By the BMC's state, with or without a value. A header that never had a reading has no fan. */
+function fansOfBmc(sensors: readonly BmcSensor[], seen: SeenHardware): Part[] {
   return sensors.flatMap(({ name, kind, state }) => {
     if (kind !== "Fan") return [];
     const isUnknown = state === "unavailable";
@@ -73,8 +73,8 @@ function fansOfBmc(sensors: readonly BmcSensor[], seen: Seen): Part[] {
   });
 }
 
-/** One that was there before and is gone is lost; a slot that was always empty, or never told, is not. */
-function supplies(sensors: readonly BmcSensor[], seen: Seen): Part[] {
+/** A supply that was present before is lost; a slot that was always empty or unknown is not. */
+function supplies(sensors: readonly BmcSensor[], seen: SeenHardware): Part[] {
   return powerSuppliesOf(sensors).flatMap(({ name, state, isBeyondRecovery }) => {
     const isUnknown = state === "unknown";
     if (state !== "absent" && !isUnknown) seen.add("psu", name);
@@ -86,7 +86,7 @@ function supplies(sensors: readonly BmcSensor[], seen: Seen): Part[] {
 }
 
 export function lostVerdict(parts: readonly Part[], limit: number): Verdict {
-  if (parts.length === 0) return { kind: "absent", evidence: "nothing tells of any" };
+  if (parts.length === 0) return { kind: "absent", evidence: "no sensor reports any" };
   const lost = parts.filter(({ isLost }) => isLost);
   const count = lost.some(({ isBeyondRecovery }) => isBeyondRecovery)
     ? Math.max(2, lost.length)

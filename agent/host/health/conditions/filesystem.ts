@@ -14,7 +14,7 @@ import {
   type Verdicts,
 } from "./condition.ts";
 
-/** One that turned read-only lost writes: somebody has to look, also when it takes them again. */
+/** A filesystem that turned read-only lost writes: latched, even if it becomes writable again. */
 const heldOnce = { enter: atOnce, leave: atOnce, latch: "acknowledge" } as const;
 
 export const filesystemConditions = ({ config }: ConditionContext) =>
@@ -43,7 +43,7 @@ export const filesystemConditions = ({ config }: ConditionContext) =>
     },
   }) satisfies ConditionTable;
 
-/** By path; one that does not answer is unknown. */
+/** By path; a filesystem that does not answer is unknown. */
 export function spaceVerdicts(
   filesystems: ReadonlyMap<string, Reading<FilesystemSpace>>,
   minRatio: number,

@@ -1,4 +1,4 @@
-/** The window is kept in so many pieces: what leaves it does so a piece at a time. */
+/** Number of pieces of the window, which expire one at a time. */
 const PIECES = 48;
 
 interface Counter {
@@ -6,7 +6,7 @@ interface Counter {
   pieces: { readonly startMs: number; grown: number }[];
 }
 
-/** How much counters grew within a time that moves on with the clock. What they had counted before is not known of. */
+/** Growth of counters within a sliding window. The value before the first reading counts as old. */
 export class Growth {
   readonly #windowMs: number;
   readonly #counters = new Map<string, Counter>();
@@ -15,7 +15,7 @@ export class Growth {
     this.#windowMs = windowMs;
   }
 
-  /** Takes a counter's value and gives its growth within the window. A counter that went back began again from zero. */
+  /** Adds a counter's value and returns its growth within the window. A lower value means a reset to zero. */
   add(name: string, total: number, monotonicMs: number): number {
     const counter: Counter = this.#counters.get(name) ?? { total, pieces: [] };
     const grown = total >= counter.total ? total - counter.total : total;

@@ -17,7 +17,7 @@ import {
 import { Growth } from "./growth.ts";
 
 const DAY = 24 * HOUR;
-/** Memory that lost data is not trusted again because it has been quiet. */
+/** Memory that lost data stays untrusted, even without new errors. */
 const untilReplaced = { enter: atOnce, leave: atOnce, latch: "reboot_and_acknowledge" } as const;
 
 export const memoryErrorConditions = ({ config }: ConditionContext) => {
@@ -85,7 +85,7 @@ export function machineCheckVerdict({ faults }: KernelLog): Verdict {
   return { kind: "bad", evidence: newest.text };
 }
 
-/** Over the limit within the window, and good below half of it. */
+/** Bad over the limit within the window, good below half of it. */
 function correctedWithin(windowMs: number) {
   const growth = new Growth(windowMs);
   return (modules: readonly MemoryModule[], limit: number, monotonicMs: number): Verdicts =>
@@ -132,7 +132,7 @@ export const pcieConditions = ({ config: { health } }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-/** A device is bad over the limit within the window, and good again after `cleanMs` without any error. */
+/** A device is bad over the limit within the window, and good after `cleanMs` without errors. */
 function pcieWithin(
   severity: PcieSeverity,
   {

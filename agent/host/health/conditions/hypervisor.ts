@@ -43,23 +43,23 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
           return verdict;
         },
       ),
-      /** A device that opens proves little: only a guest that runs proves that guests run. */
+      /** An openable device proves little: only a running guest proves that KVM works. */
       guest: {
         reason: "GuestFailedOnKvm",
         effect: "no_schedule",
         enter: atOnce,
         leave: { probes: 2, forMs: 0 },
         offUntilReported: true,
-        endsWhenSeen: true,
+        endsOnAcknowledge: true,
       },
-      /** Guests that run already say nothing against it: only one that was started since does. */
+      /** Running guests do not disprove it: only a later start does. */
       start: {
         reason: "StartFailsOnKvm",
         effect: "no_schedule",
         enter: atOnce,
         leave: atOnce,
         offUntilReported: true,
-        endsWhenSeen: true,
+        endsOnAcknowledge: true,
       },
     },
     VmStartFailures: {
@@ -71,7 +71,7 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
         offUntilReported: true,
       },
     },
-    /** Known VMs all the same: the host can run others. */
+    /** Degraded only: the host can run other VMs. */
     VmUnreadable: {
       metadata: {
         reason: "CannotBeRead",
@@ -85,7 +85,7 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
       pool: {
         reason: "PoolFails",
         effect: "no_schedule",
-        // Looks come in bursts when pools change: those are not so many looks.
+        // Pool changes cause bursts of readings, which count as one.
         enter: streak(config.health.poolFailures, config.health.poolFailures > 1 ? 20 : 0),
         leave: streak(2, config.health.poolGoodSeconds),
         staleAfterMs: staleAfter(INVENTORY_PERIOD_SECONDS),
@@ -94,8 +94,8 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
   }) satisfies ConditionTable;
 
 /**
- * `offered`: libvirt's word on whether QEMU can use KVM, which counts where the agent itself may not open the device
- * (it needs the group kvm for that, QEMU has it already). `wasUsable`: since the host booted.
+ * `offered`: whether libvirt reports that QEMU can use KVM. It counts if the agent itself may not open the device
+ * (it needs the group kvm, which QEMU has). `wasUsable`: since boot.
  */
 export function kvmVerdict(
   kvm: Reading<Kvm>,
@@ -104,14 +104,13 @@ export function kvmVerdict(
   wasUsable: boolean,
 ): Verdict {
   if (accelerator === "tcg")
-    return { kind: "good", evidence: "not wanted: guests are emulated by configuration" };
+    return { kind: "good", evidence: "not needed: guests are emulated by configuration" };
   switch (kvm.kind) {
     case "read":
       return { kind: "good", evidence: "/dev/kvm opens" };
     case "unsupported":
       if (accelerator === "kvm") return { kind: "bad", evidence: `kvm is configured: ${kvm.reason}` };
-      if (wasUsable)
-        return { kind: "bad", evidence: "/dev/kvm is gone, and was usable since the host booted" };
+      if (wasUsable) return { kind: "bad", evidence: "/dev/kvm is gone, but was usable since boot" };
       return { kind: "good", evidence: "there is no /dev/kvm: guests are emulated" };
     case "failed":
       if (kvm.code !== "EACCES" && kvm.code !== "EPERM") return { kind: "bad", evidence: kvm.reason };

@@ -4,7 +4,7 @@ import type { Verdict } from "../trigger.ts";
 import { atOnce, MINUTE, SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 
 const FAULTS: ReadonlySet<KernelFaultKind> = new Set(["oops", "lockup", "hung_task"]);
-/** QEMU, libvirt's daemons, and the threads of both, by their tasks' names: at most 15 characters (prio-rpc-libvir). */
+/** Task names of QEMU, libvirt's daemons and their threads: at most 15 characters (prio-rpc-libvir). */
 const HYPERVISOR_TASK =
   /^(qemu|kvm|CPU \d+\/KVM|IO (mon_)?iothread|vhost|libvirtd|virt[a-z]+d$|(prio-)?rpc-(libvir|virt))/;
 
@@ -26,7 +26,7 @@ export const kernelFaultConditions = ({ config }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-/** So long after the last one, and with the next boot, it is over. */
+/** Ends this long after the last fault, and at the next boot. */
 export function faultVerdict(
   { faults }: KernelLog,
   withinMs: number,

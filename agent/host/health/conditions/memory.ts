@@ -17,7 +17,7 @@ const MIB = 1024 ** 2;
 export const memoryConditions = ({ config: { health } }: ConditionContext) => {
   const leave = streak(2, health.memoryGoodSeconds);
   const maxRatio = { degraded: health.memoryStalledRatio, no_schedule: health.memoryStalledBadlyRatio };
-  // The kernel's average over 60 s is the duration.
+  // The kernel's 60 s average provides the duration.
   const stalls = (reason: string, effect: keyof typeof maxRatio) =>
     watching("pressure", { reason, effect, enter: atOnce, leave }, (pressure) =>
       stallVerdict(pressure.get("memory"), maxRatio[effect], health.headroom),
@@ -45,7 +45,7 @@ export const memoryConditions = ({ config: { health } }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-/** `minBytes` or that ratio of the memory not set aside as huge pages, whichever is more, should be available. */
+/** Available memory should be at least `minBytes`, or that ratio of memory outside huge pages if larger. */
 export function memoryVerdict(
   { totalBytes, availableBytes, hugetlbBytes }: MemoryInfo,
   limits: { readonly minBytes: number; readonly minRatio: number; readonly headroom: number },
@@ -55,11 +55,10 @@ export function memoryVerdict(
   return { kind: below(availableBytes, limitBytes, limits.headroom), evidence };
 }
 
-/** All tasks at once waiting for memory, on average over a minute. */
+/** Share of the last minute in which all tasks waited for memory. */
 export function stallVerdict(pressure: Pressure | undefined, limitRatio: number, headroom: number): Verdict {
   const ratio = pressure?.stalled?.avg60Ratio;
-  if (ratio === undefined)
-    return { kind: "unknown", evidence: "the kernel does not tell of stalls on memory" };
+  if (ratio === undefined) return { kind: "unknown", evidence: "the kernel does not report memory stalls" };
   const evidence = `all tasks at once waited for memory ${percent(ratio)} of the last minute`;
   return { kind: above(ratio, limitRatio, headroom), evidence };
 }

@@ -12,7 +12,7 @@ import { kernelFaultConditions } from "./kernel-fault.ts";
 import { memoryConditions } from "./memory.ts";
 import { thermalConditions } from "./thermal.ts";
 
-/** The conditions of a host, a file per group. Made anew for each host: some remember what they saw. */
+/** The conditions of a host, a file per group. Made anew for each host, since some keep state. */
 export const hostConditions = (context: ConditionContext) => ({
   ...hypervisorConditions(context),
   ...filesystemConditions(context),

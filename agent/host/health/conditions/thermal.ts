@@ -1,16 +1,16 @@
 import type { BmcSensor } from "../../../hardware/bmc/bmc-text.ts";
 import type { Temperature } from "../../../hardware/sensors/hwmon.ts";
-import type { Seen } from "../seen.ts";
+import type { SeenHardware } from "../seen.ts";
 import type { TriggerRule, Verdict } from "../trigger.ts";
 import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 import { defined } from "../../../kernel/defined.ts";
 
-/** A temperature in one shape, of a chip of the host or of a sensor of the BMC. */
+/** A temperature of a host chip or a BMC sensor. */
 export interface Heat {
   readonly name: string;
   readonly celsius: number;
   readonly criticalCelsius?: number;
-  /** Absent where nothing tells what is too hot. */
+  /** Absent without a known critical point. */
   readonly isAlarming?: boolean;
 }
 
@@ -51,7 +51,7 @@ export const thermalConditions = ({ config }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-/** Nothing is wrong only where every chip and sensor said so. */
+/** Good only if every chip and sensor answered. */
 export function allAnswered(mute: readonly string[], verdict: Verdict): Verdict {
   if (mute.length === 0 || verdict.kind === "bad") return verdict;
   return { kind: "unknown", evidence: `no answer from ${mute.join(", ")}` };
@@ -67,8 +67,8 @@ const ofChip = ({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Tempe
       : { criticalCelsius, isAlarming: criticalAlarm === true || celsius >= criticalCelsius }),
   });
 
-/** `mute`: those that measured before and do not now; the sensor of an empty slot never does. */
-function heatsOfBmc(sensors: readonly BmcSensor[], seen: Seen): { heats: Heat[]; mute: string[] } {
+/** `mute`: sensors that reported before and do not now; the sensor of an empty slot never reports. */
+function heatsOfBmc(sensors: readonly BmcSensor[], seen: SeenHardware): { heats: Heat[]; mute: string[] } {
   const heats = sensors.flatMap(ofBmc);
   for (const { name, criticalCelsius } of heats)
     if (criticalCelsius !== undefined) seen.add("bmcTemperature", name);
@@ -86,14 +86,14 @@ function ofBmc({ name, state, measured }: BmcSensor): Heat[] {
     defined({
       name,
       celsius: value,
-      // Below the lower threshold it is cold, not hot.
+      // Critical below the lower threshold means cold, not hot.
       isAlarming: isCritical && (upperCritical === undefined || value >= upperCritical),
       criticalCelsius: upperCritical,
     }),
   ];
 }
 
-/** The one with the least room to its critical point decides. */
+/** The sensor nearest to its critical point decides. */
 export function hotVerdict(
   heats: readonly Heat[],
   margins: { readonly enterCelsius: number; readonly leaveCelsius: number },
@@ -103,20 +103,20 @@ export function hotVerdict(
       ? []
       : [{ name, celsius, criticalCelsius, room: criticalCelsius - celsius }],
   );
-  if (bounded.length === 0) return noneTells(heats);
+  if (bounded.length === 0) return withoutCriticalPoint(heats);
   const hottest = bounded.reduce((a, b) => (b.room < a.room ? b : a));
   const evidence = `${hottest.name} has ${hottest.celsius} °C, ${hottest.criticalCelsius} °C is critical`;
   if (hottest.room <= margins.enterCelsius) return { kind: "bad", evidence };
   return { kind: hottest.room < margins.leaveCelsius ? "between" : "good", evidence };
 }
 
-const noneTells = ({ length }: readonly Heat[]): Verdict => ({
+const withoutCriticalPoint = ({ length }: readonly Heat[]): Verdict => ({
   kind: "absent",
-  evidence: `none of ${length} sensors says what is too hot`,
+  evidence: `none of ${length} sensors has a critical point`,
 });
 
 export function alarmVerdict(heats: readonly Heat[]): Verdict {
-  if (heats.every(({ isAlarming }) => isAlarming === undefined)) return noneTells(heats);
+  if (heats.every(({ isAlarming }) => isAlarming === undefined)) return withoutCriticalPoint(heats);
   const alarming = heats.filter(({ isAlarming }) => isAlarming === true);
   if (alarming.length === 0) return { kind: "good", evidence: "no temperature is critical" };
   const evidence = alarming

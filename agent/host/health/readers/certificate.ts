@@ -1,19 +1,19 @@
 import type { Reading } from "../../../hardware/reading.ts";
 import type { Reader } from "./reader.ts";
 
-/** For how long this host can prove who it is, on the wall clock. */
+/** Validity of this host's certificate, on the wall clock. */
 export interface OwnCertificate {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
-  /** When the first revocation list expires; absent: none does. */
+  /** Earliest expiry of a revocation list; absent: none expires. */
   readonly revocationsUntilMs?: number | undefined;
-  /** Why newer certificates or lists were refused. */
+  /** Why newer certificates or lists were rejected. */
   readonly problem?: string | undefined;
-  /** Why the lists in force are known to be older than some before. */
+  /** Why the current lists are older than earlier ones. */
   readonly rolledBack?: string | undefined;
 }
 
-/** `certificate`: unsupported where nobody asks this host to prove itself, or it is not enrolled yet. */
+/** `certificate`: unsupported without a trust domain, or before enrollment. */
 export const ownCertificate = (
   certificate: () => Reading<OwnCertificate>,
   everyMs: number,

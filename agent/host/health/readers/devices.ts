@@ -15,7 +15,7 @@ import { reader, type Reader, type ReaderContext } from "./reader.ts";
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** Disks, links and what else is plugged into the machine. */
+/** Readers of disks, links and other devices. */
 export const deviceReaders = ({ roots, watchedPaths, vmPaths }: ReaderContext) => {
   const smart = new SmartProbe(roots);
   const mounts = new MountWatch(roots);
@@ -33,12 +33,12 @@ export const deviceReaders = ({ roots, watchedPaths, vmPaths }: ReaderContext) =
     clock: inChild("clock", MINUTE, 25 * SECOND, (signal) => readTimeSync(signal)),
     watchdogs: reader(MINUTE, () => readWatchdogs(roots)),
     firmware: reader(10 * MINUTE, () => readFirmware(roots)),
-    // nvidia-smi takes a second of a CPU where nothing else keeps the driver awake.
+    // nvidia-smi takes a CPU second if nothing else keeps the driver loaded.
     gpus: inChild("gpu", 5 * MINUTE, 30 * SECOND, (signal) => gpus.read(signal)),
   };
 };
 
-/** A reader that starts programs, in a lane of its own. */
+/** A reader that starts programs, in its own lane. */
 function inChild<T>(lane: string, everyMs: number, deadlineMs: number, read: Reader<T>["read"]): Reader<T> {
   return { everyMs, lane, deadlineMs, read };
 }

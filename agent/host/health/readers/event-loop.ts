@@ -3,13 +3,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Reading } from "../../../hardware/reading.ts";
 import type { Reader } from "./reader.ts";
 
-/** Each is a wake-up of the process: at 20 ms they were the larger part of what an agent at rest costs. */
+/** Sampling interval. Each sample wakes the process: at 20 ms they were most of an idle agent's cost. */
 const LAG_RESOLUTION_MS = 100;
 
-/** The first look waits until there is something to tell: an agent that starts is not unwell for want of it. */
+/** Time before the first reading, so that a starting agent does not count as unhealthy. */
 const FIRST_LOOK_MS = 3 * LAG_RESOLUTION_MS;
 
-/** How late the turns of the agent's own event loop were since the last look, in milliseconds. */
+/** Delays of the agent's event loop since the last reading, in milliseconds. */
 export interface EventLoopLag {
   readonly p99Ms: number;
   readonly maxMs: number;
@@ -22,7 +22,7 @@ export function eventLoopLag(everyMs: number): Reader<EventLoopLag> {
     lane: "agent",
     async read(): Promise<Reading<EventLoopLag>> {
       if (lag.enable()) await pause(FIRST_LOOK_MS, undefined, { ref: false });
-      // The histogram holds the whole time between two ticks, of which the resolution is meant to be there.
+      // The histogram records the time between two ticks, which includes the resolution itself.
       const lateMs = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - LAG_RESOLUTION_MS);
       const value = { p99Ms: lateMs(lag.percentile(99)), maxMs: lateMs(lag.max) };
       lag.reset();

@@ -1,15 +1,15 @@
 import type { SocleError } from "../../../kernel/errors.ts";
 import type { Reader } from "./reader.ts";
 
-/** What changes are recorded in before they take effect. */
+/** A journal that records changes before they take effect. */
 export interface WatchedJournal {
-  /** Why changes are refused. */
+  /** Why changes are rejected. */
   readonly failure: SocleError | undefined;
-  /** Finds out whether a disk that was full still is. */
+  /** Tests whether a full disk has room again. */
   tryAgain(): Promise<void>;
 }
 
-/** Of each journal that cannot be written, why. On a host that takes no changes nobody else would try it again. */
+/** Failures of unwritable journals. Also retries them, since a host that rejects changes would not. */
 export function journalFailures(
   journals: readonly WatchedJournal[],
   everyMs: number,

@@ -18,7 +18,7 @@ import { reader, type Reader, type ReaderContext } from "./reader.ts";
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** What the kernel counts, and what the agent needs to run. */
+/** Readers of kernel counters, and of resources that the agent needs. */
 export const kernelReaders = ({
   roots,
   filesystems,
@@ -42,7 +42,7 @@ export const kernelReaders = ({
   filesystems: spaces(filesystems, watchedPaths),
 });
 
-/** Space by path, one filesystem after the other: each costs a child process. */
+/** Space by path, read sequentially: each filesystem takes a child process. */
 function spaces(
   filesystems: FilesystemProbe,
   paths: () => Iterable<string>,
@@ -50,7 +50,7 @@ function spaces(
   return {
     everyMs: 30 * SECOND,
     lane: "filesystems",
-    // Each path has its own, much shorter one.
+    // Each path has its own, much shorter deadline.
     deadlineMs: 60 * SECOND,
     async read(signal) {
       const value = new Map<string, Reading<FilesystemSpace>>();

@@ -6,18 +6,18 @@ import type { OwnCertificate } from "./certificate.ts";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { WatchedJournal } from "./journals.ts";
 import type { SeenLogs } from "../../../state/records/health-record.ts";
-import type { Seen } from "../seen.ts";
+import type { SeenHardware } from "../seen.ts";
 
-/** What was seen, over restarts of the agent. */
+/** Seen state, kept over restarts of the agent. */
 export interface SeenMemory {
-  /** Of what the machine has, until it boots anew. */
-  readonly seen: Pick<Seen, "has" | "add">;
-  /** Of logs. */
+  /** Hardware seen since boot. */
+  readonly seen: Pick<SeenHardware, "has" | "add">;
+  /** Positions in logs. */
   readonly seenLogs: SeenLogs;
   keepSeen(seen: SeenLogs): void;
 }
 
-/** What readers are made with. */
+/** Dependencies of readers. */
 export interface ReaderContext {
   readonly roots: Roots;
   readonly config: Config;
@@ -25,66 +25,66 @@ export interface ReaderContext {
   readonly filesystems: FilesystemProbe;
   readonly journals: readonly WatchedJournal[];
   readonly memory: SeenMemory;
-  /** What this host proves itself with, as it is now. */
+  /** This host's current certificate. */
   readonly certificate: () => Reading<OwnCertificate>;
-  /** The filesystems to look at, asked anew each time. */
+  /** Paths of filesystems to read, evaluated each time. */
   readonly watchedPaths: () => Iterable<string>;
-  /** Of these, where VMs have their disks. */
+  /** Those of these that hold disks of VMs. */
   readonly vmPaths: () => Iterable<string>;
 }
 
-/** One thing that is read of this machine, again and again. */
+/** A periodic reading of this machine. */
 export interface Reader<T> {
   readonly everyMs: number;
-  /** Readers of one lane run one after the other. What starts children gets a lane of its own; absent: "files". */
+  /** Readers of one lane run sequentially. Readers that start children have their own lane; absent: "files". */
   readonly lane?: string;
-  /** The reader is given up then, and its signal aborts; absent: 5 s. */
+  /** Deadline of a reading, after which its signal aborts; absent: 5 s. */
   readonly deadlineMs?: number;
-  /** Looks once. What it starts ends with the signal. */
+  /** Reads once. All that it starts ends with the signal. */
   readonly read: (signal: AbortSignal) => Promise<Reading<T>>;
-  /** Lets go of what it holds between looks, when there will be no more. */
+  /** Releases resources held between readings, after the last one. */
   readonly close?: () => Promise<void>;
 }
 
-/** A reader of files that the kernel answers at once. */
+/** A reader of kernel files, which answer at once. */
 export const reader = <T>(everyMs: number, read: Reader<T>["read"]): Reader<T> => ({ everyMs, read });
 
 export type ReaderTable = Readonly<Record<string, Reader<unknown>>>;
 export type ValueOf<R> = R extends Reader<infer T> ? T : never;
 
-/** The newest value of a reader, with its time. */
+/** A reader's newest value, with its time. */
 export interface Sampled<T> {
   readonly value: T;
-  /** Wall clock, for showing. */
+  /** Wall clock, for display. */
   readonly readAtMs: number;
   /** On the monotonic clock. */
   readonly ageMs: number;
-  /** How often it is read. */
+  /** Period of the reader. */
   readonly intervalMs: number;
 }
 
-/** What is read again and again is not stated any more once it is older than this many times its interval. */
+/** A value older than this many intervals is stale and no longer reported. */
 const FRESH_INTERVALS = 3;
 
 export const isFresh = ({ ageMs, intervalMs }: Pick<Sampled<unknown>, "ageMs" | "intervalMs">): boolean =>
   ageMs <= FRESH_INTERVALS * intervalMs;
 
-/** How a reader's last look ended. */
+/** Outcome of a reader's last reading. */
 export interface ReaderState {
   readonly name: string;
   readonly state: "read" | "unsupported" | "failed" | "pending";
-  /** Why it is not `read`; "" when it is. */
+  /** Why it is not `read`; "" if it is. */
   readonly reason: string;
-  /** Wall clock of the last look, and how long it took. */
+  /** Wall clock and duration of the last reading. */
   readonly lookedAtMs?: number;
   readonly tookMs?: number;
 }
 
-/** What the readers know, answered from memory. */
+/** Values of all readers, from memory. */
 export interface ReadingsOf<T extends ReaderTable> {
-  /** The newest value, which outlives later failures; absent where there is none, or the machine lost what it was of. */
+  /** The newest value, which outlives later failures; absent without one, or if the hardware is gone. */
   newest<N extends keyof T & string>(name: N): Sampled<ValueOf<T[N]>> | undefined;
-  /** How the last look ended. Before the first one: failed, as not read yet. */
+  /** Outcome of the last reading. Before the first: failed, "not read yet". */
   last<N extends keyof T & string>(name: N): Reading<ValueOf<T[N]>>;
   states(): readonly ReaderState[];
 }

@@ -8,31 +8,31 @@ import { messageOf } from "../../../kernel/thrown.ts";
 const DEFAULT_DEADLINE_MS = 5000;
 const NOT_YET: Reading<never> = { kind: "failed", reason: "not read yet" };
 
-/** What is known of one reader. */
+/** State of one reader. */
 interface Kept {
   readonly name: string;
   readonly reader: Reader<unknown>;
-  /** Monotonic: when it is to be read next. */
+  /** Monotonic time of the next reading. */
   dueMs: number;
   last: Reading<unknown>;
   lookedAtMs?: number;
   tookMs?: number;
   newest?: { readonly value: unknown; readonly readAtMs: number; readonly monotonicMs: number };
-  /** A look that outlived its deadline: there is no second one until it ends. */
+  /** A reading past its deadline: no second one starts until it ends. */
   isStuck: boolean;
 }
 
 /**
- * Reads the machine at a steady pace, so that nothing else has to wait for a sensor. Each reader has its own period and
- * deadline; those of one lane run one after the other. A look that fails leaves the value before in its place, with its
- * time: it is shown until it is too old.
+ * Reads the machine periodically, so that no caller waits for a sensor. Each reader has its own period and deadline;
+ * readers of one lane run sequentially. A failed reading keeps the previous value with its time, which is shown until it
+ * is too old.
  */
 export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
   readonly #clock: Clock;
   readonly #onRead: (name: keyof T & string) => void;
   readonly #kept: ReadonlyMap<string, Kept>;
 
-  /** `onRead` is called after each look, well or not. Must not throw. */
+  /** `onRead` is called after each reading, also a failed one. Must not throw. */
   constructor(
     table: T,
     options: { readonly clock: Clock; readonly onRead: (name: keyof T & string) => void },
@@ -46,7 +46,7 @@ export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
     this.#kept = new Map(Object.entries(table).map(keep));
   }
 
-  /** Ends with the signal. */
+  /** Runs until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const lanes = new Map<string, Kept[]>();
     for (const kept of this.#kept.values()) {
@@ -56,7 +56,7 @@ export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
     const stop = new AbortController();
     signal.addEventListener("abort", () => stop.abort(signal.reason), { once: true });
     if (signal.aborted) stop.abort(signal.reason);
-    // Each lane listens once, sleeping or reading.
+    // One abort listener per lane.
     setMaxListeners(lanes.size, stop.signal);
     await Promise.all([...lanes.values()].map((lane) => this.#runLane(lane, stop.signal)));
     for (const { reader } of this.#kept.values()) await reader.close?.();
@@ -67,7 +67,7 @@ export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
     if (kept?.newest === undefined) return undefined;
     const { value, readAtMs, monotonicMs } = kept.newest;
     return {
-      // Only `#look` writes it, from this reader's own answer.
+      // Only `#look` writes it, from this reader's own result.
       value: value as ValueOf<T[N]>,
       readAtMs,
       ageMs: this.#clock.monotonicMs() - monotonicMs,
@@ -103,7 +103,7 @@ export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
   async #look(kept: Kept, signal: AbortSignal): Promise<void> {
     const startedMs = this.#clock.monotonicMs();
     const last: Reading<unknown> = kept.isStuck
-      ? { kind: "failed", reason: "an earlier look still hangs" }
+      ? { kind: "failed", reason: "an earlier reading still hangs" }
       : await this.#withDeadline(kept, signal);
     if (signal.aborted) return;
     const nowMs = this.#clock.monotonicMs();
@@ -115,13 +115,13 @@ export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
     } else if (last.kind === "unsupported") {
       delete kept.newest;
     }
-    // A steady pace, but no catching up after a standstill.
+    // A steady pace, without catching up after a pause.
     const nextMs = kept.dueMs + kept.reader.everyMs;
     kept.dueMs = nextMs > nowMs ? nextMs : startedMs + kept.reader.everyMs;
     this.#onRead(kept.name);
   }
 
-  /** In real time, whatever the clock says: a reader that hangs does so in the real world. */
+  /** In real time, even with an injected clock: a hung reader hangs in real time. */
   #withDeadline(kept: Kept, signal: AbortSignal): Promise<Reading<unknown>> {
     const { read, deadlineMs = DEFAULT_DEADLINE_MS } = kept.reader;
     const giveUp = new AbortController();

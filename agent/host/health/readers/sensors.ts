@@ -11,7 +11,7 @@ import type { Reader, ReaderContext } from "./reader.ts";
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** What the hardware says of its own state: heat, fans, power, errors. */
+/** Readers of temperatures, fans, power and hardware errors. */
 export const sensorReaders = ({ roots, config, clock, memory }: ReaderContext) => {
   const bmc = new Bmc(config.bmc, roots, {
     seen: () => memory.seenLogs.bmc,
@@ -31,7 +31,7 @@ export const sensorReaders = ({ roots, config, clock, memory }: ReaderContext) =
     memoryErrors: bySensorLane(MINUTE, memoryErrorsReader(roots, monotonicMs)),
     pcie: bySensorLane(MINUTE, pcieReader(roots, monotonicMs)),
     throttling: bySensorLane(MINUTE, throttlingReader(roots, monotonicMs)),
-    // A package at 500 W wraps its counter after some eight minutes.
+    // At 500 W, a package's counter wraps after about eight minutes.
     energy: byHelper(30 * SECOND, { read: energyReader(roots) }),
     kernelLog: byHelper(10 * SECOND, kernelLogReader(roots, kernelLogMemory)),
     bmc: byBmc((signal) => bmc.sensors(signal)),
@@ -42,13 +42,13 @@ export const sensorReaders = ({ roots, config, clock, memory }: ReaderContext) =
   };
 
   function byBmc<T>(read: (signal: AbortSignal) => Promise<Reading<T>>, everyMs = MINUTE): Reader<T> {
-    // A look is three calls of ipmitool at most.
+    // A reading takes at most three ipmitool calls.
     const deadlineMs = 3 * config.bmc.timeoutSeconds * SECOND + 5 * SECOND;
     return { everyMs, lane: "bmc", deadlineMs, read };
   }
 };
 
-/** What the hardware helper is asked for, which may have to be started first. */
+/** A reader over the hardware helper; its deadline includes the helper's start. */
 const byHelper = <T>(everyMs: number, look: Pick<Reader<T>, "read" | "close">): Reader<T> => ({
   everyMs,
   lane: "helper",
@@ -56,7 +56,7 @@ const byHelper = <T>(everyMs: number, look: Pick<Reader<T>, "read" | "close">): 
   ...look,
 });
 
-/** Read by children, which sick hardware may hold. */
+/** A reader in child processes, which broken hardware may block. */
 const bySensorLane = <T>(everyMs: number, read: (signal: AbortSignal) => Promise<Reading<T>>): Reader<T> => ({
   everyMs,
   lane: "sensors",

@@ -3,7 +3,7 @@ import { kernelReaders } from "./kernel.ts";
 import { sensorReaders } from "./sensors.ts";
 import type { ReaderContext, ReadingsOf, ValueOf } from "./reader.ts";
 
-/** Everything that is read of a host while the agent runs; a file per group. */
+/** All periodic readers of a host; a file per group. */
 export const hostReaders = (context: ReaderContext) => ({
   ...kernelReaders(context),
   ...deviceReaders(context),

@@ -46,7 +46,7 @@ for (const [what, details, at, expected] of [
     "is bad where it is to start with the host and has not",
     read({ active: false }),
     undefined,
-    "bad: … is to start with the host and is not active",
+    "bad: … is set to autostart but is not active",
   ],
   [
     "is nobody's concern where it is not in use, whatever its filesystem says",
@@ -76,7 +76,7 @@ for (const [what, details, at, expected] of [
     "is no fault where libvirt has no such question",
     { kind: "unsupported", reason: "no storage driver" },
     undefined,
-    "absent: … cannot be asked: no storage driver",
+    "absent: … cannot be queried: no storage driver",
   ],
 ] as const) {
   test(`a storage pool ${what}`, () => {

@@ -93,7 +93,7 @@ test("three flips in half an hour latch it until it is acknowledged", () => {
     ["false", "true", "false", "true latched"],
   );
   assert.equal(feed("good", 4 * minute), "true latched");
-  assert.equal(state.evidence, "changed 3 times within 30 min, at last: bad");
+  assert.equal(state.evidence, "changed 3 times within 30 min, most recently: bad");
   assert.equal(feed("good", 240 * minute), "true latched");
   state = acknowledge(quick, state);
   assert.equal(feed("good", 241 * minute), "false");
@@ -109,8 +109,8 @@ test("while it waits to leave it says what is now, with what it came on with", (
   const held = "well since 2025-10-09T08:53:30Z (held until 2025-10-09T08:54:30Z at the earliest)";
   assert.equal(feed("good", "answered in 3 ms", 10_000), `answered in 3 ms, ${held}; before: refused`);
   assert.equal(feed("good", "answered in 4 ms", 20_000), `answered in 4 ms, ${held}; before: refused`);
-  assert.equal(feed("unknown", "no answer", 30_000), "not known now: no answer; before: refused");
-  assert.equal(feed("between", "slow", 40_000), "slow, which is not yet enough to end it; before: refused");
+  assert.equal(feed("unknown", "no answer", 30_000), "unknown now: no answer; before: refused");
+  assert.equal(feed("between", "slow", 40_000), "slow, not yet enough to end it; before: refused");
   assert.equal(feed("bad", "refused again", 50_000), "refused again");
   assert.match(feed("good", "answered", 60_000), /^answered, well since .*; before: refused again$/);
   for (const atMs of [90_000, 120_000]) feed("good", "answered", atMs);

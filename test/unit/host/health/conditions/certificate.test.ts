@@ -59,7 +59,7 @@ test("a certificate that is not valid yet is said, with what it is likely to be"
 test("how early is the operator's to say; a host that has nothing to prove has nothing that expires", () => {
   assert.match(host({ certificateMinLifeRatio: 0.6 })(read(certificate), 5), /^true degraded/);
   const none = { kind: "unsupported", reason: "there is no trust domain" } as const;
-  assert.equal(host()(none, 5), "unknown none NotPresent: not here: there is no trust domain");
+  assert.equal(host()(none, 5), "unknown none NotPresent: not present: there is no trust domain");
 });
 
 test("refused trust files and an expired revocation list degrade the host, and say so", () => {

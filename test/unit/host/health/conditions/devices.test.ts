@@ -76,9 +76,9 @@ test("a RAID that misses a disk, until it was in sync for 5 minutes; one that do
   const { say, is, why } = driven();
   say("raid", await readRaid(await unpackHost(context, "worn-compute-node")));
   assert.equal(is("RaidDegraded"), "true degraded RaidMissesDisk");
-  assert.equal(why("RaidDegraded"), "md0 (raid1) misses 1 of 2 disks");
+  assert.equal(why("RaidDegraded"), "md0 (raid1) lacks 1 of 2 disks");
   say("raid", await readRaid(await unpackHost(context, "qemu-storage-guest")));
-  assert.match(why("RaidDegraded"), /misses 1 of 2 disks, and is taking one back/);
+  assert.match(why("RaidDegraded"), /lacks 1 of 2 disks and is rebuilding/);
   const whole = read([{ name: "md0", level: "raid1", state: "active", disks: 2, degradedDisks: 0 } as const]);
   say("raid", whole, 10 * SECOND, 4 * MINUTE);
   assert.equal(is("RaidDegraded"), "true degraded RaidMissesDisk");

@@ -15,7 +15,7 @@ import { faultVerdict } from "../../../../../agent/host/health/conditions/kernel
 import { hostConditions } from "../../../../../agent/host/health/conditions/table.ts";
 import { alarmVerdict, hotVerdict } from "../../../../../agent/host/health/conditions/thermal.ts";
 import { Health } from "../../../../../agent/host/health/health.ts";
-import { Seen } from "../../../../../agent/host/health/seen.ts";
+import { SeenHardware } from "../../../../../agent/host/health/seen.ts";
 import type { LeftOn } from "../../../../../agent/state/records/health-record.ts";
 import { unpackHost } from "../../../../support/tree.ts";
 import { HostOfTree } from "../../../../support/host/host-of-tree.ts";
@@ -53,7 +53,7 @@ test("a healthy server has no hardware condition, and none that is unknown", asy
   }
   assert.equal(
     host.condition("Psu"),
-    "unknown none NotPresent: not here: no BMC: no /dev/ipmi0, none configured",
+    "unknown none NotPresent: not present: no BMC: no /dev/ipmi0, none configured",
     "nobody tells of one",
   );
 });
@@ -207,7 +207,7 @@ test("a sensor with a critical point, or a fan, that cannot be read makes its co
 
 test("parts that the BMC loses sight of are unknown, not lost; by its word they are, with a value or without", () => {
   const { Fan, Psu } = fanAndPsuConditions({ config: configSchema.parse({}), offersKvm: () => undefined });
-  const seen = new Seen();
+  const seen = new SeenHardware();
   const look = ({ watches }: Trigger, csv: string): string => {
     const readings = { last: () => ({ kind: "read", value: parseSensors(csv) }) } as never;
     const verdict = watches?.judge(readings, { wallMs: 0, monotonicMs: 0 }, seen);
@@ -222,7 +222,7 @@ test("parts that the BMC loses sight of are unknown, not lost; by its word they 
   const beyond = "PS1 Input,0,Volts,Lower Non-Recoverable,10.1,Power Supply,Voltage\n";
   assert.equal(look(Psu.lostMore, beyond + psu("PS1", true)), "bad: PS1 of 1 failed");
   const fan = (value: string, state: string): string => `FAN1,${value},RPM,${state},29.1,Fan Device,Fan\n`;
-  assert.equal(look(Fan.bmcLost, fan("", "ns")), "absent: nothing tells of any");
+  assert.equal(look(Fan.bmcLost, fan("", "ns")), "absent: no sensor reports any");
   assert.equal(look(Fan.bmcLost, fan("5400", "ok")), "good: 1 of 1 work");
   assert.equal(look(Fan.bmcLost, fan("", "ns")), "unknown: no reading of FAN1");
   assert.equal(look(Fan.bmcLost, fan("", "Lower Critical")), "bad: FAN1 of 1 failed");
@@ -239,7 +239,7 @@ function pcieLooks(health: Readonly<Record<string, number>> = {}) {
     const value = [{ device: "0000:18:00.0", errors: { [severity]: total } }];
     const readings = { last: () => ({ kind: "read", value }) } as never;
     const at = { wallMs: 0, monotonicMs: minutes * 60_000 };
-    const verdicts = PcieErrors[trigger].watches?.judge(readings, at, new Seen());
+    const verdicts = PcieErrors[trigger].watches?.judge(readings, at, new SeenHardware());
     assert.ok(verdicts !== undefined && !("kind" in verdicts));
     return verdicts.get("0000:18:00.0")?.kind;
   };

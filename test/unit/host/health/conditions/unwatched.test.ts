@@ -9,7 +9,7 @@ const MINUTE = 60 * SECOND;
 test("there are no disks, or nobody asks them: no fault, nothing is said to be well, and why", () => {
   const { say, is, why } = driven();
   say("disks", read([]));
-  say("diskHealth", { kind: "unsupported", reason: "there is no disk that tells its health" });
+  say("diskHealth", { kind: "unsupported", reason: "no disk reports its health" });
   assert.equal(is("DiskFailing"), "unknown none NotPresent");
   say("diskHealth", { kind: "failed", reason: "smartctl is not installed", code: "ENOENT" });
   assert.equal(is("DiskFailing"), "unknown none NotWatched");
@@ -21,7 +21,7 @@ test("what the agent may not look at is not watched: unknown, with a way to allo
   allGood();
   assert.equal(schedulable(), "true");
   const denied = (reason: string) => ({ kind: "failed", reason, code: "EPERM" }) as const;
-  say("diskHealth", denied("the agent may not ask /dev/nvme0"));
+  say("diskHealth", denied("the agent may not query /dev/nvme0"));
   say("kernelLog", denied("EPERM: kmsg"));
   say("bmc", denied("the agent may not open /dev/ipmi0"));
   for (const type of [
@@ -33,7 +33,7 @@ test("what the agent may not look at is not watched: unknown, with a way to allo
     "Psu",
   ] as const) {
     assert.equal(is(type), "unknown none NotWatched", type);
-    assert.match(why(type), /^not watched: .*; socle-hardware\.socket has it read/);
+    assert.match(why(type), /^not watched: .*; enable socle-hardware\.socket to have it read/);
   }
   assert.equal(schedulable(), "true");
   // One that could be looked at, and did not answer, is another matter.
@@ -71,7 +71,7 @@ test("nothing is said to be well where there is nothing to look at, and new VMs 
     "BondDegraded",
     "CertificateExpiring",
   ] as const)
-    assert.equal(`${is(type)}: ${why(type)}`, "unknown none NotPresent: not here: no such thing", type);
+    assert.equal(`${is(type)}: ${why(type)}`, "unknown none NotPresent: not present: no such thing", type);
   assert.equal(schedulable(), "true");
   // Nor where there is somebody to ask, who tells of none.
   const heat = { chip: "acpitz", sensor: "temp1", celsius: 50 };
@@ -81,9 +81,9 @@ test("nothing is said to be well where there is nothing to look at, and new VMs 
   say("raid", read([]), MINUTE, 10 * MINUTE);
   say("bonds", read([]), MINUTE, 10 * MINUTE);
   for (const [type, evidence] of [
-    ["Thermal", "none of 1 sensors says what is too hot; none of 0 sensors says what is too hot"],
-    ["Fan", "nothing tells of any"],
-    ["Psu", "nothing tells of any"],
+    ["Thermal", "none of 1 sensors has a critical point; none of 0 sensors has a critical point"],
+    ["Fan", "no sensor reports any"],
+    ["Psu", "no sensor reports any"],
     ["RaidDegraded", "this host has none"],
     ["BondDegraded", "this host has none"],
   ] as const)
@@ -102,10 +102,7 @@ test("what was there and is gone is not known, and mends nothing; what never was
   say("bmc", read([supply("PS1", "Presence detected"), supply("PS2", "Presence detected")]));
   say("bmc", none, MINUTE, 3 * MINUTE);
   assert.equal(is("Psu"), "unknown degraded Unknown");
-  assert.equal(
-    why("Psu"),
-    "gone, and was here since the host booted: no BMC: no /dev/ipmi0, none configured",
-  );
+  assert.equal(why("Psu"), "gone, but was present since boot: no BMC: no /dev/ipmi0, none configured");
   assert.equal(schedulable(), "unknown");
   say("bmc", read([supply("PS1", "Presence detected"), supply("PS2", "Failure detected")]), MINUTE, MINUTE);
   assert.equal(is("Psu"), "true degraded PsuLost");
