@@ -34,7 +34,7 @@ export async function readCredential(
     const file = await open(path, "r");
     try {
       const status = await file.stat();
-      if (!status.isFile() || status.size > MAX_BYTES) throw new Error("it is no file of at most 1 MiB");
+      if (!status.isFile() || status.size > MAX_BYTES) throw new Error("not a regular file of at most 1 MiB");
       return await file.readFile();
     } finally {
       await file.close();

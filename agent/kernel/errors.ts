@@ -1,4 +1,5 @@
 import { messageOf } from "./thrown.ts";
+
 /** Kinds of failure that a caller can act on. api/ maps kinds to gRPC status; no code matches message text. */
 export type ErrorKind =
   | "not_found"

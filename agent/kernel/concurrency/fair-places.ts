@@ -47,7 +47,7 @@ export class FairPlaces {
       return Promise.resolve();
     }
     if (this.#waiters.length >= this.#maxWaiting) {
-      const message = `${this.#maxWaiting} wait for their turn already; try again later`;
+      const message = `the queue is full: ${this.#maxWaiting} requests wait; try again later`;
       const details = { retryAfterMs: 1000 };
       return Promise.reject(new SocleError("exhausted", "TOO_MANY_WAITING", message, { details }));
     }

@@ -107,10 +107,7 @@ export class SdNotify {
       execFile("systemd-notify", [...assignments], options, (failure) => {
         if (failure !== null && !this.#warned) {
           this.#warned = true;
-          this.#log.warn(
-            { err: failure },
-            "systemd cannot be notified; it may end the agent for being silent",
-          );
+          this.#log.warn({ err: failure }, "systemd cannot be notified; its watchdog may end the agent");
         }
         resolve();
       });

@@ -59,7 +59,7 @@ export async function runServices(
     const run = async (): Promise<void> => service.run(stop.signal, isReady);
     const done = run().then(
       () => {
-        if (!stop.signal.aborted) fail(service, new Error("it ended by itself"));
+        if (!stop.signal.aborted) fail(service, new Error("it ended unexpectedly"));
       },
       (cause: unknown) => {
         if (!stop.signal.aborted) fail(service, cause);
@@ -69,7 +69,7 @@ export async function runServices(
     started.push({ service, stop, done });
     const isInTime = await settles(Promise.race([readiness, ended]), service.readyWithinMs);
     if (!isInTime)
-      log.warn({ service: service.name }, "service is not ready yet; the others start without it");
+      log.warn({ service: service.name }, "service is not ready yet; starting the others without it");
   }
   if (!ending.aborted) onReady();
   await ended;
@@ -78,7 +78,7 @@ export async function runServices(
     stop.abort();
     const timeoutMs = service.stopTimeoutMs ?? stopTimeoutMs;
     if (!(await settles(done, timeoutMs))) {
-      log.warn({ service: service.name, timeoutMs }, "service did not stop in time and is left behind");
+      log.warn({ service: service.name, timeoutMs }, "service did not stop in time and is abandoned");
     }
   }
   if (failure !== undefined) throw failure;

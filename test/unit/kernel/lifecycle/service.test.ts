@@ -105,7 +105,7 @@ test("one that ends by itself is a failure, even without an error", async () => 
   };
   await assert.rejects(
     runServices([service("a", notes), ends], new AbortController().signal, () => undefined, options),
-    /service b failed: it ended by itself/,
+    /service b failed: it ended unexpectedly/,
   );
   assert.equal(notes.at(-1), "a stopped");
 });
@@ -147,7 +147,7 @@ test("a stop while one is still starting stops what was started, without readine
   assert.deepEqual(notes, ["a starts", "b stopped", "a stopped"]);
 });
 
-test("one that does not stop is left behind after its time, and a failure while stopping is only logged", async () => {
+test("one that does not stop is abandoned after its time, and a failure while stopping is only logged", async () => {
   const notes: string[] = [];
   const stop = new AbortController();
   const hangs: Service = {
@@ -176,7 +176,7 @@ test("one that does not stop is left behind after its time, and a failure while 
   await running;
   assert.deepEqual(warnings, [
     "service failed while stopping",
-    "service did not stop in time and is left behind",
+    "service did not stop in time and is abandoned",
   ]);
   assert.equal(notes.at(-1), "a stopped");
 });
