@@ -146,7 +146,7 @@ export async function verifyExport(path: string, options: VerifyExportOptions): 
     for (const { text, number: line } of lines) {
       if (check === undefined) {
         const head = parse(headSchema, text);
-        if (head === undefined) return nothing({ line, what: "this is no export of an audit log" });
+        if (head === undefined) return nothing({ line, what: "this is not an export of an audit log" });
         check = new ExportCheck(head, options);
         continue;
       }

@@ -10,11 +10,11 @@ import { codeOf } from "../kernel/thrown.ts";
 export type Target =
   { readonly kind: "socket"; readonly path: string } | { readonly kind: "tcp"; readonly address: string };
 
-/** What is said with every call, beside the request. */
-export interface Said {
-  /** By the authority of the scheduler that has it; api/auth/control-epoch.ts reads it. */
+/** Metadata that is sent with every call. */
+export interface CallMetadata {
+  /** The control epoch of the scheduler that commands; api/auth/control-epoch.ts reads it. */
   readonly controlEpoch?: number | undefined;
-  /** Who acts, by a signed token, and why; api/auth/people.ts reads these. */
+  /** A signed token of the person, and the reason; api/auth/people.ts reads these. */
   readonly person?: string | undefined;
   readonly ticket?: string | undefined;
   readonly breakGlass?: string | undefined;
@@ -25,7 +25,7 @@ export const metadataKeys = {
   person: "socle-person",
   ticket: "socle-ticket",
   breakGlass: "socle-break-glass",
-} as const satisfies Record<keyof Said, string>;
+} as const satisfies Record<keyof CallMetadata, string>;
 
 /** A method of the contract, as proto-loader gives it. */
 export interface Method<Request, Response> {
@@ -34,17 +34,17 @@ export interface Method<Request, Response> {
   readonly responseDeserialize: (bytes: Buffer) => Response;
 }
 
-/** How long the agent may take to say anything at all. */
+/** Deadline for the first response of the agent. */
 const contactTimeoutMs = 3000;
-/** How long it may take to answer one question: all of them are answered from memory. */
+/** Deadline for a unary call: all are answered from memory. */
 const callTimeoutMs = 10_000;
 /** A page of 1,000 VMs with long labels. */
 const maxMessageBytes = 64 * 2 ** 20;
 
-/** A connection to an agent. Every failure, an interrupt too, comes out as a SocleError. */
+/** A connection to an agent. Every failure, including an interrupt, is thrown as a SocleError. */
 export interface Agent {
   readonly contract: Contract;
-  /** One question and its answer: `agent.ask(agent.contract.host.GetHost, {})`. */
+  /** One unary call: `agent.ask(agent.contract.host.GetHost, {})`. */
   ask<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
@@ -56,21 +56,21 @@ export interface Agent {
     request: Request,
     options?: { readonly timeoutMs?: number | undefined },
   ): AsyncGenerator<Response, void, undefined>;
-  /** A stream both ways; its errors are for `failure` to translate. */
+  /** A bidirectional stream; pass its errors to `failure`. */
   open<Request, Response>(method: Method<Request, Response>): grpc.ClientDuplexStream<Request, Response>;
   failure(thrown: unknown): SocleError;
   close(): void;
 }
 
 /**
- * Connects, and makes sure that somebody answers: without the deadline, a peer that accepts and then says nothing
- * would hold the caller for ever.
+ * Connects and waits for a first response. Without the deadline, a peer that accepts and stays silent would
+ * block the caller forever.
  */
 export async function connect(
   target: Target,
   protoDirectory: string,
   interrupt: AbortSignal,
-  said: Said = {},
+  callMetadata: CallMetadata = {},
 ): Promise<Agent> {
   if (target.kind === "socket") await checkSocket(target.path);
   const [{ Client, Metadata, credentials, connectivityState }, contract] = await Promise.all([
@@ -102,7 +102,7 @@ export async function connect(
   };
   const metadata = new Metadata();
   for (const name of ["controlEpoch", "person", "ticket", "breakGlass"] as const) {
-    const value = said[name];
+    const value = callMetadata[name];
     if (value !== undefined) metadata.set(metadataKeys[name], String(value));
   }
   return {
@@ -135,7 +135,7 @@ export async function connect(
         metadata,
         timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs },
       );
-      // The end of the loop cancels the call, and that is an error nobody waits for.
+      // The end of the loop cancels the call; no caller awaits that error.
       call.on("error", () => undefined);
       const release = onAbort(interrupt, () => call.cancel());
       try {
@@ -153,11 +153,11 @@ export async function connect(
   };
 }
 
-/** A Readable's iterator yields any; what it yields is what its method decodes. */
+/** A Readable's iterator yields any; its items are decoded by the method. */
 const responseOf = <Response>(_decode: (bytes: Buffer) => Response, message: unknown): Response =>
   message as Response;
 
-/** Calls `act` when the signal aborts, or at once if it did; returns what takes that back. */
+/** Calls `act` when the signal aborts, or at once if it has; returns the unsubscribe function. */
 function onAbort(signal: AbortSignal, act: () => void): () => void {
   if (signal.aborted) act();
   signal.addEventListener("abort", act, { once: true });
@@ -191,7 +191,7 @@ async function firstContact(
     const state = channel.getConnectivityState(true);
     if (state === states.READY) return;
     if (state === states.TRANSIENT_FAILURE) {
-      throw new SocleError("unavailable", "AGENT_UNREACHABLE", `nobody answers at ${place}`);
+      throw new SocleError("unavailable", "AGENT_UNREACHABLE", `no agent answers at ${place}`);
     }
     const outcome = await new Promise<"changed" | "late" | "interrupted">((resolve) => {
       const release = onAbort(interrupt, () => resolve("interrupted"));
@@ -202,7 +202,7 @@ async function firstContact(
     });
     if (outcome === "interrupted") throw interrupted();
     if (outcome === "late") {
-      const message = `who listens at ${place} said nothing for ${contactTimeoutMs / 1000} s`;
+      const message = `the listener at ${place} did not respond within ${contactTimeoutMs / 1000} s`;
       throw new SocleError("unavailable", "AGENT_SILENT", message);
     }
   }

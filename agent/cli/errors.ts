@@ -1,6 +1,6 @@
 import { SocleError, type ErrorKind } from "../kernel/errors.ts";
 
-/** What `socle` exits with. */
+/** Exit codes of `socle`. */
 export const exitCodes = {
   ok: 0,
   failed: 1,
@@ -14,17 +14,17 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** What they mean, for the help and socle(1). */
+/** Their meaning, for the help and socle(1). */
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   ok: "Done.",
-  failed: "It failed, or a check of socle doctor or socle audit verify did.",
+  failed: "The command failed, or a check of socle doctor or socle audit verify.",
   usage: "The command line, a file or a value in it is not valid.",
   notFound: "There is no such VM, operation or file.",
   unavailable:
-    "The agent or libvirt does not answer, or something that the agent needs for it (its state, a key, a disk) does not work.",
-  refused: "Refused: not allowed, in conflict with what is there, or no room.",
-  timeout: "It did not end in time.",
-  interrupted: "Interrupted with Ctrl-C, or by a reader of its output that went away before its end.",
+    "The agent or libvirt does not answer, or a dependency of the agent (its state, a key, a disk) failed.",
+  refused: "Refused: not allowed, in conflict with the current state, or no room.",
+  timeout: "The command did not end in time.",
+  interrupted: "Interrupted with Ctrl-C, or the reader of its output went away.",
 };
 
 const exitNames: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
@@ -46,27 +46,27 @@ const exitNames: Readonly<Record<ErrorKind, keyof typeof exitCodes>> = {
 
 export const exitCodeOf = (error: SocleError): ExitCode => exitCodes[exitNames[error.kind]];
 
-/** What to try next, by reason. */
+/** Advice by reason. */
 const nextSteps: Readonly<Record<string, string>> = {
   AGENT_NOT_RUNNING:
-    "Start it (systemctl start socle-agent, or socle agent), or say where it is: --socket, SOCLE_SOCKET. `socle doctor` looks for what is wrong.",
-  AGENT_UNREACHABLE: "Is the agent running? `socle doctor` looks for what is wrong.",
-  AGENT_SILENT: "The agent hangs, or something else has its address. `socle doctor` looks for what is wrong.",
+    "Start it (systemctl start socle-agent, or socle agent), or name its socket: --socket, SOCLE_SOCKET. `socle doctor` finds the cause.",
+  AGENT_UNREACHABLE: "Is the agent running? `socle doctor` finds the cause.",
+  AGENT_SILENT: "The agent hangs, or something else has its address. `socle doctor` finds the cause.",
   SOCKET_DENIED: "Run it as root, or as a user of the socket's group.",
-  VM_UNMANAGED: "Socle did not make this VM and never touches it: use the tool that made it.",
+  VM_UNMANAGED: "Socle did not create this VM and never changes it: use the tool that created it.",
   REQUEST_ID_REUSED: "Choose another --request-id, or leave it out.",
   PERSON_MISSING: "Get a token from your identity provider, and give it with --person-file.",
   PERSON_TOKEN_EXPIRED: "Get a new token from your identity provider.",
   CONTROL_EPOCH_MISSING:
-    "Over --address you are taken for a scheduler: use the agent's socket on its host, or say that scheduler's --control-epoch.",
-  CONTROL_EPOCH_STALE: "A scheduler with a higher epoch has taken over, and commands this host now.",
+    "Over --address you act as a scheduler: use the agent's socket on its host, or give --control-epoch.",
+  CONTROL_EPOCH_STALE: "A scheduler with a higher epoch has taken over this host.",
   CONTROL_EPOCH_TOO_FAR:
     "Check the scheduler's epoch. If it is right, run on the host: socle host epoch reset --to N",
   UNIMPLEMENTED:
-    "Who answers does not know this command: an agent that is older than it, which is to be updated, or no agent at all.",
+    "The peer does not implement this command: update the agent, or check that the address is an agent's.",
 };
 
-/** The lines under an error's message: the fields that are wrong, how long to wait, what to try next. */
+/** The lines under an error's message: invalid fields, time to retry, advice. */
 export function hintsFor({ message, reason, details: { fields = {}, retryAfterMs } }: SocleError): string[] {
   const hints = Object.entries(fields)
     .filter(([field, what]) => !(message.includes(field) && message.includes(what)))
@@ -84,7 +84,7 @@ const optionOfField: Readonly<Record<string, string>> = {
   request_id: "--request-id",
 };
 
-/** The agent's words name fields of the contract, as its other clients know them: here they are options. */
+/** The agent's messages name fields of the contract; here these are options. */
 export const withOptions = (text: string): string =>
   text
     .replaceAll(/(?<![\w.-])[a-z]+(_[a-z]+)+(?![\w.-])/g, (word) => optionOfField[word] ?? word)

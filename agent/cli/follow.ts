@@ -47,7 +47,7 @@ export async function mutate<Request extends { readonly requestId?: string }>(
   }
 }
 
-/** The operation as it is when it is done. Throws `timeout` when it is not in time. */
+/** The finished operation. Throws `timeout` at the deadline. */
 export async function follow(
   session: Session,
   agent: Agent,
@@ -79,7 +79,7 @@ export async function follow(
   }
 }
 
-/** What the person calls the VM that a request is about. */
+/** The VM's name in a request. */
 function nameIn(request: {
   readonly vm?: string;
   readonly spec?: { readonly name?: string } | null;
@@ -87,7 +87,7 @@ function nameIn(request: {
   return request.vm ?? request.spec?.name ?? "";
 }
 
-/** Prints how an operation ended, with the VM's name where it is known; throws its error when it did not end well. */
+/** Prints an operation's outcome, with the VM's name if known; throws its error unless it is done. */
 export function conclude(session: Session, agent: Agent, operation: Operation__Output, name = ""): void {
   if (session.json) session.printJson(operation);
   if (operation.error !== null) throw fromStatus(agent.contract, operation.error);
@@ -106,7 +106,7 @@ export function conclude(session: Session, agent: Agent, operation: Operation__O
   }
 }
 
-/** When no answer came, the agent may have begun all the same: saying it again with the same id is safe. */
+/** Without an answer the agent may have begun all the same: repeating with the same id is safe. */
 function maybeTaken(cause: unknown, requestId: string): unknown {
   if (!(cause instanceof SocleError) || (cause.kind !== "timeout" && cause.kind !== "cancelled"))
     return cause;

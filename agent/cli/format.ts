@@ -66,7 +66,7 @@ export const toDuration = (ms: number): { seconds: number; nanos: number } => ({
   nanos: (ms % 1000) * 1e6,
 });
 
-/** How long ago that was; "-" when nobody knows. */
+/** Age of a time; "-" when unknown. */
 export function formatAge(time: Timestamp__Output | null | undefined, nowMs: number): string {
   const ms = toMs(time);
   return ms === undefined
@@ -74,15 +74,15 @@ export function formatAge(time: Timestamp__Output | null | undefined, nowMs: num
     : formatDuration(Math.floor((nowMs - ms) / 1000) * 1000).replace(/\.0s$/, "s");
 }
 
-/** "VM_STATE_RUNNING" as "running". What an agent that is newer than this says comes as its number. */
+/** "VM_STATE_RUNNING" as "running". A value of a newer agent arrives as its number. */
 export const enumWord = (value: string | number, prefix: string): string =>
   String(value)
     .replace(new RegExp(`^${prefix}_`), "")
     .toLowerCase();
 
 /**
- * Text of others made harmless for a terminal: no control characters, no line or paragraph separators, and no characters
- * that take no space or change the direction of writing (all of Unicode's Cf: U+200B, U+2060, U+FEFF, U+202E, ...).
+ * Makes foreign text safe for a terminal: no control characters, no line or paragraph separators, and no characters of
+ * zero width or that change the writing direction (all of Unicode's Cf: U+200B, U+2060, U+FEFF, U+202E, ...).
  */
 export const printable = (text: string): string => text.replace(UNPRINTABLE, "\ufffd");
 

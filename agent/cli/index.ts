@@ -9,12 +9,12 @@ import { Session, type GlobalOptions } from "./session.ts";
 export type { CliIo } from "./io.ts";
 
 /**
- * Runs one command: `argv` is what follows the program's name. Resolves to the exit code (errors.ts) once what it printed
- * is on its way; never throws, and prints no stack trace. Ctrl-C ends whatever it waits for.
+ * Runs one command: `argv` follows the program's name. Resolves to the exit code (errors.ts) once the output is
+ * flushed; never throws, and prints no stack trace. Ctrl-C ends every wait.
  */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   const stop = new AbortController();
-  // Every call under way listens to it.
+  // Every call in flight observes it.
   setMaxListeners(0, stop.signal);
   const outputs = [io.stdout, io.stderr];
   const lost: NodeJS.ErrnoException[] = [];
@@ -22,14 +22,14 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     lost.push(error);
     stop.abort();
   };
-  // Never taken off again: a pipe may say that nobody reads it after all was written.
+  // Never removed: a pipe can report EPIPE after the last write.
   for (const output of outputs) output.on("error", onOutputError);
   const exitCode = await run(argv, io, stop, () => lost.length > 0);
   await Promise.all(outputs.map((output) => new Promise((resolve) => output.write("", resolve))));
-  // Whoever read our output has gone (socle events | head): that is a normal end.
+  // The reader of the output has gone (socle events | head): a normal end.
   const unwritten = lost.find(({ code }) => code !== "EPIPE" && code !== "ERR_STREAM_DESTROYED");
   if (unwritten === undefined) return exitCode;
-  io.stderr.write(`socle: not all of this could be written: ${unwritten.message}\n`);
+  io.stderr.write(`socle: output is incomplete: ${unwritten.message}\n`);
   return exitCodes.failed;
 }
 
@@ -45,7 +45,7 @@ async function run(
     const command = given.at(-1) as Cli;
     const options = command.optsWithGlobals<GlobalOptions & Record<string, unknown>>();
     const session = new Session(io, options, stop.signal);
-    // The agent has its own way of stopping.
+    // The agent has its own shutdown.
     if (command.name() !== "agent") process.on("SIGINT", onInterrupt);
     try {
       exitCode = (await (await load())(session, command.processedArgs as string[], options)) ?? exitCodes.ok;
@@ -71,11 +71,11 @@ async function run(
   return exitCode;
 }
 
-/** What commander found wrong; where it shows the help instead, a command is missing. */
+/** commander's error; where it shows the help instead, a command is missing. */
 const wordsOf = ({ code, message }: CommanderError): string =>
   code === "commander.help" ? "a command is missing" : message.replace(/^error: /, "").replaceAll("\n", " ");
 
-/** Words go where main.ts says, for programs no text beside the error that is told as JSON, and nothing exits. */
+/** Redirects commander's output; with --json it prints no text beside the error, and nothing exits. */
 function prepare(command: Cli, io: CliIo, json: boolean): void {
   command.exitOverride().configureOutput({
     writeOut: (text) => void io.stdout.write(text),

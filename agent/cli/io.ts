@@ -1,35 +1,35 @@
 import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../kernel/clock.ts";
 
-/** A terminal's or a pipe's writing end. */
+/** A terminal or pipe to write to. */
 export type Output = Writable & {
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly rows?: number;
 };
 
-/** A terminal's or a pipe's reading end; raw mode is there on a terminal. */
+/** A terminal or pipe to read from; raw mode exists on a terminal. */
 export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
 
-/** The world as main.ts hands it to the CLI. */
+/** The process environment that main.ts passes to the CLI. */
 export interface CliIo {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly stdin: Input;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whether a person watches: stdout is a terminal. */
+  /** Whether stdout is a terminal. */
   readonly isTTY: boolean;
-  /** Runs the agent until it is told to stop; resolves to the exit code. */
+  /** Runs the agent until a stop signal; resolves to the exit code. */
   readonly startAgent: (configPath: string) => Promise<number>;
   /** The directory that holds `socle/v1/*.proto`. */
   readonly protoDirectory: string;
   readonly version: string;
-  /** What ages are counted from; the system's clock when absent. */
+  /** The clock for ages; the system's when absent. */
   readonly clock?: Pick<Clock, "now">;
 }
 
 export type Colour = "red" | "green" | "yellow" | "dim" | "bold";
-/** How words are coloured; and how many columns there are to stay within, where a terminal says so. */
+/** Colours text; `width`: the terminal's columns, if it reports them. */
 export type Paint = ((colour: Colour, text: string) => string) & { readonly width?: number };
 
 const codes: Readonly<Record<Colour, readonly [number, number]>> = {
@@ -40,7 +40,7 @@ const codes: Readonly<Record<Colour, readonly [number, number]>> = {
   bold: [1, 22],
 };
 
-/** Colours for people alone: on a terminal, and not where NO_COLOR (no-color.org) or a dumb terminal says otherwise. */
+/** Colours on a terminal only, and not with NO_COLOR (no-color.org) or a dumb terminal. */
 export function painter(io: Pick<CliIo, "env" | "isTTY"> & { readonly stdout?: Output }): Paint {
   const off = !io.isTTY || (io.env.NO_COLOR ?? "") !== "" || io.env.TERM === "dumb";
   const paint = (colour: Colour, text: string): string =>

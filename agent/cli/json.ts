@@ -1,4 +1,4 @@
-/** Fields that say how long: as messages they look like points in time. */
+/** Fields that are durations: as messages they look like timestamps. */
 export const durationFields: ReadonlySet<string> = new Set([
   "timeout",
   "gracefulTimeout",
@@ -12,8 +12,8 @@ export const durationFields: ReadonlySet<string> = new Set([
 
 /**
  * A message as JSON for programs: the contract's fields in camel case, enums by name, bytes in base64, a Timestamp as
- * RFC 3339, a Duration as "1.5s", numbers as numbers (all fit 2^53). Absent messages are null, absent optional numbers are
- * left out.
+ * RFC 3339, a Duration as "1.5s", numbers as numbers (all fit 2^53). Absent messages are null, absent optional numbers
+ * are omitted.
  */
 export function toJson(value: unknown, field = ""): unknown {
   if (Buffer.isBuffer(value)) return value.toString("base64");
@@ -42,6 +42,6 @@ function isTime(value: object): value is { seconds: number; nanos: number } {
   );
 }
 
-/** proto-loader says that an optional field is there by `_field: "field"`. */
+/** proto-loader marks a present optional field by `_field: "field"`. */
 const isPresenceMark = (message: object, key: string, inner: unknown): boolean =>
   key.startsWith("_") && inner === key.slice(1) && inner in message;

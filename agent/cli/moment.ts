@@ -1,7 +1,7 @@
 import { usageError } from "./errors.ts";
 import { parseDuration } from "./format.ts";
 
-/** A time, or so long ago. */
+/** A time, or an age. */
 export type Moment = { readonly agoMs: number } | { readonly atMs: number };
 
 /** An option's value: a time that Date.parse reads, or a duration. */

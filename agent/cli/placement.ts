@@ -3,11 +3,11 @@ import type { PlacementWish } from "../gen/socle/v1/PlacementWish.ts";
 import { formatBytes } from "./format.ts";
 import { defined } from "../kernel/defined.ts";
 
-/** What flags say of where a VM is to be. */
+/** The placement flags. */
 export interface PlacementFlags {
   readonly dedicatedCpus?: boolean;
   readonly strict?: boolean;
-  /** Strictly this one. */
+  /** Exactly this cell. */
   readonly cell?: number;
   /** In bytes. */
   readonly pageSize?: number;
@@ -15,13 +15,13 @@ export interface PlacementFlags {
   readonly device?: readonly string[];
 }
 
-/** The wish with what the flags say in place of what it said; undefined where neither says anything. */
+/** The wish with the flags in place of its own values; undefined where both are empty. */
 export function withPlacementFlags(
   wish: PlacementWish | null | undefined,
   { dedicatedCpus, strict, cell, pageSize, isolateEmulator, device }: PlacementFlags,
 ): PlacementWish | undefined {
   const isStrict = strict === true || cell !== undefined;
-  const said: PlacementWish = defined({
+  const flagged: PlacementWish = defined({
     dedicatedCpus,
     cellPolicy: isStrict ? "CELL_POLICY_STRICT" : undefined,
     cell,
@@ -29,7 +29,7 @@ export function withPlacementFlags(
     isolatedEmulator: isolateEmulator,
     devices: device === undefined ? undefined : [...device],
   });
-  return wish || Object.keys(said).length > 0 ? { ...wish, ...said } : undefined;
+  return wish || Object.keys(flagged).length > 0 ? { ...wish, ...flagged } : undefined;
 }
 
 /** `[2, 3, 4, 8]` as `2-4,8`. */
@@ -44,7 +44,7 @@ export function formatCpus(cpus: readonly number[]): string {
   return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
 }
 
-/** `cell 0, cpus 2-3, pages 1 GiB, 0000:3b:00.0`: what is bound, or `anywhere`. */
+/** `cell 0, cpus 2-3, pages 1 GiB, 0000:3b:00.0`: what the VM is bound to, or `anywhere`. */
 export function placementText(placement: Placement__Output | null): string {
   if (placement === null) return "-";
   const { cells, vcpuCpus, sharedCpus, pageSizeBytes, devices } = placement;

@@ -14,7 +14,7 @@ import {
 import type { Bind } from "./session.ts";
 import { addReservations, addVm } from "./vm-program.ts";
 
-/** Every command with its words and options; `bind` says what running one means. */
+/** Every command with its help and options; `bind` makes its action. */
 export function buildProgram(version: string, bind: Bind): Cli {
   const program = new Cli("socle")
     .description("Drives the VMs of this host through its Socle agent.")
@@ -201,7 +201,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
   return program;
 }
 
-/** The other commands take the file so. */
+/** The same option as in other commands. */
 const fileOption = (): Option => new Option("--config <file>", "The same, as other commands take it.");
 
 function exitStatus(): string {

@@ -7,7 +7,7 @@ const repaintMs = 200;
 const decided = "  its end is decided; it shows once libvirt or the state directory records it";
 const unknown = "  libvirt does not answer: the agent finds out the outcome when it does";
 
-/** An operation's steps as they happen: a living line on a terminal, a line each elsewhere, nothing with --json. */
+/** An operation's steps as they happen: a live line on a terminal, else a line each, nothing with --json. */
 export class Progress {
   readonly #session: Session;
   readonly #live: boolean;
@@ -48,7 +48,7 @@ export class Progress {
     this.#repaint();
   }
 
-  /** Prints a line that is printed once for an operation, however often it is true. */
+  /** Prints a line at most once per operation. */
   #note(text: string): void {
     if (this.#noted.has(text)) return;
     this.#noted.add(text);

@@ -3,7 +3,7 @@ import type { Status__Output } from "../gen/google/rpc/Status.ts";
 import type { Contract } from "../contract/load.ts";
 import { defined } from "../kernel/defined.ts";
 
-/** By gRPC status code; what is not here is internal. */
+/** By gRPC status code; the others are internal. */
 const kinds: ReadonlyMap<number, ErrorKind> = new Map([
   [1, "cancelled"],
   [2, "outcome_unknown"],
@@ -21,7 +21,7 @@ const kinds: ReadonlyMap<number, ErrorKind> = new Map([
   [16, "unauthenticated"],
 ]);
 
-/** The parts of a gRPC client's ServiceError that matter here. */
+/** The parts of a gRPC client's ServiceError that are used. */
 export interface RpcError extends Error {
   readonly code: number;
   readonly details: string;
@@ -31,7 +31,7 @@ export interface RpcError extends Error {
 export const isRpcError = (thrown: unknown): thrown is RpcError =>
   thrown instanceof Error && "code" in thrown && typeof thrown.code === "number" && "details" in thrown;
 
-/** A failed call in the agent's own words: its reason, the fields that are wrong, how long to wait. */
+/** A failed call with the agent's details: its reason, the invalid fields, the time to retry. */
 export function fromRpcError(contract: Contract, error: RpcError): SocleError {
   const encoded = error.metadata?.get("grpc-status-details-bin")[0];
   if (encoded instanceof Buffer) {

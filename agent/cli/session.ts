@@ -21,13 +21,13 @@ export interface GlobalOptions {
 
 export const defaultSocket = "/run/socle/agent.sock";
 
-/** One run of a command: where it writes, how it reaches the agent, and when the person has had enough. */
+/** One run of a command: its output, its connection to the agent, and its interrupt. */
 export class Session {
   readonly io: CliIo;
   readonly json: boolean;
-  /** Of what goes to stdout. */
+  /** For stdout. */
   readonly paint: Paint;
-  /** Of what goes to stderr. */
+  /** For stderr. */
   readonly paintNote: Paint;
   readonly interrupt: AbortSignal;
   readonly target: Target;
@@ -47,7 +47,7 @@ export class Session {
         : { kind: "tcp", address: options.address };
   }
 
-  /** The agent, connected to at the first call. */
+  /** The agent; connects at the first call. */
   agent(): Promise<Agent> {
     this.#agent ??= this.#connect();
     return this.#agent;
@@ -56,8 +56,8 @@ export class Session {
   async #connect(): Promise<Agent> {
     const { personFile, controlEpoch, ticket, breakGlass } = this.#options;
     const person = personFile === undefined ? undefined : await readPerson(personFile);
-    const said = { controlEpoch, person, ticket, breakGlass };
-    return await connect(this.target, this.io.protoDirectory, this.interrupt, said);
+    const callMetadata = { controlEpoch, person, ticket, breakGlass };
+    return await connect(this.target, this.io.protoDirectory, this.interrupt, callMetadata);
   }
 
   /** Ends the connection; the next call of `agent` makes another. */
@@ -75,7 +75,7 @@ export class Session {
     this.io.stdout.write(text);
   }
 
-  /** One JSON document, or one line of several with `compact`. */
+  /** One JSON document; with `compact`, one line of several. */
   printJson(value: unknown, compact = false): void {
     this.print(`${printableJson(toJson(value), compact ? undefined : 2)}\n`);
   }
@@ -84,14 +84,14 @@ export class Session {
     this.io.stderr.write(`${text}\n`);
   }
 
-  /** What went wrong and what to do, on stderr; with --json as one line of JSON. */
+  /** The error and advice, on stderr; with --json as one line of JSON. */
   printError(error: SocleError): ExitCode {
     const { kind, reason, message } = error;
     const exitCode = exitCodeOf(error);
     if (this.json) {
       const { fields = {}, metadata = {}, retryAfterMs = null } = error.details;
-      const told = { kind, reason, message, fields, metadata, retryAfterMs, exitCode };
-      this.note(printableJson({ error: told }));
+      const report = { kind, reason, message, fields, metadata, retryAfterMs, exitCode };
+      this.note(printableJson({ error: report }));
       return exitCode;
     }
     const lines = [...message.split("\n"), ...hintsFor(error).map((hint) => `  ${hint}`)]
@@ -102,7 +102,7 @@ export class Session {
   }
 }
 
-/** A token from a file: in a command line others could read it. */
+/** A token from a file: other users can read a command line. */
 async function readPerson(path: string): Promise<string> {
   let text: string;
   try {
@@ -115,12 +115,12 @@ async function readPerson(path: string): Promise<string> {
   throw usageError(`--person-file ${path} holds no token: one line of the form HEADER.CLAIMS.SIGNATURE`);
 }
 
-/** What a command does. Resolves to the exit code, 0 when it says nothing; throws a SocleError. */
+/** A command. Resolves to the exit code, undefined meaning 0; throws a SocleError. */
 export type Command<Options = Record<string, unknown>> = (
   session: Session,
   args: readonly string[],
   options: Options,
 ) => Promise<ExitCode | undefined>;
 
-/** Makes a commander action of a command, which is loaded when it is run: most of them need gRPC, which is slow to load. */
+/** Makes a commander action of a command. It is loaded when it runs: most need gRPC, which loads slowly. */
 export type Bind = (load: () => Promise<Command>) => (...args: unknown[]) => Promise<void>;

@@ -6,9 +6,9 @@ export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => string;
   readonly align?: "left" | "right";
-  /** Left out where a terminal is too narrow for all: others say the same. */
+  /** Left out where a terminal is too narrow: other columns imply it. */
   readonly spare?: boolean;
-  /** Colours a cell, after it was made harmless. */
+  /** Colours a cell after it was sanitized. */
   readonly paint?: (cell: string, row: Row, paint: Paint) => string;
 }
 
@@ -16,18 +16,19 @@ const GAP = 2;
 const NARROWEST = 6;
 
 /**
- * Aligned columns without lines, a row a line, so that grep and awk work on it too; what is wider than a terminal goes on
- * in the next line of its column. Ends with a line feed.
+ * Aligned columns without lines, a row per line, so that grep and awk work; a cell wider than its column wraps. Ends with
+ * a line feed.
  */
 export function renderTable<Row>(all: readonly Column<Row>[], rows: readonly Row[], paint: Paint): string {
-  const told = all.map((column) => {
+  const rendered = all.map((column) => {
     const texts = rows.map((row) => printable(column.cell(row)));
     const width = texts.reduce((most, text) => Math.max(most, widthOf(text)), column.title.length);
     return { column, texts, width };
   });
   const roomFor = (count: number): number => (paint.width ?? Infinity) - GAP * (count - 1);
-  const natural = told.reduce((sum, { width }) => sum + width, 0);
-  const shown = natural <= roomFor(told.length) ? told : told.filter(({ column }) => column.spare !== true);
+  const natural = rendered.reduce((sum, { width }) => sum + width, 0);
+  const shown =
+    natural <= roomFor(rendered.length) ? rendered : rendered.filter(({ column }) => column.spare !== true);
   const widths = fit(
     shown.map(({ width }) => width),
     roomFor(shown.length),
@@ -47,7 +48,7 @@ export function renderTable<Row>(all: readonly Column<Row>[], rows: readonly Row
   const body = rows.map((row, index) =>
     shown.map(({ column, texts }, at) => {
       const text = texts[index] ?? "";
-      // Its colour depends on the whole text, each line is coloured by itself.
+      // The colour depends on the whole text; each line is coloured separately.
       const painted = column.paint === undefined ? text : column.paint(text, row, paint);
       return wrap(text, widths[at] ?? 0).map((part) => painted.replace(text, () => part));
     }),
@@ -55,7 +56,7 @@ export function renderTable<Row>(all: readonly Column<Row>[], rows: readonly Row
   return `${[head, ...body].flatMap(lines).join("\n")}\n`;
 }
 
-/** `name  value` lines, the names dimmed and padded to the longest; a value goes on below itself. */
+/** `name  value` lines, the names dimmed and padded to the longest; a long value wraps. */
 export function renderFields(fields: readonly (readonly [string, string])[], paint: Paint): string {
   const width = Math.max(...fields.map(([name]) => name.length));
   const left = Math.max(NARROWEST, (paint.width ?? Infinity) - width - GAP);
@@ -70,7 +71,7 @@ export function renderFields(fields: readonly (readonly [string, string])[], pai
 // eslint-disable-next-line no-control-regex -- what painter writes
 const COLOUR = /\u001b\[\d+m/;
 
-/** Takes from the widest until all fit, as far as they can. */
+/** Narrows the widest until all fit, as far as possible. */
 function fit(natural: readonly number[], room: number): number[] {
   const widths = [...natural];
   for (let excess = widths.reduce((sum, width) => sum + width, 0) - room; excess > 0; excess -= 1) {
@@ -81,7 +82,7 @@ function fit(natural: readonly number[], room: number): number[] {
   return widths;
 }
 
-/** Lines of at most so many columns, between words where that is possible; a word is not cut within its colours. */
+/** Lines of at most `width` columns, broken between words where possible; a colour sequence is never cut. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";

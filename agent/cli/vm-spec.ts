@@ -10,8 +10,8 @@ import { parseBytes } from "./format.ts";
 import { withPlacementFlags, type PlacementFlags } from "./placement.ts";
 import { parseLabels } from "./labels.ts";
 
-// The contract's VmSpec as a person writes it: sizes like 2GiB, enums as words, volumes as pool/volume. Strict, since a
-// misspelled key that is silently left out makes another VM than was asked for. The agent checks what the values mean.
+// The contract's VmSpec as a person writes it: sizes like 2GiB, enums as words, volumes as pool/volume. Strict: a
+// misspelled key must not be dropped silently. The agent validates the values.
 
 const bytes = z.union([z.number().int().min(0), z.string()]).transform((value, context) => {
   const parsed = typeof value === "number" ? value : parseBytes(value);
@@ -155,7 +155,7 @@ const fieldPath = (path: readonly PropertyKey[]): string =>
     .join("")
     .replace(/^\./, "") || "(the whole)";
 
-/** What the flags of `socle vm create` say of a spec. */
+/** The spec flags of `socle vm create`. */
 export interface SpecFlags extends PlacementFlags {
   readonly name?: string;
   readonly id?: string;
@@ -192,7 +192,7 @@ const launchSecurities = {
   tdx: "LAUNCH_SECURITY_TDX",
 } as const;
 
-/** The spec with what the flags say in place of what it said. */
+/** The spec with the flags in place of its own values. */
 export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
   const boot = spec.kernelBoot ?? {};
   const kernelBoot = withoutUndefined({
@@ -201,7 +201,7 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     commandLine: flags.cmdline ?? boot.commandLine,
   });
   if (kernelBoot.kernel === undefined && Object.keys(kernelBoot).length > 0) {
-    throw usageError("--initrd and --cmdline are for a kernel: give --kernel as well");
+    throw usageError("--initrd and --cmdline require --kernel");
   }
   return withoutUndefined({
     ...spec,

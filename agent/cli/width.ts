@@ -1,9 +1,9 @@
 import widthOf from "string-width";
 
-/** How many columns of a terminal a text takes: two for what East Asia writes wide, none for colours and accents. */
+/** Columns that a text takes on a terminal: two for wide East Asian characters, none for colours and combining marks. */
 export { widthOf };
 
-/** As much of its beginning as fits into so many columns. */
+/** The longest beginning that fits into `width` columns. */
 export function clip(text: string, width: number): string {
   let clipped = "";
   let left = width;

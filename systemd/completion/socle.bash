@@ -109,11 +109,11 @@ _socle() {
   word="${COMP_WORDS[COMP_CWORD]}"
   COMPREPLY=()
   if [[ "$word" == -* ]]; then ask=""; fi
-  # Where there is no reply the shell completes files, and knows how.
+  # Without a reply the shell completes file names itself.
   if [[ "$ask" == file ]]; then return; fi
   compopt +o default 2>/dev/null || true
   while IFS= read -r name; do
-    # Others choose the names of VMs: to a shell each is one word, and nothing that it runs.
+    # Tenants choose VM names: quote each, so that the shell runs none of it.
     printf -v name %q "$name"
     if [[ "$name" == "$word"* ]]; then COMPREPLY+=("$name"); fi
   done < <(
@@ -124,7 +124,7 @@ _socle() {
     esac
   )
 }
-# What is known of the value of an option; fails for one that takes none.
+# Sets the completion for an option's value; fails for an option without one.
 _socle_value() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;

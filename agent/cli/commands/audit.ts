@@ -32,14 +32,14 @@ export const verifyAudit: Command = async (session, _args, options) => {
   const anchors = await anchorsOf(options);
   const report = await readable(directory, () => verifyLog(directory, { key, anchors }));
   if (session.json) session.printJson({ ...report, key: key.fingerprint });
-  else session.print(tell(session, report, key));
+  else session.print(reportText(session, report, key));
   return report.problem === undefined ? exitCodes.ok : exitCodes.failed;
 };
 
 async function verifyOne(session: Session, path: string, options: Options): Promise<0 | 1> {
   const own = await readable(path, () => keyOfExport(path));
   const key = typeof options.key === "string" ? await readKey(options.key) : own;
-  if (key === undefined) throw usageError(`${path} is no export of an audit log`);
+  if (key === undefined) throw usageError(`${path} is not an export of an audit log`);
   const anchors = await anchorsOf(options);
   const report = await verifyExport(path, { key, anchors });
   const { problem, tenant, entries, first, last, marks, incomplete } = report;
@@ -50,7 +50,7 @@ async function verifyOne(session: Session, path: string, options: Options): Prom
     session.print(
       `${session.paint("green", "good:")} ${entries} entries of ${printable(tenant)}, signed by ${key.fingerprint}\n` +
         (incomplete === undefined
-          ? `${session.paint("green", "complete:")} entries ${first} to ${last} have no others of ${printable(tenant)}, by its marks ${marks ?? ""}\n`
+          ? `${session.paint("green", "complete:")} entries ${first} to ${last} hold no other entries of ${printable(tenant)}, by its marks ${marks ?? ""}\n`
           : `${session.paint("red", "not known to be complete:")} ${incomplete}\n`),
     );
   if (options.key === undefined)
@@ -58,7 +58,7 @@ async function verifyOne(session: Session, path: string, options: Options): Prom
   return problem === undefined && incomplete === undefined ? exitCodes.ok : exitCodes.failed;
 }
 
-/** Of an operation that erased disks. */
+/** Checks the receipt of an operation that erased disks. */
 async function verifyReceipt(session: Session, path: string, options: Options): Promise<0 | 1> {
   const key =
     typeof options.key === "string"
@@ -66,7 +66,7 @@ async function verifyReceipt(session: Session, path: string, options: Options): 
       : await keyOf(await directoryOf(options), {});
   const [text, signature] = receiptIn(await readable(path, () => readFile(path, "utf8")));
   if (text === undefined || signature === undefined)
-    throw usageError(`${path} is no operation with a receipt: take it from socle operations show ID --json`);
+    throw usageError(`${path} has no receipt. Take it from: socle operations show ID --json`);
   const isGood = key.attests({ text, signature });
   if (session.json)
     session.printJson({ good: isGood, key: key.fingerprint, receipt: JSON.parse(text) as unknown });
@@ -86,7 +86,7 @@ function receiptIn(json: string): [text?: string, signature?: string] {
   }
 }
 
-function tell(session: Session, report: Report, key: VerifyKey): string {
+function reportText(session: Session, report: Report, key: VerifyKey): string {
   const { first, last, signedThrough, checkpoints, tornBytes, problem } = report;
   const lines = [];
   if (problem !== undefined) {
@@ -100,7 +100,7 @@ function tell(session: Session, report: Report, key: VerifyKey): string {
     const unsigned = last - signedThrough - 1;
     if (unsigned > 0) lines.push(`the newest ${unsigned} are not signed yet`);
     if (tornBytes > 0)
-      lines.push(`another is being written, or was when the agent died (${tornBytes} bytes)`);
+      lines.push(`one more is being written, or was cut short when the agent died (${tornBytes} bytes)`);
   }
   lines.push(`key ${key.fingerprint}`);
   return `${lines.join("\n")}\n`;
@@ -149,7 +149,7 @@ const columns: Column<Entry>[] = [
   { title: "TIME", cell: ({ time }) => time },
   { title: "WHO", cell: ({ caller }) => caller?.person ?? caller?.name ?? "-" },
   { title: "WHAT", cell: ({ act, method }) => method?.split("/").at(-1) ?? act },
-  { title: "VM", cell: ({ vm, arguments: told }) => vm ?? String(told?.["spec.name"] ?? "-") },
+  { title: "VM", cell: ({ vm, arguments: args }) => vm ?? String(args?.["spec.name"] ?? "-") },
   { title: "TENANT", cell: ({ tenant }) => tenant ?? "-" },
   {
     title: "OUTCOME",
@@ -161,11 +161,11 @@ const columns: Column<Entry>[] = [
   { title: "REASON", cell: ({ reason }) => reason ?? "" },
 ];
 
-/** What was asked for beside the VM: on or off, which condition, how hard. */
+/** The arguments besides the VM: on or off, the condition, force. */
 const asked: Column<Entry> = { title: "ASKED", cell: askedText };
 
-function askedText({ arguments: told = {} }: Entry): string {
-  return Object.entries(told)
+function askedText({ arguments: args = {} }: Entry): string {
+  return Object.entries(args)
     .filter(([name]) => name !== "spec.name")
     .map(
       ([name, value]) =>
@@ -202,7 +202,7 @@ export const exportAudit: Command = async (session, _args, options) => {
   );
   out.finish();
   if (out.unsigned > 0)
-    session.note(`${out.unsigned} entries are left out, as they are not signed yet; they are in a second`);
+    session.note(`${out.unsigned} entries are left out because they are not signed yet; retry in a second`);
   if (report.problem === undefined) return exitCodes.ok;
   session.note(`${session.paintNote("red", "not to be trusted further:")} ${printable(report.problem.what)}`);
   return exitCodes.failed;
@@ -221,11 +221,11 @@ function filterOf(session: Session, { since, who, vm, tenant, denied }: Options)
   const from = since as Moment | undefined;
   const sinceMs = from === undefined ? 0 : "atMs" in from ? from.atMs : session.nowMs() - from.agoMs;
   return (entry) => {
-    const { caller, arguments: told, outcome } = entry;
+    const { caller, arguments: args, outcome } = entry;
     if (Date.parse(entry.time) < sinceMs) return false;
     if (typeof who === "string" && ![caller?.name, caller?.person].some((name) => name?.includes(who)))
       return false;
-    if (typeof vm === "string" && entry.vm !== vm && told?.["spec.name"] !== vm) return false;
+    if (typeof vm === "string" && entry.vm !== vm && args?.["spec.name"] !== vm) return false;
     if (typeof tenant === "string" && entry.tenant !== tenant) return false;
     return denied !== true || outcome === "denied" || outcome === "refused";
   };
@@ -247,7 +247,7 @@ const readKey = async (path: string): Promise<VerifyKey> =>
 const anchorsOf = async ({ checkpoint }: Options): Promise<Checkpoint[]> =>
   typeof checkpoint === "string" ? await readCheckpoints(checkpoint) : [];
 
-/** One a line, as `socle audit checkpoint` prints them. */
+/** One per line, as `socle audit checkpoint` prints them. */
 async function readCheckpoints(path: string): Promise<Checkpoint[]> {
   const text = await readable(path, () => readFile(path, "utf8"));
   const lines = text.split("\n").filter((line) => line.trim() !== "");
@@ -259,11 +259,11 @@ async function readCheckpoints(path: string): Promise<Checkpoint[]> {
     }
   });
   if (found.length === 0 || found.includes(undefined))
-    throw usageError(`${path} holds what is no checkpoint`);
+    throw usageError(`${path} holds a line that is not a checkpoint`);
   return found.filter((checkpoint) => checkpoint !== undefined);
 }
 
-/** With the file system's errors in an operator's words. */
+/** Turns file system errors into messages for an operator. */
 async function readable<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();

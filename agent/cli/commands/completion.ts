@@ -5,7 +5,7 @@ import type { Command } from "../session.ts";
 export const completionOf =
   (program: Cli): Command =>
   (session) => {
-    if (session.json) throw usageError("a completion is a script: leave --json out");
+    if (session.json) throw usageError("a completion is a shell script: leave out --json");
     session.print(bashCompletion(program));
     return Promise.resolve(undefined);
   };
@@ -34,11 +34,11 @@ ${words.join("\n")}
   word="\${COMP_WORDS[COMP_CWORD]}"
   COMPREPLY=()
   if [[ "$word" == -* ]]; then ask=""; fi
-  # Where there is no reply the shell completes files, and knows how.
+  # Without a reply the shell completes file names itself.
   if [[ "$ask" == file ]]; then return; fi
   compopt +o default 2>/dev/null || true
   while IFS= read -r name; do
-    # Others choose the names of VMs: to a shell each is one word, and nothing that it runs.
+    # Tenants choose VM names: quote each, so that the shell runs none of it.
     printf -v name %q "$name"
     if [[ "$name" == "$word"* ]]; then COMPREPLY+=("$name"); fi
   done < <(
@@ -49,7 +49,7 @@ ${words.join("\n")}
     esac
   )
 }
-# What is known of the value of an option; fails for one that takes none.
+# Sets the completion for an option's value; fails for an option without one.
 _socle_value() {
   case "$1" in
 ${values(program)}
@@ -60,12 +60,12 @@ complete -o default -F _socle socle
 `;
 }
 
-/** What an argument or a value is, where that is not one of some words. */
+/** The kind of an argument or option value that has no fixed words. */
 const askable = ["vm", "condition", "file"] as const;
 
 interface Node {
   readonly place: string;
-  /** How it may be written, as a pattern. */
+  /** The spellings, as a shell pattern. */
   readonly spellings: string;
   readonly words: readonly string[];
   readonly asked: (typeof askable)[number] | undefined;
@@ -92,7 +92,7 @@ function* nodesOf(command: Cli, path: readonly string[]): Generator<Node> {
   for (const inner of command.commands) yield* nodesOf(inner, [...path, inner.name()]);
 }
 
-/** A case for all options whose values are alike: they are one of these, a file, a VM, or nobody knows. */
+/** One case per kind of value: fixed words, a file, a VM, or unknown. */
 function values(program: Cli): string {
   const optionsOf = new Map<string, Set<string>>();
   for (const { long, short, argChoices, flags, required } of allOptions(program)) {

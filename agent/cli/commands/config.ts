@@ -2,13 +2,13 @@ import { exitCodes, usageError } from "../errors.ts";
 import { defaultConfigPath } from "../options.ts";
 import type { Command } from "../session.ts";
 
-/** The file that is meant, by its place or by --config. */
+/** The file, from the argument or from --config. */
 function fileOf(
   [file]: readonly (string | undefined)[],
   { config }: Readonly<Record<string, unknown>>,
 ): string {
   if (file !== undefined && typeof config === "string")
-    throw usageError("the file is given twice: leave --config out");
+    throw usageError("the file is given twice: leave out --config");
   return typeof config === "string" ? config : (file ?? defaultConfigPath);
 }
 
@@ -26,7 +26,7 @@ export const checkConfig: Command = async (session, args, options) => {
 
 export const showConfig: Command = async (session, args, options) => {
   if (options.example === true) {
-    if (session.json) throw usageError("--example is a file with words for people: leave --json out");
+    if (session.json) throw usageError("--example prints a commented file: leave out --json");
     session.print((await import("../../config/example.ts")).exampleConfig());
     return exitCodes.ok;
   }

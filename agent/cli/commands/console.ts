@@ -8,9 +8,8 @@ import type { Command, Session } from "../session.ts";
 const escape = 0x1d;
 
 /**
- * Connects the terminal to a guest's serial console until Ctrl-], the VM's end or an interrupt. Keys go to the guest as
- * they are; the terminal is itself again afterwards, whatever happened. Input that is not a terminal is sent to its
- * end, and output goes on after that.
+ * Connects the terminal to a guest's serial console until Ctrl-], the VM's end or an interrupt. Keys go to the guest
+ * unchanged; the terminal is always restored. Input that is not a terminal is sent to its end, and output continues.
  */
 export const vmConsole: Command = async (session, [vm = ""], options) => {
   const agent = await session.agent();

@@ -27,9 +27,9 @@ async function setState(
   return undefined;
 }
 
-/** An operator's word is not the only one. */
+/** Conditions can forbid scheduling too. */
 function outlook({ health }: Host__Output): string {
   const schedulable = enumWord(health?.schedulable ?? "TRUTH_UNKNOWN", "TRUTH");
-  if (schedulable === "true") return ": new VMs may come";
-  return `, but schedulable is ${schedulable}${because(health?.notSchedulableBy ?? [])}: new VMs stay away`;
+  if (schedulable === "true") return ": new VMs are accepted";
+  return `, but schedulable is ${schedulable}${because(health?.notSchedulableBy ?? [])}: no new VMs`;
 }

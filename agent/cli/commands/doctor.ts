@@ -3,7 +3,7 @@ import { printable } from "../format.ts";
 import type { Finding } from "../doctor/finding.ts";
 import type { Command, Session } from "../session.ts";
 
-/** Runs every check, whatever the others say; exits 1 when one failed. */
+/** Runs every check, even after a failure; exits 1 when one failed. */
 export const doctor: Command = async (session, _args, options) => {
   const { examine } = await import("../doctor/examine.ts");
   const findings: Finding[] = [];
@@ -14,7 +14,7 @@ export const doctor: Command = async (session, _args, options) => {
   const failed = findings.filter(({ verdict }) => verdict === "fail").length;
   const warned = findings.filter(({ verdict }) => verdict === "warn").length;
   if (session.json) session.printJson({ findings, failed, warned });
-  else if (failed + warned === 0) session.print("all is well\n");
+  else if (failed + warned === 0) session.print("all checks passed\n");
   else session.print(`${failed} failed, ${warned} to look at\n`);
   return failed > 0 ? exitCodes.failed : exitCodes.ok;
 };

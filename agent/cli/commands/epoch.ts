@@ -6,9 +6,9 @@ export const showEpoch: Command = async (session) => {
   const agent = await session.agent();
   const { controlEpoch } = await agent.ask(agent.contract.host.GetHost, {});
   if (controlEpoch === undefined)
-    throw new SocleError("unsupported", "UNIMPLEMENTED", "the agent does not tell its control epoch");
+    throw new SocleError("unsupported", "UNIMPLEMENTED", "the agent does not report its control epoch");
   if (session.json) session.printJson({ controlEpoch });
-  else session.print(controlEpoch === 0 ? "no control epoch was accepted yet (0)\n" : `${controlEpoch}\n`);
+  else session.print(controlEpoch === 0 ? "no control epoch accepted yet (0)\n" : `${controlEpoch}\n`);
   return undefined;
 };
 

@@ -18,9 +18,9 @@ interface Options {
 }
 
 /**
- * Prints events, from now on or from a given one, until the newest one or Ctrl-C (which is a good end). While it follows, it
- * waits for an agent that goes away, then goes on behind the last event. Where the agent comes back with an older state, and
- * so with another log, it shows that from the agent's start on.
+ * Prints events, from now or from a given one, until the newest or Ctrl-C (exit code 0). It waits for an agent that goes
+ * away and resumes after the last event. An agent with an older state has another event log: then it starts at the
+ * agent's start.
  */
 export const events: Command = async (session, _args, options: Options) => {
   const kinds = (options.kind ?? []).map(eventKind);
@@ -29,7 +29,7 @@ export const events: Command = async (session, _args, options: Options) => {
   const newest = position?.eventSequence ?? 0;
   const fromNow = options.after === undefined && options.sinceStart !== true && options.follow !== false;
   const last = options.follow === false ? newest : Infinity;
-  // Filtered here and not by the agent: the newest event must arrive for --no-follow to end, whatever its kind.
+  // Filtered here and not by the agent: --no-follow ends with the newest event, of any kind.
   const wanted = (event: Event__Output): boolean =>
     (kinds.length === 0 || kinds.includes(event.kind)) &&
     (options.vm === undefined || event.vmId === options.vm || event.vmName === options.vm) &&
@@ -102,7 +102,7 @@ function eventKind(word: string): EventKind {
   throw usageError(`--kind takes one of ${words.join(", ")}; not '${word}'`);
 }
 
-/** One event, one line: when, its number, what, to whom, and how it is now. */
+/** One event in one line: time, sequence, kind, subject, state. */
 export function renderEvent(event: Event__Output, paint: Paint): string {
   const time = new Date(toMs(event.time) ?? 0).toISOString().replace("T", " ");
   const kind = enumWord(event.kind, "EVENT_KIND");

@@ -25,10 +25,10 @@ export const acknowledge: Command = async (session, [type = ""], options) => {
 };
 
 function outlook(condition: Condition__Output | undefined): string {
-  if (condition?.status !== "TRUTH_TRUE") return "acknowledged, and over";
+  if (condition?.status !== "TRUTH_TRUE") return "acknowledged, and no longer true";
   return condition.untilReboot
-    ? "acknowledged; it ends when the host was rebooted and is well"
-    : "acknowledged; it ends once the host is well again";
+    ? "acknowledged; it ends after a reboot, once its cause is gone"
+    : "acknowledged; it ends once its cause is gone";
 }
 
 export function renderHealth(host: Host__Output, paint: Paint, nowMs: number): string {
@@ -46,7 +46,7 @@ export function renderHealth(host: Host__Output, paint: Paint, nowMs: number): s
   return [renderFields(fields, paint), conditions, ...(hints.length > 0 ? [hints.join("")] : [])].join("\n");
 }
 
-/** The host's state, and the three answers that follow from it. */
+/** The host's state, and the three verdicts that follow from it. */
 export function healthFields(host: Host__Output, paint: Paint): [string, string][] {
   const { health } = host;
   const answer = (truth: string | undefined): string => {
@@ -57,12 +57,12 @@ export function healthFields(host: Host__Output, paint: Paint): [string, string]
     ["health", healthWord(host, paint)],
     ["alive", answer(health?.alive)],
     ["schedulable", [answer(health?.schedulable), because(health?.notSchedulableBy ?? [])].join("")],
-    // That guests would be lost is no fault.
+    // A host with running guests is unsafe to fence, and healthy.
     ["safe to fence", enumWord(health?.safeToFence ?? "", "TRUTH")],
   ];
 }
 
-/** Whether there is something to see to: what a machine does not have is nothing. */
+/** Whether a condition needs attention; one that does not apply to the machine does not. */
 export const isOpen = ({ status, reason }: Condition__Output): boolean =>
   status !== "TRUTH_FALSE" && reason !== "NotPresent";
 

@@ -37,10 +37,10 @@ export function renderInventory(host: Host__Output, paint: Paint): string {
 
 function summary({ identity, inventory }: Host__Output, paint: Paint): [string, string][] {
   const { cpu, compatibility: guests, traits = [], incompleteReasons = [] } = inventory ?? {};
-  // libvirt says what a KVM guest would get; the trait is proved, and withdrawn while guests fail on KVM.
+  // libvirt reports what a KVM guest would get; the trait is proven, and withdrawn while guests fail on KVM.
   const kvmFails =
     inventory?.complete === true && guests?.accelerator === "kvm" && !traits.includes("kvm")
-      ? ", which is not usable here now"
+      ? ", which is not usable on this host now"
       : "";
   const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
   const fields: [string, string][] = [
@@ -99,7 +99,7 @@ const cellColumns = [
   { title: "DISTANCES", cell: ({ distances }: NumaCell__Output) => distances.join(" ") },
 ];
 
-/** What is not known now is not what it was: only its state as last seen is. */
+/** The state now; or, marked so, as last seen. */
 function stateOf({ active, observation }: Pick<StoragePool__Output, "active" | "observation">): string {
   const state = active ? "active" : "inactive";
   return observation?.presence === "PRESENCE_UNKNOWN" ? `unknown (${state} when last seen)` : state;

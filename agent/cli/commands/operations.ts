@@ -10,7 +10,7 @@ import { renderFields, renderTable, type Column } from "../table.ts";
 export const listOperations: Command = async (session, _args, options) => {
   const agent = await session.agent();
   const vm = options.vm as string | undefined;
-  // Operations know VMs by id; a person knows them by name.
+  // Operations have VM ids; people know VM names.
   const vmId = vm === undefined ? "" : (await agent.ask(agent.contract.vms.GetVm, { vm })).vmId;
   const limit = options.limit as number;
   const operations: Operation__Output[] = [];
@@ -41,7 +41,7 @@ export const operationColumns = (
     : []),
 ];
 
-/** Where somebody said so. */
+/** A field that callers may leave out. */
 const whoAndWhy: Column<Operation__Output>[] = [
   { title: "WHO", cell: ({ person }) => person || "-" },
   { title: "WHY", cell: ({ ticket, breakGlass }) => breakGlass || ticket || "-" },
@@ -91,17 +91,17 @@ export const showOperation: Command = async (session, args) => {
   return undefined;
 };
 
-const said = (title: string, text: string): [string, string][] =>
+const optionalField = (title: string, text: string): [string, string][] =>
   text === "" ? [] : [[title, printable(text)]];
 
-/** What a person can do while the operation shows no end. */
+/** Advice for an operation that shows no end. */
 function withoutEndHint({ operationId, state, endDecided }: Operation__Output): [string, string][] {
   if (state !== "STATE_OUTCOME_UNKNOWN") return [];
   if (endDecided)
     return [
       ["end", "decided; it shows once libvirt or the state directory records it"],
       ["meanwhile", "other changes of this VM are accepted"],
-      ["to do", "wait; if it lasts, socle doctor says what cannot record it. Nothing is to be settled"],
+      ["to do", "wait; if it lasts, socle doctor shows what cannot record it. Do not settle it"],
     ];
   return [
     ["meanwhile", "other changes of this VM are refused (OPERATION_UNSETTLED)"],
@@ -121,13 +121,13 @@ export function renderOperation(
     ["request id", printable(operation.requestId)],
     ["kind", operation.kind],
     ["vm", operation.vmId],
-    ...said("instance", operation.instance),
+    ...optionalField("instance", operation.instance),
     ["caller", printable(operation.caller)],
-    ...said("person", operation.person),
-    ...said("ticket", operation.ticket),
-    ...said("break-glass", operation.breakGlass),
+    ...optionalField("person", operation.person),
+    ...optionalField("ticket", operation.ticket),
+    ...optionalField("break-glass", operation.breakGlass),
     ["state", paint(stateColour(operation.state), enumWord(operation.state, "STATE"))],
-    ...said("cancelled by", operation.cancelledBy),
+    ...optionalField("cancelled by", operation.cancelledBy),
     ["begun", `${formatAge(operation.createdAt, nowMs)} ago`],
     ["took", took(operation)],
     ...(error === undefined ? [] : [["error", paint("red", printable(error))] satisfies [string, string]]),

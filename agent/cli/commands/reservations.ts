@@ -76,7 +76,7 @@ export const createReservation: Command = async (session, _args, options: Create
       ttl: ttl === undefined ? null : toDuration(ttl),
     }),
   );
-  tell(session, made);
+  printReservation(session, made);
   return undefined;
 };
 
@@ -84,7 +84,7 @@ export const renewReservation: Command = async (session, [reservationId = ""], o
   const agent = await session.agent();
   const { requestId = randomUUID(), ttl } = options;
   const request = { requestId, reservationId, ttl: ttl === undefined ? null : toDuration(ttl) };
-  tell(session, await agent.ask(agent.contract.reservations.RenewReservation, request));
+  printReservation(session, await agent.ask(agent.contract.reservations.RenewReservation, request));
   return undefined;
 };
 
@@ -92,11 +92,11 @@ export const releaseReservation: Command = async (session, [reservationId = ""],
   const agent = await session.agent();
   const { requestId = randomUUID() } = options;
   const request = { requestId, reservationId };
-  tell(session, await agent.ask(agent.contract.reservations.ReleaseReservation, request));
+  printReservation(session, await agent.ask(agent.contract.reservations.ReleaseReservation, request));
   return undefined;
 };
 
-function tell(session: Session, reservation: Reservation__Output): void {
+function printReservation(session: Session, reservation: Reservation__Output): void {
   if (session.json) {
     session.printJson(reservation);
     return;

@@ -28,19 +28,19 @@ export const status: Command = async (session) => {
   return undefined;
 };
 
-/** An agent from before there were reservations has none. */
+/** An agent older than reservations has none. */
 function noneOfOlder(thrown: unknown): Reservation__Output[] {
   if (toSocleError(thrown).kind !== "unsupported") throw thrown;
   return [];
 }
 
-/** Null where the agent could not read its journal: the rest of the host is shown all the same. */
+/** Null when the agent could not read its journal: the rest of the host is still shown. */
 function unknownIfUnread(thrown: unknown): null {
   if (toSocleError(thrown).reason !== "STATE_UNREADABLE") throw thrown;
   return null;
 }
 
-/** What a person sees of a host. */
+/** The host as text for a person. */
 export function renderStatus(
   seen: {
     readonly host: Host__Output;
@@ -116,7 +116,7 @@ const joined = (...words: readonly (string | undefined)[]): string =>
 const withWord = (word: string, value: string | undefined): string =>
   value === undefined || value === "" ? "" : `${word} ${value}`;
 
-/** What could be given to VMs if there were none. */
+/** The capacity for VMs on an empty host. */
 const sold = ({ total, reserved, unhealthy, overcommitRatio }: ResourceCapacity__Output): number =>
   Math.floor((total - reserved - unhealthy) * overcommitRatio);
 
@@ -131,7 +131,7 @@ function quantity({ resource }: ResourceCapacity__Output, value: number | undefi
 
 const barWidth = 20;
 
-/** `####++....`: allocated, claimed, free; `????`: not known. More than there is fills the bar and ends in `!`. */
+/** `####++....`: allocated, claimed, free; `????`: unknown. Overcommit fills the bar and ends in `!`. */
 function bar(of: ResourceCapacity__Output): string {
   if (of.allocated === undefined) return `[${"?".repeat(barWidth)}]`;
   const whole = sold(of);

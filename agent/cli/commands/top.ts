@@ -17,10 +17,10 @@ interface Options {
 
 const DELAY_MS = 2000;
 const LEAST_DELAY_MS = 250;
-/** Ages are counted on between two looks. */
+/** Ages keep counting between two refreshes. */
 const REDRAW_MS = 1000;
 
-/** A look every while until `q`; one alone with --once, --json, or where no terminal is. */
+/** Refreshes until `q`; once with --once, --json, or without a terminal. */
 export const top: Command = async (session, _args, options: Partial<Options>) => {
   const { sort = "cpu", filter = "" } = options;
   const choice: Choice = { sort, reversed: false, filter, typing: false, offset: 0 };
@@ -45,7 +45,7 @@ const sorts: Readonly<Record<string, SortName>> = {
   n: "network",
   a: "name",
 };
-/** A character, or what a terminal sends for a key that has none. */
+/** A character, or the escape sequence of a key without one. */
 // eslint-disable-next-line no-control-regex -- they begin with ESC
 const KEY = /\u001b\[[\d;]*[A-Za-z~]|\u001b[^\u001b]?|[^\u001b]/gu;
 const moves: ReadonlyMap<string, number> = new Map([
@@ -75,7 +75,7 @@ class Top {
   }
 
   async run(): Promise<typeof exitCodes.interrupted | undefined> {
-    // What cannot be looked at at all is told as everywhere, before the screen is taken.
+    // A first failure is reported as in every command, before the screen is taken.
     this.#seen = await this.#look();
     const { interrupt } = this.#session;
     const end = (): void => this.#end.abort();
@@ -133,7 +133,7 @@ class Top {
     this.#screen.draw(lines);
   }
 
-  /** What a terminal sends at once: keys, many of them where one is held down over a slow line, or text that was pasted. */
+  /** Input that arrives together: keys repeated over a slow line, or pasted text. */
   #press(keys: string): void {
     for (const [key] of keys.matchAll(KEY)) this.#key(key);
     this.#draw();

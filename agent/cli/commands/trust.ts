@@ -12,7 +12,7 @@ export const enroll: Command = async (session, _args, options) => {
   const token = await tokenOf(session, options);
   const agent = await session.agent();
   const address = String(options.scheduler);
-  // The agent asks the scheduler in turn: twice its own deadline for that.
+  // The agent calls the scheduler in turn: twice its own deadline for that.
   const { authorityFingerprint } = options;
   const state = await agent.ask(
     agent.contract.trust.EnrollHost,
@@ -32,11 +32,11 @@ export const showTrust: Command = async (session) => {
   const agent = await session.agent();
   const state = await agent.ask(agent.contract.trust.GetTrust, {});
   if (session.json) session.printJson(state);
-  else session.print(tell(state));
+  else session.print(trustText(state));
   return undefined;
 };
 
-function tell(state: TrustState__Output): string {
+function trustText(state: TrustState__Output): string {
   if (state.trustDomain === "") return withoutTls(state);
   const lines = [`trust domain  ${state.trustDomain}`];
   if (state.identity === "") lines.push("identity      none yet");
@@ -54,9 +54,9 @@ function tell(state: TrustState__Output): string {
 
 const withoutTls = ({ insecureListen }: TrustState__Output): string =>
   insecureListen === ""
-    ? "no trust domain is configured: no TLS, the unix socket alone\n"
+    ? "no trust domain is configured: no TLS, only the unix socket\n"
     : `no trust domain is configured: no TLS, the unix socket and ${printable(insecureListen)} ` +
-      "(trust.insecureLoopback), where every process of this machine is a scheduler\n";
+      "(trust.insecureLoopback), where every process of this machine acts as a scheduler\n";
 
 async function tokenOf(session: Session, options: Record<string, unknown>): Promise<string> {
   const { tokenFile } = options;

@@ -1,6 +1,6 @@
 import type { Command } from "../session.ts";
 
-/** Of this program; and of the agent, unless `--client` or it is not there. */
+/** The version of this program; and of the agent, unless `--client` is given or it is down. */
 export const version: Command = async (session, _args, options) => {
   const agentVersion = options.client === true ? undefined : await askAgent();
   const versions = { socle: session.io.version, node: process.versions.node, agent: agentVersion ?? null };

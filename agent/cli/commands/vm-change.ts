@@ -24,7 +24,7 @@ export type ChangeMethod = {
     : never;
 }[keyof Methods];
 
-/** A command whose request is the VM, and the options that `fields` names. */
+/** A command whose request is the VM and the options that `fields` adds. */
 export const changeVm =
   (method: ChangeMethod, fields: readonly string[] = []): Command =>
   (session, [vm = ""], options: MutationOptions & Readonly<Record<string, unknown>>) => {

@@ -35,7 +35,7 @@ export const createVm: Command = async (session, _args, options: Options) => {
     validateOnly,
     reservationId: options.reservation ?? "",
   });
-  if (validateOnly && !session.json) session.print("nothing was changed (--dry-run)\n");
+  if (validateOnly && !session.json) session.print("nothing changed (--dry-run)\n");
   return exitCode;
 };
 

@@ -15,7 +15,7 @@ interface Options extends MutationOptions {
   readonly dryRun?: boolean;
 }
 
-/** Deletes a VM; a person at a terminal is shown what goes with it and asked first. Without a terminal it requires --yes. */
+/** Deletes a VM. On a terminal it lists what is deleted and asks for confirmation; without one it requires --yes. */
 export const deleteVm: Command = async (session, [name = ""], options: Options) => {
   const keepDisks = options.keepDisks === true;
   const asks = options.yes !== true && options.dryRun !== true;
@@ -26,12 +26,12 @@ export const deleteVm: Command = async (session, [name = ""], options: Options) 
     const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
     if (options.dryRun === true) {
       if (session.json) session.printJson({ vm, destroys: destroyed(vm, keepDisks) });
-      else session.print(`${describe(vm, keepDisks)}nothing was changed (--dry-run)\n`);
+      else session.print(`${describe(vm, keepDisks)}nothing changed (--dry-run)\n`);
       return undefined;
     }
     session.io.stderr.write(describe(vm, keepDisks));
     await confirm(session, `Delete ${printable(vm.name)}? [y/N] `);
-    // What is deleted is what was shown: a change meanwhile refuses it.
+    // The delete applies to the VM that was shown: a change since then refuses it.
     etag = vm.etag;
   }
   const request = {
@@ -45,7 +45,7 @@ export const deleteVm: Command = async (session, [name = ""], options: Options) 
 };
 
 function unconfirmed(vm: string, json: boolean): SocleError {
-  const why = json ? "--json asks no questions" : "stdin is no terminal, so no question can be asked";
+  const why = json ? "--json does not prompt" : "stdin is not a terminal, so there is no prompt";
   return usageError(
     `VM ${vm} was not deleted: ${why}; add --yes to delete it, or --dry-run to see what would be destroyed`,
   );
@@ -67,7 +67,7 @@ function describe(vm: Vm__Output, keepDisks: boolean): string {
 
 async function confirm(session: Session, question: string): Promise<void> {
   const lines = createInterface({ input: session.io.stdin, output: session.io.stderr });
-  // The terminal's line editor takes Ctrl-C for itself.
+  // readline takes Ctrl-C for itself.
   lines.on("SIGINT", () => lines.close());
   try {
     const answer = await Promise.race([

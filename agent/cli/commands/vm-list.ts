@@ -46,17 +46,17 @@ export const listVms: Command = async (session, _args, options: ListOptions) => 
     );
   else if (complete || vms.length > 0) session.print(renderVms(inOrder(vms), session.paint, session.nowMs()));
   if (!complete && !session.json) {
-    const told = vms.some(isSeen)
+    const warning = vms.some(isSeen)
       ? othersText
       : observedAt === null
-        ? "which VMs there are is unknown: libvirt has not told of all of them yet"
+        ? "VM list unavailable: libvirt has not reported all VMs yet"
         : `libvirt does not answer: these are the VMs as last seen ${formatAge(observedAt, session.nowMs())} ago`;
-    session.note(session.paintNote("yellow", `${told}.`));
+    session.note(session.paintNote("yellow", `${warning}.`));
   }
   return complete || vms.length > 0 ? exitCodes.ok : exitCodes.unavailable;
 };
 
-/** By name. The agent's own order is by id, in which pages are not disturbed by VMs that come and go. */
+/** Sorted by name. The agent sorts by id, so that VMs that come and go do not disturb pages. */
 const inOrder = (vms: readonly Vm__Output[]): readonly Vm__Output[] =>
   [...vms].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 
@@ -89,7 +89,7 @@ function vmState(word: string): VmState {
   throw usageError(`--state takes one of ${known.join(", ")}, not '${word}'`);
 }
 
-/** VMs as a table, or a word where there are none. */
+/** VMs as a table, or a note when there are none. */
 export function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs: number): string {
   if (vms.length === 0) return "no VMs\n";
   const columns: Column<Vm__Output>[] = [
@@ -114,7 +114,7 @@ const tenantText = ({ tenant, managed, unreadable }: Vm__Output): string => {
   return tenant || (unreadable === "" ? "-" : "(unreadable)");
 };
 
-/** "running", and what a person should know besides: not seen now, not answering, or paused by a fault. */
+/** "running", and what matters besides: not observed now, not responding, or paused by a fault. */
 export function stateText(vm: Vm__Output): string {
   const state = enumWord(vm.state, "VM_STATE");
   if (!isSeen(vm)) return `${state}?`;
@@ -138,21 +138,21 @@ export const showVm: Command = async (session, args) => {
   return undefined;
 };
 
-/** One VM, a fact a line. */
+/** One VM, a fact per line. */
 export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
   const { spec, stats, observation } = vm;
   const isDeaf = stats?.unresponsive === true;
   const seen = !isSeen(vm)
     ? "; libvirt does not answer"
     : isDeaf
-      ? `; the guest itself does not answer, and its readings are ${formatAge(stats.sampledAt, nowMs)} old`
+      ? `; the guest does not respond, and its readings are ${formatAge(stats.sampledAt, nowMs)} old`
       : "";
   const fields: [string, string][] = [
     ["name", vm.name],
     ["id", vm.vmId],
     ["state", `${paintState(stateText(vm), paint)}  ${paint("dim", vm.stateReason)}`],
     ["seen", `${formatAge(observation?.observedAt, nowMs)} ago${seen}`],
-    ["managed", vm.managed ? "yes" : "no: Socle did not make it and never touches it"],
+    ["managed", vm.managed ? "yes" : "no: Socle did not create it and never changes it"],
     ["unreadable", vm.unreadable],
     ["tenant", vm.tenant],
     ["created", vm.createdAt === null ? "" : `${formatAge(vm.createdAt, nowMs)} ago`],
@@ -190,7 +190,7 @@ export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
 const launchSecurityText = (kind: LaunchSecurity__Output | undefined): string =>
   kind === undefined || kind === "LAUNCH_SECURITY_UNSPECIFIED" ? "" : enumWord(kind, "LAUNCH_SECURITY");
 
-/** "root  default/vm-1.qcow2", or what was asked for when it was made. */
+/** "root  default/vm-1.qcow2", or the new volume that was requested. */
 export function diskText(disk: Disk__Output): string {
   const { name, volume, newVolume, readOnly } = disk;
   const source = volume

@@ -2,55 +2,56 @@ import type { Condition__Output } from "../../gen/socle/v1/Condition.ts";
 
 type Advice = Readonly<Record<string, string | undefined>>;
 
-/** What a person does about an open condition: by reason where that differs, else by type. */
+/** Advice on an open condition: by reason where that differs, else by type. */
 export function adviceOn({ type, reason }: Pick<Condition__Output, "type" | "reason">): string {
   if (reason === "NotWatched")
-    return "The agent cannot watch this, which is not a fault of the host. The evidence says how to enable it.";
+    return "The agent cannot watch this, which is not a fault of the host. The evidence shows how to enable it.";
   return (
     reasonAdvice[type]?.[reason] ??
     conditionAdvice[type] ??
-    "This command is older than the condition. See its evidence, and runbooks.md of the agent's version."
+    "This socle is older than the condition. See its evidence, and runbooks.md of the agent's version."
   );
 }
 
 const guestsOnKvm =
-  "It ends by itself when guests run on KVM (VMs that ask for the accelerator KVM may still be started). Was it that guest's own fault? socle health ack KvmUnavailable. Else look at dmesg.";
+  "It ends by itself when guests run on KVM; VMs with the accelerator KVM may still be started. If that guest was at fault: socle health ack KvmUnavailable. Else look at dmesg.";
 
 const reasonAdvice: Readonly<Record<string, Advice | undefined>> = {
   KvmUnavailable: { GuestFailedOnKvm: guestsOnKvm, StartFailsOnKvm: guestsOnKvm },
   StateUnwritable: {
-    JournalFull: "Free space on the disk of the state directory; changes then go on by themselves.",
+    JournalFull: "Free space on the disk of the state directory; changes then resume by themselves.",
     JournalFailed: "Check the disk that the evidence names (dmesg, mount, smartctl), then restart the agent.",
     StateLost:
-      "Put the state directory back as it was, or restore it from a backup; restart the agent only then: without it, it would begin with an empty state.",
+      "Put the state directory back as it was, or restore it from a backup; restart the agent only after that: otherwise it begins with an empty state.",
   },
   HypervisorInUse: {
     HeldByAnother:
-      "Stop one of the two agents; the evidence names the other. Where it is gone and that cannot be seen from here, remove its secret: virsh secret-list, virsh secret-undefine UUID.",
+      "Stop one of the two agents; the evidence names the other. If that one is gone for good, remove its secret: virsh secret-list, virsh secret-undefine UUID.",
     LeaseRefused:
-      "See that libvirt shows and takes secrets (virsh secret-list) and that their disk has room; the agent then goes on by itself.",
+      "Check that libvirt lists and accepts secrets (virsh secret-list) and that their disk has room; the agent then continues by itself.",
   },
   AuditLog: {
-    Unreadable: "Do with the file what the evidence says, then restart the agent.",
+    Unreadable: "Correct the file as the evidence advises, then restart the agent.",
     Damaged:
-      "Run socle audit verify, compare with a checkpoint that was kept elsewhere, find out who did it, then: socle health ack AuditLog.",
-    ForwardingBehind: "Can this host reach the sink that the evidence names, and does it take entries?",
+      "Run socle audit verify, compare with a checkpoint kept elsewhere, find out who did it, then: socle health ack AuditLog.",
+    ForwardingBehind:
+      "Check that this host reaches the sink that the evidence names, and that it accepts entries.",
   },
 };
 
-/** Each condition that an agent of this version has. */
+/** Every condition of this agent version. */
 export const conditionAdvice: Advice = {
   LibvirtUnresponsive:
     "Look at libvirt: journalctl -u libvirtd; systemctl restart libvirtd leaves guests running.",
   KvmUnavailable: "Check the firmware's virtualisation and /dev/kvm; or set vm.accelerator to tcg.",
   VmStartFailures:
-    "Look at the VMs that the evidence names and at libvirt's log; it ends once a VM starts well, or after a time without failures.",
+    "Look at the VMs that the evidence names and at libvirt's log; it ends once a VM starts, or after a time without failures.",
   VmUnreadable:
     "Repair the metadata of the VMs that the evidence names (virsh dumpxml, virsh metadata), or delete them: socle vm rm VM --keep-disks.",
   StoragePool:
     "Mount or repair what the pool lies on, then: virsh pool-start POOL, virsh pool-refresh POOL. The evidence names the pool.",
   ClockUnsynced:
-    "Let chrony or systemd-timesyncd keep the clock, where this agent can ask it; or set health.requireSyncedClock to false.",
+    "Run chrony or systemd-timesyncd, where this agent can query it; or set health.requireSyncedClock to false.",
   DiskSpace: "Free space, or move volumes to another pool.",
   FilesystemReadOnly:
     "Look at dmesg and check the disk; repair the filesystem (fsck), then mount it for writing.",
@@ -59,7 +60,7 @@ export const conditionAdvice: Advice = {
   RaidDegraded: "Replace the failed disk of the array and add the new one: mdadm --detail, mdadm --add.",
   BondDegraded: "Check the cables, the switch ports and the interfaces of the bond that the evidence names.",
   MemoryPressure: "Stop or move VMs, or lower the overcommit ratio.",
-  Thermal: "Look at the fans, the air's way and the room; move VMs away.",
+  Thermal: "Check the fans, the air flow and the room; move VMs away.",
   Fan: "Replace the fan that the evidence names.",
   Psu: "Replace the power supply, or give it power again.",
   MemoryUncorrected: "Move the VMs away, replace the DIMM, reboot, then acknowledge.",
@@ -67,19 +68,19 @@ export const conditionAdvice: Advice = {
   PcieErrors: "Reseat or replace the device that the evidence names.",
   KernelFault: "Look at dmesg; a reboot may be due.",
   CertificateExpiring:
-    "socle trust says why it was not renewed: can this host reach its authority? Else enroll it again.",
+    "socle trust shows why renewal failed. Check that this host reaches its authority; else enroll it again.",
   TrustRefused: "socle trust shows what was refused and why; correct the files, or the authority's answer.",
   RevocationsRolledBack:
     "Put the newest ca.crl into the trust directory, or have the authority issue one; where it renews this host, it is asked at once.",
   RevocationsExpired: "Put a newer ca.crl into the trust directory, or have the authority send one.",
-  AgentImpaired: "It is late where it should be prompt, mostly for want of CPU: look at the host's load.",
-  StateUnwritable: "Make the state directory writable as the evidence says, then restart the agent.",
+  AgentImpaired: "The agent reacts late, mostly for lack of CPU: look at the host's load.",
+  StateUnwritable: "Make the state directory writable as the evidence advises, then restart the agent.",
   StateUnreadable:
-    "Do with the file what the evidence says (mostly: restore it from a backup, correct its owner or mode, or run the version that wrote it), then restart the agent.",
-  HypervisorInUse: "See that this agent alone drives this libvirt; the evidence says what is in the way.",
-  AuditLog: "Run socle audit verify; the evidence says what is wrong.",
+    "Correct the file as the evidence advises (mostly: restore it from a backup, correct its owner or mode, or run the version that wrote it), then restart the agent.",
+  HypervisorInUse: "Make sure that only this agent drives this libvirt; the evidence names the conflict.",
+  AuditLog: "Run socle audit verify; the evidence names the fault.",
   VolumeKey:
     "Bring back the volume key that the evidence names: the credential socle-volume-key (systemctl restart socle-agent takes it), or the file vm.volumeKeyFile.",
   BreakGlass:
-    "socle audit show says who did what and why. Find out whether it was needed, then: socle health ack BreakGlass.",
+    "socle audit show lists who did what and why. Find out whether it was needed, then: socle health ack BreakGlass.",
 };

@@ -21,7 +21,7 @@ export async function askHost(session: Session): Promise<Host__Output | SocleErr
   }
 }
 
-/** What the agent says of itself, and whether it says anything. */
+/** Checks that the agent answers, and what it reports about itself. */
 export async function* examineAgent(
   session: Session,
   config: Config,
@@ -50,12 +50,12 @@ export async function* examineAgent(
     const found = `schedulable ${schedulable}${by}: a scheduler puts no new VMs here`;
     yield speaker("health").warn(
       found,
-      isCordoned ? uncordonAdvice(open) : "What these conditions need stands above.",
+      isCordoned ? uncordonAdvice(open) : "See the advice on these conditions above.",
     );
   }
   if (host.inventory?.complete === false) {
     const found = `the inventory is incomplete: ${host.inventory.incompleteReasons.join("; ")}`;
-    yield speaker("inventory").warn(found, "What is missing is not offered to the scheduler.");
+    yield speaker("inventory").warn(found, "The missing parts are not offered to the scheduler.");
   }
   if (config.metrics.listen === null) return;
   yield await checkReadiness(config.metrics.listen);
@@ -64,12 +64,12 @@ export async function* examineAgent(
     yield await checkScheduler(config.metrics.listen, config.scheduler.address);
 }
 
-/** A cordon is kept in the state directory: the agent refuses to change it while it cannot read or write that. */
+/** A cordon is stored in the state directory: the agent refuses to change it while that is not usable. */
 function uncordonAdvice(open: readonly Condition__Output[]): string {
   const bar = open.find(({ type }) => type === "StateUnreadable" || type === "StateUnwritable");
   return bar === undefined
     ? "It is cordoned: socle uncordon."
-    : `It is cordoned. socle uncordon may be refused until ${bar.type} is over: see to that first, as said above.`;
+    : `It is cordoned. socle uncordon may be refused until ${bar.type} is over: resolve that first, as shown above.`;
 }
 
 async function checkReadiness(listen: string): Promise<Finding> {
@@ -78,18 +78,18 @@ async function checkReadiness(listen: string): Promise<Finding> {
     const { status, body } = await get(listen, "/readyz");
     if (status === 200)
       return say.ok(
-        `http://${listen}/metrics is served, and the agent is ready: it serves, and libvirt tells it which VMs there are`,
+        `http://${listen}/metrics is served, and the agent is ready: it serves, and libvirt lists its VMs`,
       );
-    return say.warn(`the agent is not ready: ${body.trim()}`, "Wait a moment; the agent's log says more.");
+    return say.warn(`the agent is not ready: ${body.trim()}`, "Wait a moment; the agent's log has details.");
   } catch (thrown) {
     return say.fail(
       `http://${listen} does not answer: ${toSocleError(thrown).message}`,
-      "metrics.listen says where it is: was the agent restarted after a change?",
+      "Check metrics.listen, and restart the agent after a change.",
     );
   }
 }
 
-/** The agent shows its link to the scheduler among its metrics. */
+/** The agent publishes its link to the scheduler as a metric. */
 async function checkScheduler(listen: string, scheduler: string): Promise<Finding> {
   const say = speaker("scheduler");
   const next = "Is it running, and can this host reach it? VMs and this tool work without it.";
@@ -100,15 +100,15 @@ async function checkScheduler(listen: string, scheduler: string): Promise<Findin
     return connected === "0"
       ? say.fail(`not connected to ${scheduler}`, next)
       : say.warn(
-          "the agent does not say whether it is connected",
+          "the agent does not report whether it is connected",
           "Is the collector 'scheduler' switched off?",
         );
   } catch (thrown) {
-    return say.warn(`cannot be told: ${toSocleError(thrown).message}`, next);
+    return say.warn(`unknown: ${toSocleError(thrown).message}`, next);
   }
 }
 
-/** What the agent could not read of this machine, and why; what a machine does not have is no finding. */
+/** What the agent failed to read of this machine, and why; what a machine lacks is not a finding. */
 async function* checkReaders(listen: string): AsyncGenerator<Finding, void, undefined> {
   const say = speaker("hardware");
   try {
@@ -123,11 +123,11 @@ async function* checkReaders(listen: string): AsyncGenerator<Finding, void, unde
       const reason = new RegExp(`^socle_reader_reason\\{reader="${reader}",reason="(.*)"\\} 1$`, "m").exec(
         body,
       )?.[1];
-      const next = readerAdvice[reader] ?? "What cannot be read is left out of metrics and judged by nobody.";
+      const next = readerAdvice[reader] ?? "Its metrics are missing, and no condition covers it.";
       yield say.warn(`${reader} cannot be read: ${reason ?? "no reason given"}`, next);
     }
   } catch (thrown) {
-    yield say.warn(`cannot be told: ${toSocleError(thrown).message}`, "Does metrics.listen answer?");
+    yield say.warn(`unknown: ${toSocleError(thrown).message}`, "Does metrics.listen answer?");
   }
 }
 
@@ -136,11 +136,11 @@ const readerAdvice: Readonly<Record<string, string | undefined>> = {
   kernelLog: beyondTheUnit,
   energy: beyondTheUnit,
   diskHealth: `${beyondTheUnit} smartctl comes with smartmontools.`,
-  bmc: "Try ipmitool by hand with the configuration's bmc section; bmc.interface: off leaves the BMC alone.",
+  bmc: "Try ipmitool by hand with the configuration's bmc section; bmc.interface: off ignores the BMC.",
 };
 
 async function get(listen: string, path: string): Promise<{ status: number; body: string }> {
-  // An address for all interfaces is one of them here.
+  // A wildcard address is reachable on loopback.
   const address = listen.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:");
   const response = await fetch(`http://${address}${path}`, { signal: AbortSignal.timeout(httpTimeoutMs) });
   return { status: response.status, body: await response.text() };

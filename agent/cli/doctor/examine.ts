@@ -14,7 +14,7 @@ import {
 } from "./host-checks.ts";
 import { codeOf } from "../../kernel/thrown.ts";
 
-/** Every check in the order in which things depend on each other. Never throws: a check that cannot be made says so. */
+/** Every check, in order of dependency. Never throws: a check that cannot run reports that. */
 export async function* examine(
   session: Session,
   configPath: string,
@@ -24,7 +24,7 @@ export async function* examine(
   yield finding;
   yield await checkLibvirt(config.libvirt.uri, session.io.env.XDG_RUNTIME_DIR);
   yield await checkKvm(config.vm.accelerator);
-  // Asked before: a directory that is missing under a running agent is lost, not to be made.
+  // Queried first: a directory that is missing under a running agent is lost; a new one must not be made.
   const host = await askHost(session);
   yield await checkStateDirectory(config.state.directory, !(host instanceof SocleError));
   yield await checkClock();
@@ -33,7 +33,7 @@ export async function* examine(
   yield* examineAgent(session, config, host);
 }
 
-/** The configuration, or the defaults where it cannot be used: the other checks go on with those. */
+/** The configuration, or the defaults where it is unusable: the other checks need one. */
 async function checkConfig(path: string): Promise<{ config: Config; finding: Finding }> {
   const say = speaker("config");
   const { loadConfig } = await import("../../config/load.ts");
@@ -42,7 +42,7 @@ async function checkConfig(path: string): Promise<{ config: Config; finding: Fin
     const finding =
       warnings.length === 0
         ? say.ok(`${path} is valid`)
-        : say.warn(warnings.join("; "), "Change it if that is not meant.");
+        : say.warn(warnings.join("; "), "Change it if that is not intended.");
     return { config, finding };
   } catch (thrown) {
     const { config } = await loadConfig(undefined);

@@ -1,18 +1,18 @@
 import { defined } from "../../kernel/defined.ts";
 import { codeOf, messageOf } from "../../kernel/thrown.ts";
-/** What a check found, and what to do about it. */
+/** The result of a check, and advice. */
 export interface Finding {
   /** The check's name: node, config, socket, agent, ... */
   readonly check: string;
   readonly verdict: "ok" | "warn" | "fail";
   readonly found: string;
-  /** What to do next; absent when all is well. */
+  /** Advice; absent when the check passed. */
   readonly next?: string;
 }
 
 type Say = (found: string, next?: string) => Finding;
 
-/** How a check speaks: `say.fail("no /dev/kvm", "enable virtualisation in the firmware")`. */
+/** Builds findings of one check: `say.fail("no /dev/kvm", "enable virtualisation in the firmware")`. */
 export function speaker(check: string): { readonly ok: Say; readonly warn: Say; readonly fail: Say } {
   const as =
     (verdict: Finding["verdict"]): Say =>

@@ -16,7 +16,7 @@ export function checkNode(version: string): Finding {
     : speaker("node").fail(`Node ${version} is too old`, `Install Node ${leastNode.join(".")} or later.`);
 }
 
-/** Whether somebody takes connections where libvirt listens. Whether the daemon answers on them, the agent knows. */
+/** Whether libvirt's socket accepts connections. Only the agent knows whether the daemon responds on them. */
 export async function checkLibvirt(uri: string, runtimeDirectory: string | undefined): Promise<Finding> {
   const say = speaker("libvirt");
   const sockets = libvirtSockets(uri, runtimeDirectory ?? "/run/user/0");
@@ -30,8 +30,8 @@ export async function checkLibvirt(uri: string, runtimeDirectory: string | undef
         "The agent's user needs the group libvirt: usermod -aG libvirt USER",
       );
     }
-    // A path to it that is not there is no sign; one daemon's may be left over where the other serves.
-    if (problem !== "ENOENT") dead.push(`${path} is there, and nobody answers at it (${problem})`);
+    // A missing path is no evidence; a stale socket of one daemon may exist while the other serves.
+    if (problem !== "ENOENT") dead.push(`${path} exists, but nothing accepts connections on it (${problem})`);
   }
   return say.fail(
     `libvirt is not running: ${dead.length > 0 ? dead.join("; ") : `there is no ${sockets.join(" or ")}`}`,
@@ -39,7 +39,7 @@ export async function checkLibvirt(uri: string, runtimeDirectory: string | undef
   );
 }
 
-/** Connects and hangs up; the system's name of what was wrong. */
+/** Connects and closes; returns the system's error name on failure. */
 function knock(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -53,7 +53,7 @@ function knock(path: string): Promise<string | undefined> {
   });
 }
 
-/** Where libvirt listens, the modular daemon first, as its own client looks for it. */
+/** libvirt's sockets in its client's order of search: the modular daemon first. */
 function libvirtSockets(uri: string, runtimeDirectory: string): string[] {
   const socket = /[?&]socket=([^&]+)/.exec(uri)?.[1];
   if (socket !== undefined) return [decodeURIComponent(socket)];
@@ -66,7 +66,7 @@ export async function checkKvm(accelerator: "auto" | "kvm" | "tcg"): Promise<Fin
   if (accelerator === "tcg") return say.ok("not used: vm.accelerator is tcg");
   try {
     await access("/dev/kvm", constants.R_OK | constants.W_OK);
-    return say.ok("/dev/kvm can be opened (whether guests run on it shows when one starts)");
+    return say.ok("/dev/kvm can be opened (only a start proves that guests run on it)");
   } catch (cause) {
     const why = errorWord(cause) === "ENOENT" ? "there is no /dev/kvm" : `/dev/kvm: ${errorWord(cause)}`;
     const next =
@@ -85,38 +85,35 @@ export async function checkStateDirectory(directory: string, isAgentRunning: boo
     const [{ mode }, space] = await Promise.all([stat(directory), statfs(directory)]);
     const free = space.bavail * space.bsize;
     if (free < 100 * 2 ** 20) {
-      return say.fail(
-        `${directory} has ${formatBytes(free)} left`,
-        "Free some: the journal must be written.",
-      );
+      return say.fail(`${directory} has ${formatBytes(free)} left`, "Free some: the journal needs it.");
     }
     return (mode & 0o077) === 0
       ? say.ok(`${directory}, ${formatBytes(free)} free`)
-      : say.warn(`others than its owner may enter ${directory}`, `chmod 0700 ${directory}`);
+      : say.warn(`users other than its owner may enter ${directory}`, `chmod 0700 ${directory}`);
   } catch (cause) {
     const word = errorWord(cause);
     if (word === "ENOENT" && isAgentRunning)
       return say.fail(
         `there is no ${directory}, and the agent runs`,
-        "Put it back as it was, or restore it from a backup; restart the agent only then: without it, it would begin with an empty state. Where the agent has another configuration, name that: --config FILE.",
+        "Put it back as it was, or restore it from a backup; restart the agent only after that: otherwise it begins with an empty state. Where the agent has another configuration, name that: --config FILE.",
       );
     if (word === "ENOENT")
       return say.warn(
         `there is no ${directory}`,
-        "The agent makes an empty one when it starts. If it ran here before, put its state directory back first.",
+        "The agent creates an empty one when it starts. If it ran here before, restore its state directory first.",
       );
     return say.warn(
-      `${directory} cannot be looked at: ${word}`,
+      `${directory} cannot be inspected: ${word}`,
       "Run socle doctor as root, or as the agent's user.",
     );
   }
 }
 
-/** Whether something keeps the clock right, as far as can be seen without asking it. */
+/** Whether a time service runs, as far as files show it. */
 export async function checkClock(): Promise<Finding> {
   const say = speaker("clock");
   const signs = [
-    ["/run/systemd/timesync/synchronized", "systemd-timesyncd says it is synchronised"],
+    ["/run/systemd/timesync/synchronized", "systemd-timesyncd reports that the clock is synchronised"],
     ["/run/chrony/chronyd.pid", "chronyd is running"],
     ["/run/ntpd.pid", "ntpd is running"],
   ] as const;
@@ -130,7 +127,7 @@ export async function checkClock(): Promise<Finding> {
       return say.ok(found);
   }
   return say.warn(
-    "nothing seems to keep the clock right",
+    "no time service seems to run",
     "Install systemd-timesyncd or chrony: certificates and events need the right time.",
   );
 }
@@ -139,7 +136,7 @@ const systemctlTimeoutMs = 5000;
 /** systemd.exec(5), EXIT_CREDENTIALS. */
 const credentialsStatus = 243;
 
-/** How systemd has the agent: with which rights, and why not. Undefined where systemd does not know it. */
+/** The unit's state and privileges in systemd. Undefined where systemd has no such unit. */
 export async function checkUnit(
   environment: Readonly<Record<string, string | undefined>>,
   procRoot = "/proc",
@@ -147,23 +144,23 @@ export async function checkUnit(
   const say = speaker("unit");
   const names = "LoadState,ActiveState,Result,MainPID,ExecMainStatus";
   const options = { env: environment, timeout: systemctlTimeoutMs };
-  const told = await promisify(execFile)(
+  const shown = await promisify(execFile)(
     "systemctl",
     ["show", "socle-agent.service", `--property=${names}`],
     options,
   ).catch(() => undefined);
-  const unit = new Map(told?.stdout.split("\n").map((line) => [line.split("=")[0], line.split("=")[1]]));
+  const unit = new Map(shown?.stdout.split("\n").map((line) => [line.split("=")[0], line.split("=")[1]]));
   if (unit.get("LoadState") !== "loaded") return undefined;
   const pid = Number(unit.get("MainPID"));
   if (pid === 0 && Number(unit.get("ExecMainStatus")) === credentialsStatus) {
     return say.fail(
-      "systemd cannot decrypt a credential of the agent's, and so does not start it",
+      "systemd cannot decrypt a credential of the agent, so it does not start it",
       "Try each /etc/credstore.encrypted/socle-*, as root: systemd-creds decrypt FILE - >/dev/null. Encrypt the one that fails anew, or move it away; systemd then starts the agent.",
     );
   }
   if (pid === 0) {
     const state = `socle-agent.service is ${unit.get("ActiveState") ?? ""} (${unit.get("Result") ?? ""})`;
-    return say.warn(state, "journalctl -u socle-agent says why; systemctl restart socle-agent.");
+    return say.warn(state, "journalctl -u socle-agent shows why; systemctl restart socle-agent.");
   }
   try {
     const status = await readFile(`${procRoot}/${pid}/status`, "utf8");
@@ -171,12 +168,12 @@ export async function checkUnit(
     if (capabilities !== undefined && /^0+$/.test(capabilities))
       return say.ok(`socle-agent.service runs, process ${pid}, without capabilities`);
     return say.warn(
-      `the agent, which faces the network, has capabilities (CapEff ${capabilities ?? "unknown"}), and no use for them`,
-      "systemctl cat socle-agent shows the drop-in that gives them: take it out and restart the agent. The hardware helper reads what wants rights.",
+      `the agent faces the network and has capabilities that it does not need (CapEff ${capabilities ?? "unknown"})`,
+      "systemctl cat socle-agent shows the drop-in that grants them: remove it and restart the agent. The hardware helper does the privileged reads.",
     );
   } catch (cause) {
     return say.warn(
-      `the agent's capabilities cannot be looked at: ${errorWord(cause)}`,
+      `the agent's capabilities cannot be read: ${errorWord(cause)}`,
       "Run socle doctor as root.",
     );
   }

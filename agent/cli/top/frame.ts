@@ -10,14 +10,14 @@ import { isSeen, othersText } from "../vm-sight.ts";
 import { clip, pad, widthOf } from "../width.ts";
 import { arrange, readingOf, type Look, type SortName } from "./view.ts";
 
-/** What the person has chosen. */
+/** The person's choices. */
 export interface Choice {
   readonly sort: SortName;
   readonly reversed: boolean;
   readonly filter: string;
   /** Set while a filter is being typed. */
   readonly typing: boolean;
-  /** The first VM in sight. */
+  /** Index of the first visible VM. */
   readonly offset: number;
 }
 
@@ -54,20 +54,20 @@ const columns: readonly Column[] = [
     cell: ({ tenant, managed }) => (managed ? tenant || UNKNOWN : "(unmanaged)"),
   },
 ];
-/** Notices above the VMs, the last of them how many more there are. */
+/** Notices above the VMs; the last counts the hidden ones. */
 const MOST_NOTICES = 4;
 const LEFT: ReadonlySet<string> = new Set(["STATE", "TENANT"]);
 const NARROWEST_NAME = 12;
 const WIDEST_NAME = 40;
 
 interface Frame {
-  /** Of at most so many columns, as many as there are rows. */
+  /** Fits the width, one line per row. */
   readonly lines: readonly string[];
-  /** The first VM in sight: none are left below the last. */
+  /** Index of the first visible VM, limited so that the last page is full. */
   readonly offset: number;
 }
 
-/** `failure`: why it is not of now. */
+/** `failure`: why the data is not current. */
 export function frame(
   seen: Look,
   {
@@ -100,7 +100,7 @@ export function frame(
   return { lines: [...whole, foot(choice, size.columns, paint)].slice(0, size.rows), offset };
 }
 
-/** The whole of it: as wide as the terminal is, and where there is none, with nothing cut off. */
+/** The whole host as wide as the terminal; without one, nothing is cut off. */
 export function page(seen: Look, choice: Choice, paint: Paint, nowMs: number): string {
   const conditions = seen.host.health?.conditions.length ?? 0;
   const size = { columns: paint.width ?? Infinity, rows: seen.vms.length + conditions + 20 };
@@ -144,30 +144,30 @@ function hostLines(
 }
 
 function notices({ host, complete, vms }: Look, failure: string | undefined, nowMs: number): string[] {
-  const told: string[] = [];
-  if (failure !== undefined) told.push(failure);
-  if (!complete && vms.some(isSeen)) told.push(othersText);
+  const texts: string[] = [];
+  if (failure !== undefined) texts.push(failure);
+  if (!complete && vms.some(isSeen)) texts.push(othersText);
   else if (!complete) {
     const newestMs = vms.reduce((ms, { observation }) => Math.max(ms, toMs(observation?.observedAt) ?? 0), 0);
     const what =
       vms.length === 0
-        ? "which VMs there are is unknown: libvirt has not told of all of them yet"
+        ? "VM list unavailable: libvirt has not reported all VMs yet"
         : `libvirt does not answer: the VMs are unknown, as last seen ${formatDuration(nowMs - newestMs)} ago`;
-    told.push(what);
+    texts.push(what);
   }
   const open = (host.health?.conditions ?? []).filter(isOpen);
   for (const { type, status, evidence } of open.sort((a, b) => severity(b) - severity(a)))
-    told.push(`${type} ${enumWord(status, "TRUTH")}: ${evidence}`);
-  return told.map(printable);
+    texts.push(`${type} ${enumWord(status, "TRUTH")}: ${evidence}`);
+  return texts.map(printable);
 }
 
 const effects = Object.values(Effect);
 
-/** By what it means for VMs; of the same effect one that is before one that may be. */
+/** By effect on VMs; of the same effect, TRUE before UNKNOWN. */
 const severity = ({ effect, status }: Condition__Output): number =>
   2 * effects.indexOf(effect) + (status === "TRUTH_TRUE" ? 1 : 0);
 
-/** As many as may stand above the VMs. */
+/** As many notices as fit above the VMs. */
 function fewer(notices: readonly string[], width: number): readonly string[] {
   if (notices.length <= MOST_NOTICES || width === Infinity) return notices;
   const shown = notices.slice(0, MOST_NOTICES - 1);
@@ -202,7 +202,7 @@ function summary({ vms, complete }: Look, wanted: number, range: string, nowMs: 
 function tableLines(vms: readonly Vm__Output[], width: number, sort: SortName, paint: Paint): string[] {
   const shown: Column[] = [];
   let left = width - NARROWEST_NAME;
-  // Where nothing is to be cut off, a column is as wide as what is in it.
+  // Where nothing is cut off, a column is as wide as its content.
   const longest = (least: number, cell: (vm: Vm__Output) => string): number =>
     width === Infinity
       ? vms.reduce((most, vm) => Math.max(most, widthOf(printable(cell(vm)))), least)
@@ -250,7 +250,7 @@ const percent = (ratio: number | undefined): string =>
 const bytes = (value: number | undefined): string =>
   value === undefined ? UNKNOWN : formatBytes(Math.round(value));
 
-/** `####....`; what is not known is neither full nor empty. */
+/** `####....`; unknown is neither full nor empty. */
 function bar(ratio: number | undefined): string {
   if (ratio === undefined) return `[${"?".repeat(BAR)}]`;
   const full = Math.round(Math.min(1, Math.max(0, ratio)) * BAR);
@@ -263,7 +263,7 @@ function fitted(text: string, width: number, align?: "left" | "right"): string {
   return pad(widthOf(text) > width ? `${clip(text, width - 1)}…` : text, width, align);
 }
 
-/** Words with two blanks between, as many as fit. */
+/** Items two blanks apart, as many as fit. */
 function line(
   words: readonly (readonly [string, Colour | undefined])[],
   width: number,

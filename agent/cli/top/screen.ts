@@ -3,10 +3,10 @@ import type { CliIo } from "../io.ts";
 // ECMA-48 and xterm control sequences.
 const ENTER = "\u001b[?1049h\u001b[?25l\u001b[?7l";
 const LEAVE = "\u001b[?7h\u001b[?25h\u001b[?1049l";
-/** What stands between these is shown at once by terminals that know them; others do not mind. */
+// Synchronized output: terminals that support it draw at once, others ignore it.
 const [BEGIN, END] = ["\u001b[?2026h", "\u001b[?2026l"];
 
-/** A whole terminal for a while: its own screen, keys as they are pressed. `leave` gives back what was there before. */
+/** Takes over the terminal: alternate screen, raw keys. `leave` restores it. */
 export class Screen {
   readonly #io: Pick<CliIo, "stdin" | "stdout">;
   readonly #onKeys: (keys: string) => void;
@@ -24,7 +24,7 @@ export class Screen {
 
   get size(): { readonly columns: number; readonly rows: number } {
     const { columns, rows } = this.#io.stdout;
-    // A serial console has none to tell, or says 0.
+    // A serial console reports no size, or 0.
     return { columns: columns || 80, rows: rows || 24 };
   }
 
@@ -35,15 +35,15 @@ export class Screen {
     stdin.on("data", this.#take).resume();
     stdout.on("resize", this.#onResize);
     stdout.write(ENTER);
-    // However the process ends; and before an error that nobody caught is printed.
+    // On every end of the process; and before an uncaught error is printed.
     process.once("exit", this.leave);
     process.once("uncaughtExceptionMonitor", this.leave);
   }
 
-  /** A line for each row, over the one that is there and in one piece: the screen is never empty, so nothing flickers. */
+  /** A line per row, drawn over the old one in one write, so that nothing flickers. */
   draw(lines: readonly string[]): void {
     if (!this.#entered) return;
-    // Erased before it is written: after a full line that would take its last character.
+    // Erased before it is written: after a full line, erasing would remove its last character.
     const text = lines.map((line, index) => `\u001b[${index + 1};1H\u001b[K${line}`).join("");
     this.#io.stdout.write(`${BEGIN}${text}${END}`);
   }

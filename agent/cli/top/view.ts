@@ -6,11 +6,11 @@ import { isSeen } from "../vm-sight.ts";
 
 const PAGE_SIZE = 1000;
 
-/** One look at the host. */
+/** One snapshot of the host. */
 export interface Look {
   readonly host: Host__Output;
   readonly vms: readonly Vm__Output[];
-  /** False: there may be others, and those that are unknown are as last seen. */
+  /** False: the list may be incomplete, and unknown VMs are as last seen. */
   readonly complete: boolean;
   readonly atMs: number;
 }
@@ -31,7 +31,7 @@ export async function look(agent: Agent, nowMs: () => number): Promise<Look> {
 export const sortNames = ["cpu", "memory", "disk", "network", "name"] as const;
 export type SortName = (typeof sortNames)[number];
 
-/** What is known now of a VM; a part that is not is absent. */
+/** Current readings of a VM; unknown ones are absent. */
 export interface Reading {
   readonly cpuRatio?: number;
   readonly residentBytes?: number;
@@ -39,7 +39,7 @@ export interface Reading {
   readonly networkBytesPerSecond?: number;
 }
 
-/** Nothing of a VM that is not seen, or does not answer. */
+/** Empty for a VM that is not observed or does not respond. */
 export function readingOf(vm: Vm__Output): Reading {
   const { stats, vcpus } = vm;
   if (stats === null || stats.unresponsive || !isSeen(vm)) return {};
@@ -62,7 +62,7 @@ const sortedBy: Readonly<Record<Exclude<SortName, "name">, keyof Reading>> = {
   network: "networkBytesPerSecond",
 };
 
-/** Those that are wanted, in their order: what is not known comes last, whichever way it is sorted. */
+/** The VMs that match, sorted; unknown readings come last in both directions. */
 export function arrange(
   vms: readonly Vm__Output[],
   {

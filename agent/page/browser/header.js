@@ -85,7 +85,7 @@ export function drawLink(store) {
     const isAnyKnown = [...vms.values()].some(({ known }) => known);
     notices.push(
       isAnyKnown
-        ? "libvirt has not told of all VMs: there may be others (the agent's log names one that it cannot read)."
+        ? "libvirt has not reported all VMs: there may be others (the agent's log names an unreadable one)."
         : host.vms.atMs === 0
           ? "libvirt has not told of all VMs yet: which there are is unknown."
           : `libvirt does not answer: VMs are unknown, as last seen at ${clock(host.vms.atMs)}.`,

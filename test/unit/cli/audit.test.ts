@@ -154,7 +154,7 @@ test("audit export prints what one tenant can verify alone", async (t) => {
   assert.equal(checked.exitCode, 0, checked.stderr);
   assert.match(
     checked.stdout,
-    /^good: 2 entries of blue, signed by [0-9a-f]{64}\ncomplete: entries 1 to 3 have no others of blue, by its marks [0-9a-f]{32}\n$/,
+    /^good: 2 entries of blue, signed by [0-9a-f]{64}\ncomplete: entries 1 to 3 hold no other entries of blue, by its marks [0-9a-f]{32}\n$/,
   );
   assert.match((await socle(["audit", "verify", "--export", path])).stderr, /compare its fingerprint/);
   await writeFile(path, stdout.replace("v-2", "v-3"));

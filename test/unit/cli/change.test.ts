@@ -199,7 +199,7 @@ test("rm deletes nothing without --yes where it cannot ask: no terminal, --json"
 test("rm --dry-run shows what would be destroyed and asks for nothing", async (context) => {
   const { socket, asked } = await deleter(context);
   const { stdout } = await socle(["vm", "rm", "web-1", "--dry-run"], { socket });
-  assert.match(stdout, /is destroyed: disk root.*\n.*is kept: disk data.*\nnothing was changed/);
+  assert.match(stdout, /is destroyed: disk root.*\n.*is kept: disk data.*\nnothing changed/);
   const kept = await socle(["vm", "rm", "web-1", "--dry-run", "--keep-disks", "--json"], { socket });
   assert.deepEqual((JSON.parse(kept.stdout) as { destroys: unknown }).destroys, []);
   assert.equal(asked.length, 0);

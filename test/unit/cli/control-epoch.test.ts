@@ -18,7 +18,7 @@ test("over TCP a person commands by a scheduler's control epoch, on the socket b
 
   const refused = await socle([...overTcp, ...pause]);
   assert.equal(refused.exitCode, 5);
-  assert.match(refused.stderr, /seen 5[^]*use the agent's socket on its host, or say.*--control-epoch/);
+  assert.match(refused.stderr, /seen 5[^]*use the agent's socket on its host, or give --control-epoch/);
   const old = await socle([...overTcp, "--control-epoch", "4", ...pause]);
   assert.match(old.stderr, /older than 5[^]*has taken over/);
   assert.equal(asked.length, 0);

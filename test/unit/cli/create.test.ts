@@ -135,7 +135,7 @@ labels: { tier: front }
       socket,
     },
   );
-  assert.match(stdout, /nothing was changed \(--dry-run\)\n$/);
+  assert.match(stdout, /nothing changed \(--dry-run\)\n$/);
   const { spec, validateOnly } = asked[0] ?? {};
   assert.equal(validateOnly, true);
   assert.equal(spec?.vcpus, 4);
@@ -172,7 +172,7 @@ test("create refuses what it cannot mean before it asks the agent", async (conte
   assert.match(await refused(`${base} --disk novolume`), /--disk takes POOL\/VOLUME/);
   assert.match(await refused(`${base} --disk new:default`), /for example new:default:10GiB/);
   assert.match(await refused(`${base} --label x`), /--label takes key=value/);
-  assert.match(await refused(`${base} --initrd a/b`), /give --kernel as well/);
+  assert.match(await refused(`${base} --initrd a/b`), /require --kernel/);
   assert.match(await refused(`${base} --accelerator xen`), /Allowed choices are kvm, tcg/);
   assert.match(await refused(`${base} --nonsense`), /unknown option '--nonsense'/);
   const misspelled = await refused(

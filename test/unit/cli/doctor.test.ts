@@ -29,7 +29,10 @@ test("doctor connects to libvirt: a socket that a dead one left is no libvirt", 
   await rename(`${path}-kept`, path);
   const dead = await checkLibvirt(uri, undefined);
   assert.equal(dead.verdict, "fail");
-  assert.match(dead.found, /not running: .*sock is there, and nobody answers at it \(ECONNREFUSED\)/);
+  assert.match(
+    dead.found,
+    /not running: .*sock exists, but nothing accepts connections on it \(ECONNREFUSED\)/,
+  );
 });
 
 test("doctor tells of an agent with rights it should not have, and of a credential that keeps it from starting", async (t) => {
@@ -77,10 +80,10 @@ test("doctor asks to put a state directory back that is missing under a running 
   const missing = join(await folder(t), "moved");
   const lost = await checkStateDirectory(missing, true);
   assert.equal(lost.verdict, "fail");
-  assert.match(lost.next ?? "", /^Put it back as it was.*restart the agent only then/);
+  assert.match(lost.next ?? "", /^Put it back as it was.*restart the agent only after that/);
   const fresh = await checkStateDirectory(missing, false);
   assert.equal(fresh.verdict, "warn");
-  assert.match(fresh.next ?? "", /makes an empty one.*ran here before, put its state directory back first/);
+  assert.match(fresh.next ?? "", /creates an empty one.*ran here before, restore its state directory first/);
 });
 
 test("doctor advises no uncordon that the agent refuses, and says what to do about each reason", async (t) => {

@@ -37,7 +37,7 @@ test("an error says what to do and exits by its kind", async (context) => {
   ]);
   assert.deepEqual(await tell("theirs"), [
     5,
-    "socle: theirs is not Socle's\n  Socle did not make this VM and never touches it: use the tool that made it.\n",
+    "socle: theirs is not Socle's\n  Socle did not create this VM and never changes it: use the tool that created it.\n",
   ]);
   assert.deepEqual(await tell("running"), [
     5,
@@ -63,7 +63,7 @@ test("an agent older than the command is told apart from a broken one", async (c
   const socket = await fakeAgent(context, {});
   const { exitCode, stderr } = await socle(["status"], { socket });
   assert.equal(exitCode, 1);
-  assert.match(stderr, /an agent that is older than it, which is to be updated, or no agent at all/);
+  assert.match(stderr, /update the agent, or check that the address is an agent's/);
 });
 
 test("a person's token comes from a file alone, and nothing that is none is sent", async () => {

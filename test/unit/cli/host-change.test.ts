@@ -56,7 +56,7 @@ test("a reservation is made, renewed, released and listed", async (context) => {
   assert.equal((await run("reservation create --vcpus 2")).exitCode, 2);
 });
 
-test("host epoch prints the highest control epoch; an agent that does not tell it is older", async (context) => {
+test("host epoch prints the highest control epoch; an agent without one is older", async (context) => {
   const run = async (told: object, ...options: string[]) => {
     const socket = await fakeAgent(context, {
       host: { GetHost: (_call, done) => done(null, host(told)) },
@@ -65,9 +65,9 @@ test("host epoch prints the highest control epoch; an agent that does not tell i
   };
   assert.equal((await run({ controlEpoch: 42 })).stdout, "42\n");
   assert.deepEqual(JSON.parse((await run({ controlEpoch: 42 }, "--json")).stdout), { controlEpoch: 42 });
-  assert.match((await run({ controlEpoch: 0 })).stdout, /no control epoch was accepted yet \(0\)/);
+  assert.match((await run({ controlEpoch: 0 })).stdout, /no control epoch accepted yet \(0\)/);
   const older = await run({});
-  assert.deepEqual([older.exitCode, /agent that is older/.test(older.stderr)], [1, true]);
+  assert.deepEqual([older.exitCode, /update the agent/.test(older.stderr)], [1, true]);
 });
 
 test("host epoch reset sets the control epoch and shows the one before", async (context) => {
@@ -105,11 +105,11 @@ test("cordon keeps its reason and uncordon takes it back", async (context) => {
   });
   assert.equal((await socle(["cordon"], { socket })).exitCode, 2);
   assert.match((await socle(["cordon", "--reason", "repair"], { socket })).stdout, /^cordoned/);
-  assert.equal((await socle(["uncordon"], { socket })).stdout, "active: new VMs may come\n");
+  assert.equal((await socle(["uncordon"], { socket })).stdout, "active: new VMs are accepted\n");
   health = { schedulable: "TRUTH_FALSE", notSchedulableBy: ["Thermal"] };
   assert.match(
     (await socle(["uncordon"], { socket })).stdout,
-    /^active, but schedulable is false \(by Thermal\): new VMs stay away$/m,
+    /^active, but schedulable is false \(by Thermal\): no new VMs$/m,
   );
   assert.deepEqual(asked.slice(0, 2), [
     ["LIFECYCLE_STATE_CORDONED", "repair"],
@@ -140,6 +140,6 @@ test("health ack acknowledges by type, says what is left to come, and repeats un
   );
   assert.match((await socle(["health"], { socket })).stdout, /socle health ack MemoryUncorrected/);
   const { stdout } = await socle(["health", "ack", "MemoryUncorrected", "--request-id", "mine"], { socket });
-  assert.equal(stdout, "MemoryUncorrected: acknowledged; it ends when the host was rebooted and is well\n");
+  assert.equal(stdout, "MemoryUncorrected: acknowledged; it ends after a reboot, once its cause is gone\n");
   assert.deepEqual(asked, [{ requestId: "mine", type: "MemoryUncorrected" }]);
 });

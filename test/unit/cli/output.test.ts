@@ -52,7 +52,7 @@ test("what cannot be written is no success", async () => {
   ]);
   const [words] = await Promise.all([text(child.stderr), once(child, "exit")]);
   assert.equal(child.exitCode, 1);
-  assert.match(words, /^socle: not all of this could be written: .*no space left/);
+  assert.match(words, /^socle: output is incomplete: .*no space left/);
 });
 
 test("an event of a kind that is newer than the command is shown by its number", async (context) => {
@@ -72,8 +72,8 @@ test("with --json a mistake in the command line is JSON too, and nothing else", 
     [["vm", "ls", "--json", "--nonsense"], /unknown option '--nonsense'/],
     [["--json", "vm"], /a command is missing/],
     [["--json", "--address", "nonsense", "status"], /--address takes HOST:PORT, not 'nonsense'/],
-    [["--json", "config", "show", "--example"], /leave --json out/],
-    [["--json", "completion", "bash"], /leave --json out/],
+    [["--json", "config", "show", "--example"], /leave out --json/],
+    [["--json", "completion", "bash"], /leave out --json/],
   ] as const) {
     const { exitCode, stdout, stderr } = await socle(line);
     assert.deepEqual([exitCode, stdout], [2, ""]);

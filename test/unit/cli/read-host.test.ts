@@ -139,7 +139,7 @@ test("inventory says that what libvirt offers of KVM is not usable while guests 
     host: { GetHost: (_call, done) => done(null, host({ inventory })) },
   });
   const { stdout } = await socle(["inventory"], { socket });
-  assert.match(stdout, /^guest cpu +kvm64 \(kvm, which is not usable here now\)$/m);
+  assert.match(stdout, /^guest cpu +kvm64 \(kvm, which is not usable on this host now\)$/m);
 });
 
 test("inventory shows cells, pools with what they share, devices and what guests can move among", async (context) => {

@@ -100,7 +100,7 @@ describe("an agent that cannot be reached", () => {
     await writeFile(stale, "");
     const refused = await socle(["status"], { socket: stale });
     assert.equal(refused.exitCode, 4);
-    assert.match(refused.stderr, /nobody answers at .*stale\.sock/);
+    assert.match(refused.stderr, /no agent answers at .*stale\.sock/);
     if (process.getuid?.() !== 0) {
       await chmod(stale, 0);
       assert.equal((await socle(["status"], { socket: stale })).exitCode, 5);
@@ -115,7 +115,7 @@ describe("an agent that cannot be reached", () => {
     const { port } = silent.address() as AddressInfo;
     const hung = await socle(["status", "--address", `127.0.0.1:${port}`]);
     assert.equal(hung.exitCode, 4);
-    assert.match(hung.stderr, /said nothing for 3 s/);
+    assert.match(hung.stderr, /did not respond within 3 s/);
   });
 
   test("is found by --socket before SOCLE_SOCKET, and over TCP", async (context) => {

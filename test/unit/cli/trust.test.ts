@@ -8,11 +8,11 @@ test("trust without a domain says whether TCP is open without TLS", async (conte
     const socket = await fakeAgent(context, { trust: { GetTrust: (_call, done) => done(null, state) } });
     return (await socle(["trust"], { socket })).stdout;
   };
-  assert.match(await told({}), /no TLS, the unix socket alone$/m);
+  assert.match(await told({}), /no TLS, only the unix socket$/m);
   const open = await told({ insecureListen: "127.0.0.1:7440" });
   assert.match(
     open,
-    /no TLS, the unix socket and 127\.0\.0\.1:7440 \(trust\.insecureLoopback\).*is a scheduler$/m,
+    /no TLS, the unix socket and 127\.0\.0\.1:7440 \(trust\.insecureLoopback\).*acts as a scheduler$/m,
   );
 });
 

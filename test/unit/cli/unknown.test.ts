@@ -21,7 +21,7 @@ test("before libvirt told of VMs it is unknown which there are, and no success t
   const socket = await agentWith(context, { ...never, vms: [] }, { vms: {} });
   const listed = await socle(["vm", "ls"], { socket });
   assert.deepEqual([listed.exitCode, listed.stdout], [4, ""]);
-  assert.match(listed.stderr, /^which VMs there are is unknown: libvirt has not told/);
+  assert.match(listed.stderr, /^VM list unavailable: libvirt has not reported/);
   const names = await socle(["vm", "ls", "--quiet"], { socket });
   assert.deepEqual([names.exitCode, names.stdout], [4, ""]);
   const json = await socle(["vm", "ls", "--json"], { socket });
@@ -29,10 +29,10 @@ test("before libvirt told of VMs it is unknown which there are, and no success t
   assert.deepEqual(JSON.parse(json.stdout), { vms: [], complete: false, observedAt: null });
   assert.match(
     (await socle(["status"], { socket })).stdout,
-    /^vms +unknown: libvirt has not told of them yet$/m,
+    /^vms +unknown: libvirt has not reported its VMs yet$/m,
   );
   const top = (await socle(["top"], { socket })).stdout;
-  assert.match(top, /^which VMs there are is unknown: libvirt has not told of all of them yet$/m);
+  assert.match(top, /^VM list unavailable: libvirt has not reported all VMs yet$/m);
   assert.match(top, /^VMs: unknown$/m);
 });
 
@@ -60,7 +60,7 @@ test("where libvirt answers and one VM is missing, nobody says that it does not 
   const status = await socle(["status"], { socket });
   const top = await socle(["top"], { socket });
   for (const text of [listed.stderr, status.stdout, top.stdout]) {
-    assert.match(text, /libvirt has not told of all VMs: there may be others/);
+    assert.match(text, /libvirt has not reported all VMs: there may be others/);
     assert.doesNotMatch(text, /does not answer|last seen/);
   }
   assert.equal(listed.exitCode, 0);
@@ -80,8 +80,5 @@ test("a guest that hangs is not among those that run, and its readings are as ol
   assert.match(top, /^2 VMs: 1 unresponsive, 1 running/m);
   assert.match(top, /^web-1 +unresponsive /m);
   const shown = await socle(["vm", "show", "web-1"], { socket });
-  assert.match(
-    shown.stdout,
-    /^seen +2s ago; the guest itself does not answer, and its readings are 2m38s old$/m,
-  );
+  assert.match(shown.stdout, /^seen +2s ago; the guest does not respond, and its readings are 2m38s old$/m);
 });
