@@ -15,20 +15,20 @@ export interface AuditedCall {
   readonly peer: string | undefined;
 }
 
-/** One that was admitted, until it is answered. */
+/** An admitted call, until it is answered. */
 export interface AdmittedCall {
-  /** `error`: what it failed with; undefined: it did not. */
+  /** `error`: the failure; undefined on success. */
   ended(answer: unknown, error?: unknown): void;
 }
 
 export type AuditDoor = Pick<AuditLog, "record" | "note" | "noteRepeatable">;
 type Known = Pick<Doors, "vmView" | "operations" | "reservations">;
 
-/** Texts of callers are cut. */
+/** Callers' texts are truncated to this length. */
 const maxText = 256;
 const entryBytes = 2048;
 
-/** Leaves the trace of each call that changes something, and of each that was refused. */
+/** Records each mutation, and each refused call. */
 export class CallAudit {
   readonly #log: AuditDoor;
   readonly #known: Known;
@@ -43,13 +43,13 @@ export class CallAudit {
   }
 
   /**
-   * Resolves when the admission is on the disk; the call is not to begin before. Rejects as `AuditLog.record`, and with
+   * Resolves when the admission is durable; the call must not begin before. Rejects as `AuditLog.record`, and with
    * AUDIT_BUDGET.
    */
   async admit(call: AuditedCall, request: unknown, kind: CallClass): Promise<AdmittedCall> {
     const about = this.#about(call, request);
     const atMs = this.#nowMs();
-    // What relieves the host has a budget of its own.
+    // Control calls relieve the host, so they have their own budget.
     const account = `${kind === "control" ? kind : "other"} ${accountOf(call.caller)}`;
     const credit = this.#budget.charge(account, 1 + Math.floor(messageBytes(about) / entryBytes));
     const of = await this.#log.record({ act: "call_admitted", ...about, outcome: "allowed" });
@@ -65,12 +65,12 @@ export class CallAudit {
     };
   }
 
-  /** One that did not get as far as `admit`. */
+  /** Records a call that was refused before `admit`. */
   refused(call: AuditedCall, request: unknown, error: unknown): void {
     this.#log.noteRepeatable({ act: "call_refused", ...this.#about(call, request), ...outcomeOf(error) });
   }
 
-  /** Whether it changed nothing: a request that was only checked, or that is answered by an earlier operation. */
+  /** Whether it changed nothing: validation only, or a retry answered by an earlier operation. */
   #isIdle(request: unknown, answer: unknown, atMs: number): boolean {
     if (valueAt(request, "validateOnly") === true) return true;
     const id = textAt(answer, "operationId");
@@ -78,7 +78,7 @@ export class CallAudit {
   }
 
   #about({ path, caller, peer }: AuditedCall, request: unknown): Omit<Act, "act"> {
-    const told = (methods[path]?.audit ?? []).flatMap((field) => {
+    const fields = (methods[path]?.audit ?? []).flatMap((field) => {
       const value = valueAt(request, field);
       const isTold = typeof value === "number" || typeof value === "boolean" || typeof value === "string";
       if (!isTold || value === "" || value === false || value === 0) return [];
@@ -89,13 +89,13 @@ export class CallAudit {
       method: path,
       ...textsOf(request, { requestId: "requestId" }),
       ...this.#subject(caller, request),
-      ...(told.length === 0 ? {} : { arguments: Object.fromEntries(told) }),
+      ...(fields.length === 0 ? {} : { arguments: Object.fromEntries(fields) }),
     };
   }
 
   /**
-   * Which VM it is about, and whose. What somebody who has to do with one tenant alone does is told as that tenant's: whether
-   * there is another's VM behind a name he tried is not for his tenant to read.
+   * The VM and its tenant. Calls of a tenant-restricted caller are recorded under that tenant: its audit log must not reveal
+   * whether another tenant has a VM of that name.
    */
   #subject({ tenant: own }: Caller, request: unknown): { vm?: string; tenant?: string } {
     const { vm: named } = textsOf(request, { vm: "vm" });
@@ -126,7 +126,7 @@ export class CallAudit {
   }
 }
 
-/** Undefined where there is no such thing: the call itself will say so. */
+/** Undefined where it does not exist: the call itself reports that. */
 function known<Found>(find: () => Found): Found | undefined {
   try {
     return find();
@@ -147,11 +147,11 @@ const outcomes: Partial<Record<ErrorKind, Act["outcome"]>> = {
   unauthenticated: "denied",
   exhausted: "refused",
   conflict: "refused",
-  // A console ends so, when its caller has had enough.
+  // Cancelling is a console's normal end.
   cancelled: "cancelled",
 };
 
-/** By the reason alone: messages are made of what callers say. */
+/** By the reason only: messages contain callers' texts. */
 function outcomeOf(error: unknown): Pick<Act, "outcome" | "reason"> {
   if (error === undefined) return { outcome: "done" };
   const { kind, reason } = toSocleError(error);
@@ -172,7 +172,7 @@ function textAt(value: unknown, path: string): string | undefined {
   return typeof text === "string" && text !== "" ? text : undefined;
 }
 
-/** The texts under these names, under the names they have in the log. */
+/** The texts at these paths, by their names in the log. */
 function textsOf<Name extends string>(
   value: unknown,
   names: Readonly<Record<string, Name>>,

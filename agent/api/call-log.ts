@@ -6,7 +6,7 @@ import type { WireError } from "./convert/errors.ts";
 import type { LiveCall } from "./live-call.ts";
 import { defined } from "../kernel/defined.ts";
 
-/** The log's lines of calls: changes at info, reads at debug, defects as errors. */
+/** Logs calls: changes at info, reads at debug, defects as errors. */
 export class CallLog {
   readonly #log: Logger;
   readonly #refusals: Throttle;
@@ -16,7 +16,7 @@ export class CallLog {
     this.#refusals = new Throttle(clock);
   }
 
-  /** `error`: what the call was answered with, unless it succeeded. */
+  /** `error`: the call's failure, undefined on success. */
   answered(
     { path, caller, startedMs }: Pick<LiveCall, "path" | "caller" | "startedMs">,
     isMutation: boolean,
@@ -30,10 +30,10 @@ export class CallLog {
       );
       return;
     }
-    // What is refused for being too much must not become as much in the log: metrics count it.
+    // Rate-limit refusals must not flood the log: metrics count them.
     const level = isMutation && error?.status.code !== status.RESOURCE_EXHAUSTED ? "info" : "debug";
     if (!this.#log.isLevelEnabled(level)) return;
-    // Refusals cost their caller nothing: one line a second of each kind, with the number of the others.
+    // Refusals are cheap for callers: one line a second per kind, with the number of the others.
     const others = error && this.#refusals.pass(`${path} ${caller.name} ${error.reason}`);
     if (error !== undefined && others === undefined) return;
     const code = status[error?.status.code ?? status.OK];
@@ -57,7 +57,7 @@ export class CallLog {
 
 const maxLogged = 128;
 
-/** What the log says of a request, cut: callers choose how long it is. */
+/** The logged parts of a request, truncated: callers choose their length. */
 export function subjectOf(request: unknown): { vm?: string; requestId?: string } {
   if (typeof request !== "object" || request === null) return {};
   const { vm, requestId } = request as { vm?: unknown; requestId?: unknown };

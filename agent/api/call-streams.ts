@@ -6,10 +6,10 @@ import { requestOf, type Malformed } from "./wire.ts";
 
 type Writable = ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
 
-/** Written and not taken, of one stream, before the next message waits. */
+/** Bytes of one stream that are buffered before the next write waits. */
 const bytesAhead = 64 * 1024;
 
-/** Writes a stream's messages no faster than its caller takes them. */
+/** Writes a stream's messages at the caller's pace. */
 export class StreamWriter {
   readonly #call: Writable;
   readonly #live: LiveCall;
@@ -28,7 +28,7 @@ export class StreamWriter {
     });
   }
 
-  /** Resolves when the next one may follow. Throws ANSWERS_NOT_TAKEN, and the signal's reason when the call is over. */
+  /** Resolves when the next message may follow. Throws ANSWERS_NOT_TAKEN, and the signal's reason when the call is over. */
   async write(bytes: Buffer): Promise<void> {
     const { signal, account } = this.#live;
     this.#outbox.requireRoom(account);
@@ -49,7 +49,7 @@ export class StreamWriter {
   }
 }
 
-/** A caller's messages, read one by one as they are asked for; ends with the caller, throws when the call is over. */
+/** A caller's messages, read on demand; ends when the caller ends, throws when the call is over. */
 export async function* readAll<Request>(
   call: ServerDuplexStream<Request | Malformed, unknown>,
   signal: AbortSignal,
@@ -69,7 +69,7 @@ export async function* readAll<Request>(
   }
 }
 
-/** The messages with the first one, which was taken already, before the others. */
+/** The messages, with the first one, already read, in front. */
 export async function* again<Request>(
   first: IteratorResult<Request, void>,
   rest: AsyncGenerator<Request, void, undefined>,

@@ -46,7 +46,7 @@ export interface CallsOptions {
   readonly shapes: RequestShapes;
   /** Shared by all listeners. */
   readonly turns: FairTurns;
-  /** Whether they come over the host's own unix socket. */
+  /** Whether the listener is the host's own unix socket. */
   readonly isLocal: boolean;
   /** Why changes over the network are refused. */
   readonly changesRefused: () => SocleError | undefined;
@@ -54,7 +54,7 @@ export interface CallsOptions {
   readonly log: Logger;
 }
 
-/** A service of the contract and what does its work (a `Methods` of its Handlers). */
+/** A service of the contract and its implementation (`Methods` of its Handlers). */
 export interface Implementable {
   readonly definition: ServiceDefinition;
   readonly methods: Readonly<Record<string, (request: never, context: never) => unknown>>;
@@ -66,7 +66,7 @@ interface Route {
   readonly encode: (response: unknown, slice: () => Slice) => Buffer | Promise<Buffer>;
 }
 
-/** Runs methods as grpc-js handlers. What is thrown becomes a status: nothing escapes to the process. */
+/** Runs methods as grpc-js handlers. Every exception becomes a status. */
 export class Calls {
   readonly #errors: ErrorEncoder;
   readonly #identify: Identify;
@@ -80,7 +80,7 @@ export class Calls {
   readonly #isLocal: boolean;
   readonly #changesRefused: () => SocleError | undefined;
   readonly #log: CallLog;
-  /** Those that may last: streams, and calls that asked for their signal. */
+  /** Long calls: streams, and calls that use their signal. */
   readonly #lasting = new Set<LiveCall>();
   #stopReason: SocleError | undefined;
 
@@ -124,7 +124,7 @@ export class Calls {
     server.addService(wired(definition, this.#shapes), implementation as UntypedServiceImplementation);
   }
 
-  /** Ends streams and waiting calls with `reason`; others are about to answer anyway. */
+  /** Ends streams and waiting calls with `reason`; the others answer within a moment. */
   stop(reason: SocleError): void {
     this.#stopReason = reason;
     for (const live of this.#lasting) live.end(reason);
@@ -147,7 +147,7 @@ export class Calls {
       };
       const send = (response: unknown, bytes: Buffer): void => {
         admitted?.ended(response);
-        // An unread answer is held until its call is reset. Parallel calls share the room; a change was carried out already.
+        // An unread answer is held until its call is reset. Parallel calls share the bound; a mutation has already taken effect.
         if (!changes) this.#requireRoom(live, kind);
         live.holds(this.#outbox.hold(live.account, bytes.length, () => live.reset()));
         respond(null, bytes);
@@ -172,9 +172,9 @@ export class Calls {
           ? this.#admit(live, asked, kind).then(async (admission) => {
               admitted = admission;
               await this.#enforceEpoch(live, fenced);
-              // Many are admitted at once, by one write to the audit log.
+              // Many calls are admitted together, by one write to the audit log.
               return await this.#inTurn(live.account, () => {
-                // The turn may come after another scheduler took over.
+                // Another scheduler may take over before the turn comes.
                 checkControlEpoch(this.#controlEpochs, fenced);
                 return run(asked, live);
               });
@@ -188,7 +188,7 @@ export class Calls {
       };
       try {
         const leave = this.#admission.enter(live.account, kind);
-        // A change that hangs must not keep the place: stops and health checks share its class.
+        // A mutation that hangs must not hold the permit: stops and health checks share its class.
         if (kind === "read" || kind === "wait") finish = live.holdsPlace(leave);
         else live.holds(leave);
       } catch (thrown) {
@@ -206,7 +206,7 @@ export class Calls {
     };
   }
 
-  /** Runs what is synchronous of `work` when it is the account's turn. */
+  /** Runs the synchronous part of `work` in the account's turn. */
   #inTurn(account: string, work: () => unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#turns.run(account, () => {
@@ -232,7 +232,7 @@ export class Calls {
       void this.#stream(call, route, async (live) => {
         const requests = readAll(call, live.signal);
         if (route.method.audit === undefined) return { responses: run(requests, live) };
-        // The first message says what it is about.
+        // The first message names the subject.
         const first = await requests.next();
         const admitted = await this.#admit(live, first.value, "stream");
         return { admitted, responses: run(again(first, requests), live) };
@@ -258,7 +258,7 @@ export class Calls {
       checkControlEpoch(this.#controlEpochs, fenced);
       const opened = await open(live);
       ({ admitted } = opened);
-      // Before the first response is asked for, which is when the method begins.
+      // Before the method begins, which is when its first response is requested.
       if (changes) await this.#enforceEpoch(live, fenced);
       const writer = new StreamWriter(call, live, this.#outbox);
       const slice = live.slice();
@@ -274,7 +274,7 @@ export class Calls {
     } catch (thrown) {
       this.#auditFailure(live, { changes, admitted, request: undefined, thrown });
       const error = this.#errors.encode(thrown);
-      // The status goes out behind what has been written; on a call that is over already it goes nowhere.
+      // The status follows all written messages; on a finished call it has no effect.
       if (!call.cancelled) call.emit("error", error.status);
       this.#log.answered(live, false, undefined, error);
     } finally {
@@ -290,12 +290,12 @@ export class Calls {
     return live;
   }
 
-  /** While a caller has taken too few of its answers, only what relieves the host goes on. */
+  /** While a caller has too many unread answers, only control calls are accepted. */
   #requireRoom({ account }: LiveCall, kind: CallClass): void {
     if (kind !== "control") this.#outbox.requireRoom(account);
   }
 
-  /** The person behind the call, from here on. */
+  /** Identifies the person behind the call. */
   #identifyPerson(live: LiveCall, metadata: Metadata, changes: boolean): void {
     const { caller } = live;
     const refusal = changes ? this.#changesRefused() : undefined;
@@ -303,7 +303,7 @@ export class Calls {
     live.caller = actingCaller(this.#people, { caller, metadata, isLocal: this.#isLocal, changes });
   }
 
-  /** What came by break-glass is told to all, once it is in the audit log. */
+  /** Publishes break-glass use once the call is in the audit log. */
   async #admit(live: LiveCall, request: unknown, kind: CallClass): Promise<AdmittedCall> {
     const admitted = await this.#audit.admit(live, request, kind);
     const { path: method, caller } = live;
@@ -319,7 +319,7 @@ export class Calls {
     return enforceControlEpoch(this.#controlEpochs, fenced, actorOf(live.caller, live.peer));
   }
 
-  /** Who only reads leaves a trace where that was not for him to read. */
+  /** A read is audited only if it was denied. */
   #auditFailure(
     live: LiveCall,
     call: { changes: boolean; admitted: AdmittedCall | undefined; request: unknown; thrown: unknown },

@@ -5,19 +5,19 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { Throttle } from "../kernel/concurrency/throttle.ts";
 import type { AuditDoor } from "./call-audit.ts";
-import { accountOf, nobody, type Caller } from "./auth/identity.ts";
+import { accountOf, noCaller, type Caller } from "./auth/identity.ts";
 
 export interface ConnectionPlacesOptions {
-  /** "one": all connections are the same caller's, who may have all places. Otherwise `shares` bound them. */
+  /** "one": all connections belong to one caller, who may have all places. Otherwise `shares` bound them. */
   readonly callers: "one" | "many";
-  /** Of all callers together; 256. */
+  /** Over all callers; 256. */
   readonly most?: number;
   readonly clock?: Pick<Clock, "monotonicMs">;
   readonly audit: Pick<AuditDoor, "noteRepeatable">;
   readonly log: Logger;
 }
 
-/** Largest parts of all places: one tenant does not lock out the others, nor all tenants the provider. */
+/** Shares of all places: one tenant cannot exclude the others, nor all tenants the provider. */
 const shares = { caller: 1 / 2, tenant: 1 / 8, tenants: 1 / 2 };
 const TENANTS = "all tenants";
 
@@ -27,13 +27,13 @@ interface Held {
   readonly release: () => void;
 }
 
-/** The connections that a listener holds: so many in all, and of one account. */
+/** Bounds a listener's connections: in total, and per account. */
 export class ConnectionPlaces {
   readonly #options: ConnectionPlacesOptions;
   readonly #most: number;
   readonly #callers: ConnectionPlacesOptions["callers"];
   readonly #of = new Counts();
-  /** In the order in which they came. */
+  /** In order of arrival. */
   readonly #held = new Set<Held>();
   readonly #refusals: Throttle;
   #open = 0;
@@ -50,14 +50,14 @@ export class ConnectionPlaces {
     return this.#open;
   }
 
-  /** Since the start, for whatever reason. */
+  /** Refused since the start, for any reason. */
   get refused(): number {
     return this.#refused;
   }
 
   /**
-   * Holds a place until the connection is closed. Where all tenants have theirs, the tenant with the most gives one to a
-   * tenant that has fewer. Throws `exhausted` TOO_MANY_CONNECTIONS.
+   * Holds a place until the connection is closed. When all tenant places are taken, the tenant with the most gives one to a
+   * tenant with fewer. Throws `exhausted` TOO_MANY_CONNECTIONS.
    */
   take(socket: Socket, caller: Caller): void {
     const bounds = this.#boundsOf(caller);
@@ -79,7 +79,7 @@ export class ConnectionPlaces {
     socket.once("close", release);
   }
 
-  /** Closes the newest connection of the tenant with the most. False where it has no more than the newcomer will have. */
+  /** Closes the newest connection of the tenant with the most. False if it has no more than the newcomer would have. */
   #displaceFor(newcomer: string): boolean {
     let newest: Held | undefined;
     for (const held of this.#held) {
@@ -96,7 +96,7 @@ export class ConnectionPlaces {
     return this.#of.of(accountOf(caller));
   }
 
-  /** The accounts that a connection of this caller is charged to, with their limits. */
+  /** The accounts that this caller's connections are charged to, with their limits. */
   #boundsOf(caller: Pick<Caller, "name" | "tenant">): readonly (readonly [whose: string, most: number])[] {
     if (this.#callers === "one") return [];
     const account = accountOf(caller);
@@ -110,7 +110,7 @@ export class ConnectionPlaces {
   }
 
   /** Turns a connection away, and leaves a trace of it. */
-  refuse(socket: Socket, thrown: unknown, { name, role }: Caller = nobody): void {
+  refuse(socket: Socket, thrown: unknown, { name, role }: Caller = noCaller): void {
     const { audit, log } = this.#options;
     this.#refused += 1;
     const { reason, message } = toSocleError(thrown);

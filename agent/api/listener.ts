@@ -11,7 +11,7 @@ import { codeOf, messageOf } from "../kernel/thrown.ts";
 
 /** The longest path that fits a sockaddr_un. */
 const maxSocketPath = 107;
-/** What the kernel holds until it is accepted: beyond it, connecting to a unix socket fails at once. */
+/** The kernel's accept backlog: beyond it, connecting to a unix socket fails at once. */
 const backlog = 1024;
 const probeTimeoutMs = 1000;
 
@@ -19,13 +19,13 @@ const probeTimeoutMs = 1000;
 export interface Listener {
   /** The TCP port; 0 for a unix socket. */
   readonly port: number;
-  /** Ends the connections that were not handed on yet; the others are not its own any more. */
+  /** Closes connections that were not handed on yet; the caller owns the others. */
   close(): void;
 }
 
 /**
- * Listens on a unix socket of mode 0660. A socket file that nobody answers on (the agent before crashed) is replaced.
- * Throws `unavailable` ADDRESS_IN_USE when somebody does, `invalid` LISTEN_FAILED when the path cannot be used.
+ * Listens on a unix socket of mode 0660. A stale socket file (the agent before crashed) is replaced. Throws `unavailable`
+ * ADDRESS_IN_USE when another process serves it, `invalid` LISTEN_FAILED when the path cannot be used.
  */
 export async function listenOnSocket(
   path: string,
@@ -51,7 +51,7 @@ export async function listenOnSocket(
 
 /**
  * Listens on a loopback TCP address. Throws `unsupported` NOT_LOOPBACK for any other, `unavailable` ADDRESS_IN_USE for a
- * busy port, `invalid` LISTEN_FAILED for one that cannot be used.
+ * busy port, `invalid` LISTEN_FAILED for an unusable one.
  */
 export async function listenOnLoopback(
   address: string,
@@ -105,7 +105,7 @@ interface Entrance {
   readonly onConnection: (socket: Socket) => void;
 }
 
-/** A connection has a place once it speaks. */
+/** A connection takes a place once it sends its preface. */
 function admit(socket: Socket, caller: Caller, { places, newcomers, onConnection }: Entrance): void {
   const refuse = (thrown: unknown): void => places.refuse(socket, thrown, caller);
   const take = (): void => {
@@ -120,7 +120,7 @@ function admit(socket: Socket, caller: Caller, { places, newcomers, onConnection
   newcomers.receive(socket, take, refuse);
 }
 
-/** Has a server listen. Throws `unavailable` ADDRESS_IN_USE, `invalid` LISTEN_FAILED. */
+/** Binds a server. Throws `unavailable` ADDRESS_IN_USE, `invalid` LISTEN_FAILED. */
 export async function bind(
   server: Server,
   place: string,
@@ -133,7 +133,7 @@ export async function bind(
     if (codeOf(thrown) === "EADDRINUSE") throw inUse(place, thrown);
     throw cannotListen(place, messageOf(thrown), thrown);
   }
-  // An error of a later accept (no descriptors left) concerns that connection alone.
+  // An error of a later accept (no descriptors left) affects only that connection.
   server.on("error", () => undefined);
   return { port: portOf(server), close: () => void server.close() };
 }
@@ -143,11 +143,14 @@ function portOf(server: Server): number {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-/** Removes a socket file that nobody answers on; anything else that stands there is not the agent's to remove. */
+/** Removes a stale socket file; the agent does not remove any other file. */
 async function removeStale(path: string): Promise<void> {
   try {
     if (!(await lstat(path)).isSocket()) {
-      throw cannotListen(path, "there is something that is no socket; remove it or configure another path");
+      throw cannotListen(
+        path,
+        "a file that is not a socket exists there; remove it or configure another path",
+      );
     }
   } catch (thrown) {
     if (codeOf(thrown) === "ENOENT") return;
@@ -170,7 +173,7 @@ async function removeStale(path: string): Promise<void> {
 }
 
 function inUse(place: string, cause?: unknown): SocleError {
-  const message = `${place} is in use: another agent runs, or another program has it; stop that one or configure another`;
+  const message = `${place} is in use by another agent or program; stop that one or configure another`;
   return new SocleError("unavailable", "ADDRESS_IN_USE", message, { cause });
 }
 

@@ -6,12 +6,12 @@ import type { AuditedCall } from "./call-audit.ts";
 import type { CallContext } from "./services/handler.ts";
 import { accountOf, type Caller } from "./auth/identity.ts";
 
-/** What all calls of grpc-js have in common. */
+/** Common to all calls of grpc-js. */
 export interface ServerCall {
   once(event: "cancelled", listener: () => void): unknown;
 }
 
-/** One call while it lasts. Its signal costs nothing until a method asks for it. */
+/** One call while it lasts. Its signal is created on first use. */
 export class LiveCall implements CallContext, AuditedCall {
   readonly path: string;
   caller: Caller;
@@ -39,7 +39,7 @@ export class LiveCall implements CallContext, AuditedCall {
     this.#turns = from.turns;
     this.#ended = from.stopReason;
     this.#stream = http2StreamOf(call);
-    // The first comes when the status was handed to the connection, or the caller gave up; the second whatever happens.
+    // The first fires when the status was handed to the connection, or the caller cancelled; the second always.
     const onOver = (): void => this.#over();
     call.once("cancelled", onOver);
     this.#stream.once("close", onOver);
@@ -58,20 +58,20 @@ export class LiveCall implements CallContext, AuditedCall {
     return Slice.thatRests(() => this.#turns.rest(this.account));
   }
 
-  /** Calls `release` once the caller has taken the answer, or is gone: what is held for a call is held until then. */
+  /** Calls `release` once the caller has read the answer or is gone; resources are held until then. */
   holds(release: () => void): void {
     if (this.isGone) release();
     else this.#held.push(release);
   }
 
-  /** Its caller has gone, or has all of the answer. */
+  /** The caller is gone, or has read the whole answer. */
   get isGone(): boolean {
     return this.#stream.closed || this.#stream.destroyed;
   }
 
   /**
-   * Holds the call's place until its caller has taken the answer, or is gone, and the returned function was called: no work
-   * goes on for the call any more. A caller that gives up is not let in again before.
+   * Holds the call's permit until its caller has read the answer or is gone, and the returned function was called, which ends
+   * all work. A caller that cancels is not readmitted before.
    */
   holdsPlace(release: () => void): () => void {
     const waits = new Set(["caller", "work"]);
@@ -82,14 +82,14 @@ export class LiveCall implements CallContext, AuditedCall {
     return () => ended("work");
   }
 
-  /** Ends what the call's method does. The answer, where there is one, still goes out. */
+  /** Aborts the call's method. An answer is still sent. */
   end(reason: Error = callOver): void {
     this.#ended ??= reason;
     this.#lasting.delete(this);
     this.#abort?.abort(this.#ended);
   }
 
-  /** Ends the call without an answer, and drops what was written and not taken. */
+  /** Ends the call without an answer, and drops unread data. */
   reset(): void {
     this.#stream.close(constants.NGHTTP2_CANCEL);
     this.#over();
@@ -104,8 +104,8 @@ export class LiveCall implements CallContext, AuditedCall {
 const callOver = new SocleError("cancelled", "CANCELLED", "the call is over");
 
 /**
- * The HTTP/2 stream of a call. grpc-js does not offer it, nor any other way to learn when a stream is closed or to close
- * one whose caller does not read. Throws where grpc-js has changed inside: no call would pass the tests then.
+ * The HTTP/2 stream of a call. grpc-js offers neither it nor another way to observe or force a stream's close when the
+ * caller does not read. Throws where grpc-js has changed inside: then every call fails in the tests.
  */
 function http2StreamOf(call: unknown): Http2Stream {
   const stream = field(field(call, "call"), "stream");

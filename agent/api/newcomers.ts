@@ -1,11 +1,11 @@
 import type { Socket } from "node:net";
 import { SocleError } from "../kernel/errors.ts";
 
-/** What every HTTP/2 client says first. */
+/** The first bytes of every HTTP/2 client. */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export interface NewcomersOptions {
-  /** So many at once; with one more the oldest of them goes. */
+  /** Maximum number; one more closes the oldest. */
   readonly most?: number;
   readonly withinMs?: number;
 }
@@ -17,7 +17,7 @@ export interface NewcomersOptions {
 export class Newcomers {
   readonly #most: number;
   readonly #withinMs: number;
-  /** Oldest first, with what ends each. */
+  /** Oldest first, each with the function that ends it. */
   readonly #waiting = new Map<Socket, (problem: SocleError) => void>();
 
   constructor({ most = 256, withinMs = 10_000 }: NewcomersOptions = {}) {
@@ -29,7 +29,7 @@ export class Newcomers {
     return this.#waiting.size;
   }
 
-  /** Calls `spoke` once the connection has said it, with all that it said still to be read; otherwise `refuse`. */
+  /** Calls `spoke` once the preface has arrived, with all bytes still to be read; otherwise `refuse`. */
   receive(socket: Socket, spoke: () => void, refuse: (problem: SocleError) => void): void {
     let heard = Buffer.alloc(0);
     const over = (): void => {
@@ -54,17 +54,17 @@ export class Newcomers {
         spoke();
       }
     };
-    const timer = setTimeout(() => end(silent(`said nothing for ${this.#withinMs} ms`)), this.#withinMs);
+    const timer = setTimeout(() => end(silent(`sent nothing for ${this.#withinMs} ms`)), this.#withinMs);
     socket.on("readable", onReadable);
     socket.once("close", over);
     socket.on("error", () => undefined);
     this.#waiting.set(socket, end);
     const [oldest] = this.#waiting.values();
     if (this.#waiting.size > this.#most)
-      oldest?.(silent(`was the oldest of ${this.#most} that said nothing`));
+      oldest?.(silent(`was the oldest of ${this.#most} that sent nothing`));
   }
 
-  /** Closes those that have said nothing yet. */
+  /** Closes those without a preface. */
   close(): void {
     for (const socket of this.#waiting.keys()) socket.destroy();
   }

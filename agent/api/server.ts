@@ -18,7 +18,7 @@ import { ErrorEncoder } from "./convert/errors.ts";
 import { eventService } from "./services/event-service.ts";
 import { Health } from "./services/health.ts";
 import { hostService } from "./services/host-api.ts";
-import { identifyOnLoopback, identifyOnSocket, nobody, type Identify } from "./auth/identity.ts";
+import { identifyOnLoopback, identifyOnSocket, noCaller, type Identify } from "./auth/identity.ts";
 import { listenOnLoopback, listenOnSocket, type Listener } from "./listener.ts";
 import { operationService } from "./services/operation-service.ts";
 import { Outbox, outboxBounds, type OutboxBounds } from "./limits/outbox.ts";
@@ -36,17 +36,17 @@ export interface ApiServerOptions {
   readonly config: Config["api"];
   readonly protos: Contract;
   readonly doors: Doors;
-  /** By which those who come over TCP prove who they are; where it is not required, loopback is all there is. */
+  /** Authentication of TCP callers; without required trust, only loopback is allowed. */
   readonly trust: Trust;
-  /** Where each change and each refusal leaves its trace. */
+  /** Records each mutation and each refusal. */
   readonly audit: AuditDoor;
-  /** Who acts behind a caller, and what is asked of whom. */
+  /** Identifies the person behind a caller, and who needs one. */
   readonly people: PeopleDoor;
   readonly clock: Clock;
   readonly log: Logger;
-  /** How long clients get at stop to take what was sent to them, in milliseconds. */
+  /** Time for clients to read pending data at stop, in milliseconds. */
   readonly stopTimeoutMs?: number;
-  /** In place of the usual bounds of answers that are not taken. */
+  /** Replaces the default bounds of unread answers. */
   readonly outbox?: Partial<OutboxBounds>;
 }
 
@@ -72,7 +72,7 @@ interface Front {
   readonly listener: Listener;
 }
 
-/** The gRPC API: on the unix socket always, on TCP where configured: by TLS both ways, or on loopback. */
+/** The gRPC API: always on the unix socket; on TCP where configured, by mutual TLS or on loopback. */
 export class ApiServer implements Service {
   readonly name = "api";
   readonly #options: ApiServerOptions;
@@ -123,17 +123,17 @@ export class ApiServer implements Service {
     return this.#tcpPort;
   }
 
-  /** For metrics: calls open now and refused since the start. */
+  /** For metrics: calls open now, and refused since the start. */
   get callCounts(): Admission["counts"] {
     return this.#admission.counts;
   }
 
-  /** Answers that their callers have not taken yet. */
+  /** Unread answers. */
   get answerCounts(): Outbox["counts"] {
     return this.#outbox.counts;
   }
 
-  /** The same of connections, by listener. */
+  /** Connections, by listener. */
   get connectionCounts(): readonly {
     readonly listener: string;
     readonly open: number;
@@ -142,17 +142,17 @@ export class ApiServer implements Service {
     return Object.entries(this.#places).map(([listener, { open, refused }]) => ({ listener, open, refused }));
   }
 
-  /** For metrics: changes that were let in by break-glass. */
+  /** For metrics: accepted break-glass mutations. */
   get brokenGlass(): number {
     return this.#brokenGlass;
   }
 
-  /** What the health service says: NOT_SERVING until told otherwise, and again from the stop on. */
+  /** The health service's status: NOT_SERVING until set, and again from the stop on. */
   setServing(serving: boolean): void {
     this.#health.setServing(serving);
   }
 
-  /** Throws what listener.ts throws when an address cannot be had. */
+  /** Throws as listener.ts when an address cannot be bound. */
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { config } = this.#options;
     const fronts: Front[] = [];
@@ -173,7 +173,7 @@ export class ApiServer implements Service {
       await aborted(signal);
     } finally {
       this.#health.setServing(false);
-      await nextTurn(); // those who watch its health hear it before their stream ends
+      await nextTurn(); // health watchers get it before their stream ends
       await Promise.all(fronts.map((front) => this.#close(front)));
       this.#outbox.close();
     }
@@ -188,7 +188,7 @@ export class ApiServer implements Service {
       return await this.#open(open, (hand) => listenOnLoopback(address, places, hand));
     }
     let listener: TlsListener | undefined;
-    const identify: Identify = (call) => listener?.callerOf(call.getPeer()) ?? nobody;
+    const identify: Identify = (call) => listener?.callerOf(call.getPeer()) ?? noCaller;
     return await this.#open({ ...kind, identify }, async (onConnection) => {
       listener = await listenOnTls(address, { trust, places, clock, log: this.#log, onConnection });
       return listener;
@@ -207,11 +207,11 @@ export class ApiServer implements Service {
       outbox: this.#outbox,
       controlEpochs: doors.controlEpochs,
       audit: new CallAudit(audit, doors, { budget: this.#auditBudget, nowMs: () => clock.now() }),
-      people: { ...people, brokeGlass: (use) => this.#tellBrokenGlass(use) },
+      people: { ...people, brokeGlass: (use) => this.#publishBrokenGlass(use) },
       shapes: this.#shapes,
       turns: this.#turns,
       isLocal: kind.isLocal,
-      // Who is revoked is not known then.
+      // Without it, revoked certificates are unknown.
       changesRefused: () => trust.rolledBack,
       clock,
       log: this.#log,
@@ -232,19 +232,19 @@ export class ApiServer implements Service {
     return { calls, server, listener };
   }
 
-  #tellBrokenGlass(use: BrokenGlass): void {
+  #publishBrokenGlass(use: BrokenGlass): void {
     this.#brokenGlass += 1;
     this.#log.warn(use, "break-glass: a change without a person's token");
     this.#options.people.brokeGlass(use);
   }
 
-  /** No new connections, GOAWAY on the others; streams and waits are ended; what is left at the deadline is cut. */
+  /** Stops accepting, sends GOAWAY, ends streams and waits; what is left at the deadline is cut. */
   async #close({ calls, server, listener }: Front): Promise<void> {
     listener.close();
     const finished = new Promise<void>((resolve) => {
       server.tryShutdown(() => resolve());
     });
-    const message = "the agent stops; connect again in a moment";
+    const message = "the agent is stopping; reconnect in a moment";
     calls.stop(new SocleError("unavailable", "AGENT_STOPPING", message, { details: { retryAfterMs: 1000 } }));
     await within(this.#options.clock, this.#options.stopTimeoutMs ?? 2000, finished);
     server.forceShutdown();

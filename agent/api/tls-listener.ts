@@ -5,7 +5,7 @@ import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { chainOf, peerOf, requireValid, type Peer, type Trust } from "../trust/index.ts";
 import { addressOf, type ConnectionPlaces } from "./connection-places.ts";
-import { nobody, type Caller } from "./auth/identity.ts";
+import { noCaller, type Caller } from "./auth/identity.ts";
 import { bind, splitAddress, type Listener } from "./listener.ts";
 import { isRole } from "../contract/methods.ts";
 import { defined } from "../kernel/defined.ts";
@@ -15,19 +15,19 @@ export interface TlsListenerOptions {
   readonly places: ConnectionPlaces;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Takes a connection whose other end has proved who it is. */
+  /** Takes an authenticated connection. */
   readonly onConnection: (socket: TLSSocket) => void;
 }
 
 export interface TlsListener extends Listener {
-  /** Who is at `address:port`, as its certificate says; nobody where no such connection is open. */
+  /** The caller at `address:port`, by its certificate; undefined without an open connection. */
   callerOf(peer: string): Caller;
 }
 
 const handshakeTimeoutMs = 10_000;
 /**
- * Of those who have not proved who they are, in all and from one address: with one more the oldest of them goes, so that
- * silent ones keep nobody out.
+ * Bounds of unauthenticated connections, in total and per address: one more closes the oldest, so that silent clients
+ * cannot exclude others.
  */
 const maxHandshakes = 128;
 const maxHandshakesOfOne = 64;
@@ -39,9 +39,9 @@ interface Open {
 }
 
 /**
- * Listens for TLS 1.3 connections whose certificate is of an authority of the trust directory, not revoked, and says an
- * identity with a role. New certificates and lists hold for the next connection at once, without an end to those that are
- * open; one whose certificate is revoked or has expired meanwhile is ended. Throws as listener.ts.
+ * Listens for TLS 1.3 connections whose certificate is issued by an authority of the trust directory, is not revoked, and
+ * names an identity with a role. New certificates and lists apply to the next connection, and open ones continue; one whose
+ * certificate is revoked or expires is closed. Throws as listener.ts.
  */
 export async function listenOnTls(address: string, options: TlsListenerOptions): Promise<TlsListener> {
   const { trust, places, clock } = options;
@@ -109,7 +109,7 @@ export async function listenOnTls(address: string, options: TlsListenerOptions):
         server.close();
         for (const socket of handshakes.values()) socket.destroy();
       },
-      callerOf: (peer) => open.get(peer)?.caller ?? nobody,
+      callerOf: (peer) => open.get(peer)?.caller ?? noCaller,
     };
   } catch (thrown) {
     over.abort();
@@ -117,7 +117,7 @@ export async function listenOnTls(address: string, options: TlsListenerOptions):
   }
 }
 
-/** New certificates for new connections; the end of those that must not go on. */
+/** Applies new certificates to new connections; closes those that are no longer valid. */
 async function followTrust(
   server: Server,
   open: ReadonlyMap<string, Open>,
@@ -135,7 +135,7 @@ async function followTrust(
         requireValid(peer, material, clock.now());
       } catch (thrown) {
         const { reason, message } = toSocleError(thrown);
-        log.warn({ peer: addressOf(socket), reason }, `a connection is ended: ${message}`);
+        log.warn({ peer: addressOf(socket), reason }, `a connection is closed: ${message}`);
         socket.destroy();
       }
     }

@@ -3,7 +3,7 @@ import { SocleError } from "../kernel/errors.ts";
 import type { RequestShapes } from "./limits/request-shapes.ts";
 import { messageOf } from "../kernel/thrown.ts";
 
-/** A request that is no message of the contract: its call is refused like any other, by whom it came from. */
+/** A request that is not a message of the contract; the call is refused after its caller was identified. */
 export class Malformed {
   readonly problem: SocleError;
 
@@ -13,8 +13,8 @@ export class Malformed {
 }
 
 /**
- * The same service for grpc-js, which then decodes nothing that can fail (it would answer INTERNAL before anybody looked
- * at the caller) nor take long, and sends bytes as they are, so that their number is known before they are sent.
+ * The same service for grpc-js, whose decoding then neither fails (it would answer INTERNAL before the caller is identified)
+ * nor takes long. It sends bytes unchanged, so that their number is known before.
  */
 export function wired(definition: ServiceDefinition, shapes: RequestShapes): ServiceDefinition {
   const methods = Object.entries(definition).map(([name, method]) => {
@@ -45,7 +45,7 @@ function decoder(decode: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown
   };
 }
 
-/** The request's own fields, or why it has none. */
+/** The request's fields; throws for a malformed one. */
 export function requestOf<Request>(received: Request | Malformed): Request {
   if (received instanceof Malformed) throw received.problem;
   return received;

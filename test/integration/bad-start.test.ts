@@ -126,7 +126,7 @@ suite("an agent that cannot start", () => {
     const first = await AgentProcess.start({ config: { libvirt } });
     t.after(() => first.stop());
     const socket = await end(config({ api: { socket: first.socketPath } }));
-    assert.match(socket.stderr, /agent\.sock is in use: another agent runs/);
+    assert.match(socket.stderr, /agent\.sock is in use by another agent/);
     assert.equal(socket.code, 4);
     const directory = join(first.directory, "state");
     const state = await end(config({ state: { directory } }));

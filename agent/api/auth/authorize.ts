@@ -6,7 +6,7 @@ const OVER_SOCKET = "run socle on the host, over the agent's unix socket";
 
 /**
  * Throws `denied` with ROLE_DENIED, SOCKET_ONLY or TENANT_DENIED when the caller may not call the method. `isLocal`: the
- * call came over the host's own unix socket.
+ * call arrived over the host's own unix socket.
  */
 export function authorize(
   { role, tenant }: Pick<Caller, "role" | "tenant">,

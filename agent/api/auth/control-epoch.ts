@@ -14,7 +14,7 @@ export const controlEpochKey = "socle-control-epoch";
 
 export type ControlEpochs = Pick<Epochs<Actor>, "controlEpoch" | "raise" | "reset">;
 
-/** A call as the fence sees it. */
+/** A call's properties that the epoch check needs. */
 export interface FencedCall {
   readonly caller: Caller;
   readonly metadata: Metadata;
@@ -30,7 +30,7 @@ export function checkControlEpoch({ controlEpoch: highest }: ControlEpochs, call
   const epoch = epochOf(call.metadata);
   if (epoch === undefined) {
     if (!call.changes || call.caller.role !== "scheduler" || highest === 0) return;
-    const message = `say the scheduler's control epoch in the metadata ${controlEpochKey}: this host has seen ${highest}`;
+    const message = `send the scheduler's control epoch in the metadata ${controlEpochKey}: this host has seen ${highest}`;
     throw controlEpochRefusal("CONTROL_EPOCH_MISSING", message, highest);
   }
   if (mayRaise(call)) requireControlEpoch(epoch, highest);
@@ -40,7 +40,7 @@ export function checkControlEpoch({ controlEpoch: highest }: ControlEpochs, call
 /**
  * For a mutation that is authorized and audited, right before its effect: compares again, since another scheduler may have
  * taken over meanwhile. The epoch of an unscoped scheduler is durable when it resolves. Throws as `checkControlEpoch`, and
- * what the audit log and the host record throw.
+ * as the audit log and the host record do.
  */
 export async function enforceControlEpoch(
   epochs: ControlEpochs,
@@ -52,7 +52,7 @@ export async function enforceControlEpoch(
   if (epoch !== undefined && mayRaise(call)) await epochs.raise(epoch, actor);
 }
 
-/** Reads raise nothing, nor do callers that are restricted to a tenant. */
+/** Reads and callers restricted to a tenant do not raise the epoch. */
 const mayRaise = ({ caller, changes }: FencedCall): boolean =>
   changes && caller.role === "scheduler" && caller.tenant === undefined;
 

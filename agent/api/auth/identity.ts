@@ -1,37 +1,37 @@
 import type { Behalf } from "../../state/operations/operation.ts";
 import type { Role } from "../../contract/methods.ts";
 
-/** Who calls. `name` stands in operations and in the log, and is part of what makes a request id the same. */
+/** A caller. `name` is shown in operations and the log, and is part of a request id's scope. */
 export interface Caller {
   readonly name: string;
   readonly role: Role | "none";
-  /** Whose VMs alone the caller has to do with; undefined: everybody's. */
+  /** Restricts the caller to this tenant's VMs; undefined: all tenants. */
   readonly tenant?: string;
   readonly certificateSerial?: string;
   readonly behalf?: Behalf;
 }
 
-/** The owner of the bounds that a caller counts against: its tenant, however many certificates that has, else itself. */
+/** The account that limits are charged to: the tenant, over all its certificates, else the caller. */
 export const accountOf = ({ name, tenant }: Pick<Caller, "name" | "tenant">): string =>
   tenant === undefined ? name : `tenant ${tenant}`;
 
-/** Finds out who calls from the call's peer (`address:port`; nothing useful on a unix socket). */
+/** Identifies the caller by the call's peer (`address:port`; nothing useful on a unix socket). */
 export type Identify = (call: { getPeer(): string }) => Caller;
 
-/** May do nothing. */
-export const nobody: Caller = { name: "nobody", role: "none" };
+/** A caller without any rights. */
+export const noCaller: Caller = { name: "nobody", role: "none" };
 
 export const operator: Caller = { name: "unix:operator", role: "operator" };
 
-/** Whoever may open the unix socket is the host's operator: its directory's mode decides who that is. */
+/** A caller on the unix socket is the host's operator: the directory's mode restricts access. */
 export const identifyOnSocket: Identify = () => operator;
 
-/** Who comes from an address of this machine. */
+/** A caller on a loopback address. */
 export const loopbackCaller = (address: string): Caller => ({ name: `tcp:${address}`, role: "scheduler" });
 
 /**
  * On loopback TCP, which has no certificates: a scheduler (or a tunnel to one) on this machine. Its port changes with
- * every connection and is left out, so that a repeated request is known again.
+ * every connection and is left out, so that a retried request matches.
  */
 export const identifyOnLoopback: Identify = (call) => {
   const peer = call.getPeer();

@@ -28,16 +28,16 @@ export const errorDomain = "socle";
 const anyPrefix = "type.googleapis.com/";
 // Trailers share one header block with a usual limit of 8 KiB.
 const maxText = 512;
-/** What of a text that is cut is its end. */
+/** Characters kept from the end of a truncated text. */
 const endOfText = 160;
 const maxViolations = 10;
 const maxMetadata = 16;
 
-/** What a client gets for an error, and what the log gets when the client must not see it. */
+/** The client's view of an error, and the log's when the client must not see it. */
 export interface WireError {
   readonly status: StatusObject;
   readonly reason: string;
-  /** Of an internal error: names it in the log and to the client. */
+  /** For an internal error: its id in the log and for the client. */
   readonly id?: string;
   readonly cause?: Error;
 }
@@ -50,15 +50,13 @@ export class ErrorEncoder {
     this.#protos = protos;
   }
 
-  /** Any thrown value as a gRPC status. What an internal error says stays here: the client gets an id to ask about. */
+  /** Any thrown value as a gRPC status. The client gets only an id of an internal error. */
   encode(thrown: unknown): WireError {
     const error = toSocleError(thrown);
     const internal = error.kind === "internal";
     const id = internal ? randomBytes(6).toString("hex") : undefined;
     const code = codes[error.kind];
-    const message = wireText(
-      id === undefined ? error.message : `internal error ${id}; the agent's log says what happened`,
-    );
+    const message = wireText(id === undefined ? error.message : `internal error ${id}; see the agent's log`);
     const metadata = new Metadata();
     const details = internal
       ? [this.#errorInfo(error.reason, { error_id: id ?? "" })]
@@ -68,7 +66,7 @@ export class ErrorEncoder {
     return id === undefined ? encoded : { ...encoded, id, cause: asError(thrown) };
   }
 
-  /** A failed operation's error as the google.rpc.Status that stands in it. */
+  /** A failed operation's error as its google.rpc.Status. */
   operationError(error: OperationError): Status {
     const details = [this.#errorInfo(error.reason, error.metadata)];
     return { code: codeOfKind(error.kind), message: wireText(error.message), details };
@@ -110,7 +108,7 @@ function asError(thrown: unknown): Error {
   return toError(thrown);
 }
 
-// Cut in the middle, where the words of others stand (QEMU's can be long): what to do about it is at the end.
+// Cut in the middle, where foreign text stands (QEMU's can be long): the advice is at the end.
 // Half a surrogate pair (a caller's, echoed) makes grpc-js throw while it writes the trailers, outside of any handler.
 function wireText(text: string): string {
   const short =

@@ -38,7 +38,7 @@ export function eventToProto(event: HostEvent): Event {
     kind: eventKinds.toProto(event.kind satisfies EventKind),
     vmId: event.vmId ?? "",
     vmName: event.vmName ?? "",
-    // The event log keeps the state as text, of the VM's own words.
+    // The event log keeps the state as the VM's own text.
     vmState: vmState === undefined ? undefined : vmStates.toProto(vmState as VmState),
     reason: event.reason ?? "",
     details: event.details ?? {},

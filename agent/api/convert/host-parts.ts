@@ -46,7 +46,7 @@ const deviceStates = enumWords("DEVICE_STATE", ["free", "allocated", "claimed", 
 const etagStepBytes = 2 ** 30;
 
 const KIB = 1024;
-/** What each list may have of a host's document, which is 1 MiB at most as a whole. */
+/** Bounds of each list in a host's document, which is 1 MiB at most. */
 const most = {
   cells: 72 * KIB,
   storagePools: 56 * KIB,
@@ -55,20 +55,20 @@ const most = {
   texts: 10 * KIB,
   cellCapacities: 48 * KIB,
   deviceCapacities: 200 * KIB,
-  /** Of one condition. */
+  /** Per condition. */
   subjects: 2 * KIB,
 };
 /** In characters. */
 const maxName = 256;
 const maxEvidence = 1024;
 
-/** A part of the host's document as the contract shows it, and a digest of what the etag depends on. */
+/** A part of the host's document in the contract's form, and a digest for the etag. */
 interface Part<Message> {
   readonly message: Message;
   readonly digest: string;
 }
 
-/** Of a host's document, by field. A snapshot holds the same object until a part changes: each is converted once. */
+/** The parts of a host's document, by field. A snapshot reuses an object until it changes: each is converted once. */
 export const hostParts = {
   identity: onceForEach(convertIdentity),
   inventory: onceForEach(convertInventory),
@@ -76,7 +76,7 @@ export const hostParts = {
   health: onceForEach(convertHealth),
 };
 
-/** Yields wherever the event loop may have its turn: a large host takes longer than one. */
+/** Yields to the event loop: a large host takes longer than one turn. */
 type Converting<Message> = Generator<
   undefined,
   { readonly message: Message; readonly stable: object },

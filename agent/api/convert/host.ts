@@ -9,7 +9,7 @@ import { toTimestamp } from "./time.ts";
 
 export const schedulingStates = enumWords("LIFECYCLE_STATE", ["active", "cordoned"]);
 
-/** The host as the contract shows it, without its position, which is nobody's but the asker's. */
+/** The host in the contract's form, without its position, which depends on the caller. */
 export function hostToProto(...host: Parameters<typeof convertHost>): Host {
   const steps = convertHost(...host);
   for (;;) {
@@ -43,13 +43,13 @@ export function* convertHost(
   };
 }
 
-/** What only answers to somebody who asks about this host hold. */
+/** Fields only of answers about this host. */
 export const usageToProto = ({ readAtMs, cells: _, ...usage }: HostUsage): ProtoUsage => ({
   ...usage,
   readAt: readAtMs === 0 ? null : toTimestamp(readAtMs),
 });
 
-/** `complete`: there are no others. */
+/** `complete`: the list has all VMs. */
 export function countVms(vms: readonly Vm[], complete: boolean): VmCounts {
   const count = (is: (vm: Vm) => boolean): number => vms.reduce((sum, vm) => (is(vm) ? sum + 1 : sum), 0);
   const isRunning = (vm: Vm): boolean => vm.presence === "present" && vm.state === "running";

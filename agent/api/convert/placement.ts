@@ -6,7 +6,7 @@ import { defined } from "../../kernel/defined.ts";
 
 const cellPolicies = enumWords("CELL_POLICY", ["any", "strict"]);
 
-/** As the caller said it, unchecked. `field` is where it stands in the request. */
+/** The caller's wish, unchecked. `field`: its path in the request. */
 export function wishFromProto(field: string, wish: PlacementWish__Output): Readonly<Record<string, unknown>> {
   const { cell, cellPolicy, pageSizeBytes, dedicatedCpus, isolatedEmulator, devices } = wish;
   const policy = cellPolicies.fromProto(`${field}.cellPolicy`, cellPolicy);

@@ -13,7 +13,7 @@ const cpuModes = enumWords("CPU_MODE", ["host-passthrough", "host-model", "custo
 const formats = enumWords("DISK_FORMAT", ["qcow2", "raw"]);
 const encryptions = enumWords("VOLUME_ENCRYPTION", ["luks"]);
 
-/** A spec with everything left out that the caller did not say. vm/ checks it; here only its shape changes. */
+/** A spec without the fields that the caller left out. vm/ validates it; here only its shape changes. */
 export type SpecInput = Readonly<Record<string, unknown>>;
 
 export function specFromProto(spec: VmSpec__Output | null): SpecInput {
@@ -23,11 +23,11 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
   }
   return given({
     name: spec.name,
-    id: said(spec.vmId),
+    id: nonEmpty(spec.vmId),
     vcpus: spec.vcpus,
     cpuTopology: spec.cpuTopology ?? undefined,
     cpuMode: cpuModes.fromProto("spec.cpuMode", spec.cpuMode),
-    cpuModel: said(spec.cpuModel),
+    cpuModel: nonEmpty(spec.cpuModel),
     memoryBytes: spec.memoryBytes,
     accelerator: accelerators.fromProto("spec.accelerator", spec.accelerator),
     firmware: firmwares.fromProto("spec.firmware", spec.firmware),
@@ -61,7 +61,7 @@ function diskFromProto(disk: Disk__Output, index: number): SpecInput {
     pool: newVolume.pool,
     capacityBytes: newVolume.capacityBytes === 0 ? undefined : newVolume.capacityBytes,
     format: formats.fromProto(`${field}.format`, newVolume.format),
-    baseVolume: said(newVolume.baseVolume),
+    baseVolume: nonEmpty(newVolume.baseVolume),
     encryption: encryptions.fromProto(`${field}.encryption`, newVolume.encryption),
   });
   return { name, source, readOnly };
@@ -76,7 +76,7 @@ function nicFromProto(nic: Nic__Output, index: number): SpecInput {
         ? { kind: "bridge", bridge }
         : undefined;
   if (source === undefined) throw sourceMissing(`spec.nics[${index}]`, "a network or a bridge");
-  return given({ name, source, mac: said(nic.mac), allowSpoofing, allowedAddresses });
+  return given({ name, source, mac: nonEmpty(nic.mac), allowSpoofing, allowedAddresses });
 }
 
 function sourceMissing(field: string, what: string): SocleError {
@@ -117,8 +117,8 @@ function nicToProto({ source, allowedAddresses, ...same }: NicSpec): Nic {
   return { ...same, ...where, allowedAddresses: [...allowedAddresses] };
 }
 
-/** In proto3 an empty string is one that was not said. */
-const said = (text: string): string | undefined => (text === "" ? undefined : text);
+/** In proto3 an empty string means absent. */
+const nonEmpty = (text: string): string | undefined => (text === "" ? undefined : text);
 
 function given(fields: Record<string, unknown>): SpecInput {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));

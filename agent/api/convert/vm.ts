@@ -23,8 +23,8 @@ export const presences = enumWords("PRESENCE", ["present", "absent", "unknown"])
 const made = new WeakMap<Vm, ProtoVm>();
 
 /**
- * A VM as the contract shows it. Records are immutable, so each is converted once, however often it is asked for. Never
- * throws: a VM that cannot be converted is shown as unreadable, so that it costs no list, watch or report.
+ * A VM in the contract's form. Records are immutable, so each is converted once. Never throws: a VM that cannot be
+ * converted is shown as unreadable, so that lists, watches and reports still work.
  */
 export function vmToProto(vm: Vm): ProtoVm {
   let proto = made.get(vm);
@@ -40,7 +40,7 @@ function converted(vm: Vm): ProtoVm {
     return convert(vm);
   } catch (thrown) {
     const { spec: _, stats: __, ...rest } = vm;
-    const reason = `it cannot be shown: ${toSocleError(thrown).message}`;
+    const reason = `it cannot be converted: ${toSocleError(thrown).message}`;
     return convert({ ...rest, tenant: "", labels: {}, unreadable: vm.unreadable ?? reason });
   }
 }

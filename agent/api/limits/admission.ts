@@ -4,9 +4,9 @@ import { Counts } from "../../kernel/counts.ts";
 import { SocleError } from "../../kernel/errors.ts";
 
 export interface ClassLimit {
-  /** Of one caller, on average; he may save up `burstSeconds` of them. */
+  /** Average rate of one caller, with a burst of `burstSeconds`. */
   readonly perSecond: number;
-  /** Of one caller, open at once. */
+  /** Open calls of one caller. */
   readonly atOnce: number;
 }
 
@@ -14,7 +14,7 @@ export type Limits = Readonly<Record<CallClass, ClassLimit>>;
 
 const classes: readonly CallClass[] = ["read", "wait", "mutation", "stream", "control"];
 const burstSeconds = 5;
-/** Of all callers together, open at once: so many times what one may have. */
+/** Open calls of all callers: this many times one caller's. */
 const callersAtOnce = 16;
 const maxCallers = 1024;
 
@@ -26,11 +26,11 @@ interface Bucket {
 
 type Shares = Readonly<Record<CallClass, Bucket>>;
 
-/** Decides which calls get in, by caller and class, before anything is done for them. */
+/** Admits calls by caller and class, before any work. */
 export class Admission {
   readonly #limits: Limits;
   readonly #clock: Pick<Clock, "monotonicMs">;
-  /** In the order of their last call. */
+  /** In order of their last call. */
   readonly #callers = new Map<string, Shares>();
   readonly #open = new Counts();
   readonly #refused = new Counts();
@@ -40,12 +40,12 @@ export class Admission {
     this.#clock = clock;
   }
 
-  /** For metrics: open now and refused since the start, by class. */
+  /** For metrics: open now, and refused since the start, by class. */
   get counts(): readonly { readonly kind: CallClass; readonly open: number; readonly refused: number }[] {
     return classes.map((kind) => ({ kind, open: this.#open.of(kind), refused: this.#refused.of(kind) }));
   }
 
-  /** Lets a call in; what is given back is to be called once, when it is over. Throws `exhausted`, with its time to retry. */
+  /** Admits a call; call the returned function once at its end. Throws `exhausted`, with the time to retry. */
   enter(caller: string, kind: CallClass): () => void {
     const refusal = this.#refusal(caller, kind);
     if (refusal !== undefined) {

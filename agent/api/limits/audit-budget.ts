@@ -1,7 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 
-/** What a caller may save up. */
+/** A caller's burst. */
 const burstSeconds = 300;
 const maxCallers = 1024;
 
@@ -12,13 +12,13 @@ interface Bucket {
 }
 
 /**
- * What callers may add to the audit log by changes that fail or change nothing, as a repeated request. Each change is
- * charged before it is recorded, and credited when it did change something.
+ * Bounds a caller's audit entries of changes that fail or change nothing, such as retries. Each change is charged before it
+ * is recorded, and credited if it changed something.
  */
 export class AuditBudget {
   readonly #perSecond: number;
   readonly #clock: Pick<Clock, "monotonicMs">;
-  /** In the order of their last use. */
+  /** In order of their last use. */
   readonly #buckets = new Map<string, Bucket>();
 
   constructor(perSecond: number, clock: Pick<Clock, "monotonicMs">) {
@@ -26,7 +26,7 @@ export class AuditBudget {
     this.#clock = clock;
   }
 
-  /** Throws `exhausted` AUDIT_BUDGET; what it returns gives the charge back. */
+  /** Throws `exhausted` AUDIT_BUDGET; the returned function refunds the charge. */
   charge(caller: string, entries: number): () => void {
     const most = this.#perSecond * burstSeconds;
     const bucket = this.#bucketOf(caller, most);

@@ -1,11 +1,11 @@
 import { plainBytes } from "../../kernel/text/message-bytes.ts";
 
-/** Cuts the lists of one message to the bytes that each may have, and says what it left out. */
+/** Truncates the lists of one message to their byte bounds, and reports what it left out. */
 export class ByteCut {
-  /** In words: "12 of 40 networks are left out: ...". */
+  /** Texts such as "12 of 40 networks are left out: ...". */
   readonly leftOut: string[] = [];
 
-  /** The first items, converted, that have their place in `most` bytes. Yields wherever the event loop may have its turn. */
+  /** The first items, converted, that fit `most` bytes. Yields to the event loop. */
   *list<Item, Message>(
     what: string,
     items: readonly Item[],
@@ -39,6 +39,6 @@ export class ByteCut {
   }
 }
 
-/** At most so many characters. */
+/** At most `most` characters. */
 export const cutText = (text: string, most: number): string =>
   text.length > most ? `${text.slice(0, most)}...` : text;

@@ -8,14 +8,14 @@ const FEW_BYTES = 32 * 1024;
 
 type Encode = (message: object) => Buffer;
 
-/** Gives a message its wire form, for those that are large and often asked for: it is sent as it is. */
+/** Caches a message's wire form, for large messages that are sent often. */
 export function setEncoding(message: object, bytes: Buffer): void {
   known.set(message, bytes);
 }
 
 export const encodingOf = (message: object): Buffer | undefined => known.get(message);
 
-/** The wire form of a message, as it is known or by `encode`: in slices where that takes long. */
+/** The wire form of a message, cached or by `encode`: in slices where that takes long. */
 export function encoded(message: object, encode: Encode, slice: () => Slice): Buffer | Promise<Buffer> {
   const known = encodingOf(message);
   if (known !== undefined) return known;
@@ -28,8 +28,8 @@ function isLong(message: object): boolean {
 }
 
 /**
- * The wire form in steps: one for each object of its lists, one for the rest. The encodings of a message's parts, one behind
- * the other, are an encoding of the message.
+ * The wire form in steps: one for each object of its lists, one for the rest. Concatenated encodings of a message's parts
+ * are an encoding of the message.
  */
 export function* encoding(message: object, encode: Encode): Generator<undefined, Buffer, undefined> {
   const lists = listsOf(message);

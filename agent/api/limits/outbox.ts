@@ -2,11 +2,11 @@ import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 
 export interface OutboxBounds {
-  /** Bytes of one caller's answers; no further call of that caller is let in beyond. */
+  /** Unread bytes of one caller's answers; beyond it the caller's calls are refused. */
   readonly bytesOfOne: number;
-  /** Bytes of all answers; beyond it the oldest are abandoned. */
+  /** Unread bytes of all answers; beyond it the oldest are abandoned. */
   readonly bytes: number;
-  /** How long a caller has to take an answer, in milliseconds. */
+  /** A caller's time to read an answer, in milliseconds. */
   readonly takeWithinMs: number;
 }
 
@@ -23,7 +23,7 @@ interface Answer {
   readonly abandon: () => void;
 }
 
-/** The answers that were written and that their callers have not taken yet: memory that callers hold. */
+/** Answers that were written and not read yet: memory that callers hold. */
 export class Outbox {
   readonly #bounds: OutboxBounds;
   readonly #clock: Pick<Clock, "monotonicMs" | "sleep">;
@@ -40,22 +40,22 @@ export class Outbox {
     this.#clock = clock;
   }
 
-  /** For metrics: what is held now, and how many answers were abandoned since the start. */
+  /** For metrics: bytes held now, and answers abandoned since the start. */
   get counts(): { readonly answers: number; readonly bytes: number; readonly abandoned: number } {
     return { answers: this.#answers.size, bytes: this.#bytes, abandoned: this.#abandoned };
   }
 
-  /** Throws `exhausted` ANSWERS_NOT_TAKEN while the caller has not taken enough of its answers. */
+  /** Throws `exhausted` ANSWERS_NOT_TAKEN while the caller has too many unread answers. */
   requireRoom(caller: string): void {
     const held = this.#bytesOf.get(caller) ?? 0;
     if (held < this.#bounds.bytesOfOne) return;
-    const message = `${held} bytes of answers to this caller are not taken yet; read them, then call again`;
+    const message = `${held} bytes of answers to this caller are unread; read them, then retry`;
     throw new SocleError("exhausted", "ANSWERS_NOT_TAKEN", message, { details: { retryAfterMs: 1000 } });
   }
 
   /**
-   * Counts an answer until the returned function is called, which may be more than once. `abandon` is called when it is
-   * held for too long, or when it is the oldest and there is no room for others: it must end the call.
+   * Counts an answer until the returned function is called, which may be repeated. `abandon` is called when it is held for
+   * too long, or is the oldest when the bound is exceeded: it must end the call.
    */
   hold(caller: string, bytes: number, abandon: () => void): () => void {
     const answer: Answer = { caller, bytes, atMs: this.#clock.monotonicMs(), abandon };
@@ -70,7 +70,7 @@ export class Outbox {
     return () => this.#release(answer);
   }
 
-  /** Ends its timer. */
+  /** Stops its timer. */
   close(): void {
     this.#over.abort();
   }
@@ -90,7 +90,7 @@ export class Outbox {
     answer.abandon();
   }
 
-  /** One timer for all: every answer has the same time. */
+  /** One timer for all: every answer has the same deadline. */
   #time(): void {
     const [oldest] = this.#answers;
     if (oldest === undefined || this.#isTimed || this.#over.signal.aborted) return;

@@ -6,12 +6,12 @@ import { inSlices, type Slice } from "../../kernel/concurrency/slice.ts";
 const USUAL = 100;
 const MOST = 250;
 
-/** How many items a page holds at most: 0 asks for the default, and more than the most are cut to it. */
+/** A page's maximum size: 0 asks for the default, and larger values are reduced to the maximum. */
 export function pageSize(asked: number): number {
   return asked === 0 ? USUAL : Math.min(asked, MOST);
 }
 
-/** The first items, converted, as many as there are bytes for in a page: at least one. In slices. */
+/** The first items, converted, that fit a page's bytes: at least one. In slices. */
 export const convertPage = <Item, Message extends object>(
   items: readonly Item[],
   convert: (item: Item) => Message,
@@ -35,14 +35,14 @@ function* converting<Item, Message extends object>(
 }
 
 /**
- * A page token: opaque to callers. It holds the last id of the page and which query it belongs to, so that a token used
- * with another filter is refused instead of giving a list that never was.
+ * A page token: opaque to callers. It holds the last id of the page and its query, so that a token used with another filter
+ * is refused instead of returning a mixed list.
  */
 export function pageToken(afterId: string, query: unknown): string {
   return Buffer.from(JSON.stringify([1, afterId, digest(query)])).toString("base64url");
 }
 
-/** The id to go on behind; undefined for the first page. Throws `invalid` PAGE_TOKEN_INVALID. */
+/** The id to continue after; undefined for the first page. Throws `invalid` PAGE_TOKEN_INVALID. */
 export function afterIdOf(token: string, query: unknown): string | undefined {
   if (token === "") return undefined;
   const [version, afterId, queryDigest] = parse(token);
@@ -50,7 +50,7 @@ export function afterIdOf(token: string, query: unknown): string | undefined {
   throw new SocleError(
     "invalid",
     "PAGE_TOKEN_INVALID",
-    "the page token is not one of this list; begin again without it and keep the filter from page to page",
+    "the page token does not belong to this list; start again without it, and keep the filter on each page",
     { details: { fields: { page_token: "does not belong to this list" } } },
   );
 }

@@ -9,7 +9,7 @@ interface Shape {
 
 /**
  * Elements of a request, at every depth. The largest valid spec has about 200 messages and 1300 fields. Decoding takes
- * about 5 us for a message: what passes costs a millisecond of the event loop, what does not up to two seconds.
+ * about 5 us per message: an accepted request costs a millisecond of the event loop, a refused one could take seconds.
  */
 const MOST_MESSAGES = 256;
 const MOST_FIELDS = 4096;

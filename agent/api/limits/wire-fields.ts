@@ -7,7 +7,7 @@ export interface WireField {
   readonly bytes: Buffer | undefined;
 }
 
-/** The fields of a message, in their order. Throws an Error for bytes that are no message. */
+/** The fields of a message, in order. Throws an Error for bytes that are not a message. */
 export function* fieldsOf(message: Buffer): Generator<WireField, void, undefined> {
   for (let at = 0; at < message.length;) {
     const key = varint(message, at);

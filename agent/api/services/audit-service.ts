@@ -18,14 +18,14 @@ export function auditService(audit: AuditReader): Methods<AuditServiceHandlers> 
   };
 }
 
-/** Whoever is one tenant's has no other's to ask for. */
+/** Restricts a tenant's caller to its own entries. */
 function withTenant(
   request: ListAuditEntriesRequest__Output,
   { tenant }: Caller,
 ): ListAuditEntriesRequest__Output {
   if (tenant === undefined) return request;
   if (request.tenant === "" || request.tenant === tenant) return { ...request, tenant };
-  throw new SocleError("denied", "TENANT_DENIED", `your certificate is for the tenant ${tenant} alone`);
+  throw new SocleError("denied", "TENANT_DENIED", `your certificate is restricted to the tenant ${tenant}`);
 }
 
 async function listEntries(

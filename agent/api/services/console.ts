@@ -4,8 +4,8 @@ import type { ConsoleResponse } from "../../gen/socle/v1/ConsoleResponse.ts";
 import type { ConsoleStream, Doors } from "./doors.ts";
 
 /**
- * A guest's console for one caller. The first message opens it, later ones are typed into it, no faster than the guest
- * takes them; it ends when the caller, the guest or libvirt ends it.
+ * A guest's console for one caller. The first message opens it, later ones are typed into it at the guest's pace; it ends
+ * when the caller, the guest or libvirt ends it.
  */
 export async function* runConsole(
   vms: Doors["vms"],
@@ -22,7 +22,7 @@ export async function* runConsole(
   const { vm, force, input } = first.value;
   const console = await vms.openConsole(vm, { force }, signal);
   const typing: { ended?: boolean; failure?: unknown } = {};
-  // Whatever ends the input, the console is given up then, which ends the loop below. Neither of these throws.
+  // When the input ends, the console is closed, which ends the loop below. Neither of these throws.
   void typeAll(console, input, messages)
     .then(
       () => (typing.ended = true),

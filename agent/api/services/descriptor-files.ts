@@ -28,7 +28,7 @@ export function descriptorFiles(descriptorSet: Buffer): readonly DescriptorFile[
   });
 }
 
-/** The file, and behind it everything it needs. */
+/** The file, followed by its imports. */
 export function withImports(
   files: readonly DescriptorFile[],
   wanted: DescriptorFile,

@@ -15,28 +15,28 @@ import type { Position } from "../../gen/socle/v1/Position.ts";
 /** A guest's console: iterate for its output. */
 export interface ConsoleStream extends AsyncIterable<Uint8Array> {
   write(input: Uint8Array): Promise<void>;
-  /** Gives the console up, at once. */
+  /** Closes the console at once. */
   abort(): Promise<void>;
 }
 
-/** What this host proves itself with. */
+/** This host's own certificate and trust. */
 export interface TrustFacts {
   readonly domain: string | null;
-  /** Where the API is served over TCP without TLS. */
+  /** The address where the API is served over TCP without TLS. */
   readonly insecureListen?: string | undefined;
   readonly material?: Material | undefined;
-  /** Absent where somebody else puts certificates there. */
+  /** Absent where certificates are installed from outside. */
   readonly renewsAtMs?: number | undefined;
   readonly problem?: SocleError | undefined;
 }
 
-/** What the services stand on; the composition root hands it in. vm/operations/vms.ts is the mutations' home. */
+/** The services' dependencies; the composition root provides them. Mutations: vm/operations/vms.ts. */
 export interface Doors {
   readonly vmView: VmView;
   readonly vms: {
     create: (request: CreateRequest, caller: string) => Promise<Operation>;
     begin: Vms["begin"];
-    /** A person says what became of an operation whose outcome is unknown. */
+    /** A person settles an operation whose outcome is unknown. */
     settle(id: string, as: "done" | "not done", caller: string): Promise<Operation>;
     openConsole(
       vm: string,
@@ -49,7 +49,7 @@ export interface Doors {
     Reservations,
     "reserve" | "renew" | "release" | "get" | "list" | "count" | "leftMs" | "failure"
   >;
-  /** What a VM runs on where nobody says. */
+  /** The default accelerator of a VM. */
   readonly defaultAccelerator: () => "kvm" | "tcg";
   readonly events: Pick<EventLog, "subscribe" | "newestSequence" | "logId">;
   readonly host: HostView & {
@@ -64,6 +64,6 @@ export interface Doors {
     state(): TrustFacts;
     enroll(address: string, token: string, fingerprint: string | null, signal: AbortSignal): Promise<unknown>;
   };
-  /** Where the host's report stands now. */
+  /** The position of the host's report. */
   readonly position: () => Position;
 }

@@ -5,15 +5,15 @@ import type { Caller } from "../auth/identity.ts";
 /** What a method's function gets beside the request. */
 export interface CallContext {
   readonly caller: Caller;
-  /** For long work: a slice that rests until it is its caller's turn. */
+  /** For long work: a slice that yields until its caller's turn. */
   slice(): Slice;
-  /** Aborts when the call is over: answered, cancelled, past its deadline, or ended because the agent stops. */
+  /** Aborts when the call is over: answered, cancelled, past its deadline, or ended by the agent's stop. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Methods are plain functions from request to response. calls.ts turns them into what grpc-js wants and owns errors,
- * identity, roles, deadlines, backpressure and the log; contract/methods.ts has the rest.
+ * Methods are plain functions from request to response. calls.ts adapts them to grpc-js and owns errors, identity, roles,
+ * deadlines, backpressure and the log; contract/methods.ts has the rest.
  */
 export type UnaryMethod<Request, Response> = (
   request: Request,
@@ -30,7 +30,7 @@ export type BidiMethod<Request, Response> = (
   context: CallContext,
 ) => AsyncIterable<Response>;
 
-/** The methods of a service (its generated Handlers), each of the kind and with the types that the contract says. */
+/** The methods of a service (its generated Handlers), each with the contract's kind and types. */
 export type Methods<Handlers> = {
   readonly [Name in keyof Handlers as string extends Name ? never : Name]: MethodFor<Handlers[Name]>;
 };

@@ -4,7 +4,7 @@ import type { HealthHandlers } from "../../gen/grpc/health/v1/Health.ts";
 import type { HealthCheckResponse } from "../../gen/grpc/health/v1/HealthCheckResponse.ts";
 import type { Methods } from "./handler.ts";
 
-/** Whether the agent serves, as grpc.health.v1 tells it: for the agent as a whole ("") and for each service's name. */
+/** Whether the agent serves, by grpc.health.v1: for the agent as a whole ("") and for each service's name. */
 export class Health {
   readonly #names: ReadonlySet<string>;
   readonly #changes = new Topic<void>();
@@ -32,11 +32,11 @@ export class Health {
 
   async *#watch(service: string, signal: AbortSignal): AsyncGenerator<HealthCheckResponse, void, undefined> {
     const changes = this.#changes.subscribe(signal, 4);
-    let told = this.#status(service);
-    yield told;
+    let sent = this.#status(service);
+    yield sent;
     for await (const _ of changes) {
       const now = this.#status(service);
-      if (now.status !== told.status) yield (told = now);
+      if (now.status !== sent.status) yield (sent = now);
     }
   }
 

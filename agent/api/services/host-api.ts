@@ -51,7 +51,7 @@ export function hostService(
   };
 }
 
-/** The host as it is, then again after every change; a slow reader gets the newest, not each. */
+/** The host, then again after every change; a slow reader gets only the newest. */
 async function* watchHost(
   { host }: Doors,
   now: () => Promise<Host>,
@@ -88,7 +88,7 @@ const notBySame = (): SocleError =>
   new SocleError(
     "denied",
     "BREAK_GLASS_UNSEEN",
-    "break-glass does not acknowledge break-glass: whoever looks after this host is to see it",
+    "break-glass cannot acknowledge break-glass: the operator of this host must see it",
   );
 
 function wrong(field: string, why: string): SocleError {

@@ -8,13 +8,13 @@ import type { Contract } from "../../contract/load.ts";
 
 type PartName = keyof Contract["hostParts"];
 
-/** Their numbers in the contract's Host. */
+/** Field numbers in the contract's Host. */
 const fieldNumbers: Readonly<Record<PartName, number>> = { inventory: 3, capacity: 4, health: 5 };
 const LENGTH_DELIMITED = 2;
 
 /**
- * Makes a host's document in slices, with its encoding: a large host takes longer than one turn of the event loop may.
- * A part that did not change is neither converted nor encoded again.
+ * Builds a host's document and its encoding in slices: a large host takes longer than one turn of the event loop may.
+ * Unchanged parts are reused.
  */
 export class HostDocuments {
   readonly #protos: Pick<Contract, "host" | "hostParts">;
@@ -24,7 +24,7 @@ export class HostDocuments {
     this.#protos = protos;
   }
 
-  /** `more`: fields that only answers to a caller have. */
+  /** `more`: fields only of answers to a caller. */
   make(
     snapshot: HostSnapshot,
     vms: readonly Vm[],

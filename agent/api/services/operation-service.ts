@@ -20,7 +20,7 @@ import { defined } from "../../kernel/defined.ts";
 const outcomes = enumWords("OUTCOME", ["done", "not done"]);
 
 const outcomeMissing = (): SocleError => {
-  const problem = "must say whether the operation's effect happened: OUTCOME_DONE or OUTCOME_NOT_DONE";
+  const problem = "must be OUTCOME_DONE or OUTCOME_NOT_DONE: whether the operation's effect happened";
   return new SocleError("invalid", "OUTCOME_MISSING", `outcome ${problem}`, {
     details: { fields: { outcome: problem } },
   });
@@ -83,7 +83,7 @@ async function* watchAll(
   for await (const change of operations.watch(signal)) {
     if (change.kind === "overflow") {
       const message =
-        "changes of operations came faster than they were read; list the operations, then watch again";
+        "operation changes arrived faster than they were read; list the operations, then watch again";
       throw new SocleError("out_of_range", "WATCH_OVERFLOW", message);
     }
     yield operationToProto(change.value, errors);
@@ -97,16 +97,16 @@ async function* watchOne(
   signal: AbortSignal,
 ): AsyncGenerator<ProtoOperation, void, undefined> {
   const changes = operations.watch(signal);
-  let told = operations.get(id);
-  yield operationToProto(told, errors);
-  if (isDone(told)) return;
+  let sent = operations.get(id);
+  yield operationToProto(sent, errors);
+  if (isDone(sent)) return;
   for await (const change of changes) {
     if (change.kind === "item" && change.value.id !== id) continue;
-    // Records are immutable: one that was told already is the same object.
+    // Records are immutable: a record that was sent already is the same object.
     const now = operations.get(id);
-    if (now === told) continue;
-    told = now;
-    yield operationToProto(told, errors);
-    if (isDone(told)) return;
+    if (now === sent) continue;
+    sent = now;
+    yield operationToProto(sent, errors);
+    if (isDone(sent)) return;
   }
 }

@@ -5,7 +5,7 @@ import type { ServerReflectionResponse } from "../../gen/grpc/reflection/v1/Serv
 import { descriptorFiles, withImports, type DescriptorFile } from "./descriptor-files.ts";
 import type { Methods } from "./handler.ts";
 
-/** grpc.reflection.v1: tools read the contract from the running agent. `services` are those that it lists. */
+/** grpc.reflection.v1: tools read the contract from the running agent. `services`: those that it lists. */
 export function reflection(
   descriptorSet: Buffer,
   services: readonly string[],

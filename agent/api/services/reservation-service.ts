@@ -55,7 +55,7 @@ const asker = ({ name, role }: Caller): { caller: string; mayAll: boolean } => (
   mayAll: role === "operator" || role === "admin",
 });
 
-/** Who asks, and a digest of what: messages have their fields in the contract's order. */
+/** The caller, and a digest of the request: messages have their fields in the contract's order. */
 function asked(kind: string, request: { readonly requestId: string }, caller: Caller) {
   const { requestId, ...body } = request;
   const fingerprint = createHash("sha256")
@@ -89,7 +89,7 @@ async function list(
   const size = pageSize(asked);
   const found = reservations.list({ includeEnded, afterId, limit: size + 1 });
   const totalSize = reservations.count(includeEnded);
-  // Reservations end while the page is made: it shows them as they were at one moment.
+  // Reservations end while the page is made: it shows them at one moment.
   const seen = found.slice(0, size).map((reservation) => ({ reservation, leftMs: leftMs(reservation) }));
   const convert = (shown: (typeof seen)[number]): ProtoReservation =>
     toProto(shown.reservation, shown.leftMs);

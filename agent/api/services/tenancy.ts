@@ -8,14 +8,14 @@ import type { Caller } from "../auth/identity.ts";
 
 type Reachable = Pick<Doors, "vmView" | "vms" | "operations">;
 
-/** The doors as a caller may use them: whoever is one tenant's sees and changes that tenant's VMs alone. */
+/** The dependencies as a caller may use them: restricted to one tenant's VMs, if the caller is. */
 export function doorsOf(doors: Doors): (caller: Caller) => Reachable {
   return ({ tenant, name }) => (tenant === undefined ? doors : tenantDoors(doors, tenant, name));
 }
 
 /**
- * What is another's is as if it were not there. A new VM is the tenant's, and so must be what it writes to: which volumes
- * it may have, vm/storage/volume-users.ts says.
+ * Other tenants' VMs appear absent. A new VM belongs to the tenant; vm/storage/volume-users.ts restricts the volumes that
+ * it may write to.
  */
 function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
   const { vmView, vms, operations } = doors;
@@ -52,7 +52,7 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     const vm = vmView.get(idOrName);
     return vm !== undefined && isClaimed(vm, wasOwn && vm.claimedTenant === undefined) ? vm : undefined;
   }
-  /** One that is gone is let pass: the request may be the repetition of one that was done. */
+  /** A VM that is gone passes: the request may repeat one that was done. */
   const requireOwn = <Request extends { readonly vm: string }>(request: Request): Request => {
     const vm = vmView.get(request.vm);
     if (vm === undefined || isOwn(vm)) return request;
@@ -66,11 +66,11 @@ function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
     if (isMine(operations.get(id))) return id;
     throw noOperation(id);
   };
-  /** A tenant sees what the provider does to its VMs, and does not cancel it. */
+  /** A tenant sees the provider's operations on its VMs, and cannot cancel them. */
   const requireOwnAct = (id: string): string => {
     const { caller: other } = operations.get(requireMine(id));
     if (mayOverrule(caller, other)) return id;
-    const message = `operation ${id} was begun by the provider; your certificate may cancel those of the tenant ${tenant} alone`;
+    const message = `operation ${id} was begun by the provider; your certificate may only cancel those of the tenant ${tenant}`;
     throw new SocleError("denied", "OPERATION_DENIED", message);
   };
   return {
@@ -103,7 +103,7 @@ const noOperation = (id: string): SocleError =>
 
 function requireTenant(asked: unknown, tenant: string): void {
   if (asked === undefined || asked === "" || asked === tenant) return;
-  throw new SocleError("denied", "TENANT_DENIED", `your certificate is for the tenant ${tenant} alone`);
+  throw new SocleError("denied", "TENANT_DENIED", `your certificate is restricted to the tenant ${tenant}`);
 }
 
 async function* filtered<Item extends { readonly kind: string }>(

@@ -7,7 +7,7 @@ const managedFilters = enumWords("MANAGED_FILTER", ["managed", "unmanaged"]);
 
 export const everyVm = (): boolean => true;
 
-/** Whether a VM matches: all that is set must. Throws `invalid` for a state the contract does not know. */
+/** Whether a VM matches every filter that is set. Throws `invalid` for an unknown state. */
 export function vmFilter(filter: VmFilter__Output | null): (vm: Vm) => boolean {
   if (filter === null) return everyVm;
   const { tenant, namePrefix } = filter;
@@ -22,6 +22,6 @@ export function vmFilter(filter: VmFilter__Output | null): (vm: Vm) => boolean {
     labels.every(([key, value]) => Object.hasOwn(vm.labels, key) && vm.labels[key] === value);
 }
 
-/** What a VM must be whatever its spec says: all that is known of one with an unreadable spec. */
+/** The filters that apply without a spec: a VM with an unreadable spec has no other facts. */
 export const withoutSpec = (filter: VmFilter__Output | null): VmFilter__Output | null =>
   filter === null ? null : { ...filter, tenant: "", labels: {} };

@@ -26,16 +26,16 @@ import { watchVms } from "./vm-watch.ts";
 
 export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmServiceHandlers> {
   const of = doorsOf(doors);
-  const told = async (operation: Promise<Operation>): Promise<ProtoOperation> =>
+  const reply = async (operation: Promise<Operation>): Promise<ProtoOperation> =>
     operationToProto(await operation, errors);
   const begin = <Kind extends Exclude<OperationKind, "CREATE_VM">>(
     kind: Kind,
     request: Mutation & RequestOf<Kind>,
     caller: Caller,
-  ): Promise<ProtoOperation> => told(of(caller).vms.begin(kind, by(request, caller), caller.name));
+  ): Promise<ProtoOperation> => reply(of(caller).vms.begin(kind, by(request, caller), caller.name));
   return {
     CreateVm: ({ spec, reservationId, ...request }, { caller }) =>
-      told(
+      reply(
         of(caller).vms.create(
           by(
             {
@@ -84,13 +84,13 @@ function getVm(view: VmView, idOrName: string): Vm {
   const hidden = view.hidden?.(idOrName);
   if (hidden !== undefined) requireReadable(hidden, ASK_PROVIDER);
   if (!view.complete) {
-    const message = `libvirt does not tell which VMs are here now, so whether ${idOrName} is one is not known; try again`;
+    const message = `libvirt has not reported all VMs, so it is unknown whether ${idOrName} exists; retry`;
     throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
   }
   throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
 }
 
-/** Ordered by id, so that a page goes on where the one before ended whatever came or went meanwhile. */
+/** Ordered by id, so that pages stay stable while VMs come and go. */
 async function listVms(
   view: VmView,
   request: ListVmsRequest__Output,
@@ -103,7 +103,7 @@ async function listVms(
   const etag = listEtag(matching, `${view.complete ? "complete" : "unknown"} ${specUnreadable}`);
   const observation = {
     presence: presences.toProto(view.complete ? "present" : "unknown"),
-    // 0: they were never listed.
+    // 0: the VMs were never listed.
     observedAt: view.observedAtMs === 0 ? null : toTimestamp(view.observedAtMs),
   };
   const head = { totalSize: matching.length, etag, observation, specUnreadable };

@@ -3,19 +3,19 @@ import type { WatchVmsResponse } from "../../gen/socle/v1/WatchVmsResponse.ts";
 import { hasNoSpec } from "../../vm/model/unreadable.ts";
 import { vmToProto } from "../convert/vm.ts";
 
-/** What a reader was sent of a VM last. */
+/** The last state of a VM that was sent to a reader. */
 type Sent = Pick<Vm, "id" | "name" | "instance" | "etag">;
 
 export interface Matching {
   readonly matches: (vm: Vm) => boolean;
-  /** Of a VM whose spec is unreadable: what else is known of it does not exclude it. */
+  /** For a VM whose spec is unreadable: its other facts do not exclude it. */
   readonly mayMatch: (vm: Vm) => boolean;
 }
 
 /**
- * The matching VMs, then every change of them. What is sent is always the VM as it is now: a reader that falls behind
- * misses steps in between, never the end. A VM that begins or ceases to match is added or removed for this reader, and one
- * whose spec became unreadable is reported as such: whether it matches is not known.
+ * The matching VMs, then every change. Each message has the VM's current state: a slow reader misses intermediate steps,
+ * never the last. A VM that begins or ceases to match is added or removed for this reader. One whose spec became unreadable
+ * is reported as such: whether it matches is unknown.
  */
 export async function* watchVms(
   view: VmView,
@@ -24,7 +24,7 @@ export async function* watchVms(
 ): AsyncGenerator<WatchVmsResponse, void, undefined> {
   const changes = view.subscribe(signal);
   const sent = new Map<string, Sent>();
-  /** The VM that this reader knows, where its spec is unreadable now. */
+  /** A VM that this reader knows and whose spec is unreadable now. */
   const unreadable = ({ id, instance }: Sent): Vm | undefined => {
     const vm = view.get(id);
     const found = view.hidden?.(id, true) ?? (vm !== undefined && hasNoSpec(vm) ? vm : undefined);
@@ -69,7 +69,7 @@ export async function* watchVms(
       if (unknown !== undefined) yield* show(before, unknown);
       else {
         sent.delete(last.id);
-        // It may be another tenant's by now.
+        // Its tenant may have changed.
         const isRestricted = view.hidden !== undefined && vm === undefined;
         yield { kind: "KIND_REMOVED", vm: isRestricted ? named(before) : vmToProto(vm ?? last) };
       }

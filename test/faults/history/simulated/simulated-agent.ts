@@ -8,7 +8,7 @@ import { Calls } from "../../../../agent/api/calls.ts";
 import { controlEpochKey } from "../../../../agent/api/auth/control-epoch.ts";
 import type { Doors } from "../../../../agent/api/services/doors.ts";
 import { ErrorEncoder } from "../../../../agent/api/convert/errors.ts";
-import { nobody, type Caller } from "../../../../agent/api/auth/identity.ts";
+import { noCaller, type Caller } from "../../../../agent/api/auth/identity.ts";
 import { outboxBounds, Outbox } from "../../../../agent/api/limits/outbox.ts";
 import { operationService } from "../../../../agent/api/services/operation-service.ts";
 import { loadContract } from "../../../../agent/contract/load.ts";
@@ -144,7 +144,7 @@ export class SimulatedAgent {
   #handlersOf(doors: Doors): Readonly<Record<string, Handler>> {
     const calls = new Calls({
       errors: this.#errors,
-      identify: (call) => (call instanceof FakeCall ? call.caller : nobody),
+      identify: (call) => (call instanceof FakeCall ? call.caller : noCaller),
       admission: this.#admission,
       outbox: new Outbox(outboxBounds, clock),
       controlEpochs: doors.controlEpochs,

@@ -194,7 +194,7 @@ test("what is not known of VMs is not counted as known", () => {
 test("a VM that cannot be converted is shown as unreadable, without its tenant", () => {
   const spec = { disks: [null], nics: [{}] } as unknown as VmSpec;
   const shown = vmToProto(vm("a", { spec, tenant: "blue", labels: { a: "b" } }));
-  assert.match(shown.unreadable ?? "", /cannot be shown/);
+  assert.match(shown.unreadable ?? "", /cannot be converted/);
   assert.deepEqual([shown.vmId, shown.tenant, shown.labels, shown.spec], ["a", "", {}, null]);
 });
 
