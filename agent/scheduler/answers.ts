@@ -8,36 +8,36 @@ import type { Welcome__Output } from "../gen/socle/v1/Welcome.ts";
 
 // Validates a scheduler's answers before use: their counters are written to files and sent on the wire later.
 
-/** What the scheduler asked for, within bounds. */
+/** The scheduler's requested terms, within bounds. */
 export interface Terms {
   readonly controlEpoch: number;
   readonly heartbeatMs: number;
   readonly reconnectSpreadMs: number;
 }
 
-/** A scheduler that is about to restart: when, and where, to come back. */
+/** A scheduler that is about to restart: when and where to reconnect. */
 export interface ComeBack {
-  /** As the scheduler says; within bounds. */
+  /** The scheduler's value, within bounds. */
   readonly delayMs: number;
-  /** Empty: where it was. */
+  /** Empty: the same address. */
   readonly address: string;
 }
 
-/** What the scheduler holds of this host. */
+/** The scheduler's state of this host. */
 export interface Known {
-  /** Empty: nothing. */
+  /** Empty: none. */
   readonly digest: string;
   readonly generation: number;
   readonly agentEpoch: number;
   readonly eventSequence: number;
-  /** Of the log that it is a number of; empty: not known. */
+  /** The event log that the number belongs to; empty: unknown. */
   readonly eventLogId: string;
 }
 
 const minComeBackMs = 1000;
 const maxComeBackMs = 3_600_000;
 
-/** Up to 2^53-1: above it, a number read from the wire is not the one that was sent. */
+/** Up to 2^53-1: a larger number does not arrive exactly. */
 const counter = z.int().min(0);
 const digest = z.string().regex(/^([0-9a-f]{64})?$/, "must be empty or 64 lower-case hexadecimal digits");
 
@@ -99,7 +99,7 @@ function checked<Value>(name: string, schema: z.ZodType<Value>, answer: unknown)
   throw new SocleError("invalid", "SCHEDULER_ANSWER_INVALID", message, { cause: error });
 }
 
-/** `usual` where the scheduler gives none. */
+/** `usual` when the scheduler sends none. */
 function within(duration: Duration__Output | null, min: number, usual: number, max: number): number {
   const ms = duration === null ? usual : duration.seconds * 1000 + duration.nanos / 1e6;
   return Math.min(max, Math.max(min, ms));

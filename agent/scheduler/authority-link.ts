@@ -18,15 +18,15 @@ interface Method<Request, Response> {
 export interface AuthorityPlace {
   readonly address: string;
   readonly authoritiesPem: string;
-  /** What its certificate is checked by, revocation included, before anything is sent and again before the answer is taken. */
+  /** Checks its certificate, revocation included, before anything is sent and again before the answer is used. */
   readonly rules: () => PeerRules;
   readonly clock: Clock;
 }
 
 /**
- * Asks the authority, over TLS 1.3, whose server must show a scheduler's certificate by `rules` that is of one of
- * `authoritiesPem`. Throws `unavailable` AUTHORITY_UNREACHABLE, `denied` ENROLLMENT_REFUSED in its words, and `denied`
- * as `peerOf` for the certificate that was shown.
+ * Calls the authority over TLS 1.3. Its server must show a scheduler's certificate by `rules`, issued by one of
+ * `authoritiesPem`. Throws `unavailable` AUTHORITY_UNREACHABLE, `denied` ENROLLMENT_REFUSED with its message, and `denied`
+ * as `peerOf` for its certificate.
  */
 export async function askAuthority<Request, Response>(
   to: AuthorityPlace,
@@ -66,14 +66,14 @@ export async function askAuthority<Request, Response>(
 }
 
 /**
- * The authority that stands behind whoever answers at `address`, if it is the one with this fingerprint: PEM. Nothing is
- * said to the other side before. Throws `denied` AUTHORITY_UNKNOWN for another, `unavailable` AUTHORITY_UNREACHABLE.
+ * The authority of the server at `address`, in PEM, if it has this fingerprint. Nothing is sent before that check. Throws
+ * `denied` AUTHORITY_UNKNOWN for another, `unavailable` AUTHORITY_UNREACHABLE.
  */
 export async function authorityAt(address: string, fingerprint: string): Promise<string> {
   const colon = address.lastIndexOf(":");
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
   const chain = await new Promise<DetailedPeerCertificate>((resolve, reject) => {
-    // Who answers is checked below, by the fingerprint alone: there is nobody to check it by yet.
+    // Only the fingerprint authenticates the server, below: no authority is known yet.
     const socket = connect({
       host,
       port: Number(address.slice(colon + 1)),
@@ -98,13 +98,13 @@ export async function authorityAt(address: string, fingerprint: string): Promise
   });
   const found = new X509Certificate(issuerIn(chain).raw);
   if (createHash("sha256").update(found.raw).digest("hex") === fingerprint) return found.toString();
-  const message = `whoever answers at ${address} is not of the authority that the token names: check the address, and who stands between`;
+  const message = `the server at ${address} is not of the authority that the token names: check the address, and proxies in between`;
   throw new SocleError("denied", "AUTHORITY_UNKNOWN", message);
 }
 
-/** The end of the chain that was shown. */
+/** The last certificate of the chain. */
 function issuerIn(certificate: DetailedPeerCertificate): DetailedPeerCertificate {
-  // One that signed itself is its own issuer; one whose issuer was not shown has none, whatever the type says.
+  // A self-signed one is its own issuer; one whose issuer was not sent has none, despite the type.
   let at: DetailedPeerCertificate = certificate;
   for (let depth = 0; depth < 8; depth += 1) {
     const issuer = at.issuerCertificate as DetailedPeerCertificate | undefined;
@@ -128,7 +128,7 @@ const unreachable = (address: string, why: string, cause?: unknown): SocleError 
   new SocleError(
     "unavailable",
     "AUTHORITY_UNREACHABLE",
-    `no authority answers at ${address}: ${why}; is it there, and in the unit's IPAddressAllow=?`,
+    `no authority answers at ${address}: ${why}; check that it runs, and the unit's IPAddressAllow=`,
     {
       cause,
     },

@@ -24,7 +24,7 @@ const channelOptions: ChannelOptions = {
   "grpc.enable_retries": 0,
   "grpc.enable_http_proxy": 0,
   "grpc.service_config_disable_resolution": 1,
-  // A connection of its own: in the shared pool a subchannel that hangs would be found again by the next client.
+  // A connection of its own: the shared pool would give a hanging subchannel to the next client.
   "grpc.use_local_subchannel_pool": 1,
 };
 const reportTimeoutMs = 60_000;
@@ -37,8 +37,8 @@ export class Contact {
   readonly #session;
 
   /**
-   * `signals.dial` gives up reaching the scheduler, `signals.session` ends all that follows. Throws `unavailable`
-   * SCHEDULER_UNREACHABLE when nobody answers as a gRPC server in time.
+   * `signals.dial` aborts the dial, `signals.session` the whole session. Throws `unavailable` SCHEDULER_UNREACHABLE when no
+   * gRPC server responds in time.
    */
   static async open(
     to: { readonly address: string; readonly credentials: ChannelCredentials },
@@ -55,7 +55,7 @@ export class Contact {
       client.close();
       if (signals.dial.aborted) throw abortReason(signals.dial);
       const why = messageOf(thrown);
-      const message = `no scheduler answers at ${address}: ${why}; is it there, and in the unit's IPAddressAllow=?`;
+      const message = `no scheduler answers at ${address}: ${why}; check that it runs, and the unit's IPAddressAllow=`;
       throw new SocleError("unavailable", "SCHEDULER_UNREACHABLE", message, { cause: thrown });
     }
   }
@@ -66,12 +66,12 @@ export class Contact {
     this.#signal = signal;
     const { path, requestSerialize, responseDeserialize } = service.Session;
     this.#session = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
-    // What goes wrong is thrown to whoever reads or writes.
+    // Errors are thrown to readers and writers.
     this.#session.on("error", () => undefined);
     signal.addEventListener("abort", () => this.#session.cancel(), { once: true });
   }
 
-  /** What the scheduler says; ends when it ends the session. Throws `unavailable` SESSION_LOST. */
+  /** The scheduler's messages; ends when it ends the session. Throws `unavailable` SESSION_LOST. */
   async *messages(): AsyncGenerator<SchedulerMessage__Output, void, undefined> {
     try {
       for await (const message of this.#session) yield message as SchedulerMessage__Output;
@@ -80,7 +80,7 @@ export class Contact {
     }
   }
 
-  /** Resolves once the transport took the message, which is how a slow scheduler slows the agent's talk down. */
+  /** Resolves once the transport took the message: backpressure from a slow scheduler. */
   send(message: AgentMessage): Promise<void> {
     return this.#race((resolve, reject) => {
       this.#session.write(message, (error: Error | null | undefined) => {
@@ -115,7 +115,7 @@ export class Contact {
     try {
       for (const part of parts) {
         const taken: Promise<void> = this.#race((resolve) => call.write(part, () => resolve()));
-        // A scheduler that gave its answer already reads no more.
+        // A scheduler that has already responded reads no more.
         await Promise.race([taken, response]);
       }
       call.end();
@@ -126,7 +126,7 @@ export class Contact {
     }
   }
 
-  /** Sends no more. Resolves when the scheduler, which has read all by then, has ended the session too. */
+  /** Ends sending. Resolves when the scheduler, which has then read all, ends the session too. */
   finish(): Promise<void> {
     return this.#race((resolve) => {
       this.#session.once("status", () => resolve());
@@ -134,7 +134,7 @@ export class Contact {
     });
   }
 
-  /** Says that nothing more follows, then closes. */
+  /** Half-closes, then closes. */
   close(): void {
     this.#session.end();
     this.#client.close();
@@ -166,8 +166,8 @@ export class Contact {
 }
 
 /**
- * Resolves when the connection stands. It is this agent's own backoff that decides when to try again, so the first failure
- * ends the wait; a peer that takes the connection and says nothing would keep it connecting for ever, so a deadline does.
+ * Resolves when the connection is ready. The agent's own backoff decides about retries, so the first failure ends the wait;
+ * the deadline covers a peer that accepts and stays silent.
  */
 async function ready(client: Client, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const channel = client.getChannel();
@@ -183,10 +183,10 @@ async function ready(client: Client, timeoutMs: number, signal: AbortSignal): Pr
       if (state === connectivityState.TRANSIENT_FAILURE)
         throw new Error("the connection was refused or lost");
       const leftMs = deadlineMs - systemClock.monotonicMs();
-      if (leftMs <= 0) throw new Error(`nothing was said for ${timeoutMs} ms`);
+      if (leftMs <= 0) throw new Error(`nothing was received for ${timeoutMs} ms`);
       await new Promise<void>((resolve) => {
         wake = resolve;
-        // grpc-js knows deadlines on the wall clock alone: it is told to wait for ever, and the time is ours.
+        // grpc-js only has wall-clock deadlines: it waits forever, and this deadline ends the wait.
         const timer = setTimeout(resolve, leftMs);
         channel.watchConnectivityState(state, Infinity, () => {
           clearTimeout(timer);
@@ -207,6 +207,6 @@ function lost(thrown: unknown): SocleError {
 
 function reportFailed(error: ServiceError | null): SocleError {
   const why = error === null ? "no answer" : `${status[error.code]}: ${error.details}`;
-  const message = `the scheduler did not take the report: ${why}`;
+  const message = `the scheduler did not accept the report: ${why}`;
   return new SocleError("unavailable", "REPORT_FAILED", message, { cause: error });
 }

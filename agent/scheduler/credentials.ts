@@ -5,20 +5,20 @@ import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { chainOf, peerOf, requireValid, type Peer, type PeerRules, type Trust } from "../trust/index.ts";
 
-/** How one contact with a scheduler is made, and whether it may go on. */
+/** The credentials of one contact with a scheduler, and their validity. */
 export interface ContactCredentials {
   readonly channel: ChannelCredentials;
-  /** The scheduler by its certificate, once it has shown one. */
+  /** The scheduler by its certificate, once received. */
   readonly peer: Peer | undefined;
-  /** Why the certificate that was shown is refused; undefined while none was. */
+  /** Why its certificate is refused; undefined before it was received. */
   readonly refusal: SocleError | undefined;
-  /** Throws `denied` once the certificate that the scheduler showed is revoked or has expired. */
+  /** Throws `denied` once the scheduler's certificate is revoked or has expired. */
   requireStillValid(): void;
 }
 
 /**
- * By the certificates as they are now: each contact asks again. Whoever answers must be a scheduler of this host's trust
- * domain, by its certificate; what its address is called says nothing. Throws `unavailable` NOT_ENROLLED.
+ * By the current certificates, read at each contact. The server must be a scheduler of this host's trust domain by its
+ * certificate, whatever its address is named. Throws `unavailable` NOT_ENROLLED.
  */
 export function contactCredentials(trust: Trust, clock: Clock): ContactCredentials {
   if (!trust.isRequired) {
@@ -33,7 +33,7 @@ export function contactCredentials(trust: Trust, clock: Clock): ContactCredentia
   return checkedCredentials(material.tls, () => trust.material ?? material, clock);
 }
 
-/** TLS in which the other side must be an unscoped scheduler by `rules`, as they are at each look. */
+/** TLS whose peer must be an unscoped scheduler by `rules`, read at each check. */
 export function checkedCredentials(
   tls: Parameters<typeof createSecureContext>[0],
   rules: () => PeerRules,
@@ -43,7 +43,7 @@ export function checkedCredentials(
   let refusal: SocleError | undefined;
   const checkServerIdentity = (_address: string, certificate: PeerCertificate): Error | undefined => {
     try {
-      // Shown with its issuers, whatever the type says.
+      // It includes its issuers, despite the type.
       const chain = chainOf<DetailedPeerCertificate>(
         certificate as DetailedPeerCertificate,
         ({ raw }) => new X509Certificate(raw),

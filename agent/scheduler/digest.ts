@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 
-/** A VM as the digest sees it. */
+/** The parts of a VM that the digest covers. */
 export interface DigestVm {
   readonly id: string;
   readonly etag: string;
 }
 
 /**
- * Whether two sides hold the same state of a host: SHA-256, in hexadecimal, of a line for the host and a line for each VM
- * in the order of their ids (proto/socle/v1/scheduler.proto says it for other languages). `vms` may come in any order.
+ * Shows whether two sides hold the same state of a host: SHA-256, in hexadecimal, of a line for the host and a line for each
+ * VM in order of id (proto/socle/v1/scheduler.proto specifies it). `vms` may come in any order.
  */
 export function stateDigest(hostEtag: string, vms: Iterable<DigestVm>): string {
   const hash = createHash("sha256").update(`host ${hostEtag}\n`);

@@ -28,7 +28,7 @@ import { defined } from "../kernel/defined.ts";
 import { codeOf } from "../kernel/thrown.ts";
 
 export interface EnrollmentOptions {
-  /** The trust directory, and the domain that this host is to be of. */
+  /** The trust directory, and this host's domain. */
   readonly config: Pick<Config["trust"], "directory" | "domain" | "enrollAt">;
   readonly environment: Environment;
   readonly trust: Trust;
@@ -39,8 +39,8 @@ export interface EnrollmentOptions {
 }
 
 /**
- * Where the certificate in use came from, for its renewal. It is written before the certificates: after a crash between,
- * the place is that of the authority in use.
+ * The authority of the certificate in use, for its renewal. It is written before the certificates: after a crash in
+ * between, the place of the authority in use applies.
  */
 interface Place {
   readonly address: string;
@@ -63,15 +63,15 @@ const LOOK_MS = 60_000;
 const retry = { baseMs: 10_000, capMs: 600_000 };
 
 /**
- * Gets this host its certificate (told to, or by itself with a token of systemd's), and the next one in good time: at half of its life, each host a little later by its own
- * share. While that fails it is tried again and again; guests and metrics do not hang on it.
+ * Obtains this host's certificate, on request or by a token from systemd, and renews it at half of its life, spread per
+ * host. Failures are retried; guests and metrics do not depend on it.
  */
 export class Enrollment implements Service {
   readonly name = "enrollment";
   readonly #options: EnrollmentOptions;
   readonly #log: Logger;
   #failure: SocleError | undefined;
-  /** Of the authority in use and, while this host is enrolled with another one, of that one before it. */
+  /** The place of the authority in use and, during another enrollment, the one before it. */
   #places: readonly Place[] = [];
 
   constructor(options: EnrollmentOptions) {
@@ -79,12 +79,12 @@ export class Enrollment implements Service {
     this.#log = options.log.child({ component: "enrollment" });
   }
 
-  /** Why the last renewal failed; undefined when none did. */
+  /** Why the last renewal failed; undefined if none did. */
   get failure(): SocleError | undefined {
     return this.#failure;
   }
 
-  /** Wall clock; undefined where nothing is to be renewed. */
+  /** Wall clock; undefined when there is nothing to renew. */
   get renewsAtMs(): number | undefined {
     const { trust, identity } = this.#options;
     if (trust.material === undefined || this.#place === undefined) return undefined;
@@ -98,14 +98,14 @@ export class Enrollment implements Service {
     );
   }
 
-  /** The address that renewals go to; undefined where others put certificates there. */
+  /** The address for renewals; undefined where certificates are installed from outside. */
   get renewsFrom(): string | undefined {
     return this.#place?.address;
   }
 
   /**
-   * `fingerprint`: of the authority, lower-case hexadecimal SHA-256; needed where this host is enrolled already, since it
-   * replaces whom the host believes; null: as the token says. Throws `conflict` TRUST_OFF without a trust domain and
+   * `fingerprint`: of the authority, lower-case hexadecimal SHA-256; required on an enrolled host, since it replaces the
+   * trusted authority; null: from the token. Throws `conflict` TRUST_OFF without a trust domain and
    * ALREADY_ENROLLED without a fingerprint, `invalid` TOKEN_INVALID, `denied` AUTHORITY_UNKNOWN, ENROLLMENT_REFUSED or as
    * `peerOf`, `unavailable` AUTHORITY_UNREACHABLE, `internal` CERTIFICATE_UNFIT for an answer that does not fit.
    */
@@ -145,7 +145,7 @@ export class Enrollment implements Service {
       await this.#record(before).catch(() => undefined);
       throw thrown;
     }
-    // The certificate is in use: the earlier place matters no more, and costs nothing where it cannot be removed.
+    // The certificate is in use: the earlier place no longer matters, and may stay if it cannot be removed.
     await this.#record([place]).catch(() => undefined);
     this.#log.info({ identity: material.identity.uri, authority: token.authority }, "this host is enrolled");
     return material;
@@ -163,20 +163,20 @@ export class Enrollment implements Service {
     }
   }
 
-  /** Whether there is nothing to do now. What goes wrong is logged. */
+  /** Whether nothing is left to do. Failures are logged. */
   async #enrollIfNew(signal: AbortSignal): Promise<boolean> {
     const { config, environment, identity, trust } = this.#options;
     if (config.enrollAt === null || trust.problem?.reason !== "NOT_ENROLLED") return true;
     try {
       const token = await readCredential(environment, "socle-enrollment-token");
       if (token === undefined) return true;
-      // Whom a certificate is for is known once libvirt, or the configuration, has said who this host is.
+      // The certificate's identity is known once libvirt, or the configuration, has reported this host's id.
       if (identity().id === "") return false;
       await this.enroll(config.enrollAt, token.toString(), null, signal);
     } catch (thrown) {
       if (signal.aborted) return true;
       const { reason, message } = toSocleError(thrown);
-      this.#log.warn({ reason }, `this host could not enroll: ${message}; it is tried again`);
+      this.#log.warn({ reason }, `this host could not enroll: ${message}; retrying`);
       return false;
     }
     return true;
@@ -198,7 +198,7 @@ export class Enrollment implements Service {
       this.#failure = toSocleError(thrown);
       const until = new Date(material.notAfterMs).toISOString();
       const { reason, message } = this.#failure;
-      this.#log.warn({ reason, until }, `the certificate was not renewed: ${message}; it is tried again`);
+      this.#log.warn({ reason, until }, `the certificate was not renewed: ${message}; retrying`);
       return false;
     }
   }
@@ -251,13 +251,13 @@ export class Enrollment implements Service {
   }
 }
 
-/** Wall clock. Half of the life, and up to a tenth more, by the first 32 bits of SHA-256 of the host's id. */
+/** Wall clock. Half of the life plus up to a tenth, by the first 32 bits of SHA-256 of the host's id. */
 export function renewalMs({ notBeforeMs, notAfterMs }: Material, hostId: string): number {
   const share = createHash("sha256").update(hostId).digest().readUInt32BE(0) / 2 ** 32;
   return notBeforeMs + (notAfterMs - notBeforeMs) * (0.5 + 0.1 * share);
 }
 
-/** What the authority answered, with the key that it does not know. */
+/** The authority's answer, with the key, which the authority does not have. */
 function textsOf(certification: Certification__Output | null, keyPem: string): TrustTexts {
   const { certificateChain = "", authorities = "", revocationLists = "" } = certification ?? {};
   return defined({
@@ -270,7 +270,7 @@ function textsOf(certification: Certification__Output | null, keyPem: string): T
 
 function alreadyEnrolled(): SocleError {
   const message =
-    "this host is enrolled: another enrollment replaces the authority it believes. If that is meant, name the new " +
+    "this host is enrolled: another enrollment replaces its trusted authority. To do that, name the new " +
     "authority: socle enroll --authority-fingerprint SHA256";
   return new SocleError("conflict", "ALREADY_ENROLLED", message);
 }

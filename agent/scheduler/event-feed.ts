@@ -4,15 +4,15 @@ import type { HostEvent } from "../state/events/event.ts";
 
 export type Events = Pick<EventLog, "subscribe" | "newestSequence" | "oldestSequence" | "logId">;
 
-/** How a `resync` event that stands for lost ones is stamped. */
+/** The stamp of a `resync` event, which replaces lost ones. */
 export interface Stamp {
   readonly agentEpoch: number;
   readonly now: () => number;
 }
 
 /**
- * Every event after `known`, then each as it happens. Where the log cannot go on from there (it was too long, or the log
- * is another one) a `resync` says so first: its sequence is the one before the next.
+ * Every event after `known`, then each as it happens. Where the log has a gap there (events were dropped, or it is another
+ * log), a `resync` comes first: its sequence is the one before the next.
  */
 export async function* followEvents(
   events: Events,

@@ -18,27 +18,27 @@ export interface SchedulerLinkOptions extends Omit<
   "contactTimeoutMs" | "onWelcome" | "onAck" | "fence"
 > {
   readonly config: Config["scheduler"];
-  /** By which the two prove who they are; where it is not required, the scheduler must be on loopback. */
+  /** Authenticates both sides; where it is not required, the scheduler must be on loopback. */
   readonly trust: Trust;
   readonly service: SchedulerServiceDefinition;
   readonly log: Logger;
   readonly controlEpochs: LinkedEpochs;
-  /** A scheduler whose session was refused for its control epoch, for the audit log. */
+  /** Records a scheduler whose session was refused for its control epoch. */
   readonly onEpochRefused?: (reason: string, by: SchedulerActor) => void;
-  /** How long a scheduler may take to answer at all, then to welcome; default 10 s. */
+  /** Time for the scheduler's first response, then for its welcome; default 10 s. */
   readonly contactTimeoutMs?: number;
   /** For jitter; between 0 and 1. */
   readonly random?: () => number;
 }
 
-/** The highest control epoch that this host accepted, which a scheduler's session raises. */
+/** The highest accepted control epoch, which a scheduler's session raises. */
 export interface LinkedEpochs {
   readonly controlEpoch: number;
   /** Resolves when it is audited and durable. */
   raise(epoch: number, by: SchedulerActor): Promise<void>;
 }
 
-/** The scheduler at the other end, for the audit log. */
+/** The scheduler, for the audit log. */
 export interface SchedulerActor {
   readonly name: string;
   readonly role: "scheduler";
@@ -46,27 +46,27 @@ export interface SchedulerActor {
   readonly peer: string;
 }
 
-/** How the link is doing, for metrics and for people. */
+/** The link's state, for metrics and people. */
 export interface LinkStatus {
   readonly state: "disabled" | "connecting" | "connected";
   readonly sinceMs: number;
   /** Sessions that the scheduler welcomed since the start. */
   readonly connects: number;
-  /** What the scheduler says that it has applied, and when it said so last. */
+  /** The position that the scheduler acknowledged, and the time of that. */
   readonly acked?: { readonly generation: number; readonly eventSequence: number };
   readonly lastAckAtMs?: number;
 }
 
 const firstDelayMs = 500;
 const maxDelayMs = 30_000;
-/** Added to the delay that a scheduler asks for, at random: hosts that it sent away do not come back at once. */
+/** Random addition to the delay that a scheduler requests, so that hosts do not reconnect at once. */
 const comeBackJitter = 0.2;
-/** A session that lasted this long was a good one: the backoff starts anew. */
+/** After a session of this length the backoff starts anew. */
 const goodSessionMs = 10_000;
 
 /**
- * The agent's link to its scheduler: dials, reports, and comes back for as long as the agent runs. Without a scheduler
- * the agent works alone.
+ * The agent's link to its scheduler: dials, reports and reconnects as long as the agent runs. Without a scheduler the agent
+ * works alone.
  */
 export class SchedulerLink implements Service {
   readonly name = "scheduler";
@@ -91,7 +91,7 @@ export class SchedulerLink implements Service {
     return this.#status;
   }
 
-  /** Throws `unsupported` NOT_LOOPBACK when the configured address would need certificates. */
+  /** Throws `unsupported` NOT_LOOPBACK when the address requires certificates. */
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { config, clock } = this.#options;
     if (config.address === null) {
@@ -108,13 +108,13 @@ export class SchedulerLink implements Service {
       const comeBack = await this.#visit(address, signal);
       if (isOver()) return;
       this.#become("connecting");
-      // Another address is good for one visit.
+      // Another address applies to one session only.
       address = this.#placeOf(comeBack) ?? config.address;
       await clock.sleep(this.#delayMs(comeBack), signal).catch(() => undefined);
     }
   }
 
-  /** One session; what goes wrong with it is logged, not thrown. */
+  /** One session; its failure is logged, not thrown. */
   async #visit(address: string, signal: AbortSignal): Promise<ComeBack | undefined> {
     const { clock, service, trust } = this.#options;
     this.#welcomedMs = undefined;
@@ -134,7 +134,7 @@ export class SchedulerLink implements Service {
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (signal.aborted) return undefined;
-      this.#complain(address, error);
+      this.#logFailure(address, error);
       if (actor !== undefined && error.reason.startsWith("CONTROL_EPOCH_"))
         this.#options.onEpochRefused?.(error.reason, actor());
       return undefined;
@@ -145,7 +145,7 @@ export class SchedulerLink implements Service {
     }
   }
 
-  /** A scheduler whose certificate is no longer good is not talked to any longer. */
+  /** Ends the session once the scheduler's certificate is no longer valid. */
   async #endWhenInvalid(credentials: ContactCredentials, over: AbortController): Promise<void> {
     for await (const _look of this.#options.trust.subscribe(over.signal)) {
       try {
@@ -168,7 +168,7 @@ export class SchedulerLink implements Service {
       contactTimeoutMs: this.#contactTimeoutMs,
       onWelcome: (terms) => {
         this.#terms = terms;
-        // An older one is refused from then on. Where that fails, the next welcome or command tries again.
+        // A lower epoch is refused afterwards. If this fails, the next welcome or command retries.
         const { rolledBack } = this.#options.trust;
         const raised =
           rolledBack === undefined
@@ -189,7 +189,7 @@ export class SchedulerLink implements Service {
     };
   }
 
-  /** The first delay after a session is this host's own share of the spread, so that hosts do not come back at once. */
+  /** The first delay after a session is this host's share of the spread, so that hosts do not reconnect at once. */
   #delayMs(comeBack: ComeBack | undefined): number {
     const { clock, identity, random = Math.random } = this.#options;
     if (this.#welcomedMs === undefined) return this.#backoff.nextMs();
@@ -206,17 +206,17 @@ export class SchedulerLink implements Service {
       this.#requireReachable(comeBack.address);
       return comeBack.address;
     } catch (thrown) {
-      this.#log.warn({ err: thrown }, "the scheduler named a place that is not gone to");
+      this.#log.warn({ err: thrown }, "the scheduler's redirect address is refused");
       return undefined;
     }
   }
 
-  /** Once aloud, then quietly until it is there again: a scheduler may be away for days. */
-  #complain(address: string, error: SocleError): void {
+  /** Logs once at warn, then at debug until it is back: a scheduler may be away for days. */
+  #logFailure(address: string, error: SocleError): void {
     const { reason, message } = error;
     const level = this.#isQuiet && error.kind === "unavailable" ? "debug" : "warn";
     this.#isQuiet = true;
-    this.#log[level]({ address, reason }, `${message}; the agent works on alone and keeps trying`);
+    this.#log[level]({ address, reason }, `${message}; the agent continues without it and retries`);
   }
 
   #become(state: LinkStatus["state"]): void {

@@ -33,12 +33,12 @@ export interface SessionOptions {
   readonly eventMessage: (event: HostEvent) => Event;
   readonly clock: Clock;
   readonly identity: () => HostIdentity;
-  /** Where the agent's services can be reached; empty: by unix socket only. */
+  /** The address of the agent's services; empty: by unix socket only. */
   readonly agentAddress: () => string;
-  /** How long the scheduler may take to say its first word. */
+  /** Deadline for the scheduler's first message. */
   readonly contactTimeoutMs: number;
   readonly fence: Fence;
-  /** The scheduler is the current one; its epoch may be a higher one within the bound. */
+  /** Accepts the scheduler's epoch, which may be a higher one within the bound. */
   readonly onWelcome: (terms: Terms) => void;
   readonly onAck: (ack: { readonly generation: number; readonly eventSequence: number }) => void;
 }
@@ -48,16 +48,16 @@ export interface Fence {
   readonly controlEpoch: number;
 }
 
-/** Parts of the contract that this agent has beyond its first form. */
+/** Parts of the contract that this agent added to the first version. */
 const capabilities: string[] = [];
 const goodbyeTimeoutMs = 1000;
 const minReportGapMs = 1000;
-/** More objects than this, or than a page's bytes, go through Report, where they delay no heartbeat. */
+/** More objects or bytes than a page go through Report, where they delay no heartbeat. */
 const maxDeltaObjects = 100;
 const vmsPerPart = 100;
 
-/** What was told of the state last, on this stream or through Report. */
-interface Told {
+/** The state that was sent last, on this stream or through Report. */
+interface SentState {
   readonly generation: number;
   readonly digest: string;
 }
@@ -67,7 +67,7 @@ export class Session {
   readonly #contact: Contact;
   readonly #options: SessionOptions;
   readonly #stop: AbortSignal;
-  #told: Told | undefined;
+  #sent: SentState | undefined;
   #resync = false;
   #reportedAtMs = -Infinity;
   #wake: () => void = () => undefined;
@@ -80,8 +80,8 @@ export class Session {
 
   /**
    * Runs until the scheduler ends it. Throws when it is lost, when the scheduler does not welcome the agent in time
-   * (SCHEDULER_SILENT), is an old one (CONTROL_EPOCH_STALE), raises the epoch too far (CONTROL_EPOCH_TOO_FAR) or answers
-   * out of bounds (SCHEDULER_ANSWER_INVALID), and the signal's reason.
+   * (SCHEDULER_SILENT), is outdated (CONTROL_EPOCH_STALE), raises the epoch too far (CONTROL_EPOCH_TOO_FAR) or answers out of
+   * bounds (SCHEDULER_ANSWER_INVALID), and the signal's reason.
    */
   async run(): Promise<ComeBack | undefined> {
     const over = new AbortController();
@@ -121,18 +121,18 @@ export class Session {
     const { terms, known } = welcomeOf(await this.#welcome(messages, signal));
     requireControlEpoch(terms.controlEpoch, this.#options.fence.controlEpoch);
     this.#options.onWelcome(terms);
-    this.#told = this.#knownBy(known, hello);
+    this.#sent = this.#knownBy(known, hello);
     const parts = [
       this.#listen(messages),
-      this.#tellState(signal),
-      this.#tellEvents({ sequence: known.eventSequence, logId: known.eventLogId }, signal),
+      this.#sendState(signal),
+      this.#sendEvents({ sequence: known.eventSequence, logId: known.eventLogId }, signal),
       this.#beat(terms, signal, clock),
     ];
     for (const part of parts) part.catch(() => undefined);
     return await Promise.race(parts);
   }
 
-  /** Reports that the agent stops and waits until the scheduler has read it: for a second at most. */
+  /** Reports the agent's stop and waits until the scheduler has read it: for a second at most. */
   static async sayGoodbye(contact: Contact, clock: Clock): Promise<void> {
     const goodbye = contact
       .send({ goodbye: { reason: "the agent stops", expectedDowntime: null } })
@@ -151,8 +151,8 @@ export class Session {
     throw new SocleError("unavailable", "SCHEDULER_SILENT", message);
   }
 
-  /** What the scheduler holds, where the agent can go on from it; undefined: it needs a report. */
-  #knownBy({ digest, generation, agentEpoch }: Known, hello: Told): Told | undefined {
+  /** The scheduler's state, if the agent can continue from it; undefined: it needs a report. */
+  #knownBy({ digest, generation, agentEpoch }: Known, hello: SentState): SentState | undefined {
     if (digest === hello.digest) return hello;
     if (digest === "" || agentEpoch !== this.#options.position.agentEpoch) return undefined;
     return this.#options.state.since(generation) === undefined ? undefined : { generation, digest };
@@ -170,20 +170,20 @@ export class Session {
     return undefined;
   }
 
-  async #tellState(signal: AbortSignal): Promise<undefined> {
+  async #sendState(signal: AbortSignal): Promise<undefined> {
     const { state, position } = this.#options;
-    // Wakes this loop; what it finds then is the newest, however many changes came meanwhile.
+    // Wakes this loop, which then reads the newest state.
     const changes = position.changes.subscribe(signal, 1)[Symbol.asyncIterator]();
     const follow = async (): Promise<void> => {
       while ((await changes.next()).done !== true) this.#wake();
     };
     void follow();
     while (!signal.aborted) {
-      if (this.#told === undefined || this.#resync) {
+      if (this.#sent === undefined || this.#resync) {
         if (this.#resync) await this.#pace(signal);
         await this.#report();
-      } else if (state.generation !== this.#told.generation) {
-        await this.#tellDelta(this.#told);
+      } else if (state.generation !== this.#sent.generation) {
+        await this.#sendDelta(this.#sent);
       } else {
         await new Promise<void>((resolve) => (this.#wake = resolve));
       }
@@ -191,25 +191,25 @@ export class Session {
     return undefined;
   }
 
-  /** A scheduler that keeps asking for reports gets one a second. */
+  /** Limits repeated report requests to one per second. */
   async #pace(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const leftMs = this.#reportedAtMs + minReportGapMs - clock.monotonicMs();
     if (leftMs > 0) await clock.sleep(leftMs, signal);
   }
 
-  async #tellDelta(told: Told): Promise<void> {
+  async #sendDelta(sent: SentState): Promise<void> {
     const { state } = this.#options;
-    const change = state.since(told.generation);
+    const change = state.since(sent.generation);
     if (change === undefined || isTooLarge(change)) {
       await this.#report();
       return;
     }
     const { generation, digest } = state;
-    this.#told = { generation, digest };
+    this.#sent = { generation, digest };
     await this.#contact.send({
       delta: {
-        baseGeneration: told.generation,
+        baseGeneration: sent.generation,
         generation,
         digest,
         host: change.host ?? null,
@@ -229,7 +229,7 @@ export class Session {
       const message = `after a report the scheduler's digest is ${applied}, not ${digest}`;
       throw new SocleError("conflict", "DIGEST_DIFFERS", message);
     }
-    this.#told = { generation, digest };
+    this.#sent = { generation, digest };
   }
 
   *#parts(digest: string): Generator<ReportPart, void, undefined> {
@@ -241,7 +241,7 @@ export class Session {
     let host: Host | null = state.host;
     for (let at = 0; host !== null || at < vms.length;) {
       const some = vms.slice(at, at + vmsPerPart);
-      // The host counts as one more of the first part's objects, and may have the part for itself.
+      // The host counts as an object of the first part, and may have the part for itself.
       const room = pageBytes - (host === null ? 0 : messageBytes(host));
       const count =
         host !== null && (some[0] === undefined || messageBytes(some[0]) > room)
@@ -253,7 +253,7 @@ export class Session {
     }
   }
 
-  async #tellEvents(
+  async #sendEvents(
     known: { readonly sequence: number; readonly logId: string },
     signal: AbortSignal,
   ): Promise<undefined> {
@@ -274,8 +274,8 @@ export class Session {
         heartbeat: defined({
           agentEpoch: position.agentEpoch,
           heartbeatSequence,
-          generation: this.#told?.generation ?? 0,
-          digest: this.#told?.digest ?? "",
+          generation: this.#sent?.generation ?? 0,
+          digest: this.#sent?.digest ?? "",
           health: state.host.health?.state === undefined ? undefined : state.host.health.state,
         }),
       });

@@ -14,13 +14,13 @@ export interface ReportedStateOptions {
   readonly host: HostView;
   readonly position: Position;
   readonly clock: Clock;
-  /** The contract's forms, which api/ makes. */
+  /** Conversions to the contract's messages, which api/ provides. */
   readonly hostMessage: (snapshot: HostSnapshot, vms: readonly Vm[], complete: boolean) => Host;
   readonly vmMessage: (vm: Vm) => VmMessage;
   readonly log: Logger;
 }
 
-/** What a scheduler must be told to come from one generation to another. */
+/** The changes from one generation to another. */
 export interface StateChange {
   readonly host: Host | undefined;
   readonly changedVms: readonly VmMessage[];
@@ -30,26 +30,25 @@ export interface StateChange {
 interface Reported {
   readonly etag: string;
   readonly message: VmMessage;
-  /** The generation that it came with. */
+  /** The generation that changed it. */
   readonly since: number;
 }
 
 /** Changes within this time become one generation. */
 const settleMs = 50;
-/** Removals remembered; before the oldest of them, only a full report helps. */
+/** Number of remembered removals; before the oldest, only a full report helps. */
 const maxRemoved = 4096;
 
 /**
- * The state of this host as schedulers are told it, without readings that move all the time. Each object is held as it was
- * when its etag last changed, with the generation that brought it: so a delta from any generation is at hand, and a slow
- * scheduler costs nothing.
+ * The state of this host for schedulers, without readings that change all the time. Each object is kept as of its last etag
+ * change, with the generation of that: any delta is available, and a slow scheduler costs nothing.
  */
 export class ReportedState implements Service {
   readonly name = "report";
   readonly #options: ReportedStateOptions;
   readonly #vms = new Map<string, Reported>();
   readonly #removed = new Map<string, number>();
-  /** Of older generations some removals are forgotten. */
+  /** Removals of older generations are forgotten. */
   #completeSince = 0;
   #host: Host | undefined;
   #hostSince = 0;
@@ -78,7 +77,7 @@ export class ReportedState implements Service {
     return this.#host ?? this.#refreshed();
   }
 
-  /** Keeps up with the host. */
+  /** Follows the host's changes. */
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { vms, host, clock } = this.#options;
     let isDue = false;
@@ -100,7 +99,7 @@ export class ReportedState implements Service {
     await Promise.all(followed);
   }
 
-  /** Looks at the host now; a change makes a new generation. */
+  /** Reads the host now; a change makes a new generation. */
   refresh(): void {
     const { vms, position, vmMessage } = this.#options;
     const next = position.generation + 1;
@@ -133,7 +132,7 @@ export class ReportedState implements Service {
     position.bump();
   }
 
-  /** What changed after a generation of this epoch; undefined when that is not known any more. */
+  /** The changes after a generation of this epoch; undefined when forgotten. */
   since(generation: number): StateChange | undefined {
     if (generation > this.generation || generation < this.#completeSince) return undefined;
     const changedVms = [...this.#vms.values()].filter(({ since }) => since > generation);
@@ -149,7 +148,7 @@ export class ReportedState implements Service {
     return [...this.#vms.values()].map(({ message }) => message);
   }
 
-  /** A host that cannot be converted costs the host's part of the report, not the VMs'. */
+  /** A host that cannot be converted affects only the host's part of the report. */
   #hostNow(all: readonly Vm[]): Host | undefined {
     const { vms, host, hostMessage, log } = this.#options;
     try {
