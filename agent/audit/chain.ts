@@ -1,19 +1,19 @@
 import { createHash } from "node:crypto";
 
-// Entry n is kept as the line `HASH JSON`, where HASH is SHA-256 over the hash before and the entry's digest. That in turn is
-// SHA-256 over the mark that the JSON begins with and the JSON's own digest: by these two the chain can be followed past an
-// entry without knowing what it says (export.ts).
+// Entry n is stored as the line `HASH JSON`, where HASH is SHA-256 over the previous hash and the entry's digest. The digest
+// is SHA-256 over the JSON's leading mark and the JSON's own digest: with these two, the chain can be followed past an entry
+// whose text is secret (export.ts).
 
-/** Where the chain begins: 64 hexadecimal digits, as all hashes here. */
+/** The chain's first hash: 64 hexadecimal digits, as all hashes here. */
 export const genesis = "0".repeat(64);
 
 /** SHA-256 of an entry's text. */
 export const contentOf = (json: string): string => createHash("sha256").update(json).digest("hex");
 
-/** Undefined for an entry of before there were marks. */
+/** Undefined for entries older than marks. */
 export const markIn = (json: string): string | undefined => /^\{"mark":"([0-9a-f]{32})"/.exec(json)?.[1];
 
-/** The digest of an entry with this mark, whose text has this digest. */
+/** The digest of an entry, from its mark and its text's digest. */
 export const marked = (mark: string | undefined, content: string): string =>
   mark === undefined
     ? content
@@ -22,10 +22,10 @@ export const marked = (mark: string | undefined, content: string): string =>
         .update(Buffer.from(`${mark}${content}`, "hex"))
         .digest("hex");
 
-/** Of an entry. */
+/** The digest of an entry. */
 export const digestOf = (json: string): string => marked(markIn(json), contentOf(json));
 
-/** The chain's hash behind an entry with this digest. */
+/** The chain's hash after an entry with this digest. */
 export const linked = (previous: string, digest: string): string =>
   createHash("sha256")
     .update(Buffer.from(`${previous}${digest}`, "hex"))
@@ -38,7 +38,7 @@ export interface Link {
 
 export const encodeLink = ({ hash, json }: Link): string => `${hash} ${json}\n`;
 
-/** A line without its newline; undefined for what is none. */
+/** A line without its newline; undefined for an invalid one. */
 export function decodeLink(line: string): Link | undefined {
   return /^[0-9a-f]{64} \{/.test(line) ? { hash: line.slice(0, 64), json: line.slice(65) } : undefined;
 }

@@ -11,34 +11,34 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { cut } from "./entry.ts";
-import { anybodysMark, Marks, proofText } from "./mark.ts";
+import { unownedMark, Marks, proofText } from "./mark.ts";
 import { keyDamaged, keyInvalid, keyReadByOthers, reading } from "./refusals.ts";
 import { replaceFile } from "../state/journal/durable-file.ts";
 import { codeOf } from "../kernel/thrown.ts";
 
 const checkpointSchema = z.object({
-  /** The entry it vouches for, and with it for all before. */
+  /** The entry that it covers, with all entries before it. */
   sequence: z.number().int().min(0),
   hash: z.string().regex(/^[0-9a-f]{64}$/),
   time: z.string(),
-  /** The fingerprint of the key that signed it. */
+  /** The fingerprint of the signing key. */
   key: z.string(),
   /** Ed25519, base64. */
   signature: z.string(),
 });
 
-/** What this host says of something that it did, for those who check it with its public audit key. */
+/** A statement by this host, which others verify with its public audit key. */
 export interface Attested {
-  /** JSON, which begins with what kind of statement it is. */
+  /** JSON, which begins with the kind of statement. */
   readonly text: string;
   /** Ed25519 over its bytes, base64. */
   readonly signature: string;
 }
 
-/** What the host's audit key says of the log: up to this entry it was so. */
+/** A signed statement of the log's state up to an entry. */
 export type Checkpoint = Readonly<z.output<typeof checkpointSchema>>;
 
-/** Undefined for what is no checkpoint. Whether it is genuine, `VerifyKey.vouches` says. */
+/** Undefined for an invalid checkpoint. `VerifyKey.vouches` verifies its signature. */
 export function parseCheckpoint(value: unknown): Checkpoint | undefined {
   return checkpointSchema.safeParse(value).data;
 }
@@ -46,7 +46,7 @@ export function parseCheckpoint(value: unknown): Checkpoint | undefined {
 const textOf = ({ sequence, hash, time, key }: Omit<Checkpoint, "signature">): Buffer =>
   Buffer.from(`socle audit checkpoint 1\n${key}\n${sequence}\n${hash}\n${time}\n`);
 
-/** The public half: what others check a log with. */
+/** The public key, which verifies a log. */
 export class VerifyKey {
   readonly #key: KeyObject;
   /** SHA-256 of the key in DER, hexadecimal. */
@@ -66,7 +66,7 @@ export class VerifyKey {
       if (key.asymmetricKeyType !== "ed25519") throw new Error(`it is ${key.asymmetricKeyType ?? "another"}`);
       return new VerifyKey(key);
     } catch (cause) {
-      throw keyInvalid("this is no Ed25519 public key in PEM form", cause);
+      throw keyInvalid("this is not an Ed25519 public key in PEM form", cause);
     }
   }
 
@@ -106,8 +106,8 @@ export class AuditKey {
   }
 
   /**
-   * Reads the directory's key, or makes one (mode 0600). Throws `invalid` AUDIT_KEY_INVALID, `unavailable` AUDIT_UNREADABLE, and
-   * where a file cannot be written the file system's errors.
+   * Reads the directory's key, or creates one (mode 0600). Throws `invalid` AUDIT_KEY_INVALID, `unavailable` AUDIT_UNREADABLE, and
+   * the file system's errors when a file cannot be written.
    */
   static async open(directory: string): Promise<AuditKey> {
     const path = join(directory, privateName);
@@ -126,7 +126,7 @@ export class AuditKey {
     return key;
   }
 
-  /** The directory's key where this may read it; undefined where there is none. Throws `invalid` AUDIT_KEY_INVALID. */
+  /** The directory's key if this process may read it; undefined if absent. Throws `invalid` AUDIT_KEY_INVALID. */
   static async find(directory: string): Promise<AuditKey | undefined> {
     const path = join(directory, privateName);
     const pem = await readIfThere(path);
@@ -143,21 +143,21 @@ export class AuditKey {
     }
   }
 
-  /** JSON is never taken for a checkpoint, whose text begins otherwise. */
+  /** JSON cannot be mistaken for a checkpoint, whose text begins differently. */
   attest(statement: Readonly<Record<string, unknown>>, nowMs: number): Attested {
     const time = new Date(nowMs).toISOString();
     const text = JSON.stringify({ ...statement, time, key: this.public.fingerprint });
     return { text, signature: sign(null, Buffer.from(text), this.#key).toString("base64") };
   }
 
-  /** Shows whose entries have a tenant's marks, for that tenant alone. */
+  /** Proves to a tenant which entries have its marks. */
   proofOf(tenant: string): Buffer {
     return sign(null, proofText(tenant), this.#key);
   }
 
-  /** Of the entry with this sequence, about this tenant or none. */
+  /** The mark of the entry with this sequence, of this tenant or none. */
   markOf(tenant: string | undefined, sequence: number): string {
-    if (tenant === undefined) return anybodysMark();
+    if (tenant === undefined) return unownedMark();
     const name = cut(tenant);
     const marks = this.#marks.get(name) ?? new Marks(this.proofOf(name));
     if (this.#marks.size >= maxTenants) this.#marks.clear();
@@ -166,16 +166,16 @@ export class AuditKey {
   }
 
   sign(sequence: number, hash: string, nowMs: number): Checkpoint {
-    const said = { sequence, hash, time: new Date(nowMs).toISOString(), key: this.public.fingerprint };
-    return { ...said, signature: sign(null, textOf(said), this.#key).toString("base64") };
+    const statement = { sequence, hash, time: new Date(nowMs).toISOString(), key: this.public.fingerprint };
+    return { ...statement, signature: sign(null, textOf(statement), this.#key).toString("base64") };
   }
 }
 
 export const headPath = (directory: string): string => join(directory, "head.json");
 
 /**
- * The newest checkpoint, beside the log: whoever cuts the log's tail must have this one replaced too. Throws the file
- * system's errors.
+ * The newest checkpoint, stored beside the log: cutting the log's tail requires replacing it too. Throws the file system's
+ * errors.
  */
 export async function findHead(directory: string): Promise<Checkpoint | "missing" | "damaged"> {
   const text = await readIfThere(headPath(directory));
@@ -187,7 +187,7 @@ export async function findHead(directory: string): Promise<Checkpoint | "missing
   }
 }
 
-/** As findHead; undefined where that finds no checkpoint. */
+/** As findHead; undefined unless that finds a checkpoint. */
 export async function readHead(directory: string): Promise<Checkpoint | undefined> {
   const head = await findHead(directory);
   return typeof head === "string" ? undefined : head;

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { Behalf } from "../state/operations/operation.ts";
 
-/** Who did it, as the API knows them. */
+/** The caller, as the API identified it. */
 export interface Actor extends Behalf {
   readonly name: string;
   readonly role: string;
-  /** Whose VMs alone the caller has to do with. */
+  /** The tenant that the caller is restricted to. */
   readonly tenant?: string;
   readonly certificateSerial?: string;
   /** `address:port`; absent on the unix socket. */
@@ -29,7 +29,7 @@ export type ActKind =
   | "control_epoch_raised"
   /** The identity provider's keys, by which people are believed. */
   | "identity_keys_changed"
-  /** Calls were refused because the log could not be written; told once it can be again. */
+  /** Calls were refused because the log could not be written; recorded once it can be again. */
   | "log_was_unwritable"
   /** What is missing of the log, as the agent found it at its start. */
   | "log_found_damaged"
@@ -37,42 +37,42 @@ export type ActKind =
   | "segments_dropped"
   | "checkpoint";
 
-/** An act, as whoever saw it tells it. Nothing that could hold a secret belongs here: fields are named one by one. */
+/** An act. It must not contain secrets: fields are listed one by one. */
 export interface Act {
   readonly act: ActKind;
   readonly caller?: Actor;
   /** `/package.Service/Method`. */
   readonly method?: string;
   readonly requestId?: string;
-  /** The VM's id, or what the caller named where there is none of that name. */
+  /** The VM's id, or the caller's name for an unknown VM. */
   readonly vm?: string;
-  /** Whose VM or reservation it is about. */
+  /** The tenant of the VM or reservation. */
   readonly tenant?: string;
   readonly arguments?: Readonly<Record<string, string | number | boolean>>;
-  /** The sequence of the entry that this is the end of. */
+  /** The sequence of the entry whose outcome this is. */
   readonly of?: number;
   readonly outcome?: "allowed" | "denied" | "refused" | "done" | "failed" | "cancelled";
   readonly reason?: string;
   readonly operation?: string;
-  /** So many of the same, further ones to one that was told before. */
+  /** Number of further equal acts after a recorded one. */
   readonly times?: number;
   readonly details?: Readonly<Record<string, string | number>>;
 }
 
 export interface Entry extends Act {
-  /** Whose it is, to those who know the tenant's marks (mark.ts). Entries of before there were marks have none. */
+  /** Identifies the tenant to holders of its proof (mark.ts). Entries older than marks have none. */
   readonly mark?: string;
-  /** Dense over the log's whole life, from 1. */
+  /** From 1, without gaps. */
   readonly sequence: number;
   /** RFC 3339, by the host's wall clock. */
   readonly time: string;
-  /** 128 random bits: without it, who has an entry's digest alone could guess what it says. */
+  /** 128 random bits: without it, the text could be guessed from an entry's digest. */
   readonly nonce: string;
 }
 
 const maxText = 512;
 
-/** An act as the text that is hashed and kept: one line of JSON in ASCII. Long texts of callers are cut. */
+/** An act as the text that is hashed and stored: one line of ASCII JSON. Callers' texts are truncated. */
 export function encodeEntry(act: Act, sequence: number, mark: string, nowMs: number): string {
   const nonce = randomBytes(16).toString("base64url");
   const entry = { mark, sequence, time: new Date(nowMs).toISOString(), nonce, ...act } satisfies Entry;
@@ -81,10 +81,10 @@ export function encodeEntry(act: Act, sequence: number, mark: string, nowMs: num
   );
 }
 
-/** Throws `SyntaxError` for what is no JSON. */
+/** Throws `SyntaxError` for invalid JSON. */
 export const decodeEntry = (json: string): Entry => JSON.parse(json) as Entry;
 
-/** Undefined for what was damaged. */
+/** Undefined for a damaged entry. */
 export function entryIn(json: string): Entry | undefined {
   try {
     return decodeEntry(json);
@@ -93,7 +93,7 @@ export function entryIn(json: string): Entry | undefined {
   }
 }
 
-/** Texts of an entry are no longer. */
+/** Truncates an entry's texts. */
 export const cut = (text: string): string =>
   text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text;
 
@@ -117,7 +117,7 @@ export function matches(entry: Entry, { tenant, vm, sinceMs, untilMs }: EntryFil
   );
 }
 
-/** The same of the entry's text, without parsing it: false only where the entry does not match. */
+/** The same on the entry's text, without parsing it: false only where the entry does not match. */
 export function textMatcher({ tenant, vm, sinceMs, untilMs }: EntryFilter): (json: string) => boolean {
   const parts = [
     ...(tenant === "" ? [] : [`"tenant":${ascii(JSON.stringify(tenant))}`]),

@@ -8,10 +8,10 @@ import { Marks } from "./mark.ts";
 import { linesOf } from "./segment.ts";
 import { defined } from "../kernel/defined.ts";
 
-// A tenant's entries with what proves them: a line of JSON that says whose they are, then a line for each stretch of the
-// chain, one behind the other. A stretch ends in a signed checkpoint. Of others' entries it has digests alone, which say
-// nothing (each entry has a nonce), and marks, by which the tenant sees that they are not its own. Where the first stretch
-// begins needs no signature: nobody can make up a beginning that leads to its end.
+// A tenant's entries with their proof: a line of JSON that names the tenant, then a line for each stretch of the chain, in
+// order. A stretch ends in a signed checkpoint. Other tenants' entries appear only as digests, which reveal nothing (each
+// entry has a nonce), and as marks, which show the tenant that they are not its own. A stretch's beginning needs no
+// signature: a forged one does not lead to its end.
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -20,7 +20,7 @@ const headSchema = z.object({
   version: z.literal(2),
   tenant: z.string(),
   publicKey: z.string(),
-  /** By which the tenant's marks are known (mark.ts), base64; absent: made where the host's key is not. */
+  /** Reveals the tenant's marks (mark.ts), base64; absent: exported without the host's key. */
   proof: z.string().optional(),
 });
 
@@ -29,7 +29,7 @@ const stretchSchema = z.object({
   entries: z.array(
     z.union([
       z.object({ json: z.string() }),
-      // Entries of before there were marks have none.
+      // Entries older than marks have none.
       z.object({
         digest: hash,
         mark: z
@@ -43,26 +43,26 @@ const stretchSchema = z.object({
 });
 type Stretch = z.output<typeof stretchSchema>;
 
-/** A stretch without an entry of the tenant's goes on over checkpoints up to so many entries. */
+/** A stretch without the tenant's entries spans checkpoints up to this many entries. */
 const stretchEntries = 5000;
 
-/** Makes the lines of an export out of a log's entries, given in their order and without a gap. */
+/** Writes an export from a log's entries, given in order and without a gap. */
 export class TenantExport {
   readonly #tenant: string;
   readonly #write: (line: string) => void;
   #after: ChainPoint | undefined;
   #entries: Stretch["entries"] = [];
-  /** The newest checkpoint that the stretch could end in, and before which of its entries. */
+  /** The newest checkpoint that the stretch could end in, and the number of its entries before that. */
   #end: { readonly until: Checkpoint; readonly at: number; readonly next: ChainPoint } | undefined;
   #own = 0;
-  /** Entries that were written. */
+  /** Entries written. */
   written = 0;
-  /** The tenant's newest entries that no checkpoint vouches for yet: they are left out. */
+  /** The tenant's newest entries that no checkpoint covers yet: they are left out. */
   get unsigned(): number {
     return this.#own;
   }
 
-  /** `proof`: `AuditKey.proofOf` the tenant; without it the export cannot show that it is complete. */
+  /** `proof`: `AuditKey.proofOf` the tenant; without it the export cannot prove that it is complete. */
   constructor(
     tenant: string,
     { key, proof }: { key: VerifyKey; proof: Buffer | undefined },
@@ -80,7 +80,7 @@ export class TenantExport {
     write(JSON.stringify(head));
   }
 
-  /** `before`: where the chain stood. One that is not wanted is left out, which the export cannot hide. */
+  /** `before`: the chain's previous point. An export cannot hide that an entry was left out. */
   add(before: ChainPoint, { entry, json, digest }: Followed, isWanted: boolean): void {
     this.#after ??= { sequence: before.sequence, hash: before.hash };
     const until = entry.act === "checkpoint" ? parseCheckpoint(entry.details) : undefined;
@@ -95,7 +95,7 @@ export class TenantExport {
     this.#entries.push(isOwn ? { json } : defined({ digest, mark }));
   }
 
-  /** Writes what a checkpoint vouches for. To be called behind the last entry. */
+  /** Writes what a checkpoint covers. Call it after the last entry. */
   finish(): void {
     if (this.#end === undefined) return;
     const { until, at, next } = this.#end;
@@ -112,24 +112,24 @@ export class TenantExport {
 export interface ExportReport {
   readonly tenant: string;
   readonly entries: number;
-  /** Of the chain: these were looked at, the tenant's and others'. */
+  /** The checked part of the chain, of all tenants. */
   readonly first: number;
   readonly last: number;
-  /** Why it is not known to hold all of the tenant's entries among them; absent: it does. */
+  /** Why it may lack entries of the tenant; absent: it is complete. */
   readonly incomplete?: string;
-  /** Names the tenant's marks: the same in each export of one host. */
+  /** Identifies the tenant's marks: equal in all exports of one host. */
   readonly marks?: string;
   readonly problem?: { readonly line: number; readonly what: string };
 }
 
 export interface VerifyExportOptions {
   readonly key: VerifyKey;
-  /** Checkpoints that were kept elsewhere: what they say must be so, and the export reach as far. */
+  /** Checkpoints kept elsewhere: the export must match them, and reach as far. */
   readonly anchors?: readonly Checkpoint[];
   readonly onEntry?: (entry: Entry) => void;
 }
 
-/** The export's own key, to be compared with the host's by its fingerprint; undefined for what is no export. */
+/** The export's own key, to be compared with the host's fingerprint; undefined for an invalid export. */
 export async function keyOfExport(path: string): Promise<VerifyKey | undefined> {
   for await (const [line] of linesOf(path)) {
     const head = line === undefined ? undefined : parse(headSchema, line.text);
@@ -138,7 +138,7 @@ export async function keyOfExport(path: string): Promise<VerifyKey | undefined> 
   return undefined;
 }
 
-/** Checks an export by itself, without the log. Throws the file system's errors. */
+/** Verifies an export without the log. Throws the file system's errors. */
 export async function verifyExport(path: string, options: VerifyExportOptions): Promise<ExportReport> {
   const { onEntry } = options;
   let check: ExportCheck | undefined;
@@ -208,14 +208,14 @@ class ExportCheck {
     if (this.#withheld > 0) return `${this.#withheld} more of this tenant's entries were left out`;
     if (this.#gaps > 0) return "stretches of the chain were left out";
     if (this.#unmarked > 0)
-      return `whose ${this.#unmarked} older entries are cannot be told: they have no mark`;
+      return `the tenant of ${this.#unmarked} older entries is unknown: they have no mark`;
     if (this.#first === undefined) return "it holds nothing of the chain";
     const last = this.#point?.sequence ?? 0;
     const kept = Math.max(0, ...this.#anchors.keys());
     return last < kept ? `it ends with entry ${last}, and there is a checkpoint of entry ${kept}` : undefined;
   }
 
-  /** A stretch's entries, or in words why they are not to be believed. */
+  /** A stretch's entries, or why they are not genuine. */
   stretch({ after, entries, until: signed }: Stretch): Entry[] | string {
     const until = parseCheckpoint(signed);
     if (until === undefined || !this.#key.vouches(until)) return "its checkpoint is not signed by this key";
@@ -235,7 +235,7 @@ class ExportCheck {
       point = { sequence, hash: linked(point.hash, marked(mark, content)) };
       const anchor = this.#anchors.get(sequence);
       if (anchor !== undefined && (!this.#key.vouches(anchor) || anchor.hash !== point.hash))
-        return `entry ${sequence} or one before it is not what the checkpoint that was kept says`;
+        return `entry ${sequence} or one before it does not match the checkpoint kept elsewhere`;
       const isMarkedOwn = mark !== undefined && mark === this.#marks?.of(sequence);
       if (!("json" in item)) {
         if (mark === undefined) unmarked += 1;
@@ -249,7 +249,7 @@ class ExportCheck {
       own.push(entry);
     }
     if (until.sequence !== point.sequence || until.hash !== point.hash)
-      return `entries ${after.sequence + 1} to ${point.sequence} are not what the signed checkpoint says`;
+      return `entries ${after.sequence + 1} to ${point.sequence} do not match the signed checkpoint`;
     this.#first ??= after.sequence + 1;
     this.#point = point;
     this.#entries += own.length;
@@ -267,7 +267,7 @@ class ExportCheck {
       return `entry ${sequence} is not readable`;
     }
     if (entry.sequence === sequence && entry.tenant === this.#tenant) return entry;
-    return `entry ${sequence} says that it is ${entry.sequence}, of ${entry.tenant ?? "nobody"}`;
+    return `entry ${sequence} states that it is ${entry.sequence}, of ${entry.tenant ?? "no tenant"}`;
   }
 }
 

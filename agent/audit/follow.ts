@@ -1,9 +1,9 @@
 import { contentOf, decodeLink, digestOf, genesis, linked } from "./chain.ts";
 import { decodeEntry, type Entry } from "./entry.ts";
 
-/** Where a chain stands. */
+/** A point of the chain. */
 export interface ChainPoint {
-  /** The entry it is behind; 0 at the beginning. */
+  /** The last entry; 0 at the beginning. */
   readonly sequence: number;
   readonly hash: string;
 }
@@ -13,11 +13,11 @@ export const beginning: ChainPoint = { sequence: 0, hash: genesis };
 export interface Followed extends ChainPoint {
   readonly entry: Entry;
   readonly json: string;
-  /** Of the text. */
+  /** The digest of the text. */
   readonly digest: string;
 }
 
-/** The next entry behind `point`, or in words what is wrong with the line. */
+/** The next entry after `point`, or the fault of the line. */
 export function follow(point: ChainPoint, line: string): Followed | string {
   const link = decodeLink(line);
   if (link === undefined) return "is no entry: the line was damaged or overwritten";
@@ -35,6 +35,6 @@ export function follow(point: ChainPoint, line: string): Followed | string {
     return `stands where entry ${point.sequence + 1} should: entries were removed, inserted or reordered`;
   }
   if (sequence !== point.sequence + 1)
-    return `says that it is entry ${sequence}: entries were removed or inserted`;
+    return `states that it is entry ${sequence}: entries were removed or inserted`;
   return { sequence, hash, entry, json: link.json, digest };
 }

@@ -11,10 +11,10 @@ import type { AuditLog } from "./log.ts";
 import { Tail, type TailEntry } from "./tail.ts";
 import { toError } from "../kernel/thrown.ts";
 
-/** Where entries are told as well. */
+/** A further destination of entries. */
 export interface Sink {
   readonly name: string;
-  /** Connects within the signal's time. Undefined where there is no such thing on this machine. */
+  /** Connects before the signal aborts. Undefined where this machine has no such sink. */
   connect(signal: AbortSignal): Promise<Socket | undefined>;
   frame(entry: TailEntry): string;
 }
@@ -23,10 +23,10 @@ export interface Sink {
 export interface ForwardState {
   readonly name: string;
   readonly connected: boolean;
-  /** Entries that are not there yet, and for how long some of them have not been. */
+  /** Entries not delivered yet, and the age of the oldest delay. */
   readonly lagEntries: number;
   readonly lagSeconds: number;
-  /** Entries that were deleted before they could be told. */
+  /** Entries that were deleted before delivery. */
   readonly lost: number;
 }
 
@@ -40,16 +40,15 @@ export interface ForwarderOptions {
 const cursorSchema = z.object({ sequence: z.number().int().min(0) });
 
 const connectWithinMs = 10_000;
-/** A sink that takes nothing for so long is left, and met again. */
+/** A sink that accepts nothing for this long is disconnected and retried. */
 const writeWithinMs = 30_000;
-/** Neither sink says what it has taken: what the kernel took is believed once the connection has stood so long after. */
+/** Sinks do not acknowledge: data in the kernel counts as delivered once the connection has lasted this long after. */
 const confirmAfterMs = 2000;
 const absentMs = 60_000;
 
 /**
- * Tells a sink every entry, in its order, at least once; who gets one twice knows it by its sequence. The sink reads
- * behind the log at its own pace, from the files: a slow or dead one costs nobody anything but its lag. How far it came is
- * kept on the disk.
+ * Delivers every entry to a sink, in order, at least once; receivers detect repetitions by the sequence. It reads from the
+ * log's files at the sink's pace: a slow or dead sink only adds lag. The position is kept on disk.
  */
 export class Forwarder implements Service {
   readonly name: string;
@@ -62,8 +61,8 @@ export class Forwarder implements Service {
   #lost = 0;
   #isConnected = false;
   #isAbsent = false;
-  #isFailureTold = false;
-  /** It was not told this entry yet then, on the monotonic clock. */
+  #isFailureLogged = false;
+  /** This entry was still undelivered at this time, on the monotonic clock. */
   #behind: { readonly sequence: number; readonly sinceMs: number };
 
   constructor(options: ForwarderOptions) {
@@ -75,7 +74,7 @@ export class Forwarder implements Service {
     this.#behind = { sequence: 0, sinceMs: clock.monotonicMs() };
   }
 
-  /** Undefined where this machine does not have such a sink. */
+  /** Undefined if this machine has no such sink. */
   get state(): ForwardState | undefined {
     const { audit, sink, clock } = this.#options;
     if (this.#isAbsent) return undefined;
@@ -99,12 +98,12 @@ export class Forwarder implements Service {
         if (socket !== undefined) await this.#serve(socket, signal);
       } catch (err) {
         pauseMs = this.#backoff.nextMs();
-        if (!isOver() && !this.#isFailureTold)
-          this.#log.warn({ err }, "audit entries are not taken; they are kept, and told when they are");
-        this.#isFailureTold = true;
+        if (!isOver() && !this.#isFailureLogged)
+          this.#log.warn({ err }, "audit entries cannot be sent; they are kept, and sent later");
+        this.#isFailureLogged = true;
       }
       this.#isConnected = false;
-      // What was on its way is told again.
+      // Unconfirmed entries are sent again.
       if (!isOver()) this.#sent = this.#confirmed;
       await this.#options.clock.sleep(pauseMs, signal).catch(() => undefined);
     }
@@ -153,8 +152,8 @@ export class Forwarder implements Service {
         this.#lost = before + tail.lost;
       }
       this.#sent = Math.max(this.#sent, through);
-      if (this.#isFailureTold) this.#log.info("audit entries are taken again");
-      this.#isFailureTold = false;
+      if (this.#isFailureLogged) this.#log.info("audit entries are sent again");
+      this.#isFailureLogged = false;
     } while (!ending.aborted && (await changes.next()).done !== true);
   }
 
@@ -176,13 +175,13 @@ export class Forwarder implements Service {
     try {
       await replaceFile(this.#path, Buffer.from(`${JSON.stringify({ sequence: this.#confirmed })}\n`));
     } catch (err) {
-      // Entries are told twice after a start then.
-      this.#log.debug({ err }, "how far audit entries were told could not be kept");
+      // After a restart, entries are then sent twice.
+      this.#log.debug({ err }, "the position of sent audit entries could not be stored");
     }
   }
 }
 
-/** 0 where there is none, it cannot be read, or it is of another log: entries are sent twice rather than left out. */
+/** 0 if absent, unreadable, or of another log: entries are sent twice rather than left out. */
 async function readCursor(path: string, newest: number): Promise<number> {
   try {
     const { sequence } = cursorSchema.parse(JSON.parse((await readIfThere(path)) ?? ""));
@@ -192,7 +191,7 @@ async function readCursor(path: string, newest: number): Promise<number> {
   }
 }
 
-/** Resolves when the kernel has taken it all. */
+/** Resolves when the kernel has accepted it all. */
 function written(socket: Socket, text: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(toError(signal.reason));
@@ -216,7 +215,7 @@ async function within<T>(
   const done = new AbortController();
   const late = new AbortController();
   clock.sleep(ms, done.signal).then(
-    () => late.abort(new Error(`nothing was taken for ${ms / 1000} s`)),
+    () => late.abort(new Error(`nothing was accepted for ${ms / 1000} s`)),
     () => undefined,
   );
   try {

@@ -4,23 +4,23 @@ import { beginning, follow, type ChainPoint } from "./follow.ts";
 import { reading } from "./refusals.ts";
 import { linesOf, listSegments, parseHeader, type SegmentFile } from "./segment.ts";
 
-/** What a start finds of the log. */
+/** The log's state at a start. */
 export interface Found {
   readonly point: ChainPoint;
-  /** In the newest segment; else a new one is to be begun. */
+  /** Bytes of the newest segment; else a new one is begun. */
   readonly goesOn: boolean;
   readonly segments: readonly SegmentFile[];
-  /** Entries that no checkpoint vouches for yet. */
+  /** Entries that no checkpoint covers yet. */
   readonly unsigned: number;
-  /** Of the newest segment, so much is on the disk for certain. */
+  /** Durable bytes of the newest segment. */
   readonly signedBytes: number;
-  /** What was written when the agent died, and nobody was promised; it has been cut off. */
+  /** A torn entry that was never acknowledged; it has been cut off. */
   readonly tornBytes: number;
-  /** What of the log is missing or wrong, in words. The files are left as they are. */
+  /** What is missing or wrong. The files stay unchanged. */
   readonly damage?: string;
 }
 
-/** Of a log that has not begun, or that cannot be read. */
+/** For a new log, or an unreadable one. */
 export const nothingFound: Found = {
   point: beginning,
   goesOn: false,
@@ -31,9 +31,9 @@ export const nothingFound: Found = {
 };
 
 /**
- * Reads the newest segment and holds it against the newest checkpoint; the older ones are `verifyLog`'s. Where entries
- * are missing or changed that a checkpoint vouches for, the chain goes on from the checkpoint in a new segment, so that
- * the gap can be seen for good. `mustExist`: this host had a log before. Throws `unavailable` AUDIT_UNREADABLE for a file that cannot be read.
+ * Reads the newest segment and compares it with the newest checkpoint; `verifyLog` checks the older ones. Where covered
+ * entries are missing or changed, the chain continues from the checkpoint in a new segment, which keeps the gap visible.
+ * `mustExist`: this host had a log before. Throws `unavailable` AUDIT_UNREADABLE for a file that cannot be read.
  */
 export async function findLog(directory: string, key: VerifyKey, mustExist = false): Promise<Found> {
   const segments = await listSegments(directory);
@@ -82,14 +82,14 @@ const goOn = (point: ChainPoint, segments: readonly SegmentFile[], damage: strin
 
 interface ReadSegment {
   readonly point: ChainPoint;
-  /** Good up to here. */
+  /** The last good point. */
   readonly bytes: number;
   readonly fileBytes: number;
-  /** The entry that the checkpoint vouches for ends here. */
+  /** The end of the entry that the checkpoint covers. */
   readonly signedBytes: number;
-  /** What is wrong with the first bad line, to be put behind a sentence. */
+  /** The fault of the first bad line, to be appended to a sentence. */
   readonly why: string;
-  /** It is whole, and not what the checkpoint says. */
+  /** It is complete, and differs from the checkpoint. */
   readonly mismatch: boolean;
 }
 

@@ -15,9 +15,9 @@ import { Repeats } from "./repeats.ts";
 import { Segments, type Keeping } from "./segments.ts";
 
 export interface AuditLogOptions extends Keeping {
-  /** The log's own, below the state directory. */
+  /** The log's own directory, below the state directory. */
   readonly directory: string;
-  /** This host had one before: where there is none now, it was lost. */
+  /** This host had a log before: a missing one was lost. */
   readonly mustExist?: boolean;
   readonly clock: Clock;
   readonly log: Logger;
@@ -25,20 +25,20 @@ export interface AuditLogOptions extends Keeping {
 
 /** For metrics and health. */
 export interface AuditState {
-  /** The newest entry on the disk. */
+  /** The newest durable entry. */
   readonly sequence: number;
   readonly bytes: number;
-  /** Acts that wait to be written. */
+  /** Acts waiting to be written. */
   readonly waiting: number;
-  /** Acts that could not be recorded since the start, and so were not done. */
+  /** Acts that could not be recorded since the start, and so were refused. */
   readonly refused: number;
-  /** What was found missing at the start. */
+  /** What the start found missing. */
   readonly damage?: string | undefined;
-  /** Why it could not be read at the start: nothing is known of its entries then. */
+  /** Why the start could not read it: its entries are unknown then. */
   readonly unreadable?: string | undefined;
 }
 
-/** What a log is written and signed with. */
+/** The log's files and key. */
 interface Files {
   readonly key: AuditKey;
   readonly segments: Segments;
@@ -50,16 +50,16 @@ interface Pending {
   readonly reject?: (error: SocleError) => void;
 }
 
-/** Entries of one write: what they take to encode and hash stays under 5 ms of the event loop. */
+/** Entries of one write: encoding and hashing them stays under 5 ms of the event loop. */
 const batchEntries = 128;
 const maxWaiting = 20_000;
-/** What a checkpoint may lag behind the newest entry. */
+/** Maximum lag of a checkpoint behind the newest entry. */
 const checkpointAfterMs = 1000;
 const checkpointEntries = 1000;
 
 /**
- * The host's audit log: a chain of hashes over all acts, with signed checkpoints. All who wait for their act to be durable
- * share one write and one fdatasync.
+ * The host's audit log: a hash chain over all acts, with signed checkpoints. All acts that wait to become durable share one
+ * write and one fdatasync.
  */
 export class AuditLog {
   readonly #options: AuditLogOptions;
@@ -75,23 +75,23 @@ export class AuditLog {
   #unsigned: number;
   #checkpointDue: boolean;
   #newest: Checkpoint | undefined;
-  /** Those who wait for a signature. */
+  /** Callers that wait for a signature. */
   #signers: (() => void)[] = [];
   #pending: Pending[] = [];
   #isPumping = false;
   #pumped: Promise<void> = Promise.resolve();
   /** The last write found no space. */
   #full: { readonly error: SocleError; readonly sinceMs: number } | undefined;
-  /** For good. */
+  /** Permanent. */
   #failure: SocleError | undefined;
   #refused = 0;
-  /** Of these, told in the log. */
+  /** Refused acts that are in the log. */
   #refusedTold = 0;
   #isClosed = false;
 
   /**
-   * Opens the log or begins it. Where its key or a file cannot be read, they stay as they are and every method that needs them
-   * fails with `failure`: `unavailable` STATE_UNREADABLE, which names the file and the way out.
+   * Opens the log or creates it. When its key or a file cannot be read, they stay unchanged and every method that needs them
+   * fails with `failure`: `unavailable` STATE_UNREADABLE, which names the file and the remedy.
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
     const { directory, clock, log } = options;
@@ -102,9 +102,10 @@ export class AuditLog {
       const segments = await Segments.open(directory, found, options, clock.now());
       const audit = new AuditLog(options, { key, segments }, found);
       const { tornBytes, damage } = found;
-      if (tornBytes > 0) log.warn({ bytes: tornBytes }, "the audit log ended in a torn entry; it is cut off");
+      if (tornBytes > 0)
+        log.warn({ bytes: tornBytes }, "the audit log ended in a torn entry, which was cut off");
       if (damage !== undefined) {
-        log.error({ damage }, "the audit log is damaged or was tampered with; look with: socle audit verify");
+        log.error({ damage }, "the audit log is damaged or was tampered with; run: socle audit verify");
         audit.note({ act: "log_found_damaged", outcome: "failed", reason: damage });
       }
       return audit;
@@ -137,12 +138,12 @@ export class AuditLog {
     };
   }
 
-  /** Why acts are refused now: for good, or until there is space again. */
+  /** Why acts are refused now: permanently, or until there is space. */
   get failure(): SocleError | undefined {
     return this.#failure ?? this.#full?.error;
   }
 
-  /** A statement of this host's, signed by its audit key. Throws why the log could not be opened. */
+  /** A statement by this host, signed by its audit key. Throws why the log could not be opened. */
   attest(statement: Readonly<Record<string, unknown>>): Attested {
     return this.#opened.key.attest(statement, this.#options.clock.now());
   }
@@ -171,8 +172,7 @@ export class AuditLog {
   }
 
   /**
-   * Of what has happened already: keeps its order among the others and is durable within about a second; while the disk is
-   * full it waits in memory.
+   * For past events: keeps its order and becomes durable within about a second; while the disk is full it waits in memory.
    */
   note(act: Act): void {
     if (this.#isClosed || this.#failure !== undefined || this.#pending.length >= maxWaiting)
@@ -180,18 +180,18 @@ export class AuditLog {
     else this.#push({ act });
   }
 
-  /** As `note`, for what somebody may repeat at will: the first of a kind, then within ten seconds their number. */
+  /** As `note`, for acts that callers can repeat at will: the first of a kind, then a count within ten seconds. */
   noteRepeatable(act: Act): void {
     this.#repeats.add(act);
   }
 
-  /** Some of the entries that are on the disk. Throws why the log could not be opened, and the file system's errors. */
+  /** A page of durable entries. Throws why the log could not be opened, and the file system's errors. */
   async page(query: PageQuery): Promise<Page> {
     if (this.#files instanceof SocleError) throw this.#files;
     return await readPage(this.#options.directory, query);
   }
 
-  /** Signs all that is on the disk now. Throws as `record` rejects. */
+  /** Signs all durable entries. Throws as `record` rejects. */
   async checkpoint(): Promise<Checkpoint> {
     const through = this.#unsigned === 0 ? 0 : this.#point.sequence;
     while ((this.#newest?.sequence ?? 0) < through && this.failure === undefined) {
@@ -200,13 +200,13 @@ export class AuditLog {
       await looked;
     }
     if (this.failure !== undefined) throw this.failure;
-    // Where all was signed before this start, it is on the disk.
+    // If all was signed before this start, it is on the disk.
     const newest = this.#newest ?? (await readHead(this.#options.directory));
     if (newest === undefined) throw busy();
     return newest;
   }
 
-  /** Where the disk was full: finds out by a write whether it still is, which `failure` says then. Never rejects. */
+  /** After a full disk: tries a write, and updates `failure`. Never rejects. */
   async tryAgain(): Promise<void> {
     await this.#pumped;
     if (this.#full === undefined) return;
@@ -214,7 +214,7 @@ export class AuditLog {
     await this.#pumped;
   }
 
-  /** Writes what waits, signs, and closes. */
+  /** Writes pending acts, signs, and closes. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#repeats.close();
@@ -249,7 +249,7 @@ export class AuditLog {
   }
 
   async #pump(): Promise<void> {
-    await Promise.resolve(); // all that is told in this turn goes into the first batch
+    await Promise.resolve(); // all acts of this turn go into the first batch
     while (this.#failure === undefined && (this.#pending.length > 0 || this.#checkpointDue)) {
       const batch = this.#pending.splice(0, batchEntries);
       try {
@@ -306,12 +306,12 @@ export class AuditLog {
     try {
       await writeHead(this.#options.directory, checkpoint);
     } catch (err) {
-      // It is in the log as well; the next one is put there.
-      this.#options.log.warn({ err }, "the audit log's newest checkpoint could not be put beside it");
+      // The log has it as well; the next one is stored there.
+      this.#options.log.warn({ err }, "the audit log's newest checkpoint could not be stored beside it");
     }
   }
 
-  /** Before the first entry: entries without any checkpoint beside them were tampered with, however early. */
+  /** Before the first entry: entries without any checkpoint were tampered with, however early. */
   async #signBeginning(): Promise<void> {
     const { directory, clock } = this.#options;
     if ((await readHead(directory)) !== undefined) return;
@@ -338,7 +338,7 @@ export class AuditLog {
     if (isFull) this.#full ??= { error, sinceMs: clock.now() };
     else this.#failure = error;
     const written = cause instanceof UncertainWrite ? outcomeUnknown(directory, cause) : error;
-    // Those who wait are refused now, instead of waiting for space; what has happened already is kept until there is some.
+    // Waiting acts are refused now, instead of waiting for space; past events are kept until there is some.
     const answer = (waiting: readonly Pending[], refusal: SocleError): void => {
       for (const pending of waiting) {
         if (isFull && pending.reject === undefined) this.#pending.push(pending);
@@ -356,7 +356,7 @@ export class AuditLog {
     for (const wake of this.#signers.splice(0)) wake();
   }
 
-  /** Signs what there is, begins a new file, and lets those go that are over their time. */
+  /** Signs pending entries, begins a new file, and deletes expired ones. */
   async #turnOver(): Promise<void> {
     const { clock, log } = this.#options;
     const { segments } = this.#opened;
@@ -366,7 +366,7 @@ export class AuditLog {
     const old = segments.overTheirTime(clock.now());
     if (old === undefined) return;
     const { sequence: through, hash } = old.through;
-    // Told before it is done: a log that lacks entries without saying so was tampered with.
+    // Recorded before the deletion: otherwise the gap would look like tampering.
     this.#checkpointDue = true;
     await this.#write([{ act: { act: "segments_dropped", details: { through, hash } } }]);
     await segments.drop(old.count);

@@ -1,10 +1,10 @@
 import { createHash, createHmac, randomBytes } from "node:crypto";
 
-// An entry's mark says whose it is, to those alone who have that tenant's proof: to all others it is 128 random-looking bits.
-// The chain holds the mark beside the entry's text (chain.ts), so both can be shown apart: who is given the marks of all
-// entries and the texts of his own sees by himself that none of his is missing, and learns nothing of others'.
+// An entry's mark identifies its tenant, but only to holders of that tenant's proof; to others it is 128 random-looking bits.
+// The chain holds the mark beside the entry's text (chain.ts), so both can be shown apart: with all marks and its own texts,
+// a tenant can verify that no entry is missing, and learns nothing about others.
 
-/** Makes a tenant's marks: from its proof, the signature that the host's audit key makes of the tenant's name. */
+/** Makes a tenant's marks from its proof, the host audit key's signature of the tenant's name. */
 export class Marks {
   readonly #key: Buffer;
 
@@ -12,7 +12,7 @@ export class Marks {
     this.#key = createHash("sha256").update(proof).digest();
   }
 
-  /** Of this tenant's entry with this sequence: 32 hexadecimal digits. */
+  /** The mark of this tenant's entry with this sequence: 32 hexadecimal digits. */
   of(sequence: number): string {
     return createHmac("sha256", this.#key).update(String(sequence)).digest("hex").slice(0, 32);
   }
@@ -23,11 +23,11 @@ const MARK_BYTES = 16;
 let batch = Buffer.alloc(0);
 let usedBytes = 0;
 
-/** Of an entry that is about no tenant. */
-export function anybodysMark(): string {
+/** The mark of an entry without a tenant. */
+export function unownedMark(): string {
   if (usedBytes === batch.length) [batch, usedBytes] = [randomBytes(256 * MARK_BYTES), 0];
   return batch.toString("hex", usedBytes, (usedBytes += MARK_BYTES));
 }
 
-/** What the host's audit key signs for a tenant. Ed25519 signs the same text the same way each time (RFC 8032, 5.1.6). */
+/** The text that the audit key signs for a tenant. Ed25519 is deterministic (RFC 8032, 5.1.6). */
 export const proofText = (tenant: string): Buffer => Buffer.from(`socle audit tenant 1\n${tenant}\n`);

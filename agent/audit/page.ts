@@ -5,45 +5,45 @@ import { linesOf, listSegments, parseHeader } from "./segment.ts";
 
 export interface KeptEntry {
   readonly sequence: number;
-  /** The chain's hash before it. */
+  /** The chain's previous hash. */
   readonly previous: string;
   readonly hash: string;
   readonly json: string;
 }
 
 export interface PageQuery {
-  /** Behind this entry. */
+  /** After this entry. */
   readonly after: number;
-  /** Up to this one. */
+  /** Up to and including this one. */
   readonly through: number;
   readonly limit: number;
-  /** Of the entries' texts together; one entry may be longer. */
+  /** Bound of the entries' total text; one entry may be longer. */
   readonly bytes: number;
-  /** Of an entry's text: false only where `isWanted` is false. It spares parsing the entry. */
+  /** On an entry's text: false only where `isWanted` is false. It avoids parsing the entry. */
   readonly mayBeWanted?: (json: string) => boolean;
   readonly isWanted: (entry: Entry) => boolean;
 }
 
 export interface Page {
   readonly entries: readonly KeptEntry[];
-  /** Where the next page goes on behind; `through` where there is none. */
+  /** The entry that the next page continues after; `through` at the end. */
   readonly read: number;
-  /** The oldest entry that is kept; 0: none. */
+  /** The oldest stored entry; 0: none. */
   readonly oldest: number;
 }
 
-/** What one page may cost, whatever it is to find: about 2 ms of the event loop. */
+/** Work limit of a page: about 2 ms of the event loop. */
 const MAX_COST = 3000;
 const LOOK_COST = 1;
 const PARSE_COST = 3;
-/** So near a position is found by search; from there the lines are read. */
+/** Binary search ends at this distance; from there lines are read. */
 const NEAR_BYTES = 32 * 1024;
 const PROBE_BYTES = 4096;
 
-/** What an entry's sequence and hashes take beside its text, which is ASCII. */
+/** Bytes of an entry's sequence and hashes beside its text, which is ASCII. */
 const linkBytes = 200;
 
-/** Some of a log's entries. What was damaged is left out: `verifyLog` tells of it. Throws the file system's errors. */
+/** A page of the log. Damaged entries are left out: `verifyLog` reports them. Throws the file system's errors. */
 export async function readPage(directory: string, query: PageQuery): Promise<Page> {
   const { after, through, limit, mayBeWanted = () => true, isWanted } = query;
   let bytes = 0;
@@ -85,7 +85,7 @@ export async function readPage(directory: string, query: PageQuery): Promise<Pag
   return { entries, read: through, oldest };
 }
 
-/** The first byte of an entry's line up to `sequence` and near it, or 0: found by search, since entries ascend. */
+/** The first byte of an entry's line at or shortly before `sequence`, or 0: by binary search. */
 async function positionBefore(path: string, sequence: number): Promise<number> {
   let low = 0;
   let high = (await stat(path)).size;
@@ -98,7 +98,7 @@ async function positionBefore(path: string, sequence: number): Promise<number> {
   return low;
 }
 
-/** The first line between two bytes that is an entry; the line at `from` itself may be half of one. */
+/** The first line between two bytes that is an entry; the line at `from` may be partial. */
 async function firstEntryFrom(
   path: string,
   from: number,
@@ -114,7 +114,7 @@ async function firstEntryFrom(
   return undefined;
 }
 
-/** Without parsing it all: an entry begins with its mark and its sequence. */
+/** Without parsing it: an entry begins with its mark and its sequence. */
 function sequenceOf(line: string): number | undefined {
   const [, digits] = /^[0-9a-f]{64} \{(?:"mark":"[0-9a-f]{32}",)?"sequence":(\d+),/.exec(line) ?? [];
   return digits === undefined ? undefined : Number(digits);

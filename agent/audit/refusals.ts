@@ -4,7 +4,7 @@ import { isFullDisk } from "../state/journal/durable-file.ts";
 import { refusesChanges } from "../state/journal/refusals.ts";
 import { messageOf } from "../kernel/thrown.ts";
 
-// Why an act cannot be recorded, and so is not done.
+// Errors for acts that cannot be recorded and so are refused.
 
 /** `isPassing`: acts are recorded again once there is space. */
 export function auditFailed(directory: string, cause: unknown, isPassing: boolean): SocleError {
@@ -25,7 +25,7 @@ export function auditFailed(directory: string, cause: unknown, isPassing: boolea
   );
 }
 
-/** The act is not done; whether the log has it after a restart is unknown. */
+/** The act is not done; the log may have it after a restart. */
 export const outcomeUnknown = (directory: string, cause: unknown): SocleError =>
   new SocleError(
     "outcome_unknown",
@@ -51,30 +51,32 @@ export const stopping = (): SocleError =>
   });
 
 export const keyReadByOthers = (path: string): SocleError =>
-  keyInvalid(`${path} can be read by others. Find out who may have signed with it, then: chmod 600 ${path}.`);
+  keyInvalid(
+    `${path} is readable by other users. Find out who may have signed with it, then: chmod 600 ${path}.`,
+  );
 
 export const keyDamaged = (path: string, cause: unknown): SocleError =>
   keyInvalid(
-    `${path} is no Ed25519 private key in PEM form. Restore it from a backup. Where there is none, move it aside: the next start makes ` +
-      "a new key, and the condition AuditLog shows that the log goes on with another key.",
+    `${path} is not an Ed25519 private key in PEM form. Restore it from a backup. Without one, move it aside: the next start makes ` +
+      "a new key, and the condition AuditLog shows the change of key.",
     cause,
   );
 
 export const keyInvalid = (message: string, cause?: unknown): SocleError =>
   new SocleError("invalid", "AUDIT_KEY_INVALID", message, cause === undefined ? {} : { cause });
 
-/** Throws what `read` throws as `unavailable` AUDIT_UNREADABLE: errors of the file system do not always name the file. */
+/** Rethrows as `unavailable` AUDIT_UNREADABLE: file system errors do not always name the file. */
 export async function reading<Content>(path: string, read: () => Promise<Content>): Promise<Content> {
   try {
     return await read();
   } catch (cause) {
     const mend =
-      "check the disk, and the owner and mode of the file and its directory; where it is lost, restore it from a backup.";
+      "check the disk, and the owner and mode of the file and its directory; if it is lost, restore it from a backup.";
     throw unreadable(`${path} cannot be read (${messageOf(cause)}): ${mend}`, cause);
   }
 }
 
-/** The failure of a log that could not be opened: STATE_UNREADABLE, as of other files of the state. */
+/** The failure of a log that could not be opened: STATE_UNREADABLE, as for other state files. */
 export function notOpened(directory: string, cause: unknown): SocleError {
   if (cause instanceof SocleError) return refusesChanges(cause);
   const mend = isFullDisk(cause)

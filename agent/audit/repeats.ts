@@ -7,24 +7,24 @@ import { defined } from "../kernel/defined.ts";
 const windowMs = 10_000;
 const maxKinds = 1024;
 const budgetMs = 60_000;
-/** Of one caller in `budgetMs`; beyond it they are counted, and their number is one entry. */
+/** Entries of one caller in `budgetMs`; beyond it acts are only counted, in one entry. */
 const budget = { entries: 60, bytes: 64 * 1024 };
 const maxCallers = 1024;
 
 interface Kind {
   readonly act: Act;
-  untold: number;
+  unrecorded: number;
 }
 
-/** What one caller's repeatable acts took of the log in this window. */
+/** What one caller's repeatable acts used in this window. */
 interface Account extends Kind {
   entries: number;
   bytes: number;
 }
 
 /**
- * Acts that a caller may repeat at will: the first of a kind (caller, method, reason) is recorded at once, the others by
- * their number. A caller that finds many kinds has a budget of entries and bytes.
+ * Acts that a caller can repeat at will: the first of a kind (caller, method, reason) is recorded at once, the others are
+ * counted. A caller with many kinds has a budget of entries and bytes.
  */
 export class Repeats {
   readonly #clock: Clock;
@@ -36,7 +36,7 @@ export class Repeats {
   constructor(clock: Clock, record: (act: Act) => void) {
     this.#clock = clock;
     this.#record = record;
-    // Every kind and account sleeps on it: their numbers are bounded, and a sleep that ends removes its listener.
+    // One sleep per kind and account listens to it: their number is bounded, and a finished sleep removes its listener.
     setMaxListeners(0, this.#over.signal);
   }
 
@@ -45,28 +45,28 @@ export class Repeats {
     const kind = JSON.stringify([act.act, caller?.name, caller?.peer?.replace(/:\d+$/, ""), method, reason]);
     const known = this.#kinds.get(kind);
     if (known !== undefined) {
-      known.untold += 1;
+      known.unrecorded += 1;
       return;
     }
     const account = this.#accountOf(act);
-    // Its number may be one more.
+    // The count may be one more.
     const bytes = 2 * messageBytes(act);
     if (
       account.entries >= budget.entries ||
       account.bytes + bytes > budget.bytes ||
       this.#kinds.size >= maxKinds
     ) {
-      account.untold += 1;
+      account.unrecorded += 1;
       return;
     }
     account.entries += 2;
     account.bytes += bytes;
     this.#record(act);
-    const seen = { act, untold: 0 };
+    const seen = { act, unrecorded: 0 };
     this.#keep(this.#kinds, kind, seen, windowMs);
   }
 
-  /** Records what is only counted yet. */
+  /** Records the pending counts. */
   flush(): void {
     const all = [...this.#kinds.values(), ...this.#accounts.values()];
     this.#kinds.clear();
@@ -90,7 +90,7 @@ export class Repeats {
       outcome,
       reason: "OVER_AUDIT_BUDGET",
     });
-    const account = { act: rest, untold: 0, entries: 0, bytes: 0 };
+    const account = { act: rest, unrecorded: 0, entries: 0, bytes: 0 };
     this.#keep(this.#accounts, name, account, budgetMs);
     return account;
   }
@@ -107,7 +107,7 @@ export class Repeats {
     );
   }
 
-  #recordRest({ act, untold }: Kind): void {
-    if (untold > 0) this.#record({ ...act, times: untold });
+  #recordRest({ act, unrecorded }: Kind): void {
+    if (unrecorded > 0) this.#record({ ...act, times: unrecorded });
   }
 }

@@ -4,15 +4,15 @@ import * as z from "zod";
 import { replaceFile } from "../state/journal/durable-file.ts";
 import { codeOf } from "../kernel/thrown.ts";
 
-// The log is files of lines, each named for its first entry; the first line says where the chain stood.
+// The log is files of lines, each named for its first entry; the first line has the chain's point there.
 
 const headerSchema = z.object({
   audit: z.literal(1),
-  /** Of its first entry. */
+  /** The sequence of its first entry. */
   first: z.number().int().min(1),
-  /** The chain's hash before that. */
+  /** The chain's previous hash. */
   previous: z.string().regex(/^[0-9a-f]{64}$/),
-  /** When it was begun: all entries of the segments before are older. */
+  /** When it was begun: all entries of earlier segments are older. */
   time: z.string(),
 });
 export type SegmentHeader = Readonly<z.output<typeof headerSchema>>;
@@ -25,7 +25,7 @@ export interface SegmentFile {
 
 const nameOf = (first: number): string => `audit-${String(first).padStart(12, "0")}.log`;
 
-/** In their order. A directory that is not there has none. */
+/** In order. A missing directory has none. */
 export async function listSegments(directory: string): Promise<SegmentFile[]> {
   const names = await readdir(directory).catch((thrown: unknown): string[] => {
     if (codeOf(thrown) === "ENOENT") return [];
@@ -37,7 +37,7 @@ export async function listSegments(directory: string): Promise<SegmentFile[]> {
     .sort((a, b) => a.first - b.first);
 }
 
-/** Makes a segment's file: after any crash it is there with its first line, or not at all. */
+/** Creates a segment's file: after a crash it exists with its first line, or not at all. */
 export async function createSegment(
   directory: string,
   header: Omit<SegmentHeader, "audit">,
@@ -49,13 +49,13 @@ export async function createSegment(
   return { path, name, first: header.first, bytes: line.length };
 }
 
-/** Undefined where its first line is none. */
+/** Undefined for an invalid first line. */
 export async function readHeader(path: string): Promise<SegmentHeader | undefined> {
   for await (const [line] of linesOf(path)) return line === undefined ? undefined : parseHeader(line.text);
   return undefined;
 }
 
-/** Undefined for what is none. */
+/** Undefined for an invalid header. */
 export function parseHeader(line: string): SegmentHeader | undefined {
   try {
     return headerSchema.safeParse(JSON.parse(line)).data;
@@ -68,17 +68,17 @@ export interface Line {
   readonly text: string;
   /** From 1. */
   readonly number: number;
-  /** Of its first byte, and behind its newline. */
+  /** Positions of its first byte, and after its newline. */
   readonly offset: number;
   readonly end: number;
-  /** False: the file ends in it without a newline. */
+  /** False: the file ends without a newline. */
   readonly whole: boolean;
 }
 
-/** No entry is longer, and no stretch of an export; a line that is, is neither. */
+/** Maximum length of an entry, and of a stretch of an export; a longer line is invalid. */
 const maxLineBytes = 4 * 1024 * 1024;
 
-/** A file's lines from a byte on, in chunks: the event loop has its turn between them. */
+/** A file's lines from a position on, in chunks, with turns of the event loop in between. */
 export async function* linesOf(
   path: string,
   from = 0,

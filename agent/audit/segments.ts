@@ -8,9 +8,9 @@ import { reading } from "./refusals.ts";
 import { createSegment, readHeader, type SegmentFile } from "./segment.ts";
 
 export interface Keeping {
-  /** Entries are kept for so long at least. */
+  /** Minimum age of deleted entries. */
   readonly retentionMs: number;
-  /** The oldest go, even before their time, where there are more bytes than this; absent: none do. */
+  /** Beyond this many bytes the oldest are deleted even before; absent: never. */
   readonly maxBytes?: number | undefined;
   /** Default 16 MiB. */
   readonly segmentBytes?: number | undefined;
@@ -18,14 +18,14 @@ export interface Keeping {
 
 interface Owned extends SegmentFile {
   bytes: number;
-  /** Wall clock. All entries of the segments before are older. */
+  /** Wall clock. All entries of earlier segments are older. */
   readonly beganMs: number;
   /** The chain's hash before its first entry. */
   readonly previous: string;
 }
 
 const dayMs = 86_400_000;
-/** By age: a wall clock that is wrong for a while costs no more. */
+/** Deletes by age, a step at a time: a wrong wall clock costs no more. */
 const dropsAtOnce = 2;
 
 /** The log's files: the last one is written to. */
@@ -34,10 +34,10 @@ export class Segments {
   readonly #keeping: Keeping;
   readonly #all: Owned[];
   #file: AppendFile | undefined;
-  /** Where the disk was full at the start: what the next append is to begin a segment with. */
+  /** After a start on a full disk: the header for the next append. */
   #due: { readonly point: ChainPoint; readonly nowMs: number } | undefined;
 
-  /** Goes on in the newest segment, or begins one: with the next append, where the disk is full. */
+  /** Continues the newest segment, or begins one: on a full disk, at the next append. */
   static async open(directory: string, found: Found, keeping: Keeping, nowMs: number): Promise<Segments> {
     const all: Owned[] = [];
     for (const segment of found.segments) {
@@ -86,12 +86,12 @@ export class Segments {
     }
   }
 
-  /** The file takes no more. */
+  /** No more writes to the file. */
   get isFailed(): boolean {
     return this.#file?.isFailed ?? false;
   }
 
-  /** Whether the next entry is to begin a new file: by size, or a day old, so that old ones can go by the day. */
+  /** Whether the next entry begins a new file: by size, or after a day, so that old entries can be deleted by day. */
   isFull(point: ChainPoint, nowMs: number): boolean {
     if (this.#due !== undefined) return false;
     const { bytes, first, beganMs } = this.#last;
@@ -100,7 +100,7 @@ export class Segments {
   }
 
   async begin(point: ChainPoint, nowMs: number): Promise<void> {
-    // In a directory that is no longer this log's, nothing is begun.
+    // In a directory that no longer belongs to this log, nothing is begun.
     await this.#file?.requireSame();
     const made = await begun(this.#directory, point, nowMs);
     const file = await open(made.path, "r+");
@@ -110,12 +110,12 @@ export class Segments {
     this.#all.push(made);
   }
 
-  /** What is to go, never the one that is written to: up to which entry, and the chain's hash there. */
+  /** The segments to delete, never the current one: their last entry, and the chain's hash there. */
   overTheirTime(nowMs: number): { readonly count: number; readonly through: ChainPoint } | undefined {
     const { retentionMs, maxBytes = Infinity } = this.#keeping;
     const others = this.#all.length - 1;
     let byAge = 0;
-    // The next one's beginning is when the newest of its entries was made.
+    // The next segment's beginning is the time of its newest entry.
     while (byAge < Math.min(others, dropsAtOnce) && this.#beganMs(byAge + 1) < nowMs - retentionMs)
       byAge += 1;
     let { bytes } = this;

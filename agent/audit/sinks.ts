@@ -9,20 +9,20 @@ import type { Sink } from "./forwarder.ts";
 import type { TailEntry } from "./tail.ts";
 import { codeOf, toError } from "../kernel/thrown.ts";
 
-/** With the entry's text as it was hashed: who has it can check the chain by himself. */
+/** With the entry's text as it was hashed, so that receivers can verify the chain. */
 const messageOf = ({ hash, json }: TailEntry): string => `{"hash":"${hash}","entry":${json}}`;
 
 const isRefusal = ({ entry: { outcome } }: TailEntry): boolean =>
   outcome === "denied" || outcome === "refused" || outcome === "failed";
 
-/** systemd's journal, as `journalctl -t socle-audit` shows it: by its stream socket, as systemd-cat(1) does. */
+/** systemd's journal, for `journalctl -t socle-audit`: by its stream socket, like systemd-cat(1). */
 export function journalSink(path = "/run/systemd/journal/stdout"): Sink {
   return {
     name: "journal",
     async connect(signal) {
       try {
         const socket = await connected(connectPlain({ path }), "connect", signal);
-        // Identifier, unit, priority, whether lines begin with theirs, and three other places to put them.
+        // Identifier, unit, priority, whether lines have their own, and three other destinations.
         socket.write("socle-audit\n\n5\n1\n0\n0\n0\n");
         return socket;
       } catch (thrown) {
@@ -37,7 +37,7 @@ export function journalSink(path = "/run/systemd/journal/stdout"): Sink {
 /** RFC 5424, 6.2.1: log audit. */
 const facility = 13;
 
-/** A collector that speaks syslog over TLS (RFC 5425). `tls` is asked at each contact. */
+/** A collector of syslog over TLS (RFC 5425). `tls` is read at each contact. */
 export function syslogSink(
   address: { readonly host: string; readonly port: number },
   hostname: string,
@@ -52,7 +52,7 @@ export function syslogSink(
     name: "syslog",
     async connect(signal) {
       const { host, port } = address;
-      // An address is no server name (RFC 6066, 3); the certificate is to have it all the same.
+      // An IP address cannot be a server name (RFC 6066, 3); the certificate must have it all the same.
       const name = isIP(host) === 0 ? { servername: host } : {};
       const socket = connectTls({
         host,

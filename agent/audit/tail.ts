@@ -6,7 +6,7 @@ export interface TailEntry extends Link {
   readonly entry: Entry;
 }
 
-/** Reads a log behind an entry, again and again as it grows, each entry once; what it holds is a batch at most. */
+/** Reads a log after an entry as it grows, each entry once; it holds one batch at most. */
 export class Tail {
   readonly #directory: string;
   #after: number;
@@ -30,7 +30,7 @@ export class Tail {
         for (const { text, end, whole } of lines) {
           if (!whole || this.#after >= through) break;
           const found = entryOf(text);
-          // What was damaged is for `verifyLog` to tell of.
+          // `verifyLog` reports damaged entries.
           if (found !== undefined && found.entry.sequence > through) break;
           this.#offset = end;
           if (found === undefined || found.entry.sequence <= this.#after) continue;

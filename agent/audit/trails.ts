@@ -7,9 +7,9 @@ import type { Forwarder } from "./forwarder.ts";
 import type { AuditLog } from "./log.ts";
 import { defined } from "../kernel/defined.ts";
 
-// Acts that no call tells of.
+// Acts without a call.
 
-/** The end of each operation. `tenantOf`: whose VM that is; "" for one that is nobody's, or not there. */
+/** The end of each operation. `tenantOf`: the VM's tenant; "" for none, or a missing VM. */
 export function operationTrail(
   audit: Pick<AuditLog, "note">,
   operations: Pick<Operations, "watch">,
@@ -19,7 +19,7 @@ export function operationTrail(
     name: "operation-trail",
     async run(signal, ready) {
       const changes = operations.watch(signal);
-      // From before the end: a VM that was deleted is not there then.
+      // From before the end: a deleted VM is absent then.
       const tenants = new Map<string, string>();
       ready();
       for await (const change of changes) {
@@ -53,7 +53,7 @@ const endOf = (operation: Operation, tenant: string | undefined): Parameters<Aud
   });
 };
 
-/** Each certificate that this host proves itself with from then on, and each set of files that was refused. */
+/** Each certificate that this host begins to use, and each refused set of files. */
 export function certificateTrail(audit: Pick<AuditLog, "note">, trust: Trust): Service {
   return {
     name: "certificate-trail",
@@ -82,19 +82,19 @@ export function certificateTrail(audit: Pick<AuditLog, "note">, trust: Trust): S
   };
 }
 
-/** What is wrong with the log, each in words; absent: nothing. */
+/** The log's faults; absent: none. */
 export interface AuditTrouble {
-  /** Why it could not be read, so that nothing else is known of it. */
+  /** Why it could not be read: its other faults are unknown then. */
   readonly unreadable?: string;
   readonly damaged?: string;
   readonly behind?: string;
 }
 
 const lookMs = 5000;
-/** A sink that is behind for so long is told of. */
+/** Lag after which a sink is reported. */
 const behindSeconds = 300;
 
-/** Looks at the log and at those it is told to, and reports what is wrong with them. */
+/** Checks the log and its sinks, and reports their faults. */
 export function auditHealth(
   audit: Pick<AuditLog, "state">,
   forwarders: readonly Pick<Forwarder, "state">[],

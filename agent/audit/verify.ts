@@ -3,33 +3,33 @@ import { parseCheckpoint, readHead, type Checkpoint, type VerifyKey } from "./ch
 import { beginning, follow, type ChainPoint, type Followed } from "./follow.ts";
 import { linesOf, listSegments, parseHeader, type SegmentFile } from "./segment.ts";
 
-/** The first thing that is wrong. */
+/** The first fault. */
 export interface Problem {
-  /** The first entry that cannot be believed. */
+  /** The first entry that is not trustworthy. */
   readonly sequence: number;
   readonly file: string;
-  /** From 1; 0 where it is about the file as a whole. */
+  /** From 1; 0 for the file as a whole. */
   readonly line: number;
   readonly what: string;
 }
 
 export interface Report {
   readonly problem?: Problem;
-  /** The oldest and the newest entry that were found good. */
+  /** The oldest and newest verified entries. */
   readonly first: number;
   readonly last: number;
-  /** The newest entry that a checkpoint vouches for. */
+  /** The newest entry that a checkpoint covers. */
   readonly signedThrough: number;
   readonly checkpoints: number;
-  /** Bytes of an entry that is being written, or whose writing a crash ended. */
+  /** Bytes of an entry in writing, or torn by a crash. */
   readonly tornBytes: number;
 }
 
 export interface VerifyOptions {
   readonly key: VerifyKey;
-  /** Checkpoints that were kept elsewhere: a log that was cut and signed anew on the host does not fit them. */
+  /** Checkpoints kept elsewhere: a log that was cut and re-signed on the host does not match them. */
   readonly anchors?: readonly Checkpoint[];
-  /** Called for each entry that follows from those before, with where the chain stood. */
+  /** Called for each verified entry, with the chain's previous point. */
   readonly onEntry?: (followed: Followed, before: ChainPoint) => void;
 }
 
@@ -44,11 +44,11 @@ class Mismatch extends Error {
 }
 
 /**
- * Checks the whole log: each entry against the one before, the segments against each other, the signatures, and the end
- * against the newest checkpoint. A log that is being written may be checked. Throws the file system's errors.
+ * Verifies the whole log: each entry against the previous one, the segments against each other, the signatures, and the end
+ * against the newest checkpoint. A log in use may be verified. Throws the file system's errors.
  */
 export async function verifyLog(directory: string, options: VerifyOptions): Promise<Report> {
-  // Read first: the log can only be longer than what it vouches for.
+  // Read first: the log can only be longer than its checkpoint.
   const head = await readHead(directory);
   const segments = await listSegments(directory);
   const check = new LogCheck(options, head);
@@ -67,10 +67,10 @@ export async function verifyLog(directory: string, options: VerifyOptions): Prom
 class LogCheck {
   readonly #options: VerifyOptions;
   readonly #head: Checkpoint | undefined;
-  /** By sequence: what the chain must be there. */
+  /** By sequence: the hash that the chain must have there. */
   readonly #known = new Map<number, Checkpoint>();
   #point: ChainPoint = beginning;
-  /** Where the oldest segment begins. */
+  /** The beginning of the oldest segment. */
   #start: ChainPoint | undefined;
   #dropped: ChainPoint[] = [];
   #checkpoints = 0;
@@ -110,7 +110,8 @@ class LogCheck {
 
   #begin(text: string, named: number, place: { file: string; line: number }): void {
     const header = parseHeader(text);
-    if (header === undefined || header.first !== named) this.#fail(place, "is no beginning of a segment");
+    if (header === undefined || header.first !== named)
+      this.#fail(place, "is not the beginning of a segment");
     const point = { sequence: header.first - 1, hash: header.previous };
     if (this.#start === undefined) {
       this.#start = this.#point = point;
@@ -120,7 +121,7 @@ class LogCheck {
     if (point.sequence > sequence)
       this.#fail(place, `is missing, up to entry ${point.sequence}: they were removed`);
     if (point.sequence < sequence || point.hash !== hash)
-      this.#fail(place, "does not go on from the segment before: one of them was exchanged");
+      this.#fail(place, "does not continue the segment before: one of them was replaced");
   }
 
   #entry(text: string, place: { file: string; line: number }): void {
@@ -148,13 +149,13 @@ class LogCheck {
     this.#checkpoints += 1;
   }
 
-  /** The chain must be at the checkpoint's place, and its signature genuine. */
+  /** The chain must match the checkpoint, and its signature be genuine. */
   #vouch(checkpoint: Checkpoint, place: { file: string; line: number }): void {
     const { key } = this.#options;
     if (!key.vouches(checkpoint))
       this.#failAt(this.#signed + 1, place, this.#unsigned(checkpoint, `of entry ${checkpoint.sequence}`));
     if (checkpoint.hash !== this.#point.hash) {
-      const what = `or a later one, up to ${checkpoint.sequence}, was changed and the hashes made anew: the signed checkpoint says so`;
+      const what = `or a later one, up to ${checkpoint.sequence}, was changed and the hashes recomputed: the signed checkpoint differs`;
       this.#failAt(this.#signed + 1, place, what);
     }
     this.#signed = Math.max(this.#signed, checkpoint.sequence);
@@ -162,11 +163,11 @@ class LogCheck {
 
   #unsigned({ key }: Checkpoint, which: string): string {
     return key === this.#options.key.fingerprint
-      ? `and later ones cannot be believed: the signature ${which} is forged`
-      : `and later ones cannot be believed: the checkpoint ${which} is signed by another key (${key.slice(0, 16)})`;
+      ? `and later ones are not trustworthy: the signature ${which} is forged`
+      : `and later ones are not trustworthy: the checkpoint ${which} is signed by another key (${key.slice(0, 16)})`;
   }
 
-  /** `oldest`: the oldest segment there is. */
+  /** `oldest`: the oldest segment found. */
   end(oldest: SegmentFile | undefined): void {
     const { sequence } = this.#point;
     const place = { file: basename(oldest?.path ?? ""), line: 0 };
@@ -174,7 +175,7 @@ class LogCheck {
       if (known.sequence <= sequence) continue;
       this.#fail(
         { file: "head.json", line: 0 },
-        `is missing, and all up to ${known.sequence}: a signed checkpoint says that they were there, so the end was cut off`,
+        `is missing, and all up to ${known.sequence}: a signed checkpoint covers them, so the end was cut off`,
       );
     }
     if (this.#head?.sequence === 0 && !this.#options.key.vouches(this.#head))
@@ -187,11 +188,7 @@ class LogCheck {
       ({ sequence: at, hash }) => at === start.sequence && hash === start.hash,
     );
     if (!isTold)
-      this.#failAt(
-        1,
-        place,
-        `to ${start.sequence} are missing, and the log does not say that they were to be dropped`,
-      );
+      this.#failAt(1, place, `to ${start.sequence} are missing, and the log does not record their deletion`);
   }
 
   #fail(place: { file: string; line: number }, what: string): never {

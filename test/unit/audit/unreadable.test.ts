@@ -62,7 +62,7 @@ const troubles: readonly [
 ][] = [
   [
     "a key that others can read",
-    /key\.pem can be read by others\. Find out .*: chmod 600 \S+key\.pem\./,
+    /key\.pem is readable by other users\. Find out .*: chmod 600 \S+key\.pem\./,
     async (directory) => {
       const path = join(directory, "key.pem");
       await chmod(path, 0o644);
@@ -71,12 +71,12 @@ const troubles: readonly [
   ],
   [
     "a damaged key",
-    /key\.pem is no Ed25519 private key in PEM form\. Restore it from a backup.*move it aside/,
+    /key\.pem is not an Ed25519 private key in PEM form\. Restore it from a backup.*move it aside/,
     (directory) => overwrite(join(directory, "key.pem"), "-----BEGIN PRIVATE KEY-----\nA\n"),
   ],
   [
     "a key of another kind",
-    /key\.pem is no Ed25519 private key in PEM form\. Restore it from a backup/,
+    /key\.pem is not an Ed25519 private key in PEM form\. Restore it from a backup/,
     (directory) =>
       overwrite(
         join(directory, "key.pem"),

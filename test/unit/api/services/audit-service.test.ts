@@ -151,7 +151,7 @@ test("of a log that could not be read, an auditor gets neither entries nor a che
   ]) {
     const { code, info, message } = await errorOf(call());
     assert.deepEqual([code, info.reason], [status.UNAVAILABLE, "STATE_UNREADABLE"]);
-    assert.match(message, /key\.pem is no Ed25519 private key in PEM form/);
+    assert.match(message, /key\.pem is not an Ed25519 private key in PEM form/);
   }
 });
 
