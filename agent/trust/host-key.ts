@@ -4,13 +4,13 @@ import { createPrivateKey, sign, webcrypto } from "node:crypto";
 export interface HostKey {
   /** PKCS #8. */
   readonly keyPem: string;
-  /** PKCS #10, DER: signed by the key, which proves that who asks has it. */
+  /** PKCS #10, DER: signed by the key, which proves possession. */
   readonly request: Buffer;
 }
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
-/** ECDSA on P-256. Whose the certificate will be is the authority's to say; the request names the host for people. */
+/** ECDSA on P-256. The authority decides the certificate's identity; the request names the host for people. */
 export async function newHostKey(hostname: string): Promise<HostKey> {
   const x509 = await import("./x509.ts");
   x509.cryptoProvider.set(webcrypto);
@@ -28,7 +28,7 @@ export async function newHostKey(hostname: string): Promise<HostKey> {
   };
 }
 
-/** Proves that who asks has the key of the certificate before: ECDSA over SHA-256, in the form of IEEE P1363. */
+/** Proves possession of the previous certificate's key: ECDSA over SHA-256, in the form of IEEE P1363. */
 export function proofOf(keyPem: string, request: Buffer): Buffer {
   return sign("sha256", request, { key: createPrivateKey(keyPem), dsaEncoding: "ieee-p1363" });
 }

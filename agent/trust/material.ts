@@ -4,23 +4,23 @@ import { SocleError } from "../kernel/errors.ts";
 import { identityOf, type Identity } from "./identity.ts";
 import { serialOf } from "./revocation.ts";
 
-/** What this host proves itself with, and what it checks others by. */
+/** This host's certificate and key, and the rules for its peers. */
 export interface Material {
   readonly identity: Identity;
-  /** Of others too. */
+  /** Peers must have it too. */
   readonly domain: string;
   readonly serial: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
-  /** The authorities that are believed. */
+  /** The trusted authorities. */
   readonly roots: readonly X509Certificate[];
-  /** Serial numbers of certificates that must not be believed any more. */
+  /** Serial numbers of revoked certificates. */
   readonly revoked: ReadonlySet<string>;
-  /** When the first revocation list expires; its entries stay in force then. Absent: none expires. */
+  /** When the first revocation list expires; its entries stay in force. Absent: none expires. */
   readonly revocationsUntilMs?: number;
   /**
-   * For every TLS context, on either side: all of it each time, since what is left out falls back to a weaker default.
-   * Revocation is checked by `peerOf`: OpenSSL would refuse every handshake once a list has expired.
+   * For every TLS context, on either side: always all of it, since omitted options fall back to weaker defaults. `peerOf`
+   * checks revocation: OpenSSL would refuse every handshake once a list has expired.
    */
   readonly tls: Readonly<SecureContextOptions> & {
     readonly cert: string;
@@ -29,10 +29,10 @@ export interface Material {
   };
 }
 
-/** What peers are checked by. */
+/** The rules for peers. */
 export type PeerRules = Pick<Material, "domain" | "revoked" | "roots">;
 
-/** Who is at the other end of a connection. */
+/** The peer of a connection. */
 export interface Peer {
   readonly identity: Identity;
   readonly serial: string;
@@ -42,9 +42,9 @@ export interface Peer {
 }
 
 /**
- * Who holds a certificate that TLS has found to be of a known authority; behind it in `chain` stand the issuers that the peer
- * sent. Throws `denied`: CERTIFICATE_IDENTITY, CERTIFICATE_DOMAIN, CERTIFICATE_CHAIN, CERTIFICATE_REVOKED, CERTIFICATE_EXPIRED
- * (which a resumed TLS session is not asked for again).
+ * The holder of a certificate that TLS verified; `chain` continues with the issuers that the peer sent. Throws `denied`:
+ * CERTIFICATE_IDENTITY, CERTIFICATE_DOMAIN, CERTIFICATE_CHAIN, CERTIFICATE_REVOKED, CERTIFICATE_EXPIRED (a resumed TLS
+ * session does not check these again).
  */
 export function peerOf(chain: readonly X509Certificate[], rules: PeerRules, nowMs: number): Peer {
   const [certificate, ...sent] = chain;
@@ -63,8 +63,8 @@ export function peerOf(chain: readonly X509Certificate[], rules: PeerRules, nowM
 }
 
 /**
- * Serial numbers of the certificates between this one and its root. A peer may send others beside them, of the same names:
- * signatures decide. Throws `denied` CERTIFICATE_CHAIN where they lead to no root.
+ * Serial numbers of the certificates between this one and its root. A peer may send others with the same names: signatures
+ * decide. Throws `denied` CERTIFICATE_CHAIN without a path to a root.
  */
 function issuersOf(
   certificate: X509Certificate,
@@ -97,7 +97,7 @@ export function requireValid(
   if (issuer !== undefined)
     throw denied(
       "CERTIFICATE_REVOKED",
-      `the certificate ${issuer}, which issued that of ${identity.uri}, is revoked`,
+      `the certificate ${issuer}, the issuer of that of ${identity.uri}, is revoked`,
     );
   if (nowMs > notAfterMs)
     throw denied("CERTIFICATE_EXPIRED", `the certificate ${serial} of ${identity.uri} has expired`);

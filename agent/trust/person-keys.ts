@@ -5,7 +5,7 @@ import { SocleError } from "../kernel/errors.ts";
 import { defined } from "../kernel/defined.ts";
 import { messageOf } from "../kernel/thrown.ts";
 
-/** A key of the identity provider, with the one algorithm that it signs by. */
+/** A key of the identity provider, with its one signature algorithm. */
 export interface PersonKey {
   readonly alg: "EdDSA" | "ES256";
   readonly key: KeyObject;
@@ -18,8 +18,8 @@ const MAX_BYTES = 256 * 1024;
 const jwksSchema = z.object({ keys: z.array(z.record(z.string(), z.unknown())).max(64) });
 
 /**
- * The public keys in a file: PEM, one or several, or a JWK set (RFC 7517). Keys of other kinds in a set are left out.
- * Throws `invalid` PERSON_KEYS_INVALID: no key is left, a private one is in it, or others may write the file.
+ * The public keys in a file: one or several in PEM, or a JWK set (RFC 7517), whose unsupported keys are ignored. Throws
+ * `invalid` PERSON_KEYS_INVALID: no key is left, one is private, or others may write the file.
  */
 export async function readPersonKeys(path: string): Promise<readonly PersonKey[]> {
   const text = await readText(path);
@@ -29,7 +29,7 @@ export async function readPersonKeys(path: string): Promise<readonly PersonKey[]
   return keys;
 }
 
-/** Names a set of keys in the audit log. */
+/** Fingerprint of a set of keys, for the audit log. */
 export const fingerprintOf = (keys: readonly PersonKey[]): string => {
   const hash = createHash("sha256");
   for (const { key, kid = "" } of keys)
@@ -40,7 +40,7 @@ export const fingerprintOf = (keys: readonly PersonKey[]): string => {
 async function readText(path: string): Promise<string> {
   try {
     const { mode, size } = await stat(path);
-    if ((mode & 0o002) !== 0) throw refused(path, "can be written by anybody (chmod o-w)");
+    if ((mode & 0o002) !== 0) throw refused(path, "is writable by every user (chmod o-w)");
     if (size > MAX_BYTES) throw refused(path, `is larger than ${MAX_BYTES} bytes`);
     return await readFile(path, "utf8");
   } catch (thrown) {
@@ -68,7 +68,7 @@ function keysOfSet(text: string, path: string): PersonKey[] {
     throw refused(path, "is neither PEM nor a JWK set");
   }
   const { data } = jwksSchema.safeParse(value);
-  if (data === undefined) throw refused(path, "is no JWK set");
+  if (data === undefined) throw refused(path, "is not a JWK set");
   return data.keys.flatMap((jwk) => {
     if ("d" in jwk) throw refused(path, "holds a private key: put the public one there");
     const isOurs = jwk.crv === "Ed25519" || jwk.crv === "P-256";

@@ -4,24 +4,24 @@ import { SocleError } from "../kernel/errors.ts";
 import type { PersonKey } from "./person-keys.ts";
 import { defined } from "../kernel/defined.ts";
 
-/** Somebody who acts, as the identity provider says. */
+/** A person, as the identity provider attests. */
 export interface Person {
   readonly name: string;
-  /** Of the token (jti), so that the provider's own log tells where it was got. */
+  /** The token's id (jti), for correlation with the provider's log. */
   readonly token: string;
-  /** Why, as the token says: a change or an incident. */
+  /** The reason in the token: a change or an incident. */
   readonly ticket?: string;
 }
 
 export interface PersonRules {
   readonly issuer: string;
-  /** A token is for this host where it is for any of these. */
+  /** A token is for this host if its audience contains one of these. */
   readonly audiences: readonly string[];
-  /** Older tokens are refused, whatever they say themselves. */
+  /** Older tokens are refused, whatever their own end is. */
   readonly maxAgeMs: number;
 }
 
-/** What clocks of two machines may differ by. */
+/** Maximum clock difference of two machines. */
 const SKEW_MS = 60_000;
 /** A header of gRPC has 8 KiB in most proxies. */
 const MAX_CHARS = 4096;
@@ -33,10 +33,10 @@ const printable = (max: number) =>
     .max(max)
     .regex(/^[^\p{C}]*$/u);
 
-// Nothing in `crit` is understood here, so a token with it is not (RFC 7515, 4.1.11).
+// No `crit` extension is supported, so a token with one is refused (RFC 7515, 4.1.11).
 const headerSchema = z.object({ alg: z.string(), kid: z.string().optional(), crit: z.never().optional() });
 
-/** The claims of RFC 7519; all but `nbf` and `ticket`, which is ours, must be there. Times are seconds. */
+/** The claims of RFC 7519; all but `nbf` and `ticket`, which is Socle's, are required. Times are seconds. */
 const claimsSchema = z.object({
   iss: z.string(),
   aud: z.union([z.string(), z.array(z.string())]),
@@ -49,9 +49,9 @@ const claimsSchema = z.object({
 });
 
 /**
- * Who acts by a signed token: a JWS in compact form (RFC 7515) with EdDSA on Ed25519 or ES256 (RFC 8037, RFC 7518). Which
- * algorithm, the key says: a token that names another is refused (RFC 8725, 3.1). A token is good for any number of calls
- * until it ends. Throws `unauthenticated` PERSON_TOKEN_INVALID or PERSON_TOKEN_EXPIRED, with nothing of the token in the
+ * The person of a signed token: a JWS in compact form (RFC 7515) with EdDSA on Ed25519 or ES256 (RFC 8037, RFC 7518). The
+ * key fixes the algorithm: a token that names another is refused (RFC 8725, 3.1). A token is valid for any number of calls
+ * until it expires. Throws `unauthenticated` PERSON_TOKEN_INVALID or PERSON_TOKEN_EXPIRED, with nothing of the token in the
  * message.
  */
 export function verifyPerson(
@@ -62,7 +62,7 @@ export function verifyPerson(
 ): Person {
   if (token.length > MAX_CHARS) throw invalid(`is longer than ${MAX_CHARS} characters`);
   const [header = "", payload = "", signature = "", ...more] = token.split(".");
-  if (payload === "" || more.length > 0) throw invalid("is no JWS in compact form");
+  if (payload === "" || more.length > 0) throw invalid("is not a JWS in compact form");
   const { alg, kid } = parse(headerSchema, header, "header");
   const candidates = keys.filter((key) => key.alg === alg && (key.kid === undefined || key.kid === kid));
   if (candidates.length === 0)
@@ -94,13 +94,13 @@ function requireCurrent(
     throw invalid("is not valid yet (iat, nbf): compare this host's clock with the identity provider's");
   const endMs = Math.min(exp * 1000, iat * 1000 + maxAgeMs);
   if (nowMs <= endMs + SKEW_MS) return;
-  const message = `the person's token has ended at ${timeOf(endMs)}; get a new one`;
+  const message = `the person's token expired at ${timeOf(endMs)}; get a new one`;
   throw new SocleError("unauthenticated", "PERSON_TOKEN_EXPIRED", message);
 }
 
-// A Date ends long before the numbers do.
+// Dates have a smaller range than numbers.
 const timeOf = (ms: number): string =>
-  Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : "a time that is none";
+  Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : "an invalid time";
 
 function parse<T>(schema: z.ZodType<T>, part: string, what: string): T {
   const bytes = decode(part, what);
@@ -108,18 +108,18 @@ function parse<T>(schema: z.ZodType<T>, part: string, what: string): T {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    throw invalid(`has a ${what} that is no JSON`);
+    throw invalid(`has a ${what} that is not JSON`);
   }
   const { data, error } = schema.safeParse(value);
   if (data !== undefined) return data;
   const fields = [...new Set(error?.issues.map(({ path }) => path.join(".")))].join(", ");
-  throw invalid(`lacks something in its ${what}, or has it in another form: ${fields}`);
+  throw invalid(`has missing or malformed fields in its ${what}: ${fields}`);
 }
 
-/** Base64url without padding, in its one spelling. */
+/** Base64url without padding, in its canonical form. */
 function decode(text: string, what: string): Buffer {
   const bytes = Buffer.from(text, "base64url");
-  if (bytes.toString("base64url") !== text) throw invalid(`has a ${what} that is no base64url`);
+  if (bytes.toString("base64url") !== text) throw invalid(`has a ${what} that is not base64url`);
   return bytes;
 }
 

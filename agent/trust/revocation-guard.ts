@@ -2,7 +2,7 @@ import type { SocleError } from "../kernel/errors.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
 import type { Trust } from "./trust.ts";
 
-/** `Permit` of the state: whether this agent may change anything. */
+/** `Permit` of the state: whether this agent may make changes. */
 interface Permit {
   refuse(part: string, reason: SocleError): void;
   allow(part: string): void;
@@ -10,7 +10,7 @@ interface Permit {
 
 const part = "revocations";
 
-/** Refuses changes while a revocation list in force is older than one that was in force on this host before. */
+/** Refuses changes while a revocation list in force is older than an earlier one on this host. */
 export class RevocationGuard implements Service {
   readonly name = "revocation guard";
   readonly #trust: Pick<Trust, "listTimes" | "noteListTimes" | "rolledBack" | "subscribe">;
@@ -18,7 +18,7 @@ export class RevocationGuard implements Service {
   readonly #publish: () => Promise<boolean>;
   #published = "";
 
-  /** `publish` keeps `listTimes` outside of the state directory, which may be rolled back; false where that is refused. */
+  /** `publish` stores `listTimes` outside of the state directory, which may be rolled back; returns false if refused. */
   constructor(trust: Trust, permit: Permit, publish: () => Promise<boolean>) {
     this.#trust = trust;
     this.#permit = permit;
@@ -30,7 +30,7 @@ export class RevocationGuard implements Service {
     return this.#trust.listTimes;
   }
 
-  /** Takes in what an agent before this one knew. When this returns, changes are refused where they have to be. */
+  /** Takes over the times of the agent before this one. On return, changes are refused where necessary. */
   note(before: Trust["listTimes"]): void {
     this.#trust.noteListTimes(before);
     this.#judge();
@@ -45,7 +45,7 @@ export class RevocationGuard implements Service {
     }
   }
 
-  /** Never rejects: what could not be published is tried again with the next look. */
+  /** Never rejects: a failed publication is retried at the next check. */
   async #publishNew(): Promise<void> {
     const times = JSON.stringify(this.listTimes);
     if (times === this.#published) return;

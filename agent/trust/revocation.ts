@@ -2,10 +2,10 @@ import { webcrypto, type X509Certificate } from "node:crypto";
 import { SocleError } from "../kernel/errors.ts";
 import { authorityKeyOf } from "./identity.ts";
 
-/** A serial number in one spelling: upper-case hexadecimal without leading zeros. */
+/** A serial number in canonical form: upper-case hexadecimal without leading zeros. */
 export const serialOf = (text: string): string => text.toUpperCase().replace(/^0+(?=.)/, "");
 
-/** A certificate revocation list whose signature is checked. */
+/** A certificate revocation list with a verified signature. */
 export interface RevocationList {
   readonly pem: string;
   /** The distinguished name of its authority. */
@@ -13,12 +13,12 @@ export interface RevocationList {
   /** `authorityKeyOf` its authority. */
   readonly authority: string;
   readonly issuedAtMs: number;
-  /** When the next one is due; undefined where the list does not say. */
+  /** When the next list is due; undefined if not stated. */
   readonly nextAtMs: number | undefined;
   readonly serials: readonly string[];
 }
 
-/** When revocation lists were issued, wall clock, by `authorityKeyOf` their authority. */
+/** Issue times of revocation lists, wall clock, by `authorityKeyOf` their authority. */
 export type ListTimes = Readonly<Record<string, number>>;
 
 /** The later time of each authority. */
@@ -30,8 +30,8 @@ export function latestTimes(...all: readonly ListTimes[]): ListTimes {
 }
 
 /**
- * Certificate revocation lists, PEM, one after the other. Throws `invalid` TRUST_INVALID for text that is no list, and for
- * a list that none of `signers` signed.
+ * Concatenated certificate revocation lists in PEM. Throws `invalid` TRUST_INVALID for text that is not a list, and for a list
+ * that none of `signers` signed.
  */
 export async function revocationListsOf(
   pem: string,
@@ -43,7 +43,7 @@ export async function revocationListsOf(
 }
 
 async function revocationListOf(pem: string, signers: readonly X509Certificate[]): Promise<RevocationList> {
-  // Loaded where there is a list alone: the parser is a large part of what an agent would load at its start.
+  // Loaded only if there is a list: the parser is a large part of the agent's start.
   const x509 = await import("./x509.ts");
   x509.cryptoProvider.set(webcrypto);
   let list: InstanceType<typeof x509.X509Crl>;
@@ -52,7 +52,7 @@ async function revocationListOf(pem: string, signers: readonly X509Certificate[]
     list = new x509.X509Crl(pem);
     serials = list.entries.map(({ serialNumber }) => serialOf(serialNumber));
   } catch (cause) {
-    throw refused("ca.crl holds what is no revocation list", cause);
+    throw refused("ca.crl holds data that is not a revocation list", cause);
   }
   const isSigned = await Promise.all(
     signers.map(async ({ raw }) => {
@@ -102,7 +102,7 @@ export function successorLists(
   return [...next, ...kept];
 }
 
-/** How far the clocks of a host and of its authority may differ. */
+/** Maximum clock difference of a host and its authority. */
 export const maxSkewMs = 300_000;
 
 export const utc = (ms: number): string => new Date(ms).toISOString();

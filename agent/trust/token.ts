@@ -1,10 +1,10 @@
 import { SocleError } from "../kernel/errors.ts";
 
-/** What a host enrolls with: by the authority's fingerprint in it, the host knows whom it talks to before it trusts anybody. */
+/** An enrollment token: its fingerprint authenticates the authority before the host trusts any. */
 export interface Token {
   /** SHA-256 of the authority's certificate (DER), lower-case hexadecimal. */
   readonly authority: string;
-  /** As it was made: the authority knows it again. */
+  /** The full text: the authority recognizes it. */
   readonly text: string;
 }
 
@@ -13,6 +13,6 @@ export function parseToken(text: string): Token {
   const [, authority] = /^socle1\.([0-9a-f]{64})\.[A-Za-z0-9_-]{20,128}$/.exec(text.trim()) ?? [];
   if (authority !== undefined) return { authority, text: text.trim() };
   const message =
-    "this is no enrollment token: it looks like socle1.FINGERPRINT.SECRET; ask the scheduler for one";
+    "this is not an enrollment token, which looks like socle1.FINGERPRINT.SECRET; ask the scheduler for one";
   throw new SocleError("invalid", "TOKEN_INVALID", message);
 }

@@ -7,8 +7,8 @@ import { defined } from "../kernel/defined.ts";
 import { codeOf, messageOf } from "../kernel/thrown.ts";
 
 /**
- * The files of a trust directory: key and certificate together, as enrollment writes them, or each by itself. The
- * revocation list may be missing.
+ * The files of a trust directory: key and certificate together, as enrollment writes them, or separate. The revocation list
+ * may be missing.
  */
 export const files = {
   pair: "agent.pem",
@@ -18,17 +18,17 @@ export const files = {
   revocations: "ca.crl",
 } as const;
 
-/** The last set that was in use, in one file: the files above can be half written, or edited into what does not fit. */
+/** The last set in use, in one file: the files above can be partly written, or edited so that they do not match. */
 const lastGoodFile = "last-good.json";
 
 const lastGoodSchema = z.strictObject({
   version: z.literal(1),
   certificate: z.string(),
-  /** null: it stands elsewhere, as a credential of systemd. */
+  /** null: it is elsewhere, as a credential of systemd. */
   key: z.string().nullable(),
   authorities: z.string(),
   revocations: z.string().nullable(),
-  /** The set was accepted, and not all of its files may be written yet. */
+  /** The set was accepted, and its files may be incomplete. */
   installing: z.boolean(),
 });
 
@@ -40,7 +40,7 @@ export class TrustFiles {
   readonly #keyPath: string;
   readonly #replaceFile: ReplaceFile;
 
-  /** `keyPath`: where the key of a certificate that stands by itself is; default: agent.key beside it. */
+  /** `keyPath`: the key of a separate certificate; default: agent.key beside it. */
   constructor(directory: string, keyPath: string | undefined, replaceFile: ReplaceFile) {
     this.#directory = directory;
     this.#keyPath = keyPath ?? join(directory, files.key);
@@ -48,8 +48,8 @@ export class TrustFiles {
   }
 
   /**
-   * Throws `not_found` NOT_ENROLLED while there is no certificate, `invalid` TRUST_INVALID for a file that is missing, cannot
-   * be read or holds a key that others can read.
+   * Throws `not_found` NOT_ENROLLED without a certificate, `invalid` TRUST_INVALID for a file that is missing, unreadable, or
+   * holds a key that others can read.
    */
   async read(): Promise<TrustTexts> {
     return {
@@ -59,7 +59,7 @@ export class TrustFiles {
     };
   }
 
-  /** Undefined where there is none. Throws as `read`. */
+  /** Undefined if absent. Throws as `read`. */
   async readLastGood(): Promise<{ readonly texts: TrustTexts; readonly installing: boolean } | undefined> {
     const path = this.#path(lastGoodFile);
     const text = await readIfThere(path);
@@ -81,14 +81,14 @@ export class TrustFiles {
     return { texts, installing };
   }
 
-  /** Keeps the set that `read` gave and that is in use. */
+  /** Stores a set that `read` returned and that is in use. */
   async keepAsLastGood(texts: TrustTexts): Promise<void> {
     const isElsewhere =
       this.#keyPath !== this.#path(files.key) && (await readIfThere(this.#path(files.pair))) === undefined;
     await this.#writeLastGood(texts, { keepsKey: !isElsewhere, installing: false });
   }
 
-  /** Resolves when the set will be in use after any crash: with its files, or by `readLastGood` without all of them. */
+  /** Resolves when the set survives any crash: by its files, or by `readLastGood` without all of them. */
   async install(texts: TrustTexts): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     await this.#writeLastGood(texts, { keepsKey: true, installing: true });
@@ -105,7 +105,7 @@ export class TrustFiles {
     await this.#writeLastGood(texts, { keepsKey: true, installing: false });
   }
 
-  /** Differs when a file is another one. */
+  /** Changes when a file does. */
   async stamp(): Promise<string> {
     const stamps = Object.values(files).map(async (name) => {
       try {
@@ -133,7 +133,7 @@ export class TrustFiles {
     await this.#replaceFile(this.#path(lastGoodFile), Buffer.from(`${JSON.stringify(kept, undefined, 2)}\n`));
   }
 
-  /** Throws `not_found` NOT_ENROLLED where there is neither. */
+  /** Throws `not_found` NOT_ENROLLED if there is neither. */
   async #readPair(): Promise<{ certificatePem: string; keyPem: string }> {
     const path = this.#path(files.pair);
     const pair = await readIfThere(path);

@@ -14,7 +14,7 @@ import {
 } from "./revocation.ts";
 import { defined } from "../kernel/defined.ts";
 
-/** The texts that belong together, in PEM form: they are checked as a whole and replaced as a whole. */
+/** The texts of a set in PEM form: they are checked and replaced as a whole. */
 export interface TrustTexts {
   /** The host's own first, then those between it and its authority. */
   readonly certificatePem: string;
@@ -23,32 +23,32 @@ export interface TrustTexts {
   readonly revocationsPem?: string | undefined;
 }
 
-/** A trust set whose parts fit each other. */
+/** A trust set whose parts match. */
 export interface TrustSet {
   readonly texts: TrustTexts;
   readonly material: Material;
   readonly chain: readonly X509Certificate[];
-  /** Whom it believes. */
+  /** The trusted authorities. */
   readonly authorities: readonly X509Certificate[];
   readonly lists: readonly RevocationList[];
 }
 
 const maxCertificates = 32;
-/** Of all authorities that this host ever had lists of, the newest. */
+/** The newest lists of all authorities, past and present. */
 const maxListTimes = 64;
 
 /**
- * Checks that the parts of a set fit each other: key, chain, authorities, names, signatures of revocation lists. Dates are
- * `successorOf`'s: a host must start with a certificate that has expired, to renew it. Throws `invalid` TRUST_INVALID.
+ * Checks that the parts of a set match: key, chain, authorities, names, signatures of revocation lists. `successorOf` checks
+ * dates: a host must start with an expired certificate to renew it. Throws `invalid` TRUST_INVALID.
  */
 export async function trustSetOf(texts: TrustTexts, domain: string): Promise<TrustSet> {
   const chain = certificatesOf(texts.certificatePem, "agent.crt");
   const authorities = certificatesOf(texts.authoritiesPem, "ca.crt");
   const [own] = chain;
   if (!own.checkPrivateKey(privateKeyOf(texts.keyPem)))
-    throw refused("agent.key is not the key of agent.crt: put both of one pair there");
+    throw refused("agent.key is not the key of agent.crt: install a matching pair");
   if (!authorities.every(({ ca }) => ca))
-    throw refused("ca.crt holds a certificate that is no authority's (basicConstraints CA is missing)");
+    throw refused("ca.crt holds a certificate that is not an authority's (basicConstraints CA is missing)");
   requireIssued(chain, authorities);
   const identity = identityOf(own.subjectAltName);
   if (identity.domain !== domain || identity.role !== "agent")
@@ -61,7 +61,7 @@ export async function trustSetOf(texts: TrustTexts, domain: string): Promise<Tru
 
 /**
  * The set that replaces `current`, with the revocation lists that stay in force. Throws `invalid` TRUST_INVALID for
- * certificates that have expired or are not valid yet, for an expired list and for one older than that in force.
+ * certificates that are expired or not valid yet, for an expired list and for one older than that in force.
  */
 export async function successorOf(
   next: TrustSet,
@@ -80,8 +80,8 @@ export async function successorOf(
 }
 
 /**
- * What a renewal may replace `current` with: the same host, and the same authorities by their keys. Authorities that the
- * answer leaves out stay. Throws `denied` AUTHORITY_CHANGED for a new one, IDENTITY_CHANGED for another host's certificate.
+ * What a renewal may replace `current` with: the same host, and the same authorities by their keys. Authorities missing from
+ * the answer stay. Throws `denied` AUTHORITY_CHANGED for a new one, IDENTITY_CHANGED for another host's certificate.
  */
 export function renewedTexts(next: TrustSet, current: TrustSet): TrustTexts {
   const { uri } = current.material.identity;
@@ -93,8 +93,8 @@ export function renewedTexts(next: TrustSet, current: TrustSet): TrustTexts {
   const added = next.authorities.find((authority) => !known.has(authorityKeyOf(authority)));
   if (added !== undefined) {
     const message =
-      `the authority answered with another authority, ${fingerprintOf(added)}: only an administrator on the host changes ` +
-      "whom it believes. Add it to ca.crt, or run: socle enroll --authority-fingerprint";
+      `the authority answered with another authority, ${fingerprintOf(added)}: only an administrator on the host may change ` +
+      "its authorities. Add it to ca.crt, or run: socle enroll --authority-fingerprint";
     throw new SocleError("denied", "AUTHORITY_CHANGED", message);
   }
   const answered = new Set(next.authorities.map(authorityKeyOf));
@@ -104,8 +104,8 @@ export function renewedTexts(next: TrustSet, current: TrustSet): TrustTexts {
 }
 
 /**
- * The times of the lists in force and of those before them, also of authorities that are not believed now: they may come back
- * with an older copy. A list from the future does not count: the right ones that follow it are older.
+ * The newest times of lists, also of authorities that are not trusted now: they may return with an older copy. A list from
+ * the future does not count: the right ones that follow it are older.
  */
 export function listTimesAfter(before: ListTimes, { lists }: TrustSet, nowMs: number): ListTimes {
   const inForce = lists
@@ -117,7 +117,7 @@ export function listTimesAfter(before: ListTimes, { lists }: TrustSet, nowMs: nu
   return Object.fromEntries(newestFirst.slice(0, maxListTimes));
 }
 
-/** Undefined where the lists in force are as new as `times`. */
+/** Undefined if the lists in force are as new as `times`. */
 export function listsRolledBack(set: TrustSet, times: ListTimes): SocleError | undefined {
   const { lists, authorities, chain } = set;
   const believed = new Set([...authorities, ...chain.slice(1)].map(authorityKeyOf));
@@ -128,7 +128,7 @@ export function listsRolledBack(set: TrustSet, times: ListTimes): SocleError | u
     const now = inForceMs.length === 0 ? "is missing" : `is of ${utc(Math.max(...inForceMs))}`;
     const message =
       `the revocation list of the authority with the key ${authority} ${now}, and one of ${utc(atMs)} was in force here before: ` +
-      "what was revoked since is believed again. Changes are refused; put the newest ca.crl, or one that the authority issues now, " +
+      "certificates revoked since then are accepted again. Changes are refused; put the newest ca.crl, or a new one of the authority, " +
       "into the trust directory";
     return new SocleError("unavailable", "REVOCATIONS_ROLLED_BACK", message);
   }
@@ -146,7 +146,7 @@ function withLists(set: Omit<TrustSet, "material" | "lists">, lists: readonly Re
   const { chain, authorities } = set;
   const [own] = chain;
   if (own === undefined) throw refused("agent.crt holds no certificate");
-  // Normalized: only what was checked is kept, in one order.
+  // Normalized: only checked texts are kept, in one order.
   const texts: TrustTexts = defined({
     certificatePem: chain.map(String).join(""),
     keyPem: set.texts.keyPem.trim(),
@@ -174,7 +174,7 @@ function withLists(set: Omit<TrustSet, "material" | "lists">, lists: readonly Re
   return { texts, material, chain, authorities, lists };
 }
 
-/** Each certificate is issued by the next, and the last by an authority. */
+/** Checks that each certificate is issued by the next, and the last by an authority. */
 function requireIssued(chain: readonly X509Certificate[], authorities: readonly X509Certificate[]): void {
   chain.forEach((certificate, index) => {
     const next = chain[index + 1];
@@ -199,7 +199,7 @@ function certificatesOf(pem: string, name: string): [X509Certificate, ...X509Cer
     const [first, ...others] = blocks.map((block) => new X509Certificate(block));
     if (first !== undefined) return [first, ...others];
   } catch (cause) {
-    throw refused(`${name} holds what is no certificate`, cause);
+    throw refused(`${name} holds data that is not a certificate`, cause);
   }
   throw refused(`${name} holds no certificate in PEM form`);
 }

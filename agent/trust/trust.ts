@@ -20,22 +20,22 @@ import {
 
 export interface TrustOptions {
   readonly directory: string;
-  /** The part of identities that says whose cloud this is; null: no TLS. */
+  /** The domain of identities, which names the cloud; null: no TLS. */
   readonly domain: string | null;
-  /** Where agent.crt's key is; absent: agent.key beside it. */
+  /** The key of agent.crt; absent: agent.key beside it. */
   readonly keyPath?: string;
   readonly replaceFile: ReplaceFile;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** How often the files are looked at, and certificates of open connections for their end. */
+/** Interval for checking the files, and the expiry of open connections' certificates. */
 const LOOK_MS = 15_000;
 
 /**
- * What this host proves itself with and checks others by. A set is checked whole before it replaces the one in use, whether
- * it comes from the files, read again when they change, or from the authority. What does not fit is refused, and the last
- * good set stays in use, also over restarts.
+ * This host's certificate and its rules for peers. A set is checked whole before it replaces the one in use, whether it
+ * comes from the files, which are reread when they change, or from the authority. An invalid one is refused; the last good
+ * set stays in use, also over restarts.
  */
 export class Trust implements Service {
   readonly name = "trust";
@@ -57,7 +57,7 @@ export class Trust implements Service {
     this.#files = new TrustFiles(options.directory, options.keyPath, options.replaceFile);
   }
 
-  /** Whether whoever is met over the network must prove who they are. */
+  /** Whether peers on the network must authenticate. */
   get isRequired(): boolean {
     return this.#options.domain !== null;
   }
@@ -67,33 +67,33 @@ export class Trust implements Service {
     return this.#current?.material;
   }
 
-  /** Why the files as they are now, or what the authority answered last, are not in use. */
+  /** Why the current files, or the authority's last answer, are not in use. */
   get problem(): SocleError | undefined {
     return this.#fileProblem ?? this.#renewalProblem;
   }
 
-  /** Of the newest revocation lists that were ever in force on this host, as far as is known. */
+  /** Times of the newest revocation lists ever in force on this host, as far as known. */
   get listTimes(): ListTimes {
     return this.#listTimes;
   }
 
-  /** What was in force before this start: the trust directory may be an older copy. */
+  /** Adds times from before this start: the trust directory may be an older copy. */
   noteListTimes(before: ListTimes): void {
     this.#listTimes = latestTimes(this.#listTimes, before);
     this.#rolledBack = this.#judged();
   }
 
-  /** A list in force is older than one that was in force before. */
+  /** A list in force is older than an earlier one. */
   get rolledBack(): SocleError | undefined {
     return this.#rolledBack;
   }
 
-  /** Also with files that cannot be used. */
+  /** Set even while the files are unusable. */
   get isEnrolled(): boolean {
     return this.#current !== undefined || this.#fileProblem?.reason !== "NOT_ENROLLED";
   }
 
-  /** After each change of `material`, and at a steady pace, since certificates run out by themselves. */
+  /** After each change of `material`, and periodically, since certificates expire. */
   subscribe(signal: AbortSignal): AsyncIterable<unknown> {
     return this.#changes.subscribe(signal, 1);
   }
@@ -112,7 +112,7 @@ export class Trust implements Service {
     }
   }
 
-  /** Reads the files now. Never throws: what is wrong with them is in `problem` and in the log. */
+  /** Reads the files now. Never throws: faults are in `problem` and in the log. */
   async reload(): Promise<void> {
     const { domain } = this.#options;
     if (domain === null) return;
@@ -121,7 +121,7 @@ export class Trust implements Service {
 
   /**
    * Puts an authority's answer to a renewal in use, durably. Throws `internal` CERTIFICATE_UNFIT, `denied` AUTHORITY_CHANGED
-   * or IDENTITY_CHANGED for an answer that is refused; nothing is written then.
+   * or IDENTITY_CHANGED for a refused answer, and writes nothing then.
    */
   async renew(answer: TrustTexts): Promise<Material> {
     return await this.#inTurn(async () => {
@@ -141,8 +141,8 @@ export class Trust implements Service {
   }
 
   /**
-   * As `renew`, for a first certificate or one of another authority. `expected`: the identity of this host, and the
-   * authority's fingerprint that the administrator named.
+   * As `renew`, for a first certificate or another authority's. `expected`: this host's identity, and the fingerprint of the
+   * authority that the administrator named.
    */
   async enroll(answer: TrustTexts, expected: { identity: string; authority: string }): Promise<Material> {
     const domain = this.#options.domain ?? "";
@@ -184,7 +184,7 @@ export class Trust implements Service {
       await this.#files.keepAsLastGood(next.texts).catch((thrown: unknown) => {
         this.#log.error(
           { err: thrown },
-          "the trust set in use was not kept: a restart reads the files alone",
+          "the trust set in use was not stored: a restart only reads the files",
         );
       });
       this.#use(next);
@@ -201,7 +201,7 @@ export class Trust implements Service {
     }
   }
 
-  /** The set that was in use before this start; its files are written again where that was interrupted. */
+  /** Restores the set in use before this start, and completes its interrupted installation. */
   async #recover(domain: string): Promise<void> {
     try {
       const kept = await this.#files.readLastGood();
@@ -233,7 +233,7 @@ export class Trust implements Service {
     return this.#current === undefined ? undefined : listsRolledBack(this.#current, this.#listTimes);
   }
 
-  /** One change at a time. */
+  /** Runs one change at a time. */
   async #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
     const turn = this.#turn.then(act);
     this.#turn = turn.catch(() => undefined);
@@ -241,7 +241,7 @@ export class Trust implements Service {
   }
 }
 
-/** An answer's misfits by their own reason where it is more than not fitting. */
+/** A misfit's own reason, if it has a specific one. */
 function unfitOf(thrown: unknown): SocleError {
   const error = toSocleError(thrown);
   return error.reason === "TRUST_INVALID" ? unfit(error.message) : error;

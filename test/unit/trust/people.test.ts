@@ -162,7 +162,7 @@ test("keys that cannot be used are refused by what is wrong, and the last good o
   assert.equal(people.verify(next.token()).name, "ann@example");
 });
 
-test("without any key nobody's token is believed", async (t) => {
+test("without any key no token is accepted", async (t) => {
   const { people, first } = await peopleOf(t, "");
   assert.deepEqual(first, { problem: "PERSON_KEYS_INVALID" });
   assert.throws(() => people.verify(new IdentityProvider().token()), { reason: "PERSON_KEYS_MISSING" });
