@@ -1,8 +1,8 @@
-/** One of what a client accepts. */
+/** A value of an Accept header. */
 export interface Choice {
   readonly name: string;
   readonly parameters: ReadonlyMap<string, string>;
-  /** 0: not that. */
+  /** 0: not acceptable. */
   readonly quality: number;
 }
 

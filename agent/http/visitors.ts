@@ -1,18 +1,17 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-/** Of all who connect, and of one address. */
+/** Connections in total, and from one address. */
 const mostOpen = 128;
 const mostOfOne = 48;
 
 /**
- * Keeps places for those who ask, who prove nothing here: with one connection more than there is room for, the one goes that has
- * asked nothing for the longest time; the new one itself, where all others wait for an answer. Without it, a few silent
- * connections would keep Prometheus out.
+ * Bounds unauthenticated connections: one more closes the connection that has been idle longest, or the new one if all others
+ * wait for an answer. Otherwise a few silent connections would exclude Prometheus.
  */
 export function keepPlaces(server: Server): void {
   const open = new Set<Socket>();
-  /** In the order since when. */
+  /** In order of their last activity. */
   const silent = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     open.add(socket);
@@ -36,9 +35,8 @@ export function keepPlaces(server: Server): void {
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
- * Nothing is done for a request that was sent ahead before it is its turn: Node tells no answer that waits behind another
- * when their connection is gone, and what was held for it would be held for ever. Who sends more than one ahead is no
- * scraper and no browser.
+ * Delays a pipelined request until its turn: Node does not report a lost connection to a queued answer, whose resources
+ * would be held forever. Scrapers and browsers pipeline at most one request.
  */
 export function inTurn(answer: Answer): Answer {
   const withOneAhead = new WeakSet<Socket>();

@@ -19,18 +19,18 @@ export type Emit<F extends Families> = {
       : never;
 };
 
-/** Wall clock of when what was collected was read; undefined: now. */
+/** Wall clock of the reading; undefined: now. */
 export type ReadAtMs = number | undefined;
 
-/** Of a collector that shows what it has while some of it is missing: it counts as failed, and was last whole then. */
+/** The result of a collector whose data is partly missing: it counts as failed, and has the time of its last full reading. */
 export interface Incomplete {
   readonly missing: SocleError;
   readonly readAtMs: ReadAtMs;
 }
 
 /**
- * Emits everything it knows. A generator yields wherever the event loop may have its turn, at least every few
- * thousand samples. Throwing drops what this collector emitted and marks it as failed; the others are not touched.
+ * Emits everything it has. A generator yields to the event loop at least every few thousand samples. Throwing drops what
+ * this collector emitted and marks it as failed; the others are not affected.
  */
 export type Collect<F extends Families> = (
   sources: Sources,
@@ -42,11 +42,11 @@ export interface FamilyText {
   readonly lines: readonly Buffer[];
 }
 
-/** A part of a scrape, as the scrape sees it. Not to be started again before it is done. */
+/** A part of a scrape. It must finish before it is started again. */
 export interface Collector {
   readonly name: string;
   readonly families: readonly Family[];
-  /** Yields where the event loop may have its turn, waiting for a promise where it yields one. */
+  /** Yields to the event loop; a yielded promise is awaited. */
   collect(
     sources: Sources,
   ): Generator<
@@ -56,8 +56,8 @@ export interface Collector {
 }
 
 /**
- * Says what a collector exposes and how to get it; the scrape owns isolation, timing and rendering. Each exposition
- * makes its own: a collector keeps the text of its series from one scrape to the next.
+ * Declares a collector's families and how to read them; the scrape owns isolation, timing and rendering. Each exposition has
+ * its own: a collector caches the text of its series between scrapes.
  */
 export function collector<F extends Families>(
   name: string,
@@ -97,8 +97,8 @@ function emitter(of: Samples): (value: never, ...labels: readonly (string | numb
 }
 
 /**
- * What a reader read; undefined where the machine does not have it. Throws `unavailable` when it is too old to be
- * stated, or was never read and cannot be.
+ * A reader's newest reading; undefined where the machine lacks the hardware. Throws `unavailable` when it is too old, or was
+ * never read.
  */
 export function fresh<N extends ReaderName>(
   readings: Pick<HostReadings, "newest" | "last">,
@@ -115,7 +115,7 @@ export function fresh<N extends ReaderName>(
   throw new SocleError("unavailable", "READER_FAILED", last.reason);
 }
 
-/** A collector of what one reader read. Where the machine does not have it, it has nothing to show. */
+/** A collector of one reader. Where the machine lacks the hardware, it emits nothing. */
 export function ofReader<N extends ReaderName, F extends Families>(
   name: string,
   reader: N,
@@ -130,13 +130,13 @@ export function ofReader<N extends ReaderName, F extends Families>(
 }
 
 /**
- * For a collector that asks several readers: what each has is shown, and one that has nothing to state though the
- * machine has it makes the whole incomplete.
+ * For a collector of several readers: emits what each has; one without a current reading makes the whole incomplete, unless
+ * the machine lacks it.
  */
 export function freshOfSeveral(readings: Pick<HostReadings, "newest" | "last">): {
   /** As `fresh`, and undefined where that would throw. */
   readonly take: <N extends ReaderName>(name: N) => Sampled<HostValue<N>> | undefined;
-  /** What the collector is to return. */
+  /** The collector's return value. */
   readonly end: () => ReadAtMs | Incomplete;
 } {
   let missing: SocleError | undefined;

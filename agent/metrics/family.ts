@@ -47,14 +47,14 @@ export const contentTypes: Readonly<Record<Format, string>> = {
   openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
 };
 
-/** What stands last in an exposition. */
+/** The last line of an exposition. */
 export const trailers: Readonly<Record<Format, string>> = { text: "", openmetrics: "# EOF\n" };
 
 const units = ["seconds", "bytes", "ratio", "celsius", "volts", "amperes", "watts", "joules", "hertz", "rpm"];
 
 /**
- * The lines above a family's samples. The samples themselves are the same in both formats; in OpenMetrics a counter's
- * family is named without `_total`, and the unit that its name ends in is stated.
+ * The lines above a family's samples. Both formats have the same samples; OpenMetrics names a counter's family without
+ * `_total`, and states the unit.
  */
 export function header({ name, help, kind }: Family, format: Format): string {
   const escapedHelp = help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
@@ -80,7 +80,7 @@ function escapeLabel(value: string): string {
   return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }
 
-/** A sample's value as both formats write it. */
+/** A sample's value in both formats. */
 export function formatValue(value: number): string {
   if (Number.isFinite(value)) return String(value);
   if (Number.isNaN(value)) return "NaN";

@@ -2,7 +2,7 @@ import type { Distribution } from "../kernel/histogram.ts";
 import { formatValue, samplePrefix, type Family } from "./family.ts";
 import { Samples } from "./samples.ts";
 
-/** Of a histogram, the first label value of a sample says which of its parts it is. */
+/** For a histogram, the first label value names the part of the sample. */
 export function samplesOf(family: Family): Samples {
   if (family.kind !== "histogram") return new Samples(family);
   const { name, labels } = family;
@@ -29,7 +29,7 @@ export function addDistribution(
   to.add(count, ["_count", ...labels]);
 }
 
-/** A bound as `le` tells it: OpenMetrics wants a float. */
+/** A bound as the value of `le`: OpenMetrics requires a float. */
 export function boundText(bound: number): string {
   const text = formatValue(bound);
   return /^\d+$/.test(text) ? `${text}.0` : text;

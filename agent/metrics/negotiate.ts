@@ -2,8 +2,8 @@ import { choicesIn } from "../http/accept.ts";
 import type { Format } from "./family.ts";
 
 /**
- * The format that an Accept header prefers; text where it has no preference, and where it accepts neither (a scrape
- * that is not understood says more than a 406).
+ * The format that an Accept header prefers; text without a preference, and where it accepts neither (a scrape in the wrong
+ * format shows more than a 406).
  */
 export function negotiateFormat(accept: string | undefined): Format {
   const choices = choicesIn(accept ?? "");

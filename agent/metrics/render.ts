@@ -8,7 +8,7 @@ import { Slice } from "../kernel/concurrency/slice.ts";
 import type { Sources } from "./sources.ts";
 import { within } from "../kernel/concurrency/deadline.ts";
 
-/** Which collectors a scrape asks for: those in `collect` (all when empty) that are not in `exclude`. */
+/** The requested collectors: those in `collect` (all when empty) that are not in `exclude`. */
 export interface Selection {
   readonly collect: readonly string[];
   readonly exclude: readonly string[];
@@ -16,7 +16,7 @@ export interface Selection {
 
 export interface ExpositionOptions {
   readonly collectors: readonly Collector[];
-  /** Left out of every scrape. An unknown name is `invalid`: it would silently switch off nothing. */
+  /** Left out of every scrape. An unknown name is `invalid`: it would silently disable nothing. */
   readonly disabled: readonly string[];
   readonly sources: Sources;
   readonly clock: Clock;
@@ -24,18 +24,18 @@ export interface ExpositionOptions {
 }
 
 interface Outcome {
-  /** What it has to show; undefined: it failed, or ran out of time. */
+  /** The collected families; undefined: it failed, or ran out of time. */
   readonly texts: readonly FamilyText[] | undefined;
-  /** Nothing is missing. */
+  /** No data is missing. */
   readonly isWhole: boolean;
   readonly durationMs: number;
 }
 
 interface Run {
   readonly selected: readonly Collector[];
-  /** On the monotonic clock; the latest of those who share the run. */
+  /** On the monotonic clock; the latest deadline of the sharing scrapes. */
   deadlineMs: number;
-  /** Of the collectors that are done, in the order of `selected`. */
+  /** Of finished collectors, in the order of `selected`. */
   readonly outcomes: Outcome[];
   readonly end: Promise<void>;
 }
@@ -43,9 +43,8 @@ interface Run {
 const CUT_LOG_INTERVAL_MS = 60_000;
 
 /**
- * Everything the agent exposes, rendered on demand. Scrapes that overlap and ask for the same share one run, which goes
- * on until the last of them is out of time: nobody's time cuts what another gets. Runs that ask for something else
- * follow one another.
+ * All metrics, rendered on demand. Concurrent scrapes with the same selection share one run, which lasts until the latest
+ * deadline: no scrape shortens another's. Runs with other selections follow one another.
  */
 export class Exposition {
   readonly #collectors: readonly Collector[];
@@ -55,7 +54,7 @@ export class Exposition {
   readonly #failing = new Set<string>();
   #cutLoggedMs = -Infinity;
   readonly #lastSuccessMs = new Map<string, number>();
-  /** By the name of their family, which has one meaning and so one header. */
+  /** By family name, which has one header. */
   readonly #headers: Readonly<Record<Format, Map<string, Buffer>>> = {
     text: new Map(),
     openmetrics: new Map(),
@@ -71,8 +70,8 @@ export class Exposition {
   }
 
   /**
-   * The exposition as encoded pieces, to be sent one after the other. What is not collected within `timeoutMs` is left
-   * out and marked as failed. Rejects with `invalid` for a collector that is not there.
+   * The exposition as encoded pieces, in order. Collectors that exceed `timeoutMs` are left out and marked as failed. Rejects
+   * with `invalid` for an unknown collector.
    */
   async render(format: Format, selection: Selection, timeoutMs: number): Promise<readonly Buffer[]> {
     refuseUnknown([...selection.collect, ...selection.exclude], this.#options.collectors);
@@ -114,7 +113,7 @@ export class Exposition {
       running.deadlineMs = Math.max(running.deadlineMs, deadlineMs);
       return running;
     }
-    // Whoever comes after something was cut has a run of his own.
+    // A scrape that arrives after a cut gets a run of its own.
     const leave = (): void => {
       if (this.#running.get(key) === run) this.#running.delete(key);
     };
@@ -165,7 +164,7 @@ export class Exposition {
     }
   }
 
-  /** The run's time may grow meanwhile. */
+  /** The run's deadline may be extended meanwhile. */
   async #within(run: Run, work: Promise<unknown>): Promise<void> {
     const { clock } = this.#options;
     const done = new AbortController();
@@ -179,7 +178,7 @@ export class Exposition {
     await Promise.race([work, late()]).finally(() => done.abort());
   }
 
-  /** All that the run has so far, and how each of its collectors did: what it has not come to is missing. */
+  /** The run's results so far, and the outcome of each collector: unfinished ones are missing. */
   #textsOf({ selected, outcomes }: Run): readonly FamilyText[] {
     const own = [this.#success, this.#duration, this.#lastSuccess];
     for (const samples of own) samples.begin();
@@ -194,7 +193,7 @@ export class Exposition {
     return [...collected, ...own.map((samples) => ({ family: samples.family, lines: samples.take() }))];
   }
 
-  /** Whoever scrapes says how long it may take: he is not to fill the log by that. */
+  /** The scraper chooses the deadline: it must not fill the log by that. */
   #wasCut(name: string): void {
     const nowMs = this.#options.clock.monotonicMs();
     if (nowMs - this.#cutLoggedMs < CUT_LOG_INTERVAL_MS) return;

@@ -3,17 +3,17 @@ import { formatValue, samplePrefix, type Family } from "./family.ts";
 
 type Label = string | number;
 
-/** Samples that are encoded together, or taken over as they are: about a tenth of a millisecond of work. */
+/** Samples that are encoded or reused together: about a tenth of a millisecond of work. */
 const blockSamples = 256;
 
 /**
- * Samples that follow one another. Parallel arrays, not an object for each: a large host has many thousands, a scrape
- * walks them all, and so does each collection of garbage.
+ * Consecutive samples. Parallel arrays, not an object for each: a large host has many thousands, which every scrape and every
+ * garbage collection walks.
  */
 interface Block {
-  /** Of each sample as many as it has. */
+  /** One value per sample. */
   readonly labels: (Label | undefined)[];
-  /** Of each sample name and labels, escaped: the costly part of a line, and what makes a series this one and no other. */
+  /** Name and labels of each sample, escaped: the costly part of a line, and the identity of its series. */
   readonly prefixes: string[];
   readonly values: number[];
   /** The lines of exactly these samples. */
@@ -21,20 +21,19 @@ interface Block {
 }
 
 /**
- * The samples of one family. From one scrape to the next the same series come in the same order, mostly, and many have
- * the same value: each is first looked for where it was the last time, and a block in which nothing changed is not
- * written again.
+ * The samples of one family. Between scrapes, mostly the same series come in the same order, often with the same value: each
+ * is looked up first at its last position, and an unchanged block is not rendered again.
  */
 export class Samples {
   readonly family: Family;
   readonly #prefixOf: (labels: readonly Label[]) => string;
-  /** Labels that are kept of each sample: a histogram's have a few more than its family. */
+  /** Labels stored per sample: a histogram has a few more than its family. */
   readonly #width: number;
   #blocks: Block[] = [];
   #count = 0;
   /**
-   * The series that this scrape has had. Made only once one is not where it was in the last scrape: until then they are
-   * as different from each other as they were in that.
+   * The series of this scrape. Built only once one has moved since the last scrape: until then they are as distinct as they
+   * were in that.
    */
   #seen: Set<string> | undefined;
 
@@ -45,13 +44,13 @@ export class Samples {
   }
 
   begin(): void {
-    // A scrape that broke off left what the one before it had behind its own.
+    // An aborted scrape left older samples behind its own.
     this.#cut();
     this.#count = 0;
     this.#seen = undefined;
   }
 
-  /** Adds a sample; one whose value is not known is left out, as is a second one of the same series. */
+  /** Adds a sample; an undefined value is left out, as is a second sample of the same series. */
   add(value: number | undefined, labels: readonly Label[]): void {
     if (value === undefined) return;
     const at = this.#count % blockSamples;
@@ -63,7 +62,7 @@ export class Samples {
     else this.#move(block, at, value, labels);
   }
 
-  /** As `add`, of a family with one label or two. VMs have tens of thousands of these: no list is made for each. */
+  /** As `add`, with one or two labels. VMs have tens of thousands of these: no array is allocated for each. */
   addLabelled(value: number | undefined, first: Label, second?: Label): void {
     if (value === undefined) return;
     const at = this.#count % blockSamples;
@@ -90,7 +89,7 @@ export class Samples {
     return (this.#blocks[index] ??= { labels: [], prefixes: [], values: [], encoded: undefined });
   }
 
-  /** A sample of the series that had its place in the last scrape. */
+  /** A sample of the series at this position in the last scrape. */
   #put(block: Block, at: number, value: number): void {
     if (this.#seen !== undefined && !this.#isNew(block.prefixes[at] ?? "")) return;
     if (!Object.is(value, block.values[at])) {
@@ -121,7 +120,7 @@ export class Samples {
     return true;
   }
 
-  /** Drops what comes after the last sample. */
+  /** Drops samples after the last one. */
   #cut(): void {
     const inLast = this.#count % blockSamples;
     this.#blocks.length = Math.ceil(this.#count / blockSamples);

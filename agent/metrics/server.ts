@@ -16,7 +16,7 @@ import { inTurn, keepPlaces } from "../http/visitors.ts";
 import { codeOf } from "../kernel/thrown.ts";
 import { aborted } from "../kernel/concurrency/deadline.ts";
 
-/** Why the agent is not ready yet or not any more. */
+/** Why the agent is not ready. */
 export interface NotReady {
   /** UPPER_SNAKE, for programs. */
   readonly reason: string;
@@ -30,30 +30,30 @@ export interface MetricsServerOptions {
   /** Empty: ready. */
   readonly readiness: () => readonly NotReady[];
   readonly log: Logger;
-  /** What browsers are shown at `/`; without it there is a line of text. */
+  /** Shown to browsers at `/`; without it there is a line of text. */
   readonly page?: WebPage | undefined;
-  /** Told where it listens, once it does. */
+  /** Called with the bound address. */
   readonly onListening?: (address: AddressInfo) => void;
 }
 
-/** Paths of somebody else's: asked with GET and HEAD alone. */
+/** Paths served by another module: only GET and HEAD. */
 export interface WebPage {
   serves(path: string): boolean;
-  /** Ends the response, now or later. What it throws is answered by the error's kind. */
+  /** Ends the response, now or later. An exception is answered by its kind. */
   answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void>;
 }
 
-/** Of all scrapers together. */
+/** Over all scrapers. */
 const maxConcurrentScrapes = 16;
 const defaultScrapeTimeoutMs = 10_000;
 const maxScrapeTimeoutMs = 60_000;
-/** What is kept of the scraper's time for sending. */
+/** Share of the scraper's timeout reserved for sending. */
 const sendingMs = 200;
-/** Of an exposition, as much as is copied, packed or given to the kernel at once: well below a millisecond of work. */
+/** Bytes of an exposition that are copied, compressed or written at once: well below a millisecond of work. */
 const chunkBytes = 256 * 1024;
-/** Of one scraper that reads slowly, or not at all. */
+/** For a scraper that reads slowly, or not at all. */
 const mostUnsentBytes = 1024 * 1024;
-/** Level 1: a third larger than the default level's, in a fifth of its time. A chunk holds what a hundred VMs come to. */
+/** Level 1: a third larger than the default level's, in a fifth of its time. A chunk holds about a hundred VMs. */
 const packing = { level: constants.Z_BEST_SPEED, chunkSize: 64 * 1024 } as const;
 
 const statusByKind = new Map<ErrorKind, number>([
@@ -64,7 +64,7 @@ const statusByKind = new Map<ErrorKind, number>([
   ["unavailable", 503],
 ]);
 
-/** Why the agent is not ready: it does not serve, or it does not know which VMs there are and refuses their changes. */
+/** Why the agent is not ready: it does not serve, or its VM list is unknown, so it refuses changes. */
 export function whyNotReady(seen: {
   readonly serving: boolean;
   readonly listed: boolean;
@@ -73,12 +73,11 @@ export function whyNotReady(seen: {
 }): readonly NotReady[] {
   if (!seen.serving) return [{ reason: "NOT_READY", message: "the agent is starting or stopping" }];
   if (seen.reportFailed === true) {
-    const message =
-      "the report for schedulers cannot be made: they hold an older one. The agent's log says why";
+    const message = "the report for schedulers cannot be made: they hold an older one. See the agent's log";
     return [{ reason: "REPORT_FAILED", message }];
   }
   if (seen.listed) return [];
-  const message = "libvirt does not tell which VMs there are, and they are not changed before it does";
+  const message = "VM list unavailable: libvirt has not reported all VMs; changes are refused until then";
   return [{ reason: "VMS_NOT_LISTED", message }];
 }
 
@@ -98,8 +97,8 @@ export function metricsServer(options: MetricsServerOptions): Service {
       options.onListening?.(address);
       options.log.info({ address: address.address, port: address.port }, "metrics are served");
       ready();
-      // An error of a later accept (no descriptors left) concerns that connection alone.
-      server.on("error", (cause) => options.log.warn({ err: cause }, "a connection could not be taken"));
+      // An error of a later accept (no descriptors left) affects only that connection.
+      server.on("error", (cause) => options.log.warn({ err: cause }, "a connection could not be accepted"));
       await aborted(signal);
       server.close();
       server.closeAllConnections();
@@ -131,11 +130,11 @@ function handler(
       url === undefined ||
       !(page !== undefined || ["/", "/metrics", "/healthz", "/readyz"].includes(path))
     ) {
-      return send(request, response, 404, "not found: there are /metrics, /healthz and /readyz\n");
+      return send(request, response, 404, "not found. Available: /metrics, /healthz and /readyz\n");
     }
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("Allow", "GET, HEAD").setHeader("Connection", "close");
-      return send(request, response, 405, "this address can only be read: use GET or HEAD\n");
+      return send(request, response, 405, "method not allowed: use GET or HEAD\n");
     }
     if (path === "/metrics") return metrics(request, response, url);
     if (path === "/readyz") {
@@ -144,7 +143,7 @@ function handler(
       response.setHeader("Content-Type", "application/jsonl");
       return send(request, response, 503, reasons.map((reason) => `${JSON.stringify(reason)}\n`).join(""));
     }
-    // That this answer is given is the proof that the event loop turns.
+    // The answer itself proves that the event loop turns.
     if (path === "/healthz") return send(request, response, 200, "alive\n");
     if (page !== undefined) return page.answer(request, response, url);
     return send(request, response, 200, "Socle agent: /metrics, /healthz, /readyz\n");
@@ -177,7 +176,7 @@ async function scrape(
     exclude: url.searchParams.getAll("exclude[]"),
   };
   const timeoutMs = scrapeTimeoutMs(request);
-  // Nobody reads what is sent after that, and who drips through it would hold its place for ever.
+  // After its timeout the scraper reads no more, and a slow reader would hold its place forever.
   const over = setTimeout(() => response.destroy(), timeoutMs ?? maxScrapeTimeoutMs);
   response.once("close", () => clearTimeout(over));
   const pieces = await exposition.render(
@@ -213,9 +212,8 @@ async function sendPieces(
 }
 
 /**
- * Those of a thousand VMs are megabytes: copied and written all at once, they would hold the event loop up. No more than
- * about `mostBytes` wait in the stream, which is for a reader that may be slow: to wait after every chunk costs as much as
- * all the rest of a scrape.
+ * Expositions of a thousand VMs are megabytes: copied and written at once, they would block the event loop. At most about
+ * `mostBytes` wait in the stream for a slow reader: waiting after every chunk would cost as much as the rest of a scrape.
  */
 async function feed(stream: Writable, pieces: readonly Buffer[], mostBytes: number): Promise<void> {
   const slice = new Slice();
@@ -228,7 +226,7 @@ async function feed(stream: Writable, pieces: readonly Buffer[], mostBytes: numb
   stream.end();
 }
 
-/** Until more may be written, or nothing any more. */
+/** Resolves when the stream accepts more, or is closed. */
 async function drained(stream: Writable): Promise<void> {
   const done = new AbortController();
   const { signal } = done;
@@ -250,13 +248,13 @@ function* inChunks(pieces: readonly Buffer[]): Generator<Buffer, void, undefined
   if (bytes > 0) yield Buffer.concat(chunk, bytes);
 }
 
-/** The time a scraper gives, if it says so. */
+/** The scraper's timeout, if it sends one. */
 function scrapeTimeoutMs(request: IncomingMessage): number | undefined {
   const seconds = Number(request.headers["x-prometheus-scrape-timeout-seconds"]);
   return seconds > 0 ? Math.min(seconds * 1000, maxScrapeTimeoutMs) : undefined;
 }
 
-/** Of that time, what sending leaves. */
+/** The timeout less the share for sending. */
 const collectingMs = (timeoutMs: number): number => Math.max(timeoutMs - sendingMs, timeoutMs / 2);
 
 async function send(

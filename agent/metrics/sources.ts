@@ -5,7 +5,7 @@ import type { CallTotals } from "../libvirt/index.ts";
 import type { OperationTotals } from "../state/operations/tally.ts";
 import type { VmIncidents, VmView } from "../vm/model/vm.ts";
 
-/** Where collectors read. Everything here answers from memory, at once: no scrape waits for libvirt or a sensor. */
+/** Data sources of collectors. All answer from memory: no scrape waits for libvirt or a sensor. */
 export interface Sources {
   readonly vms: VmView;
   readonly incidents: (vmId: string) => VmIncidents;
@@ -16,13 +16,13 @@ export interface Sources {
   readonly agent: () => AgentFacts;
   readonly load: () => Load;
   readonly audit: () => AuditFacts;
-  /** Those that have VMs or reservations here. */
+  /** Tenants with VMs or reservations on this host. */
   readonly tenants: () => readonly TenantShare[];
   /** How often VM statistics are read. */
   readonly sampleIntervalMs: number;
   /** Wall clock of the scrape. */
   readonly nowMs: () => number;
-  /** The same moment on the monotonic clock: ages are told by it. */
+  /** The same moment on the monotonic clock: ages use it. */
   readonly monotonicMs: () => number;
 }
 
@@ -38,7 +38,7 @@ export interface SchedulerLink {
   readonly lastAckAtMs?: number;
 }
 
-/** How much is asked of the agent, and how much of that it keeps waiting or refuses. */
+/** The agent's load: open, queued and refused work. */
 export interface Load {
   /** By class of call: open now, refused since the start. */
   readonly calls: readonly { readonly kind: string; readonly open: number; readonly refused: number }[];
@@ -47,17 +47,17 @@ export interface Load {
     readonly open: number;
     readonly refused: number;
   }[];
-  /** Answers that were written and that their callers have not taken; abandoned since the start. */
+  /** Unread answers; abandoned since the start. */
   readonly answers: { readonly bytes: number; readonly abandoned: number };
   readonly work: { readonly taken: number; readonly waiting: number };
-  /** Changes that were let in by break-glass since the start. */
+  /** Changes accepted by break-glass since the start. */
   readonly brokenGlass: number;
   readonly journalPendingBytes: number;
 }
 
-/** The audit log, and who is told its entries. */
+/** The audit log and its sinks. */
 export interface AuditFacts {
-  /** Both are absent where the log could not be read. */
+  /** Both are absent when the log could not be read. */
   readonly sequence?: number;
   readonly bytes?: number;
   readonly writable: boolean;

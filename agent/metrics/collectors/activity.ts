@@ -6,7 +6,7 @@ export const hostActivity = collector(
   {
     load: gauge(
       "socle_host_load_average",
-      "Tasks that run, want to run or wait for a disk, on average over so many minutes.",
+      "Tasks that run, want to run or wait for a disk, on average over this many minutes.",
       ["minutes"],
     ),
     threads: gauge("socle_host_threads", "Threads of all processes."),
@@ -16,11 +16,11 @@ export const hostActivity = collector(
     interrupts: counter("socle_host_interrupts_total", "Interrupts, those of timers included."),
     forks: counter("socle_host_forks_total", "Processes and threads that were started."),
     openFiles: gauge("socle_host_files_open", "Open files of all processes."),
-    maxOpenFiles: gauge("socle_host_files_open_limit", "Of these there may be so many."),
+    maxOpenFiles: gauge("socle_host_files_open_limit", "Limit of open files."),
     majorFaults: counter("socle_host_major_faults_total", "Pages that had to be read from a disk."),
     swapIn: counter("socle_host_swap_in_bytes_total", "Read back from swap."),
     swapOut: counter("socle_host_swap_out_bytes_total", "Written to swap."),
-    oomKills: counter("socle_host_oom_kills_total", "Processes that were killed for want of memory."),
+    oomKills: counter("socle_host_oom_kills_total", "Processes killed for lack of memory."),
   },
   ({ readings }, emit) => {
     const { take, end } = freshOfSeveral(readings);
@@ -47,11 +47,9 @@ export const hostCpuFrequency = ofReader(
   "host_cpu_frequency",
   "cpuFrequency",
   {
-    hertz: gauge(
-      "socle_host_cpu_frequency_hertz",
-      "How fast the CPUs are: the lowest, all on average, the highest.",
-      ["kind"],
-    ),
+    hertz: gauge("socle_host_cpu_frequency_hertz", "CPU frequencies: the lowest, the average, the highest.", [
+      "kind",
+    ]),
   },
   (frequency, emit) => {
     emit.hertz(frequency.lowestHertz, "lowest");
@@ -70,13 +68,13 @@ export const hostNetworkStack = ofReader(
     ),
     squeezed: counter(
       "socle_host_softnet_squeezed_total",
-      "Turns of a CPU at received packets that ended with some left.",
+      "Times a CPU left received packets for its next turn.",
     ),
     tcp: gauge("socle_host_tcp_sockets", "TCP sockets of the host, by state.", ["state"]),
     tracked: gauge("socle_host_conntrack_entries", "Connections that the firewall keeps track of."),
     limit: gauge(
       "socle_host_conntrack_entries_limit",
-      "Of these there may be so many; packets of more are dropped.",
+      "Limit of tracked connections; packets of further ones are dropped.",
     ),
   },
   (stack, emit) => {

@@ -4,13 +4,13 @@ import { counter, gauge, histogram } from "../family.ts";
 export const agentFacts = collector(
   "agent",
   {
-    info: gauge("socle_agent_info", "What the agent is; always 1.", ["version", "node"]),
+    info: gauge("socle_agent_info", "Versions of the agent and of Node; always 1.", ["version", "node"]),
     started: gauge("socle_agent_start_timestamp_seconds", "When the agent started."),
     epoch: gauge("socle_agent_epoch", "Starts of the agent over the host's life."),
     generation: gauge("socle_agent_generation", "Changes of what the agent reports to the scheduler."),
     sequence: gauge("socle_agent_event_sequence", "Sequence number of the newest lifecycle event."),
     running: gauge("socle_agent_operations_running", "Operations under way."),
-    retained: gauge("socle_agent_operations_retained", "Operations kept, those that ended too."),
+    retained: gauge("socle_agent_operations_retained", "Operations kept, including those that ended."),
     operations: counter("socle_operations_total", "Operations that ended since the agent started.", [
       "kind",
       "outcome",
@@ -42,9 +42,12 @@ export const agentEventLoop = ofReader(
   {
     p99: gauge(
       "socle_agent_event_loop_lag_p99_seconds",
-      "How late 99 of 100 turns of the agent's event loop were at most, between its last two looks.",
+      "99th percentile of the event loop's lag in the last interval.",
     ),
-    max: gauge("socle_agent_event_loop_lag_max_seconds", "How late the latest of them was."),
+    max: gauge(
+      "socle_agent_event_loop_lag_max_seconds",
+      "Maximum of the event loop's lag in the last interval.",
+    ),
   },
   (lag, emit) => {
     emit.p99(lag.p99Ms / 1000);

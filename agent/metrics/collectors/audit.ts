@@ -5,13 +5,13 @@ export const audit = collector(
   "audit",
   {
     entries: counter("socle_audit_entries_total", "Entries of the audit log over the host's life."),
-    bytes: gauge("socle_audit_bytes", "What the audit log takes on the disk."),
+    bytes: gauge("socle_audit_bytes", "Size of the audit log on disk."),
     writable: gauge("socle_audit_writable", "Whether acts can be recorded; where not, changes are refused."),
     refused: counter("socle_audit_refused_total", "Acts that could not be recorded since the agent's start."),
     connected: gauge("socle_audit_sink_connected", "Whether the sink is connected.", ["sink"]),
-    lag: gauge("socle_audit_sink_lag_entries", "Entries that the sink was not told yet.", ["sink"]),
-    lagSeconds: gauge("socle_audit_sink_lag_seconds", "How long the sink has not been told all.", ["sink"]),
-    lost: counter("socle_audit_sink_lost_total", "Entries that were deleted before the sink could be told.", [
+    lag: gauge("socle_audit_sink_lag_entries", "Entries that the sink has not received yet.", ["sink"]),
+    lagSeconds: gauge("socle_audit_sink_lag_seconds", "How long the sink has lacked entries.", ["sink"]),
+    lost: counter("socle_audit_sink_lost_total", "Entries that were deleted before the sink received them.", [
       "sink",
     ]),
   },

@@ -6,7 +6,7 @@ export const hostBonds = ofReader(
   "bonds",
   {
     slaves: gauge("socle_host_bond_slaves", "Links of a bond.", ["bond"]),
-    active: gauge("socle_host_bond_active_slaves", "Of these, the ones that are up.", ["bond"]),
+    active: gauge("socle_host_bond_active_slaves", "Links of the bond that are up.", ["bond"]),
   },
   (bonds, emit) => {
     for (const { name, slaves } of bonds) {
@@ -54,7 +54,7 @@ export const hostClock = ofReader(
       "socle_host_clock_offset_seconds",
       "Reference time minus the host's clock: positive while the clock is behind.",
     ),
-    synced: gauge("socle_host_clock_synced", "1 while something keeps the clock."),
+    synced: gauge("socle_host_clock_synced", "1 while the clock is synchronised."),
   },
   (clock, emit) => {
     emit.offset(clock.offsetSeconds);
@@ -68,7 +68,7 @@ export const hostWatchdogs = ofReader(
   {
     info: gauge("socle_host_watchdog_info", "A hardware watchdog; always 1.", ["device", "identity"]),
     active: gauge("socle_host_watchdog_active", "1 while it would reset the host.", ["device"]),
-    timeout: gauge("socle_host_watchdog_timeout_seconds", "Not petted this long, it resets the host.", [
+    timeout: gauge("socle_host_watchdog_timeout_seconds", "Timeout after which it resets the host.", [
       "device",
     ]),
     left: gauge("socle_host_watchdog_left_seconds", "Time until it resets the host.", ["device"]),
@@ -114,7 +114,7 @@ export const hostGpus = ofReader(
     ]),
     temperature: gauge("socle_host_gpu_temperature_celsius", "Temperature of the GPU.", perGpu),
     power: gauge("socle_host_gpu_power_watts", "Power it draws.", perGpu),
-    utilization: gauge("socle_host_gpu_utilization_ratio", "Share of the time in which it worked.", perGpu),
+    utilization: gauge("socle_host_gpu_utilization_ratio", "Share of time in which it was busy.", perGpu),
     memory: gauge("socle_host_gpu_memory_bytes", "Its memory, by kind.", ["gpu", "kind"]),
     errors: counter(
       "socle_host_gpu_uncorrected_errors_total",

@@ -8,7 +8,7 @@ const perDisk = ["device"] as const;
 export const hostDisks = collector(
   "host_disks",
   {
-    info: gauge("socle_host_disk_info", "A disk that may tell of its own health; always 1.", [
+    info: gauge("socle_host_disk_info", "A disk that may report its health; always 1.", [
       "device",
       "model",
       "serial",
@@ -16,7 +16,7 @@ export const hostDisks = collector(
     ]),
     mapped: gauge(
       "socle_host_disk_mapped_info",
-      "What a device that is mapped onto others is called, such as a logical volume; always 1.",
+      "Name of a device that maps onto others, such as a logical volume; always 1.",
       ["device", "name"],
     ),
   },
@@ -46,10 +46,10 @@ export const hostDiskIo = ofReader(
     discardSeconds: counter("socle_host_disk_discard_seconds_total", "Time of all discards.", perDisk),
     flushOps: counter("socle_host_disk_flush_ops_total", "Flushes that ended.", perDisk),
     flushSeconds: counter("socle_host_disk_flush_seconds_total", "Time of all flushes together.", perDisk),
-    inProgress: gauge("socle_host_disk_io_in_progress", "Requests that the disk is at.", perDisk),
+    inProgress: gauge("socle_host_disk_io_in_progress", "Requests that the disk processes.", perDisk),
     busy: counter(
       "socle_host_disk_io_seconds_total",
-      "Time with a request under way; its rate is the disk's utilisation.",
+      "Time with a request in progress; its rate is the disk's utilisation.",
       perDisk,
     ),
     weighted: counter(
@@ -84,36 +84,36 @@ export const hostDiskHealth = ofReader(
   "host_disk_health",
   "diskHealth",
   {
-    wear: gauge("socle_host_disk_wear_ratio", "Of the writes the disk is made for; may go past 1.", perDisk),
-    spare: gauge("socle_host_disk_spare_ratio", "Spare blocks that are left.", perDisk),
-    mediaErrors: counter(
-      "socle_host_disk_media_errors_total",
-      "Data the disk could not read back, since it was made.",
+    wear: gauge(
+      "socle_host_disk_wear_ratio",
+      "Used share of the disk's rated writes; may exceed 1.",
       perDisk,
     ),
+    spare: gauge("socle_host_disk_spare_ratio", "Spare blocks that are left.", perDisk),
+    mediaErrors: counter("socle_host_disk_media_errors_total", "Data errors in the disk's life.", perDisk),
     warning: gauge("socle_host_disk_critical_warning", "1 while the disk warns of this.", [
       "device",
       "warning",
     ]),
     powerOn: counter(
       "socle_host_disk_power_on_seconds_total",
-      "How long it was on since it was made.",
+      "Time it was powered on in its life.",
       perDisk,
     ),
     powerCycles: counter("socle_host_disk_power_cycles_total", "Times it was switched on.", perDisk),
     unsafeShutdowns: counter(
       "socle_host_disk_unsafe_shutdowns_total",
-      "Times it lost its power without being told before.",
+      "Times it lost power without a shutdown.",
       perDisk,
     ),
     lifetimeRead: counter(
       "socle_host_disk_lifetime_read_bytes_total",
-      "Read from it since it was made, by its own count.",
+      "Bytes read in its life, by its own count.",
       perDisk,
     ),
     lifetimeWritten: counter(
       "socle_host_disk_lifetime_written_bytes_total",
-      "Written to it since it was made, by its own count.",
+      "Bytes written in its life, by its own count.",
       perDisk,
     ),
     sectors: gauge(
@@ -125,20 +125,20 @@ export const hostDiskHealth = ofReader(
   },
   (disks, emit) => {
     for (const { disk, health } of disks) {
-      const told = valueOf(health);
-      emit.wear(told?.wearRatio, disk.name);
-      emit.spare(told?.spareRatio, disk.name);
-      emit.mediaErrors(told?.mediaErrors, disk.name);
-      emit.temperature(told?.temperatureCelsius, disk.name);
-      emit.powerOn(told?.powerOnSeconds, disk.name);
-      emit.powerCycles(told?.powerCycles, disk.name);
-      emit.unsafeShutdowns(told?.unsafeShutdowns, disk.name);
-      emit.lifetimeRead(told?.readBytes, disk.name);
-      emit.lifetimeWritten(told?.writtenBytes, disk.name);
-      emit.sectors(told?.reallocatedSectors, disk.name, "reallocated");
-      emit.sectors(told?.pendingSectors, disk.name, "pending");
-      emit.sectors(told?.uncorrectableSectors, disk.name, "uncorrectable");
-      for (const [warning, is] of told?.warnings ?? []) emit.warning(Number(is), disk.name, warning);
+      const reading = valueOf(health);
+      emit.wear(reading?.wearRatio, disk.name);
+      emit.spare(reading?.spareRatio, disk.name);
+      emit.mediaErrors(reading?.mediaErrors, disk.name);
+      emit.temperature(reading?.temperatureCelsius, disk.name);
+      emit.powerOn(reading?.powerOnSeconds, disk.name);
+      emit.powerCycles(reading?.powerCycles, disk.name);
+      emit.unsafeShutdowns(reading?.unsafeShutdowns, disk.name);
+      emit.lifetimeRead(reading?.readBytes, disk.name);
+      emit.lifetimeWritten(reading?.writtenBytes, disk.name);
+      emit.sectors(reading?.reallocatedSectors, disk.name, "reallocated");
+      emit.sectors(reading?.pendingSectors, disk.name, "pending");
+      emit.sectors(reading?.uncorrectableSectors, disk.name, "uncorrectable");
+      for (const [warning, is] of reading?.warnings ?? []) emit.warning(Number(is), disk.name, warning);
     }
   },
 );
@@ -151,8 +151,8 @@ export const hostRaid = ofReader(
       "array",
       "state",
     ]),
-    disks: gauge("socle_host_raid_disks", "Disks the array is made for.", ["array"]),
-    degraded: gauge("socle_host_raid_degraded_disks", "Of these, the ones it does not have in sync.", [
+    disks: gauge("socle_host_raid_disks", "Disks that the array needs.", ["array"]),
+    degraded: gauge("socle_host_raid_degraded_disks", "Missing or unsynchronised disks of the array.", [
       "array",
     ]),
   },
@@ -171,7 +171,7 @@ export const hostMounts = ofReader(
   {
     readOnly: gauge(
       "socle_host_filesystem_readonly",
-      "1 while a filesystem that should be writable takes no writes.",
+      "1 while a filesystem that should be writable is read-only.",
       ["path"],
     ),
   },

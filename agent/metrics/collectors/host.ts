@@ -9,7 +9,7 @@ const effects: readonly Effect[] = ["none", "degraded", "no_schedule", "evacuate
 export const hostInfo = collector(
   "host_info",
   {
-    info: gauge("socle_host_info", "What this host is; always 1.", [
+    info: gauge("socle_host_info", "Identity of this host; always 1.", [
       "host",
       "hostname",
       "vendor",
@@ -55,32 +55,30 @@ export const hostCapacity = collector(
   {
     all: gauge(
       "socle_host_capacity",
-      "What the cell has in all, in vCPUs or bytes. A gauge: _total would make it a counter.",
+      "Total of the cell, in vCPUs or bytes. A gauge: _total would make it a counter.",
       cellResource,
     ),
     reserved: gauge("socle_host_capacity_reserved", "Kept for the host itself.", cellResource),
     allocated: gauge("socle_host_capacity_allocated", "Taken by VMs.", cellResource),
-    claimed: gauge("socle_host_capacity_claimed", "Promised to VMs that are not there yet.", cellResource),
+    claimed: gauge("socle_host_capacity_claimed", "Claimed for VMs that do not exist yet.", cellResource),
     unhealthy: gauge(
       "socle_host_capacity_unhealthy",
-      "There and not usable: CPUs that are offline, memory that lost data.",
+      "Unusable: offline CPUs and poisoned memory.",
       cellResource,
     ),
     available: gauge(
       "socle_host_capacity_available",
-      "What a new VM may still take; negative when overcommitted.",
+      "Free for new VMs; negative when overcommitted.",
       cellResource,
     ),
-    overcommit: gauge("socle_host_capacity_overcommit_ratio", "Sold per one that is there.", cellResource),
-    devices: gauge(
-      "socle_host_capacity_devices",
-      "Devices that VMs can be given, by what became of them; cell and alias are empty where there is none.",
-      ["cell", "kind", "alias", "state"],
-    ),
-    complete: gauge(
-      "socle_host_capacity_complete",
-      "0 while what VMs take is not known, or only as it was seen last.",
-    ),
+    overcommit: gauge("socle_host_capacity_overcommit_ratio", "Overcommit ratio.", cellResource),
+    devices: gauge("socle_host_capacity_devices", "Devices for VMs, by state; cell and alias may be empty.", [
+      "cell",
+      "kind",
+      "alias",
+      "state",
+    ]),
+    complete: gauge("socle_host_capacity_complete", "0 while the VMs' use is unknown, or only as last seen."),
   },
   ({ host }, emit) => {
     const { capacity, inventory, inventoryReadAtMs } = host.snapshot();
@@ -124,7 +122,7 @@ export const hostHealth = collector(
       "condition",
       "status",
     ]),
-    since: gauge("socle_host_health_condition_since_timestamp_seconds", "Since when it has that status.", [
+    since: gauge("socle_host_health_condition_since_timestamp_seconds", "When its status last changed.", [
       "condition",
     ]),
     probed: gauge("socle_host_health_condition_probe_timestamp_seconds", "When it was last probed.", [
@@ -132,27 +130,29 @@ export const hostHealth = collector(
     ]),
     unwatched: gauge(
       "socle_host_health_condition_unwatched",
-      "1 while it is unknown because the agent may not look, or has nothing to look with or at.",
+      "1 while it is unknown because the agent lacks permission, tool or hardware.",
       ["condition"],
     ),
     latched: gauge(
       "socle_host_health_condition_latched",
-      "1 while it waits for an operator to acknowledge it.",
+      "1 while it waits for an operator's acknowledgement.",
       ["condition"],
     ),
     state: gauge(
       "socle_host_health_state",
-      "1 for the worst effect of all conditions, 0 for the others; none where the host is well.",
+      "1 for the worst effect of all conditions, 0 for the others; none on a healthy host.",
       ["state"],
     ),
-    alive: gauge("socle_host_alive", "1 for the answer: do the agent's own probes go on.", ["status"]),
-    schedulable: gauge("socle_host_schedulable", "1 for the answer: may new VMs be put here.", ["status"]),
+    alive: gauge("socle_host_alive", "1 for the verdict: whether the agent's own probes run.", ["status"]),
+    schedulable: gauge("socle_host_schedulable", "1 for the verdict: whether the host accepts new VMs.", [
+      "status",
+    ]),
     safeToFence: gauge(
       "socle_host_safe_to_fence",
-      "1 for the answer: would cutting the power lose no guest; the agent never asks for it.",
+      "1 for the verdict: whether a power cut loses no guest; the agent never requests one.",
       ["status"],
     ),
-    cordoned: gauge("socle_host_cordoned", "1 while an operator keeps new VMs away."),
+    cordoned: gauge("socle_host_cordoned", "1 while an operator refuses new VMs."),
   },
   ({ host }, emit) => {
     const { health, scheduling } = host.snapshot();
@@ -190,11 +190,9 @@ export const hostStorage = collector(
     capacity: gauge("socle_host_storage_pool_capacity_bytes", "The pool's size.", ["pool"]),
     allocated: gauge("socle_host_storage_pool_allocated_bytes", "Taken by volumes.", ["pool"]),
     available: gauge("socle_host_storage_pool_available_bytes", "Left for volumes.", ["pool"]),
-    provisioned: gauge(
-      "socle_host_storage_pool_provisioned_bytes",
-      "What its volumes may grow to, all together.",
-      ["pool"],
-    ),
+    provisioned: gauge("socle_host_storage_pool_provisioned_bytes", "Maximum size of its volumes in total.", [
+      "pool",
+    ]),
   },
   ({ host }, emit) => {
     const { inventory, inventoryReadAtMs } = host.snapshot();

@@ -38,7 +38,7 @@ import { tenants } from "./tenants.ts";
 import { vmCpu, vmDisk, vmGuest, vmMemory, vmMigration, vmNetwork, vmVcpu } from "./vm-stats.ts";
 import { vmIncidents, vmInfo, vmObservation } from "./vm.ts";
 
-/** What matters most first, should the time run out. */
+/** Most important first, in case the time runs out. */
 const collectors: readonly (() => Collector)[] = [
   agentFacts,
   agentEventLoop,
@@ -94,5 +94,5 @@ const collectors: readonly (() => Collector)[] = [
   processCollector,
 ];
 
-/** All collectors, fresh ones, in the order of a scrape. */
+/** New instances of all collectors, in order of a scrape. */
 export const allCollectors = (): Collector[] => collectors.map((make) => make());

@@ -5,7 +5,7 @@ export const libvirtLink = collector(
   "libvirt",
   {
     connected: gauge("socle_libvirt_connected", "1 while the agent is connected to libvirt."),
-    reconnects: counter("socle_libvirt_reconnects_total", "Times the connection to libvirt was made again."),
+    reconnects: counter("socle_libvirt_reconnects_total", "Reconnections to libvirt."),
     calls: counter("socle_libvirt_calls_total", "Calls to libvirt, by how they ended.", ["outcome"]),
     durations: histogram("socle_libvirt_call_duration_seconds", "How long calls to libvirt took."),
     pending: gauge("socle_libvirt_pending_calls", "Calls that wait for libvirt's answer."),
@@ -40,13 +40,10 @@ export const hostCertificate = ofReader(
   "host_certificate",
   "certificate",
   {
-    life: gauge(
-      "socle_host_certificate_life_seconds",
-      "How long the host's own certificate is valid in all.",
-    ),
+    life: gauge("socle_host_certificate_life_seconds", "Total lifetime of the host's own certificate."),
     remaining: gauge(
       "socle_host_certificate_remaining_seconds",
-      "How long the host's own certificate is still valid; negative since it ran out.",
+      "Remaining lifetime of the host's own certificate; negative once expired.",
     ),
   },
   (certificate, emit, { nowMs }) => {

@@ -4,28 +4,28 @@ import { counter, gauge } from "../family.ts";
 export const load = collector(
   "load",
   {
-    open: gauge("socle_api_calls_open", "Calls of the API that are not over.", ["class"]),
+    open: gauge("socle_api_calls_open", "Open calls of the API.", ["class"]),
     refused: counter("socle_api_calls_refused_total", "Calls refused because there were too many.", [
       "class",
     ]),
     connections: gauge("socle_api_connections_open", "Connections to the API.", ["listener"]),
     turnedAway: counter(
       "socle_api_connections_refused_total",
-      "Connections turned away: of nobody who may come, or too many of one caller or in all.",
+      "Connections refused: unauthenticated, or above a limit.",
       ["listener"],
     ),
-    answers: gauge("socle_api_answers_held_bytes", "Answers that their callers have not taken yet."),
+    answers: gauge("socle_api_answers_held_bytes", "Answers that their callers have not read yet."),
     abandoned: counter(
       "socle_api_answers_abandoned_total",
-      "Calls reset because their caller did not take the answer in time.",
+      "Calls reset because their caller did not read the answer in time.",
     ),
     brokenGlass: counter(
       "socle_break_glass_calls_total",
-      "Changes that were let in by break-glass, without a person's token.",
+      "Changes accepted by break-glass, without a person's token.",
     ),
-    working: gauge("socle_vm_work_running", "Creates, starts and deletes that libvirt is at."),
-    waiting: gauge("socle_vm_work_waiting", "Creates, starts and deletes that wait for their turn."),
-    journal: gauge("socle_journal_pending_bytes", "What waits to be written to the operations journal."),
+    working: gauge("socle_vm_work_running", "Creates, starts and deletes in progress."),
+    waiting: gauge("socle_vm_work_waiting", "Queued creates, starts and deletes."),
+    journal: gauge("socle_journal_pending_bytes", "Bytes to be written to the operations journal."),
   },
   ({ load: read }, emit) => {
     const { calls, connections, answers, work, brokenGlass, journalPendingBytes } = read();

@@ -5,11 +5,11 @@ import { boundText } from "../histogram-samples.ts";
 
 /**
  * Default metrics that are not shown. Some are gauges named like counters, which Prometheus' own linter refuses; the same
- * numbers are there without `_total`, by kind. The event loop's lag costs more to tell than all the rest, and every
- * scrape would begin it anew for every other scraper: the agent has its own, `socle_agent_event_loop_lag_*`.
+ * numbers exist without `_total`, by kind. The event loop's lag is the costliest, and each scrape would reset it for all
+ * scrapers: the agent has its own, `socle_agent_event_loop_lag_*`.
  */
 const leftOut = /^nodejs_(active_(handles|requests|resources)_total|eventloop_lag_.*)$/;
-/** So the looks at it, each of which would wake a process at rest, all but end too. */
+// Its sampling interval is made so long that it hardly wakes an idle process.
 const lagPrecisionMs = 3_600_000;
 
 /** The agent's own process under the standard names (process_*, nodejs_*), from prom-client's default metrics. */
@@ -23,7 +23,7 @@ export function processCollector(): Collector {
     families: registry.getMetricsAsArray().map(({ name, help, type }) => family(name, help, type)),
     *collect() {
       const texts: FamilyText[] = [];
-      // Never prom-client's own OpenMetrics text: rendering it once renames the counters for good.
+      // Not prom-client's OpenMetrics text: rendering it once renames the counters permanently.
       const metrics = registry.getMetricsAsJSON().then((read) => {
         for (const { name, help, type, values } of read) {
           const lines = values.map((sample) => {

@@ -2,7 +2,7 @@ import { valueOf } from "../../hardware/reading.ts";
 import { collector, ofReader } from "../collector.ts";
 import { counter, gauge } from "../family.ts";
 
-/** The kernel's names of what is shown, each with its word here. */
+/** The kernel's field names, with their label values. */
 const memoryKinds: readonly (readonly [string, string])[] = [
   ["MemTotal", "total"],
   ["MemFree", "free"],
@@ -107,23 +107,23 @@ export const hostPressure = ofReader(
   },
 );
 
-/** Reasons are shown to people, and a label is kept for long. */
+/** Reasons are shown to people, and labels are stored for long. */
 const MOST_REASON = 200;
 const readerStates = ["read", "unsupported", "failed", "pending"] as const;
 
 export const hostReaders = collector(
   "host_readers",
   {
-    state: gauge("socle_reader_state", "1 for how the reader's last look ended, 0 for the others.", [
+    state: gauge("socle_reader_state", "1 for the outcome of the reader's last run, 0 for the others.", [
       "reader",
       "state",
     ]),
-    reason: gauge("socle_reader_reason", "Why the reader's last look read nothing; always 1.", [
+    reason: gauge("socle_reader_reason", "Why the reader's last run read nothing; always 1.", [
       "reader",
       "reason",
     ]),
-    looked: gauge("socle_reader_timestamp_seconds", "When the reader last looked.", ["reader"]),
-    duration: gauge("socle_reader_duration_seconds", "How long that took.", ["reader"]),
+    looked: gauge("socle_reader_timestamp_seconds", "When the reader last ran.", ["reader"]),
+    duration: gauge("socle_reader_duration_seconds", "Duration of the reader's last run.", ["reader"]),
   },
   ({ readings }, emit) => {
     for (const { name, state, reason, lookedAtMs, tookMs } of readings.states()) {
@@ -142,7 +142,7 @@ export const hostNic = ofReader(
   "interfaces",
   {
     up: gauge("socle_host_nic_up", "1 while the interface is up and has a link.", perNic),
-    speed: gauge("socle_host_nic_speed_bytes_per_second", "The speed the link was agreed at.", perNic),
+    speed: gauge("socle_host_nic_speed_bytes_per_second", "Negotiated speed of the link.", perNic),
     receiveBytes: counter("socle_host_nic_receive_bytes_total", "Bytes received.", perNic),
     receivePackets: counter("socle_host_nic_receive_packets_total", "Packets received.", perNic),
     receiveErrors: counter("socle_host_nic_receive_errors_total", "Packets received with an error.", perNic),
@@ -175,8 +175,8 @@ export const hostFilesystem = ofReader(
     size: gauge("socle_host_filesystem_size_bytes", "The size of the filesystem that the path is on.", [
       "path",
     ]),
-    free: gauge("socle_host_filesystem_free_bytes", "What is free of it, root's reserve included.", ["path"]),
-    available: gauge("socle_host_filesystem_available_bytes", "What anyone but root may still take of it.", [
+    free: gauge("socle_host_filesystem_free_bytes", "Free bytes, including root's reserve.", ["path"]),
+    available: gauge("socle_host_filesystem_available_bytes", "Free bytes for users other than root.", [
       "path",
     ]),
   },

@@ -7,9 +7,9 @@ import { counter, gauge } from "../family.ts";
 
 const perSensor = ["chip", "sensor"] as const;
 const fanStates = ["ok", "failed"] as const;
-/** The chip that sensors of the BMC are shown under. */
+/** The chip label of BMC sensors. */
 const BMC = "bmc";
-/** Of the BMC, what `hostSensors` shows beside the sensors of the host itself. */
+/** The BMC's readings that `hostSensors` shows beside the host's own sensors. */
 const UNITS_SHOWN = new Set(["degrees C", "RPM", "Volts", "Amps", "Watts"]);
 
 export const hostSensors = collector(
@@ -18,7 +18,7 @@ export const hostSensors = collector(
     temperature: gauge("socle_host_temperature_celsius", "What a temperature sensor measures.", perSensor),
     critical: gauge(
       "socle_host_temperature_critical_celsius",
-      "Where the hardware protects itself, by its own word.",
+      "Temperature at which the hardware protects itself, as it reports.",
       perSensor,
     ),
     fan: gauge("socle_host_fan_speed_rpm", "Turns of a fan in a minute.", perSensor),
@@ -92,19 +92,19 @@ export const hostBmc = collector(
     ]),
     measured: gauge(
       "socle_host_bmc_sensor_value",
-      "What a sensor measures that has no metric of its own: of a fan's drive in percent, of a flow of air.",
+      "Value of a sensor without a metric of its own: a fan's drive in percent, an air flow.",
       ["sensor", "unit"],
     ),
-    isOn: gauge("socle_host_chassis_powered", "1 while the machine is on, by the controller's word."),
-    fault: gauge("socle_host_chassis_fault", "1 while the controller tells of this fault.", ["fault"]),
+    isOn: gauge("socle_host_chassis_powered", "1 while the machine is on, as the controller reports."),
+    fault: gauge("socle_host_chassis_fault", "1 while the controller reports this fault.", ["fault"]),
     entries: gauge("socle_host_bmc_sel_entries", "Entries in the management controller's event log."),
     overflow: gauge(
       "socle_host_bmc_sel_overflow",
-      "1 where its event log was full and lost entries, until it is cleared.",
+      "1 once its event log lost entries because it was full, until it is cleared.",
     ),
     events: counter(
       "socle_host_bmc_sel_events_total",
-      "Entries that came into its event log since an agent first looked.",
+      "Entries added to its event log since an agent first read it.",
       ["severity"],
     ),
   },
@@ -112,7 +112,7 @@ export const hostBmc = collector(
     const { take, end } = freshOfSeveral(readings);
     const last = readings.last("bmc");
     const sensors = take("bmc");
-    // Where the agent may not ask it, nobody knows whether it would answer.
+    // Without permission to query it, its availability is unknown.
     const isDown = last.kind === "failed" && hasLooked() && !isNotWatched(last);
     if (last.kind === "read" || isDown) emit.up(isDown ? 0 : 1);
     for (const { name, state, measured } of sensors?.value ?? []) {
@@ -207,7 +207,7 @@ export const hostThrottling = ofReader(
   "host_throttling",
   "throttling",
   {
-    throttles: counter("socle_host_cpu_throttles_total", "Times that CPUs were slowed down for heat.", [
+    throttles: counter("socle_host_cpu_throttles_total", "Times that CPUs were throttled for heat.", [
       "socket",
       "scope",
     ]),

@@ -1,7 +1,7 @@
 import { collector } from "../collector.ts";
 import { gauge } from "../family.ts";
 
-/** A host has few tenants; where there are more, those with the most VMs are shown. */
+/** Most hosts have few tenants; of more, those with the most VMs are shown. */
 const MOST_TENANTS = 256;
 const by = ["tenant"] as const;
 

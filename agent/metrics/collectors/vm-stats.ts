@@ -5,7 +5,7 @@ import { collector, type Collector } from "../collector.ts";
 import { counter, gauge, type Family } from "../family.ts";
 import type { Sources } from "../sources.ts";
 
-/** How often a guest that Socle made tells of its memory. */
+/** How often a guest that Socle created reports its memory. */
 const GUEST_INTERVAL_MS = 10_000;
 const perVm = ["vm"] as const;
 const perVcpu = ["vm", "vcpu"] as const;
@@ -63,8 +63,8 @@ export const vmMemory = ofVm("vm_memory", [
   ],
 ]);
 
-/** What a guest said too long ago (it is paused, or its balloon driver is gone) is as good as unread. */
-const said =
+/** A guest's stale report (it is paused, or its balloon driver is gone) counts as unread. */
+const guestReported =
   (read: (stats: VmStats) => number | undefined): Read<VmStats> =>
   (stats, { nowMs, sampleIntervalMs }) => {
     const intervalMs = Math.max(sampleIntervalMs, GUEST_INTERVAL_MS);
@@ -73,36 +73,36 @@ const said =
 
 export const vmGuest = ofVm("vm_guest", [
   [
-    gauge("socle_vm_guest_memory_available_bytes", "Memory the guest sees, as it says itself.", perVm),
-    said((vm) => vm.guestAvailableBytes),
+    gauge("socle_vm_guest_memory_available_bytes", "Memory the guest sees, as it reports.", perVm),
+    guestReported((vm) => vm.guestAvailableBytes),
   ],
   [
     gauge("socle_vm_guest_memory_usable_bytes", "Memory the guest could use without swapping.", perVm),
-    said((vm) => vm.guestUsableBytes),
+    guestReported((vm) => vm.guestUsableBytes),
   ],
   [
     gauge("socle_vm_guest_memory_unused_bytes", "Memory the guest does not use for anything.", perVm),
-    said((vm) => vm.guestUnusedBytes),
+    guestReported((vm) => vm.guestUnusedBytes),
   ],
   [
     gauge("socle_vm_guest_memory_disk_caches_bytes", "Memory the guest uses for disk caches.", perVm),
-    said((vm) => vm.guestDiskCachesBytes),
+    guestReported((vm) => vm.guestDiskCachesBytes),
   ],
   [
     counter("socle_vm_guest_swap_in_bytes_total", "Bytes the guest read back from its swap.", perVm),
-    said((vm) => vm.guestSwapInBytes),
+    guestReported((vm) => vm.guestSwapInBytes),
   ],
   [
     counter("socle_vm_guest_swap_out_bytes_total", "Bytes the guest wrote to its swap.", perVm),
-    said((vm) => vm.guestSwapOutBytes),
+    guestReported((vm) => vm.guestSwapOutBytes),
   ],
   [
     counter("socle_vm_guest_major_faults_total", "Page faults in the guest that needed its disk.", perVm),
-    said((vm) => vm.guestMajorFaults),
+    guestReported((vm) => vm.guestMajorFaults),
   ],
   [
     counter("socle_vm_guest_minor_faults_total", "Page faults in the guest that did not.", perVm),
-    said((vm) => vm.guestMinorFaults),
+    guestReported((vm) => vm.guestMinorFaults),
   ],
 ]);
 
@@ -145,16 +145,16 @@ export const vmDisk = ofParts(
   (vm) => vm.disks,
   (disk: DiskStats) => disk.device,
   [
-    diskCounter("read_ops", "Reads the guest asked for.", (disk) => disk.readOps),
+    diskCounter("read_ops", "Reads the guest requested.", (disk) => disk.readOps),
     diskCounter("read_bytes", "Bytes the guest read.", (disk) => disk.readBytes),
     diskCounter("read_seconds", "Time that reads took.", (disk) => disk.readSeconds),
-    diskCounter("write_ops", "Writes the guest asked for.", (disk) => disk.writeOps),
+    diskCounter("write_ops", "Writes the guest requested.", (disk) => disk.writeOps),
     diskCounter("write_bytes", "Bytes the guest wrote.", (disk) => disk.writeBytes),
     diskCounter("write_seconds", "Time that writes took.", (disk) => disk.writeSeconds),
-    diskCounter("flush_ops", "Flushes the guest asked for.", (disk) => disk.flushOps),
+    diskCounter("flush_ops", "Flushes the guest requested.", (disk) => disk.flushOps),
     diskCounter("flush_seconds", "Time that flushes took.", (disk) => disk.flushSeconds),
     diskSize("capacity", "The disk's size as the guest sees it.", (disk) => disk.capacityBytes),
-    diskSize("allocated", "How far the disk's image is written to.", (disk) => disk.allocatedBytes),
+    diskSize("allocated", "Bytes of the disk's image that are written.", (disk) => disk.allocatedBytes),
     diskSize("physical", "Size of the disk's image on the host.", (disk) => disk.physicalBytes),
   ],
 );
@@ -170,7 +170,11 @@ export const vmMigration = ofVm("vm_migration", [
     (vm) => vm.migrationProcessedBytes,
   ],
   [
-    gauge("socle_vm_migration_remaining_bytes", "Memory and disks that it has still to send.", perVm),
+    gauge(
+      "socle_vm_migration_remaining_bytes",
+      "Memory and disks that the migration has still to send.",
+      perVm,
+    ),
     (vm) => vm.migrationRemainingBytes,
   ],
 ]);
@@ -193,7 +197,7 @@ function ofVm(
   });
 }
 
-/** The same for what a VM has several of; `label` tells the parts of one VM apart. */
+/** The same for parts of a VM; `label` distinguishes the parts. */
 function ofParts<Part>(
   name: string,
   parts: (stats: VmStats) => readonly Part[],
@@ -219,7 +223,7 @@ function ofParts<Part>(
 type SampledVm = Vm & { readonly stats: VmStats };
 const hasStats = (vm: Vm): vm is SampledVm => vm.stats !== undefined;
 
-/** The VMs whose statistics are recent enough to be stated. Throws `unavailable` when no recent sampling ended. */
+/** The VMs with recent statistics. Throws `unavailable` when no recent sampling finished. */
 function* sampled({
   vms,
   monotonicMs,

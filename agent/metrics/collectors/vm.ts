@@ -15,7 +15,7 @@ const states: readonly VmState[] = [
 export const vmInfo = collector(
   "vm_info",
   {
-    info: gauge("socle_vm_info", "What a VM is; always 1.", [
+    info: gauge("socle_vm_info", "Identity of a VM; always 1.", [
       "vm",
       "name",
       "tenant",
@@ -35,16 +35,14 @@ export const vmInfo = collector(
   },
 );
 
-/** Each is there from the first look on, as zero: an increase from nothing to one is not seen. */
+/** Each is exported as zero from the start: Prometheus does not see an increase from nothing to one. */
 export const vmIncidents = collector(
   "vm_incidents",
   {
-    panics: counter("socle_vm_panics_total", "Times the guest's kernel panicked, since the agent watches.", [
-      "vm",
-    ]),
+    panics: counter("socle_vm_panics_total", "Guest kernel panics, since the first observation.", ["vm"]),
     ioErrors: counter(
       "socle_vm_io_errors_total",
-      "Errors of the host's storage that the guest ran into, since the agent watches.",
+      "Errors of the host's storage on the guest's disks, since the first observation.",
       ["vm"],
     ),
   },
@@ -64,19 +62,16 @@ export const vmObservation = collector(
   {
     complete: gauge(
       "socle_vm_list_complete",
-      "1 while the list of VMs is the whole truth, 0 while libvirt cannot be asked.",
+      "1 while the VM list is complete, 0 while libvirt does not answer.",
     ),
-    observed: gauge("socle_vm_list_timestamp_seconds", "When libvirt last told about the VMs."),
-    sampleOk: gauge(
-      "socle_vm_sample_success",
-      "Whether the last round could ask guests for their statistics.",
-    ),
-    sampleDuration: gauge("socle_vm_sample_duration_seconds", "How long that round took."),
-    sampled: gauge("socle_vm_sample_timestamp_seconds", "When that round ended."),
+    observed: gauge("socle_vm_list_timestamp_seconds", "When libvirt last reported the VMs."),
+    sampleOk: gauge("socle_vm_sample_success", "Whether the last sampling could read guests' statistics."),
+    sampleDuration: gauge("socle_vm_sample_duration_seconds", "Duration of the last sampling."),
+    sampled: gauge("socle_vm_sample_timestamp_seconds", "When the last sampling ended."),
     age: gauge("socle_vm_stats_age_seconds", "Age of the VM's statistics.", ["vm"]),
     unresponsive: gauge(
       "socle_vm_unresponsive",
-      "1 while the guest's process does not answer libvirt; its other readings are then the last known, and left out once they are too old.",
+      "1 while the guest's process does not answer libvirt; its other readings are then the last known ones, and omitted once too old.",
       ["vm"],
     ),
   },
