@@ -4,7 +4,7 @@ import { extname, join } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 
-/** A file of the page, as it is sent. */
+/** A file of the page, ready to be sent. */
 export interface Asset {
   readonly contentType: string;
   readonly etag: string;
@@ -19,7 +19,7 @@ const contentTypes: Readonly<Record<string, string>> = {
   ".svg": "image/svg+xml; charset=utf-8",
 };
 
-/** The files of a directory by name, in memory: what is served is looked up there, never on the disk. */
+/** The files of a directory by name, in memory: requests never read the disk. */
 export async function loadAssets(directory: string): Promise<ReadonlyMap<string, Asset>> {
   const assets = new Map<string, Asset>();
   for (const name of await readdir(directory)) {

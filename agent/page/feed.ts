@@ -5,33 +5,33 @@ import type { Listener } from "./listener.ts";
 import { showEvent, showHost, showOperation, showVm } from "./shown.ts";
 import type { PageSources } from "./sources.ts";
 
-/** What happens within this time is told at once. */
+/** Changes within this time are sent together. */
 const COALESCE_MS = 500;
-/** So often a browser hears that the agent is there. */
+/** Interval of keep-alive messages. */
 const HEARTBEAT_MS = 5000;
 const EVENTS_SHOWN = 50;
-/** So far back is looked for those that are shown, and for the names of VMs that are gone. */
+/** Age of the events that are shown, and searched for names of deleted VMs. */
 const EVENTS_SEARCHED = 500;
 const RUNNING_SHOWN = 50;
 const ENDED_SHOWN = 8;
 
 interface Row {
   readonly key: number;
-  /** What it is made of, to find out whether it is still true. */
+  /** Its inputs, for detecting changes. */
   readonly mark: string;
   readonly json: string;
 }
 
 /**
- * What browsers are told: everything when they come, then what changed, many changes in one. It is put into words once
- * for all of them, and follows what happens only while somebody watches.
+ * Sends the state to browsers: everything on connection, then changes, several in one message. Messages are encoded once for
+ * all, and only while a browser is connected.
  */
 export class Feed {
   readonly #sources: PageSources;
   readonly #history: History;
   readonly #clock: Clock;
   readonly #listeners = new Set<Listener>();
-  /** What listeners have been told; kept when they go, so that who comes and goes does not cost the agent all of it. */
+  /** The state that was sent; kept without listeners, so that a reconnection does not cost a full rebuild. */
   readonly #rows = new Map<string, Row>();
   #hostJson = "";
   #operationsJson = "";
@@ -49,7 +49,7 @@ export class Feed {
 
   add(listener: Listener): void {
     if (this.#following === undefined) this.#follow();
-    // The others first, so that what everybody has been told is the same again.
+    // Flushes to the others first, so that all have the same state.
     this.#flush();
     this.#listeners.add(listener);
     listener.send("state", this.#state());
@@ -60,7 +60,7 @@ export class Feed {
     if (this.#listeners.size === 0) this.#forget();
   }
 
-  /** Something may have changed. */
+  /** Marks the state as possibly changed. */
   mark(): void {
     this.#dirty = true;
     this.#wake();
@@ -111,7 +111,7 @@ export class Feed {
     }
   }
 
-  /** Until something is marked, or for so long as nobody may hear nothing. */
+  /** Until a mark, or until a keep-alive is due. */
   async #quiet(signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
     this.#wake = () => woken.abort();
@@ -130,7 +130,7 @@ export class Feed {
     }
   }
 
-  /** What differs from what was told; from here on it counts as told. */
+  /** The changes since the last patch; they count as sent. */
   #patch(): string {
     const parts = [`"now":${this.#sources.nowMs()}`];
     const host = JSON.stringify(showHost(this.#sources));
@@ -147,11 +147,11 @@ export class Feed {
       parts.push(`"round":${this.#round()}`);
     }
     const events = this.#events.splice(0);
-    if (events.length > 0) parts.push(`"events":${this.#inWords(events)}`);
+    if (events.length > 0) parts.push(`"events":${this.#eventsJson(events)}`);
     return `{${parts.join(",")}}`;
   }
 
-  /** Everything, as the last patch left it. */
+  /** The full state as of the last patch. */
   #state(): string {
     const { sampleIntervalMs, nowMs } = this.#sources;
     return `{${[
@@ -162,7 +162,7 @@ export class Feed {
       `"operations":${this.#operationsJson}`,
       `"vms":[${[...this.#rows.values()].map(({ json }) => json).join(",")}]`,
       `"round":${this.#round()}`,
-      `"events":${this.#inWords(this.#recent())}`,
+      `"events":${this.#eventsJson(this.#recent())}`,
     ].join(",")}}`;
   }
 
@@ -172,7 +172,7 @@ export class Feed {
 
   #operations(): string {
     const { operations } = this.#sources;
-    // Its journal was not read whole: which there are is not known.
+    // Its journal was not fully read: the list is unknown.
     if (operations.failure?.reason === "STATE_UNREADABLE") return "null";
     const running = operations.list({ onlyRunning: true, limit: RUNNING_SHOWN });
     const ended = operations.list({ limit: RUNNING_SHOWN }).filter(({ state }) => state !== "running");
@@ -188,9 +188,9 @@ export class Feed {
       seen.add(vm.id);
       const key = this.#history.keyOf(vm.id);
       const mark = `${vm.etag} ${String(vm.stats?.unresponsive === true)}`;
-      const told = this.#rows.get(vm.id);
-      if (told?.key === key && told.mark === mark) continue;
-      if (told !== undefined && told.key !== key) gone.push(told.key);
+      const sent = this.#rows.get(vm.id);
+      if (sent?.key === key && sent.mark === mark) continue;
+      if (sent !== undefined && sent.key !== key) gone.push(sent.key);
       const json = JSON.stringify(showVm(vm, key));
       this.#rows.set(vm.id, { key, mark, json });
       put.push(json);
@@ -203,7 +203,7 @@ export class Feed {
     return { put, gone };
   }
 
-  #inWords(events: readonly HostEvent[]): string {
+  #eventsJson(events: readonly HostEvent[]): string {
     return JSON.stringify(events.map((event) => showEvent(event, this.#nameOf)));
   }
 
@@ -218,6 +218,6 @@ export class Feed {
   };
 }
 
-/** That a condition is found healthy at first, when the agent starts, is no change, and would bury what is. */
+/** A condition that is first found false at the agent's start is no change, and would hide those that are. */
 const isNews = ({ kind, details }: HostEvent): boolean =>
   !(kind === "condition_changed" && details?.["first"] === "true" && details["status"] === "false");

@@ -2,24 +2,24 @@ import type { Vm, VmView } from "../vm/model/vm.ts";
 
 /** Ten minutes at the default interval. */
 export const ROUNDS_KEPT = 60;
-/** In the order of their values; a pair each way is added up, since one line is drawn of both. */
+/** In the order of their values; both directions are summed, since one line shows them. */
 export const channels = ["cpuCores", "residentBytes", "diskBytesPerSecond", "networkBytesPerSecond"] as const;
-/** What one round told of one VM, by channel; null: not known. */
+/** One sampling's readings of one VM, by channel; null: unknown. */
 export type Values = readonly (number | null)[];
 const NEVER = Number.NEGATIVE_INFINITY;
 
 interface Track {
   readonly key: number;
-  /** A ring of ROUNDS_KEPT columns of one value a channel; NaN: not known. */
+  /** A ring of ROUNDS_KEPT columns of one value per channel; NaN: unknown. */
   readonly values: Float32Array;
   sampledAtMonotonicMs: number;
-  /** The round it was last seen in. */
+  /** The last sampling that included it. */
   seen: number;
 }
 
 /**
- * The last rounds of every VM's readings, about 1 kB each, and gone with the VM. All tracks turn together: a VM that
- * was not read in a round has a gap there, not the value of another round.
+ * The last samplings of every VM, about 1 kB each, dropped with the VM. All tracks advance together: a VM that was not read
+ * has a gap, not the value of another sampling.
  */
 export class History {
   readonly #tracks = new Map<string, Track>();
@@ -28,12 +28,12 @@ export class History {
   #rounds = 0;
   #lastKey = 0;
 
-  /** A number of a VM's own, never used again. */
+  /** A number for the VM, never reused. */
   keyOf(vmId: string): number {
     return this.#trackOf(vmId).key;
   }
 
-  /** Takes what the round that ended at `atMs` read. */
+  /** Records the readings of the sampling that ended at `atMs`. */
   record(vms: Pick<VmView, "all">, atMs: number): void {
     this.#rounds += 1;
     this.#endedAtMs.push(atMs);
@@ -42,12 +42,12 @@ export class History {
     for (const [id, track] of this.#tracks) if (track.seen !== this.#rounds) this.#forget(id, track);
   }
 
-  /** When the rounds held ended, the oldest first. */
+  /** When the recorded samplings ended, oldest first. */
   get endedAtMs(): readonly number[] {
     return this.#endedAtMs;
   }
 
-  /** What the last round told, by key; VMs of which it told nothing are left out. */
+  /** The last sampling's readings, by key; VMs without any are left out. */
   newest(): Record<number, Values> {
     const newest: Record<number, Values> = {};
     if (this.#rounds === 0) return newest;
@@ -58,7 +58,7 @@ export class History {
     return newest;
   }
 
-  /** All that is held of a VM: a value a channel for each round, the oldest first. Undefined: there is no such VM. */
+  /** A VM's history: a value per channel for each sampling, oldest first. Undefined: unknown VM. */
   of(key: number): readonly Values[] | undefined {
     const track = this.#byKey.get(key);
     if (track === undefined) return undefined;

@@ -2,14 +2,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, createGzip, type Gzip } from "node:zlib";
 import { acceptsGzip } from "../http/accept.ts";
 
-/** Of what was written to a browser and did not leave yet; more and it is behind. */
+/** Bytes written to a browser and not sent yet; beyond this it is behind. */
 const MOST_BUFFERED_BYTES = 512 * 1024;
 
-/** One browser that watches: a stream of server-sent events, packed where it takes that. */
+/** A connected browser: a stream of server-sent events, compressed if accepted. */
 export class Listener {
   readonly #response: ServerResponse;
   readonly #packer: Gzip | undefined;
-  /** It missed what was told meanwhile, and is to be told everything once it has caught up. */
+  /** It missed messages, and gets the full state once it has caught up. */
   behind = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, headers: Readonly<Record<string, string>>) {
@@ -19,19 +19,19 @@ export class Listener {
       ...headers,
       "Content-Type": "text/event-stream; charset=utf-8",
       "Cache-Control": "no-store",
-      // nginx would keep it until it ends, and it never does.
+      // nginx would buffer it until it ends, and it never does.
       "X-Accel-Buffering": "no",
       Vary: "Accept-Encoding",
       ...(packed ? { "Content-Encoding": "gzip" } : {}),
     });
     if (!packed) return;
     this.#packer = createGzip({ level: constants.Z_BEST_SPEED });
-    // The pipe's end is the response's end; an abort of it is nobody's error.
+    // The pipe's end is the response's end; its abort is not an error.
     this.#packer.on("error", () => response.destroy());
     this.#packer.pipe(response);
   }
 
-  /** False: so much waits to leave that nothing may be added. */
+  /** False: too much is unsent to add more. */
   get ready(): boolean {
     return this.#bufferedBytes < MOST_BUFFERED_BYTES;
   }

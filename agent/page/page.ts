@@ -14,19 +14,19 @@ import { Listener } from "./listener.ts";
 import type { PageSources } from "./sources.ts";
 
 export interface StatusPageOptions {
-  /** Holds index.html and what it loads. */
+  /** Holds index.html and its files. */
   readonly directory: string;
   readonly sources: PageSources;
   readonly clock: Clock;
 }
 
-/** Each costs a stream and, packed, some 300 kB. */
+/** Each costs a stream and, compressed, some 300 kB. */
 const MOST_LISTENERS = 16;
-/** Each costs some hundred kB, and one of the few threads that files are written by too. */
+/** Each costs some hundred kB, and one of the few threads that also write files. */
 const MOST_ASKING_HISTORIES = 8;
 const MOST_HISTORIES = 200;
 const ROOT = "/page/";
-/** Nothing but the page's own files, no frame around it, and no text of others can become markup or script. */
+/** Only the page's own files, no frame around it, and foreign text cannot become markup or script. */
 const documentHeaders = {
   "Content-Security-Policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
@@ -37,7 +37,7 @@ const documentHeaders = {
 };
 const headers = { "Cross-Origin-Resource-Policy": "same-origin" };
 
-/** The status page: its files, a stream of what happens, and the readings that its small graphs are drawn of. */
+/** The status page: its files, an event stream, and the readings of its graphs. */
 export class StatusPage implements Service {
   readonly name = "page";
   readonly #options: StatusPageOptions;
@@ -53,7 +53,7 @@ export class StatusPage implements Service {
     this.#feed = new Feed(options.sources, this.#history, options.clock);
   }
 
-  /** Keeps the readings of every round, whether somebody looks or not. */
+  /** Records every sampling's readings, with or without a listener. */
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { vms } = this.#options.sources;
     const rounds = vms.rounds(signal);
@@ -95,8 +95,7 @@ export class StatusPage implements Service {
     if (!this.#running) throw new SocleError("unavailable", "NOT_READY", "the agent is starting or stopping");
     const leave = this.#watching.take(visitorOf(request));
     if (leave === undefined) {
-      const message =
-        "as many browsers watch this host as may, of all or from your address: close one of them";
+      const message = "too many browsers watch this host, in total or from your address: close one";
       throw new SocleError("exhausted", "TOO_MANY_WATCHERS", message);
     }
     const listener = new Listener(request, response, headers);
@@ -111,14 +110,15 @@ export class StatusPage implements Service {
     this.#feed.add(listener);
   }
 
-  /** `?keys=1,2`: what is held of these VMs, by key, one value a channel for each of the rounds that ended at `atMs`. */
+  /** `?keys=1,2`: the histories of these VMs, by key, one value per channel for each of the samplings that ended at `atMs`. */
   async #histories(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     const keys = (url.searchParams.get("keys") ?? "").split(",").map(Number);
     if (keys.length > MOST_HISTORIES || !keys.every((key) => Number.isSafeInteger(key) && key > 0)) {
       throw new SocleError("invalid", "KEYS_INVALID", `keys takes up to ${MOST_HISTORIES} numbers`);
     }
     const leave = this.#askingHistories.take(visitorOf(request));
-    if (leave === undefined) throw new SocleError("exhausted", "TOO_MANY_READERS", "ask again in a moment");
+    if (leave === undefined)
+      throw new SocleError("exhausted", "TOO_MANY_READERS", "too many readers; retry in a moment");
     response.once("close", leave);
     const vms: Record<number, readonly Values[]> = {};
     for (const key of new Set(keys)) {

@@ -12,8 +12,8 @@ export interface ShownHealth extends Omit<HostHealth, "conditions"> {
 }
 
 /**
- * Conditions whose evidence is a measurement in Socle's own words. The evidence of the others quotes libvirt, QEMU, the
- * kernel, the journal or a person: the page, which has no login, shows their reason alone.
+ * Conditions whose evidence is a measurement in Socle's own words. Other evidence quotes libvirt, QEMU, the kernel, the
+ * journal or a person: the page has no login and shows only their reason.
  */
 const MEASURED: ReadonlySet<string> = new Set([
   "BondDegraded",
@@ -34,7 +34,7 @@ const MEASURED: ReadonlySet<string> = new Set([
 
 const PATH = /(?<![\p{L}\p{N}])\/[^\s,;:()"']*/gu;
 
-/** Evidence of a condition as anybody may read it: without paths, empty where it may quote others. */
+/** Evidence of a condition for the public: without paths, empty where it may contain quotes. */
 export const publicEvidence = (condition: string, evidence: string): string =>
   MEASURED.has(condition) ? evidence.replace(PATH, "…") : "";
 

@@ -1,4 +1,4 @@
-/** [0, 1, 2, 8] as "0-2,8", as the kernel writes lists of CPUs. */
+/** [0, 1, 2, 8] as "0-2,8", the kernel's format of CPU lists. */
 export function rangesOf(numbers: readonly number[]): string {
   const ranges: [first: number, last: number][] = [];
   for (const number of [...new Set(numbers)].sort((a, b) => a - b)) {

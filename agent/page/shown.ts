@@ -7,11 +7,10 @@ import { rangesOf } from "./ranges.ts";
 import type { PageLinks, PageSources } from "./sources.ts";
 import { defined } from "../kernel/defined.ts";
 
-// What the page shows to whoever reaches it, without a login: what /metrics tells already (names and tenants of VMs, the
-// machine, its health), how the host is laid out, and what is going on. Left out, so that it never gets there: labels,
-// disks, paths, MAC addresses, serial numbers, command lines and consoles of VMs; the serial number and the labels of the
-// host; who called, with which request, and with what result or message; what libvirt, QEMU or the kernel said in an event
-// or in the evidence of a condition.
+// The page is public, without a login. It shows what /metrics exposes already (names and tenants of VMs, the machine, its
+// health), the host's layout, and current activity. It never contains: labels, disks, paths, MAC addresses, serial numbers,
+// command lines and consoles of VMs; the serial number and the labels of the host; callers, their requests, and the results
+// or messages; texts of libvirt, QEMU or the kernel in events or in the evidence of a condition.
 
 export interface ShownHost {
   readonly name: string;
@@ -25,43 +24,43 @@ export interface ShownHost {
   readonly bootedAtMs?: number;
   readonly health: ShownHealth;
   readonly scheduling: HostSnapshot["scheduling"];
-  /** How many parts of the machine could not be read. */
+  /** Number of parts of the machine that could not be read. */
   readonly incomplete: number;
   readonly cpu?: HostSnapshot["inventory"]["cpu"];
   readonly cells: readonly ShownCell[];
-  /** CPUs that are given to one VM each, as the kernel writes lists. */
+  /** CPUs that are given to one VM each, in the kernel's list format. */
   readonly dedicatedCpus: string;
   readonly devices: readonly ShownDevice[];
   readonly pools: readonly ShownPool[];
   readonly networks: HostSnapshot["inventory"]["networks"];
   readonly usage: HostUsage;
   readonly links: PageLinks;
-  /** Whether the VMs are the whole truth, and when libvirt last told about them; 0: never yet. */
+  /** Whether the VM list is complete, and when libvirt last reported it; 0: never yet. */
   readonly vms: { readonly complete: boolean; readonly atMs: number };
 }
 
 export interface ShownCell {
   readonly id: number;
-  /** As the kernel writes it: 0-3,8-11. */
+  /** In the kernel's list format: 0-3,8-11. */
   readonly cpus: string;
-  /** CPUs that are there and not online, in the same way; "": none. */
+  /** Offline CPUs, in the same format; "": none. */
   readonly offlineCpus: string;
-  /** Its CPUs by core; absent where nobody says which share one. */
+  /** Its CPUs by core; absent when the topology is unknown. */
   readonly cores?: readonly (readonly number[])[];
   readonly memoryBytes: number;
   readonly distances: readonly number[];
   readonly resources: readonly ResourceCapacity[];
 }
 
-/** A PCI function, virtual ones left to the one that they belong to. */
+/** A PCI function; virtual ones are part of their physical one. */
 export interface ShownDevice {
   readonly address: string;
   readonly kind: string;
-  /** What it is, where that is known: "Intel Corporation Ethernet Controller X710". */
+  /** The device's name, if known: "Intel Corporation Ethernet Controller X710". */
   readonly name: string;
   readonly driver: string;
   readonly cell?: number;
-  /** Where VMs can be given it: whether somebody has it. */
+  /** For a device that VMs can be given: whether it is in use. */
   readonly state?: HostSnapshot["capacity"]["devices"][number]["state"];
   readonly virtualFunctions?: { readonly max: number; readonly enabled: number };
 }
@@ -69,13 +68,13 @@ export interface ShownDevice {
 export type ShownPool = Omit<HostSnapshot["inventory"]["storagePools"][number], "path">;
 
 export interface ShownVm {
-  /** A small number in place of its id, for readings. */
+  /** A small number instead of its id, for readings. */
   readonly key: number;
   readonly id: string;
   readonly name: string;
   readonly state: Vm["state"];
   readonly reason: string;
-  /** False: not seen since `atMs`, what is told of it is how it was then. */
+  /** False: not observed since `atMs`, with its last known state. */
   readonly known: boolean;
   readonly atMs: number;
   readonly unresponsive: boolean;
@@ -95,7 +94,7 @@ export interface ShownVm {
 export interface ShownOperation {
   readonly id: string;
   readonly kind: string;
-  /** Its name, or its id once it is gone. */
+  /** Its name, or its id once it was deleted. */
   readonly vm: string;
   readonly state: Operation["state"];
   readonly progress: number;
@@ -211,8 +210,8 @@ export function showOperation(operation: Operation, nameOf: (vmId: string) => st
   });
 }
 
-/** Of these kinds the details are Socle's own words. */
-const told: Readonly<Record<string, readonly string[]>> = {
+/** For these kinds the details are Socle's own words. */
+const publicDetails: Readonly<Record<string, readonly string[]>> = {
   condition_changed: ["condition", "status", "evidence"],
   operation_ended: ["operation_kind", "state", "error"],
   scheduling_changed: ["state"],
@@ -220,7 +219,7 @@ const told: Readonly<Record<string, readonly string[]>> = {
 
 export function showEvent(event: HostEvent, nameOf: (vmId: string) => string): ShownEvent {
   const { sequence, timeMs, kind, vmId = "", vmName, vmState = "", reason = "", details = {} } = event;
-  const shown = (told[kind] ?? []).flatMap((name) => {
+  const shown = (publicDetails[kind] ?? []).flatMap((name) => {
     const value = details[name];
     if (value === undefined) return [];
     const shownValue = name === "evidence" ? publicEvidence(details["condition"] ?? "", value) : value;

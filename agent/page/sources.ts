@@ -3,7 +3,7 @@ import type { EventLog } from "../state/events/event-log.ts";
 import type { Operations } from "../state/operations/operations.ts";
 import type { SampledVms } from "../vm/model/vm.ts";
 
-/** Where the page reads. Everything here answers from memory, at once. */
+/** The page's data sources. All answer from memory. */
 export interface PageSources {
   readonly vms: SampledVms;
   readonly host: HostView & { usage(): HostUsage };
@@ -16,9 +16,9 @@ export interface PageSources {
   readonly nowMs: () => number;
 }
 
-/** Whom the agent is connected to. */
+/** The agent's connections. */
 export interface PageLinks {
   readonly libvirt: boolean;
-  /** Absent where none is configured. */
+  /** Absent if not configured. */
   readonly scheduler?: boolean;
 }

@@ -156,7 +156,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     while ((await take()) === 200);
     const page = await browser.open(stage.url);
     await page.until(
-      `/as many browsers watch/.test(document.querySelector("#notices").innerText)`,
+      `/too many browsers watch/.test(document.querySelector("#notices").innerText)`,
       "the reason",
     );
     assert.equal(await page.value("document.querySelector('#link').textContent"), "connecting");
@@ -164,7 +164,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.until(`document.querySelector("#link").textContent === "live"`, "the page to be live", 20_000);
     assert.doesNotMatch(
       await page.value<string>("document.querySelector('#notices').innerText"),
-      /as many browsers/,
+      /too many browsers/,
     );
 
     const look = (isHidden: boolean): Promise<unknown> =>
@@ -199,7 +199,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     stage.table.put(vmOf(1));
     const page = await browser.open(stage.url);
     await page.until(
-      `/has not told of all VMs: there may be others/.test(document.querySelector("#notices").innerText)`,
+      `/has not reported all VMs: there may be others/.test(document.querySelector("#notices").innerText)`,
       "the notice",
     );
     await stage.rounds(1);

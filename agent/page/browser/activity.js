@@ -11,7 +11,7 @@ export function drawActivity({ operations, events }) {
   const place = byId("operations");
   rebuild(place, operations, () => {
     if (operations === null) return [h("li", { class: "none" }, "unknown")];
-    if (operations.length === 0) return [h("li", { class: "none" }, "none under way")];
+    if (operations.length === 0) return [h("li", { class: "none" }, "none in progress")];
     return operations.map(drawOperation);
   });
   rebuild(byId("events"), [events[0]?.sequence, events.length], () =>
@@ -66,7 +66,7 @@ const ALARMING = /panicked|unresponsive|io_error|memory_failure|watchdog|disconn
 function drawEvent({ atMs, kind, vm, state, reason, details }) {
   const facts = [
     state && words(state),
-    // A person's, as he wrote it.
+    // A person's text, unchanged.
     reason && (kind === "scheduling_changed" ? reason : words(reason)),
     ...Object.values(details).map((value) => String(value)),
   ];

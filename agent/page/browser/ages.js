@@ -1,7 +1,7 @@
 import { h, setText } from "./dom.js";
 import { duration } from "./format.js";
 
-/** How long ago that was; kept true by `refreshAges`. @param {number} atMs */
+/** The age of a time; `refreshAges` updates it. @param {number} atMs */
 export const ago = (atMs) =>
   h("time", { class: "age", "data-at": atMs, datetime: new Date(atMs).toISOString() }, " ");
 

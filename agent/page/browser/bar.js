@@ -19,8 +19,8 @@ const NAMES = {
 const amount = (resource, value) => (resource.startsWith("cpu") ? String(value) : bytes(value));
 
 /**
- * What of a resource is kept for the host, allocated, claimed, unhealthy and free, to scale; what single VMs have of it is
- * cut out of the allocated part. More than there is goes beyond the mark.
+ * A resource to scale: reserved, allocated, claimed, unhealthy and free; single VMs' slices are cut out of the allocated
+ * part. Overcommit goes beyond the mark.
  * @param {Resource} of
  * @param {{ x: number, y: number, width: number, slices: readonly Slice[], selected: number | undefined, known: boolean, freeBytes?: number }} place
  */
@@ -49,14 +49,14 @@ export function bar(of, { x, y, width, slices, selected, known, freeBytes }) {
     ratio === 1
       ? amount(resource, total)
       : `${amount(resource, Math.round(whole))} (${amount(resource, total)} × ${ratio})`;
-  const told = parts
+  const summary = parts
     .filter(([, value]) => value > 0)
     .map(([name, value]) => `${name} ${amount(resource, Math.round(value))}`)
     .join(", ");
   const group = s(
     "g",
     { class: known ? "resource" : "resource unsure" },
-    s("title", {}, `${NAMES[resource] ?? resource}: ${told}, of ${of_}`),
+    s("title", {}, `${NAMES[resource] ?? resource}: ${summary}, of ${of_}`),
     s("text", { x, y: y + 11, class: "label" }, NAMES[resource] ?? resource),
     s(
       "text",
@@ -76,7 +76,7 @@ export function bar(of, { x, y, width, slices, selected, known, freeBytes }) {
   }
   if (sum > whole + 0.5)
     group.append(s("path", { d: `M${x + whole * scale} ${top - 3}v16`, class: "limit" }));
-  // What the kernel has really left, beside what was sold.
+  // The kernel's free memory, beside the allocated amount.
   if (freeBytes !== undefined && resource === "memory") {
     const used = Math.max(0, total - freeBytes) * scale * ratio;
     group.append(
@@ -97,7 +97,7 @@ function* cuts(slices, { x, y, width, scale, selected }) {
     const length = Math.min(value * scale, x + width - at);
     if (length <= 0) return;
     const isSelected = key === selected;
-    // Thinner ones would be a wall.
+    // Thinner ones would look like a solid wall.
     if (length >= 4 || isSelected) {
       yield s(
         "rect",

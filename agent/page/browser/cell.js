@@ -58,7 +58,7 @@ export function drawCell(cell, { width, vms, selected, known, freeBytes, alone, 
   });
   svg.append(grid.element);
   y += grid.height + 8;
-  // There is nothing to say of huge pages where there are none.
+  // Huge pages are omitted where there are none.
   const resources = cell.resources.filter(
     ({ total, allocated, claimed }) => total > 0 || (allocated ?? 0) > 0 || claimed > 0,
   );
@@ -141,7 +141,7 @@ const isHere = (vm, cell) =>
   vm.state !== "stopped" &&
   (vm.cells.length === 0 || vm.cells.includes(cell.id));
 
-/** What a VM takes of a cell that it is bound to, with others in equal parts. @param {Vm} vm @param {string} resource */
+/** A VM's use of a cell that it is bound to, in equal parts with others. @param {Vm} vm @param {string} resource */
 function amountOf(vm, resource) {
   const parts = Math.max(1, vm.cells.length);
   if (resource === "cpu_dedicated") return vm.pins === "" || vm.state === "stopped" ? 0 : vm.vcpus / parts;
@@ -191,7 +191,7 @@ function drawCpus(cpus, { x, y, width, selected, here, vms, dedicated }) {
 }
 
 /**
- * Rows of a round number where that leaves them as few.
+ * Rows of a round number, unless that needs more of them.
  * @param {number} count @param {number} most in a row
  */
 function evenly(count, most) {

@@ -27,7 +27,7 @@ export const COLUMNS = [
     id: "cpu",
     title: "cpu",
     channel: 0,
-    text: ({ vcpus }, values) => told(values?.[0], (cores) => share(cores, vcpus)),
+    text: ({ vcpus }, values) => orDash(values?.[0], (cores) => share(cores, vcpus)),
     by: value(0),
     top: ({ vcpus }) => vcpus,
     largestFirst: true,
@@ -36,7 +36,7 @@ export const COLUMNS = [
     id: "resident",
     title: "resident",
     channel: 1,
-    text: (_, values) => told(values?.[1], bytes),
+    text: (_, values) => orDash(values?.[1], bytes),
     by: value(1),
     top: ({ memoryBytes }) => memoryBytes,
     largestFirst: true,
@@ -45,7 +45,7 @@ export const COLUMNS = [
     id: "disk",
     title: "disk",
     channel: 2,
-    text: (_, values) => told(values?.[2], rate),
+    text: (_, values) => orDash(values?.[2], rate),
     by: value(2),
     largestFirst: true,
   },
@@ -53,7 +53,7 @@ export const COLUMNS = [
     id: "net",
     title: "network",
     channel: 3,
-    text: (_, values) => told(values?.[3], rate),
+    text: (_, values) => orDash(values?.[3], rate),
     by: value(3),
     largestFirst: true,
   },
@@ -86,4 +86,4 @@ export const COLUMNS = [
 ];
 
 /** @param {number | null | undefined} known @param {(value: number) => string} words */
-const told = (known, words) => (known === null || known === undefined ? "–" : words(known));
+const orDash = (known, words) => (known === null || known === undefined ? "–" : words(known));

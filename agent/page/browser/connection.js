@@ -1,6 +1,6 @@
-// The stream of what happens. A browser's own reconnecting gives up at the first refusal; this one never does.
+// The event stream. A browser's own reconnecting gives up at the first refusal; this one never does.
 
-/** The agent says something every 5 s. */
+/** The agent sends something every 5 s. */
 const SILENT_MS = 13_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
@@ -12,12 +12,12 @@ export function connect(to) {
   let retryMs = FIRST_RETRY_MS;
   /** @type {EventSource | undefined} */
   let source;
-  /** When the silence is too long, or for the next try. @type {number | undefined} */
+  /** Ends a silent stream, or starts the next attempt. @type {number | undefined} */
   let timer;
 
   document.addEventListener("visibilitychange", () => {
-    // A tab that nobody sees keeps nobody else's place.
-    if (document.hidden) end("not followed while nobody looks");
+    // A hidden tab must not take another's place.
+    if (document.hidden) end("paused while the tab is hidden");
     else if (source === undefined) open();
   });
   open();
@@ -28,12 +28,12 @@ export function connect(to) {
     source = new EventSource("/page/stream");
     source.addEventListener("state", (event) => {
       retryMs = FIRST_RETRY_MS;
-      hear();
+      restartTimer();
       to.onState(JSON.parse(event.data));
       to.onLink(true, "");
     });
     source.addEventListener("patch", (event) => {
-      hear();
+      restartTimer();
       to.onPatch(JSON.parse(event.data));
     });
     source.addEventListener("error", () => {
@@ -42,10 +42,10 @@ export function connect(to) {
         if (why !== "" && source === undefined) to.onLink(false, why);
       });
     });
-    hear();
+    restartTimer();
   }
 
-  function hear() {
+  function restartTimer() {
     clearTimeout(timer);
     timer = window.setTimeout(() => lose("the agent went silent"), SILENT_MS);
   }
@@ -53,7 +53,7 @@ export function connect(to) {
   /** @param {string} why */
   function lose(why) {
     end(why);
-    // A server that comes back is not met by all browsers at once.
+    // Browsers must not all reconnect at once.
     timer = window.setTimeout(open, retryMs * (0.5 + Math.random() / 2));
     retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
   }
@@ -67,7 +67,7 @@ export function connect(to) {
   }
 }
 
-/** What the agent says to who may not watch, which a stream does not tell; "": nothing. */
+/** The agent's reason for a refusal, which a stream does not have; "": none. */
 async function refusal() {
   try {
     const response = await fetch("/page/stream", { signal: AbortSignal.timeout(SILENT_MS) });

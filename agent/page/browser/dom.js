@@ -1,4 +1,4 @@
-// Elements are made, never parsed: text of others stays text.
+// Elements are created, never parsed: foreign text stays text.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -51,7 +51,7 @@ export function byId(id) {
 }
 
 /**
- * Sets what differs, so that nothing is drawn again for nothing, and a selection stays.
+ * Sets changed text only, so that nothing is redrawn needlessly, and a selection stays.
  * @param {Node} node
  * @param {string} text
  */
@@ -69,7 +69,7 @@ export function setAttribute(element, name, value) {
 }
 
 /**
- * Builds what stands in an element again when what it is made of has changed.
+ * Rebuilds an element's content when its input has changed.
  * @param {Element} element
  * @param {unknown} of
  * @param {() => readonly Child[]} build

@@ -9,7 +9,7 @@ import { seats, tally } from "./seats.js";
 const NARROWEST = 310;
 const GAP = 12;
 
-/** The host as it is: cells side by side, what floats over them, what is stored where. @param {Store} store */
+/** The host: cells side by side, VMs that float over them, storage and networks. @param {Store} store */
 export function drawHost(store) {
   const { host } = store;
   const place = byId("drawing");
@@ -48,7 +48,7 @@ export function drawHost(store) {
             alone: cells.length === 1,
             all: vms,
             dedicated,
-            // Those that belong to no cell are shown with the first.
+            // Devices without a cell are shown with the first.
             devices: devices.filter((of) => (of.cell ?? cells[0]?.id) === cell.id),
           }),
         ),
@@ -129,7 +129,7 @@ function legend() {
     ["part reserved", "kept for the host"],
     ["part allocated", "allocated"],
     ["part claimed", "claimed"],
-    ["part others", "taken in a pool by other than its volumes"],
+    ["part others", "used in a pool by other data than its volumes"],
     ["part unhealthy", "unhealthy"],
     ["track", "free"],
   ];

@@ -15,7 +15,7 @@ export function bytes(bytes) {
 /** @param {number} bytesPerSecond */
 export const rate = (bytesPerSecond) => (bytesPerSecond < 1 ? "0" : `${bytes(Math.round(bytesPerSecond))}/s`);
 
-/** CPUs' worth of time as a share of the vCPUs. @param {number} cores @param {number} vcpus */
+/** CPU time in cores as a share of the vCPUs. @param {number} cores @param {number} vcpus */
 export const share = (cores, vcpus) => `${Math.round((cores / Math.max(1, vcpus)) * 100)}%`;
 
 /** 90061000 ms as "1d 1h"; the two largest units. @param {number} ms */
@@ -40,7 +40,7 @@ export function duration(ms) {
     .join(" ");
 }
 
-/** As the clock on the wall says it where the reader is. @param {number} ms */
+/** In the reader's time zone. @param {number} ms */
 export const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 
 /** SOME_WORDS, some_words or SomeWords as "some words". @param {string} name */

@@ -3,7 +3,7 @@ import { clock, duration, bytes } from "./format.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
-/** What a state of health means, in a word; the sign is for those who do not see colours. */
+/** Each state of health in a word; the sign is for people who do not see colours. */
 export const EFFECTS = /** @type {const} */ ({
   none: ["ok", "●"],
   degraded: ["degraded", "▲"],
@@ -68,7 +68,7 @@ function answer(what, truth) {
   return h("span", { class: `answer ${truth}` }, `${what} `, h("b", {}, word));
 }
 
-/** Whether what is seen is of now. @param {Store} store */
+/** Whether the page is current. @param {Store} store */
 export function drawLink(store) {
   const { linked, heardAtMs, why, host, vms } = store;
   const age = heardAtMs === 0 ? "" : duration(Date.now() - heardAtMs);
@@ -78,8 +78,8 @@ export function drawLink(store) {
   /** @type {string[]} */
   const notices = [];
   if (!linked && why !== "") {
-    const seen = heardAtMs === 0 ? "" : ` This is how it was at ${clock(heardAtMs)}.`;
-    notices.push(`${why}.${seen} Trying again.`);
+    const seen = heardAtMs === 0 ? "" : ` Last update: ${clock(heardAtMs)}.`;
+    notices.push(`${why}.${seen} Retrying.`);
   }
   if (host !== undefined && !host.vms.complete) {
     const isAnyKnown = [...vms.values()].some(({ known }) => known);
@@ -87,14 +87,14 @@ export function drawLink(store) {
       isAnyKnown
         ? "libvirt has not reported all VMs: there may be others (the agent's log names an unreadable one)."
         : host.vms.atMs === 0
-          ? "libvirt has not told of all VMs yet: which there are is unknown."
+          ? "VM list unavailable: libvirt has not reported all VMs yet."
           : `libvirt does not answer: VMs are unknown, as last seen at ${clock(host.vms.atMs)}.`,
     );
   }
   if (host?.scheduling.state === "cordoned") {
     const { reason } = host.scheduling;
     notices.push(
-      `Cordoned by an operator${reason ? `: ${reason}` : ""}. New VMs stay away; those that run, run on.`,
+      `Cordoned by an operator${reason ? `: ${reason}` : ""}. No new VMs; running VMs are not affected.`,
     );
   }
   if ((host?.incomplete ?? 0) > 0)

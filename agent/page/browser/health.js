@@ -7,10 +7,10 @@ import { ago } from "./ages.js";
 /** @typedef {import("./store.js").Host["health"]["conditions"][number]} Condition */
 
 const MOST_SUBJECTS = 12;
-/** The reason of a condition that this machine has nothing of: it is no fault. */
+/** The reason of a condition that does not apply to this machine: it is not a fault. */
 const NOT_PRESENT = "NotPresent";
 
-/** What is wrong or unknown, with its evidence; what is well or not here, in a line. @param {Store} store */
+/** False and unknown conditions with their evidence; the others in one line. @param {Store} store */
 export function drawHealth({ host }) {
   const conditions = host?.health.conditions ?? [];
   const place = byId("conditions");
@@ -33,7 +33,7 @@ export function drawHealth({ host }) {
               "summary",
               {},
               `conditions: ${well.length - absent} well`,
-              absent > 0 && `, ${absent} with nothing here to look at`,
+              absent > 0 && `, ${absent} not applicable here`,
             ),
             h(
               "ul",
@@ -75,14 +75,14 @@ function drawCondition(condition) {
   );
 }
 
-/** Until when it stays, whatever its probes say. @param {Condition} condition */
+/** Until when it is held, whatever its probes report. @param {Condition} condition */
 function holdOf({ latched, acknowledged, untilReboot }) {
   if (!latched) return "";
   if (acknowledged) return ", ✓ acknowledged, held until a reboot";
   return `, held until an operator acknowledges it${untilReboot ? ", and a reboot" : ""}`;
 }
 
-/** What it is true of: disks, DIMMs, pools. @param {readonly string[]} subjects @param {number} count */
+/** The affected disks, DIMMs, pools. @param {readonly string[]} subjects @param {number} count */
 function drawSubjects(subjects, count) {
   const shown = subjects.slice(0, MOST_SUBJECTS);
   const more = count - shown.length;

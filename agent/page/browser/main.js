@@ -12,7 +12,7 @@ const store = new Store();
 const table = new Table(store, select);
 let isDrawing = false;
 
-/** Once a frame at most, however much is told. */
+/** At most once per frame, whatever the number of messages. */
 function draw() {
   if (isDrawing) return;
   isDrawing = true;
@@ -43,7 +43,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && store.selected !== undefined) select(undefined);
 });
 new ResizeObserver(draw).observe(byId("drawing"));
-// Ages, and what is too old.
+// Updates ages.
 setInterval(draw, 1000);
 
 connect({

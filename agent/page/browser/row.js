@@ -7,10 +7,10 @@ import { looks, seat } from "./seats.js";
 /** @typedef {import("./store.js").Vm} Vm */
 
 const [WIDTH, HEIGHT, ROUNDS] = [70, 18, 60];
-/** Less than this is not shown as a mountain. */
+/** Smaller maxima do not fill the graph. */
 const LEAST_TOP = 64 * 1024;
 
-/** A line of the table, which shows one VM after the other as the table is scrolled. */
+/** A table row, reused for other VMs while the table is scrolled. */
 export class Row {
   element = h("tr", { tabindex: -1 });
   /** @type {number | undefined} */
@@ -88,7 +88,7 @@ export class Row {
 }
 
 /**
- * The newest at the right edge; where nothing is known there is a gap.
+ * The newest at the right edge; unknown values leave a gap.
  * @param {readonly (number | null)[]} values @param {number | undefined} top
  */
 function lineOf(values, top) {
@@ -103,7 +103,7 @@ function lineOf(values, top) {
     }
     const x = WIDTH - (values.length - 1 - index) * step;
     const y = HEIGHT - 1.5 - Math.min(1, value / highest) * (HEIGHT - 3);
-    // A value alone between gaps is a dot.
+    // A single value between gaps is a dot.
     path += `${open ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}${open ? "" : "h.1"}`;
     open = true;
   }

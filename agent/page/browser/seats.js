@@ -2,7 +2,7 @@ import { s } from "./dom.js";
 
 /** @typedef {import("./store.js").Vm} Vm */
 
-/** How a VM is drawn and called; the shape says it to those who do not see colours. @param {Vm} vm */
+/** A VM's shape and name of its state; the shape is for people who do not see colours. @param {Vm} vm */
 export function looks(vm) {
   if (!vm.known) return { shape: "unknown", word: `${vm.state}?` };
   if (vm.unresponsive) return { shape: "unknown", word: "unresponsive" };
@@ -15,7 +15,7 @@ export function looks(vm) {
 }
 
 /**
- * A mark of a VM, in a box of this size.
+ * A VM's mark, in a box of this size.
  * @param {string} shape @param {number} size
  */
 export function seat(shape, size) {
@@ -34,7 +34,7 @@ export function seat(shape, size) {
 }
 
 /**
- * One mark a VM, in rows; a click selects it. The table says the same to the keyboard and to screen readers.
+ * One mark per VM, in rows; a click selects it. The table offers the same to keyboards and screen readers.
  * @param {readonly Vm[]} vms
  * @param {{ x: number, y: number, width: number, size: number, selected: number | undefined }} place
  */

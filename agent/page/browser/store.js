@@ -1,4 +1,4 @@
-// What the agent told, as it is now.
+// The agent's state, as of its last message.
 
 /** @typedef {import("../shown.ts").ShownHost} Host */
 /** @typedef {import("../shown.ts").ShownCell} Cell */
@@ -18,41 +18,41 @@ export class Store {
   vms = new Map();
   /** Null: unknown. @type {readonly Operation[] | null} */
   operations = [];
-  /** The newest first. @type {HostEvent[]} */
+  /** Newest first. @type {HostEvent[]} */
   events = [];
-  /** The newest round's readings, by key. @type {Map<number, Values>} */
+  /** The newest sampling's readings, by key. @type {Map<number, Values>} */
   values = new Map();
-  /** Those of the VMs in view, the oldest first. @type {Map<number, Values[]>} */
+  /** Readings of the visible VMs, oldest first. @type {Map<number, Values[]>} */
   histories = new Map();
   /** @type {number | undefined} */
   selected;
   linked = false;
-  /** Why it is not linked; "" while that is not known. */
+  /** Why it is not linked; "" while that is unknown. */
   why = "";
   heardAtMs = 0;
   sampleIntervalMs = 10_000;
-  /** Goes up with the VMs' set or facts: what is sorted and drawn of them is to be made anew. */
+  /** Increases with changes of the VMs: sorting and drawing must be redone. */
   generation = 0;
-  /** Goes up with every round. */
+  /** Increases with every sampling. */
   rounds = 0;
   #aheadMs = 0;
   /** @type {Set<number>} */
   #asked = new Set();
 
-  /** The agent's clock: ages are counted by it, whatever the reader's says. */
+  /** The agent's clock: ages use it, whatever the reader's clock is. */
   nowMs() {
     return Date.now() + this.#aheadMs;
   }
 
   /** @param {any} state */
   takeState(state) {
-    this.#hear(state.now);
+    this.#synchronize(state.now);
     this.sampleIntervalMs = state.sampleIntervalMs;
     this.host = state.host;
     this.operations = state.operations;
     const before = this.selected === undefined ? undefined : this.vms.get(this.selected)?.id;
     this.vms = new Map(state.vms.map((/** @type {Vm} */ vm) => [vm.key, vm]));
-    // Keys are of one run of the agent.
+    // Keys belong to one run of the agent.
     this.selected = [...this.vms.values()].find(({ id }) => id === before)?.key;
     this.events = [...state.events].reverse();
     this.histories.clear();
@@ -63,7 +63,7 @@ export class Store {
 
   /** @param {any} patch */
   takePatch(patch) {
-    this.#hear(patch.now);
+    this.#synchronize(patch.now);
     if (patch.host) this.host = patch.host;
     if (patch.operations !== undefined) this.operations = patch.operations;
     for (const vm of patch.put ?? []) this.vms.set(vm.key, vm);
@@ -79,7 +79,7 @@ export class Store {
   }
 
   /**
-   * Asks for the histories of these VMs that are not held yet; true when there are new ones.
+   * Fetches the missing histories of these VMs; true when there are new ones.
    * @param {readonly number[]} keys
    */
   async fetchHistories(keys) {
@@ -94,7 +94,7 @@ export class Store {
       for (const key of [...this.histories.keys()].slice(0, -HISTORIES_KEPT)) this.histories.delete(key);
       return true;
     } catch {
-      return false; // The stream says what is wrong with the connection.
+      return false; // The stream reports connection failures.
     } finally {
       for (const key of missing) this.#asked.delete(key);
     }
@@ -111,7 +111,7 @@ export class Store {
   }
 
   /** @param {number} nowMs */
-  #hear(nowMs) {
+  #synchronize(nowMs) {
     this.heardAtMs = Date.now();
     this.#aheadMs = nowMs - this.heardAtMs;
   }

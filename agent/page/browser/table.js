@@ -7,11 +7,11 @@ import { looks, tally } from "./seats.js";
 /** @typedef {import("./store.js").Vm} Vm */
 
 const ROW_HEIGHT = 28;
-/** Rows beyond what is in sight. */
+/** Rows rendered beyond the visible ones. */
 const MARGIN = 6;
 const HISTORY_AFTER_MS = 60;
 
-/** The VMs: only the rows in sight are there, however many VMs there are. */
+/** The VM table: only visible rows are rendered. */
 export class Table {
   #store;
   #onSelect;
@@ -84,7 +84,7 @@ export class Table {
     this.#place();
   }
 
-  /** Scrolls so that the VM's row is in sight. @param {number} key */
+  /** Scrolls the VM's row into view. @param {number} key */
   reveal(key) {
     const index = this.#sorted.findIndex((vm) => vm.key === key);
     if (index === -1) return;
