@@ -18,22 +18,22 @@ export interface AgentOptions {
   readonly version: string;
   /** Holds `socle/v1/*.proto`. */
   readonly protoDirectory: string;
-  /** Holds the status page: index.html and what it loads. */
+  /** Holds the status page: index.html and its files. */
   readonly pageDirectory: string;
-  /** The entry that asks the machine who it is, in a child process. */
+  /** The child process that queries the machine's identity. */
   readonly probePath: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Stops the agent in good order. */
+  /** Stops the agent gracefully. */
   readonly signal: AbortSignal;
-  /** Hands over what is to be called when the configuration is to be read again. */
+  /** Registers the function that reloads the configuration. */
   readonly onReload: (reload: () => void) => void;
 }
 
 const SERVICE_STOP_MS = 5000;
 
 /**
- * Builds every part, runs them until the signal aborts or one fails, and gives the process's exit code. Guests are not
- * touched by any of it.
+ * Builds every part, runs them until the signal aborts or one fails, and returns the process's exit code. Guests are not
+ * affected.
  */
 export async function runAgent(options: AgentOptions): Promise<number> {
   const { configPath, environment, signal, version } = options;
@@ -43,7 +43,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   for (const warning of warnings) log.warn(warning);
   log.info({ version, configuration: configPath ?? "defaults", node: process.version }, "starting");
   const systemd = new SdNotify({ environment, clock, log });
-  // A reload that is asked for meanwhile waits until the start is done, which is what systemd is told first.
+  // A reload during the start waits until it is complete, which systemd learns first.
   let started = (): void => undefined;
   const start = new Promise<void>((resolve) => (started = resolve));
   const keyPath = credentialPath(environment, "socle-agent-key");
@@ -73,7 +73,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     };
     const onStop = (): void => {
       edges.setServing(false);
-      log.info("stopping; guests run on");
+      log.info("stopping; guests keep running");
       void systemd.stopping();
     };
     signal.addEventListener("abort", onStop, { once: true });
@@ -86,7 +86,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   }
 }
 
-/** Runs the services while systemd's watchdog is told that the event loop turns. */
+/** Runs the services, and notifies systemd's watchdog while the event loop turns. */
 async function runWatched(
   services: readonly Service[],
   run: { signal: AbortSignal; onReady: () => void; log: Logger; systemd: SdNotify },

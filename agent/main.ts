@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-// The `socle` command. The only place that reads the process's arguments and environment, takes its signals and ends it.
+// The `socle` command. Only this file reads the process's arguments and environment, handles its signals and ends it.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runCli } from "./cli/index.ts";
 
-/** Set by the build; running from source the package says it. */
+/** Set by the build; when running from source, package.json has it. */
 declare const SOCLE_VERSION: string | undefined;
 
 const here = import.meta.dirname;
@@ -17,11 +17,11 @@ const probePath = bundled
   : join(here, "hardware/system/inventory-probe.ts");
 
 async function startAgent(configPath: string): Promise<number> {
-  // Node would open its debugger to whoever sends it.
+  // Node would open its debugger to any process that sends it.
   process.on("SIGUSR1", () => undefined);
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());
-  // Loaded only here: the other commands start in a fraction of the time.
+  // Loaded only here: the other commands start much faster without it.
   const { runAgent } = await import("./agent.ts");
   return await runAgent({
     configPath,

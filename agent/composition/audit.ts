@@ -17,7 +17,7 @@ import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import type { State } from "./state.ts";
 
-/** What is told to the audit log, and whom it is told to in turn. */
+/** The audit log, with the services that write and forward it. */
 export interface Auditing {
   readonly services: readonly Service[];
   facts(): AuditFacts;
@@ -42,7 +42,7 @@ export function buildAuditing(
     ...(journal ? [journalSink()] : []),
     ...(syslog === null ? [] : [syslogSink(splitAddress(syslog), hostname(), tls, isRevoked)]),
   ];
-  // A forwarder of a log without entries would replace its cursor by 0, and repeat all of them after the next start.
+  // Without the log's entries, a forwarder would reset its cursor to 0, and repeat all of them after the next start.
   const forwarders = (audit.state.unreadable === undefined ? sinks : []).map(
     (sink) => new Forwarder({ audit, sink, clock, log }),
   );

@@ -2,7 +2,7 @@ import type { Config } from "../config/schema.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
 
-/** What every part of the agent is built with. */
+/** Dependencies of every part of the agent. */
 export interface Basis {
   readonly config: Config;
   readonly version: string;

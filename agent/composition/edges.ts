@@ -25,16 +25,16 @@ import { peopleDoor } from "./people.ts";
 import type { State } from "./state.ts";
 import { defined } from "../kernel/defined.ts";
 
-/** How long operations under way may go on once the agent is to stop; what is left is settled by the next start. */
+/** Time for running operations once the agent stops; the next start settles the rest. */
 const DRAIN_MS = 10_000;
 
-/** Where the agent meets others: its API, its metrics, its scheduler. */
+/** The agent's interfaces: its API, its metrics, its scheduler link. */
 export interface Edges {
-  /** Those that start before everything else and stop last: probes hear that the agent is not ready. */
+  /** Services that start first and stop last: probes see that the agent is not ready. */
   readonly probes: readonly Service[];
-  /** All others of the agent from the hypervisor's on, in the order they start in. */
+  /** The other services, from the hypervisor's on, in order of start. */
   readonly services: readonly Service[];
-  /** What clients and probes are told: whether the agent is ready for work. */
+  /** Publishes the agent's readiness to clients and probes. */
   setServing(serving: boolean): void;
 }
 
@@ -231,7 +231,7 @@ function metricsSources(
   };
 }
 
-/** The configured address with the port that was taken in the end; empty without TCP. */
+/** The configured address with its actual port; empty without TCP. */
 function addressOf(listen: string | null, port: number | undefined): string {
   return listen === null || port === undefined ? "" : `${listen.slice(0, listen.lastIndexOf(":"))}:${port}`;
 }

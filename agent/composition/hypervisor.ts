@@ -37,16 +37,16 @@ export interface Hypervisor {
   readonly table: VmTable;
   readonly vms: Vms;
   readonly sampleIntervalMs: number;
-  /** Its own, in the order they start in. */
+  /** Its services, in order of start. */
   readonly services: readonly Service[];
-  /** Finishes what earlier starts began: once the VMs can be reported. */
+  /** Completes what earlier starts began, once the VMs can be reported. */
   readonly settler: Service;
 }
 
 const MIB = 2 ** 20;
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
-/** `probePath`: the entry that asks the machine who it is, in a child process. Throws for a libvirt URI that cannot work. */
+/** `probePath`: the child process that queries the machine's identity. Throws for an unusable libvirt URI. */
 export function buildHypervisor(
   basis: Basis,
   state: State,
@@ -111,7 +111,7 @@ export function buildHypervisor(
   return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
 }
 
-/** Before libvirt is changed, and what a state directory that was rolled back must know then. */
+/** Guards changes of libvirt, and informs a state directory that was rolled back. */
 export function buildLease(
   { config, clock, log }: Pick<Basis, "config" | "clock" | "log">,
   state: State,
@@ -136,7 +136,7 @@ export function buildLease(
     async onFollow(before) {
       const { agentEpoch, watermark: mark, isOwn, isAhead, revocationLists } = before;
       revocations.note(revocationLists);
-      // What the lease knows cannot be written down here, nor compared: it has to stay.
+      // The lease's facts can be neither stored nor compared here: it has to stay.
       for (const { failure } of [record, operations])
         if (failure?.reason === "STATE_UNREADABLE") throw failure;
       await followFence(state, before, log);
@@ -144,8 +144,8 @@ export function buildLease(
       if (isAhead && newest !== undefined) await watermark.outdate(newest.id);
       if (isAhead && (isOwn || hadEvents) && !hasBegunAnew) {
         log.error((isOwn ? rolledBack : overtaken)(config.state.directory));
-        // Event numbers were given to other events since. The lease of another directory does not tell whether this one
-        // was rolled back before.
+        // Event numbers were reused since. The lease of another directory does not show whether this one was rolled back
+        // before.
         await events.beginAnew();
         hasBegunAnew = true;
       }
@@ -155,7 +155,7 @@ export function buildLease(
         { before: agentEpoch, now: record.agentEpoch },
         "the agent before this one had a higher epoch",
       );
-      // Last: while the epoch is as low, the next try finds that the holder before is ahead.
+      // Last: while the epoch is lower, the next attempt finds that the earlier holder is ahead.
       await record.raiseAgentEpoch(agentEpoch + 1);
       position.agentEpoch = events.agentEpoch = record.agentEpoch;
     },
@@ -165,7 +165,7 @@ export function buildLease(
   });
 }
 
-/** The fence outlives a state directory that was rolled back, or lost. Throws what the host record throws. */
+/** The fence survives a state directory that was rolled back or lost. Throws as the host record. */
 async function followFence({ record, audit }: State, before: HolderBefore, log: Logger): Promise<void> {
   const from = record.controlEpoch;
   await record.followControlFence(before.controlFence, before);
@@ -179,14 +179,14 @@ async function followFence({ record, audit }: State, before: HolderBefore, log: 
 }
 
 const rolledBack = (directory: string): string =>
-  `${directory} is older than what was done with it: it was rolled back. ${lostWithOlder}`;
+  `${directory} is older than its last use: it was rolled back. ${lostWithOlder}`;
 
 const overtaken = (directory: string): string =>
-  `${directory} is older than what an agent with another state directory did with this libvirt. ${lostWithOlder}`;
+  `${directory} is older than the state directory of another agent on this libvirt. ${lostWithOlder}`;
 
 const lostWithOlder =
-  "Operations without an end in it have no effect any more and end as OPERATION_SUPERSEDED; see what became of their VMs, and " +
-  "ask again for what is still wanted. A cordon since then is lost: where the host was cordoned, cordon it again";
+  "Operations without an end in it have no further effect and end as OPERATION_SUPERSEDED; check their VMs, and " +
+  "repeat those that are still wanted. A cordon since then is lost: if the host was cordoned, cordon it again";
 
 function buildHost(
   { config, version, environment, clock, log }: Basis,
@@ -233,7 +233,7 @@ const quotaOf = ({ vms, vcpus, memoryMiB, diskMiB }: TenantRules["quotas"]): Ten
   diskBytes: diskMiB === null ? null : diskMiB * MIB,
 });
 
-/** What the VM layer needs of its host. */
+/** The VM layer's interface to its host. */
 export function hostDoorOf(
   host: Pick<HostService, "ledger" | "storageRead" | "trait" | "kvm">,
   reservations: Pick<Reservations, "take" | "taken">,

@@ -6,7 +6,7 @@ import type { Hypervisor } from "./hypervisor.ts";
 import type { State } from "./state.ts";
 import { defined } from "../kernel/defined.ts";
 
-/** The status page, which the metrics' server serves; undefined where it is switched off. */
+/** The status page, which the metrics server serves; undefined when disabled. */
 export function buildPage(
   { config: { metrics }, clock }: Basis,
   { operations, events }: State,

@@ -5,7 +5,7 @@ import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import type { State } from "./state.ts";
 
-/** Who acts behind a caller. Its keys are not read yet. */
+/** Identifies the person behind a caller. Its keys are not read yet. */
 export function buildPeople({ config, clock, log }: Basis, { record }: State): People {
   const { keys, issuer, audience, maxAgeMinutes } = config.people;
   // The rules need keys, and those need an issuer and an audience (config/rules.ts).
@@ -17,7 +17,7 @@ export function buildPeople({ config, clock, log }: Basis, { record }: State): P
   return new People({ keys, rules, now: () => clock.now(), log: log.child({ component: "people" }) });
 }
 
-/** Reads the identity provider's keys; who can put another one there can act as anybody, so the audit log is told. */
+/** Reads the identity provider's keys. A replaced key can impersonate anyone, so the audit log records a change. */
 export async function readPeopleKeys(people: People, audit: Pick<AuditLog, "note">): Promise<void> {
   const { changedTo, problem } = await people.reload();
   if (problem !== undefined) audit.note({ act: "identity_keys_changed", outcome: "failed", reason: problem });

@@ -7,7 +7,7 @@ import type { SdNotify } from "../kernel/lifecycle/sd-notify.ts";
 import type { People, Trust } from "../trust/index.ts";
 import { readPeopleKeys } from "./people.ts";
 
-/** Reads configuration and certificates again. What can change while running does; what needs a restart is named. */
+/** Rereads configuration and certificates. Applies what can change at runtime; names what needs a restart. */
 export async function reload(
   path: string | undefined,
   running: {
@@ -28,11 +28,11 @@ export async function reload(
   if (problem === undefined) audit.note({ act: "configuration_reloaded", outcome: "done", ...sections });
   else audit.note({ act: "configuration_reloaded", outcome: "failed", reason: problem });
   await systemd.ready(
-    problem === undefined ? "reloaded" : "not reloaded: the configuration is wrong, see the log",
+    problem === undefined ? "reloaded" : "not reloaded: the configuration is invalid, see the log",
   );
 }
 
-/** Which sections are others than those in use, or the reason why it could not be read. */
+/** The sections that differ from those in use, or why the file could not be read. */
 async function readAgain(
   path: string | undefined,
   running: Config,
@@ -51,7 +51,7 @@ async function readAgain(
       log.warn({ needRestart }, "these sections changed; restart the agent to use them");
     return { changed };
   } catch (thrown) {
-    log.error({ err: thrown }, "the configuration was not read again; the agent goes on with the old one");
+    log.error({ err: thrown }, "the configuration was not reloaded; the agent continues with the old one");
     return { changed: [], problem: toSocleError(thrown).reason };
   }
 }

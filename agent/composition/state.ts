@@ -19,7 +19,7 @@ import { isShownByWatermarkAlone } from "../vm/operations/outdated.ts";
 import type { Basis } from "./basis.ts";
 import { within } from "../kernel/concurrency/deadline.ts";
 
-/** What survives the agent, read back from the state directory, which is this process's alone until `close`. */
+/** The durable state, read from the state directory, which this process owns until `close`. */
 export interface State {
   readonly directory: StateDirectory;
   readonly record: HostRecord;
@@ -30,9 +30,9 @@ export interface State {
   readonly events: EventLog;
   readonly watermark: Watermark;
   readonly audit: AuditLog;
-  /** Whether this agent may change anything. */
+  /** Whether this agent may make changes. */
   readonly permit: Permit;
-  /** Writes what is not written yet, and lets the directory go. */
+  /** Writes pending changes, and releases the directory. */
   close(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ const HOUR_MS = 3_600_000;
 const MIB = 2 ** 20;
 const PUBLISH_MS = 2000;
 
-/** Throws what opening its parts throws: a directory that cannot be used, is in use, or holds what cannot be read. */
+/** Throws as its parts: for a directory that is unusable, in use, or has unreadable files. */
 export async function openState({ config, version, clock, log }: Basis): Promise<State> {
   const { maxEvents, operationRetentionHours } = config.state;
   const taken = await openStateDirectory(config.state.directory, log);
@@ -83,13 +83,13 @@ export async function openState({ config, version, clock, log }: Basis): Promise
     const reservationsPath = join(directory, "reservations.journal");
     const operations = await Operations.open({
       ...journals,
-      // The operations' journal is made first.
+      // The operations' journal is created first.
       mustExist: record.hasJournals || (await exists(reservationsPath)),
       isOutdated: (id) => watermark.isOutdated(id),
       async beforeRefused() {
         if (!(await watermark.raise())) throw new Error("libvirt refuses the watermark of the state");
       },
-      // Also shown where libvirt refuses the number: no operation may depend on the disk of its secrets.
+      // Also reported where libvirt refuses the number: no operation may depend on the disk of its secrets.
       beforeShown: (ended) =>
         isShownByWatermarkAlone(ended)
           ? () => watermark.raise().then(() => undefined, notRecorded)
@@ -100,7 +100,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
       },
     });
     const reservations = await ReservationBook.open({ ...journals, mustExist: record.hasJournals });
-    // Where it cannot be written, the next start tries again.
+    // If it cannot be written, the next start retries.
     if (!record.hasJournals) await record.journalsMade().catch(() => undefined);
     return {
       directory: taken,
@@ -139,8 +139,8 @@ export async function openState({ config, version, clock, log }: Basis): Promise
 }
 
 /**
- * Resolves when the lease in libvirt has what is durable now, or after a while: no command may depend on libvirt's secrets.
- * The lease catches up with its next beat then. Never rejects.
+ * Resolves when the lease in libvirt has the durable state, or after a while: no command may depend on libvirt's secrets.
+ * The lease then catches up with its next beat. Never rejects.
  */
 async function published(watermark: Watermark, clock: Clock): Promise<void> {
   await within(clock, PUBLISH_MS, watermark.raise()).catch(() => undefined);
@@ -150,6 +150,6 @@ function notRecorded(thrown: unknown): never {
   const { reason, message } = toSocleError(thrown);
   const why =
     `the end of the operation is decided, and shown once libvirt and the state directory record the watermark: ${message}; ` +
-    "make libvirt answer and the state directory writable (socle doctor says what is wrong), and the agent does the rest";
+    "make libvirt answer and the state directory writable (socle doctor shows the fault); the agent then continues";
   throw new SocleError("outcome_unknown", reason, why, { cause: thrown });
 }

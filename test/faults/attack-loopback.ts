@@ -119,7 +119,7 @@ async function isNotOpened(stage: Stage, port: number): Promise<Outcome> {
     });
     agent.signal("SIGHUP");
     const { err } = await agent.logged(
-      ({ msg }) => msg.startsWith("the configuration was not read again"),
+      ({ msg }) => msg.startsWith("the configuration was not reloaded"),
       "the refusal of the configuration",
     );
     if (!JSON.stringify(err).includes("insecureLoopback")) throw new Error(`it says ${JSON.stringify(err)}`);

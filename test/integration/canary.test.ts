@@ -160,7 +160,7 @@ suite("secrets stay where they belong", { skip }, () => {
     await writeFile(host.agent.configPath, text);
     host.agent.signal("SIGHUP");
     await host.agent.logged(
-      ({ msg }) => msg.startsWith("the configuration was not read again"),
+      ({ msg }) => msg.startsWith("the configuration was not reloaded"),
       "the refusal",
       60_000,
     );
