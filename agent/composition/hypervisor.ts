@@ -22,7 +22,7 @@ import { Observer } from "../vm/observation/observer.ts";
 import { Settler } from "../vm/operations/recovery.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
 import { VmTable } from "../vm/observation/vm-table.ts";
-import type { HostDoor, VmSize } from "../vm/model/vm-host.ts";
+import type { VmHost, VmSize } from "../vm/model/vm-host.ts";
 import { Vms } from "../vm/operations/vms.ts";
 import { Volumes } from "../vm/storage/volumes.ts";
 import type { Basis } from "./basis.ts";
@@ -62,8 +62,8 @@ export function buildHypervisor(
   const reservations = new Reservations({ book: state.reservations, ledger: host.ledger, clock, log });
   const table = new VmTable();
   const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
-  const tell = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
-  const observer = new Observer({ libvirt, table, tell, kvm: host.reports, clock, log, sampleIntervalMs });
+  const publish = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
+  const observer = new Observer({ libvirt, table, publish, kvm: host.reports, clock, log, sampleIntervalMs });
   const architecture = ARCHITECTURES[arch()] ?? arch();
   const wrap = new KeyWrap({ file: config.vm.volumeKeyFile, environment });
   const vms = new Vms(
@@ -95,7 +95,7 @@ export function buildHypervisor(
   );
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
   const settler = new Settler({ operations, watermark, vms, table, clock, log });
-  const volumeKey = keyWatch({ table, wrap, clock, tell: (lost) => host.reports.reportVolumeKey(lost) });
+  const volumeKey = keyWatch({ table, wrap, clock, report: (lost) => host.reports.reportVolumeKey(lost) });
   const unreadable = unreadableWatch(table, (problem) => host.reports.reportUnreadableVms(problem));
   const services = [
     libvirt,
@@ -237,9 +237,9 @@ const quotaOf = ({ vms, vcpus, memoryMiB, diskMiB }: TenantRules["quotas"]): Ten
 export function hostDoorOf(
   host: Pick<HostService, "ledger" | "storageRead" | "trait" | "kvm">,
   reservations: Pick<Reservations, "take" | "taken">,
-): HostDoor {
+): VmHost {
   const { ledger } = host;
-  const room = (claim: Claim, begun = Promise.resolve()): ReturnType<HostDoor["claim"]> => ({
+  const room = (claim: Claim, begun = Promise.resolve()): ReturnType<VmHost["claim"]> => ({
     placement: claim.placement,
     begun: () => begun,
     consume: () => ledger.consume(claim),

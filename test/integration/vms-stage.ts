@@ -92,9 +92,9 @@ export class Rig {
         void rig.kvmFailures.push(evidence),
       reportKvmSuccess: (): void => undefined,
     };
-    const tell = (event: NewEvent): void => void rig.events.push(event);
+    const publish = (event: NewEvent): void => void rig.events.push(event);
     for (const service of [
-      new Observer({ libvirt, table, tell, kvm, clock, log, sampleIntervalMs: 1000 }),
+      new Observer({ libvirt, table, publish, kvm, clock, log, sampleIntervalMs: 1000 }),
       new Settler({ operations, vms, table, clock, log }),
     ]) {
       await new Promise<void>((ready) => rig.#runs.push(service.run(rig.#end.signal, ready)));

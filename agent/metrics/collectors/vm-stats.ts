@@ -68,7 +68,7 @@ const guestReported =
   (read: (stats: VmStats) => number | undefined): Read<VmStats> =>
   (stats, { nowMs, sampleIntervalMs }) => {
     const intervalMs = Math.max(sampleIntervalMs, GUEST_INTERVAL_MS);
-    return isFresh({ ageMs: nowMs() - (stats.guestSaidAtMs ?? 0), intervalMs }) ? read(stats) : undefined;
+    return isFresh({ ageMs: nowMs() - (stats.guestReportedAtMs ?? 0), intervalMs }) ? read(stats) : undefined;
   };
 
 export const vmGuest = ofVm("vm_guest", [

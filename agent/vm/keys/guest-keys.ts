@@ -10,8 +10,8 @@ import type { SealedKeys } from "../model/sealed-keys.ts";
 const PASSPHRASE_BYTES = 32;
 
 /**
- * The passphrases of guests' encrypted disks and TPMs. libvirt gets each as a secret that it keeps in memory alone and gives to
- * nobody but QEMU; on disk there is only the sealed form (key-wrap.ts), in the domain's own metadata.
+ * The passphrases of guests' encrypted disks and TPMs. libvirt gets each as a secret, which it keeps only in memory and
+ * gives only to QEMU. On disk there is only the sealed form (key-wrap.ts), in the domain's metadata.
  */
 export class GuestKeys {
   readonly #libvirt: LibvirtCalls;
@@ -24,27 +24,27 @@ export class GuestKeys {
     this.#wrap = wrap;
   }
 
-  /** Throws as `KeyWrap.check`: without a volume key nothing can be encrypted here. */
+  /** Throws as `KeyWrap.check`: without a volume key no encryption is possible here. */
   async check(): Promise<void> {
     await this.#wrap.check();
   }
 
-  /** A new passphrase, which libvirt has when this resolves; gives its sealed form. */
+  /** Makes a passphrase; libvirt has it when this resolves. Returns its sealed form. */
   async make(vmId: string, part: string): Promise<string> {
-    // Text, since QEMU takes passphrases in UTF-8 alone.
+    // Text, since QEMU takes passphrases only in UTF-8.
     const passphrase = randomBytes(PASSPHRASE_BYTES).toString("base64url");
     const sealed = await this.#wrap.wrap(passphrase, purposeOf(vmId, part));
     await this.#give(vmId, part, passphrase);
     return sealed;
   }
 
-  /** libvirt has them again, whatever it had before: it forgets them when it is restarted. Throws as `KeyWrap.unwrap`. */
+  /** Gives them to libvirt again, which forgets them at a restart. Throws as `KeyWrap.unwrap`. */
   async restore(vmId: string, keys: SealedKeys): Promise<void> {
     for (const [part, sealed] of Object.entries(keys))
       await this.#give(vmId, part, await this.#wrap.unwrap(sealed, purposeOf(vmId, part)));
   }
 
-  /** libvirt does not have it any more, also where it did not have it before. */
+  /** Removes it from libvirt. Also succeeds if libvirt does not have it. */
   async forget(vmId: string, part: string): Promise<void> {
     const uuid = secretUuid(vmId, part);
     await this.#certainty.ensure(
@@ -61,25 +61,25 @@ export class GuestKeys {
     );
   }
 
-  /** As `forget`, for a VM whose parts are not known: all secrets that were made for it. */
+  /** As `forget`, for a VM whose parts are not known: removes all secrets made for it. */
   async forgetAll(vmId: string): Promise<void> {
     const all = { needResults: true, flags: 0 };
     const { secrets } = await this.#libvirt
       .call(libvirt.connectListAllSecrets, all)
       .catch((thrown: unknown) => {
-        // A libvirt without a secret driver has none.
+        // A libvirt without a secret driver has no secrets.
         if (toSocleError(thrown).kind === "unsupported") return { secrets: [] };
         throw thrown;
       });
     for (const secret of secrets) {
-      // Guests' secrets have a UUID of their own kind: others need not be looked at.
+      // Guests' secrets have UUIDs of version 8: others are skipped.
       if (secret.uuid[14] !== "8") continue;
       const part = await this.#partOf(vmId, secret);
       if (part !== undefined) await this.forget(vmId, part);
     }
   }
 
-  /** By the description, which the UUID must bear out: whoever may define secrets may describe them as another VM's. */
+  /** From the description, if it matches the UUID: other clients can put any description on a secret. */
   async #partOf(vmId: string, secret: libvirt.Secret): Promise<string | undefined> {
     try {
       const { xml } = await this.#libvirt.call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
@@ -98,7 +98,7 @@ export class GuestKeys {
     const description = descriptionOf(vmId, part);
     const xml = buildSecret({ uuid: secretUuid(vmId, part), ephemeral: true, private: true, description });
     const value = Buffer.from(passphrase);
-    // Both may be done any number of times, so nobody has to find out whether a lost answer was a yes.
+    // Both may be repeated, so the outcome of a lost reply does not matter.
     await this.#certainty.ensure(
       async () => {
         const { secret } = await this.#libvirt.call(libvirt.secretDefineXml, { xml, flags: 0 });
@@ -110,12 +110,12 @@ export class GuestKeys {
   }
 }
 
-/** Bound to the VM and the part: a sealed key that is moved to another's metadata opens nothing. */
+/** Bound to the VM and the part: a sealed key that is copied to another VM's metadata opens nothing. */
 const purposeOf = (vmId: string, part: string): string => `socle guest key 1 ${vmId} ${part}`;
 
 const descriptionOf = (vmId: string, part: string): string => `Socle: ${part} of VM ${vmId}`;
 
-/** The libvirt secret's, the same at any time and on any host: a UUID of the kind that RFC 9562 leaves to its maker (8). */
+/** The UUID of the libvirt secret, the same at any time and on any host: version 8 of RFC 9562, for custom values. */
 export function secretUuid(vmId: string, part: string): string {
   const bytes = createHash("sha256").update(purposeOf(vmId, part)).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;

@@ -10,14 +10,14 @@ const TAG_BYTES = 16;
 const CREDENTIAL: CredentialName = "socle-volume-key";
 
 export interface KeySource {
-  /** Holds the volume key; null: systemd's credential does. */
+  /** The file with the volume key; null: systemd's credential. */
   readonly file: string | null;
   readonly environment: Environment;
 }
 
 /**
- * Keeps small secrets sealed under this host's volume key: AES-256-GCM (NIST SP 800-38D), a random nonce each, bound to
- * what the secret is for. The key itself is read whenever it is needed and held no longer.
+ * Seals small secrets with this host's volume key: AES-256-GCM (NIST SP 800-38D) with a random nonce each, bound to the
+ * purpose of the secret. The key is read for each use and not kept.
  */
 export class KeyWrap {
   readonly #source: KeySource;
@@ -26,12 +26,12 @@ export class KeyWrap {
     this.#source = source;
   }
 
-  /** Throws `unavailable` VOLUME_KEY_MISSING or VOLUME_KEY_UNUSABLE, saying what to do. */
+  /** Throws `unavailable` VOLUME_KEY_MISSING or VOLUME_KEY_UNUSABLE, with advice. */
   async check(): Promise<void> {
     (await this.#key()).fill(0);
   }
 
-  /** What tells this host's key from others. Throws as `check`. */
+  /** Identifies this host's key. Throws as `check`. */
   async id(): Promise<string> {
     const key = await this.#key();
     try {
@@ -41,7 +41,7 @@ export class KeyWrap {
     }
   }
 
-  /** `purpose`: what it is for, in words that never change. The answer holds no secret. Throws as `check`. */
+  /** `purpose`: a text that never changes. The result reveals no secret. Throws as `check`. */
   async wrap(secret: string, purpose: string): Promise<string> {
     const key = await this.#key();
     const nonce = randomBytes(NONCE_BYTES);
@@ -53,8 +53,8 @@ export class KeyWrap {
   }
 
   /**
-   * Throws as `check`, `unavailable` VOLUME_KEY_OTHER where another volume key sealed it, and `invalid`
-   * WRAPPED_KEY_DAMAGED where it was changed, or sealed for another purpose.
+   * Throws as `check`. `unavailable` VOLUME_KEY_OTHER: another volume key sealed it. `invalid` WRAPPED_KEY_DAMAGED: it
+   * was changed, or sealed for another purpose.
    */
   async unwrap(wrapped: string, purpose: string): Promise<string> {
     const [version, id, text, ...rest] = wrapped.split(".");
@@ -81,14 +81,14 @@ export class KeyWrap {
     const { file, environment } = this.#source;
     const path = file ?? credentialPath(environment, CREDENTIAL);
     if (path === undefined) throw missing();
-    // One byte more than it should have shows that it is too long.
+    // One extra byte, to detect a key that is too long.
     const found = Buffer.alloc(KEY_BYTES + 1);
     try {
       const handle = await open(path, "r");
       try {
-        // A credential has systemd's access list, which shows in its mode as a group's.
+        // A credential has systemd's access list, which its mode shows as group access.
         if (file !== null && ((await handle.stat()).mode & 0o077) !== 0)
-          throw unusable(`${path} can be read by others than its owner: chmod 600`);
+          throw unusable(`${path} is readable by users other than its owner: chmod 600`);
         const { bytesRead } = await handle.read(found, 0, found.length, 0);
         if (bytesRead !== KEY_BYTES)
           throw unusable(
@@ -107,7 +107,7 @@ export class KeyWrap {
   }
 }
 
-/** Tells keys apart, and nothing of them. */
+/** Identifies a key without revealing it. */
 const idOf = (key: Buffer): string =>
   createHash("sha256").update("socle volume key id 1\n").update(key).digest("hex").slice(0, 16);
 
@@ -117,7 +117,7 @@ const missing = (path?: string): SocleError =>
   new SocleError(
     "unavailable",
     "VOLUME_KEY_MISSING",
-    `this host has no volume key${path === undefined ? "" : ` (${path} is not there)`}: ${WHAT_TO_DO}`,
+    `this host has no volume key${path === undefined ? "" : ` (${path} does not exist)`}: ${WHAT_TO_DO}`,
   );
 
 const unusable = (why: string, cause?: unknown): SocleError =>
@@ -127,12 +127,12 @@ const otherKey = (sealedBy: string, own: string): SocleError =>
   new SocleError(
     "unavailable",
     "VOLUME_KEY_OTHER",
-    `it was sealed by the volume key ${sealedBy}, and this host has ${own}: bring back the one before`,
+    `it was sealed by the volume key ${sealedBy}, and this host has ${own}: restore the previous key`,
   );
 
 const damaged = (purpose: string): SocleError =>
   new SocleError(
     "invalid",
     "WRAPPED_KEY_DAMAGED",
-    `what is kept as the sealed key of ${purpose} is not what was sealed for it`,
+    `the stored sealed key of ${purpose} was changed, or sealed for another purpose`,
   );

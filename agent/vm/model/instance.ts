@@ -4,8 +4,8 @@ import type { VmMetadata } from "../../libvirt/xml/index.ts";
 const uuid = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/;
 
 /**
- * The instance of a VM: a VM that is created again with the same id has another. VMs made by version 0.1.0 have none in
- * their metadata; theirs follows from what that version wrote once, at creation.
+ * The instance of a VM: a VM created again with the same id has another one. VMs of version 0.1.0 have none in their
+ * metadata; theirs is derived from values that never change after creation.
  */
 export function instanceOf(
   id: string,

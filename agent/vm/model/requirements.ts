@@ -1,14 +1,14 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import type { HostDoor } from "./vm-host.ts";
+import type { VmHost } from "./vm-host.ts";
 import type { VmSpec } from "./spec.ts";
 
-/** What a spec needs of its host beyond room: the trait, and the field that asks for it. */
+/** A trait that a spec needs of its host, and the field that needs it. */
 interface Need {
   readonly trait: string;
   readonly field: string;
 }
 
-/** This one is proved by the volume key itself; all others are what libvirt says. */
+/** Checked with the volume key itself; libvirt reports all other traits. */
 const ENCRYPTION = "disk-encryption";
 
 function needsOf({ firmware, tpm, launchSecurity, disks }: VmSpec): Need[] {
@@ -28,12 +28,12 @@ function needsOf({ firmware, tpm, launchSecurity, disks }: VmSpec): Need[] {
 }
 
 /**
- * Throws `conflict` HOST_LACKS_TRAIT for the first trait that this host has not, naming each field that needs it and
- * what to do, and `unavailable` CAPACITY_UNKNOWN while it is not known.
+ * Throws `conflict` HOST_LACKS_TRAIT for the first trait that this host lacks, with each field that needs it and
+ * advice. Throws `unavailable` CAPACITY_UNKNOWN while the trait is not known.
  */
 export async function requireAbilities(
   spec: VmSpec,
-  { host, keys }: { readonly host: Pick<HostDoor, "trait">; readonly keys: { check(): Promise<void> } },
+  { host, keys }: { readonly host: Pick<VmHost, "trait">; readonly keys: { check(): Promise<void> } },
 ): Promise<void> {
   const needs = needsOf(spec);
   for (const trait of new Set(needs.map((need) => need.trait))) {
@@ -58,7 +58,7 @@ const remedies: Readonly<Record<string, string>> = {
 
 function lacksTrait(trait: string, needing: readonly string[], why: string): SocleError {
   const fields = Object.fromEntries(needing.map((field) => [field, why]));
-  const message = `${needing.join(", ")} cannot be had on this host, which lacks the trait ${trait}: ${why}`;
+  const message = `${needing.join(", ")} is not possible on this host, which lacks the trait ${trait}: ${why}`;
   return new SocleError("conflict", "HOST_LACKS_TRAIT", message, {
     details: { fields, metadata: { dimension: "trait", trait } },
   });
@@ -68,6 +68,6 @@ const notKnown = (trait: string): SocleError =>
   new SocleError(
     "unavailable",
     "CAPACITY_UNKNOWN",
-    `whether this host has the trait ${trait} is not known now; try again, and see socle inventory`,
+    `whether this host has the trait ${trait} is not known now; retry, and check socle inventory`,
     { details: { retryAfterMs: 2000 } },
   );

@@ -1,9 +1,9 @@
 import type { VmSpec } from "./spec.ts";
 
-/** A passphrase of a VM's: what it opens there (`disk/NAME`, `tpm`), and the passphrase as it is kept, sealed. */
+/** A VM's sealed passphrases, by what they open (`disk/NAME`, `tpm`). */
 export type SealedKeys = Readonly<Record<string, string>>;
 
-/** What of a VM has a passphrase of its own. */
+/** The parts of a VM that have a passphrase of their own. */
 export const keyedParts = ({ disks, tpm }: Pick<VmSpec, "disks" | "tpm">): string[] => [
   ...disks.flatMap(({ name, source }) =>
     source.kind === "new" && source.encryption !== undefined ? [diskPart(name)] : [],
@@ -15,5 +15,5 @@ export const TPM_PART = "tpm";
 
 export const diskPart = (diskName: string): string => `disk/${diskName}`;
 
-/** The id of the key that sealed it, as it says. */
+/** The id of the key that sealed it, from its text. */
 export const sealerOf = (wrapped: string): string => wrapped.split(".")[1] ?? "";

@@ -4,14 +4,14 @@ import { PLAIN_PAGE_BYTES, type PlacementWish } from "../../state/reservations/p
 import type { ReservedRoom } from "../../state/reservations/reservation.ts";
 import type { VmSpec } from "./spec.ts";
 
-/** What this host allows beyond what is well formed. */
+/** Limits of this host for well-formed specs. */
 export interface SpecPolicy {
   readonly bridges: readonly string[];
   readonly allowSpoofing: boolean;
 }
 
 const MIB = 1024 * 1024;
-/** Control characters (C0, C1, line separators, byte order mark) and halves of surrogate pairs: no XML can hold them. */
+/** Control characters (C0, C1, line separators, byte order mark) and lone surrogates: XML cannot contain them. */
 const HOSTILE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff\ufffe\uffff]/u;
 
 const printable = (max: number) =>
@@ -96,7 +96,7 @@ const placementSchema = z
     devices: z
       .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}$/, "must be a PCI address or an alias"))
       .max(MAX_DEVICES, `must be at most ${MAX_DEVICES}`)
-      // An alias may be that of several.
+      // Several devices may share an alias.
       .refine((devices) => {
         const addresses = devices.filter((name) => name.includes(":"));
         return new Set(addresses).size === addresses.length;
@@ -124,7 +124,7 @@ const tenant = z
     "must be at most 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'",
   );
 
-/** Also what a spec in a domain's metadata is read with: it must go on to accept what 0.1.0 wrote. */
+/** Also reads the specs in domains' metadata: it must accept what version 0.1.0 wrote. */
 export const specSchema = z
   .strictObject({
     name: z
@@ -206,15 +206,15 @@ export const specSchema = z
         const key = `${named.pool}/${named.volume}`;
         const isWritten = others.get(key);
         if (isWritten !== undefined && (isWritten || writes))
-          refuse(["disks", index], "is of a volume that another disk has, and one of both would write to it");
+          refuse(["disks", index], "uses the volume of another disk, and at least one writes to it");
         others.set(key, writes || isWritten === true);
       }
       if (source.kind !== "new") return;
       if (source.capacityBytes === undefined && source.baseVolume === undefined) {
-        refuse(["disks", index, "capacityBytes"], "must be given where there is no base volume");
+        refuse(["disks", index, "capacityBytes"], "must be given without a base volume");
       }
       if (source.baseVolume !== undefined && source.format === "raw") {
-        refuse(["disks", index, "format"], "must be qcow2 where there is a base volume");
+        refuse(["disks", index, "format"], "must be qcow2 with a base volume");
       }
       if (source.encryption !== undefined && spec.autostart) {
         refuse(["disks", index, "encryption"], KEY_TOO_LATE);
@@ -222,7 +222,7 @@ export const specSchema = z
     });
   });
 
-const KEY_TOO_LATE = "must not be given with autostart: libvirt starts those before it can have the key";
+const KEY_TOO_LATE = "must not be given with autostart: libvirt starts such VMs before it has the key";
 const WHOLE_PAGES = "must be a multiple of the page size";
 const isWholePages = (memoryBytes: number, wish: PlacementWish | undefined): boolean =>
   memoryBytes % (wish?.pageSizeBytes ?? 1) === 0;
@@ -234,7 +234,10 @@ const roomSchema = z
     context.addIssue({ code: "custom", path: ["memoryBytes"], message: WHOLE_PAGES });
   });
 
-/** What is to be reserved for a VM, by the rules of its spec; `invalid` SPEC_INVALID with every wrong field named. */
+/**
+ * Checks the fields of a VM's reservation by the rules of its spec. Throws `invalid` SPEC_INVALID with every wrong
+ * field.
+ */
 export function checkRoom(input: unknown): ReservedRoom {
   const parsed = roomSchema.safeParse(input);
   if (parsed.success) return parsed.data;
@@ -243,12 +246,12 @@ export function checkRoom(input: unknown): ReservedRoom {
   throw invalid(fields);
 }
 
-/** A spec as it comes in: anything may be missing or wrong. `checkSpec` says what. */
+/** An unvalidated spec. `checkSpec` finds missing and wrong fields. */
 export type VmSpecInput = z.input<typeof specSchema>;
 
 /**
- * The spec with its defaults filled in, or `invalid` SPEC_INVALID with every wrong field named
- * (`spec.disks[0].name`). `id` must have been chosen before.
+ * The spec with its defaults filled in. Throws `invalid` SPEC_INVALID with every wrong field (`spec.disks[0].name`).
+ * `id` must be set.
  */
 export function checkSpec(input: unknown, policy: SpecPolicy): VmSpec {
   const parsed = specSchema.safeParse(input);
@@ -257,7 +260,7 @@ export function checkSpec(input: unknown, policy: SpecPolicy): VmSpec {
     for (const issue of parsed.error.issues) fields[fieldPath(issue.path, "spec")] ??= issue.message;
   } else {
     if (uuid.safeParse(parsed.data.name.toLowerCase()).success)
-      fields["spec.name"] = "must not be a UUID: where a VM is named, its id may stand too";
+      fields["spec.name"] = "must not be a UUID: requests accept an id in place of a name";
     parsed.data.nics.forEach((nic, index) => {
       if (nic.source.kind === "bridge" && !policy.bridges.includes(nic.source.bridge)) {
         fields[`spec.nics[${index}].bridge`] =
@@ -280,7 +283,7 @@ function invalid(fields: Readonly<Record<string, string>>): SocleError {
 }
 
 export function fieldPath(path: readonly PropertyKey[], root: string): string {
-  // "source" is how a oneof is held here; the contract's field path does not have it.
+  // "source" stands for a oneof, which the contract's field paths omit.
   return path
     .filter((part) => part !== "source")
     .reduce<string>(

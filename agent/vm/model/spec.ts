@@ -1,6 +1,6 @@
 import type { PlacementWish } from "../../state/reservations/placement.ts";
 
-/** What a tenant asks for. Everything in it is checked (spec-check.ts) before anything else sees it. */
+/** A tenant's request for a VM, validated by spec-check.ts before any other use. */
 export interface VmSpec {
   readonly name: string;
   /** Canonical lower-case UUID. */
@@ -17,15 +17,15 @@ export interface VmSpec {
   readonly disks: readonly DiskSpec[];
   readonly nics: readonly NicSpec[];
   readonly kernelBoot?: KernelBootSpec;
-  /** Of its own, its state by a passphrase of its own. Absent: none. */
+  /** A TPM of its own; its state is encrypted with a passphrase of its own. Absent: none. */
   readonly tpm?: true;
-  /** Memory encrypted against the host. Absent: it is not. */
+  /** Memory is encrypted against the host. Absent: it is not. */
   readonly launchSecurity?: LaunchSecurity;
   readonly guestAgent: boolean;
   readonly tenant: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly autostart: boolean;
-  /** Absent: wherever there is room. */
+  /** Absent: anywhere with free capacity. */
   readonly placement?: PlacementWish;
 }
 
@@ -49,7 +49,7 @@ export interface DiskSpec {
         readonly capacityBytes?: number;
         readonly format: "qcow2" | "raw";
         readonly baseVolume?: string;
-        /** By a passphrase of its own (guest-keys.ts). */
+        /** With a passphrase of its own (guest-keys.ts). */
         readonly encryption?: "luks";
       };
   readonly readOnly: boolean;
@@ -72,6 +72,6 @@ export interface KernelBootSpec {
   readonly commandLine: string;
 }
 
-/** Capacity of the disks that are made for a VM. One without a capacity was begun before creations were given theirs. */
+/** Capacity of the disks made for a VM. Specs from before capacities were filled in may lack one. */
 export const newDiskBytes = ({ disks }: Pick<VmSpec, "disks">): number =>
   disks.reduce((bytes, { source }) => bytes + (source.kind === "new" ? (source.capacityBytes ?? 0) : 0), 0);

@@ -11,7 +11,7 @@ import type { VmSpec } from "./spec.ts";
 import type { Vm } from "./vm.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What a domain's metadata contributes to its VM. */
+/** The part of a VM that comes from its domain's metadata. */
 export type OwnFacts = Pick<
   Vm,
   | "managed"
@@ -40,9 +40,9 @@ export const placementSchema = z.object({
 });
 
 /**
- * The facts in a domain's metadata, validated whole by the schema that the spec was written with. A domain without
- * Socle's element, or with a copy of another domain's, is unmanaged. One whose element does not pass is managed and
- * `unreadable`: it has neither spec nor tenant nor labels, since none of them can be trusted.
+ * The facts in a domain's metadata, validated by the schema of the spec. A domain without Socle's element, or with a
+ * copy of another domain's, is unmanaged. If the element is not valid, the VM is managed and `unreadable`: it has no
+ * spec, tenant or labels, since none of them can be trusted.
  */
 export function ownFacts(metadata: DomainMetadata | undefined, uuid: string): OwnFacts {
   const socle = metadata?.socle;
@@ -67,13 +67,13 @@ export function ownFacts(metadata: DomainMetadata | undefined, uuid: string): Ow
   }
 }
 
-/** Where the metadata says that Socle put the VM; undefined where it does not say so, or not in a valid form. */
+/** The placement in the metadata; undefined if it is missing or not valid. */
 export function storedPlacement(metadata: DomainMetadata | undefined): Placement | undefined {
   const json = metadata?.socle?.placement;
   return json === undefined ? undefined : placementSchema.safeParse(parsed(json)).data;
 }
 
-/** A reason for people: one line, without control characters, cut to a length that fits a condition. */
+/** A reason for people: one line, without control characters, short enough for a condition. */
 export function shortReason(text: string): string {
   const line = text.replaceAll(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu, " ");
   return line.length > MAX_REASON_CHARACTERS ? `${line.slice(0, MAX_REASON_CHARACTERS)}...` : line;
@@ -105,7 +105,7 @@ function specOf({ spec: text, specDigest }: VmMetadata, json: unknown): VmSpec {
     throw new Error(`${fieldPath(issue?.path ?? [], "spec")} is not valid: ${issue?.message ?? ""}`);
   }
   if (createHash("sha256").update(text).digest("hex") !== specDigest)
-    throw new Error("its SHA-256 is not the one it was stored with: it was changed");
+    throw new Error("its SHA-256 does not match the stored one: it was changed");
   return checked.data;
 }
 
@@ -121,7 +121,7 @@ function rest({ createdAt, placementEpoch, keys = {} }: VmMetadata): Partial<Own
   });
 }
 
-/** A domain that was copied with its metadata (virt-clone) is not the VM that Socle made. */
+/** A domain copied with its metadata (virt-clone) is not the VM that Socle made. */
 function isOfAnother(json: unknown, uuid: string): boolean {
   const id = typeof json === "object" && json !== null && "id" in json ? json.id : undefined;
   return typeof id === "string" && id !== uuid;

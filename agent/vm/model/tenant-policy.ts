@@ -3,13 +3,13 @@ import { ipRanges } from "../../kernel/text/ip-ranges.ts";
 import { PLAIN_PAGE_BYTES } from "../../state/reservations/placement.ts";
 import type { VmSpec } from "./spec.ts";
 
-/** What the callers of one tenant may ask for. What does not stand here is denied. */
+/** What the callers of one tenant may request. Everything else is denied. */
 export interface TenantPermissions {
   readonly networks: readonly string[];
   readonly bridges: readonly string[];
-  /** MAC addresses, or the first bytes of them. */
+  /** MAC addresses, or prefixes of them. */
   readonly macAddresses: readonly string[];
-  /** IP addresses, or ranges of them (CIDR). */
+  /** IP addresses, or CIDR ranges. */
   readonly addresses: readonly string[];
   /** Whether the filter of a NIC without addresses may learn one from the guest. */
   readonly learnedAddresses: boolean;
@@ -18,7 +18,7 @@ export interface TenantPermissions {
   readonly devices: readonly string[];
   readonly hugePages: boolean;
   readonly dedicatedCpus: boolean;
-  /** Whether a deleted VM's disks may be kept, where they count against no quota. */
+  /** Whether a deleted VM's disks may be kept, where no quota counts them. */
   readonly keepDisks: boolean;
 }
 
@@ -40,9 +40,9 @@ export interface TenantPolicy {
 }
 
 /**
- * Checks what a caller of one tenant asks for against the tenant's permissions. An unscoped caller is not bound by them:
- * what it puts into a spec, it vouches for. Throws `denied` NETWORK_NOT_ALLOWED, MAC_NOT_ALLOWED, ADDRESS_NOT_ALLOWED,
- * ADDRESS_REQUIRED, SPOOFING_NOT_ALLOWED, DEVICE_NOT_ALLOWED, HUGE_PAGES_NOT_ALLOWED and DEDICATED_CPUS_NOT_ALLOWED.
+ * Checks the request of a caller of one tenant against the tenant's permissions. They do not bind callers without a
+ * tenant restriction. Throws `denied` NETWORK_NOT_ALLOWED, MAC_NOT_ALLOWED, ADDRESS_NOT_ALLOWED, ADDRESS_REQUIRED,
+ * SPOOFING_NOT_ALLOWED, DEVICE_NOT_ALLOWED, HUGE_PAGES_NOT_ALLOWED and DEDICATED_CPUS_NOT_ALLOWED.
  */
 export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): void {
   const { tenant, nics, placement } = spec;
@@ -91,7 +91,7 @@ export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): 
 
 const isWithin = (mac: string, range: string): boolean => mac === range || mac.startsWith(`${range}:`);
 
-/** Throws `denied` DISKS_NOT_KEPT: disks that a tenant's caller left behind would pass the tenant's quota of disks. */
+/** Throws `denied` DISKS_NOT_KEPT: kept disks would bypass the tenant's quota of disks. */
 export function requireDisksGo(tenant: string, { keepDisks }: TenantPermissions): void {
   if (keepDisks) return;
   const message = `tenant ${tenant} has a quota of disks on this host, so its callers may not keep a deleted VM's disks; delete them too, or have the provider keep them`;

@@ -4,7 +4,7 @@ import type { SampledVms, Vm } from "./vm.ts";
 
 const MOST_NAMES = 5;
 
-/** Reports after each round which VMs cannot be read, in words; undefined where all can be. */
+/** Reports after each round which VMs cannot be read, as a text; undefined if all can be. */
 export function unreadableWatch(
   table: Pick<SampledVms, "all" | "rounds">,
   report: (problem: string | undefined) => void,
@@ -30,16 +30,16 @@ function problemOf(vms: readonly Vm[]): string | undefined {
   );
 }
 
-/** A managed VM whose spec is not valid, so that its tenant is unknown. */
+/** A managed VM without a valid spec, so that its tenant is unknown. */
 export const hasNoSpec = ({ managed, spec, unreadable }: Vm): boolean =>
   managed && spec === undefined && unreadable !== undefined;
 
 /** For a caller of the tenant that the metadata names. */
 export const ASK_PROVIDER =
-  "its tenant cannot be verified, so only those who act for all tenants can repair, stop or delete it";
+  "its tenant cannot be verified, so only callers for all tenants can repair, stop or delete it";
 
-/** For a delete that would take the disks with it. */
-export const KEEP_DISKS = "which disks were made for it is not known: delete it with keep_disks";
+/** For a delete that would include the disks. */
+export const KEEP_DISKS = "its own disks are not known: delete it with keep_disks";
 
 /** Throws `conflict` SPEC_UNREADABLE. */
 export function requireReadable(

@@ -2,20 +2,20 @@ import type { Placement, PlacementWish } from "../../state/reservations/placemen
 import type { KvmState } from "./accelerator.ts";
 import type { Accelerator, VolumeRef } from "./spec.ts";
 
-/** What the VM layer needs to know of its host, handed in by the composition root. */
-export interface HostDoor {
+/** The host's functions that the VM layer needs; the composition root provides them. */
+export interface VmHost {
   /**
-   * Takes room for a VM at once, or what was reserved for it, and says where. Throws `exhausted` NO_CAPACITY or
-   * TENANT_QUOTA_EXCEEDED naming the dimension, and what a reservation that it cannot have throws.
+   * Claims capacity for a VM, or its reserved capacity, and returns the placement, synchronously. Throws `exhausted`
+   * NO_CAPACITY or TENANT_QUOTA_EXCEEDED with the dimension, and the error for a reservation that it cannot use.
    */
   claim(vm: VmSize & { readonly reservation?: ReservationUse }): RoomClaim;
-  /** Takes what was promised to a VM before the agent was started again, whether there is room or not. */
+  /** Restores the claim of an earlier run of the agent, even without free capacity. */
   reclaim(vm: VmSize & { readonly placement: Placement; readonly reservationId?: string }): RoomClaim;
-  /** Once the storage pools were read a first time; for a few seconds at most, what `claim` then says is how it is. */
+  /** Waits a few seconds at most for the first read of the storage pools, so that `claim` knows their free space. */
   storageRead(): Promise<void>;
-  /** Volumes that are gone with their VM. */
+  /** Volumes that were deleted with their VM. */
   deleted(volumes: readonly VolumeRef[]): void;
-  /** Whether this host can do something, by its trait (host/inventory/traits.ts); undefined: not known now. */
+  /** Whether the host has a trait (host/inventory/traits.ts); undefined: not known now. */
   trait(name: string): boolean | undefined;
   /** Whether KVM can be used: `broken` carries the evidence that it opens but cannot run guests. */
   kvm(): KvmState;
@@ -29,11 +29,11 @@ export interface VmSize {
   readonly memoryBytes: number;
   readonly accelerator: Accelerator;
   readonly wish?: PlacementWish;
-  /** Volumes that are to be made for it. */
+  /** Volumes to be made for it. */
   readonly volumes: readonly (VolumeRef & { readonly capacityBytes: number })[];
 }
 
-/** Whose reservation a VM is to take the place of. */
+/** The reservation that a VM uses up. */
 export interface ReservationUse {
   readonly id: string;
   readonly caller: string;
@@ -42,12 +42,12 @@ export interface ReservationUse {
 
 export interface RoomClaim {
   readonly placement: Placement;
-  /** As reserved, where the VM did not say. */
+  /** From the reservation, if the VM's spec has none. */
   readonly wish?: PlacementWish;
-  /** The VM's creation is on record: a reservation is used up now. Durable when it resolves. */
+  /** The VM's creation is recorded, and uses up its reservation. Durable when it resolves. */
   begun(): Promise<void>;
-  /** The VM is there: observation counts it from now on. */
+  /** The VM exists: observation counts it from now on. */
   consume(): void;
-  /** The VM is not made. */
+  /** The VM was not created. */
   release(): void;
 }

@@ -1,15 +1,15 @@
 import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
 
 /**
- * The volume made for a VM's disk. The VM's id in it keeps it from being made for another; that no other takes it by its
- * name while a VM has it, volume-users.ts sees to.
+ * The volume made for a VM's disk. The VM's id makes the name unique; volume-users.ts keeps other VMs from using the
+ * volume by its name.
  */
 const volumeName = (vmId: string, diskName: string, format: string): string =>
   `socle-${vmId}-${diskName}.${format}`;
 
 export type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;
 
-/** A disk whose volume is made for the VM and goes with it. */
+/** A disk whose volume is made for the VM and deleted with it. */
 export interface OwnDisk {
   readonly disk: string;
   readonly volume: VolumeRef;
@@ -28,11 +28,11 @@ export const ownDisk = (vmId: string, { name, readOnly }: DiskSpec, source: NewD
 export const ownDisks = ({ id, disks }: Pick<VmSpec, "id" | "disks">): OwnDisk[] =>
   disks.flatMap((disk) => (disk.source.kind === "new" ? [ownDisk(id, disk, disk.source)] : []));
 
-/** The volumes that are made for a VM and go with it. */
+/** The volumes made for a VM and deleted with it. */
 export const ownVolumes = (spec: Pick<VmSpec, "id" | "disks">): VolumeRef[] =>
   ownDisks(spec).map(({ volume }) => volume);
 
-/** The volumes that a spec names: they must be there before. */
+/** The volumes that a spec names: they must exist before. */
 export const namedVolumes = ({ kernelBoot, disks }: Pick<VmSpec, "kernelBoot" | "disks">): VolumeRef[] => [
   ...(kernelBoot === undefined ? [] : [kernelBoot.kernel]),
   ...(kernelBoot?.initrd === undefined ? [] : [kernelBoot.initrd]),
@@ -42,7 +42,7 @@ export const namedVolumes = ({ kernelBoot, disks }: Pick<VmSpec, "kernelBoot" | 
   }),
 ];
 
-/** All volumes that a spec is about. `writes`: its guest may change it. `named`: the spec names it. */
+/** All volumes of a spec. `writes`: its guest may change it. `named`: the spec names it. */
 export const volumesOf = (spec: VmSpec): (VolumeRef & { writes: boolean; named: boolean })[] => {
   const written = spec.disks.flatMap(({ source, readOnly }) =>
     source.kind === "volume" && !readOnly ? [source.volume] : [],
@@ -53,11 +53,11 @@ export const volumesOf = (spec: VmSpec): (VolumeRef & { writes: boolean; named: 
   ];
 };
 
-/** The id of the VM that a volume was made for; undefined where it was made for none. */
+/** The id of the VM that a volume was made for; undefined for other volumes. */
 export const vmOfVolume = (volume: string): string | undefined => /^socle-([0-9a-f-]{36})-/.exec(volume)?.[1];
 
 /**
- * A volume's format is what its name says, never what its bytes look like: those are the guest's to write, and a raw disk
- * that pretends to be an overlay would have the host open any file for it.
+ * A volume's format follows from its name, never from its bytes: the guest writes those, and a raw disk that looks like
+ * an overlay would make the host open any file for it.
  */
 export const formatOf = (volume: string): "qcow2" | "raw" => (volume.endsWith(".qcow2") ? "qcow2" : "raw");

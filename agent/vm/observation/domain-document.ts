@@ -13,7 +13,7 @@ import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
 import type { Accelerator, LaunchSecurity, NicSpec, VmSpec } from "../model/spec.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What libvirt said about the volumes a spec names, and what was decided for it at admission. */
+/** A spec with its resolved volumes and the decisions made at admission. */
 export interface ResolvedSpec {
   readonly spec: VmSpec;
   readonly accelerator: Accelerator;
@@ -21,7 +21,7 @@ export interface ResolvedSpec {
   readonly architecture: string;
   /** In the order of spec.disks. */
   readonly disks: readonly { readonly path: string; readonly format: string }[];
-  /** The sealed passphrases of those that are encrypted. */
+  /** The sealed passphrases of the encrypted disks. */
   readonly keys?: SealedKeys;
   readonly kernelPath?: string;
   readonly initrdPath?: string;
@@ -29,9 +29,9 @@ export interface ResolvedSpec {
   readonly placementEpoch: number;
   readonly createdAtMs: number;
   readonly instance?: string;
-  /** The operation that makes it. */
+  /** The operation that creates the domain. */
   readonly operationId?: string;
-  /** How much its QEMU may take beyond what the guest and QEMU itself are known to need; undefined: no limit is set. */
+  /** How much memory QEMU may take beyond the known need of the guest and QEMU; undefined: no limit. */
   readonly memoryHeadroomBytes?: number;
 }
 
@@ -42,7 +42,7 @@ export const ANTI_SPOOFING_FILTER = "clean-traffic";
 const GUEST_AGENT_CHANNEL = "org.qemu.guest_agent.0";
 const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-" } as const;
 
-/** The libvirt domain for a spec. Whatever the spec does not say is Socle's choice, made here. */
+/** The libvirt domain for a spec. Socle chooses all values that the spec leaves open here. */
 export function domainDocument(resolved: ResolvedSpec): DomainDocument {
   const { spec, accelerator, architecture } = resolved;
   const x86 = architecture === "x86_64";
@@ -92,7 +92,7 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
       acpi: true,
       apic: x86 ? true : undefined,
       smm: secure ? true : undefined,
-      // The translator's cache is host memory on top of the guest's: bounded, so that a VM's footprint can be told.
+      // The translator's cache is host memory on top of the guest's: bounded, so that a VM's footprint is known.
       tcgCacheBytes: accelerator === "tcg" ? TCG_CACHE_BYTES : undefined,
     }),
     clock: {
@@ -134,7 +134,7 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
         });
       }),
       interfaces: spec.nics.map((nic) => nicDevice(spec, nic)),
-      // Without one libvirt adds a USB controller, which wakes the host up a thousand times a second.
+      // Without an explicit controller libvirt adds a USB controller, which wakes the host a thousand times a second.
       controllers: [{ type: "usb", model: "none" }],
       serials: [{ type: "pty", target: { port: 0 } }],
       consoles: [{ type: "pty", target: { type: "serial", port: 0 } }],
@@ -175,23 +175,23 @@ export function specDigest(spec: VmSpec): string {
   return createHash("sha256").update(JSON.stringify(spec)).digest("hex");
 }
 
-/** By AMD's and Intel's terms: the host may not debug the guest, nor share its key. */
+/** Policies in AMD's and Intel's terms: the host cannot debug the guest or share its key. */
 const launchPolicies: Readonly<Record<LaunchSecurity, number>> = {
   // NODBG, NOKS.
   sev: 0x3,
   // Reserved (must be one) and SMT.
   "sev-snp": 0x30000,
-  // SEPT_VE_DISABLE, which Linux insists on; without DEBUG.
+  // SEPT_VE_DISABLE, which Linux requires; without DEBUG.
   tdx: 0x10000000,
 };
 
-/** Page tables are 1/512 of what they map, and may be there twice; each vCPU has a stack and its buffers. */
+/** Page tables take 1/512 of the memory they map, and may exist twice; each vCPU has a stack and buffers. */
 function hardLimit({ memoryBytes, vcpus }: VmSpec, headroomBytes: number): number {
   const known = memoryBytes + memoryBytes / 256 + vcpus * 8 * MIB + TCG_CACHE_BYTES;
   return Math.ceil((known + headroomBytes) / MIB) * MIB;
 }
 
-/** What the ledger gave it, in libvirt's terms. */
+/** The placement from the ledger, in libvirt's terms. */
 function whereOnHost(
   spec: VmSpec,
   { cells, strict, vcpuCpus, sharedCpus, emulatorCpus, hugepageBytes }: Placement,
@@ -240,14 +240,14 @@ function nicDevice(spec: VmSpec, nic: NicSpec): Interface {
   };
 }
 
-/** As it is in the domain: the spec's, else one derived from its names. */
+/** The MAC in the domain: the spec's, else one derived from the VM's id and the NIC's name. */
 export const macOf = (vmId: string, { mac, name }: Pick<NicSpec, "mac" | "name">): string =>
   mac ?? derivedMac(vmId, name);
 
 /** Locally administered unicast, the same for the same NIC of the same VM on every host. */
 function derivedMac(vmId: string, nicName: string): string {
   const digest = createHash("sha256").update(`${vmId}/${nicName}`).digest();
-  // fe is what libvirt gives the host's end of a tap device.
+  // libvirt uses fe for the host's end of a tap device.
   const first = ((digest[0] ?? 0) & 0b11111000) | 0b010;
   return [first, ...digest.subarray(1, 6)].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }

@@ -28,7 +28,7 @@ import type { Vm, VmDisk } from "../model/vm.ts";
 
 const READ_TIMEOUT_MS = 5000;
 const KIB = 1024;
-/** Failures that concern libvirt as a whole, not the one domain. */
+/** Failures of the libvirt connection or daemon, not of one domain. */
 const OF_LIBVIRT: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
   "unavailable",
   "timeout",
@@ -43,22 +43,22 @@ interface LastRead {
   readonly validated: Validated | undefined;
 }
 
-/** The facts of a domain's metadata, with the metadata they were validated from. */
+/** Facts of a domain's metadata, and the metadata that they were validated from. */
 interface Validated {
   readonly metadata: Omit<DomainMetadata, "stamp">;
   readonly facts: OwnFacts;
 }
 
 /**
- * Reads one domain as a VM. A domain whose XML is rejected is listed as well, with the size that libvirt reports and the
- * reason in `unreadable`: otherwise its CPUs would be allocated twice.
+ * Reads one domain as a VM. A domain whose XML is rejected is listed as well, with the size that libvirt reports and
+ * the reason in `unreadable`: otherwise its CPUs would be allocated twice.
  */
 export class DomainReader {
   readonly #libvirt: Pick<Libvirt, "call">;
   readonly #clock: Clock;
   /**
-   * By id. Unchanged XML is not parsed again: near the parser's limits that takes hundreds of ms. Unchanged metadata is not
-   * validated again: that is a third of reading a usual domain.
+   * By id. Unchanged XML is not parsed again: near the parser's limits that takes hundreds of ms. Unchanged metadata is
+   * not validated again: validation takes a third of the time to read a usual domain.
    */
   readonly #last = new Map<string, LastRead>();
 
@@ -83,7 +83,7 @@ export class DomainReader {
     }
   }
 
-  /** A domain whose QEMU does not answer, so that libvirt keeps its XML back. Undefined: its size is not known. */
+  /** A domain whose QEMU does not answer, so that libvirt cannot return its XML. Undefined: its size is not known. */
   async readSilent(
     domain: Domain,
     size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined },
@@ -94,14 +94,14 @@ export class DomainReader {
     return vmWithoutXml({ domain, size, facts, metadata: await this.#metadata(domain) });
   }
 
-  /** The XML, or why libvirt cannot give it for this domain. */
+  /** The XML, or the reason why libvirt cannot return it for this domain. */
   async #xml(domain: Domain, before: Vm | undefined): Promise<string | SocleError> {
     try {
       return (await this.#call(domainGetXmlDesc, { dom: domain, flags: 0 })).xml;
     } catch (thrown) {
       const error = toSocleError(thrown);
       const isOfDomain = !OF_LIBVIRT.has(error.kind) && error.reason !== "LIBVIRT_NO_DOMAIN";
-      // A VM that was read before stays as it was: the failure may pass.
+      // A known VM keeps its last state: the failure may pass.
       if (isOfDomain && before === undefined) return error;
       throw thrown;
     }
@@ -153,7 +153,7 @@ export class DomainReader {
     return vmWithoutXml({ domain, size, facts, metadata, disks, before, problem: message });
   }
 
-  /** Where its disks are, as the statistics tell: to see who else would write there. Empty where they do not tell. */
+  /** Disk paths from the statistics, to find other writers of the same storage. Empty if libvirt does not report them. */
   async #disks(domain: Domain): Promise<readonly VmDisk[]> {
     const flags = ConnectGetAllDomainStatsFlags.NOWAIT | ConnectGetAllDomainStatsFlags.BACKING;
     const args = { doms: [domain], stats: DomainStatsTypes.BLOCK, flags };
@@ -177,7 +177,7 @@ export class DomainReader {
     }
   }
 
-  /** Socle's own element, which libvirt gives by itself: what else the domain holds does not matter to it. */
+  /** Socle's metadata element. libvirt returns it separately, so that unreadable XML elsewhere does not matter. */
   async #metadata(domain: Domain): Promise<DomainMetadata | undefined> {
     const args = { dom: domain, type: DomainMetadataType.ELEMENT, uri: vmMetadataNamespace, flags: 0 };
     try {

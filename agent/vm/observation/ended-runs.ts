@@ -1,19 +1,19 @@
 import type { Domain } from "../../libvirt/index.ts";
 
 /**
- * The runs of guests that a read found ended. Answers overtake events: one that says that a guest of such a run is running
- * is older than the read. libvirt numbers the runs of all domains upwards while its daemon lives.
+ * Guest runs that a read found ended. A reply can be older than an event: a reply that reports such a run as running is
+ * older than the read. libvirt numbers the runs of all domains upwards while its daemon lives.
  */
 export class EndedRuns {
   readonly #newest = new Map<string, number>();
   readonly #ended = new Map<string, number>();
 
-  /** An event of this run came. */
+  /** Records an event of this run. */
   saw({ uuid, id }: Domain): void {
     if (id > (this.#newest.get(uuid) ?? 0)) this.#newest.set(uuid, id);
   }
 
-  /** A read found the domain off. */
+  /** Records that a read found the domain off. */
   ended(uuid: string): void {
     const run = this.#newest.get(uuid);
     if (run !== undefined) this.#ended.set(uuid, run);
@@ -28,7 +28,7 @@ export class EndedRuns {
     this.#ended.delete(uuid);
   }
 
-  /** With another daemon the numbers may begin again. */
+  /** A restarted daemon may number runs from the beginning. */
   forgetAll(): void {
     this.#newest.clear();
     this.#ended.clear();

@@ -4,13 +4,13 @@ import { defined } from "../../kernel/defined.ts";
 
 type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
 
-/** Events of one VM in a burst, and one more in each such time. */
+/** Burst size per VM, and the time in which one more event is allowed. */
 const BURST = 60;
 const REFILL_MS = 10_000;
-/** Events that a VM may have again before its drops are summed up, so that a flood is a summary a minute. */
+/** Events that a VM must have available again before its drops are summed up: a flood gives one summary a minute. */
 const RECOVERED = 6;
 
-/** A guest cannot cause these. */
+/** Guests cannot cause these events. */
 const UNBUDGETED: ReadonlySet<EventKind> = new Set<EventKind>(["vm_defined", "vm_removed"]);
 
 interface Budget {
@@ -21,8 +21,8 @@ interface Budget {
 }
 
 /**
- * A budget of events per VM. A guest that reboots in a loop would push the events of all other VMs out of the event log.
- * What is over the budget is dropped, and summed up by a `vm_events_dropped` event with the VM's newest state.
+ * A budget of events per VM. A guest that reboots in a loop would push the events of all other VMs out of the event
+ * log. Events over the budget are dropped. A `vm_events_dropped` event sums them up, with the VM's newest state.
  */
 export class EventBudget {
   readonly #publish: (event: NewEvent) => void;
@@ -51,7 +51,7 @@ export class EventBudget {
     }
   };
 
-  /** To be called from time to time: sums up the drops of VMs that went quiet, and forgets full budgets. */
+  /** Called periodically: sums up the drops of VMs that became quiet, and forgets full budgets. */
   settle(): void {
     for (const [vmId, budget] of this.#budgets) {
       this.#refill(budget);

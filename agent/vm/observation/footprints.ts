@@ -5,12 +5,12 @@ import { isActive } from "../hypervisor/domains.ts";
 import { newDiskBytes } from "../model/spec.ts";
 import { hasNoSpec } from "../model/unreadable.ts";
 
-/** What a VM takes of its host. */
+/** The host resources that a VM uses. */
 export interface VmFootprint {
   readonly id: string;
-  /** Of a VM that Socle made; empty: no tenant's. An unreadable VM counts for the tenant it had, or claims. */
+  /** Tenant of a VM that Socle made; empty: no tenant. An unreadable VM counts for the tenant that it had, or claims. */
   readonly tenant: string;
-  /** Capacity of the disks that were made for it. */
+  /** Capacity of the disks made for the VM. */
   readonly diskBytes: number;
   readonly vcpus: number;
   readonly memoryBytes: number;
@@ -24,9 +24,9 @@ export interface VmFootprint {
 }
 
 /**
- * Tells the ledger what all VMs take, once after any number of changes that come together, and after each sampling round:
- * what the ledger waits for may be that nothing changes. The footprint of a VM that did not change is the same object
- * every time, and where none changed so is the list.
+ * Reports the footprints of all VMs to the ledger, once for any number of changes in one turn, and after each sampling
+ * round: the ledger may wait for a round without changes. An unchanged VM keeps the same footprint object, and an
+ * unchanged set of VMs the same list.
  */
 export function footprintFeed(
   table: VmTable,
@@ -39,9 +39,9 @@ export function footprintFeed(
       const rounds = table.rounds(signal);
       let known: ReadonlyMap<string, VmFootprint> = new Map<string, VmFootprint>();
       let footprints: readonly VmFootprint[] = [];
-      let isTold = true;
-      const tell = (): void => {
-        isTold = true;
+      let isPublished = true;
+      const publish = (): void => {
+        isPublished = true;
         footprints = table.all().map((vm) => {
           const before = known.get(vm.id);
           const now = footprintOf(vm, before);
@@ -52,15 +52,15 @@ export function footprintFeed(
       };
       const followChanges = async (): Promise<void> => {
         for await (const _ of changes) {
-          if (!isTold) continue;
-          isTold = false;
-          setImmediate(tell);
+          if (!isPublished) continue;
+          isPublished = false;
+          setImmediate(publish);
         }
       };
       const followRounds = async (): Promise<void> => {
-        for await (const _ of rounds) if (isTold) take(footprints, table.complete);
+        for await (const _ of rounds) if (isPublished) take(footprints, table.complete);
       };
-      tell();
+      publish();
       ready();
       await Promise.all([followChanges(), followRounds()]);
     },
@@ -83,7 +83,7 @@ const every: Readonly<Record<keyof VmFootprint, true>> = {
 };
 const members = Object.keys(every) as (keyof VmFootprint)[];
 
-/** Lists are the same when they are the very same: as long as a VM is not read anew. */
+/** Lists are compared by identity: a VM keeps its lists until it is read again. */
 const isSame = (a: VmFootprint, b: VmFootprint): boolean =>
   members.every((member) => a[member] === b[member]);
 
@@ -104,7 +104,7 @@ function footprintOf(vm: Vm, before: VmFootprint | undefined): VmFootprint {
   };
 }
 
-/** An unreadable spec does not release its tenant's quota: what was read of the VM before still counts. */
+/** An unreadable spec does not release its tenant's quota: the last readable values still count. */
 function quotaFacts(vm: Vm, before: VmFootprint | undefined): Pick<VmFootprint, "tenant" | "diskBytes"> {
   if (!hasNoSpec(vm))
     return {

@@ -1,7 +1,7 @@
 import { domainGetJobStats, DomainJobOperation, type Domain, type Libvirt } from "../../libvirt/index.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** How far a migration out of this host has got, of memory and disks together. */
+/** Progress of an outgoing migration, memory and disks together. */
 export interface MigrationProgress {
   readonly processedBytes?: number;
   readonly remainingBytes?: number;
@@ -10,8 +10,8 @@ export interface MigrationProgress {
 const TIMEOUT_MS = 2000;
 
 /**
- * Asks for the progress of migrations. The bulk call does not tell it, and asking every guest would be a call each a
- * round: libvirt's event at the start of each pass says which ones migrate.
+ * Reads the progress of migrations. The bulk call does not report it, and one call for each guest and round would cost
+ * too much: libvirt's event at the start of each migration pass names the VMs that migrate.
  */
 export class MigrationWatch {
   readonly #libvirt: Pick<Libvirt, "call">;
@@ -21,12 +21,12 @@ export class MigrationWatch {
     this.#libvirt = libvirt;
   }
 
-  /** A pass of its migration began. */
+  /** Records the start of a migration pass. */
   began(dom: Domain): void {
     this.#migrating.set(dom.uuid, dom);
   }
 
-  /** Of those that migrate, `except` guests that do not answer, by their id. */
+  /** Progress of the VMs that migrate, by id, without the unresponsive guests in `except`. */
   async progress(
     except: ReadonlySet<string>,
     signal: AbortSignal,
@@ -43,7 +43,7 @@ export class MigrationWatch {
     return found;
   }
 
-  /** Undefined once nothing migrates any more, or nobody can be asked: the next pass tells of it again. */
+  /** Undefined once nothing migrates, or libvirt does not answer: the next pass starts the watch again. */
   async #ask(dom: Domain, signal: AbortSignal): Promise<MigrationProgress | undefined> {
     const options = { lane: "observation", timeoutMs: TIMEOUT_MS, signal } as const;
     const job = await this.#libvirt

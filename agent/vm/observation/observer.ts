@@ -22,8 +22,8 @@ import type { Vm, VmStats } from "../model/vm.ts";
 export interface ObserverOptions {
   readonly libvirt: Pick<Libvirt, "call" | "events" | "changes" | "status">;
   readonly table: VmTable;
-  /** Where what happened to VMs is told. */
-  readonly tell: (event: Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">) => void;
+  /** Publishes VM events. */
+  readonly publish: (event: Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">) => void;
   readonly kvm: KvmVerdicts;
   readonly clock: Clock;
   readonly log: Logger;
@@ -31,16 +31,16 @@ export interface ObserverOptions {
 }
 
 const NO_ID = -1;
-/** Data older than this many rounds, and a round that hung guests hold up, is not the truth any more. */
+/** Data older than this many rounds, and one round that hung guests delay, is no longer current. */
 const ROUNDS_TO_BLINDNESS = 3;
 const LONGEST_ROUND_MS = 15_000;
-/** VMs that are read again without an event have a turn after each round, and at least this often. */
+/** Some VMs are read again without an event, after each round and at least this often. */
 const LONGEST_TURN_MS = 10_000;
 
 /**
- * Keeps the table true: events tell at once what a VM became, a read of that one VM follows; one bulk call per interval
- * lists all, brings their statistics, and finds what events did not tell. An answer that was overtaken by an event while
- * it was under way is thrown away.
+ * Keeps the VM table current. An event changes a VM's state at once, and a read of that VM follows. One bulk call per
+ * interval lists all VMs with their statistics, and finds missed changes. A reply that an event has overtaken is
+ * discarded.
  */
 export class Observer implements Service {
   readonly name = "observer";
@@ -53,20 +53,20 @@ export class Observer implements Service {
   readonly #rota: RereadRota;
   readonly #budget: EventBudget;
   readonly #refreshes = new Refreshes((domain) => this.#refresh(domain));
-  /** Counts events and what was taken of reads; by VM, the count at its newest one of each. */
+  /** Counts events and reads; the maps hold, by VM, the count at its newest one. */
   #count = 0;
   readonly #touchedAt = new Map<string, number>();
   readonly #takenAt = new Map<string, number>();
   readonly #endedRuns = new EndedRuns();
   #lastGoodMonotonicMs = 0;
-  /** How often libvirt went away. */
+  /** Number of connection losses. */
   #losses = 0;
-  /** Ends the rest before the next round; a wish that comes during a round is for another one. */
+  /** Ends the wait before the next round. A request during a round causes one more round. */
   #rest = new AbortController();
 
   constructor(options: ObserverOptions) {
-    this.#budget = new EventBudget(options.tell, options.clock);
-    this.#options = { ...options, tell: this.#budget.publish };
+    this.#budget = new EventBudget(options.publish, options.clock);
+    this.#options = { ...options, publish: this.#budget.publish };
     this.#witness = new KvmWitness(options.kvm, options.clock);
     this.#sampler = new Sampler(options);
     this.#reader = new DomainReader(options);
@@ -87,29 +87,29 @@ export class Observer implements Service {
 
   async #followEvents(events: ReturnType<Libvirt["events"]["subscribe"]>): Promise<void> {
     for await (const item of events) {
-      if (item.kind === "overflow") this.#lost("events came faster than they could be taken");
+      if (item.kind === "overflow") this.#lost("events arrived faster than they were processed");
       else this.#onEvent(item.value);
     }
   }
 
   async #followConnection(changes: ReturnType<Libvirt["changes"]["subscribe"]>): Promise<void> {
-    const { table, tell } = this.#options;
+    const { table, publish } = this.#options;
     for await (const item of changes) {
       if (item.kind === "item" && item.value.kind === "disconnected") {
         this.#losses += 1;
         this.#endedRuns.forgetAll();
-        table.loseSight();
-        tell({ kind: "libvirt_disconnected", reason: item.value.error.reason });
+        table.markUnknown();
+        publish({ kind: "libvirt_disconnected", reason: item.value.error.reason });
       } else {
-        tell({ kind: "libvirt_connected" });
+        publish({ kind: "libvirt_connected" });
         this.#lost("libvirt was connected anew");
       }
     }
   }
 
-  /** Events may be missing: say so, and list again now. */
+  /** Events may be missing: publishes a resync, and lists again now. */
   #lost(reason: string): void {
-    this.#options.tell({ kind: "resync", reason });
+    this.#options.publish({ kind: "resync", reason });
     this.#rest.abort();
   }
 
@@ -122,7 +122,7 @@ export class Observer implements Service {
     const { domain } = event;
     if (event.kind === "migration_iteration") this.#sampler.migrations.began(domain);
     if (event.kind === "io_error") this.#options.table.count(domain.uuid, "ioErrors");
-    if (event.kind !== "lifecycle") this.#tellOn(event);
+    if (event.kind !== "lifecycle") this.#publishKind(event);
     if (!changesVm(event)) return;
     this.#note(this.#touchedAt, domain.uuid);
     this.#endedRuns.saw(domain);
@@ -137,19 +137,19 @@ export class Observer implements Service {
     const state = stateByEvent[event];
     const vm = table.get(domain.uuid);
     if (event === "started") this.#witness.started(domain.uuid);
-    // What paused a guest is not in the event: the read that follows says it. Nor is what a new domain is.
+    // The event carries neither the cause of a pause nor a new domain's definition: the read that follows finds them.
     if (state === undefined || vm === undefined) return;
     if (state === "running" && this.#endedRuns.has(domain)) return;
     const now = { state, stateReason: detail.toUpperCase(), observedAtMs: clock.now() };
     this.#take(withEtag({ ...vm, ...now, presence: "present" }));
   }
 
-  #tellOn(event: DomainEvent): void {
+  #publishKind(event: DomainEvent): void {
     const { kind: libvirtKind, domain, ...facts } = event;
     const kind = publishedEvents[libvirtKind];
     if (kind === undefined) return;
     const details = Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, String(value)]));
-    this.#options.tell({ kind, vmId: domain.uuid, vmName: domain.name, details });
+    this.#options.publish({ kind, vmId: domain.uuid, vmName: domain.name, details });
   }
 
   async #refresh(domain: Domain): Promise<void> {
@@ -172,7 +172,7 @@ export class Observer implements Service {
     while (!signal.aborted) {
       const startMs = clock.monotonicMs();
       this.#rest = new AbortController();
-      // Who is there is known long before each of many guests has told its readings.
+      // The list completes first: reading the statistics of many guests takes much longer.
       if (libvirt.status.connected && !table.complete) {
         await this.#list("states", signal).catch((thrown: unknown) =>
           log.debug({ err: thrown }, "first look"),
@@ -205,7 +205,7 @@ export class Observer implements Service {
   #checkSight(): void {
     const { clock, sampleIntervalMs, table } = this.#options;
     const limitMs = ROUNDS_TO_BLINDNESS * sampleIntervalMs + LONGEST_ROUND_MS;
-    if (table.complete && clock.monotonicMs() - this.#lastGoodMonotonicMs > limitMs) table.loseSight();
+    if (table.complete && clock.monotonicMs() - this.#lastGoodMonotonicMs > limitMs) table.markUnknown();
   }
 
   async #round(signal: AbortSignal): Promise<void> {
@@ -215,8 +215,7 @@ export class Observer implements Service {
       const hasReadings = await this.#list("readings", signal);
       this.#lastGoodMonotonicMs = clock.monotonicMs();
       this.#sampled(startMs, hasReadings);
-      if (!hasReadings)
-        log.warn("guests are not asked for their readings: too many hang, or libvirt is slow");
+      if (!hasReadings) log.warn("guest readings are skipped: too many guests hang, or libvirt is slow");
     } catch (thrown) {
       this.#sampled(startMs, false);
       if (!signal.aborted) log.warn({ err: thrown }, "sampling round failed");
@@ -230,7 +229,7 @@ export class Observer implements Service {
     table.sampled({ atMs: clock.now(), atMonotonicMs, durationMs: atMonotonicMs - startMs, ok });
   }
 
-  /** Who is there, in which state, with which readings; whether there were any. */
+  /** Lists the VMs with their states or their readings; returns whether there were readings. */
   async #list(what: "states" | "readings", signal: AbortSignal): Promise<boolean> {
     const { table } = this.#options;
     const [countBefore, lossesBefore] = [this.#count, this.#losses];
@@ -239,17 +238,18 @@ export class Observer implements Service {
     const { at, samples, hasReadings } = await this.#sampler.sample(what, signal);
     const listed = new Set(samples.map(({ dom }) => dom.uuid));
     const slice = new Slice();
-    const strangers: Sample[] = [];
+    const unknownSilent: Sample[] = [];
     for (const sample of samples) {
-      if (!this.#compare(sample, isNews, at)) strangers.push(sample);
+      if (!this.#compare(sample, isNews, at)) unknownSilent.push(sample);
       if (slice.over) await slice.rest();
     }
-    // What there is of one that is not known and does not answer, the readings tell.
-    if (what === "readings") await Promise.all(strangers.map((sample) => this.#meetSilent(sample, at)));
-    // Not in the list is not gone: libvirt says that of each by itself.
+    // An unknown VM that does not answer is built from its readings.
+    if (what === "readings")
+      await Promise.all(unknownSilent.map((sample) => this.#addUnresponsive(sample, at)));
+    // A VM missing from the list may still exist: libvirt must report each as gone.
     const missing = table.all().filter(({ id }) => !listed.has(id) && untouched(id));
     for (const { id, name } of missing) this.#refreshes.add({ uuid: id, name, id: NO_ID });
-    // Only now are the new ones read in full, and the list whole.
+    // The list is complete once the new VMs are read in full.
     await this.#refreshes.settled();
     await slice.rest();
     if (this.#losses !== lossesBefore) throw overtaken();
@@ -266,7 +266,7 @@ export class Observer implements Service {
     return hasReadings;
   }
 
-  /** A VM as the round found it, against what is known of it. False for one that is silent and not known yet. */
+  /** Compares a VM of the round with the table. False for an unresponsive VM that is not in the table yet. */
   #compare(sample: Sample, isNews: (id: string) => boolean, at: SampledAt): boolean {
     const { table } = this.#options;
     const { sampledAtMs: nowMs } = at;
@@ -281,22 +281,22 @@ export class Observer implements Service {
       this.#take(withEtag({ ...vm, ...seen, observedAtMs: nowMs }));
       if (!silent) this.#refreshes.add(dom);
     } else if (!silent && (vm.stats?.unresponsive === true || isResized(vm, sample))) {
-      // Reads again what was missing while QEMU did not answer, or a new size (virsh setvcpus), which has no event.
+      // Reads what was missing while QEMU did not answer, or a new size (virsh setvcpus), which has no event.
       this.#refreshes.add(dom);
     }
-    // What was told before an event is of the guest before it.
+    // Readings older than an event belong to the guest before it.
     if (!isNewest) return true;
     if (!isActive(seen)) table.seen(dom.uuid, nowMs);
     else if (silent) this.#keepStats(dom.uuid, vm, at);
     else if (sample.stats !== undefined) {
       table.putStats(dom.uuid, withMigration(sample.stats, sample), nowMs);
-      if (vm?.stats?.unresponsive === true) this.#options.tell({ kind: "vm_responsive", ...about(vm) });
+      if (vm?.stats?.unresponsive === true) this.#options.publish({ kind: "vm_responsive", ...about(vm) });
     }
     return true;
   }
 
-  /** Its XML is not available before it answers. */
-  async #meetSilent({ dom, seen, size }: Sample, at: SampledAt): Promise<void> {
+  /** Its XML is not available until QEMU answers. */
+  async #addUnresponsive({ dom, seen, size }: Sample, at: SampledAt): Promise<void> {
     const facts = { ...seen, observedAtMs: at.sampledAtMs };
     const before = this.#options.table.get(dom.uuid);
     try {
@@ -308,38 +308,35 @@ export class Observer implements Service {
     if (isActive(facts)) this.#keepStats(dom.uuid, before, at);
   }
 
-  /** The last readings of a guest that does not answer. */
+  /** Keeps the last readings of a guest that does not answer. */
   #keepStats(id: string, before: Vm | undefined, at: SampledAt): void {
-    const { table, tell } = this.#options;
+    const { table, publish } = this.#options;
     const stats = marked(before?.stats ?? noReadings(at), { unresponsive: true });
     table.putStats(id, stats, at.sampledAtMs);
     const vm = table.get(id);
-    // One that hung before the agent came is in the list that is read then.
+    // The first list covers a guest that hung before the agent started.
     const isNews = before === undefined ? table.complete : before.stats?.unresponsive !== true;
-    if (vm !== undefined && isNews) tell({ kind: "vm_unresponsive", ...about(vm) });
+    if (vm !== undefined && isNews) publish({ kind: "vm_unresponsive", ...about(vm) });
   }
 
-  /** What was asked before this is older than what is known of the VM now. */
+  /** Replies to requests before this point are older than the VM in the table. */
   #note(at: Map<string, number>, id: string): void {
     this.#count += 1;
     at.set(id, this.#count);
   }
 
   #take(vm: Vm): void {
-    const { table, tell, log } = this.#options;
+    const { table, publish, log } = this.#options;
     const before = table.get(vm.id);
     table.put(vm);
     if (!isActive(vm)) this.#endedRuns.ended(vm.id);
     if (vm.unreadable !== undefined && vm.unreadable !== before?.unreadable)
-      log.warn(
-        { vm: vm.id, name: vm.name, why: vm.unreadable },
-        "VM cannot be read; it is counted all the same",
-      );
+      log.warn({ vm: vm.id, name: vm.name, why: vm.unreadable }, "VM cannot be read; its size still counts");
     const moved =
       before !== undefined &&
       (before.state !== vm.state || (vm.state === "paused" && before.stateReason !== vm.stateReason));
-    if (before === undefined && table.complete) tell({ kind: "vm_defined", ...about(vm) });
-    if (moved) tell({ kind: vm.state === "crashed" ? "vm_panicked" : "vm_state_changed", ...about(vm) });
+    if (before === undefined && table.complete) publish({ kind: "vm_defined", ...about(vm) });
+    if (moved) publish({ kind: vm.state === "crashed" ? "vm_panicked" : "vm_state_changed", ...about(vm) });
     if (moved && vm.state === "crashed") table.count(vm.id, "panics");
     this.#witness.saw(vm);
   }
@@ -348,11 +345,11 @@ export class Observer implements Service {
     if (vm === undefined) return;
     this.#options.table.remove(vm.id);
     this.#endedRuns.forget(vm.id);
-    this.#options.tell({ kind: "vm_removed", ...about(vm) });
+    this.#options.publish({ kind: "vm_removed", ...about(vm) });
   }
 }
 
-/** Whether libvirt reports another size than the table has. */
+/** Whether the table has another size than libvirt reports. */
 const isResized = (vm: Vm, { size: { vcpus, memoryBytes } }: Sample): boolean =>
   (vcpus ?? vm.vcpus) !== vm.vcpus || (memoryBytes ?? vm.memoryBytes) !== vm.memoryBytes;
 
@@ -374,11 +371,15 @@ const contradiction = (name: string): SocleError =>
   new SocleError(
     "internal",
     "LIBVIRT_LIST_INCOMPLETE",
-    `libvirt left VM ${name} out of its list and does not say that it is gone: the list is not believed`,
+    `libvirt omitted VM ${name} from its list but does not report it as gone; the list is rejected`,
   );
 
 const overtaken = (): SocleError =>
-  new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt went away before its list was taken");
+  new SocleError(
+    "unavailable",
+    "LIBVIRT_DISCONNECTED",
+    "the connection to libvirt was lost before its list was read",
+  );
 
 const about = (vm: Vm): { vmId: string; vmName: string; vmState: string; reason: string } => ({
   vmId: vm.id,

@@ -1,17 +1,17 @@
 import type { VmRates, VmStats } from "../model/vm.ts";
 
-/** No counter is compared over more than this: the mean over a gap so long says nothing of now. */
+/** Counters further apart are not compared: a mean over such a gap does not describe the present. */
 const LONGEST_MS = 300_000;
 
 /**
- * How fast the counters went up between two samplings of a guest. What was not read both times, or went down (the guest
- * began anew), is undefined; so is all of it when nothing is known.
+ * Rates of the counters between two samplings of a guest. A counter that was not read both times, or went down (the
+ * guest restarted), has no rate. Undefined if there is no rate at all.
  */
 export function ratesBetween(before: VmStats | undefined, after: VmStats): VmRates | undefined {
   if (before === undefined || after.unresponsive) return undefined;
   const elapsedMs = after.sampledAtMonotonicMs - before.sampledAtMonotonicMs;
   if (elapsedMs <= 0 || elapsedMs > LONGEST_MS) return undefined;
-  // Each is made when it is asked for.
+  // Computed on access.
   const { disks: disksBefore, nics: nicsBefore } = before;
   const { disks: disksAfter, nics: nicsAfter } = after;
   const disks = (bytes: "readBytes" | "writeBytes"): number | undefined =>
@@ -32,7 +32,7 @@ function rate(from: number | undefined, to: number | undefined, elapsedMs: numbe
   return from === undefined || to === undefined || to < from ? undefined : ((to - from) * 1000) / elapsedMs;
 }
 
-/** Of all devices together; undefined unless it is known of each, and they are the same ones. */
+/** Sum over all devices; undefined unless each has a value and the devices are the same. */
 function summed<Device extends { readonly device: string }>(
   before: readonly Device[],
   after: readonly Device[],

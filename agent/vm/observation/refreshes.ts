@@ -1,15 +1,15 @@
 import type { Domain } from "../../libvirt/index.ts";
 
-/** Below the client's bound on calls in flight, so that a round is never kept waiting by refreshes. */
+/** Below the client's limit of calls in flight, so that refreshes never delay a round. */
 const AT_ONCE = 3;
 
 /**
- * The VMs that are to be read again, each once however often it was asked for, a few at a time. One that is asked for
- * while it is being read is read again afterwards.
+ * VMs to read again: each once however often requested, a few at a time. A request during a VM's read causes another
+ * read.
  */
 export class Refreshes {
   readonly #read: (domain: Domain) => Promise<void>;
-  /** How libvirt calls those that wait, by id. */
+  /** libvirt's handles of the waiting VMs, by id. */
   readonly #waiting = new Map<string, Domain>();
   readonly #workers = new Set<Promise<void>>();
 
@@ -26,7 +26,7 @@ export class Refreshes {
     }
   }
 
-  /** Resolves once nothing waits and nothing is being read. */
+  /** Resolves once no VM waits and no read is in flight. */
   async settled(): Promise<void> {
     while (this.#workers.size > 0) await Promise.allSettled(this.#workers);
   }

@@ -18,39 +18,39 @@ import { Shapes } from "./stat-fields.ts";
 import { RoundValues, SampledStats, type SampledAt } from "./stats.ts";
 import type { VmStats } from "../model/vm.ts";
 
-/** One domain as libvirt told of it. */
+/** One domain as libvirt lists it. */
 interface Listed {
   readonly dom: Domain;
   readonly seen: ReturnType<typeof stateOf>;
-  /** Undefined where states alone were told. */
+  /** Undefined if only states were requested. */
   readonly stats: VmStats | undefined;
-  /** Its size now, by the bulk call; undefined where libvirt does not tell. Also of one that is stopped. */
+  /** Its current size, from the bulk call; undefined if libvirt does not report it. Also for a stopped VM. */
   readonly size: { readonly vcpus: number | undefined; readonly memoryBytes: number | undefined };
-  /** One that runs, and of which libvirt did not tell what it tells of a guest that answers. */
+  /** A running VM whose readings lack what libvirt reports of a responsive guest. */
   readonly isSuspect: boolean;
 }
 
 /** One domain as a round found it. */
 export interface Sample extends Listed {
-  /** Its QEMU does not answer libvirt: whatever needs an answer of it would wait, and hold one of libvirt's workers. */
+  /** Its QEMU does not answer libvirt: a call that needs its answer would block one of libvirt's workers. */
   readonly silent: boolean;
-  /** While it migrates away. */
+  /** Set during an outgoing migration. */
   readonly migration: MigrationProgress | undefined;
 }
 
-/** What a round found, and when libvirt told it. */
+/** The result of a round, and when libvirt returned it. */
 export interface Round {
   readonly at: SampledAt;
   readonly samples: readonly Sample[];
-  /** Whether guests could be asked for readings: too many hang, or libvirt is slow, and then states are all there is. */
+  /** False if the round has only states: too many guests hang, or libvirt is slow. */
   readonly hasReadings: boolean;
 }
 
-interface Told extends Pick<Round, "at" | "hasReadings"> {
+interface Listing extends Pick<Round, "at" | "hasReadings"> {
   readonly listed: readonly Listed[];
 }
 
-/** The groups that are shown; each costs the daemon time (perf, iothread and dirtyrate are not asked for). */
+/** The groups in use; each costs the daemon time (perf, iothread and dirtyrate are left out). */
 const GROUPS =
   DomainStatsTypes.STATE |
   DomainStatsTypes.CPU_TOTAL |
@@ -58,22 +58,22 @@ const GROUPS =
   DomainStatsTypes.VCPU |
   DomainStatsTypes.INTERFACE |
   DomainStatsTypes.BLOCK;
-/** What is told of the group STATE. */
+/** Number of fields in the group STATE. */
 const STATE_FIELDS = 2;
-/** Only told of a guest whose job libvirt could get, which is one that nothing else waits for. */
+/** Only reported if libvirt could take the domain's job, so no other call waits for the guest. */
 const NEEDS_JOB = "balloon.rss";
-/** How long a bulk call is waited for: so many times what the last ones took, within these bounds. */
+/** Timeout of a bulk call: a multiple of the last calls' durations, within these limits. */
 const PATIENCE = { times: 4, firstMs: 2000, leastMs: 1000, mostMs: 8000 } as const;
 const ATTEMPTS = 4;
-/** A monitor that is busy for as long is one that does not answer. Below the least patience, so that it is found. */
+/** A monitor that is busy for this long counts as unresponsive. Below the least timeout, so that it is found. */
 const SILENT_AFTER_MS = 500;
-/** Each silent guest holds one of libvirt's 20 workers, and so does each call that met one: no more are risked. */
+/** Each unresponsive guest, and each call blocked on one, holds one of libvirt's 20 workers. This limits them. */
 const MOST_HELD = 12;
 const CONTROL_TIMEOUT_MS = 2000;
 
 /**
- * Reads all domains at once. A hung guest holds up the first call that meets it, and by that its own job, so that
- * the next call passes it by (NOWAIT). Which ones are hung libvirt tells at once, whatever its workers wait for.
+ * Reads all domains at once. A hung guest blocks the first call that reaches it, which then holds the domain's job, so
+ * that the next call skips the guest (NOWAIT). libvirt lists hung guests at once, even if its workers are blocked.
  */
 export class Sampler {
   readonly migrations: MigrationWatch;
@@ -82,7 +82,7 @@ export class Sampler {
   readonly #log: Logger;
   #patienceMs: number = PATIENCE.firstMs;
   readonly #shapes = new Shapes();
-  /** How many values the last round had. */
+  /** Number of values in the last round. */
   #valuesExpected = 0;
   #silent: ReadonlySet<string> = new Set();
 
@@ -94,13 +94,13 @@ export class Sampler {
   }
 
   /**
-   * Every domain with its state, which no guest is asked for and which is told at once, or with its readings too.
-   * Throws what the bulk call throws.
+   * Lists every domain with its state, or with its readings too. States need no guest and return at once. Throws what
+   * the bulk call throws.
    */
   async sample(what: "states" | "readings", signal: AbortSignal): Promise<Round> {
     const { at, listed, hasReadings } = await (what === "states" ? this.#states(signal) : this.#list(signal));
     const silent = new Set<string>();
-    // A driver without readings (libvirt's test driver) has no guests that could hang.
+    // A driver without readings (libvirt's test driver) has no guests that can hang.
     const suspects = listed.filter(
       ({ isSuspect, stats }) => isSuspect && (!hasReadings || stats !== undefined),
     );
@@ -109,7 +109,7 @@ export class Sampler {
         if (await this.#isSilent(dom, signal)) silent.add(dom.uuid);
       }),
     );
-    this.#tell(silent);
+    this.#logSilence(silent);
     this.#silent = silent;
     const migrations = await this.migrations.progress(silent, signal);
     const samples = listed.map((each) => {
@@ -119,33 +119,30 @@ export class Sampler {
     return { at, samples, hasReadings };
   }
 
-  /** With readings, or where too many guests hang, without: states are told without asking any guest. */
-  async #list(signal: AbortSignal): Promise<Told> {
+  /** With readings; without them if too many guests hang, since states need no guest. */
+  async #list(signal: AbortSignal): Promise<Listing> {
     const attempts = Math.min(ATTEMPTS, MOST_HELD - this.#silent.size);
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
-      // The last is for a daemon that is slow as a whole.
+      // The last attempt allows for a daemon that is slow as a whole.
       const timeoutMs = attempt < ATTEMPTS ? this.#patienceMs : PATIENCE.mostMs;
       const startMs = this.#clock.monotonicMs();
       try {
-        const told = await this.#bulk(GROUPS, timeoutMs, signal);
+        const listing = await this.#bulk(GROUPS, timeoutMs, signal);
         this.#patienceMs = within(PATIENCE.times * (this.#clock.monotonicMs() - startMs));
-        return { ...told, hasReadings: true };
+        return { ...listing, hasReadings: true };
       } catch (thrown) {
         if (toSocleError(thrown).kind !== "timeout") throw thrown;
-        this.#log.warn(
-          { timeoutMs },
-          "a sampling round was held up; it is tried again, past guests that hang",
-        );
+        this.#log.warn({ timeoutMs }, "a sampling round was delayed; retrying without the guests that hang");
       }
     }
     return await this.#states(signal);
   }
 
-  async #states(signal: AbortSignal): Promise<Told> {
+  async #states(signal: AbortSignal): Promise<Listing> {
     return { ...(await this.#bulk(DomainStatsTypes.STATE, PATIENCE.mostMs, signal)), hasReadings: false };
   }
 
-  async #bulk(stats: number, timeoutMs: number, signal: AbortSignal): Promise<Omit<Told, "hasReadings">> {
+  async #bulk(stats: number, timeoutMs: number, signal: AbortSignal): Promise<Omit<Listing, "hasReadings">> {
     const now = (): SampledAt => ({
       sampledAtMs: this.#clock.now(),
       sampledAtMonotonicMs: this.#clock.monotonicMs(),
@@ -194,7 +191,7 @@ export class Sampler {
     }
   }
 
-  #tell(silent: ReadonlySet<string>): void {
+  #logSilence(silent: ReadonlySet<string>): void {
     for (const vm of silent)
       if (!this.#silent.has(vm)) this.#log.warn({ vm }, "a guest does not answer libvirt any more");
     for (const vm of this.#silent)

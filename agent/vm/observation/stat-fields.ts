@@ -1,6 +1,6 @@
 import type { Domain, ParameterLists } from "../../libvirt/index.ts";
 
-/** A number that libvirt tells: by which name, and what makes it of our unit. Its value is times / per of it. */
+/** A number that libvirt reports: its name, and its conversion. The value is the number times `times`, divided by `per`. */
 export interface Reading {
   readonly name: string;
   readonly times: number;
@@ -10,10 +10,10 @@ export interface Reading {
 const count = (name: string): Reading => ({ name, times: 1, per: 1 });
 const kibibytes = (name: string): Reading => ({ name, times: 1024, per: 1 });
 const wholeSeconds = (name: string): Reading => ({ name, times: 1000, per: 1 });
-/** Divided, not multiplied by 1e-9: the nearest double, so that 1.94 s does not read 1.9400000000000002. */
+/** Divided, not multiplied by 1e-9: the nearest double, so that 1.94 s does not become 1.9400000000000002. */
 const nanoseconds = (name: string): Reading => ({ name, times: 1, per: 1e9 });
 
-/** What is read of a domain. Names and units: libvirt-domain.h, VIR_DOMAIN_STATS_*. */
+/** Readings of a domain. Names and units: libvirt-domain.h, VIR_DOMAIN_STATS_*. */
 export const vmReadings = {
   cpuSeconds: nanoseconds("cpu.time"),
   cpuUserSeconds: nanoseconds("cpu.user"),
@@ -21,7 +21,7 @@ export const vmReadings = {
   balloonBytes: kibibytes("balloon.current"),
   balloonMaximumBytes: kibibytes("balloon.maximum"),
   rssBytes: kibibytes("balloon.rss"),
-  guestSaidAtMs: wholeSeconds("balloon.last-update"),
+  guestReportedAtMs: wholeSeconds("balloon.last-update"),
   guestAvailableBytes: kibibytes("balloon.available"),
   guestUsableBytes: kibibytes("balloon.usable"),
   guestUnusedBytes: kibibytes("balloon.unused"),
@@ -32,7 +32,7 @@ export const vmReadings = {
   guestMinorFaults: count("balloon.minor_fault"),
 } as const;
 
-/** Of what a domain has several of, after `prefix.N.`. */
+/** Readings of a vCPU, after `prefix.N.`. */
 export const vcpuReadings = {
   seconds: nanoseconds("time"),
   waitSeconds: nanoseconds("wait"),
@@ -64,22 +64,22 @@ export const diskReadings = {
 
 export type ReadingTable = Readonly<Record<string, Reading>>;
 
-/** Where each reading of a table, in its order, lies among a domain's values; undefined: it is not told. */
+/** The index of each reading of a table among a domain's values, in the table's order; undefined: not reported. */
 export type Places = readonly (number | undefined)[];
 
-/** One of several. It is there where what tells it is: a vCPU's state, a device's name. */
+/** A vCPU or device. It is present if its marker is: a vCPU's state, a device's name. */
 interface PartLayout {
   readonly index: number;
-  readonly told: number;
+  readonly marker: number;
   readonly at: Places;
 }
 
-/** The names of a domain's parameters in their order, and where each is. */
+/** The names of a domain's parameters in order, and the index of each. */
 class Layout {
   readonly names: readonly string[];
   readonly places: ReadonlyMap<string, number>;
   readonly vm: Places;
-  /** A vCPU that is not there has no state: their numbers need not follow one another. */
+  /** An offline vCPU has no state: vCPU numbers may have gaps. */
   readonly vcpus: readonly PartLayout[];
   readonly nics: readonly PartLayout[];
   readonly disks: readonly PartLayout[];
@@ -99,17 +99,17 @@ class Layout {
 
   #partsOf(telling: RegExp, prefix: string, table: ReadingTable): PartLayout[] {
     return this.names
-      .flatMap((name, told) => {
+      .flatMap((name, marker) => {
         const number = telling.exec(name)?.[1];
         return number === undefined
           ? []
-          : [{ index: Number(number), told, at: this.#placesOf(table, `${prefix}.${number}.`) }];
+          : [{ index: Number(number), marker, at: this.#placesOf(table, `${prefix}.${number}.`) }];
       })
       .sort((a, b) => a.index - b.index);
   }
 }
 
-/** What the values of one domain mean, from one round to the next. */
+/** The meaning of one domain's values, kept from round to round. */
 export class Shape {
   readonly layout: Layout;
   readonly vm: Places;
@@ -118,8 +118,8 @@ export class Shape {
   readonly disks: readonly { readonly device: string; readonly at: Places }[];
 
   constructor(layout: Layout, values: ParameterLists["values"]) {
-    const named = ({ told, at }: PartLayout): { device: string; at: Places }[] => {
-      const device = String(values[told] ?? "");
+    const named = ({ marker, at }: PartLayout): { device: string; at: Places }[] => {
+      const device = String(values[marker] ?? "");
       return device === "" ? [] : [{ device, at }];
     };
     this.layout = layout;
@@ -129,7 +129,7 @@ export class Shape {
     this.disks = layout.disks.flatMap((disk) => named(disk));
   }
 
-  /** These are parameters of the same names, and devices of the same names. */
+  /** Whether these lists have the same parameter names and device names. */
   fits({ fields, values }: ParameterLists): boolean {
     const { names, nics, disks } = this.layout;
     if (names.length !== fields.length) return false;
@@ -145,13 +145,13 @@ function areNamed(
 ): boolean {
   if (named.length !== parts.length) return false;
   for (let index = 0; index < parts.length; index += 1)
-    if (values[parts[index]?.told ?? -1] !== named[index]?.device) return false;
+    if (values[parts[index]?.marker ?? -1] !== named[index]?.device) return false;
   return true;
 }
 
 /**
- * Finds readings by place, without an index of each domain's own: a domain has the same names in the same order from one
- * round to the next, and so have domains that are alike.
+ * Finds readings by position, without an index for each domain: a domain has the same names in the same order from one
+ * round to the next, and similar domains share them.
  */
 export class Shapes {
   readonly #byDomain = new Map<string, Shape>();
@@ -165,7 +165,7 @@ export class Shapes {
     return shape;
   }
 
-  /** Forgets the shapes of domains that are not among so many any more. */
+  /** Forgets the shapes of domains that are not listed any more. */
   keep(listed: ReadonlySet<string>): void {
     if (this.#byDomain.size <= listed.size) return;
     for (const uuid of this.#byDomain.keys()) if (!listed.has(uuid)) this.#byDomain.delete(uuid);

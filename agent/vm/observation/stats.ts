@@ -12,7 +12,7 @@ import type { DiskStats, NicStats, VcpuStats, VmStats } from "../model/vm.ts";
 
 export type SampledAt = Pick<VmStats, "sampledAtMs" | "sampledAtMonotonicMs">;
 
-/** What the agent adds to the readings of one sampling. */
+/** Marks that the agent adds to the readings of one sampling. */
 export type StatMarks = Partial<
   Pick<VmStats, "unresponsive" | "migrationProcessedBytes" | "migrationRemainingBytes" | "rates">
 >;
@@ -22,7 +22,7 @@ export function marked(stats: VmStats, marks: StatMarks): VmStats {
   return stats instanceof SampledStats ? stats.with(marks) : { ...stats, ...marks };
 }
 
-/** Numbers that follow one another, and where those of one domain begin. */
+/** A slice of the round's numbers: those of one domain. */
 class Values {
   readonly #numbers: Float64Array;
   readonly #start: number;
@@ -32,7 +32,7 @@ class Values {
     this.#start = start;
   }
 
-  /** Undefined where it was not told. */
+  /** Undefined if it was not reported. */
   at(place: number | undefined): number | undefined {
     if (place === undefined) return undefined;
     const value = this.#numbers[this.#start + place];
@@ -43,15 +43,15 @@ class Values {
 const LEAST_VALUES = 1024;
 
 /**
- * The readings of one round, all in a few arrays of numbers: as objects those of a thousand domains would be some sixty
- * thousand things, which the collector of garbage carries along until the next round.
+ * The readings of one round, in a few numeric arrays. As objects, the readings of a thousand domains would be some
+ * sixty thousand, which the garbage collector carries until the next round.
  */
 export class RoundValues {
   #numbers: Float64Array;
   #used = 0;
   #total = 0;
 
-  /** `expected`: how many there were the last time. */
+  /** `expected`: the number of values in the last round. */
   constructor(expected: number) {
     this.#numbers = new Float64Array(expected);
   }
@@ -60,7 +60,7 @@ export class RoundValues {
     return this.#total;
   }
 
-  /** Keeps those that are numbers. */
+  /** Keeps the numeric values. */
   take(values: ParameterLists["values"]): Values {
     const count = values.length;
     if (this.#used + count > this.#numbers.length) {
@@ -80,11 +80,11 @@ export class RoundValues {
 
 type Readings<Table> = { readonly [Member in keyof Table]: number | undefined };
 
-/** A class with a getter for each reading of the table, made of the number that was told whenever it is asked for. */
+/** A class with a getter for each reading of the table, which converts the reported number on access. */
 function readingsOf<Table extends ReadingTable>(
   table: Table,
 ): new (places: Places, values: Values) => Readings<Table> {
-  class Told {
+  class RowReadings {
     readonly #places: Places;
     readonly #values: Values;
 
@@ -96,7 +96,7 @@ function readingsOf<Table extends ReadingTable>(
     static {
       for (const [index, [member, { times, per }]] of Object.entries(table).entries()) {
         Object.defineProperty(this.prototype, member, {
-          get(this: Told) {
+          get(this: RowReadings) {
             const value = this.#values.at(this.#places[index]);
             return value === undefined ? undefined : (value * times) / per;
           },
@@ -104,7 +104,7 @@ function readingsOf<Table extends ReadingTable>(
       }
     }
   }
-  return Told as new (places: Places, values: Values) => Told & Readings<Table>;
+  return RowReadings as new (places: Places, values: Values) => RowReadings & Readings<Table>;
 }
 
 class SampledVcpu extends readingsOf(vcpuReadings) implements VcpuStats {
@@ -134,7 +134,7 @@ class SampledDisk extends readingsOf(diskReadings) implements DiskStats {
   }
 }
 
-/** What virConnectGetAllDomainStats told of one domain. */
+/** What virConnectGetAllDomainStats returned for one domain. */
 export class SampledStats extends readingsOf(vmReadings) implements VmStats {
   readonly sampledAtMs: number;
   readonly sampledAtMonotonicMs: number;

@@ -12,17 +12,17 @@ import { ownFacts, shortReason, storedPlacement } from "../model/stored-spec.ts"
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** Of huge pages whose size a domain does not say, on every machine whose kernel was not told otherwise at its boot. */
+/** Size of huge pages if the domain names none: the default of every kernel without a boot parameter for it. */
 const DEFAULT_HUGEPAGE_BYTES = 2 * 1024 ** 2;
 
-/** What libvirt says of a domain besides its XML. */
+/** libvirt's facts of a domain outside its XML. */
 export interface DomainFacts {
   readonly state: VmState;
   readonly stateReason: string;
   readonly observedAtMs: number;
 }
 
-/** A libvirt domain as a VM. `own`: the facts of its metadata. */
+/** Converts a libvirt domain to a VM. `own`: the facts of its metadata. */
 export function vmFromDomain(
   document: DomainDocument,
   facts: DomainFacts,
@@ -65,7 +65,7 @@ export function vmFromDomain(
   });
 }
 
-/** Undefined: it is neither a file nor a volume of this host. */
+/** Undefined: neither a file nor a volume of this host. */
 export function imageOf(source: DiskSource | undefined): VmImage | undefined {
   if (source === undefined) return undefined;
   if ("path" in source) return { path: source.path };
@@ -73,8 +73,8 @@ export function imageOf(source: DiskSource | undefined): VmImage | undefined {
 }
 
 /**
- * A domain whose XML libvirt does not give (its QEMU hangs) or that cannot be read (`problem` says why): known by its
- * size, by what Socle wrote into it and by what was read of it before. Undefined: its size is not known.
+ * A domain whose XML libvirt does not return (its QEMU hangs) or that cannot be read (`problem` gives the reason). Its
+ * size, Socle's metadata and the last read describe it. Undefined: its size is not known.
  */
 export function vmWithoutXml(known: {
   readonly domain: Domain;
@@ -114,7 +114,7 @@ const isIn = (disks: readonly VmDisk[] = [], path: string | undefined): boolean 
 
 type OnHost = Pick<Vm, "cells" | "hugepageBytes" | "vcpuPins" | "emulatorPin" | "devices">;
 
-/** Where on the host a domain is, or is to run, as its XML says. */
+/** The placement of a domain on the host, from its XML. */
 function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: DomainDocument): OnHost {
   const pins = new Map(cpuTune?.vcpuPins?.map(({ vcpu, cpuSet }) => [vcpu, cpuSet]));
   const ofVcpus = Array.from({ length: vcpus.current }, (_, vcpu) => pins.get(vcpu) ?? vcpus.cpuSet);
@@ -135,7 +135,7 @@ function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: DomainDocu
   });
 }
 
-/** The same from what Socle decided when it made the VM, where the XML cannot be had. */
+/** The placement that Socle decided at creation, if the XML is not available. */
 function asPlaced(placement: Placement | undefined): OnHost {
   if (placement === undefined) return { cells: [] };
   const { cells, vcpuCpus, emulatorCpus, hugepageBytes, devices } = placement;
@@ -154,10 +154,10 @@ function onHostBefore({ cells, hugepageBytes, vcpuPins, emulatorPin, devices }: 
 
 const UNSEEN = "-unseen";
 
-/** Of an etag: how much covers what the VM is, and not the state it is in. */
+/** Length of the part of an etag that covers the VM without its state. */
 const LASTING_LENGTH = 11;
 
-/** The same VM with an etag over all that is not a reading. Its first part stays the same over starts and stops. */
+/** The VM with an etag over everything but readings. The first part stays the same over starts and stops. */
 export function withEtag(vm: Omit<Vm, "etag">): Vm {
   const { id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes } = vm;
   const lasting = [id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes];
@@ -176,11 +176,11 @@ export function withEtag(vm: Omit<Vm, "etag">): Vm {
 const digest = (value: unknown): string =>
   createHash("sha256").update(JSON.stringify(value)).digest("base64url");
 
-/** Whether two etags are of the same VM with the same specification, in whatever state. */
+/** Whether two etags have the same specification, in any state. */
 export const isSameBesideState = (a: string, b: string): boolean =>
   a.slice(0, LASTING_LENGTH) === b.slice(0, LASTING_LENGTH);
 
-/** The same VM, as last seen. Its etag is not made anew: when libvirt goes it is all VMs at once. */
+/** The VM as last seen. Keeps its etag: a lost connection changes all VMs at once. */
 export function unseen(vm: Vm): Vm {
   return vm.presence === "unknown" ? vm : { ...vm, presence: "unknown", etag: `${vm.etag}${UNSEEN}` };
 }

@@ -11,18 +11,18 @@ import { unseen } from "./vm-from-domain.ts";
 const noIncidents: VmIncidents = { panics: 0, ioErrors: 0 };
 
 /**
- * The one table of VMs, as last seen in libvirt. The observer writes it; everybody reads it without waiting. A VM
- * leaves it only when a complete listing, or libvirt's own word, says that it is gone.
+ * The table of VMs, as last seen in libvirt. Only the observer writes it; reads return at once. A VM leaves the table
+ * only when a complete listing lacks it, or libvirt reports it as gone.
  */
 export class VmTable implements SampledVms {
   readonly #vms = new Map<string, Vm>();
   readonly #idByName = new Map<string, string>();
-  /** Kept in memory alone: a counter that starts again at zero is understood, one that falls to an older value is not. */
+  /** Kept in memory only: readers handle a counter that restarts at zero, but not one that returns to an older value. */
   readonly #incidents = new Map<string, VmIncidents>();
   readonly #changes = new Topic<VmChange>();
   readonly #rounds = new Topic<void>();
   readonly #waiters = new Set<() => void>();
-  /** All ids in order, and the VMs in that order; made again when they are asked for. */
+  /** All ids in order, and the VMs in that order; rebuilt on access. */
   #ids: readonly string[] | undefined;
   #sorted: readonly Vm[] | undefined;
   #complete = false;
@@ -60,12 +60,12 @@ export class VmTable implements SampledVms {
     return this.#sorted;
   }
 
-  /** What befell a VM since it is in the table. */
+  /** Incident counters of a VM since it is in the table. */
   incidents(id: string): VmIncidents {
     return this.#incidents.get(id) ?? noIncidents;
   }
 
-  /** Of a VM that is in the table. */
+  /** Counts an incident of a VM in the table. */
   count(id: string, incident: keyof VmIncidents): void {
     if (!this.#vms.has(id)) return;
     const before = this.incidents(id);
@@ -80,21 +80,21 @@ export class VmTable implements SampledVms {
     return this.#rounds.subscribe(signal, 4);
   }
 
-  /** Takes what libvirt just said. Readers are told only when more than readings changed. */
+  /** Stores a VM as libvirt just reported it. Publishes a change only if more than readings changed. */
   put(vm: Vm): void {
     const before = this.#vms.get(vm.id);
     if (before !== undefined && before.name !== vm.name) this.#forgetName(before);
-    // Readings outlive a change of state, not the guest.
+    // Readings survive a change of state, but not the end of the guest.
     this.#vms.set(vm.id, { ...vm, stats: isActive(vm) ? (vm.stats ?? before?.stats) : undefined });
     this.#idByName.set(vm.name, vm.id);
     this.#sorted = undefined;
     if (before === undefined) {
       this.#ids = undefined;
-      this.#tell({ kind: "added", vm });
-    } else if (before.etag !== vm.etag) this.#tell({ kind: "changed", vm });
+      this.#publish({ kind: "added", vm });
+    } else if (before.etag !== vm.etag) this.#publish({ kind: "changed", vm });
   }
 
-  /** Readings of `stats.sampledAtMs`, which are older than the look at the VM itself where it does not answer. */
+  /** Stores readings of `stats.sampledAtMs`. They are older than the VM itself if the guest does not answer. */
   putStats(id: string, stats: VmStats, observedAtMs = stats.sampledAtMs): void {
     const vm = this.#vms.get(id);
     if (vm === undefined || !isActive(vm)) return;
@@ -103,7 +103,7 @@ export class VmTable implements SampledVms {
     this.#sorted = undefined;
   }
 
-  /** libvirt told of it, and nothing new. */
+  /** libvirt reported the VM, without a change. */
   seen(id: string, observedAtMs: number): void {
     const vm = this.#vms.get(id);
     if (vm?.presence !== "present") return;
@@ -111,7 +111,7 @@ export class VmTable implements SampledVms {
     this.#sorted = undefined;
   }
 
-  /** libvirt said that it is gone. */
+  /** libvirt reported the VM as gone. */
   remove(id: string): void {
     const vm = this.#vms.get(id);
     if (vm === undefined) return;
@@ -120,15 +120,15 @@ export class VmTable implements SampledVms {
     this.#incidents.delete(id);
     this.#forgetName(vm);
     this.#sorted = undefined;
-    this.#tell({ kind: "removed", vm });
+    this.#publish({ kind: "removed", vm });
   }
 
-  /** A listing is complete over a healthy connection: who is not in the table is absent. */
+  /** A listing over a healthy connection is complete: VMs that are not in the table are absent. */
   completed(atMs: number): void {
     this.#observedAtMs = atMs;
     if (this.#complete) return;
     this.#complete = true;
-    this.#tell({ kind: "resync" });
+    this.#publish({ kind: "resync" });
   }
 
   sampled(sample: NonNullable<VmView["lastSample"]>): void {
@@ -137,30 +137,30 @@ export class VmTable implements SampledVms {
     this.#rounds.publish();
   }
 
-  /** libvirt cannot be asked any more: nobody is absent, everybody is unknown, as last seen. */
-  loseSight(): void {
+  /** Marks all VMs `unknown`, as last seen, after the connection is lost: none counts as absent. */
+  markUnknown(): void {
     if (!this.#complete && [...this.#vms.values()].every((vm) => vm.presence === "unknown")) return;
     this.#complete = false;
     for (const [id, vm] of this.#vms) this.#vms.set(id, unseen(vm));
     this.#sorted = undefined;
-    this.#tell({ kind: "resync" });
+    this.#publish({ kind: "resync" });
   }
 
   /**
-   * Resolves with the VM once it is as asked (undefined: it is gone); rejects with the signal's reason. It looks at
-   * once, then after every change: no polling.
+   * Resolves with the VM once it matches (undefined: it is gone); rejects with the signal's reason. Checks at once,
+   * then after every change, without polling.
    */
   async until(id: string, is: (vm: Vm | undefined) => boolean, signal: AbortSignal): Promise<Vm | undefined> {
     while (!is(this.#vms.get(id))) await this.#nextChange(signal);
     return this.#vms.get(id);
   }
 
-  /** Resolves once the table is the whole truth; rejects with the signal's reason. */
+  /** Resolves once the table is complete; rejects with the signal's reason. */
   async untilComplete(signal: AbortSignal): Promise<void> {
     while (!this.#complete) await this.#nextChange(signal);
   }
 
-  /** Unless it is another VM's by now. */
+  /** Keeps a name that another VM has now. */
   #forgetName({ id, name }: Vm): void {
     if (this.#idByName.get(name) === id) this.#idByName.delete(name);
   }
@@ -185,7 +185,7 @@ export class VmTable implements SampledVms {
     });
   }
 
-  #tell(change: VmChange): void {
+  #publish(change: VmChange): void {
     this.#changes.publish(change);
     for (const wake of [...this.#waiters]) wake();
   }

@@ -42,7 +42,7 @@ export function stats(index: number, changes: Partial<VmStats> = {}): VmStats {
     balloonBytes: 2 ** 30,
     balloonMaximumBytes: 2 ** 30,
     rssBytes: 250_000_000 + index,
-    guestSaidAtMs: nowMs - 4000,
+    guestReportedAtMs: nowMs - 4000,
     guestAvailableBytes: 1_000_000_000,
     guestUsableBytes: 800_000_000,
     guestUnusedBytes: 700_000_000,

@@ -54,7 +54,7 @@ test("errors say what went wrong, for people and for programs", async (t) => {
   assert.deepEqual(missing.info, { reason: "VM_NOT_FOUND", domain: "socle", metadata: {} });
   assert.match(missing.message, /nobody/);
 
-  table.loseSight();
+  table.markUnknown();
   const unknown = await errorOf(client.call(protos.vms.GetVm, { vm: "nobody" }));
   assert.deepEqual([unknown.code, unknown.info.reason, unknown.retryMs], [14, "LIBVIRT_UNAVAILABLE", 2000]);
 
@@ -99,12 +99,12 @@ test("text that cannot be sent does not end the agent", async (t) => {
 test("of a long message both ends are told: what to do stands after the words of others", async (t) => {
   const { socket, vms } = await startApi(t);
   vms.begin = () => {
-    const message = `QEMU gave up (${"x".repeat(5000)}); repair it, or ask for the TCG accelerator`;
+    const message = `QEMU gave up (${"x".repeat(5000)}); repair it, or request the TCG accelerator`;
     throw new SocleError("conflict", "KVM_UNAVAILABLE", message);
   };
   const client = new ApiClient(t, `unix:${socket}`);
   const error = await errorOf(client.call(protos.vms.StartVm, { requestId: "r", vm: "v" }));
-  assert.match(error.message, /QEMU gave up \(x{200,}…x+\); repair it, or ask for the TCG accelerator$/);
+  assert.match(error.message, /QEMU gave up \(x{200,}…x+\); repair it, or request the TCG accelerator$/);
   assert.ok(error.message.length < 600, "it fits into a trailer");
 });
 

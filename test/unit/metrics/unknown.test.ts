@@ -42,8 +42,8 @@ describe("what cannot be known", () => {
   });
 
   test("is what a guest said long ago: what libvirt itself knows of it is shown all the same", async () => {
-    const paused = stats(1, { guestSaidAtMs: nowMs - 30_001 });
-    const { guestSaidAtMs: _, ...mute } = stats(2);
+    const paused = stats(1, { guestReportedAtMs: nowMs - 30_001 });
+    const { guestReportedAtMs: _, ...mute } = stats(2);
     const exposed = await text(
       exposition({ vms: vmView([vm(1, { stats: paused }), vm(2, { stats: mute })]) }),
     );

@@ -150,7 +150,7 @@ test("who watches is told everything, then what changed, many changes in one", a
   assert.equal(Object.keys(round.data.round?.values ?? {}).length, 3);
   assert.equal(round.data.put, undefined); // readings alone are no change of a VM
 
-  stage.table.loseSight();
+  stage.table.markUnknown();
   const blind = await stream.until(({ data: { put } }) => put !== undefined);
   assert.deepEqual(
     blind.data.put?.map(({ known }) => known),

@@ -244,7 +244,7 @@ test("a report from before libvirt was asked does not say that there are no VMs"
   agent.table.put(vm("a"));
   agent.table.completed(Date.now());
   await eventually(() => known.vms.size === 1 && known.host?.vms?.complete === true);
-  agent.table.loseSight();
+  agent.table.markUnknown();
   await eventually(() => known.host?.vms?.complete === false && known.host.vms.unknown === 1);
   assert.equal(known.vms.size, 1, "nobody is absent for it");
 });

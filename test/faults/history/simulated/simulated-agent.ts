@@ -118,12 +118,12 @@ export class SimulatedAgent {
       reportKvmStartFailure: () => undefined,
       reportKvmSuccess: () => undefined,
     };
-    const tell = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
+    const publish = (event: Parameters<typeof events.append>[0]): void => void events.append(event);
     const sampleIntervalMs = config.vm.sampleIntervalSeconds * 1000;
     this.#services = [
       model,
       buildLease({ config, clock, log }, state, { libvirt, revocations: noRevocations }),
-      new Observer({ libvirt, table, tell, kvm, clock, log, sampleIntervalMs }),
+      new Observer({ libvirt, table, publish, kvm, clock, log, sampleIntervalMs }),
       footprintFeed(table, (seen, complete) => ledger.setFootprints(seen, complete)),
       reservations,
       new Settler({ operations, watermark, vms, table, clock, log }),

@@ -115,7 +115,7 @@ test("a filter takes what matches in everything that is set", async (t) => {
 test("before VMs were listed nothing says when they were, and one that hangs is counted among those that run", async (t) => {
   const { client, table } = await ask(t);
   table.completed(0);
-  table.loseSight();
+  table.markUnknown();
   const never = await client.call(protos.vms.ListVms, {});
   assert.deepEqual(never.observation, { presence: "PRESENCE_UNKNOWN", observedAt: null });
   for (const id of ["a", "b"]) table.put(vm(id));
@@ -145,7 +145,7 @@ test("an etag spares a list that has not changed, and says when it has", async (
   table.put(vm("a", { state: "paused" }));
   assert.equal((await client.call(protos.vms.ListVms, { etag })).notModified, false);
   const paused = (await client.call(protos.vms.ListVms, {})).etag;
-  table.loseSight();
+  table.markUnknown();
   const unsure = await client.call(protos.vms.ListVms, { etag: paused });
   assert.deepEqual([unsure.notModified, unsure.observation?.presence], [false, "PRESENCE_UNKNOWN"]);
   assert.equal(unsure.vms[0]?.observation?.presence, "PRESENCE_UNKNOWN");
@@ -169,7 +169,7 @@ test("a watch gives what is there, then what changes, as the filter sees it", as
   table.remove("b");
   table.put(vm("c", { state: "crashed" }));
   await eventually(() => told.length === 6);
-  table.loseSight();
+  table.markUnknown();
   await eventually(() => told.includes("RESYNC") && told.at(-1) === "SYNCED");
   assert.deepEqual(told, [
     "ADDED a",

@@ -61,7 +61,7 @@ for (const claimedTenant of ["acme", undefined])
     table.put(vm("a", { tenant: "acme" }));
     assert.deepEqual(await after(() => undefined, 2), ["ADDED a acme", "SYNCED 0"]);
     assert.deepEqual(await after(spoil, 1), ["UNREADABLE a"]);
-    assert.deepEqual(await after(() => table.loseSight(), 3), ["RESYNC", "UNREADABLE a", "SYNCED 1"]);
+    assert.deepEqual(await after(() => table.markUnknown(), 3), ["RESYNC", "UNREADABLE a", "SYNCED 1"]);
     const repair = (): void => table.put(vm("a", { tenant: "acme", labels: { repaired: "yes" } }));
     assert.deepEqual(await after(repair, 1), ["CHANGED a acme"]);
     assert.deepEqual(await after(spoil, 1), ["UNREADABLE a"]);

@@ -13,28 +13,28 @@ import { FakeClock } from "../../../support/host/fake-clock.ts";
 import { eventually } from "../../../support/wait.ts";
 import { folder } from "../../../support/state/folder.ts";
 
-test("guests whose volume key is lost or another one are told of before they are started, until it is back", async (context) => {
+test("guests whose volume key is lost or replaced are reported before they are started, until it is back", async (context) => {
   const file = join(await folder(context), "key");
   await writeFile(file, randomBytes(32), { mode: 0o600 });
   const wrap = new KeyWrap({ file, environment: {} });
   const sealer = sealerOf(await wrap.wrap("secret", "a disk"));
   const table = new VmTable();
   const clock = new FakeClock();
-  const told: (string | undefined)[] = [];
+  const reported: (string | undefined)[] = [];
   const stop = new AbortController();
-  const watch = keyWatch({ table, wrap, clock, tell: (problem) => told.push(problem) });
+  const watch = keyWatch({ table, wrap, clock, report: (problem) => reported.push(problem) });
   const running = watch.run(stop.signal, () => undefined);
   const look = async (): Promise<string | undefined> => {
-    const { length } = told;
+    const { length } = reported;
     await eventually(
       () => {
-        if (told.length > length) return true;
+        if (reported.length > length) return true;
         clock.advance(60_000);
         return false;
       },
       { what: "the key's state to be reported", intervalMs: 0 },
     );
-    return told.at(-1);
+    return reported.at(-1);
   };
   const put = (name: string, sealedBy?: readonly string[]): void => {
     const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
@@ -46,11 +46,11 @@ test("guests whose volume key is lost or another one are told of before they are
   put("plain");
   put("sealed", [sealer]);
   await setImmediate();
-  assert.deepEqual(told, [], "nothing is said before all VMs are known");
+  assert.deepEqual(reported, [], "nothing is reported before all VMs are known");
   table.completed(1);
   assert.equal(await look(), undefined);
   await rename(file, `${file}.away`);
-  assert.match((await look()) ?? "", /^not to be started again: sealed; .*key is not there/);
+  assert.match((await look()) ?? "", /^cannot be started again: sealed; .*key does not exist/);
   await writeFile(file, randomBytes(32), { mode: 0o600 });
   assert.match((await look()) ?? "", new RegExp(`sealed by the volume key ${sealer}, and this host has`));
   await rename(`${file}.away`, file);

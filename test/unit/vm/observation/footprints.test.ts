@@ -29,7 +29,7 @@ test("what a VM takes is the same object as long as nothing of it changed, lost 
   table.put(vm(2));
   table.completed(1);
   const told = follow(t, table);
-  table.loseSight();
+  table.markUnknown();
   await eventually(() => told.length === 2);
   assert.deepEqual([told[0]?.complete, told[1]?.complete], [true, false]);
   assert.equal(told[1]?.footprints[0], told[0]?.footprints[0]);

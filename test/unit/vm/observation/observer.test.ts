@@ -33,8 +33,8 @@ async function observe(
     reportKvmStartFailure: () => undefined,
     reportKvmSuccess: () => undefined,
   };
-  const tell = (event: NewEvent): void => void events.push(event);
-  const options = { libvirt, table, tell, kvm, clock, log: silentLog, sampleIntervalMs };
+  const publish = (event: NewEvent): void => void events.push(event);
+  const options = { libvirt, table, publish, kvm, clock, log: silentLog, sampleIntervalMs };
   const end = new AbortController();
   let done: Promise<void> = Promise.resolve();
   await new Promise<void>((ready) => {

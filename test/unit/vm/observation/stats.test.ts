@@ -54,7 +54,7 @@ test("what a real libvirt told of a real guest, in base units", async () => {
     guestSwapOutBytes: 0,
     guestMajorFaults: 0,
     guestMinorFaults: 624,
-    guestSaidAtMs: 1795560287000,
+    guestReportedAtMs: 1795560287000,
   });
   assert.deepEqual(vcpus, [
     { index: 0, seconds: 7.49, waitSeconds: 0, delaySeconds: 12.796815627 },

@@ -73,7 +73,7 @@ test("losing sight makes every VM unknown and none absent", async () => {
   table.put(vm("a"));
   table.completed(10);
   assert.equal(table.complete, true);
-  const kinds = await told(table, () => table.loseSight());
+  const kinds = await told(table, () => table.markUnknown());
   assert.deepEqual(kinds, ["resync"]);
   assert.equal(table.complete, false);
   assert.deepEqual(
@@ -86,7 +86,7 @@ test("a VM that is lost from sight is another one to who asks by etag, and seen 
   const table = new VmTable();
   const known = withEtag(vm("a"));
   table.put(known);
-  table.loseSight();
+  table.markUnknown();
   const lost = table.get("a");
   assert.notEqual(lost?.etag, known.etag);
   assert.equal(withEtag({ ...known, presence: "unknown" }).etag, lost?.etag);
