@@ -2,23 +2,23 @@ import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 
-/** What of the libvirt client the VM layer calls. */
+/** The libvirt client methods that the VM layer calls. */
 export type LibvirtCalls = Pick<libvirt.Libvirt, "call" | "openStream"> &
   Partial<Pick<libvirt.Libvirt, "reconnects">>;
 
-/** How long an effect may stay hidden once libvirt has taken the call up. */
+/** How long an effect may take to show once libvirt has started the call. */
 const SETTLE_MS = 2000;
-/** How long the outcome of a lost answer is looked for before the operation is left as `outcome_unknown`. */
+/** How long to look for the outcome of a lost reply before the operation ends as `outcome_unknown`. */
 const OBSERVE_FOR_MS = 60_000;
 const LOOK_EVERY_MS = 250;
-const NOBODY: libvirt.Domain = { name: "", uuid: "00000000-0000-0000-0000-000000000000", id: -1 };
+const NIL_DOMAIN: libvirt.Domain = { name: "", uuid: "00000000-0000-0000-0000-000000000000", id: -1 };
 
-/** Whether the effect is there: undefined while it is under way. Throws when libvirt cannot be asked. */
+/** Whether the effect is visible: undefined while it is in progress. Throws if libvirt does not answer. */
 export type Look = () => Promise<boolean | undefined>;
 
 /**
- * Makes changes whose answers may be lost certain. A lost answer is never guessed: it may come late, and then it is the
- * truth; where it cannot come any more, libvirt is asked what happened.
+ * Decides the outcome of changes whose replies may be lost, without guessing. A late reply is the outcome; if none can
+ * come any more, libvirt's state shows the outcome.
  */
 export class Certainty {
   readonly #libvirt: LibvirtCalls;
@@ -30,9 +30,9 @@ export class Certainty {
   }
 
   /**
-   * Runs a change until it is certain that it happened. One that did not is tried again, unless it may be done only
-   * `once`: then throws `unavailable` EFFECT_NOT_OBSERVED. Throws libvirt's refusals, and `outcome_unknown` when it could
-   * not be found out in a minute.
+   * Runs a change until it is certain that it happened. A change without effect is retried, unless it may be sent only
+   * `once`: then throws `unavailable` EFFECT_NOT_OBSERVED. Throws libvirt's refusals, and `outcome_unknown` if a minute
+   * does not show the outcome.
    */
   async ensure(effect: () => Promise<unknown>, happened: Look, times: "once" | "again"): Promise<void> {
     const deadlineMs = this.#clock.monotonicMs() + OBSERVE_FOR_MS;
@@ -44,7 +44,7 @@ export class Certainty {
       } catch (thrown) {
         lost = toSocleError(thrown);
         if (lost.kind !== "outcome_unknown") {
-          // The one before may have come through in the meantime, and be what libvirt refuses to do again.
+          // The previous call may have succeeded meanwhile, so that libvirt refuses to repeat it.
           if (!isFirst && (await happened().catch(() => false)) === true) return;
           throw thrown;
         }
@@ -55,15 +55,15 @@ export class Certainty {
   }
 
   /**
-   * Resolves once everything that was sent to libvirt before, on connections that have ended too, was taken up and
-   * has had the time to show. Throws when libvirt cannot be asked.
+   * Resolves once libvirt has started all earlier calls, also those of closed connections, and their effects had time
+   * to show. Throws if libvirt does not answer.
    */
   async quiet(): Promise<void> {
     await this.#passQueue();
     await this.#clock.sleep(SETTLE_MS);
   }
 
-  /** Asks until the answer `is` as wanted. Throws `outcome_unknown` after a minute, and what asking throws. */
+  /** Repeats `ask` until the answer `is` as wanted. Throws `outcome_unknown` after a minute, and what `ask` throws. */
   async once<T>(ask: () => Promise<T>, is: (answer: T) => boolean): Promise<T> {
     const deadlineMs = this.#clock.monotonicMs() + OBSERVE_FOR_MS;
     for (;;) {
@@ -74,7 +74,7 @@ export class Certainty {
     }
   }
 
-  /** Whether it happened, for certain; throws `lost` when that cannot be said before the deadline. */
+  /** Whether it happened, for certain; throws `lost` if the deadline passes first. */
   async #find(lost: SocleError, happened: Look, deadlineMs: number): Promise<boolean> {
     const late: { reply?: libvirt.LateReply } = {};
     if (lost instanceof libvirt.OutcomeUnknown) void lost.reply.then((reply) => (late.reply = reply));
@@ -85,12 +85,12 @@ export class Certainty {
       if (late.reply?.kind === "done") return true;
       if (late.reply?.kind === "refused") throw late.reply.error;
       const answer = await happened().catch((thrown: unknown) => {
-        // The agent is stopping: its next life asks.
+        // The agent is stopping: its next run looks.
         if (toSocleError(thrown).reason === "LIBVIRT_CLOSED") throw lost;
         return undefined;
       });
       if (answer === true) return true;
-      // While it may still be answered, it may still be carried out.
+      // A call whose reply may still come may still take effect.
       if (late.reply !== undefined && answer === false) {
         isTakenUp ||= await this.#isQueuePassed();
         if (isTakenUp) missingSinceMs ??= this.#clock.monotonicMs();
@@ -112,13 +112,13 @@ export class Certainty {
   }
 
   /**
-   * libvirt's ordinary workers take calls in the order in which they came, whoever sent them, while states are told by
-   * others at once. So an ordinary call that is answered shows that those before it are in nobody's queue any more.
+   * libvirt's ordinary workers take calls in order of arrival, from all clients; other workers answer state queries at
+   * once. So the reply to an ordinary call shows that no earlier call is queued any more.
    */
   async #passQueue(): Promise<void> {
     try {
       const type = libvirt.DomainMetadataType.TITLE;
-      await this.#libvirt.call(libvirt.domainGetMetadata, { dom: NOBODY, type, uri: null, flags: 0 });
+      await this.#libvirt.call(libvirt.domainGetMetadata, { dom: NIL_DOMAIN, type, uri: null, flags: 0 });
     } catch (thrown) {
       if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
     }
@@ -129,7 +129,7 @@ const notObserved = (lost: SocleError): SocleError =>
   new SocleError(
     "unavailable",
     "EFFECT_NOT_OBSERVED",
-    `libvirt's answer was lost, and its effect is not there: ${lost.message}`,
+    `libvirt's reply was lost and the change had no effect: ${lost.message}`,
     { cause: lost, details: { retryAfterMs: 1000 } },
   );
 
@@ -137,5 +137,5 @@ const undecided = (): SocleError =>
   new SocleError(
     "outcome_unknown",
     "EFFECT_UNDER_WAY",
-    "libvirt is still at it; what comes of it is looked at later",
+    "libvirt is still executing the change; its outcome is checked later",
   );

@@ -4,9 +4,8 @@ import type { LibvirtStream } from "../../libvirt/index.ts";
 import type { Domains } from "./domains.ts";
 
 /**
- * The guests' serial consoles, each held by one caller at a time. Who takes one over gets it once its holder's stream
- * has ended in good order: a libvirt (11.3 for one) that has to cut a stream off itself, while the guest speaks on it,
- * may crash.
+ * The guests' serial consoles, each held by one caller at a time. A takeover waits until the holder's stream has closed
+ * cleanly: some libvirt versions (11.3 for one) may crash when they abort a stream while the guest writes to it.
  */
 export class Consoles {
   readonly #domains: Pick<Domains, "console">;
@@ -34,7 +33,7 @@ export class Consoles {
     );
   }
 
-  /** Whoever else holds it, virsh for one, is cut off by libvirt. */
+  /** libvirt disconnects any other holder, such as virsh. */
   async #open(id: string, force: boolean, signal: AbortSignal): Promise<LibvirtStream> {
     try {
       return await this.#domains.console(id, false, signal);
@@ -46,4 +45,4 @@ export class Consoles {
 }
 
 const takenOver = (): SocleError =>
-  new SocleError("unavailable", "CONSOLE_TAKEN_OVER", "somebody else took the console over");
+  new SocleError("unavailable", "CONSOLE_TAKEN_OVER", "another client took over the console");

@@ -4,7 +4,7 @@ import type { VmState } from "../model/vm.ts";
 const stateByName: Readonly<Record<keyof typeof DomainState, VmState>> = {
   NOSTATE: "unknown",
   RUNNING: "running",
-  // Waiting for a resource: no hypervisor that is in use tells it apart.
+  // Waiting for a resource: no hypervisor in use reports this state.
   BLOCKED: "running",
   PAUSED: "paused",
   SHUTDOWN: "stopping",
@@ -13,7 +13,7 @@ const stateByName: Readonly<Record<keyof typeof DomainState, VmState>> = {
   PMSUSPENDED: "suspended",
 };
 
-/** By libvirt's number of the state: Socle's word for it and its reasons by number. */
+/** By libvirt's state number: Socle's state, and its reasons by number. */
 const states = Object.entries(DomainState).reduce<{ state: VmState; reasons: string[] }[]>(
   (table, [name, number]) => {
     const key = name as keyof typeof DomainState;
@@ -23,7 +23,7 @@ const states = Object.entries(DomainState).reduce<{ state: VmState; reasons: str
   [],
 );
 
-/** libvirt's state and reason numbers in Socle's words; numbers that this version does not know become UNKNOWN. */
+/** Translates libvirt's state and reason numbers to Socle's names; numbers unknown to this version become UNKNOWN. */
 export function stateOf(state: number, reason: number): { state: VmState; stateReason: string } {
   const known = states[state];
   const name = known?.reasons[reason] ?? "UNKNOWN";
@@ -34,8 +34,8 @@ export function stateOf(state: number, reason: number): { state: VmState; stateR
 }
 
 /**
- * QEMU stopped its guest though nobody had asked is what libvirt calls paused for a reason unknown: the emulator met
- * an internal error (a KVM that cannot go on, for one).
+ * libvirt reports "paused" with an unknown reason if QEMU stopped its guest without a request: the emulator met an
+ * internal error (a failing KVM, for example).
  */
 function pausedReason(name: string): string {
   return name === "UNKNOWN" ? "INTERNAL_ERROR" : name;

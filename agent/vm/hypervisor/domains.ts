@@ -17,24 +17,24 @@ import { Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
 
 const NO_ID = -1;
-/** What stops a guest, or only looks, gets through however many are being made. */
+/** Stops and state queries bypass the creation queue. */
 const AHEAD = { urgent: true } as const;
 
-/** Who is told how starts end, to see by that whether this host can start VMs. */
+/** Receives the results of starts, which show whether this host can start VMs. */
 export interface StartVerdicts {
   reportStartFailure(failure: Culprit & { readonly fault: "host" | "unclear"; readonly why: string }): void;
   reportStartSuccess(vmId: string): void;
 }
 
-/** libvirt's domains, one call a method. Addressed by id (UUID) alone. */
+/** libvirt's domains, one method per call. Addressed by id (UUID) only. */
 export class Domains {
   readonly #libvirt: LibvirtCalls;
   readonly #certainty: Certainty;
   readonly stamps: Stamps;
   readonly #verdicts: StartVerdicts | undefined;
   /**
-   * libxml2 sets up what it validates by at the first document, unguarded (xmlSchemaInitTypes): of two at once in a
-   * libvirtd just started, one may be refused for types that are not there yet. As many may wait as for libvirt itself.
+   * libxml2 initializes its schema types without a lock at the first document (xmlSchemaInitTypes): of two concurrent
+   * documents in a new libvirtd, one may be refused for missing types. The queue is as long as the client's own.
    */
   readonly #validation = new KeyedLock({ maxWaiting: 8192 });
 
@@ -45,7 +45,7 @@ export class Domains {
     this.#verdicts = verdicts;
   }
 
-  /** undefined: libvirt says that there is none. */
+  /** Undefined: libvirt reports that the domain does not exist. */
   async state(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
     return await orGone(async () => {
       const args = { dom: reference(id), flags: 0 };
@@ -63,8 +63,8 @@ export class Domains {
   }
 
   /**
-   * Its state once all that was asked of libvirt before has come through, also by an agent that has died since.
-   * Throws `outcome_unknown` when that takes longer than a minute.
+   * Its state once all earlier calls to libvirt have taken effect, also those of an agent that has died. Throws
+   * `outcome_unknown` after a minute.
    */
   async settledState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
     await this.#certainty.quiet();
@@ -75,11 +75,11 @@ export class Domains {
   async restingState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
     return await this.#certainty.once(
       () => this.state(id),
-      (seen) => !isOnItsWay(seen),
+      (seen) => !isInTransition(seen),
     );
   }
 
-  /** Its state, once a start that somebody asked for has succeeded or failed. Throws as `settledState` does. */
+  /** Its state, once a start in progress has succeeded or failed. Throws as `settledState` does. */
   async steadyState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
     return await this.#certainty.once(
       () => this.state(id),
@@ -87,7 +87,7 @@ export class Domains {
     );
   }
 
-  /** Does nothing when it is defined already. libvirt refuses a name that another domain has. */
+  /** Does nothing if the domain is defined already. libvirt refuses a name that another domain has. */
   async define(document: DomainDocument): Promise<void> {
     const args = { xml: buildDomain(document), flags: libvirt.DomainDefineFlags.VALIDATE };
     await this.#certainty.ensure(
@@ -101,8 +101,8 @@ export class Domains {
   }
 
   /**
-   * Done when it is not there, also when it was not there before. A VM that runs is only gone once it has ended. `isThere`:
-   * whether the intended domain still exists; after a lost reply its id may belong to another.
+   * Also succeeds if the domain does not exist. A running VM is gone only after its end. `isThere`: whether the
+   * intended domain still exists; after a lost reply its id may belong to another.
    */
   async undefine(id: string, isThere: () => Promise<boolean>): Promise<void> {
     const { MANAGED_SAVE, SNAPSHOTS_METADATA, CHECKPOINTS_METADATA, NVRAM, TPM } =
@@ -115,11 +115,11 @@ export class Domains {
     );
   }
 
-  /** Done when it runs, also when it ran before. `culprit`: on whom a failure casts doubt, beside the host. */
+  /** Also succeeds if it runs already. `culprit`: the possible cause of a failure, beside the host. */
   async start(id: string, culprit: Culprit = { vmId: id, tenant: "", image: id }): Promise<void> {
     const runs = async (): Promise<boolean | undefined> => {
       const seen = await this.state(id);
-      return isOnItsWay(seen) ? undefined : isActive(seen);
+      return isInTransition(seen) ? undefined : isActive(seen);
     };
     const create = (): Promise<unknown> =>
       this.#libvirt.call(libvirt.domainCreateWithFlags, { dom: reference(id), flags: 0 });
@@ -135,9 +135,9 @@ export class Domains {
   }
 
   /**
-   * Pulls the plug. Done when it is off, also when it was off before. `isOver`: whether the intended run has ended;
-   * after a lost reply the VM may be in a later run. `requireWanted` is called before each try, of which there are more where
-   * an answer is lost, and throws where it is to be the last.
+   * Powers the VM off. Also succeeds if it is off already. `isOver`: whether the intended run has ended; after a lost
+   * reply the VM may be in a later run. `requireWanted` is called before each attempt (a lost reply causes another
+   * one), and throws to stop the attempts.
    */
   async destroy(
     id: string,
@@ -153,7 +153,7 @@ export class Domains {
     await this.#certainty.ensure(() => unlessAlready(isOff, () => orGone(pull)), isOff, "again");
   }
 
-  /** Asks the guest to shut down, by its agent where one is connected, else by ACPI. */
+  /** Requests a shutdown of the guest, through its agent if connected, else through ACPI. */
   async shutdown(id: string): Promise<void> {
     await this.#asked(() =>
       this.#libvirt.call(libvirt.domainShutdownFlags, { dom: reference(id), flags: 0 }, AHEAD),
@@ -188,7 +188,7 @@ export class Domains {
     await this.#libvirt.call(libvirt.domainSetAutostart, { dom: reference(id), autostart: on });
   }
 
-  /** Writes Socle's facts into the domain, live and persistent. */
+  /** Writes Socle's metadata into the domain, live and persistent. */
   async setMetadata(id: string, metadata: VmMetadata, active: boolean): Promise<void> {
     await this.#libvirt.call(libvirt.domainSetMetadata, {
       dom: reference(id),
@@ -202,7 +202,7 @@ export class Domains {
     });
   }
 
-  /** The guest's serial console. Without `force`, `conflict` CONSOLE_IN_USE while somebody holds it. */
+  /** The guest's serial console. Without `force`, throws `conflict` CONSOLE_IN_USE while it has a holder. */
   async console(id: string, force: boolean, signal: AbortSignal): Promise<libvirt.LibvirtStream> {
     const flags = force ? libvirt.DomainConsoleFlags.FORCE : libvirt.DomainConsoleFlags.SAFE;
     try {
@@ -212,14 +212,14 @@ export class Domains {
         { signal, stallTimeoutMs: Infinity },
       );
     } catch (thrown) {
-      // What SAFE refuses has no number of its own; all else that can fail here has another one.
+      // libvirt has no error number of its own for a refusal by SAFE; all other failures here have another one.
       if (force || toSocleError(thrown).reason !== "LIBVIRT_OPERATION_FAILED") throw thrown;
-      const message = "somebody holds this VM's console; take it over with force";
+      const message = "another client holds this VM's console; take it over with force";
       throw new SocleError("conflict", "CONSOLE_IN_USE", message, { cause: thrown });
     }
   }
 
-  /** A request to the guest: sending it twice does no harm, so a lost answer counts as sent. */
+  /** A request to the guest. It may be sent twice, so a lost reply counts as sent. */
   async #asked(ask: () => Promise<unknown>): Promise<void> {
     try {
       await ask();
@@ -233,18 +233,18 @@ export function isActive(seen: { state: VmState } | undefined): boolean {
   return seen !== undefined && seen.state !== "stopped" && seen.state !== "crashed";
 }
 
-/** libvirt is at it: it may yet fail. */
+/** libvirt is starting it: the start may still fail. */
 const isStarting = (seen: { stateReason: string } | undefined): boolean =>
   seen?.stateReason === "STARTING_UP";
 
 /**
- * Neither started nor not, yet. A libvirt that is started anew ends a QEMU that the one before had not wholly started;
- * while it does, the domain is shutting down, as one that ran would be.
+ * The start has neither succeeded nor failed yet. A restarted libvirt ends a QEMU whose start its predecessor did not
+ * complete; meanwhile the domain is shutting down, as one that ran would be.
  */
-const isOnItsWay = (seen: { state: VmState; stateReason: string } | undefined): boolean =>
+const isInTransition = (seen: { state: VmState; stateReason: string } | undefined): boolean =>
   isStarting(seen) || seen?.state === "stopping";
 
-/** libvirt finds a domain by its UUID; the name is not looked at. */
+/** libvirt finds a domain by its UUID and ignores the name. */
 const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: NO_ID });
 
 async function orGone<T>(call: () => Promise<T>): Promise<T | undefined> {
@@ -256,7 +256,7 @@ async function orGone<T>(call: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** What libvirt refuses because of the state that the domain is in is done, where that is the state that was wanted. */
+/** Treats libvirt's refusal as success if the domain is in the wanted state already. */
 async function unlessAlready(
   is: () => Promise<boolean | undefined>,
   call: () => Promise<unknown>,

@@ -19,28 +19,28 @@ export interface HypervisorLeaseOptions {
   readonly libvirt: LibvirtCalls & Pick<libvirt.Libvirt, "events" | "changes">;
   readonly uri: string;
   readonly stateDirectory: string;
-  /** Of the state directory: an agent that goes on with the state of the holder may take over from it. */
+  /** Id of the state directory: an agent that continues the holder's state may take over the lease. */
   readonly stateId: string;
   readonly agentEpoch: () => number;
-  /** As it is durable here. */
+  /** The durable control fence. */
   readonly controlFence: () => ControlFence;
   /** `Trust.listTimes`. */
   readonly revocationLists: () => Lease["revocationLists"];
   readonly watermark: Pick<Watermark, "value" | "publishBy" | "raise">;
-  /** Called before the lease is taken over. Where it rejects, the lease is not taken. */
+  /** Called before the lease is taken over. If it rejects, the lease is not taken. */
   readonly onFollow: (before: HolderBefore) => Promise<void>;
   readonly permit: Permit;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** What the agent that held the lease before had come to. */
+/** The last known state of the previous lease holder. */
 export interface HolderBefore extends FenceOrigin {
   readonly agentEpoch: number;
   readonly watermark: number;
   readonly controlFence: ControlFence;
   readonly revocationLists: Lease["revocationLists"];
-  /** It did more since than this state directory knows. */
+  /** The holder's state is newer than this state directory. */
   readonly isAhead: boolean;
 }
 
@@ -48,24 +48,24 @@ const usage = "socle-agent-lease";
 const part = "lease";
 const LOOK_EVERY_MS = 3000;
 const LOOKS_PER_BEAT = 5;
-/** So long without a beat, an agent with the same state in another PID namespace has ended. */
+/** After this long without a beat, an agent with the same state in another PID namespace has ended. */
 const SILENT_MS = 60_000;
-/** An operation waits for this, whatever the lease's turns take. */
+/** An operation waits for the publication, so it has a timeout of its own. */
 const PUBLISH_MS = 5000;
 const PUBLISH_CALL_MS = 2000;
 const PUBLISH_TRIES = 2;
 
 /**
- * One agent changes things in a libvirt: the one that holds this lease, which is a libvirt secret without a value. It holds for
- * all who reach that libvirt, from whatever namespace and with whatever state directory. A holder that ended is followed at
- * once where that can be seen (from the same PID namespace, in this boot or a later one); where it cannot, by an agent with the same
- * state after a minute without a beat, and by others once a person removed the secret. One agent at a time follows
- * (LeaseSuccession). The lease has the watermark of its holder's state, by which an older copy is known, and its control epoch,
- * which an older copy must not undercut.
+ * Only the agent that holds this lease changes VMs in a libvirt. The lease is a libvirt secret without a value, which
+ * all agents of that libvirt share, in any namespace and with any state directory. An agent succeeds an ended holder at
+ * once if it can see the end (same PID namespace, in this boot or a later one). Otherwise an agent with the same state
+ * succeeds it after a minute without a beat, and other agents once a person removed the secret. One agent at a time
+ * succeeds (LeaseSuccession). The lease carries the watermark of its holder's state, which reveals an older copy, and
+ * the control epoch, which an older copy must not undercut.
  */
 export class HypervisorLease implements Service {
   readonly name = "hypervisor lease";
-  /** Readiness does not hang on libvirt: changes are refused until it has answered. */
+  /** Readiness does not depend on libvirt: changes are refused until it has answered. */
   readonly readyWithinMs = 500;
   readonly #options: HypervisorLeaseOptions;
   readonly #holder = randomUUID();
@@ -75,20 +75,20 @@ export class HypervisorLease implements Service {
   #process: ProcessIdentity | undefined;
   /** Of the secret that this agent writes. */
   #uuid: string = randomUUID();
-  /** Why it is not held, where libvirt or another agent is the reason. */
+  /** Why the lease is not held, if libvirt or another agent is the cause. */
   #refusal: SocleError | undefined;
   #isHeld = false;
-  /** The lease lacks a mark that libvirt could not be given. */
+  /** libvirt has not taken the newest watermark yet. */
   #isBehind = false;
-  /** Looks and writes come one at a time. */
+  /** Reads and writes of the lease run one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   #wake: () => void = () => undefined;
-  /** This libvirt has no secrets: this agent works without the lease. */
+  /** This libvirt has no secrets: the agent works without the lease. */
   #isWithout = false;
   #beat = 0;
-  /** Of the holder: its newest beat, and since when it is that. */
+  /** The holder's newest beat, and when it was first seen. */
   #seen: { readonly uuid: string; readonly beat: number; readonly sinceMs: number } | undefined;
-  /** The write of the lease that this process found first, "" for none. */
+  /** The write of the lease that this process found first; "" for none. */
   #firstFound: string | undefined;
 
   constructor(options: HypervisorLeaseOptions) {
@@ -102,7 +102,7 @@ export class HypervisorLease implements Service {
     );
   }
 
-  /** Another agent holds it, or libvirt refuses to say so. */
+  /** Another agent holds the lease, or libvirt refuses to read it. */
   get failure(): SocleError | undefined {
     return this.#refusal;
   }
@@ -132,7 +132,7 @@ export class HypervisorLease implements Service {
     await this.#inTurn(() => this.#define(true)).catch(() => undefined);
   }
 
-  /** Rejects with libvirt's errors alone. */
+  /** Rejects with libvirt's errors only. */
   async #raise(): Promise<void> {
     try {
       await this.#options.watermark.raise();
@@ -143,7 +143,7 @@ export class HypervisorLease implements Service {
     }
   }
 
-  /** Until the next look is due, or is called for. */
+  /** Waits until the next look is due or requested. */
   async #pause(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const pause = new AbortController();
@@ -151,7 +151,7 @@ export class HypervisorLease implements Service {
     await this.#options.clock.sleep(LOOK_EVERY_MS, pause.signal).catch(() => undefined);
   }
 
-  /** Looks at once when somebody else changes or removes the lease. */
+  /** Looks at once when another client changes or removes the lease. */
   async #followEvents(signal: AbortSignal): Promise<void> {
     for await (const item of this.#options.libvirt.events.subscribe(signal)) {
       const event = item.kind === "overflow" ? undefined : item.value;
@@ -160,7 +160,7 @@ export class HypervisorLease implements Service {
     }
   }
 
-  /** Changes are refused until libvirt was asked: at once when it can be. */
+  /** Changes are refused until libvirt has answered; looks as soon as it is connected. */
   async #followConnection(signal: AbortSignal): Promise<void> {
     for await (const item of this.#options.libvirt.changes.subscribe(signal))
       if (item.kind === "overflow" || item.value.kind === "connected") this.#wake();
@@ -177,8 +177,8 @@ export class HypervisorLease implements Service {
   }
 
   /**
-   * Writes the watermark into the lease. False: libvirt refuses that, or another agent has the lease, and changes are refused
-   * when this resolves. Rejects where libvirt does not answer in time, and before the first look.
+   * Writes the watermark into the lease. False: libvirt refuses, or another agent has the lease; changes are refused by
+   * then. Rejects if libvirt does not answer in time, and before the first look.
    */
   async #publish(): Promise<boolean> {
     if (this.#isWithout) return true;
@@ -218,21 +218,21 @@ export class HypervisorLease implements Service {
     return this.#refusal?.reason === "HYPERVISOR_IN_USE";
   }
 
-  /** Whom another agent keeps out stays out, and the holder goes on. Else nothing is changed before libvirt has answered. */
+  /** An agent that another one keeps out stays out, and the holder continues. Otherwise changes wait for libvirt. */
   #unanswered(error: SocleError): void {
     const { log, uri } = this.#options;
     if (isOfTheConnection(error) || this.#isHeld || this.#isWithout || this.#isOthers) {
-      log.debug({ err: error }, "libvirt cannot be asked for the agent's lease");
+      log.debug({ err: error }, "the agent's lease cannot be read from libvirt");
     } else if (error.reason === "LIBVIRT_NO_SUPPORT") {
       log.warn(
         { err: error },
-        "libvirt has no secrets, and so no lease for this agent: see that no other agent uses this libvirt",
+        "libvirt has no secrets, so this agent has no lease: make sure that no other agent uses this libvirt",
       );
       this.#allow("without");
     } else {
       this.#refuseUntilMended(
         "LEASE_UNREADABLE",
-        `${uri} does not say whether another agent uses it (${error.message}): changes are refused; see that its secrets ` +
+        `${uri} does not show whether another agent uses it (${error.message}): changes are refused; check that its secrets ` +
           `can be read and written (virsh -c '${uri}' secret-list)`,
         error,
       );
@@ -272,7 +272,7 @@ export class HypervisorLease implements Service {
     );
   }
 
-  /** Takes over from a holder that is over, while no other agent does. */
+  /** Takes over from a holder that has ended, while no other agent does. */
   async #succeed(requireAlone: () => void): Promise<boolean> {
     const found = await this.#secrets.find();
     if (found === undefined || this.#isMine(found)) return await this.#establish(found);
@@ -280,14 +280,14 @@ export class HypervisorLease implements Service {
     if (over === undefined) return this.#refuseFor(found);
     if (found.record !== undefined && !(await this.#follow(found.record))) return false;
     requireAlone();
-    // In its place: were it removed first and libvirt refused the new one, the mark in it would be lost.
+    // Replaces it in place: if it were removed first and libvirt refused the new one, its watermark would be lost.
     if (over === "ended") return await this.#establish(found);
-    // It may still write, which libvirt refuses once another secret has the usage.
+    // The old holder may still write; libvirt refuses that once another secret has the usage.
     await this.#secrets.remove(found.secret);
     return await this.#establish(undefined);
   }
 
-  /** In the place of `before`. Else with a uuid that no other agent writes: of two that do that, libvirt refuses one. */
+  /** Replaces `before`, or writes a secret with a new uuid: of two agents that do so, libvirt refuses one. */
   async #establish(before: FoundLease | undefined): Promise<boolean> {
     this.#uuid = before?.secret.uuid ?? randomUUID();
     try {
@@ -310,7 +310,7 @@ export class HypervisorLease implements Service {
     if (found === undefined) return await this.#take();
     if (!this.#isMine(found)) return this.#refuseFor(found);
     this.#uuid = found.secret.uuid;
-    // A write that timed out may have come after a later one.
+    // A write that timed out may have arrived after a later one.
     if (found.record !== undefined && this.#isOutdated(found.record)) this.#isBehind = true;
     return true;
   }
@@ -324,17 +324,17 @@ export class HypervisorLease implements Service {
     return record?.holder === this.#holder;
   }
 
-  /** The lease of the holder before stays, and with it what it knows: no change before libvirt takes the new one. */
+  /** Keeps the previous holder's lease and its watermark: changes are refused until libvirt takes the new one. */
   #unwritten(thrown: unknown): false {
     const why = toSocleError(thrown).message;
     return this.#refuseUntilMended(
       "LEASE_UNWRITABLE",
-      `${this.#options.uri} refuses to write the agent's lease (${why}): changes are refused; see libvirt's log, and the disk of its secrets`,
+      `${this.#options.uri} refuses to write the agent's lease (${why}): changes are refused; check libvirt's log and the disk of its secrets`,
       thrown,
     );
   }
 
-  /** False: what the holder before had come to could not be written down, so it must not be forgotten. */
+  /** False: the previous holder's state could not be recorded here, so its lease must stay. */
   async #follow(lease: Lease): Promise<boolean> {
     const { stateId, agentEpoch, watermark, revocationLists } = lease;
     const own = this.#options;
@@ -350,13 +350,13 @@ export class HypervisorLease implements Service {
       if (reason === "STATE_UNREADABLE") return this.#refuseUntilMended(reason, unread(own.uri), thrown);
       return this.#refuseUntilMended(
         "STATE_UNWRITABLE",
-        `what the agent before did cannot be written down (${why}): changes are refused; check the disk of ${own.stateDirectory}`,
+        `the state of the previous agent cannot be recorded (${why}): changes are refused; check the disk of ${own.stateDirectory}`,
         thrown,
       );
     }
   }
 
-  /** How the holder was found to be over. Undefined: it may live. */
+  /** How the holder was found to have ended. Undefined: it may live. */
   async #isOver({ secret: { uuid }, record: lease }: FoundLease): Promise<"ended" | "silent" | undefined> {
     if (lease === undefined) return undefined;
     if (lease.released || (await hasEnded(lease.process))) return "ended";
@@ -371,7 +371,7 @@ export class HypervisorLease implements Service {
     return this.#refuse(inUse(this.#options.uri, found));
   }
 
-  /** Refused by libvirt where another has the usage. */
+  /** libvirt refuses it if another secret has the usage. */
   async #define(released: boolean, timeoutMs?: number): Promise<void> {
     const { stateId, stateDirectory, agentEpoch, watermark, controlFence, revocationLists } = this.#options;
     const { epoch, resets } = controlFence();

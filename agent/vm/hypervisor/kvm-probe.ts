@@ -21,9 +21,9 @@ const AT_MOST_EVERY_MS = 60_000;
 const START_TIMEOUT_MS = 30_000;
 
 /**
- * Tells a KVM that cannot even start a guest from a guest that cannot be started. When a start under KVM fails and
- * QEMU itself gave up, the emptiest guest there is (no disk, no network, never run) is started and thrown away: where
- * that fails as well, it is KVM's fault, and libvirt's words are the evidence.
+ * Distinguishes a KVM that cannot start any guest from a guest that cannot be started. If a start under KVM fails and
+ * QEMU itself gave up, a minimal guest (no disk, no network, never run) is started and discarded. If that fails too,
+ * the cause is KVM, and libvirt's message is the evidence.
  */
 export class KvmProbe {
   readonly #options: KvmProbeOptions;
@@ -33,7 +33,7 @@ export class KvmProbe {
     this.#options = options;
   }
 
-  /** To be called with what a start under KVM threw. Never throws; does nothing for other failures or too soon again. */
+  /** Checks KVM after a failed start under KVM. Never throws; does nothing for other failures or too soon after a check. */
   async suspect(vmId: string, failure: SocleError): Promise<void> {
     const { verdicts, clock, log } = this.#options;
     if (failure.kind !== "internal") return;
@@ -43,11 +43,11 @@ export class KvmProbe {
       await this.#startNothing();
     } catch (thrown) {
       const error = toSocleError(thrown);
-      log.warn({ vm: vmId, err: error }, "an empty guest cannot be started under KVM either");
+      log.warn({ vm: vmId, err: error }, "a minimal guest cannot be started under KVM either");
       if (error.kind !== "internal") return;
       verdicts.reportKvmStartFailure({
         vmId,
-        evidence: `an empty guest could not be started under KVM either: ${error.message}`,
+        evidence: `a minimal guest could not be started under KVM either: ${error.message}`,
       });
     }
   }
@@ -70,7 +70,7 @@ export class KvmProbe {
         memoryBalloon: { model: "none" },
       },
     });
-    // AUTODESTROY: gone with the connection, should the agent die meanwhile.
+    // AUTODESTROY: if the agent dies, the guest ends with the connection.
     const flags = DomainCreateFlags.START_PAUSED | DomainCreateFlags.START_AUTODESTROY;
     await libvirt.call(domainCreateXml, { xmlDesc: xml, flags }, { timeoutMs: START_TIMEOUT_MS });
     await libvirt.call(domainDestroyFlags, { dom: { name, uuid, id: -1 }, flags: 0 });

@@ -2,13 +2,13 @@ import type { Clock } from "../../kernel/clock.ts";
 import { culpritOf, type Culprit } from "./start-fault.ts";
 import type { Vm } from "../model/vm.ts";
 
-/** Who is told what guests prove about KVM. */
+/** Receives the evidence that guests give about KVM. */
 export interface KvmVerdicts {
   /** KVM stopped a guest soon after its start, and no other guest shows that it works. */
   reportKvmFailure(proof: Culprit & { readonly evidence: string }): void;
-  /** Not even an empty guest could be started under KVM. */
+  /** Not even a minimal guest could be started under KVM. */
   reportKvmStartFailure(proof: { readonly vmId: string; readonly evidence: string }): void;
-  /** So many guests run well under KVM now; `isNew`: one of them was started not long ago. */
+  /** Number of guests that run well under KVM now; `isNew`: at least one started recently. */
   reportKvmSuccess(proof: { readonly running: number; readonly isNew: boolean }): void;
 }
 
@@ -18,16 +18,16 @@ const SOON_MS = 60_000;
 const LONG_MS = 30_000;
 
 /**
- * Finds out by what happens whether KVM can run guests: /dev/kvm may open, a start may succeed, and the guest still be
- * stopped by an internal error at its first instruction that this KVM cannot do. A guest can bring that on by itself:
- * while others run under the same KVM, it is that guest's fault and not the host's.
+ * Finds out by observation whether KVM can run guests. /dev/kvm may open and a start may succeed, and KVM may still
+ * stop the guest with an internal error at an instruction that it cannot run. A guest can cause that error itself:
+ * while others run under the same KVM, the guest is at fault, not the host.
  */
 export class KvmWitness {
   readonly #verdicts: KvmVerdicts;
   readonly #clock: Clock;
-  /** Monotonic start of the guests that are still on trial. */
+  /** Monotonic start times of guests that have not run long enough yet. */
   readonly #startedAt = new Map<string, number>();
-  /** Since when, monotonic, those that run under KVM are known to. */
+  /** By VM: the monotonic time since when it is known to run under KVM. */
   #runningSince = new Map<string, number>();
 
   constructor(verdicts: KvmVerdicts, clock: Clock) {
@@ -40,7 +40,7 @@ export class KvmWitness {
     this.#runningSince.delete(vmId);
   }
 
-  /** A VM in its newest state. */
+  /** Records a VM in its newest state. */
   saw(vm: Vm): void {
     if (vm.state !== "running") this.#runningSince.delete(vm.id);
     const startedAt = this.#startedAt.get(vm.id);
@@ -50,13 +50,13 @@ export class KvmWitness {
     this.#startedAt.delete(vm.id);
     const afterMs = this.#clock.monotonicMs() - startedAt;
     if (afterMs > SOON_MS || this.#runningWell() > 0) return;
-    const evidence = `VM ${vm.name} was stopped by an internal error of KVM ${(afterMs / 1000).toFixed(1)} s after its start; nobody had asked for it, and no other guest shows that KVM works`;
+    const evidence = `VM ${vm.name} was stopped by an internal error of KVM ${(afterMs / 1000).toFixed(1)} s after its start, without a request; no other guest shows that KVM works`;
     const culprit =
       vm.spec === undefined ? { vmId: vm.id, tenant: vm.tenant, image: vm.id } : culpritOf(vm.spec);
     this.#verdicts.reportKvmFailure({ ...culprit, evidence });
   }
 
-  /** After each round that found all VMs: who runs long enough has passed, and vouches for KVM while it runs. */
+  /** After each complete round: a guest that has run long enough is evidence for KVM while it runs. */
   sampled(vms: { all(): readonly Vm[] }): void {
     const now = this.#clock.monotonicMs();
     const all = new Map(vms.all().map((vm) => [vm.id, vm]));

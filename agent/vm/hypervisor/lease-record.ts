@@ -4,15 +4,15 @@ import type { Found } from "./unique-secret.ts";
 
 const process = z.object({ pid: z.number(), start: z.string(), bootId: z.string(), namespace: z.string() });
 
-/** Of a Date. */
+/** Limit of a Date. */
 const MAX_TIME_MS = 8.64e15;
 
-/** What the lease of a libvirt says of its holder. */
+/** The record of its holder in the lease of a libvirt. */
 export const leaseSchema = z.looseObject({
   socle: z.literal("lease"),
   stateId: z.string(),
   stateDirectory: z.string(),
-  /** Of one start of an agent. */
+  /** One start of an agent. */
   holder: z.string().optional(),
   agentEpoch: z.number().int().min(0),
   process,
@@ -20,14 +20,14 @@ export const leaseSchema = z.looseObject({
   beat: z.number().int().min(0),
   /** Of the holder's state directory. */
   watermark: z.number().int().min(0).default(0),
-  /** ControlFence of the holder. Agents before it wrote none. */
+  /** ControlFence of the holder. Older agents wrote none. */
   controlEpoch: z.number().int().min(0).default(0),
   controlEpochResets: z.number().int().min(0).default(0),
-  /** `Trust.listTimes` of the holder. Agents before it wrote none. */
+  /** `Trust.listTimes` of the holder. Older agents wrote none. */
   revocationLists: z
     .record(z.string().regex(/^[0-9a-f]{64}$/), z.number().int().min(0).max(MAX_TIME_MS))
     .default({}),
-  /** The holder stopped in good order. */
+  /** The holder stopped cleanly. */
   released: z.boolean(),
 });
 export type Lease = z.output<typeof leaseSchema>;
@@ -37,16 +37,16 @@ export const fenceOf = ({ controlEpoch, controlEpochResets }: Lease): ControlFen
   resets: controlEpochResets,
 });
 
-/** Of all writes of leases, this one alone. */
+/** Identifies one write among all writes of leases. */
 export const writeOf = ({ holder, beat }: Lease): string => `${holder} ${beat}`;
 
-/** Undefined record: it is none that this version knows. */
+/** Undefined record: this version does not know its format. */
 export type FoundLease = Found<Lease>;
 
-/** Who takes over from a holder that is over. */
+/** The agent that takes over from an ended holder. */
 export const successionSchema = z.looseObject({
   socle: z.literal("succession"),
-  /** As Lease's. */
+  /** As in Lease. */
   holder: z.string(),
   process,
 });

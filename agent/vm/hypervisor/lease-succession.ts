@@ -8,15 +8,15 @@ import { successionSchema, type FoundSuccession } from "./lease-record.ts";
 import { UniqueSecret } from "./unique-secret.ts";
 
 const usage = "socle-agent-lease-succession";
-/** A takeover that has lasted this long is given up. */
+/** Deadline of a takeover. */
 const WITHIN_MS = 30_000;
 /** A succession secret that another agent has seen for this long belongs to no living takeover. */
 const LEFT_MS = 60_000;
 
 /**
- * One agent at a time takes over the lease of a holder that is over: to look at that lease and to write another in its place
- * are two calls, between which another agent could do the same. A second secret, which libvirt gives to one alone, keeps the
- * others out meanwhile.
+ * One agent at a time takes over the lease of an ended holder. Reading that lease and replacing it are two calls, and
+ * another agent could act between them. A second secret, which libvirt grants to one agent, excludes the others
+ * meanwhile.
  */
 export class LeaseSuccession {
   readonly #secrets: UniqueSecret<typeof successionSchema>;
@@ -31,8 +31,8 @@ export class LeaseSuccession {
   }
 
   /**
-   * Does the work while no other agent takes over; `requireAlone` throws where it has taken too long for that. `refused`
-   * where libvirt does not take the secret. Throws `unavailable` LEASE_SOUGHT where another takes over now, and libvirt's
+   * Runs the work while no other agent takes over; `requireAlone` throws after its deadline. Returns `refused` if
+   * libvirt does not take the secret. Throws `unavailable` LEASE_SOUGHT if another agent takes over now, and libvirt's
    * errors.
    */
   async alone<T>(
@@ -60,7 +60,7 @@ export class LeaseSuccession {
         if (this.#clock.monotonicMs() >= deadlineMs) throw sought();
       });
     } finally {
-      // Where it stays, this agent or the next removes it.
+      // If it stays, this agent or the next removes it.
       const secret = { uuid, usageType: libvirt.SecretUsageType.TLS, usageId: usage };
       await this.#secrets.remove(secret).catch(() => undefined);
     }
@@ -76,4 +76,4 @@ export class LeaseSuccession {
 }
 
 const sought = (): SocleError =>
-  new SocleError("unavailable", "LEASE_SOUGHT", "another agent takes over the lease of this libvirt now");
+  new SocleError("unavailable", "LEASE_SOUGHT", "another agent is taking over the lease of this libvirt");

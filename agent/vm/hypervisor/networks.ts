@@ -11,7 +11,7 @@ export class Networks {
     this.#libvirt = calls;
   }
 
-  /** Throws `not_found` NETWORK_NOT_FOUND and `unavailable` NETWORK_INACTIVE for one that a NIC of the VM is to be on. */
+  /** Checks the networks of a VM's NICs. Throws `not_found` NETWORK_NOT_FOUND and `unavailable` NETWORK_INACTIVE. */
   async check({ nics }: Pick<VmSpec, "nics">): Promise<void> {
     const names = nics.flatMap(({ source }) => (source.kind === "network" ? [source.network] : []));
     for (const name of new Set(names)) if (!(await this.#isActive(name))) throw inactive(name);

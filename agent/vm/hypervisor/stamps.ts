@@ -15,32 +15,32 @@ import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { instanceOf } from "../model/instance.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** A guest that hangs holds its domain's job, which writing takes: no stop waits longer than this for it. */
+/** A hung guest holds its domain's job, which a write needs: no stop waits longer than this for it. */
 const QUICKLY = { urgent: true, timeoutMs: 2000 } as const;
 const AHEAD = { urgent: true } as const;
 const OFF = -1;
 const NO_DOMAIN = Symbol("no domain");
 
-/** Which VM a domain is. */
+/** The VM that a domain is. */
 export interface Origin {
-  /** It has metadata of Socle's. */
+  /** The domain has Socle's metadata. */
   readonly isManaged: boolean;
-  /** Undefined where the metadata cannot be read. */
+  /** Undefined if the metadata cannot be read. */
   readonly instance?: string;
   readonly createdAtMs?: number;
 }
 
-/** Which VM a domain is, and what it has on record about operations. */
+/** The VM that a domain is, and the operations recorded in it. */
 export interface Standing extends Origin {
   /** On the persistent definition. */
   readonly config?: OperationStamp;
   /** On this run of the guest. */
   readonly live?: OperationStamp;
-  /** libvirt's number of this run; undefined while it is off. Numbers are used again. */
+  /** libvirt's number of this run; undefined while it is off. Numbers are reused. */
   readonly runNumber?: number;
 }
 
-/** The domains' records of operations, in a metadata element of their own. Reading them takes no job of the domain's. */
+/** The operation records of domains, in a metadata element of their own. Reads do not take the domain's job. */
 export class Stamps {
   readonly #started = randomUUID().slice(0, 8);
   readonly #libvirt: LibvirtCalls;
@@ -51,12 +51,12 @@ export class Stamps {
     this.#certainty = new Certainty(calls, clock);
   }
 
-  /** Changes with each connection to libvirt, since a restarted libvirt reuses the numbers of runs. */
+  /** Changes with each connection, since a restarted libvirt reuses run numbers. */
   get numbering(): string {
     return `${this.#started}.${this.#libvirt.reconnects ?? 0}`;
   }
 
-  /** Undefined: there is no domain. */
+  /** Undefined: the domain does not exist. */
   async origin(id: string): Promise<Origin | undefined> {
     const xml = await this.#metadata(id, vmMetadataNamespace, libvirt.DomainModificationImpact.CURRENT);
     if (xml === NO_DOMAIN) return undefined;
@@ -67,7 +67,7 @@ export class Stamps {
     return { isManaged: true, instance: instanceOf(id, socle), createdAtMs };
   }
 
-  /** Undefined: there is no domain. */
+  /** Undefined: the domain does not exist. */
   async standing(id: string): Promise<Standing | undefined> {
     const origin = await this.origin(id);
     if (origin === undefined) return undefined;
@@ -83,7 +83,7 @@ export class Stamps {
     };
   }
 
-  /** Whether it has a persistent definition. A running domain lacks one where it was undefined. */
+  /** Whether it has a persistent definition. A running domain has none after an undefine. */
   async isDefined(id: string): Promise<boolean> {
     try {
       return (
@@ -105,7 +105,7 @@ export class Stamps {
     }
   }
 
-  /** On the persistent definition: certain when it resolves. */
+  /** Stamps the persistent definition: durable when it resolves. */
   async begin(id: string, operation: string): Promise<void> {
     const { CONFIG } = libvirt.DomainModificationImpact;
     await this.#certainty.ensure(
@@ -115,12 +115,12 @@ export class Stamps {
     );
   }
 
-  /** On this run of the guest. Throws where that takes long. */
+  /** Stamps this run of the guest. Throws after the short timeout. */
   async mark(id: string, stamp: OperationStamp): Promise<void> {
     await this.#set(id, stamp, libvirt.DomainModificationImpact.LIVE, QUICKLY);
   }
 
-  /** Wherever the domain is defined. Throws where that takes long. */
+  /** Stamps all definitions of the domain. Throws after the short timeout. */
   async complete(id: string, operation: string, isActive: boolean): Promise<void> {
     const { LIVE, CONFIG } = libvirt.DomainModificationImpact;
     await this.#set(id, { operation, phase: "complete" }, isActive ? LIVE | CONFIG : CONFIG, QUICKLY);
@@ -143,7 +143,7 @@ export class Stamps {
     await this.#libvirt.call(libvirt.domainSetMetadata, args, settings);
   }
 
-  /** Undefined as well where the domain has no such definition: it is off, or will be gone when it is. */
+  /** Also undefined if the domain lacks this definition: it is off, or transient. */
   async #stamp(id: string, flags: number): Promise<OperationStamp | undefined> {
     try {
       const xml = await this.#metadata(id, stampNamespace, flags);
@@ -167,7 +167,7 @@ export class Stamps {
   }
 }
 
-/** libvirt refused a call for the definition, live or persistent, that the domain does not have. */
+/** libvirt refused a call for a live or persistent definition that the domain does not have. */
 function lacksDefinition(thrown: unknown): boolean {
   const { kind, reason } = toSocleError(thrown);
   return kind === "conflict" || reason === "LIBVIRT_INVALID_ARG";
@@ -175,11 +175,11 @@ function lacksDefinition(thrown: unknown): boolean {
 
 const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: OFF });
 
-/** What an operation was admitted for. */
+/** The VM that an operation was admitted for. */
 export interface Admitted {
   readonly operationId: string;
   readonly vmId: string;
-  /** Undefined in operations of version 0.1.0, and on VMs whose metadata could not be read then. */
+  /** Undefined in operations of version 0.1.0, and for VMs whose metadata could not be read at admission. */
   readonly instance: string | undefined;
   readonly createdAtMs: number;
 }
@@ -193,21 +193,21 @@ export const isSameVm = (
     ? origin.isManaged && (origin.createdAtMs ?? 0) <= createdAtMs
     : origin.instance === instance;
 
-/** Throws `conflict` VM_REPLACED where `isSameVm` says no. */
+/** Throws `conflict` VM_REPLACED unless `isSameVm`. */
 export function requireSameVm(admitted: Admitted, origin: Origin): void {
   if (isSameVm(admitted, origin)) return;
   const { vmId } = admitted;
   throw new SocleError(
     "conflict",
     "VM_REPLACED",
-    `the VM ${vmId} that this operation was admitted for is gone, and another has its id now; nothing was done to it`,
+    `the VM ${vmId} that this operation was admitted for is gone, and another VM has its id now; that VM was not changed`,
   );
 }
 
 /**
- * No later operation had an effect on the domain. Ids are in the order of admission, and a provider's operation passes
- * the tenant's that wait: one with a higher id that has an end in this journal ran before the interrupted one, since
- * nothing passes an operation that has begun. Throws `conflict` OPERATION_SUPERSEDED.
+ * Requires that no later operation had an effect on the domain. Ids are in order of admission, but a provider's
+ * operation overtakes waiting ones of the tenant. No operation overtakes one that has begun, so an operation with a
+ * higher id that has ended in this journal ran before the interrupted one. Throws `conflict` OPERATION_SUPERSEDED.
  */
 export function requireNewest(
   { operationId, hasEnded }: Pick<Admitted, "operationId"> & { readonly hasEnded: (id: string) => boolean },
@@ -220,13 +220,13 @@ export function requireNewest(
   throw new SocleError(
     "conflict",
     "OPERATION_SUPERSEDED",
-    `operation ${newer.operation} changed the VM since, so this older one, which was interrupted, is not continued. ` +
-      "Whether it had an effect before that is not known: read the VM",
+    `operation ${newer.operation} has changed the VM since, so this older, interrupted operation is not continued. ` +
+      "Whether it had an effect is not known: read the VM",
     { details: { metadata: { operation_id: newer.operation } } },
   );
 }
 
-/** The operation's effect is on record as whole. */
+/** The operation's complete effect is on record. */
 export const isComplete = ({ operationId }: Pick<Admitted, "operationId">, standing: Standing): boolean =>
   [standing.config, standing.live].some(
     (stamp) => stamp?.operation === operationId && stamp.phase === "complete",

@@ -2,12 +2,12 @@ import type { SocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../model/spec.ts";
 
 /**
- * The cause of a failed start. `host`: the host lacks or refuses something that no spec decides. `vm`: the VM's own, or
- * the request's. `unclear`: QEMU gave up, for the host's fault or for what the tenant boots.
+ * The cause of a failed start. `host`: the host lacks or refuses something independent of the spec. `vm`: the VM or the
+ * request. `unclear`: QEMU gave up, because of the host or of what the tenant boots.
  */
 export type StartFault = "host" | "vm" | "unclear";
 
-/** A VM that failed to start, or was stopped by its hypervisor, as far as it matters for whose fault that is. */
+/** A VM that failed to start, or that its hypervisor stopped, with the facts that decide the cause. */
 export interface Culprit {
   readonly vmId: string;
   /** Empty: the provider's own VM. */
@@ -16,14 +16,17 @@ export interface Culprit {
   readonly image: string;
 }
 
-/** virErrorDomain of virterror.h: libvirt's own machinery (processes, TAP devices, cgroups, firewall), not a VM's files. */
+/**
+ * virErrorDomain of virterror.h: libvirt's own components (processes, TAP devices, cgroups, firewall), not a VM's
+ * files.
+ */
 const HOST_MACHINERY: ReadonlySet<string> = new Set(["0", "54", "56", "59", "61", "68", "71"]);
 
 const HOST_SHORTAGES: ReadonlySet<string> = new Set(["LIBVIRT_NO_MEMORY", "LIBVIRT_NO_SPACE"]);
 
 /**
- * QEMU's words on what a tenant brings. They only ever take a failure off the host: a tenant who makes QEMU print them
- * by an image of his spares the host, and none of them speaks against it.
+ * QEMU's messages about tenant data. They can only clear the host of a failure: a tenant whose image provokes them
+ * cannot make the host look broken.
  */
 const OWN_FAULTS = [
   /could not load (the )?(kernel|initrd|initial ram disk)/i,
@@ -36,7 +39,7 @@ const OWN_FAULTS = [
   /(firmware|rom|bios).{0,60}(too large|invalid|could not load|not a)/i,
 ];
 
-/** What a failed start says about the host. */
+/** Which side a failed start points to. */
 export function startFaultOf({ kind, reason, message, details }: SocleError): StartFault {
   if (HOST_SHORTAGES.has(reason)) return "host";
   if (kind !== "internal") return "vm";
@@ -51,7 +54,7 @@ export const culpritOf = (spec: VmSpec): Culprit => ({
   image: bootImage(spec),
 });
 
-/** One text for what a VM boots: many VMs may boot the same. An empty disk is its own. */
+/** A key for what a VM boots: many VMs may boot the same image. An empty disk belongs to its VM only. */
 function bootImage({ id, kernelBoot, disks: [first] }: VmSpec): string {
   if (kernelBoot !== undefined) return `${kernelBoot.kernel.pool}/${kernelBoot.kernel.volume}`;
   if (first === undefined) return id;

@@ -6,13 +6,16 @@ import type { LibvirtCalls } from "./certainty.ts";
 
 export interface Found<T> {
   readonly secret: libvirt.Secret;
-  /** Undefined where the schema does not know it. */
+  /** Undefined if it does not match the schema. */
   readonly record: T | undefined;
 }
 
 const CALL_MS = 10_000;
 
-/** A record that libvirt keeps once: in the description of a secret without a value, whose usage libvirt gives to one alone. */
+/**
+ * A record that libvirt stores once: in the description of a secret without a value. Only one secret can have its
+ * usage.
+ */
 export class UniqueSecret<S extends z.ZodType> {
   readonly #libvirt: Pick<LibvirtCalls, "call">;
   readonly #usage: string;
@@ -36,14 +39,14 @@ export class UniqueSecret<S extends z.ZodType> {
     }
   }
 
-  /** Replaces the secret of this uuid. libvirt refuses it where one of another uuid has the usage. */
+  /** Replaces the secret of this uuid. libvirt refuses it if a secret of another uuid has the usage. */
   async define(uuid: string, record: z.output<S>, timeoutMs?: number): Promise<void> {
     const usage = { type: "tls", id: this.#usage } as const;
     const xml = buildSecret({ uuid, private: true, description: JSON.stringify(record), usage });
     await this.#call(libvirt.secretDefineXml, { xml, flags: 0 }, timeoutMs);
   }
 
-  /** This one alone: another agent may have its own there by now. */
+  /** Removes only this secret: another agent may have its own by now. */
   async remove(secret: libvirt.Secret): Promise<void> {
     try {
       await this.#call(libvirt.secretUndefine, { secret });

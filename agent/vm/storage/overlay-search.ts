@@ -9,13 +9,13 @@ import type { StorageNames } from "./storage-names.ts";
 import { directories } from "./volume-guard.ts";
 import { volumeUnreadable } from "./volume-refusals.ts";
 
-/** Where volumes are, and what libvirt says is an overlay of them: an image may be one that no spec names. */
+/** Paths of volumes, and the overlays that libvirt finds of them: an image may be one that no spec names. */
 export interface Dependents {
   readonly paths: readonly string[];
   readonly overlays: readonly VolumeRef[];
-  /** What the volumes are overlays of themselves, by their headers; one that is of none is not in it. */
+  /** The backing images of the volumes, from their headers; volumes without one are left out. */
   readonly backings: readonly Backing[];
-  /** Pools whose overlays may be missing above, since libvirt or their storage did not answer, or not for a file. */
+  /** Pools whose overlays may be missing: libvirt or their storage did not answer, or a file could not be read. */
   readonly unsearched?: readonly string[];
 }
 
@@ -26,11 +26,11 @@ export interface Backing extends VolumeRef {
 /** A file of a pool. */
 interface Found extends VolumeRef {
   readonly path: string;
-  /** The path of the image that it is an overlay of. */
+  /** The path of its backing image. */
   readonly backing: string | undefined;
 }
 
-/** The files of a pool, as far as libvirt can read them. */
+/** The files of a pool that libvirt can read. */
 interface Files {
   readonly found: readonly Found[];
   readonly unreadable: readonly Unreadable[];
@@ -41,7 +41,7 @@ interface Unreadable extends VolumeRef {
 }
 
 interface Listing extends Files {
-  /** False: the pool was too busy to be refreshed, so the listing is as old as its last refresh. */
+  /** False: the pool was too busy to refresh, so the listing is as old as its last refresh. */
   readonly isFresh: boolean;
 }
 
@@ -50,20 +50,20 @@ const OTHERS = { lane: "observation", timeoutMs: 5000 } as const;
 type Options = typeof observing | typeof OTHERS;
 /** A refresh reads the header of each file. */
 const REFRESH = { lane: "observation", timeoutMs: 15_000 } as const;
-/** A pool that did not answer is not asked for this time: each call that hangs takes one of libvirt's workers. */
+/** A pool that did not answer is skipped for this time: each call that hangs holds one of libvirt's workers. */
 const SILENT_MS = 60_000;
 const NO_FILES: Files = { found: [], unreadable: [] };
 const BUSY_FOR_MS = 2000;
 const BUSY_EVERY_MS = 250;
-/** Local storage. The refresh of a pool on a network may hang, and libvirt unmounts one whose refresh fails. */
+/** Local storage. The refresh of a network pool may hang, and libvirt unmounts a pool whose refresh fails. */
 const local: ReadonlySet<string> = new Set(["dir", "fs"]);
-/** Stands for the pools whose names are not known. */
+/** Stands for all pools whose names are not known. */
 const ALL_OTHERS = "others";
 
 /**
- * Finds the overlays of volumes in all active pools that hold files, as the overlays' own headers say. Not found: overlays
- * outside of any active pool, and those that another host made on shared storage since the last refresh of its pool. A pool
- * that a refresh by the agent stopped is named as not searched.
+ * Finds the overlays of volumes in all active file pools, from the headers of the overlays. Not found: overlays outside
+ * of active pools, and those that another host made on shared storage since the pool's last refresh. A pool that a
+ * failed refresh stopped is listed as not searched.
  */
 export class OverlaySearch {
   readonly #libvirt: LibvirtCalls;
@@ -75,7 +75,7 @@ export class OverlaySearch {
   /** By the pool's name. */
   readonly #silentUntilMs = new Map<string, number>();
 
-  /** `activePool` throws where there is no such pool, or it is not active. */
+  /** `activePool` throws if the pool does not exist or is not active. */
   constructor(
     calls: LibvirtCalls,
     clock: Clock,
@@ -91,8 +91,8 @@ export class OverlaySearch {
   }
 
   /**
-   * Throws what libvirt answers for the pools of the volumes, and `unavailable` VOLUME_UNREADABLE. Other pools that do not
-   * answer are left out, and named.
+   * Throws libvirt's error for the pools of the volumes, and `unavailable` VOLUME_UNREADABLE. Other pools that do not
+   * answer are skipped, and listed as not searched.
    */
   async of(references: readonly VolumeRef[]): Promise<Dependents> {
     const found: Found[] = [];
@@ -147,7 +147,7 @@ export class OverlaySearch {
     return (await this.#libvirt.call(libvirt.connectListAllStoragePools, list, OTHERS)).pools;
   }
 
-  /** Undefined: it does not answer, or did not shortly before. */
+  /** Undefined: it does not answer, or recently did not. */
   async #unlessSilent<T>(what: string, ask: () => Promise<T>): Promise<T | undefined> {
     if (this.#clock.monotonicMs() < (this.#silentUntilMs.get(what) ?? 0)) return undefined;
     this.#silentUntilMs.delete(what);
@@ -172,7 +172,7 @@ export class OverlaySearch {
     for (;;) {
       const pool = await this.#activePool(name);
       const { path } = await this.#described(pool, observing);
-      // libvirt deactivates a pool whose directory it cannot read in a refresh.
+      // A refresh deactivates a pool whose directory libvirt cannot read.
       const isThere = path === undefined || (await this.#names.lookAt(path)) === "seen";
       const isFresh = isThere && (await this.#refresh(pool));
       if (isFresh || !isThere || this.#clock.monotonicMs() >= deadlineMs)
@@ -191,9 +191,9 @@ export class OverlaySearch {
       const isFresh = !local.has(type) || (sight === "seen" && (await this.#refresh(pool)));
       return { ...(await this.#files(pool, OTHERS)), isFresh };
     } catch (thrown) {
-      // What a pool holds that the agent's own refresh stopped may still be used.
-      const isAnothersDoing = !this.#pools.stopped.has(pool.name);
-      if (isAnothersDoing && isGone(toSocleError(thrown))) return { ...NO_FILES, isFresh: true };
+      // VMs may still use the files of a pool that the agent's own refresh stopped.
+      const isStoppedByOthers = !this.#pools.stopped.has(pool.name);
+      if (isStoppedByOthers && isGone(toSocleError(thrown))) return { ...NO_FILES, isFresh: true };
       throw thrown;
     }
   }
@@ -204,7 +204,7 @@ export class OverlaySearch {
     );
   }
 
-  /** False: it failed, as it does while a volume of the pool is in the making. */
+  /** False: the refresh failed, as during the creation of a volume in the pool. */
   async #refresh(pool: libvirt.StoragePool): Promise<boolean> {
     try {
       await this.#pools.refresh(pool, REFRESH);
@@ -213,12 +213,12 @@ export class OverlaySearch {
       const error = toSocleError(thrown);
       if (error.kind === "internal") return false;
       if (error.kind !== "outcome_unknown") throw error;
-      const message = `the refresh of storage pool ${pool.name} was not answered: ${error.message}`;
+      const message = `libvirt did not answer the refresh of storage pool ${pool.name}: ${error.message}`;
       throw new SocleError("timeout", "LIBVIRT_TIMEOUT", message, { cause: error });
     }
   }
 
-  /** libvirt describes a volume at a time: in the observation lane, and one after the other. */
+  /** libvirt describes volumes one by one: in the observation lane, in sequence. */
   async #files(pool: libvirt.StoragePool, options: Options): Promise<Files> {
     const all = { pool, needResults: true, flags: 0 };
     const { vols } = await this.#libvirt.call(libvirt.storagePoolListAllVolumes, all, options);
@@ -244,7 +244,7 @@ export class OverlaySearch {
     );
   }
 
-  /** Those of `found` that are overlays of what is at `paths`, whatever path their headers name it by. */
+  /** The files of `found` that are overlays of the images at `paths`, by any path in their headers. */
   async #overlaysOf(paths: readonly string[], found: readonly Found[]): Promise<VolumeRef[]> {
     const backings = found.flatMap(({ backing }) => backing ?? []);
     if (paths.length === 0 || backings.length === 0) return [];
@@ -262,10 +262,10 @@ export class OverlaySearch {
   }
 }
 
-/** No file of the pool can be missing in it. */
+/** The listing lacks no file of the pool. */
 const isWhole = ({ isFresh, unreadable }: Listing): boolean => isFresh && unreadable.length === 0;
 
-/** Runs work one at a time. Callers that wait get one run together, which begins after each of them asked. */
+/** Runs work one at a time. Waiting callers share one run, which begins after each of their requests. */
 class SharedRun<T> {
   #last: Promise<unknown> = Promise.resolve();
   #next: Promise<T> | undefined;

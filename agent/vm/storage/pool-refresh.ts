@@ -9,8 +9,8 @@ const ASK = { lane: "observation", timeoutMs: 5000 } as const;
 const unanswered: ReadonlySet<SocleError["kind"]> = new Set(["timeout", "unavailable", "outcome_unknown"]);
 
 /**
- * Refreshes storage pools. libvirt stops a pool whose refresh fails, as by an input/output error of one file, and does not
- * start it again: such pools are remembered and logged.
+ * Refreshes storage pools. libvirt stops a pool whose refresh fails, as after an input/output error of one file, and
+ * does not start it again. Such pools are recorded and logged.
  */
 export class PoolRefresh {
   readonly #libvirt: LibvirtCalls;
@@ -22,20 +22,20 @@ export class PoolRefresh {
     this.#log = log;
   }
 
-  /** Throws what libvirt answers: it refuses, and leaves the pool active, while a volume of the pool is in the making. */
+  /** Throws libvirt's error. During the creation of a volume libvirt rejects a refresh, and leaves the pool active. */
   async refresh(pool: libvirt.StoragePool, options?: Options): Promise<void> {
     try {
       await this.#libvirt.call(libvirt.storagePoolRefresh, { pool, flags: 0 }, options);
     } catch (thrown) {
       const error = toSocleError(thrown);
-      // Then it was stopped before.
+      // The pool was stopped before the refresh.
       if (!isGone(error)) await this.#noteFailure(pool, error);
       throw error;
     }
     this.#stopped.delete(pool.name);
   }
 
-  /** Pools that a failed refresh stopped, or may have, and that were not refreshed since. */
+  /** Pools that a failed refresh stopped, or may have stopped, without a refresh since. */
   get stopped(): ReadonlySet<string> {
     return this.#stopped;
   }
@@ -59,7 +59,7 @@ export class PoolRefresh {
   }
 }
 
-/** The pool is not there, or not active. */
+/** The pool does not exist, or is not active. */
 export const isGone = ({ reason }: SocleError): boolean =>
   reason === "LIBVIRT_NO_STORAGE_POOL" || reason === "LIBVIRT_OPERATION_INVALID";
 

@@ -10,7 +10,7 @@ import { defined } from "../../kernel/defined.ts";
 import { systemClock } from "../../kernel/clock.ts";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 
-/** The part of stat's answer that is used here. */
+/** The fields of stat in use here. */
 export interface FileFacts {
   isFile(): boolean;
   isBlockDevice(): boolean;
@@ -21,38 +21,38 @@ export interface FileFacts {
 
 export type LookAt = (path: string) => Promise<FileFacts>;
 
-/** The device number (st_dev) of the filesystem that a path is on by its name; undefined where that is not known. */
+/** The device number (st_dev) of the filesystem that holds a path, from its name; undefined if it is not known. */
 export type DeviceOf = (path: string) => Promise<number | undefined>;
 
 export type Sight =
   | { readonly isSeen: true; readonly file?: FileFacts; readonly directory?: FileFacts }
-  /** `device`: the filesystem that it is on, where known. */
+  /** `device`: its filesystem, if known. */
   | { readonly isSeen: false; readonly device?: number };
 
-/** A look that takes longer hangs (a dead NFS server). */
+/** Timeout of a look: a look that takes longer hangs (a dead NFS server). */
 export const LOOK_WITHIN_MS = 5000;
-/** Looks that hang at a time: one of them in a thread of this process, of which there are four, the others in children. */
+/** Limit of hanging looks: one in a thread of this process (of four), the others in child processes. */
 const MOST_HANGING = 8;
 const MOST_KEPT = 20_000;
-/** There is no such file, or the agent may not look at it. Other errors leave open what is there. */
+/** The file does not exist, or the agent may not look at it. Other errors leave that open. */
 const NOT_THERE = new Set(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG"]);
 
 interface Looks {
   readonly look: LookAt;
-  /** While `look` hangs: it takes no thread of this process. */
+  /** Used while `look` hangs: it takes no thread of this process. */
   readonly lookByChild: LookAt;
   readonly deviceOf: DeviceOf;
-  /** What takes longer hangs. */
+  /** Timeout of a look. */
   readonly withinMs: number;
 }
 
 /**
- * Looks at files whose server may hang. A directory in which a look hangs is not looked at again before that look
- * returns, nor is another one on the same filesystem, as far as that is known. Other directories are.
+ * Looks at files whose server may hang. While a look in a directory hangs, the directory is not looked at again. Nor is
+ * any other directory that is known to be on the same filesystem.
  */
 export class StorageLooks {
   readonly #looks: Looks;
-  /** By directory: the filesystem that it was seen on last. */
+  /** By directory: the filesystem that it was last seen on. */
   readonly #devices = new Map<string, number>();
   readonly #hanging = new Set<{ readonly directory: string; readonly device: number | undefined }>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -61,7 +61,7 @@ export class StorageLooks {
     this.#looks = { look: stat, lookByChild, deviceOf: deviceByName, withinMs: LOOK_WITHIN_MS, ...looks };
   }
 
-  /** One path at a time. Never throws. */
+  /** Looks at one path at a time. Never throws. */
   async at(path: string): Promise<Sight> {
     const sight = this.#turn.then(() => this.#see(path, dirname(path)));
     this.#turn = sight;
@@ -99,7 +99,7 @@ export class StorageLooks {
     );
     const found = await within(systemClock, this.#looks.withinMs, looking);
     if (found !== LATE) return found;
-    // A link may lead from a filesystem that answers to one that does not: a file speaks for its directory alone.
+    // A link may lead to another filesystem, which may hang: a file proves only its own directory.
     const device = path === directory ? this.#devices.get(directory) : undefined;
     const hanging = { directory, device };
     this.#hanging.add(hanging);
@@ -113,7 +113,7 @@ const S_IFMT = 0o170000;
 const missing =
   /No such file or directory|Not a directory|Permission denied|Too many levels|File name too long/;
 
-/** By stat(1). Settles once the child is gone: one that hangs outlives its kill. */
+/** Runs stat(1). Settles once the child has exited: a hanging child outlives its kill. */
 export const lookByChild: LookAt = async (path) => {
   const argv = ["stat", "-L", "-c", "%f %d %i %t %T", "--", path] as const;
   const child = runChild(argv, { timeoutMs: CHILD_WITHIN_MS, maxOutputBytes: 64 * 1024 });
@@ -126,7 +126,7 @@ export const lookByChild: LookAt = async (path) => {
   }
 };
 
-/** Mode, device, inode, and the parts of a special file's device number: all but the second and third hexadecimal. */
+/** Parses mode, device, inode and a special file's device number: all but the second and third hexadecimal. */
 function factsOf(text: string): FileFacts {
   const [mode = "", dev = "", ino = "", major = "", minor = ""] = text.trim().split(" ");
   const type = parseInt(mode, 16) & S_IFMT;
@@ -139,7 +139,7 @@ function factsOf(text: string): FileFacts {
   };
 }
 
-/** By mountinfo, which never hangs. The root filesystem answers while this process runs: what hangs there is a link. */
+/** From mountinfo, which never hangs. The root filesystem answers while this process runs: only links hang there. */
 async function deviceByName(path: string): Promise<number | undefined> {
   const mounts = await readMounts(systemRoots);
   const mount = mounts.kind === "read" ? mountOf(mounts.value, path) : undefined;

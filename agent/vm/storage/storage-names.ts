@@ -7,12 +7,12 @@ import { parsePool } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { StorageLooks } from "./storage-looks.ts";
 
-/** Further names of the storage at a path or `pool/volume`; two that share one are the same bytes. */
+/** Aliases of the storage at a path or `pool/volume`; two that share an alias are the same bytes. */
 export interface SameStorage {
   (at: string): readonly string[];
   /**
-   * One of `own` of which it is not known whether one of `theirs` is the same, because a look at one of both hangs, or
-   * libvirt does not tell where it is. `theirs` are read only where something is not seen.
+   * Returns one of `own` that may be the same storage as one of `theirs`: a look at either hangs, or libvirt does not
+   * report its place. `theirs` is read only if some storage of `own` is unidentified.
    */
   readonly doubtOf: (own: Iterable<string>, theirs: Iterable<string>) => Doubt | undefined;
 }
@@ -22,22 +22,22 @@ export interface Doubt {
   readonly silent: Silent;
 }
 
-/** Who did not answer. */
+/** The component that did not answer. */
 type Silent = "filesystem" | "libvirt";
 
 export const noOtherNames: SameStorage = Object.assign(() => [], { doubtOf: () => undefined });
 
 interface Identity {
   readonly names: readonly string[];
-  /** The filesystems that it is on, as far as they are known. */
+  /** The known filesystems that hold it. */
   readonly devices: readonly number[];
   readonly silent?: Silent;
 }
 
-/** A file may be replaced: the names of its path are looked up again after this time. */
+/** A file may be replaced: the aliases of its path are looked up again after this time. */
 const KEPT_MS = 60_000;
 const MAX_KEPT = 20_000;
-/** A pool whose lookup libvirt does not answer is asked for again after this time: a pool that hangs delays few. */
+/** A pool whose lookup libvirt did not answer is retried after this time, so that a hanging pool delays few calls. */
 const SILENT_KEPT_MS = 5000;
 const NAMELESS: Identity = { names: [], devices: [] };
 const UNTOLD: Identity = { ...NAMELESS, silent: "libvirt" };
@@ -48,17 +48,17 @@ interface Kept<T> {
   readonly untilMs: number;
 }
 
-/** Where a pool's volumes are. `none`: it is gone, or on the network. */
+/** The place of a pool's volumes. `none`: the pool is gone, or on the network. */
 type PoolPlace =
   | { readonly kind: "directory"; readonly path: string }
   | { readonly kind: "none" }
-  /** `isAway`: libvirt itself, which is asked again at once. */
+  /** `isAway`: libvirt itself is away, so the lookup is retried at once. */
   | { readonly kind: "silent"; readonly isAway: boolean };
 
 /**
- * Names storage by what the kernel calls it: a file by device and inode, a block device by its number, and a file that
- * may not be there yet by its directory. So two pools over one directory, a bind mount and a link are seen as the same.
- * Not recognized: storage on the network by two paths of its own protocol, and what the agent may not look at.
+ * Identifies storage as the kernel does: a file by device and inode, a block device by its number, and a missing file
+ * by its directory. Two pools over one directory, a bind mount and a link are thus the same storage. Not recognized:
+ * network storage by two paths of its own protocol, and files that the agent may not look at.
  */
 export class StorageNames {
   readonly #libvirt: LibvirtCalls;
@@ -78,7 +78,7 @@ export class StorageNames {
     this.#looks = looks;
   }
 
-  /** Never throws: what cannot be looked at has no further names, and is in doubt where nobody answers. */
+  /** Never throws: storage that cannot be looked at has no further aliases, and is in doubt if a look hangs. */
   async of(ats: Iterable<string>): Promise<SameStorage> {
     const found = new Map<string, Identity>();
     let areAllSeen = true;
@@ -97,7 +97,7 @@ export class StorageNames {
     });
   }
 
-  /** `silent`: a look at the directory hangs. `none`: it is not there, or the agent may not look at it. */
+  /** `silent`: a look at the directory hangs. `none`: it does not exist, or the agent may not look at it. */
   async lookAt(directory: string): Promise<"seen" | "none" | "silent"> {
     const sight = await this.#looks.at(join(directory, "any"));
     if (!sight.isSeen) return "silent";
@@ -105,7 +105,7 @@ export class StorageNames {
   }
 
   async #identityOf(at: string): Promise<Identity> {
-    // What could not be seen is looked at again the next time.
+    // Storage that was not seen is looked at again the next time.
     const keptMs = ({ silent }: Identity): number => (silent === undefined ? KEPT_MS : 0);
     const find = (): Promise<Identity> => (at.startsWith("/") ? this.#ofPath(at) : this.#ofVolume(at));
     return await this.#kept(this.#identities, at, find, keptMs);
@@ -127,7 +127,7 @@ export class StorageNames {
       return { names: [], devices: sight.device === undefined ? [] : [sight.device], silent: "filesystem" };
     const { file, directory } = sight;
     const names = [
-      // Where the agent may not look, a pool and its directory still give a volume's path.
+      // If the agent may not look, a pool and its directory still give a volume's path.
       `path ${path}`,
       ...(file?.isFile() === true ? [`file ${file.dev}:${file.ino}`] : []),
       ...(file?.isBlockDevice() === true ? [`device ${file.rdev}`] : []),

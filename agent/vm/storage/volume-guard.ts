@@ -7,34 +7,34 @@ import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { HEADER_BYTES, readQcow2Header } from "./qcow2-header.ts";
 import { formatOf, vmOfVolume } from "../model/volume-names.ts";
 
-/** A volume as it is to be opened. */
+/** A volume to be opened. */
 export interface Image {
   readonly vol: libvirt.StorageVol;
   readonly name: string;
   readonly path: string;
-  /** By its name. */
+  /** From its name. */
   readonly format: "qcow2" | "raw";
-  /** As libvirt calls it: file, block, dir, network. */
+  /** libvirt's type: file, block, dir, network. */
   readonly type: string | undefined;
 }
 
-/** An image of the same pool that others are overlays of. */
+/** A backing image in the same pool. */
 export type Beneath = Pick<Image, "name" | "path">;
 
-/** As much of what lstat says as is asked for here. */
+/** The fields of lstat in use here. */
 export type Look = (
   path: string,
 ) => Promise<{ isFile(): boolean; isSymbolicLink(): boolean; readonly nlink: number }>;
 
-/** Pools whose volumes are files that others may put there; in the others libvirt's own paths are links. */
+/** Pools whose volumes are files that other users may add; in other pools libvirt's own paths are links. */
 export const directories: ReadonlySet<string> = new Set(["dir", "fs", "netfs", "vstorage"]);
-/** As volumes are named in specs: neither a path nor anything that QEMU takes for a protocol. */
+/** Volume names as specs allow them: neither a path nor a protocol to QEMU. */
 const plainName = /^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$/;
 const MOST_OVERLAYS = 32;
 
 /**
- * Refuses images that would have the host open something else than themselves, for their guest to read and to write: who may
- * bring an image writes its header. libvirt walks a chain wherever that leads, and gives each file in it to the guest.
+ * Rejects images that make the host open other files for their guest: the author of an image writes its header. libvirt
+ * follows a backing chain to any path, and gives each file in it to the guest.
  */
 export class VolumeGuard {
   readonly #libvirt: LibvirtCalls;
@@ -46,10 +46,10 @@ export class VolumeGuard {
   }
 
   /**
-   * Throws `denied` BACKING_OUTSIDE_POOL for an overlay, however deep, of what is no volume of its pool; VOLUME_UNSAFE for a
-   * link or a device among files, data in another file, a format that is not as named, and a VM's own disk behind an image;
-   * VOLUME_UNSEEN where the agent cannot look. `base`: the volume that a spec names as what the image is to be an overlay
-   * of; it alone may be a VM's own, since it was asked for. Gives what it is an overlay of, the nearest first.
+   * Throws `denied` BACKING_OUTSIDE_POOL for an overlay, at any depth, of a file that is no volume of its pool.
+   * VOLUME_UNSAFE: a link or device among files, an external data file, a format other than named, or a VM's own disk
+   * as backing image. VOLUME_UNSEEN: the agent cannot look. `base`: the base volume that the spec names; it may be a
+   * VM's own disk, since the request asked for it. Returns the backing images, nearest first.
    */
   async check(pool: libvirt.StoragePool, image: Image, base?: string): Promise<readonly Beneath[]> {
     const { xml } = await this.#libvirt.call(libvirt.storagePoolGetXmlDesc, { pool, flags: 0 });
@@ -72,16 +72,16 @@ export class VolumeGuard {
     if (type !== undefined && type !== "file") throw unsafe(image, `is no file (${type})`);
     const found = await this.#look(path).catch((cause: unknown) => {
       const message =
-        `the agent cannot see whether ${path} is a file or a link to one elsewhere: ` +
-        "let its user into the pool's directory (chmod o+x), outside of /home and /tmp";
+        `the agent cannot check whether ${path} is a file or a link: ` +
+        "give the agent's user access to the pool's directory (chmod o+x), outside of /home and /tmp";
       throw new SocleError("denied", "VOLUME_UNSEEN", message, { cause });
     });
     if (found.isSymbolicLink()) throw unsafe(image, "is a link; put the file itself into the pool");
-    if (!found.isFile()) throw unsafe(image, "is no file");
+    if (!found.isFile()) throw unsafe(image, "is not a regular file");
     if (found.nlink > 1) throw unsafe(image, `is a file with ${found.nlink} names; put a copy into the pool`);
   }
 
-  /** What it is an overlay of. */
+  /** The backing image. */
   async #backing(
     pool: libvirt.StoragePool,
     image: Image,
@@ -97,14 +97,17 @@ export class VolumeGuard {
     if (!plainName.test(name)) throw outside(image, backing.file);
     const format = formatOf(name);
     if (backing.format !== format) {
-      const said = backing.format ?? "whatever it looks like";
-      throw unsafe(image, `takes its backing file ${name} for ${said}, and by its name that is ${format}`);
+      const declared = backing.format ?? "a detected format";
+      throw unsafe(
+        image,
+        `declares its backing file ${name} as ${declared}, but the file's name means ${format}`,
+      );
     }
-    // Only the request can tell whether it was asked for: who brings an image chooses its name, too.
+    // Only the request shows whether the base was asked for: the author of an image chooses its name as well.
     if (vmOfVolume(name) !== undefined && name !== base)
       throw unsafe(
         image,
-        `is an overlay of ${name}, which is a VM's own; put a copy of its own into the pool`,
+        `is an overlay of ${name}, which is another VM's disk; put a copy without that base into the pool`,
       );
     const vol = await this.#volume(pool, name);
     if (vol === undefined) throw outside(image, backing.file);
@@ -123,7 +126,7 @@ export class VolumeGuard {
     }
   }
 
-  /** libvirt reads it: the file is not the agent's to open. */
+  /** libvirt reads it: the agent may not open the file. */
   async #header(image: Image): Promise<ReturnType<typeof readQcow2Header>> {
     const { vol } = image;
     const part = { vol, offset: 0, length: HEADER_BYTES, flags: 0 };
@@ -149,5 +152,5 @@ const outside = ({ name, vol }: Image, backing: string): SocleError =>
 const unsafe = ({ name, vol }: Image, why: string): SocleError =>
   new SocleError("denied", "VOLUME_UNSAFE", `volume ${name} of pool ${vol.pool} ${why}`);
 
-/** It stands in messages, and was written by anybody. */
+/** Any user may have written the text, which goes into messages. */
 const printable = (text: string): string => JSON.stringify(text.slice(0, 200));

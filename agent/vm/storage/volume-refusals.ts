@@ -6,7 +6,7 @@ export const volumeExists = ({ pool, volume }: VolumeRef, cause?: unknown): Socl
   new SocleError(
     "already_exists",
     "VOLUME_EXISTS",
-    `there is a volume ${volume} in pool ${pool} already, which this creation did not make; name it as the disk's ` +
+    `pool ${pool} already has a volume ${volume} that this creation did not make; name it as the disk's ` +
       "volume to use it, or delete it",
     { cause, details: { metadata: { pool, volume } } },
   );
@@ -15,7 +15,7 @@ export const poolBusy = ({ pool, volume }: VolumeRef, cause: SocleError): SocleE
   new SocleError(
     "unavailable",
     "POOL_BUSY",
-    `storage pool ${pool} is too busy to look whether volume ${volume} is there: ${cause.message}`,
+    `storage pool ${pool} is too busy to check for volume ${volume}: ${cause.message}`,
     { cause, details: { retryAfterMs: 5000 } },
   );
 
@@ -33,7 +33,7 @@ export const volumeUnreadable = ({ pool, volume }: VolumeRef, cause: SocleError)
   new SocleError(
     "unavailable",
     "VOLUME_UNREADABLE",
-    `libvirt cannot read volume ${volume} of pool ${pool}, so what is an overlay of it is not known: ${cause.message}. ` +
-      "Check its storage and try again; a deletion that keeps the disks (keep_disks) does not need to know",
+    `libvirt cannot read volume ${volume} of pool ${pool}, so its overlays are not known: ${cause.message}. ` +
+      "Check its storage and try again; a deletion that keeps the disks (keep_disks) needs no check",
     { cause, details: { retryAfterMs: 5000, metadata: { pool, volume } } },
   );

@@ -7,38 +7,38 @@ import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
 import { vmOfVolume, volumesOf } from "../model/volume-names.ts";
 import type { ResolvedVolume, Volumes } from "./volumes.ts";
 
-/** Who may use a volume: the VMs of this host, and the specs of those that are being made. */
+/** The possible users of a volume: the VMs of this host, and the specs of VMs that are being created. */
 export interface Users {
   readonly vms: readonly Vm[];
   readonly creations: Iterable<VmSpec>;
-  /** Absent: storage is told apart by path and by pool and volume alone, as at admission, which does not wait. */
+  /** Absent: storage is compared by path and by pool and volume only, as at admission, which does not wait. */
   readonly same?: SameStorage;
 }
 
-/** Bytes that a VM has: `at` is a volume's pool and name, or a path. What is read alone may be read by many. */
+/** Bytes that a VM uses: `at` is a volume's pool and name, or a path. Several VMs may share bytes that all only read. */
 interface Place {
   readonly at: string;
   readonly writes: boolean;
 }
 
-/** The volumes that a spec names, as they are in their pools now. */
+/** The volumes that a spec names, as now in their pools. */
 export interface Looked {
   /** By `volumeKey`. */
   readonly found: ReadonlyMap<string, ResolvedVolume>;
-  /** Where they are, and what they are overlays of. */
+  /** Their places, and those of their backing images. */
   readonly places: readonly Place[];
-  /** Overlays of what is to be written, which would be spoilt by that. */
+  /** Overlays of volumes that the VM writes to: a write would corrupt them. */
   readonly overlays: readonly VolumeRef[];
 }
 
 const MOST_NAMED = 5;
-/** How long the table may take to be whole again after a reconnect. */
+/** How long the table may take to be complete again after a reconnect. */
 const SIGHT_WITHIN_MS = 30_000;
 
-/** One text for a volume. */
+/** One string for a volume. */
 export const volumeKey = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
 
-/** A spec does not change, and is asked for with every creation beside it. */
+/** A spec does not change, and every other creation reads it. */
 const placesBySpec = new WeakMap<VmSpec, readonly Place[]>();
 
 function placesOfSpec(spec: VmSpec): readonly Place[] {
@@ -87,8 +87,8 @@ export async function lookAt(
 }
 
 /**
- * `own`: where the storage is that is asked about. Throws `unavailable` LIBVIRT_UNAVAILABLE where it is not known in time
- * which VMs are here.
+ * `own`: the places of the storage in question. Throws `unavailable` LIBVIRT_UNAVAILABLE if the VM table is not
+ * complete in time.
  */
 export async function usersNow(
   {
@@ -99,7 +99,7 @@ export async function usersNow(
   own: Iterable<string>,
 ): Promise<Users> {
   await table.untilComplete(AbortSignal.timeout(SIGHT_WITHIN_MS)).catch((cause: unknown) => {
-    const message = "which VMs are here is not known now, nor who uses the disks; try again";
+    const message = "the VM list is unavailable, so the users of the disks are not known; retry";
     throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { cause });
   });
   const [vms, specs] = [table.all(), [...creations()]];
@@ -107,18 +107,18 @@ export async function usersNow(
   return { vms, creations: specs, same: await volumes.names.of([...own, ...theirs]) };
 }
 
-/** Where a VM's storage is: by its disks, which of a managed VM include the volumes made for it, and by its spec. */
+/** The places of a VM's storage: from its spec, and from its disks, which include the volumes made for a managed VM. */
 const storageOf = (vm: Vm): readonly string[] => {
   if (vm.disks.length === 0) return placesOf(vm).map(({ at }) => at);
   const ofDisks = placesOf({ disks: vm.disks }).map(({ at }) => at);
   return vm.spec === undefined ? ofDisks : [...ofDisks, ...namedIn(vm.spec)];
 };
 
-/** The volumes that a spec names. Those that are made for it have a name that no other VM has. */
+/** The volumes that a spec names. Volumes made for the VM have a name that no other VM has. */
 const namedIn = (spec: VmSpec): readonly string[] =>
   [...volumesOf(spec)].filter(({ named }) => named).map(volumeKey);
 
-/** Where the storage of a spec is, as far as it was looked at. */
+/** The places of a spec's storage, if looked at. */
 export const whereOf = (spec: VmSpec, looked?: Pick<Looked, "places">): readonly string[] =>
   [...placesOfSpec(spec), ...(looked?.places ?? [])].map(({ at }) => at);
 
@@ -130,7 +130,7 @@ interface Conflict {
   readonly writes: boolean;
 }
 
-/** Who else has some of these bytes, where one of both writes them: one of them for each. */
+/** Other users of the same bytes, if either writes them: one conflict for each user. */
 function* conflictsOf(
   id: string,
   places: Iterable<Place>,
@@ -155,17 +155,17 @@ function* conflictsOf(
   }
   for (const spec of creations) {
     const place = spec.id === id ? undefined : clash({ spec });
-    const user = `VM ${spec.name}, in the making`;
+    const user = `VM ${spec.name} (being created)`;
     if (place !== undefined) yield { ...place, id: spec.id, tenant: spec.tenant, user };
   }
 }
 
 /**
- * Throws `conflict` VOLUME_IN_USE where another VM has what a new VM's spec names and one of both would write to it: two
- * that write spoil it, and who reads what another writes reads neither this nor that. `looked`: as far as it is known yet.
+ * Throws `conflict` VOLUME_IN_USE if another VM uses a volume that a new VM's spec names and either writes to it: two
+ * writers corrupt it, and a reader would see another VM's writes. `looked`: the result of the look, if known yet.
  *
- * `tenantOnly`: who asks may know and have his tenant's VMs alone. Throws `denied` VOLUME_DENIED for what is another's, and
- * for what is not known to be his: to write to, each volume that no VM of his has; to read, one that was made for a VM.
+ * `tenantOnly`: the caller is restricted to its tenant. Throws `denied` VOLUME_DENIED for another tenant's volume. Also
+ * for one not known to be the caller's: to write, any volume that no VM of its tenant has; to read, one made for a VM.
  */
 export function requireUsable(
   spec: VmSpec,
@@ -178,12 +178,12 @@ export function requireUsable(
   const foreign = conflicts.find(({ tenant }) => tenantOnly && tenant !== spec.tenant);
   if (foreign !== undefined) throw denied(foreign.at, "is in use by a VM that is not yours");
   const [conflict] = conflicts;
-  // A disk that is kept is nobody's: only who may have them all can use it again.
+  // A kept disk has no owner: only callers without a tenant restriction can use it again.
   const orFree = tenantOnly ? "" : ", or stop and delete that VM and keep its disks (keep_disks)";
   if (conflict !== undefined)
     throw inUse(
       conflict,
-      conflict.writes ? `which writes to it: name another, or a copy${orFree}` : `so ${READ_ONLY}`,
+      conflict.writes ? `which writes to it: name another volume, or a copy${orFree}` : `so ${READ_ONLY}`,
     );
   requireIdentified(spec.id, places, users);
   if (tenantOnly) requireOwn(spec, users.vms);
@@ -193,8 +193,8 @@ export function requireUsable(
 }
 
 /**
- * Storage that cannot be identified may be another VM's. Throws `unavailable` STORAGE_UNIDENTIFIED where a look at the
- * VM's own storage hangs, or at another VM's on the same filesystem, or libvirt does not tell where the VM's own is.
+ * Unidentified storage may be another VM's. Throws `unavailable` STORAGE_UNIDENTIFIED if a look at the VM's own storage
+ * hangs, or at another VM's on the same filesystem, or libvirt does not report the place of the VM's own.
  */
 export function requireIdentified(
   id: string,
@@ -211,7 +211,7 @@ export function requireIdentified(
     "STORAGE_UNIDENTIFIED",
     `whether another VM uses ${doubt.at} is not known: ${
       doubt.silent === "libvirt"
-        ? "libvirt did not tell where its pool is; retry"
+        ? "libvirt did not report the path of its pool; retry"
         : `its filesystem did not answer within ${LOOK_WITHIN_MS / 1000} s. ` +
           "Check the mount (df) and its server, then retry"
     }`,
@@ -224,7 +224,7 @@ function* storageBeside(id: string, vms: readonly Vm[], creations: Iterable<VmSp
   for (const spec of creations) if (spec.id !== id) yield* namedIn(spec);
 }
 
-/** What is in the making proves nothing: a volume by the name that it asks for may be there, and then is not its own. */
+/** VMs in creation prove nothing: a volume of the requested name may exist without being theirs. */
 function requireOwn(spec: VmSpec, vms: Users["vms"]): void {
   for (const { named, writes, ...volume } of volumesOf(spec)) {
     const key = volumeKey(volume);
@@ -232,7 +232,7 @@ function requireOwn(spec: VmSpec, vms: Users["vms"]): void {
     if (!named || !(writes || isMadeForVm)) continue;
     const has = (vm: Vm): boolean => placesOf(vm).some(({ at }) => at === key);
     if (vms.some((vm) => vm.managed && vm.tenant === spec.tenant && has(vm))) continue;
-    if (isMadeForVm) throw denied(key, "was made for a VM that is not yours, or is gone");
+    if (isMadeForVm) throw denied(key, "was made for a VM that is not yours or no longer exists");
     throw denied(
       key,
       "is not known to be yours, so you may only read it: attach it read-only, or make a new disk over it (base_volume)",
@@ -240,7 +240,7 @@ function requireOwn(spec: VmSpec, vms: Users["vms"]): void {
   }
 }
 
-/** Throws `conflict` VOLUME_IN_USE where a guest that runs has a disk of this VM's open, and one of both writes. */
+/** Throws `conflict` VOLUME_IN_USE if a running guest has a disk of this VM open, and either writes. */
 export async function requireDisksFree(
   vm: Vm,
   others: readonly Vm[],
@@ -253,7 +253,7 @@ export async function requireDisksFree(
   requireIdentified(vm.id, placesOf(vm), { vms: others, creations: [], same });
 }
 
-const READ_ONLY = "nobody may write to it: attach it read-only, or make a new disk over it (base_volume)";
+const READ_ONLY = "no VM may write to it: attach it read-only, or make a new disk over it (base_volume)";
 
 const denied = (at: string, why: string): SocleError =>
   new SocleError("denied", "VOLUME_DENIED", `the volume ${at} ${why}`);
@@ -267,8 +267,8 @@ function inUse(
 }
 
 /**
- * Throws `conflict` VOLUME_IN_USE where another than `vmId` has one of its volumes attached, or an overlay of it: without
- * the bytes under it a guest reads zeros or does not start any more.
+ * Throws `conflict` VOLUME_IN_USE if a VM other than `vmId` has one of its volumes attached, or an overlay of one:
+ * without the backing bytes a guest reads zeros or does not start.
  */
 export function requireUnused(
   vmId: string,
@@ -281,7 +281,7 @@ export function requireUnused(
     placesOf(has).some(({ at }) => own.has(at) || same(at).some((name) => own.has(name)));
   const users = new Map<string, string>();
   for (const vm of vms) if (isUsedBy(vm)) users.set(vm.id, `VM ${vm.name}`);
-  for (const spec of creations) if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name}, in the making`);
+  for (const spec of creations) if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name} (being created)`);
   users.delete(vmId);
   for (const { pool, volume } of overlays) {
     const owner = vmOfVolume(volume);
@@ -304,8 +304,8 @@ function usedBy(users: ReadonlyMap<string, string>): SocleError {
   });
 }
 
-/** A volume that goes with its VM is nobody's to build on. */
-export const going = (named: VolumeRef): SocleError =>
+/** A volume that is deleted with its VM cannot be a base volume. */
+export const beingDeleted = (named: VolumeRef): SocleError =>
   new SocleError(
     "conflict",
     "VOLUME_IN_USE",

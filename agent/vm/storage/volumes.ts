@@ -16,10 +16,10 @@ import { defined } from "../../kernel/defined.ts";
 
 export interface ResolvedVolume {
   readonly path: string;
-  /** As its name says: qcow2 for NAME.qcow2, else raw. */
+  /** From its name: qcow2 for NAME.qcow2, else raw. */
   readonly format: string;
   readonly capacityBytes: number;
-  /** What it is an overlay of, the nearest first: images of its pool. */
+  /** Its backing images, nearest first, all in its pool. */
   readonly beneath: readonly Beneath[];
 }
 
@@ -27,35 +27,35 @@ export interface VolumeToMake {
   readonly pool: string;
   readonly name: string;
   readonly format: "qcow2" | "raw";
-  /** Absent: the base's. */
+  /** Absent: the base volume's. */
   readonly capacityBytes?: number;
-  /** A volume of the same pool that the new one is an overlay of. */
+  /** The base volume, in the same pool. */
   readonly base?: string;
-  /** The libvirt secret that holds its passphrase: it is encrypted with LUKS. */
+  /** The libvirt secret with its passphrase: the volume is encrypted with LUKS. */
   readonly secretUuid?: string;
 }
 
 interface Found extends Image {
   readonly capacityBytes: number;
-  /** Its bytes are what its name says: it was not cut short in its making. */
+  /** Its bytes match its name: its creation was not interrupted. */
   readonly isWhole: boolean;
 }
 
-/** A pool must keep this much free, or the first write of a guest would stop it. */
+/** A pool must keep this much free, or the first write of a guest would pause it. */
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
 
-/** More than any header of LUKS takes, with that of the image format before it: both stand at the beginning. */
+/** More than the LUKS header and the image format's header take; both are at the beginning. */
 const LUKS_HEADER_BYTES = 16 * 1024 * 1024;
-/** 5 MB/s. */
+/** Least write rate assumed for timeouts: 5 MB/s. */
 const SLOWEST_BYTES_PER_MS = 5000;
 
-/** How long a pool that cannot be refreshed is taken for a busy one. */
+/** How long a pool that cannot be refreshed counts as busy. */
 const REFRESH_FOR_MS = 5000;
 const REFRESH_EVERY_MS = 250;
 
 /** The volumes of libvirt's storage pools. */
 export class Volumes {
-  /** Which of them are the same storage. */
+  /** Recognizes volumes that are the same storage. */
   readonly names: StorageNames;
   readonly #libvirt: LibvirtCalls;
   readonly #certainty: Certainty;
@@ -82,8 +82,8 @@ export class Volumes {
   }
 
   /**
-   * Throws `not_found` POOL_NOT_FOUND or VOLUME_NOT_FOUND, `unavailable` POOL_INACTIVE or POOL_BUSY, and what `VolumeGuard`
-   * throws for one that leads elsewhere. `base`: the volume that it was to be made an overlay of.
+   * Throws `not_found` POOL_NOT_FOUND or VOLUME_NOT_FOUND, `unavailable` POOL_INACTIVE or POOL_BUSY, and what
+   * `VolumeGuard` throws for an unsafe image. `base`: the base volume that it was to be made on.
    */
   async resolve(reference: VolumeRef, base?: string): Promise<ResolvedVolume> {
     const found = await this.#findSurely(reference);
@@ -91,10 +91,10 @@ export class Volumes {
     return { ...found, beneath };
   }
 
-  /** Throws `already_exists` VOLUME_EXISTS where there is one of them, and as `resolve` does for their pools. */
+  /** Throws `already_exists` VOLUME_EXISTS if any exists, and as `resolve` does for their pools. */
   async requireAbsent(references: readonly VolumeRef[]): Promise<void> {
-    // What a pool on a network holds by another host's doing, libvirt knows from a refresh alone. A pool that is too busy
-    // for one passes: libvirt makes no volume where there is a file.
+    // Only a refresh finds volumes that another host made in a network pool. A pool that is too busy for a refresh passes:
+    // libvirt creates no volume over a file.
     for (const name of new Set(references.map(({ pool }) => pool)))
       await this.#pools.refresh(await this.#pool(name)).catch(unlessBusy);
     for (const reference of references)
@@ -114,10 +114,10 @@ export class Volumes {
   }
 
   /**
-   * Makes it. `mayBeThere`: an earlier run of the same operation may have made it, and then it is adopted. One that is
-   * not what it should be was cut short in its making and is made anew, and so is an encrypted one, whose passphrase
-   * nobody knows any more. Otherwise, right after `requireAbsent`, throws `already_exists` VOLUME_EXISTS for what is there,
-   * whosever it is, and leaves it alone. Throws `exhausted` POOL_FULL. `made` is called once the volume is there by this operation.
+   * Creates a volume. `mayBeThere`: an earlier run of the operation may have created it; it is then adopted. An
+   * incomplete volume is created anew, and so is an encrypted one, whose passphrase is lost. Otherwise throws
+   * `already_exists` VOLUME_EXISTS for any volume of that name, and leaves it alone; call right after `requireAbsent`.
+   * Throws `exhausted` POOL_FULL. `made` is called once this operation has created the volume.
    */
   async make(
     volume: VolumeToMake,
@@ -142,8 +142,8 @@ export class Volumes {
     }
     if (existing !== undefined) await this.remove(reference);
     const pool = await this.#pool(volume.pool);
-    // How much is free libvirt knows from the last refresh, which `requireAbsent` makes. One that is refused, since another
-    // volume of the pool is in the making, is no reason to fail: that one's was not long ago.
+    // libvirt knows the free space from the last refresh, which `requireAbsent` requests. A refusal, since another volume of
+    // the pool is being created, is no failure: that creation refreshed the pool recently.
     if (mayBeThere) await this.#pools.refresh(pool).catch(unlessBusy);
     const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
     if (available < Math.min(LEAST_FREE_BYTES, capacityBytes)) throw poolFull(volume.pool, available);
@@ -169,8 +169,8 @@ export class Volumes {
         "again",
       );
     } catch (thrown) {
-      // By the first try, which was answered, nothing of ours can be there.
-      if (tries > 1 || !tellsOfAnother.has(toSocleError(thrown).reason)) throw thrown;
+      // The first attempt had a reply, so no volume of ours can exist.
+      if (tries > 1 || !NAME_TAKEN.has(toSocleError(thrown).reason)) throw thrown;
       await this.#pool(volume.pool);
       throw volumeExists(reference, thrown);
     }
@@ -178,12 +178,12 @@ export class Volumes {
     return await this.#findSurely(reference);
   }
 
-  /** Where those of them are that are there, and their overlays. Throws as `OverlaySearch.of` does. */
+  /** The paths of the volumes that exist, and their overlays. Throws as `OverlaySearch.of` does. */
   async dependents(references: readonly VolumeRef[]): Promise<Dependents> {
     return await this.#overlays.of(references);
   }
 
-  /** Without its pool it is not there. Throws `unavailable` POOL_INACTIVE. */
+  /** False without its pool. Throws `unavailable` POOL_INACTIVE. */
   async isThere(reference: VolumeRef): Promise<boolean> {
     try {
       return (await this.#lookup(reference)) !== undefined;
@@ -193,7 +193,7 @@ export class Volumes {
     }
   }
 
-  /** Done when it is not there, also when it was not there before. Returns whether it was. */
+  /** Deletes the volume. Also succeeds if it does not exist; returns whether it existed. */
   async remove(reference: VolumeRef): Promise<boolean> {
     let wasThere = false;
     await this.#certainty.ensure(
@@ -210,12 +210,12 @@ export class Volumes {
   }
 
   /**
-   * Overwrites all bytes of it with zeros, to the disk, and gives how many; undefined where it is not there. Throws
-   * `exhausted` POOL_FULL where a thin one has no room to be written whole.
+   * Overwrites all bytes with zeros, synced to the disk, and returns their number; undefined if the volume does not
+   * exist. Throws `exhausted` POOL_FULL if the pool has no room for a thin volume's full size.
    *
-   * libvirt's own wipe only cuts a sparse file off and lets it grow again, which overwrites nothing; and what an upload
-   * has written may still be in memory when the file is deleted, and is then never written. So: holes are filled by an
-   * upload, and what has none is wiped, which writes and syncs.
+   * libvirt's wipe only truncates a sparse file and extends it again, which overwrites nothing. An upload's data may
+   * still be in memory when the file is deleted, and is then never written. So an upload fills the holes, and a wipe of
+   * the now full file writes and syncs.
    */
   async overwrite(reference: VolumeRef, signal?: AbortSignal): Promise<number | undefined> {
     const found = await this.#measured(reference);
@@ -232,8 +232,9 @@ export class Volumes {
   }
 
   /**
-   * Overwrites the header of an encrypted one with zeros, to the disk, and gives how many bytes that were; undefined
-   * where it is not there. Of a file, nothing is left behind the header: so the rest needs not be overwritten to sync.
+   * Overwrites the header of an encrypted volume with zeros, synced to the disk, and returns the number of bytes;
+   * undefined if the volume does not exist. A file is cut behind the header, so that the sync has nothing else to
+   * write.
    */
   async overwriteHeader(reference: VolumeRef, signal?: AbortSignal): Promise<number | undefined> {
     const found = await this.#measured(reference);
@@ -241,7 +242,7 @@ export class Volumes {
     const { vol, isFile } = found;
     const bytes = Math.min(found.bytes, LUKS_HEADER_BYTES);
     await this.#writeZeros(vol, bytes, { cutBehind: isFile, signal });
-    // A block device is synced by the kernel when the last who has it open closes it.
+    // The kernel syncs a block device when its last user closes it.
     if (isFile) await this.#wipe(vol, bytes);
     return bytes;
   }
@@ -301,8 +302,8 @@ export class Volumes {
   }
 
   /**
-   * libvirt knows a pool as it was when it was last refreshed; a file that somebody put there may have come since. Of the
-   * volumes that it makes itself it knows without, and refuses to refresh while one of the pool is in the making.
+   * libvirt lists a pool as of its last refresh; a file may have been added since. libvirt lists its own new volumes
+   * without a refresh, and rejects refreshes while it creates a volume in the pool.
    */
   async #findAnew(reference: VolumeRef): Promise<Found | undefined> {
     const pool = await this.#pool(reference.pool);
@@ -346,13 +347,10 @@ export class Volumes {
   }
 }
 
-/** How libvirt refuses to make a volume by the name of another, and by the path of a file that is none yet. */
-const tellsOfAnother: ReadonlySet<string> = new Set([
-  "LIBVIRT_STORAGE_VOL_EXIST",
-  "LIBVIRT_OPERATION_INVALID",
-]);
+/** libvirt's reasons for a name that another volume has, and for a path with a file that is no volume yet. */
+const NAME_TAKEN: ReadonlySet<string> = new Set(["LIBVIRT_STORAGE_VOL_EXIST", "LIBVIRT_OPERATION_INVALID"]);
 
-/** Throws it again unless it may be libvirt's refusal of a pool that is busy, which is its word for everything. */
+/** Returns the error unless it may be libvirt's general error, which it also reports for a busy pool. */
 function unlessBusy(thrown: unknown): SocleError {
   const error = toSocleError(thrown);
   if (error.kind !== "internal") throw error;

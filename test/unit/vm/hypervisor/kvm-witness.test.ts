@@ -31,7 +31,7 @@ test("a KVM guest that is stopped by an internal error soon after its start is a
   witness.saw(stoppedByKvm);
   witness.saw(stoppedByKvm);
   assert.deepEqual(verdicts, [
-    "failure: VM web was stopped by an internal error of KVM 5.0 s after its start; nobody had asked for it, and no other guest shows that KVM works",
+    "failure: VM web was stopped by an internal error of KVM 5.0 s after its start, without a request; no other guest shows that KVM works",
   ]);
 });
 

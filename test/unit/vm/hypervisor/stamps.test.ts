@@ -15,7 +15,7 @@ test("an interrupted operation is superseded by a newer one that its journal doe
       (error: unknown) => {
         assert.ok(error instanceof SocleError && error.reason === "OPERATION_SUPERSEDED");
         assert.equal(error.details.metadata?.["operation_id"], NEWER);
-        assert.match(error.message, /Whether it had an effect before that is not known/);
+        assert.match(error.message, /Whether it had an effect is not known/);
         return true;
       },
     );

@@ -85,7 +85,7 @@ test("what another VM writes to is nobody else's, also while it is stopped, and 
   const { spec } = writer;
   assert.match(
     asks(attached("b1.img"), [], { creations: spec === undefined ? [] : [spec] }),
-    /^VOLUME_IN_USE: .* VM vm-aaaa, in the making/,
+    /^VOLUME_IN_USE: .* VM vm-aaaa \(being created\)/,
   );
   assert.equal(asks(attached("b2.img"), [writer]), "may");
 });
@@ -127,7 +127,7 @@ test("what nobody has may be read by one tenant's caller and not written; what w
     }),
   );
   for (const more of [attached(left), attached(left, true), over(left)])
-    assert.match(asks(more, [heir], only), /^VOLUME_DENIED: .* not yours, or is gone$/);
+    assert.match(asks(more, [heir], only), /^VOLUME_DENIED: .* not yours or no longer exists$/);
   // Nor does one in the making by that id that asks for new ones by their names, and is about to be refused.
   const source = { kind: "new", pool: "images", capacityBytes: 1 };
   const claimant = specOf(GONE, "evil", { disks: [{ name: "a", source, readOnly: true }] });

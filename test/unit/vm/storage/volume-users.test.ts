@@ -57,7 +57,7 @@ test("a disk that another VM builds on, has attached or is about to is not taken
   assert.equal(refusal([vmOf(B, "b", { spec: stranger })]), "");
   assert.match(refusal([vmOf(B, "b", { spec: overlay })]), /in use by VM b: .*keep_disks/);
   assert.match(refusal([vmOf(B, "b", { spec: attached })]), /in use by VM b:/);
-  assert.match(refusal([], [overlay]), /VM b, in the making:/);
+  assert.match(refusal([], [overlay]), /VM b \(being created\):/);
 });
 
 test("nor one that a domain that is not Socle's has open, nor one with a kept overlay", () => {

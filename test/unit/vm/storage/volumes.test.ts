@@ -67,7 +67,8 @@ test("what was there before is neither adopted nor deleted, encrypted or too sma
     await assert.rejects(new Volumes(calls, sleepingClock()).make({ ...wanted, ...more }, false), {
       kind: "already_exists",
       reason: "VOLUME_EXISTS",
-      message: /new\.qcow2 in pool images .* name it as the disk's volume to use it, or delete it/,
+      message:
+        /pool images already has a volume new\.qcow2 .* name it as the disk's volume to use it, or delete it/,
     });
     assert.ok(!called.includes("STORAGE_VOL_DELETE") && !called.includes("STORAGE_VOL_CREATE_XML"));
   }
