@@ -8,7 +8,7 @@ import { secretUuid } from "../keys/guest-keys.ts";
 import { diskPart, keyedParts, type SealedKeys } from "../model/sealed-keys.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import { stampComplete } from "./guest-run.ts";
-import { DEFINE, diskStep, disksLeft, KEYS, removals, takeBack, type Made } from "./creation-rollback.ts";
+import { DEFINE, diskStep, disksLeft, KEYS, removals, rollBack, type Made } from "./creation-rollback.ts";
 import { requireNewest } from "../hypervisor/stamps.ts";
 import type { VmState } from "../model/vm.ts";
 import type { Accelerator, VmSpec, VolumeRef } from "../model/spec.ts";
@@ -23,7 +23,7 @@ import { specSchema } from "../model/spec-check.ts";
 import { placementSchema } from "../model/stored-spec.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** Steps that come in the lives of all that have what they make. */
+/** Steps of every creation that needs them. */
 const CLAIM = "claim volumes";
 const START = "start";
 
@@ -35,22 +35,22 @@ interface Boot {
 }
 
 interface Making extends Made {
-  /** There was no volume by its names when an earlier run looked: any that is there now was made by this operation. */
+  /** An earlier run found no volumes of these names: any that exist now were made by this operation. */
   readonly isClaimed: boolean;
-  /** The domain's stamp records that an earlier run completed, whatever the journal says. */
+  /** The domain's stamp records that an earlier run completed, even if the journal does not. */
   readonly isComplete: boolean;
 }
 
-/** What a creation was asked to make, and where the ledger put it. */
+/** The requested VM, and its placement from the ledger. */
 export interface CreateIntent {
   readonly spec: VmSpec;
   readonly accelerator: Accelerator;
   readonly leaveStopped: boolean;
-  /** Absent in what was begun before there was placement. */
+  /** Absent in operations from before placement. */
   readonly placement?: Placement;
-  /** The reservation that it takes the place of. */
+  /** The reservation that the VM uses up. */
   readonly reservationId?: string;
-  /** The caller may know and have the VMs of the spec's tenant alone. */
+  /** Restricts the caller to the spec's tenant. */
   readonly tenantOnly?: true;
   readonly placementEpoch: number;
   readonly createdAtMs: number;
@@ -67,7 +67,7 @@ const intent: z.ZodType<CreateIntent> = z.object({
   createdAtMs: z.number(),
 });
 
-/** Volumes, then the domain, then its start. What fails for certain is taken back whole: nothing is left half-made. */
+/** Creates volumes, then the domain, then starts it. A certain failure rolls everything back: nothing is left half-made. */
 export const createVm = defineOperation({
   kind: "CREATE_VM",
   intent,
@@ -84,7 +84,7 @@ export const createVm = defineOperation({
     try {
       making = await begin(context, intent, run);
       const { isComplete } = making;
-      // What is defined already was looked at by an earlier run, and may have run since.
+      // An earlier run has checked what is defined already, and it may have run since.
       const named = making.isDefined
         ? new Map<string, ResolvedVolume>()
         : await step("resolve", () => resolve(context, intent, context.creations));
@@ -92,7 +92,7 @@ export const createVm = defineOperation({
       const state = intent.leaveStopped
         ? "stopped"
         : await step(START, () => start(context, spec, run, isComplete), 0.5);
-      // On the persistent definition: an older state directory must not start a guest again that has stopped since.
+      // On the persistent definition: an older state directory must not restart a guest that has stopped since.
       await Promise.all([
         isComplete ? undefined : stampComplete(context, run, false),
         seen(table.until(spec.id, (vm) => vm?.state === state, AbortSignal.timeout(SEEN_WITHIN_MS))),
@@ -100,9 +100,9 @@ export const createVm = defineOperation({
       return { state, accelerator: intent.accelerator };
     } catch (thrown) {
       const error = toSocleError(thrown);
-      // While it is not known what happened, nothing is taken back: the operation is settled by observation.
+      // An undecided outcome rolls nothing back: the operation is settled by observation.
       if (making === undefined || isUndecided(error, run)) throw error;
-      throw await takeBack(context, spec, run, making, error);
+      throw await rollBack(context, spec, run, making, error);
     }
   },
 });
@@ -115,16 +115,16 @@ export const instanceMadeBy = (
   instance ??
   instanceOf(spec.id, { createdAt: new Date(createdAtMs).toISOString(), specDigest: specDigest(spec) });
 
-/** What there is of it. No step, since it is not to be cancelled: what an earlier run made must be known to go. */
+/** Finds what an earlier run made. Not a step, since a cancelled creation must know it to roll back. */
 async function begin({ domains }: WorkContext, intent: CreateIntent, run: WorkRun): Promise<Making> {
   const { spec } = intent;
   const { resumed, done, cutOff } = run;
   const instance = instanceMadeBy(intent, run);
   const existing = await domains.document(spec.id).catch((thrown: unknown) => {
-    // Whatever is wrong with libvirt, it says nothing of what an earlier run made.
+    // A failure of libvirt does not show what an earlier run made.
     throw resumed ? outcomeUnknown(toSocleError(thrown)) : thrown;
   });
-  // Only what an earlier run of this very operation defined is taken for its own.
+  // Adopts only what an earlier run of this operation defined.
   const socle = existing?.metadata?.socle;
   const isOurs = resumed && socle !== undefined && instanceOf(spec.id, socle) === instance;
   if (existing !== undefined && !isOurs) {
@@ -146,9 +146,9 @@ async function begin({ domains }: WorkContext, intent: CreateIntent, run: WorkRu
 }
 
 const vmExists = (id: string): SocleError =>
-  new SocleError("already_exists", "VM_EXISTS", `there is a domain ${id} already that is not this VM`);
+  new SocleError("already_exists", "VM_EXISTS", `another VM's domain ${id} exists already`);
 
-/** Its guest ran, or may have: it is not made again, and what the guest wrote stays. */
+/** The guest ran, or may have: the VM is not created again, and the guest's data stays. */
 const removed = (spec: VmSpec): SocleError =>
   new SocleError(
     "conflict",
@@ -156,7 +156,7 @@ const removed = (spec: VmSpec): SocleError =>
     `another client removed VM ${spec.name} before its creation was recorded as done${disksLeft(spec)}`,
   );
 
-/** Its volumes and then its domain. */
+/** Creates the volumes, then the domain. */
 async function define(
   context: WorkContext,
   intent: CreateIntent,
@@ -168,7 +168,7 @@ async function define(
   const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch } = intent;
   const { step } = run;
   const own = ownVolumes(spec);
-  // On the disk before anything is made: what is there afterwards was made by this operation, and was nobody's before.
+  // Journaled before any volume is made: volumes of these names that exist later were made by this operation.
   if (!isClaimed && own.length > 0) await step.durable(CLAIM, () => volumes.requireAbsent(own), 0);
   const make = <T>(name: string, work: () => Promise<T>, weight?: number): Promise<T> =>
     step(
@@ -180,7 +180,7 @@ async function define(
       weight,
     );
   const parts = keyedParts(spec);
-  // Only once it stands in the domain is a passphrase kept: until then each run makes new ones, and volumes to them.
+  // Only the domain keeps a passphrase: until it is defined, each run makes new ones, and new volumes.
   const keys =
     isDefined || parts.length === 0 ? undefined : await make(KEYS, () => makeKeys(context, spec.id, parts));
   const disks: Image[] = [];
@@ -190,7 +190,7 @@ async function define(
     else {
       const volume = volumeToMake(spec.id, ownDisk(spec.id, disk, source));
       const at = diskStep(disk);
-      // Only what libvirt says that it made for this creation is its own to take back.
+      // Only volumes that libvirt reports as made for this creation may be rolled back.
       disks.push(await step(at, () => volumes.make(volume, isClaimed, () => made.add(at))));
     }
   }
@@ -212,7 +212,7 @@ async function define(
     DEFINE,
     async () => {
       if (!isDefined) {
-        // libvirt would define a domain that came meanwhile anew.
+        // libvirt would redefine a domain that another client has defined meanwhile.
         if ((await domains.state(spec.id)) !== undefined && !run.resumed) throw vmExists(spec.id);
         await domains.define(domainDocument(document));
       }
@@ -228,7 +228,7 @@ async function makeKeys({ keys }: WorkContext, vmId: string, parts: readonly str
   return made;
 }
 
-/** Starts it once in its life: one that ran before the operation was interrupted, and stopped since, stays stopped. */
+/** Starts the VM once in its life: one that ran before the interruption, and stopped since, stays stopped. */
 async function start(
   context: WorkContext,
   spec: VmSpec,
@@ -248,7 +248,7 @@ async function start(
     await domains.start(id, culpritOf(spec));
   } catch (thrown) {
     if (toSocleError(thrown).reason !== "EFFECT_NOT_OBSERVED") throw thrown;
-    // The guest may have run and ended while libvirt was away.
+    // The guest may have run and ended while the connection was lost.
     const after = await stateIfRun(domains, id, false);
     if (after === undefined) throw thrown;
     return after;
@@ -257,8 +257,8 @@ async function start(
 }
 
 /**
- * Its state if it was started before. libvirt says why a VM is off that ran, or that its start failed, but forgets that
- * when it is restarted itself; then only our own record tells, where it was written in time.
+ * The VM's state if it was started before. libvirt reports why a VM is off, or that its start failed, but forgets it at
+ * its own restart; then only the agent's record shows it, if it was written in time.
  */
 async function stateIfRun(
   domains: WorkContext["domains"],
@@ -271,7 +271,10 @@ async function stateIfRun(
   return hasRun ? settled.state : undefined;
 }
 
-/** What the spec names is there and may be used: changes nothing. Gives its volumes, by `volumeKey`. */
+/**
+ * Checks that the volumes and networks of the spec exist and may be used, without changes. Returns volumes by
+ * `volumeKey`.
+ */
 export async function resolve(
   context: Pick<WorkContext, "volumes" | "networks" | "table">,
   { spec, tenantOnly, leaveStopped }: Pick<CreateIntent, "spec" | "tenantOnly" | "leaveStopped">,

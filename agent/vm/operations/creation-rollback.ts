@@ -6,29 +6,29 @@ import { ownDisks, ownVolumes } from "../model/volume-names.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
 
-// What a creation made is removed when the creation fails.
+// Rolls back a failed creation.
 
-/** For this long, a refusal of libvirt's to remove something is tried again. */
-const INSIST_FOR_MS = 60_000;
-const INSIST_EVERY_MS = 1000;
+/** For this long, a removal that libvirt refuses is retried. */
+const RETRY_FOR_MS = 60_000;
+const RETRY_EVERY_MS = 1000;
 
 export const KEYS = "keys";
 export const DEFINE = "define";
 
-/** What an operation makes under its VM's names, by the step that makes it. */
+/** What a creation has made, by step. */
 export interface Made {
-  /** Its domain is there, by an earlier run: then so are its volumes, and it may have run on them since. */
+  /** An earlier run defined the domain: its volumes exist, and it may have run since. */
   readonly isDefined: boolean;
   readonly instance: string;
-  /** The steps whose effect may be there. Nothing else is taken back. */
+  /** Steps that may have had an effect. Only these are rolled back. */
   readonly made: Set<string>;
 }
 
 type Removal = (context: WorkContext) => Promise<void>;
 
 /**
- * How each step's effect is removed, in the order of the steps; done also where there is none. What belongs to another
- * instance of the VM stays.
+ * The removal of each step's effect, in the order of the steps; each also succeeds without an effect. Parts of another
+ * instance of the VM stay.
  */
 export function removals(
   spec: VmSpec,
@@ -36,7 +36,7 @@ export function removals(
   instance: string,
 ): ReadonlyMap<string, Removal> {
   const { id } = spec;
-  const unlessAnothers =
+  const unlessReplaced =
     (remove: Removal): Removal =>
     async (context) => {
       const origin = await context.domains.stamps.origin(id);
@@ -47,26 +47,26 @@ export function removals(
   if (parts.length > 0)
     all.set(
       KEYS,
-      unlessAnothers(async ({ keys }) => {
+      unlessReplaced(async ({ keys }) => {
         for (const part of parts) await keys.forget(id, part);
       }),
     );
   for (const { disk: name, volume } of ownDisks(spec))
     all.set(
       diskStep({ name }),
-      unlessAnothers(async ({ volumes }) => {
+      unlessReplaced(async ({ volumes }) => {
         await volumes.remove(volume);
       }),
     );
   return all.set(
     DEFINE,
-    unlessAnothers(({ domains }) => removeDomain(domains, { id, instance }, resumed)),
+    unlessReplaced(({ domains }) => removeDomain(domains, { id, instance }, resumed)),
   );
 }
 
 /**
- * Once undefined it cannot be started any more; one that came to run all the same goes with its end. What an agent asked
- * for before it died may still be coming: `mayCome`.
+ * An undefined domain cannot be started any more; if it runs nevertheless, its end removes it. `mayCome`: calls of an
+ * agent that has died may still take effect.
  */
 async function removeDomain(
   domains: WorkContext["domains"],
@@ -82,18 +82,18 @@ async function removeDomain(
 export const diskStep = ({ name }: Pick<DiskSpec, "name">): string => `volume ${name}`;
 
 /**
- * Takes back what was made, the last first, and gives the error that the creation fails with. While libvirt cannot be
- * asked it goes on trying: half a VM is not an end. What libvirt refuses to remove for a minute stays, and is named. Nothing
- * is removed where the guest may have run, or still runs, and another client undefined its domain.
+ * Rolls the creation back, last step first, and returns its error. Retries while libvirt does not answer: a partial VM
+ * is no valid end. The error names what libvirt refuses to remove for a minute. Nothing is removed if another client
+ * undefined the domain and the guest may have run.
  */
-export async function takeBack(
+export async function rollBack(
   context: WorkContext,
   spec: VmSpec,
   run: WorkRun,
   { made, instance, isDefined }: Made,
   cause: SocleError,
 ): Promise<SocleError> {
-  const deadlineMs = context.clock.monotonicMs() + INSIST_FOR_MS;
+  const deadlineMs = context.clock.monotonicMs() + RETRY_FOR_MS;
   const mayHaveRun = isDefined || cause.reason === "EFFECT_NOT_OBSERVED";
   if (mayHaveRun && (await isUndefined(context, run, deadlineMs)))
     return because(cause, `another client undefined it, and its guest may have run${disksLeft(spec)}`);
@@ -101,13 +101,13 @@ export async function takeBack(
   for (const [name, remove] of [...removals(spec, run, instance)].reverse()) {
     if (!made.has(name)) continue;
     const undo = (): Promise<void> => run.step.undo(name, () => remove(context));
-    const left = await insist(context, spec.id, deadlineMs, undo);
+    const left = await retryRemoval(context, spec.id, deadlineMs, undo);
     leftovers.push(...left);
     // Its guest may run on the disks.
     if (mayHaveRun && left.length > 0) break;
   }
   if (leftovers.length === 0) return cause;
-  return because(cause, `what was made for it could not be removed: ${leftovers.join("; ")}`);
+  return because(cause, `these of its parts could not be removed: ${leftovers.join("; ")}`);
 }
 
 const because = (cause: SocleError, more: string): SocleError =>
@@ -119,7 +119,7 @@ export function disksLeft(spec: VmSpec): string {
   return disks === "" ? "" : `; its disks were not deleted: ${disks} (virsh vol-delete NAME --pool POOL)`;
 }
 
-/** Whether another client undefined the domain. Also true where libvirt refuses to say past the deadline. */
+/** Whether another client undefined the domain. Also true if libvirt refuses to answer past the deadline. */
 async function isUndefined(
   { domains, clock }: WorkContext,
   { vmId, step }: WorkRun,
@@ -131,7 +131,7 @@ async function isUndefined(
       return !(await domains.stamps.isDefined(vmId));
     } catch (thrown) {
       if (!isAway(toSocleError(thrown)) && clock.monotonicMs() >= deadlineMs) return true;
-      await clock.sleep(INSIST_EVERY_MS);
+      await clock.sleep(RETRY_EVERY_MS);
     }
   }
 }
@@ -139,8 +139,8 @@ async function isUndefined(
 const isAway = ({ kind }: SocleError): boolean =>
   ["unavailable", "timeout", "outcome_unknown"].includes(kind);
 
-/** Tries until it is done, or libvirt refuses past the deadline; returns why it is not done. */
-async function insist(
+/** Retries until it succeeds, or libvirt refuses past the deadline; returns the last error. */
+async function retryRemoval(
   { log, clock }: Pick<WorkContext, "log" | "clock">,
   vmId: string,
   deadlineMs: number,
@@ -155,9 +155,9 @@ async function insist(
     if (error === undefined) return [];
     if (error.reason === "AGENT_STOPPING" || error.reason === "OPERATION_SUPERSEDED") throw error;
     if (error.message !== logged)
-      log.warn({ vm: vmId, err: error }, "what a failed create made could not be removed yet");
+      log.warn({ vm: vmId, err: error }, "parts of a failed create could not be removed yet");
     logged = error.message;
     if (!isAway(error) && clock.monotonicMs() >= deadlineMs) return [error.message];
-    await clock.sleep(INSIST_EVERY_MS);
+    await clock.sleep(RETRY_EVERY_MS);
   }
 }

@@ -1,6 +1,6 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { unbound } from "../../state/reservations/placement.ts";
-import type { HostDoor, RoomClaim, VmSize } from "../model/vm-host.ts";
+import type { VmHost, RoomClaim, VmSize } from "../model/vm-host.ts";
 import type { Accelerator, DiskSpec, VmSpec } from "../model/spec.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import { ownDisks } from "../model/volume-names.ts";
@@ -8,7 +8,7 @@ import type { Volumes } from "../storage/volumes.ts";
 import type { Intent } from "./registry.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What a creation holds until it has ended: its VM's id and name, and room for it. */
+/** What a creation holds until it has ended: its VM's id, name and capacity. */
 export interface Taken {
   readonly begun: () => Promise<void>;
   readonly ended: (how: "made" | "not made" | "unknown") => void;
@@ -18,12 +18,12 @@ export const nothingTaken: Taken = { begun: () => Promise.resolve(), ended: () =
 
 /** The VMs that are being created, which are not in the table yet. */
 export class Creations {
-  readonly #host: Pick<HostDoor, "reclaim">;
+  readonly #host: Pick<VmHost, "reclaim">;
   readonly #table: Pick<VmTable, "get">;
   /** By name and by id. */
   readonly #specs = new Map<string, VmSpec>();
 
-  constructor({ host, table }: { host: Pick<HostDoor, "reclaim">; table: Pick<VmTable, "get"> }) {
+  constructor({ host, table }: { host: Pick<VmHost, "reclaim">; table: Pick<VmTable, "get"> }) {
     this.#host = host;
     this.#table = table;
   }
@@ -40,31 +40,34 @@ export class Creations {
     }
   }
 
-  /** A VM's id, name and room are its own until its creation has ended. */
+  /** Claims a VM's id, name and capacity until its creation has ended. */
   take(spec: VmSpec, room: RoomClaim): Taken {
     const { id, name } = spec;
     this.#specs.set(id, spec).set(name, spec);
     return {
       begun: () => room.begun(),
       ended: (how) => {
-        // It may be there where that is not known: then observation finds it, and counts it.
+        // If the outcome is unknown the VM may exist: observation then finds and counts it.
         if (how === "not made") room.release();
         else room.consume();
-        // It goes on once libvirt can be asked, and takes what it finds under its names for its own.
+        // The creation continues once libvirt answers, and adopts what exists under its names.
         if (how === "unknown") return;
         for (const key of [id, name]) if (this.#specs.get(key) === spec) this.#specs.delete(key);
       },
     };
   }
 
-  /** Releases what a creation holds that ended without its work; a later creation with the same id or name keeps its own. */
+  /**
+   * Releases what a creation holds that ended without its work; a later creation with the same id or name keeps its
+   * own.
+   */
   ended(intent: Intent, how: "made" | "not made"): void {
     if (intent.kind === "CREATE_VM" && this.#specs.get(intent.spec.id) === intent.spec)
-      this.takeAgain(intent).ended(how);
+      this.reclaim(intent).ended(how);
   }
 
-  /** What a creation held that was interrupted, or whose outcome is unknown. */
-  takeAgain(intent: Intent): Taken {
+  /** Claims again for a creation that was interrupted, or whose outcome is unknown. */
+  reclaim(intent: Intent): Taken {
     if (intent.kind !== "CREATE_VM") return nothingTaken;
     const { spec, accelerator, placement = unbound, reservationId } = intent;
     const promised = { ...sizeOf(spec, accelerator), placement };
@@ -75,7 +78,7 @@ export class Creations {
   }
 }
 
-/** With the capacity of every disk: where none is given it is the base volume's, as it is now. Throws as Volumes.resolve. */
+/** Fills in the capacity of every disk: by default the base volume's, as it is now. Throws as Volumes.resolve. */
 export async function sized(spec: VmSpec, volumes: Pick<Volumes, "resolve">): Promise<VmSpec> {
   const disks = spec.disks.map(async (disk): Promise<DiskSpec> => {
     const { source } = disk;
@@ -98,7 +101,7 @@ export const sizeOf = (
     memoryBytes,
     accelerator,
     wish: placement,
-    // Absent in what was begun before a creation was given it.
+    // Absent in operations from before capacities were filled in.
     volumes: ownDisks({ id, disks }).map(({ volume, source: { capacityBytes = 0 } }) => ({
       ...volume,
       capacityBytes,

@@ -6,14 +6,14 @@ import type { VmTable } from "../observation/vm-table.ts";
 import type { RunContext, WorkRun } from "./work.ts";
 
 /**
- * Where the work waits for its turn. `command`: nowhere. `heavy`: for one of a few places, since it occupies libvirt for
- * long. `erasure`: for the one place in which disks are overwritten.
+ * The queue in which the work waits. `command`: none. `heavy`: a few permits, since the work occupies libvirt for long.
+ * `erasure`: one permit, for overwriting disks.
  */
 export type Lane = "command" | "heavy" | "erasure";
 
 export type Result = Record<string, string>;
 
-/** What the admission of a request to change a VM may look at. */
+/** Inputs for the admission of a request to change a VM. */
 export interface Admission {
   /** The caller may act on the VMs of one tenant only. */
   readonly byTenant: boolean;
@@ -25,30 +25,30 @@ export interface Admission {
 /** A kind of operation: all that the agent knows about it. registry.ts lists them. */
 export interface OperationDefinition<Kind extends string, Intent extends object, Request extends object> {
   readonly kind: Kind;
-  /** The intent as the journal stores it, beside its kind. It must go on to read what released versions wrote. */
+  /** The intent as the journal stores it, beside its kind. It must accept what released versions wrote. */
   readonly intent: z.ZodType<Intent>;
   readonly lane: Lane | ((intent: Intent) => Lane);
-  /** Relieves the host or its tenant: some room for operations is kept for it. */
+  /** Relieves the host or its tenant: some capacity for operations is kept for it. */
   readonly urgent?: true;
-  /** Also for a VM whose spec cannot be read. */
+  /** Also allowed for a VM whose spec cannot be read. */
   readonly acceptsUnreadable?: true;
-  /** An interrupted run may have left half of its work: the next run finds that out before it can be cancelled. */
+  /** An interrupted run may have left half of its work: the next run checks that before it can be cancelled. */
   readonly mayLeaveHalf?: true;
-  /** Its runs check by themselves that the domain is the instance that the operation was admitted for. */
+  /** Its runs check themselves that the domain is the instance that the operation was admitted for. */
   readonly checksInstance?: "always" | "in its first run";
   /** The VM's state once the operation has succeeded; absent: the stamp in the domain does not show it. */
   readonly endState?: VmState;
-  /** The name that the operation gives to, or takes from, a VM. */
+  /** The VM name that the operation gives or frees. */
   readonly nameIn?: (intent: Intent) => string | undefined;
-  /** The volumes that go with the VM: meanwhile no new VM may use them. */
+  /** The volumes deleted with the VM: meanwhile no new VM may use them. */
   readonly removes?: (intent: Intent) => readonly VolumeRef[];
-  /** When the VM's stop under way is to stop waiting for the guest, in milliseconds from the admission of this one. */
+  /** Until when the VM's running stop may wait for the guest, in milliseconds from the admission of this operation. */
   readonly cutsStopAfterMs?: (intent: Intent) => number | undefined;
   /** The accelerator under which it starts a guest. */
   readonly startsUnder?: (intent: Intent, vm: Vm | undefined) => Accelerator | undefined;
-  /** What is to be done, from a checked request. Throws a SocleError that refuses it. Absent: it is not about a VM that exists. */
+  /** Makes the intent from a checked request, or throws a SocleError. Absent: the operation needs no existing VM. */
   readonly admit?: (request: Request, vm: Vm, admission: Admission) => Intent;
-  /** Does the work. Running it again after any interruption is safe. */
+  /** Does the work. It may be run again after any interruption. */
   readonly run: (context: RunContext, intent: Intent, run: WorkRun) => Promise<Result>;
 }
 

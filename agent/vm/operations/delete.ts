@@ -36,9 +36,9 @@ export interface DeleteIntent {
   readonly keyedParts?: readonly string[];
   /** Its spec could not be read: which of its parts are encrypted is unknown. */
   readonly keysUnknown?: true;
-  /** The volumes are made unreadable before. */
+  /** The volumes are made unreadable before deletion. */
   readonly erase?: Erasure;
-  /** The VM as its deleter saw it. */
+  /** The VM as the caller read it. */
   readonly etag?: string;
 }
 
@@ -77,8 +77,8 @@ export interface DeleteRequest {
 }
 
 /**
- * The plug, the volumes that were made for it, and last the domain: whatever fails on the way, the VM is there to be
- * deleted again, and nothing is left without an owner. Each is done when it is gone, however it went.
+ * Powers the VM off, deletes its own volumes, and last the domain: after any failure the VM still exists and can be
+ * deleted again, and nothing is left without an owner. Each step succeeds if its object is gone already.
  */
 export const deleteVm = defineOperation({
   kind: "DELETE_VM",
@@ -90,8 +90,8 @@ export const deleteVm = defineOperation({
   nameIn: ({ name }) => name,
   removes: ({ volumes }) => volumes,
   /**
-   * Throws `conflict` VM_RUNNING without `force`, ETAG_MISMATCH when the VM changed since it was read, VOLUME_IN_USE when
-   * its disks are another's too, SPEC_UNREADABLE, and `invalid` for disks that can be neither kept nor erased.
+   * Throws `conflict` VM_RUNNING without `force`, ETAG_MISMATCH if the VM changed since it was read, VOLUME_IN_USE if
+   * other VMs use its disks, SPEC_UNREADABLE, and `invalid` for disks that can be neither kept nor erased.
    */
   admit(
     { etag, force, keepDisks, eraseDisks = false }: DeleteRequest,
@@ -107,7 +107,7 @@ export const deleteVm = defineOperation({
     const parts = spec === undefined ? [] : keyedParts(spec);
     if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
     const volumes = keepDisks || spec === undefined ? [] : ownVolumes(spec);
-    // Overlays that no spec names are looked for by the run.
+    // The run looks for overlays that no spec names.
     requireUnused(vm.id, volumes, { vms: table.all(), creations: creations() }, { paths: [], overlays: [] });
     return defined({
       name: vm.name,
@@ -122,7 +122,7 @@ export const deleteVm = defineOperation({
   async run(context, intent, run) {
     const { domains, table, volumes } = context;
     const { vmId, step, resumed, standing } = run;
-    // The domain goes last. Where it is gone, so are its disks, unless it was somebody else who removed it.
+    // The domain goes last. If it is gone, so are its disks, unless another client removed it.
     const isGone = resumed && standing === undefined;
     if (isGone || hasBegun(run)) step.goOn();
     if (isGone) await requireDisksGone(context, intent, run);
@@ -134,10 +134,10 @@ export const deleteVm = defineOperation({
         : [];
     const guestRun = isActive(before) ? await holdsRun(context, run, AGAIN) : undefined;
     if (isActive(before) && guestRun === undefined && resumed)
-      throw interrupted(`the VM was started since; ${AGAIN}`);
+      throw interrupted(`the VM has been started since; ${AGAIN}`);
     // The following effects cannot be undone.
     step.commit();
-    // Beside what comes before the domain goes. All earlier operations of the VM have their ends.
+    // In parallel with the steps before the domain goes. All earlier operations of the VM have ended.
     const raised = context.watermark?.raise().then(() => undefined, toSocleError);
     // Without a run to mark, the guest has stopped by itself.
     if (guestRun !== undefined) {
@@ -184,7 +184,7 @@ export const deleteVm = defineOperation({
 
 const deleteStep = ({ volume }: VolumeRef): string => `delete volume ${volume}`;
 
-/** Throws `conflict` DISKS_LEFT, and `outcome_unknown` where libvirt does not say whether they are there. */
+/** Throws `conflict` DISKS_LEFT, and `outcome_unknown` if libvirt does not report whether they exist. */
 async function requireDisksGone(
   { volumes }: WorkContext,
   intent: DeleteIntent,
@@ -199,7 +199,7 @@ async function requireDisksGone(
   }
   if (left.length === 0) return;
   const message =
-    `the domain of VM ${vmId} was removed during its deletion, and these of its disks are there: ${left.join(", ")}. ` +
+    `the domain of VM ${vmId} was removed during its deletion, and these of its disks still exist: ${left.join(", ")}. ` +
     "If their data is not needed, delete them (virsh vol-delete NAME --pool POOL)";
   throw new SocleError("conflict", "DISKS_LEFT", message);
 }
@@ -223,7 +223,7 @@ async function requireOwnDomain({ domains }: WorkContext, run: WorkRun): Promise
 }
 
 const lostOf = (volumes: number): string | undefined =>
-  volumes === 0 ? undefined : `${volumes} of its disks are deleted already`;
+  volumes === 0 ? undefined : `${volumes} of its disks are already deleted`;
 
 /** Whether the VM's own domain exists; another VM may have its id. */
 async function isThere({ domains }: WorkContext, run: WorkRun): Promise<boolean> {
@@ -232,9 +232,9 @@ async function isThere({ domains }: WorkContext, run: WorkRun): Promise<boolean>
 }
 
 /**
- * Stamps the domain of a VM with own disks as being deleted. Returns false for a transient domain, which ended with the run
- * that this deletion destroyed (`hasEndedRun`). Throws `not_found` LIBVIRT_NO_DOMAIN where another client undefined the domain
- * and may want its disks, and `conflict` VM_RUNNING as `requireDeletable`.
+ * Stamps the domain of a VM with own disks as being deleted. Returns false for a transient domain, which ended with the
+ * run that this deletion destroyed (`hasEndedRun`). Throws `not_found` LIBVIRT_NO_DOMAIN if another client undefined
+ * the domain and may want its disks, and `conflict` VM_RUNNING as `requireDeletable`.
  */
 async function begin(
   { domains }: WorkContext,
@@ -253,7 +253,7 @@ async function begin(
   // The VM may have been started since it was seen stopped.
   const now = await domains.state(vmId);
   requireDeletable(vmId, now, force);
-  if (isActive(now) && resumed) throw interrupted(`the VM was started since; ${AGAIN}`);
+  if (isActive(now) && resumed) throw interrupted(`the VM has been started since; ${AGAIN}`);
   if (isActive(now)) await step("pull plug", () => domains.destroy(vmId), 0.3);
   return true;
 }
@@ -265,13 +265,13 @@ async function keepOff(
   { vmId, step }: WorkRun,
 ): Promise<void> {
   const now = await domains.state(vmId);
-  requireDeletable(vmId, now, force, "its disks are overwritten already, or in part");
+  requireDeletable(vmId, now, force, "its disks are already overwritten, at least in part");
   if (isActive(now)) await step("pull plug", () => domains.destroy(vmId), 0.3);
 }
 
 /**
- * Removes what outlives the domain. The VM is gone by now: an error or a cancellation here does not fail the deletion,
- * which continues later. Throws `conflict` VM_RUNNING as `endLastRun` does, and `outcome_unknown` for all else.
+ * Removes what outlives the domain. The VM is gone by now: an error or a cancellation does not fail the deletion, which
+ * continues later. Throws `conflict` VM_RUNNING as `endLastRun` does, and `outcome_unknown` for all other errors.
  */
 async function removeRest(
   context: WorkContext,
@@ -291,7 +291,7 @@ async function removeRest(
   }
 }
 
-/** Undefined, it cannot be started any more; what was started at the last moment ends by force alone. */
+/** An undefined domain cannot be started any more; only force ends a run that started at the last moment. */
 async function endLastRun(
   context: WorkContext,
   { volumes, force }: DeleteIntent,
@@ -304,30 +304,27 @@ async function endLastRun(
   if (!force) {
     const disks = volumes.length === 0 ? "keeps its disks" : "its disks are deleted";
     const message =
-      `VM ${vmId} was started while it was deleted: it is ${last.state}, ${disks}, and it is gone once it stops. ` +
-      "Stop it to be done with it; to keep it, define it again (virsh dumpxml, virsh define)";
+      `VM ${vmId} was started while it was deleted: it is ${last.state}, ${disks}, and it will be gone once it stops. ` +
+      "Stop it to remove it; to keep it, define it again (virsh dumpxml, virsh define)";
     throw new SocleError("conflict", "VM_RUNNING", message);
   }
   await step("end run", () => domains.destroy(vmId), 0);
 }
 
-const AGAIN = "delete the VM again if it should go";
+const AGAIN = "delete the VM again to remove it";
 
 /** An earlier run of this work may have changed the VM. */
 const hasBegun = (run: WorkRun): boolean =>
   hasMarkedRun(run) || run.standing?.config?.operation === run.operationId;
 
-/**
- * What was so at admission may have changed while the operation waited for its turn. One that has begun changed the
- * VM's state itself: the rest of the VM must still be as it was.
- */
+/** The VM may have changed since admission. A deletion that has begun has changed the VM's state itself, nothing else. */
 function requireUnchanged(wanted: string | undefined, vm: Vm | undefined, hasBegun: boolean): void {
   if (hasBegun && wanted !== undefined && vm !== undefined && isSameBesideState(wanted, vm.etag)) return;
   requireEtag(wanted, vm);
 }
 
 /**
- * Refuses volumes that other VMs use, as far as libvirt knows. Returns the pools that were not searched. Throws
+ * Rejects volumes that other VMs use, as far as libvirt knows. Returns the pools that were not searched. Throws
  * `conflict` VOLUME_IN_USE, and as `requireDisksAsMade` does.
  */
 async function requireOwn(
@@ -350,10 +347,7 @@ async function requireOwn(
   return unsearched;
 }
 
-/**
- * Throws `conflict` VM_RUNNING for a running guest, unless `force`. `lost`: the effects so far of a deletion during which
- * the guest was started.
- */
+/** Throws `conflict` VM_RUNNING for a running guest, unless `force`. `lost`: the effects of the deletion so far. */
 function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string): void {
   if (!isActive(seen) || force) return;
   const now = `VM ${vm} is ${seen?.state ?? "running"}`;
@@ -364,7 +358,7 @@ function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string)
   throw new SocleError("conflict", "VM_RUNNING", message);
 }
 
-/** Throws `conflict` ETAG_MISMATCH when the VM is not any more as the caller read it. */
+/** Throws `conflict` ETAG_MISMATCH if the VM has changed since the caller read it. */
 function requireEtag(
   wanted: string | undefined,
   vm: { readonly etag: string; readonly name: string } | undefined,
@@ -374,7 +368,7 @@ function requireEtag(
 }
 
 function keptAndErased(): SocleError {
-  const message = "the disks are either kept or erased: not both";
+  const message = "disks can be kept or erased, not both";
   return new SocleError("invalid", "ERASED_DISKS_KEPT", message, {
     details: { fields: { erase_disks: message } },
   });
@@ -398,6 +392,6 @@ const notAllGone = (error: SocleError): SocleError =>
   new SocleError(
     "outcome_unknown",
     error.reason,
-    `the VM's domain is removed, the rest is not yet; the agent tries again: ${error.message}`,
+    `the VM's domain is removed, the rest is not yet; the agent retries: ${error.message}`,
     { cause: error },
   );

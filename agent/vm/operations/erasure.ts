@@ -6,23 +6,23 @@ import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
 import type { Erasure, WorkContext, WorkRun } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What was done to a disk, as the receipt tells it. */
+/** A disk's entry in the receipt. */
 export interface ErasedDisk {
   readonly disk: string;
   readonly pool: string;
   readonly volume: string;
   /**
-   * crypto-erase: its key was destroyed and its header overwritten. overwrite: all its bytes were, with zeros. absent: it
-   * was not there any more, and nothing is said of it.
+   * crypto-erase: its key was destroyed and its header overwritten. overwrite: all bytes were overwritten with zeros.
+   * absent: it did not exist any more; the receipt claims nothing about it.
    */
   readonly method: "crypto-erase" | "overwrite" | "absent";
-  /** How many bytes were overwritten; absent where an earlier run of the operation did it. */
+  /** Number of overwritten bytes; absent if an earlier run of the operation overwrote them. */
   readonly bytes?: number;
 }
 
 /**
- * Does the work in a place of these; while it waits for one, that is the step that the operation is at. Without a signal it
- * is not cancelled before its turn, and has no step, which would be.
+ * Runs the work with a permit. The wait is the operation's current step, which can be cancelled. Without a signal there
+ * is no such step, and the wait cannot be cancelled.
  */
 export async function inTurn<T>(
   places: FairPlaces,
@@ -45,9 +45,9 @@ export async function inTurn<T>(
 }
 
 /**
- * Overwrites the disks of a VM, or their keys; repeating it is safe. `isGone`: the VM and its disks are gone, so only the
- * record of an earlier run is used. `requireOff` runs before each disk and throws unless the VM is off. Throws `conflict`
- * ERASURE_CANCELLED.
+ * Overwrites the disks of a VM, or their keys; repeating it is safe. `isGone`: the VM and its disks are gone, so only
+ * the record of an earlier run is used. `requireOff` runs before each disk and throws unless the VM is off. Throws
+ * `conflict` ERASURE_CANCELLED.
  */
 export async function eraseDisks(
   context: WorkContext,
@@ -93,7 +93,7 @@ const partlyErased = (volume: string): SocleError =>
     `the erasure was cancelled at ${volume}, which may be overwritten in part: delete the VM again`,
   );
 
-/** Neither the domain nor libvirt has them any more. */
+/** Afterwards neither the domain nor libvirt has the keys. */
 async function destroyKeys(
   { domains, keys }: WorkContext,
   parts: readonly string[],
@@ -107,7 +107,7 @@ async function destroyKeys(
   for (const part of parts) await keys.forget(vmId, part);
 }
 
-/** The operation's result for those who must show later what became of a tenant's data. */
+/** The operation's result: later proof of what was done with a tenant's data. */
 export function receiptOf(
   { attest }: WorkContext,
   { name, tenant, tpm, kept }: Erasure,

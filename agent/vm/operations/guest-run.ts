@@ -3,7 +3,7 @@ import { isActive } from "../hypervisor/domains.ts";
 import type { Standing } from "../hypervisor/stamps.ts";
 import { interrupted, type WorkContext, type WorkRun } from "./work.ts";
 
-// A guest that was stopped and started again is the same VM in another run. What ends a run marks it before.
+// A guest that was stopped and started again is the same VM in another run. An operation marks a run before ending it.
 
 const MARKED = "mark run";
 /** The run could not be marked: the journal has libvirt's id of it. */
@@ -13,9 +13,9 @@ const NUMBERED = "note run";
 export type GuestRun = "marked" | { readonly number: number; readonly numbering: string };
 
 /**
- * The run of the guest that the operation is about: marks it at first, on the guest and then in the journal. Undefined:
- * that run has ended since. Throws `unavailable` INTERRUPTED where an interrupted operation had not marked it yet, and so
- * had no effect.
+ * The run of the guest that the operation applies to: marks it on the guest, then in the journal. Undefined: that run
+ * has ended since. Throws `unavailable` INTERRUPTED if an interrupted operation had not marked it yet, and so had no
+ * effect.
  */
 export async function holdsRun(
   context: WorkContext,
@@ -39,14 +39,15 @@ const nameOf = ({ number, numbering }: Exclude<GuestRun, string>): string =>
   `${NUMBERED} ${number} of ${numbering}`;
 
 /**
- * Whether the guest is active and still in this run, by libvirt's word. Throws `unavailable` INTERRUPTED where libvirt may
- * have numbered runs anew since.
+ * Whether libvirt reports the guest as active in this run. Throws `unavailable` INTERRUPTED if libvirt may have
+ * restarted its run numbers since.
  */
 export async function isInRun({ domains }: WorkContext, run: WorkRun, guestRun: GuestRun): Promise<boolean> {
   if (!isActive(await domains.state(run.vmId))) return false;
   const standing = await domains.stamps.standing(run.vmId);
   if (guestRun === "marked") return isMarkedBy(run, standing);
-  if (domains.stamps.numbering !== guestRun.numbering) throw interrupted("look at the VM, then ask again");
+  if (domains.stamps.numbering !== guestRun.numbering)
+    throw interrupted("check the VM, then repeat the request");
   return standing?.runNumber === guestRun.number;
 }
 
@@ -63,10 +64,10 @@ async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise
   const { numbering } = domains.stamps;
   const numberRead = domains.stamps.runNumber(vmId);
   numberRead.catch(() => undefined);
-  // A guest that hangs may hold what marking needs, and must be stoppable all the same.
+  // A hung guest may hold the job that marking needs, and must still be stoppable.
   if (table.get(vmId)?.stats?.unresponsive !== true)
     try {
-      // In a step, since an operation that may not go on must not mark the run either.
+      // In a step, since a superseded operation must not mark the run either.
       const mark = () => domains.stamps.mark(vmId, { operation: operationId, phase: "run" });
       await step.durable(MARKED, mark, 0);
       return "marked";
@@ -82,7 +83,7 @@ async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise
   return numbered;
 }
 
-/** Before an effect that does not end the guest's run: an older operation must not act on it after this one. */
+/** Stamps the run before an effect that does not end it: an older operation must not act on the run later. */
 export async function stampRun(
   { domains, log }: WorkContext,
   { vmId, operationId, step }: WorkRun,
@@ -93,7 +94,7 @@ export async function stampRun(
   });
 }
 
-/** After the effect, which needs no stamp to be true: the stamp spares a resumed operation from having it again. */
+/** Stamps the run after the effect. The effect holds without it; the stamp keeps a resumed operation from repeating it. */
 export async function stampComplete(
   { domains, log }: WorkContext,
   { vmId, operationId }: WorkRun,

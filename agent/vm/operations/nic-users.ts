@@ -5,7 +5,7 @@ import type { NicSpec, VmSpec } from "../model/spec.ts";
 import type { Vm } from "../model/vm.ts";
 import type { Users } from "../storage/volume-users.ts";
 
-/** Who has MAC addresses and filter addresses: a VM, or one that is being created. */
+/** The user of MAC addresses and filter addresses: a VM, or one that is being created. */
 interface Holder {
   readonly id: string;
   readonly name: string;
@@ -15,7 +15,7 @@ interface Holder {
   readonly addresses: readonly string[];
 }
 
-/** A spec does not change, and is compared with every later creation. */
+/** A spec does not change, and every later creation compares with it. */
 const ofSpec = new WeakMap<VmSpec, Pick<Holder, "macs" | "addresses">>();
 
 function nicsOf(spec: VmSpec): Pick<Holder, "macs" | "addresses"> {
@@ -45,7 +45,7 @@ function holderOf({ id, name, managed, tenant, spec, nics }: Vm): Holder {
   };
 }
 
-/** The same address of two networks is two: tenants' private networks overlap. */
+/** Addresses are distinct per network: tenants' private networks overlap. */
 const addressesOf = ({ source, allowedAddresses }: NicSpec): string[] =>
   allowedAddresses.map((address) => {
     const at = source.kind === "network" ? `network ${source.network}` : `bridge ${source.bridge}`;
@@ -53,9 +53,9 @@ const addressesOf = ({ source, allowedAddresses }: NicSpec): string[] =>
   });
 
 /**
- * Throws `conflict` MAC_IN_USE where a NIC of a new VM would have the MAC address of another one on this host, and
- * ADDRESS_IN_USE where it would have the filter address that another tenant's VM has on the same network or bridge. The
- * VMs of one tenant may share an address, as pairs with a virtual IP do. `tenantOnly`: another tenant's VM is not named.
+ * Throws `conflict` MAC_IN_USE if a NIC of a new VM has the MAC address of another NIC on this host. ADDRESS_IN_USE:
+ * another tenant's VM has the filter address on the same network or bridge. The VMs of one tenant may share an address,
+ * as pairs with a virtual IP do. `tenantOnly`: the error does not name another tenant's VM.
  */
 export function requireNicsFree(spec: VmSpec, users: Users, tenantOnly = false): void {
   const { macs, addresses } = nicsOf(spec);

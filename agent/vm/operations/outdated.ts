@@ -7,15 +7,15 @@ import { isComplete, type Admitted } from "../hypervisor/stamps.ts";
 import { definitionOf, type Intent } from "./registry.ts";
 
 /**
- * Whether only the watermark keeps an older copy of the state from doing it again: nothing in libvirt shows a change that
- * failed, and a VM that was created may be removed by others, with the stamp in it.
+ * Whether only the watermark keeps an older copy of the state from repeating it: a failed change leaves no trace in
+ * libvirt, and another client may remove a created VM together with its stamp.
  */
 export const isShownByWatermarkAlone = ({ kind, state }: Pick<Operation, "kind" | "state">): boolean =>
   state !== "succeeded" || kind === "CREATE_VM";
 
 /**
- * The end of an operation that has none because the state directory is older than what was done with it. Nothing is done for
- * it: it succeeded where libvirt shows that, and else it is not known what became of it. Throws libvirt's errors.
+ * Ends an operation that has no end here because the state directory is older than its run. Nothing is changed: it
+ * succeeded if libvirt shows its effect, else its outcome is unknown. Throws libvirt's errors.
  */
 export async function outdatedOutcome(
   domains: Domains,
@@ -41,6 +41,6 @@ const superseded = (vmId: string): SocleError =>
   new SocleError(
     "conflict",
     "OPERATION_SUPERSEDED",
-    `the state directory was rolled back to before the end of this operation, and nothing more is done for it: what became of it is ` +
-      `not known here; look at VM ${vmId}, and ask again for what is still wanted`,
+    `the state directory was rolled back to before the end of this operation, and it is not continued: its outcome is ` +
+      `not known here; check VM ${vmId}, and request again what is still needed`,
   );

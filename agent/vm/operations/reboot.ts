@@ -13,7 +13,9 @@ export const rebootVm = defineOperation({
   async run(context, { force }, run) {
     const { vmId, step, resumed } = run;
     if (resumed)
-      throw interrupted("whether the guest was asked to reboot is not known; ask again if it should");
+      throw interrupted(
+        "whether the guest received the reboot request is not known; reboot it again if needed",
+      );
     const { state } = await known(context, vmId);
     requireState(state, ["running"], "rebooted");
     await stampRun(context, run);

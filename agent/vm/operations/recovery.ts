@@ -18,17 +18,17 @@ export interface SettlerOptions {
   readonly log: Logger;
 }
 
-/** How long libvirt is left alone before an operation of unknown outcome is looked at again. */
+/** Interval between looks at an operation of unknown outcome. */
 const AGAIN_MS = 5000;
 
 /**
- * Gives an end to the operations that have none: those that a crash interrupted, at start, and those whose outcome
- * stayed unknown, whenever libvirt can be asked. What happened is read from libvirt, never guessed.
+ * Settles unfinished operations: at start those that a crash interrupted, and later those whose outcome stayed unknown,
+ * whenever libvirt answers. The outcome is read from libvirt, never guessed.
  */
 export class Settler implements Service {
   readonly name = "settler";
   readonly #options: SettlerOptions;
-  /** Operations that will be looked at again. */
+  /** Operations scheduled for another look. */
   readonly #waiting = new Set<string>();
 
   constructor(options: SettlerOptions) {
@@ -53,7 +53,7 @@ export class Settler implements Service {
     }
   }
 
-  /** Once at a time for each operation, however often it is told. */
+  /** Schedules at most one look per operation. */
   async #later({ id }: Operation, signal: AbortSignal): Promise<void> {
     if (this.#waiting.has(id)) return;
     this.#waiting.add(id);
@@ -89,7 +89,7 @@ export class Settler implements Service {
       if (await vms.endAgain(operation)) return;
       log.info(
         { operation: id, kind: operation.kind, vm: operation.vmId },
-        "settling an operation without an end",
+        "settling an unfinished operation",
       );
       vms.resumeOperation(operation);
     } catch (thrown) {
@@ -97,7 +97,7 @@ export class Settler implements Service {
       // The journal logs its own failure once; libvirt's absence is logged by its connection.
       const isKnown = operations.failure !== undefined || isUncertain(thrown);
       const level = isKnown ? "debug" : "error";
-      log[level]({ operation: id, err: thrown }, "an operation without an end cannot be settled now");
+      log[level]({ operation: id, err: thrown }, "an unfinished operation cannot be settled now");
     }
   }
 
@@ -110,8 +110,8 @@ export class Settler implements Service {
         "an outdated operation ended",
       );
     } catch (thrown) {
-      if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person was faster.
-      log.debug({ operation: operation.id, err: thrown }, "an outdated operation cannot be ended now");
+      if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person has settled it.
+      log.debug({ operation: operation.id, err: thrown }, "an outdated operation cannot be closed now");
       void this.#later(operation, signal);
     }
   }

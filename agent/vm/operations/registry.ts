@@ -21,10 +21,10 @@ type PartsOf<Definition> =
     : never;
 
 export type Intent<Kind extends OperationKind = OperationKind> = PartsOf<DefinitionOf<Kind>>["intent"];
-/** What a caller may ask of a VM by an operation of this kind, beside the VM itself. */
+/** The parameters of a request for an operation of this kind, beside the VM. */
 export type RequestOf<Kind extends OperationKind> = PartsOf<DefinitionOf<Kind>>["request"];
 
-/** A definition, seen without its types: of an intent, only the definition of its own kind may be asked. */
+/** A definition without its types: pass only intents of its own kind. */
 export type AnyDefinition = OperationDefinition<OperationKind, object, object>;
 
 const byKind: ReadonlyMap<string, AnyDefinition> = new Map(
@@ -39,10 +39,10 @@ export function definitionOf(kind: OperationKind): AnyDefinition {
   return found;
 }
 
-/** By the object that the journal holds: who holds something for an intent is known by the object. */
+/** By the journal's object: holders of claims identify an intent by its object. */
 const read = new WeakMap<object, Intent>();
 
-/** An intent to be journalled, of what the definition of its kind admitted. */
+/** The intent to be journaled, from what the definition of its kind admitted. */
 export function newIntent(kind: OperationKind, admitted: object): Intent {
   const intent = { kind, ...admitted } as Intent;
   read.set(intent, intent);
@@ -50,8 +50,8 @@ export function newIntent(kind: OperationKind, admitted: object): Intent {
 }
 
 /**
- * The intent that the journal holds, the same object each time. Throws `internal` INTENT_UNREADABLE for a kind or a form of which this version knows
- * nothing: a newer version wrote it.
+ * The intent in the journal, always the same object. Throws `internal` INTENT_UNREADABLE for a kind or format that only
+ * a newer version knows.
  */
 export function intentOf({ id, kind, intent }: Pick<Operation, "id" | "kind" | "intent">): Intent {
   const key = typeof intent === "object" && intent !== null ? intent : {};

@@ -7,8 +7,8 @@ import { requireIdentified, volumeKey } from "../storage/volume-users.ts";
 import type { Erasure, WorkContext } from "./work.ts";
 
 /**
- * The guest writes to the volumes of its spec alone, so erasing those erases its data. Throws `conflict` DISKS_REPLACED, as
- * after an external snapshot, and `unavailable` STORAGE_UNIDENTIFIED where the storage does not answer.
+ * The guest writes only to the volumes of its spec, so erasing those erases its data. Throws `conflict` DISKS_REPLACED,
+ * as after an external snapshot, and `unavailable` STORAGE_UNIDENTIFIED if the storage does not answer.
  */
 export async function requireDisksAsMade(
   { domains, volumes }: Pick<WorkContext, "domains" | "volumes">,
@@ -26,7 +26,7 @@ export async function requireDisksAsMade(
   const isIn = (names: ReadonlySet<string>, source: DiskSource): boolean =>
     namesOf([placeOf(source)]).some((found) => names.has(found));
   for (const disk of written) {
-    // An attached volume stays, and what it is an overlay of with it.
+    // An attached volume stays, with its backing images.
     const [source] = imagesOf(disk);
     const mayBeBelow = source !== undefined && isIn(ownNames, source) ? imagesOf(disk) : sourcesOf(disk);
     const elsewhere = mayBeBelow.find((image) => !isIn(allNames, image));
@@ -38,9 +38,9 @@ export async function requireDisksAsMade(
 }
 
 /**
- * libvirt tells the backing chain of a running VM alone; the headers of the volumes tell it of one that is off, too. A disk
- * that was made an overlay has its base beneath, and others nothing: what else is there may hold what the guest wrote.
- * Throws as `requireDisksAsMade` does.
+ * libvirt reports the backing chain of a running VM only; volume headers show it for a stopped one, too. A disk made as
+ * an overlay has its base beneath, and other disks nothing: any other backing file may hold the guest's data. Throws as
+ * `requireDisksAsMade` does.
  */
 export async function requireBackingAsMade(
   { volumes }: Pick<WorkContext, "volumes">,
@@ -51,7 +51,7 @@ export async function requireBackingAsMade(
   for (const { disk, volume, baseVolume } of disks) {
     const key = volumeKey(volume);
     const backing = backings.find((found) => volumeKey(found) === key)?.backing;
-    // The bytes of a raw disk are its guest's, which may make them look like an overlay.
+    // The guest owns the bytes of a raw disk, and can make them look like an overlay.
     if (backing === undefined || formatOf(volume.volume) === "raw") continue;
     if (baseVolume !== undefined) {
       const base = volumeKey({ pool: volume.pool, volume: baseVolume });
@@ -64,17 +64,17 @@ export async function requireBackingAsMade(
   }
 }
 
-/** What the guest writes to. */
+/** The images that the guest writes to. */
 const sourcesOf = ({ source, mirror }: Disk): DiskSource[] =>
   [source, mirror].filter((image) => image !== undefined);
 
-/** And the image right below it: what is below that one is also below the base volume of the spec. */
+/** Adds the image right below: any image further down is also below the base volume of the spec. */
 const imagesOf = (disk: Disk): DiskSource[] => [
   ...sourcesOf(disk),
   ...(disk.backingChain ?? []).slice(0, 1).flatMap(({ source }) => source ?? []),
 ];
 
-/** Storage on the network has no other names. */
+/** Network storage has no aliases. */
 function placeOf(source: DiskSource): string {
   const { path, volume } = imageOf(source) ?? {};
   return path ?? (volume === undefined ? `storage of type ${source.type}` : volumeKey(volume));
@@ -94,7 +94,7 @@ const laidOver = (vm: string, disk: string, volume: string, at: string): SocleEr
   new SocleError(
     "conflict",
     "DISKS_REPLACED",
-    `volume ${volume} of disk ${disk} of VM ${vm} was not made an overlay of ${at} but is one, so erasing would leave behind ` +
+    `volume ${volume} of disk ${disk} of VM ${vm} is an overlay of ${at} but was not made as one, so erasing would leave behind ` +
       "what the guest has written there. With the VM stopped, commit the overlay (qemu-img commit) and move that file back to " +
       "the volume's name; or delete the VM without erasing its disks",
     { details: { metadata: { disk, at } } },

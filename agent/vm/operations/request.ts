@@ -3,7 +3,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import { tenantOfCaller } from "../../trust/index.ts";
 import type { Behalf, Operation } from "../../state/operations/operation.ts";
 
-/** SHA-256 of what was asked, without the request id: the same body gives the same fingerprint. */
+/** SHA-256 of the request without its id: the same body gives the same fingerprint. */
 export function fingerprintOf(kind: string, body: unknown): string {
   const sorted = (_key: string, value: unknown): unknown =>
     value !== null && typeof value === "object" && !Array.isArray(value)
@@ -16,14 +16,14 @@ export function fingerprintOf(kind: string, body: unknown): string {
 
 const MOST_NAME_CHARACTERS = 1024;
 
-/** Throws `not_found` for a text that is too long for a VM's name, before anything is computed of it. */
+/** Throws `not_found` for a text that is too long for a VM's name, before any computation on it. */
 export function requireNameable(vm: string): void {
   if (vm.length <= MOST_NAME_CHARACTERS) return;
-  const message = `there is no VM ${vm.slice(0, 64)}...: ${vm.length} characters are no VM's name`;
+  const message = `there is no VM ${vm.slice(0, 64)}...: no VM name has ${vm.length} characters`;
   throw new SocleError("not_found", "VM_NOT_FOUND", message);
 }
 
-/** The answer to a request that was to change nothing: not kept. */
+/** The result of a validate-only request: not stored. */
 export const validated = (requestId: string, vmId: string, caller: string, nowMs: number): Operation => ({
   id: "",
   requestId,
@@ -39,14 +39,14 @@ export const validated = (requestId: string, vmId: string, caller: string, nowMs
   intent: undefined,
 });
 
-/** Of a request: not what is asked, but who asks, and which time. */
-export const notAsked = { requestId: undefined, behalf: undefined, tenantOnly: undefined };
+/** Fields that identify the caller or the attempt, and are no part of the request's content. */
+export const noIdentity = { requestId: undefined, behalf: undefined, tenantOnly: undefined };
 
-export const whoAsks = (
+export const requesterOf = (
   { requestId, behalf }: { readonly requestId: string; readonly behalf?: Behalf | undefined },
   caller: string,
 ) => ({ requestId, caller, behalf, byTenant: tenantOfCaller(caller) !== undefined });
 
-/** An operation counts against the bounds of the tenant whose VM it is for. */
+/** An operation counts against the limits of its VM's tenant. */
 export const chargedTo = ({ tenant }: { readonly tenant: string }): { readonly tenant?: string } =>
   tenant === "" ? {} : { tenant };

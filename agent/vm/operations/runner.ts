@@ -8,14 +8,14 @@ import type { Taken } from "./creations.ts";
 import type { Lane, Result } from "./definition.ts";
 import { inTurn } from "./erasure.ts";
 import { definitionOf, type AnyDefinition, type Intent } from "./registry.ts";
-import type { HostDoor } from "../model/vm-host.ts";
+import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import type { VmSpec, VolumeRef } from "../model/spec.ts";
 import { isComplete, requireNewest, requireSameVm } from "../hypervisor/stamps.ts";
 import { StopEscalation } from "./stop-escalation.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import {
-  ofSilence,
+  withRetryAdvice,
   outcomeUnknown,
   undecided,
   type RunContext,
@@ -25,7 +25,7 @@ import {
 
 interface RunnerOptions extends WorkContext {
   readonly operations: Operations;
-  readonly host: Pick<HostDoor, "deleted">;
+  readonly host: Pick<VmHost, "deleted">;
   readonly kvmProbe: Pick<KvmProbe, "suspect">;
 }
 
@@ -36,27 +36,27 @@ const MADE_AT_ONCE = 8;
 export class OperationRunner {
   readonly #options: RunnerOptions;
   readonly #context: RunContext;
-  /** As many wait as operations of one VM may be under way. */
+  /** The queue is as long as the limit of unfinished operations of one VM. */
   readonly #lock = new KeyedLock({ maxWaiting: 64 });
-  /** What makes VMs run takes libvirt's time: a few at once, so that what stops them finds it free. */
+  /** Creations and starts take libvirt's time: a few at once, so that stops are served quickly. */
   readonly #places = new FairPlaces({ places: MADE_AT_ONCE, maxWaiting: 20_000 });
   /** Overwriting takes hours of disk bandwidth: one volume at a time, in a queue of its own. */
   readonly #overwriting = new FairPlaces({ places: 1, maxWaiting: 1000 });
   /** Volumes that are being deleted with their VM. */
-  readonly #going = new Set<string>();
+  readonly #beingDeleted = new Set<string>();
 
   constructor(options: RunnerOptions, creations: () => Iterable<VmSpec>) {
     this.#options = options;
     this.#context = { ...options, creations, escalation: new StopEscalation(options.clock) };
   }
 
-  /** How many have a place in which VMs are made, started or deleted, and how many wait for one. */
+  /** Permits in use by creations, starts and deletions, and the operations that wait for one. */
   get places(): { readonly taken: number; readonly waiting: number } {
     return this.#places;
   }
 
-  isGoing(volume: VolumeRef): boolean {
-    return this.#going.has(volumeKey(volume));
+  isBeingDeleted(volume: VolumeRef): boolean {
+    return this.#beingDeleted.has(volumeKey(volume));
   }
 
   /** As StopEscalation.forced. */
@@ -79,7 +79,7 @@ export class OperationRunner {
     const [done, cutOff] = [stepsThat("done"), stepsThat(undefined)];
     const mayBeHalfDone = resumed && definition.mayLeaveHalf === true;
     const { ended } = operations.run(operation, async (step, signal) => {
-      // What an earlier run did the work alone knows: it has its turn before it is cancelled.
+      // Only the work knows what an earlier run did: it gets its turn before it is cancelled.
       const untilCancelled = mayBeHalfDone ? undefined : signal;
       const run = {
         operationId: id,
@@ -106,7 +106,7 @@ export class OperationRunner {
         taken.ended("made");
         return result;
       } catch (thrown) {
-        const error = ofSilence(undecided(toSocleError(thrown), resumed));
+        const error = withRetryAdvice(undecided(toSocleError(thrown), resumed));
         taken.ended(error.kind === "outcome_unknown" ? "unknown" : "not made");
         if (definition.startsUnder?.(intent, table.get(vmId)) === "kvm") await kvmProbe.suspect(vmId, error);
         throw error;
@@ -114,7 +114,7 @@ export class OperationRunner {
     });
   }
 
-  /** Does the work while no other of this VM is done, nor begins before its end is written. */
+  /** Runs the work exclusively for this VM; the next work begins after this one's end is journaled. */
   async #alone<T>(
     { vmId, caller }: Pick<Operation, "vmId" | "caller">,
     work: () => Promise<T>,
@@ -126,13 +126,13 @@ export class OperationRunner {
         await work().then(resolve, reject);
         await ended;
       };
-      // However much a tenant has queued for its VM, the provider's operation is the next.
+      // The provider's operation is next, however long the tenant's queue for its VM is.
       const order = { ahead: tenantOfCaller(caller) === undefined };
       this.#lock.run(vmId, untilEnded, signal, order).catch(reject);
     });
   }
 
-  /** A resumed one comes again once the older one has an end; a new one is refused. */
+  /** A resumed operation is retried once the older one has ended; a new one is refused. */
   #requireTurn(operation: Operation, resumed: boolean): void {
     try {
       this.#options.operations.requireTurn(operation, resumed ? "resumed" : "new");
@@ -153,8 +153,8 @@ export class OperationRunner {
   }
 
   /**
-   * Does the work on the VM that it was admitted for, and on no other that has its id. A resumed one has no effect either
-   * where a later operation had one, or where its own is on record as whole. A creation and a new deletion check this
+   * Runs the work only on the VM that it was admitted for, never on another with its id. A resumed operation has no
+   * effect if a later one had an effect, or its own is recorded as complete. A creation and a new deletion check this
    * themselves.
    */
   async #bound(definition: AnyDefinition, intent: Intent, run: WorkRun): Promise<Result> {
@@ -178,14 +178,14 @@ export class OperationRunner {
 
   async #do(definition: AnyDefinition, intent: Intent, run: WorkRun): Promise<Result> {
     const removed = definition.removes?.(intent) ?? [];
-    // From here on they are refused to new VMs; those in the making by now are seen by the run.
-    for (const volume of removed) this.#going.add(volumeKey(volume));
+    // From here on new VMs are refused these volumes; the run sees the VMs that are being created.
+    for (const volume of removed) this.#beingDeleted.add(volumeKey(volume));
     try {
       const result = await definition.run(this.#context, intent, run);
       if (removed.length > 0) this.#options.host.deleted(removed);
       return result;
     } finally {
-      for (const volume of removed) this.#going.delete(volumeKey(volume));
+      for (const volume of removed) this.#beingDeleted.delete(volumeKey(volume));
     }
   }
 }

@@ -13,7 +13,7 @@ import { stampComplete } from "./guest-run.ts";
 import { isActiveVm, present } from "./vm-state.ts";
 import { interrupted, seen, SEEN_WITHIN_MS, type WorkContext } from "./work.ts";
 
-/** More than libvirt takes to say that a pool's storage does not answer. */
+/** More than libvirt takes to report that a pool's storage does not answer. */
 const LOOK_FOR_MS = 60_000;
 
 export const startVm = defineOperation({
@@ -26,14 +26,14 @@ export const startVm = defineOperation({
   async run(context, { placementEpoch }, run) {
     const { domains, table, volumes } = context;
     const { vmId, operationId, step, resumed } = run;
-    // One that shuts down is started once it is off: that it is not off yet is no answer to who wants it to run.
+    // A VM that is shutting down is started once it is off.
     const before = present(vmId, await domains.restingState(vmId));
-    // One that goes on has been checked, or has not begun: what it may have started is not refused afterwards.
+    // A resumed start was checked before, or has not begun: its possible effect is not refused afterwards.
     if (!resumed)
       await step("placement", () => checkPlacement(context, vmId, placementEpoch, isActive(before)));
     if (isActive(before)) return { state: before.state, was: before.state };
     if (resumed) {
-      // Another agent, or this one before it gave up, may have asked libvirt to start it: that may still be coming.
+      // Another agent, or an earlier run, may have sent a start to libvirt that has not taken effect yet.
       const after = await domains.settledState(vmId);
       if (isActive(after)) return { state: "running", was: before.state };
       throw interrupted("the VM is stopped; start it again if it should run");
@@ -55,8 +55,8 @@ export const startVm = defineOperation({
 });
 
 /**
- * What a VM is about to open is still what it was made with: who may write into a pool may have put another file in its
- * place since. Throws as `Volumes.resolve`, and `unavailable` LIBVIRT_STORAGE_SILENT where storage does not answer in time.
+ * Revalidates volumes before start: pool writers may have replaced a file. Throws as `Volumes.resolve`, and
+ * `unavailable` LIBVIRT_STORAGE_SILENT if storage does not answer in time.
  */
 export async function checkVolumes({ volumes, clock }: WorkContext, spec: VmSpec): Promise<void> {
   const { id, name, disks, kernelBoot } = spec;
@@ -80,13 +80,13 @@ const unseen = (vm: string, why: string, cause?: SocleError): SocleError =>
   new SocleError(
     "unavailable",
     "LIBVIRT_STORAGE_SILENT",
-    `the volumes of VM ${vm} could not be looked at, so it is not started: ${why}; see to their pools (virsh pool-list), then start it again`,
+    `the volumes of VM ${vm} could not be checked, so it is not started: ${why}; check their pools (virsh pool-list), then start it again`,
     { cause, details: { retryAfterMs: 5000 } },
   );
 
 /**
- * libvirt has the passphrases of a VM's encrypted disks again: it keeps them in memory alone. Throws what
- * `GuestKeys.restore` throws, and `conflict` KEYS_MISSING where the domain has lost one.
+ * Gives libvirt the passphrases of a VM's encrypted disks again: it keeps them only in memory. Throws what
+ * `GuestKeys.restore` throws, and `conflict` KEYS_MISSING if the domain has lost one.
  */
 export async function restoreKeys({ domains, keys }: WorkContext, spec: VmSpec): Promise<void> {
   const parts = keyedParts(spec);
@@ -94,25 +94,25 @@ export async function restoreKeys({ domains, keys }: WorkContext, spec: VmSpec):
   const sealed = (await domains.document(spec.id))?.metadata?.socle?.keys ?? {};
   const lost = parts.filter((part) => sealed[part] === undefined);
   if (lost.length > 0) {
-    const message = `the domain does not hold the keys of ${lost.join(", ")} any more: they were erased, or its metadata was changed`;
+    const message = `the domain no longer holds the keys of ${lost.join(", ")}: they were erased, or its metadata was changed`;
     throw new SocleError("conflict", "KEYS_MISSING", message);
   }
   await keys.restore(spec.id, sealed);
 }
 
-/** A start from a placement that has been overtaken is refused; a newer one is written down before it takes effect. */
+/** Rejects a start from an outdated placement; a newer epoch is recorded before it takes effect. */
 async function checkPlacement(
   { domains, table }: WorkContext,
   vmId: string,
   epoch: number,
   isActive: boolean,
 ): Promise<void> {
-  // Epochs only go up. A guest that hangs does not let its XML be read: nothing is asked where nothing is new.
+  // Epochs only increase. The XML of a hung guest cannot be read, so nothing is read without a change.
   if (epoch === 0 || table.get(vmId)?.placementEpoch === epoch) return;
   const socle = (await domains.document(vmId))?.metadata?.socle;
   if (socle === undefined || socle.placementEpoch === epoch) return;
   if (epoch < socle.placementEpoch) {
-    const message = `the VM was placed anew (epoch ${socle.placementEpoch}) since this request's epoch ${epoch}`;
+    const message = `the VM has been placed again (epoch ${socle.placementEpoch}) since this request's epoch ${epoch}`;
     throw new SocleError("conflict", "STALE_PLACEMENT_EPOCH", message);
   }
   const metadata: VmMetadata = { ...socle, placementEpoch: epoch };

@@ -9,11 +9,11 @@ interface WaitingStop {
   readonly ended: AbortController;
 }
 
-/** What forced stops do to one that waits. */
+/** The effect of forced stops on a stop that waits. */
 export interface Cut {
-  /** Aborts when it is to wait no longer. */
+  /** Aborts when the stop must not wait any longer. */
   readonly signal: AbortSignal;
-  /** A forced stop wants the plug pulled: one that has cut the wait short and was not cancelled since. */
+  /** A forced stop has cut the wait short, and was not cancelled since. */
   readonly isWanted: () => boolean;
 }
 
@@ -42,8 +42,8 @@ export class StopEscalation {
   }
 
   /**
-   * A forced stop was begun and queues behind the VM's stop under way, if there is one: that waits for its guest as long
-   * as the forced one would. A tenant's caller does not cut the provider's stop short. `isWanted`: the forced stop is
+   * Called when a forced stop begins. It queues behind the VM's current stop, which then waits for its guest no longer
+   * than the forced one would. A tenant's caller does not cut the provider's stop short. `isWanted`: the forced stop is
    * running or queued, and was not cancelled.
    */
   forced(vmId: string, caller: string, graceMs: number, isWanted: () => boolean): void {

@@ -8,12 +8,12 @@ import type { Cut } from "./stop-escalation.ts";
 import { isActiveVm, known } from "./vm-state.ts";
 import { seen, SEEN_WITHIN_MS, type WorkContext, type WorkRun } from "./work.ts";
 
-/** A guest that was busy booting misses the power button: it is pressed again this often. */
+/** A guest that is booting misses the power button: the request is repeated at this interval. */
 const ASK_AGAIN_MS = 10_000;
-/** Where the table is behind libvirt: how long it has to catch up. */
+/** How long the table may take to catch up with libvirt. */
 const LOOK_AGAIN_MS = 250;
-/** How long one is waited for that is known not to answer: what held it up may have been a moment. */
-const DEAF_GRACE_MS = 10_000;
+/** How long to wait for a guest that is known not to answer: it may answer again soon. */
+const UNRESPONSIVE_GRACE_MS = 10_000;
 interface StopRequest {
   /** Undefined: the host's configuration decides. */
   readonly gracefulTimeoutMs?: number | undefined;
@@ -43,13 +43,13 @@ export const stopVm = defineOperation({
     context.escalation.during(run.vmId, run.caller, (cut) => stop(cut)(context, intent, run)),
 });
 
-/** How long a stop by force waits for the guest where nobody said: one that cannot hear is not given all of `usualMs`. */
+/** The default grace period of a forced stop: a guest that cannot receive the request gets less than `usualMs`. */
 export const graceOf = ({ state, stats }: Pick<Vm, "state" | "stats">, usualMs: number): number =>
-  state === "paused" || stats?.unresponsive === true ? Math.min(DEAF_GRACE_MS, usualMs) : usualMs;
+  state === "paused" || stats?.unresponsive === true ? Math.min(UNRESPONSIVE_GRACE_MS, usualMs) : usualMs;
 
 /**
- * Asks the guest, waits, asks again; when the time is over pulls the plug if asked to, else fails and leaves it running.
- * `cut`: the forced stops that may end the wait early.
+ * Requests a shutdown, and repeats it while waiting; at the deadline powers the guest off if forced, else fails and
+ * leaves it running. `cut`: the forced stops that may end the wait early.
  */
 const stop = (cut: Cut) => {
   return async (context: WorkContext, { gracefulTimeoutMs, force }: StopIntent, run: WorkRun) => {
@@ -57,16 +57,16 @@ const stop = (cut: Cut) => {
     const { vmId, step, signal } = run;
     const before = await known(context, vmId);
     if (!isActive(before)) return { state: "stopped", stopped_by: "already" };
-    // Who started the VM again did not ask for that run to end.
+    // A client that started the VM again did not request the end of that run.
     const guestRun = await holdsRun(context, run, "stop the VM again if it should be off");
     if (guestRun === undefined) return { state: "stopped", stopped_by: "unknown" };
     const isOver = async (): Promise<boolean> => !(await isInRun(context, run, guestRun));
-    // Without force the guest alone decides, also in what an earlier version admitted with no time to do so.
+    // Without force only the guest decides, also for operations that an earlier version admitted without a grace period.
     let deaf: SocleError | undefined;
     if (gracefulTimeoutMs > 0 || !force) {
       deaf = await step(
         "ask guest",
-        () => askToStop(context, run, isOver, gracefulTimeoutMs, AbortSignal.any([signal, cut.signal])),
+        () => requestStop(context, run, isOver, gracefulTimeoutMs, AbortSignal.any([signal, cut.signal])),
         0.6,
       );
       if (deaf === undefined) {
@@ -76,7 +76,7 @@ const stop = (cut: Cut) => {
       if (await isOver()) return { state: "stopped", stopped_by: "unknown" };
       signal.throwIfAborted();
     }
-    // Also asked right before the plug: the forced stop may be cancelled at any time.
+    // Also checked right before the power-off: the forced stop may be cancelled at any time.
     const requireForce = (): void => {
       if (deaf !== undefined && !force && !cut.isWanted()) throw deaf;
     };
@@ -89,11 +89,11 @@ const stop = (cut: Cut) => {
 };
 
 /**
- * Asks again and again until the guest has stopped by itself, the time is over or the signal aborts; gives why it did
- * not. A guest that cannot be asked (paused, hung, its agent silent) is one that does not stop. `isOver`: libvirt's word,
- * since the table may be older than the run.
+ * Repeats the request until the guest has stopped, the time is over or the signal aborts; returns why it did not stop.
+ * A guest that cannot take the request (paused, hung, without an agent) does not stop. `isOver`: from libvirt, since
+ * the table may be older than the run.
  */
-async function askToStop(
+async function requestStop(
   { domains, table, clock }: WorkContext,
   { vmId, step }: Pick<WorkRun, "vmId" | "step">,
   isOver: () => Promise<boolean>,
@@ -122,9 +122,9 @@ async function askToStop(
   try {
     for (;;) {
       if (clock.monotonicMs() >= askAtMs) {
-        // Another agent may drive libvirt by now.
+        // Another agent may control libvirt by now.
         step.requireOpen();
-        // A hung guest keeps the question waiting: the time goes on all the same.
+        // A hung guest delays the request: the time runs meanwhile.
         asking ??= ask();
         askAtMs = clock.monotonicMs() + ASK_AGAIN_MS;
       }
@@ -138,7 +138,7 @@ async function askToStop(
       pause.abort();
       if (isStopped) {
         if (await isOver()) {
-          // Its late effect must not meet the next run.
+          // A late effect must not reach the next run.
           await asking;
           return undefined;
         }
@@ -150,7 +150,7 @@ async function askToStop(
   } finally {
     over.abort();
   }
-  // The table may be blind: libvirt has the last word.
+  // The table may be out of date: libvirt decides.
   const waitedMs = Math.min(timeoutMs, clock.monotonicMs() - beganMs);
   return (await isOver()) ? undefined : didNotStop(waitedMs, refusal);
 }
@@ -163,7 +163,7 @@ function forceRequired(): SocleError {
 }
 
 function didNotStop(afterMs: number, refusal: unknown): SocleError {
-  const why = refusal === undefined ? "" : ` (it could not be asked: ${toSocleError(refusal).message})`;
-  const message = `the guest did not stop within ${Math.round(afterMs / 100) / 10} s and runs on${why}; stop it with force to pull its plug`;
+  const why = refusal === undefined ? "" : ` (it did not take the request: ${toSocleError(refusal).message})`;
+  const message = `the guest did not stop within ${Math.round(afterMs / 100) / 10} s and still runs${why}; stop it with force to power it off`;
   return new SocleError("timeout", "GUEST_DID_NOT_STOP", message, { cause: refusal });
 }

@@ -3,9 +3,9 @@ import { isActive } from "../hypervisor/domains.ts";
 import type { VmState } from "../model/vm.ts";
 import type { WorkContext } from "./work.ts";
 
-// A VM's state by libvirt, as the works of operations need it. Each throws `not_found` VM_NOT_FOUND where it is gone.
+// A VM's state from libvirt. Each function throws `not_found` VM_NOT_FOUND if the VM is gone.
 
-/** Its state once all that an earlier run asked for has come through. */
+/** Its state once all calls of an earlier run have taken effect. */
 export async function settled({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> {
   return present(vmId, await domains.settledState(vmId));
 }

@@ -9,10 +9,10 @@ import { chooseAccelerator } from "../model/accelerator.ts";
 import { Consoles } from "../hypervisor/consoles.ts";
 import { resolve, type CreateIntent } from "./create.ts";
 import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
-import type { HostDoor } from "../model/vm-host.ts";
+import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { requireNicsFree } from "./nic-users.ts";
-import { chargedTo, fingerprintOf, notAsked, requireNameable, validated, whoAsks } from "./request.ts";
+import { chargedTo, fingerprintOf, noIdentity, requireNameable, validated, requesterOf } from "./request.ts";
 import { requireAbilities } from "../model/requirements.ts";
 import { checkSpec, type SpecPolicy } from "../model/spec-check.ts";
 import type { Accelerator, VmSpec } from "../model/spec.ts";
@@ -20,7 +20,7 @@ import { requirePermitted, type TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm } from "../model/vm.ts";
 import { outdatedOutcome } from "./outdated.ts";
 import { requireReadable } from "../model/unreadable.ts";
-import { going, requireUsable } from "../storage/volume-users.ts";
+import { beingDeleted, requireUsable } from "../storage/volume-users.ts";
 import type { Admission } from "./definition.ts";
 import {
   definitionOf,
@@ -37,7 +37,7 @@ import { defined } from "../../kernel/defined.ts";
 
 export interface VmsOptions extends WorkContext {
   readonly operations: Operations;
-  readonly host: HostDoor;
+  readonly host: VmHost;
   readonly kvmProbe: Pick<KvmProbe, "suspect">;
   readonly policy: SpecPolicy &
     TenantPolicy & { readonly accelerator: "auto" | Accelerator; readonly gracefulStopMs: number };
@@ -46,7 +46,7 @@ export interface VmsOptions extends WorkContext {
 /** Every mutation carries these. `vm` is an id or a name. */
 export interface Mutation {
   readonly requestId: string;
-  /** No part of what makes a request the same. */
+  /** Not part of the request's identity. */
   readonly behalf?: Behalf | undefined;
   readonly vm: string;
 }
@@ -54,20 +54,20 @@ export interface Mutation {
 export interface CreateRequest {
   readonly requestId: string;
   readonly behalf?: Behalf | undefined;
-  /** Anything: it is checked here. Without `id` one is chosen. */
+  /** Unvalidated: it is checked here. Without `id` one is generated. */
   readonly spec: Readonly<Record<string, unknown>>;
   readonly leaveStopped: boolean;
   readonly validateOnly: boolean;
   readonly placementEpoch: number;
-  /** Its room was reserved before. */
+  /** Its capacity was reserved before. */
   readonly reservationId?: string | undefined;
-  /** Who asks may know and have the VMs of the spec's tenant alone. */
+  /** Restricts the caller to the spec's tenant. */
   readonly tenantOnly?: boolean;
 }
 
 /**
- * What may be done to VMs. Every mutation is an operation: refused at once with a SocleError, or durable when it
- * resolves, its work going on by itself, one at a time per VM.
+ * Mutations of VMs. Each is an operation: refused at once with a SocleError, or durable when it resolves. Its work then
+ * runs in the background, one operation at a time per VM.
  */
 export class Vms {
   readonly #options: VmsOptions;
@@ -80,21 +80,22 @@ export class Vms {
     this.#consoles = new Consoles(options.domains);
     this.#creations = new Creations(options);
     this.#runner = new OperationRunner(options, () => this.#creations.specs());
-    // What an interrupted create may have begun is nobody else's to take until it is settled.
+    // An interrupted create keeps its claims until it is settled.
     for (const operation of options.operations.interrupted) {
       const intent = readIntent(operation);
-      if (intent !== undefined) this.#creations.takeAgain(intent);
+      if (intent !== undefined) this.#creations.reclaim(intent);
     }
   }
 
   /**
    * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what requirePermitted (tenant-policy.ts), requireUsable
-   * (volume-users.ts), requireNicsFree (nic-users.ts), HostDoor.claim and Operations.begin throw, what Volumes.resolve throws for the base of a disk that has no capacity of its own, `conflict`
-   * KVM_UNAVAILABLE, and `unavailable` LIBVIRT_UNAVAILABLE.
+   * (volume-users.ts), requireNicsFree (nic-users.ts), VmHost.claim and Operations.begin throw, what Volumes.resolve
+   * throws for the base of a disk without a capacity, `conflict` KVM_UNAVAILABLE, and `unavailable`
+   * LIBVIRT_UNAVAILABLE.
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
     const { operations, host, policy, clock } = this.#options;
-    const fingerprint = fingerprintOf("CREATE_VM", { ...request, ...notAsked });
+    const fingerprint = fingerprintOf("CREATE_VM", { ...request, ...noIdentity });
     const find = (): Promise<Operation> | undefined =>
       operations.find({ ...request, caller, kind: "CREATE_VM", fingerprint });
     const held = find();
@@ -103,12 +104,12 @@ export class Vms {
     const { tenantOnly = false } = request;
     if (tenantOnly) requirePermitted(checked, policy.permissionsOf(checked.tenant));
     this.#requireSettled(checked);
-    this.#requireSight();
+    this.#requireComplete();
     this.#requireFree(checked, tenantOnly);
     await requireAbilities(checked, this.#options);
     if (checked.disks.some(({ source }) => source.kind === "new")) await host.storageRead();
     const asked = await sized(checked, this.#options.volumes);
-    // From here on nothing is waited for until all is taken: another may have come meanwhile, or this very one again.
+    // No await from here until everything is claimed: a concurrent request may have come meanwhile, even this one again.
     const meanwhile = find();
     if (meanwhile !== undefined) return await meanwhile;
     this.#requireFree(asked, tenantOnly);
@@ -141,7 +142,7 @@ export class Vms {
       });
       const intent = newIntent("CREATE_VM", admitted);
       const of = { vmId: spec.id, instance: randomUUID(), ...chargedTo(spec) };
-      return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, taken);
+      return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, taken);
     } catch (thrown) {
       taken.ended(isUncertain(thrown) ? "unknown" : "not made");
       throw thrown;
@@ -149,8 +150,9 @@ export class Vms {
   }
 
   /**
-   * Begins an operation on a VM that exists. Throws what the admission of its definition throws, `not_found` VM_NOT_FOUND,
-   * `denied` VM_UNMANAGED, `conflict` SPEC_UNREADABLE, `unavailable` LIBVIRT_UNAVAILABLE, and what Operations.begin throws.
+   * Begins an operation on a VM that exists. Throws what the admission of its definition throws, `not_found`
+   * VM_NOT_FOUND, `denied` VM_UNMANAGED, `conflict` SPEC_UNREADABLE, `unavailable` LIBVIRT_UNAVAILABLE, and what
+   * Operations.begin throws.
    */
   async begin<Kind extends Exclude<OperationKind, "CREATE_VM">>(
     kind: Kind,
@@ -158,10 +160,10 @@ export class Vms {
     caller: string,
   ): Promise<Operation> {
     requireNameable(request.vm);
-    const fingerprint = fingerprintOf(kind, { ...request, ...notAsked });
+    const fingerprint = fingerprintOf(kind, { ...request, ...noIdentity });
     const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
     const operation = await (held ?? this.#admit(kind, request, caller, fingerprint));
-    // Only now, when it is durable, may it cut short a stop that still waits for the guest.
+    // Only a durable operation may cut short a stop that waits for the guest.
     const intent = readIntent(operation);
     const graceMs = intent === undefined ? undefined : definitionOf(kind).cutsStopAfterMs?.(intent);
     if (graceMs !== undefined) this.#runner.escalate(operation, caller, graceMs);
@@ -180,7 +182,7 @@ export class Vms {
     const intent = newIntent(kind, admit?.(request, vm, this.#admission(caller)) ?? {});
     const { newestOperation } = vm;
     const of = { vmId: vm.id, instance: vm.instance, newestOperation, ...chargedTo(vm) };
-    return await this.#begin({ ...whoAsks(request, caller), fingerprint, ...of, intent }, nothingTaken);
+    return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, nothingTaken);
   }
 
   #admission(caller: string): Admission {
@@ -189,7 +191,7 @@ export class Vms {
     return { byTenant: tenantOfCaller(caller) !== undefined, policy, table, creations };
   }
 
-  /** The guest's serial console; ends with the signal. Throws `conflict` when it is held by another and not forced. */
+  /** The guest's serial console; ends with the signal. Throws `conflict` if another client holds it, without force. */
   async openConsole(
     vm: string,
     options: { readonly force: boolean },
@@ -200,15 +202,14 @@ export class Vms {
     return await this.#consoles.open(managed.id, options.force, signal);
   }
 
-  /** Works on an operation that was interrupted, or whose outcome is unknown, until it has an end. */
+  /** Continues an operation that was interrupted, or whose outcome is unknown, until it has ended. */
   resumeOperation(operation: Operation): void {
     const intent = intentOf(operation);
-    this.#runner.run(operation, intent, true, this.#creations.takeAgain(intent));
+    this.#runner.run(operation, intent, true, this.#creations.reclaim(intent));
   }
 
   /**
-   * Ends an operation whose outcome is unknown by what a person found out; nothing is done for it. Throws as
-   * Operations.settle().
+   * Ends an operation of unknown outcome with a person's finding; changes nothing else. Throws as Operations.settle().
    */
   async settle(id: string, as: "done" | "not done", caller: string): Promise<Operation> {
     const { operations } = this.#options;
@@ -235,13 +236,16 @@ export class Vms {
     return operation;
   }
 
-  /** As Operations.endAgain(). False: its end is not known. */
+  /** As Operations.endAgain(). False: its outcome is not known. */
   async endAgain(operation: Operation): Promise<boolean> {
     const ended = this.#options.operations.endAgain(operation.id);
     return (await this.#settled(ended, readIntent(operation))) !== undefined;
   }
 
-  /** As settle(), for one that a rolled back state directory has without its end: by what libvirt has. Throws libvirt's errors. */
+  /**
+   * As settle(), for an operation whose end a rolled back state directory lacks: libvirt decides. Throws libvirt's
+   * errors.
+   */
   async endOutdated(operation: Operation): Promise<Operation> {
     const { id, vmId, instance, createdAtMs } = operation;
     const intent = intentOf(operation);
@@ -262,21 +266,21 @@ export class Vms {
     return operation;
   }
 
-  /** How many have a place in which VMs are made, started or deleted, and how many wait for one. */
+  /** Permits in use by creations, starts and deletions, and the operations that wait for one. */
   get places(): { readonly taken: number; readonly waiting: number } {
     return this.#runner.places;
   }
 
-  /** Absent is only said over a complete list; otherwise it is not known. */
+  /** Reports a VM as absent only over a complete list; otherwise its presence is unknown. */
   #managed(idOrName: string): Vm {
     const { table } = this.#options;
     const vm = table.get(idOrName);
     if (vm === undefined) {
-      this.#requireSight();
+      this.#requireComplete();
       throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
     }
     if (vm.managed) return vm;
-    const message = `VM ${vm.name} was not made by Socle; it is shown, never touched`;
+    const message = `VM ${vm.name} was not made by Socle, which shows it but never changes it`;
     throw new SocleError("denied", "VM_UNMANAGED", message, { details: { metadata: { vm_id: vm.id } } });
   }
 
@@ -288,10 +292,10 @@ export class Vms {
     if (open !== undefined) throw unsettled(open);
   }
 
-  #requireSight(): void {
+  #requireComplete(): void {
     if (this.#options.table.complete) return;
     const message =
-      "libvirt does not tell which VMs are here now, and none is made before it does; try again, and where that lasts see the agent's log";
+      "VM list unavailable: libvirt has not listed all VMs yet. Retry, and if it persists check the agent's log";
     throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
   }
 
@@ -300,10 +304,10 @@ export class Vms {
     return chooseAccelerator(this.#options.policy.accelerator, this.#options.host.kvm());
   }
 
-  /** Its names are free, and so is what it names, for all that is known without asking libvirt. */
+  /** Checks without libvirt that the VM's names and its resources are free. */
   #requireFree(spec: VmSpec, tenantOnly: boolean): void {
     this.#creations.requireFree(spec);
-    for (const named of namedVolumes(spec)) if (this.#runner.isGoing(named)) throw going(named);
+    for (const named of namedVolumes(spec)) if (this.#runner.isBeingDeleted(named)) throw beingDeleted(named);
     const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
     requireUsable(spec, users, tenantOnly);
     requireNicsFree(spec, users, tenantOnly);
@@ -319,7 +323,7 @@ export class Vms {
   }
 }
 
-/** Undefined where this version cannot read it: what it holds is unknown then. */
+/** Undefined if this version cannot read it: its claims are then unknown. */
 function readIntent(operation: Operation): Intent | undefined {
   try {
     return intentOf(operation);

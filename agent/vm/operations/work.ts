@@ -14,19 +14,19 @@ import type { VmTable } from "../observation/vm-table.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What the works of all kinds of operation stand on. */
+/** Dependencies of the works of all kinds of operation. */
 export interface WorkContext {
   readonly domains: Domains;
   readonly volumes: Volumes;
   readonly networks: Networks;
   readonly keys: GuestKeys;
-  /** A statement of this host's, as JSON that begins with its kind, and the signature of it (base64). */
+  /** Signs a statement of this host: JSON that begins with its kind. The signature is base64. */
   readonly attest: (statement: Readonly<Record<string, unknown>>) => {
     readonly text: string;
     readonly signature: string;
   };
   readonly table: VmTable;
-  /** Raised before a domain goes, and with it all that its operations left in libvirt. */
+  /** Raised before a domain is removed together with the traces of its operations. */
   readonly watermark?: Pick<Watermark, "raise" | "isOutdated">;
   readonly clock: Clock;
   readonly log: Logger;
@@ -36,27 +36,27 @@ export interface WorkContext {
   readonly memoryHeadroomBytes?: number;
 }
 
-/** What a run stands on beside that: the state that the runs of all operations share. */
+/** Adds the state that the runs of all operations share. */
 export interface RunContext extends WorkContext {
-  /** The specs of the VMs that are being created, and may be about to use volumes. */
+  /** The specs of the VMs that are being created, and may soon use volumes. */
   readonly creations: () => Iterable<VmSpec>;
   readonly escalation: StopEscalation;
 }
 
-/** What is to be erased of a VM, and what the receipt tells beside that. */
+/** What to erase of a VM, and further facts for the receipt. */
 export interface Erasure {
   readonly name: string;
   readonly tenant: string;
   readonly disks: readonly {
     readonly disk: string;
     readonly volume: VolumeRef;
-    /** The volume of the same pool that it was made an overlay of. */
+    /** Its base volume, in the same pool. */
     readonly baseVolume?: string;
     readonly encrypted: boolean;
   }[];
-  /** It has a TPM, whose state goes with the domain. */
+  /** The VM has a TPM, whose state is deleted with the domain. */
   readonly tpm: boolean;
-  /** Volumes that the VM used and that are not its own. */
+  /** Volumes that the VM used and does not own. */
   readonly kept: readonly VolumeRef[];
 }
 
@@ -64,26 +64,26 @@ export interface WorkRun {
   readonly operationId: string;
   readonly vmId: string;
   readonly caller: string;
-  /** Of the VM that it was admitted for; undefined in operations of version 0.1.0. */
+  /** Of the VM that the operation was admitted for; undefined in operations of version 0.1.0. */
   readonly instance: string | undefined;
   /** When the operation was admitted. */
   readonly createdAtMs: number;
-  /** Whether the journal has an end of this other operation. */
+  /** Whether the journal has the end of this other operation. */
   readonly hasEnded: (operationId: string) => boolean;
   readonly step: Step;
   /** Aborts when the operation is cancelled. */
   readonly signal: AbortSignal;
-  /** The operation was interrupted or its outcome unknown: part of it may have happened already. */
+  /** The operation was interrupted or its outcome unknown: it may have had effects already. */
   readonly resumed: boolean;
-  /** The steps that are on record as done by an earlier run. */
+  /** The steps that an earlier run completed. */
   readonly done: ReadonlySet<string>;
-  /** The steps in which an earlier run ended: their effects may be there. */
+  /** The steps in which an earlier run ended: they may have had effects. */
   readonly cutOff?: ReadonlySet<string>;
-  /** Of one that is resumed: what the domain has on record about operations; undefined where there is no domain. */
+  /** Of a resumed operation: the domain's records of operations; undefined without a domain. */
   readonly standing?: Standing | undefined;
 }
 
-/** Its own volumes by disk, and those that it shared with others. */
+/** The VM's own volumes by disk, and those that it shared with others. */
 export const erasureOf = (spec: VmSpec): Erasure => ({
   name: spec.name,
   tenant: spec.tenant,
@@ -95,8 +95,8 @@ export const erasureOf = (spec: VmSpec): Erasure => ({
 });
 
 /**
- * Waits until readers see what was just done, so that a Get after the operation shows it. The effect itself is certain
- * already: when the observation is late, the operation does not fail for it.
+ * Waits until readers see the effect, so that a Get after the operation shows it. The effect is certain already: a late
+ * observation does not fail the operation.
  */
 export async function seen(work: Promise<unknown>): Promise<void> {
   await work.catch(() => undefined);
@@ -105,9 +105,9 @@ export async function seen(work: Promise<unknown>): Promise<void> {
 export const SEEN_WITHIN_MS = 2000;
 
 /**
- * Whether an error leaves open what became of the operation. Before anything was done, a libvirt that cannot be asked is
- * a failure; to one that goes on after an interruption it says nothing about what was done before. Nor does it when
- * libvirt is let go because the agent stops.
+ * Whether an error leaves the operation's outcome open. Before any effect, a libvirt that does not answer is a plain
+ * failure. For a resumed operation it does not show what happened before; nor does it if the connection was closed
+ * because the agent stops.
  */
 export const isUndecided = (
   { kind, reason }: SocleError,
@@ -117,34 +117,34 @@ export const isUndecided = (
   reason === "LIBVIRT_CLOSED" ||
   (resumed && (kind === "timeout" || kind === "unavailable") && reason.startsWith("LIBVIRT_"));
 
-/** The error as `outcome_unknown`, where it leaves open what became of the operation. */
+/** The error as `outcome_unknown`, if it leaves the operation's outcome open. */
 export const undecided = (error: SocleError, resumed: boolean): SocleError =>
   isUndecided(error, { resumed }) ? outcomeUnknown(error) : error;
 
-const silences: ReadonlySet<string> = new Set([
+const CONNECTION_LOSSES: ReadonlySet<string> = new Set([
   "LIBVIRT_DISCONNECTED",
   "LIBVIRT_SOCKET_MISSING",
   "LIBVIRT_UNRESPONSIVE",
 ]);
 
-/** The error in words that say what to do, where libvirt was away and nothing was done. */
-export function ofSilence(error: SocleError): SocleError {
+/** The error with advice, if libvirt was away and nothing was done. */
+export function withRetryAdvice(error: SocleError): SocleError {
   const { kind, reason, message, details } = error;
-  if (kind !== "unavailable" || !silences.has(reason)) return error;
-  const plain = `libvirt is not answering, so this cannot be done now; try again (${message})`;
+  if (kind !== "unavailable" || !CONNECTION_LOSSES.has(reason)) return error;
+  const plain = `libvirt is not answering, so the request cannot be carried out now; retry (${message})`;
   return new SocleError(kind, reason, plain, { cause: error, details });
 }
 
 export function outcomeUnknown(error: SocleError): SocleError {
   if (error.kind === "outcome_unknown") return error;
-  const message = `what became of it is not known while libvirt cannot be asked: ${error.message}`;
+  const message = `the outcome is not known while libvirt does not answer: ${error.message}`;
   return new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", message, { cause: error });
 }
 
-/** The end of a resumed operation that did nothing any more. */
+/** The end of a resumed operation that did nothing more. */
 export const interrupted = (what: string): SocleError =>
   new SocleError(
     "unavailable",
     "INTERRUPTED",
-    `this operation was interrupted, by a stop of the agent or a lost answer: ${what}`,
+    `this operation was interrupted, by a stop of the agent or a lost reply: ${what}`,
   );

@@ -169,7 +169,7 @@ export const effectBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "vm/operations/create.ts",
-        find: "throw await takeBack(context, spec, run, making, error);",
+        find: "throw await rollBack(context, spec, run, making, error);",
         replace: "throw error;",
       },
     ],

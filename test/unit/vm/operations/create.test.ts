@@ -128,7 +128,7 @@ test("what libvirt refuses to remove for good is named, and the rest is taken ba
     DOMAIN_UNDEFINE_FLAGS: [refusal],
   });
   assert.equal(error?.reason, "LIBVIRT_NO_NETWORK");
-  assert.match(error.message, /no network; what was made for it could not be removed: libvirt will not/);
+  assert.match(error.message, /no network; these of its parts could not be removed: libvirt will not/);
   assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
 });
 

@@ -240,7 +240,7 @@ test("a deletion whose domain somebody removed meanwhile fails where disks are l
   const deletion = { ...intent, volumes: disks, keyedParts: ["b"] };
   await assert.rejects(deleteVm.run(context, deletion, gone), ({ kind, reason, message }: SocleError) => {
     assert.deepEqual([kind, reason], ["conflict", "DISKS_LEFT"]);
-    assert.match(message, /there: images\/b\.qcow2\./);
+    assert.match(message, /still exist: images\/b\.qcow2\./);
     return true;
   });
   assert.deepEqual([asked, forgotten], [["b.qcow2", "c.qcow2"], []]);

@@ -8,7 +8,7 @@ import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { VmStats } from "../../../../agent/vm/model/vm.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import type { Image } from "../../../../agent/vm/storage/volume-guard.ts";
-import { ofSilence } from "../../../../agent/vm/operations/work.ts";
+import { withRetryAdvice } from "../../../../agent/vm/operations/work.ts";
 import { answering, sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 import { steps } from "../../../support/vm/steps.ts";
 import { workContext } from "../../../support/vm/work-context.ts";
@@ -117,7 +117,7 @@ test("storage that does not answer keeps it off, with an end and a reason", asyn
     assert.equal(started, 0);
     assert.ok(outcome instanceof SocleError);
     assert.deepEqual({ kind: outcome.kind, reason: outcome.reason }, unseen);
-    assert.match(outcome.message, /VM web could not be looked at.*start it again/);
+    assert.match(outcome.message, /VM web could not be checked.*start it again/);
   }
 });
 
@@ -136,13 +136,10 @@ test("a libvirt that is away is told of in words that say what to do, and other 
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "the connection to /run/x failed", {
     details: { retryAfterMs: 1000 },
   });
-  const told = ofSilence(away);
+  const told = withRetryAdvice(away);
   assert.equal(`${told.kind} ${told.reason}`, "unavailable LIBVIRT_DISCONNECTED");
-  assert.match(
-    told.message,
-    /^libvirt is not answering, .*; try again \(the connection to \/run\/x failed\)$/,
-  );
+  assert.match(told.message, /^libvirt is not answering, .*; retry \(the connection to \/run\/x failed\)$/);
   assert.equal(told.details.retryAfterMs, 1000);
   const other = new SocleError("unavailable", "POOL_INACTIVE", "start it");
-  assert.equal(ofSilence(other), other);
+  assert.equal(withRetryAdvice(other), other);
 });
