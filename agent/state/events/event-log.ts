@@ -22,10 +22,10 @@ export interface EventLogOptions {
 
 export type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
 
-/** Where a subscription starts. Neither, or afterSequence 0: with the oldest held. */
+/** Start of a subscription. Neither, or afterSequence 0: with the oldest held. */
 export interface SubscribeFrom {
   readonly afterSequence?: number;
-  /** Of the log that afterSequence is a number of; absent: not known. */
+  /** The log that afterSequence belongs to; absent: not known. */
   readonly logId?: string;
   readonly fromNow?: boolean;
 }
@@ -35,13 +35,12 @@ const batchEvents = 500;
 const retryAfterMs = 10_000;
 
 /**
- * The host's events, numbered over its whole life. They are told at once and written behind, without a sync each; so
- * that no number is ever told twice with another event, numbers are taken in durable blocks beforehand; of those events
- * go on being told while the disk refuses. After a clean stop
- * the next start goes on with the next number. After a crash it goes on behind the block, and a `resync` event with
- * reason EVENTS_LOST names the numbers between (details lost_from, lost_to): the agent was blind meanwhile anyway, so who
- * follows must list again. Where the files cannot be used at the start, all events of the run stay in memory, under an id
- * of their own.
+ * The host's events, numbered over its whole life. They are published at once and written later, without a sync each.
+ * So that no number is published twice with different events, numbers are reserved in durable blocks; events continue
+ * within the block while the disk fails. After a clean stop the next start continues with the next number. After a
+ * crash it continues behind the block, and a `resync` event with reason EVENTS_LOST names the lost numbers (details
+ * lost_from, lost_to): subscribers must list again. If the files cannot be used at the start, all events of the run
+ * stay in memory, under a log id of their own.
  */
 export class EventLog {
   readonly #clock: Clock;
@@ -51,22 +50,22 @@ export class EventLog {
   readonly #ring: EventRing;
   readonly #segments: EventSegments;
   #logId: string;
-  /** Subscribers that wait for more. */
+  /** Subscribers that wait for events. */
   readonly #sleepers = new Set<() => void>();
   #newest: number;
-  #told: number;
+  #published: number;
   #reserved: number;
   #written: number;
   #writing: Promise<void> | undefined;
   #ended = false;
   #isInMemory = false;
-  /** Set while the disk refuses: events go on from memory, and it is tried again after this time. */
+  /** Set while the disk fails: events continue in memory, and a write is retried at this time. */
   #retryAtMonotonicMs: number | undefined;
   #failure: SocleError | undefined;
 
   /**
-   * Opens also where the disk is full, or the files cannot be used, as `failure` says then. Throws `unavailable`
-   * STATE_UNWRITABLE where they alone could tell the agent's epoch.
+   * Also opens if the disk is full or the files cannot be used; `failure` then gives the reason. Throws `unavailable`
+   * STATE_UNWRITABLE if only the files have the agent's epoch.
    */
   static async open(options: EventLogOptions): Promise<EventLog> {
     const directory = join(options.directory, "events");
@@ -91,7 +90,7 @@ export class EventLog {
     }
   }
 
-  /** Writes nothing: which numbers the files have is not known. */
+  /** Writes nothing: the numbers in the files are not known. */
   static #inMemory(options: EventLogOptions, segments: EventSegments, failure: SocleError): EventLog {
     const ring = new EventRing(options.maxEvents);
     const events = new EventLog(options, ring, segments, { logId: randomUUID(), next: 1 });
@@ -114,7 +113,7 @@ export class EventLog {
     this.#segmentEvents = Math.max(256, Math.ceil(options.maxEvents / 4));
     this.#ring = ring;
     this.#segments = segments;
-    this.#newest = this.#told = this.#written = next - 1;
+    this.#newest = this.#published = this.#written = next - 1;
     this.#reserved = this.#newest + reserveBlock;
   }
 
@@ -128,26 +127,26 @@ export class EventLog {
     }
   }
 
-  /** The log's identity. It changes when published numbers may be used again for other events. */
+  /** The log's identity. It changes when published numbers may be reused for other events. */
   get logId(): string {
     return this.#logId;
   }
 
   /**
-   * The state was rolled back: published numbers may be used again for other events. Rejects subscribers that resume with
-   * an earlier number; subscribers that follow now get a RESYNC.
+   * The state was rolled back: published numbers may be reused for other events. Rejects subscribers that resume with
+   * an earlier number; current subscribers get a RESYNC.
    */
   async beginAnew(): Promise<void> {
     this.#logId = this.#isInMemory ? randomUUID() : await this.#segments.beginAnew();
     this.append({ kind: "resync", reason: logReplaced, details: { log_id: this.#logId } });
   }
 
-  /** Why events are not written: they are told from memory. */
+  /** Why events are not written, but published from memory. */
   get failure(): SocleError | undefined {
     return this.#failure;
   }
 
-  /** Where they are not: finds out by a write whether they can be, which `failure` says then. Never rejects. */
+  /** Retries a failed write; the result is in `failure`. Never rejects. */
   async tryAgain(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
     if (this.#failure === undefined || this.#ended) return;
@@ -155,22 +154,22 @@ export class EventLog {
     await this.#writing;
   }
 
-  /** The oldest held; one above the newest when none is. */
+  /** The oldest held; one above the newest if none is. */
   get oldestSequence(): number {
-    return this.#ring.oldest?.sequence ?? this.#told + 1;
+    return this.#ring.oldest?.sequence ?? this.#published + 1;
   }
 
-  /** The newest that subscribers have been told; 0 before the first. */
+  /** The newest published sequence; 0 before the first. */
   get newestSequence(): number {
-    return this.#told;
+    return this.#published;
   }
 
-  /** The newest that have been told, at most so many, in their order. */
+  /** The newest published events in order, at most `limit`. */
   recent(limit: number): readonly HostEvent[] {
-    return this.#ring.after(this.#told - limit, this.#told, limit);
+    return this.#ring.after(this.#published - limit, this.#published, limit);
   }
 
-  /** Numbers the event and tells it to subscribers. Never waits, never throws. */
+  /** Numbers the event and publishes it to subscribers. Never waits, never throws. */
   append(event: NewEvent): HostEvent {
     this.#newest += 1;
     const numbered: HostEvent = {
@@ -180,15 +179,15 @@ export class EventLog {
       ...event,
     };
     this.#ring.push(numbered);
-    this.#tell();
+    this.#publish();
     this.#wakeWriter();
     return numbered;
   }
 
   /**
-   * Events held after a sequence number, then new ones as they come, none missing, none twice, until the signal aborts.
-   * `overflow`: the subscriber was so slow that events fell out of the ring; it lists again and gets what comes from
-   * then on. Throws `out_of_range` EVENTS_EXPIRED (metadata oldest_sequence) and SEQUENCE_AHEAD, at the call.
+   * Events held after a sequence number, then new ones as they come, without gaps or repetitions, until the signal
+   * aborts. `overflow`: the subscriber was so slow that events left the ring; it must list again, and continues with
+   * later events. Throws `out_of_range` EVENTS_EXPIRED (metadata oldest_sequence) and SEQUENCE_AHEAD, at the call.
    */
   subscribe(
     from: SubscribeFrom,
@@ -198,7 +197,7 @@ export class EventLog {
   }
 
   #startOf({ afterSequence = 0, fromNow = false, logId = "" }: SubscribeFrom): number {
-    if (fromNow) return this.#told;
+    if (fromNow) return this.#published;
     if (afterSequence === 0) return this.#ring.expiredThrough;
     const metadata = {
       log_id: this.#logId,
@@ -206,11 +205,11 @@ export class EventLog {
       newest_sequence: String(this.newestSequence),
     };
     if (logId !== "" && logId !== this.#logId) {
-      const message = `event ${afterSequence} is of another event log (${logId}, now ${this.#logId}): this host's state was rolled back or begun anew; list again`;
+      const message = `event ${afterSequence} is of another event log (${logId}, now ${this.#logId}): this host's state was rolled back or recreated; list again`;
       throw new SocleError("out_of_range", logReplaced, message, { details: { metadata } });
     }
-    if (afterSequence > this.#told) {
-      const message = `the newest event is ${this.#told}, not yet ${afterSequence}: this host's events began anew; list again`;
+    if (afterSequence > this.#published) {
+      const message = `the newest event is ${this.#published}, not yet ${afterSequence}: this host's event log was started again; list again`;
       throw new SocleError("out_of_range", "SEQUENCE_AHEAD", message, { details: { metadata } });
     }
     if (afterSequence < this.#ring.expiredThrough) {
@@ -232,12 +231,12 @@ export class EventLog {
     try {
       while (!over()) {
         if (cursor < this.#ring.expiredThrough) {
-          // What fell out before it was told is told to nobody.
-          cursor = Math.max(this.#told, this.#ring.expiredThrough);
+          // Events that left the ring before their publication are not published.
+          cursor = Math.max(this.#published, this.#ring.expiredThrough);
           yield { kind: "overflow" };
           continue;
         }
-        const batch = this.#ring.after(cursor, this.#told, batchEvents);
+        const batch = this.#ring.after(cursor, this.#published, batchEvents);
         for (const event of batch) {
           if (over()) return;
           cursor = event.sequence;
@@ -256,15 +255,15 @@ export class EventLog {
     }
   }
 
-  #tell(): void {
-    const told = Math.min(this.#newest, this.#reserved);
-    if (told === this.#told) return;
-    this.#told = told;
+  #publish(): void {
+    const published = Math.min(this.#newest, this.#reserved);
+    if (published === this.#published) return;
+    this.#published = published;
     for (const wake of this.#sleepers) wake();
     this.#sleepers.clear();
   }
 
-  /** At stop: makes all of it durable and says that nothing is missing. What is appended afterwards stays in memory. */
+  /** At stop: makes all events durable and marks the log as complete. Later events stay in memory. */
   async flush(): Promise<void> {
     if (this.#ended) return;
     while (this.#writing !== undefined) await this.#writing;
@@ -277,7 +276,7 @@ export class EventLog {
     } catch (thrown) {
       this.#log.warn({ err: thrown }, "the newest events could not be written");
     }
-    this.#tell();
+    this.#publish();
     await this.#segments.close();
   }
 
@@ -307,17 +306,17 @@ export class EventLog {
         }
         this.#written = last?.sequence ?? this.#written;
         this.#reserved = through;
-        this.#tell();
+        this.#publish();
       }
     } catch (thrown) {
       this.#refused(thrown);
-      this.#tell();
+      this.#publish();
     }
     this.#writing = undefined;
   }
 
   #refused(cause: unknown): void {
-    const kept = "they are told from memory and kept until the disk is well";
+    const kept = "they are published from memory and kept until the disk works again";
     if (this.#retryAtMonotonicMs === undefined)
       this.#log.error({ err: cause }, `events cannot be written; ${kept}`);
     const why = messageOf(cause);
@@ -328,7 +327,7 @@ export class EventLog {
     this.#retryAtMonotonicMs = this.#clock.monotonicMs() + retryAfterMs;
   }
 
-  /** After a failed write: a new file, since the old one may end in a part of a line. */
+  /** After a failed write: starts a new file, since the old one may end in a partial line. */
   async #recover(): Promise<void> {
     const reserved = this.#newest + reserveBlock;
     await this.#segments.startSegment(this.#written + 1, reserved);

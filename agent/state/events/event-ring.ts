@@ -1,6 +1,6 @@
 import type { HostEvent } from "./event.ts";
 
-/** The newest events in the order of their sequence. Numbers may be missing; what was dropped or lost is "expired". */
+/** The newest events in order of sequence. Numbers may be missing; dropped and lost events are "expired". */
 export class EventRing {
   readonly #capacity: number;
   #events: HostEvent[] = [];
@@ -39,14 +39,14 @@ export class EventRing {
     }
   }
 
-  /** Lets go of everything up to this sequence. */
+  /** Releases everything up to this sequence. */
   expire(through: number): void {
     this.#events = this.after(through, Infinity, Infinity);
     this.#head = 0;
     this.#expiredThrough = Math.max(this.#expiredThrough, through);
   }
 
-  /** Those behind `sequence` up to `through`, at most `limit`. */
+  /** Events behind `sequence` up to `through`, at most `limit`. */
   after(sequence: number, through: number, limit: number): HostEvent[] {
     const found: HostEvent[] = [];
     for (let index = this.#firstAfter(sequence); found.length < limit; index += 1) {

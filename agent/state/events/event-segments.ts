@@ -13,14 +13,14 @@ import type { HostEvent } from "./event.ts";
 import { decodeLine, encodeLine } from "../journal/format.ts";
 import { codeOf } from "../../kernel/thrown.ts";
 
-// Files of checksummed lines, named by the first sequence they may hold. A line is an event, `{"reserved":N}` (numbers
-// up to N may have been told to somebody, written or not) or, last, `{"clean":true,"next":N}` (none but those written).
-// Where a file finds no room, a link beside them says how far numbers are taken, until a mark does.
+// Files of checksummed lines, named by the first sequence they may hold. A line is an event, `{"reserved":N}` (numbers up
+// to N may have been published, written or not) or, last, `{"clean":true,"next":N}` (only written ones were). If there is
+// no room for a file, a link beside them stores the reserved number until the next mark.
 type Mark = { readonly reserved: number } | { readonly clean: true; readonly next: number };
 
 const number = z.number().int().min(0);
 const text = z.string().optional();
-/** Fields and kinds that a later version adds are kept. */
+/** Unknown fields and kinds of later versions are kept. */
 const recordSchema = z.union([
   z.looseObject({
     sequence: number,
@@ -37,16 +37,16 @@ const recordSchema = z.union([
   z.looseObject({ clean: z.literal(true), next: number }),
 ]);
 
-/** What a start finds. `lost`: numbers that may have been told and whose events are gone. */
+/** State at a start. `lost`: numbers that may have been published and whose events are lost. */
 export interface LoadedEvents {
-  /** Of the log: the same number is the same event under it. */
+  /** Id of the log: under it, a number always means the same event. */
   readonly logId: string;
   readonly nextSequence: number;
   readonly lost?: { readonly from: number; readonly to: number };
 }
 
 export const eventsLost = "EVENTS_LOST";
-/** So many numbers are taken at once: as many events can be told while the disk refuses, as many numbers a crash leaves out. */
+/** Numbers reserved at once: the events that can be published while the disk fails, and the gap after a crash. */
 export const reserveBlock = 65_536;
 
 /** The event log's files. One writer at a time; errors are the file system's. */
@@ -66,7 +66,7 @@ export class EventSegments {
     return this.#eventsInSegment;
   }
 
-  /** Fills the ring with what is held. Damage costs the events before it, never the start. */
+  /** Fills the ring with the stored events. Damage loses the events before it, but never fails the start. */
   async load(ring: EventRing): Promise<LoadedEvents> {
     await makeDirectory(this.#directory, 0o700);
     const names = await readdir(this.#directory);
@@ -104,8 +104,9 @@ export class EventSegments {
         cleanNext = "clean" in record ? record.next : undefined;
         if ("reserved" in record) reserved = Math.max(reserved, record.reserved);
         if ("sequence" in record && record.sequence > last) {
-          const told = record.reason === eventsLost && record.details?.["lost_from"] === String(last + 1);
-          if (record.sequence !== last + 1 && !told) {
+          const isKnownGap =
+            record.reason === eventsLost && record.details?.["lost_from"] === String(last + 1);
+          if (record.sequence !== last + 1 && !isKnownGap) {
             this.#log.warn({ path, after: last }, "events are missing; older ones are forgotten");
             ring.expire(record.sequence - 1);
           }
@@ -115,36 +116,36 @@ export class EventSegments {
         if ((sinceTurn += 1) % 1000 === 0) await nextTurn();
       }
     }
-    // A mark that cannot be read any more may have taken numbers.
+    // An unreadable mark may have reserved numbers.
     const behindMarks =
       cleanNext ?? Math.max(last, reserved) + 1 + (isDamaged || isUnread ? reserveBlock : 0);
     const nextSequence = Math.max(behindMarks, (await this.#reservedWithoutRoom(behindMarks)) + 1);
-    // How many numbers the marks of a whole file took is not known: one may come again under another id.
+    // The numbers that the marks of a whole file reserved are not known: one may be reused under another id.
     const logId = (isUnread ? undefined : await this.#readLogId()) ?? (await this.beginAnew());
     return nextSequence > last + 1 && this.#firsts.length > 0
       ? { logId, nextSequence, lost: { from: last + 1, to: nextSequence - 1 } }
       : { logId, nextSequence };
   }
 
-  /** Gives the log another id, durably: numbers under the one before may be other events'. */
+  /** Gives the log another id, durably: numbers under the previous one may mean other events. */
   async beginAnew(): Promise<string> {
     const logId = randomUUID();
     await replaceLink(this.#logIdPath, logId);
     return logId;
   }
 
-  /** Undefined: it has none yet, as that of version 0.1.0. */
+  /** Undefined: it has none yet, as in version 0.1.0. */
   async #readLogId(): Promise<string | undefined> {
     const logId = await readlink(this.#logIdPath).catch(() => undefined);
     return logId !== undefined && /^[0-9a-f-]{36}$/.test(logId) ? logId : undefined;
   }
 
-  /** Starts a file for events from `first` on; numbers up to `reserved` are durably taken when it resolves. */
+  /** Starts a file for events from `first` on; numbers up to `reserved` are durably reserved when it resolves. */
   async startSegment(first: number, reserved: number): Promise<void> {
-    // In a directory that is no longer this log's, nothing is begun.
+    // Nothing is written to a directory that is no longer this log's.
     await this.#file?.requireSame();
     await this.close();
-    // The newline first: the file may be there already, even torn, and its marks still count.
+    // The newline comes first: the file may exist already, even torn, and its marks still count.
     const handle = await open(this.#path(first), constants.O_RDWR | constants.O_CREAT, 0o600);
     const file = new AppendFile(this.#path(first), handle, (await handle.stat()).size);
     try {
@@ -160,7 +161,7 @@ export class EventSegments {
     if (this.#firsts.at(-1) !== first) this.#firsts.push(first);
   }
 
-  /** Where no file can be started: numbers up to `reserved` are durably taken when it resolves. */
+  /** Used if no file can be started: numbers up to `reserved` are durably reserved when it resolves. */
   async reserveWithoutRoom(reserved: number): Promise<void> {
     await replaceLink(this.#linkPath, String(reserved));
   }
@@ -168,7 +169,7 @@ export class EventSegments {
   async #reservedWithoutRoom(through: number): Promise<number> {
     try {
       const reserved = Number(await readlink(this.#linkPath));
-      // A damaged link may have taken numbers, as a damaged mark may.
+      // A damaged link may have reserved numbers, as a damaged mark may.
       return Number.isSafeInteger(reserved) ? reserved : through + reserveBlock;
     } catch (thrown) {
       if (codeOf(thrown) === "ENOENT") return 0;
@@ -176,7 +177,7 @@ export class EventSegments {
     }
   }
 
-  /** Appends; with a mark it is all durable when it resolves. */
+  /** Appends; with a mark everything is durable when it resolves. */
   async write(events: readonly HostEvent[], mark?: Mark): Promise<void> {
     if (this.#file === undefined) throw new Error("no segment is open");
     const lines = events.map(encode);

@@ -20,7 +20,7 @@ export type EventKind =
   | "break_glass"
   | "scheduling_changed";
 
-/** A fact worth telling. `sequence` is dense over the host's whole life. */
+/** A fact to publish. `sequence` has no gaps over the host's whole life. */
 export interface HostEvent {
   readonly sequence: number;
   readonly agentEpoch: number;

@@ -4,7 +4,7 @@ import { isDone } from "../operations/operation.ts";
 import type { Operations } from "../operations/operations.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** Tells the end of every operation in the event log. */
+/** Publishes the end of every operation in the event log. */
 export function operationEvents(operations: Operations, events: EventLog): Service {
   return {
     name: "operation-events",

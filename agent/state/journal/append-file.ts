@@ -13,7 +13,7 @@ export class FileLost extends Error {
 export const isFileLost = (thrown: unknown): boolean =>
   thrown instanceof FileLost || (thrown instanceof Error && thrown.cause instanceof FileLost);
 
-/** How a refusal names the file. */
+/** The message for a lost file. */
 export const stateLost = (what: string): string =>
   `${what} was deleted, moved or replaced while the agent ran: changes are refused, reads and guests go on; put the state ` +
   "directory back as it was, or restore it from a backup, then restart the agent";
@@ -32,7 +32,7 @@ async function identityOf(file: FileHandle): Promise<FileIdentity> {
   return { dev, ino };
 }
 
-/** Throws FileLost where `path` names another file than `file`, or none. */
+/** Throws FileLost if `path` names another file than `file`, or none. */
 export async function requireSameFile(path: string, file: FileHandle): Promise<void> {
   const held = identities.get(file) ?? (await identityOf(file));
   let found: FileIdentity;
@@ -45,8 +45,8 @@ export async function requireSameFile(path: string, file: FileHandle): Promise<v
 }
 
 /**
- * To be called for what lies behind the last sync before anything is done by it: it may be in the kernel's memory alone,
- * marked as written by a sync that failed. Written once more it is on the disk, or the error says that it is not.
+ * Call it for data behind the last sync before acting on that data: it may only be in the kernel's memory, marked as
+ * written by a failed sync. Writing it again puts it on the disk, or fails.
  */
 export async function writeAgain(file: FileHandle, from: number, to: number): Promise<void> {
   const bytes = Buffer.alloc(Math.max(0, to - from));
@@ -55,14 +55,14 @@ export async function writeAgain(file: FileHandle, from: number, to: number): Pr
     await writeFully(file, bytes.subarray(0, bytesRead), from);
     await file.datasync();
   } catch (thrown) {
-    // Filesystems that never write in place may find no space: the next append is refused then.
+    // Copy-on-write filesystems may find no space: the next append is refused then.
     if (!isFullDisk(thrown)) throw thrown;
   }
 }
 
 /**
- * A file that grows at its end. What a failed append wrote is cut off, durably, before append() throws: no later reader
- * finds what was refused. Where that cannot be made certain, append() throws UncertainWrite.
+ * A file that grows at its end. Before append() throws, a failed append is cut off durably: no later reader finds what
+ * was refused. If that is uncertain, append() throws UncertainWrite.
  */
 export class AppendFile {
   readonly path: string;
@@ -89,19 +89,19 @@ export class AppendFile {
     return this.#syncedBytes;
   }
 
-  /** What the last failed append had written when it was cut off: a copy made meanwhile has it. */
+  /** Bytes of the last failed append before they were cut off: a copy made meanwhile has them. */
   get cutBytes(): number {
     return this.#cutBytes;
   }
 
-  /** It takes no more. */
+  /** The file takes no more appends. */
   get isFailed(): boolean {
     return this.#failure !== undefined;
   }
 
   /**
-   * Durable when it resolves with `sync`, and the path still names this file then. Throws UncertainWrite, or the cause where
-   * nothing of `bytes` will ever be read. The file goes on only after a write that found no space: after a failed sync the
+   * Durable when it resolves with `sync`, and the path still names this file then. Throws UncertainWrite, or the cause
+   * if `bytes` will never be read. Appends continue only after a write that found no space: after a failed sync the
    * kernel may have dropped pages, and the next sync could succeed without them.
    */
   async append(bytes: Buffer, sync: boolean): Promise<void> {
@@ -120,7 +120,7 @@ export class AppendFile {
       if (isWritten || !isFullDisk(cause)) this.#failure = cause;
       this.#cutBytes = isWritten ? bytes.length : 0;
       await this.#cut(isWritten ? this.#syncedBytes : this.#bytes, cause);
-      // What is at the path now may be a copy of what was written.
+      // The file at the path now may be a copy of what was written.
       if (isWritten && isFileLost(cause)) throw new UncertainWrite(this.path, cause);
       throw cause;
     }
@@ -132,7 +132,7 @@ export class AppendFile {
     try {
       const excessBytes = (await this.#file.stat()).size - length;
       this.#cutBytes = Math.max(this.#cutBytes, excessBytes);
-      // Where nothing was written nothing is cut: a disk that takes no write would refuse it.
+      // Without written bytes nothing is cut: a disk that takes no write would refuse it.
       if (excessBytes > 0) {
         await this.#file.truncate(length);
         await this.#file.datasync();
@@ -144,12 +144,12 @@ export class AppendFile {
     }
   }
 
-  /** Takes no more from now on. */
+  /** Takes no more appends from now on. */
   fail(cause: Error): void {
     this.#failure ??= cause;
   }
 
-  /** Throws FileLost where the path names another file by now. */
+  /** Throws FileLost if the path names another file by now. */
   requireSame(): Promise<void> {
     return requireSameFile(this.path, this.#file);
   }

@@ -10,8 +10,9 @@ const chunkBytes = 128 * 1024;
 const maxAppendedBytes = 64 * 1024 * 1024;
 
 /**
- * A journal's successor, written beside it while appends go on: a snapshot of what is live, then what was appended since
- * the snapshot began (records may be in both), then one rename. Until that rename the old file is the journal.
+ * A journal's successor, written beside it while appends continue: a snapshot of the live records, then the records
+ * appended since the snapshot began (some may be in both), then one rename. Until that rename the old file is the
+ * journal.
  */
 export class JournalCompaction {
   readonly #path: string;
@@ -22,7 +23,7 @@ export class JournalCompaction {
   readonly #appended: string[] = [];
   #appendedBytes = 0;
 
-  /** `onDone` is called when the snapshot is on the disk, or with why it is not. */
+  /** `onDone` is called when the snapshot is on the disk, or with the failure. */
   constructor(journalPath: string, records: Iterable<string>, onDone: (failure?: Error) => void) {
     this.#path = compactionPath(journalPath);
     this.#done = this.#snapshot(records).then(
@@ -31,7 +32,7 @@ export class JournalCompaction {
     );
   }
 
-  /** A record that went into the old file since the snapshot began. False: there are too many of them to go on. */
+  /** A record appended to the old file since the snapshot began. False: there are too many of them to continue. */
   carry(json: string): boolean {
     this.#appended.push(json);
     this.#appendedBytes += json.length;
@@ -43,7 +44,7 @@ export class JournalCompaction {
     await this.#write(this.#file, records);
   }
 
-  /** After onDone, while nothing is written to the old file: makes the new one whole, for takeOver(). */
+  /** Call after onDone, while nothing is written to the old file: completes the new one for takeOver(). */
   async complete(): Promise<void> {
     if (this.#file === undefined) throw new Error("there is no snapshot");
     await this.#write(this.#file, this.#appended);
@@ -61,7 +62,7 @@ export class JournalCompaction {
       this.#stop.signal.throwIfAborted();
     };
     for (const json of records) {
-      // Each line says that all before it is on the disk: it will be, before the file becomes the journal.
+      // Each line states that all before it is on the disk: it will be, before the file becomes the journal.
       const line = encodeLine(json, this.#bytes + pending);
       chunk.push(line);
       pending += line.length;
@@ -71,7 +72,7 @@ export class JournalCompaction {
     await file.datasync();
   }
 
-  /** Puts the complete file in the journal's place and hands it over. Where it fails, nobody knows which is the journal. */
+  /** Renames the complete file to the journal and returns it. After a failure it is unknown which file is the journal. */
   async takeOver(journalPath: string): Promise<AppendFile> {
     const file = this.#file;
     if (file === undefined) throw new Error("there is no snapshot");
@@ -91,5 +92,5 @@ export class JournalCompaction {
   }
 }
 
-/** What a crash may leave behind; it was never the journal. */
+/** A crash may leave this file behind; it was never the journal. */
 export const compactionPath = (journalPath: string): string => `${journalPath}.compact`;

@@ -12,7 +12,7 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Writes all of `bytes` at `position`; a short write goes on where it stopped. */
+/** Writes all of `bytes` at `position`, also after short writes. */
 export async function writeFully(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
@@ -20,7 +20,7 @@ export async function writeFully(file: FileHandle, bytes: Buffer, position: numb
   }
 }
 
-/** A write failed after it took effect in part: whether a restart reads it back is unknown. */
+/** A write failed after a partial effect: a restart may or may not read it back. */
 export class UncertainWrite extends Error {
   readonly code: string | undefined;
 
@@ -34,7 +34,7 @@ export class UncertainWrite extends Error {
 
 /**
  * Replaces the file as a whole: after any crash it is either the old or the new one, never a part. Mode 0600. Throws
- * UncertainWrite where the new one is in place and that may not be durable; after other errors it is the old one.
+ * UncertainWrite if the new one is in place but may not be durable; after other errors it is the old one.
  */
 export async function replaceFile(path: string, bytes: Buffer): Promise<void> {
   const temporary = `${path}.new`;
@@ -61,8 +61,8 @@ async function putInPlace(temporary: string, path: string): Promise<void> {
 }
 
 /**
- * Makes `path` a symbolic link that says `text`, as replaceFile does a file. Filesystems keep a short one (59 bytes) in its
- * inode: what must be written can still be where not a byte of a file finds room.
+ * Makes `path` a symbolic link to `text`, atomically as replaceFile. Filesystems keep a short link (59 bytes) in its
+ * inode: it can be written on a disk without space for any file.
  */
 export async function replaceLink(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
@@ -70,7 +70,7 @@ export async function replaceLink(path: string, text: string): Promise<void> {
     await symlink(text, temporary);
   } catch (thrown) {
     if (codeOf(thrown) !== "EEXIST") throw thrown;
-    // Left by a process that ended before its rename.
+    // A process that ended before its rename may have left it.
     await rm(temporary, { force: true });
     await symlink(text, temporary);
   }

@@ -2,9 +2,9 @@ import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { corrupt } from "./refusals.ts";
 
-// A journal is lines of `CRC32 SYNCED JSON`. CRC32 (8 hex digits) covers everything after it. SYNCED is how many
-// bytes of the file were on the disk for certain when the line was written: what tells a torn write (all damage
-// lies behind the last sync, nobody was promised those records) from a damaged disk (a record that was promised).
+// A journal is lines of `CRC32 SYNCED JSON`. CRC32 (8 hex digits) covers everything after it. SYNCED is the number of bytes
+// of the file that were on the disk for certain when the line was written. It distinguishes a torn write (all damage is
+// behind the last sync, where no record was acknowledged) from a damaged disk (an acknowledged record).
 
 export const maxRecordBytes = 4 * 1024 * 1024;
 const maxLineBytes = maxRecordBytes + 32;
@@ -17,7 +17,7 @@ export function encodeLine(json: string, syncedBytes: number): Buffer {
   return Buffer.from(`${crc32(payload).toString(16).padStart(8, "0")} ${payload}\n`);
 }
 
-/** Those of the records that may be whole in the first `bytes` of what was written of them. */
+/** The records that may be whole in the first `bytes` of their write. */
 export function wholeWithin<T extends { readonly json: string }>(bytes: number, records: readonly T[]): T[] {
   let leastBytes = 0;
   return records.filter(({ json }) => (leastBytes += Buffer.byteLength(json)) <= bytes);
@@ -28,7 +28,7 @@ interface Line {
   readonly record: unknown;
 }
 
-/** A line without its newline; undefined where it is not exactly what encodeLine wrote. */
+/** A line without its newline; undefined unless it is exactly what encodeLine wrote. */
 export function decodeLine(line: Buffer): Line | undefined {
   if (line.length < 12 || line.length > maxLineBytes || line[8] !== 0x20) return undefined;
   const payload = line.subarray(9);
@@ -45,16 +45,16 @@ export function decodeLine(line: Buffer): Line | undefined {
 
 export interface Replayed {
   readonly records: number;
-  /** The file is good up to here. */
+  /** The file is valid up to here. */
   readonly goodBytes: number;
   readonly fileBytes: number;
-  /** Of what is good, so much was on the disk for certain. */
+  /** The part of it that was on the disk for certain. */
   readonly syncedBytes: number;
 }
 
 /**
- * Gives every record to `onRecord` in order and says where the good part ends. Throws `internal` JOURNAL_CORRUPT
- * when a record that must have been on the disk is damaged: the journal would lie about what was promised.
+ * Passes every record to `onRecord` in order and returns the end of the valid part. Throws `internal` JOURNAL_CORRUPT
+ * if a record is damaged that must have been on the disk: acknowledged records would be missing.
  */
 export async function replayLines(
   path: string,
@@ -89,7 +89,7 @@ export async function replayLines(
   return { records, goodBytes, fileBytes, syncedBytes };
 }
 
-/** A whole line behind damage that swallowed the newline before it. */
+/** A whole line behind damage that covers the newline before it. */
 function lineInside(bytes: Buffer): Line | undefined {
   const text = bytes.toString("latin1");
   let tries = 0;
@@ -102,7 +102,7 @@ function lineInside(bytes: Buffer): Line | undefined {
 }
 
 interface RawLine {
-  /** Empty where the line is longer than any record. */
+  /** Empty if the line is longer than any record. */
   readonly bytes: Buffer;
   readonly offset: number;
   readonly length: number;
@@ -145,9 +145,9 @@ async function* chunksOfLines(file: FileHandle): AsyncGenerator<RawLine[]> {
   if (length > 0) yield [line(false)];
 }
 
-/** A record that says only that all before it is on the disk. */
+/** A record that only states that all before it is on the disk. */
 export const seal = JSON.stringify({ sealed: true });
-/** Needs blocks of its own: the last one's remainder, where a seal fits, is no space. */
+/** Needs blocks of its own: a seal that fits into the rest of the last block proves no free space. */
 export const roomySeal = JSON.stringify({ sealed: true, room: "-".repeat(16 * 1024) });
 export const isSeal = (record: unknown): boolean =>
   typeof record === "object" && record !== null && "sealed" in record;

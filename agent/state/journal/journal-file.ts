@@ -7,9 +7,9 @@ import { beginAnew, cannotMake, cannotOpen } from "./refusals.ts";
 import { header } from "./version.ts";
 
 /**
- * Opens the file of a journal, or makes one with its header: where there is none, unless it must exist, and where an operator
+ * Opens the file of a journal. Creates it with its header if it does not exist, unless it must, and if an operator
  * wrote `beginAnew` into it. Undefined: it must exist and does not. Throws `unavailable` JOURNAL_UNREADABLE, and
- * STATE_UNWRITABLE where there is none and none can be made.
+ * STATE_UNWRITABLE if it cannot be created.
  */
 export async function openJournalFile(
   path: string,
@@ -18,7 +18,7 @@ export async function openJournalFile(
   try {
     const found = await contentOf(path);
     if (found === "nothing" && mustExist) return undefined;
-    if (found === "beginAnew") log.warn({ path }, "the journal begins anew: its file says so");
+    if (found === "beginAnew") log.warn({ path }, "the journal is started again, as its file requests");
     if (found !== "records")
       await replaceFile(path, encodeLine(header(kind), 0)).catch((cause: unknown) => {
         throw found === "nothing" ? cannotMake(path, cause) : cause;

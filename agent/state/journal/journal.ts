@@ -26,7 +26,7 @@ import { toError } from "../../kernel/thrown.ts";
 const maxPendingBytes = 64 * 1024 * 1024;
 const defaultCompactAboveBytes = 8 * 1024 * 1024;
 
-/** `must`: the end of what was begun. `last`: at the end of the file. */
+/** `must`: the end of a begun change. `last`: at the end of the file. */
 type Need = "may" | "must" | "last";
 
 interface Pending {
@@ -36,7 +36,7 @@ interface Pending {
   readonly reject?: (error: SocleError) => void;
 }
 
-/** An append-only file of checksummed records, durable in groups: all who wait share one write and one fdatasync. */
+/** An append-only file of checksummed records. Concurrent appends share one write and one fdatasync. */
 export class Journal {
   readonly #path: string;
   readonly #options: JournalOptions;
@@ -44,7 +44,7 @@ export class Journal {
   #pending: Pending[] = [];
   #pendingBytes = 0;
   #pumping = false;
-  /** For good. */
+  /** Permanent. */
   #failure: SocleError | undefined;
   /** The last write found no space. */
   #full: SocleError | undefined;
@@ -52,16 +52,17 @@ export class Journal {
   #idle: (() => void) | undefined;
   #compactAbove: number;
   #compaction: JournalCompaction | undefined;
-  /** The compaction's snapshot is on the disk: the pump switches over. */
+  /** The compaction's snapshot is on the disk: the pump switches files. */
   #snapshotDone = false;
   /** The file has an earlier version's header: it is rewritten before anything is appended. */
   #isOutdated = false;
 
   /**
-   * Opens or creates the file (openJournalFile) and replays it. A torn tail is cut off and logged. A file of an earlier version is rewritten;
-   * where that fails the journal is open for reading and `failure` says why. Throws `internal` JOURNAL_CORRUPT
-   * (damage before the last sync), JOURNAL_MISSING, JOURNAL_VERSION, `unavailable` JOURNAL_UNREADABLE, and as
-   * openJournalFile. For all but STATE_UNWRITABLE `onUnreadable` is called instead, where there is one.
+   * Opens or creates the file (openJournalFile) and replays it. A torn tail is cut off and logged. A file of an earlier
+   * version is rewritten; if that fails the journal is open for reading and `failure` gives the reason. Throws
+   * `internal` JOURNAL_CORRUPT (damage before the last sync), JOURNAL_MISSING, JOURNAL_VERSION, `unavailable`
+   * JOURNAL_UNREADABLE, and as openJournalFile. `onUnreadable`, if given, is called instead for all but
+   * STATE_UNWRITABLE.
    */
   static async open(path: string, options: JournalOptions): Promise<Journal> {
     let file: FileHandle | undefined;
@@ -79,7 +80,7 @@ export class Journal {
       if (found.goodBytes < found.fileBytes) {
         options.log.warn(
           { path, records: found.records, offset: found.goodBytes, bytes: found.fileBytes - found.goodBytes },
-          "the journal ended in a torn record, which nobody was promised; it is cut off",
+          "the journal ended in a torn record that was never acknowledged; it is cut off",
         );
         await file.truncate(found.goodBytes);
         await file.datasync();
@@ -87,7 +88,7 @@ export class Journal {
       await writeAgain(file, found.syncedBytes, found.goodBytes);
       const journal = new Journal(path, new AppendFile(path, file, found.goodBytes), options);
       journal.#isOutdated = outdated;
-      // Without an append: a compaction after it would ask for live records that the caller has not made yet.
+      // Not by an append: a compaction after it would need live records that the caller has not made yet.
       if (outdated) await journal.#rewrite().catch((thrown: unknown) => void journal.#fail(thrown));
       return journal;
     } catch (thrown) {
@@ -113,26 +114,26 @@ export class Journal {
     this.#compactAbove = options.compactAboveBytes ?? defaultCompactAboveBytes;
   }
 
-  /** Why appends are refused: for good, or until there is space again. */
+  /** Why appends are refused: permanently, or until there is space again. */
   get failure(): SocleError | undefined {
     return this.#failure ?? this.#full;
   }
 
-  /** The file's length without what is pending. */
+  /** The file's length without pending records. */
   get bytes(): number {
     return this.#file.bytes;
   }
 
-  /** What waits to be written. */
+  /** Bytes that wait to be written. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
   /**
-   * Resolves when the record is on the disk. Rejects with JOURNAL_FAILED: `exhausted` while the disk is full, `unavailable`
-   * for good once a write or sync failed otherwise (STATE_LOST where the file was deleted or replaced): a restart will not
-   * read the record back; `outcome_unknown` where it may. Rejects with JOURNAL_BUSY when too much waits for a slow disk: a
-   * record that "must" be kept (the end of what was begun) is refused only at twice that.
+   * Resolves when the record is on the disk. Rejects with JOURNAL_FAILED: `exhausted` while the disk is full;
+   * `unavailable`, permanently, after any other failed write or sync (STATE_LOST if the file was deleted or replaced):
+   * a restart will not read the record back; `outcome_unknown` if it may. Rejects with JOURNAL_BUSY if too much waits
+   * for a slow disk: a record that "must" be kept (the end of a begun change) is refused only at twice that.
    */
   append(record: unknown, need: "may" | "must" = "may"): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -145,19 +146,19 @@ export class Journal {
     });
   }
 
-  /** Where the disk was full: finds out by a write whether it still is, which `failure` says then. Never rejects. */
+  /** After a full disk: retries by a write; the result is in `failure`. Never rejects. */
   async tryAgain(): Promise<void> {
     if (this.#full === undefined) return;
     await this.#appendSeal(roomySeal, "must");
   }
 
-  /** Keeps its order and becomes durable with the next append. Lost where that fails. */
+  /** Keeps its order and becomes durable with the next append. Lost if that fails. */
   appendLazily(record: unknown): void {
     if (this.#options.schema?.safeParse(record).success !== false)
       this.#push({ json: JSON.stringify(record), need: "may" });
   }
 
-  /** Makes all that was appended durable and closes the file. */
+  /** Makes all appended records durable and closes the file. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -165,7 +166,7 @@ export class Journal {
 
   async #close(): Promise<void> {
     if (this.#failure === undefined) {
-      // A last line that says the rest was on the disk: later damage to it cannot pass for a torn write.
+      // A last line states that the rest is on the disk: later damage to it cannot look like a torn write.
       await this.#appendSeal(seal, "last");
     }
     if (this.#pumping) {
@@ -218,7 +219,7 @@ export class Journal {
       } catch (thrown) {
         await this.#refuse(batch, thrown);
       }
-      // What the snapshot may have is written by now, or it was given up.
+      // The records for the snapshot are written by now, or it was abandoned.
       await this.#compactWhereDue(isSnapshotDone);
       // Resolved appenders run first: their next append replaces the seal.
       if (this.#pending.length === 0) await setImmediate();
@@ -238,10 +239,13 @@ export class Journal {
     this.#full = undefined;
     const compaction = this.#compaction;
     if (compaction !== undefined && !batch.every(({ json }) => compaction.carry(json)))
-      this.#giveUp(compaction, new Error("more was appended meanwhile than is kept in memory"));
+      this.#giveUp(compaction, new Error("too much was appended meanwhile to keep in memory"));
   }
 
-  /** Throws the cause of a failure. The file takes no more then, except after a full disk: the old one is in place still. */
+  /**
+   * Throws the cause of a failure. The file then takes no more appends, except after a full disk, which keeps the old
+   * file.
+   */
   async #rewrite(): Promise<void> {
     const old = this.#file;
     try {
@@ -258,9 +262,9 @@ export class Journal {
   }
 
   /**
-   * Says in the file that all before is on the disk, where nothing else follows that does: damage to the last record,
-   * which was promised, cannot pass for a torn write then. Needs no sync: only a crash of the machine can lose it, and
-   * nobody is promised a seal.
+   * Records that all before is on the disk, unless a later line does: damage to the last acknowledged record then
+   * cannot look like a torn write. Needs no sync: only a crash of the machine can lose a seal, and no caller depends on
+   * it.
    */
   async #seal(): Promise<void> {
     const { bytes, syncedBytes } = this.#file;
@@ -277,16 +281,16 @@ export class Journal {
     const written = isCut ? wholeWithin(this.#file.cutBytes, batch) : batch;
     const readable = written.filter(({ reject }) => reject !== undefined);
     const isCertain = readable.length === 0 || (isCut && (await this.#isUnread()));
-    // What is begun stays unknown until a restart has read the file; an end is kept, and written later.
+    // A begun change stays unknown until a restart has read the file; an end is kept, and written later.
     if (!isCertain && readable.some(({ need }) => need === "may")) this.#file.fail(cause as Error);
     const failure = this.#fail(cause);
-    // Its snapshot may hold what is refused.
+    // Its snapshot may contain refused records.
     if (this.#compaction !== undefined) this.#giveUp(this.#compaction, failure);
     const unknown = new Set(isCertain ? [] : readable);
     for (const one of batch) one.reject?.(unknown.has(one) ? outcomeUnknown(this.#path, cause) : failure);
   }
 
-  /** No reader finds what was cut off: not in the file, and not in an older copy of it. */
+  /** No reader finds the cut records: neither in the file nor in an older copy of it. */
   async #isUnread(): Promise<boolean> {
     try {
       await this.#options.beforeRefused?.();
@@ -297,7 +301,7 @@ export class Journal {
     }
   }
 
-  /** What waits was not written, and is refused with certainty unless the file goes on. Returns why it is refused. */
+  /** Waiting records were not written, and are refused with certainty unless the file continues. Returns the refusal. */
   #fail(cause: unknown): SocleError {
     const isPassing = isFullDisk(cause) && !this.#file.isFailed;
     const failure = journalFailed(this.#path, cause, isPassing);
@@ -350,7 +354,7 @@ export class Journal {
       await old.requireSame();
       this.#file = await compaction.takeOver(this.#path);
     } catch (thrown) {
-      // Both files have all that was acknowledged; which of them is the journal after a restart is not known.
+      // Both files have all acknowledged records; which of them is the journal after a restart is not known.
       old.fail(toError(thrown));
       this.#fail(thrown);
       return;
@@ -371,7 +375,7 @@ export class Journal {
     this.#compactAbove = this.#file.bytes * 2;
     this.#options.log.warn(
       { path: this.#path, err: failure },
-      "the journal could not be compacted; it goes on growing",
+      "the journal could not be compacted; it keeps growing",
     );
     void compaction.discard().catch(() => undefined);
   }

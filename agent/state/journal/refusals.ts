@@ -4,9 +4,9 @@ import { isFileLost, stateLost } from "./append-file.ts";
 import { isFullDisk } from "./durable-file.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
-// Why a record is refused.
+// Errors that refuse a record.
 
-/** `isPassing`: appends go on by themselves once there is space. */
+/** `isPassing`: appends continue once there is space. */
 export function journalFailed(path: string, cause: unknown, isPassing: boolean): SocleError {
   const details = { metadata: { path } };
   if (isFileLost(cause))
@@ -21,7 +21,7 @@ export function journalFailed(path: string, cause: unknown, isPassing: boolean):
   );
 }
 
-/** The record may be read back after a restart, or not. */
+/** A restart may or may not read the record back. */
 export const outcomeUnknown = (path: string, cause: unknown): SocleError =>
   new SocleError(
     "outcome_unknown",
@@ -56,14 +56,14 @@ export const tooLarge = (path: string, bytes: number): SocleError =>
   new SocleError("invalid", "RECORD_TOO_LARGE", `a record of ${bytes} bytes is too large for ${path}`);
 
 export const busy = (path: string): SocleError =>
-  new SocleError("exhausted", "JOURNAL_BUSY", `${path} is on a disk too slow for the load; try again later`, {
+  new SocleError("exhausted", "JOURNAL_BUSY", `${path} is on a disk too slow for the load; retry later`, {
     details: { retryAfterMs: 1000 },
   });
 
-/** What an operator writes in the place of a journal that cannot be restored. */
+/** An operator writes this in place of a journal that cannot be restored. */
 export const beginAnew = "new";
 
-/** `what`: the records that the file held. */
+/** `what`: the records of the file. */
 const startWithout = (path: string, what: string): string =>
   `start without the ${what} it held (guests are not affected, but a request that is sent again may be carried out a second ` +
   `time): echo ${beginAnew} > ${path}`;
@@ -72,7 +72,7 @@ export function corrupt(path: string, kind: string, record: number, offset: numb
   return new SocleError(
     "internal",
     "JOURNAL_CORRUPT",
-    `${path}: record ${record} at byte ${offset} is damaged and was on the disk before; what it promised is not ` +
+    `${path}: record ${record} at byte ${offset} is damaged and was on the disk before; its records are not ` +
       `guessed. Check the disk, then restore the file from a backup. Where there is none, move the file aside and ${startWithout(path, kind)}.`,
     { details: { metadata: { path, record: String(record), offset: String(offset) } } },
   );
@@ -82,7 +82,7 @@ export const missing = (path: string, kind: string): SocleError =>
   new SocleError(
     "internal",
     "JOURNAL_MISSING",
-    `${path} is missing, and this host had one; what it promised is not guessed. Restore the file from a backup. Where there is ` +
+    `${path} is missing, and this host had one; its records are not guessed. Restore the file from a backup. Where there is ` +
       `none, ${startWithout(path, kind)}.`,
     { details: { metadata: { path } } },
   );
@@ -92,7 +92,7 @@ export const wrongVersion = (path: string, kind: string, version: number, writte
   new SocleError(
     "internal",
     "JOURNAL_VERSION",
-    `${path} is not a ${kind} journal of version ${version} (it says ${JSON.stringify(written).slice(0, 200)}). Run the ` +
+    `${path} is not a ${kind} journal of version ${version} (its header is ${JSON.stringify(written).slice(0, 200)}). Run the ` +
       `version of Socle that wrote it, or move the file aside and ${startWithout(path, kind)}.`,
     { details: { metadata: { path } } },
   );
@@ -106,7 +106,7 @@ const unknownRecord = (path: string, kind: string, record: unknown): SocleError 
     { details: { metadata: { path } } },
   );
 
-/** A record that the next start would refuse to read. */
+/** The next start would refuse to read the record. */
 export const notReadable = (path: string): SocleError =>
   new SocleError(
     "internal",
@@ -123,13 +123,13 @@ const unreadableReasons = new Set([
   "HOST_RECORD_UNREADABLE",
 ]);
 
-/** Why changes are refused while a file is damaged, lost, of another version or cannot be read; undefined for other errors. */
+/** Why changes are refused while a file is damaged, lost, of another version or unreadable; undefined for other errors. */
 export function asUnreadable(thrown: unknown): SocleError | undefined {
   if (!(thrown instanceof SocleError) || !unreadableReasons.has(thrown.reason)) return undefined;
   return refusesChanges(thrown);
 }
 
-/** `why` names the file and the way out, in whole sentences. */
+/** `why` names the file and the remedy, in whole sentences. */
 export function refusesChanges(why: SocleError): SocleError {
   const message = `changes are refused, reads and guests go on: ${why.message} Then restart the agent.`;
   const metadata = { ...why.details.metadata, problem: why.reason };
@@ -137,8 +137,8 @@ export function refusesChanges(why: SocleError): SocleError {
 }
 
 /**
- * Throws `unavailable` STATE_UNREADABLE where `failure` is that a journal was not read to its end: it may hold more than is
- * known. `what`: what is not known then.
+ * Throws `unavailable` STATE_UNREADABLE if `failure` shows that a journal was not read to its end: it may have more
+ * records. `what`: the fact that is then unknown.
  */
 export function requireReadWhole(failure: SocleError | undefined, what: string): void {
   if (failure?.reason !== "STATE_UNREADABLE") return;
@@ -147,7 +147,7 @@ export function requireReadWhole(failure: SocleError | undefined, what: string):
   throw new SocleError("unavailable", "STATE_UNREADABLE", message, { cause, details });
 }
 
-/** The record as it is. Throws unknownRecord where it is none that the schema knows. */
+/** The record, unchanged. Throws unknownRecord if the schema does not know it. */
 export function requireKnown(
   path: string,
   { kind, schema }: { readonly kind: string; readonly schema?: z.ZodType },

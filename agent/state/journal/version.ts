@@ -4,17 +4,20 @@ import { replaceFile } from "./durable-file.ts";
 import { encodeLine } from "./format.ts";
 import { wrongVersion } from "./refusals.ts";
 
-// The lines of version 2 are those of version 1. The number keeps Socle 0.1.0, which reads version 1 alone, from replaying
-// records that it would act on wrongly.
+// Version 2 has the lines of version 1. The number keeps Socle 0.1.0, which reads only version 1, from replaying records
+// that it would handle wrongly.
 
 const currentVersion = 2;
 const readVersions = [1, currentVersion];
 
-/** A journal's first record. All versions' have the same length: what later lines say of offsets holds after a rewrite. */
+/** A journal's first record. It has the same length in all versions: later lines' offsets stay valid after a rewrite. */
 export const header = (kind: string, version = currentVersion): string =>
   JSON.stringify({ journal: kind, version });
 
-/** Whether an earlier version wrote the file that begins with `record`. Throws JOURNAL_VERSION for a version not read. */
+/**
+ * Whether an earlier version wrote the file that begins with `record`. Throws JOURNAL_VERSION for an unsupported
+ * version.
+ */
 export function isOutdated(path: string, kind: string, record: unknown): boolean {
   const written = JSON.stringify(record);
   const version = readVersions.find((one) => written === header(kind, one));

@@ -6,32 +6,36 @@ import { Permit } from "./permit.ts";
 import { MOST_FORGOTTEN_AT_ONCE } from "./retention.ts";
 
 export interface BoundsOptions {
-  /** Without it nothing stands against an operation. */
+  /** Without it every operation is permitted. */
   readonly permit?: Permit;
   /**
-   * Ended and running ones together. At the bound the oldest ended ones of the tenant with the most are forgotten early,
-   * of those that its own callers began; where there are none, new ones are refused. Default 50,000 (about 2.3 kB each).
+   * Limit of ended and running operations together. At the limit the oldest ended ones of the tenant with the most are
+   * forgotten early, of those that its own callers began; without any, new ones are refused. Default 50,000 (about 2.3
+   * kB each).
    */
   readonly maxRetained?: number;
   /** Default 10,000. */
   readonly maxRunning?: number;
-  /** Of one caller, so that what one asks for leaves room for others. Default 20,000. */
+  /** For one caller, so that it leaves room for others. Default 20,000. */
   readonly maxRetainedPerCaller?: number;
-  /** Per tenant, for operations on its VMs by any caller; they do not count as their caller's. Default 5000; `quotaOf` has precedence. */
+  /**
+   * Per tenant, for operations on its VMs by any caller; they do not count for the caller. Default 5000; `quotaOf` has
+   * precedence.
+   */
   readonly maxRetainedPerTenant?: number;
   /** Default 500. */
   readonly maxRunningPerTenant?: number;
   /** Default 1000. */
   readonly maxRunningPerCaller?: number;
-  /** Under way and waiting for one VM. Default 16. */
+  /** Running and waiting for one VM. Default 16. */
   readonly maxRunningPerVm?: number;
-  /** What the configuration says of a tenant's operations; null: the defaults. */
+  /** A tenant's configured limits; null: the defaults. */
   readonly quotaOf?: (tenant: string) => { readonly kept: number | null; readonly running: number | null };
 }
 
-/** Beyond each bound there is room for what relieves the host: stops get through when nothing else does. */
+/** Added to each limit for operations that relieve the host: stops are admitted when no others are. */
 const reserve = { retained: 1000, running: 1000, perVm: 8 };
-/** Of each bound, as far as a tenant's own callers get: what they began never keeps the provider from the tenant's VMs. */
+/** The share of each limit for a tenant's own callers: they never keep the provider from the tenant's VMs. */
 const tenantsPart = { usual: 3 / 4, urgent: 7 / 8 };
 
 /** The tenant of an operation's VM, and the kind of caller that begins it. */
@@ -41,7 +45,7 @@ interface Admitted extends Charged {
   readonly byTenant?: boolean | undefined;
 }
 
-/** How many operations there may be. */
+/** The limits on the number of operations. */
 export class OperationBounds {
   readonly #max: Required<Omit<BoundsOptions, "permit" | "quotaOf">>;
   readonly #quotaOf: BoundsOptions["quotaOf"];
@@ -61,13 +65,13 @@ export class OperationBounds {
     };
   }
 
-  /** Makes room for one more operation. Throws why there is none: TOO_MANY_OPERATIONS, or what the permit refuses with. */
+  /** Makes room for one more operation. Throws TOO_MANY_OPERATIONS, or the permit's refusal. */
   requireRoom(table: OperationTable, admitted: Admitted): void {
     const refusal = this.#refusal(table, admitted);
     if (refusal !== undefined) throw refusal;
     const { maxRetained } = this.#max;
     const most = roomOf("retained", maxRetained, admitted);
-    // More than one is beyond the bound after a restart that found forgotten ones in the journal again.
+    // After a restart several may be over the limit, since the journal may still have forgotten ones.
     for (let at = 0; at < MOST_FORGOTTEN_AT_ONCE && table.size >= most; at += 1)
       if (!table.forgetEarly()) throw tooMany(`${maxRetained} operations are kept`, expiryOf(table));
   }
@@ -93,22 +97,22 @@ export class OperationBounds {
         dimension("kept_operations", kept),
       );
     if (table.unfinished >= room("running", max.maxRunning))
-      return tooMany(`${max.maxRunning} operations are under way`, 1000);
+      return tooMany(`${max.maxRunning} operations are in progress`, 1000);
     const running = isTenants ? (quota?.running ?? max.maxRunningPerTenant) : max.maxRunningPerCaller;
     const unfinished = { limit: room("running", running), used: table.unfinishedOf(who) };
     if (unfinished.used >= unfinished.limit)
       return tooMany(
-        `${unfinished.used} operations of ${whose} are under way`,
+        `${unfinished.used} operations of ${whose} are in progress`,
         1000,
         dimension("running_operations", unfinished),
       );
     if (table.unfinishedFor(vmId) >= room("perVm", max.maxRunningPerVm))
-      return tooMany(`${max.maxRunningPerVm} operations of this VM are under way`, 1000);
+      return tooMany(`${max.maxRunningPerVm} operations of this VM are in progress`, 1000);
     return undefined;
   }
 }
 
-/** The part of a bound that this caller may use. */
+/** The part of a limit that this caller may use. */
 function roomOf(
   kind: keyof typeof reserve,
   bound: number,

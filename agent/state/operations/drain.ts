@@ -4,8 +4,8 @@ import type { Operations } from "./operations.ts";
 const MARGIN_MS = 2000;
 
 /**
- * Lets operations under way end before what they work with stops: it is to start after libvirt and all that observes
- * it, and so stops before them. What has not ended within the time is settled by the next start.
+ * Waits at stop for running operations, before the services that they use stop. So it must start after libvirt and its
+ * observers. The next start settles operations that do not end in time.
  */
 export function operationDrain(operations: Operations, drainMs: number): Service {
   return {

@@ -5,8 +5,8 @@ import type { OperationsOptions } from "./requests.ts";
 import { wholeEnd, withEnd, type Entry } from "./operation-table.ts";
 
 /**
- * `work`: the operation's own work came to this end, which stands also when the journal refuses it. `settlement`: an observer
- * or a person found it out, and nothing remains of it when the journal refuses it.
+ * `work`: the operation's own work reached this end, which stands even if the journal refuses it. `settlement`: an
+ * observer or a person found it; it is dropped if the journal refuses it.
  */
 export type EndSource = "work" | "settlement";
 
@@ -17,9 +17,9 @@ export class OperationEnds {
   readonly #options: Options;
   readonly #journal: Journal;
   readonly #written: (entry: Entry) => void;
-  /** Decided ends that could not be written, or shown, yet. */
+  /** Decided ends that are not written, or not shown, yet. */
   readonly #decided = new Map<string, End>();
-  /** Of these, what an earlier start decided. */
+  /** The ones that an earlier start decided. */
   readonly #found = new Set<string>();
 
   /** `written`: called after each change of an entry, to show it. */
@@ -29,7 +29,7 @@ export class OperationEnds {
     this.#written = written;
   }
 
-  /** Takes over the ends that an earlier start decided and did not show. */
+  /** Takes over ends that an earlier start decided and did not show. */
   found(operations: Iterable<Operation>): void {
     for (const { id, decided } of operations) {
       if (decided === undefined) continue;
@@ -43,7 +43,7 @@ export class OperationEnds {
     return this.#decided.get(id);
   }
 
-  /** What an earlier start decided does not count. */
+  /** Discards what an earlier start decided. */
   forgetFound(entry: Entry): void {
     const { decided: _decided, ...rest } = entry.recorded;
     if (!this.#found.delete(rest.id)) return;
@@ -52,9 +52,9 @@ export class OperationEnds {
   }
 
   /**
-   * Makes an end (or `outcome_unknown`) durable, then shows it. Throws the errors of the journal and of `beforeShown`: the
-   * operation is `outcome_unknown` then, or unchanged when the journal refused a settlement. Where the end is decided and not
-   * shown it throws `outcome_unknown`.
+   * Makes an end (or `outcome_unknown`) durable, then shows it. Throws the errors of the journal and of `beforeShown`:
+   * the operation is then `outcome_unknown`, or unchanged if the journal refused a settlement. An end that is decided
+   * but not shown throws `outcome_unknown`.
    */
   async write(entry: Entry, end: End, source: EndSource): Promise<void> {
     const before = entry.recorded;
@@ -66,8 +66,8 @@ export class OperationEnds {
     let { decided } = before;
     try {
       if (beforeShown !== undefined || (isEnd && source === "settlement")) {
-        // A restart during beforeShown must neither show the end nor repeat the work; and a copy of a settlement that the
-        // journal then refuses must not hold an end, which nothing replaces.
+        // A restart during beforeShown must neither show the end nor repeat the work. A copy of a settlement that the journal
+        // then refuses must not hold an end, which nothing replaces.
         entry.recorded = { ...before, decided: whole };
         if (decided === undefined) await this.#journal.append({ t: "decided", id, ...whole }, "must");
         decided = whole;
@@ -101,6 +101,6 @@ const notShown = (cause: SocleError): SocleError =>
   new SocleError(
     "outcome_unknown",
     cause.reason,
-    `the end of the operation is decided, and shown once it can be recorded: ${cause.message}`,
+    `the operation's end is decided, and will be shown once it can be recorded: ${cause.message}`,
     { cause },
   );

@@ -1,11 +1,11 @@
 import type { Operation } from "./operation.ts";
 
-/** Ended operations that tenants' own callers began: kept only while there is room for the operations of others. */
+/** Ended operations that tenants' own callers began: kept only while there is room for other tenants' operations. */
 export class Forgettable {
   /** By tenant, in the order of their end. */
   readonly #byTenant = new Map<string, Set<string>>();
 
-  /** Once it has an end. */
+  /** Call once it has ended. */
   add({ id, tenant, byTenant }: Operation): void {
     if (tenant === undefined || byTenant !== true) return;
     const ids = this.#byTenant.get(tenant);
@@ -18,7 +18,7 @@ export class Forgettable {
     if (ids?.delete(id) === true && ids.size === 0) this.#byTenant.delete(tenant);
   }
 
-  /** The oldest of the tenant that has the most; undefined: there is none. */
+  /** The oldest of the tenant with the most; undefined: there is none. */
   get next(): string | undefined {
     let most: ReadonlySet<string> = new Set<string>();
     for (const ids of this.#byTenant.values()) if (ids.size > most.size) most = ids;

@@ -6,8 +6,8 @@ const versionSeven = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[\da-f]{4}-[\da-f]{12}$
 const timeOf = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 
 /**
- * UUIDs of version 7 (RFC 9562): they sort by the time they were made, and strictly by the order in which one source made
- * them, whatever the wall clock does: 48 bits of milliseconds, 12 of counter, 62 random.
+ * UUIDs of version 7 (RFC 9562): 48 bits of milliseconds, 12 of counter, 62 random. They sort by creation time, and
+ * those of one source strictly by creation order, whatever the wall clock does.
  */
 export class OperationIds {
   readonly #now: () => number;
@@ -36,8 +36,8 @@ export class OperationIds {
   }
 
   /**
-   * As startAfter, for an id that was read outside the state directory, which may have lost newer ones. One that claims to
-   * be of a time more than a year ahead is no id of an agent, and left out.
+   * As startAfter, for an id from outside the state directory, which may have lost newer ones. An id more than a year
+   * ahead is no agent's id, and is ignored.
    */
   startAfterSeen(id: string): void {
     const isPlausible = versionSeven.test(id) && timeOf(id) <= this.#now() + YEAR_MS;

@@ -2,25 +2,25 @@ import { Counts } from "../../kernel/counts.ts";
 import type { Operation } from "./operation.ts";
 import { OrderedIds } from "./ordered-ids.ts";
 
-/** What lists of operations are filtered by. */
+/** Filters for lists of operations. */
 export interface Selection {
   readonly vmId?: string;
   readonly tenant?: string;
   readonly onlyRunning?: boolean;
 }
 
-/** Of one VM, of one tenant, of one VM for one tenant, or of all. */
+/** Operations of one VM, of one tenant, of one VM for one tenant, or all. */
 interface Group {
   readonly all: OrderedIds;
   readonly running: OrderedIds;
 }
 
-/** Ids of operations by VM, by tenant and by whether they run: a list visits those alone that it may show. */
+/** Ids of operations by VM, tenant and running state: a list visits only those that it may show. */
 export class OperationIndex {
   readonly #everything: Group = newGroup();
   readonly #byVm = new Map<string, Group>();
   readonly #byTenant = new Map<string, Group>();
-  /** An id that VMs of several tenants had, one after the other, has operations of each. */
+  /** VMs of several tenants may have had the same id, one after the other. */
   readonly #byVmOfTenant = new Map<string, Group>();
   readonly #heldOf = new Counts();
   readonly #runningOf = new Counts();
@@ -55,7 +55,7 @@ export class OperationIndex {
     return this.#everything.all.newest;
   }
 
-  /** Charged to the same account, ended ones included. */
+  /** Number of operations charged to the same account, ended ones included. */
   heldOf(who: Charged): number {
     return this.#heldOf.of(accountOf(who));
   }
@@ -64,12 +64,12 @@ export class OperationIndex {
     return this.#runningOf.of(accountOf(who));
   }
 
-  /** Under way and waiting for this VM. */
+  /** Number of operations that run or wait for this VM. */
   runningFor(vmId: string): number {
     return this.#byVm.get(vmId)?.running.size ?? 0;
   }
 
-  /** The fewest ids that hold all that are selected, newest first. */
+  /** The smallest group of ids that contains all selected ones, newest first. */
   newestFirst({ vmId, tenant, onlyRunning = false }: Selection, afterId = "~"): Iterable<string> {
     let group: Group | undefined = this.#everything;
     if (vmId !== undefined && tenant !== undefined) group = this.#byVmOfTenant.get(`${vmId} ${tenant}`);
@@ -85,7 +85,7 @@ export class OperationIndex {
   }
 }
 
-/** The owner of the bounds that an operation counts against: its VM's tenant, else its caller. */
+/** The account that an operation counts against: its VM's tenant, else its caller. */
 export interface Charged {
   readonly caller: string;
   readonly tenant?: string | undefined;

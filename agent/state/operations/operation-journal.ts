@@ -20,7 +20,7 @@ const ending = {
   cancelledBy: text.optional(),
 };
 
-/** What the journal holds. Fields that a later version adds are kept; a record of another kind is refused. */
+/** The journal's records. Unknown fields of later versions are kept; a record of another kind is refused. */
 const recordSchema = z.discriminatedUnion("t", [
   z.looseObject({
     t: z.literal("begin"),
@@ -43,7 +43,7 @@ const recordSchema = z.discriminatedUnion("t", [
   z.looseObject({ t: z.enum(["decided", "end"]), id: text, ...ending }),
 ]);
 
-/** The journal of operations, and the table of what it holds. Throws what Journal.open throws. */
+/** Opens the journal of operations, and fills the table from it. Throws what Journal.open throws. */
 export async function openOperationJournal(
   options: OperationsOptions,
 ): Promise<{ journal: Journal; table: OperationTable }> {
@@ -74,7 +74,7 @@ export async function openOperationJournal(
         ? {}
         : {
             onUnreadable: (why) => {
-              // Half of it would show states that are not the last ones.
+              // A part of it would show outdated states.
               table = new OperationTable({ retentionMs, clock, boot });
               onUnreadable(why);
             },

@@ -7,7 +7,7 @@ import { errorOf, isDone, type End, type Operation, type OperationStep } from ".
 import type { Outcome } from "./requests.ts";
 import { defined } from "../../kernel/defined.ts";
 
-/** What the journal holds. Each may be replayed more than once: a later one of the same operation wins. */
+/** The journal's records. Each may be replayed more than once: the last one of an operation counts. */
 export type OperationRecord =
   | { readonly t: "begin"; readonly operation: Operation; readonly fingerprint: string }
   | {
@@ -19,25 +19,25 @@ export type OperationRecord =
     }
   | EndRecord;
 
-/** `decided`: the operation has this end, and shows it once the journal holds the same as `end`. */
+/** `decided`: the operation has this end, and shows it once the journal has the same end as `end`. */
 type EndRecord = { readonly t: "decided" | "end"; readonly id: string } & End;
 
 export interface Entry {
   readonly fingerprint: string;
-  /** As it will be once all that was appended to the journal is durable. */
+  /** Its state once all records appended to the journal are durable. */
   recorded: Operation;
-  /** As others see it; undefined until its begin is durable. */
+  /** The published state; undefined until its begin is durable. */
   shown: Operation | undefined;
   durable: Promise<void>;
 }
 
-/** The end of an operation that was found out, or that a person knows. */
+/** The end for an outcome that was observed, or that a person knows. */
 export const endOf = (outcome: Outcome): End =>
   outcome.state === "succeeded"
     ? { state: "succeeded", progress: 1, result: outcome.result ?? {} }
     : { state: outcome.state, error: errorOf(toSocleError(outcome.error)) };
 
-/** The operation with this end in place of what it had; its intent is let go once it is done. */
+/** Sets the operation's end; a done operation drops its intent. */
 export function withEnd(operation: Operation, end: End): Operation {
   const next: { -readonly [Key in keyof Operation]: Operation[Key] } = { ...operation };
   delete next.error;
@@ -48,25 +48,25 @@ export function withEnd(operation: Operation, end: End): Operation {
   return next;
 }
 
-/** The fields of an ended operation that the journal's record of the end holds. */
+/** The fields of an ended operation in the journal's end record. */
 export const wholeEnd = (operation: Operation): End => {
   const { state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy } = operation;
   return defined({ state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy });
 };
 
-/** All operations held, by id and by who asked for them, and what replay makes of the journal's records. */
+/** All operations held, by id and by request, built by replaying the journal. */
 export class OperationTable {
   readonly #retentionMs: number;
   readonly #clock: Clock;
   readonly #boot: BootClock | undefined;
-  /** In the order of ids, which is that of begin. */
+  /** In the order of ids, which is the order of begin. */
   readonly #byId = new Map<string, Entry>();
   readonly #byRequest = new Map<string, Entry>();
   readonly #index = new OperationIndex();
   readonly #forgettable = new Forgettable();
-  /** Those without an end, in the order of ids. */
+  /** Unfinished ones, in the order of ids. */
   readonly #unfinished = new Set<string>();
-  /** Ended ones in the order in which they expire. */
+  /** Ended ones, in the order of their expiry. */
   readonly #expiries: { id: string; atMonotonicMs: number }[] = [];
   #expired = 0;
 
@@ -84,7 +84,7 @@ export class OperationTable {
     return this.#unfinished.size;
   }
 
-  /** Of this tenant, or this caller, ended ones included. */
+  /** Number of operations of this tenant, or this caller, ended ones included. */
   heldOf(who: Charged): number {
     return this.#index.heldOf(who);
   }
@@ -93,7 +93,7 @@ export class OperationTable {
     return this.#index.runningOf(who);
   }
 
-  /** Under way and waiting for this VM. */
+  /** Number of operations that run or wait for this VM. */
   unfinishedFor(vmId: string): number {
     return this.#index.runningFor(vmId);
   }
@@ -120,7 +120,7 @@ export class OperationTable {
     return this.#recordedOf(this.#unfinished);
   }
 
-  /** Of this VM. */
+  /** Unfinished operations of this VM. */
   withoutEndOf(vmId: string): Operation[] {
     return this.#recordedOf([...this.#index.newestFirst({ vmId, onlyRunning: true })].reverse());
   }
@@ -148,7 +148,7 @@ export class OperationTable {
     const { id, requestId, caller } = recorded;
     this.#finish(recorded);
     this.#byId.delete(id);
-    // A forgotten operation's request id may be a newer one's.
+    // A newer operation may have reused a forgotten one's request id.
     const request = `${requestId} ${caller}`;
     if (this.#byRequest.get(request)?.recorded.id === id) this.#byRequest.delete(request);
     this.#index.remove(recorded);
@@ -165,7 +165,10 @@ export class OperationTable {
     this.#expiries.push({ id: recorded.id, atMonotonicMs: this.#clock.monotonicMs() + this.#retentionMs });
   }
 
-  /** Removes the oldest ended operation of the tenant with the most, before its retention ends. False: no operation has ended. */
+  /**
+   * Removes the oldest ended operation of the tenant with the most, before its retention ends. False: no operation has
+   * ended.
+   */
   forgetEarly(): boolean {
     const entry = this.#byId.get(this.#forgettable.next ?? "");
     if (entry === undefined) return false;
@@ -173,7 +176,7 @@ export class OperationTable {
     return true;
   }
 
-  /** Removes at most so many whose retention has ended, the oldest first. Returns whether more of them are left. */
+  /** Removes up to `most` operations whose retention has ended, oldest first. Returns whether more of them are left. */
   forgetExpired(most: number): boolean {
     const now = this.#clock.monotonicMs();
     const isDue = (): boolean => (this.#expiries[this.#expired]?.atMonotonicMs ?? Infinity) <= now;
@@ -193,7 +196,7 @@ export class OperationTable {
     return next === undefined ? undefined : next.atMonotonicMs - this.#clock.monotonicMs();
   }
 
-  /** Newest first. Visits no more than it may show. */
+  /** Newest first. Visits only operations that it may show. */
   list({ afterId, limit, ...selection }: Selection & { afterId?: string; limit: number }): Operation[] {
     const { onlyRunning = false } = selection;
     const found: Operation[] = [];
@@ -206,7 +209,7 @@ export class OperationTable {
     return found;
   }
 
-  /** Takes what the journal's schema has passed: no other kind of record gets here. */
+  /** Takes only records that the journal's schema has accepted. */
   replay(record: unknown): void {
     const known = record as OperationRecord;
     if (known.t === "begin") {
@@ -216,7 +219,7 @@ export class OperationTable {
     const entry = this.#byId.get(known.id);
     if (entry === undefined) return; // forgotten before the journal was compacted
     if (known.t === "step") {
-      // A step before it may be missing: steps are recorded lazily, and lost where the disk was full.
+      // An earlier step may be missing: steps are recorded lazily, and lost on a full disk.
       const { steps } = entry.recorded;
       const index = Math.min(known.index, steps.length);
       entry.recorded = {
@@ -230,7 +233,7 @@ export class OperationTable {
     entry.recorded = t === "decided" ? { ...entry.recorded, decided: end } : withEnd(entry.recorded, end);
   }
 
-  /** After the last record: forgets what is past its time, shows the rest. */
+  /** After the last record: forgets expired operations, shows the rest. */
   replayed(): void {
     const ended: { operation: Operation; ageMs: number }[] = [];
     for (const entry of this.#byId.values()) {
@@ -249,7 +252,7 @@ export class OperationTable {
     this.forgetExpired(Infinity);
   }
 
-  /** Since it ended. The wall clock may have been stepped: it counts only where the host was booted anew since. */
+  /** Time since its end. The wall clock may have been stepped: it is used only after a reboot. */
   #ageMs({ endedAtMs, endedSinceBoot }: Operation): number {
     const isThisBoot = this.#boot !== undefined && endedSinceBoot?.bootId === this.#boot.bootId;
     if (isThisBoot) return Math.max(0, this.#boot.ms() - endedSinceBoot.ms);
@@ -266,7 +269,7 @@ export class OperationTable {
   }
 }
 
-/** As it is shown until its outcome is found out. */
+/** Its published state until its outcome is known. */
 const interrupted = (operation: Operation): Operation =>
   operation.state === "outcome_unknown"
     ? operation
@@ -277,7 +280,7 @@ const interrupted = (operation: Operation): Operation =>
           kind: "outcome_unknown",
           reason: "INTERRUPTED",
           message:
-            "the agent stopped while this operation ran; its outcome is found out as soon as libvirt answers",
+            "the agent stopped while this operation ran; its outcome is determined as soon as libvirt answers",
           metadata: {},
         },
       };

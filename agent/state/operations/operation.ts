@@ -1,6 +1,6 @@
 import type { SocleError } from "../../kernel/errors.ts";
 
-/** A mutation under way or done. Immutable: every change makes a new record with the same id. */
+/** A mutation in progress or done. Immutable: every change makes a new object with the same id. */
 export interface Operation {
   readonly id: string;
   readonly requestId: string;
@@ -11,7 +11,7 @@ export interface Operation {
   readonly instance?: string;
   /** The VM's tenant; absent for a VM without one, and in operations of version 0.1.0. */
   readonly tenant?: string;
-  /** Its caller is restricted to that tenant. Absent otherwise, and in operations that earlier agents began. */
+  /** Its caller is restricted to that tenant. Absent otherwise, and in operations of earlier agents. */
   readonly byTenant?: true;
   readonly caller: string;
   readonly behalf?: Behalf;
@@ -22,14 +22,14 @@ export interface Operation {
   readonly error?: OperationError;
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
-  /** The same moment, which no step of the wall clock moves. */
+  /** The same moment on a clock that wall clock steps do not move. */
   readonly endedSinceBoot?: SinceBoot;
   readonly result: Readonly<Record<string, string>>;
-  /** Who asked first that it be cancelled; `state` says whether it was. */
+  /** The first caller that requested its cancellation; `state` shows whether it was cancelled. */
   readonly cancelledBy?: string;
   /** The end of its work: durable, and not shown yet. */
   readonly decided?: End;
-  /** What replay needs to find out what happened: the parsed request and what was decided at admission. JSON. */
+  /** Data that replay needs to find the outcome: the parsed request and the decisions at admission. JSON. */
   readonly intent: unknown;
 }
 
@@ -37,15 +37,15 @@ export interface Operation {
 export type End = Pick<Operation, "state"> &
   Partial<Pick<Operation, "progress" | "result" | "error" | "endedAtMs" | "endedSinceBoot" | "cancelledBy">>;
 
-/** Who stands behind a caller, and why he acts, as far as it was said. */
+/** The person behind a caller and the reason for the request, as far as given. */
 export interface Behalf {
-  /** As the identity provider calls him. */
+  /** Name at the identity provider. */
   readonly person?: string;
-  /** The id of the token that says so. */
+  /** Id of the token that names the person. */
   readonly token?: string;
   /** A change or an incident. */
   readonly ticket?: string;
-  /** Why nobody was asked who he is. */
+  /** Why no identity was required. */
   readonly breakGlass?: string;
 }
 
@@ -58,11 +58,11 @@ export interface OperationStep {
   readonly name: string;
   readonly startedAtMs: number;
   readonly endedAtMs?: number;
-  /** Absent while under way. */
+  /** Absent while in progress. */
   readonly outcome?: "done" | "failed" | "undone";
 }
 
-/** A SocleError as it is kept: kind, reason, message and metadata without its cause. */
+/** A stored SocleError: kind, reason, message and metadata, without its cause. */
 export interface OperationError {
   readonly kind: string;
   readonly reason: string;
@@ -77,7 +77,7 @@ export const errorOf = ({ kind, reason, message, details }: SocleError): Operati
   metadata: details.metadata ?? {},
 });
 
-/** Its effect may have happened or not, nothing works on it, and its end is not decided. */
+/** Its effect is uncertain, nothing works on it, and its end is not decided. */
 export const isUnsettled = ({ state, decided }: Operation): boolean =>
   state === "outcome_unknown" && decided === undefined;
 

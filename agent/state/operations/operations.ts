@@ -29,11 +29,11 @@ import { defined } from "../../kernel/defined.ts";
 export type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./requests.ts";
 export type { Step } from "./run.ts";
 
-/** The mutations of this host: each durable before its effect, each with one end that is durable before it is told. */
+/** The mutations of this host: each durable before its effect, each with one end that is durable before it is shown. */
 export class Operations {
   /**
-   * Operations that had no end when the agent last stopped, oldest first. settle() or run() ends them; until one of them
-   * does, they are `outcome_unknown`.
+   * Operations that were unfinished when the agent last stopped, oldest first. They are `outcome_unknown` until
+   * settle() or run() ends them.
    */
   readonly interrupted: readonly Operation[];
 
@@ -50,7 +50,7 @@ export class Operations {
   readonly #ends: OperationEnds;
   /** Operations without a run whose end is being written. */
   readonly #ending = new Set<string>();
-  /** Operations whose outcome was unknown and whose work runs again. */
+  /** Operations of unknown outcome whose work runs again. */
   readonly #settling = new Set<string>();
   readonly #waiters: OperationWaiters;
   #state: "open" | "draining" | "closed" = "open";
@@ -77,15 +77,15 @@ export class Operations {
     this.interrupted = table.withoutEnd();
     this.#ends.found(this.interrupted);
     if (this.interrupted.length > 0)
-      this.#log.info({ operations: this.interrupted.length }, "operations without an end were found");
+      this.#log.info({ operations: this.interrupted.length }, "unfinished operations were found");
   }
 
-  /** How many are being worked on now. */
+  /** Number of operations in progress. */
   get running(): number {
     return this.#runs.size;
   }
 
-  /** How many are held, ended ones included. */
+  /** Number of operations held, ended ones included. */
   get retained(): number {
     return this.#table.size;
   }
@@ -94,7 +94,7 @@ export class Operations {
     return this.#journal.pendingBytes;
   }
 
-  /** Of a kind, since the agent started. */
+  /** Totals of a kind since the agent started. */
   totals(kind: string): OperationTotals {
     return this.#tally.of(kind);
   }
@@ -104,7 +104,7 @@ export class Operations {
     return this.#journal.failure;
   }
 
-  /** Resolves once work on operations may go on, or the signal aborts. */
+  /** Resolves once operations may continue, or the signal aborts. */
   untilPermitted(signal: AbortSignal): Promise<void> {
     return this.#bounds.permit.untilAllowed(signal);
   }
@@ -115,8 +115,8 @@ export class Operations {
   }
 
   /**
-   * The operation that this caller's request made before, if it did: known at once, durable when it resolves. For those
-   * who must refuse a new request before it begins, and never one that is only repeated. Throws as begin() does.
+   * The operation that this caller's request made before, if any: known at once, durable when it resolves. For callers
+   * that must refuse a new request before it begins, but never a repeated one. Throws as begin() does.
    */
   find(
     request: Pick<BeginRequest, "requestId" | "caller" | "kind" | "fingerprint">,
@@ -130,11 +130,11 @@ export class Operations {
   }
 
   /**
-   * Checks at once, resolves when the operation is durable. fresh=false: this caller sent this id with this body before,
-   * and gets that operation as it is now. Throws `conflict` REQUEST_ID_REUSED for another body, `invalid`
-   * REQUEST_ID_INVALID, `exhausted` TOO_MANY_OPERATIONS, `unavailable` AGENT_STOPPING, the journal's errors: after
-   * `outcome_unknown` the same request is answered so until a restart has found the operation, or not. Throws
-   * `conflict` OPERATION_UNSETTLED while another operation of the VM is `outcome_unknown`.
+   * Checks at once, resolves when the operation is durable. fresh=false: this caller sent this id with this body
+   * before, and gets that operation in its current state. Throws `conflict` REQUEST_ID_REUSED for another body,
+   * `invalid` REQUEST_ID_INVALID, `exhausted` TOO_MANY_OPERATIONS, `unavailable` AGENT_STOPPING, and the journal's
+   * errors: after `outcome_unknown` the same request gets that error until a restart shows whether the operation
+   * exists. Throws `conflict` OPERATION_UNSETTLED while another operation of the VM is `outcome_unknown`.
    */
   async begin(request: BeginRequest): Promise<{ operation: Operation; fresh: boolean }> {
     const before = this.find(request);
@@ -168,7 +168,7 @@ export class Operations {
     try {
       await entry.durable;
     } catch (thrown) {
-      // One that a restart may find keeps its request id: repeated before that, it must not begin a second time.
+      // A restart may find it, so it keeps its request id: a repetition before that must not begin a second time.
       if (!isUncertain(thrown)) this.#table.remove(entry);
       throw thrown;
     }
@@ -177,10 +177,10 @@ export class Operations {
   }
 
   /**
-   * Works on an operation that begin() made (or an interrupted one) in the background. What the work returns is the result.
-   * A SocleError of kind outcome_unknown leaves it in that state for settle(); an error after cancel() makes it
-   * `cancelled`. `ended` resolves when the end is durable, or could not be made so. Throws `conflict` when it is done or already
-   * worked on.
+   * Works on an operation that begin() made (or an interrupted one) in the background. The work returns the result. A
+   * SocleError of kind outcome_unknown leaves it in that state for settle(); an error after cancel() makes it
+   * `cancelled`. `ended` resolves when the end is durable, or could not be made so. Throws `conflict` if it is done or
+   * in progress.
    */
   run(
     operation: Operation,
@@ -229,15 +229,15 @@ export class Operations {
     return this.#table.withoutEnd().filter(isUnsettled);
   }
 
-  /** Whether the journal holds an end of this operation. */
+  /** Whether the journal has the end of this operation. */
   hasEnded(id: string): boolean {
     return this.#table.hasEnded(id);
   }
 
   /**
-   * Whether this operation may have its effect: throws `conflict` OPERATION_UNSETTLED while the outcome of another one of
-   * its VM is unknown, or is being found out. Operations that wait for their turn bar nothing. Of those that are resumed,
-   * the oldest goes first; a new one is refused for all, since a newer one may have passed it.
+   * Whether this operation may have its effect. Throws `conflict` OPERATION_UNSETTLED while the outcome of another one
+   * of its VM is unknown, or being determined. Waiting operations block nothing. Of resumed ones the oldest goes first;
+   * a new one is refused for all of them, since a newer one may have overtaken it.
    */
   requireTurn({ id, vmId }: Pick<Operation, "id" | "vmId">, as: "new" | "resumed" = "new"): void {
     const isOpen = (other: Operation): boolean => isUnsettled(other) || this.#settling.has(other.id);
@@ -263,7 +263,7 @@ export class Operations {
       if (error.kind === "internal")
         this.#log.error({ operation: entry.recorded.id, err: thrown }, "operation failed");
     }
-    // Once closed, an end could no longer be made durable: the next start finds the operation interrupted.
+    // Once closed, an end cannot be made durable: the next start finds the operation interrupted.
     if (this.#state !== "closed") await this.#ends.write(entry, end, "work").catch(() => undefined);
     this.#runs.delete(entry.recorded.id);
     this.#settling.delete(entry.recorded.id);
@@ -279,9 +279,9 @@ export class Operations {
   }
 
   /**
-   * Ends an operation that was interrupted, or whose outcome was unknown, by an observation. An end that its work has decided
-   * takes precedence. Durable when it resolves. Throws `not_found`, `conflict` OPERATION_NOT_OPEN when it is done or still
-   * worked on, the journal's errors, and `outcome_unknown` when the end is decided and cannot be shown yet.
+   * Ends an operation that was interrupted, or whose outcome was unknown, by an observation. An end that its work has
+   * decided takes precedence. Durable when it resolves. Throws `not_found`, `conflict` OPERATION_NOT_OPEN if it is done
+   * or in progress, the journal's errors, and `outcome_unknown` if the end is decided but cannot be shown yet.
    */
   async settle(id: string, outcome: Outcome): Promise<Operation> {
     const entry = this.#entry(id);
@@ -290,7 +290,7 @@ export class Operations {
     return entry.recorded;
   }
 
-  /** As settle(), for an operation of an older copy of the state: what that says was decided may have come otherwise. */
+  /** As settle(), for an operation of an older copy of the state, whose decided end may be wrong. */
   async settleOutdated(id: string, outcome: Outcome): Promise<Operation> {
     const entry = this.#entry(id);
     this.#requireIdle(entry);
@@ -298,10 +298,7 @@ export class Operations {
     return await this.settle(id, outcome);
   }
 
-  /**
-   * Retries to write and show an end that is decided, without the work. Returns undefined when none is decided. Throws as
-   * settle() does.
-   */
+  /** Retries to write and show a decided end, without the work. Undefined: none is decided. Throws as settle() does. */
   async endAgain(id: string): Promise<Operation | undefined> {
     const end = this.#ends.decided(id);
     if (end === undefined) return undefined;
@@ -337,7 +334,7 @@ export class Operations {
     return this.#table.list(options);
   }
 
-  /** Resolves when the operation is done or the time is over, with the operation as it is then. */
+  /** Resolves with the current operation when it is done or the time is over. */
   async wait(id: string, timeoutMs: number, signal: AbortSignal): Promise<Operation> {
     if (isDone(this.get(id))) return this.get(id);
     await this.#waiters.until(id, timeoutMs, signal);
@@ -345,8 +342,8 @@ export class Operations {
   }
 
   /**
-   * Asks the work to stop where it can; its end says whether it did, and who asked first. Throws `not_found`, `conflict` NOT_CANCELLABLE
-   * when it is done or nothing works on it.
+   * Requests the work to stop where it can; the end shows whether it did, and the first caller. Throws `not_found`, and
+   * `conflict` NOT_CANCELLABLE if it is done or not in progress.
    */
   cancel(id: string, caller: string): Operation {
     const operation = this.get(id);
@@ -361,14 +358,14 @@ export class Operations {
     return entry.recorded;
   }
 
-  /** Every change of an operation from now on; `overflow` when the reader was too slow. Ends with the signal. */
+  /** Every change of an operation from now on; `overflow` if the reader was too slow. Ends with the signal. */
   watch(signal: AbortSignal): AsyncIterable<QueueItem<Operation>> {
     return this.#changes.subscribe(signal);
   }
 
   /**
-   * At stop: takes no more, waits for those under way, then closes the journal. What is left keeps working on the step it
-   * is in, starts no other, and has no end in the journal: `interrupted` at the next start.
+   * At stop: takes no more operations, waits for the running ones, then closes the journal. The rest finish their
+   * current step, start no other, and get no end in the journal: they are `interrupted` at the next start.
    */
   async drain(timeoutMs: number): Promise<void> {
     if (this.#state === "closed") return;
@@ -382,7 +379,7 @@ export class Operations {
     if (this.#runs.size > 0) {
       this.#log.warn(
         { operations: [...this.#runs.keys()] },
-        "stopping with operations under way; the next start settles them",
+        "stopping with unfinished operations; the next start settles them",
       );
     }
     await this.#journal.close();

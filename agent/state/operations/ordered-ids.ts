@@ -1,4 +1,4 @@
-/** Ids that are added in ascending order, and mostly removed in it. */
+/** Ids that are added in ascending order, and mostly removed in that order. */
 export class OrderedIds {
   #ids: string[] = [];
   readonly #removed = new Set<string>();
@@ -15,7 +15,7 @@ export class OrderedIds {
     this.#ids.push(id);
   }
 
-  /** Only of an id that was added, once. */
+  /** Call once, with an added id. */
   remove(id: string): void {
     this.#removed.add(id);
     if (this.#removed.size * 2 <= this.#ids.length) return;
@@ -23,12 +23,12 @@ export class OrderedIds {
     this.#removed.clear();
   }
 
-  /** Those below `bound`, highest first. */
+  /** Ids below `bound`, highest first. */
   *below(bound: string): Generator<string> {
     for (let index = this.#firstFrom(bound) - 1; index >= 0; index -= 1) yield* this.#kept(index);
   }
 
-  /** Those above `bound`, lowest first. */
+  /** Ids above `bound`, lowest first. */
   *above(bound: string): Generator<string> {
     const first = this.#firstFrom(bound);
     for (let index = first; index < this.#ids.length; index += 1)

@@ -1,11 +1,11 @@
 import type { SocleError } from "../../kernel/errors.ts";
 
-/** Whether this agent may change anything on its host: only while no part of the agent refuses. */
+/** Whether this agent may change its host: only while no part of the agent refuses. */
 export class Permit {
   readonly #reasons = new Map<string, SocleError>();
   readonly #waiting = new Set<() => void>();
 
-  /** Why every new change is refused. */
+  /** The reason why every new change is refused. */
   get refusal(): SocleError | undefined {
     return this.#reasons.values().next().value;
   }
@@ -22,7 +22,7 @@ export class Permit {
     this.#waiting.clear();
   }
 
-  /** Resolves once nothing stands against a change, or the signal aborts. */
+  /** Resolves once changes are allowed, or the signal aborts. */
   async untilAllowed(signal: AbortSignal): Promise<void> {
     if (this.refusal === undefined || signal.aborted) return;
     await new Promise<void>((resolve) => {

@@ -2,7 +2,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import { requireReadWhole } from "../journal/refusals.ts";
 import type { Operation } from "./operation.ts";
 
-// Why a request about an operation is refused.
+// Errors that refuse a request about an operation.
 
 export function checkRequestId(requestId: string): void {
   if (/^[\x21-\x7e]{1,128}$/.test(requestId)) return;
@@ -16,9 +16,9 @@ export function checkRequestId(requestId: string): void {
   );
 }
 
-/** `failure`: of the journal. Throws as requireReadWhole where that says that it is not known. */
+/** `failure`: of the journal. Throws as requireReadWhole if the journal cannot show whether it exists. */
 export function notFound(id: string, failure: SocleError | undefined): never {
-  requireReadWhole(failure, `whether there is an operation ${id}`);
+  requireReadWhole(failure, `whether operation ${id} exists`);
   throw new SocleError(
     "not_found",
     "OPERATION_NOT_FOUND",
@@ -36,13 +36,13 @@ export const notOpen = (operation: Operation): SocleError =>
 export const notCancellable = ({ id, state }: Operation): SocleError =>
   new SocleError("conflict", "NOT_CANCELLABLE", `operation ${id} cannot be cancelled: it is ${state}`);
 
-/** The operation that must have an end before anything else is done to its VM. */
+/** The operation that must end before any other change of its VM. */
 export const unsettled = ({ id, kind }: Pick<Operation, "id" | "kind">): SocleError =>
   new SocleError(
     "conflict",
     "OPERATION_UNSETTLED",
-    `the outcome of operation ${id} (${kind}) of this VM is not known yet, and nothing else is done to the VM before it is; ` +
-      `the agent finds it out as soon as it can: retry, or look (socle operations show ${id}) and settle it by hand ` +
+    `the outcome of operation ${id} (${kind}) of this VM is not known yet, and other changes of the VM wait for it; ` +
+      `the agent determines it as soon as it can: retry, or check (socle operations show ${id}) and settle it by hand ` +
       `(socle operations settle ${id} --as done|not-done)`,
     { details: { metadata: { operation_id: id, operation_kind: kind }, retryAfterMs: 5000 } },
   );
@@ -56,7 +56,7 @@ export const reused = (requestId: string, operationId: string): SocleError =>
   );
 
 export const stopping = (): SocleError =>
-  new SocleError("unavailable", "AGENT_STOPPING", "the agent is stopping; try again when it is back", {
+  new SocleError("unavailable", "AGENT_STOPPING", "the agent is stopping; retry after its restart", {
     details: { retryAfterMs: 2000 },
   });
 

@@ -13,45 +13,45 @@ export interface OperationsOptions extends BoundsOptions {
   readonly boot?: BootClock;
   readonly log: Logger;
   /**
-   * Returns the step that must succeed before this end is shown, or undefined for none. The end is durable as decided before
-   * the step runs. While the step fails the operation is `outcome_unknown`; endAgain() retries it.
+   * Returns the step that must succeed before this end is shown, or undefined for none. The end is durable as decided
+   * before the step runs. While the step fails the operation is `outcome_unknown`; endAgain() retries it.
    */
   readonly beforeShown?: (ended: Operation) => (() => Promise<void>) | undefined;
-  /** The state is older than what was done with this operation: nothing more is done for it. */
+  /** The state is older than this operation's run: the operation is not continued. */
   readonly isOutdated?: (id: string) => boolean;
-  /** As Journal's. */
+  /** As in Journal. */
   readonly beforeRefused?: () => Promise<void>;
   /** How long an ended operation and its request id are kept. */
   readonly retentionMs: number;
-  /** As Journal's. */
+  /** As in Journal. */
   readonly compactAboveBytes?: number;
-  /** As Journal's. */
+  /** As in Journal. */
   readonly onUnreadable?: (why: SocleError) => void;
-  /** As Journal's. */
+  /** As in Journal. */
   readonly mustExist?: boolean;
 }
 
 export interface BeginRequest {
   readonly requestId: string;
-  /** The caller. Request ids are per caller: the same id of another caller is another request. */
+  /** Request ids are per caller: the same id of another caller is another request. */
   readonly caller: string;
   readonly behalf?: Behalf | undefined;
   /** Upper snake: CREATE_VM. */
   readonly kind: string;
   readonly vmId: string;
-  /** The instance of the VM that it is for. */
+  /** The instance of its VM. */
   readonly instance?: string | undefined;
-  /** The newest operation that the VM's domain has on record: this one sorts after it, whatever the journal has lost. */
+  /** The newest operation recorded in the VM's domain: this one sorts after it, even if the journal has lost it. */
   readonly newestOperation?: string | undefined;
-  /** The VM's tenant, whose bounds the operation counts against. Without one, the caller's bounds. */
+  /** The VM's tenant, whose limits the operation counts against. Without one, the caller's limits. */
   readonly tenant?: string | undefined;
-  /** The caller is restricted to that tenant: it may use a part of each bound, the provider the whole. */
+  /** The caller is restricted to that tenant: it may use a part of each limit, the provider the whole. */
   readonly byTenant?: boolean | undefined;
   /** Digest of the request's body without its id. */
   readonly fingerprint: string;
   /** JSON; kept until the operation is done. */
   readonly intent: unknown;
-  /** It relieves the host, as a stop does: it is accepted when the bound is reached for others. */
+  /** It relieves the host, as a stop does: it is admitted beyond the limit for others. */
   readonly urgent?: boolean;
 }
 

@@ -2,16 +2,16 @@ import type { Clock } from "../../kernel/clock.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 
 export interface Retained {
-  /** Removes what has passed its retention, MOST_FORGOTTEN_AT_ONCE at most. Returns whether more of it is left. */
+  /** Removes expired entries, MOST_FORGOTTEN_AT_ONCE at most. Returns whether more of them are left. */
   forgetExpired(): boolean;
 }
 
-/** Bounds what one removal costs the event loop: about 1 ms. */
+/** Limits the event loop time of one removal to about 1 ms. */
 export const MOST_FORGOTTEN_AT_ONCE = 100;
 const EVERY_MS = 10_000;
 const PAUSE_MS = 20;
 
-/** Forgets what has passed its retention, in small parts, so that no call pays for a day of it. */
+/** Forgets expired entries in small parts, so that no call takes long. */
 export class Retention implements Service {
   readonly name = "retention";
   readonly #clock: Clock;

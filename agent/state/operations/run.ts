@@ -5,20 +5,20 @@ import type { Permit } from "./permit.ts";
 
 /**
  * Runs a named part of an operation and records its start and end. `weight` is its share of the whole (0 to 1, default
- * 0.1) for the progress shown. Does not start once cancel() was asked or the agent has stopped; what has started is
- * never cut short.
+ * 0.1) for the progress shown. Does not start after cancel() or once the agent has stopped; a started step is never cut
+ * short.
  */
 export interface Step {
   <T>(name: string, work: () => Promise<T>, weight?: number): Promise<T>;
-  /** As a step; that it is done is on the disk when this resolves. Throws the journal's errors as well. */
+  /** As a step; its completion is on the disk when this resolves. Throws the journal's errors as well. */
   readonly durable: <T>(name: string, work: () => Promise<T>, weight?: number) => Promise<T>;
-  /** Takes back what the step of this name did, also after cancel(): its outcome becomes "undone". */
+  /** Undoes the step of this name, also after cancel(): its outcome becomes "undone". */
   readonly undo: (name: string, work: () => Promise<void>) => Promise<void>;
-  /** Makes later steps ignore cancel(). To be called before effects that cannot be undone. Throws once cancelled. */
+  /** Makes later steps ignore cancel(). Call before effects that cannot be undone. Throws once cancelled. */
   readonly commit: () => void;
   /** As `commit`, also once cancelled: an earlier run had such effects. */
   readonly goOn: () => void;
-  /** For what is done within or beside a step: throws what would keep a step from starting, cancel() apart. */
+  /** For work within or beside a step: throws what keeps a step from starting, except cancel(). */
   readonly requireOpen: () => void;
 }
 
@@ -27,9 +27,9 @@ interface RunOptions {
   readonly operation: () => Operation;
   /** False once ends can no longer be recorded. */
   readonly mayStart: () => boolean;
-  /** Without it no step starts, and the outcome is unknown until it is there again. */
+  /** While it refuses, no step starts, and the outcome is unknown. */
   readonly permit: Permit;
-  /** Once it is true no step starts: what happened is found out, not done. */
+  /** Once it is true no step starts: the outcome is observed instead. */
   readonly isOutdated: () => boolean;
   /** Resolves when it is durable. */
   readonly change: (
@@ -45,7 +45,7 @@ export class OperationRun {
   readonly #options: RunOptions;
   readonly #cancel = new AbortController();
   #isCommitted = false;
-  /** Steps of an earlier, interrupted run by name: done again, they keep their place in the list. */
+  /** Steps of an earlier, interrupted run by name: repeated ones keep their place in the list. */
   readonly #earlier: Map<string, number>;
 
   constructor(options: RunOptions) {
@@ -108,14 +108,14 @@ export class OperationRun {
 
   #requireOpen(): void {
     const { mayStart, permit, isOutdated } = this.#options;
-    // First: nothing that is refused for now can be tried again.
+    // First: a retry is not possible for any refusal while the agent stops.
     if (!mayStart())
       throw new SocleError("unavailable", "AGENT_STOPPING", "the agent stopped before this step");
     if (isOutdated())
       throw new SocleError(
         "outcome_unknown",
         "OPERATION_SUPERSEDED",
-        "another agent has driven this libvirt since the operation began: what became of it is found out",
+        "another agent has controlled this libvirt since the operation began: its outcome is being determined",
       );
     if (permit.refusal !== undefined) {
       const { reason, message } = permit.refusal;

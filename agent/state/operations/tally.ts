@@ -4,18 +4,18 @@ import type { Operation } from "./operation.ts";
 const ends = ["succeeded", "failed", "cancelled"] as const;
 
 export interface OperationTotals {
-  /** By how they ended; an end that none came to is there, as zero. */
+  /** By end; an end that did not occur is zero. */
   readonly byEnd: Readonly<Record<(typeof ends)[number], number>>;
-  /** From the request to the end. */
+  /** Time from the request to the end. */
   readonly durations: Distribution;
 }
 
-/** From a VM that is paused to one that is copied whole. */
+/** From pausing a VM to copying a whole disk. */
 const boundsSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
 
 /**
- * Counts the operations that ended since the agent started, by their kind. Not those of the journal: they are forgotten
- * with time, and a total that falls to anything but zero reads as as many new ones.
+ * Counts by kind the operations that ended since the agent started. Not those of the journal: they are forgotten over
+ * time, and Prometheus reads a falling total as a restart from zero.
  */
 export class OperationTally {
   readonly #byKind = new Map<
@@ -32,7 +32,7 @@ export class OperationTally {
     if (end === undefined || endedAtMs === undefined) return;
     const totals = this.#of(kind);
     totals.byEnd[end] += 1;
-    // Both on the wall clock, which may be set.
+    // Both are on the wall clock, which may be set.
     totals.durations.add(Math.max(0, endedAtMs - createdAtMs) / 1000);
   }
 

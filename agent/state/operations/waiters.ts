@@ -1,6 +1,6 @@
 import { abortReason, type Clock } from "../../kernel/clock.ts";
 
-// A timer of more than 2^31 ms would fire at once.
+// Node fires a timer of more than 2^31 ms at once.
 const MAX_WAIT_MS = 86_400_000;
 
 /** Callers that wait for the end of an operation. */

@@ -2,12 +2,13 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { HostRecord } from "./host-record.ts";
 
 /**
- * How far one step may raise the control epoch. Epochs count takeovers, as terms do in Raft: a cluster that elects a leader
- * each minute needs two years for so many. A larger step is a fault or an attack, and nothing above it would be left.
+ * How far one step may raise the control epoch. Epochs count takeovers, as terms do in Raft: a cluster that elects a
+ * leader each minute needs two years to reach this step. A larger step is a fault or an attack, and could use up all
+ * epochs.
  */
 export const maxControlEpochStep = 1_000_000;
 
-/** Who raises or resets the epoch, for the audit log. */
+/** The caller that raises or resets the epoch, for the audit log. */
 export interface ControlEpochChange<By> {
   readonly from: number;
   readonly to: number;
@@ -17,17 +18,18 @@ export interface ControlEpochChange<By> {
 
 type Kept = Pick<HostRecord, "controlEpoch" | "controlFence" | "raiseControlEpoch" | "resetControlEpoch">;
 
-/** The highest control epoch that this host accepted: it fences schedulers that another one has replaced. */
+/** The highest control epoch that this host accepted: it fences replaced schedulers. */
 export class ControlEpochs<By> {
   readonly #record: Kept;
   readonly #audit: (change: ControlEpochChange<By>) => Promise<unknown>;
   readonly #publish: () => Promise<void>;
-  /** The publication that the newest epoch is part of. */
+  /** The publication that includes the newest epoch. */
   #published: Promise<void> = Promise.resolve();
 
   /**
-   * `audit` makes a raise durable in the audit log; a raise waits for it, and fails with it. `publish` keeps the durable epoch
-   * outside of the state directory too, which may be rolled back; a change waits for it, and it never rejects.
+   * `audit` makes a raise durable in the audit log; a raise waits for it, and fails with it. `publish` keeps the
+   * durable epoch outside the state directory too, which may be rolled back; a change waits for it, and it never
+   * rejects.
    */
   constructor(
     record: Kept,
@@ -44,9 +46,9 @@ export class ControlEpochs<By> {
   }
 
   /**
-   * Resolves when the epoch is audited, durable and published. Throws `conflict` CONTROL_EPOCH_STALE below the highest, also
-   * where that was raised meanwhile, CONTROL_EPOCH_TOO_FAR more than `maxControlEpochStep` above it, and what the audit log
-   * and the host record throw.
+   * Resolves when the epoch is audited, durable and published. Throws `conflict` CONTROL_EPOCH_STALE below the highest,
+   * even if that was raised meanwhile, CONTROL_EPOCH_TOO_FAR more than `maxControlEpochStep` above it, and what the
+   * audit log and the host record throw.
    */
   async raise(epoch: number, by: By): Promise<void> {
     requireControlEpoch(epoch, this.controlEpoch);
@@ -64,7 +66,7 @@ export class ControlEpochs<By> {
     requireCurrentEpoch(epoch, this.controlEpoch);
   }
 
-  /** An administrator's decision, up or down. Resolves when it is durable and published, to the epoch before. */
+  /** An administrator's decision, up or down. Resolves to the previous epoch when it is durable and published. */
   async reset(epoch: number): Promise<number> {
     if (!Number.isSafeInteger(epoch) || epoch < 0) {
       const why = `must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
@@ -91,7 +93,7 @@ export function requireControlEpoch(epoch: number, highest: number): void {
 /** Throws `conflict` CONTROL_EPOCH_STALE. */
 export function requireCurrentEpoch(epoch: number, highest: number): void {
   if (epoch >= highest) return;
-  const message = `the control epoch ${epoch} is older than ${highest}, which another scheduler had`;
+  const message = `the control epoch ${epoch} is older than ${highest}, which another scheduler has presented`;
   throw controlEpochRefusal("CONTROL_EPOCH_STALE", message, highest);
 }
 

@@ -1,17 +1,17 @@
 /**
- * The highest control epoch that was accepted, and how often an administrator reset it. The count orders a reset to a lower
- * epoch after the epochs before it, wherever the two are kept.
+ * The highest accepted control epoch, and the number of administrators' resets. The count orders a reset to a lower
+ * epoch after earlier epochs, in every copy of the fence.
  */
 export interface ControlFence {
   readonly epoch: number;
   readonly resets: number;
 }
 
-/** Whose fence was found. */
+/** The origin of a fence that was found. */
 export interface FenceOrigin {
-  /** Of this state directory, or one of which this is a copy. */
+  /** Of this state directory, or of one that this is a copy of. */
   readonly isOwn: boolean;
-  /** It was written before this process first looked for one: what this process decided is later. */
+  /** Written before this process first looked for a fence: this process's decisions are later. */
   readonly isBeforeThisRun: boolean;
 }
 
@@ -19,8 +19,8 @@ export const isSameFence = (a: ControlFence, b: ControlFence): boolean =>
   a.epoch === b.epoch && a.resets === b.resets;
 
 /**
- * The later of the two. Resets of another state directory (`isOwn` false) are not counted from the same beginning: the
- * higher epoch counts then.
+ * The later of two fences. Another state directory (`isOwn` false) counts its resets separately: the higher epoch
+ * decides then.
  */
 export function laterFence(own: ControlFence, found: ControlFence, isOwn: boolean): ControlFence {
   const epoch = Math.max(own.epoch, found.epoch);

@@ -3,30 +3,30 @@ import * as z from "zod";
 const leftOnSchema = z.object({
   condition: z.string(),
   trigger: z.string(),
-  /** The disk, DIMM or pool it is about; "": the host. */
+  /** The disk, DIMM or pool concerned; "": the host. */
   subject: z.string(),
   evidence: z.string(),
   sinceMs: z.number(),
-  /** The boot that it came in. */
+  /** The boot in which it began. */
   bootId: z.string(),
 });
 
-/** What holds a health condition until an operator, or a reboot and an operator, let it go. */
+/** Holds a health condition until an operator acknowledges it, or a reboot and an operator do. */
 const latchSchema = leftOnSchema.extend({
   cause: z.enum(["flapping", "acknowledge", "reboot_and_acknowledge"]),
   acknowledged: z.boolean(),
 });
 
-/** A request that was carried out, so that asking again does not let go what came after it. */
+/** A completed request: a repetition must not release a later latch. */
 const acknowledgementSchema = z.object({ requestId: z.string(), condition: z.string(), atMs: z.number() });
 
-/** How far logs were seen that outlive the agent, and what was counted in them. */
+/** Positions in logs that outlive the agent, and the counts up to there. */
 const seenLogsSchema = z.object({
-  /** The kernel's log of one boot: all up to this record. */
+  /** The kernel's log of one boot: read up to this record. */
   kernel: z
     .object({ bootId: z.string(), record: z.number(), counts: z.record(z.string(), z.number()) })
     .optional(),
-  /** The BMC's: its newest entries. */
+  /** The BMC's log: its newest entries. */
   bmc: z
     .object({ entries: z.array(z.string()).readonly(), counts: z.record(z.string(), z.number()) })
     .optional(),
@@ -34,12 +34,15 @@ const seenLogsSchema = z.object({
 
 export const healthRecordSchema = z.object({
   latches: z.array(latchSchema),
-  /** What is on without a latch, and stays on for the next agent until it leaves by its rule. Absent in what earlier versions wrote. */
+  /**
+   * Active conditions without a latch: they stay active for the next agent until their rule clears them. Absent in
+   * older records.
+   */
   leftOn: z.array(leftOnSchema).optional(),
   acknowledgements: z.array(acknowledgementSchema),
-  /** Absent in what earlier versions wrote. */
+  /** Absent in older records. */
   seenLogs: seenLogsSchema.optional(),
-  /** What the machine was seen to have in that boot, by what it is. Absent in what earlier versions wrote. */
+  /** Hardware seen in that boot, by kind. Absent in older records. */
   seen: z.object({ bootId: z.string(), names: z.record(z.string(), z.array(z.string())) }).optional(),
 });
 

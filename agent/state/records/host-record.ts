@@ -14,17 +14,17 @@ import { codeOf, messageOf } from "../../kernel/thrown.ts";
 const factsSchema = z.strictObject({
   version: z.literal(1),
   agentEpoch: z.number().int().min(0),
-  /** Absent until it is decided, which is once in the host's life. */
+  /** Absent until it is set, once in the host's life. */
   hostId: z.uuid().optional(),
   scheduling: z.strictObject({ state: z.enum(["active", "cordoned"]), reason: z.string() }),
-  /** The highest that any scheduler had. */
+  /** The highest of any scheduler. */
   controlEpoch: z.number().int().min(0).default(0),
-  /** How often an administrator reset the control epoch. */
+  /** Number of administrators' resets of the control epoch. */
   controlEpochResets: z.number().int().min(0).optional(),
   health: healthRecordSchema.optional(),
-  /** Of this state directory; absent in what version 0.1.0 wrote. */
+  /** Of this state directory; absent in records of version 0.1.0. */
   stateId: z.uuid().optional(),
-  /** Its journals were made: one that is missing was lost. Absent before the first start has made them. */
+  /** Its journals were created: a missing one was lost. Absent before the first start has created them. */
   hasJournals: z.literal(true).optional(),
 });
 type Facts = z.output<typeof factsSchema>;
@@ -37,23 +37,23 @@ const fresh: Facts = {
   scheduling: { state: "active", reason: "" },
   controlEpoch: 0,
 };
-/** What the directory holds of a host that ran before: made after the record. */
+/** Files that prove an earlier run of the host: they are created after the record. */
 const companions = ["operations.journal", "reservations.journal"];
 const maxWaiting = 64;
 
-/** The few facts about this host that must survive the agent, in one file that is replaced as a whole. */
+/** Facts about this host that must outlive the agent, in one file that is replaced as a whole. */
 export class HostRecord {
   readonly #path: string;
   #facts: Facts;
   #writing: Promise<void> = Promise.resolve();
   #waiting = 0;
   #controlEpoch: number;
-  /** The highest that a scheduler had in this run, since its last reset. */
+  /** The highest accepted from a scheduler in this run, since its last reset. */
   #acceptedEpoch = 0;
   #hasReset = false;
   /** Raises that are not written yet. */
   readonly #raises = new Set<{ readonly epoch: number }>();
-  /** How many fences are taken over now. */
+  /** Number of takeovers of fences in progress. */
   #follows = 0;
   #failure: SocleError | undefined;
   #unreadable: SocleError | undefined;
@@ -61,7 +61,7 @@ export class HostRecord {
   #written: string | undefined;
 
   /**
-   * Counts this start: agentEpoch is one higher than ever before, durably, where the disk is full in a link beside the file.
+   * Counts this start: agentEpoch is one above any earlier one, durably; on a full disk in a link beside the file.
    * Throws `unavailable` and `internal`.
    */
   static async open(directory: string): Promise<HostRecord> {
@@ -81,7 +81,7 @@ export class HostRecord {
     return record;
   }
 
-  /** In place of one that open() refused for `why`: it takes no change. Its host takes no VM, whatever its operator had said. */
+  /** Replaces a record that open() rejected for `why`. It takes no change, and its host no VM. */
   static unreadable(directory: string, why: SocleError, agentEpoch: number): HostRecord {
     const scheduling = { state: "cordoned", reason: "host.json cannot be read" } as const;
     const facts = { ...fresh, agentEpoch, scheduling, hasJournals: true } as const;
@@ -101,22 +101,22 @@ export class HostRecord {
     return this.#unreadable ?? this.#failure;
   }
 
-  /** Where the last write failed: finds out by another whether it does still, which `failure` says then. Never rejects. */
+  /** Retries after a failed write; the result is in `failure`. Never rejects. */
   async tryAgain(): Promise<void> {
     if (this.#failure !== undefined) await this.#change(() => ({})).catch(() => undefined);
   }
 
-  /** +1 per start of the agent. */
+  /** Increases by one at each start of the agent. */
   get agentEpoch(): number {
     return this.#facts.agentEpoch;
   }
 
-  /** By which a copy of this state is known again. */
+  /** Identifies copies of this state. */
   get stateId(): string {
     return this.#facts.stateId ?? "";
   }
 
-  /** As setScheduling. To be called before the epoch is shown to anybody, where it is found to have been higher before. */
+  /** As setScheduling. Called before the epoch is published, if a higher earlier one was found. */
   raiseAgentEpoch(agentEpoch: number): Promise<void> {
     return this.#change((now) => ({ agentEpoch: Math.max(now.agentEpoch, agentEpoch) }));
   }
@@ -126,27 +126,30 @@ export class HostRecord {
     return this.#facts.hasJournals === true;
   }
 
-  /** As setScheduling. To be called once the journals are durable. */
+  /** As setScheduling. Called once the journals are durable. */
   journalsMade(): Promise<void> {
     return this.#change(() => ({ hasJournals: true }));
   }
 
-  /** As last made durable. */
+  /** The last durable value. */
   get scheduling(): Scheduling {
     return this.#facts.scheduling;
   }
 
-  /** What holds health conditions. */
+  /** Latches and further state of health conditions. */
   get health(): HealthRecord {
     return this.#facts.health ?? { latches: [], acknowledgements: [] };
   }
 
-  /** By which everybody knows this host; undefined before it was decided a first time. */
+  /** The host's public id; undefined before it is first set. */
   get hostId(): string | undefined {
     return this.#facts.hostId;
   }
 
-  /** Resolves when it is durable, and shows only then. Throws STATE_UNWRITABLE: `exhausted` on a full disk, `outcome_unknown` where a restart may find it, else `unavailable`; and STATE_LOST. */
+  /**
+   * Resolves when it is durable, and takes effect only then. Throws STATE_UNWRITABLE: `exhausted` on a full disk,
+   * `outcome_unknown` if a restart may find it, else `unavailable`; and STATE_LOST.
+   */
   setScheduling(scheduling: Scheduling): Promise<void> {
     return this.#change(() => ({ scheduling }));
   }
@@ -159,31 +162,31 @@ export class HostRecord {
   /** As setScheduling. */
   setHostId(hostId: string): Promise<void> {
     if (this.#unreadable !== undefined) {
-      // It is asked for at every start, and shown; what is written stays as it is.
+      // It is set at every start; the stored id takes precedence.
       this.#facts = { ...this.#facts, hostId };
       return Promise.resolve();
     }
     return this.#change(() => ({ hostId }));
   }
 
-  /** The highest that any scheduler had, before it is durable too: one that is older is refused. */
+  /** The highest of any scheduler, even before it is durable: older ones are rejected. */
   get controlEpoch(): number {
     return this.#controlEpoch;
   }
 
-  /** Never lowers it. Counts at once; resolves when it is durable. Throws as setScheduling does. */
+  /** Never lowers it. Takes effect at once; resolves when it is durable. Throws as setScheduling does. */
   async raiseControlEpoch(epoch: number): Promise<void> {
     requireEpoch(epoch);
     this.#controlEpoch = Math.max(this.#controlEpoch, epoch);
     this.#acceptedEpoch = Math.max(this.#acceptedEpoch, epoch);
-    // A fence that is taken over now may be lower than what is durable: the raise is written after it.
+    // A fence takeover in progress may be lower than the durable epoch: the raise is written after it.
     if (this.#facts.controlEpoch >= epoch && this.#follows === 0) return;
     const raise = { epoch };
     this.#raises.add(raise);
     await this.#change(() => ({})).finally(() => this.#raises.delete(raise));
   }
 
-  /** Up or down. Counts once it is durable: no other change may write it before. Throws as setScheduling does. */
+  /** Up or down. Takes effect once it is durable: no other change may write it before. Throws as setScheduling does. */
   async resetControlEpoch(epoch: number): Promise<void> {
     requireEpoch(epoch);
     await this.#change(
@@ -196,15 +199,15 @@ export class HostRecord {
     );
   }
 
-  /** As last made durable. */
+  /** The last durable value. */
   get controlFence(): ControlFence {
     const { controlEpoch: epoch, controlEpochResets: resets = 0 } = this.#facts;
     return { epoch, resets };
   }
 
   /**
-   * Takes over a fence that is later than its own (laterFence), though never an epoch below one that a scheduler had in this
-   * run. Throws as setScheduling does.
+   * Takes over a fence that is later than its own (laterFence), but never an epoch below one accepted from a scheduler
+   * in this run. Throws as setScheduling does.
    */
   async followControlFence(found: ControlFence, origin: FenceOrigin): Promise<void> {
     const durable = this.controlFence;
@@ -225,19 +228,19 @@ export class HostRecord {
 
   #laterFence(found: ControlFence, { isOwn, isBeforeThisRun }: FenceOrigin): ControlFence {
     const own = { ...this.controlFence, epoch: this.#controlEpoch };
-    // A rolled-back count of resets may be no higher than the lease's: the reset in this run is later all the same.
+    // A rolled-back count of resets may not exceed the lease's: the reset in this run is later all the same.
     if (isOwn && isBeforeThisRun && this.#hasReset)
       return { epoch: own.epoch, resets: Math.max(own.resets, found.resets + 1) };
     const later = laterFence(own, found, isOwn);
     return { ...later, epoch: Math.max(later.epoch, this.#acceptedEpoch) };
   }
 
-  /** Takes the epoch that was written, which may be lower, and the raises that are written after it. */
+  /** Takes the written epoch, which may be lower, and the raises that are written after it. */
   #countFrom(written: number): void {
     this.#controlEpoch = Math.max(written, ...Array.from(this.#raises, ({ epoch }) => epoch));
   }
 
-  /** Both are called when the changes before are written: `changeOf` for what to write, `onWritten` once that is durable. */
+  /** Both run once earlier changes are written: `changeOf` returns the change, `onWritten` runs once it is durable. */
   #change(
     changeOf: (now: Facts) => Partial<Facts>,
     onWritten: (written: Facts) => void = () => undefined,
@@ -288,7 +291,7 @@ function unwritable(path: string, cause: unknown): SocleError {
   return new SocleError(isFull ? "exhausted" : "unavailable", "STATE_UNWRITABLE", message, { cause });
 }
 
-/** Which file a path names, as it was written; undefined where there is none. */
+/** Identifies the file at a path as written; undefined if there is none. */
 async function identityOf(path: string): Promise<string | undefined> {
   return await stat(path, { bigint: true }).then(
     ({ dev, ino, mtimeNs }) => `${dev} ${ino} ${mtimeNs}`,
@@ -327,16 +330,17 @@ async function read(path: string, companionPaths: readonly string[]): Promise<Fa
   } catch (thrown) {
     if (codeOf(thrown) !== "ENOENT")
       throw cannotRead(path, thrown, `Where it is lost, put it back from a backup, edited so: ${byHand}.`);
-    // A host that ran before has one: to begin anew would count its epochs again.
+    // A host that ran before has one: a new record would repeat its epochs.
     if ((await Promise.all(companionPaths.map(exists))).includes(true))
       throw corrupt(path, "is missing", thrown);
     return fresh;
   }
   try {
-    const { crc32: told, ...written } = z
+    const { crc32: recorded, ...written } = z
       .looseObject({ crc32: z.string().optional() })
       .parse(JSON.parse(text));
-    if (told !== undefined && told !== checksum(written)) throw new Error("its checksum is another");
+    if (recorded !== undefined && recorded !== checksum(written))
+      throw new Error("its checksum does not match");
     requireVersion(path, written);
     return factsSchema.parse(written);
   } catch (thrown) {
@@ -353,17 +357,17 @@ function requireVersion(path: string, { version }: { version?: unknown }): void 
   throw new SocleError("internal", "HOST_RECORD_CORRUPT", message);
 }
 
-/** What an edit of the file must do: its checksum is that of the facts as the agent wrote them. */
+/** Instructions for an edit of the file: its checksum covers the facts as the agent wrote them. */
 const byHand =
   "raise its agentEpoch above the one the scheduler has seen, and remove its crc32 with the comma before it";
 
 function corrupt(path: string, what: string, cause: unknown): SocleError {
   const message =
-    `${path} ${what}. Put it back from a backup, edited so: ${byHand}. Where there is none, write a new one with an ` +
+    `${path} ${what}. Put it back from a backup, edited so: ${byHand}. Without a backup, write a new one with an ` +
     `agentEpoch N above the one the scheduler has seen and the control epoch E of the scheduler in charge: ` +
     `{"version":1,"agentEpoch":N,"controlEpoch":E,"scheduling":{"state":"active","reason":""}}. With a lower E, a ` +
-    "scheduler that was replaced may command again: where E is not known, write 0, and run socle host epoch reset --to E " +
-    "before schedulers reach this host. A new file has no cordon: where the host was cordoned, cordon it again.";
+    "replaced scheduler could control the host again: if E is not known, write 0, and run socle host epoch reset --to E " +
+    "before schedulers reach this host. A new file has no cordon: if the host was cordoned, cordon it again.";
   return new SocleError("internal", "HOST_RECORD_CORRUPT", message, { cause });
 }
 
@@ -374,12 +378,11 @@ function cannotRead(path: string, cause: unknown, lastResort: string): SocleErro
 }
 
 const tooSlow = (path: string): SocleError =>
-  new SocleError("exhausted", "STATE_BUSY", `${path} is on a disk too slow for the load; try again later`, {
+  new SocleError("exhausted", "STATE_BUSY", `${path} is on a disk too slow for the load; retry later`, {
     details: { retryAfterMs: 1000 },
   });
 
 /**
- * Of what was written, as it was written: facts that a later version adds are none of it. A file written by hand needs
- * none.
+ * Covers the facts as written, without those that a later version adds. A file written by hand needs no checksum.
  */
 const checksum = (written: object): string => crc32(JSON.stringify(written)).toString(16).padStart(8, "0");

@@ -1,6 +1,6 @@
 import { Topic } from "../../kernel/concurrency/topic.ts";
 
-/** Where this agent's report stands: a generation counts the changes within one epoch. */
+/** The position of this agent's report: a generation counts the changes within one epoch. */
 export class Position {
   agentEpoch: number;
   readonly changes = new Topic<number>();
@@ -14,7 +14,7 @@ export class Position {
     return this.#generation;
   }
 
-  /** Something that is reported has changed: the new generation. */
+  /** A reported value has changed: returns the new generation. */
   bump(): number {
     this.#generation += 1;
     this.changes.publish(this.#generation);

@@ -25,22 +25,22 @@ import { codeOf, messageOf } from "../../kernel/thrown.ts";
 
 export interface StateDirectory {
   readonly path: string;
-  /** Why nothing could be written into it when that was last tried. */
+  /** Why the last write into it failed. */
   readonly failure: SocleError | undefined;
-  /** Finds out by a write whether it can be written, and still is the one that was opened, which `failure` says then. Never rejects. */
+  /** Retries a write, and checks that the directory is still the opened one; the result is in `failure`. Never rejects. */
   tryAgain(): Promise<void>;
-  /** Lets another agent open it. A killed agent needs not have called it. */
+  /** Allows another agent to open it. A killed agent needs no release. */
   release(): Promise<void>;
 }
 
-/** Needs blocks of its own, as a change does. */
+/** Large enough to need disk blocks, as a change does. */
 const probe = Buffer.alloc(16 * 1024);
 const released = "released";
 
 /**
- * Makes the directory (0700) where it is missing and takes it for this process, also where its disk is full. Throws
- * `unavailable` STATE_UNWRITABLE and `conflict` STATE_IN_USE; a directory of another owner or open to others is logged as
- * a warning.
+ * Creates the directory (0700) if it is missing, and claims it for this process, also on a full disk. Throws
+ * `unavailable` STATE_UNWRITABLE and `conflict` STATE_IN_USE. Logs a warning for a directory of another owner, or open
+ * to other users.
  */
 export async function openStateDirectory(path: string, log: Logger): Promise<StateDirectory> {
   try {
@@ -55,7 +55,7 @@ export async function openStateDirectory(path: string, log: Logger): Promise<Sta
   }
   if ((mode & 0o077) !== 0) {
     const octal = (mode & 0o777).toString(8).padStart(4, "0");
-    log.warn({ path, mode: octal }, "the state directory is open to other users; chmod it to 0700");
+    log.warn({ path, mode: octal }, "the state directory is accessible to other users; chmod it to 0700");
   }
   let own: string;
   try {
@@ -89,11 +89,11 @@ export async function openStateDirectory(path: string, log: Logger): Promise<Sta
 }
 
 /**
- * The lock in the directory is gone with the directory; this name lives as long as its process. A path is its mount
- * namespace's.
+ * Claims a name that lives as long as its process: the lock in the directory is lost with the directory. Paths are
+ * relative to the mount namespace.
  */
 async function takeName(path: string, log: Logger): Promise<ProcessName> {
-  // Where /proc is another PID namespace's, this process has no place in it.
+  // If /proc belongs to another PID namespace, it does not list this process.
   const mounts = await readlink("/proc/self/ns/mnt").catch(() => "");
   const where = `${mounts} ${await realpath(path)}`;
   const hash = createHash("sha256").update(where).digest("hex");
@@ -110,7 +110,7 @@ async function takeName(path: string, log: Logger): Promise<ProcessName> {
     if (!(cause instanceof ProcessNameTaken)) throw unwritable(path, cause);
     const { pid } = cause;
     const message =
-      `${path} is in use by the agent with pid ${pid}, which may run in a directory that was deleted or replaced since; ` +
+      `${path} is in use by the agent with pid ${pid}, which may use a directory that was deleted or replaced since; ` +
       "stop that one, or give this one its own state.directory";
     const details = { metadata: { pid: String(pid) } };
     throw new SocleError("conflict", "STATE_IN_USE", message, { cause, details });
@@ -144,12 +144,12 @@ async function write(directory: string): Promise<SocleError | undefined> {
 }
 
 /**
- * Node has no flock, and a lock that only a clean exit removes would keep out the agent that follows a killed one. So the
- * lock names its holder: kernel boot, pid and the process's start time (a pid alone may be somebody else's by now). A dead
- * holder's lock is not replaced, which two could do at once, but followed: locks are numbered, the highest counts, and
- * symlink() lets only one process make the next number. Lower ones are removed only by the holder of a higher one; whoever
- * then finds a number above its own was late, and steps back. What it says is a link's target, for which there is room on a
- * full disk.
+ * Node has no flock, and a lock that only a clean exit removes would block the successor of a killed agent. So the lock
+ * names its holder: kernel boot, pid and the process's start time (a pid may be reused). A dead holder's lock is not
+ * replaced, which two processes could do at once. Locks are numbered instead, the highest counts, and symlink() lets
+ * only one process create the next number. Only the holder of a higher lock removes lower ones; a process that then
+ * finds a number above its own steps back. A lock is a link and its text the link's target, which has room on a full
+ * disk.
  */
 async function takeLock(directory: string): Promise<string> {
   const identity = (await identityOf(process.pid)) ?? released;
@@ -201,7 +201,7 @@ async function holderOf(path: string): Promise<string | undefined> {
   }
 }
 
-/** `PID START BOOT`: who a process is beyond its pid; undefined when there is no such process. */
+/** `PID START BOOT`: identifies a process beyond its pid; undefined if the process does not exist. */
 async function identityOf(pid: number): Promise<string | undefined> {
   const identity = await processIdentity(pid);
   return identity && `${pid} ${identity.start} ${identity.bootId}`;
@@ -227,7 +227,7 @@ function cannotWrite(path: string, cause: unknown): SocleError {
   return new SocleError(
     isFull ? "exhausted" : "unavailable",
     "STATE_UNWRITABLE",
-    `the state directory ${path} cannot be written (${why}): ${isFull ? "free space there" : "mend its disk"}, or set state.directory`,
+    `the state directory ${path} cannot be written (${why}): ${isFull ? "free space there" : "repair its disk"}, or set state.directory`,
     { cause, details: { metadata: { path } } },
   );
 }

@@ -5,7 +5,7 @@ import { FileLost, isFileLost, stateLost } from "../journal/append-file.ts";
 import { replaceLink, UncertainWrite } from "../journal/durable-file.ts";
 import { codeOf, messageOf } from "../../kernel/thrown.ts";
 
-/** Writes `value` outside of the state directory. Resolves with false where that was refused, rejects where it may have failed. */
+/** Writes the number outside the state directory. Resolves with false if refused, rejects if it may have failed. */
 type Publish = () => Promise<boolean>;
 
 interface Mark {
@@ -15,13 +15,14 @@ interface Mark {
 }
 
 /**
- * How far this state directory has come: a number in it (a link, which finds room on a full disk), and never ahead of it the
- * same number outside, which a copy of the directory does not bring back. A copy whose number is lower is an older state.
+ * The progress of this state directory: a number in it (a link, which has room on a full disk), and the same number
+ * outside, never behind it, which a copy of the directory does not restore. A copy with a lower number is an older
+ * state.
  */
 export class Watermark {
   readonly #path: string;
   #mark: Mark;
-  /** What the link says, durably or not, and the number in it. */
+  /** The link's text, durable or not, and the number in it. */
   #text: string;
   #highest: number;
   #failure: SocleError | undefined;
@@ -29,14 +30,14 @@ export class Watermark {
   #publish: Publish | undefined;
   #isCurrent: () => boolean = () => true;
   #raising: Promise<boolean> = Promise.resolve(true);
-  /** Begins when the raise under way has ended. */
+  /** Begins when the current raise has ended. */
   #next: Promise<boolean> | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  /** `onLost`: the link was deleted or replaced, which cannot be mended while this is open. */
+  /** `onLost`: the link was deleted or replaced, which only a restart can repair. */
   static async open(directory: string, onLost?: (why: SocleError) => void): Promise<Watermark> {
     const path = join(directory, "watermark");
-    // One that is missing or damaged is lower than any: what it cannot vouch for is outdated.
+    // A missing or damaged link counts as lowest: everything that it cannot cover is outdated.
     const text = await textOf(path).catch(() => "");
     const [, value = "0", outdatedThrough = ""] = /^(\d{1,15})(?: ([\da-f-]{36}))?$/.exec(text) ?? [];
     return new Watermark(path, text, onLost, { value: Number(value), outdatedThrough });
@@ -55,12 +56,12 @@ export class Watermark {
     this.#highest = read.value;
   }
 
-  /** Why the number could not be written when that was last tried. */
+  /** Why the last write of the number failed. */
   get failure(): SocleError | undefined {
     return this.#failure;
   }
 
-  /** Where it could not: finds out by a write whether it can, which `failure` says then. Never rejects. */
+  /** Retries after a failed write; the result is in `failure`. Never rejects. */
   async tryAgain(): Promise<void> {
     if (this.#failure !== undefined) await this.#write((mark) => ({ ...mark })).catch(() => undefined);
   }
@@ -70,8 +71,8 @@ export class Watermark {
   }
 
   /**
-   * Without it nothing is raised. `isCurrent`: the number outside was compared, and this state is not older. Before, a raise
-   * in a copy would hide that it is one.
+   * Required for raises. `isCurrent`: the number outside was compared, and this state is not older. A raise before that
+   * would hide that the state is an old copy.
    */
   publishBy(publish: Publish, isCurrent: () => boolean = () => true): void {
     this.#publish = publish;
@@ -79,9 +80,9 @@ export class Watermark {
   }
 
   /**
-   * Every copy of the state that was made before the call is known to be older once this resolves with true; false: the
-   * number outside was refused, and is as it was. Concurrent calls share a write. Rejects with the error of `publish`, and
-   * with STATE_UNWRITABLE or STATE_LOST, which leave the number as it was.
+   * Once this resolves with true, every earlier copy of the state is known to be older. False: the number outside was
+   * refused, and is unchanged. Concurrent calls share a write. Rejects with the error of `publish`, and with
+   * STATE_UNWRITABLE or STATE_LOST, which leave the number unchanged.
    */
   raise(): Promise<boolean> {
     if (this.#publish === undefined) return Promise.resolve(true);
@@ -105,7 +106,7 @@ export class Watermark {
     return isPublished;
   }
 
-  /** Operations through `newest` that have no end are outdated for good. Throws STATE_UNWRITABLE and STATE_LOST. */
+  /** Marks unfinished operations through `newest` as outdated for good. Throws STATE_UNWRITABLE and STATE_LOST. */
   async outdate(newest: string): Promise<void> {
     await this.#write((mark) =>
       newest > mark.outdatedThrough ? { ...mark, outdatedThrough: newest } : mark,
@@ -117,12 +118,12 @@ export class Watermark {
     await this.#write((mark) => (value > mark.value ? { ...mark, value } : mark));
   }
 
-  /** The operation has no end because the state is older than what was done with it: what became of it is not known here. */
+  /** The operation has no end here because the state is older than its run: its outcome is not known here. */
   isOutdated(operationId: string): boolean {
     return operationId <= this.#mark.outdatedThrough;
   }
 
-  /** Writes come one at a time; each changes the mark that the one before wrote. */
+  /** Writes run one at a time; each changes the previous mark. */
   #write(change: (mark: Mark) => Mark): Promise<void> {
     const written = this.#writing.then(async () => {
       const next = change(this.#mark);
@@ -141,7 +142,7 @@ export class Watermark {
   }
 
   async #replace(next: Mark): Promise<void> {
-    // A copy that was put in the state's place would not be older any more.
+    // A copy that replaced the state would no longer be older.
     if ((await textOf(this.#path)) !== this.#text) throw new FileLost(this.#path);
     const { value, outdatedThrough } = next;
     const text = outdatedThrough === "" ? String(value) : `${value} ${outdatedThrough}`;
@@ -156,7 +157,7 @@ export class Watermark {
   }
 }
 
-/** "": there is no link. Throws what else the file system says. */
+/** "": the link does not exist. Throws the file system's other errors. */
 async function textOf(path: string): Promise<string> {
   try {
     return await readlink(path);

@@ -1,12 +1,12 @@
-/** Where a VM asks to be. */
+/** The placement that a VM's spec requests. */
 export interface PlacementWish {
   /** Each vCPU on a host CPU of its own, out of the host's dedicated pool. */
   readonly dedicatedCpus: boolean;
-  /** strict: CPUs, memory and devices of one NUMA cell, or not at all. any: of one where that can be had. */
+  /** strict: CPUs, memory and devices of one NUMA cell, or a refusal. any: of one cell where possible. */
   readonly cellPolicy: "any" | "strict";
   /** With strict: this cell. */
   readonly cell?: number;
-  /** Of the pages behind its memory: 4 KiB, or huge pages of 2 MiB or 1 GiB. */
+  /** Page size of its memory: 4 KiB, or huge pages of 2 MiB or 1 GiB. */
   readonly pageSizeBytes: number;
   /** With dedicatedCpus: QEMU's own threads get a dedicated CPU of their own. */
   readonly isolatedEmulator: boolean;
@@ -14,15 +14,15 @@ export interface PlacementWish {
   readonly devices: readonly string[];
 }
 
-/** Where a VM was put: decided once by the ledger, kept with the intent, the reservation and the domain. JSON. */
+/** The VM's placement: decided once by the ledger, stored with the intent, the reservation and the domain. JSON. */
 export interface Placement {
   /** NUMA cells that its memory is bound to; empty: any. */
   readonly cells: readonly number[];
-  /** Its memory is there or nowhere; otherwise there where possible. */
+  /** Its memory must be there; otherwise it is there where possible. */
   readonly strict: boolean;
-  /** The host CPU of each vCPU, by the vCPU's index; empty: its vCPUs share CPUs with others. */
+  /** The host CPU of each vCPU, by the vCPU's index; empty: its vCPUs use shared CPUs. */
   readonly vcpuCpus: readonly number[];
-  /** Of a VM that shares: the CPUs it may run on; empty: any. */
+  /** For shared CPUs: those that it may run on; empty: any. */
   readonly sharedCpus: readonly number[];
   /** The CPUs of QEMU's own threads; empty: those that its vCPUs may use. */
   readonly emulatorCpus: readonly number[];
@@ -34,7 +34,7 @@ export interface Placement {
 
 export const PLAIN_PAGE_BYTES = 4096;
 
-/** What is wished where nothing is said. */
+/** The default request. */
 export const anywhere: PlacementWish = {
   dedicatedCpus: false,
   cellPolicy: "any",
@@ -43,7 +43,7 @@ export const anywhere: PlacementWish = {
   devices: [],
 };
 
-/** Bound to nothing: also what VMs had before there was placement. */
+/** Bound to nothing: also the placement of VMs from before placement. */
 export const unbound: Placement = {
   cells: [],
   strict: false,

@@ -21,32 +21,32 @@ export interface ReservationBookOptions {
   readonly log: Logger;
   /** How long an ended reservation and its request ids are kept. */
   readonly retentionMs: number;
-  /** Ended and held ones together; beyond it new ones are refused. Default 50,000. */
+  /** Limit of ended and held reservations together; new ones beyond it are refused. Default 50,000. */
   readonly maxRetained?: number;
   readonly permit?: Permit;
-  /** As Journal's. */
+  /** As in Journal. */
   readonly onUnreadable?: (why: SocleError) => void;
-  /** As Journal's. */
+  /** As in Journal. */
   readonly mustExist?: boolean;
-  /** Default 1,000. Half of them at most are one caller's. */
+  /** Default 1,000. One caller may hold at most half of them. */
   readonly maxHeld?: number;
 }
 
 /**
- * A reservation after a change. In the journal the last record of each counts, but for its requests: each record has those that
- * came with it.
+ * A reservation after a change. The journal's last record of each reservation counts, except for requests: each record
+ * has the requests of its own change.
  */
 interface Kept {
   readonly reservation: Reservation;
-  /** Those that made it, renewed it (the last of them), and released it. */
+  /** Requests that made it, renewed it (the last ones), and released it. */
   readonly requests: Requests;
-  /** Of a held one: when its time is over, on the kernel's clock of that boot. */
+  /** Of a held reservation: its expiry, on the kernel's clock of that boot. */
   readonly deadline: { readonly bootId: string; readonly sinceBootMs: number };
 }
 
 const text = z.string();
 const request = z.looseObject({ requestId: text, caller: text, fingerprint: text });
-/** A list; version 0.1.0 and before wrote one of each kind too. */
+/** A list; versions up to 0.1.0 wrote one of each kind instead. */
 const requests = z.record(text, z.union([request, z.array(request)]));
 
 const keptSchema = z.looseObject({
@@ -73,24 +73,24 @@ type Requests = Readonly<Partial<Record<RequestKind, readonly ReservationRequest
 
 export type RequestKind = "reserve" | "renew" | "release";
 
-/** Of one reservation: a late repetition of an earlier one must not take effect again. */
+/** Renewals kept for each reservation: a late repetition of an earlier one must not take effect again. */
 const MOST_RENEWALS = 16;
 
 interface Entry {
   readonly kept: Kept;
-  /** On the monotonic clock: the end of a held one's time, or of the time that an ended one is kept. */
+  /** On the monotonic clock: the expiry of a held reservation, or the end of an ended one's retention. */
   readonly untilMs: number;
   readonly durable: Promise<void>;
-  /** As it was last made durable; undefined before the first time. */
+  /** The last durable state; undefined before the first. */
   settled: Kept | undefined;
 }
 
 /**
- * The reservations of this host, durable before they are told. Time is measured on the monotonic clock alone.
+ * The reservations of this host, durable before they are returned. Time is measured only on the monotonic clock.
  *
- * After a restart of the agent the time left is known exactly: the kernel's clock went on and nobody can set it. After a
- * boot nothing tells how long the host was off but the wall clock, which may have been set meanwhile: a reservation then
- * begins its whole time anew. So no step of a clock ever shortens one, and a boot prolongs it by its own time at most.
+ * After a restart of the agent the remaining time is exact: the kernel's clock continued, and cannot be set. After a
+ * boot only the wall clock shows how long the host was off, and it may have been set meanwhile: each reservation then
+ * starts its whole time again. So no clock step shortens one, and a boot prolongs it at most by its own time.
  */
 export class ReservationBook {
   readonly #options: ReservationBookOptions;
@@ -98,7 +98,7 @@ export class ReservationBook {
   readonly #maxHeld: number;
   readonly #newIds: OperationIds;
   readonly #entries = new Map<string, Entry>();
-  /** In the order in which they were made. */
+  /** In order of creation. */
   readonly #ids = new OrderedIds();
   readonly #held = new Set<string>();
   /** Oldest end first: the order in which they are forgotten. */
@@ -134,7 +134,7 @@ export class ReservationBook {
       }),
     );
     const book = new ReservationBook(options, journal, found.values());
-    // Changes that are not durable may yet be refused.
+    // A change that is not durable yet may still fail.
     live = () => [...book.#entries.values()].flatMap(({ settled }) => settled ?? []);
     return book;
   }
@@ -167,7 +167,7 @@ export class ReservationBook {
     return this.#journal.tryAgain();
   }
 
-  /** What this caller's request made before, as it is now, if it did; durable when it resolves. Throws REQUEST_ID_REUSED. */
+  /** The current state of what this request made before, if it did; durable when it resolves. Throws REQUEST_ID_REUSED. */
   find(kind: RequestKind, request: ReservationRequest): Promise<Reservation> | undefined {
     checkRequestId(request.requestId);
     const entry = this.#entries.get(this.#byRequest.get(keyOf(request)) ?? "");
@@ -179,13 +179,13 @@ export class ReservationBook {
     return entry.durable.then(() => entry.kept.reservation);
   }
 
-  /** Throws `exhausted` TOO_MANY_RESERVATIONS: to be asked before anything is taken for a new one of this caller. */
+  /** Throws `exhausted` TOO_MANY_RESERVATIONS: call before claiming anything for a new one of this caller. */
   admit(caller: string): void {
     const refusal = this.#options.permit?.refusal;
     if (refusal !== undefined) throw refusal;
     this.forgetExpired();
     const most = Math.ceil(this.#maxHeld / 2);
-    if (this.#heldBy.of(caller) >= most) throw tooMany(`${most} reservations of this caller are held`);
+    if (this.#heldBy.of(caller) >= most) throw tooMany(`this caller holds ${most} reservations`);
     if (this.#held.size >= this.#maxHeld) throw tooMany(`${this.#maxHeld} reservations are held`);
     if (this.#entries.size >= this.#maxRetained) throw tooMany(`${this.#maxRetained} reservations are kept`);
   }
@@ -194,12 +194,15 @@ export class ReservationBook {
     return this.#newIds.next();
   }
 
-  /** Held at once; durable when it resolves. Where that fails, here and below, all is as it was before, unless the outcome is unknown. */
+  /**
+   * Held at once; durable when it resolves. A failure, here and below, restores the state before, unless its outcome is
+   * unknown.
+   */
   async add(reservation: Reservation, request: ReservationRequest): Promise<void> {
     await this.#set(reservation, {}, { reserve: [request] });
   }
 
-  /** Its time begins anew, at once; durable when it resolves. */
+  /** Starts its time again, at once; durable when it resolves. */
   async renew(reservation: Reservation, request: ReservationRequest): Promise<void> {
     await this.#set(reservation, this.#entry(reservation.id).kept.requests, { renew: [request] });
   }
@@ -227,18 +230,18 @@ export class ReservationBook {
     return this.#entry(id).kept.reservation;
   }
 
-  /** How many are held, or with `includeEnded` kept. */
+  /** Number of held reservations, or with `includeEnded` of all kept ones. */
   count(includeEnded: boolean): number {
     return includeEnded ? this.#entries.size : this.#held.size;
   }
 
-  /** Made after `afterId`, in the order in which they were made. */
+  /** Reservations made after `afterId`, in order of creation. */
   *after(afterId: string, includeEnded: boolean): Generator<Reservation> {
     const held = (): string[] => [...this.#held].filter((id) => id > afterId).sort();
     for (const id of includeEnded ? this.#ids.above(afterId) : held()) yield this.get(id);
   }
 
-  /** How much of a held one's time is left; negative when it is over. */
+  /** Remaining time of a held reservation; negative after its expiry. */
   leftMs(id: string): number {
     return this.#entry(id).untilMs - this.#options.clock.monotonicMs();
   }
@@ -247,7 +250,7 @@ export class ReservationBook {
     await this.#journal.close();
   }
 
-  /** `added`: the requests that come with this change. */
+  /** `added`: the requests of this change. */
   async #set(
     reservation: Reservation,
     requests: Requests,
@@ -271,7 +274,7 @@ export class ReservationBook {
       const newer = this.#entries.get(id);
       if (newer !== undefined) newer.settled = kept;
     } catch (thrown) {
-      // What a restart may find stays: repeated before that, it must not be done a second time.
+      // A change that a restart may find stays: a repetition before that must not apply it twice.
       if (!isUncertain(thrown) && this.#entries.get(id)?.kept === kept) {
         if (before === undefined) this.#remove(id);
         else this.#put(before);
@@ -299,7 +302,7 @@ export class ReservationBook {
   #leftMs({ reservation, deadline }: Kept): number {
     const { boot, clock, retentionMs } = this.#options;
     if (reservation.state !== "held") {
-      // As operations: a wall clock that went back must not keep it for ever.
+      // As with operations: a wall clock that was set back must not keep it forever.
       const endedAtMs = reservation.endedAtMs ?? clock.now();
       return Math.min(retentionMs, endedAtMs + retentionMs - clock.now());
     }
@@ -307,7 +310,7 @@ export class ReservationBook {
     return isSameBoot ? Math.min(reservation.ttlMs, deadline.sinceBootMs - boot.ms()) : reservation.ttlMs;
   }
 
-  /** As Retained. */
+  /** As in Retained. */
   forgetExpired(): boolean {
     const nowMs = this.#options.clock.monotonicMs();
     let forgotten = 0;
@@ -338,12 +341,12 @@ export class ReservationBook {
   #entry(id: string): Entry {
     const entry = this.#entries.get(id);
     if (entry !== undefined) return entry;
-    requireReadWhole(this.failure, `whether there is a reservation ${id}`);
+    requireReadWhole(this.failure, `whether reservation ${id} exists`);
     throw new SocleError("not_found", "RESERVATION_NOT_FOUND", `there is no reservation ${id} on this host`);
   }
 }
 
-/** A request that is in both counts once. */
+/** A request in both counts once. */
 function joined(before: Requests, added: Requests): Requests {
   const requests: Partial<Record<RequestKind, readonly ReservationRequest[]>> = { ...before };
   for (const [kind, more] of Object.entries(added) as [RequestKind, readonly ReservationRequest[]][]) {
@@ -353,7 +356,7 @@ function joined(before: Requests, added: Requests): Requests {
   return requests;
 }
 
-/** An earlier version wrote one of each kind, as it is. */
+/** Earlier versions wrote one of each kind, not as a list. */
 function asLists(requests: Requests | Readonly<Partial<Record<RequestKind, ReservationRequest>>>): Requests {
   return Object.fromEntries(Object.entries(requests).map(([kind, of]) => [kind, [of].flat()]));
 }

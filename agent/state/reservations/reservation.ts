@@ -1,6 +1,6 @@
 import type { Placement, PlacementWish } from "./placement.ts";
 
-/** What a reservation is for; the VM that is made with it is exactly that. */
+/** The reserved capacity; a VM made with the reservation has exactly that. */
 export interface ReservedRoom {
   readonly tenant: string;
   readonly vcpus: number;
@@ -9,7 +9,7 @@ export interface ReservedRoom {
   readonly wish: PlacementWish;
 }
 
-/** A claim on this host with a time to live. Immutable: every change makes a new record with the same id. */
+/** A claim on this host with a time to live. Immutable: every change makes a new object with the same id. */
 export interface Reservation extends ReservedRoom {
   readonly id: string;
   readonly caller: string;
@@ -18,16 +18,16 @@ export interface Reservation extends ReservedRoom {
   readonly ttlMs: number;
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
-  /** The VM that took its place. */
+  /** The VM that used it up. */
   readonly vmId?: string;
 }
 
 export type ReservationState = "held" | "consumed" | "released" | "expired";
 
-/** A request that made or changed a reservation: the same one again changes nothing. */
+/** A request that made or changed a reservation: a repetition changes nothing. */
 export interface ReservationRequest {
   readonly requestId: string;
   readonly caller: string;
-  /** Digest of its kind and body without the request id. */
+  /** Digest of its kind and body, without the request id. */
   readonly fingerprint: string;
 }

@@ -93,7 +93,7 @@ for (const [name, damage, word] of [
           ? {
               kind: "unavailable",
               reason: "STATE_UNREADABLE",
-              message: /^whether there is .* none is not known: /,
+              message: /^whether .* none exists is not known: /,
             }
           : { kind: "not_found" },
         "what it may hold is not said to be absent",

@@ -163,7 +163,7 @@ test("no caller takes all that can be held", async (context) => {
   await reservations.reserve(request("r2"), () => room, 10_000);
   const refused = await refusal(() => reservations.reserve(request("r3"), () => room, 10_000));
   assert.deepEqual([refused.kind, refused.reason], ["exhausted", "TOO_MANY_RESERVATIONS"]);
-  assert.match(refused.message, /^2 reservations of this caller are held/);
+  assert.match(refused.message, /^this caller holds 2 reservations/);
   await reservations.reserve(request("r3", "", "another"), () => room, 10_000);
   const full = await refusal(() => reservations.reserve(request("r4", "", "another"), () => room, 10_000));
   assert.match(full.message, /^3 reservations are held/);

@@ -108,7 +108,7 @@ test("one that others may read or that is another's is used with a warning", asy
     warn: (_: unknown, message: string) => warnings.push(message),
   });
   await (await openStateDirectory(path, log)).release();
-  assert.match(warnings.at(-1) ?? "", /open to other users; chmod it to 0700/);
+  assert.match(warnings.at(-1) ?? "", /accessible to other users; chmod it to 0700/);
   assert.equal(warnings.length, process.geteuid?.() === 0 ? 2 : 1);
 });
 
