@@ -203,7 +203,7 @@ function agent(): string {
       ...item(bold("/healthz"), "200 while the process lives and its event loop turns."),
       ...item(
         bold("/readyz"),
-        "200 when the agent is ready: it serves, and libvirt tells it which VMs there are; 503 and the reasons, a line of JSON each, while it is not. Whether the host takes new VMs is not in it: socle_host_schedulable and socle health say that.",
+        "200 when the agent is ready: it serves, and libvirt lists its VMs; 503 and the reasons, a line of JSON each, while it is not. Whether the host takes new VMs is not part of it: see socle_host_schedulable and socle health.",
       ),
     ),
     ...section(

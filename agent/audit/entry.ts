@@ -33,7 +33,7 @@ export type ActKind =
   | "log_was_unwritable"
   /** What is missing of the log, as the agent found it at its start. */
   | "log_found_damaged"
-  /** Old entries were deleted, as the configuration says. */
+  /** Old entries were deleted, by the configured retention. */
   | "segments_dropped"
   | "checkpoint";
 

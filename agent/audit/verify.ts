@@ -121,7 +121,7 @@ class LogCheck {
     if (point.sequence > sequence)
       this.#fail(place, `is missing, up to entry ${point.sequence}: they were removed`);
     if (point.sequence < sequence || point.hash !== hash)
-      this.#fail(place, "does not continue the segment before: one of them was replaced");
+      this.#fail(place, "does not continue the segment before: one segment was replaced");
   }
 
   #entry(text: string, place: { file: string; line: number }): void {

@@ -46,7 +46,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .addOption(
       new Option(
         "--break-glass <reason>",
-        "In an emergency, at the host's own socket: act without a person's token. Everybody is told.",
+        "In an emergency, at the host's own socket: act without a person's token. It raises an event and a condition.",
       ).argParser(shortText("--break-glass")),
     )
     .option("--json", "Print JSON for programs: one document, or a line each where something is followed.")
@@ -66,7 +66,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
   program
     .command("top")
     .description(
-      "The host and its VMs as they are, live; keys sort and filter. One look where nobody watches.",
+      "The host and its VMs as they are, live; keys sort and filter. Without a terminal, one look.",
     )
     .addOption(
       new Option("--sort <column>", "The largest first by this; name: in their order.")
@@ -119,12 +119,12 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .action(bind(async () => (await import("./commands/tenants.ts")).listTenants));
   program
     .command("cordon")
-    .description("Keep new VMs away from this host; those that run, run on.")
-    .requiredOption("--reason <text>", "Why, for whoever looks at it next.")
+    .description("Refuse new VMs on this host; running VMs are not affected.")
+    .requiredOption("--reason <text>", "Why, for the next operator.")
     .action(bind(async () => (await import("./commands/cordon.ts")).cordon));
   program
     .command("uncordon")
-    .description("Let new VMs come again.")
+    .description("Accept new VMs again.")
     .action(bind(async () => (await import("./commands/cordon.ts")).uncordon));
   const epoch = program
     .command("host")
@@ -238,7 +238,7 @@ function addOperations(program: Cli, bind: Bind): void {
     .action(bind(async () => (await load()).waitOperation));
   operations
     .command("cancel")
-    .description("Ask it to stop; its outcome says what was undone.")
+    .description("Ask it to stop; its outcome shows what was undone.")
     .argument("<operation>", "Its id.")
     .option("--no-wait", "Do not wait for its end.")
     .addOption(timeoutOption())

@@ -92,7 +92,7 @@ export function addVm(program: Cli, bind: Bind): void {
     ["force"],
   );
   act(change("pause", "Stop a VM's CPUs."), "PauseVm");
-  act(change("resume", "Let a paused VM run on."), "ResumeVm");
+  act(change("resume", "Resume a paused VM."), "ResumeVm");
   change("rm", "Delete a VM and the disks that were made for it.")
     .alias("delete")
     .option("--keep-disks", "Leave its disks where they are.")
@@ -104,7 +104,7 @@ export function addVm(program: Cli, bind: Bind): void {
   vm.command("console")
     .description("A VM's serial console; Ctrl-] leaves it.")
     .argument("<vm>", "Its name or id.")
-    .option("--force", "Take it over from whoever holds it.")
+    .option("--force", "Take it over from its current user.")
     .action(bind(async () => (await import("./commands/console.ts")).vmConsole));
 }
 

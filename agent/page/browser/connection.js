@@ -74,7 +74,7 @@ async function refusal() {
     if (!response.ok) return (await response.text()).trim();
     await response.body?.cancel();
   } catch {
-    // That there is no connection is told already.
+    // The lost connection is reported already.
   }
   return "";
 }
