@@ -65,6 +65,6 @@ export function intentOf({ id, kind, intent }: Pick<Operation, "id" | "kind" | "
   }
   const why =
     parsed === undefined ? `the kind ${kind} is not known` : (parsed.error.issues[0]?.message ?? "");
-  const message = `the intent of operation ${id} cannot be read by this version (${why}): run the version that wrote it, or settle it (socle operation settle)`;
+  const message = `the intent of operation ${id} cannot be read by this version (${why}): run the version that wrote it, or settle it (socle operations settle)`;
   throw new SocleError("internal", "INTENT_UNREADABLE", message);
 }
