@@ -339,9 +339,7 @@ const fieldName = (reader: XdrReader): string =>
   reader.name(limited(reader.uint(), STRING_MAX_BYTES, "bytes"));
 
 /** A list of at most `max` parameters; libvirt's limits differ by procedure. */
-export function typedParameters(max: number): Codec<TypedParameter[]> {
-  return array(typedParameter, max);
-}
+export const typedParameters = (max: number): Codec<TypedParameter[]> => array(typedParameter, max);
 
 /** Parameters as two lists, the second with the value of each of the first. */
 export interface ParameterLists {
