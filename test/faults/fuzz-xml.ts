@@ -16,7 +16,7 @@ const allowed: Readonly<Record<string, string>> = {
   "{urn:socle:vm:1}labels": "{urn:socle:vm:1}label",
   memoryBacking: "hugepages nosharepages locked source access allocation",
   hugepages: "page",
-  source: "encryption address",
+  source: "encryption address pagesize nodemask",
   cputune: "shares period quota vcpupin emulatorpin iothreadpin",
   numatune: "memory memnode",
   os: "type firmware loader nvram kernel initrd cmdline boot",
@@ -28,10 +28,10 @@ const allowed: Readonly<Record<string, string>> = {
   numa: "cell",
   clock: "timer",
   devices:
-    "emulator disk interface controller serial console channel rng memballoon watchdog tpm video hostdev input panic vsock",
+    "emulator disk interface controller serial console channel rng memballoon watchdog tpm video hostdev input panic vsock memory graphics",
   disk: "driver source target iotune readonly shareable serial boot alias",
   encryption: "secret",
-  target: "model",
+  target: "model size node block requested",
   iotune: "total_bytes_sec read_bytes_sec write_bytes_sec total_iops_sec read_iops_sec write_iops_sec",
   serial: "source log target alias",
   interface: "mac source target model driver filterref mtu boot link alias",
@@ -46,6 +46,8 @@ const allowed: Readonly<Record<string, string>> = {
   video: "model",
   hostdev: "source driver boot rom alias",
   vsock: "cid",
+  memory: "source target alias",
+  graphics: "listen",
 };
 const children = new Map(Object.entries(allowed).map(([name, names]) => [name, new Set(names.split(" "))]));
 
