@@ -43,7 +43,7 @@ export interface OperationDefinition<Kind extends string, Intent extends object,
   /** The volumes deleted with the VM: meanwhile no new VM may use them. */
   readonly removes?: (intent: Intent) => readonly VolumeRef[];
   /** Until when the VM's running stop may wait for the guest, in milliseconds from the admission of this operation. */
-  readonly cutsStopAfterMs?: (intent: Intent) => number | undefined;
+  readonly cutsStopAfterMs?: (request: Request, policy: Admission["policy"]) => number | undefined;
   /** The accelerator under which it starts a guest. */
   readonly startsUnder?: (intent: Intent, vm: Vm | undefined) => Accelerator | undefined;
   /** Makes the intent from a checked request, or throws a SocleError. Absent: the operation needs no existing VM. */

@@ -30,7 +30,8 @@ export const stopVm = defineOperation({
   urgent: true,
   acceptsUnreadable: true,
   endState: "stopped",
-  cutsStopAfterMs: ({ force, gracefulTimeoutMs }) => (force ? gracefulTimeoutMs : undefined),
+  cutsStopAfterMs: ({ force, gracefulTimeoutMs }: StopRequest, { gracefulStopMs }) =>
+    force ? (gracefulTimeoutMs ?? gracefulStopMs) : undefined,
   /** Throws `invalid` FORCE_REQUIRED for no time without force. */
   admit({ force, gracefulTimeoutMs }: StopRequest, vm, { policy: { gracefulStopMs } }) {
     if (gracefulTimeoutMs === 0 && !force) throw forceRequired();

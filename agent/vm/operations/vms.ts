@@ -164,8 +164,7 @@ export class Vms {
     const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
     const operation = await (held ?? this.#admit(kind, request, caller, fingerprint));
     // Only a durable operation may cut short a stop that waits for the guest.
-    const intent = readIntent(operation);
-    const graceMs = intent === undefined ? undefined : definitionOf(kind).cutsStopAfterMs?.(intent);
+    const graceMs = definitionOf(kind).cutsStopAfterMs?.(request, this.#options.policy);
     if (graceMs !== undefined) this.#runner.escalate(operation, caller, graceMs);
     return operation;
   }
