@@ -98,7 +98,7 @@ suite("a state directory that was rolled back", { skip: libvirtdUnavailable() },
     const end = await endOf(operation);
     assert.equal(end.state, "STATE_FAILED");
     assert.equal(host.failureOf(end)?.reason, "OPERATION_SUPERSEDED");
-    assert.match(host.failureOf(end)?.message ?? "", new RegExp(`rolled back.* look at VM ${id}`));
+    assert.match(host.failureOf(end)?.message ?? "", new RegExp(`rolled back.* check VM ${id}`));
     assert.deepEqual(await host.domains(), [`vm-${later.slice(0, 8)}`]);
     assert.deepEqual(await volumesOf(id), []);
     await host.agent.logged(({ msg }) => /was rolled back/.test(msg), "the log to say so");
