@@ -233,6 +233,6 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     assert.equal(await within(host.agent.terminate(), 60_000, "the agent's end"), 0, host.agent.words());
     const [error] = (await over) as [ServiceError];
     assert.equal(error.code, status.UNAVAILABLE);
-    assert.match(error.details, /stops/);
+    assert.match(error.details, /is stopping/);
   });
 });
