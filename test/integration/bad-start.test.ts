@@ -117,7 +117,10 @@ suite("an agent that cannot start", () => {
       config({ metrics: { listen } }),
     ]) {
       const { code, stderr } = await end(busy);
-      assert.match(stderr, new RegExp(`${listen.replaceAll(".", "\\.")}.*(another agent or program|another program has)`));
+      assert.match(
+        stderr,
+        new RegExp(`${listen.replaceAll(".", "\\.")}.*(another agent or program|another program has)`),
+      );
       assert.equal(code, 4);
     }
   });
