@@ -48,8 +48,8 @@ await bench("events", async (run) => {
     ] as const) {
       const both = Promise.all([seen.next(uuid, became), told.next(uuid, became)]);
       await libvirt.call(procedure, { dom: { name: "", uuid, id: -1 } });
-      const [seenMs, toldMs] = await within(both, 60_000, `${uuid} to be told of as ${became}`);
-      lateMs[became].push(toldMs - seenMs);
+      const [seenMs, reportedMs] = await within(both, 60_000, `${uuid} to be reported as ${became}`);
+      lateMs[became].push(reportedMs - seenMs);
       callMs.push(await timed(() => client.ask(client.contract.vms.GetVm, { vm: uuid })));
     }
   }

@@ -12,7 +12,7 @@ export interface LibvirtOptions {
   readonly uri: string;
   readonly log: Logger;
   readonly clock?: Clock;
-  /** For `qemu:///session`: the process's environment, or what of it matters. */
+  /** For `qemu:///session`: the process's environment, or the part that locates the socket. */
   readonly environment?: Environment;
   /** Where the system daemons keep their sockets; `/run/libvirt`. */
   readonly runDirectory?: string;

@@ -27,6 +27,7 @@ export type RequestOf<Kind extends OperationKind> = PartsOf<DefinitionOf<Kind>>[
 /** A definition without its types: pass only intents of its own kind. */
 export type AnyDefinition = OperationDefinition<OperationKind, object, object>;
 
+// The cast drops the types of intent and request: a definition of one kind does not accept those of another.
 const byKind: ReadonlyMap<string, AnyDefinition> = new Map(
   definitions.map((definition) => [definition.kind, definition as unknown as AnyDefinition]),
 );
