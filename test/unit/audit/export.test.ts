@@ -30,11 +30,11 @@ interface Wish {
   readonly tenant?: string;
   readonly isWanted?: (entry: Entry) => boolean;
   readonly from?: number;
-  /** Whose proof of the marks goes with it; null: none. */
+  /** Whose proof of the marks is included; null: none. */
   readonly proofOf?: string | null;
 }
 
-/** 60 acts, every third of the tenant red, in several segments; the export of red's. */
+/** 60 acts, every third of the tenant red, in several segments; red's export. */
 async function exported(t: TestContext) {
   const directory = await folder(t);
   const { log } = await auditLog(directory, { segmentBytes: 4000 });
@@ -66,7 +66,7 @@ async function exported(t: TestContext) {
   return { directory, path, take, check };
 }
 
-/** Of an export's lines, its stretches with this change. */
+/** An export's lines, with this change to its stretches. */
 const changed = ([head = "", ...lines]: readonly string[], change: (stretch: Stretch) => void): string[] => [
   head,
   ...lines.map((line) => {
@@ -76,7 +76,7 @@ const changed = ([head = "", ...lines]: readonly string[], change: (stretch: Str
   }),
 ];
 
-test("an export verifies by itself, and holds all of one tenant and nothing of another", async (t) => {
+test("an export verifies by itself, and holds all entries of one tenant and no other", async (t) => {
   const { path, take, check } = await exported(t);
   const { lines, out } = await take();
   const entries: Entry[] = [];
@@ -94,15 +94,11 @@ test("an export verifies by itself, and holds all of one tenant and nothing of a
   assert.ok(!(await readFile(path, "utf8")).includes("blue"));
   const later = await check((await take({ from: 31 })).lines);
   assert.deepEqual([later.first, later.incomplete, later.marks], [31, undefined, marks]);
-  const nobodys = await check((await take({ tenant: "green" })).lines);
-  assert.deepEqual(
-    [nobodys.entries, nobodys.incomplete],
-    [0, undefined],
-    "that there is nothing is shown too",
-  );
+  const empty = await check((await take({ tenant: "green" })).lines);
+  assert.deepEqual([empty.entries, empty.incomplete], [0, undefined], "the absence of entries is proven too");
 });
 
-test("an export in which anything was changed does not verify", async (t) => {
+test("an export with any change does not verify", async (t) => {
   const { path, take, check } = await exported(t);
   const { lines } = await take();
   const [head = "", first = "", second = ""] = lines;
@@ -129,7 +125,7 @@ test("an export in which anything was changed does not verify", async (t) => {
   );
 });
 
-test("an export from which an entry of the tenant's was left out is not complete, however it is hidden", async (t) => {
+test("an export without one of the tenant's entries is incomplete, in every disguise", async (t) => {
   const { directory, take, check } = await exported(t);
   const { lines } = await take();
   const hide = (withMark: boolean): string[] =>
@@ -141,10 +137,10 @@ test("an export from which an entry of the tenant's was left out is not complete
       });
     });
   const asAnothers = await check(hide(true));
-  assert.equal(asAnothers.problem, undefined, "the chain is whole");
+  assert.equal(asAnothers.problem, undefined, "the chain is complete");
   assert.equal(asAnothers.entries, 19);
   assert.match(asAnothers.incomplete ?? "", /^1 more of this tenant's entries were left out$/);
-  assert.ok((await check(hide(false))).problem, "without its mark it does not fit the chain");
+  assert.ok((await check(hide(false))).problem, "without its mark it does not match the chain");
 
   const filtered = await check((await take({ isWanted: ({ vm }) => vm === "red-3" })).lines);
   assert.deepEqual([filtered.entries, filtered.incomplete?.slice(0, 7)], [1, "19 more"]);
@@ -159,7 +155,7 @@ test("an export from which an entry of the tenant's was left out is not complete
   assert.match((await check(lines, { anchors: rewritten })).problem?.what ?? "", /checkpoint kept elsewhere/);
 });
 
-test("whose marks they are is the host's key's to prove, and nobody's to pretend", async (t) => {
+test("only the host's key proves the owner of a mark", async (t) => {
   const { take, check } = await exported(t);
   const none = await check((await take({ proofOf: null })).lines);
   assert.equal(none.problem, undefined);
@@ -169,7 +165,7 @@ test("whose marks they are is the host's key's to prove, and nobody's to pretend
   const red = (await take()).lines;
   const blue = (await take({ tenant: "blue" })).lines;
   assert.notEqual((await check(red)).marks, (await check(blue)).marks);
-  // What red is given of blue's entries: neither two of them nor one and its tenant belong together.
+  // What red receives of blue's entries: neither two of them nor one and its tenant can be linked.
   const marks = red
     .slice(1)
     .flatMap((line) => (JSON.parse(line) as Stretch).entries)
@@ -177,7 +173,7 @@ test("whose marks they are is the host's key's to prove, and nobody's to pretend
   assert.equal(new Set(marks).size, marks.length);
 });
 
-test("a log of before there were marks goes on, and an export of it says whose entries cannot be told", async (t) => {
+test("a log from before marks goes on, and its export reports the entries with an unknown tenant", async (t) => {
   const directory = await folder(t);
   const key = await AuditKey.open(directory);
   let [hash, text] = [genesis, `${JSON.stringify({ audit: 1, first: 1, previous: genesis, time })}\n`];

@@ -14,7 +14,7 @@ import { FakeClock } from "../../support/host/fake-clock.ts";
 import { folder } from "../../support/state/folder.ts";
 import { auditLog, started } from "../../support/audit/log-of.ts";
 
-/** Takes what is sent to it, on a unix socket, as long as the test lets it. */
+/** Receives on a unix socket, as long as the test allows it. */
 class Collector {
   readonly path: string;
   text = "";
@@ -53,20 +53,20 @@ class Collector {
     this.cut();
   }
 
-  /** Of what the journal was told, the header apart. */
-  get told(): { readonly hash: string; readonly entry: Entry }[] {
+  /** The entries that the journal received, without the header. */
+  get received(): { readonly hash: string; readonly entry: Entry }[] {
     const lines = this.text.split("\n").filter((line) => /^<\d>\{.*\}$/.test(line));
     return lines.map((line) => JSON.parse(line.slice(3)) as { hash: string; entry: Entry });
   }
 
   get sequences(): number[] {
-    return this.told.map(({ entry }) => entry.sequence);
+    return this.received.map(({ entry }) => entry.sequence);
   }
 }
 
 const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
 
-/** Runs a forwarder until the test or what is given back ends it. */
+/** Runs a forwarder until the test or the returned function ends it. */
 function forward(t: TestContext, audit: AuditLog, sink: Sink, clock = new FakeClock()) {
   const forwarder = new Forwarder({ audit, sink, clock, log: silentLog });
   const end = new AbortController();
@@ -79,7 +79,7 @@ function forward(t: TestContext, audit: AuditLog, sink: Sink, clock = new FakeCl
   return { forwarder, clock, stop };
 }
 
-test("systemd's journal is told every entry in its order, with what makes the chain", async (t) => {
+test("systemd's journal receives every entry in order, with the fields of the chain", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory, { segmentBytes: 3000 });
   t.after(() => log.close());
@@ -94,15 +94,15 @@ test("systemd's journal is told every entry in its order, with what makes the ch
   assert.match(collector.text, /\n<4>\{[^\n]*"call_refused"/, "a refusal stands out");
   let hash = genesis;
   for (const line of collector.text.split("\n").slice(7, -1)) {
-    const { hash: said } = JSON.parse(line.slice(3)) as { hash: string };
+    const { hash: sentHash } = JSON.parse(line.slice(3)) as { hash: string };
     hash = linked(hash, digestOf(line.slice(line.indexOf('"entry":') + 8, -1)));
-    assert.equal(said, hash);
+    assert.equal(sentHash, hash);
   }
   await eventually(() => forwarder.state?.lagEntries === 0);
   assert.equal(forwarder.state?.connected, true);
 });
 
-test("a sink that takes nothing holds nobody up, is told of as behind, and gets all in the end", async (t) => {
+test("a sink that accepts nothing delays no entry, is reported as behind, and receives all in the end", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   t.after(() => log.close());
@@ -122,7 +122,7 @@ test("a sink that takes nothing holds nobody up, is told of as behind, and gets 
   assert.equal(forwarder.state.lagSeconds, 0);
 });
 
-test("after a cut, and after a start, it goes on behind what was surely taken: nothing is left out", async (t) => {
+test("after an interruption or a restart it continues after the last acknowledged entry: none is missing", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   t.after(() => log.close());
@@ -144,10 +144,10 @@ test("after a cut, and after a start, it goes on behind what was surely taken: n
   await log.record(started("c"));
   forward(t, log, journalSink(collector.path));
   await eventually(() => collector.sequences.length > 0);
-  assert.deepEqual(collector.sequences, [7], "what was taken is not told again after a stop in good order");
+  assert.deepEqual(collector.sequences, [7], "acknowledged entries are not sent again after a clean stop");
 });
 
-test("where this machine has no journal there is nothing behind", async (t) => {
+test("a machine without a journal has no lag", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   t.after(() => log.close());
@@ -156,7 +156,7 @@ test("where this machine has no journal there is nothing behind", async (t) => {
   await eventually(() => forwarder.state === undefined);
 });
 
-/** A syslog collector by TLS, with a certificate for this name. */
+/** A syslog collector with TLS and a certificate for this name. */
 async function syslog(t: TestContext, name: string, isRevoked = false) {
   const authority = await Authority.make("cloud.example");
   const { certificatePem, keyPem, serial } = await authority.issue("collector/c", {
@@ -199,7 +199,7 @@ function messagesIn(text: string): string[] {
   return messages;
 }
 
-test("a syslog collector is told every entry over TLS, in RFC 5424's form and RFC 5425's frames", async (t) => {
+test("a syslog collector receives every entry over TLS, in RFC 5424's form and RFC 5425's frames", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   t.after(() => log.close());
@@ -217,7 +217,7 @@ test("a syslog collector is told every entry over TLS, in RFC 5424's form and RF
   assert.equal((JSON.parse(first.slice(first.indexOf("{"))) as { entry: Entry }).entry.vm, "näme");
 });
 
-test("a collector that cannot prove its name is told nothing", async (t) => {
+test("a collector that cannot prove its name receives nothing", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   t.after(() => log.close());

@@ -28,7 +28,7 @@ async function entriesOf(directory: string): Promise<Entry[]> {
   return entries;
 }
 
-test("acts are kept in their order, over restarts, in one chain that verifies and is signed to its end", async (t) => {
+test("entries keep their order over restarts, in one chain that verifies and is signed to its end", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   assert.equal(await log.record(started("a")), 1);
@@ -36,7 +36,7 @@ test("acts are kept in their order, over restarts, in one chain that verifies an
   assert.equal(await log.record(started("b")), 3);
   await log.close();
   const again = (await auditLog(directory)).log;
-  assert.equal(await again.record(started("c")), 5, "the fourth is the checkpoint of the stop");
+  assert.equal(await again.record(started("c")), 5, "the fourth entry is the checkpoint of the stop");
   await again.close();
   const report = await verified(directory);
   assert.deepEqual(report, { first: 1, last: 6, signedThrough: 5, checkpoints: 2, tornBytes: 0 });
@@ -56,7 +56,7 @@ test("acts are kept in their order, over restarts, in one chain that verifies an
   assert.equal(new Set(entries.map(({ nonce }) => nonce)).size, 6);
 });
 
-test("an act is on the disk when its record resolves, and many at once share their syncs", async (t) => {
+test("an entry is on disk when its record resolves, and concurrent entries share their syncs", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   const syncs = await countingSyncs(async () => {
@@ -70,11 +70,11 @@ test("an act is on the disk when its record resolves, and many at once share the
   });
   const kept = await readFile(join(directory, (await segmentsOf(directory))[0] ?? ""), "utf8");
   assert.equal(kept.match(/call_admitted/g)?.length, 1000);
-  assert.ok(syncs <= 20, `${syncs} syncs for 1,000 acts at once`);
+  assert.ok(syncs <= 20, `${syncs} syncs for 1,000 entries at once`);
   await log.close();
 });
 
-test("a checkpoint follows within a second of an entry, and none where there is nothing new", async (t) => {
+test("a checkpoint follows an entry within a second, and none follows without a new entry", async (t) => {
   const directory = await folder(t);
   const { log, clock } = await auditLog(directory);
   const end = new AbortController();
@@ -92,7 +92,7 @@ test("a checkpoint follows within a second of an entry, and none where there is 
   assert.equal((await verified(directory)).last, 2);
 });
 
-test("what is long is cut, what is not ASCII is escaped, and it all reads back", async (t) => {
+test("long text is cut, text that is not ASCII is escaped, and all of it reads back", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   await log.record({ act: "call_refused", vm: "naïve\u2028\ud800 \u0000", requestId: "x".repeat(5000) });
@@ -104,14 +104,14 @@ test("what is long is cut, what is not ASCII is escaped, and it all reads back",
   assert.ok(text.every((byte) => byte < 0x80));
 });
 
-test("the log goes on in new files, and old ones go once they are over their time, which the log says", async (t) => {
+test("the log continues in new files, and files past their time are removed and recorded", async (t) => {
   const directory = await folder(t);
   const { log, clock } = await auditLog(directory, { retentionMs: 10 * dayMs });
   for (let day = 0; day < 9; day += 1) {
     await log.record(started(`day-${day}`));
     clock.advance(dayMs);
   }
-  assert.equal((await segmentsOf(directory)).length, 9, "nothing younger than its time is deleted");
+  assert.equal((await segmentsOf(directory)).length, 9, "no file younger than its time is deleted");
   for (let day = 9; day < 20; day += 1) {
     await log.record(started(`day-${day}`));
     clock.advance(dayMs);
@@ -125,7 +125,7 @@ test("the log goes on in new files, and old ones go once they are over their tim
   assert.equal(vms.at(-1), "day-19");
 });
 
-test("a wall clock that is a year ahead for a moment does not empty the log", async (t) => {
+test("a wall clock one year ahead for a moment does not empty the log", async (t) => {
   const directory = await folder(t);
   const { log, clock } = await auditLog(directory, { segmentBytes: 1000 });
   for (let i = 0; i < 40; i += 1) await log.record(started(`vm-${i}`));
@@ -138,7 +138,7 @@ test("a wall clock that is a year ahead for a moment does not empty the log", as
   assert.ok((await segmentsOf(directory)).length >= before - 1);
 });
 
-test("with a budget of bytes the oldest go, whatever their age", async (t) => {
+test("with a budget of bytes the oldest files are removed, whatever their age", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory, { segmentBytes: 2000, maxBytes: 10_000 });
   for (let i = 0; i < 100; i += 1) await log.record(started(`vm-${i}`));
@@ -150,14 +150,14 @@ test("with a budget of bytes the oldest go, whatever their age", async (t) => {
   assert.ok(report.first > 50);
 });
 
-test("what a crash tore is cut off, and what was promised is there", async (t) => {
+test("an entry torn by a crash is cut off, and acknowledged entries stay", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   await log.record(started("a"));
   await log.close();
   const [name = ""] = await segmentsOf(directory);
   await appendFile(join(directory, name), `${"0".repeat(64)} {"sequence":3,"ti`);
-  assert.ok((await verified(directory)).tornBytes > 0, "no problem while it may be written at the moment");
+  assert.ok((await verified(directory)).tornBytes > 0, "no problem while the entry may be being written");
   const again = (await auditLog(directory)).log;
   assert.equal(again.state.damage, undefined);
   assert.equal(await again.record(started("b")), 3);
@@ -165,7 +165,7 @@ test("what a crash tore is cut off, and what was promised is there", async (t) =
   assert.equal((await verified(directory)).problem, undefined);
 });
 
-test("an agent killed before its first checkpoint raises no alarm; a head that is gone then does", async (t) => {
+test("an agent killed before its first checkpoint raises no alarm; a missing head afterwards does", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   const unused = await folder(t);
@@ -206,7 +206,7 @@ test("a damaged head is damage also where all entries are gone", async (t) => {
   await again.close();
 });
 
-test("the audit key and the log are the agent's alone", async (t) => {
+test("only the agent can read the audit key and the log", async (t) => {
   const directory = join(await folder(t), "audit");
   const { log } = await auditLog(directory);
   await log.record(started("a"));
@@ -216,7 +216,7 @@ test("the audit key and the log are the agent's alone", async (t) => {
   assert.equal((await stat(directory)).mode & 0o777, 0o700);
 });
 
-/** Records until one is refused. */
+/** Records until an entry is refused. */
 async function fill(log: AuditLog): Promise<SocleError> {
   for (let i = 0; i < 50; i += 1) {
     try {
@@ -228,7 +228,7 @@ async function fill(log: AuditLog): Promise<SocleError> {
   throw new Error("it never got full");
 }
 
-test("on a full disk acts are refused with what to do; with space they go on, and what happened meanwhile is told", async (t) => {
+test("on a full disk entries are refused with a remedy; with space they go on, and the gap is recorded", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;
   const directory = join(disk, "audit");
@@ -251,15 +251,15 @@ test("on a full disk acts are refused with what to do; with space they go on, an
   const report = await verified(directory);
   assert.equal(report.problem, undefined);
   const acts = (await entriesOf(directory)).filter(({ act }) => act !== "checkpoint");
-  const told = acts.find(({ act }) => act === "log_was_unwritable");
-  assert.equal(told?.times, log.state.refused);
+  const gap = acts.find(({ act }) => act === "log_was_unwritable");
+  assert.equal(gap?.times, log.state.refused);
   assert.ok(
     acts.some(({ act, of }) => act === "call_ended" && of === 1),
-    "what had happened is not lost",
+    "the entry before the full disk is not lost",
   );
 });
 
-test("a log that needs a new file is opened on a full disk, and begins it once there is space", async (t) => {
+test("a log that needs a new file opens on a full disk, and begins the file once there is space", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;
   const directory = join(disk, "audit");
@@ -281,7 +281,7 @@ test("a log that needs a new file is opened on a full disk, and begins it once t
   assert.ok((await entriesOf(directory)).some(({ act }) => act === "log_found_damaged"));
 });
 
-test("what a failed sync refuses is not in the log afterwards, and every act after it is refused for good", async (t) => {
+test("an entry refused by a failed sync is not in the log, and every later one is refused for good", async (t) => {
   for (const [code, kind] of [
     ["EIO", "unavailable"],
     ["ENOSPC", "exhausted"],
@@ -307,7 +307,7 @@ test("what a failed sync refuses is not in the log afterwards, and every act aft
   }
 });
 
-test("where the act cannot be taken out of the log again the answer is outcome_unknown", async (t) => {
+test("an entry that cannot be removed from the log again is outcome_unknown", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   await log.record(started("kept"));
@@ -321,7 +321,7 @@ test("where the act cannot be taken out of the log again the answer is outcome_u
   await log.close();
 });
 
-test("an audit log that is taken away is noticed before the next act is acknowledged", async (t) => {
+test("a removed audit log is noticed before the next entry is acknowledged", async (t) => {
   const directory = join(await folder(t), "audit");
   const { log } = await auditLog(directory);
   await log.record(started("kept"));
@@ -348,7 +348,7 @@ async function countingSyncs(during: () => Promise<void>): Promise<number> {
   return count;
 }
 
-/** Puts another fdatasync in place of every file's; what is given back undoes that. */
+/** Replaces fdatasync of every file; the returned function restores it. */
 async function replaceSync(
   instead: (this: unknown, real: () => Promise<void>) => Promise<void>,
 ): Promise<() => void> {

@@ -1,4 +1,4 @@
-// A page of the audit log costs the same, however much the log holds before it.
+// A page of the audit log costs the same, however long the log before it.
 import assert from "node:assert/strict";
 import { open } from "node:fs/promises";
 import { test, type TestContext } from "node:test";
@@ -9,7 +9,7 @@ import { auditLog, started } from "../../support/audit/log-of.ts";
 const ENTRIES = 12_000;
 const any = { tenant: "", vm: "", sinceMs: -Infinity, untilMs: Infinity };
 
-/** What `work` parses and reads from files. */
+/** The entries that `work` parses and the bytes that it reads from files. */
 async function costOf<T>(
   t: TestContext,
   work: () => Promise<T>,
@@ -52,7 +52,7 @@ async function fullLog(t: TestContext, actOf: (at: number) => Act) {
   return { log, page };
 }
 
-test("a page reads and parses the same, wherever in the log it begins", async (t) => {
+test("a page reads and parses the same amount, wherever in the log it begins", async (t) => {
   const { log, page } = await fullLog(t, (at) => started(`vm-${at}`));
   const { entries: all } = await page(0, {}, 1000);
   for (const after of [0, 1, 300, ENTRIES / 2, log.state.sequence - 60]) {
@@ -61,22 +61,19 @@ test("a page reads and parses the same, wherever in the log it begins", async (t
     assert.deepEqual([entries.map(({ sequence }) => sequence), read], [expected, after + 50]);
     assert.ok(cost.parsed <= 52, `${cost.parsed} entries were parsed after ${after}`);
     assert.ok(cost.bytes < 2 ** 18, `${cost.bytes} of ${log.state.bytes} bytes were read after ${after}`);
-    // The hash before a page is the one of the entry before, which may be far from where reading begins.
+    // The hash before a page is the one of the entry before, which may be far from the start of reading.
     const before = all.find(({ sequence }) => sequence === after);
     if (before !== undefined) assert.equal(entries[0]?.previous, before.hash);
   }
 });
 
-test("a page that looks for rare entries ends after a bounded part of the log, and parses few others", async (t) => {
+test("a page that searches for rare entries ends after a bounded part of the log, and parses few others", async (t) => {
   const isRare = (at: number): boolean => at % 4000 === 3999;
   const { log, page } = await fullLog(t, (at) => started(isRare(at) ? `red-é-${at}` : `blue-${at}`));
   const found: string[] = [];
   for (let after = 0; after < log.state.sequence;) {
     const [{ entries, read }, { parsed }] = await costOf(t, () => page(after, { tenant: "red" }));
-    assert.ok(
-      read - after <= 3000 && parsed < 10,
-      `${read - after} entries were looked at, ${parsed} parsed`,
-    );
+    assert.ok(read - after <= 3000 && parsed < 10, `${read - after} entries were scanned, ${parsed} parsed`);
     assert.ok(read > after);
     for (const { json } of entries) found.push((JSON.parse(json) as Entry).vm ?? "");
     after = read;

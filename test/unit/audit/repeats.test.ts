@@ -4,7 +4,7 @@ import { Repeats } from "../../../agent/audit/repeats.ts";
 import type { Act } from "../../../agent/audit/index.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 
-/** Repeats whose windows end when the test says so. */
+/** Repeats whose windows the test ends. */
 function stage() {
   const recorded: Act[] = [];
   const sleepers: { ms: number; wake: () => void }[] = [];
@@ -33,7 +33,7 @@ const refusal = (name: string, reason: string, more: Partial<Act> = {}): Act => 
   ...more,
 });
 
-test("of a kind the first is recorded, then the number of the others", async () => {
+test("the first repeat of a kind is recorded, then the number of the others", async () => {
   const { recorded, repeats, pass } = stage();
   for (let at = 0; at < 1000; at += 1) repeats.add(refusal("red", "ROLE_DENIED"));
   repeats.add(refusal("blue", "ROLE_DENIED"));
@@ -49,13 +49,13 @@ test("of a kind the first is recorded, then the number of the others", async () 
   );
 });
 
-test("a caller that finds ever new kinds has a budget; beyond it its refusals are counted in one entry", async () => {
+test("a caller with ever new kinds has a budget; refusals beyond it are counted in one entry", async () => {
   const { recorded, repeats, pass } = stage();
   for (let at = 0; at < 1000; at += 1) repeats.add(refusal("red", `REASON_${at}`));
   assert.ok(recorded.length <= 60, `${recorded.length} entries`);
   const before = recorded.length;
   repeats.add(refusal("blue", "ROLE_DENIED"));
-  assert.equal(recorded.length, before + 1, "another caller's are recorded");
+  assert.equal(recorded.length, before + 1, "another caller's refusals are recorded");
   await pass(60_000);
   const last = recorded.at(-1);
   assert.deepEqual(
@@ -75,7 +75,7 @@ test("the budget counts bytes too", () => {
   assert.equal(counted, 60, "none is lost");
 });
 
-test("fifty kinds at once are no listener leak", async () => {
+test("fifty concurrent kinds do not leak listeners", async () => {
   const warnings: string[] = [];
   const onWarning = ({ name }: Error): void => void warnings.push(name);
   process.on("warning", onWarning);

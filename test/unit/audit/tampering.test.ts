@@ -1,4 +1,4 @@
-// What somebody who may write the files tries, and what the check says: the first entry that cannot be believed.
+// Attacks of an attacker with write access to the files, and the first entry that the check rejects.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -22,7 +22,7 @@ import { auditLog, keyOf, started } from "../../support/audit/log-of.ts";
 interface Victim {
   readonly directory: string;
   readonly key: VerifyKey;
-  /** Of segment files, the oldest first. */
+  /** The segment files, oldest first. */
   readonly names: readonly string[];
   readonly lines: (segment: number) => Promise<string[]>;
   readonly write: (segment: number, lines: readonly string[]) => Promise<void>;
@@ -30,8 +30,8 @@ interface Victim {
 }
 
 /**
- * 30 acts in segments of six entries each: five acts and the checkpoint that closes it; the last one holds a checkpoint in
- * its middle too, as after a restart.
+ * 30 acts in segments of six entries each: five acts and the closing checkpoint; the last segment also holds
+ * a checkpoint in its middle, as after a restart.
  */
 async function victim(t: TestContext): Promise<Victim> {
   const directory = await folder(t);
@@ -59,14 +59,14 @@ async function victim(t: TestContext): Promise<Victim> {
 
 async function problemOf(report: Promise<Report>): Promise<Problem> {
   const { problem } = await report;
-  assert.ok(problem, "it was not seen");
+  assert.ok(problem, "the change was not detected");
   return problem;
 }
 
 const sequenceOf = (line: string | undefined): number =>
   (JSON.parse(line?.slice(65) ?? "") as { sequence: number }).sequence;
 
-/** Puts hashes behind `from` that fit what is there now, as who knows the format would. */
+/** Recomputes the hashes behind `from`, as an attacker who knows the format would. */
 function chained(lines: readonly string[], from: number): string[] {
   const out = lines.slice(0, from);
   for (const line of lines.slice(from)) {
@@ -83,7 +83,7 @@ function chained(lines: readonly string[], from: number): string[] {
   return out;
 }
 
-test("an entry that is edited is named", async (t) => {
+test("an edited entry is named", async (t) => {
   const { lines, write, check, names } = await victim(t);
   const all = await lines(1);
   const edited = sequenceOf(all[2]);
@@ -95,7 +95,7 @@ test("an entry that is edited is named", async (t) => {
   assert.match(problem.what, /was edited/);
 });
 
-test("each single byte of a segment that is another is seen", async (t) => {
+test("a change of any single byte of a segment is detected", async (t) => {
   const { directory, names, check } = await victim(t);
   const path = join(directory, names[1] ?? "");
   const whole = await readFile(path);
@@ -103,24 +103,24 @@ test("each single byte of a segment that is another is seen", async (t) => {
     const broken = Buffer.from(whole);
     broken[at] = (broken[at] ?? 0) ^ 1;
     await writeFile(path, broken);
-    // When a segment was begun is no act, and nobody is told it; each entry has its own time.
+    // A segment's start time is no act and is not reported; each entry has its own time.
     const inTime = /"time":"[^"]*$/.test(whole.toString("utf8", 0, at)) && at < whole.indexOf("\n");
     if (!inTime) assert.ok((await check()).problem, `byte ${at} of ${whole.length}`);
   }
 });
 
-test("an edit whose hashes are made anew does not fit the signed checkpoint behind it", async (t) => {
+test("an edit with recomputed hashes does not match the next signed checkpoint", async (t) => {
   const { lines, write, check } = await victim(t);
   const all = await lines(1);
   const edited = sequenceOf(all[2]);
   const changed = all.with(2, (all[2] ?? "").replace('"operator"', '"scheduler"'));
   await write(1, chained(changed, 2));
   const problem = await problemOf(check());
-  assert.ok(problem.sequence <= edited, "it cannot be told which one of those since the checkpoint before");
+  assert.ok(problem.sequence <= edited, "any entry since the checkpoint before may be the edited one");
   assert.match(problem.what, /hashes recomputed/);
 });
 
-test("entries that change places, are doubled or taken out are named", async (t) => {
+test("entries that are swapped, duplicated or removed are named", async (t) => {
   const { lines, write, check } = await victim(t);
   const all = await lines(1);
   const [second = "", third = ""] = [all[2], all[3]];
@@ -133,11 +133,11 @@ test("entries that change places, are doubled or taken out are named", async (t)
     await write(1, forged);
     assert.equal((await problemOf(check())).sequence, expected);
     await write(1, chained(forged, 2));
-    assert.equal((await problemOf(check())).sequence, expected, "with hashes made anew");
+    assert.equal((await problemOf(check())).sequence, expected, "with recomputed hashes");
   }
 });
 
-test("a tail that is cut off is missed, by entries, by half an entry and by a whole segment", async (t) => {
+test("a truncated log is detected, by entries, by half an entry and by a whole segment", async (t) => {
   const { directory, names, lines, write, check } = await victim(t);
   const last = await lines(-1);
   const newest = sequenceOf(last.at(-1));
@@ -157,7 +157,7 @@ test("a tail that is cut off is missed, by entries, by half an entry and by a wh
   assert.equal((await problemOf(check())).sequence, first);
 });
 
-test("a segment that is deleted is missed, the oldest one too", async (t) => {
+test("a deleted segment is detected, the oldest one too", async (t) => {
   for (const gone of [0, 1]) {
     const { directory, names, lines, check } = await victim(t);
     const first = sequenceOf((await lines(gone))[1]);
@@ -166,7 +166,7 @@ test("a segment that is deleted is missed, the oldest one too", async (t) => {
   }
 });
 
-test("segments that are exchanged or renamed are seen", async (t) => {
+test("swapped or renamed segments are detected", async (t) => {
   const { lines, write, check } = await victim(t);
   const [first, second] = [await lines(0), await lines(1)];
   await write(0, second);
@@ -174,18 +174,18 @@ test("segments that are exchanged or renamed are seen", async (t) => {
   assert.equal((await problemOf(check())).sequence, 1);
 });
 
-test("a log without its head, or with a forged one, is not believed to its end", async (t) => {
+test("a log without its head, or with a forged one, is not trusted to its end", async (t) => {
   const { directory, check } = await victim(t);
   const path = join(directory, "head.json");
   const head = await readFile(path, "utf8");
-  const said = JSON.parse(head) as Checkpoint;
-  await writeFile(path, JSON.stringify({ ...said, sequence: said.sequence - 3 }));
+  const checkpoint = JSON.parse(head) as Checkpoint;
+  await writeFile(path, JSON.stringify({ ...checkpoint, sequence: checkpoint.sequence - 3 }));
   assert.ok((await check()).problem);
   await rm(path);
   assert.match((await problemOf(check())).what, /head\.json is missing/);
 });
 
-test("a log that was made anew with another key does not pass for this one", async (t) => {
+test("a log rewritten with another key does not verify as this one", async (t) => {
   const { directory, check } = await victim(t);
   const forged = await folder(t);
   const { log } = await auditLog(forged);
@@ -198,7 +198,7 @@ test("a log that was made anew with another key does not pass for this one", asy
   assert.equal(problem.sequence, 1);
 });
 
-test("who puts back an older state as a whole is found out by a checkpoint that was kept elsewhere", async (t) => {
+test("a complete older state is detected by a checkpoint kept elsewhere", async (t) => {
   const directory = await folder(t);
   const { log } = await auditLog(directory);
   await log.record(started("kept"));
@@ -213,12 +213,12 @@ test("who puts back an older state as a whole is found out by a checkpoint that 
   await rm(directory, { recursive: true });
   await cp(older, directory, { recursive: true });
   const key = await keyOf(directory);
-  assert.equal((await verifyLog(directory, { key })).problem, undefined, "on the host itself nothing tells");
+  assert.equal((await verifyLog(directory, { key })).problem, undefined, "the host alone cannot detect it");
   const problem = await problemOf(verifyLog(directory, { key, anchors: [anchor] }));
   assert.equal(problem.sequence, 3);
 });
 
-test("an agent that starts on a log that was cut says so in the log, and the gap is seen for good", async (t) => {
+test("an agent that starts on a truncated log records it, and the gap stays visible", async (t) => {
   const { directory, names, lines, write, check } = await victim(t);
   const last = await lines(-1);
   const newest = sequenceOf(last.at(-1));
@@ -237,18 +237,18 @@ test("an agent that starts on a log that was cut says so in the log, and the gap
   assert.equal(
     await log.record(started("next")),
     newest + 1,
-    "numbers go on behind what a checkpoint vouches for",
+    "numbers continue behind the last checkpoint's",
   );
   await log.close();
   assert.equal((await problemOf(check())).sequence, newest - 2);
-  assert.deepEqual(await lines(-1), last.slice(0, -3), "what was found is left as it is");
+  assert.deepEqual(await lines(-1), last.slice(0, -3), "the damaged part stays as it is");
   assert.equal(
     (await readdir(directory)).filter((name) => name.startsWith("audit-")).length,
     names.length + 1,
   );
 });
 
-test("an agent that starts on a log whose newest entries were edited says so", async (t) => {
+test("an agent that starts on a log with edited newest entries records it", async (t) => {
   for (const isClever of [false, true]) {
     const { directory, lines, write } = await victim(t);
     const last = await lines(-1);

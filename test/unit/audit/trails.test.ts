@@ -32,7 +32,7 @@ function notes(): { readonly acts: Act[]; readonly note: (act: Act) => void } {
   return { acts, note: (act) => void acts.push(act) };
 }
 
-test("the end of each operation is told, with whose VM it was, also of one that is gone by then", async (t) => {
+test("the end of each operation is audited with its VM's tenant, also after the VM is removed", async (t) => {
   const directory = await folder(t);
   const clock = new FakeClock();
   const operations = await Operations.open({ directory, clock, log: silentLog, retentionMs: 1e9 });
@@ -43,9 +43,9 @@ test("the end of each operation is told, with whose VM it was, also of one that 
     t,
     operationTrail({ note }, operations, (id) => tenants.get(id) ?? ""),
   );
-  const asked = { caller: "ann", vmId: "vm-1", fingerprint: "f", intent: {} };
-  const { operation } = await operations.begin({ ...asked, kind: "DELETE_VM", requestId: "r-1" });
-  await new Promise((resolve) => setImmediate(resolve)); // its beginning is seen while the VM is there
+  const requested = { caller: "ann", vmId: "vm-1", fingerprint: "f", intent: {} };
+  const { operation } = await operations.begin({ ...requested, kind: "DELETE_VM", requestId: "r-1" });
+  await new Promise((resolve) => setImmediate(resolve)); // the beginning is observed while the VM exists
   tenants.clear();
   operations.run(operation, () => Promise.reject(new SocleError("unavailable", "POOL_GONE", "no pool")));
   await eventually(() => acts.length > 0);
@@ -63,7 +63,7 @@ test("the end of each operation is told, with whose VM it was, also of one that 
   ]);
 });
 
-test("each certificate that comes into use is told, and a set of files that is refused", async (t) => {
+test("each certificate that comes into use is audited, and so is a refused set of files", async (t) => {
   const directory = await folder(t);
   const authority = await Authority.make("cloud.example");
   const first = await authority.issue("agent/host-1");
@@ -88,7 +88,7 @@ test("each certificate that comes into use is told, and a set of files that is r
   );
 });
 
-test("what is wrong with the log or a sink is reported, and that it is over", async (t) => {
+test("a problem with the log or a sink is reported, and so is its end", async (t) => {
   const clock = new FakeClock();
   let state: Partial<AuditState> = {};
   let sink: ForwardState = { name: "syslog", connected: true, lagEntries: 0, lagSeconds: 0, lost: 0 };

@@ -1,4 +1,4 @@
-// An audit log that cannot be read bars changes, names the file and the way out, and is left as it is.
+// An unreadable audit log prevents changes, names the file and the remedy, and is left untouched.
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { chmod, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
@@ -27,7 +27,10 @@ async function usedLog(t: TestContext): Promise<string> {
   return directory;
 }
 
-/** Puts a directory in the file's place, which no user can read as a file; returns what takes it away again. */
+/**
+ * Puts a directory, which no user can read as a file, in the file's place; returns a function that removes
+ * it.
+ */
 async function hide(path: string): Promise<() => Promise<void>> {
   await rename(path, `${path}.good`);
   await mkdir(path);
@@ -84,27 +87,27 @@ const troubles: readonly [
       ),
   ],
   [
-    "a key that the file system does not give",
+    "a key that the file system cannot read",
     /key\.pem cannot be read \(EISDIR.*\): check the disk, and the owner and mode/,
     (directory) => hide(join(directory, "key.pem")),
   ],
   [
-    "a public key that the file system does not give",
+    "a public key that the file system cannot read",
     /key\.pub cannot be read \(EISDIR.*\): check the disk/,
     (directory) => hide(join(directory, "key.pub")),
   ],
   [
-    "a checkpoint that the file system does not give",
+    "a checkpoint that the file system cannot read",
     /head\.json cannot be read \(EISDIR.*\): check the disk/,
     (directory) => hide(join(directory, "head.json")),
   ],
   [
-    "a segment that the file system does not give",
+    "a segment that the file system cannot read",
     /audit-000000000001\.log cannot be read \(EISDIR.*\): check the disk/,
     (directory) => hide(join(directory, firstSegment)),
   ],
   [
-    "a directory that is a file",
+    "a file in place of the directory",
     /the audit log in \S+audit cannot be opened \(EEXIST.*\): check the disk, and the owner and mode/,
     async (directory) => {
       await rename(directory, `${directory}.good`);
@@ -118,7 +121,7 @@ const troubles: readonly [
 ];
 
 for (const [what, word, damage] of troubles)
-  test(`${what}: the log refuses all with the way out, and goes on once it is mended`, async (t) => {
+  test(`${what}: the log refuses all entries with the remedy, and goes on once it is repaired`, async (t) => {
     const directory = await usedLog(t);
     const mend = await damage(directory);
     const before = await contentOf(directory).catch(() => undefined);
@@ -148,7 +151,7 @@ for (const [what, word, damage] of troubles)
       unreadable: failure.message,
     });
     await log.close();
-    assert.deepEqual(await contentOf(directory).catch(() => undefined), before, "it is left as it is");
+    assert.deepEqual(await contentOf(directory).catch(() => undefined), before, "the file is untouched");
     await mend();
     const again = (await auditLog(directory)).log;
     assert.deepEqual([again.failure, again.state.damage], [undefined, undefined]);
@@ -158,7 +161,7 @@ for (const [what, word, damage] of troubles)
     assert.deepEqual([problem, checkpoints > 0], [undefined, true]);
   });
 
-test("a damaged key that is moved aside, as the refusal says, is followed by a new one, and the log says so", async (t) => {
+test("a damaged key moved aside, as the refusal advises, is replaced by a new one, which the log records", async (t) => {
   const directory = await usedLog(t);
   const path = join(directory, "key.pem");
   await writeFile(path, "");
@@ -170,7 +173,7 @@ test("a damaged key that is moved aside, as the refusal says, is followed by a n
   await log.close();
 });
 
-test("a log that finds no room for its first files refuses changes until there is some", async (t) => {
+test("a log without space for its first files refuses changes until there is some", async (t) => {
   const directory = join(await folder(t), "audit");
   const { failing, restore } = await failingDisk(t, { code: "ENOSPC", of: /key\.pem/ });
   failing.write = true;
@@ -183,7 +186,7 @@ test("a log that finds no room for its first files refuses changes until there i
   await again.close();
 });
 
-test("an audit log that is gone whole is damage once this host had one, and begins anew", async (t) => {
+test("a missing audit log is damage if this host had one before, and a new one begins", async (t) => {
   const directory = await folder(t);
   const { config } = await loadConfig(undefined);
   const basis = {
@@ -202,7 +205,7 @@ test("an audit log that is gone whole is damage once this host had one, and begi
   assert.equal(second.permit.refusal, undefined);
   await second.close();
   const third = await openState(basis);
-  assert.equal(third.audit.state.damage, undefined, "the log says it from then on");
+  assert.equal(third.audit.state.damage, undefined, "the log records it from then on");
   await third.close();
 });
 
