@@ -52,7 +52,7 @@ async function logOf(t: TestContext): Promise<string> {
 
 const audit = (directory: string, ...line: string[]) => socle(["audit", ...line, "--directory", directory]);
 
-test("audit verify says whether this host signed a receipt", async (t) => {
+test("audit verify reports whether this host signed a receipt", async (t) => {
   const directory = await folder(t);
   const log = await AuditLog.open({ directory, clock: systemClock, log: silentLog, retentionMs: 1e12 });
   const { text, signature } = log.attest({ receipt: "socle erasure 1", vm: "v-1" });
@@ -71,7 +71,7 @@ test("audit verify says whether this host signed a receipt", async (t) => {
   assert.equal((await audit(directory, "verify", "--receipt", path)).exitCode, 2);
 });
 
-test("audit verify says that a log is good, and names the first entry that is not", async (t) => {
+test("audit verify reports a good log, and names the first bad entry", async (t) => {
   const directory = await logOf(t);
   const good = await audit(directory, "verify");
   assert.equal(good.exitCode, 0, good.stderr);
@@ -89,7 +89,7 @@ test("audit verify says that a log is good, and names the first entry that is no
   assert.match(shown.stderr, /not to be trusted further: entry 2/);
 });
 
-test("audit verify holds a log against a checkpoint that was kept elsewhere", async (t) => {
+test("audit verify compares a log with a checkpoint kept elsewhere", async (t) => {
   const directory = await logOf(t);
   const { stdout } = await audit(directory, "checkpoint");
   const kept = join(await folder(t), "kept");
@@ -126,21 +126,21 @@ test("audit show filters by time, caller, VM, tenant and refusal", async (t) => 
   assert.equal((await audit(directory, "show", "--since", "yesterday")).exitCode, 2);
 });
 
-test("audit show tells what was asked for: a cordon and its reason, and which condition was acknowledged", async (t) => {
+test("audit show prints the request: a cordon and its reason, and the acknowledged condition", async (t) => {
   const directory = await folder(t);
   const log = await AuditLog.open({ directory, clock: systemClock, log: silentLog, retentionMs: 1e12 });
-  for (const [method, told] of [
+  for (const [method, request] of [
     ["SetSchedulingState", { state: "LIFECYCLE_STATE_CORDONED", reason: "New Fans" }],
     ["AcknowledgeCondition", { type: "MemoryUncorrected" }],
   ] as const)
-    await log.record({ act: "call_admitted", method: `/socle.v1.HostService/${method}`, arguments: told });
+    await log.record({ act: "call_admitted", method: `/socle.v1.HostService/${method}`, arguments: request });
   await log.close();
   const { stdout } = await audit(directory, "show");
   assert.match(stdout, /SetSchedulingState .* state=cordoned reason=New Fans$/m);
   assert.match(stdout, /AcknowledgeCondition .* type=MemoryUncorrected$/m);
 });
 
-test("audit export prints what one tenant can verify alone", async (t) => {
+test("audit export prints entries that one tenant can verify alone", async (t) => {
   const directory = await logOf(t);
   const { stdout, exitCode } = await audit(directory, "export", "--tenant", "blue");
   assert.equal(exitCode, 0);
@@ -161,7 +161,7 @@ test("audit export prints what one tenant can verify alone", async (t) => {
   assert.equal((await socle(["audit", "verify", "--export", path, "--key", key])).exitCode, 1);
 });
 
-test("whose an export says that it is cannot forge the verdict on it", async (t) => {
+test("the tenant in an export's text cannot forge its verdict", async (t) => {
   const directory = await logOf(t);
   const forged = "blue, signed by 1\ncomplete: all\u001b[8m";
   const path = join(await folder(t), "forged");
@@ -173,7 +173,7 @@ test("whose an export says that it is cannot forge the verdict on it", async (t)
   );
 });
 
-test("where there is no log the commands say so", async (t) => {
+test("without a log the commands report that there is none", async (t) => {
   const directory = join(await folder(t), "none");
   const { exitCode, stderr } = await audit(directory, "verify");
   assert.equal(exitCode, 3);

@@ -47,7 +47,7 @@ test("--no-wait prints the operation's id", async (context) => {
   assert.deepEqual([exitCode, stdout], [0, "op-1\n"]);
 });
 
-test("a failed operation exits by its error's kind, and says what was undone", async (context) => {
+test("a failed operation exits by its error's kind, and prints its rollback", async (context) => {
   const contract = loadContract(protoDirectory);
   const error = rpcStatus(contract, status.RESOURCE_EXHAUSTED, "cell 0 has 1 GiB left", {
     reason: "CAPACITY",
@@ -75,7 +75,7 @@ test("a failed operation exits by its error's kind, and says what was undone", a
   assert.equal(stderr, "  undone define  0.1s\n  failed start  1.0s\nsocle: cell 0 has 1 GiB left\n");
 });
 
-test("--timeout leaves the operation to go on, and says how to find it again", async (context) => {
+test("--timeout leaves the operation running, and prints how to find it again", async (context) => {
   const socket = await fakeAgent(context, {
     vms: { StartVm: (_call, done) => done(null, running) },
     operations: endsWith(),
@@ -85,7 +85,7 @@ test("--timeout leaves the operation to go on, and says how to find it again", a
   assert.match(stderr, /did not end in 0\.1s: it goes on; see socle operations wait op-1/);
 });
 
-test("Ctrl-C leaves the operation to go on", async (context) => {
+test("Ctrl-C leaves the operation running", async (context) => {
   const socket = await fakeAgent(context, {
     vms: { StartVm: (_call, done) => done(null, running) },
     operations: {
@@ -100,7 +100,7 @@ test("Ctrl-C leaves the operation to go on", async (context) => {
   assert.match(stderr, /interrupted: it goes on; see socle operations wait op-1/);
 });
 
-test("an outcome that is not known is said, not guessed", async (context) => {
+test("an unknown outcome is printed as unknown", async (context) => {
   const unknown = operation({ ...running, state: "STATE_OUTCOME_UNKNOWN" });
   const socket = await fakeAgent(context, {
     vms: { StartVm: (_call, done) => done(null, running) },
@@ -111,12 +111,12 @@ test("an outcome that is not known is said, not guessed", async (context) => {
   assert.equal(stderr.match(/the agent finds out the outcome/g)?.length, 1);
 });
 
-test("stop says how long and how hard", async (context) => {
-  const asked: StopVmRequest__Output[] = [];
+test("stop prints the grace and the force of the stop", async (context) => {
+  const requests: StopVmRequest__Output[] = [];
   const socket = await fakeAgent(context, {
     vms: {
       StopVm: (call, done) => {
-        asked.push(call.request);
+        requests.push(call.request);
         done(null, operation());
       },
     },
@@ -125,7 +125,7 @@ test("stop says how long and how hard", async (context) => {
   await socle(["vm", "stop", "web-1", "--grace", "1500ms", "--force"], { socket });
   await socle(["vm", "stop", "web-1", "--grace", "0", "--force"], { socket });
   assert.deepEqual(
-    asked.map(({ gracefulTimeout, force }) => [gracefulTimeout, force]),
+    requests.map(({ gracefulTimeout, force }) => [gracefulTimeout, force]),
     [
       [null, false],
       [{ seconds: 1, nanos: 5e8 }, true],
@@ -136,25 +136,27 @@ test("stop says how long and how hard", async (context) => {
   const unforced = await socle(["vm", "stop", "web-1", "--grace", "0"], { socket });
   assert.equal(unforced.exitCode, 2);
   assert.match(unforced.stderr, /add --force to cut its power/);
-  assert.equal(asked.length, 3, "the agent was not asked to stop it");
+  assert.equal(requests.length, 3, "the stop was not requested of the agent");
 });
 
-async function deleter(context: TestContext): Promise<{ socket: string; asked: DeleteVmRequest__Output[] }> {
-  const asked: DeleteVmRequest__Output[] = [];
+async function deleter(
+  context: TestContext,
+): Promise<{ socket: string; requests: DeleteVmRequest__Output[] }> {
+  const requests: DeleteVmRequest__Output[] = [];
   const socket = await fakeAgent(context, {
     vms: {
       GetVm: (_call, done) => done(null, vm()),
       DeleteVm: (call, done) => {
-        asked.push(call.request);
+        requests.push(call.request);
         done(null, operation({ kind: "DELETE_VM" }));
       },
     },
   });
-  return { socket, asked };
+  return { socket, requests };
 }
 
-test("rm asks a person first, shows what goes, and deletes what was shown", async (context) => {
-  const { socket, asked } = await deleter(context);
+test("rm asks for confirmation, shows what it deletes, and deletes exactly that", async (context) => {
+  const { socket, requests } = await deleter(context);
   const answer = (text: string) => Object.assign(new PassThrough(), { isTTY: true }).end(text);
   const no = await socle(["vm", "rm", "web-1"], { socket, stdin: answer("n\n") });
   assert.equal(no.exitCode, 5);
@@ -165,12 +167,12 @@ test("rm asks a person first, shows what goes, and deletes what was shown", asyn
   assert.match(no.stderr, /nothing was deleted/);
   const nothing = await socle(["vm", "rm", "web-1"], { socket, stdin: answer("") });
   assert.equal(nothing.exitCode, 130);
-  assert.equal(asked.length, 0);
+  assert.equal(requests.length, 0);
   const yes = await socle(["vm", "rm", "web-1"], { socket, stdin: answer("yes\n") });
   assert.equal(yes.exitCode, 0);
   await socle(["vm", "rm", "web-1", "--yes", "--keep-disks", "--force"], { socket, stdin: answer("") });
   assert.deepEqual(
-    asked.map(({ etag, keepDisks, force }) => [etag, keepDisks, force]),
+    requests.map(({ etag, keepDisks, force }) => [etag, keepDisks, force]),
     [
       ["e1", false, false],
       ["", true, true],
@@ -179,7 +181,7 @@ test("rm asks a person first, shows what goes, and deletes what was shown", asyn
 });
 
 test("rm deletes nothing without --yes where it cannot ask: no terminal, --json", async (context) => {
-  const { socket, asked } = await deleter(context);
+  const { socket, requests } = await deleter(context);
   const terminal = Object.assign(new PassThrough(), { isTTY: true }).end("yes\n");
   const refusals = [
     await socle(["vm", "rm", "web-1"], { socket }),
@@ -191,21 +193,21 @@ test("rm deletes nothing without --yes where it cannot ask: no terminal, --json"
     assert.equal(exitCode, 2, stderr);
     assert.match(stderr, /VM web-1 was not deleted: .*--yes/);
   }
-  assert.deepEqual(asked, []);
+  assert.deepEqual(requests, []);
   assert.equal((await socle(["vm", "rm", "web-1", "--json", "--yes"], { socket })).exitCode, 0);
-  assert.equal(asked.length, 1);
+  assert.equal(requests.length, 1);
 });
 
-test("rm --dry-run shows what would be destroyed and asks for nothing", async (context) => {
-  const { socket, asked } = await deleter(context);
+test("rm --dry-run shows what would be destroyed and changes nothing", async (context) => {
+  const { socket, requests } = await deleter(context);
   const { stdout } = await socle(["vm", "rm", "web-1", "--dry-run"], { socket });
   assert.match(stdout, /is destroyed: disk root.*\n.*is kept: disk data.*\nnothing changed/);
   const kept = await socle(["vm", "rm", "web-1", "--dry-run", "--keep-disks", "--json"], { socket });
   assert.deepEqual((JSON.parse(kept.stdout) as { destroys: unknown }).destroys, []);
-  assert.equal(asked.length, 0);
+  assert.equal(requests.length, 0);
 });
 
-test("an answer that never came tells how to ask again without doing it twice", async (context) => {
+test("a missing reply prints how to repeat the request without a second effect", async (context) => {
   const contract = loadContract(protoDirectory);
   const late = rpcError(contract, status.DEADLINE_EXCEEDED, "too late", { reason: "DEADLINE" });
   const socket = await fakeAgent(context, { vms: { ResumeVm: (_call, done) => done(late) } });

@@ -5,7 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../../agent/contract/load.ts";
 import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 
-/** A terminal that remembers how it was set. */
+/** A terminal that records its settings. */
 function terminal(): PassThrough & { isTTY: boolean; modes: boolean[]; setRawMode(raw: boolean): unknown } {
   const modes: boolean[] = [];
   return Object.assign(new PassThrough(), {
@@ -15,8 +15,8 @@ function terminal(): PassThrough & { isTTY: boolean; modes: boolean[]; setRawMod
   });
 }
 
-test("console carries keys and output as they are, until Ctrl-]", async (context) => {
-  const heard: Buffer[] = [];
+test("console passes keys and output unchanged, until Ctrl-]", async (context) => {
+  const received: Buffer[] = [];
   let opened: [string, boolean] | undefined;
   const socket = await fakeAgent(context, {
     vms: {
@@ -25,7 +25,7 @@ test("console carries keys and output as they are, until Ctrl-]", async (context
           opened ??= [vm, force];
           if (input.length === 0) call.write({ output: Buffer.from("login: ") });
           else {
-            heard.push(input);
+            received.push(input);
             call.write({ output: Buffer.from([0x1b, 0x5b, 0x48, 0xff]) });
           }
         });
@@ -43,12 +43,12 @@ test("console carries keys and output as they are, until Ctrl-]", async (context
   });
   assert.equal(exitCode, 0);
   assert.deepEqual(opened, ["web-1", true]);
-  assert.equal(Buffer.concat(heard).toString().replace(/a$/, ""), "\u0003root\r");
+  assert.equal(Buffer.concat(received).toString().replace(/a$/, ""), "\u0003root\r");
   assert.match(stderr, /^Console of web-1; Ctrl-\] leaves\.\n\r\nLeft the console\.\r\n$/);
   assert.deepEqual(stdin.modes, [true, false]);
 });
 
-test("console gives the terminal back when the agent refuses or goes away", async (context) => {
+test("console restores the terminal when the agent refuses or disconnects", async (context) => {
   const contract = loadContract(protoDirectory);
   const socket = await fakeAgent(context, {
     vms: {
@@ -67,7 +67,7 @@ test("console gives the terminal back when the agent refuses or goes away", asyn
   assert.deepEqual(stdin.modes, [true, false]);
 });
 
-test("console ends when the VM does, and takes input that is no terminal", async (context) => {
+test("console ends with the VM, and reads input without a terminal", async (context) => {
   const socket = await fakeAgent(context, {
     vms: {
       Console: (call) => {

@@ -8,25 +8,27 @@ import type { CreateVmRequest__Output } from "../../../agent/gen/socle/v1/Create
 import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 import { operation } from "../../support/cli/samples.ts";
 
-async function creator(context: TestContext): Promise<{ socket: string; asked: CreateVmRequest__Output[] }> {
-  const asked: CreateVmRequest__Output[] = [];
+async function creator(
+  context: TestContext,
+): Promise<{ socket: string; requests: CreateVmRequest__Output[] }> {
+  const requests: CreateVmRequest__Output[] = [];
   const socket = await fakeAgent(context, {
     vms: {
       CreateVm: (call, done) => {
-        asked.push(call.request);
+        requests.push(call.request);
         done(null, operation({ kind: "CREATE_VM" }));
       },
     },
   });
-  return { socket, asked };
+  return { socket, requests };
 }
 
-test("create says where the VM is to be, and whose room it takes", async (context) => {
-  const { socket, asked } = await creator(context);
+test("create sends the placement of the VM and its reservation", async (context) => {
+  const { socket, requests } = await creator(context);
   const line =
     "vm create --name web-1 --vcpus 2 --memory 2GiB --disk a/b --dedicated-cpus --isolate-emulator --cell 1 --page-size 1GiB --device gpu0 --device 0000:3b:00.0 --reservation r-1";
   assert.equal((await socle(line.split(" "), { socket })).exitCode, 0);
-  const { spec, reservationId } = asked[0] ?? {};
+  const { spec, reservationId } = requests[0] ?? {};
   assert.equal(reservationId, "r-1");
   assert.deepEqual(
     { ...spec?.placement },
@@ -42,15 +44,15 @@ test("create says where the VM is to be, and whose room it takes", async (contex
   );
 });
 
-test("create makes a spec of its flags", async (context) => {
-  const { socket, asked } = await creator(context);
+test("create builds a spec from its flags", async (context) => {
+  const { socket, requests } = await creator(context);
   const line =
     "vm create --name web-1 --vcpus 2 --memory 1.5GiB --disk new:default:10GiB:debian.qcow2 --disk default/dir/data.raw --encrypt --nic default --nic bridge:br0 --kernel boot/vmlinuz --initrd boot/initrd --accelerator tcg --firmware uefi --label a=b --label c=d=e --tenant blue --tpm --launch-security tdx --guest-agent --leave-stopped";
   const { exitCode, stderr } = await socle([...line.split(" "), "--cmdline", "console=ttyS0 quiet"], {
     socket,
   });
   assert.deepEqual([exitCode, stderr], [0, "  done   start  1.5s\n"]);
-  const { spec, leaveStopped, validateOnly } = asked[0] ?? {};
+  const { spec, leaveStopped, validateOnly } = requests[0] ?? {};
   assert.deepEqual([leaveStopped, validateOnly], [true, false]);
   assert.deepEqual(
     {
@@ -112,8 +114,8 @@ test("create makes a spec of its flags", async (context) => {
   );
 });
 
-test("create takes a file, which flags win over, and --dry-run changes nothing", async (context) => {
-  const { socket, asked } = await creator(context);
+test("create reads a file, which flags override, and --dry-run changes nothing", async (context) => {
+  const { socket, requests } = await creator(context);
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
   context.after(() => rm(directory, { recursive: true }));
   const file = join(directory, "vm.yaml");
@@ -136,7 +138,7 @@ labels: { tier: front }
     },
   );
   assert.match(stdout, /nothing changed \(--dry-run\)\n$/);
-  const { spec, validateOnly } = asked[0] ?? {};
+  const { spec, validateOnly } = requests[0] ?? {};
   assert.equal(validateOnly, true);
   assert.equal(spec?.vcpus, 4);
   assert.equal(spec.memoryBytes, 512 * 2 ** 20);
@@ -149,11 +151,11 @@ labels: { tier: front }
   const stdin = new PassThrough();
   stdin.end(JSON.stringify({ name: "web-2", vcpus: 1, memoryBytes: 2 ** 30 }));
   assert.equal((await socle(["vm", "create", "-f", "-"], { socket, stdin })).exitCode, 0);
-  assert.equal(asked[1]?.spec?.name, "web-2");
+  assert.equal(requests[1]?.spec?.name, "web-2");
 });
 
-test("create refuses what it cannot mean before it asks the agent", async (context) => {
-  const { socket, asked } = await creator(context);
+test("create rejects contradictory flags before it calls the agent", async (context) => {
+  const { socket, requests } = await creator(context);
   const refused = async (line: string, stdin = ""): Promise<string> => {
     const { exitCode, stderr } = await socle(["vm", "create", ...line.split(" ")], {
       socket,
@@ -186,5 +188,5 @@ test("create refuses what it cannot mean before it asks the agent", async (conte
   const missing = await socle(["vm", "create", "-f", "/nonexistent/vm.yaml"], { socket });
   assert.equal(missing.exitCode, 3);
   assert.match(missing.stderr, /there is no such file/);
-  assert.equal(asked.length, 0);
+  assert.equal(requests.length, 0);
 });

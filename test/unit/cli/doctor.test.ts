@@ -14,7 +14,7 @@ import { folder } from "../../support/state/folder.ts";
 import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 import { ago, host } from "../../support/cli/samples.ts";
 
-test("doctor connects to libvirt: a socket that a dead one left is no libvirt", async (t) => {
+test("doctor connects to libvirt: the socket of a killed libvirtd is no libvirt", async (t) => {
   const directory = await folder(t);
   const path = join(directory, "sock");
   const uri = `qemu:///system?socket=${path}`;
@@ -22,7 +22,7 @@ test("doctor connects to libvirt: a socket that a dead one left is no libvirt", 
   const daemon = createServer().listen(path);
   await once(daemon, "listening");
   assert.equal((await checkLibvirt(uri, undefined)).verdict, "ok");
-  // As one that was killed leaves it.
+  // A killed daemon leaves its socket like this.
   await rename(path, `${path}-kept`);
   daemon.close();
   await once(daemon, "close");
@@ -35,7 +35,7 @@ test("doctor connects to libvirt: a socket that a dead one left is no libvirt", 
   );
 });
 
-test("doctor tells of an agent with rights it should not have, and of a credential that keeps it from starting", async (t) => {
+test("doctor reports an agent with excess rights, and a credential that prevents its start", async (t) => {
   const directory = await folder(t);
   const unit = async (properties: string, capabilities?: string): Promise<Finding | undefined> => {
     const words = `LoadState=loaded\n${properties}`;
@@ -76,7 +76,7 @@ test("doctor has a step for every condition", () => {
   );
 });
 
-test("doctor asks to put a state directory back that is missing under a running agent", async (t) => {
+test("doctor advises to restore a state directory that is missing under a running agent", async (t) => {
   const missing = join(await folder(t), "moved");
   const lost = await checkStateDirectory(missing, true);
   assert.equal(lost.verdict, "fail");
@@ -86,7 +86,7 @@ test("doctor asks to put a state directory back that is missing under a running 
   assert.match(fresh.next ?? "", /creates an empty one.*ran here before, restore its state directory first/);
 });
 
-test("doctor advises no uncordon that the agent refuses, and says what to do about each reason", async (t) => {
+test("doctor advises no uncordon that the agent refuses, and gives a remedy for each reason", async (t) => {
   const condition = (type: string, reason: string) => ({
     type,
     reason,

@@ -4,7 +4,7 @@ import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../../agent/contract/load.ts";
 import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 
-test("an error says what to do and exits by its kind", async (context) => {
+test("an error prints its remedy and exits by its kind", async (context) => {
   const contract = loadContract(protoDirectory);
   const errors = {
     gone: rpcError(contract, status.NOT_FOUND, "there is no VM gone", { reason: "VM_NOT_FOUND" }),
@@ -24,27 +24,27 @@ test("an error says what to do and exits by its kind", async (context) => {
   const socket = await fakeAgent(context, {
     vms: { GetVm: (call, done) => done(errors[call.request.vm as keyof typeof errors]) },
   });
-  const tell = async (name: string): Promise<[number, string]> => {
+  const show = async (name: string): Promise<[number, string]> => {
     const { exitCode, stderr, stdout } = await socle(["vm", "show", name], { socket });
     assert.equal(stdout, "");
     return [exitCode, stderr];
   };
-  assert.deepEqual(await tell("gone"), [3, "socle: there is no VM gone\n"]);
-  assert.deepEqual(await tell("full"), [5, "socle: no room\n  Try again in 30 s.\n"]);
-  assert.deepEqual(await tell("odd"), [
+  assert.deepEqual(await show("gone"), [3, "socle: there is no VM gone\n"]);
+  assert.deepEqual(await show("full"), [5, "socle: no room\n  Try again in 30 s.\n"]);
+  assert.deepEqual(await show("odd"), [
     2,
     "socle: the name is not valid\n  spec.name: must not contain '/'\n",
   ]);
-  assert.deepEqual(await tell("theirs"), [
+  assert.deepEqual(await show("theirs"), [
     5,
     "socle: theirs is not Socle's\n  Socle did not create this VM and never changes it: use the tool that created it.\n",
   ]);
-  assert.deepEqual(await tell("running"), [
+  assert.deepEqual(await show("running"), [
     5,
     "socle: stop it first, or delete it with --force\n  --keep-disks: or keep its disks (--keep-disks)\n",
   ]);
-  assert.deepEqual(await tell("lost"), [4, "socle: the state was moved\n"]);
-  assert.deepEqual(await tell("bare"), [1, "socle: oops\n"]);
+  assert.deepEqual(await show("lost"), [4, "socle: the state was moved\n"]);
+  assert.deepEqual(await show("bare"), [1, "socle: oops\n"]);
   const { stderr } = await socle(["vm", "show", "odd", "--json"], { socket });
   assert.deepEqual(JSON.parse(stderr), {
     error: {
@@ -59,14 +59,14 @@ test("an error says what to do and exits by its kind", async (context) => {
   });
 });
 
-test("an agent older than the command is told apart from a broken one", async (context) => {
+test("an agent older than the command gets another message than a broken one", async (context) => {
   const socket = await fakeAgent(context, {});
   const { exitCode, stderr } = await socle(["status"], { socket });
   assert.equal(exitCode, 1);
   assert.match(stderr, /update the agent, or check that the address is an agent's/);
 });
 
-test("a person's token comes from a file alone, and nothing that is none is sent", async () => {
+test("a person's token is read only from a file, and text that is no token is not sent", async () => {
   const missing = await socle(["--person-file", "/nonexistent", "uncordon"]);
   assert.deepEqual([missing.exitCode, /cannot be read/.test(missing.stderr)], [2, true]);
   const none = await socle(["--person-file", import.meta.filename, "uncordon"]);

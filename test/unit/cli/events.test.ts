@@ -6,13 +6,13 @@ import type { SubscribeRequest__Output } from "../../../agent/gen/socle/v1/Subsc
 import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 import { event, host } from "../../support/cli/samples.ts";
 
-test("events print a line each, begin where they are told and end with the newest", async (context) => {
-  const asked: SubscribeRequest__Output[] = [];
+test("events print one line each, begin where requested and end with the newest", async (context) => {
+  const requests: SubscribeRequest__Output[] = [];
   const socket = await fakeAgent(context, {
     host: { GetHost: (_call, done) => done(null, host()) },
     events: {
       Subscribe: (call) => {
-        asked.push(call.request);
+        requests.push(call.request);
         call.write(event(11));
         call.write(
           event(12, {
@@ -40,13 +40,13 @@ test("events print a line each, begin where they are told and end with the newes
     [12],
   );
   assert.deepEqual(
-    asked.map(({ afterSequence }) => afterSequence),
+    requests.map(({ afterSequence }) => afterSequence),
     [10, 0],
   );
   assert.equal((await socle(["events", "--kind", "nonsense"], { socket })).exitCode, 2);
 });
 
-test("events follow until Ctrl-C, which is a good end", async (context) => {
+test("events --follow ends with Ctrl-C and exit code 0", async (context) => {
   const socket = await fakeAgent(context, {
     host: { GetHost: (_call, done) => done(null, host()) },
     events: { Subscribe: (call) => void call.write(event(13)) },
@@ -59,19 +59,19 @@ test("events follow until Ctrl-C, which is a good end", async (context) => {
   assert.match(stdout, / 13 {2}vm_state_changed/);
 });
 
-test("events go on where they were when the agent comes back", async (context) => {
-  const asked: number[] = [];
+test("events continue after the last one when the agent is back", async (context) => {
+  const requests: number[] = [];
   const socket = await fakeAgent(context, {
     host: { GetHost: (_call, done) => done(null, host()) },
     events: {
       Subscribe: (call) => {
-        asked.push(call.request.afterSequence);
-        call.write(event(12 + asked.length));
+        requests.push(call.request.afterSequence);
+        call.write(event(12 + requests.length));
         const gone = Object.assign(new Error("gone"), {
           code: status.UNAVAILABLE,
           details: "the agent stops",
         });
-        if (asked.length === 1) call.emit("error", gone);
+        if (requests.length === 1) call.emit("error", gone);
       },
     },
   });
@@ -83,23 +83,23 @@ test("events go on where they were when the agent comes back", async (context) =
   });
   assert.equal(exitCode, 0);
   assert.equal(stdout.trim().split("\n").length, 2);
-  assert.deepEqual(asked, [12, 13]);
+  assert.deepEqual(requests, [12, 13]);
   assert.equal(stderr, "the agent stops; waiting for the agent\n");
 });
 
-test("events of a state that was rolled back are not taken for those behind the last one", async (context) => {
-  const asked: string[] = [];
+test("events of a rolled back state are not taken for those after the last one", async (context) => {
+  const requests: string[] = [];
   const contract = loadContract(protoDirectory);
   const socket = await fakeAgent(context, {
     host: { GetHost: (_call, done) => done(null, host()) },
     events: {
       Subscribe: (call) => {
         const { afterSequence, logId } = call.request;
-        asked.push(`${afterSequence} ${logId}`);
+        requests.push(`${afterSequence} ${logId}`);
         const refusal = { reason: "EVENT_LOG_REPLACED", metadata: { log_id: "log-2" } };
         if (logId === "log-1" && afterSequence === 13)
           call.emit("error", rpcError(contract, status.OUT_OF_RANGE, "another event log", refusal));
-        else if (asked.length === 1) {
+        else if (requests.length === 1) {
           call.write(event(13, { logId: "log-1" }));
           call.emit("error", Object.assign(new Error("gone"), { code: status.UNAVAILABLE, details: "gone" }));
         } else {
@@ -117,6 +117,6 @@ test("events of a state that was rolled back are not taken for those behind the 
   });
   assert.equal(exitCode, 0);
   assert.match(stdout, /^[^\n]* 13 [^\n]*\n[^\n]* 14 [^\n]*\n$/);
-  assert.deepEqual(asked, ["12 ", "13 log-1", "0 "]);
+  assert.deepEqual(requests, ["12 ", "13 log-1", "0 "]);
   assert.match(stderr, /another event log; its events since the agent's start follow\n$/);
 });

@@ -6,7 +6,7 @@ import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 import { ago, host } from "../../support/cli/samples.ts";
 
 test("a reservation is made, renewed, released and listed", async (context) => {
-  const asked: unknown[] = [];
+  const requests: unknown[] = [];
   const held: Reservation = {
     reservationId: "r-1",
     state: "STATE_HELD",
@@ -19,7 +19,7 @@ test("a reservation is made, renewed, released and listed", async (context) => {
     createdAt: ago(30),
   };
   const answer = (call: { request: unknown }, done: (error: null, value: Reservation) => void): void => {
-    asked.push(call.request);
+    requests.push(call.request);
     done(null, held);
   };
   const socket = await fakeAgent(context, {
@@ -40,7 +40,7 @@ test("a reservation is made, renewed, released and listed", async (context) => {
   );
   await run("reservation renew r-1 --ttl 2m --request-id q-2");
   await run("reservation release r-1 --request-id q-3");
-  const [reserve, renew, release] = asked as Record<string, unknown>[];
+  const [reserve, renew, release] = requests as Record<string, unknown>[];
   assert.deepEqual([reserve?.["requestId"], reserve?.["ttl"]], ["q-1", { seconds: 90, nanos: 0 }]);
   assert.deepEqual([renew?.["reservationId"], renew?.["ttl"]], ["r-1", { seconds: 120, nanos: 0 }]);
   assert.deepEqual({ ...release }, { requestId: "q-3", reservationId: "r-1" });
@@ -56,10 +56,10 @@ test("a reservation is made, renewed, released and listed", async (context) => {
   assert.equal((await run("reservation create --vcpus 2")).exitCode, 2);
 });
 
-test("host epoch prints the highest control epoch; an agent without one is older", async (context) => {
-  const run = async (told: object, ...options: string[]) => {
+test("host epoch prints the highest control epoch, or that the agent is too old", async (context) => {
+  const run = async (changes: object, ...options: string[]) => {
     const socket = await fakeAgent(context, {
-      host: { GetHost: (_call, done) => done(null, host(told)) },
+      host: { GetHost: (_call, done) => done(null, host(changes)) },
     });
     return await socle([...options, "host", "epoch"], { socket });
   };
@@ -70,12 +70,12 @@ test("host epoch prints the highest control epoch; an agent without one is older
   assert.deepEqual([older.exitCode, /update the agent/.test(older.stderr)], [1, true]);
 });
 
-test("host epoch reset sets the control epoch and shows the one before", async (context) => {
-  const asked: number[] = [];
+test("host epoch reset sets the control epoch and shows the previous one", async (context) => {
+  const requests: number[] = [];
   const socket = await fakeAgent(context, {
     host: {
       ResetControlEpoch: ({ request: { controlEpoch } }, done) => {
-        asked.push(controlEpoch);
+        requests.push(controlEpoch);
         done(null, { controlEpoch, previousControlEpoch: 900 });
       },
     },
@@ -89,16 +89,16 @@ test("host epoch reset sets the control epoch and shows the one before", async (
   assert.deepEqual(JSON.parse(json.stdout), { controlEpoch: 0, previousControlEpoch: 900 });
   for (const to of [[], ["--to", "-1"], ["--to", "1.5"], ["--to", "9007199254740992"]])
     assert.equal((await socle([...reset, ...to], { socket })).exitCode, 2, to.join(" "));
-  assert.deepEqual(asked, [7, 0]);
+  assert.deepEqual(requests, [7, 0]);
 });
 
-test("cordon keeps its reason and uncordon takes it back", async (context) => {
-  const asked: [string, string][] = [];
+test("cordon keeps its reason and uncordon removes it", async (context) => {
+  const requests: [string, string][] = [];
   let health: Health = { schedulable: "TRUTH_TRUE" };
   const socket = await fakeAgent(context, {
     host: {
       SetSchedulingState: ({ request: { state, reason } }, done) => {
-        asked.push([state, reason]);
+        requests.push([state, reason]);
         done(null, { schedulingState: state, health });
       },
     },
@@ -111,14 +111,14 @@ test("cordon keeps its reason and uncordon takes it back", async (context) => {
     (await socle(["uncordon"], { socket })).stdout,
     /^active, but schedulable is false \(by Thermal\): no new VMs$/m,
   );
-  assert.deepEqual(asked.slice(0, 2), [
+  assert.deepEqual(requests.slice(0, 2), [
     ["LIFECYCLE_STATE_CORDONED", "repair"],
     ["LIFECYCLE_STATE_ACTIVE", ""],
   ]);
 });
 
-test("health ack acknowledges by type, says what is left to come, and repeats under the same id", async (context) => {
-  const asked: { requestId: string; type: string }[] = [];
+test("health ack acknowledges by type, prints the remaining steps, and repeats under the same id", async (context) => {
+  const requests: { requestId: string; type: string }[] = [];
   const condition = {
     type: "MemoryUncorrected",
     status: "TRUTH_TRUE",
@@ -128,7 +128,7 @@ test("health ack acknowledges by type, says what is left to come, and repeats un
   const socket = await fakeAgent(context, {
     host: {
       AcknowledgeCondition: (call, done) => {
-        asked.push(call.request);
+        requests.push(call.request);
         done(null, host({ health: { conditions: [{ ...condition, acknowledged: true }] } }));
       },
       GetHost: (_call, done) => done(null, host({ health: { conditions: [condition] } })),
@@ -141,5 +141,5 @@ test("health ack acknowledges by type, says what is left to come, and repeats un
   assert.match((await socle(["health"], { socket })).stdout, /socle health ack MemoryUncorrected/);
   const { stdout } = await socle(["health", "ack", "MemoryUncorrected", "--request-id", "mine"], { socket });
   assert.equal(stdout, "MemoryUncorrected: acknowledged; it ends after a reboot, once its cause is gone\n");
-  assert.deepEqual(asked, [{ requestId: "mine", type: "MemoryUncorrected" }]);
+  assert.deepEqual(requests, [{ requestId: "mine", type: "MemoryUncorrected" }]);
 });

@@ -5,7 +5,7 @@ import test from "node:test";
 import { durationFields, toJson } from "../../../agent/cli/json.ts";
 import { protoDirectory } from "../../support/cli/fake-agent.ts";
 
-test("a point in time is told from a length of time", () => {
+test("a point in time and a length of time are distinguished", () => {
   const at = { seconds: 1_700_000_000, nanos: 5e8 };
   assert.deepEqual(
     toJson({ createdAt: at, ttl: { seconds: 90, nanos: 0 }, remaining: { seconds: 1, nanos: 250_000_000 } }),
@@ -13,16 +13,16 @@ test("a point in time is told from a length of time", () => {
   );
 });
 
-test("a length of time has the nine decimals that the contract's JSON allows, and no more", () => {
-  const told = [
+test("a length of time has the nine decimals of the contract's JSON at most", () => {
+  const printed = [
     { seconds: 3703, nanos: 796_031_309 },
     { seconds: 0, nanos: 100 },
     { seconds: 100, nanos: 0 },
   ].map((ttl) => toJson({ ttl }));
-  assert.deepEqual(told, [{ ttl: "3703.796031309s" }, { ttl: "0.0000001s" }, { ttl: "100s" }]);
+  assert.deepEqual(printed, [{ ttl: "3703.796031309s" }, { ttl: "0.0000001s" }, { ttl: "100s" }]);
 });
 
-test("every length of time in the contract is known by its name, which no point in time has", async () => {
+test("every length of time in the contract has a name that no point in time has", async () => {
   const directory = join(protoDirectory, "socle/v1");
   const texts = await Promise.all(
     (await readdir(directory)).map((name) => readFile(join(directory, name), "utf8")),

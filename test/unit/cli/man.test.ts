@@ -9,12 +9,12 @@ import { generatedFiles } from "../../../scripts/gen-man.ts";
 const systemd = join(import.meta.dirname, "..", "..", "..", "systemd");
 
 for (const [path, content] of generatedFiles()) {
-  test(`systemd/${path} says what the code does (else: node --import tsx scripts/gen-man.ts)`, async () => {
+  test(`systemd/${path} matches the code (else: node --import tsx scripts/gen-man.ts)`, async () => {
     assert.equal(await readFile(join(systemd, path), "utf8"), content);
   });
 }
 
-test("socle(1) has every command, those with others below them too", () => {
+test("socle(1) has every command, those with subcommands too", () => {
   const page = new Map(generatedFiles()).get("man/socle.1") ?? "";
   const places = (command: Command, path: string): string[] =>
     command.commands.flatMap((inner) => {

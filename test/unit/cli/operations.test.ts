@@ -55,7 +55,7 @@ start  done     1.5s
   assert.match(waited.stderr, /done {3}start {2}1\.5s\nsocle: libvirt does not answer/);
 });
 
-test("an operation tells who cancelled it", async (context) => {
+test("an operation shows who cancelled it", async (context) => {
   const cancelled = operation({ state: "STATE_CANCELLED", cancelledBy: "unix:operator\u001b[31m" });
   const socket = await fakeAgent(context, {
     operations: { GetOperation: (_call, done) => done(null, cancelled) },
@@ -64,7 +64,7 @@ test("an operation tells who cancelled it", async (context) => {
   assert.match(stdout, /^state +cancelled\ncancelled by +unix:operator\ufffd\[31m$/m);
 });
 
-test("an operation tells on whose behalf it is, and why", async (context) => {
+test("an operation shows its person and its ticket", async (context) => {
   const behalf = operation({
     person: "ann@example",
     ticket: "CHG-7\u001b[31m",
@@ -82,7 +82,7 @@ test("an operation tells on whose behalf it is, and why", async (context) => {
   assert.match(listed, /WHO +WHY *\n.*ann@example +the provider is down *\n.* - +CHG-8/);
 });
 
-test("an end that is newer than the command is told by its number", async (context) => {
+test("an end that is newer than the command is shown by its number", async (context) => {
   const ended = operation({ state: 4711 as never });
   const socket = await fakeAgent(context, {
     operations: { GetOperation: (_call, done) => done(null, ended) },
@@ -92,7 +92,7 @@ test("an end that is newer than the command is told by its number", async (conte
   assert.match(stderr, /the operation ended as 4711/);
 });
 
-test("an operation whose end is decided and not recorded yet offers no settlement and bars nothing", async (context) => {
+test("an operation with a decided and unrecorded end offers no settlement and blocks nothing", async (context) => {
   const decided = operation({ state: "STATE_OUTCOME_UNKNOWN", done: false, endDecided: true });
   const socket = await fakeAgent(context, {
     operations: {
@@ -113,14 +113,14 @@ test("an operation whose end is decided and not recorded yet offers no settlemen
   assert.doesNotMatch(stderr, /libvirt does not answer/);
 });
 
-test("an operation whose outcome is unknown is shown with what to do, and settled by hand", async (context) => {
+test("an operation with an unknown outcome is shown with its remedy, and settled by a person", async (context) => {
   const unknown = operation({ state: "STATE_OUTCOME_UNKNOWN", done: false });
-  const asked: unknown[] = [];
+  const requests: unknown[] = [];
   const socket = await fakeAgent(context, {
     operations: {
       GetOperation: (_call, done) => done(null, unknown),
       SettleOperation: ({ request }, done) => {
-        asked.push(request);
+        requests.push(request);
         done(null, operation({ state: "STATE_SUCCEEDED" }));
       },
     },
@@ -130,7 +130,7 @@ test("an operation whose outcome is unknown is shown with what to do, and settle
   assert.match(stdout, /socle operations settle op-1 --as done\|not-done/);
   const settled = await socle(["operations", "settle", "op-1", "--as", "not-done"], { socket });
   assert.equal(settled.stdout, `START_VM ${vmId}: succeeded\n`);
-  assert.deepEqual(asked, [{ operationId: "op-1", outcome: "OUTCOME_NOT_DONE" }]);
+  assert.deepEqual(requests, [{ operationId: "op-1", outcome: "OUTCOME_NOT_DONE" }]);
   for (const wrong of [[], ["--as", "maybe"]])
     assert.equal((await socle(["operations", "settle", "op-1", ...wrong], { socket })).exitCode, 2);
 });

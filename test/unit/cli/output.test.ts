@@ -9,7 +9,7 @@ import { ago, event, host, operation, vm } from "../../support/cli/samples.ts";
 
 const main = join(import.meta.dirname, "..", "..", "..", "agent", "main.ts");
 
-/** Runs the real program, with a stream of it that nobody reads any more. */
+/** Runs the real program with a closed reader on one of its streams. */
 async function unread(
   context: TestContext,
   line: readonly string[],
@@ -32,14 +32,14 @@ async function unread(
   return { exitCode, words };
 }
 
-test("a command whose output nobody reads any more ends quietly", async (context) => {
+test("a command whose output has no reader any more ends quietly", async (context) => {
   for (const line of [["--json", "status"], ["vm", "ls"], ["--help"]])
     assert.deepEqual(await unread(context, line, "stdout"), { exitCode: 0, words: "" }, line.join(" "));
   const refused = await unread(context, ["statsu"], "stderr");
   assert.deepEqual(refused, { exitCode: 2, words: "" });
 });
 
-test("what cannot be written is no success", async () => {
+test("output that cannot be written fails the command", async () => {
   const child = spawn("sh", [
     "-c",
     'exec "$@" >/dev/full',
@@ -55,7 +55,7 @@ test("what cannot be written is no success", async () => {
   assert.match(words, /^socle: output is incomplete: .*no space left/);
 });
 
-test("an event of a kind that is newer than the command is shown by its number", async (context) => {
+test("an event of a kind newer than the command is shown by its number", async (context) => {
   const socket = await fakeAgent(context, {
     host: { GetHost: (_, done) => done(null, host({ position: { eventSequence: 1 } })) },
     events: { Subscribe: (call) => void call.write({ ...event(1), kind: 4711 as never }, () => call.end()) },
@@ -83,7 +83,7 @@ test("with --json a mistake in the command line is JSON too, and nothing else", 
   }
 });
 
-test("an address that is none is told before anybody is asked", async () => {
+test("an invalid address is reported before any call", async () => {
   for (const address of [
     "nonsense",
     "host:",

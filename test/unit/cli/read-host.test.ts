@@ -6,7 +6,7 @@ import type { Inventory } from "../../../agent/gen/socle/v1/Inventory.ts";
 import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
 import { ago, host, operation, vmId } from "../../support/cli/samples.ts";
 
-test("status shows the host, its conditions, its capacity and what is under way", async (context) => {
+test("status shows the host, its conditions, its capacity and its operations", async (context) => {
   const running = operation({
     state: "STATE_RUNNING",
     done: false,
@@ -50,7 +50,7 @@ op-1       START_VM  running  define       50%  1m5s     -  ${vmId}
   );
 });
 
-test("status shows a host whose journals could not be read, and that its operations are unknown", async (context) => {
+test("status shows a host with unreadable journals, and its operations as unknown", async (context) => {
   const contract = loadContract(protoDirectory);
   const unread = rpcError(contract, status.UNAVAILABLE, "the list is not known", {
     reason: "STATE_UNREADABLE",
@@ -72,7 +72,7 @@ test("status shows a host whose journals could not be read, and that its operati
   assert.deepEqual([operations, reservations], [null, null]);
 });
 
-test("status says of a host that takes no VMs that it takes none, though nobody cordoned it", async (context) => {
+test("status shows that a host accepts no VMs though it is not cordoned", async (context) => {
   const socket = await fakeAgent(context, {
     host: { GetHost: (_call, done) => done(null, host({ schedulingState: "LIFECYCLE_STATE_ACTIVE" })) },
     operations: { ListOperations: (_call, done) => done(null, { operations: [] }) },
@@ -82,7 +82,7 @@ test("status says of a host that takes no VMs that it takes none, though nobody 
   assert.match(stdout, /^scheduling +not cordoned$/m);
 });
 
-test("status says that it is unknown what VMs take, before they were listed", async (context) => {
+test("status shows the claims of VMs as unknown before the VMs were listed", async (context) => {
   const row = (resource: string, of: object) => ({ resource, overcommitRatio: 1, ...of });
   const capacity = {
     complete: false,
@@ -104,7 +104,7 @@ test("status says that it is unknown what VMs take, before they were listed", as
   assert.match(stdout, /^ +0 +memory +\[\.{20}\] +0 B +0 B +unknown +16 GiB$/m);
 });
 
-test("status --json is one document in the contract's words", async (context) => {
+test("status --json is one document with the contract's names", async (context) => {
   const socket = await fakeAgent(context, {
     host: { GetHost: (_call, done) => done(null, host({ health: null })) },
     operations: { ListOperations: (_call, done) => done(null, { operations: [] }) },
@@ -118,7 +118,7 @@ test("status --json is one document in the contract's words", async (context) =>
   assert.match(bootedAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/);
 });
 
-test("version asks the agent where there is one", async (context) => {
+test("version also prints the agent's version where an agent runs", async (context) => {
   const socket = await fakeAgent(context, { host: { GetHost: (_call, done) => done(null, host()) } });
   assert.match(
     (await socle(["version"], { socket })).stdout,
@@ -129,7 +129,7 @@ test("version asks the agent where there is one", async (context) => {
   assert.equal(alone.exitCode, 0);
 });
 
-test("inventory says that what libvirt offers of KVM is not usable while guests fail on it", async (context) => {
+test("inventory shows that KVM is offered by libvirt and not usable while guests fail on it", async (context) => {
   const inventory: Inventory = {
     complete: true,
     traits: ["tcg"],
@@ -142,7 +142,7 @@ test("inventory says that what libvirt offers of KVM is not usable while guests 
   assert.match(stdout, /^guest cpu +kvm64 \(kvm, which is not usable on this host now\)$/m);
 });
 
-test("inventory shows cells, pools with what they share, devices and what guests can move among", async (context) => {
+test("inventory shows cells, pools with their shares, devices and migration groups", async (context) => {
   const inventory: Inventory = {
     complete: false,
     incompleteReasons: ["networks: timed out"],
@@ -207,7 +207,7 @@ test("inventory shows cells, pools with what they share, devices and what guests
   assert.equal(json.devices?.[0]?.address, "0000:3b:00.2");
 });
 
-test("trust tells who the host is and what is wrong, and what an authority said steers no terminal", async (context) => {
+test("trust prints the host's identity and problems, and an authority's text cannot steer the terminal", async (context) => {
   const problem = "the authority says: \u001b[2Jnot now";
   const state = {
     trustDomain: "cloud.example",

@@ -5,11 +5,11 @@ import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 import { ago, vm, vmId } from "../../support/cli/samples.ts";
 
 test("vm ls reads all pages, and filters", async (context) => {
-  const asked: ListVmsRequest__Output[] = [];
+  const requests: ListVmsRequest__Output[] = [];
   const socket = await fakeAgent(context, {
     vms: {
       ListVms: (call, done) => {
-        asked.push(call.request);
+        requests.push(call.request);
         const first = call.request.pageToken === "";
         done(null, {
           vms: first
@@ -43,10 +43,10 @@ web-1   running                2  1.5 GiB  300 MiB  blue          1d  ${vmId}
   );
   assert.equal(stderr, "");
   assert.deepEqual(
-    asked.map(({ pageToken }) => pageToken),
+    requests.map(({ pageToken }) => pageToken),
     ["", "2"],
   );
-  assert.deepEqual(asked[0]?.filter, {
+  assert.deepEqual(requests[0]?.filter, {
     tenant: "",
     namePrefix: "",
     states: ["VM_STATE_RUNNING", "VM_STATE_PAUSED"],
@@ -55,7 +55,7 @@ web-1   running                2  1.5 GiB  300 MiB  blue          1d  ${vmId}
   });
 });
 
-test("vm show tells what a person wants to know of one", async (context) => {
+test("vm show prints all facts about a VM", async (context) => {
   const socket = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, vm()) } });
   const { stdout } = await socle(["vm", "show", "web-1"], { socket });
   assert.equal(

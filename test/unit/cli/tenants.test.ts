@@ -4,7 +4,7 @@ import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 
 const GIB = 1024 ** 3;
 
-test("tenants shows what each has of the host, and of what it has a quota", async (context) => {
+test("tenants shows the usage and the quota of each tenant", async (context) => {
   const dimensions = [
     { name: "vms", used: 2, limited: true, limit: 5 },
     { name: "vcpus", used: 4, limited: false, limit: 0 },

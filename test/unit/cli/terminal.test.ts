@@ -27,7 +27,7 @@ import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 import { host } from "../../support/cli/samples.ts";
 
 describe("quantities", () => {
-  test("sizes are written and read", () => {
+  test("sizes are printed and parsed", () => {
     const written = [0, 1023, 1024, 1536 * 2 ** 20, 100.4 * 2 ** 30, -(2 ** 30), 3 * 2 ** 50].map(
       formatBytes,
     );
@@ -39,7 +39,7 @@ describe("quantities", () => {
     }
   });
 
-  test("durations are written and read", () => {
+  test("durations are printed and parsed", () => {
     const written = [0, 1234, 59_900, 60_000, 3_725_000, 90_000_000].map(formatDuration);
     assert.deepEqual(written, ["0.0s", "1.2s", "59s", "1m", "1h2m", "1d1h"]);
     assert.deepEqual(
@@ -51,7 +51,7 @@ describe("quantities", () => {
     assert.equal(formatAge({ seconds: 100, nanos: 0 }, 103_000), "3s");
   });
 
-  test("text of others cannot steer a terminal", () => {
+  test("foreign text cannot steer a terminal", () => {
     assert.equal(printable("a\u001b]0;x\u0007\nb\u202ec\u009b"), "a\ufffd]0;x\ufffd\ufffdb\ufffdc\ufffd");
     assert.equal(printable("a\u200fb\u061c"), "a\ufffdb\ufffd");
     assert.equal(
@@ -67,7 +67,7 @@ describe("quantities", () => {
   });
 });
 
-test("what goes to a file has no colours, though the other output is a terminal", async (context) => {
+test("output to a file has no colours, even if the other stream is a terminal", async (context) => {
   const missing = { socket: "/nonexistent/agent.sock", isTTY: true };
   assert.ok((await socle(["status"], { ...missing, isErrTTY: true })).stderr.startsWith("\u001b[31msocle:"));
   assert.match((await socle(["status"], { ...missing, isErrTTY: false })).stderr, /^socle: /);
@@ -75,7 +75,7 @@ test("what goes to a file has no colours, though the other output is a terminal"
   assert.ok(!(await socle(["health"], { socket, isErrTTY: true })).stdout.includes("\u001b"));
 });
 
-test("colours are for a terminal alone, and not where they are unwanted", () => {
+test("colours are used only on a terminal, and not where they are disabled", () => {
   const coloured = (isTTY: boolean, env: Record<string, string>): boolean =>
     painter({ isTTY, env })("red", "x") !== "x";
   assert.ok(coloured(true, {}));
@@ -86,7 +86,7 @@ test("colours are for a terminal alone, and not where they are unwanted", () => 
 });
 
 describe("an agent that cannot be reached", () => {
-  test("is told apart: not running, not allowed, nobody there, silent", async (context) => {
+  test("is diagnosed: not running, no permission, no listener, no reply", async (context) => {
     const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
     context.after(() => rm(directory, { recursive: true }));
     const missing = await socle(["status"], { socket: join(directory, "none.sock") });
@@ -142,7 +142,7 @@ test("usage: help goes to stdout and exits 0, a mistake to stderr and exits 2", 
   assert.deepEqual(await socle(["--version"]), { exitCode: 0, stdout: "1.2.3\n", stderr: "" });
 });
 
-test("what is typed in a bash is completed as far as it is known", async (context) => {
+test("bash completes a partly typed command", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
   context.after(() => rm(directory, { recursive: true }));
   await mkdir(join(directory, "etc"));
@@ -183,10 +183,10 @@ test("what is typed in a bash is completed as far as it is known", async (contex
   });
   bash.stdin.end(`source ./completion\n${agent}\n${lines.join("")}`);
   assert.deepEqual((await text(bash.stdout)).trim().split("\n"), Object.values(typed));
-  assert.ok(!(await readdir(directory)).includes("ran"), "what others call their VMs is not run");
+  assert.ok(!(await readdir(directory)).includes("ran"), "VM names are not executed");
 });
 
-test("config check and show take the file as other commands do, too", async (context) => {
+test("config check and show accept the file like other commands", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
   context.after(() => rm(directory, { recursive: true }));
   const file = join(directory, "agent.yaml");
@@ -222,7 +222,7 @@ test("config check and show", async (context) => {
   assert.equal(bad.stderr.trim().split("\n").length, 3);
 });
 
-test("doctor works while the agent is down, and exits 1 because it is", async (context) => {
+test("doctor works while the agent is down, and exits 1 because of it", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
   context.after(() => rm(directory, { recursive: true }));
   const config = join(directory, "agent.yaml");
@@ -246,7 +246,7 @@ test("doctor works while the agent is down, and exits 1 because it is", async (c
   assert.equal(findings.filter(({ verdict }) => verdict === "fail").length, failed);
 });
 
-test("doctor repeats what the agent knows to be wrong", async (context) => {
+test("doctor repeats the agent's own problems", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
   context.after(() => rm(directory, { recursive: true }));
   const config = join(directory, "agent.yaml");
@@ -265,7 +265,7 @@ test("doctor repeats what the agent knows to be wrong", async (context) => {
   assert.match(stdout, /^warn {2}inventory {3}.*pool gone: timed out/m);
 });
 
-test("doctor says which hardware the agent cannot read, and why", async (context) => {
+test("doctor lists the hardware that the agent cannot read, and why", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
   context.after(() => rm(directory, { recursive: true }));
   const states = [
@@ -322,5 +322,5 @@ test("doctor says which hardware the agent cannot read, and why", async (context
   );
   assert.match(stdout, /^warn {2}health {6}schedulable unknown \(by ClockUnsynced\)/m);
   assert.match(stdout, /ClockUnsynced unknown .*\n.*chrony/m);
-  assert.doesNotMatch(stdout, /Psu/, "what a machine does not have is no finding");
+  assert.doesNotMatch(stdout, /Psu/, "hardware that a machine does not have is no finding");
 });

@@ -74,7 +74,7 @@ const escape = "\u001b";
 const lineAt = new RegExp(`${escape}\\[\\d+;1H${escape}\\[K(.*?)(?=${escape}\\[(?:\\d+;1H|\\?2026l))`, "g");
 const colour = new RegExp(`${escape}\\[\\d+m`, "g");
 
-/** A terminal of this size, which shows what a real one would after what was written to it. */
+/** A terminal of this size, which shows what a real one would show. */
 class Terminal extends Writable {
   readonly isTTY = true;
   columns: number;
@@ -134,7 +134,7 @@ function start(
 const shows = (terminal: Terminal, what: string, is: () => boolean): Promise<boolean> =>
   eventually(is, { what: `${what}; it shows:\n${terminal.lines.join("\n")}`, timeoutMs: 60_000 });
 
-test("the busiest come first, what is not known last and never as zero; keys sort and filter", async (context) => {
+test("the busiest VMs come first, unknown readings last and never as zero; keys sort and filter", async (context) => {
   const { socket } = await agentOf(context);
   const terminal = new Terminal(110, 20);
   const ended = start(context, socket, [], terminal);
@@ -160,12 +160,12 @@ test("the busiest come first, what is not known last and never as zero; keys sor
   terminal.stdin.write("q");
   assert.equal(await ended, 0);
   assert.ok(terminal.written.startsWith("\u001b[?1049h\u001b[?25l"));
-  assert.ok(terminal.written.endsWith("\u001b[?7h\u001b[?25h\u001b[?1049l"), "the terminal is as it was");
+  assert.ok(terminal.written.endsWith("\u001b[?7h\u001b[?25h\u001b[?1049l"), "the terminal is restored");
   assert.deepEqual(terminal.stdin.modes, [true, false]);
   assert.ok(!terminal.written.includes(`${escape}[2J`), "nothing is cleared, so nothing flickers");
 });
 
-test("a narrow terminal leaves columns out; no line is longer than it is wide", async (context) => {
+test("a narrow terminal leaves columns out; no line is wider than it", async (context) => {
   const { socket } = await agentOf(context);
   for (const [columns, rows] of [
     [40, 12],
@@ -182,7 +182,7 @@ test("a narrow terminal leaves columns out; no line is longer than it is wide", 
   }
 });
 
-test("a terminal that does not know its size, as a serial console, is taken for one of 80 by 24; pasted words are keys", async (context) => {
+test("a terminal without a size, as a serial console, counts as 80 by 24; pasted text is read as keys", async (context) => {
   const { socket } = await agentOf(context);
   const terminal = new Terminal(0, 0);
   const ended = start(context, socket, [], terminal);
@@ -195,7 +195,7 @@ test("a terminal that does not know its size, as a serial console, is taken for 
   assert.equal(await ended, 0);
 });
 
-test("below the last VM is nothing to go to, and keys that come together are as many", async (context) => {
+test("the cursor stops at the last VM, and keys that arrive together each count", async (context) => {
   const { socket, answers } = await agentOf(context);
   answers.vms = Array.from({ length: 30 }, (_, at) => rated(`vm-${String(at).padStart(2, "0")}`, 1));
   const terminal = new Terminal(80, 20);
@@ -211,15 +211,15 @@ test("below the last VM is nothing to go to, and keys that come together are as 
   assert.equal(await ended, 0);
 });
 
-test("it goes on when the agent goes away or libvirt does, and says so", async (context) => {
+test("top goes on when the agent or libvirt disconnects, and shows it", async (context) => {
   const { socket, answers } = await agentOf(context);
   const terminal = new Terminal(110, 20);
   const ended = start(context, socket, ["--delay", "250ms"], terminal);
-  const says = (pattern: RegExp) =>
+  const screenShows = (pattern: RegExp) =>
     shows(terminal, String(pattern), () => pattern.test(terminal.lines.join("\n")));
-  await says(/5 VMs/);
+  await screenShows(/5 VMs/);
   answers.fails = true;
-  await says(/stopping: this is as it was .* ago; trying again/);
+  await screenShows(/stopping: this is as it was .* ago; trying again/);
   assert.equal(terminal.names().length, 5);
   answers.fails = false;
   answers.complete = false;
@@ -227,22 +227,22 @@ test("it goes on when the agent goes away or libvirt does, and says so", async (
     ...one,
     observation: { presence: "PRESENCE_UNKNOWN", observedAt: ago(60) },
   }));
-  await says(/libvirt does not answer: the VMs are unknown, as last seen/);
+  await screenShows(/libvirt does not answer: the VMs are unknown, as last seen/);
   answers.vms = [...crowd, rated("newcomer", 1.99)];
-  await says(/^newcomer/m);
+  await screenShows(/^newcomer/m);
   terminal.stdin.write("q");
   assert.equal(await ended, 0);
 });
 
-test("where no terminal is it looks once, as text or as JSON", async (context) => {
+test("without a terminal top prints once, as text or as JSON", async (context) => {
   const { socket } = await agentOf(context);
   const { stdout, exitCode } = await socle(["top", "--sort", "name"], { socket });
   assert.equal(exitCode, 0);
   assert.ok(!stdout.includes(escape));
   assert.match(stdout, /^NAME\* .*\nbusy .*\ncalm .*\nhung .*\nlost .*\nmiddle /m);
   const json = await socle(["top", "--json", "--filter", "green"], { socket });
-  const told = JSON.parse(json.stdout) as { vms: { name: string }[]; complete: boolean };
-  assert.deepEqual([told.vms.map(({ name }) => name), told.complete], [["middle"], true]);
+  const printed = JSON.parse(json.stdout) as { vms: { name: string }[]; complete: boolean };
+  assert.deepEqual([printed.vms.map(({ name }) => name), printed.complete], [["middle"], true]);
   const wrong = await socle(["top", "--sort", "colour"], { socket });
   assert.equal(wrong.exitCode, 2);
 });

@@ -3,21 +3,21 @@ import test from "node:test";
 import type { EnrollHostRequest__Output } from "../../../agent/gen/socle/v1/EnrollHostRequest.ts";
 import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 
-test("trust without a domain says whether TCP is open without TLS", async (context) => {
-  const told = async (state: object): Promise<string> => {
+test("trust without a domain prints whether TCP is open without TLS", async (context) => {
+  const printed = async (state: object): Promise<string> => {
     const socket = await fakeAgent(context, { trust: { GetTrust: (_call, done) => done(null, state) } });
     return (await socle(["trust"], { socket })).stdout;
   };
-  assert.match(await told({}), /no TLS, only the unix socket$/m);
-  const open = await told({ insecureListen: "127.0.0.1:7440" });
+  assert.match(await printed({}), /no TLS, only the unix socket$/m);
+  const open = await printed({ insecureListen: "127.0.0.1:7440" });
   assert.match(
     open,
     /no TLS, the unix socket and 127\.0\.0\.1:7440 \(trust\.insecureLoopback\).*acts as a scheduler$/m,
   );
 });
 
-test("enroll sends the fingerprint that an administrator names; trust shows those in use", async (context) => {
-  const asked: EnrollHostRequest__Output[] = [];
+test("enroll sends an administrator's fingerprint; trust shows those in use", async (context) => {
+  const requests: EnrollHostRequest__Output[] = [];
   const fingerprint = "ab".repeat(32);
   const state = {
     trustDomain: "cloud.example",
@@ -29,7 +29,7 @@ test("enroll sends the fingerprint that an administrator names; trust shows thos
   const socket = await fakeAgent(context, {
     trust: {
       EnrollHost: ({ request }, done) => {
-        asked.push(request);
+        requests.push(request);
         done(null, state);
       },
       GetTrust: (_call, done) => done(null, state),
@@ -39,7 +39,7 @@ test("enroll sends the fingerprint that an administrator names; trust shows thos
   assert.equal((await socle(enroll, { socket })).exitCode, 0);
   assert.equal((await socle([...enroll, "--authority-fingerprint", fingerprint], { socket })).exitCode, 0);
   assert.deepEqual(
-    asked.map(({ authorityFingerprint }) => authorityFingerprint),
+    requests.map(({ authorityFingerprint }) => authorityFingerprint),
     ["", fingerprint],
   );
   const { stdout } = await socle(["trust"], { socket });

@@ -16,7 +16,7 @@ const agentWith = (context: TestContext, listed: ListVmsResponse, changes: Parti
     reservations: { ListReservations: (_, done) => done(null, {}) },
   });
 
-test("before libvirt told of VMs it is unknown which there are, and no success to have listed none", async (context) => {
+test("before the first VM list the VMs are unknown, and an empty list exits with an error", async (context) => {
   const never = { vms: [], observation: { presence: "PRESENCE_UNKNOWN", observedAt: null } } as const;
   const socket = await agentWith(context, { ...never, vms: [] }, { vms: {} });
   const listed = await socle(["vm", "ls"], { socket });
@@ -36,7 +36,7 @@ test("before libvirt told of VMs it is unknown which there are, and no success t
   assert.match(top, /^VMs: unknown$/m);
 });
 
-test("VMs that libvirt told of before it went away are counted as last seen, and none of them as running", async (context) => {
+test("after libvirt disconnected its VMs are counted as last seen, and none as running", async (context) => {
   const lost = vm({ observation: { presence: "PRESENCE_UNKNOWN", observedAt: ago(5) } });
   const observation = { presence: "PRESENCE_UNKNOWN", observedAt: ago(5) } as const;
   const socket = await agentWith(context, { vms: [lost], observation }, { vms: { managed: 1, unknown: 1 } });
@@ -52,7 +52,7 @@ test("VMs that libvirt told of before it went away are counted as last seen, and
   assert.match(shown.stdout, /^seen +5s ago; libvirt does not answer$/m);
 });
 
-test("where libvirt answers and one VM is missing, nobody says that it does not answer", async (context) => {
+test("where libvirt answers and one VM is missing, libvirt is not reported as silent", async (context) => {
   const observation = { presence: "PRESENCE_UNKNOWN", observedAt: null } as const;
   const counts = { managed: 1, running: 1 };
   const socket = await agentWith(context, { vms: [vm()], observation }, { vms: counts });
@@ -66,7 +66,7 @@ test("where libvirt answers and one VM is missing, nobody says that it does not 
   assert.equal(listed.exitCode, 0);
 });
 
-test("a guest that hangs is not among those that run, and its readings are as old as they are", async (context) => {
+test("a guest that hangs does not count as running, and its readings show their age", async (context) => {
   const hung = vm({ stats: { sampledAt: ago(158), unresponsive: true } });
   const observation = { presence: "PRESENCE_PRESENT", observedAt: ago(1) } as const;
   const listed = { vms: [hung, vm({ vmId: "b", name: "b" })], observation };

@@ -43,7 +43,7 @@ function agentOf(context: TestContext): Promise<string> {
   });
 }
 
-/** How many columns a terminal shows it in. */
+/** The number of columns that a terminal uses for it. */
 const shown = (text: string): number => text.length + (text.match(/[\u3000-\u9fff]/g) ?? []).length;
 
 const commands = [
@@ -55,7 +55,7 @@ const commands = [
   ["top", "--once"],
 ];
 
-test("on a terminal nothing is wider than it, and nothing is left out of a table for that", async (context) => {
+test("on a terminal no line is wider than it, and a table loses no text for that", async (context) => {
   const socket = await agentOf(context);
   for (const columns of [60, 80, 200])
     for (const line of commands) {
@@ -68,10 +68,10 @@ test("on a terminal nothing is wider than it, and nothing is left out of a table
   const { stdout } = await socle(["health"], { socket, isTTY: true, columns: 100, env: { NO_COLOR: "1" } });
   const [, table = ""] = stdout.split("\n\n");
   const words = table.split("\n").map((text) => text.slice(table.indexOf("EVIDENCE")).trim());
-  assert.ok(words.join(" ").includes(evidence), "it goes on below itself");
+  assert.ok(words.join(" ").includes(evidence), "the text continues below itself");
 });
 
-test("what is not cut off stands in its column, however wide its characters are", async (context) => {
+test("text that is not cut stands in its column, however wide its characters are", async (context) => {
   const socket = await agentOf(context);
   for (const line of [["vm", "ls"], ["top"]]) {
     const rows = (await socle(line, { socket })).stdout.split("\n").filter((text) => / 1\.5 GiB /.test(text));
@@ -80,20 +80,20 @@ test("what is not cut off stands in its column, however wide its characters are"
   }
 });
 
-test("a table has room for every row of a long audit log", () => {
+test("a table has space for every row of a long audit log", () => {
   const rows = Array.from({ length: 150_000 }, (_, at) => at);
   const column = { title: "ENTRY", cell: String };
   const lines = renderTable([column], rows, (_, text) => text).split("\n");
   assert.deepEqual([lines.length, lines.at(-2)], [150_002, "149999"]);
 });
 
-test("blanks behind a coloured value do not push it past the terminal's edge", () => {
+test("blanks after a coloured value do not push it past the terminal's edge", () => {
   const mark = (_: Colour, text: string): string => `<${text}>`;
   const column = { title: "A", cell: () => "well          ", paint: (text: string) => mark("red", text) };
   assert.equal(renderTable([column], [1], Object.assign(mark, { width: 8 })), "<A>\n<well>\n");
 });
 
-test("words are told apart also behind one that is longer than a line", () => {
+test("words are separated also after one that is longer than a line", () => {
   const path = `/${"long/".repeat(12)}`;
   const paint = Object.assign((_: Colour, text: string) => text, { width: 30 });
   const lines = renderFields([["evidence", `${path} is 96 % full, of 4 GiB`]], paint).split("\n");
@@ -102,7 +102,7 @@ test("words are told apart also behind one that is longer than a line", () => {
   assert.doesNotMatch(words.join("\n"), /\/is/);
 });
 
-test("the colour of what goes on in the next line goes on with it", async (context) => {
+test("a colour continues on the next line of its text", async (context) => {
   const socket = await agentOf(context);
   const { stdout } = await socle(["health"], { socket, isTTY: true, columns: 60 });
   for (const text of stdout.split("\n")) {
@@ -115,7 +115,7 @@ test("the colour of what goes on in the next line goes on with it", async (conte
   }
 });
 
-test("where no terminal is nothing is cut off", async (context) => {
+test("without a terminal no text is cut", async (context) => {
   const socket = await agentOf(context);
   for (const line of [["status"], ["health"], ["top"]])
     assert.ok((await socle(line, { socket })).stdout.includes(evidence), line.join(" "));
@@ -126,7 +126,7 @@ test("where no terminal is nothing is cut off", async (context) => {
     );
 });
 
-test("top shows the worst conditions, and how many more there are", async (context) => {
+test("top shows the worst conditions, and the number of the others", async (context) => {
   const socket = await agentOf(context);
   const { stdout } = await socle(["top"], { socket, isTTY: true, columns: 80, env: { NO_COLOR: "1" } });
   const notices = stdout.split("\n").filter((text) => / (true|unknown): |^and /.test(text));
@@ -136,7 +136,7 @@ test("top shows the worst conditions, and how many more there are", async (conte
   );
 });
 
-test("a value that is coloured in part goes on below itself, each word once", async (context) => {
+test("a partly coloured value continues below itself, each word once", async (context) => {
   const notSchedulableBy = ["ClockUnsynced", "KvmUnavailable", "MemoryUncorrected", "StoragePoolDown"];
   const socket = await fakeAgent(context, {
     host: {

@@ -11,7 +11,7 @@ import { folder } from "../../support/state/folder.ts";
 
 const defaults = configSchema.parse({});
 
-/** The problems as told, without the heading and the file's name. */
+/** The reported problems, without the heading and the file's name. */
 function problemsOf(text: string): string[] {
   try {
     parseConfig(text, "agent.yaml");
@@ -27,16 +27,16 @@ function problemsOf(text: string): string[] {
   return [];
 }
 
-test("the example has every key and is exactly the defaults", () => {
+test("the example has every key and equals the defaults", () => {
   const example = exampleConfig();
   assert.deepEqual(parseConfig(example, "example"), { config: defaults, warnings: [] });
   for (const { name, description } of configKeys()) {
     assert.match(example, new RegExp(`^  (# )?${name}:`, "m"));
-    assert.ok(description.length > 10, `${name} is described`);
+    assert.ok(description.length > 10, `${name} needs a description`);
   }
 });
 
-test("no file, an empty file and empty sections are the defaults", async (t) => {
+test("no file, an empty file and empty sections give the defaults", async (t) => {
   const path = join(await folder(t), "agent.yaml");
   await writeFile(path, "# nothing yet\n");
   assert.deepEqual((await loadConfig(undefined)).config, defaults);
@@ -44,7 +44,7 @@ test("no file, an empty file and empty sections are the defaults", async (t) => 
   assert.deepEqual(parseConfig("api:\nhost:\n  # reservedCpus: 1\n", "x").config, defaults);
 });
 
-test("what is written is taken, the rest is filled in", () => {
+test("configured values are used, the rest is filled in", () => {
   const { config } = parseConfig("host:\n  labels: {rack: r1}\nmetrics:\n  listen: null\n", "x");
   assert.deepEqual(config.host.labels, { rack: "r1" });
   assert.equal(config.metrics.listen, null);
@@ -70,7 +70,7 @@ test("a device's name is for an address or a kind, and no two are for the same",
   assert.match(problemsOf(aliases("a: 10de:20b0, b: 10de:20b0")).join(), /two names for one device/);
 });
 
-test("every problem is told at once, with its place, its key and what to write instead", () => {
+test("every problem is reported at once, with its place, its key and a remedy", () => {
   const problems = problemsOf(`host:
   reservedCpu: 1
   labels: {a: 3}
@@ -122,11 +122,11 @@ test("an unknown key is refused with the known keys of its level", () => {
   assert.match(problem("api: {colour: 3}"), /api\.colour: unknown key; known: socket, /);
 });
 
-test("a wrong value is refused with null among the allowed values", () => {
+test("a wrong value is refused, with null among the allowed values", () => {
   assert.match(problemsOf("trust: {insecureLoopback: production}").join(), /must be development or null$/);
 });
 
-test("people are believed only by keys, an issuer and an audience, and cannot be required without", () => {
+test("people need keys, an issuer and an audience, and cannot be required without them", () => {
   const missing = (text: string): string[] =>
     problemsOf(text).map((line) => line.replace(/^\d+:\d+: | is .*/g, ""));
   assert.deepEqual(missing("people: {keys: /etc/socle/idp.pem}"), ["people.issuer:", "people.audience:"]);
@@ -134,20 +134,28 @@ test("people are believed only by keys, an issuer and an audience, and cannot be
   assert.deepEqual(missing("people: {keys: /a, issuer: b, audience: c, required: everywhere}"), []);
 });
 
-test("a key that stands twice is refused, not the last one taken", () => {
+test("a repeated key is refused", () => {
   assert.deepEqual(problemsOf("log:\n  level: info\n  level: debug\n"), ["3:3: duplicate key"]);
 });
 
-test("without trust.domain only loopback; metrics may be seen from elsewhere, with a warning", () => {
+test("without trust.domain only loopback is allowed; metrics elsewhere give a warning", () => {
   const development = "trust: {insecureLoopback: development}";
   for (const address of ["127.0.0.1:7440", "127.8.0.1:1", "[::1]:7440", "localhost:7440"]) {
-    for (const door of [`api: {listen: "${address}"}`, `scheduler: {address: "${address}"}`]) {
-      const [problem = "", ...others] = problemsOf(door);
-      assert.match(problem, /needs trust\.domain.*every process.*trust\.insecureLoopback: development/, door);
+    for (const listener of [`api: {listen: "${address}"}`, `scheduler: {address: "${address}"}`]) {
+      const [problem = "", ...others] = problemsOf(listener);
+      assert.match(
+        problem,
+        /needs trust\.domain.*every process.*trust\.insecureLoopback: development/,
+        listener,
+      );
       assert.deepEqual(others, []);
-      const { warnings: risks } = parseConfig(`${development}\n${door}`, "agent.yaml");
-      assert.match(risks.join(), /every process of this machine can act as the scheduler/, door);
-      assert.deepEqual(parseConfig(`trust: {domain: a.example}\n${door}`, "agent.yaml").warnings, [], door);
+      const { warnings: risks } = parseConfig(`${development}\n${listener}`, "agent.yaml");
+      assert.match(risks.join(), /every process of this machine can act as the scheduler/, listener);
+      assert.deepEqual(
+        parseConfig(`trust: {domain: a.example}\n${listener}`, "agent.yaml").warnings,
+        [],
+        listener,
+      );
     }
   }
   assert.equal(problemsOf("trust: {insecureLoopback: true}").length, 1);
@@ -177,7 +185,7 @@ test("without trust.domain only loopback; metrics may be seen from elsewhere, wi
   assert.match(warnings[0] ?? "", /^agent\.yaml:2:3: metrics\.listen: anyone who reaches 0\.0\.0\.0:9177/);
 });
 
-test("two listeners on one address, an agent as its own scheduler and nonsense addresses are refused", () => {
+test("two listeners on one address, an agent as its own scheduler and invalid addresses are refused", () => {
   const both = (api: string, metrics: string): string[] =>
     problemsOf(
       `trust: {insecureLoopback: development}\napi: {listen: "${api}"}\nmetrics: {listen: "${metrics}"}`,
@@ -193,13 +201,13 @@ test("two listeners on one address, an agent as its own scheduler and nonsense a
   assert.match(problemsOf('metrics: {listen: "127.0.0.1:70000"}')[0] ?? "", /at most 65535/);
 });
 
-test("a socket path that the kernel would cut is refused, the longest that fits is taken", () => {
+test("a socket path that the kernel would cut is refused, and the longest that fits is accepted", () => {
   assert.deepEqual(problemsOf(`api: {socket: "/${"x".repeat(106)}"}`), []);
   assert.match(problemsOf(`api: {socket: "/${"x".repeat(107)}"}`)[0] ?? "", /api\.socket: .* has 108/);
   assert.match(problemsOf(`api: {socket: "/${"é".repeat(60)}"}`)[0] ?? "", /has 121/);
 });
 
-test("broken, hostile and foreign YAML gets one clear answer each and costs little", () => {
+test("broken, hostile and foreign YAML gets one clear error each at low cost", () => {
   const hostile: [text: string, answer: RegExp][] = [
     ["a: [\n", /^2:1: /],
     ["- 1\n", /^1:1: must be a section of keys, not a list/],
@@ -232,7 +240,7 @@ test("broken, hostile and foreign YAML gets one clear answer each and costs litt
   }
 });
 
-test("a file that cannot be read says so: missing, a directory, too large, not text", async (t) => {
+test("an unreadable file is reported with its cause: missing, a directory, too large, not text", async (t) => {
   const directory = await folder(t);
   await mkdir(join(directory, "sub"));
   await writeFile(join(directory, "large"), Buffer.alloc(1024 * 1024 + 1, "#"));
@@ -253,7 +261,7 @@ test("a file that cannot be read says so: missing, a directory, too large, not t
   }
 });
 
-test("the volume key is refused where a purge or a new start of the host would delete it", () => {
+test("a volume key in a place that a purge or a reboot deletes is refused", () => {
   const problems = (path: string): string[] =>
     problemsOf(`state: {directory: /srv/socle}\nvm: {volumeKeyFile: "${path}"}`);
   for (const path of [
@@ -278,7 +286,7 @@ test("the volume key is refused where a purge or a new start of the host would d
     assert.deepEqual(problems(path), [], path);
 });
 
-test("a BMC over the network needs to be told where it is and who asks", () => {
+test("a BMC over the network needs an address and a user", () => {
   const problems = problemsOf("bmc:\n  interface: lanplus\n  address: 10.0.0.17\n");
   assert.equal(problems.length, 1);
   assert.match(problems[0] ?? "", /bmc\.user: is needed/);
@@ -287,7 +295,7 @@ test("a BMC over the network needs to be told where it is and who asks", () => {
   assert.equal(problemsOf("bmc: {address: -Hevil}").length, 1);
 });
 
-test("thresholds by which a health condition could never be left are refused", () => {
+test("thresholds that no health condition could leave again are refused", () => {
   const problems = problemsOf(
     "health: {diskSpaceMinRatio: 0.7, thermalMarginCelsius: 12, thermalGoodMarginCelsius: 11}",
   );
@@ -296,7 +304,7 @@ test("thresholds by which a health condition could never be left are refused", (
   assert.deepEqual(problemsOf("health: {diskSpaceMinRatio: 0.7, headroom: 1.2}"), []);
 });
 
-test("a host that is to enroll by itself is told of which domain it is to be", () => {
+test("automatic enrollment needs a domain", () => {
   assert.match(
     problemsOf("trust: { enrollAt: scheduler.example:7451 }")[0] ?? "",
     /trust\.enrollAt: needs trust\.domain/,

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { redacted } from "../../../agent/config/redact.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
 
-test("secrets are not printed, wherever they stand", () => {
+test("secrets are not printed, at any place", () => {
   const printed = redacted({
     api: { token: "t0p", tokenFile: "/etc/socle/token", list: [{ password: "p" }] },
     "private-key": "k",
@@ -22,7 +22,7 @@ test("secrets are not printed, wherever they stand", () => {
   });
 });
 
-test("today's configuration has no secret and is printed as it is", () => {
+test("the current configuration has no secret and is printed unchanged", () => {
   const config = configSchema.parse({});
   assert.deepEqual(redacted(config), config);
 });

@@ -16,7 +16,7 @@ function problemsOf(text: string): string {
   return "";
 }
 
-test("a tenant's own keys go before the default ones, key by key", () => {
+test("a tenant's own keys override the default ones, key by key", () => {
   const { tenants } = parsed(`
 vm: {bridges: [br0]}
 tenants:
@@ -32,7 +32,7 @@ tenants:
   assert.deepEqual(tenantRules(tenants, "constructor"), usual);
 });
 
-test("by default a tenant's callers may use no network, address or device of their choice", () => {
+test("by default a tenant's callers may not choose networks, addresses or devices", () => {
   const { networks, bridges, macAddresses, addresses, devices, ...rest } = tenantRules(
     parsed("").tenants,
     "acme",
@@ -41,7 +41,7 @@ test("by default a tenant's callers may use no network, address or device of the
   assert.deepEqual([rest.allowSpoofing, rest.hugePages, rest.dedicatedCpus], [false, false, false]);
 });
 
-test("what a tenant is allowed must be well formed, and there on this host", () => {
+test("a tenant's permissions must be valid, and their objects must exist on this host", () => {
   const problems = problemsOf(`
 host: {deviceAliases: {gpu: "10de:20b0"}}
 tenants:
