@@ -10,7 +10,7 @@ const skip = existsSync(join(repository, ".git"))
   ? false
   : "this is no clone: there are no commits to compare with";
 
-test("CHANGELOG.md has each break of the contract, in the words of its commit", { skip }, () => {
+test("CHANGELOG.md has each break of the contract, as its commit describes it", { skip }, () => {
   const log = execFileSync("git", ["log", "--format=%(trailers:key=Breaks-contract,valueonly,unfold)"], {
     cwd: repository,
     encoding: "utf8",

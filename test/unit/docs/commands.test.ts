@@ -21,7 +21,7 @@ const pageAt = (path: string): Page => {
   assert.ok(page, `there is no ${path}`);
   return page;
 };
-/** Pages for operators, whose every name is checked. */
+/** Pages for operators, in which every name is checked. */
 const manual = ["README.md", "systemd/README.md", "systemd/runbooks.md"].map(pageAt);
 
 test("README.md has at most 900 words", () => {
@@ -31,7 +31,7 @@ test("README.md has at most 900 words", () => {
   assert.ok(words.length <= MOST_WORDS_OF_FRONT_PAGE, `${words.length} words`);
 });
 
-/** Files that a page has its reader write. */
+/** Files that a page asks its reader to write. */
 const toBeWritten = new Set(["agent/vm/operations/nudge.ts"]);
 
 test("every path of the repository that a page names exists", () => {
@@ -56,7 +56,7 @@ test("bash parses every shell block", async () => {
       await assert.doesNotReject(run("bash", ["-n", "-c", text]), `${path}:${line}`);
 });
 
-test("socle takes every command line of its own that a page shows", async () => {
+test("socle parses every socle command line of a page", async () => {
   const wrong: string[] = [];
   let count = 0;
   const check = async (path: string, script: string, mayLack: RegExp): Promise<void> => {
@@ -103,7 +103,7 @@ test("every configuration key in the operators' pages exists", () => {
   assert.deepEqual(unknown, []);
 });
 
-test("every reason in the operators' pages is one that the agent gives", async () => {
+test("the agent has every reason in the operators' pages", async () => {
   const reasons = new Set(
     manual.flatMap(({ spans }) => spans.filter((span) => /^[A-Z]+(_[A-Z]+)+$/.test(span))),
   );

@@ -15,18 +15,18 @@ function* documents(directory: string): Generator<string, void, undefined> {
 }
 
 for (const document of documents(repository)) {
-  test(`the links in ${document} lead to files and headings that are there`, () => {
+  test(`the links in ${document} lead to existing files and headings`, () => {
     const text = textOf(document);
     for (const { path, anchor } of fileLinks(text)) {
       const target = path === "" ? document : join(dirname(document), path);
-      assert.ok(existsSync(join(repository, target)), `${path} is not there`);
+      assert.ok(existsSync(join(repository, target)), `${path} does not exist`);
       if (anchor === "" || !target.endsWith(".md")) continue;
       assert.ok(anchorsOf(textOf(target)).has(anchor), `${target} has no heading for #${anchor}`);
     }
   });
 }
 
-/** As GitHub makes them of headings. */
+/** The anchors that GitHub makes of headings. */
 function anchorsOf(markdown: string): ReadonlySet<string> {
   const headings = [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => heading);
   return new Set(

@@ -8,9 +8,9 @@ import { loadContract } from "../../../agent/contract/load.ts";
 import { SocleError, type ErrorKind } from "../../../agent/kernel/errors.ts";
 import { codeIn, repository, textOf } from "../../support/docs/markdown.ts";
 
-/** Rooms whose errors a caller of the API gets. */
+/** Rooms whose errors reach a caller of the API. */
 const ANSWERING = /^agent\/(api|vm|host|state\/(operations|reservations))\//;
-/** Reasons of these rooms that end a connection or stay inside of the agent. */
+/** Reasons of these rooms that end a connection or stay inside the agent. */
 const INTERNAL = new Set([
   "CERTIFICATE_ROLE",
   "CONNECTION_NOT_HTTP2",
@@ -57,18 +57,18 @@ test("proto/errors.md has each reason that a service throws", () => {
   assert.ok(answered.length > 100, "the pattern still finds the errors of the code");
 });
 
-test("proto/errors.md has no reason that the code does not know", () => {
+test("proto/errors.md has no reason that the code does not use", () => {
   const unknown = [...documented.keys()].filter((reason) => !literals.has(reason));
   assert.deepEqual(unknown, []);
 });
 
-test("proto/errors.md names the gRPC status that a caller gets for each reason", () => {
+test("proto/errors.md names the gRPC status of each reason", () => {
   const encoder = new ErrorEncoder(loadContract(join(repository, "proto")));
   const statusOf = (kind: ErrorKind): string =>
     status[encoder.encode(new SocleError(kind, "A_REASON", "")).status.code];
   for (const { path, reason, kinds } of thrown) {
     if (!ANSWERING.test(path) || INTERNAL.has(reason)) continue;
-    // The listener's own ADDRESS_IN_USE ends the start of the agent; the caller's is of a NIC.
+    // The listener's own ADDRESS_IN_USE ends the start of the agent; the caller's concerns a NIC.
     if (path === "agent/api/listener.ts") continue;
     const statuses = documented.get(reason) ?? [];
     for (const kind of kinds)

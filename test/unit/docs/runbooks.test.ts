@@ -8,7 +8,7 @@ import { hostConditions } from "../../../agent/host/health/conditions/table.ts";
 import { readPage, repository } from "../../support/docs/pages.ts";
 
 const PARTS = ["Meaning", "Guests", "Confirm", "Do", "Clears"];
-/** Where the package installs it. */
+/** The path of the installed runbooks. */
 const INSTALLED = "file:///usr/share/doc/socle/systemd/runbooks.md";
 
 interface Rules {
@@ -37,7 +37,7 @@ const entries = new Map(
 );
 const sorted = (names: Iterable<string>): string[] => [...names].sort();
 
-test("every alert and every condition has one entry, and no entry is of another", () => {
+test("every alert and every condition has one entry, and every entry has one of them", () => {
   assert.deepEqual(sorted(entries.keys()), sorted([...alerts.map(({ alert }) => alert), ...conditions]));
   assert.equal(entries.size, alerts.length + conditions.length);
 });
@@ -59,7 +59,7 @@ test("every alert links to its entry", () => {
     assert.equal(annotations?.["runbook_url"], `${INSTALLED}#${alert.toLowerCase()}`);
 });
 
-test("an entry that acknowledges a condition names one that can be latched", () => {
+test("an entry that acknowledges a condition names one that can latch", () => {
   for (const [, name = ""] of page.text.matchAll(/socle health ack ([A-Z][a-z]\w+)/g))
     assert.ok(conditions.includes(name), name);
 });

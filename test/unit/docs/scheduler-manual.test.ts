@@ -23,7 +23,7 @@ for (const [page, client] of [
   ["proto/clients.md", "test/clients/scheduler.py"],
   ["proto/clients.md", "test/clients/scheduler.ts"],
 ] as const) {
-  test(`${page} has ${client} as it is tested (else: UPDATE_GOLDEN=1)`, async () => {
+  test(`${page} shows ${client} as tested (else: UPDATE_GOLDEN=1)`, async () => {
     const code = textOf(client);
     if (process.env["UPDATE_GOLDEN"] === "1")
       await writeFile(join(repository, page), withBlock(textOf(page), client, code));
@@ -37,7 +37,7 @@ test("the configurations in proto/README.md are valid", () => {
   for (const text of examples) assert.doesNotThrow(() => parseConfig(text, "proto/README.md"), text);
 });
 
-test("the digests in proto/README.md are those that the agent computes", () => {
+test("the digests in proto/README.md equal the agent's", () => {
   const vectors = tableBelow(manual, "## Digests");
   assert.ok(vectors.length > 0);
   for (const [etag = "", listed = "", expected = ""] of vectors) {

@@ -8,7 +8,7 @@ import { codeIn, repository, tableBelow, textOf } from "../../support/docs/markd
 const security = textOf("SECURITY.md");
 const roles: readonly Role[] = ["viewer", "metrics", "scheduler", "operator", "auditor", "admin"];
 
-test("SECURITY.md says who may call each method, as the contract's table does", () => {
+test("SECURITY.md lists the roles of each method as the contract's table does", () => {
   const expected = Object.entries(methods).map(
     ([path, { roles: may, tenancy, class: kind, socketOnly, audit }]) => [
       `\`${path.replace(/^.*\./, "")}\``,
@@ -27,7 +27,7 @@ test("SECURITY.md says who may call each method, as the contract's table does", 
   assert.deepEqual(tableBelow(security, "## Methods and roles"), expected);
 });
 
-test("each requirement in SECURITY.md's matrix has a mechanism and tests that are there", () => {
+test("each requirement in SECURITY.md's matrix has a mechanism and existing tests", () => {
   const rows = tableBelow(security, "## Matrix");
   assert.ok(rows.length > 50);
   for (const [requirement = "", mechanism = "", shown = ""] of rows) {
@@ -37,7 +37,7 @@ test("each requirement in SECURITY.md's matrix has a mechanism and tests that ar
     assert.notEqual(files.length, 0, `${requirement} names no test`);
     for (const file of files) {
       assert.match(file, /^test\/.+\.test\.ts$/, requirement);
-      assert.ok(existsSync(join(repository, file)), `${requirement}: ${file} is not there`);
+      assert.ok(existsSync(join(repository, file)), `${requirement}: ${file} does not exist`);
       assert.match(textOf(file), /\b(test|it|shortRun)\(/, `${requirement}: ${file} holds no test`);
     }
   }

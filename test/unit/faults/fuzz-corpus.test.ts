@@ -12,7 +12,7 @@ interface Kept {
   readonly base64?: string;
 }
 
-test("every input of the fuzz corpus is read or refused as the contract says", async (t) => {
+test("every input of the fuzz corpus is read or refused as the contract demands", async (t) => {
   const path = join(import.meta.dirname, "../../fixtures/corpus/fuzz.jsonl");
   const corpus = readFileSync(path, "utf8")
     .trimEnd()

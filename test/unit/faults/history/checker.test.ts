@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { check, describe } from "../../../faults/history/checker.ts";
 import { fromLines, toLines } from "../../../faults/history/history.ts";
-import { HistoryBuilder, VM } from "../../../support/history/told-history.ts";
+import { HistoryBuilder, VM } from "../../../support/history/history-builder.ts";
 
 const rulesOf = (history: HistoryBuilder): string[] => check(history.history).map(({ rule }) => rule);
 const build = (): HistoryBuilder => new HistoryBuilder();
 
-test("a history in which everything is as asked has no violation", () => {
+test("a correct history has no violation", () => {
   const history = build()
     .created()
     .reads("running", 1)
@@ -27,7 +27,7 @@ test("an effect without an accepted operation is a violation", () => {
   assert.deepEqual(rulesOf(build().created().effect("destroy")), ["every effect has its operation"]);
 });
 
-test("an effect of a request that was refused is a violation, after a restart too", () => {
+test("an effect of a refused request is a violation, after a restart too", () => {
   const history = build().created().refused("DeleteVm", "JOURNAL_FAILED", { requestId: "r-d" }).restart();
   assert.deepEqual(rulesOf(history.effect("undefine")), ["every effect has its operation"]);
 });
@@ -37,7 +37,7 @@ test("a refused request that becomes an operation is a violation", () => {
   assert.deepEqual(rulesOf(history.ended("d", "DeleteVm", "failed")), ["a refused request stays refused"]);
 });
 
-test("an older copy of the state may have a refused request's operation, and no effect of it", () => {
+test("an older copy of the state may have a refused request's operation, but no effect of it", () => {
   const rolledBack = (): HistoryBuilder => {
     const history = build().created().refused("DeleteVm", "JOURNAL_FAILED", { requestId: "r-d" });
     history.recorder.add({ event: "fault", fault: "state_rolled_back" });
@@ -64,14 +64,14 @@ test("an effect of an operation on a later instance of the VM is a violation", (
   assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect has its operation"]);
 });
 
-test("a stop that was interrupted does not end a guest that somebody else started since", () => {
+test("an interrupted stop does not end a guest that another client started since", () => {
   const history = build().created().accepted("s", "StopVm").effect("shutdown").foreign("guest_stopped");
   history.foreign("start").restart();
   assert.deepEqual(rulesOf(history), []);
   assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect has its operation"]);
 });
 
-test("a stop goes on in the run that it marked before the restart, also one that somebody else started", () => {
+test("a stop continues in the run that it marked before the restart, also in another client's run", () => {
   const marked = (operation: string): HistoryBuilder => {
     const history = build().created().accepted("older", "StopVm").accepted("s", "StopVm");
     history.effect("shutdown").foreign("guest_stopped").foreign("start").ended("older", "StopVm");
@@ -85,7 +85,7 @@ test("a stop goes on in the run that it marked before the restart, also one that
   assert.deepEqual(rulesOf(marked("other")), ["every effect has its operation"]);
 });
 
-test("a stamp belongs to the operation in it", () => {
+test("a stamp belongs to the operation that it names", () => {
   const history = build().created().accepted("s", "StopVm").accepted("p", "PauseVm");
   history.effect("set_metadata", { stamp: { operation: "p", phase: "begun" } });
   assert.deepEqual(rulesOf(history), []);
@@ -93,7 +93,7 @@ test("a stamp belongs to the operation in it", () => {
   assert.deepEqual(rulesOf(history), ["every effect has its operation"]);
 });
 
-test("an operation that has ended stamps its domain again only after a rollback, and only over its own stamp", () => {
+test("an ended operation stamps its domain again only after a rollback, and only over its own stamp", () => {
   const stamped = (isRolledBack: boolean, newest: string, between?: string): string[] => {
     const history = build().created();
     if (between !== undefined) history.accepted(between, "StopVm").effect("shutdown");
@@ -102,12 +102,12 @@ test("an operation that has ended stamps its domain again only after a rollback,
     return rulesOf(history.restart().effect("set_metadata", { operation: newest, stamp }));
   };
   assert.deepEqual(stamped(true, "c"), []);
-  assert.deepEqual(stamped(true, "c", "s"), [], "also where another operation had its turn meanwhile");
+  assert.deepEqual(stamped(true, "c", "s"), [], "also when another operation ran meanwhile");
   assert.deepEqual(stamped(false, "c"), ["every effect has its operation"]);
   assert.deepEqual(stamped(true, "later"), ["every effect has its operation"]);
 });
 
-test("the stamp of a whole effect may follow its operation's end, unless it replaces what came since", () => {
+test("the stamp of a complete effect may follow its operation's end, unless it replaces a later one", () => {
   const stamp = { operation: "p", phase: "complete" };
   const paused = (): HistoryBuilder =>
     build().created().accepted("p", "PauseVm").effect("suspend").ended("p", "PauseVm");
@@ -131,20 +131,20 @@ test("effects of two operations that interleave are a violation", () => {
   assert.deepEqual(rulesOf(history.effect("shutdown")), ["one operation at a time, each once"]);
 });
 
-test("an operation that is carried out twice is a violation", () => {
+test("an operation that runs twice is a violation", () => {
   const history = build().created().accepted("r", "RebootVm").effect("reset");
   assert.deepEqual(rulesOf(history), []);
   assert.deepEqual(rulesOf(history.restart().effect("reset")), ["one operation at a time, each once"]);
 });
 
-test("a creation that takes back what it did not make is a violation", () => {
+test("a creation that rolls back objects it did not create is a violation", () => {
   const volume = `images/socle-${VM}-disk.qcow2`;
   const history = build().accepted("c", "CreateVm").effect("volume_create", { volume });
   assert.deepEqual(rulesOf(history.effect("volume_delete", { volume })), []);
   assert.deepEqual(rulesOf(history.effect("undefine")), ["one operation at a time, each once"]);
 });
 
-test("another operation for a repeated request is a violation", () => {
+test("a second operation for a repeated request is a violation", () => {
   const history = build().created();
   const seq = history.request("CreateVm", { requestId: "r-c" });
   history.ok(seq, [history.read("other", "CreateVm", "running", "r-c")]);
@@ -155,7 +155,7 @@ test("an end that changes is a violation", () => {
   assert.deepEqual(rulesOf(build().created().ended("c", "CreateVm", "failed")), ["an end is for good"]);
 });
 
-test("an acknowledged operation that is not found is a violation, unless its state was lost", () => {
+test("a missing acknowledged operation is a violation, unless its state was lost", () => {
   const lost = build().created().restart();
   assert.deepEqual(rulesOf(lost.refused("GetOperation", "OPERATION_NOT_FOUND", { operation: "c" })), [
     "what was acknowledged is kept",
@@ -166,7 +166,7 @@ test("an acknowledged operation that is not found is a violation, unless its sta
   assert.deepEqual(rulesOf(rolledBack), []);
 });
 
-test("a read of an older state than one before is a violation, of another caller it is not", () => {
+test("a read older than the caller's previous one is a violation, one of another caller is not", () => {
   const history = build().created().reads("running", 4);
   history.accepted("s", "StopVm").effect("destroy").ended("s", "StopVm");
   history.reads("stopped", 5).reads("running", 5, {}, { caller: "other" });
@@ -174,7 +174,7 @@ test("a read of an older state than one before is a violation, of another caller
   assert.deepEqual(rulesOf(history.reads("running", 6)), ["reads go forward"]);
 });
 
-test("a start with the agent epoch of an earlier one is a violation", () => {
+test("a start with the agent epoch of an earlier start is a violation", () => {
   const ready = (epochs: readonly number[]): string[] => {
     const history = build();
     for (const [index, agentEpoch] of epochs.entries())
@@ -185,7 +185,7 @@ test("a start with the agent epoch of an earlier one is a violation", () => {
   assert.deepEqual(ready([7, 7]), ["agent epochs rise"]);
 });
 
-test("a control epoch that no unscoped scheduler asked for by a change is a violation", () => {
+test("a control epoch that no unscoped scheduler's change raised is a violation", () => {
   const raised = (more: object, method: string): string[] => {
     const history = build();
     history.ok(history.request(method, { controlEpoch: 7, requestId: "r", ...more }));
@@ -199,7 +199,7 @@ test("a control epoch that no unscoped scheduler asked for by a change is a viol
   assert.deepEqual(raised({ role: "operator" }, "StartVm"), [rule]);
 });
 
-test("what raised the control epoch in the previous release is not judged, also where the next agent shows it", () => {
+test("raises by the previous release are not judged, also when the next agent shows the epoch", () => {
   const rises = (seenBefore: boolean): string[] => {
     const history = build();
     const look = (epoch: number): void => history.recorder.add({ event: "control_epoch", epoch });
@@ -216,7 +216,7 @@ test("what raised the control epoch in the previous release is not judged, also 
   assert.deepEqual(rises(true), ["later", rule]);
 });
 
-test("an admission place that is given on before its answer has left is a violation", () => {
+test("an admission place reused before its reply was sent is a violation", () => {
   const history = build();
   const seq = history.request("GetVm");
   history.recorder.add({ event: "delivered", seq });
@@ -226,7 +226,7 @@ test("an admission place that is given on before its answer has left is a violat
   assert.deepEqual(rulesOf(history), ["a call has its place until its answer has left"]);
 });
 
-test("an operation that succeeded without what it is for is a violation", () => {
+test("an operation that succeeded without its effect is a violation", () => {
   assert.deepEqual(rulesOf(build().created().accepted("s", "StopVm").ended("s", "StopVm")), [
     "an end is true",
   ]);
@@ -237,14 +237,14 @@ test("a creation that failed and left its domain is a violation", () => {
   assert.deepEqual(rulesOf(history), ["a failed creation leaves nothing"]);
 });
 
-test("a delete with an etag that takes effect on a VM that somebody changed since is a violation", () => {
+test("a delete with an etag that has an effect on a VM changed since is a violation", () => {
   const history = build().created().reads("running", 3).accepted("d", "DeleteVm", { etag: "running 3" });
   history.foreign("suspend").restart();
   assert.deepEqual(rulesOf(history), []);
   assert.deepEqual(rulesOf(history.effect("destroy")), ["an etag holds"]);
 });
 
-test("a delete with an etag that had stamped the VM goes on when somebody else changes the state", () => {
+test("a delete with an etag that stamped the VM continues when another client changes the state", () => {
   const stamp = { operation: "d", phase: "run" };
   const deleting = (): HistoryBuilder =>
     build().created().reads("running", 3).accepted("d", "DeleteVm", { etag: "running 3" });
@@ -260,7 +260,7 @@ test("a delete with an etag that had stamped the VM goes on when somebody else c
   assert.deepEqual(rulesOf(late), ["an etag holds"]);
 });
 
-test("a delete with an etag goes on after a destroy by hand during its own destroy", () => {
+test("a delete with an etag continues after a manual destroy during its own destroy", () => {
   const history = build().created().reads("running", 3).accepted("d", "DeleteVm", { etag: "running 3" });
   history.recorder.add({ event: "effect", effect: 100, call: "destroy", by: "agent", vm: VM });
   history.foreign("destroy").restart();
@@ -268,7 +268,7 @@ test("a delete with an etag goes on after a destroy by hand during its own destr
   assert.deepEqual(rulesOf(history.effect("undefine")), []);
 });
 
-test("when all is quiet operations have ended, lists are true and nothing is left", () => {
+test("at rest all operations have ended, lists are true and nothing is left over", () => {
   const history = build().created().accepted("s", "StopVm");
   history.ok(history.request("ListVms"), [], { vms: [], complete: true });
   history.recorder.add({
@@ -284,14 +284,14 @@ test("when all is quiet operations have ended, lists are true and nothing is lef
   ]);
 });
 
-test("a history survives being written, and its violation shows the event that breaks the rule", () => {
+test("a written history reads back, and its violation shows the event that breaks the rule", () => {
   const history = fromLines(toLines(build().created().effect("destroy").history));
   const [violation] = check(history);
   assert.ok(violation !== undefined);
   assert.match(describe(history, violation), /^every effect has its operation: .*\n[^]*->.*"call":"destroy"/);
 });
 
-test("a stop without force pulls the plug only while a forced one is open", () => {
+test("a stop without force destroys the guest only while a forced stop is open", () => {
   const patient = (): HistoryBuilder => build().created().accepted("s", "StopVm", { force: false });
   assert.deepEqual(rulesOf(patient().effect("shutdown").effect("destroy")), [
     "every effect has its operation",
@@ -300,7 +300,7 @@ test("a stop without force pulls the plug only while a forced one is open", () =
   assert.deepEqual(rulesOf(forced), []);
 });
 
-test("a call is done again where somebody else undid the first while it lasted", () => {
+test("a call is repeated when another client undid the first one while it lasted", () => {
   const twice = (meanwhile: (history: HistoryBuilder) => void): HistoryBuilder => {
     const history = build().created().accepted("d", "DeleteVm").effect("destroy");
     history.recorder.add({ event: "effect", effect: 99, call: "destroy", by: "agent", vm: VM });
@@ -312,7 +312,7 @@ test("a call is done again where somebody else undid the first while it lasted",
   assert.deepEqual(rulesOf(twice(() => undefined)), ["one operation at a time, each once"]);
 });
 
-test("a deletion that removed the VM has not failed, unless somebody else removed it", () => {
+test("a deletion that removed the VM has not failed, unless another client removed it", () => {
   const history = build().created().accepted("d", "DeleteVm").effect("destroy");
   const others = build().created().accepted("d", "DeleteVm").effect("destroy").foreign("undefine");
   assert.deepEqual(rulesOf(others.ended("d", "DeleteVm", "failed")), []);
@@ -320,13 +320,13 @@ test("a deletion that removed the VM has not failed, unless somebody else remove
   assert.deepEqual(rulesOf(history), ["a failed deletion leaves the VM"]);
 });
 
-test("a stop that ended its run does not end the one that somebody started since", () => {
+test("a stop that ended its run does not end a later run of another client", () => {
   const history = build().created().accepted("s", "StopVm").effect("destroy").foreign("start");
   assert.deepEqual(rulesOf(history), []);
   assert.deepEqual(rulesOf(history.effect("destroy")), ["one operation at a time, each once"]);
 });
 
-test("a creation whose guest has run does not remove its disk, unless libvirt cannot know that it ran", () => {
+test("a creation whose guest ran does not remove its disk, unless libvirt cannot know that it ran", () => {
   const volume = { vm: undefined, volume: `images/socle-${VM}-disk.qcow2` } as never;
   const takenBack = (daemonEnds: boolean): string[] => {
     const history = build().accepted("c", "CreateVm").effect("volume_create", volume).effect("define");
@@ -340,7 +340,7 @@ test("a creation whose guest has run does not remove its disk, unless libvirt ca
   assert.deepEqual(takenBack(true), []);
 });
 
-test("a deletion that is cancelled after its first effect is a violation, unless another operation may have had it", () => {
+test("a deletion cancelled after its first effect is a violation, unless the effect may be another operation's", () => {
   const cancelled = (history: HistoryBuilder): string[] =>
     rulesOf(history.effect("destroy").ended("d", "DeleteVm", "cancelled"));
   assert.deepEqual(cancelled(build().created().accepted("d", "DeleteVm")), [
@@ -349,7 +349,7 @@ test("a deletion that is cancelled after its first effect is a violation, unless
   assert.deepEqual(cancelled(build().created().accepted("s", "StopVm").accepted("d", "DeleteVm")), []);
 });
 
-test("a change with a lower control epoch than one before is a violation, also after a rollback", () => {
+test("a change with a lower control epoch than an earlier one is a violation, also after a rollback", () => {
   const history = build().created().accepted("s", "StopVm", { controlEpoch: 7 }).effect("destroy");
   history.ended("s", "StopVm");
   history.recorder.add({ event: "fault", fault: "state_rolled_back" });
@@ -360,7 +360,7 @@ test("a change with a lower control epoch than one before is a violation, also a
   ]);
 });
 
-test("a disk that is written to under a guest that was there to be seen is a violation", () => {
+test("a write to a disk of a visible guest is a violation", () => {
   const volume = { vm: undefined, volume: `images/socle-${VM}-disk.qcow2` } as never;
   const erased = (isStartedMeanwhile: boolean): string[] => {
     const history = build().created().accepted("d", "DeleteVm").effect("destroy");
@@ -372,7 +372,7 @@ test("a disk that is written to under a guest that was there to be seen is a vio
   assert.deepEqual(erased(true), ["every effect has its operation"]);
 });
 
-test("a VM that its creation defines again is the one that an operation was asked of meanwhile", () => {
+test("a VM redefined by its creation is the target of an operation requested meanwhile", () => {
   const again = (instance: string): string[] => {
     const history = build().accepted("c", "CreateVm").effect("define", { instance: "i" });
     history.accepted("p", "PauseVm").foreign("undefine").effect("define", { instance });

@@ -7,9 +7,9 @@ import type { Schedule } from "../../../faults/history/simulated/schedule.ts";
 import { simulate } from "../../../faults/history/simulated/simulation.ts";
 
 interface Known {
-  /** What went wrong in this history once, in the agent or in the checker. */
+  /** The past defect of the agent or the checker that this history shows. */
   readonly shows: string;
-  /** In whole, since a seed gives another schedule once its generator has changed. */
+  /** The complete schedule, since a seed gives another schedule once its generator has changed. */
   readonly schedule: Schedule;
 }
 

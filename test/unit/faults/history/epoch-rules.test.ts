@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { check } from "../../../faults/history/checker.ts";
 import type { RequestBegin } from "../../../faults/history/history.ts";
-import { HistoryBuilder } from "../../../support/history/told-history.ts";
+import { HistoryBuilder } from "../../../support/history/history-builder.ts";
 
 const STEP = 1_000_000;
 const earned = "the control epoch is raised by those who may";
@@ -15,12 +15,12 @@ function looks(history: HistoryBuilder, epoch: number, isAudited = true): void {
   history.recorder.add({ event: "control_epoch", epoch, isAudited });
 }
 
-/** A scheduler's change that the agent takes on. */
+/** A scheduler's change that the agent accepts. */
 function changes(history: HistoryBuilder, controlEpoch: number, more: Partial<RequestBegin> = {}): void {
   history.ok(history.request("StartVm", { requestId: `r-${controlEpoch}`, controlEpoch, ...more }));
 }
 
-test("a change raises the control epoch by 1,000,000 at most, from nothing too", () => {
+test("a change raises the control epoch by 1,000,000 at most, also from zero", () => {
   const raised = (from: number, to: number): string[] => {
     const history = build();
     if (from > 0) {
@@ -38,11 +38,11 @@ test("a change raises the control epoch by 1,000,000 at most, from nothing too",
   assert.deepEqual(raised(7, Number.MAX_SAFE_INTEGER), [earned]);
 });
 
-test("the control epoch may have come further by several changes between two looks", () => {
-  const raised = (...asked: readonly number[]): string[] => {
+test("several changes between two reads may have raised the control epoch further", () => {
+  const raised = (...requested: readonly number[]): string[] => {
     const history = build();
-    for (const epoch of asked) changes(history, epoch);
-    looks(history, Math.max(...asked));
+    for (const epoch of requested) changes(history, epoch);
+    looks(history, Math.max(...requested));
     return rulesOf(history);
   };
   assert.deepEqual(raised(STEP, 2 * STEP), []);
@@ -54,7 +54,7 @@ test("the control epoch may have come further by several changes between two loo
   assert.deepEqual(rulesOf(ofTenant), [earned]);
 });
 
-test("a change that was refused for going too far has raised nothing, unless it was sent again", () => {
+test("a change refused for too large a step has raised nothing, unless it was sent again", () => {
   const history = build().refused("StartVm", "CONTROL_EPOCH_TOO_FAR", { requestId: "r", controlEpoch: 9 });
   looks(history, 9);
   assert.deepEqual(rulesOf(history), [earned]);
@@ -64,7 +64,7 @@ test("a change that was refused for going too far has raised nothing, unless it 
   assert.deepEqual(rulesOf(again), []);
 });
 
-test("a change whose answer is still to come may have raised the control epoch", () => {
+test("a change without a reply yet may have raised the control epoch", () => {
   const history = build();
   const seq = history.request("StartVm", { requestId: "r", controlEpoch: 9 });
   looks(history, 9);
@@ -72,7 +72,7 @@ test("a change whose answer is still to come may have raised the control epoch",
   assert.deepEqual(rulesOf(history), []);
 });
 
-test("a raise without an entry in the audit log is a violation, where the state is no older copy", () => {
+test("a raise without an entry in the audit log is a violation, unless the state is an older copy", () => {
   const raised = (rollsBack: boolean, isAudited: boolean): string[] => {
     const history = build();
     changes(history, 7);

@@ -31,12 +31,12 @@ async function stage(options: Partial<ModelHostOptions> = {}) {
   const host = new ModelHost({ clock, ...options });
   host.addPool({ name: "images" });
   const client = await host.connect({ by: "agent", agentRun: 1 }).connect();
-  // The class's private fields make it nominal: only its surface is looked at.
+  // The class's private fields make it nominal: only its surface is compared.
   const libvirt = client as never;
   return { clock, host, client, domains: new Domains(libvirt, clock), volumes: new Volumes(libvirt, clock) };
 }
 
-/** Lets time pass until `done` is settled. */
+/** Advances time until `done` is settled. */
 async function passing<T>(clock: FakeClock, done: Promise<T>): Promise<T> {
   const end = new AbortController();
   const mark = (): void => end.abort();
@@ -80,7 +80,7 @@ test("the agent's domain and volume calls work on the model", async () => {
   assert.deepEqual(lifecycle, ["defined", "resumed", "started", "shutdown", "stopped", "undefined"]);
 });
 
-test("a lost answer leaves the effect, a lost request does not", async () => {
+test("a lost reply leaves the effect, a lost request does not", async () => {
   const plans: CallPlan[] = [];
   const effects: string[] = [];
   const plan: ModelHostOptions["plan"] = ({ procedure }) =>
@@ -99,7 +99,7 @@ test("a lost answer leaves the effect, a lost request does not", async () => {
   assert.deepEqual(effects, ["define ok true", "start lost true"]);
 });
 
-test("an ordinary call waits behind one in the daemon's queue; one that looks does not", async () => {
+test("an ordinary call waits behind one in the daemon's queue; a query does not", async () => {
   const plan: ModelHostOptions["plan"] = ({ procedure }) =>
     procedure === domainCreateWithFlags.name ? { queueMs: 500 } : {};
   const { clock, client, domains } = await stage({ plan });
@@ -115,7 +115,7 @@ test("an ordinary call waits behind one in the daemon's queue; one that looks do
   assert.equal(order.length, 3);
 });
 
-test("a daemon that crashes in a start leaves the guest off, and a killed agent hears nothing", async () => {
+test("a daemon that crashes during a start leaves the guest off, and a killed agent gets no reply", async () => {
   const plan: ModelHostOptions["plan"] = ({ procedure }) =>
     procedure === domainCreateWithFlags.name ? { workMs: 500 } : {};
   const { clock, client, host, domains } = await stage({ plan });
@@ -128,11 +128,11 @@ test("a daemon that crashes in a start leaves the guest off, and a killed agent 
   host.startDaemon();
   assert.equal(stateOf(host), "shutoff");
   await passing(clock, clock.sleep(1000));
-  let heard = false;
-  void client.call(domainCreateWithFlags, { dom, flags: 0 }).finally(() => (heard = true));
+  let isAnswered = false;
+  void client.call(domainCreateWithFlags, { dom, flags: 0 }).finally(() => (isAnswered = true));
   await setImmediate();
   client.kill();
   await passing(clock, clock.sleep(60_000));
-  assert.equal(heard, false);
+  assert.equal(isAnswered, false);
   assert.equal(stateOf(host), "running");
 });

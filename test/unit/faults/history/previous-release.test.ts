@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { previousFigures, previousStartsIn } from "../../../faults/history/real/previous-release.ts";
-import { HistoryBuilder } from "../../../support/history/told-history.ts";
+import { HistoryBuilder } from "../../../support/history/history-builder.ts";
 
-test("a result says how often the previous release was started, or why it was not", () => {
+test("a result reports how often the previous release was started, or why it was not", () => {
   const { recorder, history } = new HistoryBuilder();
   for (const [index, version] of ["previous", "previous", "built"].entries())
     recorder.add({ event: "agent_start", run: index + 1, version });

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { check } from "../../../faults/history/checker.ts";
-import { HistoryBuilder } from "../../../support/history/told-history.ts";
+import { HistoryBuilder } from "../../../support/history/history-builder.ts";
 
 interface Between {
-  /** Of the stop, before the rollback. */
+  /** The stop's record before the rollback. */
   readonly endShown?: boolean;
   readonly guestEnds?: boolean;
   readonly marks?: "run" | "complete" | "nothing";
 }
 
-/** A deletion was interrupted, a stop had its turn, and the state goes back to before the stop. */
+/** A deletion was interrupted, a stop ran, and the state goes back to before the stop. */
 function rulesWith({ endShown = false, guestEnds = true, marks = "run" }: Between): string[] {
   const history = new HistoryBuilder().created().accepted("d", "DeleteVm");
   history
@@ -29,19 +29,19 @@ function rulesWith({ endShown = false, guestEnds = true, marks = "run" }: Betwee
 
 const outOfTurn = ["one operation at a time, each once"];
 
-test("an older state goes on with an operation where nothing is left of the one that had its turn since", () => {
+test("an older state may continue an operation when the later operation left no trace", () => {
   assert.deepEqual(rulesWith({}), []);
 });
 
-test("an older state that goes on where the end of a later operation was shown is a violation", () => {
+test("an older state that continues after a visible end of a later operation is a violation", () => {
   assert.deepEqual(rulesWith({ endShown: true }), outOfTurn);
 });
 
-test("an older state that goes on where a later operation's mark is there is a violation", () => {
+test("an older state that continues despite a later operation's mark is a violation", () => {
   assert.deepEqual(rulesWith({ marks: "complete" }), outOfTurn);
   assert.deepEqual(rulesWith({ guestEnds: false }), outOfTurn);
 });
 
-test("an older state that goes on where a later operation left no mark is a violation", () => {
+test("an older state that continues after a later operation without a mark is a violation", () => {
   assert.deepEqual(rulesWith({ marks: "nothing" }), outOfTurn);
 });

@@ -8,7 +8,7 @@ const rule = "one operation at a time, each once";
 
 const isCall = (action: Action, id: number): boolean => action.do === "call" && action.id === id;
 
-test("a schedule is shortened to the actions that break the rule, whoever plays it", async () => {
+test("a schedule is shrunk to the actions that break the rule, on every player", async () => {
   const schedule = scheduleOf(7);
   let plays = 0;
   const play = (tried: Schedule): Promise<Played> => {

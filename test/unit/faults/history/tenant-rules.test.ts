@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { check } from "../../../faults/history/checker.ts";
-import { HistoryBuilder, VM } from "../../../support/history/told-history.ts";
+import { HistoryBuilder, VM } from "../../../support/history/history-builder.ts";
 
 const rulesOf = (history: HistoryBuilder): string[] => check(history.history).map(({ rule }) => rule);
 const build = (): HistoryBuilder => new HistoryBuilder();
@@ -15,7 +15,7 @@ test("a tenant that reads or changes another's VM is a violation", () => {
   assert.deepEqual(rulesOf(history.accepted("s", "StartVm", scoped).effect("start")), ["tenants are apart"]);
 });
 
-test("a tenant changes its VM until the destroy that ends it has its answer, and may ask again after another VM came", () => {
+test("a tenant may change its VM until the final destroy is answered, and may retry after another VM was created", () => {
   const blues = (asksBeforeAnswer: boolean): string[] => {
     const history = build();
     const destroyed = (): unknown =>

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { check } from "../../../faults/history/checker.ts";
-import { HistoryBuilder, VM } from "../../../support/history/told-history.ts";
+import { HistoryBuilder, VM } from "../../../support/history/history-builder.ts";
 
 const rulesOf = (history: HistoryBuilder): string[] => check(history.history).map(({ rule }) => rule);
 const build = (): HistoryBuilder => new HistoryBuilder();
 
-test("a destroy whose answer is lost ends the guest that runs at its end, unless its daemon ended before", () => {
+test("a destroy with a lost reply ends the guest that runs at its end, unless its daemon ended before", () => {
   const rulesIf = (endsWithDaemon: boolean): string[] => {
     const history = build().created().accepted("s", "StopVm");
     const { recorder } = history;
@@ -23,7 +23,7 @@ test("a destroy whose answer is lost ends the guest that runs at its end, unless
   assert.deepEqual(rulesIf(true), ["every effect has its operation", "an end is true"]);
 });
 
-test("a destroy ends the guest that runs at its end: the VM whose deletion it belongs to is gone", () => {
+test("a destroy ends the guest that runs at its end, and the VM being deleted is gone", () => {
   const history = build().created().accepted("d", "DeleteVm");
   const slow = { effect: 100, call: "destroy", by: "agent", vm: VM } as const;
   history.recorder.add({ event: "effect", ...slow });
@@ -32,7 +32,7 @@ test("a destroy ends the guest that runs at its end: the VM whose deletion it be
   assert.deepEqual(rulesOf(history.effect("undefine").ended("d", "DeleteVm")), []);
 });
 
-test("a guest that is started while its domain is undefined runs on", () => {
+test("a guest started while its domain is undefined keeps running", () => {
   const history = build().created().foreign("guest_stopped").accepted("d", "DeleteVm");
   history.recorder.add({ event: "effect", effect: 100, call: "undefine", by: "agent", vm: VM });
   history.foreign("start");
@@ -41,7 +41,7 @@ test("a guest that is started while its domain is undefined runs on", () => {
   assert.deepEqual(rulesOf(history), []);
 });
 
-test("a start whose answer was lost leaves a guest running that was started by hand meanwhile", () => {
+test("a start with a lost reply leaves a guest running that was started by hand meanwhile", () => {
   const history = build().created().foreign("guest_stopped").accepted("a", "StartVm");
   history.recorder.add({ event: "effect", effect: 100, call: "start", by: "agent", vm: VM });
   history.foreign("start");

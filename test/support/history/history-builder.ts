@@ -10,7 +10,7 @@ import {
 
 export const VM = "6f1c2f1e-0000-4000-8000-000000000001";
 
-/** Builds a history line by line; each line is one millisecond behind the one before. */
+/** Builds a history line by line; each line is one millisecond after the previous one. */
 export class HistoryBuilder {
   #ms = 0;
   #seq = 0;
@@ -46,7 +46,7 @@ export class HistoryBuilder {
     return this;
   }
 
-  /** A mutation that is accepted as operation `id`. */
+  /** A mutation accepted as operation `id`. */
   accepted(id: string, method: string, more: Partial<RequestBegin> = {}): this {
     const seq = this.request(method, { requestId: `r-${id}`, ...more });
     return this.ok(seq, [this.read(id, method, "running", more.requestId ?? `r-${id}`, more.caller)]);
@@ -78,7 +78,7 @@ export class HistoryBuilder {
     return this;
   }
 
-  /** What libvirt refuses. */
+  /** A call that libvirt refuses. */
   refusedEffect(call: EffectCall, more: Partial<EffectBegin> = {}): this {
     this.recorder.add({
       event: "effect_end",
