@@ -8,7 +8,7 @@ import { readPciFunctions } from "../../../agent/hardware/pci/pci.ts";
 import { pcieReader } from "../../../agent/hardware/pci/pcie.ts";
 import { throttlingReader } from "../../../agent/hardware/cpu/throttling.ts";
 
-test("readers of one directory at the same time each get their own answer", async (context) => {
+test("concurrent readers of one directory each get their own result", async (context) => {
   const sysRoot = await mkdtemp(join(tmpdir(), "socle-keys-"));
   context.after(() => rm(sysRoot, { recursive: true }));
   for (const path of ["bus/pci/devices", "devices/system/cpu"])

@@ -30,7 +30,7 @@ async function temporary(context: test.TestContext): Promise<string> {
   return directory;
 }
 
-test("four NUMA cells of a two-socket server, with what each has in huge pages", async () => {
+test("the four NUMA cells of a two-socket server are read, with their huge pages", async () => {
   const nodes = read(await readNuma(server));
   assert.deepEqual(
     nodes.map(({ id, cpus }) => [id, read(cpus)]),
@@ -59,7 +59,7 @@ test("a kernel without NUMA is one node: the whole machine", async () => {
   assert.equal(node.distances.kind, "unsupported");
 });
 
-test("one broken file of a node costs that part alone, and is never a zero", async (context) => {
+test("a broken file of a node loses only its own values, and is never a zero", async (context) => {
   const sysRoot = await temporary(context);
   const node = join(sysRoot, "devices/system/node/node0");
   await mkdir(node, { recursive: true });
@@ -74,14 +74,14 @@ test("one broken file of a node costs that part alone, and is never a zero", asy
   assert.equal(found.hugepages.kind, "unsupported");
 });
 
-test("memory is what the kernel says is available, not what is free", async () => {
+test("memory is the kernel's available figure, not the free one", async () => {
   const memory = read(await readMemory(vm));
   assert.equal(memory.totalBytes, 4_014_680 * 1024);
   assert.equal(memory.availableBytes, 3_601_220 * 1024);
   assert.equal(read(await readMemory(server)).hugetlbBytes, (24_576 * 2 + 8 * 1024) * MIB);
 });
 
-test("meminfo without MemAvailable is a failure with its name", async (context) => {
+test("meminfo without MemAvailable is a failure that names it", async (context) => {
   const procRoot = await temporary(context);
   await writeFile(join(procRoot, "meminfo"), "MemTotal: 1024 kB\nMemFree: 512 kB\n");
   const memory = await readMemory({ ...vm, procRoot });
@@ -89,14 +89,14 @@ test("meminfo without MemAvailable is a failure with its name", async (context) 
   assert.match(memory.reason, /MemAvailable/);
 });
 
-test("CPU seconds by mode; a mode that the kernel does not count is absent", async () => {
+test("CPU seconds are read by mode; a mode that the kernel does not count is absent", async () => {
   const { secondsByMode } = read(await cpuActivityReader(server)());
   assert.equal(secondsByMode.user, 101_321.53);
   assert.equal(secondsByMode.steal, 1756.28);
   assert.equal("guest" in read(await cpuActivityReader(vm)()).secondsByMode, false);
 });
 
-test("what the CPUs switched between, and were interrupted by; a kernel that does not count it tells the rest", async (context) => {
+test("context switches and interrupts are read; a kernel without one of them gives the others", async (context) => {
   const { secondsByMode, ...counted } = read(await cpuActivityReader(server)());
   assert.deepEqual(counted, {
     contextSwitches: 8_211_442,
@@ -113,13 +113,13 @@ test("what the CPUs switched between, and were interrupted by; a kernel that doe
   assert.equal((await cpuActivityReader(broken)()).kind, "failed");
 });
 
-test("CPU seconds never fall: what the kernel lets fall, or computed below zero, stays at what it was", async (context) => {
+test("CPU seconds never fall: a counter that falls or goes below zero keeps its value", async (context) => {
   const host = await unpackHost(context, "two-sockets");
   const look = cpuActivityReader(host);
-  const say = (line: string): Promise<void> => writeFile(join(host.procRoot, "stat"), `${line}\n`);
-  await say("cpu  100 0 200 5000 300 0 0 70");
+  const writeStat = (line: string): Promise<void> => writeFile(join(host.procRoot, "stat"), `${line}\n`);
+  await writeStat("cpu  100 0 200 5000 300 0 0 70");
   await look();
-  await say("cpu  150 0 260 4900 250 0 0 18446744073709551611");
+  await writeStat("cpu  150 0 260 4900 250 0 0 18446744073709551611");
   const { user, idle, iowait, steal } = read(await look()).secondsByMode;
   assert.deepEqual([user, idle, iowait, steal], [1.5, 50, 3, 0.7]);
 });
@@ -134,14 +134,14 @@ test("sockets, cores and threads are counted from their ids", async () => {
   assert.equal("maxFrequencyHertz" in arm, false);
 });
 
-test("pressure as ratios; a kernel without it is no failure", async () => {
+test("pressure is read as ratios; a kernel without it is no failure", async () => {
   const pressure = read(await readPressure(server, "memory"));
   assert.equal(pressure.stalled?.avg60Ratio, 0.1225);
   assert.equal(pressure.waiting.totalSeconds, 99.123456);
   assert.equal((await readPressure(vm, "memory")).kind, "unsupported");
 });
 
-test("network counters, link and speed; what a driver does not know is absent", async () => {
+test("network counters, link and speed are read; values that a driver lacks are absent", async () => {
   const interfaces = read(await readNetworkInterfaces(server));
   const named = (name: string) => interfaces.find((found) => found.name === name);
   assert.deepEqual(named("eno1"), {
@@ -156,7 +156,7 @@ test("network counters, link and speed; what a driver does not know is absent", 
   assert.equal("up" in (named("lo") ?? {}), false);
 });
 
-test("a network counter past 2^53 is a number like any other; a line that is none costs its interface alone", async (context) => {
+test("a network counter past 2^53 is read; an invalid line loses only its interface", async (context) => {
   const host = await unpackHost(context, "two-sockets");
   const path = join(host.procRoot, "net/dev");
   const text = await readFile(path, "utf8");
@@ -169,7 +169,7 @@ test("a network counter past 2^53 is a number like any other; a line that is non
   );
 });
 
-test("a line of meminfo that the kernel computed below zero is left out", async (context) => {
+test("a negative line of meminfo is left out", async (context) => {
   const host = await unpackHost(context, "small-vm");
   await appendFile(join(host.procRoot, "meminfo"), "Percpu:  18446744073709551612 kB\n");
   const memory = read(await readMemory(host));
@@ -177,12 +177,12 @@ test("a line of meminfo that the kernel computed below zero is left out", async 
   assert.equal(memory.bytesByName.has("Percpu"), false);
 });
 
-test("firmware identity where there is firmware", async () => {
+test("firmware identity is read where there is firmware", async () => {
   assert.equal(read(await readDmi(server)).productName, "PowerEdge R650");
   assert.equal((await readDmi(vm)).kind, "unsupported");
 });
 
-test("the form's own words are no serial number", async (context) => {
+test("a placeholder of the firmware is no serial number", async (context) => {
   const sysRoot = await temporary(context);
   await mkdir(join(sysRoot, "class/dmi/id"), { recursive: true });
   await writeFile(join(sysRoot, "class/dmi/id/product_serial"), "To Be Filled By O.E.M.\n");
@@ -202,13 +202,13 @@ test("the operating system's name is unquoted; the boot has its id and time", as
   });
 });
 
-test("a machine id that is not one is refused", async (context) => {
+test("an invalid machine id is refused", async (context) => {
   const etcRoot = await temporary(context);
   await writeFile(join(etcRoot, "machine-id"), "uninitialized\n");
   assert.equal((await readMachineId({ ...vm, etcRoot })).kind, "failed");
 });
 
-test("/dev/kvm: absent, opens, cannot be opened", async (context) => {
+test("/dev/kvm is absent, opens or cannot be opened", async (context) => {
   const devRoot = await temporary(context);
   assert.equal((await readKvm({ ...server, devRoot })).kind, "unsupported");
   await writeFile(join(devRoot, "kvm"), "");

@@ -9,7 +9,7 @@ import { readRaid } from "../../../agent/hardware/storage/raid.ts";
 import { parseNumberList, reading, valueOf } from "../../../agent/hardware/reading.ts";
 import { unpackHost } from "../../support/tree.ts";
 
-/** Has the kernel answer so for every file whose path has these words in it. */
+/** Makes the kernel give this result for every file with these words in its path. */
 function answer(context: TestContext, words: string, code: string): void {
   const readFile = fs.readFile;
   const refused = Object.assign(new Error(code), { code });
@@ -23,7 +23,7 @@ function answer(context: TestContext, words: string, code: string): void {
   });
 }
 
-test("a file that never answers is a failure by the deadline, and holds one thread for all who ask", async () => {
+test("a file that never answers fails at the deadline, and holds one thread for all readers", async () => {
   let started = 0;
   const never = (): Promise<number> => {
     started += 1;
@@ -38,20 +38,20 @@ test("a file that never answers is a failure by the deadline, and holds one thre
   assert.equal(started, 1);
 });
 
-test("lists of numbers as the kernel writes them", () => {
+test("lists of numbers are parsed in the kernel's format", () => {
   assert.deepEqual(parseNumberList("0-2,8", "cpulist"), [0, 1, 2, 8]);
   assert.deepEqual(parseNumberList("", "cpulist"), []);
   assert.throws(() => parseNumberList("0-2-4", "cpulist"), /cpulist/);
   assert.throws(() => parseNumberList("0-99999999", "cpulist"), /cpulist/);
 });
 
-test("a CPU that goes offline while it is asked costs the others nothing", async (context) => {
+test("a CPU that goes offline during a read does not affect the others", async (context) => {
   const roots = await unpackHost(context, "two-sockets");
   answer(context, "cpu1/cpufreq", "EBUSY");
   assert.equal(valueOf(await readCpuFrequency(roots))?.highestHertz, 3.4e9);
 });
 
-test("an array that is stopped while it is looked at costs the others nothing", async (context) => {
+test("an array that is stopped during a read does not affect the others", async (context) => {
   const roots = await unpackHost(context, "worn-compute-node");
   const names = async () => valueOf(await readRaid(roots))?.map(({ name }) => name);
   const all = (await names()) ?? [];
@@ -60,7 +60,7 @@ test("an array that is stopped while it is looked at costs the others nothing", 
   assert.deepEqual(await names(), all.slice(1));
 });
 
-test("a PCI device that is pulled while it is read is gone, not unread", async (context) => {
+test("a PCI device removed during a read is gone, not unreadable", async (context) => {
   const roots = await unpackHost(context, "four-cells");
   const before = valueOf(await readPciFunctions(roots));
   const [pulled] = before?.functions ?? [];
@@ -71,7 +71,7 @@ test("a PCI device that is pulled while it is read is gone, not unread", async (
   assert.equal(after?.functions.length, (before?.functions.length ?? 0) - 1);
 });
 
-test("the words that makers leave in a form are no words", () => {
+test("placeholders of makers count as empty", () => {
   for (const left of ["N/A", "Not Applicable", "0123456789", "xxxxxxxx", "Undefined", " "])
     assert.equal(meaningful(left), undefined, left);
   assert.equal(meaningful("S3X1234"), "S3X1234");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { unpackTree } from "../../support/tree.ts";
 
-test("files, links, empty directories and what cannot be read come out of one text", async (context) => {
+test("files, links, empty directories and unreadable files are built from one text", async (context) => {
   const root = await mkdtemp(join(tmpdir(), "socle-tree-"));
   context.after(() => rm(root, { recursive: true }));
   const text = `# a remark with an @ in it

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { entriesOf } from "../../../agent/hardware/walk.ts";
 
-test("the devices of a large machine are put in order without holding the agent up", async (context) => {
+test("the devices of a large machine are sorted without blocking the agent", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-walk-"));
   context.after(() => rm(directory, { recursive: true }));
   const names = Array.from({ length: 4096 }, (_, number) => `0000:${(number * 37) % 4096}.0`);

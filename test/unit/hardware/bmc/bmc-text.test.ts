@@ -8,7 +8,7 @@ import {
   powerSuppliesOf,
 } from "../../../../agent/hardware/bmc/bmc-text.ts";
 
-test("a power supply without a reading is unknown; one that says that it is not there is absent", () => {
+test("a power supply without a reading is unknown; one that reports its absence is absent", () => {
   const sensors = parseSensors(
     [
       "PS1 Status,00h,ns,10.1,No Reading",
@@ -23,7 +23,7 @@ test("a power supply without a reading is unknown; one that says that it is not 
   );
 });
 
-test("a power supply is failed by the threshold of what is measured of it, and counted once", () => {
+test("a power supply fails by the threshold of its readings, and counts once", () => {
   const states = (...csv: string[]): string[] =>
     powerSuppliesOf(parseSensors(csv.join("\n"))).map(
       ({ name, state, isBeyondRecovery }) => `${name} ${state}${isBeyondRecovery ? " beyond recovery" : ""}`,
@@ -57,7 +57,7 @@ test("a power supply is failed by the threshold of what is measured of it, and c
   assert.deepEqual(states("PS1 Fan,0,RPM,Lower Critical,10.1,Power Supply,Fan,,,,,,,,,"), []);
 });
 
-test("a sensor without a value keeps its state and what it is of", () => {
+test("a sensor without a value keeps its state and its entity", () => {
   const [silent, stopped] = parseSensors(
     [
       "FAN1,,,ns,29.1,Fan Device,Fan,1,1,1,,,,,,",
@@ -68,7 +68,7 @@ test("a sensor without a value keeps its state and what it is of", () => {
   assert.deepEqual(stopped, { name: "FAN2", entity: "29.2", kind: "Fan", state: "critical" });
 });
 
-test("an entry of the log is a warning by whole words: flow, slow and below are none", () => {
+test("a log entry is a warning by whole words: flow, slow and below do not match", () => {
   const entry = (words: string): string => `1a,11/25/2026,00:40:00,Sensor,${words},Asserted`;
   const words = [
     "Coolant flow started",
@@ -83,7 +83,7 @@ test("an entry of the log is a warning by whole words: flow, slow and below are 
   );
 });
 
-/** As ipmitool 1.8.19 prints it. */
+/** The output of ipmitool 1.8.19. */
 const chassis = `System Power         : on
 Power Overload       : false
 Power Interlock      : inactive
@@ -97,7 +97,7 @@ Drive Fault          : true
 Cooling/Fan Fault    : false
 `;
 
-test("whether the machine is on and what of it failed; a fault that is not told is not said to be none", () => {
+test("chassis status gives the power state and faults; a fault that is not reported stays unknown", () => {
   assert.deepEqual(parseChassis(chassis), {
     isOn: true,
     faults: new Map([
@@ -117,15 +117,15 @@ test("whether the machine is on and what of it failed; a fault that is not told 
   );
 });
 
-test("the controller's own firmware", () => {
-  // As ipmitool 1.8.19 prints it.
+test("the controller's own firmware version is read", () => {
+  // The output of ipmitool 1.8.19.
   const info =
     "Device ID                 : 32\nDevice Revision           : 1\nFirmware Revision         : 7.10\n";
   assert.equal(parseBmcFirmware(info), "7.10");
   assert.throws(() => parseBmcFirmware("Get Device ID command failed"), /its version/);
 });
 
-test("sensors of one name are told apart by what they belong to, and by a number where that is the same", () => {
+test("sensors with one name are distinguished by their entity, and by a number where that is the same", () => {
   const temp = (entity: string): string =>
     `Temp,40,degrees C,ok,${entity},Processor,Temperature,,,,,95.000,,,,`;
   const names = parseSensors([temp("3.1"), temp("3.2"), temp("3.2")].join("\n")).map(({ name }) => name);

@@ -5,10 +5,13 @@ import { Bmc } from "../../../../agent/hardware/bmc/bmc.ts";
 import type { runChild } from "../../../../agent/hardware/privileged/child.ts";
 import { systemRoots } from "../../../../agent/hardware/roots.ts";
 
-/** A BMC's event log as ipmitool tells of it: so many entries at most, the oldest makes room for a new one. */
+/**
+ * A BMC's event log as ipmitool prints it: with this many entries at most; the oldest makes room for a new
+ * one.
+ */
 class Log {
-  readonly asked: string[] = [];
-  tellsTimes = true;
+  readonly queried: string[] = [];
+  printsTimes = true;
   overflows = false;
   readonly #size: number;
   #entries: string[] = [];
@@ -35,13 +38,13 @@ class Log {
     this.#seconds += 1;
   }
 
-  /** An operator takes one out by its place. */
+  /** An operator removes an entry by its position. */
   remove(index: number): void {
     this.#entries.splice(index, 1);
     this.#seconds += 1;
   }
 
-  /** Another agent goes on with what the one before kept. */
+  /** Another agent continues with the record of the previous one. */
   restart(): void {
     this.#reader = this.#start();
   }
@@ -50,9 +53,9 @@ class Log {
     return new BmcLog({ seen: () => this.#seen, keep: (seen) => (this.#seen = seen) });
   }
 
-  /** What the agent counts of critical entries after one more look. */
+  /** The critical entries that the agent counts after the next read. */
   async critical(): Promise<number | undefined> {
-    this.asked.length = 0;
+    this.queried.length = 0;
     return (await this.#reader.look((question) => Promise.resolve(this.#ask(question)))).counts.get(
       "critical",
     );
@@ -63,9 +66,9 @@ class Log {
   }
 
   #ask(question: string): string {
-    this.asked.push(question);
+    this.queried.push(question);
     if (question === "log-info") {
-      const added = this.tellsTimes ? `11/25/2026 ${this.#time()}` : "Not Available";
+      const added = this.printsTimes ? `11/25/2026 ${this.#time()}` : "Not Available";
       return `SEL Information\nEntries          : ${this.#entries.length}\nLast Add Time    : ${added}\nLast Del Time    : Not Available\nOverflow         : ${this.overflows}\n`;
     }
     return this.#entries.slice(-Number(question.split(" ")[1])).join("\n");
@@ -78,7 +81,7 @@ class Log {
 
 const failure = "Failure detected";
 
-test("what was in the log before the agent does not count; what comes does, once", async () => {
+test("entries from before the agent do not count; later ones do, once", async () => {
   const log = new Log(100);
   for (let entry = 0; entry < 30; entry += 1) log.add(failure);
   assert.equal(await log.critical(), 0);
@@ -86,10 +89,10 @@ test("what was in the log before the agent does not count; what comes does, once
   log.add("Presence detected");
   assert.equal(await log.critical(), 1);
   assert.equal(await log.critical(), 1);
-  assert.deepEqual(log.asked, ["log-info"], "a log that did not change is not read");
+  assert.deepEqual(log.queried, ["log-info"], "an unchanged log is not read");
 });
 
-test("a log that lost entries for want of room is told, until it is cleared", async () => {
+test("a log that lost entries for lack of space is reported until it is cleared", async () => {
   const log = new Log(100);
   assert.equal(await log.overflowed(), false);
   log.overflows = true;
@@ -99,25 +102,25 @@ test("a log that lost entries for want of room is told, until it is cleared", as
   assert.equal(await log.overflowed(), false);
 });
 
-test("in a full log a new entry takes the place of the oldest one: its length says nothing", async () => {
-  for (const tellsTimes of [true, false]) {
+test("in a full log a new entry replaces the oldest one and is counted although the length stays", async () => {
+  for (const printsTimes of [true, false]) {
     const log = new Log(50);
-    log.tellsTimes = tellsTimes;
+    log.printsTimes = printsTimes;
     for (let entry = 0; entry < 60; entry += 1) log.add(failure);
     assert.equal(await log.critical(), 0);
     log.add(failure);
     assert.equal(await log.critical(), 1);
-    // More than are looked at by default.
+    // More entries than the default read.
     for (let entry = 0; entry < 40; entry += 1) log.add(failure);
     assert.equal(await log.critical(), 41);
     assert.equal(await log.critical(), 41);
-    // And more than the log holds: those that are left.
+    // And more than the log holds: the remaining ones.
     for (let entry = 0; entry < 70; entry += 1) log.add(failure);
     assert.equal(await log.critical(), 91);
   }
 });
 
-test("a log that was cleared is all new, also when it is longer than before by the next look", async () => {
+test("every entry of a cleared log is new, also if the log is longer by the next read", async () => {
   const log = new Log(100);
   for (let entry = 0; entry < 3; entry += 1) log.add(failure);
   assert.equal(await log.critical(), 0);
@@ -130,7 +133,7 @@ test("a log that was cleared is all new, also when it is longer than before by t
   assert.equal(await log.critical(), 6);
 });
 
-test("entries that are taken out make no others new", async () => {
+test("removed entries make no other entries new", async () => {
   const log = new Log(100);
   for (let entry = 0; entry < 5; entry += 1) log.add(failure);
   assert.equal(await log.critical(), 0);
@@ -141,7 +144,7 @@ test("entries that are taken out make no others new", async () => {
   assert.equal(await log.critical(), 1);
 });
 
-test("what came while no agent ran is counted by the next one, once, and nothing else anew", async () => {
+test("entries that arrived without an agent are counted once by the next one, and no others again", async () => {
   for (const before of [0, 30]) {
     const log = new Log(100);
     for (let entry = 0; entry < before; entry += 1) log.add(failure);
@@ -160,8 +163,8 @@ test("what came while no agent ran is counted by the next one, once, and nothing
   }
 });
 
-/** A BMC whose ipmitool says this. */
-function bmcThatSays(stdout: string): Bmc {
+/** A BMC whose ipmitool prints this. */
+function bmcThatPrints(stdout: string): Bmc {
   const run: typeof runChild = () => ({
     output: Promise.resolve({ stdout, stderr: "" }),
     gone: Promise.resolve(),
@@ -175,7 +178,7 @@ function bmcThatSays(stdout: string): Bmc {
   );
 }
 
-/** As ipmitool 1.8.19 prints it. */
+/** The output of ipmitool 1.8.19. */
 const dcmi = (watts: number, state: string): string => `
     Instantaneous power reading:                   ${watts} Watts
     Minimum during sampling period:                 10 Watts
@@ -186,17 +189,17 @@ const dcmi = (watts: number, state: string): string => `
 
 `;
 
-test("the power that DCMI tells; where it is not measured there is none, rather than zero watts", async () => {
+test("DCMI power is read; without a measurement it is absent, not zero watts", async () => {
   const { signal } = new AbortController();
-  assert.deepEqual(await bmcThatSays(dcmi(212, "activated")).power(signal), { kind: "read", value: 212 });
-  for (const said of [dcmi(0, "deactivated"), dcmi(212, "deactivated"), dcmi(0, "activated"), ""])
-    assert.deepEqual(await bmcThatSays(said).power(signal), {
+  assert.deepEqual(await bmcThatPrints(dcmi(212, "activated")).power(signal), { kind: "read", value: 212 });
+  for (const printed of [dcmi(0, "deactivated"), dcmi(212, "deactivated"), dcmi(0, "activated"), ""])
+    assert.deepEqual(await bmcThatPrints(printed).power(signal), {
       kind: "unsupported",
       reason: "the BMC reports no power over DCMI",
     });
 });
 
-test("a BMC over the network without a password is a failure that says how to give it one", async () => {
+test("a BMC over the network without a password is a failure with a remedy", async () => {
   const lan = { interface: "lanplus", address: "127.0.0.1", port: 623, user: "socle" } as const;
   const bmc = new Bmc({ ...lan, passwordFile: null, cipherSuite: 17, timeoutSeconds: 1 }, systemRoots);
   const sensors = await bmc.sensors(new AbortController().signal);
@@ -204,10 +207,10 @@ test("a BMC over the network without a password is a failure that says how to gi
   assert.match(sensors.reason, /bmc\.passwordFile, or provide the credential socle-bmc-password/);
 });
 
-test("ipmitool over the network is told the password's file, never the password", async () => {
-  const asked: string[] = [];
+test("ipmitool over the network gets the password's file, never the password", async () => {
+  const queried: string[] = [];
   const run: typeof runChild = (argv) => {
-    asked.push(argv.join(" "));
+    queried.push(argv.join(" "));
     return {
       output: Promise.resolve({ stdout: dcmi(212, "activated"), stderr: "" }),
       gone: Promise.resolve(),
@@ -216,7 +219,7 @@ test("ipmitool over the network is told the password's file, never the password"
   const lan = { interface: "lanplus", address: "10.0.0.17", port: 623, user: "monitor" } as const;
   const access = { ...lan, passwordFile: "/run/credentials/x", cipherSuite: 17, timeoutSeconds: 1 };
   await new Bmc(access, systemRoots, undefined, run).power(new AbortController().signal);
-  assert.deepEqual(asked, [
+  assert.deepEqual(queried, [
     "ipmitool -I lanplus -H 10.0.0.17 -p 623 -U monitor -f /run/credentials/x -C 17 -N 2 -R 2 dcmi power reading",
   ]);
 });

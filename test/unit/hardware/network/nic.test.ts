@@ -7,7 +7,7 @@ import { readNetworkInterfaces } from "../../../../agent/hardware/network/networ
 import { readSriov } from "../../../../agent/hardware/pci/sriov.ts";
 import { unpackHost } from "../../../support/tree.ts";
 
-test("an active-backup bond with one slave down", async (context) => {
+test("an active-backup bond with one slave down is read", async (context) => {
   assert.deepEqual(await readBonds(await unpackHost(context, "worn-compute-node")), {
     kind: "read",
     value: [
@@ -22,7 +22,7 @@ test("an active-backup bond with one slave down", async (context) => {
   });
 });
 
-test("a bond as recorded with no slave up; a slave whose link nobody monitors is believed by its own word", async (context) => {
+test("a recorded bond has no slave up; a slave without link monitoring counts by its own state", async (context) => {
   const down = await readBonds(await unpackHost(context, "qemu-storage-guest"));
   assert.deepEqual(down.kind === "read" ? down.value[0]?.slaves.map(({ up }) => up) : down, [false, false]);
   const unmonitored = await unpackHost(context, "qemu-storage-guest", {
@@ -34,7 +34,7 @@ test("a bond as recorded with no slave up; a slave whose link nobody monitors is
   assert.deepEqual(half.kind === "read" ? half.value[0]?.slaves.map(({ up }) => up) : half, [false, true]);
 });
 
-test("a slave whose device is gone is down, and a bond that is gone is none: neither unmakes the others", async (context) => {
+test("a slave without a device is down, and a missing bond is no bond; the others stay as they are", async (context) => {
   const host = await unpackHost(context, "worn-compute-node", {
     "sys/class/net/bonding_masters": "bond0 bond1",
     "sys/class/net/ens1f0np0/bonding_slave": null,
@@ -47,7 +47,7 @@ test("a slave whose device is gone is down, and a bond that is gone is none: nei
   ]);
 });
 
-test("a machine without the bonding driver", async (context) => {
+test("a machine without the bonding driver has no bonds", async (context) => {
   const host = await unpackHost(context, "worn-compute-node", { "sys/class/net/bonding_masters": null });
   assert.deepEqual(await readBonds(host), {
     kind: "unsupported",
@@ -55,7 +55,7 @@ test("a machine without the bonding driver", async (context) => {
   });
 });
 
-test("virtual functions of a NIC: possible, made, handed to guests", async (context) => {
+test("virtual functions of a NIC are counted: possible, created, given to guests", async (context) => {
   const functions = await readSriov(await unpackHost(context, "worn-compute-node"));
   assert.deepEqual(functions, {
     kind: "read",
@@ -66,7 +66,7 @@ test("virtual functions of a NIC: possible, made, handed to guests", async (cont
   });
 });
 
-test("a function that a device's own driver hands to a guest, so that it can migrate, is handed to it", async (context) => {
+test("a function whose own driver gives it to a guest for migration counts as given", async (context) => {
   const driver = "sys/devices/pci0000:3a/0000:3b:00.4/driver";
   const host = await unpackHost(context, "worn-compute-node", { [driver]: null });
   await symlink("../../../bus/pci/drivers/mlx5_vfio_pci", join(host.root, driver));
@@ -74,7 +74,7 @@ test("a function that a device's own driver hands to a guest, so that it can mig
   assert.equal(functions.kind === "read" ? functions.value[0]?.assigned : functions, 4);
 });
 
-test("NICs without the guests' ends of theirs", async (context) => {
+test("guests' tap devices are not NICs", async (context) => {
   const interfaces = await readNetworkInterfaces(await unpackHost(context, "worn-compute-node"));
   assert.ok(interfaces.kind === "read", JSON.stringify(interfaces));
   assert.deepEqual(
@@ -95,7 +95,7 @@ test("NICs without the guests' ends of theirs", async (context) => {
   });
 });
 
-test("an interface without a link has no speed, whatever its driver tells", async (context) => {
+test("an interface without a link has no speed, whatever its driver reports", async (context) => {
   const speeds = async (operstate: string): Promise<(number | undefined)[]> => {
     const host = await unpackHost(context, "two-sockets", {
       "sys/class/net/eno2/operstate": `${operstate}\n`,

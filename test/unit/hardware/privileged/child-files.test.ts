@@ -8,10 +8,10 @@ import { SocleError } from "../../../../agent/kernel/errors.ts";
 
 const { signal } = new AbortController();
 
-test("files whose child outlived its kill get no second one until it is gone; other files do", async () => {
+test("files whose child outlived its kill get no second child until it is gone; other files do", async () => {
   let started = 0;
-  let letGo: () => void = () => undefined;
-  const gone = new Promise<void>((resolve) => (letGo = resolve));
+  let release: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => (release = resolve));
   const late = (): Promise<never> => Promise.reject(new SocleError("timeout", "CHILD_TIMEOUT", "late"));
   const run = () => {
     started += 1;
@@ -29,13 +29,13 @@ test("files whose child outlived its kill get no second one until it is gone; ot
   assert.equal(started, 1);
   const others = await readFilesByChild("other files", ["/proc/version"], signal);
   assert.match(others.get("/proc/version") ?? "", /^Linux/);
-  letGo();
+  release();
   await gone;
   const again = await readFilesByChild("stuck files", ["/proc/version"], signal);
   assert.equal(again.size, 1);
 });
 
-test("more files than one child is given are all read", async (context) => {
+test("more files than one child gets are all read", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-files-"));
   context.after(() => rm(directory, { recursive: true }));
   const paths = Array.from({ length: 1000 }, (_, index) => join(directory, `0000:${index}`));

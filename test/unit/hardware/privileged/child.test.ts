@@ -9,42 +9,42 @@ import { eventually, within } from "../../../support/wait.ts";
 
 const limits = { timeoutMs: 60_000, maxOutputBytes: 1000 };
 
-function ofKind(kind: string, said?: RegExp) {
+function ofKind(kind: string, pattern?: RegExp) {
   return (thrown: unknown): boolean => {
     assert.ok(thrown instanceof SocleError);
     assert.equal(thrown.kind, kind);
-    if (said !== undefined) assert.match(thrown.message, said);
+    if (pattern !== undefined) assert.match(thrown.message, pattern);
     return true;
   };
 }
 
-/** A killed process that nobody has reaped yet is gone too. */
+/** A killed process that has not been reaped yet is gone too. */
 async function stateOf(pid: number): Promise<"alive" | "gone"> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ") Z");
   return stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z") ? "gone" : "alive";
 }
 
-test("what a program writes", async () => {
+test("the output of a program is returned", async () => {
   const { stdout, stderr } = await runChild(["sh", "-c", "echo out; echo err >&2"], limits).output;
   assert.deepEqual([stdout, stderr], ["out\n", "err\n"]);
 });
 
-test("an exit code other than 0 is an error with the program's own words", async () => {
+test("an exit code other than 0 is an error with the program's own text", async () => {
   await assert.rejects(
     runChild(["sh", "-c", "echo why >&2; exit 3"], limits).output,
     ofKind("internal", /3: why/),
   );
 });
 
-test("a program that is not there", async () => {
+test("a missing program is an error", async () => {
   await assert.rejects(runChild(["/nonexistent/program"], limits).output, ofKind("unavailable", /ENOENT/));
 });
 
-test("too much output ends it", async () => {
+test("too much output ends the program", async () => {
   await assert.rejects(runChild(["yes"], limits).output, ofKind("exhausted"));
 });
 
-test("a late program is killed together with what it started", async (context) => {
+test("a program past its deadline is killed together with its children", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-child-"));
   context.after(() => rm(directory, { recursive: true }));
   const pidFile = join(directory, "grandchild");
@@ -55,14 +55,14 @@ test("a late program is killed together with what it started", async (context) =
   await eventually(async () => (await stateOf(grandchild)) === "gone", { what: "its child to be gone" });
 });
 
-test("a signal ends it", async () => {
+test("a signal ends the program", async () => {
   const stop = new AbortController();
   const { output } = runChild(["sleep", "60"], { ...limits, signal: stop.signal });
   stop.abort();
   await assert.rejects(output, ofKind("cancelled"));
 });
 
-test("one that was given up before it was started is never started", async (context) => {
+test("a program cancelled before its start never starts", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-child-"));
   context.after(() => rm(directory, { recursive: true, force: true }));
   const trace = join(directory, "started");
@@ -74,7 +74,7 @@ test("one that was given up before it was started is never started", async (cont
   await assert.rejects(readFile(trace), /ENOENT/);
 });
 
-test("the environment of the agent is not handed down", async () => {
+test("the agent's environment is not inherited", async () => {
   process.env["SOCLE_TEST_SECRET"] = "x";
   const { stdout } = await runChild(["env"], limits).output;
   delete process.env["SOCLE_TEST_SECRET"];

@@ -23,13 +23,13 @@ const skip =
     ? false
     : "systemd-socket-activate is not installed: run scripts/setup --tests";
 
-/** What would be run: every program answers at once, or is given up and outlives it. */
+/** The commands that would run: every program exits at once, or is cancelled and outlives it. */
 function recorded({ isStuck = false } = {}) {
   const argv: (readonly string[])[] = [];
   const run: typeof runChild = (command) => {
     argv.push(command);
     if (isStuck) return { output: Promise.reject(new Error("late")), gone: new Promise(() => undefined) };
-    return { output: Promise.resolve({ stdout: "said", stderr: "" }), gone: Promise.resolve() };
+    return { output: Promise.resolve({ stdout: "output", stderr: "" }), gone: Promise.resolve() };
   };
   return { argv, run };
 }
@@ -61,7 +61,7 @@ const strange = [
   `kernel-log ${"1".repeat(16)}`,
 ];
 
-test("a question becomes exactly one command, and what is no question becomes none", async (context) => {
+test("a query becomes exactly one command, and an invalid query none", async (context) => {
   const roots = await unpackHost(context, "sick-server", { "dev/ipmi0": "" });
   const { argv, run } = recorded();
   const answers = new Answers(roots, run);
@@ -75,7 +75,7 @@ test("a question becomes exactly one command, and what is no question becomes no
     "bmc chassis",
     "bmc firmware",
   ])
-    assert.equal((await answers.answer(question, signal).output).stdout, "said", question);
+    assert.equal((await answers.answer(question, signal).output).stdout, "output", question);
   const smartctl = (disk: string): string => `smartctl --json -n standby -a ${join(roots.devRoot, disk)}`;
   assert.deepEqual(
     argv.map((command) => command.join(" ")),
@@ -95,7 +95,7 @@ test("a question becomes exactly one command, and what is no question becomes no
   assert.equal(argv.length, 8);
 });
 
-test("a program that sits in a driver gets no second one beside it; other disks are asked", async (context) => {
+test("a program that hangs in a driver gets no second one beside it; other disks are queried", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const { argv, run } = recorded({ isStuck: true });
   const answers = new Answers(roots, run);
@@ -105,7 +105,7 @@ test("a program that sits in a driver gets no second one beside it; other disks 
   assert.equal(argv.length, 2);
 });
 
-test("the kernel's log goes on behind the record that was named, whoever reads it", async (context) => {
+test("the kernel's log continues after the named record, in every process", async (context) => {
   const records = ["6,1,10,-;one", "6,2,20,-;two", " SUBSYSTEM=x", "6,3,30,-;three", ""].join("\n");
   const roots = await unpackHost(context, "sick-server", { "dev/kmsg": records });
   const read = async (answers: Answers, question: string): Promise<string> =>
@@ -119,7 +119,7 @@ test("the kernel's log goes on behind the record that was named, whoever reads i
   assert.equal(await read(first, "kernel-log 4"), "");
 });
 
-/** The real helper behind a socket as systemd's, asked by the agent's own readers. */
+/** The real helper behind a socket like systemd's, queried by the agent's own readers. */
 async function startHelper(context: TestContext) {
   const runRoot = await mkdtemp(join(tmpdir(), "socle-helper-"));
   const socket = join(runRoot, "socle-hardware.sock");
@@ -130,15 +130,15 @@ async function startHelper(context: TestContext) {
     helper.kill("SIGKILL");
     await rm(runRoot, { recursive: true });
   });
-  let said = "";
-  helper.stderr.on("data", (text: Buffer) => (said += text.toString()));
+  let printed = "";
+  helper.stderr.on("data", (text: Buffer) => (printed += text.toString()));
   helper.stdout.resume();
-  await eventually(() => said.includes("Listening on"), { what: "the helper's socket" });
+  await eventually(() => printed.includes("Listening on"), { what: "the helper's socket" });
   return { socket, helper, roots: { ...systemRoots, runRoot } };
 }
 
-/** Raw words over the socket, and all that comes back. */
-const say = (socket: string, words: string): Promise<string> =>
+/** Sends raw text over the socket, and returns the full reply. */
+const send = (socket: string, words: string): Promise<string> =>
   new Promise((resolve) => {
     let text = "";
     const connection = createConnection(socket, () => connection.write(words));
@@ -158,21 +158,24 @@ test("the helper answers as this process would, and refuses all else", { skip },
   const energies = [await energyReader(systemRoots)(signal), await energyReader(roots)(signal)];
   assert.equal(energies[1]?.kind, energies[0]?.kind);
   const silent = ["echo", "{}"] as const;
-  const [who, helpedWho] = [await identifyMachine(silent, systemRoots), await identifyMachine(silent, roots)];
-  assert.deepEqual(helpedWho, who);
+  const [machine, helpedMachine] = [
+    await identifyMachine(silent, systemRoots),
+    await identifyMachine(silent, roots),
+  ];
+  assert.deepEqual(helpedMachine, machine);
   for (const question of strange)
-    assert.match(await say(socket, `${question}\n`), /"reason":"QUESTION_UNKNOWN"/, question);
+    assert.match(await send(socket, `${question}\n`), /"reason":"QUESTION_UNKNOWN"/, question);
   for (const flood of ["x".repeat(100_000), "smart sda".padEnd(100) + "\n"])
-    assert.match(await say(socket, flood), /"reason":"QUESTION_UNKNOWN"|^$/);
-  // A second question over the same connection is not one.
-  assert.equal((await say(socket, "kernel-log x\nenergy\n")).match(/reason/g)?.length, 1);
-  // Node opens its debugger to whoever sends this signal, unless it is told not to.
+    assert.match(await send(socket, flood), /"reason":"QUESTION_UNKNOWN"|^$/);
+  // A second query over the same connection is refused.
+  assert.equal((await send(socket, "kernel-log x\nenergy\n")).match(/reason/g)?.length, 1);
+  // Node opens its debugger on this signal, unless that is disabled.
   assert.ok(helper.kill("SIGUSR1"));
-  assert.match(await say(socket, "energy x\n"), /QUESTION_UNKNOWN/);
+  assert.match(await send(socket, "energy x\n"), /QUESTION_UNKNOWN/);
   assert.equal(helper.exitCode, null);
 });
 
-test("a helper that says nothing, refuses or is gone is a failure that tells where to look, until it is disabled", async (context) => {
+test("a silent, refusing or missing helper is a failure with a remedy, until it is disabled", async (context) => {
   const runRoot = await mkdtemp(join(tmpdir(), "socle-helper-"));
   context.after(() => rm(runRoot, { recursive: true }));
   const socket = join(runRoot, "socle-hardware.sock");
@@ -188,7 +191,7 @@ test("a helper that says nothing, refuses or is gone is a failure that tells whe
   const server = createServer((connection) => connection.resume().end()).listen(socket);
   await once(server, "listening");
   await fails(/the hardware helper sent no valid answer; see: systemctl status socle-hardware\.socket/);
-  // Its socket's file may be there yet.
+  // Its socket's file may still exist.
   await rename(socket, `${socket}.kept`);
   server.close();
   await rename(`${socket}.kept`, socket);

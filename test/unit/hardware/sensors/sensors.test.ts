@@ -23,7 +23,7 @@ function read<T>(reading: Reading<T>): T {
   return value;
 }
 
-test("temperatures by chip and label with their critical points; what faults or cannot be read is left out", async (context) => {
+test("temperatures have chip, label and critical point; faulty or unreadable ones are left out", async (context) => {
   const sensors = read(await sensorsReader(await unpackHost(context, "sick-server"), still)(signal));
   const of = (chip: string) => sensors.temperatures.filter((sensor) => sensor.chip === chip);
   assert.deepEqual(of("coretemp.0")[0], {
@@ -37,7 +37,7 @@ test("temperatures by chip and label with their critical points; what faults or 
     of("nct6798").map(({ sensor, celsius }) => [sensor, celsius]),
     [["temp1", 34]],
   );
-  // 65261 °C is what the drive's maker left in a field that it does not use.
+  // 65261 °C is the drive maker's value in an unused field.
   assert.deepEqual(of("nvme0"), [
     { chip: "nvme0", sensor: "Composite", celsius: 38.85, criticalCelsius: 84.85 },
     { chip: "nvme0", sensor: "Sensor 1", celsius: 38.85 },
@@ -53,7 +53,7 @@ test("temperatures by chip and label with their critical points; what faults or 
   assert.deepEqual(sensors.powers, [{ chip: "power_meter-ACPI000D:00", sensor: "power1", watts: 412 }]);
 });
 
-test("a chip's alarm is its word for now; a processor keeps its own until the next boot, so it says nothing", async (context) => {
+test("a chip's alarm is current; a processor's latches until the next boot, so it is ignored", async (context) => {
   const alarm = "1\n";
   const roots = await unpackHost(context, "sick-server", {
     "sys/class/hwmon/hwmon1/temp1_crit_alarm": alarm,
@@ -67,7 +67,7 @@ test("a chip's alarm is its word for now; a processor keeps its own until the ne
   );
 });
 
-test("a fan has failed when its chip says so, or when it turned and stands still; an empty header has not", async (context) => {
+test("a fan has failed when its chip reports it, or when it turned and stops; an empty header has not", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const look = sensorsReader(roots, still);
   const failed = async (): Promise<string[]> =>
@@ -79,11 +79,11 @@ test("a fan has failed when its chip says so, or when it turned and stands still
   assert.deepEqual(await failed(), ["SYS_FAN1", "SYS_FAN2"]);
 });
 
-test("a chip that never answers costs only itself: it is named, and left alone until the next look for chips", async (context) => {
+test("a chip that never answers affects only itself: it is named, and skipped until the next scan", async (context) => {
   const roots = await unpackHost(context, "sick-server", { "sys/class/hwmon/hwmon2/temp1_input": null });
   let nowMs = 0;
   const look = sensorsReader(roots, () => nowMs);
-  // What reads a pipe that nobody writes to waits for ever, as a file of a dead chip does.
+  // Reading a pipe without a writer waits for ever, like a file of a dead chip.
   const pipe = join(roots.sysRoot, "class/hwmon/hwmon2/temp1_input");
   await promisify(execFile)("mkfifo", [pipe]);
   const sensors = read(await look(signal));
@@ -92,14 +92,14 @@ test("a chip that never answers costs only itself: it is named, and left alone u
   await rm(pipe);
   await promisify(execFile)("mkfifo", [pipe]);
   assert.deepEqual(read(await look(signal)).silent, ["nvme0"]);
-  // A pipe that somebody has open for reading, or waits to read, can be opened for writing.
+  // A pipe with an open or waiting reader can be opened for writing.
   await assert.rejects(open(pipe, constants.O_WRONLY | constants.O_NONBLOCK), { code: "ENXIO" });
   await rm(pipe);
   nowMs = 5 * 60_000;
   assert.deepEqual(read(await look(signal)).silent, []);
 });
 
-test("chips are looked for again after five minutes, and a machine without any has no sensors", async (context) => {
+test("chips are scanned again after five minutes, and a machine without any has no sensors", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   let nowMs = 0;
   const look = sensorsReader(roots, () => nowMs);
@@ -113,7 +113,7 @@ test("chips are looked for again after five minutes, and a machine without any h
   assert.equal(empty.kind, "unsupported");
 });
 
-test("chips that change their numbers keep their names, and one that is gone has no sensors", async (context) => {
+test("chips that change their numbers keep their names, and a missing one has no sensors", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const look = sensorsReader(roots, still);
   const celsius = async (chip: string): Promise<number | undefined> =>
@@ -138,7 +138,7 @@ test("chips that change their numbers keep their names, and one that is gone has
   assert.deepEqual(unread.temperatures, []);
 });
 
-test("memory errors by the board's name of the slot, or by place where it has none", async (context) => {
+test("memory errors are keyed by the board's name of the slot, or by position without one", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const modules = read(await memoryErrorsReader(roots, still)(signal));
   assert.deepEqual(
@@ -154,7 +154,7 @@ test("memory errors by the board's name of the slot, or by place where it has no
   );
 });
 
-test("an old driver's rows of chips stand in for modules; without a driver there is nothing to count", async (context) => {
+test("an old driver's rows count as modules; without a driver there are no counters", async (context) => {
   const roots = await unpackHost(context, "sick-server", {
     "sys/devices/system/edac/mc/mc0": null,
     "sys/devices/system/edac/mc/mc1": null,
@@ -169,7 +169,7 @@ test("an old driver's rows of chips stand in for modules; without a driver there
   assert.equal((await memoryErrorsReader(roots, still)(signal)).kind, "unsupported");
 });
 
-test("PCI errors of each device that counts them, and lanes of endpoints; virtual functions are left out", async (context) => {
+test("PCI errors are read of each device that counts them, and lanes of endpoints, without virtual functions", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const devices = read(await pcieReader(roots, still)(signal));
   const none = { correctable: 0, nonfatal: 0, fatal: 0 };
@@ -180,7 +180,7 @@ test("PCI errors of each device that counts them, and lanes of endpoints; virtua
   ]);
 });
 
-test("a PCI device that is pulled is gone at the next look", async (context) => {
+test("a removed PCI device is gone at the next read", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const look = pcieReader(roots, still);
   const names = async (): Promise<string[]> => read(await look(signal)).map(({ device }) => device);
@@ -189,7 +189,7 @@ test("a PCI device that is pulled is gone at the next look", async (context) => 
   assert.deepEqual(await names(), ["0000:17:00.0", "0000:18:00.0"]);
 });
 
-test("energy is counted over the wrap of its counter, from the first look on", async (context) => {
+test("energy is counted over the wrap of its counter, from the first read on", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const look = energyReader(roots);
   const joules = async (): Promise<Record<string, number>> =>
@@ -200,7 +200,7 @@ test("energy is counted over the wrap of its counter, from the first look on", a
   assert.deepEqual(await joules(), { "package-0": 1, "package-0/dram": 0, "package-1": 2.5 });
 });
 
-test("an energy zone that went, or fails, costs itself alone, and its parts keep their names", async (context) => {
+test("a missing or failing energy zone affects only itself, and its parts keep their names", async (context) => {
   const roots = await unpackHost(context, "sick-server", {
     "sys/class/powercap/intel-rapl:1/energy_uj": null,
     "sys/class/powercap/intel-rapl:0/energy_uj": null,
@@ -211,7 +211,7 @@ test("an energy zone that went, or fails, costs itself alone, and its parts keep
     "sys/class/powercap/intel-rapl:3/energy_uj": "8\n",
     "sys/class/powercap/intel-rapl:3/max_energy_range_uj": "900\n",
   });
-  // The kernel answers EIO for it, as for a counter that its processor does not tell.
+  // The kernel answers EIO for it, as for a counter that its processor does not have.
   await symlink("/proc/self/mem", join(roots.sysRoot, "class/powercap/intel-rapl:0/energy_uj"));
   const zones = read(await energyReader(roots)(signal));
   assert.deepEqual(
@@ -220,7 +220,7 @@ test("an energy zone that went, or fails, costs itself alone, and its parts keep
   );
 });
 
-test("energy that only root may read is a failure that says so", async (context) => {
+test("energy that only root may read is a failure that states it", async (context) => {
   const denied = ["intel-rapl:0", "intel-rapl:0:0", "intel-rapl:1"].flatMap((zone) => [
     [`sys/class/powercap/${zone}/energy_uj`, null] as const,
     [`sys/class/powercap/${zone}/energy_uj/x`, ""] as const,
@@ -230,7 +230,7 @@ test("energy that only root may read is a failure that says so", async (context)
   assert.equal(energy.kind, "failed");
 });
 
-test("throttling by socket: each core once, whichever of its threads", async (context) => {
+test("throttling is counted by socket: each core once, by any of its threads", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   assert.deepEqual(read(await throttlingReader(roots, still)(signal)), [
     { socket: "0", package: 812, cores: 5 },
@@ -238,7 +238,7 @@ test("throttling by socket: each core once, whichever of its threads", async (co
   ]);
 });
 
-test("throttling of 192 CPUs, more files than one child is given", async (context) => {
+test("throttling of 192 CPUs is read, more files than one child gets", async (context) => {
   const cpu = (index: number): [string, string][] => [
     [`sys/devices/system/cpu/cpu${index}/topology/physical_package_id`, "0\n"],
     [`sys/devices/system/cpu/cpu${index}/topology/core_id`, `${index}\n`],
@@ -252,7 +252,7 @@ test("throttling of 192 CPUs, more files than one child is given", async (contex
   ]);
 });
 
-test("throttles that were counted stay counted when a core goes offline, and when its threads differ", async (context) => {
+test("counted throttles stay counted when a core goes offline, and when its threads differ", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const cpu = (index: number, file: string): string =>
     join(roots.sysRoot, `devices/system/cpu/cpu${index}`, file);
@@ -269,7 +269,7 @@ test("throttles that were counted stay counted when a core goes offline, and whe
   assert.equal((await counted())?.cores, 14);
 });
 
-test("the kernel's log is read on from where the last look ended; what users wrote into it does not count", async (context) => {
+test("the kernel's log is read from the end of the last read; lines written by users do not count", async (context) => {
   const roots = await unpackHost(context, "sick-server");
   const log = kernelLogReader(roots);
   context.after(log.close);
@@ -299,7 +299,7 @@ test("the kernel's log is read on from where the last look ended; what users wro
   assert.equal(second.counts.get("hung_task"), 1);
 });
 
-test("an agent that starts anew counts on from what the one before counted, until the next boot", async (context) => {
+test("a restarted agent continues the counts of the previous one, until the next boot", async (context) => {
   const roots = await unpackHost(context, "sick-server", { "proc/sys/kernel/random/boot_id": "one\n" });
   const kmsg = join(roots.devRoot, "kmsg");
   const oops = (record: number): string => `4,${record},${record}000000,-;Oops: Oops: 0000 [#1] SMP\n`;
@@ -313,7 +313,8 @@ test("an agent that starts anew counts on from what the one before counted, unti
   await writeFile(kmsg, [1, 3, 5, 7, 9].map(oops).join(""));
   assert.deepEqual(await look(), [5, 5]);
   assert.deepEqual(await look(), [5, 5]);
-  // What the kernel's buffer lost stays counted, what came while no agent ran is counted, and what is left is known.
+  // Lost lines of the kernel's buffer stay counted, lines without an agent are counted, and remaining lines
+  // are known.
   await writeFile(kmsg, [7, 9, 11].map(oops).join(""));
   assert.deepEqual(await look(), [6, 3]);
   await writeFile(join(roots.procRoot, "sys/kernel/random/boot_id"), "two\n");
@@ -321,7 +322,7 @@ test("an agent that starts anew counts on from what the one before counted, unti
   assert.deepEqual(await look(), [1, 1]);
 });
 
-test("the real kernel log of this machine is read, or says why it cannot be", async (context) => {
+test("the real kernel log of this machine is read, or the failure states why not", async (context) => {
   const { read: look, close } = kernelLogReader(systemRoots);
   context.after(close);
   const log = await look(signal);

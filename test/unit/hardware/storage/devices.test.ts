@@ -13,7 +13,7 @@ import { GIB } from "../../../support/hardware/fixture.ts";
 const never = new AbortController().signal;
 const limits = { timeoutMs: 60_000, maxOutputBytes: 65_536 };
 
-test("1 GiB huge pages of both cells, and which of them are free", async (context) => {
+test("1 GiB huge pages of both cells are read, free ones too", async (context) => {
   const cells = valueOf(await readNuma(await unpackHost(context, "worn-compute-node"))) ?? [];
   assert.deepEqual(
     cells.map(({ id, hugepages }) => [id, valueOf(hugepages)?.find(({ sizeBytes }) => sizeBytes === GIB)]),
@@ -24,13 +24,13 @@ test("1 GiB huge pages of both cells, and which of them are free", async (contex
   );
 });
 
-test("memory that KSM saves, in pages of this machine", async (context) => {
+test("memory that KSM saves is computed with this machine's page size", async (context) => {
   const ksm = valueOf(await readKsm(await unpackHost(context, "worn-compute-node")));
   const pageBytes = Number((await runChild(["getconf", "PAGESIZE"], limits).output).stdout);
   assert.deepEqual(ksm, { savedBytes: 262_144 * pageBytes });
 });
 
-test("a watchdog that reset the machine, and one whose driver tells little", async (context) => {
+test("a watchdog that reset the machine is read, and one whose driver reports little", async (context) => {
   assert.deepEqual(valueOf(await readWatchdogs(await unpackHost(context, "worn-compute-node"))), [
     {
       name: "watchdog0",
@@ -44,7 +44,7 @@ test("a watchdog that reset the machine, and one whose driver tells little", asy
   ]);
 });
 
-test("versions of the firmware that the kernel knows", async (context) => {
+test("firmware versions known to the kernel are read", async (context) => {
   const firmware = valueOf(await readFirmware(await unpackHost(context, "worn-compute-node")));
   assert.deepEqual(
     firmware?.map(({ component, version }) => `${component} ${version}`),
@@ -60,7 +60,7 @@ test("versions of the firmware that the kernel knows", async (context) => {
   );
 });
 
-test("GPUs as nvidia-smi tells of them; what one does not have is left out", async () => {
+test("GPUs are read from nvidia-smi; missing values are left out", async () => {
   const lines = `GPU-1a2b, NVIDIA L40S, 00000000:17:00.0, 570.86.10, 41, 88.52, 7, 46068, 1024, 0
 GPU-3c4d, NVIDIA T400, 00000000:65:00.0, 570.86.10, 35, [N/A], 0, 2048, 1, [N/A]
 `;
@@ -96,7 +96,7 @@ GPU-3c4d, NVIDIA T400, 00000000:65:00.0, 570.86.10, 35, [N/A], 0, 2048, 1, [N/A]
   assert.equal(argv[0], "nvidia-smi");
 });
 
-test("no driver and no program are not faults; a driver that fails is", async () => {
+test("a missing driver or program is no fault; a failing driver is", async () => {
   const kinds = async (argv: readonly [string, ...string[]]) =>
     (await new GpuProbe(() => runChild(argv, limits)).read(never)).kind;
   assert.equal(await kinds(["/nonexistent/nvidia-smi"]), "unsupported");

@@ -5,7 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { runChild } from "../../../../agent/hardware/privileged/child.ts";
 import { FilesystemProbe } from "../../../../agent/hardware/storage/filesystem.ts";
 
-test("the space of a real filesystem", async () => {
+test("the space of a real filesystem is read", async () => {
   const space = await new FilesystemProbe({ timeoutMs: 60_000 }).read(tmpdir());
   assert.ok(space.kind === "read", JSON.stringify(space));
   const { sizeBytes, usedBytes, availableBytes, availableRatio } = space.value;
@@ -13,7 +13,7 @@ test("the space of a real filesystem", async () => {
   assert.ok(availableRatio > 0 && availableRatio <= 1);
 });
 
-test("a path that is not there fails with its name", async () => {
+test("a missing path fails with its name", async () => {
   const space = await new FilesystemProbe({ timeoutMs: 60_000 }).read("/nonexistent/pool");
   assert.ok(space.kind === "failed");
   assert.match(space.reason, /\/nonexistent\/pool/);
@@ -21,12 +21,12 @@ test("a path that is not there fails with its name", async () => {
 
 const fine = { stdout: "4096 100 50 40\n", stderr: "" };
 
-test("a dead filesystem fails by its deadline while others answer, and who asks together shares one child", async () => {
-  const asked: string[] = [];
+test("a dead filesystem fails at its deadline while others answer, and concurrent readers share one child", async () => {
+  const queried: string[] = [];
   const probe = new FilesystemProbe({
     timeoutMs: 300,
     statfs: (path, timeoutMs) => {
-      asked.push(path);
+      queried.push(path);
       if (path === "/dead") return runChild(["sleep", "60"], { timeoutMs, maxOutputBytes: 100 });
       return { output: Promise.resolve(fine), gone: Promise.resolve() };
     },
@@ -37,17 +37,17 @@ test("a dead filesystem fails by its deadline while others answer, and who asks 
     kind: "read",
     value: { sizeBytes: 409_600, usedBytes: 204_800, availableBytes: 163_840, availableRatio: 40 / 90 },
   });
-  assert.deepEqual(asked, ["/dead", "/well"]);
+  assert.deepEqual(queried, ["/dead", "/well"]);
 });
 
 test("a child that outlives its kill gets no second one until it is gone", async () => {
-  let asked = 0;
+  let queried = 0;
   let mayGo = (): void => undefined;
   const probe = new FilesystemProbe({
     timeoutMs: 300,
     statfs: () => {
-      asked += 1;
-      if (asked > 1) return { output: Promise.resolve(fine), gone: Promise.resolve() };
+      queried += 1;
+      if (queried > 1) return { output: Promise.resolve(fine), gone: Promise.resolve() };
       const gone = new Promise<void>((resolve) => {
         mayGo = resolve;
       });
@@ -56,7 +56,7 @@ test("a child that outlives its kill gets no second one until it is gone", async
   });
   assert.equal((await probe.read("/dead")).kind, "failed");
   assert.equal((await probe.read("/dead")).kind, "failed");
-  assert.equal(asked, 1);
+  assert.equal(queried, 1);
   mayGo();
   await setImmediate();
   assert.equal((await probe.read("/dead")).kind, "read");

@@ -35,7 +35,7 @@ test("a hardened service's own read-only view is not a broken filesystem", async
   );
 });
 
-test("a filesystem that turns read-only is found by any of the kernel's words for it", async (context) => {
+test("a filesystem that turns read-only is found by each of the kernel's markers", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
   const path = join(host.procRoot, "self/mountinfo");
   const text = await readFile(path, "utf8");
@@ -49,7 +49,7 @@ test("a filesystem that turns read-only is found by any of the kernel's words fo
   assert.deepEqual(await readOnly(watch), []);
 });
 
-test("what fstab wants read-only, what was never writable and what was unmounted is nobody's fault", async (context) => {
+test("filesystems read-only by fstab, never writable or unmounted are no fault", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
   const path = join(host.procRoot, "self/mountinfo");
   const text = await readFile(path, "utf8");
@@ -67,7 +67,7 @@ test("what fstab wants read-only, what was never writable and what was unmounted
   assert.deepEqual(await readOnly(watch), []);
 });
 
-test("a pool behind a symbolic link is on the filesystem that it leads to", async (context) => {
+test("a pool behind a symbolic link is on the filesystem of its target", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
   const text = await readFile(join(host.procRoot, "self/mountinfo"), "utf8");
   await mkdir(join(host.root, "real/pool"), { recursive: true });
@@ -83,20 +83,20 @@ test("a pool behind a symbolic link is on the filesystem that it leads to", asyn
   );
 });
 
-test("a path that could not be followed is followed as soon as it can be, without one hung child after the other", async (context) => {
+test("a path that could not be resolved is retried, without one hung child after the other", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
-  let letGo: () => void = () => undefined;
-  const gone = new Promise<void>((resolve) => (letGo = resolve));
+  let release: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => (release = resolve));
   const hung = (): Child => ({ output: Promise.reject(new Error("no answer in time")), gone });
   const answered = (target: string) => (): Child => ({
     output: Promise.resolve({ stdout: `${target}\n`, stderr: "" }),
     gone: Promise.resolve(),
   });
   let children = [hung, answered("/var/lib/libvirt/images")];
-  const asked: string[] = [];
+  const queried: string[] = [];
   const watch = new MountWatch(host, (path) => {
-    asked.push(path);
-    return children.shift()?.() ?? assert.fail(`${path} was asked for once more`);
+    queried.push(path);
+    return children.shift()?.() ?? assert.fail(`${path} was resolved once more`);
   });
   const holding = async (paths: readonly string[]): Promise<string[]> => {
     const reading = await watch.read([], paths);
@@ -104,18 +104,18 @@ test("a path that could not be followed is followed as soon as it can be, withou
     return reading.value.flatMap(({ mountPoint, holdsVms }) => (holdsVms ? [mountPoint] : []));
   };
   assert.deepEqual(await holding(["/link"]), ["/"]);
-  assert.deepEqual([await holding(["/link"]), asked.length], [["/"], 1]);
-  letGo();
+  assert.deepEqual([await holding(["/link"]), queried.length], [["/"], 1]);
+  release();
   await gone;
   assert.deepEqual(await holding(["/link"]), ["/var/lib/libvirt/images"]);
-  assert.deepEqual([await holding(["/link"]), asked.length], [["/var/lib/libvirt/images"], 2]);
-  // Nobody wants it any more: where it leads is not kept, and asked for anew when somebody does.
+  assert.deepEqual([await holding(["/link"]), queried.length], [["/var/lib/libvirt/images"], 2]);
+  // Without a user the target of a path is dropped, and resolved again for the next one.
   assert.deepEqual(await holding([]), []);
   children = [answered("/boot/efi")];
   assert.deepEqual(await holding(["/link"]), ["/boot/efi"]);
 });
 
-test("the mount that a path is on", async (context) => {
+test("the mount of a path is found", async (context) => {
   const mounts = await readMounts(await unpackHost(context, "worn-compute-node"));
   assert.ok(mounts.kind === "read");
   const at = (path: string) => mountOf(mounts.value, path)?.mountPoint;

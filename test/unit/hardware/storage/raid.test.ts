@@ -3,7 +3,7 @@ import test from "node:test";
 import { readRaid } from "../../../../agent/hardware/storage/raid.ts";
 import { unpackHost } from "../../../support/tree.ts";
 
-test("a RAID1 that lost a disk beside a whole one; a container of external metadata is no array", async (context) => {
+test("a degraded RAID1 is read beside a complete one; a container of external metadata is no array", async (context) => {
   assert.deepEqual(await readRaid(await unpackHost(context, "worn-compute-node")), {
     kind: "read",
     value: [
@@ -13,14 +13,14 @@ test("a RAID1 that lost a disk beside a whole one; a container of external metad
   });
 });
 
-test("a rebuild as recorded: the disk is back and not in sync yet", async (context) => {
+test("a recorded rebuild is read: the disk is back and not in sync yet", async (context) => {
   assert.deepEqual(await readRaid(await unpackHost(context, "qemu-storage-guest")), {
     kind: "read",
     value: [{ name: "md0", level: "raid1", state: "recovering", disks: 2, degradedDisks: 1 }],
   });
 });
 
-test("arrays that do not run, and one without redundancy", async (context) => {
+test("stopped arrays are read, and one without redundancy", async (context) => {
   const host = await unpackHost(context, "qemu-storage-guest", {
     "sys/block/md0/md/array_state": "inactive",
     "sys/block/md1/md/array_state": "broken",

@@ -13,27 +13,27 @@ import { unpackHost } from "../../../support/tree.ts";
 const limits = { timeoutMs: 60_000, maxOutputBytes: 1024 ** 2, anyExitCode: true };
 const never = new AbortController().signal;
 
-/** A smartctl that says what was recorded for a device, and which devices it was asked about. */
+/** A smartctl with recorded output for each device, and the devices that it was called for. */
 function recorded(root: string) {
-  const asked: string[] = [];
+  const queried: string[] = [];
   const run = (name: string) => {
-    asked.push(name);
+    queried.push(name);
     return runChild(["cat", join(root, "smartctl", `${name}.json`)], limits);
   };
-  return { asked, run };
+  return { queried, run };
 }
 
-test("worn and failing disks of an array, beside healthy ones", async (context) => {
+test("worn and failing disks of an array are read, beside healthy ones", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
   const reading = await new SmartProbe(host, recorded(host.root).run).read(never);
   assert.ok(reading.kind === "read", JSON.stringify(reading));
-  const told = reading.value.map(({ disk, health }) => {
+  const found = reading.value.map(({ disk, health }) => {
     assert.ok(health.kind === "read", JSON.stringify(health));
     const { warnings, ...numbers } = health.value;
     return [disk.name, disk.model, numbers, [...warnings].flatMap(([warning, is]) => (is ? [warning] : []))];
   });
   const samsung = "SAMSUNG MZQL23T8HCLS-00A07";
-  // All four have done the same.
+  // All four have the same power-on time.
   const since = {
     powerOnSeconds: 26_480 * 3600,
     powerCycles: 18,
@@ -49,7 +49,7 @@ test("worn and failing disks of an array, beside healthy ones", async (context) 
     temperatureCelsius: temperature,
     ...since,
   });
-  assert.deepEqual(told, [
+  assert.deepEqual(found, [
     ["nvme0", samsung, numbers(0.12, 1, 0, 38), []],
     ["nvme1", samsung, numbers(0.93, 1, 0, 41), []],
     ["nvme2", "INTEL SSDPE2KX040T8", numbers(0.71, 0.04, 118, 44), ["spare", "read_only"]],
@@ -57,7 +57,7 @@ test("worn and failing disks of an array, beside healthy ones", async (context) 
   ]);
 });
 
-test("what QEMU's NVMe said to a real smartctl", async (context) => {
+test("the output of a real smartctl for QEMU's NVMe is read", async (context) => {
   const host = await unpackHost(context, "qemu-storage-guest");
   const reading = await new SmartProbe(host, recorded(host.root).run).read(never);
   assert.ok(reading.kind === "read" && reading.value[0]?.health.kind === "read", JSON.stringify(reading));
@@ -74,32 +74,32 @@ test("what QEMU's NVMe said to a real smartctl", async (context) => {
   assert.ok([...health.value.warnings.values()].every((is) => !is));
 });
 
-test("a disk that sleeps is not asked, and what it said before stays known", async (context) => {
+test("a sleeping disk is not queried, and its last values stay known", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
-  const { asked, run } = recorded(host.root);
+  const { queried, run } = recorded(host.root);
   const probe = new SmartProbe(host, run);
   await probe.read(never);
-  assert.ok(asked.includes("nvme1"));
-  asked.length = 0;
+  assert.ok(queried.includes("nvme1"));
+  queried.length = 0;
   const { writeFile } = await import("node:fs/promises");
   await writeFile(join(host.sysRoot, "devices/pci0000:60/0000:62:00.0/power/runtime_status"), "suspended\n");
   const reading = await probe.read(never);
-  assert.deepEqual(asked, ["nvme0", "nvme2", "nvme3"]);
+  assert.deepEqual(queried, ["nvme0", "nvme2", "nvme3"]);
   assert.ok(reading.kind === "read");
   const health = reading.value[1]?.health;
   assert.ok(health?.kind === "read", JSON.stringify(health));
   assert.equal(health.value.wearRatio, 0.93);
-  assert.equal("temperatureCelsius" in health.value, false, "how warm it is now, nobody knows");
+  assert.equal("temperatureCelsius" in health.value, false, "its current temperature is unknown");
   const first = await new SmartProbe(host, run).read(never);
   assert.equal(first.kind === "read" ? first.value[1]?.health.kind : "", "unsupported");
 });
 
-test("one that hangs is killed and fails alone; it gets no second child while the first lives", async (context) => {
+test("a smartctl that hangs is killed and fails alone; it gets no second child while the first lives", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
-  const { asked, run } = recorded(host.root);
+  const { queried, run } = recorded(host.root);
   const probe = new SmartProbe(host, (disk) => {
     if (disk !== "nvme0") return run(disk);
-    asked.push("nvme0");
+    queried.push("nvme0");
     const child = runChild(["sleep", "60"], { ...limits, timeoutMs: 200 });
     return { output: child.output, gone: new Promise(() => undefined) };
   });
@@ -112,10 +112,10 @@ test("one that hangs is killed and fails alone; it gets no second child while th
       `round ${round}`,
     );
   }
-  assert.equal(asked.filter((name) => name === "nvme0").length, 1);
+  assert.equal(queried.filter((name) => name === "nvme0").length, 1);
 });
 
-test("without smartctl, or without disks, there is nothing to say", async (context) => {
+test("without smartctl or disks there is no reading", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
   const missing = await new SmartProbe(host, () => runChild(["/nonexistent/smartctl"], limits)).read(never);
   assert.deepEqual(missing, { kind: "failed", reason: "smartctl is not installed", code: "ENOENT" });
@@ -124,7 +124,7 @@ test("without smartctl, or without disks, there is nothing to say", async (conte
   assert.deepEqual(none, { kind: "unsupported", reason: "no disk reports its health" });
 });
 
-test("disks that the agent may not ask are denied, not without an answer", async (context) => {
+test("disks that the agent may not query are denied, not silent", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
   const denied = report(2, {}, "Smartctl open device: /dev/nvme0 failed: Permission denied");
   const all = await new SmartProbe(host, () => runChild(["echo", denied], limits)).read(never);
@@ -132,7 +132,7 @@ test("disks that the agent may not ask are denied, not without an answer", async
   assert.match(all.reason, /may not query .*nvme0.*Permission denied/);
 });
 
-test("disks behind a RAID controller are not watched, which is neither well nor a failure", async (context) => {
+test("disks behind a RAID controller are not watched, which is neither healthy nor a failure", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
   const volume = report(
     2,
@@ -146,7 +146,7 @@ test("disks behind a RAID controller are not watched, which is neither well nor 
   assert.match(evidence, /the disks behind .*nvme0: .*MegaRaid.*; the controller's own tool watches them/);
 });
 
-test("a disk that is pulled while it is looked at is none", async (context) => {
+test("a disk removed during the query is no disk", async (context) => {
   const host = await unpackHost(context, "worn-compute-node");
   await mkdir(join(host.sysRoot, "class/nvme/nvme9"), { recursive: true });
   const disks = await readDisks(host);
@@ -181,13 +181,13 @@ test("SCSI and SATA disks are listed without their partitions; virtual ones are 
 const report = (exit: number, more: object, message = "") =>
   JSON.stringify({ smartctl: { exit_status: exit, messages: [{ string: message }] }, ...more });
 
-test("a SATA disk's attributes and its own verdict", () => {
+test("a SATA disk's attributes and its own verdict are read", () => {
   const table = [
-    // Makers keep more than the count there: smartctl's text tells them apart.
+    // Makers store more than the count there: smartctl's text separates them.
     { id: 5, name: "Reallocated_Sector_Ct", value: 98, raw: { value: 65_548, string: "12 (1 0)" } },
     { id: 177, name: "Wear_Leveling_Count", value: 7, raw: { value: 2900 } },
     { id: 187, name: "Reported_Uncorrect", value: 100, raw: { value: 65_539, string: "3 (1 0)" } },
-    // As Seagate's drives tell it.
+    // The format of Seagate's drives.
     { id: 240, name: "Head_Flying_Hours", value: 100, raw: { value: 2 ** 60, string: "5310h+17m+04.236s" } },
     { id: 197, name: "Current_Pending_Sector", value: 100, raw: { value: 8, string: "8" } },
     { id: 198, name: "Offline_Uncorrectable", value: 100, raw: { value: 2, string: "2" } },
@@ -215,7 +215,7 @@ test("a SATA disk's attributes and its own verdict", () => {
   });
 });
 
-test("a SCSI disk's grown defects are sectors that it replaced; a count that makes no sense costs itself alone", () => {
+test("a SCSI disk's grown defects are replaced sectors; an absurd count is dropped alone", () => {
   const scsi = { smart_status: { passed: true }, scsi_grown_defect_list: 4, power_cycle_count: -1 };
   assert.deepEqual(parseSmartReport(report(0, { ...scsi, power_on_time: { hours: "many" } })), {
     kind: "health",
@@ -223,17 +223,17 @@ test("a SCSI disk's grown defects are sectors that it replaced; a count that mak
   });
 });
 
-test("an NVMe disk whose counts make no sense is judged by what does", () => {
+test("an NVMe disk with absurd counts is judged by its other values", () => {
   const nvme = { critical_warning: 4, percentage_used: 3, media_errors: 2 ** 64, data_units_read: -1 };
   const parsed = parseSmartReport(
     report(8, { nvme_smart_health_information_log: nvme, temperature: { current: "hot" } }),
   );
   assert.ok(parsed.kind === "health");
-  const { warnings, ...told } = parsed.health;
-  assert.deepEqual([told, warnings.get("reliability")], [{ wearRatio: 0.03, mediaErrors: 2 ** 64 }, true]);
+  const { warnings, ...found } = parsed.health;
+  assert.deepEqual([found, warnings.get("reliability")], [{ wearRatio: 0.03, mediaErrors: 2 ** 64 }, true]);
 });
 
-test("answers that are none: asleep, not allowed, no such thing, broken", () => {
+test("a sleeping, denied, missing or broken device gives no values, each with its cause", () => {
   assert.equal(parseSmartReport(report(2, {}, "Device is in STANDBY mode, exit(2)")).kind, "asleep");
   const denied = parseSmartReport(
     report(2, {}, "Smartctl open device: /dev/nvme0 failed: Permission denied"),

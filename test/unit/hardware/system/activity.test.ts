@@ -14,7 +14,7 @@ import { machine } from "../../../support/hardware/fixture.ts";
 const server = await machine("two-sockets");
 const vm = await machine("small-vm");
 
-test("I/O of whole disks, arrays and mapped devices; not of partitions, files and drives", async () => {
+test("I/O is read of whole disks, arrays and mapped devices; not of partitions, files and optical drives", async () => {
   const disks = valueOf(await readDiskIo(server)) ?? [];
   assert.deepEqual(
     disks.map(({ device }) => device),
@@ -32,12 +32,12 @@ test("I/O of whole disks, arrays and mapped devices; not of partitions, files an
   });
 });
 
-test("a mapped device is told by the name that its volume has; one without is left out", async () => {
+test("a mapped device has its volume's name; one without a name is left out", async () => {
   assert.deepEqual(valueOf(await readMappedDevices(server)), [{ device: "dm-0", name: "vg0-vm--disks" }]);
   assert.deepEqual(valueOf(await readMappedDevices(vm)), []);
 });
 
-test("what an old kernel does not count of a disk is absent, and what is no number is a failure", async (context) => {
+test("values that an old kernel does not count are absent, and an invalid number is a failure", async (context) => {
   const line = "   8       0 sda 305750 19854 14448743 409000 409908 175361 21273000 109961 2 93212 551649";
   const old = await unpackHost(context, "two-sockets", { "proc/diskstats": `${line}\n` });
   const [disk] = valueOf(await readDiskIo(old)) ?? [];
@@ -49,7 +49,7 @@ test("what an old kernel does not count of a disk is absent, and what is no numb
   assert.equal((await readDiskIo(vm)).kind, "unsupported");
 });
 
-test("load, threads and what the kernel counts of them; systemd's limit of open files is no failure", async () => {
+test("load and threads are read with the kernel's counts; systemd's limit of open files is no failure", async () => {
   const pageBytes = Number(
     (await runChild(["getconf", "PAGESIZE"], { timeoutMs: 60_000, maxOutputBytes: 100 }).output).stdout,
   );
@@ -65,7 +65,7 @@ test("load, threads and what the kernel counts of them; systemd's limit of open 
   });
 });
 
-test("counters that a kernel does not have are absent; text that is not understood is a failure", async (context) => {
+test("counters that a kernel lacks are absent; text that cannot be parsed is a failure", async (context) => {
   const bare = await unpackHost(context, "two-sockets", { "proc/vmstat": null });
   assert.equal("oomKills" in (valueOf(await readActivity(bare)) ?? {}), false);
   const garbage = {
@@ -80,7 +80,7 @@ test("counters that a kernel does not have are absent; text that is not understo
   assert.equal((await readActivity(vm)).kind, "unsupported");
 });
 
-test("packets that the host dropped, its TCP sockets of both protocols, and tracked connections", async () => {
+test("dropped packets, TCP sockets of both protocols and tracked connections are read", async () => {
   assert.deepEqual(valueOf(await networkStackReader(server)()), {
     softnet: { dropped: 26, squeezed: 17 },
     tcp: { inUse: 47, orphaned: 1, timeWait: 12 },
@@ -88,7 +88,7 @@ test("packets that the host dropped, its TCP sockets of both protocols, and trac
   });
 });
 
-test("what a CPU counted of packets stays counted when it goes offline", async (context) => {
+test("packets counted by a CPU stay counted when it goes offline", async (context) => {
   const roots = await unpackHost(context, "two-sockets");
   const read = networkStackReader(roots);
   const [first = "", second = ""] = (await readFile(join(roots.procRoot, "net/softnet_stat"), "utf8")).split(
@@ -102,7 +102,7 @@ test("what a CPU counted of packets stays counted when it goes offline", async (
   assert.deepEqual(valueOf(await read())?.softnet, { dropped: 26, squeezed: 19 });
 });
 
-test("a host that tracks no connections has none to tell; text that is not understood is a failure", async (context) => {
+test("a host without connection tracking has no count; text that cannot be parsed is a failure", async (context) => {
   const open = await unpackHost(context, "two-sockets", { "proc/sys/net/netfilter": null });
   assert.equal("conntrack" in (valueOf(await networkStackReader(open)()) ?? {}), false);
   const garbage = {
@@ -117,7 +117,7 @@ test("a host that tracks no connections has none to tell; text that is not under
   assert.equal((await networkStackReader(vm)()).kind, "unsupported");
 });
 
-test("the frequencies of the CPUs that are online; a guest has none", async (context) => {
+test("frequencies are read of online CPUs; a guest has none", async (context) => {
   assert.deepEqual(valueOf(await readCpuFrequency(server)), {
     lowestHertz: 8e8,
     averageHertz: 7.1e9 / 3,
@@ -126,7 +126,7 @@ test("the frequencies of the CPUs that are online; a guest has none", async (con
   const frequency = "sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq";
   const broken = await unpackHost(context, "two-sockets", { [frequency]: "<unknown>\n" });
   assert.equal((await readCpuFrequency(broken)).kind, "failed");
-  // An offline CPU's file is there, and the kernel refuses to read it.
+  // An offline CPU's file exists, and the kernel refuses to read it.
   const offline = { [frequency]: "<unknown>\n", "sys/devices/system/cpu/online": "0,2\n" };
   const two = valueOf(await readCpuFrequency(await unpackHost(context, "two-sockets", offline)));
   assert.deepEqual([two?.lowestHertz, two?.highestHertz], [8e8, 3.4e9]);

@@ -12,13 +12,13 @@ const server = await machine("two-sockets");
 const small = await machine("small-vm");
 const fromFirmware = { vendor: "Dell Inc.", model: "PowerEdge R650", serial: "7KQ4N53" };
 
-test("the probe's answer goes before the firmware's, field by field", async () => {
+test("the probe's values override the firmware's, field by field", async () => {
   const answer = JSON.stringify({ vendor: "Lenovo", model: "-", serial: "Default string" });
   const found = await identifyMachine(["echo", answer], server);
   assert.deepEqual(found, { identity: { ...fromFirmware, vendor: "Lenovo" } });
 });
 
-test("a probe that fails, babbles or is late leaves the firmware's words and the reason", async () => {
+test("a probe that fails, prints garbage or is late leaves the firmware's values and the reason", async () => {
   const failing = await identifyMachine(["sh", "-c", "echo no >&2; exit 1"], server);
   assert.deepEqual(failing.identity, fromFirmware);
   assert.match(failing.incompleteReason ?? "", /systeminformation: .*no/);
@@ -28,7 +28,7 @@ test("a probe that fails, babbles or is late leaves the firmware's words and the
   assert.match(late.incompleteReason ?? "", /100 ms/);
 });
 
-test("the serial number that only root may read is the helper's to tell, and a helper that is gone is told of", async (context) => {
+test("the helper reads the serial number that only root may read, and a missing helper is reported", async (context) => {
   const link = "etc/systemd/system/sockets.target.wants/socle-hardware.socket";
   const roots = await unpackHost(context, "sick-server", { [link]: "" });
   await rm(join(roots.sysRoot, "class/dmi/id/product_serial"), { force: true });
@@ -37,20 +37,20 @@ test("the serial number that only root may read is the helper's to tell, and a h
   assert.equal(gone.identity.serial, "");
   assert.match(gone.incompleteReason ?? "", /^serial number: the hardware helper cannot be reached/);
   await mkdir(roots.runRoot, { recursive: true });
-  const asked: string[] = [];
+  const queried: string[] = [];
   const helper = createServer((connection) =>
     connection.on("data", (question) => {
-      asked.push(question.toString());
+      queried.push(question.toString());
       connection.end(JSON.stringify({ answer: "7KQ4N53" }));
     }),
   ).listen(socket);
   context.after(() => helper.close());
   await once(helper, "listening");
   const { identity, incompleteReason } = await identifyMachine(["echo", "{}"], roots);
-  assert.deepEqual([identity.serial, incompleteReason, asked], ["7KQ4N53", undefined, ["serial\n"]]);
+  assert.deepEqual([identity.serial, incompleteReason, queried], ["7KQ4N53", undefined, ["serial\n"]]);
 });
 
-test("the real probe answers in a child of its own", async () => {
+test("the real probe runs in its own child", async () => {
   const probe = join(import.meta.dirname, "../../../../agent/hardware/system/inventory-probe.ts");
   const command = [process.execPath, "--import", import.meta.resolve("tsx"), probe] as const;
   const found = await identifyMachine(command, small);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { KernelFaults } from "../../../../agent/hardware/system/kernel-fault.ts";
 
-/** What is made of lines of the kernel's log, each with its time in seconds. */
+/** The faults found in lines of the kernel's log, each with its time in seconds. */
 function faultsOf(log: string): KernelFaults {
   const faults = new KernelFaults();
   for (const [index, line] of log.trim().split("\n").entries()) {
@@ -12,7 +12,7 @@ function faultsOf(log: string): KernelFaults {
   return faults;
 }
 
-test("AMD's machine checks, as its decoder tells them: each is one, and deferred is not corrected", () => {
+test("AMD machine checks are read from their decoder's lines: each counts once, and deferred is not corrected", () => {
   const faults = faultsOf(`
 [  333.236610] mce: [Hardware Error]: Machine check events logged
 [  333.239325] [Hardware Error]: Corrected error, no action required.
@@ -45,7 +45,7 @@ test("AMD's machine checks, as its decoder tells them: each is one, and deferred
   );
 });
 
-test("what the firmware reports is told with what it is of: memory lost data, a bus that lost a packet did not", () => {
+test("firmware reports carry their kind: lost memory data, not a bus that lost a packet", () => {
   const report = (seconds: number, id: number, severity: string, part: string): string =>
     [
       "Hardware error from APEI Generic Hardware Error Source: 1",
@@ -62,7 +62,7 @@ test("what the firmware reports is told with what it is of: memory lost data, a 
       report(10, 1, "corrected", "memory error"),
       report(20, 2, "recoverable", "PCIe error"),
       report(30, 3, "recoverable", "memory error"),
-      // Within the same second, and worse than what it is counted with.
+      // Within the same second, and worse than the error that it is counted with.
       report(40, 4, "recoverable", "PCIe error"),
       report(40, 5, "recoverable", "general processor error"),
     ].join("\n"),
@@ -75,7 +75,7 @@ test("what the firmware reports is told with what it is of: memory lost data, a 
   assert.match(faults.newest[2]?.text ?? "", /memory error \(recoverable\)/);
 });
 
-test("each fault by the words that kernels of these years have for it", () => {
+test("each fault is found by the texts of kernels of these years", () => {
   for (const [kind, text] of [
     ["lockup", "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 3-... }"],
     ["lockup", "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 43s!"],
@@ -83,7 +83,7 @@ test("each fault by the words that kernels of these years have for it", () => {
     ["oops", "divide error: 0000 [#1] PREEMPT SMP NOPTI"],
     ["io_error", "critical medium error, dev sdd, sector 4 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 0"],
     ["io_error", "blk_update_request: critical space allocation error, dev dm-4, sector 80 op 0x1:(WRITE)"],
-    // What a device does not know, it is asked no more: no fault.
+    // The kernel stops asking a device for a feature that it lacks: no fault.
     [undefined, "operation not supported error, dev nvme0n1, sector 0 op 0x9:(WRITE_ZEROES) flags 0x0"],
     [undefined, "critical target error, dev sda, sector 0 op 0x3:(DISCARD) flags 0x800"],
   ] as const) {

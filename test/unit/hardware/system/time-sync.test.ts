@@ -5,7 +5,9 @@ import { readTimeSync } from "../../../../agent/hardware/system/time-sync.ts";
 
 const never = new AbortController().signal;
 
-/** Programs that say what is given for the first words of their command line, and are not there otherwise. */
+/**
+ * Programs that print the given text for the first words of their command line, and are missing otherwise.
+ */
 const programs =
   (answers: Readonly<Record<string, string>>) =>
   (argv: readonly string[]): Promise<{ stdout: string; stderr: string }> => {
@@ -23,13 +25,13 @@ const status = (offset: string) => ({
   "timedatectl timesync-status": `       Server: 192.0.2.1 (ntp.example)\nPoll interval: 34min 8s (min: 32s; max 34min 8s)\n      Stratum: 2\n       Offset: ${offset}\n        Delay: 48.943ms\n`,
 });
 
-/** What chronyc says of a server that it last heard of so long ago, and asks about so often. */
+/** chronyc's output for a server with this last reply and polling interval. */
 const tracking = (silentSeconds: number, betweenSeconds = 64.2): string => {
   const heardAt = (Date.now() / 1000 - silentSeconds).toFixed(9);
   return `C0000201,192.0.2.1,3,${heardAt},0.000412000,-0.000011,0.000020,-3.2,0.0,0.1,0.002,0.001,${betweenSeconds},Normal\n`;
 };
 
-test("chrony's word counts before all others", async () => {
+test("chrony's state overrides all others", async () => {
   const chronyc = tracking(60);
   const reading = await readTimeSync(never, programs({ chronyc, ...kernelSays("no"), ...status("+1s") }));
   assert.deepEqual(reading, {
@@ -38,13 +40,13 @@ test("chrony's word counts before all others", async () => {
   });
 });
 
-test("chrony that has found no server keeps no time", async () => {
+test("chrony without a server does not synchronize the clock", async () => {
   const chronyc = "00000000,,0,0.000000000,0.000000000,0.0,0.0,0.0,0.0,0.0,1.0,1.0,0.0,Not synchronised\n";
   const reading = await readTimeSync(never, programs({ chronyc }));
   assert.deepEqual(reading, { kind: "read", value: { source: "chrony", synced: false } });
 });
 
-test("chrony that has heard nothing of its servers for hours keeps no time, whatever it says", async () => {
+test("chrony without a reply from its servers for hours does not synchronize, whatever its state", async () => {
   const synced = async (chronyc: string) => {
     const reading = await readTimeSync(never, programs({ chronyc }));
     return reading.kind === "read" ? reading.value : reading;
@@ -52,11 +54,11 @@ test("chrony that has heard nothing of its servers for hours keeps no time, what
   assert.deepEqual(await synced(tracking(2 * 86_400)), { source: "chrony", synced: false });
   const kept = { source: "chrony", synced: true, offsetSeconds: 0.000412 };
   assert.deepEqual(await synced(tracking(2 * 3600)), kept);
-  // Of servers that it asks every four and a half hours.
+  // From servers that it polls every four and a half hours.
   assert.deepEqual(await synced(tracking(86_400, 16_384)), kept);
 });
 
-test("timesyncd's offset, with systemd's units, and the kernel's word on whether it holds", async () => {
+test("timesyncd's offset is read in systemd's units, with the kernel's synchronized flag", async () => {
   for (const [offset, offsetSeconds] of [
     ["-15.315ms", -0.015_315],
     ["+123us", 0.000_123],
@@ -69,21 +71,21 @@ test("timesyncd's offset, with systemd's units, and the kernel's word on whether
   }
 });
 
-test("another daemon under systemd: whether it holds, and no offset", async () => {
+test("another daemon under systemd gives the synchronized flag, and no offset", async () => {
   const packets = { "timedatectl timesync-status": "       Server: n/a\n Packet count: 0\n" };
   const reading = await readTimeSync(never, programs({ ...packets, ...kernelSays("yes") }));
   assert.deepEqual(reading, { kind: "read", value: { source: "kernel", synced: true } });
 });
 
-test("the kernel itself, in micro- and in nanoseconds; one that nobody keeps has no offset", async () => {
-  const said = async (perl: string) => readTimeSync(never, programs({ perl }));
+test("the kernel's offset is read in micro- and nanoseconds; an unsynchronized clock has none", async () => {
+  const readFrom = async (perl: string) => readTimeSync(never, programs({ perl }));
   const value = { source: "kernel", synced: true, offsetSeconds: 0.002 };
-  assert.deepEqual(await said("0 2000 1\n"), { kind: "read", value });
-  assert.deepEqual(await said("0 2000000 8193\n"), { kind: "read", value });
-  assert.deepEqual(await said("5 0 64\n"), { kind: "read", value: { source: "kernel", synced: false } });
+  assert.deepEqual(await readFrom("0 2000 1\n"), { kind: "read", value });
+  assert.deepEqual(await readFrom("0 2000000 8193\n"), { kind: "read", value });
+  assert.deepEqual(await readFrom("5 0 64\n"), { kind: "read", value: { source: "kernel", synced: false } });
 });
 
-test("whoever cannot be understood or does not answer is a failure, and says why", async () => {
+test("a source that cannot be parsed or does not answer is a failure with its cause", async () => {
   const nonsense = await readTimeSync(never, programs({ chronyc: "nonsense" }));
   assert.ok(nonsense.kind === "failed");
   assert.match(
@@ -95,11 +97,11 @@ test("whoever cannot be understood or does not answer is a failure, and says why
   assert.equal((await readTimeSync(never, late)).kind, "failed");
 });
 
-test("only where there is nobody to ask the clock is not watched at all", async () => {
+test("only without any source is the clock not watched at all", async () => {
   assert.equal((await readTimeSync(never, programs({}))).kind, "unsupported");
 });
 
-test("this machine's own clock, asked for real", async () => {
+test("this machine's own clock is read", async () => {
   const reading = await readTimeSync(never);
   assert.ok(reading.kind === "read", JSON.stringify(reading));
   assert.equal(typeof reading.value.synced, "boolean");
