@@ -16,7 +16,7 @@ interface Cruise {
   };
 }
 
-/** The house's rules, run over `directory`/agent. */
+/** Runs the layer rules over `directory`/agent. */
 async function cruise(directory: string): Promise<Cruise> {
   const args = ["--config", ".dependency-cruiser.cjs", "--output-type", "json", "agent"];
   const options = { cwd: directory, maxBuffer: 256 * 1024 * 1024, timeout: 50_000 };
@@ -26,7 +26,7 @@ async function cruise(directory: string): Promise<Cruise> {
 
 type Case = readonly [file: string, text: string, caughtBy: string | undefined];
 
-/** Lowest first; siblings share an item. */
+/** Lowest floor first; siblings share an item. */
 const floors: Readonly<Record<string, readonly string[]>> = {
   kernel: ["text", "concurrency", "lifecycle"],
   libvirt: ["rpc", "protocol xml", "client"],
@@ -37,7 +37,10 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   api: ["limits", "convert", "auth", "services"],
 };
 
-/** Each floor imports the next one up, a sibling, a folder that is no floor: caught. And all that is below: allowed. */
+/**
+ * Each floor imports the next one up, a sibling, or a folder without a floor: found. Each lower floor:
+ * allowed.
+ */
 function floorCases(): Case[] {
   return Object.entries(floors).flatMap(([room, levels]) =>
     levels.flatMap((level, index) => {
@@ -62,8 +65,8 @@ function floorCases(): Case[] {
   );
 }
 
-/** File, text, and the rule that must catch it; undefined: it is allowed and must not be caught. */
-const house: readonly Case[] = [
+/** File, text, and the rule that must find it; undefined: it is allowed and must not be found. */
+const cases: readonly Case[] = [
   ...floorCases(),
   ["kernel/ground.ts", `import "./text/leaf.ts"; export {};`, "kernel-ground-imports-no-floor"],
   ["hardware/ground.ts", `import "./cpu/leaf.ts"; export {};`, "hardware-ground-imports-no-floor"],
@@ -170,14 +173,14 @@ const house: readonly Case[] = [
   ["metrics/prom.ts", `import { Registry } from "prom-client"; export const r = new Registry();`, undefined],
 ];
 
-test("each way to break the layers is caught, and what is allowed is not", async (t) => {
+test("each violation of the layers is found, and allowed imports are not", async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-layers-"));
   t.after(() => rm(directory, { recursive: true }));
   for (const file of [".dependency-cruiser.cjs", "tsconfig.json", "package.json"]) {
     await cp(join(repository, file), join(directory, file));
   }
   await symlink(join(repository, "node_modules"), join(directory, "node_modules"));
-  for (const [file, text] of house) {
+  for (const [file, text] of cases) {
     const path = join(directory, "agent", file);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, text);
@@ -189,18 +192,18 @@ test("each way to break the layers is caught, and what is allowed is not", async
     const file = from.replace(/^agent\//, "");
     caught.set(file, (caught.get(file) ?? new Set()).add(rule.name));
   }
-  for (const [file, text, rule] of house) {
+  for (const [file, text, rule] of cases) {
     const rules = [...(caught.get(file) ?? [])];
     if (rule === undefined) assert.deepEqual(rules, [], `${file}: ${text}`);
-    else assert.ok(rules.includes(rule), `${file} is caught by [${rules.join()}], not ${rule}: ${text}`);
+    else assert.ok(rules.includes(rule), `${file} is found by [${rules.join()}], not ${rule}: ${text}`);
   }
 });
 
-test("each rule has a file above that breaks it", async () => {
+test("each rule has a file above that violates it", async () => {
   const config = (await import(join(repository, ".dependency-cruiser.cjs"))) as {
     readonly default: { readonly forbidden: readonly { readonly name: string }[] };
   };
-  const shown = new Set(house.map(([, , rule]) => rule));
+  const shown = new Set(cases.map(([, , rule]) => rule));
   const unshown = config.default.forbidden.map(({ name }) => name).filter((name) => !shown.has(name));
   assert.deepEqual(unshown, []);
 });

@@ -12,8 +12,8 @@ const folder = join(import.meta.dirname, "../../systemd");
 const unit = join(folder, "socle-agent.service");
 const units = ["socle-agent.service", "socle-hardware.service", "socle-hardware.socket"];
 /**
- * Of systemd-analyze security, in tenths: 0 is nothing exposed, 100 everything. What is left of the agent is its network,
- * /dev/kvm and the JIT; of the helper its four capabilities and the devices that they are for.
+ * The exposure by systemd-analyze security, in tenths: 0 is none, 100 all. The agent keeps its network,
+ * /dev/kvm and the JIT; the helper its four capabilities and their devices.
  */
 const mostExposure = { "socle-agent.service": 12, "socle-hardware.service": 15 };
 
@@ -28,10 +28,10 @@ async function temporary(t: TestContext): Promise<string> {
   return directory;
 }
 
-test("systemd finds nothing wrong with the units", { skip }, async (t) => {
+test("systemd finds no fault in the units", { skip }, async (t) => {
   const directory = await temporary(t);
   const copies = units.map((name) => join(directory, name));
-  // The program has to exist: the Node that runs this test does.
+  // The program has to exist: this test's Node does.
   for (const [index, name] of units.entries()) {
     const text = (await readFile(join(folder, name), "utf8")).replaceAll("/usr/bin/node", process.execPath);
     await writeFile(copies[index] ?? "", text);
@@ -41,14 +41,14 @@ test("systemd finds nothing wrong with the units", { skip }, async (t) => {
 });
 
 for (const [name, most] of Object.entries(mostExposure))
-  test(`${name} exposes no more than it must`, { skip }, async () => {
+  test(`${name} is exposed no more than necessary`, { skip }, async () => {
     const args = ["security", "--offline=true", "--no-pager", `--threshold=${most}`, join(folder, name)];
     const { stdout } = await run("systemd-analyze", args);
     const level = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(stdout)?.[1]);
     assert.ok(level > 0 && level * 10 <= most, stdout);
   });
 
-test("the helper has the capabilities that its questions need, and no socket; secrets are in no core and no swap", async () => {
+test("the helper has the capabilities that its queries need, and no socket; secrets are in no core dump and no swap", async () => {
   const lines = async (name: string): Promise<string[]> =>
     (await readFile(join(folder, name), "utf8")).split("\n");
   const [agent, helper] = [await lines("socle-agent.service"), await lines("socle-hardware.service")];
@@ -68,7 +68,7 @@ test("the helper has the capabilities that its questions need, and no socket; se
   assert.ok((await lines("socle-hardware.socket")).includes("SocketMode=0600"));
 });
 
-test("the unit's promises to its guests and its operator stand", async () => {
+test("the unit keeps its contract with guests and operator", async () => {
   const text = await readFile(unit, "utf8");
   for (const line of [
     "User=socle",
@@ -79,11 +79,11 @@ test("the unit's promises to its guests and its operator stand", async () => {
   ]) {
     assert.ok(text.split("\n").includes(line), line);
   }
-  // Nothing of libvirt's is bound to the agent: neither starts, stops or restarts the other.
+  // No unit of libvirt is bound to the agent: neither starts, stops or restarts the other.
   assert.doesNotMatch(text, /^(Requires|BindsTo|PartOf|Conflicts|Requisite|Upholds)=/m);
 });
 
-test("the user, its groups and its folders are made as the unit needs them", { skip }, async (t) => {
+test("the user, its groups and its folders are created as the unit needs them", { skip }, async (t) => {
   const root = await temporary(t);
   await mkdir(join(root, "etc"));
   await run("systemd-sysusers", [`--root=${root}`, join(folder, "socle.sysusers")]);
@@ -94,7 +94,7 @@ test("the user, its groups and its folders are made as the unit needs them", { s
   assert.match(await readFile(join(root, "etc/group"), "utf8"), /^libvirt:[^:]*:\d+:socle$/m);
 
   if (process.getuid?.() !== 0) {
-    t.diagnostic("not root: who owns the folders is not checked");
+    t.diagnostic("not root: the folders' owners are not checked");
     return;
   }
   await run("systemd-tmpfiles", [`--root=${root}`, "--create", join(folder, "socle.tmpfiles")]);
@@ -103,7 +103,7 @@ test("the user, its groups and its folders are made as the unit needs them", { s
   assert.notEqual(state.uid, 0);
 });
 
-test("polkit lets the agent's user manage libvirt, and nobody and nothing else", async () => {
+test("polkit permits only the agent's user to manage libvirt, and nothing else", async () => {
   type Rule = (action: { id: string }, subject: { user: string }) => string | undefined;
   const rules: Rule[] = [];
   const polkit = { addRule: (rule: Rule) => rules.push(rule), Result: { YES: "yes" } };

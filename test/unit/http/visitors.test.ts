@@ -5,10 +5,10 @@ import { connect, type AddressInfo, type Socket } from "node:net";
 import { test } from "node:test";
 import { keepPlaces } from "../../../agent/http/visitors.ts";
 
-test("one address that asks much and takes no answer keeps nobody out", async (context) => {
+test("an address that sends many requests and reads no reply does not keep others out", async (context) => {
   let unanswered = 0;
-  const server = createServer((asked, response) => {
-    if (asked.url === "/never") unanswered += 1;
+  const server = createServer((requested, response) => {
+    if (requested.url === "/never") unanswered += 1;
     else response.end("answered");
   });
   keepPlaces(server);
@@ -28,8 +28,8 @@ test("one address that asks much and takes no answer keeps nobody out", async (c
     socket.write("GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
     await Promise.race([once(server, "request"), once(socket, "close")]);
   }
-  const asked = request({ port, path: "/", localAddress: "127.0.0.3", agent: false }).end();
-  const [{ statusCode }] = (await once(asked, "response")) as [IncomingMessage];
+  const requested = request({ port, path: "/", localAddress: "127.0.0.3", agent: false }).end();
+  const [{ statusCode }] = (await once(requested, "response")) as [IncomingMessage];
   assert.equal(statusCode, 200);
-  assert.ok(unanswered > 0, "nobody asked");
+  assert.ok(unanswered > 0, "no request was made");
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 
-test("a sleep takes its time on the monotonic clock", async () => {
+test("a sleep lasts its time on the monotonic clock", async () => {
   const before = systemClock.monotonicMs();
   await systemClock.sleep(20);
   assert.ok(systemClock.monotonicMs() - before >= 19);
@@ -19,7 +19,7 @@ test("a sleep ends with the signal's reason as soon as it aborts", async () => {
   await assert.rejects(systemClock.sleep(1, odd.signal), { name: "AbortError" });
 });
 
-test("a sleep of more than a timer can hold, 25 days, takes its time and still ends with the signal", async (t) => {
+test("a sleep longer than a timer can hold, 25 days, lasts its time and still ends with the signal", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const longMs = 2 ** 32;
   let isOver = false;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { credentialPath, readCredential } from "../../../agent/kernel/credentials.ts";
 
-test("a secret is what systemd put into the service's own directory, byte by byte; there is none elsewhere", async (context) => {
+test("a secret is read byte by byte from systemd's credential directory, and from nowhere else", async (context) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-credentials-"));
   context.after(() => rm(directory, { recursive: true }));
   const environment = { CREDENTIALS_DIRECTORY: directory };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
 
-test("any thrown value becomes a SocleError: its own kept, an abort cancelled, the rest internal", () => {
+test("a SocleError stays as it is, an abort becomes cancelled, any other value internal", () => {
   const own = new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM");
   assert.equal(toSocleError(own), own);
   assert.equal(toSocleError(new DOMException("gone", "AbortError")).kind, "cancelled");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { makeDirectory } from "../../../agent/kernel/make-directory.ts";
 
-test("a directory is made with those above it, and is left alone where it is there", async (t) => {
+test("a directory is created with its parents, and an existing one stays as it is", async (t) => {
   const root = await mkdtemp(join(tmpdir(), "socle-make-"));
   t.after(() => rm(root, { recursive: true }));
   const path = join(root, "a/b/c");
@@ -19,7 +19,11 @@ test("a directory is made with those above it, and is left alone where it is the
   await assert.rejects(makeDirectory(join(root, "dangling/below"), 0o700), { code: "ENOENT" });
 });
 
-test("where the kernel makes none it is an error, not a wait without end", { timeout: 5000 }, async () => {
-  await assert.rejects(makeDirectory("/proc/socle-test", 0o700), { code: "ENOENT" });
-  await assert.rejects(makeDirectory("/proc/socle-test/below", 0o700), { code: "ENOENT" });
-});
+test(
+  "a file system that cannot create directories gives an error, not an endless wait",
+  { timeout: 5000 },
+  async () => {
+    await assert.rejects(makeDirectory("/proc/socle-test", 0o700), { code: "ENOENT" });
+    await assert.rejects(makeDirectory("/proc/socle-test/below", 0o700), { code: "ENOENT" });
+  },
+);

@@ -10,7 +10,7 @@ async function drained<T>(queue: BoundedQueue<T>): Promise<QueueItem<T>[]> {
 
 const item = <T>(value: T): QueueItem<T> => ({ kind: "item", value });
 
-test("items come out in order, those before and those after the reader began to wait", async () => {
+test("items are delivered in order, from before and after the reader began to wait", async () => {
   const queue = new BoundedQueue<number>(10);
   queue.push(1);
   const reading = drained(queue);
@@ -23,7 +23,7 @@ test("items come out in order, those before and those after the reader began to 
   assert.deepEqual(await reading, [1, 2, 3, 4].map(item));
 });
 
-test("a full queue drops all it holds and says how many, then goes on", async () => {
+test("a full queue drops all items, reports their number, and goes on", async () => {
   const queue = new BoundedQueue<number>(3);
   for (let value = 1; value <= 5; value += 1) queue.push(value);
   assert.equal(queue.size, 2);
@@ -31,7 +31,7 @@ test("a full queue drops all it holds and says how many, then goes on", async ()
   assert.deepEqual(await drained(queue), [{ kind: "overflow", dropped: 3 }, item(4), item(5)]);
 });
 
-test("an overflow while the reader is at work is told before any newer item", async () => {
+test("an overflow while the reader is busy is reported before any newer item", async () => {
   const queue = new BoundedQueue<number>(2);
   const reader = queue[Symbol.asyncIterator]();
   queue.push(1);
@@ -54,7 +54,7 @@ test("a reader that falls behind steadily still gets every item in order", async
   assert.equal(queue.size, 4000);
 });
 
-test("after close what is held is still delivered, and nothing more is taken", async () => {
+test("after close the held items are still delivered, and new ones are dropped", async () => {
   const queue = new BoundedQueue<number>(3);
   queue.push(1);
   queue.close();

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { FairPlaces } from "../../../../agent/kernel/concurrency/fair-places.ts";
 
-/** Work that ends when it is told to, one by one, and who began in which order. */
+/** Work that the test ends piece by piece, and its owners in the order of their begin. */
 function stage(places: FairPlaces) {
   const begun: string[] = [];
   const ends: (() => void)[] = [];
@@ -23,7 +23,7 @@ function stage(places: FairPlaces) {
   return { begun, add, endOne };
 }
 
-test("owners take turns: who asks for many waits behind himself", async () => {
+test("owners take turns: an owner of many works waits behind itself", async () => {
   const places = new FairPlaces({ places: 2, maxWaiting: 100 });
   const { begun, add, endOne } = stage(places);
   const all = ["a1", "a2", "a3", "a4", "a5"].map((name) => add("a", name));
@@ -37,7 +37,7 @@ test("owners take turns: who asks for many waits behind himself", async () => {
   assert.deepEqual([places.taken, places.waiting], [0, 0]);
 });
 
-test("who gives up waiting takes no place, and too many that wait are refused", async () => {
+test("an owner that stops waiting takes no place, and waiters beyond the limit are refused", async () => {
   const places = new FairPlaces({ places: 1, maxWaiting: 1 });
   const { begun, add, endOne } = stage(places);
   const first = add("a", "first");
@@ -57,7 +57,7 @@ test("who gives up waiting takes no place, and too many that wait are refused", 
   assert.deepEqual(begun, ["first", "fourth"]);
 });
 
-test("work that fails gives its place on", async () => {
+test("failed work releases its place", async () => {
   const places = new FairPlaces({ places: 1, maxWaiting: 1 });
   const failing = places.run("a", () => Promise.reject(new Error("no")));
   const next = places.run("a", () => Promise.resolve(7));

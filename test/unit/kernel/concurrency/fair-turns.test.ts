@@ -30,10 +30,10 @@ test("the burst of one owner delays the work of another by one piece", async () 
   await nextTurn();
   assert.deepEqual(done, ["many", "many", "many", "one"]);
   for (let at = 0; at < 100; at += 1) await nextTurn();
-  assert.equal(done.length, 101, "all of it is done in the end");
+  assert.equal(done.length, 101, "all of it is done");
 });
 
-test("between two turns other events of the loop come", async () => {
+test("between two turns other events of the loop run", async () => {
   const { done, work } = stage(1);
   for (let at = 0; at < 10; at += 1) work("many");
   const seen: number[] = [];
@@ -44,7 +44,7 @@ test("between two turns other events of the loop come", async () => {
   assert.deepEqual(seen, [2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
 
-test("the work of one owner keeps its order, also behind work that waits", async () => {
+test("the work of one owner keeps its order, also behind queued work", async () => {
   const order: number[] = [];
   let nowMs = 0;
   const turns = new FairTurns(1, () => nowMs);

@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { KeyedLock } from "../../../../agent/kernel/concurrency/keyed-lock.ts";
 
-/** Work that ends when it is told to. */
+/** Work that the test ends. */
 function gate(): { work: () => Promise<void>; open: () => void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
   return { work: () => opened, open };
 }
 
-test("one at a time per key, first come first served; other keys do not wait", async () => {
+test("one work runs per key, in the order of arrival; other keys do not wait", async () => {
   const lock = new KeyedLock({ maxWaiting: 10 });
   const order: string[] = [];
   const first = gate();
@@ -32,7 +32,7 @@ test("one at a time per key, first come first served; other keys do not wait", a
   assert.equal(lock.held("a"), false);
 });
 
-test("work that fails lets the next one in, and its error reaches its caller alone", async () => {
+test("failed work releases the lock, and only its caller gets the error", async () => {
   const lock = new KeyedLock({ maxWaiting: 10 });
   const failing = lock.run("a", () => Promise.reject(new Error("no")));
   const next = lock.run("a", () => Promise.resolve(7));
@@ -40,7 +40,7 @@ test("work that fails lets the next one in, and its error reaches its caller alo
   assert.equal(await next, 7);
 });
 
-test("one that gives up while it waits never runs, and those behind it keep their turn", async () => {
+test("work cancelled while it waits never runs, and those behind it keep their turn", async () => {
   const lock = new KeyedLock({ maxWaiting: 10 });
   const first = gate();
   const giveUp = new AbortController();
@@ -61,7 +61,7 @@ test("one that gives up while it waits never runs, and those behind it keep thei
   assert.equal(lock.held("a"), false);
 });
 
-test("an abort after the turn has come is the work's own business", async () => {
+test("an abort after the work has begun is up to the work", async () => {
   const lock = new KeyedLock({ maxWaiting: 10 });
   const first = gate();
   const abort = new AbortController();
@@ -75,7 +75,7 @@ test("an abort after the turn has come is the work's own business", async () => 
   await running;
 });
 
-test("no more wait than allowed", async () => {
+test("waiters beyond the limit are refused", async () => {
   const lock = new KeyedLock({ maxWaiting: 1 });
   const first = gate();
   const holder = lock.run("a", first.work);
@@ -92,7 +92,7 @@ test("no more wait than allowed", async () => {
   await Promise.all([holder, waiting]);
 });
 
-test("those ahead come before all that wait, in the order in which they came", async () => {
+test("priority waiters come before all others, in the order of arrival", async () => {
   const lock = new KeyedLock({ maxWaiting: 10 });
   const first = gate();
   const order: string[] = [];

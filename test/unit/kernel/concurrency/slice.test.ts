@@ -34,7 +34,7 @@ function stage(t: TestContext) {
   return { working, sliceOf, steps, order };
 }
 
-test("concurrent work of callers runs one slice in each turn of the event loop, in round-robin order", async (t) => {
+test("concurrent work of callers runs one slice in each turn of the event loop, round-robin", async (t) => {
   const { working, sliceOf, steps, order } = stage(t);
   const works = ["a", "b", "c", "d"];
   assert.deepEqual(await Promise.all(works.map((work) => inSlices(working(work), sliceOf("caller")))), works);

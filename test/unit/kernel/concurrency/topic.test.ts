@@ -9,7 +9,7 @@ async function all<T>(items: AsyncIterable<QueueItem<T>>): Promise<(T | "overflo
   return seen;
 }
 
-test("every subscriber gets what is published after its call, none of what was before", async () => {
+test("every subscriber gets everything published after its call, and nothing from before", async () => {
   const topic = new Topic<number>();
   const end = new AbortController();
   topic.publish(0);
@@ -22,7 +22,7 @@ test("every subscriber gets what is published after its call, none of what was b
   assert.deepEqual(await Promise.all([all(first), all(second)]), [[1, 2], [2]]);
 });
 
-test("a slow subscriber is told that it missed something and costs the others nothing", async () => {
+test("a slow subscriber gets an overflow and does not delay the others", async () => {
   const topic = new Topic<number>();
   const end = new AbortController();
   const slow = topic.subscribe(end.signal, 2);
@@ -33,7 +33,7 @@ test("a slow subscriber is told that it missed something and costs the others no
   assert.deepEqual(await all(quick), [0, 1, 2, 3, 4]);
 });
 
-test("a subscriber that has gone is forgotten; one that comes with an aborted signal ends at once", async () => {
+test("an ended subscriber is removed; one with an aborted signal ends at once", async () => {
   const topic = new Topic<number>();
   const end = new AbortController();
   topic.subscribe(end.signal);
@@ -44,7 +44,7 @@ test("a subscriber that has gone is forgotten; one that comes with an aborted si
   assert.equal(topic.subscribers, 0);
 });
 
-test("a reader that leaves its loop is forgotten, though its signal lives on", async () => {
+test("a reader that leaves its loop is removed, though its signal lives on", async () => {
   const topic = new Topic<number>();
   const end = new AbortController();
   const items = topic.subscribe(end.signal);

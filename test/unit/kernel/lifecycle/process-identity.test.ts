@@ -8,7 +8,7 @@ import {
   processIdentity,
 } from "../../../../agent/kernel/lifecycle/process-identity.ts";
 
-test("a process has ended where its pid is another's or nobody's by now, not where it only cannot be seen", async (t) => {
+test("a process has ended when its pid is free or another's, not when it only cannot be seen", async (t) => {
   const own = await processIdentity();
   assert.ok(own);
   assert.equal(await hasEnded(own), false);
@@ -23,7 +23,7 @@ test("a process has ended where its pid is another's or nobody's by now, not whe
   );
   const read = fs.readFile;
   t.after(syncBuiltinESMExports);
-  // As /proc is for others' processes under ProtectProc=invisible.
+  // /proc looks like this for other users' processes under ProtectProc=invisible.
   t.mock.method(fs, "readFile", (path: string, ...rest: []) =>
     path === `/proc/${process.ppid}/stat`
       ? Promise.reject(Object.assign(new Error("no such file"), { code: "ENOENT" }))
@@ -34,7 +34,7 @@ test("a process has ended where its pid is another's or nobody's by now, not whe
   assert.equal(await processIdentity(process.ppid), undefined);
 });
 
-test("a process that /proc does not show has not ended as far as anybody can see", async (t) => {
+test("a process that /proc does not show does not count as ended", async (t) => {
   const read = fs.readFile;
   const hide = t.mock.method(fs, "readFile", (path: string, ...rest: []) =>
     path === `/proc/${process.pid}/stat` ? Promise.reject(new Error("no such file")) : read(path, ...rest),

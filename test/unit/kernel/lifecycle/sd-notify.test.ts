@@ -41,9 +41,9 @@ interface Received {
   readonly message: string;
 }
 
-/** Yields what the manager receives; it ends with the test. */
+/** Yields the manager's messages; ends with the test. */
 async function* startManager(t: TestContext, path: string, command: string[] = []): AsyncGenerator<Received> {
-  // In front of the socket, python's own descriptors take 3: the forked child moves the socket there.
+  // Before the socket exists, python's own descriptors take 3: the forked child moves the socket there.
   const child = spawn("python3", ["-c", manager, path, ...command], { stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => child.kill("SIGKILL"));
   let text = "";
@@ -53,7 +53,7 @@ async function* startManager(t: TestContext, path: string, command: string[] = [
     text = lines.pop() ?? "";
     for (const line of lines) {
       const received = JSON.parse(line) as Received;
-      // The barrier of systemd-notify is not for us.
+      // The barrier of systemd-notify is not part of the messages.
       if (received.message !== "BARRIER=1") yield received;
     }
   }
@@ -76,7 +76,7 @@ test("without a service manager nothing is sent and no watchdog runs", async () 
   await notify.runWatchdog(new AbortController().signal);
 });
 
-test("over systemd-notify: readiness, status, reload, stop and watchdog arrive in order", async (t) => {
+test("systemd-notify sends readiness, status, reload, stop and watchdog in order", async (t) => {
   const path = join(await folder(t), "notify");
   const received = startManager(t, path);
   await next(received);
@@ -113,7 +113,7 @@ test("over systemd-notify: readiness, status, reload, stop and watchdog arrive i
   assert.deepEqual(sleeps, [15_000, 15_000]);
 });
 
-test("over the descriptor that systemd passes: the agent's own process sends, without any other", async (t) => {
+test("over systemd's descriptor the agent's own process sends, without another process", async (t) => {
   const path = join(await folder(t), "notify");
   const kernel = JSON.stringify(new URL("../../../../agent/kernel", import.meta.url).href).slice(0, -1);
   const script = `
@@ -135,10 +135,10 @@ test("over the descriptor that systemd passes: the agent's own process sends, wi
   }
 });
 
-test("a watchdog meant for another process is not fed; a manager that is away is only logged", async (t) => {
+test("a watchdog for another process is not fed; a missing manager is only logged", async (t) => {
   const warnings: unknown[] = [];
   const log = Object.assign(Object.create(silentLog) as typeof silentLog, {
-    warn: (...said: unknown[]) => warnings.push(said),
+    warn: (...args: unknown[]) => warnings.push(args),
   });
   const environment = {
     NOTIFY_SOCKET: join(await folder(t), "gone"),

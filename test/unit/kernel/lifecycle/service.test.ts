@@ -12,7 +12,7 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener("abort", () => resolve());
   });
 
-/** A service that notes when it starts and stops, and is ready after `startup`. */
+/** A service that records its start and stop, and is ready after `startup`. */
 function service(name: string, notes: string[], startup: Promise<unknown> = Promise.resolve()): Service {
   return {
     name,
@@ -27,11 +27,11 @@ function service(name: string, notes: string[], startup: Promise<unknown> = Prom
   };
 }
 
-test("each starts when the one before is ready; they stop in reverse, each before the next", async () => {
+test("each service starts when the previous one is ready; they stop in reverse order, one by one", async () => {
   const notes: string[] = [];
   const stop = new AbortController();
-  let letFirst = (): void => undefined;
-  const startup = new Promise<void>((resolve) => (letFirst = resolve));
+  let startFirst = (): void => undefined;
+  const startup = new Promise<void>((resolve) => (startFirst = resolve));
   const running = runServices(
     [service("a", notes, startup), service("b", notes)],
     stop.signal,
@@ -40,7 +40,7 @@ test("each starts when the one before is ready; they stop in reverse, each befor
   );
   await turn();
   assert.deepEqual(notes, ["a starts"]);
-  letFirst();
+  startFirst();
   await turn();
   assert.deepEqual(notes, ["a starts", "b starts", "ready"]);
   stop.abort();
@@ -48,7 +48,7 @@ test("each starts when the one before is ready; they stop in reverse, each befor
   assert.deepEqual(notes.slice(3), ["b stopped", "a stopped"]);
 });
 
-test("one that hangs on the outside is waited for no longer than it says, and goes on", async () => {
+test("a service that waits for an external system delays the start no longer than its limit", async () => {
   const notes: string[] = [];
   const stop = new AbortController();
   const never = new Promise<void>(() => undefined);
@@ -61,7 +61,7 @@ test("one that hangs on the outside is waited for no longer than it says, and go
   stop.abort();
 });
 
-test("one that fails stops the others and its cause is told with its name", async () => {
+test("a failing service stops the others, and its name is in the error", async () => {
   const notes: string[] = [];
   const failing: Service = {
     name: "b",
@@ -85,8 +85,8 @@ test("one that fails stops the others and its cause is told with its name", asyn
   assert.deepEqual(notes, ["a starts", "c starts", "c stopped", "a stopped"]);
 });
 
-test("what a service says itself is thrown as it is: its kind decides the exit code", async () => {
-  const refusal = new SocleError("unavailable", "ADDRESS_IN_USE", "somebody has it");
+test("a service's own SocleError is thrown unchanged: its kind decides the exit code", async () => {
+  const refusal = new SocleError("unavailable", "ADDRESS_IN_USE", "the port is taken");
   const failing: Service = { name: "b", run: () => Promise.reject(refusal) };
   await assert.rejects(
     runServices([failing], new AbortController().signal, () => undefined, options),
@@ -94,7 +94,7 @@ test("what a service says itself is thrown as it is: its kind decides the exit c
   );
 });
 
-test("one that ends by itself is a failure, even without an error", async () => {
+test("a service that ends by itself is a failure, even without an error", async () => {
   const notes: string[] = [];
   const ends: Service = {
     name: "b",
@@ -110,7 +110,7 @@ test("one that ends by itself is a failure, even without an error", async () => 
   assert.equal(notes.at(-1), "a stopped");
 });
 
-test("a failure before readiness starts no further service and is never called ready", async () => {
+test("a failure before readiness starts no further service, and readiness is never reported", async () => {
   const notes: string[] = [];
   const failing: Service = { name: "a", run: () => Promise.reject(new Error("no port")) };
   await assert.rejects(
@@ -125,7 +125,7 @@ test("a failure before readiness starts no further service and is never called r
   assert.deepEqual(notes, []);
 });
 
-test("a stop while one is still starting stops what was started, without readiness", async () => {
+test("a stop during the start stops the started services, without readiness", async () => {
   const notes: string[] = [];
   const stop = new AbortController();
   const startsLong: Service = {
@@ -147,7 +147,7 @@ test("a stop while one is still starting stops what was started, without readine
   assert.deepEqual(notes, ["a starts", "b stopped", "a stopped"]);
 });
 
-test("one that does not stop is abandoned after its time, and a failure while stopping is only logged", async () => {
+test("a service that does not stop is abandoned after its time, and a failure during stop is only logged", async () => {
   const notes: string[] = [];
   const stop = new AbortController();
   const hangs: Service = {
@@ -162,7 +162,7 @@ test("one that does not stop is abandoned after its time, and a failure while st
     async run(signal, ready) {
       ready();
       await aborted(signal);
-      throw new Error("could not say goodbye");
+      throw new Error("could not close");
     },
   };
   const warnings: string[] = [];

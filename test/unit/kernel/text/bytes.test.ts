@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { formatExactBytes } from "../../../../agent/kernel/text/bytes.ts";
 
-test("a size is told in words, with the exact figure where those are not exact", () => {
+test("a size is written in words, with the exact figure if the words are rounded", () => {
   assert.deepEqual(
     [0, 1023, 300 * 2 ** 30, 1.5 * 2 ** 30, 1.5 * 2 ** 30 + 1, 13_207_024_435, -(2 ** 30)].map(
       formatExactBytes,
