@@ -19,7 +19,7 @@ describe("collectors", () => {
     throw new Error("no such luck");
   });
 
-  test("that throw cost only themselves", async () => {
+  test("a collector that throws affects only itself", async () => {
     const exposed = await text(exposition({}, [broken(), answer()]));
     assert.match(exposed, /^answer 42$/m);
     assert.doesNotMatch(exposed, /^broken/m);
@@ -32,7 +32,7 @@ describe("collectors", () => {
     });
   });
 
-  test("that throw are logged once until they work again", async () => {
+  test("a collector that throws is logged once until it works again", async () => {
     const lines: string[] = [];
     const log = createLog({ level: "info", destination: { write: (line) => void lines.push(line) } });
     let works = false;
@@ -46,7 +46,7 @@ describe("collectors", () => {
     assert.equal(lines.filter((line) => line.includes("not today")).length, 2);
   });
 
-  test("that scrapers give no time are logged once a minute, however many scrapes there are", async () => {
+  test("a collector without time is logged once a minute, at any number of scrapes", async () => {
     const lines: string[] = [];
     const log = createLog({ level: "info", destination: { write: (line) => void lines.push(line) } });
     let elapsedMs = 0;
@@ -66,7 +66,7 @@ describe("collectors", () => {
     assert.equal(lines.length, 2);
   });
 
-  test("can be asked for, left out, and switched off", async () => {
+  test("collectors can be selected, left out, and switched off", async () => {
     const from = exposition({}, [answer(), broken()], { disabled: ["broken"] });
     assert.doesNotMatch(await text(from), /broken/);
     assert.doesNotMatch(await text(from, { collect: ["broken"] }), /broken/);
@@ -75,7 +75,7 @@ describe("collectors", () => {
     assert.throws(() => exposition({}, [answer()], { disabled: ["nonesuch"] }), /no collector is named/);
   });
 
-  test("run once for scrapes that overlap", async () => {
+  test("overlapping scrapes share one run of a collector", async () => {
     let runs = 0;
     const counting = collector("counting", { value: gauge("runs", "Runs.") }, (_, emit) => {
       emit.value(++runs);
@@ -87,7 +87,7 @@ describe("collectors", () => {
     assert.match(await text(from), /^runs 2$/m);
   });
 
-  test("that are not done in time are left out, the others are shown", async () => {
+  test("a collector that is late is left out, the others are shown", async () => {
     let elapsedMs = 0;
     const clock: Clock = { ...stillClock, monotonicMs: () => elapsedMs };
     const slow = collector("slow", { value: gauge("slow", "Slow.") }, function* (_, emit) {
@@ -103,7 +103,7 @@ describe("collectors", () => {
     assert.equal(samples(exposed, "socle_collector_success")['socle_collector_success{collector="slow"}'], 0);
   });
 
-  test("are not cut short for one scrape by the shorter time of another", async () => {
+  test("a collector is not cut short for one scrape by the shorter timeout of another", async () => {
     const successOf = async (scrape: Promise<readonly Buffer[]>): Promise<Record<string, number>> =>
       samples(Buffer.concat(await scrape).toString(), "socle_collector_success");
     const [first, last] = ["first", "waiting"].map((name) => `socle_collector_success{collector="${name}"}`);
@@ -111,13 +111,13 @@ describe("collectors", () => {
       const clock = new FakeClock();
       let answerNow: () => void = () => undefined;
       const answered = new Promise<void>((resolve) => (answerNow = resolve));
-      let isAsked: () => void = () => undefined;
-      const asked = new Promise<void>((resolve) => (isAsked = resolve));
+      let reach: () => void = () => undefined;
+      const requested = new Promise<void>((resolve) => (reach = resolve));
       const waiting: Collector = {
         ...answer(),
         name: "waiting",
         *collect(sources) {
-          isAsked();
+          reach();
           yield answered;
           return yield* answer().collect(sources);
         },
@@ -125,7 +125,7 @@ describe("collectors", () => {
       const from = exposition({}, [{ ...answer(), name: "first" }, waiting], { clock });
       const scrapes = order.map((timeoutMs) => successOf(from.render("text", everything, timeoutMs)));
       const [hasty, patient] = order[0] === 1 ? scrapes : [scrapes[1], scrapes[0]];
-      await asked;
+      await requested;
       clock.advance(1);
       assert.deepEqual(await hasty, { [first ?? ""]: 1, [last ?? ""]: 0 });
       answerNow();
@@ -133,7 +133,7 @@ describe("collectors", () => {
     }
   });
 
-  test("that were cut are collected anew for whoever comes then", async () => {
+  test("a collector that was cut short runs again for the next scrape", async () => {
     let elapsedMs = 0;
     let late: Promise<readonly Buffer[]> | undefined;
     const clock: Clock = { ...stillClock, monotonicMs: () => elapsedMs };
@@ -144,12 +144,12 @@ describe("collectors", () => {
       return undefined;
     });
     const last = collector("last", {}, () => {
-      assert.ok(late !== undefined, "it was run although the time was over");
+      assert.ok(late !== undefined, "it ran although the time was over");
       return undefined;
     });
     const log = createLog({
       level: "info",
-      // It is told of what is cut as soon as it is.
+      // The cut is reported as soon as it happens.
       destination: { write: () => void (late ??= from.render("text", everything, 500)) },
     });
     const collectors = [slow(), last()];
@@ -159,7 +159,7 @@ describe("collectors", () => {
     assert.match(Buffer.concat(await late).toString(), /^slow 1$/m);
   });
 
-  test("that never answer end with the scrape's time", async () => {
+  test("a collector that never ends ends with the scrape's time", async () => {
     const stuck: Collector = {
       name: "stuck",
       families: [],
@@ -176,7 +176,7 @@ describe("collectors", () => {
     );
   });
 
-  test("that say the same series twice say it once", async () => {
+  test("a series that occurs twice is shown once", async () => {
     const twice = collector("twice", { value: gauge("twice", "Twice.", ["of"]) }, (_, emit) => {
       emit.value(1, "a");
       emit.value(2, "a");
@@ -184,7 +184,7 @@ describe("collectors", () => {
     assert.deepEqual(samples(await text(exposition({}, [twice()])), "twice"), { 'twice{of="a"}': 1 });
   });
 
-  test("have their label values escaped, and infinities written as Prometheus reads them", async () => {
+  test("label values are escaped, and infinities have Prometheus' form", async () => {
     const odd = collector(
       "odd",
       { value: gauge("odd", 'A "word" and \\ and\na line.', ["of"]) },

@@ -35,7 +35,7 @@ const expressions = [
   ),
 ];
 
-/** The labels of each metric by its name; the target's own come with every one. */
+/** The labels of each metric by its name; each has the target's own labels too. */
 const exposed = new Map<string, readonly string[]>([
   ["up", ["job"]],
   ["ALERTS", ["alertname", "alertstate"]],
@@ -58,12 +58,12 @@ const exposed = new Map<string, readonly string[]>([
 const recorded = new Set(rules.map(({ record }) => record));
 
 for (const [file, json] of dashboards) {
-  test(`dashboards/${file} is what its source makes (else: node --import tsx scripts/gen-dashboards.ts)`, async () => {
+  test(`dashboards/${file} matches its source (else: node --import tsx scripts/gen-dashboards.ts)`, async () => {
     assert.equal(await readFile(join(directory, "dashboards", file), "utf8"), json);
   });
 }
 
-test("every metric that rules and dashboards name is one the agent exposes, with the labels they select by", () => {
+test("every metric in rules and dashboards is one that the agent exposes, with the selected labels", () => {
   const wrong: string[] = [];
   for (const [where, expr] of expressions) {
     const metrics = [
@@ -82,7 +82,7 @@ test("every metric that rules and dashboards name is one the agent exposes, with
   assert.deepEqual(wrong, []);
 });
 
-/** The labels that the series of an expression may have: its metrics', or those that it is grouped by. */
+/** The labels that the series of an expression may have: its metrics', or its grouping's. */
 function labelsOf(expr: string): Set<string> {
   const labels = new Set(["instance", "job"]);
   for (const [metric = ""] of expr.matchAll(/\b(?:socle[_:][a-z0-9_:]+|up|ALERTS)\b/g)) {
@@ -93,7 +93,7 @@ function labelsOf(expr: string): Set<string> {
   return labels;
 }
 
-test("every label that a grouping, a legend or the words of an alert name is one that is there", () => {
+test("every label in a grouping, a legend or an alert's text exists", () => {
   const wrong: string[] = [];
   const check = (where: string, expr: string, labels: Iterable<string>): void => {
     const there = labelsOf(expr);
@@ -141,7 +141,7 @@ test("every label that a grouping, a legend or the words of an alert name is one
   assert.deepEqual(wrong, []);
 });
 
-test("every choice at the top of a dashboard is of labels that are there", () => {
+test("every variable of a dashboard selects labels that exist", () => {
   for (const [file, json] of dashboards)
     for (const [, metric = "", label = ""] of json.matchAll(/label_values\((\w+)(?:\{[^}]*\})?, (\w+)\)/g)) {
       const labels = exposed.get(metric);
@@ -152,23 +152,23 @@ test("every choice at the top of a dashboard is of labels that are there", () =>
     }
 });
 
-test("every alert says how bad it is, what happened and what to do", () => {
+test("every alert states its severity, what happened and what to do", () => {
   for (const { alert = "", labels, annotations } of alerts) {
     assert.match(alert, /^Socle[A-Z]/);
     assert.match(labels?.["severity"] ?? "", /^(info|warning|critical)$/, alert);
     for (const words of ["summary", "runbook"])
       assert.ok((annotations?.[words] ?? "").length > 20, `${alert}: ${words}`);
   }
-  assert.equal(new Set(alerts.map(({ alert }) => alert)).size, alerts.length, "an alert is there twice");
+  assert.equal(new Set(alerts.map(({ alert }) => alert)).size, alerts.length, "an alert is defined twice");
 });
 
-/** What it runs and names, without what comes from labels. */
+/** The commands and names in it, without those from labels. */
 const runbooks = alerts.map(({ alert = "", annotations }) => ({
   alert,
   words: (annotations?.["runbook"] ?? "").replaceAll(/\{\{.*?\}\}/g, ""),
 }));
 
-test("every command of socle in a runbook is one that it takes", async () => {
+test("socle parses every socle command in a runbook", async () => {
   const verbs = /^(names?|says|tells?|gives|shows|goes|there)$/;
   for (const { alert, words } of runbooks) {
     for (const [, text = ""] of words.matchAll(/\bsocle ((?:-{0,2}[A-Za-z]+\b ?)+)/g)) {
@@ -180,7 +180,7 @@ test("every command of socle in a runbook is one that it takes", async () => {
   }
 });
 
-test("every configuration key in a runbook is one that there is", () => {
+test("every configuration key in a runbook exists", () => {
   const config: Readonly<Record<string, unknown>> = configSchema.parse({});
   for (const { alert, words } of runbooks) {
     for (const [key, section = "", name = ""] of words.matchAll(
@@ -200,7 +200,7 @@ test("every alert has its test with promtool", async () => {
 });
 
 for (const [file, , dashboard] of dashboards) {
-  test(`the panels of ${file} have ids, queries and places of their own`, () => {
+  test(`the panels of ${file} have distinct ids, queries and positions`, () => {
     assert.match(dashboard.uid, /^socle-[a-z]+$/);
     const taken = new Set<string>();
     const ids = new Set<number>();
@@ -213,7 +213,7 @@ for (const [file, , dashboard] of dashboards) {
       assert.ok(gridPos.x >= 0 && gridPos.x + gridPos.w <= 24, `${title} is wider than the page`);
       for (let x = gridPos.x; x < gridPos.x + gridPos.w; x += 1)
         for (let y = gridPos.y; y < gridPos.y + gridPos.h; y += 1) {
-          assert.ok(!taken.has(`${x},${y}`), `${title} lies on another panel`);
+          assert.ok(!taken.has(`${x},${y}`), `${title} overlaps another panel`);
           taken.add(`${x},${y}`);
         }
     }

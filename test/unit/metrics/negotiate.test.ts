@@ -16,16 +16,16 @@ const accepts: readonly (readonly [string, string | undefined, "text" | "openmet
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.6,*/*;q=0.2",
     "text",
   ],
-  ["a browser", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "text"],
-  ["an OpenMetrics of another version alone", "application/openmetrics-text;version=0.0.1", "text"],
+  ["a browser's types", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "text"],
+  ["only another version of OpenMetrics", "application/openmetrics-text;version=0.0.1", "text"],
   ["OpenMetrics of any version", "application/openmetrics-text", "openmetrics"],
   ["OpenMetrics and no text", "text/plain;q=0, application/openmetrics-text;q=0.1", "openmetrics"],
   ["quoted parameters and white space", 'application/openmetrics-text; version="1.0.0"', "openmetrics"],
-  ["OpenMetrics expressly not", "application/openmetrics-text;q=0, */*", "text"],
+  ["anything but OpenMetrics", "application/openmetrics-text;q=0, */*", "text"],
   ["nonsense", ";;q=,,=", "text"],
 ];
-for (const [who, accept, format] of accepts) {
-  test(`who accepts ${who} gets ${format}`, () => assert.equal(negotiateFormat(accept), format));
+for (const [types, accept, format] of accepts) {
+  test(`a scraper that accepts ${types} gets ${format}`, () => assert.equal(negotiateFormat(accept), format));
 }
 
 test("gzip is used where it is accepted", () => {

@@ -14,7 +14,7 @@ async function scrape(exposition: Exposition): Promise<ReadonlyMap<string, numbe
   return new Map(samples.map((line) => [line.slice(0, line.indexOf(" ")), Number(line.split(" ")[1])]));
 }
 
-test("the process is told under the standard names, but for what the agent tells better", async () => {
+test("the process has the standard metrics, except where the agent has better ones", async () => {
   const exposition = new Exposition({
     collectors: [processCollector()],
     disabled: [],

@@ -16,7 +16,7 @@ const id = "00000000-0000-4000-8000-000000000001";
 
 describe("a whole scrape", () => {
   for (const format of ["text", "openmetrics"] as const) {
-    test(`from fixed inputs is the golden one, in ${format}`, async () => {
+    test(`equals the golden file for fixed inputs, in ${format}`, async () => {
       const golden = join(import.meta.dirname, "..", "..", "fixtures", "metrics", `scrape.${format}.txt`);
       const scraped = (
         await text(exposition({ readings: fixedReadings(fixedValues) }), { exclude: ["process"] }, format)
@@ -26,13 +26,13 @@ describe("a whole scrape", () => {
     });
   }
 
-  test("shows the agent's own process under the names that everybody knows", async () => {
+  test("shows the agent's own process under the standard names", async () => {
     const scraped = await text(exposition());
     assert.match(scraped, /^process_resident_memory_bytes \d+/m);
     assert.match(scraped, /^nodejs_heap_size_used_bytes \d+/m);
   });
 
-  test("has bounds that OpenMetrics takes, of the process too", async () => {
+  test("has bucket bounds that OpenMetrics accepts, for the process too", async () => {
     const from = exposition();
     collectGarbage();
     const gc = await eventually(
@@ -40,7 +40,7 @@ describe("a whole scrape", () => {
         const scraped = await text(from, { collect: ["process"] }, "openmetrics");
         return /^nodejs_gc_duration_seconds_bucket/m.test(scraped) && scraped;
       },
-      { what: "a collection of garbage to be told" },
+      { what: "a garbage collection to be counted" },
     );
     for (const [, bound = ""] of gc.matchAll(/le="([^"]+)"/g)) assert.match(bound, /^(\d+\.\d+|\+Inf)$/);
   });
@@ -55,7 +55,7 @@ describe("a whole scrape", () => {
   });
 });
 
-test("devices for VMs are counted by kind and name, in every state they may be in", async () => {
+test("devices for VMs are counted by kind and name, in each of their possible states", async () => {
   const devices = samples(await text(exposition()), "socle_host_capacity_devices");
   const gpus = Object.entries(devices).filter(([series]) => series.includes('alias="a100"'));
   assert.deepEqual(
@@ -70,7 +70,7 @@ test("devices for VMs are counted by kind and name, in every state they may be i
   );
 });
 
-test("a VM that is gone is gone from the next scrape, and its text is forgotten", async () => {
+test("a removed VM is missing from the next scrape, and its text is dropped", async () => {
   let vms = Array.from({ length: 600 }, (_, index) => vm(index));
   const view = vmView([]);
   const from = exposition({ vms: { ...view, all: () => vms } });
@@ -84,7 +84,7 @@ test("a VM that is gone is gone from the next scrape, and its text is forgotten"
   ]);
 });
 
-test("five thousand VMs are rendered in many slices, between which others have their turn", async () => {
+test("five thousand VMs are rendered in many slices, between which other work runs", async () => {
   const from = exposition({ vms: vmView(Array.from({ length: 5000 }, (_, index) => vm(index))) }, undefined, {
     clock: systemClock,
   });
@@ -98,5 +98,5 @@ test("five thousand VMs are rendered in many slices, between which others have t
   setImmediate(turn);
   await from.render("text", everything, 10_000);
   turning = false;
-  assert.ok(turns >= 10, `others had ${turns} turns`);
+  assert.ok(turns >= 10, `other work had ${turns} turns`);
 });

@@ -5,7 +5,7 @@ import { Samples } from "../../../agent/metrics/samples.ts";
 
 type Sample = readonly [label: string, value: number | undefined];
 
-/** One scrape: the lines that come out. */
+/** The lines of one scrape. */
 function scrape(samples: Samples, given: readonly Sample[]): string[] {
   samples.begin();
   for (const [label, value] of given) samples.add(value, [label]);
@@ -18,7 +18,7 @@ const lines = (given: readonly Sample[]): string[] =>
 const many = (count: number, value: (index: number) => number): Sample[] =>
   Array.from({ length: count }, (_, index) => [`vm-${index}`, value(index)]);
 
-test("every scrape tells what it was given, whatever the one before was given", () => {
+test("every scrape shows its own values, whatever the previous one had", () => {
   const samples = new Samples(gauge("x", "Help.", ["vm"]));
   const scrapes: (readonly Sample[])[] = [
     many(700, (index) => index),
@@ -46,7 +46,7 @@ test("every scrape tells what it was given, whatever the one before was given", 
   for (const given of scrapes) assert.deepEqual(scrape(samples, given), lines(given));
 });
 
-test("a scrape that breaks off leaves nothing behind in the next", () => {
+test("an aborted scrape leaves nothing behind in the next", () => {
   const samples = new Samples(gauge("x", "Help.", ["vm"]));
   const whole = many(600, (index) => index);
   scrape(samples, whole);
@@ -56,15 +56,15 @@ test("a scrape that breaks off leaves nothing behind in the next", () => {
   assert.deepEqual(scrape(samples, whole.slice(0, 10)), lines(whole.slice(0, 10)));
 });
 
-test("a series is told once a scrape, with the value that came first", () => {
+test("a series is shown once per scrape, with its first value", () => {
   const samples = new Samples(gauge("x", "Help.", ["vm"]));
   for (let round = 0; round < 3; round += 1) {
-    const told = scrape(samples, [
+    const text = scrape(samples, [
       ["a", 1],
       ["a", 2],
       ["b", 3],
       ["a", 4],
     ]);
-    assert.deepEqual(told, ['x{vm="a"} 1', 'x{vm="b"} 3']);
+    assert.deepEqual(text, ['x{vm="a"} 1', 'x{vm="b"} 3']);
   }
 });

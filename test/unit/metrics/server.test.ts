@@ -67,8 +67,8 @@ async function start(
   return {
     port,
     async get(path, headers = {}, method = "GET", localAddress = "127.0.0.1") {
-      const asked = request({ port, path, headers, method, localAddress, agent: false }).end();
-      const [response] = (await once(asked, "response")) as [IncomingMessage];
+      const requested = request({ port, path, headers, method, localAddress, agent: false }).end();
+      const [response] = (await once(requested, "response")) as [IncomingMessage];
       const chunks: Buffer[] = [];
       for await (const chunk of response) chunks.push(chunk as Buffer);
       return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
@@ -84,7 +84,7 @@ function heldBytes(): number {
   return process.memoryUsage().arrayBuffers;
 }
 
-test("/metrics is served as text, as OpenMetrics and packed", async (context) => {
+test("/metrics is served as text, as OpenMetrics and compressed", async (context) => {
   const { get } = await start(context);
   const plain = await get("/metrics");
   assert.equal(plain.status, 200);
@@ -107,7 +107,7 @@ test("/metrics is served as text, as OpenMetrics and packed", async (context) =>
   assert.doesNotMatch(unpacked, /socle_agent_info/);
 });
 
-test("a large exposition arrives whole, packed or not; a scraper that leaves while it is sent is nobody's fault", async (context) => {
+test("a large exposition arrives complete, compressed or not; a scraper that disconnects is no error", async (context) => {
   const series = 30_000;
   const large = collector("large", { large: gauge("large", "Many.", ["n"]) }, (_, emit) => {
     for (let index = 0; index < series; index += 1) emit.large(index, `${"x".repeat(80)}${index}`);
@@ -126,7 +126,7 @@ test("a large exposition arrives whole, packed or not; a scraper that leaves whi
   assert.equal((await get("/metrics?exclude[]=large")).status, 200);
 });
 
-test("a scraper that does not read is held no copy of it, and let go when its own time is over", async (context) => {
+test("a scraper that does not read holds no copy of the exposition, and is closed at its deadline", async (context) => {
   const large = collector("large", { large: gauge("large", "Many.", ["n"]) }, (_, emit) => {
     for (let index = 0; index < 100_000; index += 1) emit.large(index, `${"x".repeat(80)}${index}`);
     return undefined;
@@ -147,12 +147,12 @@ test("a scraper that does not read is held no copy of it, and let go when its ow
   assert.ok(held < 3 * bytes, `${held} bytes are held for 8 scrapers of ${bytes} bytes`);
   // They have all places of their address.
   await eventually(async () => (await get("/metrics?exclude[]=large")).status === 200, {
-    what: "them to be let go",
+    what: "them to be closed",
     intervalMs: 100,
   });
 });
 
-test("HEAD says what GET would, without a body", async (context) => {
+test("HEAD returns GET's headers, without a body", async (context) => {
   const { get } = await start(context);
   const head = await get("/metrics?collect[]=vm_info", {}, "HEAD");
   assert.equal(head.status, 200);
@@ -160,7 +160,7 @@ test("HEAD says what GET would, without a body", async (context) => {
   assert.ok(Number(head.headers["content-length"]) > 100);
 });
 
-test("health is told apart from readiness", async (context) => {
+test("health and readiness are separate", async (context) => {
   let reasons: NotReady[] = [
     { reason: "LIBVIRT_CONNECTING", message: "libvirt does not answer yet" },
     { reason: "REPLAYING", message: "operations are looked into" },
@@ -178,7 +178,7 @@ test("health is told apart from readiness", async (context) => {
   assert.equal((await get("/readyz")).status, 200);
 });
 
-test("an agent is ready once it serves and knows which VMs there are, and no longer than that", () => {
+test("an agent is ready once it serves and knows its VMs, and not after that has ended", () => {
   const reasons = (serving: boolean, listed: boolean): string[] =>
     whyNotReady({ serving, listed }).map(({ reason }) => reason);
   assert.deepEqual(reasons(true, true), []);
@@ -191,7 +191,7 @@ test("an agent is ready once it serves and knows which VMs there are, and no lon
   );
 });
 
-test("what is not there, and what would change something, is refused with words", async (context) => {
+test("a missing path and a changing method are refused with a message", async (context) => {
   const { get } = await start(context);
   const missing = await get("/nonesuch");
   assert.equal(missing.status, 404);
@@ -201,12 +201,12 @@ test("what is not there, and what would change something, is refused with words"
   assert.equal(posted.headers.allow, "GET, HEAD");
   const unknown = await get("/metrics?collect[]=nonesuch");
   assert.equal(unknown.status, 400);
-  // Its name is what the visitor's link said: no browser is to take it for markup.
+  // Its name comes from the visitor's link: no browser may interpret it as markup.
   assert.equal(unknown.headers["x-content-type-options"], "nosniff");
   assert.match(unknown.body.toString(), /no collector is named nonesuch; there are: agent, /);
 });
 
-test("garbage and huge headers are refused, and the server lives on", async (context) => {
+test("garbage and huge headers are refused, and the server goes on", async (context) => {
   const { port, get } = await start(context);
   const garbage = connect(port, "127.0.0.1");
   garbage.end("\u0000\u0001 nonsense\r\n\r\n");
@@ -216,7 +216,7 @@ test("garbage and huge headers are refused, and the server lives on", async (con
   assert.equal((await get("/healthz")).status, 200);
 });
 
-test("the scraper's timeout is kept, with what was ready by then", async (context) => {
+test("the scraper's timeout is kept, with the collectors that were ready by then", async (context) => {
   const stuck: Collector = {
     name: "stuck",
     families: [],
@@ -238,7 +238,7 @@ test("the scraper's timeout is kept, with what was ready by then", async (contex
   assert.match(answer.body.toString(), /^socle_collector_success\{collector="stuck"\} 0$/m);
 });
 
-test("more scrapes than can be served at once are told to come later", async (context) => {
+test("scrapes beyond the limit get a time to retry", async (context) => {
   let release: () => void = () => undefined;
   const released = new Promise<void>((resolve) => {
     release = resolve;
@@ -253,7 +253,7 @@ test("more scrapes than can be served at once are told to come later", async (co
   };
   const { get } = await start(context, { collectors: [slow] });
   const scrapes: Promise<unknown>[] = [];
-  /** So many scrapes at once, until as many of them as are too many are answered. */
+  /** This many scrapes at once, until as many as are beyond the limit are answered. */
   const refusedOf = async (from: string, count: number, tooMany: number): Promise<void> => {
     const answers: Answer[] = [];
     await new Promise<void>((resolve) => {
@@ -275,7 +275,7 @@ test("more scrapes than can be served at once are told to come later", async (co
   assert.equal((await get("/metrics")).status, 200);
 });
 
-test("those who connect and ask nothing, or never to the end, keep nobody out", async (context) => {
+test("connections without a request, or with an endless one, do not keep others out", async (context) => {
   const { port, get } = await start(context);
   let closed = 0;
   const sockets = Array.from({ length: 300 }, (_, at) => {
@@ -288,10 +288,10 @@ test("those who connect and ask nothing, or never to the end, keep nobody out", 
   context.after(() => sockets.forEach((socket) => socket.destroy()));
   await Promise.all(sockets.map((socket) => Promise.race([once(socket, "connect"), once(socket, "close")])));
   assert.equal((await get("/metrics")).status, 200);
-  await eventually(() => closed >= 150, { what: "the oldest to be let go", timeoutMs: 60_000 });
+  await eventually(() => closed >= 150, { what: "the oldest to be closed", timeoutMs: 60_000 });
 });
 
-test("a client that goes away mid-scrape leaves nothing behind", async (context) => {
+test("a client that disconnects during a scrape leaves nothing behind", async (context) => {
   const { port, get } = await start(context);
   for (let round = 0; round < 20; round += 1) {
     const socket = connect(port, "127.0.0.1");
@@ -302,7 +302,7 @@ test("a client that goes away mid-scrape leaves nothing behind", async (context)
   assert.equal((await get("/metrics")).status, 200);
 });
 
-test("requests sent ahead on a connection that breaks leave nothing behind; one sent ahead is answered in its turn", async (context) => {
+test("pipelined requests on a broken connection leave nothing behind; otherwise they are answered in order", async (context) => {
   let release: () => void = () => undefined;
   let released = Promise.resolve();
   const slow: Collector = {
@@ -333,7 +333,7 @@ test("requests sent ahead on a connection that breaks leave nothing behind; one 
   assert.equal((await textOf(socket)).match(/^HTTP\/1.1 200 OK/gm)?.length, 2);
 });
 
-test("a port that is taken fails the start with what to do", async (context) => {
+test("a taken port fails the start with a remedy", async (context) => {
   const other = createServer().listen(0, "127.0.0.1");
   context.after(() => other.close());
   await once(other, "listening");

@@ -8,7 +8,7 @@ import { scrapeSickServer } from "../../support/metrics/sick-server.ts";
 const fixtures = join(import.meta.dirname, "..", "..", "fixtures", "metrics");
 
 for (const format of ["text", "openmetrics"] as const) {
-  test(`the hardware of a sick server, from its files to the scrape, in ${format}`, async (context) => {
+  test(`a scrape of a sick server's hardware, read from its files, equals the golden one, in ${format}`, async (context) => {
     const golden = join(fixtures, `sick-server.${format}.txt`);
     const scraped = await scrapeSickServer(context, format);
     if (process.env["UPDATE_GOLDEN"] === "1") await writeFile(golden, scraped);
@@ -22,7 +22,7 @@ test("every metric has a sample in a golden scrape", async () => {
       ["scrape", "sick-server"].map((name) => readFile(join(fixtures, `${name}.text.txt`), "utf8")),
     )
   ).join("");
-  // What the process collector tells is Node's own, and differs from run to run.
+  // The process collector's values are Node's own, and differ from run to run.
   const families = allCollectors().flatMap(({ name, families }) => (name === "process" ? [] : families));
   const missing = families.filter(({ name }) => !new RegExp(`^${name}(_bucket)?[{ ]`, "m").test(golden));
   assert.deepEqual(

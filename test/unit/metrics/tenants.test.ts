@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { exposition, text } from "../../support/metrics/scraping.ts";
 
-test("however many tenants have something here, a bounded number is shown: those with the most VMs", async () => {
+test("a bounded number of tenants is shown, those with the most VMs", async () => {
   const tenants = Array.from({ length: 1000 }, (_, index) => ({
     tenant: `t${index}`,
     use: { vms: index, vcpus: 1, memoryBytes: 1, diskBytes: 0 },

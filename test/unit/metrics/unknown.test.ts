@@ -15,8 +15,8 @@ import { exposition, samples, text } from "../../support/metrics/scraping.ts";
 
 const id = "00000000-0000-4000-8000-000000000001";
 
-describe("what cannot be known", () => {
-  test("is left out, never zero", async () => {
+describe("unknown and old values", () => {
+  test("an unknown value is left out, never zero", async () => {
     const { rssBytes: _, ...unknownRss } = stats(1);
     const exposed = await text(exposition({ vms: vmView([vm(1, { stats: unknownRss })]) }));
     assert.deepEqual(samples(exposed, "socle_vm_memory_rss_bytes"), {});
@@ -26,7 +26,7 @@ describe("what cannot be known", () => {
     assert.deepEqual(samples(exposed, "socle_host_memory_bytes"), {});
   });
 
-  test("is left out when it is older than three intervals, and its age is told", async () => {
+  test("a reading older than three intervals is left out, and its age is shown", async () => {
     const hung = stats(1, {
       sampledAtMs: nowMs - 30_001,
       sampledAtMonotonicMs: nowMs - 30_001,
@@ -41,7 +41,7 @@ describe("what cannot be known", () => {
     assert.equal(samples(exposed, "socle_vm_unres")[`socle_vm_unresponsive{vm="${id}"}`], 1);
   });
 
-  test("is what a guest said long ago: what libvirt itself knows of it is shown all the same", async () => {
+  test("an old reading of a guest is left out, and libvirt's own values of the VM are shown", async () => {
     const paused = stats(1, { guestReportedAtMs: nowMs - 30_001 });
     const { guestReportedAtMs: _, ...mute } = stats(2);
     const exposed = await text(
@@ -51,14 +51,14 @@ describe("what cannot be known", () => {
     assert.equal(Object.keys(samples(exposed, "socle_vm_memory_rss_bytes")).length, 2);
   });
 
-  test("takes the state of a VM that libvirt was not asked about to unknown", async () => {
+  test("a VM that libvirt does not report has the state unknown", async () => {
     const exposed = await text(exposition({ vms: vmView([vm(1, { presence: "unknown" })]) }));
     const states = samples(exposed, "socle_vm_state{");
     assert.equal(states[`socle_vm_state{vm="${id}",state="unknown"}`], 1);
     assert.equal(states[`socle_vm_state{vm="${id}",state="running"}`], 0);
   });
 
-  test("a step of the wall clock makes nothing old", async () => {
+  test("a step of the wall clock makes no value old", async () => {
     const stepped = { nowMs: () => nowMs + 86_400_000 };
     const exposed = await text(exposition({ vms: vmView([vm(1)]), ...stepped }));
     assert.equal(
@@ -68,17 +68,17 @@ describe("what cannot be known", () => {
     assert.equal(samples(exposed, "socle_vm_stats_age")[`socle_vm_stats_age_seconds{vm="${id}"}`], 2);
   });
 
-  test("what is known of the host from its last look is as old as that", async () => {
+  test("the host's collectors have the age of their last read", async () => {
     const exposed = await text(exposition());
-    const told = samples(exposed, "socle_collector_last_success");
+    const shown = samples(exposed, "socle_collector_last_success");
     const agesMs = ["host_info", "host_capacity", "host_storage"].map(
       (name) =>
-        nowMs - 1000 * (told[`socle_collector_last_success_timestamp_seconds{collector="${name}"}`] ?? 0),
+        nowMs - 1000 * (shown[`socle_collector_last_success_timestamp_seconds{collector="${name}"}`] ?? 0),
     );
     assert.deepEqual(agesMs, [20_000, 20_000, 19_000]);
   });
 
-  test("before the VMs were listed, what they take of the host is left out, not zero", async () => {
+  test("claims of VMs are left out before the VMs were listed, not zero", async () => {
     const host = { ...fixedSources().host, snapshot: () => unlisted(hostSnapshot) };
     const exposed = await text(exposition({ host }));
     assert.deepEqual(samples(exposed, "socle_host_capacity_allocated"), {});
@@ -86,7 +86,7 @@ describe("what cannot be known", () => {
     assert.notDeepEqual(samples(exposed, "socle_host_capacity_reserved"), {});
   });
 
-  test("marks the statistics' collectors as failed when no sampling was recent", async () => {
+  test("the statistics' collectors fail when no sampling was recent", async () => {
     const lastReadings = { atMs: nowMs - 60_000, atMonotonicMs: nowMs - 60_000, durationMs: 1, ok: true };
     const lastSample = { atMs: nowMs, atMonotonicMs: nowMs, durationMs: 1, ok: false };
     const exposed = await text(exposition({ vms: vmView([vm(1)], { lastSample, lastReadings }) }));
@@ -96,7 +96,7 @@ describe("what cannot be known", () => {
     assert.deepEqual(samples(exposed, "socle_vm_cpu"), {});
   });
 
-  test("shows what one reader has while another failed or is stale, and counts as failed since it did", async () => {
+  test("a failed or stale reader leaves the other's metrics, and its collector counts as failed", async () => {
     const value = {
       ...{ temperatures: [{ chip: "cpu", sensor: "0", celsius: 50 }], fans: [], voltages: [], powers: [] },
       ...{ currents: [], unread: { temperatures: [], fans: [] }, silent: [] },
@@ -110,13 +110,13 @@ describe("what cannot be known", () => {
     const of = async (readings: typeof never) => {
       const exposed = await text(exposition({ readings }), { collect: ["host_sensors", "host_bmc"] });
       assert.ok(Object.keys(samples(exposed, "socle_host_temperature_celsius")).length > 0);
-      const told = ["success", "last_success_timestamp_seconds"].map((name) =>
+      const shown = ["success", "last_success_timestamp_seconds"].map((name) =>
         ["host_sensors", "host_bmc"].map(
           (collector) =>
             samples(exposed, `socle_collector_${name}`)[`socle_collector_${name}{collector="${collector}"}`],
         ),
       );
-      return told.flat();
+      return shown.flat();
     };
     const beforeSeconds = (nowMs - 600_000) / 1000;
     assert.deepEqual(await of(stale), [0, 0, beforeSeconds, beforeSeconds]);
@@ -124,7 +124,7 @@ describe("what cannot be known", () => {
     assert.deepEqual(await of(never), [1, 1, sensors.readAtMs / 1000, nowMs / 1000]);
   });
 
-  test("keeps an old reading of the machine from being shown as new", async () => {
+  test("an old reading of the machine is not shown as new", async () => {
     const memory = fixedValues.memory && { ...fixedValues.memory, ageMs: 30_001 };
     const exposed = await text(
       exposition({ readings: fixedReadings({ ...fixedValues, ...(memory && { memory }) }) }),
