@@ -11,7 +11,7 @@ import { eventually } from "../../support/wait.ts";
 import { folder } from "../../support/state/folder.ts";
 import { hostId, inStep, startAgent, startScheduler } from "../../support/scheduler/harness.ts";
 
-test("a welcome out of bounds ends the session, writes nothing, and the agent starts again", async (t) => {
+test("an out-of-bounds welcome ends the session, writes nothing, and the agent starts again", async (t) => {
   const scheduler = await startScheduler(t, { controlEpoch: 3 });
   const directory = await folder(t);
   const before = await HostRecord.open(directory);
@@ -50,7 +50,7 @@ test("a welcome out of bounds ends the session, writes nothing, and the agent st
   assert.equal((await HostRecord.open(directory)).controlEpoch, 3);
 });
 
-test("other answers out of bounds are refused; delays to come back are held between a second and an hour", () => {
+test("other out-of-bounds replies are refused; redirect delays are limited to between a second and an hour", () => {
   const invalid = { reason: "SCHEDULER_ANSWER_INVALID" };
   assert.throws(() => ackOf({ generation: 2 ** 53, eventSequence: 1 }), invalid);
   assert.throws(() => ackOf({ generation: 1, eventSequence: 2 ** 60 }), invalid);
@@ -67,8 +67,8 @@ test("other answers out of bounds are refused; delays to come back are held betw
   assert.equal(comeBackOf({ delay: null, address: "" }).delayMs, 1000);
 });
 
-test("a scheduler that sends the agent away at once, without a delay, is not dialled in a spin", async (t) => {
-  // Time passes where the link waits, and there alone.
+test("a scheduler that redirects the agent at once, without a delay, is not dialled in a loop", async (t) => {
+  // Time passes only where the link waits.
   const { clock, waitedMs } = skipping();
   for (const seconds of [0, -10]) {
     const scheduler = await startScheduler(t, { reconnectSpreadMs: 0 });
@@ -83,7 +83,7 @@ test("a scheduler that sends the agent away at once, without a delay, is not dia
   }
 });
 
-test("a scheduler that answers each report by asking for another gets one a second", async (t) => {
+test("a scheduler that answers each report by requesting another gets one a second", async (t) => {
   const { clock } = skipping();
   const scheduler = await startScheduler(t, {
     onChange: ({ hostId: id }, what) => {
@@ -102,7 +102,10 @@ test("a scheduler that answers each report by asking for another gets one a seco
   assert.ok(seconds >= reports, `${reports} reports in ${seconds} s`);
 });
 
-/** A clock whose sleeps from 250 ms to 60 s end at once, each counted as passed, but those of a contact's deadline. */
+/**
+ * A clock whose sleeps from 250 ms to 60 s end at once, each counted as passed, except those of a contact's
+ * deadline.
+ */
 function skipping(): { clock: Clock; waitedMs: () => number } {
   let skippedMs = 0;
   const clock: Clock = {

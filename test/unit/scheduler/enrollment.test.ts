@@ -1,4 +1,4 @@
-// How a host gets its certificate, and the next one, from a real authority over TLS.
+// How a host gets its first and its next certificate from a real authority over TLS.
 import assert from "node:assert/strict";
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ import {
   stage,
 } from "../../support/scheduler/enrollment-stage.ts";
 
-test("a host enrolls with a token, once; its key stays in one file that nobody else may read", async (t) => {
+test("a host enrolls once with a token; its key is in one file that only the agent can read", async (t) => {
   const { authority, enroller, directory, logged, trust, enroll } = await stage(t);
   const own = fingerprintOf(authority.certificatePem);
   const token = enroller.token(["host-a"], HOUR_MS);
@@ -44,7 +44,7 @@ test("a host enrolls with a token, once; its key stays in one file that nobody e
   assert.equal(trust.material.identity.uri, identity.uri);
 });
 
-test("a token that is wrong, late, of another host or of another authority enrolls nobody", async (t) => {
+test("a token that is wrong, late, or for another host or authority enrolls no host", async (t) => {
   const { enroller, directory, enroll } = await stage(t);
   assert.equal(await reasonOf(enroll("secret")), "TOKEN_INVALID");
   assert.equal(await reasonOf(enroll(enroller.token(["host-b"], HOUR_MS))), "ENROLLMENT_REFUSED");
@@ -66,7 +66,7 @@ test("an authority of another domain is not this host's", async (t) => {
   assert.equal(await reasonOf(enroll(other.token(["host-a"], HOUR_MS), other.address)), "CERTIFICATE_DOMAIN");
 });
 
-test("a certificate is renewed past half of its life, and after its end; never before, never when revoked", async (t) => {
+test("a certificate is renewed past half of its life and after its end, never earlier or when revoked", async (t) => {
   let offsetMs = 0;
   const wakes: (() => void)[] = [];
   const clock: Clock = {
@@ -107,7 +107,7 @@ test("a certificate is renewed past half of its life, and after its end; never b
   offsetMs = 48 * HOUR_MS;
   await look();
   const third = inUse();
-  assert.notEqual(third.serial, second.serial, "one that ran out is renewed too");
+  assert.notEqual(third.serial, second.serial, "an expired certificate is renewed too");
 
   authority.revoke(third.serial.toLowerCase());
   offsetMs += 0.7 * HOUR_MS;
@@ -130,7 +130,7 @@ test("an enrolled host is enrolled again only with the new authority's fingerpri
   assert.equal(await reasonOf(enroll(token, other.address)), "ALREADY_ENROLLED");
   const wrong = fingerprintOf((await Authority.make(domain)).certificatePem);
   assert.equal(await reasonOf(enroll(token, other.address, wrong)), "AUTHORITY_UNKNOWN");
-  // Files that cannot be used make it no new host.
+  // Unusable files do not make it a new host.
   await writeFile(join(directory, "agent.pem"), "spoiled");
   assert.equal(await reasonOf(enroll(token, other.address)), "ALREADY_ENROLLED");
   await rm(join(directory, "agent.pem"));
@@ -141,7 +141,7 @@ test("an enrolled host is enrolled again only with the new authority's fingerpri
   assert.equal(trust.material, material);
 });
 
-test("an enrollment that a crash cuts off before its certificates leaves renewals with the authority in use", async (t) => {
+test("a crash during enrollment, before the certificates are written, leaves renewals with the current authority", async (t) => {
   const { directory, enroller, enrollment, enroll } = await stage(t);
   await enroll(enroller.token(["host-a"], HOUR_MS));
   const record = join(directory, "enrollment.json");
@@ -160,7 +160,7 @@ test("an enrollment that a crash cuts off before its certificates leaves renewal
   assert.equal(
     await renewedAt(places(other)),
     undefined,
-    "the certificates are of an authority that others use",
+    "the certificates come from an authority that others use",
   );
   assert.equal(
     await renewedAt(JSON.stringify({ version: 1, address: "old:1" })),
@@ -169,7 +169,7 @@ test("an enrollment that a crash cuts off before its certificates leaves renewal
   );
 });
 
-test("files that somebody else puts there are not renewed by the agent", async (t) => {
+test("the agent does not renew certificate files that a person installs", async (t) => {
   const { enroller, directory, enrollment, enroll } = await stage(t, { lifeMs: HOUR_MS });
   await enroll(enroller.token(["host-a"], HOUR_MS));
   assert.notEqual(enrollment.renewsAtMs, undefined);
@@ -180,8 +180,8 @@ test("files that somebody else puts there are not renewed by the agent", async (
   assert.equal(enrollment.renewsAtMs, undefined);
 });
 
-test("a host with a token of systemd's enrolls by itself, once; one that is refused is not told in the log", async (t) => {
-  // What it waits for is not time, but the next round.
+test("a host with a token from systemd enrolls by itself once, and a refused token is not logged", async (t) => {
+  // It waits for the next round, not for a time.
   const clock: Clock = { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(5, signal) };
   const staged = await stage(t, { isByItself: true, clock });
   const { enroller, credentials, logged, trust, enrollment } = staged;
@@ -208,7 +208,7 @@ test("a host with a token of systemd's enrolls by itself, once; one that is refu
   assert.ok(logged.every((line) => !secrets.some((secret) => line.includes(secret))));
 });
 
-test("a host does not enroll by itself where nobody said where, or without a token", async (t) => {
+test("a host does not enroll by itself without a configured authority or without a token", async (t) => {
   for (const isByItself of [true, false]) {
     const end = new AbortController();
     let rounds = 0;

@@ -7,7 +7,7 @@ import { hostId, inStep, startAgent, startScheduler } from "../../support/schedu
 
 const labels = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`label-${at}`, "漢".repeat(255)]));
 
-test("100 VMs with the largest labels reach a scheduler that takes gRPC's default of 4 MiB a message", async (t) => {
+test("100 VMs with the largest labels reach a scheduler with gRPC's default of 4 MiB a message", async (t) => {
   const scheduler = await startScheduler(t);
   const table = new VmTable();
   for (let at = 0; at < 100; at += 1) table.put(vm(`vm-${at}`, { labels }));
@@ -15,7 +15,7 @@ test("100 VMs with the largest labels reach a scheduler that takes gRPC's defaul
   const known = await eventually(() => scheduler.hosts.get(hostId));
   await eventually(() => known.vms.size === 100 && inStep(agent, known), { what: "the report" });
 
-  // The same as a change: too much for one delta, so that it comes by a report.
+  // The same as a change: too large for one delta, so a report carries it.
   const { reports } = known;
   for (let at = 0; at < 99; at += 1) table.put(vm(`vm-${at}`, { labels, state: "paused" }));
   await eventually(() => known.vms.get("vm-98")?.state === "VM_STATE_PAUSED" && inStep(agent, known), {

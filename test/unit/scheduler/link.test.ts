@@ -13,7 +13,7 @@ import { hostId, inStep, startAgent, startScheduler } from "../../support/schedu
 
 const names = (vms: ReadonlyMap<string, unknown>): string[] => [...vms.keys()].sort();
 
-test("a host registers, reports, and keeps its scheduler in step by deltas", async (t) => {
+test("a host registers, reports, and keeps its scheduler current by deltas", async (t) => {
   const scheduler = await startScheduler(t);
   const agent = await startAgent(t, { address: scheduler.address });
   agent.table.put(vm("a"));
@@ -38,7 +38,7 @@ test("a host registers, reports, and keeps its scheduler in step by deltas", asy
   assert.equal(agent.link.status.state, "connected");
 });
 
-test("readings alone tell the scheduler nothing", async (t) => {
+test("readings alone send the scheduler nothing", async (t) => {
   const scheduler = await startScheduler(t);
   const agent = await startAgent(t, { address: scheduler.address });
   agent.table.put(vm("a"));
@@ -59,7 +59,7 @@ test("readings alone tell the scheduler nothing", async (t) => {
   assert.equal(known.generation, generation);
 });
 
-test("a lost delta is found by its digest and mended by a report", async (t) => {
+test("a lost delta is found by its digest and repaired by a report", async (t) => {
   const scheduler = await startScheduler(t);
   const agent = await startAgent(t, { address: scheduler.address });
   const known = await eventually(() => scheduler.hosts.get(hostId));
@@ -70,7 +70,7 @@ test("a lost delta is found by its digest and mended by a report", async (t) => 
   assert.ok(known.mismatches >= 1, "a heartbeat showed it");
 });
 
-test("a scheduler that asks for all gets all, in parts", async (t) => {
+test("a scheduler that requests everything gets everything, in parts", async (t) => {
   const table = new VmTable();
   for (let i = 0; i < 250; i += 1) table.put(vm(`vm-${String(i).padStart(3, "0")}`));
   const scheduler = await startScheduler(t);
@@ -79,13 +79,13 @@ test("a scheduler that asks for all gets all, in parts", async (t) => {
   await eventually(() => known.vms.size === 250 && inStep(agent, known));
   scheduler.resync(hostId, "asked");
   await eventually(() => known.reports === 2 && inStep(agent, known));
-  // More than fits a delta goes by report too.
+  // More than fits into a delta is sent as a report too.
   for (let i = 0; i < 150; i += 1) table.remove(`vm-${String(i).padStart(3, "0")}`);
   await eventually(() => known.reports === 3 && known.vms.size === 100 && inStep(agent, known));
   assert.equal(known.mismatches, 0);
 });
 
-test("a scheduler that stops reading costs nothing, and gets the newest when it reads again", async (t) => {
+test("a scheduler that stops reading buffers nothing, and gets the newest state when it reads again", async (t) => {
   const table = new VmTable();
   const filler = "x".repeat(2000);
   const change = (round: number): void => {
@@ -110,7 +110,7 @@ test("a scheduler that stops reading costs nothing, and gets the newest when it 
   assert.ok(known.deltas - deltas < 20, `${known.deltas - deltas} deltas for 40 changes`);
 });
 
-test("a restarted scheduler that lost its memory gets a report; one that kept it gets what changed", async (t) => {
+test("a scheduler restarted without its state gets a report; one with it gets the changes", async (t) => {
   const port = await freePort();
   const first = await startScheduler(t, { port });
   const agent = await startAgent(t, { address: first.address });
@@ -118,7 +118,7 @@ test("a restarted scheduler that lost its memory gets a report; one that kept it
   const before = await eventually(() => first.hosts.get(hostId));
   await eventually(() => before.vms.size === 1 && inStep(agent, before));
 
-  // The connection breaks, the scheduler's memory stays: a delta from where it was.
+  // The connection breaks, the scheduler's memory stays: it gets a delta from there.
   first.stop();
   await eventually(() => agent.link.status.state === "connecting");
   agent.table.put(vm("b"));
@@ -135,7 +135,7 @@ test("a restarted scheduler that lost its memory gets a report; one that kept it
   assert.deepEqual([anew.reports, names(anew.vms)], [1, ["a", "b"]]);
 });
 
-test("a restarted agent whose state is known already sends none of it", async (t) => {
+test("a restarted agent whose state the scheduler has sends none of it", async (t) => {
   const scheduler = await startScheduler(t);
   const directory = await folder(t);
   const table = new VmTable();
@@ -172,7 +172,7 @@ test("events reach the scheduler in order, each once, over a broken connection",
   await eventually(() => agent.link.status.acked?.eventSequence === 100);
 });
 
-test("events that are no longer held are not passed over in silence", async (t) => {
+test("events that are no longer held are reported as lost", async (t) => {
   const port = await freePort();
   const first = await startScheduler(t, { port });
   const agent = await startAgent(t, { address: first.address, maxEvents: 100 });
@@ -193,7 +193,7 @@ test("events that are no longer held are not passed over in silence", async (t) 
   assert.equal(known.events.length, 102);
 });
 
-test("a host whose event log is a new one says so", async (t) => {
+test("a host with a new event log reports that", async (t) => {
   const scheduler = await startScheduler(t);
   const first = await startAgent(t, { address: scheduler.address });
   for (let i = 0; i < 20; i += 1) first.events.append({ kind: "vm_defined", vmId: `v${i}` });
@@ -207,7 +207,7 @@ test("a host whose event log is a new one says so", async (t) => {
   assert.equal(known.eventSequence, 1);
 });
 
-test("a scheduler sends a host away, to another place and for a time", async (t) => {
+test("a scheduler redirects a host, to another address and for a time", async (t) => {
   const one = await startScheduler(t);
   const other = await startScheduler(t);
   const agent = await startAgent(t, { address: one.address });
@@ -216,12 +216,12 @@ test("a scheduler sends a host away, to another place and for a time", async (t)
   const known = await eventually(() => other.hosts.get(hostId));
   await eventually(() => inStep(agent, known));
   assert.equal(one.hosts.get(hostId)?.connected, false);
-  // A place that needs certificates is not gone to.
+  // An address that needs certificates is not used.
   other.comeBack(hostId, 10, "192.0.2.1:7450");
   await eventually(() => one.hosts.get(hostId)?.connected === true);
 });
 
-test("a scheduler of an older control epoch is not followed", async (t) => {
+test("a scheduler of an older control epoch is rejected", async (t) => {
   const port = await freePort();
   const current = await startScheduler(t, { port, controlEpoch: 5 });
   const agent = await startAgent(t, { address: current.address });
@@ -235,7 +235,7 @@ test("a scheduler of an older control epoch is not followed", async (t) => {
   await eventually(() => agent.link.status.connects === 2);
 });
 
-test("a report from before libvirt was asked does not say that there are no VMs", async (t) => {
+test("a report from before libvirt answered does not report the VMs as absent", async (t) => {
   const scheduler = await startScheduler(t);
   const agent = await startAgent(t, { address: scheduler.address });
   const known = await eventually(() => scheduler.hosts.get(hostId));
@@ -246,7 +246,7 @@ test("a report from before libvirt was asked does not say that there are no VMs"
   await eventually(() => known.vms.size === 1 && known.host?.vms?.complete === true);
   agent.table.markUnknown();
   await eventually(() => known.host?.vms?.complete === false && known.host.vms.unknown === 1);
-  assert.equal(known.vms.size, 1, "nobody is absent for it");
+  assert.equal(known.vms.size, 1, "no VM is absent because of it");
 });
 
 test("the highest control epoch outlives the agent", async (t) => {
@@ -266,7 +266,7 @@ test("the highest control epoch outlives the agent", async (t) => {
   assert.equal(after.link.status.connects, 0);
 });
 
-test("a scheduler that another takes over from, by a command to the agent, is heard no more", async (t) => {
+test("a scheduler replaced by a command to the agent is not followed any more", async (t) => {
   const scheduler = await startScheduler(t, { controlEpoch: 4 });
   const fence = await HostRecord.open(await folder(t));
   const agent = await startAgent(t, { address: scheduler.address, fence });
@@ -275,7 +275,7 @@ test("a scheduler that another takes over from, by a command to the agent, is he
   await eventually(() => agent.logged.some(({ reason }) => reason === "CONTROL_EPOCH_STALE"));
 });
 
-test("a report that the scheduler holds otherwise ends the session, and is made again", async (t) => {
+test("a report that the scheduler stores differently ends the session, and is sent again", async (t) => {
   const scheduler = await startScheduler(t);
   scheduler.faults.wrongReportDigest = true;
   const agent = await startAgent(t, { address: scheduler.address });
@@ -284,7 +284,7 @@ test("a report that the scheduler holds otherwise ends the session, and is made 
   await eventually(() => inStep(agent, scheduler.hosts.get(hostId)));
 });
 
-test("without a scheduler, or with one that is away, the agent lives and stops in good order", async (t) => {
+test("without a scheduler, or with one that is away, the agent runs and stops cleanly", async (t) => {
   const alone = await startAgent(t, { address: null });
   alone.table.put(vm("a"));
   await eventually(() => alone.position.generation >= 2);
@@ -302,14 +302,14 @@ test("without a scheduler, or with one that is away, the agent lives and stops i
   await within(waiting.stop(), 60_000, "the stop");
 });
 
-test("an address that would need certificates is refused", async (t) => {
+test("an address that needs certificates is refused", async (t) => {
   for (const address of ["192.0.2.1:7450", "scheduler.example:7450", "[2001:db8::1]:7450"]) {
     const agent = await startAgent(t, { address });
     await assert.rejects(agent.failed, { kind: "unsupported", reason: "NOT_LOOPBACK" });
   }
 });
 
-test("a scheduler that takes the session and does not welcome is left, and tried again", async (t) => {
+test("a scheduler that accepts the session and sends no welcome is left, and tried again", async (t) => {
   const scheduler = await startScheduler(t);
   scheduler.faults.silent = true;
   const agent = await startAgent(t, { address: scheduler.address });
@@ -318,7 +318,7 @@ test("a scheduler that takes the session and does not welcome is left, and tried
   await eventually(() => inStep(agent, scheduler.hosts.get(hostId)));
 });
 
-test("a peer that takes the connection and says nothing is given up and dialled again", async (t) => {
+test("a peer that accepts the connection and sends nothing is dropped and dialled again", async (t) => {
   const sockets = new Set<Socket>();
   const mute = createServer((socket) => sockets.add(socket.on("error", () => undefined)));
   mute.listen(0, "127.0.0.1");
@@ -335,7 +335,7 @@ test("a peer that takes the connection and says nothing is given up and dialled 
   await eventually(() => inStep(agent, scheduler.hosts.get(hostId)));
 });
 
-test("hosts spread over the time that the scheduler gives them", () => {
+test("hosts spread over the scheduler's interval", () => {
   const shares = Array.from({ length: 200 }, (_, i) => spreadShare(`host-${i}`, 10_000));
   assert.ok(shares.every((share) => share >= 0 && share < 10_000));
   const halves = shares.filter((share) => share < 5000).length;

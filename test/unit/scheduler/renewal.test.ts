@@ -1,4 +1,4 @@
-// What a host takes of an authority's answer to a renewal, and of whom.
+// Which answers to a renewal a host accepts, and from which authority.
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ import {
   stage,
 } from "../../support/scheduler/enrollment-stage.ts";
 
-/** A host that is enrolled, and one round of its renewal. */
+/** An enrolled host, and one round of its renewal. */
 async function renewing(t: TestContext) {
   let offsetMs = 0;
   let rounds = 0;
@@ -42,7 +42,7 @@ async function renewing(t: TestContext) {
       names.map(async (name) => `${name}\n${await readFile(join(directory, name), "utf8")}`),
     );
   };
-  /** The reason why the renewal failed, where one was due after so long. */
+  /** The reason why the renewal failed, if one was due after this time. */
   const renew = async (afterMs = 0.65 * HOUR_MS): Promise<string | undefined> => {
     offsetMs += afterMs;
     const before = rounds;
@@ -56,27 +56,27 @@ async function renewing(t: TestContext) {
   return { ...staged, contents, renew };
 }
 
-test("an authority whose certificate the host's revocation list names can neither renew nor enroll it", async (t) => {
+test("an authority that the host's revocation list names can neither renew nor enroll it", async (t) => {
   const { authority, enroller, directory, trust, contents, renew, enroll } = await renewing(t);
   assert.equal(await renew(), undefined);
   authority.revoke(enroller.own.serial);
   await writeRevocations(directory, await authority.revocationList());
   await trust.reload();
   const before = await contents();
-  let asked = 0;
+  let requested = 0;
   enroller.tamper = () => {
-    asked += 1;
+    requested += 1;
     return {};
   };
   assert.equal(await renew(), "CERTIFICATE_REVOKED");
   const token = enroller.token(["host-a"], HOUR_MS);
   const own = fingerprintOf(authority.certificatePem);
   assert.equal(await reasonOf(enroll(token, enroller.address, own)), "CERTIFICATE_REVOKED");
-  assert.equal(asked, 0, "it was sent nothing");
+  assert.equal(requested, 0, "nothing was sent to it");
   assert.deepEqual(await contents(), before);
 });
 
-test("a host whose revocation list is an older one than before renews at once, until it has the newest", async (t) => {
+test("a host with an older revocation list than before renews at once, until it has the newest", async (t) => {
   const { authority, enroller, trust, renew } = await renewing(t);
   const { serial } = trust.material ?? {};
   assert.equal(await renew(0), undefined);
@@ -94,7 +94,7 @@ test("a host whose revocation list is an older one than before renews at once, u
   assert.deepEqual([...(trust.material?.revoked ?? [])], ["4711"]);
 });
 
-test("an answer whose sender is revoked while it answers is not taken", async (t) => {
+test("an answer whose sender is revoked meanwhile is not accepted", async (t) => {
   const { authority, enroller, directory, trust, renew } = await renewing(t);
   const before = trust.material?.serial;
   enroller.tamper = async () => {
@@ -107,7 +107,7 @@ test("an answer whose sender is revoked while it answers is not taken", async (t
   assert.equal(trust.material?.serial, before);
 });
 
-test("a renewal answer that does not fit changes no file and nothing in use, also over a restart", async (t) => {
+test("an invalid renewal answer changes neither files nor the certificate in use, also over a restart", async (t) => {
   const { authority, enroller, trust, enrollment, contents, renew, trustAgain } = await renewing(t);
   const stranger = await Authority.make(domain);
   const inUse = trust.material;

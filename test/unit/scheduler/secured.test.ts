@@ -1,4 +1,4 @@
-// The link over TLS: whom an agent reports to, and when it stops.
+// The link over TLS: to which schedulers an agent reports, and when it stops.
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { ServerCredentials } from "@grpc/grpc-js";
@@ -30,7 +30,7 @@ async function enrolled(t: TestContext) {
   return { directory, authority, own, trust, schedulerBy };
 }
 
-test("a host reports to a scheduler of its domain, and no longer once that one's certificate is revoked", async (t) => {
+test("a host reports to a scheduler of its domain until that one's certificate is revoked", async (t) => {
   const { directory, authority, own, trust, schedulerBy } = await enrolled(t);
   const issued = await authority.issue("scheduler/s-1");
   const scheduler = await schedulerBy(issued);
@@ -44,7 +44,7 @@ test("a host reports to a scheduler of its domain, and no longer once that one's
   await eventually(() => agent.link.status.state === "connecting");
 });
 
-test("a host whose revocation list is an older one than before takes no control epoch from a session", async (t) => {
+test("a host with an older revocation list than before accepts no control epoch from a session", async (t) => {
   const { authority, trust, schedulerBy } = await enrolled(t);
   const [key] = trust.material?.roots.map(authorityKeyOf) ?? [];
   assert.ok(key !== undefined);
@@ -59,7 +59,7 @@ test("a host whose revocation list is an older one than before takes no control 
   assert.deepEqual(agent.raised, []);
 });
 
-test("nobody else is reported to", async (t) => {
+test("a host reports to no peer but schedulers of its domain", async (t) => {
   const { authority, trust, schedulerBy } = await enrolled(t);
   const stranger = await Authority.make(domain);
   const others = [
@@ -79,7 +79,7 @@ test("nobody else is reported to", async (t) => {
   }
 });
 
-test("a host that is not enrolled says so, and keeps trying", async (t) => {
+test("a host that is not enrolled reports that, and keeps trying", async (t) => {
   const directory = await folder(t);
   const trust = new Trust({ replaceFile, directory, domain, clock: systemClock, log });
   await trust.reload();

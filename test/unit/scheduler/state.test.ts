@@ -9,7 +9,7 @@ import { Position } from "../../../agent/state/records/position.ts";
 import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import { FakeHost, vm } from "../../support/api/harness.ts";
 
-test("a host that cannot be converted costs its own part of the report, and is not hidden", () => {
+test("a host that cannot be converted loses its own part of the report, and is not hidden", () => {
   const table = new VmTable();
   let broken = false;
   const state = new ReportedState({

@@ -1,4 +1,4 @@
-// Whose word is taken for who acts: the identity provider's, and nothing that only looks like it.
+// Which tokens name the acting person: the identity provider's, and none that only resembles them.
 import assert from "node:assert/strict";
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -32,7 +32,7 @@ async function peopleOf(t: TestContext, keys: string) {
   return { people, path, first, wait };
 }
 
-test("who the identity provider has signed for is known, by either algorithm, from PEM and from a JWK set", async (t) => {
+test("a person with a token of the identity provider is known, by either algorithm, from PEM and from a JWK set", async (t) => {
   const [eddsa, es256] = [new IdentityProvider("EdDSA"), new IdentityProvider("ES256")];
   const rsa = { kty: "RSA", n: "AQAB", e: "AQAB", kid: "r" };
   const files = {
@@ -52,7 +52,7 @@ test("who the identity provider has signed for is known, by either algorithm, fr
   }
 });
 
-test("what only looks like the identity provider's word is refused, and its text is in no message", async (t) => {
+test("a token that only resembles the provider's is refused, and its text is in no message", async (t) => {
   const idp = new IdentityProvider();
   const es256 = new IdentityProvider("ES256");
   const stranger = new IdentityProvider();
@@ -69,13 +69,13 @@ test("what only looks like the identity provider's word is refused, and its text
     "no algorithm, in capitals": `${encoded({ alg: "NONE", ...kid })}.${payload}.${signature}`,
     "no signature": `${header}.${payload}.`,
     "the public key as an HMAC secret": hmacToken(idp.pem),
-    "an algorithm that is not the key's": `${encoded({ alg: "ES256", ...kid })}.${payload}.${signature}`,
-    "claims that were changed": `${header}.${evil}.${signature}`,
+    "another algorithm than the key's": `${encoded({ alg: "ES256", ...kid })}.${payload}.${signature}`,
+    "changed claims": `${header}.${evil}.${signature}`,
     "a signature with a bit flipped": `${header}.${payload}.${signature.startsWith("A") ? "B" : "A"}${signature.slice(1)}`,
     "a zero signature of ECDSA": `${encoded({ alg: "ES256", kid: "b" })}.${payload}.${Buffer.alloc(64).toString("base64url")}`,
-    "another's key": stranger.token({}, kid),
+    "an unknown key": stranger.token({}, kid),
     "a key in its own header": stranger.token({}, { jwk: stranger.jwk("x"), jku: "https://evil.example" }),
-    "a key id that nobody has": idp.token({}, { kid: "../../etc/passwd" }),
+    "an unknown key id": idp.token({}, { kid: "../../etc/passwd" }),
     "the key id of another key": idp.token({}, { kid: "b" }),
     "no key id": idp.token(),
     "an extension that must be understood": idp.token({}, { ...kid, crit: ["b64"], b64: false }),
@@ -85,7 +85,7 @@ test("what only looks like the identity provider's word is refused, and its text
     "no audience in a list": idp.token({ aud: [] }, kid),
     "from the future": idp.token({ iat: now + 3600, exp: now + 7200 }, kid),
     "not before the future": idp.token({ nbf: now + 3600 }, kid),
-    "an end that is no number": idp.token({ exp: String(now + 600) }, kid),
+    "an end that is not a number": idp.token({ exp: String(now + 600) }, kid),
     "an end beyond all numbers": `${header}.${Buffer.from(JSON.stringify(annsClaims()).replace(/"exp":\d+/, '"exp":1e999')).toString("base64url")}.${signature}`,
     "a name with a line break": idp.token({ sub: "ann\nroot" }, kid),
     "an empty name": idp.token({ sub: "" }, kid),
@@ -117,7 +117,7 @@ test("what only looks like the identity provider's word is refused, and its text
   }
 });
 
-test("a token is good for many calls until it ends, by its own word or the host's", async (t) => {
+test("a token is valid for many calls until it expires by itself or by the host's limit", async (t) => {
   const idp = new IdentityProvider();
   const { people, wait } = await peopleOf(t, idp.pem);
   const [short, long] = [idp.token(), idp.token({ exp: (annsClaims()["iat"] as number) + 86_400 })];
@@ -129,11 +129,11 @@ test("a token is good for many calls until it ends, by its own word or the host'
   assert.throws(() => people.verify(short), expired);
   assert.equal(people.verify(long).name, "ann@example");
   wait(1_200_000);
-  assert.throws(() => people.verify(long), expired, "the host takes no token that is older than it says");
+  assert.throws(() => people.verify(long), expired, "the host accepts no token older than its limit");
   assert.throws(() => people.verify(idp.token({ exp: 1e300, iat: -1e300 })), expired);
 });
 
-test("keys that cannot be used are refused by what is wrong, and the last good ones stay", async (t) => {
+test("unusable keys are refused with their fault, and the last good ones stay", async (t) => {
   const [idp, next] = [new IdentityProvider(), new IdentityProvider("ES256")];
   const { people, path, first } = await peopleOf(t, idp.pem);
   assert.match(first.changedTo ?? "", /^[0-9a-f]{64}$/);
@@ -155,7 +155,7 @@ test("keys that cannot be used are refused by what is wrong, and the last good o
   }
   await writeFile(path, next.pem);
   await chmod(path, 0o666);
-  assert.deepEqual(await people.reload(), { problem: "PERSON_KEYS_INVALID" }, "anybody can write it");
+  assert.deepEqual(await people.reload(), { problem: "PERSON_KEYS_INVALID" }, "any user can write it");
   await chmod(path, 0o644);
   assert.ok((await people.reload()).changedTo);
   assert.throws(() => people.verify(idp.token()), { reason: "PERSON_TOKEN_INVALID" }, "the old key is gone");

@@ -1,4 +1,4 @@
-// A trust directory that is put back to an older copy, over one libvirt's secrets.
+// A trust directory that is replaced by an older copy, over one libvirt's secrets.
 import assert from "node:assert/strict";
 import { cp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const domain = "cloud.example";
 const defaults = parseConfig("", "defaults").config;
 const hours = (count: number): Date => new Date(Date.now() + count * 3_600_000);
 
-/** An agent's trust, its guard and its lease, until it holds that. */
+/** An agent's trust, its guard and its lease, once it is in this state. */
 async function agent(t: TestContext, base: string, store: SecretStore, leaseClock: Clock = clock) {
   const trust = new Trust({ replaceFile, directory: join(base, "trust"), domain, clock, log });
   await trust.reload();
@@ -66,7 +66,7 @@ async function host(t: TestContext) {
 }
 
 for (const what of ["an older list", "no list"])
-  test(`a trust directory that was put back to ${what} changes nothing until it has the newest one`, async (t) => {
+  test(`a trust directory replaced by ${what} changes nothing until it has the newest list`, async (t) => {
     const { authority, directory, start, install, listOf, copy, putCopyInPlace } = await host(t);
     await install(what === "no list" ? undefined : await listOf(-3));
     const first = await start();
@@ -78,12 +78,12 @@ for (const what of ["an older list", "no list"])
     await first.stop();
     await putCopyInPlace();
 
-    // Also the second start after it, whose lease was written by one that has the older list.
+    // Also the second start after it, whose lease was written by an agent with the older list.
     for (let starts = 0; starts < 2; starts += 1) {
       const { trust, refusal, stop } = await start();
       assert.equal(refusal()?.reason, "REVOCATIONS_ROLLED_BACK");
       assert.match(refusal()?.message ?? "", /put the newest ca\.crl/);
-      assert.equal(trust.problem, undefined, "the files fit");
+      assert.equal(trust.problem, undefined, "the files match");
       await stop();
     }
     const last = await start();
@@ -96,7 +96,7 @@ for (const what of ["an older list", "no list"])
     await last.stop();
   });
 
-test("the lists of two authorities of one name are both in force, and neither is missed", async (t) => {
+test("the lists of two authorities with one name are both in force, and neither counts as missing", async (t) => {
   const { authority, directory, start, install, listOf } = await host(t);
   authority.revoke("4711");
   await install(await listOf(-1));
@@ -111,7 +111,7 @@ test("the lists of two authorities of one name are both in force, and neither is
   await stop();
 });
 
-test("a list from the future does not make the right ones after it older ones", async (t) => {
+test("a list from the future does not make later correct ones older", async (t) => {
   const { directory, start, install, listOf } = await host(t);
   await install(await listOf(20));
   await (await start()).stop();
@@ -122,7 +122,7 @@ test("a list from the future does not make the right ones after it older ones", 
   await stop();
 });
 
-test("a copy from before its authority was exchanged is known as older, and so is the one after it", async (t) => {
+test("a copy from before its authority was replaced is detected as older, and so is the one after it", async (t) => {
   const { directory, start, install, listOf, copy, putCopyInPlace } = await host(t);
   await install(await listOf(-5));
   await copy();
@@ -152,7 +152,7 @@ test("a copy from before its authority was exchanged is known as older, and so i
   await older.stop();
 });
 
-test("the lease has the time of a new list before its next beat", async (t) => {
+test("the lease has the time of a new list before its next renewal", async (t) => {
   const { directory, store, start, install, listOf } = await host(t);
   await install(await listOf(-2));
   const { trust, stop } = await start(new FakeClock());
@@ -165,7 +165,7 @@ test("the lease has the time of a new list before its next beat", async (t) => {
   await stop();
 });
 
-test("an authority that is not believed any more leaves no list behind that could be missed", async (t) => {
+test("an authority that is not trusted any more leaves no list behind that could count as missing", async (t) => {
   const { directory, start, install, listOf } = await host(t);
   await install(await listOf(-1));
   await (await start()).stop();

@@ -15,7 +15,7 @@ const problemOf = ({ problem }: Trust): { reason: string; message: string } | un
 const trustOf = (directory: string, write = replaceFile): Trust =>
   new Trust({ replaceFile: write, directory, domain, clock: systemClock, log });
 
-test("an identity is one URI of the right form, and nothing else is taken for one", () => {
+test("an identity is one URI of the right form, and no other form is accepted", () => {
   const { role, name, tenant } = identityOf("URI:spiffe://cloud.example/scheduler/s-1/tenant/acme");
   assert.deepEqual([role, name, tenant], ["scheduler", "s-1", "acme"]);
   const others = [
@@ -35,7 +35,7 @@ test("an identity is one URI of the right form, and nothing else is taken for on
     assert.throws(() => identityOf(names), { reason: "CERTIFICATE_IDENTITY" }, names);
 });
 
-test("a trust directory that does not fit is refused, and the last good one stays in use", async (t) => {
+test("an invalid trust directory is refused, and the last good one stays in use", async (t) => {
   const directory = await folder(t);
   const trust = trustOf(directory);
   await trust.reload();
@@ -86,7 +86,7 @@ test("a trust directory that does not fit is refused, and the last good one stay
   assert.match(problemOf(trust)?.message ?? "", /chmod 600/);
 });
 
-test("the key of a certificate that somebody else puts there can be a credential of systemd", async (t) => {
+test("the key of a certificate that a person installs may be a credential of systemd", async (t) => {
   const [directory, credentials] = [await folder(t), await folder(t)];
   const authority = await Authority.make(domain);
   await installTrust(directory, authority, await authority.issue("agent/host-1"));
@@ -148,7 +148,7 @@ test("a revocation list stays in force when its file is gone, and past its end",
   const authority = await Authority.make(domain);
   const own = await authority.issue("agent/host-1");
   authority.revoke("4711");
-  // As version 0.1.0 left it: without a last good set, and with a list that is over.
+  // Version 0.1.0 left it like this: without a last good set, and with an expired list.
   const over = await authority.revocationList({ issuedAt: hours(-9), nextAt: hours(-8) });
   await installTrust(directory, authority, own, over);
   const trust = trustOf(directory);
@@ -156,7 +156,7 @@ test("a revocation list stays in force when its file is gone, and past its end",
   assert.equal(problemOf(trust), undefined);
   assert.deepEqual([...(trust.material?.revoked ?? [])], ["4711"]);
   assert.ok((trust.material?.revocationsUntilMs ?? Infinity) < Date.now());
-  assert.equal(trust.material?.tls.crl, undefined, "OpenSSL would refuse every handshake by it");
+  assert.equal(trust.material?.tls.crl, undefined, "OpenSSL would refuse every handshake because of it");
   await rm(join(directory, "ca.crl"));
   for (const each of [trust, trustOf(directory)]) {
     await each.reload();
@@ -164,7 +164,7 @@ test("a revocation list stays in force when its file is gone, and past its end",
   }
 });
 
-test("a crash while a new set is written leaves the old one or the new one, whole", async (t) => {
+test("a crash while a new set is written leaves the old one or the new one, complete", async (t) => {
   const authority = await Authority.make(domain);
   const expected = {
     identity: `spiffe://${domain}/agent/host-1`,
@@ -199,7 +199,7 @@ test("a crash while a new set is written leaves the old one or the new one, whol
     const { serial, revoked } = after.material ?? assert.fail(`nothing is in use after ${writes} writes`);
     const isOld = serial === old;
     assert.equal(revoked.has(String(4711 + writes)), !isOld, "list and certificate are of one set");
-    // The files alone say the same, as version 0.1.0 reads them.
+    // The files alone give the same, as version 0.1.0 reads them.
     await rm(join(directory, "last-good.json"));
     const files = trustOf(directory);
     await files.reload();
